@@ -1,0 +1,21 @@
+#!/usr/bin/env node
+// The `potluck` command: runs src/cli/main.ts with a Node that can run TypeScript, whichever Node started it.
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+const main = join(root, 'src', 'cli', 'main.ts');
+const bundled = join(root, 'node_modules', '.bin', process.platform === 'win32' ? 'node.cmd' : 'node');
+
+if (Number(process.versions.node.split('.')[0]) >= 24) {
+  await import(pathToFileURL(main).href);
+} else if (existsSync(bundled)) {
+  const child = spawn(bundled, [main, ...process.argv.slice(2)], { stdio: 'inherit', shell: process.platform === 'win32' });
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+  child.on('exit', (code, signal) => process.exit(code ?? (signal ? 1 : 0)));
+} else {
+  console.error(`potluck needs Node 24 or newer, this is ${process.version}. Install it from nodejs.org, then try again.`);
+  process.exit(1);
+}

@@ -1,0 +1,45 @@
+// Enforces the house's one rule: a room imports only from itself and from rooms below it (DESIGN.md, "The house").
+import { globSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, sep } from 'node:path';
+
+const SRC = join(import.meta.dirname, '..', 'src');
+
+/** Storeys from the ground up. Rooms on one storey do not import each other. `errors.ts` is the ground everybody stands on. */
+const STOREYS: readonly (readonly string[])[] = [
+  ['tensor', 'protocol'],
+  ['model', 'ledger'],
+  ['training', 'core'],
+  ['games'],
+  ['hub', 'peer'],
+  ['simulation'],
+  ['cli', 'web'],
+  ['bench'],
+];
+
+const storeyOf = new Map(STOREYS.flatMap((rooms, storey) => rooms.map((room) => [room, storey] as const)));
+const problems: string[] = [];
+
+for (const file of globSync('**/*.ts', { cwd: SRC })) {
+  const room = file.split(sep)[0];
+  if (file === 'errors.ts') continue;
+  const storey = storeyOf.get(room);
+  if (storey === undefined) {
+    problems.push(`${file}: "${room}" is not a room of the house`);
+    continue;
+  }
+  const source = readFileSync(join(SRC, file), 'utf8');
+  for (const [, specifier] of source.matchAll(/(?:from|import)\s*\(?\s*'(\.{1,2}\/[^']+)'/g)) {
+    const target = relative(SRC, join(SRC, dirname(file), specifier));
+    const targetRoom = target.split(sep)[0];
+    if (target === 'errors.ts' || targetRoom === room || targetRoom === '..') continue;
+    const targetStorey = storeyOf.get(targetRoom);
+    if (targetStorey === undefined || targetStorey >= storey) {
+      problems.push(`${file} imports ${target}: ${room}/ may import only from rooms below it`);
+    }
+  }
+}
+
+if (problems.length > 0) {
+  console.error(problems.join('\n'));
+  process.exit(1);
+}
