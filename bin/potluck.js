@@ -12,10 +12,15 @@ const bundled = join(root, 'node_modules', '.bin', process.platform === 'win32' 
 if (Number(process.versions.node.split('.')[0]) >= 24) {
   await import(pathToFileURL(main).href);
 } else if (existsSync(bundled)) {
-  const child = spawn(bundled, [main, ...process.argv.slice(2)], { stdio: 'inherit', shell: process.platform === 'win32' });
+  const child = spawn(bundled, [main, ...process.argv.slice(2)], {
+    stdio: 'inherit',
+    shell: process.platform === 'win32',
+  });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
   child.on('exit', (code, signal) => process.exit(code ?? (signal ? 1 : 0)));
 } else {
-  console.error(`potluck needs Node 24 or newer, this is ${process.version}. Install it from nodejs.org, then try again.`);
+  console.error(
+    `potluck needs Node 24 or newer, this is ${process.version}. Install it from nodejs.org, then try again.`,
+  );
   process.exit(1);
 }
