@@ -1,0 +1,213 @@
+// The safetensors format of Hugging Face: 8 bytes of header length, a JSON header, then raw little-endian tensors.
+// https://huggingface.co/docs/safetensors — "Format". Ours are float32 and in a given order, so that equal weights are equal bytes.
+
+import { ModelError } from './errors.ts';
+import { duplicateKey } from './safetensors-json.ts';
+
+/** The header limit of the reference implementation: a header beyond it is an attack on the JSON parser. */
+const LIMIT_HEADER_BYTES = 100_000_000;
+/** A model that an ordinary device can hold in float32; also keeps every byte offset far inside 2^53. */
+const LIMIT_FILE_BYTES = 64 * 2 ** 30;
+const LIMIT_TENSORS = 100_000;
+const LIMIT_RANK = 8;
+const ALIGNMENT = 8;
+const PREFIX_BYTES = 8;
+const METADATA = '__metadata__';
+
+export interface NamedArray {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly data: Float32Array;
+}
+
+export interface DecodedArray {
+  readonly shape: readonly number[];
+  readonly data: Float32Array;
+}
+
+/** How the bytes of each readable dtype become float32. F16 and BF16 are subsets of float32, so nothing is lost. */
+const READERS: Readonly<Record<string, { readonly bytes: number; read(raw: Uint8Array): Float32Array }>> = {
+  F32: { bytes: 4, read: (raw) => new Float32Array(ordered(raw, 4).buffer) },
+  F16: { bytes: 2, read: (raw) => Float32Array.from(new Float16Array(ordered(raw, 2).buffer)) },
+  BF16: { bytes: 2, read: readBfloat16 },
+};
+
+const LITTLE_ENDIAN = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
+
+/** A copy of little-endian words in this machine's own byte order, aligned for a typed array. */
+function ordered(raw: Uint8Array, word_bytes: number): Uint8Array<ArrayBuffer> {
+  const copy = new Uint8Array(raw);
+  if (!LITTLE_ENDIAN) for (let i = 0; i < copy.length; i += word_bytes) copy.subarray(i, i + word_bytes).reverse();
+  return copy;
+}
+
+/** bfloat16 is the upper half of a float32. */
+function readBfloat16(raw: Uint8Array): Float32Array {
+  const halves = new Uint16Array(ordered(raw, 2).buffer);
+  const words = new Uint32Array(halves.length);
+  for (let i = 0; i < halves.length; i++) words[i] = halves[i] << 16;
+  return new Float32Array(words.buffer);
+}
+
+const corrupt = (fact: string, details = {}) => new ModelError('corrupt-file', `safetensors: ${fact}`, details);
+
+function elements(name: string, shape: readonly number[]): number {
+  if (shape.length > LIMIT_RANK) {
+    throw corrupt(`"${name}" has ${shape.length} dimensions, at most ${LIMIT_RANK} are read`, { name });
+  }
+  let count = 1;
+  for (const size of shape) {
+    if (!Number.isSafeInteger(size) || size < 0) throw corrupt(`"${name}" has the dimension ${size}`, { name });
+    count *= size;
+    if (count > LIMIT_FILE_BYTES) throw corrupt(`"${name}" has more elements than a file can hold`, { name });
+  }
+  return count;
+}
+
+/**
+ * The length prefix and the padded JSON header for float32 tensors laid out back to back in the given order.
+ * The same list gives the same bytes everywhere: JSON.stringify writes integers and strings in one way only.
+ */
+export function safetensorsHeader(
+  tensors: readonly Pick<NamedArray, 'name' | 'shape'>[],
+  metadata: Readonly<Record<string, string>> = {},
+): Uint8Array {
+  const parts: string[] = [];
+  const seen = new Set<string>([METADATA]);
+  if (Object.keys(metadata).length > 0) parts.push(`${JSON.stringify(METADATA)}:${JSON.stringify(metadata)}`);
+  let offset = 0;
+  for (const { name, shape } of tensors) {
+    if (seen.has(name)) throw corrupt(`the name "${name}" is used twice or reserved`, { name });
+    seen.add(name);
+    const end = offset + elements(name, shape) * 4;
+    parts.push(`${JSON.stringify(name)}:${JSON.stringify({ dtype: 'F32', shape, data_offsets: [offset, end] })}`);
+    offset = end;
+  }
+  const json = new TextEncoder().encode(`{${parts.join(',')}}`);
+  const padded = Math.ceil(json.length / ALIGNMENT) * ALIGNMENT;
+  const header = new Uint8Array(PREFIX_BYTES + padded).fill(0x20);
+  new DataView(header.buffer).setBigUint64(0, BigInt(padded), true);
+  header.set(json, PREFIX_BYTES);
+  return header;
+}
+
+/**
+ * Writes float32 tensors as one safetensors file.
+ * Deterministic: the same tensors in the same order are the same bytes on every machine.
+ * Throws ModelError `corrupt-file` when a name repeats or a length differs from its shape.
+ */
+export function encodeSafetensors(
+  tensors: readonly NamedArray[],
+  metadata: Readonly<Record<string, string>> = {},
+): Uint8Array {
+  const header = safetensorsHeader(tensors, metadata);
+  const size_bytes = tensors.reduce((sum, { data }) => sum + data.byteLength, header.length);
+  if (size_bytes > LIMIT_FILE_BYTES) throw new ModelError('too-large', `safetensors: ${size_bytes} bytes in one file`);
+  const file = new Uint8Array(size_bytes);
+  file.set(header);
+  let offset = header.length;
+  for (const { name, shape, data } of tensors) {
+    if (data.length !== elements(name, shape)) {
+      throw corrupt(`"${name}" has ${data.length} values for the shape [${shape.join(', ')}]`, { name });
+    }
+    file.set(ordered(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), 4), offset);
+    offset += data.byteLength;
+  }
+  return file;
+}
+
+interface HeaderEntry {
+  readonly name: string;
+  readonly dtype: string;
+  readonly shape: readonly number[];
+  readonly start: number;
+  readonly end: number;
+}
+
+function parseEntry(name: string, value: unknown, data_bytes: number): HeaderEntry {
+  const { dtype, shape, data_offsets } = (value ?? {}) as Record<string, unknown>;
+  if (typeof dtype !== 'string' || !Array.isArray(shape) || !Array.isArray(data_offsets) || data_offsets.length !== 2) {
+    throw corrupt(`"${name}" lacks a dtype, a shape or two data_offsets`, { name });
+  }
+  const reader = Object.hasOwn(READERS, dtype) ? READERS[dtype] : undefined;
+  if (!reader) {
+    const known = Object.keys(READERS).join(', ');
+    throw new ModelError('unsupported', `safetensors: "${name}" is ${dtype}, expected one of ${known}`, {
+      name,
+      dtype,
+    });
+  }
+  const [start, end] = data_offsets;
+  if (!Number.isSafeInteger(start) || !Number.isSafeInteger(end) || start < 0 || end < start || end > data_bytes) {
+    throw corrupt(`"${name}" lies at [${start}, ${end}] of ${data_bytes} data bytes`, { name });
+  }
+  const expected = elements(name, shape) * reader.bytes;
+  if (end - start !== expected) {
+    throw corrupt(`"${name}" (${dtype} [${shape.join(', ')}]) needs ${expected} bytes and has ${end - start}`, {
+      name,
+    });
+  }
+  return { name, dtype, shape, start, end };
+}
+
+function parseHeader(bytes: Uint8Array): { entries: HeaderEntry[]; data: Uint8Array } {
+  if (bytes.length < PREFIX_BYTES) throw corrupt(`${bytes.length} bytes are too few for a header`);
+  if (bytes.length > LIMIT_FILE_BYTES)
+    throw new ModelError('too-large', `safetensors: ${bytes.length} bytes in one file`);
+  const length = new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true);
+  if (length > BigInt(LIMIT_HEADER_BYTES)) {
+    throw new ModelError(
+      'too-large',
+      `safetensors: a header of ${length} bytes, at most ${LIMIT_HEADER_BYTES} are read`,
+    );
+  }
+  const header_bytes = Number(length);
+  if (PREFIX_BYTES + header_bytes > bytes.length) {
+    throw corrupt(`the header has ${header_bytes} bytes, the file ${bytes.length}`);
+  }
+  let text: string;
+  let header: unknown;
+  try {
+    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(
+      bytes.subarray(PREFIX_BYTES, PREFIX_BYTES + header_bytes),
+    );
+  } catch {
+    throw corrupt('the header is not UTF-8');
+  }
+  try {
+    header = JSON.parse(text);
+  } catch {
+    throw corrupt('the header is not JSON');
+  }
+  if (typeof header !== 'object' || header === null || Array.isArray(header)) throw corrupt('the header is no object');
+  const duplicate = duplicateKey(text);
+  if (duplicate !== null) throw corrupt(`the key "${duplicate}" occurs twice`, { name: duplicate });
+  const data = bytes.subarray(PREFIX_BYTES + header_bytes);
+  const named = Object.entries(header).filter(([name]) => name !== METADATA);
+  if (named.length > LIMIT_TENSORS)
+    throw new ModelError('too-large', `safetensors: ${named.length} tensors in one file`);
+  return { entries: named.map(([name, value]) => parseEntry(name, value, data.length)), data };
+}
+
+/**
+ * Reads a safetensors file; F32, F16 and BF16 become float32. The result is in the order of the header and shares no memory with `bytes`.
+ * Throws ModelError: `corrupt-file` (also for overlapping tensors and bytes that belong to none), `unsupported` (dtype), `too-large`.
+ */
+export function decodeSafetensors(bytes: Uint8Array): Map<string, DecodedArray> {
+  const { entries, data } = parseHeader(bytes);
+  let covered = 0;
+  for (const { name, start, end } of [...entries].sort((a, b) => a.start - b.start || a.end - b.end)) {
+    if (start !== covered) {
+      const fact = start < covered ? 'overlaps the tensor before it' : 'leaves bytes that belong to no tensor';
+      throw corrupt(`"${name}" at [${start}, ${end}] ${fact}`, { name });
+    }
+    covered = end;
+  }
+  if (covered !== data.length) throw corrupt(`the tensors cover ${covered} of ${data.length} data bytes`);
+  return new Map(
+    entries.map(({ name, dtype, shape, start, end }) => [
+      name,
+      { shape, data: READERS[dtype].read(data.subarray(start, end)) },
+    ]),
+  );
+}
