@@ -1,0 +1,66 @@
+// Tests of the native runtime: the common suite, the end of its worker, and that nothing is left open.
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { test } from 'node:test';
+import { TensorError } from './errors.ts';
+import { createNativeRuntime } from './native-runtime.ts';
+import { runtimeOverWorker } from './runtime-client.ts';
+import { startNodeWorker } from './runtime-node-worker.ts';
+import { accumulator, runtimeSuite } from './runtime-suite.ts';
+
+runtimeSuite('native', (threads) => createNativeRuntime({ threads }));
+
+const died = (mention: string) => (error: unknown) =>
+  error instanceof TensorError && error.code === 'runtime_died' && error.message.includes(mention);
+
+test('a worker that crashes rejects the call that waits, and every later one', async () => {
+  const crash = new URL(
+    `data:text/javascript,${encodeURIComponent(
+      `import { parentPort } from 'node:worker_threads'; parentPort.on('message', () => { throw new Error('boom'); });`,
+    )}`,
+  );
+  const runtime = runtimeOverWorker('native-cpu', startNodeWorker(crash, null));
+  const [first, second] = [runtime.load(accumulator()), runtime.load(accumulator())];
+  await Promise.all([assert.rejects(first, died('boom')), assert.rejects(second, died('boom'))]);
+  await assert.rejects(runtime.load(accumulator()), died('boom'));
+  await runtime.close();
+});
+
+test('a worker that exits without a word is noticed', async () => {
+  const exit = new URL(
+    `data:text/javascript,${encodeURIComponent(
+      `import { parentPort } from 'node:worker_threads'; parentPort.on('message', () => process.exit(3));`,
+    )}`,
+  );
+  const runtime = runtimeOverWorker('native-cpu', startNodeWorker(exit, null));
+  await assert.rejects(runtime.load(accumulator()), died('exit code 3'));
+  await runtime.close();
+});
+
+/** Runs a small program in its own process: the only way to see whether something keeps it alive. */
+function inOwnProcess(body: string) {
+  const script = `
+    import { createNativeRuntime } from './src/tensor/native-runtime.ts';
+    import { accumulator } from './src/tensor/runtime-suite.ts';
+    const runtime = await createNativeRuntime({ threads: 2 });
+    const program = await runtime.load(accumulator());
+    await program.run({ x: { dtype: 'float32', shape: [2, 3], data: new Float32Array(6) } });
+    ${body}
+    console.log('done');`;
+  return spawnSync(process.execPath, ['--input-type=module-typescript', '-e', script], {
+    cwd: new URL('../..', import.meta.url),
+    encoding: 'utf8',
+    timeout: 30_000,
+  });
+}
+
+for (const [what, body] of [
+  ['a closed runtime leaves nothing that keeps a process alive', 'await runtime.close();'],
+  ['a forgotten idle runtime does not keep a process alive either', ''],
+]) {
+  test(what, () => {
+    const { status, stdout, stderr } = inOwnProcess(body);
+    assert.equal(status, 0, stderr);
+    assert.match(stdout, /done/);
+  });
+}

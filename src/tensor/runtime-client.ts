@@ -1,0 +1,139 @@
+// A Runtime whose sessions live in a worker, because ONNX Runtime's run blocks the thread it is called on.
+import { TensorError } from './errors.ts';
+import type { CompiledGraph, Program, Runtime, TensorData, TensorMap } from './runtime.ts';
+import type { Answer, Call, Request, Response } from './runtime-messages.ts';
+
+/** How the owner reaches its worker; worker_threads and browsers differ only here. */
+export interface WorkerPort {
+  send(request: Request, transfer: ArrayBuffer[]): void;
+  onResponse(handler: (response: Response) => void): void;
+  /** Called once when the worker has ended, for whatever reason. */
+  onEnd(handler: (reason: string) => void): void;
+  /** Whether an answer is awaited: only then may the worker keep the process alive. */
+  setBusy(busy: boolean): void;
+  /** Ends the worker; resolves when it is gone. */
+  end(): Promise<void>;
+}
+
+interface Pending {
+  resolve(answer: Answer): void;
+  reject(error: TensorError): void;
+}
+
+class WorkerRuntime implements Runtime {
+  readonly class: Runtime['class'];
+  readonly #port: WorkerPort;
+  readonly #pending = new Map<number, Pending>();
+  #lastId = 0;
+  #ended: TensorError | null = null;
+  #closing: Promise<void> | null = null;
+
+  constructor(runtimeClass: Runtime['class'], port: WorkerPort) {
+    this.class = runtimeClass;
+    this.#port = port;
+    port.onResponse((response) => this.#settle(response));
+    port.onEnd((reason) => {
+      this.#ended ??= new TensorError('runtime_died', `the ${this.class} runtime's worker has ended: ${reason}`);
+      for (const { reject } of this.#pending.values()) reject(this.#ended);
+      this.#pending.clear();
+    });
+    port.setBusy(false);
+  }
+
+  async load(graph: CompiledGraph): Promise<Program> {
+    const { onnx, inputs, outputs, states } = graph;
+    const program = (await this.call({ method: 'load', graph: { onnx, inputs, outputs, states } })) as number;
+    return new WorkerProgram(this, program);
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= (async () => {
+      const released = this.call({ method: 'close' });
+      this.#ended ??= new TensorError('closed', `the ${this.class} runtime is closed`);
+      await released.catch(() => {}); // a worker that has died needs no farewell
+      await this.#port.end();
+    })();
+    return this.#closing;
+  }
+
+  /** Sends one call, with the buffers that are handed over, and awaits its answer. */
+  call(call: Call, transfer: ArrayBuffer[] = []): Promise<Answer> {
+    if (this.#ended !== null) return Promise.reject(this.#ended);
+    return new Promise((resolve, reject) => {
+      this.#lastId += 1;
+      this.#port.send({ id: this.#lastId, call }, transfer);
+      this.#pending.set(this.#lastId, { resolve, reject });
+      if (this.#pending.size === 1) this.#port.setBusy(true);
+    });
+  }
+
+  #settle(response: Response): void {
+    const pending = this.#pending.get(response.id);
+    if (pending === undefined) return;
+    this.#pending.delete(response.id);
+    if (this.#pending.size === 0) this.#port.setBusy(false);
+    if ('error' in response) {
+      const { code, message, details } = response.error;
+      pending.reject(new TensorError(code, message, details));
+    } else pending.resolve(response.answer);
+  }
+}
+
+class WorkerProgram implements Program {
+  readonly #runtime: WorkerRuntime;
+  readonly #program: number;
+  #closed: Promise<void> | null = null;
+
+  constructor(runtime: WorkerRuntime, program: number) {
+    this.#runtime = runtime;
+    this.#program = program;
+  }
+
+  async writeState(values: ReadonlyMap<string, Float32Array>): Promise<void> {
+    this.#checkOpen('writeState');
+    // Copied here and handed over: cloning a view would copy the whole buffer behind it, and the caller keeps its own.
+    const copies = new Map([...values].map(([name, data]) => [name, data.slice()] as const));
+    const call = { method: 'writeState', program: this.#program, values: copies } as const;
+    await this.#runtime.call(
+      call,
+      [...copies.values()].map((data) => data.buffer),
+    );
+  }
+
+  async readState(names: Iterable<string>): Promise<Map<string, Float32Array>> {
+    this.#checkOpen('readState');
+    const call = { method: 'readState', program: this.#program, names: [...names] } as const;
+    return (await this.#runtime.call(call)) as Map<string, Float32Array>;
+  }
+
+  async run(inputs: TensorMap): Promise<TensorMap> {
+    this.#checkOpen('run');
+    const copies = Object.entries(inputs).map(([name, { dtype, shape, data }]) => {
+      return [name, { dtype, shape: [...shape], data: data.slice() } as TensorData] as const;
+    });
+    const call = { method: 'run', program: this.#program, inputs: Object.fromEntries(copies) } as const;
+    return (await this.#runtime.call(
+      call,
+      copies.map(([, tensor]) => tensor.data.buffer as ArrayBuffer),
+    )) as TensorMap;
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#runtime.call({ method: 'release', program: this.#program }).then(
+      () => {},
+      (error: TensorError) => {
+        if (error.code !== 'closed' && error.code !== 'runtime_died') throw error; // gone already, which is what was wanted
+      },
+    );
+    return this.#closed;
+  }
+
+  #checkOpen(call: string): void {
+    if (this.#closed !== null) throw new TensorError('closed', `${call}: the program is closed`);
+  }
+}
+
+/** The runtime behind a worker that serves it with serveRuntime. */
+export function runtimeOverWorker(runtimeClass: Runtime['class'], port: WorkerPort): Runtime {
+  return new WorkerRuntime(runtimeClass, port);
+}

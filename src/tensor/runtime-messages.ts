@@ -1,0 +1,29 @@
+// What a runtime and its worker say to each other; plain data that structured cloning carries.
+
+import type { ErrorDetails } from '../errors.ts';
+import type { TensorErrorCode } from './errors.ts';
+import type { CompiledGraph, TensorMap } from './runtime.ts';
+
+/** A call to the worker; `program` is the number that `load` answered. */
+export type Call =
+  | { readonly method: 'load'; readonly graph: CompiledGraph }
+  | { readonly method: 'writeState'; readonly program: number; readonly values: ReadonlyMap<string, Float32Array> }
+  | { readonly method: 'readState'; readonly program: number; readonly names: readonly string[] }
+  | { readonly method: 'run'; readonly program: number; readonly inputs: TensorMap }
+  | { readonly method: 'release'; readonly program: number }
+  /** Releases everything; the worker may be ended after the answer. */
+  | { readonly method: 'close' };
+
+export interface Request {
+  readonly id: number;
+  readonly call: Call;
+}
+
+export type Answer = number | TensorMap | ReadonlyMap<string, Float32Array> | null;
+
+export type Response =
+  | { readonly id: number; readonly answer: Answer }
+  | {
+      readonly id: number;
+      readonly error: { readonly code: TensorErrorCode; readonly message: string; readonly details: ErrorDetails };
+    };

@@ -1,0 +1,249 @@
+// One ONNX Runtime session with its states: what runs inside the worker of every runtime.
+import type { InferenceSession, Tensor } from 'onnxruntime-node';
+import { TensorError } from './errors.ts';
+import { elementCount } from './onnx.ts';
+import type { CompiledGraph, TensorData, TensorMap } from './runtime.ts';
+
+/** What is used of ONNX Runtime's API; onnxruntime-node and onnxruntime-web share it. */
+export interface OrtModule {
+  readonly InferenceSession: {
+    create(model: Uint8Array, options?: InferenceSession.SessionOptions): Promise<InferenceSession>;
+  };
+  readonly Tensor: new (
+    dtype: 'float32' | 'int32',
+    data: Float32Array | Int32Array,
+    shape: readonly number[],
+  ) => Tensor;
+}
+
+export interface SessionSettings {
+  readonly session: InferenceSession.SessionOptions;
+  /**
+   * Whether ONNX Runtime writes outputs into buffers it is handed. The native binding does; the WASM build ignores
+   * them and makes new arrays, which then simply become the states.
+   */
+  readonly preallocate: boolean;
+}
+
+/** A state's value now, and where the run writes the next one. */
+interface State {
+  readonly name: string;
+  readonly next: string | null;
+  readonly shape: readonly number[];
+  readonly length: number;
+  current: Tensor;
+  spare: Tensor | null;
+}
+
+const errorText = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/** The names of a session's values with their types; ONNX Runtime has already checked the graph itself. */
+function typesOf(names: readonly string[], metadata: readonly InferenceSession.ValueMetadata[]) {
+  return new Map(
+    names.map((name, i) => {
+      const about = metadata[i];
+      return [name, about.isTensor ? { dtype: about.type, shape: about.shape } : { dtype: 'not a tensor', shape: [] }];
+    }),
+  );
+}
+
+type ValueTypes = ReturnType<typeof typesOf>;
+
+function sameShape(a: readonly (number | string)[], b: readonly number[]): boolean {
+  return a.length === b.length && a.every((dimension, i) => dimension === b[i]);
+}
+
+function quoted(names: Iterable<string>): string {
+  const list = [...names];
+  const shown = list.slice(0, 8).map((name) => `"${name}"`);
+  return list.length > shown.length ? `${shown.join(', ')} and ${list.length - shown.length} more` : shown.join(', ');
+}
+
+/** Refuses a CompiledGraph whose names are not those of the ONNX graph in it. */
+function checkNames(graph: CompiledGraph, inputs: ValueTypes, outputs: ValueTypes): void {
+  const claimedInputs = [...graph.inputs, ...graph.states.map((state) => state.name)];
+  const claimedOutputs = [...graph.outputs, ...graph.states.flatMap((state) => state.next ?? [])];
+  for (const [kind, claimed, known] of [
+    ['input', claimedInputs, inputs],
+    ['output', claimedOutputs, outputs],
+  ] as const) {
+    const seen = new Set<string>();
+    for (const name of claimed) {
+      if (seen.has(name)) throw new TensorError('bad_graph', `load: ${kind} "${name}" is named twice`);
+      seen.add(name);
+      const type = known.get(name);
+      if (type === undefined) {
+        throw new TensorError(
+          'unknown_name',
+          `load: the ONNX graph has no ${kind} "${name}"; it has ${quoted(known.keys())}`,
+        );
+      }
+      if (type.dtype !== 'float32' && type.dtype !== 'int32') {
+        throw new TensorError('bad_dtype', `load: ${kind} "${name}" must be float32 or int32, it is ${type.dtype}`);
+      }
+    }
+  }
+  const unfed = [...inputs.keys()].filter((name) => !claimedInputs.includes(name));
+  if (unfed.length > 0) throw new TensorError('missing_input', `load: nothing feeds the input ${quoted(unfed)}`);
+  for (const { name, next, shape } of graph.states) {
+    for (const type of [inputs.get(name), next === null ? undefined : outputs.get(next)]) {
+      if (type !== undefined && (type.dtype !== 'float32' || !sameShape(type.shape, shape))) {
+        throw new TensorError(
+          'bad_shape',
+          `load: state "${name}" must be float32 [${shape}], the ONNX graph has ${type.dtype} [${type.shape}]`,
+        );
+      }
+    }
+  }
+}
+
+/**
+ * A loaded graph. Calls must not overlap: whoever owns it queues them. States start as zeros.
+ * After a run that failed inside ONNX Runtime, states may be partly advanced: write them before going on.
+ */
+export class SessionProgram {
+  readonly #ort: OrtModule;
+  readonly #session: InferenceSession;
+  readonly #graph: CompiledGraph;
+  readonly #inputs: ValueTypes;
+  readonly #states = new Map<string, State>();
+  readonly #preallocate: boolean;
+
+  private constructor(ort: OrtModule, session: InferenceSession, graph: CompiledGraph, preallocate: boolean) {
+    this.#ort = ort;
+    this.#session = session;
+    this.#graph = graph;
+    this.#preallocate = preallocate;
+    this.#inputs = typesOf(session.inputNames, session.inputMetadata);
+    checkNames(graph, this.#inputs, typesOf(session.outputNames, session.outputMetadata));
+    for (const { name, next, shape } of graph.states) {
+      const length = elementCount(shape);
+      const zeros = () => new ort.Tensor('float32', new Float32Array(length), shape);
+      const spare = next !== null && preallocate ? zeros() : null;
+      this.#states.set(name, { name, next, shape, length, current: zeros(), spare });
+    }
+  }
+
+  /** Loads the bytes. Throws bad_model where ONNX Runtime refuses them, or what checkNames refuses. */
+  static async load(ort: OrtModule, graph: CompiledGraph, settings: SessionSettings): Promise<SessionProgram> {
+    let session: InferenceSession;
+    try {
+      session = await ort.InferenceSession.create(graph.onnx, settings.session);
+    } catch (error) {
+      throw new TensorError('bad_model', `load: ONNX Runtime refused ${graph.onnx.length} bytes: ${errorText(error)}`);
+    }
+    try {
+      return new SessionProgram(ort, session, graph, settings.preallocate);
+    } catch (error) {
+      await session.release();
+      throw error;
+    }
+  }
+
+  /** Takes the arrays over as the new values; the caller must not use them afterwards. All are checked before any is set. */
+  writeState(values: ReadonlyMap<string, Float32Array>): void {
+    for (const [name, data] of values) {
+      const { length, shape } = this.#state('writeState', name);
+      if (!(data instanceof Float32Array)) {
+        throw new TensorError('bad_dtype', `writeState: state "${name}" must be a Float32Array`);
+      }
+      if (data.length !== length) {
+        throw new TensorError(
+          'bad_length',
+          `writeState: state "${name}" [${shape}] holds ${length} values, got ${data.length}`,
+        );
+      }
+    }
+    for (const [name, data] of values) {
+      const state = this.#state('writeState', name);
+      state.current = new this.#ort.Tensor('float32', data, state.shape);
+    }
+  }
+
+  /** Copies of the named states. */
+  readState(names: readonly string[]): Map<string, Float32Array> {
+    return new Map(
+      names.map((name) => [name, (this.#state('readState', name).current.data as Float32Array).slice()] as const),
+    );
+  }
+
+  /** One run; see Program.run. The arrays in the answer belong to the caller. */
+  async run(inputs: TensorMap): Promise<TensorMap> {
+    this.#checkInputs(inputs);
+    const feeds: Record<string, Tensor> = {};
+    for (const name of this.#graph.inputs) {
+      const { dtype, data, shape } = inputs[name];
+      feeds[name] = new this.#ort.Tensor(dtype, data, shape);
+    }
+    const fetches: Record<string, Tensor | null> = {};
+    for (const name of this.#graph.outputs) fetches[name] = null;
+    for (const state of this.#states.values()) {
+      feeds[state.name] = state.current;
+      if (state.next !== null) fetches[state.next] = state.spare;
+    }
+    let results: Readonly<Record<string, Tensor>>;
+    try {
+      results = this.#preallocate
+        ? await this.#session.run(feeds, fetches)
+        : await this.#session.run(feeds, Object.keys(fetches));
+    } catch (error) {
+      throw new TensorError('run_failed', `run: ${errorText(error)}`);
+    }
+    for (const state of this.#states.values()) {
+      if (state.next === null) continue;
+      const before = state.current;
+      state.current = results[state.next];
+      if (this.#preallocate) state.spare = before;
+    }
+    return Object.fromEntries(this.#graph.outputs.map((name) => [name, asTensorData(results[name])]));
+  }
+
+  async close(): Promise<void> {
+    this.#states.clear();
+    await this.#session.release();
+  }
+
+  #state(call: string, name: string): State {
+    const state = this.#states.get(name);
+    if (state === undefined) {
+      throw new TensorError(
+        'unknown_name',
+        `${call}: there is no state "${name}"; there are ${quoted(this.#states.keys())}`,
+      );
+    }
+    return state;
+  }
+
+  #checkInputs(inputs: TensorMap): void {
+    for (const name of Object.keys(inputs)) {
+      if (!this.#graph.inputs.includes(name)) {
+        throw new TensorError(
+          'unknown_name',
+          `run: there is no input "${name}"; there are ${quoted(this.#graph.inputs)}`,
+        );
+      }
+    }
+    for (const name of this.#graph.inputs) {
+      const given = inputs[name];
+      const wanted = this.#inputs.get(name)!;
+      if (given === undefined) throw new TensorError('missing_input', `run: input "${name}" is missing`);
+      const kind = given.data instanceof Float32Array ? 'float32' : given.data instanceof Int32Array ? 'int32' : '?';
+      if (given.dtype !== wanted.dtype || kind !== wanted.dtype) {
+        throw new TensorError('bad_dtype', `run: input "${name}" must be ${wanted.dtype}, got ${given.dtype}`);
+      }
+      if (!sameShape(wanted.shape, given.shape)) {
+        throw new TensorError('bad_shape', `run: input "${name}" must be [${wanted.shape}], got [${given.shape}]`);
+      }
+      if (given.data.length !== elementCount(given.shape)) {
+        throw new TensorError(
+          'bad_length',
+          `run: input "${name}" [${given.shape}] holds ${elementCount(given.shape)} values, got ${given.data.length}`,
+        );
+      }
+    }
+  }
+}
+
+function asTensorData(tensor: Tensor): TensorData {
+  return { dtype: tensor.type, shape: [...tensor.dims], data: tensor.data } as TensorData; // checkNames allowed only these types
+}
