@@ -1,0 +1,138 @@
+// Ed25519 (RFC 8032) with one exact rule of acceptance on every machine: node:crypto where there is one, @noble/curves elsewhere.
+//
+// RFC 8032 leaves room for verifiers to disagree, and two that disagree would replay one log into two states. The rule here:
+//   1. S < L, so a signature cannot be altered into a second valid one (section 5.1.7, step 1);
+//   2. the key A is canonical (y < p) and not of small order, where one signature would be valid for many messages;
+//   3. the equation without cofactor, on bytes: encode([S]B - [k]A) equals R, k = SHA-512(R || A || M) mod L.
+// OpenSSL checks 1 and 3; noble checks 3 with the cofactor, so the portable path computes 3 itself. Rule 2 is checked here for both.
+import { ed25519 } from '@noble/curves/ed25519.js';
+import { bytesToNumberLE } from '@noble/curves/utils.js';
+import { sha512 } from '@noble/hashes/sha2.js';
+
+export const SECRET_BYTES = 32;
+export const PUBLIC_KEY_BYTES = 32;
+export const SIGNATURE_BYTES = 64;
+
+/** One implementation of the primitive. Lengths are the caller's duty. */
+export interface Ed25519 {
+  /** The public key (32 bytes) of a secret seed (32 bytes). */
+  publicKey(secret: Uint8Array): Uint8Array;
+  /** A function that signs with a secret seed. */
+  signer(secret: Uint8Array): (message: Uint8Array) => Uint8Array;
+  /** Whether a signature (64 bytes) is valid under the rule above. Never throws. */
+  verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean;
+}
+
+const P = 2n ** 255n - 19n;
+const L = ed25519.Point.Fn.ORDER;
+
+/** The y coordinates of the eight points whose order divides 8; the sign of x does not matter. Derived, not copied: [L]Q of any Q. */
+const SMALL_ORDER_Y: ReadonlySet<bigint> = (() => {
+  const found = new Set<bigint>();
+  // [L]Q is the small-order part of Q. Decoding small y until all five values are met takes a handful of tries.
+  for (let y = 2n; found.size < 5; y++) {
+    const bytes = new Uint8Array(32);
+    bytes[0] = Number(y);
+    let point: InstanceType<typeof ed25519.Point>;
+    try {
+      point = ed25519.Point.fromBytes(bytes);
+    } catch {
+      continue; // This y is not on the curve.
+    }
+    // (L - 1)Q + Q, because the library refuses a scalar of L itself.
+    found.add(
+      point
+        .multiplyUnsafe(L - 1n)
+        .add(point)
+        .toAffine().y,
+    );
+  }
+  return found;
+})();
+
+/** Rule 1, and the part of rule 2 that needs no curve arithmetic. */
+function isAdmissible(publicKey: Uint8Array, signature: Uint8Array): boolean {
+  return bytesToNumberLE(signature.subarray(32)) < L && isAdmissibleKey(publicKey);
+}
+
+function isAdmissibleKey(publicKey: Uint8Array): boolean {
+  const y = bytesToNumberLE(publicKey) & ((1n << 255n) - 1n);
+  return y < P && !SMALL_ORDER_Y.has(y);
+}
+
+/** The implementation in plain TypeScript, for browsers (WebCrypto has no synchronous verification). */
+export const portableEd25519: Ed25519 = {
+  publicKey: (secret) => ed25519.getPublicKey(secret),
+  signer: (secret) => {
+    const seed = secret.slice();
+    return (message) => ed25519.sign(message, seed);
+  },
+  verify: (publicKey, message, signature) => {
+    if (!isAdmissible(publicKey, signature)) return false;
+    let key: InstanceType<typeof ed25519.Point>;
+    try {
+      key = ed25519.Point.fromBytes(publicKey);
+    } catch {
+      return false;
+    }
+    const r = signature.subarray(0, 32);
+    const k = bytesToNumberLE(sha512.create().update(r).update(publicKey).update(message).digest()) % L;
+    const s = bytesToNumberLE(signature.subarray(32));
+    const expected = ed25519.Point.BASE.multiplyUnsafe(s).subtract(key.multiplyUnsafe(k)).toBytes();
+    return expected.every((byte, i) => byte === r[i]);
+  },
+};
+
+const nodeCrypto = globalThis.process?.getBuiltinModule?.('node:crypto');
+
+/** RFC 8410: what precedes the 32 bytes in the DER forms that node:crypto imports. */
+const SPKI_PREFIX = Uint8Array.from([0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00]);
+const PKCS8_PREFIX = Uint8Array.from([
+  0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
+]);
+
+/** Imported keys are kept, because importing costs a third of a verification. More peers than this simply import again. */
+const KEY_CACHE_LIMIT = 16_384;
+
+function makeNodeEd25519(crypto: typeof import('node:crypto')): Ed25519 {
+  type Key = ReturnType<typeof crypto.createPublicKey>;
+  // Keyed by the raw bytes as a latin1 string; null stands for a key that rule 2 refuses.
+  const cache = new Map<string, Key | null>();
+  const imported = (publicKey: Uint8Array): Key | null => {
+    const name = Buffer.from(publicKey.buffer, publicKey.byteOffset, publicKey.byteLength).toString('latin1');
+    let key = cache.get(name);
+    if (key === undefined) {
+      const der = Buffer.concat([SPKI_PREFIX, publicKey]);
+      key = isAdmissibleKey(publicKey) ? crypto.createPublicKey({ key: der, format: 'der', type: 'spki' }) : null;
+      if (cache.size >= KEY_CACHE_LIMIT) cache.delete(cache.keys().next().value!);
+      cache.set(name, key);
+    }
+    return key;
+  };
+  const privateKey = (secret: Uint8Array) =>
+    crypto.createPrivateKey({ key: Buffer.concat([PKCS8_PREFIX, secret]), format: 'der', type: 'pkcs8' });
+  return {
+    publicKey: (secret) => {
+      const der = crypto.createPublicKey(privateKey(secret)).export({ format: 'der', type: 'spki' });
+      return new Uint8Array(der.subarray(SPKI_PREFIX.length));
+    },
+    signer: (secret) => {
+      const key = privateKey(secret);
+      return (message) => new Uint8Array(crypto.sign(null, message, key));
+    },
+    verify: (publicKey, message, signature) => {
+      // A scalar of 32 bytes whose top byte is below 0x10 is below L (L > 2^252): the common case needs no big integers.
+      if (signature[63] >= 0x10 && bytesToNumberLE(signature.subarray(32)) >= L) return false;
+      const key = imported(publicKey);
+      if (key === null) return false;
+      try {
+        return crypto.verify(null, message, key, signature);
+      } catch {
+        return false; // Some builds of OpenSSL raise instead of answering when the key is not on the curve.
+      }
+    },
+  };
+}
+
+/** The fastest implementation of this machine. */
+export const fastEd25519: Ed25519 = nodeCrypto ? makeNodeEd25519(nodeCrypto) : portableEd25519;

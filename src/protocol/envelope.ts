@@ -1,0 +1,216 @@
+// A signed event: deterministic DAG-CBOR [1, author, body, signature], where one event has exactly one encoding.
+import { decode, encode } from '@ipld/dag-cbor';
+import { ProtocolError } from './errors.ts';
+import { sha256Hex } from './hash.ts';
+import { type Identity, idOfPublicKey, publicKeyOf, verifyWithKey } from './identity.ts';
+
+/** What an event may hold: integers for whatever is owed, and never a fraction, whose bits and rounding machines may not share. */
+export type EventValue =
+  | null
+  | boolean
+  | number
+  | string
+  | Uint8Array
+  | readonly EventValue[]
+  | { readonly [field: string]: EventValue };
+
+/** The body of an event: a type, the version of that type's schema, and its fields. */
+export interface EventBody {
+  readonly type: string;
+  readonly version: number;
+  readonly [field: string]: EventValue;
+}
+
+/** An event whose encoding, and unless skipped whose signature, has been checked. Its body has the right shape, but no schema yet. */
+export interface OpenedEvent {
+  /** SHA-256 of the event's bytes, hexadecimal: its name everywhere. */
+  readonly id: string;
+  /** The peer id of whoever signed it. */
+  readonly author: string;
+  readonly body: EventBody;
+}
+
+/** C2SP tlog-tiles serves entries with a 16-bit length before each. */
+export const MAX_EVENT_BYTES = 65_535;
+/** Deeper nesting is refused, so that no decoder's stack decides what is valid. */
+export const MAX_BODY_DEPTH = 16;
+
+const ENVELOPE_VERSION = 1;
+/** A NUL byte cannot stand in a C2SP signed note, so no signature of an event is ever one of a checkpoint, or the reverse. */
+const SIGNING_PREFIX = new TextEncoder().encode('potluck-event-v1\0');
+
+// The envelope around the body has a fixed form (RFC 8949, section 3), so it is written and read byte by byte.
+const ARRAY_OF_4 = 0x84;
+const BYTES_LENGTH_8 = 0x58;
+const BYTES_LENGTH_16 = 0x59;
+/** [1, h'32 bytes', h'...']: 0x84 0x01 0x58 0x20 and the author. */
+const BODY_HEADER_OFFSET = 4 + 32;
+const SIGNATURE_PART_BYTES = 2 + 64;
+
+/**
+ * Signs a body and returns the event's bytes.
+ * Throws ProtocolError: `malformed` (no type or version), `forbidden-value` (a fraction, undefined, a class instance, ...), `too-large`.
+ */
+export async function signEvent(identity: Identity, body: EventBody): Promise<Uint8Array> {
+  const encoded = encodeBody(body);
+  const signature = await identity.sign(signedMessage(encoded));
+  const header = byteStringHeader(encoded.length);
+  const event = new Uint8Array(BODY_HEADER_OFFSET + header.length + encoded.length + SIGNATURE_PART_BYTES);
+  if (event.length > MAX_EVENT_BYTES) throw tooLarge(event.length);
+  event.set([ARRAY_OF_4, ENVELOPE_VERSION, BYTES_LENGTH_8, 32]);
+  event.set(publicKeyOf(identity.id), 4);
+  event.set(header, BODY_HEADER_OFFSET);
+  event.set(encoded, BODY_HEADER_OFFSET + header.length);
+  event.set([BYTES_LENGTH_8, 64], event.length - SIGNATURE_PART_BYTES);
+  event.set(signature, event.length - 64);
+  return event;
+}
+
+/**
+ * Opens an event: checks its size, form, canonical encoding and signature.
+ * @param options.verify_signature false only for a log that this process has already audited. Everything else is still checked.
+ * Throws ProtocolError and nothing else: `too-large`, `malformed`, `unknown-version`, `not-canonical`, `forbidden-value`, `bad-signature`.
+ */
+export function openEvent(bytes: Uint8Array, options: { readonly verify_signature?: boolean } = {}): OpenedEvent {
+  if (bytes.length > MAX_EVENT_BYTES) throw tooLarge(bytes.length);
+  const { author, encodedBody, signature } = splitEnvelope(bytes);
+  const body = decodeBody(encodedBody);
+  if (options.verify_signature !== false && !verifyWithKey(author, signedMessage(encodedBody), signature)) {
+    throw new ProtocolError('bad-signature', `the signature is not one by ${idOfPublicKey(author)} over this body`, {
+      author: idOfPublicKey(author),
+    });
+  }
+  return { id: eventId(bytes), author: idOfPublicKey(author), body };
+}
+
+/** The name of an event: SHA-256 of its bytes, hexadecimal. */
+export function eventId(bytes: Uint8Array): string {
+  return sha256Hex(bytes);
+}
+
+function signedMessage(encodedBody: Uint8Array): Uint8Array {
+  const message = new Uint8Array(SIGNING_PREFIX.length + encodedBody.length);
+  message.set(SIGNING_PREFIX);
+  message.set(encodedBody, SIGNING_PREFIX.length);
+  return message;
+}
+
+function byteStringHeader(length: number): Uint8Array {
+  if (length < 24) return Uint8Array.of(0x40 | length);
+  if (length < 0x100) return Uint8Array.of(BYTES_LENGTH_8, length);
+  return Uint8Array.of(BYTES_LENGTH_16, length >> 8, length & 0xff);
+}
+
+function splitEnvelope(bytes: Uint8Array): { author: Uint8Array; encodedBody: Uint8Array; signature: Uint8Array } {
+  const malformed = (what: string) => new ProtocolError('malformed', `event: ${what}`, { size_bytes: bytes.length });
+  if (bytes.length < BODY_HEADER_OFFSET + 1 + SIGNATURE_PART_BYTES) {
+    throw malformed(`expected at least ${BODY_HEADER_OFFSET + 1 + SIGNATURE_PART_BYTES} bytes, got ${bytes.length}`);
+  }
+  if (bytes[0] !== ARRAY_OF_4) throw malformed(`expected a CBOR array of 4, got first byte ${bytes[0]}`);
+  if (bytes[1] !== ENVELOPE_VERSION) {
+    // 0..23 is any other version as one byte of CBOR; the rest is no version at all.
+    if (bytes[1] > 23) throw malformed(`expected a version, got byte ${bytes[1]}`);
+    throw new ProtocolError('unknown-version', `event envelope: expected version ${ENVELOPE_VERSION}, got ${bytes[1]}`);
+  }
+  if (bytes[2] !== BYTES_LENGTH_8 || bytes[3] !== 32) throw malformed('expected an author of 32 bytes');
+  const bodyEnd = bytes.length - SIGNATURE_PART_BYTES;
+  if (bytes[bodyEnd] !== BYTES_LENGTH_8 || bytes[bodyEnd + 1] !== 64)
+    throw malformed('expected a signature of 64 bytes');
+  // The whole has one length, so the header of the body has one right form: write it and compare.
+  const headerBytes = [1, 2, 3].find((size) => {
+    const header = byteStringHeader(Math.max(0, bodyEnd - BODY_HEADER_OFFSET - size));
+    return header.length === size && header.every((byte, i) => byte === bytes[BODY_HEADER_OFFSET + i]);
+  });
+  if (headerBytes === undefined) throw malformed('the length of the body does not fit the length of the event');
+  return {
+    author: bytes.subarray(4, BODY_HEADER_OFFSET),
+    encodedBody: bytes.subarray(BODY_HEADER_OFFSET + headerBytes, bodyEnd),
+    signature: bytes.subarray(bodyEnd + 2),
+  };
+}
+
+/** A body as deterministic DAG-CBOR. Throws ProtocolError as signEvent does. */
+export function encodeBody(body: EventBody): Uint8Array {
+  checkBody(body);
+  return encode(body);
+}
+
+function decodeBody(encoded: Uint8Array): EventBody {
+  let body: unknown;
+  try {
+    body = decode(encoded);
+  } catch (cause) {
+    throw new ProtocolError('malformed', `event body is not DAG-CBOR: ${(cause as Error).message}`);
+  }
+  checkBody(body);
+  const again = encode(body);
+  if (again.length !== encoded.length || again.some((byte, i) => byte !== encoded[i])) {
+    throw new ProtocolError('not-canonical', 'event body is not in deterministic DAG-CBOR form');
+  }
+  return body;
+}
+
+function checkBody(body: unknown): asserts body is EventBody {
+  checkValue(body, 0);
+  const { type, version } = (body ?? {}) as { type?: unknown; version?: unknown };
+  if (!isPlainObject(body) || typeof type !== 'string' || type === '') {
+    throw new ProtocolError('malformed', 'event body: expected a map with a non-empty text "type"');
+  }
+  if (typeof version !== 'number' || version < 1) {
+    throw new ProtocolError(
+      'malformed',
+      `event body "${type.slice(0, 80)}": expected an integer "version" of 1 or more`,
+    );
+  }
+}
+
+function isPlainObject(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== 'object' || value === null) return false;
+  const prototype = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
+}
+
+function checkValue(value: unknown, depth: number): void {
+  // The same code as a decoder that ran out of stack, whose depth is the machine's.
+  if (depth > MAX_BODY_DEPTH)
+    throw new ProtocolError('malformed', `event body is nested deeper than ${MAX_BODY_DEPTH}`);
+  switch (typeof value) {
+    case 'boolean':
+      return;
+    case 'number':
+      if (Number.isSafeInteger(value)) return;
+      throw forbidden(`expected an integer within ±(2^53 - 1), got ${value}`);
+    case 'string':
+      if (value.isWellFormed()) return;
+      throw forbidden('expected well-formed Unicode text, got a lone surrogate');
+    case 'object':
+      if (value === null || value instanceof Uint8Array) return;
+      if (Array.isArray(value)) {
+        // An index loop, because holes must be seen as well.
+        for (let i = 0; i < value.length; i++) checkValue(value[i], depth + 1);
+        return;
+      }
+      if (isPlainObject(value)) {
+        for (const key of Object.keys(value)) {
+          if (key === '__proto__' || !key.isWellFormed())
+            throw forbidden(`a field may not be named ${JSON.stringify(key)}`);
+          checkValue(value[key], depth + 1);
+        }
+        return;
+      }
+      throw forbidden(`expected plain data, got an instance of ${value.constructor?.name ?? 'an unknown class'}`);
+    default:
+      throw forbidden(`expected an integer, text, bytes, a list, a map, a truth value or null, got ${typeof value}`);
+  }
+}
+
+function forbidden(what: string): ProtocolError {
+  return new ProtocolError('forbidden-value', `event body: ${what}`);
+}
+
+function tooLarge(size: number): ProtocolError {
+  return new ProtocolError('too-large', `an event has at most ${MAX_EVENT_BYTES} bytes, got ${size}`, {
+    size_bytes: size,
+    limit_bytes: MAX_EVENT_BYTES,
+  });
+}

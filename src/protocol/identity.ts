@@ -1,0 +1,69 @@
+// Who somebody is: an Ed25519 key pair. A peer's id is its public key, 64 lower-case hexadecimal digits.
+import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js';
+import { fastEd25519, SECRET_BYTES, SIGNATURE_BYTES } from './ed25519.ts';
+import { ProtocolError } from './errors.ts';
+
+/** Somebody who can sign. The secret itself is not reachable from here; in a tab it may live inside WebCrypto. */
+export interface Identity {
+  /** The public key as 64 lower-case hexadecimal digits. */
+  readonly id: string;
+  /** The 64-byte Ed25519 signature of a message. The same message always gives the same signature (RFC 8032). */
+  sign(message: Uint8Array): Promise<Uint8Array>;
+}
+
+const ID_PATTERN = /^[0-9a-f]{64}$/;
+
+/** Whether a string has the form of a peer id. It says nothing about the key behind it. */
+export function isPeerId(text: string): boolean {
+  return ID_PATTERN.test(text);
+}
+
+/** The 32 bytes of a peer id's public key. Throws ProtocolError `bad-id`. */
+export function publicKeyOf(id: string): Uint8Array {
+  if (!isPeerId(id)) {
+    throw new ProtocolError(
+      'bad-id',
+      `a peer id is 64 lower-case hexadecimal digits, got ${JSON.stringify(id).slice(0, 80)}`,
+    );
+  }
+  return hexToBytes(id);
+}
+
+/** The peer id of a 32-byte public key. */
+export function idOfPublicKey(publicKey: Uint8Array): string {
+  return bytesToHex(publicKey);
+}
+
+/** A fresh secret seed of 32 bytes from the system's random source. */
+export function generateSecret(): Uint8Array {
+  return globalThis.crypto.getRandomValues(new Uint8Array(SECRET_BYTES));
+}
+
+/** A new identity that lives in memory only. To keep one, make it with identityFromSecret, or loadOrCreateIdentity in Node. */
+export function createIdentity(): Identity {
+  return identityFromSecret(generateSecret());
+}
+
+/** The identity of a 32-byte secret seed (RFC 8032, section 5.1.5). Throws ProtocolError `bad-secret` for another length. */
+export function identityFromSecret(secret: Uint8Array): Identity {
+  if (secret.length !== SECRET_BYTES) {
+    throw new ProtocolError('bad-secret', `a secret is a seed of ${SECRET_BYTES} bytes, got ${secret.length}`);
+  }
+  const sign = fastEd25519.signer(secret);
+  return { id: idOfPublicKey(fastEd25519.publicKey(secret)), sign: async (message) => sign(message) };
+}
+
+/**
+ * Whether `signature` is the signature of `message` by the peer `id`. The same answer on every machine: ed25519.ts states the rule.
+ * False for a malformed id or signature; never throws.
+ */
+export function verifySignature(id: string, message: Uint8Array, signature: Uint8Array): boolean {
+  return isPeerId(id) && verifyWithKey(hexToBytes(id), message, signature);
+}
+
+/** As verifySignature, with the 32 bytes of the key at hand. */
+export function verifyWithKey(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
+  return (
+    publicKey.length === 32 && signature.length === SIGNATURE_BYTES && fastEd25519.verify(publicKey, message, signature)
+  );
+}
