@@ -1,0 +1,113 @@
+// Tokenizers: bytes are plain, Hugging Face's own ids are reproduced, and streaming never shows half a character.
+// test/fixtures/tokenizers.json holds two small vocabularies trained by Hugging Face tokenizers 0.23.2, with its ids for some texts.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { ModelError } from './errors.ts';
+import { byteTokenizer, END_OF_TEXT, streamDecoder, tokenizerFromJson } from './tokenizer.ts';
+
+interface Fixture {
+  tokenizer: object;
+  samples: { text: string; ids: number[] }[];
+}
+const fixtures: Record<'byte_level' | 'byte_fallback', Fixture> = JSON.parse(
+  readFileSync(new URL('../../test/fixtures/tokenizers.json', import.meta.url), 'utf8'),
+);
+const bytes = byteTokenizer();
+const byteLevel = tokenizerFromJson(JSON.stringify(fixtures.byte_level.tokenizer));
+const byteFallback = tokenizerFromJson(JSON.stringify(fixtures.byte_fallback.tokenizer));
+
+test('a byte is its own id and end-of-text is 256', () => {
+  assert.deepEqual([...bytes.encode('é')], [0xc3, 0xa9]);
+  assert.deepEqual([...bytes.encode(`${END_OF_TEXT}a${END_OF_TEXT}`)], [256, 97, 256]);
+  assert.deepEqual([...bytes.encode('')], []);
+  assert.equal(bytes.decode([0xc3, 0xa9, 256, 0xc3]), `é${END_OF_TEXT}\ufffd`);
+  assert.equal(bytes.vocab_size, 257);
+  assert.throws(() => bytes.decode([257]), { name: 'ModelError', code: 'bad-input' });
+  assert.throws(() => bytes.decode([0.5]), { name: 'ModelError', code: 'bad-input' });
+});
+
+test('the tokenizer.json of the bytes means the same to the Hugging Face library', () => {
+  // Written differently, so that the library reads it instead of our own shortcut.
+  const library = tokenizerFromJson(JSON.stringify(JSON.parse(bytes.json), null, 1));
+  assert.notEqual(library.json, bytes.json);
+  assert.deepEqual([library.vocab_size, library.bos_id, library.eos_id], [257, 256, 256]);
+  fc.assert(
+    fc.property(fc.array(fc.oneof(fc.string({ unit: 'binary' }), fc.constant(END_OF_TEXT))), (parts) => {
+      const text = parts.join('').toWellFormed();
+      const ids = [...bytes.encode(text)];
+      assert.deepEqual([...library.encode(text)], ids);
+      assert.equal(bytes.decode(ids), text);
+      assert.equal(library.decode(ids), text);
+    }),
+  );
+});
+
+for (const [name, tokenizer] of Object.entries({ byte_level: byteLevel, byte_fallback: byteFallback })) {
+  test(`${name}: the ids that Hugging Face tokenizers gives`, () => {
+    for (const { text, ids } of fixtures[name as keyof typeof fixtures].samples) {
+      assert.deepEqual([...tokenizer.encode(text)], ids);
+    }
+    assert.equal(tokenizer.eos_id, tokenizer.encode('</s>').at(-1));
+    assert.equal(tokenizer.encode('<s>').at(0), tokenizer.bos_id);
+  });
+}
+
+test('streamed pieces together are the decoded text, and no piece ends within a character', () => {
+  const text = fc.string({ unit: fc.constantFrom('a', ' ', 'the', '\n', 'é', '日', '😀', '👩‍🚀', '\ufffd') });
+  for (const tokenizer of [bytes, byteLevel, byteFallback]) {
+    fc.assert(
+      fc.property(text, (value) => {
+        const ids = [...tokenizer.encode(value)];
+        const decoder = streamDecoder(tokenizer);
+        const pieces = ids.map((id) => decoder.push(id));
+        for (const piece of pieces) assert.ok(piece.isWellFormed() && !piece.endsWith('\ufffd'));
+        assert.equal(pieces.join('') + decoder.end(), tokenizer.decode(ids));
+      }),
+    );
+  }
+});
+
+test('streamed pieces of any ids, also of bytes that are no text, are the decoded text', () => {
+  for (const tokenizer of [bytes, byteLevel]) {
+    fc.assert(
+      fc.property(fc.array(fc.nat(tokenizer.vocab_size - 1), { maxLength: 60 }), (ids) => {
+        const decoder = streamDecoder(tokenizer);
+        assert.equal(ids.map((id) => decoder.push(id)).join('') + decoder.end(), tokenizer.decode(ids));
+      }),
+    );
+  }
+});
+
+test('a character appears with its last byte, not later', () => {
+  const decoder = streamDecoder(bytes);
+  assert.deepEqual(
+    [...new TextEncoder().encode('a😀b')].map((byte) => decoder.push(byte)),
+    ['a', '', '', '', '😀', 'b'],
+  );
+  assert.equal(decoder.push(0xf0), '');
+  assert.equal(decoder.end(), '\ufffd');
+});
+
+test('tokenizer_config.json decides the special tokens; what is not in the vocabulary is refused', () => {
+  const json = byteLevel.json;
+  const configured = tokenizerFromJson(json, { bos_token: null, eos_token: { content: '<s>' } });
+  assert.deepEqual([configured.bos_id, configured.eos_id], [null, byteLevel.bos_id]);
+  assert.throws(() => tokenizerFromJson(json, { eos_token: '<nowhere>' }), { code: 'bad-tokenizer' });
+});
+
+test('what is no tokenizer is refused with a typed error', () => {
+  for (const json of ['', '{', '[]', '{}', '{"model":{"type":"Nonsense","vocab":{}}}', '{"model":{"type":"BPE"}}']) {
+    assert.throws(() => tokenizerFromJson(json), { name: 'ModelError', code: 'bad-tokenizer' }, json);
+  }
+  fc.assert(
+    fc.property(fc.jsonValue(), (value) => {
+      try {
+        tokenizerFromJson(JSON.stringify({ model: value }));
+      } catch (error) {
+        assert.ok(error instanceof ModelError, String(error));
+      }
+    }),
+  );
+});

@@ -1,0 +1,246 @@
+// Text to token ids and back: plain bytes by default, any Hugging Face tokenizer.json through @huggingface/tokenizers.
+import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
+import { z } from 'zod';
+import { ModelError } from './errors.ts';
+
+/** The largest tokenizer.json in wide use (Gemma's) has 33 MB. */
+const LIMIT_JSON_CHARACTERS = 64 * 2 ** 20;
+const LIMIT_VOCAB = 262_144;
+
+/** A tokenizer as training and generation need it. */
+export interface Tokenizer {
+  /** One more than the largest id. */
+  readonly vocab_size: number;
+  /** What a sequence begins with, or null when the tokenizer has no such token. */
+  readonly bos_id: number | null;
+  /** What a document ends with, or null. */
+  readonly eos_id: number | null;
+  /** The ids of a text; adds no token at its beginning or end. Special tokens written out in the text are recognised. */
+  encode(text: string): number[] | Uint32Array;
+  /** The text of ids. Bytes that are not UTF-8 become U+FFFD; special tokens are written out. Throws ModelError `bad-input`. */
+  decode(ids: ArrayLike<number>): string;
+  /** The contents of a Hugging Face tokenizer.json that does the same. */
+  readonly json: string;
+}
+
+export const END_OF_TEXT = '<|endoftext|>';
+const END_OF_TEXT_ID = 256;
+
+/**
+ * GPT-2's printable character for each byte (openai/gpt-2, encoder.py): ByteLevel vocabularies are written with these.
+ * Printable Latin-1 bytes stand for themselves, the 68 others for the characters from U+0100 on.
+ */
+function byteCharacters(): string[] {
+  let next = 0x100;
+  return Array.from({ length: 256 }, (_, byte) => {
+    const printable = (byte > 0x20 && byte < 0x7f) || (byte > 0xa0 && byte !== 0xad);
+    return String.fromCodePoint(printable ? byte : next++);
+  });
+}
+
+function byteTokenizerJson(): string {
+  const vocab = Object.fromEntries(byteCharacters().map((character, byte) => [character, byte]));
+  const bytes = { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: true };
+  const end = { id: END_OF_TEXT_ID, content: END_OF_TEXT, single_word: false, lstrip: false, rstrip: false };
+  return JSON.stringify({
+    version: '1.0',
+    truncation: null,
+    padding: null,
+    added_tokens: [{ ...end, normalized: false, special: true }],
+    normalizer: null,
+    pre_tokenizer: bytes,
+    post_processor: null,
+    decoder: bytes,
+    model: {
+      type: 'BPE',
+      dropout: null,
+      unk_token: null,
+      continuing_subword_prefix: null,
+      end_of_word_suffix: null,
+      fuse_unk: false,
+      byte_fallback: false,
+      ignore_merges: false,
+      vocab,
+      merges: [],
+    },
+  });
+}
+
+function checkId(id: number, vocab_size: number): void {
+  if (!Number.isInteger(id) || id < 0 || id >= vocab_size) {
+    throw new ModelError('bad-input', `tokenizer: the id ${id} is not in 0..${vocab_size - 1}`, { id, vocab_size });
+  }
+}
+
+/**
+ * The default tokenizer, 257 ids: id 0..255 is the byte of that value in the text's UTF-8, id 256 is `<|endoftext|>`,
+ * which both ends a document and begins a sequence (as in GPT-2).
+ */
+export function byteTokenizer(): Tokenizer {
+  const encoder = new TextEncoder();
+  const vocab_size = END_OF_TEXT_ID + 1;
+  const end_bytes = encoder.encode(END_OF_TEXT);
+  return {
+    vocab_size,
+    bos_id: END_OF_TEXT_ID,
+    eos_id: END_OF_TEXT_ID,
+    json: byteTokenizerJson(),
+    encode(text) {
+      const pieces = text.split(END_OF_TEXT).map((piece) => encoder.encode(piece));
+      const ids = new Uint32Array(pieces.reduce((sum, piece) => sum + piece.length + 1, -1));
+      let at = 0;
+      for (const [index, piece] of pieces.entries()) {
+        if (index > 0) ids[at++] = END_OF_TEXT_ID;
+        ids.set(piece, at);
+        at += piece.length;
+      }
+      return ids;
+    },
+    decode(ids) {
+      const bytes: number[] = [];
+      for (let i = 0; i < ids.length; i++) {
+        checkId(ids[i], vocab_size);
+        if (ids[i] === END_OF_TEXT_ID) bytes.push(...end_bytes);
+        else bytes.push(ids[i]);
+      }
+      return new TextDecoder('utf-8', { ignoreBOM: true }).decode(Uint8Array.from(bytes));
+    },
+  };
+}
+
+const AddedTokenSchema = z.looseObject({ id: z.int().min(0).max(LIMIT_VOCAB), content: z.string() });
+const TokenizerJsonSchema = z.looseObject({
+  added_tokens: z.array(AddedTokenSchema).nullish(),
+  model: z.looseObject({ type: z.string().nullish() }),
+  normalizer: z.unknown().default(null),
+  pre_tokenizer: z.unknown().default(null),
+  post_processor: z.unknown().default(null),
+  decoder: z.unknown().default(null),
+});
+
+const SpecialTokenSchema = z.union([z.string(), z.looseObject({ content: z.string() })]).nullish();
+const TokenizerConfigSchema = z.looseObject({ bos_token: SpecialTokenSchema, eos_token: SpecialTokenSchema });
+export type TokenizerConfig = z.input<typeof TokenizerConfigSchema>;
+
+/** Names of the end and the beginning in wide use, for a tokenizer.json that comes without its configuration. */
+const USUAL_EOS = [END_OF_TEXT, '</s>', '<|end_of_text|>', '<|im_end|>', '<eos>'];
+const USUAL_BOS = ['<s>', '<|begin_of_text|>', '<bos>', END_OF_TEXT];
+
+function parse<T>(schema: z.ZodType<T>, value: unknown, file: string): T {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  throw new ModelError('bad-tokenizer', `${file}: ${z.prettifyError(result.error)}`, { file });
+}
+
+/**
+ * A tokenizer from the contents of a Hugging Face tokenizer.json.
+ * `config` is the parsed tokenizer_config.json; without it the usual names of the beginning and the end are looked up.
+ * Throws ModelError `bad-tokenizer` (not JSON, not a tokenizer, a special token that does not exist) or `too-large`.
+ */
+export function tokenizerFromJson(json: string, config?: TokenizerConfig): Tokenizer {
+  if (json.length > LIMIT_JSON_CHARACTERS) {
+    throw new ModelError('too-large', `tokenizer.json: ${json.length} characters, at most ${LIMIT_JSON_CHARACTERS}`);
+  }
+  if (json === byteTokenizerJson()) return byteTokenizer();
+  let value: unknown;
+  try {
+    value = JSON.parse(json);
+  } catch {
+    throw new ModelError('bad-tokenizer', 'tokenizer.json: not JSON');
+  }
+  const description = parse(TokenizerJsonSchema, value, 'tokenizer.json');
+  const special = parse(TokenizerConfigSchema, config ?? {}, 'tokenizer_config.json');
+  const tokenizer = build({ ...description, added_tokens: description.added_tokens ?? [] });
+  const vocab_size = Math.max(...[...tokenizer.get_vocab().values()], -1) + 1;
+  if (vocab_size < 2 || vocab_size > LIMIT_VOCAB) {
+    throw new ModelError('bad-tokenizer', `tokenizer.json: ${vocab_size} tokens, expected 2..${LIMIT_VOCAB}`);
+  }
+  const idOf = (which: 'bos_token' | 'eos_token', usual: readonly string[]): number | null => {
+    const named = special[which];
+    if (named !== undefined && named !== null) {
+      const content = typeof named === 'string' ? named : named.content;
+      const id = tokenizer.token_to_id(content);
+      if (id !== undefined) return id;
+      throw new ModelError('bad-tokenizer', `tokenizer_config.json: ${which} "${content}" is not in the vocabulary`);
+    }
+    if (config) return null;
+    const found = usual.find((content) => tokenizer.token_to_id(content) !== undefined);
+    return found === undefined ? null : (tokenizer.token_to_id(found) ?? null);
+  };
+  return {
+    vocab_size,
+    bos_id: idOf('bos_token', USUAL_BOS),
+    eos_id: idOf('eos_token', USUAL_EOS),
+    json,
+    encode(text) {
+      const ids: number[] = tokenizer.encode(text, { add_special_tokens: false }).ids;
+      if (!ids.every(Number.isInteger)) {
+        throw new ModelError('bad-input', 'tokenizer: no token for a part of the text, and no unk_token');
+      }
+      return ids;
+    },
+    decode(ids) {
+      const list = Array.from(ids);
+      for (const id of list) checkId(id, vocab_size);
+      // Spaces are part of the text: "clean up" would make decoding lossy.
+      return list.length === 0 ? '' : tokenizer.decode(list, { clean_up_tokenization_spaces: false });
+    },
+  };
+}
+
+/** The library throws plain errors of many kinds on a description it cannot follow. */
+function build(description: object): HuggingFaceTokenizer {
+  try {
+    return new HuggingFaceTokenizer(description, {});
+  } catch (error) {
+    throw new ModelError('bad-tokenizer', `tokenizer.json: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+/** Ids kept before the undecoded ones: decoders treat the first token of a text specially (SentencePiece drops its space). */
+const CONTEXT_IDS = 4;
+
+/** Turns a growing list of ids into text as early as possible, never with half a character at the end. */
+export interface StreamDecoder {
+  /** The text that has become certain with these ids; may be empty. */
+  push(...ids: number[]): string;
+  /** What is left, with U+FFFD for bytes that never became a character. */
+  end(): string;
+}
+
+/**
+ * Streaming decoding: the pieces together are exactly `tokenizer.decode` of all ids.
+ * A character of several tokens shows as U+FFFD until it is whole, so a text's trailing U+FFFD are held back.
+ */
+export function streamDecoder(tokenizer: Tokenizer): StreamDecoder {
+  let window: number[] = [];
+  let emitted = ''; // the text of the window that has been returned
+  const advance = (text: string, certain: string): string => {
+    const piece = certain.slice(emitted.length);
+    emitted = emitted + piece;
+    if (text === certain && window.length > 2 * CONTEXT_IDS) {
+      // The window begins anew only where decoding its tail alone gives the same characters.
+      const tail = window.slice(-CONTEXT_IDS);
+      const tail_text = tokenizer.decode(tail);
+      if (tail_text.length > 0 && text.endsWith(tail_text) && !tail_text.includes('\ufffd')) {
+        window = tail;
+        emitted = tail_text;
+      }
+    }
+    return piece;
+  };
+  return {
+    push(...ids) {
+      window.push(...ids);
+      const text = tokenizer.decode(window);
+      return advance(text, text.replace(/\ufffd+$/, ''));
+    },
+    end() {
+      const text = tokenizer.decode(window);
+      const piece = text.slice(emitted.length);
+      window = [];
+      emitted = '';
+      return piece;
+    },
+  };
+}
