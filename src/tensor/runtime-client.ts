@@ -15,6 +15,17 @@ export interface WorkerPort {
   end(): Promise<void>;
 }
 
+/** More than any CPU socket has; beyond it is a mistake. */
+export const LIMIT_THREADS = 256;
+
+/** How many threads to use; where nobody said, all that there are. Throws bad_argument out of 1 … 256. */
+export function threadCount(threads: number = Math.min(navigator.hardwareConcurrency, LIMIT_THREADS)): number {
+  if (!Number.isInteger(threads) || threads < 1 || threads > LIMIT_THREADS) {
+    throw new TensorError('bad_argument', `threads: expected an integer in 1 … ${LIMIT_THREADS}, got ${threads}`);
+  }
+  return threads;
+}
+
 interface Pending {
   resolve(answer: Answer): void;
   reject(error: TensorError): void;

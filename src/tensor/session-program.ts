@@ -25,6 +25,9 @@ export interface SessionSettings {
   readonly preallocate: boolean;
 }
 
+/** Errors reach the caller; ONNX Runtime would also print them. */
+const RUN_OPTIONS: InferenceSession.RunOptions = { logSeverityLevel: 4 };
+
 /** A state's value now, and where the run writes the next one. */
 interface State {
   readonly name: string;
@@ -184,8 +187,8 @@ export class SessionProgram {
     let results: Readonly<Record<string, Tensor>>;
     try {
       results = this.#preallocate
-        ? await this.#session.run(feeds, fetches)
-        : await this.#session.run(feeds, Object.keys(fetches));
+        ? await this.#session.run(feeds, fetches, RUN_OPTIONS)
+        : await this.#session.run(feeds, Object.keys(fetches), RUN_OPTIONS);
     } catch (error) {
       throw new TensorError('run_failed', `run: ${errorText(error)}`);
     }
