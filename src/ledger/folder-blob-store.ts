@@ -1,0 +1,186 @@
+// Blobs in a folder: DIR/ab/cd/abcd…, each written aside, synced, then renamed into place, so a crash leaves all of a blob or nothing.
+import { randomBytes } from 'node:crypto';
+import { constants } from 'node:fs';
+import { type FileHandle, mkdir, open, readdir, readFile, rename, stat, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { sha256Hex } from '../protocol/hash.ts';
+import { type BlobStore, checkBlobHash, checkBlobSize, DEFAULT_MAX_BLOB_BYTES } from './blob-store.ts';
+import { LedgerError } from './errors.ts';
+
+/** Where blobs are written before they get their name. */
+const STAGING = 'staging';
+/** Marks this process's files in the staging folder: a process id alone may be used again. */
+const THIS_PROCESS = randomBytes(6).toString('hex');
+const FAN_OUT = /^[0-9a-f]{2}$/;
+
+/**
+ * Opens (or makes) a blob folder and removes what crashed writers left behind.
+ * Several processes may use one folder at once. Throws LedgerError `store-unusable`.
+ */
+export async function openFolderBlobStore(
+  dir: string,
+  options: { readonly max_blob_bytes?: number } = {},
+): Promise<BlobStore> {
+  const limit = options.max_blob_bytes ?? DEFAULT_MAX_BLOB_BYTES;
+  const staging = join(dir, STAGING);
+  await usable(dir, async () => {
+    await mkdir(staging, { recursive: true });
+    await removeLeftovers(staging);
+  });
+
+  /** Folders whose own entry in their parent this process has made durable. */
+  const durableFolders = new Set<string>();
+  /** Two puts of the same bytes at once share one write. */
+  const underWay = new Map<string, Promise<void>>();
+
+  const folderOf = (hash: string) => join(dir, hash.slice(0, 2), hash.slice(2, 4));
+  const pathOf = (hash: string) => {
+    checkBlobHash(hash);
+    return join(folderOf(hash), hash);
+  };
+
+  async function makeFolder(hash: string): Promise<string> {
+    const folder = folderOf(hash);
+    if (!durableFolders.has(folder)) {
+      await mkdir(folder, { recursive: true });
+      await syncFolder(join(dir, hash.slice(0, 2)));
+      await syncFolder(dir);
+      durableFolders.add(folder);
+    }
+    return folder;
+  }
+
+  async function write(hash: string, bytes: Uint8Array): Promise<void> {
+    const folder = await makeFolder(hash);
+    const path = pathOf(hash);
+    if (await holds(path, hash, bytes.length)) {
+      // The bytes are there, but whoever wrote them may have died before its name was durable.
+      await syncFolder(folder);
+      return;
+    }
+    const aside = join(staging, `${process.pid}-${THIS_PROCESS}-${randomBytes(8).toString('hex')}`);
+    try {
+      const file = await open(aside, 'wx', 0o644);
+      try {
+        await file.writeFile(bytes);
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+      await rename(aside, path);
+    } catch (error) {
+      await unlink(aside).catch(() => {});
+      throw error;
+    }
+    await syncFolder(folder);
+  }
+
+  return {
+    async put(bytes) {
+      checkBlobSize(bytes.length, limit);
+      const hash = sha256Hex(bytes);
+      let writing = underWay.get(hash);
+      if (!writing) {
+        writing = usable(dir, () => write(hash, bytes)).finally(() => underWay.delete(hash));
+        underWay.set(hash, writing);
+      }
+      await writing;
+      return hash;
+    },
+    async has(hash) {
+      return (await sizeOfFile(pathOf(hash))) !== null;
+    },
+    async get(hash) {
+      const path = pathOf(hash);
+      const bytes = await usable(dir, () => readFile(path).catch(nullIfMissing));
+      if (bytes === null) return null;
+      const found = sha256Hex(bytes);
+      if (found !== hash) {
+        throw new LedgerError('blob-corrupt', `the bytes of blob ${hash} have the hash ${found}`, { hash, found });
+      }
+      // A plain Uint8Array over memory of its own.
+      return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    },
+    sizeOf: async (hash) => sizeOfFile(pathOf(hash)),
+    async delete(hash) {
+      const path = pathOf(hash);
+      return usable(dir, async () => {
+        if ((await unlink(path).then(() => true, nullIfMissing)) === null) return false;
+        await syncFolder(folderOf(hash));
+        return true;
+      });
+    },
+    async *list() {
+      for (const first of await fanOut(dir)) {
+        for (const second of await fanOut(join(dir, first))) {
+          for (const name of (await readdir(join(dir, first, second))).sort()) {
+            if (/^[0-9a-f]{64}$/.test(name) && name.startsWith(first + second)) yield name;
+          }
+        }
+      }
+    },
+  };
+}
+
+/** Whether the file already holds exactly these bytes; one of the same name that does not is damaged and is written anew. */
+async function holds(path: string, hash: string, size: number): Promise<boolean> {
+  if ((await sizeOfFile(path)) !== size) return false;
+  const present = await readFile(path).catch(nullIfMissing);
+  return present !== null && sha256Hex(present) === hash;
+}
+
+async function sizeOfFile(path: string): Promise<number | null> {
+  const info = await stat(path).catch(nullIfMissing);
+  return info?.isFile() ? info.size : null;
+}
+
+async function fanOut(dir: string): Promise<string[]> {
+  return (await readdir(dir)).filter((name) => FAN_OUT.test(name)).sort();
+}
+
+/** Makes the names in a folder durable. Windows has no such call, and its file systems journal names themselves. */
+async function syncFolder(dir: string): Promise<void> {
+  if (process.platform === 'win32') return;
+  let folder: FileHandle | undefined;
+  try {
+    folder = await open(dir, constants.O_RDONLY);
+    await folder.sync();
+  } finally {
+    await folder?.close();
+  }
+}
+
+/** Removes files of writers that are gone. A living process's are left: it may be about to rename them. */
+async function removeLeftovers(staging: string): Promise<void> {
+  for (const name of await readdir(staging)) {
+    const [pid, token] = name.split('-');
+    const alive = Number(pid) === process.pid ? token === THIS_PROCESS : isRunning(Number(pid));
+    if (!alive) await unlink(join(staging, name)).catch(nullIfMissing);
+  }
+}
+
+function isRunning(pid: number): boolean {
+  if (!Number.isSafeInteger(pid) || pid <= 0) return false;
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+function nullIfMissing(error: NodeJS.ErrnoException): null {
+  if (error.code === 'ENOENT') return null;
+  throw error;
+}
+
+/** Runs a step on the folder; errors of the file system become LedgerError `store-unusable`. */
+async function usable<T>(dir: string, step: () => Promise<T>): Promise<T> {
+  try {
+    return await step();
+  } catch (error) {
+    if (error instanceof LedgerError) throw error;
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw new LedgerError('store-unusable', `blob folder ${dir}: ${message}`, { dir, errno: code ?? null });
+  }
+}
