@@ -1,0 +1,217 @@
+// Checkpoints: the canonical blob is the only form of a model, an exported folder comes back whole,
+// and what transformers writes in its many forms is read or refused with a reason.
+import assert from 'node:assert/strict';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { sha256Hex } from '../protocol/hash.ts';
+import { seededRandom } from '../protocol/random.ts';
+import { decodeModel, encodeModel } from './checkpoint.ts';
+import { configFromJson, exportModel, importModel } from './checkpoint-folder.ts';
+import { type LlamaConfig, LlamaConfigSchema, parameterSpecs } from './config.ts';
+import { decodeSafetensors, encodeSafetensors } from './safetensors.ts';
+import { byteTokenizer } from './tokenizer.ts';
+
+const shape = {
+  vocab_size: 257,
+  hidden_size: 8,
+  intermediate_size: 12,
+  num_hidden_layers: 2,
+  num_attention_heads: 2,
+  num_key_value_heads: 1,
+  max_position_embeddings: 32,
+  rope_theta: 5000,
+};
+const config = LlamaConfigSchema.parse(shape);
+const tied = LlamaConfigSchema.parse({ ...shape, tie_word_embeddings: true });
+
+function someWeights(llama: LlamaConfig): Map<string, Float32Array> {
+  return new Map(
+    parameterSpecs(llama).map(({ name, shape }) => {
+      const random = seededRandom('test weights', name);
+      const size = shape.reduce((a, b) => a * b, 1);
+      return [name, Float32Array.from({ length: size }, () => random.uint32() / 2 ** 31 - 1)];
+    }),
+  );
+}
+
+async function folder(t: TestContext): Promise<string> {
+  const dir = await mkdtemp(join(tmpdir(), 'potluck-checkpoint-'));
+  t.after(() => rm(dir, { recursive: true, force: true }));
+  return dir;
+}
+
+const arraysOf = (llama: LlamaConfig) => {
+  const weights = someWeights(llama);
+  return parameterSpecs(llama).map(({ name, shape }) => ({ name, shape, data: weights.get(name)! }));
+};
+
+test('the canonical blob does not depend on the order of the map, and its hash is pinned', () => {
+  const weights = someWeights(config);
+  const blob = encodeModel(config, weights);
+  assert.deepEqual(encodeModel(config, new Map([...weights].reverse())), blob);
+  assert.deepEqual(decodeModel(config, blob), weights);
+  assert.equal(sha256Hex(blob), '6d058423dc24434a800851446ff6c041b942464562530963220281773e0f2c34');
+});
+
+test('wrong weights are refused in both directions', () => {
+  const weights = someWeights(config);
+  const wrong = (change: (copy: Map<string, Float32Array>) => void, says: RegExp) => {
+    const copy = new Map(weights);
+    change(copy);
+    assert.throws(() => encodeModel(config, copy), { name: 'ModelError', code: 'wrong-weights', message: says });
+  };
+  wrong((copy) => copy.delete('model.norm.weight'), /"model.norm.weight" is missing/);
+  wrong((copy) => copy.set('model.extra.weight', Float32Array.of(1)), /"model.extra.weight" is no weight/);
+  wrong((copy) => copy.set('model.norm.weight', new Float32Array(9)), /has 9 values, expected 8/);
+  wrong((copy) => copy.set('model.norm.weight', new Float32Array(8).fill(Number.NaN)), /value 0 is NaN/);
+  wrong((copy) => copy.set('model.norm.weight', Float32Array.of(0, 0, 0, 0, 0, 0, 0, -Infinity)), /value 7 is -Inf/);
+
+  const swapped = arraysOf(config).map((array) =>
+    array.shape.length === 2 ? { ...array, shape: array.shape.toReversed() } : array,
+  );
+  const metadata = { format: 'pt' };
+  assert.throws(() => decodeModel(config, encodeSafetensors(swapped, metadata)), {
+    code: 'wrong-weights',
+    message: /shape/,
+  });
+  assert.throws(() => decodeModel(tied, encodeModel(config, weights)), { code: 'wrong-weights', message: /lm_head/ });
+});
+
+test('the same weights written in another way are not the model', () => {
+  const arrays = arraysOf(config);
+  assert.throws(() => decodeModel(config, encodeSafetensors(arrays)), { code: 'corrupt-file', message: /canonical/ });
+  assert.throws(() => decodeModel(config, encodeSafetensors(arrays.reverse(), { format: 'pt' })), {
+    code: 'corrupt-file',
+  });
+});
+
+test('an exported folder comes back whole, its model.safetensors is the canonical blob, and nothing else is left', async (t) => {
+  for (const llama of [config, tied]) {
+    const dir = await folder(t);
+    const model = { config: llama, weights: someWeights(llama), tokenizer: byteTokenizer() };
+    const paths = await exportModel(dir, model);
+    await exportModel(dir, model); // over an older export
+    assert.deepEqual((await readdir(dir)).sort(), paths.map((path) => path.slice(dir.length + 1)).sort());
+    assert.deepEqual(new Uint8Array(await readFile(join(dir, 'model.safetensors'))), encodeModel(llama, model.weights));
+    const back = await importModel(dir);
+    assert.deepEqual(back.config, llama);
+    assert.deepEqual(back.weights, model.weights);
+    assert.equal(back.tokenizer?.json, model.tokenizer.json);
+  }
+});
+
+test('a failed export leaves the former one as it was', async (t) => {
+  const dir = await folder(t);
+  const weights = someWeights(config);
+  await exportModel(dir, { config, weights, tokenizer: byteTokenizer() });
+  const broken = new Map(weights).set('model.norm.weight', new Float32Array(8).fill(Number.NaN));
+  await assert.rejects(exportModel(dir, { config, weights: broken, tokenizer: byteTokenizer() }), {
+    code: 'wrong-weights',
+  });
+  assert.deepEqual((await importModel(dir)).weights, weights);
+  const small = LlamaConfigSchema.parse({ ...shape, vocab_size: 256 });
+  await assert.rejects(exportModel(dir, { config: small, weights: someWeights(small), tokenizer: byteTokenizer() }), {
+    code: 'bad-tokenizer',
+  });
+});
+
+test('a model in several files is read through its index; a missing part and a path outside are refused', async (t) => {
+  const dir = await folder(t);
+  await exportModel(dir, { config, weights: someWeights(config), tokenizer: byteTokenizer() });
+  await rm(join(dir, 'model.safetensors'));
+  await assert.rejects(importModel(dir), { name: 'ModelError', code: 'missing-file' });
+  const arrays = arraysOf(config);
+  const parts = [arrays.slice(0, 5), arrays.slice(5)];
+  const weight_map: Record<string, string> = {};
+  for (const [index, part] of parts.entries()) {
+    const file = `model-0000${index + 1}-of-00002.safetensors`;
+    for (const { name } of part) weight_map[name] = file;
+    await writeFile(join(dir, file), encodeSafetensors(part, { format: 'pt' }));
+  }
+  const index = join(dir, 'model.safetensors.index.json');
+  await writeFile(index, JSON.stringify({ metadata: {}, weight_map }));
+  assert.deepEqual((await importModel(dir)).weights, someWeights(config));
+  await rm(join(dir, 'model-00002-of-00002.safetensors'));
+  await assert.rejects(importModel(dir), { code: 'missing-file' });
+  await writeFile(index, JSON.stringify({ weight_map: { 'lm_head.weight': '../secret.safetensors' } }));
+  await assert.rejects(importModel(dir), { code: 'corrupt-file' });
+});
+
+test('what older versions stored beside the weights is dropped; biases are refused', async (t) => {
+  const dir = await folder(t);
+  await exportModel(dir, { config: tied, weights: someWeights(tied), tokenizer: byteTokenizer() });
+  const file = join(dir, 'model.safetensors');
+  const head = { ...arraysOf(tied)[0], name: 'lm_head.weight' };
+  const table = { name: 'model.layers.0.self_attn.rotary_emb.inv_freq', shape: [2], data: Float32Array.of(1, 0.1) };
+  await writeFile(file, encodeSafetensors([...arraysOf(tied), head, table]));
+  assert.deepEqual((await importModel(dir)).weights, someWeights(tied));
+  const bias = { name: 'model.layers.0.self_attn.q_proj.bias', shape: [1], data: Float32Array.of(1) };
+  await writeFile(file, encodeSafetensors([...arraysOf(tied), bias]));
+  await assert.rejects(importModel(dir), { code: 'unsupported', message: /bias/ });
+});
+
+test('half-precision weights become float32', async (t) => {
+  const dir = await folder(t);
+  await exportModel(dir, { config, weights: someWeights(config), tokenizer: byteTokenizer() });
+  const arrays = arraysOf(config);
+  let offset = 0;
+  const header: Record<string, object> = {};
+  const halves = arrays.map(({ name, shape, data }) => {
+    header[name] = { dtype: 'F16', shape, data_offsets: [offset, offset + data.length * 2] };
+    offset += data.length * 2;
+    return new Uint8Array(Float16Array.from(data).buffer);
+  });
+  const json = Buffer.from(JSON.stringify(header));
+  const prefix = Buffer.alloc(8);
+  prefix.writeBigUInt64LE(BigInt(json.length));
+  await writeFile(join(dir, 'model.safetensors'), Buffer.concat([prefix, json, ...halves]));
+  const { weights } = await importModel(dir);
+  const expected = arrays.map(({ name, data }) => [name, Float32Array.from(Float16Array.from(data))] as const);
+  assert.deepEqual(weights, new Map(expected));
+  assert.equal(decodeSafetensors(encodeModel(config, weights)).size, arrays.length);
+});
+
+test('config.json of transformers 4 and 5 give the same configuration', () => {
+  const { rope_theta, ...common } = { ...shape, model_type: 'llama', hidden_act: 'silu' };
+  const four = configFromJson({ ...common, rope_theta, rope_scaling: null, torch_dtype: 'float16' });
+  const five = configFromJson({ ...common, rope_parameters: { rope_theta, rope_type: 'default' }, dtype: 'float32' });
+  assert.deepEqual(four, config);
+  assert.deepEqual(five, config);
+  const { num_key_value_heads: _, ...old } = common;
+  assert.equal(configFromJson({ ...old, num_key_value_heads: null }).num_key_value_heads, 2);
+});
+
+test('what Potluck does not compute is refused by name', () => {
+  const llama = { ...shape, model_type: 'llama' };
+  for (const [change, says] of [
+    [{ model_type: 'gpt2' }, /model_type "gpt2"/],
+    [{ rope_scaling: { type: 'linear', factor: 2 } }, /rope scaling "linear"/],
+    [{ rope_parameters: { rope_type: 'llama3', rope_theta: 5e5 } }, /rope scaling "llama3"/],
+    [{ attention_bias: true }, /attention_bias/],
+    [{ mlp_bias: true }, /mlp_bias/],
+    [{ quantization_config: { bits: 4 } }, /quantised/],
+  ] as const) {
+    assert.throws(() => configFromJson({ ...llama, ...change }), {
+      name: 'ModelError',
+      code: 'unsupported',
+      message: says,
+    });
+  }
+  for (const value of [null, [], 'llama', {}, { ...llama, hidden_size: 'wide' }, { ...llama, hidden_act: 'gelu' }]) {
+    assert.throws(() => configFromJson(value), { name: 'ModelError', code: 'bad-config' });
+  }
+});
+
+test('damaged files are typed errors', async (t) => {
+  const dir = await folder(t);
+  await assert.rejects(importModel(dir), { name: 'ModelError', code: 'missing-file' });
+  await exportModel(dir, { config, weights: someWeights(config), tokenizer: byteTokenizer() });
+  await writeFile(join(dir, 'tokenizer.json'), '{');
+  await assert.rejects(importModel(dir), { name: 'ModelError', code: 'bad-tokenizer' });
+  await rm(join(dir, 'tokenizer.json'));
+  assert.equal((await importModel(dir)).tokenizer, null);
+  await writeFile(join(dir, 'config.json'), 'nonsense');
+  await assert.rejects(importModel(dir), { name: 'ModelError', code: 'corrupt-file' });
+});
