@@ -1,0 +1,80 @@
+// The head of a language model and its cross-entropy, in chunks of rows: logits of a large vocabulary never exist as a whole.
+import { type Graph, shapeError, type Value } from '../tensor/graph.ts';
+import { add, log, maximum, mul, neg, softmax } from '../tensor/ops.ts';
+import { gatherElements, scatterAdd } from '../tensor/ops-index.ts';
+import { gemm } from '../tensor/ops-matrix.ts';
+import { concat, expand, reduceSum, reshape, slice } from '../tensor/ops-shape.ts';
+
+/** The smallest probability whose logarithm is taken: a loss is at most 85.2 nats, never infinite. */
+const LEAST_PROBABILITY = 1e-37;
+
+/** One chunk's rows, its targets as a column, and the probabilities of every token. */
+interface Chunk {
+  readonly hidden: Value;
+  readonly target: Value;
+  readonly probability: Value;
+  readonly losses: Value;
+}
+
+function chunksOf(hidden: Value, head: Value, targets: Value, rows: number): Chunk[] {
+  const [total, width] = hidden.shape;
+  if (hidden.shape.length !== 2 || head.shape.length !== 2 || head.shape[1] !== width) {
+    throw shapeError('crossEntropy', 'hidden states and head must share their columns', hidden, head);
+  }
+  if (targets.shape.join() !== String(total)) {
+    throw shapeError('crossEntropy', 'one target for each row of hidden states is needed', hidden, targets);
+  }
+  const column = reshape(targets, [total, 1]);
+  const chunks: Chunk[] = [];
+  for (let start = 0; start < total; start += rows) {
+    const end = Math.min(start + rows, total);
+    const part = slice(hidden, 0, start, end);
+    const target = slice(column, 0, start, end);
+    const probability = softmax(gemm(part, head, { transB: true }));
+    const losses = neg(log(maximum(gatherElements(probability, target, 1), LEAST_PROBABILITY)));
+    chunks.push({ hidden: part, target, probability, losses });
+  }
+  return chunks;
+}
+
+/** Cross-entropy in nats of each row: hidden [n, d], head [vocabulary, d], int32 targets [n] give [n]. No gradient. */
+export function tokenLosses(hidden: Value, head: Value, targets: Value, rows: number): Value {
+  return hidden.graph.untaped(() => {
+    const losses = chunksOf(hidden, head, targets, rows).map((chunk) => chunk.losses);
+    return reshape(concat(losses, 0), [hidden.shape[0]]);
+  });
+}
+
+/** The mean of `tokenLosses`, with one rule for head and loss: (softmax - one-hot) / n goes straight into the products. */
+export function meanLoss(hidden: Value, head: Value, targets: Value, rows: number): Value {
+  const { graph } = hidden;
+  const alpha = 1 / hidden.shape[0];
+  const { chunks, loss } = graph.untaped(() => {
+    const chunks = chunksOf(hidden, head, targets, rows);
+    const sums = chunks.map(({ losses }) => reduceSum(losses, [0, 1]));
+    return {
+      chunks,
+      loss: mul(
+        sums.reduce((sum, part) => add(sum, part)),
+        alpha,
+      ),
+    };
+  });
+  graph.record([hidden, head], [loss], ([dy]) => {
+    if (!dy) return [];
+    const dHidden: Value[] = [];
+    let dHead: Value | undefined;
+    for (const { hidden: part, target, probability } of chunks) {
+      const dLogits = scatterAdd(probability, target, minusOnes(graph, target.shape), 1);
+      dHidden.push(gemm(dLogits, head, { alpha }));
+      dHead = gemm(dLogits, part, { transA: true, alpha, c: dHead });
+    }
+    const scaled = (x: Value): Value => (dy === graph.scalar(1) ? x : mul(x, dy));
+    return [scaled(concat(dHidden, 0)), scaled(dHead!)];
+  });
+  return loss;
+}
+
+function minusOnes(graph: Graph, shape: readonly number[]): Value {
+  return graph.memoised(`minus ones ${shape}`, () => expand(graph.scalar(-1), shape));
+}

@@ -1,0 +1,155 @@
+// The Llama family in the graph builder, computed as Hugging Face's LlamaForCausalLM does (arXiv 2302.13971 and successors).
+import type { Graph, Value } from '../tensor/graph.ts';
+import { add, mul, reciprocal, sigmoid, sqrt, sub } from '../tensor/ops.ts';
+import { gatherRows } from '../tensor/ops-index.ts';
+import { gemm } from '../tensor/ops-matrix.ts';
+import { concat, reduceMean, reduceSum, reshape, split, transpose } from '../tensor/ops-shape.ts';
+import type { LlamaConfig } from './config.ts';
+import { parameterSpecs } from './config.ts';
+import { ModelError } from './errors.ts';
+import { causalAttention } from './llama-attention.ts';
+import { rotaryTable } from './rotary-table.ts';
+
+/** The model's weights as values of a graph, by their Hugging Face names. */
+export type Parameters = ReadonlyMap<string, Value>;
+
+/** Declares every parameter as a state of the graph, in canonical order. */
+export function parameterStates(graph: Graph, config: LlamaConfig): Parameters {
+  return new Map(parameterSpecs(config).map(({ name, shape }) => [name, graph.state(name, shape)]));
+}
+
+/** One parameter by name; the head is the embedding where they are tied. */
+export function parameter(parameters: Parameters, name: string): Value {
+  const found =
+    parameters.get(`${name}.weight`) ?? (name === 'lm_head' ? parameters.get('model.embed_tokens.weight') : null);
+  if (!found) throw new ModelError('wrong-weights', `the parameters do not hold ${name}.weight`, { name });
+  return found;
+}
+
+/** RMSNorm (arXiv 1910.07467) over the last axis: x / sqrt(mean(x²) + eps) · weight. One rule for the whole of it. */
+export function rmsNorm(x: Value, weight: Value, eps: number): Value {
+  const { graph } = x;
+  const { scale, normal, y } = graph.untaped(() => {
+    const scale = reciprocal(sqrt(add(reduceMean(mul(x, x), [-1], true), eps)));
+    const normal = mul(x, scale);
+    return { scale, normal, y: mul(normal, weight) };
+  });
+  const leading = x.shape.slice(0, -1).map((_, axis) => axis);
+  graph.record([x, weight], [y], ([dy]) => {
+    if (!dy) return [];
+    const dNormal = mul(dy, weight);
+    const along = reduceMean(mul(dNormal, normal), [-1], true);
+    return [mul(sub(dNormal, mul(normal, along)), scale), reduceSum(mul(dy, normal), leading)];
+  });
+  return y;
+}
+
+/** Cosines and signed sines as constants of the graph, [positions, head_dim]. */
+export interface Rotation {
+  readonly cosine: Value;
+  readonly sine: Value;
+}
+
+/** The rotation of positions 0 … context - 1, times `scale`. */
+export function rotation(graph: Graph, config: LlamaConfig, context: number, scale = 1): Rotation {
+  const { head_dim, rope_theta } = config;
+  const table = rotaryTable(context, head_dim, rope_theta, scale);
+  return {
+    cosine: graph.constant('float32', [context, head_dim], table.cosine),
+    sine: graph.constant('float32', [context, head_dim], table.sine),
+  };
+}
+
+/** RoPE over the last two axes [positions, head_dim]; the halves of each head are the pairs (rotate_half). */
+export function rotary(x: Value, { cosine, sine }: Rotation): Value {
+  const { graph } = x;
+  const half = x.shape.at(-1)! / 2;
+  const turn = (value: Value): Value => {
+    const [low, high] = split(value, [half, half], -1);
+    return mul(concat([high, low], -1), sine);
+  };
+  const y = graph.untaped(() => add(mul(x, cosine), turn(x)));
+  // A rotation's transpose is the rotation back: the sines change sign.
+  graph.record([x], [y], ([dy]) => [dy && sub(mul(dy, cosine), turn(dy))]);
+  return y;
+}
+
+/** x · Wᵀ for rows of activations, as nn.Linear without bias. */
+export function linear(x: Value, weight: Value): Value {
+  return gemm(x, weight, { transB: true });
+}
+
+/** Rows [batch · context, heads · head_dim] as [batch, heads, context, head_dim]. */
+export function toHeads(x: Value, batch: number, heads: number): Value {
+  const [rows, width] = x.shape;
+  return transpose(reshape(x, [batch, rows / batch, heads, width / heads]), [0, 2, 1, 3]);
+}
+
+/** The way back from `toHeads`. */
+export function fromHeads(x: Value): Value {
+  const [batch, heads, context, head_dim] = x.shape;
+  return reshape(transpose(x, [0, 2, 1, 3]), [batch * context, heads * head_dim]);
+}
+
+/** Queries, keys and values of a layer from its normed input, before rotation: [batch, heads, context, head_dim]. */
+export function attentionProjection(x: Value, config: LlamaConfig, parameters: Parameters, at: string, batch: number) {
+  const heads = config.num_attention_heads;
+  const shared = config.num_key_value_heads;
+  const project = (name: string, count: number): Value =>
+    toHeads(linear(x, parameter(parameters, `${at}.self_attn.${name}`)), batch, count);
+  return { q: project('q_proj', heads), k: project('k_proj', shared), v: project('v_proj', shared) };
+}
+
+/** SwiGLU (arXiv 2002.05202): silu(x · gate) · (x · up), projected down. */
+export function mlp(x: Value, parameters: Parameters, at: string): Value {
+  const project = (input: Value, name: string): Value => linear(input, parameter(parameters, `${at}.mlp.${name}`));
+  return project(gatedSilu(project(x, 'gate_proj'), project(x, 'up_proj')), 'down_proj');
+}
+
+/** gate · sigmoid(gate) · up, with one rule for the whole of it. */
+export function gatedSilu(gate: Value, up: Value): Value {
+  const { graph } = gate;
+  const { s, silu, y } = graph.untaped(() => {
+    const s = sigmoid(gate);
+    const silu = mul(gate, s);
+    return { s, silu, y: mul(silu, up) };
+  });
+  graph.record([gate, up], [y], ([dy]) => {
+    if (!dy) return [];
+    // silu′ = s + silu · (1 - s)
+    const derivative = add(s, mul(silu, sub(1, s)));
+    return [mul(mul(dy, up), derivative), mul(dy, silu)];
+  });
+  return y;
+}
+
+/** How training cuts the work of one graph; null fields follow from the sizes. */
+export interface LlamaOptions {
+  /** Attention is computed in this many blocks of queries, each seeing only the keys up to its end. Divides the context. */
+  readonly query_blocks?: number;
+}
+
+/** The last hidden states, normed, of int32 tokens [batch, context]: [batch · context, hidden_size]. */
+export function hiddenStates(
+  config: LlamaConfig,
+  parameters: Parameters,
+  tokens: Value,
+  options: LlamaOptions = {},
+): Value {
+  const [batch, context] = tokens.shape;
+  const { graph } = tokens;
+  const eps = config.rms_norm_eps;
+  // The scale of the scores is folded into the rotation of the queries.
+  const rotateQuery = rotation(graph, config, context, 1 / Math.sqrt(config.head_dim));
+  const rotateKey = rotation(graph, config, context);
+  const norm = (x: Value, name: string): Value => rmsNorm(x, parameter(parameters, name), eps);
+  let x = gatherRows(parameter(parameters, 'model.embed_tokens'), reshape(tokens, [batch * context]));
+  for (let layer = 0; layer < config.num_hidden_layers; layer++) {
+    const at = `model.layers.${layer}`;
+    const { q, k, v } = attentionProjection(norm(x, `${at}.input_layernorm`), config, parameters, at, batch);
+    const attended = causalAttention(rotary(q, rotateQuery), rotary(k, rotateKey), v, options.query_blocks ?? 1);
+    x = add(x, linear(fromHeads(attended), parameter(parameters, `${at}.self_attn.o_proj`)));
+    x = add(x, mlp(norm(x, `${at}.post_attention_layernorm`), parameters, at));
+  }
+  return norm(x, 'model.norm');
+}

@@ -1,0 +1,129 @@
+// The graphs that training and judging run: losses, logits, and a whole training step with AdamW (arXiv 1711.05101).
+import { gradients } from '../tensor/gradient.ts';
+import { Graph, type Value } from '../tensor/graph.ts';
+import { add, div, minimum, mul, sqrt, sub } from '../tensor/ops.ts';
+import { reduceMean, reshape, sumOfSquares } from '../tensor/ops-shape.ts';
+import type { CompiledGraph } from '../tensor/runtime.ts';
+import { type LlamaConfig, parameterSpecs } from './config.ts';
+import { hiddenStates, type LlamaOptions, linear, parameter, parameterStates } from './llama.ts';
+import { meanLoss, tokenLosses } from './llama-loss.ts';
+
+/** The shape of a batch: sequences, and tokens in each. */
+export interface BatchShape {
+  readonly batch: number;
+  readonly context: number;
+}
+
+/** AdamW's constants. `clip` is the largest global norm of the gradients; `epsilon` is added to the root of the second moment. */
+export interface AdamwOptions {
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly epsilon: number;
+  readonly weight_decay: number;
+  readonly clip: number;
+}
+
+export interface TrainGraphOptions extends BatchShape, AdamwOptions, LlamaOptions {
+  /** Rows of the head computed at once; by default as many as keep their logits near LOGITS_BYTES. */
+  readonly loss_rows?: number;
+}
+
+/** Logits of one chunk: small enough for a processor's last cache, large enough for its matrix products. */
+const LOGITS_BYTES = 8 * 2 ** 20;
+/** What PyTorch's clip_grad_norm_ adds to the norm before it divides. */
+const CLIP_EPSILON = 1e-6;
+
+function lossRows(config: LlamaConfig, { batch, context }: BatchShape): number {
+  return Math.min(batch * context, Math.max(1, Math.floor(LOGITS_BYTES / (4 * config.vocab_size))));
+}
+
+function start(config: LlamaConfig, { batch, context }: BatchShape) {
+  const graph = new Graph();
+  const tokens = graph.input('tokens', 'int32', [batch, context]);
+  return { graph, tokens, parameters: parameterStates(graph, config) };
+}
+
+/** tokens → logits [batch, context, vocab_size]. */
+export function logitsGraph(config: LlamaConfig, shape: BatchShape): CompiledGraph {
+  const { graph, tokens, parameters } = start(config, shape);
+  const logits = linear(hiddenStates(config, parameters, tokens), parameter(parameters, 'lm_head'));
+  graph.output('logits', reshape(logits, [shape.batch, shape.context, config.vocab_size]));
+  return graph.compile();
+}
+
+/** tokens, targets → `losses` [batch]: the mean cross-entropy in nats of each sequence. */
+export function lossGraph(config: LlamaConfig, shape: BatchShape & LlamaOptions): CompiledGraph {
+  const { graph, tokens, parameters } = start(config, shape);
+  const targets = reshape(graph.input('targets', 'int32', [shape.batch, shape.context]), [-1]);
+  const hidden = hiddenStates(config, parameters, tokens, shape);
+  const losses = tokenLosses(hidden, parameter(parameters, 'lm_head'), targets, lossRows(config, shape));
+  graph.output('losses', reduceMean(reshape(losses, [shape.batch, shape.context]), [1]));
+  return graph.compile();
+}
+
+/** The names of the states that hold AdamW's moments of a parameter. */
+export function momentNames(parameter: string): { first: string; second: string } {
+  return { first: `${parameter}/first_moment`, second: `${parameter}/second_moment` };
+}
+
+/** tokens, targets → `loss`, and `gradient/NAME` of every parameter. For tests of the gradients. */
+export function gradientGraph(
+  config: LlamaConfig,
+  shape: BatchShape & LlamaOptions & { loss_rows?: number },
+): CompiledGraph {
+  const { graph, tokens, parameters } = start(config, shape);
+  const targets = reshape(graph.input('targets', 'int32', [shape.batch, shape.context]), [-1]);
+  const hidden = hiddenStates(config, parameters, tokens, shape);
+  const loss = meanLoss(hidden, parameter(parameters, 'lm_head'), targets, shape.loss_rows ?? lossRows(config, shape));
+  const names = [...parameters.keys()];
+  const found = gradients(loss, [...parameters.values()]);
+  graph.output('loss', loss);
+  for (const [i, name] of names.entries()) graph.output(`gradient/${name}`, found[i]);
+  return graph.compile();
+}
+
+/**
+ * One training step: forward, backward, clipping by the global norm, AdamW.
+ * Inputs: tokens and targets int32 [batch, context]; learning_rate, and bias_correction1 and 2 (1 - βᵗ), each [].
+ * States: the parameters and their moments. Outputs: loss (before the step) and gradient_norm (before clipping), each [].
+ */
+export function trainGraph(config: LlamaConfig, options: TrainGraphOptions): CompiledGraph {
+  const { graph, tokens, parameters } = start(config, options);
+  const { batch, context, beta1, beta2, epsilon, weight_decay, clip } = options;
+  const targets = reshape(graph.input('targets', 'int32', [batch, context]), [-1]);
+  const learningRate = graph.input('learning_rate', 'float32', []);
+  const correction1 = graph.input('bias_correction1', 'float32', []);
+  const correction2 = graph.input('bias_correction2', 'float32', []);
+
+  const hidden = hiddenStates(config, parameters, tokens, options);
+  const rows = options.loss_rows ?? lossRows(config, options);
+  const loss = meanLoss(hidden, parameter(parameters, 'lm_head'), targets, rows);
+  const gradient = gradients(loss, [...parameters.values()]);
+
+  const norm = sqrt(gradient.map(sumOfSquares).reduce((sum, part) => add(sum, part)));
+  const scale = minimum(div(clip, add(norm, CLIP_EPSILON)), 1);
+  // m̂ / (√v̂ + ε) = m · (√c2 / c1) / (√v + ε √c2): the corrections go into two scalars.
+  const root2 = sqrt(correction2);
+  const step = div(mul(learningRate, root2), correction1);
+  const epsilon2 = mul(root2, epsilon);
+  const keep = sub(1, mul(learningRate, weight_decay));
+  const share1 = mul(scale, 1 - beta1);
+  const share2 = mul(mul(scale, scale), 1 - beta2);
+
+  parameterSpecs(config).forEach(({ name, shape, decay }, i) => {
+    const weight = parameter(parameters, name.replace(/\.weight$/, ''));
+    const names = momentNames(name);
+    const first = graph.state(names.first, shape);
+    const second = graph.state(names.second, shape);
+    const g = gradient[i];
+    const nextFirst = add(mul(first, beta1), mul(g, share1));
+    const nextSecond = add(mul(second, beta2), mul(mul(g, g), share2));
+    const change: Value = div(mul(nextFirst, step), add(sqrt(nextSecond), epsilon2));
+    graph.advance(first, nextFirst);
+    graph.advance(second, nextSecond);
+    graph.advance(weight, sub(decay ? mul(weight, keep) : weight, change));
+  });
+  graph.output('loss', loss);
+  graph.output('gradient_norm', norm);
+  return graph.compile();
+}

@@ -1,0 +1,53 @@
+// Reverse-mode differentiation: walks the tape backwards once and lets every operator's own rule add nodes.
+import { TensorError } from './errors.ts';
+import { sizeOf, type Value } from './graph.ts';
+import { add } from './ops.ts';
+import { reshape } from './ops-shape.ts';
+
+/**
+ * Adds to the graph the gradients of a scalar `loss` by each of `values`, in their order.
+ * @throws TensorError no_gradient when the loss is not a float32 scalar or does not depend on one of them.
+ */
+export function gradients(loss: Value, values: readonly Value[]): Value[] {
+  if (loss.dtype !== 'float32' || sizeOf(loss.shape) !== 1) {
+    throw new TensorError(
+      'no_gradient',
+      `gradients: expected a float32 scalar loss, got ${loss.dtype} [${loss.shape}]`,
+    );
+  }
+  const { graph } = loss;
+  const tape = graph.tape;
+  // Forward: what depends on the values asked for. Everything else needs no gradient.
+  const depends = new Set<Value>(values);
+  for (const { inputs, outputs } of tape) {
+    if (inputs.some((value) => depends.has(value))) for (const output of outputs) depends.add(output);
+  }
+  // Contributions are summed only when a gradient is first read, so that one contribution costs no addition.
+  const found = new Map<Value, Value>();
+  const give = (value: Value, dy: Value): void => {
+    const before = found.get(value);
+    found.set(value, before ? add(before, dy) : dy);
+  };
+  return graph.untaped(() => {
+    found.set(loss, reshape(graph.scalar(1), loss.shape)); // a rule can tell by `graph.scalar(1)` that there is nothing to multiply
+    for (const { inputs, outputs, rule } of tape.toReversed()) {
+      const dy = outputs.map((output) => found.get(output) ?? null);
+      const wanted = inputs.map((value) => depends.has(value));
+      if (dy.every((value) => !value) || !wanted.includes(true)) continue;
+      const dx = rule(dy, wanted);
+      inputs.forEach((value, i) => {
+        const gradient = dx[i];
+        if (gradient && wanted[i]) give(value, gradient);
+      });
+    }
+    return values.map((value) => {
+      const gradient = found.get(value);
+      if (!gradient) {
+        throw new TensorError('no_gradient', `gradients: the loss does not depend on ${value.name}`, {
+          name: value.name,
+        });
+      }
+      return gradient;
+    });
+  });
+}

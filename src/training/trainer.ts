@@ -1,0 +1,132 @@
+// A model in training, and a model being judged, on a device's runtime: whole steps as one graph each.
+import { type LlamaConfig, parameterSpecs, type Weights } from '../model/config.ts';
+import { type AdamwOptions, type BatchShape, lossGraph, momentNames, trainGraph } from '../model/train-graph.ts';
+import { TensorError } from '../tensor/errors.ts';
+import type { Runtime, TensorData } from '../tensor/runtime.ts';
+import type { Batch, OptimiserState, StepResult, Trainer } from './inner.ts';
+
+/** Measures a model: the mean cross-entropy in nats of every sequence of a batch. */
+export interface Evaluator {
+  setWeights(weights: Weights): Promise<void>;
+  losses(batch: Batch): Promise<Float32Array>;
+  close(): Promise<void>;
+}
+
+export interface TrainerOptions extends BatchShape {
+  readonly adamw: AdamwOptions;
+}
+
+/**
+ * Loads a training step for batches of one shape. Weights must be set before the first step; moments begin at zero.
+ * Errors are TensorErrors: weights that do not fit the config, a batch of another shape, a token outside the vocabulary.
+ */
+export async function createTrainer(runtime: Runtime, config: LlamaConfig, options: TrainerOptions): Promise<Trainer> {
+  const { batch, context, adamw } = options;
+  const program = await runtime.load(trainGraph(config, { batch, context, ...adamw }));
+  const specs = parameterSpecs(config);
+  const names = specs.map(({ name }) => name);
+  const moments = names.map(momentNames);
+  let steps = 0;
+
+  async function setMoments(first: Weights, second: Weights): Promise<void> {
+    checkWeights(config, first);
+    checkWeights(config, second);
+    const state = new Map<string, Float32Array>();
+    names.forEach((name, i) => {
+      state.set(moments[i].first, first.get(name)!);
+      state.set(moments[i].second, second.get(name)!);
+    });
+    await program.writeState(state);
+  }
+
+  return {
+    async setWeights(weights) {
+      checkWeights(config, weights);
+      await program.writeState(new Map(names.map((name) => [name, weights.get(name)!])));
+    },
+    weights: () => program.readState(names),
+    async step(data, learning_rate): Promise<StepResult> {
+      const inputs = batchInputs(config, options, data);
+      steps++;
+      const outputs = await program.run({
+        ...inputs,
+        learning_rate: scalar(learning_rate),
+        bias_correction1: scalar(1 - adamw.beta1 ** steps),
+        bias_correction2: scalar(1 - adamw.beta2 ** steps),
+      });
+      return { loss: outputs.loss.data[0], gradient_norm: outputs.gradient_norm.data[0] };
+    },
+    async optimiserState() {
+      const values = await program.readState(moments.flatMap(({ first, second }) => [first, second]));
+      return {
+        steps,
+        first: new Map(names.map((name, i) => [name, values.get(moments[i].first)!])),
+        second: new Map(names.map((name, i) => [name, values.get(moments[i].second)!])),
+      };
+    },
+    async setOptimiserState(state: OptimiserState) {
+      await setMoments(state.first, state.second);
+      steps = state.steps;
+    },
+    close: () => program.close(),
+  };
+}
+
+/** Loads the loss of batches of one shape. Weights must be set before the first batch. */
+export async function createEvaluator(runtime: Runtime, config: LlamaConfig, shape: BatchShape): Promise<Evaluator> {
+  const program = await runtime.load(lossGraph(config, shape));
+  const names = parameterSpecs(config).map(({ name }) => name);
+  return {
+    async setWeights(weights) {
+      checkWeights(config, weights);
+      await program.writeState(new Map(names.map((name) => [name, weights.get(name)!])));
+    },
+    async losses(batch) {
+      const { losses } = await program.run(batchInputs(config, shape, batch));
+      return losses.data as Float32Array;
+    },
+    close: () => program.close(),
+  };
+}
+
+function scalar(value: number): TensorData {
+  return { dtype: 'float32', shape: [], data: Float32Array.of(value) };
+}
+
+function sizeOf(shape: readonly number[]): number {
+  return shape.reduce((size, dimension) => size * dimension, 1);
+}
+
+/** Refuses weights with a name missing or of another length. */
+function checkWeights(config: LlamaConfig, weights: Weights): void {
+  for (const { name, shape } of parameterSpecs(config)) {
+    const length = weights.get(name)?.length;
+    if (length === undefined) throw new TensorError('unknown_name', `weights: ${name} is missing`, { name });
+    if (length !== sizeOf(shape)) {
+      throw new TensorError('bad_length', `weights: ${name} [${shape}] holds ${sizeOf(shape)} values, got ${length}`, {
+        name,
+      });
+    }
+  }
+}
+
+/** A batch as inputs of a graph; refuses another shape, and tokens that the embedding does not have. */
+function batchInputs(config: LlamaConfig, { batch, context }: BatchShape, data: Batch): Record<string, TensorData> {
+  const inputs: Record<string, TensorData> = {};
+  for (const name of ['tokens', 'targets'] as const) {
+    const values = data[name];
+    if (values.length !== batch * context) {
+      throw new TensorError('bad_length', `${name}: expected ${batch} × ${context} tokens, got ${values.length}`, {
+        name,
+      });
+    }
+    const wrong = values.find((token) => token < 0 || token >= config.vocab_size);
+    if (wrong !== undefined) {
+      throw new TensorError('bad_argument', `${name}: expected tokens below ${config.vocab_size}, got ${wrong}`, {
+        name,
+      });
+    }
+    inputs[name] = { dtype: 'int32', shape: [batch, context], data: values };
+  }
+  return inputs;
+}
