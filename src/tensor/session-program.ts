@@ -1,7 +1,9 @@
 // One ONNX Runtime session with its states: what runs inside the worker of every runtime.
 import type { InferenceSession, Tensor } from 'onnxruntime-node';
 import { TensorError } from './errors.ts';
+import { safeInPlace } from './in-place.ts';
 import { elementCount } from './onnx.ts';
+import { decodeOnnx } from './onnx-reader.ts';
 import type { CompiledGraph, TensorData, TensorMap } from './runtime.ts';
 
 /** What is used of ONNX Runtime's API; onnxruntime-node and onnxruntime-web share it. */
@@ -28,12 +30,16 @@ export interface SessionSettings {
 /** Errors reach the caller; ONNX Runtime would also print them. */
 const RUN_OPTIONS: InferenceSession.RunOptions = { logSeverityLevel: 4 };
 
-/** A state's value now, and where the run writes the next one. */
+/**
+ * A state's value now, and a second buffer in which the run makes the next one. `spare` is null where the session
+ * updates in place, where it allocates by itself, and where the state is frozen.
+ */
 interface State {
   readonly name: string;
   readonly next: string | null;
   readonly shape: readonly number[];
   readonly length: number;
+  readonly inPlace: boolean;
   current: Tensor;
   spare: Tensor | null;
 }
@@ -112,7 +118,13 @@ export class SessionProgram {
   readonly #states = new Map<string, State>();
   readonly #preallocate: boolean;
 
-  private constructor(ort: OrtModule, session: InferenceSession, graph: CompiledGraph, preallocate: boolean) {
+  private constructor(
+    ort: OrtModule,
+    session: InferenceSession,
+    graph: CompiledGraph,
+    preallocate: boolean,
+    inPlaceStates: ReadonlySet<string>,
+  ) {
     this.#ort = ort;
     this.#session = session;
     this.#graph = graph;
@@ -122,13 +134,15 @@ export class SessionProgram {
     for (const { name, next, shape } of graph.states) {
       const length = elementCount(shape);
       const zeros = () => new ort.Tensor('float32', new Float32Array(length), shape);
-      const spare = next !== null && preallocate ? zeros() : null;
-      this.#states.set(name, { name, next, shape, length, current: zeros(), spare });
+      const inPlace = preallocate && inPlaceStates.has(name);
+      const spare = next !== null && preallocate && !inPlace ? zeros() : null;
+      this.#states.set(name, { name, next, shape, length, inPlace, current: zeros(), spare });
     }
   }
 
-  /** Loads the bytes. Throws bad_model where ONNX Runtime refuses them, or what checkNames refuses. */
+  /** Loads the bytes. Throws bad_model where decodeOnnx or ONNX Runtime refuses them, or what checkNames refuses. */
   static async load(ort: OrtModule, graph: CompiledGraph, settings: SessionSettings): Promise<SessionProgram> {
+    const inPlaceStates = safeInPlace(decodeOnnx(graph.onnx), graph.states);
     let session: InferenceSession;
     try {
       session = await ort.InferenceSession.create(graph.onnx, settings.session);
@@ -136,7 +150,7 @@ export class SessionProgram {
       throw new TensorError('bad_model', `load: ONNX Runtime refused ${graph.onnx.length} bytes: ${errorText(error)}`);
     }
     try {
-      return new SessionProgram(ort, session, graph, settings.preallocate);
+      return new SessionProgram(ort, session, graph, settings.preallocate, inPlaceStates);
     } catch (error) {
       await session.release();
       throw error;
@@ -182,7 +196,7 @@ export class SessionProgram {
     for (const name of this.#graph.outputs) fetches[name] = null;
     for (const state of this.#states.values()) {
       feeds[state.name] = state.current;
-      if (state.next !== null) fetches[state.next] = state.spare;
+      if (state.next !== null) fetches[state.next] = state.inPlace ? state.current : state.spare;
     }
     let results: Readonly<Record<string, Tensor>>;
     try {
@@ -193,10 +207,10 @@ export class SessionProgram {
       throw new TensorError('run_failed', `run: ${errorText(error)}`);
     }
     for (const state of this.#states.values()) {
-      if (state.next === null) continue;
+      if (state.next === null || state.inPlace) continue;
       const before = state.current;
-      state.current = results[state.next];
-      if (this.#preallocate) state.spare = before;
+      state.current = state.spare ?? results[state.next];
+      if (state.spare !== null) state.spare = before;
     }
     return Object.fromEntries(this.#graph.outputs.map((name) => [name, asTensorData(results[name])]));
   }

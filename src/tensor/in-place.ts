@@ -1,0 +1,68 @@
+// Which states of a graph may be overwritten by their next value while the graph runs.
+import type { GraphData, GraphNode } from './ir.ts';
+
+/** Operators whose output ONNX Runtime may lay over its first input's memory: reading the output reads that input. */
+const VIEWS: ReadonlySet<string> = new Set(['Reshape', 'Squeeze', 'Unsqueeze', 'Flatten', 'Identity']);
+
+/** Operators that read each element before they write the one in its place; both operands must have the state's shape. */
+const ELEMENTWISE: ReadonlySet<string> = new Set(['Add', 'Sub', 'Mul', 'Div']);
+
+/**
+ * The names of the states that are safe to update in place: every node that reads the old value is one that the node
+ * which makes the new value depends on, so that it has finished in whatever order a runtime chooses. A training step
+ * passes for all of its states, because the clipped update waits for the norm of every gradient; a graph that uses the
+ * old value beside its update does not, and its state needs a second buffer.
+ */
+export function safeInPlace(
+  graph: GraphData,
+  states: readonly { readonly name: string; readonly next: string | null }[],
+): Set<string> {
+  const makers = new Map<string, number>();
+  const readers = new Map<string, number[]>();
+  graph.nodes.forEach((node, index) => {
+    for (const output of node.outputs) makers.set(output, index);
+    for (const input of node.inputs) readers.set(input, [...(readers.get(input) ?? []), index]);
+  });
+  const outputs = new Set(graph.outputs.map((output) => output.name));
+  const stateNames = new Set(states.map((state) => state.name));
+
+  /** All nodes that read the value or a view of it; null where it leaves the graph, to be read at any time. */
+  function readersOf(value: string): Set<number> | null {
+    const found = new Set<number>();
+    const waiting = [value];
+    for (let name = waiting.pop(); name !== undefined; name = waiting.pop()) {
+      if (outputs.has(name)) return null;
+      for (const index of readers.get(name) ?? []) {
+        found.add(index);
+        const node = graph.nodes[index];
+        if (VIEWS.has(node.op) && node.inputs[0] === name) waiting.push(node.outputs[0]);
+      }
+    }
+    return found;
+  }
+
+  function ancestorsOf(node: GraphNode): Set<number> {
+    const found = new Set<number>();
+    const waiting = [...node.inputs];
+    for (let name = waiting.pop(); name !== undefined; name = waiting.pop()) {
+      const index = makers.get(name);
+      if (index === undefined || found.has(index)) continue;
+      found.add(index);
+      waiting.push(...graph.nodes[index].inputs);
+    }
+    return found;
+  }
+
+  const safe = new Set<string>();
+  for (const { name, next } of states) {
+    const maker = next === null ? undefined : makers.get(next);
+    if (maker === undefined || !stateNames.has(name)) continue;
+    const node = graph.nodes[maker];
+    const reading = readersOf(name);
+    if (reading === null) continue;
+    if (reading.has(maker) && !ELEMENTWISE.has(node.op)) continue;
+    const before = ancestorsOf(node);
+    if ([...reading].every((index) => index === maker || before.has(index))) safe.add(name);
+  }
+  return safe;
+}
