@@ -1,0 +1,157 @@
+// The events of the public log: everything that earns or costs somebody something, as versioned schemas.
+import { z } from 'zod';
+
+/** Limits of the core, in one place, each with its reason. */
+export const CORE_LIMITS = {
+  name_characters: 80, // shown in lists; longer is spam
+  runs: 64, // one hub on one machine
+  rounds: 1_000_000, // a decade of ten-minute rounds, with room
+  round_ms: { min: 200, max: 86_400_000 }, // a test's round … a day
+  peers_per_run: 20_000, // twice the design's target of connected peers
+  submissions_per_peer_and_round: 1, // a second one would only be a second chance
+  tick_gap_ms: 15_000, // a longer silence of the clock means that the hub was away, not that peers were late
+} as const;
+
+const hash = z.string().regex(/^[0-9a-f]{64}$/, 'expected 64 lower-case hexadecimal digits');
+const name = z.string().min(1).max(CORE_LIMITS.name_characters);
+const count = z.int().min(0);
+const signed = z.int();
+const time_ms = z.int().min(0);
+const duration_ms = z.int().min(CORE_LIMITS.round_ms.min).max(CORE_LIMITS.round_ms.max);
+
+const v1 = { version: z.literal(1) };
+
+/** By the run's owner. The event's id is the run's id. `params` and `model` name blobs: the game's settings and the first model. */
+export const RunCreatedSchema = z.strictObject({
+  type: z.literal('run.created'),
+  ...v1,
+  name,
+  game: z.string().min(1).max(40),
+  params: hash,
+  model: hash,
+  rounds: z.int().min(1).max(CORE_LIMITS.rounds),
+  round_ms: duration_ms,
+  judging_ms: duration_ms,
+  /** How many workers a round waits for before it opens (only before it opens). */
+  min_workers: z.int().min(1).max(1000),
+  /** A full copy of the model is kept every so many merged rounds. */
+  checkpoint_every: z.int().min(1).max(1000),
+  created_ms: time_ms,
+});
+
+/** By the run's owner. */
+export const RunPausedSchema = z.strictObject({ type: z.literal('run.paused'), ...v1, run: hash });
+export const RunResumedSchema = z.strictObject({ type: z.literal('run.resumed'), ...v1, run: hash });
+
+/** By the peer itself, at every connection that finds it absent. */
+export const PeerJoinedSchema = z.strictObject({
+  type: z.literal('peer.joined'),
+  ...v1,
+  run: hash,
+  role: z.enum(['worker', 'validator']),
+  name,
+  runtime: z.string().min(1).max(40),
+});
+
+/** By the peer that leaves, or by the hub for a peer whose connection is gone. */
+export const PeerLeftSchema = z.strictObject({
+  type: z.literal('peer.left'),
+  ...v1,
+  run: hash,
+  peer: hash,
+  reason: z.enum(['goodbye', 'connection lost', 'hub restarted']),
+});
+
+/** By the hub: the clock that deadlines are measured by. */
+export const TickSchema = z.strictObject({ type: z.literal('tick'), ...v1, time_ms });
+
+/** By the hub. `attempt` counts the times this round was opened; its seed follows from the log, not from the hub. */
+export const RoundOpenedSchema = z.strictObject({
+  type: z.literal('round.opened'),
+  ...v1,
+  run: hash,
+  round: count,
+  attempt: count,
+});
+
+/** By a worker: its work of one round, durably uploaded before. `base` is the model that it started from. */
+export const WorkSubmittedSchema = z.strictObject({
+  type: z.literal('work.submitted'),
+  ...v1,
+  run: hash,
+  round: count,
+  attempt: count,
+  base: hash,
+  work: hash,
+  size_bytes: z.int().min(1),
+  steps: z.int().min(1).max(1_000_000),
+  tokens: z.int().min(1),
+  loss_micro: signed,
+});
+
+/** By a validator: what it found, with the numbers behind it. Losses are in millionths of a nat. */
+export const VerdictGivenSchema = z.strictObject({
+  type: z.literal('verdict.given'),
+  ...v1,
+  run: hash,
+  submission: hash,
+  accepted: z.boolean(),
+  code: z.string().min(1).max(60),
+  score_micro: signed,
+  loss_before_micro: signed,
+  loss_after_micro: signed,
+});
+
+/** By a validator: the present model's loss on the held-out data. */
+export const ModelEvaluatedSchema = z.strictObject({
+  type: z.literal('model.evaluated'),
+  ...v1,
+  run: hash,
+  merged_rounds: count,
+  model: hash,
+  loss_micro: signed,
+  tokens: z.int().min(1),
+});
+
+/** By the hub: which work makes the next model. The core refuses any other list than the one that follows from the log. */
+export const RoundMergedSchema = z.strictObject({
+  type: z.literal('round.merged'),
+  ...v1,
+  run: hash,
+  round: count,
+  attempt: count,
+  accepted: z.array(hash).max(CORE_LIMITS.peers_per_run),
+  model: hash,
+  /** The accepted work as one blob, null when nothing was accepted. */
+  bundle: hash.nullable(),
+  /** Whether `model` itself is kept as a blob. */
+  checkpoint: z.boolean(),
+});
+
+export const EventBodySchema = z.discriminatedUnion('type', [
+  RunCreatedSchema,
+  RunPausedSchema,
+  RunResumedSchema,
+  PeerJoinedSchema,
+  PeerLeftSchema,
+  TickSchema,
+  RoundOpenedSchema,
+  WorkSubmittedSchema,
+  VerdictGivenSchema,
+  ModelEvaluatedSchema,
+  RoundMergedSchema,
+]);
+
+export type EventBody = z.infer<typeof EventBodySchema>;
+export type RunCreated = z.infer<typeof RunCreatedSchema>;
+export type WorkSubmitted = z.infer<typeof WorkSubmittedSchema>;
+export type VerdictGiven = z.infer<typeof VerdictGivenSchema>;
+export type RoundMerged = z.infer<typeof RoundMergedSchema>;
+export type PeerRole = z.infer<typeof PeerJoinedSchema>['role'];
+
+/** An event as it stands in the log: who signed it, and the hash of its bytes. */
+export interface LoggedEvent {
+  readonly id: string;
+  readonly author: string;
+  readonly body: EventBody;
+}

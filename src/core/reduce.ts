@@ -1,0 +1,338 @@
+// The one state machine: `refusalOf` says whether an event may follow, `apply` lets it. Total: a wrong event is a refusal, never an exception.
+import { seededRandom } from '../protocol/random.ts';
+import type { EventBody, LoggedEvent, RoundMerged, VerdictGiven, WorkSubmitted } from './events.ts';
+import { CORE_LIMITS } from './events.ts';
+import type { NetworkState, RunState, Submission } from './state.ts';
+import { acceptedSubmissions, mayOpenRound, presentPeers, workersNeeded } from './state.ts';
+
+export type RefusalCode =
+  | 'not-the-hub'
+  | 'not-the-owner'
+  | 'unknown-run'
+  | 'run-exists'
+  | 'too-many-runs'
+  | 'too-many-peers'
+  | 'wrong-phase'
+  | 'wrong-round'
+  | 'wrong-model'
+  | 'not-a-worker'
+  | 'not-a-validator'
+  | 'already-present'
+  | 'not-present'
+  | 'already-submitted'
+  | 'unknown-submission'
+  | 'already-judged'
+  | 'clock-went-back'
+  | 'wrong-merge';
+
+/** Why an event may not follow: a code and a sentence with what was expected and what came. */
+export interface Refusal {
+  readonly code: RefusalCode;
+  readonly message: string;
+}
+
+const refuse = (code: RefusalCode, message: string): Refusal => ({ code, message });
+
+/** Checks an event against the state without changing it. null: it may follow. */
+export function refusalOf(state: NetworkState, event: LoggedEvent): Refusal | null {
+  const { body, author } = event;
+  if (body.type === 'run.created') return refusalOfRun(state, event);
+  if (body.type === 'tick') {
+    if (author !== state.hub) return refuse('not-the-hub', `a tick is signed by the hub ${state.hub}, got ${author}`);
+    if (body.time_ms < state.time_ms) {
+      return refuse('clock-went-back', `expected a tick at or after ${state.time_ms}, got ${body.time_ms}`);
+    }
+    return null;
+  }
+  const run = state.runs.get(body.run);
+  if (!run) return refuse('unknown-run', `no run ${body.run} in this log`);
+  return refusalInRun(state, run, event, body);
+}
+
+function refusalOfRun(state: NetworkState, event: LoggedEvent): Refusal | null {
+  if (state.runs.has(event.id)) return refuse('run-exists', `run ${event.id} is already in the log`);
+  if (state.runs.size >= CORE_LIMITS.runs)
+    return refuse('too-many-runs', `a hub keeps at most ${CORE_LIMITS.runs} runs`);
+  return null;
+}
+
+type BodyInRun = Exclude<EventBody, { type: 'run.created' | 'tick' }>;
+
+function refusalInRun(state: NetworkState, run: RunState, event: LoggedEvent, body: BodyInRun): Refusal | null {
+  const { author } = event;
+  switch (body.type) {
+    case 'run.paused':
+    case 'run.resumed':
+      if (author !== run.owner)
+        return refuse('not-the-owner', `only the owner ${run.owner} may do this, got ${author}`);
+      if (run.phase === 'finished' || (body.type === 'run.resumed') !== (run.phase === 'paused')) {
+        return refuse('wrong-phase', `${body.type} does not follow in phase ${run.phase}`);
+      }
+      return null;
+    case 'peer.joined':
+      if (run.peers.get(author)?.present) return refuse('already-present', `peer ${author} is already here`);
+      if (!run.peers.has(author) && run.peers.size >= CORE_LIMITS.peers_per_run) {
+        return refuse('too-many-peers', `a run knows at most ${CORE_LIMITS.peers_per_run} peers`);
+      }
+      return null;
+    case 'peer.left':
+      if (author !== body.peer && author !== state.hub) {
+        return refuse('not-the-hub', `a leave is signed by the peer itself or by the hub, got ${author}`);
+      }
+      return run.peers.get(body.peer)?.present ? null : refuse('not-present', `peer ${body.peer} is not here`);
+    case 'round.opened':
+      if (author !== state.hub)
+        return refuse('not-the-hub', `a round is opened by the hub ${state.hub}, got ${author}`);
+      return canOpen(run, body.round, body.attempt);
+    case 'work.submitted':
+      return refusalOfWork(run, author, body);
+    case 'verdict.given':
+      return refusalOfVerdict(run, author, body);
+    case 'model.evaluated':
+      if (run.peers.get(author)?.role !== 'validator')
+        return refuse('not-a-validator', `${author} is not a validator here`);
+      if (body.model !== run.model)
+        return refuse('wrong-model', `expected the present model ${run.model}, got ${body.model}`);
+      return null;
+    case 'round.merged':
+      if (author !== state.hub)
+        return refuse('not-the-hub', `a merge is signed by the hub ${state.hub}, got ${author}`);
+      return refusalOfMerge(run, body);
+  }
+}
+
+function canOpen(run: RunState, round: number, attempt: number): Refusal | null {
+  if (run.phase !== 'gathering')
+    return refuse('wrong-phase', `a round opens in phase gathering, the run is ${run.phase}`);
+  if (round !== run.round || attempt !== run.attempt) {
+    return refuse('wrong-round', `expected round ${run.round} attempt ${run.attempt}, got ${round} attempt ${attempt}`);
+  }
+  if (mayOpenRound(run)) return null;
+  const present = presentPeers(run, 'worker').length;
+  return refuse('wrong-phase', `the round needs ${workersNeeded(run)} workers, ${present} are here`);
+}
+
+function refusalOfWork(run: RunState, author: string, body: WorkSubmitted): Refusal | null {
+  if (run.peers.get(author)?.role !== 'worker') return refuse('not-a-worker', `${author} has not joined as a worker`);
+  // Work that arrives while the others are being judged is still taken: a late worker is a worker.
+  if (run.phase !== 'working' && run.phase !== 'judging') {
+    return refuse('wrong-phase', `work is taken while a round is working or judging, the run is ${run.phase}`);
+  }
+  if (body.round !== run.round || body.attempt !== run.attempt) {
+    return refuse(
+      'wrong-round',
+      `expected work of round ${run.round} attempt ${run.attempt}, got round ${body.round} attempt ${body.attempt}`,
+    );
+  }
+  if (body.base !== run.model) return refuse('wrong-model', `expected work on model ${run.model}, got ${body.base}`);
+  for (const submission of run.submissions.values()) {
+    if (submission.worker === author) return refuse('already-submitted', `${author} has handed in for this round`);
+  }
+  return null;
+}
+
+function refusalOfVerdict(run: RunState, author: string, body: VerdictGiven): Refusal | null {
+  if (run.peers.get(author)?.role !== 'validator')
+    return refuse('not-a-validator', `${author} is not a validator here`);
+  const submission = run.submissions.get(body.submission);
+  if (!submission) return refuse('unknown-submission', `no submission ${body.submission} in the open round`);
+  if (submission.verdicts.has(author)) return refuse('already-judged', `${author} has judged ${body.submission}`);
+  if (run.phase !== 'working' && run.phase !== 'judging') {
+    return refuse('wrong-phase', `verdicts are taken while a round is working or judging, the run is ${run.phase}`);
+  }
+  return null;
+}
+
+function refusalOfMerge(run: RunState, body: RoundMerged): Refusal | null {
+  if (run.phase !== 'merging') return refuse('wrong-phase', `a merge follows judging, the run is ${run.phase}`);
+  if (body.round !== run.round || body.attempt !== run.attempt) {
+    return refuse('wrong-round', `expected the merge of round ${run.round} attempt ${run.attempt}`);
+  }
+  const expected = acceptedSubmissions(run).map(({ submission }) => submission.id);
+  if (expected.length !== body.accepted.length || expected.some((id, index) => id !== body.accepted[index])) {
+    return refuse(
+      'wrong-merge',
+      `expected the ${expected.length} submissions that the verdicts accept, in order of id`,
+    );
+  }
+  const empty = expected.length === 0;
+  if (empty !== (body.bundle === null) || (empty && body.model !== run.model)) {
+    return refuse('wrong-merge', 'a bundle is named exactly when work was accepted; without work the model stays');
+  }
+  if (body.checkpoint !== isCheckpoint(run, body)) {
+    return refuse(
+      'wrong-merge',
+      `a checkpoint is kept after every ${run.spec.checkpoint_every} merged rounds and the last`,
+    );
+  }
+  return null;
+}
+
+/** Whether this merge's model must be kept as a whole blob. */
+export function isCheckpoint(run: RunState, merge: Pick<RoundMerged, 'bundle'>): boolean {
+  if (merge.bundle === null) return false;
+  const merged = run.round + 1;
+  return merged % run.spec.checkpoint_every === 0 || merged === run.spec.rounds;
+}
+
+/**
+ * Lets an event happen: changes `state` in place when `refusalOf` allows it, else returns the refusal and changes nothing.
+ * The same events in the same order give the same state on every machine.
+ */
+export function apply(state: NetworkState, event: LoggedEvent): Refusal | null {
+  const refusal = refusalOf(state, event);
+  if (refusal) return refusal;
+  state.events++;
+  const { body } = event;
+  if (body.type === 'tick') {
+    applyTick(state, body.time_ms);
+  } else if (body.type === 'run.created') {
+    state.runs.set(event.id, newRun(event, body));
+  } else {
+    applyInRun(state, state.runs.get(body.run)!, event, body);
+    advance(state.runs.get(body.run)!, state.time_ms);
+  }
+  return null;
+}
+
+function newRun(event: LoggedEvent, spec: Extract<EventBody, { type: 'run.created' }>): RunState {
+  return {
+    id: event.id,
+    owner: event.author,
+    spec,
+    phase: 'gathering',
+    round: 0,
+    attempt: 0,
+    seed: '',
+    opened_ms: 0,
+    deadline_ms: 0,
+    judging_deadline_ms: 0,
+    model: spec.model,
+    checkpoint: { merged_rounds: 0, model: spec.model },
+    recent: [],
+    submissions: new Map(),
+    peers: new Map(),
+    merged_tokens: 0,
+    submissions_total: 0,
+    bytes_submitted: 0,
+    evaluation: null,
+    first_evaluation: null,
+  };
+}
+
+/** Moves the clock. A gap in the ticks is time in which the hub was away: deadlines move with it, nobody was late. */
+function applyTick(state: NetworkState, time_ms: number): void {
+  const gap_ms = time_ms - state.time_ms;
+  const away = state.time_ms > 0 && gap_ms > CORE_LIMITS.tick_gap_ms;
+  state.time_ms = time_ms;
+  for (const run of state.runs.values()) {
+    if (away && run.phase === 'working') run.deadline_ms += gap_ms;
+    if (away && run.phase === 'judging') run.judging_deadline_ms += gap_ms;
+    advance(run, time_ms);
+  }
+}
+
+function applyInRun(state: NetworkState, run: RunState, event: LoggedEvent, body: BodyInRun): void {
+  switch (body.type) {
+    case 'run.paused':
+      run.phase = 'paused';
+      run.submissions.clear();
+      run.attempt++;
+      return;
+    case 'run.resumed':
+      run.phase = 'gathering';
+      return;
+    case 'peer.joined': {
+      const known = run.peers.get(event.author);
+      const { role, name, runtime } = body;
+      if (known) Object.assign(known, { role, name, runtime, present: true });
+      else {
+        const counts = { credit_tokens: 0, merged_submissions: 0, refused_submissions: 0 };
+        run.peers.set(event.author, { id: event.author, role, name, runtime, present: true, ...counts });
+      }
+      return;
+    }
+    case 'peer.left':
+      run.peers.get(body.peer)!.present = false;
+      return;
+    case 'round.opened':
+      run.phase = 'working';
+      run.opened_ms = state.time_ms;
+      run.deadline_ms = state.time_ms + run.spec.round_ms;
+      run.seed = roundSeed(run);
+      return;
+    case 'work.submitted': {
+      const submission: Submission = { id: event.id, worker: event.author, body, verdicts: new Map() };
+      run.submissions.set(event.id, submission);
+      run.submissions_total++;
+      run.bytes_submitted += body.size_bytes;
+      return;
+    }
+    case 'verdict.given':
+      run.submissions.get(body.submission)!.verdicts.set(event.author, body);
+      return;
+    case 'model.evaluated':
+      run.evaluation = { merged_rounds: body.merged_rounds, loss_micro: body.loss_micro };
+      run.first_evaluation ??= run.evaluation;
+      return;
+    case 'round.merged':
+      applyMerge(run, body);
+      return;
+  }
+}
+
+function roundSeed(run: RunState): string {
+  const random = seededRandom('round', run.id, run.round, run.attempt, run.model);
+  return Array.from({ length: 8 }, () => random.uint32().toString(16).padStart(8, '0')).join('');
+}
+
+function applyMerge(run: RunState, body: RoundMerged): void {
+  const accepted = new Map(acceptedSubmissions(run).map((entry) => [entry.submission.id, entry.verified]));
+  for (const submission of run.submissions.values()) {
+    const peer = run.peers.get(submission.worker)!;
+    const verified = accepted.get(submission.id);
+    if (verified === undefined) {
+      peer.refused_submissions++;
+      continue;
+    }
+    peer.merged_submissions++;
+    run.merged_tokens += submission.body.tokens;
+    if (verified) peer.credit_tokens += submission.body.tokens;
+  }
+  run.submissions.clear();
+  if (body.bundle === null) {
+    run.attempt++;
+    run.phase = 'gathering';
+    return;
+  }
+  run.recent.push({ round: run.round, parent: run.model, bundle: body.bundle, model: body.model });
+  run.round++;
+  run.attempt = 0;
+  run.model = body.model;
+  if (body.checkpoint) {
+    const { merged_rounds } = run.checkpoint;
+    run.recent = run.recent.filter((merged) => merged.round >= merged_rounds);
+    run.checkpoint = { merged_rounds: run.round, model: body.model };
+  }
+  run.phase = run.round === run.spec.rounds ? 'finished' : 'gathering';
+}
+
+/** Moves a run along where what is in the log is enough: nobody is waited for beyond a deadline. */
+function advance(run: RunState, time_ms: number): void {
+  if (run.phase === 'working') {
+    const handedIn = new Set([...run.submissions.values()].map((submission) => submission.worker));
+    const waitingFor = presentPeers(run, 'worker').filter((peer) => !handedIn.has(peer.id));
+    const everybodyDone = waitingFor.length === 0 && handedIn.size > 0;
+    if (time_ms >= run.deadline_ms || everybodyDone) {
+      run.phase = 'judging';
+      run.judging_deadline_ms = time_ms + run.spec.judging_ms;
+    }
+  }
+  if (run.phase === 'judging') {
+    const validators = presentPeers(run, 'validator');
+    const judged = [...run.submissions.values()].every((submission) =>
+      validators.every((validator) => submission.verdicts.has(validator.id)),
+    );
+    if (judged || time_ms >= run.judging_deadline_ms) run.phase = 'merging';
+  }
+}

@@ -1,0 +1,111 @@
+// What the network knows after a prefix of the log: plain data, integers only, nothing that the log does not imply.
+import type { PeerRole, RunCreated, VerdictGiven, WorkSubmitted } from './events.ts';
+
+export type Phase = 'gathering' | 'working' | 'judging' | 'merging' | 'paused' | 'finished';
+
+export interface PeerState {
+  readonly id: string;
+  role: PeerRole;
+  name: string;
+  runtime: string;
+  present: boolean;
+  /** Tokens of work that were verified and merged. */
+  credit_tokens: number;
+  merged_submissions: number;
+  refused_submissions: number;
+}
+
+export interface Submission {
+  readonly id: string;
+  readonly worker: string;
+  readonly body: WorkSubmitted;
+  readonly verdicts: Map<string, VerdictGiven>;
+}
+
+/** One step of the model's history: what a peer needs to go from the model before to `model`. */
+export interface MergedRound {
+  readonly round: number;
+  /** The model before. */
+  readonly parent: string;
+  readonly bundle: string;
+  readonly model: string;
+}
+
+export interface RunState {
+  readonly id: string;
+  readonly owner: string;
+  readonly spec: RunCreated;
+  phase: Phase;
+  /** The round that is open or will open next, from 0. It advances only when something was merged. */
+  round: number;
+  attempt: number;
+  /** The seed of the open round, 64 hexadecimal digits; derived, never chosen. */
+  seed: string;
+  opened_ms: number;
+  deadline_ms: number;
+  judging_deadline_ms: number;
+  /** Hash of the present model. */
+  model: string;
+  /** The last model that is kept whole, and how many rounds are in it. */
+  checkpoint: { merged_rounds: number; model: string };
+  /** The merged rounds since the checkpoint before the last, oldest first: nobody who followed needs a whole model. */
+  recent: MergedRound[];
+  /** Submissions of the open round, by event id, in the order of the log. */
+  submissions: Map<string, Submission>;
+  peers: Map<string, PeerState>;
+  merged_tokens: number;
+  submissions_total: number;
+  bytes_submitted: number;
+  /** The last evaluation of a model by a validator, in millionths of a nat. */
+  evaluation: { merged_rounds: number; loss_micro: number } | null;
+  first_evaluation: { merged_rounds: number; loss_micro: number } | null;
+}
+
+export interface NetworkState {
+  /** The id of the hub whose log this is: the only author of ticks, rounds and merges. */
+  readonly hub: string;
+  /** The number of events so far. */
+  events: number;
+  time_ms: number;
+  runs: Map<string, RunState>;
+}
+
+/** The state before the first event. */
+export function initialState(hub: string): NetworkState {
+  return { hub, events: 0, time_ms: 0, runs: new Map() };
+}
+
+/** Peers of a role that are here now. */
+export function presentPeers(run: RunState, role: PeerRole): PeerState[] {
+  return [...run.peers.values()].filter((peer) => peer.present && peer.role === role);
+}
+
+/** How many workers must be here before the next round may open. */
+export function workersNeeded(run: RunState): number {
+  return run.round === 0 && run.attempt === 0 ? run.spec.min_workers : 1;
+}
+
+/** Whether a round may open now. */
+export function mayOpenRound(run: RunState): boolean {
+  return run.phase === 'gathering' && presentPeers(run, 'worker').length >= workersNeeded(run);
+}
+
+/**
+ * The submissions that the round's merge must take, in canonical order (by event id), with their weights (inner steps).
+ * With no validator at hand, work that nobody judged is merged but earns nothing; a verdict decides where there is one.
+ */
+export function acceptedSubmissions(run: RunState): { submission: Submission; verified: boolean }[] {
+  const judged = presentPeers(run, 'validator').length > 0;
+  return [...run.submissions.values()]
+    .map((submission) => ({ submission, verdict: majority(submission) }))
+    .filter(({ verdict }) => verdict === 'accepted' || (verdict === 'none' && !judged))
+    .map(({ submission, verdict }) => ({ submission, verified: verdict === 'accepted' }))
+    .sort((a, b) => (a.submission.id < b.submission.id ? -1 : 1));
+}
+
+/** What the validators who answered say together; a tie refuses. */
+function majority(submission: Submission): 'accepted' | 'refused' | 'none' {
+  const verdicts = [...submission.verdicts.values()];
+  if (verdicts.length === 0) return 'none';
+  return verdicts.filter((verdict) => verdict.accepted).length * 2 > verdicts.length ? 'accepted' : 'refused';
+}

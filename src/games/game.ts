@@ -1,0 +1,80 @@
+// What an incentive game is: one file that says what is asked, how it is done, how it is checked and what is kept of it.
+import type { z } from 'zod';
+import type { Runtime } from '../tensor/runtime.ts';
+
+/** The round that a task belongs to: everything a task may be derived from. */
+export interface Round {
+  readonly run: string;
+  readonly number: number;
+  readonly rounds: number;
+  /** 64 hexadecimal digits that follow from the log. */
+  readonly seed: string;
+}
+
+/** What a device lends to a game: something to compute with, blobs by hash, a small drawer that survives a restart. */
+export interface Device {
+  readonly runtime: Runtime;
+  /** A blob's bytes, verified against its hash. Rejects when it cannot be had. */
+  fetchBlob(hash: string): Promise<Uint8Array>;
+  /** What this device keeps for itself between rounds of this run, e.g. error feedback. */
+  readonly drawer: {
+    get(name: string): Promise<Uint8Array | null>;
+    put(name: string, bytes: Uint8Array): Promise<void>;
+    delete(name: string): Promise<void>;
+  };
+  /** Called after each unit of work. The owner's policy may make it wait: that is how a device is throttled. */
+  progress(report: { readonly steps: number; readonly loss: number; readonly tokens: number }): Promise<void>;
+}
+
+/** What a worker claims to have done, with the work itself. Integers only: they go into a signed event. */
+export interface Claim {
+  readonly work: Uint8Array;
+  readonly steps: number;
+  readonly tokens: number;
+  readonly loss_micro: number;
+}
+
+/** What a validator found. `score_micro` in millionths; `code` names the reason in one word or a few. */
+export interface Verdict {
+  readonly accepted: boolean;
+  readonly code: string;
+  readonly score_micro: number;
+  readonly loss_before_micro: number;
+  readonly loss_after_micro: number;
+}
+
+/** Work that the network keeps of a round, in canonical order, with its integer weight. */
+export interface AcceptedWork {
+  readonly work: Uint8Array;
+  readonly weight: number;
+}
+
+/**
+ * A game over a state (for pre-training: the model). Params come from the run owner, as JSON.
+ * Everything but `perform`, `check` and `evaluate` is pure.
+ */
+export interface Game<Params, Task, State> {
+  readonly name: string;
+  readonly params: z.ZodType<Params>;
+  /** The task of one peer in one round: derived, so that nobody picks their own questions. */
+  task(params: Params, round: Round, peer: string, state: State): Task;
+  /** On a worker. When `signal` fires it returns what is done so far, or null when nothing is. */
+  perform(task: Task, device: Device, signal: AbortSignal): Promise<Claim | null>;
+  /** On a validator. Never throws for bad work: that is a verdict. */
+  check(task: Task, claim: Claim, device: Device): Promise<Verdict>;
+  /** On a validator: how good the present state is (a loss in millionths of a nat), on data that nobody trains on. */
+  evaluate(params: Params, state: State, device: Device): Promise<{ loss_micro: number; tokens: number }>;
+  /** What the network keeps of a round. Throws for work that cannot be merged (a validator would have refused it). */
+  merge(params: Params, state: State, accepted: readonly AcceptedWork[]): State;
+  /** The state as canonical bytes, whose SHA-256 is the state's hash in the log, and back. */
+  encodeState(params: Params, state: State): Uint8Array;
+  decodeState(params: Params, bytes: Uint8Array): State;
+  /** Cheap form check on the hub before a submission is taken. Throws a CodedError that says what is wrong. */
+  checkForm(params: Params, work: Uint8Array): void;
+  /** The most bytes one submission may have, and what it would have had as dense float32. */
+  sizes(params: Params): { readonly max_bytes: number; readonly dense_bytes: number };
+}
+
+/** A game whose types are nobody's business outside its own file. */
+// biome-ignore lint/suspicious/noExplicitAny: the registry holds games of every type; each one checks its own params
+export type AnyGame = Game<any, any, any>;

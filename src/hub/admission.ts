@@ -1,0 +1,73 @@
+// What the hub checks before it asks the core: the blobs that an event names are here and have the form that their game demands.
+import { decodeEvent } from '../core/codec.ts';
+import type { EventBody, LoggedEvent, RunCreated, WorkSubmitted } from '../core/events.ts';
+import { refusalOf } from '../core/reduce.ts';
+import type { NetworkState } from '../core/state.ts';
+import { CodedError } from '../errors.ts';
+import type { BlobStore } from '../ledger/blob-store.ts';
+import { HubError } from './errors.ts';
+import type { Models } from './models.ts';
+
+/** Events that only the hub writes, and only through its own sequencer. */
+const HUB_ONLY: readonly EventBody['type'][] = ['tick', 'round.opened', 'round.merged'];
+
+/** Checks an event from outside. Throws ProtocolError, HubError, GameError or the game's own error; returns the event. */
+export async function admit(
+  bytes: Uint8Array,
+  state: NetworkState,
+  blobs: BlobStore,
+  models: Models,
+): Promise<LoggedEvent> {
+  const event = decodeEvent(bytes);
+  const { body } = event;
+  if (HUB_ONLY.includes(body.type)) {
+    throw new HubError('not-yours', `${body.type} is written by the hub, it cannot be sent in`, { type: body.type });
+  }
+  // The core's cheap answer first: blobs are read only for events that could follow.
+  const refusal = refusalOf(state, event);
+  if (refusal) throw new HubError('refused', refusal.message, { refusal: refusal.code });
+  if (body.type === 'run.created') await admitRun(body, blobs, models);
+  if (body.type === 'work.submitted') await admitWork(body, state, blobs, models);
+  return event;
+}
+
+async function admitRun(body: RunCreated, blobs: BlobStore, models: Models): Promise<void> {
+  const { game, params } = await models.game(body);
+  game.decodeState(params, await need(blobs, body.model));
+}
+
+async function admitWork(body: WorkSubmitted, state: NetworkState, blobs: BlobStore, models: Models): Promise<void> {
+  const { game, params } = await models.game(state.runs.get(body.run)!.spec);
+  const { max_bytes } = game.sizes(params);
+  if (body.size_bytes > max_bytes) {
+    throw new HubError('wrong-size', `work: at most ${max_bytes} bytes, got ${body.size_bytes}`, { max_bytes });
+  }
+  const work = await need(blobs, body.work);
+  if (work.length !== body.size_bytes) {
+    throw new HubError('wrong-size', `work: the event says ${body.size_bytes} bytes, the blob has ${work.length}`);
+  }
+  try {
+    game.checkForm(params, work);
+  } catch (error) {
+    if (!(error instanceof CodedError)) throw error;
+    throw new HubError('bad-work', error.message, { reason: error.code });
+  }
+}
+
+async function need(blobs: BlobStore, hash: string): Promise<Uint8Array> {
+  const bytes = await blobs.get(hash);
+  if (!bytes) throw new HubError('missing-blob', `expected blob ${hash} to be uploaded before it is named`, { hash });
+  return bytes;
+}
+
+/** The blobs that an event names: from then on they belong to the log. */
+export function blobsNamedBy(body: EventBody): string[] {
+  switch (body.type) {
+    case 'run.created':
+      return [body.params, body.model];
+    case 'work.submitted':
+      return [body.work];
+    default:
+      return [];
+  }
+}

@@ -1,0 +1,269 @@
+// The hub's end of every WebSocket: greets, believes nobody without a signature, passes events on, tells peers what concerns them.
+import { randomBytes } from 'node:crypto';
+import type { RawData, WebSocket } from 'ws';
+import type { EventBody } from '../core/events.ts';
+import type { NetworkState, RunState } from '../core/state.ts';
+import { CodedError } from '../errors.ts';
+import { ProtocolError } from '../protocol/errors.ts';
+import { sha256Hex } from '../protocol/hash.ts';
+import { verifySignature } from '../protocol/identity.ts';
+import {
+  decodeFromPeer,
+  encodeMessage,
+  type FromHub,
+  type FromPeer,
+  helloChallenge,
+  PROTOCOL_VERSION,
+  type RunStatus,
+} from '../protocol/messages.ts';
+import { HubError } from './errors.ts';
+import { type PeerTelemetry, runView } from './views.ts';
+
+const LIMITS = {
+  hello_ms: 10_000, // a connection that does not say who it is by then is closed
+  queued_bytes: 8 << 20, // a peer that does not read is cut off before it fills the hub's memory
+  waiting_messages: 64, // unanswered messages of one connection; more is a flood
+  ping_every_ms: 10_000, // a connection that misses a whole interval is gone
+  status_every_ms: 400, // people do not read faster
+  lost_after_ms: 5000, // how long a peer may be gone before the log says so; a reconnect is quicker
+} as const;
+
+interface Connection {
+  readonly socket: WebSocket;
+  readonly nonce: Uint8Array;
+  role: 'worker' | 'validator' | 'observer' | null;
+  peer: string | null;
+  run: string | null;
+  alive: boolean;
+  waiting: number;
+}
+
+/** What connections need of the hub. */
+export interface HubServices {
+  readonly id: string;
+  readonly state: NetworkState;
+  readonly now: () => number;
+  readonly telemetry: Map<string, PeerTelemetry>;
+  submit(bytes: Uint8Array): Promise<{ id: string; index: number }>;
+  write(body: EventBody): Promise<unknown>;
+  statuses(): RunStatus[];
+}
+
+export interface Connections {
+  accept(socket: WebSocket): void;
+  /** Tells everybody concerned that a run changed. */
+  runChanged(run: RunState, phaseChanged: boolean): void;
+  /** Writes leaves for peers that the log says are here but that did not come back after a restart. */
+  forgetAbsent(): void;
+  readonly count: () => number;
+  close(): void;
+}
+
+export function openConnections(hub: HubServices): Connections {
+  const open = new Set<Connection>();
+  const lostTimers = new Map<string, NodeJS.Timeout>();
+  let statusTimer: NodeJS.Timeout | undefined;
+  let closed = false;
+
+  const send = (connection: Connection, frame: Uint8Array): void => {
+    if (connection.socket.readyState !== connection.socket.OPEN) return;
+    if (connection.socket.bufferedAmount > LIMITS.queued_bytes) connection.socket.terminate();
+    else connection.socket.send(frame);
+  };
+  const tell = (connection: Connection, message: FromHub): void => send(connection, encodeMessage(message));
+
+  const refuse = (connection: Connection, event: string | null, error: CodedError): void => {
+    const refusal = error.details.refusal ?? error.details.reason;
+    tell(connection, {
+      type: 'refused',
+      event,
+      code: typeof refusal === 'string' ? refusal : error.code,
+      message: error.message.slice(0, 2000),
+    });
+  };
+
+  const greet = (connection: Connection, hello: Extract<FromPeer, { type: 'hello' }>): void => {
+    if (hello.protocol !== PROTOCOL_VERSION) {
+      const message = `this hub speaks protocol ${PROTOCOL_VERSION}, the peer speaks ${hello.protocol}`;
+      throw new ProtocolError('unknown-version', message);
+    }
+    if (connection.role) throw new ProtocolError('malformed', 'hello: a connection says hello once');
+    if (hello.role === 'observer') {
+      connection.role = 'observer';
+      tell(connection, { type: 'welcome', present: false });
+      tell(connection, { type: 'status', runs: hub.statuses() });
+      return;
+    }
+    const { peer, signature, run: runId } = hello;
+    if (!peer || !signature || !runId) throw new ProtocolError('malformed', 'hello: expected peer, signature and run');
+    if (!verifySignature(peer, helloChallenge(hub.id, connection.nonce), signature)) {
+      throw new ProtocolError('bad-signature', `hello: the signature is not ${peer}'s over this hub's nonce`);
+    }
+    const run = hub.state.runs.get(runId);
+    if (!run) throw new HubError('refused', `no run ${runId} on this hub`, { refusal: 'unknown-run' });
+    // A key has one connection a run: the newer one is the device that came back, the older one is its ghost.
+    for (const other of open) {
+      if (other !== connection && other.peer === peer && other.run === runId) other.socket.terminate();
+    }
+    Object.assign(connection, { role: hello.role, peer, run: runId });
+    clearTimeout(lostTimers.get(`${runId}:${peer}`));
+    tell(connection, { type: 'welcome', present: run.peers.get(peer)?.present ?? false });
+    tell(connection, { type: 'run', view: runView(run, hub.now(), hello.role === 'validator') });
+  };
+
+  const handle = async (connection: Connection, frame: Uint8Array): Promise<void> => {
+    let event: string | null = null;
+    try {
+      const message = decodeFromPeer(frame);
+      if (message.type === 'hello') return greet(connection, message);
+      if (!connection.role) throw new ProtocolError('malformed', 'expected hello first');
+      if (message.type === 'progress') {
+        if (connection.peer) {
+          const { type: _, ...progress } = message;
+          telemetryOf(connection.peer).progress = progress;
+          announceStatus();
+        }
+        return;
+      }
+      event = sha256Hex(message.event);
+      const { id, index } = await hub.submit(message.event);
+      tell(connection, { type: 'accepted', event: id, index });
+    } catch (error) {
+      if (!(error instanceof CodedError)) throw error;
+      refuse(connection, event, error);
+      if (!connection.role || error.code === 'too-large') connection.socket.close(1008, error.code);
+    }
+  };
+
+  const telemetryOf = (peer: string): PeerTelemetry => {
+    let entry = hub.telemetry.get(peer);
+    if (!entry) {
+      entry = { progress: null, bytes_up: 0, bytes_down: 0 };
+      hub.telemetry.set(peer, entry);
+    }
+    return entry;
+  };
+
+  const announceStatus = (): void => {
+    if (statusTimer || closed) return;
+    statusTimer = setTimeout(() => {
+      statusTimer = undefined;
+      const observers = [...open].filter((connection) => connection.role === 'observer');
+      if (observers.length === 0) return;
+      const frame = encodeMessage({ type: 'status', runs: hub.statuses() });
+      for (const observer of observers) send(observer, frame);
+    }, LIMITS.status_every_ms);
+  };
+
+  const lost = (connection: Connection): void => {
+    open.delete(connection);
+    const { peer, run } = connection;
+    if (!peer || !run || closed) return;
+    if ([...open].some((other) => other.peer === peer && other.run === run)) return;
+    lostTimers.set(
+      `${run}:${peer}`,
+      setTimeout(() => writeLeft(run, peer, 'connection lost'), LIMITS.lost_after_ms),
+    );
+  };
+
+  const writeLeft = (run: string, peer: string, reason: 'connection lost' | 'hub restarted'): void => {
+    lostTimers.delete(`${run}:${peer}`);
+    if (closed || !hub.state.runs.get(run)?.peers.get(peer)?.present) return;
+    // A leave that crosses with the peer's own goodbye is refused by the core: nothing to do then.
+    hub.write({ type: 'peer.left', version: 1, run, peer, reason }).catch(() => {});
+  };
+
+  const heartbeat = setInterval(() => {
+    for (const connection of open) {
+      if (!connection.alive) connection.socket.terminate();
+      connection.alive = false;
+      connection.socket.ping();
+    }
+  }, LIMITS.ping_every_ms);
+
+  return {
+    accept(socket) {
+      const connection: Connection = {
+        socket,
+        nonce: randomBytes(32),
+        role: null,
+        peer: null,
+        run: null,
+        alive: true,
+        waiting: 0,
+      };
+      open.add(connection);
+      const impatience = setTimeout(() => {
+        if (!connection.role) socket.close(1008, 'no hello');
+      }, LIMITS.hello_ms);
+      socket.on('pong', () => {
+        connection.alive = true;
+      });
+      // Messages of one connection are answered in their order.
+      let queue: Promise<void> = Promise.resolve();
+      socket.on('message', (data: RawData, isBinary: boolean) => {
+        connection.alive = true;
+        if (++connection.waiting > LIMITS.waiting_messages) {
+          socket.close(1008, 'too many unanswered messages');
+          return;
+        }
+        const frame = isBinary ? toBytes(data) : new Uint8Array(0);
+        queue = queue
+          .then(() => handle(connection, frame))
+          .catch(() => socket.close(1011, 'the hub failed at this message'))
+          .finally(() => {
+            connection.waiting--;
+          });
+      });
+      socket.on('error', () => socket.terminate());
+      socket.on('close', () => {
+        clearTimeout(impatience);
+        lost(connection);
+      });
+      tell(connection, { type: 'challenge', protocol: PROTOCOL_VERSION, hub: hub.id, nonce: connection.nonce });
+    },
+    runChanged(run, phaseChanged) {
+      announceStatus();
+      const concerned = [...open].filter(
+        ({ run: id, role }) => id === run.id && (phaseChanged ? role !== 'observer' : role === 'validator'),
+      );
+      if (concerned.length === 0) return;
+      const now_ms = hub.now();
+      const frames = new Map<boolean, Uint8Array>();
+      for (const connection of concerned) {
+        const validator = connection.role === 'validator';
+        let frame = frames.get(validator);
+        if (!frame) {
+          frame = encodeMessage({ type: 'run', view: runView(run, now_ms, validator) });
+          frames.set(validator, frame);
+        }
+        send(connection, frame);
+      }
+    },
+    forgetAbsent() {
+      for (const run of hub.state.runs.values()) {
+        for (const peer of run.peers.values()) {
+          if (!peer.present) continue;
+          const timer = setTimeout(() => {
+            const back = [...open].some((other) => other.peer === peer.id && other.run === run.id);
+            if (!back) writeLeft(run.id, peer.id, 'hub restarted');
+          }, LIMITS.lost_after_ms);
+          lostTimers.set(`${run.id}:${peer.id}`, timer);
+        }
+      }
+    },
+    count: () => open.size,
+    close() {
+      closed = true;
+      clearInterval(heartbeat);
+      clearTimeout(statusTimer);
+      for (const timer of lostTimers.values()) clearTimeout(timer);
+      for (const connection of open) connection.socket.close(1001, 'the hub is going down');
+    },
+  };
+}
+
+function toBytes(data: RawData): Uint8Array {
+  if (Array.isArray(data)) return new Uint8Array(Buffer.concat(data));
+  return new Uint8Array(data as Buffer);
+}

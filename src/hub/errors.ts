@@ -1,0 +1,22 @@
+// What a hub refuses or fails at.
+import { CodedError } from '../errors.ts';
+
+export type HubErrorCode =
+  /** The core does not let the event follow; `details.refusal` has the core's code. */
+  | 'refused'
+  /** An event names a blob that was not uploaded. */
+  | 'missing-blob'
+  /** A blob is larger or smaller than its submission says or the game allows. */
+  | 'wrong-size'
+  /** A submission's work does not have the form that its game demands. */
+  | 'bad-work'
+  /** An event that only the hub itself may write came from outside. */
+  | 'not-yours'
+  /** The hub's folder belongs to another key or cannot be used. */
+  | 'bad-folder'
+  /** The port is taken. */
+  | 'port-taken'
+  /** The hub is going down. */
+  | 'closing';
+
+export class HubError extends CodedError<HubErrorCode> {}

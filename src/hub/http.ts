@@ -1,0 +1,131 @@
+// The hub over HTTP: blobs by hash, signed events, and what people and scripts ask for.
+import { hexToBytes } from '@noble/hashes/utils.js';
+import { Hono } from 'hono';
+import { bodyLimit } from 'hono/body-limit';
+import { CodedError } from '../errors.ts';
+import type { BlobStore } from '../ledger/blob-store.ts';
+import { sha256Hex } from '../protocol/hash.ts';
+import { verifySignature } from '../protocol/identity.ts';
+import { type RunStatus, uploadChallenge, WIRE_LIMITS } from '../protocol/messages.ts';
+import type { PeerTelemetry } from './views.ts';
+
+const HASH = /^[0-9a-f]{64}$/;
+/** What one identity may have uploaded without any accepted event naming it: a few models; more is hoarding. */
+const UNNAMED_BYTES = 2 * WIRE_LIMITS.blob_bytes;
+
+export interface HttpServices {
+  readonly id: string;
+  readonly blobs: BlobStore;
+  readonly telemetry: Map<string, PeerTelemetry>;
+  submit(bytes: Uint8Array): Promise<{ id: string; index: number }>;
+  statuses(): RunStatus[];
+  health(): Record<string, string | number>;
+}
+
+/** Blobs that were uploaded but that no event names yet, by who uploaded them. */
+export interface UnnamedBlobs {
+  mayAdd(peer: string, size_bytes: number): boolean;
+  add(peer: string, hash: string, size_bytes: number): void;
+  named(hash: string): void;
+}
+
+export function unnamedBlobs(): UnnamedBlobs {
+  const uploads = new Map<string, { peer: string; size_bytes: number }>();
+  const sums = new Map<string, number>();
+  return {
+    mayAdd: (peer, size_bytes) => (sums.get(peer) ?? 0) + size_bytes <= UNNAMED_BYTES,
+    add(peer, hash, size_bytes) {
+      if (uploads.has(hash)) return;
+      uploads.set(hash, { peer, size_bytes });
+      sums.set(peer, (sums.get(peer) ?? 0) + size_bytes);
+    },
+    named(hash) {
+      const upload = uploads.get(hash);
+      if (!upload) return;
+      uploads.delete(hash);
+      const left = (sums.get(upload.peer) ?? 0) - upload.size_bytes;
+      if (left > 0) sums.set(upload.peer, left);
+      else sums.delete(upload.peer);
+    },
+  };
+}
+
+/** Errors as JSON: `{error: {code, message, details}}`. */
+const problem = (code: string, message: string, details: object = {}) => ({ error: { code, message, details } });
+
+export function httpApp(hub: HttpServices, unnamed: UnnamedBlobs): Hono {
+  const app = new Hono();
+
+  app.onError((error, c) => {
+    if (error instanceof CodedError) return c.json(problem(error.code, error.message, error.details), 400);
+    return c.json(problem('hub-failed', 'the hub failed at this request'), 500);
+  });
+  app.notFound((c) => c.json(problem('not-found', `no such path: ${c.req.path}`), 404));
+
+  app.get('/', (c) =>
+    c.text(
+      [
+        'This is a Potluck hub: a meeting place for devices that train a model together.',
+        '',
+        `Join from a terminal:  npx potluck join ${new URL(c.req.url).origin}`,
+        'State as JSON:         /status',
+        '',
+      ].join('\n'),
+    ),
+  );
+  app.get('/health', (c) => c.json(hub.health()));
+  app.get('/status', (c) => c.json({ hub: hub.id, runs: hub.statuses() }));
+
+  app.get('/blobs/:hash', async (c) => {
+    const hash = c.req.param('hash');
+    if (!HASH.test(hash)) return c.json(problem('malformed', 'expected /blobs/ and 64 hexadecimal digits'), 400);
+    const bytes = await hub.blobs.get(hash);
+    if (!bytes) return c.json(problem('not-found', `no blob ${hash} here`), 404);
+    const peer = c.req.header('x-potluck-peer');
+    const seen = peer ? hub.telemetry.get(peer) : undefined;
+    if (seen) seen.bytes_down += bytes.length;
+    return c.body(bytes as Uint8Array<ArrayBuffer>, 200, {
+      'content-type': 'application/octet-stream',
+      'cache-control': 'public, max-age=31536000, immutable',
+      'x-content-type-options': 'nosniff',
+    });
+  });
+
+  const tooLarge = (max: number) =>
+    bodyLimit({
+      maxSize: max,
+      onError: (c) => c.json(problem('too-large', `at most ${max} bytes`, { max_bytes: max }), 413),
+    });
+
+  app.put('/blobs/:hash', tooLarge(WIRE_LIMITS.blob_bytes), async (c) => {
+    const hash = c.req.param('hash');
+    const peer = c.req.header('x-potluck-peer') ?? '';
+    const signature = c.req.header('x-potluck-signature') ?? '';
+    if (!HASH.test(hash)) return c.json(problem('malformed', 'expected /blobs/ and 64 hexadecimal digits'), 400);
+    const signed =
+      HASH.test(peer) &&
+      /^[0-9a-f]{128}$/.test(signature) &&
+      verifySignature(peer, uploadChallenge(hub.id, hash), hexToBytes(signature));
+    if (!signed)
+      return c.json(problem('bad-signature', "expected the uploader's signature over this blob's hash"), 401);
+    const bytes = new Uint8Array(await c.req.arrayBuffer());
+    if (!unnamed.mayAdd(peer, bytes.length)) {
+      return c.json(problem('too-much', `at most ${UNNAMED_BYTES} bytes that no event names yet`), 429);
+    }
+    const found = sha256Hex(bytes);
+    if (found !== hash) {
+      return c.json(problem('wrong-hash', `expected bytes whose SHA-256 is ${hash}, got ${found}`, { found }), 400);
+    }
+    await hub.blobs.put(bytes);
+    unnamed.add(peer, hash, bytes.length);
+    const seen = hub.telemetry.get(peer);
+    if (seen) seen.bytes_up += bytes.length;
+    return c.json({ hash, size_bytes: bytes.length }, 201);
+  });
+
+  app.post('/events', tooLarge(WIRE_LIMITS.event_bytes), async (c) => {
+    const { id, index } = await hub.submit(new Uint8Array(await c.req.arrayBuffer()));
+    return c.json({ event: id, index }, 201);
+  });
+  return app;
+}

@@ -1,0 +1,91 @@
+// The hub's one writer: asks the core whether an event may follow, appends it durably, and only then lets anybody know.
+import { decodeEvent } from '../core/codec.ts';
+import type { EventBody, LoggedEvent } from '../core/events.ts';
+import { apply } from '../core/reduce.ts';
+import { initialState, type NetworkState } from '../core/state.ts';
+import { signEvent } from '../protocol/envelope.ts';
+import type { Identity } from '../protocol/identity.ts';
+import { HubError } from './errors.ts';
+
+/** The part of a log that the sequencer needs. `append` resolves when the entries are durable. */
+export interface EventLog {
+  readonly size: number;
+  append(entries: readonly Uint8Array[]): Promise<number>;
+  read(from: number, to: number): Uint8Array[];
+}
+
+/** What listeners get, in the order of the log, each once, after it is durable. */
+export type EventListener = (event: LoggedEvent, index: number) => void;
+
+export interface Sequencer {
+  /** The state after every event accepted so far. Only the sequencer changes it. */
+  readonly state: NetworkState;
+  /**
+   * Accepts a signed event from anybody. Resolves when it is durable.
+   * Throws ProtocolError for wrong bytes and HubError `refused` when the core says no; the state is then untouched.
+   */
+  submit(bytes: Uint8Array): Promise<{ event: LoggedEvent; index: number }>;
+  /** Signs a body as the hub and submits it. */
+  write(body: EventBody): Promise<{ event: LoggedEvent; index: number }>;
+  onEvent(listener: EventListener): void;
+  /** Resolves when everything accepted is durable. Later events are refused with HubError `closing`. */
+  close(): Promise<void>;
+}
+
+const REPLAY_CHUNK = 4096;
+
+/** Replays the log and opens it for more. Throws when the log holds an event that the core does not allow. */
+export function openSequencer(log: EventLog, identity: Identity): Sequencer {
+  const state = initialState(identity.id);
+  replay(state, log);
+  const listeners: EventListener[] = [];
+  let closing = false;
+  // Events are applied at once and appended in the same order; the answers wait for durability.
+  let tail: Promise<unknown> = Promise.resolve();
+
+  const submit = async (bytes: Uint8Array) => {
+    if (closing) throw new HubError('closing', 'this hub is going down; send the event again when it is back');
+    const event = decodeEvent(bytes);
+    const refusal = apply(state, event);
+    if (refusal) throw new HubError('refused', refusal.message, { refusal: refusal.code });
+    const appended = log.append([bytes]);
+    const announced = Promise.all([tail, appended]).then(([, index]) => {
+      for (const listener of listeners) listener(event, index);
+      return { event, index };
+    });
+    // A log that cannot be written has lost nothing that was acknowledged, but it must not go on: the state ran ahead.
+    tail = announced.catch((error) => {
+      closing = true;
+      throw error;
+    });
+    tail.catch(() => {});
+    return announced;
+  };
+
+  return {
+    state,
+    submit,
+    write: async (body) => submit(await signEvent(identity, body)),
+    onEvent: (listener) => void listeners.push(listener),
+    async close() {
+      closing = true;
+      await tail.catch(() => {});
+    },
+  };
+}
+
+function replay(state: NetworkState, log: EventLog): void {
+  for (let from = 0; from < log.size; from += REPLAY_CHUNK) {
+    const entries = log.read(from, Math.min(log.size, from + REPLAY_CHUNK));
+    entries.forEach((bytes, offset) => {
+      // The hub verified every signature before it wrote the event; an audit verifies them again.
+      const refusal = apply(state, decodeEvent(bytes, { verify_signature: false }));
+      if (refusal) {
+        throw new HubError('bad-folder', `event ${from + offset} of the log cannot follow: ${refusal.message}`, {
+          refusal: refusal.code,
+          index: from + offset,
+        });
+      }
+    });
+  }
+}

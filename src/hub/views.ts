@@ -1,0 +1,86 @@
+// The core's state as peers and people get to see it.
+import type { NetworkState, RunState } from '../core/state.ts';
+import type { PeerView, Progress, RunStatus, RunView } from '../protocol/messages.ts';
+
+/** What the hub knows of a peer beside the log: shown, never paid by. */
+export interface PeerTelemetry {
+  progress: Omit<Progress, 'type'> | null;
+  bytes_up: number;
+  bytes_down: number;
+}
+
+/** Time left of whatever the run is doing, by the hub's clock. */
+function remainingMs(run: RunState, now_ms: number): number {
+  if (run.phase === 'working') return Math.max(0, Math.round(run.deadline_ms - now_ms));
+  if (run.phase === 'judging') return Math.max(0, Math.round(run.judging_deadline_ms - now_ms));
+  return 0;
+}
+
+const shared = (run: RunState, now_ms: number) => ({
+  run: run.id,
+  name: run.spec.name,
+  game: run.spec.game,
+  params: run.spec.params,
+  phase: run.phase,
+  round: run.round,
+  rounds: run.spec.rounds,
+  attempt: run.attempt,
+  seed: run.seed,
+  remaining_ms: remainingMs(run, now_ms),
+  model: run.model,
+});
+
+/** What a peer needs to take part. Only validators are told of the others' submissions. */
+export function runView(run: RunState, now_ms: number, withSubmissions: boolean): RunView {
+  return {
+    ...shared(run, now_ms),
+    checkpoint: run.checkpoint,
+    recent: run.recent,
+    submissions: withSubmissions
+      ? [...run.submissions.values()].map(({ id, worker, body }) => ({
+          id,
+          worker,
+          work: body.work,
+          size_bytes: body.size_bytes,
+          steps: body.steps,
+          tokens: body.tokens,
+        }))
+      : [],
+  };
+}
+
+/** What people see: every run with its peers. */
+export function runStatuses(
+  state: NetworkState,
+  now_ms: number,
+  telemetry: ReadonlyMap<string, PeerTelemetry>,
+  denseBytes: (run: RunState) => number,
+): RunStatus[] {
+  return [...state.runs.values()].map((run) => {
+    const peers = [...run.peers.values()].map((peer): PeerView => {
+      const seen = telemetry.get(peer.id);
+      return {
+        ...peer,
+        progress: peer.present ? (seen?.progress ?? null) : null,
+        bytes_up: seen?.bytes_up ?? 0,
+        bytes_down: seen?.bytes_down ?? 0,
+      };
+    });
+    const training = peers.filter((peer) => peer.progress?.state === 'training');
+    const submitted = run.submissions.size;
+    const micro = (value: number | undefined) => (value === undefined ? null : value / 1e6);
+    return {
+      ...shared(run, now_ms),
+      owner: run.owner,
+      peers,
+      submitted,
+      merged_tokens: run.merged_tokens,
+      bytes_submitted: run.bytes_submitted,
+      dense_bytes: denseBytes(run),
+      tokens_per_second: training.reduce((sum, peer) => sum + (peer.progress?.tokens_per_second ?? 0), 0),
+      validation_loss: micro(run.evaluation?.loss_micro),
+      first_validation_loss: micro(run.first_evaluation?.loss_micro),
+      evaluated_rounds: run.evaluation?.merged_rounds ?? null,
+    };
+  });
+}

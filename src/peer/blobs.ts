@@ -1,0 +1,157 @@
+// A peer's blobs: fetched over HTTP, believed only when their hash is right, kept in a folder so that nothing is fetched twice.
+import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { bytesToHex } from '@noble/hashes/utils.js';
+import { sha256Hex } from '../protocol/hash.ts';
+import type { Identity } from '../protocol/identity.ts';
+import { uploadChallenge, WIRE_LIMITS } from '../protocol/messages.ts';
+import { PeerError } from './errors.ts';
+
+const LIMITS = {
+  request_ms: 120_000, // a blob that takes longer comes too late for any round
+  attempts: 4, // a hub that restarts is back within the waits between them
+  first_wait_ms: 250,
+  cache_bytes: 4 << 30, // what a device lends of its disk unless its owner says otherwise
+} as const;
+
+export interface PeerBlobs {
+  /** A blob's bytes. Throws PeerError bad-blob, hub-unreachable. */
+  fetch(hash: string): Promise<Uint8Array>;
+  /** Uploads; resolves when the hub has it on disk. Throws PeerError refused, hub-unreachable. */
+  upload(bytes: Uint8Array): Promise<string>;
+}
+
+export function openPeerBlobs(options: {
+  readonly url: string;
+  readonly hub: string;
+  readonly identity: Identity;
+  readonly folder: string;
+}): PeerBlobs {
+  const { url, hub, identity, folder } = options;
+  const cache = join(folder, 'blobs');
+  const pending = new Map<string, Promise<Uint8Array>>();
+
+  const fromCache = async (hash: string): Promise<Uint8Array | null> => {
+    const file = join(cache, hash);
+    try {
+      const bytes = new Uint8Array(await readFile(file));
+      if (sha256Hex(bytes) !== hash) return null; // a damaged file is fetched again
+      const now = new Date();
+      await utimes(file, now, now);
+      return bytes;
+    } catch {
+      return null;
+    }
+  };
+
+  const toCache = async (hash: string, bytes: Uint8Array): Promise<void> => {
+    await mkdir(cache, { recursive: true });
+    const temporary = join(cache, `.${hash}.${process.pid}`);
+    await writeFile(temporary, bytes);
+    await rename(temporary, join(cache, hash));
+    await trim(cache);
+  };
+
+  const load = async (hash: string): Promise<Uint8Array> => {
+    const kept = await fromCache(hash);
+    if (kept) return kept;
+    const response = await persist(() =>
+      fetch(`${url}/blobs/${hash}`, {
+        headers: { 'x-potluck-peer': identity.id },
+        signal: AbortSignal.timeout(LIMITS.request_ms),
+      }),
+    );
+    if (!response.ok) {
+      throw new PeerError('bad-blob', `expected blob ${hash}, the hub answered ${response.status}`, { hash });
+    }
+    const bytes = await readBody(response, hash);
+    const found = sha256Hex(bytes);
+    if (found !== hash) {
+      throw new PeerError('bad-blob', `expected bytes whose SHA-256 is ${hash}, got ${found}`, { hash, found });
+    }
+    await toCache(hash, bytes);
+    return bytes;
+  };
+
+  return {
+    fetch(hash) {
+      let load_ = pending.get(hash);
+      if (!load_) {
+        load_ = load(hash).finally(() => pending.delete(hash));
+        pending.set(hash, load_);
+      }
+      return load_;
+    },
+    async upload(bytes) {
+      const hash = sha256Hex(bytes);
+      const signature = bytesToHex(await identity.sign(uploadChallenge(hub, hash)));
+      const response = await persist(() =>
+        fetch(`${url}/blobs/${hash}`, {
+          method: 'PUT',
+          body: bytes as Uint8Array<ArrayBuffer>,
+          headers: { 'x-potluck-peer': identity.id, 'x-potluck-signature': signature },
+          signal: AbortSignal.timeout(LIMITS.request_ms),
+        }),
+      );
+      if (!response.ok) {
+        const text = (await response.text()).slice(0, 500);
+        throw new PeerError('refused', `the hub refused an upload of ${bytes.length} bytes: ${text}`);
+      }
+      await response.arrayBuffer();
+      return hash;
+    },
+  };
+}
+
+/** Reads a body with a limit: a hostile hub must not fill this device's memory. */
+async function readBody(response: Response, hash: string): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  let size_bytes = 0;
+  for await (const part of response.body ?? []) {
+    size_bytes += part.length;
+    if (size_bytes > WIRE_LIMITS.blob_bytes) {
+      throw new PeerError('bad-blob', `blob ${hash}: at most ${WIRE_LIMITS.blob_bytes} bytes, more came`, { hash });
+    }
+    parts.push(part);
+  }
+  return new Uint8Array(Buffer.concat(parts, size_bytes));
+}
+
+/** Tries a request again while the hub cannot be reached. */
+async function persist(request: () => Promise<Response>): Promise<Response> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      const response = await request();
+      if (response.status < 500 || attempt === LIMITS.attempts) return response;
+    } catch (error) {
+      if (attempt === LIMITS.attempts) {
+        throw new PeerError('hub-unreachable', `the hub did not answer ${attempt} times: ${reasonOf(error)}`);
+      }
+    }
+    await new Promise((resolve) => setTimeout(resolve, LIMITS.first_wait_ms * 2 ** attempt));
+  }
+}
+
+/** fetch hides why it failed in `cause`. */
+export function reasonOf(error: unknown): string {
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  if (!(cause instanceof Error)) return String(cause);
+  return cause.message || ('code' in cause ? String(cause.code) : cause.name);
+}
+
+/** Forgets the blobs that were not used for the longest time when the folder grows over its limit. */
+async function trim(cache: string): Promise<void> {
+  const names = (await readdir(cache)).filter((name) => !name.startsWith('.'));
+  const files = await Promise.all(names.map(async (name) => ({ name, ...(await statOf(join(cache, name))) })));
+  let total_bytes = files.reduce((sum, file) => sum + file.size, 0);
+  files.sort((a, b) => a.mtimeMs - b.mtimeMs);
+  for (const file of files) {
+    if (total_bytes <= LIMITS.cache_bytes) return;
+    total_bytes -= file.size;
+    await rm(join(cache, file.name), { force: true });
+  }
+}
+
+async function statOf(file: string): Promise<{ size: number; mtimeMs: number }> {
+  return stat(file).catch(() => ({ size: 0, mtimeMs: 0 }));
+}

@@ -1,0 +1,160 @@
+// A peer's end of the WebSocket: proves its key, comes back by itself when the hub was away, pairs events with their answers.
+import WebSocket from 'ws';
+import { eventId } from '../protocol/envelope.ts';
+import { ProtocolError } from '../protocol/errors.ts';
+import type { Identity } from '../protocol/identity.ts';
+import {
+  decodeFromHub,
+  encodeMessage,
+  type FromPeer,
+  helloChallenge,
+  PROTOCOL_VERSION,
+  type RunView,
+  WIRE_LIMITS,
+} from '../protocol/messages.ts';
+import { PeerError } from './errors.ts';
+
+const LIMITS = {
+  first_wait_ms: 200, // a hub that is killed and started again is back within a second or two
+  longest_wait_ms: 10_000, // and one that stays away is not hammered
+  silence_ms: 30_000, // the hub pings every ten seconds
+} as const;
+
+export interface HubConnection {
+  /** Sends a signed event and waits for the hub's answer, over reconnections too. Throws PeerError refused, disconnected (after close). */
+  submit(event: Uint8Array): Promise<{ index: number }>;
+  /** Tells what this peer is doing; lost when the hub is away. */
+  progress(message: Omit<Extract<FromPeer, { type: 'progress' }>, 'type'>): void;
+  close(): void;
+}
+
+export interface ConnectionOptions {
+  readonly url: string;
+  readonly run: string;
+  readonly role: 'worker' | 'validator';
+  readonly identity: Identity;
+  /** After every (re)connection; `present` says whether the log knows that this peer is here. */
+  readonly onWelcome: (present: boolean) => void;
+  readonly onRun: (view: RunView) => void;
+  /** The connection is gone for now; it is being tried again. */
+  readonly onAway: (reason: string) => void;
+  /** The hub sends this peer away for good. */
+  readonly onFatal: (error: PeerError) => void;
+}
+
+interface Waiting {
+  readonly event: Uint8Array;
+  resolve(answer: { index: number }): void;
+  reject(error: PeerError): void;
+}
+
+export function connectToHub(options: ConnectionOptions): HubConnection {
+  const waiting = new Map<string, Waiting>();
+  let socket: WebSocket | undefined;
+  let greeted = false;
+  let closed = false;
+  let wait_ms: number = LIMITS.first_wait_ms;
+  let retry: NodeJS.Timeout | undefined;
+  let silence: NodeJS.Timeout | undefined;
+
+  const send = (message: FromPeer): void => {
+    if (socket?.readyState === WebSocket.OPEN) socket.send(encodeMessage(message));
+  };
+
+  const fatal = (error: PeerError): void => {
+    close();
+    options.onFatal(error);
+  };
+
+  const heard = (): void => {
+    clearTimeout(silence);
+    silence = setTimeout(() => socket?.terminate(), LIMITS.silence_ms);
+  };
+
+  const onMessage = async (frame: Uint8Array): Promise<void> => {
+    const message = decodeFromHub(frame);
+    switch (message.type) {
+      case 'challenge': {
+        const signature = await options.identity.sign(helloChallenge(message.hub, message.nonce));
+        const { role, run, identity } = options;
+        send({ type: 'hello', protocol: PROTOCOL_VERSION, role, run, peer: identity.id, signature });
+        return;
+      }
+      case 'welcome':
+        greeted = true;
+        wait_ms = LIMITS.first_wait_ms;
+        options.onWelcome(message.present);
+        // What was not answered before the connection broke is sent again; the core takes nothing twice.
+        for (const { event } of waiting.values()) send({ type: 'event', event });
+        return;
+      case 'run':
+        options.onRun(message.view);
+        return;
+      case 'accepted':
+        waiting.get(message.event)?.resolve({ index: message.index });
+        waiting.delete(message.event);
+        return;
+      case 'refused': {
+        const error = new PeerError('refused', message.message, { refusal: message.code });
+        if (message.event) {
+          waiting.get(message.event)?.reject(error);
+          waiting.delete(message.event);
+        } else if (message.code === 'unknown-version') fatal(new PeerError('other-protocol', message.message));
+        else if (message.code === 'unknown-run') fatal(new PeerError('no-such-run', message.message));
+        else if (!greeted) fatal(error);
+        return;
+      }
+    }
+  };
+
+  const open = (): void => {
+    greeted = false;
+    const target = `${options.url.replace(/^http/, 'ws')}/ws`;
+    const current = new WebSocket(target, { maxPayload: WIRE_LIMITS.message_bytes, handshakeTimeout: 10_000 });
+    socket = current;
+    current.on('open', heard);
+    current.on('ping', heard);
+    current.on('message', (data, isBinary) => {
+      heard();
+      if (!isBinary) return;
+      onMessage(new Uint8Array(data as Buffer)).catch((error) => {
+        if (!(error instanceof ProtocolError)) throw error;
+        current.terminate(); // a hub that talks nonsense is treated as one that is away
+      });
+    });
+    current.on('error', () => {}); // 'close' follows and says it
+    current.on('close', (_code, reason) => {
+      clearTimeout(silence);
+      if (closed || socket !== current) return;
+      options.onAway(reason.toString() || 'no answer');
+      // Jitter keeps a thousand peers from coming back in the same instant.
+      const jittered_ms = wait_ms * (0.5 + Math.random());
+      wait_ms = Math.min(LIMITS.longest_wait_ms, wait_ms * 2);
+      retry = setTimeout(open, jittered_ms);
+    });
+  };
+
+  const close = (): void => {
+    closed = true;
+    clearTimeout(retry);
+    clearTimeout(silence);
+    socket?.close();
+    for (const { reject } of waiting.values()) reject(new PeerError('disconnected', 'closed before the hub answered'));
+    waiting.clear();
+  };
+
+  open();
+  return {
+    submit(event) {
+      if (closed) return Promise.reject(new PeerError('disconnected', 'this peer has left'));
+      return new Promise((resolve, reject) => {
+        waiting.set(eventId(event), { event, resolve, reject });
+        if (greeted) send({ type: 'event', event });
+      });
+    },
+    progress: (message) => {
+      if (greeted) send({ type: 'progress', ...message });
+    },
+    close,
+  };
+}

@@ -1,0 +1,20 @@
+// What stops a peer.
+import { CodedError } from '../errors.ts';
+
+export type PeerErrorCode =
+  /** Nothing answers at the hub's address. */
+  | 'hub-unreachable'
+  /** Something answers there, but no Potluck hub. */
+  | 'not-a-hub'
+  /** Hub and peer speak different versions of the protocol. */
+  | 'other-protocol'
+  /** The hub has no run, or several and none was named. */
+  | 'no-such-run'
+  /** The hub refused an event or an upload; `details.refusal` has its code. */
+  | 'refused'
+  /** A blob could not be had, or its bytes are not what its hash says. */
+  | 'bad-blob'
+  /** The connection went away before an answer came. */
+  | 'disconnected';
+
+export class PeerError extends CodedError<PeerErrorCode> {}

@@ -1,0 +1,139 @@
+// The worker's role: learns for as long as the round or its owner allows, hands in what it has, never waits for anybody.
+import type { Claim, Device } from '../games/game.ts';
+import type { RunView } from '../protocol/messages.ts';
+import { PeerError } from './errors.ts';
+import { type Role, roundOf, type Seat } from './peer.ts';
+
+const LIMITS = {
+  first_reserve_ms: 1000, // time kept free at the end of a round for packing and sending, until it has been measured
+  least_reserve_ms: 150,
+  reserve_part: 0.4, // never more than this part of what is left of the round
+  goodbye_ms: 5000, // how long a leaving worker waits for the hub to take its last work
+  progress_every_ms: 300,
+} as const;
+
+type StepReport = Parameters<Device['progress']>[0];
+
+export function workerRole(seat: Seat): Role {
+  const { game, params, blobs, identity, model } = seat;
+  /** The round that was handed in or given up, so that a view of it does not start it again. */
+  let done = '';
+  let working: { key: string; stop: AbortController } | null = null;
+  /** Measured time from the end of training to the hub's answer. */
+  let reserve_ms: number = LIMITS.first_reserve_ms;
+
+  // One device for all rounds: games keep what they have loaded with it.
+  let onStep: (report: StepReport) => void = () => {};
+  const device: Device = {
+    ...seat.device,
+    async progress(report) {
+      await seat.device.progress(report);
+      onStep(report);
+    },
+  };
+
+  const keyOf = (view: RunView): string => `${view.round}.${view.attempt}.${view.model}`;
+
+  const act: Role['act'] = async (view, leaving) => {
+    const key = keyOf(view);
+    if (view.phase !== 'working' || key === done) {
+      seat.progress({ state: 'waiting', round: view.round, steps: 0, loss: 0, tokens_per_second: 0 });
+      // Keep up while nothing else is to be done, so that the next round starts at once.
+      if (view.phase !== 'working') await model.follow(view);
+      return;
+    }
+    const received_ms = performance.now();
+    const stop = new AbortController();
+    working = { key, stop };
+    try {
+      const state = await model.follow(view);
+      const left_ms = view.remaining_ms - (performance.now() - received_ms);
+      const reserve = Math.min(reserve_ms, left_ms * LIMITS.reserve_part);
+      const deadline = setTimeout(() => stop.abort(), Math.max(0, left_ms - reserve));
+      const signal = AbortSignal.any([stop.signal, leaving]);
+      let claim: Claim | null;
+      let finished_ms = 0;
+      const task = game.task(params, roundOf(view), identity.id, state);
+      const watch = progressWatch(seat, view);
+      onStep = (report) => {
+        finished_ms = performance.now();
+        watch(report);
+      };
+      try {
+        claim = await game.perform(task, device, signal);
+      } finally {
+        clearTimeout(deadline);
+      }
+      done = key;
+      // Another round is open by now: this work is on a model that no longer is.
+      if (claim && working.key === key) await handIn(view, claim, leaving, finished_ms);
+    } finally {
+      working = null;
+    }
+  };
+
+  const handIn = async (view: RunView, claim: Claim, leaving: AbortSignal, finished_ms: number): Promise<void> => {
+    const progress = { state: 'sending' as const, round: view.round, steps: claim.steps, loss: claim.loss_micro / 1e6 };
+    seat.progress({ ...progress, tokens_per_second: 0 });
+    try {
+      const work = await blobs.upload(claim.work);
+      const answer = seat.submit({
+        type: 'work.submitted',
+        version: 1,
+        run: seat.run,
+        round: view.round,
+        attempt: view.attempt,
+        base: view.model,
+        work,
+        size_bytes: claim.work.length,
+        steps: claim.steps,
+        tokens: claim.tokens,
+        loss_micro: claim.loss_micro,
+      });
+      await (leaving.aborted ? within(answer, LIMITS.goodbye_ms) : answer);
+      const took_ms = performance.now() - finished_ms;
+      // Quick to grow, slow to shrink: being late costs a whole round.
+      reserve_ms = Math.max(LIMITS.least_reserve_ms, took_ms * 1.5, reserve_ms * 0.8);
+      seat.tell({ type: 'accepted', round: view.round, steps: claim.steps, size_bytes: claim.work.length });
+    } catch (error) {
+      if (!(error instanceof PeerError)) throw error;
+      if (error.code === 'refused') reserve_ms *= 2;
+      const code = typeof error.details.refusal === 'string' ? error.details.refusal : error.code;
+      seat.tell({ type: 'refused', round: view.round, code, message: error.message });
+    }
+  };
+
+  return {
+    act,
+    glance(view) {
+      // The round that is being worked on is over, or was opened anew: stop, and hand in only if it still counts.
+      if (!working) return;
+      const same = keyOf(view) === working.key;
+      if (!same) working.key = '';
+      if (!same || view.phase !== 'working') working.stop.abort();
+    },
+  };
+}
+
+/** Tells the hub and the owner a few times a second how the round goes. */
+function progressWatch(seat: Seat, view: RunView): (report: StepReport) => void {
+  const started_ms = performance.now();
+  let told_ms = 0;
+  return ({ steps, loss, tokens }) => {
+    const now_ms = performance.now();
+    if (now_ms - told_ms < LIMITS.progress_every_ms) return;
+    told_ms = now_ms;
+    const tokens_per_second = (tokens / (now_ms - started_ms)) * 1000;
+    seat.progress({ state: 'training', round: view.round, steps, loss, tokens_per_second });
+  };
+}
+
+/** Waits for an answer, but not for ever. */
+async function within<T>(answer: Promise<T>, limit_ms: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    const message = `the hub did not answer within ${limit_ms} ms`;
+    timer = setTimeout(() => reject(new PeerError('disconnected', message)), limit_ms);
+  });
+  return Promise.race([answer, late]).finally(() => clearTimeout(timer));
+}

@@ -1,0 +1,165 @@
+// What hub and peers say to each other over one WebSocket: CBOR maps, each checked against its schema on arrival.
+import { Decoder, Encoder } from 'cbor-x';
+import { z } from 'zod';
+import { ProtocolError } from './errors.ts';
+
+/** The version of this protocol. A peer of another version is told so and sent away. */
+export const PROTOCOL_VERSION = 1;
+
+/** Limits of the wire, in one place, each with its reason. */
+export const WIRE_LIMITS = {
+  message_bytes: 1 << 20, // a signed event is at most 64 KiB; a status with thousands of peers stays below 1 MiB
+  blob_bytes: 1 << 30, // a model of 250M float32 parameters
+  event_bytes: 65_535, // C2SP tlog-tiles: entries carry a 16-bit length
+  rounds_between_checkpoints: 1000, // the longest way from a checkpoint to the present model
+} as const;
+
+const hash = z.string().regex(/^[0-9a-f]{64}$/);
+const bytes = (max: number) =>
+  z.custom<Uint8Array>((value) => value instanceof Uint8Array && value.length <= max, `expected at most ${max} bytes`);
+const count = z.int().min(0);
+const text = z.string().max(2000);
+
+/** What a peer needs to know of a run to take part: nothing here is to be believed, everything can be checked by hash. */
+export const RunViewSchema = z.object({
+  run: hash,
+  name: z.string().max(200),
+  game: z.string().max(40),
+  params: hash,
+  phase: z.enum(['gathering', 'working', 'judging', 'merging', 'paused', 'finished']),
+  round: count,
+  rounds: count,
+  attempt: count,
+  seed: z.string().max(64),
+  /** Time left of the open round (working) or of judging; peers' clocks need not agree with the hub's. */
+  remaining_ms: count,
+  model: hash,
+  /** The last model that is kept whole, and the merges since the one before it, oldest first. */
+  checkpoint: z.object({ merged_rounds: count, model: hash }),
+  recent: z
+    .array(z.object({ round: count, parent: hash, bundle: hash, model: hash }))
+    .max(2 * WIRE_LIMITS.rounds_between_checkpoints),
+  submissions: z.array(
+    z.object({ id: hash, worker: hash, work: hash, size_bytes: count, steps: count, tokens: count }),
+  ),
+});
+export type RunView = z.infer<typeof RunViewSchema>;
+
+/** What a worker says of itself while it works; shown to people, never paid by. */
+export const ProgressSchema = z.object({
+  type: z.literal('progress'),
+  state: z.enum(['waiting', 'catching up', 'training', 'sending', 'judging', 'evaluating', 'leaving']),
+  round: count,
+  steps: count,
+  loss: z.number(),
+  tokens_per_second: z.number(),
+});
+export type Progress = z.infer<typeof ProgressSchema>;
+
+/** From a peer or an observer (who needs no key). `signature` covers the hub's nonce. */
+export const HelloSchema = z.object({
+  type: z.literal('hello'),
+  protocol: z.int(),
+  role: z.enum(['worker', 'validator', 'observer']),
+  run: hash.optional(),
+  peer: hash.optional(),
+  signature: bytes(64).optional(),
+});
+
+export const FromPeerSchema = z.discriminatedUnion('type', [
+  HelloSchema,
+  z.object({ type: z.literal('event'), event: bytes(WIRE_LIMITS.event_bytes) }),
+  ProgressSchema,
+]);
+export type FromPeer = z.infer<typeof FromPeerSchema>;
+
+/** One peer as people see it. */
+export const PeerViewSchema = z.object({
+  id: hash,
+  name: z.string().max(200),
+  role: z.enum(['worker', 'validator']),
+  runtime: z.string().max(40),
+  present: z.boolean(),
+  credit_tokens: count,
+  merged_submissions: count,
+  refused_submissions: count,
+  progress: ProgressSchema.omit({ type: true }).nullable(),
+  bytes_up: count,
+  bytes_down: count,
+});
+export type PeerView = z.infer<typeof PeerViewSchema>;
+
+/** A run as people see it. */
+export const RunStatusSchema = RunViewSchema.omit({ recent: true, submissions: true, checkpoint: true }).extend({
+  owner: hash,
+  peers: z.array(PeerViewSchema),
+  submitted: count,
+  merged_tokens: count,
+  bytes_submitted: count,
+  /** Dense float32 bytes of the same submissions, for comparison. */
+  dense_bytes: count,
+  tokens_per_second: z.number(),
+  validation_loss: z.number().nullable(),
+  first_validation_loss: z.number().nullable(),
+  evaluated_rounds: count.nullable(),
+});
+export type RunStatus = z.infer<typeof RunStatusSchema>;
+
+export const FromHubSchema = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('challenge'), protocol: z.int(), hub: hash, nonce: bytes(32) }),
+  z.object({ type: z.literal('welcome'), present: z.boolean() }),
+  z.object({ type: z.literal('run'), view: RunViewSchema }),
+  z.object({ type: z.literal('status'), runs: z.array(RunStatusSchema) }),
+  z.object({ type: z.literal('accepted'), event: hash, index: count }),
+  z.object({ type: z.literal('refused'), event: hash.nullable(), code: z.string().max(60), message: text }),
+]);
+export type FromHub = z.infer<typeof FromHubSchema>;
+
+// Plain CBOR maps and nothing that the decoder could be made to build beyond data.
+const encoder = new Encoder({ useRecords: false, mapsAsObjects: true, tagUint8Array: false });
+const decoder = new Decoder({ useRecords: false, mapsAsObjects: true });
+
+/** A message as the bytes of one WebSocket frame. */
+export function encodeMessage(message: FromPeer | FromHub): Uint8Array {
+  return new Uint8Array(encoder.encode(message));
+}
+
+/** Reads what a peer sent. Throws ProtocolError: too-large, malformed. */
+export function decodeFromPeer(frame: Uint8Array): FromPeer {
+  return decodeMessage(frame, FromPeerSchema);
+}
+
+/** Reads what a hub sent. Throws ProtocolError: too-large, malformed. */
+export function decodeFromHub(frame: Uint8Array): FromHub {
+  return decodeMessage(frame, FromHubSchema);
+}
+
+function decodeMessage<T>(frame: Uint8Array, schema: z.ZodType<T>): T {
+  if (frame.length > WIRE_LIMITS.message_bytes) {
+    throw new ProtocolError('too-large', `message: at most ${WIRE_LIMITS.message_bytes} bytes, got ${frame.length}`);
+  }
+  let value: unknown;
+  try {
+    value = decoder.decode(frame);
+  } catch {
+    throw new ProtocolError('malformed', `message: expected one CBOR map, got ${frame.length} bytes that are none`);
+  }
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  throw new ProtocolError('malformed', `message: ${issue.path.join('.') || 'body'}: ${issue.message}`);
+}
+
+/** The bytes a peer signs to prove that the key is its own, bound to this hub and this connection. */
+export function helloChallenge(hub: string, nonce: Uint8Array): Uint8Array {
+  const label = new TextEncoder().encode(`potluck-hello-v1\n${hub}\n`);
+  const message = new Uint8Array(label.length + nonce.length);
+  message.set(label);
+  message.set(nonce, label.length);
+  return message;
+}
+
+/** The bytes a peer signs to upload a blob: content-addressed, so a repeated request does no harm. */
+export function uploadChallenge(hub: string, blob: string): Uint8Array {
+  return new TextEncoder().encode(`potluck-upload-v1\n${hub}\n${blob}\n`);
+}
