@@ -60,7 +60,7 @@ export function createMemoryBlobStore(options: { readonly max_blob_bytes?: numbe
       checkBlobSize(bytes.length, limit);
       const hash = sha256Hex(bytes);
       // Copied both ways, so that no caller can change what is stored.
-      if (!blobs.has(hash)) blobs.set(hash, bytes.slice());
+      if (!blobs.has(hash)) blobs.set(hash, new Uint8Array(bytes));
       return hash;
     },
     has: async (hash) => find(hash) !== undefined,

@@ -87,19 +87,19 @@ export function createMemoryLogStore(): LogStore {
       mustBeOpen();
       checkEntries(added);
       const first = entries.length;
-      for (const entry of added) entries.push(entry.slice());
+      for (const entry of added) entries.push(new Uint8Array(entry));
       return first;
     },
     read(from, to) {
       mustBeOpen();
       checkRange(from, to, entries.length);
-      return entries.slice(from, to).map((entry) => entry.slice());
+      return entries.slice(from, to).map((entry) => new Uint8Array(entry));
     },
     putSnapshot(name, size, bytes) {
       mustBeOpen();
       checkSnapshotSize(size, entries.length);
       const others = (snapshots.get(name) ?? []).filter((snapshot) => snapshot.size !== size);
-      const kept = [...others, { size, bytes: bytes.slice() }];
+      const kept = [...others, { size, bytes: new Uint8Array(bytes) }];
       kept.sort((a, b) => b.size - a.size);
       snapshots.set(name, kept.slice(0, SNAPSHOTS_KEPT));
     },
@@ -110,7 +110,7 @@ export function createMemoryLogStore(): LogStore {
     },
     putDerived(key, bytes) {
       mustBeOpen();
-      derived.set(key, bytes.slice());
+      derived.set(key, new Uint8Array(bytes));
     },
     getDerived(key) {
       mustBeOpen();

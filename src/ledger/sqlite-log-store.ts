@@ -170,7 +170,7 @@ function prepare(db: DatabaseSync, path: string): LogStore {
       return new Promise<number>((resolve, reject) => {
         // After the I/O callbacks of this turn: every call made in it shares the sync.
         if (waiting.length === 0) setImmediate(commit);
-        waiting.push({ entries: entries.map((entry) => entry.slice()), resolve, reject });
+        waiting.push({ entries: entries.map((entry) => new Uint8Array(entry)), resolve, reject });
         waitingEntries += entries.length;
         waitingBytes += bytes;
       });
@@ -210,7 +210,7 @@ function prepare(db: DatabaseSync, path: string): LogStore {
     },
     putDerived(key, bytes) {
       mustBeOpen();
-      derivedWaiting.set(key, bytes.slice());
+      derivedWaiting.set(key, new Uint8Array(bytes));
     },
     getDerived(key) {
       mustBeOpen();

@@ -64,7 +64,7 @@ function isAdmissibleKey(publicKey: Uint8Array): boolean {
 export const portableEd25519: Ed25519 = {
   publicKey: (secret) => ed25519.getPublicKey(secret),
   signer: (secret) => {
-    const seed = secret.slice();
+    const seed = new Uint8Array(secret);
     return (message) => ed25519.sign(message, seed);
   },
   verify: (publicKey, message, signature) => {

@@ -1,18 +1,11 @@
 // A signed event: deterministic DAG-CBOR [1, author, body, signature], where one event has exactly one encoding.
-import { decode, encode } from '@ipld/dag-cbor';
+import { encode } from '@ipld/dag-cbor';
 import { ProtocolError } from './errors.ts';
 import { sha256Hex } from './hash.ts';
 import { type Identity, idOfPublicKey, publicKeyOf, verifyWithKey } from './identity.ts';
+import { decodeStrict, type EventValue, MAX_DEPTH } from './strict-cbor.ts';
 
-/** What an event may hold: integers for whatever is owed, and never a fraction, whose bits and rounding machines may not share. */
-export type EventValue =
-  | null
-  | boolean
-  | number
-  | string
-  | Uint8Array
-  | readonly EventValue[]
-  | { readonly [field: string]: EventValue };
+export type { EventValue };
 
 /** The body of an event: a type, the version of that type's schema, and its fields. */
 export interface EventBody {
@@ -32,8 +25,6 @@ export interface OpenedEvent {
 
 /** C2SP tlog-tiles serves entries with a 16-bit length before each. */
 export const MAX_EVENT_BYTES = 65_535;
-/** Deeper nesting is refused, so that no decoder's stack decides what is valid. */
-export const MAX_BODY_DEPTH = 16;
 
 const ENVELOPE_VERSION = 1;
 /** A NUL byte cannot stand in a C2SP signed note, so no signature of an event is ever one of a checkpoint, or the reverse. */
@@ -136,31 +127,24 @@ export function encodeBody(body: EventBody): Uint8Array {
 }
 
 function decodeBody(encoded: Uint8Array): EventBody {
-  let body: unknown;
-  try {
-    body = decode(encoded);
-  } catch (cause) {
-    throw new ProtocolError('malformed', `event body is not DAG-CBOR: ${(cause as Error).message}`);
-  }
-  checkBody(body);
-  const again = encode(body);
-  if (again.length !== encoded.length || again.some((byte, i) => byte !== encoded[i])) {
-    throw new ProtocolError('not-canonical', 'event body is not in deterministic DAG-CBOR form');
-  }
+  const body = decodeStrict(encoded);
+  checkHead(body);
   return body;
 }
 
 function checkBody(body: unknown): asserts body is EventBody {
   checkValue(body, 0);
-  const { type, version } = (body ?? {}) as { type?: unknown; version?: unknown };
-  if (!isPlainObject(body) || typeof type !== 'string' || type === '') {
+  checkHead(body);
+}
+
+/** What every body has whatever its type: the type, and the version of its schema. */
+function checkHead(body: unknown): asserts body is EventBody {
+  if (!isPlainObject(body) || typeof body.type !== 'string' || body.type === '') {
     throw new ProtocolError('malformed', 'event body: expected a map with a non-empty text "type"');
   }
-  if (typeof version !== 'number' || version < 1) {
-    throw new ProtocolError(
-      'malformed',
-      `event body "${type.slice(0, 80)}": expected an integer "version" of 1 or more`,
-    );
+  if (typeof body.version !== 'number' || body.version < 1) {
+    const type = JSON.stringify(body.type.slice(0, 80));
+    throw new ProtocolError('malformed', `event body ${type}: expected an integer "version" of 1 or more`);
   }
 }
 
@@ -171,9 +155,7 @@ function isPlainObject(value: unknown): value is Record<string, unknown> {
 }
 
 function checkValue(value: unknown, depth: number): void {
-  // The same code as a decoder that ran out of stack, whose depth is the machine's.
-  if (depth > MAX_BODY_DEPTH)
-    throw new ProtocolError('malformed', `event body is nested deeper than ${MAX_BODY_DEPTH}`);
+  if (depth > MAX_DEPTH) throw new ProtocolError('malformed', `event body is nested deeper than ${MAX_DEPTH}`);
   switch (typeof value) {
     case 'boolean':
       return;

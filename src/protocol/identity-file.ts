@@ -1,0 +1,135 @@
+// The identity of a device in a file (Node): made on first use, readable by its owner only, never overwritten.
+import { randomBytes } from 'node:crypto';
+import { link, mkdir, open, readFile, rename, stat, unlink } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js';
+import { z } from 'zod';
+import { ProtocolError } from './errors.ts';
+import { generateSecret, type Identity, identityFromSecret } from './identity.ts';
+
+const OWNER_ONLY = 0o600;
+const OTHERS = 0o077;
+/** The file is about 220 bytes. Anything larger is something else, and is not read into memory. */
+const MAX_FILE_BYTES = 4_096;
+
+const identityFileSchema = z.strictObject({
+  format: z.literal('potluck-identity-v1'),
+  /** Stated beside the secret, so that a person can read it, and a damaged secret is noticed. */
+  id: z.string().regex(/^[0-9a-f]{64}$/),
+  secret: z.string().regex(/^[0-9a-f]{64}$/),
+});
+
+/**
+ * The identity kept at `path`; on first use one is made there, with mode 0600. Processes that race for the first use all get the same one.
+ * Throws ProtocolError: `identity-file-corrupt`, `identity-file-permissions` (others may read it), `identity-file-unreadable`.
+ */
+export async function loadOrCreateIdentity(path: string): Promise<Identity> {
+  if (!(await exists(path))) await createIdentityFile(path, generateSecret());
+  return loadIdentity(path);
+}
+
+/** The identity kept at `path`, which must exist. Throws as loadOrCreateIdentity does. */
+export async function loadIdentity(path: string): Promise<Identity> {
+  return identityFromSecret(await readIdentitySecret(path));
+}
+
+/** The secret kept at `path`, for exporting it to another device. Throws as loadOrCreateIdentity does. */
+export async function readIdentitySecret(path: string): Promise<Uint8Array> {
+  const { mode, size } = await readable(path, () => stat(path));
+  if (process.platform !== 'win32' && (mode & OTHERS) !== 0) {
+    const found = (mode & 0o777).toString(8).padStart(4, '0');
+    throw new ProtocolError(
+      'identity-file-permissions',
+      `${path} holds a secret key but others may use it (mode ${found}): run chmod 600 on it`,
+      { path, mode: found },
+    );
+  }
+  if (size > MAX_FILE_BYTES) throw corrupt(path, `expected at most ${MAX_FILE_BYTES} bytes, got ${size}`);
+  const text = await readable(path, () => readFile(path, 'utf8'));
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    throw corrupt(path, 'expected JSON'); // The parser's message would quote the secret.
+  }
+  const parsed = identityFileSchema.safeParse(json);
+  if (!parsed.success) {
+    const fields = parsed.error.issues.map((issue) => issue.path.join('.') || 'the object').join(', ');
+    throw corrupt(path, `expected format, id and secret as written, wrong: ${fields}`);
+  }
+  const secret = hexToBytes(parsed.data.secret);
+  if (identityFromSecret(secret).id !== parsed.data.id) throw corrupt(path, 'the secret does not belong to the id');
+  return secret;
+}
+
+/**
+ * Writes a secret to a new file, for importing one. Whole or not at all; a file that is there already is left as it is.
+ * @returns whether this call made the file.
+ * Throws ProtocolError `bad-secret`, `identity-file-unreadable`.
+ */
+export async function createIdentityFile(path: string, secret: Uint8Array): Promise<boolean> {
+  const { id } = identityFromSecret(secret);
+  const text = `${JSON.stringify({ format: 'potluck-identity-v1', id, secret: bytesToHex(secret) }, null, 2)}\n`;
+  const folder = dirname(path);
+  const aside = join(folder, `.identity-${process.pid}-${randomBytes(8).toString('hex')}`);
+  return readable(path, async () => {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    try {
+      const file = await open(aside, 'wx', OWNER_ONLY);
+      try {
+        await file.writeFile(text);
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+      return await publish(aside, path);
+    } finally {
+      await unlink(aside).catch(() => {});
+    }
+  });
+}
+
+/** Gives the finished file its name unless somebody was faster. A hard link does so in one step, and never replaces anything. */
+async function publish(aside: string, path: string): Promise<boolean> {
+  try {
+    await link(aside, path);
+    return true;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST') return false;
+    if (code !== 'EPERM' && code !== 'ENOTSUP' && code !== 'EOPNOTSUPP' && code !== 'EACCES') throw error;
+  }
+  // No hard links here (FAT, Android): two first uses in the same instant are then told apart only by the look before.
+  if (await exists(path)) return false;
+  await rename(aside, path);
+  return true;
+}
+
+async function exists(path: string): Promise<boolean> {
+  return readable(path, () =>
+    stat(path).then(
+      () => true,
+      (error: NodeJS.ErrnoException) => {
+        if (error.code === 'ENOENT') return false;
+        throw error;
+      },
+    ),
+  );
+}
+
+async function readable<T>(path: string, step: () => Promise<T>): Promise<T> {
+  try {
+    return await step();
+  } catch (error) {
+    if (error instanceof ProtocolError) throw error;
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw new ProtocolError('identity-file-unreadable', `identity file ${path}: ${message}`, {
+      path,
+      errno: code ?? null,
+    });
+  }
+}
+
+function corrupt(path: string, what: string): ProtocolError {
+  return new ProtocolError('identity-file-corrupt', `${path} is no identity file: ${what}`, { path });
+}
