@@ -1,0 +1,166 @@
+// Datasets: the same text gives the same shards, every token is in exactly one of them, and what is held out is never in training.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { byteTokenizer, type Tokenizer } from '../model/tokenizer.ts';
+import { sha256Hex } from '../protocol/hash.ts';
+import { seededRandom } from '../protocol/random.ts';
+import { DataError } from './corpus-errors.ts';
+import { buildDataset, type DatasetOptions, decodeManifest, decodeShard, encodeManifest } from './shards.ts';
+
+const bytes = byteTokenizer();
+
+/** Builds a dataset into a map from hash to blob. */
+async function build(texts: readonly string[], options: DatasetOptions = {}, tokenizer: Tokenizer = bytes) {
+  const blobs = new Map<string, Uint8Array>();
+  const order: string[] = [];
+  const put = async (blob: Uint8Array) => {
+    const hash = sha256Hex(blob);
+    blobs.set(hash, blob);
+    order.push(hash);
+    return hash;
+  };
+  const manifest = await buildDataset(texts, tokenizer, put, options);
+  const tokensOf = ({ hash }: { hash: string }) => [...decodeShard(blobs.get(hash)!, manifest)];
+  return { manifest, blobs, order, tokensOf };
+}
+
+/** Text that hardly repeats. */
+function words(count: number, seed = 'words'): string {
+  const random = seededRandom('test words', seed);
+  return Array.from({ length: count }, () => random.below(1e6).toString(36)).join(' ');
+}
+
+/** A tokenizer with any vocabulary: each character is its code point. */
+const codePoints = (vocab_size: number): Tokenizer => ({
+  vocab_size,
+  bos_id: null,
+  eos_id: null,
+  json: '{}',
+  encode: (text) => [...text].map((character) => character.codePointAt(0)!),
+  decode: (ids) => String.fromCodePoint(...Array.from(ids)),
+});
+
+test('every token of the documents and their separators is in one shard, in order', async () => {
+  const texts = [words(3000, 'a'), '', 'é', words(5000, 'b')];
+  const { manifest, order, tokensOf } = await build(texts, { shard_tokens: 2048, validation_fraction: 0.2 });
+  const entries = new Map([...manifest.train, ...manifest.validation].map((entry) => [entry.hash, entry]));
+  const stream = order.slice(0, -1).flatMap((hash) => tokensOf(entries.get(hash)!));
+  const expected = texts.filter((text) => text !== '').flatMap((text) => [...bytes.encode(text), 256]);
+  assert.deepEqual(stream, expected);
+  const held_out = manifest.validation.reduce((sum, { tokens }) => sum + tokens, 0);
+  assert.ok(Math.abs(held_out / stream.length - 0.2) < 0.05, `${held_out} of ${stream.length}`);
+  assert.equal(manifest.tokenizer, sha256Hex(new TextEncoder().encode(bytes.json)));
+  assert.equal(order.at(-1), manifest.tokenizer);
+});
+
+test('the manifest of a fixed text is pinned: another machine makes the same dataset', async () => {
+  const { manifest } = await build([words(20_000)]);
+  assert.equal(sha256Hex(encodeManifest(manifest)), 'e7b41991e3fefb9486d96c4f80e0160075c8199eaea0426ef721813ff40cd96e');
+});
+
+test('a small corpus still gives a few dozen shards, a large one shards of the default size', async () => {
+  const small = await build([words(20_000)]);
+  const count = small.manifest.train.length + small.manifest.validation.length;
+  assert.ok(count >= 24 && count <= 40, `${count} shards`);
+  const large = await build(Array.from({ length: 30 }, (_, i) => words(10_000, `${i}`)));
+  const sizes = [...large.manifest.train, ...large.manifest.validation].map(({ tokens }) => tokens);
+  assert.ok(sizes.filter((tokens) => tokens === 32_768).length >= sizes.length - 1);
+  assert.ok(sizes.length > 36);
+});
+
+test('tiny corpora have a validation split too, and no text at all is refused', async () => {
+  const { manifest, tokensOf } = await build(['To be, or not to be']);
+  assert.deepEqual([manifest.train.length, manifest.validation.length], [1, 1]);
+  assert.equal([...tokensOf(manifest.train[0]), ...tokensOf(manifest.validation[0])].length, 20);
+  for (const texts of [[], [''], ['ab']]) {
+    await assert.rejects(build(texts), { name: 'DataError', code: 'no-text' });
+  }
+});
+
+test('text that repeats is never in both splits', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.string({ minLength: 1, maxLength: 5 }),
+      fc.integer({ min: 1, max: 60 }),
+      async (unit, repeats) => {
+        const texts = [unit.repeat(repeats * 20)];
+        const { manifest } = await build(texts, { shard_tokens: 16, validation_fraction: 0.3 });
+        const held_out = new Set(manifest.validation.map(({ hash }) => hash));
+        assert.ok(!manifest.train.some(({ hash }) => held_out.has(hash)));
+        assert.deepEqual(decodeManifest(encodeManifest(manifest)), manifest);
+      },
+    ),
+  );
+});
+
+test('tokens take one, two or four bytes as the vocabulary needs', async () => {
+  for (const [vocab_size, token_bytes] of [
+    [256, 1],
+    [257, 2],
+    [65_536, 2],
+    [65_537, 4],
+  ] as const) {
+    const top = String.fromCodePoint(vocab_size === 65_537 ? 65_536 : vocab_size - 1);
+    const { manifest, tokensOf } = await build([`abc${top}`.repeat(8)], {}, codePoints(vocab_size));
+    assert.equal(manifest.token_bytes, token_bytes);
+    assert.equal(Math.max(...tokensOf(manifest.train[0])), vocab_size - 1);
+  }
+});
+
+test('a shard that is not what the manifest says is refused', async () => {
+  const { manifest, blobs } = await build([words(100)]);
+  const blob = blobs.get(manifest.train[0].hash)!;
+  const refused = (bytes: Uint8Array, says: RegExp) =>
+    assert.throws(() => decodeShard(bytes, manifest), { name: 'DataError', code: 'corrupt-data', message: says });
+  refused(blob.subarray(0, 15), /header/);
+  refused(blob.subarray(0, -1), /bytes, got/);
+  refused(Uint8Array.of(...blob, 0), /bytes, got/);
+  refused(blob.with(0, 0), /header/);
+  refused(blob.with(5, 1), /header/);
+  refused(blob.with(17, 2), /token \d+ at 0, the vocabulary has 257/);
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 64 }), fc.boolean(), (noise, headed) => {
+      try {
+        decodeShard(headed ? Uint8Array.of(...blob.subarray(0, 16), ...noise) : noise, manifest);
+      } catch (error) {
+        assert.ok(error instanceof DataError, String(error));
+      }
+    }),
+  );
+});
+
+test('a manifest has one encoding; anything else is refused', async () => {
+  const { manifest } = await build([words(100)]);
+  const bytes = encodeManifest(manifest);
+  assert.deepEqual(decodeManifest(bytes), manifest);
+  const refused = (value: unknown) => {
+    const json = new TextEncoder().encode(typeof value === 'string' ? value : JSON.stringify(value));
+    assert.throws(() => decodeManifest(json), { name: 'DataError', code: 'corrupt-data' });
+  };
+  refused('');
+  refused(JSON.stringify(manifest, null, 1));
+  refused({ ...manifest, version: 2 });
+  refused({ ...manifest, extra: 1 });
+  refused({ ...manifest, token_bytes: 4 });
+  refused({ ...manifest, train: [] });
+  refused({ ...manifest, validation: manifest.train });
+  refused({ ...manifest, tokenizer: manifest.tokenizer.toUpperCase() });
+  refused({ ...manifest, train: [{ ...manifest.train[0], tokens: 2 ** 31 }] });
+  fc.assert(
+    fc.property(fc.jsonValue(), (value) => {
+      refused(value);
+    }),
+  );
+});
+
+test('options out of range are refused', async () => {
+  for (const options of [
+    { shard_tokens: 1 },
+    { shard_tokens: 2.5 },
+    { validation_fraction: 0 },
+    { validation_fraction: 0.9 },
+  ]) {
+    await assert.rejects(build(['text'], options), { name: 'DataError', code: 'bad-option' });
+  }
+});
