@@ -15,7 +15,11 @@ export function axisOf(op: string, x: Value, axis: number): number {
 export function reshape(x: Value, shape: readonly number[]): Value {
   const known = shape.reduce((size, dimension) => (dimension === -1 ? size : size * dimension), 1);
   const full = shape.map((dimension) => (dimension === -1 ? sizeOf(x.shape) / known : dimension));
-  if (sizeOf(full) !== sizeOf(x.shape) || shape.filter((dimension) => dimension === -1).length > 1) {
+  if (
+    !full.every(Number.isInteger) ||
+    sizeOf(full) !== sizeOf(x.shape) ||
+    shape.filter((dimension) => dimension === -1).length > 1
+  ) {
     throw shapeError('Reshape', 'both shapes must hold the same number of elements', x, { dtype: x.dtype, shape });
   }
   if (shapeText(full) === shapeText(x.shape)) return x;

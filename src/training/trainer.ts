@@ -47,6 +47,9 @@ export async function createTrainer(runtime: Runtime, config: LlamaConfig, optio
     weights: () => program.readState(names),
     async step(data, learning_rate): Promise<StepResult> {
       const inputs = batchInputs(config, options, data);
+      if (!Number.isFinite(learning_rate)) {
+        throw new TensorError('bad_argument', `step: expected a finite learning rate, got ${learning_rate}`);
+      }
       steps++;
       const outputs = await program.run({
         ...inputs,
