@@ -1,0 +1,148 @@
+// What the entropy coder believes about a sparse update: where kept values lie, and which codes they have.
+// One piece of code models both directions, so that encoder and decoder cannot disagree. All arithmetic is float64 + − × ÷ and floor.
+import { type BitDecoder, type BitEncoder, PROBABILITY_ONE } from './entropy.ts';
+import { TrainingError } from './errors.ts';
+import { chunkStart, type Tiling } from './sparse-tiles.ts';
+
+/** One direction of coding: an encoder writes the bit it is given; a decoder ignores that bit and returns the one it reads. */
+export interface BitCoder {
+  code(bit: number, probability: number): number;
+}
+
+export function writing(encoder: BitEncoder): BitCoder {
+  return {
+    code(bit, probability) {
+      encoder.encode(bit, probability);
+      return bit;
+    },
+  };
+}
+
+export function reading(decoder: BitDecoder): BitCoder {
+  return { code: (_bit, probability) => decoder.decode(probability) };
+}
+
+/** `width` bits of a number, most significant first, all equally likely. */
+export function codeEven(coder: BitCoder, value: number, width: number): number {
+  let result = 0;
+  for (let shift = width - 1; shift >= 0; shift--) {
+    result = result * 2 + coder.code((value >>> shift) & 1, PROBABILITY_ONE / 2);
+  }
+  return result;
+}
+
+/** Counts are halved here, so that a model follows what changes along the update. */
+const COUNT_LIMIT = 1024;
+
+/**
+ * Numbers of `width` bits by a binary tree of adaptive bits: each node counts the zeros and ones seen there,
+ * beginning with half of each (Krichevsky and Trofimov, 1981).
+ */
+export class AdaptiveNumber {
+  readonly #width: number;
+  readonly #zeros: Float64Array;
+  readonly #ones: Float64Array;
+
+  constructor(width: number) {
+    this.#width = width;
+    this.#zeros = new Float64Array(2 ** width).fill(0.5);
+    this.#ones = new Float64Array(2 ** width).fill(0.5);
+  }
+
+  code(coder: BitCoder, value: number): number {
+    let node = 1;
+    for (let shift = this.#width - 1; shift >= 0; shift--) {
+      const ones = this.#ones[node];
+      const total = this.#zeros[node] + ones;
+      const probability = Math.floor((PROBABILITY_ONE * ones) / total);
+      const bit = coder.code((value >>> shift) & 1, Math.min(PROBABILITY_ONE - 1, Math.max(1, probability)));
+      if (bit) this.#ones[node] += 1;
+      else this.#zeros[node] += 1;
+      if (total > COUNT_LIMIT) {
+        this.#ones[node] /= 2;
+        this.#zeros[node] /= 2;
+      }
+      node = 2 * node + bit;
+    }
+    return node - 2 ** this.#width;
+  }
+}
+
+/** How many kept values a row or column counts as having had, as expected, before the first was seen. */
+const PRIOR_COUNT = 3;
+/** Bounds of a position's probability: a model this sure is wrong too dearly. In 1/65536: about 0.0005 and 0.95. */
+const LEAST_PROBABILITY = 32;
+const MOST_PROBABILITY = 62_259;
+
+/**
+ * The positions of one weight's kept values, chunk by chunk. Kept values gather in certain rows and columns (channels that are
+ * learning), so a position's probability is the chunk's remaining share, times how much its row and its column had so far
+ * against what was expected. Since every chunk keeps a known number, the last positions cost nothing.
+ * @param indices the positions when writing, the array to be filled when reading
+ */
+export function codePositions(coder: BitCoder, tiling: Tiling, indices: Uint32Array, reading_them: boolean): void {
+  const { chunk_size, chunks, kept, tile_rows, tile_columns, columns } = tiling;
+  const share = kept / chunk_size;
+  const row_kept = new Float64Array(tiling.rows).fill(PRIOR_COUNT);
+  const column_kept = new Float64Array(columns).fill(PRIOR_COUNT);
+  const row_expected = new Float64Array(tiling.rows).fill(PRIOR_COUNT);
+  const column_expected = new Float64Array(columns).fill(PRIOR_COUNT);
+  let at = 0;
+  for (let chunk = 0; chunk < chunks; chunk++) {
+    const start = chunkStart(tiling, chunk);
+    const first_row = Math.floor(start / columns);
+    const first_column = start % columns;
+    let missing = kept;
+    let left = chunk_size;
+    for (let row = first_row; row < first_row + tile_rows && missing > 0; row++) {
+      for (let column = first_column; column < first_column + tile_columns && missing > 0; column++, left--) {
+        const index = row * columns + column;
+        let bit = 1;
+        if (missing < left) {
+          const row_factor = row_kept[row] / row_expected[row];
+          const column_factor = column_kept[column] / column_expected[column];
+          const expected = Math.floor((PROBABILITY_ONE * missing * row_factor * column_factor) / left);
+          const probability = Math.min(MOST_PROBABILITY, Math.max(LEAST_PROBABILITY, expected));
+          bit = coder.code(!reading_them && indices[at] === index ? 1 : 0, probability);
+        }
+        row_expected[row] += share;
+        column_expected[column] += share;
+        if (bit) {
+          if (reading_them) indices[at] = index;
+          at++;
+          missing--;
+          row_kept[row]++;
+          column_kept[column]++;
+        }
+      }
+    }
+  }
+}
+
+/** Bits of a position in a chunk when all are equally likely. */
+export function positionBits(chunk_size: number): number {
+  return 32 - Math.clz32(chunk_size - 1);
+}
+
+/** Positions without a model: each as its number in the chunk. Throws TrainingError 'bad-index' for one outside it. */
+export function codePositionsEvenly(
+  coder: BitCoder,
+  tiling: Tiling,
+  indices: Uint32Array,
+  reading_them: boolean,
+): void {
+  const { chunk_size, chunks, kept, tile_columns, columns } = tiling;
+  const width = positionBits(chunk_size);
+  for (let chunk = 0, at = 0; chunk < chunks; chunk++) {
+    const start = chunkStart(tiling, chunk);
+    for (let i = 0; i < kept; i++, at++) {
+      const offset = indices[at] - start;
+      const position = Math.floor(offset / columns) * tile_columns + (offset % columns);
+      const coded = codeEven(coder, reading_them ? 0 : position, width);
+      if (coded >= chunk_size) {
+        throw new TrainingError('bad-index', `update: position ${coded} in a chunk of ${chunk_size} values`, { at });
+      }
+      indices[at] = start + Math.floor(coded / tile_columns) * columns + (coded % tile_columns);
+    }
+  }
+}

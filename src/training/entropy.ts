@@ -1,0 +1,85 @@
+// A binary arithmetic coder in 32-bit integers: two bounds close in on the message, their common leading bytes are written
+// (carry-free form after Mahoney's PAQ, "Adaptive Weighing of Context Models for Lossless Data Compression", 2005).
+
+/** Probabilities are 16-bit: a bit is 1 with probability p / 65536, p in 1..65535. */
+export const PROBABILITY_ONE = 65_536;
+
+/** Where between two bounds the border between 1 (below) and 0 (above) lies. Every product stays under 2^48. */
+function split(low: number, high: number, probability: number): number {
+  return low + Math.floor(((high - low) * probability) / PROBABILITY_ONE);
+}
+
+/** Whether the leading bytes of both bounds agree, so that the byte is decided. */
+function settled(low: number, high: number): boolean {
+  return (low ^ high) >>> 24 === 0;
+}
+
+/** Writes bits, each with the probability that a model gave it. */
+export class BitEncoder {
+  #low = 0;
+  #high = 0xffff_ffff;
+  #bytes = new Uint8Array(1024);
+  #length = 0;
+
+  encode(bit: number, probability: number): void {
+    const middle = split(this.#low, this.#high, probability);
+    if (bit) this.#high = middle;
+    else this.#low = middle + 1;
+    while (settled(this.#low, this.#high)) {
+      this.#write(this.#high >>> 24);
+      this.#low = (this.#low << 8) >>> 0;
+      this.#high = ((this.#high << 8) | 0xff) >>> 0;
+    }
+  }
+
+  /** The finished message: as few bytes as name a value between the bounds, zeros understood behind the end. */
+  finish(): Uint8Array {
+    if (this.#low > 0) {
+      // One byte does: the bounds' leading bytes differ, so the lower one's plus one, then zeros, lies between them.
+      this.#write((this.#low >>> 24) + 1);
+    }
+    while (this.#length > 0 && this.#bytes[this.#length - 1] === 0) this.#length--;
+    return this.#bytes.slice(0, this.#length);
+  }
+
+  #write(byte: number): void {
+    if (this.#length === this.#bytes.length) {
+      const larger = new Uint8Array(2 * this.#length);
+      larger.set(this.#bytes);
+      this.#bytes = larger;
+    }
+    this.#bytes[this.#length++] = byte;
+  }
+}
+
+/** Reads what a BitEncoder wrote, given the same probabilities. Any bytes decode to something: the caller judges it. */
+export class BitDecoder {
+  #low = 0;
+  #high = 0xffff_ffff;
+  #value = 0;
+  #at = 0;
+  readonly #bytes: Uint8Array;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+    for (let i = 0; i < 4; i++) this.#value = ((this.#value << 8) | this.#next()) >>> 0;
+  }
+
+  decode(probability: number): 0 | 1 {
+    const middle = split(this.#low, this.#high, probability);
+    const bit = this.#value <= middle ? 1 : 0;
+    if (bit) this.#high = middle;
+    else this.#low = middle + 1;
+    while (settled(this.#low, this.#high)) {
+      this.#low = (this.#low << 8) >>> 0;
+      this.#high = ((this.#high << 8) | 0xff) >>> 0;
+      this.#value = ((this.#value << 8) | this.#next()) >>> 0;
+    }
+    return bit;
+  }
+
+  /** Behind the end come the zeros that `finish` left out. */
+  #next(): number {
+    return this.#at < this.#bytes.length ? this.#bytes[this.#at++] : 0;
+  }
+}

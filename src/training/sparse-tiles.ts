@@ -1,0 +1,62 @@
+// How a weight is cut into chunks: a matrix into tiles, a vector into runs, so that every region of it is heard in every round
+// (the chunked top-k of DeMo, arXiv 2411.19870, and SparseLoCo, arXiv 2508.15706).
+import type { ParameterSpec } from '../model/config.ts';
+
+/** The longest side of a tile: 64 × 64 values are 4096, the chunk that densities are quoted for. */
+export const TILE_SIDE = 64;
+/** The number of values in a full tile. */
+export const TILE_VALUES = TILE_SIDE * TILE_SIDE;
+
+/** The chunks of one weight: a grid of equal tiles over a rows × columns matrix (a vector is a matrix of one row). */
+export interface Tiling {
+  readonly rows: number;
+  readonly columns: number;
+  readonly tile_rows: number;
+  readonly tile_columns: number;
+  /** Values in one chunk. */
+  readonly chunk_size: number;
+  readonly chunks: number;
+  /** Values kept of each chunk. */
+  readonly kept: number;
+}
+
+/** The largest divisor of `length` that is at most TILE_SIDE. */
+function tileSide(length: number): number {
+  let side = Math.min(length, TILE_SIDE);
+  while (length % side !== 0) side--;
+  return side;
+}
+
+/**
+ * How many values of a chunk are kept: `kept_per_tile` of 4096 in proportion to its size, an even number, at least two
+ * (one of each sign), never more than the chunk has.
+ */
+function keptOf(chunk_size: number, kept_per_tile: number): number {
+  const pairs = Math.round((chunk_size * kept_per_tile) / (2 * TILE_VALUES));
+  return Math.min(chunk_size, Math.max(2, 2 * pairs));
+}
+
+/** The tiling of one weight. Dimensions before the last are taken together as rows. */
+export function tilingOf(spec: ParameterSpec, kept_per_tile: number): Tiling {
+  const columns = spec.shape.at(-1) ?? 1;
+  const rows = spec.shape.slice(0, -1).reduce((a, b) => a * b, 1);
+  const tile_rows = tileSide(rows);
+  const tile_columns = tileSide(columns);
+  const chunk_size = tile_rows * tile_columns;
+  return {
+    rows,
+    columns,
+    tile_rows,
+    tile_columns,
+    chunk_size,
+    chunks: (rows * columns) / chunk_size,
+    kept: keptOf(chunk_size, kept_per_tile),
+  };
+}
+
+/** The offset in the weight of the first value of chunk `chunk`: tiles go row by row. */
+export function chunkStart(tiling: Tiling, chunk: number): number {
+  const across = tiling.columns / tiling.tile_columns;
+  const down = Math.floor(chunk / across);
+  return down * tiling.tile_rows * tiling.columns + (chunk % across) * tiling.tile_columns;
+}
