@@ -1,0 +1,87 @@
+// Tests of the bench command: that it finds its benches, refuses nonsense in one line, and that `compute` measures.
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { median, spread, table } from './report.ts';
+
+function bench(...args: string[]) {
+  return spawnSync(process.execPath, [join(import.meta.dirname, 'main.ts'), ...args], {
+    encoding: 'utf8',
+    timeout: 60_000,
+  });
+}
+
+describe('npm run bench', () => {
+  test('lists its benches', () => {
+    for (const args of [[], ['--help']]) {
+      const { status, stdout } = bench(...args);
+      assert.equal(status, 0);
+      assert.match(stdout, /^ {2}compute +One training step/m);
+      assert.doesNotMatch(stdout, /compute-engine|main|report/);
+    }
+  });
+
+  for (const args of [
+    ['nothing-like-it'],
+    ['../bench/compute'],
+    ['compute', '--fast'],
+    ['compute', '--sizes', 'huge'],
+    ['compute', '--engines', 'native,abacus'],
+    ['compute', '--rounds', '0'],
+    ['compute', '--threads', '1,x'],
+    ['compute', '--python', './no/such/python'],
+    ['compute', '--compile'],
+  ]) {
+    test(`refuses: bench ${args.join(' ')}`, () => {
+      const { status, stdout, stderr } = bench(...args);
+      assert.equal(status, 2);
+      assert.equal(stdout, '');
+      assert.match(stderr, /^bench: [^\n]+\n$/);
+    });
+  }
+});
+
+describe('bench compute', () => {
+  test('measures both engines, as a table and as JSON', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'potluck-bench-'));
+    try {
+      const file = join(folder, 'compute.json');
+      const { status, stdout, stderr } = bench('compute', '--quick', '--json', file);
+      assert.equal(status, 0, stderr);
+      assert.match(stdout, /tiny, 1 thread: native/);
+      const { results } = JSON.parse(readFileSync(file, 'utf8'));
+      assert.deepEqual(
+        results.map(({ engine }: { engine: string }) => engine),
+        ['native', 'wasm'],
+      );
+      for (const { step_ms, tokens_per_s, peak_bytes, loss, ratio } of results) {
+        assert.ok(Math.abs((step_ms * tokens_per_s) / 1000 - 16) < 1e-6, 'a step of the tiny model is 16 tokens');
+        assert.ok(peak_bytes > 2 ** 24 && loss > 0 && loss < Math.log(32) + 0.5);
+        assert.equal(ratio, null, 'there is nothing to compare with');
+      }
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  test('a Python without torch is one clear line', () => {
+    const { status, stderr } = bench('compute', '--quick', '--engines', 'native', '--python', process.execPath);
+    assert.equal(status, 1);
+    assert.match(stderr, /^bench: the engine torch has ended: [^\n]+\n$/);
+  });
+});
+
+test('median and spread', () => {
+  assert.equal(median([3, 1, 2]), 2);
+  assert.equal(median([4, 1, 2, 3]), 2.5);
+  assert.equal(spread([1, 2, 3, 4, 5]), 1);
+  assert.equal(spread([7]), 0);
+  assert.ok(Number.isNaN(median([])));
+});
+
+test('a table aligns its columns', () => {
+  assert.equal(table(['a', 'bb'], [['long', '1']]), 'a     bb\n────  ──\nlong   1');
+});

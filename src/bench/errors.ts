@@ -1,0 +1,8 @@
+// The typed errors of bench/.
+import { CodedError } from '../errors.ts';
+
+export type BenchErrorCode =
+  | 'usage' // an unknown name or option: one line, exit 2
+  | 'engine_failed'; // an engine under measurement ended or answered nonsense
+
+export class BenchError extends CodedError<BenchErrorCode> {}
