@@ -6,7 +6,7 @@ import { CodedError } from '../errors.ts';
 import type { BlobStore } from '../ledger/blob-store.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import { verifySignature } from '../protocol/identity.ts';
-import { type RunStatus, uploadChallenge, WIRE_LIMITS } from '../protocol/messages.ts';
+import { type RunStatus, type RunView, uploadChallenge, WIRE_LIMITS } from '../protocol/messages.ts';
 import type { PeerTelemetry } from './views.ts';
 
 const HASH = /^[0-9a-f]{64}$/;
@@ -19,6 +19,7 @@ export interface HttpServices {
   readonly telemetry: Map<string, PeerTelemetry>;
   submit(bytes: Uint8Array): Promise<{ id: string; index: number }>;
   statuses(): RunStatus[];
+  view(run: string): RunView | null;
   health(): Record<string, string | number>;
 }
 
@@ -75,6 +76,11 @@ export function httpApp(hub: HttpServices, unnamed: UnnamedBlobs): Hono {
   );
   app.get('/health', (c) => c.json(hub.health()));
   app.get('/status', (c) => c.json({ hub: hub.id, runs: hub.statuses() }));
+
+  app.get('/runs/:run', (c) => {
+    const view = hub.view(c.req.param('run'));
+    return view ? c.json(view) : c.json(problem('no-such-run', `no run ${c.req.param('run')} on this hub`), 404);
+  });
 
   app.get('/blobs/:hash', async (c) => {
     const hash = c.req.param('hash');

@@ -18,7 +18,7 @@ import { httpApp, unnamedBlobs } from './http.ts';
 import { openModels } from './models.ts';
 import { driveRounds } from './rounds.ts';
 import { openSequencer } from './sequencer.ts';
-import { type PeerTelemetry, runStatuses } from './views.ts';
+import { type PeerTelemetry, runStatuses, runView } from './views.ts';
 
 export interface HubOptions {
   /** The hub's folder: its key, its log, its blobs. Made when it is not there. */
@@ -74,6 +74,10 @@ export async function openHub(options: HubOptions): Promise<Hub> {
     },
     write: (body: LoggedEvent['body']) => sequencer.write(body),
     statuses: () => runStatuses(sequencer.state, now(), telemetry, denseBytes),
+    view: (id: string) => {
+      const run = sequencer.state.runs.get(id);
+      return run ? runView(run, now(), true) : null;
+    },
     health: () => ({ ok: 'yes', events: sequencer.state.events, connections: connections.count() }),
   };
   const connections = openConnections(services);

@@ -1,0 +1,280 @@
+// `potluck demo`, which is `npm start`: a hub, a validator and three workers on this machine train one small model, and one can watch.
+import { existsSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join, resolve } from 'node:path';
+import { Command } from 'commander';
+import { generate } from '../model/generate.ts';
+import { byteTokenizer } from '../model/tokenizer.ts';
+import { fetchStatus } from '../peer/find-run.ts';
+import { observeHub } from '../peer/observer.ts';
+import { createRun } from '../peer/owner.ts';
+import { exportRun, type TakenModel } from '../peer/take-home.ts';
+import { sha256Hex } from '../protocol/hash.ts';
+import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
+import type { RunStatus } from '../protocol/messages.ts';
+import { createNativeRuntime } from '../tensor/native-runtime.ts';
+import { defaultCorpus, readTexts } from '../training/corpus.ts';
+import { type Child, startChild } from './children.ts';
+import { type LossPoint, liveBlock, renderRun } from './dashboard.ts';
+import { tryLock } from './folders.ts';
+import { fired, untilStopped } from './lifetime.ts';
+import { integer, jsonOption } from './options.ts';
+import { CliError, formatBytes, formatCount, type Output, openOutput } from './output.ts';
+import { trainingFor } from './run-settings.ts';
+
+interface DemoFlags {
+  data?: string;
+  rounds: number;
+  workers: number;
+  folder: string;
+  json: boolean;
+}
+
+/** The demo's model and rounds: small enough for two cores, large enough to learn words in three minutes. */
+const DEMO = {
+  steps: 30,
+  round_seconds: 15,
+  batch: 12,
+  context: 64,
+  learning_rate: 2e-3,
+  model: {
+    hidden_size: 128,
+    intermediate_size: 352,
+    num_hidden_layers: 4,
+    num_attention_heads: 4,
+    max_position_embeddings: 256,
+  },
+} as const;
+
+const LAST_EVALUATION_MS = 20_000; // what the validator gets to measure the finished model
+const HUB_RESTART_MS = 300;
+const SAMPLE = { max_tokens: 220, temperature: 0.7, top_p: 0.95 };
+
+export function demoCommand(): Command {
+  return new Command('demo')
+    .description('Train a small language model on this machine with a hub, a validator and several workers.')
+    .option('--data <path>', 'text to learn from: a file or a folder (default: the documentation that npm installed)')
+    .option('--rounds <n>', 'rounds to train', integer(1, 10_000), 36)
+    .option('--workers <n>', 'worker processes', integer(1, 64), 3)
+    .option('--folder <dir>', 'where everything is kept', join('potluck-data', 'demo'))
+    .addOption(jsonOption())
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ potluck demo
+  $ potluck demo --data ./my-texts --rounds 100
+
+Ctrl-C stops everything and loses nothing: the next start goes on from there.`,
+    )
+    .action(async (flags: DemoFlags) => {
+      const output = openOutput(flags.json);
+      const stopped = untilStopped();
+      if (flags.data && !existsSync(flags.data)) {
+        throw new CliError('missing-file', `no file or folder at ${flags.data}`);
+      }
+      const folder = resolve(flags.folder);
+      const lock = tryLock(folder);
+      if (!lock) throw new CliError('in-use', `another demo runs in ${folder}`);
+      const children: Child[] = [];
+      try {
+        await runDemo(flags, folder, output, stopped, children);
+      } finally {
+        // Peers first, so that the hub still takes their last work.
+        const [hub, ...peers] = children;
+        await Promise.all(peers.map((peer) => peer.stop()));
+        await hub?.stop();
+        lock.release();
+      }
+      if (stopped.aborted) output.say('Stopped. `npm start` goes on from here.', { type: 'stopped' });
+    });
+}
+
+async function runDemo(
+  flags: DemoFlags,
+  folder: string,
+  output: Output,
+  stopped: AbortSignal,
+  children: Child[],
+): Promise<void> {
+  output.say('Starting a hub …', { type: 'starting' });
+  const url = await startHub(folder, output, children);
+  const run = await openRun(url, flags, folder, output);
+  if (stopped.aborted) return;
+  const names = Array.from({ length: flags.workers }, (_, i) => `worker ${i + 1}`);
+  for (const name of ['validator', ...names]) children.push(startPeer(url, run.run, name, folder, output));
+
+  const losses = await watch(url, run.run, output, stopped);
+  if (stopped.aborted) return;
+  const target = join(folder, `model-${run.run.slice(0, 8)}`);
+  const taken = await exportRun(url, run.run, join(folder, 'cache'), target);
+  const sample = await writeSample(taken);
+  const first = losses.at(0)?.loss ?? null;
+  const last = losses.at(-1)?.loss ?? null;
+  output.say(
+    [
+      '',
+      `validation loss  ${first?.toFixed(3) ?? '?'} → ${last?.toFixed(3) ?? '?'}`,
+      `the model        ${target}`,
+      '                 (config.json, model.safetensors, tokenizer.json: transformers and others read it)',
+      '',
+      'What it writes now:',
+      ...sample.split('\n').map((line) => `  | ${line}`),
+    ].join('\n'),
+    { type: 'finished', run: run.run, model: taken.model, first_loss: first, last_loss: last, folder: target, sample },
+  );
+}
+
+/** Starts the hub's process and resolves with its address. When it is killed it is started again on the same port. */
+function startHub(folder: string, output: Output, children: Child[]): Promise<string> {
+  return new Promise((resolve_, reject) => {
+    const args = ['hub', '--folder', join(folder, 'hub'), '--port', '0'];
+    let url = '';
+    const hub = startChild({
+      name: 'hub',
+      args,
+      restart_ms: HUB_RESTART_MS,
+      onLine: (line) => {
+        if (line.type === 'problem') output.say(`hub: ${line.message}`, line);
+        if (line.type !== 'listening') return;
+        url = String(line.url);
+        args[args.indexOf('--port') + 1] = new URL(url).port;
+        resolve_(url);
+      },
+      onDeath: (lastWords) => {
+        if (url === '') reject(new CliError('child-failed', `the hub did not start: ${lastWords}`));
+        else output.say('The hub was killed; it starts again.', { type: 'died', name: 'hub', lastWords });
+      },
+    });
+    children.push(hub);
+  });
+}
+
+function startPeer(url: string, run: string, name: string, folder: string, output: Output): Child {
+  const role = name === 'validator' ? 'validator' : 'worker';
+  const threads = role === 'worker' ? 1 : Math.min(2, availableParallelism());
+  const peerFolder = join(folder, name.replace(' ', '-'));
+  return startChild({
+    name,
+    args: [
+      'join',
+      url,
+      '--run',
+      run,
+      '--role',
+      role,
+      '--name',
+      name,
+      '--folder',
+      peerFolder,
+      '--threads',
+      String(threads),
+    ],
+    onLine: (line) => {
+      if (line.type === 'problem') output.say(`${name}: ${line.message}`, { ...line, name });
+      if (line.type === 'ended') return;
+    },
+    onDeath: (lastWords) => {
+      if (lastWords !== '') output.say(`${name} ended: ${lastWords}`, { type: 'died', name, lastWords });
+    },
+  });
+}
+
+/** The demo's run that is not finished yet, or a new one. */
+async function openRun(url: string, flags: DemoFlags, folder: string, output: Output): Promise<RunStatus> {
+  // Other text or another length is another run: its name says which.
+  const source = flags.data ? resolve(flags.data) : 'the documentation that npm installed';
+  const settings = sha256Hex(new TextEncoder().encode(JSON.stringify([source, flags.rounds]))).slice(0, 6);
+  const name = `Potluck demo ${settings}`;
+  const find = async () => (await fetchStatus(url)).runs.find((run) => run.name === name && run.phase !== 'finished');
+  const known = await find();
+  if (known) {
+    output.say(`Going on with round ${known.round} of ${known.rounds}.`, {
+      type: 'continued',
+      run: known.run,
+      round: known.round,
+    });
+    return known;
+  }
+  output.say(`Reading ${source} …`, { type: 'reading', source });
+  const { steps, round_seconds, batch, context, learning_rate, model } = DEMO;
+  const { rounds, workers: min_workers } = flags;
+  const identity = await loadOrCreateIdentity(join(folder, 'owner.key'));
+  const id = await createRun(url, identity, join(folder, 'cache'), {
+    name,
+    texts: flags.data ? readTexts(flags.data) : defaultCorpus(),
+    tokenizer: byteTokenizer(),
+    model,
+    seed: 'potluck demo',
+    ...trainingFor({ rounds, round_seconds, steps, batch, context, learning_rate, min_workers }),
+  });
+  output.say('', { type: 'created', run: id });
+  return (await find())!;
+}
+
+/** Shows the run until it is finished and measured, or the person stops it. Resolves with the losses seen. */
+async function watch(url: string, run: string, output: Output, stopped: AbortSignal): Promise<LossPoint[]> {
+  const losses: LossPoint[] = [];
+  const live = !output.json && process.stdout.isTTY ? liveBlock(process.stdout) : null;
+  let shownRounds = -1;
+  let newest: RunStatus | undefined;
+  const draw = (): void => {
+    if (newest) live?.draw(renderRun(newest, losses, DEMO.steps, process.stdout.columns));
+  };
+  const finished = new Promise<void>((resolve_) => {
+    let patience: NodeJS.Timeout | undefined;
+    const observer = observeHub(url, (runs) => {
+      const status = runs.find((candidate) => candidate.run === run);
+      if (!status) return;
+      newest = status;
+      noteLoss(losses, status);
+      draw();
+      if (!live && status.evaluated_rounds !== null && status.evaluated_rounds > shownRounds) {
+        shownRounds = status.evaluated_rounds;
+        output.say(plainLine(status), { type: 'status', ...status });
+      }
+      if (status.phase !== 'finished') return;
+      patience ??= setTimeout(end, LAST_EVALUATION_MS);
+      if (status.evaluated_rounds === status.rounds) end();
+    });
+    const end = (): void => {
+      clearTimeout(patience);
+      observer.close();
+      resolve_();
+    };
+    void fired(stopped).then(end);
+  });
+  await finished;
+  live?.end();
+  return losses;
+}
+
+function noteLoss(losses: LossPoint[], status: RunStatus): void {
+  const { first_validation_loss, validation_loss, evaluated_rounds } = status;
+  if (validation_loss === null || evaluated_rounds === null) return;
+  // Started again in the middle, the first measurement comes from the log.
+  if (losses.length === 0 && first_validation_loss !== null)
+    losses.push({ merged_rounds: 0, loss: first_validation_loss });
+  if (losses.at(-1)!.merged_rounds < evaluated_rounds)
+    losses.push({ merged_rounds: evaluated_rounds, loss: validation_loss });
+}
+
+/** A round as one line, where the output is a file or a pipe. */
+function plainLine(status: RunStatus): string {
+  const { round, rounds, validation_loss, tokens_per_second, bytes_submitted, dense_bytes } = status;
+  const working = status.peers.filter((peer) => peer.role === 'worker' && peer.present).length;
+  const ratio = bytes_submitted > 0 ? `, ${(dense_bytes / bytes_submitted).toFixed(0)}x less than dense` : '';
+  return `round ${round} of ${rounds}: loss ${validation_loss?.toFixed(3)}, ${working} workers, ${formatCount(tokens_per_second)} tokens/s, ${formatBytes(bytes_submitted)} sent${ratio}`;
+}
+
+async function writeSample(taken: TakenModel): Promise<string> {
+  const runtime = await createNativeRuntime({ threads: availableParallelism() });
+  try {
+    let text = '';
+    const options = { ...SAMPLE, prompt: 'The ', seed: 'sample', signal: new AbortController().signal };
+    for await (const piece of generate(runtime, taken, options)) text += piece;
+    return text;
+  } finally {
+    await runtime.close();
+  }
+}

@@ -1,0 +1,74 @@
+// `potluck hub`: a meeting place on this machine.
+import { join } from 'node:path';
+import { Command } from 'commander';
+import type { LoggedEvent } from '../core/events.ts';
+import { openHub } from '../hub/hub.ts';
+import { homeFolder } from './folders.ts';
+import { fired, untilStopped } from './lifetime.ts';
+import { DEFAULT_PORT, integer, jsonOption } from './options.ts';
+import { openOutput } from './output.ts';
+
+export function hubCommand(): Command {
+  return new Command('hub')
+    .description('Run a hub: the meeting place where runs are kept and peers find each other.')
+    .option('--port <n>', 'port to listen on; 0 takes any free one', integer(0, 65_535), DEFAULT_PORT)
+    .option('--host <address>', 'address to listen on; 0.0.0.0 lets other machines in', '127.0.0.1')
+    .option('--folder <dir>', 'where the log and the blobs are kept', join(homeFolder(), 'hub'))
+    .addOption(jsonOption())
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ potluck hub
+  $ potluck hub --host 0.0.0.0 --port 8080 --folder ./my-hub`,
+    )
+    .action(async (options: { port: number; host: string; folder: string; json: boolean }) => {
+      const output = openOutput(options.json);
+      const stopped = untilStopped();
+      const hub = await openHub({
+        ...options,
+        onEvent: (event, index) => {
+          if (event.body.type !== 'tick') output.say(describe(event), { type: 'event', index, ...event });
+        },
+        onError: (error, where) => {
+          const message = error instanceof Error ? error.message : String(error);
+          output.say(`problem in ${where}: ${message}`, { type: 'problem', where, message });
+        },
+      });
+      output.say(
+        `The hub listens on ${hub.url} and keeps everything in ${options.folder}.\n` +
+          `Start a run:  npx potluck run create --hub ${hub.url} --data FILE_OR_FOLDER\n` +
+          'Ctrl-C stops it; nothing is lost.',
+        { type: 'listening', url: hub.url, hub: hub.id, folder: options.folder },
+      );
+      await fired(stopped);
+      await hub.close();
+      output.say('The hub has stopped.', { type: 'stopped' });
+    });
+}
+
+const short = (hash: string): string => hash.slice(0, 8);
+
+/** An event as one line for people. */
+function describe({ id, author, body }: LoggedEvent): string {
+  switch (body.type) {
+    case 'run.created':
+      return `run ${short(id)} "${body.name}" created by ${short(author)}`;
+    case 'peer.joined':
+      return `${body.role} ${body.name} (${short(author)}) joined run ${short(body.run)}`;
+    case 'peer.left':
+      return `peer ${short(body.peer)} left run ${short(body.run)}: ${body.reason}`;
+    case 'round.opened':
+      return `run ${short(body.run)}: round ${body.round} opened`;
+    case 'work.submitted':
+      return `run ${short(body.run)}: ${short(author)} handed in ${body.steps} steps, ${body.size_bytes} bytes`;
+    case 'verdict.given':
+      return `run ${short(body.run)}: ${short(body.submission)} ${body.accepted ? 'accepted' : `refused: ${body.code}`}`;
+    case 'model.evaluated':
+      return `run ${short(body.run)}: validation loss ${(body.loss_micro / 1e6).toFixed(4)} after ${body.merged_rounds} rounds`;
+    case 'round.merged':
+      return `run ${short(body.run)}: round ${body.round} merged ${body.accepted.length} updates into ${short(body.model)}`;
+    default:
+      return body.type;
+  }
+}

@@ -1,0 +1,100 @@
+// `potluck join URL`: this device takes part in a run until its owner wants it back.
+import { hostname } from 'node:os';
+import { Command, Option } from 'commander';
+import { joinRun, type PeerNews } from '../peer/peer.ts';
+import { createNativeRuntime } from '../tensor/native-runtime.ts';
+import { createWasmRuntime } from '../tensor/wasm-runtime.ts';
+import { peerFolder } from './folders.ts';
+import { untilStopped } from './lifetime.ts';
+import { decimal, hubUrl, integer, jsonOption } from './options.ts';
+import { formatBytes, formatCount, openOutput } from './output.ts';
+
+interface JoinFlags {
+  run?: string;
+  role: 'worker' | 'validator';
+  name?: string;
+  folder?: string;
+  runtime: 'native' | 'wasm';
+  threads: number;
+  duty: number;
+  json: boolean;
+}
+
+export function joinCommand(): Command {
+  return new Command('join')
+    .description('Lend this device to a run: train, or check what others trained.')
+    .argument('<url>', 'the address of the hub', hubUrl)
+    .option('--run <id>', 'which run, by the beginning of its id (needed when the hub has several)')
+    .addOption(new Option('--role <role>', 'what to do').choices(['worker', 'validator']).default('worker'))
+    .option('--name <name>', 'how others see this device (default: its host name)')
+    .option('--folder <dir>', "where this peer's key and its state are kept (default: under ~/.potluck/peers)")
+    .addOption(new Option('--runtime <name>', 'what computes').choices(['native', 'wasm']).default('native'))
+    .option('--threads <n>', 'threads to compute with', integer(1, 256), 1)
+    .option('--duty <part>', 'part of the time to compute, from 0.01 to 1', decimal(0.01, 1), 1)
+    .addOption(jsonOption())
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ potluck join http://hub.example:7700
+  $ potluck join localhost:7700 --role validator
+  $ potluck join localhost:7700 --duty 0.25 --name "old laptop"    a quarter of the time
+
+Ctrl-C hands in what is done and leaves; a second Ctrl-C leaves at once.`,
+    )
+    .action(async (url: string, flags: JoinFlags) => {
+      const output = openOutput(flags.json);
+      const signal = untilStopped();
+      const { folder } = peerFolder(flags.folder, flags.role);
+      const runtime = await (flags.runtime === 'wasm' ? createWasmRuntime : createNativeRuntime)({
+        threads: flags.threads,
+      });
+      try {
+        const name = flags.name ?? hostname().slice(0, 60);
+        const { run, role, duty } = flags;
+        const tell = newsTeller(flags.json, output.say);
+        const ended = await joinRun({ url, run, role, name, folder, runtime, duty, signal, onNews: tell });
+        const goodbye = ended === 'finished' ? 'The run is finished. Thank you.' : 'Left the run. Thank you.';
+        output.say(goodbye, { type: 'ended', reason: ended });
+      } finally {
+        await runtime.close();
+      }
+    });
+}
+
+/** Turns a peer's news into lines; progress is shown to people only when what they see would change. */
+function newsTeller(json: boolean, say: (text: string, value: object) => void): (news: PeerNews) => void {
+  let lastState = '';
+  return (news) => {
+    if (news.type === 'progress' && !json) {
+      const { state, round } = news.progress;
+      if (state === 'waiting' || `${state} ${round}` === lastState) return;
+      lastState = `${state} ${round}`;
+    }
+    say(describe(news), news);
+  };
+}
+
+function describe(news: PeerNews): string {
+  switch (news.type) {
+    case 'joined':
+      return `Joined run ${news.run.slice(0, 12)} (${news.runName}) as ${news.peer.slice(0, 12)}.`;
+    case 'progress': {
+      const { state, round, tokens_per_second } = news.progress;
+      const speed = state === 'training' ? `, ${formatCount(tokens_per_second)} tokens/s` : '';
+      return `round ${round}: ${state}${speed}`;
+    }
+    case 'accepted':
+      return `round ${news.round}: handed in ${news.steps} steps in ${formatBytes(news.size_bytes)}`;
+    case 'refused':
+      return `round ${news.round}: the hub refused the work (${news.code}): ${news.message}`;
+    case 'judged':
+      return `round ${news.round}: judged a submission: ${news.accepted ? 'accepted' : `refused, ${news.code}`}`;
+    case 'evaluated':
+      return `validation loss after ${news.merged_rounds} rounds: ${news.loss.toFixed(4)}`;
+    case 'away':
+      return `the hub is away (${news.reason}); trying again`;
+    case 'problem':
+      return `problem (${news.code}): ${news.message}`;
+  }
+}

@@ -1,0 +1,39 @@
+// Options that several commands share, and how a word becomes a number.
+import { InvalidArgumentError, Option } from 'commander';
+
+/** A whole number in a range, or one clear line. */
+export function integer(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!Number.isInteger(value) || value < min || value > max) {
+      throw new InvalidArgumentError(`expected a whole number from ${min} to ${max}.`);
+    }
+    return value;
+  };
+}
+
+/** A number in a range. */
+export function decimal(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text.trim() === '' || !(value >= min && value <= max)) {
+      throw new InvalidArgumentError(`expected a number from ${min} to ${max}.`);
+    }
+    return value;
+  };
+}
+
+/** The address of a hub, without a path. */
+export function hubUrl(text: string): string {
+  const url = URL.parse(/^[a-z]+:\/\//i.test(text) ? text : `http://${text}`);
+  if (!url || !/^https?:$/.test(url.protocol)) {
+    throw new InvalidArgumentError('expected the address of a hub, such as http://localhost:7700.');
+  }
+  return url.origin;
+}
+
+export const jsonOption = () => new Option('--json', 'one JSON object a line, for programs').default(false);
+
+/** The port where a hub is expected when none is named. */
+export const DEFAULT_PORT = 7700;
+export const DEFAULT_HUB = `http://localhost:${DEFAULT_PORT}`;

@@ -1,0 +1,41 @@
+// What a run is given when its owner says only the essentials: the rest follows, in one place for `run create` and the demo.
+import type { NewRun } from '../peer/owner.ts';
+
+export interface Essentials {
+  readonly rounds: number;
+  readonly round_seconds: number;
+  readonly steps: number;
+  readonly batch: number;
+  readonly context: number;
+  readonly learning_rate: number;
+  readonly min_workers: number;
+}
+
+/** A whole model is kept this often: a newcomer then has at most as many merges to fetch. */
+const CHECKPOINT_EVERY = 10;
+/** Judging a submission takes a few forward passes; this is long for them and short for people. */
+const JUDGING_MS = 20_000;
+/** The usual shape of a small run: a twentieth of it warms up, and the rate ends at a tenth. */
+const WARMUP_PART = 0.05;
+const LAST_RATE_PART = 0.1;
+
+export function trainingFor(essentials: Essentials): Pick<NewRun, 'training' | 'schedule'> {
+  const { rounds, round_seconds, steps, batch, context, learning_rate, min_workers } = essentials;
+  return {
+    training: {
+      batch,
+      context,
+      inner_steps: steps,
+      learning_rate,
+      min_learning_rate: learning_rate * LAST_RATE_PART,
+      warmup_steps: Math.ceil(rounds * steps * WARMUP_PART),
+    },
+    schedule: {
+      rounds,
+      round_ms: Math.round(round_seconds * 1000),
+      judging_ms: JUDGING_MS,
+      min_workers,
+      checkpoint_every: CHECKPOINT_EVERY,
+    },
+  };
+}

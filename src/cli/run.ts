@@ -1,0 +1,127 @@
+// `potluck run create`: describe a run, and it starts as soon as workers come.
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { Command } from 'commander';
+import { importModel } from '../model/checkpoint-folder.ts';
+import { byteTokenizer } from '../model/tokenizer.ts';
+import { createRun } from '../peer/owner.ts';
+import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
+import { readTexts } from '../training/corpus.ts';
+import { homeFolder } from './folders.ts';
+import { DEFAULT_HUB, decimal, hubUrl, integer, jsonOption } from './options.ts';
+import { CliError, openOutput } from './output.ts';
+import { trainingFor } from './run-settings.ts';
+import { loadTokenizer } from './tokenizer-file.ts';
+
+interface CreateFlags {
+  hub: string;
+  data: string;
+  textField?: string;
+  name: string;
+  rounds: number;
+  roundSeconds: number;
+  steps: number;
+  layers: number;
+  width: number;
+  heads: number;
+  kvHeads?: number;
+  feedForward?: number;
+  context: number;
+  batch: number;
+  learningRate: number;
+  tied: boolean;
+  tokenizer?: string;
+  from?: string;
+  minWorkers: number;
+  seed: string;
+  json: boolean;
+}
+
+export function runCommand(): Command {
+  return new Command('run').description('Create runs.').addCommand(createCommand().exitOverride());
+}
+
+function createCommand(): Command {
+  return new Command('create')
+    .description('Start a pre-training run on a hub. The text is tokenised here, once.')
+    .requiredOption('--data <path>', 'a .txt, .md, .jsonl or .parquet file, or a folder of them')
+    .option('--text-field <name>', 'the field or column that holds the text (default: text)')
+    .option('--hub <url>', 'the address of the hub', hubUrl, DEFAULT_HUB)
+    .option('--name <name>', 'how people see the run', 'a run')
+    .option('--rounds <n>', 'rounds to train', integer(1, 1_000_000), 60)
+    .option('--round-seconds <s>', 'the longest time a round may take', decimal(0.2, 86_400), 30)
+    .option('--steps <n>', 'inner steps that a worker does at most in a round', integer(1, 100_000), 30)
+    .option('--layers <n>', 'layers of the model', integer(1, 256), 4)
+    .option('--width <n>', 'hidden size', integer(8, 65_536), 128)
+    .option('--heads <n>', 'attention heads', integer(1, 1024), 4)
+    .option('--kv-heads <n>', 'key-value heads (default: as many as heads)', integer(1, 1024))
+    .option('--feed-forward <n>', 'intermediate size (default: 2.75 times the width)', integer(8, 262_144))
+    .option('--context <n>', 'tokens of context', integer(2, 65_536), 64)
+    .option('--batch <n>', 'sequences in a batch', integer(1, 4096), 12)
+    .option('--learning-rate <x>', 'highest learning rate', decimal(1e-8, 1), 1e-3)
+    .option('--tied', 'share the embedding with the head', false)
+    .option('--tokenizer <file>', 'a Hugging Face tokenizer.json (default: bytes)')
+    .option('--from <dir>', 'go on from a model that transformers or potluck saved')
+    .option('--min-workers <n>', 'workers to wait for before the first round', integer(1, 1000), 1)
+    .option('--seed <text>', 'seed of the first weights', 'potluck')
+    .addOption(jsonOption())
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ potluck run create --data ./book.txt
+  $ potluck run create --data ./articles --rounds 200 --layers 6 --width 384 --heads 6 --context 256 --batch 8
+  $ potluck run create --data chat.jsonl --text-field content --from ./my-model`,
+    )
+    .action(async (flags: CreateFlags) => {
+      const output = openOutput(flags.json);
+      const started = flags.from ? await importModel(flags.from) : null;
+      const tokenizer = flags.tokenizer
+        ? await loadTokenizer(flags.tokenizer)
+        : (started?.tokenizer ?? byteTokenizer());
+      if (started && started.config.vocab_size !== tokenizer.vocab_size) {
+        const { vocab_size } = started.config;
+        throw new CliError(
+          'bad-argument',
+          `the model in ${flags.from} has ${vocab_size} tokens, the tokenizer ${tokenizer.vocab_size}; name its own with --tokenizer`,
+        );
+      }
+      if (!existsSync(flags.data)) throw new CliError('missing-file', `no file or folder at ${flags.data}`);
+      const model = started?.config ?? {
+        hidden_size: flags.width,
+        intermediate_size: flags.feedForward ?? Math.round(flags.width * 2.75),
+        num_hidden_layers: flags.layers,
+        num_attention_heads: flags.heads,
+        num_key_value_heads: flags.kvHeads ?? flags.heads,
+        max_position_embeddings: flags.context,
+        tie_word_embeddings: flags.tied,
+      };
+      const folder = homeFolder();
+      const identity = await loadOrCreateIdentity(join(folder, 'owner.key'));
+      const { rounds, steps, batch, context, minWorkers: min_workers } = flags;
+      const run = await createRun(flags.hub, identity, join(folder, 'cache'), {
+        name: flags.name,
+        texts: readTexts(flags.data, { text_field: flags.textField }),
+        tokenizer,
+        model,
+        weights: started?.weights,
+        seed: flags.seed,
+        ...trainingFor({
+          rounds,
+          steps,
+          batch,
+          context,
+          min_workers,
+          round_seconds: flags.roundSeconds,
+          learning_rate: flags.learningRate,
+        }),
+        onProgress: (what) => output.say(`${what} …`, { type: 'progress', what }),
+      });
+      output.say(
+        `Run ${run.slice(0, 12)} is on ${flags.hub}. Lend a device to it, here or elsewhere:\n` +
+          `  npx potluck join ${flags.hub} --run ${run.slice(0, 12)}\n` +
+          `  npx potluck join ${flags.hub} --run ${run.slice(0, 12)} --role validator`,
+        { type: 'created', run, hub: flags.hub },
+      );
+    });
+}

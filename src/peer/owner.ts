@@ -1,0 +1,71 @@
+// What a run's owner does: puts the data and the first model on the hub and signs the event that starts the run.
+import type { RunCreated } from '../core/events.ts';
+import { decodeParams, loadGame } from '../games/registry.ts';
+import { encodeModel } from '../model/checkpoint.ts';
+import { type LlamaConfigInput, LlamaConfigSchema, type Weights } from '../model/config.ts';
+import { initialWeights } from '../model/init.ts';
+import type { Tokenizer } from '../model/tokenizer.ts';
+import { signEvent } from '../protocol/envelope.ts';
+import type { Identity } from '../protocol/identity.ts';
+import { buildDataset, encodeManifest } from '../training/shards.ts';
+import { openPeerBlobs, reasonOf } from './blobs.ts';
+import { PeerError } from './errors.ts';
+import { fetchStatus } from './find-run.ts';
+
+export interface NewRun {
+  readonly name: string;
+  readonly texts: AsyncIterable<string> | Iterable<string>;
+  readonly tokenizer: Tokenizer;
+  /** Without vocab_size: that is the tokenizer's. */
+  readonly model: Omit<LlamaConfigInput, 'vocab_size'>;
+  /** Weights to go on from; without them the model starts from the seed. */
+  readonly weights?: Weights;
+  readonly seed: string;
+  /** The game's other settings, as PretrainParamsSchema takes them. */
+  readonly training: Record<string, unknown>;
+  readonly schedule: Pick<RunCreated, 'rounds' | 'round_ms' | 'judging_ms' | 'min_workers' | 'checkpoint_every'>;
+  readonly onProgress?: (what: string) => void;
+}
+
+/** Creates a pre-training run on a hub; resolves with its id when the hub has taken it. Throws PeerError, TrainingError, ModelError. */
+export async function createRun(url: string, identity: Identity, folder: string, options: NewRun): Promise<string> {
+  const { hub } = await fetchStatus(url);
+  const blobs = openPeerBlobs({ url, hub, identity, folder });
+  const say = options.onProgress ?? (() => {});
+
+  say('tokenising the text');
+  const manifest = await buildDataset(options.texts, options.tokenizer, (bytes) => blobs.upload(bytes));
+  const dataset = await blobs.upload(encodeManifest(manifest));
+  const model = LlamaConfigSchema.parse({ ...options.model, vocab_size: options.tokenizer.vocab_size });
+  const params = new TextEncoder().encode(JSON.stringify({ ...options.training, model, dataset }));
+  decodeParams(await loadGame('pretrain'), params); // a mistake is told here, before anything is signed
+  say('uploading the first model');
+  const weights = options.weights ?? initialWeights(model, options.seed);
+  const event = await signEvent(identity, {
+    type: 'run.created',
+    version: 1,
+    name: options.name,
+    game: 'pretrain',
+    params: await blobs.upload(params),
+    model: await blobs.upload(encodeModel(model, weights)),
+    ...options.schedule,
+    created_ms: Date.now(),
+  });
+  return sendEvent(url, event);
+}
+
+/** Sends a signed event over HTTP; resolves with its id. Throws PeerError refused, hub-unreachable. */
+export async function sendEvent(url: string, event: Uint8Array): Promise<string> {
+  let response: Response;
+  try {
+    response = await fetch(new URL('/events', url), { method: 'POST', body: event as Uint8Array<ArrayBuffer> });
+  } catch (error) {
+    throw new PeerError('hub-unreachable', `no hub answers at ${url}: ${reasonOf(error)}`, { url });
+  }
+  const answer: { event?: string; error?: { code: string; message: string } } = await response.json();
+  if (!response.ok || !answer.event) {
+    const { code, message } = answer.error ?? { code: String(response.status), message: 'no reason given' };
+    throw new PeerError('refused', message, { refusal: code });
+  }
+  return answer.event;
+}

@@ -1,0 +1,59 @@
+// Taking a run's present model home: fetched by hash, proved, and written as other tools read it.
+
+import { catchUp } from '../games/history.ts';
+import { PretrainParamsSchema } from '../games/pretrain.ts';
+import { decodeParams, loadGame } from '../games/registry.ts';
+import { exportModel } from '../model/checkpoint-folder.ts';
+import type { LlamaConfig, Weights } from '../model/config.ts';
+import { type Tokenizer, tokenizerFromJson } from '../model/tokenizer.ts';
+import { createIdentity } from '../protocol/identity.ts';
+import { RunViewSchema } from '../protocol/messages.ts';
+import { decodeManifest } from '../training/shards.ts';
+import { openPeerBlobs } from './blobs.ts';
+import { PeerError } from './errors.ts';
+import { findRun } from './find-run.ts';
+
+export interface TakenModel {
+  readonly run: string;
+  readonly model: string;
+  readonly merged_rounds: number;
+  readonly config: LlamaConfig;
+  readonly weights: Weights;
+  readonly tokenizer: Tokenizer;
+}
+
+/** A run's present model, proved by its hash. `folder` keeps the blobs. Throws PeerError, HistoryError, GameError, ModelError. */
+export async function takeModel(url: string, wanted: string | undefined, folder: string): Promise<TakenModel> {
+  const { hub, view: status } = await findRun(url, wanted);
+  const answer = await fetch(new URL(`/runs/${status.run}`, url));
+  const parsed = RunViewSchema.safeParse(await answer.json().catch(() => null));
+  if (!parsed.success) throw new PeerError('not-a-hub', `expected the run ${status.run} from ${url}`);
+  const view = parsed.data;
+  if (view.game !== 'pretrain')
+    throw new PeerError('no-such-run', `run ${view.run} trains no model: it plays ${view.game}`);
+  const blobs = openPeerBlobs({ url, hub, identity: createIdentity(), folder });
+  const game = await loadGame(view.game);
+  const params = PretrainParamsSchema.parse(decodeParams(game, await blobs.fetch(view.params)));
+  const held = await catchUp(game, params, view, null, blobs.fetch);
+  const manifest = decodeManifest(await blobs.fetch(params.dataset));
+  const json = new TextDecoder().decode(await blobs.fetch(manifest.tokenizer));
+  return {
+    run: view.run,
+    model: held.hash,
+    merged_rounds: view.round,
+    config: params.model,
+    weights: held.state as Weights,
+    tokenizer: tokenizerFromJson(json),
+  };
+}
+
+/** Writes a taken model as a folder that transformers loads; resolves with the files. */
+export async function exportRun(
+  url: string,
+  wanted: string | undefined,
+  folder: string,
+  target: string,
+): Promise<TakenModel & { readonly files: string[] }> {
+  const taken = await takeModel(url, wanted, folder);
+  return { ...taken, files: await exportModel(target, taken) };
+}
