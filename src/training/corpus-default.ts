@@ -1,0 +1,79 @@
+// The text that is on every device that can run Potluck: the documentation that npm has installed with it.
+import { existsSync } from 'node:fs';
+import { readdir, readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { sha256Hex } from '../protocol/hash.ts';
+import { DataError } from './corpus-errors.ts';
+
+/** READMEs, changelogs and guides. A translation (README.ja.md) would have a small model learn eight languages at once. */
+const DOCUMENT = /\.md$/i;
+const TRANSLATION = /\.[a-z]{2}(-[A-Za-z]{2})?\.md$/;
+/** Type declarations carry reference manuals in their comments; @types/node holds that of Node itself. */
+const DECLARATIONS = /\.d\.[cm]?ts$/;
+const DOC_COMMENT = /\/\*\*([\s\S]*?)\*\//g;
+/** Shorter comments are mostly tags and single words. */
+const SHORTEST_COMMENT = 200;
+
+/** The nearest node_modules that holds our dependencies: the checkout's own, or the one that Potluck is installed into. */
+function nodeModules(): string {
+  for (let folder = import.meta.dirname; folder !== dirname(folder); folder = dirname(folder)) {
+    const candidate = join(folder, 'node_modules');
+    if (existsSync(join(candidate, 'onnxruntime-node', 'package.json'))) return candidate;
+  }
+  throw new DataError(
+    'missing-file',
+    'no node_modules with the dependencies found: run npm ci, or name a file or folder',
+  );
+}
+
+/** Files below a folder in the order of their names; links are not followed. */
+async function* filesBelow(folder: string): AsyncGenerator<string> {
+  const entries = await readdir(folder, { withFileTypes: true });
+  entries.sort((a, b) => (a.name < b.name ? -1 : 1));
+  if (entries.some(({ name }) => name === 'package.json') && (await isPlatformPackage(folder))) return;
+  for (const entry of entries) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory() && !entry.name.startsWith('.')) yield* filesBelow(path);
+    else if (entry.isFile()) yield path;
+  }
+}
+
+/** Whether npm installs a package on some systems only: leaving it out makes the corpus follow from the lock file alone. */
+async function isPlatformPackage(folder: string): Promise<boolean> {
+  try {
+    const { os, cpu } = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8'));
+    return os !== undefined || cpu !== undefined;
+  } catch {
+    return false; // some packages hold damaged package.json files on purpose, as tests of theirs
+  }
+}
+
+/** A doc comment's text without its frame of asterisks. */
+const unframed = (comment: string) => comment.replace(/^[ \t]*\*? ?/gm, '').trim();
+
+/**
+ * The default corpus: about two megabytes of English documentation with code, one document a file.
+ * The same for the same lock file on every system; identical texts occur once. Throws DataError `missing-file` without node_modules.
+ */
+export async function* defaultCorpus(): AsyncGenerator<string> {
+  const seen = new Set<string>();
+  const isNew = (text: string): boolean => {
+    const hash = sha256Hex(new TextEncoder().encode(text));
+    if (seen.has(hash)) return false;
+    seen.add(hash);
+    return true;
+  };
+  const root = nodeModules();
+  for await (const path of filesBelow(root)) {
+    let text = '';
+    if (DOCUMENT.test(path) && !TRANSLATION.test(path)) {
+      text = (await readFile(path, 'utf8')).replaceAll('\r\n', '\n').trim();
+    } else if (DECLARATIONS.test(path) && path.startsWith(join(root, '@types'))) {
+      const comments = [...(await readFile(path, 'utf8')).matchAll(DOC_COMMENT)].map(([, comment]) =>
+        unframed(comment),
+      );
+      text = comments.filter((comment) => comment.length >= SHORTEST_COMMENT && isNew(comment)).join('\n\n');
+    }
+    if (text !== '' && isNew(text)) yield text;
+  }
+}
