@@ -1,0 +1,202 @@
+// The Merkle tree of RFC 6962, section 2.1: hashes, roots, inclusion and consistency proofs, and their verification (RFC 9162, 2.1.3–2.1.4).
+//
+// Sizes are integers up to 2^53 - 1, so halving is division: JavaScript's shifts stop at 32 bits.
+import { sha256 } from '../protocol/hash.ts';
+
+export const HASH_BYTES = 32;
+/** The root of a tree without entries: the hash of nothing. */
+export const EMPTY_ROOT: Uint8Array = sha256();
+/** No proof is longer: a tree of 2^53 entries has 53 levels, and a consistency proof one hash more. */
+export const MAX_PROOF_HASHES = 54;
+
+const LEAF_PREFIX = Uint8Array.of(0x00);
+
+/** SHA-256(0x00 || entry). */
+export function leafHash(entry: Uint8Array): Uint8Array {
+  return sha256(LEAF_PREFIX, entry);
+}
+
+/** SHA-256(0x01 || left || right). */
+export function nodeHash(left: Uint8Array, right: Uint8Array): Uint8Array {
+  const input = new Uint8Array(1 + 2 * HASH_BYTES);
+  input[0] = 0x01;
+  input.set(left, 1);
+  input.set(right, 1 + HASH_BYTES);
+  return sha256(input);
+}
+
+/** Reads the hash of a complete subtree: that of the entries [index * 2^height, (index + 1) * 2^height). */
+export type NodeReader = (height: number, index: number) => Uint8Array;
+
+/** A tree that only grows and knows its root: one hash for each set bit of its size, whatever the number of entries. */
+export class CompactTree {
+  #size = 0;
+  /** Roots of the complete subtrees that the entries fall into, largest first. */
+  readonly #subtrees: Uint8Array[] = [];
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Adds the leaf hash of the next entry. */
+  append(leaf: Uint8Array): void {
+    let node = leaf;
+    for (let index = this.#size; index % 2 === 1; index = (index - 1) / 2) node = nodeHash(this.#subtrees.pop()!, node);
+    this.#subtrees.push(node);
+    this.#size++;
+  }
+
+  /** The root of all entries so far. */
+  root(): Uint8Array {
+    return this.#subtrees.length === 0
+      ? EMPTY_ROOT
+      : this.#subtrees.reduceRight((right, left) => nodeHash(left, right));
+  }
+}
+
+/** MTH(D[0:size]), from complete subtrees. */
+export function rootAt(size: number, node: NodeReader): Uint8Array {
+  return size === 0 ? EMPTY_ROOT : subtreeRoot(0, size, node);
+}
+
+/** PATH(index, D[0:size]) of section 2.1.1: the sibling hashes from the leaf up. `index` must be below `size`. */
+export function inclusionProof(index: number, size: number, node: NodeReader): Uint8Array[] {
+  const path: Uint8Array[] = [];
+  let [start, end] = [0, size];
+  while (end - start > 1) {
+    const middle = start + splitPoint(end - start);
+    if (index < middle) {
+      path.push(subtreeRoot(middle, end, node));
+      end = middle;
+    } else {
+      path.push(subtreeRoot(start, middle, node));
+      start = middle;
+    }
+  }
+  return path.reverse();
+}
+
+/** PROOF(from, D[0:to]) of section 2.1.2: that the first `from` of `to` entries are unchanged. 0 <= from <= to. */
+export function consistencyProof(from: number, to: number, node: NodeReader): Uint8Array[] {
+  if (from === 0 || from === to) return [];
+  const path: Uint8Array[] = [];
+  let [start, end] = [0, to];
+  while (end !== from) {
+    const middle = start + splitPoint(end - start);
+    if (from <= middle) {
+      path.push(subtreeRoot(middle, end, node));
+      end = middle;
+    } else {
+      path.push(subtreeRoot(start, middle, node));
+      start = middle;
+    }
+  }
+  // The verifier knows the old root itself when the old tree is one complete subtree.
+  if (start !== 0) path.push(subtreeRoot(start, end, node));
+  return path.reverse();
+}
+
+/**
+ * Whether a proof shows that the entry with this leaf hash has `index` in the tree of `size` entries with this root (RFC 9162, 2.1.3.2).
+ * The size is not bound by the proof itself: take it, like the root, from a signed checkpoint.
+ */
+export function verifyInclusion(
+  leaf: Uint8Array,
+  index: number,
+  size: number,
+  proof: readonly Uint8Array[],
+  root: Uint8Array,
+): boolean {
+  if (!isSize(index) || !isSize(size) || index >= size || !areHashes([leaf, root, ...proof])) return false;
+  let node = index;
+  let last = size - 1;
+  let hash = leaf;
+  for (const sibling of proof) {
+    if (last === 0) return false;
+    if (node % 2 === 1 || node === last) {
+      hash = nodeHash(sibling, hash);
+      // A node without a sibling on this level moves up unhashed.
+      while (node % 2 === 0 && node !== 0) {
+        node /= 2;
+        last = Math.floor(last / 2);
+      }
+    } else {
+      hash = nodeHash(hash, sibling);
+    }
+    node = Math.floor(node / 2);
+    last = Math.floor(last / 2);
+  }
+  return last === 0 && equalHashes(hash, root);
+}
+
+/** Whether a proof shows that the tree (from, fromRoot) is a prefix of the tree (to, toRoot) (RFC 9162, 2.1.4.2). */
+export function verifyConsistency(
+  from: number,
+  to: number,
+  proof: readonly Uint8Array[],
+  fromRoot: Uint8Array,
+  toRoot: Uint8Array,
+): boolean {
+  if (!isSize(from) || !isSize(to) || from > to || !areHashes([fromRoot, toRoot, ...proof])) return false;
+  if (from === 0)
+    return proof.length === 0 && equalHashes(fromRoot, EMPTY_ROOT) && (to > 0 || equalHashes(toRoot, EMPTY_ROOT));
+  if (from === to) return proof.length === 0 && equalHashes(fromRoot, toRoot);
+  let node = from - 1;
+  let last = to - 1;
+  while (node % 2 === 1) {
+    node = (node - 1) / 2;
+    last = Math.floor(last / 2);
+  }
+  // node = 0: the old tree is one complete subtree, and its root starts both chains.
+  const path = node === 0 ? [fromRoot, ...proof] : proof;
+  if (path.length === 0) return false;
+  let oldHash = path[0];
+  let newHash = path[0];
+  for (const sibling of path.slice(1)) {
+    if (last === 0) return false;
+    if (node % 2 === 1 || node === last) {
+      oldHash = nodeHash(sibling, oldHash);
+      newHash = nodeHash(sibling, newHash);
+      while (node % 2 === 0 && node !== 0) {
+        node /= 2;
+        last = Math.floor(last / 2);
+      }
+    } else {
+      newHash = nodeHash(newHash, sibling);
+    }
+    node = Math.floor(node / 2);
+    last = Math.floor(last / 2);
+  }
+  return last === 0 && equalHashes(oldHash, fromRoot) && equalHashes(newHash, toRoot);
+}
+
+/** Whether two byte strings are the same. Hashes are public, so the time it takes may tell. */
+export function equalHashes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, i) => byte === b[i]);
+}
+
+/** MTH(D[start:end]), where [start, end) is a range that the recursion of RFC 6962 meets: its left parts are complete. */
+function subtreeRoot(start: number, end: number, node: NodeReader): Uint8Array {
+  const count = end - start;
+  const split = splitPoint(count);
+  if (count === 1 || split * 2 === count) return node(Math.round(Math.log2(count)), start / count);
+  return nodeHash(node(Math.round(Math.log2(split)), start / split), subtreeRoot(start + split, end, node));
+}
+
+/** The largest power of two below n (for n = 1: 1). Exact, as it only doubles. */
+function splitPoint(n: number): number {
+  let power = 1;
+  while (power * 2 < n) power *= 2;
+  return power;
+}
+
+function isSize(value: number): boolean {
+  return Number.isSafeInteger(value) && value >= 0;
+}
+
+function areHashes(values: readonly Uint8Array[]): boolean {
+  return (
+    values.length <= MAX_PROOF_HASHES + 2 &&
+    values.every((value) => value instanceof Uint8Array && value.length === HASH_BYTES)
+  );
+}

@@ -1,0 +1,124 @@
+// C2SP tlog-tiles (c2sp.org/tlog-tiles): the tree as static files of 256 hashes, and the entries in bundles of 256.
+import { LedgerError } from './errors.ts';
+import { HASH_BYTES, type NodeReader, nodeHash } from './merkle.ts';
+
+/** Hashes in a full tile, and entries in a full bundle: eight levels of the tree. */
+export const TILE_WIDTH = 256;
+export const TILE_HEIGHT = 8;
+/** The specification's limit of <L>. Sizes below 2^53 need levels 0 to 6. */
+const MAX_LEVEL = 63;
+
+/** Which tile or bundle a path names. `width` is TILE_WIDTH for a full one. */
+export type TileAddress =
+  | { readonly kind: 'tile'; readonly level: number; readonly index: number; readonly width: number }
+  | { readonly kind: 'entries'; readonly index: number; readonly width: number };
+
+/** tile/<L>/<N>[.p/<W>], relative to the log's prefix. */
+export function tilePath(level: number, index: number, width = TILE_WIDTH): string {
+  return `tile/${level}/${indexPath(index)}${partialSuffix(width)}`;
+}
+
+/** tile/entries/<N>[.p/<W>], relative to the log's prefix. */
+export function entriesPath(index: number, width = TILE_WIDTH): string {
+  return `tile/entries/${indexPath(index)}${partialSuffix(width)}`;
+}
+
+/** Reads a path that tilePath or entriesPath may have written. Throws LedgerError `malformed` for every other text. */
+export function parseTilePath(path: string): TileAddress {
+  const refuse = () =>
+    new LedgerError(
+      'malformed',
+      `expected tile/<level or "entries">/<index>[.p/<width>], got ${JSON.stringify(path).slice(0, 120)}`,
+    );
+  // At most six groups of three digits: more than 2^53.
+  const match = /^tile\/(entries|0|[1-9]\d?)\/((?:x\d{3}\/){0,5}\d{3})(?:\.p\/([1-9]\d{0,2}))?$/.exec(path);
+  if (!match) throw refuse();
+  const index = Number(match[2].replaceAll(/x|\//g, ''));
+  const width = match[3] === undefined ? TILE_WIDTH : Number(match[3]);
+  if (!Number.isSafeInteger(index) || (match[3] !== undefined && width >= TILE_WIDTH)) throw refuse();
+  if (indexPath(index) !== match[2]) throw refuse(); // One path for each tile: no leading groups of zeros.
+  if (match[1] === 'entries') return { kind: 'entries', index, width };
+  const level = Number(match[1]);
+  if (level > MAX_LEVEL) throw refuse();
+  return { kind: 'tile', level, index, width };
+}
+
+/** The tiles of a tree: for each level how many full ones, and the width of the partial one after them (0: none). */
+export function tilesOfTree(
+  size: number,
+): { readonly level: number; readonly full: number; readonly partial_width: number }[] {
+  const levels = [];
+  for (let level = 0, hashes = size; hashes > 0; level++, hashes = Math.floor(hashes / TILE_WIDTH)) {
+    levels.push({ level, full: Math.floor(hashes / TILE_WIDTH), partial_width: hashes % TILE_WIDTH });
+  }
+  return levels;
+}
+
+/** A bundle: each entry after its length as 16 bits, most significant byte first. */
+export function encodeEntryBundle(entries: readonly Uint8Array[]): Uint8Array {
+  const bundle = new Uint8Array(entries.reduce((total, entry) => total + 2 + entry.length, 0));
+  let at = 0;
+  for (const entry of entries) {
+    bundle[at++] = entry.length >> 8;
+    bundle[at++] = entry.length & 0xff;
+    bundle.set(entry, at);
+    at += entry.length;
+  }
+  return bundle;
+}
+
+/** The entries of a bundle (views into it). Throws LedgerError `malformed` unless there are exactly `count`, and nothing else. */
+export function decodeEntryBundle(bundle: Uint8Array, count: number): Uint8Array[] {
+  const entries: Uint8Array[] = [];
+  let at = 0;
+  while (at < bundle.length) {
+    const end = at + 2 + bundle[at] * 0x100 + bundle[at + 1];
+    // NaN where the length itself is cut off.
+    if (!(end <= bundle.length)) throw new LedgerError('malformed', `entry ${entries.length} of the bundle is cut off`);
+    entries.push(bundle.subarray(at + 2, end));
+    at = end;
+    if (entries.length > count) break;
+  }
+  if (entries.length !== count) {
+    throw new LedgerError(
+      'malformed',
+      `expected a bundle of ${count} entries, got ${entries.length > count ? 'more' : entries.length}`,
+    );
+  }
+  return entries;
+}
+
+/** The root of consecutive hashes in a tile: `count` is a power of two, `start` a multiple of it. */
+export function rootInTile(tile: Uint8Array, start: number, count: number): Uint8Array {
+  const at = (i: number) => tile.subarray((start + i) * HASH_BYTES, (start + i + 1) * HASH_BYTES);
+  if (count === 1) return at(0).slice();
+  let row = Array.from({ length: count / 2 }, (_, i) => nodeHash(at(2 * i), at(2 * i + 1)));
+  while (row.length > 1) row = Array.from({ length: row.length / 2 }, (_, i) => nodeHash(row[2 * i], row[2 * i + 1]));
+  return row[0];
+}
+
+/**
+ * Reads any complete subtree from tiles, wherever they come from: a log's own store, or another's `/log/`.
+ * @param tile gives the hashes of a tile, at least `width` of them (width * 32 bytes)
+ */
+export function nodesFromTiles(tile: (level: number, index: number, width: number) => Uint8Array): NodeReader {
+  return (height, index) => {
+    const level = Math.floor(height / TILE_HEIGHT);
+    const count = 2 ** (height % TILE_HEIGHT);
+    const first = index * count;
+    const tileIndex = Math.floor(first / TILE_WIDTH);
+    const start = first - tileIndex * TILE_WIDTH;
+    return rootInTile(tile(level, tileIndex, start + count), start, count);
+  };
+}
+
+/** Groups of three digits, all but the last marked by an x: 1234067 is x001/x234/067. */
+function indexPath(index: number): string {
+  const digits = String(index);
+  const groups = digits.padStart(Math.ceil(digits.length / 3) * 3, '0').match(/\d{3}/g)!;
+  return groups.map((group, i) => (i < groups.length - 1 ? `x${group}` : group)).join('/');
+}
+
+function partialSuffix(width: number): string {
+  return width === TILE_WIDTH ? '' : `.p/${width}`;
+}

@@ -1,0 +1,258 @@
+// A log that cannot be rewritten unseen: a LogStore, the Merkle tree over it kept as tiles, and checkpoints signed by the log's key.
+import type { Identity } from '../protocol/identity.ts';
+import { openCheckpoint, signCheckpoint } from './checkpoint.ts';
+import { LedgerError } from './errors.ts';
+import type { LogStore } from './log-store.ts';
+import {
+  consistencyProof,
+  equalHashes,
+  HASH_BYTES,
+  inclusionProof,
+  leafHash,
+  type NodeReader,
+  rootAt,
+} from './merkle.ts';
+import { makeReceipt, type Receipt } from './receipt.ts';
+import { encodeEntryBundle, nodesFromTiles, rootInTile, TILE_WIDTH, tilesOfTree } from './tiles.ts';
+
+/** A signed head of the log. `note` is what `/log/checkpoint` serves. */
+export interface SignedCheckpoint {
+  readonly note: string;
+  readonly size: number;
+  readonly root: Uint8Array;
+}
+
+const LAST_CHECKPOINT = 'checkpoint';
+/** Entries read and hashed at once while checking the whole log, before others get their turn. */
+const AUDIT_PAGE = 2_048;
+
+/**
+ * Opens the log over a store. The store must be written through this log only, and stays the caller's to close.
+ * @param options.origin the log's name in its checkpoints; by default `potluck/` and the id of its key, which moves with the log.
+ * Throws LedgerError `log-rewritten` when the entries are not those of the last checkpoint this key signed, `log-corrupt`.
+ */
+export function openTransparencyLog(
+  store: LogStore,
+  identity: Identity,
+  options: { readonly origin?: string } = {},
+): TransparencyLog {
+  return new TransparencyLog(store, identity, options.origin ?? `potluck/${identity.id}`);
+}
+
+export class TransparencyLog {
+  /** The log's name in its checkpoints. */
+  readonly origin: string;
+  readonly #store: LogStore;
+  readonly #identity: Identity;
+  #size = 0;
+  /** For each level the hashes after the last full tile: fewer than 256 for each of a handful of levels, whatever the size. */
+  readonly #edge: Uint8Array[][] = [];
+  readonly #node: NodeReader = nodesFromTiles((level, index, width) => this.#tile(level, index, width));
+  #latest: { readonly size: number; readonly checkpoint: Promise<SignedCheckpoint> } | null = null;
+
+  constructor(store: LogStore, identity: Identity, origin: string) {
+    this.#store = store;
+    this.#identity = identity;
+    this.origin = origin;
+    this.#restore();
+  }
+
+  /** How many entries are durable and in the tree. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** The root of the first `size` entries. Throws LedgerError `out-of-range`. */
+  rootAt(size: number): Uint8Array {
+    this.#checkSize(size, this.#size);
+    return rootAt(size, this.#node);
+  }
+
+  /** Appends entries, all or none; resolves to the index of the first once they are durable. Throws as LogStore.append does. */
+  async append(entries: readonly Uint8Array[]): Promise<number> {
+    const leaves = entries.map(leafHash);
+    const first = await this.#store.append(entries);
+    // Calls resolve in the order of their indices, so the tree grows in order.
+    if (leaves.length > 0 && first !== this.#size) {
+      throw new LedgerError(
+        'log-rewritten',
+        `expected the next entry to have index ${this.#size}, got ${first}: somebody else writes`,
+      );
+    }
+    for (const leaf of leaves) this.#addLeaf(leaf);
+    return first;
+  }
+
+  /** The entries [from, to), each checked against its hash in the tree. Throws LedgerError `out-of-range`, `log-corrupt` (with the index). */
+  read(from: number, to: number): Uint8Array[] {
+    this.#checkSize(to, this.#size);
+    const entries = this.#store.read(from, to);
+    let tile: Uint8Array = new Uint8Array(0);
+    entries.forEach((entry, i) => {
+      const index = from + i;
+      const place = index % TILE_WIDTH;
+      if (i === 0 || place === 0) tile = this.#tile(0, Math.floor(index / TILE_WIDTH), 1);
+      if (!equalHashes(leafHash(entry), tile.subarray(place * HASH_BYTES, (place + 1) * HASH_BYTES))) {
+        throw new LedgerError('log-corrupt', `entry ${index} is not the one that was appended`, { index });
+      }
+    });
+    return entries;
+  }
+
+  /**
+   * Signs the log's present head: the same note as long as nothing is appended. It is remembered with the next commit, and a log that
+   * no longer fits it does not open.
+   */
+  async checkpoint(): Promise<SignedCheckpoint> {
+    const size = this.#size;
+    if (this.#latest?.size !== size) this.#latest = { size, checkpoint: this.#sign(size) };
+    return this.#latest.checkpoint;
+  }
+
+  /** The hashes that show that entry `index` is in the tree of `size` entries. Throws LedgerError `out-of-range`. */
+  inclusionProof(index: number, size: number): Uint8Array[] {
+    this.#checkSize(size, this.#size);
+    this.#checkSize(index, size - 1);
+    return inclusionProof(index, size, this.#node);
+  }
+
+  /** The hashes that show that the tree of `from` entries is a prefix of that of `to`. Throws LedgerError `out-of-range`. */
+  consistencyProof(from: number, to: number): Uint8Array[] {
+    this.#checkSize(to, this.#size);
+    this.#checkSize(from, to);
+    return consistencyProof(from, to, this.#node);
+  }
+
+  /** What the log answers to whoever submitted entry `index`: proof that a signed head contains it. */
+  async receipt(index: number): Promise<Receipt> {
+    const { note, size } = await this.checkpoint();
+    const proof = this.inclusionProof(index, size);
+    return makeReceipt({ entry: this.read(index, index + 1)[0], index, note, proof });
+  }
+
+  /** A tile's bytes for tile/<level>/<index>[.p/<width>] (tiles.ts); null where the tree has no tile of that width. */
+  tile(level: number, index: number, width = TILE_WIDTH): Uint8Array | null {
+    return width >= 1 && width <= this.#width(level, index)
+      ? this.#tile(level, index, width).slice(0, width * HASH_BYTES)
+      : null;
+  }
+
+  /** A bundle's bytes for tile/entries/<index>[.p/<width>]; null where the log has no bundle of that width. */
+  entryBundle(index: number, width = TILE_WIDTH): Uint8Array | null {
+    if (!(width >= 1 && width <= this.#width(0, index))) return null;
+    return encodeEntryBundle(this.#store.read(index * TILE_WIDTH, index * TILE_WIDTH + width));
+  }
+
+  /**
+   * Hashes every entry again and compares with the tree, giving others their turn between pages.
+   * Throws LedgerError `log-corrupt` with the index of the first entry, or the tile, that is not what was appended.
+   */
+  async verifyAll(): Promise<void> {
+    const size = this.#size;
+    for (let from = 0; from < size; from += AUDIT_PAGE) {
+      this.read(from, Math.min(size, from + AUDIT_PAGE));
+      await new Promise((resolve) => setTimeout(resolve, 0));
+    }
+    // Entries match level 0; now each full tile must have its root in the level above.
+    for (const { level, full } of tilesOfTree(size)) {
+      for (let index = 0; index < full; index++) {
+        const place = index % TILE_WIDTH;
+        const above = this.#tile(level + 1, Math.floor(index / TILE_WIDTH), place + 1);
+        const root = rootInTile(this.#tile(level, index, TILE_WIDTH), 0, TILE_WIDTH);
+        if (!equalHashes(root, above.subarray(place * HASH_BYTES, (place + 1) * HASH_BYTES))) {
+          throw new LedgerError(
+            'log-corrupt',
+            `tile ${index} of level ${level} has not the root that level ${level + 1} holds`,
+            { level, index },
+          );
+        }
+      }
+    }
+  }
+
+  async #sign(size: number): Promise<SignedCheckpoint> {
+    const root = this.rootAt(size);
+    const note = await signCheckpoint(this.#identity, { origin: this.origin, size, root });
+    this.#store.putDerived(LAST_CHECKPOINT, new TextEncoder().encode(note));
+    return { note, size, root };
+  }
+
+  #addLeaf(leaf: Uint8Array): void {
+    let hash = leaf;
+    this.#size++;
+    for (let level = 0; ; level++) {
+      this.#edge[level] ??= [];
+      const row = this.#edge[level];
+      row.push(hash);
+      if (row.length < TILE_WIDTH) return;
+      const tile = concat(row);
+      this.#store.putDerived(tileKey(level, Math.floor(this.#size / TILE_WIDTH ** (level + 1)) - 1), tile);
+      row.length = 0;
+      hash = rootInTile(tile, 0, TILE_WIDTH);
+    }
+  }
+
+  /** How many hashes a tile has at the present size. */
+  #width(level: number, index: number): number {
+    if (!Number.isSafeInteger(index) || index < 0 || !Number.isInteger(level) || level < 0) return 0;
+    const hashes = Math.floor(this.#size / TILE_WIDTH ** level);
+    return Math.max(0, Math.min(TILE_WIDTH, hashes - index * TILE_WIDTH));
+  }
+
+  /** A tile's present bytes, at least `width` hashes. A full tile that a crash has lost is computed again from what is below it. */
+  #tile(level: number, index: number, width: number): Uint8Array {
+    const available = this.#width(level, index);
+    if (width > available)
+      throw new LedgerError('out-of-range', `tile ${index} of level ${level} has ${available} hashes, not ${width}`);
+    if (available < TILE_WIDTH) return concat(this.#edge[level] ?? []);
+    const kept = this.#store.getDerived(tileKey(level, index));
+    if (kept?.length === TILE_WIDTH * HASH_BYTES) return kept;
+    const tile = concat(this.#hashesBelow(level, index * TILE_WIDTH, (index + 1) * TILE_WIDTH));
+    this.#store.putDerived(tileKey(level, index), tile);
+    return tile;
+  }
+
+  /** The hashes [from, to) of a level, from the level below it. */
+  #hashesBelow(level: number, from: number, to: number): Uint8Array[] {
+    if (level === 0) return this.#store.read(from, to).map(leafHash);
+    return Array.from({ length: to - from }, (_, i) =>
+      rootInTile(this.#tile(level - 1, from + i, TILE_WIDTH), 0, TILE_WIDTH),
+    );
+  }
+
+  /** Rebuilds the edge of the tree, and checks that the log is still the one that this key last signed. */
+  #restore(): void {
+    this.#size = this.#store.size;
+    for (const { level, full, partial_width } of tilesOfTree(this.#size)) {
+      this.#edge[level] = this.#hashesBelow(level, full * TILE_WIDTH, full * TILE_WIDTH + partial_width);
+    }
+    const bytes = this.#store.getDerived(LAST_CHECKPOINT);
+    if (!bytes) return;
+    const signed = openCheckpoint(new TextDecoder().decode(bytes), { id: this.#identity.id, origin: this.origin });
+    if (signed.size > this.#size || !equalHashes(this.rootAt(signed.size), signed.root)) {
+      throw new LedgerError(
+        'log-rewritten',
+        `the log has ${this.#size} entries that are not a continuation of the ${signed.size} signed before`,
+        { size: this.#size, signed_size: signed.size },
+      );
+    }
+  }
+
+  #checkSize(value: number, limit: number): void {
+    if (!Number.isSafeInteger(value) || value < 0 || value > limit) {
+      throw new LedgerError('out-of-range', `expected an index or size from 0 to ${limit}, got ${value}`, { limit });
+    }
+  }
+}
+
+function tileKey(level: number, index: number): string {
+  return `tile/${level}/${index}`;
+}
+
+function concat(hashes: readonly Uint8Array[]): Uint8Array {
+  const tile = new Uint8Array(hashes.length * HASH_BYTES);
+  hashes.forEach((hash, i) => {
+    tile.set(hash, i * HASH_BYTES);
+  });
+  return tile;
+}
