@@ -206,6 +206,7 @@ function newRun(event: LoggedEvent, spec: Extract<EventBody, { type: 'run.create
     seed: '',
     opened_ms: 0,
     deadline_ms: 0,
+    grace_deadline_ms: 0,
     judging_deadline_ms: 0,
     model: spec.model,
     checkpoint: { merged_rounds: 0, model: spec.model },
@@ -227,7 +228,10 @@ function applyTick(state: NetworkState, time_ms: number): void {
   state.time_ms = time_ms;
   for (const run of state.runs.values()) {
     if (away && run.phase === 'working') run.deadline_ms += gap_ms;
-    if (away && run.phase === 'judging') run.judging_deadline_ms += gap_ms;
+    if (away && run.phase === 'judging') {
+      run.grace_deadline_ms += gap_ms;
+      run.judging_deadline_ms += gap_ms;
+    }
     advance(run, time_ms);
   }
 }
@@ -317,18 +321,20 @@ function applyMerge(run: RunState, body: RoundMerged): void {
   run.phase = run.round === run.spec.rounds ? 'finished' : 'gathering';
 }
 
+/** The part of the judging time in which a worker that is still here, but late, is waited for. */
+const GRACE_PART = 4;
+
 /** Moves a run along where what is in the log is enough: nobody is waited for beyond a deadline. */
 function advance(run: RunState, time_ms: number): void {
-  if (run.phase === 'working') {
-    const handedIn = new Set([...run.submissions.values()].map((submission) => submission.worker));
-    const waitingFor = presentPeers(run, 'worker').filter((peer) => !handedIn.has(peer.id));
-    const everybodyDone = waitingFor.length === 0 && handedIn.size > 0;
-    if (time_ms >= run.deadline_ms || everybodyDone) {
-      run.phase = 'judging';
-      run.judging_deadline_ms = time_ms + run.spec.judging_ms;
-    }
+  if (run.phase !== 'working' && run.phase !== 'judging') return;
+  const handedIn = new Set([...run.submissions.values()].map((submission) => submission.worker));
+  const everybodyDone = presentPeers(run, 'worker').every((peer) => handedIn.has(peer.id));
+  if (run.phase === 'working' && (time_ms >= run.deadline_ms || (everybodyDone && handedIn.size > 0))) {
+    run.phase = 'judging';
+    run.grace_deadline_ms = time_ms + Math.floor(run.spec.judging_ms / GRACE_PART);
+    run.judging_deadline_ms = time_ms + run.spec.judging_ms;
   }
-  if (run.phase === 'judging') {
+  if (run.phase === 'judging' && (everybodyDone || time_ms >= run.grace_deadline_ms)) {
     const validators = presentPeers(run, 'validator');
     const judged = [...run.submissions.values()].every((submission) =>
       validators.every((validator) => submission.verdicts.has(validator.id)),

@@ -43,6 +43,8 @@ export interface RunState {
   seed: string;
   opened_ms: number;
   deadline_ms: number;
+  /** Until then work that is a little late is waited for. */
+  grace_deadline_ms: number;
   judging_deadline_ms: number;
   /** Hash of the present model. */
   model: string;

@@ -71,8 +71,13 @@ export function driveRounds(
     const open = [...state.runs.values()].filter((run) => run.phase === 'working' || run.phase === 'judging');
     const stuck = [...state.runs.values()].some((run) => run.phase === 'merging');
     if (open.length === 0 && !stuck) return;
-    const deadlines = open.map((run) => (run.phase === 'working' ? run.deadline_ms : run.judging_deadline_ms));
-    const wait_ms = Math.max(1, Math.min(TICK_EVERY_MS, ...deadlines.map((deadline) => deadline - options.now())));
+    const deadlines = open.flatMap((run) =>
+      run.phase === 'working' ? [run.deadline_ms] : [run.grace_deadline_ms, run.judging_deadline_ms],
+    );
+    const ahead_ms = deadlines
+      .filter((deadline) => deadline > state.time_ms)
+      .map((deadline) => deadline - options.now());
+    const wait_ms = Math.max(1, Math.min(TICK_EVERY_MS, ...ahead_ms));
     timer = setTimeout(() => {
       tick().then(drive, () => schedule());
     }, wait_ms);

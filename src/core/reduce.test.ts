@@ -1,0 +1,337 @@
+// The state machine of a run: what may follow what, who may say it, that deadlines hold, and that a refusal changes nothing.
+import assert from 'node:assert/strict';
+import { beforeEach, describe, test } from 'node:test';
+import fc from 'fast-check';
+import { stateHash } from './codec.ts';
+import { CORE_LIMITS, type EventBody, type LoggedEvent } from './events.ts';
+import { apply, type RefusalCode } from './reduce.ts';
+import { initialState, type NetworkState, type RunState } from './state.ts';
+
+const name = (character: string): string => character.repeat(64);
+const HUB = name('0');
+const OWNER = name('1');
+const ALICE = name('a');
+const BOB = name('b');
+const VERA = name('e');
+const RUN = name('f');
+const FIRST_MODEL = name('5');
+
+let state: NetworkState;
+let serial = 0;
+beforeEach(() => {
+  state = initialState(HUB);
+  serial = 0;
+});
+
+/** An event with an id of its own; real ids are hashes, the core only needs them to differ. */
+function event(author: string, body: EventBody, id?: string): LoggedEvent {
+  return { id: id ?? (++serial).toString(16).padStart(64, '0'), author, body };
+}
+
+function happen(author: string, body: EventBody, id?: string): string {
+  const made = event(author, body, id);
+  const refusal = apply(state, made);
+  assert.equal(refusal, null, JSON.stringify(refusal));
+  return made.id;
+}
+
+function refused(code: RefusalCode, author: string, body: EventBody, id?: string): void {
+  const before = stateHash(state);
+  assert.equal(apply(state, event(author, body, id))?.code, code);
+  assert.equal(stateHash(state), before, 'a refused event must leave the state as it was');
+}
+
+const created = (more: Partial<Extract<EventBody, { type: 'run.created' }>> = {}): EventBody => ({
+  type: 'run.created',
+  version: 1,
+  name: 'test',
+  game: 'pretrain',
+  params: name('2'),
+  model: FIRST_MODEL,
+  rounds: 3,
+  round_ms: 1000,
+  judging_ms: 400,
+  min_workers: 2,
+  checkpoint_every: 2,
+  created_ms: 0,
+  ...more,
+});
+const joined = (role: 'worker' | 'validator' = 'worker'): EventBody => ({
+  type: 'peer.joined',
+  version: 1,
+  run: RUN,
+  role,
+  name: 'x',
+  runtime: 'native-cpu',
+});
+const tick = (time_ms: number): EventBody => ({ type: 'tick', version: 1, time_ms });
+const opened = (round = 0, attempt = 0): EventBody => ({ type: 'round.opened', version: 1, run: RUN, round, attempt });
+const work = (more: Partial<Extract<EventBody, { type: 'work.submitted' }>> = {}): EventBody => ({
+  type: 'work.submitted',
+  version: 1,
+  run: RUN,
+  round: 0,
+  attempt: 0,
+  base: FIRST_MODEL,
+  work: name('7'),
+  size_bytes: 10,
+  steps: 5,
+  tokens: 50,
+  loss_micro: 1,
+  ...more,
+});
+const verdict = (submission: string, accepted = true): EventBody => ({
+  type: 'verdict.given',
+  version: 1,
+  run: RUN,
+  submission,
+  accepted,
+  code: accepted ? 'ok' : 'harmful',
+  score_micro: 1,
+  loss_before_micro: 2,
+  loss_after_micro: 1,
+});
+const merged = (accepted: string[], more: Partial<Extract<EventBody, { type: 'round.merged' }>> = {}): EventBody => ({
+  type: 'round.merged',
+  version: 1,
+  run: RUN,
+  round: 0,
+  attempt: 0,
+  accepted,
+  model: accepted.length > 0 ? name('6') : FIRST_MODEL,
+  bundle: accepted.length > 0 ? name('8') : null,
+  checkpoint: false,
+  ...more,
+});
+
+const run = (): RunState => state.runs.get(RUN)!;
+
+/** A run with two workers and, if wanted, a validator, its first round open at 1000. */
+function openRound(validator = true): void {
+  happen(OWNER, created(), RUN);
+  happen(ALICE, joined());
+  happen(BOB, joined());
+  if (validator) happen(VERA, joined('validator'));
+  happen(HUB, tick(1000));
+  happen(HUB, opened());
+}
+
+describe('a round', () => {
+  test('opens when enough workers are here, and not before', () => {
+    happen(OWNER, created(), RUN);
+    happen(ALICE, joined());
+    refused('wrong-phase', HUB, opened());
+    happen(BOB, joined());
+    happen(HUB, opened());
+    assert.equal(run().phase, 'working');
+    assert.match(run().seed, /^[0-9a-f]{64}$/);
+  });
+
+  test('goes to judging as soon as everybody has handed in, and to merging when all is judged', () => {
+    openRound();
+    const a = happen(ALICE, work());
+    assert.equal(run().phase, 'working');
+    const b = happen(BOB, work({ work: name('9') }));
+    assert.equal(run().phase, 'judging');
+    happen(VERA, verdict(a));
+    happen(VERA, verdict(b));
+    assert.equal(run().phase, 'merging');
+    happen(HUB, merged([a, b].sort()));
+    assert.deepEqual([run().phase, run().round, run().model], ['gathering', 1, name('6')]);
+    assert.equal(run().peers.get(ALICE)!.credit_tokens, 50);
+  });
+
+  test('waits for nobody: at the deadline it is judged, after the grace it is merged without the missing', () => {
+    openRound();
+    const a = happen(ALICE, work());
+    happen(VERA, verdict(a));
+    happen(HUB, tick(1999));
+    assert.equal(run().phase, 'working');
+    happen(HUB, tick(2000));
+    assert.equal(run().phase, 'judging');
+    happen(HUB, tick(2100));
+    assert.equal(run().phase, 'merging');
+    happen(HUB, merged([a]));
+    assert.equal(run().round, 1);
+  });
+
+  test('takes work that is late but within the grace, and refuses what comes after', () => {
+    openRound();
+    const a = happen(ALICE, work());
+    happen(VERA, verdict(a));
+    happen(HUB, tick(2000));
+    const b = happen(BOB, work());
+    assert.equal(run().phase, 'judging');
+    happen(HUB, tick(2400));
+    assert.equal(run().phase, 'merging', 'a validator that does not answer is not waited for either');
+    happen(HUB, merged([a]));
+    refused('wrong-phase', BOB, work({ round: 1 }));
+    assert.ok(a !== b);
+    assert.equal(run().peers.get(BOB)!.refused_submissions, 1);
+    assert.equal(run().peers.get(BOB)!.credit_tokens, 0);
+  });
+
+  test('does not wait for a worker that has left', () => {
+    openRound(false);
+    happen(ALICE, work());
+    happen(HUB, { type: 'peer.left', version: 1, run: RUN, peer: BOB, reason: 'connection lost' });
+    assert.equal(run().phase, 'merging');
+  });
+
+  test('that brought no work is opened again with another seed, and does not count', () => {
+    openRound();
+    const { seed } = run();
+    happen(HUB, tick(2000));
+    happen(HUB, tick(2100));
+    happen(HUB, merged([]));
+    assert.deepEqual([run().round, run().attempt, run().model], [0, 1, FIRST_MODEL]);
+    refused('wrong-round', HUB, opened(0, 0));
+    happen(HUB, opened(0, 1));
+    assert.notEqual(run().seed, seed);
+  });
+
+  test('merges unjudged work without credit where no validator is here', () => {
+    openRound(false);
+    const a = happen(ALICE, work());
+    const b = happen(BOB, work());
+    happen(HUB, merged([a, b].sort()));
+    assert.equal(run().merged_tokens, 100);
+    assert.equal(run().peers.get(ALICE)!.credit_tokens, 0);
+  });
+
+  test('moves its deadline by the time that the hub was away', () => {
+    openRound();
+    const away_ms = CORE_LIMITS.tick_gap_ms + 1;
+    happen(HUB, tick(1000 + away_ms));
+    assert.equal(run().phase, 'working');
+    assert.equal(run().deadline_ms, 2000 + away_ms);
+  });
+});
+
+describe('what must not happen', () => {
+  test('only the hub moves the clock, opens and merges rounds', () => {
+    openRound();
+    refused('not-the-hub', ALICE, tick(5000));
+    refused('clock-went-back', HUB, tick(999));
+    refused('not-the-hub', ALICE, merged([]));
+    refused('wrong-phase', HUB, merged([]));
+    refused('wrong-phase', HUB, opened());
+  });
+
+  test('work by strangers, twice, of another round or on another model', () => {
+    openRound();
+    refused('not-a-worker', name('c'), work());
+    refused('not-a-worker', VERA, work());
+    refused('wrong-round', ALICE, work({ round: 1 }));
+    refused('wrong-round', ALICE, work({ attempt: 1 }));
+    refused('wrong-model', ALICE, work({ base: name('6') }));
+    happen(ALICE, work());
+    refused('already-submitted', ALICE, work({ work: name('9') }));
+  });
+
+  test('verdicts by workers, twice, or of nothing', () => {
+    openRound();
+    const a = happen(ALICE, work());
+    refused('not-a-validator', BOB, verdict(a));
+    refused('unknown-submission', VERA, verdict(name('9')));
+    happen(VERA, verdict(a, false));
+    refused('already-judged', VERA, verdict(a, true));
+  });
+
+  test('a merge that leaves out accepted work, adds refused work, changes the order or names no bundle', () => {
+    openRound();
+    const ids = [happen(ALICE, work()), happen(BOB, work())].sort();
+    for (const id of ids) happen(VERA, verdict(id));
+    refused('wrong-merge', HUB, merged([]));
+    refused('wrong-merge', HUB, merged([ids[0]]));
+    refused('wrong-merge', HUB, merged([ids[1], ids[0]]));
+    refused('wrong-merge', HUB, merged([...ids, name('9')]));
+    refused('wrong-merge', HUB, merged(ids, { bundle: null }));
+    refused('wrong-merge', HUB, merged(ids, { checkpoint: true }));
+    happen(HUB, merged(ids));
+  });
+
+  test('events of unknown runs, second joins, leaves of the absent or by others, pauses by strangers', () => {
+    refused('unknown-run', ALICE, joined());
+    openRound();
+    refused('already-present', ALICE, joined());
+    const leave = { type: 'peer.left', version: 1, run: RUN, peer: BOB, reason: 'goodbye' } as const;
+    refused('not-the-hub', ALICE, leave);
+    happen(BOB, leave);
+    refused('not-present', BOB, leave);
+    refused('not-the-owner', ALICE, { type: 'run.paused', version: 1, run: RUN });
+    refused('wrong-phase', OWNER, { type: 'run.resumed', version: 1, run: RUN });
+    refused('run-exists', OWNER, created(), RUN);
+  });
+
+  test('more runs than a hub keeps', () => {
+    for (let i = 0; i < CORE_LIMITS.runs; i++) happen(OWNER, created());
+    refused('too-many-runs', OWNER, created());
+  });
+});
+
+/** Plays a whole run of three rounds; returns the state's hash. */
+function playRun(): string {
+  openRound();
+  for (let round = 0; round < 3; round++) {
+    if (round > 0) happen(HUB, opened(round));
+    const base = run().model;
+    const ids = [ALICE, BOB].map((author) => happen(author, work({ round, base }))).sort();
+    for (const id of ids) happen(VERA, verdict(id));
+    const model = name(String(6 + round));
+    happen(HUB, merged(ids, { round, model, checkpoint: round > 0 }));
+  }
+  return stateHash(state);
+}
+
+test('a run ends after its last round, with its history from the checkpoint before the last', () => {
+  playRun();
+  assert.equal(run().phase, 'finished');
+  assert.deepEqual(run().checkpoint, { merged_rounds: 3, model: name('8') });
+  assert.deepEqual(
+    run().recent.map((entry) => [entry.round, entry.parent]),
+    [[2, name('7')]],
+  );
+  refused('wrong-phase', HUB, opened(3));
+});
+
+test('the same events give the same state hash', () => {
+  const first = playRun();
+  state = initialState(HUB);
+  serial = 0;
+  assert.equal(playRun(), first);
+});
+
+test('whatever comes in whatever order: no exception, and a refusal changes nothing', () => {
+  const authors = fc.constantFrom(HUB, OWNER, ALICE, BOB, VERA);
+  const bodies = fc.oneof(
+    fc.constantFrom(
+      created({ min_workers: 1 }),
+      joined(),
+      joined('validator'),
+      opened(),
+      opened(0, 1),
+      work(),
+      verdict(name('9')),
+      merged([]),
+      { type: 'run.paused', version: 1, run: RUN } as EventBody,
+      { type: 'run.resumed', version: 1, run: RUN } as EventBody,
+    ),
+    fc.integer({ min: 0, max: 50_000 }).map(tick),
+  );
+  fc.assert(
+    fc.property(fc.array(fc.tuple(authors, bodies), { maxLength: 60 }), (steps) => {
+      state = initialState(HUB);
+      apply(state, event(OWNER, created({ min_workers: 1 }), RUN));
+      for (const [author, body] of steps) {
+        const before = stateHash(state);
+        const refusal = apply(state, event(author, body));
+        if (refusal) assert.equal(stateHash(state), before);
+        for (const known of state.runs.values()) {
+          assert.ok(Number.isSafeInteger(known.merged_tokens) && known.round <= known.spec.rounds);
+        }
+      }
+    }),
+    { numRuns: 60 },
+  );
+});
