@@ -1,0 +1,225 @@
+// One trial of `bench parity`: several workers, simulated one after another in one process, train one model apart.
+import { z } from 'zod';
+import { LlamaConfigSchema, type ParameterSpec, parameterSpecs, type Weights } from '../model/config.ts';
+import { initialWeights } from '../model/init.ts';
+import { seededRandom } from '../protocol/random.ts';
+import type { Runtime } from '../tensor/runtime.ts';
+import type { Trainer } from '../training/inner.ts';
+import { mergeUpdates, type WeightedUpdate } from '../training/outer.ts';
+import { learningRate, type Schedule } from '../training/schedule.ts';
+import { compressUpdate, decodeUpdate, encodeUpdate, SparseOptionsSchema } from '../training/sparse.ts';
+import { createEvaluator, createTrainer } from '../training/trainer.ts';
+import { type Corpus, randomBatch, windowBatches } from './parity-data.ts';
+
+/** The models: `small` is the one that figures are quoted for, `pilot` ranks ideas in a seventh of its time. */
+const MODELS = {
+  small: { layers: 4, heads: 4, width: 128, feed_forward: 352, context: 64 },
+  pilot: { layers: 2, heads: 4, width: 64, feed_forward: 176, context: 64 },
+  tiny: { layers: 1, heads: 2, width: 16, feed_forward: 32, context: 16 },
+} as const;
+
+const ADAMW = { beta1: 0.9, beta2: 0.99, epsilon: 1e-8, weight_decay: 0.1, clip: 1 };
+const RATES = { warmup_steps: 100, learning_rate: 1e-3, min_learning_rate: 1e-4 };
+
+/** What is tried. The knobs below `sparse` are ideas under test: none is part of a run's settings unless it earned its place. */
+export const TrialSchema = z.strictObject({
+  model: z.enum(['small', 'pilot', 'tiny']).default('small'),
+  steps: z.int().min(1).max(100_000).default(2000),
+  batch: z.int().min(1).max(4096).default(12),
+  seed: z.int().default(0),
+  workers: z.int().min(1).max(64).default(4),
+  /** Inner steps between two outer ones. */
+  inner_steps: z.int().min(1).default(30),
+  /** 'none': one worker, no outer step. */
+  exchange: z.enum(['none', 'dense', 'sparse']).default('sparse'),
+  sparse: SparseOptionsSchema.prefault({}),
+  /** Nesterov momentum on the merged update. */
+  momentum: z.number().min(0).max(1).default(0),
+  /** The share of its unsent rest that a worker keeps in its own weights while it trains (0: it starts from the shared ones). */
+  retained: z.number().min(0).max(1).default(0),
+  /** Rounds grow as the learning rate falls, by this power of it, at the same number of rounds. */
+  growth: z.number().min(0).max(4).default(0),
+  /** The factor by which the outer step changes over the run, linearly. */
+  outer_end: z.number().positive().max(8).default(1),
+  /** The factor by which the density changes over the run, linearly. */
+  density_end: z.number().positive().max(8).default(1),
+  /** Measure an exponential mean of the outer weights with this decay besides. */
+  average: z.number().min(0).lt(1).default(0),
+});
+export type Trial = z.infer<typeof TrialSchema>;
+export type TrialInput = z.input<typeof TrialSchema>;
+
+export interface TrialResult {
+  readonly validation_loss: number;
+  /** The loss of the averaged outer weights, where the trial asks for them. */
+  readonly averaged_loss: number | null;
+  readonly rounds: number;
+  /** What one worker sends in the whole run, as really encoded. */
+  readonly sent_bytes: number;
+  /** Dense float32 of as many rounds. */
+  readonly dense_bytes: number;
+  /** Loss on a tenth of the validation windows along the way. */
+  readonly curve: readonly { readonly step: number; readonly loss: number }[];
+  readonly seconds: number;
+}
+
+const CURVE_POINTS = 6;
+const CURVE_STRIDE = 10;
+
+/** Runs a trial. `progress` hears each point of the curve. */
+export async function runTrial(
+  runtime: Runtime,
+  corpus: Corpus,
+  trial: Trial,
+  progress: (step: number, loss: number) => void = () => {},
+): Promise<TrialResult> {
+  const started = performance.now();
+  const { layers, heads, width, feed_forward, context } = MODELS[trial.model];
+  const config = LlamaConfigSchema.parse({
+    vocab_size: corpus.vocab,
+    hidden_size: width,
+    intermediate_size: feed_forward,
+    num_hidden_layers: layers,
+    num_attention_heads: heads,
+    max_position_embeddings: context,
+  });
+  const specs = parameterSpecs(config);
+  const schedule: Schedule = { ...RATES, total_steps: trial.steps };
+  const shape = { batch: trial.batch, context };
+  const workers = await Promise.all(
+    Array.from({ length: trial.workers }, async (_, id) => ({
+      trainer: await createTrainer(runtime, config, { ...shape, adamw: ADAMW }),
+      random: seededRandom('parity data', trial.seed, id),
+      error: new Map<string, Float32Array>(),
+    })),
+  );
+  const evaluator = await createEvaluator(runtime, config, shape);
+  const measure = async (weights: Weights, stride: number): Promise<number> => {
+    await evaluator.setWeights(weights);
+    let sum = 0;
+    let rows = 0;
+    for (const { batch, used } of windowBatches(corpus.validation, trial.batch, context, stride)) {
+      const losses = await evaluator.losses(batch);
+      for (let i = 0; i < used; i++) sum += losses[i];
+      rows += used;
+    }
+    return sum / rows;
+  };
+  const inner = async (trainer: Trainer, random: ReturnType<typeof seededRandom>, from: number, count: number) => {
+    for (let step = from; step < from + count; step++) {
+      await trainer.step(randomBatch(corpus.train, random, trial.batch, context), learningRate(step, schedule));
+    }
+    return trainer.weights();
+  };
+
+  let weights: Weights = initialWeights(config, trial.seed);
+  let averaged = weights;
+  let velocity: Weights | null = null;
+  let sent_bytes = 0;
+  const curve: { step: number; loss: number }[] = [];
+  const rounds = roundLengths(trial, schedule);
+  const dense_bytes = 4 * sizeOf(specs);
+  let step = 0;
+  for (const [round, length] of rounds.entries()) {
+    const share = rounds.length > 1 ? round / (rounds.length - 1) : 0;
+    const sparse = {
+      ...trial.sparse,
+      kept_per_tile: Math.round(trial.sparse.kept_per_tile * (1 + (trial.density_end - 1) * share)),
+      outer_step: trial.sparse.outer_step * (1 + (trial.outer_end - 1) * share),
+    };
+    const updates: WeightedUpdate[] = [];
+    const deltas: Weights[] = [];
+    for (const { trainer, random, error } of workers) {
+      const begin = trial.retained > 0 && error.size > 0 ? combine(weights, error, -trial.retained) : weights;
+      // A single worker goes on from where it is; setting the same weights again would change nothing.
+      if (trial.exchange !== 'none' || round === 0) await trainer.setWeights(begin);
+      const trained = await inner(trainer, random, step, length);
+      if (trial.exchange === 'none') {
+        weights = trained;
+        continue;
+      }
+      const delta = combine(begin, trained, -1);
+      if (trial.exchange === 'dense') {
+        deltas.push(delta);
+        sent_bytes += dense_bytes / workers.length;
+        continue;
+      }
+      // What is retained is already part of the next difference's starting point, so it must not be decayed.
+      const bytes = encodeUpdate(specs, compressUpdate(specs, delta, error, sparse), sparse);
+      sent_bytes += bytes.length / workers.length;
+      updates.push({ update: decodeUpdate(specs, bytes, sparse), weight: 1 });
+    }
+    step += length;
+    if (trial.exchange !== 'none') {
+      const merged =
+        trial.exchange === 'dense'
+          ? deltas.reduce((sum, delta) => combine(sum, delta, -sparse.outer_step / deltas.length), weights)
+          : mergeUpdates(specs, weights, updates, sparse);
+      const change: Weights = combine(weights, merged, -1);
+      velocity = trial.momentum > 0 ? combine(change, velocity ?? zeros(specs), trial.momentum) : null;
+      weights = velocity ? combine(merged, velocity, -trial.momentum) : merged;
+    }
+    averaged = round === 0 ? weights : combine(scaled(averaged, trial.average), weights, 1 - trial.average);
+    if (Math.floor(((round + 1) * CURVE_POINTS) / rounds.length) > Math.floor((round * CURVE_POINTS) / rounds.length)) {
+      const loss = await measure(weights, CURVE_STRIDE);
+      curve.push({ step, loss });
+      progress(step, loss);
+    }
+  }
+  const validation_loss = await measure(weights, 1);
+  const averaged_loss = trial.average > 0 ? await measure(averaged, 1) : null;
+  await Promise.all([evaluator.close(), ...workers.map(({ trainer }) => trainer.close())]);
+  return {
+    validation_loss,
+    averaged_loss,
+    rounds: rounds.length,
+    sent_bytes: Math.round(sent_bytes),
+    dense_bytes: dense_bytes * rounds.length,
+    curve,
+    seconds: Math.round((performance.now() - started) / 1000),
+  };
+}
+
+/** The inner steps of each round: equal, or growing as the learning rate falls, with the same number of rounds. */
+export function roundLengths(trial: Trial, schedule: Schedule): number[] {
+  const { steps, inner_steps, growth } = trial;
+  const rounds = Math.ceil(steps / inner_steps);
+  if (growth === 0) {
+    return Array.from({ length: rounds }, (_, i) => Math.min(inner_steps, steps - i * inner_steps));
+  }
+  // Cut the run where the integral of rate^growth passes equal shares. During the warm-up the rate counts as its highest.
+  const work = Array.from(
+    { length: steps },
+    (_, step) => learningRate(Math.max(step, schedule.warmup_steps), schedule) ** growth,
+  );
+  const total = work.reduce((a, b) => a + b, 0);
+  const lengths: number[] = [];
+  let sum = 0;
+  let length = 0;
+  work.forEach((amount, step) => {
+    sum += amount;
+    length++;
+    if (sum >= (total * (lengths.length + 1)) / rounds - 1e-9 || step === steps - 1) {
+      lengths.push(length);
+      length = 0;
+    }
+  });
+  return lengths;
+}
+
+function sizeOf(specs: readonly ParameterSpec[]): number {
+  return specs.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
+}
+
+function zeros(specs: readonly ParameterSpec[]): Weights {
+  return new Map(specs.map((spec) => [spec.name, new Float32Array(sizeOf([spec]))]));
+}
+
+/** a + factor · b. */
+function combine(a: Weights, b: Weights, factor: number): Weights {
+  return new Map(Array.from(a, ([name, values]) => [name, values.map((value, i) => value + factor * b.get(name)![i])]));
+}
+
+function scaled(a: Weights, factor: number): Weights {
+  return new Map(Array.from(a, ([name, values]) => [name, values.map((value) => factor * value)]));
+}

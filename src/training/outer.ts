@@ -1,0 +1,110 @@
+// The outer step: one round's updates become the next model, in plain arithmetic whose bits are the same on every machine
+// (the aggregation of SparseLoCo, arXiv 2508.15706, with weights for workers of different speeds).
+import type { ParameterSpec, Weights } from '../model/config.ts';
+import { TrainingError } from './errors.ts';
+import type { SparseOptions, SparseTensor, SparseUpdate } from './sparse.ts';
+
+/** One accepted update. `weight` is a positive integer: the verified inner steps or tokens behind it. */
+export interface WeightedUpdate {
+  readonly update: SparseUpdate;
+  readonly weight: number;
+}
+
+/** A weight above this could make sums of weights inexact in float64. */
+const MAX_WEIGHT = 2 ** 40;
+
+/**
+ * The model after a round: θ ← θ − outer_step · aggregate. Per tensor, every update is first scaled down to the median norm,
+ * so that nobody shouts; then each value is the weighted mean over the workers that sent it, the others counting with
+ * `absent_share` of their weight as zeros. Returns new arrays; the inputs are not changed.
+ *
+ * The order of `updates` is part of the result, because sums of floating-point numbers depend on it: callers hand them over
+ * in the canonical order of the round, that of their submissions' hashes in the `round.merged` event (ascending hexadecimal).
+ * Only + − × ÷, Math.sqrt and rounding to float32 are used, all of which IEEE 754 and ECMAScript define to the last bit.
+ *
+ * Throws TrainingError 'wrong-shape', 'bad-weight' or 'not-finite' (the step would overflow).
+ */
+export function mergeUpdates(
+  specs: readonly ParameterSpec[],
+  weights: Weights,
+  updates: readonly WeightedUpdate[],
+  options: SparseOptions,
+): Map<string, Float32Array> {
+  for (const { weight } of updates) {
+    if (!Number.isInteger(weight) || weight < 1 || weight > MAX_WEIGHT) {
+      throw new TrainingError(
+        'bad-weight',
+        `merge: expected a weight that is an integer from 1 to 2^40, got ${weight}`,
+      );
+    }
+  }
+  const total_weight = updates.reduce((sum, { weight }) => sum + weight, 0);
+  const merged = new Map<string, Float32Array>();
+  for (const { name, shape } of specs) {
+    const size = shape.reduce((a, b) => a * b, 1);
+    const before = weights.get(name);
+    if (before?.length !== size) {
+      throw new TrainingError('wrong-shape', `merge: ${name}: expected ${size} weights, got ${before?.length ?? 0}`, {
+        name,
+      });
+    }
+    const tensors = updates.map(({ update }) => update.get(name));
+    merged.set(name, stepTensor(name, before, tensors, updates, total_weight, options));
+  }
+  return merged;
+}
+
+function stepTensor(
+  name: string,
+  before: Float32Array,
+  tensors: readonly (SparseTensor | undefined)[],
+  updates: readonly WeightedUpdate[],
+  total_weight: number,
+  options: SparseOptions,
+): Float32Array {
+  const after = before.slice();
+  const sums = new Float64Array(before.length);
+  const senders = new Float64Array(before.length);
+  const norms = tensors.map((tensor) => {
+    if (!tensor) throw new TrainingError('wrong-shape', `merge: ${name} is missing in an update`, { name });
+    return normOf(tensor);
+  });
+  const median_norm = median(norms);
+  tensors.forEach((tensor, k) => {
+    const { indices, codes, table } = tensor!;
+    const { weight } = updates[k];
+    const scale = norms[k] > median_norm ? median_norm / norms[k] : 1;
+    for (let i = 0; i < indices.length; i++) {
+      if (indices[i] >= before.length) {
+        throw new TrainingError('bad-index', `merge: ${name}: index ${indices[i]} of ${before.length} weights`, {
+          name,
+        });
+      }
+      sums[indices[i]] += weight * (scale * table[codes[i]]);
+      senders[indices[i]] += weight;
+    }
+  });
+  for (let i = 0; i < after.length; i++) {
+    if (senders[i] === 0) continue;
+    const counted = senders[i] + options.absent_share * (total_weight - senders[i]);
+    after[i] = before[i] - options.outer_step * (sums[i] / counted);
+    if (!Number.isFinite(after[i])) {
+      throw new TrainingError('not-finite', `merge: ${name}: weight ${i} would become ${after[i]}`, { name, at: i });
+    }
+  }
+  return after;
+}
+
+/** The Euclidean norm of the kept values. */
+function normOf({ codes, table }: SparseTensor): number {
+  let squares = 0;
+  for (const code of codes) squares += table[code] * table[code];
+  return Math.sqrt(squares);
+}
+
+/** The middle value; of an even number, the mean of the two in the middle. */
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}
