@@ -5,15 +5,15 @@ import { sha256 } from '../protocol/hash.ts';
 
 export const HASH_BYTES = 32;
 /** The root of a tree without entries: the hash of nothing. */
-export const EMPTY_ROOT: Uint8Array = sha256();
+export const EMPTY_ROOT: Uint8Array = sha256(new Uint8Array(0));
 /** No proof is longer: a tree of 2^53 entries has 53 levels, and a consistency proof one hash more. */
 export const MAX_PROOF_HASHES = 54;
 
-const LEAF_PREFIX = Uint8Array.of(0x00);
-
 /** SHA-256(0x00 || entry). */
 export function leafHash(entry: Uint8Array): Uint8Array {
-  return sha256(LEAF_PREFIX, entry);
+  const input = new Uint8Array(1 + entry.length); // Its first byte is the prefix 0x00.
+  input.set(entry, 1);
+  return sha256(input);
 }
 
 /** SHA-256(0x01 || left || right). */

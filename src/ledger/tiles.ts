@@ -88,27 +88,67 @@ export function decodeEntryBundle(bundle: Uint8Array, count: number): Uint8Array
   return entries;
 }
 
-/** The root of consecutive hashes in a tile: `count` is a power of two, `start` a multiple of it. */
-export function rootInTile(tile: Uint8Array, start: number, count: number): Uint8Array {
-  const at = (i: number) => tile.subarray((start + i) * HASH_BYTES, (start + i + 1) * HASH_BYTES);
-  if (count === 1) return at(0).slice();
-  let row = Array.from({ length: count / 2 }, (_, i) => nodeHash(at(2 * i), at(2 * i + 1)));
-  while (row.length > 1) row = Array.from({ length: row.length / 2 }, (_, i) => nodeHash(row[2 * i], row[2 * i + 1]));
-  return row[0];
+/** The hashes of a tile and every complete node above them inside it: at most 511, each computed once. */
+export class TileNodes {
+  /** Row h holds the nodes of height h: one for each 2^h hashes. */
+  readonly #rows: Uint8Array[][] = Array.from({ length: TILE_HEIGHT + 1 }, () => []);
+
+  /** From a tile's bytes; a part of a tile is fine. */
+  static fromBytes(tile: Uint8Array): TileNodes {
+    const nodes = new TileNodes();
+    for (let at = 0; at < tile.length; at += HASH_BYTES) nodes.push(tile.slice(at, at + HASH_BYTES));
+    return nodes;
+  }
+
+  /** How many hashes the tile has: 0 to TILE_WIDTH. */
+  get width(): number {
+    return this.#rows[0].length;
+  }
+
+  /** Adds the next hash. Not beyond TILE_WIDTH. */
+  push(hash: Uint8Array): void {
+    let node = hash;
+    for (let height = 0; ; height++) {
+      const row = this.#rows[height];
+      row.push(node);
+      if (row.length % 2 === 1 || height === TILE_HEIGHT) return;
+      node = nodeHash(row[row.length - 2], node);
+    }
+  }
+
+  /** The root of the hashes [index * 2^height, (index + 1) * 2^height). Throws LedgerError `out-of-range` where the tile ends before. */
+  node(height: number, index: number): Uint8Array {
+    const node = this.#rows[height]?.[index];
+    if (!node)
+      throw new LedgerError('out-of-range', `a tile of ${this.width} hashes has no node ${index} of height ${height}`);
+    return node;
+  }
+
+  /** The root of a full tile: its hash in the level above. */
+  get root(): Uint8Array {
+    return this.node(TILE_HEIGHT, 0);
+  }
+
+  /** The tile's bytes, or those of its first `width` hashes. */
+  toBytes(width = this.width): Uint8Array {
+    const bytes = new Uint8Array(width * HASH_BYTES);
+    for (let i = 0; i < width; i++) bytes.set(this.node(0, i), i * HASH_BYTES);
+    return bytes;
+  }
 }
 
 /**
  * Reads any complete subtree from tiles, wherever they come from: a log's own store, or another's `/log/`.
- * @param tile gives the hashes of a tile, at least `width` of them (width * 32 bytes)
+ * @param tile gives a tile with at least `width` hashes. Worth a cache: one proof asks for a tile several times.
  */
-export function nodesFromTiles(tile: (level: number, index: number, width: number) => Uint8Array): NodeReader {
+export function nodesFromTiles(tile: (level: number, index: number, width: number) => TileNodes): NodeReader {
   return (height, index) => {
     const level = Math.floor(height / TILE_HEIGHT);
-    const count = 2 ** (height % TILE_HEIGHT);
-    const first = index * count;
-    const tileIndex = Math.floor(first / TILE_WIDTH);
-    const start = first - tileIndex * TILE_WIDTH;
-    return rootInTile(tile(level, tileIndex, start + count), start, count);
+    const heightInTile = height % TILE_HEIGHT;
+    const nodesInRow = TILE_WIDTH / 2 ** heightInTile;
+    const tileIndex = Math.floor(index / nodesInRow);
+    const place = index - tileIndex * nodesInRow;
+    return tile(level, tileIndex, (place + 1) * 2 ** heightInTile).node(heightInTile, place);
   };
 }
 

@@ -13,7 +13,7 @@ import {
   rootAt,
 } from './merkle.ts';
 import { makeReceipt, type Receipt } from './receipt.ts';
-import { encodeEntryBundle, nodesFromTiles, rootInTile, TILE_WIDTH, tilesOfTree } from './tiles.ts';
+import { encodeEntryBundle, nodesFromTiles, TILE_WIDTH, TileNodes, tilesOfTree } from './tiles.ts';
 
 /** A signed head of the log. `note` is what `/log/checkpoint` serves. */
 export interface SignedCheckpoint {
@@ -22,6 +22,8 @@ export interface SignedCheckpoint {
   readonly root: Uint8Array;
 }
 
+/** Full tiles kept ready with all their nodes, some 30 KiB each. A proof in a log of a million entries needs three. */
+const TILE_CACHE_LIMIT = 64;
 const LAST_CHECKPOINT = 'checkpoint';
 /** Entries read and hashed at once while checking the whole log, before others get their turn. */
 const AUDIT_PAGE = 2_048;
@@ -46,7 +48,9 @@ export class TransparencyLog {
   readonly #identity: Identity;
   #size = 0;
   /** For each level the hashes after the last full tile: fewer than 256 for each of a handful of levels, whatever the size. */
-  readonly #edge: Uint8Array[][] = [];
+  readonly #edge: TileNodes[] = [];
+  /** Full tiles that were used lately, the latest last. */
+  readonly #cache = new Map<string, TileNodes>();
   readonly #node: NodeReader = nodesFromTiles((level, index, width) => this.#tile(level, index, width));
   #latest: { readonly size: number; readonly checkpoint: Promise<SignedCheckpoint> } | null = null;
 
@@ -87,13 +91,9 @@ export class TransparencyLog {
   read(from: number, to: number): Uint8Array[] {
     this.#checkSize(to, this.#size);
     const entries = this.#store.read(from, to);
-    let tile: Uint8Array = new Uint8Array(0);
     entries.forEach((entry, i) => {
-      const index = from + i;
-      const place = index % TILE_WIDTH;
-      if (i === 0 || place === 0) tile = this.#tile(0, Math.floor(index / TILE_WIDTH), 1);
-      if (!equalHashes(leafHash(entry), tile.subarray(place * HASH_BYTES, (place + 1) * HASH_BYTES))) {
-        throw new LedgerError('log-corrupt', `entry ${index} is not the one that was appended`, { index });
+      if (!equalHashes(leafHash(entry), this.#node(0, from + i))) {
+        throw new LedgerError('log-corrupt', `entry ${from + i} is not the one that was appended`, { index: from + i });
       }
     });
     return entries;
@@ -132,9 +132,7 @@ export class TransparencyLog {
 
   /** A tile's bytes for tile/<level>/<index>[.p/<width>] (tiles.ts); null where the tree has no tile of that width. */
   tile(level: number, index: number, width = TILE_WIDTH): Uint8Array | null {
-    return width >= 1 && width <= this.#width(level, index)
-      ? this.#tile(level, index, width).slice(0, width * HASH_BYTES)
-      : null;
+    return width >= 1 && width <= this.#width(level, index) ? this.#tile(level, index, width).toBytes(width) : null;
   }
 
   /** A bundle's bytes for tile/entries/<index>[.p/<width>]; null where the log has no bundle of that width. */
@@ -156,14 +154,16 @@ export class TransparencyLog {
     // Entries match level 0; now each full tile must have its root in the level above.
     for (const { level, full } of tilesOfTree(size)) {
       for (let index = 0; index < full; index++) {
-        const place = index % TILE_WIDTH;
-        const above = this.#tile(level + 1, Math.floor(index / TILE_WIDTH), place + 1);
-        const root = rootInTile(this.#tile(level, index, TILE_WIDTH), 0, TILE_WIDTH);
-        if (!equalHashes(root, above.subarray(place * HASH_BYTES, (place + 1) * HASH_BYTES))) {
+        const root = TileNodes.fromBytes(this.#tile(level, index, TILE_WIDTH).toBytes()).root;
+        const above = this.#tile(level + 1, Math.floor(index / TILE_WIDTH), 1).node(0, index % TILE_WIDTH);
+        if (!equalHashes(root, above)) {
           throw new LedgerError(
             'log-corrupt',
-            `tile ${index} of level ${level} has not the root that level ${level + 1} holds`,
-            { level, index },
+            `tile ${index} of level ${level} has not the root that the level above holds`,
+            {
+              level,
+              index,
+            },
           );
         }
       }
@@ -181,15 +181,26 @@ export class TransparencyLog {
     let hash = leaf;
     this.#size++;
     for (let level = 0; ; level++) {
-      this.#edge[level] ??= [];
-      const row = this.#edge[level];
-      row.push(hash);
-      if (row.length < TILE_WIDTH) return;
-      const tile = concat(row);
-      this.#store.putDerived(tileKey(level, Math.floor(this.#size / TILE_WIDTH ** (level + 1)) - 1), tile);
-      row.length = 0;
-      hash = rootInTile(tile, 0, TILE_WIDTH);
+      this.#edge[level] ??= new TileNodes();
+      const tile = this.#edge[level];
+      tile.push(hash);
+      if (tile.width < TILE_WIDTH) return;
+      this.#keep(level, Math.floor(this.#size / TILE_WIDTH ** (level + 1)) - 1, tile);
+      this.#edge[level] = new TileNodes();
+      hash = tile.root;
     }
+  }
+
+  /** Keeps a full tile: its 256 hashes, then its root, so that opening a log need not hash every tile. */
+  #keep(level: number, index: number, tile: TileNodes): void {
+    this.#store.putDerived(tileKey(level, index), bytesWithRoot(tile));
+    this.#remember(tileKey(level, index), tile);
+  }
+
+  #remember(key: string, tile: TileNodes): void {
+    this.#cache.delete(key);
+    this.#cache.set(key, tile);
+    if (this.#cache.size > TILE_CACHE_LIMIT) this.#cache.delete(this.#cache.keys().next().value!);
   }
 
   /** How many hashes a tile has at the present size. */
@@ -199,32 +210,48 @@ export class TransparencyLog {
     return Math.max(0, Math.min(TILE_WIDTH, hashes - index * TILE_WIDTH));
   }
 
-  /** A tile's present bytes, at least `width` hashes. A full tile that a crash has lost is computed again from what is below it. */
-  #tile(level: number, index: number, width: number): Uint8Array {
+  /** A tile as it is now, with at least `width` hashes. */
+  #tile(level: number, index: number, width: number): TileNodes {
     const available = this.#width(level, index);
-    if (width > available)
+    if (width > available) {
       throw new LedgerError('out-of-range', `tile ${index} of level ${level} has ${available} hashes, not ${width}`);
-    if (available < TILE_WIDTH) return concat(this.#edge[level] ?? []);
-    const kept = this.#store.getDerived(tileKey(level, index));
-    if (kept?.length === TILE_WIDTH * HASH_BYTES) return kept;
-    const tile = concat(this.#hashesBelow(level, index * TILE_WIDTH, (index + 1) * TILE_WIDTH));
-    this.#store.putDerived(tileKey(level, index), tile);
+    }
+    if (available < TILE_WIDTH) return this.#edge[level];
+    const key = tileKey(level, index);
+    const cached = this.#cache.get(key);
+    if (cached) {
+      this.#remember(key, cached);
+      return cached;
+    }
+    const kept = this.#kept(level, index);
+    const tile = TileNodes.fromBytes(kept.subarray(0, TILE_WIDTH * HASH_BYTES));
+    this.#remember(key, tile);
     return tile;
+  }
+
+  /** The kept bytes of a full tile: its hashes and its root. One that a crash has lost is computed again from what is below it. */
+  #kept(level: number, index: number): Uint8Array {
+    const kept = this.#store.getDerived(tileKey(level, index));
+    if (kept?.length === (TILE_WIDTH + 1) * HASH_BYTES) return kept;
+    const tile = new TileNodes();
+    for (const hash of this.#hashesBelow(level, index * TILE_WIDTH, (index + 1) * TILE_WIDTH)) tile.push(hash);
+    this.#keep(level, index, tile);
+    return bytesWithRoot(tile);
   }
 
   /** The hashes [from, to) of a level, from the level below it. */
   #hashesBelow(level: number, from: number, to: number): Uint8Array[] {
     if (level === 0) return this.#store.read(from, to).map(leafHash);
-    return Array.from({ length: to - from }, (_, i) =>
-      rootInTile(this.#tile(level - 1, from + i, TILE_WIDTH), 0, TILE_WIDTH),
-    );
+    return Array.from({ length: to - from }, (_, i) => this.#kept(level - 1, from + i).slice(TILE_WIDTH * HASH_BYTES));
   }
 
   /** Rebuilds the edge of the tree, and checks that the log is still the one that this key last signed. */
   #restore(): void {
     this.#size = this.#store.size;
     for (const { level, full, partial_width } of tilesOfTree(this.#size)) {
-      this.#edge[level] = this.#hashesBelow(level, full * TILE_WIDTH, full * TILE_WIDTH + partial_width);
+      const start = full * TILE_WIDTH;
+      this.#edge[level] = new TileNodes();
+      for (const hash of this.#hashesBelow(level, start, start + partial_width)) this.#edge[level].push(hash);
     }
     const bytes = this.#store.getDerived(LAST_CHECKPOINT);
     if (!bytes) return;
@@ -249,10 +276,9 @@ function tileKey(level: number, index: number): string {
   return `tile/${level}/${index}`;
 }
 
-function concat(hashes: readonly Uint8Array[]): Uint8Array {
-  const tile = new Uint8Array(hashes.length * HASH_BYTES);
-  hashes.forEach((hash, i) => {
-    tile.set(hash, i * HASH_BYTES);
-  });
-  return tile;
+function bytesWithRoot(tile: TileNodes): Uint8Array {
+  const bytes = new Uint8Array((TILE_WIDTH + 1) * HASH_BYTES);
+  bytes.set(tile.toBytes());
+  bytes.set(tile.root, TILE_WIDTH * HASH_BYTES);
+  return bytes;
 }
