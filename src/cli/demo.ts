@@ -3,7 +3,6 @@ import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Command } from 'commander';
-import { generate } from '../model/generate.ts';
 import { byteTokenizer } from '../model/tokenizer.ts';
 import { fetchStatus } from '../peer/find-run.ts';
 import { observeHub } from '../peer/observer.ts';
@@ -13,7 +12,8 @@ import { sha256Hex } from '../protocol/hash.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
 import type { RunStatus } from '../protocol/messages.ts';
 import { createNativeRuntime } from '../tensor/native-runtime.ts';
-import { defaultCorpus, readTexts } from '../training/corpus.ts';
+import { readTexts } from '../training/corpus.ts';
+import { defaultCorpus } from '../training/corpus-default.ts';
 import { type Child, startChild } from './children.ts';
 import { type LossPoint, liveBlock, renderRun } from './dashboard.ts';
 import { tryLock } from './folders.ts';
@@ -268,6 +268,7 @@ function plainLine(status: RunStatus): string {
 }
 
 async function writeSample(taken: TakenModel): Promise<string> {
+  const { generate } = await import('../model/generate.ts');
   const runtime = await createNativeRuntime({ threads: availableParallelism() });
   try {
     let text = '';

@@ -1,0 +1,133 @@
+// Real potluck processes for whole-system tests: started on free ports in a folder of their own, awaited by what they say, all ended at the end.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { TestContext } from 'node:test';
+import { observeHub } from '../src/peer/observer.ts';
+import type { RunStatus } from '../src/protocol/messages.ts';
+
+const MAIN = join(import.meta.dirname, '..', 'src', 'cli', 'main.ts');
+
+export type Line = Record<string, unknown>;
+
+/** One potluck process: what it said, and what it will say. */
+export interface Potluck {
+  readonly process: ChildProcess;
+  readonly lines: Line[];
+  readonly stderr: () => string;
+  /** The first line, past or future, that fits. Rejects when the process ends without it. */
+  line(fits: (line: Line) => boolean): Promise<Line>;
+  /** The exit code, or the signal that ended it. */
+  readonly ended: Promise<number | NodeJS.Signals>;
+}
+
+/** A folder and processes that are gone when the test is over. */
+export interface Network {
+  readonly folder: string;
+  /** Starts `potluck ARGS`. */
+  start(...args: string[]): Potluck;
+  /** Starts a hub on a free port (or the given one) and resolves with its address. */
+  hub(port?: number): Promise<{ readonly url: string; readonly potluck: Potluck }>;
+  /** Starts a worker or validator. */
+  join(url: string, name: string, ...more: string[]): Potluck;
+  /** Creates a run of a tiny model; resolves with its id. */
+  createRun(url: string, ...more: string[]): Promise<string>;
+}
+
+/** Flags of a model that trains in milliseconds. */
+export const TINY =
+  '--layers 1 --width 16 --heads 2 --feed-forward 32 --context 16 --batch 4 --learning-rate 0.01'.split(' ');
+
+export function network(t: TestContext): Network {
+  const folder = mkdtempSync(join(tmpdir(), 'potluck-test-'));
+  const text = join(folder, 'text.txt');
+  const lines = Array.from(
+    { length: 900 },
+    (_, i) => `Line ${i} of a text that repeats itself, as texts for tests do.`,
+  );
+  writeFileSync(text, lines.join('\n'));
+  const started: Potluck[] = [];
+  t.after(async () => {
+    for (const { process: child } of started) child.kill('SIGKILL');
+    await Promise.all(started.map(({ ended }) => ended));
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  const start: Network['start'] = (...args) => {
+    const potluck = launch(args, { ...process.env, POTLUCK_HOME: join(folder, 'home') });
+    started.push(potluck);
+    return potluck;
+  };
+  return {
+    folder,
+    start,
+    async hub(port = 0) {
+      const potluck = start('hub', '--port', String(port), '--folder', join(folder, 'hub'), '--json');
+      const { url } = await potluck.line((line) => line.type === 'listening');
+      return { url: String(url), potluck };
+    },
+    join: (url, name, ...more) => start('join', url, '--name', name, '--folder', join(folder, name), '--json', ...more),
+    async createRun(url, ...more) {
+      const potluck = start('run', 'create', '--hub', url, '--data', text, ...TINY, '--json', ...more);
+      const { run } = await potluck.line((line) => line.type === 'created');
+      return String(run);
+    },
+  };
+}
+
+function launch(args: readonly string[], env: NodeJS.ProcessEnv): Potluck {
+  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', MAIN, ...args], { env });
+  const lines: Line[] = [];
+  let errors = '';
+  const waiting = new Set<() => void>();
+  const stir = (): void => {
+    for (const check of waiting) check();
+  };
+  child.stderr.on('data', (chunk: Buffer) => {
+    errors = (errors + chunk).slice(-4000);
+  });
+  createInterface({ input: child.stdout }).on('line', (text) => {
+    try {
+      lines.push(JSON.parse(text));
+    } catch {
+      lines.push({ text });
+    }
+    stir();
+  });
+  let over = false;
+  const ended = new Promise<number | NodeJS.Signals>((resolve) => {
+    child.on('close', (code, signal) => {
+      over = true;
+      resolve(code ?? signal ?? -1);
+      stir();
+    });
+  });
+  const line: Potluck['line'] = (fits) =>
+    new Promise((resolve, reject) => {
+      const check = (): void => {
+        const found = lines.find(fits);
+        if (!found && !over) return;
+        waiting.delete(check);
+        const last = JSON.stringify(lines.slice(-3));
+        if (found) resolve(found);
+        else reject(new Error(`potluck ${args.join(' ')} ended without the line; last: ${last} ${errors}`));
+      };
+      waiting.add(check);
+      check();
+    });
+  return { process: child, lines, stderr: () => errors, line, ended };
+}
+
+/** Resolves with the run's status as soon as it fits. */
+export function untilStatus(url: string, run: string, fits: (status: RunStatus) => boolean): Promise<RunStatus> {
+  return new Promise((resolve) => {
+    const observer = observeHub(url, (runs) => {
+      const status = runs.find((candidate) => candidate.run === run);
+      if (!status || !fits(status)) return;
+      observer.close();
+      resolve(status);
+    });
+  });
+}

@@ -1,0 +1,126 @@
+// Rounds that never wait, with real processes: devices are killed, stopped, slow and late, the hub dies, and the run goes on.
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { network, untilStatus } from './network.ts';
+
+const credit = (status: Awaited<ReturnType<typeof untilStatus>>, name: string): number =>
+  status.peers.find((peer) => peer.name === name)?.credit_tokens ?? -1;
+
+test('two workers and a validator train a run to its end, and its model goes home', async (t) => {
+  const net = network(t);
+  const { url } = await net.hub();
+  const run = await net.createRun(url, '--rounds', '4', '--steps', '8', '--round-seconds', '20', '--min-workers', '2');
+  const peers = [net.join(url, 'ada'), net.join(url, 'bob'), net.join(url, 'vera', '--role', 'validator')];
+  assert.deepEqual(await Promise.all(peers.map((peer) => peer.ended)), [0, 0, 0]);
+  const status = await untilStatus(url, run, (s) => s.phase === 'finished' && s.evaluated_rounds === 4);
+  assert.ok(
+    status.validation_loss! < status.first_validation_loss! - 0.1,
+    `${status.first_validation_loss} → ${status.validation_loss}`,
+  );
+  assert.ok(credit(status, 'ada') > 0 && credit(status, 'bob') > 0);
+  assert.equal(credit(status, 'ada') + credit(status, 'bob'), status.merged_tokens);
+  assert.ok(status.bytes_submitted < status.dense_bytes / 20);
+
+  const target = join(net.folder, 'model');
+  const exported = net.start('export', run.slice(0, 10), target, '--hub', url, '--json');
+  assert.equal(await exported.ended, 0);
+  assert.ok(readdirSync(target).includes('model.safetensors'));
+  assert.equal(JSON.parse(readFileSync(join(target, 'config.json'), 'utf8')).model_type, 'llama');
+  const seen = net.start('status', url, '--json');
+  assert.equal((await seen.line((line) => 'runs' in line)).hub, (await seen.line(() => true)).hub);
+});
+
+test('SIGKILL costs only the worker itself; SIGTERM hands in what is done', async (t) => {
+  const net = network(t);
+  const { url } = await net.hub();
+  const run = await net.createRun(
+    url,
+    '--rounds',
+    '6',
+    '--steps',
+    '100000',
+    '--round-seconds',
+    '3',
+    '--min-workers',
+    '3',
+  );
+  const killed = net.join(url, 'killed');
+  const polite = net.join(url, 'polite');
+  const steady = net.join(url, 'steady');
+  net.join(url, 'vera', '--role', 'validator');
+  const training = (line: Record<string, unknown>) =>
+    line.type === 'progress' && (line.progress as { state: string }).state === 'training';
+  await Promise.all([killed.line(training), polite.line(training), steady.line(training)]);
+  killed.process.kill('SIGKILL');
+  polite.process.kill('SIGTERM');
+  assert.equal(await polite.ended, 0);
+  const handedIn = polite.lines.filter((line) => line.type === 'accepted');
+  assert.equal(handedIn.length, 1, 'what was done before SIGTERM is handed in');
+  const status = await untilStatus(url, run, (s) => s.round >= 3);
+  assert.equal(credit(status, 'killed'), 0);
+  assert.ok(credit(status, 'polite') > 0);
+  assert.ok(credit(status, 'steady') > credit(status, 'polite'));
+  assert.equal(status.peers.find((peer) => peer.name === 'polite')?.present, false);
+});
+
+test('a worker that comes in the middle catches up; one at a tenth of the speed takes part with fewer steps', async (t) => {
+  const net = network(t);
+  const { url } = await net.hub();
+  const run = await net.createRun(
+    url,
+    '--rounds',
+    '14',
+    '--steps',
+    '100000',
+    '--round-seconds',
+    '1.5',
+    '--min-workers',
+    '1',
+  );
+  net.join(url, 'vera', '--role', 'validator');
+  net.join(url, 'first');
+  await untilStatus(url, run, (s) => s.round >= 3);
+  net.join(url, 'late', '--duty', '0.1');
+  const status = await untilStatus(url, run, (s) => credit(s, 'late') > 0 && s.round >= 7);
+  const perRound = (name: string): number => {
+    const peer = status.peers.find((candidate) => candidate.name === name)!;
+    return peer.credit_tokens / peer.merged_submissions;
+  };
+  assert.ok(
+    perRound('late') < perRound('first') / 2,
+    `${perRound('late')} against ${perRound('first')} tokens a round`,
+  );
+  assert.equal(status.peers.find((peer) => peer.name === 'late')!.refused_submissions, 0);
+});
+
+test('a hub that is killed and started again goes on, and its peers come back by themselves', async (t) => {
+  const net = network(t);
+  const first = await net.hub();
+  const run = await net.createRun(
+    first.url,
+    '--rounds',
+    '8',
+    '--steps',
+    '20',
+    '--round-seconds',
+    '10',
+    '--min-workers',
+    '2',
+  );
+  const peers = [
+    net.join(first.url, 'ada'),
+    net.join(first.url, 'bob'),
+    net.join(first.url, 'vera', '--role', 'validator'),
+  ];
+  const before = await untilStatus(first.url, run, (s) => s.round >= 2);
+  first.potluck.process.kill('SIGKILL');
+  await first.potluck.ended;
+  const second = await net.hub(Number(new URL(first.url).port));
+  assert.equal(second.url, first.url);
+  const after = await untilStatus(second.url, run, () => true);
+  assert.ok(after.round >= before.round && after.merged_tokens >= before.merged_tokens, 'nothing accepted is lost');
+  await untilStatus(second.url, run, (s) => s.phase === 'finished');
+  assert.deepEqual(await Promise.all(peers.map((peer) => peer.ended)), [0, 0, 0]);
+});
