@@ -1,0 +1,86 @@
+// Tests of the arithmetic coder and its models: what goes in comes out, at the size that the probabilities promise.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { seededRandom } from '../protocol/random.ts';
+import { BitDecoder, BitEncoder, PROBABILITY_ONE } from './entropy.ts';
+import { AdaptiveNumber, codeEven, reading, writing } from './entropy-models.ts';
+
+const codedBit = fc.record({
+  bit: fc.integer({ min: 0, max: 1 }),
+  p: fc.integer({ min: 1, max: PROBABILITY_ONE - 1 }),
+});
+
+test('bits come back whatever their probabilities are', () => {
+  fc.assert(
+    fc.property(fc.array(codedBit, { maxLength: 2000 }), (bits) => {
+      const encoder = new BitEncoder();
+      for (const { bit, p } of bits) encoder.encode(bit, p);
+      const decoder = new BitDecoder(encoder.finish());
+      for (const { bit, p } of bits) assert.equal(decoder.decode(p), bit);
+    }),
+  );
+});
+
+test('the most unlikely bits of all come back too', () => {
+  for (const [bit, p] of [
+    [1, 1],
+    [0, PROBABILITY_ONE - 1],
+  ]) {
+    const encoder = new BitEncoder();
+    for (let i = 0; i < 5000; i++) encoder.encode(bit, p);
+    const bytes = encoder.finish();
+    // Sixteen bits each; those of the ones are zeros, which are not written at the end.
+    assert.ok(bit === 1 ? bytes.length <= 10_000 : Math.abs(bytes.length - 10_000) < 8);
+    const decoder = new BitDecoder(bytes);
+    for (let i = 0; i < 5000; i++) assert.equal(decoder.decode(p), bit);
+  }
+});
+
+test('the size is the information content, within a thousandth', () => {
+  const random = seededRandom('entropy test');
+  for (const share of [0.5, 0.1, 1 / 64]) {
+    const p = Math.round(share * PROBABILITY_ONE);
+    const encoder = new BitEncoder();
+    let bits = 0;
+    for (let i = 0; i < 200_000; i++) {
+      const bit = random.below(PROBABILITY_ONE) < p ? 1 : 0;
+      encoder.encode(bit, p);
+      bits -= Math.log2((bit ? p : PROBABILITY_ONE - p) / PROBABILITY_ONE);
+    }
+    const size = encoder.finish().length;
+    assert.ok(Math.abs(size - bits / 8) < bits / 8 / 1000 + 4, `${share}: ${size} bytes for ${bits / 8}`);
+  }
+});
+
+test('a decoder reads anything, also nothing, without an end', () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 64 }), fc.array(codedBit, { maxLength: 600 }), (bytes, bits) => {
+      const decoder = new BitDecoder(bytes);
+      for (const { p } of bits) assert.ok([0, 1].includes(decoder.decode(p)));
+    }),
+  );
+});
+
+test('an adaptive number learns what comes often', () => {
+  const encoder = new BitEncoder();
+  const model = new AdaptiveNumber(4);
+  const values = Array.from({ length: 4000 }, (_, i) => (i % 50 === 0 ? i % 16 : 5));
+  for (const value of values) model.code(writing(encoder), value);
+  const bytes = encoder.finish();
+  assert.ok(bytes.length < 250, `${bytes.length} bytes, where 4 bits each would be 2000`);
+  const decoder = reading(new BitDecoder(bytes));
+  const again = new AdaptiveNumber(4);
+  for (const value of values) assert.equal(again.code(decoder, 0), value);
+});
+
+test('even numbers of any width come back', () => {
+  fc.assert(
+    fc.property(fc.array(fc.integer({ min: 0, max: 2 ** 20 - 1 })), (values) => {
+      const encoder = new BitEncoder();
+      for (const value of values) codeEven(writing(encoder), value, 20);
+      const decoder = reading(new BitDecoder(encoder.finish()));
+      for (const value of values) assert.equal(codeEven(decoder, 0, 20), value);
+    }),
+  );
+});
