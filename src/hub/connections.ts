@@ -4,6 +4,7 @@ import type { RawData, WebSocket } from 'ws';
 import type { EventBody } from '../core/events.ts';
 import type { NetworkState, RunState } from '../core/state.ts';
 import { CodedError } from '../errors.ts';
+import type { Receipt } from '../ledger/receipt.ts';
 import { ProtocolError } from '../protocol/errors.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import { verifySignature } from '../protocol/identity.ts';
@@ -44,7 +45,7 @@ export interface HubServices {
   readonly state: NetworkState;
   readonly now: () => number;
   readonly telemetry: Map<string, PeerTelemetry>;
-  submit(bytes: Uint8Array): Promise<{ id: string; index: number }>;
+  submit(bytes: Uint8Array): Promise<{ id: string; receipt: Receipt }>;
   write(body: EventBody): Promise<unknown>;
   statuses(): RunStatus[];
 }
@@ -126,8 +127,8 @@ export function openConnections(hub: HubServices): Connections {
         return;
       }
       event = sha256Hex(message.event);
-      const { id, index } = await hub.submit(message.event);
-      tell(connection, { type: 'accepted', event: id, index });
+      const { id, receipt } = await hub.submit(message.event);
+      tell(connection, { type: 'accepted', event: id, receipt });
     } catch (error) {
       if (!(error instanceof CodedError)) throw error;
       refuse(connection, event, error);

@@ -4,9 +4,11 @@ import { Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { CodedError } from '../errors.ts';
 import type { BlobStore } from '../ledger/blob-store.ts';
+import type { Receipt } from '../ledger/receipt.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import { verifySignature } from '../protocol/identity.ts';
 import { type RunStatus, type RunView, uploadChallenge, WIRE_LIMITS } from '../protocol/messages.ts';
+import { type PublicLog, serveLog } from './log-routes.ts';
 import type { PeerTelemetry } from './views.ts';
 
 const HASH = /^[0-9a-f]{64}$/;
@@ -17,7 +19,8 @@ export interface HttpServices {
   readonly id: string;
   readonly blobs: BlobStore;
   readonly telemetry: Map<string, PeerTelemetry>;
-  submit(bytes: Uint8Array): Promise<{ id: string; index: number }>;
+  readonly log: PublicLog;
+  submit(bytes: Uint8Array): Promise<{ id: string; receipt: Receipt }>;
   statuses(): RunStatus[];
   view(run: string): RunView | null;
   health(): Record<string, string | number>;
@@ -130,8 +133,10 @@ export function httpApp(hub: HttpServices, unnamed: UnnamedBlobs): Hono {
   });
 
   app.post('/events', tooLarge(WIRE_LIMITS.event_bytes), async (c) => {
-    const { id, index } = await hub.submit(new Uint8Array(await c.req.arrayBuffer()));
-    return c.json({ event: id, index }, 201);
+    const { id, receipt } = await hub.submit(new Uint8Array(await c.req.arrayBuffer()));
+    return c.json({ event: id, receipt }, 201);
   });
+
+  serveLog(app, hub.log);
   return app;
 }

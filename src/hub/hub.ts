@@ -9,6 +9,7 @@ import type { LoggedEvent } from '../core/events.ts';
 import type { RunState } from '../core/state.ts';
 import { openFolderBlobStore } from '../ledger/folder-blob-store.ts';
 import { openSqliteLogStore } from '../ledger/sqlite-log-store.ts';
+import { openTransparencyLog } from '../ledger/transparency-log.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
 import { WIRE_LIMITS } from '../protocol/messages.ts';
 import { admit, blobsNamedBy } from './admission.ts';
@@ -43,7 +44,8 @@ export async function openHub(options: HubOptions): Promise<Hub> {
   const { folder, host, port } = options;
   mkdirSync(folder, { recursive: true });
   const identity = await loadOrCreateIdentity(join(folder, 'hub.key'));
-  const log = openSqliteLogStore(join(folder, 'hub.sqlite'));
+  const store = openSqliteLogStore(join(folder, 'hub.sqlite'));
+  const log = openTransparencyLog(store, identity);
   const blobs = await openFolderBlobStore(join(folder, 'blobs'));
   const now = () => Date.now();
   const onError = options.onError ?? (() => {});
@@ -65,12 +67,13 @@ export async function openHub(options: HubOptions): Promise<Hub> {
     state: sequencer.state,
     now,
     blobs,
+    log,
     telemetry,
     submit: async (bytes: Uint8Array) => {
       const { body } = await admit(bytes, sequencer.state, blobs, models);
       const { event, index } = await sequencer.submit(bytes);
       for (const hash of blobsNamedBy(body)) unnamed.named(hash);
-      return { id: event.id, index };
+      return { id: event.id, index, receipt: await log.receipt(index) };
     },
     write: (body: LoggedEvent['body']) => sequencer.write(body),
     statuses: () => runStatuses(sequencer.state, now(), telemetry, denseBytes),
@@ -112,7 +115,7 @@ export async function openHub(options: HubOptions): Promise<Hub> {
     await listen(server, host, port);
   } catch (error) {
     connections.close();
-    await log.close();
+    await store.close();
     throw error;
   }
   const rounds = driveRounds(sequencer, models, {
@@ -133,7 +136,7 @@ export async function openHub(options: HubOptions): Promise<Hub> {
       server.closeAllConnections();
     });
     sockets.close();
-    await log.close();
+    await store.close();
   };
   return {
     id: identity.id,

@@ -1,5 +1,7 @@
 // A peer's end of the WebSocket: proves its key, comes back by itself when the hub was away, pairs events with their answers.
 import WebSocket from 'ws';
+import { LedgerError } from '../ledger/errors.ts';
+import { type Receipt, verifyReceipt } from '../ledger/receipt.ts';
 import { eventId } from '../protocol/envelope.ts';
 import { ProtocolError } from '../protocol/errors.ts';
 import type { Identity } from '../protocol/identity.ts';
@@ -21,8 +23,11 @@ const LIMITS = {
 } as const;
 
 export interface HubConnection {
-  /** Sends a signed event and waits for the hub's answer, over reconnections too. Throws PeerError refused, disconnected (after close). */
-  submit(event: Uint8Array): Promise<{ index: number }>;
+  /**
+   * Sends a signed event and waits for the hub's answer, over reconnections too; resolves with the receipt, checked.
+   * Throws PeerError refused, bad-receipt, disconnected (after close).
+   */
+  submit(event: Uint8Array): Promise<Receipt>;
   /** Tells what this peer is doing; lost when the hub is away. */
   progress(message: Omit<Extract<FromPeer, { type: 'progress' }>, 'type'>): void;
   close(): void;
@@ -30,6 +35,8 @@ export interface HubConnection {
 
 export interface ConnectionOptions {
   readonly url: string;
+  /** The hub's id: receipts must be signed by it. */
+  readonly hub: string;
   readonly run: string;
   readonly role: 'worker' | 'validator';
   readonly identity: Identity;
@@ -44,7 +51,7 @@ export interface ConnectionOptions {
 
 interface Waiting {
   readonly event: Uint8Array;
-  resolve(answer: { index: number }): void;
+  resolve(receipt: Receipt): void;
   reject(error: PeerError): void;
 }
 
@@ -71,6 +78,20 @@ export function connectToHub(options: ConnectionOptions): HubConnection {
     silence = setTimeout(() => socket?.terminate(), LIMITS.silence_ms);
   };
 
+  /** An answer counts only with a receipt that proves, signed by the hub, that the event is in its log. */
+  const answer = (id: string, receipt: unknown): void => {
+    const asked = waiting.get(id);
+    if (!asked) return;
+    waiting.delete(id);
+    try {
+      verifyReceipt(receipt, asked.event, options.hub);
+      asked.resolve(receipt as Receipt);
+    } catch (error) {
+      if (!(error instanceof LedgerError)) throw error;
+      asked.reject(new PeerError('bad-receipt', `the hub's receipt for event ${id} is not valid: ${error.message}`));
+    }
+  };
+
   const onMessage = async (frame: Uint8Array): Promise<void> => {
     const message = decodeFromHub(frame);
     switch (message.type) {
@@ -91,8 +112,7 @@ export function connectToHub(options: ConnectionOptions): HubConnection {
         options.onRun(message.view);
         return;
       case 'accepted':
-        waiting.get(message.event)?.resolve({ index: message.index });
-        waiting.delete(message.event);
+        answer(message.event, message.receipt);
         return;
       case 'refused': {
         const error = new PeerError('refused', message.message, { refusal: message.code });

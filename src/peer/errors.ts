@@ -12,6 +12,8 @@ export type PeerErrorCode =
   | 'no-such-run'
   /** The hub refused an event or an upload; `details.refusal` has its code. */
   | 'refused'
+  /** The hub answered, but not with a proof that the event is in its log. */
+  | 'bad-receipt'
   /** A blob could not be had, or its bytes are not what its hash says. */
   | 'bad-blob'
   /** The connection went away before an answer came. */

@@ -4,6 +4,7 @@ import type { EventBody, PeerRole } from '../core/events.ts';
 import { CodedError } from '../errors.ts';
 import type { AnyGame, Device, Round } from '../games/game.ts';
 import { decodeParams, loadGame } from '../games/registry.ts';
+import type { Receipt } from '../ledger/receipt.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import type { Identity } from '../protocol/identity.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
@@ -16,6 +17,7 @@ import { PeerError } from './errors.ts';
 import { findRun } from './find-run.ts';
 import { followModel, type ModelFollower } from './model.ts';
 import { dutyCycle } from './policy.ts';
+import { openReceipts } from './receipts.ts';
 import { validatorRole } from './validator.ts';
 import { workerRole } from './worker.ts';
 
@@ -55,7 +57,7 @@ export interface Seat {
   readonly device: Device;
   readonly blobs: PeerBlobs;
   readonly model: ModelFollower;
-  submit(body: EventBody): Promise<{ index: number }>;
+  submit(body: EventBody): Promise<Receipt>;
   tell(news: PeerNews): void;
   progress(progress: Omit<Progress, 'type'>): void;
 }
@@ -86,7 +88,13 @@ export async function joinRun(options: JoinOptions): Promise<'finished' | 'left'
   signal.addEventListener('abort', () => wake(), { once: true });
 
   let connection: HubConnection;
-  const submit = async (body: EventBody) => connection.submit(await signEvent(identity, body));
+  const receipts = openReceipts(join(folder, 'runs', first.run));
+  const submit = async (body: EventBody) => {
+    const event = await signEvent(identity, body);
+    const receipt = await connection.submit(event);
+    await receipts.keep(event, receipt);
+    return receipt;
+  };
   const device: Device = {
     runtime: options.runtime,
     fetchBlob: blobs.fetch,
@@ -128,6 +136,7 @@ export async function joinRun(options: JoinOptions): Promise<'finished' | 'left'
 
   connection = connectToHub({
     url,
+    hub,
     run: first.run,
     role,
     identity,

@@ -110,7 +110,8 @@ export const FromHubSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('welcome'), present: z.boolean() }),
   z.object({ type: z.literal('run'), view: RunViewSchema }),
   z.object({ type: z.literal('status'), runs: z.array(RunStatusSchema) }),
-  z.object({ type: z.literal('accepted'), event: hash, index: count }),
+  /** `receipt` proves that the event is in the log; ledger/receipt.ts checks it. */
+  z.object({ type: z.literal('accepted'), event: hash, receipt: z.unknown() }),
   z.object({ type: z.literal('refused'), event: hash.nullable(), code: z.string().max(60), message: text }),
 ]);
 export type FromHub = z.infer<typeof FromHubSchema>;
