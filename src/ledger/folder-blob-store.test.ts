@@ -1,0 +1,113 @@
+// Blobs in a folder: the suite of all blob stores, then what only files can suffer: damage, leftovers, other processes, no permission.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { sha256Hex } from '../protocol/hash.ts';
+import { allOf, blobStoreCompliance, rejectsWith } from './blob-store.compliance.ts';
+import { openFolderBlobStore } from './folder-blob-store.ts';
+
+let root: string;
+let count = 0;
+before(async () => {
+  root = await mkdtemp(join(tmpdir(), 'potluck-blobs-'));
+});
+after(() => rm(root, { recursive: true, force: true }));
+const newFolder = () => join(root, `store-${count++}`);
+const pathOf = (dir: string, hash: string) => join(dir, hash.slice(0, 2), hash.slice(2, 4), hash);
+
+blobStoreCompliance('folder', () => openFolderBlobStore(newFolder(), { max_blob_bytes: 100_000 }));
+
+test('blobs outlive the store that wrote them', async () => {
+  const dir = newFolder();
+  const hash = await (await openFolderBlobStore(dir)).put(Uint8Array.of(1, 2, 3));
+  const again = await openFolderBlobStore(dir);
+  assert.deepEqual(await again.get(hash), Uint8Array.of(1, 2, 3));
+  assert.deepEqual(await allOf(again.list()), [hash]);
+});
+
+test('a damaged blob is never returned; putting the right bytes again repairs it', async () => {
+  const dir = newFolder();
+  const store = await openFolderBlobStore(dir);
+  const bytes = new Uint8Array(1_000).fill(5);
+  const hash = await store.put(bytes);
+  const flipped = bytes.slice();
+  flipped[500] ^= 1;
+  for (const damage of [
+    () => writeFile(pathOf(dir, hash), flipped),
+    () => truncate(pathOf(dir, hash), 999),
+    () => truncate(pathOf(dir, hash), 0),
+    () => writeFile(pathOf(dir, hash), new Uint8Array(1_001)),
+  ]) {
+    await damage();
+    await rejectsWith(store.get(hash), 'blob-corrupt');
+    assert.equal(await store.put(bytes), hash);
+    assert.deepEqual(await store.get(hash), bytes);
+  }
+});
+
+test('what a killed writer left behind is removed at opening; what a living one is writing is not', async () => {
+  const dir = newFolder();
+  await openFolderBlobStore(dir);
+  const staging = join(dir, 'staging');
+  const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'ignore' });
+  await once(child, 'spawn');
+  await writeFile(join(staging, `${child.pid}-aaaaaaaaaaaa-0000000000000000`), 'half of a bl');
+  await writeFile(join(staging, `${process.pid}-aaaaaaaaaaaa-0000000000000001`), 'an earlier process had our id');
+  await writeFile(join(staging, 'something else'), '');
+  await openFolderBlobStore(dir);
+  assert.deepEqual(await readdir(staging), [`${child.pid}-aaaaaaaaaaaa-0000000000000000`]);
+  child.kill('SIGKILL');
+  await once(child, 'exit');
+  const store = await openFolderBlobStore(dir);
+  assert.deepEqual(await readdir(staging), []);
+  assert.deepEqual(await allOf(store.list()), []);
+});
+
+test('a writer killed at any moment leaves whole blobs under their names, and every acknowledged one', async () => {
+  const dir = newFolder();
+  const module = JSON.stringify(join(import.meta.dirname, 'folder-blob-store.ts'));
+  const script = `import(${module}).then(async (m) => {
+    const store = await m.openFolderBlobStore(${JSON.stringify(dir)});
+    for (let i = 0; ; i++) console.log(await store.put(new Uint8Array(20_000 + i).fill(process.pid + i)));
+  })`;
+  for (let kill = 0; kill < 4; kill++) {
+    const child = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+    let acknowledged = '';
+    child.stdout.on('data', (chunk) => {
+      acknowledged += chunk;
+      if (acknowledged.length > 65 * (1 + 7 * kill)) child.kill('SIGKILL');
+    });
+    await once(child, 'close');
+    const store = await openFolderBlobStore(dir);
+    const names = acknowledged.split('\n').slice(0, -1);
+    assert.ok(names.length > 0);
+    for (const name of names) assert.ok(await store.get(name), `${name} was acknowledged and is lost`);
+    for await (const name of store.list()) assert.equal(sha256Hex(await readFile(pathOf(dir, name))), name);
+    assert.deepEqual(await readdir(join(dir, 'staging')), []);
+  }
+});
+
+test('files that are no blobs are not listed', async () => {
+  const dir = newFolder();
+  const store = await openFolderBlobStore(dir);
+  const hash = await store.put(Uint8Array.of(1));
+  await writeFile(join(dir, 'README'), '');
+  await writeFile(join(dir, hash.slice(0, 2), hash.slice(2, 4), 'notes.txt'), '');
+  await mkdir(join(dir, 'zz'));
+  assert.deepEqual(await allOf(store.list()), [hash]);
+});
+
+test('a folder that cannot be one', async () => {
+  const file = newFolder();
+  await writeFile(file, '');
+  await rejectsWith(openFolderBlobStore(file), 'store-unusable');
+  const dir = newFolder();
+  const store = await openFolderBlobStore(dir);
+  await rm(dir, { recursive: true });
+  await writeFile(dir, '');
+  await rejectsWith(store.put(Uint8Array.of(1)), 'store-unusable');
+});
