@@ -10,7 +10,6 @@ const LIMITS = {
 } as const;
 
 export interface ChildOptions {
-  readonly name: string;
   readonly args: readonly string[];
   /** Called with every JSON line. */
   readonly onLine: (line: Record<string, unknown>) => void;

@@ -131,7 +131,6 @@ function startHub(folder: string, output: Output, children: Child[]): Promise<st
     const args = ['hub', '--folder', join(folder, 'hub'), '--port', '0'];
     let url = '';
     const hub = startChild({
-      name: 'hub',
       args,
       restart_ms: HUB_RESTART_MS,
       onLine: (line) => {
@@ -155,7 +154,6 @@ function startPeer(url: string, run: string, name: string, folder: string, outpu
   const threads = role === 'worker' ? 1 : Math.min(2, availableParallelism());
   const peerFolder = join(folder, name.replace(' ', '-'));
   return startChild({
-    name,
     args: [
       'join',
       url,
