@@ -1,4 +1,6 @@
 // The hub over HTTP: blobs by hash, signed events, and what people and scripts ask for.
+import { promisify } from 'node:util';
+import { gzip } from 'node:zlib';
 import { hexToBytes } from '@noble/hashes/utils.js';
 import { Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
@@ -54,6 +56,24 @@ export function unnamedBlobs(): UnnamedBlobs {
   };
 }
 
+/** Text shards shrink to a third; weights and updates hardly, and large ones would keep a core busy for nothing. */
+const PACKED_BYTES = { least: 1024, most: 1 << 20 };
+const WORTH_PACKING = 0.9;
+const gzipAsync = promisify(gzip);
+
+/** A blob as it goes over the wire: gzipped where the reader takes that and it is worth it. */
+async function packForWire(
+  bytes: Uint8Array,
+  accepted: string,
+): Promise<{ bytes: Uint8Array; headers: Record<string, string> }> {
+  const tried = /\bgzip\b/.test(accepted) && bytes.length >= PACKED_BYTES.least && bytes.length <= PACKED_BYTES.most;
+  if (!tried) return { bytes, headers: {} };
+  const packed = await gzipAsync(bytes, { level: 5 });
+  return packed.length < bytes.length * WORTH_PACKING
+    ? { bytes: packed, headers: { 'content-encoding': 'gzip' } }
+    : { bytes, headers: {} };
+}
+
 /** Errors as JSON: `{error: {code, message, details}}`. */
 const problem = (code: string, message: string, details: object = {}) => ({ error: { code, message, details } });
 
@@ -92,11 +112,14 @@ export function httpApp(hub: HttpServices, unnamed: UnnamedBlobs): Hono {
     if (!bytes) return c.json(problem('not-found', `no blob ${hash} here`), 404);
     const peer = c.req.header('x-potluck-peer');
     const seen = peer ? hub.telemetry.get(peer) : undefined;
-    if (seen) seen.bytes_down += bytes.length;
-    return c.body(bytes as Uint8Array<ArrayBuffer>, 200, {
+    const packed = await packForWire(bytes, c.req.header('accept-encoding') ?? '');
+    if (seen) seen.bytes_down += packed.bytes.length;
+    return c.body(packed.bytes as Uint8Array<ArrayBuffer>, 200, {
       'content-type': 'application/octet-stream',
       'cache-control': 'public, max-age=31536000, immutable',
       'x-content-type-options': 'nosniff',
+      vary: 'accept-encoding',
+      ...packed.headers,
     });
   });
 
