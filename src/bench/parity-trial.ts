@@ -37,8 +37,13 @@ export const TrialSchema = z.strictObject({
   momentum: z.number().min(0).max(1).default(0),
   /** The share of its unsent rest that a worker keeps in its own weights while it trains (0: it starts from the shared ones). */
   retained: z.number().min(0).max(1).default(0),
+  /**
+   * What a worker takes off its error feedback: 'own', what it sent itself; 'merged', the merged update (before outer_step), so
+   * that it need not send what others have said already.
+   */
+  feedback: z.enum(['own', 'merged']).default('own'),
   /** Rounds grow as the learning rate falls, by this power of it, at the same number of rounds. */
-  growth: z.number().min(0).max(4).default(0),
+  growth: z.number().min(-4).max(4).default(0),
   /** The factor by which the outer step changes over the run, linearly. */
   outer_end: z.number().positive().max(8).default(1),
   /** The factor by which the density changes over the run, linearly. */
@@ -144,7 +149,6 @@ export async function runTrial(
         sent_bytes += dense_bytes / workers.length;
         continue;
       }
-      // What is retained is already part of the next difference's starting point, so it must not be decayed.
       const bytes = encodeUpdate(specs, compressUpdate(specs, delta, error, sparse), sparse);
       sent_bytes += bytes.length / workers.length;
       updates.push({ update: decodeUpdate(specs, bytes, sparse), weight: 1 });
@@ -155,6 +159,18 @@ export async function runTrial(
         trial.exchange === 'dense'
           ? deltas.reduce((sum, delta) => combine(sum, delta, -sparse.outer_step / deltas.length), weights)
           : mergeUpdates(specs, weights, updates, sparse);
+      if (trial.feedback === 'merged') {
+        const applied = combine(weights, merged, -1);
+        workers.forEach(({ error }, k) => {
+          for (const [name, rest] of error) {
+            const { indices, codes, table } = updates[k].update.get(name)!;
+            for (let i = 0; i < indices.length; i++) rest[indices[i]] += table[codes[i]];
+            applied.get(name)!.forEach((value, i) => {
+              rest[i] -= value / sparse.outer_step;
+            });
+          }
+        });
+      }
       const change: Weights = combine(weights, merged, -1);
       velocity = trial.momentum > 0 ? combine(change, velocity ?? zeros(specs), trial.momentum) : null;
       weights = velocity ? combine(merged, velocity, -trial.momentum) : merged;
