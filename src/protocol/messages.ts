@@ -1,6 +1,7 @@
 // What hub and peers say to each other over one WebSocket: CBOR maps, each checked against its schema on arrival.
 import { Decoder, Encoder } from 'cbor-x';
 import { z } from 'zod';
+import { checkCborForm } from './cbor-form.ts';
 import { ProtocolError } from './errors.ts';
 
 /** The version of this protocol. A peer of another version is told so and sent away. */
@@ -116,7 +117,7 @@ export const FromHubSchema = z.discriminatedUnion('type', [
 ]);
 export type FromHub = z.infer<typeof FromHubSchema>;
 
-// Plain CBOR maps and nothing that the decoder could be made to build beyond data.
+// Plain CBOR maps: checkCborForm refuses what the decoder could be made to build beyond data.
 const encoder = new Encoder({ useRecords: false, mapsAsObjects: true, tagUint8Array: false });
 const decoder = new Decoder({ useRecords: false, mapsAsObjects: true });
 
@@ -139,6 +140,7 @@ function decodeMessage<T>(frame: Uint8Array, schema: z.ZodType<T>): T {
   if (frame.length > WIRE_LIMITS.message_bytes) {
     throw new ProtocolError('too-large', `message: at most ${WIRE_LIMITS.message_bytes} bytes, got ${frame.length}`);
   }
+  checkCborForm(frame);
   let value: unknown;
   try {
     value = decoder.decode(frame);

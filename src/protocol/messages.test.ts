@@ -1,0 +1,231 @@
+// Messages on the wire: what is written is read back, and whatever else comes is one typed refusal, quickly and in little memory.
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { Encoder } from 'cbor-x';
+import fc from 'fast-check';
+import { MESSAGE_DEPTH } from './cbor-form.ts';
+import { ProtocolError } from './errors.ts';
+import {
+  decodeFromHub,
+  decodeFromPeer,
+  encodeMessage,
+  type FromHub,
+  type FromPeer,
+  helloChallenge,
+  type RunStatus,
+  type RunView,
+  uploadChallenge,
+  WIRE_LIMITS,
+} from './messages.ts';
+
+const HASH = 'a'.repeat(64);
+
+const view: RunView = {
+  run: HASH,
+  name: 'a run',
+  game: 'pretrain',
+  params: HASH,
+  phase: 'working',
+  round: 3,
+  rounds: 10,
+  attempt: 0,
+  seed: HASH,
+  remaining_ms: 4000,
+  model: HASH,
+  checkpoint: { merged_rounds: 0, model: HASH },
+  recent: [{ round: 0, parent: HASH, bundle: HASH, model: HASH }],
+  submissions: [{ id: HASH, worker: HASH, work: HASH, size_bytes: 5_000_000_000, steps: 3, tokens: 99 }],
+};
+const { recent: _, submissions: __, checkpoint: ___, ...shared } = view;
+const status: RunStatus = {
+  ...shared,
+  owner: HASH,
+  peers: [
+    {
+      id: HASH,
+      name: 'ada',
+      role: 'worker',
+      runtime: 'native-cpu',
+      present: true,
+      credit_tokens: 2 ** 40,
+      merged_submissions: 1,
+      refused_submissions: 0,
+      progress: { state: 'training', round: 3, steps: 4, loss: 3.5, tokens_per_second: 1e4 },
+      bytes_up: 12,
+      bytes_down: 2 ** 33,
+    },
+  ],
+  submitted: 1,
+  merged_tokens: 5,
+  bytes_submitted: 77,
+  dense_bytes: 7777,
+  tokens_per_second: 0.25,
+  validation_loss: null,
+  first_validation_loss: 5.5,
+  evaluated_rounds: 0,
+};
+
+const fromPeer: FromPeer[] = [
+  { type: 'hello', protocol: 1, role: 'observer' },
+  { type: 'hello', protocol: 1, role: 'worker', run: HASH, peer: HASH, signature: new Uint8Array(64) },
+  { type: 'event', event: new Uint8Array(WIRE_LIMITS.event_bytes).fill(7) },
+  { type: 'progress', state: 'training', round: 1, steps: 2, loss: 1.5, tokens_per_second: 12.25 },
+];
+const fromHub: FromHub[] = [
+  { type: 'challenge', protocol: 1, hub: HASH, nonce: new Uint8Array(32) },
+  { type: 'welcome', present: false },
+  { type: 'run', view },
+  { type: 'status', runs: [status, status] },
+  { type: 'accepted', event: HASH, receipt: { format: 'potluck-receipt-v1', inclusion_proof: ['x'] } },
+  { type: 'refused', event: null, code: 'malformed', message: 'expected …' },
+];
+
+/** Either the message is read, or it is refused with a ProtocolError; nothing else may happen. */
+function readsOrRefuses(frame: Uint8Array): void {
+  for (const decode of [decodeFromPeer, decodeFromHub]) {
+    try {
+      decode(frame);
+    } catch (error) {
+      assert.ok(error instanceof ProtocolError, `expected a ProtocolError, got ${error}`);
+      assert.ok(['malformed', 'too-large'].includes(error.code));
+      assert.match(error.message, /^message: .*/);
+      assert.ok(error.message.length < 2000);
+    }
+  }
+}
+
+const refused = (frame: Uint8Array, message: RegExp, code = 'malformed'): void => {
+  for (const decode of [decodeFromPeer, decodeFromHub]) {
+    assert.throws(
+      () => decode(frame),
+      (error) => error instanceof ProtocolError && error.code === code && message.test(error.message),
+    );
+  }
+};
+
+const hex = (text: string): Uint8Array => new Uint8Array(Buffer.from(text.replaceAll(' ', ''), 'hex'));
+
+test('every message is read back as it was written', () => {
+  for (const message of fromPeer) assert.deepEqual(decodeFromPeer(encodeMessage(message)), message);
+  for (const message of fromHub) assert.deepEqual(decodeFromHub(encodeMessage(message)), message);
+});
+
+test('a peer does not take what only peers say, and a hub not what only hubs say', () => {
+  for (const message of fromPeer) assert.throws(() => decodeFromHub(encodeMessage(message)), ProtocolError);
+  for (const message of fromHub) assert.throws(() => decodeFromPeer(encodeMessage(message)), ProtocolError);
+});
+
+describe('what is refused', () => {
+  test('a message above the limit, before it is looked at', () => {
+    refused(new Uint8Array(WIRE_LIMITS.message_bytes + 1), /at most 1048576 bytes, got 1048577/, 'too-large');
+  });
+
+  test('an event above its limit', () => {
+    const event = new Uint8Array(WIRE_LIMITS.event_bytes + 1);
+    assert.throws(() => decodeFromPeer(encodeMessage({ type: 'event', event })), /event: expected at most 65535 bytes/);
+  });
+
+  test('nothing, garbage, a map and a half, an unknown type', () => {
+    refused(new Uint8Array(0), /expected 1 bytes at 0, got 0/);
+    refused(hex('a0 a0'), /expected one item, got 1 bytes more/);
+    refused(hex('a1'), /expected 1 bytes/);
+    refused(hex('01'), /expected/);
+    refused(new Uint8Array(new Encoder({ useRecords: false }).encode({ type: 'reboot' })), /type/);
+  });
+
+  test('NaN and infinities where people see a number', () => {
+    for (const loss of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
+      const frame = encodeMessage({
+        type: 'progress',
+        state: 'training',
+        round: 0,
+        steps: 0,
+        loss,
+        tokens_per_second: 0,
+      });
+      assert.throws(() => decodeFromPeer(frame), /loss/);
+    }
+  });
+
+  test('lengths that promise gigabytes, alone and inside each other', () => {
+    for (const head of [
+      '9b 00 00 00 01 00 00 00 00',
+      'bb 7f ff ff ff ff ff ff ff',
+      '5b ff ff ff ff ff ff ff ff',
+      '7a ff ff ff ff',
+    ]) {
+      refused(hex(head), /expected/);
+    }
+    const nested = new Uint8Array(WIRE_LIMITS.message_bytes);
+    for (let at = 0; at + 5 <= nested.length; at += 5) nested.set(hex('9a 00 ff ff ff'), at);
+    refused(nested, /at most 12 levels, got more/);
+  });
+
+  test('nesting that would overflow a stack', () => {
+    for (const byte of [0x81, 0xa1, 0xc1]) refused(new Uint8Array(WIRE_LIMITS.message_bytes).fill(byte), /expected/);
+    const deepest = new Uint8Array(MESSAGE_DEPTH + 1).fill(0x81);
+    deepest[MESSAGE_DEPTH] = 0x00;
+    refused(deepest, /message: (type|body)/); // just not too deep: refused for what it says
+  });
+
+  test('tags, indefinite lengths, reserved heads, keys that are no texts', () => {
+    refused(hex('d8 1b 82 66 526567457870 61 61'), /plain data, got a tag/); // tag 27: "construct a RegExp"
+    refused(hex('d8 1c 81 d8 1d 00'), /plain data, got a tag/); // a list that contains itself
+    refused(hex('9f 01 ff'), /an indefinite one/);
+    refused(hex('1c'), /reserved head 28/);
+    refused(hex('f8 20'), /simple value 24/);
+    refused(hex('a1 01 02'), /texts as field names, got major type 0/);
+  });
+
+  test('a field named __proto__ changes nobody', () => {
+    const frame = hex('a2 69 5f5f70726f746f5f5f a1 65 61646d696e f5 64 74797065 67 77656c636f6d65'); // {__proto__: {admin: true}, type: "welcome"}
+    assert.throws(() => decodeFromHub(frame), ProtocolError);
+    assert.equal(({} as { admin?: boolean }).admin, undefined);
+  });
+});
+
+describe('fuzz', () => {
+  const valid = [...fromPeer.map(encodeMessage), ...fromHub.map(encodeMessage)].filter((frame) => frame.length < 5000);
+
+  test('random bytes', () => {
+    fc.assert(fc.property(fc.uint8Array({ maxLength: 400 }), readsOrRefuses), { numRuns: 3000 });
+  });
+
+  test('valid messages with bytes changed, cut out, doubled and cut off', () => {
+    const edit = fc.record({ at: fc.nat(), byte: fc.nat(255), kind: fc.constantFrom('set', 'cut', 'insert', 'end') });
+    fc.assert(
+      fc.property(fc.constantFrom(...valid), fc.array(edit, { minLength: 1, maxLength: 4 }), (frame, edits) => {
+        let bytes = [...frame];
+        for (const { at, byte, kind } of edits) {
+          const place = at % (bytes.length + 1);
+          if (kind === 'set') bytes[Math.min(place, bytes.length - 1)] = byte;
+          else if (kind === 'cut') bytes.splice(place, 3);
+          else if (kind === 'insert') bytes.splice(place, 0, byte, byte);
+          else bytes = bytes.slice(0, place);
+        }
+        readsOrRefuses(Uint8Array.from(bytes));
+      }),
+      { numRuns: 3000 },
+    );
+  });
+
+  test('any JSON in the right envelope', () => {
+    const encoder = new Encoder({ useRecords: false });
+    fc.assert(
+      fc.property(
+        fc.constantFrom('hello', 'event', 'progress', 'run', 'status', 'accepted'),
+        fc.object(),
+        (type, fields) => {
+          readsOrRefuses(new Uint8Array(encoder.encode({ ...fields, type })));
+        },
+      ),
+      { numRuns: 1000 },
+    );
+  });
+});
+
+test('what a peer signs names the hub, so that no hub can use it at another', () => {
+  const nonce = new Uint8Array(32).fill(1);
+  assert.notDeepEqual(helloChallenge(HASH, nonce), helloChallenge('b'.repeat(64), nonce));
+  assert.notDeepEqual(uploadChallenge(HASH, HASH), uploadChallenge('b'.repeat(64), HASH));
+});
