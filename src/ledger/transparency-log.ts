@@ -31,7 +31,8 @@ const AUDIT_PAGE = 2_048;
 /**
  * Opens the log over a store. The store must be written through this log only, and stays the caller's to close.
  * @param options.origin the log's name in its checkpoints; by default `potluck/` and the id of its key, which moves with the log.
- * Throws LedgerError `log-rewritten` when the entries are not those of the last checkpoint this key signed, `log-corrupt`.
+ * Throws LedgerError `log-rewritten` when the entries are not those of the last checkpoint signed, `bad-signature` when another key or
+ * origin signed that, `log-corrupt`.
  */
 export function openTransparencyLog(
   store: LogStore,
