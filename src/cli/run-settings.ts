@@ -19,6 +19,15 @@ const JUDGING_MS = 20_000;
 const WARMUP_PART = 0.05;
 const LAST_RATE_PART = 0.1;
 
+/** A million shares a round, divided as the largest of today's networks does: 18 % owner, 41 % workers, 41 % validators. */
+const EMISSION = {
+  shares_per_round: 1_000_000,
+  halving_rounds: 0,
+  owner_permille: 180,
+  workers_permille: 410,
+  validators_permille: 410,
+};
+
 export function trainingFor(essentials: Essentials): Pick<NewRun, 'training' | 'schedule'> {
   const { rounds, round_seconds, steps, batch, context, learning_rate, min_workers } = essentials;
   return {
@@ -36,6 +45,7 @@ export function trainingFor(essentials: Essentials): Pick<NewRun, 'training' | '
       judging_ms: JUDGING_MS,
       min_workers,
       checkpoint_every: CHECKPOINT_EVERY,
+      emission: EMISSION,
     },
   };
 }

@@ -8,6 +8,7 @@ export const CORE_LIMITS = {
   rounds: 1_000_000, // a decade of ten-minute rounds, with room
   round_ms: { min: 200, max: 86_400_000 }, // a test's round … a day
   peers_per_run: 20_000, // twice the design's target of connected peers
+  shares_per_round: 1_000_000_000, // times a million rounds is still a safe integer
   submissions_per_peer_and_round: 1, // a second one would only be a second chance
   tick_gap_ms: 15_000, // a longer silence of the clock means that the hub was away, not that peers were late
 } as const;
@@ -20,6 +21,21 @@ const time_ms = z.int().min(0);
 const duration_ms = z.int().min(CORE_LIMITS.round_ms.min).max(CORE_LIMITS.round_ms.max);
 
 const v1 = { version: z.literal(1) };
+
+const permille = z.int().min(0).max(1000);
+
+/** The shares that a run promises; shares.ts says how they are divided. */
+export const EmissionSchema = z
+  .strictObject({
+    shares_per_round: z.int().min(0).max(CORE_LIMITS.shares_per_round),
+    halving_rounds: count,
+    owner_permille: permille,
+    workers_permille: permille,
+    validators_permille: permille,
+  })
+  .refine((e) => e.owner_permille + e.workers_permille + e.validators_permille === 1000, {
+    error: 'the parts of owner, workers and validators must add up to 1000 permille',
+  });
 
 /** By the run's owner. The event's id is the run's id. `params` and `model` name blobs: the game's settings and the first model. */
 export const RunCreatedSchema = z.strictObject({
@@ -36,6 +52,7 @@ export const RunCreatedSchema = z.strictObject({
   min_workers: z.int().min(1).max(1000),
   /** A full copy of the model is kept every so many merged rounds. */
   checkpoint_every: z.int().min(1).max(1000),
+  emission: EmissionSchema,
   created_ms: time_ms,
 });
 

@@ -53,6 +53,13 @@ const created = (more: Partial<Extract<EventBody, { type: 'run.created' }>> = {}
   judging_ms: 400,
   min_workers: 2,
   checkpoint_every: 2,
+  emission: {
+    shares_per_round: 1000,
+    halving_rounds: 2,
+    owner_permille: 180,
+    workers_permille: 410,
+    validators_permille: 410,
+  },
   created_ms: 0,
   ...more,
 });
@@ -293,6 +300,25 @@ test('a run ends after its last round, with its history from the checkpoint befo
     [[2, name('7')]],
   );
   refused('wrong-phase', HUB, opened(3));
+});
+
+test('a run pays exactly what it promised, to those who earned it', () => {
+  playRun();
+  const { shares, unearned_shares } = run();
+  const paid = [...shares.values()].reduce((sum, value) => sum + value, 0);
+  assert.equal(paid + unearned_shares, 1000 + 1000 + 500);
+  assert.equal(unearned_shares, 0);
+  assert.equal(shares.get(OWNER), 180 + 180 + 90);
+  assert.equal(shares.get(VERA), 410 + 410 + 205);
+  assert.ok(Math.abs(shares.get(ALICE)! - shares.get(BOB)!) <= 3);
+});
+
+test('what nobody earned stays with the run: no validator, no verified work', () => {
+  openRound(false);
+  const ids = [happen(ALICE, work()), happen(BOB, work())].sort();
+  happen(HUB, merged(ids));
+  assert.deepEqual([...run().shares], [[OWNER, 180]]);
+  assert.equal(run().unearned_shares, 820);
 });
 
 test('the same events give the same state hash', () => {

@@ -2,6 +2,7 @@
 import { seededRandom } from '../protocol/random.ts';
 import type { EventBody, LoggedEvent, RoundMerged, VerdictGiven, WorkSubmitted } from './events.ts';
 import { CORE_LIMITS } from './events.ts';
+import { payRound, type RoundPayout } from './shares.ts';
 import type { NetworkState, RunState, Submission } from './state.ts';
 import { acceptedSubmissions, mayOpenRound, presentPeers, workersNeeded } from './state.ts';
 
@@ -213,6 +214,8 @@ function newRun(event: LoggedEvent, spec: Extract<EventBody, { type: 'run.create
     recent: [],
     submissions: new Map(),
     peers: new Map(),
+    shares: new Map(),
+    unearned_shares: 0,
     merged_tokens: 0,
     submissions_total: 0,
     bytes_submitted: 0,
@@ -303,6 +306,7 @@ function applyMerge(run: RunState, body: RoundMerged): void {
     run.merged_tokens += submission.body.tokens;
     if (verified) peer.credit_tokens += submission.body.tokens;
   }
+  if (body.bundle !== null) payShares(run, roundPayout(run));
   run.submissions.clear();
   if (body.bundle === null) {
     run.attempt++;
@@ -319,6 +323,31 @@ function applyMerge(run: RunState, body: RoundMerged): void {
     run.checkpoint = { merged_rounds: run.round, model: body.model };
   }
   run.phase = run.round === run.spec.rounds ? 'finished' : 'gathering';
+}
+
+function payShares(run: RunState, { payouts, unearned }: RoundPayout): void {
+  for (const [account, shares] of payouts) run.shares.set(account, (run.shares.get(account) ?? 0) + shares);
+  run.unearned_shares += unearned;
+}
+
+/**
+ * What the open round pays if it is merged now: workers by the verified tokens of accepted work, validators by the number
+ * of their verdicts that agree with what was decided.
+ */
+export function roundPayout(run: RunState): RoundPayout {
+  const accepted = acceptedSubmissions(run);
+  const merged = new Set(accepted.map(({ submission }) => submission.id));
+  const workers = accepted
+    .filter(({ verified }) => verified)
+    .map(({ submission }) => ({ id: submission.worker, weight: submission.body.tokens }));
+  const right = new Map<string, number>();
+  for (const { id, verdicts } of run.submissions.values()) {
+    for (const [validator, verdict] of verdicts) {
+      if (verdict.accepted === merged.has(id)) right.set(validator, (right.get(validator) ?? 0) + 1);
+    }
+  }
+  const validators = [...right].map(([id, weight]) => ({ id, weight }));
+  return payRound(run.spec.emission, run.round, run.owner, workers, validators);
 }
 
 /** The part of the judging time in which a worker that is still here, but late, is waited for. */

@@ -55,6 +55,9 @@ export interface RunState {
   /** Submissions of the open round, by event id, in the order of the log. */
   submissions: Map<string, Submission>;
   peers: Map<string, PeerState>;
+  /** Shares by who earned them, and those that nobody had earned. Together: what all merged rounds promised. */
+  shares: Map<string, number>;
+  unearned_shares: number;
   merged_tokens: number;
   submissions_total: number;
   bytes_submitted: number;

@@ -23,7 +23,10 @@ export interface NewRun {
   readonly seed: string;
   /** The game's other settings, as PretrainParamsSchema takes them. */
   readonly training: Record<string, unknown>;
-  readonly schedule: Pick<RunCreated, 'rounds' | 'round_ms' | 'judging_ms' | 'min_workers' | 'checkpoint_every'>;
+  readonly schedule: Pick<
+    RunCreated,
+    'rounds' | 'round_ms' | 'judging_ms' | 'min_workers' | 'checkpoint_every' | 'emission'
+  >;
   readonly onProgress?: (what: string) => void;
 }
 
