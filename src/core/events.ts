@@ -79,6 +79,30 @@ export const PeerLeftSchema = z.strictObject({
   reason: z.enum(['goodbye', 'connection lost', 'hub restarted']),
 });
 
+/**
+ * By a device: from now on what it earns belongs to its owner. `certificate` is a signed event of the owner's
+ * (DeviceCertificateSchema), so that nobody can claim a device that did not agree, nor a device an owner who did not.
+ */
+export const DeviceBoundSchema = z.strictObject({
+  type: z.literal('device.bound'),
+  ...v1,
+  certificate: z.custom<Uint8Array>(
+    (value) => value instanceof Uint8Array && value.length <= 1024,
+    'expected at most 1024 bytes',
+  ),
+});
+
+/** By the owner: this key is no longer to be believed. What it earned stays earned. */
+export const DeviceRevokedSchema = z.strictObject({ type: z.literal('device.revoked'), ...v1, device: hash });
+
+/** What an owner signs for a device; it travels inside `device.bound` and is no event of the log by itself. */
+export const DeviceCertificateSchema = z.strictObject({
+  type: z.literal('device.certificate'),
+  ...v1,
+  device: hash,
+  expires_ms: time_ms,
+});
+
 /** By the hub: the clock that deadlines are measured by. */
 export const TickSchema = z.strictObject({ type: z.literal('tick'), ...v1, time_ms });
 
@@ -151,6 +175,8 @@ export const EventBodySchema = z.discriminatedUnion('type', [
   RunResumedSchema,
   PeerJoinedSchema,
   PeerLeftSchema,
+  DeviceBoundSchema,
+  DeviceRevokedSchema,
   TickSchema,
   RoundOpenedSchema,
   WorkSubmittedSchema,

@@ -4,7 +4,8 @@ import { beforeEach, describe, test } from 'node:test';
 import fc from 'fast-check';
 import { stateHash } from './codec.ts';
 import { CORE_LIMITS, type EventBody, type LoggedEvent } from './events.ts';
-import { apply, type RefusalCode } from './reduce.ts';
+import { apply } from './reduce.ts';
+import type { RefusalCode } from './refusal.ts';
 import { initialState, type NetworkState, type RunState } from './state.ts';
 
 const name = (character: string): string => character.repeat(64);

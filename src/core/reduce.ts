@@ -1,42 +1,19 @@
 // The one state machine: `refusalOf` says whether an event may follow, `apply` lets it. Total: a wrong event is a refusal, never an exception.
 import { seededRandom } from '../protocol/random.ts';
+import { applyDevice, refusalOfDevice, refusalOfKey } from './devices.ts';
 import type { EventBody, LoggedEvent, RoundMerged, VerdictGiven, WorkSubmitted } from './events.ts';
 import { CORE_LIMITS } from './events.ts';
+import { type Refusal, refuse } from './refusal.ts';
 import { payRound, type RoundPayout } from './shares.ts';
 import type { NetworkState, RunState, Submission } from './state.ts';
-import { acceptedSubmissions, mayOpenRound, presentPeers, workersNeeded } from './state.ts';
-
-export type RefusalCode =
-  | 'not-the-hub'
-  | 'not-the-owner'
-  | 'unknown-run'
-  | 'run-exists'
-  | 'too-many-runs'
-  | 'too-many-peers'
-  | 'wrong-phase'
-  | 'wrong-round'
-  | 'wrong-model'
-  | 'not-a-worker'
-  | 'not-a-validator'
-  | 'already-present'
-  | 'not-present'
-  | 'already-submitted'
-  | 'unknown-submission'
-  | 'already-judged'
-  | 'clock-went-back'
-  | 'wrong-merge';
-
-/** Why an event may not follow: a code and a sentence with what was expected and what came. */
-export interface Refusal {
-  readonly code: RefusalCode;
-  readonly message: string;
-}
-
-const refuse = (code: RefusalCode, message: string): Refusal => ({ code, message });
+import { acceptedSubmissions, accountOf, mayOpenRound, presentPeers, workersNeeded } from './state.ts';
 
 /** Checks an event against the state without changing it. null: it may follow. */
 export function refusalOf(state: NetworkState, event: LoggedEvent): Refusal | null {
   const { body, author } = event;
+  const key = refusalOfKey(state, author);
+  if (key) return key;
+  if (body.type === 'device.bound' || body.type === 'device.revoked') return refusalOfDevice(state, author, body);
   if (body.type === 'run.created') return refusalOfRun(state, event);
   if (body.type === 'tick') {
     if (author !== state.hub) return refuse('not-the-hub', `a tick is signed by the hub ${state.hub}, got ${author}`);
@@ -57,7 +34,7 @@ function refusalOfRun(state: NetworkState, event: LoggedEvent): Refusal | null {
   return null;
 }
 
-type BodyInRun = Exclude<EventBody, { type: 'run.created' | 'tick' }>;
+type BodyInRun = Extract<EventBody, { run: string }>;
 
 function refusalInRun(state: NetworkState, run: RunState, event: LoggedEvent, body: BodyInRun): Refusal | null {
   const { author } = event;
@@ -187,6 +164,8 @@ export function apply(state: NetworkState, event: LoggedEvent): Refusal | null {
   const { body } = event;
   if (body.type === 'tick') {
     applyTick(state, body.time_ms);
+  } else if (body.type === 'device.bound' || body.type === 'device.revoked') {
+    applyDevice(state, event.author, body);
   } else if (body.type === 'run.created') {
     state.runs.set(event.id, newRun(event, body));
   } else {
@@ -283,7 +262,7 @@ function applyInRun(state: NetworkState, run: RunState, event: LoggedEvent, body
       run.first_evaluation ??= run.evaluation;
       return;
     case 'round.merged':
-      applyMerge(run, body);
+      applyMerge(state, run, body);
       return;
   }
 }
@@ -293,7 +272,7 @@ function roundSeed(run: RunState): string {
   return Array.from({ length: 8 }, () => random.uint32().toString(16).padStart(8, '0')).join('');
 }
 
-function applyMerge(run: RunState, body: RoundMerged): void {
+function applyMerge(state: NetworkState, run: RunState, body: RoundMerged): void {
   const accepted = new Map(acceptedSubmissions(run).map((entry) => [entry.submission.id, entry.verified]));
   for (const submission of run.submissions.values()) {
     const peer = run.peers.get(submission.worker)!;
@@ -306,7 +285,7 @@ function applyMerge(run: RunState, body: RoundMerged): void {
     run.merged_tokens += submission.body.tokens;
     if (verified) peer.credit_tokens += submission.body.tokens;
   }
-  if (body.bundle !== null) payShares(run, roundPayout(run));
+  if (body.bundle !== null) payShares(run, roundPayout(state, run));
   run.submissions.clear();
   if (body.bundle === null) {
     run.attempt++;
@@ -334,20 +313,22 @@ function payShares(run: RunState, { payouts, unearned }: RoundPayout): void {
  * What the open round pays if it is merged now: workers by the verified tokens of accepted work, validators by the number
  * of their verdicts that agree with what was decided.
  */
-export function roundPayout(run: RunState): RoundPayout {
+export function roundPayout(state: NetworkState, run: RunState): RoundPayout {
   const accepted = acceptedSubmissions(run);
   const merged = new Set(accepted.map(({ submission }) => submission.id));
   const workers = accepted
     .filter(({ verified }) => verified)
-    .map(({ submission }) => ({ id: submission.worker, weight: submission.body.tokens }));
+    .map(({ submission }) => ({ id: accountOf(state, submission.worker), weight: submission.body.tokens }));
   const right = new Map<string, number>();
   for (const { id, verdicts } of run.submissions.values()) {
     for (const [validator, verdict] of verdicts) {
-      if (verdict.accepted === merged.has(id)) right.set(validator, (right.get(validator) ?? 0) + 1);
+      if (verdict.accepted !== merged.has(id)) continue;
+      const account = accountOf(state, validator);
+      right.set(account, (right.get(account) ?? 0) + 1);
     }
   }
   const validators = [...right].map(([id, weight]) => ({ id, weight }));
-  return payRound(run.spec.emission, run.round, run.owner, workers, validators);
+  return payRound(run.spec.emission, run.round, accountOf(state, run.owner), workers, validators);
 }
 
 /** The part of the judging time in which a worker that is still here, but late, is waited for. */

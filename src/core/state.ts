@@ -66,6 +66,13 @@ export interface RunState {
   first_evaluation: { merged_rounds: number; loss_micro: number } | null;
 }
 
+/** A device that an owner has vouched for. */
+export interface Device {
+  readonly owner: string;
+  readonly expires_ms: number;
+  revoked: boolean;
+}
+
 export interface NetworkState {
   /** The id of the hub whose log this is: the only author of ticks, rounds and merges. */
   readonly hub: string;
@@ -73,11 +80,17 @@ export interface NetworkState {
   events: number;
   time_ms: number;
   runs: Map<string, RunState>;
+  devices: Map<string, Device>;
+}
+
+/** Who is paid for what a key did: its owner, or the key itself. */
+export function accountOf(state: NetworkState, key: string): string {
+  return state.devices.get(key)?.owner ?? key;
 }
 
 /** The state before the first event. */
 export function initialState(hub: string): NetworkState {
-  return { hub, events: 0, time_ms: 0, runs: new Map() };
+  return { hub, events: 0, time_ms: 0, runs: new Map(), devices: new Map() };
 }
 
 /** Peers of a role that are here now. */

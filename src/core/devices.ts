@@ -1,0 +1,74 @@
+// One person, many devices: which owner vouches for a device's key, until when, and what a revoked key may still do (nothing).
+import { openEvent } from '../protocol/envelope.ts';
+import { ProtocolError } from '../protocol/errors.ts';
+import { DeviceCertificateSchema, type EventBody } from './events.ts';
+import type { Refusal } from './refusal.ts';
+import { refuse } from './refusal.ts';
+import type { NetworkState } from './state.ts';
+
+/** Reads an owner's certificate for a device. A Refusal when it is none, or for another device. */
+export function openCertificate(
+  certificate: Uint8Array,
+  device: string,
+): { readonly owner: string; readonly expires_ms: number } | Refusal {
+  try {
+    const { author, body } = openEvent(certificate);
+    const parsed = DeviceCertificateSchema.safeParse(body);
+    if (!parsed.success) return refuse('bad-certificate', `certificate: ${parsed.error.issues[0].message}`);
+    if (parsed.data.device !== device) {
+      return refuse('bad-certificate', `expected a certificate for ${device}, got one for ${parsed.data.device}`);
+    }
+    return { owner: author, expires_ms: parsed.data.expires_ms };
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error;
+    return refuse('bad-certificate', `certificate: ${error.message}`);
+  }
+}
+
+/** Why a key may not write events any more, if so. */
+export function refusalOfKey(state: NetworkState, author: string): Refusal | null {
+  const device = state.devices.get(author);
+  if (!device) return null;
+  if (device.revoked) return refuse('device-revoked', `the owner of ${author} has revoked it`);
+  if (state.time_ms >= device.expires_ms) {
+    return refuse(
+      'device-expired',
+      `the certificate of ${author} ended at ${device.expires_ms}, it is ${state.time_ms}`,
+    );
+  }
+  return null;
+}
+
+type DeviceBody = Extract<EventBody, { type: 'device.bound' | 'device.revoked' }>;
+
+/** Whether a device may be bound or revoked by this event. */
+export function refusalOfDevice(state: NetworkState, author: string, body: DeviceBody): Refusal | null {
+  if (body.type === 'device.revoked') {
+    const device = state.devices.get(body.device);
+    if (device?.owner !== author) return refuse('not-the-owner', `${author} does not own the device ${body.device}`);
+    return device.revoked ? refuse('device-revoked', `${body.device} is revoked already`) : null;
+  }
+  const opened = openCertificate(body.certificate, author);
+  if ('code' in opened) return opened;
+  if (state.time_ms >= opened.expires_ms) {
+    return refuse('device-expired', `the certificate ended at ${opened.expires_ms}, it is ${state.time_ms}`);
+  }
+  const known = state.devices.get(author);
+  // A device that earns for one person cannot be carried off to another; a longer certificate of the same owner is fine.
+  if (known && known.owner !== opened.owner) return refuse('already-bound', `${author} belongs to ${known.owner}`);
+  if (known && known.expires_ms >= opened.expires_ms) return refuse('already-bound', `${author} is bound already`);
+  if (state.devices.has(opened.owner) || opened.owner === author) {
+    return refuse('bad-certificate', 'an owner is a key of its own, not a device');
+  }
+  return null;
+}
+
+/** Binds or revokes; to be called only when `refusalOfDevice` said null. */
+export function applyDevice(state: NetworkState, author: string, body: DeviceBody): void {
+  if (body.type === 'device.revoked') {
+    state.devices.get(body.device)!.revoked = true;
+    return;
+  }
+  const opened = openCertificate(body.certificate, author);
+  if (!('code' in opened)) state.devices.set(author, { ...opened, revoked: false });
+}

@@ -1,0 +1,33 @@
+// Why an event may not follow: the core's typed answer, never an exception.
+
+export type RefusalCode =
+  | 'not-the-hub'
+  | 'not-the-owner'
+  | 'unknown-run'
+  | 'run-exists'
+  | 'too-many-runs'
+  | 'too-many-peers'
+  | 'wrong-phase'
+  | 'wrong-round'
+  | 'wrong-model'
+  | 'not-a-worker'
+  | 'not-a-validator'
+  | 'already-present'
+  | 'not-present'
+  | 'already-submitted'
+  | 'unknown-submission'
+  | 'already-judged'
+  | 'clock-went-back'
+  | 'wrong-merge'
+  | 'bad-certificate'
+  | 'already-bound'
+  | 'device-revoked'
+  | 'device-expired';
+
+/** Why an event may not follow: a code and a sentence with what was expected and what came. */
+export interface Refusal {
+  readonly code: RefusalCode;
+  readonly message: string;
+}
+
+export const refuse = (code: RefusalCode, message: string): Refusal => ({ code, message });
