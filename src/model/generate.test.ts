@@ -1,0 +1,275 @@
+// Generation: the cache gives the logits of the full model at every position, sampling follows its definition and its seed,
+// and the stream ends where it should.
+import assert from 'node:assert/strict';
+import { after, describe, test } from 'node:test';
+import fc from 'fast-check';
+import { seededRandom } from '../protocol/random.ts';
+import { createNativeRuntime } from '../tensor/native-runtime.ts';
+import type { Runtime } from '../tensor/runtime.ts';
+import { createWasmRuntime } from '../tensor/wasm-runtime.ts';
+import { type LlamaConfig, type LlamaConfigInput, LlamaConfigSchema, parameterSpecs, type Weights } from './config.ts';
+import { type Decoder, generate, generateWith, openDecoder, sampleToken } from './generate.ts';
+import { byteTokenizer, type Tokenizer } from './tokenizer.ts';
+import { logitsGraph } from './train-graph.ts';
+
+const CONTEXT = 96;
+const shape: LlamaConfigInput = {
+  vocab_size: 257,
+  hidden_size: 32,
+  intermediate_size: 48,
+  num_hidden_layers: 2,
+  num_attention_heads: 4,
+  num_key_value_heads: 2,
+  max_position_embeddings: CONTEXT,
+  rope_theta: 1000,
+};
+const configs = {
+  'grouped queries': LlamaConfigSchema.parse(shape),
+  'tied head, wide heads': LlamaConfigSchema.parse({ ...shape, tie_word_embeddings: true, head_dim: 12 }),
+};
+
+/** Weights large enough that the distribution is far from uniform. */
+function weightsOf(config: LlamaConfig): Weights {
+  return new Map(
+    parameterSpecs(config).map(({ name, shape, decay }) => {
+      const random = seededRandom('test weights', name);
+      const length = shape.reduce((a, b) => a * b, 1);
+      return [
+        name,
+        Float32Array.from({ length }, () => (decay ? 0.7 : 0.2) * (random.uint32() / 2 ** 31 - 1) + (decay ? 0 : 1)),
+      ];
+    }),
+  );
+}
+
+const sequence = Int32Array.from({ length: CONTEXT }, (_, i) => (i * i * 7 + 3) % 257);
+
+/** The logits of every position of `sequence` by the graph without a cache, [CONTEXT, vocab]. */
+async function fullLogits(runtime: Runtime, config: LlamaConfig, weights: Weights): Promise<Float32Array> {
+  const program = await runtime.load(logitsGraph(config, { batch: 1, context: CONTEXT }));
+  await program.writeState(weights);
+  const { logits } = await program.run({ tokens: { dtype: 'int32', shape: [1, CONTEXT], data: sequence } });
+  await program.close();
+  return logits.data as Float32Array;
+}
+
+const greatest = (values: Float32Array): number => values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+
+function assertClose(actual: Float32Array, expected: Float32Array, what: string): void {
+  assert.equal(actual.length, expected.length);
+  const limit = 1e-5 * Math.max(1, greatest(expected));
+  actual.forEach((value, i) => {
+    assert.ok(Math.abs(value - expected[i]) <= limit, `${what}, token ${i}: ${value}, expected ${expected[i]}`);
+  });
+}
+
+for (const [runtimeName, start] of Object.entries({
+  native: () => createNativeRuntime({ threads: 1 }),
+  wasm: () => createWasmRuntime({ threads: 1 }),
+})) {
+  describe(`the cache on the ${runtimeName} runtime`, async () => {
+    const runtime = await start();
+    after(() => runtime.close());
+
+    for (const [name, config] of Object.entries(configs)) {
+      test(`${name}: the same logits as the full model, however the tokens are cut into pieces`, async () => {
+        const weights = weightsOf(config);
+        const full = await fullLogits(runtime, config, weights);
+        const expected = (position: number) =>
+          full.subarray(position * config.vocab_size, (position + 1) * config.vocab_size);
+        assert.ok(greatest(expected(CONTEXT - 1)) > 1);
+        const decoder = await openDecoder(runtime, { config, weights });
+        // Short pieces run token by token; 40 and 70 are prefills, the second of two chunks whose last reaches past the cache.
+        for (const sizes of [[1, 1, 3, 20, 1], [40, 1, 1, 5], [2, 70, 1], [96], [20, 76]]) {
+          decoder.rewind();
+          for (const size of sizes) {
+            const from = decoder.length();
+            const logits = await decoder.append(sequence.subarray(from, from + size));
+            assertClose(logits, expected(from + size - 1), `pieces ${sizes}, position ${from + size - 1}`);
+          }
+        }
+        // What was written after the point of return is not seen.
+        decoder.rewind(10);
+        assertClose(await decoder.append([sequence[10]]), expected(10), 'after rewind');
+        await decoder.close();
+      });
+    }
+  });
+}
+
+describe('generate', async () => {
+  const runtime = await createNativeRuntime({ threads: 1 });
+  after(() => runtime.close());
+  const config = configs['grouped queries'];
+  const tokenizer = byteTokenizer();
+  const model = { config, weights: weightsOf(config), tokenizer };
+  const collect = async (pieces: AsyncIterable<string>) => {
+    const list: string[] = [];
+    for await (const piece of pieces) list.push(piece);
+    return list;
+  };
+
+  test('the same seed gives the same text, another seed another; temperature 0 needs none', async () => {
+    const options = { prompt: 'potluck', max_tokens: 24, temperature: 1, top_p: 0.95 };
+    const text = async (change: object) =>
+      (await collect(generate(runtime, model, { ...options, ...change }))).join('');
+    assert.equal(await text({ seed: 'a' }), await text({ seed: 'a' }));
+    assert.notEqual(await text({ seed: 'a' }), await text({ seed: 'b' }));
+    assert.equal(await text({ seed: 'a', temperature: 0 }), await text({ seed: 'b', temperature: 0 }));
+  });
+
+  test('greedy tokens are those of the full model', async () => {
+    const runs: number[] = [256, ...new TextEncoder().encode('greedy')];
+    const program = await runtime.load(logitsGraph(config, { batch: 1, context: CONTEXT }));
+    await program.writeState(model.weights);
+    const prompt_length = runs.length;
+    for (let i = 0; i < 12; i++) {
+      const data = new Int32Array(CONTEXT);
+      data.set(runs);
+      const { logits } = await program.run({ tokens: { dtype: 'int32', shape: [1, CONTEXT], data } });
+      const at = (runs.length - 1) * config.vocab_size;
+      const row = logits.data.slice(at, at + config.vocab_size);
+      runs.push(row.indexOf(Math.max(...row)));
+    }
+    await program.close();
+    const pieces = await collect(generate(runtime, model, { prompt: 'greedy', max_tokens: 12, temperature: 0 }));
+    const expected = runs.slice(prompt_length);
+    const end = expected.indexOf(256);
+    assert.equal(pieces.join(''), tokenizer.decode(end < 0 ? expected : expected.slice(0, end)));
+  });
+
+  test('ends at the context: the text has as many tokens as fit, and a prompt that fills it gives one more', async () => {
+    const ids: number[] = [];
+    // Tokens are counted on their way out: every id is a letter.
+    const letters: Tokenizer = {
+      ...tokenizer,
+      vocab_size: 257,
+      eos_id: null,
+      decode: (list) => 'x'.repeat(list.length),
+    };
+    for await (const piece of generate(runtime, { ...model, tokenizer: letters }, { prompt: 'ab', max_tokens: 1000 })) {
+      ids.push(piece.length);
+    }
+    assert.equal(ids.length, CONTEXT - 3 + 1);
+    const fills = { prompt: 'p'.repeat(CONTEXT - 1), max_tokens: 5 };
+    assert.equal((await collect(generate(runtime, { ...model, tokenizer: letters }, fills))).length, 1);
+    const over = generate(runtime, model, { prompt: 'p'.repeat(CONTEXT), max_tokens: 5 });
+    await assert.rejects(collect(over), {
+      name: 'ModelError',
+      code: 'bad-input',
+      message: /97 tokens, the decoder holds 96/,
+    });
+  });
+
+  test('ends at end-of-text and after max_tokens', async () => {
+    /** Writes "ab" and then end-of-text, whatever the prompt is. */
+    const script = [97, 98, 256, 99];
+    let length = 0;
+    const decoder: Decoder = {
+      capacity: 50,
+      length: () => length,
+      rewind: () => {
+        length = 0;
+      },
+      async append(tokens) {
+        const position = Math.max(0, length + tokens.length - 2);
+        length += tokens.length;
+        return new Float32Array(257).with(script[position], 10);
+      },
+      close: async () => {},
+    };
+    const options = { prompt: 'p', max_tokens: 10, temperature: 0 };
+    assert.deepEqual(await collect(generateWith(decoder, tokenizer, options)), ['a', 'b']);
+    assert.deepEqual(await collect(generateWith(decoder, tokenizer, { ...options, max_tokens: 1 })), ['a']);
+  });
+
+  test('an aborted generation throws its reason and frees the runtime', async () => {
+    let open = 0;
+    const counted: Runtime = {
+      class: runtime.class,
+      close: () => runtime.close(),
+      async load(graph) {
+        const program = await runtime.load(graph);
+        open++;
+        return {
+          writeState: (values) => program.writeState(values),
+          readState: (names) => program.readState(names),
+          run: (inputs) => program.run(inputs),
+          close: () => program.close().finally(() => open--),
+        };
+      },
+    };
+    const controller = new AbortController();
+    const pieces: string[] = [];
+    const run = async () => {
+      const options = { prompt: 'a', max_tokens: 80, signal: controller.signal };
+      for await (const piece of generate(counted, model, options)) {
+        pieces.push(piece);
+        if (pieces.length === 3) controller.abort(new Error('enough'));
+      }
+    };
+    await assert.rejects(run, /enough/);
+    assert.equal(pieces.length, 3);
+    assert.equal(open, 0);
+    for await (const _ of generate(counted, model, { prompt: 'long '.repeat(10), max_tokens: 9 })) break;
+    assert.equal(open, 0);
+  });
+
+  test('options and tokens out of range are refused', async () => {
+    const good = { prompt: 'a', max_tokens: 1 };
+    for (const change of [
+      { max_tokens: 0 },
+      { max_tokens: 1.5 },
+      { temperature: -1 },
+      { temperature: Number.NaN },
+      { top_p: 0 },
+      { top_p: 2 },
+    ]) {
+      await assert.rejects(collect(generate(runtime, model, { ...good, ...change })), { code: 'bad-input' });
+    }
+    await assert.rejects(openDecoder(runtime, model, CONTEXT + 1), { code: 'bad-input' });
+    const decoder = await openDecoder(runtime, model, 4);
+    for (const tokens of [[], [257], [-1], [0.5], [1, 2, 3, 4, 5]]) {
+      await assert.rejects(decoder.append(tokens), { name: 'ModelError', code: 'bad-input' });
+    }
+    assert.equal(decoder.length(), 0);
+    assert.throws(() => decoder.rewind(1), { code: 'bad-input' });
+    await decoder.close();
+  });
+});
+
+test('tokens are drawn as often as their probabilities say, and only from the nucleus', () => {
+  const probabilities = [0.5, 0.05, 0.3, 0.15];
+  const logits = Float32Array.from(probabilities, Math.log);
+  const draw = (options: object) => {
+    const random = seededRandom('draws', JSON.stringify(options));
+    const counts = [0, 0, 0, 0];
+    for (let i = 0; i < 20_000; i++) counts[sampleToken(logits, random, options)]++;
+    return counts.map((count) => count / 20_000);
+  };
+  const close = (actual: number[], expected: number[]) =>
+    actual.forEach((share, i) => {
+      assert.ok(Math.abs(share - expected[i]) < 0.015, `${actual} instead of ${expected}`);
+    });
+  close(draw({}), probabilities);
+  // 0.5 + 0.3 reach 0.8 exactly up to rounding, so 0.79 keeps those two.
+  close(draw({ top_p: 0.79 }), [0.625, 0, 0.375, 0]);
+  close(draw({ top_p: 0.1 }), [1, 0, 0, 0]);
+  const halved = probabilities.map((p) => p ** 2 / probabilities.reduce((sum, q) => sum + q ** 2, 0));
+  close(draw({ temperature: 0.5 }), halved);
+  assert.equal(sampleToken(Float32Array.of(1, 3, 3), seededRandom('x'), { temperature: 0 }), 1);
+});
+
+test('a drawn token is always one of the vocabulary', () => {
+  const logits = fc.array(fc.float({ noNaN: true, min: -1e4, max: 1e4 }), { minLength: 1, maxLength: 40 });
+  const options = fc.record({
+    temperature: fc.double({ min: 0, max: 100, noNaN: true }),
+    top_p: fc.double({ min: 1e-9, max: 1, noNaN: true }),
+  });
+  fc.assert(
+    fc.property(logits, options, fc.string(), (values, options, seed) => {
+      const id = sampleToken(Float32Array.from(values), seededRandom('any', seed), options);
+      assert.ok(Number.isInteger(id) && id >= 0 && id < values.length);
+    }),
+  );
+});

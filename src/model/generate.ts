@@ -1,0 +1,225 @@
+// Text from a model: a decoder that holds the cache, sampling by temperature and top-p (arXiv 1904.09751), and streaming.
+import { type Random, seededRandom } from '../protocol/random.ts';
+import type { Program, Runtime } from '../tensor/runtime.ts';
+import type { LlamaConfig, Weights } from './config.ts';
+import { cacheNames, decodeGraph } from './decode-graph.ts';
+import { ModelError } from './errors.ts';
+import { streamDecoder, type Tokenizer } from './tokenizer.ts';
+
+/** Prompt tokens read in one run. Longer chunks multiply more efficiently, but the last one is padded. */
+const PREFILL_CHUNK = 64;
+/** A prompt up to this long is read token by token: loading a second graph would take longer. */
+const SHORT_PROMPT = 32;
+
+/** A model ready to generate. Holds one sequence; not to be used by two generations at once. */
+export interface Decoder {
+  /** The most tokens of a sequence. */
+  readonly capacity: number;
+  /** Appends tokens (at least one) and returns the logits of what follows the last, [vocab_size]. Throws ModelError `bad-input`. */
+  append(tokens: ArrayLike<number>): Promise<Float32Array>;
+  /** How many tokens the sequence has. */
+  length(): number;
+  /** Begins a new sequence, or goes back to the first `length` tokens of this one. */
+  rewind(length?: number): void;
+  close(): Promise<void>;
+}
+
+/**
+ * Loads a decoder for sequences of up to `capacity` tokens (at most max_position_embeddings, the default).
+ * Memory: the weights, and 2 · layers · capacity · kv_heads · head_dim floats of cache.
+ */
+export async function openDecoder(
+  runtime: Runtime,
+  { config, weights }: { readonly config: LlamaConfig; readonly weights: Weights },
+  capacity: number = config.max_position_embeddings,
+): Promise<Decoder> {
+  if (!Number.isInteger(capacity) || capacity < 1 || capacity > config.max_position_embeddings) {
+    const most = config.max_position_embeddings;
+    throw new ModelError('bad-input', `decoder: capacity ${capacity}, expected an integer in 1..${most}`);
+  }
+  const load = async (chunk: number): Promise<Program> => {
+    const program = await runtime.load(decodeGraph(config, { chunk, capacity }));
+    await program.writeState(weights);
+    return program;
+  };
+  const step = await load(1);
+  const caches = Array.from({ length: config.num_hidden_layers }, (_, layer) =>
+    Object.values(cacheNames(layer)),
+  ).flat();
+  let length = 0;
+
+  const run = async (program: Program, chunk: number, tokens: Int32Array, last: number): Promise<Float32Array> => {
+    const padded = new Int32Array(chunk);
+    padded.set(tokens);
+    const { logits } = await program.run({
+      tokens: { dtype: 'int32', shape: [chunk], data: padded },
+      start: { dtype: 'int32', shape: [1], data: Int32Array.of(length) },
+      last: { dtype: 'int32', shape: [1], data: Int32Array.of(last) },
+    });
+    length += tokens.length;
+    return logits.data as Float32Array;
+  };
+
+  /** Reads a long prompt with a graph of its own, which is closed again: it holds a second copy of the weights. */
+  const prefill = async (tokens: Int32Array): Promise<Float32Array> => {
+    const program = await load(PREFILL_CHUNK);
+    try {
+      if (length > 0) await program.writeState(await step.readState(caches));
+      let logits: Float32Array = new Float32Array();
+      for (let at = 0; at < tokens.length; at += PREFILL_CHUNK) {
+        const chunk = tokens.subarray(at, at + PREFILL_CHUNK);
+        logits = await run(program, PREFILL_CHUNK, chunk, chunk.length - 1);
+      }
+      await step.writeState(await program.readState(caches));
+      return logits;
+    } finally {
+      await program.close();
+    }
+  };
+
+  return {
+    capacity,
+    length: () => length,
+    async append(tokens) {
+      if (tokens.length === 0) throw new ModelError('bad-input', 'decoder: append needs at least one token');
+      if (length + tokens.length > capacity) {
+        const fact = `${length} + ${tokens.length} tokens, the decoder holds ${capacity}`;
+        throw new ModelError('bad-input', `decoder: ${fact}`, { length, tokens: tokens.length, capacity });
+      }
+      const ids = Int32Array.from(tokens);
+      for (const [i, id] of ids.entries()) {
+        if (id === tokens[i] && id >= 0 && id < config.vocab_size) continue;
+        throw new ModelError('bad-input', `decoder: the token ${tokens[i]} is not in 0..${config.vocab_size - 1}`);
+      }
+      if (ids.length > SHORT_PROMPT) return prefill(ids);
+      let logits: Float32Array = new Float32Array();
+      for (let i = 0; i < ids.length; i++) logits = await run(step, 1, ids.subarray(i, i + 1), 0);
+      return logits;
+    },
+    rewind(to = 0) {
+      if (!Number.isInteger(to) || to < 0 || to > length) {
+        throw new ModelError('bad-input', `decoder: rewind to ${to}, the sequence has ${length} tokens`);
+      }
+      length = to;
+    },
+    close: () => step.close(),
+  };
+}
+
+export interface SamplingOptions {
+  /** 0 takes the most likely token; 1 the model's own distribution; between, likelier tokens more often. */
+  readonly temperature?: number;
+  /** Draws only from the likeliest tokens that together have at least this probability, in (0, 1]. */
+  readonly top_p?: number;
+}
+
+export interface GenerateOptions extends SamplingOptions {
+  readonly prompt: string;
+  readonly max_tokens: number;
+  /** The same seed gives the same text on the same runtime. */
+  readonly seed?: string | number;
+  readonly signal?: AbortSignal;
+}
+
+/** A uniform double in [0, 1). */
+const uniform = (random: Random): number => random.uint32() / 2 ** 32;
+
+function largest(values: Float32Array): number {
+  let best = 0;
+  for (let i = 1; i < values.length; i++) if (values[i] > values[best]) best = i;
+  return best;
+}
+
+/** Draws a token from logits. Equal logits are ordered by id, so that the draw is the same everywhere. */
+export function sampleToken(
+  logits: Float32Array,
+  random: Random,
+  { temperature = 1, top_p = 1 }: SamplingOptions = {},
+): number {
+  const best = largest(logits);
+  if (temperature === 0) return best;
+  const odds = Float64Array.from(logits, (logit) => Math.exp((logit - logits[best]) / temperature));
+  const order = Uint32Array.from(odds.keys());
+  if (top_p < 1) order.sort((a, b) => odds[b] - odds[a] || a - b);
+  const total = odds.reduce((sum, odd) => sum + odd, 0);
+  let kept = 0;
+  let count = 0;
+  while (count < order.length && (count === 0 || kept < top_p * total)) kept += odds[order[count++]];
+  let left = uniform(random) * kept;
+  for (let i = 0; i < count; i++) {
+    left -= odds[order[i]];
+    if (left < 0) return order[i];
+  }
+  return order[count - 1]; // rounding may leave a crumb
+}
+
+function checkOptions({ max_tokens, temperature = 1, top_p = 1 }: GenerateOptions): void {
+  const bad = (fact: string) => new ModelError('bad-input', `generate: ${fact}`);
+  if (!Number.isInteger(max_tokens) || max_tokens < 1)
+    throw bad(`max_tokens ${max_tokens}, expected an integer from 1`);
+  if (!(temperature >= 0 && temperature <= 100)) throw bad(`temperature ${temperature}, expected 0..100`);
+  if (!(top_p > 0 && top_p <= 1)) throw bad(`top_p ${top_p}, expected more than 0, at most 1`);
+}
+
+/**
+ * Continues a prompt with an open decoder, token by token, as pieces of text that never end within a character.
+ * The prompt itself is not repeated. Ends at end-of-text, after `max_tokens`, at the decoder's capacity, or when aborted:
+ * then it throws the signal's reason. Throws ModelError `bad-input` for options out of range and prompts that are too long.
+ */
+export async function* generateWith(
+  decoder: Decoder,
+  tokenizer: Tokenizer,
+  options: GenerateOptions,
+): AsyncGenerator<string> {
+  checkOptions(options);
+  const { prompt, max_tokens, seed = 0, signal } = options;
+  const random = seededRandom('potluck/sample', seed);
+  const text = streamDecoder(tokenizer);
+  decoder.rewind();
+  signal?.throwIfAborted();
+  let logits = await decoder.append(promptIds(tokenizer, prompt));
+  for (let count = 1; ; count++) {
+    signal?.throwIfAborted();
+    // A model may have more rows than its tokenizer has tokens; those rows are never text.
+    const id = sampleToken(logits.subarray(0, tokenizer.vocab_size), random, options);
+    if (id === tokenizer.eos_id) break;
+    const piece = text.push(id);
+    if (piece !== '') yield piece;
+    if (count >= max_tokens || decoder.length() >= decoder.capacity) break;
+    logits = await decoder.append([id]);
+  }
+  const rest = text.end();
+  if (rest !== '') yield rest;
+}
+
+/** The ids of a prompt; a sequence begins with the beginning-of-text token where the tokenizer has one. */
+function promptIds(tokenizer: Tokenizer, prompt: string): number[] {
+  const ids = Array.from(tokenizer.encode(prompt));
+  if (tokenizer.bos_id !== null && ids[0] !== tokenizer.bos_id) ids.unshift(tokenizer.bos_id);
+  if (ids.length === 0)
+    throw new ModelError('bad-input', 'generate: the prompt is empty and the tokenizer has no beginning');
+  return ids;
+}
+
+/**
+ * Continues a prompt: opens a decoder as large as this needs, streams the text as `generateWith` does, and closes it.
+ * For many generations with one model open a decoder once.
+ */
+export async function* generate(
+  runtime: Runtime,
+  {
+    config,
+    weights,
+    tokenizer,
+  }: { readonly config: LlamaConfig; readonly weights: Weights; readonly tokenizer: Tokenizer },
+  options: GenerateOptions,
+): AsyncGenerator<string> {
+  checkOptions(options);
+  const wanted = promptIds(tokenizer, options.prompt).length + options.max_tokens;
+  const decoder = await openDecoder(runtime, { config, weights }, Math.min(config.max_position_embeddings, wanted));
+  try {
+    yield* generateWith(decoder, tokenizer, options);
+  } finally {
+    await decoder.close();
+  }
+}
