@@ -259,3 +259,16 @@ test('somebody else writing into the store is noticed at the next append', async
   await store.append([entry(3)]);
   await assert.rejects(log.append([entry(4)]), { code: 'log-rewritten' });
 });
+
+test('a head that could not be signed is tried again', async () => {
+  let broken = true;
+  const flaky = {
+    id: hub.id,
+    sign: async (message: Uint8Array) => (broken ? Promise.reject(new Error('no key')) : hub.sign(message)),
+  };
+  const log = openTransparencyLog(createMemoryLogStore(), flaky);
+  await log.append(entries(0, 3));
+  await assert.rejects(log.checkpoint(), /no key/);
+  broken = false;
+  assert.deepEqual((await log.checkpoint()).root, ROOTS[3]);
+});

@@ -106,8 +106,14 @@ export class TransparencyLog {
    */
   async checkpoint(): Promise<SignedCheckpoint> {
     const size = this.#size;
-    if (this.#latest?.size !== size) this.#latest = { size, checkpoint: this.#sign(size) };
-    return this.#latest.checkpoint;
+    if (this.#latest?.size === size) return this.#latest.checkpoint;
+    const checkpoint = this.#sign(size);
+    this.#latest = { size, checkpoint };
+    // A failed signature is no head: the next call tries again.
+    checkpoint.catch(() => {
+      if (this.#latest?.checkpoint === checkpoint) this.#latest = null;
+    });
+    return checkpoint;
   }
 
   /** The hashes that show that entry `index` is in the tree of `size` entries. Throws LedgerError `out-of-range`. */

@@ -26,29 +26,14 @@ export interface Ed25519 {
 const P = 2n ** 255n - 19n;
 const L = ed25519.Point.Fn.ORDER;
 
-/** The y coordinates of the eight points whose order divides 8; the sign of x does not matter. Derived, not copied: [L]Q of any Q. */
-const SMALL_ORDER_Y: ReadonlySet<bigint> = (() => {
-  const found = new Set<bigint>();
-  // [L]Q is the small-order part of Q. Decoding small y until all five values are met takes a handful of tries.
-  for (let y = 2n; found.size < 5; y++) {
-    const bytes = new Uint8Array(32);
-    bytes[0] = Number(y);
-    let point: InstanceType<typeof ed25519.Point>;
-    try {
-      point = ed25519.Point.fromBytes(bytes);
-    } catch {
-      continue; // This y is not on the curve.
-    }
-    // (L - 1)Q + Q, because the library refuses a scalar of L itself.
-    found.add(
-      point
-        .multiplyUnsafe(L - 1n)
-        .add(point)
-        .toAffine().y,
-    );
-  }
-  return found;
-})();
+/** The y coordinates of the eight points whose order divides 8; the sign of x does not matter. The test derives them from the curve. */
+const SMALL_ORDER_Y: ReadonlySet<bigint> = new Set([
+  0n,
+  1n,
+  P - 1n,
+  0x05fc536d880238b13933c6d305acdfd5f098eff289f4c345b027b2c28f95e826n,
+  0x7a03ac9277fdc74ec6cc392cfa53202a0f67100d760b3cba4fd84d3d706a17c7n,
+]);
 
 /** Rule 1, and the part of rule 2 that needs no curve arithmetic. */
 function isAdmissible(publicKey: Uint8Array, signature: Uint8Array): boolean {
