@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Command } from 'commander';
+import { generate } from '../model/generate.ts';
 import { byteTokenizer } from '../model/tokenizer.ts';
 import { fetchStatus } from '../peer/find-run.ts';
 import { observeHub } from '../peer/observer.ts';
@@ -266,7 +267,6 @@ function plainLine(status: RunStatus): string {
 }
 
 async function writeSample(taken: TakenModel): Promise<string> {
-  const { generate } = await import('../model/generate.ts');
   const runtime = await createNativeRuntime({ threads: availableParallelism() });
   try {
     let text = '';
