@@ -169,6 +169,33 @@ export const RoundMergedSchema = z.strictObject({
   checkpoint: z.boolean(),
 });
 
+/**
+ * By the hub, once for every model that is kept whole: who holds what, as the root of a Merkle tree (share-table.ts).
+ * The core refuses any other statement than the true one, so a false one convicts the hub before every auditor.
+ */
+export const SharesStatedSchema = z.strictObject({
+  type: z.literal('shares.stated'),
+  ...v1,
+  run: hash,
+  merged_rounds: count,
+  model: hash,
+  /** How many rows the table has. */
+  accounts: count,
+  root: hash,
+  /** The sums over all rows, and what nobody had earned. */
+  shares: count,
+  unearned_shares: count,
+  tokens: count,
+});
+
+/** By an owner: where what it holds may be settled on another ledger. The last one counts; nothing is ever guessed. */
+export const AccountAddressSchema = z.strictObject({
+  type: z.literal('account.address'),
+  ...v1,
+  chain: z.literal('evm'),
+  address: z.string().regex(/^0x[0-9a-f]{40}$/, 'expected 0x and 40 lower-case hexadecimal digits'),
+});
+
 export const EventBodySchema = z.discriminatedUnion('type', [
   RunCreatedSchema,
   RunPausedSchema,
@@ -183,6 +210,8 @@ export const EventBodySchema = z.discriminatedUnion('type', [
   VerdictGivenSchema,
   ModelEvaluatedSchema,
   RoundMergedSchema,
+  SharesStatedSchema,
+  AccountAddressSchema,
 ]);
 
 export type EventBody = z.infer<typeof EventBodySchema>;
@@ -190,6 +219,8 @@ export type RunCreated = z.infer<typeof RunCreatedSchema>;
 export type WorkSubmitted = z.infer<typeof WorkSubmittedSchema>;
 export type VerdictGiven = z.infer<typeof VerdictGivenSchema>;
 export type RoundMerged = z.infer<typeof RoundMergedSchema>;
+export type SharesStated = z.infer<typeof SharesStatedSchema>;
+export type AccountAddress = z.infer<typeof AccountAddressSchema>;
 export type PeerRole = z.infer<typeof PeerJoinedSchema>['role'];
 
 /** An event as it stands in the log: who signed it, and the hash of its bytes. */

@@ -4,6 +4,7 @@ import { applyDevice, refusalOfDevice, refusalOfKey } from './devices.ts';
 import type { EventBody, LoggedEvent, RoundMerged, VerdictGiven, WorkSubmitted } from './events.ts';
 import { CORE_LIMITS } from './events.ts';
 import { type Refusal, refuse } from './refusal.ts';
+import { refusalOfStatement } from './share-table.ts';
 import { payRound, type RoundPayout } from './shares.ts';
 import type { NetworkState, RunState, Submission } from './state.ts';
 import { acceptedSubmissions, accountOf, mayOpenRound, presentPeers, workersNeeded } from './state.ts';
@@ -15,6 +16,9 @@ export function refusalOf(state: NetworkState, event: LoggedEvent): Refusal | nu
   if (key) return key;
   if (body.type === 'device.bound' || body.type === 'device.revoked') return refusalOfDevice(state, author, body);
   if (body.type === 'run.created') return refusalOfRun(state, event);
+  if (body.type === 'account.address') {
+    return state.devices.has(author) ? refuse('not-the-owner', 'a device has no address, its owner has') : null;
+  }
   if (body.type === 'tick') {
     if (author !== state.hub) return refuse('not-the-hub', `a tick is signed by the hub ${state.hub}, got ${author}`);
     if (body.time_ms < state.time_ms) {
@@ -76,6 +80,10 @@ function refusalInRun(state: NetworkState, run: RunState, event: LoggedEvent, bo
       if (author !== state.hub)
         return refuse('not-the-hub', `a merge is signed by the hub ${state.hub}, got ${author}`);
       return refusalOfMerge(run, body);
+    case 'shares.stated':
+      if (author !== state.hub)
+        return refuse('not-the-hub', `shares are stated by the hub ${state.hub}, got ${author}`);
+      return refusalOfStatement(run, body);
   }
 }
 
@@ -166,6 +174,8 @@ export function apply(state: NetworkState, event: LoggedEvent): Refusal | null {
     applyTick(state, body.time_ms);
   } else if (body.type === 'device.bound' || body.type === 'device.revoked') {
     applyDevice(state, event.author, body);
+  } else if (body.type === 'account.address') {
+    state.addresses.set(event.author, body.address);
   } else if (body.type === 'run.created') {
     state.runs.set(event.id, newRun(event, body));
   } else {
@@ -195,6 +205,8 @@ function newRun(event: LoggedEvent, spec: Extract<EventBody, { type: 'run.create
     peers: new Map(),
     shares: new Map(),
     unearned_shares: 0,
+    tokens: new Map(),
+    stated_rounds: 0,
     merged_tokens: 0,
     submissions_total: 0,
     bytes_submitted: 0,
@@ -264,6 +276,9 @@ function applyInRun(state: NetworkState, run: RunState, event: LoggedEvent, body
     case 'round.merged':
       applyMerge(state, run, body);
       return;
+    case 'shares.stated':
+      run.stated_rounds = body.merged_rounds;
+      return;
   }
 }
 
@@ -283,7 +298,10 @@ function applyMerge(state: NetworkState, run: RunState, body: RoundMerged): void
     }
     peer.merged_submissions++;
     run.merged_tokens += submission.body.tokens;
-    if (verified) peer.credit_tokens += submission.body.tokens;
+    if (!verified) continue;
+    const account = accountOf(state, submission.worker);
+    peer.credit_tokens += submission.body.tokens;
+    run.tokens.set(account, (run.tokens.get(account) ?? 0) + submission.body.tokens);
   }
   if (body.bundle !== null) payShares(run, roundPayout(state, run));
   run.submissions.clear();

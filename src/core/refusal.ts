@@ -19,6 +19,7 @@ export type RefusalCode =
   | 'already-judged'
   | 'clock-went-back'
   | 'wrong-merge'
+  | 'wrong-statement'
   | 'bad-certificate'
   | 'already-bound'
   | 'device-revoked'

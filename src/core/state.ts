@@ -58,6 +58,10 @@ export interface RunState {
   /** Shares by who earned them, and those that nobody had earned. Together: what all merged rounds promised. */
   shares: Map<string, number>;
   unearned_shares: number;
+  /** Verified and merged tokens by the same accounts. */
+  tokens: Map<string, number>;
+  /** How many rounds were merged when the hub last stated the shares. */
+  stated_rounds: number;
   merged_tokens: number;
   submissions_total: number;
   bytes_submitted: number;
@@ -81,6 +85,8 @@ export interface NetworkState {
   time_ms: number;
   runs: Map<string, RunState>;
   devices: Map<string, Device>;
+  /** Where owners want to be settled with on an EVM chain. */
+  addresses: Map<string, string>;
 }
 
 /** Who is paid for what a key did: its owner, or the key itself. */
@@ -90,7 +96,7 @@ export function accountOf(state: NetworkState, key: string): string {
 
 /** The state before the first event. */
 export function initialState(hub: string): NetworkState {
-  return { hub, events: 0, time_ms: 0, runs: new Map(), devices: new Map() };
+  return { hub, events: 0, time_ms: 0, runs: new Map(), devices: new Map(), addresses: new Map() };
 }
 
 /** Peers of a role that are here now. */

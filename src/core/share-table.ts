@@ -1,0 +1,94 @@
+// Who holds what of a run, as one Merkle root (RFC 6962) that the hub states in the log: it makes a holder's part provable without the log.
+import { encode } from '@ipld/dag-cbor';
+import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js';
+import { CompactTree, equalHashes, inclusionProof, leafHash, nodeHash, verifyInclusion } from '../ledger/merkle.ts';
+import type { SharesStated } from './events.ts';
+import { type Refusal, refuse } from './refusal.ts';
+import type { RunState } from './state.ts';
+
+/** One holder's line. `tokens` are those of its verified and merged work. */
+export interface ShareRow {
+  readonly account: string;
+  readonly shares: number;
+  readonly tokens: number;
+}
+
+/** Everybody who earned shares or trained verified tokens, in order of account. It changes only when a round is merged. */
+export function shareTable(run: RunState): ShareRow[] {
+  return [...new Set([...run.shares.keys(), ...run.tokens.keys()])]
+    .sort()
+    .map((account) => ({ account, shares: run.shares.get(account) ?? 0, tokens: run.tokens.get(account) ?? 0 }));
+}
+
+/** What the hub must state about the run's present table, and nothing else. */
+export function statementOf(run: RunState): SharesStated {
+  const table = shareTable(run);
+  const tree = new CompactTree();
+  for (const row of table) tree.append(rowHash(row));
+  return {
+    type: 'shares.stated',
+    version: 1,
+    run: run.id,
+    merged_rounds: run.round,
+    model: run.model,
+    accounts: table.length,
+    root: bytesToHex(tree.root()),
+    shares: table.reduce((sum, { shares }) => sum + shares, 0),
+    unearned_shares: run.unearned_shares,
+    tokens: table.reduce((sum, { tokens }) => sum + tokens, 0),
+  };
+}
+
+/** Whether the hub should state the table now: a model is kept whole whose holders are not stated yet. */
+export function mayStateShares(run: RunState): boolean {
+  return run.checkpoint.merged_rounds === run.round && run.stated_rounds < run.round;
+}
+
+/** Whether a statement by the hub is the true one, and due. */
+export function refusalOfStatement(run: RunState, body: SharesStated): Refusal | null {
+  if (!mayStateShares(run)) {
+    return refuse('wrong-statement', `shares are stated once for each model kept whole, none is due at ${run.round}`);
+  }
+  const expected = statementOf(run);
+  for (const field of ['merged_rounds', 'model', 'accounts', 'root', 'shares', 'unearned_shares', 'tokens'] as const) {
+    if (body[field] !== expected[field]) {
+      return refuse('wrong-statement', `${field}: expected ${expected[field]}, got ${body[field]}`);
+    }
+  }
+  return null;
+}
+
+/** The hashes from row `index` up to the root of its table. */
+export function rowProof(table: readonly ShareRow[], index: number): Uint8Array[] {
+  // levels[h][i] is the root of the rows [i * 2^h, (i + 1) * 2^h), where all of them exist.
+  const levels = [table.map(rowHash)];
+  while (levels.at(-1)!.length > 1) {
+    const below = levels.at(-1)!;
+    levels.push(
+      Array.from({ length: Math.floor(below.length / 2) }, (_, i) => nodeHash(below[2 * i], below[2 * i + 1])),
+    );
+  }
+  return inclusionProof(index, table.length, (height, i) => levels[height][i]);
+}
+
+/** Whether a proof shows that a row stands at `index` of the table that was stated. */
+export function verifyRow(
+  stated: Pick<SharesStated, 'accounts' | 'root'>,
+  row: ShareRow,
+  index: number,
+  proof: readonly Uint8Array[],
+): boolean {
+  return verifyInclusion(rowHash(row), index, stated.accounts, proof, hexToBytes(stated.root));
+}
+
+/** Whether a whole table is the one that was stated. */
+export function verifyTable(stated: Pick<SharesStated, 'accounts' | 'root'>, table: readonly ShareRow[]): boolean {
+  const tree = new CompactTree();
+  for (const row of table) tree.append(rowHash(row));
+  return table.length === stated.accounts && equalHashes(tree.root(), hexToBytes(stated.root));
+}
+
+/** The leaf of a row: deterministic DAG-CBOR [account, shares, tokens]. */
+function rowHash({ account, shares, tokens }: ShareRow): Uint8Array {
+  return leafHash(encode([account, shares, tokens]));
+}
