@@ -32,7 +32,9 @@ const ROUND_LENGTHS = [5, 15, 30, 60];
 const FRONTIER: Readonly<Record<string, TrialInput>> = {
   one: { workers: 1, exchange: 'none' },
   sync: { workers: 1, exchange: 'none', batch: 48 },
-  ...Object.fromEntries(ROUND_LENGTHS.map((n) => [`dense-${n}`, { inner_steps: n, exchange: 'dense' } as const])),
+  ...Object.fromEntries(
+    ROUND_LENGTHS.map((n) => [`dense-${n}`, { inner_steps: n, exchange: 'dense', sparse: { outer_step: 1 } } as const]),
+  ),
   ...Object.fromEntries(ROUND_LENGTHS.map((n) => [`sparse-${n}`, { inner_steps: n, exchange: 'sparse' } as const])),
 };
 
@@ -116,11 +118,13 @@ function chosen(only: string | undefined): (readonly [string, TrialInput])[] {
   });
 }
 
-/** What a cached result must agree in to stand for a trial: every setting, defaults too, and the text. */
+/** What a cached result must agree in to stand for a trial: every setting that acts, defaults too, and the text. */
 function keyOf(trial: TrialInput, corpus: Corpus): string {
   const { train, validation } = corpus;
   const text = sha256Hex(new Uint8Array(train.buffer, train.byteOffset, train.byteLength + validation.byteLength));
-  return sha256Hex(new TextEncoder().encode(JSON.stringify([TrialSchema.parse(trial), text])));
+  const { sparse, ...settings } = TrialSchema.parse(trial);
+  const acting = { none: null, dense: sparse.outer_step, sparse }[settings.exchange];
+  return sha256Hex(new TextEncoder().encode(JSON.stringify([settings, acting, text])));
 }
 
 function readResults(path: string | null): Map<string, TrialResult> {

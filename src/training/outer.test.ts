@@ -8,7 +8,7 @@ import { mergeUpdates, type WeightedUpdate } from './outer.ts';
 import { learningRate } from './schedule.ts';
 import { SparseOptionsSchema } from './sparse.ts';
 
-const options = SparseOptionsSchema.parse({});
+const options = SparseOptionsSchema.parse({ outer_step: 1, absent_share: 0 });
 const specs: ParameterSpec[] = [{ name: 'w', shape: [6], decay: false }];
 
 /** An update that sends +size at some places and −size at others, in the weight "w". */
