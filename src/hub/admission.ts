@@ -9,7 +9,7 @@ import { HubError } from './errors.ts';
 import type { Models } from './models.ts';
 
 /** Events that only the hub writes, and only through its own sequencer. */
-const HUB_ONLY: readonly EventBody['type'][] = ['tick', 'round.opened', 'round.merged'];
+const HUB_ONLY: readonly EventBody['type'][] = ['tick', 'round.opened', 'round.merged', 'shares.stated'];
 
 /** Checks an event from outside. Throws ProtocolError, HubError, GameError or the game's own error; returns the event. */
 export async function admit(
@@ -34,6 +34,7 @@ export async function admit(
 async function admitRun(body: RunCreated, blobs: BlobStore, models: Models): Promise<void> {
   const { game, params } = await models.game(body);
   game.decodeState(params, await need(blobs, body.model));
+  game.sizes(params); // what the hub asks of every run whenever it starts must not fail then
 }
 
 async function admitWork(body: WorkSubmitted, state: NetworkState, blobs: BlobStore, models: Models): Promise<void> {

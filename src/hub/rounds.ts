@@ -1,4 +1,5 @@
 // Moves every run along: opens rounds, lets the clock tick, does the merges. All decisions are the core's; this only acts on them.
+import { mayStateShares, statementOf } from '../core/share-table.ts';
 import { mayOpenRound, type RunState } from '../core/state.ts';
 import type { Models } from './models.ts';
 import type { Sequencer } from './sequencer.ts';
@@ -29,6 +30,8 @@ export function driveRounds(
     const { id, round, attempt } = run;
     if (run.phase === 'merging') {
       await sequencer.write(await models.merge(run));
+    } else if (mayStateShares(run)) {
+      await sequencer.write(statementOf(run));
     } else if (mayOpenRound(run)) {
       // The round's time starts now, not at the last tick.
       await tick();
@@ -62,7 +65,7 @@ export function driveRounds(
     schedule();
   };
 
-  const isDue = (run: RunState): boolean => run.phase === 'merging' || mayOpenRound(run);
+  const isDue = (run: RunState): boolean => run.phase === 'merging' || mayStateShares(run) || mayOpenRound(run);
 
   /** Wakes at the next deadline, or after TICK_EVERY_MS while a round is open; an idle hub writes nothing. */
   const schedule = (): void => {
