@@ -94,6 +94,14 @@ test('text that repeats is never in both splits', async () => {
   );
 });
 
+test('text of which nothing can be held out is refused', async () => {
+  await assert.rejects(build(['a'.repeat(20)], {}, codePoints(256)), {
+    name: 'DataError',
+    code: 'no-text',
+    message: /repeats/,
+  });
+});
+
 test('tokens take one, two or four bytes as the vocabulary needs', async () => {
   for (const [vocab_size, token_bytes] of [
     [256, 1],

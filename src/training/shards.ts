@@ -260,6 +260,9 @@ export async function buildDataset(
     }
     await shards.add(rest.subarray(0, rest.length - held_out), false);
     await shards.add(rest.subarray(rest.length - held_out), true);
+    if (shards.validation.length === 0) {
+      throw new DataError('no-text', 'dataset: the text only repeats itself; nothing of it can be held out');
+    }
   }
   const { train, validation } = shards;
   const tokenizer_hash = await put(new TextEncoder().encode(tokenizer.json));
