@@ -1,0 +1,21 @@
+// Devices of different runtime classes in one run: a native and a WASM worker, judged by a WASM validator, hold the same model.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { network, untilStatus } from './network.ts';
+
+test('a native and a WASM worker train one model, and agree on it by hash', async (t) => {
+  const net = network(t);
+  const { url } = await net.hub();
+  const run = await net.createRun(url, '--rounds', '3', '--steps', '6', '--round-seconds', '30', '--min-workers', '2');
+  const peers = [
+    net.join(url, 'native'),
+    net.join(url, 'wasm', '--runtime', 'wasm'),
+    net.join(url, 'vera', '--role', 'validator', '--runtime', 'wasm'),
+  ];
+  assert.deepEqual(await Promise.all(peers.map((peer) => peer.ended)), [0, 0, 0]);
+  const status = await untilStatus(url, run, (s) => s.phase === 'finished' && s.evaluated_rounds === 3);
+  const workers = status.peers.filter((peer) => peer.role === 'worker');
+  assert.deepEqual(workers.map((peer) => peer.runtime).sort(), ['native-cpu', 'wasm']);
+  // Work on another model than the log's is refused, so merged work of every round means the same model in every round.
+  for (const peer of workers) assert.deepEqual([peer.merged_submissions, peer.refused_submissions], [3, 0]);
+});
