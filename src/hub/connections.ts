@@ -20,14 +20,18 @@ import {
 import { HubError } from './errors.ts';
 import { type PeerTelemetry, runView } from './views.ts';
 
-const LIMITS = {
+/** What one connection, and all together, may take of the hub. */
+export const CONNECTION_LIMITS = {
+  connections: 20_000, // twice what a hub on two cores is meant for
   hello_ms: 10_000, // a connection that does not say who it is by then is closed
   queued_bytes: 8 << 20, // a peer that does not read is cut off before it fills the hub's memory
   waiting_messages: 64, // unanswered messages of one connection; more is a flood
   ping_every_ms: 10_000, // a connection that misses a whole interval is gone
   status_every_ms: 400, // people do not read faster
   lost_after_ms: 5000, // how long a peer may be gone before the log says so; a reconnect is quicker
-} as const;
+  goodbye_ms: 1000, // what a connection that is being closed gets to read why
+};
+export type ConnectionLimits = typeof CONNECTION_LIMITS;
 
 interface Connection {
   readonly socket: WebSocket;
@@ -48,6 +52,8 @@ export interface HubServices {
   submit(bytes: Uint8Array): Promise<{ id: string; receipt: Receipt }>;
   write(body: EventBody): Promise<unknown>;
   statuses(): RunStatus[];
+  /** Gets what must not happen: an error without a code. */
+  onError(error: unknown, where: string): void;
 }
 
 export interface Connections {
@@ -57,10 +63,11 @@ export interface Connections {
   /** Writes leaves for peers that the log says are here but that did not come back after a restart. */
   forgetAbsent(): void;
   readonly count: () => number;
+  /** Says goodbye to everybody; after `goodbye_ms` also to those who do not listen. */
   close(): void;
 }
 
-export function openConnections(hub: HubServices): Connections {
+export function openConnections(hub: HubServices, limits: ConnectionLimits = CONNECTION_LIMITS): Connections {
   const open = new Set<Connection>();
   const lostTimers = new Map<string, NodeJS.Timeout>();
   let statusTimer: NodeJS.Timeout | undefined;
@@ -68,7 +75,7 @@ export function openConnections(hub: HubServices): Connections {
 
   const send = (connection: Connection, frame: Uint8Array): void => {
     if (connection.socket.readyState !== connection.socket.OPEN) return;
-    if (connection.socket.bufferedAmount > LIMITS.queued_bytes) connection.socket.terminate();
+    if (connection.socket.bufferedAmount > limits.queued_bytes) connection.socket.terminate();
     else connection.socket.send(frame);
   };
   const tell = (connection: Connection, message: FromHub): void => send(connection, encodeMessage(message));
@@ -81,6 +88,19 @@ export function openConnections(hub: HubServices): Connections {
       code: typeof refusal === 'string' ? refusal : error.code,
       message: error.message.slice(0, 2000),
     });
+  };
+
+  /** Tells why, then closes; who does not take part in closing is cut off. */
+  const sendAway = (connection: Connection, error: CodedError, event: string | null = null): void => {
+    if (connection.socket.readyState !== connection.socket.OPEN) return;
+    refuse(connection, event, error);
+    connection.socket.close(1008, error.code);
+    endSoon(connection);
+  };
+
+  const endSoon = (connection: Connection): void => {
+    const timer = setTimeout(() => connection.socket.terminate(), limits.goodbye_ms);
+    connection.socket.once('close', () => clearTimeout(timer));
   };
 
   const greet = (connection: Connection, hello: Extract<FromPeer, { type: 'hello' }>): void => {
@@ -112,16 +132,19 @@ export function openConnections(hub: HubServices): Connections {
     tell(connection, { type: 'run', view: runView(run, hub.now(), hello.role === 'validator') });
   };
 
-  const handle = async (connection: Connection, frame: Uint8Array): Promise<void> => {
+  const handle = async (connection: Connection, frame: Uint8Array | null): Promise<void> => {
     let event: string | null = null;
     try {
+      if (!frame) throw new ProtocolError('malformed', 'message: expected a binary frame, got a text frame');
       const message = decodeFromPeer(frame);
       if (message.type === 'hello') return greet(connection, message);
       if (!connection.role) throw new ProtocolError('malformed', 'expected hello first');
       if (message.type === 'progress') {
-        if (connection.peer) {
+        const { peer, run } = connection;
+        // Only who is in the log is remembered: keys cost nothing, and a key a message would fill the memory.
+        if (peer && run && hub.state.runs.get(run)?.peers.has(peer)) {
           const { type: _, ...progress } = message;
-          telemetryOf(connection.peer).progress = progress;
+          telemetryOf(peer).progress = progress;
           announceStatus();
         }
         return;
@@ -131,8 +154,8 @@ export function openConnections(hub: HubServices): Connections {
       tell(connection, { type: 'accepted', event: id, receipt });
     } catch (error) {
       if (!(error instanceof CodedError)) throw error;
-      refuse(connection, event, error);
-      if (!connection.role || error.code === 'too-large') connection.socket.close(1008, error.code);
+      if (connection.role) refuse(connection, event, error);
+      else sendAway(connection, error, event);
     }
   };
 
@@ -153,7 +176,7 @@ export function openConnections(hub: HubServices): Connections {
       if (observers.length === 0) return;
       const frame = encodeMessage({ type: 'status', runs: hub.statuses() });
       for (const observer of observers) send(observer, frame);
-    }, LIMITS.status_every_ms);
+    }, limits.status_every_ms);
   };
 
   const lost = (connection: Connection): void => {
@@ -163,7 +186,7 @@ export function openConnections(hub: HubServices): Connections {
     if ([...open].some((other) => other.peer === peer && other.run === run)) return;
     lostTimers.set(
       `${run}:${peer}`,
-      setTimeout(() => writeLeft(run, peer, 'connection lost'), LIMITS.lost_after_ms),
+      setTimeout(() => writeLeft(run, peer, 'connection lost'), limits.lost_after_ms),
     );
   };
 
@@ -180,7 +203,7 @@ export function openConnections(hub: HubServices): Connections {
       connection.alive = false;
       connection.socket.ping();
     }
-  }, LIMITS.ping_every_ms);
+  }, limits.ping_every_ms);
 
   return {
     accept(socket) {
@@ -195,28 +218,35 @@ export function openConnections(hub: HubServices): Connections {
       };
       open.add(connection);
       const impatience = setTimeout(() => {
-        if (!connection.role) socket.close(1008, 'no hello');
-      }, LIMITS.hello_ms);
+        if (connection.role) return;
+        sendAway(connection, new HubError('no-hello', `expected hello within ${limits.hello_ms} ms, got none`));
+      }, limits.hello_ms);
       socket.on('pong', () => {
         connection.alive = true;
       });
       // Messages of one connection are answered in their order.
       let queue: Promise<void> = Promise.resolve();
       socket.on('message', (data: RawData, isBinary: boolean) => {
+        if (socket.readyState !== socket.OPEN) return; // already told to go
         connection.alive = true;
-        if (++connection.waiting > LIMITS.waiting_messages) {
-          socket.close(1008, 'too many unanswered messages');
+        if (++connection.waiting > limits.waiting_messages) {
+          const message = `at most ${limits.waiting_messages} messages may wait for their answer, got more`;
+          sendAway(connection, new HubError('too-many-messages', message));
           return;
         }
-        const frame = isBinary ? toBytes(data) : new Uint8Array(0);
+        const frame = isBinary ? toBytes(data) : null;
         queue = queue
           .then(() => handle(connection, frame))
-          .catch(() => socket.close(1011, 'the hub failed at this message'))
+          .catch((error) => {
+            hub.onError(error, 'a message');
+            socket.close(1011, 'the hub failed at this message');
+          })
           .finally(() => {
             connection.waiting--;
           });
       });
-      socket.on('error', () => socket.terminate());
+      // A frame that is none: PeerSocket has told why, and the close is under way.
+      socket.on('error', () => endSoon(connection));
       socket.on('close', () => {
         clearTimeout(impatience);
         lost(connection);
@@ -248,7 +278,7 @@ export function openConnections(hub: HubServices): Connections {
           const timer = setTimeout(() => {
             const back = [...open].some((other) => other.peer === peer.id && other.run === run.id);
             if (!back) writeLeft(run.id, peer.id, 'hub restarted');
-          }, LIMITS.lost_after_ms);
+          }, limits.lost_after_ms);
           lostTimers.set(`${run.id}:${peer.id}`, timer);
         }
       }
@@ -259,7 +289,10 @@ export function openConnections(hub: HubServices): Connections {
       clearInterval(heartbeat);
       clearTimeout(statusTimer);
       for (const timer of lostTimers.values()) clearTimeout(timer);
-      for (const connection of open) connection.socket.close(1001, 'the hub is going down');
+      for (const connection of open) {
+        connection.socket.close(1001, 'the hub is going down');
+        endSoon(connection);
+      }
     },
   };
 }

@@ -14,6 +14,10 @@ export type HubErrorCode =
   | 'not-yours'
   /** The hub's folder belongs to another key or cannot be used. */
   | 'bad-folder'
+  /** A connection did not say who it is. */
+  | 'no-hello'
+  /** A connection has more messages waiting for an answer than it may. */
+  | 'too-many-messages'
   /** The port is taken. */
   | 'port-taken'
   /** The hub is going down. */

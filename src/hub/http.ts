@@ -2,10 +2,10 @@
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { hexToBytes } from '@noble/hashes/utils.js';
-import { Hono } from 'hono';
-import { bodyLimit } from 'hono/body-limit';
+import { type Context, Hono } from 'hono';
 import { CodedError } from '../errors.ts';
 import type { BlobStore } from '../ledger/blob-store.ts';
+import { LedgerError, type LedgerErrorCode } from '../ledger/errors.ts';
 import type { Receipt } from '../ledger/receipt.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import { verifySignature } from '../protocol/identity.ts';
@@ -13,9 +13,20 @@ import { type RunStatus, type RunView, uploadChallenge, WIRE_LIMITS } from '../p
 import { type PublicLog, serveLog } from './log-routes.ts';
 import type { PeerTelemetry } from './views.ts';
 
+/** What a store says when it cannot serve, whoever asks. */
+const OWN_TROUBLE: readonly LedgerErrorCode[] = [
+  'blob-corrupt',
+  'log-corrupt',
+  'store-unusable',
+  'overloaded',
+  'write-failed',
+  'closed',
+];
 const HASH = /^[0-9a-f]{64}$/;
 /** What one identity may have uploaded without any accepted event naming it: a few models; more is hoarding. */
 const UNNAMED_BYTES = 2 * WIRE_LIMITS.blob_bytes;
+/** What all uploads that are under way may hold in memory together: two of the largest. */
+const RECEIVING_BYTES = 2 * WIRE_LIMITS.blob_bytes;
 
 export interface HttpServices {
   readonly id: string;
@@ -77,11 +88,25 @@ async function packForWire(
 /** Errors as JSON: `{error: {code, message, details}}`. */
 const problem = (code: string, message: string, details: object = {}) => ({ error: { code, message, details } });
 
+/** The size that a request announces, or the answer to one that announces none or too much. */
+function announcedBytes(c: Context, max_bytes: number): number | Response {
+  const text = c.req.header('content-length') ?? '';
+  if (!/^\d{1,15}$/.test(text) || c.req.header('transfer-encoding')) {
+    return c.json(problem('length-required', 'expected a body whose content-length is announced'), 411);
+  }
+  const size_bytes = Number(text);
+  if (size_bytes <= max_bytes) return size_bytes;
+  return c.json(problem('too-large', `at most ${max_bytes} bytes, got ${size_bytes}`, { max_bytes }), 413);
+}
+
 export function httpApp(hub: HttpServices, unnamed: UnnamedBlobs): Hono {
   const app = new Hono();
+  let receiving_bytes = 0;
 
   app.onError((error, c) => {
-    if (error instanceof CodedError) return c.json(problem(error.code, error.message, error.details), 400);
+    // A store that fails is this hub's own trouble: worth another try. Everything else was asked for wrongly.
+    const status = error instanceof LedgerError && OWN_TROUBLE.includes(error.code) ? 500 : 400;
+    if (error instanceof CodedError) return c.json(problem(error.code, error.message, error.details), status);
     return c.json(problem('hub-failed', 'the hub failed at this request'), 500);
   });
   app.notFound((c) => c.json(problem('not-found', `no such path: ${c.req.path}`), 404));
@@ -123,13 +148,7 @@ export function httpApp(hub: HttpServices, unnamed: UnnamedBlobs): Hono {
     });
   });
 
-  const tooLarge = (max: number) =>
-    bodyLimit({
-      maxSize: max,
-      onError: (c) => c.json(problem('too-large', `at most ${max} bytes`, { max_bytes: max }), 413),
-    });
-
-  app.put('/blobs/:hash', tooLarge(WIRE_LIMITS.blob_bytes), async (c) => {
+  app.put('/blobs/:hash', async (c) => {
     const hash = c.req.param('hash');
     const peer = c.req.header('x-potluck-peer') ?? '';
     const signature = c.req.header('x-potluck-signature') ?? '';
@@ -140,9 +159,21 @@ export function httpApp(hub: HttpServices, unnamed: UnnamedBlobs): Hono {
       verifySignature(peer, uploadChallenge(hub.id, hash), hexToBytes(signature));
     if (!signed)
       return c.json(problem('bad-signature', "expected the uploader's signature over this blob's hash"), 401);
-    const bytes = new Uint8Array(await c.req.arrayBuffer());
-    if (!unnamed.mayAdd(peer, bytes.length)) {
+    // Everything is decided by the announced size, before a byte of the body is held.
+    const announced = announcedBytes(c, WIRE_LIMITS.blob_bytes);
+    if (announced instanceof Response) return announced;
+    if (!unnamed.mayAdd(peer, announced)) {
       return c.json(problem('too-much', `at most ${UNNAMED_BYTES} bytes that no event names yet`), 429);
+    }
+    if (receiving_bytes + announced > RECEIVING_BYTES) {
+      return c.json(problem('busy', 'other uploads are under way; try again in a moment'), 503);
+    }
+    receiving_bytes += announced;
+    let bytes: Uint8Array;
+    try {
+      bytes = new Uint8Array(await c.req.arrayBuffer());
+    } finally {
+      receiving_bytes -= announced;
     }
     const found = sha256Hex(bytes);
     if (found !== hash) {
@@ -155,7 +186,9 @@ export function httpApp(hub: HttpServices, unnamed: UnnamedBlobs): Hono {
     return c.json({ hash, size_bytes: bytes.length }, 201);
   });
 
-  app.post('/events', tooLarge(WIRE_LIMITS.event_bytes), async (c) => {
+  app.post('/events', async (c) => {
+    const announced = announcedBytes(c, WIRE_LIMITS.event_bytes);
+    if (announced instanceof Response) return announced;
     const { id, receipt } = await hub.submit(new Uint8Array(await c.req.arrayBuffer()));
     return c.json({ event: id, receipt }, 201);
   });

@@ -8,15 +8,19 @@ import { WebSocketServer } from 'ws';
 import type { LoggedEvent } from '../core/events.ts';
 import type { RunState } from '../core/state.ts';
 import { openFolderBlobStore } from '../ledger/folder-blob-store.ts';
+import type { LogStore } from '../ledger/log-store.ts';
 import { openSqliteLogStore } from '../ledger/sqlite-log-store.ts';
 import { openTransparencyLog } from '../ledger/transparency-log.ts';
+import { sha256Hex } from '../protocol/hash.ts';
+import type { Identity } from '../protocol/identity.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
 import { WIRE_LIMITS } from '../protocol/messages.ts';
 import { admit, blobsNamedBy } from './admission.ts';
-import { openConnections } from './connections.ts';
+import { CONNECTION_LIMITS, type ConnectionLimits, openConnections } from './connections.ts';
 import { HubError } from './errors.ts';
 import { httpApp, unnamedBlobs } from './http.ts';
 import { openModels } from './models.ts';
+import { PeerSocket } from './peer-socket.ts';
 import { driveRounds } from './rounds.ts';
 import { openSequencer } from './sequencer.ts';
 import { type PeerTelemetry, runStatuses, runView } from './views.ts';
@@ -30,6 +34,8 @@ export interface HubOptions {
   /** Called with every event after it is durable, for logs. */
   readonly onEvent?: (event: LoggedEvent, index: number) => void;
   readonly onError?: (error: unknown, where: string) => void;
+  /** What differs from CONNECTION_LIMITS. */
+  readonly limits?: Partial<ConnectionLimits>;
 }
 
 export interface Hub {
@@ -41,10 +47,26 @@ export interface Hub {
 
 /** Opens the folder, replays its log and listens. Throws LedgerError (folder in use, damaged), HubError (port-taken, bad-folder). */
 export async function openHub(options: HubOptions): Promise<Hub> {
-  const { folder, host, port } = options;
-  mkdirSync(folder, { recursive: true });
+  const { folder } = options;
+  try {
+    mkdirSync(folder, { recursive: true });
+  } catch (error) {
+    throw new HubError('bad-folder', `cannot use ${folder}: ${(error as Error).message}`, { folder });
+  }
   const identity = await loadOrCreateIdentity(join(folder, 'hub.key'));
   const store = openSqliteLogStore(join(folder, 'hub.sqlite'));
+  try {
+    return await startHub(options, identity, store);
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+/** The hub on an open log, which it closes when it is closed itself. */
+async function startHub(options: HubOptions, identity: Identity, store: LogStore): Promise<Hub> {
+  const { folder, host, port } = options;
+  const limits = { ...CONNECTION_LIMITS, ...options.limits };
   const log = openTransparencyLog(store, identity);
   const blobs = await openFolderBlobStore(join(folder, 'blobs'));
   const now = () => Date.now();
@@ -70,10 +92,18 @@ export async function openHub(options: HubOptions): Promise<Hub> {
     log,
     telemetry,
     submit: async (bytes: Uint8Array) => {
-      const { body } = await admit(bytes, sequencer.state, blobs, models);
-      const { event, index } = await sequencer.submit(bytes);
-      for (const hash of blobsNamedBy(body)) unnamed.named(hash);
-      return { id: event.id, index, receipt: await log.receipt(index) };
+      try {
+        const { body } = await admit(bytes, sequencer.state, blobs, models);
+        const { event, index } = await sequencer.submit(bytes);
+        for (const hash of blobsNamedBy(body)) unnamed.named(hash);
+        return { id: event.id, index, receipt: await log.receipt(index) };
+      } catch (error) {
+        // Whoever lost the connection before the answer came asks again: the event stands once, the answer is the same.
+        const id = sha256Hex(bytes);
+        const index = sequencer.indexOf(id);
+        if (!(error instanceof HubError && error.code === 'refused') || index === undefined) throw error;
+        return { id, index, receipt: await log.receipt(index) };
+      }
     },
     write: (body: LoggedEvent['body']) => sequencer.write(body),
     statuses: () => runStatuses(sequencer.state, now(), telemetry, denseBytes),
@@ -82,8 +112,9 @@ export async function openHub(options: HubOptions): Promise<Hub> {
       return run ? runView(run, now(), true) : null;
     },
     health: () => ({ ok: 'yes', events: sequencer.state.events, connections: connections.count() }),
+    onError,
   };
-  const connections = openConnections(services);
+  const connections = openConnections(services, limits);
 
   // A peer hears of a run when what it should do may have changed; a validator of every submission too.
   const lastSeen = new Map<string, string>();
@@ -103,10 +134,16 @@ export async function openHub(options: HubOptions): Promise<Hub> {
 
   const app = httpApp(services, unnamed);
   const server = createAdaptorServer({ fetch: app.fetch }) as Server;
-  const sockets = new WebSocketServer({ noServer: true, maxPayload: WIRE_LIMITS.message_bytes });
+  const sockets = new WebSocketServer({
+    noServer: true,
+    maxPayload: WIRE_LIMITS.message_bytes,
+    WebSocket: PeerSocket,
+  });
   server.on('upgrade', (request, socket, head) => {
-    if (new URL(request.url ?? '/', 'http://hub').pathname !== '/ws') {
-      socket.end('HTTP/1.1 404 Not Found\r\nconnection: close\r\n\r\n');
+    const full = connections.count() >= limits.connections;
+    if (full || request.url?.split('?')[0] !== '/ws') {
+      socket.on('error', () => {}); // whoever asked may be gone already
+      socket.end(`HTTP/1.1 ${full ? '503 Service Unavailable' : '404 Not Found'}\r\nconnection: close\r\n\r\n`);
       return;
     }
     sockets.handleUpgrade(request, socket, head, (webSocket) => connections.accept(webSocket));
@@ -115,7 +152,6 @@ export async function openHub(options: HubOptions): Promise<Hub> {
     await listen(server, host, port);
   } catch (error) {
     connections.close();
-    await store.close();
     throw error;
   }
   const rounds = driveRounds(sequencer, models, {

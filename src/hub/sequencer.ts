@@ -4,6 +4,7 @@ import type { EventBody, LoggedEvent } from '../core/events.ts';
 import { apply } from '../core/reduce.ts';
 import { initialState, type NetworkState } from '../core/state.ts';
 import { signEvent } from '../protocol/envelope.ts';
+import { ProtocolError } from '../protocol/errors.ts';
 import type { Identity } from '../protocol/identity.ts';
 import { HubError } from './errors.ts';
 
@@ -28,16 +29,25 @@ export interface Sequencer {
   /** Signs a body as the hub and submits it. */
   write(body: EventBody): Promise<{ event: LoggedEvent; index: number }>;
   onEvent(listener: EventListener): void;
+  /** Where an event of the last REMEMBERED stands in the log, when it is durable. */
+  indexOf(id: string): number | undefined;
   /** Resolves when everything accepted is durable. Later events are refused with HubError `closing`. */
   close(): Promise<void>;
 }
 
 const REPLAY_CHUNK = 4096;
+/** Whoever did not get an answer asks again within seconds: a few rounds of a large run are remembered. */
+const REMEMBERED = 16_384;
 
 /** Replays the log and opens it for more. Throws when the log holds an event that the core does not allow. */
 export function openSequencer(log: EventLog, identity: Identity): Sequencer {
   const state = initialState(identity.id);
-  replay(state, log);
+  const indices = new Map<string, number>();
+  const remember = (id: string, index: number): void => {
+    indices.set(id, index);
+    if (indices.size > REMEMBERED) indices.delete(indices.keys().next().value!);
+  };
+  replay(state, log, remember);
   const listeners: EventListener[] = [];
   let closing = false;
   // Events are applied at once and appended in the same order; the answers wait for durability.
@@ -50,6 +60,7 @@ export function openSequencer(log: EventLog, identity: Identity): Sequencer {
     if (refusal) throw new HubError('refused', refusal.message, { refusal: refusal.code });
     const appended = log.append([bytes]);
     const announced = Promise.all([tail, appended]).then(([, index]) => {
+      remember(event.id, index);
       for (const listener of listeners) listener(event, index);
       return { event, index };
     });
@@ -67,6 +78,7 @@ export function openSequencer(log: EventLog, identity: Identity): Sequencer {
     submit,
     write: async (body) => submit(await signEvent(identity, body)),
     onEvent: (listener) => void listeners.push(listener),
+    indexOf: (id) => indices.get(id),
     async close() {
       closing = true;
       await tail.catch(() => {});
@@ -74,18 +86,30 @@ export function openSequencer(log: EventLog, identity: Identity): Sequencer {
   };
 }
 
-function replay(state: NetworkState, log: EventLog): void {
+function replay(state: NetworkState, log: EventLog, seen: (id: string, index: number) => void): void {
   for (let from = 0; from < log.size; from += REPLAY_CHUNK) {
     const entries = log.read(from, Math.min(log.size, from + REPLAY_CHUNK));
     entries.forEach((bytes, offset) => {
-      // The hub verified every signature before it wrote the event; an audit verifies them again.
-      const refusal = apply(state, decodeEvent(bytes, { verify_signature: false }));
+      const index = from + offset;
+      const event = readEvent(bytes, index);
+      const refusal = apply(state, event);
       if (refusal) {
-        throw new HubError('bad-folder', `event ${from + offset} of the log cannot follow: ${refusal.message}`, {
+        throw new HubError('bad-folder', `event ${index} of the log cannot follow: ${refusal.message}`, {
           refusal: refusal.code,
-          index: from + offset,
+          index,
         });
       }
+      seen(event.id, index);
     });
+  }
+}
+
+function readEvent(bytes: Uint8Array, index: number): LoggedEvent {
+  try {
+    // The hub verified every signature before it wrote the event; an audit verifies them again.
+    return decodeEvent(bytes, { verify_signature: false });
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error;
+    throw new HubError('bad-folder', `event ${index} of the log is damaged: ${error.message}`, { index });
   }
 }

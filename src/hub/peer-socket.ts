@@ -1,0 +1,25 @@
+// A WebSocket that says why before it closes: ws itself ends a connection at a frame it will not take, without a word.
+import { WebSocket } from 'ws';
+import { encodeMessage, WIRE_LIMITS } from '../protocol/messages.ts';
+
+/** RFC 6455, section 7.4.1: 1009 is "message too big"; the codes beside it say that a frame is none. */
+const TOO_BIG = 1009;
+const NOT_A_FRAME = [1002, 1006, 1007];
+
+/** Give this class to a WebSocketServer. */
+export class PeerSocket extends WebSocket {
+  override close(code?: number, reason?: string | Buffer): void {
+    if (this.readyState === WebSocket.OPEN && reason === undefined && code !== undefined) {
+      if (code === TOO_BIG) {
+        this.#tell('too-large', `message: at most ${WIRE_LIMITS.message_bytes} bytes, got more`);
+      } else if (NOT_A_FRAME.includes(code)) {
+        this.#tell('malformed', 'expected WebSocket frames (RFC 6455), got something else');
+      }
+    }
+    super.close(code, reason);
+  }
+
+  #tell(code: string, message: string): void {
+    this.send(encodeMessage({ type: 'refused', event: null, code, message }));
+  }
+}
