@@ -1,0 +1,185 @@
+// A hub's folder: a damaged one gives one clear error and stays as it is, a failed start leaves it free, and a restart loses nothing.
+import assert from 'node:assert/strict';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { after, before, describe, test } from 'node:test';
+import type { EventBody } from '../core/events.ts';
+import { CodedError } from '../errors.ts';
+import { createMemoryLogStore } from '../ledger/log-store.ts';
+import { signEvent } from '../protocol/envelope.ts';
+import { createIdentity } from '../protocol/identity.ts';
+import { HubError } from './errors.ts';
+import { type Hub, openHub } from './hub.ts';
+import { openSequencer } from './sequencer.ts';
+
+const root = mkdtempSync(join(tmpdir(), 'potluck-hub-'));
+after(() => rmSync(root, { recursive: true, force: true }));
+
+const open = (folder: string, port = 0): Promise<Hub> => openHub({ folder, host: '127.0.0.1', port });
+
+const tick = (time_ms: number): EventBody => ({ type: 'tick', version: 1, time_ms });
+
+describe('a folder', () => {
+  const whole = join(root, 'whole');
+  before(async () => {
+    const hub = await open(whole);
+    await hub.close();
+  });
+
+  const damaged = (name: string, damage: (folder: string) => void): string => {
+    const folder = join(root, name);
+    cpSync(whole, folder, { recursive: true });
+    damage(folder);
+    return folder;
+  };
+
+  const cases: [string, (folder: string) => void, string, RegExp][] = [
+    [
+      'whose log is no database',
+      (f) => writeFileSync(join(f, 'hub.sqlite'), 'x'.repeat(5000)),
+      'log-corrupt',
+      /hub\.sqlite/,
+    ],
+    ['whose log is another program’s', (f) => foreign(join(f, 'hub.sqlite')), 'log-corrupt', /no log of Potluck/],
+    ['whose key is damaged', (f) => writeFileSync(join(f, 'hub.key'), '{}'), 'identity-file-corrupt', /hub\.key/],
+    [
+      'whose log begins in the middle',
+      (f) => edit(f, "INSERT INTO entries VALUES (3, x'00')"),
+      'log-corrupt',
+      /first entry has index 3/,
+    ],
+    [
+      'whose log holds no event',
+      (f) => edit(f, "INSERT INTO entries VALUES (0, x'0011')"),
+      'bad-folder',
+      /event 0 of the log is damaged: event: expected at least/,
+    ],
+  ];
+  for (const [name, damage, code, message] of cases) {
+    test(name, async () => {
+      const folder = damaged(name, damage);
+      await assert.rejects(
+        () => open(folder),
+        (error) =>
+          error instanceof CodedError &&
+          error.code === code &&
+          message.test(error.message) &&
+          !/\n/.test(error.message),
+      );
+    });
+  }
+
+  test('that is a file', async () => {
+    const file = join(root, 'file');
+    writeFileSync(file, '');
+    await assert.rejects(() => open(file), { code: 'bad-folder' });
+  });
+
+  test('that another hub has open', async () => {
+    const hub = await open(whole);
+    await assert.rejects(() => open(whole), { code: 'log-locked' });
+    await hub.close();
+    await (await open(whole)).close();
+  });
+
+  test('is free again when the port was taken', async () => {
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as { port: number };
+    await assert.rejects(() => open(whole, port), {
+      code: 'port-taken',
+      message: new RegExp(`port ${port} .* is taken`),
+    });
+    server.close();
+    const hub = await open(whole, port);
+    assert.equal(new URL(hub.url).port, String(port));
+    await hub.close();
+  });
+
+  test('keeps its name', async () => {
+    const first = await open(whole);
+    await first.close();
+    const copy = join(root, 'copy');
+    cpSync(whole, copy, { recursive: true });
+    const second = await open(copy);
+    assert.equal(second.id, first.id);
+    await second.close();
+    assert.ok(readdirSync(copy).includes('hub.key'));
+    assert.equal(JSON.parse(readFileSync(join(copy, 'hub.key'), 'utf8')).id, first.id);
+  });
+});
+
+function foreign(file: string): void {
+  rmSync(file);
+  const database = new DatabaseSync(file);
+  database.exec('CREATE TABLE cats (name TEXT)');
+  database.close();
+}
+
+function edit(folder: string, sql: string): void {
+  const database = new DatabaseSync(join(folder, 'hub.sqlite'));
+  database.exec(sql);
+  database.close();
+}
+
+describe('the sequencer', () => {
+  test('answers after the event is durable, in the order of the log', async () => {
+    const identity = createIdentity();
+    const sequencer = openSequencer(createMemoryLogStore(), identity);
+    const heard: number[] = [];
+    sequencer.onEvent((_, index) => heard.push(index));
+    const answers = await Promise.all([1, 2, 3, 4].map((time_ms) => sequencer.write(tick(time_ms))));
+    assert.deepEqual(
+      answers.map(({ index }) => index),
+      [0, 1, 2, 3],
+    );
+    assert.deepEqual(heard, [0, 1, 2, 3]);
+    assert.equal(sequencer.indexOf(answers[2].event.id), 2);
+    assert.equal(sequencer.indexOf('f'.repeat(64)), undefined);
+  });
+
+  test('goes on from its log, and refuses one that cannot be', async () => {
+    const identity = createIdentity();
+    const log = createMemoryLogStore();
+    const { event } = await openSequencer(log, identity).write(tick(7));
+    const again = openSequencer(log, identity);
+    assert.deepEqual([again.state.time_ms, again.state.events, again.indexOf(event.id)], [7, 1, 0]);
+    await log.append([await signEvent(identity, tick(3))]);
+    assert.throws(
+      () => openSequencer(log, identity),
+      (error) =>
+        error instanceof HubError && error.code === 'bad-folder' && /event 1 .* cannot follow/.test(error.message),
+    );
+    assert.throws(() => openSequencer(log, createIdentity()), { code: 'bad-folder', message: /event 0/ });
+  });
+
+  test('takes nothing more after the log has failed, and what was acknowledged stands', async () => {
+    const identity = createIdentity();
+    const log = createMemoryLogStore();
+    let full = false;
+    const failing = {
+      get size() {
+        return log.size;
+      },
+      read: log.read.bind(log),
+      append: (entries: readonly Uint8Array[]) => (full ? Promise.reject(new Error('disk full')) : log.append(entries)),
+    };
+    const sequencer = openSequencer(failing, identity);
+    await sequencer.write(tick(1));
+    full = true;
+    await assert.rejects(() => sequencer.write(tick(2)), /disk full/);
+    full = false;
+    await assert.rejects(() => sequencer.write(tick(3)), { code: 'closing' });
+    assert.equal(log.size, 1);
+    assert.equal(openSequencer(log, identity).state.time_ms, 1);
+  });
+
+  test('takes nothing more after it was closed', async () => {
+    const sequencer = openSequencer(createMemoryLogStore(), createIdentity());
+    await sequencer.close();
+    await assert.rejects(() => sequencer.write(tick(1)), { code: 'closing' });
+  });
+});
