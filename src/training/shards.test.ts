@@ -110,7 +110,7 @@ test('tokens take one, two or four bytes as the vocabulary needs', async () => {
     [65_537, 4],
   ] as const) {
     const top = String.fromCodePoint(vocab_size === 65_537 ? 65_536 : vocab_size - 1);
-    const { manifest, tokensOf } = await build([`abc${top}`.repeat(8)], {}, codePoints(vocab_size));
+    const { manifest, tokensOf } = await build([`${`abc${top}`.repeat(8)}d`], {}, codePoints(vocab_size));
     assert.equal(manifest.token_bytes, token_bytes);
     assert.equal(Math.max(...tokensOf(manifest.train[0])), vocab_size - 1);
   }
