@@ -1,9 +1,9 @@
 // The head of a language model and its cross-entropy, in chunks of rows: logits of a large vocabulary never exist as a whole.
-import { type Graph, shapeError, type Value } from '../tensor/graph.ts';
-import { add, log, maximum, mul, neg, softmax } from '../tensor/ops.ts';
+import { shapeError, type Value } from '../tensor/graph.ts';
+import { add, log, maximum, mul, neg, softmax, sub } from '../tensor/ops.ts';
 import { gatherElements, scatterAdd } from '../tensor/ops-index.ts';
 import { gemm } from '../tensor/ops-matrix.ts';
-import { concat, expand, reduceSum, reshape, slice } from '../tensor/ops-shape.ts';
+import { concat, reduceSum, reshape, slice } from '../tensor/ops-shape.ts';
 
 /** The smallest probability whose logarithm is taken: a loss is at most 85.2 nats, never infinite. */
 const LEAST_PROBABILITY = 1e-37;
@@ -13,6 +13,8 @@ interface Chunk {
   readonly hidden: Value;
   readonly target: Value;
   readonly probability: Value;
+  /** The probability of the target, a column. */
+  readonly picked: Value;
   readonly losses: Value;
 }
 
@@ -31,8 +33,9 @@ function chunksOf(hidden: Value, head: Value, targets: Value, rows: number): Chu
     const part = slice(hidden, 0, start, end);
     const target = slice(column, 0, start, end);
     const probability = softmax(gemm(part, head, { transB: true }));
-    const losses = neg(log(maximum(gatherElements(probability, target, 1), LEAST_PROBABILITY)));
-    chunks.push({ hidden: part, target, probability, losses });
+    const picked = gatherElements(probability, target, 1);
+    const losses = neg(log(maximum(picked, LEAST_PROBABILITY)));
+    chunks.push({ hidden: part, target, probability, picked, losses });
   }
   return chunks;
 }
@@ -63,18 +66,26 @@ export function meanLoss(hidden: Value, head: Value, targets: Value, rows: numbe
   graph.record([hidden, head], [loss], ([dy]) => {
     if (!dy) return [];
     const dHidden: Value[] = [];
-    let dHead: Value | undefined;
-    for (const { hidden: part, target, probability } of chunks) {
-      const dLogits = scatterAdd(probability, target, minusOnes(graph, target.shape), 1);
+    const parts = chunks.map(({ hidden: part, target, picked, probability }) => {
+      const before = dHidden.at(-1);
+      const previous = before && slice(slice(before, 0, 0, 1), 1, 0, 1);
+      const dLogits = scatterAdd(probability, target, minusOnes(picked, previous), 1);
       dHidden.push(gemm(dLogits, head, { alpha }));
-      dHead = gemm(dLogits, part, { transA: true, alpha, c: dHead });
-    }
+      return { dLogits, part };
+    });
+    let dHead: Value | undefined;
+    for (const { dLogits, part } of parts) dHead = gemm(dLogits, part, { transA: true, alpha, c: dHead });
     const scaled = (x: Value): Value => (dy === graph.scalar(1) ? x : mul(x, dy));
     return [scaled(concat(dHidden, 0)), scaled(dHead!)];
   });
   return loss;
 }
 
-function minusOnes(graph: Graph, shape: readonly number[]): Value {
-  return graph.memoised(`minus ones ${shape}`, () => expand(graph.scalar(-1), shape));
+/**
+ * -1 for every row, computed from values that must exist first. The loss has then read the probabilities, so that their
+ * gradient may take their place in memory; and the chunk before is done with its logits.
+ */
+function minusOnes(picked: Value, previous: Value | undefined): Value {
+  const zero = mul(picked, 0);
+  return sub(previous ? add(zero, mul(previous, 0)) : zero, 1);
 }

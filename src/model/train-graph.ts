@@ -100,7 +100,14 @@ export function trainGraph(config: LlamaConfig, options: TrainGraphOptions): Com
   const loss = meanLoss(hidden, parameter(parameters, 'lm_head'), targets, rows);
   const gradient = gradients(loss, [...parameters.values()]);
 
-  const norm = sqrt(gradient.map(sumOfSquares).reduce((sum, part) => add(sum, part)));
+  // Summed from the head down: ONNX Runtime orders nodes depth first from their consumers, so each weight's gradient is
+  // computed as soon as the backward pass can, and what it needs is freed.
+  const norm = sqrt(
+    gradient
+      .toReversed()
+      .map(sumOfSquares)
+      .reduce((sum, part) => add(sum, part)),
+  );
   const scale = minimum(div(clip, add(norm, CLIP_EPSILON)), 1);
   // m̂ / (√v̂ + ε) = m · (√c2 / c1) / (√v + ε √c2): the corrections go into two scalars.
   const root2 = sqrt(correction2);
