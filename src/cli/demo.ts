@@ -166,6 +166,8 @@ function startPeer(url: string, run: string, name: string, folder: string, outpu
       name,
       '--folder',
       peerFolder,
+      '--owner',
+      join(folder, 'owner.key'),
       '--threads',
       String(threads),
     ],

@@ -9,6 +9,11 @@ export function homeFolder(): string {
   return process.env.POTLUCK_HOME ?? join(homedir(), '.potluck');
 }
 
+/** The key of the person at this machine: runs are theirs, and what their devices earn. */
+export function ownerKeyFile(): string {
+  return join(homeFolder(), 'owner.key');
+}
+
 export interface LockedFolder {
   readonly folder: string;
   release(): void;

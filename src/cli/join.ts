@@ -2,9 +2,10 @@
 import { hostname } from 'node:os';
 import { Command, Option } from 'commander';
 import { joinRun, type PeerNews } from '../peer/peer.ts';
+import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
 import { createNativeRuntime } from '../tensor/native-runtime.ts';
 import { createWasmRuntime } from '../tensor/wasm-runtime.ts';
-import { peerFolder } from './folders.ts';
+import { ownerKeyFile, peerFolder } from './folders.ts';
 import { untilStopped } from './lifetime.ts';
 import { decimal, hubUrl, integer, jsonOption } from './options.ts';
 import { formatBytes, formatCount, openOutput } from './output.ts';
@@ -14,6 +15,7 @@ interface JoinFlags {
   role: 'worker' | 'validator';
   name?: string;
   folder?: string;
+  owner?: string;
   runtime: 'native' | 'wasm';
   threads: number;
   duty: number;
@@ -28,6 +30,10 @@ export function joinCommand(): Command {
     .addOption(new Option('--role <role>', 'what to do').choices(['worker', 'validator']).default('worker'))
     .option('--name <name>', 'how others see this device (default: its host name)')
     .option('--folder <dir>', "where this peer's key and its state are kept (default: under ~/.potluck/peers)")
+    .option(
+      '--owner <file>',
+      'the key that this device earns for (default: owner.key under ~/.potluck, made on first use)',
+    )
     .addOption(new Option('--runtime <name>', 'what computes').choices(['native', 'wasm']).default('native'))
     .option('--threads <n>', 'threads to compute with', integer(1, 256), 1)
     .option('--duty <part>', 'part of the time to compute, from 0.01 to 1', decimal(0.01, 1), 1)
@@ -52,8 +58,9 @@ Ctrl-C hands in what is done and leaves; a second Ctrl-C leaves at once.`,
       try {
         const name = flags.name ?? hostname().slice(0, 60);
         const { run, role, duty } = flags;
+        const owner = await loadOrCreateIdentity(flags.owner ?? ownerKeyFile());
         const tell = newsTeller(flags.json, output.say);
-        const ended = await joinRun({ url, run, role, name, folder, runtime, duty, signal, onNews: tell });
+        const ended = await joinRun({ url, run, role, name, folder, owner, runtime, duty, signal, onNews: tell });
         const goodbye = ended === 'finished' ? 'The run is finished. Thank you.' : 'Left the run. Thank you.';
         output.say(goodbye, { type: 'ended', reason: ended });
       } finally {

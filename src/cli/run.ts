@@ -7,7 +7,7 @@ import { byteTokenizer } from '../model/tokenizer.ts';
 import { createRun } from '../peer/owner.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
 import { readTexts } from '../training/corpus.ts';
-import { homeFolder } from './folders.ts';
+import { homeFolder, ownerKeyFile } from './folders.ts';
 import { DEFAULT_HUB, decimal, hubUrl, integer, jsonOption } from './options.ts';
 import { CliError, openOutput } from './output.ts';
 import { trainingFor } from './run-settings.ts';
@@ -97,7 +97,7 @@ Examples:
         tie_word_embeddings: flags.tied,
       };
       const folder = homeFolder();
-      const identity = await loadOrCreateIdentity(join(folder, 'owner.key'));
+      const identity = await loadOrCreateIdentity(ownerKeyFile());
       const { rounds, steps, batch, context, minWorkers: min_workers } = flags;
       const run = await createRun(flags.hub, identity, join(folder, 'cache'), {
         name: flags.name,

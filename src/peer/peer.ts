@@ -16,6 +16,7 @@ import { openDrawer } from './drawer.ts';
 import { PeerError } from './errors.ts';
 import { findRun } from './find-run.ts';
 import { followModel, type ModelFollower } from './model.ts';
+import { bindDevice } from './ownership.ts';
 import { dutyCycle } from './policy.ts';
 import { openReceipts } from './receipts.ts';
 import { validatorRole } from './validator.ts';
@@ -29,6 +30,8 @@ export interface JoinOptions {
   readonly name: string;
   /** Where this peer's key, blobs and drawer live. One process a folder. */
   readonly folder: string;
+  /** Whoever this device earns for; without one it earns for its own key. */
+  readonly owner?: Identity;
   readonly runtime: Runtime;
   /** The part of the time that the device may compute, above 0 up to 1. */
   readonly duty: number;
@@ -118,7 +121,21 @@ export async function joinRun(options: JoinOptions): Promise<'finished' | 'left'
   };
   const acting = role === 'worker' ? workerRole(seat) : validatorRole(seat);
 
+  // Before the first announcement, so that nothing is ever earned for the wrong account.
+  let bound: Promise<void> | undefined;
+  const bind = async (): Promise<void> => {
+    if (!options.owner) return;
+    try {
+      await bindDevice({ owner: options.owner, device: identity.id, hub, folder, now_ms: Date.now(), submit });
+    } catch (error) {
+      if (!(error instanceof CodedError)) throw error;
+      if (error.code !== 'disconnected') tell({ type: 'problem', code: error.code, message: error.message });
+    }
+  };
+
   const announce = async (present: boolean): Promise<void> => {
+    bound ??= bind();
+    await bound;
     if (present) return;
     const { name, runtime } = options;
     try {
