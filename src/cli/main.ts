@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { demoCommand } from './demo.ts';
 import { exportCommand } from './export.ts';
 import { hubCommand } from './hub.ts';
+import { idCommand } from './id.ts';
 import { joinCommand } from './join.ts';
 import { reportFailure } from './output.ts';
 import { runCommand } from './run.ts';
@@ -21,7 +22,7 @@ Examples:
   $ potluck run create --hub URL --data FILE   start a run on it
   $ potluck join URL                           lend this device`,
   );
-for (const command of [demoCommand, hubCommand, runCommand, joinCommand, statusCommand, exportCommand]) {
+for (const command of [demoCommand, hubCommand, runCommand, joinCommand, statusCommand, exportCommand, idCommand]) {
   program.addCommand(command().exitOverride());
 }
 program.exitOverride();
