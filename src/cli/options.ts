@@ -1,4 +1,6 @@
 // Options that several commands share, and how a word becomes a number.
+import { statSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { InvalidArgumentError, Option } from 'commander';
 
 /** A whole number in a range, or one clear line. */
@@ -30,6 +32,12 @@ export function hubUrl(text: string): string {
     throw new InvalidArgumentError('expected the address of a hub, such as http://localhost:7700.');
   }
   return url.origin;
+}
+
+/** Where a public log is: a hub's folder, or the address of a hub. */
+export function logPlace(text: string): string {
+  const folder = statSync(text, { throwIfNoEntry: false })?.isDirectory();
+  return folder && !/^https?:\/\//i.test(text) ? resolve(text) : hubUrl(text);
 }
 
 export const jsonOption = () => new Option('--json', 'one JSON object a line, for programs').default(false);

@@ -1,0 +1,135 @@
+// `potluck audit`: recompute everything that a hub claims, and say in one page what was checked.
+import { resolve } from 'node:path';
+import { styleText } from 'node:util';
+import { Command } from 'commander';
+import { type AuditReport, audit } from '../peer/audit.ts';
+import { type PublicLog, Untruth } from '../peer/public-log.ts';
+import { openPublicLog } from '../peer/public-log-open.ts';
+import { integer, jsonOption, logPlace } from './options.ts';
+import { formatCount, openOutput } from './output.ts';
+
+interface AuditFlags {
+  receipts?: string;
+  models: boolean;
+  hubId?: string;
+  strict: boolean;
+  threads?: number;
+  json: boolean;
+}
+
+/** People see progress this often; drawing costs more than checking an event. */
+const DRAW_MS = 100;
+
+export function auditCommand(): Command {
+  return new Command('audit')
+    .description('Check a hub: every event, signature, transition, share and model version, from its public log.')
+    .argument('<place>', "the address of a hub, or a hub's folder", logPlace)
+    .option('--receipts <file>', 'receipts.jsonl of a peer: what it handed in must be in the log')
+    .option('--hub-id <id>', 'the id that the hub must have (default: the one that its checkpoint names)')
+    .option('--no-models', 'leave the blobs alone: events, tree and shares only')
+    .option('--strict', 'fail also when something cannot be checked any more', false)
+    .option('--threads <n>', 'threads to check with (default: one a core)', integer(1, 256))
+    .addOption(jsonOption())
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ potluck audit http://hub.example:7700
+  $ potluck audit ./potluck-data/demo/hub --json
+  $ potluck audit http://hub.example:7700 --receipts ~/.potluck/peers/worker/runs/RUN/receipts.jsonl
+
+It ends with 0 when everything is as the log says, with 1 at the first thing that is not.`,
+    )
+    .action(async (place: string, flags: AuditFlags) => {
+      const { say } = openOutput(flags.json);
+      const progress = progressLine(flags.json);
+      let log: PublicLog | undefined;
+      try {
+        log = await openPublicLog(place, flags.hubId);
+        const { receipts, models, threads } = flags;
+        const onProgress = progress.draw;
+        const report = await audit(log, { receipts: receipts && resolve(receipts), models, threads, onProgress });
+        progress.end();
+        const failed = flags.strict && report.unchecked.length > 0;
+        say(describeReport(report, failed), { type: 'audit', verdict: failed ? 'unchecked' : 'true', ...report });
+        if (failed) process.exitCode = 1;
+      } catch (error) {
+        progress.end();
+        if (!(error instanceof Untruth)) throw error;
+        const { code, message, details } = error;
+        say(describeUntruth(error, place), {
+          type: 'audit',
+          verdict: 'untrue',
+          where: place,
+          code,
+          message,
+          ...details,
+        });
+        process.exitCode = 1;
+      } finally {
+        log?.close();
+      }
+    });
+}
+
+/** The verdict of an audit that found nothing untrue. */
+function describeReport(report: AuditReport, failed: boolean): string {
+  const { events, signed_size, tiles, receipts, shares, models } = report;
+  const rows: [string, string][] = [
+    ['hub', report.hub],
+    ['events', `${count(events, 'event')}: each in its one right form, signed by its author, allowed by the rules`],
+    [
+      '',
+      `${report.seconds.toFixed(1)} s, ${formatCount(report.events_per_second)} events/s on ${count(report.threads, 'thread')}`,
+    ],
+  ];
+  if (signed_size !== null) {
+    const alike = tiles > 0 ? `; ${count(tiles, 'tile')} alike` : '';
+    rows.push(['tree', `the root of ${formatCount(signed_size)} entries is the one that the hub signed${alike}`]);
+  }
+  if (receipts !== null)
+    rows.push(['receipts', `${count(receipts, 'receipt')}: each event in its place, no second history`]);
+  const { emitted, held, unearned } = shares;
+  rows.push([
+    'shares',
+    `${formatCount(emitted)} promised in ${count(report.runs, 'run')} = ${formatCount(held)} held + ${formatCount(unearned)} unearned`,
+  ]);
+  if (models) {
+    rows.push([
+      'models',
+      `${count(models.recomputed, 'version')} merged anew from the blobs, bit for bit the same; ${count(models.submissions, 'submission')} in their form`,
+    ]);
+  }
+  if (report.status_compared) rows.push(['status', 'what the hub shows to visitors is what its log says']);
+  for (const what of report.unchecked) rows.push(['not checked', what]);
+  const verdict = failed
+    ? styleText('yellow', 'Nothing untrue was found, but not everything could be checked.')
+    : styleText('green', 'Everything that was checked is true.');
+  return [...rows.map(([name, text]) => `${name.padEnd(12)} ${text}`), '', verdict].join('\n');
+}
+
+function describeUntruth({ code, message, details }: Untruth, place: string): string {
+  const { index, type, author, blob } = details;
+  const at = index === undefined ? [] : [`event ${index}${type ? ` (${type}${author ? ` by ${author}` : ''})` : ''}`];
+  const where = [...at, ...(blob ? [`blob ${blob}`] : [])].join(', ') || 'the checkpoint';
+  return `${styleText('red', `The log of ${place} is not true.`)}\n${'where'.padEnd(12)} ${where}\n${'what'.padEnd(12)} ${code}: ${message}`;
+}
+
+const count = (n: number, what: string): string => `${formatCount(n)} ${what}${n === 1 ? '' : 's'}`;
+
+/** One line on stderr that is drawn over itself, where somebody can see it. */
+function progressLine(json: boolean) {
+  const { stderr } = process;
+  const shown = stderr.isTTY && !json;
+  let drawn_ms = 0;
+  return {
+    draw({ events, size, models }: { events: number; size: number; models: number }) {
+      if (!shown || performance.now() - drawn_ms < DRAW_MS) return;
+      drawn_ms = performance.now();
+      stderr.write(`\r\x1b[K${formatCount(events)} of ${formatCount(size)} events, ${count(models, 'model version')}`);
+    },
+    end() {
+      if (shown) stderr.write('\r\x1b[K');
+    },
+  };
+}

@@ -1,0 +1,280 @@
+// Every model version computed anew from the work that the log names: the same merge as the hub's, compared by hash.
+import { CodedError } from '../errors.ts';
+import { decodeBundle, encodeBundle } from '../games/bundle.ts';
+import type { AnyGame } from '../games/game.ts';
+import { decodeParams, GameError, loadGame } from '../games/registry.ts';
+import { sha256Hex } from '../protocol/hash.ts';
+import { type PublicBlobs, Untruth } from './public-log.ts';
+
+/** A run begins: its settings and its first model are read. */
+export interface RunTask {
+  readonly kind: 'run';
+  readonly run: string;
+  /** Where the event stands in the log that this follows from. */
+  readonly index: number;
+  readonly game: string;
+  readonly params: string;
+  readonly model: string;
+}
+
+/** Work as its event describes it. */
+export interface NamedWork {
+  readonly index: number;
+  readonly event: string;
+  readonly work: string;
+  readonly size_bytes: number;
+  readonly weight: number;
+}
+
+/** A round is merged: `works` in the order of the log's list. */
+export interface MergeTask {
+  readonly kind: 'merge';
+  readonly run: string;
+  readonly index: number;
+  readonly round: number;
+  readonly parent: string;
+  readonly works: readonly NamedWork[];
+  readonly bundle: string;
+  readonly model: string;
+  readonly checkpoint: boolean;
+}
+
+/** Work that was not merged: only its form can be checked. */
+export interface WorkTask {
+  readonly kind: 'work';
+  readonly index: number;
+  readonly game: string;
+  readonly params: string;
+  readonly works: readonly NamedWork[];
+}
+
+export type ModelTask = RunTask | MergeTask | WorkTask;
+
+/** What a task has checked, and what it could not. */
+export interface ModelReport {
+  models: number;
+  works: number;
+  /** Model versions that could not be computed, with the reason of the first. */
+  unchecked_models: number;
+  unchecked_works: number;
+  reason: string | null;
+  /** Blobs that are not kept, with the index of the event that needs them. */
+  absent: { readonly hash: string; readonly index: number }[];
+}
+
+interface OpenGame {
+  readonly game: AnyGame;
+  readonly params: unknown;
+}
+
+interface RunModels {
+  readonly open: OpenGame | null;
+  /** The present model; null when the way to it is lost. */
+  present: { readonly hash: string; readonly state: unknown } | null;
+}
+
+export interface ModelChecker {
+  /** Tasks of one run must come in the order of the log. Throws Untruth (`details.index`), PublicLogError. */
+  check(task: ModelTask): Promise<ModelReport>;
+}
+
+/** Checks against the blobs of a log; holds one model a run. */
+export function createModelChecker(blobs: PublicBlobs): ModelChecker {
+  const games = new Map<string, Promise<OpenGame | null>>();
+  const runs = new Map<string, RunModels>();
+
+  /** A game with its settings; null when this build has no such game. */
+  const openGame = (name: string, params: string, index: number): Promise<OpenGame | null> => {
+    const key = `${name}:${params}`;
+    let open = games.get(key);
+    if (!open) {
+      open = readGame(name, params, index);
+      games.set(key, open);
+    }
+    return open;
+  };
+
+  const readGame = async (name: string, params: string, index: number): Promise<OpenGame | null> => {
+    let game: AnyGame;
+    try {
+      game = await loadGame(name);
+    } catch (error) {
+      if (error instanceof GameError) return null;
+      throw error;
+    }
+    const bytes = await fetchAt(params, index);
+    if (!bytes) {
+      throw new Untruth('missing-blob', `the run's settings, blob ${params}, are not kept`, { index, blob: params });
+    }
+    return orUntruth('bad-run', { index, blob: params }, () => ({ game, params: decodeParams(game, bytes) }));
+  };
+
+  /** A blob that the event at `index` names. */
+  const fetchAt = async (hash: string, index: number): Promise<Uint8Array | null> => {
+    try {
+      return await blobs.blob(hash);
+    } catch (error) {
+      if (!(error instanceof Untruth)) throw error;
+      throw new Untruth(error.code, error.message, { index, ...error.details });
+    }
+  };
+
+  const beginRun = async (task: RunTask, report: ModelReport): Promise<void> => {
+    const { run, index, model } = task;
+    const open = await openGame(task.game, task.params, index);
+    const models: RunModels = { open, present: null };
+    runs.set(run, models);
+    if (!open) {
+      report.reason = `this build does not know the game "${task.game}"`;
+      return;
+    }
+    const bytes = await fetchAt(model, index);
+    if (!bytes) {
+      report.absent.push({ hash: model, index });
+      report.reason = 'its first model is not kept';
+      return;
+    }
+    const state = orUntruth('bad-run', { index, blob: model }, () => open.game.decodeState(open.params, bytes));
+    models.present = { hash: model, state };
+  };
+
+  const merge = async (task: MergeTask, report: ModelReport): Promise<void> => {
+    const models = runs.get(task.run)!;
+    const { open } = models;
+    const works = await collectWorks(task, report);
+    // The checkpoint is read even where it is not needed to go on: a hub that serves wrong bytes under its name is found.
+    const kept = task.checkpoint ? await fetchAt(task.model, task.index) : null;
+    if (task.checkpoint && !kept) report.absent.push({ hash: task.model, index: task.index });
+    if (!open) return uncheckedMerge(task, report, `this build does not know its game`);
+    if (works && models.present?.hash === task.parent) {
+      checkSizes(open, task.works, works);
+      models.present = mergeHonestly(open, models.present.state, task, works);
+      report.models++;
+      report.works += works.length;
+      return;
+    }
+    uncheckedMerge(task, report, works ? 'the model before is not known' : 'its work is not kept any more');
+    // Bytes of the right hash are the model that the log names, however it came about: from here on merges can be checked again.
+    models.present = kept && {
+      hash: task.model,
+      state: orUntruth('wrong-model', { index: task.index, blob: task.model }, () =>
+        open.game.decodeState(open.params, kept),
+      ),
+    };
+  };
+
+  /** The accepted work by the blobs of its workers or from the round's bundle; both are compared. null: neither is kept. */
+  const collectWorks = async (task: MergeTask, report: ModelReport): Promise<Uint8Array[] | null> => {
+    const { index, bundle } = task;
+    const own: (Uint8Array | null)[] = [];
+    for (const { work, index: at } of task.works) {
+      own.push(await fetchAt(work, at));
+      if (!own.at(-1)) report.absent.push({ hash: work, index: at });
+    }
+    const bundled = await fetchAt(bundle, index);
+    if (!bundled) report.absent.push({ hash: bundle, index });
+    const wrong = (what: string) =>
+      new Untruth('wrong-bundle', `bundle ${bundle} of round ${task.round}: ${what}`, { index, blob: bundle });
+    if (own.every((work) => work !== null)) {
+      const expected = sha256Hex(encodeBundle(own.map((work, i) => ({ work, weight: task.works[i].weight }))));
+      if (expected !== bundle) throw wrong(`the accepted work gives bundle ${expected}`);
+      return own;
+    }
+    if (!bundled) return null;
+    const pieces = orUntruth('wrong-bundle', { index, blob: bundle }, () => decodeBundle(bundled));
+    if (pieces.length !== task.works.length) {
+      throw wrong(`expected ${task.works.length} submissions in it, got ${pieces.length}`);
+    }
+    pieces.forEach(({ work, weight }, i) => {
+      const named = task.works[i];
+      if (sha256Hex(work) !== named.work || weight !== named.weight) {
+        throw wrong(`piece ${i} is not the work of submission ${named.event} with its weight ${named.weight}`);
+      }
+    });
+    return pieces.map(({ work }) => work);
+  };
+
+  const checkForms = async (task: WorkTask, report: ModelReport): Promise<void> => {
+    const open = await openGame(task.game, task.params, task.index);
+    for (const named of task.works) {
+      const bytes = open && (await fetchAt(named.work, named.index));
+      if (!bytes) {
+        report.unchecked_works++;
+        if (open) report.absent.push({ hash: named.work, index: named.index });
+        continue;
+      }
+      checkSizes(open, [named], [bytes]);
+      checkForm(open, named, bytes);
+      report.works++;
+    }
+  };
+
+  return {
+    async check(task) {
+      const report = emptyReport();
+      if (task.kind === 'run') await beginRun(task, report);
+      else if (task.kind === 'merge') await merge(task, report);
+      else await checkForms(task, report);
+      return report;
+    },
+  };
+}
+
+export const emptyReport = (): ModelReport => ({
+  models: 0,
+  works: 0,
+  unchecked_models: 0,
+  unchecked_works: 0,
+  reason: null,
+  absent: [],
+});
+
+function uncheckedMerge(task: MergeTask, report: ModelReport, why: string): void {
+  report.unchecked_models++;
+  report.unchecked_works += task.works.length;
+  report.reason = `round ${task.round} (event ${task.index}): ${why}`;
+}
+
+function mergeHonestly(open: OpenGame, parent: unknown, task: MergeTask, works: readonly Uint8Array[]) {
+  const accepted = works.map((work, i) => ({ work, weight: task.works[i].weight }));
+  let state: unknown;
+  try {
+    state = open.game.merge(open.params, parent, accepted);
+  } catch (error) {
+    if (!(error instanceof CodedError)) throw error;
+    // Whose work is it that cannot be merged?
+    for (const [i, work] of works.entries()) checkForm(open, task.works[i], work);
+    throw new Untruth('wrong-model', `round ${task.round}: its work cannot be merged: ${error.message}`, {
+      index: task.index,
+    });
+  }
+  const hash = sha256Hex(open.game.encodeState(open.params, state));
+  if (hash !== task.model) {
+    const message = `round ${task.round}: the log says model ${task.model}, its work gives ${hash}`;
+    throw new Untruth('wrong-model', message, { index: task.index, blob: task.model, found: hash });
+  }
+  return { hash, state };
+}
+
+function checkSizes(open: OpenGame, named: readonly NamedWork[], works: readonly Uint8Array[]): void {
+  const { max_bytes } = open.game.sizes(open.params);
+  named.forEach(({ index, work, size_bytes }, i) => {
+    if (works[i].length === size_bytes && size_bytes <= max_bytes) return;
+    const message = `work ${work}: the event says ${size_bytes} bytes of at most ${max_bytes}, the blob has ${works[i].length}`;
+    throw new Untruth('bad-work', message, { index, blob: work });
+  });
+}
+
+function checkForm(open: OpenGame, { index, work }: NamedWork, bytes: Uint8Array): void {
+  orUntruth('bad-work', { index, blob: work }, () => open.game.checkForm(open.params, bytes));
+}
+
+/** Runs a step on bytes that somebody else wrote: its typed errors are untruths of the log. */
+function orUntruth<T>(code: Untruth['code'], details: { index: number; blob: string }, step: () => T): T {
+  try {
+    return step();
+  } catch (error) {
+    if (!(error instanceof CodedError)) throw error;
+    throw new Untruth(code, `blob ${details.blob}: ${error.message}`, details);
+  }
+}

@@ -1,0 +1,85 @@
+// The threads of an audit: events go to whoever is free, a run's models always to the thread that holds its model.
+import { Worker } from 'node:worker_threads';
+import { type AuditReply, type AuditTask, auditHandler } from './audit-tasks.ts';
+
+export interface AuditPool {
+  readonly threads: number;
+  /** Does a task on any thread, or on the one of a key. Tasks of one key are done in their order. */
+  run(task: AuditTask, key?: number): Promise<AuditReply>;
+  close(): Promise<void>;
+}
+
+interface Waiting {
+  readonly task: AuditTask;
+  readonly resolve: (reply: AuditReply) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** 0 threads: everything happens here, in order, which is quickest for a short log. */
+export function openAuditPool(where: string, threads: number): AuditPool {
+  return threads === 0 ? inlinePool(where) : threadPool(where, threads);
+}
+
+function inlinePool(where: string): AuditPool {
+  const handle = auditHandler(where);
+  let tail: Promise<unknown> = Promise.resolve();
+  return {
+    threads: 1,
+    run(task) {
+      const reply = tail.then(() => handle(task));
+      tail = reply.catch(() => {});
+      return reply;
+    },
+    close: async () => {},
+  };
+}
+
+function threadPool(where: string, threads: number): AuditPool {
+  const shared: Waiting[] = [];
+  const seats = Array.from({ length: threads }, () => ({
+    worker: new Worker(new URL('./audit-worker.ts', import.meta.url), { workerData: { where } }),
+    own: [] as Waiting[],
+    doing: null as Waiting | null,
+  }));
+  let failure: Error | null = null;
+
+  const fail = (error: Error): void => {
+    failure ??= error;
+    for (const waiting of [...shared.splice(0), ...seats.flatMap(({ own, doing }) => [...own.splice(0), doing])]) {
+      waiting?.reject(failure);
+    }
+  };
+  const dispatch = (): void => {
+    for (const seat of seats) {
+      if (seat.doing) continue;
+      seat.doing = seat.own.shift() ?? shared.shift() ?? null;
+      if (seat.doing) seat.worker.postMessage(seat.doing.task);
+    }
+  };
+  for (const seat of seats) {
+    seat.worker.on('message', (reply: AuditReply) => {
+      const done = seat.doing;
+      seat.doing = null;
+      dispatch();
+      done?.resolve(reply);
+    });
+    seat.worker.on('error', (error) => fail(error instanceof Error ? error : new Error(String(error))));
+  }
+
+  return {
+    threads,
+    run: (task, key) =>
+      new Promise((resolve, reject) => {
+        if (failure) {
+          reject(failure);
+          return;
+        }
+        const queue = key === undefined ? shared : seats[key % threads].own;
+        queue.push({ task, resolve, reject });
+        dispatch();
+      }),
+    async close() {
+      await Promise.all(seats.map(({ worker }) => worker.terminate()));
+    },
+  };
+}

@@ -1,0 +1,85 @@
+// What an audit's threads do: open a page of signed events, or check a model version. The same code runs in a thread and without one.
+import { leafHash } from '../ledger/merkle.ts';
+import { decodeEntryBundle } from '../ledger/tiles.ts';
+import { openEvent } from '../protocol/envelope.ts';
+import { ProtocolError } from '../protocol/errors.ts';
+import { createModelChecker, type ModelReport, type ModelTask } from './audit-models.ts';
+import { PublicLogError, Untruth } from './public-log.ts';
+import { openPublicBlobs } from './public-log-open.ts';
+
+/** A page of the log: the form and the signature of every event in it, and the leaf hashes. */
+export interface PageTask {
+  readonly kind: 'page';
+  readonly bundle: Uint8Array;
+  readonly count: number;
+  readonly verify_signatures: boolean;
+}
+
+export interface PageReport {
+  /** The place in the page of the first event that is none; -1: all are. */
+  readonly bad: number;
+  /** The leaf hashes of the events before `bad`, one after the other. */
+  readonly leaves: Uint8Array;
+}
+
+export type AuditTask = PageTask | ModelTask;
+
+/** A result that can travel between threads, where error classes cannot. */
+export type AuditReply =
+  | { readonly page: PageReport }
+  | { readonly model: ModelReport }
+  | { readonly untruth: PlainError }
+  | { readonly problem: PlainError };
+
+interface PlainError {
+  readonly code: string;
+  readonly message: string;
+  readonly details: Untruth['details'];
+}
+
+/** Does tasks one after the other. `where` is the log's place; its blobs are read only for model tasks. */
+export function auditHandler(where: string): (task: AuditTask) => Promise<AuditReply> {
+  const models = createModelChecker(openPublicBlobs(where));
+  return async (task) => {
+    if (task.kind === 'page') return { page: checkPage(task) };
+    try {
+      return { model: await models.check(task) };
+    } catch (error) {
+      if (error instanceof Untruth) return { untruth: plain(error) };
+      if (error instanceof PublicLogError) return { problem: plain(error) };
+      throw error;
+    }
+  };
+}
+
+/** Throws Untruth or PublicLogError for a reply that says so. */
+export function raise(reply: AuditReply): Exclude<AuditReply, { untruth: PlainError } | { problem: PlainError }> {
+  if ('untruth' in reply) {
+    const { code, message, details } = reply.untruth;
+    throw new Untruth(code as Untruth['code'], message, details);
+  }
+  if ('problem' in reply) {
+    const { code, message, details } = reply.problem;
+    throw new PublicLogError(code as PublicLogError['code'], message, details);
+  }
+  return reply;
+}
+
+function plain({ code, message, details }: Untruth | PublicLogError): PlainError {
+  return { code, message, details };
+}
+
+function checkPage({ bundle, count, verify_signatures }: PageTask): PageReport {
+  const entries = decodeEntryBundle(bundle, count);
+  const leaves = new Uint8Array(count * 32);
+  for (let i = 0; i < count; i++) {
+    try {
+      if (verify_signatures) openEvent(entries[i]);
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      return { bad: i, leaves: leaves.slice(0, i * 32) };
+    }
+    leaves.set(leafHash(entries[i]), i * 32);
+  }
+  return { bad: -1, leaves };
+}

@@ -1,0 +1,114 @@
+// A public log over HTTP, as C2SP tlog-tiles (c2sp.org/tlog-tiles) serves it: a checkpoint, bundles of entries, tiles; blobs by hash.
+import { MAX_ENTRY_BYTES } from '../ledger/log-store.ts';
+import { MAX_NOTE_BYTES } from '../ledger/signed-note.ts';
+import { entriesPath, TILE_WIDTH, tilePath } from '../ledger/tiles.ts';
+import { sha256Hex } from '../protocol/hash.ts';
+import { WIRE_LIMITS } from '../protocol/messages.ts';
+import { reasonOf } from './blobs.ts';
+import { type LogPage, openHead, type PublicBlobs, type PublicLog, PublicLogError, Untruth } from './public-log.ts';
+
+const LIMITS = {
+  request_ms: 120_000, // the largest blob over a slow line
+  attempts: 4, // a hub that restarts is back within the waits between them
+  first_wait_ms: 250,
+  bundles_ahead: 4, // bundles under way at once: hides the way to the hub without holding much
+  status_bytes: 64 << 20, // twenty thousand peers with their names and progress
+} as const;
+
+/** Opens the log that a hub serves at its address. Throws PublicLogError, Untruth `bad-checkpoint`. */
+export async function openHubLog(where: string, expected?: string): Promise<PublicLog> {
+  const url = where.replace(/\/+$/, '');
+  const note = await get(`${url}/log/checkpoint`, MAX_NOTE_BYTES);
+  if (!note) throw new PublicLogError('not-a-log', `no public log at ${url}: it has no /log/checkpoint`, { url });
+  const { hub, head } = openHead(new TextDecoder().decode(note), expected);
+  return {
+    where: url,
+    hub,
+    head,
+    size: head.size,
+    pages: () => pages(url, head.size),
+    tile: (level, index, width) => get(`${url}/log/${tilePath(level, index, width)}`, width * 32 + 1),
+    ...hubBlobs(url),
+    async status() {
+      const bytes = await get(`${url}/status`, LIMITS.status_bytes);
+      try {
+        return bytes && JSON.parse(new TextDecoder().decode(bytes));
+      } catch {
+        return null;
+      }
+    },
+    close() {},
+  };
+}
+
+/** The blobs that a hub serves. */
+export function hubBlobs(url: string): PublicBlobs {
+  return {
+    async blob(hash) {
+      const bytes = await get(`${url}/blobs/${hash}`, WIRE_LIMITS.blob_bytes);
+      if (!bytes) return null;
+      const found = sha256Hex(bytes);
+      if (found === hash) return bytes;
+      throw new Untruth('corrupt-blob', `the bytes that are served as blob ${hash} have the hash ${found}`, {
+        blob: hash,
+        found,
+      });
+    },
+  };
+}
+
+async function* pages(url: string, size: number): AsyncGenerator<LogPage> {
+  const load = async (first: number): Promise<LogPage> => {
+    const count = Math.min(TILE_WIDTH, size - first);
+    const path = entriesPath(first / TILE_WIDTH, count);
+    const bundle = await get(`${url}/log/${path}`, count * (2 + MAX_ENTRY_BYTES));
+    if (bundle) return { first, count, bundle };
+    throw new Untruth('bad-bundle', `the checkpoint has ${size} entries, but ${path} is not served`, { index: first });
+  };
+  const under_way: Promise<LogPage>[] = [];
+  for (let first = 0; first < size || under_way.length > 0; first += TILE_WIDTH) {
+    if (first < size) {
+      const page = load(first);
+      page.catch(() => {}); // reported when its turn comes
+      under_way.push(page);
+      if (under_way.length < LIMITS.bundles_ahead && first + TILE_WIDTH < size) continue;
+    }
+    yield await under_way.shift()!;
+  }
+}
+
+/** The bytes at an address; null for 404. Tries again while the hub is away. Throws PublicLogError. */
+async function get(url: string, limit_bytes: number): Promise<Uint8Array | null> {
+  for (let attempt = 1; ; attempt++) {
+    let reason: string;
+    try {
+      const response = await fetch(url, { signal: AbortSignal.timeout(LIMITS.request_ms) });
+      if (response.ok) return await readBody(response, url, limit_bytes);
+      await response.body?.cancel();
+      if (response.status === 404) return null;
+      reason = `it answered ${response.status}`;
+      if (response.status < 500)
+        throw new PublicLogError('not-a-log', `expected a hub's log at ${url}: ${reason}`, { url });
+    } catch (error) {
+      if (error instanceof PublicLogError) throw error;
+      reason = reasonOf(error);
+    }
+    if (attempt === LIMITS.attempts) {
+      throw new PublicLogError('unreachable', `${url} could not be read in ${attempt} attempts: ${reason}`, { url });
+    }
+    await new Promise((resolve) => setTimeout(resolve, LIMITS.first_wait_ms * 2 ** attempt));
+  }
+}
+
+async function readBody(response: Response, url: string, limit_bytes: number): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  let size_bytes = 0;
+  for await (const part of response.body ?? []) {
+    size_bytes += part.length;
+    if (size_bytes > limit_bytes) {
+      throw new PublicLogError('too-large', `${url}: at most ${limit_bytes} bytes, more came`, { url, limit_bytes });
+    }
+    parts.push(part);
+  }
+  return new Uint8Array(Buffer.concat(parts, size_bytes));
+}
