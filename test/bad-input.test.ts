@@ -1,10 +1,15 @@
 // Blobs and updates that are not what they should be: whoever sent them is told, the hub goes on, nothing that was accepted is lost.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { cpSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { describe, test } from 'node:test';
 import { bytesToHex } from '@noble/hashes/utils.js';
 import type { EventBody } from '../src/core/events.ts';
+import { CodedError } from '../src/errors.ts';
+import { openHub } from '../src/hub/hub.ts';
 import { LlamaConfigSchema, parameterSpecs } from '../src/model/config.ts';
 import { signEvent } from '../src/protocol/envelope.ts';
 import { sha256Hex } from '../src/protocol/hash.ts';
@@ -226,5 +231,45 @@ test('honest work is taken after all of that; the log replays to the same state;
   await net.open();
   assert.deepEqual(await seen(), before);
   assert.equal(net.logged.length, events);
+  await net.unharmed(async () => {});
+});
+
+test('a folder with a damaged event or blob does not open, says which, and is not changed by that', async () => {
+  const { runs }: { runs: RunStatus[] } = await (await fetch(`${net.hub.url}/status`)).json();
+  await net.hub.close();
+  const damage = async (name: string, change: (folder: string) => void): Promise<string> => {
+    const folder = `${net.folder}-${name}`;
+    cpSync(net.folder, folder, { recursive: true });
+    change(folder);
+    const failure = await openHub({ folder, host: '127.0.0.1', port: 0 }).then(
+      () => assert.fail('it opened'),
+      (error) => error,
+    );
+    rmSync(folder, { recursive: true });
+    assert.ok(failure instanceof CodedError, String(failure));
+    return `${failure.code}: ${failure.message}`;
+  };
+  const flipped = await damage('event', (folder) => {
+    const database = new DatabaseSync(join(folder, 'hub.sqlite'));
+    const { bytes } = database.prepare('SELECT bytes FROM entries WHERE idx = 1').get() as { bytes: Uint8Array };
+    bytes[bytes.length - 100] ^= 1;
+    database.prepare('UPDATE entries SET bytes = ? WHERE idx = 1').run(bytes);
+    database.close();
+  });
+  assert.match(
+    flipped,
+    /^log-rewritten: the log has \d+ entries that are not a continuation of the \d+ signed before$/,
+  );
+  const cut = await damage('cut', (folder) => {
+    const database = new DatabaseSync(join(folder, 'hub.sqlite'));
+    database.exec('DELETE FROM entries WHERE idx > 3');
+    database.close();
+  });
+  assert.match(cut, /^log-rewritten: the log has 4 entries/);
+  const { params } = runs[0];
+  const blob = (folder: string) => join(folder, 'blobs', params.slice(0, 2), params.slice(2, 4), params);
+  assert.match(await damage('blob', (folder) => writeFileSync(blob(folder), '{}')), /^blob-corrupt: the bytes of blob/);
+  assert.match(await damage('gone', (folder) => rmSync(blob(folder))), /^missing-blob: .*expected blob/);
+  await net.open();
   await net.unharmed(async () => {});
 });
