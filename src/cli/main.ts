@@ -1,5 +1,6 @@
 // The potluck command: what it can do, and how each part is started.
 import { Command, CommanderError } from 'commander';
+import { auditCommand } from './audit.ts';
 import { demoCommand } from './demo.ts';
 import { exportCommand } from './export.ts';
 import { hubCommand } from './hub.ts';
@@ -22,7 +23,17 @@ Examples:
   $ potluck run create --hub URL --data FILE   start a run on it
   $ potluck join URL                           lend this device`,
   );
-for (const command of [demoCommand, hubCommand, runCommand, joinCommand, statusCommand, exportCommand, idCommand]) {
+const COMMANDS = [
+  demoCommand,
+  hubCommand,
+  runCommand,
+  joinCommand,
+  statusCommand,
+  exportCommand,
+  idCommand,
+  auditCommand,
+];
+for (const command of COMMANDS) {
   program.addCommand(command().exitOverride());
 }
 program.exitOverride();
