@@ -186,17 +186,21 @@ async function evaluate(params: PretrainParams, weights: Weights, device: Device
   return { loss_micro: Math.round(mean(losses) * 1e6), tokens: losses.length * params.context };
 }
 
-/** The held-out windows, evenly spread over the validation split: the same ones every time. */
+/** The held-out windows, evenly spread over the validation split: the same ones every time, and only their shards are loaded. */
 async function validationWindows(device: Device, manifest: DatasetManifest, params: PretrainParams, wanted: number) {
-  const shards = await Promise.all(manifest.validation.map((shard) => shardOf(device, manifest, shard.hash)));
-  const all = shards.flatMap((tokens) =>
-    Array.from({ length: Math.floor((tokens.length - 1) / params.context) }, (_, i) => ({
-      tokens,
-      offset: i * params.context,
-    })),
-  );
-  const count = Math.max(params.batch, Math.min(wanted, all.length - (all.length % params.batch)));
-  return Array.from({ length: count }, (_, i) => all[Math.floor((i * all.length) / count)]);
+  const windowsIn = manifest.validation.map(({ tokens }) => Math.floor((tokens - 1) / params.context));
+  const total = windowsIn.reduce((sum, windows) => sum + windows, 0);
+  const count = Math.max(params.batch, Math.min(wanted, total - (total % params.batch)));
+  const windows: { tokens: ShardTokens; offset: number }[] = [];
+  let shard = 0;
+  let before = 0;
+  for (let i = 0; i < count; i++) {
+    const index = Math.floor((i * total) / count);
+    while (index - before >= windowsIn[shard]) before += windowsIn[shard++];
+    const tokens = await shardOf(device, manifest, manifest.validation[shard].hash);
+    windows.push({ tokens, offset: (index - before) * params.context });
+  }
+  return windows;
 }
 
 /** Losses of every sequence of some batches under some weights. */
