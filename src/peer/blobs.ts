@@ -11,7 +11,7 @@ const LIMITS = {
   request_ms: 120_000, // a blob that takes longer comes too late for any round
   attempts: 4, // a hub that restarts is back within the waits between them
   first_wait_ms: 250,
-  cache_bytes: 4 << 30, // what a device lends of its disk unless its owner says otherwise
+  cache_bytes: 2 ** 32, // what a device lends of its disk unless its owner says otherwise
 } as const;
 
 export interface PeerBlobs {
@@ -26,8 +26,11 @@ export function openPeerBlobs(options: {
   readonly hub: string;
   readonly identity: Identity;
   readonly folder: string;
+  /** The wait after the first failure; each next one is twice as long. */
+  readonly first_wait_ms?: number;
 }): PeerBlobs {
   const { url, hub, identity, folder } = options;
+  const first_wait_ms = options.first_wait_ms ?? LIMITS.first_wait_ms;
   const cache = join(folder, 'blobs');
   const pending = new Map<string, Promise<Uint8Array>>();
 
@@ -55,21 +58,18 @@ export function openPeerBlobs(options: {
   const load = async (hash: string): Promise<Uint8Array> => {
     const kept = await fromCache(hash);
     if (kept) return kept;
-    const response = await persist(() =>
-      fetch(`${url}/blobs/${hash}`, {
-        headers: { 'x-potluck-peer': identity.id },
-        signal: AbortSignal.timeout(LIMITS.request_ms),
-      }),
+    const { status, bytes } = await persist(first_wait_ms, () =>
+      ask(`${url}/blobs/${hash}`, { headers: { 'x-potluck-peer': identity.id } }),
     );
-    if (!response.ok) {
-      throw new PeerError('bad-blob', `expected blob ${hash}, the hub answered ${response.status}`, { hash });
+    if (status !== 200) {
+      throw new PeerError('bad-blob', `expected blob ${hash}, the hub answered ${status}`, { hash, status });
     }
-    const bytes = await readBody(response, hash);
     const found = sha256Hex(bytes);
     if (found !== hash) {
       throw new PeerError('bad-blob', `expected bytes whose SHA-256 is ${hash}, got ${found}`, { hash, found });
     }
-    await toCache(hash, bytes);
+    // The cache is a convenience: a full disk must not cost the round.
+    await toCache(hash, bytes).catch(() => {});
     return bytes;
   };
 
@@ -85,50 +85,64 @@ export function openPeerBlobs(options: {
     async upload(bytes) {
       const hash = sha256Hex(bytes);
       const signature = bytesToHex(await identity.sign(uploadChallenge(hub, hash)));
-      const response = await persist(() =>
-        fetch(`${url}/blobs/${hash}`, {
+      const answer = await persist(first_wait_ms, () =>
+        ask(`${url}/blobs/${hash}`, {
           method: 'PUT',
           body: bytes as Uint8Array<ArrayBuffer>,
           headers: { 'x-potluck-peer': identity.id, 'x-potluck-signature': signature },
-          signal: AbortSignal.timeout(LIMITS.request_ms),
         }),
       );
-      if (!response.ok) {
-        const text = (await response.text()).slice(0, 500);
+      if (answer.status !== 201) {
+        const text = new TextDecoder().decode(answer.bytes.subarray(0, 500));
         throw new PeerError('refused', `the hub refused an upload of ${bytes.length} bytes: ${text}`);
       }
-      await response.arrayBuffer();
       return hash;
     },
   };
 }
 
-/** Reads a body with a limit: a hostile hub must not fill this device's memory. */
-async function readBody(response: Response, hash: string): Promise<Uint8Array> {
-  const parts: Uint8Array[] = [];
-  let size_bytes = 0;
-  for await (const part of response.body ?? []) {
-    size_bytes += part.length;
-    if (size_bytes > WIRE_LIMITS.blob_bytes) {
-      throw new PeerError('bad-blob', `blob ${hash}: at most ${WIRE_LIMITS.blob_bytes} bytes, more came`, { hash });
-    }
-    parts.push(part);
-  }
-  return new Uint8Array(Buffer.concat(parts, size_bytes));
+interface Answer {
+  readonly status: number;
+  readonly bytes: Uint8Array;
 }
 
-/** Tries a request again while the hub cannot be reached. */
-async function persist(request: () => Promise<Response>): Promise<Response> {
+/** One request with its whole answer: a hub that dies in the middle of a body is a request that failed. */
+async function ask(url: string, init: RequestInit): Promise<Answer> {
+  const response = await fetch(url, { ...init, signal: AbortSignal.timeout(LIMITS.request_ms) });
+  return { status: response.status, bytes: await readBody(response, WIRE_LIMITS.blob_bytes) };
+}
+
+/** A body of at most `max_bytes`: a hostile hub must not fill this device's memory. Throws PeerError bad-blob. */
+export async function readBody(response: Response, max_bytes: number): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  let size_bytes = Number(response.headers.get('content-length') ?? 0) > max_bytes ? max_bytes + 1 : 0;
+  if (size_bytes === 0) {
+    for await (const part of response.body ?? []) {
+      size_bytes += part.length;
+      if (size_bytes > max_bytes) break;
+      parts.push(part);
+    }
+  }
+  if (size_bytes <= max_bytes) return new Uint8Array(Buffer.concat(parts, size_bytes));
+  await response.body?.cancel().catch(() => {});
+  throw new PeerError('bad-blob', `${new URL(response.url).pathname}: expected at most ${max_bytes} bytes, more came`, {
+    max_bytes,
+  });
+}
+
+/** Tries a request again while the hub cannot be reached. Throws PeerError hub-unreachable, and what is no matter of reaching. */
+async function persist(first_wait_ms: number, request: () => Promise<Answer>): Promise<Answer> {
   for (let attempt = 1; ; attempt++) {
     try {
-      const response = await request();
-      if (response.status < 500 || attempt === LIMITS.attempts) return response;
+      const answer = await request();
+      if (answer.status < 500 || attempt === LIMITS.attempts) return answer;
     } catch (error) {
+      if (error instanceof PeerError) throw error;
       if (attempt === LIMITS.attempts) {
         throw new PeerError('hub-unreachable', `the hub did not answer ${attempt} times: ${reasonOf(error)}`);
       }
     }
-    await new Promise((resolve) => setTimeout(resolve, LIMITS.first_wait_ms * 2 ** attempt));
+    await new Promise((resolve) => setTimeout(resolve, first_wait_ms * 2 ** attempt));
   }
 }
 

@@ -20,6 +20,7 @@ const LIMITS = {
   first_wait_ms: 200, // a hub that is killed and started again is back within a second or two
   longest_wait_ms: 10_000, // and one that stays away is not hammered
   silence_ms: 30_000, // the hub pings every ten seconds
+  goodbye_ms: 1000, // what a hub gets to answer the goodbye, so that one that does not cannot hold up the end of a program
 } as const;
 
 export interface HubConnection {
@@ -96,6 +97,16 @@ export function connectToHub(options: ConnectionOptions): HubConnection {
     const message = decodeFromHub(frame);
     switch (message.type) {
       case 'challenge': {
+        if (message.protocol !== PROTOCOL_VERSION) {
+          const versions = `this peer speaks protocol ${PROTOCOL_VERSION}, the hub speaks ${message.protocol}`;
+          fatal(new PeerError('other-protocol', versions));
+          return;
+        }
+        // Signing for another hub would let this one log in there in this peer's name.
+        if (message.hub !== options.hub) {
+          fatal(new PeerError('other-hub', `expected hub ${options.hub}, the one there now is ${message.hub}`));
+          return;
+        }
         const signature = await options.identity.sign(helloChallenge(message.hub, message.nonce));
         const { role, run, identity } = options;
         send({ type: 'hello', protocol: PROTOCOL_VERSION, role, run, peer: identity.id, signature });
@@ -109,7 +120,7 @@ export function connectToHub(options: ConnectionOptions): HubConnection {
         for (const { event } of waiting.values()) send({ type: 'event', event });
         return;
       case 'run':
-        options.onRun(message.view);
+        if (message.view.run === options.run) options.onRun(message.view);
         return;
       case 'accepted':
         answer(message.event, message.receipt);
@@ -121,7 +132,7 @@ export function connectToHub(options: ConnectionOptions): HubConnection {
           waiting.delete(message.event);
         } else if (message.code === 'unknown-version') fatal(new PeerError('other-protocol', message.message));
         else if (message.code === 'unknown-run') fatal(new PeerError('no-such-run', message.message));
-        else if (!greeted) fatal(error);
+        else if (!greeted && message.code !== 'no-hello') fatal(error);
         return;
       }
     }
@@ -158,7 +169,9 @@ export function connectToHub(options: ConnectionOptions): HubConnection {
     closed = true;
     clearTimeout(retry);
     clearTimeout(silence);
-    socket?.close();
+    const last = socket;
+    last?.close();
+    setTimeout(() => last?.terminate(), LIMITS.goodbye_ms).unref();
     for (const { reject } of waiting.values()) reject(new PeerError('disconnected', 'closed before the hub answered'));
     waiting.clear();
   };

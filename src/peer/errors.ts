@@ -8,6 +8,8 @@ export type PeerErrorCode =
   | 'not-a-hub'
   /** Hub and peer speak different versions of the protocol. */
   | 'other-protocol'
+  /** Another hub than before answers at the address. */
+  | 'other-hub'
   /** The hub has no run, or several and none was named. */
   | 'no-such-run'
   /** The hub refused an event or an upload; `details.refusal` has its code. */

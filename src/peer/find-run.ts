@@ -1,27 +1,47 @@
 // Which run a peer means: asks the hub for its runs and picks the one that was named, or the only one that goes on.
 import { z } from 'zod';
 import { type RunStatus, RunStatusSchema } from '../protocol/messages.ts';
-import { reasonOf } from './blobs.ts';
+import { readBody, reasonOf } from './blobs.ts';
 import { PeerError } from './errors.ts';
 
 const StatusSchema = z.object({ hub: z.string().regex(/^[0-9a-f]{64}$/), runs: z.array(RunStatusSchema) });
 const ANSWER_MS = 10_000;
+/** A status with twenty thousand peers is a third of this. */
+const ANSWER_BYTES = 32 << 20;
 
 /** A hub's id and its runs. Throws PeerError hub-unreachable, not-a-hub. */
 export async function fetchStatus(url: string): Promise<{ hub: string; runs: RunStatus[] }> {
-  let response: Response;
-  let body: unknown;
-  try {
-    response = await fetch(new URL('/status', url), { signal: AbortSignal.timeout(ANSWER_MS) });
-    body = await response.json().catch(() => null);
-  } catch (error) {
-    throw new PeerError('hub-unreachable', `no hub answers at ${url}: ${reasonOf(error)}`, { url });
-  }
-  const parsed = StatusSchema.safeParse(body);
-  if (!response.ok || !parsed.success) {
+  const { ok, json } = await askHub(url, '/status');
+  const parsed = StatusSchema.safeParse(json);
+  if (!ok || !parsed.success) {
     throw new PeerError('not-a-hub', `expected a Potluck hub at ${url}, its /status is something else`, { url });
   }
   return parsed.data;
+}
+
+/** A hub's answer as JSON, null where it is none. Throws PeerError hub-unreachable, not-a-hub. */
+export async function askHub(
+  url: string,
+  path: string,
+  init: RequestInit = {},
+): Promise<{ readonly ok: boolean; readonly status: number; readonly json: unknown }> {
+  try {
+    const response = await fetch(new URL(path, url), { ...init, signal: AbortSignal.timeout(ANSWER_MS) });
+    const bytes = await readBody(response, ANSWER_BYTES);
+    return { ok: response.ok, status: response.status, json: parseJson(bytes) };
+  } catch (error) {
+    if (error instanceof PeerError)
+      throw new PeerError('not-a-hub', `expected a Potluck hub at ${url}: ${error.message}`);
+    throw new PeerError('hub-unreachable', `no hub answers at ${url}: ${reasonOf(error)}`, { url });
+  }
+}
+
+function parseJson(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder().decode(bytes));
+  } catch {
+    return null;
+  }
 }
 
 /** The run whose id begins with `wanted`; without it, the only run that is not finished. Throws PeerError no-such-run. */

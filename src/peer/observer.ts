@@ -1,8 +1,18 @@
 // Somebody who only watches: the hub's status as it changes, without a key, coming back by itself when the hub was away.
 import WebSocket from 'ws';
-import { decodeFromHub, encodeMessage, PROTOCOL_VERSION, type RunStatus, WIRE_LIMITS } from '../protocol/messages.ts';
+import { ProtocolError } from '../protocol/errors.ts';
+import {
+  decodeFromHub,
+  encodeMessage,
+  type FromHub,
+  PROTOCOL_VERSION,
+  type RunStatus,
+  WIRE_LIMITS,
+} from '../protocol/messages.ts';
 
 const RETRY_MS = 500;
+/** What a hub gets to answer the goodbye, so that one that does not cannot hold up the end of a program. */
+const GOODBYE_MS = 1000;
 
 export interface Observer {
   close(): void;
@@ -21,7 +31,11 @@ export function observeHub(
     socket = new WebSocket(`${url.replace(/^http/, 'ws')}/ws`, { maxPayload: WIRE_LIMITS.message_bytes });
     socket.on('message', (data, isBinary) => {
       if (!isBinary) return;
-      const message = decodeFromHub(new Uint8Array(data as Buffer));
+      const message = readOrNull(new Uint8Array(data as Buffer));
+      if (!message) {
+        socket.terminate(); // a hub that talks nonsense is treated as one that is away
+        return;
+      }
       if (message.type === 'challenge') {
         socket.send(encodeMessage({ type: 'hello', protocol: PROTOCOL_VERSION, role: 'observer' }));
       }
@@ -40,6 +54,16 @@ export function observeHub(
       closed = true;
       clearTimeout(retry);
       socket.close();
+      setTimeout(() => socket.terminate(), GOODBYE_MS).unref();
     },
   };
+}
+
+function readOrNull(frame: Uint8Array): FromHub | null {
+  try {
+    return decodeFromHub(frame);
+  } catch (error) {
+    if (error instanceof ProtocolError) return null;
+    throw error;
+  }
 }

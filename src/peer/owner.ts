@@ -1,4 +1,5 @@
 // What a run's owner does: puts the data and the first model on the hub and signs the event that starts the run.
+import { z } from 'zod';
 import type { RunCreated } from '../core/events.ts';
 import { decodeParams, loadGame } from '../games/registry.ts';
 import { encodeModel } from '../model/checkpoint.ts';
@@ -8,9 +9,9 @@ import type { Tokenizer } from '../model/tokenizer.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import type { Identity } from '../protocol/identity.ts';
 import { buildDataset, encodeManifest } from '../training/shards.ts';
-import { openPeerBlobs, reasonOf } from './blobs.ts';
+import { openPeerBlobs } from './blobs.ts';
 import { PeerError } from './errors.ts';
-import { fetchStatus } from './find-run.ts';
+import { askHub, fetchStatus } from './find-run.ts';
 
 export interface NewRun {
   readonly name: string;
@@ -59,16 +60,16 @@ export async function createRun(url: string, identity: Identity, folder: string,
 
 /** Sends a signed event over HTTP; resolves with its id. Throws PeerError refused, hub-unreachable. */
 export async function sendEvent(url: string, event: Uint8Array): Promise<string> {
-  let response: Response;
-  try {
-    response = await fetch(new URL('/events', url), { method: 'POST', body: event as Uint8Array<ArrayBuffer> });
-  } catch (error) {
-    throw new PeerError('hub-unreachable', `no hub answers at ${url}: ${reasonOf(error)}`, { url });
-  }
-  const answer: { event?: string; error?: { code: string; message: string } } = await response.json();
-  if (!response.ok || !answer.event) {
-    const { code, message } = answer.error ?? { code: String(response.status), message: 'no reason given' };
-    throw new PeerError('refused', message, { refusal: code });
-  }
-  return answer.event;
+  const { status, json } = await askHub(url, '/events', { method: 'POST', body: event as Uint8Array<ArrayBuffer> });
+  const answer = AnswerSchema.safeParse(json);
+  if (!answer.success)
+    throw new PeerError('not-a-hub', `expected a Potluck hub at ${url}, it answered ${status}`, { url });
+  if ('event' in answer.data) return answer.data.event;
+  const { code, message } = answer.data.error;
+  throw new PeerError('refused', message, { refusal: code });
 }
+
+const AnswerSchema = z.union([
+  z.object({ event: z.string() }),
+  z.object({ error: z.object({ code: z.string().max(60), message: z.string() }) }),
+]);

@@ -95,7 +95,9 @@ export async function joinRun(options: JoinOptions): Promise<'finished' | 'left'
   const submit = async (body: EventBody) => {
     const event = await signEvent(identity, body);
     const receipt = await connection.submit(event);
-    await receipts.keep(event, receipt);
+    await receipts.keep(event, receipt).catch((error: Error) => {
+      tell({ type: 'problem', code: 'receipt-not-kept', message: error.message });
+    });
     return receipt;
   };
   const device: Device = {

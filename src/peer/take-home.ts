@@ -11,7 +11,7 @@ import { RunViewSchema } from '../protocol/messages.ts';
 import { decodeManifest } from '../training/shards.ts';
 import { openPeerBlobs } from './blobs.ts';
 import { PeerError } from './errors.ts';
-import { findRun } from './find-run.ts';
+import { askHub, findRun } from './find-run.ts';
 
 export interface TakenModel {
   readonly run: string;
@@ -25,8 +25,7 @@ export interface TakenModel {
 /** A run's present model, proved by its hash. `folder` keeps the blobs. Throws PeerError, HistoryError, GameError, ModelError. */
 export async function takeModel(url: string, wanted: string | undefined, folder: string): Promise<TakenModel> {
   const { hub, view: status } = await findRun(url, wanted);
-  const answer = await fetch(new URL(`/runs/${status.run}`, url));
-  const parsed = RunViewSchema.safeParse(await answer.json().catch(() => null));
+  const parsed = RunViewSchema.safeParse((await askHub(url, `/runs/${status.run}`)).json);
   if (!parsed.success) throw new PeerError('not-a-hub', `expected the run ${status.run} from ${url}`);
   const view = parsed.data;
   if (view.game !== 'pretrain')
