@@ -8,7 +8,8 @@ import { initialWeights } from '../model/init.ts';
 import type { Tokenizer } from '../model/tokenizer.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import type { Identity } from '../protocol/identity.ts';
-import { buildDataset, encodeManifest } from '../training/shards.ts';
+import { DataError } from '../training/corpus-errors.ts';
+import { buildDataset, type DatasetManifest, encodeManifest } from '../training/shards.ts';
 import { openPeerBlobs } from './blobs.ts';
 import { PeerError } from './errors.ts';
 import { askHub, fetchStatus } from './find-run.ts';
@@ -39,6 +40,7 @@ export async function createRun(url: string, identity: Identity, folder: string,
 
   say('tokenising the text');
   const manifest = await buildDataset(options.texts, options.tokenizer, (bytes) => blobs.upload(bytes));
+  requireWindows(manifest, Number(options.training.context));
   const dataset = await blobs.upload(encodeManifest(manifest));
   const model = LlamaConfigSchema.parse({ ...options.model, vocab_size: options.tokenizer.vocab_size });
   const params = new TextEncoder().encode(JSON.stringify({ ...options.training, model, dataset }));
@@ -56,6 +58,18 @@ export async function createRun(url: string, identity: Identity, folder: string,
     created_ms: Date.now(),
   });
   return sendEvent(url, event);
+}
+
+/** Both splits must hold at least one window of the context and its last target. */
+function requireWindows(manifest: DatasetManifest, context: number): void {
+  for (const split of ['train', 'validation'] as const) {
+    const longest = manifest[split].reduce((most, { tokens }) => Math.max(most, tokens), 0);
+    if (longest > context) continue;
+    throw new DataError(
+      'no-text',
+      `too little text for a context of ${context} tokens: the longest piece of the ${split} split has ${longest}`,
+    );
+  }
 }
 
 /** Sends a signed event over HTTP; resolves with its id. Throws PeerError refused, hub-unreachable. */
