@@ -37,10 +37,11 @@ test('a worker that exits without a word is noticed', async () => {
   await runtime.close();
 });
 
-/** Runs a small program in its own process: the only way to see whether something keeps it alive. */
+/** Runs a small program in its own process: the only way to see what keeps it alive and how large it grows. */
 function inOwnProcess(body: string) {
   const script = `
     import { createNativeRuntime } from './src/tensor/native-runtime.ts';
+    import { encodeOnnx } from './src/tensor/onnx.ts';
     import { accumulator } from './src/tensor/runtime-suite.ts';
     const runtime = await createNativeRuntime({ threads: 2 });
     const program = await runtime.load(accumulator());
@@ -64,3 +65,28 @@ for (const [what, body] of [
     assert.match(stdout, /done/);
   });
 }
+
+test('runs neither copy the states nor keep anything: memory stays as it is', () => {
+  const body = `
+    const shape = [16 * 2 ** 20];
+    const onnx = encodeOnnx({
+      nodes: [{ op: 'Add', inputs: ['w', 'x'], outputs: ['w_next'], attributes: {} }],
+      inputs: [{ name: 'w', dtype: 'float32', shape }, { name: 'x', dtype: 'float32', shape: [] }],
+      outputs: [{ name: 'w_next', dtype: 'float32', shape }],
+      constants: [],
+    });
+    const large = await runtime.load({ onnx, inputs: ['x'], outputs: [], states: [{ name: 'w', next: 'w_next', shape }] });
+    const run = () => large.run({ x: { dtype: 'float32', shape: [], data: Float32Array.of(1) } });
+    await run();
+    const before = process.resourceUsage().maxRSS;
+    for (let i = 0; i < 6; i++) await run();
+    const grown_kib = process.resourceUsage().maxRSS - before;
+    const last = (await large.readState(['w'])).get('w').at(-1);
+    await runtime.close();
+    console.log(JSON.stringify({ grown_kib, last }));`;
+  const { status, stdout, stderr } = inOwnProcess(body);
+  assert.equal(status, 0, stderr);
+  const { grown_kib, last } = JSON.parse(stdout.split('\n')[0]);
+  assert.equal(last, 7);
+  assert.ok(grown_kib < 32 * 1024, `six runs over a state of 64 MiB grew the process by ${grown_kib} KiB`);
+});

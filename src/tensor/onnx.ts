@@ -192,3 +192,19 @@ export function encodeOnnx(graph: GraphData): Uint8Array {
     .message(8, opset) // opset_import
     .finish();
 }
+
+/**
+ * The same model with one more output, put before all others: an empty sequence. Protobuf joins the repeated fields of
+ * messages that follow one another, so the model's bytes are only preceded by a few, not written anew.
+ */
+export function withEmptySequenceFirst(onnx: Uint8Array, name: string): Uint8Array {
+  const node = new Message().text(2, name).text(4, 'SequenceEmpty'); // output, op_type
+  const element = new Message().message(1, new Message().integer(1, ONNX_DTYPE.float32)); // tensor_type { elem_type }
+  const type = new Message().message(4, new Message().message(1, element)); // sequence_type { elem_type }
+  const output = new Message().text(1, name).message(2, type); // name, type
+  const before = new Message().message(7, new Message().message(1, node).message(12, output)).finish(); // graph { node, output }
+  const whole = new Uint8Array(before.length + onnx.length);
+  whole.set(before);
+  whole.set(onnx, before.length);
+  return whole;
+}

@@ -2,7 +2,7 @@
 import type { InferenceSession, Tensor } from 'onnxruntime-node';
 import { TensorError } from './errors.ts';
 import { safeInPlace } from './in-place.ts';
-import { elementCount } from './onnx.ts';
+import { elementCount, withEmptySequenceFirst } from './onnx.ts';
 import { decodeOnnx } from './onnx-reader.ts';
 import type { CompiledGraph, TensorData, TensorMap } from './runtime.ts';
 
@@ -26,6 +26,16 @@ export interface SessionSettings {
    */
   readonly preallocate: boolean;
 }
+
+/**
+ * After a run the native binding (1.30) copies every output into a new JavaScript array, those too that it has just
+ * written into the buffers it was handed: for a training step the weights and both moments, every time. It makes these
+ * copies in the order of the outputs, and stops with this error at one that is no tensor. So the graph gets an empty
+ * sequence as its first output, and that error means that the run is done and every buffer written. A binding that
+ * learns to return sequences would make its copies again, and the results would still be right.
+ */
+const STOP_COPYING = 'potluck/stop-copying';
+const COPYING_STOPPED = 'Non tensor type is temporarily not supported.';
 
 /** Errors reach the caller; ONNX Runtime would also print them. */
 const RUN_OPTIONS: InferenceSession.RunOptions = { logSeverityLevel: 4 };
@@ -115,6 +125,7 @@ export class SessionProgram {
   readonly #session: InferenceSession;
   readonly #graph: CompiledGraph;
   readonly #inputs: ValueTypes;
+  readonly #outputs: ValueTypes;
   readonly #states = new Map<string, State>();
   readonly #preallocate: boolean;
 
@@ -130,7 +141,9 @@ export class SessionProgram {
     this.#graph = graph;
     this.#preallocate = preallocate;
     this.#inputs = typesOf(session.inputNames, session.inputMetadata);
-    checkNames(graph, this.#inputs, typesOf(session.outputNames, session.outputMetadata));
+    this.#outputs = typesOf(session.outputNames, session.outputMetadata);
+    this.#outputs.delete(STOP_COPYING);
+    checkNames(graph, this.#inputs, this.#outputs);
     for (const { name, next, shape } of graph.states) {
       const length = elementCount(shape);
       const zeros = () => new ort.Tensor('float32', new Float32Array(length), shape);
@@ -145,7 +158,8 @@ export class SessionProgram {
     const inPlaceStates = safeInPlace(decodeOnnx(graph.onnx), graph.states);
     let session: InferenceSession;
     try {
-      session = await ort.InferenceSession.create(graph.onnx, settings.session);
+      const onnx = settings.preallocate ? withEmptySequenceFirst(graph.onnx, STOP_COPYING) : graph.onnx;
+      session = await ort.InferenceSession.create(onnx, settings.session);
     } catch (error) {
       throw new TensorError('bad_model', `load: ONNX Runtime refused ${graph.onnx.length} bytes: ${errorText(error)}`);
     }
@@ -192,27 +206,42 @@ export class SessionProgram {
       const { dtype, data, shape } = inputs[name];
       feeds[name] = new this.#ort.Tensor(dtype, data, shape);
     }
-    const fetches: Record<string, Tensor | null> = {};
-    for (const name of this.#graph.outputs) fetches[name] = null;
+    for (const state of this.#states.values()) feeds[state.name] = state.current;
+    const results = await (this.#preallocate ? this.#runIntoBuffers(feeds) : this.#runIntoNewArrays(feeds));
     for (const state of this.#states.values()) {
-      feeds[state.name] = state.current;
-      if (state.next !== null) fetches[state.next] = state.inPlace ? state.current : state.spare;
+      if (state.next === null || state.inPlace) continue;
+      if (state.spare !== null) state.spare = state.current;
+      state.current = results[state.next]!;
     }
-    let results: Readonly<Record<string, Tensor>>;
+    return Object.fromEntries(this.#graph.outputs.map((name) => [name, asTensorData(results[name]!)]));
+  }
+
+  async #runIntoBuffers(feeds: Record<string, Tensor>): Promise<Record<string, Tensor | null>> {
+    const fetches: Record<string, Tensor | null> = { [STOP_COPYING]: null };
+    for (const name of this.#graph.outputs) {
+      const { dtype, shape } = this.#outputs.get(name)! as { dtype: 'float32' | 'int32'; shape: number[] }; // by checkNames
+      const length = elementCount(shape);
+      const data = dtype === 'float32' ? new Float32Array(length) : new Int32Array(length);
+      fetches[name] = new this.#ort.Tensor(dtype, data, shape);
+    }
+    for (const { next, inPlace, current, spare } of this.#states.values()) {
+      if (next !== null) fetches[next] = inPlace ? current : spare;
+    }
     try {
-      results = this.#preallocate
-        ? await this.#session.run(feeds, fetches, RUN_OPTIONS)
-        : await this.#session.run(feeds, Object.keys(fetches), RUN_OPTIONS);
+      await this.#session.run(feeds, fetches, RUN_OPTIONS);
+    } catch (error) {
+      if (errorText(error) !== COPYING_STOPPED) throw new TensorError('run_failed', `run: ${errorText(error)}`);
+    }
+    return fetches;
+  }
+
+  async #runIntoNewArrays(feeds: Record<string, Tensor>): Promise<Record<string, Tensor>> {
+    const names = [...this.#graph.outputs, ...this.#graph.states.flatMap((state) => state.next ?? [])];
+    try {
+      return await this.#session.run(feeds, names, RUN_OPTIONS);
     } catch (error) {
       throw new TensorError('run_failed', `run: ${errorText(error)}`);
     }
-    for (const state of this.#states.values()) {
-      if (state.next === null || state.inPlace) continue;
-      const before = state.current;
-      state.current = state.spare ?? results[state.next];
-      if (state.spare !== null) state.spare = before;
-    }
-    return Object.fromEntries(this.#graph.outputs.map((name) => [name, asTensorData(results[name])]));
   }
 
   async close(): Promise<void> {
