@@ -8,7 +8,9 @@ import { idCommand } from './id.ts';
 import { joinCommand } from './join.ts';
 import { reportFailure } from './output.ts';
 import { runCommand } from './run.ts';
+import { sharesCommand } from './shares.ts';
 import { statusCommand } from './status.ts';
+import { whyCommand } from './why.ts';
 
 const program = new Command('potluck')
   .description('Train AI models together, on devices that people already own.')
@@ -32,6 +34,8 @@ const COMMANDS = [
   exportCommand,
   idCommand,
   auditCommand,
+  sharesCommand,
+  whyCommand,
 ];
 for (const command of COMMANDS) {
   program.addCommand(command().exitOverride());

@@ -1,4 +1,5 @@
 // The threads of an audit: events go to whoever is free, a run's models always to the thread that holds its model.
+import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { type AuditReply, type AuditTask, auditHandler } from './audit-tasks.ts';
 
@@ -13,6 +14,14 @@ interface Waiting {
   readonly task: AuditTask;
   readonly resolve: (reply: AuditReply) => void;
   readonly reject: (error: unknown) => void;
+}
+
+/** Below this a thread takes longer to start than the events to check. */
+const EVENTS_WORTH_A_THREAD = 1500;
+
+/** The threads that a log is worth, unless somebody says how many. */
+export function threadsFor(events: number, wanted?: number): number {
+  return wanted ?? (events < EVENTS_WORTH_A_THREAD ? 0 : availableParallelism());
 }
 
 /** 0 threads: everything happens here, in order, which is quickest for a short log. */

@@ -1,18 +1,15 @@
 // Checks everything that a hub claims: its log event by event, receipts at hand, shares, and from the blobs every model version.
-import { availableParallelism } from 'node:os';
 import type { LoggedEvent, RunCreated } from '../core/events.ts';
 import { emissionOf } from '../core/shares.ts';
 import { acceptedSubmissions, type NetworkState, type RunState } from '../core/state.ts';
 import { RunStatusSchema } from '../protocol/messages.ts';
 import { emptyReport, type MergeTask, type ModelReport, type ModelTask, type NamedWork } from './audit-models.ts';
-import { type AuditPool, openAuditPool } from './audit-pool.ts';
+import { type AuditPool, openAuditPool, threadsFor } from './audit-pool.ts';
 import { readReceipts } from './audit-receipts.ts';
 import { replayLog } from './audit-replay.ts';
 import { raise } from './audit-tasks.ts';
 import { type PublicLog, Untruth } from './public-log.ts';
 
-/** Below this a thread takes longer to start than the events to check. */
-const EVENTS_WORTH_A_THREAD = 1500;
 /** Model tasks that may wait: a few rounds of the largest run, and no more in memory. */
 const MODEL_TASKS_AHEAD = 32;
 /** Absent blobs that are remembered by name; a hub that compacts has no use for more. */
@@ -57,8 +54,7 @@ export async function audit(log: PublicLog, options: AuditOptions = {}): Promise
   const started_ms = performance.now();
   const now_ms = options.now_ms ?? Date.now();
   const receipts = options.receipts === undefined ? undefined : await readReceipts(options.receipts, log.hub);
-  const threads = options.threads ?? (log.size < EVENTS_WORTH_A_THREAD ? 0 : availableParallelism());
-  const pool = openAuditPool(log.where, threads);
+  const pool = openAuditPool(log.where, threadsFor(log.size, options.threads));
   const models = options.models === false ? null : new ModelAudit(pool);
   try {
     const { onProgress } = options;

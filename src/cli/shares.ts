@@ -1,0 +1,49 @@
+// `potluck shares RUN`: who holds what of a run, recomputed here from the public log.
+import { Command } from 'commander';
+import { type Holding, type Holdings, holdingsOf } from '../peer/audit-shares.ts';
+import { openPublicLog } from '../peer/public-log-open.ts';
+import { DEFAULT_HUB, jsonOption, logPlace } from './options.ts';
+import { formatCount, openOutput } from './output.ts';
+
+export function sharesCommand(): Command {
+  return new Command('shares')
+    .description('Show who holds which part of a run, recomputed here from the public log.')
+    .argument('<run>', "the beginning of the run's id")
+    .option('--hub <place>', "the address of the hub, or a hub's folder", logPlace, DEFAULT_HUB)
+    .addOption(jsonOption())
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ potluck shares 3fa9c1\n  $ potluck shares 3fa9c1 --hub ./potluck-data/demo/hub',
+    )
+    .action(async (run: string, flags: { hub: string; json: boolean }) => {
+      const log = await openPublicLog(flags.hub);
+      try {
+        const holdings = await holdingsOf(log, run);
+        openOutput(flags.json).say(describe(holdings), { type: 'shares', ...holdings });
+      } finally {
+        log.close();
+      }
+    });
+}
+
+function describe(holdings: Holdings): string {
+  const { run, name, phase, merged_rounds, rounds, emitted, unearned, to_come, holders } = holdings;
+  const row = (shares: number, what: string) => {
+    const part = emitted > 0 ? `${((100 * shares) / emitted).toFixed(2)} %` : '';
+    return `${formatCount(shares).padStart(15)}  ${part.padStart(8)}  ${what}`;
+  };
+  const lines = [
+    `run ${run.slice(0, 12)}  ${name}  (${phase}, ${merged_rounds} of ${rounds} rounds merged)`,
+    '',
+    ...holders.map((holding) => row(holding.shares, describeHolder(holding))),
+  ];
+  if (unearned > 0) lines.push(row(unearned, 'unearned: nobody had a claim to it'));
+  lines.push(row(emitted, `in all${to_come > 0 ? `, ${formatCount(to_come)} to come` : ''}`));
+  return lines.join('\n');
+}
+
+function describeHolder({ account, devices, owner }: Holding): string {
+  const names = devices.map(({ name, role }) => (role === 'worker' ? name : `${name} (${role})`));
+  const who = [...(owner ? ["the run's owner"] : []), ...names].join(', ');
+  return `${account.slice(0, 12)}  ${who}`;
+}

@@ -1,0 +1,29 @@
+// `potluck why SUBMISSION`: what was handed in, what was said about it, and the arithmetic from there to its shares.
+import { Command } from 'commander';
+import { openPublicLog } from '../peer/public-log-open.ts';
+import { explainSubmission } from '../peer/why.ts';
+import { sentencesOf } from '../peer/why-sentences.ts';
+import { DEFAULT_HUB, jsonOption, logPlace } from './options.ts';
+import { openOutput } from './output.ts';
+
+export function whyCommand(): Command {
+  return new Command('why')
+    .description('Explain what a submission earned, recomputed here from the public log.')
+    .argument('<submission>', "the beginning of the submission's id")
+    .option('--hub <place>', "the address of the hub, or a hub's folder", logPlace, DEFAULT_HUB)
+    .addOption(jsonOption())
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ potluck why 3fa9c1\n  $ potluck why 3fa9c1 --hub http://hub.example:7700 --json',
+    )
+    .action(async (submission: string, flags: { hub: string; json: boolean }) => {
+      const log = await openPublicLog(flags.hub);
+      try {
+        const why = await explainSubmission(log, submission);
+        const sentences = sentencesOf(why);
+        openOutput(flags.json).say(sentences.join('\n'), { type: 'why', ...why, sentences });
+      } finally {
+        log.close();
+      }
+    });
+}

@@ -1,0 +1,90 @@
+// Who holds what of a run: the log replayed here, every signature checked, and the shares counted.
+import { emissionOf } from '../core/shares.ts';
+import { accountOf, type NetworkState, type Phase, type RunState } from '../core/state.ts';
+import { CodedError } from '../errors.ts';
+import { openAuditPool, threadsFor } from './audit-pool.ts';
+import { type Replay, type ReplayOptions, replayLog } from './audit-replay.ts';
+import type { PublicLog } from './public-log.ts';
+
+export type LookupErrorCode =
+  /** Nothing, or more than one thing, in the log has an id that begins like that. */
+  'no-such-run' | 'no-such-submission';
+export class LookupError extends CodedError<LookupErrorCode> {}
+
+/** One account: a key that shares belong to. */
+export interface Holding {
+  readonly account: string;
+  readonly shares: number;
+  /** The names of what works for it, with their roles. */
+  readonly devices: readonly { readonly id: string; readonly name: string; readonly role: string }[];
+  /** Whether it is the run's owner's. */
+  readonly owner: boolean;
+}
+
+export interface Holdings {
+  readonly run: string;
+  readonly name: string;
+  readonly phase: Phase;
+  readonly merged_rounds: number;
+  readonly rounds: number;
+  /** What the merged rounds promised: held + unearned. */
+  readonly emitted: number;
+  readonly unearned: number;
+  /** What the rounds to come promise. */
+  readonly to_come: number;
+  /** The largest first. */
+  readonly holders: readonly Holding[];
+}
+
+/** Replays a log with as many threads as it is worth. Throws Untruth, PublicLogError. */
+export async function replayWithPool(log: PublicLog, options: Omit<ReplayOptions, 'pool'> = {}): Promise<Replay> {
+  const pool = openAuditPool(log.where, threadsFor(log.size));
+  try {
+    return await replayLog(log, { now_ms: Date.now(), ...options, pool });
+  } finally {
+    await pool.close();
+  }
+}
+
+/** The shares of the run whose id begins with `wanted`. Throws LookupError, Untruth, PublicLogError. */
+export async function holdingsOf(log: PublicLog, wanted: string): Promise<Holdings> {
+  const { state } = await replayWithPool(log);
+  const run = chooseRunIn(state, wanted);
+  const { emission } = run.spec;
+  const sum = (from: number, to: number): number => {
+    let shares = 0;
+    for (let round = from; round < to; round++) shares += emissionOf(emission, round);
+    return shares;
+  };
+  return {
+    run: run.id,
+    name: run.spec.name,
+    phase: run.phase,
+    merged_rounds: run.round,
+    rounds: run.spec.rounds,
+    emitted: sum(0, run.round),
+    unearned: run.unearned_shares,
+    to_come: sum(run.round, run.spec.rounds),
+    holders: holdersOf(state, run),
+  };
+}
+
+function holdersOf(state: NetworkState, run: RunState): Holding[] {
+  const devices = new Map<string, Holding['devices'][number][]>();
+  for (const { id, name, role } of run.peers.values()) {
+    const account = accountOf(state, id);
+    devices.set(account, [...(devices.get(account) ?? []), { id, name, role }]);
+  }
+  const owner = accountOf(state, run.owner);
+  return [...run.shares]
+    .filter(([, shares]) => shares > 0)
+    .map(([account, shares]) => ({ account, shares, devices: devices.get(account) ?? [], owner: account === owner }))
+    .sort((a, b) => b.shares - a.shares || (a.account < b.account ? -1 : 1));
+}
+
+function chooseRunIn(state: NetworkState, wanted: string): RunState {
+  const found = [...state.runs.values()].filter(({ id }) => id.startsWith(wanted));
+  if (found.length === 1) return found[0];
+  const list = [...state.runs.values()].map(({ id, spec }) => `${id.slice(0, 12)} (${spec.name})`).join(', ') || 'none';
+  throw new LookupError('no-such-run', `expected one run whose id begins with "${wanted}"; the log has: ${list}`);
+}

@@ -1,0 +1,93 @@
+// An explanation in plain sentences, each number beside what it comes from.
+import type { DividedPart, Explanation, RoundArithmetic } from './why.ts';
+
+const number = (value: number): string => value.toLocaleString('en-US');
+const micro = (value: number): string => (value / 1e6).toFixed(6);
+const short = (id: string): string => id.slice(0, 12);
+
+/** The whole explanation, line by line. */
+export function sentencesOf(why: Explanation): string[] {
+  return [...handedIn(why), '', ...judged(why), '', ...decided(why), '', ...paid(why)];
+}
+
+function handedIn({ submission, index, run, run_name, worker, worker_name, work }: Explanation): string[] {
+  return [
+    `Submission ${submission}`,
+    `was handed in by ${worker_name} (${short(worker)}) for round ${work.round} of run ${short(run)}, "${run_name}": event ${index} of the log.`,
+    `It is ${number(work.steps)} inner steps over ${number(work.tokens)} tokens in ${number(work.size_bytes)} bytes, on model ${short(work.base)}; the worker's own loss was ${micro(work.loss_micro)}.`,
+  ];
+}
+
+function judged({ verdicts }: Explanation): string[] {
+  if (verdicts.length === 0) return ['Nobody judged it.'];
+  return verdicts.map(({ index, validator, name, verdict }) => {
+    const said = verdict.accepted ? 'accepted it' : 'refused it';
+    const change = verdict.loss_before_micro - verdict.loss_after_micro;
+    const loss = `the loss went from ${micro(verdict.loss_before_micro)} to ${micro(verdict.loss_after_micro)} with it, ${micro(Math.abs(change))} ${change >= 0 ? 'down' : 'up'}`;
+    return `${name} (${short(validator)}) ${said}, "${verdict.code}", with a score of ${micro(verdict.score_micro)}: ${loss} (event ${index}).`;
+  });
+}
+
+function decided({ decision, verdicts, work, merged_steps }: Explanation): string[] {
+  const yes = verdicts.filter(({ verdict }) => verdict.accepted).length;
+  const votes = `${yes} of ${verdicts.length} ${verdicts.length === 1 ? 'verdict accepts' : 'verdicts accept'} it`;
+  switch (decision.kind) {
+    case 'merged': {
+      const weight = `There it weighs ${number(work.steps)} of ${number(merged_steps!)} inner steps.`;
+      const why = decision.verified
+        ? `${votes}, more than half: it was merged.`
+        : 'No validator was there and nobody had judged it: it was merged, but earns nothing.';
+      return [why, `Event ${decision.index} made model ${short(decision.model)} of it. ${weight}`];
+    }
+    case 'refused':
+      if (verdicts.length === 0) {
+        return [`Validators were there, but none had judged it in time: it was not merged (event ${decision.index}).`];
+      }
+      return [`${votes}, and more than half must: it was not merged (event ${decision.index}).`];
+    case 'paused':
+      return [`The owner paused the run (event ${decision.index}) before the round was merged: its work was dropped.`];
+    case 'open':
+      return [`Nothing is decided yet: the run is ${decision.phase}.`];
+  }
+}
+
+function paid(why: Explanation): string[] {
+  const { decision, round, account, shares, held_after, submission, work } = why;
+  if (decision.kind === 'open') return ['Shares are paid when the round is merged.'];
+  if (!round) return ['Nothing was merged in that round, so nothing was paid.'];
+  const lines = promised(round, work.round);
+  const own = round.workers.claims.find(({ from }) => from === submission);
+  if (!own) {
+    const reason = decision.kind === 'merged' ? 'only verified work has a claim' : 'only merged work has a claim';
+    return [...lines, ...listed(round.workers, submission), `This submission earned 0 shares: ${reason}.`];
+  }
+  const { all_weights } = round.workers;
+  const exact = `${number(round.workers.shares)} × ${number(own.weight)} / ${number(all_weights)} = ${number(own.whole)}`;
+  const left = round.workers.claims.filter(({ extra }) => extra).length;
+  lines.push(
+    `The workers' part is divided by verified tokens: ${number(own.weight)} of ${number(all_weights)} are this submission's.`,
+    own.remainder === 0
+      ? `${exact} exactly.`
+      : `${exact} and ${number(own.remainder)}/${number(all_weights)} over. Rounding down left ${number(left)} ${left === 1 ? 'share' : 'shares'} for the largest remainders; this is ${own.extra ? 'one of them, so it gets one more' : 'none of them'}.`,
+    ...listed(round.workers, submission),
+    `This submission earned ${number(shares)} shares for account ${short(account)}, which then held ${number(held_after!)} in this run.`,
+  );
+  return lines;
+}
+
+function promised({ emitted, owner, workers, validators, unearned }: RoundArithmetic, round: number): string[] {
+  const parts = `${number(owner.shares)} to the owner + ${number(workers.shares)} to the workers + ${number(validators.shares)} to the validators`;
+  const lines = [`Round ${round} promised ${number(emitted)} shares = ${parts}.`];
+  if (unearned > 0) lines.push(`${number(unearned)} of them nobody earned; they stay with the run.`);
+  return lines;
+}
+
+/** Every claim of a part, so that anybody can add them up. */
+function listed({ shares, claims }: DividedPart, own: string): string[] {
+  if (claims.length === 0) return [];
+  const rows = claims.map(
+    ({ id, from, weight, shares: got }) =>
+      `  ${number(got).padStart(15)}  ${short(id)}  for ${number(weight)} tokens${from === own ? '  ← this submission' : ''}`,
+  );
+  return [...rows, `  ${number(shares).padStart(15)}  together`];
+}

@@ -1,0 +1,228 @@
+// Why a submission earned what it earned: found in the log, replayed here, every number with the one that it comes from.
+import type { LoggedEvent, VerdictGiven, WorkSubmitted } from '../core/events.ts';
+import { roundPayout } from '../core/reduce.ts';
+import { type Claimant, divide, emissionOf } from '../core/shares.ts';
+import { acceptedSubmissions, accountOf, type NetworkState, type Phase, type RunState } from '../core/state.ts';
+import { LookupError, replayWithPool } from './audit-shares.ts';
+import type { PublicLog } from './public-log.ts';
+
+/** One claim to a part of a round's shares, and how it was rounded. */
+export interface Claim extends Claimant {
+  /** The submission or the validator that it comes from. */
+  readonly from: string;
+  /** floor(part · weight / all weights), and what is left of that division. */
+  readonly whole: number;
+  readonly remainder: number;
+  /** Whether it got one of the shares that rounding down had left. */
+  readonly extra: boolean;
+  readonly shares: number;
+}
+
+/** A part of a round's shares, divided: the claims add up to `shares`, or there are none and nobody earned it. */
+export interface DividedPart {
+  readonly shares: number;
+  readonly all_weights: number;
+  readonly claims: readonly Claim[];
+}
+
+export interface RoundArithmetic {
+  readonly emitted: number;
+  readonly owner: DividedPart;
+  readonly workers: DividedPart;
+  readonly validators: DividedPart;
+  readonly unearned: number;
+}
+
+export type Decision =
+  /** In the model. `verified`: validators said so; without any it is merged but earns nothing. */
+  | { readonly kind: 'merged'; readonly index: number; readonly model: string; readonly verified: boolean }
+  | { readonly kind: 'refused'; readonly index: number; readonly model: string }
+  /** The owner paused the run while the round was open. */
+  | { readonly kind: 'paused'; readonly index: number }
+  /** The log ends before the round does. */
+  | { readonly kind: 'open'; readonly phase: Phase };
+
+export interface Explanation {
+  readonly submission: string;
+  readonly index: number;
+  readonly run: string;
+  readonly run_name: string;
+  readonly worker: string;
+  readonly worker_name: string;
+  readonly account: string;
+  readonly work: WorkSubmitted;
+  readonly verdicts: readonly {
+    readonly index: number;
+    readonly validator: string;
+    readonly name: string;
+    readonly verdict: VerdictGiven;
+  }[];
+  readonly decision: Decision;
+  /** Inner steps of all merged work of the round, where the work was merged. */
+  readonly merged_steps: number | null;
+  readonly round: RoundArithmetic | null;
+  /** What the submission earned. */
+  readonly shares: number;
+  /** What its account held in the run after the round; null while it is open. */
+  readonly held_after: number | null;
+}
+
+type Found = { -readonly [Field in keyof Explanation]: Explanation[Field] } & {
+  verdicts: Explanation['verdicts'][number][];
+};
+
+/**
+ * Explains the submission whose event id begins with `wanted`, from the log alone.
+ * Throws LookupError `no-such-submission`, Untruth, PublicLogError.
+ */
+export async function explainSubmission(log: PublicLog, wanted: string): Promise<Explanation> {
+  let found: Found | null = null;
+  /** What a merge or a pause decides, until the core has allowed it. */
+  let decided: Partial<Explanation> | null = null;
+  const also: string[] = [];
+
+  const { state } = await replayWithPool(log, {
+    before(event, index, before) {
+      decided = found && decideOn(found, event, index, before);
+    },
+    after(event, index, after) {
+      if (event.body.type === 'work.submitted' && event.id.startsWith(wanted)) {
+        if (found) also.push(event.id);
+        else found = submissionOf(event, index, after);
+      }
+      if (!found) return;
+      if (event.body.type === 'verdict.given' && event.body.submission === found.submission) {
+        const name = after.runs.get(found.run)!.peers.get(event.author)!.name;
+        found.verdicts.push({ index, validator: event.author, name, verdict: event.body });
+      }
+      if (decided) {
+        Object.assign(found, decided);
+        if (found.round) found.held_after = after.runs.get(found.run)!.shares.get(found.account) ?? 0;
+      }
+    },
+  });
+  const result = found as Found | null;
+  if (!result || also.length > 0) {
+    const ids = result ? [result.submission, ...also].map((id) => id.slice(0, 12)).slice(0, 8) : [];
+    const there = ids.length > 0 ? `these do: ${ids.join(', ')}` : 'none does';
+    const message = `expected one submission whose id begins with "${wanted}"; of ${state.events} events, ${there}`;
+    throw new LookupError('no-such-submission', message);
+  }
+  if (result.decision.kind === 'open') result.decision = { kind: 'open', phase: state.runs.get(result.run)!.phase };
+  return result;
+}
+
+function submissionOf(event: LoggedEvent, index: number, state: NetworkState): Found {
+  const body = event.body as WorkSubmitted;
+  const run = state.runs.get(body.run)!;
+  return {
+    submission: event.id,
+    index,
+    run: run.id,
+    run_name: run.spec.name,
+    worker: event.author,
+    worker_name: run.peers.get(event.author)!.name,
+    account: accountOf(state, event.author),
+    work: body,
+    verdicts: [],
+    decision: { kind: 'open', phase: run.phase },
+    merged_steps: null,
+    round: null,
+    shares: 0,
+    held_after: null,
+  };
+}
+
+/** What an event that ends the submission's round means for it. */
+function decideOn(found: Found, event: LoggedEvent, index: number, state: NetworkState): Partial<Explanation> | null {
+  const { body } = event;
+  if ((body.type !== 'round.merged' && body.type !== 'run.paused') || body.run !== found.run) return null;
+  const run = state.runs.get(found.run)!;
+  if (!run.submissions.has(found.submission)) return null;
+  if (body.type === 'run.paused') return { decision: { kind: 'paused', index } };
+  const accepted = acceptedSubmissions(run);
+  const own = accepted.find(({ submission }) => submission.id === found.submission);
+  const { model } = body;
+  if (!own)
+    return {
+      decision: { kind: 'refused', index, model },
+      round: body.bundle === null ? null : arithmeticOf(state, run),
+    };
+  const round = arithmeticOf(state, run);
+  return {
+    account: accountOf(state, found.worker),
+    decision: { kind: 'merged', index, model, verified: own.verified },
+    merged_steps: accepted.reduce((sum, { submission }) => sum + submission.body.steps, 0),
+    round,
+    shares: round.workers.claims.find(({ from }) => from === found.submission)?.shares ?? 0,
+  };
+}
+
+/** The division of a round that is about to be merged, step by step, and checked against the core's own. */
+export function arithmeticOf(state: NetworkState, run: RunState): RoundArithmetic {
+  const accepted = acceptedSubmissions(run);
+  const merged = new Set(accepted.map(({ submission }) => submission.id));
+  const emitted = emissionOf(run.spec.emission, run.round);
+  const { owner_permille, workers_permille, validators_permille } = run.spec.emission;
+  const parts = divide(emitted, [
+    { id: 'owner', weight: owner_permille },
+    { id: 'workers', weight: workers_permille },
+    { id: 'validators', weight: validators_permille },
+  ]);
+  const work = accepted
+    .filter(({ verified }) => verified)
+    .map(({ submission: { id, worker, body } }) => ({ id: accountOf(state, worker), weight: body.tokens, from: id }));
+  const right = new Map<string, number>();
+  for (const { id, verdicts } of run.submissions.values()) {
+    for (const [validator, { accepted: said }] of verdicts) {
+      const account = accountOf(state, validator);
+      if (said === merged.has(id)) right.set(account, (right.get(account) ?? 0) + 1);
+    }
+  }
+  const judging = [...right].map(([id, weight]) => ({ id, weight, from: id }));
+  const owner = accountOf(state, run.owner);
+  const arithmetic: RoundArithmetic = {
+    emitted,
+    owner: dividePart(parts.get('owner') ?? 0, [{ id: owner, weight: 1, from: run.owner }]),
+    workers: dividePart(parts.get('workers') ?? 0, work),
+    validators: dividePart(parts.get('validators') ?? 0, judging),
+    unearned: roundPayout(state, run).unearned,
+  };
+  checkAgainstCore(arithmetic, state, run);
+  return arithmetic;
+}
+
+/** Hamilton's method with its steps shown; the outcome is the core's `divide`. */
+function dividePart(shares: number, claimants: readonly (Claimant & { from: string })[]): DividedPart {
+  const all_weights = claimants.reduce((sum, { weight }) => sum + weight, 0);
+  if (all_weights === 0) return { shares, all_weights, claims: [] };
+  const exact = claimants.map((claimant) => {
+    const product = BigInt(shares) * BigInt(claimant.weight);
+    const whole = Number(product / BigInt(all_weights));
+    return { ...claimant, whole, remainder: Number(product % BigInt(all_weights)) };
+  });
+  const left = shares - exact.reduce((sum, { whole }) => sum + whole, 0);
+  const byRemainder = exact.toSorted((a, b) => b.remainder - a.remainder || (a.id < b.id ? -1 : 1));
+  const lucky = new Set(byRemainder.slice(0, left));
+  const claims = exact.map((claim) => {
+    const extra = lucky.has(claim);
+    return { ...claim, extra, shares: claim.whole + (extra ? 1 : 0) };
+  });
+  return { shares, all_weights, claims };
+}
+
+/** What is shown must be what is paid: a difference is a defect of this program. */
+function checkAgainstCore(
+  { emitted, owner, workers, validators, unearned }: RoundArithmetic,
+  state: NetworkState,
+  run: RunState,
+): void {
+  const { payouts } = roundPayout(state, run);
+  const shown = new Map<string, number>();
+  for (const { id, shares } of [owner, workers, validators].flatMap(({ claims }) => claims)) {
+    shown.set(id, (shown.get(id) ?? 0) + shares);
+  }
+  const paid = [...shown.values()].reduce((sum, shares) => sum + shares, 0);
+  const same = [...payouts].every(([id, shares]) => (shown.get(id) ?? 0) === shares) && paid + unearned === emitted;
+  if (!same) throw new Error(`the explanation of round ${run.round} of run ${run.id} is not what the core paid`);
+}
