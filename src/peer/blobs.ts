@@ -1,6 +1,7 @@
 // A peer's blobs: fetched over HTTP, believed only when their hash is right, kept in a folder so that nothing is fetched twice.
 import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { sha256Hex } from '../protocol/hash.ts';
 import type { Identity } from '../protocol/identity.ts';
@@ -19,6 +20,8 @@ export interface PeerBlobs {
   fetch(hash: string): Promise<Uint8Array>;
   /** Uploads; resolves when the hub has it on disk. Throws PeerError refused, hub-unreachable. */
   upload(bytes: Uint8Array): Promise<string>;
+  /** Ends what is under way: it throws hub-unreachable. */
+  close(): void;
 }
 
 export function openPeerBlobs(options: {
@@ -33,6 +36,9 @@ export function openPeerBlobs(options: {
   const first_wait_ms = options.first_wait_ms ?? LIMITS.first_wait_ms;
   const cache = join(folder, 'blobs');
   const pending = new Map<string, Promise<Uint8Array>>();
+  const closing = new AbortController();
+  const request = (hash: string, init: RequestInit): Promise<Answer> =>
+    persist(first_wait_ms, closing.signal, () => ask(`${url}/blobs/${hash}`, init, closing.signal));
 
   const fromCache = async (hash: string): Promise<Uint8Array | null> => {
     const file = join(cache, hash);
@@ -58,9 +64,7 @@ export function openPeerBlobs(options: {
   const load = async (hash: string): Promise<Uint8Array> => {
     const kept = await fromCache(hash);
     if (kept) return kept;
-    const { status, bytes } = await persist(first_wait_ms, () =>
-      ask(`${url}/blobs/${hash}`, { headers: { 'x-potluck-peer': identity.id } }),
-    );
+    const { status, bytes } = await request(hash, { headers: { 'x-potluck-peer': identity.id } });
     if (status !== 200) {
       throw new PeerError('bad-blob', `expected blob ${hash}, the hub answered ${status}`, { hash, status });
     }
@@ -85,19 +89,18 @@ export function openPeerBlobs(options: {
     async upload(bytes) {
       const hash = sha256Hex(bytes);
       const signature = bytesToHex(await identity.sign(uploadChallenge(hub, hash)));
-      const answer = await persist(first_wait_ms, () =>
-        ask(`${url}/blobs/${hash}`, {
-          method: 'PUT',
-          body: bytes as Uint8Array<ArrayBuffer>,
-          headers: { 'x-potluck-peer': identity.id, 'x-potluck-signature': signature },
-        }),
-      );
+      const answer = await request(hash, {
+        method: 'PUT',
+        body: bytes as Uint8Array<ArrayBuffer>,
+        headers: { 'x-potluck-peer': identity.id, 'x-potluck-signature': signature },
+      });
       if (answer.status !== 201) {
         const text = new TextDecoder().decode(answer.bytes.subarray(0, 500));
         throw new PeerError('refused', `the hub refused an upload of ${bytes.length} bytes: ${text}`);
       }
       return hash;
     },
+    close: () => closing.abort(),
   };
 }
 
@@ -107,8 +110,9 @@ interface Answer {
 }
 
 /** One request with its whole answer: a hub that dies in the middle of a body is a request that failed. */
-async function ask(url: string, init: RequestInit): Promise<Answer> {
-  const response = await fetch(url, { ...init, signal: AbortSignal.timeout(LIMITS.request_ms) });
+async function ask(url: string, init: RequestInit, closing: AbortSignal): Promise<Answer> {
+  const signal = AbortSignal.any([closing, AbortSignal.timeout(LIMITS.request_ms)]);
+  const response = await fetch(url, { ...init, signal });
   return { status: response.status, bytes: await readBody(response, WIRE_LIMITS.blob_bytes) };
 }
 
@@ -131,18 +135,18 @@ export async function readBody(response: Response, max_bytes: number): Promise<U
 }
 
 /** Tries a request again while the hub cannot be reached. Throws PeerError hub-unreachable, and what is no matter of reaching. */
-async function persist(first_wait_ms: number, request: () => Promise<Answer>): Promise<Answer> {
+async function persist(first_wait_ms: number, closing: AbortSignal, request: () => Promise<Answer>): Promise<Answer> {
   for (let attempt = 1; ; attempt++) {
     try {
       const answer = await request();
       if (answer.status < 500 || attempt === LIMITS.attempts) return answer;
     } catch (error) {
       if (error instanceof PeerError) throw error;
-      if (attempt === LIMITS.attempts) {
+      if (attempt === LIMITS.attempts || closing.aborted) {
         throw new PeerError('hub-unreachable', `the hub did not answer ${attempt} times: ${reasonOf(error)}`);
       }
     }
-    await new Promise((resolve) => setTimeout(resolve, first_wait_ms * 2 ** attempt));
+    await wait(first_wait_ms * 2 ** attempt, undefined, { signal: closing }).catch(() => {});
   }
 }
 

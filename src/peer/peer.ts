@@ -15,6 +15,7 @@ import { connectToHub, type HubConnection } from './connection.ts';
 import { openDrawer } from './drawer.ts';
 import { PeerError } from './errors.ts';
 import { findRun } from './find-run.ts';
+import { LEAVING_LIMITS, untilLeft } from './leaving.ts';
 import { followModel, type ModelFollower } from './model.ts';
 import { bindDevice } from './ownership.ts';
 import { dutyCycle } from './policy.ts';
@@ -94,7 +95,7 @@ export async function joinRun(options: JoinOptions): Promise<'finished' | 'left'
   const receipts = openReceipts(join(folder, 'runs', first.run));
   const submit = async (body: EventBody) => {
     const event = await signEvent(identity, body);
-    const receipt = await connection.submit(event);
+    const receipt = await untilLeft(connection.submit(event), signal, LEAVING_LIMITS.answer_ms);
     await receipts.keep(event, receipt).catch((error: Error) => {
       tell({ type: 'problem', code: 'receipt-not-kept', message: error.message });
     });
@@ -185,7 +186,7 @@ export async function joinRun(options: JoinOptions): Promise<'finished' | 'left'
         continue;
       }
       acted = view;
-      await acting.act(view, signal).catch((error) => {
+      await untilLeft(acting.act(view, signal), signal, LEAVING_LIMITS.act_ms).catch((error) => {
         if (!(error instanceof CodedError)) throw error;
         tell({ type: 'problem', code: error.code, message: error.message });
       });
@@ -195,16 +196,15 @@ export async function joinRun(options: JoinOptions): Promise<'finished' | 'left'
     return signal.aborted ? 'left' : 'finished';
   } finally {
     connection.close();
+    blobs.close();
   }
 }
-
-const GOODBYE_MS = 2000;
 
 /** Tells the log that this peer leaves; a hub that is away finds out by itself. */
 async function goodbye(submit: Seat['submit'], run: string, peer: string): Promise<void> {
   const told = submit({ type: 'peer.left', version: 1, run, peer, reason: 'goodbye' }).catch(() => {});
   let timer: NodeJS.Timeout | undefined;
-  await Promise.race([told, new Promise((resolve) => (timer = setTimeout(resolve, GOODBYE_MS)))]);
+  await Promise.race([told, new Promise((resolve) => (timer = setTimeout(resolve, LEAVING_LIMITS.goodbye_ms)))]);
   clearTimeout(timer);
 }
 

@@ -8,7 +8,6 @@ const LIMITS = {
   first_reserve_ms: 1000, // time kept free at the end of a round for packing and sending, until it has been measured
   least_reserve_ms: 150,
   reserve_part: 0.4, // never more than this part of what is left of the round
-  goodbye_ms: 5000, // how long a leaving worker waits for the hub to take its last work
   progress_every_ms: 300,
 } as const;
 
@@ -66,18 +65,18 @@ export function workerRole(seat: Seat): Role {
       }
       done = key;
       // Another round is open by now: this work is on a model that no longer is.
-      if (claim && working.key === key) await handIn(view, claim, leaving, finished_ms);
+      if (claim && working.key === key) await handIn(view, claim, finished_ms);
     } finally {
       working = null;
     }
   };
 
-  const handIn = async (view: RunView, claim: Claim, leaving: AbortSignal, finished_ms: number): Promise<void> => {
+  const handIn = async (view: RunView, claim: Claim, finished_ms: number): Promise<void> => {
     const progress = { state: 'sending' as const, round: view.round, steps: claim.steps, loss: claim.loss_micro / 1e6 };
     seat.progress({ ...progress, tokens_per_second: 0 });
     try {
       const work = await blobs.upload(claim.work);
-      const answer = seat.submit({
+      await seat.submit({
         type: 'work.submitted',
         version: 1,
         run: seat.run,
@@ -90,7 +89,6 @@ export function workerRole(seat: Seat): Role {
         tokens: claim.tokens,
         loss_micro: claim.loss_micro,
       });
-      await (leaving.aborted ? within(answer, LIMITS.goodbye_ms) : answer);
       const took_ms = performance.now() - finished_ms;
       // Quick to grow, slow to shrink: being late costs a whole round.
       reserve_ms = Math.max(LIMITS.least_reserve_ms, took_ms * 1.5, reserve_ms * 0.8);
@@ -126,14 +124,4 @@ function progressWatch(seat: Seat, view: RunView): (report: StepReport) => void 
     const tokens_per_second = (tokens / (now_ms - started_ms)) * 1000;
     seat.progress({ state: 'training', round: view.round, steps, loss, tokens_per_second });
   };
-}
-
-/** Waits for an answer, but not for ever. */
-async function within<T>(answer: Promise<T>, limit_ms: number): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    const message = `the hub did not answer within ${limit_ms} ms`;
-    timer = setTimeout(() => reject(new PeerError('disconnected', message)), limit_ms);
-  });
-  return Promise.race([answer, late]).finally(() => clearTimeout(timer));
 }

@@ -1,0 +1,343 @@
+// A hub that lies or babbles on the socket: a peer gives a typed error or tries again; it never crashes, hangs or believes.
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, afterEach, beforeEach, describe, test } from 'node:test';
+import { type WebSocket, WebSocketServer } from 'ws';
+import { encodeModel } from '../model/checkpoint.ts';
+import { LlamaConfigSchema } from '../model/config.ts';
+import { initialWeights } from '../model/init.ts';
+import { signEvent } from '../protocol/envelope.ts';
+import { sha256Hex } from '../protocol/hash.ts';
+import { createIdentity } from '../protocol/identity.ts';
+import {
+  decodeFromPeer,
+  encodeMessage,
+  type FromHub,
+  type FromPeer,
+  PROTOCOL_VERSION,
+  type RunStatus,
+  type RunView,
+} from '../protocol/messages.ts';
+import type { Runtime } from '../tensor/runtime.ts';
+import { connectToHub, type HubConnection } from './connection.ts';
+import { PeerError } from './errors.ts';
+import { observeHub } from './observer.ts';
+import { joinRun, type PeerNews } from './peer.ts';
+
+const HUB = 'b'.repeat(64);
+const RUN = 'f'.repeat(64);
+const identity = createIdentity();
+const root = mkdtempSync(join(tmpdir(), 'potluck-hostile-'));
+after(() => rmSync(root, { recursive: true, force: true }));
+
+/** Answers HTTP as a test says, and plays WebSocket by what the test does with each connection. */
+let http: (request: IncomingMessage, response: ServerResponse) => void;
+let onSocket: (socket: WebSocket) => void;
+let server: Server;
+let url: string;
+
+beforeEach(async () => {
+  http = (_, response) => response.end();
+  onSocket = () => {};
+  server = createServer((request, response) => http(request, response));
+  const sockets = new WebSocketServer({ server });
+  sockets.on('connection', (socket) => {
+    socket.on('error', () => {});
+    onSocket(socket);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  url = `http://127.0.0.1:${(server.address() as { port: number }).port}`;
+  // Sockets that were upgraded are not the server's any more.
+  afterEachSockets = () => {
+    for (const client of sockets.clients) client.terminate();
+  };
+});
+let afterEachSockets = () => {};
+afterEach(async () => {
+  afterEachSockets();
+  server.closeAllConnections();
+  await new Promise((resolve) => server.close(resolve));
+});
+
+const say = (socket: WebSocket, message: FromHub): void => socket.send(encodeMessage(message));
+const challenge = (more: object = {}): FromHub => ({
+  type: 'challenge',
+  protocol: PROTOCOL_VERSION,
+  hub: HUB,
+  nonce: new Uint8Array(32),
+  ...more,
+});
+const code =
+  (expected: string, message = /./) =>
+  (error: unknown) =>
+    error instanceof PeerError &&
+    error.code === expected &&
+    message.test(error.message) &&
+    !error.message.includes('\n');
+
+describe('a connection', () => {
+  let connection: HubConnection;
+  const away: string[] = [];
+  afterEach(() => connection.close());
+
+  /** Connects; resolves with what ends it for good. */
+  const connect = (more: { onWelcome?: () => void; onRun?: (view: RunView) => void; onAway?: () => void } = {}) =>
+    new Promise<PeerError>((resolve) => {
+      away.length = 0;
+      connection = connectToHub({
+        url,
+        hub: HUB,
+        run: RUN,
+        role: 'worker',
+        identity,
+        onWelcome: () => more.onWelcome?.(),
+        onRun: (view) => more.onRun?.(view),
+        onAway: (reason) => {
+          away.push(reason);
+          more.onAway?.();
+        },
+        onFatal: resolve,
+      });
+    });
+
+  test('to a hub of another protocol', async () => {
+    onSocket = (socket) => say(socket, challenge({ protocol: 7 }));
+    assert.ok(code('other-protocol', /this peer speaks protocol 1, the hub speaks 7/)(await connect()));
+  });
+
+  test('to another hub than the one that was asked', async () => {
+    let heard = 0;
+    onSocket = (socket) => {
+      socket.on('message', () => heard++);
+      say(socket, challenge({ hub: 'c'.repeat(64) }));
+    };
+    assert.ok(code('other-hub', /expected hub b{64}/)(await connect()));
+    assert.equal(heard, 0, 'nothing was signed for it');
+  });
+
+  test('that is refused before it is welcome', async () => {
+    for (const [refusal, expected] of [
+      ['unknown-version', 'other-protocol'],
+      ['unknown-run', 'no-such-run'],
+      ['bad-signature', 'refused'],
+    ]) {
+      onSocket = (socket) => say(socket, { type: 'refused', event: null, code: refusal, message: 'go away' });
+      assert.ok(code(expected, /go away/)(await connect()));
+    }
+  });
+
+  test('to a hub that babbles is broken off and tried again', async () => {
+    const babble: (Uint8Array | string)[] = [Uint8Array.of(0xff), new Uint8Array(5000).fill(0x81), Uint8Array.of(0xa0)];
+    let connections = 0;
+    await new Promise<void>((resolve) => {
+      onSocket = (socket) => {
+        const next = babble[connections++];
+        if (next === undefined) say(socket, challenge());
+        else socket.send(next);
+        socket.on('message', (data) => {
+          const hello = decodeFromPeer(new Uint8Array(data as Buffer));
+          if (hello.type === 'hello') say(socket, { type: 'welcome', present: true });
+        });
+      };
+      void connect({ onWelcome: resolve });
+    });
+    assert.equal(connections, 4);
+    assert.equal(away.length, 3);
+  });
+
+  test('sends again what was not answered, and believes only a receipt', async () => {
+    const event = await signEvent(identity, { type: 'tick', version: 1, time_ms: 1 });
+    const sent: FromPeer[] = [];
+    let connections = 0;
+    onSocket = (socket) => {
+      connections++;
+      say(socket, challenge());
+      socket.on('message', (data) => {
+        const message = decodeFromPeer(new Uint8Array(data as Buffer));
+        if (message.type === 'hello') say(socket, { type: 'welcome', present: true });
+        else {
+          sent.push(message);
+          if (connections === 1) socket.terminate();
+          else say(socket, { type: 'accepted', event: sha256Hex(event), receipt: { index: 3 } });
+        }
+      });
+    };
+    void connect();
+    await assert.rejects(() => connection.submit(event), code('bad-receipt', /receipt for event/));
+    assert.equal(sent.length, 2);
+    assert.deepEqual(sent[0], sent[1]);
+  });
+
+  test('takes no views of other runs', async () => {
+    const views: string[] = [];
+    const other = { ...view(), run: 'a'.repeat(64) };
+    await new Promise<void>((resolve) => {
+      onSocket = (socket) => {
+        say(socket, { type: 'run', view: other });
+        say(socket, { type: 'run', view: view() });
+      };
+      void connect({
+        onRun: (seen) => {
+          views.push(seen.run);
+          resolve();
+        },
+      });
+    });
+    assert.deepEqual(views, [RUN]);
+  });
+
+  test('that is closed rejects what still waits', async () => {
+    void connect();
+    const answer = connection.submit(Uint8Array.of(1));
+    connection.close();
+    await assert.rejects(answer, code('disconnected'));
+    await assert.rejects(() => connection.submit(Uint8Array.of(1)), code('disconnected'));
+  });
+});
+
+test('a watcher of a hub that babbles tries again', async () => {
+  let connections = 0;
+  await new Promise<void>((resolve) => {
+    onSocket = (socket) => {
+      if (++connections === 1) socket.send(Uint8Array.of(0xff, 0xff));
+      else say(socket, { type: 'status', runs: [] });
+    };
+    const observer = observeHub(url, () => {
+      observer.close();
+      resolve();
+    });
+  });
+  assert.equal(connections, 2);
+});
+
+const config = LlamaConfigSchema.parse({
+  vocab_size: 8,
+  hidden_size: 8,
+  intermediate_size: 8,
+  num_hidden_layers: 1,
+  num_attention_heads: 1,
+});
+const model = encodeModel(config, initialWeights(config, 'test'));
+const params = new TextEncoder().encode(
+  JSON.stringify({
+    model: config,
+    dataset: '0'.repeat(64),
+    batch: 1,
+    context: 2,
+    inner_steps: 1,
+    learning_rate: 0.1,
+    min_learning_rate: 0.1,
+    warmup_steps: 0,
+  }),
+);
+
+function view(): RunView {
+  const hash = sha256Hex(model);
+  return {
+    run: RUN,
+    name: 'a trap',
+    game: 'pretrain',
+    params: sha256Hex(params),
+    phase: 'working',
+    round: 0,
+    rounds: 3,
+    attempt: 0,
+    seed: RUN,
+    remaining_ms: 60_000,
+    model: hash,
+    checkpoint: { merged_rounds: 0, model: hash },
+    recent: [],
+    submissions: [],
+  };
+}
+
+describe('a worker', () => {
+  const runtime: Runtime = {
+    class: 'test',
+    load: () => assert.fail('nothing may be computed here'),
+    close: async () => {},
+  } as unknown as Runtime;
+
+  /** Joins; the hub serves some blobs and shows one view. Leaves at the first problem, which is returned. */
+  const problemWith = async (seen: RunView, blobs: Uint8Array[], served = new Map<string, Uint8Array>()) => {
+    for (const blob of blobs) served.set(sha256Hex(blob), blob);
+    const { recent: _, submissions: __, checkpoint: ___, ...shared } = seen;
+    const status: RunStatus = {
+      ...shared,
+      owner: RUN,
+      peers: [],
+      submitted: 0,
+      merged_tokens: 0,
+      bytes_submitted: 0,
+      dense_bytes: 0,
+      tokens_per_second: 0,
+      validation_loss: null,
+      first_validation_loss: null,
+      evaluated_rounds: null,
+    };
+    http = (request, response) => {
+      const blob = served.get(request.url!.replace('/blobs/', ''));
+      if (request.url === '/status') response.end(JSON.stringify({ hub: HUB, runs: [status] }));
+      else if (blob) response.end(blob);
+      else {
+        response.statusCode = 404;
+        response.end();
+      }
+    };
+    onSocket = (socket) => {
+      say(socket, challenge());
+      socket.on('message', (data) => {
+        const message = decodeFromPeer(new Uint8Array(data as Buffer));
+        if (message.type === 'event') {
+          say(socket, { type: 'refused', event: sha256Hex(message.event), code: 'not-present', message: 'no' });
+        }
+        if (message.type !== 'hello') return;
+        say(socket, { type: 'welcome', present: true });
+        say(socket, { type: 'run', view: seen });
+      });
+    };
+    const leaving = new AbortController();
+    const problems: PeerNews[] = [];
+    const options = { url, role: 'worker', name: 'w', runtime, duty: 1, signal: leaving.signal } as const;
+    const ended = await joinRun({
+      ...options,
+      folder: mkdtempSync(join(root, 'worker-')),
+      onNews: (news) => {
+        if (news.type !== 'problem') return;
+        problems.push(news);
+        leaving.abort();
+      },
+    });
+    assert.equal(ended, 'left');
+    return problems[0] as Extract<PeerNews, { type: 'problem' }>;
+  };
+
+  test('that is given a wrong model says so, trains nothing, and leaves when asked', async () => {
+    const wrong = new Map([[sha256Hex(model), new Uint8Array(10)]]);
+    const problem = await problemWith(view(), [params], wrong);
+    assert.equal(problem.code, 'bad-blob');
+  });
+
+  test('that is given a list of merges that leads elsewhere', async () => {
+    const problem = await problemWith({ ...view(), model: 'd'.repeat(64) }, [params, model]);
+    assert.equal(problem.code, 'no-way');
+    assert.match(problem.message, /expected merges up to model d{64}, the list ends at [0-9a-f]{64}/);
+  });
+
+  test('that is given merges whose bundle is garbage', async () => {
+    const garbage = Uint8Array.of(1, 2, 3);
+    const recent = [{ round: 0, parent: sha256Hex(model), bundle: sha256Hex(garbage), model: 'd'.repeat(64) }];
+    const problem = await problemWith({ ...view(), recent, model: 'd'.repeat(64) }, [params, model, garbage]);
+    assert.equal(problem.code, 'bad-bundle');
+  });
+
+  test('that is given settings of no game', async () => {
+    const nonsense = new TextEncoder().encode('{"model": 1}');
+    await assert.rejects(() => problemWith({ ...view(), params: sha256Hex(nonsense) }, [nonsense]), {
+      code: 'bad-params',
+    });
+  });
+});

@@ -1,0 +1,29 @@
+// How long a device that its owner wants back still waits for anything: a hub that is away must not hold it.
+import { PeerError } from './errors.ts';
+
+/** Together below the eight seconds after which `potluck demo` ends its children by force. */
+export const LEAVING_LIMITS = {
+  answer_ms: 4000, // for the hub's answer to what was handed in
+  act_ms: 5500, // for whatever the role is at: the last steps, packing, sending
+  goodbye_ms: 1500, // for the goodbye
+} as const;
+
+/** Waits for something; once `leaving` fires, only so long. Throws PeerError disconnected, and what the work throws. */
+export async function untilLeft<T>(work: Promise<T>, leaving: AbortSignal, limit_ms: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  let leave = () => {};
+  const late = new Promise<never>((_, reject) => {
+    const message = `not done ${limit_ms} ms after this device was wanted back`;
+    leave = () => {
+      timer = setTimeout(() => reject(new PeerError('disconnected', message)), limit_ms);
+    };
+  });
+  if (leaving.aborted) leave();
+  else leaving.addEventListener('abort', leave, { once: true });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+    leaving.removeEventListener('abort', leave);
+  }
+}
