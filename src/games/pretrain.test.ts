@@ -97,19 +97,20 @@ describe('check', () => {
     assert.deepEqual(await verdict(claim), await verdict(claim));
   });
 
-  test('refuses work that does harm', async () => {
+  test('refuses work that does harm: here, what unlearns the last round', async () => {
     const specs = parameterSpecs(params.model);
-    const honest = decodeUpdate(specs, (await work('ada')).work, params.sparse);
+    const claim = await work('ada');
+    const learned = game.merge(params, weights, [{ work: claim.work, weight: 1 }]);
     const reversed = new Map(
-      [...honest].map(([name, tensor]) => [
-        name,
-        { ...tensor, table: tensor.table.map((x) => (x === 0 ? 0 : -x * 4)) },
-      ]),
+      [...decodeUpdate(specs, claim.work, params.sparse)].map(([name, tensor]) => {
+        return [name, { ...tensor, table: tensor.table.map((value) => (value === 0 ? 0 : -value)) }];
+      }),
     );
-    const harmful = encodeUpdate(specs, reversed, params.sparse);
-    const { accepted, code, score_micro } = await verdict({ ...(await work('ada')), work: harmful });
+    const harmful = { ...claim, work: encodeUpdate(specs, reversed, params.sparse) };
+    const task = game.task(params, round(1), 'ada', learned);
+    const { accepted, code, score_micro } = await game.check(task, harmful, device());
     assert.deepEqual([accepted, code], [false, 'harmful']);
-    assert.ok(score_micro < 0);
+    assert.ok(score_micro < -100_000, `${score_micro}`);
   });
 
   test('refuses more steps than the round has, and tokens that do not follow from the steps', async () => {
