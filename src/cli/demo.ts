@@ -108,7 +108,8 @@ async function runDemo(
   const losses = await watch(url, run.run, output, stopped);
   if (stopped.aborted) return;
   const target = join(folder, `model-${run.run.slice(0, 8)}`);
-  const taken = await exportRun(url, run.run, join(folder, 'cache'), target);
+  const owner = await loadOrCreateIdentity(join(folder, 'owner.key'));
+  const taken = await exportRun(url, run.run, join(folder, 'cache'), target, owner);
   const sample = await writeSample(taken);
   const first = losses.at(0)?.loss ?? null;
   const last = losses.at(-1)?.loss ?? null;

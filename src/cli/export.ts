@@ -2,30 +2,34 @@
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { exportRun } from '../peer/take-home.ts';
-import { homeFolder } from './folders.ts';
+import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
+import { homeFolder, ownerKeyFile } from './folders.ts';
 import { DEFAULT_HUB, hubUrl, jsonOption } from './options.ts';
 import { openOutput } from './output.ts';
 
 export function exportCommand(): Command {
   return new Command('export')
-    .description("Write a run's present model as config.json, model.safetensors and tokenizer.json.")
+    .description("Write a run's present model as other tools read it, with its table of shares and a signed manifest.")
     .argument('<run>', 'the run, by the beginning of its id')
     .argument('<dir>', 'the folder to write; files in it are replaced')
     .option('--hub <url>', 'the address of the hub', hubUrl, DEFAULT_HUB)
+    .option('--owner <file>', 'the key to sign the manifest with, instead of the one under ~/.potluck')
     .addOption(jsonOption())
     .addHelpText(
       'after',
       `
 Examples:
   $ potluck export 3fa9c1 ./my-model
+  $ potluck verify ./my-model
   $ python -c "from transformers import AutoModelForCausalLM as M; print(M.from_pretrained('./my-model'))"`,
     )
-    .action(async (run: string, dir: string, options: { hub: string; json: boolean }) => {
-      const taken = await exportRun(options.hub, run, join(homeFolder(), 'cache'), dir);
+    .action(async (run: string, dir: string, options: { hub: string; owner?: string; json: boolean }) => {
+      const signer = await loadOrCreateIdentity(options.owner ?? ownerKeyFile());
+      const taken = await exportRun(options.hub, run, join(homeFolder(), 'cache'), dir, signer);
       const { model, merged_rounds, files } = taken;
       openOutput(options.json).say(
         `Model ${model.slice(0, 12)} after ${merged_rounds} rounds is in ${dir}: its hash is the one in the log.`,
-        { type: 'exported', run: taken.run, model, merged_rounds, folder: dir, files },
+        { type: 'exported', run: taken.run, model, merged_rounds, folder: dir, files, signer: signer.id },
       );
     });
 }

@@ -1,6 +1,7 @@
 // The potluck command: what it can do, and how each part is started.
 import { Command, CommanderError } from 'commander';
 import { auditCommand } from './audit.ts';
+import { certificateCommand } from './certificate.ts';
 import { demoCommand } from './demo.ts';
 import { exportCommand } from './export.ts';
 import { hubCommand } from './hub.ts';
@@ -10,6 +11,7 @@ import { reportFailure } from './output.ts';
 import { runCommand } from './run.ts';
 import { sharesCommand } from './shares.ts';
 import { statusCommand } from './status.ts';
+import { verifyCommand } from './verify.ts';
 import { whyCommand } from './why.ts';
 
 const program = new Command('potluck')
@@ -33,6 +35,8 @@ const COMMANDS = [
   statusCommand,
   exportCommand,
   idCommand,
+  verifyCommand,
+  certificateCommand,
   auditCommand,
   sharesCommand,
   whyCommand,

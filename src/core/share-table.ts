@@ -1,7 +1,14 @@
 // Who holds what of a run, as one Merkle root (RFC 6962) that the hub states in the log: it makes a holder's part provable without the log.
 import { encode } from '@ipld/dag-cbor';
 import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js';
-import { CompactTree, equalHashes, inclusionProof, leafHash, nodeHash, verifyInclusion } from '../ledger/merkle.ts';
+import {
+  CompactTree,
+  equalHashes,
+  inclusionProof,
+  leafHash,
+  nodesOfLeaves,
+  verifyInclusion,
+} from '../ledger/merkle.ts';
 import type { SharesStated } from './events.ts';
 import { type Refusal, refuse } from './refusal.ts';
 import type { RunState } from './state.ts';
@@ -60,15 +67,7 @@ export function refusalOfStatement(run: RunState, body: SharesStated): Refusal |
 
 /** The hashes from row `index` up to the root of its table. */
 export function rowProof(table: readonly ShareRow[], index: number): Uint8Array[] {
-  // levels[h][i] is the root of the rows [i * 2^h, (i + 1) * 2^h), where all of them exist.
-  const levels = [table.map(rowHash)];
-  while (levels.at(-1)!.length > 1) {
-    const below = levels.at(-1)!;
-    levels.push(
-      Array.from({ length: Math.floor(below.length / 2) }, (_, i) => nodeHash(below[2 * i], below[2 * i + 1])),
-    );
-  }
-  return inclusionProof(index, table.length, (height, i) => levels[height][i]);
+  return inclusionProof(index, table.length, nodesOfLeaves(table.map(rowHash)));
 }
 
 /** Whether a proof shows that a row stands at `index` of the table that was stated. */

@@ -54,6 +54,19 @@ export class CompactTree {
   }
 }
 
+/** Reads the complete subtrees over leaf hashes that are at hand, each computed once. */
+export function nodesOfLeaves(leaves: readonly Uint8Array[]): NodeReader {
+  const levels: (readonly Uint8Array[])[] = [leaves];
+  return (height, index) => {
+    for (let level = levels.length; level <= height; level++) {
+      const below = levels[level - 1];
+      const pairs = Math.floor(below.length / 2);
+      levels.push(Array.from({ length: pairs }, (_, i) => nodeHash(below[2 * i], below[2 * i + 1])));
+    }
+    return levels[height][index];
+  };
+}
+
 /** MTH(D[0:size]), from complete subtrees. */
 export function rootAt(size: number, node: NodeReader): Uint8Array {
   return size === 0 ? EMPTY_ROOT : subtreeRoot(0, size, node);

@@ -13,6 +13,11 @@ export type ModelErrorCode =
   | 'wrong-weights'
   | 'bad-config'
   | 'bad-tokenizer'
+  /** A folder's signed manifest is not in its form, or its files cannot be listed. */
+  | 'bad-manifest'
+  | 'bad-signature'
+  /** Files differ from the signed manifest; `details` names them. */
+  | 'changed-files'
   /** A token, position or option outside its range. */
   | 'bad-input';
 

@@ -6,12 +6,13 @@ import { decodeParams, loadGame } from '../games/registry.ts';
 import { exportModel } from '../model/checkpoint-folder.ts';
 import type { LlamaConfig, Weights } from '../model/config.ts';
 import { type Tokenizer, tokenizerFromJson } from '../model/tokenizer.ts';
-import { createIdentity } from '../protocol/identity.ts';
+import { createIdentity, type Identity } from '../protocol/identity.ts';
 import { RunViewSchema } from '../protocol/messages.ts';
 import { decodeManifest } from '../training/shards.ts';
 import { openPeerBlobs } from './blobs.ts';
 import { PeerError } from './errors.ts';
 import { askHub, findRun } from './find-run.ts';
+import { addProvenance } from './ownership-shares.ts';
 
 export interface TakenModel {
   readonly run: string;
@@ -46,13 +47,18 @@ export async function takeModel(url: string, wanted: string | undefined, folder:
   };
 }
 
-/** Writes a taken model as a folder that transformers loads; resolves with the files. */
+/**
+ * Writes a taken model as a folder that transformers loads, with the table of shares, the log's checkpoint and a manifest that `signer`
+ * signs; resolves with the files. Throws as takeModel and addProvenance do.
+ */
 export async function exportRun(
   url: string,
   wanted: string | undefined,
   folder: string,
   target: string,
+  signer: Identity,
 ): Promise<TakenModel & { readonly files: string[] }> {
   const taken = await takeModel(url, wanted, folder);
-  return { ...taken, files: await exportModel(target, taken) };
+  const files = await exportModel(target, taken);
+  return { ...taken, files: [...files, ...(await addProvenance(url, taken, target, signer))] };
 }

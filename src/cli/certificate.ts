@@ -1,0 +1,75 @@
+// `potluck certificate`: one JSON file that proves which part of a model is whose, offline.
+import { writeFile } from 'node:fs/promises';
+import { Command } from 'commander';
+import type { Certificate } from '../peer/certificate.ts';
+import { makeCertificate } from '../peer/certificate-make.ts';
+import { isPeerId } from '../protocol/identity.ts';
+import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
+import { ownerKeyFile } from './folders.ts';
+import { DEFAULT_HUB, integer, jsonOption, logPlace } from './options.ts';
+import { CliError, formatBytes, formatCount, openOutput } from './output.ts';
+
+interface CertificateFlags {
+  run?: string;
+  hub: string;
+  holder?: string;
+  owner?: string;
+  out?: string;
+  evidence: number;
+  json: boolean;
+}
+
+export function certificateCommand(): Command {
+  return new Command('certificate')
+    .description('Write a file that proves, offline, which part of a model is yours.')
+    .option('--run <id>', 'the run, by the beginning of its id (needed when the log has several)')
+    .option('--hub <place>', "the address of the hub, or a hub's folder", logPlace, DEFAULT_HUB)
+    .option('--holder <id>', 'whose certificate, by full id (default: yours)')
+    .option('--owner <file>', 'your key, instead of the one under ~/.potluck')
+    .option('--out <file>', 'where to write it (default: certificate-RUN.json)')
+    .option('--evidence <n>', 'how many submissions to prove one by one, the newest first', integer(0, 5000), 100)
+    .addOption(jsonOption())
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ potluck certificate --run 3fa9c1
+  $ potluck certificate --hub http://hub.example:7700 --out mine.json
+  $ potluck verify mine.json                    anybody can, on a machine that has nothing but the file`,
+    )
+    .action(async (flags: CertificateFlags) => {
+      if (flags.holder !== undefined && !isPeerId(flags.holder)) {
+        throw new CliError('bad-argument', '--holder: expected 64 lower-case hexadecimal digits');
+      }
+      const holder = flags.holder ?? (await loadOrCreateIdentity(flags.owner ?? ownerKeyFile())).id;
+      const { run, evidence } = flags;
+      const { certificate, text } = await makeCertificate(flags.hub, { run, holder, evidence });
+      const file = flags.out ?? `certificate-${certificate.run.slice(0, 12)}.json`;
+      await writeFile(file, text);
+      openOutput(flags.json).say(
+        `${describeCertificate(certificate)}\nWrote ${file} (${formatBytes(text.length)}). Check it with: potluck verify ${file}`,
+        { type: 'certificate', file, ...summary(certificate) },
+      );
+    });
+}
+
+/** A certificate in sentences. */
+export function describeCertificate(certificate: Certificate): string {
+  const { holder, shares, total_shares, tokens, total_tokens, evidence } = certificate;
+  const part = total_shares > 0 ? ` (${((shares / total_shares) * 100).toFixed(2)} %)` : '';
+  const devices = holder.devices.length === 1 ? '1 device' : `${holder.devices.length} devices`;
+  const revoked = holder.revoked.length > 0 ? `, ${holder.revoked.length} revoked` : '';
+  return [
+    `holder   ${holder.account} (${devices}${revoked})`,
+    `run      ${certificate.run} (${certificate.name})`,
+    `model    ${certificate.model}, after ${certificate.merged_rounds} merged rounds`,
+    `shares   ${formatCount(shares)} of ${formatCount(total_shares)}${part}`,
+    `tokens   ${formatCount(tokens)} of ${formatCount(total_tokens)} verified`,
+    `evidence ${evidence.submissions} submissions with ${formatCount(evidence.tokens)} tokens, ${evidence.verdicts} verdicts, each signed and in the log`,
+    `hub      ${certificate.hub}`,
+  ].join('\n');
+}
+
+export function summary({ checkpoint: _, events, row: __, ...rest }: Certificate): object {
+  return { ...rest, events: events.length };
+}

@@ -1,0 +1,87 @@
+// What a holder did, event by event: its submissions with the verdicts on them, its own verdicts, and the merges that decided both.
+import type { LoggedEvent, RoundMerged, VerdictGiven, WorkSubmitted } from '../core/events.ts';
+import { OwnershipError } from './ownership-errors.ts';
+
+/** What the evidence proves. `verdicts` are the holder's own, as a validator, that agree with what was decided. */
+export interface CountedEvidence {
+  readonly submissions: number;
+  readonly tokens: number;
+  readonly verdicts: number;
+}
+
+interface Claim {
+  readonly hub: string;
+  readonly run: string;
+  readonly model: string;
+  readonly merged_rounds: number;
+  readonly holder: { readonly account: string; readonly devices: readonly string[] };
+}
+
+/**
+ * Counts the holder's merged work and right verdicts in opened events, in the order of the log. Every event must have a part in it:
+ * the last merge gives the claimed model, each other one decides a submission that is there.
+ * Throws OwnershipError `wrong-claim`.
+ */
+export function countEvidence(claim: Claim, events: readonly LoggedEvent[]): CountedEvidence {
+  const own = new Set([claim.holder.account, ...claim.holder.devices]);
+  const submissions = new Map<string, LoggedEvent & { body: WorkSubmitted }>();
+  const verdicts = new Map<string, (LoggedEvent & { body: VerdictGiven })[]>();
+  const merges = new Map<string, RoundMerged>();
+  let last: RoundMerged | null = null;
+  for (const event of events) {
+    const { body } = event;
+    if ('run' in body && body.run !== claim.run) throw wrong(`event ${event.id} is of another run`);
+    switch (body.type) {
+      case 'work.submitted':
+        submissions.set(event.id, { ...event, body });
+        break;
+      case 'verdict.given':
+        if (!submissions.has(body.submission)) throw wrong(`verdict ${event.id} is on work that is not here`);
+        verdicts.set(body.submission, [...(verdicts.get(body.submission) ?? []), { ...event, body }]);
+        break;
+      case 'round.merged':
+        if (event.author !== claim.hub) throw wrong(`merge ${event.id} is not by the hub ${claim.hub}`);
+        if (body.bundle === null) throw wrong(`merge ${event.id} took nothing and paid nobody`);
+        merges.set(`${body.round} ${body.attempt}`, body);
+        last = body;
+        break;
+      case 'run.created':
+      case 'shares.stated':
+      case 'device.bound':
+      case 'device.revoked':
+        break;
+      default:
+        throw wrong(`a ${body.type} proves nothing here`);
+    }
+  }
+  if (last?.round !== claim.merged_rounds - 1 || last.model !== claim.model) {
+    throw wrong(`expected the merge of round ${claim.merged_rounds} into model ${claim.model} as the last merge`);
+  }
+  let [count, tokens, right] = [0, 0, 0];
+  const used = new Set<RoundMerged>([last]);
+  for (const submission of submissions.values()) {
+    const merge = merges.get(`${submission.body.round} ${submission.body.attempt}`);
+    if (!merge) throw wrong(`the merge that decided submission ${submission.id} is not here`);
+    used.add(merge);
+    const accepted = merge.accepted.includes(submission.id);
+    const given = verdicts.get(submission.id) ?? [];
+    const mine = given.filter(({ author, body }) => own.has(author) && body.accepted === accepted);
+    right += mine.length;
+    if (!own.has(submission.author)) {
+      if (mine.length === 0) throw wrong(`submission ${submission.id} is neither the holder's work nor judged by it`);
+      continue;
+    }
+    // Verified: the validators who answered accepted it, and the merge took it.
+    if (!accepted || given.filter(({ body }) => body.accepted).length * 2 <= given.length) {
+      throw wrong(`submission ${submission.id} was not verified and merged`);
+    }
+    count++;
+    tokens += submission.body.tokens;
+  }
+  if (used.size !== merges.size) throw wrong('a merge is here that decided nothing of the holder');
+  return { submissions: count, tokens, verdicts: right };
+}
+
+function wrong(what: string): OwnershipError {
+  return new OwnershipError('wrong-claim', what);
+}
