@@ -48,10 +48,13 @@ export function tokenLosses(hidden: Value, head: Value, targets: Value, rows: nu
   });
 }
 
-/** The mean of `tokenLosses`, with one rule for head and loss: (softmax - one-hot) / n goes straight into the products. */
-export function meanLoss(hidden: Value, head: Value, targets: Value, rows: number): Value {
+/**
+ * The sum of `tokenLosses` over `count`, with one rule for head and loss: (softmax - one-hot) / count goes straight into
+ * the products. With as many as there are rows it is their mean; a micro-batch divides by the rows of the whole batch.
+ */
+export function meanLoss(hidden: Value, head: Value, targets: Value, rows: number, count = hidden.shape[0]): Value {
   const { graph } = hidden;
-  const alpha = 1 / hidden.shape[0];
+  const alpha = 1 / count;
   const { chunks, loss } = graph.untaped(() => {
     const chunks = chunksOf(hidden, head, targets, rows);
     const sums = chunks.map(({ losses }) => reduceSum(losses, [0, 1]));

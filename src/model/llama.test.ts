@@ -148,7 +148,7 @@ for (const [runtimeName, create] of Object.entries(RUNTIMES)) {
         await losses.close();
       });
 
-      for (const options of [{}, { query_blocks: 2, loss_rows: 7 }]) {
+      for (const options of [{}, { query_blocks: 2, loss_rows: 7 }, { micro_batch: 1 }]) {
         it(`${name}: gradients are PyTorch's, with ${JSON.stringify(options)}`, async () => {
           const program = await runtime.load(gradientGraph(config, { batch, context, ...options }));
           await program.writeState(weightsOf(config));

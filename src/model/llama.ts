@@ -3,7 +3,7 @@ import type { Graph, Value } from '../tensor/graph.ts';
 import { add, mul, reciprocal, sigmoid, sqrt, sub } from '../tensor/ops.ts';
 import { gatherRows } from '../tensor/ops-index.ts';
 import { gemm } from '../tensor/ops-matrix.ts';
-import { concat, reduceMean, reduceSum, reshape, split, transpose } from '../tensor/ops-shape.ts';
+import { concat, reduceMean, reshape, split, sumTo, transpose } from '../tensor/ops-shape.ts';
 import type { LlamaConfig } from './config.ts';
 import { parameterSpecs } from './config.ts';
 import { ModelError } from './errors.ts';
@@ -29,17 +29,19 @@ export function parameter(parameters: Parameters, name: string): Value {
 /** RMSNorm (arXiv 1910.07467) over the last axis: x / sqrt(mean(x²) + eps) · weight. One rule for the whole of it. */
 export function rmsNorm(x: Value, weight: Value, eps: number): Value {
   const { graph } = x;
+  const width = x.shape.at(-1)!;
   const { scale, normal, y } = graph.untaped(() => {
     const scale = reciprocal(sqrt(add(reduceMean(mul(x, x), [-1], true), eps)));
     const normal = mul(x, scale);
     return { scale, normal, y: mul(normal, weight) };
   });
-  const leading = x.shape.slice(0, -1).map((_, axis) => axis);
   graph.record([x, weight], [y], ([dy]) => {
     if (!dy) return [];
-    const dNormal = mul(dy, weight);
-    const along = reduceMean(mul(dNormal, normal), [-1], true);
-    return [mul(sub(dNormal, mul(normal, along)), scale), reduceSum(mul(dy, normal), leading)];
+    const product = mul(dy, normal);
+    // The mean of dy · weight · normal along each row, as a product of matrix and vector.
+    const along = gemm(reshape(product, [-1, width]), reshape(weight, [width, 1]), { alpha: 1 / width });
+    const inward = mul(normal, reshape(along, scale.shape));
+    return [mul(sub(mul(dy, weight), inward), scale), sumTo(product, weight.shape)];
   });
   return y;
 }
@@ -116,9 +118,8 @@ export function gatedSilu(gate: Value, up: Value): Value {
   });
   graph.record([gate, up], [y], ([dy]) => {
     if (!dy) return [];
-    // silu′ = s + silu · (1 - s)
-    const derivative = add(s, mul(silu, sub(1, s)));
-    return [mul(mul(dy, up), derivative), mul(dy, silu)];
+    // silu′ = s + silu · (1 - s), and silu · up = y: up · silu′ = y + s · (up - y)
+    return [mul(dy, add(y, mul(s, sub(up, y)))), mul(dy, silu)];
   });
   return y;
 }
@@ -127,6 +128,8 @@ export function gatedSilu(gate: Value, up: Value): Value {
 export interface LlamaOptions {
   /** Attention is computed in this many blocks of queries, each seeing only the keys up to its end. Divides the context. */
   readonly query_blocks?: number;
+  /** A scalar added to the embedded tokens: a zero that another computation ends with, so that this one comes after it. */
+  readonly after?: Value;
 }
 
 /** The last hidden states, normed, of int32 tokens [batch, context]: [batch · context, hidden_size]. */
@@ -144,6 +147,7 @@ export function hiddenStates(
   const rotateKey = rotation(graph, config, context);
   const norm = (x: Value, name: string): Value => rmsNorm(x, parameter(parameters, name), eps);
   let x = gatherRows(parameter(parameters, 'model.embed_tokens'), reshape(tokens, [batch * context]));
+  if (options.after) x = add(x, options.after);
   for (let layer = 0; layer < config.num_hidden_layers; layer++) {
     const at = `model.layers.${layer}`;
     const { q, k, v } = attentionProjection(norm(x, `${at}.input_layernorm`), config, parameters, at, batch);

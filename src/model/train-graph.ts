@@ -1,11 +1,12 @@
 // The graphs that training and judging run: losses, logits, and a whole training step with AdamW (arXiv 1711.05101).
+import { TensorError } from '../tensor/errors.ts';
 import { gradients } from '../tensor/gradient.ts';
 import { Graph, type Value } from '../tensor/graph.ts';
 import { add, div, minimum, mul, sqrt, sub } from '../tensor/ops.ts';
-import { reduceMean, reshape, sumOfSquares } from '../tensor/ops-shape.ts';
+import { reduceMean, reshape, slice, sumOfSquares } from '../tensor/ops-shape.ts';
 import type { CompiledGraph } from '../tensor/runtime.ts';
 import { type LlamaConfig, parameterSpecs } from './config.ts';
-import { hiddenStates, type LlamaOptions, linear, parameter, parameterStates } from './llama.ts';
+import { hiddenStates, type LlamaOptions, linear, type Parameters, parameter, parameterStates } from './llama.ts';
 import { meanLoss, tokenLosses } from './llama-loss.ts';
 
 /** The shape of a batch: sequences, and tokens in each. */
@@ -26,6 +27,8 @@ export interface AdamwOptions {
 export interface TrainGraphOptions extends BatchShape, AdamwOptions, LlamaOptions {
   /** Rows of the head computed at once; by default as many as keep their logits near LOGITS_BYTES. */
   readonly loss_rows?: number;
+  /** Sequences that go forward and backward together; their gradients are summed. Divides the batch. */
+  readonly micro_batch?: number;
 }
 
 /** Logits of one chunk: small enough for a processor's last cache, large enough for its matrix products. */
@@ -69,17 +72,63 @@ export function momentNames(parameter: string): { first: string; second: string 
 /** tokens, targets → `loss`, and `gradient/NAME` of every parameter. For tests of the gradients. */
 export function gradientGraph(
   config: LlamaConfig,
-  shape: BatchShape & LlamaOptions & { loss_rows?: number },
+  options: BatchShape & LlamaOptions & { loss_rows?: number; micro_batch?: number },
 ): CompiledGraph {
-  const { graph, tokens, parameters } = start(config, shape);
-  const targets = reshape(graph.input('targets', 'int32', [shape.batch, shape.context]), [-1]);
-  const hidden = hiddenStates(config, parameters, tokens, shape);
-  const loss = meanLoss(hidden, parameter(parameters, 'lm_head'), targets, shape.loss_rows ?? lossRows(config, shape));
+  const { graph, tokens, parameters } = start(config, options);
+  const targets = graph.input('targets', 'int32', [options.batch, options.context]);
+  const { loss, gradient: found } = lossAndGradients(config, parameters, tokens, targets, options);
   const names = [...parameters.keys()];
-  const found = gradients(loss, [...parameters.values()]);
   graph.output('loss', loss);
   for (const [i, name] of names.entries()) graph.output(`gradient/${name}`, found[i]);
   return graph.compile();
+}
+
+/** The mean loss of a batch and its gradients by all parameters, one micro-batch after another. */
+function lossAndGradients(
+  config: LlamaConfig,
+  parameters: Parameters,
+  tokens: Value,
+  targets: Value,
+  options: BatchShape & LlamaOptions & { loss_rows?: number; micro_batch?: number },
+): { loss: Value; gradient: readonly Value[] } {
+  const { graph } = tokens;
+  const { batch, context, micro_batch = batch } = options;
+  if (!Number.isInteger(micro_batch) || batch % micro_batch !== 0) {
+    throw new TensorError('bad_argument', `micro_batch must divide the batch of ${batch}, got ${micro_batch}`);
+  }
+  const head = parameter(parameters, 'lm_head');
+  const rows = options.loss_rows ?? lossRows(config, { batch: micro_batch, context });
+  let losses: Value | undefined;
+  let sums: readonly Value[] | undefined;
+  for (let start = 0; start < batch; start += micro_batch) {
+    const part = (x: Value): Value => slice(x, 0, start, start + micro_batch);
+    const after = sums && zeroAfter(sums);
+    const hidden = hiddenStates(config, parameters, part(tokens), { ...options, after });
+    const loss = meanLoss(hidden, head, reshape(part(targets), [-1]), rows, batch * context);
+    const found = gradients(loss, [...parameters.values()]);
+    const before = sums;
+    graph.untaped(() => {
+      sums = before ? found.map((gradient, i) => add(before[i], gradient)) : found;
+      losses = losses ? add(losses, loss) : loss;
+    });
+  }
+  return { loss: losses!, gradient: sums! };
+}
+
+/** A scalar zero that can be computed only when all of these values are there: one element of each, times 0. */
+function zeroAfter(values: readonly Value[]): Value {
+  return values[0].graph.untaped(() => {
+    const elements = values.map((value) =>
+      reshape(
+        value.shape.reduce((corner, _, axis) => slice(corner, axis, 0, 1), value),
+        [],
+      ),
+    );
+    return mul(
+      elements.reduce((sum, element) => add(sum, element)),
+      0,
+    );
+  });
 }
 
 /**
@@ -90,15 +139,12 @@ export function gradientGraph(
 export function trainGraph(config: LlamaConfig, options: TrainGraphOptions): CompiledGraph {
   const { graph, tokens, parameters } = start(config, options);
   const { batch, context, beta1, beta2, epsilon, weight_decay, clip } = options;
-  const targets = reshape(graph.input('targets', 'int32', [batch, context]), [-1]);
+  const targets = graph.input('targets', 'int32', [batch, context]);
   const learningRate = graph.input('learning_rate', 'float32', []);
   const correction1 = graph.input('bias_correction1', 'float32', []);
   const correction2 = graph.input('bias_correction2', 'float32', []);
 
-  const hidden = hiddenStates(config, parameters, tokens, options);
-  const rows = options.loss_rows ?? lossRows(config, options);
-  const loss = meanLoss(hidden, parameter(parameters, 'lm_head'), targets, rows);
-  const gradient = gradients(loss, [...parameters.values()]);
+  const { loss, gradient } = lossAndGradients(config, parameters, tokens, targets, options);
 
   // Summed from the head down: ONNX Runtime orders nodes depth first from their consumers, so each weight's gradient is
   // computed as soon as the backward pass can, and what it needs is freed.

@@ -42,7 +42,11 @@ const gemmCase = (transA: boolean, transB: boolean): GradientCase => ({
 const CASES: Readonly<Record<string, readonly GradientCase[]>> = {
   add: [two([2, 3], [3], add), two([2, 1, 2], [3, 1], add), one([3], (x) => add(x, x))],
   sub: [two([3], [2, 3], elementwise.sub), one([2], (x) => elementwise.sub(1, x))],
-  mul: [two([2, 3], [2, 1], mul), one([3], (x) => mul(x, x))],
+  mul: [
+    two([2, 3], [2, 1], mul),
+    two([2, 3], [1], (a, b) => mul(a, shapes.reshape(b, []))),
+    one([3], (x) => mul(x, x)),
+  ],
   div: [two([2, 3], [3], div, 1), one([3], (x) => div(2, x), 1, 2)],
   // Steps of the differences stay on one side of the kink.
   minimum: [one([4], (x, g) => elementwise.minimum(x, g.constant('float32', [4], Float32Array.of(9, -9, 9, -9))))],
@@ -75,7 +79,13 @@ const CASES: Readonly<Record<string, readonly GradientCase[]>> = {
   reduceMean: [one([2, 3, 2], (x) => shapes.reduceMean(x, [1])), one([2, 3], (x) => shapes.reduceMean(x, [0], true))],
   sumOfSquares: [one([2, 3], shapes.sumOfSquares)],
   sumTo: [one([2, 3, 4], (x) => shapes.sumTo(x, [3, 1]))],
-  gatherRows: [one([4, 3], (x, g) => indexing.gatherRows(x, column(g, 2, 0, 2, 2, 3)))],
+  gatherRows: [
+    one([4, 3], (x, g) => indexing.gatherRows(x, column(g, 2, 0, 2, 2, 3))),
+    // A table too long for the one-hot product: rows are added one by one.
+    one([2, 1], (x, g) =>
+      indexing.gatherRows(shapes.expand(shapes.reshape(x, [1, 2]), [2000, 2]), column(g, 1999, 7, 7)),
+    ),
+  ],
   addRows: [two([4, 2], [3, 2], (table, rows) => indexing.addRows(table, column(table.graph, 1, 1, 3), rows))],
   gatherElements: [
     one([3, 4], (x, g) => indexing.gatherElements(x, g.constant('int32', [3, 2], [0, 3, 1, 1, 2, 0]), 1)),

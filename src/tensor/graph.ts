@@ -1,5 +1,6 @@
 // A graph under construction: typed values, ONNX operators, and a tape of gradient rules (reverse mode, Griewank & Walther).
 import { TensorError } from './errors.ts';
+import { fuseSums } from './fuse-sums.ts';
 import type { Attribute, Constant, DType, GraphData, GraphNode, NamedTensor, TensorType } from './ir.ts';
 import { encodeOnnx } from './onnx.ts';
 import type { CompiledGraph } from './runtime.ts';
@@ -50,6 +51,8 @@ export class Graph {
   readonly #constants: Constant[] = [];
   readonly #memo = new Map<string, Value>();
   readonly #names = new Set<string>();
+  readonly #shapes = new Map<string, string>();
+  readonly #zeros = new Set<string>();
   readonly #tape: TapeEntry[] = [];
   #taping = true;
   #count = 0;
@@ -116,6 +119,11 @@ export class Graph {
     return this.memoised(`int64 ${numbers.join()}`, () => this.constant('int64', [numbers.length], [...numbers]));
   }
 
+  /** Says that all elements of a value are zero. */
+  markZero(value: Value): void {
+    this.#zeros.add(value.name);
+  }
+
   /** Appends one ONNX operator. Shapes are the caller's word: ops*.ts infer them, nobody else should call this. */
   node(
     op: string,
@@ -171,7 +179,7 @@ export class Graph {
     }
     const rename = (name: string): string => renamed.get(name) ?? name;
     const states = [...this.#states.values()].map(({ value }) => typed(value.name, value));
-    return {
+    const data: GraphData = {
       nodes: kept
         .reverse()
         .map((node) => ({ ...node, inputs: node.inputs.map(rename), outputs: node.outputs.map(rename) })),
@@ -179,6 +187,8 @@ export class Graph {
       outputs: [...results].map(([name, value]) => typed(name, value)),
       constants: this.#constants.filter((constant) => needed.has(constant.name)),
     };
+    const shapes = new Map([...this.#shapes].map(([name, shape]) => [rename(name), shape]));
+    return fuseSums(data, shapes, this.#zeros);
   }
 
   /** The graph as ONNX bytes with the names that a runtime needs. */
@@ -216,12 +226,15 @@ export class Graph {
   }
 
   #value(name: string, dtype: DType, shape: readonly number[]): Value {
-    if (!shape.every((dimension) => Number.isSafeInteger(dimension) && dimension > 0)) {
+    // Only a list of int64 may be empty: the shape of a scalar.
+    const least = dtype === 'int64' ? 0 : 1;
+    if (!shape.every((dimension) => Number.isSafeInteger(dimension) && dimension >= least)) {
       throw new TensorError(
         'bad_shape',
         `${name}: every dimension must be a positive integer, got ${shapeText(shape)}`,
       );
     }
+    this.#shapes.set(name, shapeText(shape));
     return { graph: this, name, dtype, shape: [...shape] };
   }
 

@@ -133,7 +133,10 @@ export function expand(x: Value, shape: readonly number[]): Value {
 /** Zeros of x's type. */
 export function zeros(x: Value, shape: readonly number[]): Value {
   if (x.dtype !== 'float32' && x.dtype !== 'int32') throw dtypeError('zeros', 'float32 or int32', x);
-  return x.graph.untaped(() => expand(x.graph.scalar(0, x.dtype as 'float32' | 'int32'), shape));
+  const zero = x.graph.scalar(0, x.dtype);
+  const y = x.graph.untaped(() => expand(zero, shape));
+  x.graph.markZero(y);
+  return y;
 }
 
 /** The sum over some axes. With `keep` they stay as dimensions of size 1. */
