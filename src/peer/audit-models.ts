@@ -121,6 +121,7 @@ export function createModelChecker(blobs: PublicBlobs): ModelChecker {
 
   const beginRun = async (task: RunTask, report: ModelReport): Promise<void> => {
     const { run, index, model } = task;
+    runs.set(run, { open: null, present: null }); // what later tasks find when this one throws
     const open = await openGame(task.game, task.params, index);
     const models: RunModels = { open, present: null };
     runs.set(run, models);

@@ -1,0 +1,168 @@
+// A finished run of real processes with everybody's keys, and what could be made of it by those who hold them.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { apply } from '../src/core/reduce.ts';
+import { statementOf } from '../src/core/share-table.ts';
+import { acceptedSubmissions, initialState, type NetworkState } from '../src/core/state.ts';
+import { encodeBundle } from '../src/games/bundle.ts';
+import { decodeParams, loadGame } from '../src/games/registry.ts';
+import { byteTokenizer } from '../src/model/tokenizer.ts';
+import { createRun } from '../src/peer/owner.ts';
+import { sha256Hex } from '../src/protocol/hash.ts';
+import type { Identity } from '../src/protocol/identity.ts';
+import { loadIdentity, loadOrCreateIdentity } from '../src/protocol/identity-file.ts';
+import { bodyOf, type Entry, entriesOf, type Forgery, indexOfType, signedEntry } from './forged-log.ts';
+import { type Network, network, type Potluck } from './network.ts';
+
+export const ROUNDS = 3;
+/** Not divisible by anything that occurs, so that every division has a remainder. */
+const EMISSION = {
+  shares_per_round: 1_000_003,
+  halving_rounds: 2,
+  owner_permille: 179,
+  workers_permille: 410,
+  validators_permille: 411,
+};
+
+/** A finished run, with the keys of everybody in it: what a cheating hub would need, and more. */
+export interface Finished {
+  readonly net: Network;
+  /** Where the hub still listens. */
+  readonly url: string;
+  readonly hubProcess: Potluck;
+  readonly run: string;
+  readonly folder: string;
+  readonly entries: readonly Entry[];
+  readonly receipts: string;
+  readonly hub: Identity;
+  readonly owner: Identity;
+  readonly ada: Identity;
+  readonly vera: Identity;
+}
+
+export function replayed(entries: readonly Entry[], hub: string): NetworkState {
+  const state = initialState(hub);
+  for (const { event } of entries) assert.equal(apply(state, event), null);
+  return state;
+}
+
+export async function finishedRun(t: TestContext): Promise<Finished> {
+  const net = network(t);
+  const { url, potluck } = await net.hub();
+  const owner = await loadOrCreateIdentity(join(net.folder, 'home', 'owner.key'));
+  const run = await createRun(url, owner, join(net.folder, 'cache'), {
+    name: 'audited',
+    texts: Array.from({ length: 900 }, (_, i) => `Line ${i} of a text that repeats itself, as texts for tests do.\n`),
+    tokenizer: byteTokenizer(),
+    model: {
+      hidden_size: 16,
+      intermediate_size: 32,
+      num_hidden_layers: 1,
+      num_attention_heads: 2,
+      max_position_embeddings: 16,
+    },
+    seed: 'audit',
+    training: { batch: 4, context: 16, inner_steps: 6, learning_rate: 0.01, min_learning_rate: 0.001, warmup_steps: 2 },
+    schedule: {
+      rounds: ROUNDS,
+      round_ms: 6000,
+      judging_ms: 4000,
+      min_workers: 2,
+      checkpoint_every: 1,
+      emission: EMISSION,
+    },
+  });
+  const peers = [net.join(url, 'ada'), net.join(url, 'bob'), net.join(url, 'vera', '--role', 'validator')];
+  assert.deepEqual(await Promise.all(peers.map((peer) => peer.ended)), [0, 0, 0]);
+
+  const folder = join(net.folder, 'hub');
+  return {
+    net,
+    url,
+    hubProcess: potluck,
+    run,
+    folder,
+    entries: await entriesOf(folder),
+    receipts: join(net.folder, 'ada', 'runs', run, 'receipts.jsonl'),
+    hub: await loadIdentity(join(folder, 'hub.key')),
+    owner,
+    ada: await loadIdentity(join(net.folder, 'ada', 'identity.key')),
+    vera: await loadIdentity(join(net.folder, 'vera', 'identity.key')),
+  };
+}
+
+export const withBlobs =
+  (blobs: readonly Uint8Array[]) =>
+  (forgery: Forgery): Forgery => {
+    for (const blob of blobs) forgery.setBlob(sha256Hex(blob), blob);
+    return forgery;
+  };
+
+const blobOf = (folder: string, hash: string): Uint8Array =>
+  new Uint8Array(readFileSync(join(folder, 'blobs', hash.slice(0, 2), hash.slice(2, 4), hash)));
+
+/** The last round again, with garbage for ada's work, and everybody signing that it is fine. */
+export async function colludingRound({ entries, hub, ada, vera, folder }: Finished, lastMerge: number) {
+  const garbage = new Uint8Array(100).fill(7);
+  const work = sha256Hex(garbage);
+  const opened = indexOfType(entries, 'round.opened', -1);
+  const renamed = new Map<string, string>();
+  const list: Entry[] = [];
+  for (const [index, entry] of entries.slice(0, lastMerge).entries()) {
+    const { author, body, id } = entry.event;
+    let now = entry;
+    if (index > opened && author === ada.id && body.type === 'work.submitted') {
+      now = await signedEntry(ada, { ...body, work, size_bytes: garbage.length });
+      renamed.set(id, now.event.id);
+    } else if (body.type === 'verdict.given' && renamed.has(body.submission)) {
+      now = await signedEntry(vera, { ...body, submission: renamed.get(body.submission)! });
+    }
+    list.push(now);
+  }
+  const merged = bodyOf(entries[lastMerge], 'round.merged');
+  const accepted = merged.accepted.map((id) => renamed.get(id) ?? id).sort();
+  const works = accepted.map((id) => {
+    const body = bodyOf(list.find(({ event }) => event.id === id)!, 'work.submitted');
+    return { work: body.work === work ? garbage : blobOf(folder, body.work), weight: body.steps };
+  });
+  const bundle = encodeBundle(works);
+  list.push(await signedEntry(hub, { ...merged, accepted, bundle: sha256Hex(bundle) }));
+  const index = list.findIndex(({ event }) => [...renamed.values()].includes(event.id));
+  return { entries: list, blobs: [garbage, bundle], work, index };
+}
+
+/** The last round without somebody's work: the hub waits by its own clock, merges the rest truly and states the shares. */
+export async function withoutLastWorkOf({ entries, hub, run, folder }: Finished, worker: string) {
+  const lastMerge = indexOfType(entries, 'round.merged', -1);
+  const index = entries.findLastIndex(
+    ({ event: { author, body } }) => author === worker && body.type === 'work.submitted',
+  );
+  const { id } = entries[index].event;
+  const list = entries
+    .slice(0, lastMerge)
+    .filter(({ event }) => event.id !== id && !(event.body.type === 'verdict.given' && event.body.submission === id));
+  const state = replayed(list, hub.id);
+  const add = async (entry: Entry): Promise<void> => {
+    assert.equal(apply(state, entry.event), null);
+    list.push(entry);
+  };
+  const open = state.runs.get(run)!;
+  for (let waited = 0; waited < 8 && open.phase !== 'merging'; waited++) {
+    await add(await signedEntry(hub, { type: 'tick', version: 1, time_ms: state.time_ms + 2000 }));
+  }
+  const accepted = acceptedSubmissions(open).map(({ submission }) => submission);
+  const game = await loadGame('pretrain');
+  const params = decodeParams(game, blobOf(folder, open.spec.params));
+  const works = accepted.map(({ body }) => ({ work: blobOf(folder, body.work), weight: body.steps }));
+  const next = game.merge(params, game.decodeState(params, blobOf(folder, open.model)), works);
+  const blobs = [encodeBundle(works), game.encodeState(params, next)];
+  const { round, attempt } = open;
+  const [bundle, model] = blobs.map((blob) => sha256Hex(blob));
+  const body = { type: 'round.merged', version: 1, run, round, attempt, model, bundle, checkpoint: true } as const;
+  await add(await signedEntry(hub, { ...body, accepted: accepted.map((submission) => submission.id) }));
+  await add(await signedEntry(hub, statementOf(open)));
+  for (const entry of entries.slice(lastMerge)) if (entry.event.body.type === 'peer.left') await add(entry);
+  return { list, blobs, dropped: { id, index } };
+}
