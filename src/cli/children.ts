@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { CHILD_MARK } from './lifetime.ts';
 
 const MAIN = join(import.meta.dirname, 'main.ts');
 const LIMITS = {
@@ -35,6 +36,7 @@ export function startChild(options: ChildOptions): Child {
     // Its own process group: Ctrl-C in the terminal reaches only the parent, which ends its children in the right order.
     child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', MAIN, ...options.args, '--json'], {
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+      env: { ...process.env, [CHILD_MARK]: '1' },
       detached: process.platform !== 'win32',
     });
     let lastWords = '';

@@ -1,7 +1,8 @@
 // Where a person's Potluck lives on disk, and the rule that one folder serves one process.
-import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { CliError } from './output.ts';
 
 /** ~/.potluck, or what POTLUCK_HOME says. */
@@ -19,36 +20,32 @@ export interface LockedFolder {
   release(): void;
 }
 
-/** Takes a folder for this process. null when another living process has it. */
-export function tryLock(folder: string): LockedFolder | null {
-  mkdirSync(folder, { recursive: true });
-  const file = join(folder, 'lock');
-  for (let attempt = 0; attempt < 2; attempt++) {
-    try {
-      const handle = openSync(file, 'wx', 0o600);
-      writeSync(handle, String(process.pid));
-      closeSync(handle);
-      const release = (): void => rmSync(file, { force: true });
-      process.on('exit', release);
-      return { folder, release };
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-      if (isAlive(file)) return null;
-      rmSync(file, { force: true }); // its process was killed
-    }
-  }
-  return null;
-}
+/** The locks of this process: a database that nothing refers to would be closed, and its lock be gone. */
+const held = new Set<DatabaseSync>();
+const SQLITE_BUSY = 5;
 
-function isAlive(file: string): boolean {
-  const pid = Number(readFileSync(file, 'utf8'));
-  if (!Number.isInteger(pid) || pid <= 0) return false;
+/**
+ * Takes a folder for this process; null when another one has it. The lock is the system's own on an empty SQLite file,
+ * so that it ends with the process however that ends, and no file left behind can keep anybody out.
+ * Throws CliError bad-folder.
+ */
+export function tryLock(folder: string): LockedFolder | null {
+  let database: DatabaseSync | undefined;
   try {
-    process.kill(pid, 0);
-    return true;
+    mkdirSync(folder, { recursive: true });
+    database = new DatabaseSync(join(folder, 'lock.sqlite'), { timeout: 0 });
+    database.exec('BEGIN EXCLUSIVE');
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
+    database?.close();
+    if ((error as { errcode?: number }).errcode === SQLITE_BUSY) return null;
+    throw new CliError('bad-folder', `cannot use the folder ${folder}: ${(error as Error).message}`, { folder });
   }
+  const locked = database;
+  held.add(locked);
+  const release = (): void => {
+    if (held.delete(locked)) locked.close();
+  };
+  return { folder, release };
 }
 
 const PEERS_A_MACHINE = 256;

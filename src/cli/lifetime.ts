@@ -1,19 +1,36 @@
 // When a command ends: at the first Ctrl-C or SIGTERM politely, at the second at once; a child ends with its parent.
 
+/** Set for the processes that `potluck demo` starts: without the parent there is nobody to work for. */
+export const CHILD_MARK = 'POTLUCK_CHILD';
+
+const LIMITS = {
+  same_keypress_ms: 1000, // one Ctrl-C arrives several times: from the terminal, from npm, from a wrapper
+  orphan_ms: 10_000, // what a child gets to end politely when its parent is gone
+} as const;
+
 /** A signal that fires when the command should finish. */
 export function untilStopped(): AbortSignal {
   const controller = new AbortController();
+  let stopped_ms = 0;
   const stop = (): void => {
-    if (controller.signal.aborted) process.exit(130);
+    if (controller.signal.aborted && performance.now() - stopped_ms > LIMITS.same_keypress_ms) process.exit(130);
+    if (!controller.signal.aborted) stopped_ms = performance.now();
     controller.abort();
   };
   process.on('SIGINT', stop);
   process.on('SIGTERM', stop);
   process.on('SIGHUP', stop);
-  // Started by `potluck demo` or a test with an IPC channel: without the parent there is nobody to work for.
-  if (process.channel) {
-    process.on('disconnect', () => controller.abort());
-    process.channel.unref();
+  process.stdout.on('error', () => controller.abort()); // nobody reads any more
+  if (process.env[CHILD_MARK]) {
+    delete process.env[CHILD_MARK];
+    const orphaned = (): void => {
+      controller.abort();
+      setTimeout(() => process.exit(1), LIMITS.orphan_ms).unref();
+    };
+    // The parent may be gone already, before anybody could listen.
+    if (process.connected) process.on('disconnect', orphaned);
+    else orphaned();
+    process.channel?.unref();
   }
   return controller.signal;
 }

@@ -1,8 +1,8 @@
 // How commands speak: sentences for people, one JSON object a line with --json, one clear line for an error.
 import { styleText } from 'node:util';
-import { CodedError } from '../errors.ts';
+import { CodedError, type ErrorDetails } from '../errors.ts';
 
-export type CliErrorCode = 'bad-argument' | 'missing-file' | 'in-use' | 'child-failed';
+export type CliErrorCode = 'bad-argument' | 'missing-file' | 'in-use' | 'bad-folder' | 'child-failed';
 export class CliError extends CodedError<CliErrorCode> {}
 
 /** Exit codes: 1 for what the user can mend, 70 (EX_SOFTWARE of sysexits.h) for a defect of ours. */
@@ -15,26 +15,51 @@ export interface Output {
 }
 
 export function openOutput(json: boolean): Output {
+  // Whoever reads may have enough (`potluck status | head -1`): that is no failure. Commands that go on end by untilStopped.
+  if (process.stdout.listenerCount('error') === 0) process.stdout.on('error', () => {});
   return {
     json,
     say(text, value) {
       if (json) process.stdout.write(`${JSON.stringify(value)}\n`);
-      else if (text !== '') process.stdout.write(`${text}\n`);
+      else if (text !== '') process.stdout.write(`${printable(text)}\n`);
     },
   };
 }
 
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are the ones that a terminal obeys
+const COLOUR_OR_CONTROL = /\x1b\[[0-9;]*m|[\0-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/g;
+
+/** Text without what moves the cursor, clears the screen or turns lines around: names and messages come from strangers. */
+export function printable(text: string): string {
+  return text.replace(COLOUR_OR_CONTROL, (found) => (found.length > 1 ? found : ''));
+}
+
+/** A stranger's name as part of one line. */
+export function nameOf(text: string): string {
+  return text.replace(/\s+/g, ' ').replace(COLOUR_OR_CONTROL, '').trim() || '?';
+}
+
 /** Prints why a command failed and returns the exit code. */
 export function reportFailure(error: unknown, json: boolean): number {
-  if (error instanceof CodedError) {
-    const { code, message, details } = error;
-    if (json) process.stdout.write(`${JSON.stringify({ error: { code, message, details } })}\n`);
-    else process.stderr.write(`${styleText('red', 'potluck:', { stream: process.stderr })} ${message}\n`);
-    return 1;
+  if (error instanceof CodedError) return reportProblem(error.code, error.message, error.details, json);
+  // What the system refuses (a full disk, a folder that may not be written) is for the user to mend as well.
+  if (error instanceof Error && 'syscall' in error && 'code' in error) {
+    return reportProblem(String(error.code), error.message, {}, json);
   }
+  if (json) reportProblem('defect', String(error), {}, json);
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
   process.stderr.write(`potluck: this is a defect of ours, please report it:\n${text}\n`);
   return EXIT_DEFECT;
+}
+
+/** One line on stderr, or one JSON object on stdout. */
+export function reportProblem(code: string, message: string, details: ErrorDetails, json: boolean): number {
+  if (json) process.stdout.write(`${JSON.stringify({ error: { code, message, details } })}\n`);
+  else {
+    const line = printable(message.trim().replace(/\s*\n\s*/g, '; '));
+    process.stderr.write(`${styleText('red', 'potluck:', { stream: process.stderr })} ${line}\n`);
+  }
+  return 1;
 }
 
 /** 12345678 → "12.3 MB": as people read sizes. */

@@ -1,9 +1,10 @@
 // What a run's owner does: puts the data and the first model on the hub and signs the event that starts the run.
 import { z } from 'zod';
 import type { RunCreated } from '../core/events.ts';
+import type { PretrainParams } from '../games/pretrain.ts';
 import { decodeParams, loadGame } from '../games/registry.ts';
 import { encodeModel } from '../model/checkpoint.ts';
-import { type LlamaConfigInput, LlamaConfigSchema, type Weights } from '../model/config.ts';
+import type { LlamaConfig, LlamaConfigInput, Weights } from '../model/config.ts';
 import { initialWeights } from '../model/init.ts';
 import type { Tokenizer } from '../model/tokenizer.ts';
 import { signEvent } from '../protocol/envelope.ts';
@@ -37,14 +38,14 @@ export async function createRun(url: string, identity: Identity, folder: string,
   const { hub } = await fetchStatus(url);
   const blobs = openPeerBlobs({ url, hub, identity, folder });
   const say = options.onProgress ?? (() => {});
+  // A mistake in the settings is told here, before anything is read or signed.
+  const model = await checkedModel(options);
 
   say('tokenising the text');
   const manifest = await buildDataset(options.texts, options.tokenizer, (bytes) => blobs.upload(bytes));
   requireWindows(manifest, Number(options.training.context));
   const dataset = await blobs.upload(encodeManifest(manifest));
-  const model = LlamaConfigSchema.parse({ ...options.model, vocab_size: options.tokenizer.vocab_size });
   const params = new TextEncoder().encode(JSON.stringify({ ...options.training, model, dataset }));
-  decodeParams(await loadGame('pretrain'), params); // a mistake is told here, before anything is signed
   say('uploading the first model');
   const weights = options.weights ?? initialWeights(model, options.seed);
   const event = await signEvent(identity, {
@@ -70,6 +71,14 @@ function requireWindows(manifest: DatasetManifest, context: number): void {
       `too little text for a context of ${context} tokens: the longest piece of the ${split} split has ${longest}`,
     );
   }
+}
+
+/** The model's configuration in full. Throws GameError bad-params for settings that no run can have. */
+async function checkedModel({ model, tokenizer, training }: NewRun): Promise<LlamaConfig> {
+  const { vocab_size } = tokenizer;
+  const draft = { ...training, model: { ...model, vocab_size }, dataset: '0'.repeat(64) };
+  const params = decodeParams(await loadGame('pretrain'), new TextEncoder().encode(JSON.stringify(draft)));
+  return (params as PretrainParams).model;
 }
 
 /** Sends a signed event over HTTP; resolves with its id. Throws PeerError refused, hub-unreachable. */
