@@ -7,7 +7,7 @@ import { exportCommand } from './export.ts';
 import { hubCommand } from './hub.ts';
 import { idCommand } from './id.ts';
 import { joinCommand } from './join.ts';
-import { reportFailure } from './output.ts';
+import { reportFailure, reportProblem } from './output.ts';
 import { runCommand } from './run.ts';
 import { sharesCommand } from './shares.ts';
 import { statusCommand } from './status.ts';
@@ -17,7 +17,6 @@ import { whyCommand } from './why.ts';
 const program = new Command('potluck')
   .description('Train AI models together, on devices that people already own.')
   .version('0.1.0')
-  .showHelpAfterError('(potluck --help shows what there is)')
   .addHelpText(
     'after',
     `
@@ -41,18 +40,28 @@ const COMMANDS = [
   sharesCommand,
   whyCommand,
 ];
-for (const command of COMMANDS) {
-  program.addCommand(command().exitOverride());
-}
-program.exitOverride();
+for (const command of COMMANDS) program.addCommand(command());
+leaveErrorsToUs(program);
+const json = process.argv.includes('--json');
 
 try {
   await program.parseAsync();
 } catch (error) {
-  if (error instanceof CommanderError) {
-    // Help and version end here with 0; commander has printed what was wrong otherwise.
-    process.exitCode = error.exitCode === 0 ? 0 : 2;
-  } else {
-    process.exitCode = reportFailure(error, process.argv.includes('--json'));
-  }
+  process.exitCode = error instanceof CommanderError ? reportUsage(error) : reportFailure(error, json);
+}
+
+/** Commands, also those inside others, throw instead of printing and exiting. */
+function leaveErrorsToUs(command: Command): void {
+  command.exitOverride().configureOutput({ outputError: () => {} });
+  for (const part of command.commands) leaveErrorsToUs(part);
+}
+
+/** What was wrong with the words on the command line. Help and version end here too. */
+function reportUsage({ code, exitCode, message }: CommanderError): number {
+  if (exitCode === 0) return 0;
+  const EXIT_USAGE = 2;
+  if (code === 'commander.help') return EXIT_USAGE; // no command was named: the help is printed
+  const what = message.replace(/^error: /, '').replace(/\.$/, '');
+  reportProblem('usage', `${what} (--help shows what there is)`, {}, json);
+  return EXIT_USAGE;
 }
