@@ -297,7 +297,9 @@ test('audit, shares and why of a real run', async (t) => {
 
   await t.test('checkpoints: another root, a size beyond the log, another signature, another hub', async () => {
     const origin = `potluck/${hub.id}`;
-    const root = (await openPublicLog(run.folder)).head!.root;
+    const log = await openPublicLog(run.folder);
+    t.after(() => log.close());
+    const { root } = log.head!;
     const withNote = async (note: string) => {
       const changed = await forged(entries);
       changed.sql("UPDATE derived SET bytes = ? WHERE key = 'checkpoint'", new TextEncoder().encode(note));

@@ -33,6 +33,8 @@ export function openFolderLog(folder: string, expected?: string): PublicLog {
   };
   try {
     db = openDatabase(copyDatabase(path, copies), path);
+    // What is open stays readable: not even a killed reader leaves a copy behind. Windows cannot do that.
+    if (process.platform !== 'win32') rmSync(copies, { recursive: true, force: true });
     return readingLog(db, folder, expected, close);
   } catch (error) {
     close();
