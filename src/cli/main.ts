@@ -9,10 +9,12 @@ import { idCommand } from './id.ts';
 import { joinCommand } from './join.ts';
 import { reportFailure, reportProblem } from './output.ts';
 import { runCommand } from './run.ts';
+import { settleCommand } from './settle.ts';
 import { sharesCommand } from './shares.ts';
 import { statusCommand } from './status.ts';
 import { verifyCommand } from './verify.ts';
 import { whyCommand } from './why.ts';
+import { witnessCommand } from './witness.ts';
 
 const program = new Command('potluck')
   .description('Train AI models together, on devices that people already own.')
@@ -36,6 +38,8 @@ const COMMANDS = [
   idCommand,
   verifyCommand,
   certificateCommand,
+  settleCommand,
+  witnessCommand,
   auditCommand,
   sharesCommand,
   whyCommand,
@@ -61,7 +65,10 @@ function reportUsage({ code, exitCode, message }: CommanderError): number {
   if (exitCode === 0) return 0;
   const EXIT_USAGE = 2;
   if (code === 'commander.help') return EXIT_USAGE; // no command was named: the help is printed
-  const what = message.replace(/^error: /, '').replace(/\.$/, '');
+  const what = message
+    .replace(/^error: /, '')
+    .replace(/\.?\n/, ' ')
+    .replace(/\.$/, '');
   reportProblem('usage', `${what} (--help shows what there is)`, {}, json);
   return EXIT_USAGE;
 }

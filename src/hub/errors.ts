@@ -18,6 +18,8 @@ export type HubErrorCode =
   | 'no-hello'
   /** A connection has more messages waiting for an answer than it may. */
   | 'too-many-messages'
+  /** As many witnesses as are remembered are at work already. */
+  | 'too-many-witnesses'
   /** The port is taken. */
   | 'port-taken'
   /** The hub is going down. */

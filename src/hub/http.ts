@@ -193,6 +193,6 @@ export function httpApp(hub: HttpServices, unnamed: UnnamedBlobs): Hono {
     return c.json({ event: id, receipt }, 201);
   });
 
-  serveLog(app, hub.log);
+  serveLog(app, hub.log, hub.id);
   return app;
 }

@@ -1,6 +1,9 @@
 // The public log over HTTP, in the layout of C2SP tlog-tiles: a signed checkpoint, tiles of hashes, bundles of entries.
 import type { Hono } from 'hono';
+import { bodyLimit } from 'hono/body-limit';
+import { MAX_NOTE_BYTES } from '../ledger/signed-note.ts';
 import { parseTilePath, type TileAddress } from '../ledger/tiles.ts';
+import { openCosignatures } from './cosignatures.ts';
 
 /** The part of a transparency log that is served. */
 export interface PublicLog {
@@ -11,12 +14,27 @@ export interface PublicLog {
 
 const FOREVER = 'public, max-age=31536000, immutable';
 
-/** Adds /log/checkpoint and /log/tile/… to an app. */
-export function serveLog(app: Hono, log: PublicLog): void {
+/**
+ * Adds /log/checkpoint and /log/tile/… to an app. Witnesses POST a checkpoint with their cosignature to /log/cosignature; then it is
+ * served with it at /log/checkpoint while it is the newest, and at /log/cosigned as the largest one that a witness has seen.
+ */
+export function serveLog(app: Hono, log: PublicLog, hub: string): void {
+  const cosignatures = openCosignatures(hub);
   app.get('/log/checkpoint', async (c) => {
     const { note } = await log.checkpoint();
+    return c.text(cosignatures.join(note), 200, { 'cache-control': 'no-cache' });
+  });
+  app.get('/log/cosigned', (c) => {
+    const note = cosignatures.largest();
+    if (note === null)
+      return c.json({ error: { code: 'not-found', message: 'no witness has cosigned this log' } }, 404);
     return c.text(note, 200, { 'cache-control': 'no-cache' });
   });
+  const small = bodyLimit({
+    maxSize: MAX_NOTE_BYTES,
+    onError: (c) => c.json({ error: { code: 'too-large', message: `at most ${MAX_NOTE_BYTES} bytes` } }, 413),
+  });
+  app.post('/log/cosignature', small, async (c) => c.json({ witnesses: cosignatures.add(await c.req.text()) }, 201));
   app.get('/log/tile/*', (c) => {
     const bytes = readTile(log, parseTilePath(c.req.path.slice('/log/'.length)));
     if (!bytes) return c.json({ error: { code: 'not-found', message: `the log has no ${c.req.path} yet` } }, 404);
