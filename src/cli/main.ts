@@ -1,20 +1,9 @@
 // The potluck command: what it can do, and how each part is started.
+import { enableCompileCache } from 'node:module';
 import { Command, CommanderError } from 'commander';
-import { auditCommand } from './audit.ts';
-import { certificateCommand } from './certificate.ts';
-import { demoCommand } from './demo.ts';
-import { exportCommand } from './export.ts';
-import { hubCommand } from './hub.ts';
-import { idCommand } from './id.ts';
-import { joinCommand } from './join.ts';
 import { reportFailure, reportProblem } from './output.ts';
-import { runCommand } from './run.ts';
-import { settleCommand } from './settle.ts';
-import { sharesCommand } from './shares.ts';
-import { statusCommand } from './status.ts';
-import { verifyCommand } from './verify.ts';
-import { whyCommand } from './why.ts';
-import { witnessCommand } from './witness.ts';
+
+enableCompileCache(); // the second start need not strip types again
 
 const program = new Command('potluck')
   .description('Train AI models together, on devices that people already own.')
@@ -28,23 +17,26 @@ Examples:
   $ potluck run create --hub URL --data FILE   start a run on it
   $ potluck join URL                           lend this device`,
   );
-const COMMANDS = [
-  demoCommand,
-  hubCommand,
-  runCommand,
-  joinCommand,
-  statusCommand,
-  exportCommand,
-  idCommand,
-  verifyCommand,
-  certificateCommand,
-  settleCommand,
-  witnessCommand,
-  auditCommand,
-  sharesCommand,
-  whyCommand,
-];
-for (const command of COMMANDS) program.addCommand(command());
+// Only the command that is meant is loaded: loading all of them takes longer than most of them run.
+const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  demo: async () => (await import('./demo.ts')).demoCommand(),
+  hub: async () => (await import('./hub.ts')).hubCommand(),
+  run: async () => (await import('./run.ts')).runCommand(),
+  join: async () => (await import('./join.ts')).joinCommand(),
+  status: async () => (await import('./status.ts')).statusCommand(),
+  export: async () => (await import('./export.ts')).exportCommand(),
+  id: async () => (await import('./id.ts')).idCommand(),
+  verify: async () => (await import('./verify.ts')).verifyCommand(),
+  certificate: async () => (await import('./certificate.ts')).certificateCommand(),
+  settle: async () => (await import('./settle.ts')).settleCommand(),
+  witness: async () => (await import('./witness.ts')).witnessCommand(),
+  audit: async () => (await import('./audit.ts')).auditCommand(),
+  shares: async () => (await import('./shares.ts')).sharesCommand(),
+  why: async () => (await import('./why.ts')).whyCommand(),
+};
+const [meant] = process.argv.slice(2);
+const names = Object.hasOwn(COMMANDS, meant ?? '') ? [meant] : Object.keys(COMMANDS);
+for (const name of names) program.addCommand(await COMMANDS[name]());
 leaveErrorsToUs(program);
 const json = process.argv.includes('--json');
 
