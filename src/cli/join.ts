@@ -1,7 +1,8 @@
 // `potluck join URL`: this device takes part in a run until its owner wants it back.
 import { hostname } from 'node:os';
 import { Command, Option } from 'commander';
-import { joinRun, type PeerNews } from '../peer/peer.ts';
+import { joinRun } from '../peer/peer.ts';
+import type { PeerNews } from '../peer/role.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
 import { createNativeRuntime } from '../tensor/native-runtime.ts';
 import { createWasmRuntime } from '../tensor/wasm-runtime.ts';

@@ -1,5 +1,6 @@
 // The one state machine: `refusalOf` says whether an event may follow, `apply` lets it. Total: a wrong event is a refusal, never an exception.
 import { seededRandom } from '../protocol/random.ts';
+import { clearSubmissions, countPeer, countSubmission, countVerdict, nobody } from './attendance.ts';
 import { applyDevice, refusalOfDevice, refusalOfKey } from './devices.ts';
 import type { EventBody, LoggedEvent, RoundMerged, VerdictGiven, WorkSubmitted } from './events.ts';
 import { CORE_LIMITS } from './events.ts';
@@ -8,6 +9,12 @@ import { refusalOfStatement } from './share-table.ts';
 import { payRound, type RoundPayout } from './shares.ts';
 import type { NetworkState, RunState, Submission } from './state.ts';
 import { acceptedSubmissions, accountOf, mayOpenRound, presentPeers, workersNeeded } from './state.ts';
+
+/** The state machine as a value: what a hub runs on. */
+export interface StateMachine {
+  refusalOf(state: NetworkState, event: LoggedEvent): Refusal | null;
+  apply(state: NetworkState, event: LoggedEvent): Refusal | null;
+}
 
 /** Checks an event against the state without changing it. null: it may follow. */
 export function refusalOf(state: NetworkState, event: LoggedEvent): Refusal | null {
@@ -94,8 +101,7 @@ function canOpen(run: RunState, round: number, attempt: number): Refusal | null 
     return refuse('wrong-round', `expected round ${run.round} attempt ${run.attempt}, got ${round} attempt ${attempt}`);
   }
   if (mayOpenRound(run)) return null;
-  const present = presentPeers(run, 'worker').length;
-  return refuse('wrong-phase', `the round needs ${workersNeeded(run)} workers, ${present} are here`);
+  return refuse('wrong-phase', `the round needs ${workersNeeded(run)} workers, ${run.attendance.workers} are here`);
 }
 
 function refusalOfWork(run: RunState, author: string, body: WorkSubmitted): Refusal | null {
@@ -111,9 +117,7 @@ function refusalOfWork(run: RunState, author: string, body: WorkSubmitted): Refu
     );
   }
   if (body.base !== run.model) return refuse('wrong-model', `expected work on model ${run.model}, got ${body.base}`);
-  for (const submission of run.submissions.values()) {
-    if (submission.worker === author) return refuse('already-submitted', `${author} has handed in for this round`);
-  }
+  if (run.peers.get(author)!.handed_in) return refuse('already-submitted', `${author} has handed in for this round`);
   return null;
 }
 
@@ -185,6 +189,9 @@ export function apply(state: NetworkState, event: LoggedEvent): Refusal | null {
   return null;
 }
 
+/** The one that everybody runs. */
+export const core: StateMachine = { refusalOf, apply };
+
 function newRun(event: LoggedEvent, spec: Extract<EventBody, { type: 'run.created' }>): RunState {
   return {
     id: event.id,
@@ -203,6 +210,7 @@ function newRun(event: LoggedEvent, spec: Extract<EventBody, { type: 'run.create
     recent: [],
     submissions: new Map(),
     peers: new Map(),
+    attendance: nobody(),
     shares: new Map(),
     unearned_shares: 0,
     tokens: new Map(),

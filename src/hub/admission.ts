@@ -1,7 +1,7 @@
 // What the hub checks before it asks the core: the blobs that an event names are here and have the form that their game demands.
 import { decodeEvent } from '../core/codec.ts';
 import type { EventBody, LoggedEvent, RunCreated, WorkSubmitted } from '../core/events.ts';
-import { refusalOf } from '../core/reduce.ts';
+import type { StateMachine } from '../core/reduce.ts';
 import type { NetworkState } from '../core/state.ts';
 import { CodedError } from '../errors.ts';
 import type { BlobStore } from '../ledger/blob-store.ts';
@@ -15,6 +15,7 @@ const HUB_ONLY: readonly EventBody['type'][] = ['tick', 'round.opened', 'round.m
 export async function admit(
   bytes: Uint8Array,
   state: NetworkState,
+  machine: StateMachine,
   blobs: BlobStore,
   models: Models,
 ): Promise<LoggedEvent> {
@@ -24,7 +25,7 @@ export async function admit(
     throw new HubError('not-yours', `${body.type} is written by the hub, it cannot be sent in`, { type: body.type });
   }
   // The core's cheap answer first: blobs are read only for events that could follow.
-  const refusal = refusalOf(state, event);
+  const refusal = machine.refusalOf(state, event);
   if (refusal) throw new HubError('refused', refusal.message, { refusal: refusal.code });
   if (body.type === 'run.created') await admitRun(body, blobs, models);
   if (body.type === 'work.submitted') await admitWork(body, state, blobs, models);

@@ -1,10 +1,10 @@
 // The hub's end of every WebSocket: greets, believes nobody without a signature, passes events on, tells peers what concerns them.
-import { randomBytes } from 'node:crypto';
-import type { RawData, WebSocket } from 'ws';
 import type { EventBody } from '../core/events.ts';
 import type { NetworkState, RunState } from '../core/state.ts';
 import { CodedError } from '../errors.ts';
 import type { Receipt } from '../ledger/receipt.ts';
+import type { Channel } from '../protocol/channel.ts';
+import type { Clock, Timer } from '../protocol/clock.ts';
 import { ProtocolError } from '../protocol/errors.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import { verifySignature } from '../protocol/identity.ts';
@@ -34,20 +34,24 @@ export const CONNECTION_LIMITS = {
 export type ConnectionLimits = typeof CONNECTION_LIMITS;
 
 interface Connection {
-  readonly socket: WebSocket;
+  readonly channel: Channel;
   readonly nonce: Uint8Array;
   role: 'worker' | 'validator' | 'observer' | null;
   peer: string | null;
   run: string | null;
   alive: boolean;
   waiting: number;
+  /** What is still to be done about this connection when it is closed. */
+  ending: Timer;
 }
 
 /** What connections need of the hub. */
 export interface HubServices {
   readonly id: string;
   readonly state: NetworkState;
-  readonly now: () => number;
+  readonly clock: Clock;
+  /** Fresh random bytes, for nonces. */
+  readonly randomBytes: (length: number) => Uint8Array;
   readonly telemetry: Map<string, PeerTelemetry>;
   submit(bytes: Uint8Array): Promise<{ id: string; receipt: Receipt }>;
   write(body: EventBody): Promise<unknown>;
@@ -57,7 +61,7 @@ export interface HubServices {
 }
 
 export interface Connections {
-  accept(socket: WebSocket): void;
+  accept(channel: Channel): void;
   /** Tells everybody concerned that a run changed. */
   runChanged(run: RunState, phaseChanged: boolean): void;
   /** Writes leaves for peers that the log says are here but that did not come back after a restart. */
@@ -68,15 +72,16 @@ export interface Connections {
 }
 
 export function openConnections(hub: HubServices, limits: ConnectionLimits = CONNECTION_LIMITS): Connections {
+  const { clock } = hub;
   const open = new Set<Connection>();
-  const lostTimers = new Map<string, NodeJS.Timeout>();
-  let statusTimer: NodeJS.Timeout | undefined;
+  const lostTimers = new Map<string, Timer>();
+  let statusTimer: Timer;
   let closed = false;
 
   const send = (connection: Connection, frame: Uint8Array): void => {
-    if (connection.socket.readyState !== connection.socket.OPEN) return;
-    if (connection.socket.bufferedAmount > limits.queued_bytes) connection.socket.terminate();
-    else connection.socket.send(frame);
+    if (!connection.channel.open) return;
+    if (connection.channel.queued_bytes > limits.queued_bytes) connection.channel.terminate();
+    else connection.channel.send(frame);
   };
   const tell = (connection: Connection, message: FromHub): void => send(connection, encodeMessage(message));
 
@@ -92,15 +97,16 @@ export function openConnections(hub: HubServices, limits: ConnectionLimits = CON
 
   /** Tells why, then closes; who does not take part in closing is cut off. */
   const sendAway = (connection: Connection, error: CodedError, event: string | null = null): void => {
-    if (connection.socket.readyState !== connection.socket.OPEN) return;
+    if (!connection.channel.open) return;
     refuse(connection, event, error);
-    connection.socket.close(1008, error.code);
+    connection.channel.close(1008, error.code);
     endSoon(connection);
   };
 
   const endSoon = (connection: Connection): void => {
-    const timer = setTimeout(() => connection.socket.terminate(), limits.goodbye_ms);
-    connection.socket.once('close', () => clearTimeout(timer));
+    if (connection.channel.closed) return;
+    clock.clearTimeout(connection.ending);
+    connection.ending = clock.setTimeout(() => connection.channel.terminate(), limits.goodbye_ms);
   };
 
   const greet = (connection: Connection, hello: Extract<FromPeer, { type: 'hello' }>): void => {
@@ -124,12 +130,12 @@ export function openConnections(hub: HubServices, limits: ConnectionLimits = CON
     if (!run) throw new HubError('refused', `no run ${runId} on this hub`, { refusal: 'unknown-run' });
     // A key has one connection a run: the newer one is the device that came back, the older one is its ghost.
     for (const other of open) {
-      if (other !== connection && other.peer === peer && other.run === runId) other.socket.terminate();
+      if (other !== connection && other.peer === peer && other.run === runId) other.channel.terminate();
     }
     Object.assign(connection, { role: hello.role, peer, run: runId });
-    clearTimeout(lostTimers.get(`${runId}:${peer}`));
+    clock.clearTimeout(lostTimers.get(`${runId}:${peer}`));
     tell(connection, { type: 'welcome', present: run.peers.get(peer)?.present ?? false });
-    tell(connection, { type: 'run', view: runView(run, hub.now(), hello.role === 'validator') });
+    tell(connection, { type: 'run', view: runView(run, hub.clock.now_ms(), hello.role === 'validator') });
   };
 
   const handle = async (connection: Connection, frame: Uint8Array | null): Promise<void> => {
@@ -170,7 +176,7 @@ export function openConnections(hub: HubServices, limits: ConnectionLimits = CON
 
   const announceStatus = (): void => {
     if (statusTimer || closed) return;
-    statusTimer = setTimeout(() => {
+    statusTimer = clock.setTimeout(() => {
       statusTimer = undefined;
       const observers = [...open].filter((connection) => connection.role === 'observer');
       if (observers.length === 0) return;
@@ -186,7 +192,7 @@ export function openConnections(hub: HubServices, limits: ConnectionLimits = CON
     if ([...open].some((other) => other.peer === peer && other.run === run)) return;
     lostTimers.set(
       `${run}:${peer}`,
-      setTimeout(() => writeLeft(run, peer, 'connection lost'), limits.lost_after_ms),
+      clock.setTimeout(() => writeLeft(run, peer, 'connection lost'), limits.lost_after_ms),
     );
   };
 
@@ -197,59 +203,67 @@ export function openConnections(hub: HubServices, limits: ConnectionLimits = CON
     hub.write({ type: 'peer.left', version: 1, run, peer, reason }).catch(() => {});
   };
 
-  const heartbeat = setInterval(() => {
-    for (const connection of open) {
-      if (!connection.alive) connection.socket.terminate();
-      connection.alive = false;
-      connection.socket.ping();
-    }
-  }, limits.ping_every_ms);
+  let heartbeat: Timer;
+  const beat = (): void => {
+    heartbeat = clock.setTimeout(() => {
+      for (const connection of open) {
+        if (!connection.alive) connection.channel.terminate();
+        connection.alive = false;
+        if (connection.channel.open) connection.channel.ping();
+      }
+      beat();
+    }, limits.ping_every_ms);
+  };
+  beat();
 
   return {
-    accept(socket) {
+    accept(channel) {
       const connection: Connection = {
-        socket,
-        nonce: randomBytes(32),
+        channel,
+        nonce: hub.randomBytes(32),
         role: null,
         peer: null,
         run: null,
         alive: true,
         waiting: 0,
+        ending: undefined,
       };
       open.add(connection);
-      const impatience = setTimeout(() => {
+      const impatience = clock.setTimeout(() => {
         if (connection.role) return;
         sendAway(connection, new HubError('no-hello', `expected hello within ${limits.hello_ms} ms, got none`));
       }, limits.hello_ms);
-      socket.on('pong', () => {
-        connection.alive = true;
-      });
       // Messages of one connection are answered in their order.
       let queue: Promise<void> = Promise.resolve();
-      socket.on('message', (data: RawData, isBinary: boolean) => {
-        if (socket.readyState !== socket.OPEN) return; // already told to go
-        connection.alive = true;
-        if (++connection.waiting > limits.waiting_messages) {
-          const message = `at most ${limits.waiting_messages} messages may wait for their answer, got more`;
-          sendAway(connection, new HubError('too-many-messages', message));
-          return;
-        }
-        const frame = isBinary ? toBytes(data) : null;
-        queue = queue
-          .then(() => handle(connection, frame))
-          .catch((error) => {
-            hub.onError(error, 'a message');
-            socket.close(1011, 'the hub failed at this message');
-          })
-          .finally(() => {
-            connection.waiting--;
-          });
-      });
-      // A frame that is none: PeerSocket has told why, and the close is under way.
-      socket.on('error', () => endSoon(connection));
-      socket.on('close', () => {
-        clearTimeout(impatience);
-        lost(connection);
+      channel.listen({
+        onAlive() {
+          connection.alive = true;
+        },
+        onMessage(frame) {
+          if (!channel.open) return; // already told to go
+          connection.alive = true;
+          if (++connection.waiting > limits.waiting_messages) {
+            const message = `at most ${limits.waiting_messages} messages may wait for their answer, got more`;
+            sendAway(connection, new HubError('too-many-messages', message));
+            return;
+          }
+          queue = queue
+            .then(() => handle(connection, frame))
+            .catch((error) => {
+              hub.onError(error, 'a message');
+              channel.close(1011, 'the hub failed at this message');
+            })
+            .finally(() => {
+              connection.waiting--;
+            });
+        },
+        // A frame that is none: PeerSocket has told why, and the close is under way.
+        onError: () => endSoon(connection),
+        onClose() {
+          clock.clearTimeout(impatience);
+          clock.clearTimeout(connection.ending);
+          lost(connection);
+        },
       });
       tell(connection, { type: 'challenge', protocol: PROTOCOL_VERSION, hub: hub.id, nonce: connection.nonce });
     },
@@ -259,7 +273,7 @@ export function openConnections(hub: HubServices, limits: ConnectionLimits = CON
         ({ run: id, role }) => id === run.id && (phaseChanged ? role !== 'observer' : role === 'validator'),
       );
       if (concerned.length === 0) return;
-      const now_ms = hub.now();
+      const now_ms = hub.clock.now_ms();
       const frames = new Map<boolean, Uint8Array>();
       for (const connection of concerned) {
         const validator = connection.role === 'validator';
@@ -275,7 +289,7 @@ export function openConnections(hub: HubServices, limits: ConnectionLimits = CON
       for (const run of hub.state.runs.values()) {
         for (const peer of run.peers.values()) {
           if (!peer.present) continue;
-          const timer = setTimeout(() => {
+          const timer = clock.setTimeout(() => {
             const back = [...open].some((other) => other.peer === peer.id && other.run === run.id);
             if (!back) writeLeft(run.id, peer.id, 'hub restarted');
           }, limits.lost_after_ms);
@@ -286,18 +300,13 @@ export function openConnections(hub: HubServices, limits: ConnectionLimits = CON
     count: () => open.size,
     close() {
       closed = true;
-      clearInterval(heartbeat);
-      clearTimeout(statusTimer);
-      for (const timer of lostTimers.values()) clearTimeout(timer);
+      clock.clearTimeout(heartbeat);
+      clock.clearTimeout(statusTimer);
+      for (const timer of lostTimers.values()) clock.clearTimeout(timer);
       for (const connection of open) {
-        connection.socket.close(1001, 'the hub is going down');
+        connection.channel.close(1001, 'the hub is going down');
         endSoon(connection);
       }
     },
   };
-}
-
-function toBytes(data: RawData): Uint8Array {
-  if (Array.isArray(data)) return new Uint8Array(Buffer.concat(data));
-  return new Uint8Array(data as Buffer);
 }

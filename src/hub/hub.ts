@@ -1,4 +1,5 @@
-// A hub: one folder, one port. Puts the sequencer, the rounds, the sockets and the blobs together.
+// A hub: one folder, one port. Gives a meeting place its disk, its sockets and HTTP.
+import { randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -6,24 +7,20 @@ import { join } from 'node:path';
 import { createAdaptorServer } from '@hono/node-server';
 import { WebSocketServer } from 'ws';
 import type { LoggedEvent } from '../core/events.ts';
-import type { RunState } from '../core/state.ts';
 import { openFolderBlobStore } from '../ledger/folder-blob-store.ts';
 import type { LogStore } from '../ledger/log-store.ts';
 import { openSqliteLogStore } from '../ledger/sqlite-log-store.ts';
 import { openTransparencyLog } from '../ledger/transparency-log.ts';
-import { sha256Hex } from '../protocol/hash.ts';
+import { webSocketChannel } from '../protocol/channel.ts';
+import { systemClock } from '../protocol/clock.ts';
 import type { Identity } from '../protocol/identity.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
 import { WIRE_LIMITS } from '../protocol/messages.ts';
-import { admit, blobsNamedBy } from './admission.ts';
-import { CONNECTION_LIMITS, type ConnectionLimits, openConnections } from './connections.ts';
+import { CONNECTION_LIMITS, type ConnectionLimits } from './connections.ts';
 import { HubError } from './errors.ts';
-import { httpApp, unnamedBlobs } from './http.ts';
-import { openModels } from './models.ts';
+import { httpApp } from './http.ts';
+import { openMeetingPlace } from './meeting-place.ts';
 import { PeerSocket } from './peer-socket.ts';
-import { driveRounds } from './rounds.ts';
-import { openSequencer } from './sequencer.ts';
-import { type PeerTelemetry, runStatuses, runView } from './views.ts';
 
 export interface HubOptions {
   /** The hub's folder: its key, its log, its blobs. Made when it is not there. */
@@ -67,72 +64,18 @@ export async function openHub(options: HubOptions): Promise<Hub> {
 async function startHub(options: HubOptions, identity: Identity, store: LogStore): Promise<Hub> {
   const { folder, host, port } = options;
   const limits = { ...CONNECTION_LIMITS, ...options.limits };
-  const log = openTransparencyLog(store, identity);
-  const blobs = await openFolderBlobStore(join(folder, 'blobs'));
-  const now = () => Date.now();
-  const onError = options.onError ?? (() => {});
-  const sequencer = openSequencer(log, identity);
-  const models = openModels(blobs);
-  const telemetry = new Map<string, PeerTelemetry>();
-  const unnamed = unnamedBlobs();
-  const denseSizes = new Map<string, number>();
-
-  const denseBytes = (run: RunState): number => run.submissions_total * (denseSizes.get(run.id) ?? 0);
-  const learnSizes = async (run: RunState): Promise<void> => {
-    const { game, params } = await models.game(run.spec);
-    denseSizes.set(run.id, game.sizes(params).dense_bytes);
-  };
-  for (const run of sequencer.state.runs.values()) await learnSizes(run);
-
-  const services = {
-    id: identity.id,
-    state: sequencer.state,
-    now,
-    blobs,
-    log,
-    telemetry,
-    submit: async (bytes: Uint8Array) => {
-      try {
-        const { body } = await admit(bytes, sequencer.state, blobs, models);
-        const { event, index } = await sequencer.submit(bytes);
-        for (const hash of blobsNamedBy(body)) unnamed.named(hash);
-        return { id: event.id, index, receipt: await log.receipt(index) };
-      } catch (error) {
-        // Whoever lost the connection before the answer came asks again: the event stands once, the answer is the same.
-        const id = sha256Hex(bytes);
-        const index = sequencer.indexOf(id);
-        if (!(error instanceof HubError && error.code === 'refused') || index === undefined) throw error;
-        return { id, index, receipt: await log.receipt(index) };
-      }
-    },
-    write: (body: LoggedEvent['body']) => sequencer.write(body),
-    statuses: () => runStatuses(sequencer.state, now(), telemetry, denseBytes),
-    view: (id: string) => {
-      const run = sequencer.state.runs.get(id);
-      return run ? runView(run, now(), true) : null;
-    },
-    health: () => ({ ok: 'yes', events: sequencer.state.events, connections: connections.count() }),
-    onError,
-  };
-  const connections = openConnections(services, limits);
-
-  // A peer hears of a run when what it should do may have changed; a validator of every submission too.
-  const lastSeen = new Map<string, string>();
-  sequencer.onEvent((event, index) => {
-    options.onEvent?.(event, index);
-    if (event.body.type === 'run.created') {
-      learnSizes(sequencer.state.runs.get(event.id)!).catch((error) => onError(error, 'run.created'));
-    }
-    for (const run of sequencer.state.runs.values()) {
-      const stage = `${run.phase} ${run.round} ${run.attempt} ${run.model}`;
-      const phaseChanged = lastSeen.get(run.id) !== stage;
-      lastSeen.set(run.id, stage);
-      const concerned = 'run' in event.body && event.body.run === run.id;
-      if (phaseChanged || concerned) connections.runChanged(run, phaseChanged);
-    }
+  const place = await openMeetingPlace({
+    identity,
+    log: openTransparencyLog(store, identity),
+    blobs: await openFolderBlobStore(join(folder, 'blobs')),
+    clock: systemClock,
+    randomBytes,
+    limits,
+    onEvent: options.onEvent,
+    onError: options.onError,
   });
-
-  const app = httpApp(services, unnamed);
+  const { connections } = place;
+  const app = httpApp(place.services, place.unnamed);
   const server = createAdaptorServer({ fetch: app.fetch }) as Server;
   const sockets = new WebSocketServer({
     noServer: true,
@@ -146,7 +89,7 @@ async function startHub(options: HubOptions, identity: Identity, store: LogStore
       socket.end(`HTTP/1.1 ${full ? '503 Service Unavailable' : '404 Not Found'}\r\nconnection: close\r\n\r\n`);
       return;
     }
-    sockets.handleUpgrade(request, socket, head, (webSocket) => connections.accept(webSocket));
+    sockets.handleUpgrade(request, socket, head, (webSocket) => connections.accept(webSocketChannel(webSocket)));
   });
   try {
     await listen(server, host, port);
@@ -154,19 +97,13 @@ async function startHub(options: HubOptions, identity: Identity, store: LogStore
     connections.close();
     throw error;
   }
-  const rounds = driveRounds(sequencer, models, {
-    now,
-    onError: (error, run) => onError(error, `round ${run.round} of run ${run.id}`),
-  });
-  connections.forgetAbsent();
+  place.begin();
 
   const address = server.address() as AddressInfo;
   const shownHost = address.family === 'IPv6' ? `[${address.address}]` : address.address;
   let closing: Promise<void> | undefined;
   const close = async (): Promise<void> => {
-    await rounds.close();
-    connections.close();
-    await sequencer.close();
+    await place.close();
     await new Promise<void>((resolve) => {
       server.close(() => resolve());
       server.closeAllConnections();

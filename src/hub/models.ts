@@ -24,7 +24,7 @@ export interface Models {
   merge(run: RunState): Promise<RoundMerged>;
 }
 
-export function openModels(blobs: BlobStore): Models {
+export function openModels(blobs: BlobStore, load: (name: string) => Promise<AnyGame> = loadGame): Models {
   const games = new Map<string, Promise<OpenGame>>();
   // Only the newest state of each run is kept: at most one model per run in memory.
   const states = new Map<string, HeldState>();
@@ -40,7 +40,7 @@ export function openModels(blobs: BlobStore): Models {
     let open = games.get(key);
     if (!open) {
       open = (async () => {
-        const loaded = await loadGame(spec.game);
+        const loaded = await load(spec.game);
         return { game: loaded, params: decodeParams(loaded, await need(spec.params)) };
       })();
       open.catch(() => games.delete(key));

@@ -1,6 +1,7 @@
 // Moves every run along: opens rounds, lets the clock tick, does the merges. All decisions are the core's; this only acts on them.
 import { mayStateShares, statementOf } from '../core/share-table.ts';
 import { mayOpenRound, type RunState } from '../core/state.ts';
+import type { Clock, Timer } from '../protocol/clock.ts';
 import type { Models } from './models.ts';
 import type { Sequencer } from './sequencer.ts';
 
@@ -19,11 +20,12 @@ export interface Rounds {
 export function driveRounds(
   sequencer: Sequencer,
   models: Models,
-  options: { readonly now: () => number; readonly onError: (error: unknown, run: RunState) => void },
+  options: { readonly clock: Clock; readonly onError: (error: unknown, run: RunState) => void },
 ): Rounds {
   const { state } = sequencer;
+  const { clock } = options;
   const busy = new Map<string, Promise<void>>();
-  let timer: NodeJS.Timeout | undefined;
+  let timer: Timer;
   let closed = false;
 
   const nextStep = async (run: RunState): Promise<void> => {
@@ -40,7 +42,7 @@ export function driveRounds(
   };
 
   const tick = async (): Promise<void> => {
-    const time_ms = Math.max(options.now(), state.time_ms);
+    const time_ms = Math.max(clock.now_ms(), state.time_ms);
     await sequencer.write({ type: 'tick', version: 1, time_ms });
   };
 
@@ -69,7 +71,7 @@ export function driveRounds(
 
   /** Wakes at the next deadline, or after TICK_EVERY_MS while a round is open; an idle hub writes nothing. */
   const schedule = (): void => {
-    clearTimeout(timer);
+    clock.clearTimeout(timer);
     if (closed) return;
     const open = [...state.runs.values()].filter((run) => run.phase === 'working' || run.phase === 'judging');
     const stuck = [...state.runs.values()].some((run) => run.phase === 'merging');
@@ -79,9 +81,9 @@ export function driveRounds(
     );
     const ahead_ms = deadlines
       .filter((deadline) => deadline > state.time_ms)
-      .map((deadline) => deadline - options.now());
+      .map((deadline) => deadline - clock.now_ms());
     const wait_ms = Math.max(1, Math.min(TICK_EVERY_MS, ...ahead_ms));
-    timer = setTimeout(() => {
+    timer = clock.setTimeout(() => {
       tick().then(drive, () => schedule());
     }, wait_ms);
   };
@@ -91,7 +93,7 @@ export function driveRounds(
   return {
     async close() {
       closed = true;
-      clearTimeout(timer);
+      clock.clearTimeout(timer);
       await Promise.all(busy.values());
     },
   };

@@ -1,7 +1,7 @@
 // The hub's one writer: asks the core whether an event may follow, appends it durably, and only then lets anybody know.
 import { decodeEvent } from '../core/codec.ts';
 import type { EventBody, LoggedEvent } from '../core/events.ts';
-import { apply } from '../core/reduce.ts';
+import { core, type StateMachine } from '../core/reduce.ts';
 import { initialState, type NetworkState } from '../core/state.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import { ProtocolError } from '../protocol/errors.ts';
@@ -40,14 +40,14 @@ const REPLAY_CHUNK = 4096;
 const REMEMBERED = 16_384;
 
 /** Replays the log and opens it for more. Throws when the log holds an event that the core does not allow. */
-export function openSequencer(log: EventLog, identity: Identity): Sequencer {
+export function openSequencer(log: EventLog, identity: Identity, machine: StateMachine = core): Sequencer {
   const state = initialState(identity.id);
   const indices = new Map<string, number>();
   const remember = (id: string, index: number): void => {
     indices.set(id, index);
     if (indices.size > REMEMBERED) indices.delete(indices.keys().next().value!);
   };
-  replay(state, log, remember);
+  replay(state, log, machine, remember);
   const listeners: EventListener[] = [];
   let closing = false;
   // Events are applied at once and appended in the same order; the answers wait for durability.
@@ -56,7 +56,7 @@ export function openSequencer(log: EventLog, identity: Identity): Sequencer {
   const submit = async (bytes: Uint8Array) => {
     if (closing) throw new HubError('closing', 'this hub is going down; send the event again when it is back');
     const event = decodeEvent(bytes);
-    const refusal = apply(state, event);
+    const refusal = machine.apply(state, event);
     if (refusal) throw new HubError('refused', refusal.message, { refusal: refusal.code });
     const appended = log.append([bytes]);
     const announced = Promise.all([tail, appended]).then(([, index]) => {
@@ -86,13 +86,18 @@ export function openSequencer(log: EventLog, identity: Identity): Sequencer {
   };
 }
 
-function replay(state: NetworkState, log: EventLog, seen: (id: string, index: number) => void): void {
+function replay(
+  state: NetworkState,
+  log: EventLog,
+  machine: StateMachine,
+  seen: (id: string, index: number) => void,
+): void {
   for (let from = 0; from < log.size; from += REPLAY_CHUNK) {
     const entries = log.read(from, Math.min(log.size, from + REPLAY_CHUNK));
     entries.forEach((bytes, offset) => {
       const index = from + offset;
       const event = readEvent(bytes, index);
-      const refusal = apply(state, event);
+      const refusal = machine.apply(state, event);
       if (refusal) {
         throw new HubError('bad-folder', `event ${index} of the log cannot follow: ${refusal.message}`, {
           refusal: refusal.code,

@@ -2,6 +2,8 @@
 import WebSocket from 'ws';
 import { LedgerError } from '../ledger/errors.ts';
 import { type Receipt, verifyReceipt } from '../ledger/receipt.ts';
+import { type Channel, webSocketChannel } from '../protocol/channel.ts';
+import { type Clock, systemClock, type Timer } from '../protocol/clock.ts';
 import { eventId } from '../protocol/envelope.ts';
 import { ProtocolError } from '../protocol/errors.ts';
 import type { Identity } from '../protocol/identity.ts';
@@ -34,8 +36,24 @@ export interface HubConnection {
   close(): void;
 }
 
+/** Where a connection comes from. */
+export interface Transport {
+  /** Opens a channel to the hub; one that cannot be had closes. */
+  dial(): Channel;
+  readonly clock: Clock;
+  /** Uniform in [0, 1): spreads out who comes back when. */
+  random(): number;
+}
+
+/** WebSockets to a hub, on this machine's clock. */
+export function webSockets(url: string): Transport {
+  const target = `${url.replace(/^http/, 'ws')}/ws`;
+  const options = { maxPayload: WIRE_LIMITS.message_bytes, handshakeTimeout: 10_000 };
+  return { dial: () => webSocketChannel(new WebSocket(target, options)), clock: systemClock, random: Math.random };
+}
+
 export interface ConnectionOptions {
-  readonly url: string;
+  readonly transport: Transport;
   /** The hub's id: receipts must be signed by it. */
   readonly hub: string;
   readonly run: string;
@@ -57,16 +75,18 @@ interface Waiting {
 }
 
 export function connectToHub(options: ConnectionOptions): HubConnection {
+  const { clock } = options.transport;
   const waiting = new Map<string, Waiting>();
-  let socket: WebSocket | undefined;
+  let channel: Channel | undefined;
   let greeted = false;
   let closed = false;
   let wait_ms: number = LIMITS.first_wait_ms;
-  let retry: NodeJS.Timeout | undefined;
-  let silence: NodeJS.Timeout | undefined;
+  let retry: Timer;
+  let silence: Timer;
+  let goodbye: Timer;
 
   const send = (message: FromPeer): void => {
-    if (socket?.readyState === WebSocket.OPEN) socket.send(encodeMessage(message));
+    if (channel?.open) channel.send(encodeMessage(message));
   };
 
   const fatal = (error: PeerError): void => {
@@ -75,8 +95,8 @@ export function connectToHub(options: ConnectionOptions): HubConnection {
   };
 
   const heard = (): void => {
-    clearTimeout(silence);
-    silence = setTimeout(() => socket?.terminate(), LIMITS.silence_ms);
+    clock.clearTimeout(silence);
+    silence = clock.setTimeout(() => channel?.terminate(), LIMITS.silence_ms);
   };
 
   /** An answer counts only with a receipt that proves, signed by the hub, that the event is in its log. */
@@ -140,38 +160,42 @@ export function connectToHub(options: ConnectionOptions): HubConnection {
 
   const open = (): void => {
     greeted = false;
-    const target = `${options.url.replace(/^http/, 'ws')}/ws`;
-    const current = new WebSocket(target, { maxPayload: WIRE_LIMITS.message_bytes, handshakeTimeout: 10_000 });
-    socket = current;
-    current.on('open', heard);
-    current.on('ping', heard);
-    current.on('message', (data, isBinary) => {
-      heard();
-      if (!isBinary) return;
-      onMessage(new Uint8Array(data as Buffer)).catch((error) => {
-        if (!(error instanceof ProtocolError)) throw error;
-        current.terminate(); // a hub that talks nonsense is treated as one that is away
-      });
-    });
-    current.on('error', () => {}); // 'close' follows and says it
-    current.on('close', (_code, reason) => {
-      clearTimeout(silence);
-      if (closed || socket !== current) return;
-      options.onAway(reason.toString() || 'no answer');
-      // Jitter keeps a thousand peers from coming back in the same instant.
-      const jittered_ms = wait_ms * (0.5 + Math.random());
-      wait_ms = Math.min(LIMITS.longest_wait_ms, wait_ms * 2);
-      retry = setTimeout(open, jittered_ms);
+    const current = options.transport.dial();
+    channel = current;
+    current.listen({
+      onOpen: heard,
+      onAlive: heard,
+      onMessage(frame) {
+        heard();
+        if (!frame) return;
+        onMessage(frame).catch((error) => {
+          if (!(error instanceof ProtocolError)) throw error;
+          current.terminate(); // a hub that talks nonsense is treated as one that is away
+        });
+      },
+      onError() {},
+      onClose(reason) {
+        clock.clearTimeout(silence);
+        clock.clearTimeout(goodbye);
+        if (closed || channel !== current) return;
+        options.onAway(reason || 'no answer');
+        // Jitter keeps a thousand peers from coming back in the same instant.
+        const jittered_ms = wait_ms * (0.5 + options.transport.random());
+        wait_ms = Math.min(LIMITS.longest_wait_ms, wait_ms * 2);
+        retry = clock.setTimeout(open, jittered_ms);
+      },
     });
   };
 
   const close = (): void => {
     closed = true;
-    clearTimeout(retry);
-    clearTimeout(silence);
-    const last = socket;
-    last?.close();
-    setTimeout(() => last?.terminate(), LIMITS.goodbye_ms).unref();
+    clock.clearTimeout(retry);
+    clock.clearTimeout(silence);
+    const last = channel;
+    if (last && !last.closed) {
+      last.close();
+      goodbye = clock.setTimeout(() => last.terminate(), LIMITS.goodbye_ms);
+    }
     for (const { reject } of waiting.values()) reject(new PeerError('disconnected', 'closed before the hub answered'));
     waiting.clear();
   };

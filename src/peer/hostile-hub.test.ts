@@ -22,10 +22,11 @@ import {
   type RunView,
 } from '../protocol/messages.ts';
 import type { Runtime } from '../tensor/runtime.ts';
-import { connectToHub, type HubConnection } from './connection.ts';
+import { connectToHub, type HubConnection, webSockets } from './connection.ts';
 import { PeerError } from './errors.ts';
 import { observeHub } from './observer.ts';
-import { joinRun, type PeerNews } from './peer.ts';
+import { joinRun } from './peer.ts';
+import type { PeerNews } from './role.ts';
 
 const HUB = 'b'.repeat(64);
 const RUN = 'f'.repeat(64);
@@ -88,7 +89,7 @@ describe('a connection', () => {
     new Promise<PeerError>((resolve) => {
       away.length = 0;
       connection = connectToHub({
-        url,
+        transport: webSockets(url),
         hub: HUB,
         run: RUN,
         role: 'worker',

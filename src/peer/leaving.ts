@@ -1,4 +1,5 @@
 // How long a device that its owner wants back still waits for anything: a hub that is away must not hold it.
+import { type Clock, systemClock, type Timer } from '../protocol/clock.ts';
 import { PeerError } from './errors.ts';
 
 /** Together below the eight seconds after which `potluck demo` ends its children by force. */
@@ -9,13 +10,18 @@ export const LEAVING_LIMITS = {
 } as const;
 
 /** Waits for something; once `leaving` fires, only so long. Throws PeerError disconnected, and what the work throws. */
-export async function untilLeft<T>(work: Promise<T>, leaving: AbortSignal, limit_ms: number): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
+export async function untilLeft<T>(
+  work: Promise<T>,
+  leaving: AbortSignal,
+  limit_ms: number,
+  clock: Clock = systemClock,
+): Promise<T> {
+  let timer: Timer;
   let leave = () => {};
   const late = new Promise<never>((_, reject) => {
     const message = `not done ${limit_ms} ms after this device was wanted back`;
     leave = () => {
-      timer = setTimeout(() => reject(new PeerError('disconnected', message)), limit_ms);
+      timer = clock.setTimeout(() => reject(new PeerError('disconnected', message)), limit_ms);
     };
   });
   if (leaving.aborted) leave();
@@ -23,7 +29,7 @@ export async function untilLeft<T>(work: Promise<T>, leaving: AbortSignal, limit
   try {
     return await Promise.race([work, late]);
   } finally {
-    clearTimeout(timer);
+    clock.clearTimeout(timer);
     leaving.removeEventListener('abort', leave);
   }
 }

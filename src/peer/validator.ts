@@ -1,7 +1,7 @@
 // The validator's role: judges every submission as it comes in, and measures each new model on the held-out data.
 import { CodedError } from '../errors.ts';
 import type { RunView } from '../protocol/messages.ts';
-import { type Role, roundOf, type Seat } from './peer.ts';
+import { type Role, roundOf, type Seat } from './role.ts';
 
 export function validatorRole(seat: Seat): Role {
   const { game, params, blobs, model } = seat;

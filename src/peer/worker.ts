@@ -2,7 +2,7 @@
 import type { Claim, Device } from '../games/game.ts';
 import type { RunView } from '../protocol/messages.ts';
 import { PeerError } from './errors.ts';
-import { type Role, roundOf, type Seat } from './peer.ts';
+import { type Role, roundOf, type Seat } from './role.ts';
 
 const LIMITS = {
   first_reserve_ms: 1000, // time kept free at the end of a round for packing and sending, until it has been measured
@@ -14,7 +14,7 @@ const LIMITS = {
 type StepReport = Parameters<Device['progress']>[0];
 
 export function workerRole(seat: Seat): Role {
-  const { game, params, blobs, identity, model } = seat;
+  const { game, params, blobs, identity, model, clock } = seat;
   /** The round that was handed in or given up, so that a view of it does not start it again. */
   let done = '';
   let working: { key: string; stop: AbortController } | null = null;
@@ -41,27 +41,27 @@ export function workerRole(seat: Seat): Role {
       if (view.phase !== 'working') await model.follow(view);
       return;
     }
-    const received_ms = performance.now();
+    const received_ms = clock.elapsed_ms();
     const stop = new AbortController();
     working = { key, stop };
     try {
       const state = await model.follow(view);
-      const left_ms = view.remaining_ms - (performance.now() - received_ms);
+      const left_ms = view.remaining_ms - (clock.elapsed_ms() - received_ms);
       const reserve = Math.min(reserve_ms, left_ms * LIMITS.reserve_part);
-      const deadline = setTimeout(() => stop.abort(), Math.max(0, left_ms - reserve));
+      const deadline = clock.setTimeout(() => stop.abort(), Math.max(0, left_ms - reserve));
       const signal = AbortSignal.any([stop.signal, leaving]);
       let claim: Claim | null;
       let finished_ms = 0;
       const task = game.task(params, roundOf(view), identity.id, state);
       const watch = progressWatch(seat, view);
       onStep = (report) => {
-        finished_ms = performance.now();
+        finished_ms = clock.elapsed_ms();
         watch(report);
       };
       try {
         claim = await game.perform(task, device, signal);
       } finally {
-        clearTimeout(deadline);
+        clock.clearTimeout(deadline);
       }
       done = key;
       // Another round is open by now: this work is on a model that no longer is.
@@ -89,7 +89,7 @@ export function workerRole(seat: Seat): Role {
         tokens: claim.tokens,
         loss_micro: claim.loss_micro,
       });
-      const took_ms = performance.now() - finished_ms;
+      const took_ms = clock.elapsed_ms() - finished_ms;
       // Quick to grow, slow to shrink: being late costs a whole round.
       reserve_ms = Math.max(LIMITS.least_reserve_ms, took_ms * 1.5, reserve_ms * 0.8);
       seat.tell({ type: 'accepted', round: view.round, steps: claim.steps, size_bytes: claim.work.length });
@@ -115,10 +115,11 @@ export function workerRole(seat: Seat): Role {
 
 /** Tells the hub and the owner a few times a second how the round goes. */
 function progressWatch(seat: Seat, view: RunView): (report: StepReport) => void {
-  const started_ms = performance.now();
+  const { clock } = seat;
+  const started_ms = clock.elapsed_ms();
   let told_ms = 0;
   return ({ steps, loss, tokens }) => {
-    const now_ms = performance.now();
+    const now_ms = clock.elapsed_ms();
     if (now_ms - told_ms < LIMITS.progress_every_ms) return;
     told_ms = now_ms;
     const tokens_per_second = (tokens / (now_ms - started_ms)) * 1000;

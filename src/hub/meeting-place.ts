@@ -1,0 +1,132 @@
+// What a hub is beside its disk and its port: the sequencer, the rounds, the connections and the models, put together on any clock.
+import type { LoggedEvent } from '../core/events.ts';
+import { core, type StateMachine } from '../core/reduce.ts';
+import type { RunState } from '../core/state.ts';
+import type { AnyGame } from '../games/game.ts';
+import type { BlobStore } from '../ledger/blob-store.ts';
+import type { TransparencyLog } from '../ledger/transparency-log.ts';
+import type { Clock } from '../protocol/clock.ts';
+import { sha256Hex } from '../protocol/hash.ts';
+import type { Identity } from '../protocol/identity.ts';
+import { admit, blobsNamedBy } from './admission.ts';
+import { type ConnectionLimits, type Connections, openConnections } from './connections.ts';
+import { HubError } from './errors.ts';
+import { type HttpServices, type UnnamedBlobs, unnamedBlobs } from './http.ts';
+import { openModels } from './models.ts';
+import { driveRounds, type Rounds } from './rounds.ts';
+import { openSequencer, type Sequencer } from './sequencer.ts';
+import { type PeerTelemetry, runStatuses, runView } from './views.ts';
+
+export interface MeetingPlaceOptions {
+  readonly identity: Identity;
+  readonly log: TransparencyLog;
+  readonly blobs: BlobStore;
+  readonly clock: Clock;
+  readonly randomBytes: (length: number) => Uint8Array;
+  readonly limits: ConnectionLimits;
+  /** Called with every event after it is durable. */
+  readonly onEvent?: (event: LoggedEvent, index: number) => void;
+  readonly onError?: (error: unknown, where: string) => void;
+  /** For the simulator: other games than this build's, and the core with a planted fault. */
+  readonly loadGame?: (name: string) => Promise<AnyGame>;
+  readonly machine?: StateMachine;
+}
+
+export interface MeetingPlace {
+  readonly sequencer: Sequencer;
+  readonly connections: Connections;
+  /** What is served over HTTP. */
+  readonly services: HttpServices;
+  readonly unnamed: UnnamedBlobs;
+  /** Sets the rounds going. Call it when peers can connect: who was here before has a few seconds to come back. */
+  begin(): void;
+  /** Stops taking anything; resolves when what was accepted is durable. */
+  close(): Promise<void>;
+}
+
+/** Replays the log and opens everything on it. Throws HubError bad-folder, GameError. */
+export async function openMeetingPlace(options: MeetingPlaceOptions): Promise<MeetingPlace> {
+  const { identity, log, blobs, clock, machine = core } = options;
+  const onError = options.onError ?? (() => {});
+  const sequencer = openSequencer(log, identity, machine);
+  const models = openModels(blobs, options.loadGame);
+  const telemetry = new Map<string, PeerTelemetry>();
+  const unnamed = unnamedBlobs();
+  const denseSizes = new Map<string, number>();
+
+  const denseBytes = (run: RunState): number => run.submissions_total * (denseSizes.get(run.id) ?? 0);
+  const learnSizes = async (run: RunState): Promise<void> => {
+    const { game, params } = await models.game(run.spec);
+    denseSizes.set(run.id, game.sizes(params).dense_bytes);
+  };
+  for (const run of sequencer.state.runs.values()) await learnSizes(run);
+
+  const services = {
+    id: identity.id,
+    state: sequencer.state,
+    clock,
+    randomBytes: options.randomBytes,
+    blobs,
+    log,
+    telemetry,
+    submit: async (bytes: Uint8Array) => {
+      try {
+        const { body } = await admit(bytes, sequencer.state, machine, blobs, models);
+        const { event, index } = await sequencer.submit(bytes);
+        for (const hash of blobsNamedBy(body)) unnamed.named(hash);
+        return { id: event.id, index, receipt: await log.receipt(index) };
+      } catch (error) {
+        // Whoever lost the connection before the answer came asks again: the event stands once, the answer is the same.
+        const id = sha256Hex(bytes);
+        const index = sequencer.indexOf(id);
+        if (!(error instanceof HubError && error.code === 'refused') || index === undefined) throw error;
+        return { id, index, receipt: await log.receipt(index) };
+      }
+    },
+    write: (body: LoggedEvent['body']) => sequencer.write(body),
+    statuses: () => runStatuses(sequencer.state, clock.now_ms(), telemetry, denseBytes),
+    view: (id: string) => {
+      const run = sequencer.state.runs.get(id);
+      return run ? runView(run, clock.now_ms(), true) : null;
+    },
+    health: () => ({ ok: 'yes', events: sequencer.state.events, connections: connections.count() }),
+    onError,
+  };
+  const connections = openConnections(services, options.limits);
+
+  // A peer hears of a run when what it should do may have changed; a validator of every submission too.
+  const lastSeen = new Map<string, string>();
+  sequencer.onEvent((event, index) => {
+    options.onEvent?.(event, index);
+    if (event.body.type === 'run.created') {
+      learnSizes(sequencer.state.runs.get(event.id)!).catch((error) => onError(error, 'run.created'));
+    }
+    for (const run of sequencer.state.runs.values()) {
+      const stage = `${run.phase} ${run.round} ${run.attempt} ${run.model}`;
+      const phaseChanged = lastSeen.get(run.id) !== stage;
+      lastSeen.set(run.id, stage);
+      const concerned = 'run' in event.body && event.body.run === run.id;
+      if (phaseChanged || concerned) connections.runChanged(run, phaseChanged);
+    }
+  });
+
+  let rounds: Rounds | undefined;
+  return {
+    sequencer,
+    connections,
+    services,
+    unnamed,
+    begin() {
+      rounds = driveRounds(sequencer, models, {
+        clock,
+        onError: (error, run) => onError(error, `round ${run.round} of run ${run.id}`),
+      });
+      connections.forgetAbsent();
+    },
+    async close() {
+      await rounds?.close();
+      connections.close();
+      await sequencer.close();
+    },
+  };
+}

@@ -1,0 +1,48 @@
+// What a role has at hand, what it does with it, and what a peer tells its owner.
+import type { EventBody } from '../core/events.ts';
+import type { AnyGame, Device, Round } from '../games/game.ts';
+import type { Receipt } from '../ledger/receipt.ts';
+import type { Clock } from '../protocol/clock.ts';
+import type { Identity } from '../protocol/identity.ts';
+import type { Progress, RunView } from '../protocol/messages.ts';
+import type { PeerBlobs } from './blobs.ts';
+import type { ModelFollower } from './model.ts';
+
+/** What a peer tells its owner. */
+export type PeerNews =
+  | { readonly type: 'joined'; readonly peer: string; readonly run: string; readonly runName: string }
+  | { readonly type: 'progress'; readonly progress: Omit<Progress, 'type'> }
+  | { readonly type: 'accepted'; readonly round: number; readonly steps: number; readonly size_bytes: number }
+  | { readonly type: 'refused'; readonly round: number; readonly code: string; readonly message: string }
+  | { readonly type: 'judged'; readonly round: number; readonly accepted: boolean; readonly code: string }
+  | { readonly type: 'evaluated'; readonly merged_rounds: number; readonly loss: number }
+  | { readonly type: 'away'; readonly reason: string }
+  | { readonly type: 'problem'; readonly code: string; readonly message: string };
+
+/** What a role has at hand. */
+export interface Seat {
+  readonly run: string;
+  readonly identity: Identity;
+  readonly game: AnyGame;
+  readonly params: unknown;
+  readonly device: Device;
+  readonly clock: Clock;
+  readonly blobs: PeerBlobs;
+  readonly model: ModelFollower;
+  submit(body: EventBody): Promise<Receipt>;
+  tell(news: PeerNews): void;
+  progress(progress: Omit<Progress, 'type'>): void;
+}
+
+/** A role acts on views; it is given only the newest one, after it has finished with the one before. */
+export interface Role {
+  /** Called for every view as it arrives, to interrupt work that no longer counts. */
+  glance(view: RunView): void;
+  /** Called with the newest view. `leaving` fires when the owner wants the device back. */
+  act(view: RunView, leaving: AbortSignal): Promise<void>;
+}
+
+/** The round that a view speaks of, as games know it. */
+export function roundOf(view: RunView): Round {
+  return { run: view.run, number: view.round, rounds: view.rounds, seed: view.seed };
+}

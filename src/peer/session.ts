@@ -1,0 +1,162 @@
+// A device's part in one run, on any clock and over any transport: a connection, a model, and a role that acts on every change of the run.
+import type { EventBody, PeerRole } from '../core/events.ts';
+import { CodedError } from '../errors.ts';
+import type { AnyGame, Device } from '../games/game.ts';
+import type { Clock, Timer } from '../protocol/clock.ts';
+import { signEvent } from '../protocol/envelope.ts';
+import type { Identity } from '../protocol/identity.ts';
+import type { RunView } from '../protocol/messages.ts';
+import type { PeerBlobs } from './blobs.ts';
+import { connectToHub, type HubConnection, type Transport } from './connection.ts';
+import { PeerError } from './errors.ts';
+import { LEAVING_LIMITS, untilLeft } from './leaving.ts';
+import { followModel } from './model.ts';
+import type { Receipts } from './receipts.ts';
+import type { PeerNews, Seat } from './role.ts';
+import { validatorRole } from './validator.ts';
+import { workerRole } from './worker.ts';
+
+export interface SessionOptions {
+  readonly run: string;
+  readonly runName: string;
+  /** The hub's id. */
+  readonly hub: string;
+  readonly role: PeerRole;
+  readonly name: string;
+  readonly identity: Identity;
+  readonly game: AnyGame;
+  readonly params: unknown;
+  readonly device: Device;
+  readonly transport: Transport;
+  readonly blobs: PeerBlobs;
+  readonly receipts: Receipts;
+  /** Done once, before this peer announces itself, so that nothing is ever earned for the wrong account. */
+  readonly bind?: (submit: Seat['submit']) => Promise<unknown>;
+  /** Fires when the owner wants the device back: what is done is handed in, then the peer leaves. */
+  readonly signal: AbortSignal;
+  readonly onNews?: (news: PeerNews) => void;
+}
+
+/** Resolves when the run is finished or the owner's signal has been followed. Throws PeerError, GameError, ProtocolError. */
+export async function takePart(options: SessionOptions): Promise<'finished' | 'left'> {
+  const { run, hub, role, identity, game, params, blobs, signal } = options;
+  const { clock } = options.transport;
+  const tell = options.onNews ?? (() => {});
+
+  // A signal that comes while a role waits must wake it, and a view must too.
+  let newest: RunView | null = null;
+  let acted: RunView | null = null;
+  let wake = () => {};
+  let failure: PeerError | null = null;
+  signal.addEventListener('abort', () => wake(), { once: true });
+
+  let connection: HubConnection;
+  const submit = async (body: EventBody) => {
+    const event = await signEvent(identity, body);
+    const receipt = await untilLeft(connection.submit(event), signal, LEAVING_LIMITS.answer_ms, clock);
+    await options.receipts.keep(event, receipt).catch((error: Error) => {
+      tell({ type: 'problem', code: 'receipt-not-kept', message: error.message });
+    });
+    return receipt;
+  };
+  const seat: Seat = {
+    run,
+    identity,
+    game,
+    params,
+    device: options.device,
+    clock,
+    blobs,
+    model: followModel(game, params, blobs),
+    submit,
+    tell,
+    progress(progress) {
+      connection.progress(progress);
+      tell({ type: 'progress', progress });
+    },
+  };
+  const acting = role === 'worker' ? workerRole(seat) : validatorRole(seat);
+
+  let bound: Promise<void> | undefined;
+  const bind = async (): Promise<void> => {
+    try {
+      await options.bind?.(submit);
+    } catch (error) {
+      if (!(error instanceof CodedError)) throw error;
+      if (error.code !== 'disconnected') tell({ type: 'problem', code: error.code, message: error.message });
+    }
+  };
+
+  const announce = async (present: boolean): Promise<void> => {
+    bound ??= bind();
+    await bound;
+    if (present) return;
+    const { name, device } = options;
+    try {
+      await submit({ type: 'peer.joined', version: 1, run, role, name, runtime: device.runtime.class });
+    } catch (error) {
+      // Two connections may cross: that the log already knows this peer is what was wanted.
+      const known = error instanceof PeerError && error.details.refusal === 'already-present';
+      if (!known && error instanceof PeerError && error.code === 'refused') stop(error);
+    }
+  };
+  const stop = (error: PeerError): void => {
+    failure = error;
+    wake();
+  };
+
+  connection = connectToHub({
+    transport: options.transport,
+    hub,
+    run,
+    role,
+    identity,
+    onWelcome: (present) => {
+      tell({ type: 'joined', peer: identity.id, run, runName: options.runName });
+      void announce(present);
+    },
+    onRun: (view) => {
+      newest = view;
+      acting.glance(view);
+      wake();
+    },
+    onAway: (reason) => tell({ type: 'away', reason }),
+    onFatal: stop,
+  });
+
+  try {
+    for (;;) {
+      if (failure) throw failure;
+      const view = newest as RunView | null;
+      if (signal.aborted) break;
+      if (!view || view === acted) {
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+          if (newest !== view || failure || signal.aborted) resolve();
+        });
+        continue;
+      }
+      acted = view;
+      await untilLeft(acting.act(view, signal), signal, LEAVING_LIMITS.act_ms, clock).catch((error) => {
+        if (!(error instanceof CodedError)) throw error;
+        tell({ type: 'problem', code: error.code, message: error.message });
+      });
+      if (view.phase === 'finished') break;
+    }
+    await goodbye(submit, run, identity.id, clock);
+    return signal.aborted ? 'left' : 'finished';
+  } finally {
+    connection.close();
+  }
+}
+
+/** Tells the log that this peer leaves; a hub that is away finds out by itself. */
+async function goodbye(submit: Seat['submit'], run: string, peer: string, clock: Clock): Promise<void> {
+  const told = submit({ type: 'peer.left', version: 1, run, peer, reason: 'goodbye' }).catch(() => {});
+  let timer: Timer;
+  const late = new Promise<void>((resolve) => {
+    timer = clock.setTimeout(resolve, LEAVING_LIMITS.goodbye_ms);
+  });
+  await Promise.race([told, late]);
+  clock.clearTimeout(timer);
+}
