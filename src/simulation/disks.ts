@@ -1,0 +1,202 @@
+// Disks of machines that crash: what was acknowledged is there afterwards, what was not may be, and nothing else.
+import type { Device } from '../games/game.ts';
+import type { BlobStore } from '../ledger/blob-store.ts';
+import { createMemoryBlobStore } from '../ledger/blob-store.ts';
+import { LedgerError } from '../ledger/errors.ts';
+import {
+  checkEntries,
+  checkRange,
+  closedError,
+  type LogStore,
+  MAX_WAITING_BYTES,
+  MAX_WAITING_ENTRIES,
+} from '../ledger/log-store.ts';
+import type { Random } from '../protocol/random.ts';
+import type { Process } from './virtual-time.ts';
+
+/** How long one commit takes. */
+export interface DiskSpeed {
+  commit_ms: number;
+  jitter_ms: number;
+}
+
+/** Faults that a test plants in a hub's disk. */
+export interface DiskFaults {
+  /** The log answers before the commit. */
+  readonly early_log?: boolean;
+  /** Blobs are answered before they are written. */
+  readonly early_blobs?: boolean;
+}
+
+interface Waiting {
+  readonly entries: readonly Uint8Array[];
+  resolve(first: number): void;
+}
+
+/** What a hub has on disk. It outlives the processes that open it. */
+export class HubDisk {
+  /** The durable entries of the log. */
+  readonly entries: Uint8Array[] = [];
+  readonly blobs: BlobStore = createMemoryBlobStore();
+  readonly speed: DiskSpeed;
+  /** When each blob was first asked to be kept: the order of arrival. */
+  readonly arrivals = new Map<string, number>();
+  /** The largest number of entries that ever waited for a commit. */
+  most_waiting = 0;
+  #derived = new Map<string, Uint8Array>();
+  readonly #random: Random;
+  readonly #faults: DiskFaults;
+  #crash: (() => void)[] = [];
+
+  constructor(random: Random, speed: DiskSpeed, faults: DiskFaults) {
+    this.#random = random;
+    this.speed = speed;
+    this.#faults = faults;
+  }
+
+  /** The process that had the disk open is gone: of what it was writing, a part of the beginning is there, or nothing. */
+  crash(): void {
+    for (const settle of this.#crash) settle();
+    this.#crash = [];
+  }
+
+  #commitMs(): number {
+    return this.speed.commit_ms + this.#random.below(this.speed.jitter_ms + 1);
+  }
+
+  openLog(process: Process): LogStore {
+    const { entries } = this;
+    const early = this.#faults.early_log === true;
+    let waiting: Waiting[] = [];
+    let committing: Waiting[] = [];
+    let derivedWaiting = new Map<string, Uint8Array>();
+    let ahead = 0;
+    let closed = false;
+    const derived = this.#derived;
+    const size = (): number => entries.length + (early ? ahead : 0);
+    const all = (): Uint8Array[] =>
+      early ? [...entries, ...[...committing, ...waiting].flatMap((call) => call.entries)] : entries;
+    const commit = (): void => {
+      committing = waiting;
+      waiting = [];
+      const kept = derivedWaiting;
+      derivedWaiting = new Map();
+      process.after(this.#commitMs(), () => {
+        const calls = committing;
+        committing = [];
+        for (const [key, bytes] of kept) derived.set(key, bytes);
+        for (const call of calls) {
+          const first = entries.length;
+          entries.push(...call.entries);
+          ahead -= call.entries.length;
+          call.resolve(first);
+        }
+        if (waiting.length > 0) commit();
+      });
+    };
+    this.#crash.push(() => {
+      const calls = [...committing, ...waiting];
+      const survive = this.#random.below(calls.length + 1);
+      for (const call of calls.slice(0, survive)) entries.push(...call.entries);
+    });
+    return {
+      get size() {
+        return size();
+      },
+      append: (added) => {
+        if (closed) return Promise.reject(closedError());
+        checkEntries(added);
+        const calls = [...waiting, ...committing].flatMap((call) => call.entries);
+        const bytes = calls.reduce((sum, entry) => sum + entry.length, 0);
+        if (calls.length >= MAX_WAITING_ENTRIES || bytes >= MAX_WAITING_BYTES) {
+          return Promise.reject(new LedgerError('overloaded', `${calls.length} entries wait to be written`));
+        }
+        const first = size();
+        const copies = added.map((entry) => entry.slice());
+        ahead += copies.length;
+        const written = new Promise<number>((resolve) => waiting.push({ entries: copies, resolve }));
+        this.most_waiting = Math.max(this.most_waiting, calls.length + copies.length);
+        if (committing.length === 0 && waiting.length === 1) commit();
+        return early ? Promise.resolve(first) : written;
+      },
+      read(from, to) {
+        checkRange(from, to, size());
+        return all()
+          .slice(from, to)
+          .map((entry) => entry.slice());
+      },
+      putSnapshot() {},
+      latestSnapshot: () => null,
+      putDerived(key, bytes) {
+        derivedWaiting.set(key, bytes.slice());
+      },
+      getDerived: (key) => (derivedWaiting.get(key) ?? derived.get(key))?.slice() ?? null,
+      async close() {
+        closed = true;
+      },
+    };
+  }
+
+  openBlobs(process: Process): BlobStore {
+    const { blobs } = this;
+    const early = new Map<string, Uint8Array>();
+    const put = async (bytes: Uint8Array): Promise<string> => {
+      const copy = bytes.slice();
+      const hash = await createMemoryBlobStore().put(copy);
+      if (!this.arrivals.has(hash)) this.arrivals.set(hash, this.arrivals.size);
+      let done = false;
+      const settle = (): void => {
+        // Rename is atomic: a blob is there whole or not at all.
+        if (!done && this.#random.below(2) === 0) void blobs.put(copy);
+        done = true;
+      };
+      this.#crash.push(settle);
+      const written = process.wait(this.#commitMs() * (this.#faults.early_blobs ? 40 : 1)).then(async () => {
+        done = true;
+        this.#crash = this.#crash.filter((other) => other !== settle);
+        await blobs.put(copy);
+        early.delete(hash);
+      });
+      if (this.#faults.early_blobs) early.set(hash, copy);
+      else await written;
+      return hash;
+    };
+    return {
+      put,
+      has: async (hash) => early.has(hash) || (await blobs.has(hash)),
+      get: async (hash) => {
+        await process.wait(1);
+        return early.get(hash)?.slice() ?? (await blobs.get(hash));
+      },
+      sizeOf: async (hash) => early.get(hash)?.length ?? (await blobs.sizeOf(hash)),
+      delete: (hash) => blobs.delete(hash),
+      list: () => blobs.list(),
+    };
+  }
+}
+
+/** What a peer has on disk: blobs it need not fetch again, its drawer, its receipts. */
+export class PeerDisk {
+  readonly cache = new Map<string, Uint8Array>();
+  readonly receipts: { readonly event: Uint8Array; readonly receipt: unknown }[] = [];
+  readonly #drawer = new Map<string, Uint8Array>();
+
+  openDrawer(process: Process): Device['drawer'] {
+    const drawer = this.#drawer;
+    return {
+      async get(name) {
+        await process.wait(1);
+        return drawer.get(name)?.slice() ?? null;
+      },
+      async put(name, bytes) {
+        const copy = bytes.slice();
+        await process.wait(2);
+        drawer.set(name, copy);
+      },
+      async delete(name) {
+        await process.wait(1);
+        drawer.delete(name);
+      },
+    };
+  }
+}

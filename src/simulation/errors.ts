@@ -1,0 +1,10 @@
+// What the simulator finds, and what stops it.
+import { CodedError } from '../errors.ts';
+
+export type SimulationErrorCode =
+  /** Something that must always hold did not; the message says what. */
+  | 'violated'
+  /** A command line that cannot be followed. */
+  | 'bad-options';
+
+export class SimulationError extends CodedError<SimulationErrorCode> {}

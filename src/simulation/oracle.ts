@@ -1,0 +1,215 @@
+// What must hold after every event: reads the hub's disk and its live state from outside, and remembers what everybody was promised.
+import { decodeEvent, stateHash } from '../core/codec.ts';
+import type { LoggedEvent } from '../core/events.ts';
+import { core } from '../core/reduce.ts';
+import { emissionOf } from '../core/shares.ts';
+import { acceptedSubmissions, initialState, type NetworkState, type RunState } from '../core/state.ts';
+import { decodeBundle } from '../games/bundle.ts';
+import type { AcceptedWork } from '../games/game.ts';
+import { eventId } from '../protocol/envelope.ts';
+import { sha256Hex } from '../protocol/hash.ts';
+import type { HubDisk } from './disks.ts';
+import { SimulationError } from './errors.ts';
+import { emptyTally, type Tally, type TallyParams, tally } from './tally-game.ts';
+
+/** What a hub may take beyond a round's own times: commits, the merge, its clock's longest step. */
+const ROUND_SLACK_MS = 4000;
+/** A gap in the ticks moves a deadline by all of it, also by the part that the hub lived through before it went. */
+const TICK_MS = 5000;
+
+const violated = (what: string): never => {
+  throw new SimulationError('violated', what);
+};
+
+export class Oracle {
+  /** The state that follows from the durable log. */
+  readonly state: NetworkState;
+  /** The events of the durable log as they were first seen. */
+  readonly witnessed: { readonly id: string; readonly event: LoggedEvent }[] = [];
+  readonly #disk: HubDisk;
+  readonly #params: TallyParams;
+  /** Receipts by index: what the log must hold for ever. */
+  readonly #promised = new Map<number, string>();
+  readonly #submitted = new Set<string>();
+  readonly #judged = new Set<string>();
+  /** The model after each number of merged rounds, computed here from the work alone. */
+  readonly #models: { readonly hash: string; readonly state: Tally }[] = [];
+  #blobsNeeded: string[] = [];
+  #stage = '';
+  #alive_ms = 0;
+  #allowed_ms = 0;
+  #checkedLive = -1;
+
+  constructor(hub: string, disk: HubDisk, params: TallyParams) {
+    this.state = initialState(hub);
+    this.#disk = disk;
+    this.#params = params;
+    const bytes = tally.encodeState(params, emptyTally);
+    this.#models.push({ hash: sha256Hex(bytes), state: emptyTally });
+  }
+
+  /** Somebody got a receipt that is valid. */
+  promised(event: Uint8Array, index: number): void {
+    const id = eventId(event);
+    const known = this.#promised.get(index);
+    if (known !== undefined && known !== id) violated(`two events were given receipts for index ${index}`);
+    this.#promised.set(index, id);
+    this.#checkPromise(index, id);
+  }
+
+  /** A peer acts on a state that it believes to be the model of a round. */
+  claimed(peer: string, round: number, state: Tally): void {
+    const model = this.#models[round];
+    const hash = sha256Hex(tally.encodeState(this.#params, state));
+    if (model && model.hash !== hash)
+      violated(`${peer} holds ${hash} as the model of round ${round}, not ${model.hash}`);
+  }
+
+  /** After the hub was away: everything again that is on its disk. */
+  async restarted(): Promise<void> {
+    const { entries } = this.#disk;
+    this.witnessed.forEach(({ id }, index) => {
+      if (!entries[index] || eventId(entries[index]) !== id) violated(`event ${index} of the log is another one now`);
+    });
+    for (const [index, id] of this.#promised) this.#checkPromise(index, id);
+    for (const hash of this.#blobsNeeded) await this.#needBlob(hash);
+    const again = initialState(this.state.hub);
+    for (const { event } of this.witnessed) core.apply(again, event);
+    if (stateHash(again) !== stateHash(this.state)) violated('the log replayed gives another state than before');
+    this.#allowed_ms += TICK_MS;
+    this.#checkedLive = -1;
+  }
+
+  /** Follows what became durable, and checks that nothing else changed. */
+  async follow(): Promise<void> {
+    const { entries } = this.#disk;
+    if (entries.length < this.witnessed.length) {
+      violated(`the log had ${this.witnessed.length} events and has ${entries.length}`);
+    }
+    while (this.witnessed.length < entries.length) {
+      const index = this.witnessed.length;
+      const event = decodeEvent(entries[index], { verify_signature: false });
+      const promise = this.#promised.get(index);
+      if (promise !== undefined && promise !== event.id) violated(`a receipt was given for another event ${index}`);
+      await this.#before(event, index);
+      const refusal = core.apply(this.state, event);
+      if (refusal) violated(`event ${index} (${event.body.type}) may not follow: ${refusal.message}`);
+      this.witnessed.push({ id: event.id, event });
+      for (const run of this.state.runs.values()) this.#checkShares(run, 'the log');
+    }
+  }
+
+  /** The hub's live state, after an event; the log may be behind it by what is being written. */
+  live(state: NetworkState): void {
+    if (state.events === this.#checkedLive || state.events !== this.witnessed.length) return;
+    this.#checkedLive = state.events;
+    for (const run of state.runs.values()) {
+      this.#checkShares(run, 'the hub');
+      for (const { body } of run.submissions.values()) {
+        if (body.base !== run.model) violated(`work on model ${body.base} stands in a round on ${run.model}`);
+      }
+    }
+    if (stateHash(state) !== stateHash(this.state)) {
+      violated(`after event ${state.events - 1} the hub's state is not the one that its log gives`);
+    }
+  }
+
+  /** Time went by while the hub was there. */
+  passed(alive_ms: number, extra_slack_ms: number): void {
+    for (const run of this.state.runs.values()) {
+      const stage = run.phase === 'gathering' ? '' : `${run.round}.${run.attempt}`;
+      if (stage !== this.#stage) {
+        this.#stage = stage;
+        this.#alive_ms = 0;
+        this.#allowed_ms = run.spec.round_ms + run.spec.judging_ms + ROUND_SLACK_MS;
+      }
+      if (!['working', 'judging', 'merging'].includes(run.phase)) continue;
+      this.#alive_ms += alive_ms;
+      if (this.#alive_ms > this.#allowed_ms + extra_slack_ms) {
+        violated(`round ${run.round}.${run.attempt} is still ${run.phase} after ${Math.round(this.#alive_ms)} ms`);
+      }
+    }
+  }
+
+  #checkPromise(index: number, id: string): void {
+    const entry = this.#disk.entries[index];
+    if (!entry || eventId(entry) !== id)
+      violated(`event ${id.slice(0, 8)} has a receipt for index ${index}, the log has not`);
+  }
+
+  async #needBlob(hash: string): Promise<Uint8Array> {
+    const bytes = await this.#disk.blobs.get(hash);
+    return bytes ?? violated(`blob ${hash.slice(0, 8)} is named by the log and not on the hub's disk`);
+  }
+
+  async #before({ id, author, body }: LoggedEvent, index: number): Promise<void> {
+    if (body.type === 'run.created') await this.#keep([body.params, body.model]);
+    if (body.type === 'work.submitted') {
+      const key = `${author} ${body.round}.${body.attempt}`;
+      if (this.#submitted.has(key)) violated(`event ${index}: ${author.slice(0, 8)} hands in twice for one round`);
+      this.#submitted.add(key);
+      const run = this.state.runs.get(body.run);
+      if (run && body.base !== run.model) violated(`event ${index}: work on model ${body.base}, not on ${run.model}`);
+      await this.#keep([body.work]);
+    }
+    if (body.type === 'verdict.given') {
+      const key = `${author} ${body.submission}`;
+      if (this.#judged.has(key)) violated(`event ${index}: ${author.slice(0, 8)} judges one submission twice`);
+      this.#judged.add(key);
+    }
+    if (body.type === 'round.merged') {
+      await this.#keep([body.bundle, body.checkpoint ? body.model : null].filter((hash) => hash !== null));
+      await this.#checkMerge(this.state.runs.get(body.run)!, body, id);
+    }
+  }
+
+  async #keep(hashes: readonly string[]): Promise<void> {
+    this.#blobsNeeded = [...this.#blobsNeeded, ...hashes];
+    for (const hash of hashes) await this.#needBlob(hash);
+  }
+
+  /** The merge as the log's own verdicts demand it, in order of id, and what it pays. */
+  async #checkMerge(
+    run: RunState,
+    body: { round: number; accepted: string[]; model: string; bundle: string | null },
+    id: string,
+  ): Promise<void> {
+    if (body.bundle === null) return;
+    const works: AcceptedWork[] = [];
+    for (const submission of [...body.accepted].sort()) {
+      const { body: work } = run.submissions.get(submission) ?? violated(`merge ${id}: no submission ${submission}`);
+      works.push({ work: await this.#needBlob(work.work), weight: work.steps });
+    }
+    const bundle = decodeBundle(await this.#needBlob(body.bundle));
+    const same =
+      bundle.length === works.length && bundle.every(({ work }, i) => Buffer.compare(work, works[i].work) === 0);
+    if (!same) violated(`round ${body.round}: the bundle is not the accepted work in order of id`);
+    const state = tally.merge(this.#params, this.#models[body.round].state, works);
+    const hash = sha256Hex(tally.encodeState(this.#params, state));
+    if (hash !== body.model) violated(`round ${body.round}: the accepted work gives model ${hash}, not ${body.model}`);
+    this.#models[body.round + 1] = { hash, state };
+    const paid = new Set<string>();
+    for (const { submission } of acceptedSubmissions(run)) {
+      if (paid.has(submission.worker)) violated(`round ${body.round} pays ${submission.worker.slice(0, 8)} twice`);
+      paid.add(submission.worker);
+    }
+  }
+
+  /** Nothing vanishes and nothing appears: what all merged rounds promised is what everybody holds. */
+  #checkShares(run: RunState, where: string): void {
+    let promised = 0;
+    for (let round = 0; round < run.round; round++) promised += emissionOf(run.spec.emission, round);
+    let held = run.unearned_shares;
+    for (const shares of run.shares.values()) {
+      if (!Number.isSafeInteger(shares) || shares < 0) violated(`by ${where}, somebody holds ${shares} shares`);
+      held += shares;
+    }
+    if (held !== promised) violated(`by ${where}, ${run.round} rounds promised ${promised} shares, ${held} are there`);
+    let credited = 0;
+    for (const peer of run.peers.values()) credited += peer.credit_tokens;
+    const tokens = [...run.tokens.values()].reduce((sum, value) => sum + value, 0);
+    if (credited !== tokens || tokens > run.merged_tokens) {
+      violated(`by ${where}, ${tokens} tokens are credited to accounts and ${credited} to peers`);
+    }
+  }
+}

@@ -1,0 +1,155 @@
+// Everything about one simulated history that is chosen beforehand: who takes part, what the run asks, what goes wrong and when.
+import { type Random, seededRandom } from '../protocol/random.ts';
+
+export interface PeerPlan {
+  readonly name: string;
+  readonly role: 'worker' | 'validator';
+  readonly joins_ms: number;
+  /** Time that one step, or one check, takes. */
+  readonly step_ms: number;
+  readonly latency_ms: number;
+  readonly jitter_ms: number;
+  readonly bytes_per_ms: number;
+  readonly skew_ms: number;
+  /** Its seconds by true ones. */
+  readonly rate: number;
+  /** Of a hundred submissions, how many are made up. */
+  readonly lies_percent: number;
+}
+
+export interface RunPlan {
+  readonly rounds: number;
+  readonly round_ms: number;
+  readonly judging_ms: number;
+  readonly min_workers: number;
+  readonly checkpoint_every: number;
+  readonly steps: number;
+  readonly tokens_per_step: number;
+  readonly shares_per_round: number;
+  readonly halving_rounds: number;
+  readonly owner_permille: number;
+  readonly validators_permille: number;
+}
+
+export type FaultKind =
+  /** The hub's process ends at once, and is started again. */
+  | 'hub-crash'
+  /** The hub is asked to stop, and is started again. */
+  | 'hub-stop'
+  /** The hub's disk is slow. */
+  | 'slow-disk'
+  /** A peer's process ends at once, and is started again. */
+  | 'peer-crash'
+  /** A peer's machine is gone without a word, and comes back. */
+  | 'peer-power'
+  /** A peer's owner wants the device back, and lends it again. */
+  | 'peer-leave'
+  /** A peer's connections break. */
+  | 'cut'
+  /** Nothing passes between a peer and the hub. */
+  | 'partition'
+  /** A peer's line is slow. */
+  | 'slow-link'
+  /** A peer's requests are lost now and then, on either way. */
+  | 'lossy'
+  /** Somebody sends events that are in the log already once more. */
+  | 'replay'
+  /** The run's owner pauses it and lets it go on. */
+  | 'pause';
+
+export interface Fault {
+  readonly kind: FaultKind;
+  readonly at_ms: number;
+  readonly duration_ms: number;
+  /** Which peer, where it is about one. */
+  readonly peer: number;
+}
+
+export interface Plan {
+  readonly seed: number;
+  readonly peers: readonly PeerPlan[];
+  readonly run: RunPlan;
+  readonly faults: readonly Fault[];
+  readonly commit_ms: number;
+  readonly commit_jitter_ms: number;
+}
+
+const KINDS: readonly FaultKind[] = [
+  'hub-crash',
+  'hub-crash',
+  'hub-stop',
+  'slow-disk',
+  'peer-crash',
+  'peer-power',
+  'peer-leave',
+  'cut',
+  'cut',
+  'partition',
+  'slow-link',
+  'lossy',
+  'replay',
+  'pause',
+];
+
+/** Faults begin within this time; afterwards the run must come to its end. */
+export const FAULTS_WITHIN_MS = 30_000;
+
+const between = (random: Random, least: number, most: number): number => least + random.below(most - least + 1);
+const oneOf = <T>(random: Random, choices: readonly T[]): T => choices[random.below(choices.length)];
+
+function peerPlan(seed: number, index: number, role: PeerPlan['role']): PeerPlan {
+  const random = seededRandom('simulated peer', seed, index);
+  return {
+    name: `${role}-${index}`,
+    role,
+    joins_ms: random.below(3) === 0 ? random.below(FAULTS_WITHIN_MS) : random.below(500),
+    step_ms: between(random, 50, 900),
+    latency_ms: oneOf(random, [1, 5, 30, 150]),
+    jitter_ms: oneOf(random, [0, 5, 50]),
+    bytes_per_ms: oneOf(random, [20, 200, 5000]),
+    skew_ms: oneOf(random, [0, 0, -3_600_000, 86_400_000, 1500]),
+    rate: oneOf(random, [1, 1, 1.01, 0.98]),
+    lies_percent: oneOf(random, [0, 0, 0, 40]),
+  };
+}
+
+/** The plan that follows from a seed. */
+export function planOf(seed: number): Plan {
+  const random = seededRandom('simulation plan', seed);
+  const workers = between(random, 1, 4);
+  const validators = oneOf(random, [0, 1, 1, 2]);
+  const peers = Array.from({ length: workers + validators }, (_, index) =>
+    peerPlan(seed, index, index < workers ? 'worker' : 'validator'),
+  );
+  const owner_permille = oneOf(random, [0, 100, 333]);
+  const faults = Array.from({ length: random.below(8) }, (): Fault => {
+    const kind = oneOf(random, KINDS);
+    return {
+      kind,
+      at_ms: random.below(FAULTS_WITHIN_MS),
+      duration_ms: oneOf(random, [0, 300, 2000, 7000, 17_000, 25_000]),
+      peer: random.below(peers.length),
+    };
+  });
+  faults.sort((a, b) => a.at_ms - b.at_ms);
+  return {
+    seed,
+    peers,
+    faults,
+    commit_ms: oneOf(random, [1, 4, 20]),
+    commit_jitter_ms: oneOf(random, [0, 5, 40]),
+    run: {
+      rounds: between(random, 2, 5),
+      round_ms: oneOf(random, [1500, 3000, 6000]),
+      judging_ms: oneOf(random, [1000, 2500, 5000]),
+      min_workers: between(random, 1, Math.min(2, workers)),
+      checkpoint_every: between(random, 1, 3),
+      steps: between(random, 1, 8),
+      tokens_per_step: between(random, 1, 97),
+      shares_per_round: oneOf(random, [0, 1, 7, 1000, 999_983]),
+      halving_rounds: oneOf(random, [0, 1, 2]),
+      owner_permille,
+      validators_permille: oneOf(random, [0, 77, 300]),
+    },
+  };
+}

@@ -1,0 +1,203 @@
+// One device in the simulated network: the real peer's session on its own clock, over a line that fails, with a disk that lasts.
+import { CodedError } from '../errors.ts';
+import type { AnyGame, Device } from '../games/game.ts';
+import { verifyReceipt } from '../ledger/receipt.ts';
+import type { PeerBlobs } from '../peer/blobs.ts';
+import { PeerError } from '../peer/errors.ts';
+import { takePart } from '../peer/session.ts';
+import { sha256Hex } from '../protocol/hash.ts';
+import type { Identity } from '../protocol/identity.ts';
+import { seededRandom } from '../protocol/random.ts';
+import { PeerDisk } from './disks.ts';
+import type { Line } from './network.ts';
+import type { PeerPlan } from './plan.ts';
+import { type Tally, type TallyTask, tally } from './tally-game.ts';
+import { Process } from './virtual-time.ts';
+import type { World } from './world.ts';
+
+/** As the real peer's: how often a request is tried, and the first wait between. */
+const ATTEMPTS = 4;
+const FIRST_WAIT_MS = 250;
+const RETRY_MS = 1000;
+const LEAVING_MS = 8000;
+
+export class SimulatedPeer {
+  readonly plan: PeerPlan;
+  readonly identity: Identity;
+  readonly line: Line;
+  readonly #world: World;
+  readonly #disk = new PeerDisk();
+  #process: Process | null = null;
+  #leaving: AbortController | null = null;
+  #starts = 0;
+
+  constructor(world: World, plan: PeerPlan, identity: Identity, line: Line) {
+    this.#world = world;
+    this.plan = plan;
+    this.identity = identity;
+    this.line = line;
+  }
+
+  start(): void {
+    if (this.#process) return;
+    const process = new Process(this.#world.time, { offset_ms: this.plan.skew_ms, rate: this.plan.rate });
+    const leaving = new AbortController();
+    this.#process = process;
+    this.#leaving = leaving;
+    this.#starts++;
+    this.#world.say(`${this.plan.name} starts`);
+    void this.#live(process, leaving.signal);
+  }
+
+  /** The process ends now; `machineGone`: nobody says so to the hub. */
+  crash(machineGone: boolean): void {
+    const process = this.#process;
+    if (!process) return;
+    process.kill();
+    this.line.ended(process, machineGone);
+    this.#process = null;
+  }
+
+  /** The owner wants the device back. */
+  leave(): void {
+    const process = this.#process;
+    this.#leaving?.abort();
+    this.#world.time.after(LEAVING_MS, () => {
+      if (process && this.#process === process)
+        this.#world.fail(`${this.plan.name} did not leave within ${LEAVING_MS} ms`);
+    });
+  }
+
+  /** What must hold of its connections. */
+  look(limits: { readonly queued_bytes: number }): void {
+    for (const { hub } of this.line.wires) {
+      // The limit is looked at before a message is sent, so the last one may go beyond it.
+      if (hub.most_queued_bytes > limits.queued_bytes + (64 << 10)) {
+        this.#world.fail(`the hub keeps ${hub.most_queued_bytes} bytes for ${this.plan.name}`);
+      }
+    }
+  }
+
+  async #live(process: Process, signal: AbortSignal): Promise<void> {
+    const { name, role } = this.plan;
+    const world = this.#world;
+    const random = seededRandom('simulated peer at work', world.plan.seed, name, this.#starts);
+    const blobs = this.#blobs(process);
+    while (!signal.aborted) {
+      try {
+        if (!world.run) {
+          await process.wait(RETRY_MS / 4);
+          continue;
+        }
+        const device: Device = {
+          runtime: {
+            class: 'wasm',
+            load: () => Promise.reject(new Error('nothing is computed here')),
+            close: async () => {},
+          },
+          fetchBlob: blobs.fetch,
+          drawer: this.#disk.openDrawer(process),
+          progress: () => process.wait(this.plan.step_ms),
+        };
+        const ended = await takePart({
+          run: world.run,
+          runName: 'simulated',
+          hub: world.hubIdentity.id,
+          role,
+          name,
+          identity: this.identity,
+          game: this.#game((bound) => random.below(bound)),
+          params: world.params,
+          device,
+          transport: {
+            dial: () => this.line.dial(process),
+            clock: process.clock,
+            random: () => random.uint32() / 2 ** 32,
+          },
+          blobs,
+          receipts: {
+            keep: async (event, receipt) => {
+              world.oracle.promised(event, verifyReceipt(receipt, event, world.hubIdentity.id).index);
+              await process.wait(1);
+              this.#disk.receipts.push({ event, receipt });
+            },
+          },
+          signal,
+          onNews: (news) => {
+            if (news.type === 'progress') return;
+            const about = 'code' in news ? ` ${news.code}` : '';
+            world.say(`${name}: ${news.type}${'round' in news ? ` ${news.round}` : ''}${about}`);
+            if (news.type === 'problem') world.peerProblem(name, news.code, news.message);
+          },
+        });
+        world.say(`${name} ${ended}`);
+        break;
+      } catch (error) {
+        if (!(error instanceof CodedError)) world.problem(error, name);
+        else world.say(`${name} stops: ${error.code}`);
+        if (error instanceof CodedError && error.code === 'violated') world.fail(error.message);
+        await process.wait(RETRY_MS);
+      }
+    }
+    if (this.#process === process) this.#process = null;
+  }
+
+  /** The game as this device plays it: it tells the oracle what it believes, and sometimes makes its work up. */
+  #game(below: (bound: number) => number): AnyGame {
+    const { oracle } = this.#world;
+    return {
+      ...tally,
+      task: (params, round, peer, state: Tally) => {
+        oracle.claimed(this.plan.name, round.number, state);
+        return tally.task(params, round, peer, state);
+      },
+      perform: async (task: TallyTask, device, signal) => {
+        const claim = await tally.perform(task, device, signal);
+        if (claim && below(100) < this.plan.lies_percent) claim.work[10] ^= 1;
+        return claim;
+      },
+    };
+  }
+
+  #blobs(process: Process): PeerBlobs {
+    const { cache } = this.#disk;
+    const world = this.#world;
+    const services = () => {
+      if (!world.hub) throw new Error('no hub is there');
+      return world.hub.place;
+    };
+    const persist = async <T>(size_bytes: number, request: () => Promise<T>): Promise<T> => {
+      for (let attempt = 1; ; attempt++) {
+        try {
+          return await this.line.request(process, size_bytes, request);
+        } catch (error) {
+          if (error instanceof PeerError) throw error;
+          if (attempt === ATTEMPTS) throw new PeerError('hub-unreachable', `no answer ${attempt} times`);
+        }
+        await process.wait(FIRST_WAIT_MS * 2 ** attempt);
+      }
+    };
+    return {
+      async fetch(hash) {
+        const kept = cache.get(hash);
+        if (kept) return kept.slice();
+        const bytes = await persist(200, async () => services().services.blobs.get(hash));
+        if (!bytes) throw new PeerError('bad-blob', `the hub has no blob ${hash}`);
+        if (sha256Hex(bytes) !== hash) throw new PeerError('bad-blob', `expected ${hash}`);
+        cache.set(hash, bytes);
+        return bytes.slice();
+      },
+      upload: async (bytes) => {
+        const copy = bytes.slice();
+        return persist(copy.length, async () => {
+          const { services: hub, unnamed } = services();
+          if (!unnamed.mayAdd(this.identity.id, copy.length)) throw new PeerError('refused', 'too much');
+          const hash = await hub.blobs.put(copy);
+          unnamed.add(this.identity.id, hash, copy.length);
+          return hash;
+        });
+      },
+      close() {},
+    };
+  }
+}

@@ -1,0 +1,109 @@
+// A game that costs nothing: the state is a chain of hashes, work is one more hash that follows from the task, and order matters.
+import { z } from 'zod';
+import { CodedError } from '../errors.ts';
+import type { AcceptedWork, Device, Game, Round, Verdict } from '../games/game.ts';
+import { sha256 } from '../protocol/hash.ts';
+
+export const TallyParamsSchema = z.strictObject({
+  /** Steps that a worker may take in a round. */
+  steps: z.int().min(1).max(1000),
+  tokens_per_step: z.int().min(1).max(10_000),
+});
+export type TallyParams = z.infer<typeof TallyParamsSchema>;
+
+/** The merged rounds, and a hash of everything that was merged, in its order. */
+export interface Tally {
+  readonly count: number;
+  readonly digest: Uint8Array;
+}
+
+export interface TallyTask {
+  readonly params: TallyParams;
+  readonly round: Round;
+  readonly peer: string;
+  readonly state: Tally;
+}
+
+const STATE_BYTES = 4 + 32;
+/** A step count, then the hash. */
+const WORK_BYTES = 4 + 32;
+const utf8 = new TextEncoder();
+
+const uint32 = (value: number): Uint8Array => {
+  const bytes = new Uint8Array(4);
+  new DataView(bytes.buffer).setUint32(0, value);
+  return bytes;
+};
+
+/** The one right work of so many steps. */
+export function workOf({ round, peer, state }: TallyTask, steps: number): Uint8Array {
+  const result = new Uint8Array(WORK_BYTES);
+  result.set(uint32(steps));
+  result.set(sha256(utf8.encode(`${round.seed}\n${peer}\n${steps}\n`), state.digest), 4);
+  return result;
+}
+
+function mergeWork(_params: TallyParams, state: Tally, accepted: readonly AcceptedWork[]): Tally {
+  let { digest } = state;
+  for (const { work, weight } of accepted) digest = sha256(digest, uint32(weight), work);
+  return { count: state.count + 1, digest };
+}
+
+/** The game that simulated runs play. */
+export const tally: Game<TallyParams, TallyTask, Tally> = {
+  name: 'tally',
+  params: TallyParamsSchema,
+  task: (params, round, peer, state) => ({ params, round, peer, state }),
+  async perform(task, device, signal) {
+    const { params } = task;
+    let steps = 0;
+    while (steps < params.steps && !signal.aborted) {
+      steps++;
+      await device.progress({ steps, loss: 1 / steps, tokens: steps * params.tokens_per_step });
+    }
+    if (steps === 0) return null;
+    await device.drawer.put('last', uint32(task.round.number));
+    return { work: workOf(task, steps), steps, tokens: steps * params.tokens_per_step, loss_micro: 1_000_000 };
+  },
+  async check(task, claim, device) {
+    await device.progress({ steps: 1, loss: 0, tokens: 0 });
+    const right =
+      claim.steps <= task.params.steps &&
+      claim.tokens === claim.steps * task.params.tokens_per_step &&
+      Buffer.compare(workOf(task, claim.steps), claim.work) === 0;
+    const verdict: Verdict = {
+      accepted: right,
+      code: right ? 'ok' : 'wrong-work',
+      score_micro: right ? claim.steps : 0,
+      loss_before_micro: 1,
+      loss_after_micro: 1,
+    };
+    return verdict;
+  },
+  async evaluate(_params, state, device: Device) {
+    await device.progress({ steps: 1, loss: 0, tokens: 0 });
+    return { loss_micro: 1_000_000 - state.count, tokens: 1 };
+  },
+  merge: mergeWork,
+  encodeState(_params, { count, digest }) {
+    const bytes = new Uint8Array(STATE_BYTES);
+    bytes.set(uint32(count));
+    bytes.set(digest, 4);
+    return bytes;
+  },
+  decodeState(_params, bytes) {
+    if (bytes.length !== STATE_BYTES) {
+      throw new CodedError('bad-state', `a tally has ${STATE_BYTES} bytes, got ${bytes.length}`);
+    }
+    return { count: new DataView(bytes.buffer, bytes.byteOffset).getUint32(0), digest: bytes.slice(4) };
+  },
+  checkForm(_params, work) {
+    if (work.length !== WORK_BYTES) {
+      throw new CodedError('bad-form', `work has ${WORK_BYTES} bytes, got ${work.length}`);
+    }
+  },
+  sizes: () => ({ max_bytes: WORK_BYTES, dense_bytes: 4 * STATE_BYTES }),
+};
+
+/** The state before the first round. */
+export const emptyTally: Tally = { count: 0, digest: new Uint8Array(32) };

@@ -1,0 +1,405 @@
+// One simulated history: the real hub and the real peers on virtual time, a seeded plan of faults, and an oracle that looks on.
+import type { EventBody } from '../core/events.ts';
+import { CodedError } from '../errors.ts';
+import { CONNECTION_LIMITS } from '../hub/connections.ts';
+import { type MeetingPlace, openMeetingPlace } from '../hub/meeting-place.ts';
+import { verifyReceipt } from '../ledger/receipt.ts';
+import { openTransparencyLog } from '../ledger/transparency-log.ts';
+import { signEvent } from '../protocol/envelope.ts';
+import { sha256 } from '../protocol/hash.ts';
+import { type Identity, identityFromSecret } from '../protocol/identity.ts';
+import { type Random, seededRandom } from '../protocol/random.ts';
+import type { Bug } from './bugs.ts';
+import { HubDisk } from './disks.ts';
+import { SimulationError } from './errors.ts';
+import { type Doorman, Line } from './network.ts';
+import { Oracle } from './oracle.ts';
+import { FAULTS_WITHIN_MS, type Fault, type Plan } from './plan.ts';
+import { SimulatedPeer } from './simulated-peer.ts';
+import { emptyTally, type TallyParams, tally } from './tally-game.ts';
+import { Process as NewProcess, type Process, VirtualTime } from './virtual-time.ts';
+
+/** What one history came to. */
+export interface Outcome {
+  /** What did not hold; null: everything did. */
+  readonly violation: string | null;
+  readonly at_ms: number;
+  /** The root of the log's Merkle tree, 64 hexadecimal digits, and a hash over everything that happened. */
+  readonly log_hash: string;
+  readonly trace_hash: string;
+  readonly log_events: number;
+  readonly happenings: number;
+  readonly rounds: number;
+  readonly trace: readonly string[];
+}
+
+/** Small enough that a slow line meets them. */
+const LIMITS = { ...CONNECTION_LIMITS, queued_bytes: 16 << 10, waiting_messages: 16, connections: 64 };
+const RIGHT_CLOCK = { offset_ms: 0, rate: 1 };
+const RESTART_MS = 200;
+/** The last lines of a trace that are kept. */
+const TRACE_LINES = 400;
+const WAITING_FOR_RUN_MS = 100;
+
+const secretOf = (seed: number, who: string): Uint8Array => {
+  const random = seededRandom('simulated secret', seed, who);
+  return Uint8Array.from({ length: 32 }, () => random.below(256));
+};
+
+export class World {
+  readonly time = new VirtualTime();
+  readonly plan: Plan;
+  readonly bug: Bug | null;
+  readonly owner: Identity;
+  readonly hubIdentity: Identity;
+  readonly params: TallyParams;
+  readonly disk: HubDisk;
+  readonly oracle: Oracle;
+  readonly peers: SimulatedPeer[];
+  run = '';
+  hub: (Doorman & { readonly place: MeetingPlace }) | null = null;
+  readonly #random: Random;
+  #hubProcess: Process | null = null;
+  #starts = 0;
+  #failure: { readonly message: string; readonly at_ms: number } | null = null;
+  readonly #trace: string[] = [];
+  #traceHash: Uint8Array = new Uint8Array(32);
+  #slowDiskUntil_ms = 0;
+  #lastLook_ms = 0;
+  #hubBack = false;
+
+  constructor(plan: Plan, bug: Bug | null) {
+    this.plan = plan;
+    this.bug = bug;
+    const { seed } = plan;
+    this.#random = seededRandom('simulated world', seed);
+    this.owner = identityFromSecret(secretOf(seed, 'owner'));
+    this.hubIdentity = identityFromSecret(secretOf(seed, 'hub'));
+    this.params = { steps: plan.run.steps, tokens_per_step: plan.run.tokens_per_step };
+    const speed = { commit_ms: plan.commit_ms, jitter_ms: plan.commit_jitter_ms };
+    this.disk = new HubDisk(seededRandom('simulated disk', seed), speed, bug?.disk ?? {});
+    this.oracle = new Oracle(this.hubIdentity.id, this.disk, this.params);
+    this.peers = plan.peers.map((peer) => {
+      const { latency_ms, jitter_ms, bytes_per_ms } = peer;
+      const link = { latency_ms, jitter_ms, bytes_per_ms, blocked_until_ms: 0, lost_permille: 0 };
+      const line = new Line(this.time, seededRandom('simulated line', seed, peer.name), link, () => this.hub);
+      return new SimulatedPeer(this, peer, identityFromSecret(secretOf(seed, peer.name)), line);
+    });
+  }
+
+  /** One line of the trace. */
+  say(what: string): void {
+    const line = `${this.time.now_ms.toFixed(1).padStart(9)}  ${what}`;
+    this.#traceHash = sha256(this.#traceHash, new TextEncoder().encode(line));
+    this.#trace.push(line);
+    if (this.#trace.length > TRACE_LINES) this.#trace.shift();
+  }
+
+  fail(message: string): void {
+    this.#failure ??= { message, at_ms: this.time.now_ms };
+  }
+
+  /** What nobody expected: an error without a code, or one that says that the hub cannot go on. */
+  problem(error: unknown, where: string): void {
+    const coded = error instanceof CodedError;
+    const text = coded ? `${error.code}: ${error.message}` : String(error instanceof Error ? error.stack : error);
+    this.say(`problem in ${where}: ${text.split('\n')[0]}`);
+    if (!coded || ['wrong-model', 'no-way', 'bad-bundle', 'log-corrupt', 'missing-blob'].includes(error.code)) {
+      this.fail(`${where}: ${text}`);
+    }
+  }
+
+  /** What a peer tells its owner went wrong. */
+  peerProblem(name: string, code: string, message: string): void {
+    if (['wrong-model', 'no-way', 'bad-blob', 'bad-receipt', 'bad-bundle'].includes(code)) {
+      this.fail(`${name}: ${code}: ${message}`);
+    }
+  }
+
+  async play(): Promise<Outcome> {
+    const onUnhandled = (error: unknown): void => this.problem(error, 'a promise that nobody waits for');
+    process.on('unhandledRejection', onUnhandled);
+    try {
+      this.startHub();
+      void this.#own();
+      for (const peer of this.peers) this.time.after(peer.plan.joins_ms, () => peer.start());
+      for (const fault of this.plan.faults) this.time.after(fault.at_ms, () => this.#strike(fault));
+      const { rounds, round_ms, judging_ms } = this.plan.run;
+      const until_ms = FAULTS_WITHIN_MS + 90_000 + rounds * 2 * (round_ms + judging_ms + 2000);
+      while (!this.#failure && !this.#over() && (await this.time.step(until_ms))) await this.#look();
+      if (!this.#failure && !this.#over()) {
+        const run = this.oracle.state.runs.get(this.run);
+        this.fail(
+          `the run is not finished after ${until_ms} ms: ${run ? `${run.phase} ${run.round}.${run.attempt}` : 'no run'}`,
+        );
+      }
+      return this.#outcome();
+    } finally {
+      process.off('unhandledRejection', onUnhandled);
+      this.#hubProcess?.kill();
+      for (const peer of this.peers) peer.crash(false);
+    }
+  }
+
+  startHub(): void {
+    if (this.#hubProcess) return;
+    const process = new NewProcess(this.time, RIGHT_CLOCK);
+    this.#hubProcess = process;
+    const incarnation = ++this.#starts;
+    const random = seededRandom('hub nonces', this.plan.seed, incarnation);
+    this.say(`hub starts (${this.disk.entries.length} events)`);
+    const open = async (): Promise<void> => {
+      const place = await openMeetingPlace({
+        identity: this.hubIdentity,
+        log: openTransparencyLog(this.disk.openLog(process), this.hubIdentity),
+        blobs: this.disk.openBlobs(process),
+        clock: process.clock,
+        randomBytes: (length) => Uint8Array.from({ length }, () => random.below(256)),
+        limits: LIMITS,
+        loadGame: async () => this.bug?.game?.(tally, this.disk) ?? tally,
+        machine: this.bug?.machine,
+        onEvent: ({ body, author }, index) => this.say(`${index} ${describe(body)} by ${this.nameOf(author)}`),
+        onError: (error, where) => this.problem(error, where),
+      });
+      this.bug?.place?.(place, process.clock);
+      this.hub = { process, place, accept: (end) => place.connections.accept(end) };
+      place.begin();
+      this.#hubBack = true;
+    };
+    open().catch((error) => this.problem(error, 'the start of the hub'));
+  }
+
+  nameOf(id: string): string {
+    if (id === this.hubIdentity.id) return 'hub';
+    if (id === this.owner.id) return 'owner';
+    return this.peers.find((peer) => peer.identity.id === id)?.plan.name ?? id.slice(0, 8);
+  }
+
+  #crashHub(machineGone: boolean): void {
+    const process = this.#hubProcess;
+    if (!process) return;
+    this.say('hub is gone');
+    process.kill();
+    this.disk.crash();
+    for (const { line } of this.peers) line.ended(process, machineGone);
+    this.#hubProcess = null;
+    this.hub = null;
+  }
+
+  async #stopHub(): Promise<void> {
+    const { hub } = this;
+    if (!hub) return;
+    this.say('hub is asked to stop');
+    await hub.place.close();
+    if (this.hub === hub) this.#crashHub(false);
+  }
+
+  /** The run's owner: puts the run on the hub, over a line of its own that is never disturbed. */
+  async #own(): Promise<void> {
+    const { plan } = this;
+    const process = new NewProcess(this.time, RIGHT_CLOCK);
+    const params = new TextEncoder().encode(JSON.stringify(this.params));
+    const model = tally.encodeState(this.params, emptyTally);
+    const { owner_permille, validators_permille, shares_per_round, halving_rounds } = plan.run;
+    const body: EventBody = {
+      type: 'run.created',
+      version: 1,
+      name: `seed ${plan.seed}`,
+      game: 'tally',
+      params: '',
+      model: '',
+      rounds: plan.run.rounds,
+      round_ms: plan.run.round_ms,
+      judging_ms: plan.run.judging_ms,
+      min_workers: plan.run.min_workers,
+      checkpoint_every: plan.run.checkpoint_every,
+      emission: {
+        shares_per_round,
+        halving_rounds,
+        owner_permille,
+        validators_permille,
+        workers_permille: 1000 - owner_permille - validators_permille,
+      },
+      created_ms: process.clock.now_ms(),
+    };
+    for (;;) {
+      const { hub } = this;
+      try {
+        if (hub) {
+          const { blobs } = hub.place.services;
+          const event = { ...body, params: await blobs.put(params), model: await blobs.put(model) };
+          this.run = await this.post(await signEvent(this.owner, event));
+          return;
+        }
+      } catch (error) {
+        this.problem(error, 'the owner');
+      }
+      await process.wait(WAITING_FOR_RUN_MS);
+    }
+  }
+
+  /** Sends an event over HTTP and keeps the hub to its answer; resolves with the event's id. */
+  async post(event: Uint8Array): Promise<string> {
+    const { hub } = this;
+    if (!hub) throw new CodedError('hub-unreachable', 'no hub is there');
+    const { id, receipt } = await hub.place.services.submit(event);
+    this.oracle.promised(event, verifyReceipt(receipt, event, this.hubIdentity.id).index);
+    return id;
+  }
+
+  #strike(fault: Fault): void {
+    const peer = this.peers[fault.peer % this.peers.length];
+    const { duration_ms } = fault;
+    const about = ['hub-crash', 'hub-stop', 'slow-disk', 'replay', 'pause'].includes(fault.kind)
+      ? ''
+      : ` ${peer.plan.name}`;
+    this.say(`fault: ${fault.kind}${about} for ${duration_ms} ms`);
+    const { link } = peer.line;
+    switch (fault.kind) {
+      case 'hub-crash':
+        this.#crashHub(duration_ms % 1000 === 0);
+        this.time.after(RESTART_MS + duration_ms, () => this.startHub());
+        return;
+      case 'hub-stop':
+        void this.#stopHub();
+        this.time.after(RESTART_MS + 2000 + duration_ms, () => this.startHub());
+        return;
+      case 'slow-disk': {
+        const { speed } = this.disk;
+        const before = { ...speed };
+        Object.assign(speed, { commit_ms: 400, jitter_ms: 300 });
+        this.#slowDiskUntil_ms = this.time.now_ms + duration_ms + 1000;
+        this.time.after(duration_ms, () =>
+          Object.assign(speed, {
+            commit_ms: this.plan.commit_ms,
+            jitter_ms: before.jitter_ms && this.plan.commit_jitter_ms,
+          }),
+        );
+        return;
+      }
+      case 'peer-crash':
+      case 'peer-power':
+        peer.crash(fault.kind === 'peer-power');
+        this.time.after(RESTART_MS + duration_ms, () => peer.start());
+        return;
+      case 'peer-leave':
+        peer.leave();
+        this.time.after(RESTART_MS + 8000 + duration_ms, () => peer.start());
+        return;
+      case 'cut':
+        peer.line.cut();
+        return;
+      case 'partition':
+        peer.line.block(duration_ms);
+        return;
+      case 'slow-link':
+        Object.assign(link, { latency_ms: peer.plan.latency_ms + 600, bytes_per_ms: 2 });
+        this.time.after(duration_ms, () =>
+          Object.assign(link, { latency_ms: peer.plan.latency_ms, bytes_per_ms: peer.plan.bytes_per_ms }),
+        );
+        return;
+      case 'lossy':
+        link.lost_permille = 300;
+        this.time.after(duration_ms, () => {
+          link.lost_permille = 0;
+        });
+        return;
+      case 'replay':
+        void this.#replay();
+        return;
+      case 'pause':
+        void this.#pause(duration_ms);
+        return;
+    }
+  }
+
+  /** A stranger who has read the public log sends some of it again. */
+  async #replay(): Promise<void> {
+    const { entries } = this.disk;
+    for (let i = 0; i < 5 && entries.length > 0; i++) {
+      const entry = entries[this.#random.below(entries.length)];
+      await this.post(entry).catch((error) => {
+        if (!(error instanceof CodedError)) this.problem(error, 'a replay');
+        if (error instanceof SimulationError) this.fail(error.message);
+      });
+    }
+  }
+
+  async #pause(duration_ms: number): Promise<void> {
+    const { run } = this;
+    if (!run) return;
+    const process = new NewProcess(this.time, RIGHT_CLOCK);
+    const say = async (type: 'run.paused' | 'run.resumed'): Promise<void> => {
+      const event = await signEvent(this.owner, { type, version: 1, run });
+      for (;;) {
+        const phase = this.hub?.place.sequencer.state.runs.get(run)?.phase;
+        if (phase === 'finished' || (phase && (phase === 'paused') === (type === 'run.paused'))) return;
+        await this.post(event).catch((error) => {
+          if (!(error instanceof CodedError) || error instanceof SimulationError) this.problem(error, 'the owner');
+        });
+        await process.wait(WAITING_FOR_RUN_MS);
+      }
+    };
+    await say('run.paused');
+    await process.wait(duration_ms);
+    await say('run.resumed');
+  }
+
+  #over(): boolean {
+    const run = this.oracle.state.runs.get(this.run);
+    return run?.phase === 'finished' && this.time.now_ms > FAULTS_WITHIN_MS;
+  }
+
+  async #look(): Promise<void> {
+    const passed_ms = this.time.now_ms - this.#lastLook_ms;
+    this.#lastLook_ms = this.time.now_ms;
+    try {
+      if (this.#hubBack) {
+        this.#hubBack = false;
+        await this.oracle.follow();
+        await this.oracle.restarted();
+      }
+      await this.oracle.follow();
+      if (this.hub) {
+        this.oracle.live(this.hub.place.sequencer.state);
+        this.oracle.passed(passed_ms, this.time.now_ms < this.#slowDiskUntil_ms ? 20_000 : 0);
+        if (this.hub.place.connections.count() > LIMITS.connections) this.fail('the hub has too many connections');
+      }
+      for (const peer of this.peers) peer.look(LIMITS);
+    } catch (error) {
+      if (error instanceof SimulationError) this.fail(error.message);
+      else this.problem(error, 'the oracle');
+    }
+  }
+
+  #outcome(): Outcome {
+    const { entries } = this.disk;
+    const log = openTransparencyLog(this.disk.openLog(new NewProcess(this.time, RIGHT_CLOCK)), this.hubIdentity);
+    const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
+    return {
+      violation: this.#failure?.message ?? null,
+      at_ms: this.#failure?.at_ms ?? this.time.now_ms,
+      log_hash: hex(log.rootAt(log.size)),
+      trace_hash: hex(this.#traceHash),
+      log_events: entries.length,
+      happenings: this.time.events,
+      rounds: this.oracle.state.runs.get(this.run)?.round ?? 0,
+      trace: this.#trace,
+    };
+  }
+}
+
+/** An event in a few words. */
+function describe(body: EventBody): string {
+  const where = 'round' in body ? ` ${body.round}.${body.attempt}` : '';
+  switch (body.type) {
+    case 'verdict.given':
+      return `${body.type} ${body.submission.slice(0, 8)} ${body.code}`;
+    case 'peer.left':
+      return `${body.type} ${body.peer.slice(0, 8)} (${body.reason})`;
+    case 'round.merged':
+      return `${body.type}${where} of ${body.accepted.length}`;
+    default:
+      return `${body.type}${where}`;
+  }
+}
