@@ -16,6 +16,7 @@ export type Line = Record<string, unknown>;
 export interface Potluck {
   readonly process: ChildProcess;
   readonly lines: Line[];
+  readonly stdout: () => string;
   readonly stderr: () => string;
   /** The first line, past or future, that fits. Rejects when the process ends without it. */
   line(fits: (line: Line) => boolean): Promise<Line>;
@@ -80,6 +81,7 @@ export function network(t: TestContext): Network {
 function launch(args: readonly string[], env: NodeJS.ProcessEnv): Potluck {
   const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', MAIN, ...args], { env });
   const lines: Line[] = [];
+  let output = '';
   let errors = '';
   const waiting = new Set<() => void>();
   const stir = (): void => {
@@ -89,6 +91,7 @@ function launch(args: readonly string[], env: NodeJS.ProcessEnv): Potluck {
     errors = (errors + chunk).slice(-4000);
   });
   createInterface({ input: child.stdout }).on('line', (text) => {
+    output += `${text}\n`;
     try {
       lines.push(JSON.parse(text));
     } catch {
@@ -117,7 +120,7 @@ function launch(args: readonly string[], env: NodeJS.ProcessEnv): Potluck {
       waiting.add(check);
       check();
     });
-  return { process: child, lines, stderr: () => errors, line, ended };
+  return { process: child, lines, stdout: () => output, stderr: () => errors, line, ended };
 }
 
 /** Resolves with the run's status as soon as it fits. */

@@ -35,12 +35,15 @@ Examples:
   $ potluck id address 0x52908400098527886E0F7030069857D2E4169EE7 --hub URL`,
     );
   const parts = [showCommand, exportCommand, importCommand, phraseCommand, revokeCommand, addressCommand];
-  for (const part of parts) command.addCommand(part().exitOverride(), { isDefault: part === showCommand });
+  for (const part of parts) command.addCommand(part(), { isDefault: part === showCommand });
   return command;
 }
 
-const withKey = (name: string): Command =>
-  new Command(name).option('--owner <file>', 'the key, instead of the one under ~/.potluck').addOption(jsonOption());
+const withKey = (name: string, example = ''): Command =>
+  new Command(name)
+    .option('--owner <file>', 'the key, instead of the one under ~/.potluck')
+    .addOption(jsonOption())
+    .addHelpText('after', `\nExample:\n  $ potluck id ${`${name} ${example}`.trim()}`);
 
 const keyFile = (flags: { owner?: string }): string => flags.owner ?? ownerKeyFile();
 
@@ -81,7 +84,7 @@ function describe(owner: Identity, file: string, devices: readonly DeviceOnDisk[
 }
 
 function exportCommand(): Command {
-  return withKey('export')
+  return withKey('export', './my.key')
     .description('write your key to a file (mode 0600)')
     .argument('<file>', 'the file to make; one that is there is left alone')
     .option('--force', 'replace another key that is in the file; that one is set aside beside it', false)
@@ -99,7 +102,7 @@ function exportCommand(): Command {
 }
 
 function importCommand(): Command {
-  return withKey('import')
+  return withKey('import', './my.key')
     .description('make a key from a file, or from its words, the key of this machine')
     .argument('[file]', 'a file that `potluck id export` wrote')
     .option('--phrase [words]', 'the 24 words; without them they are read from standard input')
@@ -143,7 +146,7 @@ function phraseCommand(): Command {
 }
 
 function revokeCommand(): Command {
-  return withKey('revoke')
+  return withKey('revoke', '3fa9c1 --hub http://hub.example:7700')
     .description('tell a hub that a device of yours is not to be believed any more; what it earned stays yours')
     .argument('<device>', "the device's id, or the beginning of that of a device on this machine")
     .option('--hub <url>', 'the address of the hub', hubUrl, DEFAULT_HUB)
@@ -169,7 +172,7 @@ async function deviceHere(beginning: string): Promise<string> {
 }
 
 function addressCommand(): Command {
-  return withKey('address')
+  return withKey('address', '0x52908400098527886E0F7030069857D2E4169EE7')
     .description('say on a hub to which EVM address your shares may be settled')
     .argument('<address>', '0x and 40 hexadecimal digits')
     .option('--hub <url>', 'the address of the hub', hubUrl, DEFAULT_HUB)

@@ -38,7 +38,10 @@ interface CreateFlags {
 }
 
 export function runCommand(): Command {
-  return new Command('run').description('Create runs.').addCommand(createCommand().exitOverride());
+  return new Command('run')
+    .description('Create runs.')
+    .addCommand(createCommand())
+    .addHelpText('after', '\nExample:\n  $ potluck run create --data ./book.txt');
 }
 
 function createCommand(): Command {
