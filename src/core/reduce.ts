@@ -7,8 +7,8 @@ import { CORE_LIMITS } from './events.ts';
 import { type Refusal, refuse } from './refusal.ts';
 import { refusalOfStatement } from './share-table.ts';
 import { payRound, type RoundPayout } from './shares.ts';
-import type { NetworkState, RunState, Submission } from './state.ts';
-import { acceptedSubmissions, accountOf, mayOpenRound, presentPeers, workersNeeded } from './state.ts';
+import type { NetworkState, PeerState, RunState, Submission } from './state.ts';
+import { acceptedSubmissions, accountOf, mayOpenRound, workersNeeded } from './state.ts';
 
 /** The state machine as a value: what a hub runs on. */
 export interface StateMachine {
@@ -242,7 +242,7 @@ function applyInRun(state: NetworkState, run: RunState, event: LoggedEvent, body
   switch (body.type) {
     case 'run.paused':
       run.phase = 'paused';
-      run.submissions.clear();
+      clearSubmissions(run);
       run.attempt++;
       return;
     case 'run.resumed':
@@ -251,16 +251,19 @@ function applyInRun(state: NetworkState, run: RunState, event: LoggedEvent, body
     case 'peer.joined': {
       const known = run.peers.get(event.author);
       const { role, name, runtime } = body;
-      if (known) Object.assign(known, { role, name, runtime, present: true });
-      else {
-        const counts = { credit_tokens: 0, merged_submissions: 0, refused_submissions: 0 };
-        run.peers.set(event.author, { id: event.author, role, name, runtime, present: true, ...counts });
-      }
+      const counts = { handed_in: false, credit_tokens: 0, merged_submissions: 0, refused_submissions: 0 };
+      const peer: PeerState = known ?? { id: event.author, role, name, runtime, present: true, ...counts };
+      Object.assign(peer, { role, name, runtime, present: true });
+      run.peers.set(event.author, peer);
+      countPeer(run, peer, 1);
       return;
     }
-    case 'peer.left':
-      run.peers.get(body.peer)!.present = false;
+    case 'peer.left': {
+      const peer = run.peers.get(body.peer)!;
+      peer.present = false;
+      countPeer(run, peer, -1);
       return;
+    }
     case 'round.opened':
       run.phase = 'working';
       run.opened_ms = state.time_ms;
@@ -270,12 +273,14 @@ function applyInRun(state: NetworkState, run: RunState, event: LoggedEvent, body
     case 'work.submitted': {
       const submission: Submission = { id: event.id, worker: event.author, body, verdicts: new Map() };
       run.submissions.set(event.id, submission);
+      countSubmission(run, run.peers.get(event.author)!);
       run.submissions_total++;
       run.bytes_submitted += body.size_bytes;
       return;
     }
     case 'verdict.given':
       run.submissions.get(body.submission)!.verdicts.set(event.author, body);
+      countVerdict(run, run.peers.get(event.author)!);
       return;
     case 'model.evaluated':
       run.evaluation = { merged_rounds: body.merged_rounds, loss_micro: body.loss_micro };
@@ -312,7 +317,7 @@ function applyMerge(state: NetworkState, run: RunState, body: RoundMerged): void
     run.tokens.set(account, (run.tokens.get(account) ?? 0) + submission.body.tokens);
   }
   if (body.bundle !== null) payShares(run, roundPayout(state, run));
-  run.submissions.clear();
+  clearSubmissions(run);
   if (body.bundle === null) {
     run.attempt++;
     run.phase = 'gathering';
@@ -363,18 +368,14 @@ const GRACE_PART = 4;
 /** Moves a run along where what is in the log is enough: nobody is waited for beyond a deadline. */
 function advance(run: RunState, time_ms: number): void {
   if (run.phase !== 'working' && run.phase !== 'judging') return;
-  const handedIn = new Set([...run.submissions.values()].map((submission) => submission.worker));
-  const everybodyDone = presentPeers(run, 'worker').every((peer) => handedIn.has(peer.id));
-  if (run.phase === 'working' && (time_ms >= run.deadline_ms || (everybodyDone && handedIn.size > 0))) {
+  const { workers, handed_in, verdicts_due } = run.attendance;
+  const everybodyDone = handed_in === workers;
+  if (run.phase === 'working' && (time_ms >= run.deadline_ms || (everybodyDone && run.submissions.size > 0))) {
     run.phase = 'judging';
     run.grace_deadline_ms = time_ms + Math.floor(run.spec.judging_ms / GRACE_PART);
     run.judging_deadline_ms = time_ms + run.spec.judging_ms;
   }
   if (run.phase === 'judging' && (everybodyDone || time_ms >= run.grace_deadline_ms)) {
-    const validators = presentPeers(run, 'validator');
-    const judged = [...run.submissions.values()].every((submission) =>
-      validators.every((validator) => submission.verdicts.has(validator.id)),
-    );
-    if (judged || time_ms >= run.judging_deadline_ms) run.phase = 'merging';
+    if (verdicts_due === 0 || time_ms >= run.judging_deadline_ms) run.phase = 'merging';
   }
 }

@@ -1,4 +1,5 @@
 // What the network knows after a prefix of the log: plain data, integers only, nothing that the log does not imply.
+import type { Attendance } from './attendance.ts';
 import type { PeerRole, RunCreated, VerdictGiven, WorkSubmitted } from './events.ts';
 
 export type Phase = 'gathering' | 'working' | 'judging' | 'merging' | 'paused' | 'finished';
@@ -9,6 +10,8 @@ export interface PeerState {
   name: string;
   runtime: string;
   present: boolean;
+  /** Whether its work of the open round is in the log. */
+  handed_in: boolean;
   /** Tokens of work that were verified and merged. */
   credit_tokens: number;
   merged_submissions: number;
@@ -55,6 +58,7 @@ export interface RunState {
   /** Submissions of the open round, by event id, in the order of the log. */
   submissions: Map<string, Submission>;
   peers: Map<string, PeerState>;
+  attendance: Attendance;
   /** Shares by who earned them, and those that nobody had earned. Together: what all merged rounds promised. */
   shares: Map<string, number>;
   unearned_shares: number;
@@ -99,11 +103,6 @@ export function initialState(hub: string): NetworkState {
   return { hub, events: 0, time_ms: 0, runs: new Map(), devices: new Map(), addresses: new Map() };
 }
 
-/** Peers of a role that are here now. */
-export function presentPeers(run: RunState, role: PeerRole): PeerState[] {
-  return [...run.peers.values()].filter((peer) => peer.present && peer.role === role);
-}
-
 /** How many workers must be here before the next round may open. */
 export function workersNeeded(run: RunState): number {
   return run.round === 0 && run.attempt === 0 ? run.spec.min_workers : 1;
@@ -111,7 +110,7 @@ export function workersNeeded(run: RunState): number {
 
 /** Whether a round may open now. */
 export function mayOpenRound(run: RunState): boolean {
-  return run.phase === 'gathering' && presentPeers(run, 'worker').length >= workersNeeded(run);
+  return run.phase === 'gathering' && run.attendance.workers >= workersNeeded(run);
 }
 
 /**
@@ -119,7 +118,7 @@ export function mayOpenRound(run: RunState): boolean {
  * With no validator at hand, work that nobody judged is merged but earns nothing; a verdict decides where there is one.
  */
 export function acceptedSubmissions(run: RunState): { submission: Submission; verified: boolean }[] {
-  const judged = presentPeers(run, 'validator').length > 0;
+  const judged = run.attendance.validators > 0;
   return [...run.submissions.values()]
     .map((submission) => ({ submission, verdict: majority(submission) }))
     .filter(({ verdict }) => verdict === 'accepted' || (verdict === 'none' && !judged))

@@ -1,0 +1,156 @@
+// The counts by which a round goes on are those that one gets by counting, whatever comes, goes, hands in and judges in whatever order.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import type { Attendance } from './attendance.ts';
+import type { EventBody, PeerRole } from './events.ts';
+import { apply } from './reduce.ts';
+import { acceptedSubmissions, initialState, type RunState } from './state.ts';
+
+const HUB = '0'.repeat(64);
+const OWNER = '1'.repeat(64);
+const RUN = 'f'.repeat(64);
+const MODEL = '5'.repeat(64);
+const PEERS = ['a', 'b', 'c', 'd', 'e'].map((letter) => letter.repeat(64));
+
+/** By definition, from peers and submissions alone. */
+function counted(run: RunState): Attendance {
+  const here = (role: PeerRole) => [...run.peers.values()].filter((peer) => peer.present && peer.role === role);
+  const submissions = [...run.submissions.values()];
+  const due = submissions.flatMap(({ verdicts }) => here('validator').filter(({ id }) => !verdicts.has(id)));
+  return {
+    workers: here('worker').length,
+    validators: here('validator').length,
+    handed_in: here('worker').filter(({ id }) => submissions.some(({ worker }) => worker === id)).length,
+    verdicts_due: due.length,
+  };
+}
+
+const emission = {
+  shares_per_round: 10,
+  halving_rounds: 0,
+  owner_permille: 0,
+  workers_permille: 1000,
+  validators_permille: 0,
+};
+const created: EventBody = {
+  type: 'run.created',
+  version: 1,
+  name: 'test',
+  game: 'pretrain',
+  params: MODEL,
+  model: MODEL,
+  rounds: 1000,
+  round_ms: 1000,
+  judging_ms: 400,
+  min_workers: 1,
+  checkpoint_every: 1000,
+  emission,
+  created_ms: 0,
+};
+
+/** What somebody tries; most of it is refused, and then nothing may change. */
+const attempts = fc.array(
+  fc.record({
+    what: fc.constantFrom(
+      'join',
+      'join',
+      'validate',
+      'leave',
+      'open',
+      'work',
+      'work',
+      'judge',
+      'judge',
+      'tick',
+      'merge',
+      'pause',
+      'resume',
+    ),
+    peer: fc.nat({ max: PEERS.length - 1 }),
+    nth: fc.nat({ max: 4 }),
+  }),
+  { minLength: 20, maxLength: 120 },
+);
+
+test('attendance is what counting gives', () => {
+  const seen = new Set<string>();
+  fc.assert(
+    fc.property(attempts, (list) => {
+      const state = initialState(HUB);
+      assert.equal(apply(state, { id: RUN, author: OWNER, body: created }), null);
+      const run = state.runs.get(RUN)!;
+      list.forEach(({ what, peer, nth }, serial) => {
+        const author = PEERS[peer];
+        const base = { version: 1, run: RUN } as const;
+        const { round, attempt } = run;
+        const join = (role: PeerRole): [string, EventBody] => [
+          author,
+          { ...base, type: 'peer.joined', role, name: 'x', runtime: 'y' },
+        ];
+        const submission = [...run.submissions.keys()][nth] ?? MODEL;
+        const numbers = { score_micro: 0, loss_before_micro: 0, loss_after_micro: 0 };
+        const accepted = acceptedSubmissions(run).map((entry) => entry.submission.id);
+        const model = accepted.length > 0 ? serial.toString(16).padStart(64, '0') : run.model;
+        const said: Record<string, () => [string, EventBody]> = {
+          join: () => join('worker'),
+          validate: () => join('validator'),
+          leave: () => [author, { ...base, type: 'peer.left', peer: author, reason: 'goodbye' }],
+          open: () => [HUB, { ...base, type: 'round.opened', round, attempt }],
+          work: () => [
+            author,
+            {
+              ...base,
+              type: 'work.submitted',
+              round,
+              attempt,
+              base: run.model,
+              work: MODEL,
+              size_bytes: 1,
+              steps: 1,
+              tokens: 1,
+              loss_micro: 0,
+            },
+          ],
+          judge: () => [
+            author,
+            { ...base, type: 'verdict.given', submission, accepted: nth % 2 === 0, code: 'ok', ...numbers },
+          ],
+          tick: () => [HUB, { type: 'tick', version: 1, time_ms: state.time_ms + 150 * (nth + 1) }],
+          merge: () => [
+            HUB,
+            {
+              ...base,
+              type: 'round.merged',
+              round,
+              attempt,
+              accepted,
+              model,
+              bundle: accepted.length > 0 ? MODEL : null,
+              checkpoint: false,
+            },
+          ],
+          pause: () => [OWNER, { ...base, type: 'run.paused' }],
+          resume: () => [OWNER, { ...base, type: 'run.resumed' }],
+        };
+        const [by, body] = said[what]();
+        const refusal = apply(state, { id: (serial + 1).toString(16).padStart(64, '0'), author: by, body });
+        if (!refusal) seen.add(body.type);
+        assert.deepEqual(run.attendance, counted(run), `${what} after ${serial} attempts`);
+      });
+    }),
+    { numRuns: 300 },
+  );
+  const all = [
+    'peer.joined',
+    'peer.left',
+    'round.merged',
+    'round.opened',
+    'run.paused',
+    'run.resumed',
+    'tick',
+    'verdict.given',
+    'work.submitted',
+  ];
+  assert.deepEqual([...seen].sort(), all, 'every way in which the counts change was met');
+});
