@@ -27,17 +27,31 @@ export interface AdamwOptions {
 export interface TrainGraphOptions extends BatchShape, AdamwOptions, LlamaOptions {
   /** Rows of the head computed at once; by default as many as keep their logits near LOGITS_BYTES. */
   readonly loss_rows?: number;
-  /** Sequences that go forward and backward together; their gradients are summed. Divides the batch. */
+  /**
+   * Sequences that go forward and backward together; their gradients are summed. Divides the batch.
+   * By default as many as keep one layer's activations near ACTIVATION_BYTES.
+   */
   readonly micro_batch?: number;
 }
 
 /** Logits of one chunk: small enough for a processor's last cache, large enough for its matrix products. */
 const LOGITS_BYTES = 8 * 2 ** 20;
+/** One activation of hidden_size for a micro-batch: about a processor's second cache, where products and sums run fastest. */
+const ACTIVATION_BYTES = 2 ** 20;
+/** Each micro-batch repeats the model's nodes in the graph: more would cost more to load than they gain. */
+const LIMIT_MICRO_BATCHES = 8;
 /** What PyTorch's clip_grad_norm_ adds to the norm before it divides. */
 const CLIP_EPSILON = 1e-6;
 
 function lossRows(config: LlamaConfig, { batch, context }: BatchShape): number {
   return Math.min(batch * context, Math.max(1, Math.floor(LOGITS_BYTES / (4 * config.vocab_size))));
+}
+
+function microBatch(config: LlamaConfig, { batch, context }: BatchShape): number {
+  const divisors = Array.from({ length: batch }, (_, i) => batch - i).filter((size) => batch % size === 0);
+  const allowed = divisors.filter((size) => batch / size <= LIMIT_MICRO_BATCHES);
+  const bytes = (size: number): number => 4 * size * context * config.hidden_size;
+  return allowed.find((size) => bytes(size) <= ACTIVATION_BYTES) ?? allowed.at(-1)!;
 }
 
 function start(config: LlamaConfig, { batch, context }: BatchShape) {
@@ -92,7 +106,7 @@ function lossAndGradients(
   options: BatchShape & LlamaOptions & { loss_rows?: number; micro_batch?: number },
 ): { loss: Value; gradient: readonly Value[] } {
   const { graph } = tokens;
-  const { batch, context, micro_batch = batch } = options;
+  const { batch, context, micro_batch = microBatch(config, options) } = options;
   if (!Number.isInteger(micro_batch) || batch % micro_batch !== 0) {
     throw new TensorError('bad_argument', `micro_batch must divide the batch of ${batch}, got ${micro_batch}`);
   }
