@@ -1,6 +1,12 @@
 // One trial of `bench parity`: several workers, simulated one after another in one process, train one model apart.
 import { z } from 'zod';
-import { LlamaConfigSchema, type ParameterSpec, parameterSpecs, type Weights } from '../model/config.ts';
+import {
+  type LlamaConfig,
+  LlamaConfigSchema,
+  type ParameterSpec,
+  parameterSpecs,
+  type Weights,
+} from '../model/config.ts';
 import { initialWeights } from '../model/init.ts';
 import { seededRandom } from '../protocol/random.ts';
 import type { Runtime } from '../tensor/runtime.ts';
@@ -27,6 +33,8 @@ export const TrialSchema = z.strictObject({
   steps: z.int().min(1).max(100_000).default(2000),
   batch: z.int().min(1).max(4096).default(12),
   seed: z.int().default(0),
+  /** Factor of the first matrices' standard deviation, which is 0.02. */
+  initial_scale: z.number().positive().max(100).default(1),
   workers: z.int().min(1).max(64).default(4),
   /** Inner steps between two outer ones. */
   inner_steps: z.int().min(1).default(30),
@@ -117,7 +125,7 @@ export async function runTrial(
     return trainer.weights();
   };
 
-  let weights: Weights = initialWeights(config, trial.seed);
+  let weights = firstWeights(config, specs, trial);
   let averaged = weights;
   let velocity: Weights | null = null;
   let sent_bytes = 0;
@@ -221,6 +229,17 @@ export function roundLengths(trial: Trial, schedule: Schedule): number[] {
     }
   });
   return lengths;
+}
+
+/** The project's first weights, changed as the trial wants them. */
+function firstWeights(config: LlamaConfig, specs: readonly ParameterSpec[], trial: Trial): Weights {
+  const first = initialWeights(config, trial.seed);
+  return new Map(
+    specs.map(({ name, decay }) => {
+      const values = first.get(name)!;
+      return [name, decay ? values.map((value) => value * trial.initial_scale) : values];
+    }),
+  );
 }
 
 function sizeOf(specs: readonly ParameterSpec[]): number {
