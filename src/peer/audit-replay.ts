@@ -170,7 +170,7 @@ function wrongRoot(size: number, type: string): Untruth {
 
 function readEvent(bytes: Uint8Array, index: number, bad: boolean): LoggedEvent {
   try {
-    if (bad) openEvent(bytes); // says what a thread has found
+    if (bad) openEvent(bytes); // says what a thread has found: its form comes before its signature
     return decodeEvent(bytes, { verify_signature: false });
   } catch (error) {
     if (!(error instanceof ProtocolError)) throw error;

@@ -1,13 +1,12 @@
-// What an audit's threads do: open a page of signed events, or check a model version. The same code runs in a thread and without one.
+// What an audit's threads do: verify the signatures of a page of events, or check a model version. The same code runs in a thread and without one.
 import { leafHash } from '../ledger/merkle.ts';
 import { decodeEntryBundle } from '../ledger/tiles.ts';
-import { openEvent } from '../protocol/envelope.ts';
-import { ProtocolError } from '../protocol/errors.ts';
+import { isSignedByAuthor } from '../protocol/envelope.ts';
 import { createModelChecker, type ModelReport, type ModelTask } from './audit-models.ts';
 import { PublicLogError, Untruth } from './public-log.ts';
 import { openPublicBlobs } from './public-log-open.ts';
 
-/** A page of the log: the form and the signature of every event in it, and the leaf hashes. */
+/** A page of the log: the signature of every event in it, and the leaf hashes. Whoever replays opens the events themselves. */
 export interface PageTask {
   readonly kind: 'page';
   readonly bundle: Uint8Array;
@@ -16,7 +15,7 @@ export interface PageTask {
 }
 
 export interface PageReport {
-  /** The place in the page of the first event that is none; -1: all are. */
+  /** The place in the page of the first event without its author's signature; -1: all have it. */
   readonly bad: number;
   /** The leaf hashes of the events before `bad`, one after the other. */
   readonly leaves: Uint8Array;
@@ -73,12 +72,7 @@ function checkPage({ bundle, count, verify_signatures }: PageTask): PageReport {
   const entries = decodeEntryBundle(bundle, count);
   const leaves = new Uint8Array(count * 32);
   for (let i = 0; i < count; i++) {
-    try {
-      if (verify_signatures) openEvent(entries[i]);
-    } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error;
-      return { bad: i, leaves: leaves.slice(0, i * 32) };
-    }
+    if (verify_signatures && !isSignedByAuthor(entries[i])) return { bad: i, leaves: leaves.slice(0, i * 32) };
     leaves.set(leafHash(entries[i]), i * 32);
   }
   return { bad: -1, leaves };

@@ -3,7 +3,15 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { decode, encode } from '@ipld/dag-cbor';
 import fc from 'fast-check';
-import { type EventBody, encodeBody, eventId, MAX_EVENT_BYTES, openEvent, signEvent } from './envelope.ts';
+import {
+  type EventBody,
+  encodeBody,
+  eventId,
+  isSignedByAuthor,
+  MAX_EVENT_BYTES,
+  openEvent,
+  signEvent,
+} from './envelope.ts';
 import { ProtocolError, type ProtocolErrorCode } from './errors.ts';
 import { sha256Hex } from './hash.ts';
 import { createIdentity, identityFromSecret } from './identity.ts';
@@ -228,4 +236,15 @@ test('arbitrary bytes never raise anything but a ProtocolError', async () => {
     assert.ok(refused(flipped), `bit ${bit} flipped and still accepted`);
   }
   for (let length = 0; length < event.length; length++) assert.ok(refused(event.subarray(0, length)));
+});
+
+test('the signature by itself: right where openEvent says so, wrong after any flipped bit, never an exception', async () => {
+  const bytes = await signEvent(ana, BODY);
+  assert.equal(isSignedByAuthor(bytes), true);
+  for (let at = 0; at < bytes.length; at++) {
+    const flipped = bytes.slice();
+    flipped[at] ^= 1 << (at % 8);
+    assert.equal(isSignedByAuthor(flipped), false, `byte ${at}`);
+  }
+  fc.assert(fc.property(fc.uint8Array({ maxLength: 400 }), (any) => !isSignedByAuthor(any)));
 });
