@@ -22,7 +22,9 @@ const { values } = parseArgs({
 });
 const workload = WORKLOADS[values.size!];
 const threads = Number(values.threads);
-const runtime = await (values.engine === 'wasm' ? createWasmRuntime({ threads }) : createNativeRuntime({ threads }));
+const runtime = await (values.engine === 'wasm'
+  ? createWasmRuntime({ threads })
+  : createNativeRuntime({ threads, alone: values.engine === 'native-alone' }));
 const config = configOf(workload);
 const trainer = await createTrainer(runtime, config, {
   batch: workload.batch,

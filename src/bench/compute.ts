@@ -11,7 +11,7 @@ const HELP = `npm run bench compute [-- OPTIONS]
 
   --sizes LIST     of small, medium, tiny (default small,medium)
   --threads LIST   (default 1,2)
-  --engines LIST   of native, wasm (default native,wasm)
+  --engines LIST   of native, native-alone (waiting threads stay awake), wasm (default all)
   --python PATH    a Python with torch: PyTorch eager beside them, to which ratios are given
   --compile        torch.compile too (needs a C++ compiler)
   --rounds N       turns of each engine, one after another (default 9)
@@ -30,6 +30,7 @@ const LIMIT_TURN_STEPS = 40;
 const WARM_UP_STEPS = 3;
 
 const TORCH = 'torch';
+const ENGINES = ['native', 'native-alone', 'wasm'];
 
 interface Options {
   readonly sizes: readonly string[];
@@ -105,7 +106,7 @@ function optionsOf(args: string[]): Options | null {
       .split(',')
       .map((count) => wholeNumber('threads', count)),
     engines: [
-      ...listOf('engines', text('engines', 'native,wasm'), ['native', 'wasm']),
+      ...listOf('engines', text('engines', ENGINES.join(',')), ENGINES),
       ...(python === '' ? [] : [TORCH]),
       ...(values.compile ? ['torch-compile'] : []),
     ],

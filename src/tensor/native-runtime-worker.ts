@@ -5,7 +5,7 @@ import { nodeOwnerPort } from './runtime-node-worker.ts';
 import { serveRuntime } from './runtime-server.ts';
 import type { OrtModule, SessionSettings } from './session-program.ts';
 
-const { threads } = z.object({ threads: z.int().min(1) }).parse(workerData);
+const { threads, alone } = z.object({ threads: z.int().min(1), alone: z.boolean() }).parse(workerData);
 
 const settings: SessionSettings = {
   preallocate: true,
@@ -16,7 +16,7 @@ const settings: SessionSettings = {
     executionMode: 'sequential',
     enableMemPattern: false, // its one big block for all activations costs two thirds more memory and gains no time
     logSeverityLevel: 4, // errors reach the caller; ONNX Runtime would also print them
-    extra: { session: { intra_op: { allow_spinning: '0' } } }, // threads that spin starve other work on the same cores
+    extra: { session: { intra_op: { allow_spinning: alone ? '1' : '0' } } }, // threads that spin starve other work on the same cores
   },
 };
 
