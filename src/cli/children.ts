@@ -39,6 +39,7 @@ export function startChild(options: ChildOptions): Child {
       env: { ...process.env, [CHILD_MARK]: '1' },
       detached: process.platform !== 'win32',
     });
+    child.on('error', (error) => options.onDeath(error.message)); // it could not even be started
     let lastWords = '';
     child.stderr?.on('data', (chunk: Buffer) => {
       lastWords = (lastWords + chunk.toString()).slice(-2000);
@@ -49,8 +50,8 @@ export function startChild(options: ChildOptions): Child {
       if (value.error) lastWords = (value.error as { message: string }).message;
       options.onLine(value);
     });
-    child.on('exit', () => {
-      if (stopping) return;
+    child.on('exit', (code) => {
+      if (stopping || code === 0) return; // it had finished
       options.onDeath(lastWords.trim());
       if (options.restart_ms === null) return;
       restart = setTimeout(start, options.restart_ms ?? LIMITS.restart_ms);

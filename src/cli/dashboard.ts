@@ -1,15 +1,34 @@
-// The demo's picture in the terminal: pure text from a status, drawn again in place.
+// The demo's picture in the terminal: pure text from a status.
 import { styleText } from 'node:util';
 import type { PeerView, RunStatus } from '../protocol/messages.ts';
-import { formatBytes, formatCount } from './output.ts';
+import { formatBytes, formatCount, nameOf } from './output.ts';
+import { clip, columnsOf, padTo } from './text-columns.ts';
 
 const SPARKS = '▁▂▃▄▅▆▇█';
-const NAME_COLUMNS = 10;
+const LABEL_COLUMNS = 10;
+const STATE_COLUMNS = 13;
+const LONGEST_NAME = 20;
+/** Narrower than this, what can be spared is left out. */
+const ROOMY_COLUMNS = 76;
 
 /** One measured point: validation loss after so many merged rounds. */
 export interface LossPoint {
   readonly merged_rounds: number;
   readonly loss: number;
+}
+
+/** What there is to see. */
+export interface Picture {
+  readonly run: RunStatus;
+  readonly losses: readonly LossPoint[];
+  /** How many steps a worker does at most in a round. */
+  readonly steps: number;
+  /** Peers that were started, also those that the hub has not heard of yet, in the order to be shown. */
+  readonly expected: readonly string[];
+  /** How long the rest takes at the present pace; null where that is not known yet. */
+  readonly time_left_ms: number | null;
+  readonly columns: number;
+  readonly rows: number;
 }
 
 /** A bar of `columns` cells, `part` of them full. */
@@ -26,97 +45,117 @@ export function sparkline(values: readonly number[], columns: number): string {
   return shown.map((value) => SPARKS[Math.round(((value - low) / range) * (SPARKS.length - 1))]).join('');
 }
 
-/** The picture of a run, line by line, at most `columns` wide. `steps` is how many a worker does at most in a round. */
-export function renderRun(run: RunStatus, losses: readonly LossPoint[], steps: number, columns: number): string[] {
-  const narrow = columns < 80;
-  const dim = (text: string) => styleText('dim', text);
-  const label = (text: string) => dim(text.padEnd(NAME_COLUMNS));
-  const first = losses.at(0);
-  const last = losses.at(-1);
-  const loss =
-    first && last
-      ? `${first.loss.toFixed(3)} ${styleText(
-          'cyan',
-          sparkline(
-            losses.map((point) => point.loss),
-            narrow ? 16 : 40,
-          ),
-        )} ${styleText('bold', last.loss.toFixed(3))}`
-      : 'the validator has not measured it yet';
-  const ratio = run.bytes_submitted > 0 ? run.dense_bytes / run.bytes_submitted : 0;
-  const left = run.phase === 'working' ? `, ${Math.ceil(run.remaining_ms / 1000)} s left at most` : '';
+/** 95_000 → "1 min 35 s". */
+export function formatDuration(duration_ms: number): string {
+  const seconds = Math.max(0, Math.round(duration_ms / 1000));
+  if (seconds < 60) return `${seconds} s`;
+  const minutes = Math.floor(seconds / 60);
+  return minutes < 60 ? `${minutes} min ${seconds % 60} s` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+/**
+ * Makes the numbers calm: the speed of the last training while nobody trains, and the time that is left at the pace
+ * of the rounds seen so far.
+ */
+export function paceOf(): (run: RunStatus, now_ms: number) => { run: RunStatus; time_left_ms: number | null } {
+  let speed = 0;
+  let first: { round: number; now_ms: number } | null = null;
+  let last = { round: 0, now_ms: 0, ms_a_round: 0 };
+  return (run, now_ms) => {
+    if (run.tokens_per_second > 0) speed = run.tokens_per_second;
+    if (!first && run.phase !== 'gathering') first = { round: run.round, now_ms };
+    if (first && run.round > Math.max(first.round, last.round)) {
+      last = { round: run.round, now_ms, ms_a_round: (now_ms - first.now_ms) / (run.round - first.round) };
+    }
+    const ahead_ms = (run.rounds - last.round) * last.ms_a_round - (now_ms - last.now_ms);
+    return {
+      run: { ...run, tokens_per_second: speed },
+      time_left_ms: last.ms_a_round > 0 ? Math.max(0, ahead_ms) : null,
+    };
+  };
+}
+
+const dim = (text: string): string => styleText('dim', text);
+const bold = (text: string): string => styleText('bold', text);
+const label = (text: string): string => dim(text.padEnd(LABEL_COLUMNS));
+const between = (low: number, value: number, high: number): number => Math.max(low, Math.min(high, value));
+
+/** The picture of a run, line by line: none wider than the terminal, never more than fit into it. */
+export function renderRun(picture: Picture): string[] {
+  const { run, columns, rows } = picture;
   const lines = [
-    `${styleText('bold', run.name)}  ${dim(`run ${run.run.slice(0, 12)}`)}`,
+    `${bold(nameOf(run.name))}  ${dim(`run ${run.run.slice(0, 12)}`)}`,
     '',
-    `${label('rounds')}${bar(run.round / run.rounds, narrow ? 16 : 32)} ${run.round} of ${run.rounds}  ${dim(run.phase + left)}`,
-    `${label('loss')}${loss}  ${dim('on text that nobody trains on')}`,
-    `${label('speed')}${formatCount(run.tokens_per_second)} tokens/s, ${formatCount(run.merged_tokens)} tokens learned`,
-    `${label('sent')}${formatBytes(run.bytes_submitted)} ${dim(`dense float32 would be ${formatBytes(run.dense_bytes)}`)}${ratio > 0 ? `  ${styleText('bold', `${ratio.toFixed(0)}x less`)}` : ''}`,
+    roundsLine(picture),
+    lossLine(picture),
+    `${label('speed')}${formatCount(run.tokens_per_second)} tokens/s${dim(`, ${formatCount(run.merged_tokens)} tokens learned`)}`,
+    sentLine(run),
     '',
   ];
+  const peers = peerLines(picture);
+  const room = Math.max(1, rows - 1 - lines.length);
+  const shown = peers.length <= room ? peers : peers.slice(0, room - 1);
+  if (shown.length < peers.length) shown.push(dim(`… and ${peers.length - shown.length} more`));
+  return [...lines, ...shown].slice(0, Math.max(1, rows - 1)).map((line) => clip(line, columns));
+}
+
+function roundsLine({ run, time_left_ms, columns }: Picture): string {
+  const left = time_left_ms === null || run.phase === 'finished' ? '' : `about ${formatDuration(time_left_ms)} left`;
+  const width = between(10, columns - 50, 60);
+  return `${label('rounds')}${bar(run.round / run.rounds, width)} ${run.round} of ${run.rounds}  ${dim(phaseOf(run, left))}`;
+}
+
+function phaseOf(run: RunStatus, left: string): string {
+  if (run.phase !== 'gathering' || run.round > 0) return left || run.phase;
+  const here = run.peers.filter((peer) => peer.present && peer.role === 'worker').length;
+  return `waiting for workers, ${here} here`;
+}
+
+function lossLine({ losses, columns }: Picture): string {
+  const first = losses.at(0);
+  const last = losses.at(-1);
+  if (!first || !last) return `${label('loss')}${dim('the validator measures it first')}`;
+  if (losses.length === 1) return `${label('loss')}${first.loss.toFixed(3)}  ${dim('before the first round')}`;
+  const values = losses.map((point) => point.loss);
+  const sparks = styleText('cyan', sparkline(values, between(8, columns - 56, 60)));
+  return `${label('loss')}${first.loss.toFixed(3)} ${sparks} ${bold(last.loss.toFixed(3))}  ${dim('on text that nobody trains on')}`;
+}
+
+function sentLine({ bytes_submitted, dense_bytes }: RunStatus): string {
+  if (bytes_submitted === 0) return `${label('sent')}${dim('nothing yet')}`;
+  const ratio = `${(dense_bytes / bytes_submitted).toFixed(0)}x less`;
+  return `${label('sent')}${formatBytes(bytes_submitted)}  ${bold(ratio)} ${dim(`than ${formatBytes(dense_bytes)} of dense float32`)}`;
+}
+
+/** One line a peer: those that were started in their order, then everybody else. */
+function peerLines(picture: Picture): string[] {
+  const { run, expected } = picture;
+  const rankOf = (name: string): number => (expected.includes(name) ? expected.indexOf(name) : expected.length);
+  const known = run.peers.map((peer) => ({ ...peer, name: nameOf(peer.name) }));
+  const missing = expected.filter((name) => !known.some((peer) => peer.name === name));
+  const entries: { name: string; peer: PeerView | null }[] = [
+    ...known.map((peer) => ({ name: peer.name, peer })),
+    ...missing.map((name) => ({ name, peer: null })),
+  ].sort((a, b) => rankOf(a.name) - rankOf(b.name));
+  const widest = Math.max(...entries.map(({ name }) => columnsOf(name)), 0);
+  const width = Math.min(LONGEST_NAME, Math.max(LABEL_COLUMNS - 2, widest)) + 2;
   const credited = run.peers.reduce((sum, peer) => sum + peer.credit_tokens, 0);
-  for (const peer of run.peers) lines.push(renderPeer(peer, steps, credited, narrow));
-  return lines.map((line) => clip(line, columns));
+  return entries.map(({ name, peer }) => padTo(clip(name, width - 2), width) + renderPeer(peer, credited, picture));
 }
 
-function renderPeer(peer: PeerView, steps: number, credited: number, narrow: boolean): string {
-  const name = peer.name.slice(0, NAME_COLUMNS - 1).padEnd(NAME_COLUMNS);
-  if (!peer.present) return styleText('red', `${name}away`);
-  const {
-    state,
-    steps: done,
-    tokens_per_second,
-  } = peer.progress ?? { state: 'waiting', steps: 0, tokens_per_second: 0 };
-  const doing = state.padEnd(12);
-  if (peer.role === 'validator') return `${name}${doing}${styleText('dim', 'checks the others')}`;
-  const share = credited > 0 ? `${((100 * peer.credit_tokens) / credited).toFixed(0)} % of the work` : '';
+function renderPeer(peer: PeerView | null, credited: number, { steps, columns }: Picture): string {
+  if (!peer) return dim('starting');
+  const share =
+    credited > 0 && peer.role === 'worker' ? `share ${((100 * peer.credit_tokens) / credited).toFixed(0)} %` : '';
+  if (!peer.present) return `${styleText('red', 'away'.padEnd(STATE_COLUMNS))}${dim(share)}`;
+  const roomy = columns >= ROOMY_COLUMNS;
+  const state = peer.progress?.state ?? 'waiting';
+  const doing = state === 'waiting' ? dim(state.padEnd(STATE_COLUMNS)) : state.padEnd(STATE_COLUMNS);
+  if (peer.role === 'validator') return `${doing}${dim("checks everybody's work")}`;
   const training = state === 'training';
-  const progress = `${bar(training ? done / steps : 0, narrow ? 8 : 20)} ${training ? `${done}/${steps}`.padEnd(8) : ' '.repeat(8)}`;
-  const speed = (training ? `${formatCount(tokens_per_second)} tokens/s` : '').padEnd(16);
-  return `${name}${doing}${progress}${narrow ? '' : speed}${styleText('dim', share)}`;
-}
-
-// biome-ignore lint/suspicious/noControlCharactersInRegex: that is how a terminal's colours begin
-const COLOUR = /^\x1b\[[0-9;]*m/;
-
-/** Cuts a line at so many visible characters; colours count as none. */
-function clip(line: string, columns: number): string {
-  let visible = 0;
-  let result = '';
-  for (let rest = line; rest !== ''; ) {
-    const colour = COLOUR.exec(rest)?.[0];
-    if (colour) {
-      result += colour;
-      rest = rest.slice(colour.length);
-    } else {
-      const character = String.fromCodePoint(rest.codePointAt(0)!);
-      if (visible < columns) result += character;
-      visible++;
-      rest = rest.slice(character.length);
-    }
-  }
-  return result;
-}
-
-/** A block of lines that is drawn over itself. */
-export interface LiveBlock {
-  draw(lines: readonly string[]): void;
-  /** Leaves the last picture and goes below it. */
-  end(): void;
-}
-
-export function liveBlock(stream: NodeJS.WriteStream): LiveBlock {
-  let height = 0;
-  return {
-    draw(lines) {
-      const shown = lines.slice(0, Math.max(1, stream.rows - 1));
-      const up = height > 0 ? `\x1b[${height}A` : '';
-      stream.write(`\x1b[?25l${up}\r\x1b[J${shown.join('\n')}\n`);
-      height = shown.length;
-    },
-    end() {
-      if (height > 0) stream.write('\x1b[?25h');
-      height = 0;
-    },
-  };
+  const done = training ? peer.progress!.steps : state === 'sending' ? steps : 0;
+  const counted = (training ? `${done}/${steps}` : '').padEnd(8);
+  const speed = (training ? `${formatCount(peer.progress!.tokens_per_second)} tokens/s` : '').padEnd(16);
+  const progress = bar(done / steps, roomy ? 16 : 8);
+  return `${doing}${done > 0 ? progress : dim(progress)} ${counted}${roomy ? speed : ''}${dim(share)}`;
 }

@@ -16,11 +16,12 @@ import { createNativeRuntime } from '../tensor/native-runtime.ts';
 import { readTexts } from '../training/corpus.ts';
 import { defaultCorpus } from '../training/corpus-default.ts';
 import { type Child, startChild } from './children.ts';
-import { type LossPoint, liveBlock, renderRun } from './dashboard.ts';
+import { type LossPoint, paceOf, renderRun } from './dashboard.ts';
 import { tryLock } from './folders.ts';
 import { fired, untilStopped } from './lifetime.ts';
+import { liveBlock } from './live-block.ts';
 import { integer, jsonOption } from './options.ts';
-import { CliError, formatBytes, formatCount, type Output, openOutput } from './output.ts';
+import { CliError, formatBytes, formatCount, type Output, openOutput, printable } from './output.ts';
 import { trainingFor } from './run-settings.ts';
 
 interface DemoFlags {
@@ -78,42 +79,50 @@ Ctrl-C stops everything and loses nothing: the next start goes on from there.`,
       const lock = tryLock(folder);
       if (!lock) throw new CliError('in-use', `another demo runs in ${folder}`);
       const children: Child[] = [];
+      const workers = Array.from({ length: flags.workers }, (_, i) => `worker ${i + 1}`);
+      const screen = openScreen(output, [...workers, 'validator']);
+      let finished = false;
       try {
-        await runDemo(flags, folder, output, stopped, children);
+        finished = await runDemo(flags, folder, screen, stopped, children);
+      } catch (error) {
+        if (!stopped.aborted) throw error; // what was under way failed because it was stopped
       } finally {
+        screen.end();
         // Peers first, so that the hub still takes their last work.
         const [hub, ...peers] = children;
         await Promise.all(peers.map((peer) => peer.stop()));
         await hub?.stop();
         lock.release();
       }
-      if (stopped.aborted) output.say('Stopped. `npm start` goes on from here.', { type: 'stopped' });
+      if (!finished) output.say('Stopped. The next start goes on from here.', { type: 'stopped' });
     });
 }
 
+/** Resolves with whether the run came to its end: true, or false when it was stopped before. */
 async function runDemo(
   flags: DemoFlags,
   folder: string,
-  output: Output,
+  screen: Screen,
   stopped: AbortSignal,
   children: Child[],
-): Promise<void> {
-  output.say('Starting a hub …', { type: 'starting' });
-  const url = await startHub(folder, output, children);
-  const run = await openRun(url, flags, folder, output);
-  if (stopped.aborted) return;
-  const names = Array.from({ length: flags.workers }, (_, i) => `worker ${i + 1}`);
-  for (const name of ['validator', ...names]) children.push(startPeer(url, run.run, name, folder, output));
+): Promise<boolean> {
+  screen.say('Starting a hub …', { type: 'starting' });
+  const url = await startHub(folder, screen, children);
+  const run = await openRun(url, flags, folder, screen, stopped);
+  if (stopped.aborted) return false;
+  for (const name of screen.expected) children.push(startPeer(url, run.run, name, folder, screen));
 
-  const losses = await watch(url, run.run, output, stopped);
-  if (stopped.aborted) return;
+  const losses = await watch(url, run.run, screen, stopped);
+  if (stopped.aborted) return false;
+  screen.end();
+  screen.say('Taking the model home …', { type: 'exporting' });
   const target = join(folder, `model-${run.run.slice(0, 8)}`);
   const owner = await loadOrCreateIdentity(join(folder, 'owner.key'));
   const taken = await exportRun(url, run.run, join(folder, 'cache'), target, owner);
   const sample = await writeSample(taken);
   const first = losses.at(0)?.loss ?? null;
   const last = losses.at(-1)?.loss ?? null;
-  output.say(
+  screen.say(
     [
       '',
       `validation loss  ${first?.toFixed(3) ?? '?'} → ${last?.toFixed(3) ?? '?'}`,
@@ -125,10 +134,11 @@ async function runDemo(
     ].join('\n'),
     { type: 'finished', run: run.run, model: taken.model, first_loss: first, last_loss: last, folder: target, sample },
   );
+  return true;
 }
 
 /** Starts the hub's process and resolves with its address. When it is killed it is started again on the same port. */
-function startHub(folder: string, output: Output, children: Child[]): Promise<string> {
+function startHub(folder: string, screen: Screen, children: Child[]): Promise<string> {
   return new Promise((resolve_, reject) => {
     const args = ['hub', '--folder', join(folder, 'hub'), '--port', '0'];
     let url = '';
@@ -136,7 +146,7 @@ function startHub(folder: string, output: Output, children: Child[]): Promise<st
       args,
       restart_ms: HUB_RESTART_MS,
       onLine: (line) => {
-        if (line.type === 'problem') output.say(`hub: ${line.message}`, line);
+        if (line.type === 'problem') screen.say(`hub: ${line.message}`, line);
         if (line.type !== 'listening') return;
         url = String(line.url);
         args[args.indexOf('--port') + 1] = new URL(url).port;
@@ -144,14 +154,14 @@ function startHub(folder: string, output: Output, children: Child[]): Promise<st
       },
       onDeath: (lastWords) => {
         if (url === '') reject(new CliError('child-failed', `the hub did not start: ${lastWords}`));
-        else output.say('The hub was killed; it starts again.', { type: 'died', name: 'hub', lastWords });
+        else screen.say('The hub was killed; it starts again.', { type: 'died', name: 'hub', lastWords });
       },
     });
     children.push(hub);
   });
 }
 
-function startPeer(url: string, run: string, name: string, folder: string, output: Output): Child {
+function startPeer(url: string, run: string, name: string, folder: string, screen: Screen): Child {
   const role = name === 'validator' ? 'validator' : 'worker';
   const threads = role === 'worker' ? 1 : Math.min(2, availableParallelism());
   const peerFolder = join(folder, name.replace(' ', '-'));
@@ -173,68 +183,74 @@ function startPeer(url: string, run: string, name: string, folder: string, outpu
       String(threads),
     ],
     onLine: (line) => {
-      if (line.type === 'problem') output.say(`${name}: ${line.message}`, { ...line, name });
-      if (line.type === 'ended') return;
+      if (line.type === 'problem') screen.say(`${name}: ${line.message}`, { ...line, name });
     },
     onDeath: (lastWords) => {
-      if (lastWords !== '') output.say(`${name} ended: ${lastWords}`, { type: 'died', name, lastWords });
+      const why = lastWords === '' ? 'was killed' : `ended (${lastWords})`;
+      screen.say(`${name} ${why}; it starts again.`, { type: 'died', name, lastWords });
     },
   });
 }
 
 /** The demo's run that is not finished yet, or a new one. */
-async function openRun(url: string, flags: DemoFlags, folder: string, output: Output): Promise<RunStatus> {
-  // Other text or another length is another run: its name says which.
+async function openRun(
+  url: string,
+  flags: DemoFlags,
+  folder: string,
+  screen: Screen,
+  stopped: AbortSignal,
+): Promise<RunStatus> {
+  // Other text, another length or other workers make another run: its name says which.
   const source = flags.data ? resolve(flags.data) : 'the documentation that npm installed';
-  const settings = sha256Hex(new TextEncoder().encode(JSON.stringify([source, flags.rounds]))).slice(0, 6);
+  const settings = sha256Hex(new TextEncoder().encode(JSON.stringify([source, flags.rounds, flags.workers]))).slice(
+    0,
+    6,
+  );
   const name = `Potluck demo ${settings}`;
   const find = async () => (await fetchStatus(url)).runs.find((run) => run.name === name && run.phase !== 'finished');
   const known = await find();
   if (known) {
-    output.say(`Going on with round ${known.round} of ${known.rounds}.`, {
+    screen.say(`Going on with round ${known.round} of ${known.rounds}.`, {
       type: 'continued',
       run: known.run,
       round: known.round,
     });
     return known;
   }
-  output.say(`Reading ${source} …`, { type: 'reading', source });
+  screen.say(`Reading ${source} …`, { type: 'reading', source });
   const { steps, round_seconds, batch, context, learning_rate, model } = DEMO;
   const { rounds, workers: min_workers } = flags;
   const identity = await loadOrCreateIdentity(join(folder, 'owner.key'));
   const id = await createRun(url, identity, join(folder, 'cache'), {
     name,
-    texts: flags.data ? readTexts(flags.data) : defaultCorpus(),
+    texts: whileWanted(flags.data ? readTexts(flags.data) : defaultCorpus(), stopped),
     tokenizer: byteTokenizer(),
     model,
     seed: 'potluck demo',
     ...trainingFor({ rounds, round_seconds, steps, batch, context, learning_rate, min_workers }),
   });
-  output.say('', { type: 'created', run: id });
+  screen.say('', { type: 'created', run: id });
   return (await find())!;
 }
 
+/** Texts until somebody stops it. */
+async function* whileWanted(texts: AsyncIterable<string>, stopped: AbortSignal): AsyncGenerator<string> {
+  for await (const text of texts) {
+    if (stopped.aborted) throw new CliError('stopped', 'stopped while reading');
+    yield text;
+  }
+}
+
 /** Shows the run until it is finished and measured, or the person stops it. Resolves with the losses seen. */
-async function watch(url: string, run: string, output: Output, stopped: AbortSignal): Promise<LossPoint[]> {
+async function watch(url: string, run: string, screen: Screen, stopped: AbortSignal): Promise<LossPoint[]> {
   const losses: LossPoint[] = [];
-  const live = !output.json && process.stdout.isTTY ? liveBlock(process.stdout) : null;
-  let shownRounds = -1;
-  let newest: RunStatus | undefined;
-  const draw = (): void => {
-    if (newest) live?.draw(renderRun(newest, losses, DEMO.steps, process.stdout.columns));
-  };
-  const finished = new Promise<void>((resolve_) => {
+  await new Promise<void>((resolve_) => {
     let patience: NodeJS.Timeout | undefined;
     const observer = observeHub(url, (runs) => {
       const status = runs.find((candidate) => candidate.run === run);
       if (!status) return;
-      newest = status;
       noteLoss(losses, status);
-      draw();
-      if (!live && status.evaluated_rounds !== null && status.evaluated_rounds > shownRounds) {
-        shownRounds = status.evaluated_rounds;
-        output.say(plainLine(status), { type: 'status', ...status });
-      }
+      screen.show(status, losses);
       if (status.phase !== 'finished') return;
       patience ??= setTimeout(end, LAST_EVALUATION_MS);
       if (status.evaluated_rounds === status.rounds) end();
@@ -246,9 +262,54 @@ async function watch(url: string, run: string, output: Output, stopped: AbortSig
     };
     void fired(stopped).then(end);
   });
-  await finished;
-  live?.end();
   return losses;
+}
+
+/** Where a run is shown: a picture in a terminal, a line a round in a file or a pipe. */
+interface Screen extends Pick<Output, 'say'> {
+  /** The names of the peers that the demo starts. */
+  readonly expected: readonly string[];
+  show(status: RunStatus, losses: readonly LossPoint[]): void;
+  end(): void;
+}
+
+function openScreen(output: Output, expected: readonly string[]): Screen {
+  const { stdout } = process;
+  // Without a size there is no terminal to draw in.
+  const live = !output.json && stdout.isTTY && stdout.columns > 0 && process.env.TERM !== 'dumb';
+  if (!live) return { ...output, expected, show: lineARound(output), end: () => {} };
+  const block = liveBlock(stdout);
+  const pace = paceOf();
+  let redraw = (): void => {};
+  const onResize = (): void => redraw();
+  stdout.on('resize', onResize);
+  process.once('exit', () => block.end()); // whatever happens, the cursor comes back
+  return {
+    expected,
+    say: (text) => text !== '' && block.say(printable(text)),
+    show(status, losses) {
+      const { run, time_left_ms } = pace(status, performance.now());
+      redraw = () => {
+        const { columns, rows } = stdout;
+        block.draw(renderRun({ run, losses, steps: DEMO.steps, expected, time_left_ms, columns, rows }));
+      };
+      redraw();
+    },
+    end() {
+      stdout.off('resize', onResize);
+      redraw = () => {};
+      block.end();
+    },
+  };
+}
+
+function lineARound(output: Output): Screen['show'] {
+  let shown = -1;
+  return (status) => {
+    if (status.evaluated_rounds === null || status.evaluated_rounds <= shown) return;
+    shown = status.evaluated_rounds;
+    output.say(plainLine(status), { type: 'status', ...status });
+  };
 }
 
 function noteLoss(losses: LossPoint[], status: RunStatus): void {

@@ -2,7 +2,7 @@
 import { styleText } from 'node:util';
 import { CodedError, type ErrorDetails } from '../errors.ts';
 
-export type CliErrorCode = 'bad-argument' | 'missing-file' | 'in-use' | 'bad-folder' | 'child-failed';
+export type CliErrorCode = 'bad-argument' | 'missing-file' | 'in-use' | 'bad-folder' | 'child-failed' | 'stopped';
 export class CliError extends CodedError<CliErrorCode> {}
 
 /** Exit codes: 1 for what the user can mend, 70 (EX_SOFTWARE of sysexits.h) for a defect of ours. */

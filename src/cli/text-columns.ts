@@ -1,0 +1,50 @@
+// How many columns of a terminal a text takes: colours take none, East Asian characters and emoji two (Unicode, UAX 11).
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: that is how a terminal's colours begin
+const COLOUR = /\x1b\[[0-9;]*m/y;
+const NO_COLUMN = /^(?:\p{Mn}|\p{Me}|[\u200b-\u200d])$/u;
+const TWO_COLUMNS =
+  /^[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Emoji_Presentation}\u3000-\u303e\uff01-\uff60\uffe0-\uffe6]$/u;
+
+interface Piece {
+  readonly text: string;
+  readonly columns: number;
+}
+
+function* piecesOf(text: string): Generator<Piece> {
+  for (let at = 0; at < text.length; ) {
+    COLOUR.lastIndex = at;
+    const colour = COLOUR.exec(text)?.[0];
+    const piece = colour ?? String.fromCodePoint(text.codePointAt(at)!);
+    yield { text: piece, columns: colour ? 0 : columnsOfCharacter(piece) };
+    at += piece.length;
+  }
+}
+
+function columnsOfCharacter(character: string): number {
+  if (character <= '\x7f') return 1;
+  return NO_COLUMN.test(character) ? 0 : TWO_COLUMNS.test(character) ? 2 : 1;
+}
+
+/** The columns that a text takes. */
+export function columnsOf(text: string): number {
+  let columns = 0;
+  for (const piece of piecesOf(text)) columns += piece.columns;
+  return columns;
+}
+
+/** A text with spaces up to `columns`. */
+export function padTo(text: string, columns: number): string {
+  return text + ' '.repeat(Math.max(0, columns - columnsOf(text)));
+}
+
+/** Cuts a text at `columns`; colours after the cut are kept, so that none goes on into the next line. */
+export function clip(text: string, columns: number): string {
+  let used = 0;
+  let result = '';
+  for (const piece of piecesOf(text)) {
+    used += piece.columns;
+    if (piece.columns === 0 ? used <= columns || piece.text.startsWith('\x1b') : used <= columns) result += piece.text;
+  }
+  return result;
+}
