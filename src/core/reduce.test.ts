@@ -149,6 +149,19 @@ describe('a round', () => {
     assert.equal(run().peers.get(ALICE)!.credit_tokens, 50);
   });
 
+  test('gives validators the whole judging time, however old the last tick was when the work came', () => {
+    openRound();
+    happen(ALICE, work());
+    happen(BOB, work({ work: name('9') }));
+    assert.equal(run().phase, 'judging');
+    happen(HUB, tick(1900)); // the work came at some time after the tick at 1000
+    assert.deepEqual([run().phase, run().judging_deadline_ms], ['judging', 2300]);
+    happen(HUB, tick(2299));
+    assert.equal(run().phase, 'judging');
+    happen(HUB, tick(2300));
+    assert.equal(run().phase, 'merging');
+  });
+
   test('waits for nobody: at the deadline it is judged, after the grace it is merged without the missing', () => {
     openRound();
     const a = happen(ALICE, work());

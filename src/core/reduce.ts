@@ -230,11 +230,9 @@ function applyTick(state: NetworkState, time_ms: number): void {
   state.time_ms = time_ms;
   for (const run of state.runs.values()) {
     if (away && run.phase === 'working') run.deadline_ms += gap_ms;
-    if (away && run.phase === 'judging') {
-      run.grace_deadline_ms += gap_ms;
-      run.judging_deadline_ms += gap_ms;
-    }
+    if (run.phase === 'judging') timeJudging(run, time_ms, away ? gap_ms : 0);
     advance(run, time_ms);
+    if (run.phase === 'judging') timeJudging(run, time_ms, 0);
   }
 }
 
@@ -365,6 +363,20 @@ export function roundPayout(state: NetworkState, run: RunState): RoundPayout {
 /** The part of the judging time in which a worker that is still here, but late, is waited for. */
 const GRACE_PART = 4;
 
+/**
+ * Judging is timed from the first tick in it: the one before the work that ended the round may be seconds old, and
+ * validators would have that much less. `away_ms` is time that nobody had.
+ */
+function timeJudging(run: RunState, time_ms: number, away_ms: number): void {
+  if (run.judging_deadline_ms > 0) {
+    run.grace_deadline_ms += away_ms;
+    run.judging_deadline_ms += away_ms;
+    return;
+  }
+  run.grace_deadline_ms = time_ms + Math.floor(run.spec.judging_ms / GRACE_PART);
+  run.judging_deadline_ms = time_ms + run.spec.judging_ms;
+}
+
 /** Moves a run along where what is in the log is enough: nobody is waited for beyond a deadline. */
 function advance(run: RunState, time_ms: number): void {
   if (run.phase !== 'working' && run.phase !== 'judging') return;
@@ -372,10 +384,11 @@ function advance(run: RunState, time_ms: number): void {
   const everybodyDone = handed_in === workers;
   if (run.phase === 'working' && (time_ms >= run.deadline_ms || (everybodyDone && run.submissions.size > 0))) {
     run.phase = 'judging';
-    run.grace_deadline_ms = time_ms + Math.floor(run.spec.judging_ms / GRACE_PART);
-    run.judging_deadline_ms = time_ms + run.spec.judging_ms;
+    run.grace_deadline_ms = 0;
+    run.judging_deadline_ms = 0;
   }
-  if (run.phase === 'judging' && (everybodyDone || time_ms >= run.grace_deadline_ms)) {
-    if (verdicts_due === 0 || time_ms >= run.judging_deadline_ms) run.phase = 'merging';
+  const past = (deadline_ms: number): boolean => deadline_ms > 0 && time_ms >= deadline_ms;
+  if (run.phase === 'judging' && (everybodyDone || past(run.grace_deadline_ms))) {
+    if (verdicts_due === 0 || past(run.judging_deadline_ms)) run.phase = 'merging';
   }
 }

@@ -48,6 +48,7 @@ export interface RunState {
   deadline_ms: number;
   /** Until then work that is a little late is waited for. */
   grace_deadline_ms: number;
+  /** Both are 0 from the end of the work until the next tick. */
   judging_deadline_ms: number;
   /** Hash of the present model. */
   model: string;

@@ -82,7 +82,9 @@ export function driveRounds(
     const ahead_ms = deadlines
       .filter((deadline) => deadline > state.time_ms)
       .map((deadline) => deadline - clock.now_ms());
-    const wait_ms = Math.max(1, Math.min(TICK_EVERY_MS, ...ahead_ms));
+    // Judging is timed from the next tick, so that comes at once.
+    const untimed = open.some((run) => run.phase === 'judging' && run.judging_deadline_ms === 0);
+    const wait_ms = untimed ? 1 : Math.max(1, Math.min(TICK_EVERY_MS, ...ahead_ms));
     timer = clock.setTimeout(() => {
       tick().then(drive, () => schedule());
     }, wait_ms);
