@@ -1,8 +1,10 @@
-// A model's first weights: normal with the scale of Llama's and GPT-2's initializer_range, the same bits on every machine.
+// A model's first weights: normal, wider where the model is narrow, the same bits on every machine.
 import { type Random, seededRandom } from '../protocol/random.ts';
 import { type LlamaConfig, parameterSpecs, type Weights } from './config.ts';
 
-const STANDARD_DEVIATION = 0.02; // GPT-2's initializer_range
+/** GPT-2's 0.02 at its width of 768, growing as 1/√width up to this: what trained best at widths 64 and 128 (docs/experiments.md). */
+const LARGEST_DEVIATION = 0.05;
+const VARIANCE_TIMES_WIDTH = 0.32;
 const UNIFORMS = 12; // their sum has variance 1 (Irwin–Hall); logarithms and cosines differ between engines, sums do not
 
 /** A number from close to the standard normal distribution, by sums of uniform integers only. */
@@ -13,18 +15,21 @@ function normal(random: Random): number {
 }
 
 /**
- * Weights for training from nothing: matrices normal(0, 0.02), norms 1. They follow from config and seed alone.
- * GPT-2's smaller projections back into the residual stream cost these models 0.03 of loss (docs/experiments.md).
+ * Weights for training from nothing: matrices normal, projections back into the residual stream scaled by
+ * 1/√(2 · layers) as in GPT-2, norms 1. They follow from config and seed alone.
  */
 export function initialWeights(config: LlamaConfig, seed: string | number): Weights {
+  const deviation = Math.min(LARGEST_DEVIATION, Math.sqrt(VARIANCE_TIMES_WIDTH / config.hidden_size));
+  const residual = deviation / Math.sqrt(2 * config.num_hidden_layers);
   const weights = new Map<string, Float32Array>();
   for (const { name, shape, decay } of parameterSpecs(config)) {
     const values = new Float32Array(shape.reduce((size, dimension) => size * dimension, 1));
     if (!decay) values.fill(1);
     else {
+      const scale = /\.(o_proj|down_proj)\.weight$/.test(name) ? residual : deviation;
       // One stream a parameter: a weight does not depend on what stands before it.
       const random = seededRandom('initial weights', seed, name);
-      for (let i = 0; i < values.length; i++) values[i] = normal(random) * STANDARD_DEVIATION;
+      for (let i = 0; i < values.length; i++) values[i] = normal(random) * scale;
     }
     weights.set(name, values);
   }
