@@ -84,7 +84,9 @@ export function driveRounds(
       .map((deadline) => deadline - clock.now_ms());
     // Judging is timed from the next tick, so that comes at once.
     const untimed = open.some((run) => run.phase === 'judging' && run.judging_deadline_ms === 0);
-    const wait_ms = untimed ? 1 : Math.max(1, Math.min(TICK_EVERY_MS, ...ahead_ms));
+    // Counted from the last tick: events that come all the time must not put off the next one for ever.
+    const next_ms = Math.min(TICK_EVERY_MS, state.time_ms + TICK_EVERY_MS - clock.now_ms(), ...ahead_ms);
+    const wait_ms = untimed ? 1 : Math.max(1, next_ms);
     timer = clock.setTimeout(() => {
       tick().then(drive, () => schedule());
     }, wait_ms);
