@@ -4,13 +4,15 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { type LossPoint, renderRun } from '../src/cli/dashboard.ts';
+import { type LossPoint, paceOf, renderRun } from '../src/cli/dashboard.ts';
 import { RunStatusSchema } from '../src/protocol/messages.ts';
 
 process.env.FORCE_COLOR = '1';
 const ROOT = join(import.meta.dirname, '..');
 const ROUNDS = Number(process.argv[2] ?? 24);
 const COLUMNS = 100;
+const ROWS = 30;
+const STEPS = 30; // of the demo
 const CELL = { width: 8.43, height: 19, size: 14 };
 const PALETTE: Readonly<Record<string, string>> = {
   '1': 'font-weight="bold" fill="#ffffff"',
@@ -57,6 +59,7 @@ const folder = mkdtempSync(join(tmpdir(), 'potluck-picture-'));
 const args = [join(ROOT, 'bin', 'potluck.js'), 'demo', '--json', '--rounds', String(ROUNDS), '--folder', folder];
 const demo = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
 const losses: LossPoint[] = [];
+const pace = paceOf();
 let picture: string | null = null;
 for await (const text of createInterface({ input: demo.stdout })) {
   const line = JSON.parse(text);
@@ -64,8 +67,10 @@ for await (const text of createInterface({ input: demo.stdout })) {
   const status = RunStatusSchema.parse(line);
   if (status.validation_loss !== null)
     losses.push({ merged_rounds: status.evaluated_rounds!, loss: status.validation_loss });
+  const { run, time_left_ms } = pace(status, performance.now());
   const training = status.peers.filter((peer) => peer.progress?.state === 'training').length;
-  if (status.round >= (ROUNDS * 2) / 3 && training >= 2) picture ??= toSvg(renderRun(status, losses, 30, COLUMNS));
+  if (picture || status.round < (ROUNDS * 2) / 3 || training < 2) continue;
+  picture = toSvg(renderRun({ run, losses, steps: STEPS, expected: [], time_left_ms, columns: COLUMNS, rows: ROWS }));
 }
 rmSync(folder, { recursive: true, force: true });
 if (!picture) throw new Error('the demo ended before there was anything to draw');
