@@ -33,7 +33,7 @@ export const TrialSchema = z.strictObject({
   steps: z.int().min(1).max(100_000).default(2000),
   batch: z.int().min(1).max(4096).default(12),
   seed: z.int().default(0),
-  /** Factor of the first matrices' standard deviation, which is 0.02. */
+  /** Factor of the first matrices' standard deviation. */
   initial_scale: z.number().positive().max(100).default(1),
   workers: z.int().min(1).max(64).default(4),
   /** Inner steps between two outer ones. */
