@@ -16,7 +16,7 @@ import { replayLog } from '../peer/audit-replay.ts';
 import { openPublicLog } from '../peer/public-log-open.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import { sha256Hex } from '../protocol/hash.ts';
-import { createIdentity, type Identity } from '../protocol/identity.ts';
+import { createIdentity, type Identity, verifySignature } from '../protocol/identity.ts';
 import { BenchError } from './errors.ts';
 import { table, writeJson } from './report.ts';
 
@@ -58,6 +58,7 @@ export async function run(args: string[]): Promise<void> {
     const measured: Measured[] = [];
     const short = join(folder, 'signed');
     await makeLog(short, signed, workers, true);
+    measured.push(await verifications(signed));
     for (const threads of [0, availableParallelism()]) {
       const what = threads === 0 ? 'audited with signatures, one thread' : `the same, ${threads} threads`;
       measured.push(await rateOf(what, signed, () => auditEvents(short, threads, true)));
@@ -263,6 +264,16 @@ async function auditEvents(folder: string, threads: number, verify_signatures: b
     await pool.close();
     log.close();
   }
+}
+
+/** The floor under every audit: one Ed25519 verification an event, by the fastest implementation of this machine. */
+async function verifications(count: number): Promise<Measured> {
+  const identity = createIdentity();
+  const message = new Uint8Array(250);
+  const signature = await identity.sign(message);
+  return rateOf('signatures verified, and nothing else', count, async () => {
+    for (let i = 0; i < count; i++) verifySignature(identity.id, message, signature);
+  });
 }
 
 async function startHub(folder: string, hub: Identity): Promise<void> {

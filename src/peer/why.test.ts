@@ -1,0 +1,169 @@
+// The arithmetic that `potluck why` shows is the one that pays: every part adds up, whoever worked, judged, owns several devices or nothing.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import type { EventBody } from '../core/events.ts';
+import { apply, roundPayout } from '../core/reduce.ts';
+import { initialState, type NetworkState, type RunState } from '../core/state.ts';
+import { arithmeticOf, type Explanation } from './why.ts';
+import { sentencesOf } from './why-sentences.ts';
+
+const id = (n: number): string => n.toString(16).padStart(64, '0');
+const [HUB, OWNER, RUN, MODEL] = [1, 2, 3, 4].map(id);
+const WORKER = 1000;
+const VALIDATOR = 2000;
+
+interface Case {
+  readonly shares: number;
+  readonly split: readonly [number, number];
+  readonly tokens: readonly number[];
+  readonly verdicts: readonly (readonly boolean[])[];
+  /** Which workers are devices of the owner. */
+  readonly owned: readonly boolean[];
+}
+
+const cases: fc.Arbitrary<Case> = fc.record({
+  shares: fc.nat({ max: 1_000_000_000 }),
+  split: fc.tuple(fc.nat({ max: 500 }), fc.nat({ max: 500 })),
+  tokens: fc.array(fc.integer({ min: 1, max: 10_000_000 }), { minLength: 1, maxLength: 6 }),
+  verdicts: fc.array(fc.array(fc.boolean(), { minLength: 6, maxLength: 6 }), { maxLength: 3 }),
+  owned: fc.array(fc.boolean(), { minLength: 6, maxLength: 6 }),
+});
+
+/** A round that is about to be merged. */
+function roundOf({ shares, split, tokens, verdicts, owned }: Case): { state: NetworkState; run: RunState } {
+  const state = initialState(HUB);
+  let serial = 5000;
+  const happen = (author: string, body: EventBody, name = id(serial++)): string => {
+    assert.equal(apply(state, { id: name, author, body }), null);
+    return name;
+  };
+  const [owner_permille, workers_permille] = split;
+  const validators_permille = 1000 - owner_permille - workers_permille;
+  const emission = {
+    shares_per_round: shares,
+    halving_rounds: 0,
+    owner_permille,
+    workers_permille,
+    validators_permille,
+  };
+  const times = { rounds: 9, round_ms: 1000, judging_ms: 400, min_workers: 1, checkpoint_every: 5, created_ms: 0 };
+  const base = { version: 1, run: RUN } as const;
+  happen(
+    OWNER,
+    { type: 'run.created', version: 1, name: 'x', game: 'pretrain', params: MODEL, model: MODEL, emission, ...times },
+    RUN,
+  );
+  for (const k of verdicts.keys()) {
+    happen(id(VALIDATOR + k), { ...base, type: 'peer.joined', role: 'validator', name: `v${k}`, runtime: 'x' });
+  }
+  tokens.forEach((_, k) => {
+    // As a certificate would: signatures are the core's own matter, tested there.
+    if (owned[k]) state.devices.set(id(WORKER + k), { owner: OWNER, expires_ms: 1e15, revoked: false });
+    happen(id(WORKER + k), { ...base, type: 'peer.joined', role: 'worker', name: `w${k}`, runtime: 'x' });
+  });
+  happen(HUB, { ...base, type: 'round.opened', round: 0, attempt: 0 });
+  const works = tokens.map((count, k) => {
+    const numbers = { size_bytes: 1, steps: 1, tokens: count, loss_micro: 0 };
+    return happen(id(WORKER + k), {
+      ...base,
+      type: 'work.submitted',
+      round: 0,
+      attempt: 0,
+      base: MODEL,
+      work: MODEL,
+      ...numbers,
+    });
+  });
+  verdicts.forEach((said, v) => {
+    works.forEach((submission, k) => {
+      const numbers = { score_micro: 0, loss_before_micro: 0, loss_after_micro: 0 };
+      happen(id(VALIDATOR + v), {
+        ...base,
+        type: 'verdict.given',
+        submission,
+        accepted: said[k],
+        code: 'ok',
+        ...numbers,
+      });
+    });
+  });
+  const run = state.runs.get(RUN)!;
+  assert.equal(run.phase, 'merging');
+  return { state, run };
+}
+
+test('what is shown adds up, and is what the core pays', () => {
+  fc.assert(
+    fc.property(cases, (made) => {
+      const { state, run } = roundOf(made);
+      const { emitted, owner, workers, validators, unearned } = arithmeticOf(state, run);
+      const paid = roundPayout(state, run);
+      const shown = new Map<string, number>();
+      for (const { shares, claims, all_weights } of [owner, workers, validators]) {
+        assert.equal(
+          claims.reduce((sum, claim) => sum + claim.weight, 0),
+          all_weights,
+        );
+        if (claims.length > 0)
+          assert.equal(
+            claims.reduce((sum, claim) => sum + claim.shares, 0),
+            shares,
+          );
+        for (const claim of claims) {
+          assert.equal(claim.shares, claim.whole + (claim.extra ? 1 : 0));
+          // whole · all + remainder = part · weight, exactly
+          const left = BigInt(claim.whole) * BigInt(all_weights) + BigInt(claim.remainder);
+          assert.equal(left, BigInt(shares) * BigInt(claim.weight));
+          shown.set(claim.id, (shown.get(claim.id) ?? 0) + claim.shares);
+        }
+      }
+      assert.equal(owner.shares + workers.shares + validators.shares, emitted);
+      assert.equal([...shown.values()].reduce((sum, shares) => sum + shares, 0) + unearned, emitted);
+      for (const [account, shares] of paid.payouts) assert.equal(shown.get(account) ?? 0, shares);
+    }),
+    { numRuns: 100 },
+  );
+});
+
+test('the sentences say why nothing was earned', () => {
+  const work = {
+    type: 'work.submitted',
+    version: 1,
+    run: RUN,
+    round: 0,
+    attempt: 0,
+    base: MODEL,
+    work: MODEL,
+  } as const;
+  const open: Explanation = {
+    submission: id(9),
+    index: 7,
+    run: RUN,
+    run_name: 'x',
+    worker: id(WORKER),
+    worker_name: 'ada',
+    account: id(WORKER),
+    work: { ...work, size_bytes: 1, steps: 2, tokens: 3, loss_micro: 4 },
+    verdicts: [],
+    decision: { kind: 'open', phase: 'judging' },
+    merged_steps: null,
+    round: null,
+    shares: 0,
+    held_after: null,
+  };
+  const text = (more: Partial<Explanation>) => sentencesOf({ ...open, ...more }).join('\n');
+  assert.match(text({}), /Nothing is decided yet: the run is judging/);
+  assert.match(
+    text({ decision: { kind: 'paused', index: 8 } }),
+    /The owner paused the run \(event 8\)[\s\S]*nothing was paid/,
+  );
+  assert.match(text({ decision: { kind: 'refused', index: 8, model: MODEL } }), /none had judged it in time/);
+  const { state, run } = roundOf({ shares: 10, split: [0, 500], tokens: [5], verdicts: [], owned: [false] });
+  const unverified = { kind: 'merged', index: 8, model: MODEL, verified: false } as const;
+  const unpaid = text({ decision: unverified, merged_steps: 2, round: arithmeticOf(state, run) });
+  assert.match(
+    unpaid,
+    /it was merged, but earns nothing[\s\S]*10 of them nobody earned[\s\S]*earned 0 shares: only verified work/,
+  );
+});
