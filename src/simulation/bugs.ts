@@ -1,8 +1,10 @@
 // Faults that only tests plant, around the real modules: each must be found, or the simulator is worth nothing.
-import type { StateMachine } from '../core/reduce.ts';
+import { core, type StateMachine } from '../core/reduce.ts';
+import type { NetworkState } from '../core/state.ts';
 import type { AnyGame } from '../games/game.ts';
 import type { MeetingPlace } from '../hub/meeting-place.ts';
 import type { Clock } from '../protocol/clock.ts';
+import { sha256Hex } from '../protocol/hash.ts';
 import type { DiskFaults, HubDisk } from './disks.ts';
 
 export interface Bug {
@@ -15,3 +17,114 @@ export interface Bug {
   /** Meddles with an open hub. */
   place?(place: MeetingPlace, clock: Clock): void;
 }
+
+/** The core with something done after every event that it takes. */
+const afterwards = (meddle: (state: NetworkState, event: Parameters<typeof core.apply>[1]) => void): StateMachine => ({
+  refusalOf: core.refusalOf,
+  apply(state, event) {
+    const refusal = core.apply(state, event);
+    if (!refusal) meddle(state, event);
+    return refusal;
+  },
+});
+
+/** The core, but some refusals count as none: the event is taken with `take`. */
+const lenient = (codes: readonly string[], take: StateMachine['apply']): StateMachine => ({
+  refusalOf(state, event) {
+    const refusal = core.refusalOf(state, event);
+    return refusal && codes.includes(refusal.code) ? null : refusal;
+  },
+  apply(state, event) {
+    const refusal = core.refusalOf(state, event);
+    return refusal && codes.includes(refusal.code) ? take(state, event) : core.apply(state, event);
+  },
+});
+
+const FORGETTING_MS = 3000;
+
+/** Every planted fault, by its name. */
+export const BUGS: readonly Bug[] = [
+  { name: 'acknowledged-before-durable', disk: { early_log: true } },
+  { name: 'blob-lost-on-restart', disk: { early_blobs: true } },
+  {
+    name: 'payout-rounded-twice',
+    machine: afterwards((state, { body }) => {
+      if (body.type !== 'round.merged') return;
+      const { shares } = state.runs.get(body.run)!;
+      for (const [account, held] of shares) shares.set(account, Math.floor(Math.fround(held / 3) * 3));
+    }),
+  },
+  {
+    name: 'merge-in-arrival-order',
+    game: (game, disk) => ({
+      ...game,
+      merge(params, state, accepted) {
+        const arrival = (work: Uint8Array): number => disk.arrivals.get(sha256Hex(work)) ?? 0;
+        return game.merge(
+          params,
+          state,
+          [...accepted].sort((a, b) => arrival(a.work) - arrival(b.work)),
+        );
+      },
+    }),
+  },
+  {
+    name: 'verdict-counted-twice',
+    machine: lenient(['already-judged'], (state, event) => {
+      const { body, author } = event;
+      if (body.type !== 'verdict.given') return null;
+      state.events++;
+      state.runs.get(body.run)!.submissions.get(body.submission)!.verdicts.set(`${author}+`, body);
+      return null;
+    }),
+  },
+  {
+    name: 'deadline-ignores-grace',
+    machine: afterwards((state, { body }) => {
+      if (body.type !== 'tick') return;
+      for (const run of state.runs.values()) {
+        if (run.phase === 'judging' && run.attendance.verdicts_due === 0) run.phase = 'merging';
+      }
+    }),
+  },
+  {
+    name: 'old-model-accepted',
+    machine: lenient(['wrong-round', 'wrong-model'], (state, event) => {
+      const { body } = event;
+      if (body.type !== 'work.submitted') return core.apply(state, event);
+      const run = state.runs.get(body.run)!;
+      const { round, attempt, model } = run;
+      return core.apply(state, { ...event, body: { ...body, round, attempt, base: model } });
+    }),
+  },
+  {
+    name: 'present-peer-forgotten',
+    place(place, clock) {
+      // After a restart the hub takes everybody for gone, also those who came back in time.
+      if (place.sequencer.state.events === 0) return;
+      clock.setTimeout(() => {
+        for (const run of place.sequencer.state.runs.values()) {
+          for (const peer of run.peers.values()) {
+            const body = {
+              type: 'peer.left',
+              version: 1,
+              run: run.id,
+              peer: peer.id,
+              reason: 'hub restarted',
+            } as const;
+            if (peer.present) place.sequencer.write(body).catch(() => {});
+          }
+        }
+      }, FORGETTING_MS);
+    },
+  },
+  {
+    name: 'clock-put-off-by-events',
+    machine: afterwards((state, { body }) => {
+      // A deadline that moves with whatever happens is none.
+      if (body.type === 'tick' || !('run' in body)) return;
+      const run = state.runs.get(body.run);
+      if (run?.phase === 'working') run.deadline_ms += 2000;
+    }),
+  },
+];

@@ -1,26 +1,117 @@
-// `npm run simulate`: plays seeded histories and prints the first one in which something did not hold.
-import { planOf } from './plan.ts';
-import { World } from './world.ts';
+// `npm run simulate -- --seeds 1000`: plays seeded histories; prints the seed and the smallest trace of the first that fails.
+import { Command, InvalidArgumentError } from 'commander';
+import { BUGS, type Bug } from './bugs.ts';
+import { SimulationError } from './errors.ts';
+import { type Plan, planOf } from './plan.ts';
+import { play, shrink } from './shrink.ts';
+import type { Outcome } from './world.ts';
 
-const from = Number(process.argv[2] ?? 1),
-  n = Number(process.argv[3] ?? 1);
-const t = Date.now();
-let ev = 0;
-for (let seed = from; seed < from + n; seed++) {
-  const o = await new World(planOf(seed), null).play();
-  ev += o.log_events;
-  if (o.violation || n === 1) {
-    console.log(o.trace.slice(-60).join('\n'));
-    console.log(
-      seed,
-      o.violation,
-      o.at_ms,
-      o.log_events,
-      o.happenings,
-      o.trace_hash.slice(0, 16),
-      o.log_hash.slice(0, 16),
-    );
-    if (n > 1 && process.argv[4] !== 'all') break;
-  }
+const PROGRESS_EVERY = 50;
+const TRACE_SHOWN = 60;
+
+const whole = (text: string): number => {
+  const value = Number(text);
+  if (Number.isSafeInteger(value) && value >= 0) return value;
+  throw new InvalidArgumentError('expected a whole number from 0');
+};
+
+interface Options {
+  readonly seeds: number;
+  readonly from: number;
+  readonly seed?: number;
+  readonly bug?: string;
+  readonly json?: boolean;
+  readonly trace?: boolean;
 }
-console.log(n, ev, Date.now() - t, 'ms');
+
+function bugNamed(name: string | undefined): Bug | null {
+  if (name === undefined) return null;
+  const bug = BUGS.find((candidate) => candidate.name === name);
+  if (bug) return bug;
+  const names = BUGS.map((candidate) => candidate.name).join(', ');
+  throw new SimulationError('bad-options', `expected one of ${names}, got "${name}"`);
+}
+
+/** A plan in a few lines. */
+function describePlan({ seed, peers, run, faults }: Plan): string {
+  return [
+    `seed ${seed}: ${peers.map(({ name }) => name).join(', ')}; ${run.rounds} rounds of ${run.round_ms} ms`,
+    ...faults.map(({ kind, at_ms, duration_ms, peer }) => `  ${kind} at ${at_ms} for ${duration_ms} ms (peer ${peer})`),
+  ].join('\n');
+}
+
+async function simulate(options: Options): Promise<boolean> {
+  const bug = bugNamed(options.bug);
+  const first = options.seed ?? options.from;
+  const seeds = options.seed === undefined ? options.seeds : 1;
+  const print = (line: string): void => console.log(line);
+  const started_ms = performance.now();
+  let events = 0;
+  let happenings = 0;
+  let outcome: Outcome | null = null;
+  for (let seed = first; seed < first + seeds; seed++) {
+    outcome = await play(planOf(seed), bug);
+    events += outcome.log_events;
+    happenings += outcome.happenings;
+    if (outcome.violation) {
+      const smallest = await shrink(planOf(seed), bug);
+      const { violation, trace } = smallest.outcome;
+      if (options.json) {
+        print(
+          JSON.stringify({
+            failed_seed: seed,
+            violation: outcome.violation,
+            smallest: { ...smallest.outcome, plan: smallest.plan },
+          }),
+        );
+        return false;
+      }
+      print(`seed ${seed} fails at ${outcome.at_ms.toFixed(0)} ms: ${outcome.violation}`);
+      print(`\nthe smallest history found that fails:\n${describePlan(smallest.plan)}\n`);
+      print(trace.slice(-TRACE_SHOWN).join('\n'));
+      print(`\n${violation}\n\nagain: npm run simulate -- --seed ${seed}${bug ? ` --bug ${bug.name}` : ''}`);
+      return false;
+    }
+    const done = seed - first + 1;
+    if (!options.json && done % PROGRESS_EVERY === 0)
+      print(`${done} of ${seeds} seeds, ${events} events in their logs`);
+  }
+  const seconds = (performance.now() - started_ms) / 1000;
+  if (options.trace && outcome) print(outcome.trace.join('\n'));
+  if (options.json)
+    print(
+      JSON.stringify({
+        seeds,
+        first,
+        events,
+        happenings,
+        violations: 0,
+        seconds,
+        last: { ...outcome, trace: undefined },
+      }),
+    );
+  else {
+    print(
+      `${seeds} seeds from ${first}: nothing failed; ${events} events in the logs, ${happenings} happenings, ${seconds.toFixed(1)} s`,
+    );
+    if (seeds === 1 && outcome) print(`log ${outcome.log_hash}\ntrace ${outcome.trace_hash}`);
+  }
+  return true;
+}
+
+const program = new Command('simulate')
+  .description('Plays the network on a virtual clock, with faults that follow from a seed.')
+  .option('--seeds <count>', 'how many histories', whole, 100)
+  .option('--from <seed>', 'the first seed', whole, 1)
+  .option('--seed <seed>', 'only this one', whole)
+  .option('--bug <name>', `with a planted fault: ${BUGS.map(({ name }) => name).join(', ')}`)
+  .option('--trace', 'print what happened in the last history')
+  .option('--json', 'one line of JSON')
+  .action(async (options: Options) => {
+    process.exitCode = (await simulate(options)) ? 0 : 1;
+  });
+
+program.parseAsync().catch((error: unknown) => {
+  console.error(error instanceof Error ? error.message : error);
+  process.exitCode = 2;
+});

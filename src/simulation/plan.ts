@@ -55,7 +55,9 @@ export type FaultKind =
   /** Somebody sends events that are in the log already once more. */
   | 'replay'
   /** The run's owner pauses it and lets it go on. */
-  | 'pause';
+  | 'pause'
+  /** A device comes and goes every second, and works never. */
+  | 'flap';
 
 export interface Fault {
   readonly kind: FaultKind;
@@ -89,6 +91,7 @@ const KINDS: readonly FaultKind[] = [
   'lossy',
   'replay',
   'pause',
+  'flap',
 ];
 
 /** Faults begin within this time; afterwards the run must come to its end. */
@@ -103,7 +106,8 @@ function peerPlan(seed: number, index: number, role: PeerPlan['role']): PeerPlan
     name: `${role}-${index}`,
     role,
     joins_ms: random.below(3) === 0 ? random.below(FAULTS_WITHIN_MS) : random.below(500),
-    step_ms: between(random, 50, 900),
+    // A validator that is too slow for the judging time holds a run up for as long as it is here: nothing to be found there.
+    step_ms: between(random, 50, role === 'worker' ? 900 : 400),
     latency_ms: oneOf(random, [1, 5, 30, 150]),
     jitter_ms: oneOf(random, [0, 5, 50]),
     bytes_per_ms: oneOf(random, [20, 200, 5000]),
@@ -140,8 +144,8 @@ export function planOf(seed: number): Plan {
     commit_jitter_ms: oneOf(random, [0, 5, 40]),
     run: {
       rounds: between(random, 2, 5),
-      round_ms: oneOf(random, [1500, 3000, 6000]),
-      judging_ms: oneOf(random, [1000, 2500, 5000]),
+      round_ms: oneOf(random, [1500, 3000, 6000, 6000, 40_000]),
+      judging_ms: oneOf(random, [2500, 4000]),
       min_workers: between(random, 1, Math.min(2, workers)),
       checkpoint_every: between(random, 1, 3),
       steps: between(random, 1, 8),

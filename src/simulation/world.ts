@@ -40,6 +40,7 @@ const RESTART_MS = 200;
 /** The last lines of a trace that are kept. */
 const TRACE_LINES = 400;
 const WAITING_FOR_RUN_MS = 100;
+const FLAP_MS = 1000;
 
 const secretOf = (seed: number, who: string): Uint8Array => {
   const random = seededRandom('simulated secret', seed, who);
@@ -250,7 +251,7 @@ export class World {
   #strike(fault: Fault): void {
     const peer = this.peers[fault.peer % this.peers.length];
     const { duration_ms } = fault;
-    const about = ['hub-crash', 'hub-stop', 'slow-disk', 'replay', 'pause'].includes(fault.kind)
+    const about = ['hub-crash', 'hub-stop', 'slow-disk', 'replay', 'pause', 'flap'].includes(fault.kind)
       ? ''
       : ` ${peer.plan.name}`;
     this.say(`fault: ${fault.kind}${about} for ${duration_ms} ms`);
@@ -310,6 +311,9 @@ export class World {
       case 'pause':
         void this.#pause(duration_ms);
         return;
+      case 'flap':
+        void this.#flap(duration_ms + 10_000);
+        return;
     }
   }
 
@@ -343,6 +347,25 @@ export class World {
     await say('run.paused');
     await process.wait(duration_ms);
     await say('run.resumed');
+  }
+
+  async #flap(duration_ms: number): Promise<void> {
+    const { run } = this;
+    const process = new NewProcess(this.time, RIGHT_CLOCK);
+    const identity = identityFromSecret(secretOf(this.plan.seed, `flapping ${this.time.now_ms}`));
+    const common = { version: 1, run } as const;
+    const here = (): boolean => this.hub?.place.sequencer.state.runs.get(run)?.peers.get(identity.id)?.present === true;
+    const until_ms = this.time.now_ms + duration_ms;
+    while (run && (this.time.now_ms < until_ms || here() || !this.hub)) {
+      const body: EventBody = here()
+        ? { type: 'peer.left', ...common, peer: identity.id, reason: 'goodbye' }
+        : { type: 'peer.joined', ...common, role: 'worker', name: 'flapping', runtime: 'none' };
+      await this.post(await signEvent(identity, body)).catch((error) => {
+        if (!(error instanceof CodedError) || error instanceof SimulationError)
+          this.problem(error, 'a flapping device');
+      });
+      await process.wait(FLAP_MS);
+    }
   }
 
   #over(): boolean {
