@@ -108,6 +108,7 @@ async function runDemo(
 ): Promise<boolean> {
   screen.say('Starting a hub …', { type: 'starting' });
   const url = await startHub(folder, screen, children);
+  screen.say('', { type: 'hub', url });
   const run = await openRun(url, flags, folder, screen, stopped);
   if (stopped.aborted) return false;
   for (const name of screen.expected) children.push(startPeer(url, run.run, name, folder, screen));

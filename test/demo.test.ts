@@ -1,0 +1,136 @@
+// The demo, with real processes: it ends by itself with a model, stops without a trace and goes on, and leaves no orphans when killed.
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { type Line, type Network, network, type Potluck, untilStatus } from './network.ts';
+
+/** The processes below a process, by /proc; the test is skipped where there is none. */
+function childrenOf(pid: number): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((candidate) => {
+      try {
+        // "pid (name) state parent …"; the name may hold anything, so from its end.
+        const stat = readFileSync(`/proc/${candidate}/stat`, 'utf8');
+        return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]) === pid;
+      } catch {
+        return false; // it ended while we looked
+      }
+    });
+}
+
+const isRunning = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0);
+    return !readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z ');
+  } catch {
+    return false;
+  }
+};
+
+/** Resolves when none of the processes runs any more. They are not this process's children: there is no event to wait for. */
+async function untilGone(pids: readonly number[]): Promise<void> {
+  while (pids.some(isRunning)) await new Promise((resolve) => setTimeout(resolve, 50));
+}
+
+const skip = process.platform !== 'linux' && 'reads /proc';
+const demo = (net: Network, rounds: number): Potluck =>
+  net.start(
+    'demo',
+    '--rounds',
+    String(rounds),
+    '--workers',
+    '2',
+    '--folder',
+    join(net.folder, 'demo'),
+    '--data',
+    join(net.folder, 'text.txt'),
+    '--json',
+  );
+const hubOf = (potluck: Potluck): Promise<Line> => potluck.line((line) => line.type === 'hub');
+
+test('the demo ends by itself: a falling loss, a sample, and a model that others can read', async (t) => {
+  const net = network(t);
+  const potluck = demo(net, 2);
+  assert.equal(await potluck.ended, 0, potluck.stderr());
+  assert.equal(potluck.stderr(), '');
+  const finished = potluck.lines.at(-1) as Line & {
+    first_loss: number;
+    last_loss: number;
+    sample: string;
+    folder: string;
+  };
+  assert.equal(finished.type, 'finished');
+  assert.ok(finished.last_loss < finished.first_loss - 0.3, `${finished.first_loss} → ${finished.last_loss}`);
+  assert.ok(finished.sample.length > 50);
+  const files = readdirSync(finished.folder);
+  for (const file of ['config.json', 'model.safetensors', 'tokenizer.json']) assert.ok(files.includes(file));
+  const statuses = potluck.lines.filter((line) => line.type === 'status');
+  assert.deepEqual(statuses.map((line) => line.evaluated_rounds).at(-1), 2);
+});
+
+test('stopped in the middle it leaves nothing running and loses nothing: started again it goes on', {
+  skip,
+}, async (t) => {
+  const net = network(t);
+  const first = demo(net, 50);
+  const { url } = await hubOf(first);
+  const { run } = await first.line((line) => line.type === 'created');
+  const before = await untilStatus(String(url), String(run), (status) => status.round >= 1);
+  const pids = childrenOf(first.process.pid!);
+  assert.equal(pids.length, 4, 'a hub, two workers and a validator');
+  // As npm and a terminal do it: one Ctrl-C, told twice.
+  first.process.kill('SIGINT');
+  first.process.kill('SIGINT');
+  assert.equal(await first.ended, 0, first.stderr());
+  assert.deepEqual(pids.filter(isRunning), []);
+  assert.equal(first.lines.at(-1)?.type, 'stopped');
+
+  const second = demo(net, 50);
+  const { url: again } = await hubOf(second);
+  const continued = await second.line((line) => line.type === 'continued');
+  assert.equal(continued.run, run);
+  assert.ok(Number(continued.round) >= before.round);
+  const after = await untilStatus(String(again), String(run), (status) => status.round > Number(continued.round));
+  assert.ok(after.merged_tokens > before.merged_tokens);
+  second.process.kill('SIGINT');
+  assert.equal(await second.ended, 0, second.stderr());
+});
+
+test('a demo that is killed leaves no orphan, whenever that happens', { skip }, async (t) => {
+  const net = network(t);
+  const early = demo(net, 50);
+  // At once after its first child is there: that one has not even read its arguments.
+  await early.line((line) => line.type === 'starting');
+  let pids: number[] = [];
+  while (pids.length === 0) {
+    pids = childrenOf(early.process.pid!);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  early.process.kill('SIGKILL');
+  await early.ended;
+  await untilGone(pids);
+
+  const late = demo(net, 50);
+  const { url } = await hubOf(late);
+  const { run } = await late.line((line) => line.type === 'created' || line.type === 'continued');
+  await untilStatus(String(url), String(run), (status) =>
+    status.peers.some((peer) => peer.progress?.state === 'training'),
+  );
+  pids = childrenOf(late.process.pid!);
+  assert.equal(pids.length, 4);
+  late.process.kill('SIGKILL');
+  await late.ended;
+  await untilGone(pids);
+});
+
+test('stopped while it still reads, it ends at once', async (t) => {
+  const net = network(t);
+  const potluck = net.start('demo', '--folder', join(net.folder, 'demo'), '--json');
+  await potluck.line((line) => line.type === 'reading');
+  potluck.process.kill('SIGTERM');
+  assert.equal(await potluck.ended, 0, potluck.stderr());
+  assert.equal(potluck.lines.at(-1)?.type, 'stopped');
+});
