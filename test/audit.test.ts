@@ -60,7 +60,6 @@ test('audit, shares and why of a real run', async (t) => {
     },
   );
   const { entries, hub } = run;
-  const bytesOf = (list: readonly Entry[]) => list.map(({ bytes }) => bytes);
   const forged = (list: readonly (Entry | Uint8Array)[]): Promise<Forgery> =>
     forge(
       run.net.folder,
@@ -96,16 +95,11 @@ test('audit, shares and why of a real run', async (t) => {
     await isUntrue(folder, 'bad-event', { index: lastVerdict, reason: 'bad-signature', type: 'verdict.given' });
   });
   await t.test('a verdict turned round without its author', async () => {
-    const { verdict, bytes } = {
-      verdict: bodyOf(entries[lastVerdict], 'verdict.given'),
-      bytes: entries[lastVerdict].bytes,
-    };
-    const other = (await signedEntry(run.vera, { ...verdict, accepted: false })).bytes;
-    const spliced = new Uint8Array([...other.subarray(0, -64), ...bytes.subarray(-64)]);
-    await isUntrue((await forged(replace(lastVerdict, spliced))).folder, 'bad-event', {
-      index: lastVerdict,
-      reason: 'bad-signature',
-    });
+    const verdict = bodyOf(entries[lastVerdict], 'verdict.given');
+    const { bytes: other } = await signedEntry(run.vera, { ...verdict, accepted: false });
+    const spliced = new Uint8Array([...other.subarray(0, -64), ...entries[lastVerdict].bytes.subarray(-64)]);
+    const { folder } = await forged(replace(lastVerdict, spliced));
+    await isUntrue(folder, 'bad-event', { index: lastVerdict, reason: 'bad-signature' });
   });
   await t.test('two events swapped', async () => {
     const { submission } = bodyOf(entries[lastVerdict], 'verdict.given');
@@ -240,7 +234,9 @@ test('audit, shares and why of a real run', async (t) => {
     const tick = bodyOf(entries[split], 'tick');
     const other = await signedEntry(hub, { ...tick, time_ms: tick.time_ms + 1 });
     const log = openTransparencyLog(createMemoryLogStore(), hub);
-    await log.append(bytesOf([...entries.slice(0, split), other, ...entries.slice(split + 1, split + 4)]));
+    await log.append(
+      [...entries.slice(0, split), other, ...entries.slice(split + 1, split + 4)].map(({ bytes }) => bytes),
+    );
     const file = join(run.net.folder, 'second.jsonl');
     const event = Buffer.from(entries[split + 2].bytes).toString('base64');
     writeFileSync(file, `${JSON.stringify({ event, receipt: await log.receipt(split + 2) })}\n`);
