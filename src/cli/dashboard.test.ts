@@ -104,6 +104,15 @@ describe('a picture', () => {
     ]);
   });
 
+  test('at the end shows who has done what', () => {
+    const ended = run({ phase: 'finished', round: 36, peers: [peer('worker 1', { present: false, progress: null })] });
+    const lines = plain(renderRun(picture({ run: ended, expected: [] })));
+    assert.deepEqual(
+      [lines[2], lines[7]],
+      ['rounds    ██████████████████████████████ 36 of 36  finished', 'worker 1  done         share 100 %'],
+    );
+  });
+
   test('of many peers says how many are not shown', () => {
     const peers = Array.from({ length: 64 }, (_, i) => peer(`worker ${i + 1}`));
     const lines = plain(renderRun(picture({ run: run({ peers }), expected: peers.map(({ name }) => name) })));

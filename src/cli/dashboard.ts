@@ -143,10 +143,12 @@ function peerLines(picture: Picture): string[] {
   return entries.map(({ name, peer }) => padTo(clip(name, width - 2), width) + renderPeer(peer, credited, picture));
 }
 
-function renderPeer(peer: PeerView | null, credited: number, { steps, columns }: Picture): string {
+function renderPeer(peer: PeerView | null, credited: number, { run, steps, columns }: Picture): string {
   if (!peer) return dim('starting');
   const share =
     credited > 0 && peer.role === 'worker' ? `share ${((100 * peer.credit_tokens) / credited).toFixed(0)} %` : '';
+  // Who leaves a finished run has done its part.
+  if (!peer.present && run.phase === 'finished') return `${'done'.padEnd(STATE_COLUMNS)}${dim(share)}`;
   if (!peer.present) return `${styleText('red', 'away'.padEnd(STATE_COLUMNS))}${dim(share)}`;
   const roomy = columns >= ROOMY_COLUMNS;
   const state = peer.progress?.state ?? 'waiting';
