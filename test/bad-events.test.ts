@@ -129,7 +129,7 @@ describe('events', () => {
     ],
     [
       'that pause another’s run',
-      () => signEvent(net.vera, { type: 'run.paused', version: 1, run: net.working }),
+      () => signEvent(net.vera, { type: 'run.paused', version: 1, run: net.working, round: 0, attempt: 0 }),
       'not-the-owner',
       /only the owner/,
     ],

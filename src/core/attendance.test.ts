@@ -130,8 +130,8 @@ test('attendance is what counting gives', () => {
               checkpoint: false,
             },
           ],
-          pause: () => [OWNER, { ...base, type: 'run.paused' }],
-          resume: () => [OWNER, { ...base, type: 'run.resumed' }],
+          pause: () => [OWNER, { ...base, type: 'run.paused', round, attempt }],
+          resume: () => [OWNER, { ...base, type: 'run.resumed', round, attempt }],
         };
         const [by, body] = said[what]();
         const refusal = apply(state, { id: (serial + 1).toString(16).padStart(64, '0'), author: by, body });

@@ -56,9 +56,13 @@ export const RunCreatedSchema = z.strictObject({
   created_ms: time_ms,
 });
 
-/** By the run's owner. */
-export const RunPausedSchema = z.strictObject({ type: z.literal('run.paused'), ...v1, run: hash });
-export const RunResumedSchema = z.strictObject({ type: z.literal('run.resumed'), ...v1, run: hash });
+/**
+ * By the run's owner. They name the attempt that they follow, and every pause begins another: nobody who reads the log
+ * can use an old one again.
+ */
+const attemptOfRun = { run: hash, round: count, attempt: count };
+export const RunPausedSchema = z.strictObject({ type: z.literal('run.paused'), ...v1, ...attemptOfRun });
+export const RunResumedSchema = z.strictObject({ type: z.literal('run.resumed'), ...v1, ...attemptOfRun });
 
 /** By the peer itself, at every connection that finds it absent. */
 export const PeerJoinedSchema = z.strictObject({

@@ -280,9 +280,22 @@ describe('what must not happen', () => {
     refused('not-the-hub', ALICE, leave);
     happen(BOB, leave);
     refused('not-present', BOB, leave);
-    refused('not-the-owner', ALICE, { type: 'run.paused', version: 1, run: RUN });
-    refused('wrong-phase', OWNER, { type: 'run.resumed', version: 1, run: RUN });
+    refused('not-the-owner', ALICE, { type: 'run.paused', version: 1, run: RUN, round: 0, attempt: 0 });
+    refused('wrong-phase', OWNER, { type: 'run.resumed', version: 1, run: RUN, round: 0, attempt: 0 });
     refused('run-exists', OWNER, created(), RUN);
+  });
+
+  test('a pause or its end that was said before: whoever reads the log cannot say it again', () => {
+    openRound();
+    const say = (type: 'run.paused' | 'run.resumed', attempt: number): EventBody => ({
+      ...{ type, version: 1, run: RUN, round: 0, attempt },
+    });
+    happen(OWNER, say('run.paused', 0));
+    happen(OWNER, say('run.resumed', 1));
+    refused('wrong-round', OWNER, say('run.paused', 0));
+    happen(OWNER, say('run.paused', 1));
+    refused('wrong-round', OWNER, say('run.resumed', 1));
+    happen(OWNER, say('run.resumed', 2));
   });
 
   test('more runs than a hub keeps', () => {
@@ -354,8 +367,8 @@ test('whatever comes in whatever order: no exception, and a refusal changes noth
       work(),
       verdict(name('9')),
       merged([]),
-      { type: 'run.paused', version: 1, run: RUN } as EventBody,
-      { type: 'run.resumed', version: 1, run: RUN } as EventBody,
+      { type: 'run.paused', version: 1, run: RUN, round: 0, attempt: 0 } as EventBody,
+      { type: 'run.resumed', version: 1, run: RUN, round: 0, attempt: 1 } as EventBody,
     ),
     fc.integer({ min: 0, max: 50_000 }).map(tick),
   );

@@ -57,6 +57,10 @@ function refusalInRun(state: NetworkState, run: RunState, event: LoggedEvent, bo
       if (run.phase === 'finished' || (body.type === 'run.resumed') !== (run.phase === 'paused')) {
         return refuse('wrong-phase', `${body.type} does not follow in phase ${run.phase}`);
       }
+      if (body.round !== run.round || body.attempt !== run.attempt) {
+        const got = `round ${body.round} attempt ${body.attempt}`;
+        return refuse('wrong-round', `expected round ${run.round} attempt ${run.attempt}, got ${got}`);
+      }
       return null;
     case 'peer.joined':
       if (run.peers.get(author)?.present) return refuse('already-present', `peer ${author} is already here`);

@@ -317,14 +317,16 @@ export class World {
     }
   }
 
-  /** A stranger who has read the public log sends some of it again. */
+  /** A stranger who has read the public log sends some of others' events again, of each author and type the latest. */
   async #replay(): Promise<void> {
-    const { entries } = this.disk;
-    for (let i = 0; i < 5 && entries.length > 0; i++) {
-      const entry = entries[this.#random.below(entries.length)];
-      await this.post(entry).catch((error) => {
-        if (!(error instanceof CodedError)) this.problem(error, 'a replay');
-        if (error instanceof SimulationError) this.fail(error.message);
+    const latest = new Map<string, number>();
+    this.oracle.witnessed.forEach(({ event: { author, body } }, index) => {
+      if (author !== this.hubIdentity.id) latest.set(`${author} ${body.type}`, index);
+    });
+    for (const index of latest.values()) {
+      if (this.#random.below(2) === 0) continue;
+      await this.post(this.disk.entries[index]).catch((error) => {
+        if (!(error instanceof CodedError) || error instanceof SimulationError) this.problem(error, 'a replay');
       });
     }
   }
@@ -334,13 +336,15 @@ export class World {
     if (!run) return;
     const process = new NewProcess(this.time, RIGHT_CLOCK);
     const say = async (type: 'run.paused' | 'run.resumed'): Promise<void> => {
-      const event = await signEvent(this.owner, { type, version: 1, run });
       for (;;) {
-        const phase = this.hub?.place.sequencer.state.runs.get(run)?.phase;
-        if (phase === 'finished' || (phase && (phase === 'paused') === (type === 'run.paused'))) return;
-        await this.post(event).catch((error) => {
-          if (!(error instanceof CodedError) || error instanceof SimulationError) this.problem(error, 'the owner');
-        });
+        const seen = this.hub?.place.sequencer.state.runs.get(run);
+        if (seen?.phase === 'finished' || (seen && (seen.phase === 'paused') === (type === 'run.paused'))) return;
+        if (seen) {
+          const { round, attempt } = seen;
+          await this.post(await signEvent(this.owner, { type, version: 1, run, round, attempt })).catch((error) => {
+            if (!(error instanceof CodedError) || error instanceof SimulationError) this.problem(error, 'the owner');
+          });
+        }
         await process.wait(WAITING_FOR_RUN_MS);
       }
     };
