@@ -7,7 +7,7 @@ import type { PeerView, RunStatus } from '../protocol/messages.ts';
 import { bar, formatDuration, type Picture, paceOf, renderRun, sparkline } from './dashboard.ts';
 import { liveBlock } from './live-block.ts';
 import { nameOf, printable } from './output.ts';
-import { clip, columnsOf, padTo } from './text-columns.ts';
+import { clip, columnsOf, padTo, wrap } from './text-columns.ts';
 
 const HASH = 'a'.repeat(64);
 const peer = (name: string, more: Partial<PeerView> = {}): PeerView => ({
@@ -203,6 +203,23 @@ test('columns of a text', () => {
   assert.equal(clip('\x1b[31mred\x1b[39m!', 2), '\x1b[31mre\x1b[39m');
   assert.equal(padTo('日', 4), '日  ');
   assert.equal(padTo('long', 2), 'long');
+});
+
+test('long texts are wrapped between words, or in them where there is no other way', () => {
+  assert.deepEqual(wrap('one two three\nfour', 8), ['one two', 'three', 'four']);
+  assert.deepEqual(wrap('abcdefghij kl', 4), ['abcd', 'efgh', 'ij', 'kl']);
+  assert.deepEqual(wrap('', 4), ['']);
+  fc.assert(
+    fc.property(
+      fc.string({ unit: fc.constantFrom('a', 'bc', ' ', '日', '\n'), maxLength: 80 }),
+      fc.integer({ min: 2, max: 30 }),
+      (text, columns) => {
+        const lines = wrap(text, columns);
+        for (const line of lines) assert.ok(columnsOf(line) <= columns);
+        assert.equal(lines.join('').replaceAll(' ', ''), text.replace(/[ \n]/g, ''));
+      },
+    ),
+  );
 });
 
 test('strangers’ texts keep their colours and lose what moves the cursor', () => {

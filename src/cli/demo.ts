@@ -23,6 +23,7 @@ import { liveBlock } from './live-block.ts';
 import { integer, jsonOption } from './options.ts';
 import { CliError, formatBytes, formatCount, type Output, openOutput, printable } from './output.ts';
 import { trainingFor } from './run-settings.ts';
+import { wrap } from './text-columns.ts';
 
 interface DemoFlags {
   data?: string;
@@ -128,10 +129,10 @@ async function runDemo(
       '',
       `validation loss  ${first?.toFixed(3) ?? '?'} → ${last?.toFixed(3) ?? '?'}`,
       `the model        ${target}`,
-      '                 (config.json, model.safetensors, tokenizer.json: transformers and others read it)',
+      '                 as transformers and others read it',
       '',
       'What it writes now:',
-      ...sample.split('\n').map((line) => `  | ${line}`),
+      ...wrap(sample, Math.min(process.stdout.columns || 80, 100) - 5).map((line) => `  | ${line}`),
     ].join('\n'),
     { type: 'finished', run: run.run, model: taken.model, first_loss: first, last_loss: last, folder: target, sample },
   );
@@ -305,8 +306,10 @@ function openScreen(output: Output, expected: readonly string[]): Screen {
 }
 
 function lineARound(output: Output): Screen['show'] {
+  const pace = paceOf();
   let shown = -1;
-  return (status) => {
+  return (seen) => {
+    const { run: status } = pace(seen, performance.now());
     if (status.evaluated_rounds === null || status.evaluated_rounds <= shown) return;
     shown = status.evaluated_rounds;
     output.say(plainLine(status), { type: 'status', ...status });
@@ -326,9 +329,9 @@ function noteLoss(losses: LossPoint[], status: RunStatus): void {
 /** A round as one line, where the output is a file or a pipe. */
 function plainLine(status: RunStatus): string {
   const { round, rounds, validation_loss, tokens_per_second, bytes_submitted, dense_bytes } = status;
-  const working = status.peers.filter((peer) => peer.role === 'worker' && peer.present).length;
+  const worked = status.peers.filter((peer) => peer.role === 'worker' && peer.credit_tokens > 0).length;
   const ratio = bytes_submitted > 0 ? `, ${(dense_bytes / bytes_submitted).toFixed(0)}x less than dense` : '';
-  return `round ${round} of ${rounds}: loss ${validation_loss?.toFixed(3)}, ${working} workers, ${formatCount(tokens_per_second)} tokens/s, ${formatBytes(bytes_submitted)} sent${ratio}`;
+  return `round ${round} of ${rounds}: loss ${validation_loss?.toFixed(3)}, ${worked} workers, ${formatCount(tokens_per_second)} tokens/s, ${formatBytes(bytes_submitted)} sent${ratio}`;
 }
 
 async function writeSample(taken: TakenModel): Promise<string> {

@@ -48,3 +48,21 @@ export function clip(text: string, columns: number): string {
   }
   return result;
 }
+
+/** A text as lines of at most `columns`, broken between words where there are some. */
+export function wrap(text: string, columns: number): string[] {
+  return text.split('\n').flatMap((line) => {
+    const lines = [''];
+    for (const word of line.split(/(?<= )/)) {
+      if (columnsOf(lines.at(-1)! + word.trimEnd()) > columns && lines.at(-1) !== '') lines.push('');
+      let rest = word;
+      for (let cut = clip(rest, columns); cut.length < rest.trimEnd().length && cut !== ''; cut = clip(rest, columns)) {
+        lines[lines.length - 1] += cut;
+        lines.push('');
+        rest = rest.slice(cut.length);
+      }
+      lines[lines.length - 1] += rest;
+    }
+    return lines.map((part) => part.trimEnd());
+  });
+}
