@@ -220,6 +220,19 @@ describe('a round', () => {
     assert.equal(run().peers.get(ALICE)!.credit_tokens, 0);
   });
 
+  test('merges what a silent validator did not judge, without credit: silence delays a run, it does not stop it', () => {
+    openRound();
+    const ids = [happen(ALICE, work()), happen(BOB, work())].sort();
+    happen(HUB, tick(1001));
+    assert.equal(run().phase, 'judging');
+    refused('wrong-phase', HUB, merged(ids));
+    happen(HUB, tick(1500));
+    happen(HUB, merged(ids));
+    assert.equal(run().round, 1);
+    assert.equal(run().peers.get(ALICE)!.credit_tokens, 0);
+    assert.equal(run().shares.has(VERA), false);
+  });
+
   test('moves its deadline by the time that the hub was away', () => {
     openRound();
     const away_ms = CORE_LIMITS.tick_gap_ms + 1;

@@ -116,10 +116,12 @@ export function mayOpenRound(run: RunState): boolean {
 
 /**
  * The submissions that the round's merge must take, in canonical order (by event id), with their weights (inner steps).
- * With no validator at hand, work that nobody judged is merged but earns nothing; a verdict decides where there is one.
+ * Where a validator gave a verdict in this round, verdicts decide and work without one is left out. Where none did, because
+ * none is here or because those who are stay silent, the work is merged but earns nothing: a silent validator delays a run,
+ * it does not stop it.
  */
 export function acceptedSubmissions(run: RunState): { submission: Submission; verified: boolean }[] {
-  const judged = run.attendance.validators > 0;
+  const judged = [...run.submissions.values()].some(({ verdicts }) => verdicts.size > 0);
   return [...run.submissions.values()]
     .map((submission) => ({ submission, verdict: majority(submission) }))
     .filter(({ verdict }) => verdict === 'accepted' || (verdict === 'none' && !judged))

@@ -221,7 +221,7 @@ describe('merge', () => {
     });
     const merged = (order: typeof submissions): string => {
       const byId = new Map(order.map(([id, submission]) => [id, submission]));
-      const run = { attendance: { workers: 0, validators: 0 }, submissions: byId };
+      const run = { submissions: byId };
       const accepted = acceptedSubmissions(run as unknown as RunState);
       const works = accepted.map(({ submission }) => {
         const claim = submissions.find(([id]) => id === submission.id)![2];
