@@ -5,7 +5,6 @@ import { CONNECTION_LIMITS } from '../hub/connections.ts';
 import { type MeetingPlace, openMeetingPlace } from '../hub/meeting-place.ts';
 import { verifyReceipt } from '../ledger/receipt.ts';
 import { openTransparencyLog } from '../ledger/transparency-log.ts';
-import { signEvent } from '../protocol/envelope.ts';
 import { sha256 } from '../protocol/hash.ts';
 import { type Identity, identityFromSecret } from '../protocol/identity.ts';
 import { type Random, seededRandom } from '../protocol/random.ts';
@@ -14,9 +13,10 @@ import { HubDisk } from './disks.ts';
 import { SimulationError } from './errors.ts';
 import { type Doorman, Line } from './network.ts';
 import { Oracle } from './oracle.ts';
+import { flap, ownRun, pause, RIGHT_CLOCK, replay, secretOf } from './people.ts';
 import { FAULTS_WITHIN_MS, type Fault, type Plan } from './plan.ts';
 import { SimulatedPeer } from './simulated-peer.ts';
-import { emptyTally, type TallyParams, tally } from './tally-game.ts';
+import { type TallyParams, tally } from './tally-game.ts';
 import { Process as NewProcess, type Process, VirtualTime } from './virtual-time.ts';
 
 /** What one history came to. */
@@ -35,17 +35,9 @@ export interface Outcome {
 
 /** Small enough that a slow line meets them. */
 const LIMITS = { ...CONNECTION_LIMITS, queued_bytes: 16 << 10, waiting_messages: 16, connections: 64 };
-const RIGHT_CLOCK = { offset_ms: 0, rate: 1 };
 const RESTART_MS = 200;
 /** The last lines of a trace that are kept. */
 const TRACE_LINES = 400;
-const WAITING_FOR_RUN_MS = 100;
-const FLAP_MS = 1000;
-
-const secretOf = (seed: number, who: string): Uint8Array => {
-  const random = seededRandom('simulated secret', seed, who);
-  return Uint8Array.from({ length: 32 }, () => random.below(256));
-};
 
 export class World {
   readonly time = new VirtualTime();
@@ -105,7 +97,11 @@ export class World {
     const coded = error instanceof CodedError;
     const text = coded ? `${error.code}: ${error.message}` : String(error instanceof Error ? error.stack : error);
     this.say(`problem in ${where}: ${text.split('\n')[0]}`);
-    if (!coded || ['wrong-model', 'no-way', 'bad-bundle', 'log-corrupt', 'missing-blob'].includes(error.code)) {
+    if (
+      !coded ||
+      error instanceof SimulationError ||
+      ['wrong-model', 'no-way', 'bad-bundle', 'log-corrupt', 'missing-blob'].includes(error.code)
+    ) {
       this.fail(`${where}: ${text}`);
     }
   }
@@ -122,7 +118,7 @@ export class World {
     process.on('unhandledRejection', onUnhandled);
     try {
       this.startHub();
-      void this.#own();
+      void ownRun(this);
       for (const peer of this.peers) this.time.after(peer.plan.joins_ms, () => peer.start());
       for (const fault of this.plan.faults) this.time.after(fault.at_ms, () => this.#strike(fault));
       const { rounds, round_ms, judging_ms } = this.plan.run;
@@ -195,50 +191,6 @@ export class World {
     if (this.hub === hub) this.#crashHub(false);
   }
 
-  /** The run's owner: puts the run on the hub, over a line of its own that is never disturbed. */
-  async #own(): Promise<void> {
-    const { plan } = this;
-    const process = new NewProcess(this.time, RIGHT_CLOCK);
-    const params = new TextEncoder().encode(JSON.stringify(this.params));
-    const model = tally.encodeState(this.params, emptyTally);
-    const { owner_permille, validators_permille, shares_per_round, halving_rounds } = plan.run;
-    const body: EventBody = {
-      type: 'run.created',
-      version: 1,
-      name: `seed ${plan.seed}`,
-      game: 'tally',
-      params: '',
-      model: '',
-      rounds: plan.run.rounds,
-      round_ms: plan.run.round_ms,
-      judging_ms: plan.run.judging_ms,
-      min_workers: plan.run.min_workers,
-      checkpoint_every: plan.run.checkpoint_every,
-      emission: {
-        shares_per_round,
-        halving_rounds,
-        owner_permille,
-        validators_permille,
-        workers_permille: 1000 - owner_permille - validators_permille,
-      },
-      created_ms: process.clock.now_ms(),
-    };
-    for (;;) {
-      const { hub } = this;
-      try {
-        if (hub) {
-          const { blobs } = hub.place.services;
-          const event = { ...body, params: await blobs.put(params), model: await blobs.put(model) };
-          this.run = await this.post(await signEvent(this.owner, event));
-          return;
-        }
-      } catch (error) {
-        this.problem(error, 'the owner');
-      }
-      await process.wait(WAITING_FOR_RUN_MS);
-    }
-  }
-
   /** Sends an event over HTTP and keeps the hub to its answer; resolves with the event's id. */
   async post(event: Uint8Array): Promise<string> {
     const { hub } = this;
@@ -306,69 +258,14 @@ export class World {
         });
         return;
       case 'replay':
-        void this.#replay();
+        void replay(this, this.#random);
         return;
       case 'pause':
-        void this.#pause(duration_ms);
+        void pause(this, duration_ms);
         return;
       case 'flap':
-        void this.#flap(duration_ms + 10_000);
+        void flap(this, duration_ms + 10_000);
         return;
-    }
-  }
-
-  /** A stranger who has read the public log sends some of others' events again, of each author and type the latest. */
-  async #replay(): Promise<void> {
-    const latest = new Map<string, number>();
-    this.oracle.witnessed.forEach(({ event: { author, body } }, index) => {
-      if (author !== this.hubIdentity.id) latest.set(`${author} ${body.type}`, index);
-    });
-    for (const index of latest.values()) {
-      if (this.#random.below(2) === 0) continue;
-      await this.post(this.disk.entries[index]).catch((error) => {
-        if (!(error instanceof CodedError) || error instanceof SimulationError) this.problem(error, 'a replay');
-      });
-    }
-  }
-
-  async #pause(duration_ms: number): Promise<void> {
-    const { run } = this;
-    if (!run) return;
-    const process = new NewProcess(this.time, RIGHT_CLOCK);
-    const say = async (type: 'run.paused' | 'run.resumed'): Promise<void> => {
-      for (;;) {
-        const seen = this.hub?.place.sequencer.state.runs.get(run);
-        if (seen?.phase === 'finished' || (seen && (seen.phase === 'paused') === (type === 'run.paused'))) return;
-        if (seen) {
-          const { round, attempt } = seen;
-          await this.post(await signEvent(this.owner, { type, version: 1, run, round, attempt })).catch((error) => {
-            if (!(error instanceof CodedError) || error instanceof SimulationError) this.problem(error, 'the owner');
-          });
-        }
-        await process.wait(WAITING_FOR_RUN_MS);
-      }
-    };
-    await say('run.paused');
-    await process.wait(duration_ms);
-    await say('run.resumed');
-  }
-
-  async #flap(duration_ms: number): Promise<void> {
-    const { run } = this;
-    const process = new NewProcess(this.time, RIGHT_CLOCK);
-    const identity = identityFromSecret(secretOf(this.plan.seed, `flapping ${this.time.now_ms}`));
-    const common = { version: 1, run } as const;
-    const here = (): boolean => this.hub?.place.sequencer.state.runs.get(run)?.peers.get(identity.id)?.present === true;
-    const until_ms = this.time.now_ms + duration_ms;
-    while (run && (this.time.now_ms < until_ms || here() || !this.hub)) {
-      const body: EventBody = here()
-        ? { type: 'peer.left', ...common, peer: identity.id, reason: 'goodbye' }
-        : { type: 'peer.joined', ...common, role: 'worker', name: 'flapping', runtime: 'none' };
-      await this.post(await signEvent(identity, body)).catch((error) => {
-        if (!(error instanceof CodedError) || error instanceof SimulationError)
-          this.problem(error, 'a flapping device');
-      });
-      await process.wait(FLAP_MS);
     }
   }
 

@@ -1,0 +1,125 @@
+// Who acts in a simulated history beside hub and peers: the run's owner, a stranger, a device that cannot make up its mind.
+import type { EventBody } from '../core/events.ts';
+import { CodedError } from '../errors.ts';
+import { signEvent } from '../protocol/envelope.ts';
+import { identityFromSecret } from '../protocol/identity.ts';
+import { type Random, seededRandom } from '../protocol/random.ts';
+import { SimulationError } from './errors.ts';
+import { emptyTally, tally } from './tally-game.ts';
+import { Process } from './virtual-time.ts';
+import type { World } from './world.ts';
+
+export const RIGHT_CLOCK = { offset_ms: 0, rate: 1 };
+const WAITING_MS = 100;
+const FLAP_MS = 1000;
+
+/** The secret key of somebody in a history. */
+export const secretOf = (seed: number, who: string): Uint8Array => {
+  const random = seededRandom('simulated secret', seed, who);
+  return Uint8Array.from({ length: 32 }, () => random.below(256));
+};
+
+/** A refusal is an answer; anything else is a problem. */
+const expectRefusal =
+  (world: World, who: string) =>
+  (error: unknown): void => {
+    if (!(error instanceof CodedError) || error instanceof SimulationError) world.problem(error, who);
+  };
+
+/** The run's owner: puts the run on the hub, over a line of its own that is never disturbed. */
+export async function ownRun(world: World): Promise<void> {
+  const { plan } = world;
+  const process = new Process(world.time, RIGHT_CLOCK);
+  const params = new TextEncoder().encode(JSON.stringify(world.params));
+  const model = tally.encodeState(world.params, emptyTally);
+  const { owner_permille, validators_permille, shares_per_round, halving_rounds } = plan.run;
+  const body: EventBody = {
+    type: 'run.created',
+    version: 1,
+    name: `seed ${plan.seed}`,
+    game: 'tally',
+    params: '',
+    model: '',
+    rounds: plan.run.rounds,
+    round_ms: plan.run.round_ms,
+    judging_ms: plan.run.judging_ms,
+    min_workers: plan.run.min_workers,
+    checkpoint_every: plan.run.checkpoint_every,
+    emission: {
+      shares_per_round,
+      halving_rounds,
+      owner_permille,
+      validators_permille,
+      workers_permille: 1000 - owner_permille - validators_permille,
+    },
+    created_ms: process.clock.now_ms(),
+  };
+  for (;;) {
+    const { hub } = world;
+    try {
+      if (hub) {
+        const { blobs } = hub.place.services;
+        const event = { ...body, params: await blobs.put(params), model: await blobs.put(model) };
+        world.run = await world.post(await signEvent(world.owner, event));
+        return;
+      }
+    } catch (error) {
+      world.problem(error, 'the owner');
+    }
+    await process.wait(WAITING_MS);
+  }
+}
+
+/** A stranger who has read the public log sends some of others' events again, of each author and type the latest. */
+export async function replay(world: World, random: Random): Promise<void> {
+  const latest = new Map<string, number>();
+  world.oracle.witnessed.forEach(({ event: { author, body } }, index) => {
+    if (author !== world.hubIdentity.id) latest.set(`${author} ${body.type}`, index);
+  });
+  for (const index of latest.values()) {
+    if (random.below(2) === 0) continue;
+    await world.post(world.disk.entries[index]).catch(expectRefusal(world, 'a replay'));
+  }
+}
+
+/** The owner pauses the run for a time. */
+export async function pause(world: World, duration_ms: number): Promise<void> {
+  const { run } = world;
+  if (!run) return;
+  const process = new Process(world.time, RIGHT_CLOCK);
+  const say = async (type: 'run.paused' | 'run.resumed'): Promise<void> => {
+    for (;;) {
+      const seen = world.hub?.place.sequencer.state.runs.get(run);
+      if (seen?.phase === 'finished' || (seen && (seen.phase === 'paused') === (type === 'run.paused'))) return;
+      if (seen) {
+        const { round, attempt } = seen;
+        await world
+          .post(await signEvent(world.owner, { type, version: 1, run, round, attempt }))
+          .catch(expectRefusal(world, 'the owner'));
+      }
+      await process.wait(WAITING_MS);
+    }
+  };
+  await say('run.paused');
+  await process.wait(duration_ms);
+  await say('run.resumed');
+}
+
+/** A device comes and goes every second, and works never. */
+export async function flap(world: World, duration_ms: number): Promise<void> {
+  const { run } = world;
+  const process = new Process(world.time, RIGHT_CLOCK);
+  const identity = identityFromSecret(secretOf(world.plan.seed, `flapping ${world.time.now_ms}`));
+  const common = { version: 1, run } as const;
+  const here = (): boolean => world.hub?.place.sequencer.state.runs.get(run)?.peers.get(identity.id)?.present === true;
+  const until_ms = world.time.now_ms + duration_ms;
+  while (run && (world.time.now_ms < until_ms || here() || !world.hub)) {
+    const body: EventBody = here()
+      ? { type: 'peer.left', ...common, peer: identity.id, reason: 'goodbye' }
+      : { type: 'peer.joined', ...common, role: 'worker', name: 'flapping', runtime: 'none' };
+    await world.post(await signEvent(identity, body)).catch((error) => {
+      if (!(error instanceof CodedError) || error instanceof SimulationError) world.problem(error, 'a flapping device');
+    });
+    await process.wait(FLAP_MS);
+  }
+}
