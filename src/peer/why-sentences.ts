@@ -36,12 +36,14 @@ function decided({ decision, verdicts, work, merged_steps }: Explanation): strin
       const weight = `There it weighs ${number(work.steps)} of ${number(merged_steps!)} inner steps.`;
       const why = decision.verified
         ? `${votes}, more than half: it was merged.`
-        : 'No validator was there and nobody had judged it: it was merged, but earns nothing.';
+        : 'No validator gave a verdict in this round, so nobody had judged it: it was merged, but earns nothing.';
       return [why, `Event ${decision.index} made model ${short(decision.model)} of it. ${weight}`];
     }
     case 'refused':
       if (verdicts.length === 0) {
-        return [`Validators were there, but none had judged it in time: it was not merged (event ${decision.index}).`];
+        return [
+          `Validators judged work of this round, but none had judged this in time: it was not merged (event ${decision.index}).`,
+        ];
       }
       return [`${votes}, and more than half must: it was not merged (event ${decision.index}).`];
     case 'paused':
