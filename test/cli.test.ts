@@ -157,7 +157,7 @@ describe('what is wrong', () => {
       [create('--data', parquet), 'bad-record', /bad\.parquet/],
       [create('--data', text, '--tokenizer', noTokenizer), 'bad-tokenizer', /tokenizer/],
       [create('--data', text, '--tokenizer', join(net.folder, 'none.json')), 'missing-file', /none\.json/],
-      [create('--data', text, '--from', noModel), 'unsupported', /./],
+      [create('--data', text, '--from', noModel), 'bad-config', /./],
       [create('--data', text, '--from', join(net.folder, 'none')), 'missing-file', /none/],
       [create('--data', text, '--width', '12', '--heads', '4'), 'bad-params', /head_dim must be even/],
       [create('--data', text, '--heads', '4', '--kv-heads', '3'), 'bad-params', /multiple of num_key_value_heads/],

@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import { fetchStatus } from '../peer/find-run.ts';
 import type { RunStatus } from '../protocol/messages.ts';
 import { DEFAULT_HUB, hubUrl, jsonOption } from './options.ts';
-import { formatBytes, formatCount, openOutput } from './output.ts';
+import { formatBytes, formatCount, nameOf, openOutput } from './output.ts';
 
 export function statusCommand(): Command {
   return new Command('status')
@@ -25,14 +25,14 @@ function describeRun(run: RunStatus): string {
   const smaller =
     run.bytes_submitted > 0 ? ` (${(run.dense_bytes / run.bytes_submitted).toFixed(0)}x less than dense)` : '';
   const lines = [
-    `run ${run.run.slice(0, 12)}  ${run.name}`,
+    `run ${run.run.slice(0, 12)}  ${nameOf(run.name)}`,
     `  ${run.phase}, round ${run.round} of ${run.rounds}, validation loss ${loss}`,
     `  ${formatCount(run.merged_tokens)} tokens merged, ${formatBytes(run.bytes_submitted)} sent${smaller}`,
   ];
   for (const peer of run.peers) {
     const doing = peer.present ? (peer.progress?.state ?? 'here') : 'away';
     const credit = peer.role === 'worker' ? `, ${formatCount(peer.credit_tokens)} tokens credited` : '';
-    lines.push(`  ${peer.id.slice(0, 8)}  ${peer.role.padEnd(9)}  ${peer.name}  ${doing}${credit}`);
+    lines.push(`  ${peer.id.slice(0, 8)}  ${peer.role.padEnd(9)}  ${nameOf(peer.name)}  ${doing}${credit}`);
   }
   return lines.join('\n');
 }
