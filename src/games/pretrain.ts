@@ -93,6 +93,7 @@ async function perform(task: PretrainTask, device: Device, signal: AbortSignal):
   while (steps < params.inner_steps && !signal.aborted) {
     const batch = await data.batch(steps);
     const { loss } = await trainer.step(batch, learningRateAt(params, round, steps));
+    if (!Number.isFinite(loss)) return startAfresh(device, trainer);
     steps++;
     loss_sum += loss;
     await device.progress({ steps, loss, tokens: steps * tokens_per_step });
@@ -100,6 +101,14 @@ async function perform(task: PretrainTask, device: Device, signal: AbortSignal):
   if (steps === 0) return null;
   const work = await packUpdate(task, device, trainer);
   return { work, steps, tokens: steps * tokens_per_step, loss_micro: Math.round((loss_sum / steps) * 1e6) };
+}
+
+/** Training that left the finite numbers has nothing to hand in, and its moments would spoil every later round. */
+async function startAfresh(device: Device, trainer: Trainer): Promise<null> {
+  loadedOf(device).trainer = undefined;
+  await device.drawer.delete('optimiser');
+  await trainer.close();
+  return null;
 }
 
 /** The schedule runs over the whole run at its nominal length, so that workers of every speed agree on the rate. */
