@@ -48,6 +48,7 @@ function toSvg(lines: readonly string[]): string {
     (line, i) => `<text x="20" y="${52 + i * CELL.height}" xml:space="preserve">${toSpans(line)}</text>`,
   );
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" font-family="ui-monospace, Menlo, Consolas, 'DejaVu Sans Mono', monospace" font-size="${CELL.size}" fill="#e6edf3">
+<title>The Potluck demo in a terminal: rounds, falling loss, speed, bytes sent, workers</title>
 <rect width="100%" height="100%" rx="10" fill="#0d1117"/>
 <circle cx="20" cy="18" r="5" fill="#ff5f56"/><circle cx="38" cy="18" r="5" fill="#ffbd2e"/><circle cx="56" cy="18" r="5" fill="#27c93f"/>
 ${rows.join('\n')}
