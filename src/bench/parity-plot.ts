@@ -73,6 +73,7 @@ function stroke(path: string, colour: string, dashes = ''): string {
 
 function frame(parts: readonly string[]): string {
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" font-family="system-ui, sans-serif" font-size="12">
+<title>Validation loss against the bytes that one worker sends</title>
 <rect width="100%" height="100%" fill="#fff"/>
 ${parts.join('\n')}
 </svg>
