@@ -42,7 +42,7 @@ function decided({ decision, verdicts, work, merged_steps }: Explanation): strin
     case 'refused':
       if (verdicts.length === 0) {
         return [
-          `Validators judged work of this round, but none had judged this in time: it was not merged (event ${decision.index}).`,
+          `Validators judged work of this round, but none had judged it in time: it was not merged (event ${decision.index}).`,
         ];
       }
       return [`${votes}, and more than half must: it was not merged (event ${decision.index}).`];
