@@ -41,6 +41,8 @@ export const TrialSchema = z.strictObject({
   /** 'none': one worker, no outer step. */
   exchange: z.enum(['none', 'dense', 'sparse']).default('sparse'),
   sparse: SparseOptionsSchema.prefault({}),
+  /** 'kept': a worker keeps its AdamW moments from round to round; 'reset': they begin at zero in every round, as all can repeat. */
+  optimiser: z.enum(['kept', 'reset']).default('kept'),
   /** Nesterov momentum on the merged update. */
   momentum: z.number().min(0).max(1).default(0),
   /** The share of its unsent rest that a worker keeps in its own weights while it trains (0: it starts from the shared ones). */
@@ -146,6 +148,9 @@ export async function runTrial(
       const begin = trial.retained > 0 && error.size > 0 ? combine(weights, error, -trial.retained) : weights;
       // A single worker goes on from where it is; setting the same weights again would change nothing.
       if (trial.exchange !== 'none' || round === 0) await trainer.setWeights(begin);
+      if (trial.optimiser === 'reset') {
+        await trainer.setOptimiserState({ steps: 0, first: zeros(specs), second: zeros(specs) });
+      }
       const trained = await inner(trainer, random, step, length);
       if (trial.exchange === 'none') {
         weights = trained;
