@@ -1,8 +1,8 @@
 // A merged round as one blob: the accepted work in canonical order with its weights, so that a peer catches up with one fetch a round.
 import { decode, encode } from '@ipld/dag-cbor';
 import { z } from 'zod';
+import { GameError } from './errors.ts';
 import type { AcceptedWork } from './game.ts';
-import { GameError } from './registry.ts';
 
 const BundleSchema = z.tuple([
   z.literal(1),

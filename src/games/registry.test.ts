@@ -4,7 +4,9 @@ import { describe, test } from 'node:test';
 import { encode } from '@ipld/dag-cbor';
 import fc from 'fast-check';
 import { decodeBundle, encodeBundle } from './bundle.ts';
-import { decodeParams, GameError, loadGame } from './registry.ts';
+import { GameError } from './errors.ts';
+import { decodeParams } from './params.ts';
+import { loadGame } from './registry.ts';
 
 describe('a game', () => {
   test('is found by its name', async () => {

@@ -145,6 +145,7 @@ export function openConnections(hub: HubServices, limits: ConnectionLimits = CON
       const message = decodeFromPeer(frame);
       if (message.type === 'hello') return greet(connection, message);
       if (!connection.role) throw new ProtocolError('malformed', 'expected hello first');
+      if (message.type === 'ping') return tell(connection, { type: 'pong' });
       if (message.type === 'progress') {
         const { peer, run } = connection;
         // Only who is in the log is remembered: keys cost nothing, and a key a message would fill the memory.

@@ -1,8 +1,10 @@
 // Every model version computed anew from the work that the log names: the same merge as the hub's, compared by hash.
 import { CodedError } from '../errors.ts';
 import { decodeBundle, encodeBundle } from '../games/bundle.ts';
+import { GameError } from '../games/errors.ts';
 import type { AnyGame } from '../games/game.ts';
-import { decodeParams, GameError, loadGame } from '../games/registry.ts';
+import { decodeParams } from '../games/params.ts';
+import { loadGame } from '../games/registry.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import { type PublicBlobs, Untruth } from './public-log.ts';
 

@@ -1,8 +1,5 @@
-// A peer's blobs: fetched over HTTP, believed only when their hash is right, kept in a folder so that nothing is fetched twice.
-import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { setTimeout as wait } from 'node:timers/promises';
-import { bytesToHex } from '@noble/hashes/utils.js';
+// A peer's blobs: fetched over HTTP, believed only when their hash is right, kept in a cache so that nothing is fetched twice.
+import { bytesToHex, concatBytes } from '@noble/hashes/utils.js';
 import { sha256Hex } from '../protocol/hash.ts';
 import type { Identity } from '../protocol/identity.ts';
 import { uploadChallenge, WIRE_LIMITS } from '../protocol/messages.ts';
@@ -12,7 +9,6 @@ const LIMITS = {
   request_ms: 120_000, // a blob that takes longer comes too late for any round
   attempts: 4, // a hub that restarts is back within the waits between them
   first_wait_ms: 250,
-  cache_bytes: 2 ** 32, // what a device lends of its disk unless its owner says otherwise
 } as const;
 
 export interface PeerBlobs {
@@ -24,41 +20,30 @@ export interface PeerBlobs {
   close(): void;
 }
 
+/** Where a device keeps blobs: a convenience. What comes out is checked, and what cannot be kept is fetched again. */
+export interface BlobCache {
+  get(hash: string): Promise<Uint8Array | null>;
+  put(hash: string, bytes: Uint8Array): Promise<void>;
+}
+
 export function openPeerBlobs(options: {
   readonly url: string;
   readonly hub: string;
   readonly identity: Identity;
-  readonly folder: string;
+  readonly cache: BlobCache;
   /** The wait after the first failure; each next one is twice as long. */
   readonly first_wait_ms?: number;
 }): PeerBlobs {
-  const { url, hub, identity, folder } = options;
+  const { url, hub, identity, cache } = options;
   const first_wait_ms = options.first_wait_ms ?? LIMITS.first_wait_ms;
-  const cache = join(folder, 'blobs');
   const pending = new Map<string, Promise<Uint8Array>>();
   const closing = new AbortController();
   const request = (hash: string, init: RequestInit): Promise<Answer> =>
     persist(first_wait_ms, closing.signal, () => ask(`${url}/blobs/${hash}`, init, closing.signal));
 
   const fromCache = async (hash: string): Promise<Uint8Array | null> => {
-    const file = join(cache, hash);
-    try {
-      const bytes = new Uint8Array(await readFile(file));
-      if (sha256Hex(bytes) !== hash) return null; // a damaged file is fetched again
-      const now = new Date();
-      await utimes(file, now, now);
-      return bytes;
-    } catch {
-      return null;
-    }
-  };
-
-  const toCache = async (hash: string, bytes: Uint8Array): Promise<void> => {
-    await mkdir(cache, { recursive: true });
-    const temporary = join(cache, `.${hash}.${process.pid}`);
-    await writeFile(temporary, bytes);
-    await rename(temporary, join(cache, hash));
-    await trim(cache);
+    const bytes = await cache.get(hash).catch(() => null);
+    return bytes && sha256Hex(bytes) === hash ? bytes : null; // what is damaged is fetched again
   };
 
   const load = async (hash: string): Promise<Uint8Array> => {
@@ -72,8 +57,8 @@ export function openPeerBlobs(options: {
     if (found !== hash) {
       throw new PeerError('bad-blob', `expected bytes whose SHA-256 is ${hash}, got ${found}`, { hash, found });
     }
-    // The cache is a convenience: a full disk must not cost the round.
-    await toCache(hash, bytes).catch(() => {});
+    // A full disk must not cost the round.
+    await cache.put(hash, bytes).catch(() => {});
     return bytes;
   };
 
@@ -121,13 +106,15 @@ export async function readBody(response: Response, max_bytes: number): Promise<U
   const parts: Uint8Array[] = [];
   let size_bytes = Number(response.headers.get('content-length') ?? 0) > max_bytes ? max_bytes + 1 : 0;
   if (size_bytes === 0) {
-    for await (const part of response.body ?? []) {
-      size_bytes += part.length;
+    const reader = response.body?.getReader(); // a reader, because not every browser can iterate over a stream
+    for (let part = await reader?.read(); part && !part.done; part = await reader?.read()) {
+      size_bytes += part.value.length;
       if (size_bytes > max_bytes) break;
-      parts.push(part);
+      parts.push(part.value);
     }
+    reader?.releaseLock();
   }
-  if (size_bytes <= max_bytes) return new Uint8Array(Buffer.concat(parts, size_bytes));
+  if (size_bytes <= max_bytes) return concatBytes(...parts);
   await response.body?.cancel().catch(() => {});
   throw new PeerError('bad-blob', `${new URL(response.url).pathname}: expected at most ${max_bytes} bytes, more came`, {
     max_bytes,
@@ -146,7 +133,7 @@ async function persist(first_wait_ms: number, closing: AbortSignal, request: () 
         throw new PeerError('hub-unreachable', `the hub did not answer ${attempt} times: ${reasonOf(error)}`);
       }
     }
-    await wait(first_wait_ms * 2 ** attempt, undefined, { signal: closing }).catch(() => {});
+    await waitUnless(closing, first_wait_ms * 2 ** attempt);
   }
 }
 
@@ -157,19 +144,16 @@ export function reasonOf(error: unknown): string {
   return cause.message || ('code' in cause ? String(cause.code) : cause.name);
 }
 
-/** Forgets the blobs that were not used for the longest time when the folder grows over its limit. */
-async function trim(cache: string): Promise<void> {
-  const names = (await readdir(cache)).filter((name) => !name.startsWith('.'));
-  const files = await Promise.all(names.map(async (name) => ({ name, ...(await statOf(join(cache, name))) })));
-  let total_bytes = files.reduce((sum, file) => sum + file.size, 0);
-  files.sort((a, b) => a.mtimeMs - b.mtimeMs);
-  for (const file of files) {
-    if (total_bytes <= LIMITS.cache_bytes) return;
-    total_bytes -= file.size;
-    await rm(join(cache, file.name), { force: true });
-  }
-}
-
-async function statOf(file: string): Promise<{ size: number; mtimeMs: number }> {
-  return stat(file).catch(() => ({ size: 0, mtimeMs: 0 }));
+/** Resolves after a time, at once when the signal fires. */
+function waitUnless(signal: AbortSignal, delay_ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', done);
+      resolve();
+    };
+    const timer = setTimeout(done, delay_ms);
+    signal.addEventListener('abort', done);
+    if (signal.aborted) done();
+  });
 }

@@ -1,9 +1,8 @@
 // A peer's end of the WebSocket: proves its key, comes back by itself when the hub was away, pairs events with their answers.
-import WebSocket from 'ws';
 import { LedgerError } from '../ledger/errors.ts';
 import { type Receipt, verifyReceipt } from '../ledger/receipt.ts';
-import { type Channel, webSocketChannel } from '../protocol/channel.ts';
-import { type Clock, systemClock, type Timer } from '../protocol/clock.ts';
+import type { Channel } from '../protocol/channel.ts';
+import type { Clock, Timer } from '../protocol/clock.ts';
 import { eventId } from '../protocol/envelope.ts';
 import { ProtocolError } from '../protocol/errors.ts';
 import type { Identity } from '../protocol/identity.ts';
@@ -14,7 +13,6 @@ import {
   helloChallenge,
   PROTOCOL_VERSION,
   type RunView,
-  WIRE_LIMITS,
 } from '../protocol/messages.ts';
 import { PeerError } from './errors.ts';
 
@@ -22,6 +20,7 @@ const LIMITS = {
   first_wait_ms: 200, // a hub that is killed and started again is back within a second or two
   longest_wait_ms: 10_000, // and one that stays away is not hammered
   silence_ms: 30_000, // the hub pings every ten seconds
+  ask_every_ms: 10_000, // as often as the hub pings
   goodbye_ms: 1000, // what a hub gets to answer the goodbye, so that one that does not cannot hold up the end of a program
 } as const;
 
@@ -43,13 +42,8 @@ export interface Transport {
   readonly clock: Clock;
   /** Uniform in [0, 1): spreads out who comes back when. */
   random(): number;
-}
-
-/** WebSockets to a hub, on this machine's clock. */
-export function webSockets(url: string): Transport {
-  const target = `${url.replace(/^http/, 'ws')}/ws`;
-  const options = { maxPayload: WIRE_LIMITS.message_bytes, handshakeTimeout: 10_000 };
-  return { dial: () => webSocketChannel(new WebSocket(target, options)), clock: systemClock, random: Math.random };
+  /** A browser answers the hub's pings without a word to the page: there the peer has to ask whether the hub is there. */
+  readonly asks?: boolean;
 }
 
 export interface ConnectionOptions {
@@ -84,6 +78,7 @@ export function connectToHub(options: ConnectionOptions): HubConnection {
   let retry: Timer;
   let silence: Timer;
   let goodbye: Timer;
+  let question: Timer;
 
   const send = (message: FromPeer): void => {
     if (channel?.open) channel.send(encodeMessage(message));
@@ -97,6 +92,13 @@ export function connectToHub(options: ConnectionOptions): HubConnection {
   const heard = (): void => {
     clock.clearTimeout(silence);
     silence = clock.setTimeout(() => channel?.terminate(), LIMITS.silence_ms);
+  };
+
+  const ask = (): void => {
+    clock.clearTimeout(question);
+    if (!options.transport.asks || closed) return;
+    send({ type: 'ping' });
+    question = clock.setTimeout(ask, LIMITS.ask_every_ms);
   };
 
   /** An answer counts only with a receipt that proves, signed by the hub, that the event is in its log. */
@@ -135,6 +137,7 @@ export function connectToHub(options: ConnectionOptions): HubConnection {
       case 'welcome':
         greeted = true;
         wait_ms = LIMITS.first_wait_ms;
+        ask();
         options.onWelcome(message.present);
         // What was not answered before the connection broke is sent again; the core takes nothing twice.
         for (const { event } of waiting.values()) send({ type: 'event', event });
@@ -177,6 +180,7 @@ export function connectToHub(options: ConnectionOptions): HubConnection {
       onClose(reason) {
         clock.clearTimeout(silence);
         clock.clearTimeout(goodbye);
+        clock.clearTimeout(question);
         if (closed || channel !== current) return;
         options.onAway(reason || 'no answer');
         // Jitter keeps a thousand peers from coming back in the same instant.
@@ -191,6 +195,7 @@ export function connectToHub(options: ConnectionOptions): HubConnection {
     closed = true;
     clock.clearTimeout(retry);
     clock.clearTimeout(silence);
+    clock.clearTimeout(question);
     const last = channel;
     if (last && !last.closed) {
       last.close();

@@ -8,6 +8,7 @@ import { after, afterEach, beforeEach, describe, test } from 'node:test';
 import { sha256Hex } from '../protocol/hash.ts';
 import { createIdentity } from '../protocol/identity.ts';
 import { WIRE_LIMITS } from '../protocol/messages.ts';
+import { openBlobFolder } from './blob-folder.ts';
 import { openPeerBlobs } from './blobs.ts';
 import { PeerError } from './errors.ts';
 import { fetchStatus } from './find-run.ts';
@@ -50,7 +51,7 @@ describe('blobs', () => {
   beforeEach(() => {
     folder = mkdtempSync(join(root, 'blobs-'));
   });
-  const open = () => openPeerBlobs({ url, hub: HUB, identity, folder, first_wait_ms: 1 });
+  const open = () => openPeerBlobs({ url, hub: HUB, identity, cache: openBlobFolder(folder), first_wait_ms: 1 });
 
   test('of wrong bytes', async () => {
     http = (_, response) => response.end('another blob');

@@ -22,11 +22,12 @@ import {
   type RunView,
 } from '../protocol/messages.ts';
 import type { Runtime } from '../tensor/runtime.ts';
-import { connectToHub, type HubConnection, webSockets } from './connection.ts';
+import { connectToHub, type HubConnection } from './connection.ts';
 import { PeerError } from './errors.ts';
 import { observeHub } from './observer.ts';
 import { joinRun } from './peer.ts';
 import type { PeerNews } from './role.ts';
+import { webSockets } from './web-sockets.ts';
 
 const HUB = 'b'.repeat(64);
 const RUN = 'f'.repeat(64);

@@ -1,8 +1,9 @@
 // What a run's owner does: puts the data and the first model on the hub and signs the event that starts the run.
 import { z } from 'zod';
 import type { RunCreated } from '../core/events.ts';
+import { decodeParams } from '../games/params.ts';
 import type { PretrainParams } from '../games/pretrain.ts';
-import { decodeParams, loadGame } from '../games/registry.ts';
+import { loadGame } from '../games/registry.ts';
 import { encodeModel } from '../model/checkpoint.ts';
 import type { LlamaConfig, LlamaConfigInput, Weights } from '../model/config.ts';
 import { initialWeights } from '../model/init.ts';
@@ -11,6 +12,7 @@ import { signEvent } from '../protocol/envelope.ts';
 import type { Identity } from '../protocol/identity.ts';
 import { DataError } from '../training/corpus-errors.ts';
 import { buildDataset, type DatasetManifest, encodeManifest } from '../training/shards.ts';
+import { openBlobFolder } from './blob-folder.ts';
 import { openPeerBlobs } from './blobs.ts';
 import { PeerError } from './errors.ts';
 import { askHub, fetchStatus } from './find-run.ts';
@@ -36,7 +38,7 @@ export interface NewRun {
 /** Creates a pre-training run on a hub; resolves with its id when the hub has taken it. Throws PeerError, TrainingError, ModelError. */
 export async function createRun(url: string, identity: Identity, folder: string, options: NewRun): Promise<string> {
   const { hub } = await fetchStatus(url);
-  const blobs = openPeerBlobs({ url, hub, identity, folder });
+  const blobs = openPeerBlobs({ url, hub, identity, cache: openBlobFolder(folder) });
   const say = options.onProgress ?? (() => {});
   // A mistake in the settings is told here, before anything is read or signed.
   const model = await checkedModel(options);

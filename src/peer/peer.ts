@@ -1,13 +1,15 @@
 // A device that joins a run: finds it on the hub, opens its folder, takes part until the run or its owner's patience ends.
 import { join } from 'node:path';
 import type { PeerRole } from '../core/events.ts';
-import { decodeParams, loadGame } from '../games/registry.ts';
+import { decodeParams } from '../games/params.ts';
+import { loadGame } from '../games/registry.ts';
 import { systemClock } from '../protocol/clock.ts';
 import type { Identity } from '../protocol/identity.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
 import type { Runtime } from '../tensor/runtime.ts';
+import { openBlobFolder } from './blob-folder.ts';
 import { openPeerBlobs } from './blobs.ts';
-import { webSockets } from './connection.ts';
+
 import { openDrawer } from './drawer.ts';
 import { findRun } from './find-run.ts';
 import { bindDevice } from './ownership.ts';
@@ -15,6 +17,7 @@ import { dutyCycle } from './policy.ts';
 import { openReceipts } from './receipts.ts';
 import type { PeerNews } from './role.ts';
 import { takePart } from './session.ts';
+import { webSockets } from './web-sockets.ts';
 
 export interface JoinOptions {
   readonly url: string;
@@ -39,7 +42,7 @@ export async function joinRun(options: JoinOptions): Promise<'finished' | 'left'
   const { url, folder, role, name, runtime, owner, signal, onNews } = options;
   const identity = await loadOrCreateIdentity(join(folder, 'identity.key'));
   const { hub, view } = await findRun(url, options.run);
-  const blobs = openPeerBlobs({ url, hub, identity, folder });
+  const blobs = openPeerBlobs({ url, hub, identity, cache: openBlobFolder(folder) });
   try {
     const game = await loadGame(view.game);
     const own = join(folder, 'runs', view.run);

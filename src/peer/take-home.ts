@@ -1,14 +1,16 @@
 // Taking a run's present model home: fetched by hash, proved, and written as other tools read it.
 
 import { catchUp } from '../games/history.ts';
+import { decodeParams } from '../games/params.ts';
 import { PretrainParamsSchema } from '../games/pretrain.ts';
-import { decodeParams, loadGame } from '../games/registry.ts';
+import { loadGame } from '../games/registry.ts';
 import { exportModel } from '../model/checkpoint-folder.ts';
 import type { LlamaConfig, Weights } from '../model/config.ts';
 import { type Tokenizer, tokenizerFromJson } from '../model/tokenizer.ts';
 import { createIdentity, type Identity } from '../protocol/identity.ts';
 import { RunViewSchema } from '../protocol/messages.ts';
 import { decodeManifest } from '../training/shards.ts';
+import { openBlobFolder } from './blob-folder.ts';
 import { openPeerBlobs } from './blobs.ts';
 import { PeerError } from './errors.ts';
 import { askHub, findRun } from './find-run.ts';
@@ -31,7 +33,7 @@ export async function takeModel(url: string, wanted: string | undefined, folder:
   const view = parsed.data;
   if (view.game !== 'pretrain')
     throw new PeerError('no-such-run', `run ${view.run} trains no model: it plays ${view.game}`);
-  const blobs = openPeerBlobs({ url, hub, identity: createIdentity(), folder });
+  const blobs = openPeerBlobs({ url, hub, identity: createIdentity(), cache: openBlobFolder(folder) });
   const game = await loadGame(view.game);
   const params = PretrainParamsSchema.parse(decodeParams(game, await blobs.fetch(view.params)));
   const held = await catchUp(game, params, view, null, blobs.fetch);

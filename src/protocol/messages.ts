@@ -71,6 +71,8 @@ export const FromPeerSchema = z.discriminatedUnion('type', [
   HelloSchema,
   z.object({ type: z.literal('event'), event: bytes(WIRE_LIMITS.event_bytes) }),
   ProgressSchema,
+  /** Whether the hub is there, asked by who cannot hear the WebSocket's own pings: a browser. */
+  z.object({ type: z.literal('ping') }),
 ]);
 export type FromPeer = z.infer<typeof FromPeerSchema>;
 
@@ -109,6 +111,7 @@ export type RunStatus = z.infer<typeof RunStatusSchema>;
 export const FromHubSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('challenge'), protocol: z.int(), hub: hash, nonce: bytes(32) }),
   z.object({ type: z.literal('welcome'), present: z.boolean() }),
+  z.object({ type: z.literal('pong') }),
   z.object({ type: z.literal('run'), view: RunViewSchema }),
   z.object({ type: z.literal('status'), runs: z.array(RunStatusSchema) }),
   /** `receipt` proves that the event is in the log; ledger/receipt.ts checks it. */

@@ -1,0 +1,46 @@
+// A peer's blobs in a folder, each a file named by its hash.
+import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { BlobCache } from './blobs.ts';
+
+/** What a device lends of its disk unless its owner says otherwise. */
+const CACHE_BYTES = 2 ** 32;
+
+/** The cache in `folder`/blobs; what was not used for the longest time goes first when it is full. */
+export function openBlobFolder(folder: string): BlobCache {
+  const cache = join(folder, 'blobs');
+  return {
+    async get(hash) {
+      const file = join(cache, hash);
+      const bytes = await readFile(file).catch(() => null);
+      if (!bytes) return null;
+      const now = new Date();
+      await utimes(file, now, now);
+      return new Uint8Array(bytes);
+    },
+    async put(hash, bytes) {
+      await mkdir(cache, { recursive: true });
+      const temporary = join(cache, `.${hash}.${process.pid}`);
+      await writeFile(temporary, bytes);
+      await rename(temporary, join(cache, hash));
+      await trim(cache);
+    },
+  };
+}
+
+/** Forgets the blobs that were not used for the longest time when the folder grows over its limit. */
+async function trim(cache: string): Promise<void> {
+  const names = (await readdir(cache)).filter((name) => !name.startsWith('.'));
+  const files = await Promise.all(names.map(async (name) => ({ name, ...(await statOf(join(cache, name))) })));
+  let total_bytes = files.reduce((sum, file) => sum + file.size, 0);
+  files.sort((a, b) => a.mtimeMs - b.mtimeMs);
+  for (const file of files) {
+    if (total_bytes <= CACHE_BYTES) return;
+    total_bytes -= file.size;
+    await rm(join(cache, file.name), { force: true });
+  }
+}
+
+async function statOf(file: string): Promise<{ size: number; mtimeMs: number }> {
+  return stat(file).catch(() => ({ size: 0, mtimeMs: 0 }));
+}
