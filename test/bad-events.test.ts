@@ -6,8 +6,8 @@ import type { EventBody } from '../src/core/events.ts';
 import { encodeBody, signEvent } from '../src/protocol/envelope.ts';
 import { sha256Hex } from '../src/protocol/hash.ts';
 import type { Identity } from '../src/protocol/identity.ts';
-import { WIRE_LIMITS } from '../src/protocol/messages.ts';
-import { ESSENTIALS, firstModel, hubUnderTest, joined, MODEL } from './raw-hub.ts';
+import { type RunStatus, WIRE_LIMITS } from '../src/protocol/messages.ts';
+import { ESSENTIALS, firstModel, hubUnderTest, joined, left, MODEL } from './raw-hub.ts';
 
 const net = hubUnderTest();
 
@@ -122,8 +122,7 @@ describe('events', () => {
     ],
     [
       'that send somebody else away',
-      () =>
-        signEvent(net.vera, { type: 'peer.left', version: 1, run: net.working, peer: net.ada.id, reason: 'goodbye' }),
+      () => signEvent(net.vera, left(net.working, net.ada.id, 0)),
       'not-the-hub',
       /signed by the peer itself/,
     ],
@@ -202,18 +201,36 @@ describe('events', () => {
     }));
 });
 
+test('a leave and a join from the public log, sent again by a stranger, change nothing', async () => {
+  const join = await signEvent(net.ada, joined(net.gathering, 'worker', 0));
+  const leave = await signEvent(net.ada, left(net.gathering, net.ada.id, 0));
+  for (const event of [join, leave, await signEvent(net.ada, joined(net.gathering, 'worker', 1))]) {
+    assert.equal((await net.post(event)).status, 201);
+  }
+  const presence = async (): Promise<boolean | undefined> => {
+    const status: { runs: RunStatus[] } = await (await fetch(`${net.hub.url}/status`)).json();
+    const run = status.runs.find((candidate) => candidate.run === net.gathering);
+    return run?.peers.find(({ id }) => id === net.ada.id)?.present;
+  };
+  const before = net.logged.length;
+  // Answered as what it is, an event that stands in the log already, with its first receipt.
+  for (const event of [leave, join]) assert.equal((await net.post(event)).status, 201);
+  assert.deepEqual([await presence(), net.logged.length], [true, before]);
+  const again = await net.post(
+    await signEvent(net.ada, { ...left(net.gathering, net.ada.id, 0), reason: 'hub restarted' } as EventBody),
+  );
+  assert.deepEqual([again.status, again.code], [400, 'refused']);
+  assert.match(again.message!, /expected session 1, got 0/);
+  assert.equal((await net.post(await signEvent(net.ada, left(net.gathering, net.ada.id, 1)))).status, 201);
+  assert.equal(await presence(), false);
+});
+
 test('an event sent again, because its answer was lost, stands once and is answered the same', async () => {
-  const event = await signEvent(net.vera, {
-    type: 'peer.left',
-    version: 1,
-    run: net.gathering,
-    peer: net.vera.id,
-    reason: 'goodbye',
-  });
+  const event = await signEvent(net.vera, left(net.gathering, net.vera.id, 0));
   const before = net.logged.length;
   const first = await net.post(event);
   const second = await net.post(event);
   assert.deepEqual([first.status, second.status], [201, 201]);
   assert.equal(net.logged.length, before + 1);
-  await net.post(await signEvent(net.vera, joined(net.gathering, 'validator')));
+  await net.post(await signEvent(net.vera, joined(net.gathering, 'validator', 1)));
 });

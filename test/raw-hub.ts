@@ -132,13 +132,18 @@ export class Raw {
   }
 }
 
-export const joined = (run: string, role: 'worker' | 'validator'): EventBody => ({
+export const joined = (run: string, role: 'worker' | 'validator', session = 0): EventBody => ({
   type: 'peer.joined',
   version: 1,
   run,
+  session,
   role,
   name: 'x',
   runtime: 'test',
+});
+
+export const left = (run: string, peer: string, session: number): EventBody => ({
+  ...{ type: 'peer.left', version: 1, run, peer, session, reason: 'goodbye' },
 });
 
 /** A hub with two runs: `gathering` waits for workers, in `working` the first round is open and stays so. */
@@ -152,7 +157,7 @@ export class HubUnderTest {
   gathering = '';
   working = '';
   hub!: Hub;
-  #measured = 0;
+  #changes = 0;
 
   async open(): Promise<void> {
     this.hub = await openHub({
@@ -234,13 +239,12 @@ export class HubUnderTest {
     await attack();
     assert.equal(this.logged.length, before, 'nothing of it went into the log');
     const event = await signEvent(this.vera, {
-      type: 'model.evaluated',
+      type: 'account.address',
       version: 1,
-      run: this.gathering,
-      merged_rounds: 0,
-      model: firstModel,
-      loss_micro: ++this.#measured,
-      tokens: 1,
+      hub: this.hub.id,
+      change: this.#changes++,
+      chain: 'evm',
+      address: `0x${'0'.repeat(40)}`,
     });
     assert.equal((await this.post(event)).status, 201);
     assert.deepEqual(this.logged.slice(before), [sha256Hex(event)]);

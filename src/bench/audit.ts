@@ -194,8 +194,8 @@ async function* history(hub: Identity, workerCount: number, signed: boolean): As
     ['worker', workers],
   ] as const) {
     for (const [i, member] of list.entries()) {
-      const body = { type: 'peer.joined', version: 1, run, role, name: `${role} ${i}`, runtime: 'native' } as const;
-      yield (await write(member, body)).bytes;
+      const device = { name: `${role} ${i}`, runtime: 'native' };
+      yield (await write(member, { type: 'peer.joined', version: 1, run, session: 0, role, ...device })).bytes;
     }
   }
   for (;;) yield* round(state, run, hub, workers, validators, write);

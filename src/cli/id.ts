@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { styleText } from 'node:util';
 import { Command } from 'commander';
-import { sendEvent } from '../peer/owner.ts';
+import { sendEvent, stateAddress } from '../peer/owner.ts';
 import {
   checksummedAddress,
   type DeviceOnDisk,
@@ -179,10 +179,7 @@ function addressCommand(): Command {
     .action(async (text: string, flags: { owner?: string; hub: string; json: boolean }) => {
       const address = normaliseAddress(text);
       const owner = await loadOrCreateIdentity(keyFile(flags));
-      await sendEvent(
-        flags.hub,
-        await signEvent(owner, { type: 'account.address', version: 1, chain: 'evm', address }),
-      );
+      await stateAddress(flags.hub, owner, address);
       openOutput(flags.json).say(`What ${owner.id.slice(0, 12)} holds is settled at ${checksummedAddress(address)}.`, {
         type: 'address',
         owner: owner.id,

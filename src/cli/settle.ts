@@ -1,6 +1,7 @@
 // `potluck settle`: the balances of a run as a Merkle tree, so that a contract elsewhere can pay them out.
 import { writeFile } from 'node:fs/promises';
 import { Command, Option } from 'commander';
+import { addressesOf } from '../core/addresses.ts';
 import { shareTable } from '../core/share-table.ts';
 import { chooseLoggedRun, replayLog } from '../peer/ownership-log.ts';
 import type { SettlementFormat } from '../peer/settle.ts';
@@ -43,7 +44,7 @@ Examples:
       const { balancesOf, settlementOf } = await import('../peer/settle.ts');
       const log = await replayLog(flags.hub);
       const run = chooseLoggedRun(log.state, flags.run);
-      const { balances, unsettled } = balancesOf(shareTable(run), log.state.addresses);
+      const { balances, unsettled } = balancesOf(shareTable(run), addressesOf(log.state));
       const settlement = {
         format: flags.format,
         hub: log.hub,

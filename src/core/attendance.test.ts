@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import type { Attendance } from './attendance.ts';
 import type { EventBody, PeerRole } from './events.ts';
+import { sessionOf } from './presence.ts';
 import { apply } from './reduce.ts';
 import { acceptedSubmissions, initialState, type RunState } from './state.ts';
 
@@ -84,9 +85,10 @@ test('attendance is what counting gives', () => {
         const author = PEERS[peer];
         const base = { version: 1, run: RUN } as const;
         const { round, attempt } = run;
+        const { session } = sessionOf(run, author);
         const join = (role: PeerRole): [string, EventBody] => [
           author,
-          { ...base, type: 'peer.joined', role, name: 'x', runtime: 'y' },
+          { ...base, type: 'peer.joined', session, role, name: 'x', runtime: 'y' },
         ];
         const submission = [...run.submissions.keys()][nth] ?? MODEL;
         const numbers = { score_micro: 0, loss_before_micro: 0, loss_after_micro: 0 };
@@ -95,7 +97,7 @@ test('attendance is what counting gives', () => {
         const said: Record<string, () => [string, EventBody]> = {
           join: () => join('worker'),
           validate: () => join('validator'),
-          leave: () => [author, { ...base, type: 'peer.left', peer: author, reason: 'goodbye' }],
+          leave: () => [author, { ...base, type: 'peer.left', peer: author, session, reason: 'goodbye' }],
           open: () => [HUB, { ...base, type: 'round.opened', round, attempt }],
           work: () => [
             author,

@@ -70,7 +70,8 @@ test('after revocation or expiry a key can do nothing, and what it earned stays 
   assert.equal(await happen(state, createIdentity(), revoke), 'not-the-owner');
   assert.equal(await happen(state, owner, revoke), null);
   assert.equal(await happen(state, owner, revoke), 'device-revoked');
-  const leave: EventBody = { type: 'peer.left', version: 1, run: 'a'.repeat(64), peer: device.id, reason: 'goodbye' };
+  const where = { run: 'a'.repeat(64), peer: device.id, session: 0 };
+  const leave: EventBody = { type: 'peer.left', version: 1, ...where, reason: 'goodbye' };
   assert.equal(await happen(state, device, leave), 'device-revoked');
   assert.equal(await happen(state, device, await certificate(owner, device.id, 9000)), 'device-revoked');
   assert.equal(accountOf(state, device.id), owner.id);

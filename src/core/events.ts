@@ -64,11 +64,15 @@ const attemptOfRun = { run: hash, round: count, attempt: count };
 export const RunPausedSchema = z.strictObject({ type: z.literal('run.paused'), ...v1, ...attemptOfRun });
 export const RunResumedSchema = z.strictObject({ type: z.literal('run.resumed'), ...v1, ...attemptOfRun });
 
-/** By the peer itself, at every connection that finds it absent. */
+/**
+ * By the peer itself, at every connection that finds it absent. `session` counts its joins of this run from 0, here and in
+ * the leave that ends it: nobody who reads the log can use an old one again.
+ */
 export const PeerJoinedSchema = z.strictObject({
   type: z.literal('peer.joined'),
   ...v1,
   run: hash,
+  session: count,
   role: z.enum(['worker', 'validator']),
   name,
   runtime: z.string().min(1).max(40),
@@ -80,6 +84,7 @@ export const PeerLeftSchema = z.strictObject({
   ...v1,
   run: hash,
   peer: hash,
+  session: count,
   reason: z.enum(['goodbye', 'connection lost', 'hub restarted']),
 });
 
@@ -147,7 +152,7 @@ export const VerdictGivenSchema = z.strictObject({
   loss_after_micro: signed,
 });
 
-/** By a validator: the present model's loss on the held-out data. */
+/** By a validator, once a model: the present model's loss on the held-out data. */
 export const ModelEvaluatedSchema = z.strictObject({
   type: z.literal('model.evaluated'),
   ...v1,
@@ -192,10 +197,15 @@ export const SharesStatedSchema = z.strictObject({
   tokens: count,
 });
 
-/** By an owner: where what it holds may be settled on another ledger. The last one counts; nothing is ever guessed. */
+/**
+ * By an owner: where what it holds may be settled on another ledger. The last one counts; nothing is ever guessed.
+ * It names its hub and counts the owner's statements there from 0, so that an old address cannot be put in force again.
+ */
 export const AccountAddressSchema = z.strictObject({
   type: z.literal('account.address'),
   ...v1,
+  hub: hash,
+  change: count,
   chain: z.literal('evm'),
   address: z.string().regex(/^0x[0-9a-f]{40}$/, 'expected 0x and 40 lower-case hexadecimal digits'),
 });
@@ -220,8 +230,11 @@ export const EventBodySchema = z.discriminatedUnion('type', [
 
 export type EventBody = z.infer<typeof EventBodySchema>;
 export type RunCreated = z.infer<typeof RunCreatedSchema>;
+export type PeerJoined = z.infer<typeof PeerJoinedSchema>;
+export type PeerLeft = z.infer<typeof PeerLeftSchema>;
 export type WorkSubmitted = z.infer<typeof WorkSubmittedSchema>;
 export type VerdictGiven = z.infer<typeof VerdictGivenSchema>;
+export type ModelEvaluated = z.infer<typeof ModelEvaluatedSchema>;
 export type RoundMerged = z.infer<typeof RoundMergedSchema>;
 export type SharesStated = z.infer<typeof SharesStatedSchema>;
 export type AccountAddress = z.infer<typeof AccountAddressSchema>;

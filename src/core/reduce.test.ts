@@ -64,13 +64,20 @@ const created = (more: Partial<Extract<EventBody, { type: 'run.created' }>> = {}
   created_ms: 0,
   ...more,
 });
-const joined = (role: 'worker' | 'validator' = 'worker'): EventBody => ({
+const joined = (role: 'worker' | 'validator' = 'worker', session = 0): EventBody => ({
   type: 'peer.joined',
   version: 1,
   run: RUN,
+  session,
   role,
   name: 'x',
   runtime: 'native-cpu',
+});
+const left = (peer: string, session = 0, reason: 'goodbye' | 'connection lost' = 'goodbye'): EventBody => ({
+  ...{ type: 'peer.left', version: 1, run: RUN, peer, session, reason },
+});
+const evaluated = (merged_rounds: number, model: string): EventBody => ({
+  ...{ type: 'model.evaluated', version: 1, run: RUN, merged_rounds, model, loss_micro: 5, tokens: 1 },
 });
 const tick = (time_ms: number): EventBody => ({ type: 'tick', version: 1, time_ms });
 const opened = (round = 0, attempt = 0): EventBody => ({ type: 'round.opened', version: 1, run: RUN, round, attempt });
@@ -195,7 +202,7 @@ describe('a round', () => {
   test('does not wait for a worker that has left', () => {
     openRound(false);
     happen(ALICE, work());
-    happen(HUB, { type: 'peer.left', version: 1, run: RUN, peer: BOB, reason: 'connection lost' });
+    happen(HUB, left(BOB, 0, 'connection lost'));
     assert.equal(run().phase, 'merging');
   });
 
@@ -289,7 +296,7 @@ describe('what must not happen', () => {
     refused('unknown-run', ALICE, joined());
     openRound();
     refused('already-present', ALICE, joined());
-    const leave = { type: 'peer.left', version: 1, run: RUN, peer: BOB, reason: 'goodbye' } as const;
+    const leave = left(BOB);
     refused('not-the-hub', ALICE, leave);
     happen(BOB, leave);
     refused('not-present', BOB, leave);
@@ -309,6 +316,36 @@ describe('what must not happen', () => {
     happen(OWNER, say('run.paused', 1));
     refused('wrong-round', OWNER, say('run.resumed', 1));
     happen(OWNER, say('run.resumed', 2));
+  });
+
+  test('a join or a leave that was said before, or that skips a number', () => {
+    openRound();
+    refused('wrong-session', BOB, left(BOB, 1));
+    happen(BOB, left(BOB, 0));
+    refused('wrong-session', BOB, joined('worker', 0));
+    refused('wrong-session', BOB, joined('worker', 2));
+    happen(BOB, joined('worker', 1));
+    refused('wrong-session', BOB, left(BOB, 0));
+    refused('wrong-session', HUB, left(BOB, 0, 'connection lost'));
+    assert.equal(run().peers.get(BOB)!.present, true);
+    happen(HUB, left(BOB, 1, 'connection lost'));
+    refused('wrong-session', name('c'), joined('worker', 1));
+  });
+
+  test('an evaluation said again, of a model that is no longer or not yet, or by somebody else', () => {
+    openRound();
+    happen(VERA, evaluated(0, FIRST_MODEL));
+    refused('already-evaluated', VERA, evaluated(0, FIRST_MODEL));
+    refused('wrong-model', VERA, evaluated(1, FIRST_MODEL));
+    refused('wrong-model', VERA, evaluated(0, name('6')));
+    refused('not-a-validator', ALICE, evaluated(0, FIRST_MODEL));
+    const ids = [happen(ALICE, work()), happen(BOB, work())].sort();
+    for (const id of ids) happen(VERA, verdict(id));
+    happen(HUB, merged(ids));
+    refused('wrong-model', VERA, evaluated(0, FIRST_MODEL));
+    happen(VERA, evaluated(1, name('6')));
+    refused('already-evaluated', VERA, evaluated(1, name('6')));
+    assert.equal(run().evaluation?.merged_rounds, 1);
   });
 
   test('more runs than a hub keeps', () => {
@@ -374,7 +411,11 @@ test('whatever comes in whatever order: no exception, and a refusal changes noth
     fc.constantFrom(
       created({ min_workers: 1 }),
       joined(),
+      joined('worker', 1),
       joined('validator'),
+      left(ALICE),
+      left(ALICE, 1),
+      evaluated(0, FIRST_MODEL),
       opened(),
       opened(0, 1),
       work(),

@@ -1,13 +1,15 @@
 // The one state machine: `refusalOf` says whether an event may follow, `apply` lets it. Total: a wrong event is a refusal, never an exception.
 import { seededRandom } from '../protocol/random.ts';
-import { clearSubmissions, countPeer, countSubmission, countVerdict, nobody } from './attendance.ts';
+import { applyAddress, refusalOfAddress } from './addresses.ts';
+import { clearSubmissions, countSubmission, countVerdict, nobody } from './attendance.ts';
 import { applyDevice, refusalOfDevice, refusalOfKey } from './devices.ts';
-import type { EventBody, LoggedEvent, RoundMerged, VerdictGiven, WorkSubmitted } from './events.ts';
+import type { EventBody, LoggedEvent, ModelEvaluated, RoundMerged, VerdictGiven, WorkSubmitted } from './events.ts';
 import { CORE_LIMITS } from './events.ts';
+import { applyJoin, applyLeave, refusalOfJoin, refusalOfLeave } from './presence.ts';
 import { type Refusal, refuse } from './refusal.ts';
 import { refusalOfStatement } from './share-table.ts';
 import { payRound, type RoundPayout } from './shares.ts';
-import type { NetworkState, PeerState, RunState, Submission } from './state.ts';
+import type { NetworkState, RunState, Submission } from './state.ts';
 import { acceptedSubmissions, accountOf, mayOpenRound, workersNeeded } from './state.ts';
 
 /** The state machine as a value: what a hub runs on. */
@@ -23,9 +25,7 @@ export function refusalOf(state: NetworkState, event: LoggedEvent): Refusal | nu
   if (key) return key;
   if (body.type === 'device.bound' || body.type === 'device.revoked') return refusalOfDevice(state, author, body);
   if (body.type === 'run.created') return refusalOfRun(state, event);
-  if (body.type === 'account.address') {
-    return state.devices.has(author) ? refuse('not-the-owner', 'a device has no address, its owner has') : null;
-  }
+  if (body.type === 'account.address') return refusalOfAddress(state, author, body);
   if (body.type === 'tick') {
     if (author !== state.hub) return refuse('not-the-hub', `a tick is signed by the hub ${state.hub}, got ${author}`);
     if (body.time_ms < state.time_ms) {
@@ -63,16 +63,9 @@ function refusalInRun(state: NetworkState, run: RunState, event: LoggedEvent, bo
       }
       return null;
     case 'peer.joined':
-      if (run.peers.get(author)?.present) return refuse('already-present', `peer ${author} is already here`);
-      if (!run.peers.has(author) && run.peers.size >= CORE_LIMITS.peers_per_run) {
-        return refuse('too-many-peers', `a run knows at most ${CORE_LIMITS.peers_per_run} peers`);
-      }
-      return null;
+      return refusalOfJoin(run, author, body);
     case 'peer.left':
-      if (author !== body.peer && author !== state.hub) {
-        return refuse('not-the-hub', `a leave is signed by the peer itself or by the hub, got ${author}`);
-      }
-      return run.peers.get(body.peer)?.present ? null : refuse('not-present', `peer ${body.peer} is not here`);
+      return refusalOfLeave(run, state.hub, author, body);
     case 'round.opened':
       if (author !== state.hub)
         return refuse('not-the-hub', `a round is opened by the hub ${state.hub}, got ${author}`);
@@ -82,11 +75,7 @@ function refusalInRun(state: NetworkState, run: RunState, event: LoggedEvent, bo
     case 'verdict.given':
       return refusalOfVerdict(run, author, body);
     case 'model.evaluated':
-      if (run.peers.get(author)?.role !== 'validator')
-        return refuse('not-a-validator', `${author} is not a validator here`);
-      if (body.model !== run.model)
-        return refuse('wrong-model', `expected the present model ${run.model}, got ${body.model}`);
-      return null;
+      return refusalOfEvaluation(run, author, body);
     case 'round.merged':
       if (author !== state.hub)
         return refuse('not-the-hub', `a merge is signed by the hub ${state.hub}, got ${author}`);
@@ -96,6 +85,17 @@ function refusalInRun(state: NetworkState, run: RunState, event: LoggedEvent, bo
         return refuse('not-the-hub', `shares are stated by the hub ${state.hub}, got ${author}`);
       return refusalOfStatement(run, body);
   }
+}
+
+function refusalOfEvaluation(run: RunState, author: string, body: ModelEvaluated): Refusal | null {
+  const peer = run.peers.get(author);
+  if (peer?.role !== 'validator') return refuse('not-a-validator', `${author} is not a validator here`);
+  if (body.model !== run.model || body.merged_rounds !== run.round) {
+    const got = `${body.model} after ${body.merged_rounds}`;
+    return refuse('wrong-model', `expected the present model ${run.model} after ${run.round} rounds, got ${got}`);
+  }
+  if (peer.evaluated_rounds !== run.round) return null;
+  return refuse('already-evaluated', `${author} has evaluated the model after ${run.round} rounds`);
 }
 
 function canOpen(run: RunState, round: number, attempt: number): Refusal | null {
@@ -183,7 +183,7 @@ export function apply(state: NetworkState, event: LoggedEvent): Refusal | null {
   } else if (body.type === 'device.bound' || body.type === 'device.revoked') {
     applyDevice(state, event.author, body);
   } else if (body.type === 'account.address') {
-    state.addresses.set(event.author, body.address);
+    applyAddress(state, event.author, body);
   } else if (body.type === 'run.created') {
     state.runs.set(event.id, newRun(event, body));
   } else {
@@ -250,22 +250,12 @@ function applyInRun(state: NetworkState, run: RunState, event: LoggedEvent, body
     case 'run.resumed':
       run.phase = 'gathering';
       return;
-    case 'peer.joined': {
-      const known = run.peers.get(event.author);
-      const { role, name, runtime } = body;
-      const counts = { handed_in: false, credit_tokens: 0, merged_submissions: 0, refused_submissions: 0 };
-      const peer: PeerState = known ?? { id: event.author, role, name, runtime, present: true, ...counts };
-      Object.assign(peer, { role, name, runtime, present: true });
-      run.peers.set(event.author, peer);
-      countPeer(run, peer, 1);
+    case 'peer.joined':
+      applyJoin(run, event.author, body);
       return;
-    }
-    case 'peer.left': {
-      const peer = run.peers.get(body.peer)!;
-      peer.present = false;
-      countPeer(run, peer, -1);
+    case 'peer.left':
+      applyLeave(run, body.peer);
       return;
-    }
     case 'round.opened':
       run.phase = 'working';
       run.opened_ms = state.time_ms;
@@ -285,6 +275,7 @@ function applyInRun(state: NetworkState, run: RunState, event: LoggedEvent, body
       countVerdict(run, run.peers.get(event.author)!);
       return;
     case 'model.evaluated':
+      run.peers.get(event.author)!.evaluated_rounds = body.merged_rounds;
       run.evaluation = { merged_rounds: body.merged_rounds, loss_micro: body.loss_micro };
       run.first_evaluation ??= run.evaluation;
       return;

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { addressesOf } from './addresses.ts';
 import { stateHash } from './codec.ts';
 import type { EventBody } from './events.ts';
 import { apply } from './reduce.ts';
@@ -53,8 +54,8 @@ function play(rounds: number): NetworkState {
     RUN,
   );
   happen(state, HUB, { type: 'tick', version: 1, time_ms: 1 });
-  happen(state, ALICE, { type: 'peer.joined', ...run, role: 'worker', name: 'a', runtime: 'native' });
-  happen(state, VERA, { type: 'peer.joined', ...run, role: 'validator', name: 'v', runtime: 'native' });
+  happen(state, ALICE, { type: 'peer.joined', ...run, session: 0, role: 'worker', name: 'a', runtime: 'native' });
+  happen(state, VERA, { type: 'peer.joined', ...run, session: 0, role: 'validator', name: 'v', runtime: 'native' });
   for (let round = 0; round < rounds; round++) {
     const base = state.runs.get(RUN)!.model;
     const place = { ...run, round, attempt: 0 };
@@ -163,16 +164,18 @@ test('the table follows from the state: shares and tokens by account, in order',
 
 test('an owner names the address it is settled at, and may change it; a device may not', () => {
   const state = play(1);
-  const address = (digit: string): EventBody => ({
-    type: 'account.address',
-    version: 1,
-    chain: 'evm',
-    address: `0x${digit.repeat(40)}`,
+  const address = (digit: string, change: number, hub = HUB): EventBody => ({
+    ...{ type: 'account.address', version: 1, hub, change, chain: 'evm', address: `0x${digit.repeat(40)}` },
   });
-  happen(state, OWNER, address('a'));
-  happen(state, OWNER, address('b'));
-  assert.equal(state.addresses.get(OWNER), `0x${'b'.repeat(40)}`);
+  const refused = (author: string, body: EventBody) => apply(state, { id: name('9'), author, body })?.code;
+  happen(state, OWNER, address('a', 0));
+  happen(state, OWNER, address('b', 1));
+  assert.deepEqual([...addressesOf(state)], [[OWNER, `0x${'b'.repeat(40)}`]]);
+  // An old statement cannot be put in force again, nor one that was meant for another hub.
+  assert.equal(refused(OWNER, address('a', 0)), 'wrong-change');
+  assert.equal(refused(OWNER, address('c', 3)), 'wrong-change');
+  assert.equal(refused(OWNER, address('c', 2, ALICE)), 'wrong-hub');
   state.devices.set(ALICE, { owner: OWNER, expires_ms: 99, revoked: false });
-  assert.equal(apply(state, { id: name('9'), author: ALICE, body: address('c') })?.code, 'not-the-owner');
-  assert.deepEqual([...state.addresses], [[OWNER, `0x${'b'.repeat(40)}`]]);
+  assert.equal(refused(ALICE, address('c', 0)), 'not-the-owner');
+  assert.deepEqual([...addressesOf(state)], [[OWNER, `0x${'b'.repeat(40)}`]]);
 });

@@ -10,12 +10,16 @@ export interface PeerState {
   name: string;
   runtime: string;
   present: boolean;
+  /** How often it has joined: its present session is the one before this, its next one this. */
+  joins: number;
   /** Whether its work of the open round is in the log. */
   handed_in: boolean;
   /** Tokens of work that were verified and merged. */
   credit_tokens: number;
   merged_submissions: number;
   refused_submissions: number;
+  /** How many rounds were merged in the last model that it has evaluated. */
+  evaluated_rounds: number | null;
 }
 
 export interface Submission {
@@ -90,8 +94,8 @@ export interface NetworkState {
   time_ms: number;
   runs: Map<string, RunState>;
   devices: Map<string, Device>;
-  /** Where owners want to be settled with on an EVM chain. */
-  addresses: Map<string, string>;
+  /** Where owners want to be settled with on an EVM chain, and how often each has said so. */
+  addresses: Map<string, { readonly address: string; readonly changes: number }>;
 }
 
 /** Who is paid for what a key did: its owner, or the key itself. */

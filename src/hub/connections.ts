@@ -1,5 +1,6 @@
 // The hub's end of every WebSocket: greets, believes nobody without a signature, passes events on, tells peers what concerns them.
 import type { EventBody } from '../core/events.ts';
+import { sessionOf } from '../core/presence.ts';
 import type { NetworkState, RunState } from '../core/state.ts';
 import { CodedError } from '../errors.ts';
 import type { Receipt } from '../ledger/receipt.ts';
@@ -117,7 +118,7 @@ export function openConnections(hub: HubServices, limits: ConnectionLimits = CON
     if (connection.role) throw new ProtocolError('malformed', 'hello: a connection says hello once');
     if (hello.role === 'observer') {
       connection.role = 'observer';
-      tell(connection, { type: 'welcome', present: false });
+      tell(connection, { type: 'welcome', present: false, session: 0 });
       tell(connection, { type: 'status', runs: hub.statuses() });
       return;
     }
@@ -134,7 +135,7 @@ export function openConnections(hub: HubServices, limits: ConnectionLimits = CON
     }
     Object.assign(connection, { role: hello.role, peer, run: runId });
     clock.clearTimeout(lostTimers.get(`${runId}:${peer}`));
-    tell(connection, { type: 'welcome', present: run.peers.get(peer)?.present ?? false });
+    tell(connection, { type: 'welcome', ...sessionOf(run, peer) });
     tell(connection, { type: 'run', view: runView(run, hub.clock.now_ms(), hello.role === 'validator') });
   };
 
@@ -199,9 +200,12 @@ export function openConnections(hub: HubServices, limits: ConnectionLimits = CON
 
   const writeLeft = (run: string, peer: string, reason: 'connection lost' | 'hub restarted'): void => {
     lostTimers.delete(`${run}:${peer}`);
-    if (closed || !hub.state.runs.get(run)?.peers.get(peer)?.present) return;
+    const known = hub.state.runs.get(run);
+    if (closed || !known) return;
+    const { present, session } = sessionOf(known, peer);
+    if (!present) return;
     // A leave that crosses with the peer's own goodbye is refused by the core: nothing to do then.
-    hub.write({ type: 'peer.left', version: 1, run, peer, reason }).catch(() => {});
+    hub.write({ type: 'peer.left', version: 1, run, peer, session, reason }).catch(() => {});
   };
 
   let heartbeat: Timer;

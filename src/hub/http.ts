@@ -9,7 +9,7 @@ import { LedgerError, type LedgerErrorCode } from '../ledger/errors.ts';
 import type { Receipt } from '../ledger/receipt.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import { verifySignature } from '../protocol/identity.ts';
-import { type RunStatus, type RunView, uploadChallenge, WIRE_LIMITS } from '../protocol/messages.ts';
+import { type AccountView, type RunStatus, type RunView, uploadChallenge, WIRE_LIMITS } from '../protocol/messages.ts';
 import { type PublicLog, serveLog } from './log-routes.ts';
 import type { PeerTelemetry } from './views.ts';
 
@@ -36,6 +36,7 @@ export interface HttpServices {
   submit(bytes: Uint8Array): Promise<{ id: string; receipt: Receipt }>;
   statuses(): RunStatus[];
   view(run: string): RunView | null;
+  account(id: string): AccountView;
   health(): Record<string, string | number>;
 }
 
@@ -129,6 +130,8 @@ export function httpApp(hub: HttpServices, unnamed: UnnamedBlobs): Hono {
     const view = hub.view(c.req.param('run'));
     return view ? c.json(view) : c.json(problem('no-such-run', `no run ${c.req.param('run')} on this hub`), 404);
   });
+
+  app.get('/accounts/:account', (c) => c.json(hub.account(c.req.param('account'))));
 
   app.get('/blobs/:hash', async (c) => {
     const hash = c.req.param('hash');

@@ -1,4 +1,5 @@
 // What a hub is beside its disk and its port: the sequencer, the rounds, the connections and the models, put together on any clock.
+import { nextAddressChange } from '../core/addresses.ts';
 import type { LoggedEvent } from '../core/events.ts';
 import { core, type StateMachine } from '../core/reduce.ts';
 import type { RunState } from '../core/state.ts';
@@ -88,6 +89,11 @@ export async function openMeetingPlace(options: MeetingPlaceOptions): Promise<Me
     view: (id: string) => {
       const run = sequencer.state.runs.get(id);
       return run ? runView(run, clock.now_ms(), true) : null;
+    },
+    account: (account: string) => {
+      const { state } = sequencer;
+      const address = state.addresses.get(account)?.address ?? null;
+      return { hub: identity.id, account, address, next_change: nextAddressChange(state, account) };
     },
     health: () => ({ ok: 'yes', events: sequencer.state.events, connections: connections.count() }),
     onError,

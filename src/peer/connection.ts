@@ -13,6 +13,7 @@ import {
   helloChallenge,
   PROTOCOL_VERSION,
   type RunView,
+  type Welcome,
 } from '../protocol/messages.ts';
 import { PeerError } from './errors.ts';
 
@@ -53,8 +54,8 @@ export interface ConnectionOptions {
   readonly run: string;
   readonly role: 'worker' | 'validator';
   readonly identity: Identity;
-  /** After every (re)connection; `present` says whether the log knows that this peer is here. */
-  readonly onWelcome: (present: boolean) => void;
+  /** After every (re)connection; it says whether the log knows that this peer is here. */
+  readonly onWelcome: (welcome: Welcome) => void;
   readonly onRun: (view: RunView) => void;
   /** The connection is gone for now; it is being tried again. */
   readonly onAway: (reason: string) => void;
@@ -138,7 +139,7 @@ export function connectToHub(options: ConnectionOptions): HubConnection {
         greeted = true;
         wait_ms = LIMITS.first_wait_ms;
         ask();
-        options.onWelcome(message.present);
+        options.onWelcome(message);
         // What was not answered before the connection broke is sent again; the core takes nothing twice.
         for (const { event } of waiting.values()) send({ type: 'event', event });
         return;

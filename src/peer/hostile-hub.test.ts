@@ -141,7 +141,7 @@ describe('a connection', () => {
         else socket.send(next);
         socket.on('message', (data) => {
           const hello = decodeFromPeer(new Uint8Array(data as Buffer));
-          if (hello.type === 'hello') say(socket, { type: 'welcome', present: true });
+          if (hello.type === 'hello') say(socket, { type: 'welcome', present: true, session: 0 });
         });
       };
       void connect({ onWelcome: resolve });
@@ -159,7 +159,7 @@ describe('a connection', () => {
       say(socket, challenge());
       socket.on('message', (data) => {
         const message = decodeFromPeer(new Uint8Array(data as Buffer));
-        if (message.type === 'hello') say(socket, { type: 'welcome', present: true });
+        if (message.type === 'hello') say(socket, { type: 'welcome', present: true, session: 0 });
         else {
           sent.push(message);
           if (connections === 1) socket.terminate();
@@ -297,7 +297,7 @@ describe('a worker', () => {
           say(socket, { type: 'refused', event: sha256Hex(message.event), code: 'not-present', message: 'no' });
         }
         if (message.type !== 'hello') return;
-        say(socket, { type: 'welcome', present: true });
+        say(socket, { type: 'welcome', present: true, session: 0 });
         say(socket, { type: 'run', view: seen });
       });
     };

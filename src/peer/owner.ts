@@ -10,6 +10,7 @@ import { initialWeights } from '../model/init.ts';
 import type { Tokenizer } from '../model/tokenizer.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import type { Identity } from '../protocol/identity.ts';
+import { AccountViewSchema } from '../protocol/messages.ts';
 import { DataError } from '../training/corpus-errors.ts';
 import { buildDataset, type DatasetManifest, encodeManifest } from '../training/shards.ts';
 import { openBlobFolder } from './blob-folder.ts';
@@ -81,6 +82,18 @@ async function checkedModel({ model, tokenizer, training }: NewRun): Promise<Lla
   const draft = { ...training, model: { ...model, vocab_size }, dataset: '0'.repeat(64) };
   const params = decodeParams(await loadGame('pretrain'), new TextEncoder().encode(JSON.stringify(draft)));
   return (params as PretrainParams).model;
+}
+
+/** Says on a hub where what an owner holds is to be settled. Throws PeerError refused, hub-unreachable, not-a-hub. */
+export async function stateAddress(url: string, owner: Identity, address: string): Promise<void> {
+  const { json } = await askHub(url, `/accounts/${owner.id}`);
+  const view = AccountViewSchema.safeParse(json);
+  if (!view.success) throw new PeerError('not-a-hub', `expected a Potluck hub at ${url}`, { url });
+  const { hub, next_change: change } = view.data;
+  await sendEvent(
+    url,
+    await signEvent(owner, { type: 'account.address', version: 1, hub, change, chain: 'evm', address }),
+  );
 }
 
 /** Sends a signed event over HTTP; resolves with its id. Throws PeerError refused, hub-unreachable. */

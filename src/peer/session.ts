@@ -5,7 +5,7 @@ import type { AnyGame, Device } from '../games/game.ts';
 import type { Clock, Timer } from '../protocol/clock.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import type { Identity } from '../protocol/identity.ts';
-import type { RunView } from '../protocol/messages.ts';
+import type { RunView, Welcome } from '../protocol/messages.ts';
 import type { PeerBlobs } from './blobs.ts';
 import { connectToHub, type HubConnection, type Transport } from './connection.ts';
 import { PeerError } from './errors.ts';
@@ -87,17 +87,20 @@ export async function takePart(options: SessionOptions): Promise<'finished' | 'l
     }
   };
 
-  const announce = async (present: boolean): Promise<void> => {
+  let session = 0;
+  const announce = async (welcome: Welcome): Promise<void> => {
     bound ??= bind();
     await bound;
-    if (present) return;
+    if (welcome.present) return;
     const { name, device } = options;
     try {
-      await submit({ type: 'peer.joined', version: 1, run, role, name, runtime: device.runtime.class });
+      const { class: runtime } = device.runtime;
+      await submit({ type: 'peer.joined', version: 1, run, session: welcome.session, role, name, runtime });
     } catch (error) {
-      // Two connections may cross: that the log already knows this peer is what was wanted.
+      // Two connections may cross: that the log already knows this peer, or a later join of it, is what was wanted.
       const known = error instanceof PeerError && error.details.refusal === 'already-present';
-      if (!known && error instanceof PeerError && error.code === 'refused') stop(error);
+      const outdated = welcome.session !== session;
+      if (!known && !outdated && error instanceof PeerError && error.code === 'refused') stop(error);
     }
   };
   const stop = (error: PeerError): void => {
@@ -111,9 +114,10 @@ export async function takePart(options: SessionOptions): Promise<'finished' | 'l
     run,
     role,
     identity,
-    onWelcome: (present) => {
+    onWelcome: (welcome) => {
+      session = welcome.session;
       tell({ type: 'joined', peer: identity.id, run, runName: options.runName });
-      void announce(present);
+      void announce(welcome);
     },
     onRun: (view) => {
       newest = view;
@@ -143,7 +147,10 @@ export async function takePart(options: SessionOptions): Promise<'finished' | 'l
       });
       if (view.phase === 'finished') break;
     }
-    await goodbye(submit, run, identity.id, clock);
+    await goodbye(
+      () => submit({ type: 'peer.left', version: 1, run, peer: identity.id, session, reason: 'goodbye' }),
+      clock,
+    );
     return signal.aborted ? 'left' : 'finished';
   } finally {
     connection.close();
@@ -151,8 +158,8 @@ export async function takePart(options: SessionOptions): Promise<'finished' | 'l
 }
 
 /** Tells the log that this peer leaves; a hub that is away finds out by itself. */
-async function goodbye(submit: Seat['submit'], run: string, peer: string, clock: Clock): Promise<void> {
-  const told = submit({ type: 'peer.left', version: 1, run, peer, reason: 'goodbye' }).catch(() => {});
+async function goodbye(leave: () => Promise<unknown>, clock: Clock): Promise<void> {
+  const told = leave().catch(() => {});
   let timer: Timer;
   const late = new Promise<void>((resolve) => {
     timer = clock.setTimeout(resolve, LEAVING_LIMITS.goodbye_ms);

@@ -1,6 +1,7 @@
 // The validator's role: judges every submission as it comes in, and measures each new model on the held-out data.
 import { CodedError } from '../errors.ts';
 import type { RunView } from '../protocol/messages.ts';
+import { PeerError } from './errors.ts';
 import { type Role, roundOf, type Seat } from './role.ts';
 
 export function validatorRole(seat: Seat): Role {
@@ -28,15 +29,13 @@ export function validatorRole(seat: Seat): Role {
     const { loss_micro, tokens } = await game.evaluate(params, state, seat.device);
     const merged_rounds = view.round;
     const { run } = seat;
-    await seat.submit({
-      type: 'model.evaluated',
-      version: 1,
-      run,
-      merged_rounds,
-      model: view.model,
-      loss_micro,
-      tokens,
-    });
+    const said = { merged_rounds, model: view.model, loss_micro, tokens };
+    try {
+      await seat.submit({ type: 'model.evaluated', version: 1, run, ...said });
+    } catch (error) {
+      // Said before this device was started again: once is enough.
+      if (!(error instanceof PeerError && error.details.refusal === 'already-evaluated')) throw error;
+    }
     seat.tell({ type: 'evaluated', merged_rounds, loss: loss_micro / 1e6 });
   };
 

@@ -55,12 +55,19 @@ function roundOf({ shares, split, tokens, verdicts, owned }: Case): { state: Net
     RUN,
   );
   for (const k of verdicts.keys()) {
-    happen(id(VALIDATOR + k), { ...base, type: 'peer.joined', role: 'validator', name: `v${k}`, runtime: 'x' });
+    happen(id(VALIDATOR + k), {
+      ...base,
+      type: 'peer.joined',
+      session: 0,
+      role: 'validator',
+      name: `v${k}`,
+      runtime: 'x',
+    });
   }
   tokens.forEach((_, k) => {
     // As a certificate would: signatures are the core's own matter, tested there.
     if (owned[k]) state.devices.set(id(WORKER + k), { owner: OWNER, expires_ms: 1e15, revoked: false });
-    happen(id(WORKER + k), { ...base, type: 'peer.joined', role: 'worker', name: `w${k}`, runtime: 'x' });
+    happen(id(WORKER + k), { ...base, type: 'peer.joined', session: 0, role: 'worker', name: `w${k}`, runtime: 'x' });
   });
   happen(HUB, { ...base, type: 'round.opened', round: 0, attempt: 0 });
   const works = tokens.map((count, k) => {

@@ -73,7 +73,7 @@ const fromPeer: FromPeer[] = [
 ];
 const fromHub: FromHub[] = [
   { type: 'challenge', protocol: 1, hub: HASH, nonce: new Uint8Array(32) },
-  { type: 'welcome', present: false },
+  { type: 'welcome', present: false, session: 3 },
   { type: 'run', view },
   { type: 'status', runs: [status, status] },
   { type: 'accepted', event: HASH, receipt: { format: 'potluck-receipt-v1', inclusion_proof: ['x'] } },

@@ -108,9 +108,23 @@ export const RunStatusSchema = RunViewSchema.omit({ recent: true, submissions: t
 });
 export type RunStatus = z.infer<typeof RunStatusSchema>;
 
+/** To who said hello. `session` is the one that the peer is in, or that its next `peer.joined` will open. */
+export const WelcomeSchema = z.object({ type: z.literal('welcome'), present: z.boolean(), session: count });
+export type Welcome = z.infer<typeof WelcomeSchema>;
+
+/** An owner as a hub knows it, over HTTP. A lie in it is found out when the event that is built on it is refused. */
+export const AccountViewSchema = z.object({
+  hub: hash,
+  account: z.string(),
+  address: z.string().max(100).nullable(),
+  /** The number that the owner's next statement of an address must carry. */
+  next_change: count,
+});
+export type AccountView = z.infer<typeof AccountViewSchema>;
+
 export const FromHubSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('challenge'), protocol: z.int(), hub: hash, nonce: bytes(32) }),
-  z.object({ type: z.literal('welcome'), present: z.boolean() }),
+  WelcomeSchema,
   z.object({ type: z.literal('pong') }),
   z.object({ type: z.literal('run'), view: RunViewSchema }),
   z.object({ type: z.literal('status'), runs: z.array(RunStatusSchema) }),

@@ -110,6 +110,7 @@ export const BUGS: readonly Bug[] = [
               version: 1,
               run: run.id,
               peer: peer.id,
+              session: peer.joins - 1,
               reason: 'hub restarted',
             } as const;
             if (peer.present) place.sequencer.write(body).catch(() => {});

@@ -1,5 +1,6 @@
 // Who acts in a simulated history beside hub and peers: the run's owner, a stranger, a device that cannot make up its mind.
 import type { EventBody } from '../core/events.ts';
+import { sessionOf } from '../core/presence.ts';
 import { CodedError } from '../errors.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import { identityFromSecret } from '../protocol/identity.ts';
@@ -111,12 +112,16 @@ export async function flap(world: World, duration_ms: number): Promise<void> {
   const process = new Process(world.time, RIGHT_CLOCK);
   const identity = identityFromSecret(secretOf(world.plan.seed, `flapping ${world.time.now_ms}`));
   const common = { version: 1, run } as const;
-  const here = (): boolean => world.hub?.place.sequencer.state.runs.get(run)?.peers.get(identity.id)?.present === true;
+  const standing = () => {
+    const known = world.hub?.place.sequencer.state.runs.get(run);
+    return known ? sessionOf(known, identity.id) : { present: false, session: 0 };
+  };
   const until_ms = world.time.now_ms + duration_ms;
-  while (run && (world.time.now_ms < until_ms || here() || !world.hub)) {
-    const body: EventBody = here()
-      ? { type: 'peer.left', ...common, peer: identity.id, reason: 'goodbye' }
-      : { type: 'peer.joined', ...common, role: 'worker', name: 'flapping', runtime: 'none' };
+  while (run && (world.time.now_ms < until_ms || standing().present || !world.hub)) {
+    const { present, session } = standing();
+    const body: EventBody = present
+      ? { type: 'peer.left', ...common, peer: identity.id, session, reason: 'goodbye' }
+      : { type: 'peer.joined', ...common, session, role: 'worker', name: 'flapping', runtime: 'none' };
     await world.post(await signEvent(identity, body)).catch((error) => {
       if (!(error instanceof CodedError) || error instanceof SimulationError) world.problem(error, 'a flapping device');
     });

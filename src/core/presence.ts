@@ -1,0 +1,52 @@
+// Who is in a run and who has gone. Joins are counted, so that every join and every leave in the log can be used once.
+import { countPeer } from './attendance.ts';
+import { CORE_LIMITS, type PeerJoined, type PeerLeft } from './events.ts';
+import { type Refusal, refuse } from './refusal.ts';
+import type { PeerState, RunState } from './state.ts';
+
+/** Whether a peer is here, and the session that it is in or that its next join will open. */
+export function sessionOf(run: RunState, peer: string): { readonly present: boolean; readonly session: number } {
+  const known = run.peers.get(peer);
+  if (!known) return { present: false, session: 0 };
+  return { present: known.present, session: known.present ? known.joins - 1 : known.joins };
+}
+
+export function refusalOfJoin(run: RunState, author: string, body: PeerJoined): Refusal | null {
+  const { present, session } = sessionOf(run, author);
+  if (present) return refuse('already-present', `peer ${author} is already here`);
+  if (!run.peers.has(author) && run.peers.size >= CORE_LIMITS.peers_per_run) {
+    return refuse('too-many-peers', `a run knows at most ${CORE_LIMITS.peers_per_run} peers`);
+  }
+  return refusalOfSession(session, body.session);
+}
+
+export function refusalOfLeave(run: RunState, hub: string, author: string, body: PeerLeft): Refusal | null {
+  if (author !== body.peer && author !== hub) {
+    return refuse('not-the-hub', `a leave is signed by the peer itself or by the hub, got ${author}`);
+  }
+  const { present, session } = sessionOf(run, body.peer);
+  if (!present) return refuse('not-present', `peer ${body.peer} is not here`);
+  return refusalOfSession(session, body.session);
+}
+
+function refusalOfSession(expected: number, session: number): Refusal | null {
+  return session === expected ? null : refuse('wrong-session', `expected session ${expected}, got ${session}`);
+}
+
+export function applyJoin(run: RunState, id: string, { role, name, runtime }: PeerJoined): void {
+  const peer = run.peers.get(id) ?? newPeer(id);
+  Object.assign(peer, { role, name, runtime, present: true, joins: peer.joins + 1 });
+  run.peers.set(id, peer);
+  countPeer(run, peer, 1);
+}
+
+export function applyLeave(run: RunState, id: string): void {
+  const peer = run.peers.get(id)!;
+  peer.present = false;
+  countPeer(run, peer, -1);
+}
+
+const newPeer = (id: string): PeerState => ({
+  ...{ id, role: 'worker', name: '', runtime: '', present: false, joins: 0 },
+  ...{ handed_in: false, evaluated_rounds: null, credit_tokens: 0, merged_submissions: 0, refused_submissions: 0 },
+});
