@@ -19,7 +19,7 @@ const STOREYS: readonly (readonly string[])[] = [
 const storeyOf = new Map(STOREYS.flatMap((rooms, storey) => rooms.map((room) => [room, storey] as const)));
 const problems: string[] = [];
 
-for (const file of globSync('**/*.ts', { cwd: SRC })) {
+for (const file of globSync('**/*.{ts,tsx}', { cwd: SRC })) {
   const room = file.split(sep)[0];
   if (file === 'errors.ts') continue;
   const storey = storeyOf.get(room);

@@ -29,8 +29,8 @@ export interface Network {
   readonly folder: string;
   /** Starts `potluck ARGS`. */
   start(...args: string[]): Potluck;
-  /** Starts a hub on a free port (or the given one) and resolves with its address. */
-  hub(port?: number): Promise<{ readonly url: string; readonly potluck: Potluck }>;
+  /** Starts a hub on a free port (or the given one) and resolves with its address. It serves no page unless a flag says so. */
+  hub(port?: number, ...more: string[]): Promise<{ readonly url: string; readonly potluck: Potluck }>;
   /** Starts a worker or validator. */
   join(url: string, name: string, ...more: string[]): Potluck;
   /** Creates a run of a tiny model; resolves with its id. */
@@ -64,8 +64,9 @@ export function network(t: TestContext): Network {
   return {
     folder,
     start,
-    async hub(port = 0) {
-      const potluck = start('hub', '--port', String(port), '--folder', join(folder, 'hub'), '--json');
+    async hub(port = 0, ...more) {
+      const flags = more.length > 0 ? more : ['--no-page'];
+      const potluck = start('hub', '--port', String(port), '--folder', join(folder, 'hub'), '--json', ...flags);
       const { url } = await potluck.line((line) => line.type === 'listening');
       return { url: String(url), potluck };
     },

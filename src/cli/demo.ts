@@ -109,7 +109,7 @@ async function runDemo(
 ): Promise<boolean> {
   screen.say('Starting a hub …', { type: 'starting' });
   const url = await startHub(folder, screen, children);
-  screen.say('', { type: 'hub', url });
+  screen.say(`Open ${url} in a browser to watch.`, { type: 'hub', url });
   const run = await openRun(url, flags, folder, screen, stopped);
   if (stopped.aborted) return false;
   for (const name of screen.expected) children.push(startPeer(url, run.run, name, folder, screen));
@@ -149,6 +149,7 @@ function startHub(folder: string, screen: Screen, children: Child[]): Promise<st
       restart_ms: HUB_RESTART_MS,
       onLine: (line) => {
         if (line.type === 'problem') screen.say(`hub: ${line.message}`, line);
+        if (line.type === 'page' && line.state === 'failed') screen.say(String(line.message), line);
         if (line.type !== 'listening') return;
         url = String(line.url);
         args[args.indexOf('--port') + 1] = new URL(url).port;

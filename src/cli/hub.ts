@@ -5,8 +5,18 @@ import type { LoggedEvent } from '../core/events.ts';
 import { openHub } from '../hub/hub.ts';
 import { homeFolder } from './folders.ts';
 import { fired, untilStopped } from './lifetime.ts';
-import { DEFAULT_PORT, integer, jsonOption } from './options.ts';
+import { DEFAULT_PORT, hubUrl, integer, jsonOption } from './options.ts';
 import { openOutput } from './output.ts';
+import { keepPageBuilt, PAGE_FOLDER } from './page.ts';
+
+interface HubFlags {
+  port: number;
+  host: string;
+  folder: string;
+  public?: string;
+  page: boolean;
+  json: boolean;
+}
 
 export function hubCommand(): Command {
   return new Command('hub')
@@ -14,19 +24,25 @@ export function hubCommand(): Command {
     .option('--port <n>', 'port to listen on; 0 takes any free one', integer(0, 65_535), DEFAULT_PORT)
     .option('--host <address>', 'address to listen on; 0.0.0.0 lets other machines in', '127.0.0.1')
     .option('--folder <dir>', 'where the log and the blobs are kept', join(homeFolder(), 'hub'))
+    .option('--public <url>', 'how the world sees this hub, for links that are shared', hubUrl)
+    .option('--no-page', 'serve programs only, not the page')
     .addOption(jsonOption())
     .addHelpText(
       'after',
       `
 Examples:
   $ potluck hub
-  $ potluck hub --host 0.0.0.0 --port 8080 --folder ./my-hub`,
+  $ potluck hub --host 0.0.0.0 --port 8080 --folder ./my-hub
+  $ potluck hub --public https://potluck.example.org`,
     )
-    .action(async (options: { port: number; host: string; folder: string; json: boolean }) => {
+    .action(async (options: HubFlags) => {
       const output = openOutput(options.json);
       const stopped = untilStopped();
       const hub = await openHub({
-        ...options,
+        folder: options.folder,
+        host: options.host,
+        port: options.port,
+        page: options.page ? { folder: PAGE_FOLDER, public_url: options.public ?? null } : undefined,
         onEvent: (event, index) => {
           if (event.body.type !== 'tick') output.say(describe(event), { type: 'event', index, ...event });
         },
@@ -37,11 +53,14 @@ Examples:
       });
       output.say(
         `The hub listens on ${hub.url} and keeps everything in ${options.folder}.\n` +
+          (options.page ? `Open ${options.public ?? hub.url} in a browser to watch.\n` : '') +
           `Start a run:  npx potluck run create --hub ${hub.url} --data FILE_OR_FOLDER\n` +
           'Ctrl-C stops it; nothing is lost.',
         { type: 'listening', url: hub.url, hub: hub.id, folder: options.folder },
       );
+      const stopBuilding = options.page ? keepPageBuilt(output) : () => {};
       await fired(stopped);
+      stopBuilding();
       await hub.close();
       output.say('The hub has stopped.', { type: 'stopped' });
     });

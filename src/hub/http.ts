@@ -11,6 +11,7 @@ import { sha256Hex } from '../protocol/hash.ts';
 import { verifySignature } from '../protocol/identity.ts';
 import { type AccountView, type RunStatus, type RunView, uploadChallenge, WIRE_LIMITS } from '../protocol/messages.ts';
 import { type PublicLog, serveLog } from './log-routes.ts';
+import { openToReaders, type PageOptions, servePage } from './page.ts';
 import type { PeerTelemetry } from './views.ts';
 
 /** What a store says when it cannot serve, whoever asks. */
@@ -100,7 +101,8 @@ function announcedBytes(c: Context, max_bytes: number): number | Response {
   return c.json(problem('too-large', `at most ${max_bytes} bytes, got ${size_bytes}`, { max_bytes }), 413);
 }
 
-export function httpApp(hub: HttpServices, unnamed: UnnamedBlobs): Hono {
+/** @param page where the page is, for hubs that serve one */
+export function httpApp(hub: HttpServices, unnamed: UnnamedBlobs, page: PageOptions | null = null): Hono {
   const app = new Hono();
   let receiving_bytes = 0;
 
@@ -112,17 +114,8 @@ export function httpApp(hub: HttpServices, unnamed: UnnamedBlobs): Hono {
   });
   app.notFound((c) => c.json(problem('not-found', `no such path: ${c.req.path}`), 404));
 
-  app.get('/', (c) =>
-    c.text(
-      [
-        'This is a Potluck hub: a meeting place for devices that train a model together.',
-        '',
-        `Join from a terminal:  npx potluck join ${new URL(c.req.url).origin}`,
-        'State as JSON:         /status',
-        '',
-      ].join('\n'),
-    ),
-  );
+  openToReaders(app);
+  servePage(app, page, hub.statuses);
   app.get('/health', (c) => c.json(hub.health()));
   app.get('/status', (c) => c.json({ hub: hub.id, runs: hub.statuses() }));
 
@@ -145,7 +138,6 @@ export function httpApp(hub: HttpServices, unnamed: UnnamedBlobs): Hono {
     return c.body(packed.bytes as Uint8Array<ArrayBuffer>, 200, {
       'content-type': 'application/octet-stream',
       'cache-control': 'public, max-age=31536000, immutable',
-      'x-content-type-options': 'nosniff',
       vary: 'accept-encoding',
       ...packed.headers,
     });

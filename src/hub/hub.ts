@@ -20,6 +20,7 @@ import { CONNECTION_LIMITS, type ConnectionLimits } from './connections.ts';
 import { HubError } from './errors.ts';
 import { httpApp } from './http.ts';
 import { openMeetingPlace } from './meeting-place.ts';
+import type { PageOptions } from './page.ts';
 import { PeerSocket } from './peer-socket.ts';
 
 export interface HubOptions {
@@ -28,6 +29,8 @@ export interface HubOptions {
   readonly host: string;
   /** 0: any free port. */
   readonly port: number;
+  /** The page to be served; without it only what programs need is. */
+  readonly page?: PageOptions;
   /** Called with every event after it is durable, for logs. */
   readonly onEvent?: (event: LoggedEvent, index: number) => void;
   readonly onError?: (error: unknown, where: string) => void;
@@ -75,7 +78,7 @@ async function startHub(options: HubOptions, identity: Identity, store: LogStore
     onError: options.onError,
   });
   const { connections } = place;
-  const app = httpApp(place.services, place.unnamed);
+  const app = httpApp(place.services, place.unnamed, options.page);
   const server = createAdaptorServer({ fetch: app.fetch }) as Server;
   const sockets = new WebSocketServer({
     noServer: true,

@@ -1,0 +1,56 @@
+// The page's files for a hub: dist/web, built in a checkout when it is not there or older than what it is made of.
+import { spawn } from 'node:child_process';
+import { existsSync, globSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { tryLock } from './folders.ts';
+import type { Output } from './output.ts';
+
+const ROOT = join(import.meta.dirname, '..', '..');
+const SRC = join(ROOT, 'src');
+const DIST = join(ROOT, 'dist');
+const BUILD = join(SRC, 'web', 'build.ts');
+
+/** Where the built page is, or will be. */
+export const PAGE_FOLDER = join(DIST, 'web');
+
+/** Whether the page has to be built: there is none, or something that it may be made of is newer. */
+export function isPageStale(): boolean {
+  const built = statSync(join(PAGE_FOLDER, 'index.html'), { throwIfNoEntry: false });
+  if (!built) return true;
+  const sources = globSync('**/*.{ts,tsx,css,html,svg}', { cwd: SRC }).filter((file) => !file.includes('.test.'));
+  return sources.some((file) => statSync(join(SRC, file)).mtimeMs > built.mtimeMs);
+}
+
+/**
+ * Builds the page where that is needed, in a process of its own, while the hub is up already. A failure is told and stops nothing.
+ * Returns what ends the build early.
+ */
+export function keepPageBuilt(output: Output): () => void {
+  if (!existsSync(BUILD) || !isPageStale()) return () => {};
+  const lock = tryLock(DIST);
+  if (!lock) return () => {}; // another hub of this checkout builds it
+  output.say('Building the page, once; it takes a few seconds …', { type: 'page', state: 'building' });
+  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', BUILD, PAGE_FOLDER], {
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc'], // the build ends when this process does
+  });
+  let lastWords = '';
+  child.stderr?.on('data', (chunk: Buffer) => {
+    lastWords = (lastWords + chunk).slice(-2000);
+  });
+  let stopped = false;
+  const end = (error: string | null): void => {
+    lock.release();
+    if (stopped) return;
+    if (error === null) output.say('The page is built.', { type: 'page', state: 'built' });
+    else {
+      const message = `The page could not be built; the hub works without it. ${error}`;
+      output.say(message, { type: 'page', state: 'failed', message });
+    }
+  };
+  child.once('error', (error) => end(error.message));
+  child.once('exit', (code) => end(code === 0 ? null : lastWords.trim()));
+  return () => {
+    stopped = true;
+    child.kill();
+  };
+}

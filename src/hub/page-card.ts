@@ -1,0 +1,45 @@
+// What a shared link shows before it is opened (ogp.me): a run's name and how far it is, as meta tags.
+import type { RunStatus } from '../protocol/messages.ts';
+
+const PHASES: Readonly<Record<RunStatus['phase'], string>> = {
+  gathering: 'waiting for devices',
+  working: 'training',
+  judging: 'checking work',
+  merging: 'merging',
+  paused: 'paused',
+  finished: 'finished',
+};
+
+/** Text as it may stand in HTML, between tags and in quoted attributes. Names come from strangers. */
+export function escapeHtml(text: string): string {
+  const entities: Readonly<Record<string, string>> = {
+    '&': '&amp;',
+    '<': '&lt;',
+    '>': '&gt;',
+    '"': '&quot;',
+    "'": '&#39;',
+  };
+  return text.replace(/[&<>"']/g, (character) => entities[character]);
+}
+
+/** The meta tags of a run, or of a hub. `origin` without a slash at its end. */
+export function cardOf(origin: string, run: RunStatus | null): string {
+  const title = run ? `${run.name} · Potluck` : 'Potluck: devices that people already own train a model together';
+  const tags: [string, string][] = [
+    ['og:type', 'website'],
+    ['og:site_name', 'Potluck'],
+    ['og:title', title],
+    ['og:description', run ? describe(run) : 'Watch it learn, lend a device, and check every number for yourself.'],
+    ['og:url', run ? `${origin}/r/${run.run}` : `${origin}/`],
+  ];
+  return tags
+    .map(([property, content]) => `<meta property="${property}" content="${escapeHtml(content)}" />`)
+    .join('\n    ');
+}
+
+function describe(run: RunStatus): string {
+  const here = run.peers.filter((peer) => peer.present).length;
+  const loss = run.validation_loss === null ? '' : `, validation loss ${run.validation_loss.toFixed(3)}`;
+  const devices = here === 1 ? '1 device' : `${here} devices`;
+  return `A model in training on devices that people already own: round ${run.round} of ${run.rounds} (${PHASES[run.phase]}), ${devices} here${loss}. Open it to watch, or to lend yours.`;
+}

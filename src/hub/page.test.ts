@@ -1,0 +1,169 @@
+// The page as the hub serves it: what its headers allow, what is cached, what strangers' names cannot do, and what is said when it is not built.
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { request } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { gunzipSync, gzipSync } from 'node:zlib';
+import { type Hub, openHub } from './hub.ts';
+import { cardOf, escapeHtml } from './page-card.ts';
+
+const root = mkdtempSync(join(tmpdir(), 'potluck-page-'));
+const folder = join(root, 'web');
+let hub: Hub;
+const script = `console.log(${JSON.stringify('x'.repeat(2000))});`;
+
+before(async () => {
+  hub = await openHub({ folder: join(root, 'hub'), host: '127.0.0.1', port: 0, page: { folder, public_url: null } });
+});
+after(async () => {
+  await hub.close();
+  rmSync(root, { recursive: true, force: true });
+});
+
+const html = (path: string) => fetch(hub.url + path, { headers: { accept: 'text/html,*/*' } });
+
+/** A request as it stands, without the decoding and the cleaning of paths that fetch does. */
+function raw(
+  path: string,
+  headers: Record<string, string> = {},
+): Promise<{ status: number; headers: Record<string, unknown>; body: Buffer }> {
+  const { hostname, port } = new URL(hub.url);
+  return new Promise((resolve, reject) => {
+    const asked = request({ hostname, port, path, headers }, (response) => {
+      const parts: Buffer[] = [];
+      response.on('data', (part: Buffer) => parts.push(part));
+      response.on('end', () =>
+        resolve({ status: response.statusCode!, headers: response.headers, body: Buffer.concat(parts) }),
+      );
+    });
+    asked.on('error', reject);
+    asked.end();
+  });
+}
+
+test('a page that is not built: it says so, asks again, and everything else works', async () => {
+  const response = await html('/');
+  assert.equal(response.status, 503);
+  assert.equal(response.headers.get('cache-control'), 'no-store');
+  const text = await response.text();
+  assert.match(text, /npm run build/);
+  assert.match(text, /http-equiv="refresh"/);
+  assert.equal((await fetch(`${hub.url}/status`)).status, 200);
+});
+
+describe('a page that is built', () => {
+  before(() => {
+    mkdirSync(join(folder, 'assets'), { recursive: true });
+    writeFileSync(join(folder, 'index.html'), '<!doctype html><head><!--potluck:card--></head>');
+    writeFileSync(join(folder, 'manifest.json'), '{"secret":"of the build"}');
+    writeFileSync(join(folder, 'assets', 'main-abc.js'), script);
+    writeFileSync(join(folder, 'assets', 'main-abc.js.gz'), gzipSync(script));
+    writeFileSync(join(folder, 'assets', 'runtime-abc.wasm'), Uint8Array.of(0, 97, 115, 109));
+    writeFileSync(join(folder, 'assets', 'leftover.ts'), 'x');
+  });
+
+  test('every view has the document, isolated, with a policy that lets nothing else in', async () => {
+    for (const path of [
+      '/',
+      `/r/${'a'.repeat(64)}`,
+      `/r/${'a'.repeat(64)}/device`,
+      '/ledger',
+      '/ledger/12',
+      '/start',
+    ]) {
+      const response = await html(path);
+      assert.equal(response.status, 200, path);
+      assert.match(await response.text(), /og:title/, path);
+      const header = (name: string) => response.headers.get(name) ?? '';
+      const policy = header('content-security-policy');
+      assert.match(policy, /default-src 'none'/);
+      assert.match(policy, /script-src 'self' 'wasm-unsafe-eval'(;|$)/);
+      assert.match(policy, /frame-ancestors 'none'/);
+      assert.doesNotMatch(policy, /unsafe-inline|'unsafe-eval'|\*/);
+      assert.equal(header('cross-origin-opener-policy'), 'same-origin');
+      assert.equal(header('cross-origin-embedder-policy'), 'require-corp');
+      assert.equal(header('x-content-type-options'), 'nosniff');
+      assert.equal(header('referrer-policy'), 'no-referrer');
+      assert.equal(header('cache-control'), 'no-cache');
+      assert.equal(header('access-control-allow-origin'), '');
+    }
+    assert.equal((await html('/nowhere')).status, 404);
+  });
+
+  test('assets: their type, packed for whoever takes that, kept for ever, isolated as well', async () => {
+    const packed = await raw('/assets/main-abc.js', { 'accept-encoding': 'gzip, br' });
+    assert.equal(packed.headers['content-encoding'], 'gzip');
+    assert.equal(packed.headers['content-length'], String(packed.body.length));
+    assert.equal(gunzipSync(packed.body).toString(), script);
+    const plain = await raw('/assets/main-abc.js');
+    assert.equal(plain.headers['content-encoding'], undefined);
+    assert.equal(plain.body.toString(), script);
+    for (const { headers } of [packed, plain]) {
+      assert.match(String(headers['content-type']), /^text\/javascript/);
+      assert.match(String(headers['cache-control']), /max-age=31536000, immutable/);
+      assert.equal(headers.vary, 'accept-encoding');
+      assert.equal(headers['cross-origin-embedder-policy'], 'require-corp'); // else a worker made of it is refused
+    }
+    assert.equal((await raw('/assets/runtime-abc.wasm')).headers['content-type'], 'application/wasm');
+  });
+
+  test('nothing but assets is served', async () => {
+    const paths = [
+      '/assets/none.js',
+      '/assets/leftover.ts',
+      '/assets/main-abc.js.gz',
+      '/assets/',
+      '/manifest.json',
+      '/assets/..%2fmanifest.json',
+      '/assets/../../hub/hub.key',
+      '/assets/..%2f..%2fhub%2fhub.key',
+      '/assets/%2e%2e/manifest.json',
+      '/assets/..\\manifest.json',
+    ];
+    for (const path of paths) {
+      const { status } = await raw(path, { accept: 'text/html' });
+      assert.ok(status === 404 || status === 400, `${path}: ${status}`);
+    }
+  });
+
+  test('a terminal that asks for / gets text', async () => {
+    const response = await fetch(hub.url);
+    assert.match(response.headers.get('content-type') ?? '', /^text\/plain/);
+    assert.match(await response.text(), new RegExp(`potluck join ${hub.url}`));
+  });
+});
+
+test('anybody may read what is public from any page, and write from none', async () => {
+  for (const path of ['/log/checkpoint', '/status', '/health', `/blobs/${'0'.repeat(64)}`]) {
+    const response = await fetch(hub.url + path, { headers: { origin: 'https://auditor.example' } });
+    assert.equal(response.headers.get('access-control-allow-origin'), '*', path);
+    assert.equal(response.headers.get('cross-origin-resource-policy'), 'cross-origin', path);
+  }
+  for (const [method, path] of [
+    ['PUT', `/blobs/${'0'.repeat(64)}`],
+    ['POST', '/events'],
+    ['POST', '/log/cosignature'],
+  ]) {
+    const asked = { origin: 'https://elsewhere.example', 'access-control-request-method': method };
+    const preflight = await fetch(hub.url + path, { method: 'OPTIONS', headers: asked });
+    assert.equal(preflight.headers.get('access-control-allow-origin'), null, path);
+    const written = await fetch(hub.url + path, {
+      method,
+      body: 'x',
+      headers: { origin: 'https://elsewhere.example' },
+    });
+    assert.equal(written.headers.get('access-control-allow-origin'), null, path);
+  }
+});
+
+test("a card holds a stranger's name as text", () => {
+  const name = `"><script>alert('1')</script>&`;
+  const run = { run: 'a'.repeat(64), name, phase: 'working', round: 2, rounds: 9, peers: [], validation_loss: 2.5 };
+  const card = cardOf('http://hub.example', run as unknown as Parameters<typeof cardOf>[1]);
+  assert.ok(card.includes(escapeHtml(name)));
+  assert.doesNotMatch(card, /<script/);
+  assert.match(card, /round 2 of 9 \(training\), 0 devices here, validation loss 2\.500/);
+  assert.match(card, new RegExp(`content="http://hub.example/r/${'a'.repeat(64)}"`));
+});

@@ -1,0 +1,139 @@
+// The page over HTTP: the built files as they are, with headers that let them do what they need and nothing else.
+import { createReadStream } from 'node:fs';
+import { readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import type { Context, Hono } from 'hono';
+import type { RunStatus } from '../protocol/messages.ts';
+import { cardOf, escapeHtml } from './page-card.ts';
+
+export interface PageOptions {
+  /** Where the built page is, or will be. */
+  readonly folder: string;
+  /** How the world sees this hub, for links that are shared; null: as whoever asks does. */
+  readonly public_url: string | null;
+}
+
+/**
+ * What a document or script of the page may do. `wasm-unsafe-eval` compiles WebAssembly and evaluates no text. There is no inline
+ * script or style, nothing comes from another host, and nothing can frame the page.
+ */
+const CONTENT_SECURITY_POLICY = [
+  "default-src 'none'",
+  "script-src 'self' 'wasm-unsafe-eval'",
+  "worker-src 'self'",
+  "style-src 'self'",
+  "img-src 'self' data:",
+  "connect-src 'self'",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+].join('; ');
+
+const PAGE_HEADERS = {
+  'content-security-policy': CONTENT_SECURITY_POLICY,
+  // Together they isolate the page, which is what browsers ask of whoever wants memory shared between threads.
+  'cross-origin-opener-policy': 'same-origin',
+  'cross-origin-embedder-policy': 'require-corp',
+  'cross-origin-resource-policy': 'same-origin',
+  'x-content-type-options': 'nosniff',
+  'referrer-policy': 'no-referrer',
+  'permissions-policy': 'camera=(self), geolocation=(), microphone=()',
+};
+
+const TYPES: Readonly<Record<string, string>> = {
+  js: 'text/javascript; charset=utf-8',
+  mjs: 'text/javascript; charset=utf-8',
+  css: 'text/css; charset=utf-8',
+  wasm: 'application/wasm',
+  svg: 'image/svg+xml',
+  png: 'image/png',
+  json: 'application/json',
+};
+const ASSET = /^[\w.-]+\.(\w+)$/;
+const FOREVER = 'public, max-age=31536000, immutable';
+/** Where a page that is not built yet is asked for again: a build takes a few seconds. */
+const RETRY_S = 3;
+/** The views that have an address; the script decides what they show. */
+const VIEWS = ['/', '/r/:run', '/r/:run/:view', '/ledger', '/ledger/:event', '/start'];
+
+/** What anybody may read from anywhere: the log, its blobs and the state are public, and no answer depends on who asks. */
+const PUBLIC_PATHS = ['/log/*', '/blobs/*', '/status', '/runs/*', '/health'];
+
+/** Lets scripts of other pages read what is public: an auditor need not trust the page that this hub serves. Writing stays closed. */
+export function openToReaders(app: Hono): void {
+  for (const path of PUBLIC_PATHS) {
+    app.use(path, async (c, next) => {
+      await next();
+      if (c.req.method !== 'GET' && c.req.method !== 'HEAD') return;
+      c.header('access-control-allow-origin', '*');
+      c.header('cross-origin-resource-policy', 'cross-origin');
+      c.header('x-content-type-options', 'nosniff');
+    });
+  }
+}
+
+/** Adds the page to an app. A terminal that asks for / gets text; a page that is not built says so. */
+export function servePage(app: Hono, page: PageOptions | null, statuses: () => RunStatus[]): void {
+  for (const view of VIEWS) {
+    app.get(view, async (c) => {
+      const origin = page?.public_url ?? new URL(c.req.url).origin;
+      if (view === '/' && !(c.req.header('accept') ?? '').includes('text/html')) return c.text(forTerminals(origin));
+      const html = page && (await readFile(join(page.folder, 'index.html'), 'utf8').catch(() => null));
+      if (!html) return notBuilt(c, origin);
+      const run = statuses().find(({ run: id }) => id === c.req.param('run')) ?? null;
+      const card = cardOf(origin, run);
+      return c.html(
+        html.replace('<!--potluck:card-->', () => card),
+        200,
+        {
+          ...PAGE_HEADERS,
+          'cache-control': 'no-cache',
+        },
+      );
+    });
+  }
+
+  app.get('/assets/:file', async (c) => {
+    const file = c.req.param('file');
+    const type = TYPES[ASSET.exec(file)?.[1] ?? ''];
+    const gzip = /\bgzip\b/.test(c.req.header('accept-encoding') ?? '');
+    const path = page && type ? join(page.folder, 'assets', file) : null;
+    const found = path && ((gzip && (await sized(`${path}.gz`))) || (await sized(path)));
+    if (!found) return c.notFound();
+    return c.body(Readable.toWeb(createReadStream(found.path)) as ReadableStream, 200, {
+      ...PAGE_HEADERS,
+      'content-type': type,
+      'content-length': String(found.size_bytes),
+      'cache-control': FOREVER,
+      vary: 'accept-encoding',
+      ...(found.path.endsWith('.gz') ? { 'content-encoding': 'gzip' } : {}),
+    });
+  });
+}
+
+async function sized(path: string): Promise<{ path: string; size_bytes: number } | null> {
+  const info = await stat(path).catch(() => null);
+  return info?.isFile() ? { path, size_bytes: info.size } : null;
+}
+
+const forTerminals = (origin: string): string =>
+  [
+    'This is a Potluck hub: a meeting place for devices that train a model together.',
+    '',
+    `In a browser:          ${origin}/`,
+    `Join from a terminal:  npx potluck join ${origin}`,
+    'State as JSON:         /status',
+    '',
+  ].join('\n');
+
+/** Everything but the page works without it: it says so, and asks again. */
+function notBuilt(c: Context, origin: string): Response | Promise<Response> {
+  const html = `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<meta http-equiv="refresh" content="${RETRY_S}"><title>Potluck</title>
+<h1>The hub is here, its page is not built yet</h1>
+<p>A checkout builds it at the first start, which takes a few seconds; this looks again by itself.
+If it stays like this, run <code>npm run build</code> where the hub was started.</p>
+<p>Everything else works: <code>npx potluck join ${escapeHtml(origin)}</code>, <a href="/status">the state as JSON</a>.</p></html>`;
+  return c.html(html, 503, { ...PAGE_HEADERS, 'cache-control': 'no-store', 'retry-after': String(RETRY_S) });
+}

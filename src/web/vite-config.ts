@@ -1,0 +1,72 @@
+// How the page is built: src/web into a folder of files with hashed names, each with a gzipped twin.
+import { globSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import type { InlineConfig, Plugin } from 'vite';
+
+const WEB = import.meta.dirname;
+const SRC = join(WEB, '..');
+/** Below this a gzipped twin saves no packet. */
+const WORTH_PACKING_BYTES = 1024;
+
+/** Settings for `vite.build` into a folder, which is emptied first. */
+export function viteConfig(outDir: string): InlineConfig {
+  return {
+    configFile: false,
+    root: WEB,
+    base: '/',
+    logLevel: 'warn',
+    publicDir: false,
+    oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
+    // What runs in Node and in browsers asks for `process`; there is none here, and the code behind that question can go.
+    define: { process: 'undefined', 'globalThis.process': 'undefined' },
+    // The same codec without `new Function`, which the Content-Security-Policy forbids.
+    resolve: { alias: { 'cbor-x': 'cbor-x/index-no-eval' } },
+    build: {
+      outDir,
+      emptyOutDir: true,
+      target: 'es2023',
+      modulePreload: { polyfill: false },
+      assetsInlineLimit: 0, // a data: address would need an exception in the Content-Security-Policy
+      chunkSizeWarningLimit: 2000,
+      reportCompressedSize: false,
+      manifest: 'manifest.json',
+    },
+    worker: { format: 'es', plugins: () => [gamesByName()] },
+    plugins: [gamesByName(), packed(outDir)],
+  };
+}
+
+/** games/registry.ts loads games/NAME.ts by name; a bundler has to be told which there are: the files that export one. */
+function gamesByName(): Plugin {
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: it is the code to be found
+  const LOADS = 'import(`./${name}.ts`)';
+  return {
+    name: 'potluck-games',
+    transform(code, id) {
+      if (!id.endsWith('/games/registry.ts')) return null;
+      if (!code.includes(LOADS)) throw new Error('games/registry.ts loads games in another way than the build knows');
+      const table = globSync('games/*.ts', { cwd: SRC })
+        .filter((file) => /^export const game\b/m.test(readFileSync(join(SRC, file), 'utf8')))
+        .map((file) => basename(file, '.ts'))
+        .map((name) => `'${name}': () => import('./${name}.ts')`);
+      return `const GAMES = { ${table.join(', ')} };\n${code.replace(LOADS, '(GAMES[name]?.() ?? Promise.reject())')}`;
+    },
+  };
+}
+
+/** Writes FILE.gz beside every file that shrinks, so that the hub never compresses while somebody waits. */
+function packed(outDir: string): Plugin {
+  return {
+    name: 'potluck-packed',
+    closeBundle() {
+      for (const file of readdirSync(outDir, { recursive: true, encoding: 'utf8' })) {
+        const path = join(outDir, file);
+        if (!statSync(path).isFile() || statSync(path).size < WORTH_PACKING_BYTES) continue;
+        const bytes = readFileSync(path);
+        const gzipped = gzipSync(bytes, { level: 9 });
+        if (gzipped.length < bytes.length * 0.9) writeFileSync(`${path}.gz`, gzipped);
+      }
+    },
+  };
+}
