@@ -209,6 +209,17 @@ test('audit, shares and why of a real run', async (t) => {
       refusal: 'wrong-statement',
     });
   });
+  await t.test(
+    'shares that the hub never stated: untrue when the next round opens, named while it may still come',
+    async () => {
+      const first = indexOfType(entries, 'shares.stated', 0);
+      const { folder } = await forged(replace(first));
+      await isUntrue(folder, 'refused', { type: 'round.opened', refusal: 'statement-due' });
+      const last = indexOfType(entries, 'shares.stated', -1);
+      const { unchecked } = await auditAt((await forged(replace(last))).folder);
+      assert.match(unchecked.join(), /shares .* not stated them yet/);
+    },
+  );
   await t.test('work that is none, taken by a hub and a validator who are friends of the worker', async () => {
     const list = await colludingRound(run, lastMerge);
     await isUntrue((await forged(list.entries).then(withBlobs(list.blobs))).folder, 'bad-work', {

@@ -81,4 +81,9 @@ test('after revocation or expiry a key can do nothing, and what it earned stays 
   await happen(state, hub, tick(1000));
   assert.equal(await happen(state, second, { ...leave, peer: second.id }), 'device-expired');
   assert.equal(await happen(state, createIdentity(), await certificate(owner, second.id, 500)), 'bad-certificate');
+  // A newer certificate puts the device back to work; an old one, or another owner's, does not.
+  assert.equal(await happen(state, second, await certificate(owner, second.id, 1000)), 'device-expired');
+  assert.equal(await happen(state, second, await certificate(createIdentity(), second.id, 3000)), 'already-bound');
+  assert.equal(await happen(state, second, await certificate(owner, second.id, 3000)), null);
+  assert.equal(await happen(state, second, { ...leave, peer: second.id }), 'unknown-run');
 });

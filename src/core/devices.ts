@@ -1,7 +1,7 @@
 // One person, many devices: which owner vouches for a device's key, until when, and what a revoked key may still do (nothing).
 import { openEvent } from '../protocol/envelope.ts';
 import { ProtocolError } from '../protocol/errors.ts';
-import { DeviceCertificateSchema, type EventBody } from './events.ts';
+import { DeviceCertificateSchema, type EventBody, type LoggedEvent } from './events.ts';
 import type { Refusal } from './refusal.ts';
 import { refuse } from './refusal.ts';
 import type { NetworkState } from './state.ts';
@@ -25,12 +25,12 @@ export function openCertificate(
   }
 }
 
-/** Why a key may not write events any more, if so. */
-export function refusalOfKey(state: NetworkState, author: string): Refusal | null {
+/** Why a key may not write this event any more, if so. One whose certificate has ended may bring a newer one. */
+export function refusalOfKey(state: NetworkState, { author, body }: LoggedEvent): Refusal | null {
   const device = state.devices.get(author);
   if (!device) return null;
   if (device.revoked) return refuse('device-revoked', `the owner of ${author} has revoked it`);
-  if (state.time_ms >= device.expires_ms) {
+  if (state.time_ms >= device.expires_ms && body.type !== 'device.bound') {
     return refuse(
       'device-expired',
       `the certificate of ${author} ended at ${device.expires_ms}, it is ${state.time_ms}`,

@@ -5,6 +5,7 @@ import { z } from 'zod';
 export const CORE_LIMITS = {
   name_characters: 80, // shown in lists; longer is spam
   runs: 64, // one hub on one machine
+  unfinished_runs_per_owner: 8, // nobody fills a hub alone
   rounds: 1_000_000, // a decade of ten-minute rounds, with room
   round_ms: { min: 200, max: 86_400_000 }, // a test's round … a day
   peers_per_run: 20_000, // twice the design's target of connected peers
@@ -14,7 +15,20 @@ export const CORE_LIMITS = {
 } as const;
 
 const hash = z.string().regex(/^[0-9a-f]{64}$/, 'expected 64 lower-case hexadecimal digits');
-const name = z.string().min(1).max(CORE_LIMITS.name_characters);
+/**
+ * Text that stands in lists and terminals: no control characters, no line breaks, none of the marks that turn the direction
+ * of writing (Unicode TR 9), with which a name could pass for another or rewrite what stands around it.
+ */
+const oneLine = (max_characters: number) =>
+  z
+    .string()
+    .min(1)
+    .max(max_characters)
+    .regex(
+      /^[^\p{Cc}\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]*$/u,
+      'expected text without control characters and marks of direction',
+    );
+const name = oneLine(CORE_LIMITS.name_characters);
 const count = z.int().min(0);
 const signed = z.int();
 const time_ms = z.int().min(0);
@@ -42,7 +56,7 @@ export const RunCreatedSchema = z.strictObject({
   type: z.literal('run.created'),
   ...v1,
   name,
-  game: z.string().min(1).max(40),
+  game: oneLine(40),
   params: hash,
   model: hash,
   rounds: z.int().min(1).max(CORE_LIMITS.rounds),
@@ -75,7 +89,7 @@ export const PeerJoinedSchema = z.strictObject({
   session: count,
   role: z.enum(['worker', 'validator']),
   name,
-  runtime: z.string().min(1).max(40),
+  runtime: oneLine(40),
 });
 
 /** By the peer that leaves, or by the hub for a peer whose connection is gone. */
@@ -146,7 +160,7 @@ export const VerdictGivenSchema = z.strictObject({
   run: hash,
   submission: hash,
   accepted: z.boolean(),
-  code: z.string().min(1).max(60),
+  code: oneLine(60),
   score_micro: signed,
   loss_before_micro: signed,
   loss_after_micro: signed,

@@ -6,6 +6,7 @@ import { stateHash } from './codec.ts';
 import { CORE_LIMITS, type EventBody, type LoggedEvent } from './events.ts';
 import { apply } from './reduce.ts';
 import type { RefusalCode } from './refusal.ts';
+import { statementOf } from './share-table.ts';
 import { initialState, type NetworkState, type RunState } from './state.ts';
 
 const name = (character: string): string => character.repeat(64);
@@ -349,8 +350,34 @@ describe('what must not happen', () => {
   });
 
   test('more runs than a hub keeps', () => {
-    for (let i = 0; i < CORE_LIMITS.runs; i++) happen(OWNER, created());
+    const owner = (i: number): string => name('c').slice(0, 60) + String(1000 + i);
+    const { runs, unfinished_runs_per_owner: each } = CORE_LIMITS;
+    for (let i = 0; i < runs; i++) happen(owner(Math.floor(i / each)), created());
     refused('too-many-runs', OWNER, created());
+  });
+
+  test('more unfinished runs of one owner, also in the name of its devices', () => {
+    for (let i = 0; i < CORE_LIMITS.unfinished_runs_per_owner; i++) happen(OWNER, created(), i === 0 ? RUN : undefined);
+    refused('too-many-runs', OWNER, created());
+    state.devices.set(ALICE, { owner: OWNER, expires_ms: 99, revoked: false });
+    refused('too-many-runs', ALICE, created());
+    happen(BOB, created());
+    run().phase = 'finished';
+    happen(OWNER, created());
+  });
+
+  test('a round after a model that is kept whole, before its shares are stated', () => {
+    openRound(true);
+    for (const round of [0, 1]) {
+      if (round > 0) happen(HUB, opened(round));
+      const ids = [ALICE, BOB].map((author) => happen(author, work({ round, base: run().model }))).sort();
+      for (const id of ids) happen(VERA, verdict(id));
+      happen(HUB, merged(ids, { round, model: name(String(6 + round)), checkpoint: round > 0 }));
+    }
+    refused('statement-due', HUB, opened(2));
+    happen(HUB, statementOf(run()));
+    refused('wrong-statement', HUB, statementOf(run()));
+    happen(HUB, opened(2));
   });
 });
 
@@ -358,6 +385,7 @@ describe('what must not happen', () => {
 function playRun(): string {
   openRound();
   for (let round = 0; round < 3; round++) {
+    if (round === 2) happen(HUB, statementOf(run()));
     if (round > 0) happen(HUB, opened(round));
     const base = run().model;
     const ids = [ALICE, BOB].map((author) => happen(author, work({ round, base }))).sort();

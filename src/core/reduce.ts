@@ -7,7 +7,7 @@ import type { EventBody, LoggedEvent, ModelEvaluated, RoundMerged, VerdictGiven,
 import { CORE_LIMITS } from './events.ts';
 import { applyJoin, applyLeave, refusalOfJoin, refusalOfLeave } from './presence.ts';
 import { type Refusal, refuse } from './refusal.ts';
-import { refusalOfStatement } from './share-table.ts';
+import { mayStateShares, refusalOfStatement } from './share-table.ts';
 import { payRound, type RoundPayout } from './shares.ts';
 import type { NetworkState, RunState, Submission } from './state.ts';
 import { acceptedSubmissions, accountOf, mayOpenRound, workersNeeded } from './state.ts';
@@ -21,7 +21,7 @@ export interface StateMachine {
 /** Checks an event against the state without changing it. null: it may follow. */
 export function refusalOf(state: NetworkState, event: LoggedEvent): Refusal | null {
   const { body, author } = event;
-  const key = refusalOfKey(state, author);
+  const key = refusalOfKey(state, event);
   if (key) return key;
   if (body.type === 'device.bound' || body.type === 'device.revoked') return refusalOfDevice(state, author, body);
   if (body.type === 'run.created') return refusalOfRun(state, event);
@@ -42,6 +42,11 @@ function refusalOfRun(state: NetworkState, event: LoggedEvent): Refusal | null {
   if (state.runs.has(event.id)) return refuse('run-exists', `run ${event.id} is already in the log`);
   if (state.runs.size >= CORE_LIMITS.runs)
     return refuse('too-many-runs', `a hub keeps at most ${CORE_LIMITS.runs} runs`);
+  const owner = accountOf(state, event.author);
+  const going = [...state.runs.values()].filter((run) => run.phase !== 'finished');
+  const own = going.filter((run) => accountOf(state, run.owner) === owner).length;
+  const most = CORE_LIMITS.unfinished_runs_per_owner;
+  if (own >= most) return refuse('too-many-runs', `an owner has at most ${most} unfinished runs on a hub`);
   return null;
 }
 
@@ -104,6 +109,7 @@ function canOpen(run: RunState, round: number, attempt: number): Refusal | null 
   if (round !== run.round || attempt !== run.attempt) {
     return refuse('wrong-round', `expected round ${run.round} attempt ${run.attempt}, got ${round} attempt ${attempt}`);
   }
+  if (mayStateShares(run)) return refuse('statement-due', `the shares at model ${run.model} must be stated first`);
   if (mayOpenRound(run)) return null;
   return refuse('wrong-phase', `the round needs ${workersNeeded(run)} workers, ${run.attendance.workers} are here`);
 }

@@ -24,6 +24,7 @@ export type RefusalCode =
   | 'wrong-change'
   | 'wrong-merge'
   | 'wrong-statement'
+  | 'statement-due'
   | 'bad-certificate'
   | 'already-bound'
   | 'device-revoked'

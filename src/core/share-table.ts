@@ -46,7 +46,7 @@ export function statementOf(run: RunState): SharesStated {
   };
 }
 
-/** Whether the hub should state the table now: a model is kept whole whose holders are not stated yet. */
+/** Whether the hub must state the table before the next round opens: a model is kept whole whose holders are not stated yet. */
 export function mayStateShares(run: RunState): boolean {
   return run.checkpoint.merged_rounds === run.round && run.stated_rounds < run.round;
 }

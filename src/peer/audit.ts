@@ -1,5 +1,6 @@
 // Checks everything that a hub claims: its log event by event, receipts at hand, shares, and from the blobs every model version.
 import type { LoggedEvent, RunCreated } from '../core/events.ts';
+import { mayStateShares } from '../core/share-table.ts';
 import { emissionOf } from '../core/shares.ts';
 import { acceptedSubmissions, type NetworkState, type RunState } from '../core/state.ts';
 import { RunStatusSchema } from '../protocol/messages.ts';
@@ -88,6 +89,7 @@ export async function audit(log: PublicLog, options: AuditOptions = {}): Promise
       status_compared,
       unchecked: [
         ...uncheckedOfLog(log, unsigned_events),
+        ...unstatedShares(state),
         ...(models?.unchecked() ?? ['model versions (not asked for)']),
       ],
       seconds: (performance.now() - started_ms) / 1000,
@@ -294,6 +296,13 @@ function compareStatus(status: unknown, state: NetworkState): boolean {
       differ(`tokens of ${peer.id}`, peer.credit_tokens, run.peers.get(peer.id)?.credit_tokens ?? 0);
   }
   return compared;
+}
+
+/** A hub that goes on without stating the shares is refused by the core; one that stopped there may still state them. */
+function unstatedShares(state: NetworkState): string[] {
+  return [...state.runs.values()]
+    .filter(mayStateShares)
+    .map(({ id, model }) => `the shares of run ${id} at model ${model}: the hub has not stated them yet`);
 }
 
 function uncheckedOfLog(log: PublicLog, unsigned_events: number): string[] {
