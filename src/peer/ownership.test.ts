@@ -13,8 +13,9 @@ import { CodedError } from '../errors.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import { createIdentity, generateSecret, type Identity, identityFromSecret } from '../protocol/identity.ts';
 import { createIdentityFile, loadIdentity } from '../protocol/identity-file.ts';
+import { bindDevice } from './device-binding.ts';
 import { PeerError } from './errors.ts';
-import { bindDevice, devicesBelow, installKey, readDeviceCertificate } from './ownership.ts';
+import { certificatesIn, devicesBelow, installKey, readDeviceCertificate } from './ownership.ts';
 import { phraseOf, secretOfPhrase } from './ownership-phrase.ts';
 
 const DAY_MS = 86_400_000;
@@ -48,20 +49,28 @@ const code = (wanted: string) => (error: unknown) => error instanceof CodedError
 test('a device is bound at its first join and not again, until its certificate runs out', async (t) => {
   const [hub, owner, device] = [createIdentity(), createIdentity(), createIdentity()];
   const log = logOf(hub);
-  const options = { owner, device: device.id, hub: hub.id, folder: folder(t), submit: log.as(device) };
+  const dir = folder(t);
+  const options = { owner, device: device.id, hub: hub.id, certificates: certificatesIn(dir), submit: log.as(device) };
   assert.equal(await bindDevice({ ...options, now_ms: 0 }), true);
   assert.equal(accountOf(log.state, device.id), owner.id);
   for (const now_ms of [0, DAY_MS, 330 * DAY_MS]) assert.equal(await bindDevice({ ...options, now_ms }), false);
   assert.equal(log.events(), 1, 'joining again writes nothing');
   await log.tick(340 * DAY_MS);
   assert.equal(await bindDevice({ ...options, now_ms: 340 * DAY_MS }), true);
-  assert.equal((await readDeviceCertificate(options.folder, device.id))?.expires_ms, (340 + 365) * DAY_MS);
+  assert.equal((await readDeviceCertificate(dir, device.id))?.expires_ms, (340 + 365) * DAY_MS);
 });
 
 test('a device that earns for one person says so when another one claims it', async (t) => {
   const [hub, owner, thief, device] = [createIdentity(), createIdentity(), createIdentity(), createIdentity()];
   const log = logOf(hub);
-  const options = { owner, device: device.id, hub: hub.id, folder: folder(t), now_ms: 0, submit: log.as(device) };
+  const options = {
+    owner,
+    device: device.id,
+    hub: hub.id,
+    certificates: certificatesIn(folder(t)),
+    now_ms: 0,
+    submit: log.as(device),
+  };
   await bindDevice(options);
   await assert.rejects(bindDevice({ ...options, owner: thief }), code('bound-to-another'));
   assert.equal(accountOf(log.state, device.id), owner.id);
@@ -71,7 +80,7 @@ test('a device that earns for one person says so when another one claims it', as
 test('a hub that refuses for another reason is heard, and a lost answer is made good', async (t) => {
   const [hub, owner, device] = [createIdentity(), createIdentity(), createIdentity()];
   const log = logOf(hub);
-  const options = { owner, device: device.id, hub: hub.id, folder: folder(t), now_ms: 0 };
+  const options = { owner, device: device.id, hub: hub.id, certificates: certificatesIn(folder(t)), now_ms: 0 };
   const busy = async () => {
     throw new PeerError('refused', 'not now', { refusal: 'closing' });
   };
@@ -89,7 +98,8 @@ test('a certificate file that is damaged or of another device counts as none', a
   const dir = folder(t);
   const [hub, owner, device] = [createIdentity(), createIdentity(), createIdentity()];
   assert.equal(await readDeviceCertificate(dir, device.id), null);
-  await bindDevice({ owner, device: device.id, hub: hub.id, folder: dir, now_ms: 0, submit: async () => {} });
+  const certificates = certificatesIn(dir);
+  await bindDevice({ owner, device: device.id, hub: hub.id, certificates, now_ms: 0, submit: async () => {} });
   const file = join(dir, 'device.certificate');
   assert.equal(statSync(file).mode & 0o777, 0o600);
   assert.equal(await readDeviceCertificate(dir, owner.id), null);

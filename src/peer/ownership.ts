@@ -1,4 +1,4 @@
-// Devices of one owner: the owner's key vouches for a device's key, the log learns it, and what the device earns is the owner's.
+// Owners and devices on disk: certificates in the devices' folders, the owner's key, and the address that an owner is paid at.
 import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -6,19 +6,13 @@ import { keccak_256 } from '@noble/hashes/sha3.js';
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { z } from 'zod';
 import { openCertificate } from '../core/devices.ts';
-import type { EventBody } from '../core/events.ts';
 import { fromBase64, toBase64 } from '../ledger/signed-note.ts';
-import { signEvent } from '../protocol/envelope.ts';
 import { ProtocolError } from '../protocol/errors.ts';
-import { type Identity, identityFromSecret } from '../protocol/identity.ts';
+import { identityFromSecret } from '../protocol/identity.ts';
 import { createIdentityFile, loadIdentity, readIdentitySecret } from '../protocol/identity-file.ts';
-import { PeerError } from './errors.ts';
+import type { CertificateStore, KeptCertificate } from './device-binding.ts';
 import { OwnershipError } from './ownership-errors.ts';
 
-const DAY_MS = 86_400_000;
-/** How long an owner vouches for a device, and how long before the end it does so again. */
-const CERTIFIED_MS = 365 * DAY_MS;
-const RENEWED_MS = 30 * DAY_MS;
 const CERTIFICATE_FILE = 'device.certificate';
 
 const KeptSchema = z.strictObject({
@@ -26,14 +20,6 @@ const KeptSchema = z.strictObject({
   hub: z.string().regex(/^[0-9a-f]{64}$/),
   certificate: z.base64().max(2048),
 });
-
-/** A device's certificate as it lies in the device's folder. */
-export interface KeptCertificate {
-  readonly hub: string;
-  readonly owner: string;
-  readonly expires_ms: number;
-  readonly bytes: Uint8Array;
-}
 
 /** The certificate in a device's folder; null where there is none that is valid for this device. */
 export async function readDeviceCertificate(folder: string, device: string): Promise<KeptCertificate | null> {
@@ -52,46 +38,12 @@ export async function readDeviceCertificate(folder: string, device: string): Pro
   return 'code' in opened ? null : { hub: parsed.data.hub, ...opened, bytes };
 }
 
-/**
- * Lets the log know that a device works for an owner, once: a certificate that is on disk and lasts is sent again unchanged, and the
- * log takes nothing twice.
- * @param submit sends a signed body as the device. It throws PeerError `refused` where the hub says no.
- * @returns whether the log learnt something new
- * Throws OwnershipError `bound-to-another`, PeerError.
- */
-export async function bindDevice(options: {
-  readonly owner: Identity;
-  readonly device: string;
-  readonly hub: string;
-  readonly folder: string;
-  readonly now_ms: number;
-  readonly submit: (body: EventBody) => Promise<unknown>;
-}): Promise<boolean> {
-  const { owner, device, hub, folder, now_ms } = options;
-  const kept = await readDeviceCertificate(folder, device);
-  const same = kept?.hub === hub && kept.owner === owner.id && kept.expires_ms - now_ms > RENEWED_MS;
-  const certificate = same ? kept.bytes : await certifyDevice(owner, device, now_ms + CERTIFIED_MS);
-  const earlier = kept?.hub === hub ? kept.owner : owner.id;
-  if (!same && earlier === owner.id) await keepCertificate(folder, hub, certificate);
-  try {
-    await options.submit({ type: 'device.bound', version: 1, certificate });
-  } catch (error) {
-    if (!(error instanceof PeerError && error.details.refusal === 'already-bound')) throw error;
-    if (earlier === owner.id) return false;
-    throw new OwnershipError(
-      'bound-to-another',
-      `this device (${device.slice(0, 12)}) earns for ${earlier.slice(0, 12)}, not for ${owner.id.slice(0, 12)}: ` +
-        'a key belongs to one owner for good; another --folder is another device',
-      { device, owner: earlier },
-    );
-  }
-  if (earlier !== owner.id) await keepCertificate(folder, hub, certificate);
-  return true;
-}
-
-/** What an owner signs for a device: bytes for a `device.bound` event. */
-export async function certifyDevice(owner: Identity, device: string, expires_ms: number): Promise<Uint8Array> {
-  return signEvent(owner, { type: 'device.certificate', version: 1, device, expires_ms });
+/** The certificates of a device's folder, for bindDevice. */
+export function certificatesIn(folder: string): CertificateStore {
+  return {
+    read: (device) => readDeviceCertificate(folder, device),
+    keep: (hub, certificate) => keepCertificate(folder, hub, certificate),
+  };
 }
 
 async function keepCertificate(folder: string, hub: string, certificate: Uint8Array): Promise<void> {

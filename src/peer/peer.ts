@@ -10,9 +10,10 @@ import type { Runtime } from '../tensor/runtime.ts';
 import { openBlobFolder } from './blob-folder.ts';
 import { openPeerBlobs } from './blobs.ts';
 
+import { bindDevice } from './device-binding.ts';
 import { openDrawer } from './drawer.ts';
 import { findRun } from './find-run.ts';
-import { bindDevice } from './ownership.ts';
+import { certificatesIn } from './ownership.ts';
 import { dutyCycle } from './policy.ts';
 import { openReceipts } from './receipts.ts';
 import type { PeerNews } from './role.ts';
@@ -60,7 +61,10 @@ export async function joinRun(options: JoinOptions): Promise<'finished' | 'left'
       blobs,
       receipts: openReceipts(own),
       bind: owner
-        ? (submit) => bindDevice({ owner, device: identity.id, hub, folder, now_ms: systemClock.now_ms(), submit })
+        ? (submit) => {
+            const certificates = certificatesIn(folder);
+            return bindDevice({ owner, device: identity.id, hub, certificates, now_ms: systemClock.now_ms(), submit });
+          }
         : undefined,
       signal,
       onNews,

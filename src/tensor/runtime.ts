@@ -1,4 +1,4 @@
-// What a device runs graphs with: one interface over ONNX Runtime native, WASM and, later, WebGPU.
+// What a device runs graphs with: one interface over ONNX Runtime native, WASM and WebGPU.
 
 /** The element types that cross the border between TypeScript and a runtime. */
 export type TensorData =

@@ -25,6 +25,8 @@ export interface SessionSettings {
    * them and makes new arrays, which then simply become the states.
    */
   readonly preallocate: boolean;
+  /** Whether states stay where the kernels run: buffers of the GPU become the next run's inputs without a copy. */
+  readonly statesOnGpu?: boolean;
 }
 
 /**
@@ -55,6 +57,14 @@ interface State {
 }
 
 const errorText = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+function sessionOptions({ states }: CompiledGraph, settings: SessionSettings): InferenceSession.SessionOptions {
+  if (!settings.statesOnGpu) return settings.session;
+  const preferredOutputLocation = Object.fromEntries(
+    states.flatMap(({ next }) => (next ? [[next, 'gpu-buffer' as const]] : [])),
+  );
+  return { ...settings.session, preferredOutputLocation };
+}
 
 /** The names of a session's values with their types; ONNX Runtime has already checked the graph itself. */
 function typesOf(names: readonly string[], metadata: readonly InferenceSession.ValueMetadata[]) {
@@ -159,7 +169,7 @@ export class SessionProgram {
     let session: InferenceSession;
     try {
       const onnx = settings.preallocate ? withEmptySequenceFirst(graph.onnx, STOP_COPYING) : graph.onnx;
-      session = await ort.InferenceSession.create(onnx, settings.session);
+      session = await ort.InferenceSession.create(onnx, sessionOptions(graph, settings));
     } catch (error) {
       throw new TensorError('bad_model', `load: ONNX Runtime refused ${graph.onnx.length} bytes: ${errorText(error)}`);
     }
@@ -187,15 +197,17 @@ export class SessionProgram {
     }
     for (const [name, data] of values) {
       const state = this.#state('writeState', name);
+      freeOnGpu(state.current);
       state.current = new this.#ort.Tensor('float32', data, state.shape);
     }
   }
 
   /** Copies of the named states. */
-  readState(names: readonly string[]): Map<string, Float32Array> {
-    return new Map(
-      names.map((name) => [name, (this.#state('readState', name).current.data as Float32Array).slice()] as const),
-    );
+  async readState(names: readonly string[]): Promise<Map<string, Float32Array>> {
+    const states = names.map((name) => this.#state('readState', name));
+    const copies = new Map<string, Float32Array>();
+    for (const { name, current } of states) copies.set(name, ((await current.getData(true)) as Float32Array).slice());
+    return copies;
   }
 
   /** One run; see Program.run. The arrays in the answer belong to the caller. */
@@ -211,6 +223,7 @@ export class SessionProgram {
     for (const state of this.#states.values()) {
       if (state.next === null || state.inPlace) continue;
       if (state.spare !== null) state.spare = state.current;
+      else freeOnGpu(state.current);
       state.current = results[state.next]!;
     }
     return Object.fromEntries(this.#graph.outputs.map((name) => [name, asTensorData(results[name]!)]));
@@ -245,6 +258,7 @@ export class SessionProgram {
   }
 
   async close(): Promise<void> {
+    for (const { current } of this.#states.values()) freeOnGpu(current);
     this.#states.clear();
     await this.#session.release();
   }
@@ -288,6 +302,11 @@ export class SessionProgram {
       }
     }
   }
+}
+
+/** Gives back the GPU's memory of a tensor that nobody needs any more. */
+function freeOnGpu(tensor: Tensor): void {
+  if (tensor.location === 'gpu-buffer') tensor.dispose();
 }
 
 function asTensorData(tensor: Tensor): TensorData {

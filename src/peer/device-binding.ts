@@ -1,0 +1,68 @@
+// Devices of one owner: the owner's key vouches for a device's key, the log learns it, and what the device earns is the owner's.
+import type { EventBody } from '../core/events.ts';
+import { signEvent } from '../protocol/envelope.ts';
+import type { Identity } from '../protocol/identity.ts';
+import { PeerError } from './errors.ts';
+import { OwnershipError } from './ownership-errors.ts';
+
+const DAY_MS = 86_400_000;
+/** How long an owner vouches for a device, and how long before the end it does so again. */
+const CERTIFIED_MS = 365 * DAY_MS;
+const RENEWED_MS = 30 * DAY_MS;
+
+/** A device's certificate as the device keeps it. */
+export interface KeptCertificate {
+  readonly hub: string;
+  readonly owner: string;
+  readonly expires_ms: number;
+  readonly bytes: Uint8Array;
+}
+
+/** Where a device keeps its certificate. */
+export interface CertificateStore {
+  /** null where there is none that is valid for this device. */
+  read(device: string): Promise<KeptCertificate | null>;
+  keep(hub: string, certificate: Uint8Array): Promise<void>;
+}
+
+/**
+ * Lets the log know that a device works for an owner, once: a certificate that is kept and lasts is sent again unchanged, and the
+ * log takes nothing twice.
+ * @param submit sends a signed body as the device. It throws PeerError `refused` where the hub says no.
+ * @returns whether the log learnt something new
+ * Throws OwnershipError `bound-to-another`, PeerError.
+ */
+export async function bindDevice(options: {
+  readonly owner: Identity;
+  readonly device: string;
+  readonly hub: string;
+  readonly certificates: CertificateStore;
+  readonly now_ms: number;
+  readonly submit: (body: EventBody) => Promise<unknown>;
+}): Promise<boolean> {
+  const { owner, device, hub, certificates, now_ms } = options;
+  const kept = await certificates.read(device);
+  const same = kept?.hub === hub && kept.owner === owner.id && kept.expires_ms - now_ms > RENEWED_MS;
+  const certificate = same ? kept.bytes : await certifyDevice(owner, device, now_ms + CERTIFIED_MS);
+  const earlier = kept?.hub === hub ? kept.owner : owner.id;
+  if (!same && earlier === owner.id) await certificates.keep(hub, certificate);
+  try {
+    await options.submit({ type: 'device.bound', version: 1, certificate });
+  } catch (error) {
+    if (!(error instanceof PeerError && error.details.refusal === 'already-bound')) throw error;
+    if (earlier === owner.id) return false;
+    throw new OwnershipError(
+      'bound-to-another',
+      `this device (${device.slice(0, 12)}) earns for ${earlier.slice(0, 12)}, not for ${owner.id.slice(0, 12)}: ` +
+        'a key belongs to one owner for good; another --folder is another device',
+      { device, owner: earlier },
+    );
+  }
+  if (earlier !== owner.id) await certificates.keep(hub, certificate);
+  return true;
+}
+
+/** What an owner signs for a device: bytes for a `device.bound` event. */
+export async function certifyDevice(owner: Identity, device: string, expires_ms: number): Promise<Uint8Array> {
+  return signEvent(owner, { type: 'device.certificate', version: 1, device, expires_ms });
+}
