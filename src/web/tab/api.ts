@@ -1,0 +1,106 @@
+// Taking part from a web page: starts the tab's Worker, tells it what only the page can see, and hands out its state.
+import type { PeerRole } from '../../core/events.ts';
+import type { FromTab, ToTab } from './messages.ts';
+import { type ContributionState, FIRST_STATE, type PauseReason } from './state.ts';
+import { watchSurroundings } from './surroundings.ts';
+
+export interface ContributionOptions {
+  /** The hub's address; usually location.origin. */
+  readonly url: string;
+  /** The run's id or a beginning of it; not needed where the hub has one run that is not finished. */
+  readonly run?: string;
+  /** How others see this device. */
+  readonly name: string;
+  /** Default: worker. */
+  readonly role?: PeerRole;
+  /** Default 'auto': the GPU where it computes right and is faster, WASM otherwise. */
+  readonly runtime?: 'auto' | 'wasm' | 'webgpu';
+  /** Threads of the WASM runtime. Default: what the device has, less one for everything else. */
+  readonly threads?: number;
+  /** Fires when the owner wants the device back; the same as stop(). */
+  readonly signal?: AbortSignal;
+}
+
+/** A tab at work. */
+export interface Contribution {
+  readonly state: ContributionState;
+  /** Calls back after every change until the returned function is called. */
+  subscribe(onState: (state: ContributionState) => void): () => void;
+  /** Hands in what is done, leaves the run and frees everything. Resolves when nothing computes any more. */
+  stop(): Promise<void>;
+  pause(): void;
+  resume(): void;
+  /** Work although the battery is low or the connection metered. */
+  overrule(reason: PauseReason): void;
+}
+
+/** A worker that does not answer a stop in this time is ended; the peer's own limits are shorter. */
+const STOP_MS = 9000;
+
+/** Starts to take part. Never throws: what goes wrong is in the state. One contribution a browser works at a time. */
+export function startContributing(options: ContributionOptions): Contribution {
+  const { url, run, name, role = 'worker', runtime = 'auto', threads, signal } = options;
+  let state = FIRST_STATE;
+  const subscribers = new Set<(state: ContributionState) => void>();
+  let end = () => {};
+  const ended = new Promise<void>((resolve) => {
+    end = resolve;
+  });
+
+  // Written in one expression, because bundlers look for this pattern.
+  const worker = new Worker(new URL('./worker.ts', import.meta.url), { type: 'module', name: 'potluck tab' });
+  const tell = (message: ToTab): void => worker.postMessage(message);
+  const show = (next: ContributionState): void => {
+    state = next;
+    for (const subscriber of subscribers) subscriber(state);
+  };
+  const finish = (): void => {
+    worker.terminate();
+    surroundings.close();
+    signal?.removeEventListener('abort', stop);
+    end();
+  };
+  worker.onmessage = ({ data }: MessageEvent<FromTab>) => {
+    if (data.type === 'state') show(data.state);
+    else finish();
+  };
+  worker.onerror = (event) => {
+    const message = event.message || 'its Worker could not be started';
+    show({ ...state, phase: 'failed', failure: { code: 'worker-failed', message } });
+    finish();
+  };
+
+  tell({ type: 'start', url: url.replace(/\/+$/, ''), run, name, role, runtime, threads });
+  const surroundings = watchSurroundings((now) => tell({ type: 'surroundings', ...now }));
+
+  let stopping: Promise<void> | undefined;
+  const stop = (): Promise<void> => {
+    stopping ??= (async () => {
+      tell({ type: 'stop' });
+      const force = setTimeout(() => {
+        show({ ...state, phase: 'stopped' });
+        finish();
+      }, STOP_MS);
+      await ended;
+      clearTimeout(force);
+    })();
+    return stopping;
+  };
+  if (signal?.aborted) void stop();
+  else signal?.addEventListener('abort', stop, { once: true });
+
+  return {
+    get state() {
+      return state;
+    },
+    subscribe(onState) {
+      subscribers.add(onState);
+      onState(state);
+      return () => void subscribers.delete(onState);
+    },
+    stop,
+    pause: () => surroundings.setPaused(true),
+    resume: () => surroundings.setPaused(false),
+    overrule: (reason) => surroundings.overrule(reason),
+  };
+}

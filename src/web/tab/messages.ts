@@ -1,0 +1,28 @@
+// What the page and the tab's Worker say to each other; plain data that structured cloning carries.
+import type { PeerRole } from '../../core/events.ts';
+import type { ContributionState, PauseReason } from './state.ts';
+
+export interface StartMessage {
+  readonly type: 'start';
+  readonly url: string;
+  readonly run?: string;
+  readonly name: string;
+  readonly role: PeerRole;
+  readonly runtime: 'auto' | 'wasm' | 'webgpu';
+  readonly threads?: number;
+}
+
+/** What only the page can see of the device. */
+export interface Surroundings {
+  readonly hidden: boolean;
+  readonly pauses: readonly PauseReason[];
+  /** How late the page's own timers are, measured. */
+  readonly lag_ms: number;
+}
+
+export type ToTab =
+  | StartMessage
+  | ({ readonly type: 'surroundings' } & Surroundings)
+  | { readonly type: 'stop' };
+
+export type FromTab = { readonly type: 'state'; readonly state: ContributionState } | { readonly type: 'ended' };

@@ -1,0 +1,166 @@
+// What a tab that takes part says of itself: plain data, sent from the tab's Worker to the page after every change.
+
+/** What the tab is doing, in the order in which it usually happens. */
+export type Phase =
+  | 'starting'
+  /** Another tab of this browser is at work with the same key; this one begins when that one ends. */
+  | 'elsewhere'
+  /** Fetching and starting what computes, and testing it. */
+  | 'loading'
+  | 'connecting'
+  /** In the run; the next round has not begun, or this round's work is done. */
+  | 'waiting'
+  | 'training'
+  | 'sending'
+  /** Not in the run, for the reasons in `pauses`; back by itself when they have gone. */
+  | 'paused'
+  /** The hub does not answer; it is being tried again. */
+  | 'away'
+  /** The owner has said stop: what is done is being handed in. */
+  | 'stopping'
+  | 'stopped'
+  /** The run is over. */
+  | 'finished'
+  /** `failure` says why; nothing is tried again. */
+  | 'failed';
+
+/** Why a tab does not work although its owner has not stopped it. The owner may overrule each. */
+export type PauseReason =
+  /** The owner has pressed pause. */
+  | 'owner'
+  /** Below 20 % and not charging. */
+  | 'battery-low'
+  /** The browser says that this connection is paid by the byte, or that its owner wants to save data. */
+  | 'metered';
+
+/** What slows a tab that works, as it was measured. */
+export type Slowdown =
+  /** The tab is hidden, and steps take longer than they did while it was in sight. */
+  | { readonly kind: 'throttled-hidden'; readonly tokens_per_second: number; readonly in_sight: number }
+  /** The page itself answers late, so the tab leaves it half of the time. */
+  | { readonly kind: 'page-busy'; readonly lag_ms: number }
+  /** The browser stopped this tab altogether for a while (sleep, freezing). */
+  | { readonly kind: 'was-frozen'; readonly frozen_ms: number };
+
+export interface RuntimeState {
+  readonly class: 'wasm' | 'webgpu';
+  readonly threads: number;
+  /** Why this one and no other, in plain words. */
+  readonly why: string;
+  /** Measured on a few steps of this run before the work began, where there was a choice. */
+  readonly measured: readonly { readonly class: 'wasm' | 'webgpu'; readonly tokens_per_second: number }[];
+}
+
+/** One piece of work that the hub has taken, with what became of it as far as the log tells. */
+export interface HandedIn {
+  /** The event's id: what `potluck why` takes. */
+  readonly submission: string;
+  /** Its place in the log. */
+  readonly index: number;
+  readonly round: number;
+  readonly steps: number;
+  readonly tokens: number;
+  readonly size_bytes: number;
+  readonly verdicts: readonly {
+    readonly validator: string;
+    readonly accepted: boolean;
+    readonly code: string;
+    readonly score_micro: number;
+  }[];
+  /** `merged`: part of the model; `dropped`: the round was merged without it; `open`: not decided yet. */
+  readonly outcome: 'open' | 'merged' | 'dropped';
+}
+
+export interface ContributionState {
+  readonly phase: Phase;
+  readonly run: { readonly id: string; readonly name: string } | null;
+  /** The id of this browser's key, under which it is seen. */
+  readonly device: string | null;
+  /** The id of the person that the device earns for. */
+  readonly owner: string | null;
+  /** The browser keeps nothing for this page: keys and progress go when the tab is closed. */
+  readonly temporary: boolean;
+  readonly runtime: RuntimeState | null;
+  /** Of the present round. */
+  readonly round: number | null;
+  readonly steps: number;
+  readonly loss: number | null;
+  readonly tokens_per_second: number;
+  readonly pauses: readonly PauseReason[];
+  readonly slowdowns: readonly Slowdown[];
+  /** Newest last; at most the last hundred. */
+  readonly handed_in: readonly HandedIn[];
+  /** Work that the hub would not take, newest last; at most the last twenty. */
+  readonly refused: readonly { readonly round: number; readonly code: string; readonly message: string }[];
+  /** The last thing that went wrong without ending the work. */
+  readonly problem: { readonly code: string; readonly message: string } | null;
+  readonly failure: { readonly code: string; readonly message: string } | null;
+}
+
+export const FIRST_STATE: ContributionState = {
+  phase: 'starting',
+  run: null,
+  device: null,
+  owner: null,
+  temporary: false,
+  runtime: null,
+  round: null,
+  steps: 0,
+  loss: null,
+  tokens_per_second: 0,
+  pauses: [],
+  slowdowns: [],
+  handed_in: [],
+  refused: [],
+  problem: null,
+  failure: null,
+};
+
+const PAUSES: Readonly<Record<PauseReason, string>> = {
+  owner: 'you have paused it',
+  'battery-low': 'the battery is low',
+  metered: 'this connection is metered',
+};
+
+const RUNTIMES = { wasm: 'WASM', webgpu: 'WebGPU' } as const;
+
+/** The state in one line: "training · 3,100 tokens/s · WebGPU". */
+export function sentenceOf(state: ContributionState): string {
+  const { phase, runtime } = state;
+  switch (phase) {
+    case 'elsewhere':
+      return 'another tab of this browser is at work; this one takes over when it ends';
+    case 'paused':
+      return `paused: ${state.pauses.map((reason) => PAUSES[reason]).join(' and ')}`;
+    case 'away':
+      return 'the hub does not answer; trying again';
+    case 'stopping':
+      return 'stopping: handing in what is done';
+    case 'failed':
+      return `stopped: ${state.failure?.message ?? 'it failed'}`;
+    case 'training': {
+      const speed = Math.round(state.tokens_per_second).toLocaleString('en-US');
+      return [phase, `${speed} tokens/s`, runtime && RUNTIMES[runtime.class], ...state.slowdowns.map(slowdownOf)]
+        .filter(Boolean)
+        .join(' · ');
+    }
+    case 'waiting':
+      return runtime ? `waiting for the next round · ${RUNTIMES[runtime.class]}` : 'waiting for the next round';
+    default:
+      return phase;
+  }
+}
+
+/** A slowdown in a few words. */
+export function slowdownOf(slowdown: Slowdown): string {
+  switch (slowdown.kind) {
+    case 'throttled-hidden': {
+      const part = Math.round((100 * slowdown.tokens_per_second) / slowdown.in_sight);
+      return `throttled to ${part} %, the tab is hidden`;
+    }
+    case 'page-busy':
+      return `half speed, the page answers ${Math.round(slowdown.lag_ms)} ms late`;
+    case 'was-frozen':
+      return `the browser had frozen this tab for ${Math.round(slowdown.frozen_ms / 1000)} s`;
+  }
+}
