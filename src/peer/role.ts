@@ -12,7 +12,16 @@ import type { ModelFollower } from './model.ts';
 export type PeerNews =
   | { readonly type: 'joined'; readonly peer: string; readonly run: string; readonly runName: string }
   | { readonly type: 'progress'; readonly progress: Omit<Progress, 'type'> }
-  | { readonly type: 'accepted'; readonly round: number; readonly steps: number; readonly size_bytes: number }
+  | {
+      readonly type: 'accepted';
+      readonly round: number;
+      /** The event's id and its place in the log. */
+      readonly submission: string;
+      readonly index: number;
+      readonly steps: number;
+      readonly tokens: number;
+      readonly size_bytes: number;
+    }
   | { readonly type: 'refused'; readonly round: number; readonly code: string; readonly message: string }
   | { readonly type: 'judged'; readonly round: number; readonly accepted: boolean; readonly code: string }
   | { readonly type: 'evaluated'; readonly merged_rounds: number; readonly loss: number }

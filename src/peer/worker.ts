@@ -76,7 +76,7 @@ export function workerRole(seat: Seat): Role {
     seat.progress({ ...progress, tokens_per_second: 0 });
     try {
       const work = await blobs.upload(claim.work);
-      await seat.submit({
+      const receipt = await seat.submit({
         type: 'work.submitted',
         version: 1,
         run: seat.run,
@@ -92,7 +92,10 @@ export function workerRole(seat: Seat): Role {
       const took_ms = clock.elapsed_ms() - finished_ms;
       // Quick to grow, slow to shrink: being late costs a whole round.
       reserve_ms = Math.max(LIMITS.least_reserve_ms, took_ms * 1.5, reserve_ms * 0.8);
-      seat.tell({ type: 'accepted', round: view.round, steps: claim.steps, size_bytes: claim.work.length });
+      const { steps, tokens } = claim;
+      const { event_id: submission, index } = receipt;
+      const size_bytes = claim.work.length;
+      seat.tell({ type: 'accepted', round: view.round, submission, index, steps, tokens, size_bytes });
     } catch (error) {
       if (!(error instanceof PeerError)) throw error;
       if (error.code === 'refused') reserve_ms *= 2;

@@ -20,9 +20,6 @@ export interface Surroundings {
   readonly lag_ms: number;
 }
 
-export type ToTab =
-  | StartMessage
-  | ({ readonly type: 'surroundings' } & Surroundings)
-  | { readonly type: 'stop' };
+export type ToTab = StartMessage | ({ readonly type: 'surroundings' } & Surroundings) | { readonly type: 'stop' };
 
 export type FromTab = { readonly type: 'state'; readonly state: ContributionState } | { readonly type: 'ended' };

@@ -57,6 +57,7 @@ export interface HandedIn {
   readonly submission: string;
   /** Its place in the log. */
   readonly index: number;
+  readonly run: string;
   readonly round: number;
   readonly steps: number;
   readonly tokens: number;

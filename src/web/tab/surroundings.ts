@@ -48,8 +48,7 @@ export function watchSurroundings(onChange: (now: Surroundings) => void): Surrou
     tell();
   };
 
-  const lookAtConnection = (): void =>
-    set('metered', connection?.saveData === true || connection?.type === 'cellular');
+  const lookAtConnection = (): void => set('metered', connection?.saveData === true || connection?.type === 'cellular');
   connection?.addEventListener('change', lookAtConnection, { signal });
   lookAtConnection();
 

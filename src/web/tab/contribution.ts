@@ -1,0 +1,280 @@
+// A tab's part in a run, inside its Worker: keys, runtime, the peer's own session, pauses, and the state that the page shows.
+import { CodedError } from '../../errors.ts';
+import type { AnyGame, Device } from '../../games/game.ts';
+import { decodeParams } from '../../games/params.ts';
+import { loadGame } from '../../games/registry.ts';
+import { openPeerBlobs, type PeerBlobs } from '../../peer/blobs.ts';
+import { bindDevice } from '../../peer/device-binding.ts';
+import { findRun } from '../../peer/find-run.ts';
+import type { PeerNews } from '../../peer/role.ts';
+import { takePart } from '../../peer/session.ts';
+import { sleep, systemClock } from '../../protocol/clock.ts';
+import type { Identity } from '../../protocol/identity.ts';
+import type { RunStatus } from '../../protocol/messages.ts';
+import { browserSockets } from './browser-sockets.ts';
+import { openTabBlobs, openTabCertificates, openTabDrawer, openTabReceipts } from './keepsakes.ts';
+import { openDeviceKey, openOwnerKey } from './keys.ts';
+import type { StartMessage, Surroundings } from './messages.ts';
+import { type Pace, watchPace } from './pace.ts';
+import { type ChosenRuntime, chooseRuntime } from './runtime-choice.ts';
+import { type ContributionState, FIRST_STATE, type Phase } from './state.ts';
+import { openTabStore, type TabStore } from './store.ts';
+import { readVerdicts, type VerdictReader } from './verdicts.ts';
+
+const LIMITS = {
+  handed_in: 100, // shown; the log has them all
+  refused: 20,
+  retry_ms: 2000, // a hub that is away at the start
+  wasm_bytes: 2 ** 32, // all that WASM can address
+  bytes_a_dense_byte: 16, // weights, moments, gradients, and the copies of them that a step on WASM makes
+  memory_part: 0.5, // of the device's memory: it is its owner's
+} as const;
+
+/** The lock that a browser gives to one tab at a time. Its end is the tab's end, however it ends. */
+const LOCK = 'potluck-contribution';
+
+export interface TabAtWork {
+  look(now: Surroundings): void;
+  /** Hands in what is done. */
+  stop(): void;
+  /** Resolves when everything is freed, for whatever reason the work has ended. */
+  readonly ended: Promise<void>;
+}
+
+/** Takes part until the run is over, the owner says stop, or it fails for good. `onState` hears every change. */
+export function contribute(start: StartMessage, onState: (state: ContributionState) => void): TabAtWork {
+  let state = FIRST_STATE;
+  const set = (change: Partial<ContributionState>): void => {
+    state = { ...state, ...change };
+    onState(state);
+  };
+  const stopping = new AbortController();
+  /** Aborted when the tab must not work for now; another one takes its place when it may again. */
+  let session = new AbortController();
+  let resumed = () => {};
+  const pace = watchPace(systemClock, () => set({ slowdowns: pace.slowdowns }));
+
+  const ended = (async () => {
+    try {
+      const finished = await takeTurns({ start, set, pace, stop: stopping.signal, mayWork });
+      set({ phase: finished ? 'finished' : 'stopped', tokens_per_second: 0 });
+    } catch (error) {
+      const code = error instanceof CodedError ? error.code : 'unexpected';
+      const message = error instanceof Error ? error.message : String(error);
+      set({ phase: 'failed', failure: { code, message }, tokens_per_second: 0 });
+    } finally {
+      pace.close();
+    }
+  })();
+
+  /** Resolves with the signal of the next stretch of work, once nothing forbids it. */
+  async function mayWork(): Promise<AbortSignal> {
+    while (state.pauses.length > 0 && !stopping.signal.aborted) {
+      set({ phase: 'paused', tokens_per_second: 0 });
+      await new Promise<void>((resolve) => {
+        resumed = resolve;
+      });
+    }
+    if (session.signal.aborted) session = new AbortController();
+    return AbortSignal.any([session.signal, stopping.signal]);
+  }
+
+  return {
+    look(now) {
+      pace.look(now);
+      if (now.pauses.join() === state.pauses.join()) return;
+      set({ pauses: now.pauses });
+      if (now.pauses.length > 0) session.abort();
+      else resumed();
+    },
+    stop() {
+      set({ phase: 'stopping' });
+      stopping.abort();
+      resumed();
+    },
+    ended,
+  };
+}
+
+interface Turn {
+  readonly start: StartMessage;
+  readonly set: (change: Partial<ContributionState>) => void;
+  readonly pace: Pace;
+  readonly stop: AbortSignal;
+  readonly mayWork: () => Promise<AbortSignal>;
+}
+
+/** One tab of a browser after the other. @returns whether the run is over. */
+async function takeTurns(turn: Turn): Promise<boolean> {
+  const { set, stop } = turn;
+  const store = await openTabStore();
+  set({ temporary: store.temporary });
+  // Two tabs that keep nothing have two keys. Without https a browser has no locks; then the hub keeps the newer tab.
+  if (store.temporary || !navigator.locks) return work(turn, store);
+  const free = await navigator.locks.request(LOCK, { ifAvailable: true }, (lock) => lock !== null);
+  if (!free) set({ phase: 'elsewhere' });
+  try {
+    return await navigator.locks.request(LOCK, { signal: stop }, () => work(turn, store));
+  } catch (error) {
+    if (stop.aborted && error instanceof DOMException && error.name === 'AbortError') return false;
+    throw error;
+  }
+}
+
+/** Everything that a stretch of work needs and that outlives it. */
+interface Workplace {
+  readonly identity: Identity;
+  readonly owner: Identity;
+  readonly hub: string;
+  readonly view: RunStatus;
+  readonly game: AnyGame;
+  readonly params: unknown;
+  readonly blobs: PeerBlobs;
+  readonly verdicts: VerdictReader;
+}
+
+async function work(turn: Turn, store: TabStore): Promise<boolean> {
+  const { start, set, stop } = turn;
+  const { url } = start;
+  const identity = await openDeviceKey(store);
+  const owner = await openOwnerKey(store);
+  set({ device: identity.id, owner: owner.id, phase: 'connecting' });
+  const found = await untilThere(turn, () => findRun(url, start.run));
+  if (!found) return false;
+  const { hub, view } = found;
+  set({ run: { id: view.run, name: view.name }, phase: 'loading' });
+  const blobs = openPeerBlobs({ url, hub, identity, cache: openTabBlobs(store, systemClock.now_ms) });
+  const verdicts = readVerdicts(url, hub, LIMITS.handed_in, () => set({ handed_in: verdicts.works }));
+  let chosen: ChosenRuntime | null = null;
+  try {
+    const game = await loadGame(view.game);
+    const settings = await untilThere(turn, () => blobs.fetch(view.params));
+    if (!settings) return false;
+    const params = decodeParams(game, settings);
+    checkMemory(game, params);
+    const { runtime: wanted, threads } = start;
+    chosen = await chooseRuntime({ wanted, threads, game, params });
+    set({ runtime: chosen.about });
+    const workplace = { identity, owner, hub, view, game, params, blobs, verdicts };
+    for (;;) {
+      const signal = await turn.mayWork();
+      if (stop.aborted) return false;
+      if (await oneStretch(turn, store, workplace, chosen, signal)) return true;
+    }
+  } finally {
+    blobs.close();
+    await chosen?.runtime.close();
+  }
+}
+
+/** Work from a join to a leave. @returns whether the run is over. */
+async function oneStretch(
+  { start, set, pace }: Turn,
+  store: TabStore,
+  { identity, owner, hub, view, game, params, blobs, verdicts }: Workplace,
+  { runtime }: ChosenRuntime,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { url, role, name } = start;
+  set({ phase: 'connecting' });
+  const keeping = openTabDrawer(store, view.run, ({ message }) =>
+    set({ problem: { code: 'drawer-not-kept', message } }),
+  );
+  // A fresh device each time: what games have loaded hangs on it, and the drawer has what they must not forget.
+  const device: Device = { runtime, fetchBlob: blobs.fetch, drawer: keeping.drawer, progress: pace.progress };
+  const tell = newsReader(set, view.run, verdicts);
+  try {
+    const result = await takePart({
+      run: view.run,
+      runName: view.name,
+      hub,
+      role,
+      name,
+      identity,
+      game,
+      params,
+      device,
+      transport: browserSockets(url),
+      blobs,
+      receipts: openTabReceipts(store, view.run),
+      bind: (submit) => {
+        const certificates = openTabCertificates(store, identity.id);
+        return bindDevice({ owner, device: identity.id, hub, certificates, now_ms: systemClock.now_ms(), submit });
+      },
+      signal,
+      onNews: tell,
+    });
+    await verdicts.look();
+    return result === 'finished';
+  } finally {
+    await keeping.flushed();
+  }
+}
+
+/** Turns what the peer tells into what the page shows. */
+function newsReader(set: Turn['set'], run: string, verdicts: VerdictReader): (news: PeerNews) => void {
+  let refused: ContributionState['refused'] = [];
+  return (news) => {
+    switch (news.type) {
+      case 'joined':
+        set({ phase: 'waiting', problem: null });
+        return;
+      case 'progress': {
+        const { state, round, steps, loss, tokens_per_second } = news.progress;
+        const phase: Phase = state === 'training' || state === 'sending' ? state : 'waiting';
+        set({ phase, round, steps, loss: steps > 0 ? loss : null, tokens_per_second });
+        if (phase === 'waiting') void verdicts.look();
+        return;
+      }
+      case 'accepted': {
+        const { submission, index, round, steps, tokens, size_bytes } = news;
+        verdicts.add({ submission, index, run, round, steps, tokens, size_bytes, verdicts: [], outcome: 'open' });
+        return;
+      }
+      case 'refused': {
+        const { round, code, message } = news;
+        refused = [...refused.slice(1 - LIMITS.refused), { round, code, message }];
+        set({ refused });
+        return;
+      }
+      case 'away':
+        set({ phase: 'away', tokens_per_second: 0 });
+        return;
+      case 'problem':
+        set({ problem: { code: news.code, message: news.message } });
+        return;
+      default: // a validator's own news is in the log
+    }
+  };
+}
+
+/** Asks again while the hub is away. Null when the owner has had enough. */
+async function untilThere<T>({ set, stop }: Turn, ask: () => Promise<T>): Promise<T | null> {
+  while (!stop.aborted) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (!(error instanceof CodedError) || error.code !== 'hub-unreachable') throw error;
+      set({ phase: 'away' });
+      await sleep(systemClock, LIMITS.retry_ms);
+    }
+  }
+  return null;
+}
+
+export type TabErrorCode =
+  /** The run's model needs more memory than this device may lend. */
+  'too-large-for-this-device';
+export class TabError extends CodedError<TabErrorCode> {}
+
+/** Takes only work that fits. Browsers say how much memory a device has only roughly, and some not at all. Throws TabError. */
+function checkMemory(game: AnyGame, params: unknown): void {
+  const needed_bytes = LIMITS.bytes_a_dense_byte * game.sizes(params).dense_bytes;
+  const { deviceMemory } = navigator as { readonly deviceMemory?: number };
+  const device_bytes = deviceMemory ? deviceMemory * 2 ** 30 * LIMITS.memory_part : LIMITS.wasm_bytes;
+  const most_bytes = Math.min(LIMITS.wasm_bytes, device_bytes);
+  if (needed_bytes <= most_bytes) return;
+  const [needed, most] = [needed_bytes, most_bytes].map((bytes) => (bytes / 2 ** 30).toFixed(1));
+  const message = `training this model takes about ${needed} GiB, this tab may use ${most} GiB`;
+  throw new TabError('too-large-for-this-device', message, { needed_bytes, most_bytes });
+}

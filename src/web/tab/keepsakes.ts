@@ -1,0 +1,111 @@
+// What a tab keeps between rounds and visits: blobs within a budget, the game's drawer, receipts, the device's certificate.
+import { z } from 'zod';
+import { openCertificate } from '../../core/devices.ts';
+import type { Device } from '../../games/game.ts';
+import type { BlobCache } from '../../peer/blobs.ts';
+import type { CertificateStore } from '../../peer/device-binding.ts';
+import type { Receipts } from '../../peer/receipts.ts';
+import type { TabStore } from './store.ts';
+
+/** What the tab takes of the device's disk for blobs, and never more than this part of what the browser allows. */
+const CACHE_BYTES = 256 << 20;
+const CACHE_PART = 0.25;
+
+const UseSchema = z.object({ size_bytes: z.number(), used_ms: z.number() });
+const KeptCertificateSchema = z.object({ hub: z.string(), bytes: z.instanceof(Uint8Array) });
+
+/** Blobs by hash; what was not used for the longest time goes first. */
+export function openTabBlobs(store: TabStore, now_ms: () => number): BlobCache {
+  const use = (hash: string, size_bytes: number) =>
+    store.put('blob_uses', hash, { size_bytes, used_ms: now_ms() } satisfies z.infer<typeof UseSchema>);
+  return {
+    async get(hash) {
+      const bytes = await store.get('blobs', hash);
+      if (!(bytes instanceof Uint8Array)) return null;
+      await use(hash, bytes.length);
+      return bytes;
+    },
+    async put(hash, bytes) {
+      const budget_bytes = await cacheBudget();
+      if (bytes.length > budget_bytes) return;
+      await makeRoom(store, budget_bytes - bytes.length);
+      await store.put('blobs', hash, bytes);
+      await use(hash, bytes.length);
+    },
+  };
+}
+
+async function cacheBudget(): Promise<number> {
+  const quota = await navigator.storage?.estimate().then(
+    ({ quota }) => quota,
+    () => undefined,
+  );
+  return Math.min(CACHE_BYTES, (quota ?? CACHE_BYTES) * CACHE_PART);
+}
+
+async function makeRoom(store: TabStore, left_bytes: number): Promise<void> {
+  const uses = (await store.entries('blob_uses')).map(([hash, value]) => {
+    const use = UseSchema.safeParse(value).data ?? { size_bytes: 0, used_ms: 0 };
+    return { hash, ...use };
+  });
+  let total_bytes = uses.reduce((sum, { size_bytes }) => sum + size_bytes, 0);
+  for (const { hash, size_bytes } of uses.sort((a, b) => a.used_ms - b.used_ms)) {
+    if (total_bytes <= left_bytes) return;
+    await store.delete('blobs', hash);
+    await store.delete('blob_uses', hash);
+    total_bytes -= size_bytes;
+  }
+}
+
+/** A drawer that answers from memory and writes behind: a round does not wait for the disk, nor end because it is full. */
+export interface TabDrawer {
+  readonly drawer: Device['drawer'];
+  /** Resolves when everything is on disk that can be. */
+  flushed(): Promise<void>;
+}
+
+/** The drawer of one run. `onLost` hears when something could not be written. */
+export function openTabDrawer(store: TabStore, run: string, onLost: (error: Error) => void): TabDrawer {
+  const memory = new Map<string, Uint8Array | null>();
+  let writing: Promise<void> = Promise.resolve();
+  const write = (step: () => Promise<void>): void => {
+    writing = writing.then(step).catch(onLost);
+  };
+  return {
+    drawer: {
+      async get(name) {
+        const known = memory.get(name);
+        if (known !== undefined) return known;
+        const kept = await store.get('drawer', `${run}/${name}`).catch(() => undefined);
+        return kept instanceof Uint8Array ? kept : null;
+      },
+      async put(name, bytes) {
+        memory.set(name, bytes);
+        write(() => store.put('drawer', `${run}/${name}`, bytes));
+      },
+      async delete(name) {
+        memory.set(name, null);
+        write(() => store.delete('drawer', `${run}/${name}`));
+      },
+    },
+    flushed: () => writing,
+  };
+}
+
+/** The receipts of one run: with them anybody can be shown what the hub had taken. */
+export function openTabReceipts(store: TabStore, run: string): Receipts {
+  return { keep: (event, receipt) => store.put('receipts', `${run}/${receipt.event_id}`, { event, receipt }) };
+}
+
+/** The certificate of the device, by the device's id. */
+export function openTabCertificates(store: TabStore, device: string): CertificateStore {
+  return {
+    async read() {
+      const kept = KeptCertificateSchema.safeParse(await store.get('certificates', device).catch(() => undefined));
+      if (!kept.success) return null;
+      const opened = openCertificate(kept.data.bytes, device);
+      return 'code' in opened ? null : { ...kept.data, ...opened };
+    },
+    keep: (hub, bytes) => store.put('certificates', device, { hub, bytes }).catch(() => {}),
+  };
+}

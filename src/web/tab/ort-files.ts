@@ -1,0 +1,13 @@
+// ONNX Runtime's own files as the page's build serves them. Only addresses: nothing is fetched before somebody has consented.
+import asyncifyMjs from 'onnxruntime-web/ort-wasm-simd-threaded.asyncify.mjs?url';
+import asyncifyWasm from 'onnxruntime-web/ort-wasm-simd-threaded.asyncify.wasm?url';
+import wasmMjs from 'onnxruntime-web/ort-wasm-simd-threaded.mjs?url';
+import wasmWasm from 'onnxruntime-web/ort-wasm-simd-threaded.wasm?url';
+import type { OrtFiles } from '../../tensor/web-runtime.ts';
+
+const absolute = (address: string): string => new URL(address, globalThis.location.href).href;
+
+/** For the runtime on WASM. */
+export const WASM_FILES: OrtFiles = { mjs: absolute(wasmMjs), wasm: absolute(wasmWasm) };
+/** For the runtime on WebGPU. */
+export const WEBGPU_FILES: OrtFiles = { mjs: absolute(asyncifyMjs), wasm: absolute(asyncifyWasm) };

@@ -1,0 +1,108 @@
+// How fast a tab works, measured step by step, and what slows it: a hidden tab, a busy page, a browser that froze it.
+import { type Clock, sleep } from '../../protocol/clock.ts';
+import type { Surroundings } from './messages.ts';
+import type { Slowdown } from './state.ts';
+
+const LIMITS = {
+  window_ms: 2000, // speeds are measured over at least this long
+  memory: 0.7, // of the old speed in the new one
+  throttled_below: 0.7, // of the speed in sight: smaller differences happen by themselves
+  busy_above_ms: 200, // a page that answers this late feels broken
+  busy_until_ms: 80,
+  busy_duty: 0.5, // what a busy page is left of the time
+  longest_rest_ms: 5000, // a device that is told to stop does so soon
+  heartbeat_ms: 1000,
+  frozen_after_ms: 10_000, // no timer of a Worker is this late unless the whole tab stood still
+  frozen_shown_ms: 60_000,
+} as const;
+
+export interface Pace {
+  /** Tell it what the page sees. */
+  look(now: Surroundings): void;
+  /** Give this as a device's `progress`: it measures, and rests where the page is busy. */
+  progress(report: { readonly steps: number; readonly tokens: number }): Promise<void>;
+  readonly slowdowns: readonly Slowdown[];
+  close(): void;
+}
+
+/** Measures on a clock; calls `onChange` when what slows the tab has changed. */
+export function watchPace(clock: Clock, onChange: () => void): Pace {
+  let hidden = false;
+  let lag_ms = 0;
+  let busy = false;
+  let frozen: { readonly frozen_ms: number; readonly at_ms: number } | null = null;
+  /** Tokens a second, as it is remembered from when the tab was in sight, and of now when it is not. */
+  let inSight = 0;
+  let outOfSight = 0;
+  let window = { from_ms: clock.elapsed_ms(), tokens: 0 };
+  let last = { steps: 0, tokens: 0, resumed_ms: clock.elapsed_ms() };
+
+  const remember = (old: number, fresh: number): number =>
+    old === 0 ? fresh : LIMITS.memory * old + (1 - LIMITS.memory) * fresh;
+
+  const slowdowns = (): Slowdown[] => {
+    const found: Slowdown[] = [];
+    if (hidden && outOfSight > 0 && outOfSight < LIMITS.throttled_below * inSight) {
+      found.push({ kind: 'throttled-hidden', tokens_per_second: outOfSight, in_sight: inSight });
+    }
+    if (busy) found.push({ kind: 'page-busy', lag_ms });
+    if (frozen && clock.elapsed_ms() - frozen.at_ms < LIMITS.frozen_shown_ms) {
+      found.push({ kind: 'was-frozen', frozen_ms: frozen.frozen_ms });
+    }
+    return found;
+  };
+  let shown: readonly Slowdown[] = [];
+  const show = (): void => {
+    const now = slowdowns();
+    const changed = now.map(({ kind }) => kind).join() !== shown.map(({ kind }) => kind).join();
+    shown = now;
+    if (changed) onChange();
+  };
+
+  let beaten_ms = clock.elapsed_ms();
+  let heartbeat: unknown;
+  const beat = (): void => {
+    const now_ms = clock.elapsed_ms();
+    const late_ms = now_ms - beaten_ms - LIMITS.heartbeat_ms;
+    if (late_ms > LIMITS.frozen_after_ms) frozen = { frozen_ms: late_ms, at_ms: now_ms };
+    beaten_ms = now_ms;
+    show();
+    heartbeat = clock.setTimeout(beat, LIMITS.heartbeat_ms);
+  };
+  heartbeat = clock.setTimeout(beat, LIMITS.heartbeat_ms);
+
+  return {
+    look(now) {
+      lag_ms = now.lag_ms;
+      busy = lag_ms > (busy ? LIMITS.busy_until_ms : LIMITS.busy_above_ms);
+      if (hidden !== now.hidden) {
+        hidden = now.hidden;
+        outOfSight = 0;
+        window = { from_ms: clock.elapsed_ms(), tokens: 0 };
+      }
+      show();
+    },
+    async progress({ steps, tokens }) {
+      const now_ms = clock.elapsed_ms();
+      // The first report of a round counts from nothing, and what lay before it was no training.
+      if (steps <= last.steps) {
+        last = { steps: 0, tokens: 0, resumed_ms: now_ms };
+        window = { from_ms: now_ms, tokens: 0 };
+      } else window.tokens += tokens - last.tokens;
+      if (now_ms - window.from_ms >= LIMITS.window_ms) {
+        const speed = (window.tokens * 1000) / (now_ms - window.from_ms);
+        if (hidden) outOfSight = remember(outOfSight, speed);
+        else inSight = remember(inSight, speed);
+        window = { from_ms: now_ms, tokens: 0 };
+        show();
+      }
+      const worked_ms = now_ms - last.resumed_ms;
+      if (busy) await sleep(clock, Math.min(LIMITS.longest_rest_ms, worked_ms * (1 / LIMITS.busy_duty - 1)));
+      last = { steps, tokens, resumed_ms: clock.elapsed_ms() };
+    },
+    get slowdowns() {
+      return shown;
+    },
+    close: () => clock.clearTimeout(heartbeat),
+  };
+}

@@ -1,0 +1,101 @@
+// What a tab keeps: tables in IndexedDB, or in memory where the browser keeps nothing for this page.
+
+const TABLES = ['keys', 'certificates', 'drawer', 'receipts', 'blobs', 'blob_uses'] as const;
+export type Table = (typeof TABLES)[number];
+
+const DATABASE = 'potluck';
+const VERSION = 1;
+/** A browser that does not even say no in this time keeps nothing for us. */
+const OPEN_MS = 5000;
+
+/** Values by key; whatever structured cloning carries. Each call is one transaction: whole, or not at all. */
+export interface TabStore {
+  /** Whether everything is gone when the tab closes. */
+  readonly temporary: boolean;
+  get(table: Table, key: string): Promise<unknown>;
+  /** May reject: a full disk. */
+  put(table: Table, key: string, value: unknown): Promise<void>;
+  /** Keeps the value unless there is one; resolves with the one that is there. Two tabs that race agree. */
+  putIfAbsent(table: Table, key: string, value: unknown): Promise<unknown>;
+  delete(table: Table, key: string): Promise<void>;
+  entries(table: Table): Promise<[key: string, value: unknown][]>;
+}
+
+/** Opens what this browser keeps for this page; in memory where storage is denied. Never rejects. */
+export async function openTabStore(): Promise<TabStore> {
+  try {
+    return inDatabase(await openDatabase());
+  } catch {
+    return inMemory();
+  }
+}
+
+function openDatabase(): Promise<IDBDatabase> {
+  return new Promise((resolve, reject) => {
+    const opening = indexedDB.open(DATABASE, VERSION); // throws where storage is denied
+    const timer = setTimeout(() => reject(new Error('IndexedDB does not answer')), OPEN_MS);
+    opening.onupgradeneeded = () => {
+      for (const table of TABLES) opening.result.createObjectStore(table);
+    };
+    opening.onerror = () => reject(opening.error);
+    opening.onsuccess = () => {
+      clearTimeout(timer);
+      opening.result.onversionchange = () => opening.result.close(); // a newer page wants it otherwise
+      resolve(opening.result);
+    };
+  });
+}
+
+function inDatabase(database: IDBDatabase): TabStore {
+  /** One transaction; resolves with what `use` left in its request when everything is on disk. */
+  const transact = <T>(table: Table, mode: IDBTransactionMode, use: (store: IDBObjectStore) => { result: T }) =>
+    new Promise<T>((resolve, reject) => {
+      const transaction = database.transaction(table, mode);
+      const request = use(transaction.objectStore(table));
+      transaction.oncomplete = () => resolve(request.result);
+      transaction.onabort = () => reject(transaction.error ?? new Error('the transaction was aborted'));
+    });
+  return {
+    temporary: false,
+    get: (table, key) => transact(table, 'readonly', (store) => store.get(key)),
+    put: async (table, key, value) => void (await transact(table, 'readwrite', (store) => store.put(value, key))),
+    putIfAbsent: (table, key, value) =>
+      transact(table, 'readwrite', (store) => {
+        const kept = { result: value };
+        const present = store.get(key);
+        present.onsuccess = () => {
+          if (present.result === undefined) store.put(value, key);
+          else kept.result = present.result;
+        };
+        return kept;
+      }),
+    delete: async (table, key) => void (await transact(table, 'readwrite', (store) => store.delete(key))),
+    async entries(table) {
+      const both = await transact(table, 'readonly', (store) => {
+        const [keys, values] = [store.getAllKeys(), store.getAll()];
+        return {
+          get result() {
+            return [keys.result as string[], values.result] as const;
+          },
+        };
+      });
+      return both[0].map((key, i) => [key, both[1][i]]);
+    },
+  };
+}
+
+function inMemory(): TabStore {
+  const tables = new Map(TABLES.map((table) => [table, new Map<string, unknown>()]));
+  const of = (table: Table) => tables.get(table)!;
+  return {
+    temporary: true,
+    get: async (table, key) => of(table).get(key),
+    put: async (table, key, value) => void of(table).set(key, value),
+    async putIfAbsent(table, key, value) {
+      if (!of(table).has(key)) of(table).set(key, value);
+      return of(table).get(key);
+    },
+    delete: async (table, key) => void of(table).delete(key),
+    entries: async (table) => [...of(table)],
+  };
+}

@@ -1,0 +1,86 @@
+// What became of handed-in work: read from the public log, from the work's own place in it onwards, every event with its signature.
+import { decodeEvent } from '../../core/codec.ts';
+import { CodedError } from '../../errors.ts';
+import { MAX_ENTRY_BYTES } from '../../ledger/log-store.ts';
+import { MAX_NOTE_BYTES } from '../../ledger/signed-note.ts';
+import { decodeEntryBundle, entriesPath, TILE_WIDTH } from '../../ledger/tiles.ts';
+import { readBody } from '../../peer/blobs.ts';
+import { openHead } from '../../peer/public-log.ts';
+import type { HandedIn } from './state.ts';
+
+const REQUEST_MS = 10_000;
+
+export interface VerdictReader {
+  /** Work that was handed in, to be followed until its round is merged. */
+  add(work: HandedIn): void;
+  /** Reads what the log has learnt since; calls at the same time share one reading. Never rejects: the next look tries again. */
+  look(): Promise<void>;
+  readonly works: readonly HandedIn[];
+}
+
+/** Follows works on the log that a hub signs. `onChange` hears when something is known that was not. */
+export function readVerdicts(url: string, hub: string, most: number, onChange: () => void): VerdictReader {
+  let works: HandedIn[] = [];
+  let next = Number.POSITIVE_INFINITY;
+  let reading: Promise<void> | null = null;
+
+  const read = async (): Promise<void> => {
+    if (!works.some(({ outcome }) => outcome === 'open')) return;
+    const note = new TextDecoder().decode(await get(`${url}/log/checkpoint`, MAX_NOTE_BYTES));
+    const { size } = openHead(note, hub).head;
+    while (next < size) {
+      const first = next - (next % TILE_WIDTH);
+      const count = Math.min(TILE_WIDTH, size - first);
+      const bundle = await get(`${url}/log/${entriesPath(first / TILE_WIDTH, count)}`, count * (2 + MAX_ENTRY_BYTES));
+      const entries = decodeEntryBundle(bundle, count);
+      for (const entry of entries.slice(next - first)) works = works.map((work) => afterEvent(work, entry, hub));
+      next = first + count;
+    }
+    onChange();
+  };
+
+  return {
+    add(work) {
+      const waiting = works.some(({ outcome }) => outcome === 'open');
+      next = waiting ? Math.min(next, work.index) : work.index;
+      works = [...works.slice(1 - most), work];
+      onChange();
+    },
+    look() {
+      reading ??= read()
+        .catch((error) => {
+          // A hub that is away, or a log that does not hold: the auditor is the one to accuse.
+          if (!(error instanceof CodedError || error instanceof TypeError || error instanceof DOMException))
+            throw error;
+        })
+        .finally(() => {
+          reading = null;
+        });
+      return reading;
+    },
+    get works() {
+      return works;
+    },
+  };
+}
+
+/** A work as one more event leaves it. What is no event of ours, or not signed by who may say so, changes nothing. */
+function afterEvent(work: HandedIn, entry: Uint8Array, hub: string): HandedIn {
+  if (work.outcome !== 'open') return work;
+  const { author, body } = decodeEvent(entry);
+  if (body.type === 'verdict.given' && body.submission === work.submission) {
+    const { accepted, code, score_micro } = body;
+    const others = work.verdicts.filter(({ validator }) => validator !== author); // an event may be read twice
+    return { ...work, verdicts: [...others, { validator: author, accepted, code, score_micro }] };
+  }
+  if (body.type === 'round.merged' && author === hub && body.run === work.run && body.round >= work.round) {
+    return { ...work, outcome: body.accepted.includes(work.submission) ? 'merged' : 'dropped' };
+  }
+  return work;
+}
+
+async function get(address: string, limit_bytes: number): Promise<Uint8Array> {
+  const response = await fetch(address, { signal: AbortSignal.timeout(REQUEST_MS) });
+  if (!response.ok) throw new TypeError(`${address} answered ${response.status}`);
+  return readBody(response, limit_bytes);
+}
