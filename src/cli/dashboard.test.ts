@@ -37,6 +37,9 @@ const run = (more: Partial<RunStatus> = {}): RunStatus => ({
   remaining_ms: 9000,
   model: HASH,
   owner: HASH,
+  round_ms: 1000,
+  judging_ms: 1000,
+  min_workers: 1,
   peers: [
     peer('validator', { role: 'validator', progress: null }),
     peer('worker 2', { present: false, progress: null }),

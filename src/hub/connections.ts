@@ -19,6 +19,7 @@ import {
   type RunStatus,
 } from '../protocol/messages.ts';
 import { HubError } from './errors.ts';
+import type { Feed } from './feed.ts';
 import { type PeerTelemetry, runView } from './views.ts';
 
 /** What one connection, and all together, may take of the hub. */
@@ -40,6 +41,8 @@ interface Connection {
   role: 'worker' | 'validator' | 'observer' | null;
   peer: string | null;
   run: string | null;
+  /** An observer that gets what changed instead of everything. */
+  follows: boolean;
   alive: boolean;
   waiting: number;
   /** What is still to be done about this connection when it is closed. */
@@ -57,6 +60,7 @@ export interface HubServices {
   submit(bytes: Uint8Array): Promise<{ id: string; receipt: Receipt }>;
   write(body: EventBody): Promise<unknown>;
   statuses(): RunStatus[];
+  readonly feed: Feed;
   /** Gets what must not happen: an error without a code. */
   onError(error: unknown, where: string): void;
 }
@@ -119,7 +123,9 @@ export function openConnections(hub: HubServices, limits: ConnectionLimits = CON
     if (hello.role === 'observer') {
       connection.role = 'observer';
       tell(connection, { type: 'welcome', present: false, session: 0 });
-      tell(connection, { type: 'status', runs: hub.statuses() });
+      connection.follows = hello.changes === true;
+      if (!connection.follows) tell(connection, { type: 'status', runs: hub.statuses() });
+      else for (const changes of hub.feed.snapshot()) tell(connection, changes);
       return;
     }
     const { peer, signature, run: runId } = hello;
@@ -182,8 +188,12 @@ export function openConnections(hub: HubServices, limits: ConnectionLimits = CON
       statusTimer = undefined;
       const observers = [...open].filter((connection) => connection.role === 'observer');
       if (observers.length === 0) return;
-      const frame = encodeMessage({ type: 'status', runs: hub.statuses() });
-      for (const observer of observers) send(observer, frame);
+      const [following, looking] = [true, false].map((follows) => observers.filter((one) => one.follows === follows));
+      const whole = looking.length > 0 ? [encodeMessage({ type: 'status', runs: hub.statuses() })] : [];
+      const changes = following.length > 0 ? hub.feed.changes().map(encodeMessage) : [];
+      for (const observer of observers) {
+        for (const frame of observer.follows ? changes : whole) send(observer, frame);
+      }
     }, limits.status_every_ms);
   };
 
@@ -229,6 +239,7 @@ export function openConnections(hub: HubServices, limits: ConnectionLimits = CON
         role: null,
         peer: null,
         run: null,
+        follows: false,
         alive: true,
         waiting: 0,
         ending: undefined,

@@ -12,6 +12,8 @@ import type { Identity } from '../protocol/identity.ts';
 import { admit, blobsNamedBy } from './admission.ts';
 import { type ConnectionLimits, type Connections, openConnections } from './connections.ts';
 import { HubError } from './errors.ts';
+import { openFeed } from './feed.ts';
+import { openHistories } from './history.ts';
 import { type HttpServices, type UnnamedBlobs, unnamedBlobs } from './http.ts';
 import { openModels } from './models.ts';
 import { driveRounds, type Rounds } from './rounds.ts';
@@ -49,7 +51,8 @@ export interface MeetingPlace {
 export async function openMeetingPlace(options: MeetingPlaceOptions): Promise<MeetingPlace> {
   const { identity, log, blobs, clock, machine = core } = options;
   const onError = options.onError ?? (() => {});
-  const sequencer = openSequencer(log, identity, machine);
+  const histories = openHistories();
+  const sequencer = openSequencer(log, identity, histories.watched(machine));
   const models = openModels(blobs, options.loadGame);
   const telemetry = new Map<string, PeerTelemetry>();
   const unnamed = unnamedBlobs();
@@ -62,6 +65,8 @@ export async function openMeetingPlace(options: MeetingPlaceOptions): Promise<Me
   };
   for (const run of sequencer.state.runs.values()) await learnSizes(run);
 
+  const statuses = () => runStatuses(sequencer.state, clock.now_ms(), telemetry, denseBytes);
+  const events = () => sequencer.state.events;
   const services = {
     id: identity.id,
     state: sequencer.state,
@@ -85,7 +90,8 @@ export async function openMeetingPlace(options: MeetingPlaceOptions): Promise<Me
       }
     },
     write: (body: LoggedEvent['body']) => sequencer.write(body),
-    statuses: () => runStatuses(sequencer.state, clock.now_ms(), telemetry, denseBytes),
+    statuses,
+    feed: openFeed({ statuses, histories, events, now_ms: () => clock.now_ms() }),
     view: (id: string) => {
       const run = sequencer.state.runs.get(id);
       return run ? runView(run, clock.now_ms(), true) : null;

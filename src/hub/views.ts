@@ -72,6 +72,9 @@ export function runStatuses(
     return {
       ...shared(run, now_ms),
       owner: run.owner,
+      round_ms: run.spec.round_ms,
+      judging_ms: run.spec.judging_ms,
+      min_workers: run.spec.min_workers,
       peers,
       submitted,
       merged_tokens: run.merged_tokens,

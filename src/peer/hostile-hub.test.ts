@@ -270,6 +270,9 @@ describe('a worker', () => {
     const status: RunStatus = {
       ...shared,
       owner: RUN,
+      round_ms: 1000,
+      judging_ms: 1000,
+      min_workers: 1,
       peers: [],
       submitted: 0,
       merged_tokens: 0,

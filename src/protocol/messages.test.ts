@@ -40,6 +40,9 @@ const { recent: _, submissions: __, checkpoint: ___, ...shared } = view;
 const status: RunStatus = {
   ...shared,
   owner: HASH,
+  round_ms: 1000,
+  judging_ms: 1000,
+  min_workers: 1,
   peers: [
     {
       id: HASH,

@@ -65,6 +65,8 @@ export const HelloSchema = z.object({
   run: hash.optional(),
   peer: hash.optional(),
   signature: bytes(64).optional(),
+  /** An observer that would rather have `changes` than a whole `status` every time. */
+  changes: z.boolean().optional(),
 });
 
 export const FromPeerSchema = z.discriminatedUnion('type', [
@@ -95,6 +97,10 @@ export type PeerView = z.infer<typeof PeerViewSchema>;
 /** A run as people see it. */
 export const RunStatusSchema = RunViewSchema.omit({ recent: true, submissions: true, checkpoint: true }).extend({
   owner: hash,
+  /** The longest time that a round and its judging take, and how many workers the first round waits for. */
+  round_ms: count,
+  judging_ms: count,
+  min_workers: count,
   peers: z.array(PeerViewSchema),
   submitted: count,
   merged_tokens: count,
@@ -107,6 +113,37 @@ export const RunStatusSchema = RunViewSchema.omit({ recent: true, submissions: t
   evaluated_rounds: count.nullable(),
 });
 export type RunStatus = z.infer<typeof RunStatusSchema>;
+
+/** A run without its peers, of whom there may be thousands. */
+export const RunOverviewSchema = RunStatusSchema.omit({ peers: true });
+export type RunOverview = z.infer<typeof RunOverviewSchema>;
+
+/** Points of a curve, column by column: after so many merged rounds, at that time, with so many tokens merged and bytes sent. */
+export const SeriesSchema = z.object({
+  merged_rounds: z.array(count),
+  time_ms: z.array(count),
+  tokens: z.array(count),
+  bytes: z.array(count),
+  loss_micro: z.array(z.int().nullable()),
+});
+export type Series = z.infer<typeof SeriesSchema>;
+
+/** How a run went: what validators measured, and what workers said of their own rounds. Thinned out where there is much of it. */
+export const RunHistorySchema = z.object({ run: hash, evaluations: SeriesSchema, rounds: SeriesSchema });
+export type RunHistory = z.infer<typeof RunHistorySchema>;
+
+/** For observers that follow: all runs, and of peers and history what is new. `whole` begins anew; pieces may follow it. */
+export const ChangesSchema = z.object({
+  type: z.literal('changes'),
+  whole: z.boolean(),
+  now_ms: count,
+  events: count,
+  /** Empty in the pieces that follow. */
+  runs: z.array(RunOverviewSchema),
+  history: z.array(RunHistorySchema),
+  peers: z.array(z.object({ run: hash, peers: z.array(PeerViewSchema) })),
+});
+export type Changes = z.infer<typeof ChangesSchema>;
 
 /** To who said hello. `session` is the one that the peer is in, or that its next `peer.joined` will open. */
 export const WelcomeSchema = z.object({ type: z.literal('welcome'), present: z.boolean(), session: count });
@@ -128,6 +165,7 @@ export const FromHubSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('pong') }),
   z.object({ type: z.literal('run'), view: RunViewSchema }),
   z.object({ type: z.literal('status'), runs: z.array(RunStatusSchema) }),
+  ChangesSchema,
   /** `receipt` proves that the event is in the log; ledger/receipt.ts checks it. */
   z.object({ type: z.literal('accepted'), event: hash, receipt: z.unknown() }),
   z.object({ type: z.literal('refused'), event: hash.nullable(), code: z.string().max(60), message: text }),

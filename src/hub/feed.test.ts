@@ -1,0 +1,176 @@
+// What an observer that follows is told: everything once, in messages that fit the wire, then only what changed; and history that a replay rebuilds.
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { LoggedEvent } from '../core/events.ts';
+import type { StateMachine } from '../core/reduce.ts';
+import { initialState, type NetworkState, type RunState } from '../core/state.ts';
+import { type Changes, decodeFromHub, encodeMessage, type PeerView, type RunStatus } from '../protocol/messages.ts';
+import { openFeed } from './feed.ts';
+import { openHistories } from './history.ts';
+
+const RUN = 'a'.repeat(64);
+const HASH = 'b'.repeat(64);
+
+const peer = (number: number, steps = 0): PeerView => ({
+  id: number.toString(16).padStart(64, '0'),
+  name: `a device with a name of some length ${number}`,
+  role: 'worker',
+  runtime: 'native-cpu',
+  present: true,
+  credit_tokens: 1_000_000,
+  merged_submissions: 10,
+  refused_submissions: 0,
+  progress: { state: 'training', round: 3, steps, loss: 2.345678, tokens_per_second: 3210.5 },
+  bytes_up: 123_456,
+  bytes_down: 654_321,
+});
+
+const status = (peers: PeerView[]): RunStatus => ({
+  run: RUN,
+  name: 'run',
+  game: 'pretrain',
+  params: HASH,
+  phase: 'working',
+  round: 3,
+  rounds: 9,
+  attempt: 0,
+  seed: HASH,
+  remaining_ms: 1000,
+  model: HASH,
+  owner: HASH,
+  round_ms: 1000,
+  judging_ms: 1000,
+  min_workers: 1,
+  peers,
+  submitted: 0,
+  merged_tokens: 0,
+  bytes_submitted: 0,
+  dense_bytes: 0,
+  tokens_per_second: 0,
+  validation_loss: null,
+  first_validation_loss: null,
+  evaluated_rounds: null,
+});
+
+/** What a page holds after these messages, each of which went over the wire. */
+function follow(held: Map<string, PeerView>, messages: readonly Changes[]): Map<string, PeerView> {
+  for (const message of messages) {
+    const read = decodeFromHub(encodeMessage(message)) as Changes;
+    if (read.whole) held.clear();
+    for (const { peers } of read.peers) for (const view of peers) held.set(view.id, view);
+  }
+  return held;
+}
+
+describe('a feed', () => {
+  test('tells a newcomer of twenty thousand peers in messages that fit, then only of those that changed', () => {
+    const all = Array.from({ length: 20_000 }, (_, i) => peer(i));
+    const feed = openFeed({
+      statuses: () => [status(all)],
+      histories: openHistories(),
+      now_ms: () => 1,
+      events: () => 7,
+    });
+    const snapshot = feed.snapshot();
+    assert.ok(snapshot.length >= 20);
+    assert.equal(snapshot.filter(({ whole }) => whole).length, 1);
+    const held = follow(new Map(), snapshot);
+    assert.deepEqual([...held.values()], all);
+
+    feed.changes(); // what was never told of is told once more
+    all[17] = peer(17, 5);
+    all[400] = { ...peer(400), present: false, progress: null };
+    const changes = feed.changes();
+    assert.equal(changes.length, 1);
+    assert.equal(changes[0].events, 7);
+    assert.deepEqual(changes[0].peers, [{ run: RUN, peers: [all[17], all[400]] }]);
+    assert.deepEqual([...follow(held, changes).values()], all);
+    assert.deepEqual(feed.changes()[0].peers, []);
+  });
+
+  test('many small runs share a message', () => {
+    const runs = Array.from({ length: 40 }, (_, i) => ({
+      ...status([peer(i)]),
+      run: i.toString(16).padStart(64, '0'),
+    }));
+    const feed = openFeed({ statuses: () => runs, histories: openHistories(), now_ms: () => 1, events: () => 0 });
+    const snapshot = feed.snapshot();
+    assert.equal(snapshot.length, 1);
+    assert.equal(snapshot[0].peers.length, 40);
+  });
+});
+
+describe('history', () => {
+  /** A machine whose only effect is what the tests set. */
+  const machine: StateMachine = { refusalOf: () => null, apply: () => null };
+
+  function play(rounds: number) {
+    const histories = openHistories();
+    const watched = histories.watched(machine);
+    const run = {
+      id: RUN,
+      round: 0,
+      merged_tokens: 0,
+      bytes_submitted: 0,
+      submissions: new Map(),
+    } as unknown as RunState;
+    const state: NetworkState = initialState('c'.repeat(64));
+    state.runs.set(RUN, run);
+    const apply = (body: object) => watched.apply(state, { id: HASH, author: HASH, body } as LoggedEvent);
+    for (let round = 0; round < rounds; round++) {
+      run.submissions = new Map([
+        ['x', { body: { loss_micro: 3_000_000, tokens: 300 } }],
+        ['y', { body: { loss_micro: 1_000_000, tokens: 100 } }],
+        ['z', { body: { loss_micro: 9_000_000, tokens: 100 } }],
+      ]) as unknown as RunState['submissions'];
+      run.round = round + 1;
+      run.merged_tokens += 400;
+      state.time_ms += 1000;
+      apply({ type: 'round.merged', run: RUN, accepted: ['x', 'y'], bundle: HASH });
+      apply({ type: 'model.evaluated', run: RUN, loss_micro: 4_000_000 - round });
+    }
+    return { histories, apply, run };
+  }
+
+  test('has the loss of the merged work by tokens, and the last measurement of each model', () => {
+    const { histories, apply, run } = play(2);
+    apply({ type: 'model.evaluated', run: RUN, loss_micro: 5 });
+    apply({ type: 'round.merged', run: RUN, accepted: [], bundle: null }); // nothing was merged: no point
+    const { rounds, evaluations } = histories.of(RUN);
+    assert.deepEqual(rounds.loss_micro, [2_500_000, 2_500_000]);
+    assert.deepEqual(rounds.tokens, [400, 800]);
+    assert.deepEqual(evaluations.loss_micro, [4_000_000, 5]);
+    assert.deepEqual(evaluations.merged_rounds, [1, 2]);
+    assert.deepEqual(histories.takeFresh(), [histories.of(RUN)]);
+    assert.deepEqual(histories.takeFresh(), []);
+    run.round = 3;
+    apply({ type: 'model.evaluated', run: RUN, loss_micro: 4 });
+    assert.deepEqual(histories.takeFresh()[0].evaluations.loss_micro, [4]);
+  });
+
+  test('stays small for any number of rounds, with its first and last point', () => {
+    const { histories } = play(50_000);
+    const { rounds } = histories.of(RUN);
+    assert.ok(rounds.tokens.length <= 1024 && rounds.tokens.length > 500, String(rounds.tokens.length));
+    assert.equal(rounds.merged_rounds[0], 1);
+    assert.equal(rounds.merged_rounds.at(-1), 50_000);
+    assert.deepEqual(
+      rounds.merged_rounds.toSorted((a, b) => a - b),
+      rounds.merged_rounds,
+    );
+  });
+
+  test('a refused event leaves no trace', () => {
+    const histories = openHistories();
+    const refusing = histories.watched({
+      refusalOf: () => null,
+      apply: () => ({ code: 'wrong-round', message: '' }) as never,
+    });
+    refusing.apply(initialState('c'.repeat(64)), {
+      id: HASH,
+      author: HASH,
+      body: { type: 'model.evaluated', run: RUN },
+    } as never);
+    assert.deepEqual(histories.takeFresh(), []);
+  });
+});

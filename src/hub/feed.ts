@@ -1,0 +1,105 @@
+// What observers get who follow a hub for long: everything once, in pieces, then only what changed.
+import type { Changes, PeerView, RunStatus } from '../protocol/messages.ts';
+import type { Histories } from './history.ts';
+
+/** Some 300 bytes each: a message of so many stays far below the wire's limit. */
+const PEERS_A_MESSAGE = 1000;
+
+export interface Feed {
+  /** For somebody who has just come. What it holds may come again in the next changes; it is the same then. */
+  snapshot(): Changes[];
+  /** What changed since the last call, for everybody who is here. */
+  changes(): Changes[];
+}
+
+export interface FeedSource {
+  statuses(): RunStatus[];
+  readonly histories: Histories;
+  readonly now_ms: () => number;
+  /** How many events the log has. */
+  readonly events: () => number;
+}
+
+export function openFeed(source: FeedSource): Feed {
+  /** What was last told of each peer, by run. */
+  const told = new Map<string, Map<string, PeerView>>();
+
+  const changedPeers = ({ run, peers }: RunStatus): PeerView[] => {
+    const before = told.get(run) ?? new Map<string, PeerView>();
+    told.set(run, before);
+    const changed = peers.filter((peer) => !sameView(before.get(peer.id), peer));
+    for (const peer of changed) before.set(peer.id, peer);
+    return changed;
+  };
+
+  const messages = (
+    statuses: readonly RunStatus[],
+    peersOf: (status: RunStatus) => readonly PeerView[],
+    history: Changes['history'],
+    whole: boolean,
+  ): Changes[] => {
+    const first: Changes = {
+      type: 'changes',
+      whole,
+      now_ms: source.now_ms(),
+      events: source.events(),
+      runs: statuses.map(({ peers: _, ...overview }) => overview),
+      history,
+      peers: [],
+    };
+    const pieces = statuses.flatMap((status) => {
+      const peers = peersOf(status);
+      const count = Math.ceil(peers.length / PEERS_A_MESSAGE);
+      return Array.from({ length: count }, (_, i) => ({
+        run: status.run,
+        peers: peers.slice(i * PEERS_A_MESSAGE, (i + 1) * PEERS_A_MESSAGE),
+      }));
+    });
+    const rest = { ...first, whole: false, runs: [], history: [] };
+    const packed = pack(pieces);
+    return [{ ...first, peers: packed[0] ?? [] }, ...packed.slice(1).map((peers) => ({ ...rest, peers }))];
+  };
+
+  return {
+    snapshot() {
+      const statuses = source.statuses();
+      const history = statuses.map(({ run }) => source.histories.of(run));
+      return messages(statuses, ({ peers }) => peers, history, true);
+    },
+    changes() {
+      const statuses = source.statuses();
+      return messages(statuses, changedPeers, source.histories.takeFresh(), false);
+    },
+  };
+}
+
+type Piece = Changes['peers'][number];
+
+/** Pieces side by side in one message while they fit. */
+function pack(pieces: readonly Piece[]): Piece[][] {
+  const packed: Piece[][] = [];
+  let room = 0;
+  for (const piece of pieces) {
+    if (piece.peers.length > room) {
+      packed.push([]);
+      room = PEERS_A_MESSAGE;
+    }
+    packed.at(-1)!.push(piece);
+    room -= piece.peers.length;
+  }
+  return packed;
+}
+
+function sameView(a: PeerView | undefined, b: PeerView): boolean {
+  if (!a) return false;
+  for (const field in b) {
+    const key = field as keyof PeerView;
+    if (key !== 'progress' && a[key] !== b[key]) return false;
+  }
+  if (!a.progress || !b.progress) return a.progress === b.progress;
+  for (const field in b.progress) {
+    const key = field as keyof typeof b.progress;
+    if (a.progress[key] !== b.progress[key]) return false;
+  }
+  return true;
+}

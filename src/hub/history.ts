@@ -1,0 +1,126 @@
+// How a run went, for people who look: validation losses and merged rounds as columns of numbers, thinned out, rebuilt from the log.
+import type { LoggedEvent } from '../core/events.ts';
+import type { StateMachine } from '../core/reduce.ts';
+import type { NetworkState, RunState } from '../core/state.ts';
+import type { RunHistory, Series } from '../protocol/messages.ts';
+
+/** A chart is some thousand pixels wide: beyond this every second point goes. */
+const POINTS = 1024;
+
+interface Point {
+  readonly merged_rounds: number;
+  readonly time_ms: number;
+  readonly tokens: number;
+  readonly bytes: number;
+  /** null: nobody who trained this round said. */
+  readonly loss_micro: number | null;
+}
+
+interface Curve {
+  readonly points: Point[];
+  /** Those since somebody last took them. */
+  fresh: Point[];
+}
+
+export interface Histories {
+  /** The same machine; what it lets pass is remembered, in a replay too. */
+  watched(machine: StateMachine): StateMachine;
+  /** Everything that is remembered of a run. */
+  of(run: string): RunHistory;
+  /** What came since the last call, of every run that has something new. */
+  takeFresh(): RunHistory[];
+}
+
+export function openHistories(): Histories {
+  const runs = new Map<string, { evaluations: Curve; rounds: Curve }>();
+  const curvesOf = (run: string) => {
+    let curves = runs.get(run);
+    if (!curves) {
+      curves = { evaluations: { points: [], fresh: [] }, rounds: { points: [], fresh: [] } };
+      runs.set(run, curves);
+    }
+    return curves;
+  };
+
+  const note = (state: NetworkState, { body }: LoggedEvent, loss_micro: number | null): void => {
+    if (body.type !== 'model.evaluated' && body.type !== 'round.merged') return;
+    const run = state.runs.get(body.run)!;
+    const { evaluations, rounds } = curvesOf(run.id);
+    const at = (micro: number | null): Point => ({
+      merged_rounds: run.round,
+      time_ms: state.time_ms,
+      tokens: run.merged_tokens,
+      bytes: run.bytes_submitted,
+      loss_micro: micro,
+    });
+    if (body.type === 'model.evaluated') add(evaluations, at(body.loss_micro));
+    else if (body.bundle !== null) add(rounds, at(loss_micro));
+  };
+
+  return {
+    watched: (machine) => ({
+      refusalOf: machine.refusalOf,
+      apply(state, event) {
+        const loss_micro = meanLoss(state, event);
+        const refusal = machine.apply(state, event);
+        if (!refusal) note(state, event, loss_micro);
+        return refusal;
+      },
+    }),
+    of(run) {
+      const { evaluations, rounds } = curvesOf(run);
+      return { run, evaluations: columns(evaluations.points), rounds: columns(rounds.points) };
+    },
+    takeFresh() {
+      const fresh: RunHistory[] = [];
+      for (const [run, { evaluations, rounds }] of runs) {
+        if (evaluations.fresh.length + rounds.fresh.length === 0) continue;
+        fresh.push({ run, evaluations: columns(evaluations.fresh), rounds: columns(rounds.fresh) });
+        evaluations.fresh = [];
+        rounds.fresh = [];
+      }
+      return fresh;
+    },
+  };
+}
+
+/** The workers' own mean loss in the round that is about to be merged, each by its tokens. */
+function meanLoss(state: NetworkState, { body }: LoggedEvent): number | null {
+  const run: RunState | undefined = body.type === 'round.merged' ? state.runs.get(body.run) : undefined;
+  if (!run || body.type !== 'round.merged') return null;
+  let [sum, tokens] = [0, 0];
+  for (const id of body.accepted) {
+    const work = run.submissions.get(id)?.body;
+    if (!work) continue;
+    sum += work.loss_micro * work.tokens;
+    tokens += work.tokens;
+  }
+  return tokens === 0 ? null : Math.round(sum / tokens);
+}
+
+/** A later point of the same round takes the place of the one before: two validators may measure one model. */
+function add(curve: Curve, point: Point): void {
+  for (const list of [curve.points, curve.fresh]) {
+    if (list.at(-1)?.merged_rounds === point.merged_rounds) list.pop();
+    list.push(point);
+    if (list.length > POINTS) thin(list);
+  }
+}
+
+/** Every second point goes; the first and the last stay. */
+function thin(points: Point[]): void {
+  const last = points.at(-1)!;
+  const kept = points.filter((_, i) => i % 2 === 0);
+  if (kept.at(-1) !== last) kept.push(last);
+  points.splice(0, points.length, ...kept);
+}
+
+function columns(points: readonly Point[]): Series {
+  return {
+    merged_rounds: points.map((point) => point.merged_rounds),
+    time_ms: points.map((point) => point.time_ms),
+    tokens: points.map((point) => point.tokens),
+    bytes: points.map((point) => point.bytes),
+    loss_micro: points.map((point) => point.loss_micro),
+  };
+}
