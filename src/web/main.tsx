@@ -1,5 +1,9 @@
-// The page's first script: draws the application into the document.
+// The page's first script: opens the link to the hub and draws the application.
+import './no-eval.ts';
 import { render } from 'preact';
+import { App } from './app.tsx';
+import { openLive } from './shell/live.ts';
 import './style.css';
 
-render(<h1>Potluck</h1>, document.getElementById('app')!);
+const live = openLive(`${location.origin.replace(/^http/, 'ws')}/ws`);
+render(<App live={live} />, document.getElementById('app')!);

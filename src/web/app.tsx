@@ -1,0 +1,134 @@
+// The frame of every view: who this hub is, where one can go, and whether the hub is there.
+import type { ComponentChildren } from 'preact';
+import { useEffect } from 'preact/hooks';
+import { HomeView } from './home-view.tsx';
+import { RunView } from './run/run-view.tsx';
+import { ConnectionBanner } from './shell/connection-banner.tsx';
+import { nameOf } from './shell/format.ts';
+import { LazyView } from './shell/lazy-view.tsx';
+import { Link } from './shell/link.tsx';
+import type { Live, LiveLink } from './shell/live.ts';
+import { type Route, route } from './shell/route.ts';
+import { useStore } from './shell/store.ts';
+
+const deviceView = () => import('./device/device-view.tsx').then((module) => module.DeviceView);
+const ledgerView = () => import('./ledger/ledger-view.tsx').then((module) => module.LedgerView);
+const playView = () => import('./play/play-view.tsx').then((module) => module.PlayView);
+const startView = () => import('./start/start-view.tsx').then((module) => module.StartView);
+
+/** What every view gets. */
+export interface ViewProps {
+  readonly live: Live;
+  readonly link: LiveLink;
+}
+
+export function App({ live: link }: { live: LiveLink }) {
+  const live = useStore(link.store);
+  const here = useStore(route);
+  const run = runOf(here, live);
+  useEffect(() => {
+    document.title = titleOf(here, live);
+  });
+  return (
+    <>
+      <a class="skip" href="#main">
+        Skip to the content
+      </a>
+      <header class="top">
+        <Link to={{ view: 'home' }} class="brand">
+          <Pot />
+          Potluck
+        </Link>
+        <nav aria-label="Views">
+          {run && (
+            <>
+              <Link to={{ view: 'run', run }} current={here.view === 'run' || here.view === 'home'}>
+                Run
+              </Link>
+              <Link to={{ view: 'device', run }} current={here.view === 'device'}>
+                My device
+              </Link>
+            </>
+          )}
+          <Link to={{ view: 'ledger', event: null }} current={here.view === 'ledger'}>
+            Ledger
+          </Link>
+          {run && (
+            <Link to={{ view: 'play', run }} current={here.view === 'play'}>
+              Play
+            </Link>
+          )}
+          <Link to={{ view: 'start' }} current={here.view === 'start'}>
+            Start a run
+          </Link>
+        </nav>
+      </header>
+      <ConnectionBanner live={live} onRetry={link.retry} />
+      <main id="main" tabIndex={-1} class={live.connection === 'away' ? 'stale' : undefined}>
+        {viewOf(here, { live, link })}
+      </main>
+    </>
+  );
+}
+
+function viewOf(here: Route, props: ViewProps): ComponentChildren {
+  switch (here.view) {
+    case 'home':
+      return <HomeView {...props} />;
+    case 'run':
+      return <RunView {...props} run={here.run} />;
+    case 'device':
+      return <LazyView load={deviceView} props={{ ...props, run: here.run }} />;
+    case 'play':
+      return <LazyView load={playView} props={{ ...props, run: here.run }} />;
+    case 'ledger':
+      return <LazyView load={ledgerView} props={{ ...props, event: here.event }} />;
+    case 'start':
+      return <LazyView load={startView} props={props} />;
+    case 'unknown':
+      return (
+        <section class="empty">
+          <h1>There is nothing at this address</h1>
+          <p>
+            <Link to={{ view: 'home' }}>Back to the run</Link>
+          </p>
+        </section>
+      );
+  }
+}
+
+/** The run that the links lead to: the one that is shown, or the newest that is not finished. */
+export function runOf(here: Route, live: Live): string | null {
+  if ('run' in here) return here.run;
+  const runs = [...live.runs.keys()].reverse();
+  return runs.find((id) => live.runs.get(id)!.overview.phase !== 'finished') ?? runs[0] ?? null;
+}
+
+function titleOf(here: Route, live: Live): string {
+  const run = live.runs.get(runOf(here, live) ?? '');
+  const name = run ? nameOf(run.overview.name) : '';
+  switch (here.view) {
+    case 'home':
+    case 'run':
+      return run ? `${name} · Potluck` : 'Potluck';
+    case 'device':
+      return `My device · ${name}`;
+    case 'play':
+      return `Play · ${name}`;
+    case 'ledger':
+      return here.event === null ? 'Ledger · Potluck' : `Event ${here.event} · Potluck`;
+    case 'start':
+      return 'Start a run · Potluck';
+    case 'unknown':
+      return 'Not found · Potluck';
+  }
+}
+
+function Pot() {
+  return (
+    <svg class="pot" viewBox="0 0 32 32" aria-hidden="true">
+      <path class="fill" d="M5 13h22l-2 11a4 4 0 0 1-4 3H11a4 4 0 0 1-4-3z" />
+      <path class="line" d="M3 11.5h26M11 7c-1.5-2 1.5-3 0-5M16 7c-1.5-2 1.5-3 0-5M21 7c-1.5-2 1.5-3 0-5" />
+    </svg>
+  );
+}

@@ -1,0 +1,4 @@
+// PLACEHOLDER
+export function DeviceView() {
+  return <h1>Device</h1>;
+}

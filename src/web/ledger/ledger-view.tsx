@@ -1,0 +1,4 @@
+// PLACEHOLDER
+export function LedgerView() {
+  return <h1>Ledger</h1>;
+}

@@ -1,0 +1,4 @@
+// PLACEHOLDER
+export function PlayView() {
+  return <h1>Play</h1>;
+}

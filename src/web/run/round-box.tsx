@@ -1,0 +1,77 @@
+// Where the run is: rounds merged, what the open round is doing, and how long that may still take.
+import { formatDuration, formatWhole } from '../shell/format.ts';
+import type { LiveRun } from '../shell/live.ts';
+import { useNow } from '../shell/now.ts';
+
+export function RoundBox({ run }: { run: LiveRun }) {
+  const now_ms = useNow(250);
+  const { overview, peers } = run;
+  const { phase, round, rounds, attempt } = overview;
+  const left_ms = Math.max(0, overview.remaining_ms - (now_ms - run.heard_ms));
+  const workers = [...peers.values()].filter((peer) => peer.present && peer.role === 'worker').length;
+  const validators = [...peers.values()].filter((peer) => peer.present && peer.role === 'validator').length;
+  const ahead = aheadOf(run);
+  return (
+    <section class="round" aria-labelledby="round-title">
+      <h2 id="round-title">
+        Round {formatWhole(Math.min(round + (phase === 'finished' ? 0 : 1), rounds))}
+        <small> of {formatWhole(rounds)}</small>
+      </h2>
+      <progress max={rounds} value={round} aria-label={`${round} of ${rounds} rounds are merged`} />
+      <p class="fine">
+        {phase === 'finished'
+          ? 'All rounds are merged.'
+          : ahead === null
+            ? 'How long the rest takes is known after a few rounds.'
+            : `About ${formatDuration(ahead)} to go at this pace.`}
+      </p>
+      <ol class="stages">
+        <Stage name="Train" now={phase === 'working'} left_ms={left_ms} whole_ms={overview.round_ms}>
+          {phase === 'gathering' && round === 0
+            ? `waits for ${overview.min_workers} ${overview.min_workers === 1 ? 'worker' : 'workers'}, ${workers} here`
+            : `${overview.submitted} of ${Math.max(workers, overview.submitted)} handed in`}
+        </Stage>
+        <Stage name="Check" now={phase === 'judging'} left_ms={left_ms} whole_ms={overview.judging_ms}>
+          {validators === 0
+            ? 'no validator is here: work is merged without pay'
+            : `by ${validators} ${validators === 1 ? 'validator' : 'validators'}`}
+        </Stage>
+        <Stage name="Merge" now={phase === 'merging'} left_ms={0} whole_ms={0}>
+          everybody computes the same next model
+        </Stage>
+      </ol>
+      {attempt > 0 && phase !== 'finished' && (
+        <p class="fine">This round was opened {attempt + 1} times: an attempt that brings no work is repeated.</p>
+      )}
+      {phase === 'paused' && <p class="fine">Its owner has paused the run. Nobody works, and nothing is lost.</p>}
+    </section>
+  );
+}
+
+function Stage(props: {
+  name: string;
+  now: boolean;
+  left_ms: number;
+  whole_ms: number;
+  children: preact.ComponentChildren;
+}) {
+  const { name, now, left_ms, whole_ms, children } = props;
+  const part = now && whole_ms > 0 ? left_ms / whole_ms : 0;
+  return (
+    <li class={now ? 'now' : undefined} aria-current={now ? 'step' : undefined}>
+      <span class="stage-name">{name}</span>
+      <span class="stage-what">{children}</span>
+      <span class="stage-left">{now && whole_ms > 0 ? `${formatDuration(left_ms)} left` : ''}</span>
+      {now && whole_ms > 0 && <span class="stage-bar" style={{ width: `${Math.min(1, part) * 100}%` }} />}
+    </li>
+  );
+}
+
+/** How long the rest takes at the pace of the last rounds; null where that is not known yet. */
+function aheadOf({ rounds: points, overview }: LiveRun): number | null {
+  const first = points.at(-10) ?? points[0];
+  const last = points.at(-1);
+  if (!first || !last || last.merged_rounds <= first.merged_rounds) return null;
+  const ms_a_round = (last.time_ms - first.time_ms) / (last.merged_rounds - first.merged_rounds);
+  return ms_a_round * (overview.rounds - overview.round);
+}

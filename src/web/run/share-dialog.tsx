@@ -1,0 +1,59 @@
+// A run's link to give away: as text to copy, and as a QR code for the phone beside the screen.
+import { useEffect, useRef, useState } from 'preact/hooks';
+import type { RunOverview } from '../../protocol/messages.ts';
+import { nameOf } from '../shell/format.ts';
+import { QrCode } from '../shell/qr-code.tsx';
+
+export function ShareDialog({ run, onClose }: { run: RunOverview; onClose: () => void }) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const [copied, setCopied] = useState('');
+  useEffect(() => dialog.current?.showModal(), []);
+  const link = `${publicOrigin()}/r/${run.run}`;
+  const copy = (): void => {
+    // Without a secure connection there is no clipboard to write to; the text is selected instead.
+    if (!navigator.clipboard) {
+      dialog.current?.querySelector('input')?.select();
+      setCopied('Selected: copy it with your keyboard.');
+      return;
+    }
+    navigator.clipboard.writeText(link).then(
+      () => setCopied('Copied.'),
+      () => setCopied('The browser does not allow it: copy it by hand.'),
+    );
+  };
+  return (
+    <dialog ref={dialog} onClose={onClose} aria-labelledby="share-title">
+      <h2 id="share-title">Share “{nameOf(run.name)}”</h2>
+      <p>Whoever opens this link can watch, check everything, and lend a device.</p>
+      <QrCode text={link} label={`QR code of ${link}`} />
+      <p class="actions">
+        <input readOnly value={link} aria-label="Link to this run" onFocus={(event) => event.currentTarget.select()} />
+        <button type="button" class="primary" onClick={copy}>
+          Copy
+        </button>
+      </p>
+      <p class="fine" role="status">
+        {copied ||
+          (isPrivate(link)
+            ? 'This address is good on this machine or network only; potluck hub --public URL names another.'
+            : '')}
+      </p>
+      <p class="actions end">
+        <button type="button" onClick={() => dialog.current?.close()}>
+          Close
+        </button>
+      </p>
+    </dialog>
+  );
+}
+
+/** How the world sees this hub: what its owner said with --public, which stands in the page's card. */
+function publicOrigin(): string {
+  const card = document.querySelector<HTMLMetaElement>('meta[property="og:url"]')?.content;
+  return (card && URL.parse(card)?.origin) || location.origin;
+}
+
+function isPrivate(link: string): boolean {
+  const { hostname } = new URL(link);
+  return /^(localhost|127\.|10\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.|\[::1\])/.test(hostname);
+}

@@ -1,0 +1,59 @@
+// Numbers, sizes, times and names as people read them.
+
+/** 1234567 → "1.23M"; small numbers as they are. */
+export function formatCount(value: number): string {
+  if (value < 1000) return String(Math.round(value));
+  const [unit, letter] = value < 1e6 ? [1e3, 'k'] : value < 1e9 ? [1e6, 'M'] : [1e9, 'G'];
+  const scaled = value / (unit as number);
+  return `${scaled < 10 ? scaled.toFixed(2) : scaled < 100 ? scaled.toFixed(1) : Math.round(scaled)}${letter}`;
+}
+
+/** 1234567 → "1.2 MB". */
+export function formatBytes(size_bytes: number): string {
+  if (size_bytes < 1000) return `${Math.round(size_bytes)} B`;
+  const [unit, name] = size_bytes < 1e6 ? [1e3, 'kB'] : size_bytes < 1e9 ? [1e6, 'MB'] : [1e9, 'GB'];
+  const scaled = size_bytes / (unit as number);
+  return `${scaled < 10 ? scaled.toFixed(1) : Math.round(scaled)} ${name}`;
+}
+
+/** 1234567 → "1,234,567". */
+export const formatWhole = (value: number): string => value.toLocaleString('en-US');
+
+/** 95_000 → "1 min 35 s". */
+export function formatDuration(duration_ms: number): string {
+  const seconds = Math.max(0, Math.round(duration_ms / 1000));
+  if (seconds < 60) return `${seconds} s`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return `${minutes} min ${seconds % 60} s`;
+  const hours = Math.floor(minutes / 60);
+  return hours < 48 ? `${hours} h ${minutes % 60} min` : `${Math.floor(hours / 24)} days ${hours % 24} h`;
+}
+
+/** A moment of the log: time of day, with the date where it is another day than today. */
+export function formatTime(time_ms: number, now_ms = Date.now()): string {
+  const date = new Date(time_ms);
+  const time = date.toLocaleTimeString('en-GB');
+  return date.toDateString() === new Date(now_ms).toDateString() ? time : `${date.toLocaleDateString('en-GB')} ${time}`;
+}
+
+/** The beginning of a hash or key, enough to tell it from others. */
+export const short = (hash: string): string => hash.slice(0, 8);
+
+export const formatLoss = (loss_micro: number): string => (loss_micro / 1e6).toFixed(4);
+
+const RUNTIMES: Readonly<Record<string, string>> = {
+  'native-cpu': 'CPU',
+  wasm: 'WASM',
+  webgpu: 'WebGPU',
+  'native-cuda': 'CUDA',
+};
+
+/** A device class as people call it. */
+export const runtimeName = (runtime: string): string => RUNTIMES[runtime] ?? runtime;
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these turn lines around or cannot be seen
+const INVISIBLE = /[\0-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]/g;
+
+/** A stranger's name as part of one line. */
+export const nameOf = (text: string): string =>
+  text.replace(INVISIBLE, '').replace(/\s+/g, ' ').trim() || 'without a name';

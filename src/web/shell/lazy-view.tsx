@@ -1,0 +1,40 @@
+// A view whose code is fetched when somebody goes there: loading, shown, or not to be had, because the hub has a newer page by now.
+import type { ComponentType } from 'preact';
+import { useEffect, useState } from 'preact/hooks';
+
+type Loaded<P> = { readonly view: ComponentType<P> } | { readonly error: string } | null;
+
+export function LazyView<P extends object>({ load, props }: { load: () => Promise<ComponentType<P>>; props: P }) {
+  const [loaded, setLoaded] = useState<Loaded<P>>(null);
+  const [attempt, setAttempt] = useState(0);
+  useEffect(() => {
+    let wanted = true;
+    setLoaded(null);
+    load().then(
+      (view) => wanted && setLoaded({ view }),
+      (error: unknown) => wanted && setLoaded({ error: error instanceof Error ? error.message : String(error) }),
+    );
+    return () => {
+      wanted = false;
+    };
+  }, [load, attempt]);
+  if (!loaded) return <p class="loading">Loading …</p>;
+  if ('error' in loaded) {
+    return (
+      <section class="empty" role="alert">
+        <h1>This part of the page did not load</h1>
+        <p>The hub may be away, or serve a newer page than the one that is open here.</p>
+        <p class="actions">
+          <button type="button" onClick={() => setAttempt(attempt + 1)}>
+            Try again
+          </button>
+          <button type="button" onClick={() => location.reload()}>
+            Reload the page
+          </button>
+        </p>
+      </section>
+    );
+  }
+  const View = loaded.view;
+  return <View {...props} />;
+}

@@ -1,0 +1,4 @@
+// PLACEHOLDER
+export function StartView() {
+  return <h1>Start</h1>;
+}
