@@ -7,7 +7,7 @@ import { runStatuses } from '../src/hub/views.ts';
 import { signCheckpoint } from '../src/ledger/checkpoint.ts';
 import { createMemoryLogStore } from '../src/ledger/log-store.ts';
 import { openTransparencyLog } from '../src/ledger/transparency-log.ts';
-import type { AuditOptions } from '../src/peer/audit.ts';
+import type { LocalAuditOptions } from '../src/peer/audit-here.ts';
 import { PublicLogError, type UntruthCode } from '../src/peer/public-log.ts';
 import { openPublicLog } from '../src/peer/public-log-open.ts';
 import type { RoundArithmetic } from '../src/peer/why.ts';
@@ -375,7 +375,7 @@ test('audit, shares and why of a real run', async (t) => {
     await isUntrue(url, 'wrong-status', { run: run.run }, { models: false });
   });
   await t.test('what cannot be read is an error and no verdict', async () => {
-    const codeOf = (place: string, options?: AuditOptions) =>
+    const codeOf = (place: string, options?: LocalAuditOptions) =>
       auditAt(place, options).then(
         () => 'none',
         (error) => (error instanceof PublicLogError ? error.code : error),

@@ -11,7 +11,8 @@ import type { EventBody, LoggedEvent } from '../src/core/events.ts';
 import { openSqliteLogStore } from '../src/ledger/sqlite-log-store.ts';
 import { decodeEntryBundle, parseTilePath } from '../src/ledger/tiles.ts';
 import { openTransparencyLog } from '../src/ledger/transparency-log.ts';
-import { type AuditOptions, type AuditReport, audit } from '../src/peer/audit.ts';
+import type { AuditReport } from '../src/peer/audit.ts';
+import { audit, type LocalAuditOptions } from '../src/peer/audit-here.ts';
 import { type PublicLog, Untruth, type UntruthCode } from '../src/peer/public-log.ts';
 import { openFolderLog } from '../src/peer/public-log-folder.ts';
 import { openPublicLog } from '../src/peer/public-log-open.ts';
@@ -145,7 +146,7 @@ export async function serveForgery(
 }
 
 /** Audits a place; with `hub` only if that is whose log it is. */
-export async function auditAt(place: string, options: AuditOptions & { hub?: string } = {}): Promise<AuditReport> {
+export async function auditAt(place: string, options: LocalAuditOptions & { hub?: string } = {}): Promise<AuditReport> {
   const log = await openPublicLog(place, options.hub);
   try {
     return await audit(log, { threads: 0, ...options });
@@ -159,7 +160,7 @@ export async function isUntrue(
   place: string,
   code: UntruthCode,
   details: Record<string, unknown>,
-  options?: AuditOptions & { hub?: string },
+  options?: LocalAuditOptions & { hub?: string },
 ): Promise<Untruth> {
   const found: unknown = await auditAt(place, options).catch((error) => error);
   assert.ok(found instanceof Untruth, `expected ${code}, got ${found}`);

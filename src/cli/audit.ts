@@ -2,7 +2,8 @@
 import { resolve } from 'node:path';
 import { styleText } from 'node:util';
 import { Command } from 'commander';
-import { type AuditReport, audit } from '../peer/audit.ts';
+import type { AuditReport } from '../peer/audit.ts';
+import { audit } from '../peer/audit-here.ts';
 import { type PublicLog, Untruth } from '../peer/public-log.ts';
 import { openPublicLog } from '../peer/public-log-open.ts';
 import { integer, jsonOption, logPlace } from './options.ts';

@@ -2,8 +2,8 @@
 import { emissionOf } from '../core/shares.ts';
 import { accountOf, type NetworkState, type Phase, type RunState } from '../core/state.ts';
 import { CodedError } from '../errors.ts';
-import { openAuditPool, threadsFor } from './audit-pool.ts';
 import { type Replay, type ReplayOptions, replayLog } from './audit-replay.ts';
+import { openAuditPool, threadsFor } from './audit-threads.ts';
 import type { PublicLog } from './public-log.ts';
 
 export type LookupErrorCode =

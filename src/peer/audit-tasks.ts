@@ -3,8 +3,7 @@ import { leafHash } from '../ledger/merkle.ts';
 import { decodeEntryBundle } from '../ledger/tiles.ts';
 import { isSignedByAuthor } from '../protocol/envelope.ts';
 import { createModelChecker, type ModelReport, type ModelTask } from './audit-models.ts';
-import { PublicLogError, Untruth } from './public-log.ts';
-import { openPublicBlobs } from './public-log-open.ts';
+import { type PublicBlobs, PublicLogError, Untruth } from './public-log.ts';
 
 /** A page of the log: the signature of every event in it, and the leaf hashes. Whoever replays opens the events themselves. */
 export interface PageTask {
@@ -36,9 +35,9 @@ interface PlainError {
   readonly details: Untruth['details'];
 }
 
-/** Does tasks one after the other. `where` is the log's place; its blobs are read only for model tasks. */
-export function auditHandler(where: string): (task: AuditTask) => Promise<AuditReply> {
-  const models = createModelChecker(openPublicBlobs(where));
+/** Does tasks one after the other. The log's blobs are read only for model tasks. */
+export function auditHandler(blobs: PublicBlobs): (task: AuditTask) => Promise<AuditReply> {
+  const models = createModelChecker(blobs);
   return async (task) => {
     if (task.kind === 'page') return { page: checkPage(task) };
     try {

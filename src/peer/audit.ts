@@ -1,12 +1,13 @@
 // Checks everything that a hub claims: its log event by event, receipts at hand, shares, and from the blobs every model version.
+import { bytesToHex } from '@noble/hashes/utils.js';
 import type { LoggedEvent, RunCreated } from '../core/events.ts';
 import { mayStateShares } from '../core/share-table.ts';
 import { emissionOf } from '../core/shares.ts';
 import { acceptedSubmissions, type NetworkState, type RunState } from '../core/state.ts';
 import { RunStatusSchema } from '../protocol/messages.ts';
 import { emptyReport, type MergeTask, type ModelReport, type ModelTask, type NamedWork } from './audit-models.ts';
-import { type AuditPool, openAuditPool, threadsFor } from './audit-pool.ts';
-import { readReceipts } from './audit-receipts.ts';
+import type { AuditPool } from './audit-pool.ts';
+import type { ReceiptBook } from './audit-receipts.ts';
 import { replayLog } from './audit-replay.ts';
 import { raise } from './audit-tasks.ts';
 import { type PublicLog, Untruth } from './public-log.ts';
@@ -17,11 +18,10 @@ const MODEL_TASKS_AHEAD = 32;
 const ABSENT_REMEMBERED = 100_000;
 
 export interface AuditOptions {
-  /** Where receipts.jsonl is, if somebody has receipts. */
-  readonly receipts?: string;
+  /** The receipts that somebody has. */
+  readonly receipts?: ReceiptBook;
   /** Recompute model versions from the blobs (default true). */
   readonly models?: boolean;
-  readonly threads?: number;
   readonly now_ms?: number;
   readonly onProgress?: (progress: { events: number; size: number; models: number }) => void;
 }
@@ -50,55 +50,49 @@ export interface AuditReport {
   readonly threads: number;
 }
 
-/** Audits a log. Throws Untruth at the first thing that is not true, PublicLogError where the log cannot be read. */
-export async function audit(log: PublicLog, options: AuditOptions = {}): Promise<AuditReport> {
+/** Audits a log; the pool does the work, and stays open. Throws Untruth at the first thing that is not true, PublicLogError where the log cannot be read. */
+export async function auditWith(pool: AuditPool, log: PublicLog, options: AuditOptions = {}): Promise<AuditReport> {
   const started_ms = performance.now();
   const now_ms = options.now_ms ?? Date.now();
-  const receipts = options.receipts === undefined ? undefined : await readReceipts(options.receipts, log.hub);
-  const pool = openAuditPool(log.where, threadsFor(log.size, options.threads));
   const models = options.models === false ? null : new ModelAudit(pool);
-  try {
-    const { onProgress } = options;
-    const replay = replayLog(log, {
-      pool,
-      receipts,
-      now_ms,
-      before: (event, index, state) => models?.before(event, index, state),
-      after: (event, index, state) => models?.after(event, index, state),
-      onProgress: onProgress && ((events, size) => onProgress({ events, size, models: models?.report.models ?? 0 })),
-    });
-    const { state, root, tiles, unsigned_events } = await replay.catch(async (error) => {
-      throw models && error instanceof Untruth ? await models.earliest(error) : error;
-    });
-    const events_s = (performance.now() - started_ms) / 1000;
-    await models?.finish(state);
-    const shares = checkShares(state);
-    const status_compared = compareStatus(await log.status(), state);
-    return {
-      hub: log.hub,
-      where: log.where,
-      signed_size: log.head?.size ?? null,
-      root: Buffer.from(root).toString('hex'),
-      events: state.events,
-      unsigned_events,
-      tiles,
-      receipts: receipts?.count ?? null,
-      runs: state.runs.size,
-      shares,
-      models: models && { recomputed: models.report.models, submissions: models.report.works },
-      status_compared,
-      unchecked: [
-        ...uncheckedOfLog(log, unsigned_events),
-        ...unstatedShares(state),
-        ...(models?.unchecked() ?? ['model versions (not asked for)']),
-      ],
-      seconds: (performance.now() - started_ms) / 1000,
-      events_per_second: Math.round(state.events / events_s),
-      threads: pool.threads,
-    };
-  } finally {
-    await pool.close();
-  }
+  const { onProgress, receipts } = options;
+  const replay = replayLog(log, {
+    pool,
+    receipts,
+    now_ms,
+    before: (event, index, state) => models?.before(event, index, state),
+    after: (event, index, state) => models?.after(event, index, state),
+    onProgress: onProgress && ((events, size) => onProgress({ events, size, models: models?.report.models ?? 0 })),
+  });
+  const { state, root, tiles, unsigned_events } = await replay.catch(async (error) => {
+    throw models && error instanceof Untruth ? await models.earliest(error) : error;
+  });
+  const events_s = (performance.now() - started_ms) / 1000;
+  await models?.finish(state);
+  const shares = checkShares(state);
+  const status_compared = compareStatus(await log.status(), state);
+  return {
+    hub: log.hub,
+    where: log.where,
+    signed_size: log.head?.size ?? null,
+    root: bytesToHex(root),
+    events: state.events,
+    unsigned_events,
+    tiles,
+    receipts: receipts?.count ?? null,
+    runs: state.runs.size,
+    shares,
+    models: models && { recomputed: models.report.models, submissions: models.report.works },
+    status_compared,
+    unchecked: [
+      ...uncheckedOfLog(log, unsigned_events),
+      ...unstatedShares(state),
+      ...(models?.unchecked() ?? ['model versions (not asked for)']),
+    ],
+    seconds: (performance.now() - started_ms) / 1000,
+    events_per_second: Math.round(state.events / events_s),
+    threads: pool.threads,
+  };
 }
 
 /** Gives the pool what the events say about models, and gathers what comes back. */

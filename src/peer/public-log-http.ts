@@ -1,4 +1,5 @@
 // A public log over HTTP, as C2SP tlog-tiles (c2sp.org/tlog-tiles) serves it: a checkpoint, bundles of entries, tiles; blobs by hash.
+import { concatBytes } from '@noble/hashes/utils.js';
 import { MAX_ENTRY_BYTES } from '../ledger/log-store.ts';
 import { MAX_NOTE_BYTES } from '../ledger/signed-note.ts';
 import { entriesPath, TILE_WIDTH, tilePath } from '../ledger/tiles.ts';
@@ -110,5 +111,5 @@ async function readBody(response: Response, url: string, limit_bytes: number): P
     }
     parts.push(part);
   }
-  return new Uint8Array(Buffer.concat(parts, size_bytes));
+  return concatBytes(...parts);
 }

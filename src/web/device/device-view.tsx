@@ -1,4 +1,4 @@
-// PLACEHOLDER
+// This view is not in this build yet.
 export function DeviceView() {
-  return <h1>Device</h1>;
+  return <p class="loading">Not available in this build.</p>;
 }

@@ -1,4 +1,4 @@
-// PLACEHOLDER
+// This view is not in this build yet.
 export function LedgerView() {
-  return <h1>Ledger</h1>;
+  return <p class="loading">Not available in this build.</p>;
 }

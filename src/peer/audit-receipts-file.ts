@@ -1,0 +1,58 @@
+// Receipts as peers keep them: receipts.jsonl, each line verified by itself.
+import { createReadStream } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { LedgerError } from '../ledger/errors.ts';
+import { equalHashes } from '../ledger/merkle.ts';
+import { verifyReceipt } from '../ledger/receipt.ts';
+import { fromBase64 } from '../ledger/signed-note.ts';
+import type { Kept, ReceiptBook } from './audit-receipts.ts';
+import { PublicLogError } from './public-log.ts';
+
+const LIMITS = {
+  receipts: 1_000_000, // some 200 MB of memory; a peer that handed in more splits its file
+  line_characters: 1 << 20, // an event in base64 and a checkpoint are a tenth of this at most
+} as const;
+
+/** Reads receipts.jsonl as peers keep it, and verifies every receipt by itself. Throws PublicLogError `bad-receipt`. */
+export async function readReceipts(file: string, hub: string): Promise<ReceiptBook> {
+  const at = new Map<number, Kept[]>();
+  const roots = new Map<number, Uint8Array[]>();
+  let count = 0;
+  let line = 0;
+  const input = createReadStream(file, 'utf8');
+  const opened = new Promise<void>((resolve, reject) => input.once('open', () => resolve()).once('error', reject));
+  await opened.catch((error: Error) => {
+    throw new PublicLogError('bad-receipt', `the receipts cannot be read: ${error.message}`, { file });
+  });
+  for await (const text of createInterface({ input, crlfDelay: Infinity })) {
+    line++;
+    if (text.trim() === '') continue;
+    const bad = (what: string) => new PublicLogError('bad-receipt', `${file}, line ${line}: ${what}`, { file, line });
+    if (++count > LIMITS.receipts) throw bad(`at most ${LIMITS.receipts} receipts are read at once`);
+    const { event, receipt } = parse(text, bad);
+    try {
+      const { index, size, root } = verifyReceipt(receipt, event, { id: hub, origin: `potluck/${hub}` });
+      const { event_id } = receipt as { event_id: string };
+      at.set(index, [...(at.get(index) ?? []), { event: event_id, line }]);
+      const known = roots.get(size) ?? [];
+      if (!known.some((other) => equalHashes(other, root))) roots.set(size, [...known, root]);
+    } catch (error) {
+      if (!(error instanceof LedgerError)) throw error;
+      throw bad(`no receipt of hub ${hub}: ${error.message}`);
+    }
+  }
+  return { count, at, roots };
+}
+
+function parse(text: string, bad: (what: string) => PublicLogError): { event: Uint8Array; receipt: unknown } {
+  if (text.length > LIMITS.line_characters) throw bad(`at most ${LIMITS.line_characters} characters a line`);
+  let value: { event?: unknown; receipt?: unknown } | null;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw bad('expected JSON');
+  }
+  const event = typeof value?.event === 'string' ? fromBase64(value.event) : null;
+  if (!event) throw bad('expected an event in base64 and its receipt');
+  return { event, receipt: value?.receipt };
+}
