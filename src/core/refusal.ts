@@ -28,7 +28,8 @@ export type RefusalCode =
   | 'bad-certificate'
   | 'already-bound'
   | 'device-revoked'
-  | 'device-expired';
+  | 'device-expired'
+  | 'bad-epoch';
 
 /** Why an event may not follow: a code and a sentence with what was expected and what came. */
 export interface Refusal {

@@ -1,0 +1,149 @@
+// Yuma consensus written down a second time, word by word from its description: dense, BigInt, slow. Tests compare with it.
+import { exp } from './fixed-exp.ts';
+import type { YumaInput } from './yuma-input.ts';
+
+const W = 1n << 32n;
+const U16 = 65_535n;
+type Vector = bigint[];
+type Matrix = bigint[][];
+
+const mul = (a: bigint, b: bigint): bigint => (a * b) >> 32n;
+const div = (a: bigint, b: bigint): bigint => (b === 0n ? 0n : (a * W) / b);
+const total = (v: Vector): bigint => v.reduce((a, b) => a + b, 0n);
+const normalise = (v: Vector): Vector => v.map((x) => div(x, total(v)));
+const transpose = (m: Matrix): Matrix => m.map((_, j) => m.map((row) => row[j]));
+const normaliseColumns = (m: Matrix): Matrix => transpose(transpose(m).map(normalise));
+const each = (m: Matrix, f: (x: bigint, i: number, j: number) => bigint): Matrix =>
+  m.map((row, i) => row.map((x, j) => f(x, i, j)));
+const u16 = (x: bigint): number => Number((x * U16) / W);
+const clamp = (x: bigint, low: bigint, high: bigint): bigint => (x < low ? low : x > high ? high : x);
+
+function dense(rows: YumaInput['weights']): Matrix {
+  return rows.map((row) => rows.map((_, j) => BigInt(row.find(([uid]) => uid === j)?.[1] ?? 0) * W));
+}
+
+function median(idx: number[], score: Vector, stake: Vector, minority: bigint, lo: bigint, hi: bigint): bigint {
+  if (idx.length === 0) return 0n;
+  const pivot = score[idx[Math.floor(idx.length / 2)]];
+  const lower = idx.filter((i) => score[i] < pivot);
+  const upper = idx.filter((i) => score[i] > pivot);
+  const lo_stake = total(lower.map((i) => stake[i]));
+  const hi_stake = total(upper.map((i) => stake[i]));
+  if (minority < lo + lo_stake && lower.length > 0) return median(lower, score, stake, minority, lo, lo + lo_stake);
+  if (hi - hi_stake <= minority && upper.length > 0) return median(upper, score, stake, minority, hi - hi_stake, hi);
+  return pivot;
+}
+
+/** The epoch of `yumaEpoch` for an input that is well formed: its u16 shares, bonds and emission. */
+export function yumaByTheBook(input: YumaInput) {
+  const { last_update, registered, validator_permits: permits, parameters: p } = input;
+  const [block, tempo] = [BigInt(input.block), BigInt(input.tempo)];
+  const factor = (BigInt(p.activity_cutoff_factor) * tempo) / 1000n;
+  const cutoff = factor > 1n ? factor : 1n;
+  const inactive = last_update.map((u) => BigInt(u) + cutoff < block);
+
+  const filtered = input.stake.map((s, i) => (BigInt(s) < BigInt(p.min_stake) && i !== p.owner_uid ? 0n : BigInt(s)));
+  const S = filtered.map((s) =>
+    total(filtered) === 0n ? 0n : (((s << 64n) << 64n) / (total(filtered) << 64n)) >> 32n,
+  );
+  const new_permits = S.map((s) => s !== 0n);
+  const sorted = S.map((_, i) => i).sort((a, b) => (S[a] < S[b] ? -1 : S[a] > S[b] ? 1 : 0));
+  if (S.length >= p.max_validators)
+    for (const i of sorted.slice(0, S.length - p.max_validators)) new_permits[i] = false;
+  if (p.owner_uid !== null) new_permits[p.owner_uid] = true;
+
+  const A = normalise(S.map((s, i) => (inactive[i] || !permits[i] ? 0n : s)));
+  const masked = each(dense(input.weights), (w, i, j) =>
+    !permits[i] || (i === j && i !== p.owner_uid) || last_update[i] <= registered[j] ? 0n : w,
+  );
+  const weights = masked.map(normalise);
+
+  const voters = A.flatMap((a, i) => (a > 0n ? [i] : []));
+  const stake = normalise(voters.map((i) => A[i]));
+  const minority = total(stake) - div(BigInt(p.kappa) * W, U16 * W);
+  const C = S.map((_, j) => {
+    const score = voters.map((i) => weights[i][j]);
+    return median(
+      score.map((_, i) => i),
+      score,
+      stake,
+      minority,
+      0n,
+      total(stake),
+    );
+  });
+  const clipped = each(weights, (w, _, j) => (w < C[j] ? w : C[j]));
+  const rank = (m: Matrix): Vector => transpose(m).map((column) => total(column.map((w, i) => mul(A[i], w))));
+  const R = rank(clipped);
+  const I = normalise(R);
+  const trust = R.map((r, j) => div(r, rank(weights)[j]));
+
+  const penalty = div(BigInt(p.bonds_penalty) * W, U16 * W);
+  const Wb = each(weights, (w, i, j) => w + mul(penalty, clipped[i][j] - w));
+  const last_tempo = block > tempo ? block - tempo : 0n;
+  const stored = each(dense(input.bonds), (b, _, j) => (last_tempo <= BigInt(registered[j]) ? 0n : b));
+  const alpha = W - (((BigInt(p.bonds_moving_average) << 64n) / 1_000_000n) >> 32n);
+  const ema = (fresh: Matrix, old: Matrix): Matrix =>
+    each(fresh, (x, i, j) => mul(alpha, x) + mul(W - alpha, old[i][j]));
+  const E = p.yuma3
+    ? yuma3Bonds(
+        Wb,
+        each(stored, (b) => div(b, U16 * W)),
+        C,
+        p,
+        ema,
+      )
+    : normaliseColumns(ema(normaliseColumns(each(Wb, (w, i) => mul(w, A[i]))), normaliseColumns(stored)));
+  const shares = p.yuma3 ? normaliseColumns(E) : E;
+  const D = normalise(
+    shares.map((row, i) => {
+      const earned = total(row.map((e, j) => mul(e, I[j])));
+      return p.yuma3 ? mul(A[i], earned) : earned;
+    }),
+  );
+  const largest = transpose(E).map((column) => column.reduce((a, b) => (a > b ? a : b), 0n));
+  const kept = p.yuma3 ? E : each(E, (e, _, j) => div(e, largest[j]));
+  const bonds = kept.map((row, i) => {
+    if (!new_permits[i]) return permits[i] ? [] : input.bonds[i];
+    return row.map((e, j) => [j, u16(e)]).filter(([, value]) => value > 0);
+  });
+
+  const sum = total(I) + total(D);
+  const fallback = total(A) === 0n ? S : A;
+  const pay = (v: Vector): bigint[] => v.map((x) => (x * BigInt(input.emission)) / W);
+  return {
+    active: inactive.map((value) => !value),
+    validator_permits: new_permits,
+    consensus: C.map(u16),
+    incentives: I.map(u16),
+    ranks: I.map(u16),
+    trust: trust.map(u16),
+    validator_trust: clipped.map((row) => u16(total(row))),
+    dividends: D.map(u16),
+    bonds,
+    server_emission: pay(I.map((x) => div(x, sum))),
+    validator_emission: pay(sum === 0n ? fallback : D.map((x) => div(x, sum))),
+    emission: pay(sum === 0n ? fallback : I.map((x, i) => div(x + D[i], sum))),
+  };
+}
+
+function yuma3Bonds(
+  Wb: Matrix,
+  B: Matrix,
+  C: Vector,
+  { liquid_alpha }: YumaInput['parameters'],
+  ema: (fresh: Matrix, old: Matrix) => Matrix,
+): Matrix {
+  if (!liquid_alpha.enabled || C.every((c) => c === 0n)) return ema(Wb, B);
+  const lo = div(BigInt(liquid_alpha.lo) * W, U16 * W);
+  const hi = div(BigInt(liquid_alpha.hi) * W, U16 * W);
+  const steepness = (BigInt(liquid_alpha.steepness) * W) / 100n;
+  return each(Wb, (w, i, j) => {
+    const b = B[i][j];
+    const d = clamp(w >= b ? w - C[j] : b - w, 0n, W);
+    const power = exp(Number(mul(-steepness, d - W / 2n)));
+    const alpha = clamp(lo + mul(div(W, W + power), hi - lo), lo, hi);
+    const value = mul(alpha, w) + mul(W - alpha, b);
+    return value > W ? W : value;
+  });
+}
