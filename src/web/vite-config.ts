@@ -31,6 +31,7 @@ export function viteConfig(outDir: string): InlineConfig {
       chunkSizeWarningLimit: 2000,
       reportCompressedSize: false,
       manifest: 'manifest.json',
+      rolldownOptions: { checks: { pluginTimings: false } }, // a report on the bundler, not on the page
     },
     worker: { format: 'es', plugins: () => [gamesByName()] },
     plugins: [gamesByName(), packed(outDir)],

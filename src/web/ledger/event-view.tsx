@@ -1,0 +1,175 @@
+// One event, opened: what it says, and the proof, made in this browser, that it was signed and stands in the log.
+import { bytesToHex } from '@noble/hashes/utils.js';
+import { useEffect, useState } from 'preact/hooks';
+import { CodedError } from '../../errors.ts';
+import { isSignedByAuthor } from '../../protocol/envelope.ts';
+import { formatWhole, short } from '../shell/format.ts';
+import { Link } from '../shell/link.tsx';
+import { type Entry, fieldsOf, kindOf, type Names, openEntry, sentenceOf } from './event-words.ts';
+import type { Inclusion, LogReader } from './log-reader.ts';
+
+interface Checked {
+  readonly entry: Entry;
+  readonly signed: boolean;
+  readonly inclusion: Inclusion;
+}
+
+export function EventView(props: { reader: LogReader; index: number; size: number | null; names: Names }) {
+  const { reader, index, size, names } = props;
+  const [checked, setChecked] = useState<Checked | { readonly problem: string } | null>(null);
+  const known = size !== null && index < size;
+  useEffect(() => {
+    setChecked(null);
+    if (!known) return;
+    let wanted = true;
+    check(reader, index).then(
+      (result) => wanted && setChecked(result),
+      (error: unknown) =>
+        wanted && setChecked({ problem: error instanceof CodedError ? error.message : 'the hub did not answer' }),
+    );
+    return () => {
+      wanted = false;
+    };
+  }, [reader, index, known]);
+  return (
+    <section class="event" aria-labelledby="event-title">
+      <div class="section-head">
+        <h2 id="event-title">Event {formatWhole(index)}</h2>
+        <nav class="chips" aria-label="Other events">
+          <Link to={{ view: 'ledger', event: null }} class="button chip">
+            All events
+          </Link>
+          {index > 0 && (
+            <Link to={{ view: 'ledger', event: index - 1 }} class="button chip">
+              Before
+            </Link>
+          )}
+          {size !== null && index + 1 < size && (
+            <Link to={{ view: 'ledger', event: index + 1 }} class="button chip">
+              After
+            </Link>
+          )}
+        </nav>
+      </div>
+      {size !== null && !known && (
+        <p class="empty-line">The log has {formatWhole(size)} events; this one is not in it yet.</p>
+      )}
+      {known && !checked && <p class="loading">Fetching and checking …</p>}
+      {checked && 'problem' in checked && <p class="verdict bad">It cannot be checked: {checked.problem}</p>}
+      {checked && 'entry' in checked && <Opened checked={checked} names={names} />}
+    </section>
+  );
+}
+
+async function check(reader: LogReader, index: number): Promise<Checked> {
+  const [bytes] = await reader.entries(index, index + 1);
+  const inclusion = await reader.prove(bytes, index);
+  return { entry: openEntry(bytes, index), signed: isSignedByAuthor(bytes), inclusion };
+}
+
+function Opened({ checked: { entry, signed, inclusion }, names }: { checked: Checked; names: Names }) {
+  const { event, bytes, problem } = entry;
+  return (
+    <>
+      <p class="sentence-large">
+        <span class={`kind ${kindOf(entry)}`}>{kindOf(entry)}</span> {sentenceOf(entry, names)}
+      </p>
+      <ul class="checks">
+        <Check good={event !== null} title={event ? 'Its form is right' : 'It is not in its one right form'}>
+          {event
+            ? `${formatWhole(bytes.length)} bytes of deterministic CBOR that say exactly this, decoded here.`
+            : problem}
+        </Check>
+        <Check good={signed} title={signed ? 'Its author signed it' : 'It is not signed by its author'}>
+          {event && (
+            <>
+              Ed25519 by <code class="long">{event.author}</code> ({names(event.author)}), verified here.
+            </>
+          )}
+        </Check>
+        <Check
+          good={inclusion.holds}
+          title={inclusion.holds ? 'It stands in the log that the hub signed' : 'It does not stand where the hub says'}
+        >
+          From its hash, {inclusion.path.length} {inclusion.path.length === 1 ? 'hash leads' : 'hashes lead'} to the
+          root of {formatWhole(inclusion.head.size)} events under the hub's signature, computed here.
+        </Check>
+      </ul>
+      <Fields fields={fieldsOf(bytes)} />
+      <Path inclusion={inclusion} />
+      <details>
+        <summary>Its bytes</summary>
+        <pre>{bytesToHex(bytes)}</pre>
+        {event && (
+          <p class="fine">
+            Their SHA-256 is the event's name: <code class="long">{event.id}</code>
+          </p>
+        )}
+      </details>
+    </>
+  );
+}
+
+function Check({ good, title, children }: { good: boolean; title: string; children: preact.ComponentChildren }) {
+  return (
+    <li class={good ? 'good' : 'bad'}>
+      <b>{title}</b>
+      <span>{children}</span>
+    </li>
+  );
+}
+
+const HASH = /^[0-9a-f]{64}$/;
+/** Fields that name blobs, which anybody may fetch. */
+const BLOBS = new Set(['params', 'model', 'work', 'bundle', 'base']);
+
+function Fields({ fields }: { fields: Record<string, unknown> }) {
+  return (
+    <dl class="fields">
+      {Object.entries(fields).map(([field, value]) => (
+        <div key={field}>
+          <dt>{field}</dt>
+          <dd>
+            <Value field={field} value={value} />
+          </dd>
+        </div>
+      ))}
+    </dl>
+  );
+}
+
+function Value({ field, value }: { field: string; value: unknown }) {
+  if (typeof value === 'string' && HASH.test(value)) {
+    if (field === 'run') return <Link to={{ view: 'run', run: value }}>{short(value)} …</Link>;
+    if (BLOBS.has(field)) return <a href={`/blobs/${value}`}>{value}</a>;
+  }
+  if (value instanceof Uint8Array) return <>{bytesToHex(value)}</>;
+  if (typeof value === 'number') return <>{formatWhole(value)}</>;
+  if (typeof value === 'object' && value !== null) return <>{JSON.stringify(value, null, 1)}</>;
+  return <>{String(value)}</>;
+}
+
+/** The proof itself, for who would like to do it by hand. */
+function Path({ inclusion: { leaf, path, head } }: { inclusion: Inclusion }) {
+  return (
+    <details>
+      <summary>The way to the root, hash by hash</summary>
+      <ol class="path">
+        <li>
+          <span>leaf</span> <code>{bytesToHex(leaf)}</code>
+        </li>
+        {path.map((hash, i) => (
+          <li key={i}>
+            <span>{i + 1}</span> <code>{bytesToHex(hash)}</code>
+          </li>
+        ))}
+        <li>
+          <span>root</span> <code>{bytesToHex(head.root)}</code>
+        </li>
+      </ol>
+      <p class="fine">
+        Each step hashes two neighbours together (RFC 6962); the last result is what the hub has signed.
+      </p>
+    </details>
+  );
+}

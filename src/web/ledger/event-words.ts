@@ -1,0 +1,106 @@
+// An event of the log as a sentence, with who did it: for people who do not read field names.
+import { decodeEvent } from '../../core/codec.ts';
+import type { EventBody, LoggedEvent } from '../../core/events.ts';
+import { openEvent } from '../../protocol/envelope.ts';
+import { ProtocolError } from '../../protocol/errors.ts';
+import { formatBytes, formatLoss, formatWhole, nameOf, short } from '../shell/format.ts';
+
+/** An entry opened as far as it goes. Its signature is not verified: that is done where one looks at it. */
+export interface Entry {
+  readonly index: number;
+  readonly bytes: Uint8Array;
+  /** null: the bytes are no event that this page knows. */
+  readonly event: LoggedEvent | null;
+  /** Why it could not be read. */
+  readonly problem: string | null;
+}
+
+export function openEntry(bytes: Uint8Array, index: number): Entry {
+  try {
+    return { index, bytes, event: decodeEvent(bytes, { verify_signature: false }), problem: null };
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error;
+    return { index, bytes, event: null, problem: error.message };
+  }
+}
+
+/** The raw fields of an entry, also of a type that this page does not know. */
+export function fieldsOf(bytes: Uint8Array): Record<string, unknown> {
+  try {
+    return openEvent(bytes, { verify_signature: false }).body;
+  } catch {
+    return {};
+  }
+}
+
+/** What kinds of events there are for people: what they are shown under. */
+export type Kind = 'run' | 'device' | 'work' | 'verdict' | 'model' | 'shares' | 'clock' | 'unknown';
+
+const KINDS: Readonly<Partial<Record<EventBody['type'], Kind>>> = {
+  'run.created': 'run',
+  'run.paused': 'run',
+  'run.resumed': 'run',
+  'round.opened': 'run',
+  'peer.joined': 'device',
+  'peer.left': 'device',
+  'device.bound': 'device',
+  'device.revoked': 'device',
+  'account.address': 'shares',
+  'work.submitted': 'work',
+  'verdict.given': 'verdict',
+  'model.evaluated': 'model',
+  'round.merged': 'model',
+  'shares.stated': 'shares',
+  tick: 'clock',
+};
+
+export const kindOf = (entry: Entry): Kind => (entry.event && KINDS[entry.event.body.type]) ?? 'unknown';
+
+/** Names of keys, where the page has heard them. */
+export type Names = (key: string) => string;
+
+/** The event as a sentence. */
+export function sentenceOf({ event, problem }: Entry, name: Names): string {
+  if (!event) return `not readable: ${problem}`;
+  const { body, author } = event;
+  const who = name(author);
+  switch (body.type) {
+    case 'run.created':
+      return `${who} started the run “${nameOf(body.name)}”: ${formatWhole(body.rounds)} rounds of “${body.game}”`;
+    case 'run.paused':
+      return `${who} paused the run in round ${body.round}`;
+    case 'run.resumed':
+      return `${who} let the run go on from round ${body.round}`;
+    case 'peer.joined':
+      return `${nameOf(body.name)} came as a ${body.role}, computing on ${body.runtime}`;
+    case 'peer.left':
+      return `${name(body.peer)} left: ${body.reason}`;
+    case 'device.bound':
+      return `${who} works for its owner from now on`;
+    case 'device.revoked':
+      return `${who} no longer vouches for ${name(body.device)}`;
+    case 'tick':
+      return `the hub's clock: ${new Date(body.time_ms).toLocaleString('en-GB')}`;
+    case 'round.opened':
+      return `round ${body.round} opened${body.attempt > 0 ? `, attempt ${body.attempt + 1}` : ''}`;
+    case 'work.submitted':
+      return `${who} handed in ${formatWhole(body.steps)} steps over ${formatWhole(body.tokens)} tokens, in ${formatBytes(body.size_bytes)}`;
+    case 'verdict.given': {
+      const change = body.loss_before_micro - body.loss_after_micro;
+      const effect = `the loss goes ${change >= 0 ? 'down' : 'up'} by ${formatLoss(Math.abs(change))}`;
+      return `${who} ${body.accepted ? 'accepted' : 'refused'} the work ${short(body.submission)}: ${effect}`;
+    }
+    case 'model.evaluated':
+      return `${who} measured a validation loss of ${formatLoss(body.loss_micro)} after ${body.merged_rounds} rounds`;
+    case 'round.merged':
+      return body.bundle === null
+        ? `round ${body.round} brought nothing that could be merged`
+        : `round ${body.round} merged ${body.accepted.length} updates into model ${short(body.model)}`;
+    case 'shares.stated':
+      return `the hub stated who holds the ${formatWhole(body.shares)} shares of ${body.merged_rounds} rounds: ${body.accounts} accounts`;
+    case 'account.address':
+      return `${who} named an address to be settled at`;
+    default:
+      return (body as EventBody).type;
+  }
+}
