@@ -1,17 +1,18 @@
 // Who is here and who has answered, counted as it changes: whether a round may go on is asked after every event, also with thousands of peers.
-import type { PeerState, RunState } from './state.ts';
+import type { PeerState, RunState, Submission } from './state.ts';
 
 /** Counts over a run's present peers. Each is implied by peers and submissions; attendance.test.ts holds them together. */
 export interface Attendance {
   workers: number;
-  validators: number;
   /** Present workers whose work of the open round is in the log. */
   handed_in: number;
-  /** Verdicts that present validators have not given yet on the open round's submissions. */
+  /** Verdicts on the open round's submissions that their present judges have not sealed yet. */
+  seals_due: number;
+  /** Sealed verdicts that present validators have not shown yet. */
   verdicts_due: number;
 }
 
-export const nobody = (): Attendance => ({ workers: 0, validators: 0, handed_in: 0, verdicts_due: 0 });
+export const nobody = (): Attendance => ({ workers: 0, handed_in: 0, seals_due: 0, verdicts_due: 0 });
 
 /** A peer comes (1) or goes (-1). Its role is the one that it has, or had, while it is here. */
 export function countPeer(run: RunState, peer: PeerState, change: 1 | -1): void {
@@ -21,18 +22,37 @@ export function countPeer(run: RunState, peer: PeerState, change: 1 | -1): void 
     if (peer.handed_in) attendance.handed_in += change;
     return;
   }
-  attendance.validators += change;
-  for (const { verdicts } of run.submissions.values()) if (!verdicts.has(peer.id)) attendance.verdicts_due += change;
+  run.validators = run.validators.filter((id) => id !== peer.id);
+  if (change === 1) run.validators = [...run.validators, peer.id].sort();
 }
 
-/** A worker, who may have gone since, has handed in; nobody has judged it yet. */
-export function countSubmission(run: RunState, worker: PeerState): void {
+/** Counts again what judges owe, after validators came or went. */
+export function countOwed(run: RunState): void {
+  run.attendance.seals_due = 0;
+  run.attendance.verdicts_due = 0;
+  for (const { judges, seals, verdicts } of run.submissions.values()) {
+    for (const id of judges) {
+      if (!run.validators.includes(id)) continue;
+      if (!seals.has(id)) run.attendance.seals_due++;
+      else if (!verdicts.has(id)) run.attendance.verdicts_due++;
+    }
+  }
+}
+
+/** A worker, who may have gone since, has handed in; its judges, who are all here, have not answered. */
+export function countSubmission(run: RunState, worker: PeerState, submission: Submission): void {
   worker.handed_in = true;
   if (worker.present && worker.role === 'worker') run.attendance.handed_in++;
-  run.attendance.verdicts_due += run.attendance.validators;
+  run.attendance.seals_due += submission.judges.length;
 }
 
-/** A validator, who may have gone since, has judged. */
+/** A judge, who is here, has sealed its verdict. */
+export function countSeal(run: RunState): void {
+  run.attendance.seals_due--;
+  run.attendance.verdicts_due++;
+}
+
+/** A validator, who may have gone since, has shown its verdict. */
 export function countVerdict(run: RunState, validator: PeerState): void {
   if (validator.present && validator.role === 'validator') run.attendance.verdicts_due--;
 }
@@ -42,5 +62,6 @@ export function clearSubmissions(run: RunState): void {
   for (const { worker } of run.submissions.values()) run.peers.get(worker)!.handed_in = false;
   run.submissions.clear();
   run.attendance.handed_in = 0;
+  run.attendance.seals_due = 0;
   run.attendance.verdicts_due = 0;
 }

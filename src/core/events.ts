@@ -1,18 +1,7 @@
 // The events of the public log: everything that earns or costs somebody something, as versioned schemas.
 import { z } from 'zod';
-
-/** Limits of the core, in one place, each with its reason. */
-export const CORE_LIMITS = {
-  name_characters: 80, // shown in lists; longer is spam
-  runs: 64, // one hub on one machine
-  unfinished_runs_per_owner: 8, // nobody fills a hub alone
-  rounds: 1_000_000, // a decade of ten-minute rounds, with room
-  round_ms: { min: 200, max: 86_400_000 }, // a test's round … a day
-  peers_per_run: 20_000, // twice the design's target of connected peers
-  shares_per_round: 1_000_000_000, // times a million rounds is still a safe integer
-  submissions_per_peer_and_round: 1, // a second one would only be a second chance
-  tick_gap_ms: 15_000, // a longer silence of the clock means that the hub was away, not that peers were late
-} as const;
+import { CORE_LIMITS } from './limits.ts';
+import { RulesSchema } from './rules.ts';
 
 const hash = z.string().regex(/^[0-9a-f]{64}$/, 'expected 64 lower-case hexadecimal digits');
 /**
@@ -30,26 +19,11 @@ const oneLine = (max_characters: number) =>
     );
 const name = oneLine(CORE_LIMITS.name_characters);
 const count = z.int().min(0);
-const signed = z.int();
+const micro = z.int().min(-CORE_LIMITS.score_micro).max(CORE_LIMITS.score_micro);
 const time_ms = z.int().min(0);
 const duration_ms = z.int().min(CORE_LIMITS.round_ms.min).max(CORE_LIMITS.round_ms.max);
 
 const v1 = { version: z.literal(1) };
-
-const permille = z.int().min(0).max(1000);
-
-/** The shares that a run promises; shares.ts says how they are divided. */
-export const EmissionSchema = z
-  .strictObject({
-    shares_per_round: z.int().min(0).max(CORE_LIMITS.shares_per_round),
-    halving_rounds: count,
-    owner_permille: permille,
-    workers_permille: permille,
-    validators_permille: permille,
-  })
-  .refine((e) => e.owner_permille + e.workers_permille + e.validators_permille === 1000, {
-    error: 'the parts of owner, workers and validators must add up to 1000 permille',
-  });
 
 /** By the run's owner. The event's id is the run's id. `params` and `model` name blobs: the game's settings and the first model. */
 export const RunCreatedSchema = z.strictObject({
@@ -66,7 +40,7 @@ export const RunCreatedSchema = z.strictObject({
   min_workers: z.int().min(1).max(1000),
   /** A full copy of the model is kept every so many merged rounds. */
   checkpoint_every: z.int().min(1).max(1000),
-  emission: EmissionSchema,
+  rules: RulesSchema,
   created_ms: time_ms,
 });
 
@@ -150,20 +124,65 @@ export const WorkSubmittedSchema = z.strictObject({
   size_bytes: z.int().min(1),
   steps: z.int().min(1).max(1_000_000),
   tokens: z.int().min(1),
-  loss_micro: signed,
+  loss_micro: micro,
+  /** Any hash; that of a planted submission is opened later. */
+  pledge: hash,
 });
 
-/** By a validator: what it found, with the numbers behind it. Losses are in millionths of a nat. */
+/**
+ * By a validator that was drawn for this submission: the hash of its verdict (judging.ts, `sealOf`). Nobody can read it, so
+ * nobody can copy it.
+ */
+export const VerdictSealedSchema = z.strictObject({
+  type: z.literal('verdict.sealed'),
+  ...v1,
+  run: hash,
+  submission: hash,
+  seal: hash,
+});
+
+/**
+ * By a validator, when all verdicts are sealed: what it found, with the numbers behind it. Losses are in millionths of a nat.
+ * `weight` is how many of the submission's tokens it vouches for; `fraud` says that the work is not merely poor but made up;
+ * `evidence` names a blob with the measurements.
+ */
 export const VerdictGivenSchema = z.strictObject({
   type: z.literal('verdict.given'),
   ...v1,
   run: hash,
   submission: hash,
+  salt: hash,
   accepted: z.boolean(),
+  fraud: z.boolean(),
   code: oneLine(60),
-  score_micro: signed,
-  loss_before_micro: signed,
-  loss_after_micro: signed,
+  weight: count,
+  score_micro: micro,
+  loss_before_micro: micro,
+  loss_after_micro: micro,
+  evidence: hash,
+});
+
+/**
+ * By the run's owner, after the round: a submission of the round that was merged last was planted, and validators should
+ * have known what to say of it. Its `pledge` was the hash of this (judging.ts, `pledgeOf`).
+ */
+export const PlantRevealedSchema = z.strictObject({
+  type: z.literal('plant.revealed'),
+  ...v1,
+  run: hash,
+  submission: hash,
+  salt: hash,
+  accepted: z.boolean(),
+});
+
+/** By the run's owner: other rules from a later round on. `proposal` counts them from 0, so that none can be used twice. */
+export const RulesProposedSchema = z.strictObject({
+  type: z.literal('rules.proposed'),
+  ...v1,
+  run: hash,
+  proposal: count,
+  from_round: count,
+  rules: RulesSchema,
 });
 
 /** By a validator, once a model: the present model's loss on the held-out data. */
@@ -173,7 +192,7 @@ export const ModelEvaluatedSchema = z.strictObject({
   run: hash,
   merged_rounds: count,
   model: hash,
-  loss_micro: signed,
+  loss_micro: micro,
   tokens: z.int().min(1),
 });
 
@@ -235,7 +254,10 @@ export const EventBodySchema = z.discriminatedUnion('type', [
   TickSchema,
   RoundOpenedSchema,
   WorkSubmittedSchema,
+  VerdictSealedSchema,
   VerdictGivenSchema,
+  PlantRevealedSchema,
+  RulesProposedSchema,
   ModelEvaluatedSchema,
   RoundMergedSchema,
   SharesStatedSchema,
@@ -247,6 +269,9 @@ export type RunCreated = z.infer<typeof RunCreatedSchema>;
 export type PeerJoined = z.infer<typeof PeerJoinedSchema>;
 export type PeerLeft = z.infer<typeof PeerLeftSchema>;
 export type WorkSubmitted = z.infer<typeof WorkSubmittedSchema>;
+export type VerdictSealed = z.infer<typeof VerdictSealedSchema>;
+export type PlantRevealed = z.infer<typeof PlantRevealedSchema>;
+export type RulesProposed = z.infer<typeof RulesProposedSchema>;
 export type VerdictGiven = z.infer<typeof VerdictGivenSchema>;
 export type ModelEvaluated = z.infer<typeof ModelEvaluatedSchema>;
 export type RoundMerged = z.infer<typeof RoundMergedSchema>;

@@ -1,8 +1,10 @@
 // Who is in a run and who has gone. Joins are counted, so that every join and every leave in the log can be used once.
-import { countPeer } from './attendance.ts';
-import { CORE_LIMITS, type PeerJoined, type PeerLeft } from './events.ts';
+import { countOwed, countPeer } from './attendance.ts';
+import type { PeerJoined, PeerLeft } from './events.ts';
+import { redrawJudges, stakeOf } from './judging.ts';
+import { CORE_LIMITS } from './limits.ts';
 import { type Refusal, refuse } from './refusal.ts';
-import type { PeerState, RunState } from './state.ts';
+import { accountOf, type NetworkState, type PeerState, type RunState } from './state.ts';
 
 /** Whether a peer is here, and the session that it is in or that its next join will open. */
 export function sessionOf(run: RunState, peer: string): { readonly present: boolean; readonly session: number } {
@@ -11,11 +13,14 @@ export function sessionOf(run: RunState, peer: string): { readonly present: bool
   return { present: known.present, session: known.present ? known.joins - 1 : known.joins };
 }
 
-export function refusalOfJoin(run: RunState, author: string, body: PeerJoined): Refusal | null {
+export function refusalOfJoin(state: NetworkState, run: RunState, author: string, body: PeerJoined): Refusal | null {
   const { present, session } = sessionOf(run, author);
   if (present) return refuse('already-present', `peer ${author} is already here`);
   if (!run.peers.has(author) && run.peers.size >= CORE_LIMITS.peers_per_run) {
     return refuse('too-many-peers', `a run knows at most ${CORE_LIMITS.peers_per_run} peers`);
+  }
+  if (body.role === 'validator' && stakeOf(run, accountOf(state, author)) === 0) {
+    return refuse('no-stake', `the rules of this run name its validators, and ${accountOf(state, author)} is none`);
   }
   return refusalOfSession(session, body.session);
 }
@@ -33,20 +38,29 @@ function refusalOfSession(expected: number, session: number): Refusal | null {
   return session === expected ? null : refuse('wrong-session', `expected session ${expected}, got ${session}`);
 }
 
-export function applyJoin(run: RunState, id: string, { role, name, runtime }: PeerJoined): void {
+export function applyJoin(state: NetworkState, run: RunState, id: string, { role, name, runtime }: PeerJoined): void {
   const peer = run.peers.get(id) ?? newPeer(id);
   Object.assign(peer, { role, name, runtime, present: true, joins: peer.joins + 1 });
   run.peers.set(id, peer);
-  countPeer(run, peer, 1);
+  arriveOrLeave(state, run, peer, 1);
 }
 
-export function applyLeave(run: RunState, id: string): void {
+export function applyLeave(state: NetworkState, run: RunState, id: string): void {
   const peer = run.peers.get(id)!;
   peer.present = false;
-  countPeer(run, peer, -1);
+  arriveOrLeave(state, run, peer, -1);
+}
+
+/** Validators who come or go change who judges what is not judged yet. */
+function arriveOrLeave(state: NetworkState, run: RunState, peer: PeerState, change: 1 | -1): void {
+  countPeer(run, peer, change);
+  if (peer.role !== 'validator') return;
+  redrawJudges(state, run);
+  countOwed(run);
 }
 
 const newPeer = (id: string): PeerState => ({
   ...{ id, role: 'worker', name: '', runtime: '', present: false, joins: 0 },
   ...{ handed_in: false, evaluated_rounds: null, credit_tokens: 0, merged_submissions: 0, refused_submissions: 0 },
+  ...{ consecutive_valid: 0, plants_right: 0, plants_wrong: 0, forfeited_shares: 0 },
 });

@@ -6,6 +6,11 @@ export interface Claimant {
   readonly weight: number;
 }
 
+/** A device's claim, and the account that it earns for. No device has two in one part. */
+export interface PayClaim extends Claimant {
+  readonly account: string;
+}
+
 /**
  * Divides `total` in proportion to the weights. The parts are whole numbers from 0 and add up to `total` exactly.
  * What rounding leaves over goes to the largest remainders; among equal ones to the smallest id, so that order does not matter.
@@ -48,39 +53,51 @@ export function emissionOf(emission: Emission, round: number): number {
   return halvings > 52 ? 0 : Math.floor(emission.shares_per_round / 2 ** halvings);
 }
 
+/** What one device, or the owner, earned in a round. */
+export interface Payout {
+  readonly part: 'owner' | 'workers' | 'validators';
+  readonly id: string;
+  /** Who it is paid to. */
+  readonly account: string;
+  readonly shares: number;
+}
+
 /** What one merged round pays, and what nobody had earned. */
 export interface RoundPayout {
-  readonly payouts: Map<string, number>;
+  readonly payouts: readonly Payout[];
   readonly unearned: number;
 }
 
-/**
- * Pays one round: the owner's part to the owner, the workers' part by verified tokens, the validators' part by verdicts
- * that count. A part that nobody earned stays with the run.
- */
-export function payRound(
-  emission: Emission,
-  round: number,
-  owner: string,
-  workers: readonly Claimant[],
-  validators: readonly Claimant[],
-): RoundPayout {
+/** A round's shares before they are divided among those who earned them: owner, workers, validators. */
+export function partsOf(emission: Emission, round: number): Record<Payout['part'], number> {
   const total = emissionOf(emission, round);
   const parts = divide(total, [
     { id: 'owner', weight: emission.owner_permille },
     { id: 'workers', weight: emission.workers_permille },
     { id: 'validators', weight: emission.validators_permille },
   ]);
-  const payouts = new Map<string, number>();
-  let unearned = total;
-  const pay = (part: string, claimants: readonly Claimant[]): void => {
-    for (const [id, shares] of divide(parts.get(part) ?? 0, claimants)) {
-      payouts.set(id, (payouts.get(id) ?? 0) + shares);
-      unearned -= shares;
-    }
-  };
-  pay('owner', [{ id: owner, weight: 1 }]);
-  pay('workers', workers);
-  pay('validators', validators);
-  return { payouts, unearned };
+  const part = (name: Payout['part']): number => parts.get(name) ?? 0;
+  return { owner: part('owner'), workers: part('workers'), validators: part('validators') };
+}
+
+/**
+ * Pays one round: the owner's part to the owner, the others' among the devices that have a claim, each for its account.
+ * A part that nobody earned stays with the run.
+ */
+export function payRound(
+  emission: Emission,
+  round: number,
+  owner: string,
+  workers: readonly PayClaim[],
+  validators: readonly PayClaim[],
+): RoundPayout {
+  const parts = partsOf(emission, round);
+  const claims = { owner: [{ id: owner, account: owner, weight: 1 }], workers, validators };
+  const payouts: Payout[] = [];
+  for (const part of ['owner', 'workers', 'validators'] as const) {
+    const shares = divide(parts[part], claims[part]);
+    for (const { id, account } of claims[part]) payouts.push({ part, id, account, shares: shares.get(id) ?? 0 });
+  }
+  const paid = payouts.reduce((sum, { shares }) => sum + shares, 0);
+  return { payouts, unearned: emissionOf(emission, round) - paid };
 }

@@ -1,8 +1,10 @@
 // What the network knows after a prefix of the log: plain data, integers only, nothing that the log does not imply.
 import type { Attendance } from './attendance.ts';
 import type { PeerRole, RunCreated, VerdictGiven, WorkSubmitted } from './events.ts';
+import type { RoundBonds } from './round-consensus.ts';
+import type { Rules } from './rules.ts';
 
-export type Phase = 'gathering' | 'working' | 'judging' | 'merging' | 'paused' | 'finished';
+export type Phase = 'gathering' | 'working' | 'judging' | 'revealing' | 'merging' | 'paused' | 'finished';
 
 export interface PeerState {
   readonly id: string;
@@ -20,13 +22,37 @@ export interface PeerState {
   refused_submissions: number;
   /** How many rounds were merged in the last model that it has evaluated. */
   evaluated_rounds: number | null;
+  /** Merged submissions since the last one that was refused: how far it is trusted. */
+  consecutive_valid: number;
+  /** Planted submissions that it judged rightly, and wrongly. */
+  plants_right: number;
+  plants_wrong: number;
+  /** What it has lost of what it had earned. */
+  forfeited_shares: number;
 }
 
 export interface Submission {
   readonly id: string;
   readonly worker: string;
   readonly body: WorkSubmitted;
+  /** The validators who are to judge it, in order of id. */
+  judges: string[];
+  /** By validator, in the order of the log. */
+  readonly seals: Map<string, string>;
   readonly verdicts: Map<string, VerdictGiven>;
+}
+
+/** What a device earned in a round, at risk for as long as the rules withhold it. */
+export interface Withheld {
+  readonly round: number;
+  readonly account: string;
+  readonly shares: number;
+}
+
+/** Rules that are announced and not in force yet. */
+export interface PendingRules {
+  readonly from_round: number;
+  readonly rules: Rules;
 }
 
 /** One step of the model's history: what a peer needs to go from the model before to `model`. */
@@ -42,6 +68,11 @@ export interface RunState {
   readonly id: string;
   readonly owner: string;
   readonly spec: RunCreated;
+  /** The rules of the present round. */
+  rules: Rules;
+  pending_rules: PendingRules | null;
+  /** How many changes of the rules the owner has proposed. */
+  proposals: number;
   phase: Phase;
   /** The round that is open or will open next, from 0. It advances only when something was merged. */
   round: number;
@@ -54,6 +85,8 @@ export interface RunState {
   grace_deadline_ms: number;
   /** Both are 0 from the end of the work until the next tick. */
   judging_deadline_ms: number;
+  /** 0 until the first tick of revealing. */
+  reveal_deadline_ms: number;
   /** Hash of the present model. */
   model: string;
   /** The last model that is kept whole, and how many rounds are in it. */
@@ -64,6 +97,14 @@ export interface RunState {
   submissions: Map<string, Submission>;
   peers: Map<string, PeerState>;
   attendance: Attendance;
+  /** The validators who are here, in order of id. */
+  validators: string[];
+  /** By device, what it may still lose, oldest first. */
+  withheld: Map<string, Withheld[]>;
+  /** What validators have come to expect of whom (Yuma's bonds). */
+  bonds: RoundBonds;
+  /** The submissions of the round that was merged last: their pledges, and which validators accepted them. */
+  last_judged: Map<string, { readonly pledge: string; readonly verdicts: Map<string, boolean> }>;
   /** Shares by who earned them, and those that nobody had earned. Together: what all merged rounds promised. */
   shares: Map<string, number>;
   unearned_shares: number;
@@ -116,26 +157,4 @@ export function workersNeeded(run: RunState): number {
 /** Whether a round may open now. */
 export function mayOpenRound(run: RunState): boolean {
   return run.phase === 'gathering' && run.attendance.workers >= workersNeeded(run);
-}
-
-/**
- * The submissions that the round's merge must take, in canonical order (by event id), with their weights (inner steps).
- * Where a validator gave a verdict in this round, verdicts decide and work without one is left out. Where none did, because
- * none is here or because those who are stay silent, the work is merged but earns nothing: a silent validator delays a run,
- * it does not stop it.
- */
-export function acceptedSubmissions(run: RunState): { submission: Submission; verified: boolean }[] {
-  const judged = [...run.submissions.values()].some(({ verdicts }) => verdicts.size > 0);
-  return [...run.submissions.values()]
-    .map((submission) => ({ submission, verdict: majority(submission) }))
-    .filter(({ verdict }) => verdict === 'accepted' || (verdict === 'none' && !judged))
-    .map(({ submission, verdict }) => ({ submission, verified: verdict === 'accepted' }))
-    .sort((a, b) => (a.submission.id < b.submission.id ? -1 : 1));
-}
-
-/** What the validators who answered say together; a tie refuses. */
-function majority(submission: Submission): 'accepted' | 'refused' | 'none' {
-  const verdicts = [...submission.verdicts.values()];
-  if (verdicts.length === 0) return 'none';
-  return verdicts.filter((verdict) => verdict.accepted).length * 2 > verdicts.length ? 'accepted' : 'refused';
 }

@@ -1,0 +1,19 @@
+// Limits of the core, in one place, each with its reason.
+export const CORE_LIMITS = {
+  name_characters: 80, // shown in lists; longer is spam
+  runs: 64, // one hub on one machine
+  unfinished_runs_per_owner: 8, // nobody fills a hub alone
+  rounds: 1_000_000, // a decade of ten-minute rounds, with room
+  round_ms: { min: 200, max: 86_400_000 }, // a test's round … a day
+  peers_per_run: 20_000, // twice the design's target of connected peers
+  shares_per_round: 1_000_000_000, // times a million rounds is still a safe integer
+  submissions_per_peer_and_round: 1, // a second one would only be a second chance
+  judges: 16, // more than an honest majority needs
+  withheld_rounds: 1000, // what a device may lose at most; a longer bond keeps newcomers away
+  notice_rounds: 10_000, // a change that nobody lives to see is none
+  validators: 256, // named one by one in an event of at most 64 KiB
+  stake: 1e12, // times all validators is a safe integer
+  score_micro: 1e12, // a million nats either way; a verdict with more is nonsense
+  rule_proposals: 1000, // over a run's life
+  tick_gap_ms: 15_000, // a longer silence of the clock means that the hub was away, not that peers were late
+} as const;

@@ -1,0 +1,115 @@
+// What a merged round pays: verdicts become weights, Yuma consensus turns weights into parts, whole shares go to accounts by
+// largest remainder, and whoever was caught cheating loses what was withheld.
+
+import { acceptedSubmissions, stakeOf } from './judging.ts';
+import { type RoundBonds, consensusOfRound } from './round-consensus.ts';
+import { type PayClaim, payRound, type RoundPayout } from './shares.ts';
+import type { NetworkState, PeerState, RunState } from './state.ts';
+import { accountOf } from './state.ts';
+
+/** What the open round pays if it is merged now, and what validators will then have come to expect. */
+export interface RoundPay extends RoundPayout {
+  readonly workers: readonly PayClaim[];
+  readonly validators: readonly PayClaim[];
+  readonly bonds: RoundBonds;
+}
+
+/**
+ * The weights that a round's verdicts give: for each validator that showed all that it had sealed, what it vouches for of each
+ * worker. Where a validator was not drawn, the middle of those who were stands in, so that it neither pulls nor is paid more.
+ */
+export function weightsOf(state: NetworkState, run: RunState) {
+  const submissions = [...run.submissions.values()];
+  const unshown = new Set(
+    submissions.flatMap(({ seals, verdicts }) => [...seals.keys()].filter((id) => !verdicts.has(id))),
+  );
+  const judges = [...new Set(submissions.flatMap(({ verdicts }) => [...verdicts.keys()]))]
+    .filter((id) => !unshown.has(id))
+    .sort();
+  const devices = new Map<string, number>();
+  for (const id of judges) {
+    const account = accountOf(state, id);
+    devices.set(account, (devices.get(account) ?? 0) + 1);
+  }
+  // An account's stake is its own, however many of its devices judge.
+  const validators = judges.map((id) => {
+    const account = accountOf(state, id);
+    return { id, stake: (BigInt(stakeOf(run, account)) * STAKE_SCALE) / BigInt(devices.get(account)!) };
+  });
+  const stakes = new Map(validators.map(({ id, stake }) => [id, stake]));
+  const scores = new Map(judges.map((id) => [id, new Map<string, number>()]));
+  for (const { worker, verdicts } of submissions) {
+    const given = [...verdicts].filter(([id]) => stakes.has(id));
+    const middle = weightedMedian(given.map(([id, { weight }]) => ({ weight, stake: stakes.get(id)! })));
+    for (const id of judges) scores.get(id)!.set(worker, verdicts.get(id)?.weight ?? middle);
+  }
+  return { validators, workers: submissions.map(({ worker }) => worker).sort(), scores };
+}
+
+/** Stakes are divided among an account's devices; this keeps fractions of the smallest one. */
+const STAKE_SCALE = 1_000_000n;
+
+/** The largest weight that at least half of the stake reaches. */
+function weightedMedian(entries: readonly { readonly weight: number; readonly stake: bigint }[]): number {
+  const all = entries.reduce((sum, { stake }) => sum + stake, 0n);
+  let reached = 0n;
+  for (const { weight, stake } of entries.toSorted((a, b) => b.weight - a.weight)) {
+    reached += stake;
+    if (reached * 2n >= all) return weight;
+  }
+  return 0;
+}
+
+/** What the open round pays if it is merged now. */
+export function roundPayout(state: NetworkState, run: RunState): RoundPay {
+  const { validators, workers, scores } = weightsOf(state, run);
+  const { incentives, dividends, bonds } = consensusOfRound(validators, workers, scores, run.bonds);
+  const verified = new Set(
+    acceptedSubmissions(state, run)
+      .filter((entry) => entry.verified)
+      .map(({ submission }) => submission.worker),
+  );
+  const claims = (parts: ReadonlyMap<string, bigint>): PayClaim[] =>
+    [...parts]
+      .filter(([, weight]) => weight > 0n)
+      .map(([id, weight]) => ({ id, weight: Number(weight), account: accountOf(state, id) }));
+  const paid = { workers: claims(incentives).filter(({ id }) => verified.has(id)), validators: claims(dividends) };
+  const owner = accountOf(state, run.owner);
+  return { ...payRound(run.rules.emission, run.round, owner, paid.workers, paid.validators), ...paid, bonds };
+}
+
+/** Pays the round that is being merged, and takes from whoever was caught in it. To be called before it is put away. */
+export function applyPayout(state: NetworkState, run: RunState): void {
+  const { payouts, unearned, bonds } = roundPayout(state, run);
+  run.unearned_shares += unearned;
+  run.bonds = bonds;
+  for (const { id, account, shares, part } of payouts) {
+    run.shares.set(account, (run.shares.get(account) ?? 0) + shares);
+    if (part === 'owner' || shares === 0) continue;
+    const kept = (run.withheld.get(id) ?? []).filter(({ round }) => isWithheld(run, round));
+    run.withheld.set(id, [...kept, { round: run.round, account, shares }]);
+  }
+}
+
+/** Whether what was earned in a round can still be lost. */
+const isWithheld = (run: RunState, round: number): boolean => round + run.rules.withheld_rounds > run.round;
+
+/** Takes from a device what it earned while it was withheld: the shares go back to the run. */
+export function forfeit(run: RunState, peer: PeerState): void {
+  for (const { round, account, shares } of run.withheld.get(peer.id) ?? []) {
+    if (!isWithheld(run, round)) continue;
+    run.shares.set(account, run.shares.get(account)! - shares);
+    run.unearned_shares += shares;
+    peer.forfeited_shares += shares;
+  }
+  run.withheld.delete(peer.id);
+}
+
+/** What an account may still lose of what it holds in a run. */
+export function withheldShares(run: RunState, account: string): number {
+  let sum = 0;
+  for (const earned of run.withheld.values()) {
+    for (const entry of earned) if (entry.account === account && isWithheld(run, entry.round)) sum += entry.shares;
+  }
+  return run.phase === 'finished' ? 0 : sum;
+}

@@ -1,0 +1,40 @@
+// The rules of a run that decide about pay: announced when it is created, changed only with notice, never for work under way.
+import { z } from 'zod';
+import { CORE_LIMITS } from './limits.ts';
+
+const hash = z.string().regex(/^[0-9a-f]{64}$/, 'expected 64 lower-case hexadecimal digits');
+const permille = z.int().min(0).max(1000);
+
+/** The shares that a run promises; shares.ts says how they are divided. */
+export const EmissionSchema = z
+  .strictObject({
+    shares_per_round: z.int().min(0).max(CORE_LIMITS.shares_per_round),
+    halving_rounds: z.int().min(0),
+    owner_permille: permille,
+    workers_permille: permille,
+    validators_permille: permille,
+  })
+  .refine((e) => e.owner_permille + e.workers_permille + e.validators_permille === 1000, {
+    error: 'the parts of owner, workers and validators must add up to 1000 permille',
+  });
+
+export const RulesSchema = z.strictObject({
+  emission: EmissionSchema,
+  /** How many validators judge each submission, where so many are here. */
+  judges: z.int().min(1).max(CORE_LIMITS.judges),
+  /** What a device earned in so many rounds is lost when it is caught cheating: its bond. */
+  withheld_rounds: z.int().min(0).max(CORE_LIMITS.withheld_rounds),
+  /** How often at least, in thousandths, the work of a device with the best record is repeated by each of its judges. */
+  reexecute_permille: permille,
+  /** How many merged rounds before it takes effect a change must be announced. */
+  notice_rounds: z.int().min(1).max(CORE_LIMITS.notice_rounds),
+  /** Who may validate and with what stake. Empty: everybody who joins, all with the same. */
+  validators: z
+    .array(z.strictObject({ account: hash, stake: z.int().min(1).max(CORE_LIMITS.stake) }))
+    .max(CORE_LIMITS.validators)
+    .refine(
+      (list) => new Set(list.map(({ account }) => account)).size === list.length,
+      'an account stands there twice',
+    ),
+});
+export type Rules = z.infer<typeof RulesSchema>;
