@@ -1,11 +1,15 @@
 // A finished run of real processes with everybody's keys, and what could be made of it by those who hold them.
+
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import type { VerdictGiven } from '../src/core/events.ts';
+import { exampleRules, sealFor } from '../src/core/example-events.ts';
+import { acceptedSubmissions } from '../src/core/judging.ts';
 import { apply } from '../src/core/reduce.ts';
 import { statementOf } from '../src/core/share-table.ts';
-import { acceptedSubmissions, initialState, type NetworkState } from '../src/core/state.ts';
+import { initialState, type NetworkState } from '../src/core/state.ts';
 import { encodeBundle } from '../src/games/bundle.ts';
 import { decodeParams } from '../src/games/params.ts';
 import { loadGame } from '../src/games/registry.ts';
@@ -72,7 +76,7 @@ export async function finishedRun(t: TestContext): Promise<Finished> {
       judging_ms: 4000,
       min_workers: 2,
       checkpoint_every: 1,
-      emission: EMISSION,
+      rules: exampleRules(EMISSION),
     },
   });
   const peers = [net.join(url, 'ada'), net.join(url, 'bob'), net.join(url, 'vera', '--role', 'validator')];
@@ -104,6 +108,11 @@ export const withBlobs =
 const blobOf = (folder: string, hash: string): Uint8Array =>
   new Uint8Array(readFileSync(join(folder, 'blobs', hash.slice(0, 2), hash.slice(2, 4), hash)));
 
+const verdictOn = (entries: readonly Entry[], submission: string): VerdictGiven =>
+  entries
+    .map(({ event }) => event.body)
+    .find((body): body is VerdictGiven => body.type === 'verdict.given' && body.submission === submission)!;
+
 /** The last round again, with garbage for ada's work, and everybody signing that it is fine. */
 export async function colludingRound({ entries, hub, ada, vera, folder }: Finished, lastMerge: number) {
   const garbage = new Uint8Array(100).fill(7);
@@ -117,6 +126,9 @@ export async function colludingRound({ entries, hub, ada, vera, folder }: Finish
     if (index > opened && author === ada.id && body.type === 'work.submitted') {
       now = await signedEntry(ada, { ...body, work, size_bytes: garbage.length });
       renamed.set(id, now.event.id);
+    } else if (body.type === 'verdict.sealed' && renamed.has(body.submission)) {
+      const submission = renamed.get(body.submission)!;
+      now = await signedEntry(vera, sealFor(vera.id, { ...verdictOn(entries, body.submission), submission }));
     } else if (body.type === 'verdict.given' && renamed.has(body.submission)) {
       now = await signedEntry(vera, { ...body, submission: renamed.get(body.submission)! });
     }
@@ -143,7 +155,7 @@ export async function withoutLastWorkOf({ entries, hub, run, folder }: Finished,
   const { id } = entries[index].event;
   const list = entries
     .slice(0, lastMerge)
-    .filter(({ event }) => event.id !== id && !(event.body.type === 'verdict.given' && event.body.submission === id));
+    .filter(({ event }) => event.id !== id && !('submission' in event.body && event.body.submission === id));
   const state = replayed(list, hub.id);
   const add = async (entry: Entry): Promise<void> => {
     assert.equal(apply(state, entry.event), null);
@@ -153,7 +165,7 @@ export async function withoutLastWorkOf({ entries, hub, run, folder }: Finished,
   for (let waited = 0; waited < 8 && open.phase !== 'merging'; waited++) {
     await add(await signedEntry(hub, { type: 'tick', version: 1, time_ms: state.time_ms + 2000 }));
   }
-  const accepted = acceptedSubmissions(open).map(({ submission }) => submission);
+  const accepted = acceptedSubmissions(state, open).map(({ submission }) => submission);
   const game = await loadGame('pretrain');
   const params = decodeParams(game, blobOf(folder, open.spec.params));
   const works = accepted.map(({ body }) => ({ work: blobOf(folder, body.work), weight: body.steps }));

@@ -1,10 +1,12 @@
 // Auditing: events checked a second with signatures, on one core and on all, and the replay of a long log without them.
+
 import { mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { decodeEvent } from '../core/codec.ts';
-import type { EventBody } from '../core/events.ts';
+import type { EventBody, VerdictGiven } from '../core/events.ts';
+import { exampleRules, exampleVerdict, sealFor } from '../core/example-events.ts';
 import { apply } from '../core/reduce.ts';
 import { statementOf } from '../core/share-table.ts';
 import { initialState, type NetworkState } from '../core/state.ts';
@@ -175,13 +177,13 @@ async function* history(hub: Identity, workerCount: number, signed: boolean): As
     judging_ms: 20_000,
     min_workers: workerCount,
     checkpoint_every: CHECKPOINT_EVERY,
-    emission: {
+    rules: exampleRules({
       shares_per_round: 1_000_000,
       halving_rounds: 0,
       owner_permille: 180,
       workers_permille: 410,
       validators_permille: 410,
-    },
+    }),
     created_ms: 1,
   });
   yield created.bytes;
@@ -216,27 +218,31 @@ async function* round(
   yield (await write(hub, { type: 'tick', version: 1, time_ms: state.time_ms + 5000 })).bytes;
   yield (await write(hub, { type: 'round.opened', version: 1, run, round: number, attempt })).bytes;
   const accepted: string[] = [];
+  const verdicts: [Identity, VerdictGiven][] = [];
   for (const [i, worker] of workers.entries()) {
     const work = sha256Hex(encoder.encode(`${number} ${i}`));
     const size = { size_bytes: 12_345, steps: 30, tokens: 23_040 + i, loss_micro: 3_000_000 };
-    const body = { type: 'work.submitted', version: 1, run, round: number, attempt, base, work, ...size } as const;
+    const body = {
+      type: 'work.submitted',
+      version: 1,
+      run,
+      round: number,
+      attempt,
+      base,
+      work,
+      pledge: work,
+      ...size,
+    } as const;
     const { bytes, id } = await write(worker, body);
     yield bytes;
     accepted.push(id);
     for (const validator of validators) {
-      const numbers = { score_micro: 1000 + i, loss_before_micro: 3_000_000, loss_after_micro: 2_990_000 };
-      const verdict = {
-        type: 'verdict.given',
-        version: 1,
-        run,
-        submission: id,
-        accepted: true,
-        code: 'ok',
-        ...numbers,
-      } as const;
-      yield (await write(validator, verdict)).bytes;
+      const verdict = exampleVerdict(run, id, body.tokens, true, { score_micro: 1000 + i });
+      yield (await write(validator, sealFor(validator.id, verdict))).bytes;
+      verdicts.push([validator, verdict]);
     }
   }
+  for (const [validator, verdict] of verdicts) yield (await write(validator, verdict)).bytes;
   accepted.sort();
   const model = sha256Hex(encoder.encode(`model ${number}`));
   const checkpoint = (number + 1) % CHECKPOINT_EVERY === 0;

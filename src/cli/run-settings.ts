@@ -1,4 +1,5 @@
 // What a run is given when its owner says only the essentials: the rest follows, in one place for `run create` and the demo.
+import type { Rules } from '../core/rules.ts';
 import type { NewRun } from '../peer/owner.ts';
 
 export interface Essentials {
@@ -20,12 +21,22 @@ const WARMUP_PART = 0.05;
 const LAST_RATE_PART = 0.1;
 
 /** A million shares a round, divided as the largest of today's networks does: 18 % owner, 41 % workers, 41 % validators. */
-const EMISSION = {
+const EMISSION: Rules['emission'] = {
   shares_per_round: 1_000_000,
   halving_rounds: 0,
   owner_permille: 180,
   workers_permille: 410,
   validators_permille: 410,
+};
+
+/** The rules that a run begins with; its owner may change them with notice. docs/security.md has the arithmetic. */
+const RULES: Rules = {
+  emission: EMISSION,
+  judges: 3,
+  withheld_rounds: 40,
+  reexecute_permille: 50,
+  notice_rounds: 5,
+  validators: [],
 };
 
 export function trainingFor(essentials: Essentials): Pick<NewRun, 'training' | 'schedule'> {
@@ -45,7 +56,7 @@ export function trainingFor(essentials: Essentials): Pick<NewRun, 'training' | '
       judging_ms: JUDGING_MS,
       min_workers,
       checkpoint_every: CHECKPOINT_EVERY,
-      emission: EMISSION,
+      rules: RULES,
     },
   };
 }

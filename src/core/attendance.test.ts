@@ -4,9 +4,11 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import type { Attendance } from './attendance.ts';
 import type { EventBody, PeerRole } from './events.ts';
+import { exampleRules, exampleVerdict, sealFor } from './example-events.ts';
+import { acceptedSubmissions } from './judging.ts';
 import { sessionOf } from './presence.ts';
 import { apply } from './reduce.ts';
-import { acceptedSubmissions, initialState, type RunState } from './state.ts';
+import { initialState, type RunState } from './state.ts';
 
 const HUB = '0'.repeat(64);
 const OWNER = '1'.repeat(64);
@@ -18,12 +20,16 @@ const PEERS = ['a', 'b', 'c', 'd', 'e'].map((letter) => letter.repeat(64));
 function counted(run: RunState): Attendance {
   const here = (role: PeerRole) => [...run.peers.values()].filter((peer) => peer.present && peer.role === role);
   const submissions = [...run.submissions.values()];
-  const due = submissions.flatMap(({ verdicts }) => here('validator').filter(({ id }) => !verdicts.has(id)));
+  const judging = submissions.flatMap(({ judges, seals, verdicts }) =>
+    judges
+      .filter((id) => here('validator').some((peer) => peer.id === id))
+      .map((id) => (!seals.has(id) ? 'seal' : !verdicts.has(id) ? 'verdict' : 'done')),
+  );
   return {
     workers: here('worker').length,
-    validators: here('validator').length,
     handed_in: here('worker').filter(({ id }) => submissions.some(({ worker }) => worker === id)).length,
-    verdicts_due: due.length,
+    seals_due: judging.filter((what) => what === 'seal').length,
+    verdicts_due: judging.filter((what) => what === 'verdict').length,
   };
 }
 
@@ -46,7 +52,7 @@ const created: EventBody = {
   judging_ms: 400,
   min_workers: 1,
   checkpoint_every: 1000,
-  emission,
+  rules: exampleRules(emission),
   created_ms: 0,
 };
 
@@ -61,6 +67,9 @@ const attempts = fc.array(
       'open',
       'work',
       'work',
+      'seal',
+      'seal',
+      'seal',
       'judge',
       'judge',
       'tick',
@@ -91,8 +100,7 @@ test('attendance is what counting gives', () => {
           { ...base, type: 'peer.joined', session, role, name: 'x', runtime: 'y' },
         ];
         const submission = [...run.submissions.keys()][nth] ?? MODEL;
-        const numbers = { score_micro: 0, loss_before_micro: 0, loss_after_micro: 0 };
-        const accepted = acceptedSubmissions(run).map((entry) => entry.submission.id);
+        const accepted = acceptedSubmissions(state, run).map((entry) => entry.submission.id);
         const model = accepted.length > 0 ? serial.toString(16).padStart(64, '0') : run.model;
         const said: Record<string, () => [string, EventBody]> = {
           join: () => join('worker'),
@@ -112,12 +120,18 @@ test('attendance is what counting gives', () => {
               steps: 1,
               tokens: 1,
               loss_micro: 0,
+              pledge: MODEL,
             },
           ],
-          judge: () => [
-            author,
-            { ...base, type: 'verdict.given', submission, accepted: nth % 2 === 0, code: 'ok', ...numbers },
-          ],
+          seal: () => [author, sealFor(author, exampleVerdict(RUN, submission, 1, nth % 2 === 0))],
+          judge: () => {
+            // What somebody has sealed, where somebody has: any other verdict is refused.
+            const sealed = [...run.submissions.values()].flatMap(({ id, seals, verdicts }) =>
+              [...seals].filter(([by]) => !verdicts.has(by)).map(([by, seal]) => ({ id, by, seal })),
+            )[0] ?? { id: submission, by: author, seal: '' };
+            const [yes, no] = [true, false].map((accepted) => exampleVerdict(RUN, sealed.id, 1, accepted));
+            return [sealed.by, sealed.seal === sealFor(sealed.by, no).seal ? no : yes];
+          },
           tick: () => [HUB, { type: 'tick', version: 1, time_ms: state.time_ms + 150 * (nth + 1) }],
           merge: () => [
             HUB,
@@ -138,6 +152,13 @@ test('attendance is what counting gives', () => {
         const [by, body] = said[what]();
         const refusal = apply(state, { id: (serial + 1).toString(16).padStart(64, '0'), author: by, body });
         if (!refusal) seen.add(body.type);
+        assert.deepEqual(
+          run.validators,
+          [...run.peers.values()]
+            .filter((p) => p.present && p.role === 'validator')
+            .map(({ id }) => id)
+            .sort(),
+        );
         assert.deepEqual(run.attendance, counted(run), `${what} after ${serial} attempts`);
       });
     }),
@@ -153,6 +174,7 @@ test('attendance is what counting gives', () => {
     'run.resumed',
     'tick',
     'verdict.given',
+    'verdict.sealed',
     'work.submitted',
   ];
   assert.deepEqual([...seen].sort(), all, 'every way in which the counts change was met');

@@ -2,8 +2,8 @@
 // largest remainder, and whoever was caught cheating loses what was withheld.
 
 import { acceptedSubmissions, stakeOf } from './judging.ts';
-import { type RoundBonds, consensusOfRound } from './round-consensus.ts';
-import { type PayClaim, payRound, type RoundPayout } from './shares.ts';
+import { consensusOfRound, type RoundBonds } from './round-consensus.ts';
+import { emissionOf, type PayClaim, payRound, type RoundPayout } from './shares.ts';
 import type { NetworkState, PeerState, RunState } from './state.ts';
 import { accountOf } from './state.ts';
 
@@ -81,6 +81,7 @@ export function roundPayout(state: NetworkState, run: RunState): RoundPay {
 /** Pays the round that is being merged, and takes from whoever was caught in it. To be called before it is put away. */
 export function applyPayout(state: NetworkState, run: RunState): void {
   const { payouts, unearned, bonds } = roundPayout(state, run);
+  run.emitted_shares += emissionOf(run.rules.emission, run.round);
   run.unearned_shares += unearned;
   run.bonds = bonds;
   for (const { id, account, shares, part } of payouts) {

@@ -3,7 +3,9 @@ import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import fc from 'fast-check';
 import { stateHash } from './codec.ts';
-import { CORE_LIMITS, type EventBody, type LoggedEvent } from './events.ts';
+import type { EventBody, LoggedEvent } from './events.ts';
+import { exampleRules, exampleVerdict, sealFor } from './example-events.ts';
+import { CORE_LIMITS } from './limits.ts';
 import { apply } from './reduce.ts';
 import type { RefusalCode } from './refusal.ts';
 import { statementOf } from './share-table.ts';
@@ -55,13 +57,13 @@ const created = (more: Partial<Extract<EventBody, { type: 'run.created' }>> = {}
   judging_ms: 400,
   min_workers: 2,
   checkpoint_every: 2,
-  emission: {
+  rules: exampleRules({
     shares_per_round: 1000,
     halving_rounds: 2,
     owner_permille: 180,
     workers_permille: 410,
     validators_permille: 410,
-  },
+  }),
   created_ms: 0,
   ...more,
 });
@@ -94,19 +96,18 @@ const work = (more: Partial<Extract<EventBody, { type: 'work.submitted' }>> = {}
   steps: 5,
   tokens: 50,
   loss_micro: 1,
+  pledge: name('d'),
   ...more,
 });
-const verdict = (submission: string, accepted = true): EventBody => ({
-  type: 'verdict.given',
-  version: 1,
-  run: RUN,
-  submission,
-  accepted,
-  code: accepted ? 'ok' : 'harmful',
-  score_micro: 1,
-  loss_before_micro: 2,
-  loss_after_micro: 1,
-});
+const verdict = (submission: string, accepted = true) => exampleVerdict(RUN, submission, 50, accepted);
+/** A verdict and, before it, its seal; it is shown when the run asks for it. */
+const seal = (validator: string, submission: string, accepted = true): EventBody =>
+  sealFor(validator, verdict(submission, accepted));
+/** Vera seals and shows what she says of all that is handed in. */
+function judge(ids: readonly string[]): void {
+  for (const id of ids) happen(VERA, seal(VERA, id));
+  for (const id of ids) happen(VERA, verdict(id));
+}
 const merged = (accepted: string[], more: Partial<Extract<EventBody, { type: 'round.merged' }>> = {}): EventBody => ({
   type: 'round.merged',
   version: 1,
@@ -149,6 +150,9 @@ describe('a round', () => {
     assert.equal(run().phase, 'working');
     const b = happen(BOB, work({ work: name('9') }));
     assert.equal(run().phase, 'judging');
+    happen(VERA, seal(VERA, a));
+    happen(VERA, seal(VERA, b));
+    assert.equal(run().phase, 'revealing');
     happen(VERA, verdict(a));
     happen(VERA, verdict(b));
     assert.equal(run().phase, 'merging');
@@ -173,12 +177,14 @@ describe('a round', () => {
   test('waits for nobody: at the deadline it is judged, after the grace it is merged without the missing', () => {
     openRound();
     const a = happen(ALICE, work());
-    happen(VERA, verdict(a));
+    happen(VERA, seal(VERA, a));
     happen(HUB, tick(1999));
     assert.equal(run().phase, 'working');
     happen(HUB, tick(2000));
     assert.equal(run().phase, 'judging');
     happen(HUB, tick(2100));
+    assert.equal(run().phase, 'revealing');
+    happen(VERA, verdict(a));
     assert.equal(run().phase, 'merging');
     happen(HUB, merged([a]));
     assert.equal(run().round, 1);
@@ -187,11 +193,13 @@ describe('a round', () => {
   test('takes work that is late but within the grace, and refuses what comes after', () => {
     openRound();
     const a = happen(ALICE, work());
-    happen(VERA, verdict(a));
+    happen(VERA, seal(VERA, a));
     happen(HUB, tick(2000));
     const b = happen(BOB, work());
     assert.equal(run().phase, 'judging');
     happen(HUB, tick(2400));
+    assert.equal(run().phase, 'revealing');
+    happen(VERA, verdict(a));
     assert.equal(run().phase, 'merging', 'a validator that does not answer is not waited for either');
     happen(HUB, merged([a]));
     refused('wrong-phase', BOB, work({ round: 1 }));
@@ -276,6 +284,13 @@ describe('what must not happen', () => {
     const a = happen(ALICE, work());
     refused('not-a-validator', BOB, verdict(a));
     refused('unknown-submission', VERA, verdict(name('9')));
+    refused('not-a-validator', BOB, seal(BOB, a));
+    refused('wrong-phase', VERA, verdict(a, false));
+    happen(VERA, seal(VERA, a, false));
+    refused('already-judged', VERA, seal(VERA, a, true));
+    happen(BOB, left(BOB));
+    assert.equal(run().phase, 'revealing');
+    refused('wrong-seal', VERA, verdict(a, true));
     happen(VERA, verdict(a, false));
     refused('already-judged', VERA, verdict(a, true));
   });
@@ -283,7 +298,7 @@ describe('what must not happen', () => {
   test('a merge that leaves out accepted work, adds refused work, changes the order or names no bundle', () => {
     openRound();
     const ids = [happen(ALICE, work()), happen(BOB, work())].sort();
-    for (const id of ids) happen(VERA, verdict(id));
+    judge(ids);
     refused('wrong-merge', HUB, merged([]));
     refused('wrong-merge', HUB, merged([ids[0]]));
     refused('wrong-merge', HUB, merged([ids[1], ids[0]]));
@@ -341,7 +356,7 @@ describe('what must not happen', () => {
     refused('wrong-model', VERA, evaluated(0, name('6')));
     refused('not-a-validator', ALICE, evaluated(0, FIRST_MODEL));
     const ids = [happen(ALICE, work()), happen(BOB, work())].sort();
-    for (const id of ids) happen(VERA, verdict(id));
+    judge(ids);
     happen(HUB, merged(ids));
     refused('wrong-model', VERA, evaluated(0, FIRST_MODEL));
     happen(VERA, evaluated(1, name('6')));
@@ -389,7 +404,7 @@ function playRun(): string {
     if (round > 0) happen(HUB, opened(round));
     const base = run().model;
     const ids = [ALICE, BOB].map((author) => happen(author, work({ round, base }))).sort();
-    for (const id of ids) happen(VERA, verdict(id));
+    judge(ids);
     const model = name(String(6 + round));
     happen(HUB, merged(ids, { round, model, checkpoint: round > 0 }));
   }
@@ -448,6 +463,7 @@ test('whatever comes in whatever order: no exception, and a refusal changes noth
       opened(0, 1),
       work(),
       verdict(name('9')),
+      seal(VERA, name('9')),
       merged([]),
       { type: 'run.paused', version: 1, run: RUN, round: 0, attempt: 0 } as EventBody,
       { type: 'run.resumed', version: 1, run: RUN, round: 0, attempt: 1 } as EventBody,

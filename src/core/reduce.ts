@@ -197,6 +197,7 @@ function newRun(event: LoggedEvent, spec: Extract<EventBody, { type: 'run.create
     last_judged: new Map(),
     shares: new Map(),
     unearned_shares: 0,
+    emitted_shares: 0,
     tokens: new Map(),
     stated_rounds: 0,
     merged_tokens: 0,

@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import { addressesOf } from './addresses.ts';
 import { stateHash } from './codec.ts';
 import type { EventBody } from './events.ts';
+import { exampleRules, exampleVerdict, sealFor } from './example-events.ts';
 import { apply } from './reduce.ts';
 import {
   mayStateShares,
@@ -48,7 +49,7 @@ function play(rounds: number): NetworkState {
       judging_ms: 400,
       min_workers: 1,
       checkpoint_every: 2,
-      emission: { ...emission, ...parts },
+      rules: exampleRules({ ...emission, ...parts }),
       created_ms: 0,
     },
     RUN,
@@ -68,9 +69,11 @@ function play(rounds: number): NetworkState {
       work: name('7'),
       ...size,
       loss_micro: 1,
+      pledge: name('7'),
     });
-    const losses = { score_micro: 1, loss_before_micro: 2, loss_after_micro: 1 };
-    happen(state, VERA, { type: 'verdict.given', ...run, submission: work, accepted: true, code: 'helps', ...losses });
+    const verdict = exampleVerdict(RUN, work, size.tokens);
+    happen(state, VERA, sealFor(VERA, verdict));
+    happen(state, VERA, verdict);
     const model = name(String(6 + round));
     happen(state, HUB, {
       type: 'round.merged',

@@ -108,6 +108,8 @@ export interface RunState {
   /** Shares by who earned them, and those that nobody had earned. Together: what all merged rounds promised. */
   shares: Map<string, number>;
   unearned_shares: number;
+  /** What all merged rounds have promised: always what everybody holds and what nobody earned. */
+  emitted_shares: number;
   /** Verified and merged tokens by the same accounts. */
   tokens: Map<string, number>;
   /** How many rounds were merged when the hub last stated the shares. */

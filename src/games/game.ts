@@ -34,13 +34,34 @@ export interface Claim {
   readonly loss_micro: number;
 }
 
-/** What a validator found. `score_micro` in millionths; `code` names the reason in one word or a few. */
+/** What a validator knows beside the work, when it judges. */
+export interface Judging {
+  /** The runtime class that the worker says it computes with. */
+  readonly runtime: string;
+  /** The worker's merged submissions since the last one that was refused. */
+  readonly consecutive_valid: number;
+  /** How often at least, in thousandths, the work of a worker with the best record is repeated. */
+  readonly reexecute_permille: number;
+  /** From 0 to 999, uniform; the worker could not know it, and anybody can check it. */
+  readonly draw_permille: number;
+  /** Work that was committed before this: of this round, and of the last one, in the order of the log. */
+  earlier(): Promise<readonly Uint8Array[]>;
+}
+
+/**
+ * What a validator found. `score_micro` in millionths; `code` names the reason in one word or a few. `weight` is how many of the
+ * claimed tokens the validator vouches for, 0 for refused work; `fraud` says that the work is made up, not merely poor.
+ */
 export interface Verdict {
   readonly accepted: boolean;
+  readonly fraud: boolean;
   readonly code: string;
+  readonly weight: number;
   readonly score_micro: number;
   readonly loss_before_micro: number;
   readonly loss_after_micro: number;
+  /** The measurements behind it, as JSON: published with the verdict. */
+  readonly evidence: Readonly<Record<string, unknown>>;
 }
 
 /** Work that the network keeps of a round, in canonical order, with its integer weight. */
@@ -61,7 +82,7 @@ export interface Game<Params, Task, State> {
   /** On a worker. When `signal` fires it returns what is done so far, or null when nothing is. */
   perform(task: Task, device: Device, signal: AbortSignal): Promise<Claim | null>;
   /** On a validator. Never throws for bad work: that is a verdict. */
-  check(task: Task, claim: Claim, device: Device): Promise<Verdict>;
+  check(task: Task, claim: Claim, device: Device, judging: Judging): Promise<Verdict>;
   /** On a validator: how good the present state is (a loss in millionths of a nat), on data that nobody trains on. */
   evaluate(params: Params, state: State, device: Device): Promise<{ loss_micro: number; tokens: number }>;
   /** What the network keeps of a round. Throws for work that cannot be merged (a validator would have refused it). */

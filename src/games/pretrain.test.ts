@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import fc from 'fast-check';
-import { acceptedSubmissions, type RunState, type Submission } from '../core/state.ts';
+import { acceptedSubmissions } from '../core/judging.ts';
+import type { NetworkState, RunState, Submission } from '../core/state.ts';
 import { parameterSpecs, type Weights } from '../model/config.ts';
 import { initialWeights } from '../model/init.ts';
 import { byteTokenizer } from '../model/tokenizer.ts';
@@ -12,7 +13,7 @@ import type { Runtime } from '../tensor/runtime.ts';
 import { buildDataset, type DatasetManifest, encodeManifest } from '../training/shards.ts';
 import { compressUpdate, decodeUpdate, encodeUpdate } from '../training/sparse.ts';
 import { encodeBundle } from './bundle.ts';
-import type { Claim, Device } from './game.ts';
+import type { Claim, Device, Judging } from './game.ts';
 import { catchUp, type History } from './history.ts';
 import { game, type PretrainParams, PretrainParamsSchema } from './pretrain.ts';
 
@@ -79,7 +80,15 @@ function device(): Device & { readonly fetched: Set<string> } {
 
 const work = async (peer: string, seed?: string, on = device()): Promise<Claim> =>
   (await game.perform(game.task(params, round(0, seed), peer, weights), on, running))!;
-const verdict = (claim: Claim, peer = 'ada') => game.check(game.task(params, round(0), peer, weights), claim, device());
+const judging: Judging = {
+  runtime: 'native-cpu',
+  consecutive_valid: 0,
+  reexecute_permille: 50,
+  draw_permille: 999,
+  earlier: async () => [],
+};
+const verdict = (claim: Claim, peer = 'ada') =>
+  game.check(game.task(params, round(0), peer, weights), claim, device(), judging);
 
 describe('check', () => {
   test('accepts honest work and says what it is worth', async () => {
@@ -108,7 +117,7 @@ describe('check', () => {
     );
     const harmful = { ...claim, work: encodeUpdate(specs, reversed, params.sparse) };
     const task = game.task(params, round(1), 'ada', learned);
-    const { accepted, code, score_micro } = await game.check(task, harmful, device());
+    const { accepted, code, score_micro } = await game.check(task, harmful, device(), judging);
     assert.deepEqual([accepted, code], [false, 'harmful']);
     assert.ok(score_micro < -100_000, `${score_micro}`);
   });
@@ -132,7 +141,13 @@ describe('check', () => {
     const cut = fc.nat(honest.length).map((at) => honest.slice(0, at));
     await fc.assert(
       fc.asyncProperty(fc.oneof(fc.uint8Array({ maxLength: 300 }), edited, cut), async (bytes) => {
-        const { accepted, code, ...numbers } = await verdict({ ...claim, work: bytes });
+        const {
+          accepted,
+          code,
+          fraud: _fraud,
+          evidence: _evidence,
+          ...numbers
+        } = await verdict({ ...claim, work: bytes });
         assert.equal(typeof accepted, 'boolean');
         assert.ok(code.length > 0 && code.length <= 60);
         for (const value of Object.values(numbers)) assert.ok(Number.isSafeInteger(value), `${value}`);
@@ -190,7 +205,7 @@ describe('perform', () => {
       [],
     );
     const checker = device();
-    await game.check(game.task(params, round(0), 'ada', weights), await work('ada'), checker);
+    await game.check(game.task(params, round(0), 'ada', weights), await work('ada'), checker, judging);
     assert.deepEqual(
       [...checker.fetched].filter((hash) => held_out.has(hash)),
       [],
@@ -222,7 +237,7 @@ describe('merge', () => {
     const merged = (order: typeof submissions): string => {
       const byId = new Map(order.map(([id, submission]) => [id, submission]));
       const run = { submissions: byId };
-      const accepted = acceptedSubmissions(run as unknown as RunState);
+      const accepted = acceptedSubmissions({} as NetworkState, run as unknown as RunState);
       const works = accepted.map(({ submission }) => {
         const claim = submissions.find(([id]) => id === submission.id)![2];
         return { work: claim.work, weight: claim.steps };

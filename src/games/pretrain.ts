@@ -147,10 +147,13 @@ async function check(task: PretrainTask, claim: Claim, device: Device): Promise<
   const specs = parameterSpecs(params.model);
   const refuse = (code: string): Verdict => ({
     accepted: false,
+    fraud: true,
     code,
+    weight: 0,
     score_micro: 0,
     loss_before_micro: 0,
     loss_after_micro: 0,
+    evidence: {},
   });
   if (claim.steps > params.inner_steps) return refuse('too-many-steps');
   if (claim.tokens !== claim.steps * params.batch * params.context) return refuse('tokens-do-not-follow-from-steps');
@@ -174,10 +177,13 @@ async function check(task: PretrainTask, claim: Claim, device: Device): Promise<
   const accepted = harm.mean - 2 * harm.standard_error <= HARM_TOLERANCE;
   return {
     accepted,
+    fraud: false,
     code: accepted ? 'ok' : 'harmful',
+    weight: accepted ? claim.tokens : 0,
     score_micro: loss_before_micro - loss_after_micro,
     loss_before_micro,
     loss_after_micro,
+    evidence: {},
   };
 }
 

@@ -29,6 +29,7 @@ export async function admit(
   if (refusal) throw new HubError('refused', refusal.message, { refusal: refusal.code });
   if (body.type === 'run.created') await admitRun(body, blobs, models);
   if (body.type === 'work.submitted') await admitWork(body, state, blobs, models);
+  if (body.type === 'verdict.given') await need(blobs, body.evidence);
   return event;
 }
 
@@ -69,6 +70,8 @@ export function blobsNamedBy(body: EventBody): string[] {
       return [body.params, body.model];
     case 'work.submitted':
       return [body.work];
+    case 'verdict.given':
+      return [body.evidence];
     default:
       return [];
   }

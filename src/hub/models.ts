@@ -1,8 +1,9 @@
 // The hub's copy of every run's game and present state: loaded from the last checkpoint, moved on by each merge.
 
 import type { RoundMerged } from '../core/events.ts';
-import { isCheckpoint } from '../core/reduce.ts';
-import { acceptedSubmissions, type RunState } from '../core/state.ts';
+import { acceptedSubmissions } from '../core/judging.ts';
+import { isCheckpoint } from '../core/merging.ts';
+import type { NetworkState, RunState } from '../core/state.ts';
 import { encodeBundle } from '../games/bundle.ts';
 import type { AcceptedWork, AnyGame } from '../games/game.ts';
 import { catchUp, type HeldState } from '../games/history.ts';
@@ -22,7 +23,7 @@ export interface Models {
   /** The game of a run that is in the log, or that wants to be. Throws GameError, HubError missing-blob. */
   game(spec: { readonly game: string; readonly params: string }): Promise<OpenGame>;
   /** Does a round's merge: the body of the event that the core expects, with its blobs already stored. */
-  merge(run: RunState): Promise<RoundMerged>;
+  merge(network: NetworkState, run: RunState): Promise<RoundMerged>;
 }
 
 export function openModels(blobs: BlobStore, load: (name: string) => Promise<AnyGame> = loadGame): Models {
@@ -57,8 +58,8 @@ export function openModels(blobs: BlobStore, load: (name: string) => Promise<Any
     return state.state;
   };
 
-  const merge = async (run: RunState): Promise<RoundMerged> => {
-    const accepted = acceptedSubmissions(run).map(({ submission }) => submission);
+  const merge = async (network: NetworkState, run: RunState): Promise<RoundMerged> => {
+    const accepted = acceptedSubmissions(network, run).map(({ submission }) => submission);
     const base = {
       type: 'round.merged' as const,
       version: 1 as const,

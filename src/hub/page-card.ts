@@ -5,6 +5,7 @@ const PHASES: Readonly<Record<RunStatus['phase'], string>> = {
   gathering: 'waiting for devices',
   working: 'training',
   judging: 'checking work',
+  revealing: 'checking work',
   merging: 'merging',
   paused: 'paused',
   finished: 'finished',

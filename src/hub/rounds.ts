@@ -31,7 +31,7 @@ export function driveRounds(
   const nextStep = async (run: RunState): Promise<void> => {
     const { id, round, attempt } = run;
     if (run.phase === 'merging') {
-      await sequencer.write(await models.merge(run));
+      await sequencer.write(await models.merge(state, run));
     } else if (mayStateShares(run)) {
       await sequencer.write(statementOf(run));
     } else if (mayOpenRound(run)) {
@@ -73,17 +73,25 @@ export function driveRounds(
   const schedule = (): void => {
     clock.clearTimeout(timer);
     if (closed) return;
-    const open = [...state.runs.values()].filter((run) => run.phase === 'working' || run.phase === 'judging');
+    const open = [...state.runs.values()].filter((run) => ['working', 'judging', 'revealing'].includes(run.phase));
     const stuck = [...state.runs.values()].some((run) => run.phase === 'merging');
     if (open.length === 0 && !stuck) return;
     const deadlines = open.flatMap((run) =>
-      run.phase === 'working' ? [run.deadline_ms] : [run.grace_deadline_ms, run.judging_deadline_ms],
+      run.phase === 'working'
+        ? [run.deadline_ms]
+        : run.phase === 'judging'
+          ? [run.grace_deadline_ms, run.judging_deadline_ms]
+          : [run.reveal_deadline_ms],
     );
     const ahead_ms = deadlines
       .filter((deadline) => deadline > state.time_ms)
       .map((deadline) => deadline - clock.now_ms());
-    // Judging is timed from the next tick, so that comes at once.
-    const untimed = open.some((run) => run.phase === 'judging' && run.judging_deadline_ms === 0);
+    // Judging and revealing are timed from the next tick, so that comes at once.
+    const untimed = open.some(
+      (run) =>
+        (run.phase === 'judging' && run.judging_deadline_ms === 0) ||
+        (run.phase === 'revealing' && run.reveal_deadline_ms === 0),
+    );
     // Counted from the last tick: events that come all the time must not put off the next one for ever.
     const next_ms = Math.min(TICK_EVERY_MS, state.time_ms + TICK_EVERY_MS - clock.now_ms(), ...ahead_ms);
     const wait_ms = untimed ? 1 : Math.max(1, next_ms);

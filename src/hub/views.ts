@@ -12,6 +12,7 @@ export interface PeerTelemetry {
 /** Time left of whatever the run is doing, by the hub's clock. */
 function remainingMs(run: RunState, now_ms: number): number {
   if (run.phase === 'working') return Math.max(0, Math.round(run.deadline_ms - now_ms));
+  if (run.phase === 'revealing') return Math.max(0, Math.round(run.reveal_deadline_ms - now_ms));
   if (run.phase === 'judging') return Math.max(0, Math.round(run.judging_deadline_ms - now_ms));
   return 0;
 }
@@ -37,15 +38,22 @@ export function runView(run: RunState, now_ms: number, withSubmissions: boolean)
     checkpoint: run.checkpoint,
     recent: run.recent,
     submissions: withSubmissions
-      ? [...run.submissions.values()].map(({ id, worker, body }) => ({
+      ? [...run.submissions.values()].map(({ id, worker, body, judges, seals, verdicts }) => ({
           id,
           worker,
+          runtime: run.peers.get(worker)!.runtime,
+          consecutive_valid: run.peers.get(worker)!.consecutive_valid,
           work: body.work,
           size_bytes: body.size_bytes,
           steps: body.steps,
           tokens: body.tokens,
+          loss_micro: body.loss_micro,
+          judges,
+          sealed: [...seals.keys()],
+          shown: [...verdicts.keys()],
         }))
       : [],
+    reexecute_permille: run.rules.reexecute_permille,
   };
 }
 

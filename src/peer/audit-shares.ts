@@ -50,21 +50,17 @@ export async function replayWithPool(log: PublicLog, options: Omit<ReplayOptions
 export async function holdingsOf(log: PublicLog, wanted: string): Promise<Holdings> {
   const { state } = await replayWithPool(log);
   const run = chooseRunIn(state, wanted);
-  const { emission } = run.spec;
-  const sum = (from: number, to: number): number => {
-    let shares = 0;
-    for (let round = from; round < to; round++) shares += emissionOf(emission, round);
-    return shares;
-  };
+  let to_come = 0;
+  for (let round = run.round; round < run.spec.rounds; round++) to_come += emissionOf(run.rules.emission, round);
   return {
     run: run.id,
     name: run.spec.name,
     phase: run.phase,
     merged_rounds: run.round,
     rounds: run.spec.rounds,
-    emitted: sum(0, run.round),
+    emitted: run.emitted_shares,
     unearned: run.unearned_shares,
-    to_come: sum(run.round, run.spec.rounds),
+    to_come,
     holders: holdersOf(state, run),
   };
 }

@@ -1,9 +1,9 @@
 // Checks everything that a hub claims: its log event by event, receipts at hand, shares, and from the blobs every model version.
 import { bytesToHex } from '@noble/hashes/utils.js';
 import type { LoggedEvent, RunCreated } from '../core/events.ts';
+import { acceptedSubmissions } from '../core/judging.ts';
 import { mayStateShares } from '../core/share-table.ts';
-import { emissionOf } from '../core/shares.ts';
-import { acceptedSubmissions, type NetworkState, type RunState } from '../core/state.ts';
+import type { NetworkState, RunState } from '../core/state.ts';
 import { RunStatusSchema } from '../protocol/messages.ts';
 import { emptyReport, type MergeTask, type ModelReport, type ModelTask, type NamedWork } from './audit-models.ts';
 import type { AuditPool } from './audit-pool.ts';
@@ -119,7 +119,8 @@ class ModelAudit {
     if (body.type !== 'round.merged' && body.type !== 'run.paused') return;
     const run = state.runs.get(body.run);
     if (!run) return;
-    const accepted = body.type === 'round.merged' ? acceptedSubmissions(run).map(({ submission }) => submission) : [];
+    const accepted =
+      body.type === 'round.merged' ? acceptedSubmissions(state, run).map(({ submission }) => submission) : [];
     const merged = new Set(accepted.map(({ id }) => id));
     const others = [...run.submissions.keys()].filter((id) => !merged.has(id));
     if (others.length > 0) this.#tasks.push({ task: this.#forms(run, others, index), run: null });
@@ -251,8 +252,7 @@ function neededBlobs(run: RunState): [string, string][] {
 function checkShares(state: NetworkState): { emitted: number; held: number; unearned: number } {
   let [emitted, held, unearned] = [0, 0, 0];
   for (const run of state.runs.values()) {
-    let promised = 0;
-    for (let round = 0; round < run.round; round++) promised += emissionOf(run.spec.emission, round);
+    const promised = run.emitted_shares;
     let paid = 0;
     for (const shares of run.shares.values()) paid += shares;
     const whole = [...run.shares.values(), run.unearned_shares].every((n) => Number.isSafeInteger(n) && n >= 0);

@@ -253,6 +253,7 @@ function view(): RunView {
     checkpoint: { merged_rounds: 0, model: hash },
     recent: [],
     submissions: [],
+    reexecute_permille: 0,
   };
 }
 

@@ -31,7 +31,7 @@ export interface NewRun {
   readonly training: Record<string, unknown>;
   readonly schedule: Pick<
     RunCreated,
-    'rounds' | 'round_ms' | 'judging_ms' | 'min_workers' | 'checkpoint_every' | 'emission'
+    'rounds' | 'round_ms' | 'judging_ms' | 'min_workers' | 'checkpoint_every' | 'rules'
   >;
   readonly onProgress?: (what: string) => void;
 }

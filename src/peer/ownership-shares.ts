@@ -4,7 +4,7 @@ import { createReadStream } from 'node:fs';
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { CORE_LIMITS } from '../core/events.ts';
+import { CORE_LIMITS } from '../core/limits.ts';
 import { type ShareRow, shareTable, verifyTable } from '../core/share-table.ts';
 import { signFolder, type VerifiedFolder, verifyFolder } from '../model/manifest.ts';
 import type { Identity } from '../protocol/identity.ts';

@@ -1,25 +1,106 @@
-// The validator's role: judges every submission as it comes in, and measures each new model on the held-out data.
+// The validator's role: judges the submissions that it was drawn for, seals each verdict, shows them when all are sealed, and
+// measures each new model on the held-out data.
+import { bytesToHex } from '@noble/hashes/utils.js';
+import { z } from 'zod';
+import { type VerdictGiven, VerdictGivenSchema } from '../core/events.ts';
+import { sealOf } from '../core/judging.ts';
 import { CodedError } from '../errors.ts';
+import { decodeBundle } from '../games/bundle.ts';
+import type { Judging } from '../games/game.ts';
+import { sha256 } from '../protocol/hash.ts';
 import type { RunView } from '../protocol/messages.ts';
-import { PeerError } from './errors.ts';
 import { type Role, roundOf, type Seat } from './role.ts';
 
+type SubmissionView = RunView['submissions'][number];
+
+/** Verdicts that were sealed and not shown yet, across a restart. */
+const KeptSchema = z.array(VerdictGivenSchema).max(100_000);
+const KEPT = 'sealed-verdicts';
+/** More of the others' work than this is not compared: a copier copies what is near. */
+const COMPARED = 64;
+
+const utf8 = new TextEncoder();
+
 export function validatorRole(seat: Seat): Role {
-  const { game, params, blobs, model } = seat;
+  const { game, params, blobs, model, identity } = seat;
   /** Submissions of the open round that were judged, with the round they belong to. */
   let judged = new Set<string>();
   let judgedRound = '';
   let evaluated = '';
+  let kept: Map<string, VerdictGiven> | null = null;
 
-  const judge = async (view: RunView, submission: RunView['submissions'][number]): Promise<void> => {
+  const load = async (): Promise<Map<string, VerdictGiven>> => {
+    if (kept) return kept;
+    const bytes = await seat.device.drawer.get(KEPT);
+    let list: VerdictGiven[] = [];
+    try {
+      list = bytes ? KeptSchema.parse(JSON.parse(new TextDecoder().decode(bytes))) : [];
+    } catch {
+      seat.tell({
+        type: 'problem',
+        code: 'bad-drawer',
+        message: 'sealed verdicts cannot be read; they are judged anew',
+      });
+    }
+    kept = new Map(list.map((verdict) => [verdict.submission, verdict]));
+    return kept;
+  };
+  const keep = async (verdicts: Map<string, VerdictGiven>): Promise<void> => {
+    await seat.device.drawer.put(KEPT, utf8.encode(JSON.stringify([...verdicts.values()])));
+  };
+
+  const judge = async (view: RunView, submission: SubmissionView): Promise<void> => {
     seat.progress({ state: 'judging', round: view.round, steps: submission.steps, loss: 0, tokens_per_second: 0 });
     const state = await model.follow(view);
     const task = game.task(params, roundOf(view), submission.worker, state);
     const work = await blobs.fetch(submission.work);
-    const { steps, tokens } = submission;
-    const verdict = await game.check(task, { work, steps, tokens, loss_micro: 0 }, seat.device);
-    await seat.submit({ type: 'verdict.given', version: 1, run: seat.run, submission: submission.id, ...verdict });
+    const { steps, tokens, loss_micro } = submission;
+    const draw = await identity.sign(utf8.encode(`potluck-draw-v1\n${submission.id}`));
+    const judging: Judging = {
+      runtime: submission.runtime,
+      consecutive_valid: submission.consecutive_valid,
+      reexecute_permille: view.reexecute_permille,
+      draw_permille: new DataView(sha256(draw).buffer).getUint32(0) % 1000,
+      earlier: () => earlierWork(seat, view, submission),
+    };
+    const { evidence, ...found } = await game.check(task, { work, steps, tokens, loss_micro }, seat.device, judging);
+    const published = { submission: submission.id, validator: identity.id, draw: bytesToHex(draw), ...evidence };
+    const verdict: VerdictGiven = {
+      type: 'verdict.given',
+      version: 1,
+      run: seat.run,
+      submission: submission.id,
+      salt: bytesToHex(sha256(await identity.sign(utf8.encode(`potluck-salt-v1\n${submission.id}`)))),
+      ...found,
+      evidence: await blobs.upload(utf8.encode(`${JSON.stringify(published, null, 1)}\n`)),
+    };
+    const verdicts = await load();
+    // On disk before anybody hears of it: a sealed verdict that cannot be shown earns nothing.
+    verdicts.set(submission.id, verdict);
+    await keep(verdicts);
+    const seal = sealOf(identity.id, verdict);
+    await seat.submit({ type: 'verdict.sealed', version: 1, run: seat.run, submission: submission.id, seal });
     seat.tell({ type: 'judged', round: view.round, accepted: verdict.accepted, code: verdict.code });
+  };
+
+  /** Shows what the log says this validator has sealed. */
+  const show = async (view: RunView): Promise<void> => {
+    const verdicts = await load();
+    for (const { id, sealed, shown } of view.submissions) {
+      const verdict = verdicts.get(id);
+      if (!verdict || !sealed.includes(identity.id) || shown.includes(identity.id)) continue;
+      await seat.submit(verdict);
+    }
+  };
+
+  /** Forgets verdicts of rounds that are over. */
+  const tidy = async (view: RunView): Promise<void> => {
+    const verdicts = await load();
+    const open = new Set(view.submissions.map(({ id }) => id));
+    const old = [...verdicts.keys()].filter((id) => !open.has(id));
+    if (old.length === 0) return;
+    for (const id of old) verdicts.delete(id);
+    await keep(verdicts);
   };
 
   const evaluate = async (view: RunView): Promise<void> => {
@@ -29,14 +110,22 @@ export function validatorRole(seat: Seat): Role {
     const { loss_micro, tokens } = await game.evaluate(params, state, seat.device);
     const merged_rounds = view.round;
     const { run } = seat;
-    const said = { merged_rounds, model: view.model, loss_micro, tokens };
-    try {
-      await seat.submit({ type: 'model.evaluated', version: 1, run, ...said });
-    } catch (error) {
-      // Said before this device was started again: once is enough.
-      if (!(error instanceof PeerError && error.details.refusal === 'already-evaluated')) throw error;
-    }
+    await seat.submit({
+      type: 'model.evaluated',
+      version: 1,
+      run,
+      merged_rounds,
+      model: view.model,
+      loss_micro,
+      tokens,
+    });
     seat.tell({ type: 'evaluated', merged_rounds, loss: loss_micro / 1e6 });
+  };
+
+  /** A verdict that comes too late, or work that cannot be fetched: the others still want their verdict. */
+  const orTell = (error: unknown): void => {
+    if (!(error instanceof CodedError)) throw error;
+    seat.tell({ type: 'problem', code: error.code, message: error.message });
   };
 
   return {
@@ -46,21 +135,30 @@ export function validatorRole(seat: Seat): Role {
       if (roundKey !== judgedRound) {
         judged = new Set();
         judgedRound = roundKey;
+        await tidy(view);
       }
       if (view.phase === 'working' || view.phase === 'judging') {
         for (const submission of view.submissions) {
-          if (judged.has(submission.id)) continue;
-          judged.add(submission.id);
-          await judge(view, submission).catch((error) => {
-            // A verdict that comes too late, or work that cannot be fetched: the others still want their verdict.
-            if (!(error instanceof CodedError)) throw error;
-            seat.tell({ type: 'problem', code: error.code, message: error.message });
-          });
+          const { id, judges, sealed } = submission;
+          if (!judges.includes(identity.id) || sealed.includes(identity.id) || judged.has(id)) continue;
+          judged.add(id);
+          await judge(view, submission).catch(orTell);
         }
       }
-      const busy = view.phase === 'judging' || view.phase === 'merging';
+      if (view.phase === 'revealing') await show(view).catch(orTell);
+      const busy = view.phase === 'judging' || view.phase === 'revealing' || view.phase === 'merging';
       if (!busy && evaluated !== view.model) await evaluate(view);
       seat.progress({ state: 'waiting', round: view.round, steps: 0, loss: 0, tokens_per_second: 0 });
     },
   };
+}
+
+/** Work that was in the log before a submission: of the last merged round, then of this one. */
+async function earlierWork({ blobs }: Seat, view: RunView, submission: SubmissionView): Promise<Uint8Array[]> {
+  const last = view.recent.at(-1);
+  const before = last ? decodeBundle(await blobs.fetch(last.bundle)).map(({ work }) => work) : [];
+  const own = view.submissions.findIndex(({ id }) => id === submission.id);
+  const others = view.submissions.slice(Math.max(0, own - COMPARED), own);
+  const now = await Promise.all(others.map(({ work }) => blobs.fetch(work)));
+  return [...before.slice(-COMPARED), ...now];
 }

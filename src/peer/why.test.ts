@@ -1,9 +1,12 @@
 // The arithmetic that `potluck why` shows is the one that pays: every part adds up, whoever worked, judged, owns several devices or nothing.
+
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { EventBody } from '../core/events.ts';
-import { apply, roundPayout } from '../core/reduce.ts';
+import { exampleRules, exampleVerdict, sealFor } from '../core/example-events.ts';
+import { roundPayout } from '../core/payout.ts';
+import { apply } from '../core/reduce.ts';
 import { initialState, type NetworkState, type RunState } from '../core/state.ts';
 import { arithmeticOf, type Explanation } from './why.ts';
 import { sentencesOf } from './why-sentences.ts';
@@ -51,7 +54,16 @@ function roundOf({ shares, split, tokens, verdicts, owned }: Case): { state: Net
   const base = { version: 1, run: RUN } as const;
   happen(
     OWNER,
-    { type: 'run.created', version: 1, name: 'x', game: 'pretrain', params: MODEL, model: MODEL, emission, ...times },
+    {
+      type: 'run.created',
+      version: 1,
+      name: 'x',
+      game: 'pretrain',
+      params: MODEL,
+      model: MODEL,
+      rules: exampleRules(emission),
+      ...times,
+    },
     RUN,
   );
   for (const k of verdicts.keys()) {
@@ -71,7 +83,7 @@ function roundOf({ shares, split, tokens, verdicts, owned }: Case): { state: Net
   });
   happen(HUB, { ...base, type: 'round.opened', round: 0, attempt: 0 });
   const works = tokens.map((count, k) => {
-    const numbers = { size_bytes: 1, steps: 1, tokens: count, loss_micro: 0 };
+    const numbers = { size_bytes: 1, steps: 1, tokens: count, loss_micro: 0, pledge: MODEL };
     return happen(id(WORKER + k), {
       ...base,
       type: 'work.submitted',
@@ -82,19 +94,13 @@ function roundOf({ shares, split, tokens, verdicts, owned }: Case): { state: Net
       ...numbers,
     });
   });
-  verdicts.forEach((said, v) => {
-    works.forEach((submission, k) => {
-      const numbers = { score_micro: 0, loss_before_micro: 0, loss_after_micro: 0 };
-      happen(id(VALIDATOR + v), {
-        ...base,
-        type: 'verdict.given',
-        submission,
-        accepted: said[k],
-        code: 'ok',
-        ...numbers,
-      });
-    });
-  });
+  const given = verdicts.flatMap((said, v) =>
+    works.map((submission, k) => {
+      return { validator: id(VALIDATOR + v), verdict: exampleVerdict(RUN, submission, tokens[k], said[k]) };
+    }),
+  );
+  for (const { validator, verdict } of given) happen(validator, sealFor(validator, verdict));
+  for (const { validator, verdict } of given) happen(validator, verdict);
   const run = state.runs.get(RUN)!;
   assert.equal(run.phase, 'merging');
   return { state, run };
@@ -122,12 +128,18 @@ test('what is shown adds up, and is what the core pays', () => {
           // whole · all + remainder = part · weight, exactly
           const left = BigInt(claim.whole) * BigInt(all_weights) + BigInt(claim.remainder);
           assert.equal(left, BigInt(shares) * BigInt(claim.weight));
-          shown.set(claim.id, (shown.get(claim.id) ?? 0) + claim.shares);
+          shown.set(claim.account, (shown.get(claim.account) ?? 0) + claim.shares);
         }
       }
       assert.equal(owner.shares + workers.shares + validators.shares, emitted);
       assert.equal([...shown.values()].reduce((sum, shares) => sum + shares, 0) + unearned, emitted);
-      for (const [account, shares] of paid.payouts) assert.equal(shown.get(account) ?? 0, shares);
+      const byAccount = Map.groupBy(paid.payouts, ({ account }) => account);
+      for (const [account, list] of byAccount) {
+        assert.equal(
+          shown.get(account) ?? 0,
+          list.reduce((sum, { shares }) => sum + shares, 0),
+        );
+      }
     }),
     { numRuns: 100 },
   );
@@ -151,7 +163,7 @@ test('the sentences say why nothing was earned', () => {
     worker: id(WORKER),
     worker_name: 'ada',
     account: id(WORKER),
-    work: { ...work, size_bytes: 1, steps: 2, tokens: 3, loss_micro: 4 },
+    work: { ...work, size_bytes: 1, steps: 2, tokens: 3, loss_micro: 4, pledge: MODEL },
     verdicts: [],
     decision: { kind: 'open', phase: 'judging' },
     merged_steps: null,

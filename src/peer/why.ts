@@ -1,13 +1,14 @@
 // Why a submission earned what it earned: found in the log, replayed here, every number with the one that it comes from.
 import type { LoggedEvent, VerdictGiven, WorkSubmitted } from '../core/events.ts';
-import { roundPayout } from '../core/reduce.ts';
-import { type Claimant, divide, emissionOf } from '../core/shares.ts';
-import { acceptedSubmissions, accountOf, type NetworkState, type Phase, type RunState } from '../core/state.ts';
+import { acceptedSubmissions } from '../core/judging.ts';
+import { roundPayout } from '../core/payout.ts';
+import { emissionOf, type PayClaim, type Payout, partsOf } from '../core/shares.ts';
+import { accountOf, type NetworkState, type Phase, type RunState } from '../core/state.ts';
 import { LookupError, replayWithPool } from './audit-shares.ts';
 import type { PublicLog } from './public-log.ts';
 
 /** One claim to a part of a round's shares, and how it was rounded. */
-export interface Claim extends Claimant {
+export interface Claim extends PayClaim {
   /** The submission or the validator that it comes from. */
   readonly from: string;
   /** floor(part · weight / all weights), and what is left of that division. */
@@ -28,6 +29,7 @@ export interface DividedPart {
 export interface RoundArithmetic {
   readonly emitted: number;
   readonly owner: DividedPart;
+  /** Weights are what validators agree to vouch for, as parts of 2^32 of the whole round (Yuma consensus). */
   readonly workers: DividedPart;
   readonly validators: DividedPart;
   readonly unearned: number;
@@ -140,7 +142,7 @@ function decideOn(found: Found, event: LoggedEvent, index: number, state: Networ
   const run = state.runs.get(found.run)!;
   if (!run.submissions.has(found.submission)) return null;
   if (body.type === 'run.paused') return { decision: { kind: 'paused', index } };
-  const accepted = acceptedSubmissions(run);
+  const accepted = acceptedSubmissions(state, run);
   const own = accepted.find(({ submission }) => submission.id === found.submission);
   const { model } = body;
   if (!own)
@@ -160,40 +162,30 @@ function decideOn(found: Found, event: LoggedEvent, index: number, state: Networ
 
 /** The division of a round that is about to be merged, step by step, and checked against the core's own. */
 export function arithmeticOf(state: NetworkState, run: RunState): RoundArithmetic {
-  const accepted = acceptedSubmissions(run);
-  const merged = new Set(accepted.map(({ submission }) => submission.id));
-  const emitted = emissionOf(run.spec.emission, run.round);
-  const { owner_permille, workers_permille, validators_permille } = run.spec.emission;
-  const parts = divide(emitted, [
-    { id: 'owner', weight: owner_permille },
-    { id: 'workers', weight: workers_permille },
-    { id: 'validators', weight: validators_permille },
-  ]);
-  const work = accepted
-    .filter(({ verified }) => verified)
-    .map(({ submission: { id, worker, body } }) => ({ id: accountOf(state, worker), weight: body.tokens, from: id }));
-  const right = new Map<string, number>();
-  for (const { id, verdicts } of run.submissions.values()) {
-    for (const [validator, { accepted: said }] of verdicts) {
-      const account = accountOf(state, validator);
-      if (said === merged.has(id)) right.set(account, (right.get(account) ?? 0) + 1);
-    }
-  }
-  const judging = [...right].map(([id, weight]) => ({ id, weight, from: id }));
-  const owner = accountOf(state, run.owner);
+  const { emission } = run.rules;
+  const { workers, validators, payouts, unearned } = roundPayout(state, run);
+  const parts = partsOf(emission, run.round);
+  const account = accountOf(state, run.owner);
+  const submissionOf = new Map([...run.submissions.values()].map(({ id, worker }) => [worker, id]));
   const arithmetic: RoundArithmetic = {
-    emitted,
-    owner: dividePart(parts.get('owner') ?? 0, [{ id: owner, weight: 1, from: run.owner }]),
-    workers: dividePart(parts.get('workers') ?? 0, work),
-    validators: dividePart(parts.get('validators') ?? 0, judging),
-    unearned: roundPayout(state, run).unearned,
+    emitted: emissionOf(emission, run.round),
+    owner: dividePart(parts.owner, [{ id: account, account, weight: 1, from: run.owner }]),
+    workers: dividePart(
+      parts.workers,
+      workers.map((claim) => ({ ...claim, from: submissionOf.get(claim.id)! })),
+    ),
+    validators: dividePart(
+      parts.validators,
+      validators.map((claim) => ({ ...claim, from: claim.id })),
+    ),
+    unearned,
   };
-  checkAgainstCore(arithmetic, state, run);
+  checkAgainstCore(arithmetic, payouts, run);
   return arithmetic;
 }
 
 /** Hamilton's method with its steps shown; the outcome is the core's `divide`. */
-function dividePart(shares: number, claimants: readonly (Claimant & { from: string })[]): DividedPart {
+function dividePart(shares: number, claimants: readonly (PayClaim & { from: string })[]): DividedPart {
   const all_weights = claimants.reduce((sum, { weight }) => sum + weight, 0);
   if (all_weights === 0) return { shares, all_weights, claims: [] };
   const exact = claimants.map((claimant) => {
@@ -212,17 +204,13 @@ function dividePart(shares: number, claimants: readonly (Claimant & { from: stri
 }
 
 /** What is shown must be what is paid: a difference is a defect of this program. */
-function checkAgainstCore(
-  { emitted, owner, workers, validators, unearned }: RoundArithmetic,
-  state: NetworkState,
-  run: RunState,
-): void {
-  const { payouts } = roundPayout(state, run);
-  const shown = new Map<string, number>();
-  for (const { id, shares } of [owner, workers, validators].flatMap(({ claims }) => claims)) {
-    shown.set(id, (shown.get(id) ?? 0) + shares);
+function checkAgainstCore(shown: RoundArithmetic, payouts: readonly Payout[], run: RunState): void {
+  for (const part of ['owner', 'workers', 'validators'] as const) {
+    const paid = payouts.filter((payout) => payout.part === part && payout.shares > 0);
+    const claims = shown[part].claims.filter(({ shares }) => shares > 0);
+    const same = paid.every(({ id, shares }) => claims.some((claim) => claim.id === id && claim.shares === shares));
+    if (paid.length !== claims.length || !same) {
+      throw new Error(`the explanation of round ${run.round} of run ${run.id} is not what the core paid`);
+    }
   }
-  const paid = [...shown.values()].reduce((sum, shares) => sum + shares, 0);
-  const same = [...payouts].every(([id, shares]) => (shown.get(id) ?? 0) === shares) && paid + unearned === emitted;
-  if (!same) throw new Error(`the explanation of round ${run.round} of run ${run.id} is not what the core paid`);
 }

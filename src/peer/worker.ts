@@ -1,5 +1,7 @@
 // The worker's role: learns for as long as the round or its owner allows, hands in what it has, never waits for anybody.
+import { bytesToHex } from '@noble/hashes/utils.js';
 import type { Claim, Device } from '../games/game.ts';
+import { sha256 } from '../protocol/hash.ts';
 import type { RunView } from '../protocol/messages.ts';
 import { PeerError } from './errors.ts';
 import { type Role, roundOf, type Seat } from './role.ts';
@@ -10,6 +12,8 @@ const LIMITS = {
   reserve_part: 0.4, // never more than this part of what is left of the round
   progress_every_ms: 300,
 } as const;
+
+const utf8 = new TextEncoder();
 
 type StepReport = Parameters<Device['progress']>[0];
 
@@ -88,6 +92,7 @@ export function workerRole(seat: Seat): Role {
         steps: claim.steps,
         tokens: claim.tokens,
         loss_micro: claim.loss_micro,
+        pledge: bytesToHex(sha256(await identity.sign(utf8.encode(`potluck-pledge-v1\n${work}`)))),
       });
       const took_ms = clock.elapsed_ms() - finished_ms;
       // Quick to grow, slow to shrink: being late costs a whole round.

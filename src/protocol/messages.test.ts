@@ -34,9 +34,15 @@ const view: RunView = {
   model: HASH,
   checkpoint: { merged_rounds: 0, model: HASH },
   recent: [{ round: 0, parent: HASH, bundle: HASH, model: HASH }],
-  submissions: [{ id: HASH, worker: HASH, work: HASH, size_bytes: 5_000_000_000, steps: 3, tokens: 99 }],
+  submissions: [
+    {
+      ...{ id: HASH, worker: HASH, runtime: 'wasm', consecutive_valid: 3, work: HASH, size_bytes: 5_000_000_000 },
+      ...{ steps: 3, tokens: 99, loss_micro: -1, judges: [HASH], sealed: [HASH], shown: [] },
+    },
+  ],
+  reexecute_permille: 50,
 };
-const { recent: _, submissions: __, checkpoint: ___, ...shared } = view;
+const { recent: _, submissions: __, checkpoint: ___, reexecute_permille: ____, ...shared } = view;
 const status: RunStatus = {
   ...shared,
   owner: HASH,

@@ -27,7 +27,7 @@ export const RunViewSchema = z.object({
   name: z.string().max(200),
   game: z.string().max(40),
   params: hash,
-  phase: z.enum(['gathering', 'working', 'judging', 'merging', 'paused', 'finished']),
+  phase: z.enum(['gathering', 'working', 'judging', 'revealing', 'merging', 'paused', 'finished']),
   round: count,
   rounds: count,
   attempt: count,
@@ -41,8 +41,26 @@ export const RunViewSchema = z.object({
     .array(z.object({ round: count, parent: hash, bundle: hash, model: hash }))
     .max(2 * WIRE_LIMITS.rounds_between_checkpoints),
   submissions: z.array(
-    z.object({ id: hash, worker: hash, work: hash, size_bytes: count, steps: count, tokens: count }),
+    z.object({
+      id: hash,
+      worker: hash,
+      /** What the worker says that it computes with. */
+      runtime: z.string().max(40),
+      /** The worker's merged submissions since the last one that was refused. */
+      consecutive_valid: count,
+      work: hash,
+      size_bytes: count,
+      steps: count,
+      tokens: count,
+      loss_micro: z.int(),
+      /** The validators who are to judge it, those who have sealed a verdict, and those who have shown it. */
+      judges: z.array(hash).max(256),
+      sealed: z.array(hash).max(256),
+      shown: z.array(hash).max(256),
+    }),
   ),
+  /** How often at least, in thousandths, a judge repeats the work of a worker with the best record. */
+  reexecute_permille: count,
 });
 export type RunView = z.infer<typeof RunViewSchema>;
 
@@ -95,7 +113,12 @@ export const PeerViewSchema = z.object({
 export type PeerView = z.infer<typeof PeerViewSchema>;
 
 /** A run as people see it. */
-export const RunStatusSchema = RunViewSchema.omit({ recent: true, submissions: true, checkpoint: true }).extend({
+export const RunStatusSchema = RunViewSchema.omit({
+  recent: true,
+  submissions: true,
+  checkpoint: true,
+  reexecute_permille: true,
+}).extend({
   owner: hash,
   /** The longest time that a round and its judging take, and how many workers the first round waits for. */
   round_ms: count,

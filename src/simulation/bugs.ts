@@ -83,7 +83,7 @@ export const BUGS: readonly Bug[] = [
     machine: afterwards((state, { body }) => {
       if (body.type !== 'tick') return;
       for (const run of state.runs.values()) {
-        if (run.phase === 'judging' && run.attendance.verdicts_due === 0) run.phase = 'merging';
+        if (run.phase === 'judging' && run.attendance.seals_due === 0) run.phase = 'merging';
       }
     }),
   },

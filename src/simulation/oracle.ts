@@ -1,9 +1,10 @@
 // What must hold after every event: reads the hub's disk and its live state from outside, and remembers what everybody was promised.
 import { decodeEvent, stateHash } from '../core/codec.ts';
 import type { LoggedEvent } from '../core/events.ts';
+import { acceptedSubmissions } from '../core/judging.ts';
 import { core } from '../core/reduce.ts';
 import { emissionOf } from '../core/shares.ts';
-import { acceptedSubmissions, initialState, type NetworkState, type RunState } from '../core/state.ts';
+import { initialState, type NetworkState, type RunState } from '../core/state.ts';
 import { decodeBundle } from '../games/bundle.ts';
 import type { AcceptedWork } from '../games/game.ts';
 import { eventId } from '../protocol/envelope.ts';
@@ -121,9 +122,9 @@ export class Oracle {
       if (stage !== this.#stage) {
         this.#stage = stage;
         this.#alive_ms = 0;
-        this.#allowed_ms = run.spec.round_ms + run.spec.judging_ms + ROUND_SLACK_MS;
+        this.#allowed_ms = run.spec.round_ms + 1.5 * run.spec.judging_ms + ROUND_SLACK_MS;
       }
-      if (!['working', 'judging', 'merging'].includes(run.phase)) continue;
+      if (!['working', 'judging', 'revealing', 'merging'].includes(run.phase)) continue;
       this.#alive_ms += alive_ms;
       if (this.#alive_ms > this.#allowed_ms + extra_slack_ms) {
         violated(`round ${run.round}.${run.attempt} is still ${run.phase} after ${Math.round(this.#alive_ms)} ms`);
@@ -189,7 +190,7 @@ export class Oracle {
     if (hash !== body.model) violated(`round ${body.round}: the accepted work gives model ${hash}, not ${body.model}`);
     this.#models[body.round + 1] = { hash, state };
     const paid = new Set<string>();
-    for (const { submission } of acceptedSubmissions(run)) {
+    for (const { submission } of acceptedSubmissions(this.state, run)) {
       if (paid.has(submission.worker)) violated(`round ${body.round} pays ${submission.worker.slice(0, 8)} twice`);
       paid.add(submission.worker);
     }
@@ -198,7 +199,7 @@ export class Oracle {
   /** Nothing vanishes and nothing appears: what all merged rounds promised is what everybody holds. */
   #checkShares(run: RunState, where: string): void {
     let promised = 0;
-    for (let round = 0; round < run.round; round++) promised += emissionOf(run.spec.emission, round);
+    for (let round = 0; round < run.round; round++) promised += emissionOf(run.spec.rules.emission, round);
     let held = run.unearned_shares;
     for (const shares of run.shares.values()) {
       if (!Number.isSafeInteger(shares) || shares < 0) violated(`by ${where}, somebody holds ${shares} shares`);

@@ -46,12 +46,19 @@ export async function ownRun(world: World): Promise<void> {
     judging_ms: plan.run.judging_ms,
     min_workers: plan.run.min_workers,
     checkpoint_every: plan.run.checkpoint_every,
-    emission: {
-      shares_per_round,
-      halving_rounds,
-      owner_permille,
-      validators_permille,
-      workers_permille: 1000 - owner_permille - validators_permille,
+    rules: {
+      judges: 2,
+      withheld_rounds: 2,
+      reexecute_permille: 50,
+      notice_rounds: 1,
+      validators: [],
+      emission: {
+        shares_per_round,
+        halving_rounds,
+        owner_permille,
+        validators_permille,
+        workers_permille: 1000 - owner_permille - validators_permille,
+      },
     },
     created_ms: process.clock.now_ms(),
   };

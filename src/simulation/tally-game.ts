@@ -73,10 +73,13 @@ export const tally: Game<TallyParams, TallyTask, Tally> = {
       Buffer.compare(workOf(task, claim.steps), claim.work) === 0;
     const verdict: Verdict = {
       accepted: right,
+      fraud: !right,
+      weight: right ? claim.tokens : 0,
       code: right ? 'ok' : 'wrong-work',
       score_micro: right ? claim.steps : 0,
       loss_before_micro: 1,
       loss_after_micro: 1,
+      evidence: {},
     };
     return verdict;
   },

@@ -1,0 +1,51 @@
+// Events and rules for tests and benches that make histories by hand: a verdict and the seal that must come before it.
+import type { VerdictGiven, VerdictSealed } from './events.ts';
+import { sealOf } from './judging.ts';
+import type { Rules } from './rules.ts';
+
+/** Plain rules with an emission of one's own. */
+export function exampleRules(emission: Rules['emission'], more: Partial<Rules> = {}): Rules {
+  return {
+    emission,
+    judges: 3,
+    withheld_rounds: 0,
+    reexecute_permille: 50,
+    notice_rounds: 1,
+    validators: [],
+    ...more,
+  };
+}
+
+const ANY_HASH = 'a'.repeat(64);
+
+/** A verdict that vouches for all `tokens`, or refuses. */
+export function exampleVerdict(
+  run: string,
+  submission: string,
+  tokens: number,
+  accepted = true,
+  more: Partial<VerdictGiven> = {},
+): VerdictGiven {
+  return {
+    type: 'verdict.given',
+    version: 1,
+    run,
+    submission,
+    salt: ANY_HASH,
+    accepted,
+    fraud: false,
+    code: accepted ? 'ok' : 'harmful',
+    weight: accepted ? tokens : 0,
+    score_micro: 1,
+    loss_before_micro: 2,
+    loss_after_micro: 1,
+    evidence: ANY_HASH,
+    ...more,
+  };
+}
+
+/** What must be in the log before a verdict may be shown. */
+export function sealFor(validator: string, verdict: VerdictGiven): VerdictSealed {
+  const { run, submission } = verdict;
+  return { type: 'verdict.sealed', version: 1, run, submission, seal: sealOf(validator, verdict) };
+}
