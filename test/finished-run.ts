@@ -156,15 +156,21 @@ export async function withoutLastWorkOf({ entries, hub, run, folder }: Finished,
   const list = entries
     .slice(0, lastMerge)
     .filter(({ event }) => event.id !== id && !('submission' in event.body && event.body.submission === id));
+  // Verdicts are shown only when the round asks for them.
+  const opened = list.findLastIndex(({ event }) => event.body.type === 'round.opened');
+  const shown = list.filter(({ event }, i) => i > opened && event.body.type === 'verdict.given');
+  for (const entry of shown) list.splice(list.indexOf(entry), 1);
   const state = replayed(list, hub.id);
   const add = async (entry: Entry): Promise<void> => {
     assert.equal(apply(state, entry.event), null);
     list.push(entry);
   };
   const open = state.runs.get(run)!;
-  for (let waited = 0; waited < 8 && open.phase !== 'merging'; waited++) {
+  for (let waited = 0; waited < 8 && open.phase !== 'revealing'; waited++) {
     await add(await signedEntry(hub, { type: 'tick', version: 1, time_ms: state.time_ms + 2000 }));
   }
+  for (const entry of shown) await add(entry);
+  assert.equal(open.phase, 'merging');
   const accepted = acceptedSubmissions(state, open).map(({ submission }) => submission);
   const game = await loadGame('pretrain');
   const params = decodeParams(game, blobOf(folder, open.spec.params));

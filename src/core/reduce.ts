@@ -14,7 +14,7 @@ import { type Refusal, refuse } from './refusal.ts';
 import { propose, refusalOfProposal } from './rule-changes.ts';
 import { mayStateShares, refusalOfStatement } from './share-table.ts';
 import type { NetworkState, RunState, Submission } from './state.ts';
-import { mayOpenRound, workersNeeded } from './state.ts';
+import { accountOf, mayOpenRound, workersNeeded } from './state.ts';
 
 /** The state machine as a value: what a hub runs on. */
 export interface StateMachine {
