@@ -2,10 +2,10 @@
 // largest remainder, and whoever was caught cheating loses what was withheld.
 
 import { acceptedSubmissions, stakeOf } from './judging.ts';
-import { consensusOfRound, type RoundBonds } from './round-consensus.ts';
 import { emissionOf, type PayClaim, payRound, type RoundPayout } from './shares.ts';
 import type { NetworkState, PeerState, RunState } from './state.ts';
 import { accountOf } from './state.ts';
+import { consensusOfRound, DEFAULT_ROUND_RULES, type RoundBonds } from './yuma-round.ts';
 
 /** What the open round pays if it is merged now, and what validators will then have come to expect. */
 export interface RoundPay extends RoundPayout {
@@ -43,8 +43,17 @@ export function weightsOf(state: NetworkState, run: RunState) {
     const middle = weightedMedian(given.map(([id, { weight }]) => ({ weight, stake: stakes.get(id)! })));
     for (const id of judges) scores.get(id)!.set(worker, verdicts.get(id)?.weight ?? middle);
   }
-  return { validators, workers: submissions.map(({ worker }) => worker).sort(), scores };
+  // Who has a bond is remembered while it fades, also in rounds without its work.
+  const bonded = run.bonds.flatMap(([, bonds]) => bonds.map(([worker]) => worker));
+  const workers = [...new Set([...submissions.map(({ worker }) => worker), ...bonded])].sort();
+  return { validators, workers, scores };
 }
+
+const NOTHING_AGREED = {
+  incentives: new Map<string, bigint>(),
+  dividends: new Map<string, bigint>(),
+  bonds: [],
+} as const;
 
 /** Stakes are divided among an account's devices; this keeps fractions of the smallest one. */
 const STAKE_SCALE = 1_000_000n;
@@ -63,7 +72,9 @@ function weightedMedian(entries: readonly { readonly weight: number; readonly st
 /** What the open round pays if it is merged now. */
 export function roundPayout(state: NetworkState, run: RunState): RoundPay {
   const { validators, workers, scores } = weightsOf(state, run);
-  const { incentives, dividends, bonds } = consensusOfRound(validators, workers, scores, run.bonds);
+  const consensus = consensusOfRound(validators, workers, scores, run.bonds, DEFAULT_ROUND_RULES);
+  // What weightsOf makes is always within the bounds; should it ever not be, the round pays its owner and nobody else.
+  const { incentives, dividends, bonds } = 'code' in consensus ? NOTHING_AGREED : consensus;
   const verified = new Set(
     acceptedSubmissions(state, run)
       .filter((entry) => entry.verified)

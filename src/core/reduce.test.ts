@@ -386,7 +386,7 @@ describe('what must not happen', () => {
     for (const round of [0, 1]) {
       if (round > 0) happen(HUB, opened(round));
       const ids = [ALICE, BOB].map((author) => happen(author, work({ round, base: run().model }))).sort();
-      for (const id of ids) happen(VERA, verdict(id));
+      judge(ids);
       happen(HUB, merged(ids, { round, model: name(String(6 + round)), checkpoint: round > 0 }));
     }
     refused('statement-due', HUB, opened(2));

@@ -1,8 +1,8 @@
 // What the network knows after a prefix of the log: plain data, integers only, nothing that the log does not imply.
 import type { Attendance } from './attendance.ts';
 import type { PeerRole, RunCreated, VerdictGiven, WorkSubmitted } from './events.ts';
-import type { RoundBonds } from './round-consensus.ts';
 import type { Rules } from './rules.ts';
+import type { RoundBonds } from './yuma-round.ts';
 
 export type Phase = 'gathering' | 'working' | 'judging' | 'revealing' | 'merging' | 'paused' | 'finished';
 

@@ -21,7 +21,8 @@ function handedIn({ submission, index, run, run_name, worker, worker_name, work 
 function judged({ verdicts }: Explanation): string[] {
   if (verdicts.length === 0) return ['Nobody judged it.'];
   return verdicts.map(({ index, validator, name, verdict }) => {
-    const said = verdict.accepted ? 'accepted it' : 'refused it';
+    const refused = verdict.fraud ? 'refused it as made up' : 'refused it';
+    const said = verdict.accepted ? `accepted it, vouching for ${number(verdict.weight)} tokens` : refused;
     const change = verdict.loss_before_micro - verdict.loss_after_micro;
     const loss = `the loss went from ${micro(verdict.loss_before_micro)} to ${micro(verdict.loss_after_micro)} with it, ${micro(Math.abs(change))} ${change >= 0 ? 'down' : 'up'}`;
     return `${name} (${short(validator)}) ${said}, "${verdict.code}", with a score of ${micro(verdict.score_micro)}: ${loss} (event ${index}).`;
@@ -67,7 +68,7 @@ function paid(why: Explanation): string[] {
   const exact = `${number(round.workers.shares)} × ${number(own.weight)} / ${number(all_weights)} = ${number(own.whole)}`;
   const left = round.workers.claims.filter(({ extra }) => extra).length;
   lines.push(
-    `The workers' part is divided by verified tokens: ${number(own.weight)} of ${number(all_weights)} are this submission's.`,
+    `The workers' part is divided by what the validators' stake agrees to vouch for (Yuma consensus, in parts of 2^32): ${number(own.weight)} of ${number(all_weights)} are this submission's.`,
     own.remainder === 0
       ? `${exact} exactly.`
       : `${exact} and ${number(own.remainder)}/${number(all_weights)} over. Rounding down left ${number(left)} ${left === 1 ? 'share' : 'shares'} for the largest remainders; this is ${own.extra ? 'one of them, so it gets one more' : 'none of them'}.`,
@@ -89,7 +90,7 @@ function listed({ shares, claims }: DividedPart, own: string): string[] {
   if (claims.length === 0) return [];
   const rows = claims.map(
     ({ id, from, weight, shares: got }) =>
-      `  ${number(got).padStart(15)}  ${short(id)}  for ${number(weight)} tokens${from === own ? '  ← this submission' : ''}`,
+      `  ${number(got).padStart(15)}  ${short(id)}  for ${number(weight)} parts${from === own ? '  ← this submission' : ''}`,
   );
   return [...rows, `  ${number(shares).padStart(15)}  together`];
 }

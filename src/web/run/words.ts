@@ -6,6 +6,7 @@ export const PHASES: Readonly<Record<RunOverview['phase'], string>> = {
   gathering: 'waiting for devices',
   working: 'training',
   judging: 'checking work',
+  revealing: 'checking work',
   merging: 'merging',
   paused: 'paused',
   finished: 'finished',
