@@ -1,6 +1,7 @@
 // What `bench compute` measures: two models, their batches and optimiser, for every engine the same.
+
+import type { AdamwOptions } from '../model/adamw.ts';
 import { type LlamaConfig, LlamaConfigSchema } from '../model/config.ts';
-import type { AdamwOptions } from '../model/train-graph.ts';
 
 export interface Workload {
   readonly vocab: number;

@@ -9,11 +9,12 @@ import { Graph } from '../tensor/graph.ts';
 import { createNativeRuntime } from '../tensor/native-runtime.ts';
 import type { Runtime, TensorData, TensorMap } from '../tensor/runtime.ts';
 import { createWasmRuntime } from '../tensor/wasm-runtime.ts';
+import { type AdamwOptions, momentNames } from './adamw.ts';
 import { type LlamaConfig, type LlamaConfigInput, LlamaConfigSchema, parameterSpecs } from './config.ts';
 import { gatedSilu, rmsNorm, rotary, rotation } from './llama.ts';
 import { causalAttention } from './llama-attention.ts';
 import { meanLoss } from './llama-loss.ts';
-import { type AdamwOptions, gradientGraph, logitsGraph, lossGraph, momentNames, trainGraph } from './train-graph.ts';
+import { gradientGraph, logitsGraph, lossGraph, trainGraph } from './train-graph.ts';
 
 interface Sample {
   readonly norm: number;

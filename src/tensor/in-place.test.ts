@@ -69,6 +69,23 @@ test('a maker that mixes elements must not read what it overwrites', () => {
   assert.deepEqual(safe(step), []);
 });
 
+test('a product or a scatter that adds to the old value, but does not read it otherwise', () => {
+  const adding = `
+    p2 = Gemm x x p
+    m2 = ScatterElements m x x`;
+  assert.deepEqual(safe(adding), ['m', 'p']);
+  const mixing = `
+    view = Reshape p x
+    p2 = Gemm view x p
+    m2 = ScatterElements m x m`;
+  assert.deepEqual(safe(mixing), []);
+  const behindView = `
+    view = Reshape p x
+    p2 = MatMul view x
+    m2 = Gemm x m`;
+  assert.deepEqual(safe(behindView), []);
+});
+
 test('a frozen state and one without a maker are left alone', () => {
   const graph = graphOf('y = Mul p x', ['y']);
   assert.deepEqual(safeInPlace(graph, [{ name: 'p', next: null }]), new Set());

@@ -7,6 +7,15 @@ const VIEWS: ReadonlySet<string> = new Set(['Reshape', 'Squeeze', 'Unsqueeze', '
 /** Operators that read each element before they write the one in its place; both operands must have the state's shape. */
 const ELEMENTWISE: ReadonlySet<string> = new Set(['Add', 'Sub', 'Mul', 'Div']);
 
+/** Operators that copy this input to their output first, element by element, and then never read it again. */
+const COPIED_FIRST: Readonly<Record<string, number>> = { Gemm: 2, ScatterElements: 0 };
+
+/** Whether a node computes the same when its output lies over the value of these names: a state and its views. */
+function mayOverwrite(node: GraphNode, names: ReadonlySet<string>): boolean {
+  if (ELEMENTWISE.has(node.op)) return true;
+  return node.inputs.every((input, i) => !names.has(input) || i === COPIED_FIRST[node.op]);
+}
+
 /**
  * The names of the states that are safe to update in place: every node that reads the old value is one that the node
  * which makes the new value depends on, so that it has finished in whatever order a runtime chooses. A training step
@@ -26,19 +35,21 @@ export function safeInPlace(
   const outputs = new Set(graph.outputs.map((output) => output.name));
   const stateNames = new Set(states.map((state) => state.name));
 
-  /** All nodes that read the value or a view of it; null where it leaves the graph, to be read at any time. */
-  function readersOf(value: string): Set<number> | null {
+  /** All nodes that read the value or a view of it, and their names; null where it leaves the graph, to be read at any time. */
+  function readersOf(value: string): { found: Set<number>; names: Set<string> } | null {
     const found = new Set<number>();
+    const names = new Set<string>();
     const waiting = [value];
     for (let name = waiting.pop(); name !== undefined; name = waiting.pop()) {
       if (outputs.has(name)) return null;
+      names.add(name);
       for (const index of readers.get(name) ?? []) {
         found.add(index);
         const node = graph.nodes[index];
         if (VIEWS.has(node.op) && node.inputs[0] === name) waiting.push(node.outputs[0]);
       }
     }
-    return found;
+    return { found, names };
   }
 
   function ancestorsOf(node: GraphNode): Set<number> {
@@ -60,9 +71,9 @@ export function safeInPlace(
     const node = graph.nodes[maker];
     const reading = readersOf(name);
     if (reading === null) continue;
-    if (reading.has(maker) && !ELEMENTWISE.has(node.op)) continue;
+    if (!mayOverwrite(node, reading.names)) continue;
     const before = ancestorsOf(node);
-    if ([...reading].every((index) => index === maker || before.has(index))) safe.add(name);
+    if ([...reading.found].every((index) => index === maker || before.has(index))) safe.add(name);
   }
   return safe;
 }

@@ -1,22 +1,37 @@
-// The native CPU runtime: onnxruntime-node in a worker thread, beside the event loop that talks to the network.
+// The native CPU runtime: onnxruntime-node in worker threads, beside the event loop that talks to the network.
 import type { Runtime } from './runtime.ts';
-import { runtimeOverWorker, threadCount } from './runtime-client.ts';
+import { runtimeOverWorker, type SharingRuntime, threadCount } from './runtime-client.ts';
 import { startNodeWorker } from './runtime-node-worker.ts';
+import { TeamRuntime } from './team-runtime.ts';
 
 export interface NativeOptions {
   /** 1 … 256; by default all cores. */
   readonly threads?: number;
   /**
-   * Threads that wait for each other stay awake. A few per cent faster with two or more threads on a machine that does
-   * nothing else; on a busy one they starve the others and each other. By default they sleep.
+   * Threads that wait for each other inside a graph stay awake. A few per cent faster on a machine that does nothing
+   * else; on a busy one they starve the others and each other. By default they sleep.
    */
   readonly alone?: boolean;
 }
 
-/** Starts a runtime with its own worker thread and ONNX Runtime's CPU kernels. Close it to free the worker.
+/** Each member of a team keeps gradients of its own, as large as the model; more threads than this share graphs as well. */
+const LIMIT_MEMBERS = 4;
+
+/** Starts a runtime with its own worker threads and ONNX Runtime's CPU kernels. Close it to free them.
  * Throws bad_argument where `threads` is out of range. */
 export async function createNativeRuntime(options: NativeOptions = {}): Promise<Runtime> {
-  const settings = { threads: threadCount(options.threads), alone: options.alone ?? false };
-  const port = startNodeWorker(new URL('./native-runtime-worker.ts', import.meta.url), settings);
-  return runtimeOverWorker('native-cpu', port);
+  const threads = threadCount(options.threads);
+  const start = (threads: number): SharingRuntime => {
+    const settings = { threads, alone: options.alone ?? false };
+    return runtimeOverWorker(
+      'native-cpu',
+      startNodeWorker(new URL('./native-runtime-worker.ts', import.meta.url), settings),
+    );
+  };
+  if (threads === 1) return start(1);
+  const members = Math.min(threads, LIMIT_MEMBERS);
+  return new TeamRuntime('native-cpu', members, {
+    whole: () => start(threads),
+    member: () => start(Math.floor(threads / members)),
+  });
 }

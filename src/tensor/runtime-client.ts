@@ -31,7 +31,16 @@ interface Pending {
   reject(error: TensorError): void;
 }
 
-class WorkerRuntime implements Runtime {
+/** States by name whose arrays lie in SharedArrayBuffers. */
+export type SharedStates = ReadonlyMap<string, Float32Array>;
+
+/** A runtime whose programs can keep states in memory that programs of other such runtimes use as well. */
+export interface SharingRuntime extends Runtime {
+  /** Throws bad_graph where one of the shared states cannot be updated in place. */
+  load(graph: CompiledGraph, shared?: SharedStates): Promise<Program>;
+}
+
+class WorkerRuntime implements SharingRuntime {
   readonly class: Runtime['class'];
   readonly #port: WorkerPort;
   readonly #pending = new Map<number, Pending>();
@@ -51,9 +60,9 @@ class WorkerRuntime implements Runtime {
     port.setBusy(false);
   }
 
-  async load(graph: CompiledGraph): Promise<Program> {
+  async load(graph: CompiledGraph, shared: SharedStates = new Map()): Promise<Program> {
     const { onnx, inputs, outputs, states } = graph;
-    const program = (await this.call({ method: 'load', graph: { onnx, inputs, outputs, states } })) as number;
+    const program = (await this.call({ method: 'load', graph: { onnx, inputs, outputs, states }, shared })) as number;
     return new WorkerProgram(this, program);
   }
 
@@ -145,6 +154,6 @@ class WorkerProgram implements Program {
 }
 
 /** The runtime behind a worker that serves it with serveRuntime. */
-export function runtimeOverWorker(runtimeClass: Runtime['class'], port: WorkerPort): Runtime {
+export function runtimeOverWorker(runtimeClass: Runtime['class'], port: WorkerPort): SharingRuntime {
   return new WorkerRuntime(runtimeClass, port);
 }

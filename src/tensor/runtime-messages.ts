@@ -6,7 +6,8 @@ import type { CompiledGraph, TensorMap } from './runtime.ts';
 
 /** A call to the worker; `program` is the number that `load` answered. */
 export type Call =
-  | { readonly method: 'load'; readonly graph: CompiledGraph }
+  /** `shared`: states in memory that other programs use as well, by name. */
+  | { readonly method: 'load'; readonly graph: CompiledGraph; readonly shared: ReadonlyMap<string, Float32Array> }
   | { readonly method: 'writeState'; readonly program: number; readonly values: ReadonlyMap<string, Float32Array> }
   | { readonly method: 'readState'; readonly program: number; readonly names: readonly string[] }
   | { readonly method: 'run'; readonly program: number; readonly inputs: TensorMap }

@@ -30,7 +30,7 @@ export function serveRuntime(port: OwnerPort, ort: Promise<OrtModule>, settings:
         throw new TensorError('unavailable', `ONNX Runtime cannot be loaded here: ${error.message}`);
       });
       lastProgram += 1;
-      programs.set(lastProgram, await SessionProgram.load(module, call.graph, settings));
+      programs.set(lastProgram, await SessionProgram.load(module, call.graph, settings, call.shared));
       return lastProgram;
     }
     if (call.method === 'close') {

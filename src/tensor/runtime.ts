@@ -35,9 +35,32 @@ export interface Program {
   close(): Promise<void>;
 }
 
+/** A graph in a stage. */
+export interface StagedPart {
+  readonly graph: CompiledGraph;
+  /** It runs once for each of these, in turn, with these inputs beside the others; once where they are left out. */
+  readonly runs?: readonly TensorMap[];
+  /** What the memory of a state is called, where not like the state. */
+  readonly memory?: ReadonlyMap<string, string>;
+}
+
+/**
+ * A computation in stages. The parts of a stage run at the same time. States in memory of one name are one: written by
+ * one part of a stage, or read by several. A part takes its inputs from the caller or from the outputs of earlier stages.
+ */
+export interface StagedGraph {
+  readonly stages: readonly (readonly StagedPart[])[];
+  /** The names of what a run returns. */
+  readonly outputs: readonly string[];
+  /** Memory that is all zero between runs. After a run that failed it is made so. */
+  readonly scratch: readonly string[];
+}
+
 /** A way to run graphs. `class` names what may be compared bit for bit or within a measured tolerance. */
 export interface Runtime {
   readonly class: 'native-cpu' | 'wasm' | 'webgpu';
   load(graph: CompiledGraph): Promise<Program>;
+  /** For runtimes that can run several graphs at once on states in shared memory, best `width` in a stage. */
+  readonly staged?: { readonly width: number; load(graph: StagedGraph): Promise<Program> };
   close(): Promise<void>;
 }

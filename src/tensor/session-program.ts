@@ -145,6 +145,7 @@ export class SessionProgram {
     graph: CompiledGraph,
     preallocate: boolean,
     inPlaceStates: ReadonlySet<string>,
+    sharedStates: ReadonlyMap<string, Float32Array>,
   ) {
     this.#ort = ort;
     this.#session = session;
@@ -156,15 +157,30 @@ export class SessionProgram {
     checkNames(graph, this.#inputs, this.#outputs);
     for (const { name, next, shape } of graph.states) {
       const length = elementCount(shape);
-      const zeros = () => new ort.Tensor('float32', new Float32Array(length), shape);
+      const tensor = (data: Float32Array = new Float32Array(length)) => new ort.Tensor('float32', data, shape);
       const inPlace = preallocate && inPlaceStates.has(name);
-      const spare = next !== null && preallocate && !inPlace ? zeros() : null;
-      this.#states.set(name, { name, next, shape, length, inPlace, current: zeros(), spare });
+      const spare = next !== null && preallocate && !inPlace ? tensor() : null;
+      const memory = sharedStates.get(name);
+      if (memory !== undefined && (memory.length !== length || !(inPlace || next === null))) {
+        throw new TensorError(
+          'bad_graph',
+          `load: state "${name}" [${shape}] cannot live in ${memory.length} shared values`,
+        );
+      }
+      this.#states.set(name, { name, next, shape, length, inPlace, current: tensor(memory), spare });
     }
   }
 
-  /** Loads the bytes. Throws bad_model where decodeOnnx or ONNX Runtime refuses them, or what checkNames refuses. */
-  static async load(ort: OrtModule, graph: CompiledGraph, settings: SessionSettings): Promise<SessionProgram> {
+  /**
+   * Loads the bytes; `shared` are states in memory that others read and write between runs.
+   * Throws bad_model where decodeOnnx or ONNX Runtime refuses them, or what checkNames refuses.
+   */
+  static async load(
+    ort: OrtModule,
+    graph: CompiledGraph,
+    settings: SessionSettings,
+    shared: ReadonlyMap<string, Float32Array> = new Map(),
+  ): Promise<SessionProgram> {
     const inPlaceStates = safeInPlace(decodeOnnx(graph.onnx), graph.states);
     let session: InferenceSession;
     try {
@@ -174,7 +190,7 @@ export class SessionProgram {
       throw new TensorError('bad_model', `load: ONNX Runtime refused ${graph.onnx.length} bytes: ${errorText(error)}`);
     }
     try {
-      return new SessionProgram(ort, session, graph, settings.preallocate, inPlaceStates);
+      return new SessionProgram(ort, session, graph, settings.preallocate, inPlaceStates, shared);
     } catch (error) {
       await session.release();
       throw error;

@@ -1,6 +1,9 @@
 // A model in training, and a model being judged, on a device's runtime: whole steps as one graph each.
+
+import { type AdamwOptions, momentNames } from '../model/adamw.ts';
 import { type LlamaConfig, parameterSpecs, type Weights } from '../model/config.ts';
-import { type AdamwOptions, type BatchShape, lossGraph, momentNames, trainGraph } from '../model/train-graph.ts';
+import { type BatchShape, lossGraph, trainGraph } from '../model/train-graph.ts';
+import { trainStages } from '../model/train-stages.ts';
 import { TensorError } from '../tensor/errors.ts';
 import type { Runtime, TensorData } from '../tensor/runtime.ts';
 import type { Batch, OptimiserState, StepResult, Trainer } from './inner.ts';
@@ -22,7 +25,10 @@ export interface TrainerOptions extends BatchShape {
  */
 export async function createTrainer(runtime: Runtime, config: LlamaConfig, options: TrainerOptions): Promise<Trainer> {
   const { batch, context, adamw } = options;
-  const program = await runtime.load(trainGraph(config, { batch, context, ...adamw }));
+  const graph = { batch, context, ...adamw };
+  const program = await (runtime.staged && batch > 1
+    ? runtime.staged.load(trainStages(config, graph, runtime.staged.width))
+    : runtime.load(trainGraph(config, graph)));
   const specs = parameterSpecs(config);
   const names = specs.map(({ name }) => name);
   const moments = names.map(momentNames);

@@ -1,0 +1,148 @@
+// The training step of train-graph.ts cut into graphs that run at the same time, each on a thread of its own.
+import { Graph, type Value } from '../tensor/graph.ts';
+import { add, cast, less, mul, sqrt } from '../tensor/ops.ts';
+import { gatherRows } from '../tensor/ops-index.ts';
+import { expand, reshape, slice } from '../tensor/ops-shape.ts';
+import type { CompiledGraph, StagedGraph, TensorMap } from '../tensor/runtime.ts';
+import { type AdamwOptions, adamw, sumOfAllSquares } from './adamw.ts';
+import { type LlamaConfig, type ParameterSpec, parameterSpecs } from './config.ts';
+import { parameterStates } from './llama.ts';
+import { ACTIVATION_BYTES, activationBytes, type BatchShape, lossAndGradients } from './train-graph.ts';
+
+const sizeOf = ({ shape }: ParameterSpec): number => shape.reduce((size, dimension) => size * dimension, 1);
+const sum = (values: readonly Value[]): Value => values.reduce((left, right) => add(left, right));
+
+/**
+ * One training step for up to `width` threads; inputs, outputs and parameter states as in `trainGraph`. First each thread
+ * adds up the gradients of its micro-batches, then everybody's for its share of the parameters, then it updates these.
+ * The sums have another order than one graph's, so their last bits differ.
+ */
+export function trainStages(config: LlamaConfig, options: BatchShape & AdamwOptions, width: number): StagedGraph {
+  const { batch } = options;
+  const size = stagedMicroBatch(config, options, width);
+  const parts = Math.min(width, batch / size);
+  const shares = parameterShares(config, parts);
+  const specs = parameterSpecs(config);
+  const graph = gradientPart(config, options, size);
+  const names = [LOSS, ...specs.map(({ name }) => gradientOf(name))];
+  const indices = Array.from({ length: parts }, (_, i) => i);
+  return {
+    stages: [
+      indices.map((part) => ({
+        graph,
+        memory: new Map(names.map((name) => [name, inPart(name, part)])),
+        runs: runsOf(batch, size, parts, part),
+      })),
+      shares.map((share, part) => ({ graph: sumPart(share, parts, part) })),
+      shares.map((share, part) => ({ graph: updatePart(share, options, parts, part) })),
+    ],
+    outputs: ['loss', 'gradient_norm'],
+    scratch: indices.flatMap((part) => names.map((name) => inPart(name, part))),
+  };
+}
+
+const LOSS = 'loss';
+const gradientOf = (parameter: string): string => `${parameter}/gradient`;
+const inPart = (name: string, part: number): string => `${name}/${part}`;
+
+/** The size of a micro-batch with which the busiest thread has least to do; the largest such within the usual limit. */
+function stagedMicroBatch(config: LlamaConfig, { batch, context }: BatchShape, width: number): number {
+  const sizes = Array.from({ length: batch }, (_, i) => batch - i).filter((size) => batch % size === 0);
+  const fitting = sizes.filter((size) => size === 1 || activationBytes(config, size, context) <= ACTIVATION_BYTES);
+  const most = (size: number): number => Math.ceil(batch / size / width) * size;
+  return fitting.reduce((best, size) => (most(size) < most(best) ? size : best));
+}
+
+/** The sequences of a part's micro-batches, which go to the parts in turns. */
+function runsOf(batch: number, size: number, parts: number, part: number): TensorMap[] {
+  const runs: TensorMap[] = [];
+  for (let first = part * size; first < batch; first += parts * size) {
+    const data = Int32Array.from({ length: size }, (_, i) => first + i);
+    runs.push({ sequences: { dtype: 'int32', shape: [size], data } });
+  }
+  return runs;
+}
+
+/** Whole parameters to each part, the largest first and always to the part that has least. Each share in canonical order. */
+function parameterShares(config: LlamaConfig, parts: number): ParameterSpec[][] {
+  const specs = parameterSpecs(config);
+  const loads = new Array<number>(parts).fill(0);
+  const partOf = new Map<ParameterSpec, number>();
+  for (const spec of specs.toSorted((a, b) => sizeOf(b) - sizeOf(a))) {
+    const part = loads.indexOf(Math.min(...loads));
+    partOf.set(spec, part);
+    loads[part] += sizeOf(spec);
+  }
+  return loads.map((_, part) => specs.filter((spec) => partOf.get(spec) === part));
+}
+
+/**
+ * Stage 1. Adds the gradients of the `sequences` (int32 [size], of the batch) to a state for each parameter, and their
+ * share of the mean loss to the state `loss`.
+ */
+function gradientPart(config: LlamaConfig, { batch, context }: BatchShape, size: number): CompiledGraph {
+  const graph = new Graph();
+  const sequences = graph.input('sequences', 'int32', [size]);
+  const tokens = gatherRows(graph.input('tokens', 'int32', [batch, context]), sequences);
+  const targets = gatherRows(graph.input('targets', 'int32', [batch, context]), sequences);
+  const parameters = parameterStates(graph, config);
+  const options = { micro_batch: size };
+  const { loss, gradient } = lossAndGradients(config, parameters, tokens, targets, options, batch * context);
+  const addTo = (name: string, value: Value): void => {
+    const sum = graph.state(name, value.shape);
+    graph.advance(sum, add(sum, value));
+  };
+  addTo(LOSS, loss);
+  for (const [i, name] of [...parameters.keys()].entries()) addTo(gradientOf(name), gradient[i]);
+  return graph.compile();
+}
+
+/** Stage 2. Moves everybody's gradients for these parameters to part 0 → `squares/PART`, the sum of their squares. */
+function sumPart(share: readonly ParameterSpec[], parts: number, part: number): CompiledGraph {
+  const graph = new Graph();
+  const totals = share.map(({ name, shape }) => {
+    const gradients = Array.from({ length: parts }, (_, i) => graph.state(inPart(gradientOf(name), i), shape));
+    const total = sum(gradients);
+    graph.advance(gradients[0], total);
+    for (const gradient of gradients.slice(1)) graph.advance(gradient, zerosAfter(total));
+    return total;
+  });
+  graph.output(inPart('squares', part), sumOfAllSquares(totals));
+  return graph.compile();
+}
+
+/** Stage 3. AdamW for these parameters; part 0 also returns `loss` and `gradient_norm`. */
+function updatePart(
+  share: readonly ParameterSpec[],
+  options: AdamwOptions,
+  parts: number,
+  part: number,
+): CompiledGraph {
+  const graph = new Graph();
+  const indices = Array.from({ length: parts }, (_, i) => i);
+  const norm = sqrt(sum(indices.map((i) => graph.input(inPart('squares', i), 'float32', []))));
+  const updates = share.map((spec) => ({
+    spec,
+    weight: graph.state(spec.name, spec.shape),
+    gradient: graph.state(inPart(gradientOf(spec.name), 0), spec.shape),
+  }));
+  const next = adamw(graph, updates, norm, options);
+  updates.forEach(({ gradient }, i) => {
+    graph.advance(gradient, zerosAfter(next[i]));
+  });
+  if (part === 0) {
+    const losses = indices.map((i) => graph.state(inPart(LOSS, i), []));
+    const loss = sum(losses);
+    for (const share of losses) graph.advance(share, zerosAfter(loss));
+    graph.output('loss', loss);
+    graph.output('gradient_norm', norm);
+  }
+  return graph.compile();
+}
+
+/** Zeros of a value's shape that are written only when it is there; zeros also where it is not a number. */
+function zerosAfter(value: Value): Value {
+  const corner = value.shape.reduce((x, _, axis) => slice(x, axis, 0, 1), value);
+  const one = reshape(corner, []);
+  return expand(mul(cast(less(one, one), 'float32'), 0), value.shape);
+}
