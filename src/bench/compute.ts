@@ -11,7 +11,7 @@ const HELP = `npm run bench compute [-- OPTIONS]
 
   --sizes LIST     of small, medium, tiny (default small,medium)
   --threads LIST   (default 1,2)
-  --engines LIST   of native, native-alone (waiting threads stay awake), wasm (default all)
+  --engines LIST   of native, wasm, native-alone (waiting threads stay awake) (default native,wasm)
   --python PATH    a Python with torch: PyTorch eager beside them, to which ratios are given
   --compile        torch.compile too (needs a C++ compiler)
   --rounds N       turns of each engine, one after another (default 9)
@@ -30,7 +30,8 @@ const LIMIT_TURN_STEPS = 40;
 const WARM_UP_STEPS = 3;
 
 const TORCH = 'torch';
-const ENGINES = ['native', 'native-alone', 'wasm'];
+const ENGINES = ['native', 'wasm', 'native-alone'];
+const DEFAULT_ENGINES = 'native,wasm';
 
 interface Options {
   readonly sizes: readonly string[];
@@ -106,7 +107,7 @@ function optionsOf(args: string[]): Options | null {
       .split(',')
       .map((count) => wholeNumber('threads', count)),
     engines: [
-      ...listOf('engines', text('engines', ENGINES.join(',')), ENGINES),
+      ...listOf('engines', text('engines', DEFAULT_ENGINES), ENGINES),
       ...(python === '' ? [] : [TORCH]),
       ...(values.compile ? ['torch-compile'] : []),
     ],

@@ -38,7 +38,11 @@ export function joinCommand(): Command {
     )
     .addOption(new Option('--runtime <name>', 'what computes').choices(['native', 'wasm']).default('native'))
     .option('--threads <n>', 'threads to compute with', integer(1, 256), 1)
-    .option('--alone', 'nothing else needs this machine: a few per cent faster with two or more threads', false)
+    .option(
+      '--alone',
+      'nothing else needs this machine: waiting threads stay awake (matters with more than four)',
+      false,
+    )
     .option('--duty <part>', 'part of the time to compute, from 0.01 to 1', decimal(0.01, 1), 1)
     .addOption(jsonOption())
     .addHelpText(
