@@ -55,7 +55,7 @@ describe('bench compute', () => {
       const { results } = JSON.parse(readFileSync(file, 'utf8'));
       assert.deepEqual(
         results.map(({ engine }: { engine: string }) => engine),
-        ['native', 'native-alone', 'wasm'],
+        ['native', 'wasm'],
       );
       for (const { step_ms, tokens_per_s, peak_bytes, loss, ratio } of results) {
         assert.ok(Math.abs((step_ms * tokens_per_s) / 1000 - 16) < 1e-6, 'a step of the tiny model is 16 tokens');
