@@ -263,9 +263,30 @@ test('a reader that has enough is no failure', async (t) => {
 test('names and messages from strangers cannot steer a terminal', async (t) => {
   const net = network(t);
   const { url } = await net.hub();
-  await net.createRun(url, '--min-workers', '2', '--name', 'nice\u001b[2J\u001b]0;title\u0007 run');
-  const { stdout } = await run(net, 'status', url);
-  assert.match(stdout, /nice/);
+  await net.createRun(url, '--min-workers', '2', '--name', 'nice run');
+  const hostile = 'nicer\u001b[2J\u001b]0;title\u0007 run';
+  // No hub takes such a name; one that lies shows it all the same.
+  const refused = net.start(
+    'run',
+    'create',
+    '--hub',
+    url,
+    '--data',
+    join(net.folder, 'text.txt'),
+    ...TINY,
+    '--name',
+    hostile,
+  );
+  assert.notEqual(await refused.ended, 0);
+  assert.match(refused.stderr(), /name: expected text without control characters/);
+  const lying = createServer(async (request, response) => {
+    const truth = await (await fetch(new URL(request.url!, url))).text();
+    response.end(truth.replaceAll('nice run', JSON.stringify(hostile).slice(1, -1)));
+  });
+  await new Promise<void>((resolve) => lying.listen(0, '127.0.0.1', resolve));
+  t.after(() => lying.close());
+  const { stdout } = await run(net, 'status', `http://127.0.0.1:${(lying.address() as AddressInfo).port}`);
+  assert.match(stdout, /nicer/);
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there
   assert.doesNotMatch(stdout, /[\u0000-\u0009\u000b-\u001f]/);
 });

@@ -3,10 +3,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { signEvent } from '../protocol/envelope.ts';
 import { createIdentity, type Identity } from '../protocol/identity.ts';
-import { decodeEvent, stateHash } from './codec.ts';
+import { decodeEvent } from './codec.ts';
 import type { EventBody } from './events.ts';
 import { apply } from './reduce.ts';
 import { accountOf, initialState, type NetworkState } from './state.ts';
+import { stateHash } from './state-bytes.ts';
 
 const hub = createIdentity();
 const owner = createIdentity();

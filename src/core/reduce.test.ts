@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import fc from 'fast-check';
-import { stateHash } from './codec.ts';
 import type { EventBody, LoggedEvent } from './events.ts';
 import { exampleRules, exampleVerdict, sealFor } from './example-events.ts';
 import { CORE_LIMITS } from './limits.ts';
@@ -10,6 +9,7 @@ import { apply } from './reduce.ts';
 import type { RefusalCode } from './refusal.ts';
 import { statementOf } from './share-table.ts';
 import { initialState, type NetworkState, type RunState } from './state.ts';
+import { stateHash } from './state-bytes.ts';
 
 const name = (character: string): string => character.repeat(64);
 const HUB = name('0');

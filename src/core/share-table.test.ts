@@ -3,7 +3,6 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { addressesOf } from './addresses.ts';
-import { stateHash } from './codec.ts';
 import type { EventBody } from './events.ts';
 import { exampleRules, exampleVerdict, sealFor } from './example-events.ts';
 import { apply } from './reduce.ts';
@@ -17,6 +16,7 @@ import {
   verifyTable,
 } from './share-table.ts';
 import { initialState, type NetworkState } from './state.ts';
+import { stateHash } from './state-bytes.ts';
 
 const name = (character: string): string => character.repeat(64);
 const [HUB, OWNER, ALICE, VERA, RUN] = ['0', '1', 'a', 'e', 'f'].map(name);

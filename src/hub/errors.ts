@@ -20,6 +20,8 @@ export type HubErrorCode =
   | 'too-many-messages'
   /** As many witnesses as are remembered are at work already. */
   | 'too-many-witnesses'
+  /** A snapshot of the state is damaged, or does not belong to this hub, its log or its rules. */
+  | 'bad-snapshot'
   /** The port is taken. */
   | 'port-taken'
   /** The hub is going down. */

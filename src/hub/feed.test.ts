@@ -1,6 +1,7 @@
 // What an observer that follows is told: everything once, in messages that fit the wire, then only what changed; and history that a replay rebuilds.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { decode, encode } from '@ipld/dag-cbor';
 import type { LoggedEvent } from '../core/events.ts';
 import type { StateMachine } from '../core/reduce.ts';
 import { initialState, type NetworkState, type RunState } from '../core/state.ts';
@@ -143,6 +144,10 @@ describe('history', () => {
     assert.deepEqual(evaluations.merged_rounds, [1, 2]);
     assert.deepEqual(histories.takeFresh(), [histories.of(RUN)]);
     assert.deepEqual(histories.takeFresh(), []);
+    const restored = openHistories();
+    restored.restore(decode(encode(histories.take())));
+    assert.deepEqual(restored.of(RUN), histories.of(RUN));
+    assert.deepEqual(restored.takeFresh(), []);
     run.round = 3;
     apply({ type: 'model.evaluated', run: RUN, loss_micro: 4 });
     assert.deepEqual(histories.takeFresh()[0].evaluations.loss_micro, [4]);

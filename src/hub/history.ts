@@ -1,8 +1,9 @@
-// How a run went, for people who look: validation losses and merged rounds as columns of numbers, thinned out, rebuilt from the log.
+// How a run went, for people who look: validation losses and merged rounds as columns of numbers, thinned out, rebuilt from the log or kept with a snapshot.
 import type { LoggedEvent } from '../core/events.ts';
 import type { StateMachine } from '../core/reduce.ts';
 import type { NetworkState, RunState } from '../core/state.ts';
 import type { RunHistory, Series } from '../protocol/messages.ts';
+import type { Keepsake } from './snapshots.ts';
 
 /** A chart is some thousand pixels wide: beyond this every second point goes. */
 const POINTS = 1024;
@@ -22,7 +23,7 @@ interface Curve {
   fresh: Point[];
 }
 
-export interface Histories {
+export interface Histories extends Keepsake {
   /** The same machine; what it lets pass is remembered, in a replay too. */
   watched(machine: StateMachine): StateMachine;
   /** Everything that is remembered of a run. */
@@ -70,6 +71,12 @@ export function openHistories(): Histories {
     of(run) {
       const { evaluations, rounds } = curvesOf(run);
       return { run, evaluations: columns(evaluations.points), rounds: columns(rounds.points) };
+    },
+    take: () => [...runs].map(([run, { evaluations, rounds }]) => [run, evaluations.points, rounds.points]),
+    restore(kept) {
+      for (const [run, evaluations, rounds] of kept as [string, Point[], Point[]][]) {
+        runs.set(run, { evaluations: { points: evaluations, fresh: [] }, rounds: { points: rounds, fresh: [] } });
+      }
     },
     takeFresh() {
       const fresh: RunHistory[] = [];

@@ -22,6 +22,7 @@ import { httpApp } from './http.ts';
 import { openMeetingPlace } from './meeting-place.ts';
 import type { PageOptions } from './page.ts';
 import { PeerSocket } from './peer-socket.ts';
+import { openSnapshots, rulesOfThisCode } from './snapshots.ts';
 
 export interface HubOptions {
   /** The hub's folder: its key, its log, its blobs. Made when it is not there. */
@@ -67,9 +68,14 @@ export async function openHub(options: HubOptions): Promise<Hub> {
 async function startHub(options: HubOptions, identity: Identity, store: LogStore): Promise<Hub> {
   const { folder, host, port } = options;
   const limits = { ...CONNECTION_LIMITS, ...options.limits };
+  const log = openTransparencyLog(store, identity);
+  const rules = rulesOfThisCode();
+  const onProblem = (error: HubError): void => options.onError?.(error, 'a snapshot of the state');
   const place = await openMeetingPlace({
     identity,
-    log: openTransparencyLog(store, identity),
+    log,
+    snapshots:
+      rules === null ? undefined : (beside) => openSnapshots({ store, log, identity, beside, rules, onProblem }),
     blobs: await openFolderBlobStore(join(folder, 'blobs')),
     clock: systemClock,
     randomBytes,

@@ -18,6 +18,7 @@ import { type HttpServices, type UnnamedBlobs, unnamedBlobs } from './http.ts';
 import { openModels } from './models.ts';
 import { driveRounds, type Rounds } from './rounds.ts';
 import { openSequencer, type Sequencer } from './sequencer.ts';
+import type { Keepsake, Snapshots } from './snapshots.ts';
 import { type PeerTelemetry, runStatuses, runView } from './views.ts';
 
 export interface MeetingPlaceOptions {
@@ -33,6 +34,8 @@ export interface MeetingPlaceOptions {
   /** For the simulator: other games than this build's, and the core with a planted fault. */
   readonly loadGame?: (name: string) => Promise<AnyGame>;
   readonly machine?: StateMachine;
+  /** Without them every start replays the whole log. `beside` is what they keep beside the state. */
+  readonly snapshots?: (beside: Keepsake) => Snapshots;
 }
 
 export interface MeetingPlace {
@@ -47,12 +50,15 @@ export interface MeetingPlace {
   close(): Promise<void>;
 }
 
-/** Replays the log and opens everything on it. Throws HubError bad-folder, GameError. */
+/** Replays the log, from a snapshot where there is one, and opens everything on it. Throws HubError bad-folder, GameError. */
 export async function openMeetingPlace(options: MeetingPlaceOptions): Promise<MeetingPlace> {
   const { identity, log, blobs, clock, machine = core } = options;
   const onError = options.onError ?? (() => {});
   const histories = openHistories();
-  const sequencer = openSequencer(log, identity, histories.watched(machine));
+  const sequencer = openSequencer(log, identity, {
+    machine: histories.watched(machine),
+    snapshots: options.snapshots?.(histories),
+  });
   const models = openModels(blobs, options.loadGame);
   const telemetry = new Map<string, PeerTelemetry>();
   const unnamed = unnamedBlobs();

@@ -3,16 +3,24 @@ import { decodeEvent } from '../core/codec.ts';
 import type { EventBody, LoggedEvent } from '../core/events.ts';
 import { core, type StateMachine } from '../core/reduce.ts';
 import { initialState, type NetworkState } from '../core/state.ts';
-import { signEvent } from '../protocol/envelope.ts';
+import { eventId, signEvent } from '../protocol/envelope.ts';
 import { ProtocolError } from '../protocol/errors.ts';
 import type { Identity } from '../protocol/identity.ts';
 import { HubError } from './errors.ts';
+import type { Snapshots } from './snapshots.ts';
 
 /** The part of a log that the sequencer needs. `append` resolves when the entries are durable. */
 export interface EventLog {
   readonly size: number;
   append(entries: readonly Uint8Array[]): Promise<number>;
   read(from: number, to: number): Uint8Array[];
+}
+
+export interface SequencerOptions {
+  /** The core with a planted fault, for the simulator. */
+  readonly machine?: StateMachine;
+  /** Without them every start replays the whole log. */
+  readonly snapshots?: Snapshots;
 }
 
 /** What listeners get, in the order of the log, each once, after it is durable. */
@@ -39,14 +47,21 @@ const REPLAY_CHUNK = 4096;
 /** Whoever did not get an answer asks again within seconds: a few rounds of a large run are remembered. */
 const REMEMBERED = 16_384;
 
-/** Replays the log and opens it for more. Throws when the log holds an event that the core does not allow. */
-export function openSequencer(log: EventLog, identity: Identity, machine: StateMachine = core): Sequencer {
-  const state = initialState(identity.id);
+/**
+ * Replays the log, from the newest snapshot that fits, and opens it for more. Throws when the log holds an event that the
+ * core does not allow.
+ */
+export function openSequencer(log: EventLog, identity: Identity, options: SequencerOptions = {}): Sequencer {
+  const { machine = core, snapshots } = options;
+  const state = snapshots?.restore() ?? initialState(identity.id);
   const indices = new Map<string, number>();
   const remember = (id: string, index: number): void => {
     indices.set(id, index);
     if (indices.size > REMEMBERED) indices.delete(indices.keys().next().value!);
   };
+  forEachEntry(log, Math.max(0, state.events - REMEMBERED), state.events, (bytes, index) => {
+    remember(eventId(bytes), index);
+  });
   replay(state, log, machine, remember);
   const listeners: EventListener[] = [];
   let closing = false;
@@ -59,9 +74,11 @@ export function openSequencer(log: EventLog, identity: Identity, machine: StateM
     const refusal = machine.apply(state, event);
     if (refusal) throw new HubError('refused', refusal.message, { refusal: refusal.code });
     const appended = log.append([bytes]);
+    const snapshot = snapshots?.isDue(state.events) ? snapshots.take(state) : null;
     const announced = Promise.all([tail, appended]).then(([, index]) => {
       remember(event.id, index);
       for (const listener of listeners) listener(event, index);
+      if (snapshot) snapshots?.keep(snapshot);
       return { event, index };
     });
     // A log that cannot be written has lost nothing that was acknowledged, but it must not go on: the state ran ahead.
@@ -82,6 +99,9 @@ export function openSequencer(log: EventLog, identity: Identity, machine: StateM
     async close() {
       closing = true;
       await tail.catch(() => {});
+      // A state that ran ahead of a log that failed is nobody's.
+      if (state.events === log.size) snapshots?.keep(snapshots.take(state));
+      await snapshots?.written();
     },
   };
 }
@@ -92,20 +112,28 @@ function replay(
   machine: StateMachine,
   seen: (id: string, index: number) => void,
 ): void {
-  for (let from = 0; from < log.size; from += REPLAY_CHUNK) {
-    const entries = log.read(from, Math.min(log.size, from + REPLAY_CHUNK));
-    entries.forEach((bytes, offset) => {
-      const index = from + offset;
-      const event = readEvent(bytes, index);
-      const refusal = machine.apply(state, event);
-      if (refusal) {
-        throw new HubError('bad-folder', `event ${index} of the log cannot follow: ${refusal.message}`, {
-          refusal: refusal.code,
-          index,
-        });
-      }
-      seen(event.id, index);
-    });
+  forEachEntry(log, state.events, log.size, (bytes, index) => {
+    const event = readEvent(bytes, index);
+    const refusal = machine.apply(state, event);
+    if (refusal) {
+      throw new HubError('bad-folder', `event ${index} of the log cannot follow: ${refusal.message}`, {
+        refusal: refusal.code,
+        index,
+      });
+    }
+    seen(event.id, index);
+  });
+}
+
+function forEachEntry(
+  log: EventLog,
+  start: number,
+  end: number,
+  see: (bytes: Uint8Array, index: number) => void,
+): void {
+  for (let from = start; from < end; from += REPLAY_CHUNK) {
+    const entries = log.read(from, Math.min(end, from + REPLAY_CHUNK));
+    for (const [offset, bytes] of entries.entries()) see(bytes, from + offset);
   }
 }
 

@@ -111,18 +111,21 @@ export function logStoreCompliance(
     await log.close();
   });
 
-  test(`${name}: the latest snapshot of each name`, async () => {
+  test(`${name}: the latest snapshots of each name`, async () => {
     let log = open();
-    assert.equal(log.latestSnapshot('state'), null);
+    assert.deepEqual(log.snapshots('state'), []);
     await log.append(Array.from({ length: 10 }, (_, i) => Uint8Array.of(i)));
     for (let size = 0; size <= 3 + SNAPSHOTS_KEPT; size++) log.putSnapshot('state', size, Uint8Array.of(size, 1));
     log.putSnapshot('other', 1, Uint8Array.of(9));
     log.putSnapshot('state', 4, Uint8Array.of(4, 2));
     log.putSnapshot('empty', 10, new Uint8Array(0));
     if (reopen) log = await reopen(log);
-    assert.deepEqual(log.latestSnapshot('state'), { size: 5, bytes: Uint8Array.of(5, 1) });
-    assert.deepEqual(log.latestSnapshot('other'), { size: 1, bytes: Uint8Array.of(9) });
-    assert.deepEqual(log.latestSnapshot('empty'), { size: 10, bytes: new Uint8Array(0) });
+    assert.deepEqual(log.snapshots('state'), [
+      { size: 5, bytes: Uint8Array.of(5, 1) },
+      { size: 4, bytes: Uint8Array.of(4, 2) },
+    ]);
+    assert.deepEqual(log.snapshots('other'), [{ size: 1, bytes: Uint8Array.of(9) }]);
+    assert.deepEqual(log.snapshots('empty'), [{ size: 10, bytes: new Uint8Array(0) }]);
     for (const size of [-1, 11, 0.5])
       throwsWith(() => log.putSnapshot('state', size, Uint8Array.of(1)), 'out-of-range');
     await log.close();
@@ -153,7 +156,7 @@ export function logStoreCompliance(
     await rejectsWith(log.append([entry('b')]), 'closed');
     throwsWith(() => log.read(0, 0), 'closed');
     throwsWith(() => log.putSnapshot('s', 0, entry('b')), 'closed');
-    throwsWith(() => log.latestSnapshot('s'), 'closed');
+    throwsWith(() => log.snapshots('s'), 'closed');
     throwsWith(() => log.putDerived('s', entry('b')), 'closed');
     throwsWith(() => log.getDerived('s'), 'closed');
   });

@@ -15,8 +15,8 @@ export interface LogStore {
   read(from: number, to: number): Uint8Array[];
   /** Keeps a snapshot, under a name, of what follows from the first `size` entries. The latest two of a name are kept. Durable on return. */
   putSnapshot(name: string, size: number, bytes: Uint8Array): void;
-  /** The snapshot of a name with the largest size whose bytes are undamaged; null where there is none. */
-  latestSnapshot(name: string): { readonly size: number; readonly bytes: Uint8Array } | null;
+  /** The snapshots of a name, the largest size first; `bytes` is null where they are damaged. */
+  snapshots(name: string): Snapshot[];
   /**
    * Keeps bytes that can be computed again from the entries (a tile of the Merkle tree). Written with the next commit, so that it
    * costs no sync of its own; a crash may lose it, but never leaves one that is ahead of the entries.
@@ -26,6 +26,11 @@ export interface LogStore {
   getDerived(key: string): Uint8Array | null;
   /** Commits what is waiting and releases the log. Later calls throw `closed`; closing twice is harmless. */
   close(): Promise<void>;
+}
+
+export interface Snapshot {
+  readonly size: number;
+  readonly bytes: Uint8Array | null;
 }
 
 /** C2SP tlog-tiles: an entry's length is sixteen bits. */
@@ -103,10 +108,9 @@ export function createMemoryLogStore(): LogStore {
       kept.sort((a, b) => b.size - a.size);
       snapshots.set(name, kept.slice(0, SNAPSHOTS_KEPT));
     },
-    latestSnapshot(name) {
+    snapshots(name) {
       mustBeOpen();
-      const latest = snapshots.get(name)?.[0];
-      return latest ? { size: latest.size, bytes: latest.bytes.slice() } : null;
+      return (snapshots.get(name) ?? []).map(({ size, bytes }) => ({ size, bytes: bytes.slice() }));
     },
     putDerived(key, bytes) {
       mustBeOpen();

@@ -198,15 +198,17 @@ function prepare(db: DatabaseSync, path: string): LogStore {
         dropSnapshots.run(name);
       });
     },
-    latestSnapshot(name) {
+    snapshots(name) {
       mustBeOpen();
       const rows = readable(path, () => selectSnapshots.all(name)) as {
         size: number;
         hash: Uint8Array;
         bytes: Uint8Array;
       }[];
-      const intact = rows.find((row) => row.size <= size && Buffer.from(sha256(row.bytes)).equals(row.hash));
-      return intact ? { size: intact.size, bytes: intact.bytes } : null;
+      return rows.map((row) => {
+        const intact = row.size <= size && Buffer.from(sha256(row.bytes)).equals(row.hash);
+        return { size: row.size, bytes: intact ? row.bytes : null };
+      });
     },
     putDerived(key, bytes) {
       mustBeOpen();

@@ -1,9 +1,11 @@
 // Checks everything that a hub claims: its log event by event, receipts at hand, shares, and from the blobs every model version.
+
 import { bytesToHex } from '@noble/hashes/utils.js';
 import type { LoggedEvent, RunCreated } from '../core/events.ts';
 import { acceptedSubmissions } from '../core/judging.ts';
 import { mayStateShares } from '../core/share-table.ts';
 import type { NetworkState, RunState } from '../core/state.ts';
+import { stateHash } from '../core/state-bytes.ts';
 import { RunStatusSchema } from '../protocol/messages.ts';
 import { emptyReport, type MergeTask, type ModelReport, type ModelTask, type NamedWork } from './audit-models.ts';
 import type { AuditPool } from './audit-pool.ts';
@@ -39,6 +41,8 @@ export interface AuditReport {
   readonly tiles: number;
   readonly receipts: number | null;
   readonly runs: number;
+  /** SHA-256 of the state after the last event: whoever replays the same log on whatever machine gets the same. */
+  readonly state_hash: string;
   readonly shares: { readonly emitted: number; readonly held: number; readonly unearned: number };
   readonly models: { readonly recomputed: number; readonly submissions: number } | null;
   /** What the hub tells visitors was compared with its log. */
@@ -81,6 +85,7 @@ export async function auditWith(pool: AuditPool, log: PublicLog, options: AuditO
     tiles,
     receipts: receipts?.count ?? null,
     runs: state.runs.size,
+    state_hash: stateHash(state),
     shares,
     models: models && { recomputed: models.report.models, submissions: models.report.works },
     status_compared,

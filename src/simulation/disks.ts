@@ -10,6 +10,8 @@ import {
   type LogStore,
   MAX_WAITING_BYTES,
   MAX_WAITING_ENTRIES,
+  SNAPSHOTS_KEPT,
+  type Snapshot,
 } from '../ledger/log-store.ts';
 import type { Random } from '../protocol/random.ts';
 import type { Process } from './virtual-time.ts';
@@ -43,6 +45,7 @@ export class HubDisk {
   readonly arrivals = new Map<string, number>();
   /** The largest number of entries that ever waited for a commit. */
   most_waiting = 0;
+  #snapshots: Snapshot[] = [];
   #derived = new Map<string, Uint8Array>();
   readonly #random: Random;
   readonly #faults: DiskFaults;
@@ -125,8 +128,11 @@ export class HubDisk {
           .slice(from, to)
           .map((entry) => entry.slice());
       },
-      putSnapshot() {},
-      latestSnapshot: () => null,
+      // One name is in use: the state's. What is put is there whole, as in a database's transaction.
+      putSnapshot: (_name, size, bytes) => {
+        this.#snapshots = [{ size, bytes: bytes.slice() }, ...this.#snapshots].slice(0, SNAPSHOTS_KEPT);
+      },
+      snapshots: () => this.#snapshots,
       putDerived(key, bytes) {
         derivedWaiting.set(key, bytes.slice());
       },

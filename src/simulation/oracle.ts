@@ -1,10 +1,12 @@
 // What must hold after every event: reads the hub's disk and its live state from outside, and remembers what everybody was promised.
-import { decodeEvent, stateHash } from '../core/codec.ts';
+
+import { decodeEvent } from '../core/codec.ts';
 import type { LoggedEvent } from '../core/events.ts';
 import { acceptedSubmissions } from '../core/judging.ts';
 import { core } from '../core/reduce.ts';
 import { emissionOf } from '../core/shares.ts';
 import { initialState, type NetworkState, type RunState } from '../core/state.ts';
+import { stateHash } from '../core/state-bytes.ts';
 import { decodeBundle } from '../games/bundle.ts';
 import type { AcceptedWork } from '../games/game.ts';
 import { eventId } from '../protocol/envelope.ts';

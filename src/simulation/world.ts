@@ -3,6 +3,7 @@ import type { EventBody } from '../core/events.ts';
 import { CodedError } from '../errors.ts';
 import { CONNECTION_LIMITS } from '../hub/connections.ts';
 import { type MeetingPlace, openMeetingPlace } from '../hub/meeting-place.ts';
+import { openSnapshots } from '../hub/snapshots.ts';
 import { verifyReceipt } from '../ledger/receipt.ts';
 import { openTransparencyLog } from '../ledger/transparency-log.ts';
 import { sha256 } from '../protocol/hash.ts';
@@ -35,6 +36,8 @@ export interface Outcome {
 
 /** Small enough that a slow line meets them. */
 const LIMITS = { ...CONNECTION_LIMITS, queued_bytes: 16 << 10, waiting_messages: 16, connections: 64 };
+/** So often that most restarts go on from one, at whatever moment it was taken. */
+const SNAPSHOT_EVERY = 7;
 const RESTART_MS = 200;
 /** The last lines of a trace that are kept. */
 const TRACE_LINES = 400;
@@ -100,7 +103,7 @@ export class World {
     if (
       !coded ||
       error instanceof SimulationError ||
-      ['wrong-model', 'no-way', 'bad-bundle', 'log-corrupt', 'missing-blob'].includes(error.code)
+      ['wrong-model', 'no-way', 'bad-bundle', 'log-corrupt', 'missing-blob', 'bad-snapshot'].includes(error.code)
     ) {
       this.fail(`${where}: ${text}`);
     }
@@ -146,9 +149,15 @@ export class World {
     const random = seededRandom('hub nonces', this.plan.seed, incarnation);
     this.say(`hub starts (${this.disk.entries.length} events)`);
     const open = async (): Promise<void> => {
+      const identity = this.hubIdentity;
+      const store = this.disk.openLog(process);
+      const log = openTransparencyLog(store, identity);
+      const onProblem = (error: Error): void => this.problem(error, 'a snapshot');
+      const snapshots = { store, log, identity, rules: 'simulated', every_events: SNAPSHOT_EVERY, onProblem };
       const place = await openMeetingPlace({
-        identity: this.hubIdentity,
-        log: openTransparencyLog(this.disk.openLog(process), this.hubIdentity),
+        identity,
+        log,
+        snapshots: (beside) => openSnapshots({ ...snapshots, beside }),
         blobs: this.disk.openBlobs(process),
         clock: process.clock,
         randomBytes: (length) => Uint8Array.from({ length }, () => random.below(256)),

@@ -1,0 +1,172 @@
+// The state beside the log, so that a hub that starts again does not replay everything. A snapshot is believed only where everything about it fits.
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { decode, encode } from '@ipld/dag-cbor';
+import { z } from 'zod';
+import type { NetworkState } from '../core/state.ts';
+import { decodeState, encodeState } from '../core/state-bytes.ts';
+import type { LogStore } from '../ledger/log-store.ts';
+import { equalHashes } from '../ledger/merkle.ts';
+import { sha256 } from '../protocol/hash.ts';
+import { type Identity, verifySignature } from '../protocol/identity.ts';
+import { HubError } from './errors.ts';
+
+/** A second's worth of replay: what a hub that was killed does again at most. */
+const EVERY_EVENTS = 65_536;
+const NAME = 'state';
+const LABEL = new TextEncoder().encode('potluck-snapshot-v1\n');
+
+interface MeasuredLog {
+  readonly size: number;
+  rootAt(size: number): Uint8Array;
+}
+
+/** A state as it was after `size` events. */
+export interface TakenSnapshot {
+  readonly size: number;
+  readonly state: Uint8Array;
+  readonly beside: unknown;
+}
+
+export interface Snapshots {
+  /** The state after a prefix of the log, from the newest snapshot that fits; null where none does. */
+  restore(): NetworkState | null;
+  isDue(events: number): boolean;
+  take(state: NetworkState): TakenSnapshot;
+  /** Writes one whose events are durable. A failure is a warning: the log has everything. */
+  keep(snapshot: TakenSnapshot): void;
+  /** Resolves when everything given to `keep` is on disk. */
+  written(): Promise<void>;
+}
+
+/** What else follows from the log and is kept with the state: plain data as DAG-CBOR takes it. */
+export interface Keepsake {
+  take(): unknown;
+  restore(kept: unknown): void;
+}
+
+export interface SnapshotOptions {
+  readonly store: Pick<LogStore, 'putSnapshot' | 'snapshots'>;
+  readonly log: MeasuredLog;
+  readonly identity: Identity;
+  readonly beside?: Keepsake;
+  /** Names the code that computes states: those of other code are not gone on from. */
+  readonly rules: string;
+  readonly every_events?: number;
+  readonly onProblem: (error: HubError) => void;
+}
+
+const bytes = z.custom<Uint8Array>((value) => value instanceof Uint8Array, 'expected bytes');
+const SnapshotSchema = z.tuple([
+  z.literal(1),
+  z.strictObject({
+    rules: z.string(),
+    size: z.int().min(0),
+    root: bytes,
+    state: bytes,
+    beside: z.unknown(),
+  }),
+  bytes,
+]);
+type Content = z.infer<typeof SnapshotSchema>[1];
+
+export function openSnapshots(options: SnapshotOptions): Snapshots {
+  const { store, log, identity, beside, rules, onProblem } = options;
+  const every_events = options.every_events ?? EVERY_EVENTS;
+  let newest = -1;
+  let writing: Promise<void> = Promise.resolve();
+
+  const write = async (taken: TakenSnapshot, root: Uint8Array): Promise<void> => {
+    const content = { rules, root, ...taken };
+    const signature = await identity.sign(signed(content));
+    store.putSnapshot(NAME, taken.size, encode([1, content, signature]));
+  };
+
+  return {
+    restore() {
+      for (const { size, bytes } of store.snapshots(NAME)) {
+        try {
+          if (!bytes) throw bad('its bytes are damaged');
+          const content = read(bytes, identity.id);
+          const state = fitting(content, size, log, identity.id, rules);
+          beside?.restore(content.beside);
+          newest = size;
+          return state;
+        } catch (error) {
+          if (!(error instanceof HubError)) throw error;
+          onProblem(
+            new HubError('bad-snapshot', `the snapshot of ${size} events is not used: ${error.message}`, { size }),
+          );
+        }
+      }
+      return null;
+    },
+    isDue: (events) => events % every_events === 0,
+    take: (state) => ({ size: state.events, state: encodeState(state), beside: beside?.take() ?? null }),
+    keep(snapshot) {
+      if (snapshot.size <= newest) return;
+      newest = snapshot.size;
+      const root = log.rootAt(snapshot.size);
+      writing = writing
+        .then(() => write(snapshot, root))
+        .catch((error: Error) => {
+          const message = `the snapshot of ${snapshot.size} events was not written: ${error.message}`;
+          onProblem(new HubError('bad-snapshot', message));
+        });
+    },
+    written: () => writing,
+  };
+}
+
+const bad = (message: string): HubError => new HubError('bad-snapshot', message);
+
+/** What the hub's key signs: everything but the signature, by its hash. */
+function signed(content: Content): Uint8Array {
+  const hash = sha256(encode(content));
+  const bytes = new Uint8Array(LABEL.length + hash.length);
+  bytes.set(LABEL);
+  bytes.set(hash, LABEL.length);
+  return bytes;
+}
+
+/** The state in a snapshot that belongs to this hub, its log and its rules. Throws HubError bad-snapshot. */
+function fitting(content: Content, size: number, log: MeasuredLog, hub: string, rules: string): NetworkState {
+  if (content.size !== size) throw bad(`it says that it is of ${content.size} events`);
+  if (content.rules !== rules) throw bad('other rules have made it');
+  if (size > log.size) throw bad(`the log has ${log.size} events`);
+  if (!equalHashes(content.root, log.rootAt(size))) throw bad('it belongs to another log');
+  const state = decodeState(content.state);
+  if (state.hub !== hub || state.events !== size) throw bad(`its state is that of ${state.events} events`);
+  return state;
+}
+
+function read(bytes: Uint8Array, hub: string): Content {
+  let value: unknown;
+  try {
+    value = decode(bytes);
+  } catch {
+    throw bad('its form is damaged');
+  }
+  const parsed = SnapshotSchema.safeParse(value);
+  if (!parsed.success) throw bad(`its form is not known: ${parsed.error.issues[0].message}`);
+  const [, content, signature] = parsed.data;
+  if (!verifySignature(hub, signed(content), signature)) throw bad("it is not signed by this hub's key");
+  return content;
+}
+
+/**
+ * A name for the code of the core, the hash of its files: a state made by other code has another form, or other contents.
+ * null where the files are not there (a bundle): such a hub does without snapshots.
+ */
+export function rulesOfThisCode(): string | null {
+  const folder = join(import.meta.dirname, '..', 'core');
+  try {
+    const files = readdirSync(folder).filter((name) => /\.[jt]s$/.test(name) && !name.includes('.test.'));
+    const hash = createHash('sha256');
+    for (const name of files.sort()) hash.update(`${name}\n`).update(readFileSync(join(folder, name)));
+    return hash.digest('hex');
+  } catch {
+    return null;
+  }
+}
