@@ -1,4 +1,4 @@
-// Who does the tasks of an audit: here it is the caller itself, in order; audit-threads.ts has threads, and a page its Workers.
+// Who does the tasks of an audit: the caller itself, or threads; events go to whoever is free, a run's models always to the thread that holds its model.
 import { type AuditReply, type AuditTask, auditHandler } from './audit-tasks.ts';
 import type { PublicBlobs } from './public-log.ts';
 
@@ -21,5 +21,64 @@ export function inlinePool(blobs: PublicBlobs): AuditPool {
       return reply;
     },
     close: async () => {},
+  };
+}
+
+/** A thread of whatever kind: answers each task with one reply, in order. */
+export interface AuditSeat {
+  post(task: AuditTask): void;
+  listen(onReply: (reply: AuditReply) => void, onError: (error: Error) => void): void;
+  end(): unknown;
+}
+
+interface Waiting {
+  readonly task: AuditTask;
+  readonly resolve: (reply: AuditReply) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** A pool of threads, at least one. */
+export function poolOf(threads: readonly AuditSeat[]): AuditPool {
+  const shared: Waiting[] = [];
+  const seats = threads.map((thread) => ({ thread, own: [] as Waiting[], doing: null as Waiting | null }));
+  let failure: Error | null = null;
+
+  const fail = (error: Error): void => {
+    failure ??= error;
+    for (const waiting of [...shared.splice(0), ...seats.flatMap(({ own, doing }) => [...own.splice(0), doing])]) {
+      waiting?.reject(failure);
+    }
+  };
+  const dispatch = (): void => {
+    for (const seat of seats) {
+      if (seat.doing) continue;
+      seat.doing = seat.own.shift() ?? shared.shift() ?? null;
+      if (seat.doing) seat.thread.post(seat.doing.task);
+    }
+  };
+  for (const seat of seats) {
+    seat.thread.listen((reply) => {
+      const done = seat.doing;
+      seat.doing = null;
+      dispatch();
+      done?.resolve(reply);
+    }, fail);
+  }
+
+  return {
+    threads: seats.length,
+    run: (task, key) =>
+      new Promise((resolve, reject) => {
+        if (failure) {
+          reject(failure);
+          return;
+        }
+        const queue = key === undefined ? shared : seats[key % seats.length].own;
+        queue.push({ task, resolve, reject });
+        dispatch();
+      }),
+    async close() {
+      await Promise.all(seats.map(({ thread }) => thread.end()));
+    },
   };
 }

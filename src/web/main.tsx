@@ -1,5 +1,5 @@
 // The page's first script: opens the link to the hub and draws the application.
-import './no-eval.ts';
+import './tab/no-eval.ts';
 import { render } from 'preact';
 import { App } from './app.tsx';
 import { openLive } from './shell/live.ts';

@@ -1,6 +1,6 @@
 // How the page is built: src/web into a folder of files with hashed names, each with a gzipped twin.
 import { globSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename, join, relative, sep } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import type { InlineConfig, Plugin } from 'vite';
 
@@ -8,6 +8,9 @@ const WEB = import.meta.dirname;
 const SRC = join(WEB, '..');
 /** Below this a gzipped twin saves no packet. */
 const WORTH_PACKING_BYTES = 1024;
+
+/** Without the report on how the bundler spent its time. */
+const QUIET = { checks: { pluginTimings: false } };
 
 /** Settings for `vite.build` into a folder, which is emptied first. */
 export function viteConfig(outDir: string): InlineConfig {
@@ -31,10 +34,29 @@ export function viteConfig(outDir: string): InlineConfig {
       chunkSizeWarningLimit: 2000,
       reportCompressedSize: false,
       manifest: 'manifest.json',
-      rolldownOptions: { checks: { pluginTimings: false } }, // a report on the bundler, not on the page
+      rolldownOptions: QUIET,
     },
-    worker: { format: 'es', plugins: () => [gamesByName()] },
-    plugins: [gamesByName(), packed(outDir)],
+    worker: { format: 'es', rolldownOptions: QUIET, plugins: () => [twins(), gamesByName()] },
+    plugins: [twins(), gamesByName(), packed(outDir)],
+  };
+}
+
+/** Modules that are Node's own, and what browsers get in their place: the same functions with the same types. */
+const TWINS: Readonly<Record<string, string>> = {
+  'peer/audit-threads.ts': 'web/twins/audit-threads.ts',
+  'peer/public-log-open.ts': 'web/twins/public-log-open.ts',
+};
+
+function twins(): Plugin {
+  return {
+    name: 'potluck-twins',
+    enforce: 'pre',
+    async resolveId(source, importer, options) {
+      if (!Object.keys(TWINS).some((path) => basename(path) === basename(source))) return null;
+      const resolved = await this.resolve(source, importer, { ...options, skipSelf: true });
+      const twin = resolved && TWINS[relative(SRC, resolved.id).split(sep).join('/')];
+      return twin ? join(SRC, twin) : null;
+    },
   };
 }
 
@@ -60,7 +82,7 @@ function gamesByName(): Plugin {
 function packed(outDir: string): Plugin {
   return {
     name: 'potluck-packed',
-    closeBundle() {
+    writeBundle() {
       for (const file of readdirSync(outDir, { recursive: true, encoding: 'utf8' })) {
         const path = join(outDir, file);
         if (!statSync(path).isFile() || statSync(path).size < WORTH_PACKING_BYTES) continue;

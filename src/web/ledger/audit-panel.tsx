@@ -3,31 +3,18 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import type { AuditReport } from '../../peer/audit.ts';
 import { formatWhole } from '../shell/format.ts';
 import { Link } from '../shell/link.tsx';
-import type { AuditNews, AuditOrder } from './audit-messages.ts';
+import { askLog } from './ask-log.ts';
+import type { LogNews } from './log-messages.ts';
 
 export function AuditPanel({ hub, size }: { hub: string; size: number }) {
-  const [news, setNews] = useState<AuditNews | null>(null);
-  const worker = useRef<Worker | null>(null);
-  const end = (): void => {
-    worker.current?.terminate();
-    worker.current = null;
-  };
-  useEffect(() => end, []);
+  const [news, setNews] = useState<LogNews | null>(null);
+  const giveUp = useRef(() => {});
+  useEffect(() => () => giveUp.current(), []);
 
   const begin = (models: boolean): void => {
-    end();
+    giveUp.current();
     setNews({ kind: 'progress', events: 0, size, models: 0 });
-    const started = new Worker(new URL('./audit-worker.ts', import.meta.url), { type: 'module' });
-    worker.current = started;
-    started.onmessage = ({ data }: MessageEvent<AuditNews>) => {
-      setNews(data);
-      if (data.kind !== 'progress') end();
-    };
-    started.onerror = (event) => {
-      setNews({ kind: 'problem', message: event.message || 'the Worker could not be started' });
-      end();
-    };
-    started.postMessage({ url: location.origin, hub, models } satisfies AuditOrder);
+    giveUp.current = askLog({ url: location.origin, hub }, { kind: 'audit', models }, setNews);
   };
 
   if (news?.kind === 'progress') {
@@ -41,7 +28,7 @@ export function AuditPanel({ hub, size }: { hub: string; size: number }) {
         <button
           type="button"
           onClick={() => {
-            end();
+            giveUp.current();
             setNews(null);
           }}
         >
@@ -52,7 +39,7 @@ export function AuditPanel({ hub, size }: { hub: string; size: number }) {
   }
   return (
     <section class="audit" aria-label="Audit">
-      {news?.kind === 'true' && <AllTrue report={news.report} />}
+      {news?.kind === 'audited' && <AllTrue report={news.report} />}
       {news?.kind === 'untrue' && (
         <div class="verdict bad" role="alert">
           <b>

@@ -1,0 +1,61 @@
+// The Worker that replays the log for the page: the same code as `potluck audit`, `why`, `shares` and `certificate`, over HTTP.
+import '../tab/no-eval.ts';
+import { CodedError } from '../../errors.ts';
+import { auditWith } from '../../peer/audit.ts';
+import { holdingsOf } from '../../peer/audit-shares.ts';
+import { openAuditPool, threadsFor } from '../../peer/audit-threads.ts';
+import { makeCertificate } from '../../peer/certificate-make.ts';
+import { type PublicLog, Untruth } from '../../peer/public-log.ts';
+import { openPublicLog } from '../../peer/public-log-open.ts';
+import { explainSubmission } from '../../peer/why.ts';
+import { sentencesOf } from '../../peer/why-sentences.ts';
+import type { LogNews, LogOrder, LogPlace } from './log-messages.ts';
+
+/** The bar moves at most this often. */
+const PROGRESS_MS = 100;
+/** Submissions that a certificate proves event by event, as `potluck certificate` does unless told otherwise. */
+const EVIDENCE = 100;
+
+async function audit(log: PublicLog, models: boolean): Promise<LogNews> {
+  const pool = openAuditPool(log.where, threadsFor(log.size));
+  let told_ms = 0;
+  try {
+    const report = await auditWith(pool, log, {
+      models,
+      onProgress(progress) {
+        if (performance.now() - told_ms < PROGRESS_MS) return;
+        told_ms = performance.now();
+        postMessage({ kind: 'progress', ...progress } satisfies LogNews);
+      },
+    });
+    return { kind: 'audited', report };
+  } finally {
+    await pool.close();
+  }
+}
+
+async function obey(place: LogPlace, order: LogOrder): Promise<LogNews> {
+  const { url, hub } = place;
+  if (order.kind === 'certificate') {
+    const { run, holder } = order;
+    const { text } = await makeCertificate(url, { run, holder, evidence: EVIDENCE });
+    return { kind: 'certificate', text };
+  }
+  const log = await openPublicLog(url, hub);
+  if (order.kind === 'audit') return audit(log, order.models);
+  if (order.kind === 'why')
+    return { kind: 'why', sentences: sentencesOf(await explainSubmission(log, order.submission)) };
+  return { kind: 'holdings', holdings: await holdingsOf(log, order.run) };
+}
+
+function newsOf(error: unknown): LogNews {
+  if (!(error instanceof CodedError)) throw error;
+  const { index } = error.details;
+  const at = typeof index === 'number' ? index : null;
+  if (error instanceof Untruth) return { kind: 'untrue', code: error.code, message: error.message, index: at };
+  return { kind: 'problem', message: error.message };
+}
+
+addEventListener('message', async ({ data }: MessageEvent<{ place: LogPlace; order: LogOrder }>) => {
+  postMessage(await obey(data.place, data.order).catch(newsOf));
+});
