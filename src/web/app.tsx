@@ -10,6 +10,7 @@ import { Link } from './shell/link.tsx';
 import type { Live, LiveLink } from './shell/live.ts';
 import { type Route, route } from './shell/route.ts';
 import { useStore } from './shell/store.ts';
+import { WorkBadge } from './shell/work-badge.tsx';
 
 const deviceView = () => import('./device/device-view.tsx').then((module) => module.DeviceView);
 const ledgerView = () => import('./ledger/ledger-view.tsx').then((module) => module.LedgerView);
@@ -62,6 +63,7 @@ export function App({ live: link }: { live: LiveLink }) {
             Start a run
           </Link>
         </nav>
+        <WorkBadge />
       </header>
       <ConnectionBanner live={live} onRetry={link.retry} />
       <main id="main" tabIndex={-1} class={live.connection === 'away' ? 'stale' : undefined}>

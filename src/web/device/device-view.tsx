@@ -1,4 +1,30 @@
-// This view is not in this build yet.
-export function DeviceView() {
-  return <p class="loading">Not available in this build.</p>;
+// This device: whether it works, what for, what became of it, and who earns it.
+
+import type { ViewProps } from '../app.tsx';
+import { atWork, isOver } from '../shell/at-work.ts';
+import { nameOf } from '../shell/format.ts';
+import { useStore } from '../shell/store.ts';
+import { Earnings } from './earnings.tsx';
+import { HandedInList } from './handed-in-list.tsx';
+import { IdentityBox } from './identity-box.tsx';
+import { Invitation } from './invitation.tsx';
+import { WorkPanel } from './work-panel.tsx';
+
+export function DeviceView({ live, run }: ViewProps & { run: string }) {
+  const work = useStore(atWork);
+  const working = work !== null && !isOver(work.state);
+  const overview = live.runs.get(run)?.overview;
+  const name = overview ? nameOf(overview.name) : 'this run';
+  return (
+    <article class="device">
+      <div class="headline">
+        <h1>My device</h1>
+      </div>
+      {work && <WorkPanel work={work} />}
+      {!working && <Invitation run={run} name={name} finished={overview?.phase === 'finished'} again={work !== null} />}
+      {work && <HandedInList state={work.state} hub={live.hub} />}
+      <Earnings hub={live.hub} run={run} owner={work?.state.owner ?? null} />
+      <IdentityBox working={working} />
+    </article>
+  );
 }

@@ -14,8 +14,7 @@ export function RoundBox({ run }: { run: LiveRun }) {
   return (
     <section class="round" aria-labelledby="round-title">
       <h2 id="round-title">
-        Round {formatWhole(Math.min(round + (phase === 'finished' ? 0 : 1), rounds))}
-        <small> of {formatWhole(rounds)}</small>
+        {formatWhole(round)} of {formatWhole(rounds)} rounds<small> merged</small>
       </h2>
       <progress max={rounds} value={round} aria-label={`${round} of ${rounds} rounds are merged`} />
       <p class="fine">
@@ -25,6 +24,7 @@ export function RoundBox({ run }: { run: LiveRun }) {
             ? 'How long the rest takes is known after a few rounds.'
             : `About ${formatDuration(ahead)} to go at this pace.`}
       </p>
+      {(phase === 'working' || phase === 'judging' || phase === 'merging') && <h3>Round {formatWhole(round)}</h3>}
       <ol class="stages">
         <Stage name="Train" now={phase === 'working'} left_ms={left_ms} whole_ms={overview.round_ms}>
           {phase === 'gathering' && round === 0

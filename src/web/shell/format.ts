@@ -5,7 +5,7 @@ export function formatCount(value: number): string {
   if (value < 1000) return String(Math.round(value));
   const [unit, letter] = value < 1e6 ? [1e3, 'k'] : value < 1e9 ? [1e6, 'M'] : [1e9, 'G'];
   const scaled = value / (unit as number);
-  return `${scaled < 10 ? scaled.toFixed(2) : scaled < 100 ? scaled.toFixed(1) : Math.round(scaled)}${letter}`;
+  return `${Number(scaled.toPrecision(3))}${letter}`;
 }
 
 /** 1234567 → "1.2 MB". */

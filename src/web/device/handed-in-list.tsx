@@ -1,0 +1,89 @@
+// The work of this tab, each piece with what became of it in plain words, and on demand the whole reckoning from the log.
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { askLog } from '../ledger/ask-log.ts';
+import type { LogNews } from '../ledger/log-messages.ts';
+import { formatBytes, formatWhole } from '../shell/format.ts';
+import { Link } from '../shell/link.tsx';
+import type { ContributionState, HandedIn } from '../tab/state.ts';
+
+export function HandedInList({ state, hub }: { state: ContributionState; hub: string | null }) {
+  const { handed_in, refused } = state;
+  if (handed_in.length === 0 && refused.length === 0) {
+    return <p class="empty-line">Nothing is handed in yet: that happens at the end of a round.</p>;
+  }
+  return (
+    <section aria-labelledby="handed-title">
+      <h2 id="handed-title">Work handed in</h2>
+      <ol class="handed">
+        {refused.toReversed().map(({ round, code, message }) => (
+          <li key={`${round} ${message}`} class="bad">
+            <b>Round {round}</b> The hub did not take it: {message} <small>({code})</small>
+          </li>
+        ))}
+        {handed_in.toReversed().map((work) => (
+          <Piece key={work.submission} work={work} hub={hub} />
+        ))}
+      </ol>
+    </section>
+  );
+}
+
+/** What became of a piece of work, as one would say it. */
+export function outcomeOf({ outcome, verdicts }: HandedIn): string {
+  const yes = verdicts.filter(({ accepted }) => accepted).length;
+  const votes =
+    verdicts.length === 0
+      ? ''
+      : ` by ${yes} of ${verdicts.length} ${verdicts.length === 1 ? 'validator' : 'validators'}`;
+  switch (outcome) {
+    case 'merged':
+      return verdicts.length === 0
+        ? 'It is part of the model; no validator had judged it, so it earns nothing.'
+        : `Accepted${votes}: it is part of the model.`;
+    case 'dropped':
+      return verdicts.length === 0
+        ? 'The round was merged without it: nobody had judged it in time.'
+        : `The round was merged without it: accepted${votes}, and more than half must.`;
+    case 'open':
+      return verdicts.length === 0
+        ? 'Waiting for a validator.'
+        : `Accepted${votes} so far; the round is not merged yet.`;
+  }
+}
+
+function Piece({ work, hub }: { work: HandedIn; hub: string | null }) {
+  const [news, setNews] = useState<LogNews | null>(null);
+  const [asking, setAsking] = useState(false);
+  const giveUp = useRef(() => {});
+  useEffect(() => () => giveUp.current(), []);
+  const ask = (): void => {
+    if (hub === null) return;
+    setAsking(true);
+    giveUp.current = askLog({ url: location.origin, hub }, { kind: 'why', submission: work.submission }, (answer) => {
+      if (answer.kind === 'progress') return;
+      setNews(answer);
+      setAsking(false);
+    });
+  };
+  return (
+    <li class={work.outcome}>
+      <p>
+        <b>Round {work.round}</b> {outcomeOf(work)}
+      </p>
+      <p class="fine">
+        {formatWhole(work.steps)} steps over {formatWhole(work.tokens)} tokens in {formatBytes(work.size_bytes)} ·{' '}
+        <Link to={{ view: 'ledger', event: work.index }}>event {formatWhole(work.index)}</Link>
+        {news === null && (
+          <>
+            {' · '}
+            <button type="button" class="text" onClick={ask} disabled={asking}>
+              {asking ? 'replaying the log …' : 'Why this score?'}
+            </button>
+          </>
+        )}
+      </p>
+      {news?.kind === 'why' && <pre class="why">{news.sentences.join('\n')}</pre>}
+      {(news?.kind === 'problem' || news?.kind === 'untrue') && <p class="note">{news.message}</p>}
+    </li>
+  );
+}

@@ -1,0 +1,112 @@
+// Who earns what this browser does: 24 words that are the person, to be shown, written down, and carried to another device.
+import { useEffect, useState } from 'preact/hooks';
+import { CodedError } from '../../errors.ts';
+import { short } from '../shell/format.ts';
+import { QrCode } from '../shell/qr-code.tsx';
+import { exportIdentity, importIdentity, type KnownIdentity, readIdentity } from '../tab/keys.ts';
+
+export function IdentityBox({ working }: { working: boolean }) {
+  const [identity, setIdentity] = useState<KnownIdentity | null>(null);
+  const [phrase, setPhrase] = useState<string | null>(null);
+  const [problem, setProblem] = useState('');
+  const look = (): void =>
+    void readIdentity().then(setIdentity, () => setProblem('The keys of this browser cannot be read.'));
+  useEffect(look, [working]);
+  const reveal = (): void => {
+    exportIdentity().then(
+      (exported) => {
+        setPhrase(exported.phrase);
+        look();
+      },
+      () => setProblem('The key of this browser cannot be read.'),
+    );
+  };
+  return (
+    <section class="identity" aria-labelledby="identity-title">
+      <h2 id="identity-title">Who earns it</h2>
+      <p class="fine">
+        {identity?.owner ? (
+          <>
+            You are <code>{short(identity.owner)}</code>
+            {identity.device && (
+              <>
+                , this browser is <code>{short(identity.device)}</code>
+              </>
+            )}
+            . No account, no password: 24 words are you.
+          </>
+        ) : (
+          'Nobody yet: a key is made in this browser when you first contribute. No account, no password.'
+        )}
+      </p>
+      {phrase === null ? (
+        <p class="actions">
+          <button type="button" onClick={reveal}>
+            Show my 24 words
+          </button>
+        </p>
+      ) : (
+        <div class="phrase">
+          <p class="note">
+            Whoever reads this is you. Write it down, or scan it with your other device; show it to nobody.
+          </p>
+          <ol>
+            {phrase.split(' ').map((word, i) => (
+              <li key={`${i} ${word}`}>{word}</li>
+            ))}
+          </ol>
+          <QrCode text={phrase} label="QR code of your 24 words" />
+          <p class="actions">
+            <button type="button" onClick={() => setPhrase(null)}>
+              Hide them
+            </button>
+          </p>
+        </div>
+      )}
+      <ImportForm working={working} onDone={look} />
+      {problem && <p class="note">{problem}</p>}
+    </section>
+  );
+}
+
+function ImportForm({ working, onDone }: { working: boolean; onDone: () => void }) {
+  const [words, setWords] = useState('');
+  const [said, setSaid] = useState('');
+  const take = (event: Event): void => {
+    event.preventDefault();
+    importIdentity(words).then(
+      (owner) => {
+        setWords('');
+        setSaid(`This browser earns for ${short(owner)} from now on.`);
+        onDone();
+      },
+      (error: unknown) => setSaid(error instanceof CodedError ? error.message : 'This browser cannot keep a key.'),
+    );
+  };
+  return (
+    <details>
+      <summary>I have words from another device</summary>
+      <form onSubmit={take}>
+        <label>
+          Your 24 words
+          <textarea
+            rows={3}
+            value={words}
+            autocomplete="off"
+            spellcheck={false}
+            onInput={(event) => setWords(event.currentTarget.value)}
+          />
+        </label>
+        <p class="actions">
+          <button type="submit" disabled={working || words.trim() === ''}>
+            Earn for this person
+          </button>
+          {working && <small>Stop this tab's work first.</small>}
+        </p>
+        <p class="fine" role="status">
+          {said}
+        </p>
+      </form>
+    </details>
+  );
+}

@@ -1,0 +1,104 @@
+// The tab at work: what it does now, how fast, why it does not where it does not, and how to stop it.
+import { useState } from 'preact/hooks';
+import { type AtWork, isOver } from '../shell/at-work.ts';
+import { formatCount, formatWhole } from '../shell/format.ts';
+import { type PauseReason, sentenceOf, slowdownOf } from '../tab/state.ts';
+
+const OVERRULE: Readonly<Record<Exclude<PauseReason, 'owner'>, string>> = {
+  'battery-low': 'Work although the battery is low',
+  metered: 'Work although this connection is metered',
+};
+
+export function WorkPanel({ work: { contribution, state } }: { work: AtWork }) {
+  const { phase, runtime, pauses } = state;
+  const over = isOver(state);
+  const [stopping, setStopping] = useState(false);
+  const stop = (): void => {
+    setStopping(true);
+    void contribution.stop().finally(() => setStopping(false));
+  };
+  const accepted = state.handed_in.filter(({ outcome }) => outcome === 'merged').length;
+  return (
+    <section class="work" aria-labelledby="work-title">
+      <h2 id="work-title" class="work-state">
+        <span class={`dot ${phase}`} /> <span role="status">{capital(sentenceOf(state))}</span>
+      </h2>
+      <dl class="figures">
+        <div class="hero">
+          <dt>Speed</dt>
+          <dd class={phase === 'training' ? undefined : 'none'}>
+            {phase === 'training' ? formatCount(state.tokens_per_second) : '–'}
+            <small>tokens a second</small>
+          </dd>
+        </div>
+        <div>
+          <dt>This round</dt>
+          <dd>
+            {formatWhole(state.steps)}
+            <small>{state.round === null ? 'steps' : `steps of round ${state.round}`}</small>
+          </dd>
+        </div>
+        <div>
+          <dt>Loss</dt>
+          <dd>
+            {state.loss === null ? '–' : state.loss.toFixed(3)}
+            <small>on its own text</small>
+          </dd>
+        </div>
+        <div>
+          <dt>Handed in</dt>
+          <dd>
+            {formatWhole(state.handed_in.length)}
+            <small>{formatWhole(accepted)} in the model</small>
+          </dd>
+        </div>
+      </dl>
+      {runtime && (
+        <p class="fine">
+          Computes on{' '}
+          {runtime.class === 'webgpu'
+            ? 'the GPU (WebGPU)'
+            : `the CPU (WASM, ${runtime.threads} ${runtime.threads === 1 ? 'thread' : 'threads'})`}
+          : {runtime.why}.{!crossOriginIsolated && ' Threads need https or localhost; over plain http there is one.'}
+        </p>
+      )}
+      {state.slowdowns.map((slowdown) => (
+        <p key={slowdown.kind} class="note">
+          {capital(slowdownOf(slowdown))}.
+        </p>
+      ))}
+      {state.problem && !over && <p class="note">{state.problem.message}. It goes on.</p>}
+      {state.temporary && (
+        <p class="note">
+          This browser keeps nothing for this page: the key and what it earns are gone with the tab. Write down the
+          words below.
+        </p>
+      )}
+      {!over && (
+        <p class="actions">
+          {pauses.includes('owner') ? (
+            <button type="button" onClick={() => contribution.resume()}>
+              Go on
+            </button>
+          ) : (
+            <button type="button" onClick={() => contribution.pause()}>
+              Pause
+            </button>
+          )}
+          {pauses
+            .filter((reason) => reason !== 'owner')
+            .map((reason) => (
+              <button key={reason} type="button" onClick={() => contribution.overrule(reason)}>
+                {OVERRULE[reason]}
+              </button>
+            ))}
+          <button type="button" onClick={stop} disabled={stopping}>
+            {stopping ? 'Handing in …' : 'Stop'}
+          </button>
+        </p>
+      )}
+    </section>
+  );
+}
+
+const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
