@@ -6,6 +6,7 @@ import { after, before } from 'node:test';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { build } from 'vite';
 import { type Hub, openHub } from '../src/hub/hub.ts';
+import type { Contribution } from '../src/web/tab/api.ts';
 import type { ContributionState } from '../src/web/tab/state.ts';
 import { viteConfig } from '../src/web/vite-config.ts';
 
@@ -42,9 +43,9 @@ export async function buildTabPage(folder: string): Promise<void> {
 
 /** What the page under test offers to `evaluate`. */
 interface TabPage {
-  readonly potluck: typeof import('../src/web/tab/api.ts') & typeof import('../src/web/tab/keys.ts');
-  /** Contributions by the name that the test gave them. */
-  tabs: Record<string, { stop(): Promise<void>; pause(): void; resume(): void; readonly state: ContributionState }>;
+  readonly potluck: typeof import('./tab/main.ts').page;
+  /** Contributions by name. */
+  tabs: Record<string, Contribution>;
 }
 
 /** The global scope of the page under test, inside a function that is evaluated there. */
@@ -88,39 +89,88 @@ export function launch(args: readonly string[]): Promise<Browser> {
   return chromium.launch({ executablePath: CHROMIUM, args: [...args] });
 }
 
-/** Starts to contribute in a page that shows the tab. `tab` names it within the page. */
-export async function contributeIn(
-  page: Page,
-  options: {
-    readonly run: string;
-    readonly name: string;
-    readonly url?: string;
-    readonly runtime?: 'auto' | 'wasm' | 'webgpu';
-  },
-): Promise<void> {
-  await page.evaluate((given) => {
-    const scope = globalThis as Scope;
-    scope.tabs ??= {};
-    scope.tabs[given.name] = scope.potluck.startContributing({ url: location.origin, ...given });
-  }, options);
+/** Nothing here takes as long, on whatever machine: a tab that hangs fails its test instead of holding it up. */
+const PATIENCE_MS = 120_000;
+
+/** A contribution in a page: all states that it has told, and those to come. */
+export class TabUnderTest {
+  readonly page: Page;
+  readonly name: string;
+  readonly states: ContributionState[] = [];
+  readonly #waiting = new Set<() => void>();
+  #closed = false;
+
+  private constructor(page: Page, name: string) {
+    this.page = page;
+    this.name = name;
+    page.once('close', () => {
+      this.#closed = true;
+      this.#stir();
+    });
+  }
+
+  #stir(): void {
+    for (const check of this.#waiting) check();
+  }
+
+  /** Starts to contribute in a page that shows the tab. `name` is also what others see; a page may have several. */
+  static async start(page: Page, options: TabOptions): Promise<TabUnderTest> {
+    const tab = new TabUnderTest(page, options.name);
+    await page.exposeFunction(`tell_${options.name}`, (state: ContributionState) => {
+      tab.states.push(state);
+      tab.#stir();
+    });
+    await page.evaluate((given) => {
+      const scope = globalThis as Scope;
+      scope.tabs ??= {};
+      const tab = scope.potluck.startContributing({ url: location.origin, ...given });
+      scope.tabs[given.name] = tab;
+      tab.subscribe((scope as unknown as Record<string, (state: unknown) => void>)[`tell_${given.name}`]);
+    }, options);
+    return tab;
+  }
+
+  get state(): ContributionState {
+    return this.states.at(-1)!;
+  }
+
+  /** The first state, past or to come, that fits. Rejects when the page closes, the tab fails, or time is over without it. */
+  until(fits: (state: ContributionState) => boolean): Promise<ContributionState> {
+    return new Promise((resolve, reject) => {
+      const late = setTimeout(() => {
+        this.#closed = true;
+        this.#stir();
+      }, PATIENCE_MS);
+      const check = (): void => {
+        const found = this.states.find(fits);
+        const over = this.#closed || this.state?.phase === 'failed';
+        if (!found && !over) return;
+        clearTimeout(late);
+        this.#waiting.delete(check);
+        if (found) resolve(found);
+        else reject(new Error(`the tab never came to it; its last state: ${JSON.stringify(this.state)}`));
+      };
+      this.#waiting.add(check);
+      check();
+    });
+  }
+
+  pause(): Promise<void> {
+    return this.page.evaluate((name) => (globalThis as Scope).tabs[name].pause(), this.name);
+  }
+
+  resume(): Promise<void> {
+    return this.page.evaluate((name) => (globalThis as Scope).tabs[name].resume(), this.name);
+  }
+
+  stop(): Promise<void> {
+    return this.page.evaluate((name) => (globalThis as Scope).tabs[name].stop(), this.name);
+  }
 }
 
-/** Resolves with the first state, present or to come, that fits. `fits` runs in the page, and sees `given`. */
-export async function untilState<T>(
-  page: Page,
-  name: string,
-  fits: (state: ContributionState, given: T) => boolean,
-  given?: T,
-): Promise<ContributionState> {
-  const handle = await page.waitForFunction(
-    ([name, source, given]) => {
-      const { state } = (globalThis as Scope).tabs[name];
-      // biome-ignore lint/security/noGlobalEval: the test's own predicate
-      const fits = eval(`(${source})`) as (state: ContributionState, given: unknown) => boolean;
-      return fits(state, given) ? state : null;
-    },
-    [name, fits.toString(), given] as const,
-    { timeout: 60_000, polling: 100 },
-  );
-  return handle.jsonValue() as Promise<ContributionState>;
+interface TabOptions {
+  readonly run: string;
+  readonly name: string;
+  readonly runtime?: 'auto' | 'wasm' | 'webgpu';
+  readonly threads?: number;
 }

@@ -1,6 +1,36 @@
-// What the tests of the tab call in the page: the tab's own functions, and the runtimes by themselves.
+// What the tests of the tab call in the page: the tab's own functions, and its runtimes by themselves.
 import '../../src/web/tab/no-eval.ts';
+import { createWebGpuRuntime, createWebWasmRuntime } from '../../src/tensor/web-runtime.ts';
 import * as api from '../../src/web/tab/api.ts';
 import * as keys from '../../src/web/tab/keys.ts';
+import { WASM_FILES, WEBGPU_FILES } from '../../src/web/tab/ort-files.ts';
+import { compareSelfTests, runSelfTest } from '../../src/web/tab/self-test.ts';
+import { trainingBits } from './training-case.ts';
 
-Object.assign(globalThis, { potluck: { ...api, ...keys } });
+const runtimes = {
+  wasm: (threads: number) => createWebWasmRuntime({ files: WASM_FILES, threads }),
+  webgpu: () => createWebGpuRuntime({ files: WEBGPU_FILES }),
+};
+
+/** The bits of training on WASM. */
+async function bitsOnWasm(threads: number): Promise<string> {
+  const runtime = await runtimes.wasm(threads);
+  try {
+    return await trainingBits(runtime);
+  } finally {
+    await runtime.close();
+  }
+}
+
+/** The self-test that a GPU must pass, against WASM. */
+async function gpuAgainstWasm(): Promise<ReturnType<typeof compareSelfTests>> {
+  const [gpu, wasm] = [await runtimes.webgpu(), await runtimes.wasm(1)];
+  try {
+    return compareSelfTests(await runSelfTest(gpu), await runSelfTest(wasm));
+  } finally {
+    await Promise.all([gpu.close(), wasm.close()]);
+  }
+}
+
+export const page = { ...api, ...keys, bitsOnWasm, gpuAgainstWasm };
+Object.assign(globalThis, { potluck: page });

@@ -12,7 +12,7 @@ const CONFIG = LlamaConfigSchema.parse({
   vocab_size: 61,
   hidden_size: 48,
   intermediate_size: 80,
-  num_hidden_layers: 2,
+  num_hidden_layers: 1,
   num_attention_heads: 4,
   num_key_value_heads: 2,
 });

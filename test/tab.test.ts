@@ -1,0 +1,169 @@
+// A tab is a device: real Chromium, a real hub, Node peers beside it. What a visitor does with it, and what goes wrong.
+import assert from 'node:assert/strict';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { chromium, type Page } from 'playwright-core';
+import { createWasmRuntime } from '../src/tensor/wasm-runtime.ts';
+import { network, untilStatus } from './network.ts';
+import { trainingBits } from './tab/training-case.ts';
+import { CHROMIUM, launch, NO_GPU, type Scope, SOFTWARE_GPU, skip, TabUnderTest, tabNetwork } from './tab-browser.ts';
+import { hostileHubTests } from './tab-hostile.ts';
+
+describe('a tab', { skip }, () => {
+  const tabs = tabNetwork();
+  const opened = async (page: Page): Promise<Page> => {
+    await page.goto(`${tabs.hub.url}/start`);
+    return page;
+  };
+
+  test('works beside a Node worker, is verified by a Node validator, and comes back as the same device', async (t) => {
+    const net = network(t);
+    const context = await tabs.browser.newContext();
+    const run = await net.createRun(tabs.hub.url, '--rounds', '3', '--steps', '5', '--min-workers', '2');
+    const nodePeers = [
+      net.join(tabs.hub.url, 'node', '--run', run),
+      net.join(tabs.hub.url, 'vera', '--run', run, '--role', 'validator'),
+    ];
+    const page = await opened(await context.newPage());
+    assert.equal(await page.evaluate('crossOriginIsolated'), true);
+    const first = await TabUnderTest.start(page, { run, name: 'ada' });
+    const { device, owner, runtime, temporary } = await first.until((s) => s.handed_in.length > 0);
+    assert.equal(temporary, false);
+    assert.deepEqual([runtime?.class, runtime?.why], ['wasm', 'no GPU that WebGPU can use']);
+    await page.close(); // as people do: without a word
+
+    const second = await TabUnderTest.start(await opened(await context.newPage()), { run, name: 'ada' });
+    const last = await second.until((s) => s.phase === 'finished');
+    assert.deepEqual([last.device, last.owner], [device, owner]);
+    for (const { outcome, verdicts } of last.handed_in) {
+      assert.equal(outcome, 'merged');
+      assert.deepEqual(
+        verdicts.map(({ accepted, code }) => [accepted, code]),
+        [[true, 'ok']],
+      );
+    }
+    assert.deepEqual(await Promise.all(nodePeers.map(({ ended }) => ended)), [0, 0]);
+    const status = await untilStatus(tabs.hub.url, run, (s) => s.phase === 'finished');
+    const seen = status.peers.find(({ id }) => id === device)!;
+    assert.deepEqual([seen.name, seen.runtime, seen.refused_submissions], ['ada', 'wasm', 0]);
+    assert.ok(seen.credit_tokens >= 5 * 4 * 16, `credited with ${seen.credit_tokens} tokens`);
+    assert.equal(status.peers.filter(({ role }) => role === 'worker').length, 2, 'the tab is one device');
+    await context.close();
+  });
+
+  test('stops when its owner says so and hands in what is done; a pause does too, and goes on afterwards', async (t) => {
+    const net = network(t);
+    const context = await tabs.browser.newContext();
+    // More steps than the round has time for.
+    const run = await net.createRun(tabs.hub.url, '--rounds', '3', '--steps', '100000', '--round-seconds', '120');
+    const tab = await TabUnderTest.start(await opened(await context.newPage()), { run, name: 'bob' });
+    await tab.until((s) => s.phase === 'training' && s.steps > 0);
+    await tab.pause();
+    const paused = await tab.until((s) => s.phase === 'paused');
+    assert.equal(paused.handed_in.length, 1);
+    assert.ok(paused.handed_in[0].steps > 0 && paused.handed_in[0].steps < 100_000);
+    assert.deepEqual(paused.pauses, ['owner']);
+    await untilStatus(tabs.hub.url, run, (s) => s.peers.some((peer) => peer.name === 'bob' && !peer.present));
+
+    await tab.resume();
+    await tab.until((s) => s.phase === 'training' && s.round === 1 && s.steps > 0);
+    await tab.stop();
+    const stopped = await tab.until((s) => s.phase === 'stopped');
+    assert.deepEqual(
+      stopped.handed_in.map(({ round }) => round),
+      [0, 1],
+    );
+    const status = await untilStatus(tabs.hub.url, run, (s) => s.peers.every(({ present }) => !present));
+    assert.ok(status.merged_tokens >= stopped.handed_in[0].tokens);
+    await context.close();
+  });
+
+  test('that is the second of its browser says so, and takes over when the first one closes', async (t) => {
+    const net = network(t);
+    const context = await tabs.browser.newContext();
+    const run = await net.createRun(tabs.hub.url, '--rounds', '2', '--steps', '9', '--min-workers', '2');
+    const pages = await Promise.all([1, 2, 3].map(async () => opened(await context.newPage())));
+    const first = await TabUnderTest.start(pages[0], { run, name: 'first' });
+    const { device } = await first.until((s) => s.phase === 'waiting');
+    const second = await TabUnderTest.start(pages[1], { run, name: 'second' });
+    await second.until((s) => s.phase === 'elsewhere');
+    await pages[0].close();
+    assert.equal((await second.until((s) => s.phase === 'waiting')).device, device);
+    // One that still waits for its turn can be stopped as well.
+    const third = await TabUnderTest.start(pages[2], { run, name: 'third' });
+    await third.until((s) => s.phase === 'elsewhere');
+    await third.stop();
+    await third.until((s) => s.phase === 'stopped');
+    await context.close();
+  });
+
+  test('in a browser that keeps nothing works under a key of the moment, and says so', async (t) => {
+    const net = network(t);
+    const profile = join(tabs.folder, 'keeps-nothing');
+    mkdirSync(join(profile, 'Default'), { recursive: true });
+    const preferences = { profile: { default_content_setting_values: { cookies: 2 } } }; // "block all site data"
+    writeFileSync(join(profile, 'Default', 'Preferences'), JSON.stringify(preferences));
+    const context = await chromium.launchPersistentContext(profile, { executablePath: CHROMIUM, args: NO_GPU });
+    t.after(() => context.close());
+    const run = await net.createRun(tabs.hub.url, '--rounds', '1', '--steps', '3');
+    const tab = await TabUnderTest.start(await opened(await context.newPage()), { run, name: 'guest' });
+    const { temporary, handed_in } = await tab.until((s) => s.phase === 'finished');
+    assert.deepEqual([temporary, handed_in.length], [true, 1]);
+  });
+
+  test('moves its person to another browser by 24 words; wrong words are refused and change nothing', async () => {
+    const [here, there] = [await tabs.browser.newContext(), await tabs.browser.newContext()];
+    const [old, fresh] = [await opened(await here.newPage()), await opened(await there.newPage())];
+    const exported = (page: Page) => page.evaluate(() => (globalThis as Scope).potluck.exportIdentity());
+    const imported = (words: string) =>
+      fresh.evaluate((phrase) => {
+        return (globalThis as Scope).potluck.importIdentity(phrase).catch((error) => error.code);
+      }, words);
+    const { owner, phrase } = await exported(old);
+    const before = await exported(fresh);
+    assert.notEqual(before.owner, owner);
+    assert.equal(await imported(phrase.replace(/\w+$/, 'potluck')), 'bad-phrase');
+    assert.deepEqual(await exported(fresh), before);
+    assert.equal(await imported(phrase), owner);
+    const known = await fresh.evaluate(() => (globalThis as Scope).potluck.readIdentity());
+    assert.deepEqual(known, { owner, device: null, temporary: false });
+    await Promise.all([here.close(), there.close()]);
+  });
+
+  test('trains on WASM with the bits of Node, on one thread and on two', async () => {
+    const page = await opened(await tabs.browser.newPage());
+    const runtime = await createWasmRuntime({ threads: 2 });
+    const inNode = await trainingBits(runtime);
+    await runtime.close();
+    for (const threads of [1, 2]) {
+      assert.equal(await page.evaluate((n) => (globalThis as Scope).potluck.bitsOnWasm(n), threads), inNode);
+    }
+    await page.close();
+  });
+
+  test('computes on a GPU what WASM computes; a software GPU is not worth using, and it says so', async (t) => {
+    const net = network(t);
+    const browser = await launch(SOFTWARE_GPU);
+    t.after(() => browser.close());
+    const page = await opened(await browser.newPage());
+    const run = await net.createRun(tabs.hub.url, '--rounds', '1', '--steps', '2', '--round-seconds', '60');
+    const auto = await TabUnderTest.start(page, { run, name: 'auto' });
+    const { runtime } = await auto.until((s) => s.runtime !== null);
+    assert.deepEqual([runtime?.class, runtime?.why], ['wasm', 'only a software GPU here']);
+    await auto.stop();
+    // Asked for by name it is used, after its self-test against WASM.
+    const run2 = await net.createRun(tabs.hub.url, '--rounds', '1', '--steps', '2', '--round-seconds', '60');
+    const forced = await TabUnderTest.start(page, { run: run2, name: 'forced', runtime: 'webgpu' });
+    const state = await forced.until((s) => s.phase === 'finished');
+    assert.equal(state.runtime?.class, 'webgpu');
+    assert.match(state.runtime.why, /^WebGPU passed its self-test/);
+    const status = await untilStatus(tabs.hub.url, run2, (s) => s.phase === 'finished');
+    assert.deepEqual(
+      status.peers.map((peer) => [peer.runtime, peer.merged_submissions]),
+      [['webgpu', 1]],
+    );
+  });
+
+  hostileHubTests(tabs);
+});
