@@ -1,5 +1,6 @@
 // Receipts as peers keep them: receipts.jsonl, each line verified by itself.
 import { createReadStream } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { LedgerError } from '../ledger/errors.ts';
 import { equalHashes } from '../ledger/merkle.ts';
@@ -7,6 +8,7 @@ import { verifyReceipt } from '../ledger/receipt.ts';
 import { fromBase64 } from '../ledger/signed-note.ts';
 import type { Kept, ReceiptBook } from './audit-receipts.ts';
 import { PublicLogError } from './public-log.ts';
+import { isWhole } from './receipts.ts';
 
 const LIMITS = {
   receipts: 1_000_000, // some 200 MB of memory; a peer that handed in more splits its file
@@ -24,9 +26,16 @@ export async function readReceipts(file: string, hub: string): Promise<ReceiptBo
   await opened.catch((error: Error) => {
     throw new PublicLogError('bad-receipt', `the receipts cannot be read: ${error.message}`, { file });
   });
-  for await (const text of createInterface({ input, crlfDelay: Infinity })) {
+  // A file that does not end a line ends in one that a crash has cut short: what is lost of it proves nothing against anybody.
+  const cut = !(await endsWithNewline(file));
+  let cut_line: number | null = null;
+  for await (const { text, last } of withLast(createInterface({ input, crlfDelay: Infinity }))) {
     line++;
     if (text.trim() === '') continue;
+    if (last && cut && !isWhole(text)) {
+      cut_line = line;
+      continue;
+    }
     const bad = (what: string) => new PublicLogError('bad-receipt', `${file}, line ${line}: ${what}`, { file, line });
     if (++count > LIMITS.receipts) throw bad(`at most ${LIMITS.receipts} receipts are read at once`);
     const { event, receipt } = parse(text, bad);
@@ -41,7 +50,30 @@ export async function readReceipts(file: string, hub: string): Promise<ReceiptBo
       throw bad(`no receipt of hub ${hub}: ${error.message}`);
     }
   }
-  return { count, at, roots };
+  return { count, cut_line, at, roots };
+}
+
+async function endsWithNewline(file: string): Promise<boolean> {
+  const handle = await open(file);
+  try {
+    const { size } = await handle.stat();
+    const { buffer } = await handle.read(Buffer.alloc(1), 0, 1, Math.max(0, size - 1));
+    return size === 0 || buffer[0] === 10;
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Lines, of which the last one is known as such. */
+async function* withLast(
+  lines: AsyncIterable<string>,
+): AsyncGenerator<{ readonly text: string; readonly last: boolean }> {
+  let before: string | null = null;
+  for await (const text of lines) {
+    if (before !== null) yield { text: before, last: false };
+    before = text;
+  }
+  if (before !== null) yield { text: before, last: true };
 }
 
 function parse(text: string, bad: (what: string) => PublicLogError): { event: Uint8Array; receipt: unknown } {

@@ -10,6 +10,8 @@ export interface Kept {
 /** Receipts sorted by what they are compared with. */
 export interface ReceiptBook {
   readonly count: number;
+  /** The number of a last line that a crash has cut short, null where there is none. */
+  readonly cut_line: number | null;
   /** By the event's place in the log. */
   readonly at: Map<number, Kept[]>;
   /** The roots that the hub has signed, by the size of the tree. */

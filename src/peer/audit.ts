@@ -91,6 +91,7 @@ export async function auditWith(pool: AuditPool, log: PublicLog, options: AuditO
     status_compared,
     unchecked: [
       ...uncheckedOfLog(log, unsigned_events),
+      ...(receipts?.cut_line ? [`line ${receipts.cut_line} of the receipts: a crash has cut it short`] : []),
       ...unstatedShares(state),
       ...(models?.unchecked() ?? ['model versions (not asked for)']),
     ],

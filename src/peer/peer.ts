@@ -59,7 +59,7 @@ export async function joinRun(options: JoinOptions): Promise<'finished' | 'left'
       device: { runtime, fetchBlob: blobs.fetch, drawer: openDrawer(own), progress: dutyCycle(options.duty) },
       transport: webSockets(url),
       blobs,
-      receipts: openReceipts(own),
+      receipts: openReceipts(own, (message) => onNews?.({ type: 'problem', code: 'receipt-cut', message })),
       bind: owner
         ? (submit) => {
             const certificates = certificatesIn(folder);

@@ -1,5 +1,5 @@
 // The receipts of everything that this peer handed in: with them it can prove to anybody that the hub had taken it.
-import { appendFile, mkdir } from 'node:fs/promises';
+import { appendFile, mkdir, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Receipt } from '../ledger/receipt.ts';
 
@@ -8,13 +8,61 @@ export interface Receipts {
   keep(event: Uint8Array, receipt: Receipt): Promise<void>;
 }
 
-/** The receipts of one run, in its folder. */
-export function openReceipts(folder: string): Receipts {
+/**
+ * The receipts of one run, in its folder. A last line that a crash has cut short is set aside, in receipts.damaged, so
+ * that nothing is written behind it; `onDamage` hears of it.
+ */
+export function openReceipts(folder: string, onDamage: (notice: string) => void = () => {}): Receipts {
+  const file = join(folder, 'receipts.jsonl');
+  const prepare = async (): Promise<void> => {
+    await mkdir(folder, { recursive: true });
+    const damaged = await cutDamagedLine(file);
+    if (damaged === null) return;
+    await appendFile(join(folder, 'receipts.damaged'), `${damaged}\n`);
+    onDamage(`the last line of ${file} was cut short by a crash; it is in receipts.damaged beside it`);
+  };
+  let ready: Promise<void> | undefined;
   return {
     async keep(event, receipt) {
-      await mkdir(folder, { recursive: true });
+      ready ??= prepare();
+      await ready;
       const line = JSON.stringify({ event: Buffer.from(event).toString('base64'), receipt });
-      await appendFile(join(folder, 'receipts.jsonl'), `${line}\n`);
+      await appendFile(file, `${line}\n`);
     },
   };
+}
+
+/** Makes a file end at the end of a line; returns what was cut off, null where nothing had to be. */
+async function cutDamagedLine(path: string): Promise<string | null> {
+  const file = await open(path, 'a+');
+  try {
+    const { size } = await file.stat();
+    const text = Buffer.alloc(Math.min(size, TAIL_BYTES));
+    await file.read(text, 0, text.length, size - text.length);
+    if (size === 0 || text.at(-1) === NEWLINE) return null;
+    const last = text.subarray(text.lastIndexOf(NEWLINE) + 1);
+    if (isWhole(last.toString())) {
+      await file.appendFile('\n');
+      return null;
+    }
+    await file.truncate(size - last.length);
+    await file.sync();
+    return last.toString();
+  } finally {
+    await file.close();
+  }
+}
+
+const NEWLINE = 10;
+/** Longer than any line: an event has at most 64 KiB, in base64, and a receipt a few. */
+const TAIL_BYTES = 1 << 20;
+
+/** Whether a line without its end is all there: a crash may have come just between. */
+export function isWhole(line: string): boolean {
+  try {
+    JSON.parse(line);
+    return true;
+  } catch {
+    return false;
+  }
 }

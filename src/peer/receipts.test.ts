@@ -1,0 +1,69 @@
+// receipts.jsonl after a crash: a last line that was cut short is set aside, nothing is written behind it, and the others still count.
+import assert from 'node:assert/strict';
+import { existsSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { createMemoryLogStore } from '../ledger/log-store.ts';
+import type { Receipt } from '../ledger/receipt.ts';
+import { openTransparencyLog } from '../ledger/transparency-log.ts';
+import { signEvent } from '../protocol/envelope.ts';
+import { createIdentity } from '../protocol/identity.ts';
+import { readReceipts } from './audit-receipts-file.ts';
+import { openReceipts } from './receipts.ts';
+
+const hub = createIdentity();
+
+/** So many events in a log, each with its receipt. */
+async function receiptsOf(count: number): Promise<{ event: Uint8Array; receipt: Receipt }[]> {
+  const log = openTransparencyLog(createMemoryLogStore(), hub);
+  const list = [];
+  for (let i = 0; i < count; i++) {
+    const event = await signEvent(hub, { type: 'tick', version: 1, time_ms: i });
+    const index = await log.append([event]);
+    list.push({ event, receipt: await log.receipt(index) });
+  }
+  return list;
+}
+
+test('a line that was cut short anywhere is set aside, and the receipts around it are read', async (t) => {
+  const [first, second, third] = await receiptsOf(3);
+  for (const cut of [1, 2, 50, 'newline'] as const) {
+    const folder = mkdtempSync(join(tmpdir(), 'potluck-receipts-'));
+    t.after(() => rmSync(folder, { recursive: true }));
+    const file = join(folder, 'receipts.jsonl');
+    const before = openReceipts(folder);
+    await before.keep(first.event, first.receipt);
+    const whole = readFileSync(file).length;
+    await before.keep(second.event, second.receipt);
+    const end = readFileSync(file).length;
+    const length = cut === 'newline' ? end - 1 : whole + cut;
+    truncateSync(file, length);
+
+    const lost = cut !== 'newline';
+    const book = await readReceipts(file, hub.id);
+    assert.deepEqual([book.count, book.cut_line], lost ? [1, 2] : [2, null]);
+
+    const notices: string[] = [];
+    const after = openReceipts(folder, (notice) => notices.push(notice));
+    await Promise.all([after.keep(third.event, third.receipt), after.keep(first.event, first.receipt)]);
+    const mended = await readReceipts(file, hub.id);
+    assert.deepEqual([mended.count, mended.cut_line], [lost ? 3 : 4, null]);
+    assert.equal(notices.length, lost ? 1 : 0);
+    assert.equal(existsSync(join(folder, 'receipts.damaged')), lost);
+    if (lost) assert.equal(readFileSync(join(folder, 'receipts.damaged'), 'utf8').length, (cut as number) + 1);
+  }
+});
+
+test('damage anywhere else is no crash: it is told', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'potluck-receipts-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, 'receipts.jsonl');
+  const [{ event, receipt }] = await receiptsOf(1);
+  await openReceipts(folder).keep(event, receipt);
+  const line = readFileSync(file, 'utf8');
+  for (const text of [`${line.slice(0, 40)}\n${line}`, `${line}${line.slice(0, 40)}\n`, `${line}{}`]) {
+    writeFileSync(file, text);
+    await assert.rejects(readReceipts(file, hub.id), { code: 'bad-receipt' });
+  }
+});
