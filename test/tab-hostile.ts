@@ -69,14 +69,24 @@ function viewOf(params: Uint8Array): RunView {
     model: hash,
     checkpoint: { merged_rounds: 0, model: hash },
     recent: [],
+    reexecute_permille: 0,
     submissions: [],
   };
 }
 
-function statusOf({ recent: _, submissions: __, checkpoint: ___, ...shared }: RunView): RunStatus {
+function statusOf({
+  recent: _,
+  submissions: __,
+  checkpoint: ___,
+  reexecute_permille: ____,
+  ...shared
+}: RunView): RunStatus {
   return {
     ...shared,
     owner: RUN,
+    round_ms: 60_000,
+    judging_ms: 60_000,
+    min_workers: 1,
     peers: [],
     submitted: 0,
     merged_tokens: 0,
