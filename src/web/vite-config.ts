@@ -36,8 +36,8 @@ export function viteConfig(outDir: string): InlineConfig {
       manifest: 'manifest.json',
       rolldownOptions: QUIET,
     },
-    worker: { format: 'es', rolldownOptions: QUIET, plugins: () => [twins(), gamesByName()] },
-    plugins: [twins(), gamesByName(), packed(outDir)],
+    worker: { format: 'es', rolldownOptions: QUIET, plugins: () => [gamesByName(), twins()] },
+    plugins: [gamesByName(), twins(), packed(outDir)],
   };
 }
 

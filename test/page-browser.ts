@@ -1,0 +1,82 @@
+// The built page in a real Chromium, for its tests: anything on the console that is an error fails them, and every view leaves a picture.
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { after, before } from 'node:test';
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
+import { isPageStale, PAGE_FOLDER } from '../src/cli/page.ts';
+import { launch, NO_GPU } from './tab-browser.ts';
+
+const ROOT = join(import.meta.dirname, '..');
+/** Where the pictures go; git ignores it. */
+const PICTURES = join(ROOT, 'artefacts', 'page');
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+export interface PageBrowser {
+  /** A page in a context of its own, whose errors fail the test file. */
+  open(options?: BrowserContextOptions): Promise<Page>;
+}
+
+/** Builds the page where that is needed and opens a browser, for the tests of one file. */
+export function pageBrowser(): PageBrowser {
+  let browser: Browser;
+  const errors: string[] = [];
+  before(async () => {
+    if (isPageStale()) {
+      const built = spawnSync(process.execPath, [join(ROOT, 'src', 'web', 'build.ts'), PAGE_FOLDER], {
+        encoding: 'utf8',
+      });
+      assert.equal(built.status, 0, built.stderr);
+    }
+    mkdirSync(PICTURES, { recursive: true });
+    browser = await launch(NO_GPU);
+  });
+  after(async () => {
+    await browser?.close();
+    assert.deepEqual(errors, []);
+  });
+  return {
+    async open(options = {}) {
+      const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+      const page = await context.newPage();
+      page.setDefaultTimeout(30_000);
+      page.on('pageerror', (error) => errors.push(`${page.url()}: ${error.stack ?? error.message}`));
+      page.on('console', (message) => {
+        // A hub that is away is what some tests are about, and 404 what others ask for.
+        const expected = /ERR_CONNECTION|WebSocket connection|status of 404/.test(message.text());
+        if (message.type() === 'error' && !expected) errors.push(`${page.url()}: ${message.text()}`);
+      });
+      return page;
+    },
+  };
+}
+
+/** Keeps a picture of what is shown. */
+export async function picture(page: Page, name: string): Promise<void> {
+  await page.screenshot({ path: join(PICTURES, `${name}.png`), fullPage: true });
+}
+
+/** Fails when axe-core finds something serious or critical. */
+export async function checkAccessibility(page: Page, where: string): Promise<void> {
+  // evaluate, not addScriptTag: the Content-Security-Policy would refuse an inline script.
+  await page.evaluate(AXE);
+  const found = await page.evaluate(async () => {
+    const { axe } = globalThis as unknown as { axe: typeof import('axe-core') };
+    const { violations } = await axe.run(document, { resultTypes: ['violations'] });
+    return violations.map(({ id, impact, nodes }) => ({
+      id,
+      impact,
+      nodes: nodes.map(({ target }) => String(target)),
+    }));
+  });
+  const serious = found.filter(({ impact }) => impact === 'serious' || impact === 'critical');
+  assert.deepEqual(serious, [], where);
+}
+
+/** Fails when the page is wider than its window. */
+export async function checkWidth(page: Page, where: string): Promise<void> {
+  const [content, window] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+  assert.ok(content <= window, `${where}: ${content} pixels wide in a window of ${window}`);
+}

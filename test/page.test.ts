@@ -1,0 +1,262 @@
+// The page in a real Chromium against real hubs: what it shows is what happens, it survives a hub that goes away, it catches a log that
+// is not true, strangers' names stay text, and everybody can use it.
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { bytesToHex } from '@noble/hashes/utils.js';
+import type { Page } from 'playwright-core';
+import { type Changes, encodeMessage, type PeerView, type RunOverview } from '../src/protocol/messages.ts';
+import { lyingProxy } from './lying-proxy.ts';
+import { network, untilStatus } from './network.ts';
+import { checkAccessibility, checkWidth, pageBrowser, picture } from './page-browser.ts';
+import { skip } from './tab-browser.ts';
+
+const HOSTILE = '<img src=x onerror="globalThis.hacked=1"><b>Ada</b>';
+const FIRST_LOAD_BYTES = 100_000;
+/** A flag makes the hub of the tests serve its page; this one also names it for links. */
+const SERVED = ['--public', 'https://potluck.example'];
+const PHONE = { viewport: { width: 360, height: 740 } };
+
+describe('the page', { skip, concurrency: false }, () => {
+  const browser = pageBrowser();
+
+  test('a run as it happens, a hub that goes away, the ledger, an audit, and a log that lies', async (t) => {
+    const net = network(t);
+    const { url, potluck } = await net.hub(0, ...SERVED);
+    const page = await browser.open();
+    await page.goto(url);
+    await page.getByRole('heading', { name: 'No run on this hub yet' }).waitFor();
+    await picture(page, 'no-run');
+    await checkAccessibility(page, 'no run');
+
+    const run = await net.createRun(url, '--name', HOSTILE, '--rounds', '4', '--steps', '4', '--round-seconds', '20');
+    await page.getByText(/waits for 1 worker/).waitFor();
+    assert.equal(await page.getByRole('heading', { level: 1 }).textContent(), HOSTILE);
+    const vera = net.join(url, 'vera', '--role', 'validator');
+    await page.locator('.peer-row', { hasText: 'vera' }).waitFor();
+    const ada = net.start('join', url, '--name', HOSTILE, '--folder', `${net.folder}/ada`, '--json');
+    await page.locator('.peer-row', { hasText: HOSTILE }).waitFor();
+    await untilStatus(url, run, (status) => status.round >= 2);
+    await page.locator('.canvas canvas').waitFor();
+    await page.locator('.figures .hero dd', { hasText: /^\d\.\d{3}/ }).waitFor();
+    await ada.ended;
+    await vera.ended;
+    await page.locator('.headline .phase', { hasText: 'finished' }).waitFor();
+    await page.getByText('4 of 4 rounds').waitFor();
+    await picture(page, 'run');
+    await checkAccessibility(page, 'run');
+    assert.equal(await page.evaluate(() => 'hacked' in globalThis), false);
+
+    await t.test('a card for whoever shares the link, and a dialog with it', async () => {
+      await page.goto(`${url}/r/${run}`);
+      assert.equal(await page.getAttribute('meta[property="og:title"]', 'content'), `${HOSTILE} · Potluck`);
+      await page.getByRole('button', { name: 'Share' }).click();
+      assert.equal(await page.getByLabel('Link to this run').inputValue(), `https://potluck.example/r/${run}`);
+      await page.getByRole('img', { name: /QR code/ }).waitFor();
+      await checkAccessibility(page, 'share dialog');
+      await picture(page, 'share');
+      await page.keyboard.press('Escape');
+      await page.getByRole('dialog').waitFor({ state: 'detached' });
+    });
+
+    await t.test('the hub is killed and started again under the open page', async () => {
+      potluck.process.kill('SIGKILL');
+      await page.getByText('The hub is away').waitFor();
+      await picture(page, 'hub-away');
+      await checkAccessibility(page, 'hub away');
+      await page.getByText('4 of 4 rounds').waitFor(); // what was known stays in sight
+      await net.hub(Number(new URL(url).port), ...SERVED);
+      await page.getByText('The hub is away').waitFor({ state: 'detached' });
+      await page.locator('.headline .phase', { hasText: 'finished' }).waitFor();
+    });
+
+    await t.test('every event can be opened, and is checked here', async () => {
+      await page.getByRole('link', { name: 'Ledger' }).first().click();
+      await page.getByText(/\d+ events, signed by hub/).waitFor();
+      await picture(page, 'ledger');
+      await checkAccessibility(page, 'ledger');
+      await page.locator('.events a', { hasText: 'handed in 4 steps' }).first().click();
+      await page.getByText('It stands in the log that the hub signed').waitFor();
+      assert.equal(await page.locator('.checks .good').count(), 3);
+      await page.getByText('The way to the root').click();
+      await picture(page, 'event');
+      await checkAccessibility(page, 'event');
+      await page.goBack();
+      await page.locator('.events').waitFor();
+    });
+
+    await t.test('an honest log is true in every part', async () => {
+      await page.getByRole('button', { name: 'Audit everything' }).click();
+      const verdict = page.locator('.audit .verdict');
+      await verdict.waitFor();
+      assert.match((await verdict.textContent()) ?? '', /All of it is true\..* 4 model versions computed anew/);
+      assert.doesNotMatch((await verdict.textContent()) ?? '', /Not checked/);
+      await picture(page, 'audit-true');
+    });
+
+    await t.test('of a log that was changed on the way, the first untruth is named', async (t) => {
+      const changed = 7;
+      // The last byte of an event is the last of its signature.
+      const proxy = await lyingProxy(url, (entry, index) =>
+        index < changed ? entry : entry.with(-1, entry.at(-1)! ^ 1),
+      );
+      t.after(() => proxy.close());
+      const other = await browser.open();
+      await other.goto(`${proxy.url}/ledger`);
+      await other.getByRole('button', { name: 'Without the models' }).click();
+      const verdict = other.locator('.audit .verdict');
+      await verdict.waitFor();
+      assert.match(
+        (await verdict.textContent()) ?? '',
+        new RegExp(`The first untruth is event ${changed}\\..*bad-event`),
+      );
+      await verdict.getByRole('link', { name: 'Open it' }).click();
+      await other.getByText('It is not signed by its author').waitFor();
+      await other.getByText('It does not stand where the hub says').waitFor();
+      await picture(other, 'audit-untrue');
+      await checkAccessibility(other, 'untrue event');
+      await other.getByRole('link', { name: 'Before' }).click();
+      await other.getByText('Its author signed it').waitFor();
+      await other.context().close();
+    });
+
+    await t.test('on a phone, in the dark, every view fits and can be used', async () => {
+      const phone = await browser.open({ ...PHONE, colorScheme: 'dark' });
+      for (const [name, path, sign] of [
+        ['run', `/r/${run}`, 'of 4 rounds'],
+        ['device', `/r/${run}/device`, 'Who earns it'],
+        ['ledger', '/ledger', 'signed by hub'],
+        ['event', '/ledger/3', 'Its author signed it'],
+        ['play', `/r/${run}/play`, ''],
+        ['start', '/start', ''],
+        ['nowhere', `/r/${'0'.repeat(64)}`, 'no such run'],
+      ]) {
+        await phone.goto(url + path);
+        await phone.locator('main :is(h1, .loading)').first().waitFor();
+        await phone.getByText(sign).first().waitFor();
+        await picture(phone, `phone-${name}`);
+        await checkWidth(phone, name);
+        await checkAccessibility(phone, `phone ${name}`);
+      }
+      await phone.context().close();
+    });
+  });
+
+  test('by keyboard: past the frame to the content, through the views, and into the list', async (t) => {
+    const net = network(t);
+    const { url } = await net.hub(0, ...SERVED);
+    const page = await browser.open();
+    await page.goto(url);
+    await page.getByRole('heading', { level: 1 }).waitFor();
+    await page.keyboard.press('Tab');
+    assert.equal(await focused(page), 'Skip to the content');
+    await page.keyboard.press('Tab');
+    assert.equal(await focused(page), 'Potluck');
+    await page.keyboard.press('Tab');
+    assert.equal(await focused(page), 'Ledger');
+    await page.keyboard.press('Enter');
+    await page.getByRole('heading', { name: 'Ledger' }).waitFor();
+    assert.equal(new URL(page.url()).pathname, '/ledger');
+  });
+
+  test('the first load is small, and nothing that computes is in it', async (t) => {
+    const net = network(t);
+    const { url } = await net.hub(0, ...SERVED);
+    await net.createRun(url);
+    const page = await browser.open();
+    const loaded = new Map<string, number>();
+    page.on('response', async (response) => {
+      const { pathname } = new URL(response.url());
+      const { responseBodySize } = await response.request().sizes();
+      loaded.set(pathname, responseBodySize);
+    });
+    await page.goto(url);
+    await page.getByText(/waits for 1 worker/).waitFor();
+    await page.waitForLoadState('networkidle');
+    const sum = [...loaded.values()].reduce((all, size) => all + size, 0);
+    t.diagnostic(`first load: ${sum} bytes in ${loaded.size} files`);
+    assert.ok(sum > 10_000 && sum <= FIRST_LOAD_BYTES, `${sum} bytes: ${JSON.stringify([...loaded])}`);
+    for (const path of loaded.keys()) assert.doesNotMatch(path, /wasm|ort|worker|pretrain/);
+    assert.equal(await page.evaluate(() => crossOriginIsolated), true);
+  });
+
+  test('thousands of devices: only the rows in sight are drawn, and changes arrive', async (t) => {
+    const { url } = await network(t).hub(0, ...SERVED);
+    const page = await browser.open();
+    const { changes, one } = crowd(3000);
+    await page.routeWebSocket(/\/ws$/, (socket) => {
+      const send = (message: Parameters<typeof encodeMessage>[0]) => socket.send(Buffer.from(encodeMessage(message)));
+      socket.onMessage(() => {
+        for (const message of changes) send(message);
+        setTimeout(() => send(one), 500);
+      });
+      send({ type: 'challenge', protocol: 1, hub: HASH, nonce: new Uint8Array(32) });
+    });
+    await page.goto(url);
+    await page.getByRole('region', { name: '3000 devices' }).waitFor();
+    assert.ok((await page.locator('.peer-row').count()) < 60);
+    await page.locator('.peer-row', { hasText: 'the newest' }).waitFor();
+    await page.locator('.peer-rows').evaluate((element) => element.scrollTo(0, 1500 * 44));
+    await page.locator('.peer-row', { hasText: 'device 1500' }).waitFor();
+    assert.ok((await page.locator('.peer-row').count()) < 60);
+    await page.getByRole('button', { name: /WebGPU/ }).click();
+    await page.getByRole('region', { name: '1000 devices' }).waitFor();
+    await picture(page, 'crowd');
+    await checkAccessibility(page, 'crowd');
+  });
+});
+
+const focused = (page: Page): Promise<string | null> => page.evaluate(() => document.activeElement!.textContent);
+
+const HASH = bytesToHex(new Uint8Array(32).fill(7));
+const RUN: RunOverview = {
+  run: HASH,
+  name: 'a crowd',
+  game: 'pretrain',
+  params: HASH,
+  phase: 'working',
+  round: 3,
+  rounds: 9,
+  attempt: 0,
+  seed: HASH,
+  remaining_ms: 10_000,
+  model: HASH,
+  owner: HASH,
+  round_ms: 20_000,
+  judging_ms: 20_000,
+  min_workers: 1,
+  submitted: 0,
+  merged_tokens: 1_000_000_000,
+  bytes_submitted: 1_000_000,
+  dense_bytes: 200_000_000,
+  tokens_per_second: 1_000_000,
+  validation_loss: 2.5,
+  first_validation_loss: 5.5,
+  evaluated_rounds: 3,
+};
+
+/** What a hub with so many workers of three classes tells, and one who comes a moment later. */
+function crowd(count: number): { changes: Changes[]; one: Changes } {
+  const peerOf = (number: number, name: string): PeerView => ({
+    id: number.toString(16).padStart(64, '0'),
+    name,
+    role: 'worker',
+    runtime: ['native-cpu', 'wasm', 'webgpu'][number % 3],
+    present: true,
+    credit_tokens: 1_000_000 - number,
+    merged_submissions: 3,
+    refused_submissions: 0,
+    progress: { state: 'training', round: 3, steps: number % 30, loss: 2.5, tokens_per_second: 3000 },
+    bytes_up: 30_000,
+    bytes_down: 100_000,
+  });
+  const common = { type: 'changes' as const, now_ms: Date.now(), events: 10, history: [] };
+  const peers = Array.from({ length: count }, (_, i) => peerOf(i, `device ${i}`));
+  const pieces = [0, 1000, 2000].map((from) => ({
+    ...common,
+    whole: from === 0,
+    runs: from === 0 ? [RUN] : [],
+    peers: [{ run: HASH, peers: peers.slice(from, from + 1000) }],
+  }));
+  const newest = { ...peerOf(5, 'the newest'), credit_tokens: 2_000_000 };
+  return { changes: pieces, one: { ...common, whole: false, runs: [RUN], peers: [{ run: HASH, peers: [newest] }] } };
+}
