@@ -16,6 +16,7 @@ import { learningRate, type Schedule } from '../training/schedule.ts';
 import { compressUpdate, decodeUpdate, encodeUpdate, SparseOptionsSchema } from '../training/sparse.ts';
 import { createEvaluator, createTrainer } from '../training/trainer.ts';
 import { type Corpus, randomBatch, windowBatches } from './parity-data.ts';
+import { ATTACKS, type AttackName, lies } from './parity-liars.ts';
 
 /** The models: `small` is the one that figures are quoted for, `pilot` ranks ideas in a seventh of its time. */
 const MODELS = {
@@ -60,6 +61,10 @@ export const TrialSchema = z.strictObject({
   density_end: z.number().positive().max(8).default(1),
   /** Measure an exponential mean of the outer weights with this decay besides. */
   average: z.number().min(0).lt(1).default(0),
+  /** Liars besides the workers, and what they do. They do not train: they know the honest differences. */
+  liars: z
+    .strictObject({ count: z.int().min(1).max(64), attack: z.enum(Object.keys(ATTACKS) as AttackName[]) })
+    .optional(),
 });
 export type Trial = z.infer<typeof TrialSchema>;
 export type TrialInput = z.input<typeof TrialSchema>;
@@ -108,6 +113,7 @@ export async function runTrial(
       error: new Map<string, Float32Array>(),
     })),
   );
+  const liar_errors = Array.from({ length: trial.liars?.count ?? 0 }, () => new Map<string, Float32Array>());
   const evaluator = await createEvaluator(runtime, config, shape);
   const measure = async (weights: Weights, stride: number): Promise<number> => {
     await evaluator.setWeights(weights);
@@ -162,9 +168,17 @@ export async function runTrial(
         sent_bytes += dense_bytes / workers.length;
         continue;
       }
+      deltas.push(delta);
       const bytes = encodeUpdate(specs, compressUpdate(specs, delta, error, sparse), sparse);
       sent_bytes += bytes.length / workers.length;
       updates.push({ update: decodeUpdate(specs, bytes, sparse), weight: 1 });
+    }
+    if (trial.liars && trial.exchange === 'sparse') {
+      const { count, attack } = trial.liars;
+      lies(attack, count, specs, deltas, `${trial.seed} ${round}`).forEach((delta, liar) => {
+        const bytes = encodeUpdate(specs, compressUpdate(specs, delta, liar_errors[liar], sparse), sparse);
+        updates.push({ update: decodeUpdate(specs, bytes, sparse), weight: 1 });
+      });
     }
     step += length;
     if (trial.exchange !== 'none') {

@@ -119,15 +119,19 @@ function chosen(only: string | undefined): (readonly [string, TrialInput])[] {
 }
 
 /** What a cached result must agree in to stand for a trial: every setting that acts, defaults too, and the text. */
-function keyOf(trial: TrialInput, corpus: Corpus): string {
+export function keyOf(trial: TrialInput, corpus: Corpus): string {
   const { train, validation } = corpus;
   const text = sha256Hex(new Uint8Array(train.buffer, train.byteOffset, train.byteLength + validation.byteLength));
   const { sparse, ...settings } = TrialSchema.parse(trial);
-  const acting = { none: null, dense: sparse.outer_step, sparse }[settings.exchange];
+  // Trials from before there was a choice of rules keep their key.
+  const { merge_rule, ...plain } = sparse;
+  const acting = { none: null, dense: sparse.outer_step, sparse: merge_rule === 'mean' ? plain : sparse }[
+    settings.exchange
+  ];
   return sha256Hex(new TextEncoder().encode(JSON.stringify([settings, acting, text])));
 }
 
-function readResults(path: string | null): Map<string, TrialResult> {
+export function readResults(path: string | null): Map<string, TrialResult> {
   if (path === null || !existsSync(path)) return new Map();
   const lines = readFileSync(path, 'utf8').split('\n').filter(Boolean);
   return new Map(lines.map((line) => JSON.parse(line)).map(({ key, ...result }) => [key, result]));

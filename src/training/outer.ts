@@ -2,6 +2,7 @@
 // (the aggregation of SparseLoCo, arXiv 2508.15706, with weights for workers of different speeds).
 import type { ParameterSpec, Weights } from '../model/config.ts';
 import { TrainingError } from './errors.ts';
+import { agreeingUpdates } from './robust.ts';
 import type { SparseOptions, SparseTensor, SparseUpdate } from './sparse.ts';
 
 /** One accepted update. `weight` is a positive integer: the verified inner steps or tokens behind it. */
@@ -16,7 +17,8 @@ const MAX_WEIGHT = 2 ** 40;
 /**
  * The model after a round: θ ← θ − outer_step · aggregate. Per tensor, every update is first scaled down to the median norm,
  * so that nobody shouts; then each value is the weighted mean over the workers that sent it, the others counting with
- * `absent_share` of their weight as zeros. Returns new arrays; the inputs are not changed.
+ * `absent_share` of their weight as zeros. Under the rule 'agreement' only those updates count that agree with the others
+ * (robust.ts); all else is the same. Returns new arrays; the inputs are not changed.
  *
  * The order of `updates` is part of the result, because sums of floating-point numbers depend on it: callers hand them over
  * in the canonical order of the round, that of their submissions' hashes in the `round.merged` event (ascending hexadecimal).
@@ -30,15 +32,9 @@ export function mergeUpdates(
   updates: readonly WeightedUpdate[],
   options: SparseOptions,
 ): Map<string, Float32Array> {
-  for (const { weight } of updates) {
-    if (!Number.isInteger(weight) || weight < 1 || weight > MAX_WEIGHT) {
-      throw new TrainingError(
-        'bad-weight',
-        `merge: expected a weight that is an integer from 1 to 2^40, got ${weight}`,
-      );
-    }
-  }
-  const total_weight = updates.reduce((sum, { weight }) => sum + weight, 0);
+  checkUpdates(specs, updates);
+  const heard = options.merge_rule === 'agreement' ? agreeingUpdates(specs, updates) : updates;
+  const total_weight = heard.reduce((sum, { weight }) => sum + weight, 0);
   const merged = new Map<string, Float32Array>();
   for (const { name, shape } of specs) {
     const size = shape.reduce((a, b) => a * b, 1);
@@ -48,16 +44,39 @@ export function mergeUpdates(
         name,
       });
     }
-    const tensors = updates.map(({ update }) => update.get(name));
-    merged.set(name, stepTensor(name, before, tensors, updates, total_weight, options));
+    const tensors = heard.map(({ update }) => update.get(name)!);
+    merged.set(name, stepTensor(name, before, tensors, heard, total_weight, options));
   }
   return merged;
+}
+
+/** Weights within their bounds, every tensor there, every index inside it. */
+function checkUpdates(specs: readonly ParameterSpec[], updates: readonly WeightedUpdate[]): void {
+  for (const { weight } of updates) {
+    if (!Number.isInteger(weight) || weight < 1 || weight > MAX_WEIGHT) {
+      throw new TrainingError(
+        'bad-weight',
+        `merge: expected a weight that is an integer from 1 to 2^40, got ${weight}`,
+      );
+    }
+  }
+  for (const { name, shape } of specs) {
+    const size = shape.reduce((a, b) => a * b, 1);
+    for (const { update } of updates) {
+      const tensor = update.get(name);
+      if (!tensor) throw new TrainingError('wrong-shape', `merge: ${name} is missing in an update`, { name });
+      const outside = tensor.indices.find((index) => index >= size);
+      if (outside !== undefined) {
+        throw new TrainingError('bad-index', `merge: ${name}: index ${outside} of ${size} weights`, { name });
+      }
+    }
+  }
 }
 
 function stepTensor(
   name: string,
   before: Float32Array,
-  tensors: readonly (SparseTensor | undefined)[],
+  tensors: readonly SparseTensor[],
   updates: readonly WeightedUpdate[],
   total_weight: number,
   options: SparseOptions,
@@ -65,21 +84,12 @@ function stepTensor(
   const after = before.slice();
   const sums = new Float64Array(before.length);
   const senders = new Float64Array(before.length);
-  const norms = tensors.map((tensor) => {
-    if (!tensor) throw new TrainingError('wrong-shape', `merge: ${name} is missing in an update`, { name });
-    return normOf(tensor);
-  });
+  const norms = tensors.map(normOf);
   const median_norm = median(norms);
-  tensors.forEach((tensor, k) => {
-    const { indices, codes, table } = tensor!;
+  tensors.forEach(({ indices, codes, table }, k) => {
     const { weight } = updates[k];
     const scale = norms[k] > median_norm ? median_norm / norms[k] : 1;
     for (let i = 0; i < indices.length; i++) {
-      if (indices[i] >= before.length) {
-        throw new TrainingError('bad-index', `merge: ${name}: index ${indices[i]} of ${before.length} weights`, {
-          name,
-        });
-      }
       sums[indices[i]] += weight * (scale * table[codes[i]]);
       senders[indices[i]] += weight;
     }

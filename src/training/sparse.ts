@@ -39,6 +39,11 @@ export const SparseOptionsSchema = z.strictObject({
    * 1 over all workers (as if the others had sent zero).
    */
   absent_share: z.number().min(0).max(1).default(0),
+  /**
+   * Whose updates are merged: 'mean', all of them; 'agreement', those whose signs agree with the others' (robust.ts), for a run whose
+   * workers nobody vouches for.
+   */
+  merge_rule: z.enum(['mean', 'agreement']).default('mean'),
 });
 export type SparseOptions = z.infer<typeof SparseOptionsSchema>;
 

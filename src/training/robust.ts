@@ -1,0 +1,81 @@
+// Whose update is heard in a merge: those that agree with the others, so that whoever trains against them is left out.
+import type { ParameterSpec } from '../model/config.ts';
+import type { SparseUpdate } from './sparse.ts';
+
+/** An update with the weight that it has in the merge, as in outer.ts. */
+interface Weighted {
+  readonly update: SparseUpdate;
+  readonly weight: number;
+}
+
+/** Fewer than three cannot outvote anybody. */
+const LEAST_UPDATES = 3;
+
+/** Whoever agrees with the others at least this share of what is usual is heard. */
+const SHARE_OF_USUAL = 0.5;
+
+/**
+ * The updates, in their order, whose signs agree with those of the others at least half as much as is usual.
+ *
+ * How much two updates agree is counted over the values that both kept: equal signs less opposite ones. An update's agreement is the
+ * median of its agreement with each other one, weighted by the others' weights, so that liars who agree with each other gain
+ * nothing while they are fewer; what is usual is the weighted median of that. Where even the usual agreement is not above
+ * zero, nothing can be told apart, and all are heard; likewise of two.
+ *
+ * Counts are integers and comparisons exact: the same on every machine, whatever the order.
+ */
+export function agreeingUpdates<T extends Weighted>(
+  specs: readonly ParameterSpec[],
+  updates: readonly T[],
+): readonly T[] {
+  const count = updates.length;
+  if (count < LEAST_UPDATES) return updates;
+  const pairs = pairAgreements(specs, updates);
+  const agreements = updates.map((_, k) => {
+    const others = updates.flatMap(({ weight }, j) => (j === k ? [] : [{ value: pairs[k * count + j], weight }]));
+    return upperMedian(others);
+  });
+  const usual = upperMedian(updates.map(({ weight }, k) => ({ value: agreements[k], weight })));
+  if (usual <= 0) return updates;
+  return updates.filter((_, k) => agreements[k] >= SHARE_OF_USUAL * usual);
+}
+
+/** For each two updates, over all values that both kept: how many signs are equal less how many are opposite. */
+function pairAgreements(specs: readonly ParameterSpec[], updates: readonly Weighted[]): Float64Array {
+  const count = updates.length;
+  const pairs = new Float64Array(count * count);
+  for (const { name, shape } of specs) {
+    const tensors = updates.map(({ update }) => update.get(name)!);
+    // For each position the last sender's entry; each entry knows the one before it at the same position.
+    const last = new Int32Array(shape.reduce((a, b) => a * b, 1)).fill(-1);
+    const entries = tensors.reduce((sum, { indices }) => sum + indices.length, 0);
+    const before = new Int32Array(entries);
+    const sender = new Int32Array(entries);
+    const sign = new Int8Array(entries);
+    let at = 0;
+    tensors.forEach(({ indices, codes, table }, k) => {
+      for (let i = 0; i < indices.length; i++) {
+        sign[at] = Math.sign(table[codes[i]]);
+        sender[at] = k;
+        before[at] = last[indices[i]];
+        for (let other = before[at]; other >= 0; other = before[other])
+          pairs[k * count + sender[other]] += sign[at] * sign[other];
+        last[indices[i]] = at++;
+      }
+    });
+  }
+  for (let k = 0; k < count; k++) for (let j = 0; j < k; j++) pairs[j * count + k] = pairs[k * count + j];
+  return pairs;
+}
+
+/** The smallest value such that more than half of the weight lies at or below it. */
+function upperMedian(items: readonly { readonly value: number; readonly weight: number }[]): number {
+  const sorted = items.toSorted((a, b) => a.value - b.value);
+  const total = sorted.reduce((sum, { weight }) => sum + weight, 0);
+  let below = 0;
+  for (const { value, weight } of sorted) {
+    below += weight;
+    if (2 * below > total) return value;
+  }
+  return 0;
+}
