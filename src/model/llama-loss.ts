@@ -2,7 +2,7 @@
 import { shapeError, type Value } from '../tensor/graph.ts';
 import { add, log, maximum, mul, neg, softmax, sub } from '../tensor/ops.ts';
 import { gatherElements, scatterAdd } from '../tensor/ops-index.ts';
-import { gemm } from '../tensor/ops-matrix.ts';
+import { gemm, outerSum } from '../tensor/ops-matrix.ts';
 import { concat, reduceSum, reshape, slice } from '../tensor/ops-shape.ts';
 
 /** The smallest probability whose logarithm is taken: a loss is at most 85.2 nats, never infinite. */
@@ -77,7 +77,7 @@ export function meanLoss(hidden: Value, head: Value, targets: Value, rows: numbe
       return { dLogits, part };
     });
     let dHead: Value | undefined;
-    for (const { dLogits, part } of parts) dHead = gemm(dLogits, part, { transA: true, alpha, c: dHead });
+    for (const { dLogits, part } of parts) dHead = outerSum(dLogits, part, { alpha, c: dHead });
     const scaled = (x: Value): Value => (dy === graph.scalar(1) ? x : mul(x, dy));
     return [scaled(concat(dHidden, 0)), scaled(dHead!)];
   });

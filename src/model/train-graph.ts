@@ -3,6 +3,7 @@ import { TensorError } from '../tensor/errors.ts';
 import { gradients } from '../tensor/gradient.ts';
 import { Graph, sizeOf, type Value } from '../tensor/graph.ts';
 import { add, mul, sqrt } from '../tensor/ops.ts';
+import { beforeTransposed, transposed } from '../tensor/ops-matrix.ts';
 import { reduceMean, reshape, slice } from '../tensor/ops-shape.ts';
 import type { CompiledGraph } from '../tensor/runtime.ts';
 import { type AdamwOptions, adamw, sumOfAllSquares } from './adamw.ts';
@@ -82,8 +83,19 @@ export function gradientGraph(config: LlamaConfig, options: BatchShape & Gradien
   const { loss, gradient: found } = lossAndGradients(config, parameters, tokens, targets, options);
   const names = [...parameters.keys()];
   graph.output('loss', loss);
-  for (const [i, name] of names.entries()) graph.output(`gradient/${name}`, found[i]);
+  for (const [i, name] of names.entries()) graph.output(`gradient/${name}`, inWeightShape(found[i]));
   return graph.compile();
+}
+
+/** A weight's gradient, still to be transposed or not. */
+export interface Gradient {
+  readonly sum: Value;
+  readonly transposed: boolean;
+}
+
+/** A gradient in the shape of its weight. */
+export function inWeightShape({ sum, transposed: turned }: Gradient): Value {
+  return turned ? transposed(sum) : sum;
 }
 
 /**
@@ -97,7 +109,7 @@ export function lossAndGradients(
   targets: Value,
   options: GradientOptions,
   count = sizeOf(tokens.shape),
-): { loss: Value; gradient: readonly Value[] } {
+): { loss: Value; gradient: readonly Gradient[] } {
   const { graph } = tokens;
   const [batch, context] = tokens.shape;
   const { micro_batch = microBatch(config, { batch, context }) } = options;
@@ -108,6 +120,7 @@ export function lossAndGradients(
   const rows = options.loss_rows ?? lossRows(config, { batch: micro_batch, context });
   let losses: Value | undefined;
   let sums: readonly Value[] | undefined;
+  let transposing: readonly boolean[] = [];
   for (let start = 0; start < batch; start += micro_batch) {
     const part = (x: Value): Value => slice(x, 0, start, start + micro_batch);
     const after = sums && zeroAfter(sums);
@@ -115,12 +128,17 @@ export function lossAndGradients(
     const loss = meanLoss(hidden, head, reshape(part(targets), [-1]), rows, count);
     const found = gradients(loss, [...parameters.values()]);
     const before = sums;
+    const sources = found.map((gradient) => beforeTransposed(gradient));
+    transposing = sources.map((source) => source !== null);
     graph.untaped(() => {
-      sums = before ? found.map((gradient, i) => add(before[i], gradient)) : found;
+      sums = found.map((gradient, i) => {
+        const part = sources[i] ?? gradient;
+        return before ? add(before[i], part) : part;
+      });
       losses = losses ? add(losses, loss) : loss;
     });
   }
-  return { loss: losses!, gradient: sums! };
+  return { loss: losses!, gradient: sums!.map((sum, i) => ({ sum, transposed: transposing[i] })) };
 }
 
 /** A scalar zero that can be computed only when all of these values are there: one element of each, times 0. */
@@ -149,11 +167,11 @@ export function trainGraph(config: LlamaConfig, options: TrainGraphOptions): Com
   const targets = graph.input('targets', 'int32', [options.batch, options.context]);
   const { loss, gradient } = lossAndGradients(config, parameters, tokens, targets, options);
 
-  const norm = sqrt(sumOfAllSquares(gradient));
+  const norm = sqrt(sumOfAllSquares(gradient.map(({ sum }) => sum)));
   const updates = parameterSpecs(config).map((spec, i) => ({
     spec,
     weight: parameters.get(spec.name)!,
-    gradient: gradient[i],
+    gradient: inWeightShape(gradient[i]),
   }));
   adamw(graph, updates, norm, options);
   graph.output('loss', loss);

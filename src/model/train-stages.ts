@@ -1,5 +1,5 @@
 // The training step of train-graph.ts cut into graphs that run at the same time, each on a thread of its own.
-import { Graph, type Value } from '../tensor/graph.ts';
+import { Graph, sizeOf, type Value } from '../tensor/graph.ts';
 import { add, cast, less, mul, sqrt } from '../tensor/ops.ts';
 import { gatherRows } from '../tensor/ops-index.ts';
 import { expand, reshape, slice } from '../tensor/ops-shape.ts';
@@ -7,9 +7,8 @@ import type { CompiledGraph, StagedGraph, TensorMap } from '../tensor/runtime.ts
 import { type AdamwOptions, adamw, sumOfAllSquares } from './adamw.ts';
 import { type LlamaConfig, type ParameterSpec, parameterSpecs } from './config.ts';
 import { parameterStates } from './llama.ts';
-import { ACTIVATION_BYTES, activationBytes, type BatchShape, lossAndGradients } from './train-graph.ts';
+import { ACTIVATION_BYTES, activationBytes, type BatchShape, inWeightShape, lossAndGradients } from './train-graph.ts';
 
-const sizeOf = ({ shape }: ParameterSpec): number => shape.reduce((size, dimension) => size * dimension, 1);
 const sum = (values: readonly Value[]): Value => values.reduce((left, right) => add(left, right));
 
 /**
@@ -21,10 +20,9 @@ export function trainStages(config: LlamaConfig, options: BatchShape & AdamwOpti
   const { batch } = options;
   const size = stagedMicroBatch(config, options, width);
   const parts = Math.min(width, batch / size);
-  const shares = parameterShares(config, parts);
-  const specs = parameterSpecs(config);
-  const graph = gradientPart(config, options, size);
-  const names = [LOSS, ...specs.map(({ name }) => gradientOf(name))];
+  const { graph, gradients } = gradientPart(config, options, size);
+  const shares = sharesOf(gradients, parts);
+  const names = [LOSS, ...gradients.map(({ spec }) => gradientOf(spec.name))];
   const indices = Array.from({ length: parts }, (_, i) => i);
   return {
     stages: [
@@ -63,24 +61,34 @@ function runsOf(batch: number, size: number, parts: number, part: number): Tenso
   return runs;
 }
 
+/** A parameter, and how the states that sum up its gradient look. */
+interface GradientSpec {
+  readonly spec: ParameterSpec;
+  readonly shape: readonly number[];
+  readonly transposed: boolean;
+}
+
 /** Whole parameters to each part, the largest first and always to the part that has least. Each share in canonical order. */
-function parameterShares(config: LlamaConfig, parts: number): ParameterSpec[][] {
-  const specs = parameterSpecs(config);
+function sharesOf(gradients: readonly GradientSpec[], parts: number): GradientSpec[][] {
   const loads = new Array<number>(parts).fill(0);
-  const partOf = new Map<ParameterSpec, number>();
-  for (const spec of specs.toSorted((a, b) => sizeOf(b) - sizeOf(a))) {
+  const partOf = new Map<GradientSpec, number>();
+  for (const gradient of gradients.toSorted((a, b) => sizeOf(b.shape) - sizeOf(a.shape))) {
     const part = loads.indexOf(Math.min(...loads));
-    partOf.set(spec, part);
-    loads[part] += sizeOf(spec);
+    partOf.set(gradient, part);
+    loads[part] += sizeOf(gradient.shape);
   }
-  return loads.map((_, part) => specs.filter((spec) => partOf.get(spec) === part));
+  return loads.map((_, part) => gradients.filter((gradient) => partOf.get(gradient) === part));
 }
 
 /**
  * Stage 1. Adds the gradients of the `sequences` (int32 [size], of the batch) to a state for each parameter, and their
  * share of the mean loss to the state `loss`.
  */
-function gradientPart(config: LlamaConfig, { batch, context }: BatchShape, size: number): CompiledGraph {
+function gradientPart(
+  config: LlamaConfig,
+  { batch, context }: BatchShape,
+  size: number,
+): { graph: CompiledGraph; gradients: GradientSpec[] } {
   const graph = new Graph();
   const sequences = graph.input('sequences', 'int32', [size]);
   const tokens = gatherRows(graph.input('tokens', 'int32', [batch, context]), sequences);
@@ -93,18 +101,22 @@ function gradientPart(config: LlamaConfig, { batch, context }: BatchShape, size:
     graph.advance(sum, add(sum, value));
   };
   addTo(LOSS, loss);
-  for (const [i, name] of [...parameters.keys()].entries()) addTo(gradientOf(name), gradient[i]);
-  return graph.compile();
+  const gradients = parameterSpecs(config).map((spec, i) => {
+    const { sum, transposed } = gradient[i];
+    addTo(gradientOf(spec.name), sum);
+    return { spec, shape: sum.shape, transposed };
+  });
+  return { graph: graph.compile(), gradients };
 }
 
 /** Stage 2. Moves everybody's gradients for these parameters to part 0 → `squares/PART`, the sum of their squares. */
-function sumPart(share: readonly ParameterSpec[], parts: number, part: number): CompiledGraph {
+function sumPart(share: readonly GradientSpec[], parts: number, part: number): CompiledGraph {
   const graph = new Graph();
-  const totals = share.map(({ name, shape }) => {
-    const gradients = Array.from({ length: parts }, (_, i) => graph.state(inPart(gradientOf(name), i), shape));
+  const totals = share.map(({ spec, shape }) => {
+    const gradients = Array.from({ length: parts }, (_, i) => graph.state(inPart(gradientOf(spec.name), i), shape));
     const total = sum(gradients);
     graph.advance(gradients[0], total);
-    for (const gradient of gradients.slice(1)) graph.advance(gradient, zerosAfter(total));
+    for (const gradient of gradients.slice(1)) graph.advance(gradient, zerosAfter(total, shape));
     return total;
   });
   graph.output(inPart('squares', part), sumOfAllSquares(totals));
@@ -112,37 +124,33 @@ function sumPart(share: readonly ParameterSpec[], parts: number, part: number): 
 }
 
 /** Stage 3. AdamW for these parameters; part 0 also returns `loss` and `gradient_norm`. */
-function updatePart(
-  share: readonly ParameterSpec[],
-  options: AdamwOptions,
-  parts: number,
-  part: number,
-): CompiledGraph {
+function updatePart(share: readonly GradientSpec[], options: AdamwOptions, parts: number, part: number): CompiledGraph {
   const graph = new Graph();
   const indices = Array.from({ length: parts }, (_, i) => i);
   const norm = sqrt(sum(indices.map((i) => graph.input(inPart('squares', i), 'float32', []))));
-  const updates = share.map((spec) => ({
+  const sums = share.map(({ spec, shape }) => graph.state(inPart(gradientOf(spec.name), 0), shape));
+  const updates = share.map(({ spec, transposed }, i) => ({
     spec,
     weight: graph.state(spec.name, spec.shape),
-    gradient: graph.state(inPart(gradientOf(spec.name), 0), spec.shape),
+    gradient: inWeightShape({ sum: sums[i], transposed }),
   }));
   const next = adamw(graph, updates, norm, options);
-  updates.forEach(({ gradient }, i) => {
-    graph.advance(gradient, zerosAfter(next[i]));
+  sums.forEach((sum, i) => {
+    graph.advance(sum, zerosAfter(next[i], sum.shape));
   });
   if (part === 0) {
     const losses = indices.map((i) => graph.state(inPart(LOSS, i), []));
     const loss = sum(losses);
-    for (const share of losses) graph.advance(share, zerosAfter(loss));
+    for (const share of losses) graph.advance(share, zerosAfter(loss, []));
     graph.output('loss', loss);
     graph.output('gradient_norm', norm);
   }
   return graph.compile();
 }
 
-/** Zeros of a value's shape that are written only when it is there; zeros also where it is not a number. */
-function zerosAfter(value: Value): Value {
+/** Zeros that are written only when a value is there; zeros also where it is not a number. */
+function zerosAfter(value: Value, shape: readonly number[]): Value {
   const corner = value.shape.reduce((x, _, axis) => slice(x, axis, 0, 1), value);
   const one = reshape(corner, []);
-  return expand(mul(cast(less(one, one), 'float32'), 0), value.shape);
+  return expand(mul(cast(less(one, one), 'float32'), 0), shape);
 }

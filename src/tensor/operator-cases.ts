@@ -33,6 +33,12 @@ const gemmCase = (transA: boolean, transB: boolean): GradientCase => ({
   build: ([a, b, c]) => gemm(a, b, { transA, transB, alpha: 0.7, c }),
 });
 
+/** A column as a matrix of this width with other numbers in every place. */
+const wide = (x: Value, width: number): Value => {
+  const { shape, data } = tensor([x.shape[0], width], 5);
+  return mul(x, x.graph.constant('float32', shape, data));
+};
+
 /** Cases by the exported function that they are for. */
 export const OPERATOR_CASES: Readonly<Record<string, readonly GradientCase[]>> = {
   add: [two([2, 3], [3], add), two([2, 1, 2], [3, 1], add), one([3], (x) => add(x, x))],
@@ -59,7 +65,20 @@ export const OPERATOR_CASES: Readonly<Record<string, readonly GradientCase[]>> =
     two([2, 2, 3], [2, 3, 2], products.matmul),
     two([2, 1, 2, 3], [3, 3, 2], products.matmul),
   ],
-  gemm: [false, true].flatMap((a) => [false, true].map((b) => gemmCase(a, b))),
+  gemm: [
+    ...[false, true].flatMap((a) => [false, true].map((b) => gemmCase(a, b))),
+    // So wide that the weight's gradient transposes one operand beforehand: the narrower, which is the one or the other.
+    ...[300, 257].map((rows) => two([4, 1], [rows, 1], (a, b) => gemm(wide(a, 260), wide(b, 260), { transB: true }))),
+  ],
+  outerSum: [
+    two([2, 3], [2, 4], (a, b) => products.outerSum(a, b, { alpha: 0.7 })),
+    two([4, 1], [4, 2], (a, b) => {
+      const [left, right] = [wide(a, 270), wide(shapes.slice(b, 1, 0, 1), 260)];
+      const before = products.outerSum(left, wide(shapes.slice(b, 1, 1, 2), 260));
+      return products.outerSum(left, right, { alpha: 0.7, c: before });
+    }),
+  ],
+  transposed: [one([4, 3], products.transposed), one([3, 2], products.transposed)],
   reshape: [one([2, 6], (x) => mul(shapes.reshape(x, [3, -1]), shapes.reshape(x, [3, 4])))],
   transpose: [one([2, 3, 2], (x) => shapes.transpose(x, [2, 0, 1]))],
   transposeLast: [one([2, 3, 2], shapes.transposeLast)],
