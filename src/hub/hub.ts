@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { createAdaptorServer } from '@hono/node-server';
 import { WebSocketServer } from 'ws';
 import type { LoggedEvent } from '../core/events.ts';
+import type { AnyGame } from '../games/game.ts';
 import { openFolderBlobStore } from '../ledger/folder-blob-store.ts';
 import type { LogStore } from '../ledger/log-store.ts';
 import { openSqliteLogStore } from '../ledger/sqlite-log-store.ts';
@@ -37,6 +38,9 @@ export interface HubOptions {
   readonly onError?: (error: unknown, where: string) => void;
   /** What differs from CONNECTION_LIMITS. */
   readonly limits?: Partial<ConnectionLimits>;
+  /** For tests: other games than this build's, and snapshots of the state more often than usual. */
+  readonly loadGame?: (name: string) => Promise<AnyGame>;
+  readonly snapshot_every_events?: number;
 }
 
 export interface Hub {
@@ -70,16 +74,20 @@ async function startHub(options: HubOptions, identity: Identity, store: LogStore
   const limits = { ...CONNECTION_LIMITS, ...options.limits };
   const log = openTransparencyLog(store, identity);
   const rules = rulesOfThisCode();
+  const every_events = options.snapshot_every_events;
   const onProblem = (error: HubError): void => options.onError?.(error, 'a snapshot of the state');
   const place = await openMeetingPlace({
     identity,
     log,
     snapshots:
-      rules === null ? undefined : (beside) => openSnapshots({ store, log, identity, beside, rules, onProblem }),
+      rules === null
+        ? undefined
+        : (beside) => openSnapshots({ store, log, identity, beside, rules, every_events, onProblem }),
     blobs: await openFolderBlobStore(join(folder, 'blobs')),
     clock: systemClock,
     randomBytes,
     limits,
+    loadGame: options.loadGame,
     onEvent: options.onEvent,
     onError: options.onError,
   });
