@@ -1,45 +1,14 @@
 // A real hub that serves the tab, built by Vite, and a real Chromium to open it in: what the tests of the tab share.
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before } from 'node:test';
-import { type Browser, chromium, type Page } from 'playwright-core';
-import { build } from 'vite';
-import { type Hub, openHub } from '../src/hub/hub.ts';
+import type { Browser, Page } from 'playwright-core';
+import { CHROMIUM, launch, NO_GPU, type PageHub, servePageOf } from '../src/bench/chromium.ts';
+import type { Hub } from '../src/hub/hub.ts';
 import type { Contribution } from '../src/web/tab/api.ts';
 import type { ContributionState } from '../src/web/tab/state.ts';
-import { viteConfig } from '../src/web/vite-config.ts';
-
-export const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((path) =>
-  existsSync(path),
-);
-const FLAGS = [
-  '--no-sandbox',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-];
-/** Without a GPU, as most servers are. */
-export const NO_GPU = [...FLAGS, '--disable-gpu'];
-/** With Chromium's own software GPU: slow, but it computes what a GPU would. */
-export const SOFTWARE_GPU = [
-  ...FLAGS,
-  '--enable-unsafe-webgpu',
-  '--use-webgpu-adapter=swiftshader',
-  '--enable-features=Vulkan',
-];
 
 /** Where tests need a browser: skipped on a machine without one, but not where everything must be tested. */
 export const skip = !CHROMIUM && !process.env.CI ? 'no Chromium on this machine (CI must have one)' : false;
-
-/** Builds test/tab into a folder: src/web/tab with the functions that tests call. */
-export async function buildTabPage(folder: string): Promise<void> {
-  const config = viteConfig(folder);
-  const [gamesByName] = config.plugins!; // the others only pack for slow lines
-  await build({ ...config, root: join(import.meta.dirname, 'tab'), logLevel: 'error', plugins: [gamesByName] });
-}
 
 /** What the page under test offers to `evaluate`. */
 interface TabPage {
@@ -57,36 +26,29 @@ export interface TabNetwork {
   readonly browser: Browser;
 }
 
-/** For a test file: a hub that serves the tab, and a browser without a GPU. */
+/** For a test file: a hub that serves the tab with what tests call in it, and a browser without a GPU. */
 export function tabNetwork(): TabNetwork {
-  let hub: Hub;
+  let server: PageHub;
   let browser: Browser;
-  const folder = mkdtempSync(join(tmpdir(), 'potluck-tab-'));
   before(async () => {
-    const web = join(folder, 'web');
-    await buildTabPage(web);
-    const page = { folder: web, public_url: null };
-    hub = await openHub({ folder: join(folder, 'hub'), host: '127.0.0.1', port: 0, page });
+    server = await servePageOf(join(import.meta.dirname, 'tab'));
     browser = await launch(NO_GPU);
   });
   after(async () => {
     await browser?.close();
-    await hub?.close();
-    rmSync(folder, { recursive: true, force: true });
+    await server?.close();
   });
   return {
     get hub() {
-      return hub;
+      return server.hub;
     },
     get browser() {
       return browser;
     },
-    folder,
+    get folder() {
+      return server.folder;
+    },
   };
-}
-
-export function launch(args: readonly string[]): Promise<Browser> {
-  return chromium.launch({ executablePath: CHROMIUM, args: [...args] });
 }
 
 /** Nothing here takes as long, on whatever machine: a tab that hangs fails its test instead of holding it up. */

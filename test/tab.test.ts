@@ -4,10 +4,11 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { chromium, type Page } from 'playwright-core';
+import { CHROMIUM, launch, NO_GPU, SOFTWARE_GPU } from '../src/bench/chromium.ts';
 import { createWasmRuntime } from '../src/tensor/wasm-runtime.ts';
 import { network, untilStatus } from './network.ts';
 import { trainingBits } from './tab/training-case.ts';
-import { CHROMIUM, launch, NO_GPU, type Scope, SOFTWARE_GPU, skip, TabUnderTest, tabNetwork } from './tab-browser.ts';
+import { type Scope, skip, TabUnderTest, tabNetwork } from './tab-browser.ts';
 import { hostileHubTests } from './tab-hostile.ts';
 
 describe('a tab', { skip }, () => {

@@ -1,0 +1,51 @@
+// An operator's case as one graph whose outputs are the result and every gradient: what runtimes are compared by.
+import { gradients } from './gradient.ts';
+import { type GradientCase, noise } from './gradient-check.ts';
+import { Graph, sizeOf } from './graph.ts';
+import { mul } from './ops.ts';
+import { reduceSum } from './ops-shape.ts';
+import type { CompiledGraph, Runtime, TensorData, TensorMap } from './runtime.ts';
+
+export interface OperatorProbe {
+  readonly graph: CompiledGraph;
+  readonly inputs: TensorMap;
+}
+
+/** The case's result as output `y`, and the gradients of a weighted sum of it as `d0`, `d1`, … */
+export function probeOf({ inputs, build }: GradientCase): OperatorProbe {
+  const graph = new Graph();
+  const values = inputs.map(({ shape }, i) => graph.input(`x${i}`, 'float32', shape));
+  const y = build(values, graph);
+  const weights = graph.constant('float32', y.shape, noise(sizeOf(y.shape), 77, 0.5, 1.5));
+  const loss = reduceSum(mul(y, weights), [...y.shape.keys()]);
+  graph.output('y', y);
+  for (const [i, gradient] of gradients(loss, values).entries()) graph.output(`d${i}`, gradient);
+  const tensors = inputs.map(
+    ({ shape, data }, i) => [`x${i}`, { dtype: 'float32', shape, data } as TensorData] as const,
+  );
+  return { graph: graph.compile(), inputs: Object.fromEntries(tensors) };
+}
+
+/** All outputs of a probe on a runtime, as plain numbers by name. Throws TensorError. */
+export async function runProbe(runtime: Runtime, probe: OperatorProbe): Promise<Record<string, number[]>> {
+  const program = await runtime.load(probe.graph);
+  try {
+    const outputs = await program.run(probe.inputs);
+    return Object.fromEntries(Object.entries(outputs).map(([name, { data }]) => [name, [...data]]));
+  } finally {
+    await program.close();
+  }
+}
+
+/** The largest difference between two runs of a probe, relative to the largest value of the output that it is in. */
+export function largestDifference(found: Record<string, number[]>, reference: Record<string, number[]>): number {
+  let worst = 0;
+  for (const [name, values] of Object.entries(reference)) {
+    const scale = values.reduce((most, value) => Math.max(most, Math.abs(value)), 1e-6);
+    values.forEach((value, i) => {
+      const difference = Math.abs((found[name]?.[i] ?? Number.NaN) - value) / scale;
+      worst = Math.max(worst, Number.isNaN(difference) ? Number.POSITIVE_INFINITY : difference);
+    });
+  }
+  return worst;
+}
