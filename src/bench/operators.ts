@@ -43,12 +43,14 @@ export interface OperatorRow {
 export function placedOnCpu(log: readonly string[]): string[] {
   const found = new Set<string>();
   let onCpu = false;
-  for (const line of log.flatMap((text) => text.split('\n'))) {
-    const provider = /placed on \[(\w+)\]/.exec(line)?.[1];
+  for (const line of log) {
+    const said = /VerifyEachNodeIsAssignedToAnEp\]\s+(.*)/.exec(line)?.[1];
+    if (said === undefined) continue;
+    const provider = /placed on \[(\w+)\]/.exec(said)?.[1];
     if (provider) onCpu = provider === 'CPUExecutionProvider';
-    const node = /^\s*(?:\[V:.*?\])?\s+([A-Z]\w+) \(.*\)\s*$/.exec(line)?.[1];
+    if (provider && onCpu && said.startsWith('All')) found.add('every node');
+    const node = /^(\w+) \(/.exec(said)?.[1];
     if (onCpu && node) found.add(node);
-    if (onCpu && /All nodes placed on/.test(line)) found.add('every node');
   }
   return [...found].sort();
 }

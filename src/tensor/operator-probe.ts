@@ -16,14 +16,16 @@ export function probeOf({ inputs, build }: GradientCase): OperatorProbe {
   const graph = new Graph();
   const values = inputs.map(({ shape }, i) => graph.input(`x${i}`, 'float32', shape));
   const y = build(values, graph);
-  const weights = graph.constant('float32', y.shape, noise(sizeOf(y.shape), 77, 0.5, 1.5));
+  // An input, because gradients of what is linear would be constants, which ONNX Runtime computes once, on the CPU.
+  const weights = graph.input('weights', 'float32', y.shape);
   const loss = reduceSum(mul(y, weights), [...y.shape.keys()]);
   graph.output('y', y);
   for (const [i, gradient] of gradients(loss, values).entries()) graph.output(`d${i}`, gradient);
-  const tensors = inputs.map(
-    ({ shape, data }, i) => [`x${i}`, { dtype: 'float32', shape, data } as TensorData] as const,
-  );
-  return { graph: graph.compile(), inputs: Object.fromEntries(tensors) };
+  const tensors: Record<string, TensorData> = {
+    weights: { dtype: 'float32', shape: y.shape, data: noise(sizeOf(y.shape), 77, 0.5, 1.5) },
+  };
+  for (const [i, { shape, data }] of inputs.entries()) tensors[`x${i}`] = { dtype: 'float32', shape, data };
+  return { graph: graph.compile(), inputs: tensors };
 }
 
 /** All outputs of a probe on a runtime, as plain numbers by name. Throws TensorError. */
