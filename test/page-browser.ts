@@ -6,8 +6,8 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { after, before } from 'node:test';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
+import { launch, NO_GPU } from '../src/bench/chromium.ts';
 import { isPageStale, PAGE_FOLDER } from '../src/cli/page.ts';
-import { launch, NO_GPU } from './tab-browser.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 /** Where the pictures go; git ignores it. */
