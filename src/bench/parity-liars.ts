@@ -14,6 +14,8 @@ export const ATTACKS = {
   'loud flip': (mean) => mean.map((value) => -10 * value),
   /** Half of the values as the honest would have them, to be believed, the others the opposite. */
   'half flip': (mean, _, __, shared) => mean.map((value) => (shared.below(2) === 0 ? value : -value)),
+  /** A quarter the opposite: about as much as agreement with the others forgives. */
+  'quarter flip': (mean, _, __, shared) => mean.map((value) => (shared.below(4) > 0 ? value : -value)),
   /** The opposite where the honest say little, so that hardly anybody else sends these values. */
   alone: (mean, loudness) => {
     const middle = mean.map(Math.abs).sort()[mean.length >> 1];
