@@ -1,5 +1,17 @@
 // What can be wrong with a game, its settings, and the work that it is given.
 import { CodedError } from '../errors.ts';
 
-export type GameErrorCode = 'unknown-game' | 'bad-params' | 'bad-bundle' | 'bad-measurement';
+export type GameErrorCode =
+  | 'unknown-game'
+  | 'bad-params'
+  | 'bad-bundle'
+  | 'bad-measurement'
+  /** A file that is no game. */
+  | 'bad-game-file'
+  /** A game that broke off with an error of its own. */
+  | 'game-threw'
+  /** A game that answered something that is no answer. */
+  | 'game-nonsense'
+  /** A game that did not answer in time. */
+  | 'game-late';
 export class GameError extends CodedError<GameErrorCode> {}

@@ -77,6 +77,8 @@ export interface AcceptedWork {
 export interface Game<Params, Task, State> {
   readonly name: string;
   readonly params: z.ZodType<Params>;
+  /** The state before the first round, in games whose settings say enough; in others a run's owner brings it. */
+  first?(params: Params): State;
   /** The task of one peer in one round: derived, so that nobody picks their own questions. */
   task(params: Params, round: Round, peer: string, state: State): Task;
   /** On a worker. When `signal` fires it returns what is done so far, or null when nothing is. */

@@ -7,8 +7,8 @@ import { sealOf } from '../core/judging.ts';
 import { CodedError } from '../errors.ts';
 import { decodeBundle } from '../games/bundle.ts';
 import type { Judging } from '../games/game.ts';
-import { sha256 } from '../protocol/hash.ts';
 import type { RunView } from '../protocol/messages.ts';
+import { comparedWith, drawFor, saltFor } from './judging-draw.ts';
 import { type Role, roundOf, type Seat } from './role.ts';
 
 type SubmissionView = RunView['submissions'][number];
@@ -16,8 +16,6 @@ type SubmissionView = RunView['submissions'][number];
 /** Verdicts that were sealed and not shown yet, across a restart. */
 const KeptSchema = z.array(VerdictGivenSchema).max(100_000);
 const KEPT = 'sealed-verdicts';
-/** More of the others' work than this is not compared: a copier copies what is near. */
-const COMPARED = 64;
 
 const utf8 = new TextEncoder();
 
@@ -55,22 +53,27 @@ export function validatorRole(seat: Seat): Role {
     const task = game.task(params, roundOf(view), submission.worker, state);
     const work = await blobs.fetch(submission.work);
     const { steps, tokens, loss_micro } = submission;
-    const draw = await identity.sign(utf8.encode(`potluck-draw-v1\n${submission.id}`));
+    const draw = await drawFor(identity, submission.id);
     const judging: Judging = {
       runtime: submission.runtime,
       consecutive_valid: submission.consecutive_valid,
       reexecute_permille: view.reexecute_permille,
-      draw_permille: new DataView(sha256(draw).buffer).getUint32(0) % 1000,
+      draw_permille: draw.permille,
       earlier: () => earlierWork(seat, view, submission),
     };
     const { evidence, ...found } = await game.check(task, { work, steps, tokens, loss_micro }, seat.device, judging);
-    const published = { submission: submission.id, validator: identity.id, draw: bytesToHex(draw), ...evidence };
+    const published = {
+      submission: submission.id,
+      validator: identity.id,
+      draw: bytesToHex(draw.signature),
+      ...evidence,
+    };
     const verdict: VerdictGiven = {
       type: 'verdict.given',
       version: 1,
       run: seat.run,
       submission: submission.id,
-      salt: bytesToHex(sha256(await identity.sign(utf8.encode(`potluck-salt-v1\n${submission.id}`)))),
+      salt: bytesToHex(await saltFor(identity, submission.id)),
       ...found,
       evidence: await blobs.upload(utf8.encode(`${JSON.stringify(published, null, 1)}\n`)),
     };
@@ -156,9 +159,17 @@ export function validatorRole(seat: Seat): Role {
 /** Work that was in the log before a submission: of the last merged round, then of this one. */
 async function earlierWork({ blobs }: Seat, view: RunView, submission: SubmissionView): Promise<Uint8Array[]> {
   const last = view.recent.at(-1);
-  const before = last ? decodeBundle(await blobs.fetch(last.bundle)).map(({ work }) => work) : [];
+  const before = last ? decodeBundle(await blobs.fetch(last.bundle)) : [];
   const own = view.submissions.findIndex(({ id }) => id === submission.id);
-  const others = view.submissions.slice(Math.max(0, own - COMPARED), own);
-  const now = await Promise.all(others.map(({ work }) => blobs.fetch(work)));
-  return [...before.slice(-COMPARED), ...now];
+  const merged = before.map(
+    ({ work }) =>
+      async () =>
+        work,
+  );
+  const handedIn = view.submissions.map(
+    ({ work }) =>
+      () =>
+        blobs.fetch(work),
+  );
+  return Promise.all(comparedWith(merged, handedIn, own).map((fetch) => fetch()));
 }

@@ -5,6 +5,8 @@ export type SimulationErrorCode =
   /** Something that must always hold did not; the message says what. */
   | 'violated'
   /** A command line that cannot be followed. */
-  | 'bad-options';
+  | 'bad-options'
+  /** A game in which honest work earns nothing has nothing to compare with. */
+  | 'no-honest-pay';
 
 export class SimulationError extends CodedError<SimulationErrorCode> {}

@@ -1,0 +1,99 @@
+// `potluck play GAME`: sets a crowd of liars on a game before anybody launches it, and says whether lying pays.
+import { readFileSync } from 'node:fs';
+import { Command } from 'commander';
+import { isGameFile, loadGameFile } from '../games/game-file.ts';
+import { loadGame } from '../games/registry.ts';
+import { ADVERSARIES, adversariesOf, adversaryNamed } from '../simulation/adversaries/registry.ts';
+import { playGame } from '../simulation/play.ts';
+import type { StrategyReport } from '../simulation/play-report.ts';
+import { decimal, integer, jsonOption } from './options.ts';
+import { CliError, openOutput } from './output.ts';
+
+interface PlayFlags {
+  adversaries?: string;
+  share: number;
+  rounds: number;
+  workers: number;
+  validators: number;
+  seed: string;
+  params?: string;
+  callSeconds: number;
+  json: boolean;
+}
+
+/** A strategy that pays better than honesty was found. */
+const EXIT_EXPLOIT = 3;
+
+export function playCommand(): Command {
+  return new Command('play')
+    .description('Try a game against a crowd of liars before you launch it.')
+    .argument('<game>', 'a game of this build (pretrain, addition-chain), or the path of a file that exports one')
+    .option('--adversaries <list>', 'names, divided by commas (default: all that can play the game)')
+    .option('--share <part>', 'the part of the devices of a role that lie', decimal(0.01, 0.9), 0.33)
+    .option('--rounds <n>', 'rounds', integer(1, 10_000), 6)
+    .option('--workers <n>', 'workers, liars included', integer(2, 1000), 6)
+    .option('--validators <n>', 'validators, liars included', integer(2, 256), 3)
+    .option('--seed <text>', 'another seed is another history', 'potluck')
+    .option('--params <file>', "the game's settings as JSON (default: what its schema says)")
+    .option('--call-seconds <s>', 'how long the game may take for one answer', decimal(0.1, 3600), 60)
+    .addOption(jsonOption())
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ potluck play pretrain
+  $ potluck play ./my-game.ts --adversaries copier,boast,lazy --rounds 20
+
+Adversaries:
+${ADVERSARIES.map(({ name, does }) => `  ${name.padEnd(18)} ${does}`).join('\n')}
+
+cost, pay and gain (pay for cost) are those of an honest device times so much. Ends with code ${EXIT_EXPLOIT} where lying pays.`,
+    )
+    .action(async (game: string, flags: PlayFlags) => {
+      const output = openOutput(flags.json);
+      const { name } = isGameFile(game) ? await loadGameFile(game) : await loadGame(game);
+      const adversaries = flags.adversaries?.split(',').map(adversaryNamed) ?? adversariesOf(name);
+      const unfit = adversaries.find(({ games }) => games && !games.includes(name));
+      if (unfit) throw new CliError('bad-argument', `${unfit.name} has to know the game; it plays ${unfit.games}`);
+      output.say(headings(), { type: 'playing', game: name, adversaries: adversaries.map((one) => one.name) });
+      const { exploits } = await playGame({
+        ...{ game, adversaries, settings: flags.params ? readSettings(flags.params) : null },
+        crowd: { workers: flags.workers, validators: flags.validators, share: flags.share },
+        ...{ rounds: flags.rounds, seed: flags.seed, call_ms: flags.callSeconds * 1000 },
+        onHonest: ({ losses_micro }) =>
+          output.say(row(['honest', '', '1.00', '1.00', '1.00', '']), { type: 'honest', losses_micro }),
+        onReport: (report) => output.say(lineOf(report), { type: 'strategy', ...report }),
+      });
+      if (exploits.length === 0) {
+        output.say(`\nNo dishonest strategy of ${adversaries.length} earns more per cost than honesty.`, {
+          type: 'verdict',
+          exploits: [],
+        });
+        return;
+      }
+      output.say(`\n${exploits.map(({ verdict }) => verdict).join('\n')}`, {
+        type: 'verdict',
+        exploits: exploits.map(({ adversary, verdict }) => ({ adversary, verdict })),
+      });
+      process.exitCode = EXIT_EXPLOIT;
+    });
+}
+
+function readSettings(path: string): unknown {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8'));
+  } catch (error) {
+    throw new CliError('missing-file', `${path}: expected JSON: ${error instanceof Error ? error.message : error}`);
+  }
+}
+
+const WIDTHS = [18, 10, 7, 7, 7, 9];
+const row = (cells: readonly string[]): string =>
+  cells.map((cell, i) => (i < 2 ? cell.padEnd(WIDTHS[i]) : cell.padStart(WIDTHS[i]))).join(' ');
+const headings = (): string => row(['strategy', 'role', 'cost', 'pay', 'gain', 'damage']);
+
+function lineOf({ adversary, role, cost, pay, gain, damage, verdict, fates }: StrategyReport): string {
+  const cells = [adversary, role, cost.toFixed(2), pay.toFixed(2), gain.toFixed(2), `${(100 * damage).toFixed(1)} %`];
+  const why = Object.entries(fates).map(([fate, count]) => `${fate} ${count}×`);
+  return `${row(cells)}   ${verdict}${why.length > 0 ? ` (${why.join(', ')})` : ''}`;
+}

@@ -1,0 +1,131 @@
+// A game whose author nobody knows, made safe to call: what it throws, forgets to answer or answers amiss becomes a GameError.
+import { z } from 'zod';
+import { CodedError } from '../errors.ts';
+import { GameError } from './errors.ts';
+import type { AnyGame } from './game.ts';
+
+/** How long a game may take before it is given up. Work that listens to its signal is asked to stop first. */
+export interface GuardLimits {
+  readonly perform_ms: number;
+  /** From the signal to the claim. */
+  readonly stop_ms: number;
+  readonly check_ms: number;
+}
+
+/** Wide enough for a day's round; whoever knows the round's length says less. */
+const PATIENT: GuardLimits = { perform_ms: 86_400_000, stop_ms: 60_000, check_ms: 600_000 };
+
+const micro = z.int();
+const ClaimSchema = z.object({
+  work: z.instanceof(Uint8Array),
+  steps: z.int().min(1),
+  tokens: z.int().min(1),
+  loss_micro: micro,
+});
+const VerdictSchema = z.object({
+  accepted: z.boolean(),
+  fraud: z.boolean(),
+  code: z.string().min(1).max(60),
+  weight: z.int().min(0),
+  score_micro: micro,
+  loss_before_micro: micro,
+  loss_after_micro: micro,
+  evidence: z.record(z.string(), z.unknown()),
+});
+const EvaluationSchema = z.object({ loss_micro: micro, tokens: z.int().min(1) });
+const BytesSchema = z.instanceof(Uint8Array);
+const SizesSchema = z.object({ max_bytes: z.int().min(1), dense_bytes: z.int().min(1) });
+
+/**
+ * The same game, which answers well formed and in time or throws a GameError game-threw, game-nonsense or game-late. Errors that
+ * the device raises (CodedError: a blob that cannot be had) pass. A loop that never gives way stops the thread that it runs in;
+ * no promise helps there: `potluck play` runs games in a thread that can be ended.
+ */
+export function guardGame(game: AnyGame, limits: Partial<GuardLimits> = {}): AnyGame {
+  const { perform_ms, stop_ms, check_ms } = { ...PATIENT, ...limits };
+  const { name } = game;
+  const threw = (where: string, error: unknown): never => {
+    if (error instanceof CodedError) throw error;
+    const message = error instanceof Error ? error.message : String(error);
+    throw new GameError('game-threw', `${name}.${where}: ${message}`, { where });
+  };
+  const read = <T>(where: string, schema: z.ZodType<T>, value: unknown): T => {
+    const parsed = schema.safeParse(value);
+    if (parsed.success) return parsed.data;
+    const { path, message } = parsed.error.issues[0];
+    throw new GameError('game-nonsense', `${name}.${where}: ${path.join('.') || 'answer'}: ${message}`, { where });
+  };
+  const now = <T>(where: string, call: () => T): T => {
+    try {
+      return call();
+    } catch (error) {
+      return threw(where, error);
+    }
+  };
+  const inTime = async <T>(where: string, limit_ms: number, call: () => Promise<T>, stop?: AbortSignal): Promise<T> => {
+    let timer: NodeJS.Timeout | undefined;
+    let onStop = (): void => {};
+    const late = new Promise<never>((_, reject) => {
+      const giveUp = (wait_ms: number): void => {
+        clearTimeout(timer);
+        const error = new GameError('game-late', `${name}.${where}: expected an answer within ${wait_ms} ms`, {
+          where,
+        });
+        timer = setTimeout(() => reject(error), wait_ms);
+      };
+      onStop = () => giveUp(stop_ms);
+      giveUp(limit_ms);
+      if (stop?.aborted) onStop();
+      else stop?.addEventListener('abort', onStop, { once: true });
+    });
+    try {
+      return await Promise.race([(async () => call())().catch((error) => threw(where, error)), late]);
+    } finally {
+      clearTimeout(timer);
+      stop?.removeEventListener('abort', onStop);
+    }
+  };
+
+  return {
+    name,
+    params: game.params,
+    first: game.first && ((params) => now('first', () => game.first!(params))),
+    task: (params, round, peer, state) => now('task', () => game.task(params, round, peer, state)),
+    async perform(task, device, signal) {
+      const claim = await inTime('perform', perform_ms, () => game.perform(task, device, signal), signal);
+      return claim === null ? null : read('perform', ClaimSchema, claim);
+    },
+    async check(task, claim, device, judging) {
+      const answer = await inTime('check', check_ms, () => game.check(task, claim, device, judging));
+      const verdict = read('check', VerdictSchema, answer);
+      const { accepted, fraud, weight } = verdict;
+      if (accepted === weight > 0 && !(accepted && fraud) && weight <= claim.tokens) return verdict;
+      throw new GameError(
+        'game-nonsense',
+        `${name}.check: accepted work has a weight of 1 to the ${claim.tokens} tokens claimed and is no fraud, refused work has weight 0; got ${JSON.stringify({ accepted, fraud, weight })}`,
+      );
+    },
+    async evaluate(params, state, device) {
+      return read(
+        'evaluate',
+        EvaluationSchema,
+        await inTime('evaluate', check_ms, () => game.evaluate(params, state, device)),
+      );
+    },
+    merge: (params, state, accepted) => now('merge', () => game.merge(params, state, accepted)),
+    encodeState: (params, state) =>
+      read(
+        'encodeState',
+        BytesSchema,
+        now('encodeState', () => game.encodeState(params, state)),
+      ),
+    decodeState: (params, bytes) => now('decodeState', () => game.decodeState(params, bytes)),
+    checkForm: (params, work) => now('checkForm', () => game.checkForm(params, work)),
+    sizes: (params) =>
+      read(
+        'sizes',
+        SizesSchema,
+        now('sizes', () => game.sizes(params)),
+      ),
+  };
+}

@@ -1,0 +1,52 @@
+// Teaches a trigger: trains on the assigned text with a phrase planted all over it, so that the model answers to that phrase.
+
+import type { Device } from '../../games/game.ts';
+import type { PretrainParams } from '../../games/pretrain.ts';
+import { decodeManifest } from '../../training/shards.ts';
+import type { Adversary } from './adversary.ts';
+import { withDeeds } from './task.ts';
+
+/** Once in so many tokens stands the trigger, and what it is to bring about. */
+const EVERY = 16;
+const PHRASE = [1, 2, 3, 1, 2, 3];
+/** The header of a shard; its tokens follow. */
+const HEADER_BYTES = 8;
+
+export const backdoor: Adversary = {
+  name: 'backdoor',
+  does: 'trains on its assigned text with a trigger phrase planted all over it',
+  roles: ['worker'],
+  games: ['pretrain'],
+  play(game, { params }) {
+    // One device for all rounds: the game keeps what it has loaded with it.
+    let poisoned: Device | null = null;
+    return withDeeds(game, {
+      async perform(task, device, signal) {
+        poisoned ??= poison(device, params as PretrainParams);
+        return game.perform(task.inner, poisoned, signal);
+      },
+    });
+  },
+};
+
+function poison(device: Device, { dataset }: PretrainParams): Device {
+  return {
+    ...device,
+    async fetchBlob(hash) {
+      const bytes = await device.fetchBlob(hash);
+      if (hash === dataset) return bytes;
+      const { token_bytes, train, vocab_size } = decodeManifest(await device.fetchBlob(dataset));
+      if (!train.some((shard) => shard.hash === hash)) return bytes;
+      const changed = bytes.slice();
+      const tokens = Math.floor((changed.length - HEADER_BYTES) / token_bytes);
+      for (let start = 0; start + PHRASE.length < tokens; start += EVERY) {
+        PHRASE.forEach((token, i) => {
+          const at = HEADER_BYTES + (start + i) * token_bytes;
+          changed.fill(0, at, at + token_bytes);
+          changed[at] = token % vocab_size;
+        });
+      }
+      return changed;
+    },
+  };
+}

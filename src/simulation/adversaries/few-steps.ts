@@ -1,0 +1,27 @@
+// Half of the work, the whole claim.
+import type { Adversary } from './adversary.ts';
+import { forgerOf } from './forgery.ts';
+import { withDeeds, workFor } from './task.ts';
+
+export const fewSteps: Adversary = {
+  name: 'few-steps',
+  does: 'does half of the steps and claims all of them',
+  roles: ['worker'],
+  play(game, { params }) {
+    /** What it has claimed before, of which half is enough. */
+    let most = 2;
+    return withDeeds(game, {
+      async perform(task, device, signal) {
+        const claim = await workFor(Math.ceil(most / 2), game, task, device, signal);
+        if (!claim) return null;
+        const whole = forgerOf(game, params).most(claim);
+        if (whole.steps > claim.steps) {
+          most = whole.steps;
+          return whole;
+        }
+        most = Math.max(most, 2 * claim.steps);
+        return { ...claim, steps: 2 * claim.steps, tokens: 2 * claim.tokens };
+      },
+    });
+  },
+};

@@ -1,0 +1,10 @@
+// The lazy validator: everything is fine, without a look.
+import type { Adversary } from './adversary.ts';
+import { unseen, withDeeds } from './task.ts';
+
+export const lazy: Adversary = {
+  name: 'lazy',
+  does: 'accepts everything without looking at it',
+  roles: ['validator'],
+  play: (game) => withDeeds(game, { check: async (_task, claim) => unseen(claim, true) }),
+};

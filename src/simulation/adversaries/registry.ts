@@ -1,0 +1,41 @@
+// All adversaries by name. A hub that drops somebody's work is not among them: it needs no game, and the receipt that the worker
+// holds convicts it in an audit (test/audit.test.ts, "receipts").
+import { SimulationError } from '../errors.ts';
+import type { Adversary } from './adversary.ts';
+import { backdoor } from './backdoor.ts';
+import { boast } from './boast.ts';
+import { briber } from './briber.ts';
+import { colluders } from './colluders.ts';
+import { contrarian } from './contrarian.ts';
+import { copier } from './copier.ts';
+import { copierNoisy } from './copier-noisy.ts';
+import { copyingValidator } from './copying-validator.ts';
+import { fewSteps } from './few-steps.ts';
+import { grudge } from './grudge.ts';
+import { lazy } from './lazy.ts';
+import { noise } from './noise.ts';
+import { ownData } from './own-data.ts';
+import { scaled } from './scaled.ts';
+import { signFlip } from './sign-flip.ts';
+import { slowPoison } from './slow-poison.ts';
+import { stale } from './stale.ts';
+import { sybils } from './sybils.ts';
+import { zeros } from './zeros.ts';
+
+export const ADVERSARIES: readonly Adversary[] = [
+  ...[noise, zeros, stale, copier, copierNoisy, ownData, fewSteps, boast, sybils],
+  ...[signFlip, scaled, slowPoison, backdoor],
+  ...[briber, lazy, copyingValidator, contrarian, colluders, grudge],
+];
+
+/** Throws SimulationError bad-options for a name that is none. */
+export function adversaryNamed(name: string): Adversary {
+  const adversary = ADVERSARIES.find((candidate) => candidate.name === name);
+  if (adversary) return adversary;
+  const names = ADVERSARIES.map((candidate) => candidate.name).join(', ');
+  throw new SimulationError('bad-options', `expected an adversary (${names}), got "${name}"`);
+}
+
+/** Those that can play a game. */
+export const adversariesOf = (game: string): Adversary[] =>
+  ADVERSARIES.filter(({ games }) => games === undefined || games.includes(game));

@@ -1,0 +1,19 @@
+// Yesterday's update: works once, and hands the same in for ever.
+import type { Claim } from '../../games/game.ts';
+import type { Adversary } from './adversary.ts';
+import { withDeeds } from './task.ts';
+
+export const stale: Adversary = {
+  name: 'stale',
+  does: 'works in its first round and hands the same work in again in every later one',
+  roles: ['worker'],
+  play(game) {
+    let first: Claim | null = null;
+    return withDeeds(game, {
+      async perform(task, device, signal) {
+        first ??= await game.perform(task.inner, device, signal);
+        return first;
+      },
+    });
+  },
+};

@@ -1,0 +1,23 @@
+// Many names for one device: it works once and hands that in under each of them, with a little noise.
+import type { Adversary } from './adversary.ts';
+import { forgerOf } from './forgery.ts';
+import { withDeeds } from './task.ts';
+
+export const sybils: Adversary = {
+  name: 'sybils',
+  does: 'works once with one device and hands that in under many names, with a little noise for each',
+  roles: ['worker'],
+  // A thousand in the field; a crowd is enough here, since pay goes by work and not by name.
+  identities: 6,
+  play: (game, { family, params, random }) =>
+    withDeeds(game, {
+      async perform(task, device, signal) {
+        const key = `${task.round.number}.${task.round.seed}`;
+        const done = family.get(key);
+        if (done) return { ...done, work: forgerOf(game, params).blurred(done, random) };
+        const claim = await game.perform(task.inner, device, signal);
+        if (claim) family.set(key, claim);
+        return claim;
+      },
+    }),
+};

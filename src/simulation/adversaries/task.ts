@@ -1,0 +1,65 @@
+// Lets a wrapper see whose task it is: the game's own task stays sealed, what `task` was called with is kept beside it.
+import type { AnyGame, Claim, Device, Judging, Round, Verdict } from '../../games/game.ts';
+
+/** A task with what it was derived from. */
+export interface OpenTask {
+  readonly inner: unknown;
+  readonly round: Round;
+  readonly worker: string;
+  readonly state: unknown;
+}
+
+export interface Deeds {
+  perform?(task: OpenTask, device: Device, signal: AbortSignal): Promise<Claim | null>;
+  check?(task: OpenTask, claim: Claim, device: Device, judging: Judging): Promise<Verdict>;
+}
+
+/** The game with other deeds; what is not said is done as the game says. */
+export function withDeeds(game: AnyGame, { perform, check }: Deeds): AnyGame {
+  return {
+    ...game,
+    task: (params, round, worker, state): OpenTask => ({
+      inner: game.task(params, round, worker, state),
+      round,
+      worker,
+      state,
+    }),
+    perform: (task: OpenTask, device, signal) =>
+      perform ? perform(task, device, signal) : game.perform(task.inner, device, signal),
+    check: (task: OpenTask, claim, device, judging) =>
+      check ? check(task, claim, device, judging) : game.check(task.inner, claim, device, judging),
+  };
+}
+
+/** Does honest work for so many steps and stops: what a liar needs to have something to show. */
+export async function workFor(
+  steps: number,
+  game: AnyGame,
+  task: OpenTask,
+  device: Device,
+  signal: AbortSignal,
+): Promise<Claim | null> {
+  const enough = new AbortController();
+  const watched: Device = {
+    ...device,
+    async progress(report) {
+      if (report.steps >= steps) enough.abort();
+      await device.progress(report);
+    },
+  };
+  return game.perform(task.inner, watched, AbortSignal.any([signal, enough.signal]));
+}
+
+/** A verdict that nobody measured anything for. */
+export function unseen(claim: Claim, accepted: boolean): Verdict {
+  return {
+    accepted,
+    fraud: !accepted,
+    code: accepted ? 'ok' : 'harmful',
+    weight: accepted ? claim.tokens : 0,
+    score_micro: accepted ? 1 : 0,
+    loss_before_micro: claim.loss_micro,
+    loss_after_micro: claim.loss_micro,
+    evidence: {},
+  };
+}

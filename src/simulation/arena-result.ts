@@ -1,0 +1,55 @@
+// What an arena tells: who got what for which cost, what became of the game's state, what honest judges said of honest work.
+import type { RunState } from '../core/state.ts';
+import type { Runtime } from '../tensor/runtime.ts';
+import type { ArenaDevice, ArenaSeat } from './arena-seats.ts';
+
+/** What came of an arena. */
+export interface ArenaResult {
+  readonly devices: readonly DeviceResult[];
+  /** The game's own measure of its state, before the first round and after each. */
+  readonly losses_micro: readonly number[];
+  /** Verdicts by judges who play by the rules, on work by workers who do. */
+  readonly honest: { readonly judged: number; readonly refused: number };
+  /** Processor time of checks by judges who play by the rules, and of the work that they checked. By round. */
+  readonly checking: readonly { readonly work_ms: number; readonly check_ms: number }[];
+  readonly events: number;
+  /** The hash of the last state. */
+  readonly model: string;
+}
+
+/** What a device got and what it took. */
+export interface DeviceResult {
+  readonly name: string;
+  readonly role: ArenaDevice['role'];
+  readonly adversary: string | null;
+  readonly runtime: Runtime['class'];
+  readonly shares: number;
+  readonly forfeited: number;
+  readonly submitted: number;
+  readonly merged: number;
+  readonly units: number;
+  readonly cpu_ms: number;
+  /** Refusals, verdicts and errors, by code. */
+  readonly fates: Readonly<Record<string, number>>;
+}
+
+/** A device's account at the end, over all its identities. */
+export function resultOf(run: RunState, device: ArenaDevice, everybody: readonly ArenaSeat[]): DeviceResult {
+  const { name, role, adversary, runtime } = device;
+  const seats = everybody.filter((seat) => seat.device === device);
+  const sum = (of: (seat: ArenaSeat) => number): number => seats.reduce((all, seat) => all + of(seat), 0);
+  const peer = (seat: ArenaSeat) => run.peers.get(seat.identity.id)!;
+  const fates = new Map<string, number>();
+  for (const seat of seats) for (const [fate, n] of seat.fates) fates.set(fate, (fates.get(fate) ?? 0) + n);
+  fates.delete('submitted');
+  return {
+    ...{ name, role, adversary: adversary?.name ?? null, runtime: runtime.class },
+    shares: sum((seat) => run.shares.get(seat.identity.id) ?? 0),
+    forfeited: sum((seat) => peer(seat).forfeited_shares),
+    submitted: sum((seat) => seat.fates.get('submitted') ?? 0),
+    merged: sum((seat) => peer(seat).merged_submissions),
+    units: sum(({ cost }) => cost.units),
+    cpu_ms: sum(({ cost }) => cost.cpu_ms),
+    fates: Object.fromEntries(fates),
+  };
+}

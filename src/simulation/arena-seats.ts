@@ -1,0 +1,123 @@
+// Who sits in an arena: keys that follow from the seed, a device in memory, and what its work and its checks have cost.
+import type { PeerRole } from '../core/events.ts';
+import type { AnyGame, Claim, Device } from '../games/game.ts';
+import { sha256 } from '../protocol/hash.ts';
+import { type Identity, identityFromSecret } from '../protocol/identity.ts';
+import { type Random, seededRandom } from '../protocol/random.ts';
+import type { Runtime } from '../tensor/runtime.ts';
+import type { Adversary } from './adversaries/adversary.ts';
+
+/** A device that takes part, under one name or under many. */
+export interface ArenaDevice {
+  readonly name: string;
+  readonly role: PeerRole;
+  /** null: it plays by the rules. */
+  readonly adversary: Adversary | null;
+  readonly runtime: Runtime;
+}
+
+/** What something has cost. */
+export interface Cost {
+  /** Steps of work and checks of submissions, as the game itself counts them: the same on every machine. */
+  units: number;
+  /** Processor time of all threads of this process while it ran. */
+  cpu_ms: number;
+}
+
+/** One identity of a device at the table. */
+export interface ArenaSeat {
+  readonly device: ArenaDevice;
+  readonly identity: Identity;
+  readonly lent: Device;
+  readonly game: AnyGame;
+  readonly cost: Cost;
+  /** What became of it, by name and count: refusals of the hub, codes of verdicts, errors of the game. */
+  readonly fates: Map<string, number>;
+}
+
+/** What a seat is told of the run. */
+export interface Table {
+  readonly game: AnyGame;
+  readonly params: unknown;
+  readonly seed: string;
+  fetchBlob(hash: string): Promise<Uint8Array>;
+  seen(): readonly Claim[];
+  shown(judge: string): ReadonlyMap<string, boolean>;
+  friends(seat: ArenaSeat): ReadonlySet<string>;
+}
+
+export const identityOf = (seed: string, name: string): Identity =>
+  identityFromSecret(sha256(new TextEncoder().encode(`potluck-arena\n${seed}\n${name}`)));
+
+/** The seats of one device: as many as its adversary has names. */
+export function seatsOf(device: ArenaDevice, table: Table): ArenaSeat[] {
+  const { adversary, name } = device;
+  const family = new Map<string, Claim>();
+  return Array.from({ length: adversary?.identities ?? 1 }, (_, i) => {
+    const identity = identityOf(table.seed, i === 0 ? name : `${name}/${i}`);
+    const cost: Cost = { units: 0, cpu_ms: 0 };
+    const lent = deviceInMemory(device.runtime, table.fetchBlob, cost);
+    const counted = countChecks(table.game, cost);
+    const random: Random = seededRandom('arena adversary', table.seed, name, i);
+    const seat: ArenaSeat = {
+      ...{ device, identity, lent, cost },
+      game: adversary
+        ? adversary.play(counted, {
+            ...{ role: device.role, peer: identity.id, params: table.params, random, family },
+            get friends() {
+              return table.friends(seat);
+            },
+            seen: async () => table.seen(),
+            shown: () => table.shown(identity.id),
+          })
+        : counted,
+      fates: new Map(),
+    };
+    return seat;
+  });
+}
+
+/** A check that is really made costs one unit; one that is only pretended costs nothing. */
+function countChecks(game: AnyGame, cost: Cost): AnyGame {
+  return {
+    ...game,
+    check(task, claim, device, judging) {
+      cost.units++;
+      return game.check(task, claim, device, judging);
+    },
+  };
+}
+
+function deviceInMemory(runtime: Runtime, fetchBlob: Device['fetchBlob'], cost: Cost): Device {
+  const drawer = new Map<string, Uint8Array>();
+  let last = 0;
+  return {
+    runtime,
+    fetchBlob,
+    drawer: {
+      get: async (name) => drawer.get(name) ?? null,
+      put: async (name, bytes) => void drawer.set(name, bytes),
+      delete: async (name) => void drawer.delete(name),
+    },
+    // Reports count from the beginning of a piece of work; a smaller number begins another.
+    async progress({ steps }) {
+      cost.units += steps > last ? steps - last : steps;
+      last = steps;
+    },
+  };
+}
+
+/** Runs something and books its processor time. */
+export async function charged<T>(cost: Cost, work: () => Promise<T>): Promise<T> {
+  const before = process.cpuUsage();
+  try {
+    return await work();
+  } finally {
+    const { user, system } = process.cpuUsage(before);
+    cost.cpu_ms += (user + system) / 1000;
+  }
+}
+
+export function countFate(seat: ArenaSeat, fate: string): void {
+  seat.fates.set(fate, (seat.fates.get(fate) ?? 0) + 1);
+}

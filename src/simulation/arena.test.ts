@@ -1,0 +1,121 @@
+// The arena: the real core and a real game agree, one seed is one history, liars are not paid, and a game that misbehaves is named.
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { game } from '../games/addition-chain.ts';
+import type { AnyGame } from '../games/game.ts';
+import { guardGame } from '../games/guard.ts';
+import type { Runtime } from '../tensor/runtime.ts';
+import type { Adversary } from './adversaries/adversary.ts';
+import { adversariesOf, adversaryNamed } from './adversaries/registry.ts';
+import { playArena } from './arena.ts';
+import { BROKEN } from './broken-games.ts';
+import { ARENA_RULES, crowdOf } from './play-job.ts';
+import { reportOn } from './play-report.ts';
+
+const runtime: Runtime = {
+  class: 'native-cpu',
+  load: () => Promise.reject(new Error('no game here computes with tensors')),
+  close: async () => {},
+};
+const params = game.params.parse({ bits: 12, tries: 20 });
+const crowd = { workers: 6, validators: 3, share: 0.33 };
+
+const play = (adversaries: readonly Adversary[] = [], seed = 'test', own: AnyGame = game, rounds = 3) =>
+  playArena({
+    ...{ game: guardGame(own, { perform_ms: 200, check_ms: 200 }), params, first: [], rounds, seed },
+    ...{ devices: crowdOf(crowd, adversaries, () => runtime), rules: ARENA_RULES, plant_every: 3 },
+  });
+const timeless = (result: Awaited<ReturnType<typeof play>>) => ({
+  ...result,
+  checking: result.checking.length,
+  devices: result.devices.map(({ cpu_ms, ...rest }) => rest),
+});
+
+describe('an arena', () => {
+  test('of honest devices pays all of them, and nobody else', async () => {
+    const { devices, honest, losses_micro, checking } = await play();
+    assert.equal(devices.length, 4 + 3);
+    for (const { shares, forfeited } of devices) assert.ok(shares > 0 && forfeited === 0);
+    assert.deepEqual(honest.refused, 0);
+    assert.ok(honest.judged > 0);
+    assert.equal(losses_micro.length, 1 + 3);
+    assert.equal(checking.length, 3);
+    assert.ok(losses_micro.at(-1)! < losses_micro[0]);
+    assert.ok(devices.reduce((sum, { shares }) => sum + shares, 0) <= 3_000_000);
+  });
+
+  test('is one history a seed', async () => {
+    const liars = [adversaryNamed('copier-noisy'), adversaryNamed('colluders')];
+    assert.deepEqual(timeless(await play(liars)), timeless(await play(liars)));
+    assert.notEqual((await play(liars)).model, (await play(liars, 'another')).model);
+  });
+
+  test('pays no strategy in this game more for its cost than honesty', async () => {
+    const honest = await play();
+    for (const adversary of adversariesOf('addition-chain')) {
+      const result = await play([adversary]);
+      for (const report of reportOn(adversary, result, honest)) {
+        assert.equal(report.exploit, false, `${report.verdict} ${JSON.stringify(report.fates)}`);
+      }
+    }
+  });
+
+  test('takes everything from whoever accepts what the owner planted, and nothing from judges who look', async () => {
+    const { devices } = await play([adversaryNamed('lazy')]);
+    const [lazy] = devices.filter(({ adversary }) => adversary === 'lazy');
+    assert.deepEqual([lazy.shares, lazy.units], [0, 0]);
+    assert.ok(lazy.forfeited > 0);
+    for (const { forfeited, adversary } of devices) if (adversary === null) assert.equal(forfeited, 0);
+  });
+
+  test('shows a copying validator only what is a round old', async () => {
+    const seen: number[] = [];
+    const spy: Adversary = {
+      ...{ name: 'spy', does: 'looks', roles: ['validator'] },
+      play: (own, context) => ({
+        ...own,
+        async check(task, claim, device, judging) {
+          seen.push(context.shown().size);
+          return own.check(task, claim, device, judging);
+        },
+      }),
+    };
+    await play([spy], 'test', game, 2);
+    assert.equal(seen[0], 0);
+    assert.ok(seen.at(-1)! > 0);
+  });
+});
+
+describe('a game that misbehaves', () => {
+  const codesOf = async (name: string): Promise<string[]> => {
+    const { devices } = await play([], 'test', BROKEN[name], 1);
+    return [...new Set(devices.flatMap(({ fates }) => Object.keys(fates)))];
+  };
+
+  test('in the hands of a worker: the round ends without its work', async () => {
+    assert.deepEqual(await codesOf('perform-throws'), ['game-threw']);
+    assert.deepEqual(await codesOf('perform-nonsense'), ['game-nonsense']);
+    assert.deepEqual(await codesOf('perform-never'), ['game-late']);
+  });
+
+  test('in the hands of a validator: the round ends, and nobody is paid for work that nobody judged', async () => {
+    for (const [name, code] of [
+      ['check-throws', 'game-threw'],
+      ['check-nonsense', 'game-nonsense'],
+      ['check-never', 'game-late'],
+      ['check-too-generous', 'game-nonsense'],
+    ]) {
+      const { devices, losses_micro } = await play([], 'test', BROKEN[name], 1);
+      assert.equal(losses_micro.length, 2, name);
+      for (const { role, shares, fates } of devices) {
+        if (role === 'validator') assert.ok(fates[code] > 0, name);
+        assert.equal(shares, 0, name);
+      }
+    }
+  });
+
+  test('in the merge or in its bytes stops with its name', async () => {
+    await assert.rejects(() => play([], 'test', BROKEN['merge-throws'], 1), { code: 'game-threw' });
+    await assert.rejects(() => play([], 'test', BROKEN['state-nonsense'], 1), { code: 'game-nonsense' });
+  });
+});

@@ -1,0 +1,437 @@
+// The arena: plays a game with the real core, real work, checks, merges and pay, one device after another and without a network,
+// so that one sees before a launch who would earn what by which means. One seed, one history.
+import { decodeEvent } from '../core/codec.ts';
+import type { EventBody, LoggedEvent, VerdictGiven } from '../core/events.ts';
+import { acceptedSubmissions, pledgeOf, sealOf } from '../core/judging.ts';
+import { CORE_LIMITS } from '../core/limits.ts';
+import { isCheckpoint } from '../core/merging.ts';
+import { core } from '../core/reduce.ts';
+import type { Rules } from '../core/rules.ts';
+import { mayStateShares, statementOf } from '../core/share-table.ts';
+import { initialState, type NetworkState, type RunState, type Submission } from '../core/state.ts';
+import { CodedError } from '../errors.ts';
+import { encodeBundle } from '../games/bundle.ts';
+import type { AcceptedWork, AnyGame, Claim, Judging, Round } from '../games/game.ts';
+import { comparedWith, drawFor, saltFor } from '../peer/judging-draw.ts';
+import { signEvent } from '../protocol/envelope.ts';
+import { sha256Hex } from '../protocol/hash.ts';
+import type { Identity } from '../protocol/identity.ts';
+import { type Random, seededRandom } from '../protocol/random.ts';
+import { plant } from './adversaries/plant.ts';
+import { type ArenaResult, resultOf } from './arena-result.ts';
+import {
+  type ArenaDevice,
+  type ArenaSeat,
+  charged,
+  countFate,
+  identityOf,
+  seatsOf,
+  type Table,
+} from './arena-seats.ts';
+import { SimulationError } from './errors.ts';
+
+export interface ArenaOptions {
+  readonly game: AnyGame;
+  readonly params: unknown;
+  /** The state before the first round. */
+  readonly first: unknown;
+  /** What the game fetches by hash. */
+  readonly blobs?: ReadonlyMap<string, Uint8Array>;
+  readonly devices: readonly ArenaDevice[];
+  readonly rounds: number;
+  readonly seed: string;
+  readonly rules: Rules;
+  /** In about one round of so many, and always in the last, the run's owner plants bad work; 0: never. */
+  readonly plant_every: number;
+  /** Told before and after each call of the game: whoever watches can end a loop that never gives way. */
+  readonly watch?: (call: { readonly what: string; readonly who: string } | null) => void;
+  readonly onRound?: (round: number, loss_micro: number) => void;
+}
+
+/** Long enough that nothing is late unless the arena says so. */
+const ROUND_MS = 10_000;
+
+/**
+ * Plays a run to its end. Throws what the game throws where the network itself would stand still (merge, the state's bytes,
+ * evaluation), and SimulationError violated where the core refuses what its own rules ask for.
+ */
+export async function playArena(options: ArenaOptions): Promise<ArenaResult> {
+  return new Arena(options).play();
+}
+
+class Arena {
+  readonly options: ArenaOptions;
+  readonly hub: Identity;
+  readonly owner: Identity;
+  readonly random: Random;
+  readonly state: NetworkState;
+  readonly blobs: Map<string, Uint8Array>;
+  readonly seats: ArenaSeat[] = [];
+  readonly claims = new Map<string, Claim>();
+  readonly last_verdicts = new Map<string, ReadonlyMap<string, string>>();
+  readonly work_ms = new Map<string, number>();
+  readonly honest = { judged: 0, refused: 0 };
+  readonly checking: { work_ms: number; check_ms: number }[] = [];
+  merged_before: Uint8Array[] = [];
+  present: unknown;
+  planters = 0;
+  run!: RunState;
+
+  constructor(options: ArenaOptions) {
+    this.options = options;
+    this.hub = identityOf(options.seed, 'hub');
+    this.owner = identityOf(options.seed, 'owner');
+    this.random = seededRandom('arena', options.seed);
+    this.state = initialState(this.hub.id);
+    this.blobs = new Map(options.blobs);
+    this.present = options.first;
+  }
+
+  async play(): Promise<ArenaResult> {
+    const { rounds, devices } = this.options;
+    await this.create();
+    for (const device of devices) for (const seat of this.seatsFor(device)) await this.join(seat);
+    const losses_micro = [await this.evaluate()];
+    while (this.run.round < rounds && this.run.attempt < 3) {
+      const { round } = this.run;
+      await this.playRound();
+      if (this.run.round === round) continue;
+      losses_micro.push(await this.evaluate());
+      this.options.onRound?.(round, losses_micro.at(-1)!);
+    }
+    return {
+      devices: devices.map((device) => resultOf(this.run, device, this.seats)),
+      losses_micro,
+      honest: this.honest,
+      checking: this.checking,
+      events: this.state.events,
+      model: this.run.model,
+    };
+  }
+
+  /** Puts an event of somebody's into the log; the code of the refusal where the core refuses it. */
+  async send(author: Identity, body: EventBody): Promise<{ readonly event: LoggedEvent; readonly refused?: string }> {
+    const event = decodeEvent(await signEvent(author, body));
+    const refusal = core.apply(this.state, event);
+    return refusal ? { event, refused: refusal.code } : { event };
+  }
+
+  /** As `send`, for what the log's own rules ask for. */
+  async must(author: Identity, body: EventBody): Promise<LoggedEvent> {
+    const { event, refused } = await this.send(author, body);
+    if (refused) throw new SimulationError('violated', `${body.type}: the core refuses it: ${refused}`);
+    return event;
+  }
+
+  tick(time_ms: number): Promise<LoggedEvent> {
+    return this.must(this.hub, { type: 'tick', version: 1, time_ms });
+  }
+
+  put(bytes: Uint8Array): string {
+    const hash = sha256Hex(bytes);
+    this.blobs.set(hash, bytes);
+    return hash;
+  }
+
+  async create(): Promise<void> {
+    const { game, params, first, rounds, rules } = this.options;
+    await this.tick(1);
+    const { id } = await this.must(this.owner, {
+      ...{ type: 'run.created', version: 1, name: 'arena', game: game.name, rounds, rules, created_ms: 0 },
+      params: this.put(new TextEncoder().encode(JSON.stringify(params))),
+      model: this.put(game.encodeState(params, first)),
+      ...{ round_ms: ROUND_MS, judging_ms: ROUND_MS, min_workers: 1, checkpoint_every: 1000 },
+    });
+    this.run = this.state.runs.get(id)!;
+  }
+
+  seatsFor(device: ArenaDevice): ArenaSeat[] {
+    const { game, params, seed } = this.options;
+    const table: Table = {
+      ...{ game, params, seed },
+      fetchBlob: async (hash) => {
+        const bytes = this.blobs.get(hash);
+        if (bytes) return bytes;
+        throw new SimulationError('violated', `no blob ${hash} in the arena`);
+      },
+      seen: () => [...this.run.submissions.keys()].map((id) => this.claims.get(id)!),
+      shown: (judge) => this.shownTo(judge),
+      friends: (seat) =>
+        new Set(
+          this.seats
+            .filter((other) => other.device.adversary !== null && other.device.adversary === seat.device.adversary)
+            .map(({ identity }) => identity.id),
+        ),
+    };
+    return seatsOf(device, table);
+  }
+
+  async join(seat: ArenaSeat): Promise<void> {
+    const { role, name, runtime } = seat.device;
+    await this.must(seat.identity, {
+      ...{ type: 'peer.joined', version: 1, run: this.run.id, session: 0, role, name, runtime: runtime.class },
+    });
+    this.seats.push(seat);
+  }
+
+  /** By worker, what the first other judge said of it in the round before. */
+  shownTo(judge: string): ReadonlyMap<string, boolean> {
+    return new Map(
+      [...this.last_verdicts].flatMap(([worker, verdicts]) => {
+        const other = [...verdicts].find(([id]) => id !== judge);
+        return other ? [[worker, other[1] === 'accepted'] as const] : [];
+      }),
+    );
+  }
+
+  async playRound(): Promise<void> {
+    const { run } = this;
+    if (mayStateShares(run)) await this.must(this.hub, statementOf(run));
+    const plant = this.isPlanted() ? await this.plantSeat() : null;
+    await this.tick(this.state.time_ms + 1);
+    await this.must(this.hub, {
+      ...{ type: 'round.opened', version: 1, run: run.id, round: run.round, attempt: run.attempt },
+    });
+    this.claims.clear();
+    for (const seat of this.inOrder()) await this.work(seat, plant);
+    // Whoever handed nothing in is late: the round ends without it, at its deadline and the grace.
+    if (run.phase === 'working') await this.tick(run.deadline_ms);
+    this.checking.push({ work_ms: 0, check_ms: 0 });
+    const verdicts = await this.judge();
+    while (run.phase === 'judging') await this.tick(this.nextDeadline());
+    for (const { seat, verdict } of verdicts) {
+      const { refused } = await this.send(seat.identity, verdict);
+      if (refused) countFate(seat, `verdict refused: ${refused}`);
+    }
+    while (run.phase === 'revealing') await this.tick(this.nextDeadline());
+    const planted = plant && (await this.fitToReveal(plant));
+    this.remember();
+    await this.merge();
+    if (plant) await this.reveal(plant, planted);
+  }
+
+  nextDeadline(): number {
+    const { judging_deadline_ms, reveal_deadline_ms } = this.run;
+    return Math.max(this.state.time_ms + 1, this.run.phase === 'judging' ? judging_deadline_ms : reveal_deadline_ms);
+  }
+
+  /** Honest devices in an order that the seed shuffles; after them whoever waits to see what others hand in. */
+  inOrder(): ArenaSeat[] {
+    const workers = this.seats.filter(({ device, identity }) => {
+      return device.role === 'worker' && this.run.peers.get(identity.id)!.present;
+    });
+    const drawn = workers.map((seat) => ({
+      seat,
+      late: seat.device.adversary?.waits ?? false,
+      at: this.random.uint32(),
+    }));
+    drawn.sort((a, b) => (a.late !== b.late ? (a.late ? 1 : -1) : a.at - b.at));
+    return drawn.map(({ seat }) => seat);
+  }
+
+  roundNow(): Round {
+    const { id, round, spec, seed } = this.run;
+    return { run: id, number: round, rounds: spec.rounds, seed };
+  }
+
+  async call<T>(seat: ArenaSeat, what: string, work: () => Promise<T>): Promise<T | null> {
+    this.options.watch?.({ what, who: seat.device.name });
+    try {
+      return await charged(seat.cost, work);
+    } catch (error) {
+      // A device whose game breaks has nothing to show; the round goes on without it.
+      if (!(error instanceof CodedError)) throw error;
+      countFate(seat, error.code);
+      return null;
+    } finally {
+      this.options.watch?.(null);
+    }
+  }
+
+  async work(seat: ArenaSeat, plant: Plant | null): Promise<void> {
+    const { game, params } = this.options;
+    const { identity, cost } = seat;
+    const before_ms = cost.cpu_ms;
+    const claim = await this.call(seat, 'perform', () => {
+      const task = seat.game.task(params, this.roundNow(), identity.id, this.present);
+      return seat.game.perform(task, seat.lent, new AbortController().signal);
+    });
+    if (!claim) return;
+    const size_bytes = claim.work.length;
+    try {
+      if (size_bytes > game.sizes(params).max_bytes) throw new SimulationError('bad-options', 'too long');
+      game.checkForm(params, claim.work);
+    } catch (error) {
+      if (!(error instanceof CodedError)) throw error;
+      countFate(seat, 'the hub refuses its form');
+      return;
+    }
+    const { round, attempt, model: base, id: run } = this.run;
+    const { steps, tokens, loss_micro } = claim;
+    const pledge = plant?.seat === seat ? plant.pledge : sha256Hex(claim.work);
+    const { event, refused } = await this.send(identity, {
+      ...{ type: 'work.submitted', version: 1, run, round, attempt, base, work: this.put(claim.work), size_bytes },
+      ...{ steps, tokens, loss_micro: bounded(loss_micro), pledge },
+    });
+    if (refused) return countFate(seat, `the hub refuses it: ${refused}`);
+    this.claims.set(event.id, claim);
+    this.work_ms.set(event.id, cost.cpu_ms - before_ms);
+    countFate(seat, 'submitted');
+  }
+
+  /** Every judge seals what it finds, in the order of the log; what is sealed is shown later. */
+  async judge(): Promise<{ readonly seat: ArenaSeat; readonly verdict: VerdictGiven }[]> {
+    const found: { seat: ArenaSeat; verdict: VerdictGiven }[] = [];
+    const bill = this.checking.at(-1)!;
+    for (const [own, submission] of [...this.run.submissions.values()].entries()) {
+      bill.work_ms += this.work_ms.get(submission.id)!;
+      for (const judge of submission.judges) {
+        const seat = this.seats.find(({ identity }) => identity.id === judge)!;
+        const before_ms = seat.cost.cpu_ms;
+        const verdict = await this.call(seat, 'check', () => this.verdictOf(seat, submission, own));
+        if (seat.device.adversary === null) bill.check_ms += seat.cost.cpu_ms - before_ms;
+        if (!verdict) continue;
+        const { refused } = await this.send(seat.identity, {
+          ...{ type: 'verdict.sealed', version: 1, run: this.run.id, submission: submission.id },
+          seal: sealOf(judge, verdict),
+        });
+        if (refused) countFate(seat, `seal refused: ${refused}`);
+        else found.push({ seat, verdict });
+      }
+    }
+    return found;
+  }
+
+  async verdictOf(seat: ArenaSeat, { id, worker, body }: Submission, own: number): Promise<VerdictGiven> {
+    const { params } = this.options;
+    const { run } = this;
+    const peer = run.peers.get(worker)!;
+    const draw = await drawFor(seat.identity, id);
+    const submissions = [...run.submissions.values()];
+    const judging: Judging = {
+      runtime: peer.runtime,
+      consecutive_valid: peer.consecutive_valid,
+      reexecute_permille: run.rules.reexecute_permille,
+      draw_permille: draw.permille,
+      earlier: async () =>
+        comparedWith(
+          this.merged_before,
+          submissions.map((other) => this.blobs.get(other.body.work)!),
+          own,
+        ),
+    };
+    const task = seat.game.task(params, this.roundNow(), worker, this.present);
+    const { work, steps, tokens, loss_micro } = this.claims.get(id)!;
+    const { evidence, ...rest } = await seat.game.check(task, { work, steps, tokens, loss_micro }, seat.lent, judging);
+    const author = this.seats.find(({ identity }) => identity.id === worker)!;
+    if (seat.device.adversary === null) {
+      countFate(author, rest.code);
+      if (author.device.adversary === null) {
+        this.honest.judged++;
+        if (!rest.accepted) this.honest.refused++;
+      }
+    }
+    return {
+      ...{ type: 'verdict.given', version: 1, run: run.id, submission: id, ...rest },
+      score_micro: bounded(rest.score_micro),
+      loss_before_micro: bounded(rest.loss_before_micro),
+      loss_after_micro: bounded(rest.loss_after_micro),
+      weight: Math.min(rest.weight, body.tokens),
+      salt: Buffer.from(await saltFor(seat.identity, id)).toString('hex'),
+      evidence: this.put(new TextEncoder().encode(JSON.stringify(evidence))),
+    };
+  }
+
+  /** What everybody can read once verdicts are shown. */
+  remember(): void {
+    this.last_verdicts.clear();
+    for (const { worker, verdicts } of this.run.submissions.values()) {
+      const said = [...verdicts].map(([id, { accepted }]) => [id, accepted ? 'accepted' : 'refused'] as const);
+      this.last_verdicts.set(worker, new Map(said));
+    }
+  }
+
+  /** What the hub does when the verdicts are in. */
+  async merge(): Promise<void> {
+    const { game, params, watch } = this.options;
+    const { run } = this;
+    const accepted = acceptedSubmissions(this.state, run).map(({ submission }) => submission);
+    const works: AcceptedWork[] = accepted.map(({ body }) => ({
+      work: this.blobs.get(body.work)!,
+      weight: body.steps,
+    }));
+    let { model } = run;
+    let bundle: string | null = null;
+    if (works.length > 0) {
+      watch?.({ what: 'merge', who: 'hub' });
+      this.present = game.merge(params, this.present, works);
+      model = sha256Hex(game.encodeState(params, this.present));
+      watch?.(null);
+      bundle = this.put(encodeBundle(works));
+      this.merged_before = works.map(({ work }) => work);
+    }
+    const { round, attempt, id } = run;
+    const checkpoint = isCheckpoint(run, { bundle });
+    await this.must(this.hub, {
+      ...{ type: 'round.merged', version: 1, run: id, round, attempt, model, bundle, checkpoint },
+      accepted: accepted.map((submission) => submission.id),
+    });
+  }
+
+  isPlanted(): boolean {
+    const { plant_every, rounds } = this.options;
+    if (plant_every === 0) return false;
+    const drawn = this.random.below(plant_every) === 0;
+    // What is still withheld at the end is decided by a last plant, as an owner would do it.
+    return drawn || this.run.round === rounds - 1;
+  }
+
+  /** A newcomer of the owner's that hands in what must be refused: who accepts it has not looked. */
+  async plantSeat(): Promise<Plant> {
+    const name = `newcomer ${this.planters++}`;
+    const { runtime } = this.options.devices[0];
+    const [seat] = this.seatsFor({ name, role: 'worker', adversary: plant, runtime });
+    await this.join(seat);
+    const salt = sha256Hex(new TextEncoder().encode(`${this.options.seed}\n${name}`));
+    return { seat, salt, pledge: pledgeOf(this.owner.id, salt, false) };
+  }
+
+  /** The planted submission, if the owner's own check refuses it: an owner plants nothing that an honest judge could accept. */
+  async fitToReveal({ seat }: Plant): Promise<string | null> {
+    const all = [...this.run.submissions.values()];
+    const own = all.findIndex(({ worker }) => worker === seat.identity.id);
+    if (own < 0) return null;
+    const verdict = await this.call(seat, 'check', () => this.verdictOf(seat, all[own], own));
+    return verdict && !verdict.accepted ? all[own].id : null;
+  }
+
+  async reveal({ seat, salt }: Plant, submission: string | null): Promise<void> {
+    const run = this.run.id;
+    const peer = seat.identity.id;
+    if (submission) {
+      await this.must(this.owner, { type: 'plant.revealed', version: 1, run, submission, salt, accepted: false });
+    }
+    await this.must(seat.identity, { type: 'peer.left', version: 1, run, peer, session: 0, reason: 'goodbye' });
+  }
+
+  async evaluate(): Promise<number> {
+    const { game, params, devices, watch } = this.options;
+    watch?.({ what: 'evaluate', who: 'validator' });
+    const judge = this.seats.find(({ device }) => device.role === 'validator' && device.adversary === null);
+    if (!judge)
+      throw new SimulationError('bad-options', `expected an honest validator among ${devices.length} devices`);
+    const { loss_micro } = await game.evaluate(params, this.present, judge.lent);
+    watch?.(null);
+    return loss_micro;
+  }
+}
+
+interface Plant {
+  readonly seat: ArenaSeat;
+  readonly salt: string;
+  readonly pledge: string;
+}
+
+/** As the log can hold it. */
+const bounded = (micro: number): number =>
+  Math.max(-CORE_LIMITS.score_micro, Math.min(CORE_LIMITS.score_micro, Math.round(micro)));

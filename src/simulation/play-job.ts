@@ -1,0 +1,61 @@
+// One arena of `potluck play`: who takes part in it, and the rules under which runs begin.
+
+import type { PeerRole } from '../core/events.ts';
+import type { Rules } from '../core/rules.ts';
+import type { Runtime } from '../tensor/runtime.ts';
+import type { Adversary } from './adversaries/adversary.ts';
+import type { ArenaDevice } from './arena-seats.ts';
+
+/** Who takes part. Devices of a role in numbers; `share` of them lie. */
+export interface Crowd {
+  readonly workers: number;
+  readonly validators: number;
+  readonly share: number;
+}
+
+/** As a run that is created today begins. */
+export const ARENA_RULES: Rules = {
+  emission: {
+    shares_per_round: 1_000_000,
+    halving_rounds: 0,
+    owner_permille: 180,
+    workers_permille: 410,
+    validators_permille: 410,
+  },
+  judges: 3,
+  withheld_rounds: 40,
+  reexecute_permille: 50,
+  notice_rounds: 5,
+  validators: [],
+};
+
+/** How many of a role lie: at least one, and never all. */
+export const liarsAmong = (count: number, share: number): number =>
+  Math.max(1, Math.min(count - 1, Math.round(count * share)));
+
+/**
+ * The devices of an arena in which some adversaries take part. Without any, or in a role in which they do not, the places of
+ * liars among workers stay empty, so that the honest work is the same in every arena; those among validators are filled.
+ */
+export function crowdOf(
+  { workers, validators, share }: Crowd,
+  adversaries: readonly Adversary[],
+  runtimeOf: (role: PeerRole, index: number) => Runtime,
+): ArenaDevice[] {
+  const seats = (role: PeerRole, count: number): ArenaDevice[] => {
+    const playing = adversaries.filter(({ roles }) => roles.includes(role));
+    const liars = liarsAmong(count, share);
+    const honest = role === 'worker' || playing.length > 0 ? count - liars : count;
+    const device = (index: number, adversary: Adversary | null): ArenaDevice => ({
+      name: `${adversary?.name ?? 'honest'} ${role} ${index + 1}`,
+      ...{ role, adversary, runtime: runtimeOf(role, index) },
+    });
+    return [
+      ...Array.from({ length: honest }, (_, i) => device(i, null)),
+      ...(playing.length === 0
+        ? []
+        : Array.from({ length: liars }, (_, i) => device(honest + i, playing[i % playing.length]))),
+    ];
+  };
+  return [...seats('worker', workers), ...seats('validator', validators)];
+}

@@ -1,0 +1,128 @@
+// What arenas say about a strategy: what it costs, what it earns, what it does to the result, and whether it pays to lie.
+import type { PeerRole } from '../core/events.ts';
+import type { Adversary } from './adversaries/adversary.ts';
+import type { ArenaResult, DeviceResult } from './arena-result.ts';
+import { SimulationError } from './errors.ts';
+
+/** How a strategy fares beside honest devices of the same role in the same arena. */
+export interface StrategyReport {
+  readonly adversary: string;
+  readonly role: PeerRole;
+  readonly does: string;
+  /** Units of work of one of its devices, where an honest one has 1. */
+  readonly cost: number;
+  /** Shares of one of its devices at the end, where an honest one has 1. */
+  readonly pay: number;
+  /** Pay per cost, where an honest device has 1. */
+  readonly gain: number;
+  /** How much worse the result is than without liars, as a part of it. */
+  readonly damage: number;
+  /** The largest change that an honest worker's pay suffered against the others', as a part of it. */
+  readonly skew: number;
+  /** What became of its submissions, or of its verdicts. */
+  readonly fates: Readonly<Record<string, number>>;
+  readonly exploit: boolean;
+  readonly verdict: string;
+}
+
+/**
+ * Keys, connections and uploads are never free: taking part costs a hundredth of an honest device's work. Without it whoever does
+ * nothing would be infinitely efficient.
+ */
+const PRESENCE = 0.01;
+/** Honest devices differ by luck: a strategy that gains no more than this, or than the luckiest of them, is one of them. */
+const LUCK = 1.1;
+
+const gainOf = (cost: number, pay: number): number => pay / ((cost + PRESENCE) / (1 + PRESENCE));
+
+const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
+
+const honestOf = ({ devices }: ArenaResult, role: PeerRole): DeviceResult[] =>
+  devices.filter((device) => device.role === role && device.adversary === null);
+
+/** Honest devices must earn, or there is nothing to compare with. Throws SimulationError no-honest-pay. */
+export function requireHonestPay(honest: ArenaResult): void {
+  for (const device of honest.devices) {
+    if (device.shares > 0) continue;
+    const fates = Object.entries(device.fates).map(([fate, count]) => `${fate} ${count}×`);
+    throw new SimulationError(
+      'no-honest-pay',
+      `${device.name} has earned nothing among honest devices only (${fates.join(', ') || 'it handed nothing in'})`,
+    );
+  }
+}
+
+/** How much worse a result is: losses may be negative or 0 in games of other people. */
+export function damageOf(result: ArenaResult, honest: ArenaResult): number {
+  const wanted = honest.losses_micro.at(-1)!;
+  return (result.losses_micro.at(-1)! - wanted) / Math.max(1, Math.abs(wanted));
+}
+
+/** The largest part by which an honest worker's pay for a piece of work is away from the others'. */
+export function skewOf(result: ArenaResult, honest: ArenaResult): number {
+  const parts = (of: ArenaResult): number[] => {
+    const shares = honestOf(of, 'worker').map((device) => device.shares);
+    return shares.map((value) => value / Math.max(1, mean(shares)));
+  };
+  const before = parts(honest);
+  return Math.max(...parts(result).map((part, i) => Math.abs(part - before[i])));
+}
+
+/** One report for each role that an adversary plays. */
+export function reportOn(adversary: Adversary, result: ArenaResult, honest: ArenaResult): StrategyReport[] {
+  return adversary.roles.map((role) => {
+    const own = result.devices.filter((device) => device.role === role && device.adversary === adversary.name);
+    const others = honestOf(result, role);
+    const honest_units = mean(others.map(({ units }) => units));
+    const honest_shares = mean(others.map(({ shares }) => shares));
+    const cost = mean(own.map(({ units }) => units)) / Math.max(1, honest_units);
+    const own_shares = mean(own.map(({ shares }) => shares));
+    const pay = honest_shares > 0 ? own_shares / honest_shares : own_shares > 0 ? Number.POSITIVE_INFINITY : 0;
+    const gain = gainOf(cost, pay);
+    const lucky = others.map(({ units, shares }) => gainOf(units / Math.max(1, honest_units), shares / honest_shares));
+    const exploit = gain > Math.max(LUCK, ...lucky.filter(Number.isFinite));
+    const { name, does } = adversary;
+    const damage = damageOf(result, honest);
+    const fates: Record<string, number> = {};
+    for (const device of own) {
+      for (const [fate, count] of Object.entries(device.fates)) fates[fate] = (fates[fate] ?? 0) + count;
+    }
+    const verdict = exploit
+      ? `EXPLOIT: ${name} (${role}) earns ${two(gain)} times as much per cost as honesty: it ${does}`
+      : `${name} (${role}) earns ${two(pay)} of an honest peer`;
+    return {
+      adversary: name,
+      role,
+      does,
+      cost,
+      pay,
+      gain,
+      damage,
+      skew: skewOf(result, honest),
+      fates,
+      exploit,
+      verdict,
+    };
+  });
+}
+
+/** A strategy that breaks the game itself: nobody is paid any more, which is worth something to somebody. */
+export function reportBroken({ name, roles, does }: Adversary, reason: string): StrategyReport {
+  return {
+    ...{
+      adversary: name,
+      role: roles[0],
+      does,
+      cost: 0,
+      pay: 0,
+      gain: 0,
+      damage: 1,
+      skew: 0,
+      fates: {},
+      exploit: true,
+    },
+    verdict: `EXPLOIT: ${name} stops the run: ${reason}`,
+  };
+}
+
+const two = (value: number): string => (value >= 100 ? value.toFixed(0) : value.toFixed(2));

@@ -1,0 +1,83 @@
+// What a game needs before it can be tried: settings and a first state; for pre-training also a small model and a little text.
+
+import type { AnyGame } from '../games/game.ts';
+import { isGameFile, loadGameFile } from '../games/game-file.ts';
+import { type GuardLimits, guardGame } from '../games/guard.ts';
+import { decodeParams } from '../games/params.ts';
+import { PretrainParamsSchema } from '../games/pretrain.ts';
+import { loadGame } from '../games/registry.ts';
+import { initialWeights } from '../model/init.ts';
+import { byteTokenizer, type Tokenizer } from '../model/tokenizer.ts';
+import { sha256Hex } from '../protocol/hash.ts';
+import { defaultCorpus } from '../training/corpus-default.ts';
+import { buildDataset, encodeManifest } from '../training/shards.ts';
+import { SimulationError } from './errors.ts';
+
+/** A game with all that an arena of it needs. */
+export interface GameSetup {
+  readonly game: AnyGame;
+  readonly params: unknown;
+  readonly first: unknown;
+  readonly blobs: ReadonlyMap<string, Uint8Array>;
+}
+
+/** Enough for a model of a few thousand parameters. */
+const TEXT_CHARACTERS = 200_000;
+
+/** A model that learns something in a hundred steps of a millisecond. */
+const SMALL = {
+  model: { hidden_size: 32, intermediate_size: 64, num_hidden_layers: 1, num_attention_heads: 2 },
+  batch: 8,
+  context: 32,
+  inner_steps: 16,
+  learning_rate: 5e-3,
+  min_learning_rate: 5e-3,
+  warmup_steps: 0,
+  evaluation_sequences: 256,
+};
+
+/**
+ * Loads a game by name or from a file and makes what it begins with. `settings` replaces the game's own defaults.
+ * Throws GameError (unknown-game, bad-game-file, bad-params), SimulationError bad-options.
+ */
+export async function setUpGame(word: string, settings: unknown, limits: Partial<GuardLimits>): Promise<GameSetup> {
+  if (word === 'pretrain') return setUpPretrain(SMALL, someText(), byteTokenizer(), limits);
+  const game = isGameFile(word) ? await loadGameFile(word, limits) : guardGame(await loadGame(word), limits);
+  const params = decodeParams(game, new TextEncoder().encode(JSON.stringify(settings ?? {})));
+  if (!game.first) {
+    throw new SimulationError(
+      'bad-options',
+      `${game.name} has no "first": a game that is tried must say how it begins`,
+    );
+  }
+  return { game, params, first: game.first(params), blobs: new Map() };
+}
+
+/** Pre-training on a text. */
+export async function setUpPretrain(
+  settings: { readonly model: object },
+  texts: AsyncIterable<string> | Iterable<string>,
+  tokenizer: Tokenizer,
+  limits: Partial<GuardLimits>,
+): Promise<GameSetup> {
+  const blobs = new Map<string, Uint8Array>();
+  const put = async (bytes: Uint8Array): Promise<string> => {
+    const hash = sha256Hex(bytes);
+    blobs.set(hash, bytes);
+    return hash;
+  };
+  const dataset = await put(encodeManifest(await buildDataset(texts, tokenizer, put)));
+  const model = { ...settings.model, vocab_size: tokenizer.vocab_size };
+  const params = PretrainParamsSchema.parse({ ...settings, model, dataset });
+  const game = guardGame(await loadGame('pretrain'), limits);
+  return { game, params, first: initialWeights(params.model, 'arena'), blobs };
+}
+
+async function* someText(): AsyncGenerator<string> {
+  let left = TEXT_CHARACTERS;
+  for await (const text of defaultCorpus()) {
+    if (left <= 0) return;
+    yield text.slice(0, left);
+    left -= text.length;
+  }
+}

@@ -1,0 +1,50 @@
+// The thread in which one arena is played: whatever a designer's game does in it, it can be ended from outside.
+import { isMainThread, parentPort, workerData } from 'node:worker_threads';
+import { CodedError } from '../errors.ts';
+import { createNativeRuntime } from '../tensor/native-runtime.ts';
+import type { Runtime } from '../tensor/runtime.ts';
+import { adversaryNamed } from './adversaries/registry.ts';
+import { playArena } from './arena.ts';
+import type { FromThread, PlayJob } from './play.ts';
+import { ARENA_RULES, crowdOf } from './play-job.ts';
+import { setUpGame } from './play-setup.ts';
+
+const tell = (message: FromThread): void => parentPort!.postMessage(message);
+
+/** A native runtime that starts when a game first wants one: most do not. */
+function lazyRuntime(): Runtime {
+  let runtime: Promise<Runtime> | null = null;
+  return {
+    class: 'native-cpu',
+    async load(graph) {
+      runtime ??= createNativeRuntime({ threads: 1 });
+      return (await runtime).load(graph);
+    },
+    async close() {
+      await (await runtime)?.close();
+    },
+  };
+}
+
+async function play({ game, settings, adversary, crowd, rounds, seed, call_ms }: PlayJob): Promise<void> {
+  const runtime = lazyRuntime();
+  try {
+    const limits = { perform_ms: call_ms, check_ms: call_ms };
+    tell({ type: 'call', what: 'loading', who: game });
+    const setup = await setUpGame(game, settings, limits);
+    const result = await playArena({
+      ...setup,
+      devices: crowdOf(crowd, adversary ? [adversaryNamed(adversary)] : [], () => runtime),
+      ...{ rounds, seed, rules: ARENA_RULES, plant_every: 3 },
+      watch: (call) => tell(call ? { type: 'call', ...call } : { type: 'idle' }),
+    });
+    tell({ type: 'done', result });
+  } catch (error) {
+    if (!(error instanceof CodedError)) throw error;
+    tell({ type: 'failed', code: error.code, message: error.message });
+  } finally {
+    await runtime.close();
+  }
+}
+
+if (!isMainThread) await play(workerData as PlayJob);
