@@ -24,7 +24,7 @@ export function viteConfig(outDir: string): InlineConfig {
     // What runs in Node and in browsers asks for `process`; there is none here, and the code behind that question can go.
     define: { process: 'undefined', 'globalThis.process': 'undefined' },
     // The same codec without `new Function`, which the Content-Security-Policy forbids.
-    resolve: { alias: { 'cbor-x': 'cbor-x/index-no-eval' } },
+    resolve: { alias: { 'cbor-x': 'cbor-x/index-no-eval' }, dedupe: ['preact'] },
     build: {
       outDir,
       emptyOutDir: true,

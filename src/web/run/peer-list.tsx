@@ -1,7 +1,7 @@
 // Everybody on a run with what they are doing now. Only the rows in sight are drawn, so that thousands stay smooth.
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { PeerView } from '../../protocol/messages.ts';
-import { formatBytes, formatCount, runtimeName, short } from '../shell/format.ts';
+import { formatBytes, formatCount, formatWhole, runtimeName, short } from '../shell/format.ts';
 import type { LiveRun } from '../shell/live.ts';
 import { doing, peerName } from './words.ts';
 
@@ -30,7 +30,7 @@ export function PeerList({ run, version }: { run: LiveRun; version: number }) {
       {peers.length === 0 ? (
         <p class="empty-line">Nobody has come yet. Lend this device, or share the link.</p>
       ) : (
-        <Rows peers={shown} run={run} credited={credited} />
+        <Rows key={JSON.stringify(filter)} peers={shown} run={run} credited={credited} />
       )}
     </section>
   );
@@ -61,7 +61,7 @@ function Filters({
       filter.kind === to.kind && ('value' in filter ? filter.value : '') === ('value' in to ? to.value : '');
     return (
       <button type="button" class="chip" aria-pressed={chosen} onClick={() => onFilter(chosen ? { kind: 'all' } : to)}>
-        {text} <b>{formatCount(here(list))}</b>
+        {text} <b>{formatWhole(here(list))}</b>
       </button>
     );
   };

@@ -5,11 +5,9 @@ import { useNow } from '../shell/now.ts';
 
 export function RoundBox({ run }: { run: LiveRun }) {
   const now_ms = useNow(250);
-  const { overview, peers } = run;
+  const { overview } = run;
   const { phase, round, rounds, attempt } = overview;
   const left_ms = Math.max(0, overview.remaining_ms - (now_ms - run.heard_ms));
-  const workers = [...peers.values()].filter((peer) => peer.present && peer.role === 'worker').length;
-  const validators = [...peers.values()].filter((peer) => peer.present && peer.role === 'validator').length;
   const ahead = aheadOf(run);
   return (
     <section class="round" aria-labelledby="round-title">
@@ -25,26 +23,48 @@ export function RoundBox({ run }: { run: LiveRun }) {
             : `About ${formatDuration(ahead)} to go at this pace.`}
       </p>
       {(phase === 'working' || phase === 'judging' || phase === 'merging') && <h3>Round {formatWhole(round)}</h3>}
-      <ol class="stages">
-        <Stage name="Train" now={phase === 'working'} left_ms={left_ms} whole_ms={overview.round_ms}>
-          {phase === 'gathering' && round === 0
-            ? `waits for ${overview.min_workers} ${overview.min_workers === 1 ? 'worker' : 'workers'}, ${workers} here`
-            : `${overview.submitted} of ${Math.max(workers, overview.submitted)} handed in`}
-        </Stage>
-        <Stage name="Check" now={phase === 'judging'} left_ms={left_ms} whole_ms={overview.judging_ms}>
-          {validators === 0
-            ? 'no validator is here: work is merged without pay'
-            : `by ${validators} ${validators === 1 ? 'validator' : 'validators'}`}
-        </Stage>
-        <Stage name="Merge" now={phase === 'merging'} left_ms={0} whole_ms={0}>
-          everybody computes the same next model
-        </Stage>
-      </ol>
+      {phase === 'finished' ? <TakeHome run={overview.run} /> : <Stages run={run} left_ms={left_ms} />}
       {attempt > 0 && phase !== 'finished' && (
         <p class="fine">This round was opened {attempt + 1} times: an attempt that brings no work is repeated.</p>
       )}
       {phase === 'paused' && <p class="fine">Its owner has paused the run. Nobody works, and nothing is lost.</p>}
     </section>
+  );
+}
+
+/** What a round goes through, and where it is. */
+function Stages({ run, left_ms }: { run: LiveRun; left_ms: number }) {
+  const { overview, peers } = run;
+  const { phase, round } = overview;
+  const here = (role: string) => [...peers.values()].filter((peer) => peer.present && peer.role === role).length;
+  const workers = here('worker');
+  const validators = here('validator');
+  return (
+    <ol class="stages">
+      <Stage name="Train" now={phase === 'working'} left_ms={left_ms} whole_ms={overview.round_ms}>
+        {phase === 'gathering' && round === 0
+          ? `waits for ${overview.min_workers} ${overview.min_workers === 1 ? 'worker' : 'workers'}, ${workers} here`
+          : `${overview.submitted} of ${Math.max(workers, overview.submitted)} handed in`}
+      </Stage>
+      <Stage name="Check" now={phase === 'judging'} left_ms={left_ms} whole_ms={overview.judging_ms}>
+        {validators === 0
+          ? 'no validator is here: work is merged without pay'
+          : `by ${validators} ${validators === 1 ? 'validator' : 'validators'}`}
+      </Stage>
+      <Stage name="Merge" now={phase === 'merging'} left_ms={0} whole_ms={0}>
+        everybody computes the same next model
+      </Stage>
+    </ol>
+  );
+}
+
+function TakeHome({ run }: { run: string }) {
+  return (
+    <>
+      <h3>Take the model home</h3>
+      <pre>{`npx potluck export ${run.slice(0, 12)} ./model --hub ${location.origin}`}</pre>
+      <p class="fine">transformers and other tools read what it writes, with proof of where it comes from.</p>
+    </>
   );
 }
 

@@ -1,7 +1,7 @@
 // A run as it happens: how well the model does, how fast it learns, what it costs, and who is at work.
 import { useState } from 'preact/hooks';
 import type { ViewProps } from '../app.tsx';
-import { formatBytes, formatCount, nameOf, short } from '../shell/format.ts';
+import { formatBytes, formatCount, formatWhole, nameOf, short } from '../shell/format.ts';
 import { Link } from '../shell/link.tsx';
 import type { LiveRun } from '../shell/live.ts';
 import { LossChart } from './loss-chart.tsx';
@@ -42,9 +42,15 @@ function Headline({ run: { overview } }: { run: LiveRun }) {
         <button type="button" onClick={() => setSharing(true)}>
           Share
         </button>
-        <Link to={{ view: 'device', run: overview.run }} class="button primary">
-          Lend this device
-        </Link>
+        {overview.phase === 'finished' ? (
+          <Link to={{ view: 'play', run: overview.run }} class="button primary">
+            Play with the model
+          </Link>
+        ) : (
+          <Link to={{ view: 'device', run: overview.run }} class="button primary">
+            Lend this device
+          </Link>
+        )}
       </span>
       {sharing && <ShareDialog run={overview} onClose={() => setSharing(false)} />}
     </div>
@@ -99,8 +105,8 @@ function Figures({ run }: { run: LiveRun }) {
       <div>
         <dt>Devices</dt>
         <dd>
-          {formatCount(here)}
-          <small>here, {formatCount(peers.size)} ever</small>
+          {formatWhole(here)}
+          <small>here, {formatWhole(peers.size)} ever</small>
         </dd>
       </div>
     </dl>
