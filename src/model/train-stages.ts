@@ -1,4 +1,5 @@
 // The training step of train-graph.ts cut into graphs that run at the same time, each on a thread of its own.
+import { TensorError } from '../tensor/errors.ts';
 import { Graph, sizeOf, type Value } from '../tensor/graph.ts';
 import { add, cast, less, mul, sqrt } from '../tensor/ops.ts';
 import { gatherRows } from '../tensor/ops-index.ts';
@@ -20,6 +21,12 @@ export function trainStages(config: LlamaConfig, options: BatchShape & AdamwOpti
   const { batch } = options;
   const size = stagedMicroBatch(config, options, width);
   const parts = Math.min(width, batch / size);
+  if (parts < 2) {
+    throw new TensorError(
+      'bad_argument',
+      `trainStages: expected two sequences and threads or more, got ${batch} and ${width}`,
+    );
+  }
   const { graph, gradients } = gradientPart(config, options, size);
   const shares = sharesOf(gradients, parts);
   const names = [LOSS, ...gradients.map(({ spec }) => gradientOf(spec.name))];
