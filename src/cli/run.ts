@@ -5,6 +5,7 @@ import { Command } from 'commander';
 import { importModel } from '../model/checkpoint-folder.ts';
 import { byteTokenizer } from '../model/tokenizer.ts';
 import { createRun } from '../peer/owner.ts';
+import { ancestorOf } from '../peer/take-home.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
 import { readTexts } from '../training/corpus.ts';
 import { homeFolder, ownerKeyFile } from './folders.ts';
@@ -32,6 +33,8 @@ interface CreateFlags {
   tied: boolean;
   tokenizer?: string;
   from?: string;
+  fromRun?: string;
+  royaltyPermille: number;
   minWorkers: number;
   seed: string;
   json: boolean;
@@ -65,6 +68,13 @@ function createCommand(): Command {
     .option('--tied', 'share the embedding with the head', false)
     .option('--tokenizer <file>', 'a Hugging Face tokenizer.json (default: bytes)')
     .option('--from <dir>', 'go on from a model that transformers or potluck saved')
+    .option('--from-run <id>', 'go on from the last whole model of another run on the hub')
+    .option(
+      '--royalty-permille <n>',
+      "thousandths of each round's shares for who held that model",
+      integer(0, 1000),
+      100,
+    )
     .option('--min-workers <n>', 'workers to wait for before the first round', integer(1, 1000), 1)
     .option('--seed <text>', 'seed of the first weights', 'potluck')
     .addOption(jsonOption())
@@ -74,11 +84,14 @@ function createCommand(): Command {
 Examples:
   $ potluck run create --data ./book.txt
   $ potluck run create --data ./articles --rounds 200 --layers 6 --width 384 --heads 6 --context 256 --batch 8
-  $ potluck run create --data chat.jsonl --text-field content --from ./my-model`,
+  $ potluck run create --data chat.jsonl --text-field content --from ./my-model
+  $ potluck run create --data more.txt --from-run 3fa9c1 --royalty-permille 150`,
     )
     .action(async (flags: CreateFlags) => {
       const output = openOutput(flags.json);
-      const started = flags.from ? await importModel(flags.from) : null;
+      if (flags.from && flags.fromRun) throw new CliError('bad-argument', 'expected --from or --from-run, not both');
+      const origin = flags.fromRun ? await ancestorOf(flags.hub, flags.fromRun, join(homeFolder(), 'cache')) : null;
+      const started = flags.from ? await importModel(flags.from) : origin;
       const tokenizer = flags.tokenizer
         ? await loadTokenizer(flags.tokenizer)
         : (started?.tokenizer ?? byteTokenizer());
@@ -86,7 +99,7 @@ Examples:
         const { vocab_size } = started.config;
         throw new CliError(
           'bad-argument',
-          `the model in ${flags.from} has ${vocab_size} tokens, the tokenizer ${tokenizer.vocab_size}; name its own with --tokenizer`,
+          `the model of ${flags.from ?? flags.fromRun} has ${vocab_size} tokens, the tokenizer ${tokenizer.vocab_size}; name its own with --tokenizer`,
         );
       }
       if (!existsSync(flags.data)) throw new CliError('missing-file', `no file or folder at ${flags.data}`);
@@ -107,7 +120,15 @@ Examples:
         texts: readTexts(flags.data, { text_field: flags.textField }),
         tokenizer,
         model,
-        weights: started?.weights,
+        weights: started && 'weights' in started ? started.weights : undefined,
+        ancestor: origin
+          ? {
+              run: origin.run,
+              merged_rounds: origin.merged_rounds,
+              model: origin.model,
+              royalty_permille: flags.royaltyPermille,
+            }
+          : undefined,
         seed: flags.seed,
         ...trainingFor({
           rounds,

@@ -27,13 +27,18 @@ export function sharesCommand(): Command {
 }
 
 function describe(holdings: Holdings): string {
-  const { run, name, phase, merged_rounds, rounds, emitted, unearned, to_come, holders } = holdings;
+  const { run, name, phase, merged_rounds, rounds, emitted, unearned, to_come, lineage, holders } = holdings;
   const row = (shares: number, what: string) => {
     const part = emitted > 0 ? `${((100 * shares) / emitted).toFixed(2)} %` : '';
     return `${formatCount(shares).padStart(15)}  ${part.padStart(8)}  ${what}`;
   };
   const lines = [
     `run ${run.slice(0, 12)}  ${name}  (${phase}, ${merged_rounds} of ${rounds} rounds merged)`,
+    ...(lineage
+      ? [
+          `started from run ${lineage.run.slice(0, 12)} after ${lineage.merged_rounds} rounds: ${lineage.royalty_permille / 10} % of every round flow to who held that model`,
+        ]
+      : []),
     '',
     ...holders.map((holding) => row(holding.shares, describeHolder(holding))),
   ];
@@ -42,8 +47,12 @@ function describe(holdings: Holdings): string {
   return lines.join('\n');
 }
 
-function describeHolder({ account, devices, owner }: Holding): string {
+function describeHolder({ account, devices, owner, ancestor }: Holding): string {
   const names = devices.map(({ name, role }) => (role === 'worker' ? name : `${name} (${role})`));
-  const who = [...(owner ? ["the run's owner"] : []), ...names].join(', ');
+  const who = [
+    ...(owner ? ["the run's owner"] : []),
+    ...names,
+    ...(ancestor ? ['a holder of what it started from'] : []),
+  ].join(', ');
   return `${account.slice(0, 12)}  ${who}`;
 }

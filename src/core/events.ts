@@ -25,6 +25,17 @@ const duration_ms = z.int().min(CORE_LIMITS.round_ms.min).max(CORE_LIMITS.round_
 
 const v1 = { version: z.literal(1) };
 
+/**
+ * A run of the same log whose model this one starts from: the last whose shares are stated. So many thousandths of each
+ * round's shares flow to who held it; no later rule can change that.
+ */
+const AncestorSchema = z.strictObject({
+  run: hash,
+  merged_rounds: z.int().min(1),
+  model: hash,
+  royalty_permille: z.int().min(0).max(1000),
+});
+
 /** By the run's owner. The event's id is the run's id. `params` and `model` name blobs: the game's settings and the first model. */
 export const RunCreatedSchema = z.strictObject({
   type: z.literal('run.created'),
@@ -41,6 +52,7 @@ export const RunCreatedSchema = z.strictObject({
   /** A full copy of the model is kept every so many merged rounds. */
   checkpoint_every: z.int().min(1).max(1000),
   rules: RulesSchema,
+  ancestor: AncestorSchema.optional(),
   created_ms: time_ms,
 });
 

@@ -2,6 +2,7 @@
 // largest remainder, and whoever was caught cheating loses what was withheld.
 
 import { acceptedSubmissions, stakeOf } from './judging.ts';
+import { royaltyOf } from './lineage.ts';
 import { emissionOf, type PayClaim, payRound, type RoundPayout } from './shares.ts';
 import type { NetworkState, PeerState, RunState } from './state.ts';
 import { accountOf } from './state.ts';
@@ -86,7 +87,8 @@ export function roundPayout(state: NetworkState, run: RunState): RoundPay {
       .map(([id, weight]) => ({ id, weight: Number(weight), account: accountOf(state, id) }));
   const paid = { workers: claims(incentives).filter(({ id }) => verified.has(id)), validators: claims(dividends) };
   const owner = accountOf(state, run.owner);
-  return { ...payRound(run.rules.emission, run.round, owner, paid.workers, paid.validators), ...paid, bonds };
+  const royalty = royaltyOf(run);
+  return { ...payRound(run.rules.emission, run.round, owner, paid.workers, paid.validators, royalty), ...paid, bonds };
 }
 
 /** Pays the round that is being merged, and takes from whoever was caught in it. To be called before it is put away. */
@@ -97,7 +99,7 @@ export function applyPayout(state: NetworkState, run: RunState): void {
   run.bonds = bonds;
   for (const { id, account, shares, part } of payouts) {
     run.shares.set(account, (run.shares.get(account) ?? 0) + shares);
-    if (part === 'owner' || shares === 0) continue;
+    if (part === 'owner' || part === 'ancestors' || shares === 0) continue;
     const kept = (run.withheld.get(id) ?? []).filter(({ round }) => isWithheld(run, round));
     run.withheld.set(id, [...kept, { round: run.round, account, shares }]);
   }

@@ -4,16 +4,17 @@ import { applyAddress, refusalOfAddress } from './addresses.ts';
 import { clearSubmissions, countSeal, countSubmission, countVerdict, nobody } from './attendance.ts';
 import { advance, applyTick } from './deadlines.ts';
 import { applyDevice, refusalOfDevice, refusalOfKey } from './devices.ts';
-import type { EventBody, LoggedEvent, ModelEvaluated, WorkSubmitted } from './events.ts';
+import type { EventBody, LoggedEvent, ModelEvaluated, RunCreated, WorkSubmitted } from './events.ts';
 import { drawJudges, openPlant, refusalOfPlant, refusalOfSeal, refusalOfVerdict } from './judging.ts';
 import { CORE_LIMITS } from './limits.ts';
+import { lineageOf, refusalOfLineage, rememberHolders } from './lineage.ts';
 import { applyMerge, refusalOfMerge } from './merging.ts';
 import { forfeit } from './payout.ts';
 import { applyJoin, applyLeave, refusalOfJoin, refusalOfLeave } from './presence.ts';
 import { type Refusal, refuse } from './refusal.ts';
 import { propose, refusalOfProposal } from './rule-changes.ts';
 import { mayStateShares, refusalOfStatement } from './share-table.ts';
-import type { NetworkState, RunState, Submission } from './state.ts';
+import type { Lineage, NetworkState, RunState, Submission } from './state.ts';
 import { accountOf, mayOpenRound, workersNeeded } from './state.ts';
 
 /** The state machine as a value: what a hub runs on. */
@@ -28,7 +29,7 @@ export function refusalOf(state: NetworkState, event: LoggedEvent): Refusal | nu
   const key = refusalOfKey(state, event);
   if (key) return key;
   if (body.type === 'device.bound' || body.type === 'device.revoked') return refusalOfDevice(state, author, body);
-  if (body.type === 'run.created') return refusalOfRun(state, event);
+  if (body.type === 'run.created') return refusalOfRun(state, event, body);
   if (body.type === 'account.address') return refusalOfAddress(state, author, body);
   if (body.type === 'tick') {
     if (author !== state.hub) return refuse('not-the-hub', `a tick is signed by the hub ${state.hub}, got ${author}`);
@@ -42,7 +43,7 @@ export function refusalOf(state: NetworkState, event: LoggedEvent): Refusal | nu
   return refusalInRun(state, run, event, body);
 }
 
-function refusalOfRun(state: NetworkState, event: LoggedEvent): Refusal | null {
+function refusalOfRun(state: NetworkState, event: LoggedEvent, body: RunCreated): Refusal | null {
   if (state.runs.has(event.id)) return refuse('run-exists', `run ${event.id} is already in the log`);
   if (state.runs.size >= CORE_LIMITS.runs)
     return refuse('too-many-runs', `a hub keeps at most ${CORE_LIMITS.runs} runs`);
@@ -51,7 +52,7 @@ function refusalOfRun(state: NetworkState, event: LoggedEvent): Refusal | null {
   const own = going.filter((run) => accountOf(state, run.owner) === owner).length;
   const most = CORE_LIMITS.unfinished_runs_per_owner;
   if (own >= most) return refuse('too-many-runs', `an owner has at most ${most} unfinished runs on a hub`);
-  return null;
+  return refusalOfLineage(state, body);
 }
 
 type BodyInRun = Extract<EventBody, { run: string }>;
@@ -157,7 +158,7 @@ export function apply(state: NetworkState, event: LoggedEvent): Refusal | null {
   } else if (body.type === 'account.address') {
     applyAddress(state, event.author, body);
   } else if (body.type === 'run.created') {
-    state.runs.set(event.id, newRun(event, body));
+    state.runs.set(event.id, newRun(event, body, lineageOf(state, body)));
   } else {
     applyInRun(state, state.runs.get(body.run)!, event, body);
     advance(state.runs.get(body.run)!, state.time_ms);
@@ -168,7 +169,7 @@ export function apply(state: NetworkState, event: LoggedEvent): Refusal | null {
 /** The one that everybody runs. */
 export const core: StateMachine = { refusalOf, apply };
 
-function newRun(event: LoggedEvent, spec: Extract<EventBody, { type: 'run.created' }>): RunState {
+function newRun(event: LoggedEvent, spec: RunCreated, lineage: Lineage | null): RunState {
   return {
     id: event.id,
     owner: event.author,
@@ -200,6 +201,8 @@ function newRun(event: LoggedEvent, spec: Extract<EventBody, { type: 'run.create
     emitted_shares: 0,
     tokens: new Map(),
     stated_rounds: 0,
+    stated: null,
+    lineage,
     merged_tokens: 0,
     submissions_total: 0,
     bytes_submitted: 0,
@@ -270,6 +273,7 @@ function applyInRun(state: NetworkState, run: RunState, event: LoggedEvent, body
       return;
     case 'shares.stated':
       run.stated_rounds = body.merged_rounds;
+      rememberHolders(run);
       return;
   }
 }

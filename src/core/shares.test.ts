@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { Claimant, PayClaim } from './shares.ts';
-import { divide, type Emission, emissionOf, payRound } from './shares.ts';
+import { divide, type Emission, emissionOf, partsOf, payRound } from './shares.ts';
 
 const claimants = fc.uniqueArray(
   fc.record({ id: fc.string({ minLength: 1, maxLength: 8 }), weight: fc.integer({ min: 0, max: 2 ** 50 }) }),
@@ -60,7 +60,9 @@ test('a round pays its whole emission or keeps what nobody earned', () => {
       fc.nat(500),
       claimants,
       claimants,
-      (a, b, n, h, round, w, v) => {
+      permille,
+      claimants,
+      (a, b, n, h, round, w, v, royalty_permille, holders) => {
         const [low, high] = [Math.min(a, b), Math.max(a, b)];
         const emission: Emission = {
           shares_per_round: n,
@@ -69,8 +71,14 @@ test('a round pays its whole emission or keeps what nobody earned', () => {
           workers_permille: high - low,
           validators_permille: 1000 - high,
         };
-        const { payouts, unearned } = payRound(emission, round, 'owner', paid(w), paid(v));
+        const royalty = { permille: royalty_permille, holders: paid(holders) };
+        const { payouts, unearned } = payRound(emission, round, 'owner', paid(w), paid(v), royalty);
         assert.equal(sum(payouts.map(({ shares }) => shares)) + unearned, emissionOf(emission, round));
+        const parts = partsOf(emission, round, royalty_permille);
+        assert.equal(sum(Object.values(parts)), emissionOf(emission, round));
+        const flown = sum(payouts.filter(({ part }) => part === 'ancestors').map(({ shares }) => shares));
+        assert.equal(flown, royalty.holders.some(({ weight }) => weight > 0) ? parts.ancestors : 0);
+        assert.ok(Math.abs(parts.ancestors - (emissionOf(emission, round) * royalty_permille) / 1000) < 1);
         assert.ok(unearned >= 0 && payouts.every(({ shares }) => Number.isSafeInteger(shares) && shares >= 0));
       },
     ),

@@ -53,9 +53,20 @@ export function emissionOf(emission: Emission, round: number): number {
   return halvings > 52 ? 0 : Math.floor(emission.shares_per_round / 2 ** halvings);
 }
 
-/** What one device, or the owner, earned in a round. */
+/** Whose part of a round's shares: `ancestors` are who held the model that the run started from. */
+export type PayPart = 'ancestors' | 'owner' | 'workers' | 'validators';
+export const PAY_PARTS: readonly PayPart[] = ['ancestors', 'owner', 'workers', 'validators'];
+
+/** The part of every round that flows to an ancestor's holders, and their claims. */
+export interface Royalty {
+  readonly permille: number;
+  readonly holders: readonly PayClaim[];
+}
+export const NO_ROYALTY: Royalty = { permille: 0, holders: [] };
+
+/** What one device, the owner or an ancestor's holder earned in a round. */
 export interface Payout {
-  readonly part: 'owner' | 'workers' | 'validators';
+  readonly part: PayPart;
   readonly id: string;
   /** Who it is paid to. */
   readonly account: string;
@@ -68,20 +79,29 @@ export interface RoundPayout {
   readonly unearned: number;
 }
 
-/** A round's shares before they are divided among those who earned them: owner, workers, validators. */
-export function partsOf(emission: Emission, round: number): Record<Payout['part'], number> {
+/** A round's shares before they are divided among those who earned them: first the ancestors' part, then the rest as the rules say. */
+export function partsOf(emission: Emission, round: number, royalty_permille = 0): Record<PayPart, number> {
   const total = emissionOf(emission, round);
-  const parts = divide(total, [
+  const whole = divide(total, [
+    { id: 'ancestors', weight: royalty_permille },
+    { id: 'run', weight: 1000 - royalty_permille },
+  ]);
+  const parts = divide(whole.get('run') ?? 0, [
     { id: 'owner', weight: emission.owner_permille },
     { id: 'workers', weight: emission.workers_permille },
     { id: 'validators', weight: emission.validators_permille },
   ]);
-  const part = (name: Payout['part']): number => parts.get(name) ?? 0;
-  return { owner: part('owner'), workers: part('workers'), validators: part('validators') };
+  const part = (name: PayPart): number => parts.get(name) ?? 0;
+  return {
+    ancestors: whole.get('ancestors') ?? 0,
+    owner: part('owner'),
+    workers: part('workers'),
+    validators: part('validators'),
+  };
 }
 
 /**
- * Pays one round: the owner's part to the owner, the others' among the devices that have a claim, each for its account.
+ * Pays one round: the ancestors' part to their holders, the owner's part to the owner, the others' among the devices that have a claim, each for its account.
  * A part that nobody earned stays with the run.
  */
 export function payRound(
@@ -90,11 +110,12 @@ export function payRound(
   owner: string,
   workers: readonly PayClaim[],
   validators: readonly PayClaim[],
+  royalty: Royalty = NO_ROYALTY,
 ): RoundPayout {
-  const parts = partsOf(emission, round);
-  const claims = { owner: [{ id: owner, account: owner, weight: 1 }], workers, validators };
+  const parts = partsOf(emission, round, royalty.permille);
+  const claims = { ancestors: royalty.holders, owner: [{ id: owner, account: owner, weight: 1 }], workers, validators };
   const payouts: Payout[] = [];
-  for (const part of ['owner', 'workers', 'validators'] as const) {
+  for (const part of PAY_PARTS) {
     const shares = divide(parts[part], claims[part]);
     for (const { id, account } of claims[part]) payouts.push({ part, id, account, shares: shares.get(id) ?? 0 });
   }

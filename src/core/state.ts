@@ -64,6 +64,16 @@ export interface MergedRound {
   readonly model: string;
 }
 
+/** What a run owes to the one that it started from. */
+export interface Lineage {
+  readonly run: string;
+  readonly merged_rounds: number;
+  readonly model: string;
+  readonly royalty_permille: number;
+  /** Who held how many shares of the model, as stated there. */
+  readonly holders: ReadonlyMap<string, number>;
+}
+
 export interface RunState {
   readonly id: string;
   readonly owner: string;
@@ -114,6 +124,9 @@ export interface RunState {
   tokens: Map<string, number>;
   /** How many rounds were merged when the hub last stated the shares. */
   stated_rounds: number;
+  /** The holders that were stated last: who starts from that model owes to them. */
+  stated: { readonly merged_rounds: number; readonly model: string; readonly shares: Map<string, number> } | null;
+  readonly lineage: Lineage | null;
   merged_tokens: number;
   submissions_total: number;
   bytes_submitted: number;

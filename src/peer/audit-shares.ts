@@ -19,6 +19,8 @@ export interface Holding {
   readonly devices: readonly { readonly id: string; readonly name: string; readonly role: string }[];
   /** Whether it is the run's owner's. */
   readonly owner: boolean;
+  /** Whether it held shares of the model that the run started from. */
+  readonly ancestor: boolean;
 }
 
 export interface Holdings {
@@ -32,6 +34,8 @@ export interface Holdings {
   readonly unearned: number;
   /** What the rounds to come promise. */
   readonly to_come: number;
+  /** What the run started from, and the thousandths of each round that flow to who held it. */
+  readonly lineage: { readonly run: string; readonly merged_rounds: number; readonly royalty_permille: number } | null;
   /** The largest first. */
   readonly holders: readonly Holding[];
 }
@@ -61,6 +65,11 @@ export async function holdingsOf(log: PublicLog, wanted: string): Promise<Holdin
     emitted: run.emitted_shares,
     unearned: run.unearned_shares,
     to_come,
+    lineage: run.lineage && {
+      run: run.lineage.run,
+      merged_rounds: run.lineage.merged_rounds,
+      royalty_permille: run.lineage.royalty_permille,
+    },
     holders: holdersOf(state, run),
   };
 }
@@ -74,7 +83,13 @@ function holdersOf(state: NetworkState, run: RunState): Holding[] {
   const owner = accountOf(state, run.owner);
   return [...run.shares]
     .filter(([, shares]) => shares > 0)
-    .map(([account, shares]) => ({ account, shares, devices: devices.get(account) ?? [], owner: account === owner }))
+    .map(([account, shares]) => ({
+      account,
+      shares,
+      devices: devices.get(account) ?? [],
+      owner: account === owner,
+      ancestor: run.lineage?.holders.has(account) ?? false,
+    }))
     .sort((a, b) => b.shares - a.shares || (a.account < b.account ? -1 : 1));
 }
 

@@ -26,6 +26,8 @@ export interface NewRun {
   readonly model: Omit<LlamaConfigInput, 'vocab_size'>;
   /** Weights to go on from; without them the model starts from the seed. */
   readonly weights?: Weights;
+  /** The run whose last stated model this one starts from; the hub has its weights. */
+  readonly ancestor?: RunCreated['ancestor'];
   readonly seed: string;
   /** The game's other settings, as PretrainParamsSchema takes them. */
   readonly training: Record<string, unknown>;
@@ -49,15 +51,17 @@ export async function createRun(url: string, identity: Identity, folder: string,
   requireWindows(manifest, Number(options.training.context));
   const dataset = await blobs.upload(encodeManifest(manifest));
   const params = new TextEncoder().encode(JSON.stringify({ ...options.training, model, dataset }));
-  say('uploading the first model');
-  const weights = options.weights ?? initialWeights(model, options.seed);
+  const { ancestor } = options;
+  if (!ancestor) say('uploading the first model');
+  const weights = (): Weights => options.weights ?? initialWeights(model, options.seed);
   const event = await signEvent(identity, {
     type: 'run.created',
     version: 1,
     name: options.name,
     game: 'pretrain',
     params: await blobs.upload(params),
-    model: await blobs.upload(encodeModel(model, weights)),
+    model: ancestor?.model ?? (await blobs.upload(encodeModel(model, weights()))),
+    ...(ancestor && { ancestor }),
     ...options.schedule,
     created_ms: Date.now(),
   });

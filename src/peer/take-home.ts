@@ -25,8 +25,41 @@ export interface TakenModel {
   readonly tokenizer: Tokenizer;
 }
 
+/** What a run is started from: another one's last whole model, with what it must have in common with it. */
+export interface Ancestor {
+  readonly run: string;
+  readonly merged_rounds: number;
+  readonly model: string;
+  readonly config: LlamaConfig;
+  readonly tokenizer: Tokenizer;
+}
+
+/** The last model of a run that is kept whole. Throws PeerError no-such-run where there is none yet, and as takeModel does. */
+export async function ancestorOf(url: string, wanted: string, folder: string): Promise<Ancestor> {
+  const { view, params, tokenizer } = await openPretrainRun(url, wanted, folder);
+  const { merged_rounds, model } = view.checkpoint;
+  if (merged_rounds === 0) {
+    throw new PeerError('no-such-run', `run ${view.run} keeps no model yet: it has merged ${view.round} rounds`);
+  }
+  return { run: view.run, merged_rounds, model, config: params.model, tokenizer };
+}
+
 /** A run's present model, proved by its hash. `folder` keeps the blobs. Throws PeerError, HistoryError, GameError, ModelError. */
 export async function takeModel(url: string, wanted: string | undefined, folder: string): Promise<TakenModel> {
+  const { view, params, tokenizer, game, blobs } = await openPretrainRun(url, wanted, folder);
+  const held = await catchUp(game, params, view, null, blobs.fetch);
+  return {
+    run: view.run,
+    model: held.hash,
+    merged_rounds: view.round,
+    config: params.model,
+    weights: held.state as Weights,
+    tokenizer,
+  };
+}
+
+/** A run that trains a model, with its settings and its tokenizer. */
+async function openPretrainRun(url: string, wanted: string | undefined, folder: string) {
   const { hub, view: status } = await findRun(url, wanted);
   const parsed = RunViewSchema.safeParse((await askHub(url, `/runs/${status.run}`)).json);
   if (!parsed.success) throw new PeerError('not-a-hub', `expected the run ${status.run} from ${url}`);
@@ -36,17 +69,9 @@ export async function takeModel(url: string, wanted: string | undefined, folder:
   const blobs = openPeerBlobs({ url, hub, identity: createIdentity(), cache: openBlobFolder(folder) });
   const game = await loadGame(view.game);
   const params = PretrainParamsSchema.parse(decodeParams(game, await blobs.fetch(view.params)));
-  const held = await catchUp(game, params, view, null, blobs.fetch);
   const manifest = decodeManifest(await blobs.fetch(params.dataset));
   const json = new TextDecoder().decode(await blobs.fetch(manifest.tokenizer));
-  return {
-    run: view.run,
-    model: held.hash,
-    merged_rounds: view.round,
-    config: params.model,
-    weights: held.state as Weights,
-    tokenizer: tokenizerFromJson(json),
-  };
+  return { view, game, params, blobs, tokenizer: tokenizerFromJson(json) };
 }
 
 /**

@@ -78,9 +78,19 @@ function paid(why: Explanation): string[] {
   return lines;
 }
 
-function promised({ emitted, owner, workers, validators, unearned }: RoundArithmetic, round: number): string[] {
-  const parts = `${number(owner.shares)} to the owner + ${number(workers.shares)} to the workers + ${number(validators.shares)} to the validators`;
+function promised(
+  { emitted, ancestors, owner, workers, validators, unearned }: RoundArithmetic,
+  round: number,
+): string[] {
+  const royalty = ancestors.shares > 0 ? `${number(ancestors.shares)} to its ancestor's holders + ` : '';
+  const parts = `${royalty}${number(owner.shares)} to the owner + ${number(workers.shares)} to the workers + ${number(validators.shares)} to the validators`;
   const lines = [`Round ${round} promised ${number(emitted)} shares = ${parts}.`];
+  if (ancestors.shares > 0) {
+    const [{ from }] = ancestors.claims;
+    lines.push(
+      `The run started from a model of run ${short(from)}: that part is divided among the ${number(ancestors.claims.length)} who held shares of it, by what the hub stated there.`,
+    );
+  }
   if (unearned > 0) lines.push(`${number(unearned)} of them nobody earned; they stay with the run.`);
   return lines;
 }

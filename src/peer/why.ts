@@ -1,8 +1,9 @@
 // Why a submission earned what it earned: found in the log, replayed here, every number with the one that it comes from.
 import type { LoggedEvent, VerdictGiven, WorkSubmitted } from '../core/events.ts';
 import { acceptedSubmissions } from '../core/judging.ts';
+import { royaltyOf } from '../core/lineage.ts';
 import { roundPayout } from '../core/payout.ts';
-import { emissionOf, type PayClaim, type Payout, partsOf } from '../core/shares.ts';
+import { emissionOf, PAY_PARTS, type PayClaim, type Payout, partsOf } from '../core/shares.ts';
 import { accountOf, type NetworkState, type Phase, type RunState } from '../core/state.ts';
 import { LookupError, replayWithPool } from './audit-shares.ts';
 import type { PublicLog } from './public-log.ts';
@@ -28,6 +29,8 @@ export interface DividedPart {
 
 export interface RoundArithmetic {
   readonly emitted: number;
+  /** What flows to the holders of the model that the run started from. */
+  readonly ancestors: DividedPart;
   readonly owner: DividedPart;
   /** Weights are what validators agree to vouch for, as parts of 2^32 of the whole round (Yuma consensus). */
   readonly workers: DividedPart;
@@ -164,11 +167,16 @@ function decideOn(found: Found, event: LoggedEvent, index: number, state: Networ
 export function arithmeticOf(state: NetworkState, run: RunState): RoundArithmetic {
   const { emission } = run.rules;
   const { workers, validators, payouts, unearned } = roundPayout(state, run);
-  const parts = partsOf(emission, run.round);
+  const royalty = royaltyOf(run);
+  const parts = partsOf(emission, run.round, royalty.permille);
   const account = accountOf(state, run.owner);
   const submissionOf = new Map([...run.submissions.values()].map(({ id, worker }) => [worker, id]));
   const arithmetic: RoundArithmetic = {
     emitted: emissionOf(emission, run.round),
+    ancestors: dividePart(
+      parts.ancestors,
+      royalty.holders.map((claim) => ({ ...claim, from: run.lineage!.run })),
+    ),
     owner: dividePart(parts.owner, [{ id: account, account, weight: 1, from: run.owner }]),
     workers: dividePart(
       parts.workers,
@@ -205,7 +213,7 @@ function dividePart(shares: number, claimants: readonly (PayClaim & { from: stri
 
 /** What is shown must be what is paid: a difference is a defect of this program. */
 function checkAgainstCore(shown: RoundArithmetic, payouts: readonly Payout[], run: RunState): void {
-  for (const part of ['owner', 'workers', 'validators'] as const) {
+  for (const part of PAY_PARTS) {
     const paid = payouts.filter((payout) => payout.part === part && payout.shares > 0);
     const claims = shown[part].claims.filter(({ shares }) => shares > 0);
     const same = paid.every(({ id, shares }) => claims.some((claim) => claim.id === id && claim.shares === shares));
