@@ -9,8 +9,10 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { CodedError } from '../src/errors.ts';
 import { openCheckpoint } from '../src/ledger/checkpoint.ts';
+import type { Holdings } from '../src/peer/audit-shares.ts';
 import { type Certificate, certificateText, verifyCertificate } from '../src/peer/certificate.ts';
 import { loadIdentity } from '../src/protocol/identity-file.ts';
+import { entriesOf } from './forged-log.ts';
 import { network, type Potluck, untilStatus } from './network.ts';
 
 const MAIN = join(import.meta.dirname, '..', 'src', 'cli', 'main.ts');
@@ -241,6 +243,35 @@ test('a finished run: everybody proves what is theirs, and nobody what is not', 
     assert.deepEqual(holder.revoked, [stolen]);
     assert.equal(shares, certificate.shares, 'what it earned stays');
   });
+
+  await t.test(
+    'a run that starts from this one: its part flows to who made the model, and everybody can see why',
+    async () => {
+      const flags = ['--from-run', run, '--royalty-permille', '300', '--rounds', '1', '--steps', '4'];
+      const child = await net.createRun(url, ...flags, '--round-seconds', '20');
+      const workers = [net.join(url, 'cleo', '--owner', bobs), net.join(url, 'vito', '--role', 'validator')];
+      assert.deepEqual(await Promise.all(workers.map((peer) => peer.ended)), [0, 0]);
+      const seen = await result(net.start('shares', child, '--hub', url, '--json'));
+      const { lineage, holders, emitted, unearned } = seen.last as unknown as Holdings;
+      assert.deepEqual(lineage, { run, merged_rounds: 3, royalty_permille: 300 });
+      const held = holders.reduce((sum, { shares }) => sum + shares, 0);
+      assert.deepEqual([emitted, held + unearned], [1_000_000, 1_000_000]);
+      const adasPart = holders.find(({ account }) => account === ada.id)!;
+      // Ada does nothing in the child: what she holds there is her part of the parent's shares, of 300 permille.
+      assert.equal(adasPart.ancestor, true);
+      assert.ok(Math.abs(adasPart.shares - (300_000 * certificate.shares) / certificate.total_shares) <= 1);
+      const log = await entriesOf(join(net.folder, 'hub'));
+      const work = log.find(({ event: { body } }) => body.type === 'work.submitted' && body.run === child)!;
+      const why = net.start('why', work.event.id, '--hub', url);
+      assert.equal(await why.ended, 0, why.stderr());
+      assert.match(why.stdout(), /300,000 to its ancestor's holders/);
+      const audited = net.start('audit', url, '--json');
+      assert.equal(await audited.ended, 0, audited.stdout());
+      const nobody = ['run', 'create', '--hub', url, '--data', join(net.folder, 'text.txt'), '--json'];
+      const none = net.start(...nobody, '--from-run', 'abcdef');
+      assert.equal((await failure(none)).code, 'no-such-run');
+    },
+  );
 });
 
 test('a key goes to another machine by words or by file, and never over another key unasked', async (t) => {
