@@ -1,8 +1,8 @@
 // Events that may not follow, or are none: each is refused by name, over WebSocket and HTTP, and leaves no trace in the log.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { trainingFor } from '../src/cli/run-settings.ts';
 import type { EventBody } from '../src/core/events.ts';
+import { trainingFor } from '../src/peer/run-settings.ts';
 import { encodeBody, signEvent } from '../src/protocol/envelope.ts';
 import { sha256Hex } from '../src/protocol/hash.ts';
 import type { Identity } from '../src/protocol/identity.ts';

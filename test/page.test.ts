@@ -204,6 +204,27 @@ describe('the page', { skip, concurrency: false }, () => {
     }, first);
   });
 
+  test('a run is started from the form, owned by the person of the browser', async (t) => {
+    const { url } = await network(t).hub(0, ...SERVED);
+    const page = await browser.open();
+    await page.goto(`${url}/start`);
+    const start = page.getByRole('button', { name: 'Start it' });
+    assert.equal(await start.isDisabled(), true);
+    await page.getByLabel('Name', { exact: true }).fill('started here');
+    await page.getByLabel('or pasted here').fill('A short text. ');
+    await page.getByLabel('Rounds').fill('7');
+    await page.getByText(/It takes at most 3 min 30 s of training/).waitFor();
+    await start.click();
+    await page.getByText(/too little text for a context of 64 tokens/).waitFor(); // nothing was signed
+    await page.getByLabel('or pasted here').fill('A text that repeats itself, as texts for tests do. '.repeat(900));
+    await checkAccessibility(page, 'start');
+    await picture(page, 'start');
+    await start.click();
+    await page.getByRole('link', { name: 'Watch it' }).click();
+    await page.getByRole('heading', { name: 'started here' }).waitFor();
+    await page.getByText('0 of 7 rounds').waitFor();
+  });
+
   test('thousands of devices: only the rows in sight are drawn, and changes arrive', async (t) => {
     const { url } = await network(t).hub(0, ...SERVED);
     const page = await browser.open();

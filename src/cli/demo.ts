@@ -8,6 +8,7 @@ import { byteTokenizer } from '../model/tokenizer.ts';
 import { fetchStatus } from '../peer/find-run.ts';
 import { observeHub } from '../peer/observer.ts';
 import { createRun } from '../peer/owner.ts';
+import { trainingFor } from '../peer/run-settings.ts';
 import { exportRun, type TakenModel } from '../peer/take-home.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
@@ -22,7 +23,6 @@ import { fired, untilStopped } from './lifetime.ts';
 import { liveBlock } from './live-block.ts';
 import { integer, jsonOption } from './options.ts';
 import { CliError, formatBytes, formatCount, type Output, openOutput, printable } from './output.ts';
-import { trainingFor } from './run-settings.ts';
 import { wrap } from './text-columns.ts';
 
 interface DemoFlags {

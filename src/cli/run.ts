@@ -5,13 +5,13 @@ import { Command } from 'commander';
 import { importModel } from '../model/checkpoint-folder.ts';
 import { byteTokenizer } from '../model/tokenizer.ts';
 import { createRun } from '../peer/owner.ts';
+import { trainingFor } from '../peer/run-settings.ts';
 import { ancestorOf } from '../peer/take-home.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
 import { readTexts } from '../training/corpus.ts';
 import { homeFolder, ownerKeyFile } from './folders.ts';
 import { DEFAULT_HUB, decimal, hubUrl, integer, jsonOption } from './options.ts';
 import { CliError, openOutput } from './output.ts';
-import { trainingFor } from './run-settings.ts';
 import { loadTokenizer } from './tokenizer-file.ts';
 
 interface CreateFlags {

@@ -44,6 +44,7 @@ export function viteConfig(outDir: string): InlineConfig {
 /** Modules that are Node's own, and what browsers get in their place: the same functions with the same types. */
 const TWINS: Readonly<Record<string, string>> = {
   'peer/audit-threads.ts': 'web/twins/audit-threads.ts',
+  'peer/blob-folder.ts': 'web/twins/blob-folder.ts',
   'peer/public-log-open.ts': 'web/twins/public-log-open.ts',
 };
 

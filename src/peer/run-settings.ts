@@ -1,6 +1,6 @@
 // What a run is given when its owner says only the essentials: the rest follows, in one place for `run create` and the demo.
 import type { Rules } from '../core/rules.ts';
-import type { NewRun } from '../peer/owner.ts';
+import type { NewRun } from './owner.ts';
 
 export interface Essentials {
   readonly rounds: number;

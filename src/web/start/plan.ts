@@ -1,0 +1,88 @@
+// What somebody plans before a run begins, and what can be said of it before anything is sent: size, text, time.
+import { type LlamaConfigInput, LlamaConfigSchema, parameterSpecs } from '../../model/config.ts';
+
+/** A form as it is filled in. */
+export interface Plan {
+  readonly name: string;
+  readonly text: string;
+  readonly size: Size;
+  readonly rounds: number;
+  readonly round_seconds: number;
+  readonly steps: number;
+  readonly batch: number;
+  readonly learning_rate: number;
+  readonly min_workers: number;
+}
+
+export type Size = 'small' | 'medium' | 'large';
+
+/** Shapes that `potluck run create` would call by its flags; the first is its own default. */
+export const SIZES: Readonly<Record<Size, Omit<LlamaConfigInput, 'vocab_size'>>> = {
+  small: shape(4, 128, 4, 64),
+  medium: shape(6, 256, 8, 128),
+  large: shape(8, 512, 8, 256),
+};
+
+/** Bytes are the tokens of runs that are begun in a browser, with one more for the end of a text. */
+export const VOCABULARY = 257;
+
+function shape(layers: number, width: number, heads: number, context: number): Omit<LlamaConfigInput, 'vocab_size'> {
+  return {
+    hidden_size: width,
+    intermediate_size: Math.round(width * 2.75),
+    num_hidden_layers: layers,
+    num_attention_heads: heads,
+    num_key_value_heads: heads,
+    max_position_embeddings: context,
+  };
+}
+
+/** How many numbers a model has. */
+export function parametersOf(config: LlamaConfigInput): number {
+  return parameterSpecs(LlamaConfigSchema.parse(config)).reduce(
+    (sum, { shape: dimensions }) => sum + dimensions.reduce((product, size) => product * size, 1),
+    0,
+  );
+}
+
+/** A device at work somewhere on this hub: its speed, and the size of the model that it trains. */
+export interface Working {
+  readonly tokens_per_second: number;
+  readonly parameters: number;
+}
+
+export interface Forecast {
+  readonly parameters: number;
+  /** Tokens that one device learns from in a round that it finishes. */
+  readonly tokens_a_round: number;
+  /** The longest that it can take, judging not counted: every round runs to its deadline. */
+  readonly most_ms: number;
+  /** With the devices at work now; null where there are none to measure by. */
+  readonly expected_ms: number | null;
+  /** Steps that the slowest of them gets done before the deadline, at most those asked for. */
+  readonly slowest_steps: number | null;
+}
+
+/**
+ * What a plan means. A step's work grows with the number of parameters, so a device that trains p of them at v tokens a second
+ * trains q of them at v · p / q: right within a small factor, which is what a forecast is good for.
+ */
+export function forecast(plan: Omit<Plan, 'name' | 'text'>, devices: readonly Working[]): Forecast {
+  const model = SIZES[plan.size];
+  const parameters = parametersOf({ ...model, vocab_size: VOCABULARY });
+  const step_tokens = plan.batch * Number(model.max_position_embeddings);
+  const tokens_a_round = step_tokens * plan.steps;
+  const round_ms = plan.round_seconds * 1000;
+  const speeds = devices.map((device) => (device.tokens_per_second * device.parameters) / parameters);
+  const slowest = Math.min(...speeds);
+  const measured = speeds.length > 0 && slowest > 0;
+  // A round ends when everybody has handed in, or at its deadline.
+  const needed_ms = measured ? (1000 * tokens_a_round) / slowest : round_ms;
+  return {
+    parameters,
+    tokens_a_round,
+    most_ms: plan.rounds * round_ms,
+    expected_ms: measured ? plan.rounds * Math.min(round_ms, needed_ms) : null,
+    slowest_steps: measured ? Math.min(plan.steps, Math.floor((slowest * plan.round_seconds) / step_tokens)) : null,
+  };
+}

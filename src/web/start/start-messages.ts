@@ -1,0 +1,12 @@
+// What the page and the Worker that starts a run say to each other.
+import type { Plan } from './plan.ts';
+
+export interface StartOrder {
+  readonly url: string;
+  readonly plan: Plan;
+}
+
+export type StartNews =
+  | { readonly kind: 'progress'; readonly what: string }
+  | { readonly kind: 'created'; readonly run: string }
+  | { readonly kind: 'failed'; readonly message: string };
