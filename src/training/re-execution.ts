@@ -1,0 +1,92 @@
+// Re-execution: a validator repeats a worker's inner steps from the same model on the same assigned batches, and measures how far
+// the worker's losses and its update are from what it finds. The moments of the worker's AdamW are its own, so the validator
+// goes by moments of its own re-executions: they say nearly the same, because they describe the model and the data.
+import type { ParameterSpec, Weights } from '../model/config.ts';
+import type { Batch, Trainer } from './inner.ts';
+import type { SparseUpdate } from './sparse.ts';
+
+/** What the validator found when it did the same. */
+export interface Repeated {
+  readonly losses: readonly number[];
+  /** Weights before minus weights after. */
+  readonly delta: Weights;
+}
+
+/** Repeats `steps` inner steps. The trainer keeps its moments for the next time. */
+export async function repeatSteps(
+  trainer: Trainer,
+  weights: Weights,
+  steps: number,
+  batch: (step: number) => Promise<Batch>,
+  learning_rate: (step: number) => number,
+  pause: () => Promise<void>,
+): Promise<Repeated> {
+  await trainer.setWeights(weights);
+  const losses: number[] = [];
+  for (let step = 0; step < steps; step++) {
+    const { loss } = await trainer.step(await batch(step), learning_rate(step));
+    losses.push(loss);
+    await pause();
+  }
+  const after = await trainer.weights();
+  const delta = new Map(
+    Array.from(weights, ([name, values]) => {
+      const now = after.get(name)!;
+      return [name, values.map((value, i) => value - now[i])] as const;
+    }),
+  );
+  return { losses, delta };
+}
+
+/** How far two traces of losses are apart, in nats: the mean distance, and the same of the last half alone. */
+export interface TraceDistance {
+  readonly mean: number;
+  readonly last_half: number;
+}
+
+export function traceDistance(claimed: ArrayLike<number>, found: readonly number[]): TraceDistance {
+  const distances = found.map((loss, i) => Math.abs(loss - claimed[i]));
+  const mean = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0) / Math.max(1, values.length);
+  return { mean: mean(distances), last_half: mean(distances.slice(distances.length >> 1)) };
+}
+
+/**
+ * The cosine between an update and a repeated difference over the positions that the update keeps, the mean over tensors weighted
+ * by their kept values. 1: the same direction; near 0: the update knows nothing of this data.
+ */
+export function agreementOf(specs: readonly ParameterSpec[], update: SparseUpdate, delta: Weights): number {
+  let sum = 0;
+  let weight = 0;
+  for (const { name } of specs) {
+    const { indices, codes, table } = update.get(name)!;
+    const values = delta.get(name)!;
+    let [dot, a, b] = [0, 0, 0];
+    for (let i = 0; i < indices.length; i++) {
+      const kept = table[codes[i]];
+      const found = values[indices[i]];
+      dot += kept * found;
+      a += kept * kept;
+      b += found * found;
+    }
+    if (a > 0 && b > 0) sum += (indices.length * dot) / Math.sqrt(a * b);
+    weight += indices.length;
+  }
+  return weight > 0 ? sum / weight : 0;
+}
+
+/** The share of an update's kept values that another has at the same position with the same sign. */
+export function overlapOf(specs: readonly ParameterSpec[], update: SparseUpdate, other: SparseUpdate): number {
+  let same = 0;
+  let all = 0;
+  for (const { name } of specs) {
+    const a = update.get(name)!;
+    const b = other.get(name)!;
+    const signs = new Map<number, number>();
+    for (let i = 0; i < b.indices.length; i++) signs.set(b.indices[i], Math.sign(b.table[b.codes[i]]));
+    for (let i = 0; i < a.indices.length; i++) {
+      if (signs.get(a.indices[i]) === Math.sign(a.table[a.codes[i]])) same++;
+    }
+    all += a.indices.length;
+  }
+  return all > 0 ? same / all : 0;
+}
