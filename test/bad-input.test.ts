@@ -1,4 +1,5 @@
 // Blobs and updates that are not what they should be: whoever sent them is told, the hub goes on, nothing that was accepted is lost.
+
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { cpSync, rmSync, writeFileSync } from 'node:fs';
@@ -9,6 +10,7 @@ import { describe, test } from 'node:test';
 import { bytesToHex } from '@noble/hashes/utils.js';
 import type { EventBody } from '../src/core/events.ts';
 import { CodedError } from '../src/errors.ts';
+import { encodeWork, workOverhead } from '../src/games/pretrain-work.ts';
 import { openHub } from '../src/hub/hub.ts';
 import { LlamaConfigSchema, parameterSpecs } from '../src/model/config.ts';
 import { signEvent } from '../src/protocol/envelope.ts';
@@ -113,6 +115,8 @@ const delta = new Map(
   specs.map(({ name }) => [name, weights.get(name)!.map((value, i) => value * 0.01 + Math.sin(i))]),
 );
 const honestUpdate = (): Uint8Array => encodeUpdate(specs, compressUpdate(specs, delta, new Map(), sparse), sparse);
+/** An update as the work of four steps. */
+const asWork = (update: Uint8Array): Uint8Array => encodeWork(new Uint8Array(32), [1, 1, 1, 1], update);
 const keptValues = specs.reduce((sum, spec) => {
   const { chunks, kept } = tilingOf(spec, sparse.kept_per_tile);
   return sum + chunks * kept;
@@ -131,6 +135,7 @@ const submission = (work: Uint8Array, more: Record<string, unknown> = {}): Event
     steps: 4,
     tokens: 64,
     loss_micro: 1,
+    pledge: 'd'.repeat(64),
     ...more,
   }) as EventBody;
 
@@ -171,7 +176,7 @@ describe('updates', () => {
   for (const [name, make, code, message] of cases) {
     test(name, () =>
       net.unharmed(async () => {
-        const work = make();
+        const work = asWork(make());
         assert.equal((await net.put(work)).status, 201);
         const raw = await net.hello(net.ada, net.working);
         const answer = await raw.event(await signEvent(net.ada, submission(work)));
@@ -186,7 +191,7 @@ describe('updates', () => {
   test('that were not uploaded, whose size is another, or which are too large', () =>
     net.unharmed(async () => {
       const raw = await net.hello(net.ada, net.working);
-      const work = honestUpdate();
+      const work = asWork(honestUpdate());
       const codeOf = async (body: EventBody): Promise<string> => {
         const answer = await raw.event(await signEvent(net.ada, body));
         assert.ok(answer.type === 'refused');
@@ -198,7 +203,7 @@ describe('updates', () => {
         await codeOf(submission(work, { size_bytes: 1 })),
         /^wrong-size: work: the event says 1 bytes, the blob has \d+/,
       );
-      const huge = new Uint8Array(maxUpdateBytes(specs, sparse) + 1);
+      const huge = new Uint8Array(maxUpdateBytes(specs, sparse) + workOverhead(4) + 1);
       await net.put(huge);
       assert.match(await codeOf(submission(huge)), /^wrong-size: work: at most \d+ bytes, got \d+/);
       assert.match(await codeOf(submission(work, { base: 'a'.repeat(64) })), /^wrong-model: expected work on model/);
@@ -208,7 +213,7 @@ describe('updates', () => {
 });
 
 test('honest work is taken after all of that; the log replays to the same state; the hub goes on', async () => {
-  const work = honestUpdate();
+  const work = asWork(honestUpdate());
   await net.put(work);
   const raw = await net.hello(net.ada, net.working);
   const isMerged = (message: FromHub): message is Extract<FromHub, { type: 'run' }> =>

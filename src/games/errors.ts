@@ -5,6 +5,7 @@ export type GameErrorCode =
   | 'unknown-game'
   | 'bad-params'
   | 'bad-bundle'
+  | 'bad-work'
   | 'bad-measurement'
   /** A file that is no game. */
   | 'bad-game-file'

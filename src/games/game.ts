@@ -42,6 +42,9 @@ export interface Judging {
   readonly consecutive_valid: number;
   /** How often at least, in thousandths, the work of a worker with the best record is repeated. */
   readonly reexecute_permille: number;
+  /** How many judges this work has, and whether this one is the first of them. */
+  readonly judges: number;
+  readonly first_judge: boolean;
   /** From 0 to 999, uniform; the worker could not know it, and anybody can check it. */
   readonly draw_permille: number;
   /** Work that was committed before this: of this round, and of the last one, in the order of the log. */

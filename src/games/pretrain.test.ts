@@ -16,6 +16,7 @@ import { encodeBundle } from './bundle.ts';
 import type { Claim, Device, Judging } from './game.ts';
 import { catchUp, type History } from './history.ts';
 import { game, type PretrainParams, PretrainParamsSchema } from './pretrain.ts';
+import { decodeWork, encodeWork } from './pretrain-work.ts';
 
 const blobs = new Map<string, Uint8Array>();
 let runtime: Runtime;
@@ -80,10 +81,17 @@ function device(): Device & { readonly fetched: Set<string> } {
 
 const work = async (peer: string, seed?: string, on = device()): Promise<Claim> =>
   (await game.perform(game.task(params, round(0, seed), peer, weights), on, running))!;
+/** Somebody's claim with another update in its work. */
+function withUpdate(claim: Claim, update: Uint8Array): Claim {
+  const { state, losses } = decodeWork(claim.work);
+  return { ...claim, work: encodeWork(state, [...losses], update) };
+}
 const judging: Judging = {
   runtime: 'native-cpu',
   consecutive_valid: 0,
   reexecute_permille: 50,
+  judges: 1,
+  first_judge: true,
   draw_permille: 999,
   earlier: async () => [],
 };
@@ -111,12 +119,13 @@ describe('check', () => {
     const claim = await work('ada');
     const learned = game.merge(params, weights, [{ work: claim.work, weight: 1 }]);
     const reversed = new Map(
-      [...decodeUpdate(specs, claim.work, params.sparse)].map(([name, tensor]) => {
+      [...decodeUpdate(specs, decodeWork(claim.work).update, params.sparse)].map(([name, tensor]) => {
         return [name, { ...tensor, table: tensor.table.map((value) => (value === 0 ? 0 : -value)) }];
       }),
     );
-    const harmful = { ...claim, work: encodeUpdate(specs, reversed, params.sparse) };
     const task = game.task(params, round(1), 'ada', learned);
+    const next = (await game.perform(task, device(), running))!;
+    const harmful = withUpdate(next, encodeUpdate(specs, reversed, params.sparse));
     const { accepted, code, score_micro } = await game.check(task, harmful, device(), judging);
     assert.deepEqual([accepted, code], [false, 'harmful']);
     assert.ok(score_micro < -100_000, `${score_micro}`);
@@ -128,6 +137,55 @@ describe('check', () => {
     assert.equal(await codeOf({ steps: 21, tokens: 21 * 64 }), 'too-many-steps');
     assert.equal(await codeOf({ tokens: claim.tokens * 10 }), 'tokens-do-not-follow-from-steps');
     assert.equal(await codeOf({ steps: 10 }), 'tokens-do-not-follow-from-steps');
+  });
+
+  test('finds a copy of earlier work, and of one’s own from the round before', async () => {
+    const [ada, bob] = [await work('ada'), await work('bob')];
+    const stolen = withUpdate(bob, decodeWork(ada.work).update);
+    const task = game.task(params, round(0), 'bob', weights);
+    const seen = { ...judging, earlier: async () => [ada.work] };
+    const { accepted, fraud, code, evidence } = await game.check(task, stolen, device(), seen);
+    assert.deepEqual([accepted, fraud, code, evidence.overlap], [false, true, 'copied', 1]);
+    const honest = await game.check(task, bob, device(), seen);
+    assert.ok(honest.accepted, honest.code);
+  });
+
+  test('finds work on other data than what was assigned', async () => {
+    const claim = await work('ada');
+    const { accepted, fraud, code } = await verdict(claim, 'bob');
+    assert.deepEqual([accepted, fraud, code], [false, true, 'not-on-its-data']);
+  });
+
+  test('finds steps that were claimed and not done, when it repeats them', async () => {
+    const claim = await work('ada');
+    const { state, losses, update } = decodeWork(claim.work);
+    // Half of the steps were done; the rest of the losses is made up to look like the last ones.
+    const half = losses.length / 2;
+    const made_up = [...losses.slice(0, half), ...losses.slice(0, half).map((_, i) => losses[half - 1] + i / 20)];
+    const mean = made_up.reduce((a, b) => a + b, 0) / made_up.length;
+    const lie = { ...claim, work: encodeWork(state, made_up, update), loss_micro: Math.round(mean * 1e6) };
+    const { accepted, fraud, code } = await verdict(lie);
+    assert.deepEqual([accepted, fraud, code], [false, true, 'other-losses']);
+    // A worker with a long record is repeated only when the draw says so.
+    const trusted = { ...judging, consecutive_valid: 1000, first_judge: false };
+    const check = (draw_permille: number) =>
+      game.check(game.task(params, round(0), 'ada', weights), lie, device(), { ...trusted, draw_permille });
+    assert.equal((await check(49)).code, 'other-losses');
+    assert.equal((await check(50)).code, 'ok');
+  });
+
+  test('finds an update that is not what the losses came from', async () => {
+    const specs = parameterSpecs(params.model);
+    const claim = await work('ada');
+    const noise = new Map(
+      specs.map(({ name, shape }) => [
+        name,
+        new Float32Array(shape.reduce((a, b) => a * b, 1)).map((_, i) => Math.sin(i * 12.9898) * 1e-6),
+      ]),
+    );
+    const update = encodeUpdate(specs, compressUpdate(specs, noise, new Map(), params.sparse), params.sparse);
+    const { accepted, fraud, code } = await verdict(withUpdate(claim, update));
+    assert.deepEqual([accepted, fraud, code], [false, true, 'other-update']);
   });
 
   test('gives a verdict on any bytes, and never an exception', async () => {
@@ -165,7 +223,7 @@ describe('check', () => {
       ]),
     );
     const bytes = encodeUpdate(specs, compressUpdate(specs, huge, new Map(), params.sparse), params.sparse);
-    const { accepted, loss_after_micro } = await verdict({ ...(await work('ada')), work: bytes });
+    const { accepted, loss_after_micro } = await verdict(withUpdate(await work('ada'), bytes));
     assert.equal(accepted, false);
     assert.ok(Number.isSafeInteger(loss_after_micro), `${loss_after_micro}`);
   });
@@ -269,7 +327,7 @@ describe('merge', () => {
       );
     assert.equal(hash(1, 1), hash(7, 7));
     assert.notEqual(hash(1, 1), hash(1, 20));
-    assert.throws(() => game.merge(params, weights, [{ work: ada.subarray(1), weight: 1 }]), { code: 'bad-magic' });
+    assert.throws(() => game.merge(params, weights, [{ work: ada.subarray(1), weight: 1 }]), { code: 'bad-work' });
   });
 
   test('is what a latecomer does too: by the checkpoint or from any model on the way', async () => {

@@ -58,6 +58,8 @@ export function validatorRole(seat: Seat): Role {
       runtime: submission.runtime,
       consecutive_valid: submission.consecutive_valid,
       reexecute_permille: view.reexecute_permille,
+      judges: submission.judges.length,
+      first_judge: firstJudge(view, submission) === identity.id,
       draw_permille: draw.permille,
       earlier: () => earlierWork(seat, view, submission),
     };
@@ -154,6 +156,12 @@ export function validatorRole(seat: Seat): Role {
       seat.progress({ state: 'waiting', round: view.round, steps: 0, loss: 0, tokens_per_second: 0 });
     },
   };
+}
+
+/** The judge that repeats the work of newcomers: drawn by the round's seed, so that it is not always the same one's cost. */
+function firstJudge({ seed }: RunView, { worker, judges }: SubmissionView): string {
+  const draw = sha256(utf8.encode(`potluck-first-judge-v1\n${seed}\n${worker}`));
+  return judges[new DataView(draw.buffer).getUint32(0) % judges.length];
 }
 
 /** Work that was in the log before a submission: of the last merged round, then of this one. */

@@ -19,14 +19,14 @@ export async function repeatSteps(
   steps: number,
   batch: (step: number) => Promise<Batch>,
   learning_rate: (step: number) => number,
-  pause: () => Promise<void>,
+  progress: (loss: number) => Promise<void>,
 ): Promise<Repeated> {
   await trainer.setWeights(weights);
   const losses: number[] = [];
   for (let step = 0; step < steps; step++) {
     const { loss } = await trainer.step(await batch(step), learning_rate(step));
     losses.push(loss);
-    await pause();
+    await progress(loss);
   }
   const after = await trainer.weights();
   const delta = new Map(

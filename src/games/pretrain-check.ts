@@ -1,0 +1,196 @@
+// How a validator judges a pre-training submission, cheapest first: form, sameness with earlier work, what it does to the loss,
+// and for a sample that follows the worker's record, the worker's inner steps again (Gauntlet, arXiv 2505.21684; BOINC).
+
+import { reexecutionPermille } from '../core/reexecution.ts';
+import { CodedError } from '../errors.ts';
+import { parameterSpecs, type Weights } from '../model/config.ts';
+import type { Batch } from '../training/inner.ts';
+import { TRACE_RESOLUTION } from '../training/loss-trace.ts';
+import { mergeUpdates } from '../training/outer.ts';
+import { agreementOf, overlapOf, repeatSteps, traceDistance } from '../training/re-execution.ts';
+import { decodeUpdate, type SparseUpdate } from '../training/sparse.ts';
+import { toleranceOf } from '../training/tolerances.ts';
+import type { Evaluator } from '../training/trainer.ts';
+import type { Claim, Device, Judging, Verdict } from './game.ts';
+import { evaluatorOf, openData, refereeOf, VALIDATOR_DATA, WORKER_DATA } from './pretrain-device.ts';
+import { learningRateAt, type PretrainTask } from './pretrain-params.ts';
+import { decodeWork, type PretrainWork } from './pretrain-work.ts';
+
+/** An update is refused as harmful when, at two standard errors, it raises the loss by more than this (nats). */
+const HARM_TOLERANCE = 0.01;
+/**
+ * The share of kept values that an honest update has in common with another's is near a half in the first rounds, when all
+ * point the same way, and falls to a tenth (docs/tolerances.md). Beyond these, the later one is a copy.
+ */
+const OVERLAP = { copied: 0.7, fraud: 0.8 } as const;
+
+/** Why work is not accepted, with the measurements so far. */
+class Refused extends Error {
+  readonly code: string;
+  readonly fraud: boolean;
+  constructor(code: string, fraud: boolean) {
+    super(code);
+    this.code = code;
+    this.fraud = fraud;
+  }
+}
+
+type Evidence = Record<string, unknown>;
+type Numbers = { -readonly [Name in 'score_micro' | 'loss_before_micro' | 'loss_after_micro']: Verdict[Name] };
+
+export async function checkWork(task: PretrainTask, claim: Claim, device: Device, judging: Judging): Promise<Verdict> {
+  const evidence: Evidence = {
+    game: 'pretrain',
+    steps: claim.steps,
+    runtime: judging.runtime,
+    by: device.runtime.class,
+  };
+  const numbers: Numbers = { score_micro: 0, loss_before_micro: 0, loss_after_micro: 0 };
+  try {
+    const { work, update } = openClaim(task, claim);
+    await compareWithEarlier(task, update, judging, evidence);
+    await measureLosses(task, work, update, device, judging, evidence, numbers);
+    if (isRepeated(judging)) await repeat(task, work, update, device, judging, evidence);
+    return { accepted: true, fraud: false, code: 'ok', weight: claim.tokens, ...numbers, evidence };
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    const { code, fraud } = error;
+    return { accepted: false, fraud, code, weight: 0, ...numbers, evidence };
+  }
+}
+
+/** Form: what honest software never gets wrong. */
+function openClaim({ params }: PretrainTask, claim: Claim): { work: PretrainWork; update: SparseUpdate } {
+  const { steps, tokens, loss_micro } = claim;
+  if (steps > params.inner_steps) throw new Refused('too-many-steps', true);
+  if (tokens !== steps * params.batch * params.context) throw new Refused('tokens-do-not-follow-from-steps', true);
+  const specs = parameterSpecs(params.model);
+  try {
+    const work = decodeWork(claim.work);
+    if (work.losses.length !== steps) throw new Refused('trace-does-not-follow-from-steps', true);
+    const mean = work.losses.reduce((a, b) => a + b, 0) / steps;
+    if (Math.abs(mean - loss_micro / 1e6) > TRACE_RESOLUTION) throw new Refused('loss-does-not-follow', true);
+    return { work, update: decodeUpdate(specs, work.update, params.sparse) };
+  } catch (error) {
+    if (error instanceof CodedError) throw new Refused(error.code, true);
+    throw error;
+  }
+}
+
+/** Sameness: work that was committed earlier wins. */
+async function compareWithEarlier(
+  { params }: PretrainTask,
+  update: SparseUpdate,
+  judging: Judging,
+  evidence: Evidence,
+): Promise<void> {
+  const specs = parameterSpecs(params.model);
+  let most = 0;
+  for (const bytes of await judging.earlier()) {
+    try {
+      most = Math.max(most, overlapOf(specs, update, decodeUpdate(specs, decodeWork(bytes).update, params.sparse)));
+    } catch (error) {
+      // Earlier work that cannot be read was refused for that; it proves nothing against this.
+      if (!(error instanceof CodedError)) throw error;
+    }
+  }
+  evidence.overlap = most;
+  evidence.overlap_limit = OVERLAP.copied;
+  if (most >= OVERLAP.copied) throw new Refused('copied', most >= OVERLAP.fraud);
+}
+
+/** What the update does to the loss on the worker's own data and on data that nobody knew: paired, with an interval. */
+async function measureLosses(
+  task: PretrainTask,
+  work: PretrainWork,
+  update: SparseUpdate,
+  device: Device,
+  judging: Judging,
+  evidence: Evidence,
+  numbers: Numbers,
+): Promise<void> {
+  const { params, round, weights } = task;
+  const specs = parameterSpecs(params.model);
+  let updated: Weights;
+  try {
+    updated = mergeUpdates(specs, weights, [{ update, weight: 1 }], params.sparse);
+  } catch (error) {
+    if (error instanceof CodedError) throw new Refused(error.code, true);
+    throw error;
+  }
+  const evaluator = await evaluatorOf(device, params);
+  const assigned = await openData(device, params, round, task.peer, WORKER_DATA);
+  const random = await openData(device, params, round, task.peer, VALIDATOR_DATA);
+  const batches = [await assigned.batch(0), await random.batch(0)];
+  const before = await lossesOf(evaluator, weights, batches);
+  const tolerance = toleranceOf(judging.runtime, device.runtime.class, work.losses.length);
+  const first = mean(before.slice(0, params.batch));
+  evidence.first_loss = { claimed: work.losses[0], found: first, limit: tolerance.first_loss };
+  if (Math.abs(work.losses[0] - first) > tolerance.first_loss + TRACE_RESOLUTION) {
+    throw new Refused('not-on-its-data', true);
+  }
+  const after = await lossesOf(evaluator, updated, batches);
+  const gains = before.map((loss, index) => loss - after[index]);
+  const harm = interval(gains.map((gain) => -gain));
+  evidence.gain = { assigned: mean(gains.slice(0, params.batch)), random: mean(gains.slice(params.batch)) };
+  evidence.harm = { ...harm, limit: HARM_TOLERANCE };
+  numbers.loss_before_micro = Math.round(mean(before) * 1e6);
+  numbers.loss_after_micro = Math.round(Math.min(mean(after), LARGEST_LOSS) * 1e6);
+  numbers.score_micro = numbers.loss_before_micro - numbers.loss_after_micro;
+  if (!(harm.mean - 2 * harm.standard_error <= HARM_TOLERANCE)) throw new Refused('harmful', false);
+}
+
+/** A loss above this is told as this: an event holds only safe integers. */
+const LARGEST_LOSS = 1e5;
+
+/** Whether this judge repeats the work: one judge always does while the worker is new, later each by its own secret draw. */
+function isRepeated({ consecutive_valid, reexecute_permille, draw_permille, judges, first_judge }: Judging): boolean {
+  const permille = reexecutionPermille({ consecutive_valid }, reexecute_permille);
+  return permille >= 1000 ? first_judge : draw_permille * judges < permille;
+}
+
+/** Re-execution: the same steps from the same model on the same data. */
+async function repeat(
+  task: PretrainTask,
+  work: PretrainWork,
+  update: SparseUpdate,
+  device: Device,
+  judging: Judging,
+  evidence: Evidence,
+): Promise<void> {
+  const { params, round, weights } = task;
+  const referee = await refereeOf(device, params, round, weights);
+  const data = await openData(device, params, round, task.peer, WORKER_DATA);
+  const steps = work.losses.length;
+  let done = 0;
+  const repeated = await repeatSteps(
+    referee,
+    weights,
+    steps,
+    (step) => data.batch(step),
+    (step) => learningRateAt(params, round, step),
+    (loss) => device.progress({ steps: ++done, loss, tokens: done * params.batch * params.context }),
+  );
+  const distance = traceDistance(work.losses, repeated.losses);
+  const agreement = agreementOf(parameterSpecs(params.model), update, repeated.delta);
+  const tolerance = toleranceOf(judging.runtime, device.runtime.class, steps);
+  evidence.repeated = { steps, distance, agreement, limits: tolerance };
+  if (distance.mean > tolerance.mean_loss + TRACE_RESOLUTION) throw new Refused('other-losses', true);
+  if (agreement < tolerance.agreement) throw new Refused('other-update', true);
+}
+
+/** Losses of every sequence of some batches under some weights. */
+async function lossesOf(evaluator: Evaluator, weights: Weights, batches: readonly Batch[]): Promise<number[]> {
+  await evaluator.setWeights(weights);
+  const losses: number[] = [];
+  for (const batch of batches) losses.push(...(await evaluator.losses(batch)));
+  return losses;
+}
+
+const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
+
+function interval(differences: readonly number[]): { mean: number; standard_error: number } {
+  const centre = mean(differences);
+  const variance = mean(differences.map((value) => (value - centre) ** 2));
+  return { mean: centre, standard_error: Math.sqrt(variance / Math.max(1, differences.length - 1)) };
+}

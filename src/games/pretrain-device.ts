@@ -1,0 +1,151 @@
+// What a device keeps loaded between the rounds of a pre-training run: trainers, an evaluator, the dataset's manifest and shards.
+import { parameterSpecs, type Weights } from '../model/config.ts';
+import { assignment, batchFrom } from '../training/assignment.ts';
+import type { Batch, Trainer } from '../training/inner.ts';
+import { type DatasetManifest, decodeManifest, decodeShard, type ShardTokens } from '../training/shards.ts';
+import { createEvaluator, createTrainer, type Evaluator } from '../training/trainer.ts';
+import type { Device, Round } from './game.ts';
+import { decodeOptimiser } from './pretrain-drawer.ts';
+import { learningRateAt, type PretrainParams } from './pretrain-params.ts';
+
+/** Labels that keep the streams of data apart. */
+export const WORKER_DATA = 'worker';
+export const VALIDATOR_DATA = 'validator';
+
+/** The held-out windows, evenly spread over the validation split: the same ones every time, and only their shards are loaded. */
+export async function validationWindows(
+  device: Device,
+  manifest: DatasetManifest,
+  params: PretrainParams,
+  wanted: number,
+) {
+  const windowsIn = manifest.validation.map(({ tokens }) => Math.floor((tokens - 1) / params.context));
+  const total = windowsIn.reduce((sum, windows) => sum + windows, 0);
+  const count = Math.max(params.batch, Math.min(wanted, total - (total % params.batch)));
+  const windows: { tokens: ShardTokens; offset: number }[] = [];
+  let shard = 0;
+  let before = 0;
+  for (let i = 0; i < count; i++) {
+    const index = Math.floor((i * total) / count);
+    while (index - before >= windowsIn[shard]) before += windowsIn[shard++];
+    const tokens = await shardOf(device, manifest, manifest.validation[shard].hash);
+    windows.push({ tokens, offset: (index - before) * params.context });
+  }
+  return windows;
+}
+
+/** The data that one peer works on in one round: batch k holds windows k·B … k·B+B−1 of its assignment. */
+export async function openData(device: Device, params: PretrainParams, round: Round, peer: string, use: string) {
+  const manifest = await manifestOf(device, params);
+  const { window } = assignment(manifest, {
+    seed: `${use}:${round.seed}`,
+    worker: peer,
+    context: params.context,
+    shards_per_round: params.shards_per_round,
+  });
+  const batch = async (step: number): Promise<Batch> => {
+    const windows = Array.from({ length: params.batch }, (_, i) => window(step * params.batch + i));
+    const loaded = await Promise.all(
+      windows.map(async ({ shard, offset }) => ({
+        tokens: await shardOf(device, manifest, manifest.train[shard].hash),
+        offset,
+      })),
+    );
+    return batchFrom(loaded, params.context);
+  };
+  return { batch };
+}
+
+// What a device keeps loaded between rounds hangs on its Device, so that it goes when the device goes.
+interface Loaded {
+  trainer?: Promise<Trainer>;
+  /** Repeats others' steps, with moments of its own. */
+  referee?: Promise<Trainer>;
+  evaluator?: Promise<Evaluator>;
+  manifest?: Promise<DatasetManifest>;
+  readonly shards: Map<string, Promise<ShardTokens>>;
+}
+const loaded = new WeakMap<Device, Loaded>();
+const SHARDS_IN_MEMORY = 64;
+
+export function loadedOf(device: Device): Loaded {
+  let entry = loaded.get(device);
+  if (!entry) {
+    entry = { shards: new Map() };
+    loaded.set(device, entry);
+  }
+  return entry;
+}
+
+export function manifestOf(device: Device, params: PretrainParams): Promise<DatasetManifest> {
+  const entry = loadedOf(device);
+  entry.manifest ??= device.fetchBlob(params.dataset).then(decodeManifest);
+  return entry.manifest;
+}
+
+function shardOf(device: Device, manifest: DatasetManifest, hash: string): Promise<ShardTokens> {
+  const { shards } = loadedOf(device);
+  const known = shards.get(hash);
+  if (known) return known;
+  const shard = device.fetchBlob(hash).then((bytes) => decodeShard(bytes, manifest));
+  shard.catch(() => shards.delete(hash));
+  if (shards.size >= SHARDS_IN_MEMORY) shards.delete(shards.keys().next().value!);
+  shards.set(hash, shard);
+  return shard;
+}
+
+export function trainerOf(device: Device, params: PretrainParams): Promise<Trainer> {
+  const entry = loadedOf(device);
+  entry.trainer ??= openTrainer(device, params);
+  return entry.trainer;
+}
+
+/** A trainer with the AdamW state that this device had when it last worked on the run. */
+async function openTrainer(device: Device, params: PretrainParams): Promise<Trainer> {
+  const { batch, context, adamw } = params;
+  const trainer = await createTrainer(device.runtime, params.model, { batch, context, adamw });
+  const kept = decodeOptimiser(parameterSpecs(params.model), await device.drawer.get('optimiser'));
+  if (kept) await trainer.setOptimiserState(kept);
+  return trainer;
+}
+
+export function evaluatorOf(device: Device, params: PretrainParams): Promise<Evaluator> {
+  const entry = loadedOf(device);
+  entry.evaluator ??= createEvaluator(device.runtime, params.model, { batch: params.batch, context: params.context });
+  return entry.evaluator;
+}
+
+/** Steps that a referee's moments need before they say what a worker's do: ten times the memory of the first one. */
+const WARM_STEPS = 30;
+
+/**
+ * The trainer that repeats others' steps. Its moments go on from one repetition to the next; one that begins in the middle of a
+ * run first learns them, on data that nobody was assigned.
+ */
+export async function refereeOf(
+  device: Device,
+  params: PretrainParams,
+  round: Round,
+  weights: Weights,
+): Promise<Trainer> {
+  const entry = loadedOf(device);
+  if (!entry.referee) {
+    entry.referee = openReferee(device, params, round, weights);
+    entry.referee.catch(() => {
+      entry.referee = undefined;
+    });
+  }
+  return entry.referee;
+}
+
+async function openReferee(device: Device, params: PretrainParams, round: Round, weights: Weights): Promise<Trainer> {
+  const { batch, context, adamw } = params;
+  const trainer = await createTrainer(device.runtime, params.model, { batch, context, adamw });
+  if (round.number === 0) return trainer;
+  await trainer.setWeights(weights);
+  const data = await openData(device, params, round, 'warming up', VALIDATOR_DATA);
+  for (let step = 0; step < WARM_STEPS; step++) {
+    await trainer.step(await data.batch(step), learningRateAt(params, round, step));
+  }
+  return trainer;
+}
