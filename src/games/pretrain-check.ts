@@ -13,6 +13,7 @@ import { toleranceOf } from '../training/tolerances.ts';
 import type { Evaluator } from '../training/trainer.ts';
 import type { Claim, Device, Judging, Verdict } from './game.ts';
 import { evaluatorOf, openData, refereeOf, VALIDATOR_DATA, WORKER_DATA } from './pretrain-device.ts';
+import { zeroMoments } from './pretrain-drawer.ts';
 import { learningRateAt, type PretrainTask } from './pretrain-params.ts';
 import { decodeWork, type PretrainWork } from './pretrain-work.ts';
 
@@ -49,8 +50,8 @@ export async function checkWork(task: PretrainTask, claim: Claim, device: Device
   try {
     const { work, update } = openClaim(task, claim);
     await compareWithEarlier(task, update, judging, evidence);
-    await measureLosses(task, work, update, device, judging, evidence, numbers);
-    if (isRepeated(judging)) await repeat(task, work, update, device, judging, evidence);
+    const gain = await measureLosses(task, work, update, device, judging, evidence, numbers);
+    if (isRepeated(judging)) await repeat(task, work, update, device, judging, evidence, gain);
     return { accepted: true, fraud: false, code: 'ok', weight: claim.tokens, ...numbers, evidence };
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
@@ -108,7 +109,7 @@ async function measureLosses(
   judging: Judging,
   evidence: Evidence,
   numbers: Numbers,
-): Promise<void> {
+): Promise<number> {
   const { params, round, weights } = task;
   const specs = parameterSpecs(params.model);
   let updated: Weights;
@@ -138,6 +139,7 @@ async function measureLosses(
   numbers.loss_after_micro = Math.round(Math.min(mean(after), LARGEST_LOSS) * 1e6);
   numbers.score_micro = numbers.loss_before_micro - numbers.loss_after_micro;
   if (!(harm.mean - 2 * harm.standard_error <= HARM_TOLERANCE)) throw new Refused('harmful', false);
+  return mean(gains.slice(0, params.batch));
 }
 
 /** A loss above this is told as this: an event holds only safe integers. */
@@ -149,7 +151,10 @@ function isRepeated({ consecutive_valid, reexecute_permille, draw_permille, judg
   return permille >= 1000 ? first_judge : draw_permille * judges < permille;
 }
 
-/** Re-execution: the same steps from the same model on the same data. */
+/**
+ * Re-execution: the same steps from the same model on the same data. The worker's moments are not known: they are like the
+ * referee's, or zero where the worker has just begun or lost what it kept. It is refused when it is like neither.
+ */
 async function repeat(
   task: PretrainTask,
   work: PretrainWork,
@@ -157,26 +162,41 @@ async function repeat(
   device: Device,
   judging: Judging,
   evidence: Evidence,
+  gain: number,
 ): Promise<void> {
   const { params, round, weights } = task;
+  const specs = parameterSpecs(params.model);
   const referee = await refereeOf(device, params, round, weights);
   const data = await openData(device, params, round, task.peer, WORKER_DATA);
   const steps = work.losses.length;
-  let done = 0;
-  const repeated = await repeatSteps(
-    referee,
-    weights,
-    steps,
-    (step) => data.batch(step),
-    (step) => learningRateAt(params, round, step),
-    (loss) => device.progress({ steps: ++done, loss, tokens: done * params.batch * params.context }),
-  );
-  const distance = traceDistance(work.losses, repeated.losses);
-  const agreement = agreementOf(parameterSpecs(params.model), update, repeated.delta);
-  const tolerance = toleranceOf(judging.runtime, device.runtime.class, steps);
-  evidence.repeated = { steps, distance, agreement, limits: tolerance };
-  if (distance.mean > tolerance.mean_loss + TRACE_RESOLUTION) throw new Refused('other-losses', true);
-  if (agreement < tolerance.agreement) throw new Refused('other-update', true);
+  const tolerance = toleranceOf(judging.runtime, device.runtime.class, steps, gain);
+  const attempt = async (moments: "like the referee's" | 'zero') => {
+    let done = 0;
+    const repeated = await repeatSteps(
+      referee,
+      weights,
+      steps,
+      (step) => data.batch(step),
+      (step) => learningRateAt(params, round, step),
+      (loss) => device.progress({ steps: ++done, loss, tokens: done * params.batch * params.context }),
+    );
+    const distance = traceDistance(work.losses, repeated.losses);
+    return { moments, distance, agreement: agreementOf(specs, update, repeated.delta) };
+  };
+  const holds = ({ distance, agreement }: Awaited<ReturnType<typeof attempt>>): boolean =>
+    distance.mean <= tolerance.mean_loss + TRACE_RESOLUTION && agreement >= tolerance.agreement;
+
+  const attempts = round.number === 0 ? [] : [await attempt("like the referee's")];
+  if (!attempts.some(holds)) {
+    const warm = await referee.optimiserState();
+    await referee.setOptimiserState(zeroMoments(specs));
+    attempts.push(await attempt('zero'));
+    if (round.number > 0) await referee.setOptimiserState(warm);
+  }
+  evidence.repeated = { steps, attempts, limits: tolerance };
+  if (attempts.some(holds)) return;
+  const nearest = attempts.some(({ distance }) => distance.mean <= tolerance.mean_loss + TRACE_RESOLUTION);
+  throw new Refused(nearest ? 'other-update' : 'other-losses', true);
 }
 
 /** Losses of every sequence of some batches under some weights. */

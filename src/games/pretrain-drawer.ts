@@ -24,6 +24,11 @@ export function decodeErrorFeedback(
   return kept && kept.number === round ? kept.groups[0] : zeros(specs);
 }
 
+/** AdamW's state before the first step. */
+export function zeroMoments(specs: readonly ParameterSpec[]): OptimiserState {
+  return { steps: 0, first: zeros(specs), second: zeros(specs) };
+}
+
 /** AdamW's state as bytes. */
 export function encodeOptimiser(specs: readonly ParameterSpec[], state: OptimiserState): Uint8Array {
   const { steps, first, second } = state;
