@@ -51,7 +51,7 @@ export function weightsOf(state: NetworkState, run: RunState) {
 }
 
 const NOTHING_AGREED = {
-  incentives: new Map<string, bigint>(),
+  consensus: new Map<string, bigint>(),
   dividends: new Map<string, bigint>(),
   bonds: [],
 } as const;
@@ -75,7 +75,8 @@ export function roundPayout(state: NetworkState, run: RunState): RoundPay {
   const { validators, workers, scores } = weightsOf(state, run);
   const consensus = consensusOfRound(validators, workers, scores, run.bonds, DEFAULT_ROUND_RULES);
   // What weightsOf makes is always within the bounds; should it ever not be, the round pays its owner and nobody else.
-  const { incentives, dividends, bonds } = 'code' in consensus ? NOTHING_AGREED : consensus;
+  // Workers are paid by the consensus weight itself: an incentive can be lowered by a minority that withholds its weight.
+  const { consensus: agreed, dividends, bonds } = 'code' in consensus ? NOTHING_AGREED : consensus;
   const verified = new Set(
     acceptedSubmissions(state, run)
       .filter((entry) => entry.verified)
@@ -85,7 +86,7 @@ export function roundPayout(state: NetworkState, run: RunState): RoundPay {
     [...parts]
       .filter(([, weight]) => weight > 0n)
       .map(([id, weight]) => ({ id, weight: Number(weight), account: accountOf(state, id) }));
-  const paid = { workers: claims(incentives).filter(({ id }) => verified.has(id)), validators: claims(dividends) };
+  const paid = { workers: claims(agreed).filter(({ id }) => verified.has(id)), validators: claims(dividends) };
   const owner = accountOf(state, run.owner);
   const royalty = royaltyOf(run);
   return { ...payRound(run.rules.emission, run.round, owner, paid.workers, paid.validators, royalty), ...paid, bonds };

@@ -8,7 +8,7 @@ import { CodedError } from '../errors.ts';
 import { decodeBundle } from '../games/bundle.ts';
 import type { Judging } from '../games/game.ts';
 import type { RunView } from '../protocol/messages.ts';
-import { comparedWith, drawFor, saltFor } from './judging-draw.ts';
+import { comparedWith, drawFor, firstJudge, saltFor } from './judging-draw.ts';
 import { type Role, roundOf, type Seat } from './role.ts';
 
 type SubmissionView = RunView['submissions'][number];
@@ -59,7 +59,7 @@ export function validatorRole(seat: Seat): Role {
       consecutive_valid: submission.consecutive_valid,
       reexecute_permille: view.reexecute_permille,
       judges: submission.judges.length,
-      first_judge: firstJudge(view, submission) === identity.id,
+      first_judge: firstJudge(view.seed, submission.worker, submission.judges) === identity.id,
       draw_permille: draw.permille,
       earlier: () => earlierWork(seat, view, submission),
     };
@@ -156,12 +156,6 @@ export function validatorRole(seat: Seat): Role {
       seat.progress({ state: 'waiting', round: view.round, steps: 0, loss: 0, tokens_per_second: 0 });
     },
   };
-}
-
-/** The judge that repeats the work of newcomers: drawn by the round's seed, so that it is not always the same one's cost. */
-function firstJudge({ seed }: RunView, { worker, judges }: SubmissionView): string {
-  const draw = sha256(utf8.encode(`potluck-first-judge-v1\n${seed}\n${worker}`));
-  return judges[new DataView(draw.buffer).getUint32(0) % judges.length];
 }
 
 /** Work that was in the log before a submission: of the last merged round, then of this one. */

@@ -12,7 +12,7 @@ import { initialState, type NetworkState, type RunState, type Submission } from 
 import { CodedError } from '../errors.ts';
 import { encodeBundle } from '../games/bundle.ts';
 import type { AcceptedWork, AnyGame, Claim, Judging, Round } from '../games/game.ts';
-import { comparedWith, drawFor, saltFor } from '../peer/judging-draw.ts';
+import { comparedWith, drawFor, firstJudge, saltFor } from '../peer/judging-draw.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import type { Identity } from '../protocol/identity.ts';
@@ -312,6 +312,8 @@ class Arena {
       runtime: peer.runtime,
       consecutive_valid: peer.consecutive_valid,
       reexecute_permille: run.rules.reexecute_permille,
+      judges: run.submissions.get(id)!.judges.length,
+      first_judge: firstJudge(run.seed, worker, run.submissions.get(id)!.judges) === seat.identity.id,
       draw_permille: draw.permille,
       earlier: async () =>
         comparedWith(

@@ -1,6 +1,7 @@
 // Forged updates for pre-training, in the form that its game reads.
 import type { Claim } from '../../games/game.ts';
 import type { PretrainParams } from '../../games/pretrain.ts';
+import { decodeWork, encodeWork } from '../../games/pretrain-work.ts';
 import { type ParameterSpec, parameterSpecs } from '../../model/config.ts';
 import type { Random } from '../../protocol/random.ts';
 import {
@@ -11,9 +12,13 @@ import {
   type SparseUpdate,
 } from '../../training/sparse.ts';
 
-/** A claim with the steps and tokens of a whole round. */
+/** A claim with the steps, the tokens and as many losses as a whole round has: those that were done, again and again. */
 export function fullClaim({ inner_steps, batch, context }: PretrainParams, claim: Claim): Claim {
-  return { ...claim, steps: inner_steps, tokens: inner_steps * batch * context };
+  const { state, losses, update } = decodeWork(claim.work);
+  const all = Array.from({ length: inner_steps }, (_, i) => losses[i % losses.length]);
+  const loss_micro = Math.round((all.reduce((a, b) => a + b, 0) / inner_steps) * 1e6);
+  const work = encodeWork(state, all, update);
+  return { work, steps: inner_steps, tokens: inner_steps * batch * context, loss_micro };
 }
 
 /** Work whose update is another one; what else it says stays. */
@@ -23,7 +28,8 @@ export function editUpdate(
   edit: (update: SparseUpdate, specs: readonly ParameterSpec[]) => SparseUpdate,
 ): Uint8Array {
   const specs = parameterSpecs(model);
-  return encodeUpdate(specs, edit(decodeUpdate(specs, work, sparse), specs), sparse);
+  const { state, losses, update } = decodeWork(work);
+  return encodeWork(state, [...losses], encodeUpdate(specs, edit(decodeUpdate(specs, update, sparse), specs), sparse));
 }
 
 /** Another table for every weight. */
