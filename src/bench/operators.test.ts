@@ -1,5 +1,7 @@
-// Tests of the operator table: it knows a wrong result, reads ONNX Runtime's placements.
+// Tests of the operator table: it knows a wrong result, reads ONNX Runtime's placements, and the document has every operator.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { OPERATOR_CASES } from '../tensor/operator-cases.ts';
 import { largestDifference, probeOf, runProbe } from '../tensor/operator-probe.ts';
@@ -21,6 +23,7 @@ test('nodes on the CPU are found in the log, and no others', () => {
   ];
   assert.deepEqual(placedOnCpu(log), ['Gather', 'OneHot']);
   assert.deepEqual(placedOnCpu([said(' All nodes placed on [WebGpuExecutionProvider]. Number of nodes: 1')]), []);
+  assert.equal(placedOnCpu(['nothing about placements']), null);
   assert.deepEqual(placedOnCpu([said(' All nodes placed on [CPUExecutionProvider]. Number of nodes: 1')]), [
     'every node',
   ]);
@@ -37,4 +40,10 @@ test('a wrong value, a missing one and one that is no number are differences', a
   for (const wrong of [[Number.NaN, ...rest], []]) {
     assert.equal(largestDifference({ ...outputs, d0: wrong }, outputs), Number.POSITIVE_INFINITY);
   }
+});
+
+test('docs/operators.md has every operator, and calls none wrong', () => {
+  const document = readFileSync(join(import.meta.dirname, '..', '..', 'docs', 'operators.md'), 'utf8');
+  for (const operator of Object.keys(OPERATOR_CASES)) assert.ok(document.includes(`\n| ${operator} |`), operator);
+  assert.doesNotMatch(document, /WRONG by|fails:|not told/);
 });

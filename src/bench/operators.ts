@@ -35,24 +35,28 @@ export interface OperatorRow {
   readonly wasm_in_node: Outcome;
   readonly wasm_in_chromium: Outcome;
   readonly webgpu: Outcome;
-  /** ONNX operators that WebGPU left to the CPU. */
-  readonly on_cpu: readonly string[];
+  /** ONNX operators that WebGPU left to the CPU; null where ONNX Runtime did not say. */
+  readonly on_cpu: readonly string[] | null;
 }
 
-/** The operators of which ONNX Runtime said, loading a graph, that they are placed on the CPU. */
-export function placedOnCpu(log: readonly string[]): string[] {
+/** The operators of which ONNX Runtime said, loading graphs, that they are placed on the CPU; null where it said nothing. */
+export function placedOnCpu(log: readonly string[]): string[] | null {
   const found = new Set<string>();
+  let heard = false;
   let onCpu = false;
   for (const line of log) {
     const said = /VerifyEachNodeIsAssignedToAnEp\]\s+(.*)/.exec(line)?.[1];
     if (said === undefined) continue;
     const provider = /placed on \[(\w+)\]/.exec(said)?.[1];
-    if (provider) onCpu = provider === 'CPUExecutionProvider';
+    if (provider) {
+      heard = true;
+      onCpu = provider === 'CPUExecutionProvider';
+    }
     if (provider && onCpu && said.startsWith('All')) found.add('every node');
     const node = /^(\w+) \(/.exec(said)?.[1];
     if (onCpu && node) found.add(node);
   }
-  return [...found].sort();
+  return heard ? [...found].sort() : null;
 }
 
 const compare = (found: Outputs[] | string, reference: readonly Outputs[]): Outcome => {
@@ -129,7 +133,7 @@ const cellsOf = (row: OperatorRow): string[] => [
   shown(row.wasm_in_node),
   shown(row.wasm_in_chromium),
   shown(row.webgpu),
-  row.on_cpu.join(', ') || '–',
+  row.on_cpu === null ? 'not told' : row.on_cpu.join(', ') || '–',
 ];
 
 function documentOf(rows: readonly OperatorRow[], browser: string): string {
