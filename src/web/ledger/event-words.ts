@@ -36,7 +36,7 @@ export function fieldsOf(bytes: Uint8Array): Record<string, unknown> {
 /** What kinds of events there are for people: what they are shown under. */
 export type Kind = 'run' | 'device' | 'work' | 'verdict' | 'model' | 'shares' | 'clock' | 'unknown';
 
-const KINDS: Readonly<Partial<Record<EventBody['type'], Kind>>> = {
+const KINDS: Readonly<Record<EventBody['type'], Kind>> = {
   'run.created': 'run',
   'run.paused': 'run',
   'run.resumed': 'run',
@@ -47,7 +47,10 @@ const KINDS: Readonly<Partial<Record<EventBody['type'], Kind>>> = {
   'device.revoked': 'device',
   'account.address': 'shares',
   'work.submitted': 'work',
+  'verdict.sealed': 'verdict',
   'verdict.given': 'verdict',
+  'plant.revealed': 'verdict',
+  'rules.proposed': 'run',
   'model.evaluated': 'model',
   'round.merged': 'model',
   'shares.stated': 'shares',
@@ -85,6 +88,12 @@ export function sentenceOf({ event, problem }: Entry, name: Names): string {
       return `round ${body.round} opened${body.attempt > 0 ? `, attempt ${body.attempt + 1}` : ''}`;
     case 'work.submitted':
       return `${who} handed in ${formatWhole(body.steps)} steps over ${formatWhole(body.tokens)} tokens, in ${formatBytes(body.size_bytes)}`;
+    case 'verdict.sealed':
+      return `${who} has judged the work ${short(body.submission)}, and keeps the verdict sealed until all have`;
+    case 'plant.revealed':
+      return `${who} revealed the work ${short(body.submission)} as a test of the judges, who should have ${body.accepted ? 'accepted' : 'refused'} it`;
+    case 'rules.proposed':
+      return `${who} proposed other rules from round ${body.from_round} on`;
     case 'verdict.given': {
       const change = body.loss_before_micro - body.loss_after_micro;
       const effect = `the loss goes ${change >= 0 ? 'down' : 'up'} by ${formatLoss(Math.abs(change))}`;
@@ -100,7 +109,5 @@ export function sentenceOf({ event, problem }: Entry, name: Names): string {
       return `the hub stated who holds the ${formatWhole(body.shares)} shares of ${body.merged_rounds} rounds: ${body.accounts} accounts`;
     case 'account.address':
       return `${who} named an address to be settled at`;
-    default:
-      return (body as EventBody).type;
   }
 }
