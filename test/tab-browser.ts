@@ -5,7 +5,7 @@ import type { Browser, Page } from 'playwright-core';
 import { CHROMIUM, launch, NO_GPU, type PageHub, servePageOf } from '../src/bench/chromium.ts';
 import type { Hub } from '../src/hub/hub.ts';
 import type { Contribution } from '../src/web/tab/api.ts';
-import type { ContributionState } from '../src/web/tab/state.ts';
+import type { ContributionState, PauseReason } from '../src/web/tab/state.ts';
 
 /** Where tests need a browser: skipped on a machine without one, but not where everything must be tested. */
 export const skip = !CHROMIUM && !process.env.CI ? 'no Chromium on this machine (CI must have one)' : false;
@@ -123,6 +123,11 @@ export class TabUnderTest {
 
   resume(): Promise<void> {
     return this.page.evaluate((name) => (globalThis as Scope).tabs[name].resume(), this.name);
+  }
+
+  overrule(reason: PauseReason): Promise<void> {
+    const given = { name: this.name, reason };
+    return this.page.evaluate(({ name, reason }) => (globalThis as Scope).tabs[name].overrule(reason), given);
   }
 
   stop(): Promise<void> {

@@ -113,6 +113,47 @@ describe('a tab', { skip }, () => {
     assert.deepEqual([temporary, handed_in.length], [true, 1]);
   });
 
+  test('over plain http takes turns too, on one thread and with a key that comes back', async (t) => {
+    const net = network(t);
+    const browser = await launch([...NO_GPU, '--host-resolver-rules=MAP plain.test 127.0.0.1']);
+    t.after(() => browser.close());
+    const context = await browser.newContext();
+    const address = tabs.hub.url.replace('127.0.0.1', 'plain.test');
+    const pages = await Promise.all([1, 2].map(() => context.newPage()));
+    for (const page of pages) await page.goto(`${address}/start`);
+    assert.deepEqual(await pages[0].evaluate('[isSecureContext, crossOriginIsolated]'), [false, false]);
+    const run = await net.createRun(tabs.hub.url, '--rounds', '2', '--steps', '3', '--min-workers', '2');
+    const first = await TabUnderTest.start(pages[0], { run, name: 'plain' });
+    const { device, runtime } = await first.until((s) => s.phase === 'waiting');
+    assert.equal(runtime?.threads, 1);
+    assert.match(runtime.why, /one thread, because the page is not cross-origin isolated/);
+    const second = await TabUnderTest.start(pages[1], { run, name: 'second' });
+    await second.until((s) => s.phase === 'elsewhere');
+    await pages[0].close();
+    await second.until((s) => s.phase === 'waiting');
+    assert.equal(second.state.device, device);
+    net.join(tabs.hub.url, 'node', '--run', run);
+    const { handed_in } = await second.until((s) => s.phase === 'finished');
+    assert.equal(handed_in.length, 2);
+  });
+
+  test('on a low battery or a metered connection waits, says why, and works when its owner says so', async (t) => {
+    const net = network(t);
+    const context = await tabs.browser.newContext();
+    await context.addInitScript(() => {
+      const poor = Object.assign(new EventTarget(), { saveData: true, charging: false, level: 0.1 });
+      Object.defineProperty(navigator, 'connection', { value: poor });
+      Object.defineProperty(navigator, 'getBattery', { value: async () => poor });
+    });
+    const run = await net.createRun(tabs.hub.url, '--rounds', '1', '--steps', '2');
+    const tab = await TabUnderTest.start(await opened(await context.newPage()), { run, name: 'thrifty' });
+    const { pauses, handed_in } = await tab.until((s) => s.phase === 'paused' && s.pauses.length === 2);
+    assert.deepEqual([pauses, handed_in], [['metered', 'battery-low'], []]);
+    for (const reason of pauses) await tab.overrule(reason);
+    await tab.until((s) => s.phase === 'finished' && s.handed_in.length === 1);
+    await context.close();
+  });
+
   test('moves its person to another browser by 24 words; wrong words are refused and change nothing', async () => {
     const [here, there] = [await tabs.browser.newContext(), await tabs.browser.newContext()];
     const [old, fresh] = [await opened(await here.newPage()), await opened(await there.newPage())];

@@ -19,6 +19,7 @@ import { type Pace, watchPace } from './pace.ts';
 import { type ChosenRuntime, chooseRuntime } from './runtime-choice.ts';
 import { type ContributionState, FIRST_STATE, type Phase } from './state.ts';
 import { openTabStore, type TabStore } from './store.ts';
+import { inTurn } from './turns.ts';
 import { readVerdicts, type VerdictReader } from './verdicts.ts';
 
 const LIMITS = {
@@ -29,9 +30,6 @@ const LIMITS = {
   bytes_a_dense_byte: 16, // weights, moments, gradients, and the copies of them that a step on WASM makes
   memory_part: 0.5, // of the device's memory: it is its owner's
 } as const;
-
-/** The lock that a browser gives to one tab at a time. Its end is the tab's end, however it ends. */
-const LOCK = 'potluck-contribution';
 
 export interface TabAtWork {
   look(now: Surroundings): void;
@@ -109,16 +107,14 @@ async function takeTurns(turn: Turn): Promise<boolean> {
   const { set, stop } = turn;
   const store = await openTabStore();
   set({ temporary: store.temporary });
-  // Two tabs that keep nothing have two keys. Without https a browser has no locks; then the hub keeps the newer tab.
-  if (store.temporary || !navigator.locks) return work(turn, store);
-  const free = await navigator.locks.request(LOCK, { ifAvailable: true }, (lock) => lock !== null);
-  if (!free) set({ phase: 'elsewhere' });
-  try {
-    return await navigator.locks.request(LOCK, { signal: stop }, () => work(turn, store));
-  } catch (error) {
-    if (stop.aborted && error instanceof DOMException && error.name === 'AbortError') return false;
-    throw error;
-  }
+  if (store.temporary) return work(turn, store); // two tabs that keep nothing have two keys
+  return (
+    (await inTurn(
+      stop,
+      () => set({ phase: 'elsewhere' }),
+      () => work(turn, store),
+    )) ?? false
+  );
 }
 
 /** Everything that a stretch of work needs and that outlives it. */

@@ -1,0 +1,103 @@
+// Tests of what a tab notices about its own speed, on a clock that the test turns.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Clock } from '../../protocol/clock.ts';
+import { watchPace } from './pace.ts';
+import { FIRST_STATE, sentenceOf, slowdownOf } from './state.ts';
+
+/** A clock that stands still unless it is turned; timers run when their time has come, late ones together. */
+function handClock() {
+  let now_ms = 0;
+  let timers: { at_ms: number; run: () => void }[] = [];
+  const clock: Clock = {
+    now_ms: () => now_ms,
+    elapsed_ms: () => now_ms,
+    setTimeout(run, delay_ms) {
+      const timer = { at_ms: now_ms + delay_ms, run };
+      timers.push(timer);
+      return timer;
+    },
+    clearTimeout(timer) {
+      timers = timers.filter((other) => other !== timer);
+    },
+  };
+  const turn = (by_ms: number): void => {
+    now_ms += by_ms;
+    const due = timers.filter(({ at_ms }) => at_ms <= now_ms);
+    timers = timers.filter(({ at_ms }) => at_ms > now_ms);
+    for (const { run } of due) run();
+  };
+  return { clock, turn };
+}
+
+const IN_SIGHT = { hidden: false, pauses: [], lag_ms: 0 };
+
+test('a hidden tab is throttled only when its steps are slower than they were in sight', async () => {
+  const { clock, turn } = handClock();
+  const pace = watchPace(clock, () => {});
+  let steps = 0;
+  const work = async (count: number, step_ms: number): Promise<void> => {
+    for (let i = 0; i < count; i++) {
+      turn(step_ms);
+      await pace.progress({ steps: ++steps, tokens: steps * 100 });
+    }
+  };
+  await work(60, 100);
+  pace.look({ ...IN_SIGHT, hidden: true });
+  await work(60, 110);
+  assert.deepEqual(pace.slowdowns, []);
+  await work(30, 1000);
+  const [found] = pace.slowdowns;
+  assert.equal(found.kind, 'throttled-hidden');
+  assert.match(slowdownOf(found), /^throttled to 1\d %, the tab is hidden$/);
+  pace.look(IN_SIGHT);
+  assert.deepEqual(pace.slowdowns, []);
+  pace.close();
+});
+
+test('a busy page gets half of the time, until it answers again', async () => {
+  const { clock, turn } = handClock();
+  let changes = 0;
+  const pace = watchPace(clock, () => changes++);
+  turn(100);
+  await pace.progress({ steps: 1, tokens: 10 });
+  pace.look({ ...IN_SIGHT, lag_ms: 300 });
+  pace.look({ ...IN_SIGHT, lag_ms: 120 }); // not yet well
+  assert.deepEqual(
+    pace.slowdowns.map(({ kind }) => kind),
+    ['page-busy'],
+  );
+  turn(100);
+  let rested = false;
+  const resting = pace.progress({ steps: 2, tokens: 20 }).then(() => {
+    rested = true;
+  });
+  turn(90);
+  await Promise.resolve();
+  assert.equal(rested, false);
+  turn(20);
+  await resting;
+  pace.look({ ...IN_SIGHT, lag_ms: 50 });
+  assert.deepEqual([pace.slowdowns, changes], [[], 2]);
+  pace.close();
+});
+
+test('a tab that stood still says for how long, and forgets it after a while', () => {
+  const { clock, turn } = handClock();
+  const pace = watchPace(clock, () => {});
+  turn(1000);
+  assert.deepEqual(pace.slowdowns, []);
+  turn(46_000);
+  assert.deepEqual(pace.slowdowns, [{ kind: 'was-frozen', frozen_ms: 45_000 }]);
+  for (let i = 0; i < 61; i++) turn(1000);
+  assert.deepEqual(pace.slowdowns, []);
+  pace.close();
+});
+
+test('the state in one line', () => {
+  const runtime = { class: 'webgpu', threads: 1, why: '', measured: [] } as const;
+  const training = { ...FIRST_STATE, phase: 'training', tokens_per_second: 3100.4, runtime } as const;
+  assert.equal(sentenceOf(training), 'training · 3,100 tokens/s · WebGPU');
+  const paused = { ...FIRST_STATE, phase: 'paused', pauses: ['battery-low', 'metered'] } as const;
+  assert.equal(sentenceOf(paused), 'paused: the battery is low and this connection is metered');
+});
