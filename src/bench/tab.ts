@@ -1,9 +1,9 @@
 // A browser's tab as a worker: how soon after opening the link its first work is taken, and its WASM training against the same in Node.
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { trainingFor } from '../cli/run-settings.ts';
 import { byteTokenizer } from '../model/tokenizer.ts';
 import { createRun } from '../peer/owner.ts';
+import { trainingFor } from '../peer/run-settings.ts';
 import { createIdentity } from '../protocol/identity.ts';
 import { defaultCorpus } from '../training/corpus-default.ts';
 import { CHROMIUM, launch, NO_GPU, servePageOf } from './chromium.ts';

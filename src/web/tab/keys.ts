@@ -8,9 +8,12 @@ import { openTabStore, type TabStore } from './store.ts';
 const DEVICE = 'device';
 const OWNER = 'owner';
 
+/** Without https there is not even the class. */
+const isCryptoKey = (value: unknown): boolean => typeof CryptoKey !== 'undefined' && value instanceof CryptoKey;
+
 /** As kept: inside WebCrypto, where no script can read it, or as a seed where WebCrypto has no Ed25519 (or the page no https). */
 const DeviceKeySchema = z.union([
-  z.object({ id: z.string(), private_key: z.custom<CryptoKey>((value) => value instanceof CryptoKey) }),
+  z.object({ id: z.string(), private_key: z.custom<CryptoKey>(isCryptoKey) }),
   z.object({ id: z.string(), secret: z.instanceof(Uint8Array) }),
 ]);
 type DeviceKey = z.infer<typeof DeviceKeySchema>;

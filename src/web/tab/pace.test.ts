@@ -47,9 +47,7 @@ test('a hidden tab is throttled only when its steps are slower than they were in
   await work(60, 110);
   assert.deepEqual(pace.slowdowns, []);
   await work(30, 1000);
-  const [found] = pace.slowdowns;
-  assert.equal(found.kind, 'throttled-hidden');
-  assert.match(slowdownOf(found), /^throttled to 1\d %, the tab is hidden$/);
+  assert.match(pace.slowdowns.map(slowdownOf).join(), /^throttled to 1\d %, the tab is hidden$/);
   pace.look(IN_SIGHT);
   assert.deepEqual(pace.slowdowns, []);
   pace.close();
