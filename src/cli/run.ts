@@ -1,7 +1,7 @@
 // `potluck run create`: describe a run, and it starts as soon as workers come.
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { importModel } from '../model/checkpoint-folder.ts';
 import { byteTokenizer } from '../model/tokenizer.ts';
 import { createRun } from '../peer/owner.ts';
@@ -35,6 +35,7 @@ interface CreateFlags {
   from?: string;
   fromRun?: string;
   royaltyPermille: number;
+  keep: 'everything' | 'recent';
   minWorkers: number;
   seed: string;
   json: boolean;
@@ -74,6 +75,11 @@ function createCommand(): Command {
       "thousandths of each round's shares for who held that model",
       integer(0, 1000),
       100,
+    )
+    .addOption(
+      new Option('--keep <what>', 'recent: the hub deletes work that nobody needs, and audits cannot repeat old rounds')
+        .choices(['everything', 'recent'])
+        .default('everything'),
     )
     .option('--min-workers <n>', 'workers to wait for before the first round', integer(1, 1000), 1)
     .option('--seed <text>', 'seed of the first weights', 'potluck')
@@ -115,6 +121,11 @@ Examples:
       const folder = homeFolder();
       const identity = await loadOrCreateIdentity(ownerKeyFile());
       const { rounds, steps, batch, context, minWorkers: min_workers } = flags;
+      const { training, schedule } = trainingFor({
+        ...{ rounds, steps, batch, context, min_workers },
+        round_seconds: flags.roundSeconds,
+        learning_rate: flags.learningRate,
+      });
       const run = await createRun(flags.hub, identity, join(folder, 'cache'), {
         name: flags.name,
         texts: readTexts(flags.data, { text_field: flags.textField }),
@@ -130,15 +141,8 @@ Examples:
             }
           : undefined,
         seed: flags.seed,
-        ...trainingFor({
-          rounds,
-          steps,
-          batch,
-          context,
-          min_workers,
-          round_seconds: flags.roundSeconds,
-          learning_rate: flags.learningRate,
-        }),
+        training,
+        schedule: flags.keep === 'recent' ? { ...schedule, keep: 'recent' } : schedule,
         onProgress: (what) => output.say(`${what} …`, { type: 'progress', what }),
       });
       output.say(

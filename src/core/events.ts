@@ -53,6 +53,8 @@ export const RunCreatedSchema = z.strictObject({
   checkpoint_every: z.int().min(1).max(1000),
   rules: RulesSchema,
   ancestor: AncestorSchema.optional(),
+  /** Without it every blob is kept, and every model version can be computed again by anybody. */
+  keep: z.literal('recent').optional(),
   created_ms: time_ms,
 });
 

@@ -10,6 +10,7 @@ import type { Clock } from '../protocol/clock.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import type { Identity } from '../protocol/identity.ts';
 import { admit, blobsNamedBy } from './admission.ts';
+import { openCompaction } from './compaction.ts';
 import { type ConnectionLimits, type Connections, openConnections } from './connections.ts';
 import { HubError } from './errors.ts';
 import { openFeed } from './feed.ts';
@@ -114,8 +115,10 @@ export async function openMeetingPlace(options: MeetingPlaceOptions): Promise<Me
 
   // A peer hears of a run when what it should do may have changed; a validator of every submission too.
   const lastSeen = new Map<string, string>();
+  const compact = openCompaction(sequencer.state, blobs, (error) => onError(error, 'deleting a blob'));
   sequencer.onEvent((event, index) => {
     options.onEvent?.(event, index);
+    compact(event);
     if (event.body.type === 'run.created') {
       learnSizes(sequencer.state.runs.get(event.id)!).catch((error) => onError(error, 'run.created'));
     }

@@ -3,6 +3,7 @@
 import { bytesToHex } from '@noble/hashes/utils.js';
 import type { LoggedEvent, RunCreated } from '../core/events.ts';
 import { acceptedSubmissions } from '../core/judging.ts';
+import { neededBlobs } from '../core/needed-blobs.ts';
 import { mayStateShares } from '../core/share-table.ts';
 import type { NetworkState, RunState } from '../core/state.ts';
 import { stateHash } from '../core/state-bytes.ts';
@@ -242,16 +243,6 @@ class ModelAudit {
       if (this.#absent.size < ABSENT_REMEMBERED && !this.#absent.has(hash)) this.#absent.set(hash, index);
     }
   }
-}
-
-/** What peers need of a run now, and a hub must not have thrown away. */
-function neededBlobs(run: RunState): [string, string][] {
-  return [
-    ['the settings', run.spec.params],
-    ['the last checkpoint', run.checkpoint.model],
-    ...run.recent.map(({ round, bundle }): [string, string] => [`the work of round ${round}`, bundle]),
-    ...[...run.submissions.values()].map(({ id, body }): [string, string] => [`submission ${id}`, body.work]),
-  ];
 }
 
 /** Every share that was promised is held by somebody or unearned. Throws Untruth `shares-not-conserved`. */

@@ -33,7 +33,7 @@ export interface NewRun {
   readonly training: Record<string, unknown>;
   readonly schedule: Pick<
     RunCreated,
-    'rounds' | 'round_ms' | 'judging_ms' | 'min_workers' | 'checkpoint_every' | 'rules'
+    'rounds' | 'round_ms' | 'judging_ms' | 'min_workers' | 'checkpoint_every' | 'rules' | 'keep'
   >;
   readonly onProgress?: (what: string) => void;
 }

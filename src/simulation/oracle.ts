@@ -3,6 +3,7 @@
 import { decodeEvent } from '../core/codec.ts';
 import type { LoggedEvent } from '../core/events.ts';
 import { acceptedSubmissions } from '../core/judging.ts';
+import { neededBlobs } from '../core/needed-blobs.ts';
 import { core } from '../core/reduce.ts';
 import { emissionOf } from '../core/shares.ts';
 import { initialState, type NetworkState, type RunState } from '../core/state.ts';
@@ -75,7 +76,7 @@ export class Oracle {
       if (!entries[index] || eventId(entries[index]) !== id) violated(`event ${index} of the log is another one now`);
     });
     for (const [index, id] of this.#promised) this.#checkPromise(index, id);
-    for (const hash of this.#blobsNeeded) await this.#needBlob(hash);
+    for (const hash of this.#blobsToBeKept()) await this.#needBlob(hash);
     const again = initialState(this.state.hub);
     for (const { event } of this.witnessed) core.apply(again, event);
     if (stateHash(again) !== stateHash(this.state)) violated('the log replayed gives another state than before');
@@ -138,6 +139,13 @@ export class Oracle {
     const entry = this.#disk.entries[index];
     if (!entry || eventId(entry) !== id)
       violated(`event ${id.slice(0, 8)} has a receipt for index ${index}, the log has not`);
+  }
+
+  /** Everything that the log names; of runs that keep only what is recent, what somebody needs now. */
+  #blobsToBeKept(): string[] {
+    const runs = [...this.state.runs.values()];
+    if (runs.every(({ spec }) => spec.keep === undefined)) return this.#blobsNeeded;
+    return runs.flatMap((run) => [...neededBlobs(run).map(([, hash]) => hash), run.spec.model]);
   }
 
   async #needBlob(hash: string): Promise<Uint8Array> {

@@ -60,6 +60,7 @@ export async function ownRun(world: World): Promise<void> {
         workers_permille: 1000 - owner_permille - validators_permille,
       },
     },
+    ...(plan.run.keeps_recent && { keep: 'recent' as const }),
     created_ms: process.clock.now_ms(),
   };
   for (;;) {

@@ -29,6 +29,8 @@ export interface RunPlan {
   readonly halving_rounds: number;
   readonly owner_permille: number;
   readonly validators_permille: number;
+  /** Whether the owner keeps only what is recent. */
+  readonly keeps_recent: boolean;
 }
 
 export type FaultKind =
@@ -154,6 +156,7 @@ export function planOf(seed: number): Plan {
       halving_rounds: oneOf(random, [0, 1, 2]),
       owner_permille,
       validators_permille: oneOf(random, [0, 77, 300]),
+      keeps_recent: seed % 2 === 0,
     },
   };
 }
