@@ -14,7 +14,15 @@ import type { RoundArithmetic } from '../src/peer/why.ts';
 import { signEvent } from '../src/protocol/envelope.ts';
 import { sha256Hex } from '../src/protocol/hash.ts';
 import { createIdentity } from '../src/protocol/identity.ts';
-import { colludingRound, finishedRun, ROUNDS, replayed, withBlobs, withoutLastWorkOf } from './finished-run.ts';
+import {
+  colludingRound,
+  EMISSION,
+  finishedRun,
+  ROUNDS,
+  replayed,
+  withBlobs,
+  withoutLastWorkOf,
+} from './finished-run.ts';
 import {
   auditAt,
   bodyOf,
@@ -388,6 +396,24 @@ test('audit, shares and why of a real run', async (t) => {
     writeFileSync(file, line.replace('"index":', '"index":1'));
     assert.equal(await codeOf(run.folder, { receipts: file }), 'bad-receipt');
   });
+
+  await t.test(
+    'rules that are proposed are paid out on past rounds first, and nothing is sent without --sign',
+    async () => {
+      const file = join(run.net.folder, 'rules.json');
+      const rules = { emission: { ...EMISSION, owner_permille: 1000, workers_permille: 0, validators_permille: 0 } };
+      writeFileSync(file, JSON.stringify(rules));
+      const ask = (...args: string[]) => run.net.start('rules', 'propose', run.run.slice(0, 10), ...args, '--json');
+      const tested = await ask('--file', file, '--hub', run.folder).line((line) => line.type === 'backtest');
+      const accounts = tested.accounts as { account: string; paid: number; would_be: number }[];
+      const sum = (what: 'paid' | 'would_be') => accounts.reduce((all, account) => all + account[what], 0);
+      assert.equal(sum('would_be'), sum('paid'), 'the same emission, divided otherwise');
+      assert.equal(accounts.filter(({ would_be }) => would_be > 0).length, 1);
+      writeFileSync(file, '{"judges": 0}');
+      const wrong = ask('--file', file, '--hub', run.folder);
+      assert.equal(((await wrong.line(() => true)).error as { code: string }).code, 'bad-rules');
+    },
+  );
 
   await t.test('shares and why: replayed here, and the numbers add up', async () => {
     const { id } = entries[lastWork].event;

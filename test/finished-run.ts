@@ -23,7 +23,7 @@ import { type Network, network, type Potluck } from './network.ts';
 
 export const ROUNDS = 3;
 /** Not divisible by anything that occurs, so that every division has a remainder. */
-const EMISSION = {
+export const EMISSION = {
   shares_per_round: 1_000_003,
   halving_rounds: 2,
   owner_permille: 179,

@@ -65,11 +65,13 @@ function viewOf(params: Uint8Array): RunView {
     rounds: 3,
     attempt: 0,
     seed: RUN,
+    judging_ms: 60_000,
     remaining_ms: 60_000,
     model: hash,
     checkpoint: { merged_rounds: 0, model: hash },
     recent: [],
     reexecute_permille: 0,
+    probation: 0,
     submissions: [],
   };
 }
@@ -79,6 +81,7 @@ function statusOf({
   submissions: __,
   checkpoint: ___,
   reexecute_permille: ____,
+  probation: _____,
   ...shared
 }: RunView): RunStatus {
   return {

@@ -32,6 +32,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   witness: async () => (await import('./witness.ts')).witnessCommand(),
   audit: async () => (await import('./audit.ts')).auditCommand(),
   shares: async () => (await import('./shares.ts')).sharesCommand(),
+  rules: async () => (await import('./rules.ts')).rulesCommand(),
   play: async () => (await import('./play.ts')).playCommand(),
   why: async () => (await import('./why.ts')).whyCommand(),
 };

@@ -9,6 +9,7 @@ export function exampleRules(emission: Rules['emission'], more: Partial<Rules> =
     emission,
     judges: 3,
     withheld_rounds: 0,
+    probation: 10,
     reexecute_permille: 50,
     notice_rounds: 1,
     validators: [],

@@ -9,6 +9,7 @@ export const CORE_LIMITS = {
   shares_per_round: 1_000_000_000, // times a million rounds is still a safe integer
   submissions_per_peer_and_round: 1, // a second one would only be a second chance
   judges: 16, // more than an honest majority needs
+  probation: 1000, // longer, and nobody is ever trusted
   withheld_rounds: 1000, // what a device may lose at most; a longer bond keeps newcomers away
   notice_rounds: 10_000, // a change that nobody lives to see is none
   validators: 256, // named one by one in an event of at most 64 KiB

@@ -8,16 +8,21 @@ export interface TrackRecord {
 /** Whoever has never been checked, or has just failed. */
 export const NO_RECORD: TrackRecord = { consecutive_valid: 0 };
 
-/** So many in a row must hold before trust begins. BOINC's number. */
-const ALWAYS_BEFORE = 10;
+/** So many in a row must hold before trust begins, where a run's rules do not say otherwise. BOINC's number. */
+const PROBATION = 10;
 
 /**
- * In how many of a thousand cases a peer's next submission is repeated: always (1000) until ten in a row have held, afterwards
+ * In how many of a thousand cases a peer's next submission is repeated: always (1000) until `probation` in a row have held, afterwards
  * max(least_permille, 1000 / consecutive_valid), rounded up. `least_permille` is held within 1 … 1000: nobody is ever beyond checking.
  * A record that makes no sense counts as none.
  */
-export function reexecutionPermille({ consecutive_valid }: TrackRecord, least_permille: number): number {
-  if (!Number.isSafeInteger(consecutive_valid) || consecutive_valid < ALWAYS_BEFORE) return 1000;
+export function reexecutionPermille(
+  { consecutive_valid }: TrackRecord,
+  least_permille: number,
+  probation = PROBATION,
+): number {
+  if (!Number.isSafeInteger(consecutive_valid) || consecutive_valid < probation) return 1000;
+  if (consecutive_valid < 1) return 1000;
   const least = Number.isFinite(least_permille) ? Math.max(1, Math.min(1000, Math.ceil(least_permille))) : 1000;
   return Math.max(least, Math.ceil(1000 / consecutive_valid));
 }

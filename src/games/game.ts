@@ -42,6 +42,10 @@ export interface Judging {
   readonly consecutive_valid: number;
   /** How often at least, in thousandths, the work of a worker with the best record is repeated. */
   readonly reexecute_permille: number;
+  /** How many submissions of a worker without a record are always repeated. */
+  readonly probation: number;
+  /** How long judging may take; a check that repeats work stops early rather than come too late. */
+  readonly time_ms: number;
   /** How many judges this work has, and whether this one is the first of them. */
   readonly judges: number;
   readonly first_judge: boolean;

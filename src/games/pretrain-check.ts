@@ -146,8 +146,15 @@ async function measureLosses(
 const LARGEST_LOSS = 1e5;
 
 /** Whether this judge repeats the work: one judge always does while the worker is new, later each by its own secret draw. */
-function isRepeated({ consecutive_valid, reexecute_permille, draw_permille, judges, first_judge }: Judging): boolean {
-  const permille = reexecutionPermille({ consecutive_valid }, reexecute_permille);
+function isRepeated({
+  consecutive_valid,
+  reexecute_permille,
+  probation,
+  draw_permille,
+  judges,
+  first_judge,
+}: Judging): boolean {
+  const permille = reexecutionPermille({ consecutive_valid }, reexecute_permille, probation);
   return permille >= 1000 ? first_judge : draw_permille * judges < permille;
 }
 
@@ -170,6 +177,7 @@ async function repeat(
   const data = await openData(device, params, round, task.peer, WORKER_DATA);
   const steps = work.losses.length;
   const tolerance = toleranceOf(judging.runtime, device.runtime.class, steps, gain);
+  const deadline_ms = performance.now() + judging.time_ms;
   const attempt = async (moments: "like the referee's" | 'zero') => {
     let done = 0;
     const repeated = await repeatSteps(
@@ -179,12 +187,14 @@ async function repeat(
       (step) => data.batch(step),
       (step) => learningRateAt(params, round, step),
       (loss) => device.progress({ steps: ++done, loss, tokens: done * params.batch * params.context }),
+      () => performance.now() < deadline_ms,
     );
     const distance = traceDistance(work.losses, repeated.losses);
-    return { moments, distance, agreement: agreementOf(specs, update, repeated.delta) };
+    return { moments, steps: done, distance, agreement: agreementOf(specs, update, repeated.delta) };
   };
-  const holds = ({ distance, agreement }: Awaited<ReturnType<typeof attempt>>): boolean =>
-    distance.mean <= tolerance.mean_loss + TRACE_RESOLUTION && agreement >= tolerance.agreement;
+  // The direction of a few steps says little about all of them.
+  const holds = ({ steps: done, distance, agreement }: Awaited<ReturnType<typeof attempt>>): boolean =>
+    distance.mean <= tolerance.mean_loss + TRACE_RESOLUTION && (agreement >= tolerance.agreement || 2 * done < steps);
 
   const attempts = round.number === 0 ? [] : [await attempt("like the referee's")];
   if (!attempts.some(holds)) {

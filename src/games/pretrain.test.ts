@@ -90,6 +90,8 @@ const judging: Judging = {
   runtime: 'native-cpu',
   consecutive_valid: 0,
   reexecute_permille: 50,
+  probation: 10,
+  time_ms: 60_000,
   judges: 1,
   first_judge: true,
   draw_permille: 999,

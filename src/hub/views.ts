@@ -28,6 +28,7 @@ const shared = (run: RunState, now_ms: number) => ({
   attempt: run.attempt,
   seed: run.seed,
   remaining_ms: remainingMs(run, now_ms),
+  judging_ms: run.spec.judging_ms,
   model: run.model,
 });
 
@@ -54,6 +55,7 @@ export function runView(run: RunState, now_ms: number, withSubmissions: boolean)
         }))
       : [],
     reexecute_permille: run.rules.reexecute_permille,
+    probation: run.rules.probation,
   };
 }
 
@@ -81,7 +83,6 @@ export function runStatuses(
       ...shared(run, now_ms),
       owner: run.owner,
       round_ms: run.spec.round_ms,
-      judging_ms: run.spec.judging_ms,
       min_workers: run.spec.min_workers,
       peers,
       submitted,

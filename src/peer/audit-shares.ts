@@ -93,7 +93,7 @@ function holdersOf(state: NetworkState, run: RunState): Holding[] {
     .sort((a, b) => b.shares - a.shares || (a.account < b.account ? -1 : 1));
 }
 
-function chooseRunIn(state: NetworkState, wanted: string): RunState {
+export function chooseRunIn(state: NetworkState, wanted: string): RunState {
   const found = [...state.runs.values()].filter(({ id }) => id.startsWith(wanted));
   if (found.length === 1) return found[0];
   const list = [...state.runs.values()].map(({ id, spec }) => `${id.slice(0, 12)} (${spec.name})`).join(', ') || 'none';

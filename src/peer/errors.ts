@@ -2,6 +2,8 @@
 import { CodedError } from '../errors.ts';
 
 export type PeerErrorCode =
+  /** Rules that a file proposes are none. */
+  | 'bad-rules'
   /** Nothing answers at the hub's address. */
   | 'hub-unreachable'
   /** Something answers there, but no Potluck hub. */

@@ -249,11 +249,13 @@ function view(): RunView {
     attempt: 0,
     seed: RUN,
     remaining_ms: 60_000,
+    judging_ms: 1000,
     model: hash,
     checkpoint: { merged_rounds: 0, model: hash },
     recent: [],
     submissions: [],
     reexecute_permille: 0,
+    probation: 0,
   };
 }
 

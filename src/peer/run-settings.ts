@@ -10,6 +10,8 @@ export interface Essentials {
   readonly context: number;
   readonly learning_rate: number;
   readonly min_workers: number;
+  /** How many submissions of a newcomer are always repeated; without it, as the rules say. */
+  readonly probation?: number;
 }
 
 /** A whole model is kept this often: a newcomer then has at most as many merges to fetch. */
@@ -34,6 +36,7 @@ const RULES: Rules = {
   emission: EMISSION,
   judges: 3,
   withheld_rounds: 40,
+  probation: 10,
   reexecute_permille: 50,
   notice_rounds: 5,
   validators: [],
@@ -56,7 +59,7 @@ export function trainingFor(essentials: Essentials): Pick<NewRun, 'training' | '
       judging_ms: JUDGING_MS,
       min_workers,
       checkpoint_every: CHECKPOINT_EVERY,
-      rules: RULES,
+      rules: { ...RULES, probation: essentials.probation ?? RULES.probation },
     },
   };
 }

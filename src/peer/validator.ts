@@ -47,7 +47,7 @@ export function validatorRole(seat: Seat): Role {
     await seat.device.drawer.put(KEPT, utf8.encode(JSON.stringify([...verdicts.values()])));
   };
 
-  const judge = async (view: RunView, submission: SubmissionView): Promise<void> => {
+  const judge = async (view: RunView, submission: SubmissionView, time_ms: number): Promise<void> => {
     seat.progress({ state: 'judging', round: view.round, steps: submission.steps, loss: 0, tokens_per_second: 0 });
     const state = await model.follow(view);
     const task = game.task(params, roundOf(view), submission.worker, state);
@@ -58,6 +58,8 @@ export function validatorRole(seat: Seat): Role {
       runtime: submission.runtime,
       consecutive_valid: submission.consecutive_valid,
       reexecute_permille: view.reexecute_permille,
+      probation: view.probation,
+      time_ms,
       judges: submission.judges.length,
       first_judge: firstJudge(view.seed, submission.worker, submission.judges) === identity.id,
       draw_permille: draw.permille,
@@ -143,11 +145,14 @@ export function validatorRole(seat: Seat): Role {
         await tidy(view);
       }
       if (view.phase === 'working' || view.phase === 'judging') {
-        for (const submission of view.submissions) {
-          const { id, judges, sealed } = submission;
-          if (!judges.includes(identity.id) || sealed.includes(identity.id) || judged.has(id)) continue;
-          judged.add(id);
-          await judge(view, submission).catch(orTell);
+        const begun_ms = seat.clock.elapsed_ms();
+        const waiting = view.submissions.filter(
+          ({ id, judges, sealed }) => judges.includes(identity.id) && !sealed.includes(identity.id) && !judged.has(id),
+        );
+        for (const [i, submission] of waiting.entries()) {
+          judged.add(submission.id);
+          const left_ms = judgingTimeLeft(view) - (seat.clock.elapsed_ms() - begun_ms);
+          await judge(view, submission, (left_ms * USED_PART) / (waiting.length - i)).catch(orTell);
         }
       }
       if (view.phase === 'revealing') await show(view).catch(orTell);
@@ -156,6 +161,14 @@ export function validatorRole(seat: Seat): Role {
       seat.progress({ state: 'waiting', round: view.round, steps: 0, loss: 0, tokens_per_second: 0 });
     },
   };
+}
+
+/** The part of the time left that checks may take; the rest is for sending. */
+const USED_PART = 0.7;
+
+/** What is left for judging: a lower bound while the round still works, the whole time before judging has been timed. */
+function judgingTimeLeft({ phase, remaining_ms, judging_ms }: RunView): number {
+  return phase === 'working' ? remaining_ms + judging_ms : remaining_ms || judging_ms;
 }
 
 /** Work that was in the log before a submission: of the last merged round, then of this one. */

@@ -31,6 +31,7 @@ const view: RunView = {
   attempt: 0,
   seed: HASH,
   remaining_ms: 4000,
+  judging_ms: 1000,
   model: HASH,
   checkpoint: { merged_rounds: 0, model: HASH },
   recent: [{ round: 0, parent: HASH, bundle: HASH, model: HASH }],
@@ -41,8 +42,9 @@ const view: RunView = {
     },
   ],
   reexecute_permille: 50,
+  probation: 10,
 };
-const { recent: _, submissions: __, checkpoint: ___, reexecute_permille: ____, ...shared } = view;
+const { recent: _, submissions: __, checkpoint: ___, reexecute_permille: ____, probation: _____, ...shared } = view;
 const status: RunStatus = {
   ...shared,
   owner: HASH,

@@ -34,6 +34,8 @@ export const RunViewSchema = z.object({
   seed: z.string().max(64),
   /** Time left of the open round (working) or of judging; peers' clocks need not agree with the hub's. */
   remaining_ms: count,
+  /** How long judging takes, from the end of the work. */
+  judging_ms: count,
   model: hash,
   /** The last model that is kept whole, and the merges since the one before it, oldest first. */
   checkpoint: z.object({ merged_rounds: count, model: hash }),
@@ -61,6 +63,8 @@ export const RunViewSchema = z.object({
   ),
   /** How often at least, in thousandths, a judge repeats the work of a worker with the best record. */
   reexecute_permille: count,
+  /** How many submissions of a newcomer are always repeated. */
+  probation: count,
 });
 export type RunView = z.infer<typeof RunViewSchema>;
 
@@ -118,11 +122,11 @@ export const RunStatusSchema = RunViewSchema.omit({
   submissions: true,
   checkpoint: true,
   reexecute_permille: true,
+  probation: true,
 }).extend({
   owner: hash,
   /** The longest time that a round and its judging take, and how many workers the first round waits for. */
   round_ms: count,
-  judging_ms: count,
   min_workers: count,
   peers: z.array(PeerViewSchema),
   submitted: count,

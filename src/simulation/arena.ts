@@ -312,6 +312,8 @@ class Arena {
       runtime: peer.runtime,
       consecutive_valid: peer.consecutive_valid,
       reexecute_permille: run.rules.reexecute_permille,
+      probation: run.rules.probation,
+      time_ms: Number.POSITIVE_INFINITY,
       judges: run.submissions.get(id)!.judges.length,
       first_judge: firstJudge(run.seed, worker, run.submissions.get(id)!.judges) === seat.identity.id,
       draw_permille: draw.permille,

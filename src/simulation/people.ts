@@ -49,6 +49,7 @@ export async function ownRun(world: World): Promise<void> {
     rules: {
       judges: 2,
       withheld_rounds: 2,
+      probation: 10,
       reexecute_permille: 50,
       notice_rounds: 1,
       validators: [],

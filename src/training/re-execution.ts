@@ -12,7 +12,7 @@ export interface Repeated {
   readonly delta: Weights;
 }
 
-/** Repeats `steps` inner steps. The trainer keeps its moments for the next time. */
+/** Repeats inner steps, at most `steps` and only while `more` says so. The trainer keeps its moments for the next time. */
 export async function repeatSteps(
   trainer: Trainer,
   weights: Weights,
@@ -20,10 +20,11 @@ export async function repeatSteps(
   batch: (step: number) => Promise<Batch>,
   learning_rate: (step: number) => number,
   progress: (loss: number) => Promise<void>,
+  more: () => boolean = () => true,
 ): Promise<Repeated> {
   await trainer.setWeights(weights);
   const losses: number[] = [];
-  for (let step = 0; step < steps; step++) {
+  for (let step = 0; step < steps && more(); step++) {
     const { loss } = await trainer.step(await batch(step), learning_rate(step));
     losses.push(loss);
     await progress(loss);

@@ -1,0 +1,234 @@
+// How far honest work is from its repetition on another kind of runtime, and how far lies are: the figures behind training/tolerances.ts.
+import { parseArgs } from 'node:util';
+import { z } from 'zod';
+import type { Claim, Device, Judging, Round } from '../games/game.ts';
+import { game, type PretrainParams, PretrainParamsSchema } from '../games/pretrain.ts';
+import type { Weights } from '../model/config.ts';
+import { initialWeights } from '../model/init.ts';
+import { byteTokenizer } from '../model/tokenizer.ts';
+import { sha256Hex } from '../protocol/hash.ts';
+import { createNativeRuntime } from '../tensor/native-runtime.ts';
+import type { Runtime } from '../tensor/runtime.ts';
+import { createWasmRuntime } from '../tensor/wasm-runtime.ts';
+import { readTexts } from '../training/corpus.ts';
+import { defaultCorpus } from '../training/corpus-default.ts';
+import { buildDataset, encodeManifest } from '../training/shards.ts';
+import { BenchError } from './errors.ts';
+import { median, table, writeJson } from './report.ts';
+
+const HELP = `npm run bench tolerance [-- OPTIONS]
+
+  --data PATH      text to learn from (default: the documentation that npm installed)
+  --rounds N       rounds of a run with one worker of each class, merged as it goes (default 12)
+  --steps N        inner steps of a round (default 30)
+  --width N        of the model with two layers (default 64)
+  --json FILE      the measurements as JSON; "-" for standard output instead of the table
+
+Every worker's work is judged by a validator of each class, which repeats all of it. Rows: the greatest distance of the first
+loss, median and greatest mean distance of the losses, the same as parts of what was allowed, the least agreement of the update,
+the greatest overlap with earlier work, and how many were refused. "another's data": the same work handed in under another name.`;
+
+const EvidenceSchema = z.object({
+  overlap: z.number().optional(),
+  first_loss: z.object({ claimed: z.number(), found: z.number() }).optional(),
+  repeated: z
+    .object({
+      attempts: z.array(z.object({ distance: z.object({ mean: z.number() }), agreement: z.number() })),
+      limits: z.object({ mean_loss: z.number() }),
+    })
+    .optional(),
+});
+
+/** One judged piece of work. Distances in nats; null where the check did not get so far. */
+interface Judged {
+  readonly pair: string;
+  readonly round: number;
+  readonly code: string;
+  readonly first_loss: number | null;
+  readonly mean_loss: number | null;
+  readonly of_limit: number | null;
+  readonly agreement: number | null;
+  readonly overlap: number | null;
+}
+
+interface Options {
+  readonly data: string | null;
+  readonly rounds: number;
+  readonly steps: number;
+  readonly width: number;
+  readonly json: string | null;
+}
+
+function optionsOf(args: string[]): Options | null {
+  const text = { type: 'string' } as const;
+  try {
+    const { values } = parseArgs({
+      args,
+      options: {
+        data: text,
+        rounds: text,
+        steps: text,
+        width: text,
+        json: text,
+        help: { type: 'boolean', short: 'h' },
+      },
+    });
+    if (values.help) return null;
+    const whole = (name: 'rounds' | 'steps' | 'width', otherwise: number): number => {
+      const value = Number(values[name] ?? otherwise);
+      if (Number.isInteger(value) && value >= 1 && value <= 10_000) return value;
+      throw new BenchError('usage', `--${name}: expected a whole number from 1 to 10000, got ${values[name]}`);
+    };
+    const sizes = { rounds: whole('rounds', 12), steps: whole('steps', 30), width: whole('width', 64) };
+    return { data: values.data ?? null, json: values.json ?? null, ...sizes };
+  } catch (error) {
+    if (error instanceof BenchError) throw error;
+    throw new BenchError('usage', (error as Error).message);
+  }
+}
+
+const blobs = new Map<string, Uint8Array>();
+const put = async (bytes: Uint8Array): Promise<string> => {
+  const hash = sha256Hex(bytes);
+  blobs.set(hash, bytes);
+  return hash;
+};
+
+function deviceOn(runtime: Runtime): Device {
+  const drawer = new Map<string, Uint8Array>();
+  return {
+    runtime,
+    fetchBlob: async (hash) => blobs.get(hash)!,
+    drawer: {
+      get: async (name) => drawer.get(name) ?? null,
+      put: async (name, bytes) => void drawer.set(name, bytes),
+      delete: async (name) => void drawer.delete(name),
+    },
+    progress: async () => {},
+  };
+}
+
+async function settingsOf({ data, rounds, steps, width }: Options): Promise<PretrainParams> {
+  const tokenizer = byteTokenizer();
+  const manifest = await buildDataset(data === null ? defaultCorpus() : readTexts(data), tokenizer, put);
+  return PretrainParamsSchema.parse({
+    model: {
+      vocab_size: tokenizer.vocab_size,
+      hidden_size: width,
+      intermediate_size: Math.round(width * 2.75),
+      num_hidden_layers: 2,
+      num_attention_heads: 4,
+      max_position_embeddings: 64,
+    },
+    dataset: await put(encodeManifest(manifest)),
+    batch: 12,
+    context: 64,
+    inner_steps: steps,
+    learning_rate: 1e-3,
+    min_learning_rate: 1e-4,
+    warmup_steps: Math.ceil(rounds * steps * 0.05),
+  });
+}
+
+/** Measures and prints. */
+export async function run(args: string[]): Promise<void> {
+  const options = optionsOf(args);
+  if (options === null) {
+    console.log(HELP);
+    return;
+  }
+  const params = await settingsOf(options);
+  const runtimes = [await createNativeRuntime({ threads: 1 }), await createWasmRuntime({ threads: 1 })];
+  try {
+    const judged = await play(params, runtimes, options.rounds);
+    if (options.json !== null) writeJson(options.json, judged);
+    if (options.json !== '-') console.log(tableOf(judged));
+  } finally {
+    await Promise.all(runtimes.map((runtime) => runtime.close()));
+  }
+}
+
+async function play(params: PretrainParams, runtimes: readonly Runtime[], rounds: number): Promise<Judged[]> {
+  const workers = runtimes.map((runtime) => ({ name: `worker on ${runtime.class}`, device: deviceOn(runtime) }));
+  const validators = runtimes.map(deviceOn);
+  const judged: Judged[] = [];
+  let weights: Weights = initialWeights(params.model, 'tolerance');
+  let before: Uint8Array[] = [];
+  for (let number = 0; number < rounds; number++) {
+    const round: Round = { run: 'tolerance', number, rounds, seed: sha256Hex(Uint8Array.of(number)) };
+    const claims: Claim[] = [];
+    for (const { name, device } of workers) {
+      const claim = await game.perform(game.task(params, round, name, weights), device, new AbortController().signal);
+      if (!claim) throw new BenchError('engine_failed', `round ${number}: ${name} learned nothing`);
+      claims.push(claim);
+    }
+    for (const [i, claim] of claims.entries()) {
+      const judging = (runtime: string): Judging => ({
+        ...{
+          runtime,
+          consecutive_valid: 0,
+          reexecute_permille: 1000,
+          probation: 1,
+          time_ms: 1e9,
+          judges: 1,
+          first_judge: true,
+          draw_permille: 0,
+        },
+        earlier: async () => [...before, ...claims.slice(0, i).map(({ work }) => work)],
+      });
+      const by = workers[i];
+      for (const validator of validators) {
+        const pair = `${by.device.runtime.class} by ${validator.runtime.class}`;
+        const at = (name: string) =>
+          game.check(game.task(params, round, name, weights), claim, validator, judging(by.device.runtime.class));
+        judged.push(measured(pair, number, await at(by.name)));
+        judged.push(measured("another's data", number, await at(workers[1 - i].name)));
+      }
+    }
+    before = claims.map(({ work }) => work);
+    weights = game.merge(
+      params,
+      weights,
+      claims.map(({ work, steps }) => ({ work, weight: steps })),
+    );
+    console.error(`round ${number + 1} of ${rounds}`);
+  }
+  return judged;
+}
+
+function measured(pair: string, round: number, { code, evidence }: { code: string; evidence: object }): Judged {
+  const { overlap, first_loss, repeated } = EvidenceSchema.parse(evidence);
+  const best = repeated?.attempts.toSorted((a, b) => a.distance.mean - b.distance.mean)[0];
+  return {
+    pair,
+    round,
+    code,
+    first_loss: first_loss ? Math.abs(first_loss.claimed - first_loss.found) : null,
+    mean_loss: best?.distance.mean ?? null,
+    of_limit: best ? best.distance.mean / repeated!.limits.mean_loss : null,
+    agreement: best?.agreement ?? null,
+    overlap: overlap ?? null,
+  };
+}
+
+function tableOf(judged: readonly Judged[]): string {
+  const rows = [...Map.groupBy(judged, ({ pair }) => pair)].map(([pair, list]) => {
+    const known = (name: 'first_loss' | 'mean_loss' | 'of_limit' | 'agreement' | 'overlap'): number[] =>
+      list.map((entry) => entry[name]).filter((value) => value !== null);
+    const figure = (values: readonly number[], of: (...values: number[]) => number, digits: number): string =>
+      values.length === 0 ? '–' : of(...values).toFixed(digits);
+    return [
+      pair,
+      String(list.length),
+      figure(known('first_loss'), Math.max, 5),
+      figure(known('mean_loss'), (...values) => median(values), 5),
+      figure(known('mean_loss'), Math.max, 5),
+      figure(known('of_limit'), Math.max, 2),
+      figure(known('agreement'), Math.min, 3),
+      figure(known('overlap'), Math.max, 2),
+      String(list.filter(({ code }) => code !== 'ok').length),
+    ];
+  });
+  const headings = ['work, validator', 'judged', 'first loss', 'median loss', 'greatest', 'of the limit', 'agreement'];
+  return table([...headings, 'overlap', 'refused'], rows);
+}

@@ -1,0 +1,105 @@
+// `potluck rules`: the rules of a run as they are, and a change of them, paid out on past rounds before anybody signs it.
+import { readFile } from 'node:fs/promises';
+import { Command } from 'commander';
+import { sendEvent } from '../peer/owner.ts';
+import { openPublicLog } from '../peer/public-log-open.ts';
+import { type Backtest, backtestRules } from '../peer/rules-backtest.ts';
+import { signEvent } from '../protocol/envelope.ts';
+import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
+import { ownerKeyFile } from './folders.ts';
+import { DEFAULT_HUB, integer, jsonOption, logPlace } from './options.ts';
+import { CliError, formatCount, openOutput } from './output.ts';
+
+const LAST_ROUND = 1_000_000;
+
+interface RulesFlags {
+  hub: string;
+  json: boolean;
+}
+
+export function rulesCommand(): Command {
+  return new Command('rules')
+    .description('Show the rules of a run, or propose others for a later round.')
+    .addCommand(showCommand())
+    .addCommand(proposeCommand());
+}
+
+function showCommand(): Command {
+  return new Command('show')
+    .description('print the rules that are in force, as JSON')
+    .argument('<run>', "the beginning of the run's id")
+    .option('--hub <place>', "the address of the hub, or a hub's folder", logPlace, DEFAULT_HUB)
+    .addOption(jsonOption())
+    .action(async (wanted: string, flags: RulesFlags) => {
+      const { run, present } = await backtest(flags.hub, wanted, '{}');
+      openOutput(flags.json).say(JSON.stringify(present, null, 2), { type: 'rules', run, rules: present });
+    });
+}
+
+function proposeCommand(): Command {
+  return new Command('propose')
+    .description('show who would have earned what, and with --sign announce the rules in the log')
+    .argument('<run>', "the beginning of the run's id")
+    .requiredOption('--file <json>', 'the fields that change, e.g. {"judges": 5}')
+    .option(
+      '--from-round <n>',
+      'the first round they are for (default: as soon as the notice allows)',
+      integer(0, LAST_ROUND),
+    )
+    .option('--sign', 'announce them; without it nothing is sent', false)
+    .option('--owner <file>', "the key of the run's owner (default: owner.key under ~/.potluck)")
+    .option('--hub <place>', 'the address of the hub', logPlace, DEFAULT_HUB)
+    .addOption(jsonOption())
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ potluck rules propose 3fa9c1 --file fewer-shares.json          who would have earned what
+  $ potluck rules propose 3fa9c1 --file fewer-shares.json --sign   announce them
+
+New rules never touch a round that is under way: they begin with the notice that the present rules promise.`,
+    )
+    .action(
+      async (
+        wanted: string,
+        flags: RulesFlags & { file: string; fromRound?: number; sign: boolean; owner?: string },
+      ) => {
+        const text = await readFile(flags.file, 'utf8').catch((error: Error) => {
+          throw new CliError('missing-file', `cannot read ${flags.file}: ${error.message}`);
+        });
+        const tested = await backtest(flags.hub, wanted, text);
+        const { run, rules, proposal, earliest } = tested;
+        const from_round = flags.fromRound ?? earliest;
+        const output = openOutput(flags.json);
+        output.say(describe(tested, from_round), { type: 'backtest', from_round, ...tested });
+        if (!flags.sign) return;
+        const owner = await loadOrCreateIdentity(flags.owner ?? ownerKeyFile());
+        const body = { type: 'rules.proposed', version: 1, run, proposal, from_round, rules } as const;
+        const event = await sendEvent(flags.hub, await signEvent(owner, body));
+        output.say(`Announced for round ${from_round}: event ${event}`, { type: 'proposed', run, from_round, event });
+      },
+    );
+}
+
+async function backtest(place: string, wanted: string, text: string) {
+  const log = await openPublicLog(place);
+  try {
+    return await backtestRules(log, wanted, text);
+  } finally {
+    log.close();
+  }
+}
+
+function describe({ run, name, rounds, round, earliest, accounts }: Backtest, from_round: number): string {
+  const number = (value: number): string => formatCount(value).padStart(15);
+  const row = ({ account, paid, would_be }: Backtest['accounts'][number]): string =>
+    `${number(paid)}${number(would_be)}${number(would_be - paid)}  ${account.slice(0, 12)}`;
+  return [
+    `run ${run.slice(0, 12)}  ${name}: ${rounds} merged rounds paid again by the proposed rules`,
+    '',
+    `${'paid'.padStart(15)}${'would be'.padStart(15)}${'change'.padStart(15)}  account`,
+    ...accounts.map(row),
+    '',
+    `They would be in force from round ${from_round} (the run is at ${round}; the notice allows ${earliest} at the earliest).`,
+  ].join('\n');
+}

@@ -1,0 +1,83 @@
+// What other rules would have paid: every merged round of a run is paid again by them, from the same verdicts in the log.
+import { roundPayout } from '../core/payout.ts';
+import { type Rules, RulesSchema } from '../core/rules.ts';
+import type { NetworkState, RunState } from '../core/state.ts';
+import { chooseRunIn, replayWithPool } from './audit-shares.ts';
+import { PeerError } from './errors.ts';
+import type { PublicLog } from './public-log.ts';
+
+/** What an account was paid in all rounds that were merged, and would have been paid. Forfeits are left out on both sides. */
+export interface Backtested {
+  readonly account: string;
+  readonly paid: number;
+  readonly would_be: number;
+}
+
+export interface Backtest {
+  readonly run: string;
+  readonly name: string;
+  readonly rounds: number;
+  /** Where the run is now, what the next proposal is called, and the earliest round that new rules can be for. */
+  readonly round: number;
+  readonly proposal: number;
+  readonly earliest: number;
+  readonly present: Rules;
+  readonly accounts: readonly Backtested[];
+}
+
+/** Reads rules from JSON: whole, or only the fields that differ from the present ones. Throws PeerError `bad-rules`. */
+export function readRules(present: Rules, text: string): Rules {
+  let given: unknown;
+  try {
+    given = JSON.parse(text);
+  } catch (error) {
+    throw new PeerError('bad-rules', `rules: expected JSON: ${(error as Error).message}`);
+  }
+  const parsed = RulesSchema.safeParse({ ...present, ...(typeof given === 'object' ? given : {}) });
+  if (parsed.success && typeof given === 'object' && given !== null && !Array.isArray(given)) return parsed.data;
+  const issue = parsed.error?.issues[0];
+  throw new PeerError(
+    'bad-rules',
+    `rules: ${issue ? `${issue.path.join('.')}: ${issue.message}` : 'expected an object'}`,
+  );
+}
+
+/**
+ * Pays every merged round of a run again. What rules cannot undo stays as it was: who judged whom, and which work was merged.
+ * Throws LookupError, Untruth, PublicLogError, PeerError `bad-rules`.
+ */
+export async function backtestRules(
+  log: PublicLog,
+  wanted: string,
+  text: string,
+): Promise<Backtest & { rules: Rules }> {
+  const run = chooseRunIn((await replayWithPool(log)).state, wanted);
+  const rules = readRules(run.rules, text);
+  const sums = new Map<string, { paid: number; would_be: number }>();
+  /** The bonds that validators would have by now, had the rules been these from the beginning. */
+  let bonds: RunState['bonds'] = [];
+  let rounds = 0;
+  await replayWithPool(log, {
+    before({ body }, _index, state: NetworkState) {
+      if (body.type !== 'round.merged' || body.run !== run.id || body.bundle === null) return;
+      const open = state.runs.get(run.id)!;
+      const other = roundPayout(state, { ...open, rules, bonds });
+      bonds = other.bonds;
+      rounds++;
+      for (const [what, payouts] of [
+        ['paid', roundPayout(state, open).payouts],
+        ['would_be', other.payouts],
+      ] as const) {
+        for (const { account, shares } of payouts) {
+          const sum = sums.get(account) ?? { paid: 0, would_be: 0 };
+          sum[what] += shares;
+          sums.set(account, sum);
+        }
+      }
+    },
+  });
+  const accounts = [...sums].map(([account, sum]) => ({ account, ...sum })).sort((a, b) => b.would_be - a.would_be);
+  const { round, proposals, rules: present } = run;
+  const earliest = round + present.notice_rounds;
+  return { run: run.id, name: run.spec.name, rounds, round, proposal: proposals, earliest, present, rules, accounts };
+}
