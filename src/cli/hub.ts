@@ -2,10 +2,11 @@
 import { join } from 'node:path';
 import { Command } from 'commander';
 import type { LoggedEvent } from '../core/events.ts';
+import { gamesOf } from '../games/game-file.ts';
 import { openHub } from '../hub/hub.ts';
 import { homeFolder } from './folders.ts';
 import { fired, untilStopped } from './lifetime.ts';
-import { DEFAULT_PORT, hubUrl, integer, jsonOption } from './options.ts';
+import { DEFAULT_PORT, gameFileOption, hubUrl, integer, jsonOption } from './options.ts';
 import { openOutput } from './output.ts';
 import { keepPageBuilt, PAGE_FOLDER } from './page.ts';
 
@@ -15,6 +16,7 @@ interface HubFlags {
   folder: string;
   public?: string;
   page: boolean;
+  gameFile: string[];
   json: boolean;
 }
 
@@ -26,6 +28,7 @@ export function hubCommand(): Command {
     .option('--folder <dir>', 'where the log and the blobs are kept', join(homeFolder(), 'hub'))
     .option('--public <url>', 'how the world sees this hub, for links that are shared', hubUrl)
     .option('--no-page', 'serve programs only, not the page')
+    .addOption(gameFileOption())
     .addOption(jsonOption())
     .addHelpText(
       'after',
@@ -42,6 +45,7 @@ Examples:
         folder: options.folder,
         host: options.host,
         port: options.port,
+        loadGame: await gamesOf(options.gameFile),
         page: options.page ? { folder: PAGE_FOLDER, public_url: options.public ?? null } : undefined,
         onEvent: (event, index) => {
           if (event.body.type !== 'tick') output.say(describe(event), { type: 'event', index, ...event });

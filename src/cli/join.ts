@@ -1,15 +1,21 @@
 // `potluck join URL`: this device takes part in a run until its owner wants it back.
 import { hostname } from 'node:os';
+import { styleText } from 'node:util';
 import { Command, Option } from 'commander';
+import type { PeerRole } from '../core/events.ts';
+import { gamesOf } from '../games/game-file.ts';
 import { joinRun } from '../peer/peer.ts';
 import type { PeerNews } from '../peer/role.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
+import type { Adversary } from '../simulation/adversaries/adversary.ts';
+import { disguiseOf } from '../simulation/adversaries/disguise.ts';
+import { adversaryNamed } from '../simulation/adversaries/registry.ts';
 import { createNativeRuntime } from '../tensor/native-runtime.ts';
 import { createWasmRuntime } from '../tensor/wasm-runtime.ts';
 import { ownerKeyFile, peerFolder } from './folders.ts';
 import { untilStopped } from './lifetime.ts';
-import { decimal, hubUrl, integer, jsonOption } from './options.ts';
-import { formatBytes, formatCount, openOutput } from './output.ts';
+import { decimal, gameFileOption, hubUrl, integer, jsonOption } from './options.ts';
+import { CliError, formatBytes, formatCount, openOutput } from './output.ts';
 
 interface JoinFlags {
   run?: string;
@@ -21,6 +27,9 @@ interface JoinFlags {
   threads: number;
   alone: boolean;
   duty: number;
+  gameFile: string[];
+  adversary?: string;
+  friend: string[];
   json: boolean;
 }
 
@@ -44,6 +53,12 @@ export function joinCommand(): Command {
       false,
     )
     .option('--duty <part>', 'part of the time to compute, from 0.01 to 1', decimal(0.01, 1), 1)
+    .addOption(gameFileOption())
+    .option(
+      '--adversary <name>',
+      'lie to the run in a way that "potluck play --help" lists: to test a network of your own',
+    )
+    .option('--friend <id...>', 'those that an adversary conspires with', [])
     .addOption(jsonOption())
     .addHelpText(
       'after',
@@ -58,23 +73,41 @@ Ctrl-C hands in what is done and leaves; a second Ctrl-C leaves at once.`,
     .action(async (url: string, flags: JoinFlags) => {
       const output = openOutput(flags.json);
       const signal = untilStopped();
+      const adversary = flags.adversary === undefined ? null : adversaryFor(flags.adversary, flags.role);
+      if (adversary) {
+        output.say(
+          styleText(['red', 'bold'], `THIS DEVICE IS AN ADVERSARY (${adversary.name}): it ${adversary.does}.`),
+          { type: 'adversary', name: adversary.name, does: adversary.does },
+        );
+      }
       const { folder } = peerFolder(flags.folder, flags.role);
       const { threads, alone } = flags;
       const runtime = await (flags.runtime === 'wasm'
         ? createWasmRuntime({ threads })
         : createNativeRuntime({ threads, alone }));
       try {
-        const name = flags.name ?? hostname().slice(0, 60);
+        const name = `${adversary ? `ADVERSARY ${adversary.name}: ` : ''}${flags.name ?? hostname().slice(0, 50)}`;
         const { run, role, duty } = flags;
+        const disguise = adversary ? disguiseOf(adversary, flags.friend) : undefined;
+        const loadGame = await gamesOf(flags.gameFile);
         const owner = await loadOrCreateIdentity(flags.owner ?? ownerKeyFile());
         const tell = newsTeller(flags.json, output.say);
-        const ended = await joinRun({ url, run, role, name, folder, owner, runtime, duty, signal, onNews: tell });
+        const ended = await joinRun({
+          ...{ url, run, role, name, folder, owner, runtime, duty, signal, onNews: tell, loadGame, disguise },
+        });
         const goodbye = ended === 'finished' ? 'The run is finished. Thank you.' : 'Left the run. Thank you.';
         output.say(goodbye, { type: 'ended', reason: ended });
       } finally {
         await runtime.close();
       }
     });
+}
+
+/** Throws SimulationError bad-options for a name that is none, CliError bad-argument where it plays another role. */
+function adversaryFor(name: string, role: PeerRole): Adversary {
+  const adversary = adversaryNamed(name);
+  if (adversary.roles.includes(role)) return adversary;
+  throw new CliError('bad-argument', `${name} takes part as ${adversary.roles.join(' or ')}, not as ${role}`);
 }
 
 /** Turns a peer's news into lines; progress is shown to people only when what they see would change. */

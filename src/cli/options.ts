@@ -1,7 +1,8 @@
 // Options that several commands share, and how a word becomes a number.
-import { statSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { InvalidArgumentError, Option } from 'commander';
+import { CliError } from './output.ts';
 
 /** A whole number in a range, or one clear line. */
 export function integer(min: number, max: number): (text: string) => number {
@@ -42,6 +43,21 @@ export function logPlace(text: string): string {
 
 export const jsonOption = () => new Option('--json', 'one JSON object a line, for programs').default(false);
 
+/** Games that are not of this build; the name of a game in a run never loads a file by itself. */
+export const gameFileOption = () =>
+  new Option('--game-file <path>', 'a file that exports a game of your own; may be given again')
+    .default([])
+    .argParser((path: string, before: string[]) => [...before, path]);
+
 /** The port where a hub is expected when none is named. */
 export const DEFAULT_PORT = 7700;
 export const DEFAULT_HUB = `http://localhost:${DEFAULT_PORT}`;
+
+/** A game's settings from a file. Throws CliError missing-file. */
+export function readSettings(path: string): unknown {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8'));
+  } catch (error) {
+    throw new CliError('missing-file', `${path}: expected JSON: ${error instanceof Error ? error.message : error}`);
+  }
+}

@@ -1,12 +1,11 @@
 // `potluck play GAME`: sets a crowd of liars on a game before anybody launches it, and says whether lying pays.
-import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { isGameFile, loadGameFile } from '../games/game-file.ts';
 import { loadGame } from '../games/registry.ts';
 import { ADVERSARIES, adversariesOf, adversaryNamed } from '../simulation/adversaries/registry.ts';
 import { playGame } from '../simulation/play.ts';
 import type { StrategyReport } from '../simulation/play-report.ts';
-import { decimal, integer, jsonOption } from './options.ts';
+import { decimal, integer, jsonOption, readSettings } from './options.ts';
 import { CliError, openOutput } from './output.ts';
 
 interface PlayFlags {
@@ -77,14 +76,6 @@ cost, pay and gain (pay for cost) are those of an honest device times so much. E
       });
       process.exitCode = EXIT_EXPLOIT;
     });
-}
-
-function readSettings(path: string): unknown {
-  try {
-    return JSON.parse(readFileSync(path, 'utf8'));
-  } catch (error) {
-    throw new CliError('missing-file', `${path}: expected JSON: ${error instanceof Error ? error.message : error}`);
-  }
 }
 
 const WIDTHS = [18, 10, 7, 7, 7, 9];

@@ -2,21 +2,25 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
+import { isGameFile, loadGameFile } from '../games/game-file.ts';
+import { loadGame } from '../games/registry.ts';
 import { importModel } from '../model/checkpoint-folder.ts';
 import { byteTokenizer } from '../model/tokenizer.ts';
-import { createRun } from '../peer/owner.ts';
+import { createGameRun, createRun } from '../peer/owner.ts';
 import { trainingFor } from '../peer/run-settings.ts';
 import { ancestorOf } from '../peer/take-home.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
 import { readTexts } from '../training/corpus.ts';
 import { homeFolder, ownerKeyFile } from './folders.ts';
-import { DEFAULT_HUB, decimal, hubUrl, integer, jsonOption } from './options.ts';
-import { CliError, openOutput } from './output.ts';
+import { DEFAULT_HUB, decimal, hubUrl, integer, jsonOption, readSettings } from './options.ts';
+import { CliError, type Output, openOutput } from './output.ts';
 import { loadTokenizer } from './tokenizer-file.ts';
 
 interface CreateFlags {
   hub: string;
-  data: string;
+  data?: string;
+  game: string;
+  params?: string;
   textField?: string;
   name: string;
   rounds: number;
@@ -50,8 +54,10 @@ export function runCommand(): Command {
 
 function createCommand(): Command {
   return new Command('create')
-    .description('Start a pre-training run on a hub. The text is tokenised here, once.')
-    .requiredOption('--data <path>', 'a .txt, .md, .jsonl or .parquet file, or a folder of them')
+    .description('Start a run on a hub. For pre-training, the text is tokenised here, once.')
+    .option('--game <name>', 'pretrain, another game of this build, or the path of a game file', 'pretrain')
+    .option('--params <file>', "another game's settings as JSON (default: what its schema says)")
+    .option('--data <path>', 'a .txt, .md, .jsonl or .parquet file, or a folder of them')
     .option('--text-field <name>', 'the field or column that holds the text (default: text)')
     .option('--hub <url>', 'the address of the hub', hubUrl, DEFAULT_HUB)
     .option('--name <name>', 'how people see the run', 'a run')
@@ -89,12 +95,15 @@ function createCommand(): Command {
       `
 Examples:
   $ potluck run create --data ./book.txt
+  $ potluck run create --game addition-chain
   $ potluck run create --data ./articles --rounds 200 --layers 6 --width 384 --heads 6 --context 256 --batch 8
   $ potluck run create --data chat.jsonl --text-field content --from ./my-model
   $ potluck run create --data more.txt --from-run 3fa9c1 --royalty-permille 150`,
     )
     .action(async (flags: CreateFlags) => {
       const output = openOutput(flags.json);
+      if (flags.game !== 'pretrain') return createOther(flags, output);
+      const data = flags.data ?? missingData();
       if (flags.from && flags.fromRun) throw new CliError('bad-argument', 'expected --from or --from-run, not both');
       const origin = flags.fromRun ? await ancestorOf(flags.hub, flags.fromRun, join(homeFolder(), 'cache')) : null;
       const started = flags.from ? await importModel(flags.from) : origin;
@@ -108,7 +117,7 @@ Examples:
           `the model of ${flags.from ?? flags.fromRun} has ${vocab_size} tokens, the tokenizer ${tokenizer.vocab_size}; name its own with --tokenizer`,
         );
       }
-      if (!existsSync(flags.data)) throw new CliError('missing-file', `no file or folder at ${flags.data}`);
+      if (!existsSync(data)) throw new CliError('missing-file', `no file or folder at ${data}`);
       const model = started?.config ?? {
         hidden_size: flags.width,
         intermediate_size: flags.feedForward ?? Math.round(flags.width * 2.75),
@@ -128,7 +137,7 @@ Examples:
       });
       const run = await createRun(flags.hub, identity, join(folder, 'cache'), {
         name: flags.name,
-        texts: readTexts(flags.data, { text_field: flags.textField }),
+        texts: readTexts(data, { text_field: flags.textField }),
         tokenizer,
         model,
         weights: started && 'weights' in started ? started.weights : undefined,
@@ -145,11 +154,41 @@ Examples:
         schedule: flags.keep === 'recent' ? { ...schedule, keep: 'recent' } : schedule,
         onProgress: (what) => output.say(`${what} …`, { type: 'progress', what }),
       });
-      output.say(
-        `Run ${run.slice(0, 12)} is on ${flags.hub}. Lend a device to it, here or elsewhere:\n` +
-          `  npx potluck join ${flags.hub} --run ${run.slice(0, 12)}\n` +
-          `  npx potluck join ${flags.hub} --run ${run.slice(0, 12)} --role validator`,
-        { type: 'created', run, hub: flags.hub },
-      );
+      sayCreated(output, run, flags.hub);
     });
+}
+
+function missingData(): never {
+  throw new CliError('bad-argument', 'expected --data PATH: text to learn from');
+}
+
+/** A run of another game: no text, no model but what the game itself begins with. */
+async function createOther(flags: CreateFlags, output: Output): Promise<void> {
+  const {
+    game: word,
+    name,
+    rounds,
+    steps,
+    batch,
+    context,
+    minWorkers: min_workers,
+    learningRate: learning_rate,
+  } = flags;
+  const game = isGameFile(word) ? await loadGameFile(word) : await loadGame(word);
+  const { schedule } = trainingFor({
+    ...{ rounds, steps, batch, context, min_workers, learning_rate, round_seconds: flags.roundSeconds },
+  });
+  const identity = await loadOrCreateIdentity(ownerKeyFile());
+  const settings = flags.params ? readSettings(flags.params) : {};
+  const options = { name, game, settings, schedule };
+  sayCreated(output, await createGameRun(flags.hub, identity, join(homeFolder(), 'cache'), options), flags.hub);
+}
+
+function sayCreated(output: Output, run: string, hub: string): void {
+  output.say(
+    `Run ${run.slice(0, 12)} is on ${hub}. Lend a device to it, here or elsewhere:\n` +
+      `  npx potluck join ${hub} --run ${run.slice(0, 12)}\n` +
+      `  npx potluck join ${hub} --run ${run.slice(0, 12)} --role validator`,
+    { type: 'created', run, hub },
+  );
 }

@@ -38,8 +38,9 @@ export interface HubOptions {
   readonly onError?: (error: unknown, where: string) => void;
   /** What differs from CONNECTION_LIMITS. */
   readonly limits?: Partial<ConnectionLimits>;
-  /** For tests: other games than this build's, and snapshots of the state more often than usual. */
+  /** Finds games; those of this build, if nothing is said. */
   readonly loadGame?: (name: string) => Promise<AnyGame>;
+  /** For tests: snapshots of the state more often than usual. */
   readonly snapshot_every_events?: number;
 }
 

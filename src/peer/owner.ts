@@ -1,6 +1,8 @@
 // What a run's owner does: puts the data and the first model on the hub and signs the event that starts the run.
 import { z } from 'zod';
 import type { RunCreated } from '../core/events.ts';
+import { GameError } from '../games/errors.ts';
+import type { AnyGame } from '../games/game.ts';
 import { decodeParams } from '../games/params.ts';
 import type { PretrainParams } from '../games/pretrain.ts';
 import { loadGame } from '../games/registry.ts';
@@ -64,6 +66,34 @@ export async function createRun(url: string, identity: Identity, folder: string,
     ...(ancestor && { ancestor }),
     ...options.schedule,
     created_ms: Date.now(),
+  });
+  return sendEvent(url, event);
+}
+
+/** A run of a game whose settings say how it begins. */
+export interface NewGameRun extends Pick<NewRun, 'schedule'> {
+  readonly name: string;
+  readonly game: AnyGame;
+  /** The game's settings; what is missing has its default. */
+  readonly settings: unknown;
+}
+
+/** Creates a run of any game that has a `first` state. Throws PeerError, GameError bad-params. */
+export async function createGameRun(
+  url: string,
+  identity: Identity,
+  folder: string,
+  { name, game, settings, schedule }: NewGameRun,
+): Promise<string> {
+  const params = decodeParams(game, new TextEncoder().encode(JSON.stringify(settings)));
+  if (!game.first) throw new GameError('bad-params', `${game.name} does not say how it begins: it has no "first"`);
+  const { hub } = await fetchStatus(url);
+  const blobs = openPeerBlobs({ url, hub, identity, cache: openBlobFolder(folder) });
+  const event = await signEvent(identity, {
+    ...{ type: 'run.created', version: 1, name, game: game.name, created_ms: Date.now() },
+    params: await blobs.upload(new TextEncoder().encode(JSON.stringify(params))),
+    model: await blobs.upload(game.encodeState(params, game.first(params))),
+    ...schedule,
   });
   return sendEvent(url, event);
 }

@@ -1,11 +1,13 @@
 // A device that joins a run: finds it on the hub, opens its folder, takes part until the run or its owner's patience ends.
 import { join } from 'node:path';
 import type { PeerRole } from '../core/events.ts';
+import type { AnyGame } from '../games/game.ts';
 import { decodeParams } from '../games/params.ts';
 import { loadGame } from '../games/registry.ts';
 import { systemClock } from '../protocol/clock.ts';
 import type { Identity } from '../protocol/identity.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
+import type { RunView } from '../protocol/messages.ts';
 import type { Runtime } from '../tensor/runtime.ts';
 import { openBlobFolder } from './blob-folder.ts';
 import { openPeerBlobs } from './blobs.ts';
@@ -19,6 +21,16 @@ import { openReceipts } from './receipts.ts';
 import type { PeerNews } from './role.ts';
 import { takePart } from './session.ts';
 import { webSockets } from './web-sockets.ts';
+
+/** What a device knows that plays a game in its own way. */
+export interface Situation {
+  readonly role: PeerRole;
+  readonly peer: string;
+  readonly params: unknown;
+  /** The newest view of the run. */
+  view(): RunView | null;
+  fetchBlob(hash: string): Promise<Uint8Array>;
+}
 
 export interface JoinOptions {
   readonly url: string;
@@ -36,6 +48,10 @@ export interface JoinOptions {
   /** Fires when the owner wants the device back: what is done is handed in, then the peer leaves. */
   readonly signal: AbortSignal;
   readonly onNews?: (news: PeerNews) => void;
+  /** Finds the run's game; this build's, if nothing is said. */
+  readonly loadGame?: (name: string) => Promise<AnyGame>;
+  /** For adversaries, which are started on purpose: the game as this device plays it. */
+  readonly disguise?: (game: AnyGame, situation: Situation) => AnyGame;
 }
 
 /** Resolves when the run is finished or the owner's signal has been followed. Throws PeerError, GameError, ProtocolError. */
@@ -45,7 +61,10 @@ export async function joinRun(options: JoinOptions): Promise<'finished' | 'left'
   const { hub, view } = await findRun(url, options.run);
   const blobs = openPeerBlobs({ url, hub, identity, cache: openBlobFolder(folder) });
   try {
-    const game = await loadGame(view.game);
+    const game = await (options.loadGame ?? loadGame)(view.game);
+    const params = decodeParams(game, await blobs.fetch(view.params));
+    let newest: RunView | null = null;
+    const situation: Situation = { role, peer: identity.id, params, view: () => newest, fetchBlob: blobs.fetch };
     const own = join(folder, 'runs', view.run);
     return await takePart({
       run: view.run,
@@ -54,8 +73,8 @@ export async function joinRun(options: JoinOptions): Promise<'finished' | 'left'
       role,
       name,
       identity,
-      game,
-      params: decodeParams(game, await blobs.fetch(view.params)),
+      game: options.disguise?.(game, situation) ?? game,
+      params,
       device: { runtime, fetchBlob: blobs.fetch, drawer: openDrawer(own), progress: dutyCycle(options.duty) },
       transport: webSockets(url),
       blobs,
@@ -68,6 +87,9 @@ export async function joinRun(options: JoinOptions): Promise<'finished' | 'left'
         : undefined,
       signal,
       onNews,
+      onView: (seen) => {
+        newest = seen;
+      },
     });
   } finally {
     blobs.close();

@@ -35,6 +35,7 @@ export interface SessionOptions {
   /** Fires when the owner wants the device back: what is done is handed in, then the peer leaves. */
   readonly signal: AbortSignal;
   readonly onNews?: (news: PeerNews) => void;
+  readonly onView?: (view: RunView) => void;
 }
 
 /** Resolves when the run is finished or the owner's signal has been followed. Throws PeerError, GameError, ProtocolError. */
@@ -121,6 +122,7 @@ export async function takePart(options: SessionOptions): Promise<'finished' | 'l
     },
     onRun: (view) => {
       newest = view;
+      options.onView?.(view);
       acting.glance(view);
       wake();
     },

@@ -1,0 +1,55 @@
+// Strangers who lie, as real processes: a noise worker says loudly what it is, earns nothing, and the run goes on without it;
+// and a game that no other file knows runs over the real hub.
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { network, untilStatus } from './network.ts';
+
+const credit = (status: Awaited<ReturnType<typeof untilStatus>>, name: string): number =>
+  status.peers.find((peer) => peer.name === name)?.credit_tokens ?? -1;
+
+test('a noise worker earns nothing, and the run goes on', async (t) => {
+  const net = network(t);
+  const { url } = await net.hub();
+  const run = await net.createRun(url, '--rounds', '3', '--steps', '8', '--round-seconds', '30', '--min-workers', '2');
+  const liar = net.join(url, 'mallory', '--adversary', 'noise');
+  const peers = [net.join(url, 'ada'), net.join(url, 'vera', '--role', 'validator')];
+  const said = await liar.line(({ type }) => type === 'adversary');
+  assert.deepEqual([said.name, said.does], ['noise', 'hands in random work and claims a whole round']);
+  assert.deepEqual(await Promise.all(peers.map((peer) => peer.ended)), [0, 0]);
+  const status = await untilStatus(url, run, (s) => s.phase === 'finished');
+  assert.ok(credit(status, 'ada') > 0);
+  assert.equal(credit(status, 'ADVERSARY noise: mallory'), 0);
+  assert.ok(status.peers.find(({ name }) => name.endsWith('mallory'))!.refused_submissions > 0);
+});
+
+test("a game of somebody's own runs over the hub: its file is named, nothing else knows it", async (t) => {
+  const net = network(t);
+  const game = join(net.folder, 'own.ts');
+  const chain = JSON.stringify(join(import.meta.dirname, '..', 'src', 'games', 'addition-chain.ts'));
+  writeFileSync(game, `import { game as chain } from ${chain};\nexport const game = { ...chain, name: 'my-own' };\n`);
+  const params = join(net.folder, 'params.json');
+  writeFileSync(params, '{ "bits": 12, "tries": 50 }');
+  const { url } = await net.hub(0, '--no-page', '--game-file', game);
+  const create = ['run', 'create', '--hub', url, '--game', game, '--params', params, '--rounds', '3', '--json'];
+  const { run } = await net.start(...create).line(({ type }) => type === 'created');
+  const own = ['--game-file', game];
+  const peers = [net.join(url, 'ada', ...own), net.join(url, 'vera', '--role', 'validator', ...own)];
+  assert.deepEqual(await Promise.all(peers.map((peer) => peer.ended)), [0, 0]);
+  const status = await untilStatus(url, String(run), (s) => s.phase === 'finished');
+  assert.ok(credit(status, 'ada') > 0);
+});
+
+test('an adversary that is none, or that plays another role, is refused in one line', async (t) => {
+  const net = network(t);
+  for (const [name, code] of [
+    ['nobody', 'bad-options'],
+    ['lazy', 'bad-argument'],
+  ]) {
+    const potluck = net.start('join', 'http://127.0.0.1:1', '--adversary', name, '--json');
+    const { error } = (await potluck.line((line) => 'error' in line)) as { error: { code: string } };
+    assert.equal(error.code, code);
+    assert.equal(await potluck.ended, 1);
+  }
+});
