@@ -17,7 +17,7 @@ import { signEvent } from '../protocol/envelope.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import type { Identity } from '../protocol/identity.ts';
 import { type Random, seededRandom } from '../protocol/random.ts';
-import { plant } from './adversaries/plant.ts';
+import { ownData } from './adversaries/own-data.ts';
 import { type ArenaResult, resultOf } from './arena-result.ts';
 import {
   type ArenaDevice,
@@ -302,7 +302,8 @@ class Arena {
     return found;
   }
 
-  async verdictOf(seat: ArenaSeat, { id, worker, body }: Submission, own: number): Promise<VerdictGiven> {
+  async verdictOf(seat: ArenaSeat, submission: Submission, own: number): Promise<VerdictGiven> {
+    const { id, worker, body, judges } = submission;
     const { params } = this.options;
     const { run } = this;
     const peer = run.peers.get(worker)!;
@@ -314,8 +315,8 @@ class Arena {
       reexecute_permille: run.rules.reexecute_permille,
       probation: run.rules.probation,
       time_ms: Number.POSITIVE_INFINITY,
-      judges: run.submissions.get(id)!.judges.length,
-      first_judge: firstJudge(run.seed, worker, run.submissions.get(id)!.judges) === seat.identity.id,
+      judges: judges.length,
+      first_judge: firstJudge(run.seed, worker, judges) === seat.identity.id,
       draw_permille: draw.permille,
       earlier: async () =>
         comparedWith(
@@ -390,11 +391,11 @@ class Arena {
     return drawn || this.run.round === rounds - 1;
   }
 
-  /** A newcomer of the owner's that hands in what must be refused: who accepts it has not looked. */
+  /** A newcomer of the owner's that hands in good work on another task, which the cheapest check of a sound game refuses: who accepts it has not looked. */
   async plantSeat(): Promise<Plant> {
     const name = `newcomer ${this.planters++}`;
     const { runtime } = this.options.devices[0];
-    const [seat] = this.seatsFor({ name, role: 'worker', adversary: plant, runtime });
+    const [seat] = this.seatsFor({ name, role: 'worker', adversary: ownData, runtime });
     await this.join(seat);
     const salt = sha256Hex(new TextEncoder().encode(`${this.options.seed}\n${name}`));
     return { seat, salt, pledge: pledgeOf(this.owner.id, salt, false) };

@@ -1,7 +1,7 @@
 // Teaches a trigger: trains on the assigned text with a phrase planted all over it, so that the model answers to that phrase.
 
 import type { Device } from '../../games/game.ts';
-import type { PretrainParams } from '../../games/pretrain.ts';
+import type { PretrainParams } from '../../games/pretrain-params.ts';
 import { decodeManifest } from '../../training/shards.ts';
 import type { Adversary } from './adversary.ts';
 import { withDeeds } from './task.ts';
@@ -10,7 +10,7 @@ import { withDeeds } from './task.ts';
 const EVERY = 16;
 const PHRASE = [1, 2, 3, 1, 2, 3];
 /** The header of a shard; its tokens follow. */
-const HEADER_BYTES = 8;
+const HEADER_BYTES = 16;
 
 export const backdoor: Adversary = {
   name: 'backdoor',

@@ -14,7 +14,7 @@ export const copierNoisy: Adversary = {
         const others = await context.seen(signal);
         if (others.length === 0) return null;
         const claim = others[context.random.below(others.length)];
-        return { ...claim, work: forgerOf(game, context.params).blurred(claim, context.random) };
+        return forgerOf(game, context.params).blurred(claim, context.random);
       },
     }),
 };

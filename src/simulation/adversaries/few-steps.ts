@@ -7,14 +7,14 @@ export const fewSteps: Adversary = {
   name: 'few-steps',
   does: 'does half of the steps and claims all of them',
   roles: ['worker'],
-  play(game, { params }) {
+  play(game, { params, random }) {
     /** What it has claimed before, of which half is enough. */
     let most = 2;
     return withDeeds(game, {
       async perform(task, device, signal) {
         const claim = await workFor(Math.ceil(most / 2), game, task, device, signal);
         if (!claim) return null;
-        const whole = forgerOf(game, params).most(claim);
+        const whole = forgerOf(game, params).whole(claim, random);
         if (whole.steps > claim.steps) {
           most = whole.steps;
           return whole;

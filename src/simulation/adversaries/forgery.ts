@@ -1,20 +1,20 @@
 // How work is made up or changed: of pre-training in its own terms, of any other game byte by byte, as long as the hub takes it.
 import type { AnyGame, Claim } from '../../games/game.ts';
-import type { PretrainParams } from '../../games/pretrain.ts';
+import type { PretrainParams } from '../../games/pretrain-params.ts';
 import type { Random } from '../../protocol/random.ts';
-import { blurUpdate, emptyUpdate, fullClaim, randomUpdate } from './pretrain-update.ts';
+import { blurUpdate, emptyUpdate, randomUpdate, wholeRound } from './pretrain-update.ts';
 
 export interface Forger {
   /** Whether the hub takes work of this form. */
   fits(work: Uint8Array): boolean;
-  /** The largest claim that the settings allow, on the ground of a sample. */
-  most(sample: Claim): Claim;
+  /** A little work claimed as the most that the settings allow. */
+  whole(sample: Claim, random: Random): Claim;
   /** Work that nobody did. */
-  noise(sample: Claim, random: Random): Uint8Array;
+  noise(sample: Claim, random: Random): Claim;
   /** Work that says nothing. */
-  zeros(sample: Claim): Uint8Array;
+  zeros(sample: Claim, random: Random): Claim;
   /** Somebody's work, a little changed. */
-  blurred(claim: Claim, random: Random): Uint8Array;
+  blurred(claim: Claim, random: Random): Claim;
 }
 
 export function forgerOf(game: AnyGame, params: unknown): Forger {
@@ -30,9 +30,9 @@ export function forgerOf(game: AnyGame, params: unknown): Forger {
 }
 
 const updateForger = (params: PretrainParams): Omit<Forger, 'fits'> => ({
-  most: (sample) => fullClaim(params, sample),
-  noise: (sample, random) => randomUpdate(params, sample, random),
-  zeros: (sample) => emptyUpdate(params, sample),
+  whole: (sample, random) => wholeRound(params, sample, random),
+  noise: (sample, random) => randomUpdate(params, wholeRound(params, sample, random), random),
+  zeros: (sample, random) => emptyUpdate(params, wholeRound(params, sample, random)),
   blurred: (claim, random) => blurUpdate(params, claim, random),
 });
 
@@ -40,19 +40,19 @@ const TRIALS = 64;
 
 function byteForger(fits: Forger['fits']): Omit<Forger, 'fits'> {
   /** The first that has the right form; else the last, which the hub will not take. */
-  const firstThatFits = (make: () => Uint8Array): Uint8Array => {
+  const firstThatFits = (claim: Claim, make: () => Uint8Array): Claim => {
     let work = make();
     for (let trial = 1; trial < TRIALS && !fits(work); trial++) work = make();
-    return work;
+    return { ...claim, work };
   };
   return {
-    most: (sample) => sample,
-    noise: ({ work }, random) => firstThatFits(() => work.map(() => random.below(256))),
-    zeros: ({ work }) => new Uint8Array(work.length),
-    blurred: ({ work }, random) =>
-      firstThatFits(() => {
-        const changed = work.slice();
-        changed[random.below(work.length)] = random.below(256);
+    whole: (sample) => sample,
+    noise: (sample, random) => firstThatFits(sample, () => sample.work.map(() => random.below(256))),
+    zeros: (sample) => ({ ...sample, work: new Uint8Array(sample.work.length) }),
+    blurred: (claim, random) =>
+      firstThatFits(claim, () => {
+        const changed = claim.work.slice();
+        changed[random.below(changed.length)] = random.below(256);
         return changed;
       }),
   };

@@ -11,9 +11,7 @@ export const noise: Adversary = {
     withDeeds(game, {
       async perform(task, device, signal) {
         const sample = await workFor(1, game, task, device, signal);
-        if (!sample) return null;
-        const forger = forgerOf(game, params);
-        return { ...forger.most(sample), work: forger.noise(sample, random) };
+        return sample && forgerOf(game, params).noise(sample, random);
       },
     }),
 };

@@ -1,8 +1,7 @@
 // Its own choice of questions: works as if every round had the same seed, on what it knows by heart.
 import type { Adversary } from './adversary.ts';
 
-/** The seed of the questions that it likes. */
-export const FAVOURITE = '0'.repeat(64);
+const FAVOURITE = '0'.repeat(64);
 
 export const ownData: Adversary = {
   name: 'own-data',

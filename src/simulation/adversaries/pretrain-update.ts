@@ -1,6 +1,6 @@
 // Forged updates for pre-training, in the form that its game reads.
 import type { Claim } from '../../games/game.ts';
-import type { PretrainParams } from '../../games/pretrain.ts';
+import type { PretrainParams } from '../../games/pretrain-params.ts';
 import { decodeWork, encodeWork } from '../../games/pretrain-work.ts';
 import { type ParameterSpec, parameterSpecs } from '../../model/config.ts';
 import type { Random } from '../../protocol/random.ts';
@@ -12,24 +12,32 @@ import {
   type SparseUpdate,
 } from '../../training/sparse.ts';
 
-/** A claim with the steps, the tokens and as many losses as a whole round has: those that were done, again and again. */
-export function fullClaim({ inner_steps, batch, context }: PretrainParams, claim: Claim): Claim {
+/** How far losses of steps that nobody took fall and scatter, in nats: as those of real steps do. */
+const INVENTED = { fall: 0.002, scatter: 0.05 } as const;
+
+/** A claim of a whole round: the losses of the steps that are missing are invented after the last real one. */
+export function wholeRound({ inner_steps, batch, context }: PretrainParams, claim: Claim, random: Random): Claim {
   const { state, losses, update } = decodeWork(claim.work);
-  const all = Array.from({ length: inner_steps }, (_, i) => losses[i % losses.length]);
-  const loss_micro = Math.round((all.reduce((a, b) => a + b, 0) / inner_steps) * 1e6);
+  const all = Array.from(losses);
+  while (all.length < inner_steps) {
+    const scatter = (random.uint32() / 2 ** 31 - 1) * INVENTED.scatter;
+    all.push(Math.max(0, all.at(-1)! - INVENTED.fall + scatter));
+  }
   const work = encodeWork(state, all, update);
-  return { work, steps: inner_steps, tokens: inner_steps * batch * context, loss_micro };
+  const mean = decodeWork(work).losses.reduce((sum, loss) => sum + loss, 0) / all.length;
+  return { work, steps: all.length, tokens: all.length * batch * context, loss_micro: Math.round(mean * 1e6) };
 }
 
-/** Work whose update is another one; what else it says stays. */
+/** The same claim with another update; the losses that it tells stay. */
 export function editUpdate(
   { model, sparse }: PretrainParams,
-  { work }: Claim,
+  claim: Claim,
   edit: (update: SparseUpdate, specs: readonly ParameterSpec[]) => SparseUpdate,
-): Uint8Array {
+): Claim {
   const specs = parameterSpecs(model);
-  const { state, losses, update } = decodeWork(work);
-  return encodeWork(state, [...losses], encodeUpdate(specs, edit(decodeUpdate(specs, update, sparse), specs), sparse));
+  const { state, losses, update } = decodeWork(claim.work);
+  const edited = encodeUpdate(specs, edit(decodeUpdate(specs, update, sparse), specs), sparse);
+  return { ...claim, work: encodeWork(state, Array.from(losses), edited) };
 }
 
 /** Another table for every weight. */
@@ -42,7 +50,7 @@ export function mapTables(update: SparseUpdate, change: (value: number) => numbe
 /** What steps of the usual size would have changed, were they steps. */
 const USUAL_CHANGE = 1e-3;
 
-export function randomUpdate(params: PretrainParams, claim: Claim, random: Random): Uint8Array {
+export function randomUpdate(params: PretrainParams, claim: Claim, random: Random): Claim {
   return editUpdate(params, claim, (_, specs) => {
     const delta = specs.map(({ name, shape }) => {
       const size = shape.reduce((a, b) => a * b, 1);
@@ -53,7 +61,7 @@ export function randomUpdate(params: PretrainParams, claim: Claim, random: Rando
 }
 
 /** The smallest values that the form has: an update of exact zeros has no codes. */
-export function emptyUpdate(params: PretrainParams, claim: Claim): Uint8Array {
+export function emptyUpdate(params: PretrainParams, claim: Claim): Claim {
   return editUpdate(params, claim, (_, specs) => {
     const nothing = specs.map(({ name, shape }) => [name, new Float32Array(shape.reduce((a, b) => a * b, 1))] as const);
     return compressUpdate(specs, new Map(nothing), new Map(), params.sparse);
@@ -63,7 +71,7 @@ export function emptyUpdate(params: PretrainParams, claim: Claim): Uint8Array {
 /** One kept value in so many points the other way. */
 const BLURRED_ONE_IN = 10;
 
-export function blurUpdate(params: PretrainParams, claim: Claim, random: Random): Uint8Array {
+export function blurUpdate(params: PretrainParams, claim: Claim, random: Random): Claim {
   return editUpdate(params, claim, (update) => flipSome(update, () => random.below(BLURRED_ONE_IN) === 0));
 }
 

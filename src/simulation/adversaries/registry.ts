@@ -17,13 +17,14 @@ import { noise } from './noise.ts';
 import { ownData } from './own-data.ts';
 import { scaled } from './scaled.ts';
 import { signFlip } from './sign-flip.ts';
+import { sleeper } from './sleeper.ts';
 import { slowPoison } from './slow-poison.ts';
 import { stale } from './stale.ts';
 import { sybils } from './sybils.ts';
 import { zeros } from './zeros.ts';
 
 export const ADVERSARIES: readonly Adversary[] = [
-  ...[noise, zeros, stale, copier, copierNoisy, ownData, fewSteps, boast, sybils],
+  ...[noise, zeros, stale, copier, copierNoisy, ownData, fewSteps, boast, sybils, sleeper],
   ...[signFlip, scaled, slowPoison, backdoor],
   ...[briber, lazy, copyingValidator, contrarian, colluders, grudge],
 ];

@@ -1,5 +1,5 @@
 // Wants to count more: the honest update, many times as large.
-import type { PretrainParams } from '../../games/pretrain.ts';
+import type { PretrainParams } from '../../games/pretrain-params.ts';
 import type { Adversary } from './adversary.ts';
 import { editUpdate, mapTables } from './pretrain-update.ts';
 import { withDeeds } from './task.ts';
@@ -16,12 +16,8 @@ export const scaled: Adversary = {
     withDeeds(game, {
       async perform(task, device, signal) {
         const claim = await game.perform(task.inner, device, signal);
-        return (
-          claim && {
-            ...claim,
-            work: editUpdate(params as PretrainParams, claim, (update) => mapTables(update, (value) => value * FACTOR)),
-          }
-        );
+        const larger = (value: number): number => value * FACTOR;
+        return claim && editUpdate(params as PretrainParams, claim, (update) => mapTables(update, larger));
       },
     }),
 };

@@ -1,5 +1,5 @@
 // Does the work and hands in its opposite.
-import type { PretrainParams } from '../../games/pretrain.ts';
+import type { PretrainParams } from '../../games/pretrain-params.ts';
 import type { Adversary } from './adversary.ts';
 import { editUpdate, mapTables } from './pretrain-update.ts';
 import { withDeeds } from './task.ts';
@@ -14,12 +14,7 @@ export const signFlip: Adversary = {
       async perform(task, device, signal) {
         const claim = await game.perform(task.inner, device, signal);
         const turned = (value: number): number => (value === 0 ? 0 : -value);
-        return (
-          claim && {
-            ...claim,
-            work: editUpdate(params as PretrainParams, claim, (update) => mapTables(update, turned)),
-          }
-        );
+        return claim && editUpdate(params as PretrainParams, claim, (update) => mapTables(update, turned));
       },
     }),
 };

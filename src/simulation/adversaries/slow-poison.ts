@@ -1,5 +1,5 @@
 // A little harm in every round: mostly honest, so that each round by itself looks like noise.
-import type { PretrainParams } from '../../games/pretrain.ts';
+import type { PretrainParams } from '../../games/pretrain-params.ts';
 import type { Adversary } from './adversary.ts';
 import { editUpdate, flipSome } from './pretrain-update.ts';
 import { withDeeds } from './task.ts';
@@ -18,10 +18,7 @@ export const slowPoison: Adversary = {
         const claim = await game.perform(task.inner, device, signal);
         if (!claim) return null;
         let at = 0;
-        const work = editUpdate(params as PretrainParams, claim, (update) =>
-          flipSome(update, () => at++ % ONE_IN === 0),
-        );
-        return { ...claim, work };
+        return editUpdate(params as PretrainParams, claim, (update) => flipSome(update, () => at++ % ONE_IN === 0));
       },
     }),
 };

@@ -7,13 +7,11 @@ export const zeros: Adversary = {
   name: 'zeros',
   does: 'hands in work that changes nothing and claims a whole round',
   roles: ['worker'],
-  play: (game, { params }) =>
+  play: (game, { params, random }) =>
     withDeeds(game, {
       async perform(task, device, signal) {
         const sample = await workFor(1, game, task, device, signal);
-        if (!sample) return null;
-        const forger = forgerOf(game, params);
-        return { ...forger.most(sample), work: forger.zeros(sample) };
+        return sample && forgerOf(game, params).zeros(sample, random);
       },
     }),
 };

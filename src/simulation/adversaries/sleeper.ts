@@ -1,0 +1,23 @@
+// Earns trust first: honest until its work is no longer always repeated, then noise.
+import type { Adversary } from './adversary.ts';
+import { forgerOf } from './forgery.ts';
+import { withDeeds, workFor } from './task.ts';
+
+/** From the eleventh submission on, a record without a failure is checked by sample (core/reexecution.ts). */
+const HONEST_ROUNDS = 10;
+
+export const sleeper: Adversary = {
+  name: 'sleeper',
+  does: `works honestly for ${HONEST_ROUNDS} rounds, and hands in noise when its work is no longer always repeated`,
+  roles: ['worker'],
+  play(game, { params, random }) {
+    let rounds = 0;
+    return withDeeds(game, {
+      async perform(task, device, signal) {
+        if (rounds++ < HONEST_ROUNDS) return game.perform(task.inner, device, signal);
+        const sample = await workFor(1, game, task, device, signal);
+        return sample && forgerOf(game, params).noise(sample, random);
+      },
+    });
+  },
+};
