@@ -93,7 +93,6 @@ const judging: Judging = {
   probation: 10,
   time_ms: 60_000,
   judges: 1,
-  first_judge: true,
   draw_permille: 999,
   earlier: async () => [],
 };
@@ -169,7 +168,7 @@ describe('check', () => {
     const { accepted, fraud, code } = await verdict(lie);
     assert.deepEqual([accepted, fraud, code], [false, true, 'other-losses']);
     // A worker with a long record is repeated only when the draw says so.
-    const trusted = { ...judging, consecutive_valid: 1000, first_judge: false };
+    const trusted = { ...judging, consecutive_valid: 1000 };
     const check = (draw_permille: number) =>
       game.check(game.task(params, round(0), 'ada', weights), lie, device(), { ...trusted, draw_permille });
     assert.equal((await check(49)).code, 'other-losses');

@@ -15,12 +15,6 @@ export async function drawFor(
   return { signature, permille: new DataView(sha256(signature).buffer).getUint32(0) % 1000 };
 }
 
-/** The judge that repeats the work of a newcomer: drawn by the round's seed, so that it is not always the same one's cost. */
-export function firstJudge(seed: string, worker: string, judges: readonly string[]): string {
-  const draw = sha256(utf8.encode(`potluck-first-judge-v1\n${seed}\n${worker}`));
-  return judges[new DataView(draw.buffer).getUint32(0) % judges.length];
-}
-
 /** What hides a verdict until it is shown; the judge makes it again after a restart. */
 export async function saltFor(judge: Identity, submission: string): Promise<Uint8Array> {
   return sha256(await judge.sign(utf8.encode(`potluck-salt-v1\n${submission}`)));

@@ -8,7 +8,7 @@ import { CodedError } from '../errors.ts';
 import { decodeBundle } from '../games/bundle.ts';
 import type { Judging } from '../games/game.ts';
 import type { RunView } from '../protocol/messages.ts';
-import { comparedWith, drawFor, firstJudge, saltFor } from './judging-draw.ts';
+import { comparedWith, drawFor, saltFor } from './judging-draw.ts';
 import { type Role, roundOf, type Seat } from './role.ts';
 
 type SubmissionView = RunView['submissions'][number];
@@ -61,7 +61,6 @@ export function validatorRole(seat: Seat): Role {
       probation: view.probation,
       time_ms,
       judges: submission.judges.length,
-      first_judge: firstJudge(view.seed, submission.worker, submission.judges) === identity.id,
       draw_permille: draw.permille,
       earlier: () => earlierWork(seat, view, submission),
     };

@@ -12,7 +12,7 @@ import { initialState, type NetworkState, type RunState, type Submission } from 
 import { CodedError } from '../errors.ts';
 import { encodeBundle } from '../games/bundle.ts';
 import type { AcceptedWork, AnyGame, Claim, Judging, Round } from '../games/game.ts';
-import { comparedWith, drawFor, firstJudge, saltFor } from '../peer/judging-draw.ts';
+import { comparedWith, drawFor, saltFor } from '../peer/judging-draw.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import type { Identity } from '../protocol/identity.ts';
@@ -43,6 +43,8 @@ export interface ArenaOptions {
   readonly rules: Rules;
   /** In about one round of so many, and always in the last, the run's owner plants bad work; 0: never. */
   readonly plant_every: number;
+  /** How many accepted submissions honest workers have behind them when it begins; none, if nothing is said. */
+  readonly record?: number;
   /** Told before and after each call of the game: whoever watches can end a loop that never gives way. */
   readonly watch?: (call: { readonly what: string; readonly who: string } | null) => void;
   readonly onRound?: (round: number, loss_micro: number) => void;
@@ -91,6 +93,9 @@ class Arena {
     const { rounds, devices } = this.options;
     await this.create();
     for (const device of devices) for (const seat of this.seatsFor(device)) await this.join(seat);
+    for (const { identity, device } of this.seats) {
+      if (device.adversary === null) this.run.peers.get(identity.id)!.consecutive_valid = this.options.record ?? 0;
+    }
     const losses_micro = [await this.evaluate()];
     while (this.run.round < rounds && this.run.attempt < 3) {
       const { round } = this.run;
@@ -316,7 +321,6 @@ class Arena {
       probation: run.rules.probation,
       time_ms: Number.POSITIVE_INFINITY,
       judges: judges.length,
-      first_judge: firstJudge(run.seed, worker, judges) === seat.identity.id,
       draw_permille: draw.permille,
       earlier: async () =>
         comparedWith(
@@ -406,7 +410,8 @@ class Arena {
     const all = [...this.run.submissions.values()];
     const own = all.findIndex(({ worker }) => worker === seat.identity.id);
     if (own < 0) return null;
-    const verdict = await this.call(seat, 'check', () => this.verdictOf(seat, all[own], own));
+    const looking = { ...seat, game: this.options.game };
+    const verdict = await this.call(seat, 'check', () => this.verdictOf(looking, all[own], own));
     return verdict && !verdict.accepted ? all[own].id : null;
   }
 
