@@ -171,7 +171,6 @@ async function play(params: PretrainParams, runtimes: readonly Runtime[], rounds
           probation: 1,
           time_ms: 1e9,
           judges: 1,
-          first_judge: true,
           draw_permille: 0,
         },
         earlier: async () => [...before, ...claims.slice(0, i).map(({ work }) => work)],

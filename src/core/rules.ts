@@ -26,7 +26,7 @@ export const RulesSchema = z.strictObject({
   withheld_rounds: z.int().min(0).max(CORE_LIMITS.withheld_rounds),
   /** How often at least, in thousandths, the work of a device with the best record is repeated by each of its judges. */
   reexecute_permille: permille,
-  /** How many submissions of a device without a record are always repeated, by one of their judges. */
+  /** How many submissions of a device without a record are always repeated, by each of their judges. */
   probation: z.int().min(0).max(CORE_LIMITS.probation),
   /** How many merged rounds before it takes effect a change must be announced. */
   notice_rounds: z.int().min(1).max(CORE_LIMITS.notice_rounds),
