@@ -20,6 +20,7 @@ import {
 } from '../protocol/messages.ts';
 import { HubError } from './errors.ts';
 import type { Feed } from './feed.ts';
+import { tally } from './metrics.ts';
 import { type PeerTelemetry, runView } from './views.ts';
 
 /** What one connection, and all together, may take of the hub. */
@@ -61,6 +62,8 @@ export interface HubServices {
   write(body: EventBody): Promise<unknown>;
   statuses(): RunStatus[];
   readonly feed: Feed;
+  /** Gets the code of every refusal. */
+  onRefused(code: string): void;
   /** Gets what must not happen: an error without a code. */
   onError(error: unknown, where: string): void;
 }
@@ -72,6 +75,8 @@ export interface Connections {
   /** Writes leaves for peers that the log says are here but that did not come back after a restart. */
   forgetAbsent(): void;
   readonly count: () => number;
+  /** How many say they are what; `unnamed` are those that have not said. */
+  roles(): ReadonlyMap<string, number>;
   /** Says goodbye to everybody; after `goodbye_ms` also to those who do not listen. */
   close(): void;
 }
@@ -92,12 +97,9 @@ export function openConnections(hub: HubServices, limits: ConnectionLimits = CON
 
   const refuse = (connection: Connection, event: string | null, error: CodedError): void => {
     const refusal = error.details.refusal ?? error.details.reason;
-    tell(connection, {
-      type: 'refused',
-      event,
-      code: typeof refusal === 'string' ? refusal : error.code,
-      message: error.message.slice(0, 2000),
-    });
+    const code = typeof refusal === 'string' ? refusal : error.code;
+    hub.onRefused(code);
+    tell(connection, { type: 'refused', event, code, message: error.message.slice(0, 2000) });
   };
 
   /** Tells why, then closes; who does not take part in closing is cut off. */
@@ -314,6 +316,7 @@ export function openConnections(hub: HubServices, limits: ConnectionLimits = CON
       }
     },
     count: () => open.size,
+    roles: () => tally([...open].map(({ role }) => role ?? 'unnamed')),
     close() {
       closed = true;
       clock.clearTimeout(heartbeat);

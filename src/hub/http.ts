@@ -11,6 +11,7 @@ import { sha256Hex } from '../protocol/hash.ts';
 import { verifySignature } from '../protocol/identity.ts';
 import { type AccountView, type RunStatus, type RunView, uploadChallenge, WIRE_LIMITS } from '../protocol/messages.ts';
 import { type PublicLog, serveLog } from './log-routes.ts';
+import { type Metrics, serveMetrics } from './metrics.ts';
 import { openToReaders, type PageOptions, servePage } from './page.ts';
 import type { PeerTelemetry } from './views.ts';
 
@@ -102,7 +103,12 @@ function announcedBytes(c: Context, max_bytes: number): number | Response {
 }
 
 /** @param page where the page is, for hubs that serve one */
-export function httpApp(hub: HttpServices, unnamed: UnnamedBlobs, page: PageOptions | null = null): Hono {
+export function httpApp(
+  hub: HttpServices,
+  unnamed: UnnamedBlobs,
+  metrics: Metrics,
+  page: PageOptions | null = null,
+): Hono {
   const app = new Hono();
   let receiving_bytes = 0;
 
@@ -114,6 +120,7 @@ export function httpApp(hub: HttpServices, unnamed: UnnamedBlobs, page: PageOpti
   });
   app.notFound((c) => c.json(problem('not-found', `no such path: ${c.req.path}`), 404));
 
+  serveMetrics(app, metrics);
   openToReaders(app);
   servePage(app, page, hub.statuses);
   app.get('/health', (c) => c.json(hub.health()));
@@ -135,6 +142,7 @@ export function httpApp(hub: HttpServices, unnamed: UnnamedBlobs, page: PageOpti
     const seen = peer ? hub.telemetry.get(peer) : undefined;
     const packed = await packForWire(bytes, c.req.header('accept-encoding') ?? '');
     if (seen) seen.bytes_down += packed.bytes.length;
+    metrics.carried('down', packed.bytes.length);
     return c.body(packed.bytes as Uint8Array<ArrayBuffer>, 200, {
       'content-type': 'application/octet-stream',
       'cache-control': 'public, max-age=31536000, immutable',
@@ -178,6 +186,7 @@ export function httpApp(hub: HttpServices, unnamed: UnnamedBlobs, page: PageOpti
     unnamed.add(peer, hash, bytes.length);
     const seen = hub.telemetry.get(peer);
     if (seen) seen.bytes_up += bytes.length;
+    metrics.carried('up', bytes.length);
     return c.json({ hash, size_bytes: bytes.length }, 201);
   });
 

@@ -21,6 +21,7 @@ import { CONNECTION_LIMITS, type ConnectionLimits } from './connections.ts';
 import { HubError } from './errors.ts';
 import { httpApp } from './http.ts';
 import { openMeetingPlace } from './meeting-place.ts';
+import { type Metrics, openMetrics } from './metrics.ts';
 import type { PageOptions } from './page.ts';
 import { PeerSocket } from './peer-socket.ts';
 import { openSnapshots, rulesOfThisCode } from './snapshots.ts';
@@ -60,9 +61,10 @@ export async function openHub(options: HubOptions): Promise<Hub> {
     throw new HubError('bad-folder', `cannot use ${folder}: ${(error as Error).message}`, { folder });
   }
   const identity = await loadOrCreateIdentity(join(folder, 'hub.key'));
-  const store = openSqliteLogStore(join(folder, 'hub.sqlite'));
+  const metrics = openMetrics();
+  const store = metrics.timed(openSqliteLogStore(join(folder, 'hub.sqlite')));
   try {
-    return await startHub(options, identity, store);
+    return await startHub(options, identity, store, metrics);
   } catch (error) {
     await store.close();
     throw error;
@@ -70,13 +72,14 @@ export async function openHub(options: HubOptions): Promise<Hub> {
 }
 
 /** The hub on an open log, which it closes when it is closed itself. */
-async function startHub(options: HubOptions, identity: Identity, store: LogStore): Promise<Hub> {
+async function startHub(options: HubOptions, identity: Identity, store: LogStore, metrics: Metrics): Promise<Hub> {
   const { folder, host, port } = options;
   const limits = { ...CONNECTION_LIMITS, ...options.limits };
   const log = openTransparencyLog(store, identity);
   const rules = rulesOfThisCode();
   const every_events = options.snapshot_every_events;
   const onProblem = (error: HubError): void => options.onError?.(error, 'a snapshot of the state');
+  const blobs = await openFolderBlobStore(join(folder, 'blobs'));
   const place = await openMeetingPlace({
     identity,
     log,
@@ -84,16 +87,19 @@ async function startHub(options: HubOptions, identity: Identity, store: LogStore
       rules === null
         ? undefined
         : (beside) => openSnapshots({ store, log, identity, beside, rules, every_events, onProblem }),
-    blobs: await openFolderBlobStore(join(folder, 'blobs')),
+    blobs,
     clock: systemClock,
     randomBytes,
     limits,
     loadGame: options.loadGame,
     onEvent: options.onEvent,
     onError: options.onError,
+    onRefused: metrics.refused,
   });
   const { connections } = place;
-  const app = httpApp(place.services, place.unnamed, options.page);
+  const { state } = place.sequencer;
+  metrics.watch({ state, blobs, now_ms: systemClock.elapsed_ms, roles: connections.roles });
+  const app = httpApp(place.services, place.unnamed, metrics, options.page);
   const server = createAdaptorServer({ fetch: app.fetch }) as Server;
   const sockets = new WebSocketServer({
     noServer: true,

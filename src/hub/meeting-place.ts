@@ -32,6 +32,8 @@ export interface MeetingPlaceOptions {
   /** Called with every event after it is durable. */
   readonly onEvent?: (event: LoggedEvent, index: number) => void;
   readonly onError?: (error: unknown, where: string) => void;
+  /** Called with the code of everything that is refused over a connection. */
+  readonly onRefused?: (code: string) => void;
   /** For the simulator: other games than this build's, and the core with a planted fault. */
   readonly loadGame?: (name: string) => Promise<AnyGame>;
   readonly machine?: StateMachine;
@@ -109,6 +111,7 @@ export async function openMeetingPlace(options: MeetingPlaceOptions): Promise<Me
       return { hub: identity.id, account, address, next_change: nextAddressChange(state, account) };
     },
     health: () => ({ ok: 'yes', events: sequencer.state.events, connections: connections.count() }),
+    onRefused: options.onRefused ?? (() => {}),
     onError,
   };
   const connections = openConnections(services, options.limits);

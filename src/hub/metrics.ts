@@ -1,0 +1,165 @@
+// What a hub tells whoever watches over it: counts and durations in Prometheus' text format, at /metrics.
+import type { Hono } from 'hono';
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { NetworkState } from '../core/state.ts';
+import type { BlobStore } from '../ledger/blob-store.ts';
+import type { LogStore } from '../ledger/log-store.ts';
+
+/** A commit takes milliseconds on a healthy disk; what takes seconds is in trouble. */
+const APPEND_BUCKETS_S = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
+/** Counting blobs reads every folder of the store: often enough for a curve over days. */
+const COUNT_BLOBS_EVERY_MS = 60_000;
+
+/** What the gauges look at. */
+export interface Watched {
+  readonly state: NetworkState;
+  readonly blobs: BlobStore;
+  readonly now_ms: () => number;
+  roles(): ReadonlyMap<string, number>;
+}
+
+export interface Metrics {
+  /** Counts a refusal, over HTTP or a WebSocket. `code` is one of ours, never a stranger's text. */
+  refused(code: string): void;
+  /** Counts bytes of blobs that came up to the hub or went down from it, as they went over the wire. */
+  carried(direction: 'up' | 'down', size_bytes: number): void;
+  /** The same store, with the time of every append measured. */
+  timed(store: LogStore): LogStore;
+  /** Adds the gauges of an open hub. Call it once. */
+  watch(watched: Watched): void;
+  /** Everything in Prometheus' text format. */
+  text(): Promise<string>;
+}
+
+/** Metrics of one hub. Those of the process are shared by all hubs in it. */
+export function openMetrics(): Metrics {
+  const registers = [new Registry()];
+  const refusals = new Counter({
+    name: 'potluck_refusals_total',
+    help: 'Messages, events and requests that were refused, by the code of the answer.',
+    labelNames: ['code'],
+    registers,
+  });
+  const bytes = new Counter({
+    name: 'potluck_blob_bytes_total',
+    help: 'Bytes of blobs over the wire: up to the hub, down from it.',
+    labelNames: ['direction'],
+    registers,
+  });
+  for (const direction of ['up', 'down']) bytes.inc({ direction }, 0);
+  const appends = new Histogram({
+    name: 'potluck_append_duration_seconds',
+    help: 'From handing an event to the log until it is durable.',
+    buckets: APPEND_BUCKETS_S,
+    registers,
+  });
+  return {
+    refused: (code) => refusals.inc({ code }),
+    carried: (direction, size_bytes) => bytes.inc({ direction }, size_bytes),
+    timed: (store) => ({
+      ...store,
+      get size() {
+        return store.size;
+      },
+      async append(entries) {
+        const done = appends.startTimer();
+        const first = await store.append(entries);
+        done(); // a failure is no duration: it ends the hub's writing and shows in /ready
+        return first;
+      },
+    }),
+    watch: (watched) => addGauges(registers, watched),
+    text: async () => (await Promise.all([registers[0], ofTheProcess()].map((one) => one.metrics()))).join('\n'),
+  };
+}
+
+let processRegister: Registry | undefined;
+/** Memory, processor, event loop: their probes are per process, so a second hub in it must not add them again. */
+function ofTheProcess(): Registry {
+  if (!processRegister) {
+    processRegister = new Registry();
+    collectDefaultMetrics({ register: processRegister });
+  }
+  return processRegister;
+}
+
+/** Gauges read what they show when they are asked, so nothing has to be kept in step with the state. */
+function addGauges(registers: Registry[], { state, blobs, roles, now_ms }: Watched): void {
+  new Gauge({
+    name: 'potluck_log_events',
+    help: 'Events in the log.',
+    registers,
+    collect() {
+      this.set(state.events);
+    },
+  });
+  new Gauge({
+    name: 'potluck_connections',
+    help: 'Open WebSocket connections, by what the peer said it is.',
+    labelNames: ['role'],
+    registers,
+    collect() {
+      setAll(this, 'role', roles());
+    },
+  });
+  new Gauge({
+    name: 'potluck_runs',
+    help: 'Runs on this hub, by phase.',
+    labelNames: ['phase'],
+    registers,
+    collect() {
+      setAll(this, 'phase', tally([...state.runs.values()].map((run) => run.phase)));
+    },
+  });
+  new Gauge({
+    name: 'potluck_peers_present',
+    help: 'Peers that the log says are here, by role; one that is in two runs counts twice.',
+    labelNames: ['role'],
+    registers,
+    collect() {
+      const peers = [...state.runs.values()].flatMap((run) => [...run.peers.values()]);
+      setAll(this, 'role', tally(peers.filter((peer) => peer.present).map((peer) => peer.role)));
+    },
+  });
+  let counted_ms = Number.NEGATIVE_INFINITY;
+  new Gauge({
+    name: 'potluck_blobs',
+    help: `Blobs in the store, counted at most every ${COUNT_BLOBS_EVERY_MS / 1000} seconds.`,
+    registers,
+    async collect() {
+      if (now_ms() - counted_ms < COUNT_BLOBS_EVERY_MS) return;
+      counted_ms = now_ms();
+      let count = 0;
+      for await (const _ of blobs.list()) count++;
+      this.set(count);
+    },
+  });
+}
+
+function setAll<Label extends string>(gauge: Gauge<Label>, label: Label, counts: ReadonlyMap<string, number>): void {
+  gauge.reset();
+  for (const [value, count] of counts) gauge.set({ [label]: value } as Record<Label, string>, count);
+}
+
+/** How often each value comes. */
+export function tally(values: readonly string[]): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
+  return counts;
+}
+
+/** Adds /metrics to an app, and counts every refusal that is answered after it. */
+export function serveMetrics(app: Hono, metrics: Metrics): void {
+  app.use(async (c, next) => {
+    await next();
+    if (c.res.status < 400 || !c.res.headers.get('content-type')?.startsWith('application/json')) return;
+    const { error } = (await c.res.clone().json()) as { error?: { code?: string } };
+    if (error?.code) metrics.refused(error.code);
+  });
+  app.get('/metrics', async (c) =>
+    c.body(await metrics.text(), 200, {
+      'content-type': Registry.PROMETHEUS_CONTENT_TYPE,
+      'cache-control': 'no-store',
+    }),
+  );
+}
