@@ -170,7 +170,6 @@ async function play(params: PretrainParams, runtimes: readonly Runtime[], rounds
           reexecute_permille: 1000,
           probation: 1,
           time_ms: 1e9,
-          judges: 1,
           draw_permille: 0,
         },
         earlier: async () => [...before, ...claims.slice(0, i).map(({ work }) => work)],

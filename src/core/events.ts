@@ -144,6 +144,18 @@ export const WorkSubmittedSchema = z.strictObject({
 });
 
 /**
+ * By the first judge of a submission, at once: its signature, which decides whether all judges repeat the work (judging.ts,
+ * `drawMessage`). Nobody can foresee it, and the judge cannot choose it; where it is withheld, judges repeat.
+ */
+export const DrawAnnouncedSchema = z.strictObject({
+  type: z.literal('draw.announced'),
+  ...v1,
+  run: hash,
+  submission: hash,
+  signature: z.string().regex(/^[0-9a-f]{128}$/, 'expected 128 lower-case hexadecimal digits'),
+});
+
+/**
  * By a validator that was drawn for this submission: the hash of its verdict (judging.ts, `sealOf`). Nobody can read it, so
  * nobody can copy it.
  */
@@ -268,6 +280,7 @@ export const EventBodySchema = z.discriminatedUnion('type', [
   TickSchema,
   RoundOpenedSchema,
   WorkSubmittedSchema,
+  DrawAnnouncedSchema,
   VerdictSealedSchema,
   VerdictGivenSchema,
   PlantRevealedSchema,
@@ -283,6 +296,7 @@ export type RunCreated = z.infer<typeof RunCreatedSchema>;
 export type PeerJoined = z.infer<typeof PeerJoinedSchema>;
 export type PeerLeft = z.infer<typeof PeerLeftSchema>;
 export type WorkSubmitted = z.infer<typeof WorkSubmittedSchema>;
+export type DrawAnnounced = z.infer<typeof DrawAnnouncedSchema>;
 export type VerdictSealed = z.infer<typeof VerdictSealedSchema>;
 export type PlantRevealed = z.infer<typeof PlantRevealedSchema>;
 export type RulesProposed = z.infer<typeof RulesProposedSchema>;

@@ -1,8 +1,10 @@
 // Who judges what and what comes of it: judges are drawn by the round's seed, verdicts are sealed before anybody shows one
 // (commit and reveal), and the stake behind them decides.
 import { encode } from '@ipld/dag-cbor';
-import { sha256Hex } from '../protocol/hash.ts';
-import type { PlantRevealed, VerdictGiven, VerdictSealed } from './events.ts';
+import { hexToBytes } from '@noble/hashes/utils.js';
+import { sha256, sha256Hex } from '../protocol/hash.ts';
+import { verifySignature } from '../protocol/identity.ts';
+import type { DrawAnnounced, PlantRevealed, VerdictGiven, VerdictSealed } from './events.ts';
 import { type Refusal, refuse } from './refusal.ts';
 import type { NetworkState, PeerState, RunState, Submission } from './state.ts';
 import { accountOf } from './state.ts';
@@ -54,6 +56,35 @@ export function redrawJudges(state: NetworkState, run: RunState): void {
       .slice(0, Math.max(0, run.rules.judges - sealed.length));
     submission.judges = [...sealed, ...free].sort();
   }
+}
+
+/** The first of a submission's judges, by the round's seed: not always the same one. */
+export function firstJudge(seed: string, worker: string, judges: readonly string[]): string | undefined {
+  const draw = sha256(encode(['potluck-first-judge-v1', seed, worker]));
+  return judges[new DataView(draw.buffer).getUint32(0) % Math.max(1, judges.length)];
+}
+
+/** What a first judge signs for its draw. */
+export function drawMessage(submission: string): Uint8Array {
+  return new TextEncoder().encode(`potluck-draw-v1\n${submission}`);
+}
+
+/** The number from 0 to 999 in a draw. */
+export function drawOf(signature: Uint8Array): number {
+  return new DataView(sha256(signature).buffer).getUint32(0) % 1000;
+}
+
+/** Whether the first judge may announce this draw. */
+export function refusalOfDraw(run: RunState, author: string, body: DrawAnnounced): Refusal | null {
+  const known = refusalOfJudge(run, author, body.submission);
+  if (known) return known;
+  const { worker, judges, draw_permille } = run.submissions.get(body.submission)!;
+  if (draw_permille !== null) return refuse('already-judged', `the draw for ${body.submission} is known`);
+  if (firstJudge(run.seed, worker, judges) !== author) {
+    return refuse('not-assigned', `${author} is not the first judge of ${body.submission}`);
+  }
+  if (verifySignature(author, drawMessage(body.submission), hexToBytes(body.signature))) return null;
+  return refuse('bad-verdict', `the draw for ${body.submission} is not its judge's signature`);
 }
 
 /** Whether a validator may seal a verdict now. */

@@ -295,6 +295,17 @@ describe('what must not happen', () => {
     refused('already-judged', VERA, verdict(a, true));
   });
 
+  test('a draw by somebody who is not the first judge, or that is no signature', () => {
+    openRound();
+    const a = happen(ALICE, work());
+    const draw = (submission: string, signature = 'a'.repeat(128)): EventBody => ({
+      ...{ type: 'draw.announced', version: 1, run: RUN, submission, signature },
+    });
+    refused('not-a-validator', BOB, draw(a));
+    refused('unknown-submission', VERA, draw(name('9')));
+    refused('bad-verdict', VERA, draw(a));
+  });
+
   test('a merge that leaves out accepted work, adds refused work, changes the order or names no bundle', () => {
     openRound();
     const ids = [happen(ALICE, work()), happen(BOB, work())].sort();

@@ -1,11 +1,20 @@
 // The one state machine: `refusalOf` says whether an event may follow, `apply` lets it. Total: a wrong event is a refusal, never an exception.
+import { hexToBytes } from '@noble/hashes/utils.js';
 import { seededRandom } from '../protocol/random.ts';
 import { applyAddress, refusalOfAddress } from './addresses.ts';
 import { clearSubmissions, countSeal, countSubmission, countVerdict, nobody } from './attendance.ts';
 import { advance, applyTick } from './deadlines.ts';
 import { applyDevice, refusalOfDevice, refusalOfKey } from './devices.ts';
 import type { EventBody, LoggedEvent, ModelEvaluated, RunCreated, WorkSubmitted } from './events.ts';
-import { drawJudges, openPlant, refusalOfPlant, refusalOfSeal, refusalOfVerdict } from './judging.ts';
+import {
+  drawJudges,
+  drawOf,
+  openPlant,
+  refusalOfDraw,
+  refusalOfPlant,
+  refusalOfSeal,
+  refusalOfVerdict,
+} from './judging.ts';
 import { CORE_LIMITS } from './limits.ts';
 import { lineageOf, refusalOfLineage, rememberHolders } from './lineage.ts';
 import { applyMerge, refusalOfMerge } from './merging.ts';
@@ -82,6 +91,8 @@ function refusalInRun(state: NetworkState, run: RunState, event: LoggedEvent, bo
       return canOpen(run, body.round, body.attempt);
     case 'work.submitted':
       return refusalOfWork(run, author, body);
+    case 'draw.announced':
+      return refusalOfDraw(run, author, body);
     case 'verdict.sealed':
       return refusalOfSeal(run, author, body);
     case 'verdict.given':
@@ -236,13 +247,24 @@ function applyInRun(state: NetworkState, run: RunState, event: LoggedEvent, body
     case 'work.submitted': {
       const { id, author: worker } = event;
       const judges = drawJudges(state, run, worker);
-      const submission: Submission = { id, worker, body, judges, seals: new Map(), verdicts: new Map() };
+      const submission: Submission = {
+        id,
+        worker,
+        body,
+        judges,
+        draw_permille: null,
+        seals: new Map(),
+        verdicts: new Map(),
+      };
       run.submissions.set(id, submission);
       countSubmission(run, run.peers.get(worker)!, submission);
       run.submissions_total++;
       run.bytes_submitted += body.size_bytes;
       return;
     }
+    case 'draw.announced':
+      run.submissions.get(body.submission)!.draw_permille = drawOf(hexToBytes(body.signature));
+      return;
     case 'verdict.sealed':
       run.submissions.get(body.submission)!.seals.set(event.author, body.seal);
       countSeal(run);

@@ -37,6 +37,8 @@ export interface Submission {
   readonly body: WorkSubmitted;
   /** The validators who are to judge it, in order of id. */
   judges: string[];
+  /** From 0 to 999, when the first judge has announced it: whether this work is repeated. */
+  draw_permille: number | null;
   /** By validator, in the order of the log. */
   readonly seals: Map<string, string>;
   readonly verdicts: Map<string, VerdictGiven>;

@@ -46,9 +46,7 @@ export interface Judging {
   readonly probation: number;
   /** How long judging may take; a check that repeats work stops early rather than come too late. */
   readonly time_ms: number;
-  /** How many judges this work has. */
-  readonly judges: number;
-  /** From 0 to 999, uniform; the worker could not know it, and anybody can check it. */
+  /** From 0 to 999, uniform, the same for all judges; the worker could not know it, and anybody can check it. */
   readonly draw_permille: number;
   /** Work that was committed before this: of this round, and of the last one, in the order of the log. */
   earlier(): Promise<readonly Uint8Array[]>;

@@ -146,12 +146,12 @@ async function measureLosses(
 const LARGEST_LOSS = 1e5;
 
 /**
- * Whether this judge repeats the work: every judge does while the worker is new, later each by its own secret draw. One alone who
- * found noise would be outvoted by those who did not look (`potluck play pretrain` shows it: noise earned 0.64 of an honest peer).
+ * Whether the work is repeated: by all of its judges or by none, because one alone who found noise would be outvoted by those who
+ * did not look (`potluck play pretrain` showed it). Always while the worker is new, later by a draw that all judges know.
  */
-function isRepeated({ consecutive_valid, reexecute_permille, probation, draw_permille, judges }: Judging): boolean {
+function isRepeated({ consecutive_valid, reexecute_permille, probation, draw_permille }: Judging): boolean {
   const permille = reexecutionPermille({ consecutive_valid }, reexecute_permille, probation);
-  return permille >= 1000 || draw_permille * judges < permille;
+  return permille >= 1000 || draw_permille < permille;
 }
 
 /**

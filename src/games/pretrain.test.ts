@@ -92,7 +92,6 @@ const judging: Judging = {
   reexecute_permille: 50,
   probation: 10,
   time_ms: 60_000,
-  judges: 1,
   draw_permille: 999,
   earlier: async () => [],
 };

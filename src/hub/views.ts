@@ -39,7 +39,7 @@ export function runView(run: RunState, now_ms: number, withSubmissions: boolean)
     checkpoint: run.checkpoint,
     recent: run.recent,
     submissions: withSubmissions
-      ? [...run.submissions.values()].map(({ id, worker, body, judges, seals, verdicts }) => ({
+      ? [...run.submissions.values()].map(({ id, worker, body, judges, seals, verdicts, draw_permille }) => ({
           id,
           worker,
           runtime: run.peers.get(worker)!.runtime,
@@ -49,6 +49,7 @@ export function runView(run: RunState, now_ms: number, withSubmissions: boolean)
           steps: body.steps,
           tokens: body.tokens,
           loss_micro: body.loss_micro,
+          draw_permille,
           judges,
           sealed: [...seals.keys()],
           shown: [...verdicts.keys()],

@@ -1,4 +1,5 @@
 // What a validator's draw and its comparisons follow from: the worker cannot foresee the one, everybody can check both.
+import { drawMessage, drawOf } from '../core/judging.ts';
 import { sha256 } from '../protocol/hash.ts';
 import type { Identity } from '../protocol/identity.ts';
 
@@ -6,13 +7,13 @@ const utf8 = new TextEncoder();
 /** More of the others' work than this is not compared: a copier copies what is near. */
 const COMPARED = 64;
 
-/** The judge's draw for a submission: its signature, which is published with the verdict, and the number from 0 to 999 in it. */
+/** The first judge's draw for a submission: its signature, which it announces, and the number from 0 to 999 in it. */
 export async function drawFor(
   judge: Identity,
   submission: string,
 ): Promise<{ readonly signature: Uint8Array; readonly permille: number }> {
-  const signature = await judge.sign(utf8.encode(`potluck-draw-v1\n${submission}`));
-  return { signature, permille: new DataView(sha256(signature).buffer).getUint32(0) % 1000 };
+  const signature = await judge.sign(drawMessage(submission));
+  return { signature, permille: drawOf(signature) };
 }
 
 /** What hides a verdict until it is shown; the judge makes it again after a restart. */

@@ -3,7 +3,8 @@
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { z } from 'zod';
 import { type VerdictGiven, VerdictGivenSchema } from '../core/events.ts';
-import { sealOf } from '../core/judging.ts';
+import { firstJudge, sealOf } from '../core/judging.ts';
+import { reexecutionPermille } from '../core/reexecution.ts';
 import { CodedError } from '../errors.ts';
 import { decodeBundle } from '../games/bundle.ts';
 import type { Judging } from '../games/game.ts';
@@ -26,6 +27,15 @@ export function validatorRole(seat: Seat): Role {
   let judgedRound = '';
   let evaluated = '';
   let kept: Map<string, VerdictGiven> | null = null;
+  /** The newest view, also while the role is at work on an older one, and who waits for it. */
+  let newest: RunView | null = null;
+  let heard = () => {};
+
+  /** A verdict that comes too late, or work that cannot be fetched: the others still want their verdict. */
+  const orTell = (error: unknown): void => {
+    if (!(error instanceof CodedError)) throw error;
+    seat.tell({ type: 'problem', code: error.code, message: error.message });
+  };
 
   const load = async (): Promise<Map<string, VerdictGiven>> => {
     if (kept) return kept;
@@ -47,28 +57,52 @@ export function validatorRole(seat: Seat): Role {
     await seat.device.drawer.put(KEPT, utf8.encode(JSON.stringify([...verdicts.values()])));
   };
 
+  /**
+   * The draw that all judges of a submission go by: announced by the first of them, waited for by the others. Where it does not
+   * come, it counts as 0 and the work is repeated, so that withholding it helps nobody.
+   */
+  const drawOfAll = async (view: RunView, submission: SubmissionView, wait_ms: number): Promise<number> => {
+    const { id, worker, judges, consecutive_valid } = submission;
+    if (reexecutionPermille({ consecutive_valid }, view.reexecute_permille, view.probation) >= 1000) return 0;
+    if (submission.draw_permille !== null) return submission.draw_permille;
+    if (firstJudge(view.seed, worker, judges) === identity.id) {
+      const { signature, permille } = await drawFor(identity, id);
+      const body = { submission: id, signature: bytesToHex(signature) };
+      await seat.submit({ type: 'draw.announced', version: 1, run: seat.run, ...body }).catch(orTell);
+      return permille;
+    }
+    const until_ms = seat.clock.elapsed_ms() + wait_ms;
+    for (;;) {
+      const known = newest?.submissions.find((other) => other.id === id)?.draw_permille;
+      if (known !== undefined && known !== null) return known;
+      const left_ms = until_ms - seat.clock.elapsed_ms();
+      if (left_ms <= 0) return 0;
+      await new Promise<void>((resolve) => {
+        heard = resolve;
+        seat.clock.setTimeout(resolve, left_ms);
+      });
+    }
+  };
+
   const judge = async (view: RunView, submission: SubmissionView, time_ms: number): Promise<void> => {
     seat.progress({ state: 'judging', round: view.round, steps: submission.steps, loss: 0, tokens_per_second: 0 });
     const state = await model.follow(view);
     const task = game.task(params, roundOf(view), submission.worker, state);
     const work = await blobs.fetch(submission.work);
     const { steps, tokens, loss_micro } = submission;
-    const draw = await drawFor(identity, submission.id);
     const judging: Judging = {
       runtime: submission.runtime,
       consecutive_valid: submission.consecutive_valid,
       reexecute_permille: view.reexecute_permille,
       probation: view.probation,
       time_ms,
-      judges: submission.judges.length,
-      draw_permille: draw.permille,
+      draw_permille: await drawOfAll(view, submission, time_ms * WAITING_PART),
       earlier: () => earlierWork(seat, view, submission),
     };
     const { evidence, ...found } = await game.check(task, { work, steps, tokens, loss_micro }, seat.device, judging);
     const published = {
       submission: submission.id,
       validator: identity.id,
-      draw: bytesToHex(draw.signature),
       ...evidence,
     };
     const verdict: VerdictGiven = {
@@ -128,14 +162,11 @@ export function validatorRole(seat: Seat): Role {
     seat.tell({ type: 'evaluated', merged_rounds, loss: loss_micro / 1e6 });
   };
 
-  /** A verdict that comes too late, or work that cannot be fetched: the others still want their verdict. */
-  const orTell = (error: unknown): void => {
-    if (!(error instanceof CodedError)) throw error;
-    seat.tell({ type: 'problem', code: error.code, message: error.message });
-  };
-
   return {
-    glance() {},
+    glance(view) {
+      newest = view;
+      heard();
+    },
     async act(view) {
       const roundKey = `${view.round}.${view.attempt}.${view.model}`;
       if (roundKey !== judgedRound) {
@@ -162,6 +193,8 @@ export function validatorRole(seat: Seat): Role {
   };
 }
 
+/** The part of a submission's time that is spent waiting for the draw, at most. */
+const WAITING_PART = 0.2;
 /** The part of the time left that checks may take; the rest is for sending. */
 const USED_PART = 0.7;
 

@@ -55,6 +55,8 @@ export const RunViewSchema = z.object({
       steps: count,
       tokens: count,
       loss_micro: z.int(),
+      /** From 0 to 999, when the first judge has announced it. */
+      draw_permille: count.nullable(),
       /** The validators who are to judge it, those who have sealed a verdict, and those who have shown it. */
       judges: z.array(hash).max(256),
       sealed: z.array(hash).max(256),

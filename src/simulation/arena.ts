@@ -2,7 +2,7 @@
 // so that one sees before a launch who would earn what by which means. One seed, one history.
 import { decodeEvent } from '../core/codec.ts';
 import type { EventBody, LoggedEvent, VerdictGiven } from '../core/events.ts';
-import { acceptedSubmissions, pledgeOf, sealOf } from '../core/judging.ts';
+import { acceptedSubmissions, firstJudge, pledgeOf, sealOf } from '../core/judging.ts';
 import { CORE_LIMITS } from '../core/limits.ts';
 import { isCheckpoint } from '../core/merging.ts';
 import { core } from '../core/reduce.ts';
@@ -312,7 +312,8 @@ class Arena {
     const { params } = this.options;
     const { run } = this;
     const peer = run.peers.get(worker)!;
-    const draw = await drawFor(seat.identity, id);
+    const first = firstJudge(run.seed, worker, judges);
+    const draw = await drawFor(this.seats.find(({ identity }) => identity.id === first)!.identity, id);
     const submissions = [...run.submissions.values()];
     const judging: Judging = {
       runtime: peer.runtime,
@@ -320,7 +321,6 @@ class Arena {
       reexecute_permille: run.rules.reexecute_permille,
       probation: run.rules.probation,
       time_ms: Number.POSITIVE_INFINITY,
-      judges: judges.length,
       draw_permille: draw.permille,
       earlier: async () =>
         comparedWith(

@@ -47,6 +47,7 @@ const KINDS: Readonly<Record<EventBody['type'], Kind>> = {
   'device.revoked': 'device',
   'account.address': 'shares',
   'work.submitted': 'work',
+  'draw.announced': 'verdict',
   'verdict.sealed': 'verdict',
   'verdict.given': 'verdict',
   'plant.revealed': 'verdict',
@@ -88,6 +89,8 @@ export function sentenceOf({ event, problem }: Entry, name: Names): string {
       return `round ${body.round} opened${body.attempt > 0 ? `, attempt ${body.attempt + 1}` : ''}`;
     case 'work.submitted':
       return `${who} handed in ${formatWhole(body.steps)} steps over ${formatWhole(body.tokens)} tokens, in ${formatBytes(body.size_bytes)}`;
+    case 'draw.announced':
+      return `${who} drew whether the work ${short(body.submission)} is repeated`;
     case 'verdict.sealed':
       return `${who} has judged the work ${short(body.submission)}, and keeps the verdict sealed until all have`;
     case 'plant.revealed':
