@@ -1,5 +1,4 @@
 // What the hub checks before it asks the core: the blobs that an event names are here and have the form that their game demands.
-import { decodeEvent } from '../core/codec.ts';
 import type { EventBody, LoggedEvent, RunCreated, WorkSubmitted } from '../core/events.ts';
 import type { StateMachine } from '../core/reduce.ts';
 import type { NetworkState } from '../core/state.ts';
@@ -11,15 +10,14 @@ import type { Models } from './models.ts';
 /** Events that only the hub writes, and only through its own sequencer. */
 const HUB_ONLY: readonly EventBody['type'][] = ['tick', 'round.opened', 'round.merged', 'shares.stated'];
 
-/** Checks an event from outside. Throws ProtocolError, HubError, GameError or the game's own error; returns the event. */
+/** Checks an event from outside, its signature aside. Throws HubError, GameError or the game's own error. */
 export async function admit(
-  bytes: Uint8Array,
+  event: LoggedEvent,
   state: NetworkState,
   machine: StateMachine,
   blobs: BlobStore,
   models: Models,
-): Promise<LoggedEvent> {
-  const event = decodeEvent(bytes);
+): Promise<void> {
   const { body } = event;
   if (HUB_ONLY.includes(body.type)) {
     throw new HubError('not-yours', `${body.type} is written by the hub, it cannot be sent in`, { type: body.type });
@@ -30,7 +28,6 @@ export async function admit(
   if (body.type === 'run.created') await admitRun(body, blobs, models);
   if (body.type === 'work.submitted') await admitWork(body, state, blobs, models);
   if (body.type === 'verdict.given') await need(blobs, body.evidence);
-  return event;
 }
 
 async function admitRun(body: RunCreated, blobs: BlobStore, models: Models): Promise<void> {

@@ -21,6 +21,7 @@ import {
 import { HubError } from './errors.ts';
 import type { Feed } from './feed.ts';
 import { tally } from './metrics.ts';
+import type { RateLimits } from './rate-limits.ts';
 import { type PeerTelemetry, runView } from './views.ts';
 
 /** What one connection, and all together, may take of the hub. */
@@ -38,6 +39,8 @@ export type ConnectionLimits = typeof CONNECTION_LIMITS;
 
 interface Connection {
   readonly channel: Channel;
+  /** Whom its messages are counted under, beside its key; null: nobody. */
+  readonly address: string | null;
   readonly nonce: Uint8Array;
   role: 'worker' | 'validator' | 'observer' | null;
   peer: string | null;
@@ -62,6 +65,7 @@ export interface HubServices {
   write(body: EventBody): Promise<unknown>;
   statuses(): RunStatus[];
   readonly feed: Feed;
+  readonly rates: RateLimits;
   /** Gets the code of every refusal. */
   onRefused(code: string): void;
   /** Gets what must not happen: an error without a code. */
@@ -69,7 +73,8 @@ export interface HubServices {
 }
 
 export interface Connections {
-  accept(channel: Channel): void;
+  /** @param address as `addressOf` says; null: without limits by address */
+  accept(channel: Channel, address: string | null): void;
   /** Tells everybody concerned that a run changed. */
   runChanged(run: RunState, phaseChanged: boolean): void;
   /** Writes leaves for peers that the log says are here but that did not come back after a restart. */
@@ -135,6 +140,7 @@ export function openConnections(hub: HubServices, limits: ConnectionLimits = CON
     if (!verifySignature(peer, helloChallenge(hub.id, connection.nonce), signature)) {
       throw new ProtocolError('bad-signature', `hello: the signature is not ${peer}'s over this hub's nonce`);
     }
+    hub.rates.take('connection_key', peer);
     const run = hub.state.runs.get(runId);
     if (!run) throw new HubError('refused', `no run ${runId} on this hub`, { refusal: 'unknown-run' });
     // A key has one connection a run: the newer one is the device that came back, the older one is its ghost.
@@ -166,6 +172,7 @@ export function openConnections(hub: HubServices, limits: ConnectionLimits = CON
         return;
       }
       event = sha256Hex(message.event);
+      hub.rates.take('event_address', connection.address);
       const { id, receipt } = await hub.submit(message.event);
       tell(connection, { type: 'accepted', event: id, receipt });
     } catch (error) {
@@ -234,9 +241,10 @@ export function openConnections(hub: HubServices, limits: ConnectionLimits = CON
   beat();
 
   return {
-    accept(channel) {
+    accept(channel, address) {
       const connection: Connection = {
         channel,
+        address,
         nonce: hub.randomBytes(32),
         role: null,
         peer: null,

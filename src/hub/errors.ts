@@ -22,6 +22,8 @@ export type HubErrorCode =
   | 'too-many-witnesses'
   /** A snapshot of the state is damaged, or does not belong to this hub, its log or its rules. */
   | 'bad-snapshot'
+  /** An address or a key asks faster than it may; `details.retry_after_s` says when to try again. */
+  | 'too-fast'
   /** The port is taken. */
   | 'port-taken'
   /** The hub is going down. */

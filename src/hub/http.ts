@@ -1,6 +1,7 @@
 // The hub over HTTP: blobs by hash, signed events, and what people and scripts ask for.
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
+import type { HttpBindings } from '@hono/node-server';
 import { hexToBytes } from '@noble/hashes/utils.js';
 import { type Context, Hono } from 'hono';
 import { CodedError } from '../errors.ts';
@@ -10,9 +11,11 @@ import type { Receipt } from '../ledger/receipt.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import { verifySignature } from '../protocol/identity.ts';
 import { type AccountView, type RunStatus, type RunView, uploadChallenge, WIRE_LIMITS } from '../protocol/messages.ts';
+import { HubError } from './errors.ts';
 import { type PublicLog, serveLog } from './log-routes.ts';
 import { type Metrics, serveMetrics } from './metrics.ts';
 import { openToReaders, type PageOptions, servePage } from './page.ts';
+import { addressOf, type RateLimits } from './rate-limits.ts';
 import type { PeerTelemetry } from './views.ts';
 
 /** What a store says when it cannot serve, whoever asks. */
@@ -35,6 +38,7 @@ export interface HttpServices {
   readonly blobs: BlobStore;
   readonly telemetry: Map<string, PeerTelemetry>;
   readonly log: PublicLog;
+  readonly rates: RateLimits;
   submit(bytes: Uint8Array): Promise<{ id: string; receipt: Receipt }>;
   statuses(): RunStatus[];
   view(run: string): RunView | null;
@@ -91,6 +95,8 @@ async function packForWire(
 /** Errors as JSON: `{error: {code, message, details}}`. */
 const problem = (code: string, message: string, details: object = {}) => ({ error: { code, message, details } });
 
+const addressOfAsker = (c: Context): string | null => addressOf((c.env as HttpBindings).incoming);
+
 /** The size that a request announces, or the answer to one that announces none or too much. */
 function announcedBytes(c: Context, max_bytes: number): number | Response {
   const text = c.req.header('content-length') ?? '';
@@ -113,6 +119,10 @@ export function httpApp(
   let receiving_bytes = 0;
 
   app.onError((error, c) => {
+    if (error instanceof HubError && error.code === 'too-fast') {
+      const headers = { 'retry-after': String(error.details.retry_after_s) };
+      return c.json(problem(error.code, error.message, error.details), 429, headers);
+    }
     // A store that fails is this hub's own trouble: worth another try. Everything else was asked for wrongly.
     const status = error instanceof LedgerError && OWN_TROUBLE.includes(error.code) ? 500 : 400;
     if (error instanceof CodedError) return c.json(problem(error.code, error.message, error.details), status);
@@ -152,6 +162,7 @@ export function httpApp(
   });
 
   app.put('/blobs/:hash', async (c) => {
+    hub.rates.take('upload_address', addressOfAsker(c));
     const hash = c.req.param('hash');
     const peer = c.req.header('x-potluck-peer') ?? '';
     const signature = c.req.header('x-potluck-signature') ?? '';
@@ -162,6 +173,7 @@ export function httpApp(
       verifySignature(peer, uploadChallenge(hub.id, hash), hexToBytes(signature));
     if (!signed)
       return c.json(problem('bad-signature', "expected the uploader's signature over this blob's hash"), 401);
+    hub.rates.take('upload_key', peer);
     // Everything is decided by the announced size, before a byte of the body is held.
     const announced = announcedBytes(c, WIRE_LIMITS.blob_bytes);
     if (announced instanceof Response) return announced;
@@ -191,6 +203,7 @@ export function httpApp(
   });
 
   app.post('/events', async (c) => {
+    hub.rates.take('event_address', addressOfAsker(c));
     const announced = announcedBytes(c, WIRE_LIMITS.event_bytes);
     if (announced instanceof Response) return announced;
     const { id, receipt } = await hub.submit(new Uint8Array(await c.req.arrayBuffer()));

@@ -1,7 +1,7 @@
 // A hub: one folder, one port. Gives a meeting place its disk, its sockets and HTTP.
 import { randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
-import type { Server } from 'node:http';
+import type { IncomingMessage, Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { createAdaptorServer } from '@hono/node-server';
@@ -24,6 +24,7 @@ import { openMeetingPlace } from './meeting-place.ts';
 import { type Metrics, openMetrics } from './metrics.ts';
 import type { PageOptions } from './page.ts';
 import { PeerSocket } from './peer-socket.ts';
+import { addressOf, type Rates } from './rate-limits.ts';
 import { openSnapshots, rulesOfThisCode } from './snapshots.ts';
 
 export interface HubOptions {
@@ -39,6 +40,8 @@ export interface HubOptions {
   readonly onError?: (error: unknown, where: string) => void;
   /** What differs from CONNECTION_LIMITS. */
   readonly limits?: Partial<ConnectionLimits>;
+  /** What differs from RATES. */
+  readonly rates?: Partial<Rates>;
   /** Finds games; those of this build, if nothing is said. */
   readonly loadGame?: (name: string) => Promise<AnyGame>;
   /** For tests: snapshots of the state more often than usual. */
@@ -91,6 +94,7 @@ async function startHub(options: HubOptions, identity: Identity, store: LogStore
     clock: systemClock,
     randomBytes,
     limits,
+    rates: options.rates,
     loadGame: options.loadGame,
     onEvent: options.onEvent,
     onError: options.onError,
@@ -106,14 +110,30 @@ async function startHub(options: HubOptions, identity: Identity, store: LogStore
     maxPayload: WIRE_LIMITS.message_bytes,
     WebSocket: PeerSocket,
   });
+  /** The answer to somebody who gets no WebSocket: a status line, maybe a header. */
+  const whyNot = (request: IncomingMessage, address: string | null): string | null => {
+    if (request.url?.split('?')[0] !== '/ws') return '404 Not Found';
+    if (connections.count() >= limits.connections) return '503 Service Unavailable';
+    try {
+      place.services.rates.take('connection_address', address);
+      return null;
+    } catch (error) {
+      if (!(error instanceof HubError)) throw error;
+      metrics.refused(error.code);
+      return `429 Too Many Requests\r\nretry-after: ${error.details.retry_after_s}`;
+    }
+  };
   server.on('upgrade', (request, socket, head) => {
-    const full = connections.count() >= limits.connections;
-    if (full || request.url?.split('?')[0] !== '/ws') {
+    const address = addressOf(request);
+    const refusal = whyNot(request, address);
+    if (refusal) {
       socket.on('error', () => {}); // whoever asked may be gone already
-      socket.end(`HTTP/1.1 ${full ? '503 Service Unavailable' : '404 Not Found'}\r\nconnection: close\r\n\r\n`);
+      socket.end(`HTTP/1.1 ${refusal}\r\nconnection: close\r\n\r\n`);
       return;
     }
-    sockets.handleUpgrade(request, socket, head, (webSocket) => connections.accept(webSocketChannel(webSocket)));
+    sockets.handleUpgrade(request, socket, head, (webSocket) => {
+      connections.accept(webSocketChannel(webSocket), address);
+    });
   });
   try {
     await listen(server, host, port);

@@ -1,5 +1,6 @@
 // What a hub is beside its disk and its port: the sequencer, the rounds, the connections and the models, put together on any clock.
 import { nextAddressChange } from '../core/addresses.ts';
+import { decodeEvent } from '../core/codec.ts';
 import type { LoggedEvent } from '../core/events.ts';
 import { core, type StateMachine } from '../core/reduce.ts';
 import type { RunState } from '../core/state.ts';
@@ -17,6 +18,7 @@ import { openFeed } from './feed.ts';
 import { openHistories } from './history.ts';
 import { type HttpServices, type UnnamedBlobs, unnamedBlobs } from './http.ts';
 import { openModels } from './models.ts';
+import { openRateLimits, type Rates } from './rate-limits.ts';
 import { driveRounds, type Rounds } from './rounds.ts';
 import { openSequencer, type Sequencer } from './sequencer.ts';
 import type { Keepsake, Snapshots } from './snapshots.ts';
@@ -29,6 +31,8 @@ export interface MeetingPlaceOptions {
   readonly clock: Clock;
   readonly randomBytes: (length: number) => Uint8Array;
   readonly limits: ConnectionLimits;
+  /** What differs from RATES. */
+  readonly rates?: Partial<Rates>;
   /** Called with every event after it is durable. */
   readonly onEvent?: (event: LoggedEvent, index: number) => void;
   readonly onError?: (error: unknown, where: string) => void;
@@ -65,6 +69,7 @@ export async function openMeetingPlace(options: MeetingPlaceOptions): Promise<Me
   const models = openModels(blobs, options.loadGame);
   const telemetry = new Map<string, PeerTelemetry>();
   const unnamed = unnamedBlobs();
+  const rates = openRateLimits(clock, options.rates);
   const denseSizes = new Map<string, number>();
 
   const denseBytes = (run: RunState): number => run.submissions_total * (denseSizes.get(run.id) ?? 0);
@@ -84,11 +89,14 @@ export async function openMeetingPlace(options: MeetingPlaceOptions): Promise<Me
     blobs,
     log,
     telemetry,
+    rates,
     submit: async (bytes: Uint8Array) => {
       try {
-        const { body } = await admit(bytes, sequencer.state, machine, blobs, models);
-        const { event, index } = await sequencer.submit(bytes);
-        for (const hash of blobsNamedBy(body)) unnamed.named(hash);
+        const event = decodeEvent(bytes);
+        rates.take('event_key', event.author);
+        await admit(event, sequencer.state, machine, blobs, models);
+        const { index } = await sequencer.submit(bytes);
+        for (const hash of blobsNamedBy(event.body)) unnamed.named(hash);
         return { id: event.id, index, receipt: await log.receipt(index) };
       } catch (error) {
         // Whoever lost the connection before the answer came asks again: the event stands once, the answer is the same.

@@ -9,6 +9,7 @@ const LIMITS = {
   request_ms: 120_000, // a blob that takes longer comes too late for any round
   attempts: 4, // a hub that restarts is back within the waits between them
   first_wait_ms: 250,
+  longest_wait_ms: 10_000, // what a hub may ask for; beyond it the round is lost anyway
 } as const;
 
 export interface PeerBlobs {
@@ -91,6 +92,8 @@ export function openPeerBlobs(options: {
 
 interface Answer {
   readonly status: number;
+  /** What a hub asks for that is asked too fast; null where it does not. */
+  readonly retry_after_ms: number | null;
   readonly bytes: Uint8Array;
 }
 
@@ -98,7 +101,9 @@ interface Answer {
 async function ask(url: string, init: RequestInit, closing: AbortSignal): Promise<Answer> {
   const signal = AbortSignal.any([closing, AbortSignal.timeout(LIMITS.request_ms)]);
   const response = await fetch(url, { ...init, signal });
-  return { status: response.status, bytes: await readBody(response, WIRE_LIMITS.blob_bytes) };
+  const seconds = Number(response.headers.get('retry-after') ?? Number.NaN);
+  const retry_after_ms = seconds >= 0 ? Math.min(seconds * 1000, LIMITS.longest_wait_ms) : null;
+  return { status: response.status, retry_after_ms, bytes: await readBody(response, WIRE_LIMITS.blob_bytes) };
 }
 
 /** A body of at most `max_bytes`: a hostile hub must not fill this device's memory. Throws PeerError bad-blob. */
@@ -124,16 +129,19 @@ export async function readBody(response: Response, max_bytes: number): Promise<U
 /** Tries a request again while the hub cannot be reached. Throws PeerError hub-unreachable, and what is no matter of reaching. */
 async function persist(first_wait_ms: number, closing: AbortSignal, request: () => Promise<Answer>): Promise<Answer> {
   for (let attempt = 1; ; attempt++) {
+    let wait_ms = first_wait_ms * 2 ** attempt;
     try {
       const answer = await request();
-      if (answer.status < 500 || attempt === LIMITS.attempts) return answer;
+      const tooFast = answer.status === 429 && answer.retry_after_ms !== null;
+      if ((answer.status < 500 && !tooFast) || attempt === LIMITS.attempts) return answer;
+      if (tooFast) wait_ms = Math.max(wait_ms, answer.retry_after_ms!);
     } catch (error) {
       if (error instanceof PeerError) throw error;
       if (attempt === LIMITS.attempts || closing.aborted) {
         throw new PeerError('hub-unreachable', `the hub did not answer ${attempt} times: ${reasonOf(error)}`);
       }
     }
-    await waitUnless(closing, first_wait_ms * 2 ** attempt);
+    await waitUnless(closing, wait_ms);
   }
 }
 

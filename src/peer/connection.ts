@@ -21,6 +21,7 @@ const LIMITS = {
   first_wait_ms: 200, // a hub that is killed and started again is back within a second or two
   longest_wait_ms: 10_000, // and one that stays away is not hammered
   silence_ms: 30_000, // the hub pings every ten seconds
+  too_fast_ms: 1000, // the first wait before an event that came too fast is sent again; each next one is twice as long
   ask_every_ms: 10_000, // as often as the hub pings
   goodbye_ms: 1000, // what a hub gets to answer the goodbye, so that one that does not cannot hold up the end of a program
 } as const;
@@ -65,6 +66,9 @@ export interface ConnectionOptions {
 
 interface Waiting {
   readonly event: Uint8Array;
+  /** How often the hub said that it came too fast, and when it is sent again. */
+  too_fast: number;
+  again: Timer;
   resolve(receipt: Receipt): void;
   reject(error: PeerError): void;
 }
@@ -107,6 +111,7 @@ export function connectToHub(options: ConnectionOptions): HubConnection {
     const asked = waiting.get(id);
     if (!asked) return;
     waiting.delete(id);
+    clock.clearTimeout(asked.again);
     try {
       verifyReceipt(receipt, asked.event, options.hub);
       asked.resolve(receipt as Receipt);
@@ -114,6 +119,20 @@ export function connectToHub(options: ConnectionOptions): HubConnection {
       if (!(error instanceof LedgerError)) throw error;
       asked.reject(new PeerError('bad-receipt', `the hub's receipt for event ${id} is not valid: ${error.message}`));
     }
+  };
+
+  /** Too fast is no answer to an event. A hub that says it of a connection closes that, and then it is tried again as any other. */
+  const sendAgainLater = (id: string | null): void => {
+    const asked = id === null ? undefined : waiting.get(id);
+    if (!asked) return;
+    const wait_ms = Math.min(LIMITS.longest_wait_ms, LIMITS.too_fast_ms * 2 ** asked.too_fast++);
+    clock.clearTimeout(asked.again);
+    asked.again = clock.setTimeout(
+      () => {
+        if (greeted) send({ type: 'event', event: asked.event }); // else it is sent with the next welcome
+      },
+      wait_ms * (0.5 + options.transport.random()),
+    );
   };
 
   const onMessage = async (frame: Uint8Array): Promise<void> => {
@@ -151,7 +170,8 @@ export function connectToHub(options: ConnectionOptions): HubConnection {
         return;
       case 'refused': {
         const error = new PeerError('refused', message.message, { refusal: message.code });
-        if (message.event) {
+        if (message.code === 'too-fast') sendAgainLater(message.event);
+        else if (message.event) {
           waiting.get(message.event)?.reject(error);
           waiting.delete(message.event);
         } else if (message.code === 'unknown-version') fatal(new PeerError('other-protocol', message.message));
@@ -202,7 +222,10 @@ export function connectToHub(options: ConnectionOptions): HubConnection {
       last.close();
       goodbye = clock.setTimeout(() => last.terminate(), LIMITS.goodbye_ms);
     }
-    for (const { reject } of waiting.values()) reject(new PeerError('disconnected', 'closed before the hub answered'));
+    for (const { reject, again } of waiting.values()) {
+      clock.clearTimeout(again);
+      reject(new PeerError('disconnected', 'closed before the hub answered'));
+    }
     waiting.clear();
   };
 
@@ -211,7 +234,7 @@ export function connectToHub(options: ConnectionOptions): HubConnection {
     submit(event) {
       if (closed) return Promise.reject(new PeerError('disconnected', 'this peer has left'));
       return new Promise((resolve, reject) => {
-        waiting.set(eventId(event), { event, resolve, reject });
+        waiting.set(eventId(event), { event, too_fast: 0, again: undefined, resolve, reject });
         if (greeted) send({ type: 'event', event });
       });
     },

@@ -168,7 +168,7 @@ export class World {
         onError: (error, where) => this.problem(error, where),
       });
       this.bug?.place?.(place, process.clock);
-      this.hub = { process, place, accept: (end) => place.connections.accept(end) };
+      this.hub = { process, place, accept: (end) => place.connections.accept(end, null) };
       place.begin();
       this.#hubBack = true;
     };

@@ -1,0 +1,89 @@
+// How fast one address, or one key, may ask: token buckets, kept as the one moment at which each is full again (GCRA, ITU-T I.371).
+import type { IncomingMessage } from 'node:http';
+import { BlockList, isIPv4, isIPv6 } from 'node:net';
+import type { Clock } from '../protocol/clock.ts';
+import { HubError } from './errors.ts';
+
+/** `burst` at once, then `per_second`. */
+export interface Rate {
+  readonly burst: number;
+  readonly per_second: number;
+}
+
+/**
+ * Everything that is limited. An address may stand for a whole school or a LAN party; a key is one device. Addresses are asked before
+ * anything costs time, keys only where the signature has been checked: else anybody could use up a stranger's.
+ */
+export const RATES = {
+  event_address: { burst: 10_000, per_second: 500 }, // 1,000 devices that hand in together; a core checks more signatures than this
+  event_key: { burst: 2000, per_second: 50 }, // a validator that seals and shows its verdicts on 1,000 submissions
+  upload_address: { burst: 10_000, per_second: 200 }, // 1,000 devices that hand in, and some that bring data
+  upload_key: { burst: 2000, per_second: 50 }, // somebody who brings a data set in pieces; its bytes have a limit of their own
+  connection_address: { burst: 2000, per_second: 50 }, // 1,000 devices that come back at once after a restart, twice
+  connection_key: { burst: 60, per_second: 1 }, // one device on a bad line; two with the same key that push each other out are slowed
+} satisfies Record<string, Rate>;
+export type RateName = keyof typeof RATES;
+export type Rates = Readonly<Record<RateName, Rate>>;
+
+/** Buckets remembered of each limit, some 100 bytes each; beyond them the one that was quiet for the longest is forgotten. */
+const BUCKETS = 20_000;
+
+export interface RateLimits {
+  /** Takes one token. Throws HubError `too-fast`, with `details.retry_after_s`, where there is none. `key` null: without limit. */
+  take(rate: RateName, key: string | null): void;
+}
+
+export function openRateLimits(clock: Clock, changed: Partial<Rates> = {}, buckets = BUCKETS): RateLimits {
+  const rates: Rates = { ...RATES, ...changed };
+  /** When a bucket will be full again, by key; the one used last at the end. */
+  const fullAt = Object.fromEntries(Object.keys(rates).map((name) => [name, new Map<string, number>()]));
+  return {
+    take(name, key) {
+      if (key === null) return;
+      const { burst, per_second } = rates[name];
+      const token_ms = 1000 / per_second;
+      const now_ms = clock.elapsed_ms();
+      const full = fullAt[name];
+      const next_ms = Math.max(now_ms, full.get(key) ?? 0) + token_ms;
+      const wait_ms = next_ms - now_ms - burst * token_ms;
+      if (wait_ms > 1e-6) {
+        // What is refused costs no token: whoever keeps asking is not punished, only slowed. (A nanosecond is rounding.)
+        const retry_after_s = Math.ceil(wait_ms / 1000);
+        const message = `${name}: at most ${burst} at once and ${per_second} a second; try again in ${retry_after_s} s`;
+        throw new HubError('too-fast', message, { limit: name, retry_after_s });
+      }
+      full.delete(key);
+      full.set(key, next_ms);
+      if (full.size > buckets) full.delete(full.keys().next().value!);
+    },
+  };
+}
+
+const LOOPBACK = new BlockList();
+LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4');
+LOOPBACK.addAddress('::1', 'ipv6');
+
+/**
+ * Whom a request is counted under. A proxy on this machine says who asked it, as the last of X-Forwarded-For: what stands before that
+ * came from the asker, and from elsewhere the header means nothing. null: this machine itself, which is not limited.
+ */
+export function addressOf(request: IncomingMessage): string | null {
+  const direct = network(request.socket.remoteAddress ?? '');
+  if (direct !== null) return direct;
+  const forwarded = [request.headers['x-forwarded-for'] ?? ''].flat().join(',').split(',').at(-1)!.trim();
+  return isIPv4(forwarded) || isIPv6(forwarded) ? network(forwarded) : null;
+}
+
+/** An IPv4 address, or the /64 of an IPv6 address, which is what one household gets; null for this machine and for none. */
+function network(address: string): string | null {
+  const plain = address.replace(/^::ffff:(?=\d+\.)/i, '');
+  if (isIPv4(plain)) return LOOPBACK.check(plain, 'ipv4') ? null : plain;
+  const bare = plain.split('%')[0];
+  if (!isIPv6(bare) || LOOPBACK.check(bare, 'ipv6')) return null;
+  const [head, tail] = bare.split('::').map((half) => half.split(':').filter((group) => group !== ''));
+  const groups = tail ? [...head, ...Array<string>(8 - head.length - tail.length).fill('0'), ...tail] : head;
+  return groups
+    .slice(0, 4)
+    .map((group) => Number.parseInt(group, 16).toString(16))
+    .join(':');
+}
