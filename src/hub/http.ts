@@ -33,6 +33,9 @@ const UNNAMED_BYTES = 2 * WIRE_LIMITS.blob_bytes;
 /** What all uploads that are under way may hold in memory together: two of the largest. */
 const RECEIVING_BYTES = 2 * WIRE_LIMITS.blob_bytes;
 
+/** Whether a hub takes events; `log-failed` lasts until it is started again. */
+export type Readiness = 'opening' | 'ready' | 'closing' | 'log-failed';
+
 export interface HttpServices {
   readonly id: string;
   readonly blobs: BlobStore;
@@ -44,6 +47,7 @@ export interface HttpServices {
   view(run: string): RunView | null;
   account(id: string): AccountView;
   health(): Record<string, string | number>;
+  readiness(): Readiness;
 }
 
 /** Blobs that were uploaded but that no event names yet, by who uploaded them. */
@@ -134,6 +138,11 @@ export function httpApp(
   openToReaders(app);
   servePage(app, page, hub.statuses);
   app.get('/health', (c) => c.json(hub.health()));
+  // Health: the process answers. Ready: it is worth sending somebody here.
+  app.get('/ready', (c) => {
+    const state = hub.readiness();
+    return c.json({ ready: state === 'ready', state }, state === 'ready' ? 200 : 503, { 'cache-control': 'no-store' });
+  });
   app.get('/status', (c) => c.json({ hub: hub.id, runs: hub.statuses() }));
 
   app.get('/runs/:run', (c) => {

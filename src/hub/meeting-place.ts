@@ -16,7 +16,7 @@ import { type ConnectionLimits, type Connections, openConnections } from './conn
 import { HubError } from './errors.ts';
 import { openFeed } from './feed.ts';
 import { openHistories } from './history.ts';
-import { type HttpServices, type UnnamedBlobs, unnamedBlobs } from './http.ts';
+import { type HttpServices, type Readiness, type UnnamedBlobs, unnamedBlobs } from './http.ts';
 import { openModels } from './models.ts';
 import { openRateLimits, type Rates } from './rate-limits.ts';
 import { driveRounds, type Rounds } from './rounds.ts';
@@ -79,6 +79,8 @@ export async function openMeetingPlace(options: MeetingPlaceOptions): Promise<Me
   };
   for (const run of sequencer.state.runs.values()) await learnSizes(run);
 
+  let stage: 'opening' | 'ready' | 'closing' = 'opening';
+
   const statuses = () => runStatuses(sequencer.state, clock.now_ms(), telemetry, denseBytes);
   const events = () => sequencer.state.events;
   const services = {
@@ -119,6 +121,10 @@ export async function openMeetingPlace(options: MeetingPlaceOptions): Promise<Me
       return { hub: identity.id, account, address, next_change: nextAddressChange(state, account) };
     },
     health: () => ({ ok: 'yes', events: sequencer.state.events, connections: connections.count() }),
+    readiness: (): Readiness => {
+      if (stage !== 'ready') return stage;
+      return sequencer.taking ? 'ready' : 'log-failed';
+    },
     onRefused: options.onRefused ?? (() => {}),
     onError,
   };
@@ -154,8 +160,10 @@ export async function openMeetingPlace(options: MeetingPlaceOptions): Promise<Me
         onError: (error, run) => onError(error, `round ${run.round} of run ${run.id}`),
       });
       connections.forgetAbsent();
+      stage = 'ready';
     },
     async close() {
+      stage = 'closing';
       await rounds?.close();
       connections.close();
       await sequencer.close();

@@ -36,6 +36,8 @@ export interface Sequencer {
   submit(bytes: Uint8Array): Promise<{ event: LoggedEvent; index: number }>;
   /** Signs a body as the hub and submits it. */
   write(body: EventBody): Promise<{ event: LoggedEvent; index: number }>;
+  /** Whether events are taken: not any more after `close`, nor after a write to the log that failed. */
+  readonly taking: boolean;
   onEvent(listener: EventListener): void;
   /** Where an event of the last REMEMBERED stands in the log, when it is durable. */
   indexOf(id: string): number | undefined;
@@ -93,6 +95,9 @@ export function openSequencer(log: EventLog, identity: Identity, options: Sequen
   return {
     state,
     submit,
+    get taking() {
+      return !closing;
+    },
     write: async (body) => submit(await signEvent(identity, body)),
     onEvent: (listener) => void listeners.push(listener),
     indexOf: (id) => indices.get(id),
