@@ -3,7 +3,6 @@
 import { decodeEvent } from '../core/codec.ts';
 import type { EventBody, LoggedEvent, VerdictGiven } from '../core/events.ts';
 import { acceptedSubmissions, firstJudge, pledgeOf, sealOf } from '../core/judging.ts';
-import { CORE_LIMITS } from '../core/limits.ts';
 import { isCheckpoint } from '../core/merging.ts';
 import { core } from '../core/reduce.ts';
 import type { Rules } from '../core/rules.ts';
@@ -11,8 +10,8 @@ import { mayStateShares, statementOf } from '../core/share-table.ts';
 import { initialState, type NetworkState, type RunState, type Submission } from '../core/state.ts';
 import { CodedError } from '../errors.ts';
 import { encodeBundle } from '../games/bundle.ts';
-import type { AcceptedWork, AnyGame, Claim, Judging, Round } from '../games/game.ts';
-import { comparedWith, drawFor, saltFor } from '../peer/judging-draw.ts';
+import type { AcceptedWork, AnyGame, Claim, Round } from '../games/game.ts';
+import { comparedWith } from '../peer/judging-draw.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import type { Identity } from '../protocol/identity.ts';
@@ -28,6 +27,7 @@ import {
   seatsOf,
   type Table,
 } from './arena-seats.ts';
+import { bounded, judgingOf, verdictEvent } from './arena-verdict.ts';
 import { SimulationError } from './errors.ts';
 
 export interface ArenaOptions {
@@ -308,47 +308,30 @@ class Arena {
   }
 
   async verdictOf(seat: ArenaSeat, submission: Submission, own: number): Promise<VerdictGiven> {
-    const { id, worker, body, judges } = submission;
-    const { params } = this.options;
-    const { run } = this;
-    const peer = run.peers.get(worker)!;
-    const first = firstJudge(run.seed, worker, judges);
-    const draw = await drawFor(this.seats.find(({ identity }) => identity.id === first)!.identity, id);
-    const submissions = [...run.submissions.values()];
-    const judging: Judging = {
-      runtime: peer.runtime,
-      consecutive_valid: peer.consecutive_valid,
-      reexecute_permille: run.rules.reexecute_permille,
-      probation: run.rules.probation,
-      time_ms: Number.POSITIVE_INFINITY,
-      draw_permille: draw.permille,
-      earlier: async () =>
-        comparedWith(
-          this.merged_before,
-          submissions.map((other) => this.blobs.get(other.body.work)!),
-          own,
-        ),
-    };
-    const task = seat.game.task(params, this.roundNow(), worker, this.present);
+    const { id, worker, judges } = submission;
+    const submissions = [...this.run.submissions.values()];
+    const first = firstJudge(this.run.seed, worker, judges);
+    const drawing = this.seats.find(({ identity }) => identity.id === first)!.identity;
+    const judging = await judgingOf(this.run, submission, drawing, () =>
+      comparedWith(
+        this.merged_before,
+        submissions.map(({ body }) => this.blobs.get(body.work)!),
+        own,
+      ),
+    );
+    const task = seat.game.task(this.options.params, this.roundNow(), worker, this.present);
     const { work, steps, tokens, loss_micro } = this.claims.get(id)!;
-    const { evidence, ...rest } = await seat.game.check(task, { work, steps, tokens, loss_micro }, seat.lent, judging);
+    const found = await seat.game.check(task, { work, steps, tokens, loss_micro }, seat.lent, judging);
     const author = this.seats.find(({ identity }) => identity.id === worker)!;
     if (seat.device.adversary === null) {
-      countFate(author, rest.code);
+      countFate(author, found.code);
       if (author.device.adversary === null) {
         this.honest.judged++;
-        if (!rest.accepted) this.honest.refused++;
+        if (!found.accepted) this.honest.refused++;
       }
     }
-    return {
-      ...{ type: 'verdict.given', version: 1, run: run.id, submission: id, ...rest },
-      score_micro: bounded(rest.score_micro),
-      loss_before_micro: bounded(rest.loss_before_micro),
-      loss_after_micro: bounded(rest.loss_after_micro),
-      weight: Math.min(rest.weight, body.tokens),
-      salt: Buffer.from(await saltFor(seat.identity, id)).toString('hex'),
-      evidence: this.put(new TextEncoder().encode(JSON.stringify(evidence))),
-    };
+    const evidence = this.put(new TextEncoder().encode(JSON.stringify(found.evidence)));
+    return verdictEvent(this.run, submission, seat.identity, found, evidence);
   }
 
   /** What everybody can read once verdicts are shown. */
@@ -441,7 +424,3 @@ interface Plant {
   readonly salt: string;
   readonly pledge: string;
 }
-
-/** As the log can hold it. */
-const bounded = (micro: number): number =>
-  Math.max(-CORE_LIMITS.score_micro, Math.min(CORE_LIMITS.score_micro, Math.round(micro)));

@@ -12,8 +12,9 @@ export const briber: Adversary = {
       ? noise.play(game, context)
       : withDeeds(game, {
           async check(task, claim, device, judging) {
-            if (context.friends.has(task.worker)) return unseen(claim, true);
-            return game.check(task.inner, claim, device, judging);
+            // It looks first: what is gained by not looking is the lazy validator's subject.
+            const found = await game.check(task.inner, claim, device, judging);
+            return context.friends.has(task.worker) ? unseen(claim, true) : found;
           },
         }),
 };

@@ -1,0 +1,46 @@
+// What a judge in the arena knows before it looks, and the event that its finding becomes: as a validator makes them.
+import type { VerdictGiven } from '../core/events.ts';
+import { CORE_LIMITS } from '../core/limits.ts';
+import type { RunState, Submission } from '../core/state.ts';
+import type { Judging, Verdict } from '../games/game.ts';
+import { drawFor, saltFor } from '../peer/judging-draw.ts';
+import type { Identity } from '../protocol/identity.ts';
+
+/** As src/peer/validator.ts makes it from a view; the first judge draws for all; `earlier` gives the work that was committed before. */
+export async function judgingOf(
+  run: RunState,
+  { id, worker }: Submission,
+  first_judge: Identity,
+  earlier: () => Uint8Array[],
+): Promise<Judging> {
+  const { runtime, consecutive_valid } = run.peers.get(worker)!;
+  const { reexecute_permille, probation } = run.rules;
+  return {
+    ...{ runtime, consecutive_valid, reexecute_permille, probation },
+    time_ms: Number.POSITIVE_INFINITY,
+    draw_permille: (await drawFor(first_judge, id)).permille,
+    earlier: async () => earlier(),
+  };
+}
+
+/** A finding as the event that is sealed, and shown later. `evidence` names its blob. */
+export async function verdictEvent(
+  run: RunState,
+  { id, body }: Submission,
+  judge: Identity,
+  { evidence: _measurements, ...found }: Verdict,
+  evidence: string,
+): Promise<VerdictGiven> {
+  return {
+    ...{ type: 'verdict.given', version: 1, run: run.id, submission: id, ...found, evidence },
+    score_micro: bounded(found.score_micro),
+    loss_before_micro: bounded(found.loss_before_micro),
+    loss_after_micro: bounded(found.loss_after_micro),
+    weight: Math.min(found.weight, body.tokens),
+    salt: Buffer.from(await saltFor(judge, id)).toString('hex'),
+  };
+}
+
+/** As the log can hold it. */
+export const bounded = (micro: number): number =>
+  Math.max(-CORE_LIMITS.score_micro, Math.min(CORE_LIMITS.score_micro, Math.round(micro)));
