@@ -29,7 +29,7 @@ export function playCommand(): Command {
     .argument('<game>', 'a game of this build (pretrain, addition-chain), or the path of a file that exports one')
     .option('--adversaries <list>', 'names, divided by commas (default: all that can play the game)')
     .option('--share <part>', 'the part of the devices of a role that lie', decimal(0.01, 0.9), 0.33)
-    .option('--rounds <n>', 'rounds', integer(1, 10_000), 6)
+    .option('--rounds <n>', 'rounds', integer(1, 10_000), 4)
     .option('--workers <n>', 'workers, liars included', integer(2, 1000), 6)
     .option('--validators <n>', 'validators, liars included', integer(2, 256), 3)
     .option('--seed <text>', 'another seed is another history', 'potluck')

@@ -24,14 +24,14 @@ export interface GameSetup {
 /** Enough for a model of a few thousand parameters. */
 const TEXT_CHARACTERS = 200_000;
 
-/** A model that learns something in a hundred steps of a millisecond. */
+/** A model that learns something in a hundred steps of a millisecond, at the rate with which runs are created. */
 const SMALL = {
   model: { hidden_size: 32, intermediate_size: 64, num_hidden_layers: 1, num_attention_heads: 2 },
   batch: 8,
   context: 32,
   inner_steps: 16,
-  learning_rate: 5e-3,
-  min_learning_rate: 5e-3,
+  learning_rate: 1e-3,
+  min_learning_rate: 1e-3,
   warmup_steps: 0,
   evaluation_sequences: 256,
 };
