@@ -245,6 +245,29 @@ test('everything that a hub, a run, a peer and status say with --json is one JSO
   assert.ok(TINY.length > 0);
 });
 
+test('a hub logs as much as --log-level says, each line with its level and time', async (t) => {
+  const loud = network(t);
+  const { url, potluck: talker } = await loud.hub(0, '--no-page', '--log-level', 'debug');
+  await loud.createRun(url);
+  const logged = await talker.line((line) => line.type === 'event');
+  assert.equal(logged.level, 'info');
+  assert.ok(Math.abs(Date.now() - Number(logged.logged_ms)) < 60_000);
+
+  const quiet = network(t);
+  const hub = await quiet.hub(0, '--no-page', '--log-level', 'error');
+  await quiet.createRun(hub.url);
+  hub.potluck.process.kill('SIGTERM');
+  assert.equal(await hub.potluck.ended, 0);
+  assert.deepEqual(
+    hub.potluck.lines.map((line) => line.type),
+    ['listening', 'stopped'],
+  );
+
+  const wrong = await run(quiet, 'hub', '--log-level', 'loud');
+  assert.equal(wrong.code, 2);
+  assert.match(wrong.stderr, /error, info, debug/);
+});
+
 test('a reader that has enough is no failure', async (t) => {
   const net = network(t);
   const { url } = await net.hub();

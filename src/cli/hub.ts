@@ -1,6 +1,6 @@
 // `potluck hub`: a meeting place on this machine.
 import { join } from 'node:path';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import type { LoggedEvent } from '../core/events.ts';
 import { gamesOf } from '../games/game-file.ts';
 import { openHub } from '../hub/hub.ts';
@@ -18,7 +18,12 @@ interface HubFlags {
   page: boolean;
   gameFile: string[];
   json: boolean;
+  logLevel: LogLevel;
 }
+
+/** What is logged beside the hub's start and stop, from little to much: each level has what those before it have. */
+const LOG_LEVELS = ['error', 'info', 'debug'] as const;
+type LogLevel = (typeof LOG_LEVELS)[number];
 
 export function hubCommand(): Command {
   return new Command('hub')
@@ -29,6 +34,11 @@ export function hubCommand(): Command {
     .option('--public <url>', 'how the world sees this hub, for links that are shared', hubUrl)
     .option('--no-page', 'serve programs only, not the page')
     .addOption(gameFileOption())
+    .addOption(
+      new Option('--log-level <level>', 'error: problems only; info: events too; debug: and every tick of the clock')
+        .choices(LOG_LEVELS)
+        .default('info'),
+    )
     .addOption(jsonOption())
     .addHelpText(
       'after',
@@ -36,10 +46,15 @@ export function hubCommand(): Command {
 Examples:
   $ potluck hub
   $ potluck hub --host 0.0.0.0 --port 8080 --folder ./my-hub
-  $ potluck hub --public https://potluck.example.org`,
+  $ potluck hub --public https://potluck.example.org
+  $ potluck hub --json --log-level error`,
     )
     .action(async (options: HubFlags) => {
       const output = openOutput(options.json);
+      const log = (level: LogLevel, text: string, value: object): void => {
+        if (LOG_LEVELS.indexOf(level) > LOG_LEVELS.indexOf(options.logLevel)) return;
+        output.say(text, { ...value, level, logged_ms: Date.now() });
+      };
       const stopped = untilStopped();
       const hub = await openHub({
         folder: options.folder,
@@ -48,11 +63,12 @@ Examples:
         loadGame: await gamesOf(options.gameFile),
         page: options.page ? { folder: PAGE_FOLDER, public_url: options.public ?? null } : undefined,
         onEvent: (event, index) => {
-          if (event.body.type !== 'tick') output.say(describe(event), { type: 'event', index, ...event });
+          const level = event.body.type === 'tick' ? 'debug' : 'info';
+          log(level, describe(event), { type: 'event', index, ...event });
         },
         onError: (error, where) => {
           const message = error instanceof Error ? error.message : String(error);
-          output.say(`problem in ${where}: ${message}`, { type: 'problem', where, message });
+          log('error', `problem in ${where}: ${message}`, { type: 'problem', where, message });
         },
       });
       output.say(
