@@ -161,7 +161,7 @@ describe('check', () => {
     const { state, losses, update } = decodeWork(claim.work);
     // Half of the steps were done; the rest of the losses is made up to look like the last ones.
     const half = losses.length / 2;
-    const made_up = [...losses.slice(0, half), ...losses.slice(0, half).map((_, i) => losses[half - 1] + i / 20)];
+    const made_up = [...losses.slice(0, half), ...losses.slice(0, half).map((_, i) => losses[half - 1] + i / 4)];
     const mean = made_up.reduce((a, b) => a + b, 0) / made_up.length;
     const lie = { ...claim, work: encodeWork(state, made_up, update), loss_micro: Math.round(mean * 1e6) };
     const { accepted, fraud, code } = await verdict(lie);
