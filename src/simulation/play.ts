@@ -30,6 +30,7 @@ export type FromThread =
   | { readonly type: 'done'; readonly result: ArenaResult }
   | { readonly type: 'failed'; readonly code: string; readonly message: string };
 
+const LOADING = 'loading';
 /** More than the guard inside the thread gives: it knows better what was asked. */
 const THREAD_PATIENCE = 1.5;
 /** A game that wants more than this for a round of a handful of devices has a leak. */
@@ -45,7 +46,7 @@ export function playInThread(job: PlayJob): Promise<ArenaResult> {
     resourceLimits: { maxOldGenerationSizeMb: THREAD_MEMORY_MB },
   });
   let timer: NodeJS.Timeout | undefined;
-  let asked = 'loading';
+  let asked = LOADING;
   const played = new Promise<ArenaResult>((resolve, reject) => {
     const threw = (message: string): void => reject(new GameError('game-threw', `${asked}: ${message}`));
     thread.on('error', (error) => threw(error instanceof Error ? error.message : String(error)));
@@ -102,7 +103,8 @@ export async function playGame({ adversaries, onReport, onHonest, ...job }: Play
     const found = await playInThread({ ...job, adversary: adversary.name }).then(
       (result) => reportOn(adversary, result, honest),
       (error) => {
-        if (!(error instanceof GameError)) throw error;
+        // What fails before anybody plays is nobody's exploit.
+        if (!(error instanceof GameError) || error.message.startsWith(LOADING)) throw error;
         return [reportBroken(adversary, `${error.code}: ${error.message}`)];
       },
     );
