@@ -35,6 +35,10 @@ const WORDS = [
   'hub',
   'run',
   'run create',
+  'rules',
+  'rules show',
+  'rules propose',
+  'play',
   'join',
   'status',
   'export',
@@ -110,7 +114,7 @@ describe('what is wrong', () => {
       [['join', 'x', '--role', 'king'], 'usage', /Allowed choices are worker, validator/],
       [['join', 'x', '--duty', '2'], 'usage', /expected a number from 0\.01 to 1/],
       [['status', 'ftp://x'], 'usage', /expected the address of a hub/],
-      [['run', 'create'], 'usage', /required option '--data <path>' not specified/],
+      [['run', 'create'], 'bad-argument', /expected --data PATH: text to learn from/],
       [['demo', '--rounds', '0'], 'usage', /expected a whole number from 1 to 10000/],
     ]);
   });

@@ -21,7 +21,11 @@ export function rulesCommand(): Command {
   return new Command('rules')
     .description('Show the rules of a run, or propose others for a later round.')
     .addCommand(showCommand())
-    .addCommand(proposeCommand());
+    .addCommand(proposeCommand())
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ potluck rules show 3fa9c1\n  $ potluck rules propose 3fa9c1 --file fewer-shares.json',
+    );
 }
 
 function showCommand(): Command {
@@ -30,6 +34,7 @@ function showCommand(): Command {
     .argument('<run>', "the beginning of the run's id")
     .option('--hub <place>', "the address of the hub, or a hub's folder", logPlace, DEFAULT_HUB)
     .addOption(jsonOption())
+    .addHelpText('after', '\nExamples:\n  $ potluck rules show 3fa9c1 > rules.json')
     .action(async (wanted: string, flags: RulesFlags) => {
       const { run, present } = await backtest(flags.hub, wanted, '{}');
       openOutput(flags.json).say(JSON.stringify(present, null, 2), { type: 'rules', run, rules: present });
