@@ -164,14 +164,7 @@ async function play(params: PretrainParams, runtimes: readonly Runtime[], rounds
     }
     for (const [i, claim] of claims.entries()) {
       const judging = (runtime: string): Judging => ({
-        ...{
-          runtime,
-          consecutive_valid: 0,
-          reexecute_permille: 1000,
-          probation: 1,
-          time_ms: 1e9,
-          draw_permille: 0,
-        },
+        ...{ runtime, repeat: true, time_ms: Number.POSITIVE_INFINITY },
         earlier: async () => [...before, ...claims.slice(0, i).map(({ work }) => work)],
       });
       const by = workers[i];

@@ -38,16 +38,13 @@ export interface Claim {
 export interface Judging {
   /** The runtime class that the worker says it computes with. */
   readonly runtime: string;
-  /** The worker's merged submissions since the last one that was refused. */
-  readonly consecutive_valid: number;
-  /** How often at least, in thousandths, the work of a worker with the best record is repeated. */
-  readonly reexecute_permille: number;
-  /** How many submissions of a worker without a record are always repeated. */
-  readonly probation: number;
+  /**
+   * Whether this work is to be repeated, where the game can: by all of its judges or by none, because one alone who found noise
+   * would be outvoted by those who did not look (`potluck play pretrain` showed it).
+   */
+  readonly repeat: boolean;
   /** How long judging may take; a check that repeats work stops early rather than come too late. */
   readonly time_ms: number;
-  /** From 0 to 999, uniform, the same for all judges; the worker could not know it, and anybody can check it. */
-  readonly draw_permille: number;
   /** Work that was committed before this: of this round, and of the last one, in the order of the log. */
   earlier(): Promise<readonly Uint8Array[]>;
 }

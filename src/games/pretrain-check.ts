@@ -1,27 +1,26 @@
 // How a validator judges a pre-training submission, cheapest first: form, sameness with earlier work, what it does to the loss,
 // and for a sample that follows the worker's record, the worker's inner steps again (Gauntlet, arXiv 2505.21684; BOINC).
 
-import { reexecutionPermille } from '../core/reexecution.ts';
 import { CodedError } from '../errors.ts';
-import { parameterSpecs, type Weights } from '../model/config.ts';
-import type { Batch } from '../training/inner.ts';
+import { type ParameterSpec, parameterSpecs, type Weights } from '../model/config.ts';
+import { type Batch, trainSteps } from '../training/inner.ts';
 import { TRACE_RESOLUTION } from '../training/loss-trace.ts';
 import { mergeUpdates } from '../training/outer.ts';
-import { agreementOf, overlapOf, repeatSteps, traceDistance } from '../training/re-execution.ts';
+import { agreementOf, overlapOf, traceDistance } from '../training/re-execution.ts';
 import { decodeUpdate, type SparseUpdate } from '../training/sparse.ts';
 import { toleranceOf } from '../training/tolerances.ts';
 import type { Evaluator } from '../training/trainer.ts';
 import type { Claim, Device, Judging, Verdict } from './game.ts';
-import { evaluatorOf, openData, refereeOf, VALIDATOR_DATA, WORKER_DATA } from './pretrain-device.ts';
+import { evaluatorOf, openData, refereeOf, stepsOf, VALIDATOR_DATA, WORKER_DATA } from './pretrain-device.ts';
 import { zeroMoments } from './pretrain-drawer.ts';
-import { learningRateAt, type PretrainTask } from './pretrain-params.ts';
+import type { PretrainTask } from './pretrain-params.ts';
 import { decodeWork, type PretrainWork } from './pretrain-work.ts';
 
 /** An update is refused as harmful when, at two standard errors, it raises the loss by more than this (nats). */
 const HARM_TOLERANCE = 0.01;
 /**
- * The share of kept values that an honest update has in common with another's is near a half in the first rounds (seven tenths in tiny models), when all
- * point the same way, and falls to a tenth (`npm run bench tolerance`). Beyond these, the later one is a copy.
+ * The share of kept values that an honest update has in common with another's is near a half in the first rounds (seven tenths in
+ * tiny models), when all point the same way, and falls to a tenth (`npm run bench tolerance`). Beyond these, the later one is a copy.
  */
 const OVERLAP = { copied: 0.85, fraud: 0.92 } as const;
 
@@ -39,11 +38,22 @@ class Refused extends Error {
   }
 }
 
-type Evidence = Record<string, unknown>;
 type Numbers = { -readonly [Name in 'score_micro' | 'loss_before_micro' | 'loss_after_micro']: Verdict[Name] };
 
+/** Work whose form is right, with everything that judges it; the checks write what they measure into `evidence` and `numbers`. */
+interface Case {
+  readonly task: PretrainTask;
+  readonly specs: readonly ParameterSpec[];
+  readonly work: PretrainWork;
+  readonly update: SparseUpdate;
+  readonly device: Device;
+  readonly judging: Judging;
+  readonly evidence: Record<string, unknown>;
+  readonly numbers: Numbers;
+}
+
 export async function checkWork(task: PretrainTask, claim: Claim, device: Device, judging: Judging): Promise<Verdict> {
-  const evidence: Evidence = {
+  const evidence = {
     game: 'pretrain',
     steps: claim.steps,
     runtime: judging.runtime,
@@ -51,10 +61,11 @@ export async function checkWork(task: PretrainTask, claim: Claim, device: Device
   };
   const numbers: Numbers = { score_micro: 0, loss_before_micro: 0, loss_after_micro: 0 };
   try {
-    const { work, update } = openClaim(task, claim);
-    await compareWithEarlier(task, update, judging, evidence);
-    const gain = await measureLosses(task, work, update, device, judging, evidence, numbers);
-    if (isRepeated(judging)) await repeat(task, work, update, device, judging, evidence, gain);
+    const specs = parameterSpecs(task.params.model);
+    const judged: Case = { task, specs, ...openClaim(task, specs, claim), device, judging, evidence, numbers };
+    await compareWithEarlier(judged);
+    const gain = await measureLosses(judged);
+    if (judging.repeat) await repeat(judged, gain);
     return { accepted: true, fraud: false, code: 'ok', weight: claim.tokens, ...numbers, evidence };
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
@@ -64,11 +75,14 @@ export async function checkWork(task: PretrainTask, claim: Claim, device: Device
 }
 
 /** Form: what honest software never gets wrong. */
-function openClaim({ params }: PretrainTask, claim: Claim): { work: PretrainWork; update: SparseUpdate } {
+function openClaim(
+  { params }: PretrainTask,
+  specs: readonly ParameterSpec[],
+  claim: Claim,
+): { work: PretrainWork; update: SparseUpdate } {
   const { steps, tokens, loss_micro } = claim;
   if (steps > params.inner_steps) throw new Refused('too-many-steps', true);
   if (tokens !== steps * params.batch * params.context) throw new Refused('tokens-do-not-follow-from-steps', true);
-  const specs = parameterSpecs(params.model);
   try {
     const work = decodeWork(claim.work);
     if (work.losses.length !== steps) throw new Refused('trace-does-not-follow-from-steps', true);
@@ -82,17 +96,14 @@ function openClaim({ params }: PretrainTask, claim: Claim): { work: PretrainWork
 }
 
 /** Sameness: work that was committed earlier wins. */
-async function compareWithEarlier(
-  { params }: PretrainTask,
-  update: SparseUpdate,
-  judging: Judging,
-  evidence: Evidence,
-): Promise<void> {
-  const specs = parameterSpecs(params.model);
+async function compareWithEarlier({ task, specs, update, judging, evidence }: Case): Promise<void> {
   let most = 0;
   for (const bytes of await judging.earlier()) {
     try {
-      most = Math.max(most, overlapOf(specs, update, decodeUpdate(specs, decodeWork(bytes).update, params.sparse)));
+      most = Math.max(
+        most,
+        overlapOf(specs, update, decodeUpdate(specs, decodeWork(bytes).update, task.params.sparse)),
+      );
     } catch (error) {
       // Earlier work that cannot be read was refused for that; it proves nothing against this.
       if (!(error instanceof CodedError)) throw error;
@@ -104,17 +115,8 @@ async function compareWithEarlier(
 }
 
 /** What the update does to the loss on the worker's own data and on data that nobody knew: paired, with an interval. */
-async function measureLosses(
-  task: PretrainTask,
-  work: PretrainWork,
-  update: SparseUpdate,
-  device: Device,
-  judging: Judging,
-  evidence: Evidence,
-  numbers: Numbers,
-): Promise<number> {
+async function measureLosses({ task, specs, work, update, device, judging, evidence, numbers }: Case): Promise<number> {
   const { params, round, weights } = task;
-  const specs = parameterSpecs(params.model);
   let updated: Weights;
   try {
     updated = mergeUpdates(specs, weights, [{ update, weight: 1 }], params.sparse);
@@ -149,57 +151,22 @@ async function measureLosses(
 const LARGEST_LOSS = 1e5;
 
 /**
- * Whether the work is repeated: by all of its judges or by none, because one alone who found noise would be outvoted by those who
- * did not look (`potluck play pretrain` showed it). Always while the worker is new, later by a draw that all judges know.
- */
-function isRepeated({ consecutive_valid, reexecute_permille, probation, draw_permille }: Judging): boolean {
-  const permille = reexecutionPermille({ consecutive_valid }, reexecute_permille, probation);
-  return permille >= 1000 || draw_permille < permille;
-}
-
-/**
  * Re-execution: the same steps from the same model on the same data. The worker's moments are not known: they are like the
  * referee's, or zero where the worker has just begun or lost what it kept. It is refused when it is like neither.
  */
-async function repeat(
-  task: PretrainTask,
-  work: PretrainWork,
-  update: SparseUpdate,
-  device: Device,
-  judging: Judging,
-  evidence: Evidence,
-  gain: number,
-): Promise<void> {
+async function repeat({ task, specs, work, update, device, judging, evidence }: Case, gain: number): Promise<void> {
   const { params, round, weights } = task;
-  const specs = parameterSpecs(params.model);
   const referee = await refereeOf(device, params, round, weights);
-  const data = await openData(device, params, round, task.peer, WORKER_DATA);
   const steps = work.losses.length;
-  const rates = Array.from({ length: steps }, (_, step) => learningRateAt(params, round, step)).reduce(
-    (a, b) => a + b,
-    0,
-  );
-  const tolerance = toleranceOf(judging.runtime, device.runtime.class, { steps, rates, gain });
   const deadline_ms = performance.now() + judging.time_ms;
+  const plan = await stepsOf(task, device, steps, () => performance.now() < deadline_ms);
+  const rates = work.losses.reduce((sum, _, step) => sum + plan.learning_rate(step), 0);
+  const tolerance = toleranceOf(judging.runtime, device.runtime.class, { steps, rates, gain });
   const attempt = async (moments: "like the referee's" | 'zero') => {
-    let done = 0;
-    const repeated = await repeatSteps(
-      referee,
-      weights,
-      steps,
-      (step) => data.batch(step),
-      (step) => learningRateAt(params, round, step),
-      (loss) => device.progress({ steps: ++done, loss, tokens: done * params.batch * params.context }),
-      () => performance.now() < deadline_ms,
-    );
-    const distance = traceDistance(work.losses, repeated.losses);
-    return {
-      moments,
-      steps: done,
-      losses: repeated.losses,
-      distance,
-      agreement: agreementOf(specs, update, repeated.delta),
-    };
+    // Steps that leave the finite numbers are like nobody's.
+    const { losses, delta } = (await trainSteps(referee, weights, plan)) ?? { losses: [Number.NaN], delta: weights };
+    const distance = traceDistance(work.losses, losses);
+    return { moments, steps: losses.length, losses, distance, agreement: agreementOf(specs, update, delta) };
   };
   // The direction of a few steps says little about all of them.
   let allowed = tolerance.mean_loss + TRACE_RESOLUTION;

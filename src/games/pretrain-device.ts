@@ -1,12 +1,12 @@
 // What a device keeps loaded between the rounds of a pre-training run: trainers, an evaluator, the dataset's manifest and shards.
 import { parameterSpecs, type Weights } from '../model/config.ts';
 import { assignment, batchFrom } from '../training/assignment.ts';
-import type { Batch, Trainer } from '../training/inner.ts';
+import type { Batch, InnerSteps, Trainer } from '../training/inner.ts';
 import { type DatasetManifest, decodeManifest, decodeShard, type ShardTokens } from '../training/shards.ts';
 import { createEvaluator, createTrainer, type Evaluator } from '../training/trainer.ts';
 import type { Device, Round } from './game.ts';
 import { decodeOptimiser } from './pretrain-drawer.ts';
-import { learningRateAt, type PretrainParams } from './pretrain-params.ts';
+import { learningRateAt, type PretrainParams, type PretrainTask } from './pretrain-params.ts';
 
 /** Labels that keep the streams of data apart. */
 export const WORKER_DATA = 'worker';
@@ -54,6 +54,23 @@ export async function openData(device: Device, params: PretrainParams, round: Ro
     return batchFrom(loaded, params.context);
   };
   return { batch };
+}
+
+/** The inner steps that a task asks for, on its assigned data: the worker's, and a judge's that repeats them. */
+export async function stepsOf(
+  { params, round, peer }: PretrainTask,
+  device: Device,
+  steps: number,
+  more: () => boolean,
+): Promise<InnerSteps> {
+  const { batch } = await openData(device, params, round, peer, WORKER_DATA);
+  return {
+    steps,
+    batch,
+    learning_rate: (step) => learningRateAt(params, round, step),
+    progress: (done, loss) => device.progress({ steps: done, loss, tokens: done * params.batch * params.context }),
+    more,
+  };
 }
 
 // What a device keeps loaded between rounds hangs on its Device, so that it goes when the device goes.

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import fc from 'fast-check';
 import { acceptedSubmissions } from '../core/judging.ts';
+import { reexecutionPermille } from '../core/reexecution.ts';
 import type { NetworkState, RunState, Submission } from '../core/state.ts';
 import { parameterSpecs, type Weights } from '../model/config.ts';
 import { initialWeights } from '../model/init.ts';
@@ -88,11 +89,8 @@ function withUpdate(claim: Claim, update: Uint8Array): Claim {
 }
 const judging: Judging = {
   runtime: 'native-cpu',
-  consecutive_valid: 0,
-  reexecute_permille: 50,
-  probation: 10,
+  repeat: true,
   time_ms: 60_000,
-  draw_permille: 999,
   earlier: async () => [],
 };
 const verdict = (claim: Claim, peer = 'ada') =>
@@ -167,9 +165,11 @@ describe('check', () => {
     const { accepted, fraud, code } = await verdict(lie);
     assert.deepEqual([accepted, fraud, code], [false, true, 'other-losses']);
     // A worker with a long record is repeated only when the draw says so.
-    const trusted = { ...judging, consecutive_valid: 1000 };
-    const check = (draw_permille: number) =>
-      game.check(game.task(params, round(0), 'ada', weights), lie, device(), { ...trusted, draw_permille });
+    const permille = reexecutionPermille({ consecutive_valid: 1000 }, 50, 10);
+    const check = (draw_permille: number) => {
+      const repeat = draw_permille < permille;
+      return game.check(game.task(params, round(0), 'ada', weights), lie, device(), { ...judging, repeat });
+    };
     assert.equal((await check(49)).code, 'other-losses');
     assert.equal((await check(50)).code, 'ok');
   });

@@ -3,29 +3,15 @@ import { decodeModel, encodeModel } from '../model/checkpoint.ts';
 import { parameterSpecs, type Weights } from '../model/config.ts';
 import { sha256 } from '../protocol/hash.ts';
 import { batchFrom } from '../training/assignment.ts';
-import type { Trainer } from '../training/inner.ts';
+import { type Trained, type Trainer, trainSteps } from '../training/inner.ts';
 import { mergeUpdates } from '../training/outer.ts';
 import { compressUpdate, decodeUpdate, encodeUpdate, maxUpdateBytes } from '../training/sparse.ts';
 import { GameError } from './errors.ts';
 import type { Claim, Device, Game } from './game.ts';
 import { checkWork } from './pretrain-check.ts';
-import {
-  evaluatorOf,
-  loadedOf,
-  manifestOf,
-  openData,
-  trainerOf,
-  validationWindows,
-  WORKER_DATA,
-} from './pretrain-device.ts';
+import { evaluatorOf, loadedOf, manifestOf, stepsOf, trainerOf, validationWindows } from './pretrain-device.ts';
 import { decodeErrorFeedback, encodeErrorFeedback, encodeOptimiser } from './pretrain-drawer.ts';
-import {
-  learningRateAt,
-  type PretrainParams,
-  PretrainParamsSchema,
-  type PretrainTask,
-  parameterCount,
-} from './pretrain-params.ts';
+import { type PretrainParams, PretrainParamsSchema, type PretrainTask, parameterCount } from './pretrain-params.ts';
 import { decodeWork, encodeWork, workOverhead } from './pretrain-work.ts';
 
 export const game: Game<PretrainParams, PretrainTask, Weights> = {
@@ -60,27 +46,18 @@ export const game: Game<PretrainParams, PretrainTask, Weights> = {
 };
 
 async function perform(task: PretrainTask, device: Device, signal: AbortSignal): Promise<Claim | null> {
-  const { params, round } = task;
+  const { params } = task;
   const trainer = await trainerOf(device, params);
-  await trainer.setWeights(task.weights);
-  const data = await openData(device, params, round, task.peer, WORKER_DATA);
-  let steps = 0;
-  const losses: number[] = [];
-  const tokens_per_step = params.batch * params.context;
-  while (steps < params.inner_steps && !signal.aborted) {
-    const batch = await data.batch(steps);
-    const { loss } = await trainer.step(batch, learningRateAt(params, round, steps));
-    if (!Number.isFinite(loss)) return startAfresh(device, trainer);
-    steps++;
-    losses.push(loss);
-    await device.progress({ steps, loss, tokens: steps * tokens_per_step });
-  }
+  const plan = await stepsOf(task, device, params.inner_steps, () => !signal.aborted);
+  const trained = await trainSteps(trainer, task.weights, plan);
+  if (trained === null) return startAfresh(device, trainer);
+  const steps = trained.losses.length;
   if (steps === 0) return null;
-  const work = await packWork(task, device, trainer, losses);
+  const work = await packWork(task, device, trainer, trained);
   return {
     work,
     steps,
-    tokens: steps * tokens_per_step,
+    tokens: steps * params.batch * params.context,
     loss_micro: Math.round(mean([...decodeWork(work).losses]) * 1e6),
   };
 }
@@ -94,11 +71,9 @@ async function startAfresh(device: Device, trainer: Trainer): Promise<null> {
 }
 
 /** Turns what the trainer learned into bytes, and puts what was left out, and AdamW's state, into the drawer. */
-async function packWork(task: PretrainTask, device: Device, trainer: Trainer, losses: readonly number[]) {
+async function packWork(task: PretrainTask, device: Device, trainer: Trainer, { losses, delta }: Trained) {
   const { params, round } = task;
   const specs = parameterSpecs(params.model);
-  const trained = await trainer.weights();
-  const delta = new Map(specs.map(({ name }) => [name, difference(task.weights.get(name)!, trained.get(name)!)]));
   // What a worker left out two rounds ago belongs to a model that no longer is: only the last round's rest counts.
   const kept = await device.drawer.get('error-feedback');
   const error = decodeErrorFeedback(specs, kept, round.number - 1);
@@ -108,12 +83,6 @@ async function packWork(task: PretrainTask, device: Device, trainer: Trainer, lo
   await device.drawer.put('error-feedback', rest);
   await device.drawer.put('optimiser', moments);
   return encodeWork(sha256(moments, rest), losses, encodeUpdate(specs, update, params.sparse));
-}
-
-function difference(before: Float32Array, after: Float32Array): Float32Array {
-  const result = new Float32Array(before.length);
-  for (let i = 0; i < result.length; i++) result[i] = before[i] - after[i];
-  return result;
 }
 
 const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;

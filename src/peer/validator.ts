@@ -8,6 +8,7 @@ import { reexecutionPermille } from '../core/reexecution.ts';
 import { CodedError } from '../errors.ts';
 import { decodeBundle } from '../games/bundle.ts';
 import type { Judging } from '../games/game.ts';
+import type { Timer } from '../protocol/clock.ts';
 import type { RunView } from '../protocol/messages.ts';
 import { comparedWith, drawFor, saltFor } from './judging-draw.ts';
 import { type Role, roundOf, type Seat } from './role.ts';
@@ -58,12 +59,16 @@ export function validatorRole(seat: Seat): Role {
   };
 
   /**
-   * The draw that all judges of a submission go by: announced by the first of them, waited for by the others. Where it does not
-   * come, it counts as 0 and the work is repeated, so that withholding it helps nobody.
+   * Whether all judges of a submission repeat it: always while the worker is new, later by a draw that the first of them announces.
    */
+  const isRepeated = async (view: RunView, submission: SubmissionView, wait_ms: number): Promise<boolean> => {
+    const permille = reexecutionPermille(submission, view.reexecute_permille, view.probation);
+    return permille >= 1000 || (await drawOfAll(view, submission, wait_ms)) < permille;
+  };
+
+  /** The draw: announced by the first judge, waited for by the others. Where it does not come, withholding it helps nobody: 0. */
   const drawOfAll = async (view: RunView, submission: SubmissionView, wait_ms: number): Promise<number> => {
-    const { id, worker, judges, consecutive_valid } = submission;
-    if (reexecutionPermille({ consecutive_valid }, view.reexecute_permille, view.probation) >= 1000) return 0;
+    const { id, worker, judges } = submission;
     if (submission.draw_permille !== null) return submission.draw_permille;
     if (firstJudge(view.seed, worker, judges) === identity.id) {
       const { signature, permille } = await drawFor(identity, id);
@@ -77,10 +82,12 @@ export function validatorRole(seat: Seat): Role {
       if (known !== undefined && known !== null) return known;
       const left_ms = until_ms - seat.clock.elapsed_ms();
       if (left_ms <= 0) return 0;
+      let timer: Timer;
       await new Promise<void>((resolve) => {
         heard = resolve;
-        seat.clock.setTimeout(resolve, left_ms);
+        timer = seat.clock.setTimeout(resolve, left_ms);
       });
+      seat.clock.clearTimeout(timer);
     }
   };
 
@@ -92,11 +99,8 @@ export function validatorRole(seat: Seat): Role {
     const { steps, tokens, loss_micro } = submission;
     const judging: Judging = {
       runtime: submission.runtime,
-      consecutive_valid: submission.consecutive_valid,
-      reexecute_permille: view.reexecute_permille,
-      probation: view.probation,
+      repeat: await isRepeated(view, submission, time_ms * WAITING_PART),
       time_ms,
-      draw_permille: await drawOfAll(view, submission, time_ms * WAITING_PART),
       earlier: () => earlierWork(seat, view, submission),
     };
     const { evidence, ...found } = await game.check(task, { work, steps, tokens, loss_micro }, seat.device, judging);

@@ -1,6 +1,7 @@
 // What a judge in the arena knows before it looks, and the event that its finding becomes: as a validator makes them.
 import type { VerdictGiven } from '../core/events.ts';
 import { CORE_LIMITS } from '../core/limits.ts';
+import { reexecutionPermille } from '../core/reexecution.ts';
 import type { RunState, Submission } from '../core/state.ts';
 import type { Judging, Verdict } from '../games/game.ts';
 import { drawFor, saltFor } from '../peer/judging-draw.ts';
@@ -13,12 +14,13 @@ export async function judgingOf(
   first_judge: Identity,
   earlier: () => Uint8Array[],
 ): Promise<Judging> {
-  const { runtime, consecutive_valid } = run.peers.get(worker)!;
+  const peer = run.peers.get(worker)!;
   const { reexecute_permille, probation } = run.rules;
+  const draw = await drawFor(first_judge, id);
   return {
-    ...{ runtime, consecutive_valid, reexecute_permille, probation },
+    runtime: peer.runtime,
+    repeat: draw.permille < reexecutionPermille(peer, reexecute_permille, probation),
     time_ms: Number.POSITIVE_INFINITY,
-    draw_permille: (await drawFor(first_judge, id)).permille,
     earlier: async () => earlier(),
   };
 }

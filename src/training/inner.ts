@@ -30,3 +30,46 @@ export interface Trainer {
   setOptimiserState(state: OptimiserState): Promise<void>;
   close(): Promise<void>;
 }
+
+/** A round's inner steps: what a worker does, and what a validator that repeats its work does again. */
+export interface InnerSteps {
+  readonly steps: number;
+  batch(step: number): Promise<Batch>;
+  learning_rate(step: number): number;
+  /** Called after each step, with the number of steps done. */
+  progress(steps: number, loss: number): Promise<void>;
+  /** Asked before each step. */
+  more(): boolean;
+}
+
+/** What inner steps came to. */
+export interface Trained {
+  /** Of each step, in nats; all finite. */
+  readonly losses: readonly number[];
+  /** Weights before minus weights after. */
+  readonly delta: Weights;
+}
+
+/**
+ * Trains from `weights`, at most `steps` steps and only while `more` says so. The trainer keeps its moments.
+ * null: the loss left the finite numbers, and what the trainer holds is worth nothing.
+ */
+export async function trainSteps(trainer: Trainer, weights: Weights, plan: InnerSteps): Promise<Trained | null> {
+  await trainer.setWeights(weights);
+  const losses: number[] = [];
+  while (losses.length < plan.steps && plan.more()) {
+    const step = losses.length;
+    const { loss } = await trainer.step(await plan.batch(step), plan.learning_rate(step));
+    if (!Number.isFinite(loss)) return null;
+    losses.push(loss);
+    await plan.progress(losses.length, loss);
+  }
+  const after = await trainer.weights();
+  const delta = new Map(
+    Array.from(weights, ([name, before]) => {
+      const now = after.get(name)!;
+      return [name, before.map((value, i) => value - now[i])] as const;
+    }),
+  );
+  return { losses, delta };
+}

@@ -2,42 +2,7 @@
 // the worker's losses and its update are from what it finds. The moments of the worker's AdamW are its own, so the validator
 // goes by moments of its own re-executions: they say nearly the same, because they describe the model and the data.
 import type { ParameterSpec, Weights } from '../model/config.ts';
-import type { Batch, Trainer } from './inner.ts';
 import type { SparseUpdate } from './sparse.ts';
-
-/** What the validator found when it did the same. */
-export interface Repeated {
-  readonly losses: readonly number[];
-  /** Weights before minus weights after. */
-  readonly delta: Weights;
-}
-
-/** Repeats inner steps, at most `steps` and only while `more` says so. The trainer keeps its moments for the next time. */
-export async function repeatSteps(
-  trainer: Trainer,
-  weights: Weights,
-  steps: number,
-  batch: (step: number) => Promise<Batch>,
-  learning_rate: (step: number) => number,
-  progress: (loss: number) => Promise<void>,
-  more: () => boolean = () => true,
-): Promise<Repeated> {
-  await trainer.setWeights(weights);
-  const losses: number[] = [];
-  for (let step = 0; step < steps && more(); step++) {
-    const { loss } = await trainer.step(await batch(step), learning_rate(step));
-    losses.push(loss);
-    await progress(loss);
-  }
-  const after = await trainer.weights();
-  const delta = new Map(
-    Array.from(weights, ([name, values]) => {
-      const now = after.get(name)!;
-      return [name, values.map((value, i) => value - now[i])] as const;
-    }),
-  );
-  return { losses, delta };
-}
 
 /** How far two traces of losses are apart, in nats: the mean distance, and the same of the last half alone. */
 export interface TraceDistance {
