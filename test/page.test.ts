@@ -1,10 +1,12 @@
 // The page in a real Chromium against real hubs: what it shows is what happens, it survives a hub that goes away, it catches a log that
 // is not true, strangers' names stay text, and everybody can use it.
+
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { bytesToHex } from '@noble/hashes/utils.js';
 import type { Page } from 'playwright-core';
-import { type Changes, encodeMessage, type PeerView, type RunOverview } from '../src/protocol/messages.ts';
+import { exampleOverview } from '../src/protocol/example-views.ts';
+import { type Changes, encodeMessage, type PeerView } from '../src/protocol/messages.ts';
 import { lyingProxy } from './lying-proxy.ts';
 import { network, untilStatus } from './network.ts';
 import { checkAccessibility, checkWidth, pageBrowser, picture } from './page-browser.ts';
@@ -254,23 +256,14 @@ describe('the page', { skip, concurrency: false }, () => {
 const focused = (page: Page): Promise<string | null> => page.evaluate(() => document.activeElement!.textContent);
 
 const HASH = bytesToHex(new Uint8Array(32).fill(7));
-const RUN: RunOverview = {
+const RUN = exampleOverview({
   run: HASH,
   name: 'a crowd',
-  game: 'pretrain',
-  params: HASH,
-  phase: 'working',
   round: 3,
   rounds: 9,
-  attempt: 0,
-  seed: HASH,
   remaining_ms: 10_000,
-  model: HASH,
-  owner: HASH,
   round_ms: 20_000,
   judging_ms: 20_000,
-  min_workers: 1,
-  submitted: 0,
   merged_tokens: 1_000_000_000,
   bytes_submitted: 1_000_000,
   dense_bytes: 200_000_000,
@@ -278,7 +271,7 @@ const RUN: RunOverview = {
   validation_loss: 2.5,
   first_validation_loss: 5.5,
   evaluated_rounds: 3,
-};
+});
 
 /** What a hub with so many workers of three classes tells, and one who comes a moment later. */
 function crowd(count: number): { changes: Changes[]; one: Changes } {

@@ -1,4 +1,5 @@
 // A hub that lies to a tab, in what it serves and on the socket: the tab says what is wrong, signs nothing it did not do, and stops when asked.
+
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type { Server } from 'node:http';
@@ -13,6 +14,7 @@ import { encodeModel } from '../src/model/checkpoint.ts';
 import { LlamaConfigSchema } from '../src/model/config.ts';
 import { initialWeights } from '../src/model/init.ts';
 import { openEvent } from '../src/protocol/envelope.ts';
+import { exampleStatus, exampleView } from '../src/protocol/example-views.ts';
 import { sha256Hex } from '../src/protocol/hash.ts';
 import {
   decodeFromPeer,
@@ -55,51 +57,16 @@ const settings = (change: object = {}): Uint8Array =>
 
 function viewOf(params: Uint8Array): RunView {
   const hash = sha256Hex(model);
-  return {
-    run: RUN,
-    name: 'a trap',
-    game: 'pretrain',
-    params: sha256Hex(params),
-    phase: 'working',
-    round: 0,
-    rounds: 3,
-    attempt: 0,
-    seed: RUN,
-    judging_ms: 60_000,
-    remaining_ms: 60_000,
-    model: hash,
-    checkpoint: { merged_rounds: 0, model: hash },
-    recent: [],
-    reexecute_permille: 0,
-    probation: 0,
-    submissions: [],
-  };
+  const checkpoint = { merged_rounds: 0, model: hash };
+  const times = { remaining_ms: 60_000, judging_ms: 60_000 };
+  return exampleView({
+    ...{ run: RUN, name: 'a trap', params: sha256Hex(params), seed: RUN, model: hash, checkpoint },
+    ...times,
+  });
 }
 
-function statusOf({
-  recent: _,
-  submissions: __,
-  checkpoint: ___,
-  reexecute_permille: ____,
-  probation: _____,
-  ...shared
-}: RunView): RunStatus {
-  return {
-    ...shared,
-    owner: RUN,
-    round_ms: 60_000,
-    judging_ms: 60_000,
-    min_workers: 1,
-    peers: [],
-    submitted: 0,
-    merged_tokens: 0,
-    bytes_submitted: 0,
-    dense_bytes: 0,
-    tokens_per_second: 0,
-    validation_loss: null,
-    first_validation_loss: null,
-    evaluated_rounds: null,
-  };
+function statusOf({ recent: _, submissions: __, checkpoint: ___, ...shared }: RunView): RunStatus {
+  return exampleStatus({ ...shared, owner: RUN, round_ms: 60_000 });
 }
 
 const say = (socket: WebSocket, message: FromHub): void => socket.send(encodeMessage(message));

@@ -1,10 +1,12 @@
 // What an observer that follows is told: everything once, in messages that fit the wire, then only what changed; and history that a replay rebuilds.
+
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { decode, encode } from '@ipld/dag-cbor';
 import type { LoggedEvent } from '../core/events.ts';
 import type { StateMachine } from '../core/reduce.ts';
 import { initialState, type NetworkState, type RunState } from '../core/state.ts';
+import { exampleStatus } from '../protocol/example-views.ts';
 import { type Changes, decodeFromHub, encodeMessage, type PeerView, type RunStatus } from '../protocol/messages.ts';
 import { openFeed } from './feed.ts';
 import { openHistories } from './history.ts';
@@ -26,32 +28,18 @@ const peer = (number: number, steps = 0): PeerView => ({
   bytes_down: 654_321,
 });
 
-const status = (peers: PeerView[]): RunStatus => ({
-  run: RUN,
-  name: 'run',
-  game: 'pretrain',
-  params: HASH,
-  phase: 'working',
-  round: 3,
-  rounds: 9,
-  attempt: 0,
-  seed: HASH,
-  remaining_ms: 1000,
-  model: HASH,
-  owner: HASH,
-  round_ms: 1000,
-  judging_ms: 1000,
-  min_workers: 1,
-  peers,
-  submitted: 0,
-  merged_tokens: 0,
-  bytes_submitted: 0,
-  dense_bytes: 0,
-  tokens_per_second: 0,
-  validation_loss: null,
-  first_validation_loss: null,
-  evaluated_rounds: null,
-});
+const status = (peers: PeerView[]): RunStatus =>
+  exampleStatus({
+    run: RUN,
+    name: 'run',
+    params: HASH,
+    round: 3,
+    rounds: 9,
+    seed: HASH,
+    model: HASH,
+    owner: HASH,
+    peers,
+  });
 
 /** What a page holds after these messages, each of which went over the wire. */
 function follow(held: Map<string, PeerView>, messages: readonly Changes[]): Map<string, PeerView> {

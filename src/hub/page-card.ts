@@ -1,15 +1,6 @@
 // What a shared link shows before it is opened (ogp.me): a run's name and how far it is, as meta tags.
 import type { RunStatus } from '../protocol/messages.ts';
-
-const PHASES: Readonly<Record<RunStatus['phase'], string>> = {
-  gathering: 'waiting for devices',
-  working: 'training',
-  judging: 'checking work',
-  revealing: 'checking work',
-  merging: 'merging',
-  paused: 'paused',
-  finished: 'finished',
-};
+import { PHASE_WORDS } from '../protocol/phase-words.ts';
 
 /** Text as it may stand in HTML, between tags and in quoted attributes. Names come from strangers. */
 export function escapeHtml(text: string): string {
@@ -42,5 +33,5 @@ function describe(run: RunStatus): string {
   const here = run.peers.filter((peer) => peer.present).length;
   const loss = run.validation_loss === null ? '' : `, validation loss ${run.validation_loss.toFixed(3)}`;
   const devices = here === 1 ? '1 device' : `${here} devices`;
-  return `A model in training on devices that people already own: round ${run.round} of ${run.rounds} (${PHASES[run.phase]}), ${devices} here${loss}. Open it to watch, or to lend yours.`;
+  return `A model in training on devices that people already own: round ${run.round} of ${run.rounds} (${PHASE_WORDS[run.phase]}), ${devices} here${loss}. Open it to watch, or to lend yours.`;
 }

@@ -1,4 +1,5 @@
 // A hub that lies or babbles on the socket: a peer gives a typed error or tries again; it never crashes, hangs or believes.
+
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
@@ -10,6 +11,7 @@ import { encodeModel } from '../model/checkpoint.ts';
 import { LlamaConfigSchema } from '../model/config.ts';
 import { initialWeights } from '../model/init.ts';
 import { signEvent } from '../protocol/envelope.ts';
+import { exampleStatus, exampleView } from '../protocol/example-views.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import { createIdentity } from '../protocol/identity.ts';
 import {
@@ -18,7 +20,6 @@ import {
   type FromHub,
   type FromPeer,
   PROTOCOL_VERSION,
-  type RunStatus,
   type RunView,
 } from '../protocol/messages.ts';
 import type { Runtime } from '../tensor/runtime.ts';
@@ -238,25 +239,8 @@ const params = new TextEncoder().encode(
 
 function view(): RunView {
   const hash = sha256Hex(model);
-  return {
-    run: RUN,
-    name: 'a trap',
-    game: 'pretrain',
-    params: sha256Hex(params),
-    phase: 'working',
-    round: 0,
-    rounds: 3,
-    attempt: 0,
-    seed: RUN,
-    remaining_ms: 60_000,
-    judging_ms: 1000,
-    model: hash,
-    checkpoint: { merged_rounds: 0, model: hash },
-    recent: [],
-    submissions: [],
-    reexecute_permille: 0,
-    probation: 0,
-  };
+  const checkpoint = { merged_rounds: 0, model: hash };
+  return exampleView({ run: RUN, name: 'a trap', params: sha256Hex(params), seed: RUN, model: hash, checkpoint });
 }
 
 describe('a worker', () => {
@@ -270,22 +254,7 @@ describe('a worker', () => {
   const problemWith = async (seen: RunView, blobs: Uint8Array[], served = new Map<string, Uint8Array>()) => {
     for (const blob of blobs) served.set(sha256Hex(blob), blob);
     const { recent: _, submissions: __, checkpoint: ___, ...shared } = seen;
-    const status: RunStatus = {
-      ...shared,
-      owner: RUN,
-      round_ms: 1000,
-      judging_ms: 1000,
-      min_workers: 1,
-      peers: [],
-      submitted: 0,
-      merged_tokens: 0,
-      bytes_submitted: 0,
-      dense_bytes: 0,
-      tokens_per_second: 0,
-      validation_loss: null,
-      first_validation_loss: null,
-      evaluated_rounds: null,
-    };
+    const status = exampleStatus({ ...shared, owner: RUN });
     http = (request, response) => {
       const blob = served.get(request.url!.replace('/blobs/', ''));
       if (request.url === '/status') response.end(JSON.stringify({ hub: HUB, runs: [status] }));

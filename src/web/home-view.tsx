@@ -1,7 +1,8 @@
 // What the hub's own address shows: its one run, a choice where there are several, or how to begin where there is none.
+
+import { PHASE_WORDS } from '../protocol/phase-words.ts';
 import type { ViewProps } from './app.tsx';
 import { RunView } from './run/run-view.tsx';
-import { PHASES } from './run/words.ts';
 import { formatCount, nameOf } from './shell/format.ts';
 import { Link } from './shell/link.tsx';
 
@@ -20,7 +21,7 @@ export function HomeView(props: ViewProps) {
           <li key={overview.run}>
             <Link to={{ view: 'run', run: overview.run }}>
               <span class="name">{nameOf(overview.name)}</span>
-              <span class={`phase ${overview.phase}`}>{PHASES[overview.phase]}</span>
+              <span class={`phase ${overview.phase}`}>{PHASE_WORDS[overview.phase]}</span>
               <span class="figure">
                 {overview.validation_loss?.toFixed(3) ?? '–'}
                 <small>loss</small>

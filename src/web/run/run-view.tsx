@@ -1,5 +1,6 @@
 // A run as it happens: how well the model does, how fast it learns, what it costs, and who is at work.
 import { useState } from 'preact/hooks';
+import { PHASE_WORDS } from '../../protocol/phase-words.ts';
 import type { ViewProps } from '../app.tsx';
 import { formatBytes, formatCount, formatWhole, nameOf, short } from '../shell/format.ts';
 import { Link } from '../shell/link.tsx';
@@ -8,7 +9,6 @@ import { LossChart } from './loss-chart.tsx';
 import { PeerList } from './peer-list.tsx';
 import { RoundBox } from './round-box.tsx';
 import { ShareDialog } from './share-dialog.tsx';
-import { PHASES } from './words.ts';
 
 export function RunView({ live, run: id }: ViewProps & { run: string }) {
   const run = live.runs.get(id);
@@ -37,7 +37,7 @@ function Headline({ run: { overview } }: { run: LiveRun }) {
   return (
     <div class="headline">
       <h1>{nameOf(overview.name)}</h1>
-      <span class={`phase ${overview.phase}`}>{PHASES[overview.phase]}</span>
+      <span class={`phase ${overview.phase}`}>{PHASE_WORDS[overview.phase]}</span>
       <span class="actions">
         <button type="button" onClick={() => setSharing(true)}>
           Share

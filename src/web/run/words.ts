@@ -2,16 +2,6 @@
 import type { PeerView, RunOverview } from '../../protocol/messages.ts';
 import { nameOf } from '../shell/format.ts';
 
-export const PHASES: Readonly<Record<RunOverview['phase'], string>> = {
-  gathering: 'waiting for devices',
-  working: 'training',
-  judging: 'checking work',
-  revealing: 'checking work',
-  merging: 'merging',
-  paused: 'paused',
-  finished: 'finished',
-};
-
 /** What a device does now; one that left a finished run has done its part. */
 export function doing(peer: PeerView, run: RunOverview): string {
   if (!peer.present) return run.phase === 'finished' ? 'done' : 'away';

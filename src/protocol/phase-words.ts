@@ -1,0 +1,12 @@
+// What a run's phases are called where people read them: in the page, and on the card of a shared link.
+import type { RunView } from './messages.ts';
+
+export const PHASE_WORDS: Readonly<Record<RunView['phase'], string>> = {
+  gathering: 'waiting for devices',
+  working: 'training',
+  judging: 'checking work',
+  revealing: 'checking work',
+  merging: 'merging',
+  paused: 'paused',
+  finished: 'finished',
+};
