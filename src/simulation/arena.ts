@@ -2,7 +2,7 @@
 // so that one sees before a launch who would earn what by which means. One seed, one history.
 import { decodeEvent } from '../core/codec.ts';
 import type { EventBody, LoggedEvent, VerdictGiven } from '../core/events.ts';
-import { acceptedSubmissions, firstJudge, pledgeOf, sealOf } from '../core/judging.ts';
+import { acceptedSubmissions, firstJudge, sealOf } from '../core/judging.ts';
 import { isCheckpoint } from '../core/merging.ts';
 import { core } from '../core/reduce.ts';
 import type { Rules } from '../core/rules.ts';
@@ -10,13 +10,13 @@ import { mayStateShares, statementOf } from '../core/share-table.ts';
 import { initialState, type NetworkState, type RunState, type Submission } from '../core/state.ts';
 import { CodedError } from '../errors.ts';
 import { encodeBundle } from '../games/bundle.ts';
-import type { AcceptedWork, AnyGame, Claim, Round } from '../games/game.ts';
+import type { AcceptedWork, AnyGame, Claim, Round, Verdict } from '../games/game.ts';
 import { comparedWith } from '../peer/judging-draw.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import type { Identity } from '../protocol/identity.ts';
 import { type Random, seededRandom } from '../protocol/random.ts';
-import { ownData } from './adversaries/own-data.ts';
+import { ArenaPlanting } from './arena-planting.ts';
 import { type ArenaResult, resultOf } from './arena-result.ts';
 import {
   type ArenaDevice,
@@ -61,7 +61,7 @@ export async function playArena(options: ArenaOptions): Promise<ArenaResult> {
   return new Arena(options).play();
 }
 
-class Arena {
+export class Arena {
   readonly options: ArenaOptions;
   readonly hub: Identity;
   readonly owner: Identity;
@@ -74,9 +74,9 @@ class Arena {
   readonly work_ms = new Map<string, number>();
   readonly honest = { judged: 0, refused: 0 };
   readonly checking: { work_ms: number; check_ms: number }[] = [];
+  readonly planting: ArenaPlanting;
   merged_before: Uint8Array[] = [];
   present: unknown;
-  planters = 0;
   run!: RunState;
 
   constructor(options: ArenaOptions) {
@@ -87,6 +87,7 @@ class Arena {
     this.state = initialState(this.hub.id);
     this.blobs = new Map(options.blobs);
     this.present = options.first;
+    this.planting = new ArenaPlanting(this);
   }
 
   async play(): Promise<ArenaResult> {
@@ -192,13 +193,13 @@ class Arena {
   async playRound(): Promise<void> {
     const { run } = this;
     if (mayStateShares(run)) await this.must(this.hub, statementOf(run));
-    const plant = this.isPlanted() ? await this.plantSeat() : null;
+    await this.planting.begin();
     await this.tick(this.state.time_ms + 1);
     await this.must(this.hub, {
       ...{ type: 'round.opened', version: 1, run: run.id, round: run.round, attempt: run.attempt },
     });
     this.claims.clear();
-    for (const seat of this.inOrder()) await this.work(seat, plant);
+    for (const seat of this.inOrder()) await this.work(seat);
     // Whoever handed nothing in is late: the round ends without it, at its deadline and the grace.
     if (run.phase === 'working') await this.tick(run.deadline_ms);
     this.checking.push({ work_ms: 0, check_ms: 0 });
@@ -209,10 +210,10 @@ class Arena {
       if (refused) countFate(seat, `verdict refused: ${refused}`);
     }
     while (run.phase === 'revealing') await this.tick(this.nextDeadline());
-    const planted = plant && (await this.fitToReveal(plant));
+    await this.planting.look();
     this.remember();
     await this.merge();
-    if (plant) await this.reveal(plant, planted);
+    await this.planting.end();
   }
 
   nextDeadline(): number {
@@ -253,7 +254,7 @@ class Arena {
     }
   }
 
-  async work(seat: ArenaSeat, plant: Plant | null): Promise<void> {
+  async work(seat: ArenaSeat): Promise<void> {
     const { game, params } = this.options;
     const { identity, cost } = seat;
     const before_ms = cost.cpu_ms;
@@ -273,9 +274,10 @@ class Arena {
     }
     const { round, attempt, model: base, id: run } = this.run;
     const { steps, tokens, loss_micro } = claim;
-    const pledge = plant?.seat === seat ? plant.pledge : sha256Hex(claim.work);
+    const work = this.put(claim.work);
+    const pledge = (await this.planting.pledge(seat, work)) ?? sha256Hex(claim.work);
     const { event, refused } = await this.send(identity, {
-      ...{ type: 'work.submitted', version: 1, run, round, attempt, base, work: this.put(claim.work), size_bytes },
+      ...{ type: 'work.submitted', version: 1, run, round, attempt, base, work, size_bytes },
       ...{ steps, tokens, loss_micro: bounded(loss_micro), pledge },
     });
     if (refused) return countFate(seat, `the hub refuses it: ${refused}`);
@@ -308,6 +310,21 @@ class Arena {
   }
 
   async verdictOf(seat: ArenaSeat, submission: Submission, own: number): Promise<VerdictGiven> {
+    const found = await this.findingOf(seat, submission, own);
+    const author = this.seats.find(({ identity }) => identity.id === submission.worker)!;
+    if (seat.device.adversary === null) {
+      countFate(author, found.code);
+      if (author.device.adversary === null) {
+        this.honest.judged++;
+        if (!found.accepted) this.honest.refused++;
+      }
+    }
+    const evidence = this.put(new TextEncoder().encode(JSON.stringify(found.evidence)));
+    return verdictEvent(this.run, submission, seat.identity, found, evidence);
+  }
+
+  /** What a device's own game says of a submission, with what judges know; `own` is its place in the log of the round. */
+  async findingOf(seat: ArenaSeat, submission: Submission, own: number): Promise<Verdict> {
     const { id, worker, judges } = submission;
     const submissions = [...this.run.submissions.values()];
     const first = firstJudge(this.run.seed, worker, judges);
@@ -321,17 +338,7 @@ class Arena {
     );
     const task = seat.game.task(this.options.params, this.roundNow(), worker, this.present);
     const { work, steps, tokens, loss_micro } = this.claims.get(id)!;
-    const found = await seat.game.check(task, { work, steps, tokens, loss_micro }, seat.lent, judging);
-    const author = this.seats.find(({ identity }) => identity.id === worker)!;
-    if (seat.device.adversary === null) {
-      countFate(author, found.code);
-      if (author.device.adversary === null) {
-        this.honest.judged++;
-        if (!found.accepted) this.honest.refused++;
-      }
-    }
-    const evidence = this.put(new TextEncoder().encode(JSON.stringify(found.evidence)));
-    return verdictEvent(this.run, submission, seat.identity, found, evidence);
+    return seat.game.check(task, { work, steps, tokens, loss_micro }, seat.lent, judging);
   }
 
   /** What everybody can read once verdicts are shown. */
@@ -370,43 +377,6 @@ class Arena {
     });
   }
 
-  isPlanted(): boolean {
-    const { plant_every, rounds } = this.options;
-    if (plant_every === 0) return false;
-    const drawn = this.random.below(plant_every) === 0;
-    // What is still withheld at the end is decided by a last plant, as an owner would do it.
-    return drawn || this.run.round === rounds - 1;
-  }
-
-  /** A newcomer of the owner's that hands in good work on another task, which the cheapest check of a sound game refuses: who accepts it has not looked. */
-  async plantSeat(): Promise<Plant> {
-    const name = `newcomer ${this.planters++}`;
-    const { runtime } = this.options.devices[0];
-    const [seat] = this.seatsFor({ name, role: 'worker', adversary: ownData, runtime });
-    await this.join(seat);
-    const salt = sha256Hex(new TextEncoder().encode(`${this.options.seed}\n${name}`));
-    return { seat, salt, pledge: pledgeOf(this.owner.id, salt, false) };
-  }
-
-  /** The planted submission, if the owner's own check refuses it: an owner plants nothing that an honest judge could accept. */
-  async fitToReveal({ seat }: Plant): Promise<string | null> {
-    const all = [...this.run.submissions.values()];
-    const own = all.findIndex(({ worker }) => worker === seat.identity.id);
-    if (own < 0) return null;
-    const looking = { ...seat, game: this.options.game };
-    const verdict = await this.call(seat, 'check', () => this.verdictOf(looking, all[own], own));
-    return verdict && !verdict.accepted ? all[own].id : null;
-  }
-
-  async reveal({ seat, salt }: Plant, submission: string | null): Promise<void> {
-    const run = this.run.id;
-    const peer = seat.identity.id;
-    if (submission) {
-      await this.must(this.owner, { type: 'plant.revealed', version: 1, run, submission, salt, accepted: false });
-    }
-    await this.must(seat.identity, { type: 'peer.left', version: 1, run, peer, session: 0, reason: 'goodbye' });
-  }
-
   async evaluate(): Promise<number> {
     const { game, params, devices, watch } = this.options;
     watch?.({ what: 'evaluate', who: 'validator' });
@@ -417,10 +387,4 @@ class Arena {
     watch?.(null);
     return loss_micro;
   }
-}
-
-interface Plant {
-  readonly seat: ArenaSeat;
-  readonly salt: string;
-  readonly pledge: string;
 }

@@ -1,0 +1,73 @@
+// What a run's owner plants in an arena: in some rounds a newcomer whose right verdict is known, revealed when the round is over.
+import { isFitToReveal, type Plant, plantedGame, plantPledge, plantReveal } from '../peer/planted-work.ts';
+import type { Adversary } from './adversaries/adversary.ts';
+import type { Arena } from './arena.ts';
+import type { ArenaSeat } from './arena-seats.ts';
+
+const planter: Adversary = {
+  ...{ name: 'planter', does: "hands in bad work in the name of the run's owner", roles: ['worker'] },
+  play: (game) => plantedGame(game, false),
+};
+
+export class ArenaPlanting {
+  readonly #arena: Arena;
+  #planters = 0;
+  #seat: ArenaSeat | null = null;
+  #plant: Plant | null = null;
+  /** The submission, where it is fit to be revealed. */
+  #fit: string | null = null;
+
+  constructor(arena: Arena) {
+    this.#arena = arena;
+  }
+
+  /** Before a round: in about one of so many, and in the last, a newcomer of the owner's joins. */
+  async begin(): Promise<void> {
+    if (!this.#isDue()) return;
+    const { devices } = this.#arena.options;
+    const name = `newcomer ${this.#planters++}`;
+    const [seat] = this.#arena.seatsFor({ name, role: 'worker', adversary: planter, runtime: devices[0].runtime });
+    await this.#arena.join(seat);
+    this.#seat = seat;
+  }
+
+  #isDue(): boolean {
+    const { plant_every, rounds } = this.#arena.options;
+    if (plant_every === 0) return false;
+    const drawn = this.#arena.random.below(plant_every) === 0;
+    // What is still withheld at the end is decided by a last plant, as an owner would do it.
+    return drawn || this.#arena.run.round === rounds - 1;
+  }
+
+  /** The pledge for what a seat hands in, where it is planted. */
+  async pledge(seat: ArenaSeat, work: string): Promise<string | null> {
+    if (seat !== this.#seat) return null;
+    this.#plant = { run: this.#arena.run.id, work, accepted: false };
+    return plantPledge(this.#arena.owner, this.#plant);
+  }
+
+  /** When the verdicts are in: the owner's own check. */
+  async look(): Promise<void> {
+    const { run, options } = this.#arena;
+    if (!this.#seat || !this.#plant) return;
+    const { seat, plant } = { seat: this.#seat, plant: this.#plant };
+    const all = [...run.submissions.values()];
+    const own = all.findIndex(({ worker }) => worker === seat.identity.id);
+    if (own < 0) return;
+    const looking = { ...seat, game: options.game };
+    const found = await this.#arena.call(seat, 'check', () => this.#arena.findingOf(looking, all[own], own));
+    if (isFitToReveal(plant, found)) this.#fit = all[own].id;
+  }
+
+  /** After the merge: what is fit is revealed, and the newcomer leaves. */
+  async end(): Promise<void> {
+    const { run, owner } = this.#arena;
+    if (!this.#seat) return;
+    const { identity } = this.#seat;
+    if (this.#fit) await this.#arena.must(owner, await plantReveal(owner, this.#plant!, this.#fit));
+    await this.#arena.must(identity, {
+      ...{ type: 'peer.left', version: 1, run: run.id, peer: identity.id, session: 0, reason: 'goodbye' },
+    });
+    this.#seat = this.#plant = this.#fit = null;
+  }
+}
