@@ -34,9 +34,3 @@ export function untilStopped(): AbortSignal {
   }
   return controller.signal;
 }
-
-/** Resolves when the signal fires. */
-export function fired(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
-}

@@ -34,6 +34,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   shares: async () => (await import('./shares.ts')).sharesCommand(),
   rules: async () => (await import('./rules.ts')).rulesCommand(),
   play: async () => (await import('./play.ts')).playCommand(),
+  plant: async () => (await import('./plant.ts')).plantCommand(),
   why: async () => (await import('./why.ts')).whyCommand(),
 };
 const [meant] = process.argv.slice(2);

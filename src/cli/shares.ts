@@ -1,6 +1,6 @@
 // `potluck shares RUN`: who holds what of a run, recomputed here from the public log.
 import { Command } from 'commander';
-import { type Holding, type Holdings, holdingsOf } from '../peer/audit-shares.ts';
+import { type Forfeit, type Holding, type Holdings, holdingsOf } from '../peer/audit-shares.ts';
 import { openPublicLog } from '../peer/public-log-open.ts';
 import { DEFAULT_HUB, jsonOption, logPlace } from './options.ts';
 import { formatCount, openOutput } from './output.ts';
@@ -27,7 +27,7 @@ export function sharesCommand(): Command {
 }
 
 function describe(holdings: Holdings): string {
-  const { run, name, phase, merged_rounds, rounds, emitted, unearned, to_come, lineage, holders } = holdings;
+  const { run, name, phase, merged_rounds, rounds, emitted, unearned, to_come, lineage, holders, forfeits } = holdings;
   const row = (shares: number, what: string) => {
     const part = emitted > 0 ? `${((100 * shares) / emitted).toFixed(2)} %` : '';
     return `${formatCount(shares).padStart(15)}  ${part.padStart(8)}  ${what}`;
@@ -44,7 +44,14 @@ function describe(holdings: Holdings): string {
   ];
   if (unearned > 0) lines.push(row(unearned, 'unearned: nobody had a claim to it'));
   lines.push(row(emitted, `in all${to_come > 0 ? `, ${formatCount(to_come)} to come` : ''}`));
+  if (forfeits.length > 0) lines.push('', ...forfeits.map(describeForfeit));
   return lines.join('\n');
+}
+
+function describeForfeit({ id, name, role, shares, plants_wrong }: Forfeit): string {
+  const misjudged = `misjudged ${plants_wrong} ${plants_wrong === 1 ? 'submission' : 'submissions'} that the run's owner had planted`;
+  const why = plants_wrong > 0 ? misjudged : 'handed in work that was made up';
+  return `${name} (${role}, ${id.slice(0, 12)}) ${why} and lost ${formatCount(shares)} shares that it had earned.`;
 }
 
 function describeHolder({ account, devices, owner, ancestor }: Holding): string {

@@ -1,12 +1,10 @@
 // A game played on another task than the one that the round gives: real work, and the wrong answer.
-import type { AnyGame } from './game.ts';
+import type { AnyGame, Round } from './game.ts';
 
-const ANOTHER_SEED = '0'.repeat(64);
-
-/** The game for a worker who works as if every round had the same seed. In a sound game no check accepts what it hands in. */
-export function onAnotherTask(game: AnyGame): AnyGame {
+/** The game for a worker who works as if rounds had other seeds. In a sound game no check accepts what it hands in. */
+export function onAnotherTask(game: AnyGame, seedOf: (round: Round) => string): AnyGame {
   return {
     ...game,
-    task: (params, round, peer, state) => game.task(params, { ...round, seed: ANOTHER_SEED }, peer, state),
+    task: (params, round, peer, state) => game.task(params, { ...round, seed: seedOf(round) }, peer, state),
   };
 }

@@ -23,6 +23,16 @@ export interface Holding {
   readonly ancestor: boolean;
 }
 
+/** A device that was caught: what it had earned lately went back to the run. */
+export interface Forfeit {
+  readonly id: string;
+  readonly name: string;
+  readonly role: string;
+  readonly shares: number;
+  /** How many planted submissions it misjudged. */
+  readonly plants_wrong: number;
+}
+
 export interface Holdings {
   readonly run: string;
   readonly name: string;
@@ -38,6 +48,7 @@ export interface Holdings {
   readonly lineage: { readonly run: string; readonly merged_rounds: number; readonly royalty_permille: number } | null;
   /** The largest first. */
   readonly holders: readonly Holding[];
+  readonly forfeits: readonly Forfeit[];
 }
 
 /** Replays a log with as many threads as it is worth. Throws Untruth, PublicLogError. */
@@ -71,6 +82,9 @@ export async function holdingsOf(log: PublicLog, wanted: string): Promise<Holdin
       royalty_permille: run.lineage.royalty_permille,
     },
     holders: holdersOf(state, run),
+    forfeits: [...run.peers.values()]
+      .filter(({ forfeited_shares, plants_wrong }) => forfeited_shares > 0 || plants_wrong > 0)
+      .map(({ id, name, role, forfeited_shares: shares, plants_wrong }) => ({ id, name, role, shares, plants_wrong })),
   };
 }
 

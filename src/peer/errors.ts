@@ -14,6 +14,8 @@ export type PeerErrorCode =
   | 'other-hub'
   /** The hub has no run, or several and none was named. */
   | 'no-such-run'
+  /** Only the run's owner can do this. */
+  | 'not-the-owner'
   /** The hub refused an event or an upload; `details.refusal` has its code. */
   | 'refused'
   /** The hub answered, but not with a proof that the event is in its log. */

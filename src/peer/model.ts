@@ -8,7 +8,7 @@ export interface ModelFollower {
   follow(view: History): Promise<unknown>;
 }
 
-export function followModel(game: AnyGame, params: unknown, blobs: PeerBlobs): ModelFollower {
+export function followModel(game: AnyGame, params: unknown, blobs: Pick<PeerBlobs, 'fetch'>): ModelFollower {
   let held: HeldState | null = null;
   // One at a time: two views that come quickly must not race over the same state.
   let queue: Promise<unknown> = Promise.resolve();

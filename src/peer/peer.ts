@@ -18,7 +18,7 @@ import { findRun } from './find-run.ts';
 import { certificatesIn } from './ownership.ts';
 import { dutyCycle } from './policy.ts';
 import { openReceipts } from './receipts.ts';
-import type { PeerNews } from './role.ts';
+import type { PeerNews, Seat } from './role.ts';
 import { takePart } from './session.ts';
 import { webSockets } from './web-sockets.ts';
 
@@ -52,6 +52,8 @@ export interface JoinOptions {
   readonly loadGame?: (name: string) => Promise<AnyGame>;
   /** For adversaries, which are started on purpose: the game as this device plays it. */
   readonly disguise?: (game: AnyGame, situation: Situation) => AnyGame;
+  /** For planted work, see Seat. */
+  readonly pledge?: Seat['pledge'];
 }
 
 /** Resolves when the run is finished or the owner's signal has been followed. Throws PeerError, GameError, ProtocolError. */
@@ -85,6 +87,7 @@ export async function joinRun(options: JoinOptions): Promise<'finished' | 'left'
             return bindDevice({ owner, device: identity.id, hub, certificates, now_ms: systemClock.now_ms(), submit });
           }
         : undefined,
+      pledge: options.pledge,
       signal,
       onNews,
       onView: (seen) => {

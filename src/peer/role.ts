@@ -38,6 +38,8 @@ export interface Seat {
   readonly clock: Clock;
   readonly blobs: PeerBlobs;
   readonly model: ModelFollower;
+  /** The pledge of work that is handed in, by the work's hash; an ordinary one opens to nothing. */
+  readonly pledge?: (work: string) => Promise<string | null>;
   submit(body: EventBody): Promise<Receipt>;
   tell(news: PeerNews): void;
   progress(progress: Omit<Progress, 'type'>): void;

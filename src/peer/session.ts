@@ -32,6 +32,8 @@ export interface SessionOptions {
   readonly receipts: Receipts;
   /** Done once, before this peer announces itself, so that nothing is ever earned for the wrong account. */
   readonly bind?: (submit: Seat['submit']) => Promise<unknown>;
+  /** See Seat. */
+  readonly pledge?: Seat['pledge'];
   /** Fires when the owner wants the device back: what is done is handed in, then the peer leaves. */
   readonly signal: AbortSignal;
   readonly onNews?: (news: PeerNews) => void;
@@ -69,6 +71,7 @@ export async function takePart(options: SessionOptions): Promise<'finished' | 'l
     clock,
     blobs,
     model: followModel(game, params, blobs),
+    pledge: options.pledge,
     submit,
     tell,
     progress(progress) {

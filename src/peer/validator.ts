@@ -6,14 +6,11 @@ import { type VerdictGiven, VerdictGivenSchema } from '../core/events.ts';
 import { firstJudge, sealOf } from '../core/judging.ts';
 import { reexecutionPermille } from '../core/reexecution.ts';
 import { CodedError } from '../errors.ts';
-import { decodeBundle } from '../games/bundle.ts';
-import type { Judging } from '../games/game.ts';
 import type { Timer } from '../protocol/clock.ts';
 import type { RunView } from '../protocol/messages.ts';
-import { comparedWith, drawFor, saltFor } from './judging-draw.ts';
-import { type Role, roundOf, type Seat } from './role.ts';
-
-type SubmissionView = RunView['submissions'][number];
+import { checkSubmission, type SubmissionView } from './check-submission.ts';
+import { drawFor, saltFor } from './judging-draw.ts';
+import type { Role, Seat } from './role.ts';
 
 /** Verdicts that were sealed and not shown yet, across a restart. */
 const KeptSchema = z.array(VerdictGivenSchema).max(100_000);
@@ -94,16 +91,10 @@ export function validatorRole(seat: Seat): Role {
   const judge = async (view: RunView, submission: SubmissionView, time_ms: number): Promise<void> => {
     seat.progress({ state: 'judging', round: view.round, steps: submission.steps, loss: 0, tokens_per_second: 0 });
     const state = await model.follow(view);
-    const task = game.task(params, roundOf(view), submission.worker, state);
-    const work = await blobs.fetch(submission.work);
-    const { steps, tokens, loss_micro } = submission;
-    const judging: Judging = {
-      runtime: submission.runtime,
+    const { evidence, ...found } = await checkSubmission(seat, state, view, submission, {
       repeat: await isRepeated(view, submission, time_ms * WAITING_PART),
       time_ms,
-      earlier: () => earlierWork(seat, view, submission),
-    };
-    const { evidence, ...found } = await game.check(task, { work, steps, tokens, loss_micro }, seat.device, judging);
+    });
     const published = {
       submission: submission.id,
       validator: identity.id,
@@ -205,22 +196,4 @@ const USED_PART = 0.7;
 /** What is left for judging: a lower bound while the round still works, the whole time before judging has been timed. */
 function judgingTimeLeft({ phase, remaining_ms, judging_ms }: RunView): number {
   return phase === 'working' ? remaining_ms + judging_ms : remaining_ms || judging_ms;
-}
-
-/** Work that was in the log before a submission: of the last merged round, then of this one. */
-async function earlierWork({ blobs }: Seat, view: RunView, submission: SubmissionView): Promise<Uint8Array[]> {
-  const last = view.recent.at(-1);
-  const before = last ? decodeBundle(await blobs.fetch(last.bundle)) : [];
-  const own = view.submissions.findIndex(({ id }) => id === submission.id);
-  const merged = before.map(
-    ({ work }) =>
-      async () =>
-        work,
-  );
-  const handedIn = view.submissions.map(
-    ({ work }) =>
-      () =>
-        blobs.fetch(work),
-  );
-  return Promise.all(comparedWith(merged, handedIn, own).map((fetch) => fetch()));
 }

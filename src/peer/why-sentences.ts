@@ -7,7 +7,30 @@ const short = (id: string): string => id.slice(0, 12);
 
 /** The whole explanation, line by line. */
 export function sentencesOf(why: Explanation): string[] {
-  return [...handedIn(why), '', ...judged(why), '', ...decided(why), '', ...paid(why)];
+  return [...handedIn(why), '', ...judged(why), '', ...decided(why), '', ...paid(why), ...consequences(why)];
+}
+
+/** What it cost somebody beside what it earned. */
+function consequences({ lost, plant }: Explanation): string[] {
+  const lines: string[] = [];
+  if (lost) {
+    lines.push(
+      '',
+      `It was made up: ${lost.name} (${short(lost.peer)}) lost the ${number(lost.shares)} shares that it had earned lately, and its record starts over.`,
+    );
+  }
+  if (!plant) return lines;
+  const { index, accepted, right, wrong } = plant;
+  const should = accepted ? 'good work, which judges must accept' : 'bad work, which judges must refuse';
+  lines.push('', `The run's owner had planted it to see who looks: it was ${should} (event ${index}).`);
+  for (const { peer, name } of right) lines.push(`${name} (${short(peer)}) judged it rightly.`);
+  for (const { peer, name, account, shares } of wrong) {
+    const did = accepted ? 'refused' : 'accepted';
+    lines.push(
+      `${name} (${short(peer)}) ${did} it, and lost the ${number(shares)} shares that it had earned lately for account ${short(account)}; they went back to the run.`,
+    );
+  }
+  return lines;
 }
 
 function handedIn({ submission, index, run, run_name, worker, worker_name, work }: Explanation): string[] {
@@ -18,11 +41,13 @@ function handedIn({ submission, index, run, run_name, worker, worker_name, work 
   ];
 }
 
-function judged({ verdicts }: Explanation): string[] {
+function judged({ verdicts, work }: Explanation): string[] {
   if (verdicts.length === 0) return ['Nobody judged it.'];
   return verdicts.map(({ index, validator, name, verdict }) => {
     const refused = verdict.fraud ? 'refused it as made up' : 'refused it';
-    const said = verdict.accepted ? `accepted it, vouching for ${number(verdict.weight)} tokens` : refused;
+    const said = verdict.accepted
+      ? `accepted it, vouching for ${number(verdict.weight)} of its ${number(work.tokens)} tokens`
+      : refused;
     const change = verdict.loss_before_micro - verdict.loss_after_micro;
     const loss = `the loss went from ${micro(verdict.loss_before_micro)} to ${micro(verdict.loss_after_micro)} with it, ${micro(Math.abs(change))} ${change >= 0 ? 'down' : 'up'}`;
     return `${name} (${short(validator)}) ${said}, "${verdict.code}", with a score of ${micro(verdict.score_micro)}: ${loss} (event ${index}).`;

@@ -170,6 +170,8 @@ test('the sentences say why nothing was earned', () => {
     round: null,
     shares: 0,
     held_after: null,
+    lost: null,
+    plant: null,
   };
   const text = (more: Partial<Explanation>) => sentencesOf({ ...open, ...more }).join('\n');
   assert.match(text({}), /Nothing is decided yet: the run is judging/);
@@ -185,4 +187,14 @@ test('the sentences say why nothing was earned', () => {
     unpaid,
     /it was merged, but earns nothing[\s\S]*10 of them nobody earned[\s\S]*earned 0 shares: only verified work/,
   );
+  const lost = { peer: id(WORKER), name: 'ada', account: id(WORKER), shares: 1234 };
+  assert.match(text({ lost }), /It was made up: ada \(\w+\) lost the 1,234 shares/);
+  const judge = { peer: id(3), name: 'larry' };
+  const wrong = [{ ...judge, account: id(4), shares: 56 }];
+  const plant = { index: 9, accepted: false, right: [{ peer: id(5), name: 'vera' }], wrong };
+  assert.match(
+    text({ plant }),
+    /bad work, which judges must refuse \(event 9\)[\s\S]*vera \(\w+\) judged it rightly[\s\S]*larry \(\w+\) accepted it, and lost the 56 shares/,
+  );
+  assert.match(text({ plant: { ...plant, accepted: true } }), /good work, which judges must accept[\s\S]*refused it/);
 });

@@ -1,6 +1,6 @@
 // Why a submission earned what it earned: found in the log, replayed here, every number with the one that it comes from.
 import type { LoggedEvent, VerdictGiven, WorkSubmitted } from '../core/events.ts';
-import { acceptedSubmissions } from '../core/judging.ts';
+import { acceptedSubmissions, judgementOf } from '../core/judging.ts';
 import { royaltyOf } from '../core/lineage.ts';
 import { roundPayout } from '../core/payout.ts';
 import { emissionOf, PAY_PARTS, type PayClaim, type Payout, partsOf } from '../core/shares.ts';
@@ -47,6 +47,23 @@ export type Decision =
   /** The log ends before the round does. */
   | { readonly kind: 'open'; readonly phase: Phase };
 
+/** What a peer lost of what it had earned lately. */
+export interface Loss {
+  readonly peer: string;
+  readonly name: string;
+  readonly account: string;
+  readonly shares: number;
+}
+
+/** The owner's word, after the round, that it had planted the submission, and what that meant for its judges. */
+export interface RevealedPlant {
+  readonly index: number;
+  /** What judges should have said. */
+  readonly accepted: boolean;
+  readonly right: readonly { readonly peer: string; readonly name: string }[];
+  readonly wrong: readonly Loss[];
+}
+
 export interface Explanation {
   readonly submission: string;
   readonly index: number;
@@ -70,6 +87,9 @@ export interface Explanation {
   readonly shares: number;
   /** What its account held in the run after the round; null while it is open. */
   readonly held_after: number | null;
+  /** What its worker lost of what it had earned before, because this was made up; null where it was not. */
+  readonly lost: Loss | null;
+  readonly plant: RevealedPlant | null;
 }
 
 type Found = { -readonly [Field in keyof Explanation]: Explanation[Field] } & {
@@ -84,11 +104,15 @@ export async function explainSubmission(log: PublicLog, wanted: string): Promise
   let found: Found | null = null;
   /** What a merge or a pause decides, until the core has allowed it. */
   let decided: Partial<Explanation> | null = null;
+  let forfeited: ReadonlyMap<string, number> = new Map();
   const also: string[] = [];
 
   const { state } = await replayWithPool(log, {
     before(event, index, before) {
-      decided = found && decideOn(found, event, index, before);
+      decided = found && (decideOn(found, event, index, before) ?? plantOf(found, event, index, before));
+      forfeited = new Map(
+        lossesIn(decided).map(({ peer }) => [peer, before.runs.get(found!.run)!.peers.get(peer)!.forfeited_shares]),
+      );
     },
     after(event, index, after) {
       if (event.body.type === 'work.submitted' && event.id.startsWith(wanted)) {
@@ -101,8 +125,11 @@ export async function explainSubmission(log: PublicLog, wanted: string): Promise
         found.verdicts.push({ index, validator: event.author, name, verdict: event.body });
       }
       if (decided) {
+        const peers = after.runs.get(found.run)!.peers;
+        for (const loss of lossesIn(decided))
+          loss.shares = peers.get(loss.peer)!.forfeited_shares - forfeited.get(loss.peer)!;
         Object.assign(found, decided);
-        if (found.round) found.held_after = after.runs.get(found.run)!.shares.get(found.account) ?? 0;
+        if (found.round && decided.round) found.held_after = after.runs.get(found.run)!.shares.get(found.account) ?? 0;
       }
     },
   });
@@ -135,7 +162,27 @@ function submissionOf(event: LoggedEvent, index: number, state: NetworkState): F
     round: null,
     shares: 0,
     held_after: null,
+    lost: null,
+    plant: null,
   };
+}
+
+/** Those who may lose something by what is being decided; how much is known when it has happened. */
+function lossesIn(decided: Partial<Explanation> | null): { -readonly [Field in keyof Loss]: Loss[Field] }[] {
+  return [...(decided?.plant?.wrong ?? []), ...(decided?.lost ? [decided.lost] : [])];
+}
+
+/** What the owner's reveal of the submission says of its judges. */
+function plantOf(found: Found, { body }: LoggedEvent, index: number, state: NetworkState): Partial<Explanation> | null {
+  if (body.type !== 'plant.revealed' || body.submission !== found.submission) return null;
+  const run = state.runs.get(found.run)!;
+  const judges = [...(run.last_judged.get(found.submission)?.verdicts ?? [])].map(([peer, said]) => {
+    return { peer, name: run.peers.get(peer)!.name, account: accountOf(state, peer), shares: 0, said };
+  });
+  const { accepted } = body;
+  const right = judges.filter(({ said }) => said === accepted).map(({ peer, name }) => ({ peer, name }));
+  const wrong = judges.filter(({ said }) => said !== accepted).map(({ said: _, ...loss }) => loss);
+  return { plant: { index, accepted, right, wrong } };
 }
 
 /** What an event that ends the submission's round means for it. */
@@ -148,11 +195,15 @@ function decideOn(found: Found, event: LoggedEvent, index: number, state: Networ
   const accepted = acceptedSubmissions(state, run);
   const own = accepted.find(({ submission }) => submission.id === found.submission);
   const { model } = body;
-  if (!own)
+  if (!own) {
+    const made_up = judgementOf(state, run, run.submissions.get(found.submission)!) === 'fraud';
+    const { worker: peer, worker_name: name } = found;
     return {
       decision: { kind: 'refused', index, model },
       round: body.bundle === null ? null : arithmeticOf(state, run),
+      lost: made_up ? { peer, name, account: accountOf(state, peer), shares: 0 } : null,
     };
+  }
   const round = arithmeticOf(state, run);
   return {
     account: accountOf(state, found.worker),

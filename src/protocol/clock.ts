@@ -25,3 +25,9 @@ export const systemClock: Clock = {
 export function sleep(clock: Clock, delay_ms: number): Promise<void> {
   return new Promise((resolve) => void clock.setTimeout(resolve, delay_ms));
 }
+
+/** Resolves when the signal fires. */
+export function fired(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+}

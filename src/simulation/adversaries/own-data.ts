@@ -2,9 +2,11 @@
 import { onAnotherTask } from '../../games/another-task.ts';
 import type { Adversary } from './adversary.ts';
 
+const FAVOURITE = '0'.repeat(64);
+
 export const ownData: Adversary = {
   name: 'own-data',
   does: 'does the work, but on a task of its own choice instead of the one that the round gives it',
   roles: ['worker'],
-  play: onAnotherTask,
+  play: (game) => onAnotherTask(game, () => FAVOURITE),
 };

@@ -1,0 +1,43 @@
+// One check of one submission, with what every judge of it knows: its task, its work, what was committed before it.
+import { decodeBundle } from '../games/bundle.ts';
+import type { Device, Judging, Verdict } from '../games/game.ts';
+import type { RunView } from '../protocol/messages.ts';
+import { comparedWith } from './judging-draw.ts';
+import { roundOf, type Seat } from './role.ts';
+
+export type SubmissionView = RunView['submissions'][number];
+
+/** What the game says of a submission on `state`, the model of its round. Throws PeerError where its blobs cannot be had, GameError. */
+export async function checkSubmission(
+  { game, params, device }: Pick<Seat, 'game' | 'params' | 'device'>,
+  state: unknown,
+  view: RunView,
+  submission: SubmissionView,
+  judging: Pick<Judging, 'repeat' | 'time_ms'>,
+): Promise<Verdict> {
+  const task = game.task(params, roundOf(view), submission.worker, state);
+  const work = await device.fetchBlob(submission.work);
+  const { steps, tokens, loss_micro, runtime } = submission;
+  return game.check(task, { work, steps, tokens, loss_micro }, device, {
+    ...{ runtime, ...judging },
+    earlier: () => earlierWork(device, view, submission),
+  });
+}
+
+/** Work that was in the log before a submission: of the last merged round, then of this one. */
+async function earlierWork({ fetchBlob }: Device, view: RunView, submission: SubmissionView): Promise<Uint8Array[]> {
+  const last = view.recent.at(-1);
+  const before = last ? decodeBundle(await fetchBlob(last.bundle)) : [];
+  const own = view.submissions.findIndex(({ id }) => id === submission.id);
+  const merged = before.map(
+    ({ work }) =>
+      async () =>
+        work,
+  );
+  const handedIn = view.submissions.map(
+    ({ work }) =>
+      () =>
+        fetchBlob(work),
+  );
+  return Promise.all(comparedWith(merged, handedIn, own).map((fetch) => fetch()));
+}

@@ -1,0 +1,77 @@
+// Planted work with real processes: a validator that does not look is caught by bad work that only the owner knows of, and anybody can
+// read in the log what it lost and why; judges who look lose nothing, neither by bad work nor by good.
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { network, type Potluck, untilStatus } from './network.ts';
+
+interface Told {
+  readonly holders: readonly { readonly devices: readonly { readonly name: string }[]; readonly shares: number }[];
+  readonly forfeits: readonly { readonly name: string; readonly shares: number; readonly plants_wrong: number }[];
+}
+interface Why {
+  readonly sentences: readonly string[];
+  readonly worker_name: string;
+  readonly plant: { readonly right: readonly { readonly name: string }[]; readonly wrong: readonly { name: string }[] };
+}
+
+const planted = (planter: Potluck) => planter.line(({ type }) => type === 'planted');
+
+test('a lazy validator is caught by planted work, and shares and why say so in plain words', async (t) => {
+  const net = network(t);
+  const { url } = await net.hub();
+  const game = ['--game', 'addition-chain', '--rounds', '8', '--round-seconds', '5', '--min-workers', '3'];
+  const { run } = await net
+    .start('run', 'create', '--hub', url, ...game, '--json')
+    .line(({ type }) => type === 'created');
+  const own = (name: string) => ['--owner', join(net.folder, `${name}.key`)];
+  const judge = (name: string, ...more: string[]) => net.join(url, name, '--role', 'validator', ...own(name), ...more);
+  const judges = [judge('vera'), judge('larry', '--adversary', 'lazy')];
+  await Promise.all(judges.map((peer) => peer.line(({ type }) => type === 'joined')));
+  const ada = net.join(url, 'ada', ...own('ada'));
+  const plant = (...flags: string[]) => net.start('plant', String(run), '--hub', url, '--json', ...flags);
+  const bad = plant('--work', 'bad', '--honest-rounds', '2');
+  const good = plant('--work', 'good', '--honest-rounds', '1', '--name', 'grace');
+  const [badly, well] = await Promise.all([planted(bad), planted(good)]);
+  assert.deepEqual([badly.revealed, well.revealed], [true, true], JSON.stringify([badly, well]));
+  assert.deepEqual(await Promise.all([bad.ended, good.ended, ada.ended]), [0, 0, 0]);
+  await untilStatus(url, String(run), ({ phase }) => phase === 'finished');
+
+  const told = async <T>(...args: string[]): Promise<T> =>
+    (await net.start(...args, '--hub', url, '--json').line(({ type }) => type === args[0])) as T;
+  const why = await told<Why>('why', String(badly.submission));
+  assert.ok(!/plant|adversary/i.test(why.worker_name), why.worker_name);
+  assert.deepEqual(
+    [why.plant.right, why.plant.wrong].map((list) => list.map(({ name }) => name)),
+    [['vera'], ['ADVERSARY lazy: larry']],
+  );
+  assert.match(why.sentences.join('\n'), /larry \(\w+\) accepted it, and lost the [1-9][\d,]* shares/);
+  const fine = await told<Why>('why', String(well.submission));
+  assert.deepEqual([fine.plant.right.length, fine.plant.wrong.length, fine.worker_name], [2, 0, 'grace']);
+
+  const { forfeits, holders } = await told<Told>('shares', String(run));
+  const caught = forfeits.filter(({ plants_wrong }) => plants_wrong > 0);
+  assert.deepEqual(
+    caught.map(({ name, plants_wrong }) => [name, plants_wrong]),
+    [['ADVERSARY lazy: larry', 1]],
+  );
+  assert.ok(caught[0].shares > 0);
+  assert.ok(holders.some(({ devices }) => devices.some(({ name }) => name === 'vera')));
+  const text = net.start('shares', String(run), '--hub', url);
+  assert.equal(await text.ended, 0);
+  assert.match(
+    text.stdout(),
+    /larry \(validator, \w+\) misjudged 1 submission that the run's owner had planted and lost/,
+  );
+});
+
+test('who does not own the run cannot plant in it', async (t) => {
+  const net = network(t);
+  const { url } = await net.hub();
+  const create = net.start('run', 'create', '--hub', url, '--game', 'addition-chain', '--json');
+  const { run } = await create.line(({ type }) => type === 'created');
+  const stranger = net.start('plant', String(run), '--hub', url, '--owner', join(net.folder, 'other.key'), '--json');
+  const { error } = (await stranger.line((line) => 'error' in line)) as { error: { code: string } };
+  assert.equal(error.code, 'not-the-owner');
+  assert.equal(await stranger.ended, 1);
+});
