@@ -116,7 +116,8 @@ const delta = new Map(
 );
 const honestUpdate = (): Uint8Array => encodeUpdate(specs, compressUpdate(specs, delta, new Map(), sparse), sparse);
 /** An update as the work of four steps. */
-const asWork = (update: Uint8Array): Uint8Array => encodeWork(new Uint8Array(32), [1, 1, 1, 1], update);
+const asWork = (update: Uint8Array): Uint8Array =>
+  encodeWork({ start: new Uint8Array(32), end: new Uint8Array(32), losses: [1, 1, 1, 1], update });
 const keptValues = specs.reduce((sum, spec) => {
   const { chunks, kept } = tilingOf(spec, sparse.kept_per_tile);
   return sum + chunks * kept;

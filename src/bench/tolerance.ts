@@ -1,18 +1,22 @@
 // How far honest work is from its repetition on another kind of runtime, and how far lies are: the figures behind training/tolerances.ts.
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
+import { encodeBundle } from '../games/bundle.ts';
 import type { Claim, Device, Judging, Round } from '../games/game.ts';
 import { game, type PretrainParams, PretrainParamsSchema } from '../games/pretrain.ts';
-import type { Weights } from '../model/config.ts';
+import { decodeWork, encodeWork } from '../games/pretrain-work.ts';
+import { parameterSpecs, type Weights } from '../model/config.ts';
 import { initialWeights } from '../model/init.ts';
 import { byteTokenizer } from '../model/tokenizer.ts';
 import { sha256Hex } from '../protocol/hash.ts';
+import { flipSome } from '../simulation/adversaries/pretrain-update.ts';
 import { createNativeRuntime } from '../tensor/native-runtime.ts';
 import type { Runtime } from '../tensor/runtime.ts';
 import { createWasmRuntime } from '../tensor/wasm-runtime.ts';
 import { readTexts } from '../training/corpus.ts';
 import { defaultCorpus } from '../training/corpus-default.ts';
 import { buildDataset, encodeManifest } from '../training/shards.ts';
+import { decodeUpdate, encodeUpdate } from '../training/sparse.ts';
 import { BenchError } from './errors.ts';
 import { median, table, writeJson } from './report.ts';
 
@@ -22,20 +26,27 @@ const HELP = `npm run bench tolerance [-- OPTIONS]
   --rounds N       rounds of a run with one worker of each class, merged as it goes (default 12)
   --steps N        inner steps of a round (default 30)
   --width N        of the model with two layers (default 64)
+  --rate X         the peak learning rate (default 0.001)
   --json FILE      the measurements as JSON; "-" for standard output instead of the table
 
-Every worker's work is judged by a validator of each class, which repeats all of it. Rows: the greatest distance of the first
-loss, median and greatest mean distance of the losses, the same as parts of what was allowed, the least agreement of the update,
-the greatest overlap with earlier work, and how many were refused. "another's data": the same work handed in under another name.`;
+Every worker's work is judged by a validator of each class that has followed it from its first round, and by one that came a round
+late and does not know the worker's state. "another's data": the same work handed in under another name; "one in 20 turned": the
+same work with every twentieth value of the update turned round, judged by who follows. Columns: how many were judged, how many
+refused; the greatest distance of the first loss; the least, median and greatest of the losses' mean distance and of the update's
+distance (by followers); the greatest mean distance of losses as part of what was allowed and the least agreement (by latecomers);
+the greatest overlap with earlier work.`;
 
 const EvidenceSchema = z.object({
   overlap: z.number().optional(),
   first_loss: z.object({ claimed: z.number(), found: z.number() }).optional(),
   repeated: z
-    .object({
-      attempts: z.array(z.object({ distance: z.object({ mean: z.number() }), agreement: z.number() })),
-      limits: z.object({ mean_loss: z.number() }),
-    })
+    .union([
+      z.object({ mean_loss: z.number(), update: z.number().optional() }),
+      z.object({
+        attempts: z.array(z.object({ distance: z.object({ mean: z.number() }), agreement: z.number() })),
+        limits: z.object({ mean_loss: z.number() }),
+      }),
+    ])
     .optional(),
 });
 
@@ -46,6 +57,7 @@ interface Judged {
   readonly code: string;
   readonly first_loss: number | null;
   readonly mean_loss: number | null;
+  readonly update: number | null;
   readonly of_limit: number | null;
   readonly agreement: number | null;
   readonly overlap: number | null;
@@ -56,6 +68,7 @@ interface Options {
   readonly rounds: number;
   readonly steps: number;
   readonly width: number;
+  readonly rate: number;
   readonly json: string | null;
 }
 
@@ -69,6 +82,7 @@ function optionsOf(args: string[]): Options | null {
         rounds: text,
         steps: text,
         width: text,
+        rate: text,
         json: text,
         help: { type: 'boolean', short: 'h' },
       },
@@ -80,7 +94,9 @@ function optionsOf(args: string[]): Options | null {
       throw new BenchError('usage', `--${name}: expected a whole number from 1 to 10000, got ${values[name]}`);
     };
     const sizes = { rounds: whole('rounds', 12), steps: whole('steps', 30), width: whole('width', 64) };
-    return { data: values.data ?? null, json: values.json ?? null, ...sizes };
+    const rate = Number(values.rate ?? 1e-3);
+    if (!(rate > 0 && rate <= 1)) throw new BenchError('usage', `--rate: expected 0 < rate <= 1, got ${values.rate}`);
+    return { rate, data: values.data ?? null, json: values.json ?? null, ...sizes };
   } catch (error) {
     if (error instanceof BenchError) throw error;
     throw new BenchError('usage', (error as Error).message);
@@ -108,7 +124,7 @@ function deviceOn(runtime: Runtime): Device {
   };
 }
 
-async function settingsOf({ data, rounds, steps, width }: Options): Promise<PretrainParams> {
+async function settingsOf({ data, rounds, steps, width, rate }: Options): Promise<PretrainParams> {
   const tokenizer = byteTokenizer();
   const manifest = await buildDataset(data === null ? defaultCorpus() : readTexts(data), tokenizer, put);
   return PretrainParamsSchema.parse({
@@ -124,8 +140,8 @@ async function settingsOf({ data, rounds, steps, width }: Options): Promise<Pret
     batch: 12,
     context: 64,
     inner_steps: steps,
-    learning_rate: 1e-3,
-    min_learning_rate: 1e-4,
+    learning_rate: rate,
+    min_learning_rate: rate / 10,
     warmup_steps: Math.ceil(rounds * steps * 0.05),
   });
 }
@@ -150,12 +166,16 @@ export async function run(args: string[]): Promise<void> {
 
 async function play(params: PretrainParams, runtimes: readonly Runtime[], rounds: number): Promise<Judged[]> {
   const workers = runtimes.map((runtime) => ({ name: `worker on ${runtime.class}`, device: deviceOn(runtime) }));
-  const validators = runtimes.map(deviceOn);
+  const validators = runtimes.flatMap((runtime) => [
+    { late: false, device: deviceOn(runtime) },
+    { late: true, device: deviceOn(runtime) },
+  ]);
   const judged: Judged[] = [];
   let weights: Weights = initialWeights(params.model, 'tolerance');
   let before: Uint8Array[] = [];
+  let last: string | null = null;
   for (let number = 0; number < rounds; number++) {
-    const round: Round = { run: 'tolerance', number, rounds, seed: sha256Hex(Uint8Array.of(number)) };
+    const round: Round = { run: 'tolerance', number, rounds, seed: sha256Hex(Uint8Array.of(number)), last };
     const claims: Claim[] = [];
     for (const { name, device } of workers) {
       const claim = await game.perform(game.task(params, round, name, weights), device, new AbortController().signal);
@@ -168,58 +188,74 @@ async function play(params: PretrainParams, runtimes: readonly Runtime[], rounds
         earlier: async () => [...before, ...claims.slice(0, i).map(({ work }) => work)],
       });
       const by = workers[i];
-      for (const validator of validators) {
-        const pair = `${by.device.runtime.class} by ${validator.runtime.class}`;
-        const at = (name: string) =>
-          game.check(game.task(params, round, name, weights), claim, validator, judging(by.device.runtime.class));
-        judged.push(measured(pair, number, await at(by.name)));
-        judged.push(measured("another's data", number, await at(workers[1 - i].name)));
+      const at = (name: string, handed_in: Claim, validator: Device) =>
+        game.check(game.task(params, round, name, weights), handed_in, validator, judging(by.device.runtime.class));
+      for (const { late, device } of validators) {
+        if (late && number === 0) continue;
+        const pair = `${by.device.runtime.class} by ${late ? 'late ' : ''}${device.runtime.class}`;
+        judged.push(measured(pair, number, await at(by.name, claim, device)));
+        if (late) continue;
+        judged.push(measured("another's data", number, await at(workers[1 - i].name, claim, device)));
+        judged.push(measured('one in 20 turned', number, await at(by.name, turned(params, claim), device)));
       }
     }
     before = claims.map(({ work }) => work);
-    weights = game.merge(
-      params,
-      weights,
-      claims.map(({ work, steps }) => ({ work, weight: steps })),
-    );
+    const merged = claims.map(({ work, steps }) => ({ work, weight: steps }));
+    weights = game.merge(params, weights, merged);
+    last = await put(encodeBundle(merged));
     console.error(`round ${number + 1} of ${rounds}`);
   }
   return judged;
 }
 
+/** The claim with every twentieth value of its update turned round. */
+function turned({ model, sparse }: PretrainParams, claim: Claim): Claim {
+  const specs = parameterSpecs(model);
+  const honest = decodeWork(claim.work);
+  let at = 0;
+  const lie = flipSome(decodeUpdate(specs, honest.update, sparse), () => at++ % 20 === 0);
+  return { ...claim, work: encodeWork({ ...honest, update: encodeUpdate(specs, lie, sparse) }) };
+}
+
 function measured(pair: string, round: number, { code, evidence }: { code: string; evidence: object }): Judged {
   const { overlap, first_loss, repeated } = EvidenceSchema.parse(evidence);
-  const best = repeated?.attempts.toSorted((a, b) => a.distance.mean - b.distance.mean)[0];
+  const followed = repeated && 'mean_loss' in repeated ? repeated : null;
+  const loose = repeated && 'attempts' in repeated ? repeated : null;
+  const best = loose?.attempts.toSorted((a, b) => a.distance.mean - b.distance.mean)[0];
   return {
-    pair,
-    round,
-    code,
+    ...{ pair, round, code },
     first_loss: first_loss ? Math.abs(first_loss.claimed - first_loss.found) : null,
-    mean_loss: best?.distance.mean ?? null,
-    of_limit: best ? best.distance.mean / repeated!.limits.mean_loss : null,
+    mean_loss: followed?.mean_loss ?? best?.distance.mean ?? null,
+    update: followed?.update ?? null,
+    of_limit: best && loose ? best.distance.mean / loose.limits.mean_loss : null,
     agreement: best?.agreement ?? null,
     overlap: overlap ?? null,
   };
 }
 
+type Measure = 'first_loss' | 'mean_loss' | 'update' | 'of_limit' | 'agreement' | 'overlap';
+
 function tableOf(judged: readonly Judged[]): string {
   const rows = [...Map.groupBy(judged, ({ pair }) => pair)].map(([pair, list]) => {
-    const known = (name: 'first_loss' | 'mean_loss' | 'of_limit' | 'agreement' | 'overlap'): number[] =>
-      list.map((entry) => entry[name]).filter((value) => value !== null);
+    const known = (name: Measure): number[] => list.map((entry) => entry[name]).filter((value) => value !== null);
     const figure = (values: readonly number[], of: (...values: number[]) => number, digits: number): string =>
       values.length === 0 ? '–' : of(...values).toFixed(digits);
+    const spread = (name: Measure, digits: number): string => {
+      const of = [Math.min, (...values: number[]) => median(values), Math.max];
+      return of.map((each) => figure(known(name), each, digits)).join(' / ');
+    };
     return [
       pair,
       String(list.length),
+      String(list.filter(({ code }) => code !== 'ok').length),
       figure(known('first_loss'), Math.max, 5),
-      figure(known('mean_loss'), (...values) => median(values), 5),
-      figure(known('mean_loss'), Math.max, 5),
+      spread('mean_loss', 5),
+      spread('update', 4),
       figure(known('of_limit'), Math.max, 2),
       figure(known('agreement'), Math.min, 3),
       figure(known('overlap'), Math.max, 2),
-      String(list.filter(({ code }) => code !== 'ok').length),
     ];
   });
-  const headings = ['work, validator', 'judged', 'first loss', 'median loss', 'greatest', 'of the limit', 'agreement'];
-  return table([...headings, 'overlap', 'refused'], rows);
+  const headings = ['work, validator', 'judged', 'refused', 'first loss', 'losses', 'update'];
+  return table([...headings, 'of the limit', 'agreement', 'overlap'], rows);
 }

@@ -9,6 +9,8 @@ export interface Round {
   readonly rounds: number;
   /** 64 hexadecimal digits that follow from the log. */
   readonly seed: string;
+  /** The blob with the work that was merged last (bundle.ts); null before the first merge. */
+  readonly last: string | null;
 }
 
 /** What a device lends to a game: something to compute with, blobs by hash, a small drawer that survives a restart. */

@@ -1,19 +1,21 @@
 // How a validator judges a pre-training submission, cheapest first: form, sameness with earlier work, what it does to the loss,
 // and for a sample that follows the worker's record, the worker's inner steps again (Gauntlet, arXiv 2505.21684; BOINC).
 
+import { bytesToHex } from '@noble/hashes/utils.js';
 import { CodedError } from '../errors.ts';
 import { type ParameterSpec, parameterSpecs, type Weights } from '../model/config.ts';
-import { type Batch, trainSteps } from '../training/inner.ts';
+import type { Batch } from '../training/inner.ts';
 import { TRACE_RESOLUTION } from '../training/loss-trace.ts';
 import { mergeUpdates } from '../training/outer.ts';
-import { agreementOf, overlapOf, traceDistance } from '../training/re-execution.ts';
+import { overlapOf } from '../training/re-execution.ts';
 import { decodeUpdate, type SparseUpdate } from '../training/sparse.ts';
 import { toleranceOf } from '../training/tolerances.ts';
 import type { Evaluator } from '../training/trainer.ts';
 import type { Claim, Device, Judging, Verdict } from './game.ts';
-import { evaluatorOf, openData, refereeOf, stepsOf, VALIDATOR_DATA, WORKER_DATA } from './pretrain-device.ts';
-import { zeroMoments } from './pretrain-drawer.ts';
+import { AFRESH, type Carried, statesLeft } from './pretrain-carried.ts';
+import { evaluatorOf, openData, VALIDATOR_DATA, WORKER_DATA } from './pretrain-device.ts';
 import type { PretrainTask } from './pretrain-params.ts';
+import { knownStart, type Repeated, repeatExactly, repeatLoosely } from './pretrain-repeat.ts';
 import { decodeWork, type PretrainWork } from './pretrain-work.ts';
 
 /** An update is refused as harmful when, at two standard errors, it raises the loss by more than this (nats). */
@@ -23,9 +25,6 @@ const HARM_TOLERANCE = 0.01;
  * tiny models), when all point the same way, and falls to a tenth (`npm run bench tolerance`). Beyond these, the later one is a copy.
  */
 const OVERLAP = { copied: 0.85, fraud: 0.92 } as const;
-
-/** The part of the distance between two repetitions with different moments that a worker may be away besides. */
-const MOMENTS_PART = 0.75;
 
 /** Why work is not accepted, with the measurements so far. */
 class Refused extends Error {
@@ -41,13 +40,7 @@ class Refused extends Error {
 type Numbers = { -readonly [Name in 'score_micro' | 'loss_before_micro' | 'loss_after_micro']: Verdict[Name] };
 
 /** Work whose form is right, with everything that judges it; the checks write what they measure into `evidence` and `numbers`. */
-interface Case {
-  readonly task: PretrainTask;
-  readonly specs: readonly ParameterSpec[];
-  readonly work: PretrainWork;
-  readonly update: SparseUpdate;
-  readonly device: Device;
-  readonly judging: Judging;
+interface Case extends Repeated {
   readonly evidence: Record<string, unknown>;
   readonly numbers: Numbers;
 }
@@ -63,9 +56,13 @@ export async function checkWork(task: PretrainTask, claim: Claim, device: Device
   try {
     const specs = parameterSpecs(task.params.model);
     const judged: Case = { task, specs, ...openClaim(task, specs, claim), device, judging, evidence, numbers };
+    await checkStart(judged);
     await compareWithEarlier(judged);
-    const gain = await measureLosses(judged);
-    if (judging.repeat) await repeat(judged, gain);
+    const { gain, harmful } = await measureLosses(judged);
+    const start = judging.repeat ? knownStart(judged) : null;
+    // Work that is the very work that was asked for is not refused for what came of it.
+    if (start === null && harmful) throw new Refused('harmful', false);
+    if (judging.repeat) await repeat(judged, start, gain);
     return { accepted: true, fraud: false, code: 'ok', weight: claim.tokens, ...numbers, evidence };
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
@@ -95,6 +92,13 @@ function openClaim(
   }
 }
 
+/** It must begin afresh, or with what work of the last round leaves: anything else could not be checked by anybody. */
+async function checkStart({ task, work, device }: Case): Promise<void> {
+  const start = bytesToHex(work.start);
+  if (start === bytesToHex(AFRESH) || (await statesLeft(device, task.round)).has(start)) return;
+  throw new Refused('unknown-start', false);
+}
+
 /** Sameness: work that was committed earlier wins. */
 async function compareWithEarlier({ task, specs, update, judging, evidence }: Case): Promise<void> {
   let most = 0;
@@ -115,7 +119,8 @@ async function compareWithEarlier({ task, specs, update, judging, evidence }: Ca
 }
 
 /** What the update does to the loss on the worker's own data and on data that nobody knew: paired, with an interval. */
-async function measureLosses({ task, specs, work, update, device, judging, evidence, numbers }: Case): Promise<number> {
+async function measureLosses(judged: Case): Promise<{ readonly gain: number; readonly harmful: boolean }> {
+  const { task, specs, work, update, device, judging, evidence, numbers } = judged;
   const { params, round, weights } = task;
   let updated: Weights;
   try {
@@ -143,52 +148,19 @@ async function measureLosses({ task, specs, work, update, device, judging, evide
   numbers.loss_before_micro = Math.round(mean(before) * 1e6);
   numbers.loss_after_micro = Math.round(Math.min(mean(after), LARGEST_LOSS) * 1e6);
   numbers.score_micro = numbers.loss_before_micro - numbers.loss_after_micro;
-  if (!(harm.mean - 2 * harm.standard_error <= HARM_TOLERANCE)) throw new Refused('harmful', false);
-  return mean(gains.slice(0, params.batch));
+  const harmful = !(harm.mean - 2 * harm.standard_error <= HARM_TOLERANCE);
+  return { gain: mean(gains.slice(0, params.batch)), harmful };
+}
+
+/** Re-execution, exact where this validator knows what the worker began with. */
+async function repeat(judged: Case, start: Carried | null, gain: number): Promise<void> {
+  const { refusal, evidence } = start ? await repeatExactly(judged, start) : await repeatLoosely(judged, gain);
+  judged.evidence.repeated = evidence;
+  if (refusal) throw new Refused(refusal, true);
 }
 
 /** A loss above this is told as this: an event holds only safe integers. */
 const LARGEST_LOSS = 1e5;
-
-/**
- * Re-execution: the same steps from the same model on the same data. The worker's moments are not known: they are like the
- * referee's, or zero where the worker has just begun or lost what it kept. It is refused when it is like neither.
- */
-async function repeat({ task, specs, work, update, device, judging, evidence }: Case, gain: number): Promise<void> {
-  const { params, round, weights } = task;
-  const referee = await refereeOf(device, params, round, weights);
-  const steps = work.losses.length;
-  const deadline_ms = performance.now() + judging.time_ms;
-  const plan = await stepsOf(task, device, steps, () => performance.now() < deadline_ms);
-  const rates = work.losses.reduce((sum, _, step) => sum + plan.learning_rate(step), 0);
-  const tolerance = toleranceOf(judging.runtime, device.runtime.class, { steps, rates, gain });
-  const attempt = async (moments: "like the referee's" | 'zero') => {
-    // Steps that leave the finite numbers are like nobody's.
-    const { losses, delta } = (await trainSteps(referee, weights, plan)) ?? { losses: [Number.NaN], delta: weights };
-    const distance = traceDistance(work.losses, losses);
-    return { moments, steps: losses.length, losses, distance, agreement: agreementOf(specs, update, delta) };
-  };
-  // The direction of a few steps says little about all of them.
-  let allowed = tolerance.mean_loss + TRACE_RESOLUTION;
-  const holds = ({ steps: done, distance, agreement }: Awaited<ReturnType<typeof attempt>>): boolean =>
-    distance.mean <= allowed && (agreement >= tolerance.agreement || 2 * done < steps);
-
-  const attempts = round.number === 0 ? [] : [await attempt("like the referee's")];
-  if (!attempts.some(holds)) {
-    const warm = await referee.optimiserState();
-    await referee.setOptimiserState(zeroMoments(specs));
-    attempts.push(await attempt('zero'));
-    if (round.number > 0) await referee.setOptimiserState(warm);
-    // How much moments matter in this very work shows in how far the two repetitions are from each other.
-    const [like, zero] = attempts;
-    if (zero) allowed += MOMENTS_PART * traceDistance(like.losses, zero.losses).mean;
-  }
-  const shown = attempts.map(({ losses: _losses, ...rest }) => rest);
-  evidence.repeated = { steps, attempts: shown, limits: { ...tolerance, mean_loss: allowed } };
-  if (attempts.some(holds)) return;
-  const nearest = attempts.some(({ distance }) => distance.mean <= allowed);
-  throw new Refused(nearest ? 'other-update' : 'other-losses', true);
-}
 
 /** Losses of every sequence of some batches under some weights. */
 async function lossesOf(evaluator: Evaluator, weights: Weights, batches: readonly Batch[]): Promise<number[]> {

@@ -1,12 +1,12 @@
 // What a device keeps loaded between the rounds of a pre-training run: trainers, an evaluator, the dataset's manifest and shards.
-import { parameterSpecs, type Weights } from '../model/config.ts';
+import { parameterSpecs } from '../model/config.ts';
 import { assignment, batchFrom } from '../training/assignment.ts';
 import type { Batch, InnerSteps, Trainer } from '../training/inner.ts';
 import { type DatasetManifest, decodeManifest, decodeShard, type ShardTokens } from '../training/shards.ts';
 import { createEvaluator, createTrainer, type Evaluator } from '../training/trainer.ts';
 import type { Device, Round } from './game.ts';
-import { decodeOptimiser } from './pretrain-drawer.ts';
-import { learningRateAt, type PretrainParams, type PretrainTask } from './pretrain-params.ts';
+import type { Carried } from './pretrain-carried.ts';
+import { learningRateAt, type PretrainParams, type PretrainTask, parameterCount } from './pretrain-params.ts';
 
 /** Labels that keep the streams of data apart. */
 export const WORKER_DATA = 'worker';
@@ -76,8 +76,10 @@ export async function stepsOf(
 // What a device keeps loaded between rounds hangs on its Device, so that it goes when the device goes.
 interface Loaded {
   trainer?: Promise<Trainer>;
-  /** Repeats others' steps, with moments of its own. */
+  /** Repeats others' steps. */
   referee?: Promise<Trainer>;
+  /** What workers carry whose rounds were repeated, by the hash that they gave it. */
+  readonly followed: Map<string, Carried>;
   evaluator?: Promise<Evaluator>;
   manifest?: Promise<DatasetManifest>;
   readonly shards: Map<string, Promise<ShardTokens>>;
@@ -85,10 +87,10 @@ interface Loaded {
 const loaded = new WeakMap<Device, Loaded>();
 const SHARDS_IN_MEMORY = 64;
 
-export function loadedOf(device: Device): Loaded {
+function loadedOf(device: Device): Loaded {
   let entry = loaded.get(device);
   if (!entry) {
-    entry = { shards: new Map() };
+    entry = { shards: new Map(), followed: new Map() };
     loaded.set(device, entry);
   }
   return entry;
@@ -113,17 +115,9 @@ function shardOf(device: Device, manifest: DatasetManifest, hash: string): Promi
 
 export function trainerOf(device: Device, params: PretrainParams): Promise<Trainer> {
   const entry = loadedOf(device);
-  entry.trainer ??= openTrainer(device, params);
-  return entry.trainer;
-}
-
-/** A trainer with the AdamW state that this device had when it last worked on the run. */
-async function openTrainer(device: Device, params: PretrainParams): Promise<Trainer> {
   const { batch, context, adamw } = params;
-  const trainer = await createTrainer(device.runtime, params.model, { batch, context, adamw });
-  const kept = decodeOptimiser(parameterSpecs(params.model), await device.drawer.get('optimiser'));
-  if (kept) await trainer.setOptimiserState(kept);
-  return trainer;
+  entry.trainer ??= createTrainer(device.runtime, params.model, { batch, context, adamw });
+  return entry.trainer;
 }
 
 export function evaluatorOf(device: Device, params: PretrainParams): Promise<Evaluator> {
@@ -132,37 +126,42 @@ export function evaluatorOf(device: Device, params: PretrainParams): Promise<Eva
   return entry.evaluator;
 }
 
+/** States of workers are as large as three models each; of more than so many the oldest are forgotten. */
+const FOLLOWED_BYTES = 1 << 30;
+
+/** What a worker carries that left a state with this hash, if this device has repeated the round in which it did. */
+export function followedOf(device: Device, hash: string): Carried | undefined {
+  return loadedOf(device).followed.get(hash);
+}
+
+/** Remembers what repeated work leaves, under the hash that its worker gave it. */
+export function follow(device: Device, params: PretrainParams, hash: string, carried: Carried): void {
+  const { followed } = loadedOf(device);
+  const state_bytes = 3 * 4 * parameterCount(parameterSpecs(params.model));
+  followed.set(hash, carried);
+  for (const [oldest] of followed) {
+    if (followed.size * state_bytes <= FOLLOWED_BYTES) return;
+    followed.delete(oldest);
+  }
+}
+
 /** Steps that a referee's moments need before they say what a worker's do: ten times the memory of the first one. */
 const WARM_STEPS = 30;
 
-/**
- * The trainer that repeats others' steps. Its moments go on from one repetition to the next; one that begins in the middle of a
- * run first learns them, on data that nobody was assigned.
- */
-export async function refereeOf(
-  device: Device,
-  params: PretrainParams,
-  round: Round,
-  weights: Weights,
-): Promise<Trainer> {
+/** The trainer that repeats others' steps. Its moments are those of the last repetition. */
+export function refereeOf(device: Device, params: PretrainParams): Promise<Trainer> {
   const entry = loadedOf(device);
-  if (!entry.referee) {
-    entry.referee = openReferee(device, params, round, weights);
-    entry.referee.catch(() => {
-      entry.referee = undefined;
-    });
-  }
+  const { batch, context, adamw } = params;
+  entry.referee ??= createTrainer(device.runtime, params.model, { batch, context, adamw });
   return entry.referee;
 }
 
-async function openReferee(device: Device, params: PretrainParams, round: Round, weights: Weights): Promise<Trainer> {
-  const { batch, context, adamw } = params;
-  const trainer = await createTrainer(device.runtime, params.model, { batch, context, adamw });
-  if (round.number === 0) return trainer;
-  await trainer.setWeights(weights);
+/** Gives a referee's moments something to say, where it has not repeated anything yet: on data that nobody was assigned. */
+export async function warmUp(referee: Trainer, device: Device, { params, round, weights }: PretrainTask) {
+  if ((await referee.optimiserState()).steps > 0) return;
+  await referee.setWeights(weights);
   const data = await openData(device, params, round, 'warming up', VALIDATOR_DATA);
   for (let step = 0; step < WARM_STEPS; step++) {
-    await trainer.step(await data.batch(step), learningRateAt(params, round, step));
+    await referee.step(await data.batch(step), learningRateAt(params, round, step));
   }
-  return trainer;
 }

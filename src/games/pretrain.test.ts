@@ -3,98 +3,28 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import fc from 'fast-check';
 import { acceptedSubmissions } from '../core/judging.ts';
-import { reexecutionPermille } from '../core/reexecution.ts';
 import type { NetworkState, RunState, Submission } from '../core/state.ts';
 import { parameterSpecs, type Weights } from '../model/config.ts';
-import { initialWeights } from '../model/init.ts';
-import { byteTokenizer } from '../model/tokenizer.ts';
 import { sha256Hex } from '../protocol/hash.ts';
-import { createNativeRuntime } from '../tensor/native-runtime.ts';
-import type { Runtime } from '../tensor/runtime.ts';
-import { buildDataset, type DatasetManifest, encodeManifest } from '../training/shards.ts';
 import { compressUpdate, decodeUpdate, encodeUpdate } from '../training/sparse.ts';
 import { encodeBundle } from './bundle.ts';
-import type { Claim, Device, Judging } from './game.ts';
+import { judging, type PretrainExample, pretrainExample, round, withUpdate } from './example-pretrain.ts';
+import type { Claim } from './game.ts';
 import { catchUp, type History } from './history.ts';
-import { game, type PretrainParams, PretrainParamsSchema } from './pretrain.ts';
-import { decodeWork, encodeWork } from './pretrain-work.ts';
+import { game } from './pretrain.ts';
+import { decodeWork } from './pretrain-work.ts';
 
-const blobs = new Map<string, Uint8Array>();
-let runtime: Runtime;
-let params: PretrainParams;
-let manifest: DatasetManifest;
-let weights: Weights;
-
-before(async () => {
-  runtime = await createNativeRuntime({ threads: 1 });
-  const put = async (blob: Uint8Array): Promise<string> => {
-    blobs.set(sha256Hex(blob), blob);
-    return sha256Hex(blob);
-  };
-  const tokenizer = byteTokenizer();
-  const texts = Array.from(
-    { length: 300 },
-    (_, i) => `Sentence ${i}: the quick brown fox jumps over ${i * 7} lazy dogs. `,
-  );
-  manifest = await buildDataset([texts.join('')], tokenizer, put);
-  params = PretrainParamsSchema.parse({
-    model: {
-      vocab_size: tokenizer.vocab_size,
-      hidden_size: 16,
-      intermediate_size: 32,
-      num_hidden_layers: 1,
-      num_attention_heads: 2,
-    },
-    dataset: await put(encodeManifest(manifest)),
-    batch: 4,
-    context: 16,
-    inner_steps: 20,
-    learning_rate: 0.01,
-    min_learning_rate: 0.01,
-    warmup_steps: 0,
-  });
-  weights = initialWeights(params.model, 'test');
-});
-after(() => runtime.close());
-
-const round = (number: number, seed = 'a'.repeat(64)) => ({ run: 'r', number, rounds: 10, seed });
 const running = new AbortController().signal;
+let example: PretrainExample;
+before(async () => {
+  example = await pretrainExample();
+});
+after(() => example.runtime.close());
 
-/** A device with a drawer in memory, which writes down what it fetches. */
-function device(): Device & { readonly fetched: Set<string> } {
-  const drawer = new Map<string, Uint8Array>();
-  const fetched = new Set<string>();
-  return {
-    fetched,
-    runtime,
-    fetchBlob: async (hash) => {
-      fetched.add(hash);
-      return blobs.get(hash)!;
-    },
-    drawer: {
-      get: async (name) => drawer.get(name) ?? null,
-      put: async (name, bytes) => void drawer.set(name, bytes),
-      delete: async (name) => void drawer.delete(name),
-    },
-    progress: async () => {},
-  };
-}
-
-const work = async (peer: string, seed?: string, on = device()): Promise<Claim> =>
-  (await game.perform(game.task(params, round(0, seed), peer, weights), on, running))!;
-/** Somebody's claim with another update in its work. */
-function withUpdate(claim: Claim, update: Uint8Array): Claim {
-  const { state, losses } = decodeWork(claim.work);
-  return { ...claim, work: encodeWork(state, [...losses], update) };
-}
-const judging: Judging = {
-  runtime: 'native-cpu',
-  repeat: true,
-  time_ms: 60_000,
-  earlier: async () => [],
-};
+const work = async (peer: string, seed?: string, on = example.device()): Promise<Claim> =>
+  (await game.perform(game.task(example.params, round(0, { seed }), peer, example.weights), on, running))!;
 const verdict = (claim: Claim, peer = 'ada') =>
-  game.check(game.task(params, round(0), peer, weights), claim, device(), judging);
+  game.check(game.task(example.params, round(0), peer, example.weights), claim, example.device(), judging);
 
 describe('check', () => {
   test('accepts honest work and says what it is worth', async () => {
@@ -113,20 +43,22 @@ describe('check', () => {
   });
 
   test('refuses work that does harm: here, what unlearns the last round', async () => {
-    const specs = parameterSpecs(params.model);
+    const specs = parameterSpecs(example.params.model);
     const claim = await work('ada');
-    const learned = game.merge(params, weights, [{ work: claim.work, weight: 1 }]);
+    const learned = game.merge(example.params, example.weights, [{ work: claim.work, weight: 1 }]);
     const reversed = new Map(
-      [...decodeUpdate(specs, decodeWork(claim.work).update, params.sparse)].map(([name, tensor]) => {
+      [...decodeUpdate(specs, decodeWork(claim.work).update, example.params.sparse)].map(([name, tensor]) => {
         return [name, { ...tensor, table: tensor.table.map((value) => (value === 0 ? 0 : -value)) }];
       }),
     );
-    const task = game.task(params, round(1), 'ada', learned);
-    const next = (await game.perform(task, device(), running))!;
-    const harmful = withUpdate(next, encodeUpdate(specs, reversed, params.sparse));
-    const { accepted, code, score_micro } = await game.check(task, harmful, device(), judging);
-    assert.deepEqual([accepted, code], [false, 'harmful']);
-    assert.ok(score_micro < -100_000, `${score_micro}`);
+    const task = game.task(example.params, round(1), 'ada', learned);
+    const next = (await game.perform(task, example.device(), running))!;
+    const harmful = withUpdate(next, encodeUpdate(specs, reversed, example.params.sparse));
+    // A judge that does not repeat it sees the harm, one that does sees that no steps lead there.
+    const seen = await game.check(task, harmful, example.device(), { ...judging, repeat: false });
+    assert.deepEqual([seen.accepted, seen.code], [false, 'harmful']);
+    assert.ok(seen.score_micro < -100_000, `${seen.score_micro}`);
+    assert.equal((await game.check(task, harmful, example.device(), judging)).code, 'other-update');
   });
 
   test('refuses more steps than the round has, and tokens that do not follow from the steps', async () => {
@@ -140,11 +72,11 @@ describe('check', () => {
   test('finds a copy of earlier work, and of one’s own from the round before', async () => {
     const [ada, bob] = [await work('ada'), await work('bob')];
     const stolen = withUpdate(bob, decodeWork(ada.work).update);
-    const task = game.task(params, round(0), 'bob', weights);
+    const task = game.task(example.params, round(0), 'bob', example.weights);
     const seen = { ...judging, earlier: async () => [ada.work] };
-    const { accepted, fraud, code, evidence } = await game.check(task, stolen, device(), seen);
+    const { accepted, fraud, code, evidence } = await game.check(task, stolen, example.device(), seen);
     assert.deepEqual([accepted, fraud, code, evidence.overlap], [false, true, 'copied', 1]);
-    const honest = await game.check(task, bob, device(), seen);
+    const honest = await game.check(task, bob, example.device(), seen);
     assert.ok(honest.accepted, honest.code);
   });
 
@@ -152,40 +84,6 @@ describe('check', () => {
     const claim = await work('ada');
     const { accepted, fraud, code } = await verdict(claim, 'bob');
     assert.deepEqual([accepted, fraud, code], [false, true, 'not-on-its-data']);
-  });
-
-  test('finds steps that were claimed and not done, when it repeats them', async () => {
-    const claim = await work('ada');
-    const { state, losses, update } = decodeWork(claim.work);
-    // Half of the steps were done; the rest of the losses is made up to look like the last ones.
-    const half = losses.length / 2;
-    const made_up = [...losses.slice(0, half), ...losses.slice(0, half).map((_, i) => losses[half - 1] + i / 4)];
-    const mean = made_up.reduce((a, b) => a + b, 0) / made_up.length;
-    const lie = { ...claim, work: encodeWork(state, made_up, update), loss_micro: Math.round(mean * 1e6) };
-    const { accepted, fraud, code } = await verdict(lie);
-    assert.deepEqual([accepted, fraud, code], [false, true, 'other-losses']);
-    // A worker with a long record is repeated only when the draw says so.
-    const permille = reexecutionPermille({ consecutive_valid: 1000 }, 50, 10);
-    const check = (draw_permille: number) => {
-      const repeat = draw_permille < permille;
-      return game.check(game.task(params, round(0), 'ada', weights), lie, device(), { ...judging, repeat });
-    };
-    assert.equal((await check(49)).code, 'other-losses');
-    assert.equal((await check(50)).code, 'ok');
-  });
-
-  test('finds an update that is not what the losses came from', async () => {
-    const specs = parameterSpecs(params.model);
-    const claim = await work('ada');
-    const noise = new Map(
-      specs.map(({ name, shape }) => [
-        name,
-        new Float32Array(shape.reduce((a, b) => a * b, 1)).map((_, i) => Math.sin(i * 12.9898) * 1e-6),
-      ]),
-    );
-    const update = encodeUpdate(specs, compressUpdate(specs, noise, new Map(), params.sparse), params.sparse);
-    const { accepted, fraud, code } = await verdict(withUpdate(claim, update));
-    assert.deepEqual([accepted, fraud, code], [false, true, 'other-update']);
   });
 
   test('gives a verdict on any bytes, and never an exception', async () => {
@@ -215,14 +113,18 @@ describe('check', () => {
   });
 
   test('an update so large that the model overflows is refused, not merged', async () => {
-    const specs = parameterSpecs(params.model);
+    const specs = parameterSpecs(example.params.model);
     const huge = new Map(
       specs.map(({ name, shape }) => [
         name,
         new Float32Array(shape.reduce((a, b) => a * b, 1)).map((_, i) => (i % 2 ? 3e38 : -3e38)),
       ]),
     );
-    const bytes = encodeUpdate(specs, compressUpdate(specs, huge, new Map(), params.sparse), params.sparse);
+    const bytes = encodeUpdate(
+      specs,
+      compressUpdate(specs, huge, new Map(), example.params.sparse),
+      example.params.sparse,
+    );
     const { accepted, loss_after_micro } = await verdict(withUpdate(await work('ada'), bytes));
     assert.equal(accepted, false);
     assert.ok(Number.isSafeInteger(loss_after_micro), `${loss_after_micro}`);
@@ -243,27 +145,27 @@ describe('perform', () => {
   });
 
   test('never sees a validation shard; evaluate sees nothing else', async () => {
-    const on = device();
+    const on = example.device();
     for (const peer of ['ada', 'bob', 'eve']) {
       for (const seed of ['c', 'd', 'e']) await work(peer, seed.repeat(64), on);
     }
-    const held_out = new Set(manifest.validation.map(({ hash }) => hash));
-    const train = new Set(manifest.train.map(({ hash }) => hash));
+    const held_out = new Set(example.manifest.validation.map(({ hash }) => hash));
+    const train = new Set(example.manifest.train.map(({ hash }) => hash));
     assert.ok(held_out.size > 0);
     assert.deepEqual(
       [...on.fetched].filter((hash) => held_out.has(hash)),
       [],
     );
     assert.ok([...on.fetched].filter((hash) => train.has(hash)).length >= 2);
-    const validator = device();
-    const { tokens } = await game.evaluate(params, weights, validator);
+    const validator = example.device();
+    const { tokens } = await game.evaluate(example.params, example.weights, validator);
     assert.ok(tokens > 0);
     assert.deepEqual(
       [...validator.fetched].filter((hash) => train.has(hash)),
       [],
     );
-    const checker = device();
-    await game.check(game.task(params, round(0), 'ada', weights), await work('ada'), checker, judging);
+    const checker = example.device();
+    await game.check(game.task(example.params, round(0), 'ada', example.weights), await work('ada'), checker, judging);
     assert.deepEqual(
       [...checker.fetched].filter((hash) => held_out.has(hash)),
       [],
@@ -272,8 +174,11 @@ describe('perform', () => {
 
   test('returns what is done when it is interrupted, and null when that is nothing', async () => {
     const stop = new AbortController();
-    const on = { ...device(), progress: async ({ steps }: { steps: number }) => void (steps === 3 && stop.abort()) };
-    const task = game.task(params, round(0), 'ada', weights);
+    const on = {
+      ...example.device(),
+      progress: async ({ steps }: { steps: number }) => void (steps === 3 && stop.abort()),
+    };
+    const task = game.task(example.params, round(0), 'ada', example.weights);
     const claim = await game.perform(task, on, stop.signal);
     assert.deepEqual([claim?.steps, claim?.tokens], [3, 3 * 64]);
     assert.equal((await verdict(claim!)).accepted, true);
@@ -300,7 +205,7 @@ describe('merge', () => {
         const claim = submissions.find(([id]) => id === submission.id)![2];
         return { work: claim.work, weight: claim.steps };
       });
-      return sha256Hex(game.encodeState(params, game.merge(params, weights, works)));
+      return sha256Hex(game.encodeState(example.params, game.merge(example.params, example.weights, works)));
     };
     const [a, b, c] = submissions;
     const hashes = [
@@ -318,8 +223,8 @@ describe('merge', () => {
     const hash = (x: number, y: number) =>
       sha256Hex(
         game.encodeState(
-          params,
-          game.merge(params, weights, [
+          example.params,
+          game.merge(example.params, example.weights, [
             { work: ada, weight: x },
             { work: bob, weight: y },
           ]),
@@ -327,28 +232,31 @@ describe('merge', () => {
       );
     assert.equal(hash(1, 1), hash(7, 7));
     assert.notEqual(hash(1, 1), hash(1, 20));
-    assert.throws(() => game.merge(params, weights, [{ work: ada.subarray(1), weight: 1 }]), { code: 'bad-work' });
+    assert.throws(() => game.merge(example.params, example.weights, [{ work: ada.subarray(1), weight: 1 }]), {
+      code: 'bad-work',
+    });
   });
 
   test('is what a latecomer does too: by the checkpoint or from any model on the way', async () => {
-    const states = [weights];
+    const states = [example.weights];
     const recent: History['recent'][number][] = [];
     for (let number = 0; number < 3; number++) {
       const parent = states.at(-1)!;
-      const task = game.task(params, round(number), 'ada', parent);
-      const works = [{ work: (await game.perform(task, device(), running))!.work, weight: 20 }];
-      const next = game.merge(params, parent, works);
+      const task = game.task(example.params, round(number), 'ada', parent);
+      const works = [{ work: (await game.perform(task, example.device(), running))!.work, weight: 20 }];
+      const next = game.merge(example.params, parent, works);
       const bundle = encodeBundle(works);
-      blobs.set(sha256Hex(bundle), bundle);
-      const hashOf = (state: Weights) => sha256Hex(game.encodeState(params, state));
+      example.blobs.set(sha256Hex(bundle), bundle);
+      const hashOf = (state: Weights) => sha256Hex(game.encodeState(example.params, state));
       recent.push({ round: number, parent: hashOf(parent), bundle: sha256Hex(bundle), model: hashOf(next) });
       states.push(next);
     }
-    const first = game.encodeState(params, weights);
-    blobs.set(sha256Hex(first), first);
+    const first = game.encodeState(example.params, example.weights);
+    example.blobs.set(sha256Hex(first), first);
     const history = { model: recent[2].model, checkpoint: { model: sha256Hex(first) }, recent };
-    const fetch = async (hash: string) => blobs.get(hash)!;
-    const catching = (held: Parameters<typeof catchUp>[3], list = history) => catchUp(game, params, list, held, fetch);
+    const fetch = async (hash: string) => example.blobs.get(hash)!;
+    const catching = (held: Parameters<typeof catchUp>[3], list = history) =>
+      catchUp(game, example.params, list, held, fetch);
     const late = await catching(null);
     assert.equal(late.hash, history.model);
     const half = await catching({ hash: recent[0].model, state: states[1] });

@@ -4,16 +4,13 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { type PretrainExample, pretrainExample, round } from '../games/example-pretrain.ts';
 import type { Device } from '../games/game.ts';
-import { game, type PretrainParams, PretrainParamsSchema } from '../games/pretrain.ts';
-import { decodeErrorFeedback, decodeOptimiser } from '../games/pretrain-drawer.ts';
-import { parameterSpecs, type Weights } from '../model/config.ts';
-import { initialWeights } from '../model/init.ts';
-import { byteTokenizer } from '../model/tokenizer.ts';
-import { sha256Hex } from '../protocol/hash.ts';
-import { createNativeRuntime } from '../tensor/native-runtime.ts';
-import type { Runtime } from '../tensor/runtime.ts';
-import { buildDataset, encodeManifest } from '../training/shards.ts';
+import { game } from '../games/pretrain.ts';
+import { AFRESH, decodeCarried } from '../games/pretrain-carried.ts';
+import { decodeWork, type PretrainWork } from '../games/pretrain-work.ts';
+import { parameterSpecs } from '../model/config.ts';
+import { sha256 } from '../protocol/hash.ts';
 import { openDrawer } from './drawer.ts';
 import { PeerError } from './errors.ts';
 import { untilLeft } from './leaving.ts';
@@ -57,108 +54,60 @@ describe('a drawer', () => {
 });
 
 describe('a pre-training worker that is started again', () => {
-  const blobs = new Map<string, Uint8Array>();
-  let runtime: Runtime;
-  let params: PretrainParams;
-  let first: Weights;
-
+  let example: PretrainExample;
   before(async () => {
-    runtime = await createNativeRuntime({ threads: 1 });
-    const put = async (blob: Uint8Array): Promise<string> => {
-      blobs.set(sha256Hex(blob), blob);
-      return sha256Hex(blob);
-    };
-    const tokenizer = byteTokenizer();
-    const texts = ['The drawer keeps what the wire does not carry. '.repeat(200)];
-    const dataset = await put(encodeManifest(await buildDataset(texts, tokenizer, put)));
-    params = PretrainParamsSchema.parse({
-      model: {
-        vocab_size: tokenizer.vocab_size,
-        hidden_size: 16,
-        intermediate_size: 32,
-        num_hidden_layers: 1,
-        num_attention_heads: 2,
-      },
-      dataset,
-      batch: 2,
-      context: 8,
-      inner_steps: 3,
-      learning_rate: 0.01,
-      min_learning_rate: 0.01,
-      warmup_steps: 0,
-    });
-    first = initialWeights(params.model, 'test');
+    example = await pretrainExample();
   });
-  after(() => runtime.close());
+  after(() => example.runtime.close());
 
-  const device = (folder: string): Device => ({
-    runtime,
-    fetchBlob: async (hash) => blobs.get(hash)!,
-    drawer: openDrawer(folder),
-    progress: async () => {},
-  });
+  const device = (folder: string): Device => ({ ...example.device(), drawer: openDrawer(folder) });
 
-  const round = async (on: Device, number: number, weights: Weights): Promise<Uint8Array> => {
-    const of = { run: 'r', number, rounds: 10, seed: String(number).repeat(64) };
-    const claim = await game.perform(game.task(params, of, 'worker', weights), on, new AbortController().signal);
-    return claim!.work;
-  };
-
-  /** Two rounds; `between` says which device does the second. The hash of what that hands in. */
+  /** Two rounds; `between` says which device does the second. What that hands in. */
   const secondRound = async (
     name: string,
     between: (folder: string, before: Device) => Promise<Device>,
-  ): Promise<string> => {
+  ): Promise<PretrainWork> => {
+    const { params, weights } = example;
     const folder = join(root, name);
     const before = device(folder);
-    const work = await round(before, 0, first);
-    const merged = game.merge(params, first, [{ work, weight: 3 }]);
-    return sha256Hex(await round(await between(folder, before), 1, merged));
+    const running = new AbortController().signal;
+    const first = (await game.perform(game.task(params, round(0), 'worker', weights), before, running))!;
+    const merged = game.merge(params, weights, [{ work: first.work, weight: 1 }]);
+    const next = game.task(params, round(1, { last: example.bundleOf(first) }), 'worker', merged);
+    return decodeWork((await game.perform(next, await between(folder, before), running))!.work);
   };
 
   test('goes on exactly where it was: error feedback and AdamW', async () => {
-    const specs = parameterSpecs(params.model);
     const uninterrupted = await secondRound('uninterrupted', async (_, before) => before);
     const restarted = await secondRound('restarted', async (folder) => device(folder));
-    assert.equal(restarted, uninterrupted);
-    const drawer = openDrawer(join(root, 'restarted'));
-    assert.equal(decodeOptimiser(specs, await drawer.get('optimiser'))?.steps, 6);
-    const error = decodeErrorFeedback(specs, await drawer.get('error-feedback'), 1);
-    assert.ok([...error.values()].some((values) => values.some((value) => value !== 0)));
+    assert.deepEqual(restarted, uninterrupted);
+    const kept = await openDrawer(join(root, 'restarted')).get('carried.1');
+    assert.deepEqual(sha256(kept!), restarted.end);
+    const carried = decodeCarried(parameterSpecs(example.params.model), kept!);
+    assert.equal(carried?.moments.steps, 40);
+    assert.ok([...carried.error.values()].some((values) => values.some((value) => value !== 0)));
   });
 
-  test('starts afresh where either of the two is damaged or gone, and that is a difference', async () => {
-    const restarted = await secondRound('whole', async (folder) => device(folder));
-    const flip = (file: string): void => {
-      const content = readFileSync(file);
-      content[content.length - 5] ^= 0x40;
-      writeFileSync(file, content);
+  test('begins afresh, and says so, where what it carried is damaged, gone or not its own', async () => {
+    const whole = await secondRound('whole', async (folder) => device(folder));
+    assert.notDeepEqual(whole.start, AFRESH);
+    const spoil: Record<string, (file: string) => void> = {
+      gone: (file) => rmSync(file),
+      damaged(file) {
+        const content = readFileSync(file);
+        content[content.length - 5] ^= 0x40;
+        writeFileSync(file, content);
+      },
+      empty: (file) => writeFileSync(file, ''),
     };
-    const results = new Set([restarted]);
-    for (const name of ['optimiser', 'error-feedback']) {
-      const gone = await secondRound(`gone-${name}`, async (folder) => {
-        rmSync(join(folder, name));
+    for (const [how, change] of Object.entries(spoil)) {
+      const { start, end } = await secondRound(how, async (folder) => {
+        change(join(folder, 'carried.0'));
         return device(folder);
       });
-      const damaged = await secondRound(`damaged-${name}`, async (folder) => {
-        flip(join(folder, name));
-        return device(folder);
-      });
-      assert.equal(damaged, gone);
-      results.add(damaged);
+      assert.deepEqual(start, AFRESH, how);
+      assert.notDeepEqual(end, whole.end, how);
     }
-    assert.equal(results.size, 3);
-  });
-
-  test('that was away for a round does not send what belonged to an older model', async () => {
-    const specs = parameterSpecs(params.model);
-    const folder = join(root, 'away');
-    await round(device(folder), 0, first);
-    const kept = await openDrawer(folder).get('error-feedback');
-    const sum = (error: Map<string, Float32Array>) =>
-      [...error.values()].flatMap((v) => [...v]).filter((x) => x !== 0).length;
-    assert.ok(sum(decodeErrorFeedback(specs, kept, 0)) > 0);
-    assert.equal(sum(decodeErrorFeedback(specs, kept, 1)), 0);
   });
 });
 

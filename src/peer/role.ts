@@ -55,5 +55,6 @@ export interface Role {
 
 /** The round that a view speaks of, as games know it. */
 export function roundOf(view: RunView): Round {
-  return { run: view.run, number: view.round, rounds: view.rounds, seed: view.seed };
+  const { run, round: number, rounds, seed } = view;
+  return { run, number, rounds, seed, last: view.recent.at(-1)?.bundle ?? null };
 }

@@ -236,8 +236,8 @@ export class Arena {
   }
 
   roundNow(): Round {
-    const { id, round, spec, seed } = this.run;
-    return { run: id, number: round, rounds: spec.rounds, seed };
+    const { id, round, spec, seed, recent } = this.run;
+    return { run: id, number: round, rounds: spec.rounds, seed, last: recent.at(-1)?.bundle ?? null };
   }
 
   async call<T>(seat: ArenaSeat, what: string, work: () => Promise<T>): Promise<T | null> {

@@ -1,6 +1,6 @@
 // Re-execution: a validator repeats a worker's inner steps from the same model on the same assigned batches, and measures how far
-// the worker's losses and its update are from what it finds. The moments of the worker's AdamW are its own, so the validator
-// goes by moments of its own re-executions: they say nearly the same, because they describe the model and the data.
+// the worker's losses and its update are from what it finds. A validator that has followed the worker has its state too and finds the
+// same update but for rounding; one that has not goes by moments of its own, which describe the same model and data.
 import type { ParameterSpec, Weights } from '../model/config.ts';
 import type { SparseUpdate } from './sparse.ts';
 
@@ -38,6 +38,31 @@ export function agreementOf(specs: readonly ParameterSpec[], update: SparseUpdat
     weight += indices.length;
   }
   return weight > 0 ? sum / weight : 0;
+}
+
+/**
+ * How far an update is from another of the same work: the norm of the difference over the norm of the other, the root mean square over
+ * tensors weighted by their kept values. 0: the same; about √2 where nothing is in common; it sees signs, places and magnitudes.
+ */
+export function updateDistance(specs: readonly ParameterSpec[], update: SparseUpdate, other: SparseUpdate): number {
+  let sum = 0;
+  let weight = 0;
+  for (const { name } of specs) {
+    const a = update.get(name)!;
+    const b = other.get(name)!;
+    const values = new Map<number, number>();
+    for (let i = 0; i < b.indices.length; i++) values.set(b.indices[i], b.table[b.codes[i]]);
+    let [apart, size] = [0, 0];
+    for (const value of values.values()) size += value * value;
+    for (let i = 0; i < a.indices.length; i++) {
+      apart += (a.table[a.codes[i]] - (values.get(a.indices[i]) ?? 0)) ** 2;
+      values.delete(a.indices[i]);
+    }
+    for (const value of values.values()) apart += value * value;
+    sum += a.indices.length * (apart === 0 ? 0 : apart / size);
+    weight += a.indices.length;
+  }
+  return weight > 0 ? Math.sqrt(sum / weight) : 0;
 }
 
 /** The share of an update's kept values that another has at the same position with the same sign. */

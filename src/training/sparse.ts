@@ -78,13 +78,39 @@ export function compressUpdate(
     const tiling = tilingOf(spec, options.kept_per_tile);
     const wanted = accumulate(spec.name, tiling, delta.get(spec.name), error.get(spec.name), options.error_decay);
     const indices = keepLargest(tiling, wanted);
-    const { codes, table } = quantise(wanted, indices, options.quantiser);
-    for (let i = 0; i < indices.length; i++) wanted[indices[i]] -= table[codes[i]];
-    rest.set(spec.name, wanted);
-    update.set(spec.name, { indices, codes, table });
+    const tensor = { indices, ...quantise(wanted, indices, options.quantiser) };
+    rest.set(spec.name, withoutSent(wanted, tensor));
+    update.set(spec.name, tensor);
   }
   for (const [name, values] of rest) error.set(name, values);
   return update;
+}
+
+/**
+ * The error feedback of a worker that learned `delta`, had `error` and sent `update`, whatever it sent: what compressUpdate leaves for
+ * its own update. Throws as compressUpdate does.
+ */
+export function feedbackAfter(
+  specs: readonly ParameterSpec[],
+  delta: Weights,
+  error: Weights,
+  update: SparseUpdate,
+  options: SparseOptions,
+): Map<string, Float32Array> {
+  return new Map(
+    specs.map((spec) => {
+      const { name } = spec;
+      const tiling = tilingOf(spec, options.kept_per_tile);
+      const wanted = accumulate(name, tiling, delta.get(name), error.get(name), options.error_decay);
+      return [name, withoutSent(wanted, update.get(name)!)];
+    }),
+  );
+}
+
+/** Takes the values that are sent away, in place. */
+function withoutSent(wanted: Float32Array, { indices, codes, table }: SparseTensor): Float32Array {
+  for (let i = 0; i < indices.length; i++) wanted[indices[i]] -= table[codes[i]];
+  return wanted;
 }
 
 /** decay·e + Δ in a new array. */

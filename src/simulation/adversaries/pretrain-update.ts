@@ -17,13 +17,13 @@ const INVENTED = { fall: 0.002, scatter: 0.05 } as const;
 
 /** A claim of a whole round: the losses of the steps that are missing are invented after the last real one. */
 export function wholeRound({ inner_steps, batch, context }: PretrainParams, claim: Claim, random: Random): Claim {
-  const { state, losses, update } = decodeWork(claim.work);
-  const all = Array.from(losses);
+  const honest = decodeWork(claim.work);
+  const all = Array.from(honest.losses);
   while (all.length < inner_steps) {
     const scatter = (random.uint32() / 2 ** 31 - 1) * INVENTED.scatter;
     all.push(Math.max(0, all.at(-1)! - INVENTED.fall + scatter));
   }
-  const work = encodeWork(state, all, update);
+  const work = encodeWork({ ...honest, losses: all });
   const mean = decodeWork(work).losses.reduce((sum, loss) => sum + loss, 0) / all.length;
   return { work, steps: all.length, tokens: all.length * batch * context, loss_micro: Math.round(mean * 1e6) };
 }
@@ -35,9 +35,9 @@ export function editUpdate(
   edit: (update: SparseUpdate, specs: readonly ParameterSpec[]) => SparseUpdate,
 ): Claim {
   const specs = parameterSpecs(model);
-  const { state, losses, update } = decodeWork(claim.work);
-  const edited = encodeUpdate(specs, edit(decodeUpdate(specs, update, sparse), specs), sparse);
-  return { ...claim, work: encodeWork(state, Array.from(losses), edited) };
+  const honest = decodeWork(claim.work);
+  const update = encodeUpdate(specs, edit(decodeUpdate(specs, honest.update, sparse), specs), sparse);
+  return { ...claim, work: encodeWork({ ...honest, update }) };
 }
 
 /** Another table for every weight. */
@@ -81,7 +81,9 @@ export function flipSome(update: SparseUpdate, chosen: () => boolean): SparseUpd
     [...update].map(([name, tensor]): [string, SparseTensor] => {
       const opposite = tensor.table.map((value) => tensor.table.findIndex((other) => other === -value && other !== 0));
       const codes = tensor.codes.map((code) => (opposite[code] >= 0 && chosen() ? opposite[code] : code));
-      return [name, { ...tensor, codes }];
+      // The form allows no table entry that no value uses.
+      const table = tensor.table.map((value, code) => (codes.includes(code) ? value : 0));
+      return [name, { ...tensor, codes, table }];
     }),
   );
 }

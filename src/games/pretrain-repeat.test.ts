@@ -1,0 +1,159 @@
+// Re-execution: whoever followed a worker finds the smallest lie in its update, and honest work is the same on every kind of runtime.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { z } from 'zod';
+import { reexecutionPermille } from '../core/reexecution.ts';
+import { parameterSpecs, type Weights } from '../model/config.ts';
+import type { Runtime } from '../tensor/runtime.ts';
+import { createWasmRuntime } from '../tensor/wasm-runtime.ts';
+import { compressUpdate, decodeUpdate, encodeUpdate, type SparseTensor } from '../training/sparse.ts';
+import { judging, type PretrainExample, pretrainExample, round, withUpdate } from './example-pretrain.ts';
+import type { Claim, Device } from './game.ts';
+import { game } from './pretrain.ts';
+import type { PretrainParams } from './pretrain-params.ts';
+import { decodeWork, encodeWork } from './pretrain-work.ts';
+
+let example: PretrainExample;
+let params: PretrainParams;
+let weights: Weights;
+let wasm: Runtime;
+before(async () => {
+  example = await pretrainExample();
+  ({ params, weights } = example);
+  wasm = await createWasmRuntime({ threads: 1 });
+});
+after(async () => {
+  await example.runtime.close();
+  await wasm.close();
+});
+
+const running = new AbortController().signal;
+const workOf = async (number: number, state: Weights, last: string | null, on: Device, peer = 'ada') => {
+  const task = game.task(params, round(number, { last }), peer, state);
+  return { task, claim: (await game.perform(task, on, running))! };
+};
+/** The claim with every value of its update as `edit` wants it. */
+function edited(claim: Claim, edit: (tensor: SparseTensor) => SparseTensor): Claim {
+  const specs = parameterSpecs(params.model);
+  const update = decodeUpdate(specs, decodeWork(claim.work).update, params.sparse);
+  const lie = new Map(
+    [...update].map(([name, tensor]) => {
+      const { indices, codes, table } = edit(tensor);
+      // An update has no table entries that no value uses.
+      return [name, { indices, codes, table: table.map((value, code) => (codes.includes(code) ? value : 0)) }];
+    }),
+  );
+  return withUpdate(claim, encodeUpdate(specs, lie, params.sparse));
+}
+const merge = (state: Weights, { work }: Claim) => game.merge(params, state, [{ work, weight: 20 }]);
+
+describe('re-execution', () => {
+  test('finds steps that were claimed and not done', async () => {
+    const { task, claim } = await workOf(0, weights, null, example.device());
+    const honest = decodeWork(claim.work);
+    const { losses } = honest;
+    // Half of the steps were done; the rest of the losses is made up to look like the last ones.
+    const half = losses.length / 2;
+    const made_up = [...losses.slice(0, half), ...losses.slice(0, half).map((_, i) => losses[half - 1] + i / 4)];
+    const mean = made_up.reduce((a, b) => a + b, 0) / made_up.length;
+    const lie = { ...claim, work: encodeWork({ ...honest, losses: made_up }), loss_micro: Math.round(mean * 1e6) };
+    const permille = reexecutionPermille({ consecutive_valid: 1000 }, 50, 10);
+    // A worker with a long record is repeated only when the draw says so.
+    const check = (draw_permille: number) =>
+      game.check(task, lie, example.device(), { ...judging, repeat: draw_permille < permille });
+    const { accepted, fraud, code } = await check(49);
+    assert.deepEqual([accepted, fraud, code], [false, true, 'other-losses']);
+    assert.equal((await check(50)).code, 'ok');
+  });
+
+  test('finds an update that is not what the losses came from', async () => {
+    const specs = parameterSpecs(params.model);
+    const { task, claim } = await workOf(0, weights, null, example.device());
+    const noise = new Map(
+      specs.map(({ name, shape }) => [
+        name,
+        new Float32Array(shape.reduce((a, b) => a * b, 1)).map((_, i) => Math.sin(i * 12.9898) * 1e-6),
+      ]),
+    );
+    const update = encodeUpdate(specs, compressUpdate(specs, noise, new Map(), params.sparse), params.sparse);
+    const { accepted, fraud, code } = await game.check(task, withUpdate(claim, update), example.device(), judging);
+    assert.deepEqual([accepted, fraud, code], [false, true, 'other-update']);
+  });
+
+  test('finds one value in twenty turned, and other magnitudes, in every round; a judge on WASM follows a native worker', async () => {
+    const ada = example.device();
+    const judge = { ...example.device(), runtime: wasm };
+    let state = weights;
+    let last: string | null = null;
+    for (let number = 0; number < 3; number++) {
+      const { task, claim } = await workOf(number, state, last, ada);
+      const codeOf = async (lie: Claim) => (await game.check(task, lie, judge, judging)).code;
+      let at = 0;
+      const turned = edited(claim, (tensor) => {
+        const opposite = tensor.table.map((value) =>
+          tensor.table.findIndex((other) => other !== 0 && other === -value),
+        );
+        const turn = (code: number) => (at++ % 20 === 0 && opposite[code] >= 0 ? opposite[code] : code);
+        return { ...tensor, codes: tensor.codes.map(turn) };
+      });
+      assert.equal(await codeOf(turned), 'other-update', `round ${number}`);
+      const louder = edited(claim, (tensor) => ({ ...tensor, table: tensor.table.map((value) => value * 2) }));
+      assert.equal(await codeOf(louder), 'other-update', `round ${number}`);
+      const { code, evidence } = await game.check(task, claim, judge, judging);
+      assert.equal(code, 'ok');
+      const { repeated } = z
+        .object({ repeated: z.object({ mean_loss: z.number(), update: z.number() }) })
+        .parse(evidence);
+      assert.ok(repeated.mean_loss < 0.001 && repeated.update < 0.01, JSON.stringify(repeated));
+      state = merge(state, claim);
+      last = example.bundleOf(claim);
+    }
+  });
+
+  test('does not mind harm that honest steps did', async () => {
+    // A rate at which training goes the wrong way.
+    const wild = { ...params, learning_rate: 1, min_learning_rate: 1 };
+    const task = game.task(wild, round(0), 'ada', weights);
+    const claim = (await game.perform(task, example.device(), running))!;
+    const unrepeated = await game.check(task, claim, example.device(), { ...judging, repeat: false });
+    assert.equal(unrepeated.code, 'harmful');
+    const repeated = await game.check(task, claim, example.device(), judging);
+    assert.equal(repeated.code, 'ok');
+    assert.ok(repeated.score_micro < 0);
+  });
+});
+
+describe('the chain of a worker’s states', () => {
+  test('goes on from merged work, and is judged by followers and latecomers alike', async () => {
+    const ada = example.device();
+    const first = await workOf(0, weights, null, ada);
+    const next = await workOf(1, merge(weights, first.claim), example.bundleOf(first.claim), ada);
+    assert.deepEqual(decodeWork(first.claim.work).start, new Uint8Array(32));
+    assert.deepEqual(decodeWork(next.claim.work).start, decodeWork(first.claim.work).end);
+    assert.equal((await game.check(next.task, next.claim, example.device(), judging)).code, 'ok');
+  });
+
+  test('breaks where the work was not merged: then an honest worker begins afresh, and who does not is refused', async () => {
+    const ada = example.device();
+    const first = await workOf(0, weights, null, ada);
+    const other = await workOf(0, weights, null, example.device(), 'bob');
+    const state = merge(weights, other.claim);
+    const without = example.bundleOf(other.claim);
+    const claimed = await workOf(1, state, example.bundleOf(first.claim), ada);
+    const { task, claim } = await workOf(1, state, without, ada);
+    const refused = await game.check(task, claimed.claim, example.device(), judging);
+    assert.deepEqual([refused.accepted, refused.fraud, refused.code], [false, false, 'unknown-start']);
+    assert.deepEqual(decodeWork(claim.work).start, new Uint8Array(32));
+    assert.equal((await game.check(task, claim, example.device(), judging)).code, 'ok');
+  });
+
+  test('a round that is tried again begins where it began before', async () => {
+    const ada = example.device();
+    const first = await workOf(0, weights, null, ada);
+    const state = merge(weights, first.claim);
+    const last = example.bundleOf(first.claim);
+    const once = await workOf(1, state, last, ada);
+    const again = await workOf(1, state, last, ada);
+    assert.deepEqual(again.claim.work, once.claim.work);
+  });
+});
