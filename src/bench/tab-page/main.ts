@@ -1,4 +1,4 @@
-// The page of `npm run bench tab`: the training step of `bench compute` on the tab's WASM runtime, timed in the tab.
+// The page of `npm run bench page`: the training step of `bench compute` on the tab's WASM runtime, timed in the tab.
 import '../../web/tab/no-eval.ts';
 import { initialWeights } from '../../model/init.ts';
 import { createWebWasmRuntime } from '../../tensor/web-runtime.ts';

@@ -43,6 +43,8 @@ export interface TabAtWork {
 export function contribute(start: StartMessage, onState: (state: ContributionState) => void): TabAtWork {
   let state = FIRST_STATE;
   const set = (change: Partial<ContributionState>): void => {
+    // Its phases, for whoever looks at the browser's own timeline, and for `bench page`.
+    if (change.phase && change.phase !== state.phase) performance.mark(change.phase);
     state = { ...state, ...change };
     onState(state);
   };
@@ -151,6 +153,7 @@ async function work(turn: Turn, store: TabStore): Promise<boolean> {
     const { runtime: wanted, threads } = start;
     chosen = await chooseRuntime({ wanted, threads, game, params });
     set({ runtime: chosen.about });
+    performance.mark('runtime');
     const workplace = { identity, owner, hub, view, game, params, blobs, verdicts };
     for (;;) {
       const signal = await turn.mayWork();

@@ -1,0 +1,125 @@
+// What a visitor fetches before contributing, that what computes comes only with consent, and from where it comes the second time.
+import { createServer, request } from 'node:http';
+import { type AddressInfo, connect } from 'node:net';
+import { join } from 'node:path';
+import { type BrowserContext, chromium } from 'playwright-core';
+import { CHROMIUM, NO_GPU } from '../chromium.ts';
+import { INNER_STEPS, type PageNetwork } from './network.ts';
+import { handedIn } from './visit.ts';
+
+export interface Weight {
+  /** Everything of the page over the wire until it is quiet, bodies as they were sent: gzipped. */
+  readonly before_bytes: number;
+  readonly before_files: number;
+  /** Files that only computing needs, among them. */
+  readonly computing_before_consent: number;
+  /** What the button has fetched until work was handed in: of the page, and of it WebAssembly. */
+  readonly on_consent_bytes: number;
+  readonly on_consent_wasm_bytes: number;
+  /** The same on the next visit, with the page itself. */
+  readonly second_visit_bytes: number;
+  readonly second_visit_wasm_bytes: number;
+}
+
+/** Files of the page that only computing needs. */
+const COMPUTING = /\.wasm$|\/ort|\/worker-|\/web-runtime|\/pretrain/;
+const PATIENCE_MS = 300_000;
+
+/** Opens a run's page twice in one browser, whose profile is kept between, and contributes each time. */
+export async function measureWeight(network: PageNetwork): Promise<Weight> {
+  const settings = { rounds: 4, round_seconds: 60, steps: Math.ceil(INNER_STEPS / 10), min_workers: 1 };
+  const run = await network.createRun('weight', settings);
+  const proxy = await watchingProxy(network.url);
+  const visit = async () => {
+    const context = await openProfile(join(network.folder, 'profile'));
+    try {
+      const page = await context.newPage();
+      page.setDefaultTimeout(PATIENCE_MS);
+      proxy.take();
+      await page.goto(`${proxy.url}/r/${run}`);
+      await page.getByRole('heading', { name: 'weight' }).waitFor();
+      await page.waitForLoadState('networkidle');
+      const before = proxy.take();
+      await page.getByRole('link', { name: 'Lend this device' }).click();
+      await page.getByRole('button', { name: 'Contribute from this tab' }).click();
+      await handedIn(page).waitFor();
+      return { before, after: proxy.take() };
+    } finally {
+      await context.close();
+    }
+  };
+  try {
+    const [first, second] = [await visit(), await visit()];
+    const again = [...second.before, ...second.after];
+    return {
+      before_bytes: bytesOf(first.before),
+      before_files: first.before.length,
+      computing_before_consent: first.before.filter(({ path }) => COMPUTING.test(path)).length,
+      on_consent_bytes: bytesOf(first.after),
+      on_consent_wasm_bytes: bytesOf(first.after.filter(isWasm)),
+      second_visit_bytes: bytesOf(again),
+      second_visit_wasm_bytes: bytesOf(again.filter(isWasm)),
+    };
+  } finally {
+    proxy.close();
+  }
+}
+
+/** A browser as people have them: with a disk. */
+const openProfile = (folder: string): Promise<BrowserContext> =>
+  chromium.launchPersistentContext(folder, { executablePath: CHROMIUM, args: NO_GPU });
+
+interface Fetched {
+  readonly path: string;
+  readonly size_bytes: number;
+}
+
+const isWasm = ({ path }: Fetched): boolean => path.endsWith('.wasm');
+const bytesOf = (files: readonly Fetched[]): number => files.reduce((sum, { size_bytes }) => sum + size_bytes, 0);
+
+/** The page's own files; data of the run is no weight of the page. */
+const ofThePage = (path: string): boolean => /^\/(assets\/.*|r\/.*)?$/.test(path);
+
+/** A proxy in front of the hub: what it has not seen came from the browser's cache, whoever in the browser asked. */
+async function watchingProxy(target: string): Promise<{ url: string; take(): Fetched[]; close(): void }> {
+  const { hostname, port } = new URL(target);
+  let seen: { path: string; size_bytes: number }[] = [];
+  const server = createServer((asked, answer) => {
+    const { pathname: path } = new URL(asked.url!, target);
+    const fetched = { path, size_bytes: 0 };
+    if (ofThePage(path)) seen.push(fetched);
+    const { method, url, headers } = asked;
+    const passed = request({ hostname, port, method, path: url, headers }, (response) => {
+      answer.writeHead(response.statusCode!, response.headers);
+      response.on('data', (part: Buffer) => {
+        fetched.size_bytes += part.length;
+      });
+      response.pipe(answer);
+    });
+    passed.on('error', () => answer.destroy()); // a browser that closes ends what it had asked for
+    asked.pipe(passed);
+  });
+  server.on('upgrade', (asked, socket, head) => {
+    const hub = connect(Number(port), hostname, () => {
+      const headers = asked.rawHeaders.flatMap((name, i, all) => (i % 2 === 0 ? [`${name}: ${all[i + 1]}`] : []));
+      hub.write(`${asked.method} ${asked.url} HTTP/1.1\r\n${headers.join('\r\n')}\r\n\r\n`);
+      hub.write(head);
+      socket.pipe(hub).pipe(socket);
+    });
+    hub.on('error', () => socket.destroy());
+    socket.on('error', () => hub.destroy());
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    take() {
+      const taken = seen;
+      seen = [];
+      return taken;
+    },
+    close() {
+      server.closeAllConnections();
+      server.close();
+    },
+  };
+}
