@@ -1,20 +1,24 @@
-// `potluck settle`: the balances of a run as a Merkle tree, so that a contract elsewhere can pay them out.
+// `potluck settle`: the balances of a run as a Merkle tree, so that a contract elsewhere can pay them out, and the word in the log that it did.
 import { writeFile } from 'node:fs/promises';
-import { Command, Option } from 'commander';
-import { addressesOf } from '../core/addresses.ts';
-import { shareTable } from '../core/share-table.ts';
-import { chooseLoggedRun, replayLog } from '../peer/ownership-log.ts';
-import type { SettlementFormat } from '../peer/settle.ts';
-import { DEFAULT_HUB, jsonOption, logPlace } from './options.ts';
-import { formatCount, openOutput } from './output.ts';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { PayoutSettledSchema, SETTLEMENT_FORMATS, type SettlementFormat } from '../core/events.ts';
+import type { Settlement } from '../peer/settle.ts';
+import { loadIdentity } from '../protocol/identity-file.ts';
+import { ownerKeyFile } from './folders.ts';
+import { DEFAULT_HUB, integer, jsonOption, logPlace } from './options.ts';
+import { CliError, formatCount, openOutput } from './output.ts';
 
-const FORMATS: readonly SettlementFormat[] = ['merkle-distributor', 'standard-merkle-tree'];
+const LAST_SETTLEMENT = 1_000_000;
 
 interface SettleFlags {
   run?: string;
   hub: string;
   format: SettlementFormat;
   out?: string;
+  record: boolean;
+  reference?: string;
+  recorded?: number;
+  owner?: string;
   json: boolean;
 }
 
@@ -25,50 +29,106 @@ export function settleCommand(): Command {
     .option('--hub <place>', "the address of the hub, or a hub's folder", logPlace, DEFAULT_HUB)
     .addOption(
       new Option('--format <name>', "for Uniswap's MerkleDistributor, or for OpenZeppelin's StandardMerkleTree")
-        .choices(FORMATS)
+        .choices(SETTLEMENT_FORMATS)
         .default('merkle-distributor'),
     )
     .option('--out <file>', 'where to write it (default: settlement-RUN.json)')
+    .option('--record', "as the run's owner, state in the log that this is paid out: nobody is paid it again", false)
+    .option('--reference <text>', 'with --record: where it is paid, in your words', referenceText)
+    .option('--recorded <n>', 'write settlement n of the log again, counted from 0', integer(0, LAST_SETTLEMENT))
+    .option('--owner <file>', "the key of the run's owner (default: owner.key under ~/.potluck)")
     .addOption(jsonOption())
     .addHelpText(
       'after',
       `
-Only owners who have named an address are in the tree (potluck id address 0x…); the others are listed as unsettled.
+What is settled: shares that are not withheld, not locked behind a validator and not settled before, of owners who have named an
+address (potluck id address 0x…); the others are listed as unsettled. While a run goes on, record first and pay the root that was
+recorded: balances change with every round.
 
 Examples:
   $ potluck settle --run 3fa9c1
-  $ potluck settle --run 3fa9c1 --format standard-merkle-tree --out tree.json`,
+  $ potluck settle --run 3fa9c1 --format standard-merkle-tree --out tree.json
+  $ potluck settle --run 3fa9c1 --hub http://hub.example:7700 --record --reference "distributor 0x5290…, chain 8453"
+  $ potluck settle --run 3fa9c1 --recorded 0 --out mine.json      the tree of the first settlement again, to make a claim`,
     )
     .action(async (flags: SettleFlags) => {
+      checkFlags(flags);
       // Loaded here, so that no other command waits for it.
-      const { balancesOf, settlementOf } = await import('../peer/settle.ts');
-      const log = await replayLog(flags.hub);
-      const run = chooseLoggedRun(log.state, flags.run);
-      const { balances, unsettled } = balancesOf(shareTable(run), addressesOf(log.state));
-      const settlement = {
-        format: flags.format,
-        hub: log.hub,
-        run: run.id,
-        model: run.model,
-        merged_rounds: run.round,
-        checkpoint: log.checkpoint,
-        ...settlementOf(flags.format, balances),
-        unsettled,
-        unearned_shares: run.unearned_shares,
-      };
-      const file = flags.out ?? `settlement-${run.id.slice(0, 12)}.json`;
-      await writeFile(file, `${JSON.stringify(settlement, null, 2)}\n`);
-      const settled = balances.reduce((sum, { amount }) => sum + amount, 0);
-      const open = unsettled.reduce((sum, { shares }) => sum + shares, 0);
-      openOutput(flags.json).say(
-        `Wrote ${file}: ${formatCount(settled)} shares for ${balances.length} addresses.` +
-          (unsettled.length > 0
-            ? `\n${formatCount(open)} shares of ${unsettled.length} holders have no address yet.`
-            : ''),
-        {
-          ...{ type: 'settlement', file, format: flags.format, run: run.id, settled_shares: settled },
-          ...{ balances, unsettled, unearned_shares: run.unearned_shares },
-        },
-      );
+      const { recordedSettlement, recordSettlement, settlementOf } = await import('../peer/settle.ts');
+      const { hub, run, format, reference } = flags;
+      if (flags.recorded !== undefined) {
+        const again = await recordedSettlement(hub, run, flags.recorded);
+        await write(flags.out, again);
+        say(flags, again, null);
+        return;
+      }
+      const settlement = await settlementOf(hub, run, format);
+      if (!flags.record) {
+        await write(flags.out, settlement);
+        say(flags, settlement, null);
+        return;
+      }
+      const owner = await loadIdentity(flags.owner ?? ownerKeyFile());
+      const keep = (computed: Settlement) => write(flags.out, computed);
+      const { recorded, event } = await recordSettlement(hub, owner, settlement, reference, keep);
+      say(flags, recorded, event);
     });
+}
+
+const fileOf = (out: string | undefined, run: string): string => out ?? `settlement-${run.slice(0, 12)}.json`;
+
+const rest = ({ unsettled, sums, unearned_shares }: Settlement) => ({
+  ...{ unsettled, withheld: sums.withheld, locked: sums.locked, settled_before: sums.settled, unearned_shares },
+});
+
+async function write(out: string | undefined, settlement: Settlement): Promise<void> {
+  const { statement, hub, model, merged_rounds, checkpoint, file } = settlement;
+  const { run, format, settlement: number, log_size } = statement;
+  const head = { format, hub, run, model, merged_rounds, settlement: number, log_size, checkpoint };
+  await writeFile(fileOf(out, run), `${JSON.stringify({ ...head, ...file, ...rest(settlement) }, null, 2)}\n`);
+}
+
+function say({ out, json }: SettleFlags, settlement: Settlement, event: string | null): void {
+  const { run, format, settlement: number, log_size, root, total } = settlement.statement;
+  const file = fileOf(out, run);
+  openOutput(json).say(describe(file, settlement, event), {
+    ...{ type: 'settlement', file, format, run, settlement: number, log_size, root, settled_shares: total, event },
+    ...{ balances: settlement.balances, ...rest(settlement) },
+  });
+}
+
+function checkFlags({ record, recorded, reference, hub }: SettleFlags): void {
+  if (recorded !== undefined && (record || reference !== undefined)) {
+    throw new CliError(
+      'bad-argument',
+      '--recorded reads what is in the log; it goes with neither --record nor --reference',
+    );
+  }
+  if (reference !== undefined && !record) throw new CliError('bad-argument', '--reference goes with --record');
+  if (record && !/^https?:/.test(hub)) {
+    throw new CliError('bad-argument', '--record needs the address of a hub that runs, such as http://localhost:7700');
+  }
+}
+
+function referenceText(text: string): string {
+  const parsed = PayoutSettledSchema.shape.reference.safeParse(text);
+  if (!parsed.success) throw new InvalidArgumentError(`${parsed.error.issues[0].message}.`);
+  return text;
+}
+
+function describe(file: string, { statement, balances, unsettled, sums }: Settlement, event: string | null): string {
+  const { total, root, log_size } = statement;
+  const open = unsettled.reduce((sum, { shares }) => sum + shares, 0);
+  const kinds = [
+    open > 0 && `${formatCount(open)} shares of ${unsettled.length} holders have no address yet`,
+    sums.withheld > 0 && `${formatCount(sums.withheld)} are withheld`,
+    sums.locked > 0 && `${formatCount(sums.locked)} are locked behind validators`,
+    sums.settled > 0 && `${formatCount(sums.settled)} were settled before`,
+  ].filter((kind) => kind !== false);
+  return [
+    `Wrote ${file}: ${formatCount(total)} shares for ${balances.length} addresses, from ${formatCount(log_size)} events.`,
+    `root ${root}`,
+    ...(kinds.length > 0 ? [`Not in it: ${kinds.join('; ')}.`] : []),
+    ...(event ? [`Recorded: event ${event}. The next settlement covers what comes after it.`] : []),
+  ].join('\n');
 }

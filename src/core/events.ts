@@ -269,6 +269,43 @@ export const AccountAddressSchema = z.strictObject({
   address: z.string().regex(/^0x[0-9a-f]{40}$/, 'expected 0x and 40 lower-case hexadecimal digits'),
 });
 
+/**
+ * By who holds shares of a run: so many of them, which nobody withholds, stand behind a validator that earns for it, from the
+ * next opening of a round on. `change` counts the holder's locks and releases in this run from 0, so that none can be used again.
+ */
+export const StakeLockedSchema = z.strictObject({
+  type: z.literal('stake.locked'),
+  ...v1,
+  run: hash,
+  behind: hash,
+  shares: z.int().min(1),
+  change: count,
+});
+
+/** By the same: they count no more from the next opening of a round on, and are free after the notice of the rules. */
+export const StakeReleasedSchema = StakeLockedSchema.extend({ type: z.literal('stake.released') });
+
+/** How balances become a Merkle tree for a contract elsewhere (settlement.ts). */
+export const SETTLEMENT_FORMATS = ['merkle-distributor', 'standard-merkle-tree'] as const;
+export type SettlementFormat = (typeof SETTLEMENT_FORMATS)[number];
+
+/**
+ * By the run's owner: the free shares of all holders with an address, as they were in a log of `log_size` events and still are,
+ * are paid out elsewhere. The core refuses any other root and total than the true ones. `settlement` counts them from 0.
+ */
+export const PayoutSettledSchema = z.strictObject({
+  type: z.literal('payout.settled'),
+  ...v1,
+  run: hash,
+  settlement: count,
+  log_size: count,
+  format: z.enum(SETTLEMENT_FORMATS),
+  root: z.string().regex(/^0x[0-9a-f]{64}$/, 'expected 0x and 64 lower-case hexadecimal digits'),
+  total: z.int().min(1),
+  /** Where it was paid, in the owner's words; nobody checks it. */
+  reference: oneLine(CORE_LIMITS.reference_characters).optional(),
+});
+
 export const EventBodySchema = z.discriminatedUnion('type', [
   RunCreatedSchema,
   RunPausedSchema,
@@ -289,6 +326,9 @@ export const EventBodySchema = z.discriminatedUnion('type', [
   RoundMergedSchema,
   SharesStatedSchema,
   AccountAddressSchema,
+  StakeLockedSchema,
+  StakeReleasedSchema,
+  PayoutSettledSchema,
 ]);
 
 export type EventBody = z.infer<typeof EventBodySchema>;
@@ -305,6 +345,9 @@ export type ModelEvaluated = z.infer<typeof ModelEvaluatedSchema>;
 export type RoundMerged = z.infer<typeof RoundMergedSchema>;
 export type SharesStated = z.infer<typeof SharesStatedSchema>;
 export type AccountAddress = z.infer<typeof AccountAddressSchema>;
+export type StakeLocked = z.infer<typeof StakeLockedSchema>;
+export type StakeReleased = z.infer<typeof StakeReleasedSchema>;
+export type PayoutSettled = z.infer<typeof PayoutSettledSchema>;
 export type PeerRole = z.infer<typeof PeerJoinedSchema>['role'];
 
 /** An event as it stands in the log: who signed it, and the hash of its bytes. */

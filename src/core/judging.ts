@@ -19,11 +19,16 @@ export function pledgeOf(owner: string, salt: string, accepted: boolean): string
   return sha256Hex(encode(['potluck-plant-v1', owner, salt, accepted]));
 }
 
-/** The stake that an account validates with; 0: it may not. */
+/** The stake that the rules give an account to validate with; 0: it may not. */
 export function stakeOf(run: RunState, account: string): number {
   const { validators } = run.rules;
   if (validators.length === 0) return 1;
   return validators.find((entry) => entry.account === account)?.stake ?? 0;
+}
+
+/** What was locked behind a device before the open round opened: it counts where the rules let the account validate. */
+export function lockedBehind(run: RunState, device: string, account: string): number {
+  return stakeOf(run, account) > 0 ? (run.staked.get(device) ?? 0) : 0;
 }
 
 /**
@@ -148,7 +153,8 @@ export function judgementOf(state: NetworkState, run: RunState, { verdicts }: Su
   if (verdicts.size === 0) return 'none';
   const sum = { all: 0, accepted: 0, fraud: 0 };
   for (const [validator, verdict] of verdicts) {
-    const stake = stakeOf(run, accountOf(state, validator));
+    const account = accountOf(state, validator);
+    const stake = stakeOf(run, account) + lockedBehind(run, validator, account);
     sum.all += stake;
     if (verdict.accepted) sum.accepted += stake;
     if (verdict.fraud) sum.fraud += stake;

@@ -5,6 +5,7 @@ import { acceptedSubmissions, judgementOf, rememberVerdicts } from './judging.ts
 import { applyPayout, forfeit } from './payout.ts';
 import { type Refusal, refuse } from './refusal.ts';
 import { enactRules } from './rule-changes.ts';
+import { freeStakes } from './stake.ts';
 import { accountOf, type NetworkState, type PeerState, type RunState, type Submission } from './state.ts';
 
 /** Whether this is the merge that follows from the log. */
@@ -77,6 +78,7 @@ export function applyMerge(state: NetworkState, run: RunState, body: RoundMerged
   }
   enactRules(run);
   run.phase = run.round === run.spec.rounds ? 'finished' : 'gathering';
+  freeStakes(run);
 }
 
 /** Work that nobody judged says nothing about its worker; refused work ends its record, fraud costs what is withheld. */

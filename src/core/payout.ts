@@ -1,9 +1,11 @@
 // What a merged round pays: verdicts become weights, Yuma consensus turns weights into parts, whole shares go to accounts by
 // largest remainder, and whoever was caught cheating loses what was withheld.
 
-import { acceptedSubmissions, stakeOf } from './judging.ts';
+import { isWithheld, sharesAtHand } from './balances.ts';
+import { acceptedSubmissions, lockedBehind, stakeOf } from './judging.ts';
 import { royaltyOf } from './lineage.ts';
 import { emissionOf, type PayClaim, payRound, type RoundPayout } from './shares.ts';
+import { forfeitStake } from './stake.ts';
 import type { NetworkState, PeerState, RunState } from './state.ts';
 import { accountOf } from './state.ts';
 import { consensusOfRound, DEFAULT_ROUND_RULES, type RoundBonds } from './yuma-round.ts';
@@ -32,10 +34,12 @@ export function weightsOf(state: NetworkState, run: RunState) {
     const account = accountOf(state, id);
     devices.set(account, (devices.get(account) ?? 0) + 1);
   }
-  // An account's stake is its own, however many of its devices judge.
+  const scale = scaleOf(run, devices, judges);
+  // An account's stake by the rules is its own, however many of its devices judge; what it has locked stands behind one of them.
   const validators = judges.map((id) => {
     const account = accountOf(state, id);
-    return { id, stake: (BigInt(stakeOf(run, account)) * STAKE_SCALE) / BigInt(devices.get(account)!) };
+    const byRules = (BigInt(stakeOf(run, account)) * scale) / BigInt(devices.get(account)!);
+    return { id, stake: byRules + BigInt(lockedBehind(run, id, account)) * scale };
   });
   const stakes = new Map(validators.map(({ id, stake }) => [id, stake]));
   const scores = new Map(judges.map((id) => [id, new Map<string, number>()]));
@@ -58,6 +62,18 @@ const NOTHING_AGREED = {
 
 /** Stakes are divided among an account's devices; this keeps fractions of the smallest one. */
 const STAKE_SCALE = 1_000_000n;
+/** What all stakes of an epoch must stay below (yuma-input.ts). */
+const MAX_STAKE = 2n ** 63n;
+
+/** The largest scale, up to the usual one, under which all stakes together are of the size that an epoch takes. */
+function scaleOf(run: RunState, devices: ReadonlyMap<string, number>, judges: readonly string[]): bigint {
+  let sum = 0n;
+  for (const account of devices.keys()) sum += BigInt(stakeOf(run, account));
+  for (const id of judges) sum += BigInt(run.staked.get(id) ?? 0);
+  let scale = STAKE_SCALE;
+  while (sum * scale >= MAX_STAKE) scale /= 10n;
+  return scale;
+}
 
 /** The largest weight that at least half of the stake reaches. */
 function weightedMedian(entries: readonly { readonly weight: number; readonly stake: bigint }[]): number {
@@ -106,25 +122,16 @@ export function applyPayout(state: NetworkState, run: RunState): void {
   }
 }
 
-/** Whether what was earned in a round can still be lost. */
-const isWithheld = (run: RunState, round: number): boolean => round + run.rules.withheld_rounds > run.round;
-
-/** Takes from a device what it earned while it was withheld: the shares go back to the run. */
+/** Takes from a device what it earned while it was withheld, and what is locked behind it: the shares go back to the run. */
 export function forfeit(run: RunState, peer: PeerState): void {
+  forfeitStake(run, peer);
   for (const { round, account, shares } of run.withheld.get(peer.id) ?? []) {
     if (!isWithheld(run, round)) continue;
-    run.shares.set(account, run.shares.get(account)! - shares);
-    run.unearned_shares += shares;
-    peer.forfeited_shares += shares;
+    // What was locked or settled meanwhile, when it was free, cannot be taken twice.
+    const lost = Math.min(shares, sharesAtHand(run, account));
+    run.shares.set(account, run.shares.get(account)! - lost);
+    run.unearned_shares += lost;
+    peer.forfeited_shares += lost;
   }
   run.withheld.delete(peer.id);
-}
-
-/** What an account may still lose of what it holds in a run. */
-export function withheldShares(run: RunState, account: string): number {
-  let sum = 0;
-  for (const earned of run.withheld.values()) {
-    for (const entry of earned) if (entry.account === account && isWithheld(run, entry.round)) sum += entry.shares;
-  }
-  return run.phase === 'finished' ? 0 : sum;
 }

@@ -22,7 +22,9 @@ import { forfeit } from './payout.ts';
 import { applyJoin, applyLeave, refusalOfJoin, refusalOfLeave } from './presence.ts';
 import { type Refusal, refuse } from './refusal.ts';
 import { propose, refusalOfProposal } from './rule-changes.ts';
+import { applySettlement, noteBalances, refusalOfSettlement } from './settlement.ts';
 import { mayStateShares, refusalOfStatement } from './share-table.ts';
+import { applyLock, applyRelease, countStakes, refusalOfLock, refusalOfRelease } from './stake.ts';
 import type { Lineage, NetworkState, RunState, Submission } from './state.ts';
 import { accountOf, mayOpenRound, workersNeeded } from './state.ts';
 
@@ -111,6 +113,12 @@ function refusalInRun(state: NetworkState, run: RunState, event: LoggedEvent, bo
       if (author !== state.hub)
         return refuse('not-the-hub', `shares are stated by the hub ${state.hub}, got ${author}`);
       return refusalOfStatement(run, body);
+    case 'stake.locked':
+      return refusalOfLock(state, run, author, body);
+    case 'stake.released':
+      return refusalOfRelease(run, author, body);
+    case 'payout.settled':
+      return refusalOfSettlement(state, run, author, body);
   }
 }
 
@@ -169,18 +177,19 @@ export function apply(state: NetworkState, event: LoggedEvent): Refusal | null {
   } else if (body.type === 'account.address') {
     applyAddress(state, event.author, body);
   } else if (body.type === 'run.created') {
-    state.runs.set(event.id, newRun(event, body, lineageOf(state, body)));
+    state.runs.set(event.id, newRun(event, body, lineageOf(state, body), state.events));
   } else {
     applyInRun(state, state.runs.get(body.run)!, event, body);
     advance(state.runs.get(body.run)!, state.time_ms);
   }
+  noteBalances(state, event);
   return null;
 }
 
 /** The one that everybody runs. */
 export const core: StateMachine = { refusalOf, apply };
 
-function newRun(event: LoggedEvent, spec: RunCreated, lineage: Lineage | null): RunState {
+function newRun(event: LoggedEvent, spec: RunCreated, lineage: Lineage | null, balances_since: number): RunState {
   return {
     id: event.id,
     owner: event.author,
@@ -205,6 +214,12 @@ function newRun(event: LoggedEvent, spec: RunCreated, lineage: Lineage | null): 
     attendance: nobody(),
     validators: [],
     withheld: new Map(),
+    locks: [],
+    staked: new Map(),
+    stake_changes: new Map(),
+    settled: new Map(),
+    settlements: 0,
+    balances_since,
     bonds: [],
     last_judged: new Map(),
     shares: new Map(),
@@ -243,6 +258,7 @@ function applyInRun(state: NetworkState, run: RunState, event: LoggedEvent, body
       run.opened_ms = state.time_ms;
       run.deadline_ms = state.time_ms + run.spec.round_ms;
       run.seed = roundSeed(run);
+      countStakes(run);
       return;
     case 'work.submitted': {
       const { id, author: worker } = event;
@@ -296,6 +312,15 @@ function applyInRun(state: NetworkState, run: RunState, event: LoggedEvent, body
     case 'shares.stated':
       run.stated_rounds = body.merged_rounds;
       rememberHolders(run);
+      return;
+    case 'stake.locked':
+      applyLock(run, event.author, body);
+      return;
+    case 'stake.released':
+      applyRelease(run, event.author, body);
+      return;
+    case 'payout.settled':
+      applySettlement(state, run);
       return;
   }
 }

@@ -30,6 +30,8 @@ export const RulesSchema = z.strictObject({
   probation: z.int().min(0).max(CORE_LIMITS.probation),
   /** How many merged rounds before it takes effect a change must be announced. */
   notice_rounds: z.int().min(1).max(CORE_LIMITS.notice_rounds),
+  /** How many merged rounds locked shares can still be lost after their holder has asked for them; without it the usual number. */
+  release_rounds: z.int().min(CORE_LIMITS.release_rounds.min).max(CORE_LIMITS.release_rounds.max).optional(),
   /** Who may validate and with what stake. Empty: everybody who joins, all with the same. */
   validators: z
     .array(z.strictObject({ account: hash, stake: z.int().min(1).max(CORE_LIMITS.stake) }))

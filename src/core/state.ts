@@ -51,6 +51,15 @@ export interface Withheld {
   readonly shares: number;
 }
 
+/** Shares behind a validator. */
+export interface StakeLock {
+  readonly account: string;
+  readonly device: string;
+  shares: number;
+  /** When so many rounds are merged they are free; null: nobody has asked for them, and they count. */
+  readonly free_round: number | null;
+}
+
 /** Rules that are announced and not in force yet. */
 export interface PendingRules {
   readonly from_round: number;
@@ -113,6 +122,17 @@ export interface RunState {
   validators: string[];
   /** By device, what it may still lose, oldest first. */
   withheld: Map<string, Withheld[]>;
+  /** Shares that stand behind validators: still their holders', and lost when the validator is caught. */
+  locks: StakeLock[];
+  /** By device, the locked shares that count in the open round: as they were when it opened. */
+  staked: Map<string, number>;
+  /** How often each account has locked or released. */
+  stake_changes: Map<string, number>;
+  /** By account, what was paid out elsewhere, and how often the owner has said so. */
+  settled: Map<string, number>;
+  settlements: number;
+  /** The size of the log after the last event that changed a balance, or the address of somebody who has one. */
+  balances_since: number;
   /** What validators have come to expect of whom (Yuma's bonds). */
   bonds: RoundBonds;
   /** The submissions of the round that was merged last: their pledges, and which validators accepted them. */

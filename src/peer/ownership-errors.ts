@@ -14,8 +14,10 @@ export type OwnershipErrorCode =
   | 'not-a-holder'
   /** The hub has not yet stated the shares of this run: it does so for every model that is kept whole. */
   | 'not-stated'
-  /** Nobody who holds shares has named an address. */
+  /** Nobody who holds free shares has named an address. */
   | 'nothing-to-settle'
+  /** The log has no settlement of that number. */
+  | 'not-settled'
   /** No such run in the log. */
   | 'unknown-run'
   /** The file is not in its form, or of an unknown version. */

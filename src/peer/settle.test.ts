@@ -5,9 +5,10 @@ import { keccak_256 } from '@noble/hashes/sha3.js';
 import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js';
 import { StandardMerkleTree } from '@openzeppelin/merkle-tree';
 import fc from 'fast-check';
+import { type Balance, byAddress, settlementRoot } from '../core/settlement.ts';
 import { checksummedAddress, normaliseAddress } from './ownership.ts';
 import { OwnershipError } from './ownership-errors.ts';
-import { type Balance, balancesOf, settlementOf } from './settle.ts';
+import { settlementFile } from './settle.ts';
 
 interface Claims {
   readonly merkleRoot: string;
@@ -52,7 +53,7 @@ const holders = fc.uniqueArray(
 
 function settled(table: readonly { account: string; shares: number; tokens: number; address: string | null }[]) {
   const addresses = new Map(table.flatMap(({ account, address }) => (address ? [[account, address] as const] : [])));
-  return balancesOf(table, addresses);
+  return byAddress(new Map(table.map(({ account, shares }) => [account, shares])), addresses);
 }
 
 test('settled and unsettled together are the table, in whole shares, and each address stands once', () => {
@@ -83,7 +84,8 @@ test('a MerkleDistributor accepts every claim of the file, and no other index, a
     fc.property(holders, (table) => {
       const { balances } = settled(table);
       if (balances.length === 0) return;
-      const { merkleRoot, tokenTotal, claims } = settlementOf('merkle-distributor', balances) as Claims;
+      const { merkleRoot, tokenTotal, claims } = settlementFile('merkle-distributor', balances) as Claims;
+      assert.equal(merkleRoot, settlementRoot('merkle-distributor', balances), 'what the core recomputes');
       let total = 0n;
       for (const [account, { index, amount, proof }] of Object.entries(claims)) {
         const whole = BigInt(amount);
@@ -102,20 +104,33 @@ test('a MerkleDistributor accepts every claim of the file, and no other index, a
   );
 });
 
+test('the core and OpenZeppelin’s library agree on every root of a standard tree', () => {
+  fc.assert(
+    fc.property(holders, (table) => {
+      const { balances } = settled(table);
+      if (balances.length === 0) return;
+      const { root } = settlementFile('standard-merkle-tree', balances) as { root: string };
+      assert.equal(settlementRoot('standard-merkle-tree', balances), root);
+    }),
+    { numRuns: 30 },
+  );
+});
+
 test('the standard tree loads in OpenZeppelin’s library, whose verifier takes the claims and no wrong ones', () => {
   const balance = (index: number, amount: number): Balance => ({
     index,
-    address: checksummedAddress(`0x${String(index).repeat(40)}`),
+    address: `0x${String(index).repeat(40)}`,
     amount,
     accounts: [],
   });
   const balances = [balance(1, 10), balance(2, 20), balance(3, 30)];
-  const { root, tree } = settlementOf('standard-merkle-tree', balances) as {
+  const { root, tree } = settlementFile('standard-merkle-tree', balances) as {
     root: string;
     tree: Parameters<typeof StandardMerkleTree.load<string[]>>[0];
   };
   const loaded = StandardMerkleTree.load(JSON.parse(JSON.stringify(tree)));
   loaded.validate();
+  assert.equal(settlementRoot('standard-merkle-tree', balances), root, 'what the core recomputes');
   assert.equal(loaded.root, root);
   const types = ['uint256', 'address', 'uint256'];
   for (const [i, value] of loaded.entries()) {
@@ -126,10 +141,10 @@ test('the standard tree loads in OpenZeppelin’s library, whose verifier takes 
 });
 
 test('without an address nothing is settled', () => {
-  const { balances, unsettled } = balancesOf([{ account: 'a', shares: 5, tokens: 1 }], new Map());
+  const { balances, unsettled } = byAddress(new Map([['a', 5]]), new Map());
   assert.deepEqual(unsettled, [{ account: 'a', shares: 5 }]);
   assert.throws(
-    () => settlementOf('merkle-distributor', balances),
+    () => settlementFile('merkle-distributor', balances),
     (error) => error instanceof OwnershipError && error.code === 'nothing-to-settle',
   );
 });

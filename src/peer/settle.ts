@@ -1,76 +1,40 @@
-// Balances as a Merkle tree that contracts on an EVM chain take: Uniswap's MerkleDistributor, or OpenZeppelin's StandardMerkleTree.
-//
-// Both contracts check a claim (index, account, amount) with OpenZeppelin's MerkleProof: pairs are sorted, then hashed with Keccak-256. They
-// differ in the leaf: MerkleDistributor hashes abi.encodePacked(index, account, amount) once, StandardMerkleTree abi.encode(…) twice.
-import { keccak_256 } from '@noble/hashes/sha3.js';
-import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js';
+// The file of a settlement, as the tools around contracts on an EVM chain read it: Uniswap's MerkleDistributor, or OpenZeppelin's StandardMerkleTree.
+import { bytesToHex } from '@noble/hashes/utils.js';
 import { SimpleMerkleTree, StandardMerkleTree } from '@openzeppelin/merkle-tree';
-import type { ShareRow } from '../core/share-table.ts';
+import { allBalances, type ShareBalance } from '../core/balances.ts';
+import type { PayoutSettled, SettlementFormat } from '../core/events.ts';
+import { type Balance, balanceLeaf, type Settleable, settleable, settlementRoot } from '../core/settlement.ts';
+import type { NetworkState, RunState } from '../core/state.ts';
+import { signEvent } from '../protocol/envelope.ts';
+import type { Identity } from '../protocol/identity.ts';
+import { PeerError } from './errors.ts';
+import { sendEvent } from './owner.ts';
 import { checksummedAddress } from './ownership.ts';
 import { OwnershipError } from './ownership-errors.ts';
-
-export type SettlementFormat = 'merkle-distributor' | 'standard-merkle-tree';
-
-/** One leaf. `accounts` are the owners who named this address: what they hold is claimed together. */
-export interface Balance {
-  readonly index: number;
-  /** With the checksum of EIP-55. */
-  readonly address: string;
-  readonly amount: number;
-  readonly accounts: readonly string[];
-}
-
-export interface Balances {
-  readonly balances: readonly Balance[];
-  /** Holders who have named no address: nothing is ever guessed, and what they hold stays theirs in the log. */
-  readonly unsettled: readonly { readonly account: string; readonly shares: number }[];
-}
-
-/** Who is settled where. Whole shares only; settled and unsettled together are the table. */
-export function balancesOf(table: readonly ShareRow[], addresses: ReadonlyMap<string, string>): Balances {
-  const byAddress = new Map<string, { amount: number; accounts: string[] }>();
-  const unsettled: { account: string; shares: number }[] = [];
-  for (const { account, shares } of table) {
-    if (shares === 0) continue;
-    const address = addresses.get(account);
-    if (address === undefined) {
-      unsettled.push({ account, shares });
-      continue;
-    }
-    const entry = byAddress.get(address) ?? { amount: 0, accounts: [] };
-    byAddress.set(address, { amount: entry.amount + shares, accounts: [...entry.accounts, account] });
-  }
-  const balances = [...byAddress]
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([address, entry], index) => ({ index, address: checksummedAddress(address), ...entry }));
-  return { balances, unsettled };
-}
-
-/** The leaf of Uniswap's contract: Keccak-256 of index (32 bytes), address (20) and amount (32), packed. */
-export function distributorLeaf({ index, address, amount }: Pick<Balance, 'index' | 'address' | 'amount'>): string {
-  const packed = `${word(index)}${address.slice(2).toLowerCase()}${word(amount)}`;
-  return `0x${bytesToHex(keccak_256(hexToBytes(packed)))}`;
-}
+import { chooseLoggedRun, replayLog } from './ownership-log.ts';
 
 const hex = (value: number): string => `0x${BigInt(value).toString(16)}`;
-const word = (value: number): string => BigInt(value).toString(16).padStart(64, '0');
 
 /** The file of a settlement, in the words of the tools that read it. Throws OwnershipError `nothing-to-settle`. */
-export function settlementOf(format: SettlementFormat, balances: readonly Balance[]): object {
+export function settlementFile(format: SettlementFormat, balances: readonly Balance[]): object {
   if (balances.length === 0) {
     throw new OwnershipError(
       'nothing-to-settle',
-      'nobody who holds shares has named an address yet: potluck id address 0x… --hub URL',
+      'nobody who has named an address holds free shares: potluck id address 0x… --hub URL; potluck shares RUN',
     );
   }
   if (format === 'standard-merkle-tree') {
-    const values = balances.map(({ index, address, amount }) => [String(index), address, String(amount)]);
+    const values = balances.map(({ index, address, amount }) => [
+      String(index),
+      checksummedAddress(address),
+      String(amount),
+    ]);
     const tree = StandardMerkleTree.of(values, ['uint256', 'address', 'uint256']);
     return { root: tree.root, tree: tree.dump() };
   }
-  const tree = SimpleMerkleTree.of(balances.map(distributorLeaf));
+  const tree = SimpleMerkleTree.of(balances.map((balance) => `0x${bytesToHex(balanceLeaf(format, balance))}`));
   const claims = balances.map((balance, i) => [
-    balance.address,
+    checksummedAddress(balance.address),
     { index: balance.index, amount: hex(balance.amount), proof: tree.getProof(i), accounts: balance.accounts },
   ]);
   return {
@@ -78,4 +42,110 @@ export function settlementOf(format: SettlementFormat, balances: readonly Balanc
     tokenTotal: hex(balances.reduce((sum, { amount }) => sum + amount, 0)),
     claims: Object.fromEntries(claims),
   };
+}
+
+/** How often a settlement is computed anew because balances changed before it was in the log: a round is longer than a replay. */
+const RECORD_TRIES = 5;
+
+/** A run's balances after a prefix of the log. */
+export interface Settlement extends Settleable {
+  /** What the run's owner signs when they are paid out; `root` and `total` follow from the log. */
+  readonly statement: Omit<PayoutSettled, 'reference'>;
+  readonly model: string;
+  readonly merged_rounds: number;
+  /** The sums over all holders, of which `free` is what this settles and what has no address. */
+  readonly sums: ShareBalance;
+  readonly unearned_shares: number;
+  readonly hub: string;
+  readonly checkpoint: string;
+  /** For the tools of the format. */
+  readonly file: object;
+}
+
+/**
+ * What a run's holders may be paid elsewhere, by the signed head of a log.
+ * @param where the address of a hub, or its folder
+ * @param wanted the beginning of the run's id; not needed where the log has one run
+ * Throws OwnershipError `nothing-to-settle`, `unknown-run`, `bad-log`, PublicLogError, Untruth.
+ */
+export async function settlementOf(
+  where: string,
+  wanted: string | undefined,
+  format: SettlementFormat,
+): Promise<Settlement> {
+  const { state, hub, checkpoint } = await replayLog(where);
+  return { ...settlementAt(state, chooseLoggedRun(state, wanted), format), hub, checkpoint };
+}
+
+/**
+ * A settlement that is in the log already, computed again from the events that it speaks of: so everybody can make their claim.
+ * Throws OwnershipError `not-settled`, and what `settlementOf` throws.
+ */
+export async function recordedSettlement(
+  where: string,
+  wanted: string | undefined,
+  number: number,
+): Promise<Settlement> {
+  const statements = new Map<string, PayoutSettled>();
+  const { state } = await replayLog(where, ({ body }) => {
+    if (body.type === 'payout.settled') statements.set(`${body.run} ${body.settlement}`, body);
+  });
+  const { id, settlements } = chooseLoggedRun(state, wanted);
+  const stated = statements.get(`${id} ${number}`);
+  if (!stated) {
+    throw new OwnershipError('not-settled', `run ${id.slice(0, 12)} has ${settlements} settlements, none is ${number}`);
+  }
+  const found: Computed[] = [];
+  const { hub, checkpoint } = await replayLog(where, (_event, index, _bytes, then) => {
+    if (index === stated.log_size - 1) found.push(settlementAt(then, then.runs.get(id)!, stated.format));
+  });
+  return { ...found[0], hub, checkpoint };
+}
+
+type Computed = Omit<Settlement, 'hub' | 'checkpoint'>;
+
+function settlementAt(state: NetworkState, run: RunState, format: SettlementFormat): Computed {
+  const found = settleable(state, run);
+  const file = settlementFile(format, found.balances);
+  const { id, model, round: merged_rounds, settlements: settlement, unearned_shares } = run;
+  const root = settlementRoot(format, found.balances);
+  const statement = { run: id, settlement, log_size: state.events, format, root, total: found.total };
+  const sums = { held: 0, settled: 0, locked: 0, withheld: 0, free: 0 };
+  for (const balance of allBalances(run).values()) {
+    for (const kind of ['held', 'settled', 'locked', 'withheld', 'free'] as const) sums[kind] += balance[kind];
+  }
+  return {
+    ...found,
+    ...{ statement: { type: 'payout.settled', version: 1, ...statement }, sums },
+    ...{ model, merged_rounds, unearned_shares, file },
+  };
+}
+
+/**
+ * States in the log that a settlement is paid out: the next one covers only what has come since. Where balances changed meanwhile
+ * it is computed anew.
+ * @param keep is given each settlement before it is stated: who has the root in the log must not lose its tree
+ * @returns what was stated, and the id of its event
+ * Throws what `settlementOf` throws, PeerError.
+ */
+export async function recordSettlement(
+  url: string,
+  owner: Identity,
+  computed: Settlement,
+  reference: string | undefined,
+  keep: (settlement: Settlement) => Promise<void>,
+): Promise<{ readonly recorded: Settlement; readonly event: string }> {
+  let recorded = computed;
+  for (let tries = 1; ; tries++) {
+    const { statement } = recorded;
+    await keep(recorded);
+    const body: PayoutSettled = reference === undefined ? statement : { ...statement, reference };
+    try {
+      return { recorded, event: await sendEvent(url, await signEvent(owner, body)) };
+    } catch (error) {
+      const stale = error instanceof PeerError && error.details.refusal === 'stale-settlement';
+      if (!stale || tries === RECORD_TRIES) throw error;
+      recorded = await settlementOf(url, statement.run, statement.format);
+    }
+  }
 }

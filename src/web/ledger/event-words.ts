@@ -55,6 +55,9 @@ const KINDS: Readonly<Record<EventBody['type'], Kind>> = {
   'model.evaluated': 'model',
   'round.merged': 'model',
   'shares.stated': 'shares',
+  'stake.locked': 'shares',
+  'stake.released': 'shares',
+  'payout.settled': 'shares',
   tick: 'clock',
 };
 
@@ -112,5 +115,11 @@ export function sentenceOf({ event, problem }: Entry, name: Names): string {
       return `the hub stated who holds the ${formatWhole(body.shares)} shares of ${body.merged_rounds} rounds: ${body.accounts} accounts`;
     case 'account.address':
       return `${who} named an address to be settled at`;
+    case 'stake.locked':
+      return `${who} put ${formatWhole(body.shares)} shares behind the verdicts of ${name(body.behind)}`;
+    case 'stake.released':
+      return `${who} asked for ${formatWhole(body.shares)} of its shares behind ${name(body.behind)} back`;
+    case 'payout.settled':
+      return `${who} said that ${formatWhole(body.total)} shares were paid out elsewhere`;
   }
 }

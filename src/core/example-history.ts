@@ -1,0 +1,127 @@
+// A history made by hand, for tests of the core: events of one run with a few named people, each of which must happen or be refused.
+import assert from 'node:assert/strict';
+import type { EventBody, LoggedEvent } from './events.ts';
+import { exampleRules, exampleVerdict, sealFor } from './example-events.ts';
+import { apply } from './reduce.ts';
+import type { RefusalCode } from './refusal.ts';
+import { statementOf } from './share-table.ts';
+import { initialState, type NetworkState, type RunState } from './state.ts';
+import { stateHash } from './state-bytes.ts';
+
+export const name = (character: string): string => character.repeat(64);
+export const HUB = name('0');
+export const OWNER = name('1');
+export const ALICE = name('a');
+export const BOB = name('b');
+export const VERA = name('e');
+export const RUN = name('f');
+export const FIRST_MODEL = name('5');
+/** What alice and bob say that they trained on. */
+export const TOKENS = 50;
+
+type Body<T extends EventBody['type']> = Extract<EventBody, { type: T }>;
+
+/** Three rounds of 1000 ms with two workers; of 1000 shares a round 180 are the owner's, 410 workers', 410 validators'. */
+export const created = (more: Partial<Body<'run.created'>> = {}): EventBody => ({
+  ...{ type: 'run.created', version: 1, name: 'test', game: 'pretrain', params: name('2'), model: FIRST_MODEL },
+  ...{ rounds: 3, round_ms: 1000, judging_ms: 400, min_workers: 2, checkpoint_every: 2, created_ms: 0 },
+  rules: exampleRules({
+    ...{ shares_per_round: 1000, halving_rounds: 2 },
+    ...{ owner_permille: 180, workers_permille: 410, validators_permille: 410 },
+  }),
+  ...more,
+});
+export const joined = (role: 'worker' | 'validator' = 'worker', session = 0): EventBody => ({
+  ...{ type: 'peer.joined', version: 1, run: RUN, session, role, name: 'x', runtime: 'native-cpu' },
+});
+export const left = (
+  peer: string,
+  session = 0,
+  reason: 'goodbye' | 'connection lost' | 'hub restarted' = 'goodbye',
+): EventBody => ({ ...{ type: 'peer.left', version: 1, run: RUN, peer, session, reason } });
+export const evaluated = (merged_rounds: number, model: string): EventBody => ({
+  ...{ type: 'model.evaluated', version: 1, run: RUN, merged_rounds, model, loss_micro: 5, tokens: 1 },
+});
+export const tick = (time_ms: number): EventBody => ({ type: 'tick', version: 1, time_ms });
+export const opened = (round = 0, attempt = 0): EventBody => ({
+  ...{ type: 'round.opened', version: 1, run: RUN, round, attempt },
+});
+export const work = (more: Partial<Body<'work.submitted'>> = {}): EventBody => ({
+  ...{ type: 'work.submitted', version: 1, run: RUN, round: 0, attempt: 0, base: FIRST_MODEL, work: name('7') },
+  ...{ size_bytes: 10, steps: 5, tokens: TOKENS, loss_micro: 1, pledge: name('d') },
+  ...more,
+});
+export const verdict = (submission: string, accepted = true) => exampleVerdict(RUN, submission, TOKENS, accepted);
+/** What must be in the log before a verdict; the verdict is shown when the run asks for it. */
+export const seal = (validator: string, submission: string, accepted = true): EventBody =>
+  sealFor(validator, verdict(submission, accepted));
+export const merged = (accepted: string[], more: Partial<Body<'round.merged'>> = {}): EventBody => ({
+  ...{ type: 'round.merged', version: 1, run: RUN, round: 0, attempt: 0, accepted, checkpoint: false },
+  model: accepted.length > 0 ? name('6') : FIRST_MODEL,
+  bundle: accepted.length > 0 ? name('8') : null,
+  ...more,
+});
+
+/** A log that begins empty. */
+export class History {
+  readonly state: NetworkState = initialState(HUB);
+  #serial = 0;
+
+  get run(): RunState {
+    return this.state.runs.get(RUN)!;
+  }
+
+  /** An event with an id of its own; real ids are hashes, the core only needs them to differ. */
+  event(author: string, body: EventBody, id?: string): LoggedEvent {
+    return { id: id ?? (++this.#serial).toString(16).padStart(64, '0'), author, body };
+  }
+
+  /** It must be allowed; returns its id. */
+  happen(author: string, body: EventBody, id?: string): string {
+    const made = this.event(author, body, id);
+    const refusal = apply(this.state, made);
+    assert.equal(refusal, null, JSON.stringify(refusal));
+    return made.id;
+  }
+
+  /** It must be refused with this code, and change nothing. */
+  refused(code: RefusalCode, author: string, body: EventBody, id?: string): void {
+    const before = stateHash(this.state);
+    assert.equal(apply(this.state, this.event(author, body, id))?.code, code);
+    assert.equal(stateHash(this.state), before, 'a refused event must leave the state as it was');
+  }
+
+  /** A run with two workers and, if wanted, a validator, its first round open at 1000. */
+  openRound(validator = true, more: Partial<Body<'run.created'>> = {}): void {
+    this.happen(OWNER, created(more), RUN);
+    this.happen(ALICE, joined());
+    this.happen(BOB, joined());
+    if (validator) this.happen(VERA, joined('validator'));
+    this.happen(HUB, tick(1000));
+    this.happen(HUB, opened());
+  }
+
+  /** Vera seals and shows what she says of all that is handed in. */
+  judge(ids: readonly string[]): void {
+    for (const id of ids) this.happen(VERA, seal(VERA, id));
+    for (const id of ids) this.happen(VERA, verdict(id));
+  }
+
+  /** Plays the open round to its merge: alice and bob hand in, vera accepts. The next one is not opened. */
+  playRound(): void {
+    const { round, model, spec } = this.run;
+    const more = { round, attempt: this.run.attempt, base: model };
+    const ids = [ALICE, BOB].map((author) => this.happen(author, work(more))).sort();
+    this.judge(ids);
+    const last = round + 1 === spec.rounds;
+    const checkpoint = last || (round + 1) % spec.checkpoint_every === 0;
+    const next = (round + 6).toString(16).padStart(2, '0').repeat(32);
+    this.happen(HUB, merged(ids, { round, attempt: this.run.attempt, model: next, checkpoint }));
+    if (checkpoint) this.happen(HUB, statementOf(this.run));
+  }
+
+  /** Opens the round that is next. */
+  openNext(): void {
+    this.happen(HUB, opened(this.run.round, this.run.attempt));
+  }
+}
