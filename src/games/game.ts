@@ -75,7 +75,7 @@ export interface AcceptedWork {
 
 /**
  * A game over a state (for pre-training: the model). Params come from the run owner, as JSON.
- * Everything but `perform`, `check` and `evaluate` is pure.
+ * Everything but `prepare`, `perform`, `check` and `evaluate` is pure.
  */
 export interface Game<Params, Task, State> {
   readonly name: string;
@@ -84,6 +84,8 @@ export interface Game<Params, Task, State> {
   first?(params: Params): State;
   /** The task of one peer in one round: derived, so that nobody picks their own questions. */
   task(params: Params, round: Round, peer: string, state: State): Task;
+  /** On a worker, while it joins: loads what its first task will need. What fails here fails again in `perform`. */
+  prepare?(params: Params, device: Device): Promise<void>;
   /** On a worker. When `signal` fires it returns what is done so far, or null when nothing is. */
   perform(task: Task, device: Device, signal: AbortSignal): Promise<Claim | null>;
   /** On a validator. Never throws for bad work: that is a verdict. */

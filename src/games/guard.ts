@@ -91,6 +91,9 @@ export function guardGame(game: AnyGame, limits: Partial<GuardLimits> = {}): Any
     params: game.params,
     first: game.first && ((params) => now('first', () => game.first!(params))),
     task: (params, round, peer, state) => now('task', () => game.task(params, round, peer, state)),
+    prepare:
+      game.prepare &&
+      ((params, device) => inTime('prepare', check_ms, () => game.prepare!(params, device)).then(() => {})),
     async perform(task, device, signal) {
       const claim = await inTime('perform', perform_ms, () => game.perform(task, device, signal), signal);
       return claim === null ? null : read('perform', ClaimSchema, claim);

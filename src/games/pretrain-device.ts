@@ -96,10 +96,27 @@ function loadedOf(device: Device): Loaded {
   return entry;
 }
 
+type LoadedOnce = Omit<Loaded, 'shards' | 'followed'>;
+
+/** What a device holds, loaded when it is first asked for. A failure is not remembered: the next who asks tries again. */
+function once<Name extends keyof LoadedOnce>(
+  device: Device,
+  name: Name,
+  load: () => NonNullable<LoadedOnce[Name]>,
+): NonNullable<LoadedOnce[Name]> {
+  const entry: LoadedOnce = loadedOf(device);
+  const known = entry[name];
+  if (known) return known;
+  const loading = load();
+  entry[name] = loading;
+  loading.catch(() => {
+    entry[name] = undefined;
+  });
+  return loading;
+}
+
 export function manifestOf(device: Device, params: PretrainParams): Promise<DatasetManifest> {
-  const entry = loadedOf(device);
-  entry.manifest ??= device.fetchBlob(params.dataset).then(decodeManifest);
-  return entry.manifest;
+  return once(device, 'manifest', () => device.fetchBlob(params.dataset).then(decodeManifest));
 }
 
 function shardOf(device: Device, manifest: DatasetManifest, hash: string): Promise<ShardTokens> {
@@ -114,16 +131,13 @@ function shardOf(device: Device, manifest: DatasetManifest, hash: string): Promi
 }
 
 export function trainerOf(device: Device, params: PretrainParams): Promise<Trainer> {
-  const entry = loadedOf(device);
   const { batch, context, adamw } = params;
-  entry.trainer ??= createTrainer(device.runtime, params.model, { batch, context, adamw });
-  return entry.trainer;
+  return once(device, 'trainer', () => createTrainer(device.runtime, params.model, { batch, context, adamw }));
 }
 
 export function evaluatorOf(device: Device, params: PretrainParams): Promise<Evaluator> {
-  const entry = loadedOf(device);
-  entry.evaluator ??= createEvaluator(device.runtime, params.model, { batch: params.batch, context: params.context });
-  return entry.evaluator;
+  const { batch, context } = params;
+  return once(device, 'evaluator', () => createEvaluator(device.runtime, params.model, { batch, context }));
 }
 
 /** States of workers are as large as three models each; of more than so many the oldest are forgotten. */
@@ -150,10 +164,8 @@ const WARM_STEPS = 30;
 
 /** The trainer that repeats others' steps. Its moments are those of the last repetition. */
 export function refereeOf(device: Device, params: PretrainParams): Promise<Trainer> {
-  const entry = loadedOf(device);
   const { batch, context, adamw } = params;
-  entry.referee ??= createTrainer(device.runtime, params.model, { batch, context, adamw });
-  return entry.referee;
+  return once(device, 'referee', () => createTrainer(device.runtime, params.model, { batch, context, adamw }));
 }
 
 /** Gives a referee's moments something to say, where it has not repeated anything yet: on data that nobody was assigned. */

@@ -270,3 +270,22 @@ describe('merge', () => {
     await assert.rejects(() => catching(null, { ...history, recent: recent.slice(0, 2) }), { code: 'no-way' });
   });
 });
+
+describe('prepare', () => {
+  test('loads what the first task needs beside its data; what fails is tried again by who needs it', async () => {
+    const prepared = example.device();
+    await game.prepare!(example.params, prepared);
+    assert.deepEqual([...prepared.fetched], [example.params.dataset]);
+    assert.deepEqual(await work('ada', undefined, prepared), await work('ada'));
+
+    const whole = example.device();
+    let away = true;
+    const device = {
+      ...whole,
+      fetchBlob: (hash: string) => (away ? Promise.reject(new Error('away')) : whole.fetchBlob(hash)),
+    };
+    await assert.rejects(game.prepare!(example.params, device), /away/);
+    away = false;
+    assert.deepEqual(await work('ada', undefined, device as ReturnType<typeof example.device>), await work('ada'));
+  });
+});

@@ -17,6 +17,9 @@ export const game: Game<PretrainParams, PretrainTask, Weights> = {
   name: 'pretrain',
   params: PretrainParamsSchema,
   task: (params, round, peer, weights) => ({ params, round, peer, weights }),
+  async prepare(params, device) {
+    await Promise.all([trainerOf(device, params), manifestOf(device, params)]);
+  },
   perform,
   check: checkWork,
   evaluate,

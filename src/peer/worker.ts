@@ -35,6 +35,9 @@ export function workerRole(seat: Seat): Role {
     },
   };
 
+  // Loading takes about as long as joining does, and needs nothing of it.
+  game.prepare?.(params, device).catch(() => {});
+
   const keyOf = (view: RunView): string => `${view.round}.${view.attempt}.${view.model}`;
 
   const act: Role['act'] = async (view, leaving) => {

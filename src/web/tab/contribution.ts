@@ -16,7 +16,7 @@ import { openTabBlobs, openTabCertificates, openTabDrawer, openTabReceipts } fro
 import { openDeviceKey, openOwnerKey } from './keys.ts';
 import type { StartMessage, Surroundings } from './messages.ts';
 import { type Pace, watchPace } from './pace.ts';
-import { type ChosenRuntime, chooseRuntime } from './runtime-choice.ts';
+import { type ChosenRuntime, chooseRuntime, type StartedWasm, startWasm } from './runtime-choice.ts';
 import { type ContributionState, FIRST_STATE, type Phase } from './state.ts';
 import { openTabStore, type TabStore } from './store.ts';
 import { inTurn } from './turns.ts';
@@ -132,6 +132,20 @@ interface Workplace {
 }
 
 async function work(turn: Turn, store: TabStore): Promise<boolean> {
+  const { threads } = turn.start;
+  const wasm = startWasm(threads);
+  wasm.catch(() => {}); // awaited when the run is known
+  try {
+    return await workWith(turn, store, wasm);
+  } finally {
+    await wasm.then(
+      ({ runtime }) => runtime.close(),
+      () => {},
+    );
+  }
+}
+
+async function workWith(turn: Turn, store: TabStore, wasm: Promise<StartedWasm>): Promise<boolean> {
   const { start, set, stop } = turn;
   const { url } = start;
   const identity = await openDeviceKey(store);
@@ -150,8 +164,7 @@ async function work(turn: Turn, store: TabStore): Promise<boolean> {
     if (!settings) return false;
     const params = decodeParams(game, settings);
     checkMemory(game, params);
-    const { runtime: wanted, threads } = start;
-    chosen = await chooseRuntime({ wanted, threads, game, params });
+    chosen = await chooseRuntime({ wanted: start.runtime, wasm: await wasm, game, params });
     set({ runtime: chosen.about });
     performance.mark('runtime');
     const workplace = { identity, owner, hub, view, game, params, blobs, verdicts };

@@ -3,6 +3,8 @@ import { CodedError } from '../../errors.ts';
 import type { AnyGame } from '../../games/game.ts';
 import type { PretrainParams } from '../../games/pretrain.ts';
 import { initialWeights } from '../../model/init.ts';
+import { Graph } from '../../tensor/graph.ts';
+import { add } from '../../tensor/ops.ts';
 import type { Runtime } from '../../tensor/runtime.ts';
 import { createWebGpuRuntime, createWebWasmRuntime, mayUseThreads } from '../../tensor/web-runtime.ts';
 import { createTrainer } from '../../training/trainer.ts';
@@ -20,17 +22,40 @@ export interface ChosenRuntime {
   readonly about: RuntimeState;
 }
 
+/** WASM, which every tab needs: to work with, or to compare a GPU with. */
+export interface StartedWasm {
+  readonly runtime: Runtime;
+  readonly threads: number;
+}
+
+/**
+ * Starts WASM. ONNX Runtime compiles its own code at the first load, which takes most of a second: a graph of one node has it do so
+ * while keys, run and settings are still being fetched.
+ */
+export async function startWasm(wanted?: number): Promise<StartedWasm> {
+  const threads = mayUseThreads() ? (wanted ?? defaultThreads()) : 1;
+  const runtime = await createWebWasmRuntime({ files: WASM_FILES, threads });
+  const graph = new Graph();
+  graph.output('double', add(graph.input('x', 'float32', [1]), 1));
+  // What fails here fails again, for whoever loads something that matters.
+  void runtime.load(graph.compile()).then(
+    (program) => program.close(),
+    () => {},
+  );
+  return { runtime, threads };
+}
+
 export interface RuntimeWish {
   readonly wanted: 'auto' | 'wasm' | 'webgpu';
-  readonly threads?: number;
+  /** Closed where the GPU is taken. */
+  readonly wasm: StartedWasm;
   readonly game: AnyGame;
   readonly params: unknown;
 }
 
-/** Starts a runtime. Throws TensorError where not even WASM can be had, or WebGPU was asked for by name and cannot. */
+/** Chooses between WASM and the GPU. Throws TensorError where WebGPU was asked for by name and cannot be had. */
 export async function chooseRuntime(wish: RuntimeWish): Promise<ChosenRuntime> {
-  const threads = mayUseThreads() ? (wish.threads ?? defaultThreads()) : 1;
-  const wasm = await createWebWasmRuntime({ files: WASM_FILES, threads });
+  const { runtime: wasm, threads } = wish.wasm;
   const onWasm = (why: string, measured: RuntimeState['measured'] = []): ChosenRuntime => {
     const alone = mayUseThreads() ? '' : '; one thread, because the page is not cross-origin isolated';
     return { runtime: wasm, about: { class: 'wasm', threads, why: why + alone, measured } };
