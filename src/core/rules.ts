@@ -28,6 +28,8 @@ export const RulesSchema = z.strictObject({
   reexecute_permille: permille,
   /** How many submissions of a device without a record are always repeated, by each of their judges. */
   probation: z.int().min(0).max(CORE_LIMITS.probation),
+  /** How much of what a verdict vouches for, in thousandths, may follow its judge's rating of the worker; without it nothing does. */
+  rating_permille: permille.optional(),
   /** How many merged rounds before it takes effect a change must be announced. */
   notice_rounds: z.int().min(1).max(CORE_LIMITS.notice_rounds),
   /** How many merged rounds locked shares can still be lost after their holder has asked for them; without it the usual number. */

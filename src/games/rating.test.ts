@@ -9,6 +9,7 @@ type Records = Map<string, RatingRecord>;
 
 const work = (id: string, improvement: number, more: Partial<JudgedWork> = {}): JudgedWork => ({
   id,
+  steps: 30,
   improvement,
   on_assigned: 2,
   on_random: 1,
@@ -110,7 +111,13 @@ test('measurements that are none are refused', () => {
 
 test('whatever is measured, scores are finite and not negative, and records survive JSON', () => {
   const finite = fc.double({ noNaN: true, noDefaultInfinity: true });
-  const one = fc.record({ improvement: finite, on_assigned: finite, on_random: finite, steps_apart: finite });
+  const one = fc.record({
+    steps: finite,
+    improvement: finite,
+    on_assigned: finite,
+    on_random: finite,
+    steps_apart: finite,
+  });
   fc.assert(
     fc.property(fc.array(fc.array(one, { maxLength: 6 }), { maxLength: 8 }), (history) => {
       let records: Records = new Map();

@@ -1,34 +1,41 @@
 // How good a worker has been over time: skill rating, honesty about its own data, staying in step (after Templar's Gauntlet).
 import { ordinal, rate, rating } from 'openskill';
 import { plackettLuce } from 'openskill/models';
+import { z } from 'zod';
 import { GameError } from './errors.ts';
 
-/** What a validator remembers of a worker. Plain data. It ranks workers and sharpens checks; no payout ever depends on it. */
-export interface RatingRecord {
+const finite = z.number();
+/** Plain data, as it is kept between rounds. */
+export const RatingRecordSchema = z.object({
   /** The skill's mean and deviation. */
-  readonly mu: number;
-  readonly sigma: number;
+  mu: finite,
+  sigma: finite,
   /** Moving mean of +1 where an update helped the worker's own data more than random data, −1 where less. */
-  readonly own_data: number;
+  own_data: finite,
   /** Rounds in which it was judged. */
-  readonly judged: number;
+  judged: z.int().min(0),
   /** The last round's score for being in step with the shared model, 0 to 1. */
-  readonly in_step: number;
+  in_step: finite,
   /** Rounds missed since it last handed in work. */
-  readonly missed: number;
-}
+  missed: z.int().min(0),
+});
+/** What a validator remembers of a worker. No payout follows from it but by the whole number that a verdict says. */
+export type RatingRecord = Readonly<z.infer<typeof RatingRecordSchema>>;
 
-/** One worker's work of a round, as a validator has measured it. */
-export interface JudgedWork {
-  readonly id: string;
+export const JudgedWorkSchema = z.object({
+  id: z.string(),
+  /** How much work it is: who did less than half as much is no measure for it. */
+  steps: finite,
   /** What ranks it: (loss before − loss after) / loss before, on random data. */
-  readonly improvement: number;
+  improvement: finite,
   /** Losses before minus after, on the data that it was assigned and on random data. */
-  readonly on_assigned: number;
-  readonly on_random: number;
+  on_assigned: finite,
+  on_random: finite,
   /** How many steps its model was away from the shared one: median |difference| over the average step. */
-  readonly steps_apart: number;
-}
+  steps_apart: finite,
+});
+/** One worker's work of a round, as a validator has measured it. */
+export type JudgedWork = Readonly<z.infer<typeof JudgedWorkSchema>>;
 
 /** Templar's constants: differences in skill are small beside the noise of a round, and skills drift slowly. */
 const MODEL = { model: plackettLuce, beta: 7, tau: 0.1 };
@@ -42,12 +49,15 @@ const LEAST_ORDINAL = 1;
 /** After so many missed rounds a worker is a stranger again: its score has long faded, and records must not pile up. */
 const FORGOTTEN_AFTER = 1000;
 
-const NEWCOMER: RatingRecord = { ...rating(), own_data: 0, judged: 0, in_step: 1, missed: 0 };
+/** Devices of every speed belong: a worker is ranked among those who did at most twice, and at least half, as much work. */
+const LIKE_WORK = 2;
+
+export const NEWCOMER: RatingRecord = { ...rating(), own_data: 0, judged: 0, in_step: 1, missed: 0 };
 
 /**
- * The records after a round. `judged` are the workers whose verified work the validator has measured; they are ranked against
- * each other by `improvement`, equal ones as equals. `absent` are those who handed nothing in: their score fades, their record
- * stays. Who is in neither list, because nobody looked at it, stays as it is. A worker without a record begins as a newcomer.
+ * The records after a round. `judged` are the workers whose verified work the validator has measured; those who did about
+ * as much are ranked against each other by `improvement`, equal ones as equals. `absent` are those who handed
+ * nothing in: their score fades, their record stays. Who is in neither list, because nobody looked at it, stays as it is. A worker without a record begins as a newcomer.
  * Throws GameError 'bad-measurement' for a figure that is not finite, or an id that comes twice.
  */
 export function rateRound(
@@ -78,12 +88,31 @@ export function rateRound(
   return result;
 }
 
-/** New means and deviations by Plackett–Luce. Alone in a round nobody is better than anybody. */
+/** New means and deviations by Plackett–Luce, in groups of like work. Alone nobody is better than anybody. */
 function rankedSkills(before: readonly RatingRecord[], judged: readonly JudgedWork[]): { mu: number; sigma: number }[] {
-  if (judged.length < 2) return before.map(({ mu, sigma }) => ({ mu, sigma }));
-  const teams = before.map(({ mu, sigma }) => [{ mu, sigma }]);
-  const rated = rate(teams, { ...MODEL, score: judged.map(({ improvement }) => improvement) });
-  return rated.map(([{ mu, sigma }]) => ({ mu, sigma }));
+  const result = before.map(({ mu, sigma }) => ({ mu, sigma }));
+  for (const group of likeWork(judged)) {
+    if (group.length < 2) continue;
+    const teams = group.map((i) => [{ ...result[i] }]);
+    const rated = rate(teams, { ...MODEL, score: group.map((i) => judged[i].improvement) });
+    group.forEach((i, k) => {
+      const [{ mu, sigma }] = rated[k];
+      result[i] = { mu, sigma };
+    });
+  }
+  return result;
+}
+
+/** The places of those who did about as much work, from the most work to the least. */
+function likeWork(judged: readonly JudgedWork[]): number[][] {
+  const places = judged.map((_, i) => i).sort((a, b) => judged[b].steps - judged[a].steps);
+  const groups: number[][] = [];
+  for (const i of places) {
+    const group = groups.at(-1);
+    if (group && judged[group[0]].steps <= LIKE_WORK * judged[i].steps) group.push(i);
+    else groups.push([i]);
+  }
+  return groups;
 }
 
 /** max(0, 1 − min(s, 5) / 5)^2.5: 1 in step, 0 from five steps apart. */
@@ -125,8 +154,8 @@ function checkMeasurements(judged: readonly JudgedWork[], absent: readonly strin
     if (seen.has(id)) throw new GameError('bad-measurement', `rating: expected every id once, got ${id} twice`, { id });
     seen.add(id);
   }
-  for (const { id, improvement, on_assigned, on_random, steps_apart } of judged) {
-    for (const value of [improvement, on_assigned, on_random, steps_apart]) {
+  for (const { id, steps, improvement, on_assigned, on_random, steps_apart } of judged) {
+    for (const value of [steps, improvement, on_assigned, on_random, steps_apart]) {
       if (Number.isFinite(value)) continue;
       throw new GameError('bad-measurement', `rating: ${id}: expected finite measurements, got ${value}`, { id });
     }

@@ -57,6 +57,7 @@ export function runView(run: RunState, now_ms: number, withSubmissions: boolean)
       : [],
     reexecute_permille: run.rules.reexecute_permille,
     probation: run.rules.probation,
+    rating_permille: run.rules.rating_permille ?? 0,
   };
 }
 

@@ -6,10 +6,12 @@ import { type VerdictGiven, VerdictGivenSchema } from '../core/events.ts';
 import { firstJudge, sealOf } from '../core/judging.ts';
 import { reexecutionPermille } from '../core/reexecution.ts';
 import { CodedError } from '../errors.ts';
+import { judgedWork, ratedWeight } from '../games/rated-weight.ts';
 import type { Timer } from '../protocol/clock.ts';
 import type { RunView } from '../protocol/messages.ts';
 import { checkSubmission, type SubmissionView } from './check-submission.ts';
 import { drawFor, saltFor } from './judging-draw.ts';
+import { openRatings, type Ratings } from './ratings.ts';
 import type { Role, Seat } from './role.ts';
 
 /** Verdicts that were sealed and not shown yet, across a restart. */
@@ -25,6 +27,9 @@ export function validatorRole(seat: Seat): Role {
   let judgedRound = '';
   let evaluated = '';
   let kept: Map<string, VerdictGiven> | null = null;
+  let opened: Promise<Ratings> | null = null;
+  /** Who has handed in for a round, as far as this validator was told. */
+  let handedIn: { readonly round: number; readonly workers: ReadonlySet<string> } | null = null;
   /** The newest view, also while the role is at work on an older one, and who waits for it. */
   let newest: RunView | null = null;
   let heard = () => {};
@@ -50,6 +55,10 @@ export function validatorRole(seat: Seat): Role {
     }
     kept = new Map(list.map((verdict) => [verdict.submission, verdict]));
     return kept;
+  };
+  const ratingsHere = (): Promise<Ratings> => {
+    opened ??= openRatings(seat.device.drawer);
+    return opened;
   };
   const keep = async (verdicts: Map<string, VerdictGiven>): Promise<void> => {
     await seat.device.drawer.put(KEPT, utf8.encode(JSON.stringify([...verdicts.values()])));
@@ -91,15 +100,16 @@ export function validatorRole(seat: Seat): Role {
   const judge = async (view: RunView, submission: SubmissionView, time_ms: number): Promise<void> => {
     seat.progress({ state: 'judging', round: view.round, steps: submission.steps, loss: 0, tokens_per_second: 0 });
     const state = await model.follow(view);
+    const { worker } = submission;
+    const ratings = await ratingsHere();
     const { evidence, ...found } = await checkSubmission(seat, state, view, submission, {
       repeat: await isRepeated(view, submission, time_ms * WAITING_PART),
       time_ms,
     });
-    const published = {
-      submission: submission.id,
-      validator: identity.id,
-      ...evidence,
-    };
+    const standing_permille = ratings.standing(worker);
+    const rating = { ...ratings.records.get(worker), standing_permille, counts_permille: view.rating_permille };
+    const published = { submission: submission.id, validator: identity.id, ...evidence, rating };
+    const weight = found.accepted ? ratedWeight(found.weight, view.rating_permille, standing_permille) : 0;
     const verdict: VerdictGiven = {
       type: 'verdict.given',
       version: 1,
@@ -107,12 +117,15 @@ export function validatorRole(seat: Seat): Role {
       submission: submission.id,
       salt: bytesToHex(await saltFor(identity, submission.id)),
       ...found,
+      weight,
       evidence: await blobs.upload(utf8.encode(`${JSON.stringify(published, null, 1)}\n`)),
     };
     const verdicts = await load();
     // On disk before anybody hears of it: a sealed verdict that cannot be shown earns nothing.
     verdicts.set(submission.id, verdict);
     await keep(verdicts);
+    const measured = judgedWork(worker, submission, { ...found, evidence });
+    if (measured) await ratings.measured(view.round, measured);
     const seal = sealOf(identity.id, verdict);
     await seat.submit({ type: 'verdict.sealed', version: 1, run: seat.run, submission: submission.id, seal });
     seat.tell({ type: 'judged', round: view.round, accepted: verdict.accepted, code: verdict.code });
@@ -160,6 +173,9 @@ export function validatorRole(seat: Seat): Role {
   return {
     glance(view) {
       newest = view;
+      if (view.submissions.length > 0) {
+        handedIn = { round: view.round, workers: new Set(view.submissions.map(({ worker }) => worker)) };
+      }
       heard();
     },
     async act(view) {
@@ -168,6 +184,7 @@ export function validatorRole(seat: Seat): Role {
         judged = new Set();
         judgedRound = roundKey;
         await tidy(view);
+        await (await ratingsHere()).opened(view.round, handedIn?.round === view.round - 1 ? handedIn.workers : null);
       }
       if (view.phase === 'working' || view.phase === 'judging') {
         const begun_ms = seat.clock.elapsed_ms();

@@ -26,6 +26,7 @@ export const exampleView = (more: Partial<RunView> = {}): RunView => ({
   submissions: [],
   reexecute_permille: 0,
   probation: 0,
+  rating_permille: 0,
   ...more,
 });
 

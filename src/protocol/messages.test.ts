@@ -43,8 +43,17 @@ const view: RunView = {
   ],
   reexecute_permille: 50,
   probation: 10,
+  rating_permille: 0,
 };
-const { recent: _, submissions: __, checkpoint: ___, reexecute_permille: ____, probation: _____, ...shared } = view;
+const {
+  recent: _,
+  submissions: __,
+  checkpoint: ___,
+  reexecute_permille: ____,
+  probation: _____,
+  rating_permille: ______,
+  ...shared
+} = view;
 const status: RunStatus = {
   ...shared,
   owner: HASH,

@@ -67,6 +67,8 @@ export const RunViewSchema = z.object({
   reexecute_permille: count,
   /** How many submissions of a newcomer are always repeated. */
   probation: count,
+  /** How much of what a verdict vouches for, in thousandths, follows its judge's rating of the worker. */
+  rating_permille: count.max(1000),
 });
 export type RunView = z.infer<typeof RunViewSchema>;
 
@@ -125,6 +127,7 @@ export const RunStatusSchema = RunViewSchema.omit({
   checkpoint: true,
   reexecute_permille: true,
   probation: true,
+  rating_permille: true,
 }).extend({
   owner: hash,
   /** The longest time that a round and its judging take, and how many workers the first round waits for. */

@@ -1,6 +1,7 @@
 // Who sits in an arena: keys that follow from the seed, a device in memory, and what its work and its checks have cost.
 import type { PeerRole } from '../core/events.ts';
 import type { AnyGame, Claim, Device } from '../games/game.ts';
+import { openRatings, type Ratings } from '../peer/ratings.ts';
 import { sha256 } from '../protocol/hash.ts';
 import { type Identity, identityFromSecret } from '../protocol/identity.ts';
 import { type Random, seededRandom } from '../protocol/random.ts';
@@ -14,6 +15,8 @@ export interface ArenaDevice {
   /** null: it plays by the rules. */
   readonly adversary: Adversary | null;
   readonly runtime: Runtime;
+  /** A slow device stops after so many steps of work in a round; without it, it does all that is asked. */
+  readonly steps_a_round?: number;
 }
 
 /** What something has cost. */
@@ -29,8 +32,12 @@ export interface ArenaSeat {
   readonly device: ArenaDevice;
   readonly identity: Identity;
   readonly lent: Device;
+  /** What it thinks of workers, as a judge. */
+  readonly ratings: Promise<Ratings>;
   readonly game: AnyGame;
   readonly cost: Cost;
+  /** Stops its work of the present round. */
+  readonly time: { up: AbortController };
   /** What became of it, by name and count: refusals of the hub, codes of verdicts, errors of the game. */
   readonly fates: Map<string, number>;
 }
@@ -56,11 +63,14 @@ export function seatsOf(device: ArenaDevice, table: Table): ArenaSeat[] {
   return Array.from({ length: adversary?.identities ?? 1 }, (_, i) => {
     const identity = identityOf(table.seed, i === 0 ? name : `${name}/${i}`);
     const cost: Cost = { units: 0, cpu_ms: 0 };
-    const lent = deviceInMemory(device.runtime, table.fetchBlob, cost);
+    const time = { up: new AbortController() };
+    const lent = deviceInMemory(device.runtime, table.fetchBlob, cost, (steps) => {
+      if (steps >= (device.steps_a_round ?? Number.POSITIVE_INFINITY)) time.up.abort();
+    });
     const counted = countChecks(table.game, cost);
     const random: Random = seededRandom('arena adversary', table.seed, name, i);
     const seat: ArenaSeat = {
-      ...{ device, identity, lent, cost },
+      ...{ device, identity, lent, cost, time, ratings: openRatings(lent.drawer) },
       game: adversary
         ? adversary.play(counted, {
             ...{ role: device.role, peer: identity.id, params: table.params, random, family },
@@ -88,7 +98,12 @@ function countChecks(game: AnyGame, cost: Cost): AnyGame {
   };
 }
 
-function deviceInMemory(runtime: Runtime, fetchBlob: Device['fetchBlob'], cost: Cost): Device {
+function deviceInMemory(
+  runtime: Runtime,
+  fetchBlob: Device['fetchBlob'],
+  cost: Cost,
+  onSteps: (steps: number) => void,
+): Device {
   const drawer = new Map<string, Uint8Array>();
   let last = 0;
   return {
@@ -103,6 +118,7 @@ function deviceInMemory(runtime: Runtime, fetchBlob: Device['fetchBlob'], cost: 
     async progress({ steps }) {
       cost.units += steps > last ? steps - last : steps;
       last = steps;
+      onSteps(steps);
     },
   };
 }

@@ -1,21 +1,21 @@
 // The arena: plays a game with the real core, real work, checks, merges and pay, one device after another and without a network,
 // so that one sees before a launch who would earn what by which means. One seed, one history.
 import { decodeEvent } from '../core/codec.ts';
-import type { EventBody, LoggedEvent, VerdictGiven } from '../core/events.ts';
-import { acceptedSubmissions, firstJudge, sealOf } from '../core/judging.ts';
+import type { EventBody, LoggedEvent } from '../core/events.ts';
+import { acceptedSubmissions } from '../core/judging.ts';
 import { isCheckpoint } from '../core/merging.ts';
 import { core } from '../core/reduce.ts';
 import type { Rules } from '../core/rules.ts';
 import { mayStateShares, statementOf } from '../core/share-table.ts';
-import { initialState, type NetworkState, type RunState, type Submission } from '../core/state.ts';
+import { initialState, type NetworkState, type RunState } from '../core/state.ts';
 import { CodedError } from '../errors.ts';
 import { encodeBundle } from '../games/bundle.ts';
-import type { AcceptedWork, AnyGame, Claim, Round, Verdict } from '../games/game.ts';
-import { comparedWith } from '../peer/judging-draw.ts';
+import type { AcceptedWork, AnyGame, Claim, Round } from '../games/game.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import type { Identity } from '../protocol/identity.ts';
 import { type Random, seededRandom } from '../protocol/random.ts';
+import { ArenaJudging } from './arena-judging.ts';
 import { ArenaPlanting } from './arena-planting.ts';
 import { type ArenaResult, resultOf } from './arena-result.ts';
 import {
@@ -27,7 +27,7 @@ import {
   seatsOf,
   type Table,
 } from './arena-seats.ts';
-import { bounded, judgingOf, verdictEvent } from './arena-verdict.ts';
+import { bounded } from './arena-verdict.ts';
 import { SimulationError } from './errors.ts';
 
 export interface ArenaOptions {
@@ -70,11 +70,9 @@ export class Arena {
   readonly blobs: Map<string, Uint8Array>;
   readonly seats: ArenaSeat[] = [];
   readonly claims = new Map<string, Claim>();
-  readonly last_verdicts = new Map<string, ReadonlyMap<string, string>>();
   readonly work_ms = new Map<string, number>();
-  readonly honest = { judged: 0, refused: 0 };
-  readonly checking: { work_ms: number; check_ms: number }[] = [];
   readonly planting: ArenaPlanting;
+  readonly judging: ArenaJudging;
   merged_before: Uint8Array[] = [];
   present: unknown;
   run!: RunState;
@@ -88,6 +86,7 @@ export class Arena {
     this.blobs = new Map(options.blobs);
     this.present = options.first;
     this.planting = new ArenaPlanting(this);
+    this.judging = new ArenaJudging(this);
   }
 
   async play(): Promise<ArenaResult> {
@@ -108,8 +107,8 @@ export class Arena {
     return {
       devices: devices.map((device) => resultOf(this.run, device, this.seats)),
       losses_micro,
-      honest: this.honest,
-      checking: this.checking,
+      honest: this.judging.honest,
+      checking: this.judging.checking,
       events: this.state.events,
       model: this.run.model,
     };
@@ -161,7 +160,7 @@ export class Arena {
         throw new SimulationError('violated', `no blob ${hash} in the arena`);
       },
       seen: () => [...this.run.submissions.keys()].map((id) => this.claims.get(id)!),
-      shown: (judge) => this.shownTo(judge),
+      shown: (judge) => this.judging.shownTo(judge),
       friends: (seat) =>
         new Set(
           this.seats
@@ -180,16 +179,6 @@ export class Arena {
     this.seats.push(seat);
   }
 
-  /** By worker, what the first other judge said of it in the round before. */
-  shownTo(judge: string): ReadonlyMap<string, boolean> {
-    return new Map(
-      [...this.last_verdicts].flatMap(([worker, verdicts]) => {
-        const other = [...verdicts].find(([id]) => id !== judge);
-        return other ? [[worker, other[1] === 'accepted'] as const] : [];
-      }),
-    );
-  }
-
   async playRound(): Promise<void> {
     const { run } = this;
     if (mayStateShares(run)) await this.must(this.hub, statementOf(run));
@@ -202,8 +191,7 @@ export class Arena {
     for (const seat of this.inOrder()) await this.work(seat);
     // Whoever handed nothing in is late: the round ends without it, at its deadline and the grace.
     if (run.phase === 'working') await this.tick(run.deadline_ms);
-    this.checking.push({ work_ms: 0, check_ms: 0 });
-    const verdicts = await this.judge();
+    const verdicts = await this.judging.judge();
     while (run.phase === 'judging') await this.tick(this.nextDeadline());
     for (const { seat, verdict } of verdicts) {
       const { refused } = await this.send(seat.identity, verdict);
@@ -211,8 +199,9 @@ export class Arena {
     }
     while (run.phase === 'revealing') await this.tick(this.nextDeadline());
     await this.planting.look();
-    this.remember();
+    this.judging.remember();
     await this.merge();
+    await this.judging.end();
     await this.planting.end();
   }
 
@@ -260,7 +249,8 @@ export class Arena {
     const before_ms = cost.cpu_ms;
     const claim = await this.call(seat, 'perform', () => {
       const task = seat.game.task(params, this.roundNow(), identity.id, this.present);
-      return seat.game.perform(task, seat.lent, new AbortController().signal);
+      seat.time.up = new AbortController();
+      return seat.game.perform(task, seat.lent, seat.time.up.signal);
     });
     if (!claim) return;
     const size_bytes = claim.work.length;
@@ -284,70 +274,6 @@ export class Arena {
     this.claims.set(event.id, claim);
     this.work_ms.set(event.id, cost.cpu_ms - before_ms);
     countFate(seat, 'submitted');
-  }
-
-  /** Every judge seals what it finds, in the order of the log; what is sealed is shown later. */
-  async judge(): Promise<{ readonly seat: ArenaSeat; readonly verdict: VerdictGiven }[]> {
-    const found: { seat: ArenaSeat; verdict: VerdictGiven }[] = [];
-    const bill = this.checking.at(-1)!;
-    for (const [own, submission] of [...this.run.submissions.values()].entries()) {
-      bill.work_ms += this.work_ms.get(submission.id)!;
-      for (const judge of submission.judges) {
-        const seat = this.seats.find(({ identity }) => identity.id === judge)!;
-        const before_ms = seat.cost.cpu_ms;
-        const verdict = await this.call(seat, 'check', () => this.verdictOf(seat, submission, own));
-        if (seat.device.adversary === null) bill.check_ms += seat.cost.cpu_ms - before_ms;
-        if (!verdict) continue;
-        const { refused } = await this.send(seat.identity, {
-          ...{ type: 'verdict.sealed', version: 1, run: this.run.id, submission: submission.id },
-          seal: sealOf(judge, verdict),
-        });
-        if (refused) countFate(seat, `seal refused: ${refused}`);
-        else found.push({ seat, verdict });
-      }
-    }
-    return found;
-  }
-
-  async verdictOf(seat: ArenaSeat, submission: Submission, own: number): Promise<VerdictGiven> {
-    const found = await this.findingOf(seat, submission, own);
-    const author = this.seats.find(({ identity }) => identity.id === submission.worker)!;
-    if (seat.device.adversary === null) {
-      countFate(author, found.code);
-      if (author.device.adversary === null) {
-        this.honest.judged++;
-        if (!found.accepted) this.honest.refused++;
-      }
-    }
-    const evidence = this.put(new TextEncoder().encode(JSON.stringify(found.evidence)));
-    return verdictEvent(this.run, submission, seat.identity, found, evidence);
-  }
-
-  /** What a device's own game says of a submission, with what judges know; `own` is its place in the log of the round. */
-  async findingOf(seat: ArenaSeat, submission: Submission, own: number): Promise<Verdict> {
-    const { id, worker, judges } = submission;
-    const submissions = [...this.run.submissions.values()];
-    const first = firstJudge(this.run.seed, worker, judges);
-    const drawing = this.seats.find(({ identity }) => identity.id === first)!.identity;
-    const judging = await judgingOf(this.run, submission, drawing, () =>
-      comparedWith(
-        this.merged_before,
-        submissions.map(({ body }) => this.blobs.get(body.work)!),
-        own,
-      ),
-    );
-    const task = seat.game.task(this.options.params, this.roundNow(), worker, this.present);
-    const { work, steps, tokens, loss_micro } = this.claims.get(id)!;
-    return seat.game.check(task, { work, steps, tokens, loss_micro }, seat.lent, judging);
-  }
-
-  /** What everybody can read once verdicts are shown. */
-  remember(): void {
-    this.last_verdicts.clear();
-    for (const { worker, verdicts } of this.run.submissions.values()) {
-      const said = [...verdicts].map(([id, { accepted }]) => [id, accepted ? 'accepted' : 'refused'] as const);
-      this.last_verdicts.set(worker, new Map(said));
-    }
   }
 
   /** What the hub does when the verdicts are in. */

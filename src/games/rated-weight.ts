@@ -1,0 +1,44 @@
+// From verdicts to ratings and from ratings to what a verdict vouches for: the whole number in which a rating ends.
+import { z } from 'zod';
+import type { Claim, Verdict } from './game.ts';
+import { type JudgedWork, NEWCOMER, type RatingRecord } from './rating.ts';
+
+/** How many deviations a worker is given the benefit of. */
+const DOUBT = 2;
+
+/**
+ * How much of its work a verdict vouches for where a run's rules let ratings count, in thousandths: all of it unless the worker is
+ * surely (by two deviations) worse than a newcomer is expected to be. Without a record: all.
+ */
+export function standingPermille(record: RatingRecord | undefined): number {
+  const { mu, sigma } = record ?? NEWCOMER;
+  return Math.max(0, Math.min(1000, Math.floor((1000 * (mu + DOUBT * sigma)) / NEWCOMER.mu)));
+}
+
+/**
+ * The whole tokens that a verdict vouches for, of those that the check found good: `rating_permille` of them depend on the worker's
+ * standing. Integers only; never 0, since accepted work is worth something.
+ */
+export function ratedWeight(weight: number, rating_permille: number, standing_permille: number): number {
+  const whole = 1_000_000n - BigInt(rating_permille) * BigInt(1000 - standing_permille);
+  return Math.max(1, Number((BigInt(weight) * whole) / 1_000_000n));
+}
+
+/** Where a game's evidence has it: what an update gains on the worker's own data, and on random data. */
+const GainSchema = z.object({ gain: z.object({ assigned: z.number(), random: z.number() }) });
+
+/**
+ * What a verdict says of verified work, to be rated; null for work that was not accepted. A game without a `gain` in its evidence
+ * is rated by its score. Work on another model than the shared one never gets into the log, so everybody is in step.
+ */
+export function judgedWork(id: string, { steps }: Pick<Claim, 'steps'>, verdict: Verdict): JudgedWork | null {
+  if (!verdict.accepted) return null;
+  const { score_micro, loss_before_micro, evidence } = verdict;
+  const measured = GainSchema.safeParse(evidence);
+  if (!measured.success) {
+    return { id, steps, improvement: score_micro, on_assigned: 1, on_random: 0, steps_apart: 0 };
+  }
+  const { assigned, random } = measured.data.gain;
+  const improvement = random / Math.max(1e-6, loss_before_micro / 1e6);
+  return { id, steps, improvement, on_assigned: assigned, on_random: random, steps_apart: 0 };
+}

@@ -1,0 +1,111 @@
+// How an arena judges a round: every judge seals what it finds, honest ones rate, and what was shown is public afterwards.
+import type { VerdictGiven } from '../core/events.ts';
+import { firstJudge, sealOf } from '../core/judging.ts';
+import type { Submission } from '../core/state.ts';
+import type { Verdict } from '../games/game.ts';
+import { judgedWork, ratedWeight } from '../games/rated-weight.ts';
+import { comparedWith } from '../peer/judging-draw.ts';
+import type { Arena } from './arena.ts';
+import { type ArenaSeat, countFate } from './arena-seats.ts';
+import { judgingOf, verdictEvent } from './arena-verdict.ts';
+
+export class ArenaJudging {
+  readonly #arena: Arena;
+  /** Verdicts by judges who play by the rules, on work by workers who do. */
+  readonly honest = { judged: 0, refused: 0 };
+  readonly checking: { work_ms: number; check_ms: number }[] = [];
+  /** Of the round before, by worker. */
+  readonly last_verdicts = new Map<string, ReadonlyMap<string, string>>();
+  handed_in: ReadonlySet<string> = new Set();
+
+  constructor(arena: Arena) {
+    this.#arena = arena;
+  }
+
+  /** By worker, what the first other judge said of it in the round before. */
+  shownTo(judge: string): ReadonlyMap<string, boolean> {
+    return new Map(
+      [...this.last_verdicts].flatMap(([worker, verdicts]) => {
+        const other = [...verdicts].find(([id]) => id !== judge);
+        return other ? [[worker, other[1] === 'accepted'] as const] : [];
+      }),
+    );
+  }
+
+  /** Every judge seals what it finds, in the order of the log; what is sealed is shown later. */
+  async judge(): Promise<{ readonly seat: ArenaSeat; readonly verdict: VerdictGiven }[]> {
+    const found: { seat: ArenaSeat; verdict: VerdictGiven }[] = [];
+    const bill = { work_ms: 0, check_ms: 0 };
+    this.checking.push(bill);
+    for (const [own, submission] of [...this.#arena.run.submissions.values()].entries()) {
+      bill.work_ms += this.#arena.work_ms.get(submission.id)!;
+      for (const judge of submission.judges) {
+        const seat = this.#arena.seats.find(({ identity }) => identity.id === judge)!;
+        const before_ms = seat.cost.cpu_ms;
+        const verdict = await this.#arena.call(seat, 'check', () => this.verdictOf(seat, submission, own));
+        if (seat.device.adversary === null) bill.check_ms += seat.cost.cpu_ms - before_ms;
+        if (!verdict) continue;
+        const { refused } = await this.#arena.send(seat.identity, {
+          ...{ type: 'verdict.sealed', version: 1, run: this.#arena.run.id, submission: submission.id },
+          seal: sealOf(judge, verdict),
+        });
+        if (refused) countFate(seat, `seal refused: ${refused}`);
+        else found.push({ seat, verdict });
+      }
+    }
+    return found;
+  }
+
+  async verdictOf(seat: ArenaSeat, submission: Submission, own: number): Promise<VerdictGiven> {
+    const found = await this.findingOf(seat, submission, own);
+    const { worker, body } = submission;
+    const ratings = await seat.ratings;
+    const measured = judgedWork(worker, body, found);
+    if (measured) await ratings.measured(this.#arena.run.round, measured);
+    const author = this.#arena.seats.find(({ identity }) => identity.id === worker)!;
+    if (seat.device.adversary === null) {
+      countFate(author, found.code);
+      if (author.device.adversary === null) {
+        this.honest.judged++;
+        if (!found.accepted) this.honest.refused++;
+      }
+    }
+    const evidence = this.#arena.put(new TextEncoder().encode(JSON.stringify(found.evidence)));
+    const { rating_permille = 0 } = this.#arena.run.rules;
+    const weight = found.accepted ? ratedWeight(found.weight, rating_permille, ratings.standing(worker)) : 0;
+    return verdictEvent(this.#arena.run, submission, seat.identity, { ...found, weight }, evidence);
+  }
+
+  /** What a device's own game says of a submission, with what judges know; `own` is its place in the log of the round. */
+  async findingOf(seat: ArenaSeat, submission: Submission, own: number): Promise<Verdict> {
+    const { id, worker, judges } = submission;
+    const submissions = [...this.#arena.run.submissions.values()];
+    const first = firstJudge(this.#arena.run.seed, worker, judges);
+    const drawing = this.#arena.seats.find(({ identity }) => identity.id === first)!.identity;
+    const judging = await judgingOf(this.#arena.run, submission, drawing, () =>
+      comparedWith(
+        this.#arena.merged_before,
+        submissions.map(({ body }) => this.#arena.blobs.get(body.work)!),
+        own,
+      ),
+    );
+    const task = seat.game.task(this.#arena.options.params, this.#arena.roundNow(), worker, this.#arena.present);
+    const { work, steps, tokens, loss_micro } = this.#arena.claims.get(id)!;
+    return seat.game.check(task, { work, steps, tokens, loss_micro }, seat.lent, judging);
+  }
+
+  /** What everybody can read once verdicts are shown. */
+  remember(): void {
+    this.handed_in = new Set([...this.#arena.run.submissions.values()].map(({ worker }) => worker));
+    this.last_verdicts.clear();
+    for (const { worker, verdicts } of this.#arena.run.submissions.values()) {
+      const said = [...verdicts].map(([id, { accepted }]) => [id, accepted ? 'accepted' : 'refused'] as const);
+      this.last_verdicts.set(worker, new Map(said));
+    }
+  }
+
+  /** When the round is merged: what was measured in it is rated. */
+  async end(): Promise<void> {
+    for (const { ratings } of this.#arena.seats) await (await ratings).opened(this.#arena.run.round, this.handed_in);
+  }
+}
