@@ -57,6 +57,13 @@ test('a lazy validator is caught by planted work, and shares and why say so in p
   );
   assert.ok(caught[0].shares > 0);
   assert.ok(holders.some(({ devices }) => devices.some(({ name }) => name === 'vera')));
+  // What the honest validator has come to think of the workers is kept in its folder.
+  const rated = net.start('ratings', '--folder', join(net.folder, 'vera'), '--json');
+  const { workers } = (await rated.line(({ type }) => type === 'ratings')) as {
+    workers: { judged: number; score: number; standing_permille: number }[];
+  };
+  assert.ok(workers.length >= 3 && workers.every(({ judged }) => judged > 0), JSON.stringify(workers));
+  assert.ok(workers.every(({ score, standing_permille }) => score > 0 && standing_permille > 0));
   const text = net.start('shares', String(run), '--hub', url);
   assert.equal(await text.ended, 0);
   assert.match(

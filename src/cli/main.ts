@@ -35,6 +35,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   rules: async () => (await import('./rules.ts')).rulesCommand(),
   play: async () => (await import('./play.ts')).playCommand(),
   plant: async () => (await import('./plant.ts')).plantCommand(),
+  ratings: async () => (await import('./ratings.ts')).ratingsCommand(),
   why: async () => (await import('./why.ts')).whyCommand(),
 };
 const [meant] = process.argv.slice(2);
