@@ -47,6 +47,11 @@ const WORDS = [
   'why',
   'shares',
   'certificate',
+  'stake',
+  'stake show',
+  'stake lock',
+  'stake release',
+  'settle',
   'verify',
 ];
 

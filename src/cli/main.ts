@@ -28,6 +28,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   id: async () => (await import('./id.ts')).idCommand(),
   verify: async () => (await import('./verify.ts')).verifyCommand(),
   certificate: async () => (await import('./certificate.ts')).certificateCommand(),
+  stake: async () => (await import('./stake.ts')).stakeCommand(),
   settle: async () => (await import('./settle.ts')).settleCommand(),
   witness: async () => (await import('./witness.ts')).witnessCommand(),
   audit: async () => (await import('./audit.ts')).auditCommand(),

@@ -54,12 +54,17 @@ function describeForfeit({ id, name, role, shares, plants_wrong }: Forfeit): str
   return `${name} (${role}, ${id.slice(0, 12)}) ${why} and lost ${formatCount(shares)} shares that it had earned.`;
 }
 
-function describeHolder({ account, devices, owner, ancestor }: Holding): string {
+function describeHolder({ account, devices, owner, ancestor, withheld, locked, settled }: Holding): string {
   const names = devices.map(({ name, role }) => (role === 'worker' ? name : `${name} (${role})`));
   const who = [
     ...(owner ? ["the run's owner"] : []),
     ...names,
     ...(ancestor ? ['a holder of what it started from'] : []),
   ].join(', ');
-  return `${account.slice(0, 12)}  ${who}`;
+  const bound = [
+    ...(withheld > 0 ? [`${formatCount(withheld)} withheld`] : []),
+    ...(locked > 0 ? [`${formatCount(locked)} locked behind validators`] : []),
+    ...(settled > 0 ? [`${formatCount(settled)} settled elsewhere`] : []),
+  ];
+  return `${account.slice(0, 12)}  ${who}${bound.length > 0 ? `: ${bound.join(', ')}` : ''}`;
 }

@@ -1,4 +1,5 @@
 // Who holds what of a run: the log replayed here, every signature checked, and the shares counted.
+import { allBalances, type ShareBalance } from '../core/balances.ts';
 import { emissionOf } from '../core/shares.ts';
 import { accountOf, type NetworkState, type Phase, type RunState } from '../core/state.ts';
 import { CodedError } from '../errors.ts';
@@ -12,8 +13,9 @@ export type LookupErrorCode =
 export class LookupError extends CodedError<LookupErrorCode> {}
 
 /** One account: a key that shares belong to. */
-export interface Holding {
+export interface Holding extends Omit<ShareBalance, 'held'> {
   readonly account: string;
+  /** The sum of what is free, withheld, locked and settled. */
   readonly shares: number;
   /** The names of what works for it, with their roles. */
   readonly devices: readonly { readonly id: string; readonly name: string; readonly role: string }[];
@@ -95,11 +97,12 @@ function holdersOf(state: NetworkState, run: RunState): Holding[] {
     devices.set(account, [...(devices.get(account) ?? []), { id, name, role }]);
   }
   const owner = accountOf(state, run.owner);
-  return [...run.shares]
-    .filter(([, shares]) => shares > 0)
-    .map(([account, shares]) => ({
+  return [...allBalances(run)]
+    .filter(([, { held }]) => held > 0)
+    .map(([account, { held: shares, ...parts }]) => ({
       account,
       shares,
+      ...parts,
       devices: devices.get(account) ?? [],
       owner: account === owner,
       ancestor: run.lineage?.holders.has(account) ?? false,

@@ -1,6 +1,7 @@
 // Checks everything that a hub claims: its log event by event, receipts at hand, shares, and from the blobs every model version.
 
 import { bytesToHex } from '@noble/hashes/utils.js';
+import { allBalances } from '../core/balances.ts';
 import type { LoggedEvent, RunCreated } from '../core/events.ts';
 import { acceptedSubmissions } from '../core/judging.ts';
 import { neededBlobs } from '../core/needed-blobs.ts';
@@ -245,14 +246,15 @@ class ModelAudit {
   }
 }
 
-/** Every share that was promised is held by somebody or unearned. Throws Untruth `shares-not-conserved`. */
+/** Every share that was promised is held by somebody or unearned, and nobody's is withheld, locked or settled twice. Throws Untruth `shares-not-conserved`. */
 function checkShares(state: NetworkState): { emitted: number; held: number; unearned: number } {
   let [emitted, held, unearned] = [0, 0, 0];
   for (const run of state.runs.values()) {
     const promised = run.emitted_shares;
     let paid = 0;
     for (const shares of run.shares.values()) paid += shares;
-    const whole = [...run.shares.values(), run.unearned_shares].every((n) => Number.isSafeInteger(n) && n >= 0);
+    const balances = [...allBalances(run).values()].flatMap((balance) => Object.values(balance));
+    const whole = [...balances, run.unearned_shares].every((n) => Number.isSafeInteger(n) && n >= 0);
     if (!whole || paid + run.unearned_shares !== promised) {
       const message = `run ${run.id} promised ${promised} shares, ${paid} are held and ${run.unearned_shares} unearned`;
       throw new Untruth('shares-not-conserved', message, { run: run.id, index: state.events - 1 });

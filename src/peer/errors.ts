@@ -14,6 +14,10 @@ export type PeerErrorCode =
   | 'other-hub'
   /** The hub has no run, or several and none was named. */
   | 'no-such-run'
+  /** The holder has no such validator, or several and none was named. */
+  | 'no-such-device'
+  /** All of nothing was to be locked. */
+  | 'nothing-to-move'
   /** Only the run's owner can do this. */
   | 'not-the-owner'
   /** The hub refused an event or an upload; `details.refusal` has its code. */

@@ -130,18 +130,38 @@ export async function stateAddress(url: string, owner: Identity, address: string
   );
 }
 
-/** Sends a signed event over HTTP; resolves with its id. Throws PeerError refused, hub-unreachable. */
+/** How often an event is sent where the hub says that it comes too fast, and how long one wait may be: then a person is told. */
+const SENDING = { attempts: 5, longest_wait_s: 30 };
+
+/**
+ * Sends a signed event over HTTP; resolves with its id. Where the hub asks to wait, it waits and sends it again.
+ * Throws PeerError refused (`details.refusal` has the core's code, or the hub's), hub-unreachable, not-a-hub.
+ */
 export async function sendEvent(url: string, event: Uint8Array): Promise<string> {
-  const { status, json } = await askHub(url, '/events', { method: 'POST', body: event as Uint8Array<ArrayBuffer> });
-  const answer = AnswerSchema.safeParse(json);
-  if (!answer.success)
-    throw new PeerError('not-a-hub', `expected a Potluck hub at ${url}, it answered ${status}`, { url });
-  if ('event' in answer.data) return answer.data.event;
-  const { code, message } = answer.data.error;
-  throw new PeerError('refused', message, { refusal: code });
+  for (let attempt = 1; ; attempt++) {
+    const { status, json } = await askHub(url, '/events', { method: 'POST', body: event as Uint8Array<ArrayBuffer> });
+    const answer = AnswerSchema.safeParse(json);
+    if (!answer.success)
+      throw new PeerError('not-a-hub', `expected a Potluck hub at ${url}, it answered ${status}`, { url });
+    if ('event' in answer.data) return answer.data.event;
+    const { code, message, details } = answer.data.error;
+    const wait_s = code === 'too-fast' ? (details?.retry_after_s ?? 1) : Number.POSITIVE_INFINITY;
+    if (wait_s > SENDING.longest_wait_s || attempt === SENDING.attempts) {
+      throw new PeerError('refused', message, { refusal: details?.refusal ?? code });
+    }
+    await new Promise((resolve) => setTimeout(resolve, wait_s * 1000));
+  }
 }
 
 const AnswerSchema = z.union([
   z.object({ event: z.string() }),
-  z.object({ error: z.object({ code: z.string().max(60), message: z.string() }) }),
+  z.object({
+    error: z.object({
+      code: z.string().max(60),
+      message: z.string(),
+      details: z
+        .object({ refusal: z.string().max(60).optional(), retry_after_s: z.number().min(0).optional() })
+        .optional(),
+    }),
+  }),
 ]);

@@ -9,6 +9,7 @@ import { createIdentity } from '../protocol/identity.ts';
 import { decodeFromPeer, encodeMessage, type FromHub, type FromPeer, PROTOCOL_VERSION } from '../protocol/messages.ts';
 import { openPeerBlobs } from './blobs.ts';
 import { connectToHub, type HubConnection } from './connection.ts';
+import { sendEvent } from './owner.ts';
 import { webSockets } from './web-sockets.ts';
 
 const HUB = 'b'.repeat(64);
@@ -100,4 +101,38 @@ test('of an upload: it is made again after as long as the hub asks', async () =>
   assert.equal(await blobs.upload(bytes), sha256Hex(bytes));
   assert.equal(came_ms.length, 2);
   assert.ok(came_ms[1] - came_ms[0] > 900, `${came_ms[1] - came_ms[0]} ms`);
+});
+
+/** A hub that answers an event with each of these in turn, then takes it. */
+function answers(...errors: { code: string; message: string; details?: object }[]): number[] {
+  const came_ms: number[] = [];
+  http = (_, response) => {
+    const error = errors[came_ms.push(performance.now()) - 1];
+    if (error) response.writeHead(429).end(JSON.stringify({ error }));
+    else response.writeHead(201).end(JSON.stringify({ event: 'e' }));
+  };
+  return came_ms;
+}
+const tooFast = (retry_after_s: number) => ({ code: 'too-fast', message: 'slowly', details: { retry_after_s } });
+const bytes = new Uint8Array([1]);
+
+test('of an event over HTTP: a command waits as long as the hub asks and sends it again', async () => {
+  const came_ms = answers(tooFast(0), tooFast(1));
+  assert.equal(await sendEvent(url, bytes), 'e');
+  assert.equal(came_ms.length, 3);
+  assert.ok(came_ms[2] - came_ms[1] > 900, `${came_ms[2] - came_ms[1]} ms`);
+});
+
+test('of an event over HTTP: not for ever, not for hours, and what is refused for another reason is said at once', async () => {
+  const refusedAs = (refusal: string) => (error: { code?: string; details?: { refusal?: string } }) =>
+    error.code === 'refused' && error.details?.refusal === refusal;
+  const always = answers(...Array.from({ length: 9 }, () => tooFast(0)));
+  await assert.rejects(() => sendEvent(url, bytes), refusedAs('too-fast'));
+  assert.equal(always.length, 5);
+  const hours = answers(tooFast(7200));
+  await assert.rejects(() => sendEvent(url, bytes), refusedAs('too-fast'));
+  assert.equal(hours.length, 1);
+  const core = answers({ code: 'refused', message: 'no', details: { refusal: 'not-locked' } });
+  await assert.rejects(() => sendEvent(url, bytes), refusedAs('not-locked'));
+  assert.equal(core.length, 1);
 });

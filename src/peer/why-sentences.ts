@@ -1,5 +1,5 @@
 // An explanation in plain sentences, each number beside what it comes from.
-import type { DividedPart, Explanation, RoundArithmetic } from './why.ts';
+import type { DividedPart, Explanation, Loss, RoundArithmetic } from './why.ts';
 
 const number = (value: number): string => value.toLocaleString('en-US');
 const micro = (value: number): string => (value / 1e6).toFixed(6);
@@ -16,7 +16,7 @@ function consequences({ lost, plant }: Explanation): string[] {
   if (lost) {
     lines.push(
       '',
-      `It was made up: ${lost.name} (${short(lost.peer)}) lost the ${number(lost.shares)} shares that it had earned lately, and its record starts over.`,
+      `It was made up: ${lost.name} (${short(lost.peer)}) ${whatWasLost(lost)}, and its record starts over.`,
     );
   }
   if (!plant) return lines;
@@ -24,13 +24,19 @@ function consequences({ lost, plant }: Explanation): string[] {
   const should = accepted ? 'good work, which judges must accept' : 'bad work, which judges must refuse';
   lines.push('', `The run's owner had planted it to see who looks: it was ${should} (event ${index}).`);
   for (const { peer, name } of right) lines.push(`${name} (${short(peer)}) judged it rightly.`);
-  for (const { peer, name, account, shares } of wrong) {
+  for (const loss of wrong) {
+    const { peer, name, account } = loss;
     const did = accepted ? 'refused' : 'accepted';
     lines.push(
-      `${name} (${short(peer)}) ${did} it, and lost the ${number(shares)} shares that it had earned lately for account ${short(account)}; they went back to the run.`,
+      `${name} (${short(peer)}) ${did} it, and ${whatWasLost(loss)} for account ${short(account)}; they went back to the run.`,
     );
   }
   return lines;
+}
+
+function whatWasLost({ shares, locked }: Loss): string {
+  const earned = `lost the ${number(shares - locked)} shares that it had earned lately`;
+  return locked > 0 ? `${earned} and the ${number(locked)} that were locked behind it` : earned;
 }
 
 function handedIn({ submission, index, run, run_name, worker, worker_name, work }: Explanation): string[] {
@@ -43,20 +49,24 @@ function handedIn({ submission, index, run, run_name, worker, worker_name, work 
 
 function judged({ verdicts, work }: Explanation): string[] {
   if (verdicts.length === 0) return ['Nobody judged it.'];
-  return verdicts.map(({ index, validator, name, verdict }) => {
+  return verdicts.map(({ index, validator, name, verdict, stake }) => {
     const refused = verdict.fraud ? 'refused it as made up' : 'refused it';
     const said = verdict.accepted
       ? `accepted it, vouching for ${number(verdict.weight)} of its ${number(work.tokens)} tokens`
       : refused;
     const change = verdict.loss_before_micro - verdict.loss_after_micro;
     const loss = `the loss went from ${micro(verdict.loss_before_micro)} to ${micro(verdict.loss_after_micro)} with it, ${micro(Math.abs(change))} ${change >= 0 ? 'down' : 'up'}`;
-    return `${name} (${short(validator)}) ${said}, "${verdict.code}", with a score of ${micro(verdict.score_micro)}: ${loss} (event ${index}).`;
+    const behind =
+      stake.locked > 0
+        ? ` Behind its word stands a stake of ${number(stake.by_rules + stake.locked)}: ${number(stake.by_rules)} by the rules, ${number(stake.locked)} in locked shares.`
+        : '';
+    return `${name} (${short(validator)}) ${said}, "${verdict.code}", with a score of ${micro(verdict.score_micro)}: ${loss} (event ${index}).${behind}`;
   });
 }
 
 function decided({ decision, verdicts, work, merged_steps }: Explanation): string[] {
   const yes = verdicts.filter(({ verdict }) => verdict.accepted).length;
-  const votes = `${yes} of ${verdicts.length} ${verdicts.length === 1 ? 'verdict accepts' : 'verdicts accept'} it`;
+  const votes = `${yes} of ${verdicts.length} ${verdicts.length === 1 ? 'verdict accepts' : 'verdicts accept'} it${stakeOfYes(verdicts)}`;
   switch (decision.kind) {
     case 'merged': {
       const weight = `There it weighs ${number(work.steps)} of ${number(merged_steps!)} inner steps.`;
@@ -77,6 +87,14 @@ function decided({ decision, verdicts, work, merged_steps }: Explanation): strin
     case 'open':
       return [`Nothing is decided yet: the run is ${decision.phase}.`];
   }
+}
+
+/** Where verdicts weigh differently, counting them says little. */
+function stakeOfYes(verdicts: Explanation['verdicts']): string {
+  const weights = verdicts.map(({ verdict, stake }) => ({ ...verdict, weight: stake.by_rules + stake.locked }));
+  if (new Set(weights.map(({ weight }) => weight)).size < 2) return '';
+  const sum = (list: typeof weights): number => list.reduce((all, { weight }) => all + weight, 0);
+  return `, with ${number(sum(weights.filter(({ accepted }) => accepted)))} of a stake of ${number(sum(weights))}`;
 }
 
 function paid(why: Explanation): string[] {

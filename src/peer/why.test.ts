@@ -145,35 +145,55 @@ test('what is shown adds up, and is what the core pays', () => {
   );
 });
 
-test('the sentences say why nothing was earned', () => {
-  const work = {
-    type: 'work.submitted',
-    version: 1,
-    run: RUN,
-    round: 0,
-    attempt: 0,
-    base: MODEL,
-    work: MODEL,
-  } as const;
-  const open: Explanation = {
-    submission: id(9),
-    index: 7,
-    run: RUN,
-    run_name: 'x',
-    worker: id(WORKER),
-    worker_name: 'ada',
-    account: id(WORKER),
-    work: { ...work, size_bytes: 1, steps: 2, tokens: 3, loss_micro: 4, pledge: MODEL },
-    verdicts: [],
-    decision: { kind: 'open', phase: 'judging' },
-    merged_steps: null,
-    round: null,
-    shares: 0,
-    held_after: null,
-    lost: null,
-    plant: null,
+const WORK = {
+  type: 'work.submitted',
+  version: 1,
+  run: RUN,
+  round: 0,
+  attempt: 0,
+  base: MODEL,
+  work: MODEL,
+} as const;
+/** A submission about which nothing is known yet. */
+const OPEN: Explanation = {
+  submission: id(9),
+  index: 7,
+  run: RUN,
+  run_name: 'x',
+  worker: id(WORKER),
+  worker_name: 'ada',
+  account: id(WORKER),
+  work: { ...WORK, size_bytes: 1, steps: 2, tokens: 3, loss_micro: 4, pledge: MODEL },
+  verdicts: [],
+  decision: { kind: 'open', phase: 'judging' },
+  merged_steps: null,
+  round: null,
+  shares: 0,
+  held_after: null,
+  lost: null,
+  plant: null,
+};
+
+test('the sentences say what stood behind verdicts, where it decided', () => {
+  const refused = { kind: 'refused', index: 8, model: MODEL } as const;
+  const text = (locked: number, by_rules = 1) => {
+    const verdicts = [true, false].map((accepted, k) => ({
+      ...{ index: 6 + k, validator: id(VALIDATOR + k), name: `v${k}` },
+      verdict: exampleVerdict(RUN, id(9), 3, accepted),
+      stake: accepted ? { by_rules: 1, locked: 0 } : { by_rules, locked },
+    }));
+    return sentencesOf({ ...OPEN, verdicts, decision: refused }).join('\n');
   };
-  const text = (more: Partial<Explanation>) => sentencesOf({ ...open, ...more }).join('\n');
+  assert.doesNotMatch(text(0), /stake/);
+  assert.match(text(0, 4), /1 of 2 verdicts accept it, with 1 of a stake of 5, and more than half must/);
+  assert.match(
+    text(1234),
+    /v1 .* refused it.*Behind its word stands a stake of 1,235: 1 by the rules, 1,234 in locked shares\.[\s\S]*with 1 of a stake of 1,236, and more than half must/,
+  );
+});
+
+test('the sentences say why nothing was earned', () => {
+  const text = (more: Partial<Explanation>) => sentencesOf({ ...OPEN, ...more }).join('\n');
   assert.match(text({}), /Nothing is decided yet: the run is judging/);
   assert.match(
     text({ decision: { kind: 'paused', index: 8 } }),
@@ -187,14 +207,19 @@ test('the sentences say why nothing was earned', () => {
     unpaid,
     /it was merged, but earns nothing[\s\S]*10 of them nobody earned[\s\S]*earned 0 shares: only verified work/,
   );
-  const lost = { peer: id(WORKER), name: 'ada', account: id(WORKER), shares: 1234 };
+  const lost = { peer: id(WORKER), name: 'ada', account: id(WORKER), shares: 1234, locked: 0 };
   assert.match(text({ lost }), /It was made up: ada \(\w+\) lost the 1,234 shares/);
   const judge = { peer: id(3), name: 'larry' };
-  const wrong = [{ ...judge, account: id(4), shares: 56 }];
+  const wrong = [{ ...judge, account: id(4), shares: 56, locked: 0 }];
   const plant = { index: 9, accepted: false, right: [{ peer: id(5), name: 'vera' }], wrong };
   assert.match(
     text({ plant }),
     /bad work, which judges must refuse \(event 9\)[\s\S]*vera \(\w+\) judged it rightly[\s\S]*larry \(\w+\) accepted it, and lost the 56 shares/,
+  );
+  const staked = { ...plant, wrong: [{ ...wrong[0], locked: 50 }] };
+  assert.match(
+    text({ plant: staked }),
+    /lost the 6 shares that it had earned lately and the 50 that were locked behind/,
   );
   assert.match(text({ plant: { ...plant, accepted: true } }), /good work, which judges must accept[\s\S]*refused it/);
 });

@@ -1,6 +1,6 @@
 // Why a submission earned what it earned: found in the log, replayed here, every number with the one that it comes from.
 import type { LoggedEvent, VerdictGiven, WorkSubmitted } from '../core/events.ts';
-import { acceptedSubmissions, judgementOf } from '../core/judging.ts';
+import { acceptedSubmissions, judgementOf, lockedBehind, stakeOf } from '../core/judging.ts';
 import { royaltyOf } from '../core/lineage.ts';
 import { roundPayout } from '../core/payout.ts';
 import { emissionOf, PAY_PARTS, type PayClaim, type Payout, partsOf } from '../core/shares.ts';
@@ -53,6 +53,8 @@ export interface Loss {
   readonly name: string;
   readonly account: string;
   readonly shares: number;
+  /** How many of them were locked behind it. */
+  readonly locked: number;
 }
 
 /** The owner's word, after the round, that it had planted the submission, and what that meant for its judges. */
@@ -78,6 +80,8 @@ export interface Explanation {
     readonly validator: string;
     readonly name: string;
     readonly verdict: VerdictGiven;
+    /** What its word weighs: by the rules, and in shares that were locked behind it before the round opened. */
+    readonly stake: { readonly by_rules: number; readonly locked: number };
   }[];
   readonly decision: Decision;
   /** Inner steps of all merged work of the round, where the work was merged. */
@@ -121,8 +125,11 @@ export async function explainSubmission(log: PublicLog, wanted: string): Promise
       }
       if (!found) return;
       if (event.body.type === 'verdict.given' && event.body.submission === found.submission) {
-        const name = after.runs.get(found.run)!.peers.get(event.author)!.name;
-        found.verdicts.push({ index, validator: event.author, name, verdict: event.body });
+        const run = after.runs.get(found.run)!;
+        const { author: validator, body: verdict } = event;
+        const account = accountOf(after, validator);
+        const stake = { by_rules: stakeOf(run, account), locked: lockedBehind(run, validator, account) };
+        found.verdicts.push({ index, validator, name: run.peers.get(validator)!.name, verdict, stake });
       }
       if (decided) {
         const peers = after.runs.get(found.run)!.peers;
@@ -172,12 +179,18 @@ function lossesIn(decided: Partial<Explanation> | null): { -readonly [Field in k
   return [...(decided?.plant?.wrong ?? []), ...(decided?.lost ? [decided.lost] : [])];
 }
 
+/** What a peer is about to lose, but for how much in all. */
+function lossOf(state: NetworkState, run: RunState, peer: string): Loss {
+  const locked = run.locks.reduce((sum, { device, shares }) => (device === peer ? sum + shares : sum), 0);
+  return { peer, name: run.peers.get(peer)!.name, account: accountOf(state, peer), shares: 0, locked };
+}
+
 /** What the owner's reveal of the submission says of its judges. */
 function plantOf(found: Found, { body }: LoggedEvent, index: number, state: NetworkState): Partial<Explanation> | null {
   if (body.type !== 'plant.revealed' || body.submission !== found.submission) return null;
   const run = state.runs.get(found.run)!;
   const judges = [...(run.last_judged.get(found.submission)?.verdicts ?? [])].map(([peer, said]) => {
-    return { peer, name: run.peers.get(peer)!.name, account: accountOf(state, peer), shares: 0, said };
+    return { ...lossOf(state, run, peer), said };
   });
   const { accepted } = body;
   const right = judges.filter(({ said }) => said === accepted).map(({ peer, name }) => ({ peer, name }));
@@ -197,11 +210,10 @@ function decideOn(found: Found, event: LoggedEvent, index: number, state: Networ
   const { model } = body;
   if (!own) {
     const made_up = judgementOf(state, run, run.submissions.get(found.submission)!) === 'fraud';
-    const { worker: peer, worker_name: name } = found;
     return {
       decision: { kind: 'refused', index, model },
       round: body.bundle === null ? null : arithmeticOf(state, run),
-      lost: made_up ? { peer, name, account: accountOf(state, peer), shares: 0 } : null,
+      lost: made_up ? lossOf(state, run, found.worker) : null,
     };
   }
   const round = arithmeticOf(state, run);

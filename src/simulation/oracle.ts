@@ -1,5 +1,6 @@
 // What must hold after every event: reads the hub's disk and its live state from outside, and remembers what everybody was promised.
 
+import { allBalances } from '../core/balances.ts';
 import { decodeEvent } from '../core/codec.ts';
 import type { LoggedEvent } from '../core/events.ts';
 import { acceptedSubmissions } from '../core/judging.ts';
@@ -216,6 +217,10 @@ export class Oracle {
       held += shares;
     }
     if (held !== promised) violated(`by ${where}, ${run.round} rounds promised ${promised} shares, ${held} are there`);
+    for (const [account, { settled, locked, withheld, free }] of allBalances(run)) {
+      if (Math.min(settled, locked, withheld, free) >= 0) continue;
+      violated(`by ${where}, ${account.slice(0, 8)} has ${settled} settled, ${locked} locked and ${free} free shares`);
+    }
     let credited = 0;
     for (const peer of run.peers.values()) credited += peer.credit_tokens;
     const tokens = [...run.tokens.values()].reduce((sum, value) => sum + value, 0);

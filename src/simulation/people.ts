@@ -1,9 +1,13 @@
 // Who acts in a simulated history beside hub and peers: the run's owner, a stranger, a device that cannot make up its mind.
+import { balanceOf } from '../core/balances.ts';
 import type { EventBody } from '../core/events.ts';
 import { sessionOf } from '../core/presence.ts';
+import { settleable, settlementRoot } from '../core/settlement.ts';
+import { nextStakeChange } from '../core/stake.ts';
+import type { NetworkState, RunState } from '../core/state.ts';
 import { CodedError } from '../errors.ts';
 import { signEvent } from '../protocol/envelope.ts';
-import { identityFromSecret } from '../protocol/identity.ts';
+import { type Identity, identityFromSecret } from '../protocol/identity.ts';
 import { type Random, seededRandom } from '../protocol/random.ts';
 import { SimulationError } from './errors.ts';
 import { emptyTally, tally } from './tally-game.ts';
@@ -13,6 +17,7 @@ import type { World } from './world.ts';
 export const RIGHT_CLOCK = { offset_ms: 0, rate: 1 };
 const WAITING_MS = 100;
 const FLAP_MS = 1000;
+const MOVE_MS = 300;
 
 /** The secret key of somebody in a history. */
 export const secretOf = (seed: number, who: string): Uint8Array => {
@@ -48,7 +53,8 @@ export async function ownRun(world: World): Promise<void> {
     checkpoint_every: plan.run.checkpoint_every,
     rules: {
       judges: 2,
-      withheld_rounds: 2,
+      withheld_rounds: plan.run.moves_shares ? 0 : 2,
+      release_rounds: 2,
       probation: 10,
       reexecute_permille: 50,
       notice_rounds: 1,
@@ -136,4 +142,46 @@ export async function flap(world: World, duration_ms: number): Promise<void> {
     });
     await process.wait(FLAP_MS);
   }
+}
+
+/** Validators lock what they earn, often more than they have, and ask for it back; the owner says now and then that it has paid out. */
+export async function moveShares(world: World, validators: readonly Identity[]): Promise<void> {
+  const process = new Process(world.time, RIGHT_CLOCK);
+  const random = seededRandom('moved shares', world.plan.seed);
+  for (;;) {
+    await process.wait(MOVE_MS);
+    const state = world.hub?.place.sequencer.state;
+    const run = state?.runs.get(world.run);
+    if (!state || !run) continue;
+    const [author, body] = nextMove(world, random, validators, state, run);
+    await world.post(await signEvent(author, body)).catch(expectRefusal(world, 'somebody who moves shares'));
+  }
+}
+
+function nextMove(
+  world: World,
+  random: Random,
+  validators: readonly Identity[],
+  state: NetworkState,
+  run: RunState,
+): [Identity, EventBody] {
+  const holder = validators[random.below(validators.length)];
+  const { id } = holder;
+  const base = { version: 1, run: run.id } as const;
+  const choice = random.below(6);
+  if (choice === 0) {
+    const { balances, total } = settleable(state, run);
+    const root = total > 0 ? settlementRoot('merkle-distributor', balances) : `0x${'0'.repeat(64)}`;
+    const log = { settlement: run.settlements, log_size: state.events, format: 'merkle-distributor' as const };
+    return [world.owner, { type: 'payout.settled', ...base, ...log, root, total: Math.max(1, total) }];
+  }
+  if (choice === 1) {
+    const change = state.addresses.get(id)?.changes ?? 0;
+    const address = `0x${id.slice(0, 40)}`;
+    return [holder, { type: 'account.address', version: 1, hub: state.hub, change, chain: 'evm', address }];
+  }
+  const type = choice < 4 ? 'stake.locked' : 'stake.released';
+  const { free, locked } = balanceOf(run, id);
+  const shares = 1 + random.below(Math.ceil((type === 'stake.locked' ? free : locked) * 1.2) + 1);
+  return [holder, { type, ...base, behind: id, shares, change: nextStakeChange(run, id) }];
 }

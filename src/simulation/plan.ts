@@ -31,6 +31,8 @@ export interface RunPlan {
   readonly validators_permille: number;
   /** Whether the owner keeps only what is recent. */
   readonly keeps_recent: boolean;
+  /** Whether validators lock what they earn and ask for it back, and the owner pays out. */
+  readonly moves_shares: boolean;
 }
 
 export type FaultKind =
@@ -157,6 +159,7 @@ export function planOf(seed: number): Plan {
       owner_permille,
       validators_permille: oneOf(random, [0, 77, 300]),
       keeps_recent: seed % 2 === 0,
+      moves_shares: seed % 5 === 3,
     },
   };
 }
