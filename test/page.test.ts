@@ -40,10 +40,16 @@ describe('the page', { skip, concurrency: false }, () => {
     await untilStatus(url, run, (status) => status.round >= 2);
     await page.locator('.canvas canvas').waitFor();
     await page.locator('.figures .hero dd', { hasText: /^\d\.\d{3}/ }).waitFor();
+    const sample = page.locator('.sample > pre').first();
+    await sample.waitFor(); // by the only validator, of whatever model is the present one
+    await page.locator('.sample', { hasText: 'So says validator vera' }).waitFor();
+    const before = await sample.textContent();
     await ada.ended;
     await vera.ended;
     await page.locator('.headline .phase', { hasText: 'finished' }).waitFor();
     await page.getByText('4 of 4 rounds').waitFor();
+    await page.locator('.sample', { hasText: 'After 4 rounds' }).waitFor();
+    assert.notEqual(await sample.textContent(), before, 'it writes otherwise when it has learned');
     await picture(page, 'run');
     await checkAccessibility(page, 'run');
     assert.equal(await page.evaluate(() => 'hacked' in globalThis), false);
@@ -227,6 +233,32 @@ describe('the page', { skip, concurrency: false }, () => {
     await page.getByText('0 of 7 rounds').waitFor();
   });
 
+  test('what a model is said to write is text, whatever it says', async (t) => {
+    const { url } = await network(t).hub(0, ...SERVED);
+    const page = await browser.open();
+    const { changes } = crowd(3);
+    const said = { run: HASH, by: '9'.repeat(64), model: HASH, merged_rounds: 3, prompt: 'It was' };
+    const text = `${HOSTILE}\n\u202enettirw sdrawkcab\u0000\n${'w'.repeat(1500)}`;
+    await page.routeWebSocket(/\/ws$/, (socket) => {
+      const send = (message: Parameters<typeof encodeMessage>[0]) => socket.send(Buffer.from(encodeMessage(message)));
+      socket.onMessage(() => {
+        for (const message of changes) send(message);
+        send({ ...changes[0], whole: false, samples: [{ ...said, text }] });
+      });
+      send({ type: 'challenge', protocol: 1, hub: HASH, nonce: new Uint8Array(32) });
+    });
+    await page.goto(url);
+    const shown = page.locator('.sample pre');
+    await shown.waitFor();
+    const [prompt, first, second] = ((await shown.textContent()) ?? '').split(/(?<=It was)|\n/);
+    assert.deepEqual([prompt, first, second], ['It was', HOSTILE, 'nettirw sdrawkcab']);
+    assert.equal(await shown.locator('img, b').count(), 0);
+    assert.equal(await page.evaluate(() => 'hacked' in globalThis), false);
+    await checkWidth(page, 'a sample of one long word');
+    await checkAccessibility(page, 'sample');
+    await picture(page, 'sample');
+  });
+
   test('thousands of devices: only the rows in sight are drawn, and changes arrive', async (t) => {
     const { url } = await network(t).hub(0, ...SERVED);
     const page = await browser.open();
@@ -288,7 +320,7 @@ function crowd(count: number): { changes: Changes[]; one: Changes } {
     bytes_up: 30_000,
     bytes_down: 100_000,
   });
-  const common = { type: 'changes' as const, now_ms: Date.now(), events: 10, history: [] };
+  const common = { type: 'changes' as const, now_ms: Date.now(), events: 10, history: [], samples: [] };
   const peers = Array.from({ length: count }, (_, i) => peerOf(i, `device ${i}`));
   const pieces = [0, 1000, 2000].map((from) => ({
     ...common,

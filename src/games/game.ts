@@ -67,6 +67,12 @@ export interface Verdict {
   readonly evidence: Readonly<Record<string, unknown>>;
 }
 
+/** What a state has written, and what it goes on from. */
+export interface Written {
+  readonly prompt: string;
+  readonly text: string;
+}
+
 /** Work that the network keeps of a round, in canonical order, with its integer weight. */
 export interface AcceptedWork {
   readonly work: Uint8Array;
@@ -75,7 +81,7 @@ export interface AcceptedWork {
 
 /**
  * A game over a state (for pre-training: the model). Params come from the run owner, as JSON.
- * Everything but `prepare`, `perform`, `check` and `evaluate` is pure.
+ * Everything but `prepare`, `perform`, `check`, `evaluate` and `sample` is pure.
  */
 export interface Game<Params, Task, State> {
   readonly name: string;
@@ -92,6 +98,8 @@ export interface Game<Params, Task, State> {
   check(task: Task, claim: Claim, device: Device, judging: Judging): Promise<Verdict>;
   /** On a validator: how good the present state is (a loss in millionths of a nat), on data that nobody trains on. */
   evaluate(params: Params, state: State, device: Device): Promise<{ loss_micro: number; tokens: number }>;
+  /** On a validator, in games whose states can write: a little text, for people to see how it learns. When `signal` fires it returns what it has. */
+  sample?(params: Params, state: State, device: Device, signal: AbortSignal): Promise<Written | null>;
   /** What the network keeps of a round. Throws for work that cannot be merged (a validator would have refused it). */
   merge(params: Params, state: State, accepted: readonly AcceptedWork[]): State;
   /** The state as canonical bytes, whose SHA-256 is the state's hash in the log, and back. */

@@ -33,6 +33,7 @@ const VerdictSchema = z.object({
   evidence: z.record(z.string(), z.unknown()),
 });
 const EvaluationSchema = z.object({ loss_micro: micro, tokens: z.int().min(1) });
+const WrittenSchema = z.object({ prompt: z.string(), text: z.string() }).nullable();
 const BytesSchema = z.instanceof(Uint8Array);
 const SizesSchema = z.object({ max_bytes: z.int().min(1), dense_bytes: z.int().min(1) });
 
@@ -115,6 +116,14 @@ export function guardGame(game: AnyGame, limits: Partial<GuardLimits> = {}): Any
         await inTime('evaluate', check_ms, () => game.evaluate(params, state, device)),
       );
     },
+    sample:
+      game.sample &&
+      (async (params, state, device, signal) =>
+        read(
+          'sample',
+          WrittenSchema,
+          await inTime('sample', check_ms, () => game.sample!(params, state, device, signal), signal),
+        )),
     merge: (params, state, accepted) => now('merge', () => game.merge(params, state, accepted)),
     encodeState: (params, state) =>
       read(

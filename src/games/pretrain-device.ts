@@ -34,6 +34,12 @@ export async function validationWindows(
   return windows;
 }
 
+/** How the held-out text begins. */
+export async function heldOutBeginning(device: Device, params: PretrainParams, most_tokens: number) {
+  const manifest = await manifestOf(device, params);
+  return (await shardOf(device, manifest, manifest.validation[0].hash)).subarray(0, most_tokens);
+}
+
 /** The data that one peer works on in one round: batch k holds windows k·B … k·B+B−1 of its assignment. */
 export async function openData(device: Device, params: PretrainParams, round: Round, peer: string, use: string) {
   const manifest = await manifestOf(device, params);

@@ -11,6 +11,7 @@ import { keepCarried, startOf } from './pretrain-carried.ts';
 import { checkWork } from './pretrain-check.ts';
 import { evaluatorOf, manifestOf, stepsOf, trainerOf, validationWindows } from './pretrain-device.ts';
 import { type PretrainParams, PretrainParamsSchema, type PretrainTask, parameterCount } from './pretrain-params.ts';
+import { writeSample } from './pretrain-sample.ts';
 import { decodeWork, encodeWork, workOverhead } from './pretrain-work.ts';
 
 export const game: Game<PretrainParams, PretrainTask, Weights> = {
@@ -23,6 +24,7 @@ export const game: Game<PretrainParams, PretrainTask, Weights> = {
   perform,
   check: checkWork,
   evaluate,
+  sample: writeSample,
   merge(params, weights, accepted) {
     const specs = parameterSpecs(params.model);
     const updates = accepted.map(({ work, weight }) => ({

@@ -22,6 +22,7 @@ import { HubError } from './errors.ts';
 import type { Feed } from './feed.ts';
 import { tally } from './metrics.ts';
 import type { RateLimits } from './rate-limits.ts';
+import type { Samples } from './samples.ts';
 import { type PeerTelemetry, runView } from './views.ts';
 
 /** What one connection, and all together, may take of the hub. */
@@ -65,6 +66,7 @@ export interface HubServices {
   write(body: EventBody): Promise<unknown>;
   statuses(): RunStatus[];
   readonly feed: Feed;
+  readonly samples: Samples;
   readonly rates: RateLimits;
   /** Gets the code of every refusal. */
   onRefused(code: string): void;
@@ -169,6 +171,11 @@ export function openConnections(hub: HubServices, limits: ConnectionLimits = CON
           telemetryOf(peer).progress = progress;
           announceStatus();
         }
+        return;
+      }
+      if (message.type === 'sample') {
+        const { peer, run } = connection;
+        if (peer && run && hub.samples.hear(run, peer, message)) announceStatus();
         return;
       }
       event = sha256Hex(message.event);

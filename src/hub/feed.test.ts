@@ -10,6 +10,7 @@ import { exampleStatus } from '../protocol/example-views.ts';
 import { type Changes, decodeFromHub, encodeMessage, type PeerView, type RunStatus } from '../protocol/messages.ts';
 import { openFeed } from './feed.ts';
 import { openHistories } from './history.ts';
+import { openSamples } from './samples.ts';
 
 const RUN = 'a'.repeat(64);
 const HASH = 'b'.repeat(64);
@@ -57,6 +58,7 @@ describe('a feed', () => {
     const feed = openFeed({
       statuses: () => [status(all)],
       histories: openHistories(),
+      samples: openSamples(initialState(HASH)),
       now_ms: () => 1,
       events: () => 7,
     });
@@ -82,7 +84,9 @@ describe('a feed', () => {
       ...status([peer(i)]),
       run: i.toString(16).padStart(64, '0'),
     }));
-    const feed = openFeed({ statuses: () => runs, histories: openHistories(), now_ms: () => 1, events: () => 0 });
+    const samples = openSamples(initialState(HASH));
+    const histories = openHistories();
+    const feed = openFeed({ statuses: () => runs, histories, samples, now_ms: () => 1, events: () => 0 });
     const snapshot = feed.snapshot();
     assert.equal(snapshot.length, 1);
     assert.equal(snapshot[0].peers.length, 40);

@@ -1,6 +1,7 @@
 // What observers get who follow a hub for long: everything once, in pieces, then only what changed.
 import type { Changes, PeerView, RunStatus } from '../protocol/messages.ts';
 import type { Histories } from './history.ts';
+import type { Samples } from './samples.ts';
 
 /** Some 300 bytes each: a message of so many stays far below the wire's limit. */
 const PEERS_A_MESSAGE = 1000;
@@ -15,6 +16,7 @@ export interface Feed {
 export interface FeedSource {
   statuses(): RunStatus[];
   readonly histories: Histories;
+  readonly samples: Samples;
   readonly now_ms: () => number;
   /** How many events the log has. */
   readonly events: () => number;
@@ -36,6 +38,7 @@ export function openFeed(source: FeedSource): Feed {
     statuses: readonly RunStatus[],
     peersOf: (status: RunStatus) => readonly PeerView[],
     history: Changes['history'],
+    samples: Changes['samples'],
     whole: boolean,
   ): Changes[] => {
     const first: Changes = {
@@ -45,6 +48,7 @@ export function openFeed(source: FeedSource): Feed {
       events: source.events(),
       runs: statuses.map(({ peers: _, ...overview }) => overview),
       history,
+      samples,
       peers: [],
     };
     const pieces = statuses.flatMap((status) => {
@@ -55,7 +59,7 @@ export function openFeed(source: FeedSource): Feed {
         peers: peers.slice(i * PEERS_A_MESSAGE, (i + 1) * PEERS_A_MESSAGE),
       }));
     });
-    const rest = { ...first, whole: false, runs: [], history: [] };
+    const rest = { ...first, whole: false, runs: [], history: [], samples: [] };
     const packed = pack(pieces);
     return [{ ...first, peers: packed[0] ?? [] }, ...packed.slice(1).map((peers) => ({ ...rest, peers }))];
   };
@@ -64,11 +68,11 @@ export function openFeed(source: FeedSource): Feed {
     snapshot() {
       const statuses = source.statuses();
       const history = statuses.map(({ run }) => source.histories.of(run));
-      return messages(statuses, ({ peers }) => peers, history, true);
+      return messages(statuses, ({ peers }) => peers, history, source.samples.all(), true);
     },
     changes() {
       const statuses = source.statuses();
-      return messages(statuses, changedPeers, source.histories.takeFresh(), false);
+      return messages(statuses, changedPeers, source.histories.takeFresh(), source.samples.takeFresh(), false);
     },
   };
 }

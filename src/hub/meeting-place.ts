@@ -20,6 +20,7 @@ import { type HttpServices, type Readiness, type UnnamedBlobs, unnamedBlobs } fr
 import { openModels } from './models.ts';
 import { openRateLimits, type Rates } from './rate-limits.ts';
 import { driveRounds, type Rounds } from './rounds.ts';
+import { openSamples } from './samples.ts';
 import { openSequencer, type Sequencer } from './sequencer.ts';
 import type { Keepsake, Snapshots } from './snapshots.ts';
 import { type PeerTelemetry, runStatuses, runView } from './views.ts';
@@ -83,6 +84,7 @@ export async function openMeetingPlace(options: MeetingPlaceOptions): Promise<Me
 
   const statuses = () => runStatuses(sequencer.state, clock.now_ms(), telemetry, denseBytes);
   const events = () => sequencer.state.events;
+  const samples = openSamples(sequencer.state);
   const services = {
     id: identity.id,
     state: sequencer.state,
@@ -110,7 +112,8 @@ export async function openMeetingPlace(options: MeetingPlaceOptions): Promise<Me
     },
     write: (body: LoggedEvent['body']) => sequencer.write(body),
     statuses,
-    feed: openFeed({ statuses, histories, events, now_ms: () => clock.now_ms() }),
+    samples,
+    feed: openFeed({ statuses, histories, samples, events, now_ms: () => clock.now_ms() }),
     view: (id: string) => {
       const run = sequencer.state.runs.get(id);
       return run ? runView(run, clock.now_ms(), true) : null;

@@ -13,6 +13,7 @@ import {
   helloChallenge,
   PROTOCOL_VERSION,
   type RunView,
+  type Sample,
   type Welcome,
 } from '../protocol/messages.ts';
 import { PeerError } from './errors.ts';
@@ -34,6 +35,8 @@ export interface HubConnection {
   submit(event: Uint8Array): Promise<Receipt>;
   /** Tells what this peer is doing; lost when the hub is away. */
   progress(message: Omit<Extract<FromPeer, { type: 'progress' }>, 'type'>): void;
+  /** Tells what a model writes; lost as well. */
+  sample(message: Omit<Sample, 'type'>): void;
   close(): void;
 }
 
@@ -240,6 +243,9 @@ export function connectToHub(options: ConnectionOptions): HubConnection {
     },
     progress: (message) => {
       if (greeted) send({ type: 'progress', ...message });
+    },
+    sample: (message) => {
+      if (greeted) send({ type: 'sample', ...message });
     },
     close,
   };

@@ -4,7 +4,7 @@ import type { AnyGame, Device, Round } from '../games/game.ts';
 import type { Receipt } from '../ledger/receipt.ts';
 import type { Clock } from '../protocol/clock.ts';
 import type { Identity } from '../protocol/identity.ts';
-import type { Progress, RunView } from '../protocol/messages.ts';
+import type { Progress, RunView, Sample } from '../protocol/messages.ts';
 import type { PeerBlobs } from './blobs.ts';
 import type { ModelFollower } from './model.ts';
 
@@ -43,6 +43,8 @@ export interface Seat {
   submit(body: EventBody): Promise<Receipt>;
   tell(news: PeerNews): void;
   progress(progress: Omit<Progress, 'type'>): void;
+  /** Tells the hub what a model writes. */
+  sample(sample: Omit<Sample, 'type'>): void;
 }
 
 /** A role acts on views; it is given only the newest one, after it has finished with the one before. */

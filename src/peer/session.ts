@@ -78,6 +78,7 @@ export async function takePart(options: SessionOptions): Promise<'finished' | 'l
       connection.progress(progress);
       tell({ type: 'progress', progress });
     },
+    sample: (sample) => connection.sample(sample),
   };
   const acting = role === 'worker' ? workerRole(seat) : validatorRole(seat);
 

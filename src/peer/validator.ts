@@ -13,6 +13,7 @@ import { checkSubmission, type SubmissionView } from './check-submission.ts';
 import { drawFor, saltFor } from './judging-draw.ts';
 import { openRatings, type Ratings } from './ratings.ts';
 import type { Role, Seat } from './role.ts';
+import { openSampler } from './sampler.ts';
 
 /** Verdicts that were sealed and not shown yet, across a restart. */
 const KeptSchema = z.array(VerdictGivenSchema).max(100_000);
@@ -33,6 +34,7 @@ export function validatorRole(seat: Seat): Role {
   /** The newest view, also while the role is at work on an older one, and who waits for it. */
   let newest: RunView | null = null;
   let heard = () => {};
+  const sampler = openSampler(seat);
 
   /** A verdict that comes too late, or work that cannot be fetched: the others still want their verdict. */
   const orTell = (error: unknown): void => {
@@ -168,11 +170,13 @@ export function validatorRole(seat: Seat): Role {
       tokens,
     });
     seat.tell({ type: 'evaluated', merged_rounds, loss: loss_micro / 1e6 });
+    await sampler.write(view, state);
   };
 
   return {
     glance(view) {
       newest = view;
+      sampler.glance(view);
       if (view.submissions.length > 0) {
         handedIn = { round: view.round, workers: new Set(view.submissions.map(({ worker }) => worker)) };
       }

@@ -90,12 +90,17 @@ const fromPeer: FromPeer[] = [
   { type: 'hello', protocol: 1, role: 'worker', run: HASH, peer: HASH, signature: new Uint8Array(64) },
   { type: 'event', event: new Uint8Array(WIRE_LIMITS.event_bytes).fill(7) },
   { type: 'progress', state: 'training', round: 1, steps: 2, loss: 1.5, tokens_per_second: 12.25 },
+  { type: 'sample', model: HASH, prompt: 'It was', text: '<b>a\u202e\u{1f600}' },
 ];
 const fromHub: FromHub[] = [
   { type: 'challenge', protocol: 1, hub: HASH, nonce: new Uint8Array(32) },
   { type: 'welcome', present: false, session: 3 },
   { type: 'run', view },
   { type: 'status', runs: [status, status] },
+  {
+    ...{ type: 'changes', whole: true, now_ms: 1, events: 2, runs: [], history: [], peers: [] },
+    samples: [{ run: HASH, by: HASH, model: HASH, merged_rounds: 3, prompt: '', text: 'a' }],
+  },
   { type: 'accepted', event: HASH, receipt: { format: 'potluck-receipt-v1', inclusion_proof: ['x'] } },
   { type: 'refused', event: null, code: 'malformed', message: 'expected …' },
 ];

@@ -83,6 +83,16 @@ export const ProgressSchema = z.object({
 });
 export type Progress = z.infer<typeof ProgressSchema>;
 
+const SAMPLE = { prompt: z.string().max(400), text: z.string().max(2000) };
+
+/** What a validator lets a model write that it has measured: shown to people with its name, proven by nothing. */
+export const SampleSchema = z.object({ type: z.literal('sample'), model: hash, ...SAMPLE });
+export type Sample = z.infer<typeof SampleSchema>;
+
+/** A sample as people see it: by whom, and after how many merges. */
+export const SampleViewSchema = z.object({ run: hash, by: hash, model: hash, merged_rounds: count, ...SAMPLE });
+export type SampleView = z.infer<typeof SampleViewSchema>;
+
 /** From a peer or an observer (who needs no key). `signature` covers the hub's nonce. */
 export const HelloSchema = z.object({
   type: z.literal('hello'),
@@ -99,6 +109,7 @@ export const FromPeerSchema = z.discriminatedUnion('type', [
   HelloSchema,
   z.object({ type: z.literal('event'), event: bytes(WIRE_LIMITS.event_bytes) }),
   ProgressSchema,
+  SampleSchema,
   /** Whether the hub is there, asked by who cannot hear the WebSocket's own pings: a browser. */
   z.object({ type: z.literal('ping') }),
 ]);
@@ -173,6 +184,7 @@ export const ChangesSchema = z.object({
   /** Empty in the pieces that follow. */
   runs: z.array(RunOverviewSchema),
   history: z.array(RunHistorySchema),
+  samples: z.array(SampleViewSchema),
   peers: z.array(z.object({ run: hash, peers: z.array(PeerViewSchema) })),
 });
 export type Changes = z.infer<typeof ChangesSchema>;

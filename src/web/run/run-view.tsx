@@ -8,6 +8,7 @@ import type { LiveRun } from '../shell/live.ts';
 import { LossChart } from './loss-chart.tsx';
 import { PeerList } from './peer-list.tsx';
 import { RoundBox } from './round-box.tsx';
+import { SampleBox } from './sample-box.tsx';
 import { ShareDialog } from './share-dialog.tsx';
 
 export function RunView({ live, run: id }: ViewProps & { run: string }) {
@@ -22,6 +23,7 @@ export function RunView({ live, run: id }: ViewProps & { run: string }) {
         <LossChart run={run} version={live.version} />
         <RoundBox run={run} />
       </div>
+      <SampleBox run={run} />
       <PeerList run={run} version={live.version} />
       <footer class="fine">
         Run <code>{short(overview.run)}</code> by <code>{short(overview.owner)}</code> · present model{' '}

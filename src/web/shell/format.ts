@@ -54,6 +54,13 @@ export const runtimeName = (runtime: string): string => RUNTIMES[runtime] ?? run
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these turn lines around or cannot be seen
 const INVISIBLE = /[\0-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]/g;
 
+/** A stranger's text of several lines. */
+export const textOf = (text: string): string =>
+  text
+    .split(/\r?\n/)
+    .map((line) => line.replaceAll('\t', '    ').replace(INVISIBLE, ''))
+    .join('\n');
+
 /** A stranger's name as part of one line. */
 export const nameOf = (text: string): string =>
   text.replace(INVISIBLE, '').replace(/\s+/g, ' ').trim() || 'without a name';

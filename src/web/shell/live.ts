@@ -8,6 +8,7 @@ import {
   type PeerView,
   PROTOCOL_VERSION,
   type RunOverview,
+  type SampleView,
   type Series,
 } from '../../protocol/messages.ts';
 import { createStore, type Store } from './store.ts';
@@ -17,6 +18,7 @@ const LIMITS = {
   longest_wait_ms: 5000,
   ping_every_ms: 10_000,
   silence_ms: 25_000, // two pings and the way
+  samples: 8, // of a run: enough to see how it learns
   points: 4096, // of a curve; the hub sends at most a quarter of it at first
 } as const;
 
@@ -36,6 +38,8 @@ export interface LiveRun {
   readonly peers: Map<string, PeerView>;
   readonly evaluations: Point[];
   readonly rounds: Point[];
+  /** What its models have written since the page was opened, newest last. */
+  readonly samples: readonly SampleView[];
   /** The speed while somebody trains, held while nobody does. */
   readonly tokens_per_second: number;
 }
@@ -167,6 +171,7 @@ function merged(before: Live, changes: Changes): Partial<Live> {
       peers: known?.peers ?? new Map(),
       evaluations: known?.evaluations ?? [],
       rounds: known?.rounds ?? [],
+      samples: known?.samples ?? [],
       overview,
       heard_ms: now_ms,
       tokens_per_second: overview.tokens_per_second > 0 ? overview.tokens_per_second : (known?.tokens_per_second ?? 0),
@@ -181,6 +186,12 @@ function merged(before: Live, changes: Changes): Partial<Live> {
     if (!known) continue;
     append(known.evaluations, evaluations);
     append(known.rounds, rounds);
+  }
+  for (const sample of changes.samples) {
+    const known = runs.get(sample.run);
+    // One that was told with everything may come once more as news.
+    if (!known || known.samples.some(({ model }) => model === sample.model)) continue;
+    runs.set(sample.run, { ...known, samples: [...known.samples.slice(1 - LIMITS.samples), sample] });
   }
   return { runs, events: changes.events, clock_offset_ms: changes.now_ms - Date.now() };
 }

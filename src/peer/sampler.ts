@@ -1,0 +1,56 @@
+// A validator lets the model that it has just measured write a little, so that people see it learn: never at the cost of judging.
+import { CodedError } from '../errors.ts';
+import type { RunView } from '../protocol/messages.ts';
+import type { Seat } from './role.ts';
+
+const LIMITS = {
+  write_ms: 2000, // what was written by then is shown
+  prompt: 400, // characters, as the protocol has it
+  text: 2000,
+  part: 0.05, // of a validator's time, at most, over a run
+} as const;
+
+export interface Sampler {
+  /** Writes with the model of a view, and tells the hub; resolves also when there is nothing to tell. */
+  write(view: RunView, state: unknown): Promise<void>;
+  /** Ends what is being written when there is work to judge. */
+  glance(view: RunView): void;
+}
+
+export function openSampler(seat: Seat): Sampler {
+  const { game, params, device, clock, identity } = seat;
+  let stop = new AbortController();
+  /** Before this it would take more than its part of the time. */
+  let next_ms = Number.NEGATIVE_INFINITY;
+
+  return {
+    async write(view, state) {
+      const begun_ms = clock.elapsed_ms();
+      if (!game.sample || (begun_ms < next_ms && view.phase !== 'finished')) return;
+      stop = new AbortController();
+      const timer = clock.setTimeout(() => stop.abort(), LIMITS.write_ms);
+      try {
+        const written = await game.sample(params, state, device, stop.signal);
+        if (!written?.text) return;
+        const { prompt, text } = written;
+        const model = view.model;
+        seat.sample({ model, prompt: cut(prompt, LIMITS.prompt), text: cut(text, LIMITS.text) });
+      } catch (error) {
+        if (!(error instanceof CodedError)) throw error;
+        seat.tell({ type: 'problem', code: error.code, message: `no sample of the model: ${error.message}` });
+      } finally {
+        clock.clearTimeout(timer);
+        next_ms = begun_ms + (clock.elapsed_ms() - begun_ms) / LIMITS.part;
+      }
+    },
+    glance({ phase, submissions }) {
+      const due = submissions.some(
+        ({ judges, sealed }) => judges.includes(identity.id) && !sealed.includes(identity.id),
+      );
+      if (due || phase === 'judging' || phase === 'revealing') stop.abort();
+    },
+  };
+}
+
+/** The beginning of a text, without half a character at its end. */
+const cut = (text: string, most: number): string => text.slice(0, most).toWellFormed();
