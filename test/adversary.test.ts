@@ -16,12 +16,44 @@ test('a noise worker earns nothing, and the run goes on', async (t) => {
   const liar = net.join(url, 'mallory', '--adversary', 'noise');
   const peers = [net.join(url, 'ada'), net.join(url, 'vera', '--role', 'validator')];
   const said = await liar.line(({ type }) => type === 'adversary');
+  const handed = await Promise.all(
+    [liar, peers[0]].map((peer) => peer.line(({ type, round }) => type === 'accepted' && round === 1)),
+  );
   assert.deepEqual([said.name, said.does], ['noise', 'hands in random work and claims a whole round']);
   assert.deepEqual(await Promise.all(peers.map((peer) => peer.ended)), [0, 0]);
   const status = await untilStatus(url, run, (s) => s.phase === 'finished');
   assert.ok(credit(status, 'ada') > 0);
   assert.equal(credit(status, 'ADVERSARY noise: mallory'), 0);
   assert.ok(status.peers.find(({ name }) => name.endsWith('mallory'))!.refused_submissions > 0);
+
+  // Anybody can look again: the refused work really is made up, the accepted work really was done, its first round included.
+  const recheck = (submission: unknown, ...more: string[]) =>
+    net.start('recheck', String(submission).slice(0, 16), '--hub', url, '--json', ...more);
+  const again = [recheck(handed[0].submission), recheck(handed[1].submission, '--runtime', 'native')];
+  const [refused, accepted] = await Promise.all(again.map((potluck) => potluck.line(() => true)));
+  assert.deepEqual([refused.accepted, refused.agrees, refused.by], [false, true, 'wasm']);
+  assert.deepEqual([accepted.accepted, accepted.agrees, accepted.by], [true, true, 'native-cpu']);
+  const rounds = accepted.rounds as { round: number; verdict: { evidence: { repeated: { update: number } } } }[];
+  assert.deepEqual(
+    rounds.map(({ round }) => round),
+    [0, 1],
+  );
+  for (const { verdict } of rounds) assert.ok(verdict.evidence.repeated.update < 0.01);
+  assert.deepEqual(await Promise.all(again.map((potluck) => potluck.ended)), [0, 0]);
+});
+
+test('a judge that refuses honest work is contradicted by anybody who looks again', async (t) => {
+  const net = network(t);
+  const { url } = await net.hub();
+  const run = await net.createRun(url, '--rounds', '1', '--steps', '6', '--round-seconds', '30');
+  const ada = net.join(url, 'ada');
+  net.join(url, 'mallory', '--role', 'validator', '--adversary', 'contrarian');
+  const { submission } = await ada.line(({ type }) => type === 'accepted');
+  await untilStatus(url, run, ({ peers }) => peers.some(({ refused_submissions }) => refused_submissions > 0));
+  const recheck = net.start('recheck', String(submission), '--hub', url, '--json');
+  const { accepted, agrees } = await recheck.line(() => true);
+  assert.deepEqual([accepted, agrees], [true, false]);
+  assert.equal(await recheck.ended, 1);
 });
 
 test("a game of somebody's own runs over the hub: its file is named, nothing else knows it", async (t) => {

@@ -44,6 +44,7 @@ const WORDS = [
   'export',
   'id',
   'audit',
+  'recheck',
   'why',
   'shares',
   'certificate',

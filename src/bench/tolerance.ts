@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { encodeBundle } from '../games/bundle.ts';
 import type { Claim, Device, Judging, Round } from '../games/game.ts';
+import { memoryDrawer } from '../games/memory-drawer.ts';
 import { game, type PretrainParams, PretrainParamsSchema } from '../games/pretrain.ts';
 import { decodeWork, encodeWork } from '../games/pretrain-work.ts';
 import { parameterSpecs, type Weights } from '../model/config.ts';
@@ -111,15 +112,10 @@ const put = async (bytes: Uint8Array): Promise<string> => {
 };
 
 function deviceOn(runtime: Runtime): Device {
-  const drawer = new Map<string, Uint8Array>();
   return {
     runtime,
     fetchBlob: async (hash) => blobs.get(hash)!,
-    drawer: {
-      get: async (name) => drawer.get(name) ?? null,
-      put: async (name, bytes) => void drawer.set(name, bytes),
-      delete: async (name) => void drawer.delete(name),
-    },
+    drawer: memoryDrawer(),
     progress: async () => {},
   };
 }

@@ -37,6 +37,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   play: async () => (await import('./play.ts')).playCommand(),
   plant: async () => (await import('./plant.ts')).plantCommand(),
   ratings: async () => (await import('./ratings.ts')).ratingsCommand(),
+  recheck: async () => (await import('./recheck.ts')).recheckCommand(),
   why: async () => (await import('./why.ts')).whyCommand(),
 };
 const [meant] = process.argv.slice(2);

@@ -9,6 +9,7 @@ import type { Runtime } from '../tensor/runtime.ts';
 import { buildDataset, type DatasetManifest, encodeManifest } from '../training/shards.ts';
 import { encodeBundle } from './bundle.ts';
 import type { Claim, Device, Judging, Round } from './game.ts';
+import { memoryDrawer } from './memory-drawer.ts';
 import { type PretrainParams, PretrainParamsSchema } from './pretrain-params.ts';
 import { decodeWork, encodeWork } from './pretrain-work.ts';
 
@@ -64,7 +65,6 @@ export async function pretrainExample(): Promise<PretrainExample> {
 }
 
 function deviceOn(runtime: Runtime, blobs: ReadonlyMap<string, Uint8Array>): ExampleDevice {
-  const drawer = new Map<string, Uint8Array>();
   const fetched = new Set<string>();
   return {
     fetched,
@@ -73,11 +73,7 @@ function deviceOn(runtime: Runtime, blobs: ReadonlyMap<string, Uint8Array>): Exa
       fetched.add(hash);
       return blobs.get(hash)!;
     },
-    drawer: {
-      get: async (name) => drawer.get(name) ?? null,
-      put: async (name, bytes) => void drawer.set(name, bytes),
-      delete: async (name) => void drawer.delete(name),
-    },
+    drawer: memoryDrawer(),
     progress: async () => {},
   };
 }

@@ -107,6 +107,11 @@ export interface Game<Params, Task, State> {
   decodeState(params: Params, bytes: Uint8Array): State;
   /** Cheap form check on the hub before a submission is taken. Throws a CodedError that says what is wrong. */
   checkForm(params: Params, work: Uint8Array): void;
+  /**
+   * Whether work goes on from what its worker's merged work of the round before leaves, so that it can only be repeated after that.
+   * Where it is missing, every piece of work stands for itself. Throws a CodedError for bytes that checkForm refuses.
+   */
+  goesOn?(work: Uint8Array): boolean;
   /** The most bytes one submission may have, and what it would have had as dense float32. */
   sizes(params: Params): { readonly max_bytes: number; readonly dense_bytes: number };
 }

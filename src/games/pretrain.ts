@@ -1,4 +1,5 @@
 // Pre-training as a game: learn from the text that the round assigns, hand in a sparse update, be judged by what it does to the loss.
+import { bytesToHex } from '@noble/hashes/utils.js';
 import { decodeModel, encodeModel } from '../model/checkpoint.ts';
 import { parameterSpecs, type Weights } from '../model/config.ts';
 import { batchFrom } from '../training/assignment.ts';
@@ -7,7 +8,7 @@ import { mergeUpdates } from '../training/outer.ts';
 import { compressUpdate, decodeUpdate, encodeUpdate, maxUpdateBytes } from '../training/sparse.ts';
 import { GameError } from './errors.ts';
 import type { Claim, Device, Game } from './game.ts';
-import { keepCarried, startOf } from './pretrain-carried.ts';
+import { AFRESH, keepCarried, startOf } from './pretrain-carried.ts';
 import { checkWork } from './pretrain-check.ts';
 import { evaluatorOf, manifestOf, stepsOf, trainerOf, validationWindows } from './pretrain-device.ts';
 import { type PretrainParams, PretrainParamsSchema, type PretrainTask, parameterCount } from './pretrain-params.ts';
@@ -42,6 +43,7 @@ export const game: Game<PretrainParams, PretrainTask, Weights> = {
     }
     decodeUpdate(parameterSpecs(params.model), update, params.sparse);
   },
+  goesOn: (work) => bytesToHex(decodeWork(work).start) !== bytesToHex(AFRESH),
   sizes(params) {
     const specs = parameterSpecs(params.model);
     const max_bytes = maxUpdateBytes(specs, params.sparse) + workOverhead(params.inner_steps);

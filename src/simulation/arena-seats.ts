@@ -1,6 +1,7 @@
 // Who sits in an arena: keys that follow from the seed, a device in memory, and what its work and its checks have cost.
 import type { PeerRole } from '../core/events.ts';
 import type { AnyGame, Claim, Device } from '../games/game.ts';
+import { memoryDrawer } from '../games/memory-drawer.ts';
 import { openRatings, type Ratings } from '../peer/ratings.ts';
 import { sha256 } from '../protocol/hash.ts';
 import { type Identity, identityFromSecret } from '../protocol/identity.ts';
@@ -104,16 +105,11 @@ function deviceInMemory(
   cost: Cost,
   onSteps: (steps: number) => void,
 ): Device {
-  const drawer = new Map<string, Uint8Array>();
   let last = 0;
   return {
     runtime,
     fetchBlob,
-    drawer: {
-      get: async (name) => drawer.get(name) ?? null,
-      put: async (name, bytes) => void drawer.set(name, bytes),
-      delete: async (name) => void drawer.delete(name),
-    },
+    drawer: memoryDrawer(),
     // Reports count from the beginning of a piece of work; a smaller number begins another.
     async progress({ steps }) {
       cost.units += steps > last ? steps - last : steps;

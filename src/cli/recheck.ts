@@ -1,0 +1,102 @@
+// `potluck recheck SUBMISSION`: judge a submission again, whoever you are, and compare with what the log's judges said.
+import { styleText } from 'node:util';
+import { Command, Option } from 'commander';
+import { gamesOf } from '../games/game-file.ts';
+import { openPublicLog } from '../peer/public-log-open.ts';
+import { type Recheck, type Rechecked, recheckSubmission } from '../peer/recheck.ts';
+import { createNativeRuntime } from '../tensor/native-runtime.ts';
+import { createWasmRuntime } from '../tensor/wasm-runtime.ts';
+import { DEFAULT_HUB, gameFileOption, integer, jsonOption, logPlace } from './options.ts';
+import { openOutput } from './output.ts';
+
+interface RecheckFlags {
+  hub: string;
+  runtime: 'native' | 'wasm';
+  threads: number;
+  gameFile: string[];
+  json: boolean;
+}
+
+/** The log has decided otherwise than what comes out here. */
+const EXIT_DISPUTED = 1;
+
+export function recheckCommand(): Command {
+  return new Command('recheck')
+    .description(
+      'Judge a submission again from the public log, with every step of its worker since it last began afresh.',
+    )
+    .argument('<submission>', "the beginning of the submission's id")
+    .option('--hub <place>', "the address of the hub, or a hub's folder", logPlace, DEFAULT_HUB)
+    .addOption(
+      new Option('--runtime <name>', 'what repeats the steps; wasm gives the same bits on every machine')
+        .choices(['native', 'wasm'])
+        .default('wasm'),
+    )
+    .option('--threads <n>', 'threads to compute with', integer(1, 256), 1)
+    .addOption(gameFileOption())
+    .addOption(jsonOption())
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ potluck recheck 3fa9c1                       was my work refused rightly? nobody needs to be asked
+  $ potluck recheck 3fa9c1 --hub http://hub.example:7700 --runtime native --json
+
+It ends with 0 where the log has decided as it comes out here, or not yet, and with ${EXIT_DISPUTED} where it has decided otherwise.`,
+    )
+    .action(async (submission: string, flags: RecheckFlags) => {
+      const { say } = openOutput(flags.json);
+      const log = await openPublicLog(flags.hub);
+      const { threads } = flags;
+      const runtime = await (flags.runtime === 'wasm'
+        ? createWasmRuntime({ threads })
+        : createNativeRuntime({ threads }));
+      try {
+        const onRound = (round: number, done: number, all: number): void => {
+          if (process.stderr.isTTY && !flags.json) {
+            process.stderr.write(`\r\x1b[Krepeating round ${round} (${done + 1} of ${all})`);
+            if (done + 1 === all) process.stderr.write('\r\x1b[K');
+          }
+        };
+        const options = { runtime, loadGame: await gamesOf(flags.gameFile), onRound };
+        const recheck = await recheckSubmission(log, submission, options);
+        say(describe(recheck), { type: 'recheck', ...recheck });
+        if (recheck.agrees === false) process.exitCode = EXIT_DISPUTED;
+      } finally {
+        log.close();
+        await runtime.close();
+      }
+    });
+}
+
+function describe({ submission, worker_name, runtime, by, rounds, accepted, judges, agrees }: Recheck): string {
+  const own = rounds.at(-1)!;
+  const before = rounds.length - 1;
+  const lines = [
+    `submission ${submission.slice(0, 12)} of ${worker_name}: round ${own.round}, computed with ${runtime}, repeated with ${by}`,
+    before === 0
+      ? 'Its worker began this round afresh.'
+      : `Its worker began afresh ${before} ${before === 1 ? 'round' : 'rounds'} before: all of them were repeated.`,
+    ...rounds.map(line),
+    judges.length === 0
+      ? 'Nobody has judged it in the log.'
+      : `In the log: ${judges.map(({ name, accepted: yes, code }) => `${name} ${yes ? 'accepts' : 'refuses'} it (${code})`).join(', ')}.`,
+  ];
+  const own_word = accepted ? 'It is the work that was asked for.' : `It is not to be accepted: ${own.verdict.code}.`;
+  const verdict =
+    agrees === null
+      ? `${own_word} The log has not decided yet.`
+      : agrees
+        ? styleText('green', `${own_word} The log has decided the same.`)
+        : styleText('red', `${own_word} The log has decided otherwise.`);
+  return [...lines, verdict].join('\n');
+}
+
+function line({ round, submission, verdict }: Rechecked): string {
+  const { repeated } = verdict.evidence as { repeated?: { mean_loss?: number; update?: number } };
+  const apart =
+    repeated?.update === undefined
+      ? ''
+      : `: losses ${repeated.mean_loss?.toFixed(5)} nats apart, update ${repeated.update.toFixed(4)}`;
+  return `  round ${String(round).padStart(4)}  ${submission.slice(0, 12)}  ${verdict.code}${apart}`;
+}
