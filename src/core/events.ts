@@ -144,8 +144,8 @@ export const WorkSubmittedSchema = z.strictObject({
 });
 
 /**
- * By the first judge of a submission, at once: its signature, which decides whether all judges repeat the work (judging.ts,
- * `drawMessage`). Nobody can foresee it, and the judge cannot choose it; where it is withheld, judges repeat.
+ * By the first judge of a submission by somebody who is no newcomer: its signature, which decides whether it repeats the work
+ * (judging.ts, `drawMessage`). Nobody can foresee it, and the judge cannot choose it; where it is withheld, judges repeat.
  */
 export const DrawAnnouncedSchema = z.strictObject({
   type: z.literal('draw.announced'),
@@ -153,6 +153,8 @@ export const DrawAnnouncedSchema = z.strictObject({
   run: hash,
   submission: hash,
   signature: z.string().regex(/^[0-9a-f]{128}$/, 'expected 128 lower-case hexadecimal digits'),
+  /** The work was drawn and repeated, and does not hold: the other judges are to repeat it as well. */
+  alarm: z.boolean(),
 });
 
 /**

@@ -90,8 +90,17 @@ test('the first judge announces its signature, once; it decides the draw and can
     run: RUN,
     submission,
     signature: bytesToHex(signature),
+    alarm: false,
   };
-  happen(state, vera.id, draw);
+  // A newcomer's work is always drawn; of a veteran's there is no alarm without a draw.
+  const peer = run.peers.get(name('a'))!;
+  peer.consecutive_valid = 1_000_000;
+  if (drawOf(signature) >= run.rules.reexecute_permille) {
+    assert.equal(say(state, vera.id, { ...draw, alarm: true }).refusal?.code, 'bad-verdict');
+  }
+  peer.consecutive_valid = 0;
+  happen(state, vera.id, { ...draw, alarm: true });
+  assert.equal(run.submissions.get(submission)!.alarm, true);
   assert.equal(run.submissions.get(submission)!.draw_permille, drawOf(signature));
   assert.equal(say(state, vera.id, draw).refusal?.code, 'already-judged');
 });

@@ -5,6 +5,7 @@ import { hexToBytes } from '@noble/hashes/utils.js';
 import { sha256, sha256Hex } from '../protocol/hash.ts';
 import { verifySignature } from '../protocol/identity.ts';
 import type { DrawAnnounced, PlantRevealed, VerdictGiven, VerdictSealed } from './events.ts';
+import { reexecutionPermille } from './reexecution.ts';
 import { type Refusal, refuse } from './refusal.ts';
 import type { NetworkState, PeerState, RunState, Submission } from './state.ts';
 import { accountOf } from './state.ts';
@@ -88,8 +89,20 @@ export function refusalOfDraw(run: RunState, author: string, body: DrawAnnounced
   if (firstJudge(run.seed, worker, judges) !== author) {
     return refuse('not-assigned', `${author} is not the first judge of ${body.submission}`);
   }
-  if (verifySignature(author, drawMessage(body.submission), hexToBytes(body.signature))) return null;
-  return refuse('bad-verdict', `the draw for ${body.submission} is not its judge's signature`);
+  const signature = hexToBytes(body.signature);
+  if (!verifySignature(author, drawMessage(body.submission), signature)) {
+    return refuse('bad-verdict', `the draw for ${body.submission} is not its judge's signature`);
+  }
+  const { reexecute_permille, probation } = run.rules;
+  const permille = reexecutionPermille(run.peers.get(worker)!, reexecute_permille, probation);
+  if (!body.alarm || drawOf(signature) < permille) return null;
+  return refuse('bad-verdict', `no alarm without a draw: expected one below ${permille}, got ${drawOf(signature)}`);
+}
+
+/** To be called only when `refusalOfDraw` said null. */
+export function applyDraw(submission: Submission, { signature, alarm }: DrawAnnounced): void {
+  submission.draw_permille = drawOf(hexToBytes(signature));
+  submission.alarm = alarm;
 }
 
 /** Whether a validator may seal a verdict now. */

@@ -299,7 +299,7 @@ describe('what must not happen', () => {
     openRound();
     const a = happen(ALICE, work());
     const draw = (submission: string, signature = 'a'.repeat(128)): EventBody => ({
-      ...{ type: 'draw.announced', version: 1, run: RUN, submission, signature },
+      ...{ type: 'draw.announced', version: 1, run: RUN, submission, signature, alarm: false },
     });
     refused('not-a-validator', BOB, draw(a));
     refused('unknown-submission', VERA, draw(name('9')));

@@ -1,5 +1,4 @@
 // The one state machine: `refusalOf` says whether an event may follow, `apply` lets it. Total: a wrong event is a refusal, never an exception.
-import { hexToBytes } from '@noble/hashes/utils.js';
 import { seededRandom } from '../protocol/random.ts';
 import { applyAddress, refusalOfAddress } from './addresses.ts';
 import { clearSubmissions, countSeal, countSubmission, countVerdict, nobody } from './attendance.ts';
@@ -7,8 +6,8 @@ import { advance, applyTick } from './deadlines.ts';
 import { applyDevice, refusalOfDevice, refusalOfKey } from './devices.ts';
 import type { EventBody, LoggedEvent, ModelEvaluated, RunCreated, WorkSubmitted } from './events.ts';
 import {
+  applyDraw,
   drawJudges,
-  drawOf,
   openPlant,
   refusalOfDraw,
   refusalOfPlant,
@@ -269,6 +268,7 @@ function applyInRun(state: NetworkState, run: RunState, event: LoggedEvent, body
         body,
         judges,
         draw_permille: null,
+        alarm: false,
         seals: new Map(),
         verdicts: new Map(),
       };
@@ -279,7 +279,7 @@ function applyInRun(state: NetworkState, run: RunState, event: LoggedEvent, body
       return;
     }
     case 'draw.announced':
-      run.submissions.get(body.submission)!.draw_permille = drawOf(hexToBytes(body.signature));
+      applyDraw(run.submissions.get(body.submission)!, body);
       return;
     case 'verdict.sealed':
       run.submissions.get(body.submission)!.seals.set(event.author, body.seal);

@@ -37,8 +37,10 @@ export interface Submission {
   readonly body: WorkSubmitted;
   /** The validators who are to judge it, in order of id. */
   judges: string[];
-  /** From 0 to 999, when the first judge has announced it: whether this work is repeated. */
+  /** From 0 to 999, when the first judge has announced it: whether it repeats this work. */
   draw_permille: number | null;
+  /** The first judge has repeated it and asks the others to do the same. */
+  alarm: boolean;
   /** By validator, in the order of the log. */
   readonly seals: Map<string, string>;
   readonly verdicts: Map<string, VerdictGiven>;

@@ -41,8 +41,8 @@ export interface Judging {
   /** The runtime class that the worker says it computes with. */
   readonly runtime: string;
   /**
-   * Whether this work is to be repeated, where the game can: by all of its judges or by none, because one alone who found noise
-   * would be outvoted by those who did not look (`potluck play pretrain` showed it).
+   * Whether this work is to be repeated, where the game can. One judge alone who found noise would be outvoted by those who did not
+   * look (`potluck play pretrain` showed it): so all repeat a newcomer's, and other work when the one who drew it raises the alarm.
    */
   readonly repeat: boolean;
   /** How long judging may take; a check that repeats work stops early rather than come too late. */

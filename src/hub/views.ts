@@ -39,7 +39,7 @@ export function runView(run: RunState, now_ms: number, withSubmissions: boolean)
     checkpoint: run.checkpoint,
     recent: run.recent,
     submissions: withSubmissions
-      ? [...run.submissions.values()].map(({ id, worker, body, judges, seals, verdicts, draw_permille }) => ({
+      ? [...run.submissions.values()].map(({ id, worker, body, judges, seals, verdicts, draw_permille, alarm }) => ({
           id,
           worker,
           runtime: run.peers.get(worker)!.runtime,
@@ -50,6 +50,7 @@ export function runView(run: RunState, now_ms: number, withSubmissions: boolean)
           tokens: body.tokens,
           loss_micro: body.loss_micro,
           draw_permille,
+          alarm,
           judges,
           sealed: [...seals.keys()],
           shown: [...verdicts.keys()],

@@ -3,6 +3,7 @@
 import { reexecutionPermille } from '../core/reexecution.ts';
 import { CodedError } from '../errors.ts';
 import type { AnyGame, Claim, Device, Verdict } from '../games/game.ts';
+import { memoryDrawer } from '../games/memory-drawer.ts';
 import { fired } from '../protocol/clock.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import { sha256Hex } from '../protocol/hash.ts';
@@ -152,17 +153,10 @@ class Planting {
   async #check({ view, submission, state }: Seen): Promise<Verdict | null> {
     const { params, fetchBlob } = this.#situation!;
     const { runtime } = this.#options;
-    const drawer = new Map<string, Uint8Array>();
-    const device: Device = {
-      ...{ runtime, fetchBlob, progress: async () => {} },
-      drawer: {
-        get: async (name) => drawer.get(name) ?? null,
-        put: async (name, bytes) => void drawer.set(name, bytes),
-        delete: async (name) => void drawer.delete(name),
-      },
-    };
+    const device: Device = { runtime, fetchBlob, drawer: memoryDrawer(), progress: async () => {} };
     const permille = reexecutionPermille(submission, view.reexecute_permille, view.probation);
-    const judging = { repeat: (submission.draw_permille ?? 0) < permille, time_ms: view.judging_ms };
+    // A judge that had no reason to repeat it is not to be blamed for what only a repetition shows.
+    const judging = { repeat: permille >= 1000 || submission.alarm, time_ms: view.judging_ms };
     try {
       return await checkSubmission({ game: this.#game!, params, device }, await state, view, submission, judging);
     } catch (error) {

@@ -3,14 +3,13 @@
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { z } from 'zod';
 import { type VerdictGiven, VerdictGivenSchema } from '../core/events.ts';
-import { firstJudge, sealOf } from '../core/judging.ts';
-import { reexecutionPermille } from '../core/reexecution.ts';
+import { sealOf } from '../core/judging.ts';
 import { CodedError } from '../errors.ts';
 import { judgedWork, ratedWeight } from '../games/rated-weight.ts';
-import type { Timer } from '../protocol/clock.ts';
 import type { RunView } from '../protocol/messages.ts';
 import { checkSubmission, type SubmissionView } from './check-submission.ts';
-import { drawFor, saltFor } from './judging-draw.ts';
+import { judgingDuties } from './judging-alarm.ts';
+import { saltFor } from './judging-draw.ts';
 import { openRatings, type Ratings } from './ratings.ts';
 import type { Role, Seat } from './role.ts';
 import { openSampler } from './sampler.ts';
@@ -31,9 +30,6 @@ export function validatorRole(seat: Seat): Role {
   let opened: Promise<Ratings> | null = null;
   /** Who has handed in for a round, as far as this validator was told. */
   let handedIn: { readonly round: number; readonly workers: ReadonlySet<string> } | null = null;
-  /** The newest view, also while the role is at work on an older one, and who waits for it. */
-  let newest: RunView | null = null;
-  let heard = () => {};
   const sampler = openSampler(seat);
 
   /** A verdict that comes too late, or work that cannot be fetched: the others still want their verdict. */
@@ -41,6 +37,8 @@ export function validatorRole(seat: Seat): Role {
     if (!(error instanceof CodedError)) throw error;
     seat.tell({ type: 'problem', code: error.code, message: error.message });
   };
+
+  const duties = judgingDuties(seat, orTell);
 
   const load = async (): Promise<Map<string, VerdictGiven>> => {
     if (kept) return kept;
@@ -66,48 +64,15 @@ export function validatorRole(seat: Seat): Role {
     await seat.device.drawer.put(KEPT, utf8.encode(JSON.stringify([...verdicts.values()])));
   };
 
-  /**
-   * Whether all judges of a submission repeat it: always while the worker is new, later by a draw that the first of them announces.
-   */
-  const isRepeated = async (view: RunView, submission: SubmissionView, wait_ms: number): Promise<boolean> => {
-    const permille = reexecutionPermille(submission, view.reexecute_permille, view.probation);
-    return permille >= 1000 || (await drawOfAll(view, submission, wait_ms)) < permille;
-  };
-
-  /** The draw: announced by the first judge, waited for by the others. Where it does not come, withholding it helps nobody: 0. */
-  const drawOfAll = async (view: RunView, submission: SubmissionView, wait_ms: number): Promise<number> => {
-    const { id, worker, judges } = submission;
-    if (submission.draw_permille !== null) return submission.draw_permille;
-    if (firstJudge(view.seed, worker, judges) === identity.id) {
-      const { signature, permille } = await drawFor(identity, id);
-      const body = { submission: id, signature: bytesToHex(signature) };
-      await seat.submit({ type: 'draw.announced', version: 1, run: seat.run, ...body }).catch(orTell);
-      return permille;
-    }
-    const until_ms = seat.clock.elapsed_ms() + wait_ms;
-    for (;;) {
-      const known = newest?.submissions.find((other) => other.id === id)?.draw_permille;
-      if (known !== undefined && known !== null) return known;
-      const left_ms = until_ms - seat.clock.elapsed_ms();
-      if (left_ms <= 0) return 0;
-      let timer: Timer;
-      await new Promise<void>((resolve) => {
-        heard = resolve;
-        timer = seat.clock.setTimeout(resolve, left_ms);
-      });
-      seat.clock.clearTimeout(timer);
-    }
-  };
-
   const judge = async (view: RunView, submission: SubmissionView, time_ms: number): Promise<void> => {
     seat.progress({ state: 'judging', round: view.round, steps: submission.steps, loss: 0, tokens_per_second: 0 });
     const state = await model.follow(view);
     const { worker } = submission;
     const ratings = await ratingsHere();
-    const { evidence, ...found } = await checkSubmission(seat, state, view, submission, {
-      repeat: await isRepeated(view, submission, time_ms * WAITING_PART),
-      time_ms,
-    });
+    const duty = await duties.dutyFor(view, submission, time_ms * WAITING_PART);
+    const { repeat } = duty;
+    const { evidence, ...found } = await checkSubmission(seat, state, view, submission, { repeat, time_ms });
+    await duty.tell(found.accepted);
     const standing_permille = ratings.standing(worker);
     const rating = { ...ratings.records.get(worker), standing_permille, counts_permille: view.rating_permille };
     const published = { submission: submission.id, validator: identity.id, ...evidence, rating };
@@ -175,12 +140,11 @@ export function validatorRole(seat: Seat): Role {
 
   return {
     glance(view) {
-      newest = view;
       sampler.glance(view);
       if (view.submissions.length > 0) {
         handedIn = { round: view.round, workers: new Set(view.submissions.map(({ worker }) => worker)) };
       }
-      heard();
+      duties.glance(view);
     },
     async act(view) {
       const roundKey = `${view.round}.${view.attempt}.${view.model}`;
@@ -195,7 +159,7 @@ export function validatorRole(seat: Seat): Role {
         const waiting = view.submissions.filter(
           ({ id, judges, sealed }) => judges.includes(identity.id) && !sealed.includes(identity.id) && !judged.has(id),
         );
-        for (const [i, submission] of waiting.entries()) {
+        for (const [i, submission] of duties.inOrder(view, waiting).entries()) {
           judged.add(submission.id);
           const left_ms = judgingTimeLeft(view) - (seat.clock.elapsed_ms() - begun_ms);
           await judge(view, submission, (left_ms * USED_PART) / (waiting.length - i)).catch(orTell);
@@ -209,7 +173,7 @@ export function validatorRole(seat: Seat): Role {
   };
 }
 
-/** The part of a submission's time that is spent waiting for the draw, at most. */
+/** The part of a submission's time that is spent waiting for the first judge, at most. */
 const WAITING_PART = 0.2;
 /** The part of the time left that checks may take; the rest is for sending. */
 const USED_PART = 0.7;

@@ -38,7 +38,16 @@ const view: RunView = {
   submissions: [
     {
       ...{ id: HASH, worker: HASH, runtime: 'wasm', consecutive_valid: 3, work: HASH, size_bytes: 5_000_000_000 },
-      ...{ steps: 3, tokens: 99, loss_micro: -1, draw_permille: null, judges: [HASH], sealed: [HASH], shown: [] },
+      ...{
+        steps: 3,
+        tokens: 99,
+        loss_micro: -1,
+        draw_permille: null,
+        alarm: false,
+        judges: [HASH],
+        sealed: [HASH],
+        shown: [],
+      },
     },
   ],
   reexecute_permille: 50,

@@ -57,6 +57,8 @@ export const RunViewSchema = z.object({
       loss_micro: z.int(),
       /** From 0 to 999, when the first judge has announced it. */
       draw_permille: count.nullable(),
+      /** The first judge has repeated the work and asks the others to do the same. */
+      alarm: z.boolean(),
       /** The validators who are to judge it, those who have sealed a verdict, and those who have shown it. */
       judges: z.array(hash).max(256),
       sealed: z.array(hash).max(256),

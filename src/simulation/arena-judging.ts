@@ -2,12 +2,12 @@
 import type { VerdictGiven } from '../core/events.ts';
 import { firstJudge, sealOf } from '../core/judging.ts';
 import type { Submission } from '../core/state.ts';
-import type { Verdict } from '../games/game.ts';
+import type { Judging, Verdict } from '../games/game.ts';
 import { judgedWork, ratedWeight } from '../games/rated-weight.ts';
 import { comparedWith } from '../peer/judging-draw.ts';
 import type { Arena } from './arena.ts';
 import { type ArenaSeat, countFate } from './arena-seats.ts';
-import { judgingOf, verdictEvent } from './arena-verdict.ts';
+import { drawOfFirst, isRepeated, verdictEvent } from './arena-verdict.ts';
 
 export class ArenaJudging {
   readonly #arena: Arena;
@@ -39,7 +39,8 @@ export class ArenaJudging {
     this.checking.push(bill);
     for (const [own, submission] of [...this.#arena.run.submissions.values()].entries()) {
       bill.work_ms += this.#arena.work_ms.get(submission.id)!;
-      for (const judge of submission.judges) {
+      const first = firstJudge(this.#arena.run.seed, submission.worker, submission.judges);
+      for (const judge of submission.judges.toSorted((a, b) => Number(b === first) - Number(a === first))) {
         const seat = this.#arena.seats.find(({ identity }) => identity.id === judge)!;
         const before_ms = seat.cost.cpu_ms;
         const verdict = await this.#arena.call(seat, 'check', () => this.verdictOf(seat, submission, own));
@@ -57,11 +58,20 @@ export class ArenaJudging {
   }
 
   async verdictOf(seat: ArenaSeat, submission: Submission, own: number): Promise<VerdictGiven> {
-    const found = await this.findingOf(seat, submission, own);
-    const { worker, body } = submission;
+    const { id, worker, body } = submission;
+    const { run } = this.#arena;
+    const draw = await drawOfFirst(run, submission, seat.identity);
+    const repeat = isRepeated(run, submission, draw);
+    const found = await this.findingOf(seat, submission, own, repeat);
+    if (draw) {
+      await this.#arena.send(seat.identity, {
+        ...{ type: 'draw.announced', version: 1, run: run.id, submission: id },
+        ...{ signature: Buffer.from(draw.signature).toString('hex'), alarm: repeat && !found.accepted },
+      });
+    }
     const ratings = await seat.ratings;
     const measured = judgedWork(worker, body, found);
-    if (measured) await ratings.measured(this.#arena.run.round, measured);
+    if (measured) await ratings.measured(run.round, measured);
     const author = this.#arena.seats.find(({ identity }) => identity.id === worker)!;
     if (seat.device.adversary === null) {
       countFate(author, found.code);
@@ -71,24 +81,20 @@ export class ArenaJudging {
       }
     }
     const evidence = this.#arena.put(new TextEncoder().encode(JSON.stringify(found.evidence)));
-    const { rating_permille = 0 } = this.#arena.run.rules;
+    const { rating_permille = 0 } = run.rules;
     const weight = found.accepted ? ratedWeight(found.weight, rating_permille, ratings.standing(worker)) : 0;
-    return verdictEvent(this.#arena.run, submission, seat.identity, { ...found, weight }, evidence);
+    return verdictEvent(run, submission, seat.identity, { ...found, weight }, evidence);
   }
 
   /** What a device's own game says of a submission, with what judges know; `own` is its place in the log of the round. */
-  async findingOf(seat: ArenaSeat, submission: Submission, own: number): Promise<Verdict> {
-    const { id, worker, judges } = submission;
-    const submissions = [...this.#arena.run.submissions.values()];
-    const first = firstJudge(this.#arena.run.seed, worker, judges);
-    const drawing = this.#arena.seats.find(({ identity }) => identity.id === first)!.identity;
-    const judging = await judgingOf(this.#arena.run, submission, drawing, () =>
-      comparedWith(
-        this.#arena.merged_before,
-        submissions.map(({ body }) => this.#arena.blobs.get(body.work)!),
-        own,
-      ),
-    );
+  async findingOf(seat: ArenaSeat, submission: Submission, own: number, repeat: boolean): Promise<Verdict> {
+    const { id, worker } = submission;
+    const { run, blobs, merged_before } = this.#arena;
+    const submissions = [...run.submissions.values()].map(({ body }) => blobs.get(body.work)!);
+    const judging: Judging = {
+      ...{ runtime: run.peers.get(worker)!.runtime, repeat, time_ms: Number.POSITIVE_INFINITY },
+      earlier: async () => comparedWith(merged_before, submissions, own),
+    };
     const task = seat.game.task(this.#arena.options.params, this.#arena.roundNow(), worker, this.#arena.present);
     const { work, steps, tokens, loss_micro } = this.#arena.claims.get(id)!;
     return seat.game.check(task, { work, steps, tokens, loss_micro }, seat.lent, judging);

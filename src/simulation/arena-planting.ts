@@ -55,7 +55,9 @@ export class ArenaPlanting {
     const own = all.findIndex(({ worker }) => worker === seat.identity.id);
     if (own < 0) return;
     const looking = { ...seat, game: options.game };
-    const found = await this.#arena.call(seat, 'check', () => this.#arena.judging.findingOf(looking, all[own], own));
+    const found = await this.#arena.call(seat, 'check', () =>
+      this.#arena.judging.findingOf(looking, all[own], own, true),
+    );
     if (isFitToReveal(plant, found)) this.#fit = all[own].id;
   }
 

@@ -1,28 +1,32 @@
 // What a judge in the arena knows before it looks, and the event that its finding becomes: as a validator makes them.
 import type { VerdictGiven } from '../core/events.ts';
+import { firstJudge } from '../core/judging.ts';
 import { CORE_LIMITS } from '../core/limits.ts';
 import { reexecutionPermille } from '../core/reexecution.ts';
 import type { RunState, Submission } from '../core/state.ts';
-import type { Judging, Verdict } from '../games/game.ts';
+import type { Verdict } from '../games/game.ts';
 import { drawFor, saltFor } from '../peer/judging-draw.ts';
 import type { Identity } from '../protocol/identity.ts';
 
-/** As src/peer/validator.ts makes it from a view; the first judge draws for all; `earlier` gives the work that was committed before. */
-export async function judgingOf(
+/** A first judge's draw and what it decides, as src/peer/judging-alarm.ts has it; null where nobody draws or somebody else does. */
+export async function drawOfFirst(run: RunState, { id, worker, judges }: Submission, judge: Identity) {
+  const isFirst = firstJudge(run.seed, worker, judges) === judge.id;
+  return isFirst && rateOf(run, worker) < 1000 ? drawFor(judge, id) : null;
+}
+
+/** Whether a judge with this draw, or none of its own, repeats a piece of work. */
+export function isRepeated(
   run: RunState,
-  { id, worker }: Submission,
-  first_judge: Identity,
-  earlier: () => Uint8Array[],
-): Promise<Judging> {
-  const peer = run.peers.get(worker)!;
-  const { reexecute_permille, probation } = run.rules;
-  const draw = await drawFor(first_judge, id);
-  return {
-    runtime: peer.runtime,
-    repeat: draw.permille < reexecutionPermille(peer, reexecute_permille, probation),
-    time_ms: Number.POSITIVE_INFINITY,
-    earlier: async () => earlier(),
-  };
+  { worker, draw_permille, alarm }: Submission,
+  draw: Awaited<ReturnType<typeof drawOfFirst>>,
+): boolean {
+  const rate = rateOf(run, worker);
+  if (draw) return draw.permille < rate;
+  return rate >= 1000 || draw_permille === null || alarm;
+}
+
+function rateOf({ peers, rules }: RunState, worker: string): number {
+  return reexecutionPermille(peers.get(worker)!, rules.reexecute_permille, rules.probation);
 }
 
 /** A finding as the event that is sealed, and shown later. `evidence` names its blob. */

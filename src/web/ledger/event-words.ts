@@ -93,7 +93,9 @@ export function sentenceOf({ event, problem }: Entry, name: Names): string {
     case 'work.submitted':
       return `${who} handed in ${formatWhole(body.steps)} steps over ${formatWhole(body.tokens)} tokens, in ${formatBytes(body.size_bytes)}`;
     case 'draw.announced':
-      return `${who} drew whether the work ${short(body.submission)} is repeated`;
+      return body.alarm
+        ? `${who} repeated the work ${short(body.submission)}, found something else, and asks the other judges to repeat it`
+        : `${who} drew whether to repeat the work ${short(body.submission)}`;
     case 'verdict.sealed':
       return `${who} has judged the work ${short(body.submission)}, and keeps the verdict sealed until all have`;
     case 'plant.revealed':
