@@ -4,22 +4,17 @@
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { CodedError } from '../errors.ts';
 import { type ParameterSpec, parameterSpecs, type Weights } from '../model/config.ts';
-import type { Batch } from '../training/inner.ts';
 import { TRACE_RESOLUTION } from '../training/loss-trace.ts';
-import { mergeUpdates } from '../training/outer.ts';
 import { overlapOf } from '../training/re-execution.ts';
 import { decodeUpdate, type SparseUpdate } from '../training/sparse.ts';
 import { toleranceOf } from '../training/tolerances.ts';
-import type { Evaluator } from '../training/trainer.ts';
 import type { Claim, Device, Judging, Verdict } from './game.ts';
 import { AFRESH, type Carried, statesLeft } from './pretrain-carried.ts';
-import { evaluatorOf, openData, VALIDATOR_DATA, WORKER_DATA } from './pretrain-device.ts';
+import { type LossChange, lossChange, mean, ownLosses, SMALL_STEP, smallStep } from './pretrain-losses.ts';
 import type { PretrainTask } from './pretrain-params.ts';
 import { knownStart, type Repeated, repeatExactly, repeatLoosely } from './pretrain-repeat.ts';
 import { decodeWork, type PretrainWork } from './pretrain-work.ts';
 
-/** An update is refused as harmful when, at two standard errors, it raises the loss by more than this (nats). */
-const HARM_TOLERANCE = 0.01;
 /**
  * The share of kept values that an honest update has in common with another's is near a half in the first rounds (seven tenths in
  * tiny models), when all point the same way, and falls to a tenth (`npm run bench tolerance`). Beyond these, the later one is a copy.
@@ -58,7 +53,7 @@ export async function checkWork(task: PretrainTask, claim: Claim, device: Device
     const judged: Case = { task, specs, ...openClaim(task, specs, claim), device, judging, evidence, numbers };
     await checkStart(judged);
     await compareWithEarlier(judged);
-    const { gain, harmful } = await measureLosses(judged);
+    const { assigned: gain, harmful } = await measureLosses(judged);
     const start = judging.repeat ? knownStart(judged) : null;
     // Work that is the very work that was asked for is not refused for what came of it.
     if (start === null && harmful) throw new Refused('harmful', false);
@@ -118,38 +113,29 @@ async function compareWithEarlier({ task, specs, update, judging, evidence }: Ca
   if (most >= OVERLAP.copied) throw new Refused('copied', most >= OVERLAP.fraud);
 }
 
-/** What the update does to the loss on the worker's own data and on data that nobody knew: paired, with an interval. */
-async function measureLosses(judged: Case): Promise<{ readonly gain: number; readonly harmful: boolean }> {
+/** What the update does to the loss; the first loss that the worker tells must be the one of its data. */
+async function measureLosses(judged: Case): Promise<LossChange> {
   const { task, specs, work, update, device, judging, evidence, numbers } = judged;
-  const { params, round, weights } = task;
-  let updated: Weights;
+  let moved: Weights;
   try {
-    updated = mergeUpdates(specs, weights, [{ update, weight: 1 }], params.sparse);
+    moved = smallStep(specs, task, update);
   } catch (error) {
     if (error instanceof CodedError) throw new Refused(error.code, true);
     throw error;
   }
-  const evaluator = await evaluatorOf(device, params);
-  const assigned = await openData(device, params, round, task.peer, WORKER_DATA);
-  const random = await openData(device, params, round, task.peer, VALIDATOR_DATA);
-  const batches = [await assigned.batch(0), await random.batch(0)];
-  const before = await lossesOf(evaluator, weights, batches);
-  const tolerance = toleranceOf(judging.runtime, device.runtime.class, { steps: 1, rates: 0, gain: 0 });
-  const first = mean(before.slice(0, params.batch));
-  evidence.first_loss = { claimed: work.losses[0], found: first, limit: tolerance.first_loss };
-  if (Math.abs(work.losses[0] - first) > tolerance.first_loss + TRACE_RESOLUTION) {
-    throw new Refused('not-on-its-data', true);
-  }
-  const after = await lossesOf(evaluator, updated, batches);
-  const gains = before.map((loss, index) => loss - after[index]);
-  const harm = interval(gains.map((gain) => -gain));
-  evidence.gain = { assigned: mean(gains.slice(0, params.batch)), random: mean(gains.slice(params.batch)) };
-  evidence.harm = { ...harm, limit: HARM_TOLERANCE };
-  numbers.loss_before_micro = Math.round(mean(before) * 1e6);
-  numbers.loss_after_micro = Math.round(Math.min(mean(after), LARGEST_LOSS) * 1e6);
+  const { first_loss: limit } = toleranceOf(judging.runtime, device.runtime.class, { steps: 1, rates: 0, gain: 0 });
+  const own = await ownLosses(task, device);
+  const found = mean(own.losses);
+  evidence.first_loss = { claimed: work.losses[0], found, limit };
+  if (Math.abs(work.losses[0] - found) > limit + TRACE_RESOLUTION) throw new Refused('not-on-its-data', true);
+  const change = await lossChange(task, device, own, moved);
+  const { before, after, assigned, random, harm } = change;
+  evidence.gain = { assigned, random, step: SMALL_STEP };
+  evidence.harm = harm;
+  numbers.loss_before_micro = Math.round(before * 1e6);
+  numbers.loss_after_micro = Math.round(Math.min(after, LARGEST_LOSS) * 1e6);
   numbers.score_micro = numbers.loss_before_micro - numbers.loss_after_micro;
-  const harmful = !(harm.mean - 2 * harm.standard_error <= HARM_TOLERANCE);
-  return { gain: mean(gains.slice(0, params.batch)), harmful };
+  return change;
 }
 
 /** Re-execution, exact where this validator knows what the worker began with. */
@@ -161,19 +147,3 @@ async function repeat(judged: Case, start: Carried | null, gain: number): Promis
 
 /** A loss above this is told as this: an event holds only safe integers. */
 const LARGEST_LOSS = 1e5;
-
-/** Losses of every sequence of some batches under some weights. */
-async function lossesOf(evaluator: Evaluator, weights: Weights, batches: readonly Batch[]): Promise<number[]> {
-  await evaluator.setWeights(weights);
-  const losses: number[] = [];
-  for (const batch of batches) losses.push(...(await evaluator.losses(batch)));
-  return losses;
-}
-
-const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
-
-function interval(differences: readonly number[]): { mean: number; standard_error: number } {
-  const centre = mean(differences);
-  const variance = mean(differences.map((value) => (value - centre) ** 2));
-  return { mean: centre, standard_error: Math.sqrt(variance / Math.max(1, differences.length - 1)) };
-}

@@ -1,5 +1,5 @@
 // What a device keeps loaded between the rounds of a pre-training run: trainers, an evaluator, the dataset's manifest and shards.
-import { parameterSpecs } from '../model/config.ts';
+import { parameterSpecs, type Weights } from '../model/config.ts';
 import { assignment, batchFrom } from '../training/assignment.ts';
 import type { Batch, InnerSteps, Trainer } from '../training/inner.ts';
 import { type DatasetManifest, decodeManifest, decodeShard, type ShardTokens } from '../training/shards.ts';
@@ -79,6 +79,12 @@ export async function stepsOf(
   };
 }
 
+/** A batch with the loss of each of its sequences, in nats. */
+export interface Measured {
+  readonly batch: Batch;
+  readonly losses: readonly number[];
+}
+
 // What a device keeps loaded between rounds hangs on its Device, so that it goes when the device goes.
 interface Loaded {
   trainer?: Promise<Trainer>;
@@ -87,13 +93,15 @@ interface Loaded {
   /** What workers carry whose rounds were repeated, by the hash that they gave it. */
   readonly followed: Map<string, Carried>;
   evaluator?: Promise<Evaluator>;
+  /** What the round's model says of data that nobody was assigned: the same for every submission. */
+  unassigned?: { readonly weights: Weights; readonly seed: string; readonly measured: Promise<Measured> };
   manifest?: Promise<DatasetManifest>;
   readonly shards: Map<string, Promise<ShardTokens>>;
 }
 const loaded = new WeakMap<Device, Loaded>();
 const SHARDS_IN_MEMORY = 64;
 
-function loadedOf(device: Device): Loaded {
+export function loadedOf(device: Device): Loaded {
   let entry = loaded.get(device);
   if (!entry) {
     entry = { shards: new Map(), followed: new Map() };

@@ -111,8 +111,9 @@ describe('re-execution', () => {
   });
 
   test('does not mind harm that honest steps did', async () => {
-    // A rate at which training goes the wrong way.
-    const wild = { ...params, learning_rate: 1, min_learning_rate: 1 };
+    // Steps so long that training goes the wrong way.
+    const sparse = { ...params.sparse, outer_step: 16 };
+    const wild = { ...params, learning_rate: 1, min_learning_rate: 1, sparse };
     const task = game.task(wild, round(0), 'ada', weights);
     const claim = (await game.perform(task, example.device(), running))!;
     const unrepeated = await game.check(task, claim, example.device(), { ...judging, repeat: false });

@@ -55,7 +55,7 @@ function judged({ verdicts, work }: Explanation): string[] {
       ? `accepted it, vouching for ${number(verdict.weight)} of its ${number(work.tokens)} tokens`
       : refused;
     const change = verdict.loss_before_micro - verdict.loss_after_micro;
-    const loss = `the loss went from ${micro(verdict.loss_before_micro)} to ${micro(verdict.loss_after_micro)} with it, ${micro(Math.abs(change))} ${change >= 0 ? 'down' : 'up'}`;
+    const loss = `as it tried the work, the loss went from ${micro(verdict.loss_before_micro)} to ${micro(verdict.loss_after_micro)} with it, ${micro(Math.abs(change))} ${change >= 0 ? 'down' : 'up'}`;
     const behind =
       stake.locked > 0
         ? ` Behind its word stands a stake of ${number(stake.by_rules + stake.locked)}: ${number(stake.by_rules)} by the rules, ${number(stake.locked)} in locked shares.`
