@@ -110,7 +110,7 @@ export function loadedOf(device: Device): Loaded {
   return entry;
 }
 
-type LoadedOnce = Omit<Loaded, 'shards' | 'followed'>;
+type LoadedOnce = Omit<Loaded, 'shards' | 'followed' | 'unassigned'>;
 
 /** What a device holds, loaded when it is first asked for. A failure is not remembered: the next who asks tries again. */
 function once<Name extends keyof LoadedOnce>(
