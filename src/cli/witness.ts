@@ -76,7 +76,7 @@ async function look(
   const taken = await sendCosignature(url, note);
   const growth = before === null ? 'seen for the first time' : `a continuation of the ${before} seen before`;
   output.say(
-    `${new Date().toISOString()}  ${size} entries, ${growth}; cosigned${taken ? '' : ', but the hub does not take cosignatures'}`,
+    `${new Date().toISOString()}  ${size} entries, ${growth}; cosigned${taken ? '' : ', but the hub did not take the cosignature'}`,
     {
       ...{ type: 'cosigned', hub: log.hub, size, before, sent: taken, name: witnessName(witness.id) },
       ...{ file: witnessFile(folder, log.hub), note },

@@ -69,6 +69,8 @@ export function blobsNamedBy(body: EventBody): string[] {
       return [body.work];
     case 'verdict.given':
       return [body.evidence];
+    case 'round.merged':
+      return [body.bundle, body.checkpoint ? body.model : null].filter((hash) => hash !== null);
     default:
       return [];
   }

@@ -16,6 +16,7 @@ import { type PublicLog, serveLog } from './log-routes.ts';
 import { type Metrics, serveMetrics } from './metrics.ts';
 import { openToReaders, type PageOptions, servePage } from './page.ts';
 import { addressOf, type RateLimits } from './rate-limits.ts';
+import { UNNAMED_BYTES, type UnnamedBlobs } from './unnamed-blobs.ts';
 import type { PeerTelemetry } from './views.ts';
 
 /** What a store says when it cannot serve, whoever asks. */
@@ -28,8 +29,6 @@ const OWN_TROUBLE: readonly LedgerErrorCode[] = [
   'closed',
 ];
 const HASH = /^[0-9a-f]{64}$/;
-/** What one identity may have uploaded without any accepted event naming it: a few models; more is hoarding. */
-const UNNAMED_BYTES = 2 * WIRE_LIMITS.blob_bytes;
 /** What all uploads that are under way may hold in memory together: two of the largest. */
 const RECEIVING_BYTES = 2 * WIRE_LIMITS.blob_bytes;
 
@@ -48,34 +47,6 @@ export interface HttpServices {
   account(id: string): AccountView;
   health(): Record<string, string | number>;
   readiness(): Readiness;
-}
-
-/** Blobs that were uploaded but that no event names yet, by who uploaded them. */
-export interface UnnamedBlobs {
-  mayAdd(peer: string, size_bytes: number): boolean;
-  add(peer: string, hash: string, size_bytes: number): void;
-  named(hash: string): void;
-}
-
-export function unnamedBlobs(): UnnamedBlobs {
-  const uploads = new Map<string, { peer: string; size_bytes: number }>();
-  const sums = new Map<string, number>();
-  return {
-    mayAdd: (peer, size_bytes) => (sums.get(peer) ?? 0) + size_bytes <= UNNAMED_BYTES,
-    add(peer, hash, size_bytes) {
-      if (uploads.has(hash)) return;
-      uploads.set(hash, { peer, size_bytes });
-      sums.set(peer, (sums.get(peer) ?? 0) + size_bytes);
-    },
-    named(hash) {
-      const upload = uploads.get(hash);
-      if (!upload) return;
-      uploads.delete(hash);
-      const left = (sums.get(upload.peer) ?? 0) - upload.size_bytes;
-      if (left > 0) sums.set(upload.peer, left);
-      else sums.delete(upload.peer);
-    },
-  };
 }
 
 /** Text shards shrink to a third; weights and updates hardly, and large ones would keep a core busy for nothing. */
@@ -203,7 +174,7 @@ export function httpApp(
     if (found !== hash) {
       return c.json(problem('wrong-hash', `expected bytes whose SHA-256 is ${hash}, got ${found}`, { found }), 400);
     }
-    await hub.blobs.put(bytes);
+    await unnamed.holding([hash], () => hub.blobs.put(bytes));
     unnamed.add(peer, hash, bytes.length);
     const seen = hub.telemetry.get(peer);
     if (seen) seen.bytes_up += bytes.length;
@@ -219,6 +190,6 @@ export function httpApp(
     return c.json({ event: id, receipt }, 201);
   });
 
-  serveLog(app, hub.log, hub.id);
+  serveLog(app, hub.log, hub.id, hub.rates, addressOfAsker);
   return app;
 }

@@ -1,9 +1,10 @@
 // The public log over HTTP, in the layout of C2SP tlog-tiles: a signed checkpoint, tiles of hashes, bundles of entries.
-import type { Hono } from 'hono';
+import type { Context, Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { MAX_NOTE_BYTES } from '../ledger/signed-note.ts';
 import { parseTilePath, type TileAddress } from '../ledger/tiles.ts';
 import { openCosignatures } from './cosignatures.ts';
+import type { RateLimits } from './rate-limits.ts';
 
 /** The part of a transparency log that is served. */
 export interface PublicLog {
@@ -17,8 +18,15 @@ const FOREVER = 'public, max-age=31536000, immutable';
 /**
  * Adds /log/checkpoint and /log/tile/… to an app. Witnesses POST a checkpoint with their cosignature to /log/cosignature; then it is
  * served with it at /log/checkpoint while it is the newest, and at /log/cosigned as the largest one that a witness has seen.
+ * `addressOf` says whom a request is counted under.
  */
-export function serveLog(app: Hono, log: PublicLog, hub: string): void {
+export function serveLog(
+  app: Hono,
+  log: PublicLog,
+  hub: string,
+  rates: RateLimits,
+  addressOf: (c: Context) => string | null,
+): void {
   const cosignatures = openCosignatures(hub);
   app.get('/log/checkpoint', async (c) => {
     const { note } = await log.checkpoint();
@@ -33,6 +41,10 @@ export function serveLog(app: Hono, log: PublicLog, hub: string): void {
   const small = bodyLimit({
     maxSize: MAX_NOTE_BYTES,
     onError: (c) => c.json({ error: { code: 'too-large', message: `at most ${MAX_NOTE_BYTES} bytes` } }, 413),
+  });
+  app.use('/log/cosignature', async (c, next) => {
+    rates.take('cosignature_address', addressOf(c));
+    await next();
   });
   app.post('/log/cosignature', small, async (c) => c.json({ witnesses: cosignatures.add(await c.req.text()) }, 201));
   app.get('/log/tile/*', (c) => {

@@ -16,13 +16,15 @@ import { type ConnectionLimits, type Connections, openConnections } from './conn
 import { HubError } from './errors.ts';
 import { openFeed } from './feed.ts';
 import { openHistories } from './history.ts';
-import { type HttpServices, type Readiness, type UnnamedBlobs, unnamedBlobs } from './http.ts';
+import type { HttpServices, Readiness } from './http.ts';
 import { openModels } from './models.ts';
 import { openRateLimits, type Rates } from './rate-limits.ts';
 import { driveRounds, type Rounds } from './rounds.ts';
 import { openSamples } from './samples.ts';
 import { openSequencer, type Sequencer } from './sequencer.ts';
 import type { Keepsake, Snapshots } from './snapshots.ts';
+import { openSweeps } from './sweep.ts';
+import { type UnnamedBlobs, unnamedBlobs } from './unnamed-blobs.ts';
 import { type PeerTelemetry, runStatuses, runView } from './views.ts';
 
 export interface MeetingPlaceOptions {
@@ -67,9 +69,10 @@ export async function openMeetingPlace(options: MeetingPlaceOptions): Promise<Me
     machine: histories.watched(machine),
     snapshots: options.snapshots?.(histories),
   });
-  const models = openModels(blobs, options.loadGame);
-  const telemetry = new Map<string, PeerTelemetry>();
   const unnamed = unnamedBlobs();
+  const put = (bytes: Uint8Array) => unnamed.holding([sha256Hex(bytes)], () => blobs.put(bytes));
+  const models = openModels({ ...blobs, put }, options.loadGame);
+  const telemetry = new Map<string, PeerTelemetry>();
   const rates = openRateLimits(clock, options.rates);
   const denseSizes = new Map<string, number>();
 
@@ -98,9 +101,10 @@ export async function openMeetingPlace(options: MeetingPlaceOptions): Promise<Me
       try {
         const event = decodeEvent(bytes);
         rates.take('event_key', event.author);
-        await admit(event, sequencer.state, machine, blobs, models);
-        const { index } = await sequencer.submit(bytes);
-        for (const hash of blobsNamedBy(event.body)) unnamed.named(hash);
+        const { index } = await unnamed.holding(blobsNamedBy(event.body), async () => {
+          await admit(event, sequencer.state, machine, blobs, models);
+          return sequencer.submit(bytes);
+        });
         return { id: event.id, index, receipt: await log.receipt(index) };
       } catch (error) {
         // Whoever lost the connection before the answer came asks again: the event stands once, the answer is the same.
@@ -138,6 +142,7 @@ export async function openMeetingPlace(options: MeetingPlaceOptions): Promise<Me
   const compact = openCompaction(sequencer.state, blobs, (error) => onError(error, 'deleting a blob'));
   sequencer.onEvent((event, index) => {
     options.onEvent?.(event, index);
+    for (const hash of blobsNamedBy(event.body)) unnamed.named(hash);
     compact(event);
     if (event.body.type === 'run.created') {
       learnSizes(sequencer.state.runs.get(event.id)!).catch((error) => onError(error, 'run.created'));
@@ -152,6 +157,7 @@ export async function openMeetingPlace(options: MeetingPlaceOptions): Promise<Me
   });
 
   let rounds: Rounds | undefined;
+  let sweeps: ReturnType<typeof openSweeps> | undefined;
   return {
     sequencer,
     connections,
@@ -163,11 +169,14 @@ export async function openMeetingPlace(options: MeetingPlaceOptions): Promise<Me
         onError: (error, run) => onError(error, `round ${run.round} of run ${run.id}`),
       });
       connections.forgetAbsent();
+      const sweepError = (error: unknown): void => onError(error, 'deleting uploads that nothing names');
+      sweeps = openSweeps({ blobs, log, state: sequencer.state, unnamed, clock, onError: sweepError });
       stage = 'ready';
     },
     async close() {
       stage = 'closing';
       await rounds?.close();
+      await sweeps?.close();
       connections.close();
       await sequencer.close();
     },

@@ -122,6 +122,7 @@ describe('a hub', () => {
       upload_address: { ...slow, burst: 4 },
       upload_key: slow,
       connection_address: slow,
+      cosignature_address: slow,
     };
     hub = await openHub({ folder: join(root, 'hub'), host: '127.0.0.1', port: 0, rates });
     identity = await createIdentity();
@@ -156,6 +157,16 @@ describe('a hub', () => {
     for (let i = 0; i < 4; i++) assert.equal((await post(forged, `198.51.100.${i}`)).status, 400);
     for (let i = 0; i < 2; i++) assert.equal((await post(event, `203.0.113.${i}`)).status, 400);
     await assertTooFast(await post(event, '203.0.113.9'), 'event_key');
+  });
+
+  test('cosignatures by address, whatever they are', async () => {
+    const cosign = (address: string) =>
+      fetch(`${hub.url}/log/cosignature`, { method: 'POST', body: 'nonsense', headers: from(address) });
+    for (let i = 0; i < 2; i++) assert.equal((await cosign('192.0.2.1')).status, 400);
+    await assertTooFast(await cosign('192.0.2.1'), 'cosignature_address');
+    assert.equal((await cosign('192.0.2.2')).status, 400);
+    const read = await fetch(`${hub.url}/log/checkpoint`, { headers: from('192.0.2.1') });
+    assert.equal(read.status, 200, 'reading the log is not limited');
   });
 
   test('uploads by address and by key', async () => {

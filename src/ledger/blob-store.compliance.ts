@@ -52,6 +52,19 @@ export function blobStoreCompliance(name: string, open: () => Promise<BlobStore>
     assert.equal(await store.has(hash), true);
   });
 
+  test(`${name}: says when a blob was last put, also when it was there already`, async () => {
+    const store = await open();
+    const before_ms = Date.now() - 1000; // file systems round
+    const bytes = Uint8Array.of(9);
+    const hash = await store.put(bytes);
+    const first_ms = (await store.putAt(hash))!;
+    assert.ok(first_ms >= before_ms && first_ms <= Date.now() + 1000, `${first_ms}`);
+    await store.put(bytes);
+    assert.ok((await store.putAt(hash))! >= first_ms);
+    await store.delete(hash);
+    assert.equal(await store.putAt(hash), null);
+  });
+
   test(`${name}: putting the same bytes again, also at once, keeps one blob`, async () => {
     const store = await open();
     const bytes = new Uint8Array(50_000).fill(3);

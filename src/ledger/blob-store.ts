@@ -12,6 +12,8 @@ export interface BlobStore {
   get(hash: string): Promise<Uint8Array | null>;
   /** The size in bytes; null where there is no such blob. */
   sizeOf(hash: string): Promise<number | null>;
+  /** When its bytes were last put (also when they were there already), in ms since 1970; null where there is no such blob. */
+  putAt(hash: string): Promise<number | null>;
   /** Removes a blob; false where there was none. */
   delete(hash: string): Promise<boolean>;
   /** Every name, in ascending order. Blobs put or deleted meanwhile may or may not be seen. */
@@ -48,9 +50,12 @@ export function checkBlobSize(size_bytes: number, limit_bytes: number): void {
 }
 
 /** A store in memory, for tests, the simulator and short-lived peers. */
-export function createMemoryBlobStore(options: { readonly max_blob_bytes?: number } = {}): BlobStore {
-  const limit = options.max_blob_bytes ?? DEFAULT_MAX_BLOB_BYTES;
+export function createMemoryBlobStore(
+  options: { readonly max_blob_bytes?: number; readonly now_ms?: () => number } = {},
+): BlobStore {
+  const { max_blob_bytes: limit = DEFAULT_MAX_BLOB_BYTES, now_ms = Date.now } = options;
   const blobs = new Map<string, Uint8Array>();
+  const put_ms = new Map<string, number>();
   const find = (hash: string) => {
     checkBlobHash(hash);
     return blobs.get(hash);
@@ -61,13 +66,16 @@ export function createMemoryBlobStore(options: { readonly max_blob_bytes?: numbe
       const hash = sha256Hex(bytes);
       // Copied both ways, so that no caller can change what is stored.
       if (!blobs.has(hash)) blobs.set(hash, new Uint8Array(bytes));
+      put_ms.set(hash, now_ms());
       return hash;
     },
     has: async (hash) => find(hash) !== undefined,
     get: async (hash) => find(hash)?.slice() ?? null,
     sizeOf: async (hash) => find(hash)?.length ?? null,
+    putAt: async (hash) => (find(hash) ? put_ms.get(hash)! : null),
     async delete(hash) {
       checkBlobHash(hash);
+      put_ms.delete(hash);
       return blobs.delete(hash);
     },
     async *list() {

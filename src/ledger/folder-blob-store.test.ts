@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, truncate, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -47,6 +47,17 @@ test('a damaged blob is never returned; putting the right bytes again repairs it
     assert.equal(await store.put(bytes), hash);
     assert.deepEqual(await store.get(hash), bytes);
   }
+});
+
+test('a blob that is put again counts as put now, however old its file is', async () => {
+  const dir = newFolder();
+  const store = await openFolderBlobStore(dir);
+  const bytes = new Uint8Array(10).fill(4);
+  const hash = await store.put(bytes);
+  await utimes(pathOf(dir, hash), 1000, 1000);
+  assert.equal(await store.putAt(hash), 1_000_000);
+  await store.put(bytes);
+  assert.ok((await store.putAt(hash))! > Date.now() - 60_000);
 });
 
 test('what a killed writer left behind is removed at opening; what a living one is writing is not', async () => {

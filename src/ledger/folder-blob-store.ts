@@ -1,7 +1,7 @@
 // Blobs in a folder: DIR/ab/cd/abcd…, each written aside, synced, then renamed into place, so a crash leaves all of a blob or nothing.
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { type FileHandle, mkdir, open, readdir, readFile, rename, stat, unlink } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readdir, readFile, rename, stat, unlink, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sha256Hex } from '../protocol/hash.ts';
 import { type BlobStore, checkBlobHash, checkBlobSize, DEFAULT_MAX_BLOB_BYTES } from './blob-store.ts';
@@ -56,6 +56,8 @@ export async function openFolderBlobStore(
     if (await holds(path, hash, bytes.length)) {
       // The bytes are there, but whoever wrote them may have died before its name was durable.
       await syncFolder(folder);
+      const now = new Date();
+      await utimes(path, now, now);
       return;
     }
     const aside = join(staging, `${process.pid}-${THIS_PROCESS}-${randomBytes(8).toString('hex')}`);
@@ -102,6 +104,7 @@ export async function openFolderBlobStore(
       return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     },
     sizeOf: async (hash) => sizeOfFile(pathOf(hash)),
+    putAt: async (hash) => (await infoOfFile(pathOf(hash)))?.mtimeMs ?? null,
     async delete(hash) {
       const path = pathOf(hash);
       return usable(dir, async () => {
@@ -129,9 +132,11 @@ async function holds(path: string, hash: string, size: number): Promise<boolean>
   return present !== null && sha256Hex(present) === hash;
 }
 
-async function sizeOfFile(path: string): Promise<number | null> {
+const sizeOfFile = async (path: string): Promise<number | null> => (await infoOfFile(path))?.size ?? null;
+
+async function infoOfFile(path: string): Promise<{ readonly size: number; readonly mtimeMs: number } | null> {
   const info = await stat(path).catch(nullIfMissing);
-  return info?.isFile() ? info.size : null;
+  return info?.isFile() ? info : null;
 }
 
 async function fanOut(dir: string): Promise<string[]> {

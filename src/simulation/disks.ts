@@ -174,6 +174,7 @@ export class HubDisk {
         await process.wait(1);
         return early.get(hash)?.slice() ?? (await blobs.get(hash));
       },
+      putAt: (hash) => blobs.putAt(hash),
       sizeOf: async (hash) => early.get(hash)?.length ?? (await blobs.sizeOf(hash)),
       delete: (hash) => blobs.delete(hash),
       list: () => blobs.list(),

@@ -1,0 +1,195 @@
+// Uploads that no event comes to name are deleted after the grace time, on real files; whatever is named, directly or by what is named, stays, and so does what is being named.
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm, utimes } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import type { EventBody } from '../core/events.ts';
+import { exampleRules } from '../core/example-events.ts';
+import type { NetworkState } from '../core/state.ts';
+import type { BlobStore } from '../ledger/blob-store.ts';
+import { openFolderBlobStore } from '../ledger/folder-blob-store.ts';
+import { createMemoryLogStore } from '../ledger/log-store.ts';
+import { openTransparencyLog } from '../ledger/transparency-log.ts';
+import type { Clock } from '../protocol/clock.ts';
+import { signEvent } from '../protocol/envelope.ts';
+import { sha256Hex } from '../protocol/hash.ts';
+import { createIdentity } from '../protocol/identity.ts';
+import { CONNECTION_LIMITS } from './connections.ts';
+import { openMeetingPlace } from './meeting-place.ts';
+import type { EventLog } from './sequencer.ts';
+import { GRACE_MS, sweepUnnamed } from './sweep.ts';
+import { unnamedBlobs } from './unnamed-blobs.ts';
+
+/** Time that is ahead of the files' by as much as a test says; what is set for later happens when the test lets it. */
+function clockAhead() {
+  const later: { run: () => void; delay_ms: number }[] = [];
+  const clock: Clock & { ahead_ms: number } = {
+    ahead_ms: 0,
+    now_ms: () => Date.now() + clock.ahead_ms,
+    elapsed_ms: () => performance.now(),
+    setTimeout: (run, delay_ms) => {
+      if (delay_ms > 0) later.push({ run, delay_ms });
+      else setImmediate(run);
+    },
+    clearTimeout: () => {},
+  };
+  return { clock, later };
+}
+
+async function folder(
+  t: TestContext,
+): Promise<{ dir: string; blobs: BlobStore; put: (text: string) => Promise<string> }> {
+  const dir = await mkdtemp(join(tmpdir(), 'potluck-sweep-'));
+  t.after(() => rm(dir, { recursive: true, force: true }));
+  const blobs = await openFolderBlobStore(dir);
+  return { dir, blobs, put: (text) => blobs.put(new TextEncoder().encode(text)) };
+}
+
+const author = createIdentity();
+const any = 'a'.repeat(64);
+const created = (params: string, model: string): EventBody => ({
+  ...{ type: 'run.created', version: 1, name: 'x', game: 'g', params, model, rounds: 9, created_ms: 0 },
+  ...{ round_ms: 1000, judging_ms: 1000, min_workers: 1, checkpoint_every: 1 },
+  rules: exampleRules({
+    ...{ shares_per_round: 1, halving_rounds: 0 },
+    ...{ owner_permille: 0, workers_permille: 500, validators_permille: 500 },
+  }),
+});
+const work = (hash: string): EventBody => ({
+  ...{ type: 'work.submitted', version: 1, run: any, round: 0, attempt: 0, base: any, work: hash, pledge: any },
+  ...{ size_bytes: 1, steps: 1, tokens: 1, loss_micro: 0 },
+});
+const verdict = (evidence: string): EventBody => ({
+  ...{ type: 'verdict.given', version: 1, run: any, submission: any, salt: any, accepted: false, fraud: false },
+  ...{ code: 'x', weight: 0, score_micro: 0, loss_before_micro: 0, loss_after_micro: 0, evidence },
+});
+const merged = (bundle: string, model: string, checkpoint: boolean): EventBody => ({
+  ...{ type: 'round.merged', version: 1, run: any, round: 0, attempt: 0, accepted: [], bundle, model, checkpoint },
+});
+
+/** A log of these events, and a state with a run for each that is created in it. */
+async function logOf(...bodies: EventBody[]): Promise<{ log: EventLog; state: NetworkState }> {
+  const entries = await Promise.all(bodies.map((body) => signEvent(author, body)));
+  const runs = bodies.flatMap((spec, i) => (spec.type === 'run.created' ? [[`${i}`, { spec }] as const] : []));
+  return {
+    log: { size: entries.length, read: (from, to) => entries.slice(from, to), append: async () => 0 },
+    state: { runs: new Map<string, unknown>(runs) } as unknown as NetworkState,
+  };
+}
+
+const onError = (error: unknown): void => assert.fail(String(error));
+
+test('an upload that nothing names is deleted after the grace time, not before, and its sender may send more', async (t) => {
+  const { blobs, put } = await folder(t);
+  const hash = await put('never named');
+  const { clock } = clockAhead();
+  const unnamed = unnamedBlobs();
+  unnamed.add('peer', hash, 2 ** 31);
+  assert.equal(unnamed.mayAdd('peer', 1), false);
+  const options = { blobs, ...(await logOf()), unnamed, clock, onError };
+  clock.ahead_ms = GRACE_MS - 60_000;
+  assert.deepEqual(await sweepUnnamed(options), []);
+  clock.ahead_ms = GRACE_MS + 60_000;
+  assert.deepEqual(await sweepUnnamed(options), [hash]);
+  assert.equal(await blobs.has(hash), false);
+  assert.equal(unnamed.mayAdd('peer', 2 ** 31), true);
+});
+
+test('what events name stays, and what a run’s settings name, and what that names', async (t) => {
+  const { dir, blobs, put } = await folder(t);
+  const { clock } = clockAhead();
+  clock.ahead_ms = 2 * GRACE_MS;
+  const shards = [await put('shard 1'), await put('shard 2')];
+  const pieces = [await put('piece 1'), await put('piece 2')];
+  const manifest = await put(JSON.stringify({ train: [{ hash: shards[0] }], validation: [{ hash: shards[1] }] }));
+  const binary = await blobs.put(Buffer.concat([Buffer.from([7]), ...pieces.map((hash) => Buffer.from(hash, 'hex'))]));
+  const params = await put(JSON.stringify({ dataset: manifest, other: binary.toUpperCase() }));
+  const named = await Promise.all(['model', 'work', 'evidence', 'bundle', 'checkpoint'].map(put));
+  const [model, ownWork, evidence, bundle, checkpoint] = named;
+  const unkept = await put('a model between two that are kept');
+  const bodies = [created(params, model), work(ownWork), verdict(evidence), merged(bundle, checkpoint, true)];
+  const settled = await logOf(...bodies, merged(bundle, unkept, false));
+  const options = { blobs, ...settled, unnamed: unnamedBlobs(), clock, onError };
+  // The manifest was brought again lately: what it names is as old as before.
+  const path = join(dir, manifest.slice(0, 2), manifest.slice(2, 4), manifest);
+  const now_s = clock.now_ms() / 1000;
+  await utimes(path, now_s, now_s);
+  assert.deepEqual(await sweepUnnamed(options), [unkept]);
+  for (const hash of [...named, ...shards, ...pieces, manifest, binary, params]) assert.ok(await blobs.has(hash), hash);
+});
+
+test('a log of many pages is read to its end, and one that cannot be read lets nothing be deleted', async (t) => {
+  const { blobs, put } = await folder(t);
+  const { clock } = clockAhead();
+  clock.ahead_ms = 2 * GRACE_MS;
+  const [last, nowhere] = [await put('named at the end'), await put('named nowhere')];
+  const ticks = Array.from({ length: 600 }, (_, i): EventBody => ({ type: 'tick', version: 1, time_ms: i }));
+  const { log, state } = await logOf(...ticks, work(last));
+  const damaged: EventLog = { ...log, read: (from, to) => (from > 0 ? [new Uint8Array(9)] : log.read(from, to)) };
+  const options = { blobs, state, unnamed: unnamedBlobs(), clock, onError };
+  await assert.rejects(sweepUnnamed({ ...options, log: damaged }));
+  assert.ok((await blobs.has(last)) && (await blobs.has(nowhere)));
+  const stopped = new AbortController();
+  stopped.abort();
+  assert.deepEqual(await sweepUnnamed({ ...options, log }, stopped.signal), []);
+  assert.deepEqual(await sweepUnnamed({ ...options, log }), [nowhere]);
+  assert.ok(await blobs.has(last));
+});
+
+test('what is put or named while the sweep is at work stays', async (t) => {
+  const { blobs, put } = await folder(t);
+  const { clock } = clockAhead();
+  clock.ahead_ms = 2 * GRACE_MS;
+  const hashes = await Promise.all(['held', 'named', 'put again', 'gone'].map(put));
+  const [held, named, again, gone] = hashes;
+  const unnamed = unnamedBlobs();
+  let letGo = (): void => {};
+  const naming = unnamed.holding([held], () => new Promise<void>((resolve) => (letGo = resolve)));
+  const { log, state } = await logOf({ type: 'tick', version: 1, time_ms: 1 });
+  const busy: EventLog = {
+    ...log,
+    read(from, to) {
+      unnamed.named(named);
+      return log.read(from, to);
+    },
+  };
+  // Whoever comes while a blob is on its way out waits for that, and then puts it anew.
+  let putting: Promise<unknown> = Promise.resolve();
+  const slow: BlobStore = {
+    ...blobs,
+    async delete(hash) {
+      if (hash === again) putting = unnamed.holding([again], () => put('put again'));
+      return blobs.delete(hash);
+    },
+  };
+  const deleted = await sweepUnnamed({ blobs: slow, log: busy, state, unnamed, clock, onError });
+  await putting;
+  letGo();
+  await naming;
+  assert.deepEqual(deleted.sort(), [again, gone].sort());
+  for (const hash of [held, named, again]) assert.ok(await blobs.has(hash));
+  assert.equal(await blobs.has(gone), false);
+});
+
+test('a hub sweeps by itself, and goes on', async (t) => {
+  const { blobs } = await folder(t);
+  const { clock, later } = clockAhead();
+  const identity = createIdentity();
+  const log = openTransparencyLog(createMemoryLogStore(), identity);
+  const problems: unknown[] = [];
+  const place = await openMeetingPlace({
+    ...{ identity, log, blobs, randomBytes, clock, limits: CONNECTION_LIMITS },
+    onError: (error) => problems.push(error),
+  });
+  const forgotten = await blobs.put(new Uint8Array([1, 2, 3]));
+  place.begin();
+  clock.ahead_ms = GRACE_MS + 60_000;
+  later.find(({ delay_ms }) => delay_ms === 600_000)!.run();
+  while (await blobs.has(forgotten)) await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(later.filter(({ delay_ms }) => delay_ms === 86_400_000).length, 1, 'the next one is a day later');
+  await place.close();
+  assert.deepEqual(problems, []);
+  assert.equal(sha256Hex(new Uint8Array([1, 2, 3])), forgotten);
+});

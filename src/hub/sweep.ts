@@ -1,0 +1,151 @@
+// Deletes uploads that no event has come to name: whoever uploads and never says what for shall not fill a hub's disk.
+//
+// A blob stays when an event names it, when the settings or the first model of a run name it, or when a blob does that these name: a run's
+// manifest of its text is named by the settings, the pieces of text by the manifest.
+
+import { decodeEvent } from '../core/codec.ts';
+import type { NetworkState } from '../core/state.ts';
+import type { BlobStore } from '../ledger/blob-store.ts';
+import type { Clock } from '../protocol/clock.ts';
+import { sleep } from '../protocol/clock.ts';
+import { blobsNamedBy } from './admission.ts';
+import type { EventLog } from './sequencer.ts';
+import type { UnnamedBlobs } from './unnamed-blobs.ts';
+
+const DAY_MS = 86_400_000;
+/**
+ * How long an upload waits for its event: the longest round and the longest judging (a day each), and a day in which somebody on a slow
+ * line brings a data set before it creates its run.
+ */
+export const GRACE_MS = 3 * DAY_MS;
+/** The first look comes when a hub that was started again has its peers back, the next ones daily: each reads the whole log. */
+const FIRST_SWEEP_MS = 10 * 60_000;
+const SWEEP_EVERY_MS = DAY_MS;
+/** Entries between two turns of the event loop: a few milliseconds. */
+const PAGE = 256;
+/** Blobs that are searched for names: a manifest of the largest data set. */
+const SEARCHED_BYTES = 32 << 20;
+const HASH_BYTES = 32;
+
+export interface SweepOptions {
+  readonly blobs: BlobStore;
+  readonly log: EventLog;
+  readonly state: NetworkState;
+  readonly unnamed: UnnamedBlobs;
+  readonly clock: Clock;
+  readonly onError: (error: unknown) => void;
+}
+
+/** Sweeps now and then until it is closed. */
+export function openSweeps(options: SweepOptions): { close(): Promise<void> } {
+  const { clock } = options;
+  const closing = new AbortController();
+  let sweeping: Promise<unknown> = Promise.resolve();
+  const sweep = (): void => {
+    sweeping = sweepUnnamed(options, closing.signal).catch((error) => {
+      if (!closing.signal.aborted) options.onError(error);
+    });
+    timer = clock.setTimeout(sweep, SWEEP_EVERY_MS);
+  };
+  let timer = clock.setTimeout(sweep, FIRST_SWEEP_MS);
+  return {
+    async close() {
+      closing.abort();
+      clock.clearTimeout(timer);
+      await sweeping;
+    },
+  };
+}
+
+/** Deletes what was uploaded before the grace time and is named by nothing; resolves with the hashes. Throws LedgerError. */
+export async function sweepUnnamed(options: SweepOptions, signal?: AbortSignal): Promise<string[]> {
+  const { blobs, unnamed, state } = options;
+  // From here on whatever is named is noted: what the log says is read below, while events go on coming.
+  const watch = unnamed.watch();
+  try {
+    const { all, old } = await listBlobs(options);
+    if (old.size > 0) await leaveOutLog(options, old, signal);
+    const runs = state.runs.size;
+    const roots = [...state.runs.values()].flatMap(({ spec }) => [spec.params, spec.model]);
+    if (old.size > 0) await leaveOutReferences(blobs, roots, all, old);
+    const deleted: string[] = [];
+    for (const hash of old) {
+      // What a new run's settings name was not looked for: the next sweep does.
+      if (signal?.aborted || state.runs.size !== runs) break;
+      await unnamed.remove(hash, async () => {
+        if (watch.named.has(hash) || !(await isOld(options, hash))) return;
+        if (!(await blobs.delete(hash))) return;
+        unnamed.named(hash);
+        deleted.push(hash);
+      });
+    }
+    return deleted;
+  } finally {
+    watch.end();
+  }
+}
+
+async function isOld({ blobs, clock }: SweepOptions, hash: string): Promise<boolean> {
+  const put_ms = await blobs.putAt(hash);
+  return put_ms !== null && clock.now_ms() - put_ms > GRACE_MS;
+}
+
+async function listBlobs(options: SweepOptions): Promise<{ all: Set<string>; old: Set<string> }> {
+  const all = new Set<string>();
+  const old = new Set<string>();
+  for await (const hash of options.blobs.list()) {
+    all.add(hash);
+    if (await isOld(options, hash)) old.add(hash);
+  }
+  return { all, old };
+}
+
+/** Takes out what the events of the log name, a page at a time, so that the hub goes on meanwhile. */
+async function leaveOutLog({ log, clock }: SweepOptions, old: Set<string>, signal?: AbortSignal): Promise<void> {
+  const { size } = log;
+  for (let from = 0; from < size && !signal?.aborted; from += PAGE) {
+    for (const bytes of log.read(from, Math.min(size, from + PAGE))) {
+      // The hub has verified every signature before it wrote the event.
+      for (const hash of blobsNamedBy(decodeEvent(bytes, { verify_signature: false }).body)) old.delete(hash);
+    }
+    await sleep(clock, 0);
+  }
+  if (signal?.aborted) old.clear(); // what was not read may name any of them
+}
+
+/** Takes out what blobs name that events name, and what those name in turn. */
+async function leaveOutReferences(
+  blobs: BlobStore,
+  roots: readonly string[],
+  all: ReadonlySet<string>,
+  old: Set<string>,
+): Promise<void> {
+  const found = await referencesIn(blobs, roots, all);
+  for (const hash of found) old.delete(hash);
+  for (const hash of await referencesIn(blobs, found, all)) old.delete(hash);
+}
+
+/** Which of the known hashes stand in some blobs, as text or as bytes, whatever the blobs' form is: a game's settings are its own. */
+async function referencesIn(
+  blobs: BlobStore,
+  hashes: readonly string[],
+  known: ReadonlySet<string>,
+): Promise<string[]> {
+  const found = new Set<string>();
+  const consider = (hash: string): void => {
+    if (known.has(hash)) found.add(hash);
+  };
+  const starts = new Set([...known].map((hash) => Number.parseInt(hash.slice(0, 8), 16)));
+  for (const name of new Set(hashes)) {
+    const size = await blobs.sizeOf(name);
+    if (size === null || size > SEARCHED_BYTES) continue;
+    const bytes = Buffer.from((await blobs.get(name))!);
+    for (const [digits] of bytes.toString('latin1').matchAll(/[0-9a-f]{64,}/gi)) {
+      for (let at = 0; at + 64 <= digits.length; at++) consider(digits.slice(at, at + 64).toLowerCase());
+    }
+    for (let at = 0; at + HASH_BYTES <= bytes.length; at++) {
+      if (starts.has(bytes.readUInt32BE(at))) consider(bytes.toString('hex', at, at + HASH_BYTES));
+    }
+  }
+  return [...found];
+}
