@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util';
 import { CHROMIUM, launch, NO_GPU } from './chromium.ts';
 import { BenchError } from './errors.ts';
+import { measureAudit } from './page/audit.ts';
 import { measureKill } from './page/killed.ts';
 import { train } from './page/mixed.ts';
 import { startPageNetwork } from './page/network.ts';
@@ -11,7 +12,7 @@ import { measureVisit, medianTimeline } from './page/visit.ts';
 import { measureWeight } from './page/weight.ts';
 import { table, writeJson } from './report.ts';
 
-const PARTS = ['visit', 'weight', 'scroll', 'training', 'killed'] as const;
+const PARTS = ['visit', 'weight', 'scroll', 'killed', 'audit', 'training'] as const;
 type Part = (typeof PARTS)[number];
 
 const HELP = `npm run bench page [-- OPTIONS]
@@ -69,6 +70,10 @@ export async function run(args: string[]): Promise<void> {
     if (options.only.includes('killed')) {
       tell('a tab that is killed');
       reportKill(report, await measureKill(network, browser));
+    }
+    if (options.only.includes('audit')) {
+      tell('an audit in the page');
+      reportAudit(report, await measureAudit(network, browser));
     }
     if (options.only.includes('training')) {
       tell('WASM in the tab and in Node');
@@ -169,6 +174,14 @@ function reportKill(report: Report, killed: Awaited<ReturnType<typeof measureKil
     'yes',
     unharmed,
   );
+}
+
+function reportAudit(report: Report, audited: Awaited<ReturnType<typeof measureAudit>>): void {
+  report.data.audit = audited;
+  const { events, seconds: took_s, events_per_second, models, with_models_seconds } = audited;
+  add(report, `an audit of ${events} events in the page, without the models`, seconds(took_s));
+  add(report, '  events a second', events_per_second.toLocaleString('en-US'));
+  add(report, `  the same with ${models} model versions`, seconds(with_models_seconds));
 }
 
 function reportTraining(report: Report, speed: Awaited<ReturnType<typeof measureTraining>>): void {

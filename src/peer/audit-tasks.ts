@@ -1,7 +1,7 @@
 // What an audit's threads do: verify the signatures of a page of events, or check a model version. The same code runs in a thread and without one.
 import { leafHash } from '../ledger/merkle.ts';
 import { decodeEntryBundle } from '../ledger/tiles.ts';
-import { isSignedByAuthor } from '../protocol/envelope.ts';
+import { areSignedByAuthor } from '../protocol/envelope.ts';
 import { createModelChecker, type ModelReport, type ModelTask } from './audit-models.ts';
 import { type PublicBlobs, PublicLogError, Untruth } from './public-log.ts';
 
@@ -39,7 +39,7 @@ interface PlainError {
 export function auditHandler(blobs: PublicBlobs): (task: AuditTask) => Promise<AuditReply> {
   const models = createModelChecker(blobs);
   return async (task) => {
-    if (task.kind === 'page') return { page: checkPage(task) };
+    if (task.kind === 'page') return { page: await checkPage(task) };
     try {
       return { model: await models.check(task) };
     } catch (error) {
@@ -67,12 +67,11 @@ function plain({ code, message, details }: Untruth | PublicLogError): PlainError
   return { code, message, details };
 }
 
-function checkPage({ bundle, count, verify_signatures }: PageTask): PageReport {
+async function checkPage({ bundle, count, verify_signatures }: PageTask): Promise<PageReport> {
   const entries = decodeEntryBundle(bundle, count);
-  const leaves = new Uint8Array(count * 32);
-  for (let i = 0; i < count; i++) {
-    if (verify_signatures && !isSignedByAuthor(entries[i])) return { bad: i, leaves: leaves.slice(0, i * 32) };
-    leaves.set(leafHash(entries[i]), i * 32);
-  }
-  return { bad: -1, leaves };
+  const bad = verify_signatures ? (await areSignedByAuthor(entries)).indexOf(false) : -1;
+  const good = bad === -1 ? entries : entries.slice(0, bad);
+  const leaves = new Uint8Array(good.length * 32);
+  for (const [i, entry] of good.entries()) leaves.set(leafHash(entry), i * 32);
+  return { bad, leaves };
 }

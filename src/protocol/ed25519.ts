@@ -2,7 +2,9 @@
 //
 // RFC 8032 leaves room for verifiers to disagree, and two that disagree would replay one log into two states. The rule here:
 //   1. S < L, so a signature cannot be altered into a second valid one (section 5.1.7, step 1);
-//   2. the key A is canonical (y < p) and not of small order, where one signature would be valid for many messages;
+//   2. the key A is canonical (y < p), and neither A nor the commitment R is of small order: with such a key one signature would be
+//      valid for many messages, and such an R, which nobody gets who follows the RFC, is refused by some verifiers (WebCrypto, OpenSSL
+//      from 3.5) and not by others;
 //   3. the equation without cofactor, on bytes: encode([S]B - [k]A) equals R, k = SHA-512(R || A || M) mod L.
 // OpenSSL checks 1 and 3; noble checks 3 with the cofactor, so the portable path computes 3 itself. Rule 2 is checked here for both.
 import { ed25519 } from '@noble/curves/ed25519.js';
@@ -36,13 +38,25 @@ const SMALL_ORDER_Y: ReadonlySet<bigint> = new Set([
 ]);
 
 /** Rule 1, and the part of rule 2 that needs no curve arithmetic. */
-function isAdmissible(publicKey: Uint8Array, signature: Uint8Array): boolean {
-  return bytesToNumberLE(signature.subarray(32)) < L && isAdmissibleKey(publicKey);
+export function isAdmissible(publicKey: Uint8Array, signature: Uint8Array): boolean {
+  // A scalar of 32 bytes whose top byte is below 0x10 is below L (L > 2^252): the common case needs no big integers.
+  const scalarFits = signature[63] < 0x10 || bytesToNumberLE(signature.subarray(32)) < L;
+  return scalarFits && !isSmall(signature) && isAdmissibleKey(publicKey);
 }
 
+const yOf = (point: Uint8Array): bigint => bytesToNumberLE(point) & ((1n << 255n) - 1n);
+
 function isAdmissibleKey(publicKey: Uint8Array): boolean {
-  const y = bytesToNumberLE(publicKey) & ((1n << 255n) - 1n);
+  const y = yOf(publicKey);
   return y < P && !SMALL_ORDER_Y.has(y);
+}
+
+/** The first bytes of all points of small order: one look tells almost every R that is none. */
+const SMALL_ORDER_FIRST_BYTES: ReadonlySet<number> = new Set([...SMALL_ORDER_Y].map((y) => Number(y & 0xffn)));
+
+/** Whether a signature's R is a point of small order. One that is not canonical equals no encoded point, so rule 3 refuses it. */
+function isSmall(signature: Uint8Array): boolean {
+  return SMALL_ORDER_FIRST_BYTES.has(signature[0]) && SMALL_ORDER_Y.has(yOf(signature.subarray(0, 32)));
 }
 
 /** The implementation in plain TypeScript, for browsers (WebCrypto has no synchronous verification). */
@@ -106,8 +120,8 @@ function makeNodeEd25519(crypto: typeof import('node:crypto')): Ed25519 {
       return (message) => new Uint8Array(crypto.sign(null, message, key));
     },
     verify: (publicKey, message, signature) => {
-      // A scalar of 32 bytes whose top byte is below 0x10 is below L (L > 2^252): the common case needs no big integers.
       if (signature[63] >= 0x10 && bytesToNumberLE(signature.subarray(32)) >= L) return false;
+      if (isSmall(signature)) return false;
       const key = imported(publicKey);
       if (key === null) return false;
       try {

@@ -110,6 +110,25 @@ test('keys of small order are refused, in every encoding', () => {
   assert.ok(encodings >= 20);
 });
 
+test('a commitment of small order is refused, whoever signs with it', () => {
+  const scalar = 123456789n;
+  let exact = 0;
+  for (const inKey of smallOrderPoints()) {
+    for (const r of smallOrderPoints().map((point) => point.toBytes())) {
+      const publicKey = ed25519.Point.BASE.multiply(scalar).add(inKey).toBytes();
+      for (let i = 0; i < 8; i++) {
+        const message = Uint8Array.of(i);
+        const k = bytesToNumberLE(sha512(Uint8Array.from([...r, ...publicKey, ...message]))) % L;
+        const s = (k * scalar) % L;
+        const found = ed25519.Point.BASE.multiply(s).subtract(ed25519.Point.fromBytes(publicKey).multiply(k));
+        if (found.toBytes().every((byte, at) => byte === r[at])) exact++; // only this rule refuses it
+        assert.equal(verdict(publicKey, message, Uint8Array.from([...r, ...numberToBytesLE(s, 32)])), false);
+      }
+    }
+  }
+  assert.ok(exact > 0, 'some of them satisfy the equation');
+});
+
 test('a key that is not canonical (y >= p) or not on the curve is refused', () => {
   const { message, signature } = VECTORS[0];
   for (let y = P; y < P + 19n; y++) {

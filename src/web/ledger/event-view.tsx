@@ -2,7 +2,7 @@
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { useEffect, useState } from 'preact/hooks';
 import { CodedError } from '../../errors.ts';
-import { isSignedByAuthor } from '../../protocol/envelope.ts';
+import { areSignedByAuthor } from '../../protocol/envelope.ts';
 import { formatWhole, short } from '../shell/format.ts';
 import { Link } from '../shell/link.tsx';
 import { type Entry, fieldsOf, kindOf, type Names, openEntry, sentenceOf } from './event-words.ts';
@@ -64,7 +64,8 @@ export function EventView(props: { reader: LogReader; index: number; size: numbe
 async function check(reader: LogReader, index: number): Promise<Checked> {
   const [bytes] = await reader.entries(index, index + 1);
   const inclusion = await reader.prove(bytes, index);
-  return { entry: openEntry(bytes, index), signed: isSignedByAuthor(bytes), inclusion };
+  const [signed] = await areSignedByAuthor([bytes]);
+  return { entry: openEntry(bytes, index), signed, inclusion };
 }
 
 function Opened({ checked: { entry, signed, inclusion }, names }: { checked: Checked; names: Names }) {

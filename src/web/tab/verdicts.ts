@@ -6,6 +6,7 @@ import { MAX_NOTE_BYTES } from '../../ledger/signed-note.ts';
 import { decodeEntryBundle, entriesPath, TILE_WIDTH } from '../../ledger/tiles.ts';
 import { readBody } from '../../peer/blobs.ts';
 import { openHead } from '../../peer/public-log.ts';
+import { areSignedByAuthor } from '../../protocol/envelope.ts';
 import type { HandedIn } from './state.ts';
 
 const REQUEST_MS = 10_000;
@@ -33,7 +34,12 @@ export function readVerdicts(url: string, hub: string, most: number, onChange: (
       const count = Math.min(TILE_WIDTH, size - first);
       const bundle = await get(`${url}/log/${entriesPath(first / TILE_WIDTH, count)}`, count * (2 + MAX_ENTRY_BYTES));
       const entries = decodeEntryBundle(bundle, count);
-      for (const entry of entries.slice(next - first)) works = works.map((work) => afterEvent(work, entry, hub));
+      const fresh = entries.slice(next - first);
+      const signed = await areSignedByAuthor(fresh);
+      for (const [i, entry] of fresh.entries()) {
+        if (!signed[i]) return; // a log that does not hold: the auditor is the one to accuse
+        works = works.map((work) => afterEvent(work, entry, hub));
+      }
       next = first + count;
     }
     onChange();
@@ -49,7 +55,7 @@ export function readVerdicts(url: string, hub: string, most: number, onChange: (
     look() {
       reading ??= read()
         .catch((error) => {
-          // A hub that is away, or a log that does not hold: the auditor is the one to accuse.
+          // A hub that is away, or whose log is of another form.
           if (!(error instanceof CodedError || error instanceof TypeError || error instanceof DOMException))
             throw error;
         })
@@ -67,7 +73,7 @@ export function readVerdicts(url: string, hub: string, most: number, onChange: (
 /** A work as one more event leaves it. What is no event of ours, or not signed by who may say so, changes nothing. */
 function afterEvent(work: HandedIn, entry: Uint8Array, hub: string): HandedIn {
   if (work.outcome !== 'open') return work;
-  const { author, body } = decodeEvent(entry);
+  const { author, body } = decodeEvent(entry, { verify_signature: false }); // that was done with the others'
   if (body.type === 'verdict.given' && body.submission === work.submission) {
     const { accepted, code, score_micro } = body;
     const others = work.verdicts.filter(({ validator }) => validator !== author); // an event may be read twice
