@@ -1,10 +1,12 @@
 // A third of the devices lie, in every way we know: loss, liars' pay, honest work refused, what checking costs. Real training.
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import type { AnyGame } from '../games/game.ts';
 import type { Tokenizer } from '../model/tokenizer.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import type { Adversary } from '../simulation/adversaries/adversary.ts';
 import { adversariesOf, adversaryNamed } from '../simulation/adversaries/registry.ts';
+import { unseen } from '../simulation/adversaries/task.ts';
 import { playArena } from '../simulation/arena.ts';
 import type { ArenaResult } from '../simulation/arena-result.ts';
 import { ARENA_RULES, crowdOf } from '../simulation/play-job.ts';
@@ -12,8 +14,11 @@ import { damageOf, reportOn, skewOf } from '../simulation/play-report.ts';
 import { setUpPretrain } from '../simulation/play-setup.ts';
 import { createNativeRuntime } from '../tensor/native-runtime.ts';
 import { createWasmRuntime } from '../tensor/wasm-runtime.ts';
+import { SparseOptionsSchema } from '../training/sparse.ts';
 import { BenchError } from './errors.ts';
 import { table, writeJson } from './report.ts';
+
+const MERGE_RULES = SparseOptionsSchema.shape.merge_rule.unwrap().options;
 
 const HELP = `npm run bench adversaries [-- OPTIONS]
 
@@ -23,6 +28,10 @@ const HELP = `npm run bench adversaries [-- OPTIONS]
   --steps N        inner steps of a worker in a round (default 30)
   --workers N      liars included (default 6); every second one computes with WASM
   --only LIST      adversaries, divided by commas; "mixture" is several at once (default: all of them)
+  --merge RULE     ${MERGE_RULES.join(', ')} (default: the game's own)
+  --checks WORD    on (default); cheap: nothing is trained again; off: judges accept everything, and only the merge is left
+  --rating N       thousandths of a verdict's weight that follow its judge's rating of the worker (default 0)
+  --slow N         so many of the honest workers do a tenth of the steps (default 0)
   --seed TEXT      (default bench)
   --results FILE   keeps each finished run as a line of JSON and skips those it finds there
   --json FILE      the results as JSON; "-" for standard output instead of the table
@@ -39,6 +48,8 @@ const CONTEXT = 64;
 const HONEST = 'nobody lies';
 const VETERANS = 'nobody lies, records of 100';
 const MIXTURE = 'mixture';
+const SLOW = 'slow worker';
+const CHECKS = ['on', 'cheap', 'off'] as const;
 /** Two kinds of workers and one validator: what fits into a third of six and a third of three. */
 const MIXED = ['few-steps', 'copier-noisy', 'colluders'];
 
@@ -49,6 +60,10 @@ interface Options {
   readonly steps: number;
   readonly workers: number;
   readonly rows: readonly string[];
+  readonly merge: string | null;
+  readonly checks: (typeof CHECKS)[number];
+  readonly rating: number;
+  readonly slow: number;
   readonly seed: string;
   readonly results: string | null;
   readonly json: string | null;
@@ -61,7 +76,7 @@ export async function run(args: string[]): Promise<void> {
   const text = readText(options.data);
   const known = readResults(options.results);
   const measured: { readonly name: string; readonly result: ArenaResult }[] = [];
-  for (const name of [HONEST, VETERANS, ...options.rows]) {
+  for (const name of [HONEST, ...(options.checks === 'on' ? [VETERANS] : []), ...options.rows]) {
     const key = keyOf(options, name, text);
     let result = known.get(key);
     if (!result) {
@@ -85,6 +100,7 @@ export async function run(args: string[]): Promise<void> {
         'honest refused',
         'checking / work',
         "honest pay's change",
+        ...(options.slow > 0 ? ["slow devices' pay for a step"] : []),
       ],
       rows.map((row) => [
         `${row.name}${row.roles ? ` (${row.roles})` : ''}`,
@@ -94,26 +110,36 @@ export async function run(args: string[]): Promise<void> {
         percent(row.refused),
         percent(row.checking),
         percent(row.skew),
+        ...(options.slow > 0 ? [percent(row.slow)] : []),
       ]),
     ),
   );
 }
 
 async function playRow(options: Options, name: string, text: string): Promise<ArenaResult> {
-  const { model, rounds, steps, workers, seed } = options;
+  const { model, rounds, steps, workers, merge, checks, slow, seed } = options;
   const settings = {
+    ...(merge ? { sparse: { merge_rule: merge } } : {}),
     model: { ...MODELS[model], max_position_embeddings: CONTEXT },
     ...{ batch: 12, context: CONTEXT, inner_steps: steps, learning_rate: 1e-3, min_learning_rate: 1e-4 },
     ...{ warmup_steps: Math.ceil(rounds * steps * 0.05), evaluation_sequences: 480 },
   };
   const runtimes = [await createNativeRuntime({ threads: 1 }), await createWasmRuntime({ threads: 1 })];
   try {
+    const setup = await setUpPretrain(settings, [text], characters(text), {});
+    const devices = crowdOf({ workers, validators: 3, share: 1 / 3 }, adversariesIn(name), (role, i) =>
+      role === 'worker' ? runtimes[i % 2] : runtimes[0],
+    );
     return await playArena({
-      ...(await setUpPretrain(settings, [text], characters(text), {})),
-      devices: crowdOf({ workers, validators: 3, share: 1 / 3 }, adversariesIn(name), (role, i) =>
-        role === 'worker' ? runtimes[i % 2] : runtimes[0],
+      ...setup,
+      game: judgedBy(checks, setup.game),
+      devices: devices.map((device, i) =>
+        i < slow && device.role === 'worker' && device.adversary === null
+          ? { ...device, name: `${SLOW} ${i + 1}`, steps_a_round: Math.max(1, Math.round(steps / 10)) }
+          : device,
       ),
-      ...{ rounds, seed, rules: ARENA_RULES, plant_every: 3 },
+      ...{ rounds, seed, rules: { ...ARENA_RULES, rating_permille: options.rating } },
+      plant_every: checks === 'on' ? 3 : 0,
       ...(name === VETERANS ? { record: 100 } : {}),
       onRound: (round, loss_micro) =>
         console.error(`${name}: round ${round + 1} of ${rounds}, validation loss ${(loss_micro / 1e6).toFixed(3)}`),
@@ -121,6 +147,16 @@ async function playRow(options: Options, name: string, text: string): Promise<Ar
   } finally {
     for (const runtime of runtimes) await runtime.close();
   }
+}
+
+/** Judges who look less, so that one sees what else stands between liars and their pay, or the model. */
+function judgedBy(checks: Options['checks'], game: AnyGame): AnyGame {
+  if (checks === 'on') return game;
+  if (checks === 'off') return { ...game, check: async (_task, claim) => unseen(claim, true) };
+  return {
+    ...game,
+    check: (task, claim, device, judging) => game.check(task, claim, device, { ...judging, repeat: false }),
+  };
 }
 
 function adversariesIn(name: string): Adversary[] {
@@ -147,8 +183,23 @@ function rowOf(name: string, result: ArenaResult, honest: ArenaResult) {
     refused: result.honest.judged > 0 ? result.honest.refused / result.honest.judged : null,
     checking: sum(result.checking.map(({ check_ms }) => check_ms)) / sum(result.checking.map(({ work_ms }) => work_ms)),
     skew: skewOf(result, honest),
+    slow: slowPay(result),
     reports,
   };
+}
+
+/** What slow devices earn for a step, where the other honest ones earn 1. */
+function slowPay({ devices }: ArenaResult): number | null {
+  const honest = devices.filter(({ role, adversary }) => role === 'worker' && adversary === null);
+  const aStep = (slow: boolean): number => {
+    const some = honest.filter(({ name }) => name.startsWith(SLOW) === slow);
+    const [shares, units] = [some.map((one) => one.shares), some.map((one) => one.units)].map((values) =>
+      values.reduce((all, value) => all + value, 0),
+    );
+    return shares / units;
+  };
+  const part = aStep(true) / aStep(false);
+  return Number.isFinite(part) ? part : null;
 }
 
 /** Characters as tokens, numbered in the order of their code points. */
@@ -177,9 +228,15 @@ function readResults(path: string | null): Map<string, ArenaResult> {
 }
 
 /** What a kept result must agree in. */
-function keyOf({ model, rounds, steps, workers, seed }: Options, name: string, text: string): string {
-  return sha256Hex(new TextEncoder().encode(JSON.stringify([model, rounds, steps, workers, seed, name, text])));
+function keyOf(
+  { rows: _, data: __, results: ___, json: ____, ...options }: Options,
+  name: string,
+  text: string,
+): string {
+  return sha256Hex(new TextEncoder().encode(JSON.stringify([options, name, text])));
 }
+
+const isOneOf = <T extends string>(all: readonly T[], word: string): word is T => all.some((one) => one === word);
 
 function optionsOf(args: string[]): Options | null {
   const kinds = { type: 'string' } as const;
@@ -189,6 +246,7 @@ function optionsOf(args: string[]): Options | null {
       args,
       options: {
         ...{ data: kinds, model: kinds, rounds: kinds, steps: kinds, workers: kinds, only: kinds, seed: kinds },
+        ...{ merge: kinds, checks: kinds, rating: kinds, slow: kinds },
         ...{ results: kinds, json: kinds, help: { type: 'boolean' } },
       },
     }));
@@ -206,8 +264,15 @@ function optionsOf(args: string[]): Options | null {
   if (!(model in MODELS)) throw new BenchError('usage', `--model: expected ${Object.keys(MODELS).join(', ')}`);
   const rows = given('only')?.split(',') ?? [...adversariesOf('pretrain').map(({ name }) => name), MIXTURE];
   for (const name of rows) if (name !== MIXTURE) adversaryNamed(name);
+  const merge = given('merge') ?? null;
+  if (merge !== null && !isOneOf(MERGE_RULES, merge)) {
+    throw new BenchError('usage', `--merge: expected ${MERGE_RULES.join(', ')}, got ${merge}`);
+  }
+  const checks = given('checks') ?? 'on';
+  if (!isOneOf(CHECKS, checks)) throw new BenchError('usage', `--checks: expected ${CHECKS.join(', ')}, got ${checks}`);
   if (!given('data')) throw new BenchError('usage', '--data FILE is needed: Tiny Shakespeare (input.txt of char-rnn)');
   return {
+    ...{ merge, checks, rating: whole('rating', 0, 0), slow: whole('slow', 0, 0) },
     ...{ data: given('data')!, model, rows, seed: given('seed') ?? 'bench' },
     ...{ rounds: whole('rounds', 20, 1), steps: whole('steps', 30, 1), workers: whole('workers', 6, 2) },
     ...{ results: given('results') ?? null, json: given('json') ?? null },

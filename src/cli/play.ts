@@ -20,6 +20,9 @@ interface PlayFlags {
   json: boolean;
 }
 
+/** Enough for the one that is honest longest to do its deed and be found out, or not, a few times. */
+const ROUNDS = 4 + Math.max(...ADVERSARIES.map(({ honest_rounds = 0 }) => honest_rounds));
+
 /** A strategy that pays better than honesty was found. */
 const EXIT_EXPLOIT = 3;
 
@@ -29,7 +32,7 @@ export function playCommand(): Command {
     .argument('<game>', 'a game of this build (pretrain, addition-chain), or the path of a file that exports one')
     .option('--adversaries <list>', 'names, divided by commas (default: all that can play the game)')
     .option('--share <part>', 'the part of the devices of a role that lie', decimal(0.01, 0.9), 0.33)
-    .option('--rounds <n>', 'rounds', integer(1, 10_000), 4)
+    .option('--rounds <n>', 'rounds', integer(1, 10_000), ROUNDS)
     .option('--workers <n>', 'workers, liars included', integer(2, 1000), 6)
     .option('--validators <n>', 'validators, liars included', integer(2, 256), 3)
     .option('--seed <text>', 'another seed is another history', 'potluck')
@@ -63,10 +66,16 @@ cost, pay and gain (pay for cost) are those of an honest device times so much. E
           output.say(row(['honest', '', '1.00', '1.00', '1.00', '']), { type: 'honest', losses_micro }),
         onReport: (report) => output.say(lineOf(report), { type: 'strategy', ...report }),
       });
+      const untried = adversaries.filter(({ honest_rounds = 0 }) => honest_rounds >= flags.rounds);
+      for (const { name: who, honest_rounds } of untried) {
+        output.say(`\nNot tried: ${who} is honest for ${honest_rounds} rounds; give it more with --rounds.`, {
+          ...{ type: 'not-tried', adversary: who, honest_rounds },
+        });
+      }
       if (exploits.length === 0) {
-        output.say(`\nNo dishonest strategy of ${adversaries.length} earns more per cost than honesty.`, {
-          type: 'verdict',
-          exploits: [],
+        const tried = adversaries.length - untried.length;
+        output.say(`\nNo dishonest strategy of ${tried} earns more per cost than honesty.`, {
+          ...{ type: 'verdict', exploits: [] },
         });
         return;
       }

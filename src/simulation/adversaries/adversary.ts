@@ -32,6 +32,8 @@ export interface Adversary {
   readonly games?: readonly string[];
   /** How many identities one device takes part with; one, if nothing is said. */
   readonly identities?: number;
+  /** In how many rounds it plays by the rules before it does its deed; none, if nothing is said. */
+  readonly honest_rounds?: number;
   /** Whether it hands in last, when others' work can be seen. */
   readonly waits?: boolean;
   /** The game as its device plays it: `perform` of a worker, `check` of a validator; the rest stays as it is. */

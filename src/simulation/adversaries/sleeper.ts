@@ -10,6 +10,7 @@ export const sleeper: Adversary = {
   name: 'sleeper',
   does: `works honestly for ${HONEST_ROUNDS} rounds, and hands in noise when its work is no longer always repeated`,
   roles: ['worker'],
+  honest_rounds: HONEST_ROUNDS,
   play(game, { params, random }) {
     let rounds = 0;
     return withDeeds(game, {

@@ -7,6 +7,7 @@ export const stale: Adversary = {
   name: 'stale',
   does: 'works in its first round and hands the same work in again in every later one',
   roles: ['worker'],
+  honest_rounds: 1,
   play(game) {
     let first: Claim | null = null;
     return withDeeds(game, {
