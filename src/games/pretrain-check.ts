@@ -3,13 +3,14 @@
 
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { CodedError } from '../errors.ts';
-import { type ParameterSpec, parameterSpecs, type Weights } from '../model/config.ts';
+import { parameterSpecs, type Weights } from '../model/config.ts';
 import { TRACE_RESOLUTION } from '../training/loss-trace.ts';
 import { overlapOf } from '../training/re-execution.ts';
-import { decodeUpdate, type SparseUpdate } from '../training/sparse.ts';
+import type { SparseUpdate } from '../training/sparse.ts';
 import { toleranceOf } from '../training/tolerances.ts';
 import type { Claim, Device, Judging, Verdict } from './game.ts';
 import { AFRESH, type Carried, statesLeft } from './pretrain-carried.ts';
+import { updateOf } from './pretrain-device.ts';
 import { type LossChange, lossChange, mean, ownLosses, SMALL_STEP, smallStep } from './pretrain-losses.ts';
 import type { PretrainTask } from './pretrain-params.ts';
 import { knownStart, type Repeated, repeatExactly, repeatLoosely } from './pretrain-repeat.ts';
@@ -50,7 +51,7 @@ export async function checkWork(task: PretrainTask, claim: Claim, device: Device
   const numbers: Numbers = { score_micro: 0, loss_before_micro: 0, loss_after_micro: 0 };
   try {
     const specs = parameterSpecs(task.params.model);
-    const judged: Case = { task, specs, ...openClaim(task, specs, claim), device, judging, evidence, numbers };
+    const judged: Case = { task, specs, ...openClaim(task, claim, device), device, judging, evidence, numbers };
     await checkStart(judged);
     await compareWithEarlier(judged);
     const { assigned: gain, harmful } = await measureLosses(judged);
@@ -69,8 +70,8 @@ export async function checkWork(task: PretrainTask, claim: Claim, device: Device
 /** Form: what honest software never gets wrong. */
 function openClaim(
   { params }: PretrainTask,
-  specs: readonly ParameterSpec[],
   claim: Claim,
+  device: Device,
 ): { work: PretrainWork; update: SparseUpdate } {
   const { steps, tokens, loss_micro } = claim;
   if (steps > params.inner_steps) throw new Refused('too-many-steps', true);
@@ -80,7 +81,7 @@ function openClaim(
     if (work.losses.length !== steps) throw new Refused('trace-does-not-follow-from-steps', true);
     const mean = work.losses.reduce((a, b) => a + b, 0) / steps;
     if (Math.abs(mean - loss_micro / 1e6) > TRACE_RESOLUTION) throw new Refused('loss-does-not-follow', true);
-    return { work, update: decodeUpdate(specs, work.update, params.sparse) };
+    return { work, update: updateOf(device, params, claim.work) };
   } catch (error) {
     if (error instanceof CodedError) throw new Refused(error.code, true);
     throw error;
@@ -95,14 +96,11 @@ async function checkStart({ task, work, device }: Case): Promise<void> {
 }
 
 /** Sameness: work that was committed earlier wins. */
-async function compareWithEarlier({ task, specs, update, judging, evidence }: Case): Promise<void> {
+async function compareWithEarlier({ task, specs, update, device, judging, evidence }: Case): Promise<void> {
   let most = 0;
   for (const bytes of await judging.earlier()) {
     try {
-      most = Math.max(
-        most,
-        overlapOf(specs, update, decodeUpdate(specs, decodeWork(bytes).update, task.params.sparse)),
-      );
+      most = Math.max(most, overlapOf(specs, update, updateOf(device, task.params, bytes)));
     } catch (error) {
       // Earlier work that cannot be read was refused for that; it proves nothing against this.
       if (!(error instanceof CodedError)) throw error;

@@ -1,12 +1,15 @@
 // What a device keeps loaded between the rounds of a pre-training run: trainers, an evaluator, the dataset's manifest and shards.
 import { parameterSpecs, type Weights } from '../model/config.ts';
+import { sha256Hex } from '../protocol/hash.ts';
 import { assignment, batchFrom } from '../training/assignment.ts';
 import type { Batch, InnerSteps, Trainer } from '../training/inner.ts';
 import { type DatasetManifest, decodeManifest, decodeShard, type ShardTokens } from '../training/shards.ts';
+import { decodeUpdate, type SparseUpdate } from '../training/sparse.ts';
 import { createEvaluator, createTrainer, type Evaluator } from '../training/trainer.ts';
 import type { Device, Round } from './game.ts';
 import type { Carried } from './pretrain-carried.ts';
 import { learningRateAt, type PretrainParams, type PretrainTask, parameterCount } from './pretrain-params.ts';
+import { decodeWork } from './pretrain-work.ts';
 
 /** Labels that keep the streams of data apart. */
 export const WORKER_DATA = 'worker';
@@ -97,6 +100,8 @@ interface Loaded {
   unassigned?: { readonly weights: Weights; readonly seed: string; readonly measured: Promise<Measured> };
   manifest?: Promise<DatasetManifest>;
   readonly shards: Map<string, Promise<ShardTokens>>;
+  /** Updates by the hash of their work: each is compared with many others. */
+  readonly updates: Map<string, SparseUpdate>;
 }
 const loaded = new WeakMap<Device, Loaded>();
 const SHARDS_IN_MEMORY = 64;
@@ -104,13 +109,13 @@ const SHARDS_IN_MEMORY = 64;
 export function loadedOf(device: Device): Loaded {
   let entry = loaded.get(device);
   if (!entry) {
-    entry = { shards: new Map(), followed: new Map() };
+    entry = { shards: new Map(), followed: new Map(), updates: new Map() };
     loaded.set(device, entry);
   }
   return entry;
 }
 
-type LoadedOnce = Omit<Loaded, 'shards' | 'followed' | 'unassigned'>;
+type LoadedOnce = Omit<Loaded, 'shards' | 'followed' | 'updates' | 'unassigned'>;
 
 /** What a device holds, loaded when it is first asked for. A failure is not remembered: the next who asks tries again. */
 function once<Name extends keyof LoadedOnce>(
@@ -154,6 +159,24 @@ export function evaluatorOf(device: Device, params: PretrainParams): Promise<Eva
   return once(device, 'evaluator', () => createEvaluator(device.runtime, params.model, { batch, context }));
 }
 
+/** Enough for what one submission is compared with, twice, at a megabyte each; of more the oldest are forgotten. */
+const UPDATES_BYTES = 1 << 28;
+
+/** The update in a piece of work. Throws GameError, TrainingError for what honest software does not write. */
+export function updateOf(device: Device, { model, sparse }: PretrainParams, work: Uint8Array): SparseUpdate {
+  const { updates } = loadedOf(device);
+  const hash = sha256Hex(work);
+  const known = updates.get(hash);
+  if (known) return known;
+  const update = decodeUpdate(parameterSpecs(model), decodeWork(work).update, sparse);
+  updates.set(hash, update);
+  const update_bytes = update
+    .values()
+    .reduce((sum, { indices, codes }) => sum + indices.byteLength + codes.byteLength, 0);
+  forgetOldest(updates, update_bytes, UPDATES_BYTES);
+  return update;
+}
+
 /** States of workers are as large as three models each; of more than so many the oldest are forgotten. */
 const FOLLOWED_BYTES = 1 << 30;
 
@@ -167,9 +190,14 @@ export function follow(device: Device, params: PretrainParams, hash: string, car
   const { followed } = loadedOf(device);
   const state_bytes = 3 * 4 * parameterCount(parameterSpecs(params.model));
   followed.set(hash, carried);
-  for (const [oldest] of followed) {
-    if (followed.size * state_bytes <= FOLLOWED_BYTES) return;
-    followed.delete(oldest);
+  forgetOldest(followed, state_bytes, FOLLOWED_BYTES);
+}
+
+/** Keeps what is of one size within a limit. */
+function forgetOldest(kept: Map<string, unknown>, each_bytes: number, limit_bytes: number): void {
+  for (const oldest of kept.keys()) {
+    if (kept.size * each_bytes <= limit_bytes) return;
+    kept.delete(oldest);
   }
 }
 
