@@ -170,9 +170,10 @@ export function updateOf(device: Device, { model, sparse }: PretrainParams, work
   if (known) return known;
   const update = decodeUpdate(parameterSpecs(model), decodeWork(work).update, sparse);
   updates.set(hash, update);
-  const update_bytes = update
-    .values()
-    .reduce((sum, { indices, codes }) => sum + indices.byteLength + codes.byteLength, 0);
+  const update_bytes = [...update.values()].reduce(
+    (sum, { indices, codes }) => sum + indices.byteLength + codes.byteLength,
+    0,
+  );
   forgetOldest(updates, update_bytes, UPDATES_BYTES);
   return update;
 }
