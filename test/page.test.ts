@@ -57,6 +57,11 @@ describe('the page', { skip, concurrency: false }, () => {
     await t.test('a card for whoever shares the link, and a dialog with it', async () => {
       await page.goto(`${url}/r/${run}`);
       assert.equal(await page.getAttribute('meta[property="og:title"]', 'content'), `${HOSTILE} · Potluck`);
+      const pictured = await page.getAttribute('meta[property="og:image"]', 'content');
+      assert.equal(pictured, 'https://potluck.example/card.png');
+      const png = Buffer.from(await (await fetch(`${url}/card.png`)).arrayBuffer());
+      assert.equal(png.toString('latin1', 1, 4), 'PNG');
+      assert.deepEqual([png.readUInt32BE(16), png.readUInt32BE(20)], [1200, 630]); // as the card says
       await page.getByRole('button', { name: 'Share' }).click();
       assert.equal(await page.getByLabel('Link to this run').inputValue(), `https://potluck.example/r/${run}`);
       await page.getByRole('img', { name: /QR code/ }).waitFor();

@@ -17,7 +17,7 @@ export const PAGE_FOLDER = join(DIST, 'web');
 export function isPageStale(): boolean {
   const built = statSync(join(PAGE_FOLDER, 'index.html'), { throwIfNoEntry: false });
   if (!built) return true;
-  const sources = globSync('**/*.{ts,tsx,css,html,svg}', { cwd: SRC }).filter((file) => !file.includes('.test.'));
+  const sources = globSync('**/*.{ts,tsx,css,html,svg,png}', { cwd: SRC }).filter((file) => !file.includes('.test.'));
   return sources.some((file) => statSync(join(SRC, file)).mtimeMs > built.mtimeMs);
 }
 

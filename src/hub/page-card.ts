@@ -2,6 +2,9 @@
 import type { RunStatus } from '../protocol/messages.ts';
 import { PHASE_WORDS } from '../protocol/phase-words.ts';
 
+/** Where the card's picture is; scripts/card-picture.ts makes it. */
+export const CARD_PATH = '/card.png';
+
 /** Text as it may stand in HTML, between tags and in quoted attributes. Names come from strangers. */
 export function escapeHtml(text: string): string {
   const entities: Readonly<Record<string, string>> = {
@@ -22,6 +25,12 @@ export function cardOf(origin: string, run: RunStatus | null): string {
     ['og:site_name', 'Potluck'],
     ['og:title', title],
     ['og:description', run ? describe(run) : 'Watch it learn, lend a device, and check every number for yourself.'],
+    ['og:image', `${origin}${CARD_PATH}`],
+    ['og:image:type', 'image/png'],
+    ['og:image:width', '1200'],
+    ['og:image:height', '630'],
+    ['og:image:alt', 'A steaming pot, and the words: Potluck, devices that people already own train a model together.'],
+    ['twitter:card', 'summary_large_image'],
     ['og:url', run ? `${origin}/r/${run.run}` : `${origin}/`],
   ];
   return tags

@@ -128,6 +128,20 @@ describe('a page that is built', () => {
     }
   });
 
+  test('the picture of the card may be shown anywhere, and is named as a whole address', async () => {
+    assert.equal((await fetch(`${hub.url}/card.png`)).status, 404); // a page without one
+    const png = Uint8Array.of(0x89, 0x50, 0x4e, 0x47);
+    writeFileSync(join(folder, 'card.png'), png);
+    const response = await fetch(`${hub.url}/card.png`);
+    assert.equal(response.headers.get('content-type'), 'image/png');
+    assert.equal(response.headers.get('content-length'), '4');
+    assert.match(response.headers.get('cache-control') ?? '', /^public, max-age=\d+$/);
+    assert.equal(response.headers.get('cross-origin-resource-policy'), 'cross-origin');
+    assert.deepEqual(new Uint8Array(await response.arrayBuffer()), png);
+    const [, address] = /property="og:image" content="([^"]+)"/.exec(await (await html('/')).text()) ?? [];
+    assert.equal(address, `${hub.url}/card.png`);
+  });
+
   test('a terminal that asks for / gets text', async () => {
     const response = await fetch(hub.url);
     assert.match(response.headers.get('content-type') ?? '', /^text\/plain/);

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import type { Context, Hono } from 'hono';
 import type { RunStatus } from '../protocol/messages.ts';
-import { cardOf, escapeHtml } from './page-card.ts';
+import { CARD_PATH, cardOf, escapeHtml } from './page-card.ts';
 
 export interface PageOptions {
   /** Where the built page is, or will be. */
@@ -93,6 +93,18 @@ export function servePage(app: Hono, page: PageOptions | null, statuses: () => R
       );
     });
   }
+
+  app.get(CARD_PATH, async (c) => {
+    const found = page && (await sized(join(page.folder, CARD_PATH)));
+    if (!found) return c.notFound();
+    return c.body(Readable.toWeb(createReadStream(found.path)) as ReadableStream, 200, {
+      'content-type': TYPES.png,
+      'content-length': String(found.size_bytes),
+      'cache-control': 'public, max-age=86400', // its name stays the same when it changes
+      'cross-origin-resource-policy': 'cross-origin', // it is made to be shown on other sites
+      'x-content-type-options': 'nosniff',
+    });
+  });
 
   app.get('/assets/:file', async (c) => {
     const file = c.req.param('file');

@@ -37,7 +37,7 @@ export function viteConfig(outDir: string): InlineConfig {
       rolldownOptions: QUIET,
     },
     worker: { format: 'es', rolldownOptions: QUIET, plugins: () => [gamesByName(), twins()] },
-    plugins: [gamesByName(), twins(), packed(outDir)],
+    plugins: [gamesByName(), twins(), card(), packed(outDir)],
   };
 }
 
@@ -75,6 +75,16 @@ function gamesByName(): Plugin {
         .map((file) => basename(file, '.ts'))
         .map((name) => `'${name}': () => import('./${name}.ts')`);
       return `const GAMES = { ${table.join(', ')} };\n${code.replace(LOADS, '(GAMES[name]?.() ?? Promise.reject())')}`;
+    },
+  };
+}
+
+/** The picture of the preview card, under a name that does not change: other sites keep the address. */
+function card(): Plugin {
+  return {
+    name: 'potluck-card',
+    generateBundle() {
+      this.emitFile({ type: 'asset', fileName: 'card.png', source: readFileSync(join(WEB, 'card.png')) });
     },
   };
 }
