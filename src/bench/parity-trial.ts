@@ -1,5 +1,7 @@
 // One trial of `bench parity`: several workers, simulated one after another in one process, train one model apart.
+
 import { z } from 'zod';
+import { workOverhead } from '../games/pretrain-work.ts';
 import {
   type LlamaConfig,
   LlamaConfigSchema,
@@ -170,7 +172,8 @@ export async function runTrial(
       }
       deltas.push(delta);
       const bytes = encodeUpdate(specs, compressUpdate(specs, delta, error, sparse), sparse);
-      sent_bytes += bytes.length / workers.length;
+      // As it is handed in: with the hashes of the worker's states and its losses.
+      sent_bytes += (bytes.length + workOverhead(length)) / workers.length;
       updates.push({ update: decodeUpdate(specs, bytes, sparse), weight: 1 });
     }
     if (trial.liars && trial.exchange === 'sparse') {

@@ -23,7 +23,7 @@ const HELP = `npm run bench parity [-- OPTIONS]
   --model NAME     small (default, 0.82M parameters), pilot (a seventh of the time), tiny
   --threads N      (default 1)
 
-One process plays all workers, one after another. Bytes are those of the updates as really encoded.`;
+One process plays all workers, one after another. Bytes are those of the work as it is really handed in.`;
 
 const TEXT_VARIABLE = 'POTLUCK_PARITY_TEXT';
 const ROUND_LENGTHS = [5, 15, 30, 60];
