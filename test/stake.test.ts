@@ -206,7 +206,9 @@ test('stake and settlement', async (t) => {
     );
   });
 
-  await t.test('shares says where they are', async () => {
+  await t.test('shares says where they are, rules show the notice', async () => {
+    const shown = await answer(net.start('rules', 'show', short, '--hub', url, '--json'));
+    assert.equal((shown.line.rules as { release_rounds: number }).release_rounds, 2);
     const { holders } = (await answer(net.start('shares', short, '--hub', url, '--json'))).line;
     const vera = (holders as Record<string, unknown>[]).find(({ account }) => account === who.vera.identity.id)!;
     const { shares, settled, locked, withheld, free } = vera;

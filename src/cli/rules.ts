@@ -2,8 +2,9 @@
 import { readFile } from 'node:fs/promises';
 import { Command } from 'commander';
 import { sendEvent } from '../peer/owner.ts';
+import type { PublicLog } from '../peer/public-log.ts';
 import { openPublicLog } from '../peer/public-log-open.ts';
-import { type Backtest, backtestRules } from '../peer/rules-backtest.ts';
+import { type Backtest, backtestRules, rulesOf } from '../peer/rules-backtest.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
 import { ownerKeyFile } from './folders.ts';
@@ -36,8 +37,8 @@ function showCommand(): Command {
     .addOption(jsonOption())
     .addHelpText('after', '\nExamples:\n  $ potluck rules show 3fa9c1 > rules.json')
     .action(async (wanted: string, flags: RulesFlags) => {
-      const { run, present } = await backtest(flags.hub, wanted, '{}');
-      openOutput(flags.json).say(JSON.stringify(present, null, 2), { type: 'rules', run, rules: present });
+      const { run, rules } = await withLog(flags.hub, (log) => rulesOf(log, wanted));
+      openOutput(flags.json).say(JSON.stringify(rules, null, 2), { type: 'rules', run, rules });
     });
 }
 
@@ -72,7 +73,7 @@ New rules never touch a round that is under way: they begin with the notice that
         const text = await readFile(flags.file, 'utf8').catch((error: Error) => {
           throw new CliError('missing-file', `cannot read ${flags.file}: ${error.message}`);
         });
-        const tested = await backtest(flags.hub, wanted, text);
+        const tested = await withLog(flags.hub, (log) => backtestRules(log, wanted, text));
         const { run, rules, proposal, earliest } = tested;
         const from_round = flags.fromRound ?? earliest;
         const output = openOutput(flags.json);
@@ -86,10 +87,10 @@ New rules never touch a round that is under way: they begin with the notice that
     );
 }
 
-async function backtest(place: string, wanted: string, text: string) {
+async function withLog<T>(place: string, read: (log: PublicLog) => Promise<T>): Promise<T> {
   const log = await openPublicLog(place);
   try {
-    return await backtestRules(log, wanted, text);
+    return await read(log);
   } finally {
     log.close();
   }

@@ -21,7 +21,7 @@ const PAGES_A_THREAD = 3;
 
 export interface ReplayOptions {
   readonly pool: AuditPool;
-  /** false: only for measuring; the pool's threads then hash and nothing else. */
+  /** false: the pool's threads hash and nothing else. For measuring, and where a log with the same root was verified before. */
   readonly verify_signatures?: boolean;
   readonly receipts?: ReceiptBook;
   /** The reader's clock: what is dated later is untrue. */

@@ -2,9 +2,10 @@
 import { roundPayout } from '../core/payout.ts';
 import { type Rules, RulesSchema } from '../core/rules.ts';
 import type { NetworkState, RunState } from '../core/state.ts';
+import { equalHashes } from '../ledger/merkle.ts';
 import { chooseRunIn, replayWithPool } from './audit-shares.ts';
 import { PeerError } from './errors.ts';
-import type { PublicLog } from './public-log.ts';
+import { type PublicLog, Untruth } from './public-log.ts';
 
 /** What an account was paid in all rounds that were merged, and would have been paid. Forfeits are left out on both sides. */
 export interface Backtested {
@@ -42,6 +43,15 @@ export function readRules(present: Rules, text: string): Rules {
   );
 }
 
+/** The rules that are in force in the run whose id begins with `wanted`. Throws LookupError, Untruth, PublicLogError. */
+export async function rulesOf(
+  log: PublicLog,
+  wanted: string,
+): Promise<{ readonly run: string; readonly rules: Rules }> {
+  const { id, rules } = chooseRunIn((await replayWithPool(log)).state, wanted);
+  return { run: id, rules };
+}
+
 /**
  * Pays every merged round of a run again. What rules cannot undo stays as it was: who judged whom, and which work was merged.
  * Throws LookupError, Untruth, PublicLogError, PeerError `bad-rules`.
@@ -51,13 +61,16 @@ export async function backtestRules(
   wanted: string,
   text: string,
 ): Promise<Backtest & { rules: Rules }> {
-  const run = chooseRunIn((await replayWithPool(log)).state, wanted);
+  const first = await replayWithPool(log);
+  const run = chooseRunIn(first.state, wanted);
   const rules = readRules(run.rules, text);
   const sums = new Map<string, { paid: number; would_be: number }>();
   /** The bonds that validators would have by now, had the rules been these from the beginning. */
   let bonds: RunState['bonds'] = [];
   let rounds = 0;
-  await replayWithPool(log, {
+  // The same entries, by their root: their signatures have been verified.
+  const second = await replayWithPool(log, {
+    verify_signatures: false,
     before({ body }, _index, state: NetworkState) {
       if (body.type !== 'round.merged' || body.run !== run.id || body.bundle === null) return;
       const open = state.runs.get(run.id)!;
@@ -76,6 +89,11 @@ export async function backtestRules(
       }
     },
   });
+  if (!equalHashes(first.root, second.root)) {
+    throw new Untruth('wrong-root', `${log.where} is another log than a moment ago`, {
+      index: second.state.events - 1,
+    });
+  }
   const accounts = [...sums].map(([account, sum]) => ({ account, ...sum })).sort((a, b) => b.would_be - a.would_be);
   const { round, proposals, rules: present } = run;
   const earliest = round + present.notice_rounds;
