@@ -63,8 +63,8 @@ Examples:
   $ potluck why SUBMISSION                      who was right, who was wrong, and what it cost
 
 The worker joins like any other, with a key of its own that is kept under ~/.potluck/plants. Judges who misjudge what it planted lose
-what they earned in the rounds that the rules withhold. A plant is revealed only where the owner's own check, with what judges
-know, says what they should have said. Ends with code ${EXIT_NOTHING_REVEALED} where nothing was revealed.`,
+what they earned in the rounds that the rules withhold. A plant is revealed only where the owner's own checks, on native
+CPU and on WASM and with what judges know, say what they should have said. Ends with code ${EXIT_NOTHING_REVEALED} where nothing was revealed.`,
     )
     .action(async (run: string, flags: PlantFlags) => {
       const output = openOutput(flags.json);
@@ -72,16 +72,15 @@ know, says what they should have said. Ends with code ${EXIT_NOTHING_REVEALED} w
       const owner = await loadOrCreateIdentity(flags.owner ?? ownerKeyFile());
       const loadGame = await gamesOf(flags.gameFile);
       const { threads } = flags;
-      const runtime = await (flags.runtime === 'wasm'
-        ? createWasmRuntime({ threads })
-        : createNativeRuntime({ threads }));
+      const runtimes = { native: await createNativeRuntime({ threads }), wasm: await createWasmRuntime({ threads }) };
+      const [runtime, referees] = [runtimes[flags.runtime], Object.values(runtimes)];
       let revealed = 0;
       try {
         for (let plant = 1; plant <= flags.plants && !signal.aborted; plant++) {
           const accepted = flags.work === 'either' ? randomInt(2) === 1 : flags.work === 'good';
           const kind = accepted ? 'good' : 'bad';
           const outcome = await plantInRun({
-            ...{ url: flags.hub, run, owner, runtime, signal, loadGame, accepted },
+            ...{ url: flags.hub, run, owner, runtime, referees, signal, loadGame, accepted },
             folder: join(homeFolder(), 'plants', randomUUID()),
             name: flags.name ?? `${USUAL_NAMES[randomInt(USUAL_NAMES.length)]}-${randomInt(100)}`,
             honest_rounds: flags.honestRounds ?? randomInt(HONEST_ROUNDS),
@@ -101,7 +100,7 @@ know, says what they should have said. Ends with code ${EXIT_NOTHING_REVEALED} w
           );
         }
       } finally {
-        await runtime.close();
+        for (const each of referees) await each.close();
       }
       if (revealed === 0) process.exitCode = EXIT_NOTHING_REVEALED;
     });

@@ -20,8 +20,8 @@ interface PlayFlags {
   json: boolean;
 }
 
-/** Enough for the one that is honest longest to do its deed and be found out, or not, a few times. */
-const ROUNDS = 4 + Math.max(...ADVERSARIES.map(({ honest_rounds = 0 }) => honest_rounds));
+/** Enough for the one that is honest longest to do its deed, and to do it again. */
+const ROUNDS = 2 + Math.max(...ADVERSARIES.map(({ honest_rounds = 0 }) => honest_rounds));
 
 /** A strategy that pays better than honesty was found. */
 const EXIT_EXPLOIT = 3;

@@ -43,9 +43,9 @@ export async function plantReveal(owner: Identity, plant: Plant, submission: str
 }
 
 /**
- * Whether a plant may be revealed: only where the owner's own check, with what judges knew, says what they are expected to say.
- * A plant that an honest judge could misjudge would cost the honest.
+ * Whether a plant may be revealed: only where every check that its owner makes, with what judges knew, says what they are expected to
+ * say. A plant that an honest judge could misjudge would cost the honest.
  */
-export function isFitToReveal({ accepted }: Plant, own: Verdict | null): boolean {
-  return own !== null && own.accepted === accepted;
+export function isFitToReveal({ accepted }: Plant, own: readonly (Verdict | null)[]): boolean {
+  return own.every((verdict) => verdict !== null && verdict.accepted === accepted);
 }

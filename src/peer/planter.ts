@@ -9,6 +9,7 @@ import { signEvent } from '../protocol/envelope.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import { createIdentity, type Identity } from '../protocol/identity.ts';
 import type { RunView } from '../protocol/messages.ts';
+import type { Runtime } from '../tensor/runtime.ts';
 import { checkSubmission, type SubmissionView } from './check-submission.ts';
 import { connectToHub } from './connection.ts';
 import { PeerError } from './errors.ts';
@@ -25,6 +26,8 @@ export interface PlantOptions
   readonly owner: Identity;
   /** What judges must say of the planted work. */
   readonly accepted: boolean;
+  /** What the owner's own checks compute with: one of each class that judges use, since they differ in the last bits. */
+  readonly referees: readonly Runtime[];
   /** So many rounds it works honestly before. */
   readonly honest_rounds: number;
 }
@@ -80,7 +83,7 @@ class Planting {
   /** What was planted, and the round and attempt that it is in. */
   #plant: (Plant & { readonly round: number; readonly attempt: number }) | null = null;
   #seen: Seen | null = null;
-  #finding: Promise<Verdict | null> | null = null;
+  #findings: Promise<(Verdict | null)[]> | null = null;
   #concluding = false;
   /** Resolved when it is known what has come of what was planted. */
   #settled: PromiseWithResolvers<void> | null = null;
@@ -132,7 +135,7 @@ class Planting {
     if (submission) {
       this.#seen = { view, submission, state: this.#seen?.state ?? this.#stateOf(view) };
       // By now judges know whether the work is repeated, and so does the owner.
-      if (view.phase !== 'working' && view.phase !== 'judging') this.#finding ??= this.#check(this.#seen);
+      if (view.phase !== 'working' && view.phase !== 'judging') this.#findings ??= this.#check(this.#seen);
     } else if (view.round !== plant.round || view.attempt !== plant.attempt) {
       this.#concluding = true;
       void this.#conclude(plant).then(() => {
@@ -149,33 +152,37 @@ class Planting {
     return state;
   }
 
-  /** The owner's own check, with what judges know; null where it cannot be made. */
-  async #check({ view, submission, state }: Seen): Promise<Verdict | null> {
+  /** The owner's own checks, with what judges know; null where one cannot be made. */
+  async #check({ view, submission, state }: Seen): Promise<(Verdict | null)[]> {
     const { params, fetchBlob } = this.#situation!;
-    const { runtime } = this.#options;
-    const device: Device = { runtime, fetchBlob, drawer: memoryDrawer(), progress: async () => {} };
     const permille = reexecutionPermille(submission, view.reexecute_permille, view.probation);
     // A judge that had no reason to repeat it is not to be blamed for what only a repetition shows.
     const judging = { repeat: permille >= 1000 || submission.alarm, time_ms: view.judging_ms };
-    try {
-      return await checkSubmission({ game: this.#game!, params, device }, await state, view, submission, judging);
-    } catch (error) {
-      if (!(error instanceof CodedError)) throw error;
-      this.#options.onNews?.({ type: 'problem', code: error.code, message: error.message });
-      return null;
+    const findings: (Verdict | null)[] = [];
+    for (const runtime of this.#options.referees) {
+      const device: Device = { runtime, fetchBlob, drawer: memoryDrawer(), progress: async () => {} };
+      try {
+        const judge = { game: this.#game!, params, device };
+        findings.push(await checkSubmission(judge, await state, view, submission, judging));
+      } catch (error) {
+        if (!(error instanceof CodedError)) throw error;
+        this.#options.onNews?.({ type: 'problem', code: error.code, message: error.message });
+        findings.push(null);
+      }
     }
+    return findings;
   }
 
   /** The planted work's round is over. */
   async #conclude(plant: Plant & { readonly round: number }): Promise<void> {
     const seen = this.#seen;
-    const found = seen && (await (this.#finding ?? this.#check(seen)));
     if (!seen) return this.#again('it did not reach the log in its round');
-    if (!isFitToReveal(plant, found)) {
-      const said = found ? `says "${found.code}"` : 'could not be made';
+    const findings = await (this.#findings ?? this.#check(seen));
+    if (!isFitToReveal(plant, findings)) {
+      const said = findings.map((found) => (found ? `"${found.code}"` : 'that it could not be made')).join(' and ');
       return this.#end({
         revealed: false,
-        reason: `the owner's own check ${said}: whoever judges as it does would be punished`,
+        reason: `the owner's own check says ${said}, and whoever judges as it does would be punished`,
       });
     }
     const { owner, url } = this.#options;
@@ -192,7 +199,7 @@ class Planting {
   /** Nothing has come of it: the next work is planted instead. */
   #again(reason: string): void {
     this.#options.onNews?.({ type: 'problem', code: 'not-planted', message: `${reason}; planting again` });
-    this.#plant = this.#seen = this.#finding = null;
+    this.#plant = this.#seen = this.#findings = null;
   }
 
   #end(outcome: PlantOutcome): void {

@@ -58,7 +58,7 @@ export class ArenaPlanting {
     const found = await this.#arena.call(seat, 'check', () =>
       this.#arena.judging.findingOf(looking, all[own], own, true),
     );
-    if (isFitToReveal(plant, found)) this.#fit = all[own].id;
+    if (isFitToReveal(plant, [found])) this.#fit = all[own].id;
   }
 
   /** After the merge: what is fit is revealed, and the newcomer leaves. */

@@ -26,14 +26,14 @@ const TEXT_CHARACTERS = 200_000;
 
 /** A model that learns something in a hundred steps of a millisecond, at the rate with which runs are created. */
 const SMALL = {
-  model: { hidden_size: 32, intermediate_size: 64, num_hidden_layers: 1, num_attention_heads: 2 },
+  model: { hidden_size: 16, intermediate_size: 32, num_hidden_layers: 1, num_attention_heads: 2 },
   batch: 8,
   context: 32,
-  inner_steps: 16,
+  inner_steps: 8,
   learning_rate: 1e-3,
   min_learning_rate: 1e-3,
   warmup_steps: 0,
-  evaluation_sequences: 256,
+  evaluation_sequences: 64,
 };
 
 /**

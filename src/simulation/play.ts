@@ -1,5 +1,6 @@
 // Tries a game before anybody launches it: one arena of honest devices, then one for each adversary, each in a thread that is
 // ended where the game does not answer.
+import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { GameError } from '../games/errors.ts';
 import type { Adversary } from './adversaries/adversary.ts';
@@ -99,17 +100,34 @@ export async function playGame({ adversaries, onReport, onHonest, ...job }: Play
   requireHonestPay(honest);
   onHonest?.(honest);
   const reports: StrategyReport[] = [];
-  for (const adversary of adversaries) {
-    const found = await playInThread({ ...job, adversary: adversary.name }).then(
+  const playing = inTurn(adversaries, availableParallelism(), (adversary) =>
+    playInThread({ ...job, adversary: adversary.name }).then(
       (result) => reportOn(adversary, result, honest),
       (error) => {
         // What fails before anybody plays is nobody's exploit.
         if (!(error instanceof GameError) || error.message.startsWith(LOADING)) throw error;
         return [reportBroken(adversary, `${error.code}: ${error.message}`)];
       },
-    );
-    for (const report of found) onReport?.(report);
-    reports.push(...found);
+    ),
+  );
+  for (const found of playing) {
+    for (const report of await found) {
+      onReport?.(report);
+      reports.push(report);
+    }
   }
   return { honest, reports, exploits: reports.filter(({ exploit }) => exploit) };
+}
+
+/** Works through a list with so many under way at once; the results in the order of the list. */
+function inTurn<T, R>(list: readonly T[], at_once: number, work: (item: T) => Promise<R>): Promise<R>[] {
+  const begun: Promise<R>[] = [];
+  for (const [i, item] of list.entries()) {
+    // Each waits for the one that is so many places before it; one that failed is told when its turn comes.
+    const before = begun[i - at_once]?.catch(() => {});
+    const result = before ? before.then(() => work(item)) : work(item);
+    result.catch(() => {});
+    begun.push(result);
+  }
+  return begun;
 }
