@@ -1,9 +1,10 @@
 // Strangers who lie, as real processes: a noise worker says loudly what it is, earns nothing, and the run goes on without it;
 // and a game that no other file knows runs over the real hub.
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { sha256Hex } from '../src/protocol/hash.ts';
 import { network, untilStatus } from './network.ts';
 
 const credit = (status: Awaited<ReturnType<typeof untilStatus>>, name: string): number =>
@@ -71,6 +72,35 @@ test("a game of somebody's own runs over the hub: its file is named, nothing els
   assert.deepEqual(await Promise.all(peers.map((peer) => peer.ended)), [0, 0]);
   const status = await untilStatus(url, String(run), (s) => s.phase === 'finished');
   assert.ok(credit(status, 'ada') > 0);
+
+  await t.test(
+    'an audit computes its states where it has the file, on threads too, and says so where it has not',
+    async () => {
+      const audit = async (...flags: string[]) => {
+        const { verdict, models, unchecked } = await net.start('audit', url, '--json', ...flags).line(() => true);
+        return { verdict, models, unchecked: String(unchecked) };
+      };
+      for (const threads of ['1', '2']) {
+        const known = await audit('--threads', threads, ...own);
+        assert.deepEqual([known.verdict, known.models], ['true', { recomputed: 3, submissions: 3 }]);
+        assert.equal(known.unchecked, '');
+      }
+      const unknown = await audit();
+      assert.deepEqual([unknown.verdict, unknown.models], ['true', { recomputed: 0, submissions: 0 }]);
+      assert.match(unknown.unchecked, /no game "my-own": its file is needed \(potluck audit --game-file\)/);
+      const wrong = net.start('audit', url, '--json', '--game-file', params);
+      assert.match(JSON.stringify(await wrong.line(() => true)), /bad-game-file/);
+    },
+  );
+
+  await t.test('export writes its state, whose hash is the one in the log, and needs the file for it', async () => {
+    const target = join(net.folder, 'taken');
+    const refused = await net.start('export', String(run), target, '--hub', url, '--json').line(() => true);
+    assert.match(JSON.stringify(refused), /no game \\"my-own\\": its file is needed \(--game-file\)/);
+    const taken = await net.start('export', String(run), target, '--hub', url, '--json', ...own).line(() => true);
+    assert.deepEqual([taken.game, taken.merged_rounds, taken.state], ['my-own', 3, status.model]);
+    assert.equal(sha256Hex(new Uint8Array(readFileSync(join(target, 'state.bin')))), status.model);
+  });
 });
 
 test('an adversary that is none, or that plays another role, is refused in one line', async (t) => {

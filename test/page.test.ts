@@ -2,6 +2,8 @@
 // is not true, strangers' names stay text, and everybody can use it.
 
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { bytesToHex } from '@noble/hashes/utils.js';
 import type { Page } from 'playwright-core';
@@ -236,6 +238,20 @@ describe('the page', { skip, concurrency: false }, () => {
     await page.getByRole('link', { name: 'Watch it' }).click();
     await page.getByRole('heading', { name: 'started here' }).waitFor();
     await page.getByText('0 of 7 rounds').waitFor();
+  });
+
+  test('a game that is in no page: the tab says so, and how one takes part in it', async (t) => {
+    const net = network(t);
+    const game = join(net.folder, 'own.ts');
+    const chain = JSON.stringify(join(import.meta.dirname, '..', 'src', 'games', 'addition-chain.ts'));
+    writeFileSync(game, `import { game as chain } from ${chain};\nexport const game = { ...chain, name: 'my-own' };\n`);
+    const { url } = await net.hub(0, ...SERVED, '--game-file', game);
+    const create = net.start('run', 'create', '--hub', url, '--game', game, '--json');
+    const { run } = await create.line(({ type }) => type === 'created');
+    const page = await browser.open();
+    await page.goto(`${url}/r/${run}/device`);
+    await page.getByRole('button', { name: 'Contribute from this tab' }).click();
+    await page.getByText(/does not have the game "my-own".*potluck join http:\S+ --game-file FILE/).waitFor();
   });
 
   test('what a model is said to write is text, whatever it says', async (t) => {

@@ -263,7 +263,7 @@ async function* round(
 
 async function auditEvents(folder: string, threads: number, verify_signatures: boolean): Promise<void> {
   const log = await openPublicLog(folder);
-  const pool = openAuditPool(folder, threads);
+  const pool = await openAuditPool(folder, threads);
   try {
     await replayLog(log, { pool, verify_signatures });
   } finally {

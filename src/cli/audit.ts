@@ -6,7 +6,7 @@ import type { AuditReport } from '../peer/audit.ts';
 import { audit } from '../peer/audit-here.ts';
 import { type PublicLog, Untruth } from '../peer/public-log.ts';
 import { openPublicLog } from '../peer/public-log-open.ts';
-import { integer, jsonOption, logPlace } from './options.ts';
+import { gameFileOption, integer, jsonOption, logPlace } from './options.ts';
 import { formatCount, openOutput } from './output.ts';
 
 interface AuditFlags {
@@ -15,6 +15,7 @@ interface AuditFlags {
   hubId?: string;
   strict: boolean;
   threads?: number;
+  gameFile: string[];
   json: boolean;
 }
 
@@ -30,6 +31,7 @@ export function auditCommand(): Command {
     .option('--no-models', 'leave the blobs alone: events, tree and shares only')
     .option('--strict', 'fail also when something cannot be checked any more', false)
     .option('--threads <n>', 'threads to check with (default: one a core)', integer(1, 256))
+    .addOption(gameFileOption())
     .addOption(jsonOption())
     .addHelpText(
       'after',
@@ -49,7 +51,10 @@ It ends with 0 when everything is as the log says, with 1 at the first thing tha
         log = await openPublicLog(place, flags.hubId);
         const { receipts, models, threads } = flags;
         const onProgress = progress.draw;
-        const report = await audit(log, { receipts: receipts && resolve(receipts), models, threads, onProgress });
+        const report = await audit(log, {
+          ...{ receipts: receipts && resolve(receipts), models, threads, onProgress },
+          game_files: flags.gameFile,
+        });
         progress.end();
         const failed = flags.strict && report.unchecked.length > 0;
         say(describeReport(report, failed), { type: 'audit', verdict: failed ? 'unchecked' : 'true', ...report });

@@ -1,11 +1,19 @@
 // `potluck export RUN DIR`: a run's model, in the files that other tools read.
 import { join } from 'node:path';
 import { Command } from 'commander';
-import { exportRun } from '../peer/take-home.ts';
+import { gamesOf } from '../games/game-file.ts';
+import { exportRun, exportState } from '../peer/take-home.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
 import { homeFolder, ownerKeyFile } from './folders.ts';
-import { DEFAULT_HUB, hubUrl, jsonOption } from './options.ts';
+import { DEFAULT_HUB, gameFileOption, hubUrl, jsonOption } from './options.ts';
 import { openOutput } from './output.ts';
+
+interface ExportFlags {
+  hub: string;
+  owner?: string;
+  gameFile: string[];
+  json: boolean;
+}
 
 export function exportCommand(): Command {
   return new Command('export')
@@ -14,6 +22,7 @@ export function exportCommand(): Command {
     .argument('<dir>', 'the folder to write; files in it are replaced')
     .option('--hub <url>', 'the address of the hub', hubUrl, DEFAULT_HUB)
     .option('--owner <file>', 'the key to sign the manifest with, instead of the one under ~/.potluck')
+    .addOption(gameFileOption())
     .addOption(jsonOption())
     .addHelpText(
       'after',
@@ -21,11 +30,21 @@ export function exportCommand(): Command {
 Examples:
   $ potluck export 3fa9c1 ./my-model
   $ potluck verify ./my-model
+  $ potluck export 3fa9c1 ./found --game-file ./my-game.ts     a game of your own: its state as it is
   $ python -c "from transformers import AutoModelForCausalLM as M; print(M.from_pretrained('./my-model'))"`,
     )
-    .action(async (run: string, dir: string, options: { hub: string; owner?: string; json: boolean }) => {
+    .action(async (run: string, dir: string, options: ExportFlags) => {
+      const cache = join(homeFolder(), 'cache');
+      const found = await exportState(options.hub, run, cache, dir, await gamesOf(options.gameFile));
+      if (found) {
+        openOutput(options.json).say(
+          `The state of ${found.game} after ${found.merged_rounds} rounds is in ${found.file}: its hash is the one in the log.`,
+          { type: 'exported', folder: dir, ...found },
+        );
+        return;
+      }
       const signer = await loadOrCreateIdentity(options.owner ?? ownerKeyFile());
-      const taken = await exportRun(options.hub, run, join(homeFolder(), 'cache'), dir, signer);
+      const taken = await exportRun(options.hub, run, cache, dir, signer);
       const { model, merged_rounds, files } = taken;
       openOutput(options.json).say(
         `Model ${model.slice(0, 12)} after ${merged_rounds} rounds is in ${dir}: its hash is the one in the log.`,

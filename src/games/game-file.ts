@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { GameError } from './errors.ts';
 import type { AnyGame } from './game.ts';
 import { type GuardLimits, guardGame } from './guard.ts';
-import { loadGame } from './registry.ts';
+import { type LoadGame, loadGame } from './registry.ts';
 
 const method = z.custom<(...values: never[]) => unknown>((value) => typeof value === 'function', 'expected a function');
 const GameFileSchema = z.object({
@@ -39,7 +39,7 @@ export async function loadGameFile(path: string, limits?: Partial<GuardLimits>):
 }
 
 /** Finds games by name: those of the files first, then those of this build. Throws GameError bad-game-file. */
-export async function gamesOf(files: readonly string[]): Promise<(name: string) => Promise<AnyGame>> {
+export async function gamesOf(files: readonly string[]): Promise<LoadGame> {
   const own = new Map<string, AnyGame>();
   for (const file of files) {
     const game = await loadGameFile(file);

@@ -8,12 +8,14 @@ export interface LocalAuditOptions extends Omit<AuditOptions, 'receipts'> {
   /** Where receipts.jsonl is, if somebody has receipts. */
   readonly receipts?: string;
   readonly threads?: number;
+  /** Files of games that are not of this build. */
+  readonly game_files?: readonly string[];
 }
 
-/** Audits a log. Throws Untruth at the first thing that is not true, PublicLogError where the log or the receipts cannot be read. */
+/** Audits a log. Throws Untruth at the first thing that is not true, PublicLogError where the log or the receipts cannot be read, GameError bad-game-file. */
 export async function audit(log: PublicLog, options: LocalAuditOptions = {}): Promise<AuditReport> {
   const receipts = options.receipts === undefined ? undefined : await readReceipts(options.receipts, log.hub);
-  const pool = openAuditPool(log.where, threadsFor(log.size, options.threads));
+  const pool = await openAuditPool(log.where, threadsFor(log.size, options.threads), options.game_files);
   try {
     return await auditWith(pool, log, { ...options, receipts });
   } finally {

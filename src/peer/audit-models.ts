@@ -4,7 +4,7 @@ import { decodeBundle, encodeBundle } from '../games/bundle.ts';
 import { GameError } from '../games/errors.ts';
 import type { AnyGame } from '../games/game.ts';
 import { decodeParams } from '../games/params.ts';
-import { loadGame } from '../games/registry.ts';
+import type { LoadGame } from '../games/registry.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import { type PublicBlobs, Untruth } from './public-log.ts';
 
@@ -81,7 +81,7 @@ export interface ModelChecker {
 }
 
 /** Checks against the blobs of a log; holds one model a run. */
-export function createModelChecker(blobs: PublicBlobs): ModelChecker {
+export function createModelChecker(blobs: PublicBlobs, loadGame: LoadGame): ModelChecker {
   const games = new Map<string, Promise<OpenGame | null>>();
   const runs = new Map<string, RunModels>();
 
@@ -128,7 +128,7 @@ export function createModelChecker(blobs: PublicBlobs): ModelChecker {
     const models: RunModels = { open, present: null };
     runs.set(run, models);
     if (!open) {
-      report.reason = `this build does not know the game "${task.game}"`;
+      report.reason = `this build has no game "${task.game}": its file is needed (potluck audit --game-file)`;
       return;
     }
     const bytes = await fetchAt(model, index);
@@ -148,7 +148,12 @@ export function createModelChecker(blobs: PublicBlobs): ModelChecker {
     // The checkpoint is read even where it is not needed to go on: a hub that serves wrong bytes under its name is found.
     const kept = task.checkpoint ? await fetchAt(task.model, task.index) : null;
     if (task.checkpoint && !kept) report.absent.push({ hash: task.model, index: task.index });
-    if (!open) return uncheckedMerge(task, report, `this build does not know its game`);
+    if (!open)
+      return uncheckedMerge(
+        task,
+        report,
+        'this build does not have its game, whose file is needed (potluck audit --game-file)',
+      );
     if (works && models.present?.hash === task.parent) {
       checkSizes(open, task.works, works);
       models.present = mergeHonestly(open, models.present.state, task, works);

@@ -1,4 +1,5 @@
 // Who does the tasks of an audit: the caller itself, or threads; events go to whoever is free, a run's models always to the thread that holds its model.
+import type { LoadGame } from '../games/registry.ts';
 import { type AuditReply, type AuditTask, auditHandler } from './audit-tasks.ts';
 import type { PublicBlobs } from './public-log.ts';
 
@@ -10,8 +11,8 @@ export interface AuditPool {
 }
 
 /** Everything happens here, in order, which is quickest for a short log. */
-export function inlinePool(blobs: PublicBlobs): AuditPool {
-  const handle = auditHandler(blobs);
+export function inlinePool(blobs: PublicBlobs, loadGame?: LoadGame): AuditPool {
+  const handle = auditHandler(blobs, loadGame);
   let tail: Promise<unknown> = Promise.resolve();
   return {
     threads: 1,

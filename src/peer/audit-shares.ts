@@ -55,7 +55,7 @@ export interface Holdings {
 
 /** Replays a log with as many threads as it is worth. Throws Untruth, PublicLogError. */
 export async function replayWithPool(log: PublicLog, options: Omit<ReplayOptions, 'pool'> = {}): Promise<Replay> {
-  const pool = openAuditPool(log.where, threadsFor(log.size));
+  const pool = await openAuditPool(log.where, threadsFor(log.size));
   try {
     return await replayLog(log, { now_ms: Date.now(), ...options, pool });
   } finally {

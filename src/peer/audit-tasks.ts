@@ -1,4 +1,5 @@
 // What an audit's threads do: verify the signatures of a page of events, or check a model version. The same code runs in a thread and without one.
+import { type LoadGame, loadGame as loadGameOfThisBuild } from '../games/registry.ts';
 import { leafHash } from '../ledger/merkle.ts';
 import { decodeEntryBundle } from '../ledger/tiles.ts';
 import { areSignedByAuthor } from '../protocol/envelope.ts';
@@ -36,8 +37,11 @@ interface PlainError {
 }
 
 /** Does tasks one after the other. The log's blobs are read only for model tasks. */
-export function auditHandler(blobs: PublicBlobs): (task: AuditTask) => Promise<AuditReply> {
-  const models = createModelChecker(blobs);
+export function auditHandler(
+  blobs: PublicBlobs,
+  loadGame: LoadGame = loadGameOfThisBuild,
+): (task: AuditTask) => Promise<AuditReply> {
+  const models = createModelChecker(blobs, loadGame);
   return async (task) => {
     if (task.kind === 'page') return { page: await checkPage(task) };
     try {

@@ -1,6 +1,7 @@
 // The threads of an audit in Node. src/web/twins/audit-threads.ts is the same for browsers.
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
+import { gamesOf } from '../games/game-file.ts';
 import { type AuditPool, inlinePool, poolOf } from './audit-pool.ts';
 import { openPublicBlobs } from './public-log-open.ts';
 
@@ -12,15 +13,26 @@ export function threadsFor(events: number, wanted?: number): number {
   return wanted ?? (events < EVENTS_WORTH_A_THREAD ? 0 : availableParallelism());
 }
 
-/** 0 threads: everything happens here, in order, which is quickest for a short log. */
-export function openAuditPool(where: string, threads: number): AuditPool {
-  return threads === 0 ? inlinePool(openPublicBlobs(where)) : threadPool(where, threads);
+/** `game_files`: games that are not of this build. 0 threads: everything happens here, in order, which is quickest for a short log. */
+export async function openAuditPool(
+  where: string,
+  threads: number,
+  game_files: readonly string[] = [],
+): Promise<AuditPool> {
+  const loadGame = await gamesOf(game_files); // also where threads load them: what is wrong with a file is told at once
+  return threads === 0 ? inlinePool(openPublicBlobs(where), loadGame) : threadPool({ where, game_files }, threads);
 }
 
-function threadPool(where: string, threads: number): AuditPool {
+/** What a thread is told when it starts. */
+export interface ThreadData {
+  readonly where: string;
+  readonly game_files: readonly string[];
+}
+
+function threadPool(workerData: ThreadData, threads: number): AuditPool {
   return poolOf(
     Array.from({ length: threads }, () => {
-      const worker = new Worker(new URL('./audit-worker.ts', import.meta.url), { workerData: { where } });
+      const worker = new Worker(new URL('./audit-worker.ts', import.meta.url), { workerData });
       return {
         post: (task) => worker.postMessage(task),
         listen(onReply, onError) {

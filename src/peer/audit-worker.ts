@@ -1,9 +1,12 @@
 // A thread of the audit: answers each task with one reply, in order.
 import { parentPort, workerData } from 'node:worker_threads';
+import { gamesOf } from '../games/game-file.ts';
 import { type AuditTask, auditHandler } from './audit-tasks.ts';
+import type { ThreadData } from './audit-threads.ts';
 import { openPublicBlobs } from './public-log-open.ts';
 
-const handle = auditHandler(openPublicBlobs((workerData as { where: string }).where));
+const { where, game_files } = workerData as ThreadData;
+const handle = auditHandler(openPublicBlobs(where), await gamesOf(game_files));
 
 parentPort?.on('message', async (task: AuditTask) => {
   parentPort?.postMessage(await handle(task));

@@ -1,9 +1,10 @@
 // Taking a run's present model home: fetched by hash, proved, and written as other tools read it.
-
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { catchUp } from '../games/history.ts';
 import { decodeParams } from '../games/params.ts';
 import { PretrainParamsSchema } from '../games/pretrain.ts';
-import { loadGame } from '../games/registry.ts';
+import { type LoadGame, loadGame } from '../games/registry.ts';
 import { exportModel } from '../model/checkpoint-folder.ts';
 import type { LlamaConfig, Weights } from '../model/config.ts';
 import { type Tokenizer, tokenizerFromJson } from '../model/tokenizer.ts';
@@ -60,18 +61,54 @@ export async function takeModel(url: string, wanted: string | undefined, folder:
 
 /** A run that trains a model, with its settings and its tokenizer. */
 async function openPretrainRun(url: string, wanted: string | undefined, folder: string) {
-  const { hub, view: status } = await findRun(url, wanted);
-  const parsed = RunViewSchema.safeParse((await askHub(url, `/runs/${status.run}`)).json);
-  if (!parsed.success) throw new PeerError('not-a-hub', `expected the run ${status.run} from ${url}`);
-  const view = parsed.data;
+  const { view, blobs } = await openRun(url, wanted, folder);
   if (view.game !== 'pretrain')
     throw new PeerError('no-such-run', `run ${view.run} trains no model: it plays ${view.game}`);
-  const blobs = openPeerBlobs({ url, hub, identity: createIdentity(), cache: openBlobFolder(folder) });
   const game = await loadGame(view.game);
   const params = PretrainParamsSchema.parse(decodeParams(game, await blobs.fetch(view.params)));
   const manifest = decodeManifest(await blobs.fetch(params.dataset));
   const json = new TextDecoder().decode(await blobs.fetch(manifest.tokenizer));
   return { view, game, params, blobs, tokenizer: tokenizerFromJson(json) };
+}
+
+async function openRun(url: string, wanted: string | undefined, folder: string) {
+  const { hub, view: status } = await findRun(url, wanted);
+  const parsed = RunViewSchema.safeParse((await askHub(url, `/runs/${status.run}`)).json);
+  if (!parsed.success) throw new PeerError('not-a-hub', `expected the run ${status.run} from ${url}`);
+  const blobs = openPeerBlobs({ url, hub, identity: createIdentity(), cache: openBlobFolder(folder) });
+  return { view: parsed.data, blobs };
+}
+
+/** What a game that trains no model has come to. */
+export interface TakenState {
+  readonly run: string;
+  readonly game: string;
+  /** Its hash in the log. */
+  readonly state: string;
+  readonly merged_rounds: number;
+  readonly file: string;
+}
+
+/**
+ * Writes the present state of a run of any game as its canonical bytes, DIR/state.bin, proved by its hash; null for a run that trains a
+ * model: exportRun does that. Throws PeerError, HistoryError, GameError (unknown-game: its file is needed).
+ */
+export async function exportState(
+  url: string,
+  wanted: string | undefined,
+  folder: string,
+  target: string,
+  loadGame: LoadGame,
+): Promise<TakenState | null> {
+  const { view, blobs } = await openRun(url, wanted, folder);
+  if (view.game === 'pretrain') return null;
+  const game = await loadGame(view.game);
+  const params = decodeParams(game, await blobs.fetch(view.params));
+  const held = await catchUp(game, params, view, null, blobs.fetch);
+  const file = join(target, 'state.bin');
+  await mkdir(target, { recursive: true });
+  await writeFile(file, game.encodeState(params, held.state));
+  return { run: view.run, game: view.game, state: held.hash, merged_rounds: view.round, file };
 }
 
 /**

@@ -17,7 +17,7 @@ const PROGRESS_MS = 100;
 const EVIDENCE = 100;
 
 async function audit(log: PublicLog, models: boolean): Promise<LogNews> {
-  const pool = openAuditPool(log.where, threadsFor(log.size));
+  const pool = await openAuditPool(log.where, threadsFor(log.size));
   let told_ms = 0;
   try {
     const report = await auditWith(pool, log, {

@@ -1,5 +1,6 @@
 // A tab's part in a run, inside its Worker: keys, runtime, the peer's own session, pauses, and the state that the page shows.
 import { CodedError } from '../../errors.ts';
+import { GameError } from '../../games/errors.ts';
 import type { AnyGame, Device } from '../../games/game.ts';
 import { decodeParams } from '../../games/params.ts';
 import { loadGame } from '../../games/registry.ts';
@@ -159,7 +160,7 @@ async function workWith(turn: Turn, store: TabStore, wasm: Promise<StartedWasm>)
   const verdicts = readVerdicts(url, hub, LIMITS.handed_in, () => set({ handed_in: verdicts.works }));
   let chosen: ChosenRuntime | null = null;
   try {
-    const game = await loadGame(view.game);
+    const game = await gameOf(view.game, url);
     const settings = await untilThere(turn, () => blobs.fetch(view.params));
     if (!settings) return false;
     const params = decodeParams(game, settings);
@@ -274,9 +275,22 @@ async function untilThere<T>({ set, stop }: Turn, ask: () => Promise<T>): Promis
   return null;
 }
 
+/** A game that a person has made on their own machine is not in the page. Throws TabError. */
+async function gameOf(name: string, url: string): Promise<AnyGame> {
+  try {
+    return await loadGame(name);
+  } catch (error) {
+    if (!(error instanceof GameError)) throw error;
+    const message = `this page does not have the game "${name}"; whoever has its file can take part from a terminal: npx potluck join ${url} --game-file FILE`;
+    throw new TabError('game-not-here', message, { game: name });
+  }
+}
+
 export type TabErrorCode =
+  /** The run plays a game that is not of this build. */
+  | 'game-not-here'
   /** The run's model needs more memory than this device may lend. */
-  'too-large-for-this-device';
+  | 'too-large-for-this-device';
 export class TabError extends CodedError<TabErrorCode> {}
 
 /** Takes only work that fits. Browsers say how much memory a device has only roughly, and some not at all. Throws TabError. */

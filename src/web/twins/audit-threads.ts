@@ -12,7 +12,7 @@ const MOST_WORKERS = 8;
 export const threadsFor: typeof InNode.threadsFor = (events, wanted) =>
   wanted ?? (events < EVENTS_WORTH_A_WORKER ? 0 : Math.min(MOST_WORKERS, navigator.hardwareConcurrency));
 
-export const openAuditPool: typeof InNode.openAuditPool = (where, threads) => {
+export const openAuditPool: typeof InNode.openAuditPool = async (where, threads) => {
   if (threads === 0) return inlinePool(hubBlobs(where));
   return poolOf(
     Array.from({ length: threads }, () => {
