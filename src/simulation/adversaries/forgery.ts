@@ -2,7 +2,9 @@
 import type { AnyGame, Claim } from '../../games/game.ts';
 import type { PretrainParams } from '../../games/pretrain-params.ts';
 import type { Random } from '../../protocol/random.ts';
+import type { AdversaryContext } from './adversary.ts';
 import { blurUpdate, emptyUpdate, randomUpdate, wholeRound } from './pretrain-update.ts';
+import { withDeeds, workFor } from './task.ts';
 
 export interface Forger {
   /** Whether the hub takes work of this form. */
@@ -28,6 +30,32 @@ export function forgerOf(game: AnyGame, params: unknown): Forger {
   };
   return { fits, ...(game.name === 'pretrain' ? updateForger(params as PretrainParams) : byteForger(fits)) };
 }
+
+/** A worker that takes one step, to know the form, and makes up the rest of the round. */
+export const madeUp = (
+  game: AnyGame,
+  { params, random }: AdversaryContext,
+  make: (forger: Forger, sample: Claim, random: Random) => Claim,
+): AnyGame =>
+  withDeeds(game, {
+    async perform(task, device, signal) {
+      const sample = await workFor(1, game, task, device, signal);
+      return sample && make(forgerOf(game, params), sample, random);
+    },
+  });
+
+/** A worker that waits until others have handed in, and makes one of their submissions its own. */
+export const takenOver = (
+  game: AnyGame,
+  { seen, random }: AdversaryContext,
+  change: (claim: Claim) => Claim,
+): AnyGame =>
+  withDeeds(game, {
+    async perform(_task, _device, signal) {
+      const others = await seen(signal);
+      return others.length > 0 ? change(others[random.below(others.length)]) : null;
+    },
+  });
 
 const updateForger = (params: PretrainParams): Omit<Forger, 'fits'> => ({
   whole: (sample, random) => wholeRound(params, sample, random),

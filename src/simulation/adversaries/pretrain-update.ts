@@ -1,5 +1,5 @@
 // Forged updates for pre-training, in the form that its game reads.
-import type { Claim } from '../../games/game.ts';
+import type { AnyGame, Claim } from '../../games/game.ts';
 import type { PretrainParams } from '../../games/pretrain-params.ts';
 import { decodeWork, encodeWork } from '../../games/pretrain-work.ts';
 import { type ParameterSpec, parameterSpecs } from '../../model/config.ts';
@@ -11,6 +11,8 @@ import {
   type SparseTensor,
   type SparseUpdate,
 } from '../../training/sparse.ts';
+import type { AdversaryContext } from './adversary.ts';
+import { withDeeds } from './task.ts';
 
 /** How far losses of steps that nobody took fall and scatter, in nats: as those of real steps do. */
 const INVENTED = { fall: 0.002, scatter: 0.05 } as const;
@@ -39,6 +41,19 @@ export function editUpdate(
   const update = encodeUpdate(specs, edit(decodeUpdate(specs, honest.update, sparse), specs), sparse);
   return { ...claim, work: encodeWork({ ...honest, update }) };
 }
+
+/** A worker that trains honestly and hands in something else than what it learned. */
+export const trainedThen = (
+  game: AnyGame,
+  { params }: AdversaryContext,
+  edit: (update: SparseUpdate) => SparseUpdate,
+): AnyGame =>
+  withDeeds(game, {
+    async perform(task, device, signal) {
+      const claim = await game.perform(task.inner, device, signal);
+      return claim && editUpdate(params as PretrainParams, claim, edit);
+    },
+  });
 
 /** Another table for every weight. */
 export function mapTables(update: SparseUpdate, change: (value: number) => number): SparseUpdate {
