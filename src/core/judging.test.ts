@@ -5,7 +5,7 @@ import { bytesToHex } from '@noble/hashes/utils.js';
 import { createIdentity } from '../protocol/identity.ts';
 import type { EventBody } from './events.ts';
 import { exampleRules, exampleVerdict, sealFor } from './example-events.ts';
-import { drawMessage, drawOf, firstJudge, pledgeOf } from './judging.ts';
+import { drawMessage, drawOf, firstJudge, judgementOf, pledgeOf } from './judging.ts';
 import { apply } from './reduce.ts';
 import { initialState, type NetworkState } from './state.ts';
 
@@ -28,8 +28,12 @@ const happen = (state: NetworkState, author: string, body: EventBody): string =>
 };
 
 /** A run whose first round is open, with workers and validators of these names. */
-function opened(workers: readonly string[], validators: readonly string[], rules = {}): NetworkState {
-  const state = initialState(HUB);
+function opened(
+  workers: readonly string[],
+  validators: readonly string[],
+  rules = {},
+  state = initialState(HUB),
+): NetworkState {
   const times = { rounds: 9, round_ms: 1000, judging_ms: 400, min_workers: 1, checkpoint_every: 9, created_ms: 0 };
   const created = { name: 'x', game: 'pretrain', params: MODEL, model: MODEL, ...times };
   const body: EventBody = {
@@ -185,4 +189,33 @@ test('rules change with notice, for later rounds only, each proposal once', () =
   assert.equal(run.rules.emission.shares_per_round, 1000, 'the open round goes on by its own rules');
   merge(state, [work(state, name('c'))]);
   assert.equal(run.rules.emission.shares_per_round, 7);
+});
+
+test('an account has the say that the rules give it, however many devices it brings', () => {
+  const [ann, bob, cat] = ['2', '3', '4'].map(name);
+  const anns = ['6', '7', '8', '9', 'a', 'b'].map(name);
+  const validators = [ann, bob, cat].map((account) => ({ account, stake: 1 }));
+  const verdictsOf = (judges: number, workers: readonly string[]) => {
+    const state = initialState(HUB);
+    for (const device of anns) state.devices.set(device, { owner: ann, expires_ms: 1e9, revoked: false });
+    return { state: opened(workers, [...anns, bob, cat], { validators, judges }, state), workers };
+  };
+  const many = verdictsOf(
+    3,
+    Array.from({ length: 20 }, (_, i) => name('c').slice(2) + String(10 + i)),
+  );
+  for (const worker of many.workers) {
+    const { judges } = many.state.runs.get(RUN)!.submissions.get(work(many.state, worker))!;
+    assert.ok(judges.includes(bob) && judges.includes(cat), 'a second device comes after everybody else');
+  }
+  // Where all judge, six devices of one account weigh as much as one.
+  const { state } = verdictsOf(9, [name('c')]);
+  const id = work(state, name('c'));
+  const said = [...anns, bob, cat].map((by) => {
+    return { by, verdict: exampleVerdict(RUN, id, 10, anns.includes(by)) };
+  });
+  for (const { by, verdict } of said) happen(state, by, sealFor(by, verdict));
+  for (const { by, verdict } of said) happen(state, by, verdict);
+  const run = state.runs.get(RUN)!;
+  assert.equal(judgementOf(state, run, run.submissions.get(id)!), 'refused', 'one account against two');
 });

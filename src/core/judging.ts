@@ -9,6 +9,7 @@ import { reexecutionPermille } from './reexecution.ts';
 import { type Refusal, refuse } from './refusal.ts';
 import type { NetworkState, PeerState, RunState, Submission } from './state.ts';
 import { accountOf } from './state.ts';
+import { verdictStakes } from './verdict-stakes.ts';
 
 /** What a seal hides: the whole verdict, bound to its author, so that a copy of the seal opens to nothing. */
 export function sealOf(validator: string, verdict: VerdictGiven): string {
@@ -20,33 +21,26 @@ export function pledgeOf(owner: string, salt: string, accepted: boolean): string
   return sha256Hex(encode(['potluck-plant-v1', owner, salt, accepted]));
 }
 
-/** The stake that the rules give an account to validate with; 0: it may not. */
-export function stakeOf(run: RunState, account: string): number {
-  const { validators } = run.rules;
-  if (validators.length === 0) return 1;
-  return validators.find((entry) => entry.account === account)?.stake ?? 0;
-}
-
-/** What was locked behind a device before the open round opened: it counts where the rules let the account validate. */
-export function lockedBehind(run: RunState, device: string, account: string): number {
-  return stakeOf(run, account) > 0 ? (run.staked.get(device) ?? 0) : 0;
-}
-
 /**
  * Draws the judges of a worker's submission among the validators who are here: the order follows from the round's seed, so
- * neither side can choose the other. Validators of the worker's own account come last.
+ * neither side can choose the other. An account's second device comes after everybody's first, so that nobody has more of a
+ * say by joining more often; validators of the worker's own account come last.
  */
 export function drawJudges(state: NetworkState, run: RunState, worker: string): string[] {
   const account = accountOf(state, worker);
   // Nothing to draw where everybody judges everything.
   if (run.validators.length <= run.rules.judges) return [...run.validators];
-  return run.validators
-    .map((id) => ({
-      id,
-      own: accountOf(state, id) === account,
-      draw: sha256Hex(encode([run.seed, worker, id])),
-    }))
-    .sort((a, b) => (a.own !== b.own ? (a.own ? 1 : -1) : a.draw < b.draw ? -1 : 1))
+  const drawn = run.validators
+    .map((id) => ({ id, account: accountOf(state, id), draw: sha256Hex(encode([run.seed, worker, id])) }))
+    .sort((a, b) => (a.draw < b.draw ? -1 : 1));
+  const devices = new Map<string, number>();
+  return drawn
+    .map((entry) => {
+      const turn = devices.get(entry.account) ?? 0;
+      devices.set(entry.account, turn + 1);
+      return { ...entry, turn: entry.account === account ? Number.POSITIVE_INFINITY : turn };
+    })
+    .sort((a, b) => (a.turn === b.turn ? 0 : a.turn - b.turn)) // stable: by the draw among those whose turn is the same
     .slice(0, run.rules.judges)
     .map(({ id }) => id)
     .sort();
@@ -164,16 +158,16 @@ export type Judgement = 'accepted' | 'refused' | 'fraud' | 'none';
 /** What the stake behind the verdicts says: more than half of it accepts, or finds fraud; a tie refuses. */
 export function judgementOf(state: NetworkState, run: RunState, { verdicts }: Submission): Judgement {
   if (verdicts.size === 0) return 'none';
-  const sum = { all: 0, accepted: 0, fraud: 0 };
+  const sum = { all: 0n, accepted: 0n, fraud: 0n };
+  const stakes = verdictStakes(state, run, [...verdicts.keys()]);
   for (const [validator, verdict] of verdicts) {
-    const account = accountOf(state, validator);
-    const stake = stakeOf(run, account) + lockedBehind(run, validator, account);
+    const stake = stakes.get(validator)!;
     sum.all += stake;
     if (verdict.accepted) sum.accepted += stake;
     if (verdict.fraud) sum.fraud += stake;
   }
-  if (sum.accepted * 2 > sum.all) return 'accepted';
-  return sum.fraud * 2 > sum.all ? 'fraud' : 'refused';
+  if (sum.accepted * 2n > sum.all) return 'accepted';
+  return sum.fraud * 2n > sum.all ? 'fraud' : 'refused';
 }
 
 /**

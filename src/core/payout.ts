@@ -2,12 +2,13 @@
 // largest remainder, and whoever was caught cheating loses what was withheld.
 
 import { isWithheld, sharesAtHand } from './balances.ts';
-import { acceptedSubmissions, lockedBehind, stakeOf } from './judging.ts';
+import { acceptedSubmissions } from './judging.ts';
 import { royaltyOf } from './lineage.ts';
 import { emissionOf, type PayClaim, payRound, type RoundPayout } from './shares.ts';
 import { forfeitStake } from './stake.ts';
 import type { NetworkState, PeerState, RunState } from './state.ts';
 import { accountOf } from './state.ts';
+import { verdictStakes } from './verdict-stakes.ts';
 import { consensusOfRound, DEFAULT_ROUND_RULES, type RoundBonds } from './yuma-round.ts';
 
 /** What the open round pays if it is merged now, and what validators will then have come to expect. */
@@ -29,19 +30,8 @@ export function weightsOf(state: NetworkState, run: RunState) {
   const judges = [...new Set(submissions.flatMap(({ verdicts }) => [...verdicts.keys()]))]
     .filter((id) => !unshown.has(id))
     .sort();
-  const devices = new Map<string, number>();
-  for (const id of judges) {
-    const account = accountOf(state, id);
-    devices.set(account, (devices.get(account) ?? 0) + 1);
-  }
-  const scale = scaleOf(run, devices, judges);
-  // An account's stake by the rules is its own, however many of its devices judge; what it has locked stands behind one of them.
-  const validators = judges.map((id) => {
-    const account = accountOf(state, id);
-    const byRules = (BigInt(stakeOf(run, account)) * scale) / BigInt(devices.get(account)!);
-    return { id, stake: byRules + BigInt(lockedBehind(run, id, account)) * scale };
-  });
-  const stakes = new Map(validators.map(({ id, stake }) => [id, stake]));
+  const stakes = verdictStakes(state, run, judges);
+  const validators = judges.map((id) => ({ id, stake: stakes.get(id)! }));
   const scores = new Map(judges.map((id) => [id, new Map<string, number>()]));
   for (const { worker, verdicts } of submissions) {
     const given = [...verdicts].filter(([id]) => stakes.has(id));
@@ -59,21 +49,6 @@ const NOTHING_AGREED = {
   dividends: new Map<string, bigint>(),
   bonds: [],
 } as const;
-
-/** Stakes are divided among an account's devices; this keeps fractions of the smallest one. */
-const STAKE_SCALE = 1_000_000n;
-/** What all stakes of an epoch must stay below (yuma-input.ts). */
-const MAX_STAKE = 2n ** 63n;
-
-/** The largest scale, up to the usual one, under which all stakes together are of the size that an epoch takes. */
-function scaleOf(run: RunState, devices: ReadonlyMap<string, number>, judges: readonly string[]): bigint {
-  let sum = 0n;
-  for (const account of devices.keys()) sum += BigInt(stakeOf(run, account));
-  for (const id of judges) sum += BigInt(run.staked.get(id) ?? 0);
-  let scale = STAKE_SCALE;
-  while (sum * scale >= MAX_STAKE) scale /= 10n;
-  return scale;
-}
 
 /** The largest weight that at least half of the stake reaches. */
 function weightedMedian(entries: readonly { readonly weight: number; readonly stake: bigint }[]): number {

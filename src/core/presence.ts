@@ -1,10 +1,11 @@
 // Who is in a run and who has gone. Joins are counted, so that every join and every leave in the log can be used once.
 import { countOwed, countPeer } from './attendance.ts';
 import type { PeerJoined, PeerLeft } from './events.ts';
-import { redrawJudges, stakeOf } from './judging.ts';
+import { redrawJudges } from './judging.ts';
 import { CORE_LIMITS } from './limits.ts';
 import { type Refusal, refuse } from './refusal.ts';
 import { accountOf, type NetworkState, type PeerState, type RunState } from './state.ts';
+import { stakeOf } from './verdict-stakes.ts';
 
 /** Whether a peer is here, and the session that it is in or that its next join will open. */
 export function sessionOf(run: RunState, peer: string): { readonly present: boolean; readonly session: number } {

@@ -1,11 +1,11 @@
 // Shares behind a validator: a holder locks what is free, they count from the next opening of a round, and come back after a notice in which they can still be lost.
 import { balanceOf } from './balances.ts';
 import type { StakeLocked, StakeReleased } from './events.ts';
-import { stakeOf } from './judging.ts';
 import { CORE_LIMITS } from './limits.ts';
 import { type Refusal, refuse } from './refusal.ts';
 import type { NetworkState, PeerState, RunState, StakeLock } from './state.ts';
 import { accountOf } from './state.ts';
+import { stakeOf } from './verdict-stakes.ts';
 
 /** The merged rounds from asking for shares to having them, where a run's rules do not say. */
 export const releaseRounds = (run: RunState): number => run.rules.release_rounds ?? CORE_LIMITS.release_rounds.usual;

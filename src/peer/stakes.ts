@@ -1,9 +1,9 @@
 // One holder's shares of a run and what stands behind its validators, replayed from the log, and the next change that it may sign.
 import { balanceOf, type ShareBalance } from '../core/balances.ts';
 import type { StakeLocked, StakeReleased } from '../core/events.ts';
-import { lockedBehind, stakeOf } from '../core/judging.ts';
 import { nextStakeChange, releaseRounds } from '../core/stake.ts';
 import { accountOf, type Phase } from '../core/state.ts';
+import { lockedBehind, stakeOf } from '../core/verdict-stakes.ts';
 import { chooseRunIn, replayWithPool } from './audit-shares.ts';
 import { PeerError } from './errors.ts';
 import type { PublicLog } from './public-log.ts';

@@ -1,10 +1,11 @@
 // Why a submission earned what it earned: found in the log, replayed here, every number with the one that it comes from.
 import type { LoggedEvent, VerdictGiven, WorkSubmitted } from '../core/events.ts';
-import { acceptedSubmissions, judgementOf, lockedBehind, stakeOf } from '../core/judging.ts';
+import { acceptedSubmissions, judgementOf } from '../core/judging.ts';
 import { royaltyOf } from '../core/lineage.ts';
 import { roundPayout } from '../core/payout.ts';
 import { emissionOf, PAY_PARTS, type PayClaim, type Payout, partsOf } from '../core/shares.ts';
 import { accountOf, type NetworkState, type Phase, type RunState } from '../core/state.ts';
+import { lockedBehind, stakeOf } from '../core/verdict-stakes.ts';
 import { LookupError, replayWithPool } from './audit-shares.ts';
 import type { PublicLog } from './public-log.ts';
 
@@ -127,9 +128,9 @@ export async function explainSubmission(log: PublicLog, wanted: string): Promise
       if (event.body.type === 'verdict.given' && event.body.submission === found.submission) {
         const run = after.runs.get(found.run)!;
         const { author: validator, body: verdict } = event;
-        const account = accountOf(after, validator);
-        const stake = { by_rules: stakeOf(run, account), locked: lockedBehind(run, validator, account) };
+        const stake = { by_rules: 0, locked: 0 };
         found.verdicts.push({ index, validator, name: run.peers.get(validator)!.name, verdict, stake });
+        found.verdicts = weighed(after, run, found.verdicts);
       }
       if (decided) {
         const peers = after.runs.get(found.run)!.peers;
@@ -172,6 +173,16 @@ function submissionOf(event: LoggedEvent, index: number, state: NetworkState): F
     lost: null,
     plant: null,
   };
+}
+
+/** Verdicts with what they weigh: an account's stake by the rules is divided among its devices that have spoken. */
+function weighed(state: NetworkState, run: RunState, verdicts: Found['verdicts']): Found['verdicts'] {
+  const accounts = verdicts.map(({ validator }) => accountOf(state, validator));
+  return verdicts.map((entry, i) => {
+    const devices = accounts.filter((account) => account === accounts[i]).length;
+    const by_rules = stakeOf(run, accounts[i]) / devices;
+    return { ...entry, stake: { by_rules, locked: lockedBehind(run, entry.validator, accounts[i]) } };
+  });
 }
 
 /** Those who may lose something by what is being decided; how much is known when it has happened. */
