@@ -93,8 +93,8 @@ interface Loaded {
   trainer?: Promise<Trainer>;
   /** Repeats others' steps. */
   referee?: Promise<Trainer>;
-  /** What workers carry whose rounds were repeated, by the hash that they gave it. */
-  readonly followed: Map<string, Carried>;
+  /** What workers carry whose rounds were repeated, by the hash that they gave it, with the round that left it. */
+  readonly followed: Map<string, { readonly round: number; readonly carried: Carried }>;
   evaluator?: Promise<Evaluator>;
   /** What the round's model says of data that nobody was assigned: the same for every submission. */
   unassigned?: { readonly weights: Weights; readonly seed: string; readonly measured: Promise<Measured> };
@@ -183,15 +183,15 @@ const FOLLOWED_BYTES = 1 << 30;
 
 /** What a worker carries that left a state with this hash, if this device has repeated the round in which it did. */
 export function followedOf(device: Device, hash: string): Carried | undefined {
-  return loadedOf(device).followed.get(hash);
+  return loadedOf(device).followed.get(hash)?.carried;
 }
 
-/** Remembers what repeated work leaves, under the hash that its worker gave it. */
-export function follow(device: Device, params: PretrainParams, hash: string, carried: Carried): void {
+/** Remembers what repeated work leaves, under the hash that its worker gave it: until the end of the next round, which may go on from it. */
+export function follow(device: Device, { params, round: { number } }: PretrainTask, hash: string, carried: Carried) {
   const { followed } = loadedOf(device);
-  const state_bytes = 3 * 4 * parameterCount(parameterSpecs(params.model));
-  followed.set(hash, carried);
-  forgetOldest(followed, state_bytes, FOLLOWED_BYTES);
+  for (const [old, { round }] of followed) if (round < number - 1) followed.delete(old);
+  followed.set(hash, { round: number, carried });
+  forgetOldest(followed, 3 * 4 * parameterCount(parameterSpecs(params.model)), FOLLOWED_BYTES);
 }
 
 /** Keeps what is of one size within a limit. */

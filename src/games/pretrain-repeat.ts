@@ -56,7 +56,7 @@ export async function repeatExactly(repeated: Repeated, start: Carried): Promise
   if (refusal === null) {
     // What was sent counts, not what should have been: so followers stay near for as long as they follow.
     const error = feedbackAfter(specs, delta, start.error, update, params.sparse);
-    follow(device, params, bytesToHex(work.end), { moments: await referee.optimiserState(), error });
+    follow(device, task, bytesToHex(work.end), { moments: await referee.optimiserState(), error });
   }
   return { refusal, evidence: { ...evidence, update: distance } };
 }
