@@ -143,7 +143,7 @@ describe('events', () => {
       'of a run whose game is a path',
       () => signEvent(net.vera, runWith({ game: '../hub/hub' })),
       'unknown-game',
-      /expected a game/,
+      /this build has no game/,
     ],
   ];
   const { schedule } = trainingFor({ ...ESSENTIALS, min_workers: 1 });
