@@ -1,6 +1,8 @@
 // A tab is a device: real Chromium, a real hub, Node peers beside it. What a visitor does with it, and what goes wrong.
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { chromium, type Page } from 'playwright-core';
@@ -31,7 +33,8 @@ describe('a tab', { skip }, () => {
     const first = await TabUnderTest.start(page, { run, name: 'ada' });
     const { device, owner, runtime, temporary } = await first.until((s) => s.handed_in.length > 0);
     assert.equal(temporary, false);
-    assert.deepEqual([runtime?.class, runtime?.why], ['wasm', 'no GPU that WebGPU can use']);
+    assert.equal(runtime?.class, 'wasm');
+    assert.match(runtime.why, /^no GPU that WebGPU can use/);
     await page.close(); // as people do: without a word
 
     const second = await TabUnderTest.start(await opened(await context.newPage()), { run, name: 'ada' });
@@ -151,6 +154,24 @@ describe('a tab', { skip }, () => {
     assert.deepEqual([pauses, handed_in], [['metered', 'battery-low'], []]);
     for (const reason of pauses) await tab.overrule(reason);
     await tab.until((s) => s.phase === 'finished' && s.handed_in.length === 1);
+    await context.close();
+  });
+
+  test('takes one thread where other programs keep all cores busy, and says so', async (t) => {
+    const net = network(t);
+    const context = await tabs.browser.newContext();
+    const run = await net.createRun(tabs.hub.url, '--rounds', '1', '--steps', '2');
+    const page = await opened(await context.newPage());
+    assert.equal(typeof (await page.evaluate(() => (globalThis as Scope).potluck.coresAreFree())), 'boolean');
+    const hogs = Array.from({ length: 4 * availableParallelism() }, () => spawn(process.execPath, ['-e', 'for (;;);']));
+    try {
+      const tab = await TabUnderTest.start(page, { run, name: 'squeezed' });
+      const { runtime } = await tab.until((s) => s.runtime !== null);
+      assert.equal(runtime?.threads, 1);
+      assert.match(runtime.why, /one thread, because other programs keep this device busy/);
+    } finally {
+      for (const hog of hogs) hog.kill('SIGKILL');
+    }
     await context.close();
   });
 

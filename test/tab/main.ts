@@ -2,6 +2,7 @@
 import '../../src/web/tab/no-eval.ts';
 import { createWebGpuRuntime, createWebWasmRuntime } from '../../src/tensor/web-runtime.ts';
 import * as api from '../../src/web/tab/api.ts';
+import { coresAreFree } from '../../src/web/tab/free-cores.ts';
 import * as keys from '../../src/web/tab/keys.ts';
 import { WASM_FILES, WEBGPU_FILES } from '../../src/web/tab/ort-files.ts';
 import { compareSelfTests, runSelfTest } from '../../src/web/tab/self-test.ts';
@@ -32,5 +33,5 @@ async function gpuAgainstWasm(): Promise<ReturnType<typeof compareSelfTests>> {
   }
 }
 
-export const page = { ...api, ...keys, bitsOnWasm, gpuAgainstWasm };
+export const page = { ...api, ...keys, bitsOnWasm, coresAreFree, gpuAgainstWasm };
 Object.assign(globalThis, { potluck: page });

@@ -8,6 +8,7 @@ import { add } from '../../tensor/ops.ts';
 import type { Runtime } from '../../tensor/runtime.ts';
 import { createWebGpuRuntime, createWebWasmRuntime, mayUseThreads } from '../../tensor/web-runtime.ts';
 import { createTrainer } from '../../training/trainer.ts';
+import { coresAreFree } from './free-cores.ts';
 import { WASM_FILES, WEBGPU_FILES } from './ort-files.ts';
 import { compareSelfTests, runSelfTest } from './self-test.ts';
 import type { RuntimeState } from './state.ts';
@@ -26,6 +27,8 @@ export interface ChosenRuntime {
 export interface StartedWasm {
   readonly runtime: Runtime;
   readonly threads: number;
+  /** Why it has one thread although there are more; empty where it has not, or was asked for one. */
+  readonly alone: string;
 }
 
 /**
@@ -33,7 +36,10 @@ export interface StartedWasm {
  * while keys, run and settings are still being fetched.
  */
 export async function startWasm(wanted?: number): Promise<StartedWasm> {
-  const threads = mayUseThreads() ? (wanted ?? defaultThreads()) : 1;
+  const usual = wanted ?? defaultThreads();
+  const isolated = mayUseThreads();
+  const free = wanted !== undefined || usual === 1 || !isolated || (await coresAreFree());
+  const threads = isolated && free ? usual : 1;
   const runtime = await createWebWasmRuntime({ files: WASM_FILES, threads });
   const graph = new Graph();
   graph.output('double', add(graph.input('x', 'float32', [1]), 1));
@@ -42,7 +48,8 @@ export async function startWasm(wanted?: number): Promise<StartedWasm> {
     (program) => program.close(),
     () => {},
   );
-  return { runtime, threads };
+  const alone = isolated ? 'other programs keep this device busy' : 'the page is not cross-origin isolated';
+  return { runtime, threads, alone: threads < usual ? `; one thread, because ${alone}` : '' };
 }
 
 export interface RuntimeWish {
@@ -55,9 +62,8 @@ export interface RuntimeWish {
 
 /** Chooses between WASM and the GPU. Throws TensorError where WebGPU was asked for by name and cannot be had. */
 export async function chooseRuntime(wish: RuntimeWish): Promise<ChosenRuntime> {
-  const { runtime: wasm, threads } = wish.wasm;
+  const { runtime: wasm, threads, alone } = wish.wasm;
   const onWasm = (why: string, measured: RuntimeState['measured'] = []): ChosenRuntime => {
-    const alone = mayUseThreads() ? '' : '; one thread, because the page is not cross-origin isolated';
     return { runtime: wasm, about: { class: 'wasm', threads, why: why + alone, measured } };
   };
   if (wish.wanted === 'wasm') return onWasm('asked for');
