@@ -64,7 +64,7 @@ function judged({ verdicts, work }: Explanation): string[] {
   });
 }
 
-function decided({ decision, verdicts, work, merged_steps }: Explanation): string[] {
+function decided({ decision, submission, verdicts, work, merged_steps }: Explanation): string[] {
   const yes = verdicts.filter(({ verdict }) => verdict.accepted).length;
   const votes = `${yes} of ${verdicts.length} ${verdicts.length === 1 ? 'verdict accepts' : 'verdicts accept'} it${stakeOfYes(verdicts)}`;
   switch (decision.kind) {
@@ -81,7 +81,10 @@ function decided({ decision, verdicts, work, merged_steps }: Explanation): strin
           `Validators judged work of this round, but none had judged it in time: it was not merged (event ${decision.index}).`,
         ];
       }
-      return [`${votes}, and more than half must: it was not merged (event ${decision.index}).`];
+      return [
+        `${votes}, and more than half must: it was not merged (event ${decision.index}).`,
+        `Whoever doubts that can judge it again: potluck recheck ${submission.slice(0, 16)}`,
+      ];
     case 'paused':
       return [`The owner paused the run (event ${decision.index}) before the round was merged: its work was dropped.`];
     case 'open':
