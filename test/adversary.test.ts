@@ -43,12 +43,30 @@ test('a noise worker earns nothing, and the run goes on', async (t) => {
   assert.deepEqual(await Promise.all(again.map((potluck) => potluck.ended)), [0, 0]);
 });
 
+test('a copier hands in what it has seen of others, and earns nothing by it', async (t) => {
+  const net = network(t);
+  const { url } = await net.hub();
+  const run = await net.createRun(url, '--rounds', '2', '--steps', '8', '--round-seconds', '30', '--min-workers', '2');
+  const vera = net.join(url, 'vera', '--role', 'validator');
+  const liar = net.join(url, 'mallory', '--adversary', 'copier');
+  await untilStatus(url, run, ({ peers }) => peers.length === 2);
+  const ada = net.join(url, 'ada');
+  await liar.line(({ type }) => type === 'accepted');
+  const { code } = await vera.line(({ type, accepted }) => type === 'judged' && accepted === false);
+  assert.equal(code, 'copied');
+  assert.equal(await ada.ended, 0);
+  const status = await untilStatus(url, run, ({ phase }) => phase === 'finished');
+  assert.deepEqual([credit(status, 'ADVERSARY copier: mallory'), credit(status, 'ada') > 0], [0, true]);
+});
+
 test('a judge that refuses honest work is contradicted by anybody who looks again', async (t) => {
   const net = network(t);
   const { url } = await net.hub();
   const run = await net.createRun(url, '--rounds', '1', '--steps', '6', '--round-seconds', '30');
-  const ada = net.join(url, 'ada');
   net.join(url, 'mallory', '--role', 'validator', '--adversary', 'contrarian');
+  // A round without a validator is merged without a verdict.
+  await untilStatus(url, run, ({ peers }) => peers.some(({ role, present }) => role === 'validator' && present));
+  const ada = net.join(url, 'ada');
   const { submission } = await ada.line(({ type }) => type === 'accepted');
   await untilStatus(url, run, ({ peers }) => peers.some(({ refused_submissions }) => refused_submissions > 0));
   const recheck = net.start('recheck', String(submission), '--hub', url, '--json');

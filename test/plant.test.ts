@@ -26,8 +26,9 @@ test('a lazy validator is caught by planted work, and shares and why say so in p
     .line(({ type }) => type === 'created');
   const own = (name: string) => ['--owner', join(net.folder, `${name}.key`)];
   const judge = (name: string, ...more: string[]) => net.join(url, name, '--role', 'validator', ...own(name), ...more);
-  const judges = [judge('vera'), judge('larry', '--adversary', 'lazy')];
-  await Promise.all(judges.map((peer) => peer.line(({ type }) => type === 'joined')));
+  judge('vera');
+  judge('larry', '--adversary', 'lazy');
+  await untilStatus(url, String(run), ({ peers }) => peers.length === 2);
   const ada = net.join(url, 'ada', ...own('ada'));
   const plant = (...flags: string[]) => net.start('plant', String(run), '--hub', url, '--json', ...flags);
   const bad = plant('--work', 'bad', '--honest-rounds', '2');

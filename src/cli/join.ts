@@ -4,6 +4,7 @@ import { styleText } from 'node:util';
 import { Command, Option } from 'commander';
 import type { PeerRole } from '../core/events.ts';
 import { gamesOf } from '../games/game-file.ts';
+import { lookAtRun, type Onlooker } from '../peer/onlooker.ts';
 import { joinRun } from '../peer/peer.ts';
 import type { PeerNews } from '../peer/role.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
@@ -85,10 +86,12 @@ Ctrl-C hands in what is done and leaves; a second Ctrl-C leaves at once.`,
       const runtime = await (flags.runtime === 'wasm'
         ? createWasmRuntime({ threads })
         : createNativeRuntime({ threads, alone }));
+      let looking: Onlooker | null = null;
       try {
+        looking = adversary?.waits ? await lookAtRun(url, flags.run) : null;
         const name = `${adversary ? `ADVERSARY ${adversary.name}: ` : ''}${flags.name ?? hostname().slice(0, 50)}`;
         const { run, role, duty } = flags;
-        const disguise = adversary ? disguiseOf(adversary, flags.friend) : undefined;
+        const disguise = adversary ? disguiseOf(adversary, flags.friend, () => looking?.view() ?? null) : undefined;
         const loadGame = await gamesOf(flags.gameFile);
         const owner = await loadOrCreateIdentity(flags.owner ?? ownerKeyFile());
         const tell = newsTeller(flags.json, output.say);
@@ -98,6 +101,7 @@ Ctrl-C hands in what is done and leaves; a second Ctrl-C leaves at once.`,
         const goodbye = ended === 'finished' ? 'The run is finished. Thank you.' : 'Left the run. Thank you.';
         output.say(goodbye, { type: 'ended', reason: ended });
       } finally {
+        looking?.close();
         await runtime.close();
       }
     });

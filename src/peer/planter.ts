@@ -7,18 +7,16 @@ import { memoryDrawer } from '../games/memory-drawer.ts';
 import { fired } from '../protocol/clock.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import { sha256Hex } from '../protocol/hash.ts';
-import { createIdentity, type Identity } from '../protocol/identity.ts';
+import type { Identity } from '../protocol/identity.ts';
 import type { RunView } from '../protocol/messages.ts';
 import type { Runtime } from '../tensor/runtime.ts';
 import { checkSubmission, type SubmissionView } from './check-submission.ts';
-import { connectToHub } from './connection.ts';
 import { PeerError } from './errors.ts';
-import { findRun } from './find-run.ts';
 import { followModel } from './model.ts';
+import { lookAtRun } from './onlooker.ts';
 import { sendEvent } from './owner.ts';
 import { type JoinOptions, joinRun, type Situation } from './peer.ts';
 import { isFitToReveal, type Plant, plantedGame, plantPledge, plantReveal } from './planted-work.ts';
-import { webSockets } from './web-sockets.ts';
 
 export interface PlantOptions
   extends Pick<JoinOptions, 'url' | 'run' | 'name' | 'folder' | 'runtime' | 'signal' | 'onNews' | 'loadGame'> {
@@ -40,29 +38,25 @@ export type PlantOutcome =
 /** Plants one submission. Throws PeerError not-the-owner, and what joinRun throws. */
 export async function plantInRun(options: PlantOptions): Promise<PlantOutcome> {
   const { url, name, folder, runtime, owner, signal, loadGame, onNews } = options;
-  const { hub, view: status } = await findRun(url, options.run);
-  const { run } = status;
-  if (status.owner !== owner.id) {
-    throw new PeerError('not-the-owner', `only the owner ${status.owner} can plant in run ${run}, got ${owner.id}`);
-  }
   const done = new AbortController();
-  const planting = new Planting(options, run, () => done.abort());
-  // Only validators are told what was handed in. A key that nobody knows may look without taking part.
-  const watching = connectToHub({
-    ...{ transport: webSockets(url), hub, run, role: 'validator', identity: createIdentity() },
-    ...{ onWelcome() {}, onAway() {}, onFatal: () => done.abort() },
-    onRun: (view) => planting.see(view),
-  });
+  let planting: Planting | null = null;
+  const looking = await lookAtRun(url, options.run, (view) => planting?.see(view));
   try {
+    const { run, owner: expected } = looking.run;
+    if (expected !== owner.id) {
+      throw new PeerError('not-the-owner', `only the owner ${expected} can plant in run ${run}, got ${owner.id}`);
+    }
+    const own = new Planting(options, run, () => done.abort());
+    planting = own;
     await joinRun({
       ...{ url, run, runtime, name, folder, loadGame, role: 'worker', duty: 1, onNews },
       signal: AbortSignal.any([signal, done.signal]),
-      disguise: (game, situation) => planting.play(game, situation),
-      pledge: (work) => planting.pledge(work),
+      disguise: (game, situation) => own.play(game, situation),
+      pledge: (work) => own.pledge(work),
     });
-    return await planting.outcome();
+    return await own.outcome();
   } finally {
-    watching.close();
+    looking.close();
   }
 }
 

@@ -1,16 +1,20 @@
 // An adversary as a real device: the same wrapper as in the arena, fed by what a peer hears from its hub.
 import type { AnyGame, Claim } from '../../games/game.ts';
 import type { Situation } from '../../peer/peer.ts';
+import type { RunView } from '../../protocol/messages.ts';
 import { seededRandom } from '../../protocol/random.ts';
 import type { Adversary } from './adversary.ts';
 
 /** How often a device that waits for others' work looks. */
 const LOOK_EVERY_MS = 200;
 
-/** What to give `joinRun` as `disguise`. `friends` are the ids of those it conspires with. */
-export function disguiseOf(adversary: Adversary, friends: readonly string[]) {
-  return (game: AnyGame, { role, peer, params, view, fetchBlob }: Situation): AnyGame => {
-    const others = () => view()?.submissions.filter(({ worker }) => worker !== peer) ?? [];
+/**
+ * What to give `joinRun` as `disguise`. `friends` are the ids of those it conspires with; `look` is what it sees of others' work
+ * (a worker's own view of the run has none).
+ */
+export function disguiseOf(adversary: Adversary, friends: readonly string[], look: () => RunView | null) {
+  return (game: AnyGame, { role, peer, params, fetchBlob }: Situation): AnyGame => {
+    const others = () => look()?.submissions.filter(({ worker }) => worker !== peer) ?? [];
     return adversary.play(game, {
       ...{ role, peer, params, friends: new Set(friends), family: new Map<string, Claim>() },
       random: seededRandom('adversary', peer),
