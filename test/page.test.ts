@@ -37,15 +37,14 @@ describe('the page', { skip, concurrency: false }, () => {
     assert.equal(await page.getByRole('heading', { level: 1 }).textContent(), HOSTILE);
     const vera = net.join(url, 'vera', '--role', 'validator');
     await page.locator('.peer-row', { hasText: 'vera' }).waitFor();
+    await page.locator('.sample', { hasText: /After 0 rounds.*So says validator vera/ }).waitFor();
+    const sample = page.locator('.sample > pre').first();
+    const before = await sample.textContent();
     const ada = net.start('join', url, '--name', HOSTILE, '--folder', `${net.folder}/ada`, '--json');
     await page.locator('.peer-row', { hasText: HOSTILE }).waitFor();
     await untilStatus(url, run, (status) => status.round >= 2);
     await page.locator('.canvas canvas').waitFor();
     await page.locator('.figures .hero dd', { hasText: /^\d\.\d{3}/ }).waitFor();
-    const sample = page.locator('.sample > pre').first();
-    await sample.waitFor(); // by the only validator, of whatever model is the present one
-    await page.locator('.sample', { hasText: 'So says validator vera' }).waitFor();
-    const before = await sample.textContent();
     await ada.ended;
     await vera.ended;
     await page.locator('.headline .phase', { hasText: 'finished' }).waitFor();
