@@ -44,6 +44,8 @@ const WORDS = [
   'export',
   'id',
   'audit',
+  'plant',
+  'ratings',
   'recheck',
   'why',
   'shares',
