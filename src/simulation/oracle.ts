@@ -70,6 +70,11 @@ export class Oracle {
       violated(`${peer} holds ${hash} as the model of round ${round}, not ${model.hash}`);
   }
 
+  /** Whether the hub must still have a blob. */
+  needs(hash: string): boolean {
+    return this.#blobsToBeKept().includes(hash);
+  }
+
   /** After the hub was away: everything again that is on its disk. */
   async restarted(): Promise<void> {
     const { entries } = this.#disk;

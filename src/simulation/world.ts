@@ -111,6 +111,9 @@ export class World {
 
   /** What a peer tells its owner went wrong. */
   peerProblem(name: string, code: string, message: string): void {
+    // Whoever was cut off may ask for what nobody needs any more, where the owner keeps only what is recent.
+    const gone = code === 'bad-blob' && /the hub has no blob ([0-9a-f]{64})/.exec(message)?.[1];
+    if (gone && !this.oracle.needs(gone)) return;
     if (['wrong-model', 'no-way', 'bad-blob', 'bad-receipt', 'bad-bundle'].includes(code)) {
       this.fail(`${name}: ${code}: ${message}`);
     }
