@@ -213,7 +213,8 @@ describe('a tab', { skip }, () => {
     const run = await net.createRun(tabs.hub.url, '--rounds', '1', '--steps', '2', '--round-seconds', '60');
     const auto = await TabUnderTest.start(page, { run, name: 'auto' });
     const { runtime } = await auto.until((s) => s.runtime !== null);
-    assert.deepEqual([runtime?.class, runtime?.why], ['wasm', 'only a software GPU here']);
+    assert.equal(runtime?.class, 'wasm');
+    assert.match(runtime.why, /^only a software GPU here/); // on a busy machine something about threads follows
     await auto.stop();
     // Asked for by name it is used, after its self-test against WASM.
     const run2 = await net.createRun(tabs.hub.url, '--rounds', '1', '--steps', '2', '--round-seconds', '60');
