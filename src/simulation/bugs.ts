@@ -55,6 +55,14 @@ export const BUGS: readonly Bug[] = [
     }),
   },
   {
+    name: 'stake-freed-without-notice',
+    machine: afterwards((state, { body }) => {
+      if (body.type !== 'stake.released') return;
+      const run = state.runs.get(body.run)!;
+      run.locks = run.locks.filter(({ free_round }) => free_round === null);
+    }),
+  },
+  {
     name: 'merge-in-arrival-order',
     game: (game, disk) => ({
       ...game,
