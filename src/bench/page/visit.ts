@@ -9,6 +9,12 @@ const VISIT_MS = 300_000;
 /** Seconds after the link was opened at which something had been reached, by name, in the order in which it happens. */
 export type Timeline = ReadonlyMap<string, number>;
 
+export interface Visit {
+  readonly timeline: Timeline;
+  /** What the tab says that it computes on: a busy machine gets one thread. */
+  readonly computes_on: string;
+}
+
 /** What the tab calls its phases, in the words of the report; the first time of each counts. */
 const PHASES: Readonly<Record<string, string>> = {
   connecting: 'its code runs, its keys are there',
@@ -23,7 +29,7 @@ const PHASES: Readonly<Record<string, string>> = {
  * Visits a run of config (a), whose validator is there and whose first round waits for one worker: the link, one button, everything
  * fetched, a round of 30 steps, the hub's receipt, the validator's verdict.
  */
-export async function measureVisit(network: PageNetwork, browser: Browser, visit: number): Promise<Timeline> {
+export async function measureVisit(network: PageNetwork, browser: Browser, visit: number): Promise<Visit> {
   const settings = { rounds: 3, round_seconds: 60, steps: INNER_STEPS, min_workers: 1 };
   const run = await network.createRun(`visit ${visit}`, settings);
   const validator = network.join(run, 'validator', '--role', 'validator');
@@ -48,7 +54,9 @@ export async function measureVisit(network: PageNetwork, browser: Browser, visit
     for (const { phase, at_ms } of await marksOf(page)) {
       if (phase in PHASES) timeline.set(PHASES[phase], (at_ms - opened_ms) / 1000);
     }
-    return new Map([...timeline].sort(([, a], [, b]) => a - b));
+    const says = (await page.locator('.work .fine', { hasText: 'Computes on' }).first().textContent()) ?? '';
+    const computes_on = says.replace(/^Computes on (.*?): .*$/, '$1');
+    return { timeline: new Map([...timeline].sort(([, a], [, b]) => a - b)), computes_on };
   } finally {
     await context.close();
     await validator.stop();
