@@ -26,7 +26,7 @@ const HELP = `npm run bench page [-- OPTIONS]
   --steps N         inner steps of each worker in the mixed run (default 600; bench parity has 2000)
   --inner-steps N   of a round (default 30)
   --data PATH       text to learn from (default: the documentation that npm installed); with Tiny Shakespeare and
-                    --steps 2000 the mixed run has the settings of the sparse-30 of bench parity
+                    --steps 2000 the mixed run has the text, length and rates of the sparse-30 of bench parity
   --json FILE       the measurements as JSON; "-" for standard output instead of the table
 
 The hub, validators and workers are processes, the browser is headless Chromium without a GPU. The model is config (a) of
