@@ -57,24 +57,26 @@ cost, pay and gain (pay for cost) are those of an honest device times so much. E
       const adversaries = flags.adversaries?.split(',').map(adversaryNamed) ?? adversariesOf(name);
       const unfit = adversaries.find(({ games }) => games && !games.includes(name));
       if (unfit) throw new CliError('bad-argument', `${unfit.name} has to know the game; it plays ${unfit.games}`);
-      output.say(headings(), { type: 'playing', game: name, adversaries: adversaries.map((one) => one.name) });
+      // Who would be honest to the end is no liar, and what it earns by luck no exploit.
+      const [tried, untried] = [true, false].map((wanted) =>
+        adversaries.filter(({ honest_rounds = 0 }) => honest_rounds < flags.rounds === wanted),
+      );
+      output.say(headings(), { type: 'playing', game: name, adversaries: tried.map((one) => one.name) });
       const { exploits } = await playGame({
-        ...{ game, adversaries, settings: flags.params ? readSettings(flags.params) : null },
+        ...{ game, adversaries: tried, settings: flags.params ? readSettings(flags.params) : null },
         crowd: { workers: flags.workers, validators: flags.validators, share: flags.share },
         ...{ rounds: flags.rounds, seed: flags.seed, call_ms: flags.callSeconds * 1000 },
         onHonest: ({ losses_micro }) =>
           output.say(row(['honest', '', '1.00', '1.00', '1.00', '']), { type: 'honest', losses_micro }),
         onReport: (report) => output.say(lineOf(report), { type: 'strategy', ...report }),
       });
-      const untried = adversaries.filter(({ honest_rounds = 0 }) => honest_rounds >= flags.rounds);
       for (const { name: who, honest_rounds } of untried) {
         output.say(`\nNot tried: ${who} is honest for ${honest_rounds} rounds; give it more with --rounds.`, {
           ...{ type: 'not-tried', adversary: who, honest_rounds },
         });
       }
       if (exploits.length === 0) {
-        const tried = adversaries.length - untried.length;
-        output.say(`\nNo dishonest strategy of ${tried} earns more per cost than honesty.`, {
+        output.say(`\nNo dishonest strategy of ${tried.length} earns more per cost than honesty.`, {
           ...{ type: 'verdict', exploits: [] },
         });
         return;
