@@ -15,7 +15,7 @@ const GameFileSchema = z.object({
       (value) => typeof (value as z.ZodType | null)?.safeParse === 'function',
       'expected a zod schema',
     ),
-    ...{ first: method.optional(), prepare: method.optional(), sample: method.optional() },
+    ...{ first: method.optional(), prepare: method.optional(), sample: method.optional(), goesOn: method.optional() },
     ...{ task: method, perform: method, check: method, evaluate: method, merge: method },
     ...{ encodeState: method, decodeState: method, checkForm: method, sizes: method },
   }),

@@ -90,7 +90,7 @@ export interface Game<Params, Task, State> {
   first?(params: Params): State;
   /** The task of one peer in one round: derived, so that nobody picks their own questions. */
   task(params: Params, round: Round, peer: string, state: State): Task;
-  /** On a worker, while it joins: loads what its first task will need. What fails here fails again in `perform`. */
+  /** While a peer joins: loads what its first task or check will need. What fails here fails again there. */
   prepare?(params: Params, device: Device): Promise<void>;
   /** On a worker. When `signal` fires it returns what is done so far, or null when nothing is. */
   perform(task: Task, device: Device, signal: AbortSignal): Promise<Claim | null>;

@@ -90,9 +90,8 @@ export interface Measured {
 
 // What a device keeps loaded between rounds hangs on its Device, so that it goes when the device goes.
 interface Loaded {
+  /** Takes a worker's steps, or a judge's that repeats them; its moments are those of the last ones. */
   trainer?: Promise<Trainer>;
-  /** Repeats others' steps. */
-  referee?: Promise<Trainer>;
   /** What workers carry whose rounds were repeated, by the hash that they gave it, with the round that left it. */
   readonly followed: Map<string, { readonly round: number; readonly carried: Carried }>;
   evaluator?: Promise<Evaluator>;
@@ -204,12 +203,6 @@ function forgetOldest(kept: Map<string, unknown>, each_bytes: number, limit_byte
 
 /** Steps that a referee's moments need before they say what a worker's do: ten times the memory of the first one. */
 const WARM_STEPS = 30;
-
-/** The trainer that repeats others' steps. Its moments are those of the last repetition. */
-export function refereeOf(device: Device, params: PretrainParams): Promise<Trainer> {
-  const { batch, context, adamw } = params;
-  return once(device, 'referee', () => createTrainer(device.runtime, params.model, { batch, context, adamw }));
-}
 
 /** Gives a referee's moments something to say, where it has not repeated anything yet: on data that nobody was assigned. */
 export async function warmUp(referee: Trainer, device: Device, { params, round, weights }: PretrainTask) {

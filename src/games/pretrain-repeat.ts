@@ -9,7 +9,7 @@ import { compressUpdate, feedbackAfter, type SparseUpdate } from '../training/sp
 import { followedTolerance, toleranceOf } from '../training/tolerances.ts';
 import type { Device, Judging } from './game.ts';
 import { AFRESH, afresh, type Carried } from './pretrain-carried.ts';
-import { follow, followedOf, refereeOf, stepsOf, warmUp } from './pretrain-device.ts';
+import { follow, followedOf, stepsOf, trainerOf, warmUp } from './pretrain-device.ts';
 import type { PretrainTask } from './pretrain-params.ts';
 import type { PretrainWork } from './pretrain-work.ts';
 
@@ -40,7 +40,7 @@ export function knownStart({ specs, work, device }: Pick<Repeated, 'specs' | 'wo
 export async function repeatExactly(repeated: Repeated, start: Carried): Promise<Repetition> {
   const { task, specs, work, update, device, judging } = repeated;
   const { params } = task;
-  const referee = await refereeOf(device, params);
+  const referee = await trainerOf(device, params);
   await referee.setOptimiserState(start.moments);
   const { losses, delta } = await trainAgain(repeated, referee, await planOf(repeated));
   const limits = followedTolerance(judging.runtime, device.runtime.class);
@@ -70,7 +70,7 @@ const MOMENTS_PART = 0.75;
  */
 export async function repeatLoosely(repeated: Repeated, gain: number): Promise<Repetition> {
   const { task, specs, work, update, device, judging } = repeated;
-  const referee = await refereeOf(device, task.params);
+  const referee = await trainerOf(device, task.params);
   await warmUp(referee, device, task);
   const steps = work.losses.length;
   const plan = await planOf(repeated);

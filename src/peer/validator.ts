@@ -39,6 +39,8 @@ export function validatorRole(seat: Seat): Role {
   };
 
   const duties = judgingDuties(seat, orTell);
+  // Who hands in first waits for a verdict: what judging needs is loaded before.
+  game.prepare?.(params, seat.device).catch(() => {});
 
   const load = async (): Promise<Map<string, VerdictGiven>> => {
     if (kept) return kept;

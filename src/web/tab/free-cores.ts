@@ -3,14 +3,16 @@
 import { TURN } from './free-cores-turn.ts';
 
 const LIMITS = {
-  looks: 3, // a device that starts a page hesitates now and then: the best of these counts
+  looks: 16, // a browser that starts a page is busy with that for a third of a second
+  between_ms: 25,
+  in_a_row: 3, // on a busy device two threads may be lucky once
   look_ms: 8,
   enough: 1000, // free cores pass tens of thousands in that time, busy ones two or three
   start_ms: 1000, // a helper that is not there by then is an answer as well
 } as const;
 
-/** How often two threads can hand over to each other in a few milliseconds, at best. Blocks this thread for that time. */
-export async function passes(): Promise<number> {
+/** Whether several threads are worth their while here and now. Takes up to half a second where they are not. */
+export async function coresAreFree(): Promise<boolean> {
   // Written in one expression, because bundlers look for this pattern.
   const helper = new Worker(new URL('./free-cores-helper.ts', import.meta.url), {
     type: 'module',
@@ -27,16 +29,20 @@ export async function passes(): Promise<number> {
       helper.onerror = () => resolve(false);
       helper.postMessage(turn);
     });
-    if (!ready) return 0;
-    let best = 0;
-    for (let look = 0; look < LIMITS.looks && best < LIMITS.enough; look++) best = Math.max(best, lookOnce(turn));
+    if (!ready) return false;
+    let passed = 0;
+    for (let look = 0; look < LIMITS.looks && passed < LIMITS.in_a_row; look++) {
+      if (look > 0) await new Promise((resolve) => setTimeout(resolve, LIMITS.between_ms));
+      passed = lookOnce(turn) >= LIMITS.enough ? passed + 1 : 0;
+    }
     Atomics.store(turn, 0, TURN.end);
-    return best;
+    return passed >= LIMITS.in_a_row;
   } finally {
     helper.terminate();
   }
 }
 
+/** How often two threads hand over to each other in a few milliseconds. Blocks this one for that time. */
 function lookOnce(turn: Int32Array): number {
   const until_ms = performance.now() + LIMITS.look_ms;
   let count = 0;
@@ -47,6 +53,3 @@ function lookOnce(turn: Int32Array): number {
     if (count >= LIMITS.enough) return count;
   }
 }
-
-/** Whether several threads are worth their while here and now. */
-export const coresAreFree = async (): Promise<boolean> => (await passes()) >= LIMITS.enough;
