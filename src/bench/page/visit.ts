@@ -32,8 +32,13 @@ const PHASES: Readonly<Record<string, string>> = {
 export async function measureVisit(network: PageNetwork, browser: Browser, visit: number): Promise<Visit> {
   const settings = { rounds: 3, round_seconds: 60, steps: INNER_STEPS, min_workers: 1 };
   const run = await network.createRun(`visit ${visit}`, settings);
-  const validator = network.join(run, 'validator', '--role', 'validator');
-  await network.until(run, ({ validation_loss }) => validation_loss !== null); // it idles from here on
+  const validator = network.join(run, 'validator', '--role', 'validator', '--threads', '2'); // both cores: the tab is idle by then
+  // It has measured the first model, and written a little with it: from here on it idles, as one that has been there for a while does.
+  await network.until(
+    run,
+    ({ validation_loss, peers }) =>
+      validation_loss !== null && peers.every(({ progress }) => progress?.state === 'waiting'),
+  );
   const context = await browser.newContext();
   try {
     const page = await context.newPage();
