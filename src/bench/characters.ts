@@ -1,5 +1,5 @@
 // Text as characters, a token each: the vocabulary of 65 that nanoGPT's smallest model and config (a) of `bench compute` have.
-import type { Tokenizer } from '../model/tokenizer.ts';
+import { type Tokenizer, vocabularyJson } from '../model/tokenizer.ts';
 
 /** Those of Tiny Shakespeare, in the order of their code points. */
 export const CHARACTERS = ["\n !$&',-.3:;?", 'ABCDEFGHIJKLMNOPQRSTUVWXYZ', 'abcdefghijklmnopqrstuvwxyz'].join('');
@@ -19,27 +19,6 @@ export function characterTokenizer(): Tokenizer {
     eos_id: null,
     encode: (text) => Uint32Array.from(inCharacters(text), (character) => vocab[character]),
     decode: (ids) => Array.from(ids, (id) => CHARACTERS[id] ?? '\ufffd').join(''),
-    json: JSON.stringify({
-      version: '1.0',
-      truncation: null,
-      padding: null,
-      added_tokens: [],
-      normalizer: null,
-      pre_tokenizer: null,
-      post_processor: null,
-      decoder: { type: 'Fuse' },
-      model: {
-        type: 'BPE',
-        dropout: null,
-        unk_token: null,
-        continuing_subword_prefix: null,
-        end_of_word_suffix: null,
-        fuse_unk: false,
-        byte_fallback: false,
-        ignore_merges: false,
-        vocab,
-        merges: [],
-      },
-    }),
+    json: vocabularyJson(vocab, { added_tokens: [], pre_tokenizer: null, decoder: { type: 'Fuse' } }),
   };
 }

@@ -15,7 +15,7 @@ import { createNativeRuntime } from '../tensor/native-runtime.ts';
 import { createWasmRuntime } from '../tensor/wasm-runtime.ts';
 import { ownerKeyFile, peerFolder } from './folders.ts';
 import { untilStopped } from './lifetime.ts';
-import { decimal, gameFileOption, hubUrl, integer, jsonOption } from './options.ts';
+import { decimal, gameFileOption, hubUrl, integer, jsonOption, runtimeOption } from './options.ts';
 import { CliError, formatBytes, formatCount, openOutput } from './output.ts';
 
 interface JoinFlags {
@@ -46,7 +46,7 @@ export function joinCommand(): Command {
       '--owner <file>',
       'the key that this device earns for (default: owner.key under ~/.potluck, made on first use)',
     )
-    .addOption(new Option('--runtime <name>', 'what computes').choices(['native', 'wasm']).default('native'))
+    .addOption(runtimeOption('what computes'))
     .option('--threads <n>', 'threads to compute with', integer(1, 256), 1)
     .option(
       '--alone',

@@ -43,6 +43,10 @@ export function logPlace(text: string): string {
 
 export const jsonOption = () => new Option('--json', 'one JSON object a line, for programs').default(false);
 
+/** What computes, and what that is good for. */
+export const runtimeOption = (what: string, usual: 'native' | 'wasm' = 'native') =>
+  new Option('--runtime <name>', what).choices(['native', 'wasm']).default(usual);
+
 /** Games that are not of this build; the name of a game in a run never loads a file by itself. */
 export const gameFileOption = () =>
   new Option('--game-file <path>', 'a file that exports a game of your own; may be given again')

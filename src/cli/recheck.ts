@@ -1,12 +1,12 @@
 // `potluck recheck SUBMISSION`: judge a submission again, whoever you are, and compare with what the log's judges said.
 import { styleText } from 'node:util';
-import { Command, Option } from 'commander';
+import { Command } from 'commander';
 import { gamesOf } from '../games/game-file.ts';
 import { openPublicLog } from '../peer/public-log-open.ts';
 import { type Recheck, type Rechecked, recheckSubmission } from '../peer/recheck.ts';
 import { createNativeRuntime } from '../tensor/native-runtime.ts';
 import { createWasmRuntime } from '../tensor/wasm-runtime.ts';
-import { DEFAULT_HUB, gameFileOption, integer, jsonOption, logPlace } from './options.ts';
+import { DEFAULT_HUB, gameFileOption, integer, jsonOption, logPlace, runtimeOption } from './options.ts';
 import { openOutput } from './output.ts';
 
 interface RecheckFlags {
@@ -27,11 +27,7 @@ export function recheckCommand(): Command {
     )
     .argument('<submission>', "the beginning of the submission's id")
     .option('--hub <place>', "the address of the hub, or a hub's folder", logPlace, DEFAULT_HUB)
-    .addOption(
-      new Option('--runtime <name>', 'what repeats the steps; wasm gives the same bits on every machine')
-        .choices(['native', 'wasm'])
-        .default('wasm'),
-    )
+    .addOption(runtimeOption('what repeats the steps; wasm gives the same bits on every machine', 'wasm'))
     .option('--threads <n>', 'threads to compute with', integer(1, 256), 1)
     .addOption(gameFileOption())
     .addOption(jsonOption())

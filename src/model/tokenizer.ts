@@ -42,15 +42,22 @@ function byteTokenizerJson(): string {
   const vocab = Object.fromEntries(byteCharacters().map((character, byte) => [character, byte]));
   const bytes = { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: true };
   const end = { id: END_OF_TEXT_ID, content: END_OF_TEXT, single_word: false, lstrip: false, rstrip: false };
+  const added = [{ ...end, normalized: false, special: true }];
+  return vocabularyJson(vocab, { added_tokens: added, pre_tokenizer: bytes, decoder: bytes });
+}
+
+/** The contents of a tokenizer.json whose tokens are single pieces of text, with no merges; `parts` is what surrounds its model. */
+export function vocabularyJson(
+  vocab: Readonly<Record<string, number>>,
+  parts: { readonly added_tokens: readonly object[]; readonly pre_tokenizer: object | null; readonly decoder: object },
+): string {
   return JSON.stringify({
     version: '1.0',
     truncation: null,
     padding: null,
-    added_tokens: [{ ...end, normalized: false, special: true }],
     normalizer: null,
-    pre_tokenizer: bytes,
     post_processor: null,
-    decoder: bytes,
+    ...parts,
     model: {
       type: 'BPE',
       dropout: null,

@@ -2,7 +2,7 @@
 // the worker's losses and its update are from what it finds. A validator that has followed the worker has its state too and finds the
 // same update but for rounding; one that has not goes by moments of its own, which describe the same model and data.
 import type { ParameterSpec, Weights } from '../model/config.ts';
-import type { SparseUpdate } from './sparse.ts';
+import type { SparseTensor, SparseUpdate } from './sparse.ts';
 
 /** How far two traces of losses are apart, in nats: the mean distance, and the same of the last half alone. */
 export interface TraceDistance {
@@ -50,8 +50,7 @@ export function updateDistance(specs: readonly ParameterSpec[], update: SparseUp
   for (const { name } of specs) {
     const a = update.get(name)!;
     const b = other.get(name)!;
-    const values = new Map<number, number>();
-    for (let i = 0; i < b.indices.length; i++) values.set(b.indices[i], b.table[b.codes[i]]);
+    const values = valuesOf(b);
     let [apart, size] = [0, 0];
     for (const value of values.values()) size += value * value;
     for (let i = 0; i < a.indices.length; i++) {
@@ -72,12 +71,19 @@ export function overlapOf(specs: readonly ParameterSpec[], update: SparseUpdate,
   for (const { name } of specs) {
     const a = update.get(name)!;
     const b = other.get(name)!;
-    const signs = new Map<number, number>();
-    for (let i = 0; i < b.indices.length; i++) signs.set(b.indices[i], Math.sign(b.table[b.codes[i]]));
+    const values = valuesOf(b);
     for (let i = 0; i < a.indices.length; i++) {
-      if (signs.get(a.indices[i]) === Math.sign(a.table[a.codes[i]])) same++;
+      const other_value = values.get(a.indices[i]);
+      if (other_value !== undefined && Math.sign(other_value) === Math.sign(a.table[a.codes[i]])) same++;
     }
     all += a.indices.length;
   }
   return all > 0 ? same / all : 0;
+}
+
+/** The kept values of a weight by their positions. */
+function valuesOf({ indices, codes, table }: SparseTensor): Map<number, number> {
+  const values = new Map<number, number>();
+  for (let i = 0; i < indices.length; i++) values.set(indices[i], table[codes[i]]);
+  return values;
 }
