@@ -3,11 +3,12 @@
 import { TURN } from './free-cores-turn.ts';
 
 const LIMITS = {
-  looks: 16, // a browser that starts a page is busy with that for a third of a second
+  looks: 12, // a browser that starts a page is busy with that for a third of a second
   between_ms: 25,
   in_a_row: 3, // on a busy device two threads may be lucky once
-  look_ms: 8,
-  enough: 1000, // free cores pass tens of thousands in that time, busy ones two or three
+  look_ms: 20, // several turns of a scheduler: where others want the cores, one of the two threads loses its own meanwhile
+  stall_ms: 0.2, // handing over takes less than a thousandth of that where both threads run
+  stalled_part: 0.1, // of a look: beside as many busy programs as there are cores it is half
   start_ms: 1000, // a helper that is not there by then is an answer as well
 } as const;
 
@@ -33,7 +34,7 @@ export async function coresAreFree(): Promise<boolean> {
     let passed = 0;
     for (let look = 0; look < LIMITS.looks && passed < LIMITS.in_a_row; look++) {
       if (look > 0) await new Promise((resolve) => setTimeout(resolve, LIMITS.between_ms));
-      passed = lookOnce(turn) >= LIMITS.enough ? passed + 1 : 0;
+      passed = stalledPart(turn) < LIMITS.stalled_part ? passed + 1 : 0;
     }
     Atomics.store(turn, 0, TURN.end);
     return passed >= LIMITS.in_a_row;
@@ -42,14 +43,17 @@ export async function coresAreFree(): Promise<boolean> {
   }
 }
 
-/** How often two threads hand over to each other in a few milliseconds. Blocks this one for that time. */
-function lookOnce(turn: Int32Array): number {
-  const until_ms = performance.now() + LIMITS.look_ms;
-  let count = 0;
-  for (;;) {
+/** The part of a few milliseconds in which two threads wait for each other in vain. Blocks this one for that time. */
+function stalledPart(turn: Int32Array): number {
+  const from_ms = performance.now();
+  let passed_ms = from_ms;
+  let stalled_ms = 0;
+  for (let now_ms = from_ms; now_ms < from_ms + LIMITS.look_ms; ) {
     Atomics.store(turn, 0, TURN.helper);
-    while (Atomics.load(turn, 0) !== TURN.owner) if (performance.now() > until_ms) return count;
-    count++;
-    if (count >= LIMITS.enough) return count;
+    do now_ms = performance.now();
+    while (Atomics.load(turn, 0) !== TURN.owner && now_ms < from_ms + LIMITS.look_ms);
+    if (now_ms - passed_ms > LIMITS.stall_ms) stalled_ms += now_ms - passed_ms;
+    passed_ms = now_ms;
   }
+  return stalled_ms / LIMITS.look_ms;
 }
