@@ -8,7 +8,7 @@ const LIMITS = {
   in_a_row: 3, // on a busy device two threads may be lucky once
   look_ms: 20, // several turns of a scheduler: where others want the cores, one of the two threads loses its own meanwhile
   stall_ms: 0.2, // handing over takes less than a thousandth of that where both threads run
-  stalled_part: 0.1, // of a look: beside as many busy programs as there are cores it is half
+  stalled_part: 0.3, // of a look: beside as many busy programs as there are cores it is half and more, on a free machine that others share a few hundredths
   start_ms: 1000, // a helper that is not there by then is an answer as well
 } as const;
 
