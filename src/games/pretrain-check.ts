@@ -9,11 +9,11 @@ import { overlapOf } from '../training/re-execution.ts';
 import type { SparseUpdate } from '../training/sparse.ts';
 import { toleranceOf } from '../training/tolerances.ts';
 import type { Claim, Device, Judging, Verdict } from './game.ts';
-import { AFRESH, type Carried, statesLeft } from './pretrain-carried.ts';
+import { AFRESH, statesLeft } from './pretrain-carried.ts';
 import { updateOf } from './pretrain-device.ts';
 import { type LossChange, lossChange, mean, ownLosses, SMALL_STEP, smallStep } from './pretrain-losses.ts';
 import type { PretrainTask } from './pretrain-params.ts';
-import { knownStart, type Repeated, repeatExactly, repeatLoosely } from './pretrain-repeat.ts';
+import { type KnownStart, knownStart, type Repeated, repeatExactly, repeatLoosely } from './pretrain-repeat.ts';
 import { decodeWork, type PretrainWork } from './pretrain-work.ts';
 
 /**
@@ -137,10 +137,11 @@ async function measureLosses(judged: Case): Promise<LossChange> {
 }
 
 /** Re-execution, exact where this validator knows what the worker began with. */
-async function repeat(judged: Case, start: Carried | null, gain: number): Promise<void> {
-  const { refusal, evidence } = start ? await repeatExactly(judged, start) : await repeatLoosely(judged, gain);
+async function repeat(judged: Case, start: KnownStart | null, gain: number): Promise<void> {
+  const repetition = start ? await repeatExactly(judged, start) : await repeatLoosely(judged, gain);
+  const { refusal, fraud, evidence } = repetition;
   judged.evidence.repeated = evidence;
-  if (refusal) throw new Refused(refusal, true);
+  if (refusal) throw new Refused(refusal, fraud);
 }
 
 /** A loss above this is told as this: an event holds only safe integers. */

@@ -82,6 +82,13 @@ export async function stepsOf(
   };
 }
 
+/** What a worker carries, as somebody knows it who has repeated its rounds; `apart`: how far the last update was from the repeated one. */
+export interface Followed {
+  readonly round: number;
+  readonly carried: Carried;
+  readonly apart: number;
+}
+
 /** A batch with the loss of each of its sequences, in nats. */
 export interface Measured {
   readonly batch: Batch;
@@ -93,7 +100,7 @@ interface Loaded {
   /** Takes a worker's steps, or a judge's that repeats them; its moments are those of the last ones. */
   trainer?: Promise<Trainer>;
   /** What workers carry whose rounds were repeated, by the hash that they gave it, with the round that left it. */
-  readonly followed: Map<string, { readonly round: number; readonly carried: Carried }>;
+  readonly followed: Map<string, Followed>;
   evaluator?: Promise<Evaluator>;
   /** What the round's model says of data that nobody was assigned: the same for every submission. */
   unassigned?: { readonly weights: Weights; readonly seed: string; readonly measured: Promise<Measured> };
@@ -181,15 +188,15 @@ export function updateOf(device: Device, { model, sparse }: PretrainParams, work
 const FOLLOWED_BYTES = 1 << 30;
 
 /** What a worker carries that left a state with this hash, if this device has repeated the round in which it did. */
-export function followedOf(device: Device, hash: string): Carried | undefined {
-  return loadedOf(device).followed.get(hash)?.carried;
+export function followedOf(device: Device, hash: string): Followed | undefined {
+  return loadedOf(device).followed.get(hash);
 }
 
 /** Remembers what repeated work leaves, under the hash that its worker gave it: until the end of the next round, which may go on from it. */
-export function follow(device: Device, { params, round: { number } }: PretrainTask, hash: string, carried: Carried) {
+export function follow(device: Device, { params, round }: PretrainTask, hash: string, known: Omit<Followed, 'round'>) {
   const { followed } = loadedOf(device);
-  for (const [old, { round }] of followed) if (round < number - 1) followed.delete(old);
-  followed.set(hash, { round: number, carried });
+  for (const [old, { round: left_in }] of followed) if (left_in < round.number - 1) followed.delete(old);
+  followed.set(hash, { round: round.number, ...known });
   forgetOldest(followed, 3 * 4 * parameterCount(parameterSpecs(params.model)), FOLLOWED_BYTES);
 }
 

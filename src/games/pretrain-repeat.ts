@@ -6,7 +6,7 @@ import { type InnerSteps, type Trained, type Trainer, trainSteps } from '../trai
 import { decodeTrace, encodeTrace, TRACE_RESOLUTION } from '../training/loss-trace.ts';
 import { agreementOf, traceDistance, updateDistance } from '../training/re-execution.ts';
 import { compressUpdate, feedbackAfter, type SparseUpdate } from '../training/sparse.ts';
-import { followedTolerance, toleranceOf } from '../training/tolerances.ts';
+import { type FollowedTolerance, followedTolerance, toleranceOf } from '../training/tolerances.ts';
 import type { Device, Judging } from './game.ts';
 import { AFRESH, afresh, type Carried } from './pretrain-carried.ts';
 import { follow, followedOf, stepsOf, trainerOf, warmUp } from './pretrain-device.ts';
@@ -26,40 +26,60 @@ export interface Repeated {
 /** What a repetition says: nothing against the work (null) or why it is refused, with the measurements. */
 export interface Repetition {
   readonly refusal: 'other-losses' | 'other-update' | null;
+  /** Whether no honest worker could be so far away. */
+  readonly fraud: boolean;
   readonly evidence: Readonly<Record<string, unknown>>;
 }
 
-/** What the worker began with, where this validator knows it. */
-export function knownStart({ specs, work, device }: Pick<Repeated, 'specs' | 'work' | 'device'>): Carried | null {
-  const start = bytesToHex(work.start);
-  if (start === bytesToHex(AFRESH)) return afresh(specs);
-  return followedOf(device, start) ?? null;
+/** A state to repeat from, and how far the update may be from the repeated one. */
+export interface KnownStart {
+  readonly carried: Carried;
+  readonly limits: FollowedTolerance;
 }
 
-/** The same steps from the same state: the same losses and the same update, but for rounding. */
-export async function repeatExactly(repeated: Repeated, start: Carried): Promise<Repetition> {
-  const { task, specs, work, update, device, judging } = repeated;
+/** What the worker began with, where this validator knows it, and still well enough to say something. */
+export function knownStart({ specs, work, device, judging }: Omit<Repeated, 'task' | 'update'>): KnownStart | null {
+  const start = bytesToHex(work.start);
+  const known = start === bytesToHex(AFRESH) ? { carried: afresh(specs), apart: 0 } : followedOf(device, start);
+  const limits = known && followedTolerance(judging.runtime, device.runtime.class, known.apart);
+  return known && limits ? { carried: known.carried, limits } : null;
+}
+
+/**
+ * The same steps from the same state: the same losses and the same update, but for rounding. Over a long chain rounding adds up, on other
+ * kinds of processors more than on the same: work that is a little too far away is refused without being called made up. Its
+ * worker begins afresh then, and from there nothing has added up.
+ */
+export async function repeatExactly(repeated: Repeated, { carried, limits }: KnownStart): Promise<Repetition> {
+  const { task, specs, work, update, device } = repeated;
   const { params } = task;
   const referee = await trainerOf(device, params);
-  await referee.setOptimiserState(start.moments);
+  await referee.setOptimiserState(carried.moments);
   const { losses, delta } = await trainAgain(repeated, referee, await planOf(repeated));
-  const limits = followedTolerance(judging.runtime, device.runtime.class);
   const { mean } = traceDistance(work.losses, losses);
   const whole = losses.length === work.losses.length;
   const evidence = { steps: losses.length, from: 'the state of the worker', mean_loss: mean, limits };
-  if (!(mean <= limits.mean_loss + TRACE_RESOLUTION)) return { refusal: 'other-losses', evidence };
+  const isFirst = carried.moments.steps === 0;
+  if (!(mean <= limits.mean_loss + TRACE_RESOLUTION)) {
+    return { refusal: 'other-losses', fraud: isFirst || !(mean <= FAR * limits.mean_loss), evidence };
+  }
   // Steps that were broken off, for want of time, say nothing of the update.
-  if (!whole) return { refusal: null, evidence };
-  const found = compressUpdate(specs, delta, new Map(start.error), params.sparse);
+  if (!whole) return { refusal: null, fraud: false, evidence };
+  const found = compressUpdate(specs, delta, new Map(carried.error), params.sparse);
   const distance = updateDistance(specs, update, found);
   const refusal = distance <= limits.update ? null : 'other-update';
   if (refusal === null) {
     // What was sent counts, not what should have been: so followers stay near for as long as they follow.
-    const error = feedbackAfter(specs, delta, start.error, update, params.sparse);
-    follow(device, task, bytesToHex(work.end), { moments: await referee.optimiserState(), error });
+    const error = feedbackAfter(specs, delta, carried.error, update, params.sparse);
+    const left = { moments: await referee.optimiserState(), error };
+    follow(device, task, bytesToHex(work.end), { carried: left, apart: distance });
   }
-  return { refusal, evidence: { ...evidence, update: distance } };
+  const fraud = refusal !== null && (isFirst || distance > FAR * limits.update);
+  return { refusal, fraud, evidence: { ...evidence, update: distance } };
 }
+
+/** Beyond so many times what is allowed, no rounding has added up. */
+const FAR = 3;
 
 /** The part of the distance between two repetitions with different moments that a worker may be away besides. */
 const MOMENTS_PART = 0.75;
@@ -97,9 +117,9 @@ export async function repeatLoosely(repeated: Repeated, gain: number): Promise<R
   }
   const shown = attempts.map(({ losses: _losses, ...rest }) => rest);
   const evidence = { steps, attempts: shown, limits: { ...tolerance, mean_loss: allowed } };
-  if (attempts.some(holds)) return { refusal: null, evidence };
+  if (attempts.some(holds)) return { refusal: null, fraud: false, evidence };
   const nearest = attempts.some(({ distance }) => distance.mean <= allowed);
-  return { refusal: nearest ? 'other-update' : 'other-losses', evidence };
+  return { refusal: nearest ? 'other-update' : 'other-losses', fraud: true, evidence };
 }
 
 /** As many steps as the worker claims, while there is time. */
