@@ -5,19 +5,17 @@ import { encodeBundle } from '../games/bundle.ts';
 import type { Claim, Device, Judging, Round } from '../games/game.ts';
 import { memoryDrawer } from '../games/memory-drawer.ts';
 import { game, type PretrainParams, PretrainParamsSchema } from '../games/pretrain.ts';
-import { decodeWork, encodeWork } from '../games/pretrain-work.ts';
-import { parameterSpecs, type Weights } from '../model/config.ts';
+import type { Weights } from '../model/config.ts';
 import { initialWeights } from '../model/init.ts';
 import { byteTokenizer } from '../model/tokenizer.ts';
 import { sha256Hex } from '../protocol/hash.ts';
-import { flipSome } from '../simulation/adversaries/pretrain-update.ts';
+import { editUpdate, flipSome } from '../simulation/adversaries/pretrain-update.ts';
 import { createNativeRuntime } from '../tensor/native-runtime.ts';
 import type { Runtime } from '../tensor/runtime.ts';
 import { createWasmRuntime } from '../tensor/wasm-runtime.ts';
 import { readTexts } from '../training/corpus.ts';
 import { defaultCorpus } from '../training/corpus-default.ts';
 import { buildDataset, encodeManifest } from '../training/shards.ts';
-import { decodeUpdate, encodeUpdate } from '../training/sparse.ts';
 import { BenchError } from './errors.ts';
 import { median, table, writeJson } from './report.ts';
 
@@ -205,12 +203,9 @@ async function play(params: PretrainParams, runtimes: readonly Runtime[], rounds
 }
 
 /** The claim with every twentieth value of its update turned round. */
-function turned({ model, sparse }: PretrainParams, claim: Claim): Claim {
-  const specs = parameterSpecs(model);
-  const honest = decodeWork(claim.work);
+function turned(params: PretrainParams, claim: Claim): Claim {
   let at = 0;
-  const lie = flipSome(decodeUpdate(specs, honest.update, sparse), () => at++ % 20 === 0);
-  return { ...claim, work: encodeWork({ ...honest, update: encodeUpdate(specs, lie, sparse) }) };
+  return editUpdate(params, claim, (update) => flipSome(update, () => at++ % 20 === 0));
 }
 
 function measured(pair: string, round: number, { code, evidence }: { code: string; evidence: object }): Judged {

@@ -133,6 +133,7 @@ export function guardGame(game: AnyGame, limits: Partial<GuardLimits> = {}): Any
       ),
     decodeState: (params, bytes) => now('decodeState', () => game.decodeState(params, bytes)),
     checkForm: (params, work) => now('checkForm', () => game.checkForm(params, work)),
+    goesOn: game.goesOn && ((work) => now('goesOn', () => game.goesOn!(work)) === true),
     sizes: (params) =>
       read(
         'sizes',

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { createAdaptorServer } from '@hono/node-server';
 import { WebSocketServer } from 'ws';
 import type { LoggedEvent } from '../core/events.ts';
-import type { AnyGame } from '../games/game.ts';
+import type { LoadGame } from '../games/registry.ts';
 import { openFolderBlobStore } from '../ledger/folder-blob-store.ts';
 import type { LogStore } from '../ledger/log-store.ts';
 import { openSqliteLogStore } from '../ledger/sqlite-log-store.ts';
@@ -43,7 +43,7 @@ export interface HubOptions {
   /** What differs from RATES. */
   readonly rates?: Partial<Rates>;
   /** Finds games; those of this build, if nothing is said. */
-  readonly loadGame?: (name: string) => Promise<AnyGame>;
+  readonly loadGame?: LoadGame;
   /** For tests: snapshots of the state more often than usual. */
   readonly snapshot_every_events?: number;
 }

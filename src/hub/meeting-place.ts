@@ -4,7 +4,7 @@ import { decodeEvent } from '../core/codec.ts';
 import type { LoggedEvent } from '../core/events.ts';
 import { core, type StateMachine } from '../core/reduce.ts';
 import type { RunState } from '../core/state.ts';
-import type { AnyGame } from '../games/game.ts';
+import type { LoadGame } from '../games/registry.ts';
 import type { BlobStore } from '../ledger/blob-store.ts';
 import type { TransparencyLog } from '../ledger/transparency-log.ts';
 import type { Clock } from '../protocol/clock.ts';
@@ -42,7 +42,7 @@ export interface MeetingPlaceOptions {
   /** Called with the code of everything that is refused over a connection. */
   readonly onRefused?: (code: string) => void;
   /** For the simulator: other games than this build's, and the core with a planted fault. */
-  readonly loadGame?: (name: string) => Promise<AnyGame>;
+  readonly loadGame?: LoadGame;
   readonly machine?: StateMachine;
   /** Without them every start replays the whole log. `beside` is what they keep beside the state. */
   readonly snapshots?: (beside: Keepsake) => Snapshots;

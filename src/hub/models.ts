@@ -8,7 +8,7 @@ import { encodeBundle } from '../games/bundle.ts';
 import type { AcceptedWork, AnyGame } from '../games/game.ts';
 import { catchUp, type HeldState } from '../games/history.ts';
 import { decodeParams } from '../games/params.ts';
-import { loadGame } from '../games/registry.ts';
+import { type LoadGame, loadGame } from '../games/registry.ts';
 import type { BlobStore } from '../ledger/blob-store.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import { HubError } from './errors.ts';
@@ -26,7 +26,7 @@ export interface Models {
   merge(network: NetworkState, run: RunState): Promise<RoundMerged>;
 }
 
-export function openModels(blobs: BlobStore, load: (name: string) => Promise<AnyGame> = loadGame): Models {
+export function openModels(blobs: BlobStore, load: LoadGame = loadGame): Models {
   const games = new Map<string, Promise<OpenGame>>();
   // Only the newest state of each run is kept: at most one model per run in memory.
   const states = new Map<string, HeldState>();

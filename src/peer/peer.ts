@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { PeerRole } from '../core/events.ts';
 import type { AnyGame } from '../games/game.ts';
 import { decodeParams } from '../games/params.ts';
-import { loadGame } from '../games/registry.ts';
+import { type LoadGame, loadGame } from '../games/registry.ts';
 import { systemClock } from '../protocol/clock.ts';
 import type { Identity } from '../protocol/identity.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
@@ -49,7 +49,7 @@ export interface JoinOptions {
   readonly signal: AbortSignal;
   readonly onNews?: (news: PeerNews) => void;
   /** Finds the run's game; this build's, if nothing is said. */
-  readonly loadGame?: (name: string) => Promise<AnyGame>;
+  readonly loadGame?: LoadGame;
   /** For adversaries, which are started on purpose: the game as this device plays it. */
   readonly disguise?: (game: AnyGame, situation: Situation) => AnyGame;
   /** For planted work, see Seat. */

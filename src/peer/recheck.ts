@@ -7,6 +7,7 @@ import type { AnyGame, Device, Round, Verdict } from '../games/game.ts';
 import { catchUp, type HeldState, type History } from '../games/history.ts';
 import { memoryDrawer } from '../games/memory-drawer.ts';
 import { decodeParams } from '../games/params.ts';
+import type { LoadGame } from '../games/registry.ts';
 import type { Runtime } from '../tensor/runtime.ts';
 import { replayWithPool } from './audit-shares.ts';
 import { PeerError } from './errors.ts';
@@ -62,7 +63,7 @@ interface RunStory {
 
 export interface RecheckOptions {
   readonly runtime: Runtime;
-  readonly loadGame: (name: string) => Promise<AnyGame>;
+  readonly loadGame: LoadGame;
   /** Told before each round is repeated. */
   readonly onRound?: (round: number, done: number, all: number) => void;
 }
