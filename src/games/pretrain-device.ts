@@ -2,7 +2,7 @@
 import { parameterSpecs, type Weights } from '../model/config.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import { assignment, batchFrom } from '../training/assignment.ts';
-import type { Batch, InnerSteps, Trainer } from '../training/inner.ts';
+import type { Batch, InnerSteps, OptimiserState, Trainer } from '../training/inner.ts';
 import { type DatasetManifest, decodeManifest, decodeShard, type ShardTokens } from '../training/shards.ts';
 import { decodeUpdate, type SparseUpdate } from '../training/sparse.ts';
 import { createEvaluator, createTrainer, type Evaluator } from '../training/trainer.ts';
@@ -211,12 +211,18 @@ function forgetOldest(kept: Map<string, unknown>, each_bytes: number, limit_byte
 /** Steps that a referee's moments need before they say what a worker's do: ten times the memory of the first one. */
 const WARM_STEPS = 30;
 
-/** Gives a referee's moments something to say, where it has not repeated anything yet: on data that nobody was assigned. */
-export async function warmUp(referee: Trainer, device: Device, { params, round, weights }: PretrainTask) {
-  if ((await referee.optimiserState()).steps > 0) return;
+/** A referee's moments; where it has not repeated anything yet they first learn something, on data that nobody was assigned. */
+export async function warmUp(
+  referee: Trainer,
+  device: Device,
+  { params, round, weights }: PretrainTask,
+): Promise<OptimiserState> {
+  const known = await referee.optimiserState();
+  if (known.steps > 0) return known;
   await referee.setWeights(weights);
   const data = await openData(device, params, round, 'warming up', VALIDATOR_DATA);
   for (let step = 0; step < WARM_STEPS; step++) {
     await referee.step(await data.batch(step), learningRateAt(params, round, step));
   }
+  return referee.optimiserState();
 }

@@ -91,7 +91,7 @@ const MOMENTS_PART = 0.75;
 export async function repeatLoosely(repeated: Repeated, gain: number): Promise<Repetition> {
   const { task, specs, work, update, device, judging } = repeated;
   const referee = await trainerOf(device, task.params);
-  await warmUp(referee, device, task);
+  const own = await warmUp(referee, device, task);
   const steps = work.losses.length;
   const plan = await planOf(repeated);
   const rates = work.losses.reduce((sum, _, step) => sum + plan.learning_rate(step), 0);
@@ -106,12 +106,11 @@ export async function repeatLoosely(repeated: Repeated, gain: number): Promise<R
   const holds = ({ steps: done, distance, agreement }: Awaited<ReturnType<typeof attempt>>): boolean =>
     distance.mean <= allowed && (agreement >= tolerance.agreement || 2 * done < steps);
 
-  const warm = await referee.optimiserState();
   const attempts = [await attempt("like the referee's")];
   if (!holds(attempts[0])) {
     await referee.setOptimiserState(afresh(specs).moments);
     attempts.push(await attempt('zero'));
-    await referee.setOptimiserState(warm);
+    await referee.setOptimiserState(own);
     // How much moments matter in this very work shows in how far the two repetitions are from each other.
     allowed += MOMENTS_PART * traceDistance(attempts[0].losses, attempts[1].losses).mean;
   }

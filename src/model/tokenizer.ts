@@ -46,7 +46,10 @@ function byteTokenizerJson(): string {
   return vocabularyJson(vocab, { added_tokens: added, pre_tokenizer: bytes, decoder: bytes });
 }
 
-/** The contents of a tokenizer.json whose tokens are single pieces of text, with no merges; `parts` is what surrounds its model. */
+/**
+ * The contents of a tokenizer.json whose tokens are single pieces of text, with no merges; `parts` is what surrounds its model.
+ * The order of the keys is fixed: a dataset is known by the hash of these bytes.
+ */
 export function vocabularyJson(
   vocab: Readonly<Record<string, number>>,
   parts: { readonly added_tokens: readonly object[]; readonly pre_tokenizer: object | null; readonly decoder: object },
@@ -55,9 +58,11 @@ export function vocabularyJson(
     version: '1.0',
     truncation: null,
     padding: null,
+    added_tokens: parts.added_tokens,
     normalizer: null,
+    pre_tokenizer: parts.pre_tokenizer,
     post_processor: null,
-    ...parts,
+    decoder: parts.decoder,
     model: {
       type: 'BPE',
       dropout: null,
