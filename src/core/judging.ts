@@ -1,9 +1,9 @@
 // Who judges what and what comes of it: judges are drawn by the round's seed, verdicts are sealed before anybody shows one
 // (commit and reveal), and the stake behind them decides.
-import { encode } from '@ipld/dag-cbor';
 import { hexToBytes } from '@noble/hashes/utils.js';
 import { sha256, sha256Hex } from '../protocol/hash.ts';
 import { verifySignature } from '../protocol/identity.ts';
+import { encodeStrict } from '../protocol/strict-cbor-encode.ts';
 import type { DrawAnnounced, PlantRevealed, VerdictGiven, VerdictSealed } from './events.ts';
 import { reexecutionPermille } from './reexecution.ts';
 import { type Refusal, refuse } from './refusal.ts';
@@ -13,12 +13,12 @@ import { verdictStakes } from './verdict-stakes.ts';
 
 /** What a seal hides: the whole verdict, bound to its author, so that a copy of the seal opens to nothing. */
 export function sealOf(validator: string, verdict: VerdictGiven): string {
-  return sha256Hex(encode(['potluck-verdict-v1', validator, verdict]));
+  return sha256Hex(encodeStrict(['potluck-verdict-v1', validator, verdict]));
 }
 
 /** The pledge of a planted submission: what validators should say of it, hidden until its owner opens it. */
 export function pledgeOf(owner: string, salt: string, accepted: boolean): string {
-  return sha256Hex(encode(['potluck-plant-v1', owner, salt, accepted]));
+  return sha256Hex(encodeStrict(['potluck-plant-v1', owner, salt, accepted]));
 }
 
 /**
@@ -31,7 +31,7 @@ export function drawJudges(state: NetworkState, run: RunState, worker: string): 
   // Nothing to draw where everybody judges everything.
   if (run.validators.length <= run.rules.judges) return [...run.validators];
   const drawn = run.validators
-    .map((id) => ({ id, account: accountOf(state, id), draw: sha256Hex(encode([run.seed, worker, id])) }))
+    .map((id) => ({ id, account: accountOf(state, id), draw: sha256Hex(encodeStrict([run.seed, worker, id])) }))
     .sort((a, b) => (a.draw < b.draw ? -1 : 1));
   const devices = new Map<string, number>();
   return drawn
@@ -60,7 +60,7 @@ export function redrawJudges(state: NetworkState, run: RunState): void {
 
 /** The first of a submission's judges, by the round's seed: not always the same one. */
 export function firstJudge(seed: string, worker: string, judges: readonly string[]): string | undefined {
-  const draw = sha256(encode(['potluck-first-judge-v1', seed, worker]));
+  const draw = sha256(encodeStrict(['potluck-first-judge-v1', seed, worker]));
   return judges[new DataView(draw.buffer).getUint32(0) % Math.max(1, judges.length)];
 }
 

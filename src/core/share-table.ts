@@ -1,5 +1,4 @@
 // Who holds what of a run, as one Merkle root (RFC 6962) that the hub states in the log: it makes a holder's part provable without the log.
-import { encode } from '@ipld/dag-cbor';
 import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js';
 import {
   CompactTree,
@@ -9,6 +8,7 @@ import {
   nodesOfLeaves,
   verifyInclusion,
 } from '../ledger/merkle.ts';
+import { encodeStrict } from '../protocol/strict-cbor-encode.ts';
 import type { SharesStated } from './events.ts';
 import { type Refusal, refuse } from './refusal.ts';
 import type { RunState } from './state.ts';
@@ -89,5 +89,5 @@ export function verifyTable(stated: Pick<SharesStated, 'accounts' | 'root'>, tab
 
 /** The leaf of a row: deterministic DAG-CBOR [account, shares, tokens]. */
 function rowHash({ account, shares, tokens }: ShareRow): Uint8Array {
-  return leafHash(encode([account, shares, tokens]));
+  return leafHash(encodeStrict([account, shares, tokens]));
 }

@@ -6,7 +6,8 @@ import { bytesToNumberLE, numberToBytesLE } from '@noble/curves/utils.js';
 import { sha512 } from '@noble/hashes/sha2.js';
 import fc from 'fast-check';
 import { fastEd25519, portableEd25519 } from './ed25519.ts';
-import { ONLY_WITH_COFACTOR, type SignedBytes, verifyMany, webVerifier } from './ed25519-many.ts';
+import { verifyMany, webVerifier } from './ed25519-many.ts';
+import { ONLY_WITH_COFACTOR, type SignedBytes } from './ed25519-vectors.ts';
 import { generateSecret } from './identity.ts';
 
 const L = ed25519.Point.Fn.ORDER;

@@ -3,38 +3,14 @@
 //
 // The Web Cryptography API leaves room as RFC 8032 does. So its yes counts only after it has refused a signature that is valid with the
 // cofactor and not without; and its no, of which an honest log has none, is looked at again in plain TypeScript.
-import { hexToBytes } from '@noble/hashes/utils.js';
 import { fastEd25519, isAdmissible, PUBLIC_KEY_BYTES, portableEd25519, SIGNATURE_BYTES } from './ed25519.ts';
-
-export interface SignedBytes {
-  readonly publicKey: Uint8Array;
-  readonly message: Uint8Array;
-  readonly signature: Uint8Array;
-}
+import { ONLY_WITH_COFACTOR, type SignedBytes, VALID } from './ed25519-vectors.ts';
 
 /** The answer of `verifyWithKey` for each. Never rejects. */
 export type VerifyMany = (signed: readonly SignedBytes[]) => Promise<boolean[]>;
 
 /** Imported keys are kept; more peers than this import again. */
 const KEY_CACHE_LIMIT = 4096;
-
-/** RFC 8032, section 7.1, TEST 2: a WebCrypto without Ed25519 fails here. */
-const VALID: SignedBytes = {
-  publicKey: hexToBytes('3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c'),
-  message: Uint8Array.of(0x72),
-  signature: hexToBytes(
-    '92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00',
-  ),
-};
-
-/** Valid only with the cofactor: its R is 987654321·B and a point of order 8, over an empty message (ed25519-many.test.ts makes it). */
-export const ONLY_WITH_COFACTOR: SignedBytes = {
-  publicKey: hexToBytes('17ffad8068dc0de9935d36636f3ad1b5de6de3413b12388e453b05f2a4c1d3db'),
-  message: new Uint8Array(),
-  signature: hexToBytes(
-    '6999d5cb5126005c325892f1c6eab824b310708befff12fbaf45dda050cb12f04b76e5f1e1b3225caaa9e1640b9b7ce5c0871c44b12f9862be7a981f27adc702',
-  ),
-};
 
 /** By a WebCrypto, or in plain TypeScript where it cannot or may not be used (a page over plain http has none). */
 export function webVerifier(subtle: SubtleCrypto | undefined): VerifyMany {

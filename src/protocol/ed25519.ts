@@ -1,4 +1,4 @@
-// Ed25519 (RFC 8032) with one exact rule of acceptance on every machine: node:crypto where there is one, @noble/curves elsewhere.
+// Ed25519 (RFC 8032) with one exact rule of acceptance on every machine: libsodium and node:crypto in Node, @noble/curves elsewhere.
 //
 // RFC 8032 leaves room for verifiers to disagree, and two that disagree would replay one log into two states. The rule here:
 //   1. S < L, so a signature cannot be altered into a second valid one (section 5.1.7, step 1);
@@ -6,10 +6,12 @@
 //      valid for many messages, and such an R, which nobody gets who follows the RFC, is refused by some verifiers (WebCrypto, OpenSSL
 //      from 3.5) and not by others;
 //   3. the equation without cofactor, on bytes: encode([S]B - [k]A) equals R, k = SHA-512(R || A || M) mod L.
-// OpenSSL checks 1 and 3; noble checks 3 with the cofactor, so the portable path computes 3 itself. Rule 2 is checked here for both.
+// OpenSSL checks 1 and 3, libsodium a little more (so only its yes counts); noble checks 3 with the cofactor, so the portable path
+// computes 3 itself. Rules 1 and 2 are checked here for all.
 import { ed25519 } from '@noble/curves/ed25519.js';
 import { bytesToNumberLE } from '@noble/curves/utils.js';
 import { sha512 } from '@noble/hashes/sha2.js';
+import { loadSodium, type SodiumVerify } from './ed25519-sodium.ts';
 
 export const SECRET_BYTES = 32;
 export const PUBLIC_KEY_BYTES = 32;
@@ -46,13 +48,15 @@ export function isAdmissible(publicKey: Uint8Array, signature: Uint8Array): bool
 
 const yOf = (point: Uint8Array): bigint => bytesToNumberLE(point) & ((1n << 255n) - 1n);
 
+/** The first bytes of all points of small order: one look tells almost every point that is none. */
+const SMALL_ORDER_FIRST_BYTES: ReadonlySet<number> = new Set([...SMALL_ORDER_Y].map((y) => Number(y & 0xffn)));
+
 function isAdmissibleKey(publicKey: Uint8Array): boolean {
+  // A y whose top bits are not all set is below p.
+  if ((publicKey[31] & 0x7f) !== 0x7f && !SMALL_ORDER_FIRST_BYTES.has(publicKey[0])) return true;
   const y = yOf(publicKey);
   return y < P && !SMALL_ORDER_Y.has(y);
 }
-
-/** The first bytes of all points of small order: one look tells almost every R that is none. */
-const SMALL_ORDER_FIRST_BYTES: ReadonlySet<number> = new Set([...SMALL_ORDER_Y].map((y) => Number(y & 0xffn)));
 
 /** Whether a signature's R is a point of small order. One that is not canonical equals no encoded point, so rule 3 refuses it. */
 function isSmall(signature: Uint8Array): boolean {
@@ -93,16 +97,17 @@ const PKCS8_PREFIX = Uint8Array.from([
 /** Imported keys are kept, because importing costs a third of a verification. More peers than this simply import again. */
 const KEY_CACHE_LIMIT = 16_384;
 
-function makeNodeEd25519(crypto: typeof import('node:crypto')): Ed25519 {
+/** By node:crypto; with a libsodium its yes is taken first, and what it does not take is asked of node:crypto. */
+export function nodeEd25519(crypto: typeof import('node:crypto'), sodium: SodiumVerify | null): Ed25519 {
   type Key = ReturnType<typeof crypto.createPublicKey>;
-  // Keyed by the raw bytes as a latin1 string; null stands for a key that rule 2 refuses.
-  const cache = new Map<string, Key | null>();
-  const imported = (publicKey: Uint8Array): Key | null => {
+  // Keyed by the raw bytes as a latin1 string.
+  const cache = new Map<string, Key>();
+  const imported = (publicKey: Uint8Array): Key => {
     const name = Buffer.from(publicKey.buffer, publicKey.byteOffset, publicKey.byteLength).toString('latin1');
     let key = cache.get(name);
     if (key === undefined) {
       const der = Buffer.concat([SPKI_PREFIX, publicKey]);
-      key = isAdmissibleKey(publicKey) ? crypto.createPublicKey({ key: der, format: 'der', type: 'spki' }) : null;
+      key = crypto.createPublicKey({ key: der, format: 'der', type: 'spki' });
       if (cache.size >= KEY_CACHE_LIMIT) cache.delete(cache.keys().next().value!);
       cache.set(name, key);
     }
@@ -120,12 +125,10 @@ function makeNodeEd25519(crypto: typeof import('node:crypto')): Ed25519 {
       return (message) => new Uint8Array(crypto.sign(null, message, key));
     },
     verify: (publicKey, message, signature) => {
-      if (signature[63] >= 0x10 && bytesToNumberLE(signature.subarray(32)) >= L) return false;
-      if (isSmall(signature)) return false;
-      const key = imported(publicKey);
-      if (key === null) return false;
+      if (!isAdmissible(publicKey, signature)) return false;
       try {
-        return crypto.verify(null, message, key, signature);
+        if (sodium?.({ publicKey, message, signature })) return true;
+        return crypto.verify(null, message, imported(publicKey), signature);
       } catch {
         return false; // Some builds of OpenSSL raise instead of answering when the key is not on the curve.
       }
@@ -134,4 +137,4 @@ function makeNodeEd25519(crypto: typeof import('node:crypto')): Ed25519 {
 }
 
 /** The fastest implementation of this machine. */
-export const fastEd25519: Ed25519 = nodeCrypto ? makeNodeEd25519(nodeCrypto) : portableEd25519;
+export const fastEd25519: Ed25519 = nodeCrypto ? nodeEd25519(nodeCrypto, loadSodium()) : portableEd25519;

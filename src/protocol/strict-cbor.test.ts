@@ -1,10 +1,11 @@
-// The strict decoder against @ipld/dag-cbor: it accepts exactly the byte strings that the library would write.
+// The strict codec against @ipld/dag-cbor: it writes what the library writes, and accepts exactly those byte strings.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { decode, encode } from '@ipld/dag-cbor';
 import fc from 'fast-check';
 import { ProtocolError } from './errors.ts';
 import { decodeStrict, type EventValue, MAX_DEPTH } from './strict-cbor.ts';
+import { encodeStrict } from './strict-cbor-encode.ts';
 
 const LEAVES = [
   fc.constantFrom(null, true, false),
@@ -71,6 +72,15 @@ test('whatever dag-cbor writes is read back as the same value', () => {
     }),
     { numRuns: 300 },
   );
+});
+
+test('what is written is what dag-cbor writes', () => {
+  const same = (value: EventValue) => assert.deepEqual(encodeStrict(value), new Uint8Array(encode(value)));
+  fc.assert(fc.property(tree, same), { numRuns: 1000 });
+  // Longer than the buffer that is kept, and short again after it.
+  for (const value of ['é'.repeat(60_000), 'x'.repeat(70_000), new Uint8Array(200_000), [-0, 0], {}, []]) same(value);
+  // Names of one length in letters but not in bytes, and such whose order in UTF-16 is not that of their bytes.
+  same({ é: 1, ab: 2, b: 3, '\uffee': 4, '\u{10000}': 5, abc: 6, aé: 7 });
 });
 
 test('damaged encodings: accepted exactly when dag-cbor would write them so', () => {
