@@ -55,11 +55,19 @@ export function Earnings({ hub, run, owner: working }: { hub: string | null; run
 
 function Held({ news, owner }: { news: Extract<LogNews, { kind: 'holdings' }>; owner: string }) {
   const { holders, emitted } = news.holdings;
-  const held = holders.find(({ account }) => account === owner)?.shares ?? 0;
+  const mine = holders.find(({ account }) => account === owner);
+  const held = mine?.shares ?? 0;
+  const bound = [
+    [mine?.withheld ?? 0, 'withheld until a few more rounds are merged'],
+    [mine?.locked ?? 0, 'locked behind a validator'],
+    [mine?.settled ?? 0, 'paid out'],
+  ] as const;
+  const rest = bound.filter(([shares]) => shares > 0).map(([shares, what]) => `${formatWhole(shares)} ${what}`);
   return (
     <p class="earned" role="status">
       <b>{formatWhole(held)}</b> of {formatWhole(emitted)} shares
       {emitted > 0 && ` (${((100 * held) / emitted).toFixed(2)} %)`}, counted by this browser
+      {rest.length > 0 && `; of them ${rest.join(', ')}`}
     </p>
   );
 }
