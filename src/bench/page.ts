@@ -8,9 +8,9 @@ import { train } from './page/mixed.ts';
 import { startPageNetwork } from './page/network.ts';
 import { measureScrolling } from './page/scroll.ts';
 import { measureTraining } from './page/training.ts';
-import { measureVisit, medianTimeline } from './page/visit.ts';
+import { measureCommand, measureVisit, medianTimeline } from './page/visit.ts';
 import { measureWeight } from './page/weight.ts';
-import { table, writeJson } from './report.ts';
+import { median, table, writeJson } from './report.ts';
 
 const PARTS = ['visit', 'weight', 'scroll', 'killed', 'audit', 'training'] as const;
 type Part = (typeof PARTS)[number];
@@ -30,8 +30,8 @@ const HELP = `npm run bench page [-- OPTIONS]
   --json FILE       the measurements as JSON; "-" for standard output instead of the table
 
 The hub, validators and workers are processes, the browser is headless Chromium without a GPU. The model is config (a) of
-bench compute, a round has 30 steps as potluck run create gives it. "Accepted" means: a validator has trained the steps
-again and its verdict is in the log.`;
+bench compute, a round has 30 steps as potluck run create gives it; the first work of a device is a short one (peer/first-work.ts).
+"Accepted" means: a validator has trained the steps again and its verdict is in the log.`;
 
 interface Figure {
   readonly what: string;
@@ -58,6 +58,8 @@ export async function run(args: string[]): Promise<void> {
     if (options.only.includes('visit')) {
       tell(`${options.visits} visits`);
       await reportVisits(report, options.visits, (visit) => measureVisit(network, browser, visit));
+      tell(`the same by the command, ${options.visits} times`);
+      await reportCommand(report, options.visits, (visit) => measureCommand(network, visit));
     }
     if (options.only.includes('weight')) {
       tell('weight of the page');
@@ -120,12 +122,26 @@ async function reportVisits(
 ): Promise<void> {
   const visits: Awaited<ReturnType<typeof measureVisit>>[] = [];
   for (let visit = 0; visit < count; visit++) visits.push(await measure(visit));
-  report.data.visits = visits.map(({ timeline, computes_on }) => ({ computes_on, ...Object.fromEntries(timeline) }));
+  report.data.visits = visits.map(({ timeline, ...more }) => ({ ...more, ...Object.fromEntries(timeline) }));
   const steps = [...medianTimeline(visits.map(({ timeline }) => timeline))];
   const [, accepted_s] = steps.at(-1)!;
   add(report, 'opening the link to the first accepted contribution', seconds(accepted_s), '≤ 10 s', accepted_s <= 10);
   for (const [what, at_s] of steps) add(report, `  ${what}`, seconds(at_s));
+  add(report, '  steps of that work', String(median(visits.map((visit) => visit.steps))));
   for (const what of new Set(visits.map(({ computes_on }) => computes_on))) add(report, '  computed on', what);
+}
+
+async function reportCommand(
+  report: Report,
+  count: number,
+  measure: (visit: number) => ReturnType<typeof measureCommand>,
+): Promise<void> {
+  const joined: Awaited<ReturnType<typeof measureCommand>>[] = [];
+  for (let visit = 0; visit < count; visit++) joined.push(await measure(visit));
+  report.data.commands = joined;
+  const merged_s = median(joined.map((one) => one.seconds));
+  add(report, 'potluck join to the first work that is merged', seconds(merged_s), '≤ 5 s', merged_s <= 5);
+  add(report, '  steps of that work', String(median(joined.map((one) => one.steps))));
 }
 
 function reportWeight(report: Report, weight: Awaited<ReturnType<typeof measureWeight>>): void {

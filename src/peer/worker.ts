@@ -4,6 +4,7 @@ import type { Claim, Device } from '../games/game.ts';
 import { sha256 } from '../protocol/hash.ts';
 import type { RunView } from '../protocol/messages.ts';
 import { PeerError } from './errors.ts';
+import { type FirstWork, watchFirstWork } from './first-work.ts';
 import { type Role, roundOf, type Seat } from './role.ts';
 
 const LIMITS = {
@@ -24,6 +25,12 @@ export function workerRole(seat: Seat): Role {
   let working: { key: string; stop: AbortController } | null = null;
   /** Measured time from the end of training to the hub's answer. */
   let reserve_ms: number = LIMITS.first_reserve_ms;
+
+  let opened: Promise<FirstWork> | null = null;
+  const firstWork = (): Promise<FirstWork> => {
+    opened ??= watchFirstWork(seat.device, clock);
+    return opened;
+  };
 
   // One device for all rounds: games keep what they have loaded with it.
   let onStep: (report: StepReport) => void = () => {};
@@ -60,10 +67,12 @@ export function workerRole(seat: Seat): Role {
       let claim: Claim | null;
       let finished_ms = 0;
       const task = game.task(params, roundOf(view), identity.id, state);
+      const first = await firstWork();
       const watch = progressWatch(seat, view);
       onStep = (report) => {
         finished_ms = clock.elapsed_ms();
         watch(report);
+        if (first.enough(report.steps)) stop.abort();
       };
       try {
         claim = await game.perform(task, device, signal);
@@ -107,6 +116,7 @@ export function workerRole(seat: Seat): Role {
       const { steps, tokens } = claim;
       const { event_id: submission, index } = receipt;
       const size_bytes = claim.work.length;
+      await (await firstWork()).handedIn();
       seat.tell({ type: 'accepted', round: view.round, submission, index, steps, tokens, size_bytes });
     } catch (error) {
       if (!(error instanceof PeerError)) throw error;

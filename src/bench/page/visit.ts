@@ -1,5 +1,7 @@
 // From opening the link to the first accepted contribution: a person's way, with an empty browser, and where the time goes.
 import type { Browser, Page } from 'playwright-core';
+import type { Child } from '../../cli/children.ts';
+import { WORKLOADS } from '../compute-workload.ts';
 import { median } from '../report.ts';
 import { INNER_STEPS, type PageNetwork } from './network.ts';
 
@@ -13,6 +15,8 @@ export interface Visit {
   readonly timeline: Timeline;
   /** What the tab says that it computes on: a busy machine gets one thread. */
   readonly computes_on: string;
+  /** Of that work: the first of a device is a short one. */
+  readonly steps: number;
 }
 
 /** What the tab calls its phases, in the words of the report; the first time of each counts. */
@@ -22,23 +26,18 @@ const PHASES: Readonly<Record<string, string>> = {
   runtime: 'runtime chosen',
   waiting: 'in the run',
   training: 'first step trained (model, runtime and graph loaded)',
-  sending: `${INNER_STEPS} steps trained`,
+  sending: 'its first work trained',
 };
 
 /**
  * Visits a run of config (a), whose validator is there and whose first round waits for one worker: the link, one button, everything
- * fetched, a round of 30 steps, the hub's receipt, the validator's verdict.
+ * fetched, its first work, the hub's receipt, the validator's verdict.
  */
+const SETTINGS = { rounds: 3, round_seconds: 60, steps: INNER_STEPS, min_workers: 1 };
+
 export async function measureVisit(network: PageNetwork, browser: Browser, visit: number): Promise<Visit> {
-  const settings = { rounds: 3, round_seconds: 60, steps: INNER_STEPS, min_workers: 1 };
-  const run = await network.createRun(`visit ${visit}`, settings);
-  const validator = network.join(run, 'validator', '--role', 'validator', '--threads', '2'); // both cores: the tab is idle by then
-  // It has measured the first model, and written a little with it: from here on it idles, as one that has been there for a while does.
-  await network.until(
-    run,
-    ({ validation_loss, peers }) =>
-      validation_loss !== null && peers.every(({ progress }) => progress?.state === 'waiting'),
-  );
+  const run = await network.createRun(`visit ${visit}`, SETTINGS);
+  const validator = await idleValidator(network, run);
   const context = await browser.newContext();
   try {
     const page = await context.newPage();
@@ -61,11 +60,47 @@ export async function measureVisit(network: PageNetwork, browser: Browser, visit
     }
     const says = (await page.locator('.work .fine', { hasText: 'Computes on' }).first().textContent()) ?? '';
     const computes_on = says.replace(/^Computes on (.*?): .*$/, '$1');
-    return { timeline: new Map([...timeline].sort(([, a], [, b]) => a - b)), computes_on };
+    const steps = await firstSteps(network, run);
+    return { timeline: new Map([...timeline].sort(([, a], [, b]) => a - b)), computes_on, steps };
   } finally {
     await context.close();
     await validator.stop();
   }
+}
+
+/** The same by the command: seconds from its start to its first work being merged, a moment after it was accepted; and its steps. */
+export async function measureCommand(
+  network: PageNetwork,
+  visit: number,
+): Promise<{ readonly seconds: number; readonly steps: number }> {
+  const run = await network.createRun(`command ${visit}`, SETTINGS);
+  const validator = await idleValidator(network, run);
+  const started_ms = performance.now();
+  const worker = network.join(run, 'worker');
+  try {
+    const steps = await firstSteps(network, run);
+    return { seconds: (performance.now() - started_ms) / 1000, steps };
+  } finally {
+    await worker.stop();
+    await validator.stop();
+  }
+}
+
+/** A validator that has measured the first model, and written a little with it: from here on it idles, as one that has been there for a while does. */
+async function idleValidator(network: PageNetwork, run: string): Promise<Child> {
+  const validator = network.join(run, 'validator', '--role', 'validator', '--threads', '2'); // both cores: the worker is idle by then
+  await network.until(
+    run,
+    ({ validation_loss, peers }) =>
+      validation_loss !== null && peers.every(({ progress }) => progress?.state === 'waiting'),
+  );
+  return validator;
+}
+
+/** The steps of the first work that is merged. */
+async function firstSteps(network: PageNetwork, run: string): Promise<number> {
+  const { merged_tokens } = await network.until(run, (status) => status.merged_tokens > 0);
+  return merged_tokens / (WORKLOADS.small.batch * WORKLOADS.small.context);
 }
 
 /** On the page of a device: how much it has handed in, once that is something. */
