@@ -81,9 +81,11 @@ test("a game of somebody's own runs over the hub: its file is named, nothing els
   const chain = JSON.stringify(join(import.meta.dirname, '..', 'src', 'games', 'addition-chain.ts'));
   writeFileSync(game, `import { game as chain } from ${chain};\nexport const game = { ...chain, name: 'my-own' };\n`);
   const params = join(net.folder, 'params.json');
-  writeFileSync(params, '{ "bits": 12, "tries": 50 }');
+  writeFileSync(params, '{ "bits": 12, "tries": 1000 }');
   const { url } = await net.hub(0, '--no-page', '--game-file', game);
-  const create = ['run', 'create', '--hub', url, '--game', game, '--params', params, '--rounds', '3', '--json'];
+  // Who is out of luck hands in nothing, and the round goes on to its end.
+  const rounds = ['--rounds', '3', '--round-seconds', '5'];
+  const create = ['run', 'create', '--hub', url, '--game', game, '--params', params, ...rounds, '--json'];
   const { run } = await net.start(...create).line(({ type }) => type === 'created');
   const own = ['--game-file', game];
   const peers = [net.join(url, 'ada', ...own), net.join(url, 'vera', '--role', 'validator', ...own)];
