@@ -53,6 +53,7 @@ const run = (more: Partial<RunStatus> = {}): RunStatus => ({
   validation_loss: 3.2,
   first_validation_loss: 5.6,
   evaluated_rounds: 7,
+  problem: null,
   ...more,
 });
 const picture = (more: Partial<Picture> = {}): Picture => ({

@@ -29,6 +29,7 @@ function describeRun(run: RunStatus): string {
     `  ${run.phase}, round ${run.round} of ${run.rounds}, validation loss ${loss}`,
     `  ${formatCount(run.merged_tokens)} tokens merged, ${formatBytes(run.bytes_submitted)} sent${smaller}`,
   ];
+  if (run.problem) lines.push(`  problem: ${nameOf(run.problem)}`);
   for (const peer of run.peers) {
     const doing = peer.present ? (peer.progress?.state ?? 'here') : 'away';
     const credit = peer.role === 'worker' ? `, ${formatCount(peer.credit_tokens)} tokens credited` : '';

@@ -85,7 +85,9 @@ export async function openMeetingPlace(options: MeetingPlaceOptions): Promise<Me
 
   let stage: 'opening' | 'ready' | 'closing' = 'opening';
 
-  const statuses = () => runStatuses(sequencer.state, clock.now_ms(), telemetry, denseBytes);
+  let rounds: Rounds | undefined;
+  const problemOf = (run: RunState): string | null => rounds?.problemOf(run) ?? null;
+  const statuses = () => runStatuses(sequencer.state, clock.now_ms(), telemetry, denseBytes, problemOf);
   const events = () => sequencer.state.events;
   const samples = openSamples(sequencer.state);
   const services = {
@@ -156,7 +158,6 @@ export async function openMeetingPlace(options: MeetingPlaceOptions): Promise<Me
     }
   });
 
-  let rounds: Rounds | undefined;
   let sweeps: ReturnType<typeof openSweeps> | undefined;
   return {
     sequencer,

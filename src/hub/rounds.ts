@@ -2,6 +2,7 @@
 import { mayStateShares, statementOf } from '../core/share-table.ts';
 import { mayOpenRound, type RunState } from '../core/state.ts';
 import type { Clock, Timer } from '../protocol/clock.ts';
+import { openFailedMerges } from './failed-merges.ts';
 import type { Models } from './models.ts';
 import type { Sequencer } from './sequencer.ts';
 
@@ -9,13 +10,15 @@ import type { Sequencer } from './sequencer.ts';
 const TICK_EVERY_MS = 5000;
 
 export interface Rounds {
+  /** What keeps a run from going on; null: nothing. */
+  problemOf(run: RunState): string | null;
   /** Stops the clock; a merge under way is finished. */
   close(): Promise<void>;
 }
 
 /**
- * Drives the runs of a sequencer. `onError` gets what goes wrong in a merge; the run then stays in its phase
- * and is tried again at the next tick, the others go on.
+ * Drives the runs of a sequencer. `onError` gets what goes wrong with one, once; a run whose merge fails stays in its phase
+ * and is tried again later (failed-merges.ts), the others go on.
  */
 export function driveRounds(
   sequencer: Sequencer,
@@ -25,7 +28,9 @@ export function driveRounds(
   const { state } = sequencer;
   const { clock } = options;
   const busy = new Map<string, Promise<void>>();
+  const failedMerges = openFailedMerges(() => clock.elapsed_ms());
   let timer: Timer;
+  let retryTimer: Timer;
   let closed = false;
 
   const nextStep = async (run: RunState): Promise<void> => {
@@ -54,28 +59,37 @@ export function driveRounds(
         .then(
           () => true,
           (error) => {
-            if (!closed) options.onError(error, run);
+            if (!closed) tell(error, run);
             return false;
           },
         )
         .then((fine) => {
           busy.delete(run.id);
           if (fine && isDue(run)) drive();
+          else schedule();
         });
       busy.set(run.id, work);
     }
     schedule();
   };
 
-  const isDue = (run: RunState): boolean => run.phase === 'merging' || mayStateShares(run) || mayOpenRound(run);
+  const tell = (error: unknown, run: RunState): void => {
+    const told = run.phase === 'merging' ? failedMerges.failed(run, error) : error;
+    if (told) options.onError(told, run);
+  };
+
+  const isDue = (run: RunState): boolean =>
+    (run.phase === 'merging' && !failedMerges.waits(run)) || mayStateShares(run) || mayOpenRound(run);
 
   /** Wakes at the next deadline, or after TICK_EVERY_MS while a round is open; an idle hub writes nothing. */
   const schedule = (): void => {
     clock.clearTimeout(timer);
+    clock.clearTimeout(retryTimer);
     if (closed) return;
+    const next = failedMerges.nextTry(state.runs.values());
+    if (next !== null) retryTimer = clock.setTimeout(drive, Math.max(1, next - clock.elapsed_ms()));
     const open = [...state.runs.values()].filter((run) => ['working', 'judging', 'revealing'].includes(run.phase));
-    const stuck = [...state.runs.values()].some((run) => run.phase === 'merging');
-    if (open.length === 0 && !stuck) return;
+    if (open.length === 0) return;
     const deadlines = open.flatMap((run) =>
       run.phase === 'working'
         ? [run.deadline_ms]
@@ -103,9 +117,11 @@ export function driveRounds(
   sequencer.onEvent(drive);
   drive();
   return {
+    problemOf: failedMerges.problemOf,
     async close() {
       closed = true;
       clock.clearTimeout(timer);
+      clock.clearTimeout(retryTimer);
       await Promise.all(busy.values());
     },
   };

@@ -68,6 +68,7 @@ export function runStatuses(
   now_ms: number,
   telemetry: ReadonlyMap<string, PeerTelemetry>,
   denseBytes: (run: RunState) => number,
+  problemOf: (run: RunState) => string | null = () => null,
 ): RunStatus[] {
   return [...state.runs.values()].map((run) => {
     const peers = [...run.peers.values()].map((peer): PeerView => {
@@ -96,6 +97,7 @@ export function runStatuses(
       validation_loss: micro(run.evaluation?.loss_micro),
       first_validation_loss: micro(run.first_evaluation?.loss_micro),
       evaluated_rounds: run.evaluation?.merged_rounds ?? null,
+      problem: problemOf(run),
     };
   });
 }

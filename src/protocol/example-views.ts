@@ -44,6 +44,7 @@ export const exampleOverview = (more: Partial<RunOverview> = {}): RunOverview =>
   validation_loss: null,
   first_validation_loss: null,
   evaluated_rounds: null,
+  problem: null,
   ...more,
 });
 

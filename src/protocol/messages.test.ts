@@ -92,6 +92,7 @@ const status: RunStatus = {
   validation_loss: null,
   first_validation_loss: 5.5,
   evaluated_rounds: 0,
+  problem: null,
 };
 
 const fromPeer: FromPeer[] = [

@@ -156,6 +156,8 @@ export const RunStatusSchema = RunViewSchema.omit({
   validation_loss: z.number().nullable(),
   first_validation_loss: z.number().nullable(),
   evaluated_rounds: count.nullable(),
+  /** What keeps the run from going on, in words. */
+  problem: text.nullable(),
 });
 export type RunStatus = z.infer<typeof RunStatusSchema>;
 

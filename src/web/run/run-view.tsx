@@ -18,6 +18,11 @@ export function RunView({ live, run: id }: ViewProps & { run: string }) {
   return (
     <article class="run">
       <Headline run={run} />
+      {overview.problem !== null && (
+        <p class="verdict bad" role="alert">
+          {overview.problem}
+        </p>
+      )}
       <Figures run={run} />
       <div class="columns">
         <LossChart run={run} version={live.version} />

@@ -1,0 +1,178 @@
+// A merge that fails: one of a game that breaks stops its own run and no other, without a word in the log; one for want of a blob is tried again.
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { test } from 'node:test';
+import { z } from 'zod';
+import type { EventBody } from '../core/events.ts';
+import { exampleRules } from '../core/example-events.ts';
+import type { AnyGame } from '../games/game.ts';
+import { guardGame } from '../games/guard.ts';
+import { type BlobStore, createMemoryBlobStore } from '../ledger/blob-store.ts';
+import { createMemoryLogStore } from '../ledger/log-store.ts';
+import { openTransparencyLog } from '../ledger/transparency-log.ts';
+import type { Clock } from '../protocol/clock.ts';
+import { signEvent } from '../protocol/envelope.ts';
+import { sha256Hex } from '../protocol/hash.ts';
+import { createIdentity, type Identity } from '../protocol/identity.ts';
+import { CONNECTION_LIMITS } from './connections.ts';
+import { openMeetingPlace } from './meeting-place.ts';
+
+const HOUR_MS = 3_600_000;
+const utf8 = new TextEncoder();
+
+/** Adds up the lengths of what is handed in. */
+const sum: AnyGame = {
+  ...{ name: 'sum', params: z.strictObject({}), task: () => null },
+  ...{ perform: async () => null, check: () => Promise.reject(new Error('nobody judges here')) },
+  evaluate: async () => ({ loss_micro: 0, tokens: 1 }),
+  merge: (_, state: number, accepted) => accepted.reduce((all, { work }) => all + work.length, state),
+  encodeState: (_, state: number) => utf8.encode(String(state)),
+  decodeState: (_, bytes) => Number(new TextDecoder().decode(bytes)),
+  ...{ checkForm: () => {}, sizes: () => ({ max_bytes: 9, dense_bytes: 9 }) },
+};
+
+/** Time that moves only when a test says so. */
+function handClock() {
+  let now_ms = 1_000_000;
+  const timers = new Set<{ readonly at_ms: number; readonly run: () => void }>();
+  const clock: Clock = {
+    ...{ now_ms: () => now_ms, elapsed_ms: () => now_ms },
+    setTimeout(run, delay_ms) {
+      const timer = { at_ms: now_ms + delay_ms, run };
+      timers.add(timer);
+      return timer;
+    },
+    clearTimeout: (timer) => void timers.delete(timer as never),
+  };
+  /** Lets what is under way come to rest: everything here is in memory. */
+  const settle = async (): Promise<void> => {
+    for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
+  };
+  const pass = async (duration_ms: number): Promise<void> => {
+    const until_ms = now_ms + duration_ms;
+    await settle();
+    for (;;) {
+      const next = [...timers].filter(({ at_ms }) => at_ms <= until_ms).sort((a, b) => a.at_ms - b.at_ms)[0];
+      if (!next) break;
+      timers.delete(next);
+      now_ms = Math.max(now_ms, next.at_ms);
+      next.run();
+      await settle();
+    }
+    now_ms = until_ms;
+  };
+  return { clock, pass };
+}
+
+/** A hub on which anybody may do anything; `broken` is a game whose merge is the test's. */
+async function openPlace(merge: AnyGame['merge'], blobs: BlobStore = createMemoryBlobStore()) {
+  const { clock, pass } = handClock();
+  const identity = createIdentity();
+  const events: string[] = [];
+  const problems: string[] = [];
+  const broken = guardGame({ ...sum, name: 'broken', merge });
+  const place = await openMeetingPlace({
+    ...{ identity, blobs, clock, randomBytes, limits: CONNECTION_LIMITS },
+    log: openTransparencyLog(createMemoryLogStore(), identity),
+    loadGame: async (name) => (name === 'broken' ? broken : sum),
+    onEvent: ({ body }) => events.push(body.type),
+    onError: (error, where) => problems.push(`${where}: ${(error as Error).message}`),
+  });
+  place.begin();
+  const { state } = place.sequencer;
+  const send = async (author: Identity, body: EventBody): Promise<string> => {
+    const { id } = await place.services.submit(await signEvent(author, body));
+    await pass(0);
+    return id;
+  };
+  /** A run with one worker. */
+  const start = async (game: string) => {
+    const worker = createIdentity();
+    const run = await send(createIdentity(), {
+      ...{ type: 'run.created', version: 1, name: game, game, rounds: 9, created_ms: 0, checkpoint_every: 100 },
+      ...{ params: await blobs.put(utf8.encode('{}')), model: await blobs.put(utf8.encode('0')) },
+      ...{ round_ms: 60_000, judging_ms: 1000, min_workers: 1 },
+      rules: exampleRules({
+        ...{ shares_per_round: 1000, halving_rounds: 0 },
+        ...{ owner_permille: 0, workers_permille: 500, validators_permille: 500 },
+      }),
+    });
+    const join = (session: number) =>
+      send(worker, {
+        ...{ type: 'peer.joined', version: 1, run, session, role: 'worker', name: game, runtime: 'native-cpu' },
+      });
+    await join(0);
+    const handIn = async (text: string): Promise<void> => {
+      const { round, attempt, model: base } = state.runs.get(run)!;
+      const work = await blobs.put(utf8.encode(text));
+      await send(worker, {
+        ...{ type: 'work.submitted', version: 1, run, round, attempt, base, work, size_bytes: text.length },
+        ...{ steps: 1, tokens: 1, loss_micro: 0, pledge: sha256Hex(utf8.encode('nothing')) },
+      });
+      await pass(1000);
+    };
+    const leave = () =>
+      send(worker, { type: 'peer.left', version: 1, run, peer: worker.id, session: 0, reason: 'goodbye' });
+    const comeBack = () => join(1);
+    const status = () => place.services.statuses().find((one) => one.run === run)!;
+    return { handIn, leave, comeBack, status };
+  };
+  return { place, pass, events, problems, start };
+}
+
+test('a game whose merge throws stops its own run: told once, no tick, no try but one in an hour; the others go on', async () => {
+  let tries = 0;
+  const { place, pass, events, problems, start } = await openPlace(() => {
+    tries++;
+    throw new TypeError('boom');
+  });
+  const broken = await start('broken');
+  const sound = await start('sum');
+  await broken.handIn('abc');
+  assert.deepEqual([broken.status().phase, tries, problems.length], ['merging', 1, 1]);
+  assert.match(
+    problems[0],
+    /^round 0 of run [0-9a-f]{64}: the merge of round 0 failed: broken\.merge: boom; the run stands still/,
+  );
+  assert.match(problems[0], /potluck run end [0-9a-f]{12}$/);
+  assert.match(broken.status().problem!, /broken\.merge: boom/);
+
+  for (const text of ['de', 'fgh', 'i']) await sound.handIn(text);
+  assert.deepEqual([sound.status().round, sound.status().problem, tries], [3, null, 1], 'events do not try it again');
+
+  await sound.leave();
+  await pass(120_000);
+  const before = events.length;
+  await pass(HOUR_MS / 2);
+  assert.deepEqual([events.length, tries], [before, 1], 'nobody works: the log stands still');
+  await pass(HOUR_MS / 2);
+  assert.deepEqual([tries, problems.length, broken.status().phase], [2, 1, 'merging'], 'tried again, not told again');
+  await sound.comeBack();
+  await sound.handIn('jk');
+  assert.equal(sound.status().round, 4, 'the clock goes on where somebody works');
+  await place.close();
+});
+
+test('a merge for want of a blob is tried again every few seconds, told once, and goes on when the blob is there', async () => {
+  const blobs = createMemoryBlobStore();
+  let lost = true;
+  const asked: string[] = [];
+  const get = async (hash: string): Promise<Uint8Array | null> => {
+    const bytes = await blobs.get(hash);
+    if (!lost || bytes?.length !== 3) return bytes;
+    asked.push(hash);
+    return asked.length === 1 ? bytes : null; // there when it is handed in, gone when it is merged
+  };
+  const { place, pass, events, problems, start } = await openPlace(sum.merge, { ...blobs, get });
+  const run = await start('broken');
+  await run.handIn('abc');
+  assert.equal(run.status().phase, 'merging');
+  assert.match(problems[0], /expected blob [0-9a-f]{64} .*; it is tried again every 5 seconds$/);
+  const before = events.length;
+  await pass(20_000);
+  assert.deepEqual([asked.length, problems.length, events.length], [6, 1, before]);
+  lost = false;
+  await pass(5000);
+  assert.deepEqual([run.status().round, run.status().problem], [1, null]);
+  await place.close();
+});

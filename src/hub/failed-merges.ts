@@ -1,0 +1,70 @@
+// Merges that failed: when each is tried again, and what is said of it. Other runs go on meanwhile, and the log's clock stands still.
+import type { RunState } from '../core/state.ts';
+import { CodedError } from '../errors.ts';
+import { LedgerError } from '../ledger/errors.ts';
+import { HubError } from './errors.ts';
+
+/** What a blob that is missing or a disk that is full gets: somebody may mend it at any time, and a try costs little. */
+const RETRY_MS = 5000;
+/** A game that broke in its merge is pure, so it breaks again; now and then only because nobody knows what its file reads. */
+const RETRY_BROKEN_MS = 3_600_000;
+/** As much of a game's own words as people read. */
+const MESSAGE_CHARACTERS = 500;
+
+export interface FailedMerges {
+  /** Whether this run's merge has failed and is not to be tried yet. */
+  waits(run: RunState): boolean;
+  /** Notes that it failed; the error to be told, with its code and the consequence in words, or null where it was told already. */
+  failed(run: RunState, error: unknown): Error | null;
+  /** What is wrong with a run, for people; null: nothing. */
+  problemOf(run: RunState): string | null;
+  /** When the next of them is to be tried, by the same clock; null: none waits. */
+  nextTry(runs: Iterable<RunState>): number | null;
+}
+
+interface Failed {
+  /** The merge that failed: a run that was paused and goes on begins its round anew. */
+  readonly merge: string;
+  readonly problem: string;
+  readonly again_ms: number;
+}
+
+const mergeOf = ({ round, attempt }: RunState): string => `${round}.${attempt}`;
+
+/** Whether the next try will most likely end the same: the game or its work is at fault, not this machine. */
+const isBroken = (error: unknown): boolean =>
+  error instanceof CodedError && !(error instanceof HubError) && !(error instanceof LedgerError);
+
+/** @param elapsed_ms a clock that only goes forwards */
+export function openFailedMerges(elapsed_ms: () => number): FailedMerges {
+  const all = new Map<string, Failed>();
+  const of = (run: RunState): Failed | null => {
+    const found = all.get(run.id);
+    return found && run.phase === 'merging' && found.merge === mergeOf(run) ? found : null;
+  };
+  return {
+    waits: (run) => (of(run)?.again_ms ?? 0) > elapsed_ms(),
+    failed(run, error) {
+      const broken = isBroken(error);
+      const why = (error instanceof Error ? error.message : String(error)).slice(0, MESSAGE_CHARACTERS);
+      const consequence = broken
+        ? `the run stands still; the merge is tried again in ${RETRY_BROKEN_MS / 60_000} minutes, and when the hub is started again with a mended game; its owner can end it: potluck run end ${run.id.slice(0, 12)}`
+        : `it is tried again every ${RETRY_MS / 1000} seconds`;
+      const problem = `the merge of round ${run.round} failed: ${why}; ${consequence}`;
+      const told = of(run)?.problem === problem;
+      all.set(run.id, {
+        ...{ merge: mergeOf(run), problem },
+        again_ms: elapsed_ms() + (broken ? RETRY_BROKEN_MS : RETRY_MS),
+      });
+      if (told) return null;
+      return error instanceof CodedError
+        ? new CodedError(error.code, problem, error.details)
+        : new Error(problem, { cause: error });
+    },
+    problemOf: (run) => of(run)?.problem ?? null,
+    nextTry(runs) {
+      const times = [...runs].flatMap((run) => of(run)?.again_ms ?? []);
+      return times.length === 0 ? null : Math.min(...times);
+    },
+  };
+}
