@@ -262,20 +262,32 @@ test('audit, shares and why of a real run', async (t) => {
     await isUntrue(run.folder, 'diverged', { index: split + 3 }, { receipts: file });
   });
 
-  await t.test('blobs: substituted work, a flipped byte in a bundle and in a model, each named', async () => {
-    const works = [indexOfType(entries, 'work.submitted', 0), indexOfType(entries, 'work.submitted', 1)];
-    const [one, two] = works.map((index) => bodyOf(entries[index], 'work.submitted').work);
-    const blobs = await openPublicLog(run.folder);
-    t.after(() => blobs.close());
-    const substituted = await forged(entries);
-    substituted.setBlob(one, await blobs.blob(two));
-    await isUntrue(substituted.folder, 'corrupt-blob', { index: works[0], blob: one });
-    for (const blob of [merged.bundle!, merged.model]) {
-      const damaged = await forged(entries);
-      damaged.setBlob(blob, flip((await blobs.blob(blob))!, 40));
-      await isUntrue(damaged.folder, 'corrupt-blob', { index: lastMerge, blob });
-    }
-  });
+  await t.test(
+    'blobs: substituted work, a flipped byte in evidence, in a bundle and in a model, each named',
+    async () => {
+      const works = [indexOfType(entries, 'work.submitted', 0), indexOfType(entries, 'work.submitted', 1)];
+      const [one, two] = works.map((index) => bodyOf(entries[index], 'work.submitted').work);
+      const blobs = await openPublicLog(run.folder);
+      t.after(() => blobs.close());
+      const substituted = await forged(entries);
+      substituted.setBlob(one, await blobs.blob(two));
+      await isUntrue(substituted.folder, 'corrupt-blob', { index: works[0], blob: one });
+      const { evidence } = bodyOf(entries[lastVerdict], 'verdict.given');
+      const other = await forged(entries);
+      other.setBlob(evidence, flip((await blobs.blob(evidence))!, 10));
+      await isUntrue(other.folder, 'corrupt-blob', { index: lastVerdict, blob: evidence });
+      const without = await forged(entries);
+      without.setBlob(evidence, null);
+      const { unchecked, evidence: kept } = await auditAt(without.folder);
+      assert.match(unchecked.join(), /the evidence of 1 verdict: it is not kept/);
+      assert.equal(kept, entries.filter(({ event }) => event.body.type === 'verdict.given').length - 1);
+      for (const blob of [merged.bundle!, merged.model]) {
+        const damaged = await forged(entries);
+        damaged.setBlob(blob, flip((await blobs.blob(blob))!, 40));
+        await isUntrue(damaged.folder, 'corrupt-blob', { index: lastMerge, blob });
+      }
+    },
+  );
   await t.test('blobs: a missing bundle, model or description of the run, each named', async () => {
     const created = indexOfType(entries, 'run.created');
     const { params } = bodyOf(entries[created], 'run.created');

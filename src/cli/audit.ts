@@ -80,7 +80,7 @@ It ends with 0 when everything is as the log says, with 1 at the first thing tha
 
 /** The verdict of an audit that found nothing untrue. */
 function describeReport(report: AuditReport, failed: boolean): string {
-  const { events, signed_size, tiles, receipts, shares, models } = report;
+  const { events, signed_size, tiles, receipts, shares, models, evidence } = report;
   const rows: [string, string][] = [
     ['hub', report.hub],
     ['events', `${count(events, 'event')}: each in its one right form, signed by its author, allowed by the rules`],
@@ -106,6 +106,7 @@ function describeReport(report: AuditReport, failed: boolean): string {
       `${count(models.recomputed, 'version')} merged anew from the blobs, bit for bit the same; ${count(models.submissions, 'submission')} in their form`,
     ]);
   }
+  if (evidence) rows.push(['evidence', `that of ${count(evidence, 'verdict')} is kept, as it was named`]);
   if (report.status_compared) rows.push(['status', 'what the hub shows to visitors is what its log says']);
   rows.push(['state', `${report.state_hash} after the last event`]);
   for (const what of report.unchecked) rows.push(['not checked', what]);

@@ -15,6 +15,7 @@ export const CORE_LIMITS = {
   validators: 256, // named one by one in an event of at most 64 KiB
   stake: 1e12, // times all validators is a safe integer
   score_micro: 1e12, // a million nats either way; a verdict with more is nonsense
+  evidence_bytes: 256 * 1024, // a round's losses step by step and a few measurements, with room for a game of somebody's own
   release_rounds: { min: 2, usual: 10, max: 1000 }, // one to be judged in, one in which its plants are revealed … as withheld_rounds
   reference_characters: 200, // a transaction's hash, an address and a few words
   rule_proposals: 1000, // over a run's life

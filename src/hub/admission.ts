@@ -1,5 +1,6 @@
 // What the hub checks before it asks the core: the blobs that an event names are here and have the form that their game demands.
 import type { EventBody, LoggedEvent, RunCreated, WorkSubmitted } from '../core/events.ts';
+import { flawOfEvidence } from '../core/evidence.ts';
 import type { StateMachine } from '../core/reduce.ts';
 import type { NetworkState } from '../core/state.ts';
 import { CodedError } from '../errors.ts';
@@ -27,7 +28,10 @@ export async function admit(
   if (refusal) throw new HubError('refused', refusal.message, { refusal: refusal.code });
   if (body.type === 'run.created') await admitRun(body, blobs, models);
   if (body.type === 'work.submitted') await admitWork(body, state, blobs, models);
-  if (body.type === 'verdict.given') await need(blobs, body.evidence);
+  if (body.type === 'verdict.given') {
+    const flaw = flawOfEvidence(await need(blobs, body.evidence), body.submission, event.author);
+    if (flaw) throw new HubError('bad-evidence', flaw, { submission: body.submission });
+  }
 }
 
 async function admitRun(body: RunCreated, blobs: BlobStore, models: Models): Promise<void> {

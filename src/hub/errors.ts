@@ -10,6 +10,8 @@ export type HubErrorCode =
   | 'wrong-size'
   /** A submission's work does not have the form that its game demands. */
   | 'bad-work'
+  /** A verdict's evidence is none, or of something else. */
+  | 'bad-evidence'
   /** An event that only the hub itself may write came from outside. */
   | 'not-yours'
   /** The hub's folder belongs to another key or cannot be used. */

@@ -50,7 +50,13 @@ export interface WorkTask {
   readonly works: readonly NamedWork[];
 }
 
-export type ModelTask = RunTask | MergeTask | WorkTask;
+/** Verdicts' evidence: that what their events name is kept, and is what they name. */
+export interface EvidenceTask {
+  readonly kind: 'evidence';
+  readonly named: readonly { readonly index: number; readonly evidence: string }[];
+}
+
+export type ModelTask = RunTask | MergeTask | WorkTask | EvidenceTask;
 
 /** What a task has checked, and what it could not. */
 export interface ModelReport {
@@ -59,6 +65,9 @@ export interface ModelReport {
   /** Model versions that could not be computed, with the reason of the first. */
   unchecked_models: number;
   unchecked_works: number;
+  /** Verdicts whose evidence is kept and right, and those whose evidence is not kept. */
+  evidence: number;
+  unchecked_evidence: number;
   reason: string | null;
   /** Blobs that are not kept, with the index of the event that needs them. */
   absent: { readonly hash: string; readonly index: number }[];
@@ -217,12 +226,20 @@ export function createModelChecker(blobs: PublicBlobs, loadGame: LoadGame): Mode
     }
   };
 
+  const checkEvidence = async ({ named }: EvidenceTask, report: ModelReport): Promise<void> => {
+    for (const { index, evidence } of named) {
+      if (await fetchAt(evidence, index)) report.evidence++;
+      else report.unchecked_evidence++;
+    }
+  };
+
   return {
     async check(task) {
       const report = emptyReport();
       if (task.kind === 'run') await beginRun(task, report);
       else if (task.kind === 'merge') await merge(task, report);
-      else await checkForms(task, report);
+      else if (task.kind === 'work') await checkForms(task, report);
+      else await checkEvidence(task, report);
       return report;
     },
   };
@@ -233,6 +250,8 @@ export const emptyReport = (): ModelReport => ({
   works: 0,
   unchecked_models: 0,
   unchecked_works: 0,
+  evidence: 0,
+  unchecked_evidence: 0,
   reason: null,
   absent: [],
 });

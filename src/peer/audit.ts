@@ -9,7 +9,14 @@ import { mayStateShares } from '../core/share-table.ts';
 import type { NetworkState, RunState } from '../core/state.ts';
 import { stateHash } from '../core/state-bytes.ts';
 import { RunStatusSchema } from '../protocol/messages.ts';
-import { emptyReport, type MergeTask, type ModelReport, type ModelTask, type NamedWork } from './audit-models.ts';
+import {
+  type EvidenceTask,
+  emptyReport,
+  type MergeTask,
+  type ModelReport,
+  type ModelTask,
+  type NamedWork,
+} from './audit-models.ts';
 import type { AuditPool } from './audit-pool.ts';
 import type { ReceiptBook } from './audit-receipts.ts';
 import { replayLog } from './audit-replay.ts';
@@ -18,6 +25,8 @@ import { type PublicLog, Untruth } from './public-log.ts';
 
 /** Model tasks that may wait: a few rounds of the largest run, and no more in memory. */
 const MODEL_TASKS_AHEAD = 32;
+/** Pieces of evidence in one task: small blobs, a round of a large run in a few tasks. */
+const EVIDENCE_A_TASK = 256;
 /** Absent blobs that are remembered by name; a hub that compacts has no use for more. */
 const ABSENT_REMEMBERED = 100_000;
 
@@ -47,6 +56,8 @@ export interface AuditReport {
   readonly state_hash: string;
   readonly shares: { readonly emitted: number; readonly held: number; readonly unearned: number };
   readonly models: { readonly recomputed: number; readonly submissions: number } | null;
+  /** Verdicts whose evidence is kept and has the hash that they name. */
+  readonly evidence: number | null;
   /** What the hub tells visitors was compared with its log. */
   readonly status_compared: boolean;
   /** What could not be checked, in sentences. Empty: everything was. */
@@ -90,6 +101,7 @@ export async function auditWith(pool: AuditPool, log: PublicLog, options: AuditO
     state_hash: stateHash(state),
     shares,
     models: models && { recomputed: models.report.models, submissions: models.report.works },
+    evidence: models ? models.report.evidence : null,
     status_compared,
     unchecked: [
       ...uncheckedOfLog(log, unsigned_events),
@@ -115,6 +127,8 @@ class ModelAudit {
   /** Blobs that are not kept: by hash, the event that names them. */
   readonly #absent = new Map<string, number>();
   #tasks: { task: ModelTask; run: string | null }[] = [];
+  /** Evidence that verdicts have named and that no task has yet. */
+  #evidence: EvidenceTask['named'][number][] = [];
   #failure: unknown = null;
 
   constructor(pool: AuditPool) {
@@ -160,6 +174,8 @@ class ModelAudit {
     else if (body.type === 'round.merged' || body.type === 'run.paused') this.#submitted.get(body.run)!.clear();
     for (const { task, run } of this.#tasks) this.#start(task, run);
     this.#tasks = [];
+    if (body.type === 'verdict.given') this.#evidence.push({ index, evidence: body.evidence });
+    if (this.#evidence.length >= EVIDENCE_A_TASK) this.#checkEvidence();
     while (this.#waiting.size > MODEL_TASKS_AHEAD) await Promise.race(this.#waiting);
     if (this.#failure) throw this.#failure;
   }
@@ -178,6 +194,7 @@ class ModelAudit {
       const open = [...run.submissions.keys()];
       if (open.length > 0) this.#start(this.#forms(run, open, state.events - 1), null);
     }
+    this.#checkEvidence();
     await Promise.all(this.#waiting);
     if (this.#failure) throw this.#failure;
     for (const run of state.runs.values()) {
@@ -191,10 +208,14 @@ class ModelAudit {
   }
 
   unchecked(): string[] {
-    const { unchecked_models, unchecked_works, reason } = this.report;
+    const { unchecked_models, unchecked_works, unchecked_evidence, reason } = this.report;
     const list = [];
     if (unchecked_models > 0) list.push(`${unchecked_models} model versions: ${reason}`);
     if (unchecked_works > 0) list.push(`the form of ${unchecked_works} submissions: their blobs are not kept any more`);
+    if (unchecked_evidence > 0)
+      list.push(
+        `the evidence of ${unchecked_evidence} ${unchecked_evidence === 1 ? 'verdict' : 'verdicts'}: it is not kept any more`,
+      );
     return list;
   }
 
@@ -203,6 +224,12 @@ class ModelAudit {
     this.#submitted.set(run, new Map());
     const { game, params, model } = body;
     this.#start({ kind: 'run', run, index, game, params, model }, run);
+  }
+
+  #checkEvidence(): void {
+    if (this.#evidence.length === 0) return;
+    this.#start({ kind: 'evidence', named: this.#evidence }, null);
+    this.#evidence = [];
   }
 
   #forms(run: RunState, ids: readonly string[], index: number): ModelTask {
@@ -239,6 +266,8 @@ class ModelAudit {
     this.report.works += report.works;
     this.report.unchecked_models += report.unchecked_models;
     this.report.unchecked_works += report.unchecked_works;
+    this.report.evidence += report.evidence;
+    this.report.unchecked_evidence += report.unchecked_evidence;
     this.report.reason ??= report.reason;
     for (const { hash, index } of report.absent) {
       if (this.#absent.size < ABSENT_REMEMBERED && !this.#absent.has(hash)) this.#absent.set(hash, index);
