@@ -14,11 +14,9 @@ import { damageOf, reportOn, skewOf } from '../simulation/play-report.ts';
 import { setUpPretrain } from '../simulation/play-setup.ts';
 import { createNativeRuntime } from '../tensor/native-runtime.ts';
 import { createWasmRuntime } from '../tensor/wasm-runtime.ts';
-import { SparseOptionsSchema } from '../training/sparse.ts';
+import { MERGE_RULES } from '../training/sparse.ts';
 import { BenchError } from './errors.ts';
 import { table, writeJson } from './report.ts';
-
-const MERGE_RULES = SparseOptionsSchema.shape.merge_rule.unwrap().options;
 
 const HELP = `npm run bench adversaries [-- OPTIONS]
 

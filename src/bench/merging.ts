@@ -2,7 +2,7 @@
 import { appendFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { createNativeRuntime } from '../tensor/native-runtime.ts';
-import { SparseOptionsSchema } from '../training/sparse.ts';
+import { MERGE_RULES as RULES } from '../training/sparse.ts';
 import { BenchError } from './errors.ts';
 import { keyOf, readResults } from './parity.ts';
 import { type Corpus, readCorpus } from './parity-data.ts';
@@ -10,7 +10,6 @@ import { ATTACKS } from './parity-liars.ts';
 import { runTrial, type TrialInput, TrialSchema } from './parity-trial.ts';
 import { table, writeJson } from './report.ts';
 
-const RULES = SparseOptionsSchema.shape.merge_rule.unwrap().options;
 const NOBODY = 'nobody lies';
 
 const HELP = `npm run bench merging [-- OPTIONS]

@@ -76,6 +76,12 @@ New rules never touch a round that is under way: they begin with the notice that
         const tested = await withLog(flags.hub, (log) => backtestRules(log, wanted, text));
         const { run, rules, proposal, earliest } = tested;
         const from_round = flags.fromRound ?? earliest;
+        if (from_round < earliest) {
+          throw new CliError(
+            'bad-argument',
+            `--from-round: the notice allows ${earliest} at the earliest, got ${from_round}`,
+          );
+        }
         const output = openOutput(flags.json);
         output.say(describe(tested, from_round), { type: 'backtest', from_round, ...tested });
         if (!flags.sign) return;
@@ -96,7 +102,7 @@ async function withLog<T>(place: string, read: (log: PublicLog) => Promise<T>): 
   }
 }
 
-function describe({ run, name, rounds, round, earliest, accounts }: Backtest, from_round: number): string {
+function describe({ run, name, rounds, round, earliest, accounts, weaknesses }: Backtest, from_round: number): string {
   const number = (value: number): string => formatCount(value).padStart(15);
   const row = ({ account, paid, would_be }: Backtest['accounts'][number]): string =>
     `${number(paid)}${number(would_be)}${number(would_be - paid)}  ${account.slice(0, 12)}`;
@@ -107,5 +113,7 @@ function describe({ run, name, rounds, round, earliest, accounts }: Backtest, fr
     ...accounts.map(row),
     '',
     `They would be in force from round ${from_round} (the run is at ${round}; the notice allows ${earliest} at the earliest).`,
+    'What was taken from cheaters since is not played again: these are the payments of each round as it was merged.',
+    ...weaknesses.map((what) => `Warning: ${what}`),
   ].join('\n');
 }

@@ -11,6 +11,7 @@ import { trainingFor } from '../peer/run-settings.ts';
 import { ancestorOf } from '../peer/take-home.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
 import { readTexts } from '../training/corpus.ts';
+import { MERGE_RULES, type MergeRule } from '../training/sparse.ts';
 import { homeFolder, ownerKeyFile } from './folders.ts';
 import { DEFAULT_HUB, decimal, hubUrl, integer, jsonOption, readSettings } from './options.ts';
 import { CliError, type Output, openOutput } from './output.ts';
@@ -40,6 +41,7 @@ interface CreateFlags {
   fromRun?: string;
   royaltyPermille: number;
   keep: 'everything' | 'recent';
+  merge: MergeRule;
   minWorkers: number;
   seed: string;
   json: boolean;
@@ -86,6 +88,11 @@ function createCommand(): Command {
       new Option('--keep <what>', 'recent: the hub deletes work that nobody needs, and audits cannot repeat old rounds')
         .choices(['everything', 'recent'])
         .default('everything'),
+    )
+    .addOption(
+      new Option('--merge <rule>', 'whose updates are merged: agreement leaves out who does not agree with the others')
+        .choices(MERGE_RULES)
+        .default('mean'),
     )
     .option('--min-workers <n>', 'workers to wait for before the first round', integer(1, 1000), 1)
     .option('--seed <text>', 'seed of the first weights', 'potluck')
@@ -134,6 +141,7 @@ Examples:
         ...{ rounds, steps, batch, context, min_workers },
         round_seconds: flags.roundSeconds,
         learning_rate: flags.learningRate,
+        merge_rule: flags.merge,
       });
       const run = await createRun(flags.hub, identity, join(folder, 'cache'), {
         name: flags.name,

@@ -1,5 +1,6 @@
 // What other rules would have paid: every merged round of a run is paid again by them, from the same verdicts in the log.
 import { roundPayout } from '../core/payout.ts';
+import { weaknessesOf } from '../core/rule-weaknesses.ts';
 import { type Rules, RulesSchema } from '../core/rules.ts';
 import type { NetworkState, RunState } from '../core/state.ts';
 import { equalHashes } from '../ledger/merkle.ts';
@@ -24,6 +25,8 @@ export interface Backtest {
   readonly earliest: number;
   readonly present: Rules;
   readonly accounts: readonly Backtested[];
+  /** What the proposed rules leave open, in sentences. */
+  readonly weaknesses: readonly string[];
 }
 
 /** Reads rules from JSON: whole, or only the fields that differ from the present ones. Throws PeerError `bad-rules`. */
@@ -39,7 +42,7 @@ export function readRules(present: Rules, text: string): Rules {
   const issue = parsed.error?.issues[0];
   throw new PeerError(
     'bad-rules',
-    `rules: ${issue ? `${issue.path.join('.')}: ${issue.message}` : 'expected an object'}`,
+    `rules: ${issue ? [...(issue.path.length > 0 ? [issue.path.join('.')] : []), issue.message].join(': ') : 'expected an object'}`,
   );
 }
 
@@ -97,5 +100,17 @@ export async function backtestRules(
   const accounts = [...sums].map(([account, sum]) => ({ account, ...sum })).sort((a, b) => b.would_be - a.would_be);
   const { round, proposals, rules: present } = run;
   const earliest = round + present.notice_rounds;
-  return { run: run.id, name: run.spec.name, rounds, round, proposal: proposals, earliest, present, rules, accounts };
+  const weaknesses = weaknessesOf(rules);
+  return {
+    run: run.id,
+    name: run.spec.name,
+    rounds,
+    round,
+    proposal: proposals,
+    earliest,
+    present,
+    rules,
+    accounts,
+    weaknesses,
+  };
 }

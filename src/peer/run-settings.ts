@@ -1,5 +1,6 @@
 // What a run is given when its owner says only the essentials: the rest follows, in one place for `run create` and the demo.
 import type { Rules } from '../core/rules.ts';
+import type { MergeRule } from '../training/sparse.ts';
 import type { NewRun } from './owner.ts';
 
 export interface Essentials {
@@ -10,6 +11,8 @@ export interface Essentials {
   readonly context: number;
   readonly learning_rate: number;
   readonly min_workers: number;
+  /** Whose updates are merged; without it, all of them. docs/security.md shows what each holds. */
+  readonly merge_rule?: MergeRule;
   /** How many submissions of a newcomer are always repeated; without it, as the rules say. */
   readonly probation?: number;
 }
@@ -43,7 +46,7 @@ const RULES: Rules = {
 };
 
 export function trainingFor(essentials: Essentials): Pick<NewRun, 'training' | 'schedule'> {
-  const { rounds, round_seconds, steps, batch, context, learning_rate, min_workers } = essentials;
+  const { rounds, round_seconds, steps, batch, context, learning_rate, min_workers, merge_rule } = essentials;
   return {
     training: {
       batch,
@@ -52,6 +55,7 @@ export function trainingFor(essentials: Essentials): Pick<NewRun, 'training' | '
       learning_rate,
       min_learning_rate: learning_rate * LAST_RATE_PART,
       warmup_steps: Math.ceil(rounds * steps * WARMUP_PART),
+      ...(merge_rule && { sparse: { merge_rule } }),
     },
     schedule: {
       rounds,

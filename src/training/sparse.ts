@@ -17,6 +17,10 @@ import { TrainingError } from './errors.ts';
 import { isCoarse, keepLargest, quantise, TABLE_SIZE } from './sparse-quantise.ts';
 import { chunkStart, TILE_VALUES, type Tiling, tilingOf } from './sparse-tiles.ts';
 
+/** Whose updates are merged: see `merge_rule`. */
+export const MERGE_RULES = ['mean', 'agreement'] as const;
+export type MergeRule = (typeof MERGE_RULES)[number];
+
 /**
  * What a run's owner decides about updates and their merge; part of the run's signed settings. The defaults are the best that
  * `bench parity` found at 215 times fewer bytes than dense float32 (docs/experiments.md, "Training apart"); the field's own
@@ -43,7 +47,7 @@ export const SparseOptionsSchema = z.strictObject({
    * Whose updates are merged: 'mean', all of them; 'agreement', those whose signs agree with the others' (robust.ts), for a run whose
    * workers nobody vouches for.
    */
-  merge_rule: z.enum(['mean', 'agreement']).default('mean'),
+  merge_rule: z.enum(MERGE_RULES).default('mean'),
 });
 export type SparseOptions = z.infer<typeof SparseOptionsSchema>;
 
