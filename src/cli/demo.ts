@@ -260,7 +260,7 @@ async function watch(url: string, run: string, screen: Screen, stopped: AbortSig
       screen.show(status, losses);
       if (status.phase !== 'finished') return;
       patience ??= setTimeout(end, LAST_EVALUATION_MS);
-      if (status.evaluated_rounds === status.rounds) end();
+      if (status.evaluated_rounds === status.round) end();
     });
     const end = (): void => {
       clearTimeout(patience);

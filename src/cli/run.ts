@@ -1,4 +1,4 @@
-// `potluck run create`: describe a run, and it starts as soon as workers come.
+// `potluck run`: describe a run, and it starts as soon as workers come; what its owner does with it later is in run-life.ts.
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
@@ -15,6 +15,7 @@ import { MERGE_RULES, type MergeRule } from '../training/sparse.ts';
 import { homeFolder, ownerKeyFile } from './folders.ts';
 import { DEFAULT_HUB, decimal, hubUrl, integer, jsonOption, readSettings } from './options.ts';
 import { CliError, type Output, openOutput } from './output.ts';
+import { endCommand, pauseCommand, resumeCommand } from './run-life.ts';
 import { loadTokenizer } from './tokenizer-file.ts';
 
 interface CreateFlags {
@@ -49,9 +50,12 @@ interface CreateFlags {
 
 export function runCommand(): Command {
   return new Command('run')
-    .description('Create runs.')
+    .description('Create runs; pause, resume and end your own.')
     .addCommand(createCommand())
-    .addHelpText('after', '\nExample:\n  $ potluck run create --data ./book.txt');
+    .addCommand(pauseCommand())
+    .addCommand(resumeCommand())
+    .addCommand(endCommand())
+    .addHelpText('after', '\nExamples:\n  $ potluck run create --data ./book.txt\n  $ potluck run pause 3fa9c1');
 }
 
 function createCommand(): Command {

@@ -146,7 +146,11 @@ test('attendance is what counting gives', () => {
               checkpoint: false,
             },
           ],
-          pause: () => [OWNER, { ...base, type: 'run.paused', round, attempt }],
+          // What follows an end changes little: it comes late.
+          pause: () => [
+            OWNER,
+            { ...base, type: nth === 4 && serial > 40 ? 'run.ended' : 'run.paused', round, attempt },
+          ],
           resume: () => [OWNER, { ...base, type: 'run.resumed', round, attempt }],
         };
         const [by, body] = said[what]();
@@ -170,6 +174,7 @@ test('attendance is what counting gives', () => {
     'peer.left',
     'round.merged',
     'round.opened',
+    'run.ended',
     'run.paused',
     'run.resumed',
     'tick',

@@ -65,6 +65,8 @@ export const RunCreatedSchema = z.strictObject({
 const attemptOfRun = { run: hash, round: count, attempt: count };
 export const RunPausedSchema = z.strictObject({ type: z.literal('run.paused'), ...v1, ...attemptOfRun });
 export const RunResumedSchema = z.strictObject({ type: z.literal('run.resumed'), ...v1, ...attemptOfRun });
+/** By the same, for good: no round opens any more. What was merged stays as it is. */
+export const RunEndedSchema = z.strictObject({ type: z.literal('run.ended'), ...v1, ...attemptOfRun });
 
 /**
  * By the peer itself, at every connection that finds it absent. `session` counts its joins of this run from 0, here and in
@@ -240,7 +242,7 @@ export const RoundMergedSchema = z.strictObject({
 });
 
 /**
- * By the hub, once for every model that is kept whole: who holds what, as the root of a Merkle tree (share-table.ts).
+ * By the hub, once for every model that is kept whole, and for the last of a run that its owner has ended: who holds what, as the root of a Merkle tree (share-table.ts).
  * The core refuses any other statement than the true one, so a false one convicts the hub before every auditor.
  */
 export const SharesStatedSchema = z.strictObject({
@@ -312,6 +314,7 @@ export const EventBodySchema = z.discriminatedUnion('type', [
   RunCreatedSchema,
   RunPausedSchema,
   RunResumedSchema,
+  RunEndedSchema,
   PeerJoinedSchema,
   PeerLeftSchema,
   DeviceBoundSchema,
@@ -335,6 +338,9 @@ export const EventBodySchema = z.discriminatedUnion('type', [
 
 export type EventBody = z.infer<typeof EventBodySchema>;
 export type RunCreated = z.infer<typeof RunCreatedSchema>;
+export type RunPaused = z.infer<typeof RunPausedSchema>;
+export type RunResumed = z.infer<typeof RunResumedSchema>;
+export type RunEnded = z.infer<typeof RunEndedSchema>;
 export type PeerJoined = z.infer<typeof PeerJoinedSchema>;
 export type PeerLeft = z.infer<typeof PeerLeftSchema>;
 export type WorkSubmitted = z.infer<typeof WorkSubmittedSchema>;

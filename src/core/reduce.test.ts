@@ -224,6 +224,7 @@ test('whatever comes in whatever order: no exception, and a refusal changes noth
       merged([]),
       { type: 'run.paused', version: 1, run: RUN, round: 0, attempt: 0 } as EventBody,
       { type: 'run.resumed', version: 1, run: RUN, round: 0, attempt: 1 } as EventBody,
+      { type: 'run.ended', version: 1, run: RUN, round: 0, attempt: 2 } as EventBody,
     ),
     fc.integer({ min: 0, max: 50_000 }).map(tick),
   );

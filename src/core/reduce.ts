@@ -1,7 +1,7 @@
 // The one state machine: `refusalOf` says whether an event may follow, `apply` lets it. Total: a wrong event is a refusal, never an exception.
 import { seededRandom } from '../protocol/random.ts';
 import { applyAddress, refusalOfAddress } from './addresses.ts';
-import { clearSubmissions, countSeal, countSubmission, countVerdict, nobody } from './attendance.ts';
+import { countSeal, countSubmission, countVerdict, nobody } from './attendance.ts';
 import { advance, applyTick } from './deadlines.ts';
 import { applyDevice, refusalOfDevice, refusalOfKey } from './devices.ts';
 import type { EventBody, LoggedEvent, ModelEvaluated, RunCreated, WorkSubmitted } from './events.ts';
@@ -21,6 +21,7 @@ import { forfeit } from './payout.ts';
 import { applyJoin, applyLeave, refusalOfJoin, refusalOfLeave } from './presence.ts';
 import { type Refusal, refuse } from './refusal.ts';
 import { propose, refusalOfProposal } from './rule-changes.ts';
+import { applyOwnersWord, refusalOfAnotherRun, refusalOfOwnersWord } from './run-life.ts';
 import { applySettlement, noteBalances, refusalOfSettlement } from './settlement.ts';
 import { mayStateShares, refusalOfStatement } from './share-table.ts';
 import { applyLock, applyRelease, countStakes, refusalOfLock, refusalOfRelease } from './stake.ts';
@@ -60,9 +61,7 @@ function refusalOfRun(state: NetworkState, event: LoggedEvent, body: RunCreated)
   const owner = accountOf(state, event.author);
   const going = [...state.runs.values()].filter((run) => run.phase !== 'finished');
   const own = going.filter((run) => accountOf(state, run.owner) === owner).length;
-  const most = CORE_LIMITS.unfinished_runs_per_owner;
-  if (own >= most) return refuse('too-many-runs', `an owner has at most ${most} unfinished runs on a hub`);
-  return refusalOfLineage(state, body);
+  return refusalOfAnotherRun(own) ?? refusalOfLineage(state, body);
 }
 
 type BodyInRun = Extract<EventBody, { run: string }>;
@@ -72,16 +71,8 @@ function refusalInRun(state: NetworkState, run: RunState, event: LoggedEvent, bo
   switch (body.type) {
     case 'run.paused':
     case 'run.resumed':
-      if (author !== run.owner)
-        return refuse('not-the-owner', `only the owner ${run.owner} may do this, got ${author}`);
-      if (run.phase === 'finished' || (body.type === 'run.resumed') !== (run.phase === 'paused')) {
-        return refuse('wrong-phase', `${body.type} does not follow in phase ${run.phase}`);
-      }
-      if (body.round !== run.round || body.attempt !== run.attempt) {
-        const got = `round ${body.round} attempt ${body.attempt}`;
-        return refuse('wrong-round', `expected round ${run.round} attempt ${run.attempt}, got ${got}`);
-      }
-      return null;
+    case 'run.ended':
+      return refusalOfOwnersWord(run, author, body);
     case 'peer.joined':
       return refusalOfJoin(state, run, author, body);
     case 'peer.left':
@@ -239,12 +230,9 @@ function newRun(event: LoggedEvent, spec: RunCreated, lineage: Lineage | null, b
 function applyInRun(state: NetworkState, run: RunState, event: LoggedEvent, body: BodyInRun): void {
   switch (body.type) {
     case 'run.paused':
-      run.phase = 'paused';
-      clearSubmissions(run);
-      run.attempt++;
-      return;
     case 'run.resumed':
-      run.phase = 'gathering';
+    case 'run.ended':
+      applyOwnersWord(run, body);
       return;
     case 'peer.joined':
       applyJoin(state, run, event.author, body);
@@ -311,7 +299,8 @@ function applyInRun(state: NetworkState, run: RunState, event: LoggedEvent, body
       return;
     case 'shares.stated':
       run.stated_rounds = body.merged_rounds;
-      rememberHolders(run);
+      // Only from a model that is kept whole can another run start.
+      if (run.checkpoint.merged_rounds === body.merged_rounds) rememberHolders(run);
       return;
     case 'stake.locked':
       applyLock(run, event.author, body);

@@ -138,6 +138,7 @@ export function applySettlement(state: NetworkState, run: RunState): void {
 export function noteBalances(state: NetworkState, { author, body }: LoggedEvent): void {
   switch (body.type) {
     case 'round.merged':
+    case 'run.ended': // nothing is withheld any more
     case 'plant.revealed':
     case 'stake.locked':
     case 'stake.released':

@@ -46,15 +46,22 @@ export function statementOf(run: RunState): SharesStated {
   };
 }
 
-/** Whether the hub must state the table before the next round opens: a model is kept whole whose holders are not stated yet. */
+/**
+ * Whether the hub must state the table before the next round opens: a model is kept whole whose holders are not stated yet.
+ * So is the last model of a run that ended between two such: what its last rounds paid is to be provable as well.
+ */
 export function mayStateShares(run: RunState): boolean {
-  return run.checkpoint.merged_rounds === run.round && run.stated_rounds < run.round;
+  const due = run.checkpoint.merged_rounds === run.round || run.phase === 'finished';
+  return due && run.stated_rounds < run.round;
 }
 
 /** Whether a statement by the hub is the true one, and due. */
 export function refusalOfStatement(run: RunState, body: SharesStated): Refusal | null {
   if (!mayStateShares(run)) {
-    return refuse('wrong-statement', `shares are stated once for each model kept whole, none is due at ${run.round}`);
+    return refuse(
+      'wrong-statement',
+      `shares are stated once for each model kept whole and at the end, none is due at ${run.round}`,
+    );
   }
   const expected = statementOf(run);
   for (const field of ['merged_rounds', 'model', 'accounts', 'root', 'shares', 'unearned_shares', 'tokens'] as const) {

@@ -6,7 +6,7 @@ import type { NetworkState, RunState } from '../core/state.ts';
 import type { BlobStore } from '../ledger/blob-store.ts';
 
 /**
- * To be called with every event after it is durable. What goes out of use at one merge is deleted at the next: whoever was
+ * To be called with every event after it is durable. What goes out of use at one merge is deleted at the next, or at the run's end: whoever was
  * told of it can still fetch it meanwhile. A hub that is killed in between forgets to delete that much, never too much.
  */
 export function openCompaction(
@@ -39,7 +39,7 @@ export function openCompaction(
       inUse.set(run.id, used);
     }
     for (const hash of namedBy(body)) used.add(hash);
-    if (body.type === 'round.merged') turnOver(run);
+    if (body.type === 'round.merged' || body.type === 'run.ended') turnOver(run);
   };
 }
 

@@ -36,7 +36,9 @@ export function driveRounds(
   const nextStep = async (run: RunState): Promise<void> => {
     const { id, round, attempt } = run;
     if (run.phase === 'merging') {
-      await sequencer.write(await models.merge(state, run));
+      const merge = await models.merge(state, run);
+      // Its owner may have paused or ended the run meanwhile.
+      if (run.attempt === attempt) await sequencer.write(merge);
     } else if (mayStateShares(run)) {
       await sequencer.write(statementOf(run));
     } else if (mayOpenRound(run)) {

@@ -68,7 +68,8 @@ export async function holdingsOf(log: PublicLog, wanted: string): Promise<Holdin
   const { state } = await replayWithPool(log);
   const run = chooseRunIn(state, wanted);
   let to_come = 0;
-  for (let round = run.round; round < run.spec.rounds; round++) to_come += emissionOf(run.rules.emission, round);
+  const last = run.phase === 'finished' ? run.round : run.spec.rounds; // it may have been ended before
+  for (let round = run.round; round < last; round++) to_come += emissionOf(run.rules.emission, round);
   return {
     run: run.id,
     name: run.spec.name,

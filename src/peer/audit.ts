@@ -5,6 +5,7 @@ import { allBalances } from '../core/balances.ts';
 import type { LoggedEvent, RunCreated } from '../core/events.ts';
 import { acceptedSubmissions } from '../core/judging.ts';
 import { neededBlobs } from '../core/needed-blobs.ts';
+import { givesUpRound } from '../core/run-life.ts';
 import { mayStateShares } from '../core/share-table.ts';
 import type { NetworkState, RunState } from '../core/state.ts';
 import { stateHash } from '../core/state-bytes.ts';
@@ -138,7 +139,7 @@ class ModelAudit {
   /** What an event will mean for the models, read from the state that it meets. */
   before({ body }: LoggedEvent, index: number, state: NetworkState): void {
     this.#tasks = [];
-    if (body.type !== 'round.merged' && body.type !== 'run.paused') return;
+    if (body.type !== 'round.merged' && !givesUpRound(body)) return;
     const run = state.runs.get(body.run);
     if (!run) return;
     const accepted =
@@ -171,7 +172,7 @@ class ModelAudit {
     const { body } = event;
     if (body.type === 'run.created') this.#begin(event.id, body, index);
     else if (body.type === 'work.submitted') this.#submitted.get(body.run)!.set(event.id, index);
-    else if (body.type === 'round.merged' || body.type === 'run.paused') this.#submitted.get(body.run)!.clear();
+    else if (body.type === 'round.merged' || givesUpRound(body)) this.#submitted.get(body.run)!.clear();
     for (const { task, run } of this.#tasks) this.#start(task, run);
     this.#tasks = [];
     if (body.type === 'verdict.given') this.#evidence.push({ index, evidence: body.evidence });

@@ -50,6 +50,7 @@ class Collection {
         if (author === this.#holder) this.#devices.set(`revoked ${body.device}`, kept);
         return;
       case 'run.paused':
+      case 'run.ended':
         this.#open.delete(body.run);
         return;
       case 'work.submitted':

@@ -1,6 +1,7 @@
 // What a run's owner does: puts the data and the first model on the hub and signs the event that starts the run.
 import { z } from 'zod';
 import type { RunCreated } from '../core/events.ts';
+import { refusalOfAnotherRun } from '../core/run-life.ts';
 import { GameError } from '../games/errors.ts';
 import type { AnyGame } from '../games/game.ts';
 import { decodeParams } from '../games/params.ts';
@@ -42,7 +43,7 @@ export interface NewRun {
 
 /** Creates a pre-training run on a hub; resolves with its id when the hub has taken it. Throws PeerError, TrainingError, ModelError. */
 export async function createRun(url: string, identity: Identity, folder: string, options: NewRun): Promise<string> {
-  const { hub } = await fetchStatus(url);
+  const hub = await hubWithRoom(url, identity);
   const blobs = openPeerBlobs({ url, hub, identity, cache: openBlobFolder(folder) });
   const say = options.onProgress ?? (() => {});
   // A mistake in the settings is told here, before anything is read or signed.
@@ -87,7 +88,7 @@ export async function createGameRun(
 ): Promise<string> {
   const params = decodeParams(game, new TextEncoder().encode(JSON.stringify(settings)));
   if (!game.first) throw new GameError('bad-params', `${game.name} does not say how it begins: it has no "first"`);
-  const { hub } = await fetchStatus(url);
+  const hub = await hubWithRoom(url, identity);
   const blobs = openPeerBlobs({ url, hub, identity, cache: openBlobFolder(folder) });
   const event = await signEvent(identity, {
     ...{ type: 'run.created', version: 1, name, game: game.name, created_ms: Date.now() },
@@ -96,6 +97,14 @@ export async function createGameRun(
     ...schedule,
   });
   return sendEvent(url, event);
+}
+
+/** A hub's id, where it would take another run of this owner: reading the text takes long, and is done only then. Throws PeerError. */
+async function hubWithRoom(url: string, { id }: Identity): Promise<string> {
+  const { hub, runs } = await fetchStatus(url);
+  const refusal = refusalOfAnotherRun(runs.filter(({ owner, phase }) => owner === id && phase !== 'finished').length);
+  if (refusal) throw new PeerError('refused', refusal.message, { refusal: refusal.code });
+  return hub;
 }
 
 /** Both splits must hold at least one window of the context and its last target. */

@@ -86,7 +86,10 @@ function decided({ decision, submission, verdicts, work, merged_steps }: Explana
         `Whoever doubts that can judge it again: potluck recheck ${submission.slice(0, 16)}`,
       ];
     case 'paused':
-      return [`The owner paused the run (event ${decision.index}) before the round was merged: its work was dropped.`];
+    case 'ended':
+      return [
+        `The owner ${decision.kind} the run (event ${decision.index}) before the round was merged: its work was dropped.`,
+      ];
     case 'open':
       return [`Nothing is decided yet: the run is ${decision.phase}.`];
   }

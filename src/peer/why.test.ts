@@ -199,6 +199,7 @@ test('the sentences say why nothing was earned', () => {
     text({ decision: { kind: 'paused', index: 8 } }),
     /The owner paused the run \(event 8\)[\s\S]*nothing was paid/,
   );
+  assert.match(text({ decision: { kind: 'ended', index: 8 } }), /The owner ended the run \(event 8\)/);
   assert.match(text({ decision: { kind: 'refused', index: 8, model: MODEL } }), /none had judged it in time/);
   const { state, run } = roundOf({ shares: 10, split: [0, 500], tokens: [5], verdicts: [], owned: [false] });
   const unverified = { kind: 'merged', index: 8, model: MODEL, verified: false } as const;

@@ -3,6 +3,7 @@ import type { LoggedEvent, VerdictGiven, WorkSubmitted } from '../core/events.ts
 import { acceptedSubmissions, judgementOf } from '../core/judging.ts';
 import { royaltyOf } from '../core/lineage.ts';
 import { roundPayout } from '../core/payout.ts';
+import { givesUpRound } from '../core/run-life.ts';
 import { emissionOf, PAY_PARTS, type PayClaim, type Payout, partsOf } from '../core/shares.ts';
 import { accountOf, type NetworkState, type Phase, type RunState } from '../core/state.ts';
 import { lockedBehind, stakeOf } from '../core/verdict-stakes.ts';
@@ -43,8 +44,8 @@ export type Decision =
   /** In the model. `verified`: validators said so; without any it is merged but earns nothing. */
   | { readonly kind: 'merged'; readonly index: number; readonly model: string; readonly verified: boolean }
   | { readonly kind: 'refused'; readonly index: number; readonly model: string }
-  /** The owner paused the run while the round was open. */
-  | { readonly kind: 'paused'; readonly index: number }
+  /** The owner paused or ended the run while the round was open. */
+  | { readonly kind: 'paused' | 'ended'; readonly index: number }
   /** The log ends before the round does. */
   | { readonly kind: 'open'; readonly phase: Phase };
 
@@ -107,7 +108,7 @@ type Found = { -readonly [Field in keyof Explanation]: Explanation[Field] } & {
  */
 export async function explainSubmission(log: PublicLog, wanted: string): Promise<Explanation> {
   let found: Found | null = null;
-  /** What a merge or a pause decides, until the core has allowed it. */
+  /** What a merge, a pause or an end decides, until the core has allowed it. */
   let decided: Partial<Explanation> | null = null;
   let forfeited: ReadonlyMap<string, number> = new Map();
   const also: string[] = [];
@@ -212,10 +213,10 @@ function plantOf(found: Found, { body }: LoggedEvent, index: number, state: Netw
 /** What an event that ends the submission's round means for it. */
 function decideOn(found: Found, event: LoggedEvent, index: number, state: NetworkState): Partial<Explanation> | null {
   const { body } = event;
-  if ((body.type !== 'round.merged' && body.type !== 'run.paused') || body.run !== found.run) return null;
+  if ((body.type !== 'round.merged' && !givesUpRound(body)) || body.run !== found.run) return null;
   const run = state.runs.get(found.run)!;
   if (!run.submissions.has(found.submission)) return null;
-  if (body.type === 'run.paused') return { decision: { kind: 'paused', index } };
+  if (givesUpRound(body)) return { decision: { kind: body.type === 'run.paused' ? 'paused' : 'ended', index } };
   const accepted = acceptedSubmissions(state, run);
   const own = accepted.find(({ submission }) => submission.id === found.submission);
   const { model } = body;

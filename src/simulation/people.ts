@@ -107,27 +107,39 @@ export async function replay(world: World, random: Random): Promise<void> {
   }
 }
 
+type OwnersWord = 'run.paused' | 'run.resumed' | 'run.ended';
+
+const hasCome = ({ phase }: RunState, type: OwnersWord): boolean =>
+  phase === 'finished' || (type !== 'run.ended' && (phase === 'paused') === (type === 'run.paused'));
+
+/** The owner says this of its run, again and again until it is so. */
+async function ownerSays(world: World, process: Process, type: OwnersWord): Promise<void> {
+  const { run } = world;
+  for (;;) {
+    const seen = world.hub?.place.sequencer.state.runs.get(run);
+    if (seen && hasCome(seen, type)) return;
+    if (seen) {
+      const { round, attempt } = seen;
+      await world
+        .post(await signEvent(world.owner, { type, version: 1, run, round, attempt }))
+        .catch(expectRefusal(world, 'the owner'));
+    }
+    await process.wait(WAITING_MS);
+  }
+}
+
 /** The owner pauses the run for a time. */
 export async function pause(world: World, duration_ms: number): Promise<void> {
-  const { run } = world;
-  if (!run) return;
+  if (!world.run) return;
   const process = new Process(world.time, RIGHT_CLOCK);
-  const say = async (type: 'run.paused' | 'run.resumed'): Promise<void> => {
-    for (;;) {
-      const seen = world.hub?.place.sequencer.state.runs.get(run);
-      if (seen?.phase === 'finished' || (seen && (seen.phase === 'paused') === (type === 'run.paused'))) return;
-      if (seen) {
-        const { round, attempt } = seen;
-        await world
-          .post(await signEvent(world.owner, { type, version: 1, run, round, attempt }))
-          .catch(expectRefusal(world, 'the owner'));
-      }
-      await process.wait(WAITING_MS);
-    }
-  };
-  await say('run.paused');
+  await ownerSays(world, process, 'run.paused');
   await process.wait(duration_ms);
-  await say('run.resumed');
+  await ownerSays(world, process, 'run.resumed');
+}
+
+/** The owner ends the run before its rounds are over. */
+export async function end(world: World): Promise<void> {
+  if (world.run) await ownerSays(world, new Process(world.time, RIGHT_CLOCK), 'run.ended');
 }
 
 /** A device comes and goes every second, and works never. */

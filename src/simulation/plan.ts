@@ -33,6 +33,8 @@ export interface RunPlan {
   readonly keeps_recent: boolean;
   /** Whether validators lock what they earn and ask for it back, and the owner pays out. */
   readonly moves_shares: boolean;
+  /** When the owner ends the run, if it is not finished by then; null: never. */
+  readonly ended_at_ms: number | null;
 }
 
 export type FaultKind =
@@ -121,6 +123,12 @@ function peerPlan(seed: number, index: number, role: PeerPlan['role']): PeerPlan
   };
 }
 
+/** In one history of six the owner gives its run up, often before its last round. */
+function endOf(seed: number): number | null {
+  const random = seededRandom('simulated end', seed);
+  return random.below(6) === 0 ? 1000 + random.below(FAULTS_WITHIN_MS) : null;
+}
+
 /** The plan that follows from a seed. */
 export function planOf(seed: number): Plan {
   const random = seededRandom('simulation plan', seed);
@@ -160,6 +168,7 @@ export function planOf(seed: number): Plan {
       validators_permille: oneOf(random, [0, 77, 300]),
       keeps_recent: seed % 2 === 0,
       moves_shares: seed % 5 === 3,
+      ended_at_ms: endOf(seed),
     },
   };
 }

@@ -42,5 +42,6 @@ function* smallerPlans(plan: Plan): Generator<Plan> {
       .map((fault) => (fault.peer > i ? { ...fault, peer: fault.peer - 1 } : fault));
     yield { ...plan, peers, faults, run: { ...plan.run, min_workers: Math.min(plan.run.min_workers, workers) } };
   }
+  if (plan.run.ended_at_ms !== null) yield { ...plan, run: { ...plan.run, ended_at_ms: null } };
   if (plan.run.rounds > 1) yield { ...plan, run: { ...plan.run, rounds: plan.run.rounds - 1 } };
 }

@@ -14,7 +14,7 @@ import { HubDisk } from './disks.ts';
 import { SimulationError } from './errors.ts';
 import { type Doorman, Line } from './network.ts';
 import { Oracle } from './oracle.ts';
-import { flap, moveShares, ownRun, pause, RIGHT_CLOCK, replay, secretOf } from './people.ts';
+import { end, flap, moveShares, ownRun, pause, RIGHT_CLOCK, replay, secretOf } from './people.ts';
 import { FAULTS_WITHIN_MS, type Fault, type Plan } from './plan.ts';
 import { SimulatedPeer } from './simulated-peer.ts';
 import { type TallyParams, tally } from './tally-game.ts';
@@ -126,6 +126,8 @@ export class World {
       this.startHub();
       void ownRun(this);
       const validators = this.peers.filter(({ plan }) => plan.role === 'validator').map(({ identity }) => identity);
+      const { ended_at_ms } = this.plan.run;
+      if (ended_at_ms !== null) this.time.after(ended_at_ms, () => void end(this));
       if (this.plan.run.moves_shares && validators.length > 0) void moveShares(this, validators);
       for (const peer of this.peers) this.time.after(peer.plan.joins_ms, () => peer.start());
       for (const fault of this.plan.faults) this.time.after(fault.at_ms, () => this.#strike(fault));

@@ -40,6 +40,7 @@ const KINDS: Readonly<Record<EventBody['type'], Kind>> = {
   'run.created': 'run',
   'run.paused': 'run',
   'run.resumed': 'run',
+  'run.ended': 'run',
   'round.opened': 'run',
   'peer.joined': 'device',
   'peer.left': 'device',
@@ -78,6 +79,8 @@ export function sentenceOf({ event, problem }: Entry, name: Names): string {
       return `${who} paused the run in round ${body.round}`;
     case 'run.resumed':
       return `${who} let the run go on from round ${body.round}`;
+    case 'run.ended':
+      return `${who} ended the run in round ${body.round}, for good`;
     case 'peer.joined':
       return `${nameOf(body.name)} came as a ${body.role}, computing on ${body.runtime}`;
     case 'peer.left':

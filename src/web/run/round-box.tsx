@@ -17,7 +17,9 @@ export function RoundBox({ run }: { run: LiveRun }) {
       <progress max={rounds} value={round} aria-label={`${round} of ${rounds} rounds are merged`} />
       <p class="fine">
         {phase === 'finished'
-          ? 'All rounds are merged.'
+          ? round < rounds
+            ? 'Its owner has ended the run: these rounds are its last.'
+            : 'All rounds are merged.'
           : ahead === null
             ? 'How long the rest takes is known after a few rounds.'
             : `About ${formatDuration(ahead)} to go at this pace.`}

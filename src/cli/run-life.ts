@@ -1,0 +1,76 @@
+// `potluck run pause`, `resume` and `end`: what a run's owner does with it while it goes on.
+import { Command } from 'commander';
+import { type OwnersWordSaid, sayOfRun } from '../peer/run-life.ts';
+import { loadIdentity } from '../protocol/identity-file.ts';
+import { ownerKeyFile } from './folders.ts';
+import { DEFAULT_HUB, hubUrl, jsonOption } from './options.ts';
+import { nameOf, openOutput } from './output.ts';
+
+interface LifeFlags {
+  hub: string;
+  owner?: string;
+  json: boolean;
+}
+
+interface Word {
+  readonly event: 'run.paused' | 'run.resumed' | 'run.ended';
+  /** For programs: what has happened. */
+  readonly done: 'paused' | 'resumed' | 'ended';
+  readonly description: string;
+  readonly explanation: string;
+  /** What it means, as one line. */
+  readonly says: (said: OwnersWordSaid) => string;
+}
+
+export function pauseCommand(): Command {
+  return lifeCommand('pause', {
+    ...{ event: 'run.paused', done: 'paused', description: 'let nobody work on your run until you resume it' },
+    explanation:
+      'The work of the open round is dropped, what was merged stays. Devices wait, and go on when you resume the run.',
+    says: ({ merged_rounds, rounds }) => `is paused after ${merged_rounds} of ${rounds} rounds: its devices wait`,
+  });
+}
+
+export function resumeCommand(): Command {
+  return lifeCommand('resume', {
+    ...{ event: 'run.resumed', done: 'resumed', description: 'let your paused run go on' },
+    explanation: 'The round that was given up is opened again as soon as a worker is there.',
+    says: ({ merged_rounds, rounds }) => `goes on after ${merged_rounds} of ${rounds} rounds`,
+  });
+}
+
+export function endCommand(): Command {
+  return lifeCommand('end', {
+    ...{ event: 'run.ended', done: 'ended', description: 'finish your run before its rounds are over, for good' },
+    explanation: `The work of the open round is dropped. What was merged stays: the model can be exported and played with, everybody keeps what
+they have earned, nothing of it is withheld any more, and rounds that are never merged promise nothing. This cannot be undone.`,
+    says: ({ merged_rounds, rounds }) => `has ended after ${merged_rounds} of ${rounds} rounds, for good`,
+  });
+}
+
+function lifeCommand(verb: 'pause' | 'resume' | 'end', word: Word): Command {
+  return new Command(verb)
+    .description(word.description)
+    .argument('<run>', "the beginning of the run's id")
+    .option('--hub <url>', 'the address of the hub', hubUrl, DEFAULT_HUB)
+    .option('--owner <file>', "the key of the run's owner (default: owner.key under ~/.potluck)")
+    .addOption(jsonOption())
+    .addHelpText(
+      'after',
+      `
+${word.explanation}
+
+Examples:
+  $ potluck run ${verb} 3fa9c1
+  $ potluck run ${verb} 3fa9c1 --hub http://hub.example:7700`,
+    )
+    .action(async (wanted: string, flags: LifeFlags) => {
+      const owner = await loadIdentity(flags.owner ?? ownerKeyFile());
+      const said = await sayOfRun(flags.hub, owner, wanted, word.event);
+      const { run, name, event } = said;
+      openOutput(flags.json).say(`Run ${run.slice(0, 12)} (${nameOf(name)}) ${word.says(said)}: event ${event}`, {
+        type: word.done,
+        ...said,
+      });
+    });
+}

@@ -1,0 +1,110 @@
+// A run's owner at the command line, with real processes: pauses the run, lets it go on, ends it, and is told what is refused.
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { CORE_LIMITS } from '../src/core/limits.ts';
+import { loadGame } from '../src/games/registry.ts';
+import { holdingsOf } from '../src/peer/audit-shares.ts';
+import { makeCertificate } from '../src/peer/certificate-make.ts';
+import { createGameRun } from '../src/peer/owner.ts';
+import { openPublicLog } from '../src/peer/public-log-open.ts';
+import { sayOfRun } from '../src/peer/run-life.ts';
+import { trainingFor } from '../src/peer/run-settings.ts';
+import { createIdentity } from '../src/protocol/identity.ts';
+import { loadIdentity, loadOrCreateIdentity } from '../src/protocol/identity-file.ts';
+import { type Line, type Network, network, type Potluck, untilStatus } from './network.ts';
+
+/** Runs a command that must succeed; resolves with its last line. */
+async function said(net: Network, ...args: string[]): Promise<Line> {
+  const potluck = net.start(...args, '--json');
+  assert.equal(await potluck.ended, 0, `potluck ${args.join(' ')}: ${potluck.stdout()}`);
+  return potluck.lines.at(-1)!;
+}
+
+/** Runs a command that must fail with 1; resolves with its one line. */
+async function refused(net: Network, ...args: string[]): Promise<string> {
+  const potluck = net.start(...args);
+  assert.equal(await potluck.ended, 1, `potluck ${args.join(' ')}`);
+  assert.equal(potluck.stdout(), '');
+  const lines = potluck.stderr().split('\n').filter(Boolean);
+  assert.equal(lines.length, 1, potluck.stderr());
+  return lines[0];
+}
+
+/** Resolves when the peer has nothing to do, told after `lines` lines. */
+const waits = (peer: Potluck, lines: number): Promise<Line> =>
+  peer.line((line) => peer.lines.indexOf(line) >= lines && stateOf(line) === 'waiting');
+const stateOf = ({ progress }: Line): unknown => (progress as { state?: string } | undefined)?.state;
+
+test('paused, its devices wait; resumed, they go on; ended, they leave, and everything that was merged is still true', async (t) => {
+  const net = network(t);
+  const { url } = await net.hub();
+  // A round is over when its time is: whatever is said of the run is said in the middle of one.
+  const training = ['--steps', '100000', '--round-seconds', '1'];
+  const run = await net.createRun(url, '--rounds', '500', ...training);
+  const [ada, vera] = [net.join(url, 'ada'), net.join(url, 'vera', '--role', 'validator')];
+  const about = [run.slice(0, 10), '--hub', url];
+  await untilStatus(url, run, (s) => s.round >= 1 && s.validation_loss !== null);
+  const owner = await loadIdentity(join(net.folder, 'home', 'owner.key'));
+  const says = (word: Parameters<typeof sayOfRun>[3], who = owner) => sayOfRun(url, who, run.slice(0, 10), word);
+  await assert.rejects(says('run.resumed'), { code: 'refused', message: /expected a paused run, it is \w+/ });
+  for (const word of ['run.paused', 'run.ended'] as const) {
+    await assert.rejects(says(word, createIdentity()), { code: 'not-the-owner', message: /only the owner \w+ can/ });
+  }
+
+  const heard = ada.lines.length;
+  const paused = await said(net, 'run', 'pause', ...about);
+  assert.deepEqual([paused.type, paused.run, paused.rounds], ['paused', run, 500]);
+  const at = await untilStatus(url, run, (s) => s.phase === 'paused');
+  assert.deepEqual([at.round, at.submitted], [paused.merged_rounds, 0]);
+  await waits(ada, heard);
+  assert.match(await refused(net, 'run', 'pause', ...about), /the run is paused already/);
+
+  const resumed = await said(net, 'run', 'resume', ...about);
+  assert.deepEqual([resumed.type, resumed.merged_rounds], ['resumed', at.round]);
+  await untilStatus(url, run, (s) => s.round > at.round);
+
+  const end = net.start('run', 'end', ...about);
+  assert.equal(await end.ended, 0, end.stderr());
+  assert.match(end.stdout(), /^Run \w{12} \(a run\) has ended after \d+ of 500 rounds, for good: event \w{64}\n$/);
+  assert.deepEqual(await Promise.all([ada.ended, vera.ended]), [0, 0]);
+  const over = await untilStatus(url, run, (s) => s.phase === 'finished');
+  assert.ok(over.round < 500);
+  for (const word of ['run.paused', 'run.resumed', 'run.ended'] as const) {
+    await assert.rejects(says(word), { code: 'refused', message: 'the run is finished' });
+  }
+
+  const log = await openPublicLog(url);
+  const shares = await holdingsOf(log, run);
+  log.close();
+  assert.deepEqual([shares.to_come, shares.merged_rounds, shares.phase], [0, over.round, 'finished']);
+  assert.ok(shares.holders.length > 0 && shares.holders.every(({ withheld }) => withheld === 0));
+  const audit = net.start('audit', url, '--json');
+  assert.equal(await audit.ended, 0, audit.stdout());
+  const target = join(net.folder, 'model');
+  await said(net, 'export', run.slice(0, 10), target, '--hub', url);
+  assert.ok(existsSync(join(target, 'model.safetensors')));
+  // The model is none that is kept whole, and yet what its last rounds paid can be proved offline.
+  const { certificate } = await makeCertificate(url, { run, holder: owner.id, evidence: 10 });
+  assert.deepEqual([certificate.merged_rounds, certificate.model], [over.round, over.model]);
+});
+
+test('an owner with too many unfinished runs is told so before the text is read, and what to do', async (t) => {
+  const net = network(t);
+  const { url } = await net.hub();
+  const owner = await loadOrCreateIdentity(join(net.folder, 'home', 'owner.key'));
+  const game = await loadGame('addition-chain');
+  const { schedule } = trainingFor({
+    ...{ rounds: 5, steps: 5, batch: 1, context: 2, min_workers: 1, learning_rate: 1, round_seconds: 1 },
+  });
+  const create = (name: string) =>
+    createGameRun(url, owner, join(net.folder, 'cache'), { name, game, settings: {}, schedule });
+  const runs: string[] = [];
+  for (let i = 0; i < CORE_LIMITS.unfinished_runs_per_owner; i++) runs.push(await create(`run ${i}`));
+  const message = await refused(net, 'run', 'create', '--hub', url, '--data', join(net.folder, 'text.txt'));
+  assert.match(message, /at most 8 unfinished runs on a hub; end one of them first: potluck run end RUN$/);
+  await assert.rejects(create('one more'), { code: 'refused', details: { refusal: 'too-many-runs' } });
+  await said(net, 'run', 'end', runs[3].slice(0, 16), '--hub', url);
+  await create('one more');
+});
