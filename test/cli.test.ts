@@ -5,6 +5,10 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { exportModel } from '../src/model/checkpoint-folder.ts';
+import { LlamaConfigSchema } from '../src/model/config.ts';
+import { initialWeights } from '../src/model/init.ts';
+import { byteTokenizer } from '../src/model/tokenizer.ts';
 import { type Network, network, TINY } from './network.ts';
 
 interface Ended {
@@ -19,6 +23,11 @@ async function run(net: Network, ...args: string[]): Promise<Ended> {
   const code = await potluck.ended;
   return { code, stdout: potluck.stdout(), stderr: potluck.stderr() };
 }
+
+const SMALL = LlamaConfigSchema.parse({
+  ...{ vocab_size: 257, hidden_size: 16, intermediate_size: 16, num_hidden_layers: 1 },
+  ...{ num_attention_heads: 2, max_position_embeddings: 16 },
+});
 
 /** Two at a time: that is what the machine has. */
 async function inPairs<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
@@ -127,6 +136,8 @@ describe('what is wrong', () => {
       [['status', 'ftp://x'], 'usage', /expected the address of a hub/],
       [['run', 'create'], 'bad-argument', /expected --data PATH: text to learn from/],
       [['demo', '--rounds', '0'], 'usage', /expected a whole number from 1 to 10000/],
+      [['audit', './nope/hub'], 'usage', /no folder of a hub at \.\/nope\/hub/],
+      [['run', 'create', '--data', 'x', '--params', 'y'], 'bad-argument', /--params and --game pretrain contradict/],
     ]);
   });
 
@@ -160,22 +171,40 @@ describe('what is wrong', () => {
     };
     const text = join(net.folder, 'text.txt');
     const empty = file('empty.txt', '');
-    const noTokenizer = file('tokenizer.json', '{"model": 5}');
+    const noTokenizer = file('my-words.json', '{"model": 5}');
     const noModel = join(net.folder, 'model');
     mkdirSync(noModel);
     writeFileSync(join(noModel, 'config.json'), '{"architectures": ["Whisper"]}');
     const parquet = file('bad.parquet', 'PAR1 and nothing more');
+    const small = join(net.folder, 'small');
+    await exportModel(small, { config: SMALL, weights: initialWeights(SMALL, 'x'), tokenizer: byteTokenizer() });
     const create = (...more: string[]): string[] => ['run', 'create', '--hub', url, ...more];
     await failures(net, [
       [create('--data', '/nowhere/at/all'), 'missing-file', /no file or folder at \/nowhere\/at\/all/],
       [create('--data', empty), 'no-text', /./],
       [create('--data', parquet), 'bad-record', /bad\.parquet/],
-      [create('--data', text, '--tokenizer', noTokenizer), 'bad-tokenizer', /tokenizer/],
+      [create('--data', text, '--tokenizer', noTokenizer), 'bad-tokenizer', /my-words\.json: model: Invalid input: /],
+      [create('--data', text, '--tokenizer', text), 'bad-tokenizer', /text\.txt: not JSON/],
       [create('--data', text, '--tokenizer', join(net.folder, 'none.json')), 'missing-file', /none\.json/],
-      [create('--data', text, '--from', noModel), 'bad-config', /./],
+      [
+        create('--data', text, '--from', noModel),
+        'bad-config',
+        /model: config\.json: model_type: Invalid input: [^✖→]*$/,
+      ],
+      [create('--data', text, '--from', text), 'missing-file', /no folder of a model at .*text\.txt/],
+      [
+        create('--data', text, '--from', small, '--context', '32'),
+        'bad-argument',
+        /--context 32 and --from \S+small contradict.* 16 positions/,
+      ],
       [create('--data', text, '--from', join(net.folder, 'none')), 'missing-file', /none/],
       [create('--data', text, '--width', '12', '--heads', '4'), 'bad-params', /head_dim must be even/],
       [create('--data', text, '--heads', '4', '--kv-heads', '3'), 'bad-params', /multiple of num_key_value_heads/],
+      [
+        create('--data', text, '--heads', '64', '--width', '32'),
+        'bad-params',
+        /hidden_size must be at least num_attention_heads/,
+      ],
       [['join', url], 'no-such-run', /expected one run, or its id with --run; the hub has: none/],
       [['export', 'abc', join(net.folder, 'out'), '--hub', url], 'no-such-run', /begins with "abc"/],
     ]);
@@ -216,6 +245,7 @@ describe('what is wrong', () => {
       ],
       [join_(damaged), 'identity-file-corrupt', /identity\.key is no identity file/],
       [join_(readable), 'identity-file-permissions', /run chmod 600/],
+      [['id', 'import', file], 'identity-file-corrupt', /text\.txt is no identity file/],
       [join_(join(file, 'x')), 'bad-folder', /ENOTDIR/],
     ]);
     // A lock ends with its process, however that ends.
@@ -258,6 +288,25 @@ test('everything that a hub, a run, a peer and status say with --json is one JSO
     for (const line of potluck.lines) assert.equal(typeof line.type, 'string', JSON.stringify(line));
   }
   assert.ok(TINY.length > 0);
+});
+
+test('what join prints of a submission is enough to ask why; nothing is planted in a finished run', async (t) => {
+  const net = network(t);
+  const { url } = await net.hub();
+  const id = await net.createRun(url, '--rounds', '1', '--steps', '2', '--round-seconds', '20');
+  const vera = net.join(url, 'vera', '--role', 'validator');
+  await vera.line((line) => line.type === 'joined');
+  const ada = net.start('join', url, '--name', 'ada', '--folder', join(net.folder, 'ada'));
+  assert.deepEqual([await ada.ended, await vera.ended], [0, 0]);
+  const [, shown] =
+    /handed in 2 steps in .*, submission ([0-9a-f]{12})\n.*npx potluck why \1 --hub http/.exec(ada.stdout()) ?? [];
+  assert.ok(shown, ada.stdout());
+  const { submission } = await vera.line((line) => line.type === 'judged');
+  assert.ok(String(submission).startsWith(shown));
+  const why = await run(net, 'why', shown, '--hub', url);
+  assert.equal(why.code, 0, why.stderr);
+  assert.match(why.stdout, new RegExp(`${shown}.*was handed in by ada`, 's'));
+  await failures(net, [[['plant', id, '--hub', url], 'refused', /is finished: nothing is judged any more/]]);
 });
 
 test('a hub logs as much as --log-level says, each line with its level and time', async (t) => {
@@ -316,7 +365,7 @@ test('names and messages from strangers cannot steer a terminal', async (t) => {
     hostile,
   );
   assert.notEqual(await refused.ended, 0);
-  assert.match(refused.stderr(), /name: expected text without control characters/);
+  assert.match(refused.stderr(), /expected text without control characters/);
   const lying = createServer(async (request, response) => {
     const truth = await (await fetch(new URL(request.url!, url))).text();
     response.end(truth.replaceAll('nice run', JSON.stringify(hostile).slice(1, -1)));

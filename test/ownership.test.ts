@@ -247,8 +247,11 @@ test('a finished run: everybody proves what is theirs, and nobody what is not', 
   await t.test(
     'a run that starts from this one: its part flows to who made the model, and everybody can see why',
     async () => {
-      const flags = ['--from-run', run, '--royalty-permille', '300', '--rounds', '1', '--steps', '4'];
-      const child = await net.createRun(url, ...flags, '--round-seconds', '20');
+      const text = ['--hub', url, '--data', join(net.folder, 'text.txt'), '--json'];
+      const size = ['--rounds', '1', '--steps', '4', '--context', '16', '--batch', '4', '--round-seconds', '20'];
+      const owed = ['--from-run', run, '--royalty-permille', '300'];
+      const creating = net.start('run', 'create', ...text, ...owed, ...size);
+      const child = String((await creating.line(({ type }) => type === 'created')).run);
       const workers = [net.join(url, 'cleo', '--owner', bobs), net.join(url, 'vito', '--role', 'validator')];
       assert.deepEqual(await Promise.all(workers.map((peer) => peer.ended)), [0, 0]);
       const seen = await result(net.start('shares', child, '--hub', url, '--json'));
@@ -267,8 +270,7 @@ test('a finished run: everybody proves what is theirs, and nobody what is not', 
       assert.match(why.stdout(), /300,000 to its ancestor's holders/);
       const audited = net.start('audit', url, '--json');
       assert.equal(await audited.ended, 0, audited.stdout());
-      const nobody = ['run', 'create', '--hub', url, '--data', join(net.folder, 'text.txt'), '--json'];
-      const none = net.start(...nobody, '--from-run', 'abcdef');
+      const none = net.start('run', 'create', ...text, '--from-run', 'abcdef');
       assert.equal((await failure(none)).code, 'no-such-run');
     },
   );

@@ -6,7 +6,7 @@ import type { AuditReport } from '../peer/audit.ts';
 import { audit } from '../peer/audit-here.ts';
 import { type PublicLog, Untruth } from '../peer/public-log.ts';
 import { openPublicLog } from '../peer/public-log-open.ts';
-import { gameFileOption, integer, jsonOption, logPlace } from './options.ts';
+import { fullId, gameFileOption, integer, jsonOption, logPlace } from './options.ts';
 import { formatCount, openOutput } from './output.ts';
 
 interface AuditFlags {
@@ -27,7 +27,7 @@ export function auditCommand(): Command {
     .description('Check a hub: every event, signature, transition, share and model version, from its public log.')
     .argument('<place>', "the address of a hub, or a hub's folder", logPlace)
     .option('--receipts <file>', 'receipts.jsonl of a peer: what it handed in must be in the log')
-    .option('--hub-id <id>', 'the id that the hub must have (default: the one that its checkpoint names)')
+    .option('--hub-id <id>', 'the id that the hub must have (default: the one that its checkpoint names)', fullId)
     .option('--no-models', 'leave the blobs alone: events, tree and shares only')
     .option('--strict', 'fail also when something cannot be checked any more', false)
     .option('--threads <n>', 'threads to check with (default: one a core)', integer(1, 256))

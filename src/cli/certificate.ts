@@ -3,11 +3,10 @@ import { writeFile } from 'node:fs/promises';
 import { Command } from 'commander';
 import type { Certificate } from '../peer/certificate.ts';
 import { makeCertificate } from '../peer/certificate-make.ts';
-import { isPeerId } from '../protocol/identity.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
-import { ownerKeyFile } from './folders.ts';
-import { DEFAULT_HUB, integer, jsonOption, logPlace } from './options.ts';
-import { CliError, formatBytes, formatCount, openOutput } from './output.ts';
+import { mustBeWritable, ownerKeyFile } from './folders.ts';
+import { DEFAULT_HUB, fullId, integer, jsonOption, logPlace } from './options.ts';
+import { formatBytes, formatCount, nameOf, openOutput } from './output.ts';
 
 interface CertificateFlags {
   run?: string;
@@ -24,7 +23,7 @@ export function certificateCommand(): Command {
     .description('Write a file that proves, offline, which part of a model is yours.')
     .option('--run <id>', 'the run, by the beginning of its id (needed when the log has several)')
     .option('--hub <place>', "the address of the hub, or a hub's folder", logPlace, DEFAULT_HUB)
-    .option('--holder <id>', 'whose certificate, by full id (default: yours)')
+    .option('--holder <id>', 'whose certificate, by full id (default: yours)', fullId)
     .option('--owner <file>', 'your key, instead of the one under ~/.potluck')
     .option('--out <file>', 'where to write it (default: certificate-RUN.json)')
     .option('--evidence <n>', 'how many submissions to prove one by one, the newest first', integer(0, 5000), 100)
@@ -38,9 +37,7 @@ Examples:
   $ potluck verify mine.json                    anybody can, on a machine that has nothing but the file`,
     )
     .action(async (flags: CertificateFlags) => {
-      if (flags.holder !== undefined && !isPeerId(flags.holder)) {
-        throw new CliError('bad-argument', '--holder: expected 64 lower-case hexadecimal digits');
-      }
+      if (flags.out !== undefined) mustBeWritable(flags.out);
       const holder = flags.holder ?? (await loadOrCreateIdentity(flags.owner ?? ownerKeyFile())).id;
       const { run, evidence } = flags;
       const { certificate, text } = await makeCertificate(flags.hub, { run, holder, evidence });
@@ -61,7 +58,7 @@ export function describeCertificate(certificate: Certificate): string {
   const revoked = holder.revoked.length > 0 ? `, ${holder.revoked.length} revoked` : '';
   return [
     `holder   ${holder.account} (${devices}${revoked})`,
-    `run      ${certificate.run} (${certificate.name})`,
+    `run      ${certificate.run} (${nameOf(certificate.name)})`,
     `model    ${certificate.model}, after ${certificate.merged_rounds} merged rounds`,
     `shares   ${formatCount(shares)} of ${formatCount(total_shares)}${part}`,
     `tokens   ${formatCount(tokens)} of ${formatCount(total_tokens)} verified`,

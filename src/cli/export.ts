@@ -4,7 +4,7 @@ import { Command } from 'commander';
 import { gamesOf } from '../games/game-file.ts';
 import { exportRun, exportState } from '../peer/take-home.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
-import { homeFolder, ownerKeyFile } from './folders.ts';
+import { homeFolder, mustTakeFiles, ownerKeyFile } from './folders.ts';
 import { DEFAULT_HUB, gameFileOption, hubUrl, jsonOption } from './options.ts';
 import { openOutput } from './output.ts';
 
@@ -34,6 +34,7 @@ Examples:
   $ python -c "from transformers import AutoModelForCausalLM as M; print(M.from_pretrained('./my-model'))"`,
     )
     .action(async (run: string, dir: string, options: ExportFlags) => {
+      mustTakeFiles(dir);
       const cache = join(homeFolder(), 'cache');
       const found = await exportState(options.hub, run, cache, dir, await gamesOf(options.gameFile));
       if (found) {

@@ -1,18 +1,45 @@
 // Where a person's Potluck lives on disk, and the rule that one folder serves one process.
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { CliError } from './output.ts';
 
-/** ~/.potluck, or what POTLUCK_HOME says. */
+/** ~/.potluck, or what POTLUCK_HOME says; one that is set to nothing says nothing. */
 export function homeFolder(): string {
-  return process.env.POTLUCK_HOME ?? join(homedir(), '.potluck');
+  return process.env.POTLUCK_HOME || join(homedir(), '.potluck');
 }
 
 /** The key of the person at this machine: runs are theirs, and what their devices earn. */
 export function ownerKeyFile(): string {
   return join(homeFolder(), 'owner.key');
+}
+
+/** Makes sure, before any work, that a result can be written to a file. Throws CliError bad-folder. */
+export function mustBeWritable(file: string): void {
+  if (statSync(file, { throwIfNoEntry: false })?.isDirectory()) {
+    throw new CliError('bad-folder', `expected a file to write, got the folder ${file}`, { file });
+  }
+  const folder = dirname(resolve(file));
+  if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) {
+    throw new CliError('bad-folder', `no folder at ${folder} to write ${basename(file)} into`, { folder });
+  }
+}
+
+/** What tells that a folder is a hub's, a peer's, a witness's or a person's: nothing else is written there. */
+const OURS = ['hub.sqlite', 'identity.key', 'owner.key', 'witness.key', 'lock.sqlite'];
+
+/** Makes sure, before any work, that files can be written into a folder. Throws CliError bad-folder. */
+export function mustTakeFiles(folder: string): void {
+  const found = statSync(folder, { throwIfNoEntry: false });
+  if (found && !found.isDirectory()) {
+    throw new CliError('bad-folder', `expected a folder to write, got the file ${folder}`, { folder });
+  }
+  const taken = OURS.find((name) => existsSync(join(folder, name)));
+  if (!taken) return;
+  throw new CliError('bad-folder', `expected a folder for the model, but ${folder} is in use: it holds ${taken}`, {
+    folder,
+  });
 }
 
 export interface LockedFolder {

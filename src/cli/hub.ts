@@ -7,8 +7,8 @@ import { openHub } from '../hub/hub.ts';
 import { fired } from '../protocol/clock.ts';
 import { homeFolder } from './folders.ts';
 import { untilStopped } from './lifetime.ts';
-import { DEFAULT_PORT, gameFileOption, hubUrl, integer, jsonOption } from './options.ts';
-import { openOutput } from './output.ts';
+import { DEFAULT_PORT, gameFileOption, integer, jsonOption, publicUrl } from './options.ts';
+import { nameOf, openOutput } from './output.ts';
 import { keepPageBuilt, PAGE_FOLDER } from './page.ts';
 
 interface HubFlags {
@@ -32,7 +32,7 @@ export function hubCommand(): Command {
     .option('--port <n>', 'port to listen on; 0 takes any free one', integer(0, 65_535), DEFAULT_PORT)
     .option('--host <address>', 'address to listen on; 0.0.0.0 lets other machines in', '127.0.0.1')
     .option('--folder <dir>', 'where the log and the blobs are kept', join(homeFolder(), 'hub'))
-    .option('--public <url>', 'how the world sees this hub, for links that are shared', hubUrl)
+    .option('--public <url>', 'how the world sees this hub, for links that are shared', publicUrl)
     .option('--no-page', 'serve programs only, not the page')
     .addOption(gameFileOption())
     .addOption(
@@ -93,9 +93,9 @@ const short = (hash: string): string => hash.slice(0, 8);
 function describe({ id, author, body }: LoggedEvent): string {
   switch (body.type) {
     case 'run.created':
-      return `run ${short(id)} "${body.name}" created by ${short(author)}`;
+      return `run ${short(id)} "${nameOf(body.name)}" created by ${short(author)}`;
     case 'peer.joined':
-      return `${body.role} ${body.name} (${short(author)}) joined run ${short(body.run)}`;
+      return `${body.role} ${nameOf(body.name)} (${short(author)}) joined run ${short(body.run)}`;
     case 'peer.left':
       return `peer ${short(body.peer)} left run ${short(body.run)}: ${body.reason}`;
     case 'round.opened':

@@ -15,7 +15,7 @@ import { phraseOf, secretOfPhrase } from '../peer/ownership-phrase.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import { type Identity, isPeerId } from '../protocol/identity.ts';
 import { loadIdentity, loadOrCreateIdentity, readIdentitySecret } from '../protocol/identity-file.ts';
-import { homeFolder, ownerKeyFile } from './folders.ts';
+import { homeFolder, mustBeWritable, ownerKeyFile } from './folders.ts';
 import { DEFAULT_HUB, hubUrl, jsonOption } from './options.ts';
 import { CliError, openOutput } from './output.ts';
 
@@ -89,6 +89,7 @@ function exportCommand(): Command {
     .argument('<file>', 'the file to make; one that is there is left alone')
     .option('--force', 'replace another key that is in the file; that one is set aside beside it', false)
     .action(async (file: string, flags: { owner?: string; force: boolean; json: boolean }) => {
+      mustBeWritable(file);
       await loadOrCreateIdentity(keyFile(flags));
       const { id, set_aside } = await installKey(file, await readIdentitySecret(keyFile(flags)), flags.force);
       warn(`${file} is your key, without a password. ${SECRET_WARNING}`, flags.json);

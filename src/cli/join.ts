@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import { styleText } from 'node:util';
 import { Command, Option } from 'commander';
 import type { PeerRole } from '../core/events.ts';
+import { CORE_LIMITS } from '../core/limits.ts';
 import { gamesOf } from '../games/game-file.ts';
 import { lookAtRun, type Onlooker } from '../peer/onlooker.ts';
 import { joinRun } from '../peer/peer.ts';
@@ -15,8 +16,17 @@ import { createNativeRuntime } from '../tensor/native-runtime.ts';
 import { createWasmRuntime } from '../tensor/wasm-runtime.ts';
 import { ownerKeyFile, peerFolder } from './folders.ts';
 import { untilStopped } from './lifetime.ts';
-import { decimal, gameFileOption, hubUrl, integer, jsonOption, runtimeOption } from './options.ts';
-import { CliError, formatBytes, formatCount, openOutput } from './output.ts';
+import {
+  DEFAULT_HUB,
+  decimal,
+  deviceName,
+  gameFileOption,
+  hubUrl,
+  integer,
+  jsonOption,
+  runtimeOption,
+} from './options.ts';
+import { CliError, formatBytes, formatCount, nameOf, type Output, openOutput } from './output.ts';
 
 interface JoinFlags {
   run?: string;
@@ -40,7 +50,7 @@ export function joinCommand(): Command {
     .argument('<url>', 'the address of the hub', hubUrl)
     .option('--run <id>', 'which run, by the beginning of its id (needed when the hub has several)')
     .addOption(new Option('--role <role>', 'what to do').choices(['worker', 'validator']).default('worker'))
-    .option('--name <name>', 'how others see this device (default: its host name)')
+    .option('--name <name>', 'how others see this device (default: its host name)', deviceName)
     .option('--folder <dir>', "where this peer's key and its state are kept (default: under ~/.potluck/peers)")
     .option(
       '--owner <file>',
@@ -89,12 +99,13 @@ Ctrl-C hands in what is done and leaves; a second Ctrl-C leaves at once.`,
       let looking: Onlooker | null = null;
       try {
         looking = adversary?.waits ? await lookAtRun(url, flags.run) : null;
-        const name = `${adversary ? `ADVERSARY ${adversary.name}: ` : ''}${flags.name ?? hostname().slice(0, 50)}`;
+        const own = flags.name ?? hostname().slice(0, 50);
+        const name = adversary ? `ADVERSARY ${adversary.name}: ${own}`.slice(0, CORE_LIMITS.name_characters) : own;
         const { run, role, duty } = flags;
         const disguise = adversary ? disguiseOf(adversary, flags.friend, () => looking?.view() ?? null) : undefined;
         const loadGame = await gamesOf(flags.gameFile);
         const owner = await loadOrCreateIdentity(flags.owner ?? ownerKeyFile());
-        const tell = newsTeller(flags.json, output.say);
+        const tell = newsTeller(flags.json, url, output.say);
         const ended = await joinRun({
           ...{ url, run, role, name, folder, owner, runtime, duty, signal, onNews: tell, loadGame, disguise },
         });
@@ -115,33 +126,42 @@ function adversaryFor(name: string, role: PeerRole): Adversary {
 }
 
 /** Turns a peer's news into lines; progress is shown to people only when what they see would change. */
-function newsTeller(json: boolean, say: (text: string, value: object) => void): (news: PeerNews) => void {
+function newsTeller(json: boolean, url: string, say: Output['say']): (news: PeerNews) => void {
   let lastState = '';
+  let hinted = false;
   return (news) => {
     if (news.type === 'progress' && !json) {
       const { state, round } = news.progress;
       if (state === 'waiting' || `${state} ${round}` === lastState) return;
       lastState = `${state} ${round}`;
     }
-    say(describe(news), news);
+    const first = 'submission' in news && !hinted;
+    hinted ||= first;
+    say(first ? `${describe(news)}\n${hintOf(news.submission, url)}` : describe(news), news);
   };
+}
+
+/** Said once: what can be asked about a submission. */
+function hintOf(submission: string, url: string): string {
+  const hub = url === DEFAULT_HUB ? '' : ` --hub ${url}`;
+  return `  what came of it, and why: npx potluck why ${submission.slice(0, 12)}${hub}`;
 }
 
 function describe(news: PeerNews): string {
   switch (news.type) {
     case 'joined':
-      return `Joined run ${news.run.slice(0, 12)} (${news.runName}) as ${news.peer.slice(0, 12)}.`;
+      return `Joined run ${news.run.slice(0, 12)} (${nameOf(news.runName)}) as ${news.peer.slice(0, 12)}.`;
     case 'progress': {
       const { state, round, tokens_per_second } = news.progress;
       const speed = state === 'training' ? `, ${formatCount(tokens_per_second)} tokens/s` : '';
       return `round ${round}: ${state}${speed}`;
     }
     case 'accepted':
-      return `round ${news.round}: handed in ${news.steps} steps in ${formatBytes(news.size_bytes)}`;
+      return `round ${news.round}: handed in ${news.steps} steps in ${formatBytes(news.size_bytes)}, submission ${news.submission.slice(0, 12)}`;
     case 'refused':
       return `round ${news.round}: the hub refused the work (${news.code}): ${news.message}`;
     case 'judged':
-      return `round ${news.round}: judged a submission: ${news.accepted ? 'accepted' : `refused, ${news.code}`}`;
+      return `round ${news.round}: judged submission ${news.submission.slice(0, 12)}: ${news.accepted ? 'accepted' : `refused, ${news.code}`}`;
     case 'evaluated':
       return `validation loss after ${news.merged_rounds} rounds: ${news.loss.toFixed(4)}`;
     case 'away':

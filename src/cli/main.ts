@@ -15,7 +15,9 @@ Examples:
   $ potluck demo                               a hub, a validator and three workers on this machine, for three minutes
   $ potluck hub                                a meeting place for others
   $ potluck run create --hub URL --data FILE   start a run on it
-  $ potluck join URL                           lend this device`,
+  $ potluck join URL                           lend this device
+
+Keys and state are kept under ~/.potluck, or in the folder that the variable POTLUCK_HOME names.`,
   );
 // Only the command that is meant is loaded: loading all of them takes longer than most of them run.
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {

@@ -2,13 +2,18 @@
 import { readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { InvalidArgumentError, Option } from 'commander';
+import type { ZodString } from 'zod';
+import { PeerJoinedSchema, RunCreatedSchema } from '../core/events.ts';
+import { CORE_LIMITS } from '../core/limits.ts';
+import { firstIssue } from '../errors.ts';
+import { isPeerId } from '../protocol/identity.ts';
 import { CliError } from './output.ts';
 
 /** A whole number in a range, or one clear line. */
 export function integer(min: number, max: number): (text: string) => number {
   return (text) => {
     const value = Number(text);
-    if (!Number.isInteger(value) || value < min || value > max) {
+    if (text.trim() === '' || !Number.isInteger(value) || value < min || value > max) {
       throw new InvalidArgumentError(`expected a whole number from ${min} to ${max}.`);
     }
     return value;
@@ -26,19 +31,79 @@ export function decimal(min: number, max: number): (text: string) => number {
   };
 }
 
-/** The address of a hub, without a path. */
+/** The address of a hub: its origin, since a hub serves from the top of a host. */
 export function hubUrl(text: string): string {
-  const url = URL.parse(/^[a-z]+:\/\//i.test(text) ? text : `http://${text}`);
+  const url = looksLikePath(text) ? null : URL.parse(hasScheme(text) ? text : `http://${text}`);
   if (!url || !/^https?:$/.test(url.protocol)) {
     throw new InvalidArgumentError('expected the address of a hub, such as http://localhost:7700.');
   }
-  return url.origin;
+  const { pathname, search, hash, username, origin } = url;
+  if (pathname !== '/' || search || hash || username) {
+    throw new InvalidArgumentError(`expected the address of a hub and nothing after it, such as ${origin}.`);
+  }
+  return origin;
 }
 
-/** Where a public log is: a hub's folder, or the address of a hub. */
+/** The address under which the world sees a hub; nobody but its owner can tell that it is wrong, so that it is written in full. */
+export function publicUrl(text: string): string {
+  const host = URL.parse(text);
+  const known = host && (/[.:]/.test(host.hostname) || host.hostname === 'localhost' || host.port !== '');
+  if (!/^https?:\/\//i.test(text) || !known) {
+    throw new InvalidArgumentError('expected an address with http:// or https://, such as https://hub.example.org.');
+  }
+  return hubUrl(text);
+}
+
+/** Where a public log is: a hub's folder, or the address of a hub. A mistyped folder is no host to be looked up. */
 export function logPlace(text: string): string {
-  const folder = statSync(text, { throwIfNoEntry: false })?.isDirectory();
-  return folder && !/^https?:\/\//i.test(text) ? resolve(text) : hubUrl(text);
+  const found = hasScheme(text) ? undefined : statSync(text, { throwIfNoEntry: false });
+  if (found?.isDirectory()) return resolve(text);
+  if (found) throw new InvalidArgumentError(`no folder of a hub at ${text}: it is a file.`);
+  if (looksLikePath(text)) throw new InvalidArgumentError(`no folder of a hub at ${text}.`);
+  return hubUrl(text);
+}
+
+const hasScheme = (text: string): boolean => /^[a-z][a-z0-9+.-]*:\/\//i.test(text);
+
+/** Whether a word is a path and no address: it begins as one, or has a separator and neither a scheme nor a port. */
+function looksLikePath(text: string): boolean {
+  if (hasScheme(text)) return false;
+  return /^[./\\~]|^[a-z]:[/\\]/i.test(text) || (/[/\\]/.test(text) && !/:\d+(\/|$)/.test(text));
+}
+
+/** The whole id of a hub, an account or a key. */
+export function fullId(text: string): string {
+  if (!isPeerId(text)) throw new InvalidArgumentError('expected 64 lower-case hexadecimal digits.');
+  return text;
+}
+
+/** The beginning of an id, as short as it may be and still be the only one. */
+export function idBeginning(text: string): string {
+  if (!/^[0-9a-f]{1,64}$/.test(text)) {
+    throw new InvalidArgumentError('expected the beginning of an id: 1 to 64 lower-case hexadecimal digits.');
+  }
+  return text;
+}
+
+/** Where the ids of submissions come from, for --help. */
+export const WHENCE_SUBMISSIONS =
+  'potluck join prints the ids of what it hands in or judges. The beginning is enough where no other id begins so.';
+
+/** How people see a run. */
+export const runName = (text: string): string => nameFor(RunCreatedSchema.shape.name, text);
+
+/** How people see a device. */
+export const deviceName = (text: string): string => nameFor(PeerJoinedSchema.shape.name, text);
+
+/** The log takes blank names; whoever gives one here has made a mistake. */
+function nameFor(schema: ZodString, text: string): string {
+  if (text.trim() === '' || text.length > CORE_LIMITS.name_characters) {
+    const got = text.trim() === '' ? 'a blank one' : `${text.length}`;
+    throw new InvalidArgumentError(`expected a name of 1 to ${CORE_LIMITS.name_characters} characters, got ${got}.`);
+  }
+  const parsed = schema.safeParse(text);
+  if (!parsed.success) throw new InvalidArgumentError(`${firstIssue(parsed.error)}.`);
+  return text;
 }
 
 export const jsonOption = () => new Option('--json', 'one JSON object a line, for programs').default(false);

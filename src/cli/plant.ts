@@ -9,7 +9,7 @@ import { createNativeRuntime } from '../tensor/native-runtime.ts';
 import { createWasmRuntime } from '../tensor/wasm-runtime.ts';
 import { homeFolder, ownerKeyFile } from './folders.ts';
 import { untilStopped } from './lifetime.ts';
-import { DEFAULT_HUB, gameFileOption, hubUrl, integer, jsonOption, runtimeOption } from './options.ts';
+import { DEFAULT_HUB, deviceName, gameFileOption, hubUrl, integer, jsonOption, runtimeOption } from './options.ts';
 import { openOutput } from './output.ts';
 
 interface PlantFlags {
@@ -48,7 +48,7 @@ export function plantCommand(): Command {
       `rounds that each worker is honest before (default: by chance, fewer than ${HONEST_ROUNDS})`,
       integer(0, 10_000),
     )
-    .option('--name <name>', 'how others see the worker (default: a usual one, by chance)')
+    .option('--name <name>', 'how others see the worker (default: a usual one, by chance)', deviceName)
     .option('--owner <file>', "the key of the run's owner (default: owner.key under ~/.potluck)")
     .addOption(runtimeOption('what computes'))
     .option('--threads <n>', 'threads to compute with', integer(1, 256), 1)

@@ -6,8 +6,17 @@ import { openPublicLog } from '../peer/public-log-open.ts';
 import { type Recheck, type Rechecked, recheckSubmission } from '../peer/recheck.ts';
 import { createNativeRuntime } from '../tensor/native-runtime.ts';
 import { createWasmRuntime } from '../tensor/wasm-runtime.ts';
-import { DEFAULT_HUB, gameFileOption, integer, jsonOption, logPlace, runtimeOption } from './options.ts';
-import { openOutput } from './output.ts';
+import {
+  DEFAULT_HUB,
+  gameFileOption,
+  idBeginning,
+  integer,
+  jsonOption,
+  logPlace,
+  runtimeOption,
+  WHENCE_SUBMISSIONS,
+} from './options.ts';
+import { nameOf, openOutput } from './output.ts';
 
 interface RecheckFlags {
   hub: string;
@@ -25,7 +34,7 @@ export function recheckCommand(): Command {
     .description(
       'Judge a submission again from the public log, with every step of its worker since it last began afresh.',
     )
-    .argument('<submission>', "the beginning of the submission's id")
+    .argument('<submission>', "the beginning of the submission's id", idBeginning)
     .option('--hub <place>', "the address of the hub, or a hub's folder", logPlace, DEFAULT_HUB)
     .addOption(runtimeOption('what repeats the steps; wasm gives the same bits on every machine', 'wasm'))
     .option('--threads <n>', 'threads to compute with', integer(1, 256), 1)
@@ -38,6 +47,7 @@ Examples:
   $ potluck recheck 3fa9c1                       was my work refused rightly? nobody needs to be asked
   $ potluck recheck 3fa9c1 --hub http://hub.example:7700 --runtime native --json
 
+${WHENCE_SUBMISSIONS}
 It ends with 0 where the log has decided as it comes out here, or not yet, and with ${EXIT_DISPUTED} where it has decided otherwise.`,
     )
     .action(async (submission: string, flags: RecheckFlags) => {
@@ -69,14 +79,14 @@ function describe({ submission, worker_name, runtime, by, rounds, accepted, judg
   const own = rounds.at(-1)!;
   const before = rounds.length - 1;
   const lines = [
-    `submission ${submission.slice(0, 12)} of ${worker_name}: round ${own.round}, computed with ${runtime}, repeated with ${by}`,
+    `submission ${submission.slice(0, 12)} of ${nameOf(worker_name)}: round ${own.round}, computed with ${runtime}, repeated with ${by}`,
     before === 0
       ? 'Its worker began this round afresh.'
       : `Its worker began afresh ${before} ${before === 1 ? 'round' : 'rounds'} before: all of them were repeated.`,
     ...rounds.map(line),
     judges.length === 0
       ? 'Nobody has judged it in the log.'
-      : `In the log: ${judges.map(({ name, accepted: yes, code }) => `${name} ${yes ? 'accepts' : 'refuses'} it (${code})`).join(', ')}.`,
+      : `In the log: ${judges.map(({ name, accepted: yes, code }) => `${nameOf(name)} ${yes ? 'accepts' : 'refuses'} it (${code})`).join(', ')}.`,
   ];
   const own_word = accepted ? 'It is the work that was asked for.' : `It is not to be accepted: ${own.verdict.code}.`;
   const verdict =

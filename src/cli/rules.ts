@@ -9,7 +9,7 @@ import { signEvent } from '../protocol/envelope.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
 import { ownerKeyFile } from './folders.ts';
 import { DEFAULT_HUB, integer, jsonOption, logPlace } from './options.ts';
-import { CliError, formatCount, openOutput } from './output.ts';
+import { CliError, formatCount, nameOf, openOutput } from './output.ts';
 
 const LAST_ROUND = 1_000_000;
 
@@ -107,7 +107,7 @@ function describe({ run, name, rounds, round, earliest, accounts, weaknesses }: 
   const row = ({ account, paid, would_be }: Backtest['accounts'][number]): string =>
     `${number(paid)}${number(would_be)}${number(would_be - paid)}  ${account.slice(0, 12)}`;
   return [
-    `run ${run.slice(0, 12)}  ${name}: ${rounds} merged rounds paid again by the proposed rules`,
+    `run ${run.slice(0, 12)}  ${nameOf(name)}: ${rounds} merged rounds paid again by the proposed rules`,
     '',
     `${'paid'.padStart(15)}${'would be'.padStart(15)}${'change'.padStart(15)}  account`,
     ...accounts.map(row),

@@ -13,8 +13,9 @@ import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
 import { readTexts } from '../training/corpus.ts';
 import { MERGE_RULES, type MergeRule } from '../training/sparse.ts';
 import { homeFolder, ownerKeyFile } from './folders.ts';
-import { DEFAULT_HUB, decimal, hubUrl, integer, jsonOption, readSettings } from './options.ts';
+import { DEFAULT_HUB, decimal, hubUrl, integer, jsonOption, readSettings, runName } from './options.ts';
 import { CliError, type Output, openOutput } from './output.ts';
+import { checkContext, checkCreateFlags } from './run-create-flags.ts';
 import { endCommand, pauseCommand, resumeCommand } from './run-life.ts';
 import { loadTokenizer } from './tokenizer-file.ts';
 
@@ -66,7 +67,7 @@ function createCommand(): Command {
     .option('--data <path>', 'a .txt, .md, .jsonl or .parquet file, or a folder of them')
     .option('--text-field <name>', 'the field or column that holds the text (default: text)')
     .option('--hub <url>', 'the address of the hub', hubUrl, DEFAULT_HUB)
-    .option('--name <name>', 'how people see the run', 'a run')
+    .option('--name <name>', 'how people see the run', runName, 'a run')
     .option('--rounds <n>', 'rounds to train', integer(1, 1_000_000), 60)
     .option('--round-seconds <s>', 'the longest time a round may take', decimal(0.2, 86_400), 30)
     .option('--steps <n>', 'inner steps that a worker does at most in a round', integer(1, 100_000), 30)
@@ -111,13 +112,14 @@ Examples:
   $ potluck run create --data chat.jsonl --text-field content --from ./my-model
   $ potluck run create --data more.txt --from-run 3fa9c1 --royalty-permille 150`,
     )
-    .action(async (flags: CreateFlags) => {
+    .action(async (flags: CreateFlags, command: Command) => {
+      checkCreateFlags(flags, (name) => command.getOptionValueSource(name) === 'cli');
       const output = openOutput(flags.json);
       if (flags.game !== 'pretrain') return createOther(flags, output);
       const data = flags.data ?? missingData();
-      if (flags.from && flags.fromRun) throw new CliError('bad-argument', 'expected --from or --from-run, not both');
       const origin = flags.fromRun ? await ancestorOf(flags.hub, flags.fromRun, join(homeFolder(), 'cache')) : null;
       const started = flags.from ? await importModel(flags.from) : origin;
+      if (started) checkContext(flags.context, started.config, flags.from ? `--from ${flags.from}` : '--from-run');
       const tokenizer = flags.tokenizer
         ? await loadTokenizer(flags.tokenizer)
         : (started?.tokenizer ?? byteTokenizer());
@@ -192,7 +194,8 @@ async function createOther(flags: CreateFlags, output: Output): Promise<void> {
   });
   const identity = await loadOrCreateIdentity(ownerKeyFile());
   const settings = flags.params ? readSettings(flags.params) : {};
-  const options = { name, game, settings, schedule };
+  const kept = flags.keep === 'recent' ? ({ ...schedule, keep: 'recent' } as const) : schedule;
+  const options = { name, game, settings, schedule: kept };
   sayCreated(output, await createGameRun(flags.hub, identity, join(homeFolder(), 'cache'), options), flags.hub);
 }
 

@@ -4,7 +4,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { PayoutSettledSchema, SETTLEMENT_FORMATS, type SettlementFormat } from '../core/events.ts';
 import type { Settlement } from '../peer/settle.ts';
 import { loadIdentity } from '../protocol/identity-file.ts';
-import { ownerKeyFile } from './folders.ts';
+import { mustBeWritable, ownerKeyFile } from './folders.ts';
 import { DEFAULT_HUB, integer, jsonOption, logPlace } from './options.ts';
 import { CliError, formatCount, openOutput } from './output.ts';
 
@@ -53,6 +53,7 @@ Examples:
     )
     .action(async (flags: SettleFlags) => {
       checkFlags(flags);
+      if (flags.out !== undefined) mustBeWritable(flags.out);
       // Loaded here, so that no other command waits for it.
       const { recordedSettlement, recordSettlement, settlementOf } = await import('../peer/settle.ts');
       const { hub, run, format, reference } = flags;

@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import { type Forfeit, type Holding, type Holdings, holdingsOf } from '../peer/audit-shares.ts';
 import { openPublicLog } from '../peer/public-log-open.ts';
 import { DEFAULT_HUB, jsonOption, logPlace } from './options.ts';
-import { formatCount, openOutput } from './output.ts';
+import { formatCount, nameOf, openOutput } from './output.ts';
 
 export function sharesCommand(): Command {
   return new Command('shares')
@@ -33,7 +33,7 @@ function describe(holdings: Holdings): string {
     return `${formatCount(shares).padStart(15)}  ${part.padStart(8)}  ${what}`;
   };
   const lines = [
-    `run ${run.slice(0, 12)}  ${name}  (${phase}, ${merged_rounds} of ${rounds} rounds merged)`,
+    `run ${run.slice(0, 12)}  ${nameOf(name)}  (${phase}, ${merged_rounds} of ${rounds} rounds merged)`,
     ...(lineage
       ? [
           `started from run ${lineage.run.slice(0, 12)} after ${lineage.merged_rounds} rounds: ${lineage.royalty_permille / 10} % of every round flow to who held that model`,
@@ -51,11 +51,11 @@ function describe(holdings: Holdings): string {
 function describeForfeit({ id, name, role, shares, plants_wrong }: Forfeit): string {
   const misjudged = `misjudged ${plants_wrong} ${plants_wrong === 1 ? 'submission' : 'submissions'} that the run's owner had planted`;
   const why = plants_wrong > 0 ? misjudged : 'handed in work that was made up';
-  return `${name} (${role}, ${id.slice(0, 12)}) ${why} and lost ${formatCount(shares)} shares that it had earned.`;
+  return `${nameOf(name)} (${role}, ${id.slice(0, 12)}) ${why} and lost ${formatCount(shares)} shares that it had earned.`;
 }
 
 function describeHolder({ account, devices, owner, ancestor, withheld, locked, settled }: Holding): string {
-  const names = devices.map(({ name, role }) => (role === 'worker' ? name : `${name} (${role})`));
+  const names = devices.map(({ name, role }) => (role === 'worker' ? nameOf(name) : `${nameOf(name)} (${role})`));
   const who = [
     ...(owner ? ["the run's owner"] : []),
     ...names,

@@ -1,13 +1,12 @@
 // `potluck stake`: a holder puts its shares behind its validator's word, asks for them back, and sees what stands where.
-import { Command, InvalidArgumentError } from 'commander';
+import { Command } from 'commander';
 import { sendEvent } from '../peer/owner.ts';
 import { openPublicLog } from '../peer/public-log-open.ts';
 import { type StakedDevice, type Stakes, stakeChange, stakesOf } from '../peer/stakes.ts';
 import { signEvent } from '../protocol/envelope.ts';
-import { isPeerId } from '../protocol/identity.ts';
 import { loadIdentity } from '../protocol/identity-file.ts';
 import { ownerKeyFile } from './folders.ts';
-import { DEFAULT_HUB, hubUrl, integer, jsonOption, logPlace } from './options.ts';
+import { DEFAULT_HUB, fullId, hubUrl, integer, jsonOption, logPlace } from './options.ts';
 import { formatCount, nameOf, openOutput } from './output.ts';
 
 interface StakeFlags {
@@ -40,7 +39,7 @@ function showCommand(): Command {
     .description('show what you hold of a run, and what of it is free, withheld, locked and settled')
     .argument('<run>', "the beginning of the run's id")
     .option('--hub <place>', "the address of the hub, or a hub's folder", logPlace, DEFAULT_HUB)
-    .option('--holder <id>', 'whose, by full id (default: yours)', holderId)
+    .option('--holder <id>', 'whose, by full id (default: yours)', fullId)
     .option('--owner <file>', 'your key, instead of the one under ~/.potluck')
     .addOption(jsonOption())
     .addHelpText('after', '\nExamples:\n  $ potluck stake show 3fa9c1 --hub http://hub.example:7700')
@@ -91,11 +90,6 @@ async function stakesAt(place: string, run: string, account: string): Promise<St
   } finally {
     log.close();
   }
-}
-
-function holderId(text: string): string {
-  if (!isPeerId(text)) throw new InvalidArgumentError('expected 64 lower-case hexadecimal digits.');
-  return text;
 }
 
 function sharesOrAll(text: string): number | 'all' {

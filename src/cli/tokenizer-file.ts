@@ -8,5 +8,5 @@ export async function loadTokenizer(file: string): Promise<Tokenizer> {
   const json = await readFile(file, 'utf8').catch(() => {
     throw new CliError('missing-file', `no readable file at ${file}`);
   });
-  return tokenizerFromJson(json);
+  return tokenizerFromJson(json, undefined, file);
 }

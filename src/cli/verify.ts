@@ -6,8 +6,8 @@ import { verifyCertificate } from '../peer/certificate.ts';
 import { OwnershipError } from '../peer/ownership-errors.ts';
 import { type CheckedFolder, checkFolder } from '../peer/ownership-shares.ts';
 import { describeCertificate, summary } from './certificate.ts';
-import { jsonOption } from './options.ts';
-import { CliError, formatCount, openOutput } from './output.ts';
+import { fullId, jsonOption } from './options.ts';
+import { CliError, formatCount, nameOf, openOutput } from './output.ts';
 
 interface VerifyFlags {
   hubId?: string;
@@ -20,9 +20,9 @@ export function verifyCommand(): Command {
   return new Command('verify')
     .description("Check a certificate of ownership, or an exported model's folder. Needs no network and no key.")
     .argument('<path>', 'a certificate, or a folder with model.sig')
-    .option('--hub-id <id>', 'the hub that must have signed the log (default: the one that is named)')
-    .option('--holder <id>', 'the account that a certificate must be about')
-    .option('--signer <id>', "the key that a folder's manifest must be signed with")
+    .option('--hub-id <id>', 'the hub that must have signed the log (default: the one that is named)', fullId)
+    .option('--holder <id>', 'the account that a certificate must be about', fullId)
+    .option('--signer <id>', "the key that a folder's manifest must be signed with", fullId)
     .addOption(jsonOption())
     .addHelpText(
       'after',
@@ -75,7 +75,7 @@ function describeFolder({ signer, files, shares, stated }: CheckedFolder, path: 
   const total = shares.accounts.reduce((sum, row) => sum + row.shares, shares.unearned_shares);
   lines.push(
     `model    ${shares.model}, after ${shares.merged_rounds} merged rounds`,
-    `run      ${shares.run} (${shares.name})`,
+    `run      ${shares.run} (${nameOf(shares.name)})`,
     `hub      ${shares.hub}`,
     `shares   ${formatCount(total)}, of which ${formatCount(shares.unearned_shares)} nobody has earned; ${
       stated

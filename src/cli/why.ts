@@ -3,18 +3,23 @@ import { Command } from 'commander';
 import { openPublicLog } from '../peer/public-log-open.ts';
 import { explainSubmission } from '../peer/why.ts';
 import { sentencesOf } from '../peer/why-sentences.ts';
-import { DEFAULT_HUB, jsonOption, logPlace } from './options.ts';
+import { DEFAULT_HUB, idBeginning, jsonOption, logPlace, WHENCE_SUBMISSIONS } from './options.ts';
 import { openOutput } from './output.ts';
 
 export function whyCommand(): Command {
   return new Command('why')
     .description('Explain what a submission earned, recomputed here from the public log.')
-    .argument('<submission>', "the beginning of the submission's id")
+    .argument('<submission>', "the beginning of the submission's id", idBeginning)
     .option('--hub <place>', "the address of the hub, or a hub's folder", logPlace, DEFAULT_HUB)
     .addOption(jsonOption())
     .addHelpText(
       'after',
-      '\nExamples:\n  $ potluck why 3fa9c1\n  $ potluck why 3fa9c1 --hub http://hub.example:7700 --json',
+      `
+Examples:
+  $ potluck why 3fa9c1
+  $ potluck why 3fa9c1 --hub http://hub.example:7700 --json
+
+${WHENCE_SUBMISSIONS}`,
     )
     .action(async (submission: string, flags: { hub: string; json: boolean }) => {
       const log = await openPublicLog(flags.hub);

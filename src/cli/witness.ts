@@ -10,7 +10,7 @@ import type { Identity } from '../protocol/identity.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
 import { homeFolder, tryLock } from './folders.ts';
 import { untilStopped } from './lifetime.ts';
-import { decimal, hubUrl, jsonOption } from './options.ts';
+import { decimal, fullId, hubUrl, jsonOption } from './options.ts';
 import { CliError, type Output, openOutput } from './output.ts';
 
 interface WitnessFlags {
@@ -28,7 +28,7 @@ export function witnessCommand(): Command {
     .option('--every <s>', 'seconds between two looks', decimal(0.1, 86_400), 60)
     .option('--once', 'look once, then end', false)
     .option('--folder <dir>', 'where the key and the last heads are kept (default: under ~/.potluck/witness)')
-    .option('--hub-id <id>', 'the id that the hub must have (default: the one that its checkpoint names)')
+    .option('--hub-id <id>', 'the id that the hub must have (default: the one that its checkpoint names)', fullId)
     .addOption(jsonOption())
     .addHelpText(
       'after',

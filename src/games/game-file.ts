@@ -1,7 +1,9 @@
 // A designer's own game, from a file that somebody names on purpose: a hub's runs can never name one.
+import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
+import { firstIssue } from '../errors.ts';
 import { GameError } from './errors.ts';
 import type { AnyGame } from './game.ts';
 import { type GuardLimits, guardGame } from './guard.ts';
@@ -26,6 +28,7 @@ export const isGameFile = (word: string): boolean => /[/\\]|\.[cm]?[jt]s$/.test(
 
 /** Loads a game from a file that exports `game`. Throws GameError bad-game-file with what is wrong. */
 export async function loadGameFile(path: string, limits?: Partial<GuardLimits>): Promise<AnyGame> {
+  if (!statSync(path, { throwIfNoEntry: false })?.isFile()) throw new GameError('bad-game-file', `no file at ${path}`);
   let module: unknown;
   try {
     module = await import(pathToFileURL(resolve(path)).href);
@@ -34,8 +37,7 @@ export async function loadGameFile(path: string, limits?: Partial<GuardLimits>):
   }
   const parsed = GameFileSchema.safeParse({ ...(module as object) });
   if (parsed.success) return guardGame((module as { game: AnyGame }).game, limits);
-  const { path: at, message } = parsed.error.issues[0];
-  throw new GameError('bad-game-file', `${path}: ${at.join('.')}: ${message}`);
+  throw new GameError('bad-game-file', `${path}: ${firstIssue(parsed.error)}`);
 }
 
 /** Finds games by name: those of the files first, then those of this build. Throws GameError bad-game-file. */

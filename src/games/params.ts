@@ -1,4 +1,5 @@
 // A run's settings, from the blob that the log names.
+import { firstIssue } from '../errors.ts';
 import { GameError } from './errors.ts';
 import type { AnyGame } from './game.ts';
 
@@ -12,6 +13,5 @@ export function decodeParams(game: AnyGame, bytes: Uint8Array): unknown {
   }
   const parsed = game.params.safeParse(json);
   if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0];
-  throw new GameError('bad-params', `${game.name} params: ${issue.path.join('.')}: ${issue.message}`);
+  throw new GameError('bad-params', `${game.name} params: ${firstIssue(parsed.error)}`);
 }

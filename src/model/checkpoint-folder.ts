@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { z } from 'zod';
+import { firstIssue } from '../errors.ts';
 import { encodeModel, exactWeights } from './checkpoint.ts';
 import { type LlamaConfig, LlamaConfigSchema, type Weights } from './config.ts';
 import { ModelError } from './errors.ts';
@@ -134,7 +135,7 @@ const StoredConfigSchema = z.looseObject({
  */
 export function configFromJson(value: unknown): LlamaConfig {
   const stored = StoredConfigSchema.safeParse(value);
-  if (!stored.success) throw new ModelError('bad-config', `config.json: ${z.prettifyError(stored.error)}`);
+  if (!stored.success) throw new ModelError('bad-config', `config.json: ${firstIssue(stored.error)}`);
   const { model_type, rope_theta, rope_scaling, rope_parameters, quantization_config, ...rest } = stored.data;
   if (model_type !== 'llama') {
     throw new ModelError('unsupported', `config.json: model_type "${model_type}", expected "llama"`, { model_type });
@@ -151,7 +152,7 @@ export function configFromJson(value: unknown): LlamaConfig {
   const values = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== null));
   const theta = rope_parameters?.rope_theta ?? rope_scaling?.rope_theta ?? rope_theta ?? undefined;
   const config = LlamaConfigSchema.safeParse({ ...values, rope_theta: theta });
-  if (!config.success) throw new ModelError('bad-config', `config.json: ${z.prettifyError(config.error)}`);
+  if (!config.success) throw new ModelError('bad-config', `config.json: ${firstIssue(config.error)}`);
   return config.data;
 }
 
@@ -159,7 +160,7 @@ const IndexSchema = z.object({ weight_map: z.record(z.string(), z.string().regex
 
 async function readWeightFile(dir: string, name: string): Promise<Map<string, DecodedArray>> {
   const bytes = await readLimited(join(dir, name), LIMIT_WEIGHT_FILE_BYTES);
-  if (bytes === null) throw new ModelError('missing-file', `${name} is missing in ${dir}`, { name });
+  if (bytes === null) throw new ModelError('missing-file', `${name} is missing`, { name });
   return decodeSafetensors(bytes);
 }
 
@@ -168,7 +169,7 @@ async function readArrays(dir: string): Promise<Map<string, DecodedArray>> {
   if (index === null) return readWeightFile(dir, 'model.safetensors');
   const parsed = IndexSchema.safeParse(index);
   if (!parsed.success) {
-    throw new ModelError('corrupt-file', `model.safetensors.index.json: ${z.prettifyError(parsed.error)}`);
+    throw new ModelError('corrupt-file', `model.safetensors.index.json: ${firstIssue(parsed.error)}`);
   }
   const { weight_map } = parsed.data;
   const arrays = new Map<string, DecodedArray>();
@@ -186,9 +187,21 @@ async function readArrays(dir: string): Promise<Map<string, DecodedArray>> {
  * Throws ModelError: `missing-file`, `corrupt-file`, `too-large`, `bad-config`, `unsupported`, `wrong-weights`, `bad-tokenizer`.
  */
 export async function importModel(dir: string): Promise<StoredModel> {
+  if (!(await stat(dir).catch(() => null))?.isDirectory()) {
+    throw new ModelError('missing-file', `no folder of a model at ${dir}`, { name: dir });
+  }
+  try {
+    return await readModel(dir);
+  } catch (error) {
+    if (!(error instanceof ModelError)) throw error;
+    throw new ModelError(error.code, `${dir}: ${error.message}`, error.details);
+  }
+}
+
+/** As importModel; errors name the file, but not its folder. */
+async function readModel(dir: string): Promise<StoredModel> {
   const stored = await readJson(join(dir, 'config.json'));
-  if (stored === null)
-    throw new ModelError('missing-file', `config.json is missing in ${dir}`, { name: 'config.json' });
+  if (stored === null) throw new ModelError('missing-file', 'config.json is missing', { name: 'config.json' });
   const config = configFromJson(stored);
   const arrays = await readArrays(dir);
   for (const name of arrays.keys()) {

@@ -32,6 +32,7 @@ export const LlamaConfigSchema = z
   .refine((c) => c.num_attention_heads % c.num_key_value_heads === 0, {
     error: 'num_attention_heads must be a multiple of num_key_value_heads',
   })
+  .refine((c) => c.head_dim > 0, { error: 'hidden_size must be at least num_attention_heads' })
   .refine((c) => c.head_dim % 2 === 0, { error: 'head_dim must be even: RoPE rotates pairs' });
 
 export type LlamaConfig = z.infer<typeof LlamaConfigSchema>;

@@ -1,6 +1,7 @@
 // Text to token ids and back: plain bytes by default, any Hugging Face tokenizer.json through @huggingface/tokenizers.
 import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
 import { z } from 'zod';
+import { firstIssue } from '../errors.ts';
 import { ModelError } from './errors.ts';
 
 /** The largest tokenizer.json in wide use (Gemma's) has 33 MB. */
@@ -141,31 +142,32 @@ const USUAL_BOS = ['<s>', '<|begin_of_text|>', '<bos>', END_OF_TEXT];
 function parse<T>(schema: z.ZodType<T>, value: unknown, file: string): T {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
-  throw new ModelError('bad-tokenizer', `${file}: ${z.prettifyError(result.error)}`, { file });
+  throw new ModelError('bad-tokenizer', `${file}: ${firstIssue(result.error)}`, { file });
 }
 
 /**
  * A tokenizer from the contents of a Hugging Face tokenizer.json.
  * `config` is the parsed tokenizer_config.json; without it the usual names of the beginning and the end are looked up.
+ * `file` is what errors call it.
  * Throws ModelError `bad-tokenizer` (not JSON, not a tokenizer, a special token that does not exist) or `too-large`.
  */
-export function tokenizerFromJson(json: string, config?: TokenizerConfig): Tokenizer {
+export function tokenizerFromJson(json: string, config?: TokenizerConfig, file = 'tokenizer.json'): Tokenizer {
   if (json.length > LIMIT_JSON_CHARACTERS) {
-    throw new ModelError('too-large', `tokenizer.json: ${json.length} characters, at most ${LIMIT_JSON_CHARACTERS}`);
+    throw new ModelError('too-large', `${file}: ${json.length} characters, at most ${LIMIT_JSON_CHARACTERS}`);
   }
   if (json === byteTokenizerJson()) return byteTokenizer();
   let value: unknown;
   try {
     value = JSON.parse(json);
   } catch {
-    throw new ModelError('bad-tokenizer', 'tokenizer.json: not JSON');
+    throw new ModelError('bad-tokenizer', `${file}: not JSON`);
   }
-  const description = parse(TokenizerJsonSchema, value, 'tokenizer.json');
+  const description = parse(TokenizerJsonSchema, value, file);
   const special = parse(TokenizerConfigSchema, config ?? {}, 'tokenizer_config.json');
-  const tokenizer = build({ ...description, added_tokens: description.added_tokens ?? [] });
+  const tokenizer = build({ ...description, added_tokens: description.added_tokens ?? [] }, file);
   const vocab_size = Math.max(...[...tokenizer.get_vocab().values()], -1) + 1;
   if (vocab_size < 2 || vocab_size > LIMIT_VOCAB) {
-    throw new ModelError('bad-tokenizer', `tokenizer.json: ${vocab_size} tokens, expected 2..${LIMIT_VOCAB}`);
+    throw new ModelError('bad-tokenizer', `${file}: ${vocab_size} tokens, expected 2..${LIMIT_VOCAB}`);
   }
   const idOf = (which: 'bos_token' | 'eos_token', usual: readonly string[]): number | null => {
     const named = special[which];
@@ -201,11 +203,11 @@ export function tokenizerFromJson(json: string, config?: TokenizerConfig): Token
 }
 
 /** The library throws plain errors of many kinds on a description it cannot follow. */
-function build(description: object): HuggingFaceTokenizer {
+function build(description: object, file: string): HuggingFaceTokenizer {
   try {
     return new HuggingFaceTokenizer(description, {});
   } catch (error) {
-    throw new ModelError('bad-tokenizer', `tokenizer.json: ${error instanceof Error ? error.message : String(error)}`);
+    throw new ModelError('bad-tokenizer', `${file}: ${error instanceof Error ? error.message : String(error)}`);
   }
 }
 

@@ -35,7 +35,7 @@ export type PlantOutcome =
   | { readonly revealed: true; readonly submission: string; readonly round: number }
   | { readonly revealed: false; readonly reason: string };
 
-/** Plants one submission. Throws PeerError not-the-owner, and what joinRun throws. */
+/** Plants one submission. Throws PeerError not-the-owner, refused in a run that is finished, and what joinRun throws. */
 export async function plantInRun(options: PlantOptions): Promise<PlantOutcome> {
   const { url, name, folder, runtime, owner, signal, loadGame, onNews } = options;
   const done = new AbortController();
@@ -45,6 +45,10 @@ export async function plantInRun(options: PlantOptions): Promise<PlantOutcome> {
     const { run, owner: expected } = looking.run;
     if (expected !== owner.id) {
       throw new PeerError('not-the-owner', `only the owner ${expected} can plant in run ${run}, got ${owner.id}`);
+    }
+    if (looking.run.phase === 'finished') {
+      const refusal = { refusal: 'wrong-phase' };
+      throw new PeerError('refused', `run ${run.slice(0, 12)} is finished: nothing is judged any more`, refusal);
     }
     const own = new Planting(options, run, () => done.abort());
     planting = own;

@@ -23,7 +23,14 @@ export type PeerNews =
       readonly size_bytes: number;
     }
   | { readonly type: 'refused'; readonly round: number; readonly code: string; readonly message: string }
-  | { readonly type: 'judged'; readonly round: number; readonly accepted: boolean; readonly code: string }
+  | {
+      readonly type: 'judged';
+      readonly round: number;
+      /** The event's id. */
+      readonly submission: string;
+      readonly accepted: boolean;
+      readonly code: string;
+    }
   | { readonly type: 'evaluated'; readonly merged_rounds: number; readonly loss: number }
   | { readonly type: 'away'; readonly reason: string }
   | { readonly type: 'problem'; readonly code: string; readonly message: string };

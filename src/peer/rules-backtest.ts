@@ -3,6 +3,7 @@ import { roundPayout } from '../core/payout.ts';
 import { weaknessesOf } from '../core/rule-weaknesses.ts';
 import { type Rules, RulesSchema } from '../core/rules.ts';
 import type { NetworkState, RunState } from '../core/state.ts';
+import { firstIssue } from '../errors.ts';
 import { equalHashes } from '../ledger/merkle.ts';
 import { chooseRunIn, replayWithPool } from './audit-shares.ts';
 import { PeerError } from './errors.ts';
@@ -39,11 +40,7 @@ export function readRules(present: Rules, text: string): Rules {
   }
   const parsed = RulesSchema.safeParse({ ...present, ...(typeof given === 'object' ? given : {}) });
   if (parsed.success && typeof given === 'object' && given !== null && !Array.isArray(given)) return parsed.data;
-  const issue = parsed.error?.issues[0];
-  throw new PeerError(
-    'bad-rules',
-    `rules: ${issue ? [...(issue.path.length > 0 ? [issue.path.join('.')] : []), issue.message].join(': ') : 'expected an object'}`,
-  );
+  throw new PeerError('bad-rules', `rules: ${parsed.error ? firstIssue(parsed.error) : 'expected an object'}`);
 }
 
 /** The rules that are in force in the run whose id begins with `wanted`. Throws LookupError, Untruth, PublicLogError. */

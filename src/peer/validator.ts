@@ -97,7 +97,13 @@ export function validatorRole(seat: Seat): Role {
     if (measured) await ratings.measured(view.round, measured);
     const seal = sealOf(identity.id, verdict);
     await seat.submit({ type: 'verdict.sealed', version: 1, run: seat.run, submission: submission.id, seal });
-    seat.tell({ type: 'judged', round: view.round, accepted: verdict.accepted, code: verdict.code });
+    seat.tell({
+      type: 'judged',
+      round: view.round,
+      submission: submission.id,
+      accepted: found.accepted,
+      code: found.code,
+    });
   };
 
   /** Shows what the log says this validator has sealed. */

@@ -62,6 +62,9 @@ test('a file that others may read is refused', { skip: process.platform === 'win
   }
   await chmod(path, 0o600);
   await loadOrCreateIdentity(path);
+  const other = join(folder, 'letter.txt');
+  await writeFile(other, 'no key at all', { mode: 0o644 });
+  await rejectsWith(readIdentitySecret(other), 'identity-file-corrupt');
 });
 
 test('a damaged file is a typed error that does not quote the secret, and is left as it is', async () => {

@@ -36,14 +36,6 @@ export async function loadIdentity(path: string): Promise<Identity> {
 /** The secret kept at `path`, for exporting it to another device. Throws as loadOrCreateIdentity does. */
 export async function readIdentitySecret(path: string): Promise<Uint8Array> {
   const { mode, size } = await readable(path, () => stat(path));
-  if (process.platform !== 'win32' && (mode & OTHERS) !== 0) {
-    const found = (mode & 0o777).toString(8).padStart(4, '0');
-    throw new ProtocolError(
-      'identity-file-permissions',
-      `${path} holds a secret key but others may use it (mode ${found}): run chmod 600 on it`,
-      { path, mode: found },
-    );
-  }
   if (size > MAX_FILE_BYTES) throw corrupt(path, `expected at most ${MAX_FILE_BYTES} bytes, got ${size}`);
   const text = await readable(path, () => readFile(path, 'utf8'));
   let json: unknown;
@@ -59,6 +51,15 @@ export async function readIdentitySecret(path: string): Promise<Uint8Array> {
   }
   const secret = hexToBytes(parsed.data.secret);
   if (identityFromSecret(secret).id !== parsed.data.id) throw corrupt(path, 'the secret does not belong to the id');
+  // Only now: a file of another kind that others may read is nothing to lock away.
+  if (process.platform !== 'win32' && (mode & OTHERS) !== 0) {
+    const found = (mode & 0o777).toString(8).padStart(4, '0');
+    throw new ProtocolError(
+      'identity-file-permissions',
+      `${path} holds a secret key but others may use it (mode ${found}): run chmod 600 on it`,
+      { path, mode: found },
+    );
+  }
   return secret;
 }
 

@@ -1,5 +1,6 @@
 // A dataset: text tokenised once into content-addressed shards, with a manifest that names them and a validation split that nobody trains on.
 import { z } from 'zod';
+import { firstIssue } from '../errors.ts';
 import type { Tokenizer } from '../model/tokenizer.ts';
 import { DataError } from './corpus-errors.ts';
 
@@ -110,7 +111,7 @@ export function decodeShard(
 /** The one encoding of a manifest: JSON with the keys in the order of the schema. Throws DataError `corrupt-data`. */
 export function encodeManifest(manifest: DatasetManifest): Uint8Array {
   const parsed = DatasetManifestSchema.safeParse(manifest);
-  if (!parsed.success) throw corrupt(`manifest: ${z.prettifyError(parsed.error)}`);
+  if (!parsed.success) throw corrupt(`manifest: ${firstIssue(parsed.error)}`);
   const bytes = new TextEncoder().encode(JSON.stringify(parsed.data));
   if (bytes.length > LIMIT_MANIFEST_BYTES) {
     throw new DataError('too-large', `manifest: ${bytes.length} bytes, at most ${LIMIT_MANIFEST_BYTES}`);
@@ -130,7 +131,7 @@ export function decodeManifest(bytes: Uint8Array): DatasetManifest {
     throw corrupt('manifest: not JSON in UTF-8');
   }
   const parsed = DatasetManifestSchema.safeParse(value);
-  if (!parsed.success) throw corrupt(`manifest: ${z.prettifyError(parsed.error)}`);
+  if (!parsed.success) throw corrupt(`manifest: ${firstIssue(parsed.error)}`);
   const canonical = encodeManifest(parsed.data);
   if (canonical.length !== bytes.length || !canonical.every((byte, at) => byte === bytes[at])) {
     throw corrupt('manifest: not in its canonical form');

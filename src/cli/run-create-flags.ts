@@ -1,0 +1,53 @@
+// Which flags of `potluck run create` go together: one that would be ignored is refused before any work.
+import type { LlamaConfig } from '../model/config.ts';
+import { CliError } from './output.ts';
+
+/** What a model that is gone on from has already. */
+const OF_A_NEW_MODEL = ['layers', 'width', 'heads', 'kvHeads', 'feedForward', 'tied', 'seed'];
+/** What only pre-training knows; other games take their settings from --params. */
+const OF_PRETRAIN = [
+  ...['data', 'textField', 'tokenizer', 'from', 'fromRun', 'royaltyPermille'],
+  ...['steps', 'context', 'batch', 'learningRate', ...OF_A_NEW_MODEL],
+];
+
+interface DecidingFlags {
+  readonly game: string;
+  readonly from?: string;
+  readonly fromRun?: string;
+}
+
+/**
+ * Refuses flags that contradict each other.
+ * @param given whether a flag stands on the command line, by its name in commander
+ * Throws CliError bad-argument with both names.
+ */
+export function checkCreateFlags({ game, from, fromRun }: DecidingFlags, given: (name: string) => boolean): void {
+  if (game !== 'pretrain') {
+    const ignored = OF_PRETRAIN.find(given);
+    if (ignored)
+      throw contradiction(ignored, `--game ${game}`, 'it is a setting of pretrain; other games have --params');
+    return;
+  }
+  if (given('params')) throw contradiction('params', '--game pretrain', 'it is for other games');
+  if (from && fromRun) throw new CliError('bad-argument', 'expected --from or --from-run, not both');
+  const ignored = OF_A_NEW_MODEL.find(given);
+  const origin = from ? '--from' : fromRun ? '--from-run' : null;
+  if (origin && ignored) throw contradiction(ignored, origin, 'the model that the run goes on from has its own');
+  if (given('royaltyPermille') && !fromRun) {
+    throw new CliError('bad-argument', '--royalty-permille goes with --from-run: nobody else is owed a royalty');
+  }
+}
+
+/** Refuses a context that the model a run goes on from was not made for. Throws CliError bad-argument. */
+export function checkContext(context: number, { max_position_embeddings }: LlamaConfig, origin: string): void {
+  if (context <= max_position_embeddings) return;
+  throw new CliError(
+    'bad-argument',
+    `--context ${context} and ${origin} contradict each other: that model has ${max_position_embeddings} positions`,
+  );
+}
+
+function contradiction(name: string, other: string, why: string): CliError {
+  const flag = `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+  return new CliError('bad-argument', `${flag} and ${other} contradict each other: ${why}`);
+}
