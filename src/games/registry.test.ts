@@ -51,7 +51,7 @@ describe('settings', () => {
     assert.equal((decodeParams(game, text(good)) as typeof good).batch, 1);
     const bad: [unknown, RegExp][] = [
       ['{', /expected JSON, got 1 bytes that are none/],
-      ['null', /expected object/],
+      ['null', /params: Invalid input: expected object/],
       [{ ...good, batch: 0 }, /batch: .*>=1/],
       [{ ...good, learning_rate: 'fast' }, /learning_rate/],
       [{ ...good, dataset: '../../etc' }, /dataset/],
