@@ -123,6 +123,7 @@ test('flags of run create that would be ignored beside another are named with it
     ),
     ['--data x --from x --from-run a', 'expected --from or --from-run, not both'],
     ['--game addition-chain --data x', '--data and --game addition-chain contradict each other'],
+    ['--game ./mine.ts --merge agreement', '--merge and --game ./mine.ts contradict each other'],
     ['--game ./mine.ts --learning-rate 0.1', '--learning-rate and --game ./mine.ts contradict each other'],
     ['--data x --params p.json', '--params and --game pretrain contradict each other'],
     ['--data x --royalty-permille 5', '--royalty-permille goes with --from-run'],

@@ -7,7 +7,7 @@ const OF_A_NEW_MODEL = ['layers', 'width', 'heads', 'kvHeads', 'feedForward', 't
 /** What only pre-training knows; other games take their settings from --params. */
 const OF_PRETRAIN = [
   ...['data', 'textField', 'tokenizer', 'from', 'fromRun', 'royaltyPermille'],
-  ...['steps', 'context', 'batch', 'learningRate', ...OF_A_NEW_MODEL],
+  ...['steps', 'context', 'batch', 'learningRate', 'merge', ...OF_A_NEW_MODEL],
 ];
 
 interface DecidingFlags {
