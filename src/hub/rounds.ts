@@ -34,17 +34,19 @@ export function driveRounds(
   let closed = false;
 
   const nextStep = async (run: RunState): Promise<void> => {
+    // Whenever something was awaited, its owner may have paused or ended the run: that is another attempt.
     const { id, round, attempt } = run;
     if (run.phase === 'merging') {
       const merge = await models.merge(state, run);
-      // Its owner may have paused or ended the run meanwhile.
       if (run.attempt === attempt) await sequencer.write(merge);
     } else if (mayStateShares(run)) {
       await sequencer.write(statementOf(run));
     } else if (mayOpenRound(run)) {
       // The round's time starts now, not at the last tick.
       await tick();
-      await sequencer.write({ type: 'round.opened', version: 1, run: id, round, attempt });
+      if (run.attempt === attempt && mayOpenRound(run)) {
+        await sequencer.write({ type: 'round.opened', version: 1, run: id, round, attempt });
+      }
     }
   };
 
