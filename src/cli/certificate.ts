@@ -4,9 +4,10 @@ import { Command } from 'commander';
 import type { Certificate } from '../peer/certificate.ts';
 import { makeCertificate } from '../peer/certificate-make.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
+import { nameOf } from '../protocol/shown-name.ts';
 import { mustBeWritable, ownerKeyFile } from './folders.ts';
 import { DEFAULT_HUB, fullId, integer, jsonOption, logPlace } from './options.ts';
-import { formatBytes, formatCount, nameOf, openOutput } from './output.ts';
+import { formatBytes, formatCount, openOutput } from './output.ts';
 
 interface CertificateFlags {
   run?: string;

@@ -4,9 +4,10 @@ import { describe, test } from 'node:test';
 import { stripVTControlCharacters } from 'node:util';
 import fc from 'fast-check';
 import type { PeerView, RunStatus } from '../protocol/messages.ts';
+import { nameOf } from '../protocol/shown-name.ts';
 import { bar, formatDuration, type Picture, paceOf, renderRun, sparkline } from './dashboard.ts';
 import { liveBlock } from './live-block.ts';
-import { nameOf, printable } from './output.ts';
+import { printable } from './output.ts';
 import { clip, columnsOf, padTo, wrap } from './text-columns.ts';
 
 const HASH = 'a'.repeat(64);

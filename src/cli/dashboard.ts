@@ -1,7 +1,8 @@
 // The demo's picture in the terminal: pure text from a status.
 import { styleText } from 'node:util';
 import type { PeerView, RunStatus } from '../protocol/messages.ts';
-import { formatBytes, formatCount, nameOf } from './output.ts';
+import { nameOf } from '../protocol/shown-name.ts';
+import { formatBytes, formatCount } from './output.ts';
 import { clip, columnsOf, padTo } from './text-columns.ts';
 
 const SPARKS = '▁▂▃▄▅▆▇█';

@@ -5,10 +5,11 @@ import type { LoggedEvent } from '../core/events.ts';
 import { gamesOf } from '../games/game-file.ts';
 import { openHub } from '../hub/hub.ts';
 import { fired } from '../protocol/clock.ts';
+import { nameOf } from '../protocol/shown-name.ts';
 import { homeFolder } from './folders.ts';
 import { untilStopped } from './lifetime.ts';
 import { DEFAULT_PORT, gameFileOption, integer, jsonOption, publicUrl } from './options.ts';
-import { nameOf, openOutput } from './output.ts';
+import { openOutput } from './output.ts';
 import { keepPageBuilt, PAGE_FOLDER } from './page.ts';
 
 interface HubFlags {

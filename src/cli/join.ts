@@ -9,6 +9,7 @@ import { lookAtRun, type Onlooker } from '../peer/onlooker.ts';
 import { joinRun } from '../peer/peer.ts';
 import type { PeerNews } from '../peer/role.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
+import { nameOf } from '../protocol/shown-name.ts';
 import type { Adversary } from '../simulation/adversaries/adversary.ts';
 import { disguiseOf } from '../simulation/adversaries/disguise.ts';
 import { adversaryNamed } from '../simulation/adversaries/registry.ts';
@@ -26,7 +27,7 @@ import {
   jsonOption,
   runtimeOption,
 } from './options.ts';
-import { CliError, formatBytes, formatCount, nameOf, type Output, openOutput } from './output.ts';
+import { CliError, formatBytes, formatCount, type Output, openOutput } from './output.ts';
 
 interface JoinFlags {
   run?: string;

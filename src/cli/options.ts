@@ -1,5 +1,5 @@
 // Options that several commands share, and how a word becomes a number.
-import { readFileSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { InvalidArgumentError, Option } from 'commander';
 import type { ZodString } from 'zod';
@@ -124,6 +124,7 @@ export const DEFAULT_HUB = `http://localhost:${DEFAULT_PORT}`;
 
 /** A game's settings from a file. Throws CliError missing-file. */
 export function readSettings(path: string): unknown {
+  if (!existsSync(path)) throw new CliError('missing-file', `no file at ${path}`);
   try {
     return JSON.parse(readFileSync(path, 'utf8'));
   } catch (error) {

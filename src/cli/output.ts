@@ -34,11 +34,6 @@ export function printable(text: string): string {
   return text.replace(COLOUR_OR_CONTROL, (found) => (found.length > 1 ? found : ''));
 }
 
-/** A stranger's name as part of one line. */
-export function nameOf(text: string): string {
-  return text.replace(/\s+/g, ' ').replace(COLOUR_OR_CONTROL, '').trim() || '?';
-}
-
 /** Prints why a command failed and returns the exit code. */
 export function reportFailure(error: unknown, json: boolean): number {
   if (error instanceof CodedError) return reportProblem(error.code, error.message, error.details, json);

@@ -4,6 +4,7 @@ import { Command } from 'commander';
 import { gamesOf } from '../games/game-file.ts';
 import { openPublicLog } from '../peer/public-log-open.ts';
 import { type Recheck, type Rechecked, recheckSubmission } from '../peer/recheck.ts';
+import { nameOf } from '../protocol/shown-name.ts';
 import { createNativeRuntime } from '../tensor/native-runtime.ts';
 import { createWasmRuntime } from '../tensor/wasm-runtime.ts';
 import {
@@ -16,7 +17,7 @@ import {
   runtimeOption,
   WHENCE_SUBMISSIONS,
 } from './options.ts';
-import { nameOf, openOutput } from './output.ts';
+import { openOutput } from './output.ts';
 
 interface RecheckFlags {
   hub: string;

@@ -7,9 +7,10 @@ import { openPublicLog } from '../peer/public-log-open.ts';
 import { type Backtest, backtestRules, rulesOf } from '../peer/rules-backtest.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
+import { nameOf } from '../protocol/shown-name.ts';
 import { ownerKeyFile } from './folders.ts';
 import { DEFAULT_HUB, integer, jsonOption, logPlace } from './options.ts';
-import { CliError, formatCount, nameOf, openOutput } from './output.ts';
+import { CliError, formatCount, openOutput } from './output.ts';
 
 const LAST_ROUND = 1_000_000;
 

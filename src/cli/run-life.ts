@@ -2,9 +2,10 @@
 import { Command } from 'commander';
 import { type OwnersWordSaid, sayOfRun } from '../peer/run-life.ts';
 import { loadIdentity } from '../protocol/identity-file.ts';
+import { nameOf } from '../protocol/shown-name.ts';
 import { ownerKeyFile } from './folders.ts';
 import { DEFAULT_HUB, hubUrl, jsonOption } from './options.ts';
-import { nameOf, openOutput } from './output.ts';
+import { openOutput } from './output.ts';
 
 interface LifeFlags {
   hub: string;

@@ -2,8 +2,9 @@
 import { Command } from 'commander';
 import { type Forfeit, type Holding, type Holdings, holdingsOf } from '../peer/audit-shares.ts';
 import { openPublicLog } from '../peer/public-log-open.ts';
+import { nameOf } from '../protocol/shown-name.ts';
 import { DEFAULT_HUB, jsonOption, logPlace } from './options.ts';
-import { formatCount, nameOf, openOutput } from './output.ts';
+import { formatCount, openOutput } from './output.ts';
 
 export function sharesCommand(): Command {
   return new Command('shares')

@@ -5,9 +5,10 @@ import { openPublicLog } from '../peer/public-log-open.ts';
 import { type StakedDevice, type Stakes, stakeChange, stakesOf } from '../peer/stakes.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import { loadIdentity } from '../protocol/identity-file.ts';
+import { nameOf } from '../protocol/shown-name.ts';
 import { ownerKeyFile } from './folders.ts';
 import { DEFAULT_HUB, fullId, hubUrl, integer, jsonOption, logPlace } from './options.ts';
-import { formatCount, nameOf, openOutput } from './output.ts';
+import { formatCount, openOutput } from './output.ts';
 
 interface StakeFlags {
   hub: string;

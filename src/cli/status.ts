@@ -2,8 +2,9 @@
 import { Command } from 'commander';
 import { fetchStatus } from '../peer/find-run.ts';
 import type { RunStatus } from '../protocol/messages.ts';
+import { nameOf } from '../protocol/shown-name.ts';
 import { DEFAULT_HUB, hubUrl, jsonOption } from './options.ts';
-import { formatBytes, formatCount, nameOf, openOutput } from './output.ts';
+import { formatBytes, formatCount, openOutput } from './output.ts';
 
 export function statusCommand(): Command {
   return new Command('status')

@@ -5,9 +5,10 @@ import { Command } from 'commander';
 import { verifyCertificate } from '../peer/certificate.ts';
 import { OwnershipError } from '../peer/ownership-errors.ts';
 import { type CheckedFolder, checkFolder } from '../peer/ownership-shares.ts';
+import { nameOf } from '../protocol/shown-name.ts';
 import { describeCertificate, summary } from './certificate.ts';
 import { fullId, jsonOption } from './options.ts';
-import { CliError, formatCount, nameOf, openOutput } from './output.ts';
+import { CliError, formatCount, openOutput } from './output.ts';
 
 interface VerifyFlags {
   hubId?: string;

@@ -1,8 +1,10 @@
 // Who holds what of a run: the log replayed here, every signature checked, and the shares counted.
+
 import { allBalances, type ShareBalance } from '../core/balances.ts';
 import { emissionOf } from '../core/shares.ts';
 import { accountOf, type NetworkState, type Phase, type RunState } from '../core/state.ts';
 import { CodedError } from '../errors.ts';
+import { nameOf } from '../protocol/shown-name.ts';
 import { type Replay, type ReplayOptions, replayLog } from './audit-replay.ts';
 import { openAuditPool, threadsFor } from './audit-threads.ts';
 import type { PublicLog } from './public-log.ts';
@@ -114,6 +116,7 @@ function holdersOf(state: NetworkState, run: RunState): Holding[] {
 export function chooseRunIn(state: NetworkState, wanted: string): RunState {
   const found = [...state.runs.values()].filter(({ id }) => id.startsWith(wanted));
   if (found.length === 1) return found[0];
-  const list = [...state.runs.values()].map(({ id, spec }) => `${id.slice(0, 12)} (${spec.name})`).join(', ') || 'none';
+  const list =
+    [...state.runs.values()].map(({ id, spec }) => `${id.slice(0, 12)} (${nameOf(spec.name)})`).join(', ') || 'none';
   throw new LookupError('no-such-run', `expected one run whose id begins with "${wanted}"; the log has: ${list}`);
 }

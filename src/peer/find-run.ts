@@ -1,6 +1,8 @@
 // Which run a peer means: asks the hub for its runs and picks the one that was named, or the only one that goes on.
+
 import { z } from 'zod';
 import { type RunStatus, RunStatusSchema } from '../protocol/messages.ts';
+import { nameOf } from '../protocol/shown-name.ts';
 import { readBody, reasonOf } from './blobs.ts';
 import { PeerError } from './errors.ts';
 
@@ -55,7 +57,7 @@ export function chooseRun(runs: readonly RunStatus[], wanted?: string): RunStatu
   const going = runs.filter((run) => run.phase !== 'finished');
   const candidates = wanted ? runs.filter((run) => run.run.startsWith(wanted)) : going.length > 0 ? going : runs;
   if (candidates.length === 1) return candidates[0];
-  const list = runs.map((run) => `${run.run.slice(0, 12)} (${run.name}, ${run.phase})`).join(', ') || 'none';
+  const list = runs.map((run) => `${run.run.slice(0, 12)} (${nameOf(run.name)}, ${run.phase})`).join(', ') || 'none';
   const expected = wanted ? `one run whose id begins with "${wanted}"` : 'one run, or its id with --run';
   throw new PeerError('no-such-run', `expected ${expected}; the hub has: ${list}`);
 }

@@ -1,4 +1,5 @@
 // An explanation in plain sentences, each number beside what it comes from.
+import { nameOf } from '../protocol/shown-name.ts';
 import type { DividedPart, Explanation, Loss, RoundArithmetic } from './why.ts';
 
 const number = (value: number): string => value.toLocaleString('en-US');
@@ -16,19 +17,19 @@ function consequences({ lost, plant }: Explanation): string[] {
   if (lost) {
     lines.push(
       '',
-      `It was made up: ${lost.name} (${short(lost.peer)}) ${whatWasLost(lost)}, and its record starts over.`,
+      `It was made up: ${nameOf(lost.name)} (${short(lost.peer)}) ${whatWasLost(lost)}, and its record starts over.`,
     );
   }
   if (!plant) return lines;
   const { index, accepted, right, wrong } = plant;
   const should = accepted ? 'good work, which judges must accept' : 'bad work, which judges must refuse';
   lines.push('', `The run's owner had planted it to see who looks: it was ${should} (event ${index}).`);
-  for (const { peer, name } of right) lines.push(`${name} (${short(peer)}) judged it rightly.`);
+  for (const { peer, name } of right) lines.push(`${nameOf(name)} (${short(peer)}) judged it rightly.`);
   for (const loss of wrong) {
     const { peer, name, account } = loss;
     const did = accepted ? 'refused' : 'accepted';
     lines.push(
-      `${name} (${short(peer)}) ${did} it, and ${whatWasLost(loss)} for account ${short(account)}; they went back to the run.`,
+      `${nameOf(name)} (${short(peer)}) ${did} it, and ${whatWasLost(loss)} for account ${short(account)}; they went back to the run.`,
     );
   }
   return lines;
@@ -42,7 +43,7 @@ function whatWasLost({ shares, locked }: Loss): string {
 function handedIn({ submission, index, run, run_name, worker, worker_name, work }: Explanation): string[] {
   return [
     `Submission ${submission}`,
-    `was handed in by ${worker_name} (${short(worker)}) for round ${work.round} of run ${short(run)}, "${run_name}": event ${index} of the log.`,
+    `was handed in by ${nameOf(worker_name)} (${short(worker)}) for round ${work.round} of run ${short(run)}, "${nameOf(run_name)}": event ${index} of the log.`,
     `It is ${number(work.steps)} inner steps over ${number(work.tokens)} tokens in ${number(work.size_bytes)} bytes, on model ${short(work.base)}; the worker's own loss was ${micro(work.loss_micro)}.`,
   ];
 }
@@ -60,7 +61,7 @@ function judged({ verdicts, work }: Explanation): string[] {
       stake.locked > 0
         ? ` Behind its word stands a stake of ${number(stake.by_rules + stake.locked)}: ${number(stake.by_rules)} by the rules, ${number(stake.locked)} in locked shares.`
         : '';
-    return `${name} (${short(validator)}) ${said}, "${verdict.code}", with a score of ${micro(verdict.score_micro)}: ${loss} (event ${index}).${behind}`;
+    return `${nameOf(name)} (${short(validator)}) ${said}, "${verdict.code}", with a score of ${micro(verdict.score_micro)}: ${loss} (event ${index}).${behind}`;
   });
 }
 
