@@ -8,7 +8,7 @@ import { fired } from '../protocol/clock.ts';
 import { nameOf } from '../protocol/shown-name.ts';
 import { homeFolder } from './folders.ts';
 import { untilStopped } from './lifetime.ts';
-import { DEFAULT_PORT, gameFileOption, integer, jsonOption, publicUrl } from './options.ts';
+import { DEFAULT_PORT, gameFileOption, gameSecondsOption, integer, jsonOption, publicUrl } from './options.ts';
 import { openOutput } from './output.ts';
 import { keepPageBuilt, PAGE_FOLDER } from './page.ts';
 
@@ -19,6 +19,7 @@ interface HubFlags {
   public?: string;
   page: boolean;
   gameFile: string[];
+  gameSeconds: number;
   json: boolean;
   logLevel: LogLevel;
 }
@@ -36,6 +37,7 @@ export function hubCommand(): Command {
     .option('--public <url>', 'how the world sees this hub, for links that are shared', publicUrl)
     .option('--no-page', 'serve programs only, not the page')
     .addOption(gameFileOption())
+    .addOption(gameSecondsOption())
     .addOption(
       new Option('--log-level <level>', 'error: problems only; info: events too; debug: and every tick of the clock')
         .choices(LOG_LEVELS)
@@ -62,7 +64,7 @@ Examples:
         folder: options.folder,
         host: options.host,
         port: options.port,
-        loadGame: await gamesOf(options.gameFile),
+        loadGame: await gamesOf(options.gameFile, options.gameSeconds * 1000),
         page: options.page ? { folder: PAGE_FOLDER, public_url: options.public ?? null } : undefined,
         onEvent: (event, index) => {
           const level = event.body.type === 'tick' ? 'debug' : 'info';

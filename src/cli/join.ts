@@ -22,6 +22,7 @@ import {
   decimal,
   deviceName,
   gameFileOption,
+  gameSecondsOption,
   hubUrl,
   integer,
   jsonOption,
@@ -40,6 +41,7 @@ interface JoinFlags {
   alone: boolean;
   duty: number;
   gameFile: string[];
+  gameSeconds: number;
   adversary?: string;
   friend: string[];
   json: boolean;
@@ -66,6 +68,7 @@ export function joinCommand(): Command {
     )
     .option('--duty <part>', 'part of the time to compute, from 0.01 to 1', decimal(0.01, 1), 1)
     .addOption(gameFileOption())
+    .addOption(gameSecondsOption())
     .option(
       '--adversary <name>',
       'lie to the run in a way that "potluck play --help" lists: to test a network of your own',
@@ -104,7 +107,7 @@ Ctrl-C hands in what is done and leaves; a second Ctrl-C leaves at once.`,
         const name = adversary ? `ADVERSARY ${adversary.name}: ${own}`.slice(0, CORE_LIMITS.name_characters) : own;
         const { run, role, duty } = flags;
         const disguise = adversary ? disguiseOf(adversary, flags.friend, () => looking?.view() ?? null) : undefined;
-        const loadGame = await gamesOf(flags.gameFile);
+        const loadGame = await gamesOf(flags.gameFile, flags.gameSeconds * 1000);
         const owner = await loadOrCreateIdentity(flags.owner ?? ownerKeyFile());
         const tell = newsTeller(flags.json, url, output.say);
         const ended = await joinRun({

@@ -6,6 +6,7 @@ import type { ZodString } from 'zod';
 import { PeerJoinedSchema, RunCreatedSchema } from '../core/events.ts';
 import { CORE_LIMITS } from '../core/limits.ts';
 import { firstIssue } from '../errors.ts';
+import { BLOCKED_MS } from '../games/watchdog.ts';
 import { isPeerId } from '../protocol/identity.ts';
 import { CliError } from './output.ts';
 
@@ -117,6 +118,12 @@ export const gameFileOption = () =>
   new Option('--game-file <path>', 'a file that exports a game of your own; may be given again')
     .default([])
     .argParser((path: string, before: string[]) => [...before, path]);
+
+/** For games in one piece that take longer; what computes elsewhere holds nothing up. */
+export const gameSecondsOption = () =>
+  new Option('--game-seconds <s>', 'how long such a game may hold up this process before it is ended')
+    .default(BLOCKED_MS / 1000)
+    .argParser(decimal(1, 3600));
 
 /** The port where a hub is expected when none is named. */
 export const DEFAULT_PORT = 7700;

@@ -1,6 +1,6 @@
 // `potluck play GAME`: sets a crowd of liars on a game before anybody launches it, and says whether lying pays.
 import { Command } from 'commander';
-import { isGameFile, loadGameFile } from '../games/game-file.ts';
+import { isGameFile, nameOfGameFile } from '../games/game-file.ts';
 import { loadGame } from '../games/registry.ts';
 import { ADVERSARIES, adversariesOf, adversaryNamed } from '../simulation/adversaries/registry.ts';
 import { playGame } from '../simulation/play.ts';
@@ -53,7 +53,9 @@ cost, pay and gain (pay for cost) are those of an honest device times so much. E
     )
     .action(async (game: string, flags: PlayFlags) => {
       const output = openOutput(flags.json);
-      const { name } = isGameFile(game) ? await loadGameFile(game) : await loadGame(game);
+      const name = isGameFile(game)
+        ? await nameOfGameFile(game, flags.callSeconds * 1000)
+        : (await loadGame(game)).name;
       const adversaries = flags.adversaries?.split(',').map(adversaryNamed) ?? adversariesOf(name);
       const unfit = adversaries.find(({ games }) => games && !games.includes(name));
       if (unfit) throw new CliError('bad-argument', `${unfit.name} has to know the game; it plays ${unfit.games}`);

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { CodedError } from '../errors.ts';
 import { GameError } from './errors.ts';
 import type { AnyGame } from './game.ts';
+import type { Watch } from './watchdog.ts';
 
 /** How long a game may take before it is given up. Work that listens to its signal is asked to stop first. */
 export interface GuardLimits {
@@ -40,9 +41,9 @@ const SizesSchema = z.object({ max_bytes: z.int().min(1), dense_bytes: z.int().m
 /**
  * The same game, which answers well formed and in time or throws a GameError game-threw, game-nonsense or game-late. Errors that
  * the device raises (CodedError: a blob that cannot be had) pass. A loop that never gives way stops the thread that it runs in;
- * no promise helps there: `potluck play` runs games in a thread that can be ended.
+ * no promise helps there: `potluck play` runs games in a thread that can be ended, elsewhere `watch` is told what is under way.
  */
-export function guardGame(game: AnyGame, limits: Partial<GuardLimits> = {}): AnyGame {
+export function guardGame(game: AnyGame, limits: Partial<GuardLimits> = {}, watch?: Watch): AnyGame {
   const { perform_ms, stop_ms, check_ms } = { ...PATIENT, ...limits };
   const { name } = game;
   const threw = (where: string, error: unknown): never => {
@@ -57,10 +58,24 @@ export function guardGame(game: AnyGame, limits: Partial<GuardLimits> = {}): Any
     throw new GameError('game-nonsense', `${name}.${where}: ${path.join('.') || 'answer'}: ${message}`, { where });
   };
   const now = <T>(where: string, call: () => T): T => {
+    watch?.begins(where);
     try {
       return call();
     } catch (error) {
       return threw(where, error);
+    } finally {
+      watch?.ends(where);
+    }
+  };
+  /** A call that is too late is still under way. */
+  const watched = async <T>(where: string, call: () => Promise<T>): Promise<T> => {
+    watch?.begins(where);
+    try {
+      return await call();
+    } catch (error) {
+      return threw(where, error);
+    } finally {
+      watch?.ends(where);
     }
   };
   const inTime = async <T>(where: string, limit_ms: number, call: () => Promise<T>, stop?: AbortSignal): Promise<T> => {
@@ -80,7 +95,7 @@ export function guardGame(game: AnyGame, limits: Partial<GuardLimits> = {}): Any
       else stop?.addEventListener('abort', onStop, { once: true });
     });
     try {
-      return await Promise.race([(async () => call())().catch((error) => threw(where, error)), late]);
+      return await Promise.race([watched(where, call), late]);
     } finally {
       clearTimeout(timer);
       stop?.removeEventListener('abort', onStop);
