@@ -17,6 +17,7 @@ import { hubUrl, logPlace, publicUrl } from './options.ts';
 import { plantCommand } from './plant.ts';
 import { recheckCommand } from './recheck.ts';
 import { runCommand } from './run.ts';
+import { endCommand, pauseCommand } from './run-life.ts';
 import { settleCommand } from './settle.ts';
 import { sharesCommand } from './shares.ts';
 import { verifyCommand } from './verify.ts';
@@ -96,6 +97,8 @@ test('an id has its digits', async () => {
   }
   for (const command of [whyCommand(), recheckCommand()]) await refused(command, ['mine'], 'the beginning of an id');
   await refused(whyCommand(), [''], 'the beginning of an id');
+  // No word must not mean the only run there is: an end cannot be undone.
+  for (const command of [pauseCommand(), endCommand()]) await refused(command, [''], 'the beginning of an id');
 });
 
 test('a name is one that the log takes, and not blank', async () => {

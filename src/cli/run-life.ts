@@ -4,7 +4,7 @@ import { type OwnersWordSaid, sayOfRun } from '../peer/run-life.ts';
 import { loadIdentity } from '../protocol/identity-file.ts';
 import { nameOf } from '../protocol/shown-name.ts';
 import { ownerKeyFile } from './folders.ts';
-import { DEFAULT_HUB, hubUrl, jsonOption } from './options.ts';
+import { DEFAULT_HUB, hubUrl, idBeginning, jsonOption } from './options.ts';
 import { openOutput } from './output.ts';
 
 interface LifeFlags {
@@ -52,7 +52,7 @@ they have earned, nothing of it is withheld any more, and rounds that are never 
 function lifeCommand(verb: 'pause' | 'resume' | 'end', word: Word): Command {
   return new Command(verb)
     .description(word.description)
-    .argument('<run>', "the beginning of the run's id")
+    .argument('<run>', "the beginning of the run's id", idBeginning)
     .option('--hub <url>', 'the address of the hub', hubUrl, DEFAULT_HUB)
     .option('--owner <file>', "the key of the run's owner (default: owner.key under ~/.potluck)")
     .addOption(jsonOption())
