@@ -80,3 +80,18 @@ export async function checkWidth(page: Page, where: string): Promise<void> {
   const [content, window] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
   assert.ok(content <= window, `${where}: ${content} pixels wide in a window of ${window}`);
 }
+
+/** Fails when a link of the frame is cut at its edge. */
+export async function checkLinks(page: Page, where: string): Promise<void> {
+  const cut = await page.evaluate(() => {
+    const nav = document.querySelector('header nav')!;
+    const frame = nav.getBoundingClientRect();
+    return [...nav.querySelectorAll('a')]
+      .filter((link) => {
+        const { left, right } = link.getBoundingClientRect();
+        return left < frame.left - 1 || right > Math.min(frame.right, innerWidth) + 1;
+      })
+      .map(({ textContent }) => textContent);
+  });
+  assert.deepEqual(cut, [], where);
+}

@@ -150,7 +150,8 @@ describe('a page that is built', () => {
 });
 
 test('anybody may read what is public from any page, and write from none', async () => {
-  for (const path of ['/log/checkpoint', '/status', '/health', `/blobs/${'0'.repeat(64)}`]) {
+  const answered = ['/log/checkpoint', '/status', '/health', '/ready', `/accounts/${'0'.repeat(64)}`];
+  for (const path of [...answered, `/blobs/${'0'.repeat(64)}`, `/runs/${'0'.repeat(64)}`]) {
     const response = await fetch(hub.url + path, { headers: { origin: 'https://auditor.example' } });
     assert.equal(response.headers.get('access-control-allow-origin'), '*', path);
     assert.equal(response.headers.get('cross-origin-resource-policy'), 'cross-origin', path);

@@ -58,7 +58,7 @@ const RETRY_S = 3;
 const VIEWS = ['/', '/r/:run', '/r/:run/:view', '/ledger', '/ledger/:event', '/start'];
 
 /** What anybody may read from anywhere: the log, its blobs and the state are public, and no answer depends on who asks. */
-const PUBLIC_PATHS = ['/log/*', '/blobs/*', '/status', '/runs/*', '/health', '/ready'];
+const PUBLIC_PATHS = ['/log/*', '/blobs/*', '/status', '/runs/*', '/accounts/*', '/health', '/ready'];
 
 /** Lets scripts of other pages read what is public: an auditor need not trust the page that this hub serves. Writing stays closed. */
 export function openToReaders(app: Hono): void {

@@ -1,6 +1,6 @@
 // The frame of every view: who this hub is, where one can go, and whether the hub is there.
 import type { ComponentChildren } from 'preact';
-import { useEffect } from 'preact/hooks';
+import { useEffect, useRef } from 'preact/hooks';
 import { HomeView } from './home-view.tsx';
 import { RunView } from './run/run-view.tsx';
 import { ConnectionBanner } from './shell/connection-banner.tsx';
@@ -30,6 +30,12 @@ export function App({ live: link }: { live: LiveLink }) {
   useEffect(() => {
     document.title = titleOf(here, live);
   });
+  const nav = useRef<HTMLElement>(null);
+  useEffect(() => {
+    // Where the links are wider than the window, the one that is open is in sight.
+    const open = nav.current?.querySelector<HTMLElement>('[aria-current]');
+    if (open) nav.current!.scrollLeft = open.offsetLeft - (nav.current!.clientWidth - open.offsetWidth) / 2;
+  }, [here, run]);
   return (
     <>
       <a class="skip" href="#main">
@@ -40,7 +46,7 @@ export function App({ live: link }: { live: LiveLink }) {
           <Pot />
           Potluck
         </Link>
-        <nav aria-label="Views">
+        <nav aria-label="Views" ref={nav}>
           {run && (
             <>
               <Link to={{ view: 'run', run }} current={here.view === 'run' || here.view === 'home'}>
@@ -80,13 +86,13 @@ function viewOf(here: Route, props: ViewProps): ComponentChildren {
     case 'run':
       return <RunView {...props} run={here.run} />;
     case 'device':
-      return <LazyView load={deviceView} props={{ ...props, run: here.run }} />;
+      return <LazyView connection={props.live.connection} load={deviceView} props={{ ...props, run: here.run }} />;
     case 'play':
-      return <LazyView load={playView} props={{ ...props, run: here.run }} />;
+      return <LazyView connection={props.live.connection} load={playView} props={{ ...props, run: here.run }} />;
     case 'ledger':
-      return <LazyView load={ledgerView} props={{ ...props, event: here.event }} />;
+      return <LazyView connection={props.live.connection} load={ledgerView} props={{ ...props, event: here.event }} />;
     case 'start':
-      return <LazyView load={startView} props={props} />;
+      return <LazyView connection={props.live.connection} load={startView} props={props} />;
     case 'unknown':
       return (
         <section class="empty">

@@ -22,7 +22,11 @@ export function viteConfig(outDir: string): InlineConfig {
     publicDir: false,
     oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
     // What runs in Node and in browsers asks for `process`; there is none here, and the code behind that question can go.
-    define: { process: 'undefined', 'globalThis.process': 'undefined' },
+    define: {
+      process: 'undefined',
+      'globalThis.process': 'undefined',
+      GAMES_OF_THIS_BUILD: JSON.stringify(gameNames()),
+    },
     // The same codec without `new Function`, which the Content-Security-Policy forbids.
     resolve: { alias: { 'cbor-x': 'cbor-x/index-no-eval' }, dedupe: ['preact'] },
     build: {
@@ -61,7 +65,14 @@ function twins(): Plugin {
   };
 }
 
-/** games/registry.ts loads games/NAME.ts by name; a bundler has to be told which there are: the files that export one. */
+/** The games that are built in: the files that export one. */
+function gameNames(): string[] {
+  return globSync('games/*.ts', { cwd: SRC })
+    .filter((file) => /^export const game\b/m.test(readFileSync(join(SRC, file), 'utf8')))
+    .map((file) => basename(file, '.ts'));
+}
+
+/** games/registry.ts loads games/NAME.ts by name; a bundler has to be told which there are. */
 function gamesByName(): Plugin {
   // biome-ignore lint/suspicious/noTemplateCurlyInString: it is the code to be found
   const LOADS = 'import(`./${name}.ts`)';
@@ -70,10 +81,7 @@ function gamesByName(): Plugin {
     transform(code, id) {
       if (!id.endsWith('/games/registry.ts')) return null;
       if (!code.includes(LOADS)) throw new Error('games/registry.ts loads games in another way than the build knows');
-      const table = globSync('games/*.ts', { cwd: SRC })
-        .filter((file) => /^export const game\b/m.test(readFileSync(join(SRC, file), 'utf8')))
-        .map((file) => basename(file, '.ts'))
-        .map((name) => `'${name}': () => import('./${name}.ts')`);
+      const table = gameNames().map((name) => `'${name}': () => import('./${name}.ts')`);
       return `const GAMES = { ${table.join(', ')} };\n${code.replace(LOADS, '(GAMES[name]?.() ?? Promise.reject())')}`;
     },
   };

@@ -2,7 +2,6 @@
 
 import type { ViewProps } from '../app.tsx';
 import { atWork, isOver } from '../shell/at-work.ts';
-import { nameOf } from '../shell/format.ts';
 import { useStore } from '../shell/store.ts';
 import { Earnings } from './earnings.tsx';
 import { HandedInList } from './handed-in-list.tsx';
@@ -14,17 +13,19 @@ export function DeviceView({ live, run }: ViewProps & { run: string }) {
   const work = useStore(atWork);
   const working = work !== null && !isOver(work.state);
   const overview = live.runs.get(run)?.overview;
-  const name = overview ? nameOf(overview.name) : 'this run';
   return (
     <article class="device">
       <div class="headline">
         <h1>My device</h1>
       </div>
       {work && <WorkPanel work={work} />}
-      {!working && <Invitation run={run} name={name} finished={overview?.phase === 'finished'} again={work !== null} />}
+      {!working && overview && <Invitation overview={overview} again={work !== null} />}
+      {!overview && !work && (
+        <p class="loading">{live.connection === 'live' ? 'This hub has no such run.' : 'Asking the hub …'}</p>
+      )}
       {work && <HandedInList state={work.state} hub={live.hub} />}
       <Earnings hub={live.hub} run={run} owner={work?.state.owner ?? null} />
-      <IdentityBox working={working} />
+      <IdentityBox work={working ? work.state : null} />
     </article>
   );
 }

@@ -4,14 +4,19 @@ import { CodedError } from '../../errors.ts';
 import { short } from '../shell/format.ts';
 import { QrCode } from '../shell/qr-code.tsx';
 import { exportIdentity, importIdentity, type KnownIdentity, readIdentity } from '../tab/keys.ts';
+import type { ContributionState } from '../tab/state.ts';
 
-export function IdentityBox({ working }: { working: boolean }) {
-  const [identity, setIdentity] = useState<KnownIdentity | null>(null);
+/** `work`: what the tab at work says of itself; null while it does not work. */
+export function IdentityBox({ work }: { work: ContributionState | null }) {
+  const working = work !== null;
+  const [kept, setIdentity] = useState<KnownIdentity | null>(null);
   const [phrase, setPhrase] = useState<string | null>(null);
   const [problem, setProblem] = useState('');
   const look = (): void =>
     void readIdentity().then(setIdentity, () => setProblem('The keys of this browser cannot be read.'));
-  useEffect(look, [working]);
+  // A first contribution makes the keys a moment after it has begun.
+  useEffect(look, [working, work?.owner, work?.device]);
+  const identity = work?.owner ? work : kept;
   const reveal = (): void => {
     exportIdentity().then(
       (exported) => {
@@ -39,7 +44,12 @@ export function IdentityBox({ working }: { working: boolean }) {
           'Nobody yet: a key is made in this browser when you first contribute. No account, no password.'
         )}
       </p>
-      {phrase === null ? (
+      {identity?.temporary ? (
+        <p class="note">
+          This browser keeps nothing for this page: each visit has a key of its own that goes with the tab, and there
+          are no words to carry away. Let it keep site data, or take part from a terminal, to earn for good.
+        </p>
+      ) : phrase === null ? (
         <p class="actions">
           <button type="button" onClick={reveal}>
             Show my 24 words
@@ -63,7 +73,7 @@ export function IdentityBox({ working }: { working: boolean }) {
           </p>
         </div>
       )}
-      <ImportForm working={working} onDone={look} />
+      {!identity?.temporary && <ImportForm working={working} onDone={look} />}
       {problem && <p class="note">{problem}</p>}
     </section>
   );

@@ -1,17 +1,32 @@
 // What lending this tab means, and the one button that starts it. Nothing that computes is fetched before.
 import { useState } from 'preact/hooks';
+import type { RunOverview } from '../../protocol/messages.ts';
 import { begin } from '../shell/at-work.ts';
+import { nameOf } from '../shell/format.ts';
+import { gameNotHere } from '../tab/game-not-here.ts';
 import { deviceName, rememberName } from './device-name.ts';
 
 const NAME_CHARACTERS = 40;
 
-export function Invitation(props: { run: string; name: string; finished: boolean; again: boolean }) {
+export function Invitation({ overview, again }: { overview: RunOverview; again: boolean }) {
   const [name, setName] = useState(deviceName);
   const [starting, setStarting] = useState(false);
   const [problem, setProblem] = useState('');
-  if (props.finished) {
+  const { run, game, phase } = overview;
+  const called = nameOf(overview.name);
+  const learns = game === 'pretrain';
+  if (phase === 'finished') {
     return (
-      <p class="lead">“{props.name}” is finished: there is nothing left to learn. Its model can be played with.</p>
+      <p class="lead">
+        “{called}” is finished: there is nothing left to {learns ? 'learn. Its model can be played with' : 'do'}.
+      </p>
+    );
+  }
+  if (!GAMES_OF_THIS_BUILD.includes(game)) {
+    return (
+      <p class="note">
+        A tab cannot take part in “{called}”: {gameNotHere(nameOf(game), location.origin)}
+      </p>
     );
   }
   const start = async (event: Event): Promise<void> => {
@@ -20,7 +35,7 @@ export function Invitation(props: { run: string; name: string; finished: boolean
     setProblem('');
     rememberName(name);
     try {
-      await begin(props.run, { name: name.trim() || deviceName() });
+      await begin(run, { name: name.trim() || deviceName() });
     } catch {
       setProblem('What computes could not be fetched. The hub may be away, or serve a newer page: reload this one.');
     } finally {
@@ -30,9 +45,9 @@ export function Invitation(props: { run: string; name: string; finished: boolean
   return (
     <form class="invitation" onSubmit={start}>
       <p class="lead">
-        {props.again ? 'This tab has stopped. ' : ''}Lend this tab, and it learns a piece of the text for “{props.name}”
-        in every round. It works only while this page is open, stops the moment you say so, and what it has handed in by
-        then is yours.
+        {again ? 'This tab has stopped. ' : ''}Lend this tab, and it{' '}
+        {learns ? 'learns a piece of the text' : `plays a part of ${nameOf(game)}`} for “{called}” in every round. It
+        works only while this page is open, stops the moment you say so, and what it has handed in by then is yours.
       </p>
       <label>
         Name of this device, as others see it

@@ -69,10 +69,7 @@ export function WorkPanel({ work: { contribution, state } }: { work: AtWork }) {
       ))}
       {state.problem && !over && <p class="note">{state.problem.message}. It goes on.</p>}
       {state.temporary && (
-        <p class="note">
-          This browser keeps nothing for this page: the key and what it earns are gone with the tab. Write down the
-          words below.
-        </p>
+        <p class="note">This browser keeps nothing for this page: the key and what it earns are gone with the tab.</p>
       )}
       {!over && (
         <p class="actions">

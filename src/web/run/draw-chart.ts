@@ -5,6 +5,10 @@ import { formatCount, formatDuration } from '../shell/format.ts';
 import type { Axis, Columns } from './loss-chart.tsx';
 
 const HEIGHT_PIXELS = 300;
+/** Steps between the labels of an axis of time that people read easily: seconds, minutes, hours, days. */
+const SECONDS = [1, 2, 5, 10, 15, 30, ...[1, 2, 5, 10, 15, 30].map((minutes) => 60 * minutes)].concat(
+  [1, 2, 6, 12, 24, 48, 120, 240, 1200].map((hours) => 3600 * hours),
+);
 
 export interface Chart {
   setData(columns: Columns): void;
@@ -38,6 +42,10 @@ export function drawChart(place: HTMLElement, axis: Axis, columns: Columns): Cha
   };
 }
 
+/** Digits behind the point that tell every tick from the next, two at least; uPlot's steps are 1, 2, 2.5 and 5 times a power of ten. */
+const decimalsOf = (step: number): number =>
+  [2, 3, 4, 5].find((digits) => Math.abs(step * 10 ** digits - Math.round(step * 10 ** digits)) < 1e-6) ?? 6;
+
 function make(place: HTMLElement, axis: Axis, data: Columns): uPlot {
   const colour = (name: string): string => getComputedStyle(place).getPropertyValue(name).trim();
   const [accent, faint, muted, line] = ['--accent', '--faint-line', '--muted', '--line'].map(colour);
@@ -49,17 +57,23 @@ function make(place: HTMLElement, axis: Axis, data: Columns): uPlot {
     {
       width: place.clientWidth,
       height: HEIGHT_PIXELS,
-      padding: [8, 8, 0, 0],
+      padding: [8, axis === 'time' ? 36 : 20, 0, 0], // half of the last label
       legend: { show: true, live: true },
       cursor: { points: { size: 7 }, drag: { x: true, y: false } },
       scales: { x: { time: false } },
       axes: [
-        { ...common, grid: { show: false }, values: (_, ticks) => ticks.map(spent) },
+        {
+          ...common,
+          grid: { show: false },
+          space: axis === 'time' ? 90 : 50,
+          incrs: axis === 'time' ? SECONDS : undefined,
+          values: (_, ticks) => ticks.map(spent),
+        },
         {
           ...common,
           grid: { stroke: line, width: 1 },
-          size: 44,
-          values: (_, ticks) => ticks.map((tick) => tick.toFixed(2)),
+          size: 48,
+          values: (_, ticks, __, ___, step) => ticks.map((tick) => tick.toFixed(decimalsOf(step))),
         },
       ],
       series: [

@@ -1,10 +1,16 @@
 // A view whose code is fetched when somebody goes there: loading, shown, or not to be had, because the hub has a newer page by now.
 import type { ComponentType } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
+import type { Live } from './live.ts';
 
 type Loaded<P> = { readonly view: ComponentType<P> } | { readonly error: string } | null;
 
-export function LazyView<P extends object>({ load, props }: { load: () => Promise<ComponentType<P>>; props: P }) {
+export function LazyView<P extends object>(given: {
+  load: () => Promise<ComponentType<P>>;
+  props: P;
+  connection: Live['connection'];
+}) {
+  const { load, props, connection } = given;
   const [loaded, setLoaded] = useState<Loaded<P>>(null);
   const [attempt, setAttempt] = useState(0);
   useEffect(() => {
@@ -18,7 +24,13 @@ export function LazyView<P extends object>({ load, props }: { load: () => Promis
       wanted = false;
     };
   }, [load, attempt]);
+  const failed = loaded !== null && 'error' in loaded;
+  // While the hub is away the banner says so and tries again; as soon as it is back, so does this.
+  useEffect(() => {
+    if (failed && connection === 'live') setAttempt((before) => before + 1);
+  }, [connection]);
   if (!loaded) return <p class="loading">Loading …</p>;
+  if ('error' in loaded && connection === 'away') return <p class="loading">Waiting for the hub …</p>;
   if ('error' in loaded) {
     return (
       <section class="empty" role="alert">

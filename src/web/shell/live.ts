@@ -11,6 +11,7 @@ import {
   type SampleView,
   type Series,
 } from '../../protocol/messages.ts';
+import { noteSpeeds, type Speed } from './speeds.ts';
 import { createStore, type Store } from './store.ts';
 
 const LIMITS = {
@@ -36,6 +37,8 @@ export interface LiveRun {
   /** performance.now() when the overview came: what is left of a round runs from here. */
   readonly heard_ms: number;
   readonly peers: Map<string, PeerView>;
+  /** What devices that are here were measured at, by id. */
+  readonly speeds: Map<string, Speed>;
   readonly evaluations: Point[];
   readonly rounds: Point[];
   /** What its models have written since the page was opened, newest last. */
@@ -169,6 +172,7 @@ function merged(before: Live, changes: Changes): Partial<Live> {
     const known = runs.get(overview.run);
     runs.set(overview.run, {
       peers: known?.peers ?? new Map(),
+      speeds: known?.speeds ?? new Map(),
       evaluations: known?.evaluations ?? [],
       rounds: known?.rounds ?? [],
       samples: known?.samples ?? [],
@@ -178,8 +182,10 @@ function merged(before: Live, changes: Changes): Partial<Live> {
     });
   }
   for (const { run, peers } of changes.peers) {
-    const known = runs.get(run)?.peers;
-    for (const peer of peers) known?.set(peer.id, peer);
+    const known = runs.get(run);
+    if (!known) continue;
+    for (const peer of peers) known.peers.set(peer.id, peer);
+    noteSpeeds(known.speeds, peers, now_ms);
   }
   for (const { run, evaluations, rounds } of changes.history) {
     const known = runs.get(run);

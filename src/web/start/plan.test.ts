@@ -2,22 +2,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { byteTokenizer } from '../../model/tokenizer.ts';
-import { forecast, parametersOf, SIZES, VOCABULARY } from './plan.ts';
+import { FIRST_DRAFT, planOf, SIZES } from './draft.ts';
+import { forecast, modelOf, parametersOf, VOCABULARY } from './plan.ts';
 
-const PLAN = {
-  size: 'small',
-  rounds: 10,
-  round_seconds: 30,
-  steps: 30,
-  batch: 12,
-  learning_rate: 1e-3,
-  min_workers: 1,
-} as const;
+const { plan: FIRST } = planOf(FIRST_DRAFT);
+assert.ok(FIRST);
+const PLAN = { ...FIRST, rounds: 10 };
 
 test('counts the parameters of every size, with the vocabulary that the tokenizer has', () => {
   assert.equal(byteTokenizer().vocab_size, VOCABULARY);
   const sizes = (['small', 'medium', 'large'] as const).map((size) =>
-    parametersOf({ ...SIZES[size], vocab_size: VOCABULARY }),
+    parametersOf({ ...modelOf({ ...SIZES[size], tied: false }), vocab_size: VOCABULARY }),
   );
   assert.ok(sizes[0] > 500_000 && sizes[0] < sizes[1] && sizes[1] < sizes[2], sizes.join());
 });

@@ -1,32 +1,36 @@
 // What somebody plans before a run begins, and what can be said of it before anything is sent: size, text, time.
 import { type LlamaConfigInput, LlamaConfigSchema, parameterSpecs } from '../../model/config.ts';
+import type { SparseOptions } from '../../training/sparse.ts';
 
-/** A form as it is filled in. */
+/** What a run is to be. */
 export interface Plan {
   readonly name: string;
   readonly text: string;
-  readonly size: Size;
+  readonly layers: number;
+  readonly width: number;
+  readonly heads: number;
+  readonly context: number;
+  /** Whether the embedding is also the head. */
+  readonly tied: boolean;
   readonly rounds: number;
   readonly round_seconds: number;
   readonly steps: number;
   readonly batch: number;
   readonly learning_rate: number;
   readonly min_workers: number;
+  /** Of the first weights. */
+  readonly seed: string;
+  readonly merge_rule: SparseOptions['merge_rule'];
 }
 
-export type Size = 'small' | 'medium' | 'large';
-
-/** Shapes that `potluck run create` would call by its flags; the first is its own default. */
-export const SIZES: Readonly<Record<Size, Omit<LlamaConfigInput, 'vocab_size'>>> = {
-  small: shape(4, 128, 4, 64),
-  medium: shape(6, 256, 8, 128),
-  large: shape(8, 512, 8, 256),
-};
+/** The model of a plan. */
+export type Shape = Pick<Plan, 'layers' | 'width' | 'heads' | 'context' | 'tied'>;
 
 /** Bytes are the tokens of runs that are begun in a browser, with one more for the end of a text. */
 export const VOCABULARY = 257;
 
-function shape(layers: number, width: number, heads: number, context: number): Omit<LlamaConfigInput, 'vocab_size'> {
+/** The model as `potluck run create` would take it from its flags. */
+export function modelOf({ layers, width, heads, context, tied }: Shape): Omit<LlamaConfigInput, 'vocab_size'> {
   return {
     hidden_size: width,
     intermediate_size: Math.round(width * 2.75),
@@ -34,10 +38,11 @@ function shape(layers: number, width: number, heads: number, context: number): O
     num_attention_heads: heads,
     num_key_value_heads: heads,
     max_position_embeddings: context,
+    tie_word_embeddings: tied,
   };
 }
 
-/** How many numbers a model has. */
+/** How many numbers a model has. Throws ZodError for a model that there cannot be. */
 export function parametersOf(config: LlamaConfigInput): number {
   return parameterSpecs(LlamaConfigSchema.parse(config)).reduce(
     (sum, { shape: dimensions }) => sum + dimensions.reduce((product, size) => product * size, 1),
@@ -67,10 +72,9 @@ export interface Forecast {
  * What a plan means. A step's work grows with the number of parameters, so a device that trains p of them at v tokens a second
  * trains q of them at v · p / q: right within a small factor, which is what a forecast is good for.
  */
-export function forecast(plan: Omit<Plan, 'name' | 'text'>, devices: readonly Working[]): Forecast {
-  const model = SIZES[plan.size];
-  const parameters = parametersOf({ ...model, vocab_size: VOCABULARY });
-  const step_tokens = plan.batch * Number(model.max_position_embeddings);
+export function forecast(plan: Plan, devices: readonly Working[]): Forecast {
+  const parameters = parametersOf({ ...modelOf(plan), vocab_size: VOCABULARY });
+  const step_tokens = plan.batch * plan.context;
   const tokens_a_round = step_tokens * plan.steps;
   const round_ms = plan.round_seconds * 1000;
   const speeds = devices.map((device) => (device.tokens_per_second * device.parameters) / parameters);

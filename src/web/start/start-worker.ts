@@ -5,21 +5,22 @@ import { createRun } from '../../peer/owner.ts';
 import { trainingFor } from '../../peer/run-settings.ts';
 import { openOwnerKey } from '../tab/keys.ts';
 import { openTabStore } from '../tab/store.ts';
-import { SIZES } from './plan.ts';
+import { modelOf } from './plan.ts';
 import type { StartNews, StartOrder } from './start-messages.ts';
 
 const say = (news: StartNews): void => postMessage(news);
 
 async function start({ url, plan }: StartOrder): Promise<string> {
   const owner = await openOwnerKey(await openTabStore());
-  const model = SIZES[plan.size];
+  const { training, schedule } = trainingFor(plan);
   return createRun(url, owner, '', {
     name: plan.name,
     texts: [plan.text],
     tokenizer: byteTokenizer(),
-    model,
-    seed: plan.name,
-    ...trainingFor({ ...plan, context: Number(model.max_position_embeddings) }),
+    model: modelOf(plan),
+    seed: plan.seed,
+    training: { ...training, sparse: { merge_rule: plan.merge_rule } },
+    schedule,
     onProgress: (what) => say({ kind: 'progress', what }),
   });
 }

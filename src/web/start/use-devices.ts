@@ -2,6 +2,7 @@
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import { z } from 'zod';
 import type { Live } from '../shell/live.ts';
+import { knownSpeeds } from '../shell/speeds.ts';
 import { parametersOf, type Working } from './plan.ts';
 
 /** The part of a run's settings that says how large its model is; whatever else is in there does not matter here. */
@@ -9,11 +10,11 @@ const SettingsSchema = z.object({
   model: z.custom<Parameters<typeof parametersOf>[0]>((value) => typeof value === 'object'),
 });
 
-/** Devices that train now, wherever on this hub. Runs whose settings cannot be read do not count. */
+/** Devices that have trained a moment ago and are still here. Runs whose settings cannot be read do not count. */
 export function useDevices(live: Live): readonly Working[] {
   const [sizes, setSizes] = useState<ReadonlyMap<string, number>>(new Map());
-  const training = [...live.runs.values()].filter(({ overview }) => overview.phase === 'working');
-  const wanted = training.map(({ overview }) => overview.params).join(' ');
+  const measured = [...live.runs.values()].filter(({ speeds }) => speeds.size > 0);
+  const wanted = measured.map(({ overview }) => overview.params).join(' ');
   useEffect(() => {
     for (const params of wanted.split(' ').filter((hash) => hash !== '' && !sizes.has(hash))) {
       fetch(`/blobs/${params}`)
@@ -24,12 +25,10 @@ export function useDevices(live: Live): readonly Working[] {
   }, [wanted]);
   return useMemo(
     () =>
-      training.flatMap(({ overview, peers }) => {
+      measured.flatMap(({ overview, speeds }) => {
         const parameters = sizes.get(overview.params);
         if (parameters === undefined) return [];
-        return [...peers.values()]
-          .filter((peer) => peer.present && peer.progress?.state === 'training' && peer.progress.tokens_per_second > 0)
-          .map((peer) => ({ parameters, tokens_per_second: peer.progress!.tokens_per_second }));
+        return knownSpeeds(speeds, performance.now()).map((tokens_per_second) => ({ parameters, tokens_per_second }));
       }),
     [live.version, sizes],
   );

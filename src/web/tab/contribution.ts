@@ -13,6 +13,7 @@ import { sleep, systemClock } from '../../protocol/clock.ts';
 import type { Identity } from '../../protocol/identity.ts';
 import type { RunStatus } from '../../protocol/messages.ts';
 import { browserSockets } from './browser-sockets.ts';
+import { gameNotHere } from './game-not-here.ts';
 import { openTabBlobs, openTabCertificates, openTabDrawer, openTabReceipts } from './keepsakes.ts';
 import { openDeviceKey, openOwnerKey } from './keys.ts';
 import type { StartMessage, Surroundings } from './messages.ts';
@@ -281,8 +282,7 @@ async function gameOf(name: string, url: string): Promise<AnyGame> {
     return await loadGame(name);
   } catch (error) {
     if (!(error instanceof GameError)) throw error;
-    const message = `this page does not have the game "${name}"; whoever has its file can take part from a terminal: npx potluck join ${url} --game-file FILE`;
-    throw new TabError('game-not-here', message, { game: name });
+    throw new TabError('game-not-here', gameNotHere(name, url), { game: name });
   }
 }
 

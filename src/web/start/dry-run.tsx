@@ -1,0 +1,43 @@
+// What a plan would mean, before anything is sent.
+import { formatCount, formatDuration } from '../shell/format.ts';
+import { forecast, type Plan, type Working } from './plan.ts';
+
+/** `plan` is null where a number of the form cannot be one; `waiting` workers are here and have not trained yet. */
+export function DryRun(props: { plan: Plan | null; devices: readonly Working[]; waiting: number }) {
+  const { plan, devices, waiting } = props;
+  return (
+    <section class="dry-run" aria-labelledby="dry-title" aria-live="polite">
+      <h2 id="dry-title">What that means</h2>
+      {plan ? (
+        <Meaning plan={plan} devices={devices} waiting={waiting} />
+      ) : (
+        <p>Nothing yet: a number above is not one that can be.</p>
+      )}
+    </section>
+  );
+}
+
+function Meaning({ plan, devices, waiting }: { plan: Plan; devices: readonly Working[]; waiting: number }) {
+  const { parameters, tokens_a_round, most_ms, expected_ms, slowest_steps } = forecast(plan, devices);
+  const bytes = new Blob([plan.text]).size;
+  const unknown =
+    waiting > 0 ? 'No device here has said yet how fast it is.' : 'Nobody is at work on this hub to measure by.';
+  return (
+    <>
+      <p>
+        <b>{formatCount(parameters)} parameters</b>; a device that finishes a round learns from{' '}
+        {formatCount(tokens_a_round)} tokens.
+        {bytes > 0 &&
+          ` The text has ${formatCount(bytes)}: one device goes through it ${((tokens_a_round * plan.rounds) / bytes).toFixed(1)} times.`}
+      </p>
+      <p>
+        {expected_ms === null
+          ? `${unknown} It takes at most ${formatDuration(most_ms)} of training.`
+          : `With the ${devices.length === 1 ? 'device' : `${devices.length} devices`} at work here now, about ${formatDuration(expected_ms)} of training; at most ${formatDuration(most_ms)}.`}
+        {slowest_steps !== null &&
+          slowest_steps < plan.steps &&
+          ` The slowest gets ${slowest_steps} of ${plan.steps} steps done in a round.`}
+      </p>
+    </>
+  );
+}

@@ -1,0 +1,78 @@
+// The text to learn from, out of files or pasted. What is longer than a box can bear is shown by its beginning and kept whole.
+import { useRef, useState } from 'preact/hooks';
+import { formatWhole } from '../shell/format.ts';
+
+/** More belongs into files, which the command reads piece by piece. */
+const TEXT_BYTES = 16 << 20;
+const TOO_LONG = `At most ${TEXT_BYTES >> 20} MB here; the command takes any number of files.`;
+/** A box of more characters makes typing slow. */
+const EDITED_CHARACTERS = 50_000;
+const SHOWN_CHARACTERS = 5000;
+
+export function TextInput({ text, onText }: { text: string; onText: (text: string) => void }) {
+  const [problem, setProblem] = useState('');
+  const picker = useRef<HTMLInputElement>(null);
+  const take = (next: string): void => {
+    // A byte for every character at least; what is counted exactly is what files hold.
+    const fits = next.length <= TEXT_BYTES;
+    setProblem(fits ? '' : TOO_LONG);
+    onText(fits ? next : text);
+  };
+  const read = async (list: readonly File[]): Promise<void> => {
+    if (list.length === 0) return;
+    if (list.reduce((sum, file) => sum + file.size, 0) > TEXT_BYTES) return setProblem(TOO_LONG);
+    const read = Promise.all(list.map((file) => file.text()));
+    await read.then(
+      (texts) => take(texts.join('\n\n')),
+      () => setProblem('This file cannot be read.'),
+    );
+  };
+  const putAway = (): void => {
+    if (picker.current) picker.current.value = '';
+    take('');
+  };
+  const long = text.length > EDITED_CHARACTERS;
+  return (
+    <>
+      <label>
+        Text to learn from, as files
+        <input
+          ref={picker}
+          type="file"
+          multiple
+          accept=".txt,.md,text/*"
+          onChange={(event) => void read([...(event.currentTarget.files ?? [])])}
+        />
+      </label>
+      <label class="wide">
+        or pasted here
+        <textarea
+          rows={4}
+          readOnly={long}
+          value={long ? text.slice(0, SHOWN_CHARACTERS) : text}
+          onInput={(event) => {
+            const box = event.currentTarget;
+            take(box.value);
+            if (box.value.length > TEXT_BYTES) box.value = text; // not taken, so not shown either
+          }}
+        />
+      </label>
+      <p class="fine actions" role="status">
+        {problem}
+        {text !== '' && (
+          <span>
+            {formatWhole(text.length)} characters
+            {long &&
+              `, all of them kept; the box shows the first ${formatWhole(SHOWN_CHARACTERS)} and cannot be edited`}
+            .
+          </span>
+        )}
+        {text !== '' && (
+          <button type="button" class="text" onClick={putAway}>
+            Put the text away
+          </button>
+        )}
+      </p>
+    </>
+  );
+}

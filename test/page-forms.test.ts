@@ -1,0 +1,177 @@
+// What people fill in and start from the page, in a real Chromium against real hubs: a run from the form, and a tab that takes part or
+// says beforehand that it cannot. Nothing typed may be lost, and nothing may be promised that does not hold.
+
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { exampleOverview } from '../src/protocol/example-views.ts';
+import { type Changes, encodeMessage, type PeerView } from '../src/protocol/messages.ts';
+import { decodeManifest } from '../src/training/shards.ts';
+import { network, untilStatus } from './network.ts';
+import { checkAccessibility, checkWidth, pageBrowser, picture } from './page-browser.ts';
+import { skip } from './tab-browser.ts';
+
+const SERVED = ['--public', 'https://potluck.example'];
+const HASH = '7'.repeat(64);
+
+describe('forms of the page', { skip, concurrency: false }, () => {
+  const browser = pageBrowser();
+
+  test('a run is started from the form, owned by the person of the browser', async (t) => {
+    const { url } = await network(t).hub(0, ...SERVED);
+    const page = await browser.open();
+    await page.goto(`${url}/start`);
+    const start = page.getByRole('button', { name: 'Start it' });
+    assert.equal(await start.isDisabled(), true);
+    await page.getByText('It needs a name.').waitFor();
+    await page.getByLabel('Name', { exact: true }).fill('  ');
+    await page.getByText('Expected a name, not only blanks.').first().waitFor();
+    await page.getByLabel('Name', { exact: true }).fill('started here');
+    await page.getByLabel('or pasted here').fill('A short text. ');
+    await page.getByLabel('Rounds').fill('0');
+    await page.getByText('Expected a whole number from 1 to 1,000,000.').first().waitFor();
+    await page.getByText('a number above is not one that can be').waitFor();
+    assert.equal(await start.isDisabled(), true);
+    await page.getByLabel('Rounds').fill('7');
+    await page.getByText(/It takes at most 3 min 30 s of training/).waitFor();
+    await start.click();
+    await page.getByText(/too little text for a context of 64 tokens/).waitFor(); // nothing was signed
+
+    await page.getByText('More: another shape').click();
+    await page.getByLabel('Layers', { exact: true }).fill('1');
+    await page.getByLabel('Width').fill('24');
+    await page.getByLabel('Tokens of context').fill('32');
+    await page.getByLabel('Sequences in a batch').fill('5');
+    await page.getByLabel('Highest learning rate').fill('0.02');
+    await page.getByLabel('Share the embedding').check();
+    await page.getByLabel('Whose work is merged').selectOption('agreement');
+    await checkAccessibility(page, 'start');
+    await picture(page, 'start');
+
+    // Longer than what a box is good for, and another letter after it: all of it is learned from.
+    const text = 'A text that repeats itself, as texts for tests do. '.repeat(2000);
+    const box = page.getByLabel('or pasted here');
+    await box.fill(text);
+    await page.getByText(/102,000 characters, all of them kept/).waitFor();
+    await box.press('x');
+    await page.getByText(/102,000 characters, all of them kept/).waitFor();
+    await start.click();
+    await page.getByRole('link', { name: 'Watch it' }).click();
+    await page.getByRole('heading', { name: 'started here' }).waitFor();
+    await page.getByText('0 of 7 rounds').waitFor();
+    const blob = async (hash: string) => new Uint8Array(await (await fetch(`${url}/blobs/${hash}`)).arrayBuffer());
+    const { params } = await untilStatus(url, new URL(page.url()).pathname.slice(3), () => true);
+    const settings = JSON.parse(new TextDecoder().decode(await blob(params)));
+    const { num_hidden_layers, hidden_size, num_attention_heads, tie_word_embeddings } = settings.model;
+    assert.deepEqual([num_hidden_layers, hidden_size, num_attention_heads, tie_word_embeddings], [1, 24, 4, true]);
+    assert.deepEqual([settings.context, settings.batch, settings.learning_rate], [32, 5, 0.02]);
+    assert.deepEqual(settings.sparse, { merge_rule: 'agreement' });
+    const { train, validation } = decodeManifest(await blob(settings.dataset));
+    const tokens = [...train, ...validation].reduce((sum, piece) => sum + piece.tokens, 0);
+    assert.ok(tokens >= text.length, `${tokens} tokens of ${text.length} characters`);
+  });
+
+  test('a text in the box stays whole while it is edited, and one from a file can be put away', async (t) => {
+    const { url } = await network(t).hub(0, ...SERVED);
+    const page = await browser.open();
+    await page.goto(`${url}/start`);
+    const box = page.getByLabel('or pasted here');
+    const text = 'a line of a text\n'.repeat(1000);
+    await box.fill(text);
+    await box.press('Control+End');
+    await box.pressSequentially('and more');
+    assert.equal(await box.inputValue(), `${text}and more`);
+    const file = { name: 'book.txt', mimeType: 'text/plain', buffer: Buffer.from('b'.repeat(200_000)) };
+    await page.getByLabel('as files').setInputFiles(file);
+    await page.getByText(/200,000 characters, all of them kept/).waitFor();
+    assert.equal(await box.isEditable(), false);
+    await page.getByRole('button', { name: 'Put the text away' }).click();
+    assert.deepEqual([await box.inputValue(), await box.isEditable()], ['', true]);
+    assert.equal(await page.getByLabel('as files').inputValue(), '');
+  });
+
+  test('the forecast measures by who has trained and is still here, and no news disturbs who types', async (t) => {
+    const { url } = await network(t).hub(0, ...SERVED);
+    const page = await browser.open();
+    let tell = (_present: boolean, _state: 'training' | 'waiting'): void => {};
+    await page.route(`**/blobs/${HASH}`, (route) => route.fulfill({ json: { model: MODEL } }));
+    await page.routeWebSocket(/\/ws$/, (socket) => {
+      const send = (message: Parameters<typeof encodeMessage>[0]) => socket.send(Buffer.from(encodeMessage(message)));
+      tell = (present, state) => send(changesOf(present, state));
+      socket.onMessage(() => send({ ...changesOf(true, 'waiting'), whole: true }));
+      send({ type: 'challenge', protocol: 1, hub: HASH, nonce: new Uint8Array(32) });
+    });
+    await page.goto(`${url}/start`);
+    await page.getByText('No device here has said yet how fast it is.').waitFor();
+    tell(true, 'training');
+    await page.getByText(/With the device at work here now, about/).waitFor();
+    const rounds = page.getByLabel('Rounds');
+    await rounds.fill('');
+    tell(true, 'waiting');
+    await page.getByText('Expected a whole number from 1 to 1,000,000.').first().waitFor();
+    assert.equal(await rounds.inputValue(), '');
+    await rounds.pressSequentially('40');
+    await page.getByText(/With the device at work here now, about/).waitFor(); // it waits, and its speed is known
+    tell(false, 'waiting');
+    await page.getByText('Nobody is at work on this hub to measure by.').waitFor();
+    assert.equal(await rounds.inputValue(), '40');
+  });
+
+  test('a tab that takes part for the first time shows for whom as soon as there is a key', async (t) => {
+    const net = network(t);
+    const { url } = await net.hub(0, ...SERVED);
+    // More steps than the round has time for: it is at work while we look.
+    const run = await net.createRun(url, '--steps', '100000', '--round-seconds', '120');
+    const page = await browser.open();
+    await page.goto(`${url}/r/${run}/device`);
+    await page.getByText(/learns a piece of the text/).waitFor();
+    await page.getByText(/Nobody yet: a key is made/).waitFor();
+    await page.getByRole('button', { name: 'Contribute from this tab' }).click();
+    await page.getByText(/You are [0-9a-f]{8}, this browser is [0-9a-f]{8}/).waitFor();
+    await page.getByRole('button', { name: 'Stop' }).waitFor(); // still the first contribution
+    await picture(page, 'device-at-work');
+    await checkAccessibility(page, 'device at work');
+  });
+
+  test('a game that is in no page: it says so before anything is fetched, and how one takes part in it', async (t) => {
+    const net = network(t);
+    const game = join(net.folder, 'own.ts');
+    const chain = JSON.stringify(join(import.meta.dirname, '..', 'src', 'games', 'addition-chain.ts'));
+    writeFileSync(game, `import { game as chain } from ${chain};\nexport const game = { ...chain, name: 'my-own' };\n`);
+    const { url } = await net.hub(0, ...SERVED, '--game-file', game);
+    const create = async (name: string) => {
+      const { run } = await net
+        .start('run', 'create', '--hub', url, '--game', name, '--json')
+        .line(({ type }) => type === 'created');
+      return String(run);
+    };
+    const page = await browser.open({ viewport: { width: 360, height: 740 } });
+    await page.goto(`${url}/r/${await create(game)}/device`);
+    await page.getByText(/does not have the game "my-own".*potluck join http:\S+ --game-file FILE/).waitFor();
+    assert.equal(await page.getByRole('button', { name: 'Contribute' }).count(), 0);
+    await checkWidth(page, 'a game that is not here');
+    await page.goto(`${url}/r/${await create('addition-chain')}/device`);
+    await page.getByText(/plays a part of addition-chain/).waitFor();
+    await page.getByRole('button', { name: 'Contribute from this tab' }).waitFor();
+  });
+});
+
+const MODEL = {
+  ...{ vocab_size: 257, hidden_size: 128, intermediate_size: 352, num_hidden_layers: 4 },
+  ...{ num_attention_heads: 4, max_position_embeddings: 64 },
+};
+
+/** What a hub tells of a run with one worker. */
+function changesOf(present: boolean, state: 'training' | 'waiting'): Changes {
+  const peer: PeerView = {
+    ...{ id: '1'.repeat(64), name: 'ada', role: 'worker', runtime: 'wasm', present, credit_tokens: 0 },
+    ...{ merged_submissions: 0, refused_submissions: 0, bytes_up: 0, bytes_down: 0 },
+    progress: { state, round: 0, steps: 1, loss: 2, tokens_per_second: state === 'training' ? 40_000 : 0 },
+  };
+  return {
+    ...{ type: 'changes', whole: false, now_ms: Date.now(), events: 10, history: [], samples: [] },
+    runs: [exampleOverview({ run: HASH, params: HASH, phase: state === 'training' ? 'working' : 'judging' })],
+    peers: [{ run: HASH, peers: [peer] }],
+  };
+}
