@@ -26,11 +26,12 @@ describe('forms of the page', { skip, concurrency: false }, () => {
     assert.equal(await start.isDisabled(), true);
     await page.getByText('It needs a name.').waitFor();
     await page.getByLabel('Name', { exact: true }).fill('  ');
-    await page.getByText('Expected a name, not only blanks.').first().waitFor();
+    await page.getByText('Expected a name, not only blanks.').waitFor();
+    await page.getByText('“Name” is not right yet.').waitFor();
     await page.getByLabel('Name', { exact: true }).fill('started here');
     await page.getByLabel('or pasted here').fill('A short text. ');
     await page.getByLabel('Rounds').fill('0');
-    await page.getByText('Expected a whole number from 1 to 1,000,000.').first().waitFor();
+    await page.getByText('Expected a whole number from 1 to 1,000,000.').waitFor();
     await page.getByText('a number above is not one that can be').waitFor();
     assert.equal(await start.isDisabled(), true);
     await page.getByLabel('Rounds').fill('7');
@@ -109,7 +110,7 @@ describe('forms of the page', { skip, concurrency: false }, () => {
     const rounds = page.getByLabel('Rounds');
     await rounds.fill('');
     tell(true, 'waiting');
-    await page.getByText('Expected a whole number from 1 to 1,000,000.').first().waitFor();
+    await page.getByText('Expected a whole number from 1 to 1,000,000.').waitFor();
     assert.equal(await rounds.inputValue(), '');
     await rounds.pressSequentially('40');
     await page.getByText(/With the device at work here now, about/).waitFor(); // it waits, and its speed is known

@@ -65,6 +65,7 @@ function make(place: HTMLElement, axis: Axis, data: Columns): uPlot {
         {
           ...common,
           grid: { show: false },
+          size: 28,
           space: axis === 'time' ? 90 : 50,
           incrs: axis === 'time' ? SECONDS : undefined,
           values: (_, ticks) => ticks.map(spent),

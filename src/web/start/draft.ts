@@ -68,6 +68,10 @@ export const FIRST_DRAFT: Draft = {
   merge_rule: 'mean',
 };
 
+/** What a field is called. */
+export const labelOf = (field: keyof Draft): string =>
+  field in NUMBERS ? NUMBERS[field as NumberField].label : 'Name';
+
 /** What is wrong, by field, in the order in which the form has them. */
 export type Problems = ReadonlyMap<keyof Draft, string>;
 

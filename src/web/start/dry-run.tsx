@@ -1,5 +1,5 @@
 // What a plan would mean, before anything is sent.
-import { formatCount, formatDuration } from '../shell/format.ts';
+import { formatCount, formatDuration, formatWhole } from '../shell/format.ts';
 import { forecast, type Plan, type Working } from './plan.ts';
 
 /** `plan` is null where a number of the form cannot be one; `waiting` workers are here and have not trained yet. */
@@ -28,7 +28,7 @@ function Meaning({ plan, devices, waiting }: { plan: Plan; devices: readonly Wor
         <b>{formatCount(parameters)} parameters</b>; a device that finishes a round learns from{' '}
         {formatCount(tokens_a_round)} tokens.
         {bytes > 0 &&
-          ` The text has ${formatCount(bytes)}: one device goes through it ${((tokens_a_round * plan.rounds) / bytes).toFixed(1)} times.`}
+          ` The text has ${formatCount(bytes)}: one device goes through it ${timesOf((tokens_a_round * plan.rounds) / bytes)}.`}
       </p>
       <p>
         {expected_ms === null
@@ -41,3 +41,5 @@ function Meaning({ plan, devices, waiting }: { plan: Plan; devices: readonly Wor
     </>
   );
 }
+
+const timesOf = (value: number): string => `${value < 10 ? value.toFixed(1) : formatWhole(Math.round(value))} times`;

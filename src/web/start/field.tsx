@@ -1,24 +1,29 @@
 // One line of the form with what is wrong with it, said beside the label and not in it: the name of a field stays what it is.
-import type { InputHTMLAttributes } from 'preact';
 
-export function Field(
-  props: { id: string; label: string; problem: string | undefined; onText: (text: string) => void } & Pick<
-    InputHTMLAttributes<HTMLInputElement>,
-    'type' | 'value' | 'min' | 'max' | 'step' | 'maxLength'
-  >,
-) {
-  const { id, label, problem, onText, ...input } = props;
+export function Field(props: {
+  id: string;
+  label: string;
+  value: string;
+  problem: string | undefined;
+  onText: (text: string) => void;
+  maxLength?: number;
+  /** Where the field is one for numbers. */
+  numbers?: { readonly min: number; readonly max: number; readonly step: number | 'any' };
+}) {
+  const { id, label, value, problem, onText, maxLength, numbers } = props;
   const said = `${id}-problem`;
+  const common = {
+    id,
+    value,
+    'aria-invalid': problem !== undefined,
+    'aria-describedby': problem && said,
+    onInput: (event: { currentTarget: HTMLInputElement }) => onText(event.currentTarget.value),
+  };
   return (
     <div class="field">
-      <label>
+      <label htmlFor={id}>
         {label}
-        <input
-          {...input}
-          aria-invalid={problem !== undefined}
-          aria-describedby={problem && said}
-          onInput={(event) => onText(event.currentTarget.value)}
-        />
+        {numbers ? <input type="number" {...numbers} {...common} /> : <input maxLength={maxLength} {...common} />}
       </label>
       {problem && (
         <small id={said} class="wrong">

@@ -75,11 +75,8 @@ function Numbers({ fields, draft, problems, onChange }: Fields & { fields: reado
             key={field}
             id={field}
             label={label}
-            type="number"
             value={draft[field]}
-            min={min}
-            max={max}
-            step={whole ? 1 : 'any'}
+            numbers={{ min, max, step: whole ? 1 : 'any' }}
             problem={problems.get(field)}
             onText={(text) => onChange({ [field]: text })}
           />

@@ -3,7 +3,7 @@ import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { ViewProps } from '../app.tsx';
 import { Link } from '../shell/link.tsx';
 import type { Live } from '../shell/live.ts';
-import { type Draft, FIRST_DRAFT, missingIn, planOf } from './draft.ts';
+import { type Draft, FIRST_DRAFT, labelOf, missingIn, planOf } from './draft.ts';
 import { DryRun } from './dry-run.tsx';
 import { Field } from './field.tsx';
 import type { Plan } from './plan.ts';
@@ -23,7 +23,8 @@ export function StartView({ live }: ViewProps) {
   };
   if (news?.kind === 'created') return <Created run={news.run} min_workers={Number(draft.min_workers)} />;
   const busy = news?.kind === 'progress';
-  const lacking = problems.values().next().value ?? (plan && missingIn(plan));
+  const [wrong] = problems.keys();
+  const lacking = wrong ? `“${labelOf(wrong)}” is not right yet.` : plan && missingIn(plan);
   return (
     <article class="start">
       <div class="headline">
