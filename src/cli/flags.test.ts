@@ -137,7 +137,8 @@ test('flags of run create that would be ignored beside another are named with it
 
 test('what would be written over, or has no folder, is told before any work', async () => {
   const exporting = (dir: string, says: string) => refused(exportCommand(), ['3fa9c1', dir], says);
-  await exporting(file, `expected a folder to write, got the file ${file}`);
+  for (const dir of [file, join(file, 'a', 'b')])
+    await exporting(dir, `expected a folder to write, got the file ${file}`);
   for (const name of ['hub.sqlite', 'identity.key', 'owner.key', 'witness.key', 'lock.sqlite']) {
     const dir = mkdtempSync(join(folder, 'used-'));
     writeFileSync(join(dir, name), '');

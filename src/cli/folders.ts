@@ -31,9 +31,10 @@ const OURS = ['hub.sqlite', 'identity.key', 'owner.key', 'witness.key', 'lock.sq
 
 /** Makes sure, before any work, that files can be written into a folder. Throws CliError bad-folder. */
 export function mustTakeFiles(folder: string): void {
-  const found = statSync(folder, { throwIfNoEntry: false });
-  if (found && !found.isDirectory()) {
-    throw new CliError('bad-folder', `expected a folder to write, got the file ${folder}`, { folder });
+  let there = resolve(folder);
+  while (!existsSync(there) && dirname(there) !== there) there = dirname(there);
+  if (!statSync(there).isDirectory()) {
+    throw new CliError('bad-folder', `expected a folder to write, got the file ${there}`, { folder: there });
   }
   const taken = OURS.find((name) => existsSync(join(folder, name)));
   if (!taken) return;

@@ -192,8 +192,8 @@ async function createOther(flags: CreateFlags, output: Output): Promise<void> {
   const { schedule } = trainingFor({
     ...{ rounds, steps, batch, context, min_workers, learning_rate, round_seconds: flags.roundSeconds },
   });
-  const identity = await loadOrCreateIdentity(ownerKeyFile());
   const settings = flags.params ? readSettings(flags.params) : {};
+  const identity = await loadOrCreateIdentity(ownerKeyFile());
   const kept = flags.keep === 'recent' ? ({ ...schedule, keep: 'recent' } as const) : schedule;
   const options = { name, game, settings, schedule: kept };
   sayCreated(output, await createGameRun(flags.hub, identity, join(homeFolder(), 'cache'), options), flags.hub);
