@@ -3,16 +3,27 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { decodeEvent } from '../src/core/codec.ts';
+import type { EventBody } from '../src/core/events.ts';
+import { exampleRules, exampleVerdict, sealFor } from '../src/core/example-events.ts';
 import { CORE_LIMITS } from '../src/core/limits.ts';
+import { apply } from '../src/core/reduce.ts';
+import { initialState } from '../src/core/state.ts';
 import { loadGame } from '../src/games/registry.ts';
+import { openSqliteLogStore } from '../src/ledger/sqlite-log-store.ts';
+import { openTransparencyLog } from '../src/ledger/transparency-log.ts';
 import { holdingsOf } from '../src/peer/audit-shares.ts';
 import { makeCertificate } from '../src/peer/certificate-make.ts';
 import { createGameRun } from '../src/peer/owner.ts';
 import { openPublicLog } from '../src/peer/public-log-open.ts';
 import { sayOfRun } from '../src/peer/run-life.ts';
 import { trainingFor } from '../src/peer/run-settings.ts';
-import { createIdentity } from '../src/protocol/identity.ts';
+import { explainSubmission } from '../src/peer/why.ts';
+import { sentencesOf } from '../src/peer/why-sentences.ts';
+import { signEvent } from '../src/protocol/envelope.ts';
+import { createIdentity, type Identity } from '../src/protocol/identity.ts';
 import { loadIdentity, loadOrCreateIdentity } from '../src/protocol/identity-file.ts';
+import { auditAt } from './forged-log.ts';
 import { type Line, type Network, network, type Potluck, untilStatus } from './network.ts';
 
 /** Runs a command that must succeed; resolves with its last line. */
@@ -107,4 +118,49 @@ test('an owner with too many unfinished runs is told so before the text is read,
   await assert.rejects(create('one more'), { code: 'refused', details: { refusal: 'too-many-runs' } });
   await said(net, 'run', 'end', runs[3].slice(0, 16), '--hub', url);
   await create('one more');
+});
+
+test('whoever had handed in when the run ended is told so, and the audit knows what became of it', async (t) => {
+  const { folder } = network(t);
+  const [hub, owner, ada, vera] = Array.from({ length: 4 }, () => createIdentity());
+  const log: Uint8Array[] = [];
+  const state = initialState(hub.id);
+  const say = async (who: Identity, body: EventBody): Promise<string> => {
+    const bytes = await signEvent(who, body);
+    const event = decodeEvent(bytes);
+    assert.equal(apply(state, event), null);
+    log.push(bytes);
+    return event.id;
+  };
+  const blob = 'b'.repeat(64);
+  const emission = { shares_per_round: 1000, halving_rounds: 0, owner_permille: 200, workers_permille: 400 };
+  const run = await say(owner, {
+    ...{ type: 'run.created', version: 1, name: 'ended', game: 'tally', params: blob, model: blob, rounds: 5 },
+    ...{ round_ms: 60_000, judging_ms: 60_000, min_workers: 1, checkpoint_every: 5, created_ms: 1 },
+    rules: exampleRules({ ...emission, validators_permille: 400 }),
+  });
+  const base = { version: 1, run } as const;
+  const place = { ...base, round: 0, attempt: 0 };
+  await say(vera, { type: 'peer.joined', ...base, session: 0, role: 'validator', name: 'vera', runtime: 'none' });
+  await say(ada, { type: 'peer.joined', ...base, session: 0, role: 'worker', name: 'ada', runtime: 'none' });
+  await say(hub, { type: 'round.opened', ...place });
+  const sizes = { size_bytes: 1, steps: 1, tokens: 10, loss_micro: 1 };
+  const work = await say(ada, { type: 'work.submitted', ...place, base: blob, work: blob, pledge: blob, ...sizes });
+  await say(vera, sealFor(vera.id, exampleVerdict(run, work, 10)));
+  await say(vera, exampleVerdict(run, work, 10));
+  assert.equal(state.runs.get(run)!.phase, 'merging');
+  await say(owner, { type: 'run.ended', ...place });
+  const store = openSqliteLogStore(join(folder, 'hub.sqlite'));
+  const written = openTransparencyLog(store, hub);
+  await written.append(log);
+  await written.checkpoint();
+  await store.close();
+
+  const opened = await openPublicLog(folder);
+  t.after(() => opened.close());
+  const explained = await explainSubmission(opened, work);
+  assert.deepEqual(explained.decision, { kind: 'ended', index: log.length - 1 });
+  assert.match(sentencesOf(explained).join('\n'), /The owner ended the run[\s\S]*so nothing was paid/);
+  const report = await auditAt(folder, { models: false });
+  assert.deepEqual([report.events, report.runs], [log.length, 1]);
 });
