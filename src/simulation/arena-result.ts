@@ -31,6 +31,8 @@ export interface DeviceResult {
   readonly cpu_ms: number;
   /** Refusals, verdicts and errors, by code. */
   readonly fates: Readonly<Record<string, number>>;
+  /** The first error of the game in its hands, in words. */
+  readonly problem: string | null;
 }
 
 /** A device's account at the end, over all its identities. */
@@ -51,5 +53,6 @@ export function resultOf(run: RunState, device: ArenaDevice, everybody: readonly
     units: sum(({ cost }) => cost.units),
     cpu_ms: sum(({ cost }) => cost.cpu_ms),
     fates: Object.fromEntries(fates),
+    problem: seats.find(({ problem }) => problem !== null)?.problem ?? null,
   };
 }

@@ -41,6 +41,8 @@ export interface ArenaSeat {
   readonly time: { up: AbortController };
   /** What became of it, by name and count: refusals of the hub, codes of verdicts, errors of the game. */
   readonly fates: Map<string, number>;
+  /** The first error of the game in its hands, in words. */
+  problem: string | null;
 }
 
 /** What a seat is told of the run. */
@@ -83,6 +85,7 @@ export function seatsOf(device: ArenaDevice, table: Table): ArenaSeat[] {
           })
         : counted,
       fates: new Map(),
+      problem: null,
     };
     return seat;
   });

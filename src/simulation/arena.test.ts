@@ -20,8 +20,15 @@ const runtime: Runtime = {
 const params = game.params.parse({ bits: 12, tries: 20 });
 const crowd = { workers: 6, validators: 3, share: 0.33 };
 
-const play = (adversaries: readonly Adversary[] = [], seed = 'test', own: AnyGame = game, rounds = 3) =>
+const play = (
+  adversaries: readonly Adversary[] = [],
+  seed = 'test',
+  own: AnyGame = game,
+  rounds = 3,
+  ends_when_broken = false,
+) =>
   playArena({
+    ends_when_broken,
     ...{ game: guardGame(own, { perform_ms: 200, check_ms: 200 }), params, first: [], rounds, seed },
     ...{ devices: crowdOf(crowd, adversaries, () => runtime), rules: ARENA_RULES, plant_every: 3 },
   });
@@ -111,6 +118,19 @@ describe('a game that misbehaves', () => {
         if (role === 'validator') assert.ok(fates[code] > 0, name);
         assert.equal(shares, 0, name);
       }
+    }
+  });
+
+  test('among honest devices only, where that ends the play: told by part, device and round', async () => {
+    for (const [name, code, message] of [
+      ['perform-throws', 'game-threw', /^addition-chain\.perform: no such thing \(honest worker \d, round 0\)$/],
+      ['perform-nonsense', 'game-nonsense', /^addition-chain\.perform: work: .* \(honest worker \d, round 0\)$/],
+      ['perform-never', 'game-late', /^addition-chain\.perform: expected an answer within 200 ms \(honest worker/],
+      ['check-throws', 'game-threw', /^addition-chain\.check: no such thing \(honest validator \d, round 0\)$/],
+      ['check-nonsense', 'game-nonsense', /^addition-chain\.check: accepted: .* \(honest validator/],
+      ['sizes-nonsense', 'game-nonsense', /^addition-chain\.sizes: .* \(honest worker/],
+    ] as const) {
+      await assert.rejects(() => play([], 'test', BROKEN[name], 1, true), { code, message }, name);
     }
   });
 

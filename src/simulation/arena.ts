@@ -10,6 +10,7 @@ import { mayStateShares, statementOf } from '../core/share-table.ts';
 import { initialState, type NetworkState, type RunState } from '../core/state.ts';
 import { CodedError } from '../errors.ts';
 import { encodeBundle } from '../games/bundle.ts';
+import { GameError, type GameErrorCode } from '../games/errors.ts';
 import type { AcceptedWork, AnyGame, Claim, Round } from '../games/game.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import { sha256Hex } from '../protocol/hash.ts';
@@ -48,14 +49,19 @@ export interface ArenaOptions {
   /** Told before and after each call of the game: whoever watches can end a loop that never gives way. */
   readonly watch?: (call: { readonly what: string; readonly who: string } | null) => void;
   readonly onRound?: (round: number, loss_micro: number) => void;
+  /** Whether a game that throws, answers nonsense or is late ends the play with its error: where all are honest, nobody else is at fault. */
+  readonly ends_when_broken?: boolean;
 }
 
 /** Long enough that nothing is late unless the arena says so. */
 const ROUND_MS = 10_000;
 
+/** What guardGame makes of a game that misbehaves. */
+const BROKEN: readonly GameErrorCode[] = ['game-threw', 'game-nonsense', 'game-late'];
+
 /**
  * Plays a run to its end. Throws what the game throws where the network itself would stand still (merge, the state's bytes,
- * evaluation), and SimulationError violated where the core refuses what its own rules ask for.
+ * evaluation) or where that ends the play, and SimulationError violated where the core refuses what its own rules ask for.
  */
 export async function playArena(options: ArenaOptions): Promise<ArenaResult> {
   return new Arena(options).play();
@@ -234,13 +240,22 @@ export class Arena {
     try {
       return await charged(seat.cost, work);
     } catch (error) {
-      // A device whose game breaks has nothing to show; the round goes on without it.
-      if (!(error instanceof CodedError)) throw error;
-      countFate(seat, error.code);
+      this.broke(seat, error);
       return null;
     } finally {
       this.options.watch?.(null);
     }
+  }
+
+  /** A device whose game breaks has nothing to show; the round goes on without it. */
+  broke(seat: ArenaSeat, error: unknown, fate?: string): void {
+    if (!(error instanceof CodedError)) throw error;
+    const broken = error instanceof GameError && BROKEN.includes(error.code);
+    if (broken && this.options.ends_when_broken) {
+      throw new GameError(error.code, `${error.message} (${seat.device.name}, round ${this.run.round})`, error.details);
+    }
+    countFate(seat, broken ? error.code : (fate ?? error.code));
+    seat.problem ??= error.message;
   }
 
   async work(seat: ArenaSeat): Promise<void> {
@@ -255,12 +270,15 @@ export class Arena {
     if (!claim) return;
     const size_bytes = claim.work.length;
     try {
-      if (size_bytes > game.sizes(params).max_bytes) throw new SimulationError('bad-options', 'too long');
+      if (size_bytes > game.sizes(params).max_bytes) {
+        throw new SimulationError(
+          'bad-options',
+          `work: expected at most ${game.sizes(params).max_bytes} bytes, got ${size_bytes}`,
+        );
+      }
       game.checkForm(params, claim.work);
     } catch (error) {
-      if (!(error instanceof CodedError)) throw error;
-      countFate(seat, 'the hub refuses its form');
-      return;
+      return this.broke(seat, error, 'the hub refuses its form');
     }
     const { round, attempt, model: base, id: run } = this.run;
     const { steps, tokens, loss_micro } = claim;

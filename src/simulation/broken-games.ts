@@ -35,5 +35,6 @@ export const BROKEN: Readonly<Record<string, AnyGame>> = {
       throw new TypeError('no such thing');
     },
   },
+  'sizes-nonsense': { ...sound, sizes: () => 3 as never },
   'state-nonsense': { ...sound, encodeState: () => 'text' as never },
 };

@@ -42,14 +42,22 @@ const honestOf = ({ devices }: ArenaResult, role: PeerRole): DeviceResult[] =>
 
 /** Honest devices must earn, or there is nothing to compare with. Throws SimulationError no-honest-pay. */
 export function requireHonestPay(honest: ArenaResult): void {
-  for (const device of honest.devices) {
-    if (device.shares > 0) continue;
-    const fates = Object.entries(device.fates).map(([fate, count]) => `${fate} ${count}×`);
-    throw new SimulationError(
-      'no-honest-pay',
-      `${device.name} has earned nothing among honest devices only (${fates.join(', ') || 'it handed nothing in'})`,
-    );
-  }
+  const poor = honest.devices.find(({ shares }) => shares === 0);
+  if (!poor) return;
+  const fates = Object.entries(poor.fates).map(([fate, count]) => `${fate} ${count}×`);
+  const idle = poor.role === 'worker' && poor.submitted === 0 ? 'it handed nothing in' : 'no verdict came of it';
+  // Whoever earns nothing need not be the one in whose hands the game failed.
+  const why = poor.problem ? `: ${poor.problem}` : problemAmong(honest);
+  throw new SimulationError(
+    'no-honest-pay',
+    `${poor.name} has earned nothing among honest devices only (${fates.join(', ') || idle})${why}`,
+  );
+}
+
+/** The first error of the game in the hands of an honest device, as the end of a sentence. */
+function problemAmong({ devices }: ArenaResult): string {
+  const found = devices.find(({ adversary, problem }) => adversary === null && problem !== null);
+  return found ? `; ${found.name}: ${found.problem}` : '';
 }
 
 /** How much worse a result is: losses may be negative or 0 in games of other people. */
@@ -90,6 +98,7 @@ export function reportOn(adversary: Adversary, result: ArenaResult, honest: Aren
     const verdict = exploit
       ? `EXPLOIT: ${name} (${role}) earns ${two(gain)} times as much per cost as honesty: it ${does}`
       : `${name} (${role}) earns ${two(pay)} of an honest peer`;
+    const broke = problemAmong(result);
     return {
       adversary: name,
       role,
@@ -101,7 +110,7 @@ export function reportOn(adversary: Adversary, result: ArenaResult, honest: Aren
       skew: skewOf(result, honest),
       fates,
       exploit,
-      verdict,
+      verdict: `${verdict}${broke}`,
     };
   });
 }

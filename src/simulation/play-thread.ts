@@ -36,6 +36,7 @@ async function play({ game, settings, adversary, crowd, rounds, seed, call_ms }:
       ...setup,
       devices: crowdOf(crowd, adversary ? [adversaryNamed(adversary)] : [], () => runtime),
       ...{ rounds, seed, rules: ARENA_RULES, plant_every: 3 },
+      ends_when_broken: adversary === null,
       watch: (call) => tell(call ? { type: 'call', ...call } : { type: 'idle' }),
     });
     tell({ type: 'done', result });

@@ -54,6 +54,22 @@ describe('play', () => {
     assert.match(exploits[0].verdict, /boast stops the run: game-late/);
   });
 
+  test('says in whose hands a game breaks, and where', async () => {
+    const path = changed(EXAMPLE, 'throws-in-check.ts', "async check() { throw 'boom'; }");
+    const message = /^exploitable\.check: boom \(honest validator \d, round 0\)$/;
+    await assert.rejects(() => play(path, []), { code: 'game-threw', message });
+  });
+
+  test('tells what a liar brings about in the hands of an honest judge', async () => {
+    const throws =
+      "async check(task, claim) { if (claim.tokens > 500) throw 'a liar'; return sound.check(task, claim); }";
+    const { reports } = await play(changed(EXAMPLE, 'throws-at-liars.ts', throws), ['boast']);
+    assert.match(
+      reports[0].verdict,
+      /^boast \(worker\) earns 0\.00 of .*; honest validator \d: exploitable\.check: a liar$/,
+    );
+  });
+
   test('does not go on with a game in which honest work earns nothing', async () => {
     const path = changed(EXAMPLE, 'mean.ts', 'async perform() { return null; }');
     await assert.rejects(() => play(path, []), { code: 'no-honest-pay', message: /it handed nothing in/ });
