@@ -87,8 +87,8 @@ async function openPlace(merge: AnyGame['merge'], blobs: BlobStore = createMemor
   };
   /** A run with one worker. */
   const start = async (game: string) => {
-    const worker = createIdentity();
-    const run = await send(createIdentity(), {
+    const [owner, worker] = [createIdentity(), createIdentity()];
+    const run = await send(owner, {
       ...{ type: 'run.created', version: 1, name: game, game, rounds: 9, created_ms: 0, checkpoint_every: 100 },
       ...{ params: await blobs.put(utf8.encode('{}')), model: await blobs.put(utf8.encode('0')) },
       ...{ round_ms: 60_000, judging_ms: 1000, min_workers: 1 },
@@ -115,7 +115,11 @@ async function openPlace(merge: AnyGame['merge'], blobs: BlobStore = createMemor
       send(worker, { type: 'peer.left', version: 1, run, peer: worker.id, session: 0, reason: 'goodbye' });
     const comeBack = () => join(1);
     const status = () => place.services.statuses().find((one) => one.run === run)!;
-    return { handIn, leave, comeBack, status };
+    const end = () => {
+      const { round, attempt } = state.runs.get(run)!;
+      return send(owner, { type: 'run.ended', version: 1, run, round, attempt });
+    };
+    return { handIn, leave, comeBack, end, status };
   };
   return { place, pass, events, problems, start };
 }
@@ -150,6 +154,9 @@ test('a game whose merge throws stops its own run: told once, no tick, no try bu
   await sound.comeBack();
   await sound.handIn('jk');
   assert.equal(sound.status().round, 4, 'the clock goes on where somebody works');
+  await broken.end();
+  await pass(HOUR_MS + 1000);
+  assert.deepEqual([broken.status().phase, broken.status().problem, tries], ['finished', null, 2]);
   await place.close();
 });
 
