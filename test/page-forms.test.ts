@@ -135,6 +135,20 @@ describe('forms of the page', { skip, concurrency: false }, () => {
     await checkAccessibility(page, 'device at work');
   });
 
+  test('a browser that keeps nothing is offered no words, because they would be nobody', async (t) => {
+    const { url } = await network(t).hub(0, ...SERVED);
+    const page = await browser.open();
+    await page.addInitScript(() => {
+      indexedDB.open = () => {
+        throw new DOMException('denied', 'SecurityError');
+      };
+    });
+    await page.goto(`${url}/r/${HASH}/device`);
+    await page.getByText(/This browser keeps nothing for this page/).waitFor();
+    await page.getByText('This hub has no such run.').waitFor();
+    assert.equal(await page.getByRole('button', { name: /words|Contribute/ }).count(), 0);
+  });
+
   test('a game that is in no page: it says so before anything is fetched, and how one takes part in it', async (t) => {
     const net = network(t);
     const game = join(net.folder, 'own.ts');
