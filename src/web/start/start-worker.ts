@@ -19,7 +19,7 @@ async function start({ url, plan }: StartOrder): Promise<string> {
     tokenizer: byteTokenizer(),
     model: modelOf(plan),
     seed: plan.seed,
-    training: { ...training, sparse: { merge_rule: plan.merge_rule } },
+    training,
     schedule,
     onProgress: (what) => say({ kind: 'progress', what }),
   });
