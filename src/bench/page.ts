@@ -115,13 +115,18 @@ function add(report: Report, what: string, measured: string, target = '', reache
 const seconds = (value: number): string => `${value.toFixed(1)} s`;
 const kilobytes = (size_bytes: number): string => `${(size_bytes / 1000).toFixed(1)} kB`;
 
+async function oneAfterTheOther<T>(count: number, measure: (visit: number) => Promise<T>): Promise<T[]> {
+  const measured: T[] = [];
+  for (let visit = 0; visit < count; visit++) measured.push(await measure(visit));
+  return measured;
+}
+
 async function reportVisits(
   report: Report,
   count: number,
   measure: (visit: number) => ReturnType<typeof measureVisit>,
 ): Promise<void> {
-  const visits: Awaited<ReturnType<typeof measureVisit>>[] = [];
-  for (let visit = 0; visit < count; visit++) visits.push(await measure(visit));
+  const visits = await oneAfterTheOther(count, measure);
   report.data.visits = visits.map(({ timeline, ...more }) => ({ ...more, ...Object.fromEntries(timeline) }));
   const steps = [...medianTimeline(visits.map(({ timeline }) => timeline))];
   const [, accepted_s] = steps.at(-1)!;
@@ -136,8 +141,7 @@ async function reportCommand(
   count: number,
   measure: (visit: number) => ReturnType<typeof measureCommand>,
 ): Promise<void> {
-  const joined: Awaited<ReturnType<typeof measureCommand>>[] = [];
-  for (let visit = 0; visit < count; visit++) joined.push(await measure(visit));
+  const joined = await oneAfterTheOther(count, measure);
   report.data.commands = joined;
   const merged_s = median(joined.map((one) => one.seconds));
   add(report, 'potluck join to the first work that is merged', seconds(merged_s), '≤ 5 s', merged_s <= 5);

@@ -4,7 +4,7 @@ import { allBalances, type ShareBalance } from '../core/balances.ts';
 import { emissionOf } from '../core/shares.ts';
 import { accountOf, type NetworkState, type Phase, type RunState } from '../core/state.ts';
 import { CodedError } from '../errors.ts';
-import { nameOf } from '../protocol/shown-name.ts';
+import { listOf } from '../protocol/shown-name.ts';
 import { type Replay, type ReplayOptions, replayLog } from './audit-replay.ts';
 import { openAuditPool, threadsFor } from './audit-threads.ts';
 import type { PublicLog } from './public-log.ts';
@@ -116,7 +116,6 @@ function holdersOf(state: NetworkState, run: RunState): Holding[] {
 export function chooseRunIn(state: NetworkState, wanted: string): RunState {
   const found = [...state.runs.values()].filter(({ id }) => id.startsWith(wanted));
   if (found.length === 1) return found[0];
-  const list =
-    [...state.runs.values()].map(({ id, spec }) => `${id.slice(0, 12)} (${nameOf(spec.name)})`).join(', ') || 'none';
+  const list = listOf([...state.runs.values()].map(({ id, spec }) => ({ id, name: spec.name })));
   throw new LookupError('no-such-run', `expected one run whose id begins with "${wanted}"; the log has: ${list}`);
 }

@@ -8,7 +8,7 @@ import { LedgerError } from '../ledger/errors.ts';
 import { equalHashes, leafHash, type NodeReader, nodesOfLeaves, rootAt } from '../ledger/merkle.ts';
 import { decodeEntryBundle } from '../ledger/tiles.ts';
 import { ProtocolError } from '../protocol/errors.ts';
-import { nameOf } from '../protocol/shown-name.ts';
+import { listOf } from '../protocol/shown-name.ts';
 import { bareCheckpoint } from './certificate-event.ts';
 import { OwnershipError } from './ownership-errors.ts';
 import { openPublicLog } from './public-log-open.ts';
@@ -62,8 +62,7 @@ export async function replayLog(where: string, onEvent: ReplayListener = () => {
 export function chooseLoggedRun(state: NetworkState, wanted: string | undefined): RunState {
   const runs = [...state.runs.values()].filter((run) => run.id.startsWith(wanted ?? ''));
   if (runs.length === 1) return runs[0];
-  const list =
-    [...state.runs.values()].map((run) => `${run.id.slice(0, 12)} (${nameOf(run.spec.name)})`).join(', ') || 'none';
+  const list = listOf([...state.runs.values()].map(({ id, spec }) => ({ id, name: spec.name })));
   throw new OwnershipError(
     'unknown-run',
     `expected one run${wanted ? ` that begins with "${wanted}"` : ', or --run'}; the log has: ${list}`,

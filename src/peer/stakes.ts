@@ -5,7 +5,7 @@ import type { StakeLocked, StakeReleased } from '../core/events.ts';
 import { nextStakeChange, releaseRounds } from '../core/stake.ts';
 import { accountOf, type Phase } from '../core/state.ts';
 import { lockedBehind, stakeOf } from '../core/verdict-stakes.ts';
-import { nameOf } from '../protocol/shown-name.ts';
+import { listOf } from '../protocol/shown-name.ts';
 import { chooseRunIn, replayWithPool } from './audit-shares.ts';
 import { PeerError } from './errors.ts';
 import type { PublicLog } from './public-log.ts';
@@ -76,7 +76,7 @@ export function stakeChange(
   const candidates = stakes.devices.filter(({ locked }) => type === 'stake.locked' || locked > 0);
   const found = candidates.filter(({ id, name }) => behind === undefined || name === behind || id.startsWith(behind));
   if (found.length !== 1) {
-    const list = candidates.map(({ id, name }) => `${id.slice(0, 12)} (${nameOf(name)})`).join(', ') || 'none';
+    const list = listOf(candidates);
     const expected = behind === undefined ? 'one validator, or its id with --behind' : `one like "${behind}"`;
     const which = type === 'stake.locked' ? 'validators that earn' : 'validators with stake';
     throw new PeerError('no-such-device', `expected ${expected}; ${which} for ${stakes.account.slice(0, 12)}: ${list}`);

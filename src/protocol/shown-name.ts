@@ -7,3 +7,8 @@ const COLOUR_OR_CONTROL = /\x1b\[[0-9;]*m|[\0-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202
 export function nameOf(text: string): string {
   return text.replace(/\s+/g, ' ').replace(COLOUR_OR_CONTROL, '').trim() || '?';
 }
+
+/** Things with an id and a stranger's name, to choose from, as part of one line. */
+export function listOf(things: readonly { readonly id: string; readonly name: string }[]): string {
+  return things.map(({ id, name }) => `${id.slice(0, 12)} (${nameOf(name)})`).join(', ') || 'none';
+}
