@@ -68,6 +68,7 @@ const WORDS = [
   'stake release',
   'settle',
   'verify',
+  'completion',
 ];
 
 test('--help on every command says what it does, shows examples, knows --json and ends with 0', async (t) => {

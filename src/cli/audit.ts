@@ -24,7 +24,6 @@ const DRAW_MS = 100;
 
 export function auditCommand(): Command {
   return new Command('audit')
-    .description('Check a hub: every event, signature, transition, share and model version, from its public log.')
     .argument('<place>', "the address of a hub, or a hub's folder", logPlace)
     .option('--receipts <file>', 'receipts.jsonl of a peer: what it handed in must be in the log')
     .option('--hub-id <id>', 'the id that the hub must have (default: the one that its checkpoint names)', fullId)

@@ -21,7 +21,6 @@ interface CertificateFlags {
 
 export function certificateCommand(): Command {
   return new Command('certificate')
-    .description('Write a file that proves, offline, which part of a model is yours.')
     .option('--run <id>', 'the run, by the beginning of its id (needed when the log has several)')
     .option('--hub <place>', "the address of the hub, or a hub's folder", logPlace, DEFAULT_HUB)
     .option('--holder <id>', 'whose certificate, by full id (default: yours)', fullId)

@@ -59,7 +59,6 @@ const SAMPLE = { max_tokens: 220, temperature: 0.7, top_p: 0.95 };
 
 export function demoCommand(): Command {
   return new Command('demo')
-    .description('Train a small language model on this machine with a hub, a validator and several workers.')
     .option('--data <path>', 'text to learn from: a file or a folder (default: the documentation that npm installed)')
     .option('--rounds <n>', 'rounds to train', integer(1, 10_000), 36)
     .option('--workers <n>', 'worker processes', integer(1, 64), 3)

@@ -17,7 +17,6 @@ interface ExportFlags {
 
 export function exportCommand(): Command {
   return new Command('export')
-    .description("Write a run's present model as other tools read it, with its table of shares and a signed manifest.")
     .argument('<run>', 'the run, by the beginning of its id')
     .argument('<dir>', 'the folder to write; files in it are replaced')
     .option('--hub <url>', 'the address of the hub', hubUrl, DEFAULT_HUB)

@@ -30,7 +30,6 @@ type LogLevel = (typeof LOG_LEVELS)[number];
 
 export function hubCommand(): Command {
   return new Command('hub')
-    .description('Run a hub: the meeting place where runs are kept and peers find each other.')
     .option('--port <n>', 'port to listen on; 0 takes any free one', integer(0, 65_535), DEFAULT_PORT)
     .option('--host <address>', 'address to listen on; 0.0.0.0 lets other machines in', '127.0.0.1')
     .option('--folder <dir>', 'where the log and the blobs are kept', join(homeFolder(), 'hub'))

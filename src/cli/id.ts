@@ -22,18 +22,16 @@ import { CliError, openOutput } from './output.ts';
 const SECRET_WARNING = 'Whoever has it can act as you and take what you hold. Nobody can give it back when it is lost.';
 
 export function idCommand(): Command {
-  const command = new Command('id')
-    .description('Show who you are here, move that to another machine, or disown a device.')
-    .addHelpText(
-      'after',
-      `
+  const command = new Command('id').addHelpText(
+    'after',
+    `
 Examples:
   $ potluck id                                  your id and the devices on this machine
   $ potluck id phrase                           24 words that are your key
   $ potluck id import --phrase                  on another machine; asks for the words on its standard input
   $ potluck id revoke 3fa9c1 --hub URL          a device was stolen: nobody believes its key from now on
   $ potluck id address 0x52908400098527886E0F7030069857D2E4169EE7 --hub URL`,
-    );
+  );
   const parts = [showCommand, exportCommand, importCommand, phraseCommand, revokeCommand, addressCommand];
   for (const part of parts) command.addCommand(part(), { isDefault: part === showCommand });
   return command;

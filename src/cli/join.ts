@@ -49,7 +49,6 @@ interface JoinFlags {
 
 export function joinCommand(): Command {
   return new Command('join')
-    .description('Lend this device to a run: train, or check what others trained.')
     .argument('<url>', 'the address of the hub', hubUrl)
     .option('--run <id>', 'which run, by the beginning of its id (needed when the hub has several)')
     .addOption(new Option('--role <role>', 'what to do').choices(['worker', 'validator']).default('worker'))

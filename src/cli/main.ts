@@ -1,13 +1,17 @@
 // The potluck command: what it can do, and how each part is started.
+import { readFileSync } from 'node:fs';
 import { enableCompileCache } from 'node:module';
+import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
+import { COMMANDS, loadCommand } from './commands.ts';
 import { reportFailure, reportProblem } from './output.ts';
 
 enableCompileCache(); // the second start need not strip types again
 
+const PACKAGE = join(import.meta.dirname, '..', '..', 'package.json');
 const program = new Command('potluck')
   .description('Train AI models together, on devices that people already own.')
-  .version('0.1.0')
+  .version(JSON.parse(readFileSync(PACKAGE, 'utf8')).version)
   .addHelpText(
     'after',
     `
@@ -20,31 +24,9 @@ Examples:
 Keys and state are kept under ~/.potluck, or in the folder that the variable POTLUCK_HOME names.`,
   );
 // Only the command that is meant is loaded: loading all of them takes longer than most of them run.
-const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
-  demo: async () => (await import('./demo.ts')).demoCommand(),
-  hub: async () => (await import('./hub.ts')).hubCommand(),
-  run: async () => (await import('./run.ts')).runCommand(),
-  join: async () => (await import('./join.ts')).joinCommand(),
-  status: async () => (await import('./status.ts')).statusCommand(),
-  export: async () => (await import('./export.ts')).exportCommand(),
-  id: async () => (await import('./id.ts')).idCommand(),
-  verify: async () => (await import('./verify.ts')).verifyCommand(),
-  certificate: async () => (await import('./certificate.ts')).certificateCommand(),
-  stake: async () => (await import('./stake.ts')).stakeCommand(),
-  settle: async () => (await import('./settle.ts')).settleCommand(),
-  witness: async () => (await import('./witness.ts')).witnessCommand(),
-  audit: async () => (await import('./audit.ts')).auditCommand(),
-  shares: async () => (await import('./shares.ts')).sharesCommand(),
-  rules: async () => (await import('./rules.ts')).rulesCommand(),
-  play: async () => (await import('./play.ts')).playCommand(),
-  plant: async () => (await import('./plant.ts')).plantCommand(),
-  ratings: async () => (await import('./ratings.ts')).ratingsCommand(),
-  recheck: async () => (await import('./recheck.ts')).recheckCommand(),
-  why: async () => (await import('./why.ts')).whyCommand(),
-};
-const [meant] = process.argv.slice(2);
-const names = Object.hasOwn(COMMANDS, meant ?? '') ? [meant] : Object.keys(COMMANDS);
-for (const name of names) program.addCommand(await COMMANDS[name]());
+const meant = process.argv.slice(2).find((word, i) => i > 0 || word !== 'help') ?? '';
+if (Object.hasOwn(COMMANDS, meant)) program.addCommand(await loadCommand(meant));
+else for (const [name, { summary }] of Object.entries(COMMANDS)) program.command(name).description(summary);
 leaveErrorsToUs(program);
 const json = process.argv.includes('--json');
 

@@ -34,7 +34,6 @@ const USUAL_NAMES = ['laptop', 'desktop', 'workstation', 'mini', 'home', 'office
 
 export function plantCommand(): Command {
   return new Command('plant')
-    .description("Find judges who do not look: hand in work whose right verdict only the run's owner knows.")
     .argument('<run>', "the beginning of the run's id")
     .option('--hub <url>', 'the address of the hub', hubUrl, DEFAULT_HUB)
     .addOption(

@@ -28,7 +28,6 @@ const EXIT_EXPLOIT = 3;
 
 export function playCommand(): Command {
   return new Command('play')
-    .description('Try a game against a crowd of liars before you launch it.')
     .argument('<game>', 'a game of this build (pretrain, addition-chain), or the path of a file that exports one')
     .option('--adversaries <list>', 'names, divided by commas (default: all that can play the game)')
     .option('--share <part>', 'the part of the devices of a role that lie', decimal(0.01, 0.9), 0.33)

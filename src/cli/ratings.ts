@@ -18,7 +18,6 @@ interface Found {
 
 export function ratingsCommand(): Command {
   return new Command('ratings')
-    .description('Show how validators on this machine rate the workers that they judged.')
     .argument('[run]', "the beginning of the run's id (default: all runs)", '')
     .option('--folder <dir>', "the validator's folder (default: all under ~/.potluck/peers)")
     .addOption(jsonOption())

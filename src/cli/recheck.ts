@@ -32,9 +32,6 @@ const EXIT_DISPUTED = 1;
 
 export function recheckCommand(): Command {
   return new Command('recheck')
-    .description(
-      'Judge a submission again from the public log, with every step of its worker since it last began afresh.',
-    )
     .argument('<submission>', "the beginning of the submission's id", idBeginning)
     .option('--hub <place>', "the address of the hub, or a hub's folder", logPlace, DEFAULT_HUB)
     .addOption(runtimeOption('what repeats the steps; wasm gives the same bits on every machine', 'wasm'))

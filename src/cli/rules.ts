@@ -21,7 +21,6 @@ interface RulesFlags {
 
 export function rulesCommand(): Command {
   return new Command('rules')
-    .description('Show the rules of a run, or propose others for a later round.')
     .addCommand(showCommand())
     .addCommand(proposeCommand())
     .addHelpText(

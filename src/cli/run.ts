@@ -51,7 +51,6 @@ interface CreateFlags {
 
 export function runCommand(): Command {
   return new Command('run')
-    .description('Create runs; pause, resume and end your own.')
     .addCommand(createCommand())
     .addCommand(pauseCommand())
     .addCommand(resumeCommand())

@@ -24,7 +24,6 @@ interface SettleFlags {
 
 export function settleCommand(): Command {
   return new Command('settle')
-    .description("Write a run's balances as a Merkle tree of (index, address, amount) for a distributor contract.")
     .option('--run <id>', 'the run, by the beginning of its id (needed when the log has several)')
     .option('--hub <place>', "the address of the hub, or a hub's folder", logPlace, DEFAULT_HUB)
     .addOption(

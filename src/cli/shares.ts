@@ -8,7 +8,6 @@ import { formatCount, openOutput } from './output.ts';
 
 export function sharesCommand(): Command {
   return new Command('shares')
-    .description('Show who holds which part of a run, recomputed here from the public log.')
     .argument('<run>', "the beginning of the run's id")
     .option('--hub <place>', "the address of the hub, or a hub's folder", logPlace, DEFAULT_HUB)
     .addOption(jsonOption())

@@ -18,7 +18,6 @@ interface StakeFlags {
 
 export function stakeCommand(): Command {
   return new Command('stake')
-    .description("Lock shares that you hold behind your validator's verdicts, or ask for them back.")
     .addCommand(showCommand())
     .addCommand(changeCommand('lock'))
     .addCommand(changeCommand('release'))

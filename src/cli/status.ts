@@ -8,7 +8,6 @@ import { formatBytes, formatCount, openOutput } from './output.ts';
 
 export function statusCommand(): Command {
   return new Command('status')
-    .description('Show the runs of a hub and who takes part.')
     .argument('[url]', 'the address of the hub', hubUrl, DEFAULT_HUB)
     .addOption(jsonOption())
     .addHelpText('after', '\nExamples:\n  $ potluck status\n  $ potluck status http://hub.example:7700 --json')

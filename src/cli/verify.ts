@@ -19,7 +19,6 @@ interface VerifyFlags {
 
 export function verifyCommand(): Command {
   return new Command('verify')
-    .description("Check a certificate of ownership, or an exported model's folder. Needs no network and no key.")
     .argument('<path>', 'a certificate, or a folder with model.sig')
     .option('--hub-id <id>', 'the hub that must have signed the log (default: the one that is named)', fullId)
     .option('--holder <id>', 'the account that a certificate must be about', fullId)

@@ -8,7 +8,6 @@ import { openOutput } from './output.ts';
 
 export function whyCommand(): Command {
   return new Command('why')
-    .description('Explain what a submission earned, recomputed here from the public log.')
     .argument('<submission>', "the beginning of the submission's id", idBeginning)
     .option('--hub <place>', "the address of the hub, or a hub's folder", logPlace, DEFAULT_HUB)
     .addOption(jsonOption())

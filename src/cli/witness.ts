@@ -23,7 +23,6 @@ interface WitnessFlags {
 
 export function witnessCommand(): Command {
   return new Command('witness')
-    .description("Follow a hub's log, cosign what it shows, and prove it to everybody when the hub rewrites its past.")
     .argument('<url>', 'the address of the hub', hubUrl)
     .option('--every <s>', 'seconds between two looks', decimal(0.1, 86_400), 60)
     .option('--once', 'look once, then end', false)
