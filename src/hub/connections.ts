@@ -35,6 +35,7 @@ export const CONNECTION_LIMITS = {
   status_every_ms: 400, // people do not read faster
   lost_after_ms: 5000, // how long a peer may be gone before the log says so; a reconnect is quicker
   goodbye_ms: 1000, // what a connection that is being closed gets to read why
+  silence_ms: 60_000, // a request over HTTP on which no byte moves for so long is given up; one that moves may take for ever
 };
 export type ConnectionLimits = typeof CONNECTION_LIMITS;
 

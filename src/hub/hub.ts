@@ -5,6 +5,7 @@ import type { IncomingMessage, Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { createAdaptorServer } from '@hono/node-server';
+import type { Hono } from 'hono';
 import { WebSocketServer } from 'ws';
 import type { LoggedEvent } from '../core/events.ts';
 import type { LoadGame } from '../games/registry.ts';
@@ -104,7 +105,7 @@ async function startHub(options: HubOptions, identity: Identity, store: LogStore
   const { state } = place.sequencer;
   metrics.watch({ state, blobs, now_ms: systemClock.elapsed_ms, roles: connections.roles });
   const app = httpApp(place.services, place.unnamed, metrics, options.page);
-  const server = createAdaptorServer({ fetch: app.fetch }) as Server;
+  const server = serverOf(app, limits.silence_ms);
   const sockets = new WebSocketServer({
     noServer: true,
     maxPayload: WIRE_LIMITS.message_bytes,
@@ -160,6 +161,13 @@ async function startHub(options: HubOptions, identity: Identity, store: LogStore
     url: `http://${shownHost}:${address.port}`,
     close: () => (closing ??= close()),
   };
+}
+
+/** Node ends a request that takes 300 s, however well it moves: a large model on a slow line takes longer. */
+export function serverOf(app: Hono, silence_ms: number): Server {
+  const server = createAdaptorServer({ fetch: app.fetch, serverOptions: { requestTimeout: 0 } }) as Server;
+  server.setTimeout(silence_ms);
+  return server;
 }
 
 function listen(server: Server, host: string, port: number): Promise<void> {

@@ -67,6 +67,7 @@ export function openToReaders(app: Hono): void {
       await next();
       if (c.req.method !== 'GET' && c.req.method !== 'HEAD') return;
       c.header('access-control-allow-origin', '*');
+      c.header('access-control-expose-headers', 'accept-ranges, content-range, etag');
       c.header('cross-origin-resource-policy', 'cross-origin');
       c.header('x-content-type-options', 'nosniff');
     });

@@ -1,0 +1,115 @@
+// Blobs over real sockets: whole, in part, only their size, not again; an upload may take as long as its bytes keep coming.
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { bytesToHex } from '@noble/hashes/utils.js';
+import { Hono } from 'hono';
+import { sha256Hex } from '../protocol/hash.ts';
+import { createIdentity } from '../protocol/identity.ts';
+import { uploadChallenge } from '../protocol/messages.ts';
+import { type Hub, openHub, serverOf } from './hub.ts';
+
+const SILENCE_MS = 400;
+const root = mkdtempSync(join(tmpdir(), 'potluck-blobs-'));
+const identity = createIdentity();
+const random = randomBytes(5000);
+const text = Buffer.from('many bring something, one thing comes out. '.repeat(100));
+let hub: Hub;
+
+const headersFor = async (bytes: Uint8Array) => ({
+  'x-potluck-peer': identity.id,
+  'x-potluck-signature': bytesToHex(await identity.sign(uploadChallenge(hub.id, sha256Hex(bytes)))),
+});
+const urlOf = (bytes: Uint8Array) => `${hub.url}/blobs/${sha256Hex(bytes)}`;
+const get = (bytes: Uint8Array, headers: Record<string, string> = {}, method = 'GET') =>
+  fetch(urlOf(bytes), { method, headers: { 'accept-encoding': 'identity', ...headers } });
+const bodyOf = async (response: Response) => Buffer.from(await response.arrayBuffer());
+
+before(async () => {
+  hub = await openHub({ folder: root, host: '127.0.0.1', port: 0, limits: { silence_ms: SILENCE_MS } });
+  for (const bytes of [random, text]) {
+    const put = await fetch(urlOf(bytes), { method: 'PUT', body: bytes, headers: await headersFor(bytes) });
+    assert.equal(put.status, 201);
+  }
+});
+after(async () => {
+  await hub.close();
+  rmSync(root, { recursive: true, force: true });
+});
+
+test('whole, with a tag that only these bytes have', async () => {
+  const response = await get(random);
+  assert.equal(response.status, 200);
+  assert.equal(response.headers.get('etag'), `"${sha256Hex(random)}"`);
+  assert.equal(response.headers.get('accept-ranges'), 'bytes');
+  assert.equal(response.headers.get('content-length'), '5000');
+  assert.deepEqual(await bodyOf(response), random);
+  const packed = await get(text, { 'accept-encoding': 'gzip' });
+  assert.equal(packed.headers.get('content-encoding'), 'gzip');
+  assert.equal(packed.headers.get('etag'), `"${sha256Hex(text)}-gzip"`);
+  assert.deepEqual(await bodyOf(packed), text);
+});
+
+test('from where a line broke, and after the end', async () => {
+  const rest = await get(random, { range: 'bytes=1234-', 'accept-encoding': 'gzip' });
+  assert.equal(rest.status, 206);
+  assert.equal(rest.headers.get('content-range'), 'bytes 1234-4999/5000');
+  assert.equal(rest.headers.get('content-length'), '3766');
+  assert.deepEqual(await bodyOf(rest), random.subarray(1234));
+  const plain = await get(text, { range: 'bytes=10-19', 'accept-encoding': 'gzip' });
+  assert.equal(plain.headers.get('content-encoding'), null, 'a part is of the blob, not of its packing');
+  assert.deepEqual(await bodyOf(plain), text.subarray(10, 20));
+  const beyond = await get(random, { range: 'bytes=5000-' });
+  assert.equal(beyond.status, 416);
+  assert.equal(beyond.headers.get('content-range'), 'bytes */5000');
+  assert.equal(((await beyond.json()) as { error: { code: string } }).error.code, 'bad-range');
+  const other = await get(random, { range: 'bytes=1-', 'if-range': '"another"' });
+  assert.equal(other.status, 200);
+  assert.deepEqual(await bodyOf(other), random);
+});
+
+test('its size alone, and not again for who has it', async () => {
+  const head = await get(random, {}, 'HEAD');
+  assert.equal(head.status, 200);
+  assert.equal(head.headers.get('content-length'), '5000');
+  assert.equal((await get(Buffer.from('nothing'), {}, 'HEAD')).status, 404);
+  assert.equal((await get(random, { 'if-none-match': `"${sha256Hex(random)}"` })).status, 304);
+  assert.equal((await get(text, { 'if-none-match': `"${sha256Hex(text)}-gzip"` })).status, 304);
+});
+
+/** An upload of eight bytes by hand; resolves with the answer, '' where the hub hangs up. */
+async function upload(bytes: Uint8Array, pauses_ms: number, stopAt: number): Promise<string> {
+  const { hostname, port } = new URL(hub.url);
+  const socket = connect(Number(port), hostname);
+  let answer = '';
+  socket.on('data', (chunk) => {
+    answer += chunk;
+    socket.end();
+  });
+  socket.on('error', () => {});
+  const closed = new Promise((resolve) => socket.on('close', resolve));
+  const headers = Object.entries(await headersFor(bytes)).map(([name, value]) => `${name}: ${value}\r\n`);
+  const start = `PUT /blobs/${sha256Hex(bytes)} HTTP/1.1\r\nhost: x\r\ncontent-length: ${bytes.length}\r\n`;
+  socket.write(`${start}${headers.join('')}\r\n`);
+  for (const byte of bytes.subarray(0, stopAt)) {
+    await sleep(pauses_ms);
+    socket.write(Uint8Array.of(byte));
+  }
+  await closed;
+  return answer;
+}
+
+test('an upload that keeps coming is taken whatever it takes; one that falls silent is given up', async () => {
+  const bytes = randomBytes(8);
+  assert.match(await upload(bytes, SILENCE_MS / 4, 8), /^HTTP\/1\.1 201 /, 'twice as long as the silence');
+  assert.equal(await upload(randomBytes(8), 0, 4), '');
+});
+
+test('no limit on a whole request', () => {
+  assert.equal(serverOf(new Hono(), SILENCE_MS).requestTimeout, 0);
+});
