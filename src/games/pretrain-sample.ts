@@ -1,7 +1,7 @@
 // What the present model of a pre-training run writes: it goes on from the beginning of a held-out text, always the same one.
 import { parameterSpecs, type Weights } from '../model/config.ts';
 import { generateWith, openDecoder } from '../model/generate.ts';
-import { type Tokenizer, tokenizerFromJson } from '../model/tokenizer.ts';
+import { tokenizerFromJson } from '../model/tokenizer.ts';
 import type { Device, Written } from './game.ts';
 import { heldOutBeginning, manifestOf } from './pretrain-device.ts';
 import { type PretrainParams, parameterCount } from './pretrain-params.ts';
@@ -32,29 +32,18 @@ export async function writeSample(
   const tokenizer = tokenizerFromJson(new TextDecoder().decode(await device.fetchBlob(manifest.tokenizer)));
   // It has never seen a longer sequence than this.
   const capacity = Math.min(config.max_position_embeddings, params.context, MOST_CONTEXT);
-  const kept = Math.max(1, Math.floor(capacity / 2) - 1);
-  const prompt = tokenizer.decode(await heldOutBeginning(device, params, Math.min(PROMPT_TOKENS, kept)));
+  // Room is left for what it writes.
+  const read = Math.max(1, Math.min(PROMPT_TOKENS, Math.floor(capacity / 2) - 1));
+  const prompt = tokenizer.decode(await heldOutBeginning(device, params, read));
   const decoder = await openDecoder(device.runtime, { config, weights }, capacity);
   let text = '';
   try {
-    for (let left = NEW_TOKENS; left > 0; left -= capacity - kept) {
-      const before = text.length;
-      const options = { prompt: endOf(tokenizer, prompt + text, kept), max_tokens: left, signal, ...SAMPLING };
-      for await (const piece of generateWith(decoder, tokenizer, { ...options, seed: `${SEED} ${left}` }))
-        text += piece;
-      // Where the context is full it goes on from the last half of it; else the text is finished.
-      if (text.length === before || decoder.length() < capacity) break;
-    }
+    const options = { prompt, max_tokens: NEW_TOKENS, seed: SEED, signal, ...SAMPLING };
+    for await (const piece of generateWith(decoder, tokenizer, options)) text += piece;
   } catch (error) {
-    // Some tokenizers cannot read everything that they can write.
-    if (!signal.aborted && text === '') throw error;
+    if (!signal.aborted) throw error;
   } finally {
     await decoder.close();
   }
   return { prompt, text };
-}
-
-/** The last tokens of a text, as text. */
-function endOf(tokenizer: Tokenizer, text: string, most_tokens: number): string {
-  return tokenizer.decode(Array.from(tokenizer.encode(text)).slice(-most_tokens));
 }

@@ -8,7 +8,7 @@ import { createNativeRuntime } from '../tensor/native-runtime.ts';
 import type { Runtime } from '../tensor/runtime.ts';
 import { createWasmRuntime } from '../tensor/wasm-runtime.ts';
 import { type LlamaConfig, type LlamaConfigInput, LlamaConfigSchema, parameterSpecs, type Weights } from './config.ts';
-import { type Decoder, generate, generateWith, openDecoder, sampleToken } from './generate.ts';
+import { type Decoder, type GenerateProgress, generate, generateWith, openDecoder, sampleToken } from './generate.ts';
 import { byteTokenizer, type Tokenizer } from './tokenizer.ts';
 import { logitsGraph } from './train-graph.ts';
 
@@ -138,26 +138,75 @@ describe('generate', async () => {
     assert.equal(pieces.join(''), tokenizer.decode(end < 0 ? expected : expected.slice(0, end)));
   });
 
-  test('ends at the context: the text has as many tokens as fit, and a prompt that fills it gives one more', async () => {
-    const ids: number[] = [];
+  describe('beyond the context', () => {
     // Tokens are counted on their way out: every id is a letter.
-    const letters: Tokenizer = {
-      ...tokenizer,
-      vocab_size: 257,
-      eos_id: null,
-      decode: (list) => 'x'.repeat(list.length),
-    };
-    for await (const piece of generate(runtime, { ...model, tokenizer: letters }, { prompt: 'ab', max_tokens: 1000 })) {
-      ids.push(piece.length);
-    }
-    assert.equal(ids.length, CONTEXT - 3 + 1);
-    const fills = { prompt: 'p'.repeat(CONTEXT - 1), max_tokens: 5 };
-    assert.equal((await collect(generate(runtime, { ...model, tokenizer: letters }, fills))).length, 1);
-    const over = generate(runtime, model, { prompt: 'p'.repeat(CONTEXT), max_tokens: 5 });
-    await assert.rejects(collect(over), {
-      name: 'ModelError',
-      code: 'bad-input',
-      message: /97 tokens, the decoder holds 96/,
+    const letters: Tokenizer = { ...tokenizer, eos_id: null, decode: (list) => 'x'.repeat(list.length) };
+    const long = 'a prompt of many more letters than the context holds, '.repeat(4);
+
+    test('as many tokens as were asked for, however long the prompt', async () => {
+      for (const prompt of ['ab', long.slice(0, CONTEXT - 1), long]) {
+        const told: GenerateProgress[] = [];
+        const options = { prompt, max_tokens: 2 * CONTEXT + 5, onProgress: (now: GenerateProgress) => told.push(now) };
+        const pieces = await collect(generate(runtime, { ...model, tokenizer: letters }, options));
+        assert.equal(pieces.join('').length, options.max_tokens);
+        const prompt_tokens = prompt.length + 1;
+        const read_tokens = Math.min(CONTEXT, prompt_tokens);
+        assert.deepEqual(told.at(-1), {
+          prompt_tokens,
+          read_tokens,
+          written_tokens: options.max_tokens,
+          end_of_text: false,
+        });
+        assert.deepEqual(told[0], { ...told.at(-1), written_tokens: 0 });
+      }
+    });
+
+    test('the model sees the last part of the prompt, and of a full window its last half', async () => {
+      const seen: number[][] = [];
+      let window: number[] = [];
+      let next = 0;
+      const decoder: Decoder = {
+        capacity: 8,
+        length: () => window.length,
+        rewind: () => {
+          window = [];
+        },
+        async append(tokens) {
+          window.push(...Array.from(tokens));
+          assert.ok(window.length <= 8, `${window.length} tokens`);
+          seen.push([...window]);
+          return new Float32Array(257).with(next++, 10);
+        },
+        close: async () => {},
+      };
+      const options = { prompt: 'abcdefghij', max_tokens: 6, temperature: 0 };
+      await collect(generateWith(decoder, letters, options));
+      const asked = [99, 100, 101, 102, 103, 104, 105, 106]; // c to j
+      assert.deepEqual(seen, [
+        asked,
+        [...asked.slice(-3), 0],
+        [...asked.slice(-3), 0, 1],
+        [...asked.slice(-3), 0, 1, 2],
+        [...asked.slice(-3), 0, 1, 2, 3],
+        [...asked.slice(-3), 0, 1, 2, 3, 4],
+      ]);
+    });
+
+    test('a window of one token goes on from that token', async () => {
+      const one = { ...model, config: LlamaConfigSchema.parse({ ...shape, max_position_embeddings: 1 }) };
+      const pieces = await collect(generate(runtime, { ...one, tokenizer: letters }, { prompt: 'ab', max_tokens: 5 }));
+      assert.equal(pieces.join(''), 'xxxxx');
+    });
+
+    test('a prompt of which the tokenizer knows nothing is refused in words', async () => {
+      const deaf: Tokenizer = { ...letters, bos_id: null, encode: () => [] };
+      const refused = (prompt: string, message: RegExp) =>
+        assert.rejects(collect(generate(runtime, { ...model, tokenizer: deaf }, { prompt, max_tokens: 5 })), {
+          code: 'bad-input',
+          message,
+        });
+      await refused('☃', /knows nothing of the prompt/);
+      await refused('', /the prompt is empty/);
     });
   });
 

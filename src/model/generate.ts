@@ -119,6 +119,18 @@ export interface GenerateOptions extends SamplingOptions {
   /** The same seed gives the same text on the same runtime. */
   readonly seed?: string | number;
   readonly signal?: AbortSignal;
+  /** Hears how far it is: when the prompt is read, and after each token. */
+  readonly onProgress?: (progress: GenerateProgress) => void;
+}
+
+export interface GenerateProgress {
+  /** Tokens of the prompt, a beginning-of-text among them. */
+  readonly prompt_tokens: number;
+  /** How many of them the model has read: the last ones, where all are more than it holds. */
+  readonly read_tokens: number;
+  readonly written_tokens: number;
+  /** It has ended the text by itself. */
+  readonly end_of_text: boolean;
 }
 
 /** A uniform double in [0, 1). */
@@ -161,10 +173,14 @@ function checkOptions({ max_tokens, temperature = 1, top_p = 1 }: GenerateOption
   if (!(top_p > 0 && top_p <= 1)) throw bad(`top_p ${top_p}, expected more than 0, at most 1`);
 }
 
+/** Where the decoder is full, this part of its tokens stays: the rest of the room is for what comes. */
+const keptOf = (capacity: number): number => Math.max(1, Math.floor(capacity / 2));
+
 /**
  * Continues a prompt with an open decoder, token by token, as pieces of text that never end within a character.
- * The prompt itself is not repeated. Ends at end-of-text, after `max_tokens`, at the decoder's capacity, or when aborted:
- * then it throws the signal's reason. Throws ModelError `bad-input` for options out of range and prompts that are too long.
+ * The prompt itself is not repeated. Of a prompt that is longer than the decoder holds the last part is read; where the decoder is
+ * full, it goes on from the last half of what it holds. Ends at end-of-text, after `max_tokens`, or when aborted: then it throws
+ * the signal's reason. Throws ModelError `bad-input` for options out of range and prompts without a token.
  */
 export async function* generateWith(
   decoder: Decoder,
@@ -172,21 +188,36 @@ export async function* generateWith(
   options: GenerateOptions,
 ): AsyncGenerator<string> {
   checkOptions(options);
-  const { prompt, max_tokens, seed = 0, signal } = options;
+  const { prompt, max_tokens, seed = 0, signal, onProgress } = options;
   const random = seededRandom('potluck/sample', seed);
   const text = streamDecoder(tokenizer);
+  const asked = promptIds(tokenizer, prompt);
+  let held = asked.slice(-decoder.capacity);
+  const counted = { prompt_tokens: asked.length, read_tokens: held.length };
+  const tell = (written_tokens: number, end_of_text: boolean): void =>
+    onProgress?.({ ...counted, written_tokens, end_of_text });
   decoder.rewind();
   signal?.throwIfAborted();
-  let logits = await decoder.append(promptIds(tokenizer, prompt));
+  let logits = await decoder.append(held);
+  tell(0, false);
   for (let count = 1; ; count++) {
     signal?.throwIfAborted();
     // A model may have more rows than its tokenizer has tokens; those rows are never text.
     const id = sampleToken(logits.subarray(0, tokenizer.vocab_size), random, options);
-    if (id === tokenizer.eos_id) break;
+    const ends = id === tokenizer.eos_id;
+    tell(ends ? count - 1 : count, ends);
+    if (ends) break;
     const piece = text.push(id);
     if (piece !== '') yield piece;
-    if (count >= max_tokens || decoder.length() >= decoder.capacity) break;
-    logits = await decoder.append([id]);
+    if (count >= max_tokens) break;
+    held.push(id);
+    if (held.length <= decoder.capacity) {
+      logits = await decoder.append([id]);
+      continue;
+    }
+    held = held.slice(-keptOf(decoder.capacity));
+    decoder.rewind();
+    logits = await decoder.append(held);
   }
   const rest = text.end();
   if (rest !== '') yield rest;
@@ -196,9 +227,9 @@ export async function* generateWith(
 function promptIds(tokenizer: Tokenizer, prompt: string): number[] {
   const ids = Array.from(tokenizer.encode(prompt));
   if (tokenizer.bos_id !== null && ids[0] !== tokenizer.bos_id) ids.unshift(tokenizer.bos_id);
-  if (ids.length === 0)
-    throw new ModelError('bad-input', 'generate: the prompt is empty and the tokenizer has no beginning');
-  return ids;
+  if (ids.length > 0) return ids;
+  const fact = prompt === '' ? 'the prompt is empty' : 'the tokenizer knows nothing of the prompt';
+  throw new ModelError('bad-input', `generate: ${fact}, and it has no token that begins a text`);
 }
 
 /**
