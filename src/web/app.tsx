@@ -10,6 +10,7 @@ import { Link } from './shell/link.tsx';
 import type { Live, LiveLink } from './shell/live.ts';
 import { type Route, route } from './shell/route.ts';
 import { useStore } from './shell/store.ts';
+import { ViewBoundary } from './shell/view-boundary.tsx';
 import { WorkBadge } from './shell/work-badge.tsx';
 
 const deviceView = () => import('./device/device-view.tsx').then((module) => module.DeviceView);
@@ -69,15 +70,18 @@ export function App({ live: link }: { live: LiveLink }) {
             Start a run
           </Link>
         </nav>
-        <WorkBadge />
+        <WorkBadge here={here} />
       </header>
       <ConnectionBanner live={live} onRetry={link.retry} />
       <main id="main" tabIndex={-1} class={live.connection === 'away' ? 'stale' : undefined}>
-        {viewOf(here, { live, link })}
+        {/* A view that goes takes what it holds with it: its state, its failure, and props that are no longer its own. */}
+        <ViewBoundary key={keyOf(here)}>{viewOf(here, { live, link })}</ViewBoundary>
       </main>
     </>
   );
 }
+
+const keyOf = (here: Route): string => ('run' in here ? `${here.view} ${here.run}` : here.view);
 
 function viewOf(here: Route, props: ViewProps): ComponentChildren {
   switch (here.view) {

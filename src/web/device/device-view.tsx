@@ -8,6 +8,7 @@ import { HandedInList } from './handed-in-list.tsx';
 import { IdentityBox } from './identity-box.tsx';
 import { Invitation } from './invitation.tsx';
 import { WorkPanel } from './work-panel.tsx';
+import './device.css';
 
 export function DeviceView({ live, run }: ViewProps & { run: string }) {
   const work = useStore(atWork);

@@ -1,7 +1,7 @@
 // The tab at work: what it does now, how fast, why it does not where it does not, and how to stop it.
-import { useState } from 'preact/hooks';
 import { type AtWork, isOver } from '../shell/at-work.ts';
 import { formatCount, formatWhole } from '../shell/format.ts';
+import { StopButton } from '../shell/stop-button.tsx';
 import { type PauseReason, sentenceOf, slowdownOf } from '../tab/state.ts';
 
 const OVERRULE: Readonly<Record<Exclude<PauseReason, 'owner'>, string>> = {
@@ -12,11 +12,6 @@ const OVERRULE: Readonly<Record<Exclude<PauseReason, 'owner'>, string>> = {
 export function WorkPanel({ work: { contribution, state } }: { work: AtWork }) {
   const { phase, runtime, pauses } = state;
   const over = isOver(state);
-  const [stopping, setStopping] = useState(false);
-  const stop = (): void => {
-    setStopping(true);
-    void contribution.stop().finally(() => setStopping(false));
-  };
   const accepted = state.handed_in.filter(({ outcome }) => outcome === 'merged').length;
   return (
     <section class="work" aria-labelledby="work-title">
@@ -89,9 +84,7 @@ export function WorkPanel({ work: { contribution, state } }: { work: AtWork }) {
                 {OVERRULE[reason]}
               </button>
             ))}
-          <button type="button" onClick={stop} disabled={stopping}>
-            {stopping ? 'Handing in …' : 'Stop'}
-          </button>
+          <StopButton />
         </p>
       )}
     </section>

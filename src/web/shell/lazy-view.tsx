@@ -2,8 +2,12 @@
 import type { ComponentType } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import type { Live } from './live.ts';
+import { StopButton } from './stop-button.tsx';
 
 type Loaded<P> = { readonly view: ComponentType<P> } | { readonly error: string } | null;
+
+/** What was loaded once is there at once the next time. */
+const known = new Map<unknown, { readonly view: unknown }>();
 
 export function LazyView<P extends object>(given: {
   load: () => Promise<ComponentType<P>>;
@@ -11,13 +15,17 @@ export function LazyView<P extends object>(given: {
   connection: Live['connection'];
 }) {
   const { load, props, connection } = given;
-  const [loaded, setLoaded] = useState<Loaded<P>>(null);
+  const [loaded, setLoaded] = useState((known.get(load) ?? null) as Loaded<P>);
   const [attempt, setAttempt] = useState(0);
   useEffect(() => {
+    if (known.has(load)) return;
     let wanted = true;
     setLoaded(null);
     load().then(
-      (view) => wanted && setLoaded({ view }),
+      (view) => {
+        known.set(load, { view });
+        if (wanted) setLoaded({ view });
+      },
       (error: unknown) => wanted && setLoaded({ error: error instanceof Error ? error.message : String(error) }),
     );
     return () => {
@@ -43,6 +51,7 @@ export function LazyView<P extends object>(given: {
           <button type="button" onClick={() => location.reload()}>
             Reload the page
           </button>
+          <StopButton />
         </p>
       </section>
     );

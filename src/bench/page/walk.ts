@@ -1,0 +1,108 @@
+// Every view to every view by every link and back, on the built page in a real browser: what dies on the way.
+import type { Page } from 'playwright-core';
+
+/** The views by what their address is like, with what the head of each says. */
+const VIEWS: readonly { readonly view: string; readonly path: RegExp; readonly says: RegExp }[] = [
+  { view: 'home', path: /^\/$/, says: /\S/ },
+  { view: 'run', path: /^\/r\/[0-9a-f]{64}$/, says: /\S/ },
+  { view: 'device', path: /^\/r\/[0-9a-f]{64}\/device$/, says: /My device/ },
+  { view: 'play', path: /^\/r\/[0-9a-f]{64}\/play$/, says: /Play|write/i },
+  { view: 'ledger', path: /^\/ledger$/, says: /Ledger/ },
+  { view: 'event', path: /^\/ledger\/\d+$/, says: /Ledger|Event/ },
+  { view: 'start', path: /^\/start$/, says: /Start a run/ },
+  { view: 'nowhere', path: /^\/nowhere$/, says: /nothing at this address/ },
+];
+
+const PATIENCE_MS = 10_000;
+/** After so many a walk has said enough. */
+const MOST_DEAD = 3;
+
+export interface Walk {
+  /** Ways that were gone: a link followed, or the browser's Back from it. */
+  readonly ways: number;
+  /** Ways that led to a view which does not show, or from which the tab's work cannot be stopped. */
+  readonly dead: readonly string[];
+}
+
+/**
+ * Walks an open page without loading it again.
+ * @param working whether the tab contributes: then each view must offer to stop it
+ */
+export async function walkViews(page: Page, run: string, working: boolean): Promise<Walk> {
+  const starts = ['/', `/r/${run}`, `/r/${run}/device`, `/r/${run}/play`, '/ledger', '/ledger/1', '/start', '/nowhere'];
+  let ways = 0;
+  const dead: string[] = [];
+  const arrived = async (path: string, way: string): Promise<boolean> => {
+    ways++;
+    if (await shows(page, path, working)) return true;
+    dead.push(way);
+    await page.reload(); // the rest of the walk must not suffer from it
+    return false;
+  };
+  for (const from of starts) {
+    if (dead.length >= MOST_DEAD) break;
+    await show(page, from);
+    if (!(await arrived(from, `to ${nameOf(from)} by Back or Forward`))) continue;
+    for (const { path, selector } of await linksOf(page)) {
+      if (dead.length >= MOST_DEAD) break;
+      const way = `${nameOf(from)} → ${nameOf(path)}`;
+      await page.locator(selector).first().click();
+      if (await arrived(path, way)) {
+        if (path === from) continue;
+        await page.goBack();
+        await arrived(from, `${way}, and back`);
+      } else await show(page, from);
+    }
+  }
+  return { ways, dead };
+}
+
+const nameOf = (path: string): string => VIEWS.find((one) => one.path.test(path))?.view ?? path;
+
+/** Goes to an address as Back and Forward do: the page hears that it has changed. */
+async function show(page: Page, path: string): Promise<void> {
+  await page.evaluate((to) => {
+    history.pushState(null, '', to);
+    dispatchEvent(new PopStateEvent('popstate'));
+  }, path);
+}
+
+/** Whether the view at an address comes into sight with its heading. */
+async function shows(page: Page, path: string, working: boolean): Promise<boolean> {
+  const { says } = VIEWS.find((one) => one.path.test(path))!;
+  try {
+    await page.waitForFunction(
+      ({ path, says, working }) => {
+        const head = document.querySelector('main h1')?.textContent ?? '';
+        const stops = [...document.querySelectorAll('button')].some(({ textContent }) => /^Stop$/.test(textContent));
+        const right = new RegExp(says, 'i').test(head) && !/failed/.test(head);
+        return location.pathname === path && right && (stops || !working) && !document.querySelector('main .loading');
+      },
+      { path, says: says.source, working },
+      { timeout: PATIENCE_MS },
+    );
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The links of a view: one of each place on the page to each kind of view. */
+function linksOf(page: Page): Promise<{ path: string; selector: string }[]> {
+  return page.evaluate(
+    (views) => {
+      const found = new Map<string, { path: string; selector: string }>();
+      for (const link of document.querySelectorAll<HTMLAnchorElement>('#app a[href]')) {
+        const { pathname: path, origin } = new URL(link.href);
+        const kind = views.find(({ source }) => new RegExp(source).test(path));
+        if (origin !== location.origin || !kind || link.target || link.hash || !link.offsetParent) continue;
+        const place = link.closest('nav, header, aside, main')!.tagName.toLowerCase();
+        const selector = `${place} a[href="${link.getAttribute('href')}"]`;
+        const key = `${place} ${kind.view}`;
+        if (!found.has(key)) found.set(key, { path, selector });
+      }
+      return [...found.values()];
+    },
+    VIEWS.map(({ view, path }) => ({ view, source: path.source })),
+  );
+}

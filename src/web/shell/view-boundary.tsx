@@ -1,0 +1,27 @@
+// Around the view that is open: one that fails says so, while the frame goes on and the tab's work can still be stopped.
+import { Component, type ComponentChildren } from 'preact';
+import { StopButton } from './stop-button.tsx';
+
+export class ViewBoundary extends Component<{ children: ComponentChildren }, { failed: string | null }> {
+  override state = { failed: null };
+
+  static override getDerivedStateFromError(error: unknown): { failed: string } {
+    return { failed: error instanceof Error ? error.message : String(error) };
+  }
+
+  override render() {
+    if (this.state.failed === null) return this.props.children;
+    return (
+      <section class="empty" role="alert">
+        <h1>This view failed</h1>
+        <p>A mistake in the page itself, not in what you did: {this.state.failed}. The other views still work.</p>
+        <p class="actions">
+          <button type="button" class="primary" onClick={() => location.reload()}>
+            Reload
+          </button>
+          <StopButton />
+        </p>
+      </section>
+    );
+  }
+}
