@@ -7,6 +7,8 @@ export type GameErrorCode =
   | 'bad-bundle'
   | 'bad-work'
   | 'bad-measurement'
+  /** Training that left the finite numbers: the run's settings are too wild, nobody's work is at fault. */
+  | 'diverged'
   /** A file that is no game. */
   | 'bad-game-file'
   /** A game that broke off with an error of its own. */

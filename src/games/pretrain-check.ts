@@ -4,14 +4,15 @@
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { CodedError } from '../errors.ts';
 import { parameterSpecs, type Weights } from '../model/config.ts';
-import { TRACE_RESOLUTION } from '../training/loss-trace.ts';
+import { LARGEST_LOSS } from '../model/llama-loss.ts';
+import { asTraced, LARGEST_TRACED, TRACE_RESOLUTION } from '../training/loss-trace.ts';
 import { overlapOf } from '../training/re-execution.ts';
 import type { SparseUpdate } from '../training/sparse.ts';
-import { toleranceOf } from '../training/tolerances.ts';
+import { besideLoss, toleranceOf } from '../training/tolerances.ts';
 import type { Claim, Device, Judging, Verdict } from './game.ts';
 import { AFRESH, statesLeft } from './pretrain-carried.ts';
 import { updateOf } from './pretrain-device.ts';
-import { type LossChange, lossChange, mean, ownLosses, SMALL_STEP, smallStep } from './pretrain-losses.ts';
+import { type LossChange, lossChange, mean, ownLosses, SMALL_STEP, smallStep, toldMicro } from './pretrain-losses.ts';
 import type { PretrainTask } from './pretrain-params.ts';
 import { type KnownStart, knownStart, type Repeated, repeatExactly, repeatLoosely } from './pretrain-repeat.ts';
 import { decodeWork, type PretrainWork } from './pretrain-work.ts';
@@ -21,6 +22,9 @@ import { decodeWork, type PretrainWork } from './pretrain-work.ts';
  * tiny models), when all point the same way, and falls to a tenth (`npm run bench tolerance`). Beyond these, the later one is a copy.
  */
 const OVERLAP = { copied: 0.85, fraud: 0.92 } as const;
+
+/** What the model itself says of the data is no number: nothing can be said of work on it. */
+const NOT_FINITE = 'model-not-finite';
 
 /** Why work is not accepted, with the measurements so far. */
 class Refused extends Error {
@@ -79,13 +83,19 @@ function openClaim(
   try {
     const work = decodeWork(claim.work);
     if (work.losses.length !== steps) throw new Refused('trace-does-not-follow-from-steps', true);
-    const mean = work.losses.reduce((a, b) => a + b, 0) / steps;
-    if (Math.abs(mean - loss_micro / 1e6) > TRACE_RESOLUTION) throw new Refused('loss-does-not-follow', true);
+    if (!lossFollows(work.losses, loss_micro / 1e6)) throw new Refused('loss-does-not-follow', true);
     return { work, update: updateOf(device, params, claim.work) };
   } catch (error) {
     if (error instanceof CodedError) throw new Refused(error.code, true);
     throw error;
   }
+}
+
+/** Whether a mean loss can be that of a trace: where the trace is cut off, it is a larger one. */
+function lossFollows(losses: PretrainWork['losses'], claimed: number): boolean {
+  const traced = mean([...losses]);
+  if (Math.abs(traced - claimed) <= TRACE_RESOLUTION) return true;
+  return losses.includes(LARGEST_TRACED) && claimed > traced && claimed <= LARGEST_LOSS;
 }
 
 /** It must begin afresh, or with what work of the last round leaves: anything else could not be checked by anybody. */
@@ -118,20 +128,25 @@ async function measureLosses(judged: Case): Promise<LossChange> {
   try {
     moved = smallStep(specs, task, update);
   } catch (error) {
-    if (error instanceof CodedError) throw new Refused(error.code, true);
+    // Honest steps of a run that diverges may leave the finite numbers too: nothing to merge, and nothing to accuse anybody of.
+    if (error instanceof CodedError) throw new Refused(error.code, error.code !== 'not-finite');
     throw error;
   }
-  const { first_loss: limit } = toleranceOf(judging.runtime, device.runtime.class, { steps: 1, rates: 0, gain: 0 });
+  const { first_loss } = toleranceOf(judging.runtime, device.runtime.class, { steps: 1, rates: 0, gain: 0 });
   const own = await ownLosses(task, device);
   const found = mean(own.losses);
+  const limit = besideLoss(first_loss, found);
   evidence.first_loss = { claimed: work.losses[0], found, limit };
-  if (Math.abs(work.losses[0] - found) > limit + TRACE_RESOLUTION) throw new Refused('not-on-its-data', true);
+  if (!Number.isFinite(found)) throw new Refused(NOT_FINITE, false);
+  if (Math.abs(work.losses[0] - asTraced(found)) > limit + TRACE_RESOLUTION) {
+    throw new Refused('not-on-its-data', true);
+  }
   const change = await lossChange(task, device, own, moved);
   const { before, after, assigned, random, harm } = change;
   evidence.gain = { assigned, random, step: SMALL_STEP };
   evidence.harm = harm;
-  numbers.loss_before_micro = Math.round(before * 1e6);
-  numbers.loss_after_micro = Math.round(Math.min(after, LARGEST_LOSS) * 1e6);
+  numbers.loss_before_micro = toldMicro(before);
+  numbers.loss_after_micro = toldMicro(after);
   numbers.score_micro = numbers.loss_before_micro - numbers.loss_after_micro;
   return change;
 }
@@ -143,6 +158,3 @@ async function repeat(judged: Case, start: KnownStart | null, gain: number): Pro
   judged.evidence.repeated = evidence;
   if (refusal) throw new Refused(refusal, fraud);
 }
-
-/** A loss above this is told as this: an event holds only safe integers. */
-const LARGEST_LOSS = 1e5;

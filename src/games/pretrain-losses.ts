@@ -4,13 +4,14 @@ import type { ParameterSpec, Weights } from '../model/config.ts';
 import type { Batch } from '../training/inner.ts';
 import { mergeUpdates } from '../training/outer.ts';
 import type { SparseUpdate } from '../training/sparse.ts';
+import { besideLoss } from '../training/tolerances.ts';
 import type { Device } from './game.ts';
 import { evaluatorOf, loadedOf, type Measured, openData, VALIDATOR_DATA, WORKER_DATA } from './pretrain-device.ts';
 import type { PretrainTask } from './pretrain-params.ts';
 
 /** The part of an outer step that an update is tried at. */
 export const SMALL_STEP = 0.25;
-/** An update is harmful when, at two standard errors, the small step raises the loss by more than this (nats). */
+/** An update is harmful when, at two standard errors, the small step raises the loss by more than this (nats, beside usual losses). */
 const HARM_LIMIT = 0.0025;
 
 export interface LossChange {
@@ -73,13 +74,14 @@ export async function lossChange(
     after.push(...(await measure(task, device, batch, moved)).losses);
   }
   const gains = before.map((loss, i) => loss - after[i]);
-  const harm = { ...interval(gains.map((gain) => -gain)), limit: HARM_LIMIT };
+  const limit = besideLoss(HARM_LIMIT, mean(before));
+  const harm = { ...interval(gains.map((gain) => -gain)), limit };
   return {
     ...{ before: mean(before), after: mean(after), harm },
     assigned: mean(gains.slice(0, half)),
     random: mean(gains.slice(half)),
     // Also where a loss has left the finite numbers.
-    harmful: !(harm.mean - 2 * harm.standard_error <= HARM_LIMIT),
+    harmful: !(harm.mean - 2 * harm.standard_error <= limit),
   };
 }
 
@@ -94,6 +96,12 @@ function mix(one: Batch, other: Batch, tokens: number): Batch {
   const join = (a: Int32Array, b: Int32Array) => Int32Array.from(b, (token, i) => (i < tokens ? a[i] : token));
   return { tokens: join(one.tokens, other.tokens), targets: join(one.targets, other.targets) };
 }
+
+/** A loss above this, or none that is a number, is told as this: an event holds only safe integers. */
+const LARGEST_TOLD = 1e5;
+
+/** A loss as it stands in an event, in millionths of a nat. */
+export const toldMicro = (loss: number): number => Math.round((loss <= LARGEST_TOLD ? loss : LARGEST_TOLD) * 1e6);
 
 export const mean = (values: readonly number[]): number =>
   values.reduce((sum, value) => sum + value, 0) / values.length;

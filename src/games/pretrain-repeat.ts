@@ -1,16 +1,18 @@
 // Re-execution of a worker's inner steps by a validator. Where the worker begins afresh, or the validator has repeated its last round, the
 // validator has the worker's whole state and finds the same update but for rounding; elsewhere it only finds something like it.
 import { bytesToHex } from '@noble/hashes/utils.js';
-import type { ParameterSpec } from '../model/config.ts';
-import { type InnerSteps, type Trained, type Trainer, trainSteps } from '../training/inner.ts';
-import { decodeTrace, encodeTrace, TRACE_RESOLUTION } from '../training/loss-trace.ts';
+import type { ParameterSpec, Weights } from '../model/config.ts';
+import { type InnerSteps, type OptimiserState, type Trained, type Trainer, trainSteps } from '../training/inner.ts';
+import { asTraced, TRACE_RESOLUTION } from '../training/loss-trace.ts';
 import { agreementOf, traceDistance, updateDistance } from '../training/re-execution.ts';
 import { compressUpdate, feedbackAfter, type SparseUpdate } from '../training/sparse.ts';
-import { type FollowedTolerance, followedTolerance, toleranceOf } from '../training/tolerances.ts';
+import { besideLoss, type FollowedTolerance, followedTolerance, toleranceOf } from '../training/tolerances.ts';
 import type { Device, Judging } from './game.ts';
 import { AFRESH, afresh, type Carried } from './pretrain-carried.ts';
 import { follow, followedOf, stepsOf, trainerOf, warmUp } from './pretrain-device.ts';
+import { mean } from './pretrain-losses.ts';
 import type { PretrainTask } from './pretrain-params.ts';
+import { shaken, steadySteps } from './pretrain-rounding.ts';
 import type { PretrainWork } from './pretrain-work.ts';
 
 /** Work that is to be repeated. */
@@ -25,7 +27,7 @@ export interface Repeated {
 
 /** What a repetition says: nothing against the work (null) or why it is refused, with the measurements. */
 export interface Repetition {
-  readonly refusal: 'other-losses' | 'other-update' | null;
+  readonly refusal: 'other-losses' | 'other-update' | 'diverged' | null;
   /** Whether no honest worker could be so far away. */
   readonly fraud: boolean;
   readonly evidence: Readonly<Record<string, unknown>>;
@@ -48,34 +50,43 @@ export function knownStart({ specs, work, device, judging }: Omit<Repeated, 'tas
 /**
  * The same steps from the same state: the same losses and the same update, but for rounding. Over a long chain rounding adds up, on other
  * kinds of processors more than on the same: work that is a little too far away is refused without being called made up. Its
- * worker begins afresh then, and from there nothing has added up.
+ * worker begins afresh then, and from there nothing has added up. The same where these steps magnify rounding (pretrain-rounding.ts).
  */
 export async function repeatExactly(repeated: Repeated, { carried, limits }: KnownStart): Promise<Repetition> {
   const { task, specs, work, update, device } = repeated;
   const { params } = task;
   const referee = await trainerOf(device, params);
-  await referee.setOptimiserState(carried.moments);
-  const { losses, delta } = await trainAgain(repeated, referee, await planOf(repeated));
-  const { mean } = traceDistance(work.losses, losses);
-  const whole = losses.length === work.losses.length;
-  const evidence = { steps: losses.length, from: 'the state of the worker', mean_loss: mean, limits };
-  const isFirst = carried.moments.steps === 0;
-  if (!(mean <= limits.mean_loss + TRACE_RESOLUTION)) {
-    return { refusal: 'other-losses', fraud: isFirst || !(mean <= FAR * limits.mean_loss), evidence };
+  const { moments } = carried;
+  const trained = await trainAgain(repeated, referee, moments, await planOf(repeated));
+  if (trained === null) return DIVERGED;
+  const { losses, delta } = trained;
+  const apart = traceDistance(work.losses, losses).mean;
+  const allowed = besideLoss(limits.mean_loss, mean(losses)) + TRACE_RESOLUTION;
+  const evidence = { steps: losses.length, from: 'the state of the worker', mean_loss: apart, limits };
+  const isFirst = moments.steps === 0;
+  const compressed = (change: Weights) => compressUpdate(specs, change, new Map(carried.error), params.sparse);
+  if (apart > allowed) {
+    const steady = steadySteps(losses, await shakenAgain(repeated, referee, moments), allowed);
+    const far = traceDistance(work.losses, losses.slice(0, steady)).mean > (isFirst ? allowed : FAR * allowed);
+    return { refusal: 'other-losses', fraud: far, evidence: { ...evidence, steady } };
   }
   // Steps that were broken off, for want of time, say nothing of the update.
-  if (!whole) return { refusal: null, fraud: false, evidence };
-  const found = compressUpdate(specs, delta, new Map(carried.error), params.sparse);
+  if (losses.length < work.losses.length) return { refusal: null, fraud: false, evidence };
+  const found = compressed(delta);
   const distance = updateDistance(specs, update, found);
-  const refusal = distance <= limits.update ? null : 'other-update';
-  if (refusal === null) {
-    // What was sent counts, not what should have been: so followers stay near for as long as they follow.
-    const error = feedbackAfter(specs, delta, carried.error, update, params.sparse);
-    const left = { moments: await referee.optimiserState(), error };
-    follow(device, task, bytesToHex(work.end), { carried: left, apart: distance });
+  if (distance > limits.update) {
+    const shown = { ...evidence, update: distance };
+    if (!isFirst && distance <= FAR * limits.update) return { refusal: 'other-update', fraud: false, evidence: shown };
+    const twin = await shakenAgain(repeated, referee, moments);
+    const steady = steadySteps(losses, twin, allowed);
+    const fraud = steady === losses.length && updateDistance(specs, compressed(twin!.delta), found) <= limits.update;
+    return { refusal: 'other-update', fraud, evidence: { ...shown, steady } };
   }
-  const fraud = refusal !== null && (isFirst || distance > FAR * limits.update);
-  return { refusal, fraud, evidence: { ...evidence, update: distance } };
+  // What was sent counts, not what should have been: so followers stay near for as long as they follow.
+  const error = feedbackAfter(specs, delta, carried.error, update, params.sparse);
+  const left = { moments: await referee.optimiserState(), error };
+  follow(device, task, bytesToHex(work.end), { carried: left, apart: distance });
+  return { refusal: null, fraud: false, evidence: { ...evidence, update: distance } };
 }
 
 /** Beyond so many times what is allowed, no rounding has added up. */
@@ -83,6 +94,9 @@ const FAR = 3;
 
 /** The part of the distance between two repetitions with different moments that a worker may be away besides. */
 const MOMENTS_PART = 0.75;
+
+/** The repetition itself left the finite numbers: it says nothing of the work, and a merge of such work would be worth nothing. */
+const DIVERGED: Repetition = { refusal: 'diverged', fraud: false, evidence: { steps: 0 } };
 
 /**
  * The same steps with moments that are not the worker's: like the referee's, or zero where the worker began not long ago. It is refused
@@ -92,44 +106,79 @@ export async function repeatLoosely(repeated: Repeated, gain: number): Promise<R
   const { task, specs, work, update, device, judging } = repeated;
   const referee = await trainerOf(device, task.params);
   const own = await warmUp(referee, device, task);
+  const zero = afresh(specs).moments;
   const steps = work.losses.length;
   const plan = await planOf(repeated);
   const rates = work.losses.reduce((sum, _, step) => sum + plan.learning_rate(step), 0);
   const tolerance = toleranceOf(judging.runtime, device.runtime.class, { steps, rates, gain });
   const attempt = async (moments: "like the referee's" | 'zero') => {
-    const { losses, delta } = await trainAgain(repeated, referee, plan);
+    const trained = await trainAgain(repeated, referee, moments === 'zero' ? zero : own, plan);
+    if (trained === null) return null;
+    const { losses, delta } = trained;
     const distance = traceDistance(work.losses, losses);
-    return { moments, steps: losses.length, losses, distance, agreement: agreementOf(specs, update, delta) };
+    return { moments, steps: losses.length, losses, delta, distance, agreement: agreementOf(specs, update, delta) };
   };
+  type Attempt = NonNullable<Awaited<ReturnType<typeof attempt>>>;
+  const first = await attempt("like the referee's");
+  if (first === null) return DIVERGED;
+  const usual = besideLoss(tolerance.mean_loss, mean(first.losses)) + TRACE_RESOLUTION;
+  let allowed = usual;
   // The direction of a few steps says little about all of them.
-  let allowed = tolerance.mean_loss + TRACE_RESOLUTION;
-  const holds = ({ steps: done, distance, agreement }: Awaited<ReturnType<typeof attempt>>): boolean =>
+  const holds = ({ steps: done, distance, agreement }: Attempt): boolean =>
     distance.mean <= allowed && (agreement >= tolerance.agreement || 2 * done < steps);
+  const evidenceOf = (attempts: readonly Attempt[]) => ({
+    ...{ steps, attempts: attempts.map(({ losses: _losses, delta: _delta, ...rest }) => rest) },
+    limits: { ...tolerance, mean_loss: allowed },
+  });
+  if (holds(first)) return { refusal: null, fraud: false, evidence: evidenceOf([first]) };
 
-  const attempts = [await attempt("like the referee's")];
-  if (!holds(attempts[0])) {
-    await referee.setOptimiserState(afresh(specs).moments);
-    attempts.push(await attempt('zero'));
-    await referee.setOptimiserState(own);
-    // How much moments matter in this very work shows in how far the two repetitions are from each other.
-    allowed += MOMENTS_PART * traceDistance(attempts[0].losses, attempts[1].losses).mean;
+  const second = await attempt('zero');
+  if (second === null) return DIVERGED;
+  // How much moments matter in this very work shows in how far the two repetitions are from each other.
+  allowed += MOMENTS_PART * traceDistance(first.losses, second.losses).mean;
+  const attempts = [first, second];
+  const held = attempts.some(holds);
+  const twin = held ? null : await shakenAgain(repeated, referee, zero);
+  await referee.setOptimiserState(own);
+  if (held) return { refusal: null, fraud: false, evidence: evidenceOf(attempts) };
+  const steady = steadySteps(second.losses, twin, usual);
+  const evidence = { ...evidenceOf(attempts), steady };
+  if (attempts.some(({ distance }) => distance.mean <= allowed)) {
+    const same =
+      twin && agreementOf(specs, compressUpdate(specs, twin.delta, new Map(), task.params.sparse), second.delta);
+    return { refusal: 'other-update', fraud: steady === second.steps && same! >= STEADY_AGREEMENT, evidence };
   }
-  const shown = attempts.map(({ losses: _losses, ...rest }) => rest);
-  const evidence = { steps, attempts: shown, limits: { ...tolerance, mean_loss: allowed } };
-  if (attempts.some(holds)) return { refusal: null, fraud: false, evidence };
-  const nearest = attempts.some(({ distance }) => distance.mean <= allowed);
-  return { refusal: nearest ? 'other-update' : 'other-losses', fraud: true, evidence };
+  const far = attempts.every(({ losses }) => traceDistance(work.losses, losses.slice(0, steady)).mean > allowed);
+  return { refusal: 'other-losses', fraud: far, evidence };
 }
 
+/** Two repetitions that differ by rounding alone point the same way at least so much, where rounding is not magnified. */
+const STEADY_AGREEMENT = 0.5;
+
 /** As many steps as the worker claims, while there is time. */
-function planOf({ task, device, work, judging }: Repeated): Promise<InnerSteps> {
-  const deadline_ms = performance.now() + judging.time_ms;
+function planOf({ task, device, work, judging }: Repeated, part = 1): Promise<InnerSteps> {
+  const deadline_ms = performance.now() + judging.time_ms * part;
   return stepsOf(task, device, work.losses.length, () => performance.now() < deadline_ms);
 }
 
-/** Losses as a worker could have told them. Steps that leave the finite numbers are like nobody's. */
-async function trainAgain({ task }: Repeated, referee: Trainer, plan: InnerSteps): Promise<Trained> {
-  const trained = await trainSteps(referee, task.weights, plan);
-  if (trained === null) return { losses: [Number.NaN], delta: task.weights };
-  return { ...trained, losses: Array.from(decodeTrace(encodeTrace(trained.losses))) };
+/** Losses as a worker could have told them; null: the steps leave the finite numbers. */
+async function trainAgain(
+  { task: { weights } }: Repeated,
+  referee: Trainer,
+  moments: OptimiserState,
+  plan: InnerSteps,
+  from = weights,
+): Promise<Trained | null> {
+  await referee.setOptimiserState(moments);
+  const trained = await trainSteps(referee, from, plan);
+  return trained && { ...trained, losses: trained.losses.map(asTraced) };
+}
+
+/** The part of the time for judging that goes on top, before work is called made up. */
+const SHAKEN_PART = 0.25;
+
+/** The same steps from weights that differ by rounding alone: what they change says how little a repetition can say. */
+async function shakenAgain(repeated: Repeated, referee: Trainer, moments: OptimiserState): Promise<Trained | null> {
+  const plan = await planOf(repeated, SHAKEN_PART);
+  return trainAgain(repeated, referee, moments, plan, shaken(repeated.task.weights));
 }

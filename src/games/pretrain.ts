@@ -11,6 +11,7 @@ import type { Claim, Device, Game } from './game.ts';
 import { AFRESH, keepCarried, startOf } from './pretrain-carried.ts';
 import { checkWork } from './pretrain-check.ts';
 import { evaluatorOf, manifestOf, stepsOf, trainerOf, validationWindows } from './pretrain-device.ts';
+import { mean, toldMicro } from './pretrain-losses.ts';
 import { type PretrainParams, PretrainParamsSchema, type PretrainTask, parameterCount } from './pretrain-params.ts';
 import { writeSample } from './pretrain-sample.ts';
 import { decodeWork, encodeWork, workOverhead } from './pretrain-work.ts';
@@ -59,8 +60,11 @@ async function perform(task: PretrainTask, device: Device, signal: AbortSignal):
   await trainer.setOptimiserState(carried.moments);
   const plan = await stepsOf(task, device, params.inner_steps, () => !signal.aborted);
   const trained = await trainSteps(trainer, task.weights, plan);
-  // Training that left the finite numbers has nothing to hand in.
-  if (trained === null || trained.losses.length === 0) return null;
+  if (trained === null) {
+    const message = `training left the finite numbers in round ${round.number}, so there is nothing to hand in: the run's learning rate of ${params.learning_rate} may be too high`;
+    throw new GameError('diverged', message, { round: round.number });
+  }
+  if (trained.losses.length === 0) return null;
   const error = new Map(carried.error);
   const update = compressUpdate(specs, trained.delta, error, params.sparse);
   const end = await keepCarried(specs, device, round.number, { moments: await trainer.optimiserState(), error });
@@ -74,11 +78,9 @@ async function perform(task: PretrainTask, device: Device, signal: AbortSignal):
     work,
     steps,
     tokens: steps * params.batch * params.context,
-    loss_micro: Math.round(mean([...decodeWork(work).losses]) * 1e6),
+    loss_micro: toldMicro(mean(trained.losses)),
   };
 }
-
-const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
 
 async function evaluate(params: PretrainParams, weights: Weights, device: Device) {
   const manifest = await manifestOf(device, params);
@@ -91,7 +93,7 @@ async function evaluate(params: PretrainParams, weights: Weights, device: Device
     const batch = batchFrom(windows.slice(start, start + params.batch), params.context);
     losses.push(...(await evaluator.losses(batch)));
   }
-  return { loss_micro: Math.round(mean(losses) * 1e6), tokens: losses.length * params.context };
+  return { loss_micro: toldMicro(mean(losses)), tokens: losses.length * params.context };
 }
 
 export { type PretrainParams, PretrainParamsSchema } from './pretrain-params.ts';

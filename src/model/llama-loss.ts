@@ -7,6 +7,7 @@ import { concat, reduceSum, reshape, slice } from '../tensor/ops-shape.ts';
 
 /** The smallest probability whose logarithm is taken: a loss is at most 85.2 nats, never infinite. */
 const LEAST_PROBABILITY = 1e-37;
+export const LARGEST_LOSS = -Math.log(LEAST_PROBABILITY);
 
 /** One chunk's rows, its targets as a column, and the probabilities of every token. */
 interface Chunk {

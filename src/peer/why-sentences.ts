@@ -1,4 +1,5 @@
 // An explanation in plain sentences, each number beside what it comes from.
+import type { VerdictGiven } from '../core/events.ts';
 import { nameOf } from '../protocol/shown-name.ts';
 import type { DividedPart, Explanation, Loss, RoundArithmetic } from './why.ts';
 
@@ -55,14 +56,19 @@ function judged({ verdicts, work }: Explanation): string[] {
     const said = verdict.accepted
       ? `accepted it, vouching for ${number(verdict.weight)} of its ${number(work.tokens)} tokens`
       : refused;
-    const change = verdict.loss_before_micro - verdict.loss_after_micro;
-    const loss = `as it tried the work, the loss went from ${micro(verdict.loss_before_micro)} to ${micro(verdict.loss_after_micro)} with it, ${micro(Math.abs(change))} ${change >= 0 ? 'down' : 'up'}`;
     const behind =
       stake.locked > 0
         ? ` Behind its word stands a stake of ${number(stake.by_rules + stake.locked)}: ${number(stake.by_rules)} by the rules, ${number(stake.locked)} in locked shares.`
         : '';
-    return `${nameOf(name)} (${short(validator)}) ${said}, "${verdict.code}", with a score of ${micro(verdict.score_micro)}: ${loss} (event ${index}).${behind}`;
+    return `${nameOf(name)} (${short(validator)}) ${said}, "${verdict.code}", ${measured(verdict)} (event ${index}).${behind}`;
   });
+}
+
+/** Work may be refused before anything is measured: its zeros are no losses then. */
+function measured({ score_micro, loss_before_micro: before, loss_after_micro: after }: VerdictGiven): string {
+  if (before === 0 && after === 0) return 'before it measured what the work does to the loss';
+  const change = `${micro(Math.abs(before - after))} ${before >= after ? 'down' : 'up'}`;
+  return `with a score of ${micro(score_micro)}: as it tried the work, the loss went from ${micro(before)} to ${micro(after)} with it, ${change}`;
 }
 
 function decided({ decision, submission, verdicts, work, merged_steps }: Explanation): string[] {

@@ -192,6 +192,23 @@ test('the sentences say what stood behind verdicts, where it decided', () => {
   );
 });
 
+test('a verdict on work that was refused before its loss was measured names no loss', () => {
+  const verdict = {
+    ...exampleVerdict(RUN, id(7), 5, false),
+    loss_before_micro: 0,
+    loss_after_micro: 0,
+    score_micro: 0,
+  };
+  const stake = { by_rules: 1, locked: 0 };
+  const sentence = (given: typeof verdict): string =>
+    sentencesOf({ ...OPEN, verdicts: [{ index: 3, validator: id(8), name: 'vera', verdict: given, stake }] }).join(
+      '\n',
+    );
+  assert.match(sentence(verdict), /refused it[^.]*, before it measured what the work does to the loss \(event 3\)/);
+  assert.doesNotMatch(sentence(verdict), /0\.000000/);
+  assert.match(sentence({ ...verdict, loss_before_micro: 2_000_000 }), /went from 2\.000000 to 0\.000000/);
+});
+
 test('the sentences say why nothing was earned', () => {
   const text = (more: Partial<Explanation>) => sentencesOf({ ...OPEN, ...more }).join('\n');
   assert.match(text({}), /Nothing is decided yet: the run is judging/);

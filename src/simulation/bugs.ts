@@ -6,6 +6,7 @@ import type { MeetingPlace } from '../hub/meeting-place.ts';
 import type { Clock } from '../protocol/clock.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import type { DiskFaults, HubDisk } from './disks.ts';
+import { lossOf, type TallyTask, tally } from './tally-game.ts';
 
 export interface Bug {
   readonly name: string;
@@ -14,6 +15,8 @@ export interface Bug {
   readonly machine?: StateMachine;
   /** The hub's game. */
   game?(game: AnyGame, disk: HubDisk): AnyGame;
+  /** The game of the validators. */
+  readonly judges?: AnyGame;
   /** Meddles with an open hub. */
   place?(place: MeetingPlace, clock: Clock): void;
 }
@@ -75,6 +78,18 @@ export const BUGS: readonly Bug[] = [
         );
       },
     }),
+  },
+  {
+    name: 'cut-off-loss-judged',
+    judges: {
+      ...tally,
+      // A loss that was cut off on its way, compared with one that was not.
+      async check(task: TallyTask, claim, device, judging) {
+        const verdict = await tally.check(task, claim, device, judging);
+        if (claim.loss_micro === lossOf(task)) return verdict;
+        return { ...verdict, accepted: false, fraud: true, weight: 0, code: 'not-on-its-data' };
+      },
+    },
   },
   {
     name: 'verdict-counted-twice',

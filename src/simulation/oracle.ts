@@ -33,6 +33,7 @@ export class Oracle {
   readonly witnessed: { readonly id: string; readonly event: LoggedEvent }[] = [];
   readonly #disk: HubDisk;
   readonly #params: TallyParams;
+  readonly #honest: ReadonlySet<string>;
   /** Receipts by index: what the log must hold for ever. */
   readonly #promised = new Map<number, string>();
   readonly #submitted = new Set<string>();
@@ -45,7 +46,9 @@ export class Oracle {
   #allowed_ms = 0;
   #checkedLive = -1;
 
-  constructor(hub: string, disk: HubDisk, params: TallyParams) {
+  /** @param honest the devices that never make anything up */
+  constructor(hub: string, disk: HubDisk, params: TallyParams, honest: ReadonlySet<string>) {
+    this.#honest = honest;
     this.state = initialState(hub);
     this.#disk = disk;
     this.#params = params;
@@ -173,6 +176,10 @@ export class Oracle {
       const key = `${author} ${body.submission}`;
       if (this.#judged.has(key)) violated(`event ${index}: ${author.slice(0, 8)} judges one submission twice`);
       this.#judged.add(key);
+      const worker = this.state.runs.get(body.run)?.submissions.get(body.submission)?.worker;
+      if (body.fraud && worker && this.#honest.has(worker)) {
+        violated(`event ${index}: honest work of ${worker.slice(0, 8)} is called made up (${body.code})`);
+      }
     }
     if (body.type === 'round.merged') {
       await this.#keep([body.bundle, body.checkpoint ? body.model : null].filter((hash) => hash !== null));

@@ -144,9 +144,9 @@ export class SimulatedPeer {
 
   /** The game as this device plays it: it tells the oracle what it believes, and sometimes makes its work up. */
   #game(below: (bound: number) => number): AnyGame {
-    const { oracle } = this.#world;
+    const { oracle, bug } = this.#world;
     return {
-      ...tally,
+      ...((this.plan.role === 'validator' && bug?.judges) || tally),
       task: (params, round, peer, state: Tally) => {
         oracle.claimed(this.plan.name, round.number, state);
         return tally.task(params, round, peer, state);

@@ -43,6 +43,15 @@ export function workOf({ round, peer, state }: TallyTask, steps: number): Uint8A
   return result;
 }
 
+/** What a worker can tell of a loss: larger ones count as this, as in a trace of pre-training. */
+const MOST_TOLD_MICRO = 16_000_000;
+
+/** The loss of a task, in millionths, as every device finds it: now and then far beyond what can be told. */
+export const lossOf = ({ round, peer }: TallyTask): number =>
+  new DataView(sha256(utf8.encode(`loss\n${round.seed}\n${peer}\n`)).buffer).getUint32(0) % 40_000_000;
+
+export const toldLoss = (task: TallyTask): number => Math.min(MOST_TOLD_MICRO, lossOf(task));
+
 function mergeWork(_params: TallyParams, state: Tally, accepted: readonly AcceptedWork[]): Tally {
   let { digest } = state;
   for (const { work, weight } of accepted) digest = sha256(digest, uint32(weight), work);
@@ -63,13 +72,14 @@ export const tally: Game<TallyParams, TallyTask, Tally> = {
     }
     if (steps === 0) return null;
     await device.drawer.put('last', uint32(task.round.number));
-    return { work: workOf(task, steps), steps, tokens: steps * params.tokens_per_step, loss_micro: 1_000_000 };
+    return { work: workOf(task, steps), steps, tokens: steps * params.tokens_per_step, loss_micro: toldLoss(task) };
   },
   async check(task, claim, device) {
     await device.progress({ steps: 1, loss: 0, tokens: 0 });
     const right =
       claim.steps <= task.params.steps &&
       claim.tokens === claim.steps * task.params.tokens_per_step &&
+      claim.loss_micro === toldLoss(task) &&
       Buffer.compare(workOf(task, claim.steps), claim.work) === 0;
     const verdict: Verdict = {
       accepted: right,

@@ -74,13 +74,14 @@ export class World {
     this.params = { steps: plan.run.steps, tokens_per_step: plan.run.tokens_per_step };
     const speed = { commit_ms: plan.commit_ms, jitter_ms: plan.commit_jitter_ms };
     this.disk = new HubDisk(seededRandom('simulated disk', seed), speed, bug?.disk ?? {});
-    this.oracle = new Oracle(this.hubIdentity.id, this.disk, this.params);
     this.peers = plan.peers.map((peer) => {
       const { latency_ms, jitter_ms, bytes_per_ms } = peer;
       const link = { latency_ms, jitter_ms, bytes_per_ms, blocked_until_ms: 0, lost_permille: 0 };
       const line = new Line(this.time, seededRandom('simulated line', seed, peer.name), link, () => this.hub);
       return new SimulatedPeer(this, peer, identityFromSecret(secretOf(seed, peer.name)), line);
     });
+    const honest = this.peers.filter((peer) => peer.plan.lies_percent === 0).map(({ identity }) => identity.id);
+    this.oracle = new Oracle(this.hubIdentity.id, this.disk, this.params, new Set(honest));
   }
 
   /** One line of the trace. */

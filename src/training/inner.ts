@@ -44,7 +44,7 @@ export interface InnerSteps {
 
 /** What inner steps came to. */
 export interface Trained {
-  /** Of each step, in nats; all finite. */
+  /** Of each step, in nats. These and the weights are finite. */
   readonly losses: readonly number[];
   /** Weights before minus weights after. */
   readonly delta: Weights;
@@ -52,7 +52,7 @@ export interface Trained {
 
 /**
  * Trains from `weights`, at most `steps` steps and only while `more` says so. The trainer keeps its moments.
- * null: the loss left the finite numbers, and what the trainer holds is worth nothing.
+ * null: the loss or the weights left the finite numbers, and what the trainer holds is worth nothing.
  */
 export async function trainSteps(trainer: Trainer, weights: Weights, plan: InnerSteps): Promise<Trained | null> {
   await trainer.setWeights(weights);
@@ -65,11 +65,12 @@ export async function trainSteps(trainer: Trainer, weights: Weights, plan: Inner
     await plan.progress(losses.length, loss);
   }
   const after = await trainer.weights();
-  const delta = new Map(
-    Array.from(weights, ([name, before]) => {
-      const now = after.get(name)!;
-      return [name, before.map((value, i) => value - now[i])] as const;
-    }),
-  );
+  const delta = new Map<string, Float32Array>();
+  for (const [name, before] of weights) {
+    const now = after.get(name)!;
+    const change = before.map((value, i) => value - now[i]);
+    if (!change.every(Number.isFinite)) return null;
+    delta.set(name, change);
+  }
   return { losses, delta };
 }

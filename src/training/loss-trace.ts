@@ -5,14 +5,20 @@ import { TrainingError } from './errors.ts';
 const STEPS_PER_NAT = 4096;
 const LARGEST = 0xffff;
 export const TRACE_RESOLUTION = 1 / STEPS_PER_NAT;
+/** What stands in a trace for every loss from here on: of those it says no more. */
+export const LARGEST_TRACED = LARGEST / STEPS_PER_NAT;
 
-/** Losses in nats, from 0 to 16 (larger ones count as 16), as big-endian 16-bit numbers. */
+/** A loss as a trace tells it. Whatever is compared with a told loss goes through this first: both are cut off then, or neither. */
+export const asTraced = (loss: number): number =>
+  Math.min(LARGEST, Math.round(Math.max(0, loss) * STEPS_PER_NAT)) / STEPS_PER_NAT;
+
+/** Losses in nats, from 0 to 16 (larger ones count as 16; rounding may bring 0 a little below), as big-endian 16-bit numbers. */
 export function encodeTrace(losses: readonly number[]): Uint8Array {
   const bytes = new Uint8Array(2 * losses.length);
   const view = new DataView(bytes.buffer);
   losses.forEach((loss, i) => {
-    if (!(loss >= 0)) throw new TrainingError('not-finite', `trace: expected a loss from 0, got ${loss}`, { at: i });
-    view.setUint16(2 * i, Math.min(LARGEST, Math.round(loss * STEPS_PER_NAT)));
+    if (Number.isNaN(loss)) throw new TrainingError('not-finite', `trace: expected a loss, got ${loss}`, { at: i });
+    view.setUint16(2 * i, asTraced(loss) * STEPS_PER_NAT);
   });
   return bytes;
 }

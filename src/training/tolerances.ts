@@ -10,6 +10,12 @@ export interface Tolerance {
   readonly agreement: number;
 }
 
+/** The largest losses that the bounds were measured beside, in nats: those of the first steps with a large vocabulary. */
+const MEASURED_LOSS = 8;
+
+/** A bound in nats beside a loss of any size: rounding is a part of what it rounds, so beyond what was measured it grows with the loss. */
+export const besideLoss = (bound: number, loss: number): number => bound * Math.max(1, loss / MEASURED_LOSS);
+
 /** The bounds of a pair of classes, for a validator that does not know the worker's state. Moments matter the more, the more a round changes the model. */
 interface Bounds extends Tolerance {
   /** This part of what the update changes of the loss of the worker's own data is added to `mean_loss` … */
