@@ -58,7 +58,7 @@ describe('a feed', () => {
     const feed = openFeed({
       statuses: () => [status(all)],
       histories: openHistories(),
-      samples: openSamples(initialState(HASH)),
+      samples: openSamples(() => initialState(HASH)),
       now_ms: () => 1,
       events: () => 7,
     });
@@ -84,7 +84,7 @@ describe('a feed', () => {
       ...status([peer(i)]),
       run: i.toString(16).padStart(64, '0'),
     }));
-    const samples = openSamples(initialState(HASH));
+    const samples = openSamples(() => initialState(HASH));
     const histories = openHistories();
     const feed = openFeed({ statuses: () => runs, histories, samples, now_ms: () => 1, events: () => 0 });
     const snapshot = feed.snapshot();

@@ -12,8 +12,10 @@ import { type PublicLog, serveLog } from './log-routes.ts';
 import { type Metrics, serveMetrics } from './metrics.ts';
 import { openToReaders, type PageOptions, servePage } from './page.ts';
 import type { RateLimits } from './rate-limits.ts';
+import type { Samples } from './samples.ts';
 import type { UnnamedBlobs } from './unnamed-blobs.ts';
 import type { PeerTelemetry } from './views.ts';
+import type { WorkerHistories } from './worker-histories.ts';
 
 /** What a store says when it cannot serve, whoever asks. */
 const OWN_TROUBLE: readonly LedgerErrorCode[] = [
@@ -37,6 +39,8 @@ export interface HttpServices {
   submit(bytes: Uint8Array): Promise<{ id: string; receipt: Receipt }>;
   statuses(): RunStatus[];
   view(run: string): RunView | null;
+  readonly samples: Pick<Samples, 'of'>;
+  readonly workers: Pick<WorkerHistories, 'of'>;
   account(id: string): AccountView;
   health(): Record<string, string | number>;
   readiness(): Readiness;
@@ -78,6 +82,12 @@ export function httpApp(
     const view = hub.view(c.req.param('run'));
     return view ? c.json(view) : c.json(problem('no-such-run', `no run ${c.req.param('run')} on this hub`), 404);
   });
+
+  // For people who look, and proven by nothing: what validators let the models write, and what a worker said of its own losses.
+  app.get('/runs/:run/samples', (c) => c.json({ samples: hub.samples.of(c.req.param('run')) }));
+  app.get('/runs/:run/workers/:worker', (c) =>
+    c.json({ rounds: hub.workers.of(c.req.param('run'), c.req.param('worker')) }),
+  );
 
   app.get('/accounts/:account', (c) => c.json(hub.account(c.req.param('account'))));
 

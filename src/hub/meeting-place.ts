@@ -20,12 +20,13 @@ import type { HttpServices, Readiness } from './http.ts';
 import { openModels } from './models.ts';
 import { openRateLimits, type Rates } from './rate-limits.ts';
 import { driveRounds, type Rounds } from './rounds.ts';
-import { openSamples } from './samples.ts';
+import { openSamples, type Samples } from './samples.ts';
 import { openSequencer, type Sequencer } from './sequencer.ts';
-import type { Keepsake, Snapshots } from './snapshots.ts';
+import { type Keepsake, keptTogether, type Snapshots } from './snapshots.ts';
 import { openSweeps } from './sweep.ts';
 import { type UnnamedBlobs, unnamedBlobs } from './unnamed-blobs.ts';
 import { type PeerTelemetry, runStatuses, runView } from './views.ts';
+import { openWorkerHistories } from './worker-histories.ts';
 
 export interface MeetingPlaceOptions {
   readonly identity: Identity;
@@ -65,9 +66,11 @@ export async function openMeetingPlace(options: MeetingPlaceOptions): Promise<Me
   const { identity, log, blobs, clock, machine = core } = options;
   const onError = options.onError ?? (() => {});
   const histories = openHistories();
-  const sequencer = openSequencer(log, identity, {
-    machine: histories.watched(machine),
-    snapshots: options.snapshots?.(histories),
+  const workers = openWorkerHistories();
+  const samples: Samples = openSamples(() => sequencer.state);
+  const sequencer: Sequencer = openSequencer(log, identity, {
+    machine: workers.watched(histories.watched(machine)),
+    snapshots: options.snapshots?.(keptTogether([histories, workers, samples])),
   });
   const unnamed = unnamedBlobs();
   const put = (bytes: Uint8Array) => unnamed.holding([sha256Hex(bytes)], () => blobs.put(bytes));
@@ -89,7 +92,6 @@ export async function openMeetingPlace(options: MeetingPlaceOptions): Promise<Me
   const problemOf = (run: RunState): string | null => rounds?.problemOf(run) ?? null;
   const statuses = () => runStatuses(sequencer.state, clock.now_ms(), telemetry, denseBytes, problemOf);
   const events = () => sequencer.state.events;
-  const samples = openSamples(sequencer.state);
   const services = {
     id: identity.id,
     state: sequencer.state,
@@ -119,6 +121,7 @@ export async function openMeetingPlace(options: MeetingPlaceOptions): Promise<Me
     write: (body: LoggedEvent['body']) => sequencer.write(body),
     statuses,
     samples,
+    workers,
     feed: openFeed({ statuses, histories, samples, events, now_ms: () => clock.now_ms() }),
     view: (id: string) => {
       const run = sequencer.state.runs.get(id);

@@ -20,7 +20,7 @@ function hub() {
     ]),
   } as unknown as RunState;
   state.runs.set(RUN, run);
-  return { samples: openSamples(state), run };
+  return { samples: openSamples(() => state), run };
 }
 
 const sample = (model: string, text = 'once upon a time') => ({ model: hash(model), prompt: 'It was', text });
@@ -54,4 +54,20 @@ test('workers, strangers, who has left, other runs and models that never were ar
   (run.peers.get(VERA) as { present: boolean }).present = false;
   assert.equal(samples.hear(RUN, VERA, sample('d')), false);
   assert.deepEqual([samples.all(), samples.takeFresh()], [[], []]);
+});
+
+test('of a long run the first, the newest and some between are kept, evenly spread, and come back after a restart', () => {
+  const { samples, run } = hub();
+  for (let round = 0; round < 500; round++) {
+    Object.assign(run, { round, model: round.toString(16).padStart(64, '0') });
+    assert.equal(samples.hear(RUN, VERA, { model: run.model, prompt: '', text: `after ${round}` }), true);
+  }
+  const rounds = samples.of(RUN).map(({ merged_rounds }) => merged_rounds);
+  assert.deepEqual([rounds.length, rounds[0], rounds.at(-1)], [48, 0, 499]);
+  const gaps = rounds.slice(1).map((round, i) => round - rounds[i]);
+  assert.ok(Math.max(...gaps) <= 24, `the widest gap is of ${Math.max(...gaps)} rounds`);
+  const again = openSamples(() => assert.fail('not asked for'));
+  again.restore(structuredClone(samples.take()));
+  assert.deepEqual(again.of(RUN), samples.of(RUN));
+  assert.deepEqual(again.of(hash('7')), []);
 });

@@ -1,23 +1,30 @@
 // What validators say that a run's models write: passed on to people with the name of who said it, and believed by nobody.
 import type { NetworkState } from '../core/state.ts';
 import type { Sample, SampleView } from '../protocol/messages.ts';
+import type { Keepsake } from './snapshots.ts';
 
-export interface Samples {
+/** Of a run, from its first model to its newest: enough stops for a slider, and with 2.4 kB each never more than some 120 kB. */
+const KEPT = 48;
+
+export interface Samples extends Keepsake {
   /** Takes a sample from a validator that is here, of a model that the run has or had lately; the first one of a model counts. */
   hear(run: string, peer: string, sample: Omit<Sample, 'type'>): boolean;
+  /** Those of a run, oldest first; where there were more, evenly spread over its rounds. */
+  of(run: string): readonly SampleView[];
   /** The newest of every run. */
   all(): SampleView[];
   /** Those that came since the last call. */
   takeFresh(): SampleView[];
 }
 
-export function openSamples(state: NetworkState): Samples {
-  const newest = new Map<string, SampleView>();
+/** @param state asked for when it is needed: a hub restores what it kept before its state is there */
+export function openSamples(state: () => NetworkState): Samples {
+  const kept = new Map<string, SampleView[]>();
   const fresh = new Map<string, SampleView>();
 
   /** After how many merges the run had a model; null: never, or too long ago. */
   const mergedRounds = (run: string, model: string): number | null => {
-    const known = state.runs.get(run);
+    const known = state().runs.get(run);
     if (!known) return null;
     if (known.model === model) return known.round;
     const merge = known.recent.findLast((recent) => recent.model === model);
@@ -26,20 +33,35 @@ export function openSamples(state: NetworkState): Samples {
 
   return {
     hear(run, peer, { model, prompt, text }) {
-      const validator = state.runs.get(run)?.peers.get(peer);
+      const validator = state().runs.get(run)?.peers.get(peer);
       if (!validator?.present || validator.role !== 'validator') return false;
       const merged_rounds = mergedRounds(run, model);
-      if (merged_rounds === null || merged_rounds <= (newest.get(run)?.merged_rounds ?? -1)) return false;
+      const before = kept.get(run) ?? [];
+      if (merged_rounds === null || merged_rounds <= (before.at(-1)?.merged_rounds ?? -1)) return false;
       const view = { run, by: peer, model, merged_rounds, prompt, text };
-      newest.set(run, view);
+      kept.set(run, thinned([...before, view]));
       fresh.set(run, view);
       return true;
     },
-    all: () => [...newest.values()],
+    of: (run) => kept.get(run) ?? [],
+    all: () => [...kept.values()].flatMap((samples) => samples.slice(-1)),
     takeFresh() {
       const taken = [...fresh.values()];
       fresh.clear();
       return taken;
     },
+    take: () => [...kept.values()],
+    restore(restored) {
+      for (const samples of restored as SampleView[][]) kept.set(samples[0].run, samples);
+    },
   };
+}
+
+/** While there are too many, the one goes whose neighbours are nearest to each other; the first and the newest stay. */
+function thinned(samples: SampleView[]): SampleView[] {
+  if (samples.length <= KEPT) return samples;
+  const distance = (i: number): number => samples[i + 1].merged_rounds - samples[i - 1].merged_rounds;
+  let least = 1;
+  for (let i = 2; i < samples.length - 1; i++) if (distance(i) < distance(least)) least = i;
+  return samples.toSpliced(least, 1);
 }

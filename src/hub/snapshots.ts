@@ -46,6 +46,14 @@ export interface Keepsake {
   restore(kept: unknown): void;
 }
 
+/** Several as one. */
+export const keptTogether = (keepsakes: readonly Keepsake[]): Keepsake => ({
+  take: () => keepsakes.map((keepsake) => keepsake.take()),
+  restore(kept) {
+    for (const [i, each] of (kept as unknown[]).entries()) keepsakes[i].restore(each);
+  },
+});
+
 export interface SnapshotOptions {
   readonly store: Pick<LogStore, 'putSnapshot' | 'snapshots'>;
   readonly log: MeasuredLog;

@@ -175,6 +175,10 @@ export const SeriesSchema = z.object({
 });
 export type Series = z.infer<typeof SeriesSchema>;
 
+/** One round's work of one worker, as it said itself: after so many merged rounds, so many steps and tokens. */
+export const WorkerPointSchema = z.object({ merged_rounds: count, steps: count, tokens: count, loss_micro: z.int() });
+export type WorkerPoint = z.infer<typeof WorkerPointSchema>;
+
 /** How a run went: what validators measured, and what workers said of their own rounds. Thinned out where there is much of it. */
 export const RunHistorySchema = z.object({ run: hash, evaluations: SeriesSchema, rounds: SeriesSchema });
 export type RunHistory = z.infer<typeof RunHistorySchema>;

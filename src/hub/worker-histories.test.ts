@@ -1,0 +1,55 @@
+// What a hub remembers of each worker's own losses: of merged work only, thinned out, and the same after a restart.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { LoggedEvent } from '../core/events.ts';
+import type { StateMachine } from '../core/reduce.ts';
+import { initialState, type RunState } from '../core/state.ts';
+import { openWorkerHistories } from './worker-histories.ts';
+
+const RUN = 'a'.repeat(64);
+const [ADA, BEN] = ['ada', 'ben'];
+
+function machine(refuses = false) {
+  const state = initialState('b'.repeat(64));
+  const submission = (worker: string) => ({ worker, body: { steps: 7, tokens: 70, loss_micro: 2_000_000 } });
+  const submissions = new Map([
+    ['one', submission(ADA)],
+    ['two', submission(BEN)],
+  ]);
+  const run = { id: RUN, round: 0, submissions } as unknown as RunState;
+  state.runs.set(RUN, run);
+  const bare: StateMachine = {
+    refusalOf: () => null,
+    apply: () => {
+      if (refuses) return { code: 'wrong-round', message: '' };
+      run.round += 1;
+      return null;
+    },
+  } as StateMachine;
+  const merge = (accepted: string[]) => ({ body: { type: 'round.merged', run: RUN, accepted } }) as LoggedEvent;
+  return { state, bare, merge };
+}
+
+test('merged work is remembered with its round, and work that was not merged is not', () => {
+  const { state, bare, merge } = machine();
+  const histories = openWorkerHistories();
+  histories.watched(bare).apply(state, merge(['one']));
+  assert.deepEqual(histories.of(RUN, ADA), [{ merged_rounds: 1, steps: 7, tokens: 70, loss_micro: 2_000_000 }]);
+  assert.deepEqual(histories.of(RUN, BEN), []);
+  const refusing = machine(true);
+  histories.watched(refusing.bare).apply(refusing.state, refusing.merge(['two']));
+  assert.deepEqual(histories.of(RUN, BEN), []);
+});
+
+test('a worker of many rounds keeps its first and newest, never more than 64, also over a restart', () => {
+  const { state, bare, merge } = machine();
+  const histories = openWorkerHistories();
+  const watched = histories.watched(bare);
+  for (let round = 0; round < 1000; round++) watched.apply(state, merge(['one']));
+  const points = histories.of(RUN, ADA);
+  assert.ok(points.length <= 64 && points.length > 30, `${points.length} points`);
+  assert.deepEqual([points[0].merged_rounds, points.at(-1)?.merged_rounds], [1, 1000]);
+  const again = openWorkerHistories();
+  again.restore(structuredClone(histories.take()));
+  assert.deepEqual(again.of(RUN, ADA), points);
+});

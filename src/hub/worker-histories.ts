@@ -1,0 +1,64 @@
+// How each worker's own loss went over the rounds that it was part of, for people who open its row: rebuilt from the log or kept with a snapshot.
+import type { LoggedEvent, WorkSubmitted } from '../core/events.ts';
+import type { StateMachine } from '../core/reduce.ts';
+import type { NetworkState } from '../core/state.ts';
+import type { WorkerPoint } from '../protocol/messages.ts';
+import type { Keepsake } from './snapshots.ts';
+
+const LIMITS = {
+  points: 64, // of a worker: a row is a few hundred pixels wide
+  workers: 4096, // of a run: with all their points some 20 MB; who comes later has no curve here, and all its events in the log
+} as const;
+
+export interface WorkerHistories extends Keepsake {
+  /** The same machine; what it lets pass is remembered, in a replay too. */
+  watched(machine: StateMachine): StateMachine;
+  /** What a worker said of its merged work, oldest first; where there is much, every second point goes. */
+  of(run: string, worker: string): readonly WorkerPoint[];
+}
+
+export function openWorkerHistories(): WorkerHistories {
+  const runs = new Map<string, Map<string, WorkerPoint[]>>();
+
+  const note = (
+    run: string,
+    merged_rounds: number,
+    { worker, work }: { worker: string; work: WorkSubmitted },
+  ): void => {
+    const workers = runs.get(run) ?? new Map<string, WorkerPoint[]>();
+    runs.set(run, workers);
+    if (!workers.has(worker) && workers.size >= LIMITS.workers) return;
+    const { steps, tokens, loss_micro } = work;
+    const points = [...(workers.get(worker) ?? []), { merged_rounds, steps, tokens, loss_micro }];
+    const last = points.length - 1;
+    workers.set(worker, last < LIMITS.points ? points : points.filter((_, i) => i % 2 === 0 || i === last));
+  };
+
+  return {
+    watched: (machine) => ({
+      refusalOf: machine.refusalOf,
+      apply(state, event) {
+        const merged = mergedWork(state, event);
+        const refusal = machine.apply(state, event);
+        if (!refusal && merged) for (const each of merged.works) note(merged.run, merged.merged_rounds, each);
+        return refusal;
+      },
+    }),
+    of: (run, worker) => runs.get(run)?.get(worker) ?? [],
+    take: () => [...runs].map(([run, workers]) => [run, [...workers]]),
+    restore(kept) {
+      for (const [run, workers] of kept as [string, [string, WorkerPoint[]][]][]) runs.set(run, new Map(workers));
+    },
+  };
+}
+
+/** The work that is about to become part of a model. */
+function mergedWork(state: NetworkState, { body }: LoggedEvent) {
+  const run = body.type === 'round.merged' ? state.runs.get(body.run) : undefined;
+  if (!run || body.type !== 'round.merged') return null;
+  const works = body.accepted.flatMap((id) => {
+    const submission = run.submissions.get(id);
+    return submission ? [{ worker: submission.worker, work: submission.body }] : [];
+  });
+  return { run: run.id, merged_rounds: run.round + 1, works };
+}
