@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { gamesOf } from '../games/game-file.ts';
+import { transferTeller } from '../peer/blobs.ts';
 import { exportRun, exportState } from '../peer/take-home.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
 import { homeFolder, mustTakeFiles, ownerKeyFile } from './folders.ts';
@@ -35,18 +36,22 @@ Examples:
     .action(async (run: string, dir: string, options: ExportFlags) => {
       mustTakeFiles(dir);
       const cache = join(homeFolder(), 'cache');
-      const found = await exportState(options.hub, run, cache, dir, await gamesOf(options.gameFile));
+      const output = openOutput(options.json);
+      const onTransfer = transferTeller((sentence, transfer) =>
+        output.say(sentence, { type: 'transfer', ...transfer }),
+      );
+      const found = await exportState(options.hub, run, cache, dir, await gamesOf(options.gameFile), onTransfer);
       if (found) {
-        openOutput(options.json).say(
+        output.say(
           `The state of ${found.game} after ${found.merged_rounds} rounds is in ${found.file}: its hash is the one in the log.`,
           { type: 'exported', folder: dir, ...found },
         );
         return;
       }
       const signer = await loadOrCreateIdentity(options.owner ?? ownerKeyFile());
-      const taken = await exportRun(options.hub, run, cache, dir, signer);
+      const taken = await exportRun(options.hub, run, cache, dir, signer, onTransfer);
       const { model, merged_rounds, files } = taken;
-      openOutput(options.json).say(
+      output.say(
         `Model ${model.slice(0, 12)} after ${merged_rounds} rounds is in ${dir}: its hash is the one in the log.`,
         { type: 'exported', run: taken.run, model, merged_rounds, folder: dir, files, signer: signer.id },
       );

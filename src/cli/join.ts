@@ -5,6 +5,7 @@ import { Command, Option } from 'commander';
 import type { PeerRole } from '../core/events.ts';
 import { CORE_LIMITS } from '../core/limits.ts';
 import { gamesOf } from '../games/game-file.ts';
+import { transferTeller } from '../peer/blobs.ts';
 import { lookAtRun, type Onlooker } from '../peer/onlooker.ts';
 import { joinRun } from '../peer/peer.ts';
 import type { PeerNews } from '../peer/role.ts';
@@ -132,7 +133,9 @@ function adversaryFor(name: string, role: PeerRole): Adversary {
 function newsTeller(json: boolean, url: string, say: Output['say']): (news: PeerNews) => void {
   let lastState = '';
   let hinted = false;
+  const tellTransfer = transferTeller((sentence, transfer) => say(sentence, { type: 'transfer', ...transfer }));
   return (news) => {
+    if (news.type === 'transfer') return tellTransfer(news);
     if (news.type === 'progress' && !json) {
       const { state, round } = news.progress;
       if (state === 'waiting' || `${state} ${round}` === lastState) return;
@@ -169,6 +172,8 @@ function describe(news: PeerNews): string {
       return `validation loss after ${news.merged_rounds} rounds: ${news.loss.toFixed(4)}`;
     case 'away':
       return `the hub is away (${news.reason}); trying again`;
+    case 'transfer':
+      return ''; // said by transferTeller
     case 'problem':
       return `problem (${news.code}): ${news.message}`;
   }

@@ -4,6 +4,7 @@ import { gzip } from 'node:zlib';
 import { hexToBytes } from '@noble/hashes/utils.js';
 import type { Context, Hono } from 'hono';
 import type { BlobStore } from '../ledger/blob-store.ts';
+import { systemClock } from '../protocol/clock.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import { verifySignature } from '../protocol/identity.ts';
 import { uploadChallenge, WIRE_LIMITS } from '../protocol/messages.ts';
@@ -12,6 +13,7 @@ import { hasAlready, rangeOf } from './byte-range.ts';
 import type { Metrics } from './metrics.ts';
 import type { RateLimits } from './rate-limits.ts';
 import { UNNAMED_BYTES, type UnnamedBlobs } from './unnamed-blobs.ts';
+import { openPartialUploads, type Part, type PartialUploads, uploadedPart } from './uploads.ts';
 import type { PeerTelemetry } from './views.ts';
 
 const HASH = /^[0-9a-f]{64}$/;
@@ -104,6 +106,7 @@ async function packed(bytes: Uint8Array, hash: string, accepted = ''): Promise<O
 function receiver(hub: BlobServices): (c: Context) => Promise<Response> {
   const { rates, unnamed } = hub;
   let receiving_bytes = 0;
+  const uploads = openPartialUploads(systemClock);
   return async (c) => {
     rates.take('upload_address', addressOfAsker(c));
     const hash = c.req.param('hash') ?? '';
@@ -120,19 +123,43 @@ function receiver(hub: BlobServices): (c: Context) => Promise<Response> {
     // Everything is decided by the announced size, before a byte of the body is held.
     const announced = announcedBytes(c, WIRE_LIMITS.blob_bytes);
     if (announced instanceof Response) return announced;
-    if (!unnamed.mayAdd(peer, announced)) {
+    const range = c.req.header('content-range');
+    const part = uploadedPart(range ?? '');
+    if (range && (!part || part.end - part.start !== announced || part.total > WIRE_LIMITS.blob_bytes)) {
+      const message = `expected content-range: bytes FIRST-LAST/TOTAL of the body's length, TOTAL at most ${WIRE_LIMITS.blob_bytes}`;
+      return c.json(problem('bad-range', message), 400);
+    }
+    if (!unnamed.mayAdd(peer, part?.total ?? announced)) {
       return c.json(problem('too-much', `at most ${UNNAMED_BYTES} bytes that no event names yet`), 429);
     }
-    if (receiving_bytes + announced > RECEIVING_BYTES) {
+    if (receiving_bytes + uploads.held_bytes + announced > RECEIVING_BYTES) {
       return c.json(problem('busy', 'other uploads are under way; try again in a moment'), 503);
     }
     receiving_bytes += announced;
     try {
-      return await keep(c, hub, hash, peer, new Uint8Array(await c.req.arrayBuffer()));
+      const bytes = new Uint8Array(await c.req.arrayBuffer());
+      const whole = part ? await joined(c, hub, uploads, { hash, peer, part }, bytes) : bytes;
+      return whole instanceof Response ? whole : await keep(c, hub, hash, peer, whole);
     } finally {
       receiving_bytes -= announced;
     }
   };
+}
+
+/** The whole blob when its last part has come, else the answer that says where to go on. */
+async function joined(
+  c: Context,
+  { blobs }: BlobServices,
+  uploads: PartialUploads,
+  { hash, peer, part }: { readonly hash: string; readonly peer: string; readonly part: Part },
+  bytes: Uint8Array,
+): Promise<Uint8Array | Response> {
+  const found = uploads.add(`${peer} ${hash}`, part, bytes);
+  if (found.state === 'whole') return found.bytes;
+  const { received_bytes } = found;
+  // The answer to the last part may have been lost.
+  if (received_bytes === 0 && (await blobs.has(hash))) return c.json({ hash }, 201);
+  return c.json({ received_bytes }, found.state === 'goes-on' ? 202 : 409);
 }
 
 async function keep(c: Context, hub: BlobServices, hash: string, peer: string, bytes: Uint8Array): Promise<Response> {

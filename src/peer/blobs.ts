@@ -1,22 +1,34 @@
 // A peer's blobs: fetched over HTTP, believed only when their hash is right, kept in a cache so that nothing is fetched twice.
-import { bytesToHex, concatBytes } from '@noble/hashes/utils.js';
+import { bytesToHex } from '@noble/hashes/utils.js';
 import { sha256Hex } from '../protocol/hash.ts';
 import type { Identity } from '../protocol/identity.ts';
 import { uploadChallenge, WIRE_LIMITS } from '../protocol/messages.ts';
 import { PeerError } from './errors.ts';
+import { type Line, megabytes, openLine } from './line.ts';
+import { refusalOf } from './refusal.ts';
+import { sendBlob } from './upload.ts';
 
-const LIMITS = {
-  request_ms: 120_000, // a blob that takes longer comes too late for any round
-  attempts: 4, // a hub that restarts is back within the waits between them
-  first_wait_ms: 250,
-  longest_wait_ms: 10_000, // what a hub may ask for; beyond it the round is lost anyway
-} as const;
+/** Told after a second, then once a second: what takes no longer concerns nobody. */
+const TOLD_EVERY_MS = 1000;
+
+/** How a transfer goes that takes more than a moment. */
+export interface Transfer {
+  readonly direction: 'down' | 'up';
+  readonly hash: string;
+  readonly done_bytes: number;
+  /** null while the hub has not said how long the blob is. */
+  readonly total_bytes: number | null;
+  /** Why it stands still, while it is being tried again; null while it goes on. */
+  readonly trouble: string | null;
+}
 
 export interface PeerBlobs {
   /** A blob's bytes. Throws PeerError bad-blob, hub-unreachable. */
   fetch(hash: string): Promise<Uint8Array>;
-  /** Uploads; resolves when the hub has it on disk. Throws PeerError refused, hub-unreachable. */
+  /** Uploads; resolves when the hub has it on disk. Throws PeerError refused, proxy-answered, hub-unreachable. */
   upload(bytes: Uint8Array): Promise<string>;
+  /** The hub is known to be there: what hangs or waits is tried again at once, from where it broke off. */
+  renew(): void;
   /** Ends what is under way: it throws hub-unreachable. */
   close(): void;
 }
@@ -32,15 +44,22 @@ export function openPeerBlobs(options: {
   readonly hub: string;
   readonly identity: Identity;
   readonly cache: BlobCache;
+  /** Hears how long transfers go, and what holds them up. */
+  readonly onTransfer?: (transfer: Transfer) => void;
+  /** Goes on trying until it is closed, for a device that takes part: the run goes on, too. */
+  readonly patient?: boolean;
   /** The wait after the first failure; each next one is twice as long. */
   readonly first_wait_ms?: number;
+  /** How long a line may be silent. */
+  readonly silence_ms?: number;
 }): PeerBlobs {
-  const { url, hub, identity, cache } = options;
-  const first_wait_ms = options.first_wait_ms ?? LIMITS.first_wait_ms;
+  const { url, hub, identity, cache, patient, first_wait_ms, silence_ms } = options;
+  const line = openLine({
+    ...(patient && { attempts: Number.POSITIVE_INFINITY }),
+    ...(first_wait_ms !== undefined && { first_wait_ms }),
+    ...(silence_ms !== undefined && { silence_ms }),
+  });
   const pending = new Map<string, Promise<Uint8Array>>();
-  const closing = new AbortController();
-  const request = (hash: string, init: RequestInit): Promise<Answer> =>
-    persist(first_wait_ms, closing.signal, () => ask(`${url}/blobs/${hash}`, init, closing.signal));
 
   const fromCache = async (hash: string): Promise<Uint8Array | null> => {
     const bytes = await cache.get(hash).catch(() => null);
@@ -50,14 +69,7 @@ export function openPeerBlobs(options: {
   const load = async (hash: string): Promise<Uint8Array> => {
     const kept = await fromCache(hash);
     if (kept) return kept;
-    const { status, bytes } = await request(hash, { headers: { 'x-potluck-peer': identity.id } });
-    if (status !== 200) {
-      throw new PeerError('bad-blob', `expected blob ${hash}, the hub answered ${status}`, { hash, status });
-    }
-    const found = sha256Hex(bytes);
-    if (found !== hash) {
-      throw new PeerError('bad-blob', `expected bytes whose SHA-256 is ${hash}, got ${found}`, { hash, found });
-    }
+    const bytes = await fetchBlob(line, url, hash, identity.id, options.onTransfer);
     // A full disk must not cost the round.
     await cache.put(hash, bytes).catch(() => {});
     return bytes;
@@ -75,93 +87,98 @@ export function openPeerBlobs(options: {
     async upload(bytes) {
       const hash = sha256Hex(bytes);
       const signature = bytesToHex(await identity.sign(uploadChallenge(hub, hash)));
-      const answer = await request(hash, {
-        method: 'PUT',
-        body: bytes as Uint8Array<ArrayBuffer>,
-        headers: { 'x-potluck-peer': identity.id, 'x-potluck-signature': signature },
-      });
-      if (answer.status !== 201) {
-        const text = new TextDecoder().decode(answer.bytes.subarray(0, 500));
-        throw new PeerError('refused', `the hub refused an upload of ${bytes.length} bytes: ${text}`);
-      }
+      const headers = { 'x-potluck-peer': identity.id, 'x-potluck-signature': signature };
+      const watch = watchTransfer('up', hash, options.onTransfer);
+      await sendBlob(line, `${url}/blobs/${hash}`, bytes, headers, watch);
+      watch.done();
       return hash;
     },
-    close: () => closing.abort(),
+    renew: line.renew,
+    close: line.close,
   };
 }
 
-interface Answer {
-  readonly status: number;
-  /** What a hub asks for that is asked too fast; null where it does not. */
-  readonly retry_after_ms: number | null;
-  readonly bytes: Uint8Array;
-}
-
-/** One request with its whole answer: a hub that dies in the middle of a body is a request that failed. */
-async function ask(url: string, init: RequestInit, closing: AbortSignal): Promise<Answer> {
-  const signal = AbortSignal.any([closing, AbortSignal.timeout(LIMITS.request_ms)]);
-  const response = await fetch(url, { ...init, signal });
-  const seconds = Number(response.headers.get('retry-after') ?? Number.NaN);
-  const retry_after_ms = seconds >= 0 ? Math.min(seconds * 1000, LIMITS.longest_wait_ms) : null;
-  return { status: response.status, retry_after_ms, bytes: await readBody(response, WIRE_LIMITS.blob_bytes) };
-}
-
-/** A body of at most `max_bytes`: a hostile hub must not fill this device's memory. Throws PeerError bad-blob. */
-export async function readBody(response: Response, max_bytes: number): Promise<Uint8Array> {
-  const parts: Uint8Array[] = [];
-  let size_bytes = Number(response.headers.get('content-length') ?? 0) > max_bytes ? max_bytes + 1 : 0;
-  if (size_bytes === 0) {
-    const reader = response.body?.getReader(); // a reader, because not every browser can iterate over a stream
-    for (let part = await reader?.read(); part && !part.done; part = await reader?.read()) {
-      size_bytes += part.value.length;
-      if (size_bytes > max_bytes) break;
-      parts.push(part.value);
+async function fetchBlob(
+  line: Line,
+  url: string,
+  hash: string,
+  peer: string,
+  onTransfer: ((transfer: Transfer) => void) | undefined,
+): Promise<Uint8Array> {
+  const watch = watchTransfer('down', hash, onTransfer);
+  const init = (): RequestInit => ({ headers: { 'x-potluck-peer': peer } });
+  for (let immutable = true; ; immutable = false) {
+    const answer = await line.ask({
+      ...{ url: `${url}/blobs/${hash}`, init, max_bytes: WIRE_LIMITS.blob_bytes, immutable },
+      ...{ onBytes: watch.at, onTrouble: watch.trouble },
+    });
+    const { status, bytes } = answer;
+    if (status !== 200 && status !== 206) {
+      const { message } = refusalOf(answer, `a request for blob ${hash}`);
+      throw new PeerError('bad-blob', message, { hash, status });
     }
-    reader?.releaseLock();
-  }
-  if (size_bytes <= max_bytes) return concatBytes(...parts);
-  await response.body?.cancel().catch(() => {});
-  throw new PeerError('bad-blob', `${new URL(response.url).pathname}: expected at most ${max_bytes} bytes, more came`, {
-    max_bytes,
-  });
-}
-
-/** Tries a request again while the hub cannot be reached. Throws PeerError hub-unreachable, and what is no matter of reaching. */
-async function persist(first_wait_ms: number, closing: AbortSignal, request: () => Promise<Answer>): Promise<Answer> {
-  for (let attempt = 1; ; attempt++) {
-    let wait_ms = first_wait_ms * 2 ** attempt;
-    try {
-      const answer = await request();
-      const tooFast = answer.status === 429 && answer.retry_after_ms !== null;
-      if ((answer.status < 500 && !tooFast) || attempt === LIMITS.attempts) return answer;
-      if (tooFast) wait_ms = Math.max(wait_ms, answer.retry_after_ms!);
-    } catch (error) {
-      if (error instanceof PeerError) throw error;
-      if (attempt === LIMITS.attempts || closing.aborted) {
-        throw new PeerError('hub-unreachable', `the hub did not answer ${attempt} times: ${reasonOf(error)}`);
-      }
+    const found = sha256Hex(bytes);
+    if (found === hash) {
+      watch.done();
+      return bytes;
     }
-    await waitUnless(closing, wait_ms);
+    if (answer.joined) continue; // pieces of different things: once more, as a whole
+    throw new PeerError('bad-blob', `expected bytes whose SHA-256 is ${hash}, got ${found}`, { hash, found });
   }
 }
 
-/** fetch hides why it failed in `cause`. */
-export function reasonOf(error: unknown): string {
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-  if (!(cause instanceof Error)) return String(cause);
-  return cause.message || ('code' in cause ? String(cause.code) : cause.name);
+export interface TransferWatch {
+  at(done_bytes: number, total_bytes: number | null): void;
+  trouble(trouble: { readonly reason: string }): void;
+  done(): void;
 }
 
-/** Resolves after a time, at once when the signal fires. */
-function waitUnless(signal: AbortSignal, delay_ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, delay_ms);
-    signal.addEventListener('abort', done);
-    if (signal.aborted) done();
-  });
+/** Tells of a transfer once in a while, of trouble at once, and of the end of one that it has told of. */
+function watchTransfer(
+  direction: Transfer['direction'],
+  hash: string,
+  onTransfer: ((transfer: Transfer) => void) | undefined,
+): TransferWatch {
+  let told_ms = performance.now();
+  let told = false;
+  let at: Pick<Transfer, 'done_bytes' | 'total_bytes'> = { done_bytes: 0, total_bytes: null };
+  const tell = (trouble: string | null): void => {
+    told = true;
+    told_ms = performance.now();
+    onTransfer?.({ direction, hash, ...at, trouble });
+  };
+  return {
+    at(done_bytes, total_bytes) {
+      at = { done_bytes, total_bytes };
+      if (performance.now() - told_ms >= TOLD_EVERY_MS) tell(null);
+    },
+    trouble: ({ reason }) => tell(reason),
+    done() {
+      if (told) tell(null);
+    },
+  };
+}
+
+const SAID_EVERY_MS = 10_000;
+const SAME_TROUBLE_EVERY_MS = 60_000;
+
+/** Says what people want to read of transfers: every ten seconds how far they are, and what holds them up. */
+export function transferTeller(say: (sentence: string, transfer: Transfer) => void): (transfer: Transfer) => void {
+  let said = { hash: '', trouble: null as string | null, at_ms: performance.now() };
+  return (transfer) => {
+    const { hash, trouble } = transfer;
+    const since_ms = performance.now() - said.at_ms;
+    const again_ms = trouble === null ? SAID_EVERY_MS : SAME_TROUBLE_EVERY_MS;
+    const news = trouble !== null && trouble !== said.trouble;
+    const end = said.hash === hash && transfer.done_bytes === transfer.total_bytes;
+    if (!news && !end && since_ms < again_ms) return;
+    said = { hash, trouble: trouble ?? said.trouble, at_ms: performance.now() };
+    say(transferSentence(transfer), transfer);
+  };
+}
+
+/** A transfer in a few words: "fetching: 1.2 of 3.3 MB". */
+function transferSentence({ direction, done_bytes, total_bytes, trouble }: Transfer): string {
+  const sentence = `${direction === 'down' ? 'fetching' : 'sending'}: ${megabytes(done_bytes, total_bytes)}`;
+  return trouble === null ? sentence : `${sentence}, broken off (${trouble}); going on`;
 }

@@ -22,6 +22,8 @@ export type PeerErrorCode =
   | 'not-the-owner'
   /** The hub refused an event or an upload; `details.refusal` has its code. */
   | 'refused'
+  /** Something between answered in the hub's place; `details.status` says how. */
+  | 'proxy-answered'
   /** The hub answered, but not with a proof that the event is in its log. */
   | 'bad-receipt'
   /** A blob could not be had, or its bytes are not what its hash says. */

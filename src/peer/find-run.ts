@@ -3,11 +3,13 @@
 import { z } from 'zod';
 import { type RunStatus, RunStatusSchema } from '../protocol/messages.ts';
 import { nameOf } from '../protocol/shown-name.ts';
-import { readBody, reasonOf } from './blobs.ts';
 import { PeerError } from './errors.ts';
+import { openLine } from './line.ts';
+import { parseJson } from './refusal.ts';
 
 const StatusSchema = z.object({ hub: z.string().regex(/^[0-9a-f]{64}$/), runs: z.array(RunStatusSchema) });
-const ANSWER_MS = 10_000;
+/** Somebody waits for the answer: it may take long, but not be silent. */
+const SILENCE_MS = 10_000;
 /** A status with twenty thousand peers is a third of this. */
 const ANSWER_BYTES = 32 << 20;
 
@@ -27,22 +29,16 @@ export async function askHub(
   path: string,
   init: RequestInit = {},
 ): Promise<{ readonly ok: boolean; readonly status: number; readonly json: unknown }> {
+  const line = openLine({ attempts: 1, silence_ms: SILENCE_MS });
   try {
-    const response = await fetch(new URL(path, url), { ...init, signal: AbortSignal.timeout(ANSWER_MS) });
-    const bytes = await readBody(response, ANSWER_BYTES);
-    return { ok: response.ok, status: response.status, json: parseJson(bytes) };
+    const asking = { url: new URL(path, url).href, init: () => init, max_bytes: ANSWER_BYTES };
+    const { status, bytes } = await line.ask(asking);
+    return { ok: status >= 200 && status < 300, status, json: parseJson(bytes) };
   } catch (error) {
-    if (error instanceof PeerError)
+    if (!(error instanceof PeerError)) throw error;
+    if (error.code !== 'hub-unreachable')
       throw new PeerError('not-a-hub', `expected a Potluck hub at ${url}: ${error.message}`);
-    throw new PeerError('hub-unreachable', `no hub answers at ${url}: ${reasonOf(error)}`, { url });
-  }
-}
-
-function parseJson(bytes: Uint8Array): unknown {
-  try {
-    return JSON.parse(new TextDecoder().decode(bytes));
-  } catch {
-    return null;
+    throw new PeerError('hub-unreachable', `no hub answers at ${url}: ${error.details.reason}`, { url });
   }
 }
 

@@ -113,9 +113,9 @@ describe('blobs', () => {
     http = (request, response) => {
       request.resume();
       response.statusCode = 429;
-      response.end('{"error": {"code": "too-much"}}');
+      response.end('{"error": {"code": "too-much", "message": "no more"}}');
     };
-    await assert.rejects(() => open().upload(bytes), code('refused', /an upload of 6 bytes: .*too-much/));
+    await assert.rejects(() => open().upload(bytes), code('refused', /an upload of 6 B: no more \(too-much\)/));
   });
 });
 

@@ -17,7 +17,7 @@ import { AccountViewSchema } from '../protocol/messages.ts';
 import { DataError } from '../training/corpus-errors.ts';
 import { buildDataset, type DatasetManifest, encodeManifest } from '../training/shards.ts';
 import { openBlobFolder } from './blob-folder.ts';
-import { openPeerBlobs } from './blobs.ts';
+import { openPeerBlobs, transferTeller } from './blobs.ts';
 import { PeerError } from './errors.ts';
 import { askHub, fetchStatus } from './find-run.ts';
 
@@ -44,8 +44,9 @@ export interface NewRun {
 /** Creates a pre-training run on a hub; resolves with its id when the hub has taken it. Throws PeerError, TrainingError, ModelError. */
 export async function createRun(url: string, identity: Identity, folder: string, options: NewRun): Promise<string> {
   const hub = await hubWithRoom(url, identity);
-  const blobs = openPeerBlobs({ url, hub, identity, cache: openBlobFolder(folder) });
   const say = options.onProgress ?? (() => {});
+  const onTransfer = transferTeller(say);
+  const blobs = openPeerBlobs({ url, hub, identity, cache: openBlobFolder(folder), onTransfer });
   // A mistake in the settings is told here, before anything is read or signed.
   const model = await checkedModel(options);
 

@@ -4,14 +4,13 @@ import type { PeerRole } from '../core/events.ts';
 import type { AnyGame } from '../games/game.ts';
 import { decodeParams } from '../games/params.ts';
 import { type LoadGame, loadGame } from '../games/registry.ts';
-import { systemClock } from '../protocol/clock.ts';
+import { fired, systemClock } from '../protocol/clock.ts';
 import type { Identity } from '../protocol/identity.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
 import type { RunView } from '../protocol/messages.ts';
 import type { Runtime } from '../tensor/runtime.ts';
 import { openBlobFolder } from './blob-folder.ts';
 import { openPeerBlobs } from './blobs.ts';
-
 import { bindDevice } from './device-binding.ts';
 import { openDrawer } from './drawer.ts';
 import { findRun } from './find-run.ts';
@@ -61,10 +60,15 @@ export async function joinRun(options: JoinOptions): Promise<'finished' | 'left'
   const { url, folder, role, name, runtime, owner, signal, onNews } = options;
   const identity = await loadOrCreateIdentity(join(folder, 'identity.key'));
   const { hub, view } = await findRun(url, options.run);
-  const blobs = openPeerBlobs({ url, hub, identity, cache: openBlobFolder(folder) });
+  const blobs = openPeerBlobs({
+    ...{ url, hub, identity, cache: openBlobFolder(folder), patient: true },
+    onTransfer: (transfer) => onNews?.({ type: 'transfer', ...transfer }),
+  });
   try {
     const game = await (options.loadGame ?? loadGame)(view.game);
-    const params = decodeParams(game, await blobs.fetch(view.params));
+    const settings = await Promise.race([blobs.fetch(view.params), fired(signal)]);
+    if (!settings) return 'left';
+    const params = decodeParams(game, settings);
     let newest: RunView | null = null;
     const situation: Situation = { role, peer: identity.id, params, view: () => newest, fetchBlob: blobs.fetch };
     const own = join(folder, 'runs', view.run);

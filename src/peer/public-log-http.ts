@@ -1,17 +1,14 @@
 // A public log over HTTP, as C2SP tlog-tiles (c2sp.org/tlog-tiles) serves it: a checkpoint, bundles of entries, tiles; blobs by hash.
-import { concatBytes } from '@noble/hashes/utils.js';
 import { MAX_ENTRY_BYTES } from '../ledger/log-store.ts';
 import { MAX_NOTE_BYTES } from '../ledger/signed-note.ts';
 import { entriesPath, TILE_WIDTH, tilePath } from '../ledger/tiles.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import { WIRE_LIMITS } from '../protocol/messages.ts';
-import { reasonOf } from './blobs.ts';
+import { PeerError } from './errors.ts';
+import { type Asking, openLine } from './line.ts';
 import { type LogPage, openHead, type PublicBlobs, type PublicLog, PublicLogError, Untruth } from './public-log.ts';
 
 const LIMITS = {
-  request_ms: 120_000, // the largest blob over a slow line
-  attempts: 4, // a hub that restarts is back within the waits between them
-  first_wait_ms: 250,
   bundles_ahead: 4, // bundles under way at once: hides the way to the hub without holding much
   status_bytes: 64 << 20, // twenty thousand peers with their names and progress
 } as const;
@@ -46,7 +43,7 @@ export async function openHubLog(where: string, expected?: string): Promise<Publ
 export function hubBlobs(url: string): PublicBlobs {
   return {
     async blob(hash) {
-      const bytes = await get(`${url}/blobs/${hash}`, WIRE_LIMITS.blob_bytes);
+      const bytes = await get(`${url}/blobs/${hash}`, WIRE_LIMITS.blob_bytes, true);
       if (!bytes) return null;
       const found = sha256Hex(bytes);
       if (found === hash) return bytes;
@@ -79,37 +76,16 @@ async function* pages(url: string, size: number): AsyncGenerator<LogPage> {
 }
 
 /** The bytes at an address; null for 404. Tries again while the hub is away. Throws PublicLogError. */
-async function get(url: string, limit_bytes: number): Promise<Uint8Array | null> {
-  for (let attempt = 1; ; attempt++) {
-    let reason: string;
-    try {
-      const response = await fetch(url, { signal: AbortSignal.timeout(LIMITS.request_ms) });
-      if (response.ok) return await readBody(response, url, limit_bytes);
-      await response.body?.cancel();
-      if (response.status === 404) return null;
-      reason = `it answered ${response.status}`;
-      if (response.status < 500)
-        throw new PublicLogError('not-a-log', `expected a hub's log at ${url}: ${reason}`, { url });
-    } catch (error) {
-      if (error instanceof PublicLogError) throw error;
-      reason = reasonOf(error);
-    }
-    if (attempt === LIMITS.attempts) {
-      throw new PublicLogError('unreachable', `${url} could not be read in ${attempt} attempts: ${reason}`, { url });
-    }
-    await new Promise((resolve) => setTimeout(resolve, LIMITS.first_wait_ms * 2 ** attempt));
+async function get(url: string, max_bytes: number, immutable = false): Promise<Uint8Array | null> {
+  try {
+    const { status, bytes } = await openLine().ask({ url, max_bytes, immutable } satisfies Asking);
+    if (status >= 200 && status < 300) return bytes;
+    if (status === 404) return null;
+    const code = status < 500 ? 'not-a-log' : 'unreachable';
+    throw new PublicLogError(code, `expected a hub's log at ${url}: it answered ${status}`, { url });
+  } catch (error) {
+    if (!(error instanceof PeerError)) throw error;
+    const code = error.code === 'hub-unreachable' ? 'unreachable' : 'too-large';
+    throw new PublicLogError(code, `${url} could not be read: ${error.message}`, { url });
   }
-}
-
-async function readBody(response: Response, url: string, limit_bytes: number): Promise<Uint8Array> {
-  const parts: Uint8Array[] = [];
-  let size_bytes = 0;
-  for await (const part of response.body ?? []) {
-    size_bytes += part.length;
-    if (size_bytes > limit_bytes) {
-      throw new PublicLogError('too-large', `${url}: at most ${limit_bytes} bytes, more came`, { url, limit_bytes });
-    }
-    parts.push(part);
-  }
-  return concatBytes(...parts);
 }

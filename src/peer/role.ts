@@ -5,7 +5,7 @@ import type { Receipt } from '../ledger/receipt.ts';
 import type { Clock } from '../protocol/clock.ts';
 import type { Identity } from '../protocol/identity.ts';
 import type { Progress, RunView, Sample } from '../protocol/messages.ts';
-import type { PeerBlobs } from './blobs.ts';
+import type { PeerBlobs, Transfer } from './blobs.ts';
 import type { ModelFollower } from './model.ts';
 
 /** What a peer tells its owner. */
@@ -33,6 +33,7 @@ export type PeerNews =
     }
   | { readonly type: 'evaluated'; readonly merged_rounds: number; readonly loss: number }
   | { readonly type: 'away'; readonly reason: string }
+  | ({ readonly type: 'transfer' } & Transfer)
   | { readonly type: 'problem'; readonly code: string; readonly message: string };
 
 /** What a role has at hand. */

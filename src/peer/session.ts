@@ -121,6 +121,7 @@ export async function takePart(options: SessionOptions): Promise<'finished' | 'l
     identity,
     onWelcome: (welcome) => {
       session = welcome.session;
+      blobs.renew();
       tell({ type: 'joined', peer: identity.id, run, runName: options.runName });
       void announce(welcome);
     },

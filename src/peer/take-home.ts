@@ -12,10 +12,12 @@ import { createIdentity, type Identity } from '../protocol/identity.ts';
 import { RunViewSchema } from '../protocol/messages.ts';
 import { decodeManifest } from '../training/shards.ts';
 import { openBlobFolder } from './blob-folder.ts';
-import { openPeerBlobs } from './blobs.ts';
+import { openPeerBlobs, type Transfer } from './blobs.ts';
 import { PeerError } from './errors.ts';
 import { askHub, findRun } from './find-run.ts';
 import { addProvenance } from './ownership-shares.ts';
+
+type OnTransfer = (transfer: Transfer) => void;
 
 export interface TakenModel {
   readonly run: string;
@@ -46,8 +48,13 @@ export async function ancestorOf(url: string, wanted: string, folder: string): P
 }
 
 /** A run's present model, proved by its hash. `folder` keeps the blobs. Throws PeerError, HistoryError, GameError, ModelError. */
-export async function takeModel(url: string, wanted: string | undefined, folder: string): Promise<TakenModel> {
-  const { view, params, tokenizer, game, blobs } = await openPretrainRun(url, wanted, folder);
+export async function takeModel(
+  url: string,
+  wanted: string | undefined,
+  folder: string,
+  onTransfer?: OnTransfer,
+): Promise<TakenModel> {
+  const { view, params, tokenizer, game, blobs } = await openPretrainRun(url, wanted, folder, onTransfer);
   const held = await catchUp(game, params, view, null, blobs.fetch);
   return {
     run: view.run,
@@ -60,8 +67,8 @@ export async function takeModel(url: string, wanted: string | undefined, folder:
 }
 
 /** A run that trains a model, with its settings and its tokenizer. */
-async function openPretrainRun(url: string, wanted: string | undefined, folder: string) {
-  const { view, blobs } = await openRun(url, wanted, folder);
+async function openPretrainRun(url: string, wanted: string | undefined, folder: string, onTransfer?: OnTransfer) {
+  const { view, blobs } = await openRun(url, wanted, folder, onTransfer);
   if (view.game !== 'pretrain')
     throw new PeerError('no-such-run', `run ${view.run} trains no model: it plays ${view.game}`);
   const game = await loadGame(view.game);
@@ -71,11 +78,11 @@ async function openPretrainRun(url: string, wanted: string | undefined, folder: 
   return { view, game, params, blobs, tokenizer: tokenizerFromJson(json) };
 }
 
-async function openRun(url: string, wanted: string | undefined, folder: string) {
+async function openRun(url: string, wanted: string | undefined, folder: string, onTransfer?: OnTransfer) {
   const { hub, view: status } = await findRun(url, wanted);
   const parsed = RunViewSchema.safeParse((await askHub(url, `/runs/${status.run}`)).json);
   if (!parsed.success) throw new PeerError('not-a-hub', `expected the run ${status.run} from ${url}`);
-  const blobs = openPeerBlobs({ url, hub, identity: createIdentity(), cache: openBlobFolder(folder) });
+  const blobs = openPeerBlobs({ url, hub, identity: createIdentity(), cache: openBlobFolder(folder), onTransfer });
   return { view: parsed.data, blobs };
 }
 
@@ -99,8 +106,9 @@ export async function exportState(
   folder: string,
   target: string,
   loadGame: LoadGame,
+  onTransfer?: OnTransfer,
 ): Promise<TakenState | null> {
-  const { view, blobs } = await openRun(url, wanted, folder);
+  const { view, blobs } = await openRun(url, wanted, folder, onTransfer);
   if (view.game === 'pretrain') return null;
   const game = await loadGame(view.game);
   const params = decodeParams(game, await blobs.fetch(view.params));
@@ -121,8 +129,9 @@ export async function exportRun(
   folder: string,
   target: string,
   signer: Identity,
+  onTransfer?: OnTransfer,
 ): Promise<TakenModel & { readonly files: string[] }> {
-  const taken = await takeModel(url, wanted, folder);
+  const taken = await takeModel(url, wanted, folder, onTransfer);
   const files = await exportModel(target, taken);
   return { ...taken, files: [...files, ...(await addProvenance(url, taken, target, signer))] };
 }

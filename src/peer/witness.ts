@@ -10,8 +10,8 @@ import { consistencyProof, equalHashes, HASH_BYTES, rootAt, verifyConsistency } 
 import { MAX_NOTE_BYTES, toBase64 } from '../ledger/signed-note.ts';
 import { nodesFromTiles, TILE_WIDTH, TileNodes } from '../ledger/tiles.ts';
 import type { Identity } from '../protocol/identity.ts';
-import { reasonOf } from './blobs.ts';
 import { bareCheckpoint } from './certificate-event.ts';
+import { reasonOf } from './line.ts';
 import { OwnershipError } from './ownership-errors.ts';
 import type { PublicLog } from './public-log.ts';
 

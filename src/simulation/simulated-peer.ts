@@ -197,6 +197,7 @@ export class SimulatedPeer {
           return hash;
         });
       },
+      renew() {},
       close() {},
     };
   }

@@ -9,7 +9,7 @@ import { bindDevice } from '../../peer/device-binding.ts';
 import { findRun } from '../../peer/find-run.ts';
 import type { PeerNews } from '../../peer/role.ts';
 import { takePart } from '../../peer/session.ts';
-import { sleep, systemClock } from '../../protocol/clock.ts';
+import { fired, sleep, systemClock } from '../../protocol/clock.ts';
 import type { Identity } from '../../protocol/identity.ts';
 import type { RunStatus } from '../../protocol/messages.ts';
 import { browserSockets } from './browser-sockets.ts';
@@ -157,12 +157,19 @@ async function workWith(turn: Turn, store: TabStore, wasm: Promise<StartedWasm>)
   if (!found) return false;
   const { hub, view } = found;
   set({ run: { id: view.run, name: view.name }, phase: 'loading' });
-  const blobs = openPeerBlobs({ url, hub, identity, cache: openTabBlobs(store, systemClock.now_ms) });
+  const blobs = openPeerBlobs({
+    url,
+    hub,
+    identity,
+    cache: openTabBlobs(store, systemClock.now_ms),
+    patient: true,
+    onTransfer: (transfer) => set({ transfer: transfer.done_bytes === transfer.total_bytes ? null : transfer }),
+  });
   const verdicts = readVerdicts(url, hub, LIMITS.handed_in, () => set({ handed_in: verdicts.works }));
   let chosen: ChosenRuntime | null = null;
   try {
     const game = await gameOf(view.game, url);
-    const settings = await untilThere(turn, () => blobs.fetch(view.params));
+    const settings = await untilThere(turn, () => Promise.race([blobs.fetch(view.params), fired(stop)]));
     if (!settings) return false;
     const params = decodeParams(game, settings);
     checkMemory(game, params);

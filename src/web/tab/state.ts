@@ -1,5 +1,7 @@
 // What a tab that takes part says of itself: plain data, sent from the tab's Worker to the page after every change.
 
+import type { Transfer } from '../../peer/blobs.ts';
+
 /** What the tab is doing, in the order in which it usually happens. */
 export type Phase =
   | 'starting'
@@ -93,6 +95,8 @@ export interface ContributionState {
   readonly handed_in: readonly HandedIn[];
   /** Work that the hub would not take, newest last; at most the last twenty. */
   readonly refused: readonly { readonly round: number; readonly code: string; readonly message: string }[];
+  /** What is being fetched or sent, when it takes more than a moment. */
+  readonly transfer: Transfer | null;
   /** The last thing that went wrong without ending the work. */
   readonly problem: { readonly code: string; readonly message: string } | null;
   readonly failure: { readonly code: string; readonly message: string } | null;
@@ -109,6 +113,7 @@ export const FIRST_STATE: ContributionState = {
   steps: 0,
   loss: null,
   tokens_per_second: 0,
+  transfer: null,
   pauses: [],
   slowdowns: [],
   handed_in: [],

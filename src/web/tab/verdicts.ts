@@ -4,12 +4,12 @@ import { CodedError } from '../../errors.ts';
 import { MAX_ENTRY_BYTES } from '../../ledger/log-store.ts';
 import { MAX_NOTE_BYTES } from '../../ledger/signed-note.ts';
 import { decodeEntryBundle, entriesPath, TILE_WIDTH } from '../../ledger/tiles.ts';
-import { readBody } from '../../peer/blobs.ts';
+import { openLine } from '../../peer/line.ts';
 import { openHead } from '../../peer/public-log.ts';
 import { areSignedByAuthor } from '../../protocol/envelope.ts';
 import type { HandedIn } from './state.ts';
 
-const REQUEST_MS = 10_000;
+const SILENCE_MS = 10_000;
 
 export interface VerdictReader {
   /** Work that was handed in, to be followed until its round is merged. */
@@ -86,7 +86,8 @@ function afterEvent(work: HandedIn, entry: Uint8Array, hub: string): HandedIn {
 }
 
 async function get(address: string, limit_bytes: number): Promise<Uint8Array> {
-  const response = await fetch(address, { signal: AbortSignal.timeout(REQUEST_MS) });
-  if (!response.ok) throw new TypeError(`${address} answered ${response.status}`);
-  return readBody(response, limit_bytes);
+  const line = openLine({ attempts: 1, silence_ms: SILENCE_MS });
+  const { status, bytes } = await line.ask({ url: address, max_bytes: limit_bytes });
+  if (status !== 200) throw new TypeError(`${address} answered ${status}`);
+  return bytes;
 }
