@@ -10,7 +10,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"  # nothing is ever fetched
 import torch
 import transformers
 from safetensors.torch import save_file
-from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 transformers.utils.logging.set_verbosity_error()
 transformers.utils.logging.disable_progress_bar()
@@ -21,6 +21,14 @@ KINDS = {
     "wide heads, rope_theta 500000": dict(num_key_value_heads=1, head_dim=20, rope_theta=500000.0),
     "several files": dict(num_key_value_heads=2),
     "bfloat16": dict(num_key_value_heads=2),
+    "padded": dict(num_key_value_heads=2, vocab_size=320),
+    "biases": dict(num_key_value_heads=2, attention_bias=True, mlp_bias=True),
+    "llama3 scaling": dict(num_key_value_heads=2, rope_parameters={
+        "rope_type": "llama3", "rope_theta": 10000.0, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+        "original_max_position_embeddings": 32,
+    }),
+    "mistral": dict(family="mistral", num_key_value_heads=2, sliding_window=7),
+    "qwen2": dict(family="qwen2", num_key_value_heads=2, tie_word_embeddings=True),
 }
 
 
@@ -49,8 +57,9 @@ def read(dir, tokens, texts, out):
 
 def write(kind, dir, tokenizer):
     torch.manual_seed(7)
-    config = LlamaConfig(
-        vocab_size=257,
+    own = {"family": "llama", "vocab_size": 257, **KINDS[kind]}
+    config = AutoConfig.for_model(
+        own.pop("family"),
         hidden_size=48,
         intermediate_size=80,
         num_hidden_layers=3,
@@ -59,9 +68,13 @@ def write(kind, dir, tokenizer):
         initializer_range=0.2,
         bos_token_id=256,
         eos_token_id=256,
-        **KINDS[kind],
+        **own,
     )
-    model = LlamaForCausalLM(config)
+    model = AutoModelForCausalLM.from_config(config)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if name.endswith(".bias"):  # transformers begins with zeros, which would show nothing
+                parameter.normal_(std=0.5)
     if kind == "bfloat16":
         model = model.to(torch.bfloat16)
     model.save_pretrained(dir, **({"max_shard_size": "60KB"} if kind == "several files" else {}))

@@ -139,8 +139,24 @@ const OURS: Readonly<Record<string, Partial<LlamaConfigInput>>> = {
   'grouped queries, own head': { num_key_value_heads: 2 },
   'grouped queries, tied head': { num_key_value_heads: 2, tie_word_embeddings: true },
   'every head its own keys, rope_theta 500000': { rope_theta: 500_000, rms_norm_eps: 1e-5 },
+  'rows without a token': { vocab_size: 320 },
+  'biases and llama3 scaling': {
+    ...{ attention_bias: true, mlp_bias: true },
+    rope_scaling: {
+      ...{ rope_type: 'llama3', factor: 8, low_freq_factor: 1, high_freq_factor: 4 },
+      original_max_position_embeddings: 32,
+    },
+  },
+  'mistral, a window, linear scaling': {
+    ...{ model_type: 'mistral', num_key_value_heads: 2, sliding_window: 7 },
+    rope_scaling: { rope_type: 'linear', factor: 4 },
+  },
+  qwen2: { model_type: 'qwen2', num_key_value_heads: 2, tie_word_embeddings: true },
 };
-const THEIRS = ['grouped', 'tied', 'wide heads, rope_theta 500000', 'several files', 'bfloat16'];
+const THEIRS = [
+  ...['grouped', 'tied', 'wide heads, rope_theta 500000', 'several files', 'bfloat16'],
+  ...['padded', 'biases', 'llama3 scaling', 'mistral', 'qwen2'],
+];
 
 /** Weights far from zero, so that logits and their differences are of the size of a trained model's. */
 function randomWeights(config: ReturnType<typeof LlamaConfigSchema.parse>): Weights {

@@ -1,5 +1,6 @@
 // Which flags of `potluck run create` go together: one that would be ignored is refused before any work.
 import type { LlamaConfig } from '../model/config.ts';
+import type { Tokenizer } from '../model/tokenizer.ts';
 import { CliError } from './output.ts';
 
 /** What a model that is gone on from has already. */
@@ -44,6 +45,27 @@ export function checkContext(context: number, { max_position_embeddings }: Llama
   throw new CliError(
     'bad-argument',
     `--context ${context} and ${origin} contradict each other: that model has ${max_position_embeddings} positions`,
+  );
+}
+
+/**
+ * Refuses a tokenizer with ids that the model has no rows for; rows without an id are common, since trainers pad the embedding.
+ * @param file what --tokenizer named. Throws CliError bad-argument.
+ */
+export function checkTokenizer(tokenizer: Tokenizer, { vocab_size }: LlamaConfig, origin: string, file?: string): void {
+  if (tokenizer.vocab_size <= vocab_size) return;
+  const whose = file ? `of ${file}` : 'that it comes with';
+  throw new CliError(
+    'bad-argument',
+    `the tokenizer ${whose} has ids up to ${tokenizer.vocab_size - 1}, the model of ${origin} rows for ids up to ${vocab_size - 1}`,
+  );
+}
+
+/** A model knows its own tokens only: with other ones its weights mean nothing. Throws CliError missing-file. */
+export function missingTokenizer(from: string): never {
+  throw new CliError(
+    'missing-file',
+    `${from} has no tokenizer.json; name one with --tokenizer, or let transformers write it: AutoTokenizer.from_pretrained('DIR').save_pretrained('DIR')`,
   );
 }
 

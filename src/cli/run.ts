@@ -6,7 +6,7 @@ import { isGameFile, loadGameFile } from '../games/game-file.ts';
 import { loadGame } from '../games/registry.ts';
 import { importModel } from '../model/checkpoint-folder.ts';
 import { byteTokenizer } from '../model/tokenizer.ts';
-import { createGameRun, createRun } from '../peer/owner.ts';
+import { createGameRun, createRun, MOST_MODEL_BYTES } from '../peer/owner.ts';
 import { trainingFor } from '../peer/run-settings.ts';
 import { ancestorOf } from '../peer/take-home.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
@@ -15,7 +15,7 @@ import { MERGE_RULES, type MergeRule } from '../training/sparse.ts';
 import { homeFolder, ownerKeyFile } from './folders.ts';
 import { DEFAULT_HUB, decimal, hubUrl, integer, jsonOption, readSettings, runName } from './options.ts';
 import { CliError, type Output, openOutput } from './output.ts';
-import { checkContext, checkCreateFlags } from './run-create-flags.ts';
+import { checkContext, checkCreateFlags, checkTokenizer, missingTokenizer } from './run-create-flags.ts';
 import { endCommand, pauseCommand, resumeCommand } from './run-life.ts';
 import { loadTokenizer } from './tokenizer-file.ts';
 
@@ -117,18 +117,14 @@ Examples:
       if (flags.game !== 'pretrain') return createOther(flags, output);
       const data = flags.data ?? missingData();
       const origin = flags.fromRun ? await ancestorOf(flags.hub, flags.fromRun, join(homeFolder(), 'cache')) : null;
-      const started = flags.from ? await importModel(flags.from) : origin;
+      const started = flags.from ? await importModel(flags.from, MOST_MODEL_BYTES) : origin;
       if (started) checkContext(flags.context, started.config, flags.from ? `--from ${flags.from}` : '--from-run');
       const tokenizer = flags.tokenizer
         ? await loadTokenizer(flags.tokenizer)
-        : (started?.tokenizer ?? byteTokenizer());
-      if (started && started.config.vocab_size !== tokenizer.vocab_size) {
-        const { vocab_size } = started.config;
-        throw new CliError(
-          'bad-argument',
-          `the model of ${flags.from ?? flags.fromRun} has ${vocab_size} tokens, the tokenizer ${tokenizer.vocab_size}; name its own with --tokenizer`,
-        );
-      }
+        : started
+          ? (started.tokenizer ?? missingTokenizer(`${flags.from}`))
+          : byteTokenizer();
+      if (started) checkTokenizer(tokenizer, started.config, `${flags.from ?? flags.fromRun}`, flags.tokenizer);
       if (!existsSync(data)) throw new CliError('missing-file', `no file or folder at ${data}`);
       const model = started?.config ?? {
         hidden_size: flags.width,

@@ -8,8 +8,9 @@ import { type TestContext, test } from 'node:test';
 import { sha256Hex } from '../protocol/hash.ts';
 import { seededRandom } from '../protocol/random.ts';
 import { decodeModel, encodeModel } from './checkpoint.ts';
-import { configFromJson, exportModel, importModel } from './checkpoint-folder.ts';
-import { type LlamaConfig, LlamaConfigSchema, parameterSpecs } from './config.ts';
+import { exportModel, importModel } from './checkpoint-folder.ts';
+import { type LlamaConfig, type LlamaConfigInput, LlamaConfigSchema, parameterSpecs } from './config.ts';
+import { configFromJson } from './config-json.ts';
 import { decodeSafetensors, encodeSafetensors } from './safetensors.ts';
 import { byteTokenizer } from './tokenizer.ts';
 
@@ -139,7 +140,7 @@ test('a model in several files is read through its index; a missing part and a p
   await assert.rejects(importModel(dir), { code: 'corrupt-file' });
 });
 
-test('what older versions stored beside the weights is dropped; biases are refused', async (t) => {
+test('what older versions stored beside the weights is dropped; a bias that config.json does not promise is refused', async (t) => {
   const dir = await folder(t);
   await exportModel(dir, { config: tied, weights: someWeights(tied), tokenizer: byteTokenizer() });
   const file = join(dir, 'model.safetensors');
@@ -149,7 +150,7 @@ test('what older versions stored beside the weights is dropped; biases are refus
   assert.deepEqual((await importModel(dir)).weights, someWeights(tied));
   const bias = { name: 'model.layers.0.self_attn.q_proj.bias', shape: [1], data: Float32Array.of(1) };
   await writeFile(file, encodeSafetensors([...arraysOf(tied), bias]));
-  await assert.rejects(importModel(dir), { code: 'unsupported', message: /bias/ });
+  await assert.rejects(importModel(dir), { code: 'wrong-weights', message: /q_proj.bias" is no weight/ });
 });
 
 test('half-precision weights become float32', async (t) => {
@@ -183,25 +184,94 @@ test('config.json of transformers 4 and 5 give the same configuration', () => {
   assert.equal(configFromJson({ ...old, num_key_value_heads: null }).num_key_value_heads, 2);
 });
 
-test('what Potluck does not compute is refused by name', () => {
-  const llama = { ...shape, model_type: 'llama' };
-  for (const [change, says] of [
-    [{ model_type: 'gpt2' }, /model_type "gpt2"/],
-    [{ rope_scaling: { type: 'linear', factor: 2 } }, /rope scaling "linear"/],
-    [{ rope_parameters: { rope_type: 'llama3', rope_theta: 5e5 } }, /rope scaling "llama3"/],
-    [{ attention_bias: true }, /attention_bias/],
-    [{ mlp_bias: true }, /mlp_bias/],
-    [{ quantization_config: { bits: 4 } }, /quantised/],
-  ] as const) {
-    assert.throws(() => configFromJson({ ...llama, ...change }), {
-      name: 'ModelError',
-      code: 'unsupported',
-      message: says,
-    });
+test('families, biases and rope scaling survive export and import, in the words of transformers 4 and of 5', async (t) => {
+  const llama3 = { factor: 8, low_freq_factor: 1, high_freq_factor: 4, original_max_position_embeddings: 16 };
+  const changes: Partial<LlamaConfigInput>[] = [
+    { attention_bias: true, mlp_bias: true, rope_scaling: { rope_type: 'llama3', ...llama3 } },
+    { model_type: 'mistral', sliding_window: 5, rope_scaling: { rope_type: 'linear', factor: 2 } },
+    { model_type: 'mistral' },
+    { model_type: 'qwen2', tie_word_embeddings: true },
+  ];
+  for (const change of changes) {
+    const llama = LlamaConfigSchema.parse({ ...shape, ...change });
+    const dir = await folder(t);
+    await exportModel(dir, { config: llama, weights: someWeights(llama), tokenizer: byteTokenizer() });
+    const back = await importModel(dir);
+    assert.deepEqual(back.config, llama);
+    assert.deepEqual(back.weights, someWeights(llama));
+    const written = JSON.parse(await readFile(join(dir, 'config.json'), 'utf8'));
+    assert.equal(written.model_type, llama.model_type);
+    const { rope_parameters: _, ...four } = written;
+    const { rope_scaling: _scaling, rope_theta: _theta, ...five } = written;
+    assert.deepEqual(configFromJson(four), llama);
+    assert.deepEqual(configFromJson(five), llama);
   }
-  for (const value of [null, [], 'llama', {}, { ...llama, hidden_size: 'wide' }, { ...llama, hidden_act: 'gelu' }]) {
+  const specs = parameterSpecs(LlamaConfigSchema.parse({ ...shape, model_type: 'qwen2' }));
+  const biases = specs.filter(({ name }) => name.endsWith('.bias'));
+  assert.deepEqual(
+    biases.map(({ name, shape, decay }) => [name.split('.').slice(2).join('.'), shape, decay]).slice(0, 3),
+    [
+      ['0.self_attn.q_proj.bias', [8], false],
+      ['0.self_attn.k_proj.bias', [4], false],
+      ['0.self_attn.v_proj.bias', [4], false],
+    ],
+  );
+  assert.equal(biases.length, 6);
+});
+
+test("what a config.json leaves out has its family's default in transformers", () => {
+  const { num_key_value_heads: _, max_position_embeddings: _most, rope_theta: _theta, ...few } = shape;
+  const wide = { ...few, num_attention_heads: 64, hidden_size: 256 };
+  const shown = (value: object) => {
+    const { num_key_value_heads, max_position_embeddings, rope_theta, sliding_window } = configFromJson(value);
+    return [num_key_value_heads, max_position_embeddings, rope_theta, sliding_window];
+  };
+  assert.deepEqual(shown({ ...wide, model_type: 'llama' }), [64, 2048, 10_000, null]);
+  assert.deepEqual(shown({ ...wide, model_type: 'mistral' }), [8, 131_072, 10_000, 4096]);
+  assert.deepEqual(shown({ ...wide, model_type: 'mistral', sliding_window: null }), [8, 131_072, 10_000, null]);
+  assert.deepEqual(shown({ ...wide, model_type: 'qwen2', sliding_window: 64 }), [32, 32_768, 10_000, null]);
+});
+
+test('what Potluck does not compute or does not know is refused by name', () => {
+  const llama = { ...shape, model_type: 'llama' };
+  const llama3 = { rope_type: 'llama3', factor: 8, low_freq_factor: 1, high_freq_factor: 4 };
+  for (const [change, says] of [
+    [{ model_type: 'gpt2' }, /model_type "gpt2", expected one of llama, mistral, qwen2/],
+    [{ rope_scaling: { type: 'dynamic', factor: 2 } }, /rope scaling "dynamic"/],
+    [{ rope_parameters: { rope_type: 'yarn', factor: 2 } }, /rope scaling "yarn"/],
+    [{ rope_scaling: { ...llama3, mscale: 2 } }, /"mscale" of rope scaling "llama3"/],
+    [{ rope_parameters: { rope_type: 'default', partial_rotary_factor: 0.5 } }, /"partial_rotary_factor"/],
+    [{ partial_rotary_factor: 0.5 }, /partial_rotary_factor 0.5/],
+    [{ hidden_act: 'gelu' }, /hidden_act "gelu"/],
+    [{ quantization_config: { bits: 4 } }, /quantised/],
+    [
+      { architectures: ['LlamaForSequenceClassification'] },
+      /LlamaForSequenceClassification.*expected \["LlamaForCausalLM"\]/,
+    ],
+    [{ model_type: 'qwen2', use_sliding_window: true }, /use_sliding_window true/],
+    [{ model_type: 'qwen2', layer_types: ['full_attention', 'sliding_attention'] }, /layer_types/],
+    [{ logit_scale: 0.5 }, /"logit_scale" is a setting that Potluck does not know/],
+    [{ embedding_multiplier: 12 }, /"embedding_multiplier"/],
+  ] as const) {
+    const expected = { name: 'ModelError', code: 'unsupported', message: says };
+    assert.throws(() => configFromJson({ ...llama, ...change }), expected);
+  }
+  for (const change of [
+    { hidden_size: 'wide' },
+    { model_type: 'mistral', attention_bias: true },
+    { sliding_window: 'all', model_type: 'mistral' },
+    { rope_scaling: { ...llama3, high_freq_factor: 1 } },
+    { rope_scaling: { rope_type: 'llama3', factor: 8 } },
+    { rope_scaling: { type: 'linear', factor: 2 }, rope_parameters: { rope_type: 'default' } },
+  ]) {
+    assert.throws(() => configFromJson({ ...llama, ...change }), { name: 'ModelError', code: 'bad-config' });
+  }
+  for (const value of [null, [], 'llama', {}]) {
     assert.throws(() => configFromJson(value), { name: 'ModelError', code: 'bad-config' });
   }
+  // What tools write beside it, and settings that are not asked for, are no reason.
+  const harmless = { use_cache: false, attention_dropout: 0.1, pretraining_tp: 1, qk_norm: null, rope_scaling: {} };
+  assert.equal(configFromJson({ ...llama, ...harmless, architectures: ['LlamaForCausalLM'] }).hidden_size, 8);
 });
 
 test('damaged files are typed errors', async (t) => {

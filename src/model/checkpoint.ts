@@ -6,7 +6,8 @@ import { type DecodedArray, decodeSafetensors, encodeSafetensors, safetensorsHea
 /** transformers refuses a safetensors file that does not say which framework laid out its tensors. */
 const METADATA = { format: 'pt' };
 
-function checkFinite(name: string, data: Float32Array): void {
+/** Throws ModelError `wrong-weights` for NaN and infinities. */
+export function checkFinite(name: string, data: Float32Array): void {
   for (let i = 0; i < data.length; i++) {
     if (Number.isFinite(data[i])) continue;
     throw new ModelError('wrong-weights', `"${name}": value ${i} is ${data[i]}`, { name, index: i });
@@ -14,10 +15,7 @@ function checkFinite(name: string, data: Float32Array): void {
 }
 
 /** The weights that `config` names, in canonical order; throws `wrong-weights` if a name is missing, extra or of another shape. */
-export function exactWeights(
-  config: LlamaConfig,
-  arrays: ReadonlyMap<string, DecodedArray>,
-): Map<string, Float32Array> {
+function exactWeights(config: LlamaConfig, arrays: ReadonlyMap<string, DecodedArray>): Map<string, Float32Array> {
   const weights = new Map<string, Float32Array>();
   for (const { name, shape } of parameterSpecs(config)) {
     const array = arrays.get(name);

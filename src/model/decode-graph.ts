@@ -14,6 +14,7 @@ import {
   mlp,
   parameter,
   parameterStates,
+  projection,
   type Rotation,
   rmsNorm,
   rotary,
@@ -55,19 +56,22 @@ function range(graph: Graph, count: number, shape: readonly number[]): Value {
   );
 }
 
-function placement(graph: Graph, { chunk, capacity }: DecodeShape): Placement {
+function placement(graph: Graph, { chunk, capacity }: DecodeShape, window: number | null): Placement {
   const start = graph.input('start', 'int32', [1]);
   const positions = add(start, range(graph, chunk, [chunk]));
   const along = range(graph, capacity, [capacity, 1]);
   const across = reshape(along, [1, capacity]);
   const after = less(reshape(positions, [chunk, 1]), across);
+  const notLater = where(after, MASKED, 0);
+  // A row at q sees the positions above q - window.
+  const unseen = window === null ? null : less(add(across, window - 1), reshape(positions, [chunk, 1]));
   const begins = less(along, start);
   const ends = less(along, add(start, chunk));
   return {
     place: cast(equal(along, reshape(positions, [1, chunk])), 'float32'),
     // ends and not begins, without an operator for bools
     isNew: equal(add(cast(ends, 'int32'), cast(begins, 'int32')), 1),
-    mask: where(after, MASKED, 0),
+    mask: unseen ? add(notLater, where(unseen, MASKED, 0)) : notLater,
     angles: minimum(positions, capacity - 1),
   };
 }
@@ -99,7 +103,7 @@ export function decodeGraph(config: LlamaConfig, shape: DecodeShape): CompiledGr
   const graph = new Graph();
   return graph.untaped(() => {
     const tokens = graph.input('tokens', 'int32', [chunk]);
-    const place = placement(graph, shape);
+    const place = placement(graph, shape, config.sliding_window);
     const last = graph.input('last', 'int32', [1]);
     const parameters = parameterStates(graph, config);
     const norm = (x: Value, name: string) => rmsNorm(x, parameter(parameters, name), config.rms_norm_eps);
@@ -122,7 +126,7 @@ export function decodeGraph(config: LlamaConfig, shape: DecodeShape): CompiledGr
       graph.advance(oldKeys, keys);
       graph.advance(oldValues, values);
       const attended = cachedAttention(rotary(q, rotateQuery), keys, values, place.mask);
-      x = add(x, linear(fromHeads(attended), parameter(parameters, `${name}.self_attn.o_proj`)));
+      x = add(x, projection(fromHeads(attended), parameters, `${name}.self_attn.o_proj`));
       x = add(x, mlp(norm(x, `${name}.post_attention_layernorm`), parameters, name));
     }
     const wanted = gatherRows(norm(x, 'model.norm'), last);

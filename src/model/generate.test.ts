@@ -26,6 +26,11 @@ const shape: LlamaConfigInput = {
 const configs = {
   'grouped queries': LlamaConfigSchema.parse(shape),
   'tied head, wide heads': LlamaConfigSchema.parse({ ...shape, tie_word_embeddings: true, head_dim: 12 }),
+  'biases and a window, which no one family has together': {
+    ...LlamaConfigSchema.parse({ ...shape, attention_bias: true, mlp_bias: true }),
+    rope_scaling: { rope_type: 'linear', factor: 2 } as const,
+    sliding_window: 7,
+  },
 };
 
 /** Weights large enough that the distribution is far from uniform. */
@@ -208,6 +213,24 @@ describe('generate', async () => {
       await refused('☃', /knows nothing of the prompt/);
       await refused('', /the prompt is empty/);
     });
+  });
+
+  test('rows of the model beyond the tokenizer are never sampled', async () => {
+    const few: Tokenizer = { ...tokenizer, vocab_size: 100, bos_id: 0, eos_id: null };
+    const decoder = await openDecoder(runtime, { ...model, config });
+    const ids: number[] = [];
+    const recorded: Decoder = {
+      ...decoder,
+      append: async (tokens) => {
+        ids.push(...Array.from(tokens));
+        const logits = await decoder.append(tokens);
+        return logits.fill(99, 100); // the likeliest by far
+      },
+    };
+    await collect(generateWith(recorded, few, { prompt: '!', max_tokens: 30, temperature: 1 }));
+    assert.equal(ids.length, 31);
+    assert.ok(Math.max(...ids) < 100);
+    await decoder.close();
   });
 
   test('ends at end-of-text and after max_tokens', async () => {

@@ -16,7 +16,7 @@ function normal(random: Random): number {
 
 /**
  * Weights for training from nothing: matrices normal, projections back into the residual stream scaled by
- * 1/√(2 · layers) as in GPT-2, norms 1. They follow from config and seed alone.
+ * 1/√(2 · layers) as in GPT-2, norms 1, biases 0. They follow from config and seed alone.
  */
 export function initialWeights(config: LlamaConfig, seed: string | number): Weights {
   const deviation = Math.min(LARGEST_DEVIATION, Math.sqrt(VARIANCE_TIMES_WIDTH / config.hidden_size));
@@ -24,7 +24,7 @@ export function initialWeights(config: LlamaConfig, seed: string | number): Weig
   const weights = new Map<string, Float32Array>();
   for (const { name, shape, decay } of parameterSpecs(config)) {
     const values = new Float32Array(shape.reduce((size, dimension) => size * dimension, 1));
-    if (!decay) values.fill(1);
+    if (!decay) values.fill(name.endsWith('.bias') ? 0 : 1);
     else {
       const scale = /\.(o_proj|down_proj)\.weight$/.test(name) ? residual : deviation;
       // One stream a parameter: a weight does not depend on what stands before it.

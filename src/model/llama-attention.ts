@@ -8,12 +8,19 @@ import { concat, reduceSum, reshape, slice, transposeLast } from '../tensor/ops-
 /** Added to the scores of later positions. exp of it is 0 in float32, and, unlike -Infinity, it never makes a NaN. */
 const MASKED = -1e30;
 
+export interface AttentionOptions {
+  /** Blocks of queries, each of which sees only the keys up to its end. Divides the context. */
+  readonly query_blocks: number;
+  /** Each query sees this many keys up to its own (arXiv 2004.05150, section 3.1); null: all of them. */
+  readonly window: number | null;
+}
+
 /**
  * softmax(q · kᵀ + mask) · v for q [batch, heads, context, head_dim], already scaled, and k and v [batch, kv_heads, …].
  * Head h reads key head floor(h · kv_heads / heads). The rule is FlashAttention's: rowsum(dO · O) stands for the
  * product of the probabilities with their gradients (arXiv 2205.14135, appendix B).
  */
-export function causalAttention(q: Value, k: Value, v: Value, query_blocks: number): Value {
+export function causalAttention(q: Value, k: Value, v: Value, { query_blocks, window }: AttentionOptions): Value {
   const [batch, heads, context, head_dim] = q.shape;
   const shared = k.shape[1];
   if (q.shape.length !== 4 || heads % shared !== 0 || k.shape.join() !== [batch, shared, context, head_dim].join()) {
@@ -54,7 +61,12 @@ export function causalAttention(q: Value, k: Value, v: Value, query_blocks: numb
       const keys = (i + 1) * rows;
       const [qi, ki, vi] = [queryBlock(q, i), slice(k, 2, 0, keys), slice(v, 2, 0, keys)];
       const scores = reshape(matmul(qi, transposeLast(ki)), [batch, shared, group, rows, keys]);
-      const p = reshape(softmax(add(scores, mask(graph, i * rows, rows, keys))), [batch, shared, group * rows, keys]);
+      const p = reshape(softmax(add(scores, mask(graph, { first: i * rows, rows, keys, window }))), [
+        batch,
+        shared,
+        group * rows,
+        keys,
+      ]);
       return { qi, ki, vi, p, o: matmul(p, vi) };
     }),
   );
@@ -84,9 +96,21 @@ export function causalAttention(q: Value, k: Value, v: Value, query_blocks: numb
   return y;
 }
 
+interface MaskShape {
+  readonly first: number;
+  readonly rows: number;
+  readonly keys: number;
+  readonly window: number | null;
+}
+
 /** [rows, keys]: 0 where the query at `first` + row may see the key, else MASKED. */
-function mask(graph: Graph, first: number, rows: number, keys: number): Value {
+function mask(graph: Graph, { first, rows, keys, window }: MaskShape): Value {
   const data = new Float32Array(rows * keys);
-  for (let row = 0; row < rows; row++) data.fill(MASKED, row * keys + first + row + 1, (row + 1) * keys);
-  return graph.memoised(`causal mask ${first} ${rows} ${keys}`, () => graph.constant('float32', [rows, keys], data));
+  for (let row = 0; row < rows; row++) {
+    const query = first + row;
+    data.fill(MASKED, row * keys + query + 1, (row + 1) * keys);
+    if (window !== null && query >= window) data.fill(MASKED, row * keys, row * keys + query - window + 1);
+  }
+  const name = `causal mask ${first} ${rows} ${keys} ${window}`;
+  return graph.memoised(name, () => graph.constant('float32', [rows, keys], data));
 }

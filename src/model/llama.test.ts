@@ -5,13 +5,13 @@ import { readFileSync } from 'node:fs';
 import { after, describe, it } from 'node:test';
 import { TensorError } from '../tensor/errors.ts';
 import { type GradientCase, gradientError, tensor } from '../tensor/gradient-check.ts';
-import { Graph } from '../tensor/graph.ts';
+import { Graph, type Value } from '../tensor/graph.ts';
 import { createNativeRuntime } from '../tensor/native-runtime.ts';
 import type { Runtime, TensorData, TensorMap } from '../tensor/runtime.ts';
 import { createWasmRuntime } from '../tensor/wasm-runtime.ts';
 import { type AdamwOptions, momentNames } from './adamw.ts';
 import { type LlamaConfig, type LlamaConfigInput, LlamaConfigSchema, parameterSpecs } from './config.ts';
-import { gatedSilu, rmsNorm, rotary, rotation } from './llama.ts';
+import { gatedSilu, projection, rmsNorm, rotary, rotation } from './llama.ts';
 import { causalAttention } from './llama-attention.ts';
 import { meanLoss } from './llama-loss.ts';
 import { gradientGraph, logitsGraph, lossGraph, trainGraph } from './train-graph.ts';
@@ -91,9 +91,9 @@ const RUNTIMES: Readonly<Record<string, () => Promise<Runtime>>> = {
   wasm: () => createWasmRuntime({ threads: 2 }),
 };
 
-const attentionCase = (heads: number, shared: number, blocks: number): GradientCase => ({
+const attentionCase = (heads: number, shared: number, query_blocks: number, window: number | null = null) => ({
   inputs: [tensor([1, heads, 4, 2], 1), tensor([1, shared, 4, 2], 2), tensor([1, shared, 4, 2], 3)],
-  build: ([q, k, v]) => causalAttention(q, k, v, blocks),
+  build: ([q, k, v]: readonly Value[]) => causalAttention(q, k, v, { query_blocks, window }),
 });
 const lossCase = (rows: number): GradientCase => ({
   inputs: [tensor([5, 3], 1), tensor([7, 3], 2)],
@@ -114,6 +114,20 @@ const PARTS: Readonly<Record<string, GradientCase>> = {
   'attention, grouped queries': attentionCase(4, 2, 1),
   'attention, grouped queries in blocks': attentionCase(2, 1, 2),
   'attention, a block for every query': attentionCase(2, 2, 4),
+  'attention, a window of two keys': attentionCase(4, 2, 1, 2),
+  'attention, a window of two keys, in blocks': attentionCase(2, 1, 2, 2),
+  'a projection with its bias': {
+    inputs: [tensor([3, 4], 1), tensor([5, 4], 2), tensor([5], 3)],
+    build: ([x, weight, bias]) =>
+      projection(
+        x,
+        new Map([
+          ['p.weight', weight],
+          ['p.bias', bias],
+        ]),
+        'p',
+      ),
+  },
   'loss, whole': lossCase(5),
   'loss in chunks, the last one shorter': lossCase(2),
 };
@@ -195,9 +209,12 @@ describe('causalAttention', () => {
     const graph = new Graph();
     const q = graph.input('q', 'float32', [1, 4, 6, 2]);
     const k = graph.input('k', 'float32', [1, 3, 6, 2]);
-    assert.throws(() => causalAttention(q, k, k, 1), /causalAttention: .*\[1, 4, 6, 2\] and \[1, 3, 6, 2\]/);
     assert.throws(
-      () => causalAttention(q, q, q, 4),
+      () => causalAttention(q, k, k, { query_blocks: 1, window: null }),
+      /causalAttention: .*\[1, 4, 6, 2\] and \[1, 3, 6, 2\]/,
+    );
+    assert.throws(
+      () => causalAttention(q, q, q, { query_blocks: 4, window: null }),
       (error) => error instanceof TensorError && error.code === 'bad_argument',
     );
   });

@@ -1,4 +1,5 @@
-// The Llama family in the graph builder, computed as Hugging Face's LlamaForCausalLM does (arXiv 2302.13971 and successors).
+// The Llama family in the graph builder, computed as transformers' LlamaForCausalLM, MistralForCausalLM and Qwen2ForCausalLM do
+// (arXiv 2302.13971, 2310.06825, 2407.10671).
 import type { Graph, Value } from '../tensor/graph.ts';
 import { add, mul, reciprocal, sigmoid, sqrt, sub } from '../tensor/ops.ts';
 import { gatherRows } from '../tensor/ops-index.ts';
@@ -54,8 +55,8 @@ export interface Rotation {
 
 /** The rotation of positions 0 … context - 1, times `scale`. */
 export function rotation(graph: Graph, config: LlamaConfig, context: number, scale = 1): Rotation {
-  const { head_dim, rope_theta } = config;
-  const table = rotaryTable(context, head_dim, rope_theta, scale);
+  const { head_dim, rope_theta, rope_scaling } = config;
+  const table = rotaryTable(context, { head_dim, rope_theta, rope_scaling }, scale);
   return {
     cosine: graph.constant('float32', [context, head_dim], table.cosine),
     sine: graph.constant('float32', [context, head_dim], table.sine),
@@ -81,6 +82,13 @@ export function linear(x: Value, weight: Value): Value {
   return gemm(x, weight, { transB: true });
 }
 
+/** The projection of this name, with its bias where the model has one. */
+export function projection(x: Value, parameters: Parameters, name: string): Value {
+  const y = linear(x, parameter(parameters, name));
+  const bias = parameters.get(`${name}.bias`);
+  return bias ? add(y, bias) : y;
+}
+
 /** Rows [batch · context, heads · head_dim] as [batch, heads, context, head_dim]. */
 export function toHeads(x: Value, batch: number, heads: number): Value {
   const [rows, width] = x.shape;
@@ -98,13 +106,13 @@ export function attentionProjection(x: Value, config: LlamaConfig, parameters: P
   const heads = config.num_attention_heads;
   const shared = config.num_key_value_heads;
   const project = (name: string, count: number): Value =>
-    toHeads(linear(x, parameter(parameters, `${at}.self_attn.${name}`)), batch, count);
+    toHeads(projection(x, parameters, `${at}.self_attn.${name}`), batch, count);
   return { q: project('q_proj', heads), k: project('k_proj', shared), v: project('v_proj', shared) };
 }
 
 /** SwiGLU (arXiv 2002.05202): silu(x · gate) · (x · up), projected down. */
 export function mlp(x: Value, parameters: Parameters, at: string): Value {
-  const project = (input: Value, name: string): Value => linear(input, parameter(parameters, `${at}.mlp.${name}`));
+  const project = (input: Value, name: string): Value => projection(input, parameters, `${at}.mlp.${name}`);
   return project(gatedSilu(project(x, 'gate_proj'), project(x, 'up_proj')), 'down_proj');
 }
 
@@ -151,8 +159,11 @@ export function hiddenStates(
   for (let layer = 0; layer < config.num_hidden_layers; layer++) {
     const at = `model.layers.${layer}`;
     const { q, k, v } = attentionProjection(norm(x, `${at}.input_layernorm`), config, parameters, at, batch);
-    const attended = causalAttention(rotary(q, rotateQuery), rotary(k, rotateKey), v, options.query_blocks ?? 1);
-    x = add(x, linear(fromHeads(attended), parameter(parameters, `${at}.self_attn.o_proj`)));
+    const attended = causalAttention(rotary(q, rotateQuery), rotary(k, rotateKey), v, {
+      query_blocks: options.query_blocks ?? 1,
+      window: config.sliding_window,
+    });
+    x = add(x, projection(fromHeads(attended), parameters, `${at}.self_attn.o_proj`));
     x = add(x, mlp(norm(x, `${at}.post_attention_layernorm`), parameters, at));
   }
   return norm(x, 'model.norm');

@@ -4,6 +4,8 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { exponential, naturalLogarithm, rotaryTable, sineCosine } from './rotary-table.ts';
 
+const plain = (head_dim: number, rope_theta: number) => ({ head_dim, rope_theta, rope_scaling: null });
+
 /** A few units in the last place of a double; float32 rounds far coarser. */
 const CLOSE = 4e-15;
 
@@ -38,7 +40,7 @@ describe('elementary functions', () => {
 describe('rotaryTable', () => {
   it('holds cosines and signed sines of position · theta^(-2i / head_dim)', () => {
     const head_dim = 8;
-    const { cosine, sine } = rotaryTable(50, head_dim, 10_000);
+    const { cosine, sine } = rotaryTable(50, plain(head_dim, 10_000));
     for (let position = 0; position < 50; position++) {
       for (let i = 0; i < head_dim; i++) {
         const angle = position * 10_000 ** (-(2 * (i % 4)) / head_dim);
@@ -50,8 +52,8 @@ describe('rotaryTable', () => {
   });
 
   it('continues from any position, and scales', () => {
-    const whole = rotaryTable(20, 4, 500);
-    const rest = rotaryTable(8, 4, 500, 0.5, 12);
+    const whole = rotaryTable(20, plain(4, 500));
+    const rest = rotaryTable(8, plain(4, 500), 0.5, 12);
     assert.deepEqual(
       rest.sine,
       whole.sine.slice(12 * 4).map((value) => value * 0.5),

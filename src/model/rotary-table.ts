@@ -1,5 +1,6 @@
 // The angles of rotary position embedding (RoPE, arXiv 2104.09864) as Hugging Face computes them, the same bits everywhere.
 // Engines differ in the last bits of Math.sin, Math.exp and Math.pow; sums and products of doubles do not (IEEE 754).
+import type { LlamaConfig, RopeScaling } from './config.ts';
 
 const LN2_HIGH = 0.6931471803691238; // ln 2 in two parts (fdlibm): k · LN2_HIGH is exact for small k
 const LN2_LOW = 1.9082149292705877e-10;
@@ -54,21 +55,39 @@ export interface RotaryTable {
   readonly sine: Float32Array;
 }
 
-/** The table for one head. Frequencies and angles are rounded to float32 exactly where transformers does it. */
-export function rotaryTable(
-  positions: number,
-  head_dim: number,
-  rope_theta: number,
-  scale = 1,
-  first = 0,
-): RotaryTable {
+/** What decides the angles of a head. */
+export type RotaryConfig = Pick<LlamaConfig, 'head_dim' | 'rope_theta' | 'rope_scaling'>;
+
+const f32 = Math.fround;
+
+/** The frequencies of the pairs of a head, rounded to float32 exactly where transformers does it. */
+export function rotaryFrequencies({ head_dim, rope_theta, rope_scaling }: RotaryConfig): number[] {
+  const logTheta = naturalLogarithm(rope_theta);
+  return Array.from({ length: head_dim / 2 }, (_, i) => {
+    const frequency = f32(1 / f32(exponential(f32((2 * i) / head_dim) * logTheta)));
+    return rope_scaling === null ? frequency : scaledFrequency(frequency, rope_scaling);
+  });
+}
+
+/** transformers' _compute_linear_scaling_rope_parameters and _compute_llama3_parameters, for one frequency. */
+function scaledFrequency(frequency: number, scaling: RopeScaling): number {
+  const slower = f32(frequency / f32(scaling.factor));
+  if (scaling.rope_type === 'linear') return slower;
+  const { low_freq_factor: low, high_freq_factor: high, original_max_position_embeddings: original } = scaling;
+  const wavelength = f32(f32(2 * Math.PI) / frequency);
+  if (wavelength < f32(original / high)) return frequency;
+  if (wavelength > f32(original / low)) return slower;
+  const smooth = f32(f32(f32(original / wavelength) - f32(low)) / f32(high - low));
+  return f32(f32(f32(f32(1 - smooth) * frequency) / f32(scaling.factor)) + f32(smooth * frequency));
+}
+
+/** The table for one head. Angles are rounded to float32 exactly where transformers does it. */
+export function rotaryTable(positions: number, config: RotaryConfig, scale = 1, first = 0): RotaryTable {
+  const { head_dim } = config;
   const cosine = new Float32Array(positions * head_dim);
   const sine = new Float32Array(positions * head_dim);
   const half = head_dim / 2;
-  const logTheta = naturalLogarithm(rope_theta);
-  for (let i = 0; i < half; i++) {
-    const power = Math.fround(exponential(Math.fround((2 * i) / head_dim) * logTheta));
-    const frequency = Math.fround(1 / power);
+  for (const [i, frequency] of rotaryFrequencies(config).entries()) {
     for (let row = 0; row < positions; row++) {
       const angle = sineCosine(Math.fround((first + row) * frequency));
       const at = row * head_dim + i;

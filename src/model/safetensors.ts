@@ -11,7 +11,8 @@ const LIMIT_FILE_BYTES = 64 * 2 ** 30;
 const LIMIT_TENSORS = 100_000;
 const LIMIT_RANK = 8;
 const ALIGNMENT = 8;
-const PREFIX_BYTES = 8;
+/** The length of the header, before it. */
+export const PREFIX_BYTES = 8;
 const METADATA = '__metadata__';
 
 export interface NamedArray {
@@ -116,12 +117,18 @@ export function encodeSafetensors(
   return file;
 }
 
-interface HeaderEntry {
+/** A tensor of a file: what it is, and where its bytes lie after the header. */
+export interface HeaderEntry {
   readonly name: string;
   readonly dtype: string;
   readonly shape: readonly number[];
   readonly start: number;
   readonly end: number;
+}
+
+/** The float32 values of a tensor's bytes, or of a piece of them. */
+export function decodeValues(dtype: string, bytes: Uint8Array): Float32Array {
+  return READERS[dtype].read(bytes);
 }
 
 function parseEntry(name: string, value: unknown, data_bytes: number): HeaderEntry {
@@ -150,11 +157,13 @@ function parseEntry(name: string, value: unknown, data_bytes: number): HeaderEnt
   return { name, dtype, shape, start, end };
 }
 
-function parseHeader(bytes: Uint8Array): { entries: HeaderEntry[]; data: Uint8Array } {
-  if (bytes.length < PREFIX_BYTES) throw corrupt(`${bytes.length} bytes are too few for a header`);
-  if (bytes.length > LIMIT_FILE_BYTES)
-    throw new ModelError('too-large', `safetensors: ${bytes.length} bytes in one file`);
-  const length = new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true);
+/** The length of the header that follows `prefix`, in a file of so many bytes. Throws ModelError `corrupt-file`, `too-large`. */
+export function headerLength(prefix: Uint8Array, file_bytes: number): number {
+  if (prefix.length < PREFIX_BYTES) throw corrupt(`${prefix.length} bytes are too few for a header`);
+  if (file_bytes > LIMIT_FILE_BYTES) {
+    throw new ModelError('too-large', `safetensors: ${file_bytes} bytes in one file, at most ${LIMIT_FILE_BYTES}`);
+  }
+  const length = new DataView(prefix.buffer, prefix.byteOffset).getBigUint64(0, true);
   if (length > BigInt(LIMIT_HEADER_BYTES)) {
     throw new ModelError(
       'too-large',
@@ -162,15 +171,21 @@ function parseHeader(bytes: Uint8Array): { entries: HeaderEntry[]; data: Uint8Ar
     );
   }
   const header_bytes = Number(length);
-  if (PREFIX_BYTES + header_bytes > bytes.length) {
-    throw corrupt(`the header has ${header_bytes} bytes, the file ${bytes.length}`);
+  if (PREFIX_BYTES + header_bytes > file_bytes) {
+    throw corrupt(`the header has ${header_bytes} bytes, the file ${file_bytes}`);
   }
+  return header_bytes;
+}
+
+/**
+ * The tensors that a header names, in its order, whose bytes cover all `data_bytes` after it, each once.
+ * Throws ModelError: `corrupt-file` (also for overlapping tensors and bytes that belong to none), `unsupported` (dtype), `too-large`.
+ */
+export function parseHeader(bytes: Uint8Array, data_bytes: number): HeaderEntry[] {
   let text: string;
   let header: unknown;
   try {
-    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(
-      bytes.subarray(PREFIX_BYTES, PREFIX_BYTES + header_bytes),
-    );
+    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch {
     throw corrupt('the header is not UTF-8');
   }
@@ -182,19 +197,10 @@ function parseHeader(bytes: Uint8Array): { entries: HeaderEntry[]; data: Uint8Ar
   if (typeof header !== 'object' || header === null || Array.isArray(header)) throw corrupt('the header is no object');
   const duplicate = duplicateKey(text);
   if (duplicate !== null) throw corrupt(`the key "${duplicate}" occurs twice`, { name: duplicate });
-  const data = bytes.subarray(PREFIX_BYTES + header_bytes);
   const named = Object.entries(header).filter(([name]) => name !== METADATA);
   if (named.length > LIMIT_TENSORS)
     throw new ModelError('too-large', `safetensors: ${named.length} tensors in one file`);
-  return { entries: named.map(([name, value]) => parseEntry(name, value, data.length)), data };
-}
-
-/**
- * Reads a safetensors file; F32, F16 and BF16 become float32. The result is in the order of the header and shares no memory with `bytes`.
- * Throws ModelError: `corrupt-file` (also for overlapping tensors and bytes that belong to none), `unsupported` (dtype), `too-large`.
- */
-export function decodeSafetensors(bytes: Uint8Array): Map<string, DecodedArray> {
-  const { entries, data } = parseHeader(bytes);
+  const entries = named.map(([name, value]) => parseEntry(name, value, data_bytes));
   let covered = 0;
   for (const { name, start, end } of [...entries].sort((a, b) => a.start - b.start || a.end - b.end)) {
     if (start !== covered) {
@@ -203,11 +209,22 @@ export function decodeSafetensors(bytes: Uint8Array): Map<string, DecodedArray> 
     }
     covered = end;
   }
-  if (covered !== data.length) throw corrupt(`the tensors cover ${covered} of ${data.length} data bytes`);
+  if (covered !== data_bytes) throw corrupt(`the tensors cover ${covered} of ${data_bytes} data bytes`);
+  return entries;
+}
+
+/**
+ * Reads a safetensors file; F32, F16 and BF16 become float32. The result is in the order of the header and shares no memory with `bytes`.
+ * Throws ModelError as `headerLength` and `parseHeader` do.
+ */
+export function decodeSafetensors(bytes: Uint8Array): Map<string, DecodedArray> {
+  const data_start = PREFIX_BYTES + headerLength(bytes.subarray(0, PREFIX_BYTES), bytes.length);
+  const data = bytes.subarray(data_start);
+  const entries = parseHeader(bytes.subarray(PREFIX_BYTES, data_start), data.length);
   return new Map(
     entries.map(({ name, dtype, shape, start, end }) => [
       name,
-      { shape, data: READERS[dtype].read(data.subarray(start, end)) },
+      { shape, data: decodeValues(dtype, data.subarray(start, end)) },
     ]),
   );
 }

@@ -7,6 +7,7 @@ import type { AnyGame } from '../games/game.ts';
 import { decodeParams } from '../games/params.ts';
 import type { PretrainParams } from '../games/pretrain.ts';
 import { loadGame } from '../games/registry.ts';
+import { DEFAULT_MAX_BLOB_BYTES } from '../ledger/blob-store.ts';
 import { encodeModel } from '../model/checkpoint.ts';
 import type { LlamaConfig, LlamaConfigInput, Weights } from '../model/config.ts';
 import { initialWeights } from '../model/init.ts';
@@ -21,12 +22,15 @@ import { openPeerBlobs, transferTeller } from './blobs.ts';
 import { PeerError } from './errors.ts';
 import { askHub, fetchStatus } from './find-run.ts';
 
+/** A run's first model is one blob of float32 weights. */
+export const MOST_MODEL_BYTES = DEFAULT_MAX_BLOB_BYTES;
+
 export interface NewRun {
   readonly name: string;
   readonly texts: AsyncIterable<string> | Iterable<string>;
   readonly tokenizer: Tokenizer;
-  /** Without vocab_size: that is the tokenizer's. */
-  readonly model: Omit<LlamaConfigInput, 'vocab_size'>;
+  /** Without vocab_size it has a row for each id of the tokenizer; one that is gone on from may have more. */
+  readonly model: Omit<LlamaConfigInput, 'vocab_size'> & { readonly vocab_size?: number };
   /** Weights to go on from; without them the model starts from the seed. */
   readonly weights?: Weights;
   /** The run whose last stated model this one starts from; the hub has its weights. */
@@ -123,7 +127,7 @@ function requireWindows(manifest: DatasetManifest, context: number): void {
 /** The model's configuration in full. Throws GameError bad-params for settings that no run can have. */
 async function checkedModel({ model, tokenizer, training }: NewRun): Promise<LlamaConfig> {
   const { vocab_size } = tokenizer;
-  const draft = { ...training, model: { ...model, vocab_size }, dataset: '0'.repeat(64) };
+  const draft = { ...training, model: { vocab_size, ...model }, dataset: '0'.repeat(64) };
   const params = decodeParams(await loadGame('pretrain'), new TextEncoder().encode(JSON.stringify(draft)));
   return (params as PretrainParams).model;
 }

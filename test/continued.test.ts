@@ -1,0 +1,53 @@
+// A model from elsewhere goes on: of another family, its embedding padded beyond its tokenizer, in a run and home again.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { exportModel, importModel } from '../src/model/checkpoint-folder.ts';
+import { LlamaConfigSchema } from '../src/model/config.ts';
+import { initialWeights } from '../src/model/init.ts';
+import { byteTokenizer } from '../src/model/tokenizer.ts';
+import { network } from './network.ts';
+
+const config = LlamaConfigSchema.parse({
+  ...{ model_type: 'qwen2', vocab_size: 320, hidden_size: 16, intermediate_size: 32, num_hidden_layers: 1 },
+  ...{ num_attention_heads: 2, max_position_embeddings: 16, tie_word_embeddings: true },
+});
+
+test('a Qwen2 model of 320 rows with a tokenizer of 257 ids is trained and exported as what it was', async (t) => {
+  const net = network(t);
+  const dir = join(net.folder, 'qwen');
+  const before = initialWeights(config, 'elsewhere');
+  await exportModel(dir, { config, weights: before, tokenizer: byteTokenizer() });
+  const { url } = await net.hub();
+  const text = join(net.folder, 'text.txt');
+  const create = ['run', 'create', '--hub', url, '--data', text, '--json', '--context', '16'];
+  const small = LlamaConfigSchema.parse({ ...config, vocab_size: 256 });
+  const few = join(net.folder, 'few');
+  const tokenizer = { ...byteTokenizer(), vocab_size: 256 };
+  await exportModel(few, { config: small, weights: initialWeights(small, 'x'), tokenizer });
+  await rm(join(few, 'tokenizer.json'));
+  const refused = async (flags: readonly string[], says: RegExp) => {
+    const potluck = net.start(...create, ...flags);
+    assert.equal(await potluck.ended, 1);
+    assert.match(potluck.stdout(), says);
+  };
+  await refused(['--from', few], /no tokenizer\.json; name one with --tokenizer/);
+  const ids = /the tokenizer of \S+ has ids up to 256, the model of \S+ rows for ids up to 255/;
+  await refused(['--from', few, '--tokenizer', join(dir, 'tokenizer.json')], ids);
+
+  const created = net.start(...create, '--from', dir, '--rounds', '2', '--steps', '4');
+  const { run } = await created.line((line) => line.type === 'created');
+  const peers = [net.join(url, 'ada'), net.join(url, 'vera', '--role', 'validator')];
+  assert.deepEqual(await Promise.all(peers.map((peer) => peer.ended)), [0, 0]);
+  const target = join(net.folder, 'home again');
+  assert.equal(await net.start('export', String(run), target, '--hub', url).ended, 0);
+  const written = JSON.parse(readFileSync(join(target, 'config.json'), 'utf8'));
+  assert.deepEqual([written.architectures, written.vocab_size], [['Qwen2ForCausalLM'], 320]);
+  const back = await importModel(target);
+  assert.deepEqual(back.config, config);
+  const bias = 'model.layers.0.self_attn.q_proj.bias';
+  assert.notDeepEqual(back.weights.get(bias), before.get(bias), 'biases are trained too');
+  assert.equal(back.tokenizer?.vocab_size, 257);
+});
