@@ -149,6 +149,23 @@ describe('connections', () => {
       assert.deepEqual(await raw.closed, { code: 1008, reason: 'no-hello' });
     }));
 
+  test('of two devices with one key: the older one is told, and one that gives way pushes nobody out', () =>
+    net.unharmed(async () => {
+      const older = await net.hello(net.ada, net.working);
+      const newer = await net.hello(net.ada, net.working);
+      assert.match((await older.refusal('key-in-use')).message, /another device has come with the key/);
+      assert.equal((await older.closed).code, 1008);
+      const back = await net.saysHello(net.ada, net.working, { yields: true });
+      await back.refusal('key-in-use');
+      assert.equal((await back.closed).code, 1008);
+      assert.equal(newer.socket.readyState, WebSocket.OPEN);
+      newer.socket.close();
+      await newer.closed;
+      const alone = await net.saysHello(net.ada, net.working, { yields: true });
+      await alone.next((message) => message.type === 'welcome');
+      alone.socket.terminate();
+    }));
+
   test('that do not wait for answers', () =>
     net.unharmed(async () => {
       const raw = await net.hello(net.ada, net.working);

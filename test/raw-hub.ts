@@ -207,11 +207,21 @@ export class HubUnderTest {
   }
 
   async hello(identity: Identity, run: string, role: 'worker' | 'validator' = 'worker'): Promise<Raw> {
+    const raw = await this.saysHello(identity, run, { role });
+    await raw.next((message) => message.type === 'welcome');
+    return raw;
+  }
+
+  /** Says hello, whatever the hub answers. */
+  async saysHello(
+    identity: Identity,
+    run: string,
+    { role = 'worker', yields = false }: { role?: 'worker' | 'validator'; yields?: boolean },
+  ): Promise<Raw> {
     const raw = this.connect();
     const { nonce } = await raw.challenge();
     const signature = await identity.sign(helloChallenge(this.hub.id, nonce));
-    raw.send({ type: 'hello', protocol: PROTOCOL_VERSION, role, run, peer: identity.id, signature });
-    await raw.next((message) => message.type === 'welcome');
+    raw.send({ type: 'hello', protocol: PROTOCOL_VERSION, role, run, peer: identity.id, signature, yields });
     return raw;
   }
 

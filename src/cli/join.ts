@@ -147,6 +147,11 @@ function newsTeller(json: boolean, url: string, say: Output['say']): (news: Peer
   };
 }
 
+/** What can be done about a problem, from the command line. */
+const HINTS: Readonly<Record<string, string>> = {
+  'key-in-use': '. Give each device a folder of its own: potluck join … --folder ANOTHER',
+};
+
 /** Said once: what can be asked about a submission. */
 function hintOf(submission: string, url: string): string {
   const hub = url === DEFAULT_HUB ? '' : ` --hub ${url}`;
@@ -175,6 +180,6 @@ function describe(news: PeerNews): string {
     case 'transfer':
       return ''; // said by transferTeller
     case 'problem':
-      return `problem (${news.code}): ${news.message}`;
+      return `problem (${news.code}): ${news.message}${HINTS[news.code] ?? ''}`;
   }
 }

@@ -146,9 +146,14 @@ export function openConnections(hub: HubServices, limits: ConnectionLimits = CON
     hub.rates.take('connection_key', peer);
     const run = hub.state.runs.get(runId);
     if (!run) throw new HubError('refused', `no run ${runId} on this hub`, { refusal: 'unknown-run' });
-    // A key has one connection a run: the newer one is the device that came back, the older one is its ghost.
-    for (const other of open) {
-      if (other !== connection && other.peer === peer && other.run === runId) other.channel.terminate();
+    // A key has one connection a run. The newer one is the device that came back, and the older one its ghost, which hears nothing; if
+    // it hears this, there are two devices with one key, and it gives way.
+    const others = [...open].filter((other) => other !== connection && other.peer === peer && other.run === runId);
+    if (hello.yields && others.some(({ channel }) => channel.open)) {
+      throw new HubError('key-in-use', `another device takes part with the key of ${peer}`);
+    }
+    for (const other of others) {
+      sendAway(other, new HubError('key-in-use', `another device has come with the key of ${peer}`));
     }
     Object.assign(connection, { role: hello.role, peer, run: runId });
     clock.clearTimeout(lostTimers.get(`${runId}:${peer}`));

@@ -18,6 +18,8 @@ export type HubErrorCode =
   | 'bad-folder'
   /** A connection did not say who it is. */
   | 'no-hello'
+  /** Two devices use one key: only the one that came last takes part. */
+  | 'key-in-use'
   /** A connection has more messages waiting for an answer than it may. */
   | 'too-many-messages'
   /** As many witnesses as are remembered are at work already. */

@@ -23,6 +23,8 @@ const LIMITS = {
   longest_wait_ms: 10_000, // and one that stays away is not hammered
   silence_ms: 30_000, // the hub pings every ten seconds
   too_fast_ms: 1000, // the first wait before an event that came too fast is sent again; each next one is twice as long
+  yield_ms: 120_000, // before asking whether another device with this key has gone; each next wait is twice as long
+  longest_yield_ms: 600_000,
   ask_every_ms: 10_000, // as often as the hub pings
   goodbye_ms: 1000, // what a hub gets to answer the goodbye, so that one that does not cannot hold up the end of a program
 } as const;
@@ -63,6 +65,8 @@ export interface ConnectionOptions {
   readonly onRun: (view: RunView) => void;
   /** The connection is gone for now; it is being tried again. */
   readonly onAway: (reason: string) => void;
+  /** Another device has come with the same key and has this one's place; whether it is free again is asked after a while. */
+  readonly onYield?: (wait_ms: number) => void;
   /** The hub sends this peer away for good. */
   readonly onFatal: (error: PeerError) => void;
 }
@@ -83,6 +87,8 @@ export function connectToHub(options: ConnectionOptions): HubConnection {
   let greeted = false;
   let closed = false;
   let wait_ms: number = LIMITS.first_wait_ms;
+  /** How long this peer has given way to another device with its key; 0: it does not. */
+  let yield_ms = 0;
   let retry: Timer;
   let silence: Timer;
   let goodbye: Timer;
@@ -100,6 +106,14 @@ export function connectToHub(options: ConnectionOptions): HubConnection {
   const heard = (): void => {
     clock.clearTimeout(silence);
     silence = clock.setTimeout(() => channel?.terminate(), LIMITS.silence_ms);
+  };
+
+  const rejectAll = (error: PeerError): void => {
+    for (const { reject, again } of waiting.values()) {
+      clock.clearTimeout(again);
+      reject(error);
+    }
+    waiting.clear();
   };
 
   const ask = (): void => {
@@ -138,6 +152,14 @@ export function connectToHub(options: ConnectionOptions): HubConnection {
     );
   };
 
+  /** Gives way to another device with this key. What this one has sent is not its business any more. */
+  const giveWay = (): void => {
+    const first = yield_ms === 0;
+    yield_ms = first ? LIMITS.yield_ms : Math.min(LIMITS.longest_yield_ms, yield_ms * 2);
+    if (first) options.onYield?.(yield_ms);
+    rejectAll(new PeerError('key-in-use', 'another device takes part with the key of this one'));
+  };
+
   const onMessage = async (frame: Uint8Array): Promise<void> => {
     const message = decodeFromHub(frame);
     switch (message.type) {
@@ -154,12 +176,14 @@ export function connectToHub(options: ConnectionOptions): HubConnection {
         }
         const signature = await options.identity.sign(helloChallenge(message.hub, message.nonce));
         const { role, run, identity } = options;
-        send({ type: 'hello', protocol: PROTOCOL_VERSION, role, run, peer: identity.id, signature });
+        const yields = yield_ms > 0 ? { yields: true } : {};
+        send({ type: 'hello', protocol: PROTOCOL_VERSION, role, run, peer: identity.id, signature, ...yields });
         return;
       }
       case 'welcome':
         greeted = true;
         wait_ms = LIMITS.first_wait_ms;
+        yield_ms = 0;
         ask();
         options.onWelcome(message);
         // What was not answered before the connection broke is sent again; the core takes nothing twice.
@@ -177,7 +201,8 @@ export function connectToHub(options: ConnectionOptions): HubConnection {
         else if (message.event) {
           waiting.get(message.event)?.reject(error);
           waiting.delete(message.event);
-        } else if (message.code === 'unknown-version') fatal(new PeerError('other-protocol', message.message));
+        } else if (message.code === 'key-in-use') giveWay();
+        else if (message.code === 'unknown-version') fatal(new PeerError('other-protocol', message.message));
         else if (message.code === 'unknown-run') fatal(new PeerError('no-such-run', message.message));
         else if (!greeted && message.code !== 'no-hello') fatal(error);
         return;
@@ -206,9 +231,9 @@ export function connectToHub(options: ConnectionOptions): HubConnection {
         clock.clearTimeout(goodbye);
         clock.clearTimeout(question);
         if (closed || channel !== current) return;
-        options.onAway(reason || 'no answer');
+        if (yield_ms === 0) options.onAway(reason || 'no answer');
         // Jitter keeps a thousand peers from coming back in the same instant.
-        const jittered_ms = wait_ms * (0.5 + options.transport.random());
+        const jittered_ms = (yield_ms || wait_ms) * (0.5 + options.transport.random());
         wait_ms = Math.min(LIMITS.longest_wait_ms, wait_ms * 2);
         retry = clock.setTimeout(open, jittered_ms);
       },
@@ -225,17 +250,14 @@ export function connectToHub(options: ConnectionOptions): HubConnection {
       last.close();
       goodbye = clock.setTimeout(() => last.terminate(), LIMITS.goodbye_ms);
     }
-    for (const { reject, again } of waiting.values()) {
-      clock.clearTimeout(again);
-      reject(new PeerError('disconnected', 'closed before the hub answered'));
-    }
-    waiting.clear();
+    rejectAll(new PeerError('disconnected', 'closed before the hub answered'));
   };
 
   open();
   return {
     submit(event) {
       if (closed) return Promise.reject(new PeerError('disconnected', 'this peer has left'));
+      if (yield_ms > 0) return Promise.reject(new PeerError('key-in-use', 'another device takes part with this key'));
       return new Promise((resolve, reject) => {
         waiting.set(eventId(event), { event, too_fast: 0, again: undefined, resolve, reject });
         if (greeted) send({ type: 'event', event });

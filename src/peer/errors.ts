@@ -24,6 +24,8 @@ export type PeerErrorCode =
   | 'refused'
   /** Something between answered in the hub's place; `details.status` says how. */
   | 'proxy-answered'
+  /** Another device takes part with the same key. */
+  | 'key-in-use'
   /** The hub answered, but not with a proof that the event is in its log. */
   | 'bad-receipt'
   /** A blob could not be had, or its bytes are not what its hash says. */

@@ -59,6 +59,8 @@ export interface Seat {
 export interface Role {
   /** Called for every view as it arrives, to interrupt work that no longer counts. */
   glance(view: RunView): void;
+  /** Another device has this one's place: what is under way does not count. */
+  drop(): void;
   /** Called with the newest view. `leaving` fires when the owner wants the device back. */
   act(view: RunView, leaving: AbortSignal): Promise<void>;
 }

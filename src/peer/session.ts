@@ -132,6 +132,14 @@ export async function takePart(options: SessionOptions): Promise<'finished' | 'l
       wake();
     },
     onAway: (reason) => tell({ type: 'away', reason }),
+    onYield: (wait_ms) => {
+      newest = null;
+      acting.drop();
+      const message =
+        'another device has come with the key of this one, as a copy of its folder or profile does, and only one of them can take part; ' +
+        `this one waits, and asks in about ${Math.round(wait_ms / 60_000)} minutes whether the place is free`;
+      tell({ type: 'problem', code: 'key-in-use', message });
+    },
     onFatal: stop,
   });
 

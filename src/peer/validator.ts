@@ -154,6 +154,7 @@ export function validatorRole(seat: Seat): Role {
       }
       duties.glance(view);
     },
+    drop() {},
     async act(view) {
       const roundKey = `${view.round}.${view.attempt}.${view.model}`;
       if (roundKey !== judgedRound) {

@@ -126,14 +126,20 @@ export function workerRole(seat: Seat): Role {
     }
   };
 
+  const drop = (): void => {
+    if (!working) return;
+    working.key = '';
+    working.stop.abort();
+  };
+
   return {
     act,
+    drop,
     glance(view) {
       // The round that is being worked on is over, or was opened anew: stop, and hand in only if it still counts.
       if (!working) return;
-      const same = keyOf(view) === working.key;
-      if (!same) working.key = '';
-      if (!same || view.phase !== 'working') working.stop.abort();
+      if (keyOf(view) !== working.key) drop();
+      else if (view.phase !== 'working') working.stop.abort();
     },
   };
 }

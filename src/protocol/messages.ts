@@ -105,6 +105,8 @@ export const HelloSchema = z.object({
   signature: bytes(64).optional(),
   /** An observer that would rather have `changes` than a whole `status` every time. */
   changes: z.boolean().optional(),
+  /** From a peer that was told `key-in-use`: it takes the place only when no other device with its key has it. */
+  yields: z.boolean().optional(),
 });
 
 export const FromPeerSchema = z.discriminatedUnion('type', [

@@ -262,6 +262,7 @@ function newsReader(set: Turn['set'], run: string, verdicts: VerdictReader): (ne
         set({ phase: 'away', tokens_per_second: 0 });
         return;
       case 'problem':
+        if (news.code === 'key-in-use') set({ phase: 'key-in-use', tokens_per_second: 0 });
         set({ problem: { code: news.code, message: news.message } });
         return;
       default: // a validator's own news is in the log

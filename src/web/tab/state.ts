@@ -18,6 +18,8 @@ export type Phase =
   | 'paused'
   /** The hub does not answer; it is being tried again. */
   | 'away'
+  /** Another device takes part with the same key; whether its place is free is asked every few minutes. */
+  | 'key-in-use'
   /** The owner has said stop: what is done is being handed in. */
   | 'stopping'
   | 'stopped'
@@ -138,6 +140,8 @@ export function sentenceOf(state: ContributionState): string {
       return 'another tab of this browser is at work; this one takes over when it ends';
     case 'paused':
       return `paused: ${state.pauses.map((reason) => PAUSES[reason]).join(' and ')}`;
+    case 'key-in-use':
+      return 'another device uses the key of this one, as a copied browser profile does; this one waits until that one ends';
     case 'away':
       return 'the hub does not answer; trying again';
     case 'stopping':
