@@ -1,5 +1,4 @@
 // `potluck demo`, which is `npm start`: a hub, a validator and three workers on this machine train one small model, and one can watch.
-import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Command } from 'commander';
@@ -25,12 +24,13 @@ import { liveBlock } from './live-block.ts';
 import { integer, jsonOption } from './options.ts';
 import { CliError, formatBytes, formatCount, type Output, openOutput, printable } from './output.ts';
 import { wrap } from './text-columns.ts';
+import { dataOption, mustExist } from './text-data.ts';
 
 /** All devices are this machine's own, and there is one validator beside three workers: newcomers are trusted sooner. */
 const PROBATION = 2;
 
 interface DemoFlags {
-  data?: string;
+  data: string[];
   rounds: number;
   workers: number;
   folder: string;
@@ -59,7 +59,7 @@ const SAMPLE = { max_tokens: 220, temperature: 0.7, top_p: 0.95 };
 
 export function demoCommand(): Command {
   return new Command('demo')
-    .option('--data <path>', 'text to learn from: a file or a folder (default: the documentation that npm installed)')
+    .addOption(dataOption('text to learn from: a file or a folder (default: the documentation that npm installed)'))
     .option('--rounds <n>', 'rounds to train', integer(1, 10_000), 36)
     .option('--workers <n>', 'worker processes', integer(1, 64), 3)
     .option('--folder <dir>', 'where everything is kept', join('potluck-data', 'demo'))
@@ -76,9 +76,7 @@ Ctrl-C stops everything and loses nothing: the next start goes on from there.`,
     .action(async (flags: DemoFlags) => {
       const output = openOutput(flags.json);
       const stopped = untilStopped();
-      if (flags.data && !existsSync(flags.data)) {
-        throw new CliError('missing-file', `no file or folder at ${flags.data}`);
-      }
+      mustExist(flags.data);
       const folder = resolve(flags.folder);
       const lock = tryLock(folder);
       if (!lock) throw new CliError('in-use', `another demo runs in ${folder}`);
@@ -207,7 +205,8 @@ async function openRun(
   stopped: AbortSignal,
 ): Promise<RunStatus> {
   // Other text, another length or other workers make another run: its name says which.
-  const source = flags.data ? resolve(flags.data) : 'the documentation that npm installed';
+  const given = flags.data.length > 0;
+  const source = given ? flags.data.map((path) => resolve(path)).join(', ') : 'the documentation that npm installed';
   const settings = sha256Hex(new TextEncoder().encode(JSON.stringify([source, flags.rounds, flags.workers]))).slice(
     0,
     6,
@@ -229,7 +228,7 @@ async function openRun(
   const identity = await loadOrCreateIdentity(join(folder, 'owner.key'));
   const id = await createRun(url, identity, join(folder, 'cache'), {
     name,
-    texts: whileWanted(flags.data ? readTexts(flags.data) : defaultCorpus(), stopped),
+    texts: whileWanted(given ? readTexts(flags.data) : defaultCorpus(), stopped),
     tokenizer: byteTokenizer(),
     model,
     seed: 'potluck demo',

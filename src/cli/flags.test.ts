@@ -16,6 +16,7 @@ import { joinCommand } from './join.ts';
 import { hubUrl, logPlace, publicUrl } from './options.ts';
 import { plantCommand } from './plant.ts';
 import { recheckCommand } from './recheck.ts';
+import { refuseRepeats } from './repeats.ts';
 import { runCommand } from './run.ts';
 import { endCommand, pauseCommand } from './run-life.ts';
 import { settleCommand } from './settle.ts';
@@ -133,6 +134,24 @@ test('flags of run create that would be ignored beside another are named with it
     ['--data x --from x --royalty-permille 5', '--royalty-permille goes with --from-run'],
   ];
   for (const [words, says] of cases) await refused(createCommand(), words.split(' '), says);
+});
+
+test('an option of one value that is given twice is refused by its name; those that collect are not, nor are words', async () => {
+  const twice = async (command: Command, words: string[], flag: string): Promise<void> => {
+    for (const part of [command, ...command.commands]) {
+      part.exitOverride().configureOutput({ outputError: () => {} });
+      refuseRepeats(part);
+    }
+    await refused(command, words, `option '${flag}`, 'is given twice, and only one counts');
+  };
+  await twice(createCommand(), ['--hub', 'a', '--rounds', '2', '--rounds', '3'], '--rounds <n>');
+  await twice(createCommand(), ['--merge', 'mean', '--merge', 'agreement'], '--merge <rule>');
+  await twice(joinCommand(), ['h', '--name', 'a', '--name', 'b'], '--name <name>');
+  await twice(runCommand(), ['create', '--hub', 'a', '--hub', 'a'], '--hub <url>');
+  const command = createCommand();
+  refuseRepeats(command);
+  await refused(command, ['--json', '--json', '--data', file, '--data', join(folder, 'nope')], 'no file or folder at');
+  assert.deepEqual(command.opts().data, [file, join(folder, 'nope')]);
 });
 
 test('what would be written over, or has no folder, is told before any work', async () => {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { COMMANDS, loadCommand } from './commands.ts';
 import { reportFailure, reportProblem } from './output.ts';
+import { refuseRepeats } from './repeats.ts';
 
 enableCompileCache(); // the second start need not strip types again
 
@@ -39,6 +40,7 @@ try {
 /** Commands, also those inside others, throw instead of printing and exiting. */
 function leaveErrorsToUs(command: Command): void {
   command.exitOverride().configureOutput({ outputError: () => {} });
+  refuseRepeats(command);
   for (const part of command.commands) leaveErrorsToUs(part);
 }
 

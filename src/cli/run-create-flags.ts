@@ -7,7 +7,7 @@ import { CliError } from './output.ts';
 const OF_A_NEW_MODEL = ['layers', 'width', 'heads', 'kvHeads', 'feedForward', 'tied', 'seed'];
 /** What only pre-training knows; other games take their settings from --params. */
 const OF_PRETRAIN = [
-  ...['data', 'textField', 'tokenizer', 'from', 'fromRun', 'royaltyPermille'],
+  ...['data', 'textField', 'skipBad', 'tokenizer', 'from', 'fromRun', 'royaltyPermille'],
   ...['steps', 'context', 'batch', 'learningRate', 'merge', ...OF_A_NEW_MODEL],
 ];
 

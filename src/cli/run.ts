@@ -1,5 +1,4 @@
 // `potluck run`: describe a run, and it starts as soon as workers come; what its owner does with it later is in run-life.ts.
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import { isGameFile, loadGameFile } from '../games/game-file.ts';
@@ -17,14 +16,16 @@ import { DEFAULT_HUB, decimal, hubUrl, integer, jsonOption, readSettings, runNam
 import { CliError, type Output, openOutput } from './output.ts';
 import { checkContext, checkCreateFlags, checkTokenizer, missingTokenizer } from './run-create-flags.ts';
 import { endCommand, pauseCommand, resumeCommand } from './run-life.ts';
+import { dataOption, mustExist } from './text-data.ts';
 import { loadTokenizer } from './tokenizer-file.ts';
 
 interface CreateFlags {
   hub: string;
-  data?: string;
+  data: string[];
   game: string;
   params?: string;
   textField?: string;
+  skipBad: number;
   name: string;
   rounds: number;
   roundSeconds: number;
@@ -63,8 +64,19 @@ function createCommand(): Command {
     .description('Start a run on a hub. For pre-training, the text is tokenised here, once.')
     .option('--game <name>', 'pretrain, another game of this build, or the path of a game file', 'pretrain')
     .option('--params <file>', "another game's settings as JSON (default: what its schema says)")
-    .option('--data <path>', 'a .txt, .md, .jsonl or .parquet file, or a folder of them')
-    .option('--text-field <name>', 'the field or column that holds the text (default: text)')
+    .addOption(
+      dataOption('a .txt, .md, .jsonl, .json or .parquet file, also as .gz or .zst, a folder of them, or - for stdin'),
+    )
+    .option(
+      '--text-field <path>',
+      'the field or column that holds the text or chat, such as doc.text (default: text, messages or conversations)',
+    )
+    .option(
+      '--skip-bad <n>',
+      'records that cannot be read are passed over, at most so many',
+      integer(0, 1_000_000_000),
+      0,
+    )
     .option('--hub <url>', 'the address of the hub', hubUrl, DEFAULT_HUB)
     .option('--name <name>', 'how people see the run', runName, 'a run')
     .option('--rounds <n>', 'rounds to train', integer(1, 1_000_000), 60)
@@ -108,14 +120,16 @@ Examples:
   $ potluck run create --data ./book.txt
   $ potluck run create --game addition-chain
   $ potluck run create --data ./articles --rounds 200 --layers 6 --width 384 --heads 6 --context 256 --batch 8
-  $ potluck run create --data chat.jsonl --text-field content --from ./my-model
+  $ potluck run create --data chats.jsonl.zst --data ./notes --from ./my-model
+  $ zcat dump.jsonl.gz | grep english | potluck run create --data - --text-field article.body
   $ potluck run create --data more.txt --from-run 3fa9c1 --royalty-permille 150`,
     )
     .action(async (flags: CreateFlags, command: Command) => {
       checkCreateFlags(flags, (name) => command.getOptionValueSource(name) === 'cli');
       const output = openOutput(flags.json);
       if (flags.game !== 'pretrain') return createOther(flags, output);
-      const data = flags.data ?? missingData();
+      const { data } = flags;
+      if (data.length === 0) throw new CliError('bad-argument', 'expected --data PATH: text to learn from');
       const origin = flags.fromRun ? await ancestorOf(flags.hub, flags.fromRun, join(homeFolder(), 'cache')) : null;
       const started = flags.from ? await importModel(flags.from, MOST_MODEL_BYTES) : origin;
       if (started) checkContext(flags.context, started.config, flags.from ? `--from ${flags.from}` : '--from-run');
@@ -125,7 +139,7 @@ Examples:
           ? (started.tokenizer ?? missingTokenizer(`${flags.from}`))
           : byteTokenizer();
       if (started) checkTokenizer(tokenizer, started.config, `${flags.from ?? flags.fromRun}`, flags.tokenizer);
-      if (!existsSync(data)) throw new CliError('missing-file', `no file or folder at ${data}`);
+      mustExist(data);
       const model = started?.config ?? {
         hidden_size: flags.width,
         intermediate_size: flags.feedForward ?? Math.round(flags.width * 2.75),
@@ -146,7 +160,7 @@ Examples:
       });
       const run = await createRun(flags.hub, identity, join(folder, 'cache'), {
         name: flags.name,
-        texts: readTexts(data, { text_field: flags.textField }),
+        texts: readTexts(data, { text_field: flags.textField, skip_bad: flags.skipBad }),
         tokenizer,
         model,
         weights: started && 'weights' in started ? started.weights : undefined,
@@ -165,10 +179,6 @@ Examples:
       });
       sayCreated(output, run, flags.hub);
     });
-}
-
-function missingData(): never {
-  throw new CliError('bad-argument', 'expected --data PATH: text to learn from');
 }
 
 /** A run of another game: no text, no model but what the game itself begins with. */

@@ -1,38 +1,41 @@
-// Plain text and JSON lines (https://jsonlines.org), read as a stream.
-import { createReadStream } from 'node:fs';
+// Plain text and JSON lines (https://jsonlines.org) out of a stream of UTF-8.
 import { DataError } from './corpus-errors.ts';
+import { textOf } from './corpus-record.ts';
+import { byteLines, decodeUtf8, textPieces } from './corpus-text.ts';
 
 /** A text file beyond this many characters comes in parts, cut at the end of a line, so that memory stays bounded. */
 const PART_CHARACTERS = 4 * 2 ** 20;
 /** One JSON line; a longer one is no document but a mistake (a whole data set in one array). */
-const LIMIT_LINE_CHARACTERS = 16 * 2 ** 20;
+const LIMIT_LINE_BYTES = 16 * 2 ** 20;
 
-/** A file's text in pieces of some hundred kilobytes; throws `bad-record` where it is not UTF-8. */
-async function* decoded(path: string): AsyncGenerator<string> {
-  const decoder = new TextDecoder('utf-8', { fatal: true });
-  const decode = (bytes?: Uint8Array): string => {
-    try {
-      return decoder.decode(bytes, { stream: bytes !== undefined });
-    } catch {
-      throw new DataError('bad-record', `${path}: not UTF-8 text`, { path });
-    }
-  };
-  for await (const bytes of createReadStream(path, { highWaterMark: 256 * 1024 })) yield decode(bytes);
-  yield decode();
+/** One file as it is read: its name for people, and its decompressed bytes in UTF-8. */
+export interface TextSource {
+  readonly path: string;
+  readonly bytes: AsyncIterable<Uint8Array>;
 }
 
-/** Where to end a part: after its last line, or, in a file without lines, not within a surrogate pair. */
+/** What whoever reads wants of each file. */
+export interface Reading {
+  /** The field, column or path that holds the text; without it the usual ones. */
+  readonly text_field?: string;
+  /** Takes note of a record that cannot be read. Throws the error where no more of them may be skipped. */
+  bad(error: DataError): void;
+  /** Takes note of a chat. */
+  chat(): void;
+}
+
+/** Where to end a part: after its last line, or, in a file without lines, not within a pair of characters. */
 function cutAt(text: string): number {
   const line_end = text.lastIndexOf('\n') + 1;
   if (line_end > 0) return line_end;
   const last = text.charCodeAt(text.length - 1);
-  return last >= 0xd800 && last < 0xdc00 ? text.length - 1 : text.length;
+  return (last >= 0xd800 && last < 0xdc00) || last === 13 ? text.length - 1 : text.length;
 }
 
 /** A text file as one document, or as several where it is larger than a part. */
-export async function* readPlainText(path: string): AsyncGenerator<string> {
+export async function* readPlainText({ path, bytes }: TextSource): AsyncGenerator<string> {
   let part = '';
-  for await (const piece of decoded(path)) {
+  for await (const piece of textPieces(path, bytes)) {
     part += piece;
     if (part.length < PART_CHARACTERS) continue;
     const end = cutAt(part);
@@ -42,42 +45,42 @@ export async function* readPlainText(path: string): AsyncGenerator<string> {
   if (part !== '') yield part;
 }
 
-/** The lines of a text file with their numbers, from 1. */
-async function* numberedLines(path: string): AsyncGenerator<[number, string]> {
-  let number = 1;
-  let rest = '';
-  for await (const piece of decoded(path)) {
-    const lines = (rest + piece).split('\n');
-    rest = lines.pop()!;
-    for (const line of lines) yield [number++, line];
-    if (rest.length > LIMIT_LINE_CHARACTERS) {
-      throw new DataError('too-large', `${path}: line ${number} is longer than ${LIMIT_LINE_CHARACTERS} characters`, {
-        path,
-        line: number,
-      });
-    }
+/** A record's text, or null for one that has none and one that is skipped. */
+export function textOrSkipped(
+  record: unknown,
+  bad: (fact: string) => DataError,
+  { text_field, ...reading }: Reading,
+): string | null {
+  const found = textOf(record, text_field);
+  if (found === null) return null;
+  if ('fault' in found) {
+    reading.bad(bad(found.fault));
+    return null;
   }
-  if (rest !== '') yield [number, rest];
+  if (found.chat) reading.chat();
+  return found.text;
 }
 
-/** The text field of each line's object. Blank lines and null texts are left out. */
-export async function* readJsonLines(path: string, text_field: string): AsyncGenerator<string> {
-  for await (const [line, json] of numberedLines(path)) {
-    if (json.trim() === '') continue;
+/** The text of each line's object. Blank lines and null texts are left out. */
+export async function* readJsonLines({ path, bytes }: TextSource, reading: Reading): AsyncGenerator<string> {
+  for await (const { line, from_byte, bytes: json } of byteLines(path, bytes, LIMIT_LINE_BYTES)) {
     const bad = (fact: string) => new DataError('bad-record', `${path}: line ${line} ${fact}`, { path, line });
+    let text: string;
+    try {
+      text = decodeUtf8(path, json, from_byte, `line ${line} is `);
+    } catch (error) {
+      reading.bad(error as DataError);
+      continue;
+    }
+    if (text.trim() === '') continue;
     let record: unknown;
     try {
-      record = JSON.parse(json);
+      record = JSON.parse(text);
     } catch {
-      throw bad('is not JSON');
+      reading.bad(bad('is not JSON'));
+      continue;
     }
-    if (typeof record !== 'object' || record === null || Array.isArray(record)) throw bad('is no JSON object');
-    const text = Object.hasOwn(record, text_field) ? (record as Record<string, unknown>)[text_field] : undefined;
-    if (text === null) continue;
-    if (typeof text !== 'string') {
-      const names = Object.keys(record).slice(0, 8).join(', ');
-      throw bad(`has no text in "${text_field}" (its fields: ${names})`);
-    }
-    yield text;
+    const document = textOrSkipped(record, bad, reading);
+    if (document !== null) yield document;
   }
 }

@@ -1,8 +1,10 @@
-// Parquet files as Hugging Face stores datasets: one text column, read a row group at a time (https://parquet.apache.org/docs/file-format).
+// Parquet files as Hugging Face stores datasets: one column of texts or chats, read a row group at a time (https://parquet.apache.org/docs/file-format).
 import { stat } from 'node:fs/promises';
 import { Worker } from 'node:worker_threads';
 import { DataError } from './corpus-errors.ts';
-import type { ParquetReply, ParquetRequest } from './corpus-parquet-worker.ts';
+import type { Reading } from './corpus-lines.ts';
+import type { ParquetColumn, ParquetReply, ParquetRequest } from './corpus-parquet-worker.ts';
+import { USUAL_FIELDS } from './corpus-record.ts';
 
 /** The text of one row group is in memory at once. Hugging Face writes groups of 1000 rows, a few megabytes. */
 const LIMIT_GROUP_BYTES = 512 * 2 ** 20;
@@ -27,13 +29,56 @@ function ask(worker: Worker, request: ParquetRequest, deadline_ms: number): Prom
   });
 }
 
+/** The columns that hold what is asked for: one by its name or its stored name, or all those within a group of that name. */
+function columnsAt(columns: readonly ParquetColumn[], field: string): readonly ParquetColumn[] {
+  const exact = columns.filter(({ name, stored_name }) => name === field || stored_name === field);
+  if (exact.length > 0) return exact;
+  return columns.filter(({ name, open }) => name.startsWith(`${field}.`) || (open && field.startsWith(`${name}.`)));
+}
+
+/** Whether the file has a text where it is looked for; refused is what can be known from the schema alone. */
+function checkColumns(path: string, columns: readonly ParquetColumn[], text_field: string | undefined): void {
+  const usual = USUAL_FIELDS.find((field) => columnsAt(columns, field).length > 0) ?? USUAL_FIELDS[0];
+  const wanted = columnsAt(columns, text_field ?? usual);
+  if (!wanted.some(({ type }) => type === 'BYTE_ARRAY')) {
+    const names = columns.slice(0, 16).map(({ name }) => name);
+    const fact = `no text column "${text_field ?? usual}" (its columns: ${names.join(', ')})`;
+    throw new DataError('bad-record', `${path}: ${fact}`, { path });
+  }
+  const group_bytes = Math.max(...wanted.map((column) => column.group_bytes));
+  if (group_bytes > LIMIT_GROUP_BYTES) {
+    const fact = `a row group holds ${group_bytes} bytes of text, at most ${LIMIT_GROUP_BYTES} are read at once`;
+    throw new DataError('too-large', `${path}: ${fact}`, { path });
+  }
+}
+
+const failureOf = (reply: ParquetReply): string => ('failure' in reply ? reply.failure : 'no answer of the decoder');
+
+/** A good file that this decoder cannot read is not called damaged. */
+function verdictOn(failure: string): string {
+  if (/unsupported|not supported|unknown codec/i.test(failure))
+    return `are stored in a way that is not read here (${failure})`;
+  if (/memory limit|out of memory/i.test(failure)) return `take more than ${LIMIT_HEAP_MB} MB to decode`;
+  return `are damaged (${failure})`;
+}
+
+export interface ParquetOptions {
+  /** What the file is called where it is not read under its own name. */
+  readonly name?: string;
+  /** Is told which part of all rows has been read since the last time. */
+  readonly onRows?: (part: number) => void;
+  readonly deadline_ms?: number;
+}
+
 /** The texts of one column, row by row; nulls are left out. Throws DataError `bad-record` or `too-large`. */
 export async function* readParquet(
   path: string,
-  text_field: string,
-  deadline_ms = GROUP_DEADLINE_MS,
+  reading: Reading,
+  options: ParquetOptions = {},
 ): AsyncGenerator<string> {
+  const { name = path, onRows, deadline_ms = GROUP_DEADLINE_MS } = options;
   await stat(path); // a missing file is told as such, not as a damaged one
+  const { text_field } = reading;
   const worker = new Worker(new URL('./corpus-parquet-worker.ts', import.meta.url), {
     workerData: { path, text_field },
     resourceLimits: { maxOldGenerationSizeMb: LIMIT_HEAP_MB },
@@ -43,36 +88,28 @@ export async function* readParquet(
   try {
     const opened = await ask(worker, null, deadline_ms);
     if (!('columns' in opened)) {
-      const fact = 'failure' in opened ? ` (${opened.failure})` : '';
-      throw new DataError('bad-record', `${path}: not a readable Parquet file${fact}`, { path });
+      throw new DataError('bad-record', `${name}: not a readable Parquet file (${failureOf(opened)})`, { path: name });
     }
     const { columns, ranges } = opened;
-    const column = columns.find(({ name }) => name === text_field);
-    if (ranges.length > 0 && column?.type !== 'BYTE_ARRAY') {
-      const names = columns.slice(0, 16).map(({ name }) => name);
-      const fact = `no text column "${text_field}" (its columns: ${names.join(', ')})`;
-      throw new DataError('bad-record', `${path}: ${fact}`, { path });
-    }
-    if (column && column.group_bytes > LIMIT_GROUP_BYTES) {
-      const fact = `a row group holds ${column.group_bytes} bytes of text, at most ${LIMIT_GROUP_BYTES} are read at once`;
-      throw new DataError('too-large', `${path}: ${fact}`, { path });
-    }
+    if (ranges.length > 0) checkColumns(name, columns, text_field);
+    const rows = ranges.at(-1)?.rowEnd ?? 0;
     for (const { rowStart, rowEnd } of ranges) {
       const reply = await ask(worker, { rowStart, rowEnd }, deadline_ms);
       if (!('values' in reply)) {
-        const fact = 'failure' in reply ? ` (${reply.failure})` : '';
-        throw new DataError('bad-record', `${path}: rows ${rowStart} to ${rowEnd - 1} are damaged${fact}`, {
-          path,
-          row: rowStart,
-        });
+        const fact = `rows ${rowStart} to ${rowEnd - 1} ${verdictOn(failureOf(reply))}`;
+        throw new DataError('bad-record', `${name}: ${fact}`, { path: name, row: rowStart });
       }
-      for (const [i, value] of reply.values.entries()) {
-        if (typeof value === 'string') yield value;
-        else if (value !== null) {
-          const fact = `row ${rowStart + i} holds ${value.type} in "${text_field}", expected text`;
-          throw new DataError('bad-record', `${path}: ${fact}`, { path, row: rowStart + i });
+      for (const [i, found] of reply.values.entries()) {
+        if (found === null) continue;
+        if ('fault' in found) {
+          const row = rowStart + i;
+          reading.bad(new DataError('bad-record', `${name}: row ${row} ${found.fault}`, { path: name, row }));
+        } else {
+          if (found.chat) reading.chat();
+          yield found.text;
         }
       }
+      onRows?.((rowEnd - rowStart) / rows);
     }
   } finally {
     await worker.terminate();

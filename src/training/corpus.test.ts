@@ -7,9 +7,11 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
-import { readTexts } from './corpus.ts';
+import { type CorpusOptions, emptyReport, readTexts } from './corpus.ts';
 import { defaultCorpus } from './corpus-default.ts';
 import { DataError } from './corpus-errors.ts';
+import { leftOutSentence } from './corpus-files.ts';
+import type { Reading } from './corpus-lines.ts';
 import { readParquet } from './corpus-parquet.ts';
 
 const fixture = (name: string) => fileURLToPath(new URL(`../../test/fixtures/${name}`, import.meta.url));
@@ -30,11 +32,18 @@ async function collect(texts: AsyncIterable<string>): Promise<string[]> {
   return list;
 }
 
-const all = (path: string, options = {}) => collect(readTexts(path, options));
+const READING: Reading = {
+  bad(error) {
+    throw error;
+  },
+  chat: () => {},
+};
+
+const all = (path: string | string[], options: CorpusOptions = {}) => collect(readTexts(path, options));
 
 test('a text file is one document, whatever its name', async (t) => {
   const dir = await folder(t, { 'a.txt': '\ufeffé\r\nb', notes: 'plain' });
-  assert.deepEqual(await all(join(dir, 'a.txt')), ['é\r\nb']);
+  assert.deepEqual(await all(join(dir, 'a.txt')), ['é\nb']);
   assert.deepEqual(await all(join(dir, 'notes')), ['plain']);
 });
 
@@ -51,21 +60,60 @@ test('a large text file comes in parts that end with a line and together are the
   assert.equal(pieces.join('').length, 10_000_000);
 });
 
-test('a folder is read in the order of names, without hidden files and without following links', async (t) => {
+test('a folder is read in the order of names; what is left out is counted with its reason', async (t) => {
   const dir = await folder(t, {
     'b.md': 'b',
     'B.txt': 'B',
     'sub/z.jsonl': '{"text":"z"}\n',
     'sub/deeper/y.TXT': 'y',
     '.hidden/h.txt': 'hidden',
+    '.h': 'hidden',
     'image.png': 'no text',
-    'empty.txt': ' \n',
+    'table.csv.gz': 'no text',
+    'package.json': '{"name":"settings beside data"}',
+    'blank.txt': ' \n',
+    'empty.txt': '',
   });
-  const outside = await folder(t, { 'secret.txt': 'secret' });
-  await symlink(outside, join(dir, 'link'));
+  const report = emptyReport();
+  assert.deepEqual(await all(dir, { report }), ['B', 'b', 'y', 'z']);
+  assert.equal(leftOutSentence(report.left_out), '2 hidden, 1 empty, 1 .png, 1 .json without a text, 1 .csv.gz');
+  assert.deepEqual([report.files, report.documents, report.read_bytes], [5, 4, report.total_bytes]);
+  assert.deepEqual(
+    [...report.kinds],
+    [
+      ['plain text', 4],
+      ['JSON lines', 1],
+    ],
+  );
+});
+
+test('links are followed, in circles too, nothing is read twice, and broken ones are told', async (t) => {
+  const outside = await folder(t, {
+    'blobs/0a1b': '{"text":"by its hash"}\n',
+    'blobs/2c': await readFile(fixture('text-zstd.parquet')),
+  });
+  const dir = await folder(t, { 'own.txt': 'own' });
+  await symlink(join(outside, 'blobs', '0a1b'), join(dir, 'train.jsonl'));
+  await symlink(outside, join(dir, 'whole'));
   await symlink(dir, join(dir, 'loop'));
-  await symlink(join(outside, 'secret.txt'), join(dir, 'c.txt'));
-  assert.deepEqual(await all(dir), ['B', 'b', 'y', 'z']);
+  await symlink('self', join(dir, 'self'));
+  await symlink('train.jsonl', join(dir, 'zz.jsonl'));
+  await symlink('gone.txt', join(dir, 'broken.txt'));
+  const report = emptyReport();
+  const texts = await all(dir, { report });
+  assert.deepEqual(texts.slice(0, 2), ['own', 'by its hash']);
+  assert.equal(texts.length, 2 + 38, 'a Parquet file that is called by its hash alone is read');
+  assert.deepEqual(
+    new Set(leftOutSentence(report.left_out).split(', ')),
+    new Set(['1 broken link', '2 links in a circle', '1 without an ending', '1 read already under another name']),
+  );
+  assert.equal(report.left_out.get('broken link')?.example, join(dir, 'broken.txt'));
+  assert.deepEqual(await all([join(dir, 'own.txt'), dir]), texts, 'a file and its folder');
+  assert.deepEqual(
+    await all([join(dir, 'zz.jsonl'), join(dir, 'own.txt')]),
+    ['by its hash', 'own'],
+    'in the order given',
+  );
 });
 
 test('JSON lines: the chosen field, blank lines and nulls left out', async (t) => {
@@ -99,7 +147,7 @@ test('a bad JSON line is named with its number', async (t) => {
     ['{"text":', /bad\.jsonl: line 3 is not JSON/],
     ['["text"]', /line 3 is no JSON object/],
     ['{"content":"x","id":1}', /line 3 has no text in "text" \(its fields: content, id\)/],
-    ['{"text":5}', /line 3 has no text/],
+    ['{"text":5}', /line 3 has no text in "text": text is a number, not text$/],
     ['{"__proto__":{"text":"x"}}', /line 3 has no text/],
   ] as const) {
     const dir = await folder(t, { 'bad.jsonl': `{"text":"one"}\n\n${line}\n{"text":"two"}\n` });
@@ -148,7 +196,7 @@ for (const name of ['text-snappy.parquet', 'text-zstd.parquet']) {
       fc.asyncProperty(fc.nat(bytes.length - 1), fc.nat(255), async (at, value) => {
         await writeFile(path, Buffer.from(bytes.with(at, value)));
         try {
-          await collect(readParquet(path, 'text', 2000));
+          await collect(readParquet(path, READING, { deadline_ms: 2000 }));
         } catch (error) {
           assert.ok(error instanceof DataError, String(error));
         }
@@ -162,7 +210,7 @@ test('damage that would keep the decoder busy for minutes ends at the deadline, 
   const bytes = await readFile(fixture('text-zstd.parquet'));
   const path = join(await folder(t), 'endless.parquet');
   await writeFile(path, Buffer.from(bytes.with(657, 120))); // the count of values in a page header
-  await assert.rejects(collect(readParquet(path, 'text', 2500)), {
+  await assert.rejects(collect(readParquet(path, READING, { deadline_ms: 2500 })), {
     name: 'DataError',
     code: 'bad-record',
     message: /rows \d+ to \d+ are damaged \(no result within 2500 ms\)/,

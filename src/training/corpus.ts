@@ -1,82 +1,202 @@
-// Text to learn from: .txt, .md, .jsonl and Parquet files and folders of them, as a stream of documents in bounded memory.
-import type { Dirent } from 'node:fs';
-import { readdir, stat } from 'node:fs/promises';
+// Text to learn from: files, folders and a pipe, of every kind that docs/data.md lists, as a stream of documents in bounded memory.
+import { createWriteStream } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { extname, join } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { ENDINGS, type Kind, kindByName, type OpenedText, openBytes, STDIN } from './corpus-bytes.ts';
 import { DataError } from './corpus-errors.ts';
-import { readJsonLines, readPlainText } from './corpus-lines.ts';
+import {
+  type FoundFile,
+  fileError,
+  type LeftOut,
+  leaveOut,
+  leftOutSentence,
+  openWalk,
+  READ_ALREADY,
+} from './corpus-files.ts';
+import { readJson } from './corpus-json.ts';
+import { type Reading, readJsonLines, readPlainText } from './corpus-lines.ts';
 import { readParquet } from './corpus-parquet.ts';
 
+/** A Parquet file out of a pipe or a compressed one is put on the disk first; a larger one is to be unpacked by hand. */
+const LIMIT_UNPACKED_BYTES = 16 * 2 ** 30;
+
 export interface CorpusOptions {
-  /** The field of a JSON line or the column of a Parquet file that holds the text. Default "text", as on Hugging Face. */
+  /** The field of a JSON record or the column of a Parquet file that holds the text, or the path to it: "doc.text". Default: the usual ones. */
   readonly text_field?: string;
+  /** How many records that cannot be read are passed over before one ends everything. Default 0. */
+  readonly skip_bad?: number;
+  /** What is written into while the texts are read. */
+  readonly report?: CorpusReport;
 }
 
-/** What is read in a folder; a file that is named directly and has another ending is read as plain text. */
-const READERS: Readonly<Record<string, (path: string, text_field: string) => AsyncIterable<string>>> = {
-  '.txt': readPlainText,
-  '.md': readPlainText,
-  '.markdown': readPlainText,
-  '.jsonl': readJsonLines,
-  '.ndjson': readJsonLines,
-  '.parquet': readParquet,
+/** What was read and what was not; it grows while the texts are read. */
+export interface CorpusReport {
+  files: number;
+  documents: number;
+  /** How many of the documents were chats. */
+  chats: number;
+  /** The bytes of the files as they lie on the disk, and how many of them have been read; a pipe's are not known before. */
+  total_bytes: number;
+  read_bytes: number;
+  readonly kinds: Map<string, number>;
+  /** Files whose line ends were those of Windows. */
+  crlf_files: number;
+  utf16_files: number;
+  bad_records: number;
+  first_bad: string | null;
+  readonly left_out: LeftOut;
+}
+
+export const emptyReport = (): CorpusReport => ({
+  ...{ files: 0, documents: 0, chats: 0, total_bytes: 0, read_bytes: 0, crlf_files: 0, utf16_files: 0 },
+  ...{ bad_records: 0, first_bad: null, kinds: new Map(), left_out: new Map() },
+});
+
+const KIND_NAMES: Readonly<Record<Kind, string>> = {
+  text: 'plain text',
+  lines: 'JSON lines',
+  json: 'JSON',
+  parquet: 'Parquet',
 };
 
-const readerOf = (path: string) => READERS[extname(path).toLowerCase()];
-
-/** Errors of the file system as the sentence that the owner of the files needs. */
-function fileError(path: string, error: unknown): unknown {
-  const code = (error as NodeJS.ErrnoException)?.code;
-  if (code === 'ENOENT') return new DataError('missing-file', `${path}: no such file or folder`, { path });
-  if (typeof code === 'string' && /^E[A-Z]+$/.test(code)) {
-    return new DataError('unreadable-file', `${path}: cannot be read (${code})`, { path });
-  }
-  return error;
+/** How a file is read, in words: what no ending tells is named, for it may not be what its owner means. */
+function kindName(kind: Kind, path: string): string {
+  const ending = extname(path).toLowerCase();
+  return kind !== 'text' || kindByName(path) || ending === '' ? KIND_NAMES[kind] : `${ending} as plain text`;
 }
 
-/**
- * The readable files of a folder and the folders in it, in the order of their names' UTF-16 code units, the same on every machine.
- * Links are not followed, so that nothing outside is read and nothing twice; names that begin with a dot are left out.
- */
-async function* filesIn(folder: string): AsyncGenerator<string> {
-  const entries: Dirent[] = await readdir(folder, { withFileTypes: true });
-  entries.sort((a, b) => (a.name < b.name ? -1 : 1));
-  for (const entry of entries) {
-    const path = join(folder, entry.name);
-    if (entry.name.startsWith('.')) continue;
-    if (entry.isDirectory()) yield* filesIn(path);
-    else if (entry.isFile() && readerOf(path)) yield path;
-  }
-}
-
-async function* filesOf(path: string): AsyncGenerator<string> {
-  const found = await stat(path);
-  if (found.isDirectory()) yield* filesIn(path);
-  else if (found.isFile()) yield path;
-  else throw new DataError('unreadable-file', `${path}: neither a file nor a folder`, { path });
-}
-
-/**
- * The documents of a file or folder, one after the other; empty ones are left out.
- * A document is a text file, a JSON line or a row of a Parquet file; a very large text file comes in several parts.
- * Throws DataError: `missing-file`, `unreadable-file`, `bad-record` (with file and line), `too-large`, `no-text` at the end of nothing.
- */
-export async function* readTexts(path: string, { text_field = 'text' }: CorpusOptions = {}): AsyncGenerator<string> {
-  let documents = 0;
-  let at = path;
+/** Puts a stream into a file for as long as it is read: Parquet is read from its end. */
+async function* readUnpackedParquet(name: string, opened: OpenedText, reading: Reading): AsyncGenerator<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'potluck-parquet-'));
   try {
-    for await (const file of filesOf(path)) {
-      at = file;
-      for await (const text of (readerOf(file) ?? readPlainText)(file, text_field)) {
-        if (text.trim() === '') continue;
-        documents++;
-        yield text;
+    let size_bytes = 0;
+    const bounded = async function* (): AsyncGenerator<Uint8Array> {
+      for await (const piece of opened.bytes) {
+        size_bytes += piece.length;
+        if (size_bytes > LIMIT_UNPACKED_BYTES) {
+          throw new DataError('too-large', `${name}: more than ${LIMIT_UNPACKED_BYTES} bytes unpacked`, { path: name });
+        }
+        yield piece;
       }
+    };
+    const file = join(folder, 'unpacked.parquet');
+    await pipeline(Readable.from(bounded()), createWriteStream(file));
+    yield* readParquet(file, reading, { name });
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** The records of one file, by its kind. */
+async function* textsIn(file: FoundFile, report: CorpusReport, reading: Reading): AsyncGenerator<string> {
+  const { path, size_bytes } = file;
+  const before = report.read_bytes;
+  const opened = await openBytes(path, (count) => {
+    report.read_bytes += count;
+  });
+  const name = path === STDIN ? 'standard input' : path;
+  report.files++;
+  if (opened.utf16) report.utf16_files++;
+  const kind = kindName(opened.kind, path);
+  report.kinds.set(kind, (report.kinds.get(kind) ?? 0) + 1);
+  const source = { path: name, bytes: opened.bytes };
+  if (opened.kind === 'text') yield* readPlainText(source);
+  else if (opened.kind === 'lines') yield* readJsonLines(source, reading);
+  else if (opened.kind === 'json') yield* readJson(source, reading);
+  else if (opened.compressed || !file.stored) yield* readUnpackedParquet(name, opened, reading);
+  else {
+    await opened.close();
+    report.read_bytes = before;
+    yield* readParquet(path, reading, {
+      onRows: (part) => {
+        report.read_bytes += Math.round(part * size_bytes);
+      },
+    });
+  }
+}
+
+/** The documents of one file: none empty, each with the line ends of Unix. */
+async function* documentsOf(file: FoundFile, report: CorpusReport, reading: Reading): AsyncGenerator<string> {
+  let has_crlf = false;
+  try {
+    for await (const text of textsIn(file, report, reading)) {
+      if (text.trim() === '') continue;
+      report.documents++;
+      const crlf = text.includes('\r\n');
+      if (crlf && !has_crlf) report.crlf_files++;
+      has_crlf ||= crlf;
+      yield crlf ? text.replaceAll('\r\n', '\n') : text;
     }
   } catch (error) {
-    throw fileError(at, error);
+    throw fileError(file.path, error);
   }
-  if (documents === 0) {
-    const kinds = Object.keys(READERS).join(', ');
-    throw new DataError('no-text', `${path}: no text found; read are ${kinds} files and folders of them`, { path });
+}
+
+/** Whether a .json file of a folder is one of records with a text: settings and notes lie beside data, too. */
+async function holdsTexts({ path }: FoundFile, text_field: string | undefined): Promise<boolean> {
+  const refuse = (error: DataError): never => {
+    throw error;
+  };
+  const opened = await openBytes(path, () => {});
+  try {
+    const texts = readJson({ path, bytes: opened.bytes }, { text_field, bad: refuse, chat: () => {} });
+    for await (const _ of texts) return true;
+    return false;
+  } catch (error) {
+    if (error instanceof DataError) return false;
+    throw error;
   }
+}
+
+/** Takes note of bad records, and lets as many pass as were allowed. */
+function skipper(report: CorpusReport, allowed: number): Reading['bad'] {
+  return (error) => {
+    if (report.bad_records >= allowed) {
+      if (allowed === 0) throw error;
+      const fact = `${error.message}; ${allowed} bad records before it were passed over, as --skip-bad ${allowed} allows`;
+      throw new DataError(error.code, fact, error.details);
+    }
+    report.bad_records++;
+    report.first_bad ??= error.message;
+  };
+}
+
+/**
+ * The documents of files and folders, one after the other; empty ones are left out, line ends are those of Unix.
+ * A document is a text file, a record of JSON or a row of a Parquet file; a very large text file comes in several parts.
+ * Throws DataError: `missing-file`, `unreadable-file`, `bad-record` (with file and place), `too-large`, `no-text` for a path that gives none.
+ */
+export async function* readTexts(
+  paths: string | readonly string[],
+  options: CorpusOptions = {},
+): AsyncGenerator<string> {
+  const { text_field, skip_bad = 0, report = emptyReport() } = options;
+  const reading: Reading = { text_field, bad: skipper(report, skip_bad), chat: () => void report.chats++ };
+  const found: { path: string; files: FoundFile[] }[] = [];
+  const walk = openWalk(report.left_out);
+  for (const path of [paths].flat()) {
+    const files: FoundFile[] = [];
+    for await (const file of walk.files(path)) {
+      if (!file.named && kindByName(file.path) === 'json' && !(await holdsTexts(file, text_field))) {
+        leaveOut(report.left_out, `.json without a ${text_field ?? 'text'}`, file.path);
+      } else files.push(file);
+    }
+    report.total_bytes += files.reduce((sum, file) => sum + file.size_bytes, 0);
+    found.push({ path, files });
+  }
+  for (const { path, files } of found) {
+    const before = report.documents;
+    for (const file of files) yield* documentsOf(file, report, reading);
+    const twice = files.length === 0 && report.left_out.has(READ_ALREADY);
+    if (report.documents === before && !twice) throw noText(path, report);
+  }
+}
+
+function noText(path: string, { left_out }: CorpusReport): DataError {
+  const others = left_out.size > 0 ? `; left out: ${leftOutSentence(left_out)}` : '';
+  const fact = `no text found; read are ${ENDINGS} files and folders of them`;
+  return new DataError('no-text', `${path === STDIN ? 'standard input' : path}: ${fact}${others}`, { path });
 }

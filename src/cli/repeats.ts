@@ -1,0 +1,16 @@
+// Options that are given twice.
+import type { Command } from 'commander';
+
+/**
+ * Refuses an option of one value that is given twice: commander would forget the first without a word. Options that collect have a list
+ * as their default.
+ */
+export function refuseRepeats(command: Command): void {
+  for (const option of command.options) {
+    if (option.isBoolean() || option.variadic || Array.isArray(option.defaultValue)) continue;
+    let given = 0;
+    command.on(`option:${option.name()}`, () => {
+      if (++given > 1) command.error(`error: option '${option.flags}' is given twice, and only one counts`);
+    });
+  }
+}
