@@ -198,33 +198,6 @@ describe('the page', { skip, concurrency: false }, () => {
     assert.equal(await page.evaluate(() => crossOriginIsolated), true);
   });
 
-  test('the present model writes in the browser, and goes on when the hub has gone', async (t) => {
-    const net = network(t);
-    const { url, potluck } = await net.hub(0, ...SERVED);
-    const run = await net.createRun(url);
-    const page = await browser.open();
-    await page.goto(`${url}/r/${run}/play`);
-    await page.getByLabel('Length').selectOption('60 tokens');
-    await page.getByRole('button', { name: 'Let it write' }).click();
-    const again = page.getByRole('button', { name: 'Write another' });
-    await again.waitFor();
-    const first = await page.locator('.written').textContent();
-    assert.ok(first!.startsWith('The ') && first!.length > 10, first!);
-    await page.getByText(/after 0 rounds: .* parameters in 1 layers/).waitFor();
-    const box = await page.getByLabel('Again after every round').boundingBox();
-    assert.ok(box!.width < 30, `a box of ${box!.width} pixels to tick, far from its words`);
-    await checkAccessibility(page, 'play');
-    await picture(page, 'play');
-
-    potluck.process.kill('SIGKILL');
-    await page.getByText('The hub is away').waitFor();
-    await again.click();
-    await page.waitForFunction((before) => {
-      const text = document.querySelector('.written')?.textContent ?? '';
-      return text !== before && text.length > 10 && !document.querySelector('.caret');
-    }, first);
-  });
-
   test('what a model is said to write is text, whatever it says', async (t) => {
     const { url } = await network(t).hub(0, ...SERVED);
     const page = await browser.open();

@@ -44,8 +44,9 @@ export async function servePageOf(root: string): Promise<PageHub> {
   const folder = mkdtempSync(join(tmpdir(), 'potluck-page-'));
   const web = join(folder, 'web');
   const config = viteConfig(web);
-  // Everything but the packing for slow lines, which takes longer than all the rest.
-  const plugins = (config.plugins as Plugin[]).filter(({ name }) => name !== 'potluck-packed');
+  // Everything but the packing for slow lines, which takes longer than all the rest, and what is kept of the hub's own page.
+  const left_out = ['potluck-packed', 'potluck-offline'];
+  const plugins = (config.plugins as Plugin[]).filter(({ name }) => !left_out.includes(name));
   await build({ ...config, root, logLevel: 'error', plugins });
   const page = { folder: web, public_url: null };
   const hub = await openHub({ folder: join(folder, 'hub'), host: '127.0.0.1', port: 0, page });

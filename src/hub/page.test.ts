@@ -109,6 +109,16 @@ describe('a page that is built', () => {
     assert.equal((await raw('/assets/runtime-abc.wasm')).headers['content-type'], 'application/wasm');
   });
 
+  test('the service worker: beside the document, asked for anew, with the policy of the page', async () => {
+    assert.equal((await fetch(`${hub.url}/service-worker.js`)).status, 404); // a page without one
+    writeFileSync(join(folder, 'service-worker.js'), script);
+    const response = await fetch(`${hub.url}/service-worker.js`);
+    assert.match(response.headers.get('content-type') ?? '', /^text\/javascript/);
+    assert.equal(response.headers.get('cache-control'), 'no-cache');
+    assert.match(response.headers.get('content-security-policy') ?? '', /connect-src 'self'/);
+    assert.equal(await response.text(), script);
+  });
+
   test('nothing but assets is served', async () => {
     const paths = [
       '/assets/none.js',

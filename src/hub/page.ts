@@ -57,6 +57,9 @@ const RETRY_S = 3;
 /** The views that have an address; the script decides what they show. */
 const VIEWS = ['/', '/r/:run', '/r/:run/:view', '/ledger', '/ledger/:event', '/start'];
 
+/** What lets the page open when the hub is away: it answers for addresses below its own, so it lies beside the document. */
+const SERVICE_WORKER = '/service-worker.js';
+
 /** What anybody may read from anywhere: the log, its blobs and the state are public, and no answer depends on who asks. */
 const PUBLIC_PATHS = ['/log/*', '/blobs/*', '/status', '/runs/*', '/accounts/*', '/health', '/ready'];
 
@@ -110,18 +113,28 @@ export function servePage(app: Hono, page: PageOptions | null, statuses: () => R
   app.get('/assets/:file', async (c) => {
     const file = c.req.param('file');
     const type = TYPES[ASSET.exec(file)?.[1] ?? ''];
-    const gzip = /\bgzip\b/.test(c.req.header('accept-encoding') ?? '');
-    const path = page && type ? join(page.folder, 'assets', file) : null;
-    const found = path && ((gzip && (await sized(`${path}.gz`))) || (await sized(path)));
-    if (!found) return c.notFound();
-    return c.body(Readable.toWeb(createReadStream(found.path)) as ReadableStream, 200, {
-      ...PAGE_HEADERS,
-      'content-type': type,
-      'content-length': String(found.size_bytes),
-      'cache-control': FOREVER,
-      vary: 'accept-encoding',
-      ...(found.path.endsWith('.gz') ? { 'content-encoding': 'gzip' } : {}),
-    });
+    return (page && type && (await sendFile(c, join(page.folder, 'assets', file), type, FOREVER))) || c.notFound();
+  });
+
+  // Its name has no hash: browsers ask for it anew, which is how they hear of a new build.
+  app.get(SERVICE_WORKER, async (c) => {
+    const sent = page && (await sendFile(c, join(page.folder, SERVICE_WORKER), TYPES.js, 'no-cache'));
+    return sent || c.notFound();
+  });
+}
+
+/** A file of the build, packed for whoever takes that; null where there is none. */
+async function sendFile(c: Context, path: string, type: string, cache: string): Promise<Response | null> {
+  const gzip = /\bgzip\b/.test(c.req.header('accept-encoding') ?? '');
+  const found = (gzip && (await sized(`${path}.gz`))) || (await sized(path));
+  if (!found) return null;
+  return c.body(Readable.toWeb(createReadStream(found.path)) as ReadableStream, 200, {
+    ...PAGE_HEADERS,
+    'content-type': type,
+    'content-length': String(found.size_bytes),
+    'cache-control': cache,
+    vary: 'accept-encoding',
+    ...(found.path.endsWith('.gz') ? { 'content-encoding': 'gzip' } : {}),
   });
 }
 

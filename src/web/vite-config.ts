@@ -3,6 +3,7 @@ import { globSync, readdirSync, readFileSync, statSync, writeFileSync } from 'no
 import { basename, join, relative, sep } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import type { InlineConfig, Plugin } from 'vite';
+import { offline } from './offline/offline-files.ts';
 
 const WEB = import.meta.dirname;
 const SRC = join(WEB, '..');
@@ -41,7 +42,7 @@ export function viteConfig(outDir: string): InlineConfig {
       rolldownOptions: QUIET,
     },
     worker: { format: 'es', rolldownOptions: QUIET, plugins: () => [gamesByName(), twins()] },
-    plugins: [gamesByName(), twins(), card(), packed(outDir)],
+    plugins: [gamesByName(), twins(), card(), offline(outDir), packed(outDir)],
   };
 }
 

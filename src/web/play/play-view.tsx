@@ -1,33 +1,32 @@
 // Talk to the present model: it is fetched into this browser and writes here, so that it goes on when the hub is away.
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect } from 'preact/hooks';
 import type { ViewProps } from '../app.tsx';
-import { formatCount, nameOf, short } from '../shell/format.ts';
-import type { ModelState } from './use-model.ts';
-import { useModel } from './use-model.ts';
+import { nameOf } from '../shell/format.ts';
+import { useStore } from '../shell/store.ts';
+import { opensOffline, sessionOf, stop, write } from './model-in-hand.ts';
+import './play.css';
+import type { WriteOrder } from './play-messages.ts';
+import { isBusy, orderOf, type PlaySession } from './session.ts';
+import { AboutModel, EarlierTexts, NewestText } from './written-text.tsx';
 
 const LENGTHS = [60, 200, 600] as const;
 
 export function PlayView({ live, run }: ViewProps & { run: string }) {
   const overview = live.runs.get(run)?.overview;
-  const { state, write, stop } = useModel(run);
-  const [prompt, setPrompt] = useState('The ');
-  const [length, setLength] = useState<number>(200);
-  const [temperature, setTemperature] = useState(0.7);
-  const [again, setAgain] = useState(false);
-  const [seed, setSeed] = useState(1);
-  const busy = state.phase === 'loading' || state.phase === 'writing';
-
-  const begin = (next: number): void => {
-    setSeed(next);
-    write({ prompt, max_tokens: length, temperature, seed: next });
-  };
+  const store = sessionOf(run);
+  const session = useStore(store);
+  const here = live.connection === 'live';
+  const begin = (order: WriteOrder): void => write(run, order, here);
+  const change = (part: Partial<PlaySession>): void => store.set({ ...store.get(), ...part });
   const newest = overview?.model;
-  // The same prompt and seed after each round: what changes is the model.
+  const { again, model, texts, problem } = session;
+  // The same beginning, settings and seed after each round: what changes is the model.
   useEffect(() => {
-    if (again && state.model && newest && newest !== state.model.hash && !busy) begin(seed);
-  }, [again, newest, busy]);
+    if (again && here && texts[0] && model && newest && newest !== model.hash && !isBusy(session))
+      begin(texts[0].order);
+  }, [again, here, newest, session.phase]);
 
-  if (!overview && live.connection === 'live' && !state.model) return <p class="loading">This hub has no such run.</p>;
+  if (!overview && here && !model) return <p class="loading">This hub has no such run.</p>;
   if (overview && overview.game !== 'pretrain') {
     return (
       <p class="loading">
@@ -41,91 +40,150 @@ export function PlayView({ live, run }: ViewProps & { run: string }) {
         <h1>Play</h1>
       </div>
       <p class="lead">
-        The present model{overview && <> of “{nameOf(overview.name)}”</>}, in your own browser: fetched once, proved by
-        its hash, and from then on it writes without the hub. It continues whatever you begin.
+        The present model{overview && <> of “{nameOf(overview.name)}”</>} writes here, in your own browser. It is
+        fetched once and checked by its hash; from then on it needs no hub. It goes on from whatever you begin.
       </p>
       <form
         class="prompt"
         onSubmit={(event) => {
           event.preventDefault();
-          begin(seed + 1);
+          // Not the settings that were drawn: a field may have changed in the moment of the press.
+          const now = store.get();
+          if (!isBusy(now)) begin(orderOf(now));
         }}
       >
         <label>
           Begin a text
-          <textarea rows={3} value={prompt} onInput={(event) => setPrompt(event.currentTarget.value)} />
+          <textarea
+            rows={3}
+            value={session.prompt}
+            onInput={(event) => change({ prompt: event.currentTarget.value })}
+          />
         </label>
-        <div class="actions">
-          {busy ? (
-            <button type="button" onClick={stop} disabled={state.phase === 'loading'}>
-              {state.phase === 'loading' ? `Fetching ${state.loading} …` : 'Stop'}
-            </button>
-          ) : (
-            <button type="submit" class="primary" disabled={prompt === ''}>
-              {state.text === '' ? 'Let it write' : 'Write another'}
-            </button>
-          )}
-          <label class="inline">
-            Length
-            <select value={length} onChange={(event) => setLength(Number(event.currentTarget.value))}>
-              {LENGTHS.map((tokens) => (
-                <option key={tokens} value={tokens}>
-                  {tokens} tokens
-                </option>
-              ))}
-            </select>
-          </label>
-          <label class="inline">
-            Daring {temperature.toFixed(1)}
-            <input
-              type="range"
-              min="0"
-              max="1.5"
-              step="0.1"
-              value={temperature}
-              onInput={(event) => setTemperature(Number(event.currentTarget.value))}
-            />
-          </label>
-          <label class="inline check">
-            <input type="checkbox" checked={again} onChange={(event) => setAgain(event.currentTarget.checked)} />
-            Again after every round
-          </label>
-        </div>
+        <Settings session={session} change={change} onStop={() => stop(run)} />
       </form>
-      {state.problem && (
+      {problem && (
         <p class="verdict bad" role="alert">
-          {state.problem}
+          {problem}
         </p>
       )}
-      <Written prompt={prompt} state={state} />
-      {state.model && <About state={state} newest={newest ?? null} />}
+      {texts[0] ? (
+        <NewestText
+          text={texts[0]}
+          onContinue={(prompt) => begin({ ...orderOf(store.get()), prompt })}
+          busy={isBusy(session)}
+        />
+      ) : (
+        !model && <p class="fine">The model, and what computes it, are fetched when you press the button.</p>
+      )}
+      {model && <AboutModel session={session} model={model} newest={newest ?? null} here={here} />}
+      {model && <OpensOffline kept={model.kept} />}
+      <EarlierTexts texts={texts.slice(1)} />
     </article>
   );
 }
 
-function Written({ prompt, state }: { prompt: string; state: ModelState }) {
-  if (state.text === '') {
-    if (state.phase !== 'asleep') return null;
-    return <p class="fine">Fetches the model and what computes when you press the button, and nothing before.</p>;
-  }
+function Settings(props: { session: PlaySession; change: (part: Partial<PlaySession>) => void; onStop: () => void }) {
+  const { session, change, onStop } = props;
   return (
-    <blockquote class="written" aria-live="off" aria-busy={state.phase === 'writing'}>
-      <span class="prompted">{prompt}</span>
-      {state.text}
-      {state.phase === 'writing' && <span class="caret" />}
-    </blockquote>
+    <div class="actions">
+      {isBusy(session) ? (
+        <button type="button" onClick={onStop}>
+          {session.phase === 'loading' ? 'Stop fetching' : 'Stop'}
+        </button>
+      ) : (
+        <button type="submit" class="primary">
+          {session.texts.length === 0 ? 'Let it write' : 'Write another'}
+        </button>
+      )}
+      <label class="inline">
+        Length
+        <select value={session.length} onChange={(event) => change({ length: Number(event.currentTarget.value) })}>
+          {LENGTHS.map((tokens) => (
+            <option key={tokens} value={tokens}>
+              {tokens} tokens
+            </option>
+          ))}
+        </select>
+      </label>
+      <label class="inline">
+        Temperature {session.temperature.toFixed(1)}
+        <input
+          type="range"
+          min="0"
+          max="1.5"
+          step="0.1"
+          value={session.temperature}
+          onInput={(event) => change({ temperature: Number(event.currentTarget.value) })}
+        />
+      </label>
+      <label class="inline check">
+        <input
+          type="checkbox"
+          checked={session.again}
+          onChange={(event) => change({ again: event.currentTarget.checked })}
+        />
+        Again after every round
+      </label>
+      {session.phase === 'loading' && (
+        <p class="fine" role="status">
+          Fetching {session.loading} …
+        </p>
+      )}
+      <Seldom session={session} change={change} />
+    </div>
   );
 }
 
-function About({ state: { model, speed }, newest }: { state: ModelState; newest: string | null }) {
-  if (!model) return null;
+/** Settings that most people leave alone. */
+function Seldom({ session, change }: { session: PlaySession; change: (part: Partial<PlaySession>) => void }) {
+  return (
+    <details class="more">
+      <summary>Seed and top-p</summary>
+      <div class="actions">
+        <label class="inline">
+          Seed
+          <input
+            type="number"
+            min="0"
+            max="999999999"
+            step="1"
+            value={session.seed}
+            onChange={(event) => {
+              const seed = event.currentTarget.valueAsNumber;
+              if (Number.isInteger(seed) && seed >= 0 && seed <= 999_999_999) change({ seed });
+              else event.currentTarget.value = String(session.seed);
+            }}
+          />
+        </label>
+        <label class="inline">
+          Top-p {session.top_p.toFixed(2)}
+          <input
+            type="range"
+            min="0.05"
+            max="1"
+            step="0.05"
+            value={session.top_p}
+            onInput={(event) => change({ top_p: Number(event.currentTarget.value) })}
+          />
+        </label>
+        <p class="fine">
+          The same beginning, settings, seed and model give the same text. Each text takes the next seed. Top-p leaves
+          out the unlikeliest tokens.
+        </p>
+      </div>
+    </details>
+  );
+}
+
+function OpensOffline({ kept }: { kept: boolean }) {
+  const opens = useStore(opensOffline);
+  if (opens === null) return null;
   return (
     <p class="fine">
-      Model <code>{short(model.hash)}</code> after {model.merged_rounds} rounds: {formatCount(model.parameters)}{' '}
-      parameters in {model.layers} layers, {model.context} tokens of context, on {model.threads}{' '}
-      {model.threads === 1 ? 'thread' : 'threads'}
-      {speed !== null && `, ${speed.toFixed(0)} tokens a second here`}.
-      {newest !== null && newest !== model.hash && ' There is a newer one: the next text is written with it.'}
+      {opens && kept
+        ? 'This browser keeps the page and this model: both open without the hub, also after a reload.'
+        : 'This browser does not keep the page or the model: they are gone when the tab is closed or reloaded.'}
     </p>
   );
 }

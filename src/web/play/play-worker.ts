@@ -1,15 +1,17 @@
-// The Worker that holds the present model and writes with it: fetched by hash, brought up to date before each text.
+// The Worker that holds the present model and writes with it: fetched by hash, brought up to date before each text, kept for a time without the hub.
 import '../tab/no-eval.ts';
 import { CodedError } from '../../errors.ts';
-import { catchUp, type HeldState } from '../../games/history.ts';
+import type { AnyGame } from '../../games/game.ts';
+import { catchUp, type HeldState, type History } from '../../games/history.ts';
 import { decodeParams } from '../../games/params.ts';
 import type { PretrainParams } from '../../games/pretrain.ts';
 import { loadGame } from '../../games/registry.ts';
 import { parameterSpecs, type Weights } from '../../model/config.ts';
-import { type Decoder, generateWith, openDecoder } from '../../model/generate.ts';
+import { type Decoder, type GenerateProgress, generateWith, openDecoder } from '../../model/generate.ts';
 import { type Tokenizer, tokenizerFromJson } from '../../model/tokenizer.ts';
-import { openPeerBlobs, type PeerBlobs } from '../../peer/blobs.ts';
-import { askHub, fetchStatus } from '../../peer/find-run.ts';
+import { type BlobCache, openPeerBlobs, type PeerBlobs } from '../../peer/blobs.ts';
+import { PeerError } from '../../peer/errors.ts';
+import { askHub } from '../../peer/find-run.ts';
 import { createIdentity } from '../../protocol/identity.ts';
 import { type RunView, RunViewSchema } from '../../protocol/messages.ts';
 import type { Runtime } from '../../tensor/runtime.ts';
@@ -17,81 +19,179 @@ import { createWebWasmRuntime, mayUseThreads } from '../../tensor/web-runtime.ts
 import { decodeManifest } from '../../training/shards.ts';
 import { openTabBlobs } from '../tab/keepsakes.ts';
 import { WASM_FILES } from '../tab/ort-files.ts';
-import { openTabStore } from '../tab/store.ts';
-import type { FromModel, ToModel } from './play-messages.ts';
+import { openTabStore, type TabStore } from '../tab/store.ts';
+import { type KeptModel, keepModel, keptModel } from './kept-model.ts';
+import type { FromModel, ModelInHand, ToModel, WriteOrder } from './play-messages.ts';
 
 /** One row of a small model is soon computed: more threads only wait for each other. */
 const MOST_THREADS = 4;
+/** Keys and values of a longer sequence would take more memory than the model. */
+const MOST_CONTEXT = 2048;
+/** Of a prompt that is read otherwise than it was written: enough to see how. */
+const SHOWN_CHARACTERS = 120;
 
-interface Opened {
-  readonly url: string;
-  readonly run: string;
+type PlayErrorCode = 'hub-away' | 'no-such-run' | 'other-game' | 'nothing-to-read';
+/** Its message is for the person who plays. */
+class PlayError extends CodedError<PlayErrorCode> {}
+
+interface Keeper {
+  readonly store: TabStore;
+  readonly cache: BlobCache;
   readonly blobs: PeerBlobs;
+}
+
+interface OpenRun {
+  readonly run: string;
   readonly runtime: Runtime;
   readonly threads: number;
+  readonly game: AnyGame;
   readonly params: PretrainParams;
   readonly tokenizer: Tokenizer;
 }
 
+/** What leads to a model: the hub's word or this browser's own. */
+type Source = Pick<KeptModel, 'game' | 'params' | 'merged_rounds'> & History;
+
 const say = (message: FromModel): void => postMessage(message);
 
-let opened: Opened | null = null;
+let keeper: Keeper | null = null;
+let opened: OpenRun | null = null;
 let held: HeldState | null = null;
-let decoder: Decoder | null = null;
+let hand: { readonly decoder: Decoder; readonly model: ModelInHand } | null = null;
 let writing: AbortController | null = null;
 
-async function viewOf(url: string, run: string): Promise<RunView> {
-  return RunViewSchema.parse((await askHub(url, `/runs/${run}`)).json);
+async function openKeeper(): Promise<Keeper> {
+  const store = await openTabStore();
+  const cache = openTabBlobs(store, Date.now);
+  // Nothing is uploaded, so the hub's id is not needed.
+  return { store, cache, blobs: openPeerBlobs({ url: location.origin, hub: '', identity: createIdentity(), cache }) };
 }
 
-async function open(url: string, run: string): Promise<void> {
+async function askView(run: string): Promise<RunView> {
+  const { ok, status, json } = await askHub(location.origin, `/runs/${run}`);
+  const view = RunViewSchema.safeParse(json);
+  if (ok && view.success) return view.data;
+  if (status === 404) throw new PlayError('no-such-run', 'This hub has no such run.');
+  throw new PlayError('hub-away', `The hub does not say which model is the present one: it answered ${status}.`);
+}
+
+async function openRun(run: string, { game: name, params: hash }: Source, { blobs }: Keeper): Promise<OpenRun> {
+  if (name !== 'pretrain')
+    throw new PlayError('other-game', `This run plays ${name}, which trains no model that writes.`);
   say({ kind: 'loading', what: 'what computes' });
   const threads = mayUseThreads() ? Math.min(MOST_THREADS, navigator.hardwareConcurrency) : 1;
   const runtime = await createWebWasmRuntime({ files: WASM_FILES, threads });
-  const [{ hub }, view] = await Promise.all([fetchStatus(url), viewOf(url, run)]);
-  const cache = openTabBlobs(await openTabStore(), Date.now);
-  const blobs = openPeerBlobs({ url, hub, identity: createIdentity(), cache });
-  const game = await loadGame(view.game);
-  const params = decodeParams(game, await blobs.fetch(view.params)) as PretrainParams; // as the game's own schema has found it
+  const game = await loadGame(name);
+  const params = decodeParams(game, await blobs.fetch(hash)) as PretrainParams; // as the game's own schema has found it
   const manifest = decodeManifest(await blobs.fetch(params.dataset));
   const tokenizer = tokenizerFromJson(new TextDecoder().decode(await blobs.fetch(manifest.tokenizer)));
-  opened = { url, run, blobs, runtime, threads, params, tokenizer };
-  await follow();
+  return { run, runtime, threads, game, params, tokenizer };
 }
 
-/** Takes the present model, unless it is in hand. */
-async function follow(): Promise<void> {
-  const { url, run, blobs, runtime, threads, params } = opened!;
-  const view = await viewOf(url, run);
-  if (decoder && held?.hash === view.model) return;
-  say({ kind: 'loading', what: `the model of ${view.round} rounds` });
-  held = await catchUp(await loadGame(view.game), params, view, held, blobs.fetch);
-  await decoder?.close();
-  decoder = await openDecoder(runtime, { config: params.model, weights: held.state as Weights });
-  const parameters = parameterSpecs(params.model).reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
-  const { num_hidden_layers: layers, max_position_embeddings: context } = params.model;
-  say({ kind: 'ready', model: { hash: held.hash, merged_rounds: view.round, parameters, layers, context, threads } });
+/** Takes the model that a source leads to, unless it is in hand. */
+async function take(run: string, source: Source): Promise<void> {
+  keeper ??= await openKeeper();
+  opened ??= await openRun(run, source, keeper);
+  if (hand && held?.hash === source.model) return;
+  const { runtime, threads, game, params } = opened;
+  say({ kind: 'loading', what: `the model of ${source.merged_rounds} rounds` });
+  held = await catchUp(game, params, source, held, keeper.blobs.fetch);
+  await hand?.decoder.close();
+  hand = null;
+  const config = params.model;
+  const context = Math.min(config.max_position_embeddings, MOST_CONTEXT);
+  const decoder = await openDecoder(runtime, { config, weights: held.state as Weights }, context);
+  const kept = await keep(run, source, held, opened, keeper);
+  const parameters = parameterSpecs(config).reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
+  const { merged_rounds } = source;
+  const model = {
+    hash: held.hash,
+    merged_rounds,
+    parameters,
+    layers: config.num_hidden_layers,
+    context,
+    threads,
+    kept,
+  };
+  hand = { decoder, model };
 }
 
-async function write({ prompt, max_tokens, temperature, seed }: Extract<ToModel, { kind: 'write' }>): Promise<void> {
+/** The whole model is kept, not the way to it: that one changes with each round. */
+function keep(run: string, source: Source, { hash, state }: HeldState, open: OpenRun, { store, cache }: Keeper) {
+  const { game, params, merged_rounds } = source;
+  const bytes = open.game.encodeState(open.params, state);
+  return keepModel(store, cache, run, { game, params, model: hash, merged_rounds }, bytes);
+}
+
+/** Makes sure that a model is in hand: the present one, or where the hub is away the one that is in hand or kept. */
+async function present(run: string, ask_hub: boolean): Promise<void> {
+  let problem = new PlayError('hub-away', 'The hub is away, and this browser has kept no model of this run.');
+  if (ask_hub) {
+    try {
+      const view = await askView(run);
+      await take(run, { ...view, merged_rounds: view.round });
+      return;
+    } catch (error) {
+      if (!(error instanceof CodedError) || (error instanceof PlayError && error.code === 'other-game')) throw error;
+      if (error instanceof PlayError) problem = error;
+      else if (!(error instanceof PeerError && error.code === 'hub-unreachable') && !hand) throw error;
+    }
+  }
+  if (hand) return;
+  keeper ??= await openKeeper();
+  const kept = await keptModel(keeper.store, run);
+  if (!kept) throw problem;
+  try {
+    await take(run, { ...kept, checkpoint: kept, recent: [] });
+  } catch (error) {
+    // Part of it had to make room for something newer.
+    if (error instanceof PeerError && error.code === 'hub-unreachable') throw problem;
+    throw error;
+  }
+}
+
+/** The prompt as the tokenizer reads it, where that is something else. Throws PlayError nothing-to-read. */
+function readAs(prompt: string, tokenizer: Tokenizer): string | null {
+  const ids = tokenizer.encode(prompt);
+  if (ids.length === 0 && tokenizer.bos_id === null) {
+    const fact =
+      prompt === ''
+        ? 'This model cannot begin from nothing: write at least one character.'
+        : 'This model knows none of these characters: begin with others.';
+    throw new PlayError('nothing-to-read', fact);
+  }
+  const read = tokenizer.decode(ids);
+  if (read.trim() === prompt.trim()) return null;
+  return read.length > SHOWN_CHARACTERS ? `… ${read.slice(-SHOWN_CHARACTERS)}` : read;
+}
+
+async function write(run: string, ask_hub: boolean, order: WriteOrder): Promise<void> {
   const stop = new AbortController();
   writing = stop;
-  // Without the hub the model in hand goes on writing.
-  await follow().catch((error: unknown) => {
-    if (!decoder || !(error instanceof CodedError)) throw error;
-  });
+  await present(run, ask_hub);
+  const { decoder, model } = hand!;
+  const { tokenizer } = opened!;
+  say({ kind: 'begun', model, read_as: readAs(order.prompt, tokenizer) });
   const started_ms = performance.now();
-  let pieces = 0;
-  const options = { prompt, max_tokens, temperature, top_p: 0.95, seed, signal: stop.signal };
+  let progress: GenerateProgress = { prompt_tokens: 0, read_tokens: 0, written_tokens: 0, end_of_text: false };
+  const onProgress = (now: GenerateProgress): void => {
+    progress = now;
+  };
   try {
-    for await (const text of generateWith(decoder!, opened!.tokenizer, options)) {
-      pieces++;
-      say({ kind: 'piece', text });
-    }
+    const options = { ...order, signal: stop.signal, onProgress };
+    for await (const text of generateWith(decoder, tokenizer, options)) say({ kind: 'piece', text, progress });
   } catch (error) {
     if (!stop.signal.aborted) throw error;
   }
-  say({ kind: 'done', pieces, seconds: (performance.now() - started_ms) / 1000, stopped: stop.signal.aborted });
+  const seconds = (performance.now() - started_ms) / 1000;
+  say({ kind: 'done', progress, seconds, stopped: stop.signal.aborted });
+}
+
+/** Whatever it is (a hub that sends nonsense, no memory, no code): the person reads a sentence. */
+function sentenceOf(error: unknown): string {
+  if (error instanceof PlayError) return error.message;
+  const message = error instanceof Error ? error.message : String(error);
+  return `The model could not write: ${message.slice(0, 500) || 'nothing more is known'}.`;
 }
 
 /** One thing after the other: the model holds one text at a time. */
@@ -103,9 +203,6 @@ addEventListener('message', ({ data }: MessageEvent<ToModel>) => {
     return;
   }
   queue = queue
-    .then(() => (data.kind === 'open' ? open(data.url, data.run) : write(data)))
-    .catch((error: unknown) => {
-      // Whatever it is (a game without a model, a hub that sends nonsense, no memory): the person sees it.
-      say({ kind: 'failed', message: error instanceof Error ? error.message.slice(0, 500) : String(error) });
-    });
+    .then(() => write(data.run, data.ask_hub, data.order))
+    .catch((error: unknown) => say({ kind: 'failed', message: sentenceOf(error) }));
 });

@@ -1,0 +1,152 @@
+// What Play remembers of a run while the page is open: the settings, the model in hand, and the texts that it has written.
+import type { GenerateProgress } from '../../model/generate.ts';
+import type { FromModel, ModelInHand, WriteOrder } from './play-messages.ts';
+
+/** Texts that are remembered. */
+const REMEMBERED = 20;
+
+/** A text with all that it came from: what is shown beside it stays true when the settings change. */
+export interface WrittenText {
+  readonly number: number;
+  readonly order: WriteOrder;
+  readonly text: string;
+  /** null until the model is there. */
+  readonly model: ModelInHand | null;
+  readonly read_as: string | null;
+  readonly progress: GenerateProgress | null;
+  readonly state: 'waiting' | 'writing' | 'written' | 'stopped' | 'failed';
+}
+
+export interface PlaySession {
+  readonly prompt: string;
+  readonly length: number;
+  readonly temperature: number;
+  readonly top_p: number;
+  /** Of the next text. */
+  readonly seed: number;
+  /** Write the newest text again with each new model. */
+  readonly again: boolean;
+  /** `asleep`: nothing is in hand. */
+  readonly phase: 'asleep' | 'loading' | 'writing' | 'ready';
+  readonly loading: string;
+  readonly model: ModelInHand | null;
+  readonly tokens_per_second: number | null;
+  readonly problem: string;
+  /** Newest first. */
+  readonly texts: readonly WrittenText[];
+}
+
+export const NEW_SESSION: PlaySession = {
+  prompt: 'The ',
+  length: 200,
+  temperature: 0.7,
+  top_p: 0.95,
+  seed: 1,
+  again: false,
+  phase: 'asleep',
+  loading: '',
+  model: null,
+  tokens_per_second: null,
+  problem: '',
+  texts: [],
+};
+
+export const isBusy = ({ phase }: PlaySession): boolean => phase === 'loading' || phase === 'writing';
+
+/** What the settings ask for. */
+export const orderOf = ({ prompt, length, temperature, top_p, seed }: PlaySession): WriteOrder => ({
+  prompt,
+  max_tokens: length,
+  temperature,
+  top_p,
+  seed,
+});
+
+/** A text was asked for. The next one has another seed. */
+export function asked(session: PlaySession, order: WriteOrder): PlaySession {
+  const number = (session.texts[0]?.number ?? 0) + 1;
+  const text: WrittenText = {
+    number,
+    order,
+    text: '',
+    model: null,
+    read_as: null,
+    progress: null,
+    state: 'waiting',
+  };
+  return {
+    ...session,
+    seed: order.seed === session.seed ? order.seed + 1 : session.seed,
+    phase: 'loading',
+    loading: session.model ? 'the newest model' : 'the model',
+    problem: '',
+    texts: [text, ...session.texts].slice(0, REMEMBERED),
+  };
+}
+
+/** What the Worker has said. */
+export function heard(session: PlaySession, message: FromModel): PlaySession {
+  switch (message.kind) {
+    case 'loading':
+      return { ...session, phase: 'loading', loading: message.what };
+    case 'begun': {
+      const { model, read_as } = message;
+      return newest({ ...session, phase: 'writing', model }, { model, read_as, state: 'writing' });
+    }
+    case 'piece': {
+      const text = (session.texts[0]?.text ?? '') + message.text;
+      return newest(session, { text, progress: message.progress });
+    }
+    case 'done': {
+      const { progress, seconds, stopped } = message;
+      const speed = progress.written_tokens / seconds;
+      const tokens_per_second = stopped || !Number.isFinite(speed) ? session.tokens_per_second : speed;
+      return newest(
+        { ...session, phase: 'ready', tokens_per_second },
+        { progress, state: stopped ? 'stopped' : 'written' },
+      );
+    }
+    case 'failed':
+      return ended(session, 'failed', message.message);
+  }
+}
+
+/** The Worker is gone, and the model with it. */
+export const dropped = (session: PlaySession, problem = ''): PlaySession => ({
+  ...(isBusy(session) ? ended(session, problem ? 'failed' : 'stopped', problem) : session),
+  phase: 'asleep',
+  model: null,
+});
+
+/** The text under way has come to nothing more; one without a word is forgotten. */
+function ended(session: PlaySession, state: 'stopped' | 'failed', problem: string): PlaySession {
+  const phase = session.model ? 'ready' : 'asleep';
+  const [first, ...others] = session.texts;
+  if (first?.text === '') return { ...session, phase, problem, texts: others };
+  return newest({ ...session, phase, problem }, { state });
+}
+
+function newest(session: PlaySession, change: Partial<WrittenText>): PlaySession {
+  const [first, ...others] = session.texts;
+  return first ? { ...session, texts: [{ ...first, ...change }, ...others] } : session;
+}
+
+/** What came of a text, in sentences; empty while there is nothing to say. */
+export function sentencesOf({ state, progress, read_as, model, order }: WrittenText): string[] {
+  if (!progress) return [];
+  const { prompt_tokens, read_tokens, written_tokens, end_of_text } = progress;
+  const count = `${written_tokens} ${written_tokens === 1 ? 'token' : 'tokens'}`;
+  const said = [];
+  if (state === 'writing') said.push(`${count} of ${order.max_tokens} so far.`);
+  else if (state === 'stopped') said.push(`Stopped after ${count}.`);
+  else if (state === 'failed') said.push(`It broke off after ${count}.`);
+  else if (end_of_text) said.push(`The model ended the text itself after ${count}.`);
+  else said.push(`${count}.`);
+  if (read_tokens < prompt_tokens)
+    said.push(
+      `It sees ${model?.context} tokens at once, so it read only the last ${read_tokens} of your ${prompt_tokens}.`,
+    );
+  if (read_as !== null)
+    said.push(`Its tokenizer does not know every character of the beginning; it read “${read_as}”.`);
+  return said;
+}

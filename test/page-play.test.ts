@@ -1,0 +1,143 @@
+// Play in a real Chromium against a real hub: what is shown as written was written, nothing is forgotten by going elsewhere, and all of
+// it goes on when the hub is away, after a reload too.
+
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { Page } from 'playwright-core';
+import { network } from './network.ts';
+import { checkAccessibility, checkWidth, pageBrowser, picture } from './page-browser.ts';
+import { skip } from './tab-browser.ts';
+
+const SERVED = ['--public', 'https://potluck.example'];
+
+/** Resolves with the newest text when it is whole. */
+async function written(page: Page, number: number): Promise<string> {
+  await page.waitForFunction(
+    (texts) => {
+      const earlier = document.querySelectorAll('.earlier > details').length;
+      return earlier === texts - 1 && document.querySelector('.written + p[role=status]') !== null;
+    },
+    number,
+    { timeout: 60_000 },
+  );
+  return (await page.locator('.written').first().textContent()) ?? '';
+}
+
+describe('Play', { skip, concurrency: false }, () => {
+  const browser = pageBrowser();
+
+  test('beyond the context, elsewhere and back, without the hub, and after a reload without it', async (t) => {
+    const net = network(t);
+    const { url, potluck } = await net.hub(0, ...SERVED);
+    const run = await net.createRun(url); // 16 tokens of context
+    const page = await browser.open();
+    await page.goto(`${url}/r/${run}/play`);
+    const prompt = page.getByLabel('Begin a text');
+    const long = 'A beginning that is far longer than what the model holds. '.repeat(3);
+    await prompt.fill(long);
+    await page.getByLabel('Length').selectOption('60 tokens');
+    await page.getByRole('button', { name: 'Let it write' }).click();
+    const first = await written(page, 1);
+    assert.ok(first.startsWith(long) && first.length > long.length, first);
+    // A model that has learned nothing may end a text at any token.
+    await page
+      .getByText(
+        /^(60|.* itself after \d+) tokens\. It sees 16 tokens at once, so it read only the last 16 of your 175\./,
+      )
+      .waitFor();
+    await page.getByText(/parameters in 1 layer, 16 tokens of context/).waitFor();
+    await page.getByText('both open without the hub, also after a reload').waitFor();
+
+    await t.test(
+      'what is typed later changes nothing of it; the next text has another seed and forgets none',
+      async () => {
+        await prompt.fill('ROMEO: ');
+        assert.equal(await page.locator('.written').first().textContent(), first);
+        await page.getByRole('button', { name: 'Write another' }).click();
+        const second = await written(page, 2);
+        assert.ok(second.startsWith('ROMEO: '), second);
+        await page.getByText(/ tokens?\. Seed 2, /).waitFor();
+        await page.locator('.earlier summary').click();
+        assert.equal(await page.locator('.earlier .written').textContent(), first);
+        await page.getByText('Seed and top-p').click();
+        const box = await page.getByLabel('Again after every round').boundingBox();
+        assert.ok(box!.width < 30, `a box of ${box!.width} pixels to tick, far from its words`);
+        await checkAccessibility(page, 'play');
+        await picture(page, 'play');
+      },
+    );
+
+    await t.test('another view and back: the text, the beginning and the settings are there', async () => {
+      const before = await page.locator('.written').first().textContent();
+      await page.getByRole('link', { name: 'Run', exact: true }).click();
+      await page.getByText(/waits for 1 worker/).waitFor();
+      await page.getByRole('link', { name: 'Play' }).click();
+      assert.equal(await page.locator('.written').first().textContent(), before);
+      assert.equal(await prompt.inputValue(), 'ROMEO: ');
+      assert.equal(await page.getByLabel('Length').inputValue(), '60');
+    });
+
+    await t.test(
+      'the hub is killed: it writes, elsewhere and back too, and the same seed gives the same text',
+      async () => {
+        potluck.process.kill('SIGKILL');
+        await page.getByText('The hub is away').waitFor();
+        const before = await page.locator('.written').first().textContent();
+        await page.getByRole('link', { name: 'Run', exact: true }).click();
+        await page.getByRole('link', { name: 'Play' }).click();
+        await page.getByText('Seed and top-p').click();
+        await page.getByLabel('Seed', { exact: true }).fill('2');
+        await page.getByRole('button', { name: 'Write another' }).click();
+        assert.equal(await written(page, 3), before);
+      },
+    );
+
+    await t.test('reloaded while the hub is away it opens, and writes with the model that is kept', async () => {
+      await page.reload();
+      await page.getByText('The hub is away').waitFor();
+      assert.equal(await page.evaluate(() => crossOriginIsolated), true);
+      await page.getByRole('button', { name: 'Let it write' }).click();
+      const text = await written(page, 1);
+      assert.ok(text.startsWith('The ') && text.length > 4, text);
+      await checkWidth(page, 'play without the hub');
+      await checkAccessibility(page, 'play without the hub');
+      await picture(page, 'play-offline');
+    });
+
+    await t.test('of a run that was never played with it says that it has nothing', async () => {
+      await page.goto(`${url}/r/${'0'.repeat(64)}/play`);
+      await page.getByRole('button', { name: 'Let it write' }).click();
+      await page.getByText('The hub is away, and this browser has kept no model of this run.').waitFor();
+      assert.equal(await page.getByRole('button', { name: 'Let it write' }).isEnabled(), true);
+    });
+
+    await t.test('what only the hub knows never comes from what is kept', async () => {
+      const asked = await page.evaluate(async (id) => {
+        const paths = ['/status', '/log/checkpoint', `/runs/${id}`, '/log/tile/entries/000'];
+        return Promise.all(
+          paths.map((path) =>
+            fetch(path).then(
+              (r) => r.status,
+              () => 'away',
+            ),
+          ),
+        );
+      }, run);
+      assert.deepEqual(asked, ['away', 'away', 'away', 'away']);
+      const stored = await page.evaluate(async () => {
+        const names = await caches.keys();
+        const requests = await Promise.all(names.map(async (name) => (await caches.open(name)).keys()));
+        return requests.flat().map(({ url }) => new URL(url).pathname);
+      });
+      assert.ok(stored.length > 5);
+      for (const path of stored) assert.match(path, /^\/$|^\/assets\//);
+    });
+
+    await t.test('the hub is back: the document is its own, not the one that is kept', async () => {
+      await net.hub(Number(new URL(url).port), ...SERVED);
+      await page.goto(`${url}/r/${run}/play`);
+      const card = await page.getAttribute('meta[property="og:url"]', 'content');
+      assert.equal(card, `https://potluck.example/r/${run}`); // the one that is kept is the hub's own
+    });
+  });
+});
