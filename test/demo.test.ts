@@ -67,7 +67,7 @@ test('the demo ends by itself: a falling loss, a sample, and a model that others
   assert.ok(finished.sample.length > 50);
   const files = readdirSync(finished.folder);
   for (const file of ['config.json', 'model.safetensors', 'tokenizer.json']) assert.ok(files.includes(file));
-  const statuses = potluck.lines.filter((line) => line.type === 'status');
+  const statuses = potluck.lines.filter((line) => line.type === 'round');
   assert.deepEqual(statuses.map((line) => line.evaluated_rounds).at(-1), 2);
 });
 

@@ -174,7 +174,7 @@ async function peer(
   } as const;
   const progress = async (): Promise<void> => void (await wait(2));
   await takePart({
-    ...{ run, runName: 'killed', hub, role, name: role, identity, game: tally, params: PARAMS, blobs, signal },
+    ...{ run, run_name: 'killed', hub, role, name: role, identity, game: tally, params: PARAMS, blobs, signal },
     device: { runtime, fetchBlob: blobs.fetch, drawer: openDrawer(folder), progress },
     transport: { ...webSockets(url), clock: impatient },
     receipts: { keep: async (event, receipt) => seen.promised(event, receipt) },

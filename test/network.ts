@@ -1,10 +1,13 @@
 // Real potluck processes for whole-system tests: started on free ports in a folder of their own, awaited by what they say, all ended at the end.
+import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { TestContext } from 'node:test';
+import { schemaOf } from '../src/cli/json-objects.ts';
+import { firstIssue } from '../src/errors.ts';
 import { observeHub } from '../src/peer/observer.ts';
 import type { RunStatus } from '../src/protocol/messages.ts';
 
@@ -93,11 +96,9 @@ function launch(args: readonly string[], env: NodeJS.ProcessEnv): Potluck {
   });
   createInterface({ input: child.stdout }).on('line', (text) => {
     output += `${text}\n`;
-    try {
-      lines.push(JSON.parse(text));
-    } catch {
-      lines.push({ text });
-    }
+    const value = parsed(text);
+    if (args.includes('--json')) mustBeDocumented(value);
+    lines.push(value);
     stir();
   });
   let over = false;
@@ -122,6 +123,33 @@ function launch(args: readonly string[], env: NodeJS.ProcessEnv): Potluck {
       check();
     });
   return { process: child, lines, stdout: () => output, stderr: () => errors, line, ended };
+}
+
+function parsed(text: string): Line {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return { text };
+  }
+}
+
+/** Names that are data, not fields: of files, of what became of work, of what a game measured, of what an error is about. */
+const NAMED_BY_DATA = ['files', 'fates', 'evidence', 'details', 'settings'];
+
+/** Every line of every process of the tests is as docs/json.md says. */
+function mustBeDocumented(line: Line): void {
+  const schema = schemaOf(String(line.type));
+  assert.ok(schema, `no such JSON object in docs/json.md: ${JSON.stringify(line)}`);
+  const { error } = schema.safeParse(line);
+  assert.ok(!error, `not as docs/json.md says: ${JSON.stringify(line)}: ${error && firstIssue(error)}`);
+  const check = (value: unknown): void => {
+    if (typeof value !== 'object' || value === null) return;
+    for (const [name, field] of Object.entries(value)) {
+      assert.match(name, /^([a-z][a-z0-9_]*|\d+)$/, JSON.stringify(line));
+      if (!NAMED_BY_DATA.includes(name)) check(field);
+    }
+  };
+  check(line);
 }
 
 /** Resolves with the run's status as soon as it fits. */

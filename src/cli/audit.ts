@@ -68,7 +68,7 @@ It ends with 0 when everything is as the log says, with 1 at the first thing tha
           where: place,
           code,
           message,
-          ...details,
+          details,
         });
         process.exitCode = 1;
       } finally {

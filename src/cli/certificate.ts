@@ -67,6 +67,7 @@ export function describeCertificate(certificate: Certificate): string {
   ].join('\n');
 }
 
-export function summary({ checkpoint: _, events, row: __, ...rest }: Certificate): object {
+/** A certificate without what proves it. */
+export function summary({ checkpoint: _, events, row: __, ...rest }: Certificate) {
   return { ...rest, events: events.length };
 }

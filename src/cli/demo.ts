@@ -149,8 +149,9 @@ function startHub(folder: string, screen: Screen, children: Child[]): Promise<st
       args,
       restart_ms: HUB_RESTART_MS,
       onLine: (line) => {
-        if (line.type === 'problem') screen.say(`hub: ${line.message}`, line);
-        if (line.type === 'page' && line.state === 'failed') screen.say(String(line.message), line);
+        if (line.type === 'problem') screen.say(`hub: ${line.message}`, problemOf(line, 'hub'));
+        if (line.type === 'page' && line.state === 'failed')
+          screen.say(String(line.message), { type: 'page', state: 'failed', message: String(line.message) });
         if (line.type !== 'listening') return;
         url = String(line.url);
         args[args.indexOf('--port') + 1] = new URL(url).port;
@@ -158,12 +159,16 @@ function startHub(folder: string, screen: Screen, children: Child[]): Promise<st
       },
       onDeath: (lastWords) => {
         if (url === '') reject(new CliError('child-failed', `the hub did not start: ${lastWords}`));
-        else screen.say('The hub was killed; it starts again.', { type: 'died', name: 'hub', lastWords });
+        else screen.say('The hub was killed; it starts again.', { type: 'died', name: 'hub', last_words: lastWords });
       },
     });
     children.push(hub);
   });
 }
+
+/** What a child says went wrong, as the demo's own word. */
+const problemOf = ({ code, message }: Record<string, unknown>, where: string) =>
+  ({ type: 'problem', where, ...(code !== undefined && { code: String(code) }), message: String(message) }) as const;
 
 function startPeer(url: string, run: string, name: string, folder: string, screen: Screen): Child {
   const role = name === 'validator' ? 'validator' : 'worker';
@@ -187,11 +192,11 @@ function startPeer(url: string, run: string, name: string, folder: string, scree
       String(threads),
     ],
     onLine: (line) => {
-      if (line.type === 'problem') screen.say(`${name}: ${line.message}`, { ...line, name });
+      if (line.type === 'problem') screen.say(`${name}: ${line.message}`, problemOf(line, name));
     },
     onDeath: (lastWords) => {
       const why = lastWords === '' ? 'was killed' : `ended (${lastWords})`;
-      screen.say(`${name} ${why}; it starts again.`, { type: 'died', name, lastWords });
+      screen.say(`${name} ${why}; it starts again.`, { type: 'died', name, last_words: lastWords });
     },
   });
 }
@@ -315,7 +320,7 @@ function lineARound(output: Output): Screen['show'] {
     const { run: status } = pace(seen, performance.now());
     if (status.evaluated_rounds === null || status.evaluated_rounds <= shown) return;
     shown = status.evaluated_rounds;
-    output.say(plainLine(status), { type: 'status', ...status });
+    output.say(plainLine(status), { type: 'round', ...status });
   };
 }
 

@@ -7,6 +7,7 @@ import { openHub } from '../hub/hub.ts';
 import { fired } from '../protocol/clock.ts';
 import { nameOf } from '../protocol/shown-name.ts';
 import { homeFolder } from './folders.ts';
+import type { JsonObject } from './json-objects.ts';
 import { untilStopped } from './lifetime.ts';
 import { DEFAULT_PORT, gameFileOption, gameSecondsOption, integer, jsonOption, publicUrl } from './options.ts';
 import { openOutput } from './output.ts';
@@ -54,9 +55,8 @@ Examples:
     )
     .action(async (options: HubFlags) => {
       const output = openOutput(options.json);
-      const log = (level: LogLevel, text: string, value: object): void => {
-        if (LOG_LEVELS.indexOf(level) > LOG_LEVELS.indexOf(options.logLevel)) return;
-        output.say(text, { ...value, level, logged_ms: Date.now() });
+      const log = (level: LogLevel, text: string, value: JsonObject): void => {
+        if (LOG_LEVELS.indexOf(level) <= LOG_LEVELS.indexOf(options.logLevel)) output.say(text, value);
       };
       const stopped = untilStopped();
       const hub = await openHub({
@@ -67,11 +67,11 @@ Examples:
         page: options.page ? { folder: PAGE_FOLDER, public_url: options.public ?? null } : undefined,
         onEvent: (event, index) => {
           const level = event.body.type === 'tick' ? 'debug' : 'info';
-          log(level, describe(event), { type: 'event', index, ...event });
+          log(level, describe(event), { type: 'event', level, index, ...event });
         },
         onError: (error, where) => {
           const message = error instanceof Error ? error.message : String(error);
-          log('error', `problem in ${where}: ${message}`, { type: 'problem', where, message });
+          log('error', `problem in ${where}: ${message}`, { type: 'problem', level: 'error', where, message });
         },
       });
       output.say(

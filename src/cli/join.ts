@@ -161,7 +161,7 @@ function hintOf(submission: string, url: string): string {
 function describe(news: PeerNews): string {
   switch (news.type) {
     case 'joined':
-      return `Joined run ${news.run.slice(0, 12)} (${nameOf(news.runName)}) as ${news.peer.slice(0, 12)}.`;
+      return `Joined run ${news.run.slice(0, 12)} (${nameOf(news.run_name)}) as ${news.peer.slice(0, 12)}.`;
     case 'progress': {
       const { state, round, tokens_per_second } = news.progress;
       const speed = state === 'training' ? `, ${formatCount(tokens_per_second)} tokens/s` : '';

@@ -1,6 +1,7 @@
 // How commands speak: sentences for people, one JSON object a line with --json, one clear line for an error.
 import { styleText } from 'node:util';
 import { CodedError, type ErrorDetails } from '../errors.ts';
+import type { JsonObject } from './json-objects.ts';
 
 export type CliErrorCode = 'bad-argument' | 'missing-file' | 'in-use' | 'bad-folder' | 'child-failed' | 'stopped';
 export class CliError extends CodedError<CliErrorCode> {}
@@ -11,7 +12,7 @@ const EXIT_DEFECT = 70;
 export interface Output {
   readonly json: boolean;
   /** A result or an event: `text` for people, `value` for programs. */
-  say(text: string, value: object): void;
+  say(text: string, value: JsonObject): void;
 }
 
 export function openOutput(json: boolean): Output {
@@ -20,11 +21,17 @@ export function openOutput(json: boolean): Output {
   return {
     json,
     say(text, value) {
-      if (json) process.stdout.write(`${JSON.stringify(value)}\n`);
+      if (json) process.stdout.write(jsonLine(value));
       else if (text !== '') process.stdout.write(`${printable(text)}\n`);
     },
   };
 }
+
+/** Grows when a field changes its meaning or goes; a field that is added changes nothing for who reads the others. */
+const JSON_VERSION = 1;
+
+const jsonLine = ({ type, ...value }: JsonObject): string =>
+  `${JSON.stringify({ type, version: JSON_VERSION, time_ms: Date.now(), ...value })}\n`;
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the ones that a terminal obeys
 const COLOUR_OR_CONTROL = /\x1b\[[0-9;]*m|[\0-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/g;
@@ -49,7 +56,7 @@ export function reportFailure(error: unknown, json: boolean): number {
 
 /** One line on stderr, or one JSON object on stdout. */
 export function reportProblem(code: string, message: string, details: ErrorDetails, json: boolean): number {
-  if (json) process.stdout.write(`${JSON.stringify({ error: { code, message, details } })}\n`);
+  if (json) process.stdout.write(jsonLine({ type: 'error', error: { code, message, details } }));
   else {
     const line = printable(message.trim().replace(/\s*\n\s*/g, '; '));
     process.stderr.write(`${styleText('red', 'potluck:', { stream: process.stderr })} ${line}\n`);

@@ -71,7 +71,7 @@ cost, pay and gain (pay for cost) are those of an honest device times so much. E
           output.say(row(['honest', '', '1.00', '1.00', '1.00', '']), { type: 'honest', losses_micro }),
         onReport: (report) => output.say(lineOf(report), { type: 'strategy', ...report }),
       });
-      for (const { name: who, honest_rounds } of untried) {
+      for (const { name: who, honest_rounds = 0 } of untried) {
         output.say(`\nNot tried: ${who} is honest for ${honest_rounds} rounds; give it more with --rounds.`, {
           ...{ type: 'not-tried', adversary: who, honest_rounds },
         });

@@ -175,7 +175,7 @@ Examples:
         seed: flags.seed,
         training,
         schedule: flags.keep === 'recent' ? { ...schedule, keep: 'recent' } : schedule,
-        onProgress: (what) => output.say(`${what} …`, { type: 'progress', what }),
+        onProgress: (what) => output.say(`${what} …`, { type: 'creating', what }),
       });
       sayCreated(output, run, flags.hub);
     });

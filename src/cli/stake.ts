@@ -78,7 +78,9 @@ function changeCommand(kind: 'lock' | 'release'): Command {
         locking
           ? `${formatCount(shares)} shares stand behind ${behind.slice(0, 12)} from the next round on: event ${event}`
           : `${formatCount(shares)} shares behind ${behind.slice(0, 12)} are free when ${free_round} rounds are merged (now ${stakes.merged_rounds}): event ${event}`,
-        { type: locking ? 'locked' : 'released', run, behind, shares, event, ...(!locking && { free_round }) },
+        locking
+          ? { type: 'locked', run, behind, shares, event }
+          : { type: 'released', run, behind, shares, event, free_round },
       );
     });
 }

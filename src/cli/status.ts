@@ -15,7 +15,7 @@ export function statusCommand(): Command {
       const status = await fetchStatus(url);
       const text =
         status.runs.length === 0 ? `The hub at ${url} has no runs.` : status.runs.map(describeRun).join('\n\n');
-      openOutput(json).say(text, status);
+      openOutput(json).say(text, { type: 'status', ...status });
     });
 }
 

@@ -74,7 +74,7 @@ export async function joinRun(options: JoinOptions): Promise<'finished' | 'left'
     const own = join(folder, 'runs', view.run);
     return await takePart({
       run: view.run,
-      runName: view.name,
+      run_name: view.name,
       hub,
       role,
       name,

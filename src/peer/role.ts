@@ -10,7 +10,7 @@ import type { ModelFollower } from './model.ts';
 
 /** What a peer tells its owner. */
 export type PeerNews =
-  | { readonly type: 'joined'; readonly peer: string; readonly run: string; readonly runName: string }
+  | { readonly type: 'joined'; readonly peer: string; readonly run: string; readonly run_name: string }
   | { readonly type: 'progress'; readonly progress: Omit<Progress, 'type'> }
   | {
       readonly type: 'accepted';

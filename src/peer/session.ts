@@ -18,7 +18,7 @@ import { workerRole } from './worker.ts';
 
 export interface SessionOptions {
   readonly run: string;
-  readonly runName: string;
+  readonly run_name: string;
   /** The hub's id. */
   readonly hub: string;
   readonly role: PeerRole;
@@ -122,7 +122,7 @@ export async function takePart(options: SessionOptions): Promise<'finished' | 'l
     onWelcome: (welcome) => {
       session = welcome.session;
       blobs.renew();
-      tell({ type: 'joined', peer: identity.id, run, runName: options.runName });
+      tell({ type: 'joined', peer: identity.id, run, run_name: options.run_name });
       void announce(welcome);
     },
     onRun: (view) => {

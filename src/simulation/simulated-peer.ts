@@ -101,7 +101,7 @@ export class SimulatedPeer {
         };
         const ended = await takePart({
           run: world.run,
-          runName: 'simulated',
+          run_name: 'simulated',
           hub: world.hubIdentity.id,
           role,
           name,

@@ -207,7 +207,7 @@ async function oneStretch(
   try {
     const result = await takePart({
       run: view.run,
-      runName: view.name,
+      run_name: view.name,
       hub,
       role,
       name,

@@ -1,0 +1,348 @@
+// What commands print with --json: one object a line, each by its `type`. docs/json.md is written from these schemas.
+import { z } from 'zod';
+import { RunStatusSchema } from '../protocol/messages.ts';
+
+const id = z.string().meta({ description: 'an id: 64 hexadecimal digits' });
+const count = z.int();
+const path = z.string();
+const nested = z.looseObject({}) as unknown as z.ZodType<object, object>;
+const role = z.enum(['worker', 'validator']);
+const share_count = count;
+const verdict_code = { accepted: z.boolean(), code: z.string() };
+
+/** An object's fields besides `type`, `version` and `time_ms`, and who says it when. */
+const object = <T extends z.ZodRawShape>(said: string, fields: T) => z.strictObject(fields).meta({ description: said });
+
+/** What a certificate says. */
+const certificate_fields = {
+  format: z.string().optional(),
+  hub: id,
+  run: id,
+  name: z.string(),
+  model: id,
+  merged_rounds: count,
+  holder: nested,
+  shares: share_count,
+  total_shares: share_count,
+  tokens: count,
+  total_tokens: count,
+  evidence: nested,
+  events: count,
+};
+
+export const JSON_OBJECTS = {
+  error: object('any command: why it failed', {
+    error: z.strictObject({ code: z.string(), message: z.string(), details: nested }),
+  }),
+  // A device that takes part.
+  adversary: object('join --adversary: this device lies on purpose', { name: z.string(), does: z.string() }),
+  joined: object('join, plant: the hub took this device into the run', { peer: id, run: id, run_name: z.string() }),
+  progress: object('join: what the device is doing', {
+    progress: z.strictObject({
+      state: z.string(),
+      round: count,
+      steps: count,
+      loss: z.number(),
+      tokens_per_second: z.number(),
+    }),
+  }),
+  accepted: object('join, plant: the hub has put a submission into its log, at `index`', {
+    round: count,
+    submission: id,
+    index: count,
+    steps: count,
+    tokens: count,
+    size_bytes: count,
+  }),
+  refused: object('join: the hub did not take a submission', { round: count, code: z.string(), message: z.string() }),
+  judged: object('join --role validator: a verdict was given', { round: count, submission: id, ...verdict_code }),
+  evaluated: object('join --role validator: the validation loss was measured', {
+    merged_rounds: count,
+    loss: z.number(),
+  }),
+  away: object('join: the hub does not answer; the device goes on trying', { reason: z.string() }),
+  transfer: object('join, export, run create: how much of a blob has been sent or received', {
+    direction: z.enum(['down', 'up']),
+    hash: id,
+    done_bytes: count,
+    total_bytes: count.nullable(),
+    trouble: z.string().nullable(),
+  }),
+  problem: object('join, hub, witness: something went wrong, and the command goes on', {
+    code: z.string().optional(),
+    where: z.string().optional(),
+    message: z.string(),
+    level: z.string().optional(),
+  }),
+  ended: object('join: the device has left, or `run end`: the run is over', {
+    reason: z.string().optional(),
+    run: id.optional(),
+    name: z.string().optional(),
+    merged_rounds: count.optional(),
+    rounds: count.optional(),
+    event: id.optional(),
+  }),
+  // A hub.
+  listening: object('hub: peers can come', { url: z.string(), hub: id, folder: path }),
+  event: object('hub: an event is in the log at `index`', {
+    index: count,
+    id,
+    author: id,
+    body: nested,
+    level: z.string(),
+  }),
+  page: object('hub: the page is built once, where it is not there', {
+    state: z.enum(['building', 'built', 'failed']),
+    message: z.string().optional(),
+  }),
+  stopped: object('hub, demo: it was stopped', {}),
+  // Runs.
+  creating: object('run create: what is being done', { what: z.string() }),
+  created: object('run create, demo: the run is on the hub', { run: id, hub: z.string().optional() }),
+  runs: object('run list: the runs of a hub', { hub: id, url: z.string(), runs: z.array(nested) }),
+  status: object('status: the runs of a hub and who takes part', { hub: id, runs: z.array(RunStatusSchema) }),
+  paused: object('run pause', { run: id, name: z.string(), merged_rounds: count, rounds: count, event: id }),
+  resumed: object('run resume', { run: id, name: z.string(), merged_rounds: count, rounds: count, event: id }),
+  exported: object('export: the model, or the state of another game, is in the folder', {
+    run: id,
+    merged_rounds: count,
+    folder: path,
+    model: id.optional(),
+    files: z.unknown().optional(),
+    signer: id.optional(),
+    game: z.string().optional(),
+    state: id.optional(),
+    file: path.optional(),
+  }),
+  // The demo.
+  starting: object('demo: a hub is being started', {}),
+  hub: object('demo: the hub listens', { url: z.string() }),
+  continued: object('demo: a run goes on that was begun before', { run: id, round: count, rounds: count.optional() }),
+  reading: object('demo: the text is being read', { source: z.string() }),
+  round: object('demo: a round was measured', RunStatusSchema.shape),
+  died: object('demo: one of its processes ended and starts again', { name: z.string(), last_words: z.string() }),
+  exporting: object('demo: the model is being written', {}),
+  finished: object('demo: the run is over', {
+    run: id,
+    model: id,
+    first_loss: z.number().nullable(),
+    last_loss: z.number().nullable(),
+    folder: path,
+    sample: z.string(),
+  }),
+  // Ownership.
+  identity: object('id: who you are here', {
+    owner: id,
+    file: path,
+    devices: z.array(nested),
+  }),
+  'exported-key': object('id export', { owner: id, file: path, set_aside: path.nullable() }),
+  'imported-key': object('id import', { owner: id, set_aside: path.nullable() }),
+  phrase: object('id phrase', { owner: id, phrase: z.string() }),
+  revoked: object('id revoke', { device: id }),
+  address: object('id address', { owner: id, address: z.string() }),
+  shares: object('shares: who holds what of a run', {
+    run: id,
+    name: z.string(),
+    phase: z.string(),
+    merged_rounds: count,
+    rounds: count,
+    emitted: share_count,
+    unearned: share_count,
+    to_come: share_count,
+    lineage: nested.nullable(),
+    holders: z.array(nested),
+    forfeits: z.array(nested),
+  }),
+  certificate: object('certificate: written; verify: checked', {
+    ...certificate_fields,
+    file: path.optional(),
+    valid: z.boolean().optional(),
+  }),
+  folder: object('verify: an exported folder was checked', {
+    valid: z.boolean(),
+    signer: id,
+    files: z.record(z.string(), z.unknown()),
+    stated: z.boolean(),
+    shares: nested.nullable(),
+  }),
+  stakes: object('stake show', {
+    run: id,
+    name: z.string(),
+    phase: z.string(),
+    merged_rounds: count,
+    account: id,
+    balance: nested,
+    release_rounds: count,
+    next_change: count,
+    devices: z.array(nested),
+  }),
+  locked: object('stake lock', { run: id, behind: id, shares: share_count, event: id }),
+  released: object('stake release', { run: id, behind: id, shares: share_count, event: id, free_round: count }),
+  settlement: object('settle: balances to be paid elsewhere', {
+    file: path,
+    format: z.string(),
+    run: id,
+    settlement: count,
+    log_size: count,
+    root: z.string(),
+    settled_shares: share_count,
+    event: id.nullable(),
+    balances: z.array(nested),
+    unsettled: z.array(nested),
+    withheld: share_count,
+    locked: share_count,
+    settled_before: share_count,
+    unearned_shares: share_count,
+  }),
+  // Belief.
+  audit: object('audit: what was checked, or the first thing that is not true', {
+    verdict: z.enum(['true', 'unchecked', 'untrue']),
+    where: z.string(),
+    code: z.string().optional(),
+    message: z.string().optional(),
+    details: nested.optional(),
+    hub: id.optional(),
+    signed_size: count.nullable().optional(),
+    root: z.string().optional(),
+    events: count.optional(),
+    unsigned_events: count.optional(),
+    tiles: count.optional(),
+    receipts: count.nullable().optional(),
+    runs: count.optional(),
+    state_hash: id.optional(),
+    shares: nested.optional(),
+    models: nested.nullable().optional(),
+    evidence: count.nullable().optional(),
+    status_compared: z.boolean().optional(),
+    unchecked: z.array(z.string()).optional(),
+    seconds: z.number().optional(),
+    events_per_second: z.number().optional(),
+    threads: count.optional(),
+  }),
+  why: object('why: what a submission earned, with the arithmetic and the same in sentences', {
+    sentences: z.array(z.string()),
+    submission: id,
+    index: count,
+    run: id,
+    run_name: z.string(),
+    worker: id,
+    worker_name: z.string(),
+    account: id,
+    work: nested,
+    verdicts: z.array(nested),
+    decision: nested,
+    merged_steps: count.nullable(),
+    round: nested.nullable(),
+    shares: share_count,
+    held_after: share_count.nullable(),
+    lost: nested.nullable(),
+    plant: nested.nullable(),
+  }),
+  recheck: object('recheck: a submission judged again', {
+    submission: id,
+    run: id,
+    worker: id,
+    worker_name: z.string(),
+    runtime: z.string(),
+    by: z.string(),
+    rounds: z.array(nested),
+    accepted: z.boolean(),
+    judges: z.array(nested),
+    agrees: z.boolean().nullable(),
+  }),
+  ratings: object('ratings: what a validator of this machine thinks of the workers of a run', {
+    run: id,
+    validator: z.string(),
+    workers: z.array(nested),
+  }),
+  planted: object('plant: what came of one planted submission', {
+    work: z.string(),
+    revealed: z.boolean(),
+    submission: id.optional(),
+    round: count.optional(),
+    reason: z.string().optional(),
+  }),
+  cosigned: object('witness: a checkpoint was cosigned', {
+    hub: id,
+    size: count,
+    before: count.nullable(),
+    sent: z.boolean(),
+    name: z.string(),
+    file: path,
+    note: z.string(),
+  }),
+  misbehaviour: object('witness: the hub has contradicted itself; the proof is in the file', {
+    message: z.string(),
+    file: path,
+    hub: id,
+    before: z.string(),
+    now: z.string(),
+    consistency_proof: z.array(z.string()).nullable(),
+  }),
+  // Rules and games.
+  rules: object('rules show', { run: id, rules: nested }),
+  backtest: object('rules propose: who would have earned what', {
+    run: id,
+    name: z.string(),
+    rounds: count,
+    round: count,
+    from_round: count,
+    proposal: count,
+    earliest: count,
+    present: nested,
+    rules: nested,
+    accounts: z.array(nested),
+    weaknesses: z.array(z.string()),
+  }),
+  proposed: object('rules propose --sign: announced', { run: id, from_round: count, event: id }),
+  playing: object('play: what will be tried', { game: z.string(), adversaries: z.array(z.string()) }),
+  honest: object('play: the arena of honest devices has ended', { losses_micro: z.array(z.number()) }),
+  strategy: object('play: one way of lying was tried', {
+    adversary: z.string(),
+    role,
+    does: z.string(),
+    cost: z.number(),
+    pay: z.number(),
+    gain: z.number(),
+    damage: z.number(),
+    skew: z.number(),
+    fates: z.record(z.string(), count),
+    exploit: z.boolean(),
+    verdict: z.string(),
+  }),
+  'not-tried': object('play: too few rounds for this adversary', { adversary: z.string(), honest_rounds: count }),
+  verdict: object('play: whether lying pays', { exploits: z.array(nested) }),
+  completion: object('completion: the script', { shell: z.string(), script: z.string() }),
+};
+
+/** What every object has besides its own fields. */
+const frame = (type: string) => ({
+  type: z.literal(type),
+  version: z.literal(1),
+  time_ms: count.meta({ description: 'when it was printed, since 1970' }),
+});
+
+export type JsonType = keyof typeof JSON_OBJECTS;
+
+type Fixed<T> = T extends readonly (infer U)[]
+  ? readonly Fixed<U>[]
+  : T extends object
+    ? { readonly [K in keyof T]: Fixed<T[K]> }
+    : T;
+
+type Fields<K extends JsonType> = (typeof JSON_OBJECTS)[K];
+
+/** What a command says to programs, before `version` and `time_ms` are added. */
+export type JsonObject = {
+  [K in JsonType]: { readonly type: K } & (keyof Fields<K>['shape'] extends never
+    ? unknown
+    : Fixed<z.input<Fields<K>>>);
+}[JsonType];
+
+const FRAMED = new Map(
+  Object.entries(JSON_OBJECTS).map(([type, schema]) => [type, z.strictObject({ ...frame(type), ...schema.shape })]),
+);
+
+/** A printed object whole, as JSON Schema would have it checked; undefined: there is no such type. */
+export const schemaOf = (type: string): z.ZodType | undefined => FRAMED.get(type);
