@@ -2,6 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { watchingProxy } from '../src/bench/page/proxy.ts';
+import { pressStop, says, stopTwice, stopWhileCatchingUp } from '../src/bench/page/stop.ts';
 import { walkViews } from '../src/bench/page/walk.ts';
 import { network } from './network.ts';
 import { checkAccessibility, pageBrowser, picture } from './page-browser.ts';
@@ -50,5 +52,48 @@ describe('a contributor', { skip, concurrency: false }, () => {
     await failed.getByRole('button', { name: 'Stop' }).click();
     await failed.getByRole('button', { name: 'Stop' }).waitFor({ state: 'detached' });
     t.diagnostic(`${idle.ways} ways, and ${working.ways} while it works`);
+  });
+
+  test('stops as soon as its owner says so, at every stage, and never takes it back', async (t) => {
+    const net = network(t);
+    const { url } = await net.hub(0, ...SERVED);
+    const [waits, trains] = [
+      await net.createRun(url, ...LONG, '--min-workers', '2'),
+      await net.createRun(url, ...LONG),
+    ];
+    const proxy = await watchingProxy(url);
+    t.after(() => proxy.close());
+    const page = await browser.open();
+    const open = async (run: string) => {
+      await page.goto(`${proxy.url}/r/${run}/device`);
+      await page.getByRole('button', { name: 'Contribute from this tab' }).click();
+    };
+    const catchingUp = await stopWhileCatchingUp(page, proxy, () => open(trains)); // first: it has nothing in its cache
+    await open(waits);
+    await says(page, /^Waiting/);
+    const waiting = await pressStop(page);
+    await open(trains);
+    await says(page, /^Training/);
+    const training = await pressStop(page);
+    await page.locator('.handed', { hasText: 'Round 0' }).waitFor();
+    assert.deepEqual(training.said.filter((words) => /Training|Waiting|Sending|Catching/.test(words)).slice(1), []);
+    assert.match(training.said.at(-2)!, /^Stopping: handing in/);
+
+    await open(trains);
+    await says(page, /^Training/);
+    const twice = await stopTwice(page, proxy);
+    const took = { waiting, catchingUp, training, twice };
+    for (const [name, { took_ms }] of Object.entries(took)) t.diagnostic(`${name}: ${took_ms.toFixed(0)} ms`);
+    // Nine seconds it took before; a busy machine may need more than the half second that `bench page` measures.
+    for (const [name, { took_ms }] of Object.entries(took)) assert.ok(took_ms < 3000, `${name}: ${took_ms} ms`);
+    await picture(page, 'device-stopped');
+    await page.waitForFunction(() => true); // the page answers
+    assert.deepEqual(
+      page
+        .workers()
+        .map((worker) => worker.url())
+        .filter((address) => /worker/.test(address)),
+      [],
+    );
   });
 });

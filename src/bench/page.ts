@@ -7,12 +7,14 @@ import { measureKill } from './page/killed.ts';
 import { train } from './page/mixed.ts';
 import { startPageNetwork } from './page/network.ts';
 import { measureScrolling } from './page/scroll.ts';
+import { measureStop } from './page/stop.ts';
 import { measureTraining } from './page/training.ts';
 import { measureCommand, measureVisit, medianTimeline } from './page/visit.ts';
+import { measureWalk } from './page/walk.ts';
 import { measureWeight } from './page/weight.ts';
 import { median, table, writeJson } from './report.ts';
 
-const PARTS = ['visit', 'weight', 'scroll', 'killed', 'audit', 'training'] as const;
+const PARTS = ['visit', 'weight', 'walk', 'stop', 'scroll', 'killed', 'audit', 'training'] as const;
 type Part = (typeof PARTS)[number];
 
 const HELP = `npm run bench page [-- OPTIONS]
@@ -65,6 +67,14 @@ export async function run(args: string[]): Promise<void> {
       tell('weight of the page');
       reportWeight(report, await measureWeight(network));
     }
+    if (options.only.includes('walk')) {
+      tell('every view to every view');
+      reportWalk(report, await measureWalk(network, browser));
+    }
+    if (options.only.includes('stop')) {
+      tell('a tab that is stopped');
+      reportStop(report, await measureStop(network, browser));
+    }
     if (options.only.includes('scroll')) {
       tell(`a list of ${options.peers} devices`);
       reportScrolling(report, await measureScrolling(network, browser, options.peers));
@@ -112,7 +122,7 @@ function add(report: Report, what: string, measured: string, target = '', reache
   report.figures.push({ what, measured, target, reached });
 }
 
-const seconds = (value: number): string => `${value.toFixed(1)} s`;
+const seconds = (value: number): string => `${value.toFixed(value < 1 ? 2 : 1)} s`;
 const kilobytes = (size_bytes: number): string => `${(size_bytes / 1000).toFixed(1)} kB`;
 
 async function oneAfterTheOther<T>(count: number, measure: (visit: number) => Promise<T>): Promise<T[]> {
@@ -165,6 +175,26 @@ function reportWeight(report: Report, weight: Awaited<ReturnType<typeof measureW
   add(report, 'fetched on the second visit, in all', kilobytes(weight.second_visit_bytes));
   const { second_visit_wasm_bytes: again, on_consent_wasm_bytes: once } = weight;
   add(report, '  of it WebAssembly', kilobytes(again), '0, it is cached', once > 0 && again === 0);
+}
+
+function reportWalk(report: Report, walk: Awaited<ReturnType<typeof measureWalk>>): void {
+  report.data.walk = walk;
+  for (const { working, ways, dead, errors } of walk) {
+    const what = `page errors on ${ways} ways from view to view${working ? ', while the tab works' : ''}`;
+    const wrong = dead.length + errors;
+    add(report, what, String(wrong), '0', wrong === 0);
+  }
+}
+
+function reportStop(report: Report, stops: Awaited<ReturnType<typeof measureStop>>): void {
+  report.data.stop = stops;
+  for (const { pressed_while, took_ms, step_ms, said } of stops) {
+    const most_ms = pressed_while === 'stopping' ? 100 : step_ms + 500;
+    const target = step_ms > 0 ? `≤ a step of ${Math.round(step_ms)} ms + 0.5 s` : `≤ ${most_ms / 1000} s`;
+    const back = said.slice(1).some((words) => /^(Training|Waiting|Sending|Catching)/.test(words));
+    const what = `from Stop to "Stopped" while ${pressed_while}${back ? ', and it took it back' : ''}`;
+    add(report, what, seconds(took_ms / 1000), target, took_ms <= most_ms && !back);
+  }
 }
 
 function reportScrolling(report: Report, smooth: Awaited<ReturnType<typeof measureScrolling>>): void {

@@ -33,3 +33,27 @@ export async function untilLeft<T>(
     leaving.removeEventListener('abort', leave);
   }
 }
+
+/** Waits for work, but not beyond the moment in which `leaving` fires while there is nothing to hand in: then `giveUp` is called instead. */
+export async function unlessEmptyHanded(
+  work: Promise<void>,
+  leaving: AbortSignal,
+  isEmptyHanded: () => boolean,
+  giveUp: () => void,
+): Promise<void> {
+  let leave = () => {};
+  const left = new Promise<void>((resolve) => {
+    leave = () => {
+      if (!isEmptyHanded()) return;
+      giveUp();
+      resolve();
+    };
+  });
+  if (leaving.aborted) leave();
+  else leaving.addEventListener('abort', leave, { once: true });
+  try {
+    await Promise.race([work, left]);
+  } finally {
+    leaving.removeEventListener('abort', leave);
+  }
+}

@@ -5,6 +5,7 @@ import { sha256 } from '../protocol/hash.ts';
 import type { RunView } from '../protocol/messages.ts';
 import { PeerError } from './errors.ts';
 import { type FirstWork, watchFirstWork } from './first-work.ts';
+import { unlessEmptyHanded } from './leaving.ts';
 import { type Role, roundOf, type Seat } from './role.ts';
 
 const LIMITS = {
@@ -23,6 +24,8 @@ export function workerRole(seat: Seat): Role {
   /** The round that was handed in or given up, so that a view of it does not start it again. */
   let done = '';
   let working: { key: string; stop: AbortController } | null = null;
+  /** The model that is at hand. */
+  let followed = '';
   /** Measured time from the end of training to the hub's answer. */
   let reserve_ms: number = LIMITS.first_reserve_ms;
 
@@ -47,19 +50,45 @@ export function workerRole(seat: Seat): Role {
 
   const keyOf = (view: RunView): string => `${view.round}.${view.attempt}.${view.model}`;
 
+  const tellIdle = (state: 'waiting' | 'catching up', { round }: RunView): void =>
+    seat.progress({ state, round, steps: 0, loss: 0, tokens_per_second: 0 });
+
+  const follow = async (view: RunView): Promise<unknown> => {
+    if (view.model !== followed) tellIdle('catching up', view);
+    const state = await model.follow(view);
+    followed = view.model;
+    return state;
+  };
+
   const act: Role['act'] = async (view, leaving) => {
+    let empty = true;
+    await unlessEmptyHanded(
+      learn(view, leaving, () => {
+        empty = false;
+      }),
+      leaving,
+      () => empty,
+      () => {
+        if (working) working.key = '';
+      },
+    );
+  };
+
+  /** `onFirstStep`: from then on there is something to hand in. */
+  const learn = async (view: RunView, leaving: AbortSignal, onFirstStep: () => void): Promise<void> => {
     const key = keyOf(view);
     if (view.phase !== 'working' || key === done) {
-      seat.progress({ state: 'waiting', round: view.round, steps: 0, loss: 0, tokens_per_second: 0 });
       // Keep up while nothing else is to be done, so that the next round starts at once.
-      if (view.phase !== 'working') await model.follow(view);
+      if (view.phase !== 'working') await follow(view);
+      tellIdle('waiting', view);
       return;
     }
     const received_ms = clock.elapsed_ms();
     const stop = new AbortController();
-    working = { key, stop };
+    const mine = { key, stop };
+    working = mine;
     try {
-      const state = await model.follow(view);
+      const state = await follow(view);
       const left_ms = view.remaining_ms - (clock.elapsed_ms() - received_ms);
       const reserve = Math.min(reserve_ms, left_ms * LIMITS.reserve_part);
       const deadline = clock.setTimeout(() => stop.abort(), Math.max(0, left_ms - reserve));
@@ -71,6 +100,7 @@ export function workerRole(seat: Seat): Role {
       const watch = progressWatch(seat, view);
       onStep = (report) => {
         finished_ms = clock.elapsed_ms();
+        onFirstStep();
         watch(report);
         if (first.enough(report.steps)) stop.abort();
       };
@@ -81,7 +111,10 @@ export function workerRole(seat: Seat): Role {
       }
       done = key;
       // Another round is open by now: this work is on a model that no longer is.
-      if (claim && working.key === key) await handIn(view, claim, finished_ms);
+      if (claim && mine.key === key) {
+        onFirstStep();
+        await handIn(view, claim, finished_ms);
+      }
     } finally {
       working = null;
     }

@@ -24,7 +24,7 @@ const PHASES: Readonly<Record<string, string>> = {
   connecting: 'its code runs, its keys are there',
   loading: 'it knows the run',
   runtime: 'runtime chosen',
-  waiting: 'in the run',
+  'catching-up': 'in the run',
   training: 'first step trained (model, runtime and graph loaded)',
   sending: 'its first work trained',
 };

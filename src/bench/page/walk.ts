@@ -1,5 +1,6 @@
 // Every view to every view by every link and back, on the built page in a real browser: what dies on the way.
-import type { Page } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
+import type { PageNetwork } from './network.ts';
 
 /** The views by what their address is like, with what the head of each says. */
 const VIEWS: readonly { readonly view: string; readonly path: RegExp; readonly says: RegExp }[] = [
@@ -22,6 +23,35 @@ export interface Walk {
   readonly ways: number;
   /** Ways that led to a view which does not show, or from which the tab's work cannot be stopped. */
   readonly dead: readonly string[];
+}
+
+/** A walk before and one while the tab contributes, with the errors that the page threw. */
+export async function measureWalk(
+  network: PageNetwork,
+  browser: Browser,
+): Promise<(Walk & { readonly working: boolean; readonly errors: number })[]> {
+  const run = await network.createRun('walk', { rounds: 3, round_seconds: 600, steps: 100_000, min_workers: 1 });
+  const context = await browser.newContext();
+  try {
+    const page = await context.newPage();
+    let errors = 0;
+    page.on('pageerror', () => {
+      errors++;
+    });
+    await page.goto(`${network.url}/r/${run}/device`);
+    const walks = [];
+    for (const working of [false, true]) {
+      errors = 0;
+      if (working) {
+        await show(page, `/r/${run}/device`);
+        await page.getByRole('button', { name: 'Contribute from this tab' }).click();
+      }
+      walks.push({ working, ...(await walkViews(page, run, working)), errors });
+    }
+    return walks;
+  } finally {
+    await context.close();
+  }
 }
 
 /**

@@ -1,10 +1,9 @@
 // What a visitor fetches before contributing, that what computes comes only with consent, and from where it comes the second time.
-import { createServer, request } from 'node:http';
-import { type AddressInfo, connect } from 'node:net';
 import { join } from 'node:path';
 import { type BrowserContext, chromium } from 'playwright-core';
 import { CHROMIUM, NO_GPU } from '../chromium.ts';
 import { INNER_STEPS, type PageNetwork } from './network.ts';
+import { type Fetched, watchingProxy } from './proxy.ts';
 import { handedIn } from './visit.ts';
 
 export interface Weight {
@@ -69,57 +68,5 @@ export async function measureWeight(network: PageNetwork): Promise<Weight> {
 const openProfile = (folder: string): Promise<BrowserContext> =>
   chromium.launchPersistentContext(folder, { executablePath: CHROMIUM, args: NO_GPU });
 
-interface Fetched {
-  readonly path: string;
-  readonly size_bytes: number;
-}
-
 const isWasm = ({ path }: Fetched): boolean => path.endsWith('.wasm');
 const bytesOf = (files: readonly Fetched[]): number => files.reduce((sum, { size_bytes }) => sum + size_bytes, 0);
-
-/** The page's own files; data of the run is no weight of the page. */
-const ofThePage = (path: string): boolean => /^\/(assets\/.*|r\/.*)?$/.test(path);
-
-/** A proxy in front of the hub: what it has not seen came from the browser's cache, whoever in the browser asked. */
-async function watchingProxy(target: string): Promise<{ url: string; take(): Fetched[]; close(): void }> {
-  const { hostname, port } = new URL(target);
-  let seen: { path: string; size_bytes: number }[] = [];
-  const server = createServer((asked, answer) => {
-    const { pathname: path } = new URL(asked.url!, target);
-    const fetched = { path, size_bytes: 0 };
-    if (ofThePage(path)) seen.push(fetched);
-    const { method, url, headers } = asked;
-    const passed = request({ hostname, port, method, path: url, headers }, (response) => {
-      answer.writeHead(response.statusCode!, response.headers);
-      response.on('data', (part: Buffer) => {
-        fetched.size_bytes += part.length;
-      });
-      response.pipe(answer);
-    });
-    passed.on('error', () => answer.destroy()); // a browser that closes ends what it had asked for
-    asked.pipe(passed);
-  });
-  server.on('upgrade', (asked, socket, head) => {
-    const hub = connect(Number(port), hostname, () => {
-      const headers = asked.rawHeaders.flatMap((name, i, all) => (i % 2 === 0 ? [`${name}: ${all[i + 1]}`] : []));
-      hub.write(`${asked.method} ${asked.url} HTTP/1.1\r\n${headers.join('\r\n')}\r\n\r\n`);
-      hub.write(head);
-      socket.pipe(hub).pipe(socket);
-    });
-    hub.on('error', () => socket.destroy());
-    socket.on('error', () => hub.destroy());
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    take() {
-      const taken = seen;
-      seen = [];
-      return taken;
-    },
-    close() {
-      server.closeAllConnections();
-      server.close();
-    },
-  };
-}

@@ -1,6 +1,6 @@
 // The tab's own contribution: it goes on while its owner looks at other views, so it lives here and not in a view.
 import type { Contribution, ContributionOptions } from '../tab/api.ts';
-import type { ContributionState } from '../tab/state.ts';
+import { type ContributionState, isOver as isOverPhase } from '../tab/state.ts';
 import { createStore } from './store.ts';
 
 export interface AtWork {
@@ -12,10 +12,7 @@ export interface AtWork {
 /** null: this tab has not been asked to work since it was opened. */
 export const atWork = createStore<AtWork | null>(null);
 
-/** Phases after which nothing computes any more. */
-const OVER: ReadonlySet<ContributionState['phase']> = new Set(['stopped', 'finished', 'failed']);
-
-export const isOver = (state: ContributionState): boolean => OVER.has(state.phase);
+export const isOver = (state: ContributionState): boolean => isOverPhase(state.phase);
 
 /** Starts to take part; what computes is fetched only now. Rejects when the code cannot be had. */
 export async function begin(run: string, options: Omit<ContributionOptions, 'url' | 'run'>): Promise<void> {

@@ -1,4 +1,4 @@
-// Stops this tab's work from wherever one is.
+// Stops this tab's work from wherever one is: first what is done is handed in; a second press does not wait for that.
 import { atWork, isOver } from './at-work.ts';
 import { useStore } from './store.ts';
 
@@ -6,10 +6,11 @@ import { useStore } from './store.ts';
 export function StopButton({ class: style }: { class?: string }) {
   const work = useStore(atWork);
   if (!work || isOver(work.state)) return null;
-  const stopping = work.state.phase === 'stopping';
+  const { contribution, state } = work;
+  const stopping = state.phase === 'stopping';
   return (
-    <button type="button" class={style} disabled={stopping} onClick={() => void work.contribution.stop()}>
-      {stopping ? 'Handing in …' : 'Stop'}
+    <button type="button" class={style} onClick={() => (stopping ? contribution.drop() : void contribution.stop())}>
+      {stopping ? 'Drop it and stop now' : 'Stop'}
     </button>
   );
 }

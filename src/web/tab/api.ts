@@ -1,7 +1,7 @@
 // Taking part from a web page: starts the tab's Worker, tells it what only the page can see, and hands out its state.
 import type { PeerRole } from '../../core/events.ts';
 import type { FromTab, ToTab } from './messages.ts';
-import { type ContributionState, FIRST_STATE, type PauseReason } from './state.ts';
+import { type ContributionState, FIRST_STATE, holdsWork, isOver, type PauseReason } from './state.ts';
 import { watchSurroundings } from './surroundings.ts';
 
 export interface ContributionOptions {
@@ -28,14 +28,19 @@ export interface Contribution {
   subscribe(onState: (state: ContributionState) => void): () => void;
   /** Hands in what is done, leaves the run and frees everything. Resolves when nothing computes any more. */
   stop(): Promise<void>;
+  /** Stops now: what is not handed in yet is lost. */
+  drop(): void;
   pause(): void;
   resume(): void;
   /** Work although the battery is low or the connection metered. */
   overrule(reason: PauseReason): void;
 }
 
-/** A worker that does not answer a stop in this time is ended; the peer's own limits are shorter. */
-const STOP_MS = 9000;
+/** A Worker that does not answer a stop in this time is ended. */
+const STOP_MS = {
+  holding: 9000, // the last step, packing, sending; the peer's own limits are shorter
+  empty: 300, // a goodbye: there is nothing to hand in
+} as const;
 
 /** Starts to take part. Never throws: what goes wrong is in the state. One contribution a browser works at a time. */
 export function startContributing(options: ContributionOptions): Contribution {
@@ -54,15 +59,20 @@ export function startContributing(options: ContributionOptions): Contribution {
     state = next;
     for (const subscriber of subscribers) subscriber(state);
   };
+  let stopping: Promise<void> | undefined;
   const finish = (): void => {
+    if (!isOver(state.phase)) show({ ...state, phase: 'stopped', tokens_per_second: 0 });
+    worker.onmessage = null; // what it said before its end is no news any more
     worker.terminate();
     surroundings.close();
     signal?.removeEventListener('abort', stop);
     end();
   };
   worker.onmessage = ({ data }: MessageEvent<FromTab>) => {
-    if (data.type === 'state') show(data.state);
-    else finish();
+    if (data.type === 'ended') finish();
+    // What it was about to say when it was told to stop does not take the stop back.
+    else if (!stopping || isOver(data.state.phase)) show(data.state);
+    else show({ ...data.state, phase: 'stopping', tokens_per_second: 0 });
   };
   worker.onerror = (event) => {
     const message = event.message || 'its Worker could not be started';
@@ -73,14 +83,12 @@ export function startContributing(options: ContributionOptions): Contribution {
   tell({ type: 'start', url: url.replace(/\/+$/, ''), run, name, role, runtime, threads });
   const surroundings = watchSurroundings((now) => tell({ type: 'surroundings', ...now }));
 
-  let stopping: Promise<void> | undefined;
   const stop = (): Promise<void> => {
     stopping ??= (async () => {
+      if (isOver(state.phase)) return;
       tell({ type: 'stop' });
-      const force = setTimeout(() => {
-        show({ ...state, phase: 'stopped' });
-        finish();
-      }, STOP_MS);
+      const force = setTimeout(finish, holdsWork(state.phase) ? STOP_MS.holding : STOP_MS.empty);
+      show({ ...state, phase: 'stopping', tokens_per_second: 0 });
       await ended;
       clearTimeout(force);
     })();
@@ -99,6 +107,7 @@ export function startContributing(options: ContributionOptions): Contribution {
       return () => void subscribers.delete(onState);
     },
     stop,
+    drop: finish,
     pause: () => surroundings.setPaused(true),
     resume: () => surroundings.setPaused(false),
     overrule: (reason) => surroundings.overrule(reason),

@@ -19,7 +19,7 @@ import { openDeviceKey, openOwnerKey } from './keys.ts';
 import type { StartMessage, Surroundings } from './messages.ts';
 import { type Pace, watchPace } from './pace.ts';
 import { type ChosenRuntime, chooseRuntime, type StartedWasm, startWasm } from './runtime-choice.ts';
-import { type ContributionState, FIRST_STATE, type Phase } from './state.ts';
+import { type ContributionState, FIRST_STATE, holdsWork, isOver, type Phase } from './state.ts';
 import { openTabStore, type TabStore } from './store.ts';
 import { inTurn } from './turns.ts';
 import { readVerdicts, type VerdictReader } from './verdicts.ts';
@@ -44,16 +44,29 @@ export interface TabAtWork {
 /** Takes part until the run is over, the owner says stop, or it fails for good. `onState` hears every change. */
 export function contribute(start: StartMessage, onState: (state: ContributionState) => void): TabAtWork {
   let state = FIRST_STATE;
-  const set = (change: Partial<ContributionState>): void => {
-    // Its phases, for whoever looks at the browser's own timeline, and for `bench page`.
-    if (change.phase && change.phase !== state.phase) performance.mark(change.phase);
-    state = { ...state, ...change };
-    onState(state);
-  };
   const stopping = new AbortController();
   /** Aborted when the tab must not work for now; another one takes its place when it may again. */
   let session = new AbortController();
+  /** Whether a stretch of work goes on with `session`: until it has ended there is nothing to begin anew. */
+  let inSession = false;
+  /** What it would be at if it were not paused. */
+  let beneath: Phase = 'starting';
   let resumed = () => {};
+
+  /** A stop or a pause is not taken back by what was under way when it came. */
+  const shownPhase = (phase: Phase): Phase => {
+    if (isOver(phase) || phase === 'paused') return phase;
+    if (phase !== 'pausing') beneath = phase;
+    if (stopping.signal.aborted) return 'stopping';
+    return session.signal.aborted && phase !== 'elsewhere' ? state.phase : phase;
+  };
+  const set = (change: Partial<ContributionState>): void => {
+    const phase = shownPhase(change.phase ?? state.phase);
+    // Its phases, for whoever looks at the browser's own timeline, and for `bench page`.
+    if (phase !== state.phase) performance.mark(phase);
+    state = { ...state, ...change, phase };
+    onState(state);
+  };
   const pace = watchPace(systemClock, () => set({ slowdowns: pace.slowdowns }));
 
   const ended = (async () => {
@@ -69,8 +82,9 @@ export function contribute(start: StartMessage, onState: (state: ContributionSta
     }
   })();
 
-  /** Resolves with the signal of the next stretch of work, once nothing forbids it. */
-  async function mayWork(): Promise<AbortSignal> {
+  /** Resolves once nothing forbids to work; with the signal of the stretch of work that may begin then. */
+  async function mayWork(begins: boolean): Promise<AbortSignal> {
+    inSession = false;
     while (state.pauses.length > 0 && !stopping.signal.aborted) {
       set({ phase: 'paused', tokens_per_second: 0 });
       await new Promise<void>((resolve) => {
@@ -78,6 +92,7 @@ export function contribute(start: StartMessage, onState: (state: ContributionSta
       });
     }
     if (session.signal.aborted) session = new AbortController();
+    inSession = begins;
     return AbortSignal.any([session.signal, stopping.signal]);
   }
 
@@ -85,13 +100,22 @@ export function contribute(start: StartMessage, onState: (state: ContributionSta
     look(now) {
       pace.look(now);
       if (now.pauses.join() === state.pauses.join()) return;
+      const before = state.pauses.length;
       set({ pauses: now.pauses });
-      if (now.pauses.length > 0) session.abort();
-      else resumed();
+      if (now.pauses.length > 0 && before === 0) {
+        if (!stopping.signal.aborted) {
+          set({ phase: holdsWork(state.phase) ? 'pausing' : 'paused', tokens_per_second: 0 });
+        }
+        session.abort();
+      } else if (now.pauses.length === 0) {
+        if (!inSession) session = new AbortController();
+        if (state.phase === 'paused') set({ phase: beneath });
+        resumed();
+      }
     },
     stop() {
-      set({ phase: 'stopping' });
       stopping.abort();
+      set({ phase: 'stopping', tokens_per_second: 0 });
       resumed();
     },
     ended,
@@ -103,7 +127,7 @@ interface Turn {
   readonly set: (change: Partial<ContributionState>) => void;
   readonly pace: Pace;
   readonly stop: AbortSignal;
-  readonly mayWork: () => Promise<AbortSignal>;
+  readonly mayWork: (begins: boolean) => Promise<AbortSignal>;
 }
 
 /** One tab of a browser after the other. @returns whether the run is over. */
@@ -135,6 +159,8 @@ interface Workplace {
 
 async function work(turn: Turn, store: TabStore): Promise<boolean> {
   const { threads } = turn.start;
+  await turn.mayWork(false); // nothing is fetched that is not wanted
+  if (turn.stop.aborted) return false;
   const wasm = startWasm(threads);
   wasm.catch(() => {}); // awaited when the run is known
   try {
@@ -178,7 +204,7 @@ async function workWith(turn: Turn, store: TabStore, wasm: Promise<StartedWasm>)
     performance.mark('runtime');
     const workplace = { identity, owner, hub, view, game, params, blobs, verdicts };
     for (;;) {
-      const signal = await turn.mayWork();
+      const signal = await turn.mayWork(true);
       if (stop.aborted) return false;
       if (await oneStretch(turn, store, workplace, chosen, signal)) return true;
     }
@@ -202,7 +228,10 @@ async function oneStretch(
     set({ problem: { code: 'drawer-not-kept', message } }),
   );
   // A fresh device each time: what games have loaded hangs on it, and the drawer has what they must not forget.
-  const device: Device = { runtime, fetchBlob: blobs.fetch, drawer: keeping.drawer, progress: pace.progress };
+  const device: Device = {
+    ...{ runtime, fetchBlob: blobs.fetch, drawer: keeping.drawer },
+    progress: (report) => unlessAborted(signal, pace.progress(report)),
+  };
   const tell = newsReader(set, view.run, verdicts);
   try {
     const result = await takePart({
@@ -225,8 +254,9 @@ async function oneStretch(
       signal,
       onNews: tell,
     });
+    if (result !== 'finished') return false;
     await verdicts.look();
-    return result === 'finished';
+    return true;
   } finally {
     await keeping.flushed();
   }
@@ -238,11 +268,12 @@ function newsReader(set: Turn['set'], run: string, verdicts: VerdictReader): (ne
   return (news) => {
     switch (news.type) {
       case 'joined':
-        set({ phase: 'waiting', problem: null });
+        set({ phase: 'catching-up', problem: null });
         return;
       case 'progress': {
         const { state, round, steps, loss, tokens_per_second } = news.progress;
-        const phase: Phase = state === 'training' || state === 'sending' ? state : 'waiting';
+        const phase: Phase =
+          state === 'catching up' ? 'catching-up' : state === 'training' || state === 'sending' ? state : 'waiting';
         set({ phase, round, steps, loss: steps > 0 ? loss : null, tokens_per_second });
         if (phase === 'waiting') void verdicts.look();
         return;
@@ -270,6 +301,19 @@ function newsReader(set: Turn['set'], run: string, verdicts: VerdictReader): (ne
   };
 }
 
+/** A rest ends when the owner wants the device back. */
+function unlessAborted(signal: AbortSignal, rest: Promise<void>): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const end = (): void => {
+      signal.removeEventListener('abort', end);
+      resolve();
+    };
+    signal.addEventListener('abort', end);
+    rest.then(end, reject);
+    if (signal.aborted) end();
+  });
+}
+
 /** Asks again while the hub is away. Null when the owner has had enough. */
 async function untilThere<T>({ set, stop }: Turn, ask: () => Promise<T>): Promise<T | null> {
   while (!stop.aborted) {
@@ -278,7 +322,7 @@ async function untilThere<T>({ set, stop }: Turn, ask: () => Promise<T>): Promis
     } catch (error) {
       if (!(error instanceof CodedError) || error.code !== 'hub-unreachable') throw error;
       set({ phase: 'away' });
-      await sleep(systemClock, LIMITS.retry_ms);
+      await unlessAborted(stop, sleep(systemClock, LIMITS.retry_ms));
     }
   }
   return null;

@@ -10,10 +10,14 @@ export type Phase =
   /** Fetching and starting what computes, and testing it. */
   | 'loading'
   | 'connecting'
-  /** In the run; the next round has not begun, or this round's work is done. */
+  /** In the run: fetching what was learned so far, merging it, preparing the first step of the round. Nothing to hand in yet. */
+  | 'catching-up'
+  /** The next round has not begun, or this round's work is done. */
   | 'waiting'
   | 'training'
   | 'sending'
+  /** Told to pause: what is done is being handed in. */
+  | 'pausing'
   /** Not in the run, for the reasons in `pauses`; back by itself when they have gone. */
   | 'paused'
   /** The hub does not answer; it is being tried again. */
@@ -27,6 +31,12 @@ export type Phase =
   | 'finished'
   /** `failure` says why; nothing is tried again. */
   | 'failed';
+
+/** Phases in which there is work that is not handed in yet. */
+export const holdsWork = (phase: Phase): boolean => phase === 'training' || phase === 'sending';
+
+/** Phases after which nothing computes any more. */
+export const isOver = (phase: Phase): boolean => phase === 'stopped' || phase === 'finished' || phase === 'failed';
 
 /** Why a tab does not work although its owner has not stopped it. The owner may overrule each. */
 export type PauseReason =
@@ -144,8 +154,11 @@ export function sentenceOf(state: ContributionState): string {
       return 'another device uses the key of this one, as a copied browser profile does; this one waits until that one ends';
     case 'away':
       return 'the hub does not answer; trying again';
+    case 'catching-up':
+      return 'catching up with the model';
     case 'stopping':
-      return 'stopping: handing in what is done';
+    case 'pausing':
+      return state.steps > 0 ? `${phase}: handing in what is done` : phase;
     case 'failed':
       return `stopped: ${state.failure?.message ?? 'it failed'}`;
     case 'training': {

@@ -1,0 +1,89 @@
+// A worker whose owner wants the device back: what is done is handed in, and where nothing is done nothing is waited for.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { AnyGame, Claim, Device } from '../games/game.ts';
+import { memoryDrawer } from '../games/memory-drawer.ts';
+import { systemClock } from '../protocol/clock.ts';
+import { exampleView } from '../protocol/example-views.ts';
+import { createIdentity } from '../protocol/identity.ts';
+import type { Seat } from './role.ts';
+import { workerRole } from './worker.ts';
+
+const HASH = 'a'.repeat(64);
+const CLAIM: Claim = { work: Uint8Array.of(1), steps: 1, tokens: 4, loss_micro: 1 };
+
+/** A worker at work in a game whose steps the test takes, and what it tells. */
+async function workerAtWork(follow = async (): Promise<unknown> => null) {
+  let device: Device | undefined;
+  let finish = (_claim: Claim | null): void => {};
+  let begun = () => {};
+  const performing = new Promise<void>((resolve) => {
+    begun = resolve;
+  });
+  const game = {
+    task: () => null,
+    perform: (_task: unknown, given: Device) =>
+      new Promise<Claim | null>((resolve) => {
+        device = given;
+        finish = resolve;
+        begun();
+      }),
+  } as unknown as AnyGame;
+  const submitted: string[] = [];
+  const states: string[] = [];
+  const leaving = new AbortController();
+  const seat = {
+    ...{ run: HASH, identity: await createIdentity(), game, params: null, clock: systemClock },
+    device: { drawer: memoryDrawer(), progress: async () => {} } as unknown as Device,
+    blobs: { upload: async () => HASH } as unknown as Seat['blobs'],
+    model: { follow },
+    submit: async ({ type }: { type: string }) => {
+      submitted.push(type);
+      return { event_id: HASH, index: 0 };
+    },
+    tell: () => {},
+    progress: ({ state }: { state: string }) => states.push(state),
+    sample: () => {},
+  } as unknown as Seat;
+  const view = exampleView({ run: HASH, phase: 'working', model: HASH, remaining_ms: 60_000 });
+  const acting = workerRole(seat).act(view, leaving.signal);
+  return {
+    acting,
+    leaving,
+    performing,
+    submitted,
+    states,
+    step: () => device!.progress({ steps: 1, loss: 1, tokens: 4 }),
+    finish: (claim: Claim | null) => finish(claim),
+  };
+}
+
+test('before its first step it leaves at once, and what comes of that step afterwards is not handed in', async () => {
+  const worker = await workerAtWork();
+  await worker.performing;
+  worker.leaving.abort();
+  await worker.acting;
+  await worker.step();
+  worker.finish(CLAIM);
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(worker.submitted, []);
+});
+
+test('while it catches up it says so, and leaves at once', async () => {
+  const worker = await workerAtWork(() => new Promise(() => {}));
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(worker.states, ['catching up']);
+  worker.leaving.abort();
+  await worker.acting;
+  assert.deepEqual(worker.submitted, []);
+});
+
+test('after a step it hands in what is done before it leaves', async () => {
+  const worker = await workerAtWork();
+  await worker.performing;
+  await worker.step();
+  worker.leaving.abort();
+  worker.finish(CLAIM);
+  await worker.acting;
+  assert.deepEqual(worker.submitted, ['work.submitted']);
+});
