@@ -44,6 +44,7 @@ const WORDS = [
   'hub',
   'run',
   'run create',
+  'run list',
   'run pause',
   'run resume',
   'run end',
@@ -206,8 +207,12 @@ describe('what is wrong', () => {
         'bad-params',
         /hidden_size must be at least num_attention_heads/,
       ],
-      [['join', url], 'no-such-run', /expected one run, or its id with --run; the hub has: none/],
-      [['export', 'abc', join(net.folder, 'out'), '--hub', url], 'no-such-run', /begins with "abc"/],
+      [['join', url], 'no-such-run', /expected a run, by its name or the beginning of its id; the hub has none/],
+      [
+        ['export', 'abc', join(net.folder, 'out'), '--hub', url],
+        'no-such-run',
+        /at least 4 digits of its id, got "abc"; the hub has none/,
+      ],
     ]);
   });
 

@@ -6,7 +6,7 @@ import { makeCertificate } from '../peer/certificate-make.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
 import { nameOf } from '../protocol/shown-name.ts';
 import { mustBeWritable, ownerKeyFile } from './folders.ts';
-import { DEFAULT_HUB, fullId, integer, jsonOption, logPlace } from './options.ts';
+import { A_RUN, DEFAULT_HUB, fullId, integer, jsonOption, logPlace, runHandle } from './options.ts';
 import { formatBytes, formatCount, openOutput } from './output.ts';
 
 interface CertificateFlags {
@@ -21,7 +21,7 @@ interface CertificateFlags {
 
 export function certificateCommand(): Command {
   return new Command('certificate')
-    .option('--run <id>', 'the run, by the beginning of its id (needed when the log has several)')
+    .option('--run <run>', `${A_RUN} (needed when several go on)`, runHandle)
     .option('--hub <place>', "the address of the hub, or a hub's folder", logPlace, DEFAULT_HUB)
     .option('--holder <id>', 'whose certificate, by full id (default: yours)', fullId)
     .option('--owner <file>', 'your key, instead of the one under ~/.potluck')

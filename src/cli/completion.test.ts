@@ -18,7 +18,7 @@ test('the version is said without loading any command', () => {
   const { stdout, stderr } = potluck('--import', `data:text/javascript,${encodeURIComponent(hook)}`, MAIN, '--version');
   assert.match(stdout, /^\d+\.\d+\.\d+\n$/);
   const loaded = stderr.split('\n').filter(Boolean);
-  assert.deepEqual(loaded.sort(), ['cli/commands.ts', 'cli/main.ts', 'cli/output.ts', 'errors.ts']);
+  assert.deepEqual(loaded.sort(), ['cli/commands.ts', 'cli/main.ts', 'cli/output.ts', 'cli/repeats.ts', 'errors.ts']);
 });
 
 describe('in bash', { skip: spawnSync('bash', ['--version']).error && 'no bash here' }, () => {

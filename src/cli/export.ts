@@ -6,7 +6,7 @@ import { transferTeller } from '../peer/blobs.ts';
 import { exportRun, exportState } from '../peer/take-home.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
 import { homeFolder, mustTakeFiles, ownerKeyFile } from './folders.ts';
-import { DEFAULT_HUB, gameFileOption, hubUrl, jsonOption } from './options.ts';
+import { A_RUN, DEFAULT_HUB, gameFileOption, hubUrl, jsonOption, runHandle } from './options.ts';
 import { openOutput } from './output.ts';
 
 interface ExportFlags {
@@ -18,7 +18,7 @@ interface ExportFlags {
 
 export function exportCommand(): Command {
   return new Command('export')
-    .argument('<run>', 'the run, by the beginning of its id')
+    .argument('<run>', A_RUN, runHandle)
     .argument('<dir>', 'the folder to write; files in it are replaced')
     .option('--hub <url>', 'the address of the hub', hubUrl, DEFAULT_HUB)
     .option('--owner <file>', 'the key to sign the manifest with, instead of the one under ~/.potluck')

@@ -99,7 +99,9 @@ test('an id has its digits', async () => {
   for (const command of [whyCommand(), recheckCommand()]) await refused(command, ['mine'], 'the beginning of an id');
   await refused(whyCommand(), [''], 'the beginning of an id');
   // No word must not mean the only run there is: an end cannot be undone.
-  for (const command of [pauseCommand(), endCommand()]) await refused(command, [''], 'the beginning of an id');
+  for (const command of [pauseCommand(), endCommand()])
+    await refused(command, [''], "expected a run's name, or at least 4");
+  await refused(whyCommand(), ['3fa'], '4 to 64 lower-case hexadecimal digits');
 });
 
 test('a name is one that the log takes, and not blank', async () => {

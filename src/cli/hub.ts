@@ -6,6 +6,7 @@ import { gamesOf } from '../games/game-file.ts';
 import { openHub } from '../hub/hub.ts';
 import { fired } from '../protocol/clock.ts';
 import { nameOf } from '../protocol/shown-name.ts';
+import { potluckHere } from './called-as.ts';
 import { homeFolder } from './folders.ts';
 import type { JsonObject } from './json-objects.ts';
 import { untilStopped } from './lifetime.ts';
@@ -77,7 +78,7 @@ Examples:
       output.say(
         `The hub listens on ${hub.url} and keeps everything in ${options.folder}.\n` +
           (options.page ? `Open ${options.public ?? hub.url} in a browser to watch.\n` : '') +
-          `Start a run:  npx potluck run create --hub ${hub.url} --data FILE_OR_FOLDER\n` +
+          `Start a run:  ${potluckHere()} run create --hub ${hub.url} --data FILE_OR_FOLDER\n` +
           'Ctrl-C stops it; nothing is lost.',
         { type: 'listening', url: hub.url, hub: hub.id, folder: options.folder },
       );

@@ -16,9 +16,11 @@ import { disguiseOf } from '../simulation/adversaries/disguise.ts';
 import { adversaryNamed } from '../simulation/adversaries/registry.ts';
 import { createNativeRuntime } from '../tensor/native-runtime.ts';
 import { createWasmRuntime } from '../tensor/wasm-runtime.ts';
+import { potluckHere } from './called-as.ts';
 import { ownerKeyFile, peerFolder } from './folders.ts';
 import { untilStopped } from './lifetime.ts';
 import {
+  A_RUN,
   DEFAULT_HUB,
   decimal,
   deviceName,
@@ -27,6 +29,7 @@ import {
   hubUrl,
   integer,
   jsonOption,
+  runHandle,
   runtimeOption,
 } from './options.ts';
 import { CliError, formatBytes, formatCount, type Output, openOutput } from './output.ts';
@@ -51,7 +54,7 @@ interface JoinFlags {
 export function joinCommand(): Command {
   return new Command('join')
     .argument('<url>', 'the address of the hub', hubUrl)
-    .option('--run <id>', 'which run, by the beginning of its id (needed when the hub has several)')
+    .option('--run <run>', `${A_RUN} (needed when several go on)`, runHandle)
     .addOption(new Option('--role <role>', 'what to do').choices(['worker', 'validator']).default('worker'))
     .option('--name <name>', 'how others see this device (default: its host name)', deviceName)
     .option('--folder <dir>', "where this peer's key and its state are kept (default: under ~/.potluck/peers)")
@@ -155,7 +158,7 @@ const HINTS: Readonly<Record<string, string>> = {
 /** Said once: what can be asked about a submission. */
 function hintOf(submission: string, url: string): string {
   const hub = url === DEFAULT_HUB ? '' : ` --hub ${url}`;
-  return `  what came of it, and why: npx potluck why ${submission.slice(0, 12)}${hub}`;
+  return `  what came of it, and why: ${potluckHere()} why ${submission.slice(0, 12)}${hub}`;
 }
 
 function describe(news: PeerNews): string {

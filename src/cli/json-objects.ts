@@ -8,6 +8,18 @@ const path = z.string();
 const nested = z.looseObject({}) as unknown as z.ZodType<object, object>;
 const role = z.enum(['worker', 'validator']);
 const share_count = count;
+const listed_run = z.strictObject({
+  run: id,
+  name: z.string(),
+  owner: id,
+  game: z.string(),
+  phase: z.string(),
+  merged_rounds: count,
+  rounds: count,
+  validation_loss: z.number().nullable(),
+  workers: count,
+  validators: count,
+});
 const verdict_code = { accepted: z.boolean(), code: z.string() };
 
 /** An object's fields besides `type`, `version` and `time_ms`, and who says it when. */
@@ -99,7 +111,7 @@ export const JSON_OBJECTS = {
   // Runs.
   creating: object('run create: what is being done', { what: z.string() }),
   created: object('run create, demo: the run is on the hub', { run: id, hub: z.string().optional() }),
-  runs: object('run list: the runs of a hub', { hub: id, url: z.string(), runs: z.array(nested) }),
+  runs: object('run list: the runs of a hub', { hub: id, url: z.string(), runs: z.array(listed_run) }),
   status: object('status: the runs of a hub and who takes part', { hub: id, runs: z.array(RunStatusSchema) }),
   paused: object('run pause', { run: id, name: z.string(), merged_rounds: count, rounds: count, event: id }),
   resumed: object('run resume', { run: id, name: z.string(), merged_rounds: count, rounds: count, event: id }),

@@ -8,6 +8,7 @@ import { CORE_LIMITS } from '../core/limits.ts';
 import { firstIssue } from '../errors.ts';
 import { BLOCKED_MS } from '../games/watchdog.ts';
 import { isPeerId } from '../protocol/identity.ts';
+import { FEWEST_DIGITS } from '../protocol/run-handle.ts';
 import { CliError } from './output.ts';
 
 /** A whole number in a range, or one clear line. */
@@ -45,6 +46,10 @@ export function hubUrl(text: string): string {
   return origin;
 }
 
+/** Whether a word that may also be a run's is a hub's address: it has a scheme, a port, or is this machine. */
+export const isHubUrl = (text: string): boolean =>
+  hasScheme(text) || text === 'localhost' || /^[^\s/]+:\d+\/?$/.test(text);
+
 /** The address under which the world sees a hub; nobody but its owner can tell that it is wrong, so that it is written in full. */
 export function publicUrl(text: string): string {
   const host = URL.parse(text);
@@ -78,13 +83,24 @@ export function fullId(text: string): string {
   return text;
 }
 
-/** The beginning of an id, as short as it may be and still be the only one. */
+/** The beginning of an id, long enough that a slip of the hand meets none. */
 export function idBeginning(text: string): string {
-  if (!/^[0-9a-f]{1,64}$/.test(text)) {
-    throw new InvalidArgumentError('expected the beginning of an id: 1 to 64 lower-case hexadecimal digits.');
+  if (!/^[0-9a-f]+$/.test(text) || text.length < FEWEST_DIGITS || text.length > 64) {
+    throw new InvalidArgumentError(
+      `expected the beginning of an id: ${FEWEST_DIGITS} to 64 lower-case hexadecimal digits.`,
+    );
   }
   return text;
 }
+
+/** A run, by its name or the beginning of its id; which one it is turns out where the runs are. */
+export function runHandle(text: string): string {
+  if (text.trim() === '') throw new InvalidArgumentError(`expected ${A_RUN}, got a blank one.`);
+  return text;
+}
+
+/** For --help. */
+export const A_RUN = `a run's name, or at least ${FEWEST_DIGITS} digits of its id`;
 
 /** Where the ids of submissions come from, for --help. */
 export const WHENCE_SUBMISSIONS =

@@ -9,7 +9,17 @@ import { createNativeRuntime } from '../tensor/native-runtime.ts';
 import { createWasmRuntime } from '../tensor/wasm-runtime.ts';
 import { homeFolder, ownerKeyFile } from './folders.ts';
 import { untilStopped } from './lifetime.ts';
-import { DEFAULT_HUB, deviceName, gameFileOption, hubUrl, integer, jsonOption, runtimeOption } from './options.ts';
+import {
+  A_RUN,
+  DEFAULT_HUB,
+  deviceName,
+  gameFileOption,
+  hubUrl,
+  integer,
+  jsonOption,
+  runHandle,
+  runtimeOption,
+} from './options.ts';
 import { openOutput } from './output.ts';
 
 interface PlantFlags {
@@ -34,7 +44,7 @@ const USUAL_NAMES = ['laptop', 'desktop', 'workstation', 'mini', 'home', 'office
 
 export function plantCommand(): Command {
   return new Command('plant')
-    .argument('<run>', "the beginning of the run's id")
+    .argument('<run>', A_RUN, runHandle)
     .option('--hub <url>', 'the address of the hub', hubUrl, DEFAULT_HUB)
     .addOption(
       new Option('--work <kind>', 'bad: judges must refuse it; good: they must accept it')

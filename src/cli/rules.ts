@@ -9,7 +9,7 @@ import { signEvent } from '../protocol/envelope.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
 import { nameOf } from '../protocol/shown-name.ts';
 import { ownerKeyFile } from './folders.ts';
-import { DEFAULT_HUB, integer, jsonOption, logPlace } from './options.ts';
+import { A_RUN, DEFAULT_HUB, integer, jsonOption, logPlace, runHandle } from './options.ts';
 import { CliError, formatCount, openOutput } from './output.ts';
 
 const LAST_ROUND = 1_000_000;
@@ -32,7 +32,7 @@ export function rulesCommand(): Command {
 function showCommand(): Command {
   return new Command('show')
     .description('print the rules that are in force, as JSON')
-    .argument('<run>', "the beginning of the run's id")
+    .argument('<run>', A_RUN, runHandle)
     .option('--hub <place>', "the address of the hub, or a hub's folder", logPlace, DEFAULT_HUB)
     .addOption(jsonOption())
     .addHelpText('after', '\nExamples:\n  $ potluck rules show 3fa9c1 > rules.json')
@@ -45,7 +45,7 @@ function showCommand(): Command {
 function proposeCommand(): Command {
   return new Command('propose')
     .description('show who would have earned what, and with --sign announce the rules in the log')
-    .argument('<run>', "the beginning of the run's id")
+    .argument('<run>', A_RUN, runHandle)
     .requiredOption('--file <json>', 'the fields that change, e.g. {"judges": 5}')
     .option(
       '--from-round <n>',

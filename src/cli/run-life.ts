@@ -4,7 +4,7 @@ import { type OwnersWordSaid, sayOfRun } from '../peer/run-life.ts';
 import { loadIdentity } from '../protocol/identity-file.ts';
 import { nameOf } from '../protocol/shown-name.ts';
 import { ownerKeyFile } from './folders.ts';
-import { DEFAULT_HUB, hubUrl, idBeginning, jsonOption } from './options.ts';
+import { A_RUN, DEFAULT_HUB, hubUrl, jsonOption, runHandle } from './options.ts';
 import { openOutput } from './output.ts';
 
 interface LifeFlags {
@@ -52,7 +52,7 @@ they have earned, nothing of it is withheld any more, and rounds that are never 
 function lifeCommand(verb: 'pause' | 'resume' | 'end', word: Word): Command {
   return new Command(verb)
     .description(word.description)
-    .argument('<run>', "the beginning of the run's id", idBeginning)
+    .argument('<run...>', A_RUN, (word: string, before?: string[]) => [...(before ?? []), runHandle(word)])
     .option('--hub <url>', 'the address of the hub', hubUrl, DEFAULT_HUB)
     .option('--owner <file>', "the key of the run's owner (default: owner.key under ~/.potluck)")
     .addOption(jsonOption())
@@ -62,16 +62,18 @@ function lifeCommand(verb: 'pause' | 'resume' | 'end', word: Word): Command {
 ${word.explanation}
 
 Examples:
-  $ potluck run ${verb} 3fa9c1
+  $ potluck run ${verb} 3fa9c1 "my other run"
   $ potluck run ${verb} 3fa9c1 --hub http://hub.example:7700`,
     )
-    .action(async (wanted: string, flags: LifeFlags) => {
+    .action(async (wanted: readonly string[], flags: LifeFlags) => {
       const owner = await loadIdentity(flags.owner ?? ownerKeyFile());
-      const said = await sayOfRun(flags.hub, owner, wanted, word.event);
-      const { run, name, event } = said;
-      openOutput(flags.json).say(`Run ${run.slice(0, 12)} (${nameOf(name)}) ${word.says(said)}: event ${event}`, {
-        type: word.done,
-        ...said,
-      });
+      for (const one of wanted) {
+        const said = await sayOfRun(flags.hub, owner, one, word.event);
+        const { run, name, event } = said;
+        openOutput(flags.json).say(`Run ${run.slice(0, 12)} (${nameOf(name)}) ${word.says(said)}: event ${event}`, {
+          type: word.done,
+          ...said,
+        });
+      }
     });
 }

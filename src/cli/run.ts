@@ -11,11 +11,13 @@ import { ancestorOf } from '../peer/take-home.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
 import { readTexts } from '../training/corpus.ts';
 import { MERGE_RULES, type MergeRule } from '../training/sparse.ts';
+import { potluckHere } from './called-as.ts';
 import { homeFolder, ownerKeyFile } from './folders.ts';
 import { DEFAULT_HUB, decimal, hubUrl, integer, jsonOption, readSettings, runName } from './options.ts';
 import { CliError, type Output, openOutput } from './output.ts';
 import { checkContext, checkCreateFlags, checkTokenizer, missingTokenizer } from './run-create-flags.ts';
 import { endCommand, pauseCommand, resumeCommand } from './run-life.ts';
+import { listCommand } from './run-list.ts';
 import { dataOption, mustExist } from './text-data.ts';
 import { loadTokenizer } from './tokenizer-file.ts';
 
@@ -53,6 +55,7 @@ interface CreateFlags {
 export function runCommand(): Command {
   return new Command('run')
     .addCommand(createCommand())
+    .addCommand(listCommand())
     .addCommand(pauseCommand())
     .addCommand(resumeCommand())
     .addCommand(endCommand())
@@ -206,9 +209,10 @@ async function createOther(flags: CreateFlags, output: Output): Promise<void> {
 
 function sayCreated(output: Output, run: string, hub: string): void {
   output.say(
-    `Run ${run.slice(0, 12)} is on ${hub}. Lend a device to it, here or elsewhere:\n` +
-      `  npx potluck join ${hub} --run ${run.slice(0, 12)}\n` +
-      `  npx potluck join ${hub} --run ${run.slice(0, 12)} --role validator`,
+    `Run ${run.slice(0, 12)} is on ${hub}. Lend a device to it:\n` +
+      `  ${potluckHere()} join ${hub} --run ${run.slice(0, 12)}\n` +
+      `Work is credited when a validator has checked it; start one too, here or on another machine:\n` +
+      `  ${potluckHere()} join ${hub} --run ${run.slice(0, 12)} --role validator`,
     { type: 'created', run, hub },
   );
 }

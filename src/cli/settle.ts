@@ -5,7 +5,7 @@ import { PayoutSettledSchema, SETTLEMENT_FORMATS, type SettlementFormat } from '
 import type { Settlement } from '../peer/settle.ts';
 import { loadIdentity } from '../protocol/identity-file.ts';
 import { mustBeWritable, ownerKeyFile } from './folders.ts';
-import { DEFAULT_HUB, integer, jsonOption, logPlace } from './options.ts';
+import { A_RUN, DEFAULT_HUB, integer, jsonOption, logPlace, runHandle } from './options.ts';
 import { CliError, formatCount, openOutput } from './output.ts';
 
 const LAST_SETTLEMENT = 1_000_000;
@@ -24,7 +24,7 @@ interface SettleFlags {
 
 export function settleCommand(): Command {
   return new Command('settle')
-    .option('--run <id>', 'the run, by the beginning of its id (needed when the log has several)')
+    .option('--run <run>', `${A_RUN} (needed when several go on)`, runHandle)
     .option('--hub <place>', "the address of the hub, or a hub's folder", logPlace, DEFAULT_HUB)
     .addOption(
       new Option('--format <name>', "for Uniswap's MerkleDistributor, or for OpenZeppelin's StandardMerkleTree")

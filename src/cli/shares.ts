@@ -3,12 +3,12 @@ import { Command } from 'commander';
 import { type Forfeit, type Holding, type Holdings, holdingsOf } from '../peer/audit-shares.ts';
 import { openPublicLog } from '../peer/public-log-open.ts';
 import { nameOf } from '../protocol/shown-name.ts';
-import { DEFAULT_HUB, jsonOption, logPlace } from './options.ts';
+import { A_RUN, DEFAULT_HUB, jsonOption, logPlace, runHandle } from './options.ts';
 import { formatCount, openOutput } from './output.ts';
 
 export function sharesCommand(): Command {
   return new Command('shares')
-    .argument('<run>', "the beginning of the run's id")
+    .argument('<run>', A_RUN, runHandle)
     .option('--hub <place>', "the address of the hub, or a hub's folder", logPlace, DEFAULT_HUB)
     .addOption(jsonOption())
     .addHelpText(

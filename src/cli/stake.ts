@@ -7,7 +7,7 @@ import { signEvent } from '../protocol/envelope.ts';
 import { loadIdentity } from '../protocol/identity-file.ts';
 import { nameOf } from '../protocol/shown-name.ts';
 import { ownerKeyFile } from './folders.ts';
-import { DEFAULT_HUB, fullId, hubUrl, integer, jsonOption, logPlace } from './options.ts';
+import { A_RUN, DEFAULT_HUB, fullId, hubUrl, integer, jsonOption, logPlace, runHandle } from './options.ts';
 import { formatCount, openOutput } from './output.ts';
 
 interface StakeFlags {
@@ -37,7 +37,7 @@ Examples:
 function showCommand(): Command {
   return new Command('show')
     .description('show what you hold of a run, and what of it is free, withheld, locked and settled')
-    .argument('<run>', "the beginning of the run's id")
+    .argument('<run>', A_RUN, runHandle)
     .option('--hub <place>', "the address of the hub, or a hub's folder", logPlace, DEFAULT_HUB)
     .option('--holder <id>', 'whose, by full id (default: yours)', fullId)
     .option('--owner <file>', 'your key, instead of the one under ~/.potluck')
@@ -54,7 +54,7 @@ function changeCommand(kind: 'lock' | 'release'): Command {
   const locking = kind === 'lock';
   return new Command(kind)
     .description(locking ? 'put free shares behind a validator of yours' : 'ask for shares behind a validator back')
-    .argument('<run>', "the beginning of the run's id")
+    .argument('<run>', A_RUN, runHandle)
     .requiredOption('--shares <n>', locking ? 'how many, or "all" that are free' : 'how many, or "all"', sharesOrAll)
     .option(
       '--behind <device>',

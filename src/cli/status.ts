@@ -1,26 +1,57 @@
-// `potluck status`: what a hub's runs and peers are doing.
+// `potluck status`: what a hub's runs and peers are doing; those that go on first.
 import { Command } from 'commander';
-import { fetchStatus } from '../peer/find-run.ts';
+import { chooseRun, fetchStatus } from '../peer/find-run.ts';
 import type { RunStatus } from '../protocol/messages.ts';
 import { nameOf } from '../protocol/shown-name.ts';
-import { DEFAULT_HUB, hubUrl, jsonOption } from './options.ts';
+import { potluckHere } from './called-as.ts';
+import { A_RUN, DEFAULT_HUB, hubUrl, isHubUrl, jsonOption, runHandle } from './options.ts';
 import { formatBytes, formatCount, openOutput } from './output.ts';
 
 export function statusCommand(): Command {
   return new Command('status')
-    .argument('[url]', 'the address of the hub', hubUrl, DEFAULT_HUB)
+    .argument('[hub or run]', `the address of the hub, or ${A_RUN}`, runHandle)
+    .option('--run <run>', `only this run: ${A_RUN}`, runHandle)
+    .option('--hub <url>', 'the address of the hub', hubUrl, DEFAULT_HUB)
+    .option('--all', 'finished runs too', false)
     .addOption(jsonOption())
-    .addHelpText('after', '\nExamples:\n  $ potluck status\n  $ potluck status http://hub.example:7700 --json')
-    .action(async (url: string, { json }: { json: boolean }) => {
-      const status = await fetchStatus(url);
-      const text =
-        status.runs.length === 0 ? `The hub at ${url} has no runs.` : status.runs.map(describeRun).join('\n\n');
-      openOutput(json).say(text, { type: 'status', ...status });
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ potluck status
+  $ potluck status http://hub.example:7700 --run "my run"
+  $ potluck status 3fa9c1 --json`,
+    )
+    .action(async (word: string | undefined, flags: { run?: string; hub: string; all: boolean; json: boolean }) => {
+      const isUrl = word !== undefined && isHubUrl(word);
+      const url = isUrl ? hubUrl(word) : flags.hub;
+      const wanted = flags.run ?? (isUrl ? undefined : word);
+      const { hub, runs } = await fetchStatus(url);
+      const shown = wanted === undefined ? runs : [chooseRun(runs, wanted)];
+      const whole = flags.all || wanted !== undefined;
+      openOutput(flags.json).say(describe(url, shown, whole), { type: 'status', hub, runs: liveFirst(shown) });
     });
 }
 
+/** Runs that go on before those that are finished, otherwise in the order in which they were created. */
+export function liveFirst(runs: readonly RunStatus[]): RunStatus[] {
+  const finished = (run: RunStatus): number => Number(run.phase === 'finished');
+  return [...runs].sort((a, b) => finished(a) - finished(b));
+}
+
+/** What people see of runs: finished ones only where they were asked for. */
+export function describe(url: string, runs: readonly RunStatus[], all: boolean): string {
+  if (runs.length === 0) return `The hub at ${url} has no runs.`;
+  const live = runs.filter((run) => run.phase !== 'finished');
+  const rest = runs.length - live.length;
+  const blocks = (all ? liveFirst(runs) : live).map((run) => describeRun(url, run));
+  const finished = `${rest === 1 ? '1 run is' : `${rest} runs are`} finished: ${potluckHere()} status${url === DEFAULT_HUB ? '' : ` ${url}`} --all`;
+  if (!all && rest > 0) blocks.push(finished);
+  return blocks.join('\n\n');
+}
+
 /** A run in a few lines. */
-function describeRun(run: RunStatus): string {
+function describeRun(url: string, run: RunStatus): string {
   const loss = run.validation_loss === null ? 'not measured yet' : run.validation_loss.toFixed(4);
   const smaller =
     run.bytes_submitted > 0 ? ` (${(run.dense_bytes / run.bytes_submitted).toFixed(0)}x less than dense)` : '';
@@ -30,6 +61,7 @@ function describeRun(run: RunStatus): string {
     `  ${formatCount(run.merged_tokens)} tokens merged, ${formatBytes(run.bytes_submitted)} sent${smaller}`,
   ];
   if (run.problem) lines.push(`  problem: ${nameOf(run.problem)}`);
+  if (lacksValidator(run)) lines.push(`  ${noValidator(url, run.run)}`);
   for (const peer of run.peers) {
     const doing = peer.present ? (peer.progress?.state ?? 'here') : 'away';
     const credit = peer.role === 'worker' ? `, ${formatCount(peer.credit_tokens)} tokens credited` : '';
@@ -37,3 +69,13 @@ function describeRun(run: RunStatus): string {
   }
   return lines.join('\n');
 }
+
+/** Whether devices work on a run of which nobody judges. */
+const lacksValidator = ({ phase, peers }: RunStatus): boolean =>
+  phase !== 'finished' &&
+  peers.some(({ present, role }) => present && role === 'worker') &&
+  !peers.some(({ present, role }) => present && role === 'validator');
+
+/** Why nobody earns anything, and what to do about it. */
+export const noValidator = (url: string, run: string): string =>
+  `no validator is here: work is merged but not credited. Start one: ${potluckHere()} join ${url} --run ${run.slice(0, 12)} --role validator`;

@@ -4,7 +4,7 @@ import { allBalances, type ShareBalance } from '../core/balances.ts';
 import { emissionOf } from '../core/shares.ts';
 import { accountOf, type NetworkState, type Phase, type RunState } from '../core/state.ts';
 import { CodedError } from '../errors.ts';
-import { listOf } from '../protocol/shown-name.ts';
+import { runMeant } from '../protocol/run-handle.ts';
 import { type Replay, type ReplayOptions, replayLog } from './audit-replay.ts';
 import { openAuditPool, threadsFor } from './audit-threads.ts';
 import type { PublicLog } from './public-log.ts';
@@ -113,9 +113,18 @@ function holdersOf(state: NetworkState, run: RunState): Holding[] {
     .sort((a, b) => b.shares - a.shares || (a.account < b.account ? -1 : 1));
 }
 
+/** The run that a name or the beginning of an id means; a sentence where it means none or several. */
+export function loggedRun(state: NetworkState, wanted: string | undefined): RunState | string {
+  const runs = [...state.runs.values()].map((run) => {
+    return { id: run.id, name: run.spec.name, finished: run.phase === 'finished', run };
+  });
+  const found = runMeant(runs, wanted, 'the log');
+  return typeof found === 'string' ? found : found.run;
+}
+
+/** As loggedRun. Throws LookupError no-such-run. */
 export function chooseRunIn(state: NetworkState, wanted: string): RunState {
-  const found = [...state.runs.values()].filter(({ id }) => id.startsWith(wanted));
-  if (found.length === 1) return found[0];
-  const list = listOf([...state.runs.values()].map(({ id, spec }) => ({ id, name: spec.name })));
-  throw new LookupError('no-such-run', `expected one run whose id begins with "${wanted}"; the log has: ${list}`);
+  const found = loggedRun(state, wanted);
+  if (typeof found === 'string') throw new LookupError('no-such-run', found);
+  return found;
 }

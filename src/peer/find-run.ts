@@ -2,7 +2,7 @@
 
 import { z } from 'zod';
 import { type RunStatus, RunStatusSchema } from '../protocol/messages.ts';
-import { nameOf } from '../protocol/shown-name.ts';
+import { runMeant } from '../protocol/run-handle.ts';
 import { PeerError } from './errors.ts';
 import { openLine } from './line.ts';
 import { parseJson } from './refusal.ts';
@@ -42,7 +42,7 @@ export async function askHub(
   }
 }
 
-/** The run whose id begins with `wanted`; without it, the only run that is not finished. Throws PeerError no-such-run. */
+/** The run that a name or the beginning of an id means; without one, the only run that goes on. Throws PeerError no-such-run. */
 export async function findRun(url: string, wanted?: string): Promise<{ hub: string; view: RunStatus }> {
   const { hub, runs } = await fetchStatus(url);
   return { hub, view: chooseRun(runs, wanted) };
@@ -50,10 +50,8 @@ export async function findRun(url: string, wanted?: string): Promise<{ hub: stri
 
 /** As findRun, on a list that is at hand. */
 export function chooseRun(runs: readonly RunStatus[], wanted?: string): RunStatus {
-  const going = runs.filter((run) => run.phase !== 'finished');
-  const candidates = wanted ? runs.filter((run) => run.run.startsWith(wanted)) : going.length > 0 ? going : runs;
-  if (candidates.length === 1) return candidates[0];
-  const list = runs.map((run) => `${run.run.slice(0, 12)} (${nameOf(run.name)}, ${run.phase})`).join(', ') || 'none';
-  const expected = wanted ? `one run whose id begins with "${wanted}"` : 'one run, or its id with --run';
-  throw new PeerError('no-such-run', `expected ${expected}; the hub has: ${list}`);
+  const known = runs.map((view) => ({ id: view.run, name: view.name, finished: view.phase === 'finished', view }));
+  const found = runMeant(known, wanted, 'the hub');
+  if (typeof found === 'string') throw new PeerError('no-such-run', found);
+  return found.view;
 }

@@ -8,7 +8,7 @@ import { LedgerError } from '../ledger/errors.ts';
 import { equalHashes, leafHash, type NodeReader, nodesOfLeaves, rootAt } from '../ledger/merkle.ts';
 import { decodeEntryBundle } from '../ledger/tiles.ts';
 import { ProtocolError } from '../protocol/errors.ts';
-import { listOf } from '../protocol/shown-name.ts';
+import { loggedRun } from './audit-shares.ts';
 import { bareCheckpoint } from './certificate-event.ts';
 import { OwnershipError } from './ownership-errors.ts';
 import { openPublicLog } from './public-log-open.ts';
@@ -58,15 +58,11 @@ export async function replayLog(where: string, onEvent: ReplayListener = () => {
   }
 }
 
-/** The run whose id begins with `wanted`; without it, the only one. Throws OwnershipError `unknown-run`. */
+/** The run that a name or the beginning of an id means; without one, the only one that goes on. Throws OwnershipError `unknown-run`. */
 export function chooseLoggedRun(state: NetworkState, wanted: string | undefined): RunState {
-  const runs = [...state.runs.values()].filter((run) => run.id.startsWith(wanted ?? ''));
-  if (runs.length === 1) return runs[0];
-  const list = listOf([...state.runs.values()].map(({ id, spec }) => ({ id, name: spec.name })));
-  throw new OwnershipError(
-    'unknown-run',
-    `expected one run${wanted ? ` that begins with "${wanted}"` : ', or --run'}; the log has: ${list}`,
-  );
+  const found = loggedRun(state, wanted);
+  if (typeof found === 'string') throw new OwnershipError('unknown-run', found);
+  return found;
 }
 
 function bundleEntries(bundle: Uint8Array, count: number): Uint8Array[] {

@@ -1,0 +1,44 @@
+// What `potluck status` shows: runs that go on, first and alone, and what to do where nobody is credited.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { exampleStatus } from '../protocol/example-views.ts';
+import type { PeerView } from '../protocol/messages.ts';
+import { isHubUrl } from './options.ts';
+import { describe, liveFirst } from './status.ts';
+
+const HUB = 'http://hub.example:7700';
+const peer = (role: 'worker' | 'validator', present = true): PeerView => ({
+  ...{ id: 'b'.repeat(64), name: role, role, runtime: 'native-cpu', present, credit_tokens: 0 },
+  ...{ merged_submissions: 0, refused_submissions: 0, progress: null, bytes_up: 0, bytes_down: 0 },
+});
+const over = exampleStatus({ run: 'd'.repeat(64), name: 'over', phase: 'finished' });
+const live = exampleStatus({ run: 'e'.repeat(64), name: 'live' });
+
+test('finished runs are counted, and shown after the others where they are asked for', () => {
+  const some = describe(HUB, [over, live], false);
+  assert.match(some, /^run e{12} {2}live\n/);
+  assert.match(some, /\n\n1 run is finished: .* status http:\/\/hub\.example:7700 --all$/);
+  assert.doesNotMatch(some, /over/);
+  const all = describe(HUB, [over, live], true);
+  assert.ok(all.indexOf('live') < all.indexOf('over'));
+  assert.doesNotMatch(all, /--all/);
+  assert.equal(describe(HUB, [], false), `The hub at ${HUB} has no runs.`);
+  assert.deepEqual(liveFirst([over, live, over]), [live, over, over]);
+});
+
+test('a run on which devices work and nobody judges says that nothing is credited, and how to start a validator', () => {
+  const said = (...peers: PeerView[]): string => describe(HUB, [{ ...live, peers }], false);
+  const hint = /merged but not credited\. Start one: .* join http:\/\/hub\.example:7700 --run e{12} --role validator/;
+  assert.match(said(peer('worker')), hint);
+  assert.match(said(peer('worker'), peer('validator', false)), hint);
+  assert.doesNotMatch(said(peer('worker'), peer('validator')), /not credited/);
+  assert.doesNotMatch(said(), /not credited/);
+  assert.doesNotMatch(describe(HUB, [{ ...over, peers: [peer('worker')] }], true), /not credited/);
+});
+
+test('a word is a hub where it has a scheme or a port, else a run', () => {
+  for (const word of ['http://hub', 'https://hub.example', 'localhost', 'localhost:7700', '[::1]:7700', 'hub:1']) {
+    assert.ok(isHubUrl(word), word);
+  }
+  for (const word of ['3fa9c1', 'my run', 'a run: the second', 'v1.2']) assert.ok(!isHubUrl(word), word);
+});
