@@ -38,7 +38,7 @@ await new Promise<void>((resolve) => {
 const browser = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
 const page = await browser.newPage({ viewport: WINDOW });
 await page.goto(url);
-await page.locator('.canvas canvas').waitFor();
+await page.locator('.canvas .ink-model').waitFor();
 await page.locator('.peer-state', { hasText: 'training' }).first().waitFor();
 await page.screenshot({ path: join(ROOT, 'docs', 'page-run.png') });
 await page.goto(`${url}/ledger`);

@@ -35,19 +35,22 @@ describe('the page', { skip, concurrency: false }, () => {
     assert.equal(await page.getByRole('heading', { level: 1 }).textContent(), HOSTILE);
     const vera = net.join(url, 'vera', '--role', 'validator');
     await page.locator('.peer-row', { hasText: 'vera' }).waitFor();
-    await page.locator('.sample', { hasText: /After 0 rounds.*So says validator vera/ }).waitFor();
-    const sample = page.locator('.sample > pre').first();
+    await page.locator('.sample', { hasText: /Written by validator vera/ }).waitFor();
+    const sample = page.locator('.sample .text');
     const before = await sample.textContent();
     const ada = net.start('join', url, '--name', HOSTILE, '--folder', `${net.folder}/ada`, '--json');
     await page.locator('.peer-row', { hasText: HOSTILE }).waitFor();
     await untilStatus(url, run, (status) => status.round >= 2);
-    await page.locator('.canvas canvas').waitFor();
-    await page.locator('.figures .hero dd', { hasText: /^\d\.\d{3}/ }).waitFor();
+    await page.locator('.canvas .ink-model').waitFor();
+    await page
+      .locator('.figures dd', { hasText: /^\d\.\d{3}/ })
+      .first()
+      .waitFor();
     await ada.ended;
     await vera.ended;
     await page.locator('.headline .phase', { hasText: 'finished' }).waitFor();
     await page.getByText('4 of 4 rounds').waitFor();
-    await page.locator('.sample', { hasText: 'After 4 rounds' }).waitFor();
+    await page.locator('.sample output', { hasText: '4 rounds' }).waitFor();
     assert.notEqual(await sample.textContent(), before, 'it writes otherwise when it has learned');
     await picture(page, 'run');
     await checkAccessibility(page, 'run');
@@ -213,7 +216,7 @@ describe('the page', { skip, concurrency: false }, () => {
       send({ type: 'challenge', protocol: 1, hub: HASH, nonce: new Uint8Array(32) });
     });
     await page.goto(url);
-    const shown = page.locator('.sample pre');
+    const shown = page.locator('.sample .text');
     await shown.waitFor();
     const [prompt, first, second] = ((await shown.textContent()) ?? '').split(/(?<=It was)|\n/);
     assert.deepEqual([prompt, first, second], ['It was', HOSTILE, 'nettirw sdrawkcab']);

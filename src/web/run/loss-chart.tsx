@@ -1,95 +1,226 @@
-// Loss against what was spent for it. The chart's code comes when there is something to draw.
+// Loss against what was spent for it: how it is drawn, what else is drawn beside it, and what can be taken away.
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
-import { formatCount, formatDuration } from '../shell/format.ts';
-import type { LiveRun, Point } from '../shell/live.ts';
-import type { Chart } from './draw-chart.ts';
+import { z } from 'zod';
+import { type WorkerPoint, WorkerPointSchema } from '../../protocol/messages.ts';
+import { formatCount, formatDuration, nameOf } from '../shell/format.ts';
+import type { Live, LiveRun } from '../shell/live.ts';
+import { DISHES, dishesOf } from './brought.ts';
+import type { Looks } from './chart-drawing.ts';
+import { saveCsv, savePicture } from './chart-files.ts';
+import { ChartPlot } from './chart-plot.tsx';
+import { type Axis, type Curve, curvesOf, otherRun, workerCurve } from './curves.ts';
 
-export type Axis = 'tokens' | 'time' | 'rounds';
-const AXES: readonly { readonly axis: Axis; readonly name: string }[] = [
-  { axis: 'tokens', name: 'tokens' },
-  { axis: 'time', name: 'time' },
-  { axis: 'rounds', name: 'rounds' },
-];
+const AXES: readonly Axis[] = ['tokens', 'time', 'rounds'];
+const FIRST_LOOKS: Looks = { axis: 'tokens', smoothing: 0, logarithmic: false, ignore_outliers: false, zoom: null };
+const WorkerAnswer = z.object({ rounds: z.array(WorkerPointSchema) });
 
-/** Columns as uPlot takes them: x, validation loss, the workers' own loss. */
-export type Columns = [number[], (number | null)[], (number | null)[]];
-
-export function LossChart({ run, version }: { run: LiveRun; version: number }) {
-  const [axis, setAxis] = useState<Axis>('tokens');
-  const canvas = useRef<HTMLDivElement>(null);
-  const chart = useRef<Chart | null>(null);
-  const [failed, setFailed] = useState(false);
-  const columns = useMemo(() => columnsOf(run, axis), [run.evaluations, run.rounds, axis, version]);
-  const enough = columns[0].length > 1;
-
-  useEffect(() => {
-    if (!enough) return;
-    let wanted = true;
-    import('./draw-chart.ts').then(
-      ({ drawChart }) => {
-        if (wanted && canvas.current) chart.current = drawChart(canvas.current, axis, columns);
-      },
-      () => wanted && setFailed(true),
+export function LossChart({ run, live, workers }: { run: LiveRun; live: Live; workers: readonly string[] }) {
+  const [looks, setLooks] = useState<Looks>(FIRST_LOOKS);
+  const [others, setOthers] = useState<ReadonlySet<string>>(new Set());
+  const place = useRef<HTMLElement>(null);
+  const losses = useWorkerLosses(run, workers);
+  const { axis } = looks;
+  const curves = useMemo(() => {
+    const dishes = dishesOf(run.peers.values());
+    const more = [...losses].map(([id, rounds]) =>
+      workerCurve(run, id, nameOf(run.peers.get(id)?.name ?? id), rounds, axis, dishes.get(id) ?? 0),
     );
-    return () => {
-      wanted = false;
-      chart.current?.destroy();
-      chart.current = null;
-    };
-  }, [axis, enough]);
-  useEffect(() => chart.current?.setData(columns), [columns]);
-
+    const beside = [...others].flatMap((id, i) => {
+      const other = live.runs.get(id);
+      return other ? [otherRun(other, nameOf(other.overview.name), axis, i % DISHES)] : [];
+    });
+    return [...beside, ...more, ...curvesOf(run, axis)];
+  }, [run.evaluations, run.rounds, axis, losses, others, live.version]);
+  const shown = curves.filter(({ points }) => points.length > 0);
+  const change = (part: Partial<Looks>): void => setLooks((before) => ({ ...before, ...part }));
+  const name = nameOf(run.overview.name);
+  const enough = shown.some(({ points }) => points.length > 1);
   return (
-    <section class="chart" aria-labelledby="chart-title">
+    <section class="chart" aria-labelledby="chart-title" ref={place}>
       <div class="section-head">
         <h2 id="chart-title">Loss</h2>
-        <fieldset class="chips" aria-label="Loss over">
-          {AXES.map((choice) => (
-            <button
-              key={choice.axis}
-              type="button"
-              class="chip"
-              aria-pressed={axis === choice.axis}
-              onClick={() => setAxis(choice.axis)}
-            >
-              over {choice.name}
+        {enough && (
+          <fieldset class="chips" aria-label="Loss over">
+            {AXES.map((choice) => (
+              <button
+                key={choice}
+                type="button"
+                class="chip"
+                aria-pressed={axis === choice}
+                onClick={() => change({ axis: choice, zoom: null })}
+              >
+                over {choice}
+              </button>
+            ))}
+          </fieldset>
+        )}
+      </div>
+      {enough ? (
+        <>
+          <Legend curves={shown} />
+          <ChartPlot curves={shown} looks={looks} label={describe(run)} onZoom={(zoom) => change({ zoom })} />
+          <Controls looks={looks} change={change}>
+            <button type="button" class="quiet" onClick={() => saveCsv(name, shown)}>
+              Save as CSV
             </button>
-          ))}
-        </fieldset>
-      </div>
-      <p class="legend">
-        <span class="key validation">validation, text that nobody trains on</span>
-        <span class="key workers">what the workers saw</span>
-      </p>
-      <div ref={canvas} class="canvas" role="img" aria-label={describe(run)}>
-        {!enough && <p class="empty-line">The first points appear when a round is merged and measured.</p>}
-        {failed && <p class="empty-line">The chart did not load.</p>}
-      </div>
+            <button type="button" class="quiet" onClick={() => savePicture(name, shown, looks, place.current!)}>
+              Save as PNG
+            </button>
+          </Controls>
+          <OtherRuns run={run} live={live} chosen={others} choose={setOthers} />
+        </>
+      ) : (
+        <EmptyChart run={run} />
+      )}
     </section>
   );
 }
 
-function columnsOf({ evaluations, rounds }: LiveRun, axis: Axis): Columns {
-  const start_ms = Math.min(
-    evaluations[0]?.time_ms ?? Number.POSITIVE_INFINITY,
-    rounds[0]?.time_ms ?? Number.POSITIVE_INFINITY,
+function Legend({ curves }: { curves: readonly Curve[] }) {
+  return (
+    <ul class="legend">
+      {curves.toReversed().map(({ id, name, ink, dashed }) => (
+        <li key={id}>
+          <svg class="key" width="22" height="10" aria-hidden="true">
+            <path class={`line ink-${ink}${dashed ? ' dashed' : ''}`} d="M0 5H22" />
+          </svg>
+          {name}
+        </li>
+      ))}
+    </ul>
   );
-  const x = (point: Point): number =>
-    axis === 'tokens' ? point.tokens : axis === 'rounds' ? point.merged_rounds : (point.time_ms - start_ms) / 1000;
-  const rows = new Map<number, [number | null, number | null]>();
-  for (const point of rounds) rows.set(x(point), [null, loss(point)]);
-  for (const point of evaluations) rows.set(x(point), [loss(point), rows.get(x(point))?.[1] ?? null]);
-  const sorted = [...rows].sort(([a], [b]) => a - b);
-  return [sorted.map(([at]) => at), sorted.map(([, [measured]]) => measured), sorted.map(([, [, own]]) => own)];
 }
 
-const loss = (point: Point): number | null => (point.loss_micro === null ? null : point.loss_micro / 1e6);
+function Controls(props: { looks: Looks; change: (part: Partial<Looks>) => void; children: preact.ComponentChildren }) {
+  const { looks, change, children } = props;
+  return (
+    <div class="actions chart-controls">
+      <label class="inline">
+        Smoothing
+        <input
+          type="range"
+          min={0}
+          max={0.95}
+          step={0.05}
+          value={looks.smoothing}
+          onInput={(event) => change({ smoothing: event.currentTarget.valueAsNumber })}
+        />
+      </label>
+      <label class="inline">
+        <input
+          type="checkbox"
+          checked={looks.logarithmic}
+          onChange={(event) => change({ logarithmic: event.currentTarget.checked })}
+        />
+        Logarithmic axis
+      </label>
+      <label class="inline">
+        <input
+          type="checkbox"
+          checked={looks.ignore_outliers}
+          onChange={(event) => change({ ignore_outliers: event.currentTarget.checked })}
+        />
+        Ignore outliers
+      </label>
+      {children}
+      {looks.zoom ? (
+        <button type="button" class="quiet" onClick={() => change({ zoom: null })}>
+          Show everything
+        </button>
+      ) : (
+        <small class="drag-hint">Drag over a part to enlarge it.</small>
+      )}
+    </div>
+  );
+}
+
+function OtherRuns(props: {
+  run: LiveRun;
+  live: Live;
+  chosen: ReadonlySet<string>;
+  choose: (chosen: ReadonlySet<string>) => void;
+}) {
+  const { run, live, chosen, choose } = props;
+  const others = [...live.runs.values()].filter(
+    ({ overview, evaluations }) => overview.run !== run.overview.run && evaluations.length > 1,
+  );
+  if (others.length === 0) return null;
+  const toggle = (id: string): void => {
+    const next = new Set(chosen);
+    if (!next.delete(id)) next.add(id);
+    choose(next);
+  };
+  return (
+    <fieldset class="chips beside" aria-label="Other runs in this chart">
+      <span class="fine">Beside it:</span>
+      {others.map(({ overview }) => (
+        <button
+          key={overview.run}
+          type="button"
+          class="chip"
+          aria-pressed={chosen.has(overview.run)}
+          onClick={() => toggle(overview.run)}
+        >
+          {nameOf(overview.name)}
+        </button>
+      ))}
+    </fieldset>
+  );
+}
+
+/** What keeps the chart empty, as this run is. */
+function EmptyChart({ run: { overview, peers, evaluations } }: { run: LiveRun }) {
+  const validators = [...peers.values()].some(({ present, role }) => present && role === 'validator');
+  const [measured] = evaluations;
+  const words =
+    overview.phase === 'finished'
+      ? overview.round === 0
+        ? 'There is no curve: the run ended before a round was merged.'
+        : 'There is no curve: nobody measured the model.'
+      : overview.phase === 'paused'
+        ? 'The curve goes on when the owner resumes the run.'
+        : validators || overview.round > 0
+          ? 'The curve begins with the first merged round.'
+          : 'The curve begins with the first merged round. A validator measures the model; none is here yet.';
+  return (
+    <div class="chart-empty">
+      <svg viewBox="0 0 400 90" preserveAspectRatio="none" aria-hidden="true">
+        <path d="M0 6C40 60 90 74 400 80" />
+      </svg>
+      <p>
+        {words}
+        {measured?.loss_micro != null && ` Measured so far: ${(measured.loss_micro / 1e6).toFixed(3)}.`}
+      </p>
+    </div>
+  );
+}
+
+/** The losses of the workers that are to be drawn, asked for anew after every merge. */
+function useWorkerLosses({ overview: { run, round } }: LiveRun, workers: readonly string[]) {
+  const [losses, setLosses] = useState<ReadonlyMap<string, readonly WorkerPoint[]>>(new Map());
+  const wanted = workers.join(' ');
+  useEffect(() => {
+    let current = true;
+    const ids = wanted.split(' ').filter((id) => id !== '');
+    const ask = async (id: string) =>
+      [id, WorkerAnswer.parse(await (await fetch(`/runs/${run}/workers/${id}`)).json()).rounds] as const;
+    Promise.all(ids.map(ask)).then(
+      (answers) => current && setLosses(new Map(answers)),
+      () => {}, // the hub is away: what was drawn stays
+    );
+    return () => {
+      current = false;
+    };
+  }, [run, round, wanted]);
+  return losses;
+}
 
 /** The curve for who cannot see it. */
 function describe({ evaluations }: LiveRun): string {
   const first = evaluations[0];
   const last = evaluations.at(-1);
-  if (!first || !last || first === last) return 'Chart of the loss: nothing measured yet';
-  const spent = `${formatCount(last.tokens)} tokens and ${formatDuration(last.time_ms - first.time_ms)}`;
-  return `Chart: validation loss went from ${loss(first)?.toFixed(3)} to ${loss(last)?.toFixed(3)} over ${spent}`;
+  if (!first || !last || first === last) return 'Chart of the loss: no validator has measured twice';
+  const [from, to] = [first, last].map(({ loss_micro }) => ((loss_micro ?? 0) / 1e6).toFixed(3));
+  const used = `${formatCount(last.tokens)} tokens and ${formatDuration(last.time_ms - first.time_ms)}`;
+  return `Chart: validation loss went from ${from} to ${to} over ${used}`;
 }

@@ -1,21 +1,35 @@
 // Everybody on a run with what they are doing now. Only the rows in sight are drawn, so that thousands stay smooth.
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { PeerView } from '../../protocol/messages.ts';
-import { formatBytes, formatCount, formatWhole, runtimeName, short } from '../shell/format.ts';
+import { formatCount, formatWhole, runtimeName } from '../shell/format.ts';
 import type { LiveRun } from '../shell/live.ts';
+import { dishesOf, percent } from './brought.ts';
 import { doing, peerName } from './words.ts';
+import { type Charted, WorkerDetails } from './worker-details.tsx';
 
-const ROW_PIXELS = 44; // as .peer-row in style.css
+const ROW_PIXELS = 44; // as .peer-row in run.css
+/** What opens under a row scrolls within this, so that the places of all others are known. */
+const OPEN_PIXELS = { wide: 288, narrow: 400 };
+const NARROW_PIXELS = 500;
 /** Rows above and below what is seen: a quick flick of the wheel shows no gap. */
 const SPARE_ROWS = 8;
 
 type Filter = { readonly kind: 'all' } | { readonly kind: 'role' | 'runtime'; readonly value: string };
 
-export function PeerList({ run, version }: { run: LiveRun; version: number }) {
+/** What every row is drawn by. */
+interface Shown {
+  readonly run: LiveRun;
+  /** This browser's device. */
+  readonly you: string | null;
+  readonly charted: Charted;
+}
+
+export function PeerList({ version, ...shown }: Shown & { version: number }) {
+  const { run } = shown;
   const [filter, setFilter] = useState<Filter>({ kind: 'all' });
   const peers = useMemo(() => sorted([...run.peers.values()]), [run.peers, version]);
-  const credited = run.overview.merged_tokens;
-  const shown = peers.filter(
+  if (peers.length === 0) return null;
+  const listed = peers.filter(
     (peer) =>
       filter.kind === 'all' ||
       (peer.role === (filter.kind === 'role' ? filter.value : 'worker') &&
@@ -27,11 +41,7 @@ export function PeerList({ run, version }: { run: LiveRun; version: number }) {
         <h2 id="peers-title">Devices</h2>
         <Filters peers={peers} filter={filter} onFilter={setFilter} />
       </div>
-      {peers.length === 0 ? (
-        <p class="empty-line">Nobody has come yet. Lend this device, or share the link.</p>
-      ) : (
-        <Rows key={JSON.stringify(filter)} peers={shown} run={run} credited={credited} />
-      )}
+      <Rows key={JSON.stringify(filter)} peers={listed} {...shown} />
     </section>
   );
 }
@@ -55,7 +65,9 @@ function Filters({
   const workers = peers.filter((peer) => peer.role === 'worker');
   const validators = peers.length - workers.length;
   const runtimes = [...new Set(workers.map((peer) => peer.runtime))].sort();
-  const here = (list: PeerView[]) => list.filter((peer) => peer.present).length;
+  // Of a run that is over nobody is here: then everybody counts.
+  const anybody = peers.some((peer) => peer.present);
+  const here = (list: PeerView[]) => (anybody ? list.filter((peer) => peer.present) : list).length;
   const choice = (to: Filter, text: string, list: PeerView[]) => {
     const chosen =
       filter.kind === to.kind && ('value' in filter ? filter.value : '') === ('value' in to ? to.value : '');
@@ -67,7 +79,7 @@ function Filters({
   };
   return (
     <fieldset class="chips" aria-label="Show devices of one class">
-      {choice({ kind: 'all' }, 'All here', peers)}
+      {choice({ kind: 'all' }, 'All', peers)}
       {runtimes.map((runtime) =>
         choice(
           { kind: 'runtime', value: runtime },
@@ -85,15 +97,21 @@ function Filters({
   );
 }
 
-function Rows({ peers, run, credited }: { peers: PeerView[]; run: LiveRun; credited: number }) {
+function Rows({ peers, run, you, charted }: { peers: PeerView[] } & Shown) {
   const box = useRef<HTMLElement>(null);
-  const [view, setView] = useState({ first: 0, count: 30 });
+  const [view, setView] = useState({ first: 0, count: 30, room: OPEN_PIXELS.wide });
+  const [open, setOpen] = useState<string | null>(null);
+  const dishes = useMemo(() => dishesOf(run.peers.values()), [run.peers.size]);
   useEffect(() => {
     const element = box.current!;
     const measure = (): void => {
-      const first = Math.max(0, Math.floor(element.scrollTop / ROW_PIXELS) - SPARE_ROWS);
-      const count = Math.ceil(element.clientHeight / ROW_PIXELS) + 2 * SPARE_ROWS;
-      setView((before) => (before.first === first && before.count === count ? before : { first, count }));
+      const room = element.clientWidth < NARROW_PIXELS ? OPEN_PIXELS.narrow : OPEN_PIXELS.wide;
+      // An open row moves those below it: as many more are drawn above.
+      const first = Math.max(0, Math.floor((element.scrollTop - room) / ROW_PIXELS) - SPARE_ROWS);
+      const count = Math.ceil((element.clientHeight + room) / ROW_PIXELS) + 2 * SPARE_ROWS;
+      setView((before) =>
+        before.first === first && before.count === count && before.room === room ? before : { first, count, room },
+      );
     };
     measure();
     element.addEventListener('scroll', measure, { passive: true });
@@ -105,41 +123,65 @@ function Rows({ peers, run, credited }: { peers: PeerView[]; run: LiveRun; credi
     };
   }, []);
   const first = Math.min(view.first, Math.max(0, peers.length - 1));
+  const opened = peers.findIndex(({ id }) => id === open);
+  const topOf = (i: number): number => i * ROW_PIXELS + (opened >= 0 && i > opened ? view.room : 0);
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard
     <section class="peer-rows" ref={box} tabIndex={0} aria-label={`${peers.length} devices`}>
-      <ul style={{ height: `${peers.length * ROW_PIXELS}px` }}>
+      <ul style={{ height: `${topOf(peers.length)}px` }}>
         {peers.slice(first, first + view.count).map((peer, i) => (
-          <Row key={peer.id} peer={peer} top={(first + i) * ROW_PIXELS} run={run} credited={credited} />
+          <li
+            key={peer.id}
+            class={`peer-item ${peer.present ? 'here' : 'gone'}`}
+            style={{ transform: `translateY(${topOf(first + i)}px)` }}
+          >
+            <Row
+              peer={peer}
+              run={run}
+              you={peer.id === you}
+              dish={dishes.get(peer.id)}
+              open={peer.id === open}
+              onOpen={() => setOpen(peer.id === open ? null : peer.id)}
+            />
+            {peer.id === open && (
+              <div style={{ height: `${view.room}px` }} class="peer-place">
+                <WorkerDetails peer={peer} run={run} dish={dishes.get(peer.id) ?? 0} charted={charted} />
+              </div>
+            )}
+          </li>
         ))}
       </ul>
     </section>
   );
 }
 
-function Row({ peer, top, run, credited }: { peer: PeerView; top: number; run: LiveRun; credited: number }) {
+function Row(props: {
+  peer: PeerView;
+  run: LiveRun;
+  you: boolean;
+  dish: number | undefined;
+  open: boolean;
+  onOpen: () => void;
+}) {
+  const { peer, run, you, dish, open, onOpen } = props;
   const state = doing(peer, run.overview);
   const training = state === 'training';
-  const share = peer.role === 'worker' && credited > 0 ? (100 * peer.credit_tokens) / credited : null;
+  const { merged_tokens } = run.overview;
+  const share = peer.role === 'worker' && merged_tokens > 0 ? percent(peer.credit_tokens / merged_tokens) : '';
   return (
-    <li class={`peer-row ${peer.present ? 'here' : 'gone'}`} style={{ transform: `translateY(${top}px)` }}>
-      <span class={`dot ${state.replace(' ', '-')}`} />
+    <button type="button" class="peer-row" aria-expanded={open} onClick={onOpen}>
+      <span class={`dish dish-${dish ?? 'none'}`} />
       <span class="peer-name">
-        {peerName(peer)} <code>{short(peer.id)}</code>
+        {peerName(peer)}
+        {you && <small> you</small>}
       </span>
-      <span class="peer-kind">{peer.role === 'validator' ? 'validator' : runtimeName(peer.runtime)}</span>
       <span class="peer-state">
-        {state}
-        {training && ` · step ${peer.progress!.steps}`}
+        {peer.role === 'validator' ? `validator, ${state}` : state}
+        {training && `, step ${peer.progress!.steps}`}
       </span>
-      <span class="peer-speed">{training ? `${formatCount(peer.progress!.tokens_per_second)} tok/s` : ''}</span>
-      <span class="peer-done">
-        {peer.role === 'validator'
-          ? "checks everybody's work"
-          : `${peer.merged_submissions} merged${peer.refused_submissions > 0 ? `, ${peer.refused_submissions} refused` : ''}`}
-      </span>
-      <span class="peer-sent">{peer.bytes_up > 0 ? `${formatBytes(peer.bytes_up)} up` : ''}</span>
-      <span class="peer-share">{share === null ? '' : `${share.toFixed(share < 10 ? 1 : 0)} %`}</span>
-    </li>
+      <span class="peer-speed">{training ? `${formatCount(peer.progress!.tokens_per_second)} tokens/s` : ''}</span>
+      <span class="peer-share">{share}</span>
+      <span class="opens" aria-hidden="true" />
+    </button>
   );
 }

@@ -18,18 +18,19 @@ export function RoundBox({ run }: { run: LiveRun }) {
       <p class="fine">
         {phase === 'finished'
           ? round < rounds
-            ? 'Its owner has ended the run: these rounds are its last.'
+            ? 'The owner ended the run here.'
             : 'All rounds are merged.'
-          : ahead === null
-            ? 'How long the rest takes is known after a few rounds.'
-            : `About ${formatDuration(ahead)} to go at this pace.`}
+          : phase === 'paused'
+            ? 'The owner has paused the run.'
+            : ahead === null
+              ? 'The time left is known after a few rounds.'
+              : `About ${formatDuration(ahead)} to go at this pace.`}
       </p>
-      {(phase === 'working' || phase === 'judging' || phase === 'merging') && <h3>Round {formatWhole(round)}</h3>}
-      {phase === 'finished' ? <TakeHome run={overview.run} /> : <Stages run={run} left_ms={left_ms} />}
+      {(phase === 'working' || phase === 'judging' || phase === 'merging') && <h3>The open round</h3>}
+      {phase !== 'finished' && phase !== 'paused' && <Stages run={run} left_ms={left_ms} />}
       {attempt > 0 && phase !== 'finished' && (
-        <p class="fine">This round was opened {attempt + 1} times: an attempt that brings no work is repeated.</p>
+        <p class="fine">This round has begun {attempt + 1} times: one that brings no work begins again.</p>
       )}
-      {phase === 'paused' && <p class="fine">Its owner has paused the run. Nobody works, and nothing is lost.</p>}
     </section>
   );
 }
@@ -45,28 +46,23 @@ function Stages({ run, left_ms }: { run: LiveRun; left_ms: number }) {
     <ol class="stages">
       <Stage name="Train" now={phase === 'working'} left_ms={left_ms} whole_ms={overview.round_ms}>
         {phase === 'gathering' && round === 0
-          ? `waits for ${overview.min_workers} ${overview.min_workers === 1 ? 'worker' : 'workers'}, ${workers} here`
-          : `${overview.submitted} of ${Math.max(workers, overview.submitted)} handed in`}
+          ? `waits for ${overview.min_workers} ${overview.min_workers === 1 ? 'worker' : 'workers'}; ${workers} ${workers === 1 ? 'is' : 'are'} here`
+          : `${overview.submitted} of ${Math.max(workers, overview.submitted)} workers have handed in`}
       </Stage>
       <Stage name="Check" now={phase === 'judging'} left_ms={left_ms} whole_ms={overview.judging_ms}>
-        {validators === 0
-          ? 'no validator is here: work is merged without pay'
-          : `by ${validators} ${validators === 1 ? 'validator' : 'validators'}`}
+        {validators === 0 ? (
+          <>
+            No validator is here, so work is merged but not credited. Start one:{' '}
+            <code>npx potluck join {location.origin} --role validator</code>
+          </>
+        ) : (
+          `by ${validators} ${validators === 1 ? 'validator' : 'validators'}`
+        )}
       </Stage>
       <Stage name="Merge" now={phase === 'merging'} left_ms={0} whole_ms={0}>
-        everybody computes the same next model
+        Everybody computes the same next model.
       </Stage>
     </ol>
-  );
-}
-
-function TakeHome({ run }: { run: string }) {
-  return (
-    <>
-      <h3>Take the model home</h3>
-      <pre>{`npx potluck export ${run.slice(0, 12)} ./model --hub ${location.origin}`}</pre>
-      <p class="fine">transformers and other tools read what it writes, with proof of where it comes from.</p>
-    </>
   );
 }
 

@@ -1,66 +1,126 @@
-// A run as it happens: how well the model does, how fast it learns, what it costs, and who is at work.
-import { useState } from 'preact/hooks';
-import { PHASE_WORDS } from '../../protocol/phase-words.ts';
+// A run as it happens: in a sentence, in what its model writes, in who brought how much; then figures, curves and devices.
+import { useEffect, useState } from 'preact/hooks';
+import type { RunOverview } from '../../protocol/messages.ts';
 import type { ViewProps } from '../app.tsx';
+import { atWork } from '../shell/at-work.ts';
 import { formatBytes, formatCount, formatWhole, nameOf, short } from '../shell/format.ts';
 import { Link } from '../shell/link.tsx';
 import type { LiveRun } from '../shell/live.ts';
+import { useOwnIds } from '../shell/own-ids.ts';
+import { useStore } from '../shell/store.ts';
+import { type Brought, broughtBy } from './brought.ts';
 import { LossChart } from './loss-chart.tsx';
 import { PeerList } from './peer-list.tsx';
 import { RoundBox } from './round-box.tsx';
+import './run.css';
 import { SampleBox } from './sample-box.tsx';
+import { told } from './sentence.ts';
 import { ShareDialog } from './share-dialog.tsx';
+import { Table } from './table.tsx';
+import { phaseWord } from './words.ts';
 
 export function RunView({ live, run: id }: ViewProps & { run: string }) {
+  const own = useOwnIds();
+  const work = useStore(atWork);
+  const [charted, setCharted] = useState<readonly string[]>([]);
+  useEffect(() => setCharted([]), [id]);
   const run = live.runs.get(id);
   if (!run) return <MissingRun id={id} connected={live.connection === 'live'} />;
   const { overview } = run;
+  const you = work?.state.device ?? own.device;
+  const brought = broughtBy(run.peers.values(), you);
   return (
     <article class="run">
-      <Headline run={run} />
-      {overview.problem !== null && (
-        <p class="verdict bad" role="alert">
-          {overview.problem}
-        </p>
+      <Opening run={run} brought={brought} />
+      {!cameToNothing(overview) && (
+        <>
+          <Figures run={run} />
+          <LossChart run={run} live={live} workers={charted} />
+        </>
       )}
-      <Figures run={run} />
-      <div class="columns">
-        <LossChart run={run} version={live.version} />
-        <RoundBox run={run} />
-      </div>
-      <SampleBox run={run} />
-      <PeerList run={run} version={live.version} />
+      <PeerList
+        run={run}
+        version={live.version}
+        you={you}
+        charted={{
+          workers: charted,
+          toggle: (id) => setCharted(charted.includes(id) ? charted.filter((other) => other !== id) : [...charted, id]),
+        }}
+      />
       <footer class="fine">
-        Run <code>{short(overview.run)}</code> by <code>{short(overview.owner)}</code> · present model{' '}
-        <code>{short(overview.model)}</code> · {formatCount(live.events)} events in the{' '}
-        <Link to={{ view: 'ledger', event: null }}>ledger</Link>, each of which you can check
+        Run <code>{short(overview.run)}</code> by owner <code>{short(overview.owner)}</code> · present model{' '}
+        <code>{short(overview.model)}</code> · the <Link to={{ view: 'ledger', event: null }}>ledger</Link> has{' '}
+        {formatWhole(live.events)} events, and you can check each of them
       </footer>
     </article>
   );
 }
 
-function Headline({ run: { overview } }: { run: LiveRun }) {
+/** Ended before its first merge: there is nothing to show beside the words that say so. */
+const cameToNothing = ({ phase, round }: RunOverview): boolean => phase === 'finished' && round === 0;
+
+/** What comes out and who brought it, with the one thing to press; beside it, where the run is. */
+function Opening({ run, brought }: { run: LiveRun; brought: Brought }) {
+  const { overview } = run;
+  const { sentence, next, action } = told(overview, run.peers.values());
+  return (
+    <>
+      <div class="opening">
+        <div class="headline">
+          <h1>{nameOf(overview.name)}</h1>
+          <span class={`phase ${overview.phase}`}>{phaseWord(overview)}</span>
+        </div>
+        <p class="sentence">{sentence}</p>
+        {next && <p class="lead">{next}</p>}
+        {overview.problem !== null && (
+          <p class="note" role="alert">
+            {overview.problem}
+          </p>
+        )}
+      </div>
+      <div class="columns">
+        <div class="pot-luck">
+          {!cameToNothing(overview) && (
+            <div>
+              <SampleBox run={run} brought={brought} />
+              <Table brought={brought} />
+            </div>
+          )}
+          <p class="actions">
+            {action === 'lend' && (
+              <Link to={{ view: 'device', run: overview.run }} class="button primary large">
+                Lend this device
+              </Link>
+            )}
+            {action === 'play' && (
+              <Link to={{ view: 'play', run: overview.run }} class="button primary large">
+                Play with the model
+              </Link>
+            )}
+            {action === 'start' && (
+              <Link to={{ view: 'start' }} class="button primary large">
+                Start a run
+              </Link>
+            )}
+            {!cameToNothing(overview) && <Share run={overview} />}
+            {action === 'lend' && <small>It works only while you let it, and you see first what that means.</small>}
+          </p>
+        </div>
+        {!cameToNothing(overview) && <RoundBox run={run} />}
+      </div>
+    </>
+  );
+}
+
+function Share({ run }: { run: RunOverview }) {
   const [sharing, setSharing] = useState(false);
   return (
-    <div class="headline">
-      <h1>{nameOf(overview.name)}</h1>
-      <span class={`phase ${overview.phase}`}>{PHASE_WORDS[overview.phase]}</span>
-      <span class="actions">
-        <button type="button" onClick={() => setSharing(true)}>
-          Share
-        </button>
-        {overview.phase === 'finished' ? (
-          <Link to={{ view: 'play', run: overview.run }} class="button primary">
-            Play with the model
-          </Link>
-        ) : (
-          <Link to={{ view: 'device', run: overview.run }} class="button primary">
-            Lend this device
-          </Link>
-        )}
-      </span>
-      {sharing && <ShareDialog run={overview} onClose={() => setSharing(false)} />}
-    </div>
+    <>
+      <button type="button" class="large" onClick={() => setSharing(true)}>
+        Share
+      </button>
+      {sharing && <ShareDialog run={run} onClose={() => setSharing(false)} />}
+    </>
   );
 }
 
@@ -69,54 +129,49 @@ function Figures({ run }: { run: LiveRun }) {
   const { validation_loss: loss, first_validation_loss: first, bytes_submitted, dense_bytes } = overview;
   const here = [...peers.values()].filter((peer) => peer.present).length;
   const ratio = bytes_submitted > 0 && dense_bytes > 0 ? dense_bytes / bytes_submitted : null;
+  if (overview.round === 0 && loss === null && here === 0) return null;
   return (
     <dl class="figures">
-      <div class="hero">
-        <dt>Validation loss</dt>
-        <dd>
-          {loss === null ? '–' : loss.toFixed(3)}
-          <small>
-            {loss === null || first === null
-              ? 'a validator measures it first'
-              : loss === first
-                ? 'before the first round'
-                : `from ${first.toFixed(3)}, on text that nobody trains on`}
-          </small>
-        </dd>
-      </div>
-      <div>
-        <dt>Speed</dt>
-        <dd>
-          {run.tokens_per_second > 0 ? formatCount(run.tokens_per_second) : '–'}
-          <small>tokens a second</small>
-        </dd>
-      </div>
-      <div>
-        <dt>Learned from</dt>
-        <dd>
-          {formatCount(overview.merged_tokens)}
-          <small>tokens</small>
-        </dd>
-      </div>
-      <div>
-        <dt>Sent</dt>
-        <dd>
-          {ratio === null ? '–' : `${ratio.toFixed(0)}×`}
-          <small>
-            {ratio === null
-              ? 'nothing yet'
-              : `less than dense: ${formatBytes(bytes_submitted)}, not ${formatBytes(dense_bytes)}`}
-          </small>
-        </dd>
-      </div>
-      <div>
-        <dt>Devices</dt>
-        <dd>
-          {formatWhole(here)}
-          <small>here, {formatWhole(peers.size)} ever</small>
-        </dd>
-      </div>
+      <Figure
+        name="Validation loss"
+        value={loss?.toFixed(3)}
+        note={
+          loss === null || first === null
+            ? 'A validator measures it.'
+            : loss === first
+              ? 'as first measured; lower is better'
+              : `${first.toFixed(3)} at first; lower is better`
+        }
+      />
+      {overview.phase !== 'finished' && overview.phase !== 'paused' && (
+        <Figure
+          name="Speed"
+          value={run.tokens_per_second > 0 ? formatCount(run.tokens_per_second) : undefined}
+          note="tokens a second, all devices together"
+        />
+      )}
+      <Figure name="Read" value={formatCount(overview.merged_tokens)} note="tokens" />
+      <Figure
+        name="Sent by workers"
+        value={bytes_submitted > 0 ? formatBytes(bytes_submitted) : undefined}
+        note={
+          ratio === null ? 'Nothing has been sent yet.' : `${ratio.toFixed(0)} times less than dense float32 updates`
+        }
+      />
+      <Figure name="Devices" value={formatWhole(here)} note={`here now; ${formatWhole(peers.size)} have taken part`} />
     </dl>
+  );
+}
+
+function Figure({ name, value, note }: { name: string; value: string | undefined; note: string }) {
+  return (
+    <div>
+      <dt>{name}</dt>
+      <dd class={value === undefined ? 'none' : undefined}>
+        {value ?? '–'}
+        <small>{note}</small>
+      </dd>
+    </div>
   );
 }
 

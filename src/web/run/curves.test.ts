@@ -1,0 +1,85 @@
+// What a chart draws of a run, and what it writes down as CSV: the measured values, each where it belongs.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { exampleOverview } from '../../protocol/example-views.ts';
+import type { LiveRun, Point } from '../shell/live.ts';
+import { curvesOf, otherRun, smooth, toCsv, workerCurve } from './curves.ts';
+
+const point = (merged_rounds: number, loss_micro: number | null): Point => ({
+  merged_rounds,
+  time_ms: 1_000_000 + merged_rounds * 2000,
+  tokens: merged_rounds * 500,
+  bytes: merged_rounds * 10,
+  loss_micro,
+});
+const run: LiveRun = {
+  overview: exampleOverview(),
+  heard_ms: 0,
+  peers: new Map(),
+  speeds: new Map(),
+  evaluations: [point(0, 5_500_000), point(2, 2_500_000)],
+  rounds: [point(1, 3_000_000), point(2, null), point(3, 2_000_000)],
+  samples: [],
+  tokens_per_second: 0,
+};
+
+test('a curve lies over what was spent, and what nobody measured is left out', () => {
+  const [workers, model] = curvesOf(run, 'tokens');
+  assert.deepEqual(
+    model.points.map(({ x, loss }) => [x, loss]),
+    [
+      [0, 5.5],
+      [1000, 2.5],
+    ],
+  );
+  assert.deepEqual(
+    workers.points.map(({ x, loss }) => [x, loss]),
+    [
+      [500, 3],
+      [1500, 2],
+    ],
+  );
+  assert.deepEqual(
+    curvesOf(run, 'time')[1].points.map(({ x }) => x),
+    [0, 4],
+  );
+  assert.deepEqual(
+    curvesOf(run, 'rounds')[0].points.map(({ x }) => x),
+    [1, 3],
+  );
+});
+
+test('a worker’s losses lie where the run was when they were merged', () => {
+  const own = [1, 3, 99].map((merged_rounds) => ({ merged_rounds, steps: 1, tokens: 1, loss_micro: 1_500_000 }));
+  const { points } = workerCurve(run, 'a', 'ada', own, 'tokens', 3);
+  assert.deepEqual(
+    points.map(({ x, loss }) => [x, loss]),
+    [
+      [500, 1.5],
+      [1500, 1.5],
+    ],
+  );
+});
+
+test('a clock that was set back draws no loop', () => {
+  const back = { ...run, evaluations: [point(0, 5e6), { ...point(1, 4e6), time_ms: 1 }, point(2, 3e6)] };
+  assert.deepEqual(
+    curvesOf({ ...back, rounds: [] }, 'time')[1].points.map(({ loss }) => loss),
+    [5, 3],
+  );
+});
+
+test('CSV has every measured value, never a smoothed one, and no name is a formula', () => {
+  const csv = toCsv([otherRun(run, '=HYPERLINK("x")', 'time', 1)]);
+  assert.equal(
+    csv,
+    'curve,merged_rounds,time_ms,tokens,bytes,loss\n' +
+      '"\'=HYPERLINK(""x"")",0,1000000,0,0,5.5\n"\'=HYPERLINK(""x"")",2,1004000,1000,20,2.5\n',
+  );
+  const calm = smooth(curvesOf(run, 'tokens')[1], 0.5);
+  assert.deepEqual(
+    calm.points.map(({ tokens }) => tokens),
+    [0, 1000],
+  );
+  assert.ok(calm.points[1].loss > 2.5);
+});

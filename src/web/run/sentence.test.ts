@@ -1,0 +1,67 @@
+// The sentence over a run is true in every state that a run can be in, and offers only what can be done there.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { exampleOverview } from '../../protocol/example-views.ts';
+import type { PeerView } from '../../protocol/messages.ts';
+import { told } from './sentence.ts';
+
+const worker = (present: boolean, merged_submissions = 1): PeerView => ({
+  ...{ id: 'a', name: 'ada', role: 'worker', runtime: 'wasm', present, credit_tokens: 1, progress: null },
+  ...{ merged_submissions, refused_submissions: 0, bytes_up: 0, bytes_down: 0 },
+});
+const validator: PeerView = { ...worker(true, 0), role: 'validator' };
+const of = (more: Parameters<typeof exampleOverview>[0], ...peers: PeerView[]) =>
+  told(exampleOverview({ rounds: 60, ...more }), peers);
+
+test('a run that lives says who teaches what, and how much it has read', () => {
+  const { sentence, action } = of(
+    { phase: 'working', round: 3, merged_tokens: 107_000 },
+    worker(true),
+    worker(true),
+    validator,
+  );
+  assert.equal(sentence, '2 devices are teaching a small model. It has read 107k tokens.');
+  assert.equal(action, 'lend');
+  assert.match(of({ phase: 'judging', round: 3 }, worker(true)).sentence, /^One device is teaching/);
+});
+
+test('a run that nobody has come to, one that waits for more, and one that everybody has left', () => {
+  assert.match(of({ phase: 'gathering' }).sentence, /waits for its first device/);
+  const waiting = of({ phase: 'gathering', min_workers: 4 }, worker(true, 0));
+  assert.equal(waiting.sentence, 'One device is here. 3 more, and it begins.');
+  assert.match(waiting.next!, /when 4 devices are here/);
+  const left = of({ phase: 'working', round: 3, merged_tokens: 9000 }, worker(false));
+  assert.equal(left.sentence, 'Nobody is at work now. It has read 9k tokens.');
+  assert.match(left.next!, /^3 of 60 rounds are merged/);
+});
+
+test('a paused run asks nobody to work', () => {
+  const { sentence, next, action } = of({ phase: 'paused', round: 2, merged_tokens: 5000 }, worker(true));
+  assert.equal(sentence, 'Paused by its owner. It has read 5k tokens.');
+  assert.match(next!, /nothing is lost/);
+  assert.equal(action, null);
+  assert.match(of({ phase: 'paused', round: 0 }).sentence, /before anything was learned/);
+});
+
+test('a finished run, one that ended early, and one that ended with nothing promise what there is', () => {
+  const whole = of(
+    { phase: 'finished', round: 60, merged_tokens: 2_000_000 },
+    worker(false),
+    worker(true),
+    worker(true, 0),
+  );
+  assert.equal(whole.sentence, '2 devices taught a small model from 2M tokens. It is finished.');
+  assert.equal(whole.action, 'play');
+  const early = of({ phase: 'finished', round: 4, merged_tokens: 5000 }, worker(false));
+  assert.match(early.sentence, /ended it after 4 of 60 rounds/);
+  const nothing = of({ phase: 'finished', round: 0 });
+  assert.match(nothing.sentence, /before anything was learned/);
+  assert.match(nothing.next!, /no trained model/);
+  assert.equal(nothing.action, 'start');
+});
+
+test('a game that trains no model is not called one', () => {
+  const { sentence } = of({ game: 'research', phase: 'working', round: 3 }, worker(true));
+  assert.equal(sentence, 'One device is playing a game of research. It has merged 3 rounds.');
+  assert.equal(of({ game: 'research', phase: 'finished', round: 60 }, worker(true)).action, null);
+});

@@ -1,0 +1,75 @@
+// A run in one plain sentence, and in a second one what its reader can do about it.
+import type { PeerView, RunOverview } from '../../protocol/messages.ts';
+import { formatCount, formatWhole, nameOf } from '../shell/format.ts';
+
+export interface Told {
+  readonly sentence: string;
+  /** What follows from it for whoever reads; null where nothing does. */
+  readonly next: string | null;
+  /** The one thing to press. */
+  readonly action: 'lend' | 'play' | 'start' | null;
+}
+
+/** Speaks of a run that lives, waits, is paused, or is over, each as what it is. */
+export function told(run: RunOverview, peers: Iterable<PeerView>): Told {
+  const all = [...peers];
+  const workers = all.filter(({ role }) => role === 'worker');
+  const here = workers.filter(({ present }) => present).length;
+  const gave = workers.filter(({ merged_submissions }) => merged_submissions > 0).length;
+  const learns = run.game === 'pretrain';
+  const { phase, round, rounds } = run;
+  const has = learns
+    ? `It has read ${formatCount(run.merged_tokens)} tokens.`
+    : `It has merged ${many(round, 'round')}.`;
+  const thing = learns ? 'a small model' : `a game of ${nameOf(run.game)}`;
+  if (phase === 'finished') return over(run, gave, learns);
+  if (phase === 'paused') {
+    return {
+      sentence: round === 0 ? 'Paused by its owner before anything was learned.' : `Paused by its owner. ${has}`,
+      next: 'Nobody works now, and nothing is lost. When the owner resumes it, devices that are here go on by themselves.',
+      action: null,
+    };
+  }
+  if (phase === 'gathering' && round === 0) {
+    const missing = Math.max(1, run.min_workers - here);
+    return {
+      sentence:
+        here === 0
+          ? `${capital(thing)} waits for its first device.`
+          : `${devicesAre(here)} here. ${missing} more, and it begins.`,
+      next:
+        run.min_workers > 1
+          ? `It begins when ${many(run.min_workers, 'device')} are here. Lend this one, or share the link.`
+          : 'Lend this one, or share the link: it begins as soon as a device comes.',
+      action: 'lend',
+    };
+  }
+  if (here === 0) {
+    return {
+      sentence: `Nobody is at work now. ${has}`,
+      next: `${formatWhole(round)} of ${many(rounds, 'round')} are merged. The run waits until a device comes, and nothing is lost.`,
+      action: 'lend',
+    };
+  }
+  const doing = learns ? 'teaching' : 'playing';
+  return { sentence: `${devicesAre(here)} ${doing} ${thing}. ${has}`, next: null, action: 'lend' };
+}
+
+function over({ round, rounds, merged_tokens }: RunOverview, gave: number, learns: boolean): Told {
+  if (round === 0) {
+    const next = 'No round was merged, so there is no trained model to play with or to take home.';
+    return { sentence: 'Ended by its owner before anything was learned.', next, action: 'start' };
+  }
+  const what = learns ? `taught a small model from ${formatCount(merged_tokens)} tokens` : 'played it to its end';
+  const who = gave === 0 ? 'Devices' : gave === 1 ? 'One device' : `${formatWhole(gave)} devices`;
+  const early = round < rounds;
+  return {
+    sentence: `${who} ${what}. ${early ? `Its owner ended it after ${formatWhole(round)} of ${many(rounds, 'round')}.` : 'It is finished.'}`,
+    next: learns ? 'The model is here to play with, and to take home.' : null,
+    action: learns ? 'play' : null,
+  };
+}
+
+const many = (count: number, what: string): string => `${formatWhole(count)} ${what}${count === 1 ? '' : 's'}`;
+const devicesAre = (count: number): string => (count === 1 ? 'One device is' : `${formatWhole(count)} devices are`);
+const capital = (text: string): string => text[0].toUpperCase() + text.slice(1);
