@@ -15,7 +15,8 @@ import type { Runtime } from '../tensor/runtime.ts';
 import { createWasmRuntime } from '../tensor/wasm-runtime.ts';
 import { readTexts } from '../training/corpus.ts';
 import { defaultCorpus } from '../training/corpus-default.ts';
-import { buildDataset, encodeManifest } from '../training/shards.ts';
+import { buildDataset } from '../training/dataset.ts';
+import { encodeManifest } from '../training/shards.ts';
 import { BenchError } from './errors.ts';
 import { median, table, writeJson } from './report.ts';
 

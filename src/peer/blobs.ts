@@ -4,7 +4,7 @@ import { sha256Hex } from '../protocol/hash.ts';
 import type { Identity } from '../protocol/identity.ts';
 import { uploadChallenge, WIRE_LIMITS } from '../protocol/messages.ts';
 import { PeerError } from './errors.ts';
-import { type Line, megabytes, openLine } from './line.ts';
+import { LINE_LIMITS, type Line, megabytes, openLine } from './line.ts';
 import { refusalOf } from './refusal.ts';
 import { sendBlob } from './upload.ts';
 
@@ -27,6 +27,8 @@ export interface PeerBlobs {
   fetch(hash: string): Promise<Uint8Array>;
   /** Uploads; resolves when the hub has it on disk. Throws PeerError refused, proxy-answered, hub-unreachable. */
   upload(bytes: Uint8Array): Promise<string>;
+  /** Whether the hub says at once that it has a blob; none of it is fetched. */
+  has(hash: string): Promise<boolean>;
   /** The hub is known to be there: what hangs or waits is tried again at once, from where it broke off. */
   renew(): void;
   /** Ends what is under way: it throws hub-unreachable. */
@@ -92,6 +94,11 @@ export function openPeerBlobs(options: {
       await sendBlob(line, `${url}/blobs/${hash}`, bytes, headers, watch);
       watch.done();
       return hash;
+    },
+    async has(hash) {
+      const signal = AbortSignal.timeout(silence_ms ?? LINE_LIMITS.silence_ms);
+      const answer = await fetch(`${url}/blobs/${hash}`, { method: 'HEAD', signal }).catch(() => null);
+      return answer?.status === 200;
     },
     renew: line.renew,
     close: line.close,

@@ -9,14 +9,14 @@ import type { PretrainParams } from '../games/pretrain.ts';
 import { loadGame } from '../games/registry.ts';
 import { DEFAULT_MAX_BLOB_BYTES } from '../ledger/blob-store.ts';
 import { encodeModel } from '../model/checkpoint.ts';
-import type { LlamaConfig, LlamaConfigInput, Weights } from '../model/config.ts';
+import type { LlamaConfigInput, Weights } from '../model/config.ts';
 import { initialWeights } from '../model/init.ts';
-import type { Tokenizer } from '../model/tokenizer.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import type { Identity } from '../protocol/identity.ts';
 import { AccountViewSchema } from '../protocol/messages.ts';
 import { DataError } from '../training/corpus-errors.ts';
-import { buildDataset, type DatasetManifest, encodeManifest } from '../training/shards.ts';
+import { type PreparedDataset, prepareDataset, storeDataset, type TextsToLearn } from '../training/dataset.ts';
+import { type DatasetManifest, encodeManifest } from '../training/shards.ts';
 import { openBlobFolder } from './blob-folder.ts';
 import { openPeerBlobs, transferTeller } from './blobs.ts';
 import { PeerError } from './errors.ts';
@@ -25,24 +25,52 @@ import { askHub, fetchStatus } from './find-run.ts';
 /** A run's first model is one blob of float32 weights. */
 export const MOST_MODEL_BYTES = DEFAULT_MAX_BLOB_BYTES;
 
-export interface NewRun {
-  readonly name: string;
-  readonly texts: AsyncIterable<string> | Iterable<string>;
-  readonly tokenizer: Tokenizer;
+/** What a run learns from and what it trains. */
+export interface RunPlan extends TextsToLearn {
   /** Without vocab_size it has a row for each id of the tokenizer; one that is gone on from may have more. */
   readonly model: Omit<LlamaConfigInput, 'vocab_size'> & { readonly vocab_size?: number };
+  /** The game's other settings, as PretrainParamsSchema takes them. */
+  readonly training: Record<string, unknown>;
+  readonly onProgress?: (what: string) => void;
+}
+
+export interface NewRun extends RunPlan {
+  readonly name: string;
   /** Weights to go on from; without them the model starts from the seed. */
   readonly weights?: Weights;
   /** The run whose last stated model this one starts from; the hub has its weights. */
   readonly ancestor?: RunCreated['ancestor'];
   readonly seed: string;
-  /** The game's other settings, as PretrainParamsSchema takes them. */
-  readonly training: Record<string, unknown>;
   readonly schedule: Pick<
     RunCreated,
     'rounds' | 'round_ms' | 'judging_ms' | 'min_workers' | 'checkpoint_every' | 'rules' | 'keep'
   >;
-  readonly onProgress?: (what: string) => void;
+  /** Is told what the run will be when its text has been read, before anything is sent. */
+  readonly onPrepared?: (run: PreparedRun) => void;
+  readonly onUpload?: (done_bytes: number, total_bytes: number) => void;
+}
+
+/** A run of which nothing has been sent yet. */
+export interface PreparedRun {
+  readonly params: PretrainParams;
+  readonly dataset: PreparedDataset;
+}
+
+/**
+ * Everything of a run but what a hub has to do with it. The caller closes the dataset.
+ * Throws GameError bad-params for settings that no run can have, before anything is read, and DataError.
+ */
+export async function prepareRun(plan: RunPlan): Promise<PreparedRun> {
+  const params = await checkedParams(plan);
+  plan.onProgress?.('tokenising the text');
+  const dataset = await prepareDataset(plan);
+  try {
+    requireWindows(dataset.manifest, params.context);
+  } catch (error) {
+    await dataset.close();
+    throw error;
+  }
+  return { params, dataset };
 }
 
 /** Creates a pre-training run on a hub; resolves with its id when the hub has taken it. Throws PeerError, TrainingError, ModelError. */
@@ -51,14 +79,17 @@ export async function createRun(url: string, identity: Identity, folder: string,
   const say = options.onProgress ?? (() => {});
   const onTransfer = transferTeller(say);
   const blobs = openPeerBlobs({ url, hub, identity, cache: openBlobFolder(folder), onTransfer });
-  // A mistake in the settings is told here, before anything is read or signed.
-  const model = await checkedModel(options);
-
-  say('tokenising the text');
-  const manifest = await buildDataset(options.texts, options.tokenizer, (bytes) => blobs.upload(bytes));
-  requireWindows(manifest, Number(options.training.context));
-  const dataset = await blobs.upload(encodeManifest(manifest));
-  const params = new TextEncoder().encode(JSON.stringify({ ...options.training, model, dataset }));
+  const prepared = await prepareRun(options);
+  const { model } = prepared.params;
+  const { dataset } = prepared;
+  try {
+    options.onPrepared?.(prepared);
+    await storeDataset(dataset, { put: blobs.upload, has: blobs.has, onProgress: options.onUpload });
+  } finally {
+    await dataset.close();
+  }
+  const manifest = await blobs.upload(encodeManifest(dataset.manifest));
+  const params = new TextEncoder().encode(JSON.stringify({ ...options.training, model, dataset: manifest }));
   const { ancestor } = options;
   if (!ancestor) say('uploading the first model');
   const weights = (): Weights => options.weights ?? initialWeights(model, options.seed);
@@ -124,12 +155,11 @@ function requireWindows(manifest: DatasetManifest, context: number): void {
   }
 }
 
-/** The model's configuration in full. Throws GameError bad-params for settings that no run can have. */
-async function checkedModel({ model, tokenizer, training }: NewRun): Promise<LlamaConfig> {
+/** The settings in full, the dataset's name aside. Throws GameError bad-params for settings that no run can have. */
+async function checkedParams({ model, tokenizer, training }: RunPlan): Promise<PretrainParams> {
   const { vocab_size } = tokenizer;
   const draft = { ...training, model: { vocab_size, ...model }, dataset: '0'.repeat(64) };
-  const params = decodeParams(await loadGame('pretrain'), new TextEncoder().encode(JSON.stringify(draft)));
-  return (params as PretrainParams).model;
+  return decodeParams(await loadGame('pretrain'), new TextEncoder().encode(JSON.stringify(draft))) as PretrainParams;
 }
 
 /** Says on a hub where what an owner holds is to be settled. Throws PeerError refused, hub-unreachable, not-a-hub. */

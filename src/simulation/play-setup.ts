@@ -10,7 +10,8 @@ import { initialWeights } from '../model/init.ts';
 import { byteTokenizer, type Tokenizer } from '../model/tokenizer.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import { defaultCorpus } from '../training/corpus-default.ts';
-import { buildDataset, encodeManifest } from '../training/shards.ts';
+import { buildDataset } from '../training/dataset.ts';
+import { encodeManifest } from '../training/shards.ts';
 import { SimulationError } from './errors.ts';
 
 /** A game with all that an arena of it needs. */

@@ -197,6 +197,7 @@ export class SimulatedPeer {
           return hash;
         });
       },
+      has: (hash) => persist(200, async () => services().services.blobs.has(hash)),
       renew() {},
       close() {},
     };

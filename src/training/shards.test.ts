@@ -1,12 +1,18 @@
 // Datasets: the same text gives the same shards, every token is in exactly one of them, and what is held out is never in training.
 import assert from 'node:assert/strict';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { byteTokenizer, type Tokenizer } from '../model/tokenizer.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import { seededRandom } from '../protocol/random.ts';
 import { DataError } from './corpus-errors.ts';
-import { buildDataset, type DatasetOptions, decodeManifest, decodeShard, encodeManifest } from './shards.ts';
+import { buildDataset, type DatasetOptions, prepareDataset, shardTokensFor, storeDataset } from './dataset.ts';
+import { decodeManifest, decodeShard, encodeManifest } from './shards.ts';
+import { fileTokens } from './token-file.ts';
+import { memoryTokens } from './token-store.ts';
 
 const bytes = byteTokenizer();
 
@@ -67,6 +73,116 @@ test('a small corpus still gives a few dozen shards, a large one shards of the d
   const sizes = [...large.manifest.train, ...large.manifest.validation].map(({ tokens }) => tokens);
   assert.ok(sizes.filter((tokens) => tokens === 32_768).length >= sizes.length - 1);
   assert.ok(sizes.length > 36);
+});
+
+test('the size of shards follows from the text: what small ones had stays, a hub takes the pieces of a large one at once', () => {
+  assert.deepEqual(
+    [10_000, 100_000, 1_114_111, 1_114_112, 65_000_000].map((tokens) => shardTokensFor(tokens, 2)),
+    [...[1024, 3125, 34_816, 32_768, 32_768]],
+  );
+  fc.assert(
+    fc.property(fc.double({ min: 16, max: 40, noNaN: true }), fc.constantFrom(1, 2, 4), (log, token_bytes) => {
+      const tokens = Math.round(2 ** log);
+      const size = shardTokensFor(tokens, token_bytes as 1 | 2 | 4);
+      const bytes = size * token_bytes + 16;
+      assert.ok(tokens / size <= 262_144, 'as many as a manifest names');
+      if (bytes <= 256 * 1024) assert.ok(tokens / size <= 2000, `${tokens / size} pieces of ${bytes} bytes`);
+      if (tokens <= 2 ** 36) assert.ok(bytes <= 512 * 1024 + 16, `${bytes} bytes`);
+    }),
+  );
+});
+
+test('tokens in a file are those in memory, and nothing of them is left', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'potluck-tokens-'));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  for (const token_bytes of [1, 2, 4] as const) {
+    const stores = [memoryTokens(token_bytes), await fileTokens(folder, token_bytes)];
+    const random = seededRandom('tokens', String(token_bytes));
+    for (const count of [0, 1, 70_000, 1_500_000, 5]) {
+      const ids = Uint32Array.from({ length: count }, () => random.below(256 ** Math.min(token_bytes, 3)));
+      for (const store of stores) await store.push(count % 2 === 0 ? ids : [...ids]);
+    }
+    assert.deepEqual(
+      stores.map(({ length }) => length),
+      [1_570_006, 1_570_006],
+    );
+    for (const [from, count] of [
+      [0, 1_570_006],
+      [1_048_570, 20],
+      [5, 0],
+    ]) {
+      assert.deepEqual(await stores[1].read(from, count), Uint8Array.from(await stores[0].read(from, count)));
+    }
+    assert.deepEqual(await readdir(folder), [], 'the file has no name');
+    for (const store of stores) await store.close();
+  }
+});
+
+test('a text to validate on is held out whole, and what is in both is not learned from', async () => {
+  const own = words(3000, 'held out');
+  const options = { tokenizer: bytes, shard_tokens: 1024 };
+  const prepared = await prepareDataset({ ...options, texts: [words(9000)], validation_texts: [own] });
+  const { train, validation } = prepared.manifest;
+  assert.equal(prepared.validation_tokens, own.length + 1);
+  assert.equal(
+    validation.reduce((sum, { tokens }) => sum + tokens, 0),
+    own.length + 1,
+  );
+  assert.equal(
+    train.reduce((sum, { tokens }) => sum + tokens, 0),
+    words(9000).length + 1,
+  );
+  assert.equal(prepared.documents, 1);
+  const both = prepareDataset({ ...options, texts: [own], validation_texts: [own] });
+  await assert.rejects(both, { code: 'no-text', message: /nothing to learn from that is not in the other text/ });
+  await assert.rejects(prepareDataset({ ...options, texts: [own], validation_texts: [] }), {
+    message: /nothing to validate on/,
+  });
+});
+
+test('shards go up several at once; what is there already is not sent again', async () => {
+  const texts = [words(60_000)];
+  const prepared = await prepareDataset({ tokenizer: bytes, texts, shard_tokens: 2048 });
+  const there = new Set<string>();
+  const attempt = async (breaks_after: number) => {
+    let [sent, asked, under_way, most] = [0, 0, 0, 0];
+    const progress: number[] = [];
+    const put = async (blob: Uint8Array): Promise<string> => {
+      most = Math.max(most, ++under_way);
+      await new Promise(setImmediate);
+      under_way--;
+      if (++sent > breaks_after) throw new Error('the line broke');
+      there.add(sha256Hex(blob));
+      return sha256Hex(blob);
+    };
+    const has = async (hash: string): Promise<boolean> => {
+      asked++;
+      return there.has(hash);
+    };
+    const stored = storeDataset(prepared, { put, has, onProgress: (done) => void progress.push(done) });
+    return {
+      failed: await stored.then(
+        () => false,
+        () => true,
+      ),
+      sent: sent,
+      asked,
+      most,
+      progress,
+    };
+  };
+  const count = prepared.pieces.length;
+  const first = await attempt(100);
+  assert.ok(first.failed && first.most > 4 && first.most <= 16);
+  assert.ok(first.sent < 130 && first.asked <= 36, 'a new upload is not asked about piece by piece');
+  const second = await attempt(Number.POSITIVE_INFINITY);
+  assert.ok(!second.failed);
+  assert.equal(second.sent, count - 100 + 1, 'the rest and the tokenizer');
+  assert.equal(second.progress.at(-1), prepared.shard_bytes);
+  assert.deepEqual(
+    new Set([...prepared.manifest.train, ...prepared.manifest.validation].map(({ hash }) => hash)),
+    new Set([...there].filter((hash) => hash !== prepared.manifest.tokenizer)),
+  );
 });
 
 test('tiny corpora have a validation split too, and no text at all is refused', async () => {
