@@ -108,6 +108,7 @@ function describeReport(report: AuditReport, failed: boolean): string {
   if (evidence) rows.push(['evidence', `that of ${count(evidence, 'verdict')} is kept, as it was named`]);
   if (report.status_compared) rows.push(['status', 'what the hub shows to visitors is what its log says']);
   rows.push(['state', `${report.state_hash} after the last event`]);
+  for (const what of report.warnings) rows.push(['warning', what]);
   for (const what of report.unchecked) rows.push(['not checked', what]);
   const verdict = failed
     ? styleText('yellow', 'Nothing untrue was found, but not everything could be checked.')

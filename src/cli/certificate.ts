@@ -2,7 +2,7 @@
 import { writeFile } from 'node:fs/promises';
 import { Command } from 'commander';
 import type { Certificate } from '../peer/certificate.ts';
-import { makeCertificate } from '../peer/certificate-make.ts';
+import { type MadeCertificate, makeCertificate } from '../peer/certificate-make.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
 import { nameOf } from '../protocol/shown-name.ts';
 import { mustBeWritable, ownerKeyFile } from './folders.ts';
@@ -40,14 +40,29 @@ Examples:
       if (flags.out !== undefined) mustBeWritable(flags.out);
       const holder = flags.holder ?? (await loadOrCreateIdentity(flags.owner ?? ownerKeyFile())).id;
       const { run, evidence } = flags;
-      const { certificate, text } = await makeCertificate(flags.hub, { run, holder, evidence });
+      const made = await makeCertificate(flags.hub, { run, holder, evidence });
+      const { certificate, text, later_rounds, warning } = made;
       const file = flags.out ?? `certificate-${certificate.run.slice(0, 12)}.json`;
       await writeFile(file, text);
       openOutput(flags.json).say(
-        `${describeCertificate(certificate)}\nWrote ${file} (${formatBytes(text.length)}). Check it with: potluck verify ${file}`,
-        { type: 'certificate', file, ...summary(certificate) },
+        [
+          describeCertificate(certificate),
+          ...laterRounds(made),
+          `Wrote ${file} (${formatBytes(text.length)}). Check it with: potluck verify ${file}`,
+          ...(warning ? [`Warning: ${warning}.`] : []),
+        ].join('\n'),
+        { type: 'certificate', file, ...summary(certificate), later_rounds, warning },
       );
     });
+}
+
+/** That it ends at the model whose shares were stated last. */
+function laterRounds({ certificate, later_rounds: later, checkpoint_every }: MadeCertificate): string[] {
+  if (later === 0) return [];
+  const rounds = later === 1 ? 'The 1 round' : `The ${later} rounds`;
+  return [
+    `It is of the model stated last, after round ${certificate.merged_rounds}. ${rounds} merged since are not in it: the hub states who holds what every ${checkpoint_every} rounds and when the run ends.`,
+  ];
 }
 
 /** A certificate in sentences. */

@@ -20,6 +20,8 @@ const listed_run = z.strictObject({
   workers: count,
   validators: count,
 });
+/** What a reader should know though nothing is untrue: that the hub's clock is ahead of theirs. */
+const warning = z.string().nullable();
 const verdict_code = { accepted: z.boolean(), code: z.string() };
 
 /** An object's fields besides `type`, `version` and `time_ms`, and who says it when. */
@@ -165,11 +167,15 @@ export const JSON_OBJECTS = {
     lineage: nested.nullable(),
     holders: z.array(nested),
     forfeits: z.array(nested),
+    warning,
   }),
   certificate: object('certificate: written; verify: checked', {
     ...certificate_fields,
     file: path.optional(),
     valid: z.boolean().optional(),
+    /** Only where it was written: rounds that were merged after the model stated last. */
+    later_rounds: count.optional(),
+    warning: warning.optional(),
   }),
   folder: object('verify: an exported folder was checked', {
     valid: z.boolean(),
@@ -206,6 +212,7 @@ export const JSON_OBJECTS = {
     locked: share_count,
     settled_before: share_count,
     unearned_shares: share_count,
+    warning,
   }),
   // Belief.
   audit: object('audit: what was checked, or the first thing that is not true', {
@@ -227,6 +234,7 @@ export const JSON_OBJECTS = {
     models: nested.nullable().optional(),
     evidence: count.nullable().optional(),
     status_compared: z.boolean().optional(),
+    warnings: z.array(z.string()).optional(),
     unchecked: z.array(z.string()).optional(),
     seconds: z.number().optional(),
     events_per_second: z.number().optional(),
@@ -250,6 +258,7 @@ export const JSON_OBJECTS = {
     held_after: share_count.nullable(),
     lost: nested.nullable(),
     plant: nested.nullable(),
+    warning,
   }),
   recheck: object('recheck: a submission judged again', {
     submission: id,

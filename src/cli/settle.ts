@@ -93,7 +93,7 @@ function say({ out, json }: SettleFlags, settlement: Settlement, event: string |
   const file = fileOf(out, run);
   openOutput(json).say(describe(file, settlement, event), {
     ...{ type: 'settlement', file, format, run, settlement: number, log_size, root, settled_shares: total, event },
-    ...{ balances: settlement.balances, ...rest(settlement) },
+    ...{ balances: settlement.balances, ...rest(settlement), warning: settlement.warning },
   });
 }
 
@@ -116,7 +116,11 @@ function referenceText(text: string): string {
   return text;
 }
 
-function describe(file: string, { statement, balances, unsettled, sums }: Settlement, event: string | null): string {
+function describe(
+  file: string,
+  { statement, balances, unsettled, sums, warning }: Settlement,
+  event: string | null,
+): string {
   const { total, root, log_size } = statement;
   const open = unsettled.reduce((sum, { shares }) => sum + shares, 0);
   const kinds = [
@@ -129,6 +133,7 @@ function describe(file: string, { statement, balances, unsettled, sums }: Settle
     `Wrote ${file}: ${formatCount(total)} shares for ${balances.length} addresses, from ${formatCount(log_size)} events.`,
     `root ${root}`,
     ...(kinds.length > 0 ? [`Not in it: ${kinds.join('; ')}.`] : []),
+    ...(warning ? [`Warning: ${warning}.`] : []),
     ...(event ? [`Recorded: event ${event}. The next settlement covers what comes after it.`] : []),
   ].join('\n');
 }

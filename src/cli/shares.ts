@@ -27,7 +27,8 @@ export function sharesCommand(): Command {
 }
 
 function describe(holdings: Holdings): string {
-  const { run, name, phase, merged_rounds, rounds, emitted, unearned, to_come, lineage, holders, forfeits } = holdings;
+  const { run, name, phase, merged_rounds, rounds, emitted, unearned, to_come, lineage, holders, forfeits, warning } =
+    holdings;
   const row = (shares: number, what: string) => {
     const part = emitted > 0 ? `${((100 * shares) / emitted).toFixed(2)} %` : '';
     return `${formatCount(shares).padStart(15)}  ${part.padStart(8)}  ${what}`;
@@ -45,6 +46,7 @@ function describe(holdings: Holdings): string {
   if (unearned > 0) lines.push(row(unearned, 'unearned: nobody had a claim to it'));
   lines.push(row(emitted, `in all${to_come > 0 ? `, ${formatCount(to_come)} to come` : ''}`));
   if (forfeits.length > 0) lines.push('', ...forfeits.map(describeForfeit));
+  if (warning) lines.push('', `Warning: ${warning}.`);
   return lines.join('\n');
 }
 

@@ -23,7 +23,7 @@ import type { Feed } from './feed.ts';
 import { tally } from './metrics.ts';
 import type { RateLimits } from './rate-limits.ts';
 import type { Samples } from './samples.ts';
-import { type PeerTelemetry, runView } from './views.ts';
+import { type PeerTelemetry, runView, type TimeLeft } from './views.ts';
 
 /** What one connection, and all together, may take of the hub. */
 export const CONNECTION_LIMITS = {
@@ -60,6 +60,7 @@ export interface HubServices {
   readonly id: string;
   readonly state: NetworkState;
   readonly clock: Clock;
+  readonly time: TimeLeft;
   /** Fresh random bytes, for nonces. */
   readonly randomBytes: (length: number) => Uint8Array;
   readonly telemetry: Map<string, PeerTelemetry>;
@@ -158,7 +159,7 @@ export function openConnections(hub: HubServices, limits: ConnectionLimits = CON
     Object.assign(connection, { role: hello.role, peer, run: runId });
     clock.clearTimeout(lostTimers.get(`${runId}:${peer}`));
     tell(connection, { type: 'welcome', ...sessionOf(run, peer) });
-    tell(connection, { type: 'run', view: runView(run, hub.clock.now_ms(), hello.role === 'validator') });
+    tell(connection, { type: 'run', view: runView(run, hub.time, hello.role === 'validator') });
   };
 
   const handle = async (connection: Connection, frame: Uint8Array | null): Promise<void> => {
@@ -312,13 +313,12 @@ export function openConnections(hub: HubServices, limits: ConnectionLimits = CON
         ({ run: id, role }) => id === run.id && (phaseChanged ? role !== 'observer' : role === 'validator'),
       );
       if (concerned.length === 0) return;
-      const now_ms = hub.clock.now_ms();
       const frames = new Map<boolean, Uint8Array>();
       for (const connection of concerned) {
         const validator = connection.role === 'validator';
         let frame = frames.get(validator);
         if (!frame) {
-          frame = encodeMessage({ type: 'run', view: runView(run, now_ms, validator) });
+          frame = encodeMessage({ type: 'run', view: runView(run, hub.time, validator) });
           frames.set(validator, frame);
         }
         send(connection, frame);

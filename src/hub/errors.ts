@@ -28,6 +28,8 @@ export type HubErrorCode =
   | 'bad-snapshot'
   /** An address or a key asks faster than it may; `details.retry_after_s` says when to try again. */
   | 'too-fast'
+  /** The machine's clock and the log's time differ; rounds go on. */
+  | 'clock-skew'
   /** The port is taken. */
   | 'port-taken'
   /** The hub is going down. */

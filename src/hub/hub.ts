@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import type { IncomingMessage, Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { uptime } from 'node:os';
 import { join } from 'node:path';
 import { createAdaptorServer } from '@hono/node-server';
 import type { Hono } from 'hono';
@@ -92,7 +93,7 @@ async function startHub(options: HubOptions, identity: Identity, store: LogStore
         ? undefined
         : (beside) => openSnapshots({ store, log, identity, beside, rules, every_events, onProblem }),
     blobs,
-    clock: systemClock,
+    clock: { ...systemClock, uptime_ms: () => uptime() * 1000 },
     randomBytes,
     limits,
     rates: options.rates,

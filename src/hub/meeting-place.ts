@@ -17,6 +17,7 @@ import { HubError } from './errors.ts';
 import { openFeed } from './feed.ts';
 import { openHistories } from './history.ts';
 import type { HttpServices, Readiness } from './http.ts';
+import { openLogClock, skewOf } from './log-clock.ts';
 import { openModels } from './models.ts';
 import { openRateLimits, type Rates } from './rate-limits.ts';
 import { driveRounds, type Rounds } from './rounds.ts';
@@ -72,6 +73,7 @@ export async function openMeetingPlace(options: MeetingPlaceOptions): Promise<Me
     machine: workers.watched(histories.watched(machine)),
     snapshots: options.snapshots?.(keptTogether([histories, workers, samples])),
   });
+  const time = openLogClock(sequencer.state.time_ms, clock);
   const unnamed = unnamedBlobs();
   const put = (bytes: Uint8Array) => unnamed.holding([sha256Hex(bytes)], () => blobs.put(bytes));
   const models = openModels({ ...blobs, put }, options.loadGame);
@@ -89,13 +91,17 @@ export async function openMeetingPlace(options: MeetingPlaceOptions): Promise<Me
   let stage: 'opening' | 'ready' | 'closing' = 'opening';
 
   let rounds: Rounds | undefined;
-  const problemOf = (run: RunState): string | null => rounds?.problemOf(run) ?? null;
-  const statuses = () => runStatuses(sequencer.state, clock.now_ms(), telemetry, denseBytes, problemOf);
+  const problemOf = (run: RunState): string | null => {
+    const skew = run.phase === 'finished' ? null : skewOf(time.ahead_ms());
+    return [rounds?.problemOf(run), skew].filter(Boolean).join('; ') || null;
+  };
+  const statuses = () => runStatuses(sequencer.state, time, telemetry, denseBytes, problemOf);
   const events = () => sequencer.state.events;
   const services = {
     id: identity.id,
     state: sequencer.state,
     clock,
+    time,
     randomBytes: options.randomBytes,
     blobs,
     log,
@@ -122,10 +128,10 @@ export async function openMeetingPlace(options: MeetingPlaceOptions): Promise<Me
     statuses,
     samples,
     workers,
-    feed: openFeed({ statuses, histories, samples, events, now_ms: () => clock.now_ms() }),
+    feed: openFeed({ statuses, histories, samples, events, now_ms: () => Math.round(time.now_ms()) }),
     view: (id: string) => {
       const run = sequencer.state.runs.get(id);
-      return run ? runView(run, clock.now_ms(), true) : null;
+      return run ? runView(run, time, true) : null;
     },
     account: (account: string) => {
       const { state } = sequencer;
@@ -169,12 +175,13 @@ export async function openMeetingPlace(options: MeetingPlaceOptions): Promise<Me
     unnamed,
     begin() {
       rounds = driveRounds(sequencer, models, {
-        clock,
+        ...{ clock, time },
         onError: (error, run) => onError(error, `round ${run.round} of run ${run.id}`),
+        onSkew: (error) => onError(error, 'the clock'),
       });
       connections.forgetAbsent();
       const sweepError = (error: unknown): void => onError(error, 'deleting uploads that nothing names');
-      sweeps = openSweeps({ blobs, log, state: sequencer.state, unnamed, clock, onError: sweepError });
+      sweeps = openSweeps({ blobs, log, state: sequencer.state, unnamed, clock, time, onError: sweepError });
       stage = 'ready';
     },
     async close() {

@@ -2,7 +2,9 @@
 import { mayStateShares, statementOf } from '../core/share-table.ts';
 import { mayOpenRound, type RunState } from '../core/state.ts';
 import type { Clock, Timer } from '../protocol/clock.ts';
+import { HubError } from './errors.ts';
 import { openFailedMerges } from './failed-merges.ts';
+import { type LogClock, skewOf } from './log-clock.ts';
 import type { Models } from './models.ts';
 import type { Sequencer } from './sequencer.ts';
 
@@ -23,10 +25,16 @@ export interface Rounds {
 export function driveRounds(
   sequencer: Sequencer,
   models: Models,
-  options: { readonly clock: Clock; readonly onError: (error: unknown, run: RunState) => void },
+  options: {
+    readonly clock: Clock;
+    readonly time: LogClock;
+    readonly onError: (error: unknown, run: RunState) => void;
+    /** Told once when the log's time begins to differ from the machine's clock. */
+    readonly onSkew: (error: HubError) => void;
+  },
 ): Rounds {
   const { state } = sequencer;
-  const { clock } = options;
+  const { clock, time } = options;
   const busy = new Map<string, Promise<void>>();
   const failedMerges = openFailedMerges(() => clock.elapsed_ms());
   let timer: Timer;
@@ -50,8 +58,13 @@ export function driveRounds(
     }
   };
 
+  let skewed = false;
   const tick = async (): Promise<void> => {
-    const time_ms = Math.max(clock.now_ms(), state.time_ms);
+    const skew = skewOf(time.ahead_ms());
+    if (skew && !skewed) options.onSkew(new HubError('clock-skew', skew));
+    skewed = skew !== null;
+    // Always another one, so that no tick is the same event as the one before.
+    const time_ms = Math.max(Math.floor(time.now_ms()), state.time_ms + 1);
     await sequencer.write({ type: 'tick', version: 1, time_ms });
   };
 
@@ -101,9 +114,7 @@ export function driveRounds(
           ? [run.grace_deadline_ms, run.judging_deadline_ms]
           : [run.reveal_deadline_ms],
     );
-    const ahead_ms = deadlines
-      .filter((deadline) => deadline > state.time_ms)
-      .map((deadline) => deadline - clock.now_ms());
+    const ahead_ms = deadlines.filter((deadline) => deadline > state.time_ms).map(time.until_ms);
     // Judging and revealing are timed from the next tick, so that comes at once.
     const untimed = open.some(
       (run) =>
@@ -111,7 +122,7 @@ export function driveRounds(
         (run.phase === 'revealing' && run.reveal_deadline_ms === 0),
     );
     // Counted from the last tick: events that come all the time must not put off the next one for ever.
-    const next_ms = Math.min(TICK_EVERY_MS, state.time_ms + TICK_EVERY_MS - clock.now_ms(), ...ahead_ms);
+    const next_ms = Math.min(TICK_EVERY_MS, time.until_ms(state.time_ms + TICK_EVERY_MS), ...ahead_ms);
     const wait_ms = untimed ? 1 : Math.max(1, next_ms);
     timer = clock.setTimeout(() => {
       tick().then(drive, () => schedule());

@@ -28,7 +28,7 @@ function clockAhead() {
   const clock: Clock & { ahead_ms: number } = {
     ahead_ms: 0,
     now_ms: () => Date.now() + clock.ahead_ms,
-    elapsed_ms: () => performance.now(),
+    elapsed_ms: () => performance.now() + clock.ahead_ms,
     setTimeout: (run, delay_ms) => {
       if (delay_ms > 0) later.push({ run, delay_ms });
       else setImmediate(run);
@@ -79,6 +79,8 @@ async function logOf(...bodies: EventBody[]): Promise<{ log: EventLog; state: Ne
   };
 }
 
+/** The log's time is the machine's. */
+const RIGHT = { ahead_ms: () => 0, opened: { at_ms: 0, away_ms: 0 } };
 const onError = (error: unknown): void => assert.fail(String(error));
 
 test('an upload that nothing names is deleted after the grace time, not before, and its sender may send more', async (t) => {
@@ -88,13 +90,28 @@ test('an upload that nothing names is deleted after the grace time, not before, 
   const unnamed = unnamedBlobs();
   unnamed.add('peer', hash, 2 ** 31);
   assert.equal(unnamed.mayAdd('peer', 1), false);
-  const options = { blobs, ...(await logOf()), unnamed, clock, onError };
+  const options = { blobs, ...(await logOf()), unnamed, clock, time: RIGHT, onError };
   clock.ahead_ms = GRACE_MS - 60_000;
   assert.deepEqual(await sweepUnnamed(options), []);
   clock.ahead_ms = GRACE_MS + 60_000;
   assert.deepEqual(await sweepUnnamed(options), [hash]);
   assert.equal(await blobs.has(hash), false);
   assert.equal(unnamed.mayAdd('peer', 2 ** 31), true);
+});
+
+test('nothing is deleted early because a clock was set: not while the hub runs, and not when it starts with a wrong one', async (t) => {
+  const { blobs, put } = await folder(t);
+  const hash = await put('never named');
+  const { clock } = clockAhead();
+  const options = { blobs, ...(await logOf()), unnamed: unnamedBlobs(), clock, onError };
+  clock.ahead_ms = 30 * GRACE_MS;
+  const set = { ...RIGHT, ahead_ms: () => -clock.ahead_ms };
+  assert.deepEqual(await sweepUnnamed({ ...options, time: set }), []);
+  const at_ms = clock.now_ms();
+  const started = { ...RIGHT, opened: { at_ms, away_ms: clock.ahead_ms } };
+  assert.deepEqual(await sweepUnnamed({ ...options, time: started }), []);
+  clock.ahead_ms += GRACE_MS + 60_000;
+  assert.deepEqual(await sweepUnnamed({ ...options, time: started }), [hash]);
 });
 
 test('what events name stays, and what a run’s settings name, and what that names', async (t) => {
@@ -111,7 +128,7 @@ test('what events name stays, and what a run’s settings name, and what that na
   const unkept = await put('a model between two that are kept');
   const bodies = [created(params, model), work(ownWork), verdict(evidence), merged(bundle, checkpoint, true)];
   const settled = await logOf(...bodies, merged(bundle, unkept, false));
-  const options = { blobs, ...settled, unnamed: unnamedBlobs(), clock, onError };
+  const options = { blobs, ...settled, unnamed: unnamedBlobs(), clock, time: RIGHT, onError };
   // The manifest was brought again lately: what it names is as old as before.
   const path = join(dir, manifest.slice(0, 2), manifest.slice(2, 4), manifest);
   const now_s = clock.now_ms() / 1000;
@@ -128,7 +145,7 @@ test('a log of many pages is read to its end, and one that cannot be read lets n
   const ticks = Array.from({ length: 600 }, (_, i): EventBody => ({ type: 'tick', version: 1, time_ms: i }));
   const { log, state } = await logOf(...ticks, work(last));
   const damaged: EventLog = { ...log, read: (from, to) => (from > 0 ? [new Uint8Array(9)] : log.read(from, to)) };
-  const options = { blobs, state, unnamed: unnamedBlobs(), clock, onError };
+  const options = { blobs, state, unnamed: unnamedBlobs(), clock, time: RIGHT, onError };
   await assert.rejects(sweepUnnamed({ ...options, log: damaged }));
   assert.ok((await blobs.has(last)) && (await blobs.has(nowhere)));
   const stopped = new AbortController();
@@ -164,7 +181,7 @@ test('what is put or named while the sweep is at work stays', async (t) => {
       return blobs.delete(hash);
     },
   };
-  const deleted = await sweepUnnamed({ blobs: slow, log: busy, state, unnamed, clock, onError });
+  const deleted = await sweepUnnamed({ blobs: slow, log: busy, state, unnamed, clock, time: RIGHT, onError });
   await putting;
   letGo();
   await naming;

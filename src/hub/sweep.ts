@@ -9,6 +9,7 @@ import type { BlobStore } from '../ledger/blob-store.ts';
 import type { Clock } from '../protocol/clock.ts';
 import { sleep } from '../protocol/clock.ts';
 import { blobsNamedBy } from './admission.ts';
+import type { LogClock } from './log-clock.ts';
 import type { EventLog } from './sequencer.ts';
 import type { UnnamedBlobs } from './unnamed-blobs.ts';
 
@@ -18,6 +19,8 @@ const DAY_MS = 86_400_000;
  * line brings a data set before it creates its run.
  */
 export const GRACE_MS = 3 * DAY_MS;
+/** With a clock that is further from the log's time nothing is deleted. */
+const MOST_SKEW_MS = DAY_MS / 2;
 /** The first look comes when a hub that was started again has its peers back, the next ones daily: each reads the whole log. */
 const FIRST_SWEEP_MS = 10 * 60_000;
 const SWEEP_EVERY_MS = DAY_MS;
@@ -33,6 +36,7 @@ export interface SweepOptions {
   readonly state: NetworkState;
   readonly unnamed: UnnamedBlobs;
   readonly clock: Clock;
+  readonly time: Pick<LogClock, 'ahead_ms' | 'opened'>;
   readonly onError: (error: unknown) => void;
 }
 
@@ -60,6 +64,8 @@ export function openSweeps(options: SweepOptions): { close(): Promise<void> } {
 /** Deletes what was uploaded before the grace time and is named by nothing; resolves with the hashes. Throws LedgerError. */
 export async function sweepUnnamed(options: SweepOptions, signal?: AbortSignal): Promise<string[]> {
   const { blobs, unnamed, state } = options;
+  // Ages cannot be told by a clock that was set by hours.
+  if (Math.abs(options.time.ahead_ms()) > MOST_SKEW_MS) return [];
   // From here on whatever is named is noted: what the log says is read below, while events go on coming.
   const watch = unnamed.watch();
   try {
@@ -85,9 +91,12 @@ export async function sweepUnnamed(options: SweepOptions, signal?: AbortSignal):
   }
 }
 
-async function isOld({ blobs, clock }: SweepOptions, hash: string): Promise<boolean> {
+/** By the machine's clock, which may be wrong at a start: what came before it waits longer by as much as the hub seems to have been away. */
+async function isOld({ blobs, clock, time: { opened } }: SweepOptions, hash: string): Promise<boolean> {
   const put_ms = await blobs.putAt(hash);
-  return put_ms !== null && clock.now_ms() - put_ms > GRACE_MS;
+  if (put_ms === null) return false;
+  const grace_ms = put_ms < opened.at_ms ? GRACE_MS + opened.away_ms : GRACE_MS;
+  return clock.now_ms() - put_ms > grace_ms;
 }
 
 async function listBlobs(options: SweepOptions): Promise<{ all: Set<string>; old: Set<string> }> {

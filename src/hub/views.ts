@@ -1,6 +1,7 @@
 // The core's state as peers and people get to see it.
 import type { NetworkState, RunState } from '../core/state.ts';
 import type { PeerView, Progress, RunStatus, RunView } from '../protocol/messages.ts';
+import type { LogClock } from './log-clock.ts';
 
 /** What the hub knows of a peer beside the log: shown, never paid by. */
 export interface PeerTelemetry {
@@ -9,15 +10,18 @@ export interface PeerTelemetry {
   bytes_down: number;
 }
 
-/** Time left of whatever the run is doing, by the hub's clock. */
-function remainingMs(run: RunState, now_ms: number): number {
-  if (run.phase === 'working') return Math.max(0, Math.round(run.deadline_ms - now_ms));
-  if (run.phase === 'revealing') return Math.max(0, Math.round(run.reveal_deadline_ms - now_ms));
-  if (run.phase === 'judging') return Math.max(0, Math.round(run.judging_deadline_ms - now_ms));
+/** What measures the time left: the log's clock, by which the core measures deadlines too. */
+export type TimeLeft = Pick<LogClock, 'until_ms'>;
+
+/** Time left of whatever the run is doing. */
+function remainingMs(run: RunState, time: TimeLeft): number {
+  if (run.phase === 'working') return Math.round(time.until_ms(run.deadline_ms));
+  if (run.phase === 'revealing') return Math.round(time.until_ms(run.reveal_deadline_ms));
+  if (run.phase === 'judging') return Math.round(time.until_ms(run.judging_deadline_ms));
   return 0;
 }
 
-const shared = (run: RunState, now_ms: number) => ({
+const shared = (run: RunState, time: TimeLeft) => ({
   run: run.id,
   name: run.spec.name,
   game: run.spec.game,
@@ -27,15 +31,15 @@ const shared = (run: RunState, now_ms: number) => ({
   rounds: run.spec.rounds,
   attempt: run.attempt,
   seed: run.seed,
-  remaining_ms: remainingMs(run, now_ms),
+  remaining_ms: remainingMs(run, time),
   judging_ms: run.spec.judging_ms,
   model: run.model,
 });
 
 /** What a peer needs to take part. Only validators are told of the others' submissions. */
-export function runView(run: RunState, now_ms: number, withSubmissions: boolean): RunView {
+export function runView(run: RunState, time: TimeLeft, withSubmissions: boolean): RunView {
   return {
-    ...shared(run, now_ms),
+    ...shared(run, time),
     checkpoint: run.checkpoint,
     recent: run.recent,
     submissions: withSubmissions
@@ -65,7 +69,7 @@ export function runView(run: RunState, now_ms: number, withSubmissions: boolean)
 /** What people see: every run with its peers. */
 export function runStatuses(
   state: NetworkState,
-  now_ms: number,
+  time: TimeLeft,
   telemetry: ReadonlyMap<string, PeerTelemetry>,
   denseBytes: (run: RunState) => number,
   problemOf: (run: RunState) => string | null = () => null,
@@ -84,7 +88,7 @@ export function runStatuses(
     const submitted = run.submissions.size;
     const micro = (value: number | undefined) => (value === undefined ? null : value / 1e6);
     return {
-      ...shared(run, now_ms),
+      ...shared(run, time),
       owner: run.owner,
       round_ms: run.spec.round_ms,
       min_workers: run.spec.min_workers,

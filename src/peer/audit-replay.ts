@@ -14,8 +14,6 @@ import { type PageReport, raise } from './audit-tasks.ts';
 import { type ComputedTile, TreeCheck } from './audit-tree.ts';
 import { type LogPage, type PublicLog, Untruth } from './public-log.ts';
 
-/** How far ahead a hub's clock may be: what computers that set theirs at all are off by, with room. */
-const CLOCK_TOLERANCE_MS = 5 * 60_000;
 /** Pages with a thread, and waiting for one: enough that no thread idles, and little memory. */
 const PAGES_A_THREAD = 3;
 
@@ -24,8 +22,6 @@ export interface ReplayOptions {
   /** false: the pool's threads hash and nothing else. For measuring, and where a log with the same root was verified before. */
   readonly verify_signatures?: boolean;
   readonly receipts?: ReceiptBook;
-  /** The reader's clock: what is dated later is untrue. */
-  readonly now_ms?: number;
   /** Called before an event changes the state, with the state that it meets. */
   readonly before?: (event: LoggedEvent, index: number, state: NetworkState) => void;
   /** Called after it has; a promise is waited for, so that whoever listens can hold the replay back. */
@@ -110,13 +106,9 @@ class Replaying {
   }
 
   #event(event: LoggedEvent, index: number): Promise<void> | void {
-    const { before, after, receipts, now_ms } = this.#options;
+    const { before, after, receipts } = this.#options;
     const { body, author } = event;
     if (receipts) checkReceiptsAt(receipts, index, event.id);
-    if (now_ms !== undefined && body.type === 'tick' && body.time_ms > now_ms + CLOCK_TOLERANCE_MS) {
-      const message = `a tick of ${new Date(body.time_ms).toISOString()}, but it is ${new Date(now_ms).toISOString()}`;
-      throw new Untruth('future-dated', message, { index, type: body.type, author });
-    }
     before?.(event, index, this.#state);
     const refusal = apply(this.#state, event);
     if (refusal) {

@@ -4,6 +4,7 @@ import { allBalances, type ShareBalance } from '../core/balances.ts';
 import { emissionOf } from '../core/shares.ts';
 import { accountOf, type NetworkState, type Phase, type RunState } from '../core/state.ts';
 import { CodedError } from '../errors.ts';
+import { clockAhead } from '../protocol/clock.ts';
 import { runMeant } from '../protocol/run-handle.ts';
 import { type Replay, type ReplayOptions, replayLog } from './audit-replay.ts';
 import { openAuditPool, threadsFor } from './audit-threads.ts';
@@ -53,20 +54,22 @@ export interface Holdings {
   /** The largest first. */
   readonly holders: readonly Holding[];
   readonly forfeits: readonly Forfeit[];
+  /** That the hub's clock is ahead of the reader's; null: it is not. Nothing else is wrong with such a log. */
+  readonly warning: string | null;
 }
 
 /** Replays a log with as many threads as it is worth. Throws Untruth, PublicLogError. */
 export async function replayWithPool(log: PublicLog, options: Omit<ReplayOptions, 'pool'> = {}): Promise<Replay> {
   const pool = await openAuditPool(log.where, threadsFor(log.size));
   try {
-    return await replayLog(log, { now_ms: Date.now(), ...options, pool });
+    return await replayLog(log, { ...options, pool });
   } finally {
     await pool.close();
   }
 }
 
 /** The shares of the run whose id begins with `wanted`. Throws LookupError, Untruth, PublicLogError. */
-export async function holdingsOf(log: PublicLog, wanted: string): Promise<Holdings> {
+export async function holdingsOf(log: PublicLog, wanted: string, now_ms = Date.now()): Promise<Holdings> {
   const { state } = await replayWithPool(log);
   const run = chooseRunIn(state, wanted);
   let to_come = 0;
@@ -90,6 +93,7 @@ export async function holdingsOf(log: PublicLog, wanted: string): Promise<Holdin
     forfeits: [...run.peers.values()]
       .filter(({ forfeited_shares, plants_wrong }) => forfeited_shares > 0 || plants_wrong > 0)
       .map(({ id, name, role, forfeited_shares: shares, plants_wrong }) => ({ id, name, role, shares, plants_wrong })),
+    warning: clockAhead(state.time_ms, now_ms),
   };
 }
 

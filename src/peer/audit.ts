@@ -9,6 +9,7 @@ import { givesUpRound } from '../core/run-life.ts';
 import { mayStateShares } from '../core/share-table.ts';
 import type { NetworkState, RunState } from '../core/state.ts';
 import { stateHash } from '../core/state-bytes.ts';
+import { clockAhead } from '../protocol/clock.ts';
 import { RunStatusSchema } from '../protocol/messages.ts';
 import {
   type EvidenceTask,
@@ -61,6 +62,8 @@ export interface AuditReport {
   readonly evidence: number | null;
   /** What the hub tells visitors was compared with its log. */
   readonly status_compared: boolean;
+  /** What is no untruth and yet worth a look, in sentences. */
+  readonly warnings: readonly string[];
   /** What could not be checked, in sentences. Empty: everything was. */
   readonly unchecked: readonly string[];
   readonly seconds: number;
@@ -77,7 +80,6 @@ export async function auditWith(pool: AuditPool, log: PublicLog, options: AuditO
   const replay = replayLog(log, {
     pool,
     receipts,
-    now_ms,
     before: (event, index, state) => models?.before(event, index, state),
     after: (event, index, state) => models?.after(event, index, state),
     onProgress: onProgress && ((events, size) => onProgress({ events, size, models: models?.report.models ?? 0 })),
@@ -104,6 +106,7 @@ export async function auditWith(pool: AuditPool, log: PublicLog, options: AuditO
     models: models && { recomputed: models.report.models, submissions: models.report.works },
     evidence: models ? models.report.evidence : null,
     status_compared,
+    warnings: [clockAhead(state.time_ms, now_ms)].filter((warning) => warning !== null),
     unchecked: [
       ...uncheckedOfLog(log, unsigned_events),
       ...(receipts?.cut_line ? [`line ${receipts.cut_line} of the receipts: a crash has cut it short`] : []),

@@ -125,14 +125,23 @@ export interface CertificateOptions {
   readonly evidence: number;
 }
 
+/** A certificate with what it does not say itself. */
+export interface MadeCertificate {
+  readonly certificate: Certificate;
+  /** The text of its file. */
+  readonly text: string;
+  /** Rounds that were merged after the model that the certificate is of: what they paid is not in it. */
+  readonly later_rounds: number;
+  /** The hub states who holds what after so many rounds. */
+  readonly checkpoint_every: number;
+  readonly warning: string | null;
+}
+
 /**
  * The certificate of a holder, checked before it is returned, as the text of its file.
  * Throws OwnershipError `unknown-run`, `not-stated`, `not-a-holder`, `bad-log`, PublicLogError, Untruth.
  */
-export async function makeCertificate(
-  where: string,
-  options: CertificateOptions,
-): Promise<{ readonly certificate: Certificate; readonly text: string }> {
+export async function makeCertificate(where: string, options: CertificateOptions): Promise<MadeCertificate> {
   const { holder } = options;
   const collection = new Collection(holder, options.evidence);
   const log = await replayLog(where, (event, index, bytes, state) => {
@@ -176,5 +185,12 @@ export async function makeCertificate(
   };
   const text = certificateText(certificate);
   verifyCertificate(new TextEncoder().encode(text)); // what is handed out has passed the check that others will make
-  return { certificate, text };
+  const { warning } = log;
+  return {
+    certificate,
+    text,
+    later_rounds: run.round - merged_rounds,
+    checkpoint_every: run.spec.checkpoint_every,
+    warning,
+  };
 }

@@ -7,6 +7,7 @@ import { initialState, type NetworkState, type RunState } from '../core/state.ts
 import { LedgerError } from '../ledger/errors.ts';
 import { equalHashes, leafHash, type NodeReader, nodesOfLeaves, rootAt } from '../ledger/merkle.ts';
 import { decodeEntryBundle } from '../ledger/tiles.ts';
+import { clockAhead } from '../protocol/clock.ts';
 import { ProtocolError } from '../protocol/errors.ts';
 import { loggedRun } from './audit-shares.ts';
 import { bareCheckpoint } from './certificate-event.ts';
@@ -22,6 +23,8 @@ export interface ReplayedLog {
   readonly checkpoint: string;
   readonly size: number;
   readonly state: NetworkState;
+  /** That the hub's clock is ahead of this machine's; null: it is not. */
+  readonly warning: string | null;
   /** Nodes of the tree, for proofs. */
   readonly node: NodeReader;
 }
@@ -52,7 +55,14 @@ export async function replayLog(where: string, onEvent: ReplayListener = () => {
         `the ${leaves.length} entries are not the ${head.size} that the hub has signed`,
       );
     }
-    return { hub, checkpoint: bareCheckpoint(head.note, hub), size: head.size, state, node };
+    return {
+      hub,
+      checkpoint: bareCheckpoint(head.note, hub),
+      size: head.size,
+      state,
+      node,
+      warning: clockAhead(state.time_ms, Date.now()),
+    };
   } finally {
     log.close();
   }

@@ -36,8 +36,6 @@ export type UntruthCode =
   | 'bad-event'
   /** An event may not follow here: `details.refusal` has the core's code. */
   | 'refused'
-  /** The hub's clock was ahead of the time. */
-  | 'future-dated'
   /** An event that the hub has signed a receipt for is not in the log. */
   | 'omitted'
   /** The hub has signed another history for somebody else. */

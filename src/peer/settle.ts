@@ -58,6 +58,7 @@ export interface Settlement extends Settleable {
   readonly unearned_shares: number;
   readonly hub: string;
   readonly checkpoint: string;
+  readonly warning: string | null;
   /** For the tools of the format. */
   readonly file: object;
 }
@@ -73,8 +74,8 @@ export async function settlementOf(
   wanted: string | undefined,
   format: SettlementFormat,
 ): Promise<Settlement> {
-  const { state, hub, checkpoint } = await replayLog(where);
-  return { ...settlementAt(state, chooseLoggedRun(state, wanted), format), hub, checkpoint };
+  const { state, hub, checkpoint, warning } = await replayLog(where);
+  return { ...settlementAt(state, chooseLoggedRun(state, wanted), format), hub, checkpoint, warning };
 }
 
 /**
@@ -96,13 +97,13 @@ export async function recordedSettlement(
     throw new OwnershipError('not-settled', `run ${id.slice(0, 12)} has ${settlements} settlements, none is ${number}`);
   }
   const found: Computed[] = [];
-  const { hub, checkpoint } = await replayLog(where, (_event, index, _bytes, then) => {
+  const { hub, checkpoint, warning } = await replayLog(where, (_event, index, _bytes, then) => {
     if (index === stated.log_size - 1) found.push(settlementAt(then, then.runs.get(id)!, stated.format));
   });
-  return { ...found[0], hub, checkpoint };
+  return { ...found[0], hub, checkpoint, warning };
 }
 
-type Computed = Omit<Settlement, 'hub' | 'checkpoint'>;
+type Computed = Omit<Settlement, 'hub' | 'checkpoint' | 'warning'>;
 
 function settlementAt(state: NetworkState, run: RunState, format: SettlementFormat): Computed {
   const found = settleable(state, run);

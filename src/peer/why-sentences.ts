@@ -9,8 +9,20 @@ const short = (id: string): string => id.slice(0, 12);
 
 /** The whole explanation, line by line. */
 export function sentencesOf(why: Explanation): string[] {
-  return [...handedIn(why), '', ...judged(why), '', ...decided(why), '', ...paid(why), ...consequences(why)];
+  return [
+    ...handedIn(why),
+    '',
+    ...judged(why),
+    '',
+    ...decided(why),
+    '',
+    ...paid(why),
+    ...consequences(why),
+    ...warned(why),
+  ];
 }
+
+const warned = ({ warning }: Explanation): string[] => (warning ? ['', `Warning: ${warning}.`] : []);
 
 /** What it cost somebody beside what it earned. */
 function consequences({ lost, plant }: Explanation): string[] {

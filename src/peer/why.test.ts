@@ -172,6 +172,7 @@ const OPEN: Explanation = {
   held_after: null,
   lost: null,
   plant: null,
+  warning: null,
 };
 
 test('the sentences say what stood behind verdicts, where it decided', () => {

@@ -7,6 +7,7 @@ import { givesUpRound } from '../core/run-life.ts';
 import { emissionOf, PAY_PARTS, type PayClaim, type Payout, partsOf } from '../core/shares.ts';
 import { accountOf, type NetworkState, type Phase, type RunState } from '../core/state.ts';
 import { lockedBehind, stakeOf } from '../core/verdict-stakes.ts';
+import { clockAhead } from '../protocol/clock.ts';
 import { LookupError, replayWithPool } from './audit-shares.ts';
 import type { PublicLog } from './public-log.ts';
 
@@ -96,6 +97,8 @@ export interface Explanation {
   /** What its worker lost of what it had earned before, because this was made up; null where it was not. */
   readonly lost: Loss | null;
   readonly plant: RevealedPlant | null;
+  /** That the hub's clock is ahead of the reader's; null: it is not. */
+  readonly warning: string | null;
 }
 
 type Found = { -readonly [Field in keyof Explanation]: Explanation[Field] } & {
@@ -106,7 +109,7 @@ type Found = { -readonly [Field in keyof Explanation]: Explanation[Field] } & {
  * Explains the submission whose event id begins with `wanted`, from the log alone.
  * Throws LookupError `no-such-submission`, Untruth, PublicLogError.
  */
-export async function explainSubmission(log: PublicLog, wanted: string): Promise<Explanation> {
+export async function explainSubmission(log: PublicLog, wanted: string, now_ms = Date.now()): Promise<Explanation> {
   let found: Found | null = null;
   /** What a merge, a pause or an end decides, until the core has allowed it. */
   let decided: Partial<Explanation> | null = null;
@@ -149,6 +152,7 @@ export async function explainSubmission(log: PublicLog, wanted: string): Promise
     const message = `expected one submission whose id begins with "${wanted}"; of ${state.events} events, ${there}`;
     throw new LookupError('no-such-submission', message);
   }
+  result.warning = clockAhead(state.time_ms, now_ms);
   if (result.decision.kind === 'open') result.decision = { kind: 'open', phase: state.runs.get(result.run)!.phase };
   return result;
 }
@@ -173,6 +177,7 @@ function submissionOf(event: LoggedEvent, index: number, state: NetworkState): F
     held_after: null,
     lost: null,
     plant: null,
+    warning: null,
   };
 }
 

@@ -17,6 +17,8 @@ export interface Bug {
   game?(game: AnyGame, disk: HubDisk): AnyGame;
   /** The game of the validators. */
   readonly judges?: AnyGame;
+  /** The clock that the hub goes by. */
+  clock?(clock: Clock): Clock;
   /** Meddles with an open hub. */
   place?(place: MeetingPlace, clock: Clock): void;
 }
@@ -141,6 +143,10 @@ export const BUGS: readonly Bug[] = [
         }
       }, FORGETTING_MS);
     },
+  },
+  {
+    name: 'deadlines-by-the-clock-on-the-wall',
+    clock: (clock) => ({ ...clock, elapsed_ms: clock.now_ms }),
   },
   {
     name: 'clock-put-off-by-events',

@@ -22,6 +22,11 @@ const ROUND_SLACK_MS = 4000;
 /** A gap in the ticks moves a deadline by all of it, also by the part that the hub lived through before it went. */
 const TICK_MS = 5000;
 
+/** The part by which a log's time may run slower or faster to come back to the machine's clock. */
+const TIME_PART = 0.1;
+/** What a tick may be late by until it is durable, on the slowest disk. */
+const TICK_LATE_MS = 2000;
+
 const violated = (what: string): never => {
   throw new SimulationError('violated', what);
 };
@@ -45,6 +50,9 @@ export class Oracle {
   #alive_ms = 0;
   #allowed_ms = 0;
   #checkedLive = -1;
+  /** How long the hub has been there since its last tick; null: it has written none since it started. */
+  #lived_ms: number | null = null;
+  #time_ms = 0;
 
   /** @param honest the devices that never make anything up */
   constructor(hub: string, disk: HubDisk, params: TallyParams, honest: ReadonlySet<string>) {
@@ -91,6 +99,7 @@ export class Oracle {
     if (stateHash(again) !== stateHash(this.state)) violated('the log replayed gives another state than before');
     this.#allowed_ms += TICK_MS;
     this.#checkedLive = -1;
+    this.#lived_ms = null;
   }
 
   /** Follows what became durable, and checks that nothing else changed. */
@@ -129,18 +138,32 @@ export class Oracle {
 
   /** Time went by while the hub was there. */
   passed(alive_ms: number, extra_slack_ms: number): void {
+    this.#checkTime(alive_ms);
     for (const run of this.state.runs.values()) {
       const stage = run.phase === 'gathering' ? '' : `${run.round}.${run.attempt}`;
       if (stage !== this.#stage) {
         this.#stage = stage;
         this.#alive_ms = 0;
-        this.#allowed_ms = run.spec.round_ms + 1.5 * run.spec.judging_ms + ROUND_SLACK_MS;
+        this.#allowed_ms = (run.spec.round_ms + 1.5 * run.spec.judging_ms) / (1 - TIME_PART) + ROUND_SLACK_MS;
       }
       if (!['working', 'judging', 'revealing', 'merging'].includes(run.phase)) continue;
       this.#alive_ms += alive_ms;
       if (this.#alive_ms > this.#allowed_ms + extra_slack_ms) {
         violated(`round ${run.round}.${run.attempt} is still ${run.phase} after ${Math.round(this.#alive_ms)} ms`);
       }
+    }
+  }
+
+  /** The log's time goes on as real time does, whatever clocks are set to; only a hub that starts may step ahead. */
+  #checkTime(alive_ms: number): void {
+    const grown_ms = this.state.time_ms - this.#time_ms;
+    const lived_ms = this.#lived_ms === null ? null : this.#lived_ms + alive_ms;
+    this.#lived_ms = grown_ms === 0 ? lived_ms : 0;
+    this.#time_ms = this.state.time_ms;
+    if (grown_ms === 0 || lived_ms === null) return;
+    const [least_ms, most_ms] = [lived_ms * (1 - TIME_PART) - TICK_LATE_MS, lived_ms * (1 + TIME_PART) + TICK_LATE_MS];
+    if (grown_ms < least_ms || grown_ms > most_ms) {
+      violated(`the log's time grew by ${grown_ms} ms while ${Math.round(lived_ms)} ms passed`);
     }
   }
 

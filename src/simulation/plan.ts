@@ -63,7 +63,9 @@ export type FaultKind =
   /** The run's owner pauses it and lets it go on. */
   | 'pause'
   /** A device comes and goes every second, and works never. */
-  | 'flap';
+  | 'flap'
+  /** Somebody sets the clock of the hub's machine, forward or back. */
+  | 'clock-set';
 
 export interface Fault {
   readonly kind: FaultKind;
@@ -71,6 +73,8 @@ export interface Fault {
   readonly duration_ms: number;
   /** Which peer, where it is about one. */
   readonly peer: number;
+  /** By how much a clock is set. */
+  readonly by_ms: number;
 }
 
 export interface Plan {
@@ -100,6 +104,9 @@ const KINDS: readonly FaultKind[] = [
   'flap',
 ];
 
+/** How far a clock is set: by a leap, a time zone, a battery that is empty. */
+const CLOCK_SET_MS = [1500, 60_000, 3 * 3_600_000, 700 * 86_400_000] as const;
+
 /** Faults begin within this time; afterwards the run must come to its end. */
 export const FAULTS_WITHIN_MS = 30_000;
 
@@ -128,6 +135,16 @@ function endOf(seed: number): number | null {
   return seed % 7 === 4 ? seededRandom('simulated end', seed).below(FAULTS_WITHIN_MS) : null;
 }
 
+/** In one history of three the hub's clock is set, once or twice. Drawn apart, so that the other faults of a seed stay what they were. */
+function clockFaults(seed: number): Fault[] {
+  const random = seededRandom('simulated clock', seed);
+  if (random.below(3) > 0) return [];
+  return Array.from({ length: 1 + random.below(2) }, () => {
+    const by_ms = oneOf(random, CLOCK_SET_MS) * oneOf(random, [-1, 1]);
+    return { kind: 'clock-set', at_ms: random.below(FAULTS_WITHIN_MS), duration_ms: 0, peer: 0, by_ms };
+  });
+}
+
 /** The plan that follows from a seed. */
 export function planOf(seed: number): Plan {
   const random = seededRandom('simulation plan', seed);
@@ -144,8 +161,10 @@ export function planOf(seed: number): Plan {
       at_ms: random.below(FAULTS_WITHIN_MS),
       duration_ms: oneOf(random, [0, 300, 2000, 7000, 17_000, 25_000]),
       peer: random.below(peers.length),
+      by_ms: 0,
     };
   });
+  faults.push(...clockFaults(seed));
   faults.sort((a, b) => a.at_ms - b.at_ms);
   return {
     seed,

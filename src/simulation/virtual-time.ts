@@ -82,9 +82,9 @@ export class VirtualTime {
   }
 }
 
-/** How wrong a machine's clock is. */
+/** How wrong a machine's clock is; somebody may set it at any time. */
 export interface Skew {
-  readonly offset_ms: number;
+  offset_ms: number;
   /** Its seconds by ours; 1: right. */
   readonly rate: number;
 }

@@ -63,6 +63,7 @@ export class World {
   #slowDiskUntil_ms = 0;
   #lastLook_ms = 0;
   #hubBack = false;
+  readonly #hubClock = { ...RIGHT_CLOCK };
 
   constructor(plan: Plan, bug: Bug | null) {
     this.plan = plan;
@@ -151,7 +152,7 @@ export class World {
 
   startHub(): void {
     if (this.#hubProcess) return;
-    const process = new NewProcess(this.time, RIGHT_CLOCK);
+    const process = new NewProcess(this.time, this.#hubClock);
     this.#hubProcess = process;
     const incarnation = ++this.#starts;
     const random = seededRandom('hub nonces', this.plan.seed, incarnation);
@@ -162,12 +163,13 @@ export class World {
       const log = openTransparencyLog(store, identity);
       const onProblem = (error: Error): void => this.problem(error, 'a snapshot');
       const snapshots = { store, log, identity, rules: 'simulated', every_events: SNAPSHOT_EVERY, onProblem };
+      const clock = this.bug?.clock?.(process.clock) ?? process.clock;
       const place = await openMeetingPlace({
         identity,
         log,
         snapshots: (beside) => openSnapshots({ ...snapshots, beside }),
         blobs: this.disk.openBlobs(process),
-        clock: process.clock,
+        clock,
         randomBytes: (length) => Uint8Array.from({ length }, () => random.below(256)),
         limits: LIMITS,
         loadGame: async () => this.bug?.game?.(tally, this.disk) ?? tally,
@@ -220,10 +222,11 @@ export class World {
   #strike(fault: Fault): void {
     const peer = this.peers[fault.peer % this.peers.length];
     const { duration_ms } = fault;
-    const about = ['hub-crash', 'hub-stop', 'slow-disk', 'replay', 'pause', 'flap'].includes(fault.kind)
+    const about = ['hub-crash', 'hub-stop', 'slow-disk', 'replay', 'pause', 'flap', 'clock-set'].includes(fault.kind)
       ? ''
       : ` ${peer.plan.name}`;
-    this.say(`fault: ${fault.kind}${about} for ${duration_ms} ms`);
+    const size = fault.kind === 'clock-set' ? `by ${fault.by_ms} ms` : `for ${duration_ms} ms`;
+    this.say(`fault: ${fault.kind}${about} ${size}`);
     const { link } = peer.line;
     switch (fault.kind) {
       case 'hub-crash':
@@ -279,6 +282,9 @@ export class World {
         return;
       case 'pause':
         void pause(this, duration_ms);
+        return;
+      case 'clock-set':
+        this.#hubClock.offset_ms += fault.by_ms;
         return;
       case 'flap':
         void flap(this, duration_ms + 10_000);

@@ -1,0 +1,69 @@
+// The time of the log. It goes on by what has really passed, whatever becomes of the machine's clock: deadlines are measured by it.
+//
+// When a hub starts, the log's time is that of the machine's clock, unless the log is ahead of it already or so far behind that the clock is
+// likelier wrong than the hub was away. From then on only elapsed time moves it. Where it differs from the machine's clock (somebody has set
+// that, or had it wrong before), it runs a tenth slower or faster until they agree: never back, and never by a jump.
+import { aboutTime, CLOCK_TOLERANCE_MS, type Clock } from '../protocol/clock.ts';
+
+/** The part by which the log's time runs slower or faster: an hour is made good in ten, and a round is hardly another length. */
+const CORRECTED_PART = 0.1;
+/** A difference that nobody minds. */
+const ALIKE_MS = 1000;
+/** A hub that was away for longer has more likely a wrong clock: its log would be ahead for years. */
+const MOST_AWAY_MS = 400 * 86_400_000;
+/** A machine's uptime is measured in hundredths of a second: less than this is no sleep. */
+const LEAST_SLEEP_MS = 5000;
+
+export interface LogClock {
+  now_ms(): number;
+  /** Real milliseconds until the log's time is that; 0: it is past. */
+  until_ms(time_ms: number): number;
+  /** How far the log's time is ahead of the machine's clock; negative: behind. */
+  ahead_ms(): number;
+  /** When it was opened, by the machine's clock, and how far the log was behind it then: the hub was away, or idle. */
+  readonly opened: { readonly at_ms: number; readonly away_ms: number };
+}
+
+/** @param last_ms the log's last tick, 0 for a log without one */
+export function openLogClock(last_ms: number, clock: Clock): LogClock {
+  const at_ms = clock.now_ms();
+  const gap_ms = at_ms - last_ms;
+  const away_ms = last_ms === 0 || gap_ms < 0 || gap_ms > MOST_AWAY_MS ? 0 : gap_ms;
+  let time_ms = last_ms === 0 ? at_ms : last_ms + away_ms;
+  let seen_ms = clock.elapsed_ms();
+  let awake_ms = (clock.uptime_ms?.() ?? 0) - seen_ms;
+  let rate = 1;
+
+  const now_ms = (): number => {
+    const passed_ms = Math.max(0, clock.elapsed_ms() - seen_ms);
+    seen_ms += passed_ms;
+    // Elapsed time may stand still while a machine sleeps; its uptime does not.
+    const slept_ms = clock.uptime_ms ? clock.uptime_ms() - seen_ms - awake_ms : 0;
+    if (slept_ms > LEAST_SLEEP_MS) {
+      awake_ms += slept_ms;
+      time_ms += slept_ms;
+    }
+    time_ms += passed_ms;
+    const ahead_ms = time_ms - clock.now_ms();
+    const most_ms = passed_ms * CORRECTED_PART;
+    const corrected_ms = Math.abs(ahead_ms) > ALIKE_MS ? Math.max(-most_ms, Math.min(most_ms, -ahead_ms)) : 0;
+    time_ms += corrected_ms;
+    rate = Math.abs(ahead_ms) > ALIKE_MS ? 1 - Math.sign(ahead_ms) * CORRECTED_PART : 1;
+    return time_ms;
+  };
+
+  return {
+    now_ms,
+    until_ms: (wanted_ms) => Math.max(0, (wanted_ms - now_ms()) / rate),
+    ahead_ms: () => now_ms() - clock.now_ms(),
+    opened: { at_ms, away_ms },
+  };
+}
+
+/** What is to be said of a log's time that is not the machine's; null: nothing. */
+export function skewOf(ahead_ms: number): string | null {
+  if (Math.abs(ahead_ms) <= CLOCK_TOLERANCE_MS) return null;
+  const [where, how] = ahead_ms > 0 ? ['ahead of', 'slower'] : ['behind', 'faster'];
+  const until = aboutTime(Math.abs(ahead_ms) / CORRECTED_PART);
+  return `the log's time is ${aboutTime(Math.abs(ahead_ms))} ${where} this machine's clock, which was set or is wrong: rounds go on, and the log's time runs a tenth ${how} until they agree, in about ${until}`;
+}
