@@ -146,14 +146,17 @@ function newsTeller(json: boolean, url: string, say: Output['say']): (news: Peer
     }
     const first = 'submission' in news && !hinted;
     hinted ||= first;
-    say(first ? `${describe(news)}\n${hintOf(news.submission, url)}` : describe(news), news);
+    say(first ? `${describe(news, url)}\n${hintOf(news.submission, url)}` : describe(news, url), news);
   };
 }
 
-/** What can be done about a problem, from the command line. */
-const HINTS: Readonly<Record<string, string>> = {
-  'key-in-use': '. Give each device a folder of its own: potluck join … --folder ANOTHER',
-};
+/** What can be done about something, from the command line. */
+function adviceOn(code: string, url: string): string {
+  const join = `npx potluck join ${url}`;
+  if (code === 'no-validator') return `; start one, here or elsewhere: ${join} --role validator`;
+  if (code === 'key-in-use') return `; give each device a folder of its own: ${join} --folder ANOTHER`;
+  return '';
+}
 
 /** Said once: what can be asked about a submission. */
 function hintOf(submission: string, url: string): string {
@@ -161,7 +164,7 @@ function hintOf(submission: string, url: string): string {
   return `  what came of it, and why: ${potluckHere()} why ${submission.slice(0, 12)}${hub}`;
 }
 
-function describe(news: PeerNews): string {
+function describe(news: PeerNews, url: string): string {
   switch (news.type) {
     case 'joined':
       return `Joined run ${news.run.slice(0, 12)} (${nameOf(news.run_name)}) as ${news.peer.slice(0, 12)}.`;
@@ -173,6 +176,7 @@ function describe(news: PeerNews): string {
     case 'accepted':
       return `round ${news.round}: handed in ${news.steps} steps in ${formatBytes(news.size_bytes)}, submission ${news.submission.slice(0, 12)}`;
     case 'refused':
+      if (news.code === 'key-in-use') return `round ${news.round}: the work was not handed in: ${news.message}`;
       return `round ${news.round}: the hub refused the work (${news.code}): ${news.message}`;
     case 'judged':
       return `round ${news.round}: judged submission ${news.submission.slice(0, 12)}: ${news.accepted ? 'accepted' : `refused, ${news.code}`}`;
@@ -180,9 +184,11 @@ function describe(news: PeerNews): string {
       return `validation loss after ${news.merged_rounds} rounds: ${news.loss.toFixed(4)}`;
     case 'away':
       return `the hub is away (${news.reason}); trying again`;
+    case 'obstacle':
+      return news.obstacle ? `${news.obstacle.message}${adviceOn(news.obstacle.code, url)}` : '';
     case 'transfer':
       return ''; // said by transferTeller
     case 'problem':
-      return `problem (${news.code}): ${news.message}${HINTS[news.code] ?? ''}`;
+      return `problem (${news.code}): ${news.message}${adviceOn(news.code, url)}`;
   }
 }

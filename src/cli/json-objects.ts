@@ -20,6 +20,7 @@ const listed_run = z.strictObject({
   workers: count,
   validators: count,
 });
+const obstacle = z.strictObject({ code: z.string(), message: z.string() });
 /** What a reader should know though nothing is untrue: that the hub's clock is ahead of theirs. */
 const warning = z.string().nullable();
 const verdict_code = { accepted: z.boolean(), code: z.string() };
@@ -58,6 +59,7 @@ export const JSON_OBJECTS = {
       steps: count,
       loss: z.number(),
       tokens_per_second: z.number(),
+      obstacle: obstacle.optional(),
     }),
   }),
   accepted: object('join, plant: the hub has put a submission into its log, at `index`', {
@@ -73,6 +75,9 @@ export const JSON_OBJECTS = {
   evaluated: object('join --role validator: the validation loss was measured', {
     merged_rounds: count,
     loss: z.number(),
+  }),
+  obstacle: object('join: why the device achieves nothing for now; null when that is over', {
+    obstacle: obstacle.nullable(),
   }),
   away: object('join: the hub does not answer; the device goes on trying', { reason: z.string() }),
   transfer: object('join, export, run create: how much of a blob has been sent or received', {

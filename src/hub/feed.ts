@@ -103,7 +103,7 @@ function sameView(a: PeerView | undefined, b: PeerView): boolean {
   if (!a.progress || !b.progress) return a.progress === b.progress;
   for (const field in b.progress) {
     const key = field as keyof typeof b.progress;
-    if (a.progress[key] !== b.progress[key]) return false;
+    if (key !== 'obstacle' && a.progress[key] !== b.progress[key]) return false;
   }
-  return true;
+  return a.progress.obstacle?.message === b.progress.obstacle?.message;
 }

@@ -1,5 +1,5 @@
 // The core's state as peers and people get to see it.
-import type { NetworkState, RunState } from '../core/state.ts';
+import { type NetworkState, type RunState, workersNeeded } from '../core/state.ts';
 import type { PeerView, Progress, RunStatus, RunView } from '../protocol/messages.ts';
 import type { LogClock } from './log-clock.ts';
 
@@ -42,6 +42,11 @@ export function runView(run: RunState, time: TimeLeft, withSubmissions: boolean)
     ...shared(run, time),
     checkpoint: run.checkpoint,
     recent: run.recent,
+    seats: {
+      workers: run.attendance.workers,
+      workers_needed: workersNeeded(run),
+      validators: run.validators.length,
+    },
     submissions: withSubmissions
       ? [...run.submissions.values()].map(({ id, worker, body, judges, seals, verdicts, draw_permille, alarm }) => ({
           id,
@@ -101,7 +106,15 @@ export function runStatuses(
       validation_loss: micro(run.evaluation?.loss_micro),
       first_validation_loss: micro(run.first_evaluation?.loss_micro),
       evaluated_rounds: run.evaluation?.merged_rounds ?? null,
-      problem: problemOf(run),
+      problem: problemOf(run) ?? tooSlow(peers),
     };
   });
+}
+
+/** A run whose workers all say that its rounds are too short for them stands still; its owner is the one to change that. */
+function tooSlow(peers: readonly PeerView[]): string | null {
+  const workers = peers.filter(({ present, role }) => present && role === 'worker');
+  const slow = workers.filter(({ progress }) => progress?.obstacle?.code === 'too-slow');
+  if (slow.length === 0 || slow.length < workers.length) return null;
+  return `no worker keeps up with the rounds; one of ${slow.length} says: ${slow[0].progress!.obstacle!.message}`;
 }

@@ -4,7 +4,7 @@ import { sha256Hex } from '../protocol/hash.ts';
 import type { Identity } from '../protocol/identity.ts';
 import { uploadChallenge, WIRE_LIMITS } from '../protocol/messages.ts';
 import { PeerError } from './errors.ts';
-import { LINE_LIMITS, type Line, megabytes, openLine } from './line.ts';
+import { LINE_LIMITS, type Line, megabytes, openLine, type Trouble } from './line.ts';
 import { refusalOf } from './refusal.ts';
 import { sendBlob } from './upload.ts';
 
@@ -136,11 +136,11 @@ async function fetchBlob(
 
 export interface TransferWatch {
   at(done_bytes: number, total_bytes: number | null): void;
-  trouble(trouble: { readonly reason: string }): void;
+  trouble(trouble: Trouble): void;
   done(): void;
 }
 
-/** Tells of a transfer once in a while, of trouble at once, and of the end of one that it has told of. */
+/** Tells of a transfer once in a while, of trouble that lasts, and of the end of one that it has told of. */
 function watchTransfer(
   direction: Transfer['direction'],
   hash: string,
@@ -159,7 +159,10 @@ function watchTransfer(
       at = { done_bytes, total_bytes };
       if (performance.now() - told_ms >= TOLD_EVERY_MS) tell(null);
     },
-    trouble: ({ reason }) => tell(reason),
+    trouble({ reason, silent, failures }) {
+      // A connection that was kept too long ends when it is used again, and the next one goes on: no news.
+      if (silent || failures > 1) tell(reason);
+    },
     done() {
       if (told) tell(null);
     },
@@ -171,15 +174,16 @@ const SAME_TROUBLE_EVERY_MS = 60_000;
 
 /** Says what people want to read of transfers: every ten seconds how far they are, and what holds them up. */
 export function transferTeller(say: (sentence: string, transfer: Transfer) => void): (transfer: Transfer) => void {
-  let said = { hash: '', trouble: null as string | null, at_ms: performance.now() };
+  let said = { hash: '', trouble: null as string | null, at_ms: performance.now(), done: false };
   return (transfer) => {
     const { hash, trouble } = transfer;
     const since_ms = performance.now() - said.at_ms;
     const again_ms = trouble === null ? SAID_EVERY_MS : SAME_TROUBLE_EVERY_MS;
     const news = trouble !== null && trouble !== said.trouble;
-    const end = said.hash === hash && transfer.done_bytes === transfer.total_bytes;
+    const done = transfer.done_bytes === transfer.total_bytes && trouble === null;
+    const end = said.hash === hash && done && !said.done;
     if (!news && !end && since_ms < again_ms) return;
-    said = { hash, trouble: trouble ?? said.trouble, at_ms: performance.now() };
+    said = { hash, trouble: trouble ?? said.trouble, at_ms: performance.now(), done };
     say(transferSentence(transfer), transfer);
   };
 }

@@ -42,6 +42,7 @@ async function workerAtWork(follow = async (): Promise<unknown> => null) {
       return { event_id: HASH, index: 0 };
     },
     tell: () => {},
+    heldUp: () => {},
     progress: ({ state }: { state: string }) => states.push(state),
     sample: () => {},
   } as unknown as Seat;

@@ -86,14 +86,6 @@ describe('fetching', () => {
     assert.deepEqual(await open().fetch(hash), blob);
     assert.equal(sent_bytes, blob.length);
     assert.equal(requests, 14, 'more than the attempts that a line without a new byte gets');
-    assert.match(told[0].trouble!, /terminated|closed|aborted/);
-    assert.deepEqual(told.at(-1), {
-      direction: 'down',
-      hash,
-      done_bytes: 200_000,
-      total_bytes: 200_000,
-      trouble: null,
-    });
   });
 
   test('a line that falls silent is tried again from where it was, and the error says how far it came', async () => {
@@ -106,6 +98,13 @@ describe('fetching', () => {
     };
     assert.deepEqual(await open({ silence_ms: 300 }).fetch(hash), blob);
     assert.deepEqual(asked, [undefined, 'bytes=100000-', 'bytes=100000-']);
+    const transfer = { direction: 'down', hash, total_bytes: 200_000 };
+    const trouble = 'no byte came for 0.3 s';
+    assert.deepEqual(told, [
+      { ...transfer, done_bytes: 100_000, trouble },
+      { ...transfer, done_bytes: 100_000, trouble },
+      { ...transfer, done_bytes: 200_000, trouble: null },
+    ]);
     asked = [];
     http = (request, response) => {
       asked.push(request.headers.range);
@@ -150,7 +149,6 @@ describe('fetching', () => {
     };
     assert.deepEqual(await open({ silence_ms: 1500 }).fetch(hash), blob);
     assert.equal(requests, 2);
-    assert.match(told[0].trouble!, /made anew/);
   });
 
   test('a device that takes part goes on trying, also while a proxy says that the hub is away', async () => {
@@ -213,16 +211,14 @@ describe('sending', () => {
     assert.equal(await open().upload(large), sha256Hex(large));
     assert.equal(sha256Hex(held.bytes), sha256Hex(large));
     assert.ok(Math.max(...held.parts) <= 1 << 20);
-    assert.deepEqual(told.at(-1), {
-      ...{ direction: 'up', hash: sha256Hex(large), trouble: null },
-      ...{ done_bytes: large.length, total_bytes: large.length },
-    });
   });
 
   test('in smaller parts where they take longer than a silence, or where a proxy lets no large body pass', async () => {
     const slow = hub((_, part) => (part.length > 100_000 ? 'silence' : null));
     await open({ silence_ms: 200 }).upload(large.subarray(0, 250_000));
     assert.ok(Math.max(...slow.parts) <= 65_536);
+    const { hash: _, ...last } = told.at(-1)!;
+    assert.deepEqual(last, { direction: 'up', done_bytes: 250_000, total_bytes: 250_000, trouble: null });
     const small = hub((_, part) => (part.length > 70_000 ? 413 : null));
     await open().upload(large.subarray(0, 250_000));
     assert.ok(Math.max(...small.parts) <= 65_536);

@@ -25,6 +25,8 @@ export interface Answer {
 export interface Trouble {
   readonly reason: string;
   readonly silent: boolean;
+  /** How often in a row nothing new has come. */
+  readonly failures: number;
 }
 
 export interface Asking {
@@ -111,15 +113,15 @@ export function openLine(options: LineOptions = {}): Line {
         if (rangeRefused) came = nothing();
         wait_ms = Math.max(wait_ms, asked_ms ?? 0);
         reason = `the answer was ${status}`;
-        asking.onTrouble?.({ reason, silent: false });
+        asking.onTrouble?.({ reason, silent: false, failures });
       } catch (error) {
         if (error instanceof PeerError) throw error;
         if (closing.signal.aborted) throw new PeerError('hub-unreachable', 'this device has stopped asking the hub');
         if (error instanceof Renewed) wait_ms = 0;
         reason = reasonOf(error);
-        asking.onTrouble?.({ reason, silent: error instanceof Silence });
         const newBytes = came.size_bytes > before_bytes && (before_bytes === 0 || came.joined);
         if (newBytes || error instanceof Renewed) failures = 0;
+        asking.onTrouble?.({ reason, silent: error instanceof Silence, failures });
         if (failures >= attempts) throw unreachable(asking.url, failures, reason, came);
         if (!asking.immutable) came = nothing();
       }

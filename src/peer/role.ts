@@ -4,7 +4,7 @@ import type { AnyGame, Device, Round } from '../games/game.ts';
 import type { Receipt } from '../ledger/receipt.ts';
 import type { Clock } from '../protocol/clock.ts';
 import type { Identity } from '../protocol/identity.ts';
-import type { Progress, RunView, Sample } from '../protocol/messages.ts';
+import type { Obstacle, Progress, RunView, Sample } from '../protocol/messages.ts';
 import type { PeerBlobs, Transfer } from './blobs.ts';
 import type { ModelFollower } from './model.ts';
 
@@ -34,6 +34,8 @@ export type PeerNews =
   | { readonly type: 'evaluated'; readonly merged_rounds: number; readonly loss: number }
   | { readonly type: 'away'; readonly reason: string }
   | ({ readonly type: 'transfer' } & Transfer)
+  /** Why nothing is achieved for now; null: nothing is in the way any more. */
+  | { readonly type: 'obstacle'; readonly obstacle: Obstacle | null }
   | { readonly type: 'problem'; readonly code: string; readonly message: string };
 
 /** What a role has at hand. */
@@ -51,6 +53,8 @@ export interface Seat {
   submit(body: EventBody): Promise<Receipt>;
   tell(news: PeerNews): void;
   progress(progress: Omit<Progress, 'type'>): void;
+  /** What keeps this device from achieving anything; null when it is over. */
+  heldUp(obstacle: Obstacle | null): void;
   /** Tells the hub what a model writes. */
   sample(sample: Omit<Sample, 'type'>): void;
 }

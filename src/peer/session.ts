@@ -5,12 +5,13 @@ import type { AnyGame, Device } from '../games/game.ts';
 import type { Clock, Timer } from '../protocol/clock.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import type { Identity } from '../protocol/identity.ts';
-import type { RunView, Welcome } from '../protocol/messages.ts';
+import type { Obstacle, Progress, RunView, Welcome } from '../protocol/messages.ts';
 import type { PeerBlobs } from './blobs.ts';
 import { connectToHub, type HubConnection, type Transport } from './connection.ts';
 import { PeerError } from './errors.ts';
 import { LEAVING_LIMITS, untilLeft } from './leaving.ts';
 import { followModel } from './model.ts';
+import { obstacleOf, obstacleTeller } from './obstacles.ts';
 import type { Receipts } from './receipts.ts';
 import type { PeerNews, Seat } from './role.ts';
 import { validatorRole } from './validator.ts';
@@ -53,6 +54,15 @@ export async function takePart(options: SessionOptions): Promise<'finished' | 'l
   let failure: PeerError | null = null;
   signal.addEventListener('abort', () => wake(), { once: true });
 
+  let obstacle: Obstacle | null = null;
+  let doing: Omit<Progress, 'type'> = { state: 'waiting', round: 0, steps: 0, loss: 0, tokens_per_second: 0 };
+  const teller = obstacleTeller(clock.elapsed_ms, (now) => tell({ type: 'obstacle', obstacle: now }));
+  /** The log knows that this peer is here: what a view says of who is here counts it in. */
+  let here = false;
+  const tellObstacle = (): void => {
+    if (here) teller(obstacle ?? (newest && obstacleOf(newest, role)));
+  };
+
   let connection: HubConnection;
   const submit = async (body: EventBody) => {
     const event = await signEvent(identity, body);
@@ -75,8 +85,16 @@ export async function takePart(options: SessionOptions): Promise<'finished' | 'l
     submit,
     tell,
     progress(progress) {
-      connection.progress(progress);
-      tell({ type: 'progress', progress });
+      doing = obstacle ? { ...progress, obstacle } : progress;
+      connection.progress(doing);
+      tell({ type: 'progress', progress: doing });
+    },
+    heldUp(now) {
+      if (!now && !obstacle) return;
+      obstacle = now;
+      const { obstacle: _, ...rest } = doing;
+      seat.progress(rest);
+      tellObstacle();
     },
     sample: (sample) => connection.sample(sample),
   };
@@ -96,11 +114,13 @@ export async function takePart(options: SessionOptions): Promise<'finished' | 'l
   const announce = async (welcome: Welcome): Promise<void> => {
     bound ??= bind();
     await bound;
-    if (welcome.present) return;
+    here = welcome.present;
+    if (here) return;
     const { name, device } = options;
     try {
       const { class: runtime } = device.runtime;
       await submit({ type: 'peer.joined', version: 1, run, session: welcome.session, role, name, runtime });
+      here = true;
     } catch (error) {
       // Two connections may cross: that the log already knows this peer, or a later join of it, is what was wanted.
       const known = error instanceof PeerError && error.details.refusal === 'already-present';
@@ -129,6 +149,7 @@ export async function takePart(options: SessionOptions): Promise<'finished' | 'l
       newest = view;
       options.onView?.(view);
       acting.glance(view);
+      tellObstacle();
       wake();
     },
     onAway: (reason) => tell({ type: 'away', reason }),

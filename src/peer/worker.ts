@@ -2,10 +2,11 @@
 import { bytesToHex } from '@noble/hashes/utils.js';
 import type { Claim, Device } from '../games/game.ts';
 import { sha256 } from '../protocol/hash.ts';
-import type { RunView } from '../protocol/messages.ts';
+import type { Obstacle, RunView } from '../protocol/messages.ts';
 import { PeerError } from './errors.ts';
 import { type FirstWork, watchFirstWork } from './first-work.ts';
 import { unlessEmptyHanded } from './leaving.ts';
+import { type RoundWatch, roundWatcher } from './obstacles.ts';
 import { type Role, roundOf, type Seat } from './role.ts';
 
 const LIMITS = {
@@ -15,6 +16,11 @@ const LIMITS = {
   progress_every_ms: 300,
 } as const;
 
+const CAME_TO_NOTHING: Obstacle = {
+  code: 'came-to-nothing',
+  message: 'the work of a round came to nothing, though there was time: in training, the loss left the finite numbers',
+};
+
 const utf8 = new TextEncoder();
 
 type StepReport = Parameters<Device['progress']>[0];
@@ -23,7 +29,8 @@ export function workerRole(seat: Seat): Role {
   const { game, params, blobs, identity, model, clock } = seat;
   /** The round that was handed in or given up, so that a view of it does not start it again. */
   let done = '';
-  let working: { key: string; stop: AbortController } | null = null;
+  let working: { key: string; stop: AbortController; watch: RoundWatch | null } | null = null;
+  const watchRound = roundWatcher(clock.elapsed_ms);
   /** The model that is at hand. */
   let followed = '';
   /** Measured time from the end of training to the hub's answer. */
@@ -85,7 +92,8 @@ export function workerRole(seat: Seat): Role {
     }
     const received_ms = clock.elapsed_ms();
     const stop = new AbortController();
-    const mine = { key, stop };
+    const round = watchRound(view);
+    const mine: NonNullable<typeof working> = { key, stop, watch: round };
     working = mine;
     try {
       const state = await follow(view);
@@ -98,7 +106,9 @@ export function workerRole(seat: Seat): Role {
       const task = game.task(params, roundOf(view), identity.id, state);
       const first = await firstWork();
       const watch = progressWatch(seat, view);
+      round.begun();
       onStep = (report) => {
+        round.step();
         finished_ms = clock.elapsed_ms();
         onFirstStep();
         watch(report);
@@ -114,6 +124,9 @@ export function workerRole(seat: Seat): Role {
       if (claim && mine.key === key) {
         onFirstStep();
         await handIn(view, claim, finished_ms);
+      } else if (!leaving.aborted) {
+        const why = claim || signal.aborted ? mine.watch?.missed() : CAME_TO_NOTHING;
+        if (why) seat.heldUp(why);
       }
     } finally {
       working = null;
@@ -150,6 +163,7 @@ export function workerRole(seat: Seat): Role {
       const { event_id: submission, index } = receipt;
       const size_bytes = claim.work.length;
       await (await firstWork()).handedIn();
+      seat.heldUp(null);
       seat.tell({ type: 'accepted', round: view.round, submission, index, steps, tokens, size_bytes });
     } catch (error) {
       if (!(error instanceof PeerError)) throw error;
@@ -159,10 +173,21 @@ export function workerRole(seat: Seat): Role {
     }
   };
 
+  /** What is under way does not count any more. */
   const drop = (): void => {
     if (!working) return;
     working.key = '';
+    working.watch = null;
     working.stop.abort();
+  };
+
+  /** The round is over, and this device has not handed in. */
+  const missed = (view: RunView, { watch }: { readonly watch: RoundWatch | null }): void => {
+    const why = watch?.missed();
+    drop();
+    if (view.phase === 'paused' || view.phase === 'finished') return;
+    if (working) working.watch = watch; // when the step is done, it is known how long one takes
+    if (why) seat.heldUp(why);
   };
 
   return {
@@ -171,7 +196,8 @@ export function workerRole(seat: Seat): Role {
     glance(view) {
       // The round that is being worked on is over, or was opened anew: stop, and hand in only if it still counts.
       if (!working) return;
-      if (keyOf(view) !== working.key) drop();
+      if (working.key === '') return;
+      if (keyOf(view) !== working.key) missed(view, working);
       else if (view.phase !== 'working') working.stop.abort();
     },
   };

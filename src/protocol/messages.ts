@@ -42,6 +42,8 @@ export const RunViewSchema = z.object({
   recent: z
     .array(z.object({ round: count, parent: hash, bundle: hash, model: hash }))
     .max(2 * WIRE_LIMITS.rounds_between_checkpoints),
+  /** Who is here, as far as the log knows, and how many workers the next round waits for. */
+  seats: z.object({ workers: count, workers_needed: count, validators: count }).optional(),
   submissions: z.array(
     z.object({
       id: hash,
@@ -74,6 +76,10 @@ export const RunViewSchema = z.object({
 });
 export type RunView = z.infer<typeof RunViewSchema>;
 
+/** Why a peer achieves nothing for now, in a word and a sentence. */
+export const ObstacleSchema = z.object({ code: z.string().max(60), message: z.string().max(400) });
+export type Obstacle = z.infer<typeof ObstacleSchema>;
+
 /** What a worker says of itself while it works; shown to people, never paid by. */
 export const ProgressSchema = z.object({
   type: z.literal('progress'),
@@ -82,6 +88,7 @@ export const ProgressSchema = z.object({
   steps: count,
   loss: z.number(),
   tokens_per_second: z.number(),
+  obstacle: ObstacleSchema.optional(),
 });
 export type Progress = z.infer<typeof ProgressSchema>;
 
@@ -143,6 +150,7 @@ export const RunStatusSchema = RunViewSchema.omit({
   reexecute_permille: true,
   probation: true,
   rating_permille: true,
+  seats: true,
 }).extend({
   owner: hash,
   /** The longest time that a round and its judging take, and how many workers the first round waits for. */

@@ -289,6 +289,9 @@ function newsReader(set: Turn['set'], run: string, verdicts: VerdictReader): (ne
         set({ refused });
         return;
       }
+      case 'obstacle':
+        set({ obstacle: news.obstacle });
+        return;
       case 'away':
         set({ phase: 'away', tokens_per_second: 0 });
         return;

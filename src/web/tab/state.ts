@@ -1,6 +1,7 @@
 // What a tab that takes part says of itself: plain data, sent from the tab's Worker to the page after every change.
 
 import type { Transfer } from '../../peer/blobs.ts';
+import type { Obstacle } from '../../protocol/messages.ts';
 
 /** What the tab is doing, in the order in which it usually happens. */
 export type Phase =
@@ -107,6 +108,8 @@ export interface ContributionState {
   readonly handed_in: readonly HandedIn[];
   /** Work that the hub would not take, newest last; at most the last twenty. */
   readonly refused: readonly { readonly round: number; readonly code: string; readonly message: string }[];
+  /** Why nothing is achieved for now. */
+  readonly obstacle: Obstacle | null;
   /** What is being fetched or sent, when it takes more than a moment. */
   readonly transfer: Transfer | null;
   /** The last thing that went wrong without ending the work. */
@@ -125,6 +128,7 @@ export const FIRST_STATE: ContributionState = {
   steps: 0,
   loss: null,
   tokens_per_second: 0,
+  obstacle: null,
   transfer: null,
   pauses: [],
   slowdowns: [],
@@ -168,6 +172,7 @@ export function sentenceOf(state: ContributionState): string {
         .join(' · ');
     }
     case 'waiting':
+      if (state.obstacle) return `waiting: ${state.obstacle.message}`;
       return runtime ? `waiting for the next round · ${RUNTIMES[runtime.class]}` : 'waiting for the next round';
     default:
       return phase;

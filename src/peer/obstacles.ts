@@ -1,0 +1,96 @@
+// Why a device achieves nothing for now: told to its owner in a sentence, and to the run's owner for as long as it lasts.
+import type { PeerRole } from '../core/events.ts';
+import type { Obstacle, RunView } from '../protocol/messages.ts';
+
+/** How much of a round a device must have had before it is called too slow: one that came late has a whole one coming. */
+const WHOLE_PART = 0.7;
+/** A round that ended earlier than this was ended by somebody else; work is broken off before the end, to be handed in. */
+const CUT_SHORT_PART = 0.5;
+/** The first two sentences about one thing are told, the second being the more exact one; then one after each of these times. */
+const TOLD_AT_ONCE = 2;
+const TOLD_AGAIN_MS = 600_000;
+
+/** What keeps everybody of this role from working, or the work from counting. */
+export function obstacleOf({ phase, seats }: RunView, role: PeerRole): Obstacle | null {
+  if (phase === 'paused') return { code: 'run-paused', message: "the run's owner has paused it; it goes on by itself" };
+  if (!seats) return null;
+  const { workers, workers_needed, validators } = seats;
+  if (phase === 'gathering' && workers < workers_needed) {
+    const here = `${workers} ${workers === 1 ? 'is' : 'are'} here`;
+    return { code: 'too-few-workers', message: `the next round waits for ${workers_needed} workers, ${here}` };
+  }
+  if (role === 'worker' && validators === 0 && phase !== 'gathering') {
+    const message = 'no validator takes part: work is merged into the model, but not credited to anybody';
+    return { code: 'no-validator', message };
+  }
+  return null;
+}
+
+/** How a round goes on one device. Times are the device's own, since it heard of the round. */
+export interface RoundWatch {
+  /** The model is there, the work begins. */
+  begun(): void;
+  step(): void;
+  /** The round is over, or was opened anew, and this device has not handed in. What kept it from that, if it was the device. */
+  missed(): Obstacle | null;
+}
+
+/** Watches rounds on a device; a round's whole length is the longest time that was ever left of one. */
+export function roundWatcher(elapsed_ms: () => number): (view: RunView) => RoundWatch {
+  let round_ms = 0;
+  return ({ round, remaining_ms: left_ms }) => {
+    round_ms = Math.max(round_ms, left_ms);
+    const whole_ms = round_ms;
+    const heard_ms = elapsed_ms();
+    let begun_ms: number | null = null;
+    let last_ms = 0;
+    let steps = 0;
+    return {
+      begun() {
+        begun_ms = last_ms = elapsed_ms();
+      },
+      step() {
+        steps++;
+        const now_ms = elapsed_ms();
+        if (steps === 1) last_ms = now_ms;
+      },
+      missed() {
+        const now_ms = elapsed_ms();
+        const had_ms = now_ms - heard_ms;
+        const cutShort = had_ms < CUT_SHORT_PART * left_ms;
+        if (cutShort || (left_ms < WHOLE_PART * whole_ms && had_ms <= whole_ms)) return null;
+        if (begun_ms === null) {
+          const message = `round ${round} went by while its model was fetched and worked out: ${seconds(had_ms)} so far, a round has ${seconds(whole_ms)}`;
+          return { code: 'too-slow', message };
+        }
+        const step_ms = (steps > 0 ? last_ms : now_ms) - begun_ms;
+        const took = steps > 0 ? `takes ${seconds(step_ms)}` : `takes more than ${seconds(step_ms)}`;
+        return {
+          code: 'too-slow',
+          message: `this device is too slow for the rounds of this run: a step ${took} here, a round has ${seconds(whole_ms)}`,
+        };
+      },
+    };
+  };
+}
+
+/** 1234 → "1.2 s". */
+function seconds(time_ms: number): string {
+  return `${(time_ms / 1000).toFixed(time_ms < 10_000 ? 1 : 0)} s`;
+}
+
+/** Says what is new of what holds a device up: another thing at once, the same with other numbers after a while, and that it is over. */
+export function obstacleTeller(
+  elapsed_ms: () => number,
+  tell: (obstacle: Obstacle | null) => void,
+): (obstacle: Obstacle | null) => void {
+  let told = { code: '', message: '', times: 0, at_ms: 0 };
+  return (obstacle) => {
+    const { code, message } = obstacle ?? { code: '', message: '' };
+    const same = code === told.code;
+    if (same && message === told.message) return;
+    if (same && told.times >= TOLD_AT_ONCE && elapsed_ms() - told.at_ms < TOLD_AGAIN_MS) return;
+    told = { code, message, times: same ? told.times + 1 : 1, at_ms: elapsed_ms() };
+    tell(obstacle);
+  };
+}
