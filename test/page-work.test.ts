@@ -6,7 +6,7 @@ import { watchingProxy } from '../src/bench/page/proxy.ts';
 import { pressStop, says, stopTwice, stopWhileCatchingUp } from '../src/bench/page/stop.ts';
 import { walkViews } from '../src/bench/page/walk.ts';
 import { network } from './network.ts';
-import { checkAccessibility, pageBrowser, picture } from './page-browser.ts';
+import { checkAccessibility, checkWidth, pageBrowser, picture } from './page-browser.ts';
 import { skip } from './tab-browser.ts';
 
 const SERVED = ['--public', 'https://potluck.example'];
@@ -95,5 +95,51 @@ describe('a contributor', { skip, concurrency: false }, () => {
         .filter((address) => /worker/.test(address)),
       [],
     );
+  });
+
+  test('knows before the press what is fetched, and is warned where a device pays by the byte; sees how much has come', async (t) => {
+    const net = network(t);
+    const { url } = await net.hub(0, ...SERVED);
+    const run = await net.createRun(url, ...LONG);
+    const page = await browser.open({ viewport: { width: 360, height: 740 } });
+    await page.addInitScript(() => {
+      const metered = Object.assign(new EventTarget(), { saveData: true });
+      Object.defineProperty(navigator, 'connection', { value: metered });
+    });
+    const fetched: string[] = [];
+    page.on('response', (response) =>
+      fetched.push(`${response.request().method()} ${new URL(response.url()).pathname}`),
+    );
+    await page.goto(`${url}/r/${run}/device`);
+    await page.getByText(/fetches the code that computes: 3\.\d MB/).waitFor();
+    await page.getByText('This connection is metered. Nothing is fetched unless').waitFor();
+    assert.deepEqual(
+      fetched.filter((line) => /^GET .*(wasm|worker)/.test(line)),
+      [],
+    );
+    const announced = page.locator('p[role=status].visually-hidden');
+    assert.equal(await announced.textContent(), '');
+    await picture(page, 'phone-device-before');
+    await checkAccessibility(page, 'device before');
+    const top = () => page.locator('header.top').evaluate((header) => header.getBoundingClientRect().height);
+    const header_px = await top();
+    await page.getByRole('button', { name: 'Contribute from this tab all the same' }).click();
+    await says(page, /^Training/); // the reason it was told of does not pause it
+    assert.match(await page.title(), /^Working · My device/);
+    await picture(page, 'phone-device-at-work');
+    await checkWidth(page, 'at work on a phone');
+    const figures = await page
+      .locator('.work .figures > div')
+      .evaluateAll((all) => all.map((one) => one.getBoundingClientRect().width));
+    assert.ok(Math.min(...figures) > 80, `figures of ${figures} pixels`);
+    await page.getByRole('link', { name: 'Ledger', exact: true }).click();
+    await page.getByRole('heading', { name: 'Ledger' }).waitFor();
+    assert.equal(await page.evaluate(() => document.activeElement?.id), 'main');
+    assert.equal(await announced.textContent(), 'Ledger · Potluck');
+    assert.equal(await top(), header_px, 'the frame stays where it is when the line about the work comes');
+    await picture(page, 'phone-badge');
+    await checkAccessibility(page, 'badge on a phone');
+    await page.getByRole('complementary', { name: "This tab's work" }).getByRole('button', { name: 'Stop' }).click();
+    await page.waitForFunction(() => !document.title.startsWith('Working'));
   });
 });

@@ -1,8 +1,9 @@
 // The frame of every view: who this hub is, where one can go, and whether the hub is there.
 import type { ComponentChildren } from 'preact';
-import { useEffect, useRef } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { HomeView } from './home-view.tsx';
 import { RunView } from './run/run-view.tsx';
+import { workWord } from './shell/at-work.ts';
 import { ConnectionBanner } from './shell/connection-banner.tsx';
 import { nameOf } from './shell/format.ts';
 import { LazyView } from './shell/lazy-view.tsx';
@@ -28,9 +29,12 @@ export function App({ live: link }: { live: LiveLink }) {
   const live = useStore(link.store);
   const here = useStore(route);
   const run = runOf(here, live);
+  const working = useStore(workWord);
+  const title = titleOf(here, live);
   useEffect(() => {
-    document.title = titleOf(here, live);
+    document.title = working ? `${working} · ${title}` : title;
   });
+  const said = useAnnounced(here, title);
   const nav = useRef<HTMLElement>(null);
   useEffect(() => {
     // Where the links are wider than the window, the one that is open is in sight.
@@ -72,6 +76,9 @@ export function App({ live: link }: { live: LiveLink }) {
         </nav>
         <WorkBadge here={here} />
       </header>
+      <p class="visually-hidden" role="status">
+        {said}
+      </p>
       <ConnectionBanner live={live} onRetry={link.retry} />
       <main id="main" tabIndex={-1} class={live.connection === 'away' ? 'stale' : undefined}>
         {/* A view that goes takes what it holds with it: its state, its failure, and props that are no longer its own. */}
@@ -79,6 +86,20 @@ export function App({ live: link }: { live: LiveLink }) {
       </main>
     </>
   );
+}
+
+/** Another view: the keyboard is at its beginning, and a screen reader hears which it is. Nothing moves when the page is opened. */
+function useAnnounced(here: Route, title: string): string {
+  const [said, setSaid] = useState('');
+  const before = useRef(here);
+  useEffect(() => {
+    if (before.current === here) return;
+    // From one event of the ledger to the next the keyboard stays on the link.
+    if (before.current.view !== here.view) document.getElementById('main')?.focus({ preventScroll: true });
+    before.current = here;
+    setSaid(title);
+  }, [here]);
+  return said;
 }
 
 const keyOf = (here: Route): string => ('run' in here ? `${here.view} ${here.run}` : here.view);

@@ -3,6 +3,7 @@
 import { PHASE_WORDS } from '../protocol/phase-words.ts';
 import type { ViewProps } from './app.tsx';
 import { RunView } from './run/run-view.tsx';
+import { CopyBox } from './shell/copy-box.tsx';
 import { formatCount, nameOf } from './shell/format.ts';
 import { Link } from './shell/link.tsx';
 
@@ -53,7 +54,7 @@ function NoRuns() {
         </Link>
       </p>
       <p>Or from a terminal:</p>
-      <pre>npx potluck run create --hub {location.origin} --data ./my-texts</pre>
+      <CopyBox text={`npx potluck run create --hub ${location.origin} --data ./my-texts`} />
     </section>
   );
 }

@@ -1,5 +1,6 @@
 // How the page is built: src/web into a folder of files with hashed names, each with a gzipped twin.
 import { globSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { basename, join, relative, sep } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import type { InlineConfig, Plugin } from 'vite';
@@ -27,6 +28,9 @@ export function viteConfig(outDir: string): InlineConfig {
       process: 'undefined',
       'globalThis.process': 'undefined',
       GAMES_OF_THIS_BUILD: JSON.stringify(gameNames()),
+      WASM_BYTES: String(
+        statSync(createRequire(import.meta.url).resolve('onnxruntime-web/ort-wasm-simd-threaded.wasm')).size,
+      ),
     },
     // The same codec without `new Function`, which the Content-Security-Policy forbids.
     resolve: { alias: { 'cbor-x': 'cbor-x/index-no-eval' }, dedupe: ['preact'] },

@@ -4,6 +4,7 @@ import { createWebGpuRuntime, createWebWasmRuntime } from '../../src/tensor/web-
 import * as api from '../../src/web/tab/api.ts';
 import { coresAreFree } from '../../src/web/tab/free-cores.ts';
 import * as keys from '../../src/web/tab/keys.ts';
+import { readIdentity } from '../../src/web/tab/known-identity.ts';
 import { WASM_FILES, WEBGPU_FILES } from '../../src/web/tab/ort-files.ts';
 import { compareSelfTests, runSelfTest } from '../../src/web/tab/self-test.ts';
 import { trainingBits } from './training-case.ts';
@@ -33,5 +34,5 @@ async function gpuAgainstWasm(): Promise<ReturnType<typeof compareSelfTests>> {
   }
 }
 
-export const page = { ...api, ...keys, bitsOnWasm, coresAreFree, gpuAgainstWasm };
+export const page = { ...api, ...keys, readIdentity, bitsOnWasm, coresAreFree, gpuAgainstWasm };
 Object.assign(globalThis, { potluck: page });

@@ -3,7 +3,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import { askLog } from '../ledger/ask-log.ts';
 import type { LogNews } from '../ledger/log-messages.ts';
 import { formatWhole } from '../shell/format.ts';
-import { readIdentity } from '../tab/keys.ts';
+import { readIdentity } from '../tab/known-identity.ts';
 
 export function Earnings({ hub, run, owner: working }: { hub: string | null; run: string; owner: string | null }) {
   const [known, setKnown] = useState<string | null>(null);

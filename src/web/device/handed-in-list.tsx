@@ -2,9 +2,10 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { askLog } from '../ledger/ask-log.ts';
 import type { LogNews } from '../ledger/log-messages.ts';
-import { formatBytes, formatWhole } from '../shell/format.ts';
+import { countOf, formatBytes, formatWhole } from '../shell/format.ts';
 import { Link } from '../shell/link.tsx';
 import type { ContributionState, HandedIn } from '../tab/state.ts';
+import { refusedWords } from './refused-words.ts';
 
 export function HandedInList({ state, hub }: { state: ContributionState; hub: string | null }) {
   const { handed_in, refused } = state;
@@ -15,16 +16,29 @@ export function HandedInList({ state, hub }: { state: ContributionState; hub: st
     <section aria-labelledby="handed-title">
       <h2 id="handed-title">Work handed in</h2>
       <ol class="handed">
-        {refused.toReversed().map(({ round, code, message }) => (
-          <li key={`${round} ${message}`} class="bad">
-            <b>Round {round}</b> The hub did not take it: {message} <small>({code})</small>
-          </li>
+        {refused.toReversed().map((one) => (
+          <Refused key={`${one.round} ${one.message}`} one={one} />
         ))}
         {handed_in.toReversed().map((work) => (
           <Piece key={work.submission} work={work} hub={hub} />
         ))}
       </ol>
     </section>
+  );
+}
+
+function Refused({ one }: { one: ContributionState['refused'][number] }) {
+  const { words, mine } = refusedWords(one);
+  return (
+    <li class={mine ? 'bad' : undefined}>
+      <p>
+        <b>Round {one.round}</b> {words}
+      </p>
+      <details class="fine">
+        <summary>What the hub said</summary>
+        {one.message} ({one.code})
+      </details>
+    </li>
   );
 }
 
@@ -71,7 +85,7 @@ function Piece({ work, hub }: { work: HandedIn; hub: string | null }) {
         <b>Round {work.round}</b> {outcomeOf(work)}
       </p>
       <p class="fine">
-        {formatWhole(work.steps)} steps over {formatWhole(work.tokens)} tokens in {formatBytes(work.size_bytes)} ·{' '}
+        {countOf(work.steps, 'step')} over {countOf(work.tokens, 'token')} in {formatBytes(work.size_bytes)} ·{' '}
         <Link to={{ view: 'ledger', event: work.index }}>event {formatWhole(work.index)}</Link>
         {news === null && (
           <>

@@ -3,8 +3,11 @@ import { useEffect, useState } from 'preact/hooks';
 import { CodedError } from '../../errors.ts';
 import { short } from '../shell/format.ts';
 import { QrCode } from '../shell/qr-code.tsx';
-import { exportIdentity, importIdentity, type KnownIdentity, readIdentity } from '../tab/keys.ts';
+import { type KnownIdentity, readIdentity } from '../tab/known-identity.ts';
 import type { ContributionState } from '../tab/state.ts';
+
+/** What makes and reads keys, fetched when somebody wants to see or bring words. */
+const keys = () => import('../tab/keys.ts');
 
 /** `work`: what the tab at work says of itself; null while it does not work. */
 export function IdentityBox({ work }: { work: ContributionState | null }) {
@@ -18,13 +21,16 @@ export function IdentityBox({ work }: { work: ContributionState | null }) {
   useEffect(look, [working, work?.owner, work?.device]);
   const identity = work?.owner ? work : kept;
   const reveal = (): void => {
-    exportIdentity().then(
-      (exported) => {
-        setPhrase(exported.phrase);
-        look();
-      },
-      () => setProblem('The key of this browser cannot be read.'),
-    );
+    setProblem('');
+    keys()
+      .then(({ exportIdentity }) => exportIdentity())
+      .then(
+        (exported) => {
+          setPhrase(exported.phrase);
+          look();
+        },
+        () => setProblem('The key of this browser cannot be read.'),
+      );
   };
   return (
     <section class="identity" aria-labelledby="identity-title">
@@ -84,14 +90,16 @@ function ImportForm({ working, onDone }: { working: boolean; onDone: () => void 
   const [said, setSaid] = useState('');
   const take = (event: Event): void => {
     event.preventDefault();
-    importIdentity(words).then(
-      (owner) => {
-        setWords('');
-        setSaid(`This browser earns for ${short(owner)} from now on.`);
-        onDone();
-      },
-      (error: unknown) => setSaid(error instanceof CodedError ? error.message : 'This browser cannot keep a key.'),
-    );
+    keys()
+      .then(({ importIdentity }) => importIdentity(words))
+      .then(
+        (owner) => {
+          setWords('');
+          setSaid(`This browser earns for ${short(owner)} from now on.`);
+          onDone();
+        },
+        (error: unknown) => setSaid(error instanceof CodedError ? error.message : 'This browser cannot keep a key.'),
+      );
   };
   return (
     <details>

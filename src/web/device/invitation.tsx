@@ -2,8 +2,11 @@
 import { useState } from 'preact/hooks';
 import type { RunOverview } from '../../protocol/messages.ts';
 import { begin } from '../shell/at-work.ts';
-import { nameOf } from '../shell/format.ts';
+import { CopyBox } from '../shell/copy-box.tsx';
+import { capital, formatBytes, nameOf } from '../shell/format.ts';
 import { gameNotHere } from '../tab/game-not-here.ts';
+import { PAUSES } from '../tab/state.ts';
+import { useDownloadBytes, useReluctance } from './before-consent.ts';
 import { deviceName, rememberName } from './device-name.ts';
 
 const NAME_CHARACTERS = 40;
@@ -14,6 +17,8 @@ export function Invitation({ overview, again }: { overview: RunOverview; again: 
   const [problem, setProblem] = useState('');
   const { run, game, phase } = overview;
   const called = nameOf(overview.name);
+  const size_bytes = useDownloadBytes();
+  const reluctant = useReluctance();
   const learns = game === 'pretrain';
   if (phase === 'finished') {
     return (
@@ -35,7 +40,7 @@ export function Invitation({ overview, again }: { overview: RunOverview; again: 
     setProblem('');
     rememberName(name);
     try {
-      await begin(run, { name: name.trim() || deviceName() });
+      await begin(run, { name: name.trim() || deviceName(), although: reluctant });
     } catch {
       setProblem('What computes could not be fetched. The hub may be away, or serve a newer page: reload this one.');
     } finally {
@@ -53,15 +58,23 @@ export function Invitation({ overview, again }: { overview: RunOverview; again: 
         Name of this device, as others see it
         <input value={name} maxLength={NAME_CHARACTERS} onInput={(event) => setName(event.currentTarget.value)} />
       </label>
+      {reluctant.length > 0 && (
+        <p class="note">
+          {capital(reluctant.map((reason) => PAUSES[reason]).join(' and '))}. Nothing is fetched unless you press the
+          button; if you do, it works all the same.
+        </p>
+      )}
       <p class="actions">
         <button type="submit" class="primary large" disabled={starting}>
-          {starting ? 'Fetching what computes …' : 'Contribute from this tab'}
+          {reluctant.length > 0 ? 'Contribute from this tab all the same' : 'Contribute from this tab'}
         </button>
       </p>
       <p class="fine">
-        Fetches what computes once (some megabytes, kept by your browser). It can read nothing of yours, and sends only
-        what it has learned. Stronger devices: <code>npx potluck join {location.origin}</code>
+        It first fetches the code that computes: {size_bytes === null ? 'a few megabytes' : formatBytes(size_bytes)},
+        once; your browser keeps it. It can read nothing of yours, and sends only what it has learned. A hidden tab goes
+        on working. For a stronger device, in a terminal:
       </p>
+      <CopyBox text={`npx potluck join ${location.origin}`} />
       {problem && (
         <p class="verdict bad" role="alert">
           {problem}

@@ -1,8 +1,9 @@
 // The tab at work: what it does now, how fast, why it does not where it does not, and how to stop it.
 import { type AtWork, isOver } from '../shell/at-work.ts';
-import { formatCount, formatWhole } from '../shell/format.ts';
+import { capital, formatCount, formatWhole } from '../shell/format.ts';
 import { StopButton } from '../shell/stop-button.tsx';
 import { type PauseReason, sentenceOf, slowdownOf } from '../tab/state.ts';
+import { TransferBar } from './transfer-bar.tsx';
 
 const OVERRULE: Readonly<Record<Exclude<PauseReason, 'owner'>, string>> = {
   'battery-low': 'Work although the battery is low',
@@ -62,13 +63,14 @@ export function WorkPanel({ work: { contribution, state } }: { work: AtWork }) {
           {capital(slowdownOf(slowdown))}.
         </p>
       ))}
-      {state.problem && !over && <p class="note">{state.problem.message}. It goes on.</p>}
+      {!over && <TransferBar {...state} />}
+      {state.problem && !over && <p class="note">{capital(state.problem.message)}. It goes on.</p>}
       {state.temporary && (
         <p class="note">This browser keeps nothing for this page: the key and what it earns are gone with the tab.</p>
       )}
       {!over && (
         <p class="actions">
-          {pauses.includes('owner') ? (
+          {phase === 'stopping' ? null : pauses.includes('owner') ? (
             <button type="button" onClick={() => contribution.resume()}>
               Go on
             </button>
@@ -90,5 +92,3 @@ export function WorkPanel({ work: { contribution, state } }: { work: AtWork }) {
     </section>
   );
 }
-
-const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);

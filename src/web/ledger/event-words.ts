@@ -3,7 +3,7 @@ import { decodeEvent } from '../../core/codec.ts';
 import type { EventBody, LoggedEvent } from '../../core/events.ts';
 import { openEvent } from '../../protocol/envelope.ts';
 import { ProtocolError } from '../../protocol/errors.ts';
-import { formatBytes, formatLoss, formatWhole, nameOf, short } from '../shell/format.ts';
+import { countOf, formatBytes, formatLoss, formatWhole, nameOf, short } from '../shell/format.ts';
 
 /** An entry opened as far as it goes. Its signature is not verified: that is done where one looks at it. */
 export interface Entry {
@@ -67,6 +67,13 @@ export const kindOf = (entry: Entry): Kind => (entry.event && KINDS[entry.event.
 /** Names of keys, where the page has heard them. */
 export type Names = (key: string) => string;
 
+/** How a peer's stay ended, after its name and "left". */
+const LEAVING = {
+  goodbye: '',
+  'connection lost': ': its connection was lost',
+  'hub restarted': ': the hub was started again',
+} as const;
+
 /** The event as a sentence. */
 export function sentenceOf({ event, problem }: Entry, name: Names): string {
   if (!event) return `not readable: ${problem}`;
@@ -84,7 +91,7 @@ export function sentenceOf({ event, problem }: Entry, name: Names): string {
     case 'peer.joined':
       return `${nameOf(body.name)} came as a ${body.role}, computing on ${body.runtime}`;
     case 'peer.left':
-      return `${name(body.peer)} left: ${body.reason}`;
+      return `${name(body.peer)} left${LEAVING[body.reason]}`;
     case 'device.bound':
       return `${who} works for its owner from now on`;
     case 'device.revoked':
@@ -94,7 +101,7 @@ export function sentenceOf({ event, problem }: Entry, name: Names): string {
     case 'round.opened':
       return `round ${body.round} opened${body.attempt > 0 ? `, attempt ${body.attempt + 1}` : ''}`;
     case 'work.submitted':
-      return `${who} handed in ${formatWhole(body.steps)} steps over ${formatWhole(body.tokens)} tokens, in ${formatBytes(body.size_bytes)}`;
+      return `${who} handed in ${countOf(body.steps, 'step')} over ${countOf(body.tokens, 'token')}, in ${formatBytes(body.size_bytes)}`;
     case 'draw.announced':
       return body.alarm
         ? `${who} repeated the work ${short(body.submission)}, found something else, and asks the other judges to repeat it`

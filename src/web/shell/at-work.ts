@@ -12,6 +12,14 @@ export interface AtWork {
 /** null: this tab has not been asked to work since it was opened. */
 export const atWork = createStore<AtWork | null>(null);
 
+/** For the title of the tab, which is all that is seen of it while it is hidden: 'Working', 'Paused', or nothing. */
+export const workWord = createStore('');
+atWork.subscribe(() => {
+  const phase = atWork.get()?.state.phase ?? 'stopped';
+  const word = isOverPhase(phase) ? '' : phase === 'paused' || phase === 'elsewhere' ? 'Paused' : 'Working';
+  if (word !== workWord.get()) workWord.set(word);
+});
+
 export const isOver = (state: ContributionState): boolean => isOverPhase(state.phase);
 
 /** Starts to take part; what computes is fetched only now. Rejects when the code cannot be had. */

@@ -19,6 +19,10 @@ export function formatBytes(size_bytes: number): string {
 /** 1234567 → "1,234,567". */
 export const formatWhole = (value: number): string => value.toLocaleString('en-US');
 
+/** 1, 'step' → "1 step"; 1234, 'step' → "1,234 steps". */
+export const countOf = (value: number, what: string): string =>
+  `${formatWhole(value)} ${what}${value === 1 ? '' : 's'}`;
+
 /** 95_000 → "1 min 35 s". */
 export function formatDuration(duration_ms: number): string {
   const seconds = Math.max(0, Math.round(duration_ms / 1000));
@@ -64,3 +68,6 @@ export const textOf = (text: string): string =>
 /** A stranger's name as part of one line. */
 export const nameOf = (text: string): string =>
   text.replace(INVISIBLE, '').replace(/\s+/g, ' ').trim() || 'without a name';
+
+/** A sentence that begins with a capital letter. */
+export const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);

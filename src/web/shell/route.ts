@@ -48,4 +48,5 @@ export function goTo(next: Exclude<Route, { view: 'unknown' }>): void {
   const path = pathOf(next);
   if (path !== location.pathname) history.pushState(null, '', path);
   route.set(next);
+  scrollTo(0, 0); // Back and Forward are the browser's to place
 }

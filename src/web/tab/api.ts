@@ -17,6 +17,8 @@ export interface ContributionOptions {
   readonly runtime?: 'auto' | 'wasm' | 'webgpu';
   /** Threads of the WASM runtime. Default: what the device has, less one for everything else. */
   readonly threads?: number;
+  /** Reasons to pause that the owner has seen and overruled before. */
+  readonly although?: readonly PauseReason[];
   /** Fires when the owner wants the device back; the same as stop(). */
   readonly signal?: AbortSignal;
 }
@@ -44,7 +46,7 @@ const STOP_MS = {
 
 /** Starts to take part. Never throws: what goes wrong is in the state. One contribution a browser works at a time. */
 export function startContributing(options: ContributionOptions): Contribution {
-  const { url, run, name, role = 'worker', runtime = 'auto', threads, signal } = options;
+  const { url, run, name, role = 'worker', runtime = 'auto', threads, although = [], signal } = options;
   let state = FIRST_STATE;
   const subscribers = new Set<(state: ContributionState) => void>();
   let end = () => {};
@@ -81,7 +83,7 @@ export function startContributing(options: ContributionOptions): Contribution {
   };
 
   tell({ type: 'start', url: url.replace(/\/+$/, ''), run, name, role, runtime, threads });
-  const surroundings = watchSurroundings((now) => tell({ type: 'surroundings', ...now }));
+  const surroundings = watchSurroundings((now) => tell({ type: 'surroundings', ...now }), although);
 
   const stop = (): Promise<void> => {
     stopping ??= (async () => {

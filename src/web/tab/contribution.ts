@@ -4,7 +4,7 @@ import { GameError } from '../../games/errors.ts';
 import type { AnyGame, Device } from '../../games/game.ts';
 import { decodeParams } from '../../games/params.ts';
 import { loadGame } from '../../games/registry.ts';
-import { openPeerBlobs, type PeerBlobs } from '../../peer/blobs.ts';
+import { openPeerBlobs, type PeerBlobs, type Transfer } from '../../peer/blobs.ts';
 import { bindDevice } from '../../peer/device-binding.ts';
 import { findRun } from '../../peer/find-run.ts';
 import type { PeerNews } from '../../peer/role.ts';
@@ -13,6 +13,7 @@ import { fired, sleep, systemClock } from '../../protocol/clock.ts';
 import type { Identity } from '../../protocol/identity.ts';
 import type { RunStatus } from '../../protocol/messages.ts';
 import { browserSockets } from './browser-sockets.ts';
+import { fetchWasm } from './fetch-wasm.ts';
 import { gameNotHere } from './game-not-here.ts';
 import { openTabBlobs, openTabCertificates, openTabDrawer, openTabReceipts } from './keepsakes.ts';
 import { openDeviceKey, openOwnerKey } from './keys.ts';
@@ -161,7 +162,7 @@ async function work(turn: Turn, store: TabStore): Promise<boolean> {
   const { threads } = turn.start;
   await turn.mayWork(false); // nothing is fetched that is not wanted
   if (turn.stop.aborted) return false;
-  const wasm = startWasm(threads);
+  const wasm = fetchWasm((loading) => turn.set({ loading })).then(() => startWasm(threads));
   wasm.catch(() => {}); // awaited when the run is known
   try {
     return await workWith(turn, store, wasm);
@@ -189,7 +190,10 @@ async function workWith(turn: Turn, store: TabStore, wasm: Promise<StartedWasm>)
     identity,
     cache: openTabBlobs(store, systemClock.now_ms),
     patient: true,
-    onTransfer: (transfer) => set({ transfer: transfer.done_bytes === transfer.total_bytes ? null : transfer }),
+    onTransfer: (transfer) => {
+      const done = transfer.done_bytes === transfer.total_bytes;
+      set(done ? { transfer: null, transfer_of: null } : { transfer, transfer_of: nameOfBlob(transfer, view) });
+    },
   });
   const verdicts = readVerdicts(url, hub, LIMITS.handed_in, () => set({ handed_in: verdicts.works }));
   let chosen: ChosenRuntime | null = null;
@@ -225,7 +229,12 @@ async function oneStretch(
   const { url, role, name } = start;
   set({ phase: 'connecting' });
   const keeping = openTabDrawer(store, view.run, ({ message }) =>
-    set({ problem: { code: 'drawer-not-kept', message } }),
+    set({
+      problem: {
+        code: 'drawer-not-kept',
+        message: `${message}: what it has learned is kept only until the tab closes`,
+      },
+    }),
   );
   // A fresh device each time: what games have loaded hangs on it, and the drawer has what they must not forget.
   const device: Device = {
@@ -315,6 +324,13 @@ function unlessAborted(signal: AbortSignal, rest: Promise<void>): Promise<void> 
     rest.then(end, reject);
     if (signal.aborted) end();
   });
+}
+
+/** What a blob is to somebody who waits for it. */
+function nameOfBlob({ direction, hash }: Transfer, view: RunStatus): string {
+  if (direction === 'up') return 'the work of this tab';
+  if (hash === view.params) return "the run's settings";
+  return hash === view.model ? 'the model' : 'model, text or what others have learned';
 }
 
 /** Asks again while the hub is away. Null when the owner has had enough. */

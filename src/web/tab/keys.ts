@@ -3,10 +3,10 @@ import { bytesToHex } from '@noble/hashes/utils.js';
 import { z } from 'zod';
 import { phraseOf, secretOfPhrase } from '../../peer/ownership-phrase.ts';
 import { generateSecret, type Identity, identityFromSecret } from '../../protocol/identity.ts';
+import { KEY_NAMES } from './known-identity.ts';
 import { openTabStore, type TabStore } from './store.ts';
 
-const DEVICE = 'device';
-const OWNER = 'owner';
+const { device: DEVICE, owner: OWNER } = KEY_NAMES;
 
 /** Without https there is not even the class. */
 const isCryptoKey = (value: unknown): boolean => typeof CryptoKey !== 'undefined' && value instanceof CryptoKey;
@@ -66,22 +66,6 @@ async function ownerSecret(store: TabStore): Promise<Uint8Array> {
 /** The person that this browser earns for; made on first use. */
 export async function openOwnerKey(store: TabStore): Promise<Identity> {
   return identityFromSecret(await ownerSecret(store));
-}
-
-/** Who this browser is, without making anything. */
-export interface KnownIdentity {
-  readonly device: string | null;
-  readonly owner: string | null;
-  /** The browser keeps nothing for this page. */
-  readonly temporary: boolean;
-}
-
-/** For the page: who this browser is so far. */
-export async function readIdentity(): Promise<KnownIdentity> {
-  const store = await openTabStore();
-  const device = DeviceKeySchema.safeParse(await store.get('keys', DEVICE));
-  const owner = OwnerKeySchema.safeParse(await store.get('keys', OWNER));
-  return { device: device.data?.id ?? null, owner: owner.data?.id ?? null, temporary: store.temporary };
 }
 
 /** For the page: the 24 words of the person's key (made where there is none). Whoever reads them is that person: as text, or as a QR code of it. */

@@ -11,3 +11,15 @@ const absolute = (address: string): string => new URL(address, globalThis.locati
 export const WASM_FILES: OrtFiles = { mjs: absolute(wasmMjs), wasm: absolute(wasmWasm) };
 /** For the runtime on WebGPU. */
 export const WEBGPU_FILES: OrtFiles = { mjs: absolute(asyncifyMjs), wasm: absolute(asyncifyWasm) };
+
+/** What WASM needs, as bytes over the wire: asked of the hub, because that depends on how it packs them. null where it does not say. */
+export async function wasmDownloadBytes(): Promise<number | null> {
+  const sizes = await Promise.all(
+    Object.values(WASM_FILES).map(async (address) => {
+      const response = await fetch(address, { method: 'HEAD' }).catch(() => null);
+      return response?.ok ? Number(response.headers.get('content-length') ?? Number.NaN) : Number.NaN;
+    }),
+  );
+  const sum = sizes.reduce((all, size) => all + size, 0);
+  return sum > 0 ? sum : null;
+}

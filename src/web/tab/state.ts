@@ -110,8 +110,12 @@ export interface ContributionState {
   readonly refused: readonly { readonly round: number; readonly code: string; readonly message: string }[];
   /** Why nothing is achieved for now. */
   readonly obstacle: Obstacle | null;
+  /** How much of what computes has come, while it is fetched; bytes over the wire. */
+  readonly loading: { readonly done_bytes: number; readonly total_bytes: number } | null;
   /** What is being fetched or sent, when it takes more than a moment. */
   readonly transfer: Transfer | null;
+  /** What it is, in words. */
+  readonly transfer_of: string | null;
   /** The last thing that went wrong without ending the work. */
   readonly problem: { readonly code: string; readonly message: string } | null;
   readonly failure: { readonly code: string; readonly message: string } | null;
@@ -129,7 +133,9 @@ export const FIRST_STATE: ContributionState = {
   loss: null,
   tokens_per_second: 0,
   obstacle: null,
+  loading: null,
   transfer: null,
+  transfer_of: null,
   pauses: [],
   slowdowns: [],
   handed_in: [],
@@ -138,7 +144,8 @@ export const FIRST_STATE: ContributionState = {
   failure: null,
 };
 
-const PAUSES: Readonly<Record<PauseReason, string>> = {
+/** Why a tab pauses, as a part of a sentence. */
+export const PAUSES: Readonly<Record<PauseReason, string>> = {
   owner: 'you have paused it',
   'battery-low': 'the battery is low',
   metered: 'this connection is metered',

@@ -46,6 +46,12 @@ function openDatabase(): Promise<IDBDatabase> {
   });
 }
 
+/** Browsers often leave the reason empty: a full disk has only a name. */
+function inWords(error: DOMException | null): Error {
+  if (error?.name === 'QuotaExceededError') return new Error("this browser's storage is full");
+  return error?.message ? error : new Error(`this browser could not store it (${error?.name ?? 'aborted'})`);
+}
+
 function inDatabase(database: IDBDatabase): TabStore {
   /** One transaction; resolves with what `use` left in its request when everything is on disk. */
   const transact = <T>(table: Table, mode: IDBTransactionMode, use: (store: IDBObjectStore) => { result: T }) =>
@@ -53,7 +59,7 @@ function inDatabase(database: IDBDatabase): TabStore {
       const transaction = database.transaction(table, mode);
       const request = use(transaction.objectStore(table));
       transaction.oncomplete = () => resolve(request.result);
-      transaction.onabort = () => reject(transaction.error ?? new Error('the transaction was aborted'));
+      transaction.onabort = () => reject(inWords(transaction.error));
     });
   return {
     temporary: false,

@@ -28,13 +28,19 @@ export interface SurroundingsWatch {
   close(): void;
 }
 
-/** Calls `onChange` at once, after every change, and twice a second with the measured lag. */
-export function watchSurroundings(onChange: (now: Surroundings) => void): SurroundingsWatch {
+/**
+ * Calls `onChange` at once, after every change, and twice a second with the measured lag.
+ * @param although reasons to pause that the owner has overruled already
+ */
+export function watchSurroundings(
+  onChange: (now: Surroundings) => void,
+  although: readonly PauseReason[] = [],
+): SurroundingsWatch {
   const { connection, getBattery } = navigator as DeviceNavigator;
   const closing = new AbortController();
   const { signal } = closing;
   const reasons = new Set<PauseReason>();
-  const overruled = new Set<PauseReason>();
+  const overruled = new Set<PauseReason>(although);
   let lag_ms = 0;
 
   const tell = (): void => {

@@ -1,0 +1,24 @@
+// What a person should know before a tab begins: how much it fetches, and whether this device would rather not.
+import { useEffect, useState } from 'preact/hooks';
+import { wasmDownloadBytes } from '../tab/ort-files.ts';
+import type { PauseReason } from '../tab/state.ts';
+import { type SurroundingsWatch, watchSurroundings } from '../tab/surroundings.ts';
+
+/** Bytes over the wire; null until the hub has said it. */
+export function useDownloadBytes(): number | null {
+  const [size_bytes, setSize] = useState<number | null>(null);
+  useEffect(() => void wasmDownloadBytes().then(setSize), []);
+  return size_bytes;
+}
+
+/** Why this device would pause as soon as it has begun. */
+export function useReluctance(): readonly PauseReason[] {
+  const [pauses, setPauses] = useState<readonly PauseReason[]>([]);
+  useEffect(() => {
+    const watch: SurroundingsWatch = watchSurroundings(({ pauses }) =>
+      setPauses((before) => (before.join() === pauses.join() ? before : pauses)),
+    );
+    return watch.close;
+  }, []);
+  return pauses;
+}

@@ -1,0 +1,32 @@
+// Fetches what WASM needs before it is started, so that whoever waits sees how much has come; the runtime then finds it in the browser's cache.
+import { WASM_FILES, wasmDownloadBytes } from './ort-files.ts';
+
+/** Of the file as it is, without packing: what is counted while it comes. */
+
+const TOLD_EVERY_MS = 200;
+
+/** How much has come, as bytes over the wire; the share of it is exact. */
+export interface Loading {
+  readonly done_bytes: number;
+  readonly total_bytes: number;
+}
+
+/** Never rejects: what cannot be fetched fails again, with its reason, where it is started. */
+export async function fetchWasm(tell: (loading: Loading | null) => void): Promise<void> {
+  try {
+    const [response, total_bytes] = await Promise.all([fetch(WASM_FILES.wasm), wasmDownloadBytes()]);
+    const reader = response.body?.getReader();
+    let come_bytes = 0;
+    let told_ms = performance.now();
+    for (let part = await reader?.read(); part && !part.done; part = await reader?.read()) {
+      come_bytes += part.value.length;
+      if (total_bytes === null || performance.now() - told_ms < TOLD_EVERY_MS) continue;
+      told_ms = performance.now();
+      tell({ done_bytes: Math.round((total_bytes * Math.min(come_bytes, WASM_BYTES)) / WASM_BYTES), total_bytes });
+    }
+  } catch {
+    // said where it is started
+  } finally {
+    tell(null);
+  }
+}
