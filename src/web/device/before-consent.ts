@@ -1,13 +1,14 @@
 // What a person should know before a tab begins: how much it fetches, and whether this device would rather not.
 import { useEffect, useState } from 'preact/hooks';
-import { wasmDownloadBytes } from '../tab/ort-files.ts';
+import { downloadBytes, WASM_FILES } from '../tab/ort-files.ts';
 import type { PauseReason } from '../tab/state.ts';
 import { type SurroundingsWatch, watchSurroundings } from '../tab/surroundings.ts';
+import tabWorker from '../tab/worker.ts?worker&url';
 
 /** Bytes over the wire; null until the hub has said it. */
 export function useDownloadBytes(): number | null {
   const [size_bytes, setSize] = useState<number | null>(null);
-  useEffect(() => void wasmDownloadBytes().then(setSize), []);
+  useEffect(() => void downloadBytes([...Object.values(WASM_FILES), tabWorker]).then(setSize), []);
   return size_bytes;
 }
 

@@ -1,5 +1,5 @@
 // Fetches what WASM needs before it is started, so that whoever waits sees how much has come; the runtime then finds it in the browser's cache.
-import { WASM_FILES, wasmDownloadBytes } from './ort-files.ts';
+import { downloadBytes, WASM_FILES } from './ort-files.ts';
 
 /** Of the file as it is, without packing: what is counted while it comes. */
 
@@ -14,7 +14,7 @@ export interface Loading {
 /** Never rejects: what cannot be fetched fails again, with its reason, where it is started. */
 export async function fetchWasm(tell: (loading: Loading | null) => void): Promise<void> {
   try {
-    const [response, total_bytes] = await Promise.all([fetch(WASM_FILES.wasm), wasmDownloadBytes()]);
+    const [response, total_bytes] = await Promise.all([fetch(WASM_FILES.wasm), downloadBytes([WASM_FILES.wasm])]);
     const reader = response.body?.getReader();
     let come_bytes = 0;
     let told_ms = performance.now();

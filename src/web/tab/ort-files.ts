@@ -12,10 +12,10 @@ export const WASM_FILES: OrtFiles = { mjs: absolute(wasmMjs), wasm: absolute(was
 /** For the runtime on WebGPU. */
 export const WEBGPU_FILES: OrtFiles = { mjs: absolute(asyncifyMjs), wasm: absolute(asyncifyWasm) };
 
-/** What WASM needs, as bytes over the wire: asked of the hub, because that depends on how it packs them. null where it does not say. */
-export async function wasmDownloadBytes(): Promise<number | null> {
+/** Files as bytes over the wire: asked of the hub, because that depends on how it packs them. null where it does not say. */
+export async function downloadBytes(addresses: readonly string[]): Promise<number | null> {
   const sizes = await Promise.all(
-    Object.values(WASM_FILES).map(async (address) => {
+    addresses.map(async (address) => {
       const response = await fetch(address, { method: 'HEAD' }).catch(() => null);
       return response?.ok ? Number(response.headers.get('content-length') ?? Number.NaN) : Number.NaN;
     }),
