@@ -8,6 +8,7 @@ import { type PublicLog, Untruth } from '../peer/public-log.ts';
 import { openPublicLog } from '../peer/public-log-open.ts';
 import { fullId, gameFileOption, integer, jsonOption, logPlace } from './options.ts';
 import { formatCount, openOutput } from './output.ts';
+import { progressLine } from './progress-line.ts';
 
 interface AuditFlags {
   receipts?: string;
@@ -18,9 +19,6 @@ interface AuditFlags {
   gameFile: string[];
   json: boolean;
 }
-
-/** People see progress this often; drawing costs more than checking an event. */
-const DRAW_MS = 100;
 
 export function auditCommand(): Command {
   return new Command('audit')
@@ -48,18 +46,21 @@ It ends with 0 when everything is as the log says, with 1 at the first thing tha
       let log: PublicLog | undefined;
       try {
         log = await openPublicLog(place, flags.hubId);
-        const { receipts, models, threads } = flags;
-        const onProgress = progress.draw;
+        const { receipts, models: asked, threads } = flags;
+        const onProgress = ({ events, size, models }: { events: number; size: number; models: number }): void =>
+          progress.draw(
+            () => `${formatCount(events)} of ${formatCount(size)} events, ${count(models, 'model version')}`,
+          );
         const report = await audit(log, {
-          ...{ receipts: receipts && resolve(receipts), models, threads, onProgress },
+          ...{ receipts: receipts && resolve(receipts), models: asked, threads, onProgress },
           game_files: flags.gameFile,
         });
-        progress.end();
+        progress.clear();
         const failed = flags.strict && report.unchecked.length > 0;
         say(describeReport(report, failed), { type: 'audit', verdict: failed ? 'unchecked' : 'true', ...report });
         if (failed) process.exitCode = 1;
       } catch (error) {
-        progress.end();
+        progress.clear();
         if (!(error instanceof Untruth)) throw error;
         const { code, message, details } = error;
         say(describeUntruth(error, place), {
@@ -124,20 +125,3 @@ function describeUntruth({ code, message, details }: Untruth, place: string): st
 }
 
 const count = (n: number, what: string): string => `${formatCount(n)} ${what}${n === 1 ? '' : 's'}`;
-
-/** One line on stderr that is drawn over itself, where somebody can see it. */
-function progressLine(json: boolean) {
-  const { stderr } = process;
-  const shown = stderr.isTTY && !json;
-  let drawn_ms = 0;
-  return {
-    draw({ events, size, models }: { events: number; size: number; models: number }) {
-      if (!shown || performance.now() - drawn_ms < DRAW_MS) return;
-      drawn_ms = performance.now();
-      stderr.write(`\r\x1b[K${formatCount(events)} of ${formatCount(size)} events, ${count(models, 'model version')}`);
-    },
-    end() {
-      if (shown) stderr.write('\r\x1b[K');
-    },
-  };
-}

@@ -1,17 +1,20 @@
 // `potluck play GAME`: sets a crowd of liars on a game before anybody launches it, and says whether lying pays.
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { isGameFile, nameOfGameFile } from '../games/game-file.ts';
 import { loadGame } from '../games/registry.ts';
 import { ADVERSARIES, adversariesOf, adversaryNamed } from '../simulation/adversaries/registry.ts';
 import { playGame } from '../simulation/play.ts';
 import type { StrategyReport } from '../simulation/play-report.ts';
+import { formatDuration } from './dashboard.ts';
 import { decimal, integer, jsonOption, readSettings } from './options.ts';
-import { CliError, openOutput } from './output.ts';
+import { CliError, type Output, openOutput } from './output.ts';
+import { progressLine } from './progress-line.ts';
 
 interface PlayFlags {
   adversaries?: string;
   share: number;
   rounds: number;
+  quick: boolean;
   workers: number;
   validators: number;
   seed: string;
@@ -23,6 +26,9 @@ interface PlayFlags {
 /** Enough for the one that is honest longest to do its deed, and to do it again. */
 const ROUNDS = 2 + Math.max(...ADVERSARIES.map(({ honest_rounds = 0 }) => honest_rounds));
 
+/** Enough for what pays at once; who is honest for longer is not tried. */
+const QUICK_ROUNDS = 3;
+
 /** A strategy that pays better than honesty was found. */
 const EXIT_EXPLOIT = 3;
 
@@ -32,6 +38,7 @@ export function playCommand(): Command {
     .option('--adversaries <list>', 'names, divided by commas (default: all that can play the game)')
     .option('--share <part>', 'the part of the devices of a role that lie', decimal(0.01, 0.9), 0.33)
     .option('--rounds <n>', 'rounds', integer(1, 10_000), ROUNDS)
+    .addOption(new Option('--quick', `a first look: ${QUICK_ROUNDS} rounds`).default(false).conflicts('rounds'))
     .option('--workers <n>', 'workers, liars included', integer(2, 1000), 6)
     .option('--validators <n>', 'validators, liars included', integer(2, 256), 3)
     .option('--seed <text>', 'another seed is another history', 'potluck')
@@ -43,6 +50,7 @@ export function playCommand(): Command {
       `
 Examples:
   $ potluck play pretrain
+  $ potluck play ./my-game.ts --quick
   $ potluck play ./my-game.ts --adversaries copier,boast,lazy --rounds 20
 
 Adversaries:
@@ -52,6 +60,7 @@ cost, pay and gain (pay for cost) are those of an honest device times so much. E
     )
     .action(async (game: string, flags: PlayFlags) => {
       const output = openOutput(flags.json);
+      const rounds = flags.quick ? QUICK_ROUNDS : flags.rounds;
       const name = isGameFile(game)
         ? await nameOfGameFile(game, flags.callSeconds * 1000)
         : (await loadGame(game)).name;
@@ -60,17 +69,26 @@ cost, pay and gain (pay for cost) are those of an honest device times so much. E
       if (unfit) throw new CliError('bad-argument', `${unfit.name} has to know the game; it plays ${unfit.games}`);
       // Who would be honest to the end is no liar, and what it earns by luck no exploit.
       const [tried, untried] = [true, false].map((wanted) =>
-        adversaries.filter(({ honest_rounds = 0 }) => honest_rounds < flags.rounds === wanted),
+        adversaries.filter(({ honest_rounds = 0 }) => honest_rounds < rounds === wanted),
       );
-      output.say(headings(), { type: 'playing', game: name, adversaries: tried.map((one) => one.name) });
+      const progress = progressLine(flags.json);
+      const say: Output['say'] = (text, value) => {
+        progress.clear();
+        output.say(text, value);
+      };
+      say(headings(), { type: 'playing', game: name, adversaries: tried.map((one) => one.name) });
       const { exploits } = await playGame({
         ...{ game, adversaries: tried, settings: flags.params ? readSettings(flags.params) : null },
         crowd: { workers: flags.workers, validators: flags.validators, share: flags.share },
-        ...{ rounds: flags.rounds, seed: flags.seed, call_ms: flags.callSeconds * 1000 },
+        ...{ rounds, seed: flags.seed, call_ms: flags.callSeconds * 1000 },
+        onProgress: ({ tried: done, all, time_left_ms }) => {
+          progress.clear();
+          progress.draw(() => `${done} of ${all} strategies tried, about ${formatDuration(time_left_ms)} left`);
+        },
         onHonest: ({ losses_micro }) =>
-          output.say(row(['honest', '', '1.00', '1.00', '1.00', '']), { type: 'honest', losses_micro }),
-        onReport: (report) => output.say(lineOf(report), { type: 'strategy', ...report }),
-      });
+          say(row(['honest', '', '1.00', '1.00', '1.00', '']), { type: 'honest', losses_micro }),
+        onReport: (report) => say(lineOf(report), { type: 'strategy', ...report }),
+      }).finally(progress.clear);
       for (const { name: who, honest_rounds = 0 } of untried) {
         output.say(`\nNot tried: ${who} is honest for ${honest_rounds} rounds; give it more with --rounds.`, {
           ...{ type: 'not-tried', adversary: who, honest_rounds },

@@ -18,6 +18,7 @@ import {
   WHENCE_SUBMISSIONS,
 } from './options.ts';
 import { openOutput } from './output.ts';
+import { progressLine } from './progress-line.ts';
 
 interface RecheckFlags {
   hub: string;
@@ -52,21 +53,20 @@ It ends with 0 where the log has decided as it comes out here, or not yet, and w
       const { say } = openOutput(flags.json);
       const log = await openPublicLog(flags.hub);
       const { threads } = flags;
+      const progress = progressLine(flags.json);
       const runtime = await (flags.runtime === 'wasm'
         ? createWasmRuntime({ threads })
         : createNativeRuntime({ threads }));
       try {
-        const onRound = (round: number, done: number, all: number): void => {
-          if (process.stderr.isTTY && !flags.json) {
-            process.stderr.write(`\r\x1b[Krepeating round ${round} (${done + 1} of ${all})`);
-            if (done + 1 === all) process.stderr.write('\r\x1b[K');
-          }
-        };
+        const onRound = (round: number, done: number, all: number): void =>
+          progress.draw(() => `repeating round ${round} (${done + 1} of ${all})`);
         const options = { runtime, loadGame: await gamesOf(flags.gameFile), onRound };
         const recheck = await recheckSubmission(log, submission, options);
+        progress.clear();
         say(describe(recheck), { type: 'recheck', ...recheck });
         if (recheck.agrees === false) process.exitCode = EXIT_DISPUTED;
       } finally {
+        progress.clear();
         log.close();
         await runtime.close();
       }

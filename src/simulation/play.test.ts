@@ -7,7 +7,7 @@ import { after, before, describe, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { loadGameFile } from '../games/game-file.ts';
 import { adversaryNamed } from './adversaries/registry.ts';
-import { playGame } from './play.ts';
+import { type PlayProgress, playGame } from './play.ts';
 
 const EXAMPLE = join(import.meta.dirname, '..', '..', 'examples', 'exploitable-game.ts');
 let folder = '';
@@ -16,8 +16,14 @@ before(() => {
 });
 after(() => rmSync(folder, { recursive: true, force: true }));
 
-const play = (game: string, names: readonly string[], call_ms = 30_000) =>
+const play = (
+  game: string,
+  names: readonly string[],
+  call_ms = 30_000,
+  onProgress?: (progress: PlayProgress) => void,
+) =>
   playGame({
+    onProgress,
     ...{ game, adversaries: names.map(adversaryNamed), settings: null, rounds: 2, seed: 'test', call_ms },
     crowd: { workers: 3, validators: 3, share: 0.33 },
   });
@@ -34,7 +40,14 @@ const changed = (game: string, name: string, change: string): string =>
 
 describe('play', () => {
   test('names the hole of the example: it believes what workers say', async () => {
-    const { exploits } = await play(EXAMPLE, ['boast', 'contrarian']);
+    const told: PlayProgress[] = [];
+    const { exploits } = await play(EXAMPLE, ['boast', 'contrarian'], 30_000, (progress) => told.push(progress));
+    assert.deepEqual(
+      told.map(({ tried, all }) => `${tried} of ${all}`),
+      ['0 of 2', '1 of 2', '2 of 2'],
+    );
+    assert.ok(told[0].time_left_ms > 0);
+    assert.equal(told[2].time_left_ms, 0);
     assert.deepEqual(
       exploits.map(({ adversary }) => adversary),
       ['boast'],

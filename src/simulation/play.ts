@@ -83,6 +83,14 @@ export interface PlayOptions extends Omit<PlayJob, 'adversary'> {
   readonly adversaries: readonly Adversary[];
   readonly onReport?: (report: StrategyReport) => void;
   readonly onHonest?: (result: ArenaResult) => void;
+  /** Told whenever an arena has ended: adversaries tried, and about how long the others take. */
+  readonly onProgress?: (progress: PlayProgress) => void;
+}
+
+export interface PlayProgress {
+  readonly tried: number;
+  readonly all: number;
+  readonly time_left_ms: number;
 }
 
 export interface PlayOutcome {
@@ -95,20 +103,36 @@ export interface PlayOutcome {
  * Plays a game against each adversary. Throws GameError and SimulationError where honest devices cannot play it; an adversary
  * that breaks it is an exploit.
  */
-export async function playGame({ adversaries, onReport, onHonest, ...job }: PlayOptions): Promise<PlayOutcome> {
+export async function playGame(options: PlayOptions): Promise<PlayOutcome> {
+  const { adversaries, onReport, onHonest, onProgress, ...job } = options;
+  const at_once = availableParallelism();
+  const started_ms = performance.now();
   const honest = await playInThread({ ...job, adversary: null });
   requireHonestPay(honest);
   onHonest?.(honest);
+  let tried = 0;
+  // The first estimate is by the honest arena, which had the machine to itself; the others are by those that were played.
+  const tell = (an_arena_ms: number): void => {
+    const time_left_ms = ((adversaries.length - tried) * an_arena_ms) / at_once;
+    onProgress?.({ tried, all: adversaries.length, time_left_ms });
+  };
+  tell(performance.now() - started_ms);
+  const adversaries_ms = performance.now();
   const reports: StrategyReport[] = [];
-  const playing = inTurn(adversaries, availableParallelism(), (adversary) =>
-    playInThread({ ...job, adversary: adversary.name }).then(
-      (result) => reportOn(adversary, result, honest),
-      (error) => {
-        // What fails before anybody plays is nobody's exploit.
-        if (!(error instanceof GameError) || error.message.startsWith(LOADING)) throw error;
-        return [reportBroken(adversary, `${error.code}: ${error.message}`)];
-      },
-    ),
+  const playing = inTurn(adversaries, at_once, (adversary) =>
+    playInThread({ ...job, adversary: adversary.name })
+      .finally(() => {
+        tried++;
+        tell(((performance.now() - adversaries_ms) * Math.min(at_once, adversaries.length)) / tried);
+      })
+      .then(
+        (result) => reportOn(adversary, result, honest),
+        (error) => {
+          // What fails before anybody plays is nobody's exploit.
+          if (!(error instanceof GameError) || error.message.startsWith(LOADING)) throw error;
+          return [reportBroken(adversary, `${error.code}: ${error.message}`)];
+        },
+      ),
   );
   for (const found of playing) {
     for (const report of await found) {
