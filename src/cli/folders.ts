@@ -3,11 +3,43 @@ import { existsSync, mkdirSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { CodedError } from '../errors.ts';
 import { CliError } from './output.ts';
 
 /** ~/.potluck, or what POTLUCK_HOME says; one that is set to nothing says nothing. */
 export function homeFolder(): string {
-  return process.env.POTLUCK_HOME || join(homedir(), '.potluck');
+  return process.env.POTLUCK_HOME || join(homeOfUser(), '.potluck');
+}
+
+/** Throws CliError bad-folder for a user of whom the system knows no home: a container's, a service's. */
+function homeOfUser(): string {
+  let home = '';
+  try {
+    home = homedir();
+  } catch {
+    // No HOME, and no entry for this user id.
+  }
+  if (home !== '') return home;
+  throw new CliError('bad-folder', `this user has no home folder; ${ELSEWHERE}`);
+}
+
+const ELSEWHERE = 'say where Potluck keeps its files: POTLUCK_HOME=FOLDER potluck …';
+const NOT_USABLE = /\b(EACCES|EPERM|EROFS|ENOENT|ENOTDIR)\b|unable to open database file/;
+
+/** A failure with a way out, where the user's home cannot be used and nobody has named another folder. */
+export function withWayOut(error: unknown): unknown {
+  if (process.env.POTLUCK_HOME || !(error instanceof Error) || !NOT_USABLE.test(error.message)) return error;
+  let home: string;
+  try {
+    home = homeFolder();
+  } catch {
+    return error;
+  }
+  if (!error.message.includes(home)) return error;
+  const message = `${error.message}; ${ELSEWHERE}`;
+  return error instanceof CodedError
+    ? new CodedError(error.code, message, error.details)
+    : Object.assign(new Error(message), { code: (error as NodeJS.ErrnoException).code, syscall: 'open' });
 }
 
 /** The key of the person at this machine: runs are theirs, and what their devices earn. */

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import type { LoggedEvent } from '../core/events.ts';
 import { gamesOf } from '../games/game-file.ts';
+import type { ConditionChange } from '../hub/condition.ts';
 import { openHub } from '../hub/hub.ts';
 import { fired } from '../protocol/clock.ts';
 import { nameOf } from '../protocol/shown-name.ts';
@@ -10,16 +11,17 @@ import { potluckHere } from './called-as.ts';
 import { homeFolder } from './folders.ts';
 import type { JsonObject } from './json-objects.ts';
 import { untilStopped } from './lifetime.ts';
-import { DEFAULT_PORT, gameFileOption, gameSecondsOption, integer, jsonOption, publicUrl } from './options.ts';
+import { DEFAULT_PORT, decimal, gameFileOption, gameSecondsOption, integer, jsonOption, publicUrl } from './options.ts';
 import { openOutput } from './output.ts';
 import { keepPageBuilt, PAGE_FOLDER } from './page.ts';
 
 interface HubFlags {
   port: number;
   host: string;
-  folder: string;
+  folder?: string;
   public?: string;
   page: boolean;
+  keepFree?: number;
   gameFile: string[];
   gameSeconds: number;
   json: boolean;
@@ -34,9 +36,14 @@ export function hubCommand(): Command {
   return new Command('hub')
     .option('--port <n>', 'port to listen on; 0 takes any free one', integer(0, 65_535), DEFAULT_PORT)
     .option('--host <address>', 'address to listen on; 0.0.0.0 lets other machines in', '127.0.0.1')
-    .option('--folder <dir>', 'where the log and the blobs are kept', join(homeFolder(), 'hub'))
+    .option('--folder <dir>', 'where the log and the blobs are kept (default: hub under ~/.potluck)')
     .option('--public <url>', 'how the world sees this hub, for links that are shared', publicUrl)
     .option('--no-page', 'serve programs only, not the page')
+    .option(
+      '--keep-free <mb>',
+      'megabytes of the disk that uploads must leave free (default: 2 % of the disk, at most 268)',
+      decimal(0, 1e9),
+    )
     .addOption(gameFileOption())
     .addOption(gameSecondsOption())
     .addOption(
@@ -60,34 +67,61 @@ Examples:
         if (LOG_LEVELS.indexOf(level) <= LOG_LEVELS.indexOf(options.logLevel)) output.say(text, value);
       };
       const stopped = untilStopped();
+      const failed = new AbortController();
+      const folder = options.folder ?? join(homeFolder(), 'hub');
       const hub = await openHub({
-        folder: options.folder,
-        host: options.host,
-        port: options.port,
+        ...{ folder, host: options.host, port: options.port },
         loadGame: await gamesOf(options.gameFile, options.gameSeconds * 1000),
         page: options.page ? { folder: PAGE_FOLDER, public_url: options.public ?? null } : undefined,
+        floor_bytes: options.keepFree === undefined ? undefined : options.keepFree * 1e6,
         onEvent: (event, index) => {
           const level = event.body.type === 'tick' ? 'debug' : 'info';
           log(level, describe(event), { type: 'event', level, index, ...event });
         },
         onError: (error, where) => {
-          const message = error instanceof Error ? error.message : String(error);
+          const message = messageOf(error);
           log('error', `problem in ${where}: ${message}`, { type: 'problem', level: 'error', where, message });
         },
+        onCondition: (condition, error) => {
+          const message = error === null ? null : messageOf(error);
+          log('error', describeCondition(condition, message), {
+            type: 'condition',
+            level: 'error',
+            ...condition,
+            message,
+          });
+          if (condition.state === 'log-failed') failed.abort(error);
+        },
       });
-      output.say(
-        `The hub listens on ${hub.url} and keeps everything in ${options.folder}.\n` +
-          (options.page ? `Open ${options.public ?? hub.url} in a browser to watch.\n` : '') +
-          `Start a run:  ${potluckHere()} run create --hub ${hub.url} --data FILE_OR_FOLDER\n` +
-          'Ctrl-C stops it; nothing is lost.',
-        { type: 'listening', url: hub.url, hub: hub.id, folder: options.folder },
-      );
-      const stopBuilding = options.page ? keepPageBuilt(output) : () => {};
-      await fired(stopped);
-      stopBuilding();
-      await hub.close();
+      let stopBuilding = (): void => {};
+      try {
+        output.say(
+          `The hub listens on ${hub.url} and keeps everything in ${folder}.\n` +
+            (options.page ? `Open ${options.public ?? hub.url} in a browser to watch.\n` : '') +
+            `Start a run:  ${potluckHere()} run create --hub ${hub.url} --data FILE_OR_FOLDER\n` +
+            'Ctrl-C stops it; nothing is lost.',
+          { type: 'listening', url: hub.url, hub: hub.id, folder },
+        );
+        if (options.page) stopBuilding = keepPageBuilt(output);
+        await fired(AbortSignal.any([stopped, failed.signal]));
+      } finally {
+        // Whatever went wrong, what listens must not keep the command alive.
+        stopBuilding();
+        await hub.close();
+      }
+      if (failed.signal.aborted) throw failed.signal.reason;
       output.say('The hub has stopped.', { type: 'stopped' });
     });
+}
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/** @param message what the log said, null where it said nothing */
+function describeCondition({ state, reason }: ConditionChange, message: string | null): string {
+  if (state === 'ready') return 'The disk has room again; the hub goes on.';
+  const said = message === null ? '' : ` (${message})`;
+  if (state !== 'disk-full') return `problem: ${reason}${said}`;
+  return `problem: ${reason}${said}. Nothing that was acknowledged is lost; the hub goes on by itself when there is room.`;
 }
 
 const short = (hash: string): string => hash.slice(0, 8);

@@ -135,10 +135,16 @@ function adversaryFor(name: string, role: PeerRole): Adversary {
 /** Turns a peer's news into lines; progress is shown to people only when what they see would change. */
 function newsTeller(json: boolean, url: string, say: Output['say']): (news: PeerNews) => void {
   let lastState = '';
+  let lastAway = '';
   let hinted = false;
   const tellTransfer = transferTeller((sentence, transfer) => say(sentence, { type: 'transfer', ...transfer }));
   return (news) => {
     if (news.type === 'transfer') return tellTransfer(news);
+    if (news.type === 'away' && !json) {
+      // A hub that stays away is looked for every few seconds; why it is away is said once.
+      if (news.reason === lastAway) return;
+      lastAway = news.reason;
+    } else if (news.type !== 'progress') lastAway = '';
     if (news.type === 'progress' && !json) {
       const { state, round } = news.progress;
       if (state === 'waiting' || `${state} ${round}` === lastState) return;

@@ -110,6 +110,12 @@ export const JSON_OBJECTS = {
     body: nested,
     level: z.string(),
   }),
+  condition: object('hub: its disk fills up, has room again, or its log cannot be written any more', {
+    level: z.string(),
+    state: z.enum(['ready', 'disk-low', 'disk-full', 'log-failed']),
+    reason: z.string().nullable(),
+    message: z.string().nullable(),
+  }),
   page: object('hub: the page is built once, where it is not there', {
     state: z.enum(['building', 'built', 'failed']),
     message: z.string().optional(),

@@ -34,7 +34,11 @@ const json = process.argv.includes('--json');
 try {
   await program.parseAsync();
 } catch (error) {
-  process.exitCode = error instanceof CommanderError ? reportUsage(error) : reportFailure(error, json);
+  if (error instanceof CommanderError) process.exitCode = reportUsage(error);
+  else {
+    const { withWayOut } = await import('./folders.ts'); // only where something failed: it loads SQLite
+    process.exitCode = reportFailure(withWayOut(error), json);
+  }
 }
 
 /** Commands, also those inside others, throw instead of printing and exiting. */

@@ -14,23 +14,38 @@ const BUILD = join(SRC, 'web', 'build.ts');
 export const PAGE_FOLDER = join(DIST, 'web');
 
 /** Whether the page has to be built: there is none, or something that it may be made of is newer. */
-export function isPageStale(): boolean {
-  const built = statSync(join(PAGE_FOLDER, 'index.html'), { throwIfNoEntry: false });
+export function isPageStale(folder = PAGE_FOLDER): boolean {
+  const built = statSync(join(folder, 'index.html'), { throwIfNoEntry: false });
   if (!built) return true;
   const sources = globSync('**/*.{ts,tsx,css,html,svg,png}', { cwd: SRC }).filter((file) => !file.includes('.test.'));
   return sources.some((file) => statSync(join(SRC, file)).mtimeMs > built.mtimeMs);
 }
 
 /**
- * Builds the page where that is needed, in a process of its own, while the hub is up already. A failure is told and stops nothing.
- * Returns what ends the build early.
+ * Builds the page where that is needed, in a process of its own, while the hub is up already. A failure, also to begin, is told and
+ * stops nothing. Returns what ends the build early.
  */
-export function keepPageBuilt(output: Output): () => void {
-  if (!existsSync(BUILD) || !isPageStale()) return () => {};
-  const lock = tryLock(DIST);
+export function keepPageBuilt(output: Output, dist = DIST): () => void {
+  try {
+    return buildPage(output, dist);
+  } catch (error) {
+    notBuilt(output, error instanceof Error ? error.message : String(error));
+    return () => {};
+  }
+}
+
+function notBuilt(output: Output, why: string): void {
+  const message = `The page could not be built; the hub works without it. ${why}`;
+  output.say(message, { type: 'page', state: 'failed', message });
+}
+
+function buildPage(output: Output, dist: string): () => void {
+  const folder = join(dist, 'web');
+  if (!existsSync(BUILD) || !isPageStale(folder)) return () => {};
+  const lock = tryLock(dist);
   if (!lock) return () => {}; // another hub of this checkout builds it
   output.say('Building the page, once; it takes a few seconds …', { type: 'page', state: 'building' });
-  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', BUILD, PAGE_FOLDER], {
+  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', BUILD, folder], {
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'], // the build ends when this process does
   });
   let lastWords = '';
@@ -42,10 +57,7 @@ export function keepPageBuilt(output: Output): () => void {
     lock.release();
     if (stopped) return;
     if (error === null) output.say('The page is built.', { type: 'page', state: 'built' });
-    else {
-      const message = `The page could not be built; the hub works without it. ${error}`;
-      output.say(message, { type: 'page', state: 'failed', message });
-    }
+    else notBuilt(output, error);
   };
   child.once('error', (error) => end(error.message));
   child.once('exit', (code) => end(code === 0 ? null : lastWords.trim()));

@@ -31,6 +31,7 @@ export interface BlobServices {
   readonly telemetry: Map<string, PeerTelemetry>;
   readonly rates: RateLimits;
   readonly metrics: Metrics;
+  mustHaveRoom(size_bytes: number): Promise<void>;
 }
 
 /** Adds GET, HEAD and PUT of /blobs/HASH to an app. */
@@ -132,6 +133,7 @@ function receiver(hub: BlobServices): (c: Context) => Promise<Response> {
     if (!unnamed.mayAdd(peer, part?.total ?? announced)) {
       return c.json(problem('too-much', `at most ${UNNAMED_BYTES} bytes that no event names yet`), 429);
     }
+    await hub.mustHaveRoom(receiving_bytes + (part?.total ?? announced));
     if (receiving_bytes + uploads.held_bytes + announced > RECEIVING_BYTES) {
       return c.json(problem('busy', 'other uploads are under way; try again in a moment'), 503);
     }

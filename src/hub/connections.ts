@@ -18,6 +18,7 @@ import {
   PROTOCOL_VERSION,
   type RunStatus,
 } from '../protocol/messages.ts';
+import { answerTo } from './answers.ts';
 import { HubError } from './errors.ts';
 import type { Feed } from './feed.ts';
 import { tally } from './metrics.ts';
@@ -37,6 +38,9 @@ export const CONNECTION_LIMITS = {
   goodbye_ms: 1000, // what a connection that is being closed gets to read why
   silence_ms: 60_000, // a request over HTTP on which no byte moves for so long is given up; one that moves may take for ever
 };
+/** RFC 6455, section 7.4, and IANA's register of its codes: the service is overloaded or cannot work now. A reason has 123 bytes at most. */
+const TRY_AGAIN_LATER = 1013;
+const CLOSE_REASON_BYTES = 123;
 export type ConnectionLimits = typeof CONNECTION_LIMITS;
 
 interface Connection {
@@ -81,6 +85,10 @@ export interface Connections {
   accept(channel: Channel, address: string | null): void;
   /** Tells everybody concerned that a run changed. */
   runChanged(run: RunState, phaseChanged: boolean): void;
+  /** Sends all peers away, and whoever comes, to try again later; observers stay. `reason` in words, for whoever is sent away. */
+  suspend(reason: string): void;
+  /** Takes peers again; those that do not come back are written off. */
+  resume(): void;
   /** Writes leaves for peers that the log says are here but that did not come back after a restart. */
   forgetAbsent(): void;
   readonly count: () => number;
@@ -96,6 +104,8 @@ export function openConnections(hub: HubServices, limits: ConnectionLimits = CON
   const lostTimers = new Map<string, Timer>();
   let statusTimer: Timer;
   let closed = false;
+  /** Why no peer is taken at present; null: they are. */
+  let suspended: string | null = null;
 
   const send = (connection: Connection, frame: Uint8Array): void => {
     if (!connection.channel.open) return;
@@ -108,7 +118,7 @@ export function openConnections(hub: HubServices, limits: ConnectionLimits = CON
     const refusal = error.details.refusal ?? error.details.reason;
     const code = typeof refusal === 'string' ? refusal : error.code;
     hub.onRefused(code);
-    tell(connection, { type: 'refused', event, code, message: error.message.slice(0, 2000) });
+    tell(connection, { type: 'refused', event, code, message: answerTo(error).message.slice(0, 2000) });
   };
 
   /** Tells why, then closes; who does not take part in closing is cut off. */
@@ -116,6 +126,12 @@ export function openConnections(hub: HubServices, limits: ConnectionLimits = CON
     if (!connection.channel.open) return;
     refuse(connection, event, error);
     connection.channel.close(1008, error.code);
+    endSoon(connection);
+  };
+
+  /** Closes without a refusal: a peer that is refused does not come again. */
+  const tryLater = (connection: Connection, reason: string): void => {
+    connection.channel.close(TRY_AGAIN_LATER, reason.slice(0, CLOSE_REASON_BYTES));
     endSoon(connection);
   };
 
@@ -143,6 +159,10 @@ export function openConnections(hub: HubServices, limits: ConnectionLimits = CON
     if (!peer || !signature || !runId) throw new ProtocolError('malformed', 'hello: expected peer, signature and run');
     if (!verifySignature(peer, helloChallenge(hub.id, connection.nonce), signature)) {
       throw new ProtocolError('bad-signature', `hello: the signature is not ${peer}'s over this hub's nonce`);
+    }
+    if (suspended !== null) {
+      tryLater(connection, suspended);
+      return;
     }
     hub.rates.take('connection_key', peer);
     const run = hub.state.runs.get(runId);
@@ -223,7 +243,7 @@ export function openConnections(hub: HubServices, limits: ConnectionLimits = CON
   const lost = (connection: Connection): void => {
     open.delete(connection);
     const { peer, run } = connection;
-    if (!peer || !run || closed) return;
+    if (!peer || !run || closed || suspended !== null) return;
     if ([...open].some((other) => other.peer === peer && other.run === run)) return;
     lostTimers.set(
       `${run}:${peer}`,
@@ -239,6 +259,19 @@ export function openConnections(hub: HubServices, limits: ConnectionLimits = CON
     if (!present) return;
     // A leave that crosses with the peer's own goodbye is refused by the core: nothing to do then.
     hub.write({ type: 'peer.left', version: 1, run, peer, session, reason }).catch(() => {});
+  };
+
+  const forgetAbsent = (): void => {
+    for (const run of hub.state.runs.values()) {
+      for (const peer of run.peers.values()) {
+        if (!peer.present) continue;
+        const timer = clock.setTimeout(() => {
+          const back = [...open].some((other) => other.peer === peer.id && other.run === run.id);
+          if (!back) writeLeft(run.id, peer.id, 'hub restarted');
+        }, limits.lost_after_ms);
+        lostTimers.set(`${run.id}:${peer.id}`, timer);
+      }
+    }
   };
 
   let heartbeat: Timer;
@@ -324,18 +357,18 @@ export function openConnections(hub: HubServices, limits: ConnectionLimits = CON
         send(connection, frame);
       }
     },
-    forgetAbsent() {
-      for (const run of hub.state.runs.values()) {
-        for (const peer of run.peers.values()) {
-          if (!peer.present) continue;
-          const timer = clock.setTimeout(() => {
-            const back = [...open].some((other) => other.peer === peer.id && other.run === run.id);
-            if (!back) writeLeft(run.id, peer.id, 'hub restarted');
-          }, limits.lost_after_ms);
-          lostTimers.set(`${run.id}:${peer.id}`, timer);
-        }
-      }
+    suspend(reason) {
+      suspended = reason;
+      announceStatus();
+      for (const connection of open) if (connection.peer !== null) tryLater(connection, reason);
     },
+    resume() {
+      if (suspended === null) return;
+      suspended = null;
+      announceStatus();
+      forgetAbsent();
+    },
+    forgetAbsent,
     count: () => open.size,
     roles: () => tally([...open].map(({ role }) => role ?? 'unnamed')),
     close() {

@@ -32,6 +32,12 @@ export type HubErrorCode =
   | 'clock-skew'
   /** The port is taken. */
   | 'port-taken'
+  /** More events wait to be written than may. */
+  | 'overloaded'
+  /** The hub's disk has no room; it goes on when there is some again. */
+  | 'disk-full'
+  /** The hub's log can no longer be written; the hub ends. */
+  | 'log-failed'
   /** The hub is going down. */
   | 'closing';
 

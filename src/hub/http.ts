@@ -1,13 +1,11 @@
 // The hub over HTTP: signed events, and what people and scripts ask for; blobs and the log have files of their own.
 import { Hono } from 'hono';
-import { CodedError } from '../errors.ts';
 import type { BlobStore } from '../ledger/blob-store.ts';
-import { LedgerError, type LedgerErrorCode } from '../ledger/errors.ts';
 import type { Receipt } from '../ledger/receipt.ts';
 import { type AccountView, type RunStatus, type RunView, WIRE_LIMITS } from '../protocol/messages.ts';
-import { addressOfAsker, announcedBytes, problem } from './answers.ts';
+import { addressOfAsker, announcedBytes, answerTo, problem } from './answers.ts';
 import { serveBlobs } from './blob-routes.ts';
-import { HubError } from './errors.ts';
+import type { Condition } from './condition.ts';
 import { type PublicLog, serveLog } from './log-routes.ts';
 import { type Metrics, serveMetrics } from './metrics.ts';
 import { openToReaders, type PageOptions, servePage } from './page.ts';
@@ -17,18 +15,9 @@ import type { UnnamedBlobs } from './unnamed-blobs.ts';
 import type { PeerTelemetry } from './views.ts';
 import type { WorkerHistories } from './worker-histories.ts';
 
-/** What a store says when it cannot serve, whoever asks. */
-const OWN_TROUBLE: readonly LedgerErrorCode[] = [
-  'blob-corrupt',
-  'log-corrupt',
-  'store-unusable',
-  'overloaded',
-  'write-failed',
-  'closed',
-];
-
-/** Whether a hub takes events; `log-failed` lasts until it is started again. */
-export type Readiness = 'opening' | 'ready' | 'closing' | 'log-failed';
+/** When to ask again what this hub cannot do now. */
+const RETRY_AFTER_S = 5;
+const NO_STORE = { 'cache-control': 'no-store' };
 
 export interface HttpServices {
   readonly id: string;
@@ -42,8 +31,12 @@ export interface HttpServices {
   readonly samples: Pick<Samples, 'of'>;
   readonly workers: Pick<WorkerHistories, 'of'>;
   account(id: string): AccountView;
-  health(): Record<string, string | number>;
-  readiness(): Readiness;
+  /** Gets what went wrong here, for the operator. */
+  onError(error: unknown, where: string): void;
+  counts(): { readonly events: number; readonly connections: number };
+  condition(): Promise<Condition>;
+  /** Throws HubError `disk-full` where an upload of this size would not leave enough room. */
+  mustHaveRoom(size_bytes: number): Promise<void>;
 }
 
 /** @param page where the page is, for hubs that serve one */
@@ -56,25 +49,27 @@ export function httpApp(
   const app = new Hono();
 
   app.onError((error, c) => {
-    if (error instanceof HubError && error.code === 'too-fast') {
-      const headers = { 'retry-after': String(error.details.retry_after_s) };
-      return c.json(problem(error.code, error.message, error.details), 429, headers);
-    }
-    // A store that fails is this hub's own trouble: worth another try. Everything else was asked for wrongly.
-    const status = error instanceof LedgerError && OWN_TROUBLE.includes(error.code) ? 500 : 400;
-    if (error instanceof CodedError) return c.json(problem(error.code, error.message, error.details), status);
-    return c.json(problem('hub-failed', 'the hub failed at this request'), 500);
+    const { status, code, message, details } = answerTo(error);
+    if (status >= 500) hub.onError(error, `the answer to ${c.req.method} ${c.req.path}`);
+    const wait_s = details.retry_after_s ?? (status === 503 || status === 507 ? RETRY_AFTER_S : null);
+    return c.json(problem(code, message, details), status, wait_s === null ? {} : { 'retry-after': String(wait_s) });
   });
   app.notFound((c) => c.json(problem('not-found', `no such path: ${c.req.path}`), 404));
 
   serveMetrics(app, metrics);
   openToReaders(app);
   servePage(app, page, hub.statuses);
-  app.get('/health', (c) => c.json(hub.health()));
-  // Health: the process answers. Ready: it is worth sending somebody here.
-  app.get('/ready', (c) => {
-    const state = hub.readiness();
-    return c.json({ ready: state === 'ready', state }, state === 'ready' ? 200 : 503, { 'cache-control': 'no-store' });
+  // Health: the hub can do its work, or will soon. Ready: it is worth sending somebody here now.
+  app.get('/health', async (c) => {
+    const { state, reason } = await hub.condition();
+    const fine = state === 'ready' || state === 'opening' || state === 'closing';
+    const answer = { ok: fine ? 'yes' : 'no', ...hub.counts(), ...(fine ? {} : { state, reason }) };
+    return c.json(answer, fine ? 200 : 503, NO_STORE);
+  });
+  app.get('/ready', async (c) => {
+    const { state, reason } = await hub.condition();
+    const ready = state === 'ready';
+    return c.json({ ready, state, ...(ready ? {} : { reason }) }, ready ? 200 : 503, NO_STORE);
   });
   app.get('/status', (c) => c.json({ hub: hub.id, runs: hub.statuses() }));
 

@@ -172,7 +172,7 @@ describe('the sequencer', () => {
     full = true;
     await assert.rejects(() => sequencer.write(tick(2)), /disk full/);
     full = false;
-    await assert.rejects(() => sequencer.write(tick(3)), { code: 'closing' });
+    await assert.rejects(() => sequencer.write(tick(3)), { code: 'log-failed' });
     assert.equal(log.size, 1);
     assert.equal(openSequencer(log, identity).state.time_ms, 1);
   });

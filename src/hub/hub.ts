@@ -19,6 +19,7 @@ import { systemClock } from '../protocol/clock.ts';
 import type { Identity } from '../protocol/identity.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
 import { WIRE_LIMITS } from '../protocol/messages.ts';
+import { type ConditionChange, type DiskSpace, diskSpaceOf } from './condition.ts';
 import { CONNECTION_LIMITS, type ConnectionLimits } from './connections.ts';
 import { HubError } from './errors.ts';
 import { httpApp } from './http.ts';
@@ -40,6 +41,12 @@ export interface HubOptions {
   /** Called with every event after it is durable, for logs. */
   readonly onEvent?: (event: LoggedEvent, index: number) => void;
   readonly onError?: (error: unknown, where: string) => void;
+  /** Called when the hub's disk fills up, has room again, or its log cannot be written: such a hub is to be closed. */
+  readonly onCondition?: (change: ConditionChange, error: unknown) => void;
+  /** How much room the disk has; that of the folder's disk, if nothing is said. */
+  readonly space?: () => Promise<DiskSpace>;
+  /** What stays free of uploads, for the log and for merges. */
+  readonly floor_bytes?: number;
   /** What differs from CONNECTION_LIMITS. */
   readonly limits?: Partial<ConnectionLimits>;
   /** What differs from RATES. */
@@ -100,6 +107,9 @@ async function startHub(options: HubOptions, identity: Identity, store: LogStore
     loadGame: options.loadGame,
     onEvent: options.onEvent,
     onError: options.onError,
+    onCondition: options.onCondition,
+    space: options.space ?? (() => diskSpaceOf(folder)),
+    floor_bytes: options.floor_bytes,
     onRefused: metrics.refused,
   });
   const { connections } = place;
@@ -140,7 +150,7 @@ async function startHub(options: HubOptions, identity: Identity, store: LogStore
   try {
     await listen(server, host, port);
   } catch (error) {
-    connections.close();
+    await place.close();
     throw error;
   }
   place.begin();
@@ -149,13 +159,16 @@ async function startHub(options: HubOptions, identity: Identity, store: LogStore
   const shownHost = address.family === 'IPv6' ? `[${address.address}]` : address.address;
   let closing: Promise<void> | undefined;
   const close = async (): Promise<void> => {
-    await place.close();
-    await new Promise<void>((resolve) => {
-      server.close(() => resolve());
-      server.closeAllConnections();
-    });
-    sockets.close();
-    await store.close();
+    try {
+      await place.close();
+    } finally {
+      await new Promise<void>((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      });
+      sockets.close();
+      await store.close();
+    }
   };
   return {
     id: identity.id,

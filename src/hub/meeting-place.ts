@@ -12,11 +12,12 @@ import { sha256Hex } from '../protocol/hash.ts';
 import type { Identity } from '../protocol/identity.ts';
 import { admit, blobsNamedBy } from './admission.ts';
 import { openCompaction } from './compaction.ts';
+import { type ConditionChange, type DiskSpace, watchCondition } from './condition.ts';
 import { type ConnectionLimits, type Connections, openConnections } from './connections.ts';
 import { HubError } from './errors.ts';
 import { openFeed } from './feed.ts';
 import { openHistories } from './history.ts';
-import type { HttpServices, Readiness } from './http.ts';
+import type { HttpServices } from './http.ts';
 import { openLogClock, skewOf } from './log-clock.ts';
 import { openModels } from './models.ts';
 import { openRateLimits, type Rates } from './rate-limits.ts';
@@ -41,6 +42,12 @@ export interface MeetingPlaceOptions {
   /** Called with every event after it is durable. */
   readonly onEvent?: (event: LoggedEvent, index: number) => void;
   readonly onError?: (error: unknown, where: string) => void;
+  /** Called when the hub's disk fills up, has room again, or its log cannot be written. */
+  readonly onCondition?: (change: ConditionChange, error: unknown) => void;
+  /** How much room the disk has; without it nobody asks. */
+  readonly space?: () => Promise<DiskSpace>;
+  /** What stays free of uploads. */
+  readonly floor_bytes?: number;
   /** Called with the code of everything that is refused over a connection. */
   readonly onRefused?: (code: string) => void;
   /** For the simulator: other games than this build's, and the core with a planted fault. */
@@ -65,11 +72,16 @@ export interface MeetingPlace {
 /** Replays the log, from a snapshot where there is one, and opens everything on it. Throws HubError bad-folder, GameError. */
 export async function openMeetingPlace(options: MeetingPlaceOptions): Promise<MeetingPlace> {
   const { identity, log, blobs, clock, machine = core } = options;
-  const onError = options.onError ?? (() => {});
+  const onError = (error: unknown, where: string): void => {
+    // That nothing can be written is told once, as the hub's condition, not by everything that would have been.
+    const known = error instanceof HubError && (error.code === 'disk-full' || error.code === 'log-failed');
+    if (!known) options.onError?.(error, where);
+  };
   const histories = openHistories();
   const workers = openWorkerHistories();
   const samples: Samples = openSamples(() => sequencer.state);
   const sequencer: Sequencer = openSequencer(log, identity, {
+    clock,
     machine: workers.watched(histories.watched(machine)),
     snapshots: options.snapshots?.(keptTogether([histories, workers, samples])),
   });
@@ -90,10 +102,21 @@ export async function openMeetingPlace(options: MeetingPlaceOptions): Promise<Me
 
   let stage: 'opening' | 'ready' | 'closing' = 'opening';
 
+  const condition = watchCondition({
+    ...{ sequencer, clock, stage: () => stage, floor_bytes: options.floor_bytes, space: options.space ?? null },
+    onChange: (now, error) => {
+      if (now.state === 'disk-full' || now.state === 'log-failed') connections.suspend(now.reason!);
+      else connections.resume();
+      options.onCondition?.(now, error);
+    },
+  });
+
   let rounds: Rounds | undefined;
   const problemOf = (run: RunState): string | null => {
+    const { state, reason } = condition.last;
     const skew = run.phase === 'finished' ? null : skewOf(time.ahead_ms());
-    return [rounds?.problemOf(run), skew].filter(Boolean).join('; ') || null;
+    const own = state === 'ready' || state === 'opening' ? null : reason;
+    return [own, rounds?.problemOf(run), skew].filter(Boolean).join('; ') || null;
   };
   const statuses = () => runStatuses(sequencer.state, time, telemetry, denseBytes, problemOf);
   const events = () => sequencer.state.events;
@@ -138,11 +161,9 @@ export async function openMeetingPlace(options: MeetingPlaceOptions): Promise<Me
       const address = state.addresses.get(account)?.address ?? null;
       return { hub: identity.id, account, address, next_change: nextAddressChange(state, account) };
     },
-    health: () => ({ ok: 'yes', events: sequencer.state.events, connections: connections.count() }),
-    readiness: (): Readiness => {
-      if (stage !== 'ready') return stage;
-      return sequencer.taking ? 'ready' : 'log-failed';
-    },
+    counts: () => ({ events: sequencer.state.events, connections: connections.count() }),
+    condition: () => condition.look(),
+    mustHaveRoom: (size_bytes: number) => condition.mustHaveRoom(size_bytes),
     onRefused: options.onRefused ?? (() => {}),
     onError,
   };
@@ -186,6 +207,9 @@ export async function openMeetingPlace(options: MeetingPlaceOptions): Promise<Me
     },
     async close() {
       stage = 'closing';
+      condition.close();
+      // Whatever waits for room on the disk would wait for ever.
+      if (sequencer.standing !== 'taking') await sequencer.close();
       await rounds?.close();
       await sweeps?.close();
       connections.close();

@@ -1,61 +1,164 @@
-// /ready says whether a hub takes events: not before it has begun, not while it closes, and not when its log cannot be written.
+// Whether a hub takes events and uploads, as /ready and /health say it: on a disk that fills up and gets room again, and on one that fails.
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
+import { bytesToHex } from '@noble/hashes/utils.js';
 import { createMemoryBlobStore } from '../ledger/blob-store.ts';
 import { LedgerError } from '../ledger/errors.ts';
 import { createMemoryLogStore, type LogStore } from '../ledger/log-store.ts';
 import { openTransparencyLog } from '../ledger/transparency-log.ts';
-import { systemClock } from '../protocol/clock.ts';
+import { sleep, systemClock } from '../protocol/clock.ts';
+import { sha256Hex } from '../protocol/hash.ts';
 import { createIdentity } from '../protocol/identity.ts';
+import { uploadChallenge } from '../protocol/messages.ts';
 import { CONNECTION_LIMITS } from './connections.ts';
 import { httpApp } from './http.ts';
-import { openMeetingPlace } from './meeting-place.ts';
+import { type MeetingPlaceOptions, openMeetingPlace } from './meeting-place.ts';
 import { openMetrics } from './metrics.ts';
 
-async function openOn(store: LogStore) {
+async function openOn(store: LogStore, more: Partial<MeetingPlaceOptions> = {}) {
   const identity = await createIdentity();
   const log = openTransparencyLog(store, identity);
   const blobs = createMemoryBlobStore();
+  const told: string[] = [];
   const place = await openMeetingPlace({
-    identity,
-    log,
-    blobs,
-    randomBytes,
-    clock: systemClock,
-    limits: CONNECTION_LIMITS,
+    ...{ identity, log, blobs, randomBytes, clock: systemClock, limits: CONNECTION_LIMITS },
+    onCondition: ({ state }) => told.push(state),
+    ...more,
   });
   const app = httpApp(place.services, place.unnamed, openMetrics());
-  const ready = async () => {
-    const response = await app.request('/ready');
-    return { status: response.status, body: await response.json() };
+  const ask = async (path: string) => {
+    const response = await app.request(path);
+    return { status: response.status, body: (await response.json()) as Record<string, unknown> };
   };
-  return { place, app, ready };
+  const upload = async (bytes: Uint8Array) => {
+    const hash = sha256Hex(bytes);
+    const headers = {
+      'x-potluck-peer': identity.id,
+      'x-potluck-signature': bytesToHex(await identity.sign(uploadChallenge(identity.id, hash))),
+      'content-length': String(bytes.length),
+    };
+    const body = bytes as Uint8Array<ArrayBuffer>;
+    const response = await app.request(`/blobs/${hash}`, { method: 'PUT', headers, body }, ON_LOOPBACK);
+    return { status: response.status, body: (await response.json()) as { error?: { code: string; message: string } } };
+  };
+  return { place, ask, upload, told, ready: () => ask('/ready') };
 }
 
-const is = (status: number, state: string) => ({ status, body: { ready: status === 200, state } });
+/** What the server hands in beside a request. */
+const ON_LOOPBACK = { incoming: { socket: { remoteAddress: '127.0.0.1' }, headers: {} } };
+
+const is = (state: string, reason?: string) => ({
+  status: state === 'ready' ? 200 : 503,
+  body: { ready: state === 'ready', state, ...(reason === undefined ? {} : { reason }) },
+});
+const tick = (time_ms: number) => ({ type: 'tick', version: 1, time_ms }) as const;
 
 test('opening, ready, closing', async () => {
-  const { place, app, ready } = await openOn(createMemoryLogStore());
-  assert.deepEqual(await ready(), is(503, 'opening'));
+  const { place, ask, ready } = await openOn(createMemoryLogStore());
+  assert.deepEqual(await ready(), is('opening', 'this hub is starting'));
   place.begin();
-  assert.deepEqual(await ready(), is(200, 'ready'));
+  assert.deepEqual(await ready(), is('ready'));
   const closed = place.close();
-  assert.deepEqual(await ready(), is(503, 'closing'));
-  assert.equal((await app.request('/health')).status, 200, 'it lives as long as it answers');
+  assert.deepEqual(await ready(), is('closing', 'this hub is going down'));
+  assert.equal((await ask('/health')).status, 200, 'it lives as long as it answers');
   await closed;
 });
 
-test('a log that cannot be written', async () => {
+/** A log in memory on a disk that can be full; `append` says what came, whether it was kept or not. */
+function diskLog(code: 'disk-full' | 'write-failed' = 'disk-full') {
   const memory = createMemoryLogStore();
-  const full: LogStore = {
+  const disk = { full: false, tries: 0, memory };
+  const store: LogStore = {
     ...memory,
-    append: () => Promise.reject(new LedgerError('write-failed', 'the disk is full')),
+    get size() {
+      return memory.size;
+    },
+    async append(entries) {
+      disk.tries++;
+      if (disk.full) throw new LedgerError(code, 'writing to /secret/hub.sqlite failed: database or disk is full');
+      return memory.append(entries);
+    },
   };
-  const { place, ready } = await openOn(full);
+  return { disk, store };
+}
+
+test('a full disk: said everywhere, nothing is lost, and it goes on by itself', async () => {
+  const { disk, store } = diskLog();
+  const { place, ask, ready, told } = await openOn(store);
   place.begin();
-  assert.deepEqual(await ready(), is(200, 'ready'));
-  await assert.rejects(() => place.sequencer.write({ type: 'tick', version: 1, time_ms: 1 }), { code: 'write-failed' });
-  assert.deepEqual(await ready(), is(503, 'log-failed'));
-  await place.close().catch(() => {});
+  await place.sequencer.write(tick(1));
+  disk.full = true;
+  const waiting = [place.sequencer.write(tick(2)), place.sequencer.write(tick(3))];
+  await until(() => told.length > 0);
+  const reason = "this hub's disk is full: it takes nothing until there is room";
+  assert.deepEqual(await ready(), is('disk-full', reason));
+  const health = await ask('/health');
+  assert.deepEqual([health.status, health.body.ok, health.body.reason], [503, 'no', reason]);
+  await assert.rejects(() => place.sequencer.submit(new Uint8Array(9)), { code: 'disk-full' });
+  const later = place.sequencer.write(tick(4));
+  await until(() => disk.tries > 2);
+  assert.equal(disk.memory.size, 1);
+  disk.full = false;
+  assert.deepEqual(
+    (await Promise.all([...waiting, later])).map(({ index }) => index),
+    [1, 2, 3],
+  );
+  assert.deepEqual(await ready(), is('ready'));
+  assert.deepEqual(told, ['disk-full', 'ready'], 'once each');
+  assert.equal(disk.memory.size, 4);
+  await place.close();
 });
+
+test('a hub with a full disk can be closed, and what it could not write is refused', async () => {
+  const { disk, store } = diskLog();
+  const { place, told } = await openOn(store);
+  place.begin();
+  disk.full = true;
+  const waiting = place.sequencer.write(tick(1));
+  await until(() => told.length > 0);
+  const [lost] = await Promise.allSettled([waiting, place.close()]);
+  assert.equal(lost.status, 'rejected');
+  assert.equal(disk.memory.size, 0);
+});
+
+test('a log that fails for another reason: the hub says that it ends', async () => {
+  const { disk, store } = diskLog('write-failed');
+  const { place, ready, told } = await openOn(store);
+  place.begin();
+  disk.full = true;
+  await assert.rejects(() => place.sequencer.write(tick(1)), { code: 'write-failed' });
+  disk.full = false;
+  await assert.rejects(() => place.sequencer.write(tick(1)), { code: 'log-failed' });
+  assert.deepEqual(await ready(), is('log-failed', 'this hub cannot write its log any more'));
+  assert.deepEqual(told, ['log-failed']);
+  await place.close();
+});
+
+test('below the floor of free space uploads are refused before a byte is held; events are not', async () => {
+  let free_bytes = 50_000;
+  const space = async () => ({ free_bytes, total_bytes: 1_000_000 });
+  const { disk, store } = diskLog();
+  const { place, ask, ready, upload, told } = await openOn(store, { space });
+  place.begin();
+  assert.equal((await upload(new Uint8Array(1000))).status, 201);
+  const large = await upload(new Uint8Array(40_000));
+  assert.equal(large.status, 507);
+  assert.match(large.body.error!.message, /^this hub's disk has no room for 40000 bytes/);
+  assert.deepEqual(await ready(), is('ready'), 'smaller ones are taken');
+  free_bytes = 19_000;
+  await until(async () => (await ready()).body.state === 'disk-low');
+  assert.equal((await ask('/health')).status, 503);
+  const small = await upload(new Uint8Array(10));
+  assert.deepEqual([small.status, small.body.error?.code], [507, 'disk-full']);
+  assert.equal((await place.sequencer.write(tick(1))).index, 0);
+  assert.equal(disk.memory.size, 1);
+  free_bytes = 30_000;
+  await until(async () => (await ready()).body.state === 'ready');
+  assert.deepEqual(told, ['disk-low', 'ready']);
+  await place.close();
+});
+
+async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await holds())) await sleep(systemClock, 20);
+}

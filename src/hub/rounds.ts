@@ -64,8 +64,8 @@ export function driveRounds(
     if (skew && !skewed) options.onSkew(new HubError('clock-skew', skew));
     skewed = skew !== null;
     // Always another one, so that no tick is the same event as the one before.
-    const time_ms = Math.max(Math.floor(time.now_ms()), state.time_ms + 1);
-    await sequencer.write({ type: 'tick', version: 1, time_ms });
+    const time_ms = () => Math.max(Math.floor(time.now_ms()), state.time_ms + 1);
+    await sequencer.write(() => ({ type: 'tick', version: 1, time_ms: time_ms() }));
   };
 
   const drive = (): void => {

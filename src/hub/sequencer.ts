@@ -3,10 +3,12 @@ import { decodeEvent } from '../core/codec.ts';
 import type { EventBody, LoggedEvent } from '../core/events.ts';
 import { core, type StateMachine } from '../core/reduce.ts';
 import { initialState, type NetworkState } from '../core/state.ts';
+import { type Clock, systemClock } from '../protocol/clock.ts';
 import { eventId, signEvent } from '../protocol/envelope.ts';
 import { ProtocolError } from '../protocol/errors.ts';
 import type { Identity } from '../protocol/identity.ts';
 import { HubError } from './errors.ts';
+import { openWriter, type Standing, type Written } from './log-writer.ts';
 import type { Snapshots } from './snapshots.ts';
 
 /** The part of a log that the sequencer needs. `append` resolves when the entries are durable. */
@@ -17,6 +19,8 @@ export interface EventLog {
 }
 
 export interface SequencerOptions {
+  /** When a write for which there was no room is tried again. */
+  readonly clock?: Clock;
   /** The core with a planted fault, for the simulator. */
   readonly machine?: StateMachine;
   /** Without them every start replays the whole log. */
@@ -31,13 +35,15 @@ export interface Sequencer {
   readonly state: NetworkState;
   /**
    * Accepts a signed event from anybody. Resolves when it is durable.
-   * Throws ProtocolError for wrong bytes and HubError `refused` when the core says no; the state is then untouched.
+   * Throws ProtocolError for wrong bytes, HubError `refused` when the core says no, and where `standing` is not `taking` a HubError with
+   * its code or `overloaded`; the state is then untouched.
    */
-  submit(bytes: Uint8Array): Promise<{ event: LoggedEvent; index: number }>;
-  /** Signs a body as the hub and submits it. */
-  write(body: EventBody): Promise<{ event: LoggedEvent; index: number }>;
-  /** Whether events are taken: not any more after `close`, nor after a write to the log that failed. */
-  readonly taking: boolean;
+  submit(bytes: Uint8Array): Promise<Written>;
+  /** Signs a body as the hub and submits it; while the disk is full it waits for room. A function is asked for the body after the wait. */
+  write(body: EventBody | (() => EventBody)): Promise<Written>;
+  readonly standing: Standing;
+  /** Called when a full disk, or a log that failed, changes `standing`; with what the log said. */
+  onStanding(listener: (standing: Standing, error: unknown) => void): void;
   onEvent(listener: EventListener): void;
   /** Where an event of the last REMEMBERED stands in the log, when it is durable. */
   indexOf(id: string): number | undefined;
@@ -66,44 +72,37 @@ export function openSequencer(log: EventLog, identity: Identity, options: Sequen
   });
   replay(state, log, machine, remember);
   const listeners: EventListener[] = [];
-  let closing = false;
-  // Events are applied at once and appended in the same order; the answers wait for durability.
-  let tail: Promise<unknown> = Promise.resolve();
+  const writer = openWriter(log, options.clock ?? systemClock, ({ event, snapshot }, index) => {
+    remember(event.id, index);
+    for (const listener of listeners) listener(event, index);
+    if (snapshot) snapshots?.keep(snapshot);
+  });
 
-  const submit = async (bytes: Uint8Array) => {
-    if (closing) throw new HubError('closing', 'this hub is going down; send the event again when it is back');
+  // Events are applied at once and appended in the same order; the answers wait for durability.
+  const submit = async (bytes: Uint8Array): Promise<Written> => {
+    writer.mustTake();
     const event = decodeEvent(bytes);
     const refusal = machine.apply(state, event);
     if (refusal) throw new HubError('refused', refusal.message, { refusal: refusal.code });
-    const appended = log.append([bytes]);
     const snapshot = snapshots?.isDue(state.events) ? snapshots.take(state) : null;
-    const announced = Promise.all([tail, appended]).then(([, index]) => {
-      remember(event.id, index);
-      for (const listener of listeners) listener(event, index);
-      if (snapshot) snapshots?.keep(snapshot);
-      return { event, index };
-    });
-    // A log that cannot be written has lost nothing that was acknowledged, but it must not go on: the state ran ahead.
-    tail = announced.catch((error) => {
-      closing = true;
-      throw error;
-    });
-    tail.catch(() => {});
-    return announced;
+    return { event, index: await writer.append({ bytes, event, snapshot }) };
   };
 
   return {
     state,
     submit,
-    get taking() {
-      return !closing;
+    get standing() {
+      return writer.standing;
     },
-    write: async (body) => submit(await signEvent(identity, body)),
+    onStanding: writer.onStanding,
+    async write(body) {
+      while (writer.standing === 'disk-full') await writer.changed();
+      return submit(await signEvent(identity, typeof body === 'function' ? body() : body));
+    },
     onEvent: (listener) => void listeners.push(listener),
     indexOf: (id) => indices.get(id),
     async close() {
-      closing = true;
-      await tail.catch(() => {});
+      await writer.close();
       // A state that ran ahead of a log that failed is nobody's.
       if (state.events === log.size) snapshots?.keep(snapshots.take(state));
       await snapshots?.written();

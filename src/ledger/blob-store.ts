@@ -4,7 +4,7 @@ import { LedgerError } from './errors.ts';
 
 /** A store of immutable byte strings. Every implementation passes blob-store.compliance.ts. */
 export interface BlobStore {
-  /** Keeps bytes and returns their SHA-256. Durable when resolved. Throws LedgerError `blob-too-large`, `store-unusable`. */
+  /** Keeps bytes and returns their SHA-256. Durable when resolved. Throws LedgerError `blob-too-large`, `disk-full`, `store-unusable`. */
   put(bytes: Uint8Array): Promise<string>;
   /** Whether a blob of that name is there (its bytes are not read). */
   has(hash: string): Promise<boolean>;

@@ -24,7 +24,9 @@ export type LedgerErrorCode =
   | 'out-of-range'
   /** More waits to be written than the queue may hold. Try again later. */
   | 'overloaded'
-  /** Writing failed; nothing of the call was kept. */
+  /** There is no room on the disk; nothing of the call was kept, and it may be made again. */
+  | 'disk-full'
+  /** Writing failed, and what is on the disk is uncertain until it is opened anew. */
   | 'write-failed'
   /** The store is closed. */
   | 'closed'
@@ -35,5 +37,13 @@ export type LedgerErrorCode =
   /** A proof does not prove what it should. */
   | 'bad-proof';
 
-/** Raised by src/ledger; `code` says what went wrong. Only `overloaded` is worth repeating. */
+/** Raised by src/ledger; `code` says what went wrong. Only `overloaded` and `disk-full` are worth repeating. */
 export class LedgerError extends CodedError<LedgerErrorCode> {}
+
+/** A disk without room, a quota that is used up. */
+const NO_ROOM = ['ENOSPC', 'EDQUOT'];
+
+/** What the system's refusal of a read or a write means. */
+export function codeOfSystemError(error: unknown): 'disk-full' | 'store-unusable' {
+  return NO_ROOM.includes((error as NodeJS.ErrnoException).code ?? '') ? 'disk-full' : 'store-unusable';
+}

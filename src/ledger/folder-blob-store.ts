@@ -5,7 +5,7 @@ import { type FileHandle, mkdir, open, readdir, readFile, rename, stat, unlink, 
 import { join } from 'node:path';
 import { sha256Hex } from '../protocol/hash.ts';
 import { type BlobStore, checkBlobHash, checkBlobSize, DEFAULT_MAX_BLOB_BYTES } from './blob-store.ts';
-import { LedgerError } from './errors.ts';
+import { codeOfSystemError, LedgerError } from './errors.ts';
 
 /** Where blobs are written before they get their name. */
 const STAGING = 'staging';
@@ -179,13 +179,13 @@ function nullIfMissing(error: NodeJS.ErrnoException): null {
   throw error;
 }
 
-/** Runs a step on the folder; errors of the file system become LedgerError `store-unusable`. */
+/** Runs a step on the folder; errors of the file system become LedgerError `disk-full`, `store-unusable`. */
 async function usable<T>(dir: string, step: () => Promise<T>): Promise<T> {
   try {
     return await step();
   } catch (error) {
     if (error instanceof LedgerError) throw error;
     const { code, message } = error as NodeJS.ErrnoException;
-    throw new LedgerError('store-unusable', `blob folder ${dir}: ${message}`, { dir, errno: code ?? null });
+    throw new LedgerError(codeOfSystemError(error), `blob folder ${dir}: ${message}`, { dir, errno: code ?? null });
   }
 }

@@ -8,7 +8,7 @@ export interface LogStore {
   /**
    * Appends entries, all or none, and resolves to the index of the first once they are durable. Calls keep their order: an earlier
    * call gets smaller indices and resolves earlier. Calls made close together share one commit. An empty list resolves to `size`.
-   * Throws LedgerError `bad-entry`, `overloaded`, `write-failed`, `closed`; a call that throws has appended nothing.
+   * Throws LedgerError `bad-entry`, `overloaded`, `disk-full`, `write-failed`, `closed`; a call that throws has appended nothing.
    */
   append(entries: readonly Uint8Array[]): Promise<number>;
   /** The entries [from, to). Read a long log in pages. Throws LedgerError `out-of-range` unless 0 <= from <= to <= size. */

@@ -121,6 +121,8 @@ function prepare(db: DatabaseSync, path: string): LogStore {
         for (const [key, bytes] of derivedRows) insertDerived.run(key, bytes);
       });
     } catch (error) {
+      // What follows from the entries goes with the next commit that succeeds.
+      for (const [key, bytes] of derivedRows) if (!derivedWaiting.has(key)) derivedWaiting.set(key, bytes);
       for (const call of calls) call.reject(error);
       return;
     }
@@ -137,12 +139,22 @@ function prepare(db: DatabaseSync, path: string): LogStore {
       work();
       db.exec('COMMIT');
     } catch (error) {
-      const failure = new LedgerError('write-failed', `writing to ${path} failed: ${(error as Error).message}`, {
-        path,
-      });
-      if (resultCode(error) !== SQLITE_FULL) broken = failure;
-      if (db.isTransaction) db.exec('ROLLBACK');
+      const takenBack = rollBack();
+      const full = takenBack && resultCode(error) === SQLITE_FULL;
+      const message = `writing to ${path} failed: ${(error as Error).message}`;
+      const failure = new LedgerError(full ? 'disk-full' : 'write-failed', message, { path });
+      if (!full) broken = failure;
       throw failure;
+    }
+  }
+
+  /** Takes back what a failed transaction has written; false where that fails too. */
+  function rollBack(): boolean {
+    try {
+      if (db.isTransaction) db.exec('ROLLBACK');
+      return true;
+    } catch {
+      return false;
     }
   }
 

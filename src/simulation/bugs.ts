@@ -51,6 +51,7 @@ const FORGETTING_MS = 3000;
 export const BUGS: readonly Bug[] = [
   { name: 'acknowledged-before-durable', disk: { early_log: true } },
   { name: 'blob-lost-on-restart', disk: { early_blobs: true } },
+  { name: 'part-kept-on-a-full-disk', disk: { keeps_part: true } },
   {
     name: 'payout-rounded-twice',
     machine: afterwards((state, { body }) => {

@@ -28,11 +28,14 @@ export interface DiskFaults {
   readonly early_log?: boolean;
   /** Blobs are answered before they are written. */
   readonly early_blobs?: boolean;
+  /** What does not fit is refused, but its beginning is kept. */
+  readonly keeps_part?: boolean;
 }
 
 interface Waiting {
   readonly entries: readonly Uint8Array[];
   resolve(first: number): void;
+  reject(error: LedgerError): void;
 }
 
 /** What a hub has on disk. It outlives the processes that open it. */
@@ -41,6 +44,8 @@ export class HubDisk {
   readonly entries: Uint8Array[] = [];
   readonly blobs: BlobStore = createMemoryBlobStore();
   readonly speed: DiskSpeed;
+  /** No room for entries. */
+  full = false;
   /** When each blob was first asked to be kept: the order of arrival. */
   readonly arrivals = new Map<string, number>();
   /** The largest number of entries that ever waited for a commit. */
@@ -87,6 +92,13 @@ export class HubDisk {
       process.after(this.#commitMs(), () => {
         const calls = committing;
         committing = [];
+        if (this.full) {
+          if (this.#faults.keeps_part) entries.push(...calls[0].entries.slice(0, 1));
+          derivedWaiting = new Map([...kept, ...derivedWaiting]);
+          for (const call of calls) call.reject(new LedgerError('disk-full', 'no room for the log'));
+          if (waiting.length > 0) commit();
+          return;
+        }
         for (const [key, bytes] of kept) derived.set(key, bytes);
         for (const call of calls) {
           const first = entries.length;
@@ -117,7 +129,7 @@ export class HubDisk {
         const first = size();
         const copies = added.map((entry) => entry.slice());
         ahead += copies.length;
-        const written = new Promise<number>((resolve) => waiting.push({ entries: copies, resolve }));
+        const written = new Promise<number>((resolve, reject) => waiting.push({ entries: copies, resolve, reject }));
         this.most_waiting = Math.max(this.most_waiting, calls.length + copies.length);
         if (committing.length === 0 && waiting.length === 1) commit();
         return early ? Promise.resolve(first) : written;

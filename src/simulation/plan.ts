@@ -44,6 +44,8 @@ export type FaultKind =
   | 'hub-stop'
   /** The hub's disk is slow. */
   | 'slow-disk'
+  /** The hub's disk has no room for the log. */
+  | 'full-disk'
   /** A peer's process ends at once, and is started again. */
   | 'peer-crash'
   /** A peer's machine is gone without a word, and comes back. */
@@ -145,6 +147,14 @@ function clockFaults(seed: number): Fault[] {
   });
 }
 
+/** In one history of six there is no room on the hub's disk for a while. */
+function fullDiskOf(seed: number): Fault[] {
+  if (seed % 6 !== 5) return [];
+  const random = seededRandom('simulated full disk', seed);
+  const duration_ms = oneOf(random, [300, 2000, 7000, 17_000]);
+  return [{ kind: 'full-disk', at_ms: random.below(FAULTS_WITHIN_MS), duration_ms, peer: 0, by_ms: 0 }];
+}
+
 /** The plan that follows from a seed. */
 export function planOf(seed: number): Plan {
   const random = seededRandom('simulation plan', seed);
@@ -165,6 +175,7 @@ export function planOf(seed: number): Plan {
     };
   });
   faults.push(...clockFaults(seed));
+  faults.push(...fullDiskOf(seed));
   faults.sort((a, b) => a.at_ms - b.at_ms);
   return {
     seed,

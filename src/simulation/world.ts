@@ -39,6 +39,8 @@ const LIMITS = { ...CONNECTION_LIMITS, queued_bytes: 16 << 10, waiting_messages:
 /** So often that most restarts go on from one, at whatever moment it was taken. */
 const SNAPSHOT_EVERY = 7;
 const RESTART_MS = 200;
+/** Peers that were sent away come back within the longest wait of a connection. */
+const PEERS_BACK_MS = 15_000;
 /** The last lines of a trace that are kept. */
 const TRACE_LINES = 400;
 
@@ -222,7 +224,9 @@ export class World {
   #strike(fault: Fault): void {
     const peer = this.peers[fault.peer % this.peers.length];
     const { duration_ms } = fault;
-    const about = ['hub-crash', 'hub-stop', 'slow-disk', 'replay', 'pause', 'flap', 'clock-set'].includes(fault.kind)
+    const about = ['hub-crash', 'hub-stop', 'slow-disk', 'full-disk', 'replay', 'pause', 'flap', 'clock-set'].includes(
+      fault.kind,
+    )
       ? ''
       : ` ${peer.plan.name}`;
     const size = fault.kind === 'clock-set' ? `by ${fault.by_ms} ms` : `for ${duration_ms} ms`;
@@ -236,6 +240,13 @@ export class World {
       case 'hub-stop':
         void this.#stopHub();
         this.time.after(RESTART_MS + 2000 + duration_ms, () => this.startHub());
+        return;
+      case 'full-disk':
+        this.disk.full = true;
+        this.#slowDiskUntil_ms = this.time.now_ms + duration_ms + PEERS_BACK_MS;
+        this.time.after(duration_ms, () => {
+          this.disk.full = false;
+        });
         return;
       case 'slow-disk': {
         const { speed } = this.disk;
@@ -309,7 +320,8 @@ export class World {
       await this.oracle.follow();
       if (this.hub) {
         this.oracle.live(this.hub.place.sequencer.state);
-        this.oracle.passed(passed_ms, this.time.now_ms < this.#slowDiskUntil_ms ? 20_000 : 0);
+        // While the disk is full the hub is as good as away: its deadlines stand still.
+        if (!this.disk.full) this.oracle.passed(passed_ms, this.time.now_ms < this.#slowDiskUntil_ms ? 20_000 : 0);
         if (this.hub.place.connections.count() > LIMITS.connections) this.fail('the hub has too many connections');
       }
       for (const peer of this.peers) peer.look(LIMITS);
