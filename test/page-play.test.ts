@@ -4,18 +4,22 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Page } from 'playwright-core';
+import { exampleOverview } from '../src/protocol/example-views.ts';
+import { type Changes, encodeMessage } from '../src/protocol/messages.ts';
 import { network } from './network.ts';
 import { checkAccessibility, checkWidth, pageBrowser, picture } from './page-browser.ts';
 import { skip } from './tab-browser.ts';
 
 const SERVED = ['--public', 'https://potluck.example'];
+const HASH = '7'.repeat(64);
 
 /** Resolves with the newest text when it is whole. */
 async function written(page: Page, number: number): Promise<string> {
   await page.waitForFunction(
     (texts) => {
       const earlier = document.querySelectorAll('.earlier > details').length;
-      return earlier === texts - 1 && document.querySelector('.written + p[role=status]') !== null;
+      const whole = document.querySelector('section[aria-label^=What] > .written + p[role=status]');
+      return earlier === texts - 1 && whole !== null;
     },
     number,
     { timeout: 60_000 },
@@ -25,6 +29,23 @@ async function written(page: Page, number: number): Promise<string> {
 
 describe('Play', { skip, concurrency: false }, () => {
   const browser = pageBrowser();
+
+  test('a game without a model that writes, and a run that is not there, are said in words', async (t) => {
+    const { url } = await network(t).hub(0, ...SERVED);
+    const page = await browser.open();
+    await page.routeWebSocket(/\/ws$/, (socket) => {
+      const changes: Changes = {
+        ...{ type: 'changes', whole: true, now_ms: Date.now(), events: 3, peers: [], history: [], samples: [] },
+        runs: [exampleOverview({ run: HASH, game: 'tally', name: 'counting' })],
+      };
+      socket.onMessage(() => socket.send(Buffer.from(encodeMessage(changes))));
+      socket.send(Buffer.from(encodeMessage({ type: 'challenge', protocol: 1, hub: HASH, nonce: new Uint8Array(32) })));
+    });
+    await page.goto(`${url}/r/${HASH}/play`);
+    await page.getByText('“counting” trains no model that writes: it plays tally.').waitFor();
+    await page.goto(`${url}/r/${'6'.repeat(64)}/play`);
+    await page.getByText('This hub has no such run.').waitFor();
+  });
 
   test('beyond the context, elsewhere and back, without the hub, and after a reload without it', async (t) => {
     const net = network(t);

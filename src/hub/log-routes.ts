@@ -3,6 +3,7 @@ import type { Context, Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { MAX_NOTE_BYTES } from '../ledger/signed-note.ts';
 import { parseTilePath, type TileAddress } from '../ledger/tiles.ts';
+import { rangeOf } from './byte-range.ts';
 import { openCosignatures } from './cosignatures.ts';
 import type { RateLimits } from './rate-limits.ts';
 
@@ -13,6 +14,8 @@ export interface PublicLog {
   entryBundle(index: number, width: number): Uint8Array | null;
 }
 
+/** These files have no tag, so no If-Range names one. */
+const NO_TAG = '';
 const FOREVER = 'public, max-age=31536000, immutable';
 
 /**
@@ -50,10 +53,13 @@ export function serveLog(
   app.get('/log/tile/*', (c) => {
     const bytes = readTile(log, parseTilePath(c.req.path.slice('/log/'.length)));
     if (!bytes) return c.json({ error: { code: 'not-found', message: `the log has no ${c.req.path} yet` } }, 404);
-    return c.body(bytes as Uint8Array<ArrayBuffer>, 200, {
-      'content-type': 'application/octet-stream',
-      'cache-control': FOREVER,
-    });
+    const headers = { 'content-type': 'application/octet-stream', 'cache-control': FOREVER, 'accept-ranges': 'bytes' };
+    // A partial tile or bundle begins with the bytes of the narrower one: who has that asks for the rest.
+    const range = rangeOf(bytes.length, NO_TAG, c.req.header('range'), c.req.header('if-range'));
+    if (range.kind !== 'part') return c.body(bytes as Uint8Array<ArrayBuffer>, 200, headers);
+    const { from, to } = range;
+    const part = { ...headers, 'content-range': `bytes ${from}-${to - 1}/${bytes.length}` };
+    return c.body(bytes.subarray(from, to) as Uint8Array<ArrayBuffer>, 206, part);
   });
 }
 

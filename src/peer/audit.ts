@@ -75,14 +75,19 @@ export interface AuditReport {
 export async function auditWith(pool: AuditPool, log: PublicLog, options: AuditOptions = {}): Promise<AuditReport> {
   const started_ms = performance.now();
   const now_ms = options.now_ms ?? Date.now();
-  const models = options.models === false ? null : new ModelAudit(pool);
   const { onProgress, receipts } = options;
+  let checked = { events: 0, size: log.size };
+  const tell = (): void => onProgress?.({ ...checked, models: models?.report.models ?? 0 });
+  const models = options.models === false ? null : new ModelAudit(pool, tell);
   const replay = replayLog(log, {
     pool,
     receipts,
     before: (event, index, state) => models?.before(event, index, state),
     after: (event, index, state) => models?.after(event, index, state),
-    onProgress: onProgress && ((events, size) => onProgress({ events, size, models: models?.report.models ?? 0 })),
+    onProgress(events, size) {
+      checked = { events, size };
+      tell();
+    },
   });
   const { state, root, tiles, unsigned_events } = await replay.catch(async (error) => {
     throw models && error instanceof Untruth ? await models.earliest(error) : error;
@@ -123,6 +128,7 @@ export async function auditWith(pool: AuditPool, log: PublicLog, options: AuditO
 class ModelAudit {
   readonly report: ModelReport = emptyReport();
   readonly #pool: AuditPool;
+  readonly #onModel: () => void;
   readonly #waiting = new Set<Promise<void>>();
   /** Which thread holds a run's model. */
   readonly #seats = new Map<string, number>();
@@ -135,8 +141,10 @@ class ModelAudit {
   #evidence: EvidenceTask['named'][number][] = [];
   #failure: unknown = null;
 
-  constructor(pool: AuditPool) {
+  /** `onModel` hears when the report has grown. */
+  constructor(pool: AuditPool, onModel: () => void) {
     this.#pool = pool;
+    this.#onModel = onModel;
   }
 
   /** What an event will mean for the models, read from the state that it meets. */
@@ -276,6 +284,7 @@ class ModelAudit {
     for (const { hash, index } of report.absent) {
       if (this.#absent.size < ABSENT_REMEMBERED && !this.#absent.has(hash)) this.#absent.set(hash, index);
     }
+    this.#onModel();
   }
 }
 

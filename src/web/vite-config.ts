@@ -37,6 +37,8 @@ export function viteConfig(outDir: string): InlineConfig {
     build: {
       outDir,
       emptyOutDir: true,
+      // One style sheet: one that a view brings along, and that failed to come while the hub was away, is never asked for again.
+      cssCodeSplit: false,
       target: 'es2023',
       modulePreload: { polyfill: false },
       assetsInlineLimit: 0, // a data: address would need an exception in the Content-Security-Policy

@@ -11,7 +11,8 @@ export function askLog(place: LogPlace, order: LogOrder, onNews: (news: LogNews)
   };
   worker.onerror = (event) => {
     worker.terminate();
-    onNews({ kind: 'problem', message: event.message || 'the Worker could not be started' });
+    event.preventDefault();
+    onNews({ kind: 'problem', message: event.message || 'what checks the log could not be fetched from the hub' });
   };
   worker.postMessage({ place, order });
   return () => worker.terminate();

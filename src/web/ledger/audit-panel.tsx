@@ -1,29 +1,37 @@
 // "Audit everything": the whole log replayed in a Worker of this browser, and what came out, in words.
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { AuditReport } from '../../peer/audit.ts';
-import { formatWhole } from '../shell/format.ts';
+import { formatDuration, formatWhole } from '../shell/format.ts';
 import { Link } from '../shell/link.tsx';
+import type { Live } from '../shell/live.ts';
 import { askLog } from './ask-log.ts';
+import { doneOf, timeLeft_ms } from './audit-progress.ts';
 import type { LogNews } from './log-messages.ts';
 
-export function AuditPanel({ hub, size }: { hub: string; size: number }) {
+export function AuditPanel({ hub, live }: { hub: string; live: Live }) {
   const [news, setNews] = useState<LogNews | null>(null);
+  const [begun, setBegun] = useState({ ms: 0, models: 0 });
   const giveUp = useRef(() => {});
   useEffect(() => () => giveUp.current(), []);
 
   const begin = (models: boolean): void => {
     giveUp.current();
-    setNews({ kind: 'progress', events: 0, size, models: 0 });
+    setBegun({ ms: performance.now(), models: models ? modelsOf(live) : 0 });
+    setNews({ kind: 'progress', events: 0, size: live.events, models: 0 });
     giveUp.current = askLog({ url: location.origin, hub }, { kind: 'audit', models }, setNews);
   };
 
   if (news?.kind === 'progress') {
+    const done = doneOf(news, begun.models);
+    const left_ms = timeLeft_ms(done, performance.now() - begun.ms);
     return (
       <section class="audit" aria-label="Audit">
-        <progress max={Math.max(1, news.size)} value={news.events} aria-label="Events checked" />
+        <progress max={1} value={done} aria-label="Checked" />
         <p role="status">
           {formatWhole(news.events)} of {formatWhole(news.size)} events checked
-          {news.models > 0 && `, ${formatWhole(news.models)} model versions computed`} …
+          {begun.models > 0 &&
+            `, ${formatWhole(news.models)} of about ${formatWhole(begun.models)} model versions computed`}
+          {left_ms !== null && `; about ${formatDuration(left_ms)} left`} …
         </p>
         <button
           type="button"
@@ -51,7 +59,7 @@ export function AuditPanel({ hub, size }: { hub: string; size: number }) {
       )}
       {news?.kind === 'problem' && (
         <p class="verdict bad" role="alert">
-          <b>The audit could not be finished.</b> {news.message} That does not say that anything is untrue.
+          <b>The audit could not be finished:</b> {news.message}. That does not say that anything is untrue.
         </p>
       )}
       <p class="actions">
@@ -70,8 +78,14 @@ export function AuditPanel({ hub, size }: { hub: string; size: number }) {
   );
 }
 
+/** Model versions that the log has, of games that this page can compute. */
+function modelsOf({ runs }: Live): number {
+  const overviews = [...runs.values()].map(({ overview }) => overview);
+  return overviews.reduce((sum, { game, round }) => sum + (GAMES_OF_THIS_BUILD.includes(game) ? round : 0), 0);
+}
+
 function AllTrue({ report }: { report: AuditReport }) {
-  const { events, runs, shares, models, unchecked, seconds, events_per_second } = report;
+  const { events, runs, shares, models, unchecked, seconds, events_per_second, threads } = report;
   return (
     <div class="verdict good" role="status">
       <b>All of it is true.</b> {formatWhole(events)} events with their signatures and places, {formatWhole(runs)}{' '}
@@ -79,7 +93,8 @@ function AllTrue({ report }: { report: AuditReport }) {
       of {formatWhole(shares.emitted)} promised
       {models &&
         `, ${formatWhole(models.recomputed)} model versions computed anew from ${formatWhole(models.submissions)} updates`}
-      . Checked by this browser in {seconds.toFixed(1)} s ({formatWhole(events_per_second)} events a second).
+      . Checked by this browser in {seconds.toFixed(1)} s ({formatWhole(events_per_second)} events a second
+      {threads > 1 && `, ${threads} threads`}).
       {unchecked.length > 0 && (
         <ul>
           {unchecked.map((what) => (

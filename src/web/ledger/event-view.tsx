@@ -1,10 +1,12 @@
 // One event, opened: what it says, and the proof, made in this browser, that it was signed and stands in the log.
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { useEffect, useState } from 'preact/hooks';
-import { CodedError } from '../../errors.ts';
 import { areSignedByAuthor } from '../../protocol/envelope.ts';
-import { formatWhole, short } from '../shell/format.ts';
+import { formatWhole } from '../shell/format.ts';
 import { Link } from '../shell/link.tsx';
+import { route, routeOf } from '../shell/route.ts';
+import { Fields } from './event-fields.tsx';
+import { lastSearch } from './event-list.tsx';
 import { type Entry, fieldsOf, kindOf, type Names, openEntry, sentenceOf } from './event-words.ts';
 import type { Inclusion, LogReader } from './log-reader.ts';
 
@@ -17,6 +19,7 @@ interface Checked {
 export function EventView(props: { reader: LogReader; index: number; size: number | null; names: Names }) {
   const { reader, index, size, names } = props;
   const [checked, setChecked] = useState<Checked | { readonly problem: string } | null>(null);
+  const [attempt, setAttempt] = useState(0);
   const known = size !== null && index < size;
   useEffect(() => {
     setChecked(null);
@@ -24,21 +27,18 @@ export function EventView(props: { reader: LogReader; index: number; size: numbe
     let wanted = true;
     check(reader, index).then(
       (result) => wanted && setChecked(result),
-      (error: unknown) =>
-        wanted && setChecked({ problem: error instanceof CodedError ? error.message : 'the hub did not answer' }),
+      (error: unknown) => wanted && setChecked({ problem: error instanceof Error ? error.message : String(error) }),
     );
     return () => {
       wanted = false;
     };
-  }, [reader, index, known]);
+  }, [reader, index, known, attempt]);
   return (
     <section class="event" aria-labelledby="event-title">
       <div class="section-head">
         <h2 id="event-title">Event {formatWhole(index)}</h2>
         <nav class="chips" aria-label="Other events">
-          <Link to={{ view: 'ledger', event: null }} class="button chip">
-            All events
-          </Link>
+          <BackToList />
           {index > 0 && (
             <Link to={{ view: 'ledger', event: index - 1 }} class="button chip">
               Before
@@ -55,7 +55,14 @@ export function EventView(props: { reader: LogReader; index: number; size: numbe
         <p class="empty-line">The log has {formatWhole(size)} events; this one is not in it yet.</p>
       )}
       {known && !checked && <p class="loading">Fetching and checking …</p>}
-      {checked && 'problem' in checked && <p class="verdict bad">It cannot be checked: {checked.problem}</p>}
+      {checked && 'problem' in checked && (
+        <p class="verdict bad" role="alert">
+          It could not be checked: {checked.problem}.{' '}
+          <button type="button" class="quiet" onClick={() => setAttempt(attempt + 1)}>
+            Try again
+          </button>
+        </p>
+      )}
       {checked && 'entry' in checked && <Opened checked={checked} names={names} />}
     </section>
   );
@@ -121,36 +128,6 @@ function Check({ good, title, children }: { good: boolean; title: string; childr
   );
 }
 
-const HASH = /^[0-9a-f]{64}$/;
-/** Fields that name blobs, which anybody may fetch. */
-const BLOBS = new Set(['params', 'model', 'work', 'bundle', 'base']);
-
-function Fields({ fields }: { fields: Record<string, unknown> }) {
-  return (
-    <dl class="fields">
-      {Object.entries(fields).map(([field, value]) => (
-        <div key={field}>
-          <dt>{field}</dt>
-          <dd>
-            <Value field={field} value={value} />
-          </dd>
-        </div>
-      ))}
-    </dl>
-  );
-}
-
-function Value({ field, value }: { field: string; value: unknown }) {
-  if (typeof value === 'string' && HASH.test(value)) {
-    if (field === 'run') return <Link to={{ view: 'run', run: value }}>{short(value)} …</Link>;
-    if (BLOBS.has(field)) return <a href={`/blobs/${value}`}>{value}</a>;
-  }
-  if (value instanceof Uint8Array) return <>{bytesToHex(value)}</>;
-  if (typeof value === 'number') return <>{formatWhole(value)}</>;
-  if (typeof value === 'object' && value !== null) return <>{JSON.stringify(value, null, 1)}</>;
-  return <>{String(value)}</>;
-}
-
 /** The proof itself, for who would like to do it by hand. */
 function Path({ inclusion: { leaf, path, head } }: { inclusion: Inclusion }) {
   return (
@@ -173,5 +150,24 @@ function Path({ inclusion: { leaf, path, head } }: { inclusion: Inclusion }) {
         Each step hashes two neighbours together (RFC 6962); the last result is what the hub has signed.
       </p>
     </details>
+  );
+}
+
+/** Leads to the list as it was left. */
+function BackToList() {
+  const address = `/ledger${lastSearch()}`;
+  return (
+    <a
+      href={address}
+      class="button chip"
+      onClick={(event) => {
+        if (event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+        event.preventDefault();
+        history.pushState(null, '', address);
+        route.set(routeOf(location.pathname));
+      }}
+    >
+      All events
+    </a>
   );
 }

@@ -3,7 +3,7 @@ import { decodeEvent } from '../../core/codec.ts';
 import type { EventBody, LoggedEvent } from '../../core/events.ts';
 import { openEvent } from '../../protocol/envelope.ts';
 import { ProtocolError } from '../../protocol/errors.ts';
-import { countOf, formatBytes, formatLoss, formatWhole, nameOf, short } from '../shell/format.ts';
+import { countOf, formatBytes, formatLoss, formatWhole, nameOf, runtimeName, short } from '../shell/format.ts';
 
 /** An entry opened as far as it goes. Its signature is not verified: that is done where one looks at it. */
 export interface Entry {
@@ -81,7 +81,7 @@ export function sentenceOf({ event, problem }: Entry, name: Names): string {
   const who = name(author);
   switch (body.type) {
     case 'run.created':
-      return `${who} started the run “${nameOf(body.name)}”: ${formatWhole(body.rounds)} rounds of “${body.game}”`;
+      return `${who} started the run “${nameOf(body.name)}”: ${countOf(body.rounds, 'round')} of “${body.game}”`;
     case 'run.paused':
       return `${who} paused the run in round ${body.round}`;
     case 'run.resumed':
@@ -89,11 +89,11 @@ export function sentenceOf({ event, problem }: Entry, name: Names): string {
     case 'run.ended':
       return `${who} ended the run in round ${body.round}, for good`;
     case 'peer.joined':
-      return `${nameOf(body.name)} came as a ${body.role}, computing on ${body.runtime}`;
+      return `${nameOf(body.name)} joined as a ${body.role}, computing on ${runtimeName(body.runtime)}`;
     case 'peer.left':
       return `${name(body.peer)} left${LEAVING[body.reason]}`;
     case 'device.bound':
-      return `${who} works for its owner from now on`;
+      return `${who} now works for its owner`;
     case 'device.revoked':
       return `${who} no longer vouches for ${name(body.device)}`;
     case 'tick':
@@ -118,20 +118,20 @@ export function sentenceOf({ event, problem }: Entry, name: Names): string {
       return `${who} ${body.accepted ? 'accepted' : 'refused'} the work ${short(body.submission)}: ${effect}`;
     }
     case 'model.evaluated':
-      return `${who} measured a validation loss of ${formatLoss(body.loss_micro)} after ${body.merged_rounds} rounds`;
+      return `${who} measured a validation loss of ${formatLoss(body.loss_micro)} after ${countOf(body.merged_rounds, 'round')}`;
     case 'round.merged':
       return body.bundle === null
         ? `round ${body.round} brought nothing that could be merged`
-        : `round ${body.round} merged ${body.accepted.length} updates into model ${short(body.model)}`;
+        : `round ${body.round} merged ${countOf(body.accepted.length, 'update')} into model ${short(body.model)}`;
     case 'shares.stated':
-      return `the hub stated who holds the ${formatWhole(body.shares)} shares of ${body.merged_rounds} rounds: ${body.accounts} accounts`;
+      return `the hub stated who holds the ${countOf(body.shares, 'share')} of ${countOf(body.merged_rounds, 'round')}: ${countOf(body.accounts, 'account')}`;
     case 'account.address':
       return `${who} named an address to be settled at`;
     case 'stake.locked':
-      return `${who} put ${formatWhole(body.shares)} shares behind the verdicts of ${name(body.behind)}`;
+      return `${who} put ${countOf(body.shares, 'share')} behind the verdicts of ${name(body.behind)}`;
     case 'stake.released':
       return `${who} asked for ${formatWhole(body.shares)} of its shares behind ${name(body.behind)} back`;
     case 'payout.settled':
-      return `${who} said that ${formatWhole(body.total)} shares were paid out elsewhere`;
+      return `${who} said that ${countOf(body.total, 'share')} were paid out elsewhere`;
   }
 }

@@ -1,4 +1,6 @@
 // The public log as this browser reads it: the hub serves static files, and everything that is believed of them is checked here.
+import { concatBytes } from '@noble/hashes/utils.js';
+import { CodedError } from '../../errors.ts';
 import { type Checkpoint, openCheckpoint } from '../../ledger/checkpoint.ts';
 import { LedgerError } from '../../ledger/errors.ts';
 import {
@@ -11,8 +13,13 @@ import {
 } from '../../ledger/merkle.ts';
 import { decodeEntryBundle, entriesPath, nodesFromTiles, TILE_WIDTH, TileNodes, tilePath } from '../../ledger/tiles.ts';
 
-/** Tiles and bundles that are kept: the way from an event to the root is at most seven tiles. */
-const KEPT = 64;
+/** Tiles that are kept: the way from an event to the root is at most seven of them. */
+const TILES_KEPT = 64;
+/** Bundles of entries that are kept: pages of a list, and a search that is gone through again. */
+const BUNDLES_KEPT = 256;
+
+/** The hub, or what lies between, did not give what was asked for. It says nothing about the log. */
+export class LogAway extends CodedError<'unreachable'> {}
 
 /** The log's head, whose signature by the hub has been verified. */
 export interface Head extends Checkpoint {
@@ -29,66 +36,99 @@ export interface Inclusion {
 }
 
 export interface LogReader {
-  /** The newest head. Throws LedgerError when it is not signed by the hub or rewrites the one before. */
+  /** The newest head. Throws LedgerError when it is not signed by the hub or rewrites the one before, LogAway. */
   refresh(): Promise<Head>;
-  /** Entries [from, to), at most a few hundred. Throws LedgerError. */
+  /** Entries [from, to), at most a few hundred. Throws LedgerError, LogAway. */
   entries(from: number, to: number): Promise<Uint8Array[]>;
-  /** Proves that an entry stands at its place, from tiles that are fetched for it. Throws LedgerError. */
+  /** Proves that an entry stands at its place, from tiles that are fetched for it. Throws LedgerError, LogAway. */
   prove(entry: Uint8Array, index: number): Promise<Inclusion>;
 }
 
+/** The entries of a bundle as far as they were fetched. */
+interface Bundle {
+  readonly entries: readonly Uint8Array[];
+  readonly size_bytes: number;
+}
+
 /** Reads the log of a hub at an address. `hub` is its id: no other key's signature counts. */
-export function openLogReader(url: string, hub: string): LogReader {
-  const files = new Map<string, Promise<Uint8Array>>();
+export function openLogReader(
+  url: string,
+  hub: string,
+  fetchFrom: typeof fetch = (...args) => fetch(...args),
+): LogReader {
+  const tiles = new Map<string, Promise<Uint8Array>>();
+  const bundles = new Map<number, Promise<Bundle>>();
   let head: Head | null = null;
 
-  const file = (path: string): Promise<Uint8Array> => {
-    let bytes = files.get(path);
-    if (!bytes) {
-      bytes = get(`${url}/log/${path}`);
-      files.set(path, bytes);
-      bytes.catch(() => files.delete(path));
-      if (files.size > KEPT) files.delete(files.keys().next().value!);
+  const get = async (path: string, from_byte = 0): Promise<{ bytes: Uint8Array; whole: boolean }> => {
+    let response: Response;
+    try {
+      // Each new head has new names for what has grown, so keeping those on disk would only fill it.
+      const init = from_byte > 0 ? { headers: { range: `bytes=${from_byte}-` }, cache: 'no-store' as const } : {};
+      response = await fetchFrom(`${url}/log/${path}`, init);
+      if (response.ok) return { bytes: new Uint8Array(await response.arrayBuffer()), whole: response.status !== 206 };
+    } catch {
+      throw new LogAway('unreachable', 'the hub did not answer');
     }
-    return bytes;
+    throw new LogAway('unreachable', `the hub answered ${response.status} instead of /log/${path}`);
   };
 
-  /** Computes with the nodes of a tree of some size, fetching the tiles that turn out to be needed. */
-  const withTiles = async <T>(size: number, compute: (node: NodeReader) => T): Promise<T> => {
-    const tiles = new Map<string, TileNodes>();
-    for (;;) {
-      const missing: string[] = [];
-      const node = nodesFromTiles((level, index) => {
-        const width = Math.min(TILE_WIDTH, Math.floor(size / TILE_WIDTH ** level) - index * TILE_WIDTH);
-        const path = tilePath(level, index, width);
-        const tile = tiles.get(path);
-        if (tile) return tile;
-        missing.push(path);
-        throw new Missing();
-      });
+  const tile = (path: string): Promise<Uint8Array> =>
+    remembered(tiles, path, TILES_KEPT, async () => (await get(path)).bytes);
+
+  /** At least the first `count` entries of a bundle; of one that has grown only what is missing is fetched. */
+  const bundle = async (index: number, count: number): Promise<Bundle> => {
+    const before = await bundles.get(index)?.catch(() => null);
+    if (before && before.entries.length >= count) return before;
+    bundles.delete(index);
+    const load = async (known: Bundle | null): Promise<Bundle> => {
+      const { bytes, whole } = await get(entriesPath(index, count), known?.size_bytes);
+      if (whole || !known) return { entries: decodeEntryBundle(bytes, count), size_bytes: bytes.length };
+      const added = decodeEntryBundle(bytes, count - known.entries.length);
+      return { entries: [...known.entries, ...added], size_bytes: known.size_bytes + bytes.length };
+    };
+    return remembered(bundles, index, BUNDLES_KEPT, async () => {
       try {
-        return compute(node);
+        return await load(before ?? null);
       } catch (error) {
-        if (!(error instanceof Missing)) throw error;
-        for (const path of missing) tiles.set(path, TileNodes.fromBytes(await file(path)));
+        // What was served before does not go with the rest.
+        if (!before || !(error instanceof LedgerError)) throw error;
+        return load(null);
       }
-    }
+    });
   };
+
+  /** The lowest tiles are the hashes of entries: where those are at hand, nothing is fetched. */
+  const tileOfEntries: TileSource = async (level, index, width) => {
+    if (level > 0 || !bundles.has(index)) return tileOfHub(level, index, width);
+    const { entries } = await bundle(index, width);
+    return TileNodes.fromBytes(concatBytes(...entries.slice(0, width).map(leafHash)));
+  };
+  const tileOfHub: TileSource = async (level, index, width) =>
+    TileNodes.fromBytes(await tile(tilePath(level, index, width)));
 
   const refresh = async (): Promise<Head> => {
-    const note = new TextDecoder().decode(await get(`${url}/log/checkpoint`));
+    const note = new TextDecoder().decode((await get('checkpoint')).bytes);
     const next = openCheckpoint(note, { id: hub, origin: `potluck/${hub}` });
     const before = head;
     if (before && next.size < before.size) {
       throw new LedgerError('malformed', `the log had ${before.size} events before, now the hub signs ${next.size}`);
     }
-    if (before) {
-      const proof = await withTiles(next.size, (node) => consistencyProof(before.size, next.size, node));
-      if (!verifyConsistency(before.size, next.size, proof, before.root, next.root)) {
-        throw new LedgerError('malformed', `the hub has signed two histories of its first ${before.size} events`);
-      }
+    const continues = async (source: TileSource): Promise<boolean> => {
+      const { size, root } = before!;
+      const proof = await withTiles(next.size, source, (node) => consistencyProof(size, next.size, node));
+      return verifyConsistency(size, next.size, proof, root, next.root);
+    };
+    if (before && !(await continues(tileOfEntries))) {
+      // The entries at hand were not proved: the hub's own tiles decide, and those are fetched anew.
+      bundles.clear();
+      if (await continues(tileOfHub)) return setHead(next);
+      throw new LedgerError('malformed', `the hub has signed two histories of its first ${before.size} events`);
     }
-    head = { ...next, seen: (before?.seen ?? 0) + (before?.size === next.size ? 0 : 1) };
+    return setHead(next);
+  };
+  const setHead = (next: Checkpoint): Head => {
+    head = { ...next, seen: (head?.seen ?? 0) + (head?.size === next.size ? 0 : 1) };
     return head;
   };
 
@@ -97,28 +137,54 @@ export function openLogReader(url: string, hub: string): LogReader {
     async entries(from, to) {
       const { size } = head ?? (await refresh());
       const list: Uint8Array[] = [];
-      for (let bundle = Math.floor(from / TILE_WIDTH); bundle * TILE_WIDTH < Math.min(to, size); bundle++) {
-        const first = bundle * TILE_WIDTH;
-        const count = Math.min(TILE_WIDTH, size - first);
-        const entries = decodeEntryBundle(await file(entriesPath(bundle, count)), count);
-        list.push(...entries.slice(Math.max(0, from - first), to - first));
+      for (let index = Math.floor(from / TILE_WIDTH); index * TILE_WIDTH < Math.min(to, size); index++) {
+        const first = index * TILE_WIDTH;
+        const { entries } = await bundle(index, Math.min(TILE_WIDTH, size - first));
+        list.push(...entries.slice(Math.max(0, from - first), Math.min(to, size) - first));
       }
       return list;
     },
     async prove(entry, index) {
       const at = head && index < head.size ? head : await refresh();
       const leaf = leafHash(entry);
-      const path = await withTiles(at.size, (node) => inclusionProof(index, at.size, node));
+      const path = await withTiles(at.size, tileOfHub, (node) => inclusionProof(index, at.size, node));
       return { leaf, path, head: at, holds: verifyInclusion(leaf, index, at.size, path, at.root) };
     },
   };
 }
 
-class Missing extends Error {}
+type TileSource = (level: number, index: number, width: number) => Promise<TileNodes>;
 
-async function get(address: string): Promise<Uint8Array> {
-  const response = await fetch(address);
-  if (!response.ok)
-    throw new LedgerError('malformed', `${new URL(address).pathname}: the hub answered ${response.status}`);
-  return new Uint8Array(await response.arrayBuffer());
+/** Computes with the nodes of a tree of some size, taking the tiles that turn out to be needed. */
+async function withTiles<T>(size: number, source: TileSource, compute: (node: NodeReader) => T): Promise<T> {
+  const tiles = new Map<string, TileNodes>();
+  for (;;) {
+    const missing: [level: number, index: number, width: number][] = [];
+    const node = nodesFromTiles((level, index) => {
+      const width = Math.min(TILE_WIDTH, Math.floor(size / TILE_WIDTH ** level) - index * TILE_WIDTH);
+      const tile = tiles.get(tilePath(level, index, width));
+      if (tile) return tile;
+      missing.push([level, index, width]);
+      throw new Missing();
+    });
+    try {
+      return compute(node);
+    } catch (error) {
+      if (!(error instanceof Missing)) throw error;
+      for (const tile of missing) tiles.set(tilePath(...tile), await source(...tile));
+    }
+  }
 }
+
+/** What was asked for before, or is asked for now; at most so many, the oldest go. What fails is asked for again. */
+function remembered<K, V>(map: Map<K, Promise<V>>, key: K, most: number, load: () => Promise<V>): Promise<V> {
+  const known = map.get(key);
+  if (known) return known;
+  const loading = load();
+  map.set(key, loading);
+  loading.catch(() => map.get(key) === loading && map.delete(key));
+  if (map.size > most) map.delete(map.keys().next().value!);
+  return loading;
+}
+
+class Missing extends Error {}

@@ -48,8 +48,11 @@ async function obey(place: LogPlace, order: LogOrder): Promise<LogNews> {
   return { kind: 'holdings', holdings: await holdingsOf(log, order.run) };
 }
 
+/** Whatever it is, the person is told: a Worker that only fails leaves its page waiting. */
 function newsOf(error: unknown): LogNews {
-  if (!(error instanceof CodedError)) throw error;
+  if (!(error instanceof CodedError)) {
+    return { kind: 'problem', message: error instanceof Error ? error.message : String(error) };
+  }
   const { index } = error.details;
   const at = typeof index === 'number' ? index : null;
   if (error instanceof Untruth) return { kind: 'untrue', code: error.code, message: error.message, index: at };

@@ -5,6 +5,11 @@ import { hubBlobs } from '../../peer/public-log-http.ts';
 
 const handle = auditHandler(hubBlobs(self.name));
 
-addEventListener('message', async ({ data }: MessageEvent<AuditTask>) => {
-  postMessage(await handle(data));
+addEventListener('message', ({ data }: MessageEvent<AuditTask>) => {
+  handle(data).then(postMessage, (error: unknown) => {
+    // A rejection would stay in this Worker, and the audit would wait for ever: only what is thrown reaches whoever started it.
+    setTimeout(() => {
+      throw error;
+    });
+  });
 });
