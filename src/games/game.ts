@@ -26,6 +26,8 @@ export interface Device {
   };
   /** Called after each unit of work. The owner's policy may make it wait: that is how a device is throttled. */
   progress(report: { readonly steps: number; readonly loss: number; readonly tokens: number }): Promise<void>;
+  /** Resolves when the owner's policy lets the device begin to work; where it is missing, that is always. */
+  rested?(): Promise<void>;
 }
 
 /** What a worker claims to have done, with the work itself. Integers only: they go into a signed event. */

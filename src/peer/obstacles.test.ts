@@ -68,15 +68,18 @@ test('who came late, or whose round somebody else has ended, is not called slow'
 });
 
 /** A worker on a clock of its own, whose steps and model arrive when the test says so. */
-function worker() {
+function worker(rested?: () => Promise<void>) {
   const heldUp: (Obstacle | null)[] = [];
   const step = { done: (_: Claim | null) => {}, report: async () => {} };
   const model = { arrives: () => {} };
+  const deadline = { passes: () => {} };
   const clock = {
     now: 0,
     now_ms: () => 0,
     elapsed_ms: () => clock.now,
-    setTimeout: () => undefined,
+    setTimeout(run: () => void) {
+      deadline.passes = run;
+    },
     clearTimeout() {},
   };
   const game = {
@@ -90,7 +93,13 @@ function worker() {
   } as unknown as AnyGame;
   const drawer = { get: async () => Uint8Array.of(1), put: async () => {}, delete: async () => {} };
   const fetchBlob = async () => new Uint8Array();
-  const device: Device = { runtime: {} as Runtime, fetchBlob, drawer, progress: async () => {} };
+  const device: Device = {
+    runtime: {} as Runtime,
+    fetchBlob,
+    drawer,
+    progress: async () => {},
+    ...(rested && { rested }),
+  };
   const seat: Seat = {
     ...{ run: 'r', identity: createIdentity(), game, params: {}, device, clock },
     blobs: { fetch: fetchBlob, upload: async () => 'a'.repeat(64), has: async () => false, renew() {}, close() {} },
@@ -106,7 +115,7 @@ function worker() {
     heldUp: (obstacle) => void heldUp.push(obstacle),
     sample() {},
   };
-  return { role: workerRole(seat), heldUp, step, model, clock };
+  return { role: workerRole(seat), heldUp, step, model, clock, deadline };
 }
 
 const settled = () => new Promise((resolve) => setImmediate(resolve));
@@ -178,5 +187,24 @@ describe('a worker', () => {
     step.done(null);
     await acting;
     assert.equal(heldUp[0]?.code, 'came-to-nothing');
+  });
+
+  test('who rests through a round, as its owner wants, is not called slow', async () => {
+    let step = () => {};
+    const rests = new Promise<void>((resolve) => {
+      step = resolve;
+    });
+    const { role, heldUp, model, clock, deadline } = worker(() => rests);
+    const acting = role.act(round(0), never);
+    model.arrives();
+    await settled();
+    clock.now = 5000;
+    deadline.passes();
+    await acting;
+    step();
+    assert.deepEqual(
+      heldUp.map((obstacle) => obstacle?.code),
+      ['resting'],
+    );
   });
 });

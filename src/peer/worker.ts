@@ -1,6 +1,7 @@
 // The worker's role: learns for as long as the round or its owner allows, hands in what it has, never waits for anybody.
 import { bytesToHex } from '@noble/hashes/utils.js';
 import type { Claim, Device } from '../games/game.ts';
+import { fired } from '../protocol/clock.ts';
 import { sha256 } from '../protocol/hash.ts';
 import type { Obstacle, RunView } from '../protocol/messages.ts';
 import { PeerError } from './errors.ts';
@@ -19,6 +20,11 @@ const LIMITS = {
 const CAME_TO_NOTHING: Obstacle = {
   code: 'came-to-nothing',
   message: 'the work of a round came to nothing, though there was time: in training, the loss left the finite numbers',
+};
+
+const RESTS: Obstacle = {
+  code: 'resting',
+  message: 'this device rests through a round, so that it computes for no more of the time than its owner lends',
 };
 
 const utf8 = new TextEncoder();
@@ -43,12 +49,16 @@ export function workerRole(seat: Seat): Role {
   };
 
   // One device for all rounds: games keep what they have loaded with it.
+  let stopped: Promise<void> = Promise.resolve();
+  /** When the last step of the round, or the rest after it, was over. */
+  let finished_ms = 0;
   let onStep: (report: StepReport) => void = () => {};
   const device: Device = {
     ...seat.device,
     async progress(report) {
-      await seat.device.progress(report);
       onStep(report);
+      await Promise.race([seat.device.progress(report), stopped]);
+      finished_ms = clock.elapsed_ms();
     },
   };
 
@@ -102,20 +112,21 @@ export function workerRole(seat: Seat): Role {
       const deadline = clock.setTimeout(() => stop.abort(), Math.max(0, left_ms - reserve));
       const signal = AbortSignal.any([stop.signal, leaving]);
       let claim: Claim | null;
-      let finished_ms = 0;
+      stopped = fired(signal);
+      finished_ms = 0;
       const task = game.task(params, roundOf(view), identity.id, state);
       const first = await firstWork();
+      const resting = !signal.aborted && (await restsThrough(mine, signal));
       const watch = progressWatch(seat, view);
       round.begun();
       onStep = (report) => {
         round.step();
-        finished_ms = clock.elapsed_ms();
         onFirstStep();
         watch(report);
         if (first.enough(report.steps)) stop.abort();
       };
       try {
-        claim = await game.perform(task, device, signal);
+        claim = resting ? null : await game.perform(task, device, signal);
       } finally {
         clock.clearTimeout(deadline);
       }
@@ -125,12 +136,24 @@ export function workerRole(seat: Seat): Role {
         onFirstStep();
         await handIn(view, claim, finished_ms);
       } else if (!leaving.aborted) {
-        const why = claim || signal.aborted ? mine.watch?.missed() : CAME_TO_NOTHING;
+        const late = claim || signal.aborted ? mine.watch?.missed() : CAME_TO_NOTHING;
+        const rests = mine.key === key ? RESTS : null; // else somebody else has ended the round
+        const why = resting ? rests : late;
         if (why) seat.heldUp(why);
       }
     } finally {
       working = null;
     }
+  };
+
+  /** Pays the rest that is owed, for as long as the round allows. @returns whether that was all of it */
+  const restsThrough = async (mine: { watch: RoundWatch | null }, signal: AbortSignal): Promise<boolean> => {
+    if (!device.rested) return false;
+    const { watch } = mine;
+    mine.watch = null; // who rests is not slow
+    await Promise.race([device.rested(), stopped]);
+    mine.watch = watch;
+    return signal.aborted;
   };
 
   /** A hash like that of planted work, so that nobody can tell them apart. */

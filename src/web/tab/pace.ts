@@ -1,5 +1,6 @@
 // How fast a tab works, measured step by step, and what slows it: a hidden tab, a busy page, a browser that froze it.
-import { type Clock, sleep } from '../../protocol/clock.ts';
+import { openRest } from '../../peer/policy.ts';
+import type { Clock } from '../../protocol/clock.ts';
 import type { Surroundings } from './messages.ts';
 import type { Slowdown } from './state.ts';
 
@@ -10,7 +11,6 @@ const LIMITS = {
   busy_above_ms: 200, // a page that answers this late feels broken
   busy_until_ms: 80,
   busy_duty: 0.5, // what a busy page is left of the time
-  longest_rest_ms: 5000, // a device that is told to stop does so soon
   heartbeat_ms: 1000,
   frozen_after_ms: 10_000, // no timer of a Worker is this late unless the whole tab stood still
   frozen_shown_ms: 60_000,
@@ -30,6 +30,7 @@ export function watchPace(clock: Clock, onChange: () => void): Pace {
   let hidden = false;
   let lag_ms = 0;
   let busy = false;
+  const rest = openRest(clock);
   let frozen: { readonly frozen_ms: number; readonly at_ms: number } | null = null;
   /** Tokens a second, as it is remembered from when the tab was in sight, and of now when it is not. */
   let inSight = 0;
@@ -97,7 +98,8 @@ export function watchPace(clock: Clock, onChange: () => void): Pace {
         show();
       }
       const worked_ms = now_ms - last.resumed_ms;
-      if (busy) await sleep(clock, Math.min(LIMITS.longest_rest_ms, worked_ms * (1 / LIMITS.busy_duty - 1)));
+      if (busy) rest.owe(worked_ms * (1 / LIMITS.busy_duty - 1));
+      await rest.paid();
       last = { steps, tokens, resumed_ms: clock.elapsed_ms() };
     },
     get slowdowns() {
