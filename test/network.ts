@@ -73,7 +73,8 @@ export function network(t: TestContext): Network {
       const { url } = await potluck.line((line) => line.type === 'listening');
       return { url: String(url), potluck };
     },
-    join: (url, name, ...more) => start('join', url, '--name', name, '--folder', join(folder, name), '--json', ...more),
+    join: (url, name, ...more) =>
+      start('join', url, '--name', name, '--folder', join(folder, name), '--alone', '--json', ...more),
     async createRun(url, ...more) {
       const potluck = start('run', 'create', '--hub', url, '--data', text, ...TINY, '--json', ...more);
       const { run } = await potluck.line((line) => line.type === 'created');

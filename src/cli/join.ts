@@ -18,7 +18,7 @@ import { createNativeRuntime } from '../tensor/native-runtime.ts';
 import { createWasmRuntime } from '../tensor/wasm-runtime.ts';
 import { potluckHere } from './called-as.ts';
 import { ownerKeyFile, peerFolder } from './folders.ts';
-import { untilStopped } from './lifetime.ts';
+import { CHILD_MARK, untilStopped } from './lifetime.ts';
 import {
   A_RUN,
   DEFAULT_HUB,
@@ -33,6 +33,7 @@ import {
   runtimeOption,
 } from './options.ts';
 import { CliError, formatBytes, formatCount, type Output, openOutput } from './output.ts';
+import { yieldToOthers } from './priority.ts';
 
 interface JoinFlags {
   run?: string;
@@ -66,7 +67,7 @@ export function joinCommand(): Command {
     .option('--threads <n>', 'threads to compute with', integer(1, 256), 1)
     .option(
       '--alone',
-      'nothing else needs this machine: waiting threads stay awake (matters with more than four)',
+      'nothing else needs this machine: its priority is not lowered, and waiting threads stay awake (matters with more than four)',
       false,
     )
     .option('--duty <part>', 'part of the time to compute, from 0.01 to 1', decimal(0.01, 1), 1)
@@ -90,6 +91,7 @@ Ctrl-C hands in what is done and leaves; a second Ctrl-C leaves at once.`,
     )
     .action(async (url: string, flags: JoinFlags) => {
       const output = openOutput(flags.json);
+      if (!flags.alone && !process.env[CHILD_MARK]) yieldToOthers();
       const signal = untilStopped();
       const adversary = flags.adversary === undefined ? null : adversaryFor(flags.adversary, flags.role);
       if (adversary) {
