@@ -25,6 +25,29 @@ const obstacle = z.strictObject({ code: z.string(), message: z.string() });
 const warning = z.string().nullable();
 const verdict_code = { accepted: z.boolean(), code: z.string() };
 
+/** What a run will be, by `potluck run create`. */
+const run_summary = {
+  files: count,
+  kinds: z.record(z.string(), count),
+  left_out: z.array(z.strictObject({ reason: z.string(), count, example: path })),
+  validation_files: count,
+  bad_records: count,
+  first_bad_record: z.string().nullable(),
+  crlf_files: count,
+  utf16_files: count,
+  documents: count,
+  chats: count,
+  train_tokens: count,
+  validation_tokens: count,
+  shard_tokens: count,
+  shards: count,
+  dataset: id,
+  parameters: count,
+  tokens_per_worker: count,
+  epochs_per_worker: z.number(),
+  update_bytes: count,
+};
+
 /** An object's fields besides `type`, `version` and `time_ms`, and who says it when. */
 const object = <T extends z.ZodRawShape>(said: string, fields: T) => z.strictObject(fields).meta({ description: said });
 
@@ -122,8 +145,17 @@ export const JSON_OBJECTS = {
   }),
   stopped: object('hub, demo: it was stopped', {}),
   // Runs.
-  creating: object('run create: what is being done', { what: z.string() }),
-  created: object('run create, demo: the run is on the hub', { run: id, hub: z.string().optional() }),
+  creating: object('run create: what is being done, and how far that is where it takes long', {
+    what: z.string(),
+    done_bytes: count.optional(),
+    total_bytes: count.nullable().optional(),
+  }),
+  planned: object('run create --dry-run: what the run would be', run_summary),
+  created: object('run create, demo: the run is on the hub', {
+    run: id,
+    hub: z.string().optional(),
+    ...z.strictObject(run_summary).partial().shape, // of pre-training
+  }),
   runs: object('run list: the runs of a hub', { hub: id, url: z.string(), runs: z.array(listed_run) }),
   status: object('status: the runs of a hub and who takes part', { hub: id, runs: z.array(RunStatusSchema) }),
   paused: object('run pause', { run: id, name: z.string(), merged_rounds: count, rounds: count, event: id }),

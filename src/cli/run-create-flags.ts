@@ -7,7 +7,7 @@ import { CliError } from './output.ts';
 const OF_A_NEW_MODEL = ['layers', 'width', 'heads', 'kvHeads', 'feedForward', 'tied', 'seed'];
 /** What only pre-training knows; other games take their settings from --params. */
 const OF_PRETRAIN = [
-  ...['data', 'textField', 'skipBad', 'tokenizer', 'from', 'fromRun', 'royaltyPermille'],
+  ...['data', 'textField', 'skipBad', 'validation', 'dryRun', 'tokenizer', 'from', 'fromRun', 'royaltyPermille'],
   ...['steps', 'context', 'batch', 'learningRate', 'merge', ...OF_A_NEW_MODEL],
 ];
 
@@ -15,6 +15,8 @@ interface DecidingFlags {
   readonly game: string;
   readonly from?: string;
   readonly fromRun?: string;
+  readonly width: number;
+  readonly heads: number;
 }
 
 /**
@@ -22,7 +24,8 @@ interface DecidingFlags {
  * @param given whether a flag stands on the command line, by its name in commander
  * Throws CliError bad-argument with both names.
  */
-export function checkCreateFlags({ game, from, fromRun }: DecidingFlags, given: (name: string) => boolean): void {
+export function checkCreateFlags(flags: DecidingFlags, given: (name: string) => boolean): void {
+  const { game, from, fromRun } = flags;
   if (game !== 'pretrain') {
     const ignored = OF_PRETRAIN.find(given);
     if (ignored)
@@ -34,9 +37,20 @@ export function checkCreateFlags({ game, from, fromRun }: DecidingFlags, given: 
   const ignored = OF_A_NEW_MODEL.find(given);
   const origin = from ? '--from' : fromRun ? '--from-run' : null;
   if (origin && ignored) throw contradiction(ignored, origin, 'the model that the run goes on from has its own');
+  if (!origin) checkHeads(flags);
   if (given('royaltyPermille') && !fromRun) {
     throw new CliError('bad-argument', '--royalty-permille goes with --from-run: nobody else is owed a royalty');
   }
+}
+
+/** Heads share the width evenly, as they do for everybody else who reads the model. Throws CliError bad-argument. */
+function checkHeads({ width, heads }: DecidingFlags): void {
+  if (width < 2 * heads || width % heads === 0) return; // the model's own check speaks of heads without room
+  const below = width - (width % (2 * heads));
+  throw new CliError(
+    'bad-argument',
+    `--width ${width} is no multiple of --heads ${heads}: a head would have ${(width / heads).toFixed(2)} numbers; take ${below} or ${below + 2 * heads}`,
+  );
 }
 
 /** Refuses a context that the model a run goes on from was not made for. Throws CliError bad-argument. */

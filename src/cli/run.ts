@@ -1,15 +1,15 @@
 // `potluck run`: describe a run, and it starts as soon as workers come; what its owner does with it later is in run-life.ts.
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
+import { CORE_LIMITS } from '../core/limits.ts';
 import { isGameFile, loadGameFile } from '../games/game-file.ts';
 import { loadGame } from '../games/registry.ts';
 import { importModel } from '../model/checkpoint-folder.ts';
 import { byteTokenizer } from '../model/tokenizer.ts';
-import { createGameRun, createRun, MOST_MODEL_BYTES } from '../peer/owner.ts';
+import { createGameRun, createRun, MOST_MODEL_BYTES, prepareRun } from '../peer/owner.ts';
 import { trainingFor } from '../peer/run-settings.ts';
 import { ancestorOf } from '../peer/take-home.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
-import { readTexts } from '../training/corpus.ts';
 import { MERGE_RULES, type MergeRule } from '../training/sparse.ts';
 import { potluckHere } from './called-as.ts';
 import { homeFolder, ownerKeyFile } from './folders.ts';
@@ -18,7 +18,8 @@ import { CliError, type Output, openOutput } from './output.ts';
 import { checkContext, checkCreateFlags, checkTokenizer, missingTokenizer } from './run-create-flags.ts';
 import { endCommand, pauseCommand, resumeCommand } from './run-life.ts';
 import { listCommand } from './run-list.ts';
-import { dataOption, mustExist } from './text-data.ts';
+import type { SummaryValue } from './run-summary.ts';
+import { dataOption, mustExist, openTokensIn, readingOf } from './text-data.ts';
 import { loadTokenizer } from './tokenizer-file.ts';
 
 interface CreateFlags {
@@ -28,6 +29,8 @@ interface CreateFlags {
   params?: string;
   textField?: string;
   skipBad: number;
+  validation?: string;
+  dryRun: boolean;
   name: string;
   rounds: number;
   roundSeconds: number;
@@ -80,6 +83,8 @@ function createCommand(): Command {
       integer(0, 1_000_000_000),
       0,
     )
+    .option('--validation <path>', 'text to validate on (default: a twentieth of --data, which nobody learns from)')
+    .option('--dry-run', 'read the text and say what the run will be; send nothing', false)
     .option('--hub <url>', 'the address of the hub', hubUrl, DEFAULT_HUB)
     .option('--name <name>', 'how people see the run', runName, 'a run')
     .option('--rounds <n>', 'rounds to train', integer(1, 1_000_000), 60)
@@ -123,9 +128,12 @@ Examples:
   $ potluck run create --data ./book.txt
   $ potluck run create --game addition-chain
   $ potluck run create --data ./articles --rounds 200 --layers 6 --width 384 --heads 6 --context 256 --batch 8
+  $ potluck run create --data ./articles --validation ./held-out.txt --dry-run
   $ potluck run create --data chats.jsonl.zst --data ./notes --from ./my-model
   $ zcat dump.jsonl.gz | grep english | potluck run create --data - --text-field article.body
-  $ potluck run create --data more.txt --from-run 3fa9c1 --royalty-permille 150`,
+  $ potluck run create --data more.txt --from-run 3fa9c1 --royalty-permille 150
+
+An owner has at most ${CORE_LIMITS.unfinished_runs_per_owner} unfinished runs on a hub. What can be learned from: docs/data.md.`,
     )
     .action(async (flags: CreateFlags, command: Command) => {
       checkCreateFlags(flags, (name) => command.getOptionValueSource(name) === 'cli');
@@ -142,7 +150,7 @@ Examples:
           ? (started.tokenizer ?? missingTokenizer(`${flags.from}`))
           : byteTokenizer();
       if (started) checkTokenizer(tokenizer, started.config, `${flags.from ?? flags.fromRun}`, flags.tokenizer);
-      mustExist(data);
+      mustExist(flags.validation === undefined ? data : [...data, flags.validation]);
       const model = started?.config ?? {
         hidden_size: flags.width,
         intermediate_size: flags.feedForward ?? Math.round(flags.width * 2.75),
@@ -152,8 +160,6 @@ Examples:
         max_position_embeddings: flags.context,
         tie_word_embeddings: flags.tied,
       };
-      const folder = homeFolder();
-      const identity = await loadOrCreateIdentity(ownerKeyFile());
       const { rounds, steps, batch, context, minWorkers: min_workers } = flags;
       const { training, schedule } = trainingFor({
         ...{ rounds, steps, batch, context, min_workers },
@@ -161,11 +167,23 @@ Examples:
         learning_rate: flags.learningRate,
         merge_rule: flags.merge,
       });
-      const run = await createRun(flags.hub, identity, join(folder, 'cache'), {
+      const folder = join(homeFolder(), 'cache');
+      const reading = readingOf(flags, output);
+      const plan = { ...reading.texts, tokenizer, model, training, openTokens: openTokensIn(folder) };
+      const onProgress = (what: string) => output.say(`${what} …`, { type: 'creating', what });
+      if (flags.dryRun) {
+        const prepared = await prepareRun({ ...plan, onProgress });
+        const { lines, value } = reading.summary(prepared, flags);
+        await prepared.dataset.close();
+        return output.say([...lines, 'Nothing was sent: this was a dry run.'].join('\n'), {
+          type: 'planned',
+          ...value,
+        });
+      }
+      let summary: SummaryValue | undefined;
+      const run = await createRun(flags.hub, await loadOrCreateIdentity(ownerKeyFile()), folder, {
+        ...plan,
         name: flags.name,
-        texts: readTexts(data, { text_field: flags.textField, skip_bad: flags.skipBad }),
-        tokenizer,
-        model,
         weights: started && 'weights' in started ? started.weights : undefined,
         ancestor: origin
           ? {
@@ -176,11 +194,19 @@ Examples:
             }
           : undefined,
         seed: flags.seed,
-        training,
         schedule: flags.keep === 'recent' ? { ...schedule, keep: 'recent' } : schedule,
-        onProgress: (what) => output.say(`${what} …`, { type: 'creating', what }),
-      });
-      sayCreated(output, run, flags.hub);
+        onProgress(what) {
+          reading.progress.end();
+          onProgress(what);
+        },
+        onPrepared(prepared) {
+          const { lines, value } = reading.summary(prepared, flags);
+          summary = value;
+          if (!output.json) output.say(lines.join('\n'), { type: 'planned', ...value });
+        },
+        onUpload: (done, total) => reading.progress.at('sending', done, total),
+      }).finally(() => reading.progress.end());
+      sayCreated(output, run, flags.hub, summary);
     });
 }
 
@@ -207,12 +233,12 @@ async function createOther(flags: CreateFlags, output: Output): Promise<void> {
   sayCreated(output, await createGameRun(flags.hub, identity, join(homeFolder(), 'cache'), options), flags.hub);
 }
 
-function sayCreated(output: Output, run: string, hub: string): void {
+function sayCreated(output: Output, run: string, hub: string, summary?: SummaryValue): void {
   output.say(
     `Run ${run.slice(0, 12)} is on ${hub}. Lend a device to it:\n` +
       `  ${potluckHere()} join ${hub} --run ${run.slice(0, 12)}\n` +
       `Work is credited when a validator has checked it; start one too, here or on another machine:\n` +
       `  ${potluckHere()} join ${hub} --run ${run.slice(0, 12)} --role validator`,
-    { type: 'created', run, hub },
+    { type: 'created', run, hub, ...summary },
   );
 }

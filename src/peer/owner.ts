@@ -18,7 +18,7 @@ import { DataError } from '../training/corpus-errors.ts';
 import { type PreparedDataset, prepareDataset, storeDataset, type TextsToLearn } from '../training/dataset.ts';
 import { type DatasetManifest, encodeManifest } from '../training/shards.ts';
 import { openBlobFolder } from './blob-folder.ts';
-import { openPeerBlobs, transferTeller } from './blobs.ts';
+import { openPeerBlobs, type Transfer, transferTeller } from './blobs.ts';
 import { PeerError } from './errors.ts';
 import { askHub, fetchStatus } from './find-run.ts';
 
@@ -77,15 +77,22 @@ export async function prepareRun(plan: RunPlan): Promise<PreparedRun> {
 export async function createRun(url: string, identity: Identity, folder: string, options: NewRun): Promise<string> {
   const hub = await hubWithRoom(url, identity);
   const say = options.onProgress ?? (() => {});
-  const onTransfer = transferTeller(say);
+  const tell = transferTeller(say);
+  let storing = false;
+  // Of the pieces of the text only trouble is told here: how far they are is told of all of them together.
+  const onTransfer = (transfer: Transfer): void => {
+    if (!storing || transfer.trouble !== null) tell(transfer);
+  };
   const blobs = openPeerBlobs({ url, hub, identity, cache: openBlobFolder(folder), onTransfer });
   const prepared = await prepareRun(options);
   const { model } = prepared.params;
   const { dataset } = prepared;
   try {
     options.onPrepared?.(prepared);
+    storing = true;
     await storeDataset(dataset, { put: blobs.upload, has: blobs.has, onProgress: options.onUpload });
   } finally {
+    storing = false;
     await dataset.close();
   }
   const manifest = await blobs.upload(encodeManifest(dataset.manifest));

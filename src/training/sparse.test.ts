@@ -16,6 +16,7 @@ import {
   SparseOptionsSchema,
   type SparseUpdate,
 } from './sparse.ts';
+import { expectedUpdateBytes } from './sparse-size.ts';
 import { tilingOf } from './sparse-tiles.ts';
 
 /** The field's constants, not this project's defaults, which may change. */
@@ -330,5 +331,20 @@ test('options outside their ranges, and unknown ones, are refused', () => {
     { k: 64 },
   ]) {
     assert.equal(SparseOptionsSchema.safeParse(bad).success, false);
+  }
+});
+
+test('what an update takes is known before there is one', () => {
+  const random = seededRandom('size of an update');
+  const normal = (): number => {
+    const [a, b] = [random.below(2 ** 24) + 1, random.below(2 ** 24)].map((value) => value / 2 ** 24);
+    return Math.sqrt(-2 * Math.log(a)) * Math.cos(2 * Math.PI * b);
+  };
+  for (const quantiser of ['sign', 'ladder'] as const) {
+    const settings = SparseOptionsSchema.parse({ quantiser });
+    const delta = new Map(specs.map((spec) => [spec.name, Float32Array.from({ length: sizeOf(spec) }, normal)]));
+    const { length } = encodeUpdate(specs, compressUpdate(specs, delta, new Map(), settings), settings);
+    const expected = expectedUpdateBytes(specs, settings);
+    assert.ok(Math.abs(length / expected - 1) < 0.1, `${length} bytes, expected ${expected}`);
   }
 });

@@ -1,0 +1,70 @@
+// How far reading or sending a text is: a bar in a terminal, now and then a line elsewhere.
+import { formatBytes, type Output } from './output.ts';
+import { progressLine } from './progress-line.ts';
+
+const EVERY_MS = { json: 1000, plain: 10_000 } as const;
+const BAR_COLUMNS = 24;
+
+export interface BytesProgress {
+  /** So much is done of it; `total_bytes` null where nobody knows how much there is. */
+  at(what: string, done_bytes: number, total_bytes: number | null): void;
+  /** Takes the line away, so that others can be written. */
+  end(): void;
+}
+
+/** 45200000 of 200000000 → "45.2 of 200 MB". */
+export function bytesOf(done_bytes: number, total_bytes: number | null): string {
+  if (total_bytes === null) return formatBytes(done_bytes);
+  const [total, unit] = formatBytes(total_bytes).split(' ');
+  const scale = Number(total) / total_bytes;
+  return `${(done_bytes * scale).toFixed(total.split('.')[1]?.length ?? 0)} of ${total} ${unit}`;
+}
+
+/** 3725 s → "1 h 2 min". */
+export function leftFor(seconds: number): string {
+  if (seconds < 90) return `${Math.max(1, Math.round(seconds))} s`;
+  const minutes = Math.round(seconds / 60);
+  return minutes < 90 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+/** "reading 45.2 of 200 MB, 12.3 MB/s, 13 s left". */
+export function progressSentence(
+  what: string,
+  done_bytes: number,
+  total_bytes: number | null,
+  since_ms: number,
+): string {
+  const a_second = (1000 * done_bytes) / Math.max(1, since_ms);
+  const left = total_bytes === null || a_second === 0 ? '' : `, ${leftFor((total_bytes - done_bytes) / a_second)} left`;
+  const ended = total_bytes !== null && done_bytes >= total_bytes;
+  return `${what} ${bytesOf(done_bytes, total_bytes)}, ${formatBytes(Math.round(a_second))}/s${ended ? '' : left}`;
+}
+
+export function openBytesProgress(output: Output): BytesProgress {
+  const line = progressLine(output.json);
+  const drawn = process.stderr.isTTY && !output.json;
+  const every_ms = output.json ? EVERY_MS.json : EVERY_MS.plain;
+  let current = '';
+  let begun_ms = 0;
+  let told_ms = 0;
+  return {
+    end: line.clear,
+    at(what, done_bytes, total_bytes) {
+      const now_ms = performance.now();
+      if (what !== current) [current, begun_ms, told_ms] = [what, now_ms, now_ms];
+      const sentence = (): string => progressSentence(what, done_bytes, total_bytes, now_ms - begun_ms);
+      if (drawn) {
+        if (now_ms > begun_ms) line.draw(() => barOf(done_bytes, total_bytes) + sentence());
+      } else if (now_ms - told_ms >= every_ms) {
+        told_ms = now_ms;
+        output.say(sentence(), { type: 'creating', what, done_bytes, total_bytes });
+      }
+    },
+  };
+}
+
+function barOf(done_bytes: number, total_bytes: number | null): string {
+  if (total_bytes === null) return '';
+  const filled = Math.min(BAR_COLUMNS, Math.round((BAR_COLUMNS * done_bytes) / Math.max(1, total_bytes)));
+  return `${'█'.repeat(filled)}${'░'.repeat(BAR_COLUMNS - filled)} `;
+}

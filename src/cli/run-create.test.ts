@@ -1,0 +1,110 @@
+// `potluck run create`: what it says of a run before anything is sent, and that a dry run needs no hub and leaves nothing.
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { bytesOf, leftFor, progressSentence } from './bytes-progress.ts';
+import { schemaOf } from './json-objects.ts';
+import { runCommand } from './run.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'potluck-create-'));
+const home = process.env.POTLUCK_HOME;
+process.env.POTLUCK_HOME = join(folder, 'home');
+after(() => {
+  if (home === undefined) delete process.env.POTLUCK_HOME;
+  else process.env.POTLUCK_HOME = home;
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** Runs the command in this process and gives back what it prints. */
+async function create(...words: string[]): Promise<string> {
+  const { write } = process.stdout;
+  let said = '';
+  // What the test runner writes goes on as it came.
+  process.stdout.write = ((text: unknown, ...more: []) => {
+    if (typeof text !== 'string') return write.call(process.stdout, text as Uint8Array, ...more);
+    said += text;
+    return true;
+  }) as typeof write;
+  try {
+    await runCommand().parseAsync(['create', ...words], { from: 'user' });
+  } finally {
+    process.stdout.write = write;
+  }
+  return said;
+}
+
+const texts = join(folder, 'texts');
+mkdirSync(texts);
+writeFileSync(join(texts, 'a.txt'), Array.from({ length: 2000 }, (_, i) => `Line ${i}.\r\n`).join(''));
+writeFileSync(join(texts, 'b.jsonl'), '{"messages":[{"role":"user","content":"Hello"}]}\nnonsense\n');
+writeFileSync(join(texts, '.hidden'), 'x');
+writeFileSync(join(texts, 'c.pdf'), '%PDF-1.7');
+symlinkSync('gone.txt', join(texts, 'd.txt'));
+const SMALL = '--layers 1 --width 16 --heads 2 --context 16 --batch 4 --steps 5 --rounds 10 --skip-bad 1'.split(' ');
+
+test('a dry run says what was read, what was left out and why, and what the run would be', async () => {
+  const said = await create('--data', texts, ...SMALL, '--min-workers', '3', '--dry-run');
+  for (const part of [
+    'Read 2 files (1 plain text, 1 JSON lines): 2 documents, 1 chat among them.',
+    'Left out 3: 1 hidden, 1 .pdf, 1 broken link.',
+    `A broken link: ${join(texts, 'd.txt')}`,
+    `Passed over 1 bad record; the first: ${join(texts, 'b.jsonl')}: line 2 is not JSON`,
+    'Line ends of Windows (CRLF) became LF in 1 file.',
+    '20,903 tokens: 19,879 to learn from, 1,024 to validate on, in 20 pieces.',
+    'The model has 11,408 parameters; a worker sends about ',
+    'learns from 3,200 tokens in 10 rounds: the text 0.16 times, 3 workers 0.48 times.',
+    'Nothing was sent: this was a dry run.',
+  ]) {
+    assert.ok(said.includes(part), `${part}\n${said}`);
+  }
+  assert.ok(!existsSync(join(folder, 'home', 'owner.key')), 'no key is made for it');
+  assert.deepEqual(readdirSync(join(folder, 'home', 'cache')), [], 'no tokens are left');
+});
+
+test('the same for programs, in one object that is written down', async () => {
+  const held_out = join(folder, 'held-out.txt');
+  writeFileSync(held_out, 'Something else to be measured by, long enough.');
+  const said = await create('--data', texts, ...SMALL, '--validation', held_out, '--dry-run', '--json');
+  const value = JSON.parse(said.trim().split('\n').at(-1)!);
+  assert.ok(schemaOf('planned')!.safeParse(value).success);
+  const { type, files, documents, chats, left_out, train_tokens, validation_tokens, validation_files } = value;
+  assert.deepEqual(
+    { type, files, documents, chats, train_tokens, validation_tokens, validation_files },
+    {
+      ...{ type: 'planned', files: 2, documents: 2, chats: 1, train_tokens: 20_903 },
+      validation_tokens: 47,
+      validation_files: 1,
+    },
+  );
+  assert.deepEqual(
+    left_out.map(({ reason, count }: { reason: string; count: number }) => [reason, count]),
+    [
+      ['hidden', 1],
+      ['.pdf', 1],
+      ['broken link', 1],
+    ],
+  );
+  assert.equal(value.tokens_per_worker, 3200);
+  assert.ok(Math.abs(value.epochs_per_worker - 3200 / 20_903) < 1e-9);
+});
+
+test('heads that do not share the width evenly are refused, with widths that they would', async () => {
+  const create_ = (...words: string[]) => create('--data', texts, '--dry-run', ...words);
+  await assert.rejects(create_('--width', '130', '--heads', '4'), {
+    code: 'bad-argument',
+    message: '--width 130 is no multiple of --heads 4: a head would have 32.50 numbers; take 128 or 136',
+  });
+  await assert.rejects(create_('--width', '100', '--heads', '3'), { message: /take 96 or 102/ });
+});
+
+test('how far something is, in words', () => {
+  assert.equal(bytesOf(45_200_000, 200_000_000), '45 of 200 MB');
+  assert.equal(bytesOf(450_000, 3_300_000), '0.45 of 3.30 MB');
+  assert.equal(bytesOf(45_200_000, null), '45.2 MB');
+  assert.deepEqual([0.2, 45, 200, 5400 * 2].map(leftFor), ['1 s', '45 s', '3 min', '3 h 0 min']);
+  assert.equal(progressSentence('reading', 50e6, 200e6, 5000), 'reading 50 of 200 MB, 10.0 MB/s, 15 s left');
+  assert.equal(progressSentence('reading', 200e6, 200e6, 5000), 'reading 200 of 200 MB, 40.0 MB/s');
+  assert.equal(progressSentence('reading', 5e6, null, 1000), 'reading 5.00 MB, 5.00 MB/s');
+});

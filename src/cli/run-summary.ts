@@ -1,0 +1,97 @@
+// What a run will be, told before anything is sent: what was read and left out, tokens, model, how often the text is gone through.
+
+import { parameterCount } from '../games/pretrain-params.ts';
+import { parameterSpecs } from '../model/config.ts';
+import type { PreparedRun } from '../peer/owner.ts';
+import { sha256Hex } from '../protocol/hash.ts';
+import type { CorpusReport } from '../training/corpus.ts';
+import { leftOutSentence } from '../training/corpus-files.ts';
+import { encodeManifest } from '../training/shards.ts';
+import { expectedUpdateBytes } from '../training/sparse-size.ts';
+import { formatBytes, formatCount } from './output.ts';
+
+export interface RunSummary {
+  readonly lines: readonly string[];
+  readonly value: SummaryValue;
+}
+
+export type SummaryValue = ReturnType<typeof planned>;
+
+const things = (count: number, thing: string): string => `${formatCount(count)} ${thing}${count === 1 ? '' : 's'}`;
+
+/** Numbers below ten with two digits after the point, others whole. */
+const times = (value: number): string => (value < 10 ? value.toFixed(2) : formatCount(value));
+
+/** @param held_out what was read of a text that is held out as a whole, if one was named */
+export function summaryOf(
+  report: CorpusReport,
+  held_out: CorpusReport | null,
+  run: PreparedRun,
+  { rounds, min_workers }: { readonly rounds: number; readonly min_workers: number },
+): RunSummary {
+  const value = planned(report, held_out, run, rounds);
+  return { value, lines: [...linesOfTexts(report, held_out), ...linesOfRun(value, rounds, min_workers)] };
+}
+
+function planned(
+  report: CorpusReport,
+  held_out: CorpusReport | null,
+  { dataset, params }: PreparedRun,
+  rounds: number,
+) {
+  const { manifest, documents, train_tokens, validation_tokens, shard_tokens } = dataset;
+  const specs = parameterSpecs(params.model);
+  const tokens_per_worker = rounds * params.inner_steps * params.batch * params.context;
+  return {
+    files: report.files,
+    kinds: Object.fromEntries(report.kinds),
+    left_out: [...report.left_out].map(([reason, { count, example }]) => ({ reason, count, example })),
+    validation_files: held_out?.files ?? 0,
+    bad_records: report.bad_records,
+    first_bad_record: report.first_bad,
+    crlf_files: report.crlf_files,
+    utf16_files: report.utf16_files,
+    ...{ documents, chats: report.chats, train_tokens, validation_tokens, shard_tokens },
+    shards: manifest.train.length + manifest.validation.length,
+    dataset: sha256Hex(encodeManifest(manifest)),
+    parameters: parameterCount(specs),
+    tokens_per_worker,
+    epochs_per_worker: tokens_per_worker / train_tokens,
+    update_bytes: expectedUpdateBytes(specs, params.sparse),
+  };
+}
+
+function kindsOf({ files, kinds }: CorpusReport): string {
+  const list = [...kinds]
+    .map(([kind, count]) => (kinds.size === 1 ? kind : `${formatCount(count)} ${kind}`))
+    .join(', ');
+  return `${things(files, 'file')} (${list})`;
+}
+
+/** Everything that happened to the texts on their way in; what did not happen is not told. */
+function* linesOfTexts(report: CorpusReport, held_out: CorpusReport | null): Generator<string> {
+  const chats = report.chats === 0 ? '' : `, ${things(report.chats, 'chat')} among them`;
+  yield `Read ${kindsOf(report)}: ${things(report.documents, 'document')}${chats}.`;
+  if (held_out) yield `To validate on: ${kindsOf(held_out)}, ${things(held_out.documents, 'document')}.`;
+  for (const { left_out } of held_out ? [report, held_out] : [report]) {
+    const count = [...left_out.values()].reduce((sum, reason) => sum + reason.count, 0);
+    if (count > 0) yield `Left out ${formatCount(count)}: ${leftOutSentence(left_out)}.`;
+    const broken = left_out.get('broken link');
+    if (broken) yield `A broken link: ${broken.example}`;
+  }
+  const { bad_records, first_bad, crlf_files, utf16_files } = report;
+  if (bad_records > 0) yield `Passed over ${things(bad_records, 'bad record')}; the first: ${first_bad}`;
+  if (crlf_files > 0) yield `Line ends of Windows (CRLF) became LF in ${things(crlf_files, 'file')}.`;
+  if (utf16_files > 0) yield `Read as UTF-16, as the byte order mark says: ${things(utf16_files, 'file')}.`;
+}
+
+function* linesOfRun(value: SummaryValue, rounds: number, min_workers: number): Generator<string> {
+  const { train_tokens, validation_tokens, shards, parameters, update_bytes } = value;
+  const { tokens_per_worker, epochs_per_worker } = value;
+  const held_out = `${formatCount(validation_tokens)} to validate on`;
+  yield `${things(train_tokens + validation_tokens, 'token')}: ${formatCount(train_tokens)} to learn from, ${held_out}, in ${things(shards, 'piece')}.`;
+  yield `The model has ${formatCount(parameters)} parameters; a worker sends about ${formatBytes(update_bytes)} a round.`;
+  const all =
+    min_workers > 1 ? `, ${formatCount(min_workers)} workers ${times(min_workers * epochs_per_worker)} times` : '';
+  yield `A worker that does all its steps learns from ${things(tokens_per_worker, 'token')} in ${things(rounds, 'round')}: the text ${times(epochs_per_worker)} times${all}.`;
+}
