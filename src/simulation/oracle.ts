@@ -154,6 +154,12 @@ export class Oracle {
     }
   }
 
+  /** Time in which the hub could write nothing: as if it had been away, its deadlines stand still and the log's time steps ahead after it. */
+  stoodStill(): void {
+    this.#lived_ms = null;
+    this.#time_ms = this.state.time_ms;
+  }
+
   /** The log's time goes on as real time does, whatever clocks are set to; only a hub that starts may step ahead. */
   #checkTime(alive_ms: number): void {
     const grown_ms = this.state.time_ms - this.#time_ms;

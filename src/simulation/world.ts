@@ -41,6 +41,8 @@ const SNAPSHOT_EVERY = 7;
 const RESTART_MS = 200;
 /** Peers that were sent away come back within the longest wait of a connection. */
 const PEERS_BACK_MS = 15_000;
+/** After a full disk the tick that waited comes first, at its old time; the next one is right, and comes within a tick's wait. */
+const NEXT_TICK_MS = 6000;
 /** The last lines of a trace that are kept. */
 const TRACE_LINES = 400;
 
@@ -63,6 +65,7 @@ export class World {
   readonly #trace: string[] = [];
   #traceHash: Uint8Array = new Uint8Array(32);
   #slowDiskUntil_ms = 0;
+  #fullDiskUntil_ms = 0;
   #lastLook_ms = 0;
   #hubBack = false;
   readonly #hubClock = { ...RIGHT_CLOCK };
@@ -243,6 +246,7 @@ export class World {
         return;
       case 'full-disk':
         this.disk.full = true;
+        this.#fullDiskUntil_ms = this.time.now_ms + duration_ms + NEXT_TICK_MS;
         this.#slowDiskUntil_ms = this.time.now_ms + duration_ms + PEERS_BACK_MS;
         this.time.after(duration_ms, () => {
           this.disk.full = false;
@@ -320,8 +324,8 @@ export class World {
       await this.oracle.follow();
       if (this.hub) {
         this.oracle.live(this.hub.place.sequencer.state);
-        // While the disk is full the hub is as good as away: its deadlines stand still.
-        if (!this.disk.full) this.oracle.passed(passed_ms, this.time.now_ms < this.#slowDiskUntil_ms ? 20_000 : 0);
+        if (this.time.now_ms < this.#fullDiskUntil_ms) this.oracle.stoodStill();
+        else this.oracle.passed(passed_ms, this.time.now_ms < this.#slowDiskUntil_ms ? 20_000 : 0);
         if (this.hub.place.connections.count() > LIMITS.connections) this.fail('the hub has too many connections');
       }
       for (const peer of this.peers) peer.look(LIMITS);
