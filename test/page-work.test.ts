@@ -142,4 +142,60 @@ describe('a contributor', { skip, concurrency: false }, () => {
     await page.getByRole('complementary', { name: "This tab's work" }).getByRole('button', { name: 'Stop' }).click();
     await page.waitForFunction(() => !document.title.startsWith('Working'));
   });
+
+  test('comes back to what it has done and earned, goes on after a reload, and sets how much and when', async (t) => {
+    const net = network(t);
+    const { url } = await net.hub(0, ...SERVED);
+    const run = await net.createRun(url, '--rounds', '5000', '--steps', '5', '--round-seconds', '60');
+    net.join(url, 'vera', '--run', run, '--role', 'validator');
+    const page = await browser.open();
+    await page.addInitScript(() => {
+      const battery = Object.assign(new EventTarget(), { charging: false, level: 0.9 });
+      Object.defineProperty(navigator, 'getBattery', { value: async () => battery });
+    });
+    await page.goto(`${url}/r/${run}/device`);
+    await page.getByRole('button', { name: 'Contribute from this tab' }).click();
+    await page.locator('.handed .merged').nth(1).waitFor();
+    await page.locator('.earned', { hasText: /^[1-9][\d,]* of [\d,]+ shares .*says the hub/ }).waitFor();
+    const before = await page.locator('.handed > li').count();
+
+    await page.reload();
+    await says(page, /^(Training|Waiting|Catching up)/); // without a press: nobody has said stop
+    assert.ok((await page.locator('.handed > li').count()) >= before, 'what was handed in before is remembered');
+    await page.locator('.earned', { hasText: 'says the hub' }).waitFor();
+    await page.locator('.earned-curve svg').waitFor();
+    await picture(page, 'device-remembers');
+    await checkAccessibility(page, 'device that remembers');
+
+    await page.getByLabel('Only while it charges').check();
+    await says(page, /^Paused: this device is not charging$/);
+    await page.getByRole('button', { name: 'Work although it is not charging' }).click();
+    await says(page, /^(Training|Waiting|Catching up)/);
+    const hour = new Date().getHours();
+    await page.getByLabel('Only at some hours').check();
+    await page.getByLabel('Hours: from').selectOption(String((hour + 2) % 24));
+    await page.getByLabel('Hours: to').selectOption(String((hour + 3) % 24));
+    await says(page, /^Paused: it is not one of the hours that you have set$/);
+    await picture(page, 'device-limits');
+    await page.reload();
+    await page.getByText(/^Paused: .*hours that you have set/).waitFor(); // kept, and in force before anything is fetched
+    await page.getByLabel('Only at some hours').uncheck();
+    await page.getByLabel('Only while it charges').uncheck();
+    await says(page, /^(Training|Waiting|Catching up)/);
+
+    const other = await page.context().newPage();
+    await other.goto(`${url}/r/${run}/device`);
+    await other.getByText(/This browser was at work here until/).waitFor(); // another tab begins nothing by itself
+    await other.close();
+    await page.getByRole('button', { name: 'Stop' }).click();
+    await says(page, /^Stopped/);
+    await page.reload();
+    await page
+      .locator('.handed > li')
+      .nth(before - 1)
+      .waitFor();
+    await page.getByRole('button', { name: 'Contribute from this tab' }).waitFor();
+    assert.equal(await page.locator('.work').count(), 0, 'a stop lasts');
+    assert.equal(await page.getByText(/was at work here until/).count(), 0);
+  });
 });

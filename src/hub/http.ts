@@ -2,7 +2,7 @@
 import { Hono } from 'hono';
 import type { BlobStore } from '../ledger/blob-store.ts';
 import type { Receipt } from '../ledger/receipt.ts';
-import { type AccountView, type RunStatus, type RunView, WIRE_LIMITS } from '../protocol/messages.ts';
+import { type AccountView, type HolderView, type RunStatus, type RunView, WIRE_LIMITS } from '../protocol/messages.ts';
 import { addressOfAsker, announcedBytes, answerTo, problem } from './answers.ts';
 import { serveBlobs } from './blob-routes.ts';
 import type { Condition } from './condition.ts';
@@ -31,6 +31,7 @@ export interface HttpServices {
   readonly samples: Pick<Samples, 'of'>;
   readonly workers: Pick<WorkerHistories, 'of'>;
   account(id: string): AccountView;
+  holder(run: string, account: string): HolderView | null;
   /** Gets what went wrong here, for the operator. */
   onError(error: unknown, where: string): void;
   counts(): { readonly events: number; readonly connections: number };
@@ -83,6 +84,12 @@ export function httpApp(
   app.get('/runs/:run/workers/:worker', (c) =>
     c.json({ rounds: hub.workers.of(c.req.param('run'), c.req.param('worker')) }),
   );
+
+  app.get('/runs/:run/holders/:account', (c) => {
+    const { run, account } = c.req.param();
+    const view = hub.holder(run, account);
+    return view ? c.json(view) : c.json(problem('no-such-run', `no run ${run} on this hub`), 404);
+  });
 
   app.get('/accounts/:account', (c) => c.json(hub.account(c.req.param('account'))));
 

@@ -1,5 +1,6 @@
 // What a hub is beside its disk and its port: the sequencer, the rounds, the connections and the models, put together on any clock.
 import { nextAddressChange } from '../core/addresses.ts';
+import { balanceOf } from '../core/balances.ts';
 import { decodeEvent } from '../core/codec.ts';
 import type { LoggedEvent } from '../core/events.ts';
 import { core, type StateMachine } from '../core/reduce.ts';
@@ -10,6 +11,7 @@ import type { TransparencyLog } from '../ledger/transparency-log.ts';
 import type { Clock } from '../protocol/clock.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import type { Identity } from '../protocol/identity.ts';
+import type { HolderView } from '../protocol/messages.ts';
 import { admit, blobsNamedBy } from './admission.ts';
 import { openCompaction } from './compaction.ts';
 import { type ConditionChange, type DiskSpace, watchCondition } from './condition.ts';
@@ -160,6 +162,12 @@ export async function openMeetingPlace(options: MeetingPlaceOptions): Promise<Me
       const { state } = sequencer;
       const address = state.addresses.get(account)?.address ?? null;
       return { hub: identity.id, account, address, next_change: nextAddressChange(state, account) };
+    },
+    holder: (id: string, account: string): HolderView | null => {
+      const run = sequencer.state.runs.get(id);
+      if (!run) return null;
+      const { held, withheld } = balanceOf(run, account);
+      return { run: id, account, merged_rounds: run.round, shares: held, withheld, emitted: run.emitted_shares };
     },
     counts: () => ({ events: sequencer.state.events, connections: connections.count() }),
     condition: () => condition.look(),

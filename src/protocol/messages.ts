@@ -221,6 +221,19 @@ export const AccountViewSchema = z.object({
 });
 export type AccountView = z.infer<typeof AccountViewSchema>;
 
+/** What an account holds of a run as the hub counts it, over HTTP: for people to look at. The log proves it. */
+export const HolderViewSchema = z.object({
+  run: hash,
+  account: z.string().max(200),
+  merged_rounds: count,
+  /** The sum of what is free, withheld, locked and settled. */
+  shares: count,
+  withheld: count,
+  /** What the merged rounds have promised to all. */
+  emitted: count,
+});
+export type HolderView = z.infer<typeof HolderViewSchema>;
+
 export const FromHubSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('challenge'), protocol: z.int(), hub: hash, nonce: bytes(32) }),
   WelcomeSchema,

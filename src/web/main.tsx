@@ -2,8 +2,10 @@
 import './tab/no-eval.ts';
 import { render } from 'preact';
 import { App } from './app.tsx';
+import { goOn } from './shell/going-on.ts';
 import { openLive } from './shell/live.ts';
 import './style.css';
 
 const live = openLive(`${location.origin.replace(/^http/, 'ws')}/ws`);
 render(<App live={live} />, document.getElementById('app')!);
+void goOn();

@@ -3,10 +3,12 @@
 import type { ViewProps } from '../app.tsx';
 import { atWork, isOver } from '../shell/at-work.ts';
 import { useStore } from '../shell/store.ts';
+import { FIRST_STATE } from '../tab/state.ts';
 import { Earnings } from './earnings.tsx';
 import { HandedInList } from './handed-in-list.tsx';
 import { IdentityBox } from './identity-box.tsx';
 import { Invitation } from './invitation.tsx';
+import { LimitsBox } from './limits-box.tsx';
 import { WorkPanel } from './work-panel.tsx';
 import './device.css';
 
@@ -24,8 +26,9 @@ export function DeviceView({ live, run }: ViewProps & { run: string }) {
       {!overview && !work && (
         <p class="loading">{live.connection === 'live' ? 'This hub has no such run.' : 'Asking the hub …'}</p>
       )}
-      {work && <HandedInList state={work.state} hub={live.hub} />}
-      <Earnings hub={live.hub} run={run} owner={work?.state.owner ?? null} />
+      <Earnings hub={live.hub} run={run} owner={work?.state.owner ?? null} round={overview?.round ?? 0} />
+      <HandedInList run={run} state={work?.state ?? FIRST_STATE} hub={live.hub} begun={work !== null} />
+      {overview && <LimitsBox working={working} />}
       <IdentityBox work={working ? work.state : null} />
     </article>
   );

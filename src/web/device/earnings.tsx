@@ -2,10 +2,13 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { askLog } from '../ledger/ask-log.ts';
 import type { LogNews } from '../ledger/log-messages.ts';
+import { CopyBox } from '../shell/copy-box.tsx';
 import { formatWhole } from '../shell/format.ts';
 import { readIdentity } from '../tab/known-identity.ts';
+import { EarnedCurve } from './earned-curve.tsx';
 
-export function Earnings({ hub, run, owner: working }: { hub: string | null; run: string; owner: string | null }) {
+export function Earnings(given: { hub: string | null; run: string; owner: string | null; round: number }) {
+  const { hub, run, owner: working, round } = given;
   const [known, setKnown] = useState<string | null>(null);
   const [news, setNews] = useState<LogNews | null>(null);
   const [asking, setAsking] = useState<'holdings' | 'certificate' | null>(null);
@@ -34,6 +37,7 @@ export function Earnings({ hub, run, owner: working }: { hub: string | null; run
   return (
     <section class="earnings" aria-labelledby="earned-title">
       <h2 id="earned-title">Shares earned</h2>
+      <EarnedCurve key={owner} run={run} owner={owner} round={round} />
       {news?.kind === 'holdings' && <Held news={news} owner={owner} />}
       {(news?.kind === 'problem' || news?.kind === 'untrue') && <p class="note">{news.message}</p>}
       <p class="actions">
@@ -45,10 +49,10 @@ export function Earnings({ hub, run, owner: working }: { hub: string | null; run
         </button>
       </p>
       <p class="fine">
-        The certificate proves which part of the model is yours, without this hub: <code>npx potluck verify FILE</code>{' '}
-        checks it offline. The hub states all shares each time it keeps a whole model, so the newest rounds may not be
-        in it yet.
+        The certificate proves which part of the model is yours, without this hub; this checks it offline. The hub
+        states all shares each time it keeps a whole model, so the newest rounds may not be in it yet.
       </p>
+      <CopyBox text="npx potluck verify FILE" />
     </section>
   );
 }

@@ -4,17 +4,24 @@ import { askLog } from '../ledger/ask-log.ts';
 import type { LogNews } from '../ledger/log-messages.ts';
 import { countOf, formatBytes, formatWhole } from '../shell/format.ts';
 import { Link } from '../shell/link.tsx';
+import { readWorks } from '../tab/history.ts';
 import type { ContributionState, HandedIn } from '../tab/state.ts';
+import { openTabStore } from '../tab/store.ts';
 import { refusedWords } from './refused-words.ts';
 
-export function HandedInList({ state, hub }: { state: ContributionState; hub: string | null }) {
-  const { handed_in, refused } = state;
+/** `begun`: whether this tab has worked since it was opened. */
+export function HandedInList(given: { run: string; state: ContributionState; hub: string | null; begun: boolean }) {
+  const { run, state, hub, begun } = given;
+  const { refused } = state;
+  const handed_in = useRemembered(run, state.handed_in);
   if (handed_in.length === 0 && refused.length === 0) {
-    return <p class="empty-line">Nothing is handed in yet: that happens at the end of a round.</p>;
+    return begun ? <p class="empty-line">Nothing is handed in yet: that happens at the end of a round.</p> : null;
   }
   return (
     <section aria-labelledby="handed-title">
-      <h2 id="handed-title">Work handed in</h2>
+      <h2 id="handed-title">
+        Work handed in <small>{countOf(handed_in.length, 'piece')} remembered by this browser</small>
+      </h2>
       <ol class="handed">
         {refused.toReversed().map((one) => (
           <Refused key={`${one.round} ${one.message}`} one={one} />
@@ -25,6 +32,25 @@ export function HandedInList({ state, hub }: { state: ContributionState; hub: st
       </ol>
     </section>
   );
+}
+
+/** What this browser has handed in for a run: what it remembers of other visits, and what it hears now. */
+function useRemembered(run: string, now: readonly HandedIn[]): readonly HandedIn[] {
+  const [kept, setKept] = useState<readonly HandedIn[]>([]);
+  useEffect(() => {
+    let wanted = true;
+    openTabStore()
+      .then((store) => readWorks(store, run))
+      .then(
+        (works) => wanted && setKept(works),
+        () => {}, // a browser that remembers nothing
+      );
+    return () => {
+      wanted = false;
+    };
+  }, [run, now]);
+  const heard = new Set(now.map(({ submission }) => submission));
+  return [...kept.filter(({ submission }) => !heard.has(submission)), ...now];
 }
 
 function Refused({ one }: { one: ContributionState['refused'][number] }) {
@@ -60,7 +86,7 @@ export function outcomeOf({ outcome, verdicts }: HandedIn): string {
         : `The round was merged without it: accepted${votes}, and more than half must.`;
     case 'open':
       return verdicts.length === 0
-        ? 'Waiting for a validator.'
+        ? 'Handed in; no verdict is known here yet.'
         : `Accepted${votes} so far; the round is not merged yet.`;
   }
 }

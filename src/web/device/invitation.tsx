@@ -3,7 +3,8 @@ import { useState } from 'preact/hooks';
 import type { RunOverview } from '../../protocol/messages.ts';
 import { begin } from '../shell/at-work.ts';
 import { CopyBox } from '../shell/copy-box.tsx';
-import { capital, formatBytes, nameOf } from '../shell/format.ts';
+import { capital, formatBytes, formatTime, nameOf } from '../shell/format.ts';
+import { lastAtWork, noteWork } from '../shell/going-on.ts';
 import { gameNotHere } from '../tab/game-not-here.ts';
 import { PAUSES } from '../tab/state.ts';
 import { useDownloadBytes, useReluctance } from './before-consent.ts';
@@ -19,6 +20,7 @@ export function Invitation({ overview, again }: { overview: RunOverview; again: 
   const called = nameOf(overview.name);
   const size_bytes = useDownloadBytes();
   const reluctant = useReluctance();
+  const [last] = useState(lastAtWork);
   const learns = game === 'pretrain';
   if (phase === 'finished') {
     return (
@@ -40,7 +42,13 @@ export function Invitation({ overview, again }: { overview: RunOverview; again: 
     setProblem('');
     rememberName(name);
     try {
-      await begin(run, { name: name.trim() || deviceName(), although: reluctant });
+      const agreed = {
+        run,
+        name: name.trim() || deviceName(),
+        although: reluctant.filter((reason) => reason !== 'owner'),
+      };
+      await begin(run, agreed);
+      noteWork(agreed);
     } catch {
       setProblem('What computes could not be fetched. The hub may be away, or serve a newer page: reload this one.');
     } finally {
@@ -54,6 +62,12 @@ export function Invitation({ overview, again }: { overview: RunOverview; again: 
         {learns ? 'learns a piece of the text' : `plays a part of ${nameOf(game)}`} for “{called}” in every round. It
         works only while this page is open, stops the moment you say so, and what it has handed in by then is yours.
       </p>
+      {last?.run === run && !again && (
+        <p class="note">
+          This browser was at work here until {formatTime(last.left_ms)}, when its tab was closed. What it had handed in
+          is safe; press the button to go on as before.
+        </p>
+      )}
       <label>
         Name of this device, as others see it
         <input value={name} maxLength={NAME_CHARACTERS} onInput={(event) => setName(event.currentTarget.value)} />

@@ -8,6 +8,8 @@ import { TransferBar } from './transfer-bar.tsx';
 const OVERRULE: Readonly<Record<Exclude<PauseReason, 'owner'>, string>> = {
   'battery-low': 'Work although the battery is low',
   metered: 'Work although this connection is metered',
+  hours: 'Work although it is another hour',
+  'not-charging': 'Work although it is not charging',
 };
 
 export function WorkPanel({ work: { contribution, state } }: { work: AtWork }) {

@@ -1,5 +1,6 @@
 // Taking part from a web page: starts the tab's Worker, tells it what only the page can see, and hands out its state.
 import type { PeerRole } from '../../core/events.ts';
+import { readLimits } from './limits.ts';
 import type { FromTab, ToTab } from './messages.ts';
 import { type ContributionState, FIRST_STATE, holdsWork, isOver, type PauseReason } from './state.ts';
 import { watchSurroundings } from './surroundings.ts';
@@ -82,7 +83,15 @@ export function startContributing(options: ContributionOptions): Contribution {
     finish();
   };
 
-  tell({ type: 'start', url: url.replace(/\/+$/, ''), run, name, role, runtime, threads });
+  tell({
+    type: 'start',
+    url: url.replace(/\/+$/, ''),
+    run,
+    name,
+    role,
+    runtime,
+    threads: threads ?? readLimits().threads ?? undefined,
+  });
   const surroundings = watchSurroundings((now) => tell({ type: 'surroundings', ...now }), although);
 
   const stop = (): Promise<void> => {

@@ -15,12 +15,13 @@ import type { RunStatus } from '../../protocol/messages.ts';
 import { browserSockets } from './browser-sockets.ts';
 import { fetchWasm } from './fetch-wasm.ts';
 import { gameNotHere } from './game-not-here.ts';
+import { keepWork, readWorks } from './history.ts';
 import { openTabBlobs, openTabCertificates, openTabDrawer, openTabReceipts } from './keepsakes.ts';
 import { openDeviceKey, openOwnerKey } from './keys.ts';
 import type { StartMessage, Surroundings } from './messages.ts';
 import { type Pace, watchPace } from './pace.ts';
 import { type ChosenRuntime, chooseRuntime, type StartedWasm, startWasm } from './runtime-choice.ts';
-import { type ContributionState, FIRST_STATE, holdsWork, isOver, type Phase } from './state.ts';
+import { type ContributionState, FIRST_STATE, type HandedIn, holdsWork, isOver, type Phase } from './state.ts';
 import { openTabStore, type TabStore } from './store.ts';
 import { inTurn } from './turns.ts';
 import { readVerdicts, type VerdictReader } from './verdicts.ts';
@@ -195,7 +196,7 @@ async function workWith(turn: Turn, store: TabStore, wasm: Promise<StartedWasm>)
       set(done ? { transfer: null, transfer_of: null } : { transfer, transfer_of: nameOfBlob(transfer, view) });
     },
   });
-  const verdicts = readVerdicts(url, hub, LIMITS.handed_in, () => set({ handed_in: verdicts.works }));
+  const verdicts = await followWorks(store, { url, hub, run: view.run }, (handed_in) => set({ handed_in }));
   let chosen: ChosenRuntime | null = null;
   try {
     const game = await gameOf(view.game, url);
@@ -216,6 +217,26 @@ async function workWith(turn: Turn, store: TabStore, wasm: Promise<StartedWasm>)
     blobs.close();
     await chosen?.runtime.close();
   }
+}
+
+/** Follows what becomes of this visit's work and of earlier work, and keeps it in the browser; `onChange` hears of this visit's. */
+async function followWorks(
+  store: TabStore,
+  { url, hub, run }: { readonly url: string; readonly hub: string; readonly run: string },
+  onChange: (works: readonly HandedIn[]) => void,
+): Promise<VerdictReader> {
+  const earlier = (await readWorks(store, run).catch(() => [])).filter(({ outcome }) => outcome === 'open');
+  const before = new Set(earlier.map(({ submission }) => submission));
+  const kept = new Set<HandedIn>(earlier);
+  const verdicts = readVerdicts(url, hub, LIMITS.handed_in, earlier, () => {
+    for (const work of verdicts.works) {
+      if (kept.has(work)) continue;
+      kept.add(work);
+      keepWork(store, work).catch(() => {}); // the log has it
+    }
+    onChange(verdicts.works.filter(({ submission }) => !before.has(submission)));
+  });
+  return verdicts;
 }
 
 /** Work from a join to a leave. @returns whether the run is over. */

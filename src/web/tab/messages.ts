@@ -18,6 +18,8 @@ export interface Surroundings {
   readonly pauses: readonly PauseReason[];
   /** How late the page's own timers are, measured. */
   readonly lag_ms: number;
+  /** Part of the time that may be worked, in hundredths. */
+  readonly duty_percent: number;
 }
 
 export type ToTab = StartMessage | ({ readonly type: 'surroundings' } & Surroundings) | { readonly type: 'stop' };

@@ -30,7 +30,7 @@ function handClock() {
   return { clock, turn };
 }
 
-const IN_SIGHT = { hidden: false, pauses: [], lag_ms: 0 };
+const IN_SIGHT = { hidden: false, pauses: [], lag_ms: 0, duty_percent: 100 };
 
 test('a hidden tab is throttled only when its steps are slower than they were in sight', async () => {
   const { clock, turn } = handClock();
@@ -98,4 +98,23 @@ test('the state in one line', () => {
   assert.equal(sentenceOf(training), 'training · 3,100 tokens/s · WebGPU');
   const paused = { ...FIRST_STATE, phase: 'paused', pauses: ['battery-low', 'metered'] } as const;
   assert.equal(sentenceOf(paused), 'paused: the battery is low and this connection is metered');
+});
+
+test('a tab that may take a tenth of the time rests nine times as long as each step took, however long that is', async () => {
+  const { clock, turn } = handClock();
+  const pace = watchPace(clock, () => {});
+  pace.look({ ...IN_SIGHT, duty_percent: 10 });
+  turn(2000);
+  let over = false;
+  const resting = pace.progress({ steps: 1, tokens: 64 }).then(() => {
+    over = true;
+  });
+  turn(17_999);
+  await new Promise(setImmediate);
+  assert.equal(over, false);
+  turn(1);
+  await resting;
+  pace.look({ ...IN_SIGHT, duty_percent: 100 });
+  await pace.progress({ steps: 2, tokens: 128 });
+  pace.close();
 });

@@ -31,6 +31,8 @@ export function watchPace(clock: Clock, onChange: () => void): Pace {
   let lag_ms = 0;
   let busy = false;
   const rest = openRest(clock);
+  /** Of the time, as the owner has set it. */
+  let duty = 1;
   let frozen: { readonly frozen_ms: number; readonly at_ms: number } | null = null;
   /** Tokens a second, as it is remembered from when the tab was in sight, and of now when it is not. */
   let inSight = 0;
@@ -75,6 +77,7 @@ export function watchPace(clock: Clock, onChange: () => void): Pace {
   return {
     look(now) {
       lag_ms = now.lag_ms;
+      duty = now.duty_percent / 100;
       busy = lag_ms > (busy ? LIMITS.busy_until_ms : LIMITS.busy_above_ms);
       if (hidden !== now.hidden) {
         hidden = now.hidden;
@@ -98,7 +101,8 @@ export function watchPace(clock: Clock, onChange: () => void): Pace {
         show();
       }
       const worked_ms = now_ms - last.resumed_ms;
-      if (busy) rest.owe(worked_ms * (1 / LIMITS.busy_duty - 1));
+      const part = busy ? Math.min(duty, LIMITS.busy_duty) : duty;
+      if (part < 1) rest.owe(worked_ms * (1 / part - 1));
       await rest.paid();
       last = { steps, tokens, resumed_ms: clock.elapsed_ms() };
     },

@@ -46,7 +46,11 @@ export type PauseReason =
   /** Below 20 % and not charging. */
   | 'battery-low'
   /** The browser says that this connection is paid by the byte, or that its owner wants to save data. */
-  | 'metered';
+  | 'metered'
+  /** Its owner lets it work only at other hours. */
+  | 'hours'
+  /** Its owner lets it work only while the device charges. */
+  | 'not-charging';
 
 /** What slows a tab that works, as it was measured. */
 export type Slowdown =
@@ -149,6 +153,8 @@ export const PAUSES: Readonly<Record<PauseReason, string>> = {
   owner: 'you have paused it',
   'battery-low': 'the battery is low',
   metered: 'this connection is metered',
+  hours: 'it is not one of the hours that you have set',
+  'not-charging': 'this device is not charging',
 };
 
 const RUNTIMES = { wasm: 'WASM', webgpu: 'WebGPU' } as const;

@@ -1,10 +1,11 @@
 // What a tab keeps: tables in IndexedDB, or in memory where the browser keeps nothing for this page.
 
-const TABLES = ['keys', 'certificates', 'drawer', 'receipts', 'blobs', 'blob_uses'] as const;
+const TABLES = ['keys', 'certificates', 'drawer', 'receipts', 'blobs', 'blob_uses', 'works', 'earned'] as const;
 export type Table = (typeof TABLES)[number];
 
 const DATABASE = 'potluck';
-const VERSION = 1;
+/** One more whenever a table is added. */
+const VERSION = 2;
 /** A browser that does not even say no in this time keeps nothing for us. */
 const OPEN_MS = 5000;
 
@@ -35,7 +36,8 @@ function openDatabase(): Promise<IDBDatabase> {
     const opening = indexedDB.open(DATABASE, VERSION); // throws where storage is denied
     const timer = setTimeout(() => reject(new Error('IndexedDB does not answer')), OPEN_MS);
     opening.onupgradeneeded = () => {
-      for (const table of TABLES) opening.result.createObjectStore(table);
+      const { result } = opening;
+      for (const table of TABLES) if (!result.objectStoreNames.contains(table)) result.createObjectStore(table);
     };
     opening.onerror = () => reject(opening.error);
     opening.onsuccess = () => {

@@ -1,6 +1,10 @@
 // What a page can see of the device it runs on: whether it is in sight, battery, kind of connection, and how late its own timers are.
+import { isWithin, readLimits, watchLimits } from './limits.ts';
 import type { Surroundings } from './messages.ts';
 import type { PauseReason } from './state.ts';
+
+/** Whether this browser says if the device charges. */
+export const knowsCharging = (): boolean => 'getBattery' in navigator;
 
 const LIMITS = {
   battery_low: 0.2, // below it the owner needs the rest
@@ -46,11 +50,15 @@ export function watchSurroundings(
   const tell = (): void => {
     if (signal.aborted) return;
     const pauses = [...reasons].filter((reason) => !overruled.has(reason));
-    onChange({ hidden: document.visibilityState === 'hidden', pauses, lag_ms });
+    const { duty_percent } = readLimits();
+    onChange({ hidden: document.visibilityState === 'hidden', pauses, lag_ms, duty_percent });
   };
-  const set = (reason: PauseReason, holds: boolean): void => {
+  const hold = (reason: PauseReason, holds: boolean): void => {
     if (holds) reasons.add(reason);
     else reasons.delete(reason);
+  };
+  const set = (reason: PauseReason, holds: boolean): void => {
+    hold(reason, holds);
     tell();
   };
 
@@ -58,11 +66,27 @@ export function watchSurroundings(
   connection?.addEventListener('change', lookAtConnection, { signal });
   lookAtConnection();
 
+  let charging = true;
+  const lookAtLimits = (): void => {
+    const { hours, only_charging } = readLimits();
+    hold('hours', hours !== null && !isWithin(hours, new Date().getHours()));
+    hold('not-charging', only_charging && !charging);
+  };
+  signal.addEventListener(
+    'abort',
+    watchLimits(() => {
+      lookAtLimits();
+      tell();
+    }),
+  );
+
   getBattery
     ?.call(navigator)
     .then((battery) => {
       const look = (): void => {
         const limit = reasons.has('battery-low') ? LIMITS.battery_enough : LIMITS.battery_low;
+        charging = battery.charging;
+        lookAtLimits();
         set('battery-low', !battery.charging && battery.level < limit);
       };
       for (const event of ['chargingchange', 'levelchange']) battery.addEventListener(event, look, { signal });
@@ -71,6 +95,8 @@ export function watchSurroundings(
     .catch(() => {}); // a browser that does not say is taken to have power
 
   document.addEventListener('visibilitychange', tell, { signal });
+  lookAtLimits();
+  tell();
 
   let expected_ms = performance.now() + LIMITS.look_every_ms;
   const timer = setInterval(() => {
@@ -78,6 +104,7 @@ export function watchSurroundings(
     expected_ms = performance.now() + LIMITS.look_every_ms;
     // Browsers slow the timers of hidden pages down on purpose: that says nothing about the device.
     lag_ms = document.visibilityState === 'hidden' ? 0 : LIMITS.lag_memory * lag_ms + (1 - LIMITS.lag_memory) * late_ms;
+    lookAtLimits();
     tell();
   }, LIMITS.look_every_ms);
   signal.addEventListener('abort', () => clearInterval(timer));

@@ -19,10 +19,19 @@ export interface VerdictReader {
   readonly works: readonly HandedIn[];
 }
 
-/** Follows works on the log that a hub signs. `onChange` hears when something is known that was not. */
-export function readVerdicts(url: string, hub: string, most: number, onChange: () => void): VerdictReader {
-  let works: HandedIn[] = [];
-  let next = Number.POSITIVE_INFINITY;
+/**
+ * Follows works on the log that a hub signs. `onChange` hears when something is known that was not.
+ * @param earlier works of other visits, of which it was not known yet what became of them
+ */
+export function readVerdicts(
+  url: string,
+  hub: string,
+  most: number,
+  earlier: readonly HandedIn[],
+  onChange: () => void,
+): VerdictReader {
+  let works: HandedIn[] = [...earlier];
+  let next = Math.min(Number.POSITIVE_INFINITY, ...earlier.map(({ index }) => index));
   let reading: Promise<void> | null = null;
 
   const read = async (): Promise<void> => {

@@ -1,0 +1,71 @@
+// What this tab was at when its page was left without a stop: it goes on by itself after a reload, and is offered after a longer absence.
+import { z } from 'zod';
+import { atWork, begin, isOver } from './at-work.ts';
+
+const AgreedSchema = z.object({
+  run: z.string(),
+  name: z.string(),
+  although: z.array(z.enum(['battery-low', 'metered', 'hours', 'not-charging'])),
+  left_ms: z.number(),
+});
+/** What its owner has agreed to. */
+export type Agreed = z.infer<typeof AgreedSchema>;
+
+const KEY = 'potluck-at-work';
+/** How often a tab that works notes that it does. */
+const NOTE_MS = 10_000;
+
+/** In this tab, which a reload keeps; and in this browser, for whoever comes back another day. */
+const stores = (): Storage[] => {
+  try {
+    return [sessionStorage, localStorage];
+  } catch {
+    return []; // a browser that keeps nothing for this page
+  }
+};
+
+function read(store: Storage | undefined): Agreed | null {
+  try {
+    return AgreedSchema.safeParse(JSON.parse(store?.getItem(KEY) ?? '')).data ?? null;
+  } catch {
+    return null;
+  }
+}
+
+/** What this browser was at when it was last seen, for one who comes back; null after a stop. */
+export const lastAtWork = (): Agreed | null => read(stores()[1]);
+
+let noted_ms = 0;
+
+/** Notes what goes on, until it is over. */
+export function noteWork(agreed: Omit<Agreed, 'left_ms'>): void {
+  noted_ms = 0;
+  const end = atWork.subscribe(() => {
+    const work = atWork.get();
+    if (!work || work.run !== agreed.run) return;
+    if (isOver(work.state)) {
+      end();
+      for (const store of stores()) store.removeItem(KEY);
+    } else if (Date.now() - noted_ms > NOTE_MS) {
+      noted_ms = Date.now();
+      try {
+        for (const store of stores())
+          store.setItem(KEY, JSON.stringify({ ...agreed, left_ms: noted_ms } satisfies Agreed));
+      } catch {
+        // a full storage: it has to be asked again
+      }
+    }
+  });
+}
+
+/** After a reload of the same tab: goes on as before, because its owner has said so and has not said stop. */
+export async function goOn(): Promise<void> {
+  const agreed = read(stores()[0]);
+  if (!agreed) return;
+  try {
+    await begin(agreed.run, { name: agreed.name, although: agreed.although });
+    noteWork(agreed);
+  } catch {
+    // what computes cannot be had now: its button is there
+  }
+}
