@@ -203,7 +203,9 @@ export async function* generateWith(
   for (let count = 1; ; count++) {
     signal?.throwIfAborted();
     // A model may have more rows than its tokenizer has tokens; those rows are never text.
-    const id = sampleToken(logits.subarray(0, tokenizer.vocab_size), random, options);
+    const possible = logits.subarray(0, tokenizer.vocab_size);
+    for (const unused of tokenizer.unused_ids ?? []) possible[unused] = Number.NEGATIVE_INFINITY;
+    const id = sampleToken(possible, random, options);
     const ends = id === tokenizer.eos_id;
     tell(ends ? count - 1 : count, ends);
     if (ends) break;

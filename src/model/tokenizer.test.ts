@@ -1,5 +1,6 @@
 // Tokenizers: bytes are plain, Hugging Face's own ids are reproduced, and streaming never shows half a character.
-// test/fixtures/tokenizers.json holds two small vocabularies trained by Hugging Face tokenizers 0.23.2, with its ids for some texts.
+// test/fixtures/tokenizer-shapes.json holds tokenizer.json files of every kind that test/tokenizers.ts has drawn, with the ids and texts
+// that Hugging Face's tokenizers 0.23.2 (Rust) gave. test/fixtures/tokenizers.json holds two small vocabularies trained by Hugging Face tokenizers 0.23.2, with its ids for some texts.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
@@ -13,6 +14,9 @@ interface Fixture {
 }
 const fixtures: Record<'byte_level' | 'byte_fallback', Fixture> = JSON.parse(
   readFileSync(new URL('../../test/fixtures/tokenizers.json', import.meta.url), 'utf8'),
+);
+const shapes: { tokenizer: object; samples: { text: string; ids: number[]; decoded: string }[] }[] = JSON.parse(
+  readFileSync(new URL('../../test/fixtures/tokenizer-shapes.json', import.meta.url), 'utf8'),
 );
 const bytes = byteTokenizer();
 const byteLevel = tokenizerFromJson(JSON.stringify(fixtures.byte_level.tokenizer));
@@ -28,8 +32,8 @@ test('a byte is its own id and end-of-text is 256', () => {
   assert.throws(() => bytes.decode([0.5]), { name: 'ModelError', code: 'bad-input' });
 });
 
-test('the tokenizer.json of the bytes means the same to the Hugging Face library', () => {
-  // Written differently, so that the library reads it instead of our own shortcut.
+test('the tokenizer.json of the bytes means the same where it is read like any other', () => {
+  // Written differently, so that it is read instead of our own shortcut.
   const library = tokenizerFromJson(JSON.stringify(JSON.parse(bytes.json), null, 1));
   assert.notEqual(library.json, bytes.json);
   assert.deepEqual([library.vocab_size, library.bos_id, library.eos_id], [257, 256, 256]);
@@ -53,6 +57,72 @@ for (const [name, tokenizer] of Object.entries({ byte_level: byteLevel, byte_fal
     assert.equal(tokenizer.encode('<s>').at(0), tokenizer.bos_id);
   });
 }
+
+test('tokenizers of every kind give the ids and the texts that the Rust library gives', () => {
+  for (const [number, { tokenizer, samples }] of shapes.entries()) {
+    const ours = tokenizerFromJson(JSON.stringify(tokenizer));
+    for (const { text, ids, decoded } of samples) {
+      const what = `shape ${number}, ${JSON.stringify(text)}`;
+      assert.deepEqual([...ours.encode(text)], ids, what);
+      assert.equal(ours.decode(ids), decoded, what);
+    }
+  }
+});
+
+/** A tokenizer of single characters with what a test adds to it. */
+function characterTokenizer(parts: object, model: object = {}): string {
+  const vocab = Object.fromEntries(Array.from('abc é1.', (character, id) => [character, id]));
+  return JSON.stringify({ added_tokens: [], model: { type: 'BPE', vocab, merges: [], ...model }, ...parts });
+}
+
+test('what would give other ids than the Rust library is refused when it is read, by name', () => {
+  const added = (id: number, content: string, more = {}) => ({
+    id,
+    content,
+    special: true,
+    normalized: false,
+    ...more,
+  });
+  for (const [json, says] of [
+    [characterTokenizer({ added_tokens: [added(9, '<s>')] }), /"<s>" has the id 9 in the file, .* give it 7/],
+    [characterTokenizer({ added_tokens: [added(7, '<s>'), added(9, '</s>')] }), /"<\/s>" has the id 9 .* give it 8/],
+    [characterTokenizer({ added_tokens: [added(1, 'a')] }), /"a" has the id 1 in the file, .* give it 0/],
+    [characterTokenizer({}, { type: 'WordLevel', unk_token: '[UNK]' }), /unk_token "\[UNK\]" is not in the vocabulary/],
+    [characterTokenizer({}, { type: 'WordPiece', unk_token: '[UNK]' }), /"\[UNK\]" is not in the vocabulary/],
+    [characterTokenizer({}, { type: 'Unigram', unk_id: null, vocab: [['a', -1]] }), /unk_id null/],
+    [characterTokenizer({}, { dropout: 0.1 }), /dropout 0\.1/],
+    [characterTokenizer({}, { merges: ['a z'] }), /"z" of merge 0 is not in the vocabulary/],
+    [characterTokenizer({}, { vocab: { a: 0, b: 0 } }), /"a" and "b" have the same id 0/],
+    [characterTokenizer({ pre_tokenizer: { type: 'UnicodeScripts' } }), /the pre-tokenizer "UnicodeScripts"/],
+    [characterTokenizer({ normalizer: { type: 'Upside' } }), /the normalizer "Upside"/],
+    [characterTokenizer({ decoder: { type: 'CTC' } }), /the decoder "CTC"/],
+    [
+      characterTokenizer({
+        pre_tokenizer: { type: 'Split', pattern: { Regex: '(a)\\1' }, behavior: 'Isolated', invert: false },
+      }),
+      /the regular expression "\(a\)\\\\1" is not translated/,
+    ],
+    [
+      characterTokenizer({
+        normalizer: { type: 'Strip', strip_left: true, strip_right: true },
+        added_tokens: [{ id: 7, content: '  ', normalized: true }],
+      }),
+      /nothing is left of the added token " {2}"/,
+    ],
+  ] as const) {
+    assert.throws(() => tokenizerFromJson(json), { name: 'ModelError', message: says }, json);
+  }
+  // Truncation and padding in the file are no part of a text's ids.
+  const truncation = { max_length: 2, strategy: 'LongestFirst', stride: 0, direction: 'Right' };
+  assert.deepEqual([...tokenizerFromJson(characterTokenizer({ truncation })).encode('abcabc')], [0, 1, 2, 0, 1, 2]);
+});
+
+test('U+FEFF survives byte fallback and byte level, at the beginning and in the middle', () => {
+  for (const tokenizer of [byteLevel, byteFallback]) {
+    for (const text of ['\ufeffa', 'a\ufeff\ufeffb'])
+      assert.ok(tokenizer.decode(tokenizer.encode(text)).endsWith(text));
+  }
+});
 
 test('streamed pieces together are the decoded text, and no piece ends within a character', () => {
   const text = fc.string({ unit: fc.constantFrom('a', ' ', 'the', '\n', 'é', '日', '😀', '👩‍🚀', '\ufffd') });

@@ -1,8 +1,9 @@
-// Text to token ids and back: plain bytes by default, any Hugging Face tokenizer.json through @huggingface/tokenizers.
-import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
+// Text to token ids and back: plain bytes by default, or what a Hugging Face tokenizer.json says.
 import { z } from 'zod';
 import { firstIssue } from '../errors.ts';
 import { ModelError } from './errors.ts';
+import { BYTE_CHARACTERS } from './tokens/byte-characters.ts';
+import { openTokenizerJson, type TokenizerPipeline } from './tokens/tokenizer-json.ts';
 
 /** The largest tokenizer.json in wide use (Gemma's) has 33 MB. */
 const LIMIT_JSON_CHARACTERS = 64 * 2 ** 20;
@@ -12,6 +13,8 @@ const LIMIT_VOCAB = 262_144;
 export interface Tokenizer {
   /** One more than the largest id. */
   readonly vocab_size: number;
+  /** Ids below that which no token has; none where it is missing. */
+  readonly unused_ids?: readonly number[];
   /** What a sequence begins with, or null when the tokenizer has no such token. */
   readonly bos_id: number | null;
   /** What a document ends with, or null. */
@@ -27,20 +30,8 @@ export interface Tokenizer {
 export const END_OF_TEXT = '<|endoftext|>';
 const END_OF_TEXT_ID = 256;
 
-/**
- * GPT-2's printable character for each byte (openai/gpt-2, encoder.py): ByteLevel vocabularies are written with these.
- * Printable Latin-1 bytes stand for themselves, the 68 others for the characters from U+0100 on.
- */
-function byteCharacters(): string[] {
-  let next = 0x100;
-  return Array.from({ length: 256 }, (_, byte) => {
-    const printable = (byte > 0x20 && byte < 0x7f) || (byte > 0xa0 && byte !== 0xad);
-    return String.fromCodePoint(printable ? byte : next++);
-  });
-}
-
 function byteTokenizerJson(): string {
-  const vocab = Object.fromEntries(byteCharacters().map((character, byte) => [character, byte]));
+  const vocab = Object.fromEntries(BYTE_CHARACTERS.map((character, byte) => [character, byte]));
   const bytes = { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: true };
   const end = { id: END_OF_TEXT_ID, content: END_OF_TEXT, single_word: false, lstrip: false, rstrip: false };
   const added = [{ ...end, normalized: false, special: true }];
@@ -121,16 +112,6 @@ export function byteTokenizer(): Tokenizer {
   };
 }
 
-const AddedTokenSchema = z.looseObject({ id: z.int().min(0).max(LIMIT_VOCAB), content: z.string() });
-const TokenizerJsonSchema = z.looseObject({
-  added_tokens: z.array(AddedTokenSchema).nullish(),
-  model: z.looseObject({ type: z.string().nullish() }),
-  normalizer: z.unknown().default(null),
-  pre_tokenizer: z.unknown().default(null),
-  post_processor: z.unknown().default(null),
-  decoder: z.unknown().default(null),
-});
-
 const SpecialTokenSchema = z.union([z.string(), z.looseObject({ content: z.string() })]).nullish();
 const TokenizerConfigSchema = z.looseObject({ bos_token: SpecialTokenSchema, eos_token: SpecialTokenSchema });
 export type TokenizerConfig = z.input<typeof TokenizerConfigSchema>;
@@ -162,10 +143,9 @@ export function tokenizerFromJson(json: string, config?: TokenizerConfig, file =
   } catch {
     throw new ModelError('bad-tokenizer', `${file}: not JSON`);
   }
-  const description = parse(TokenizerJsonSchema, value, file);
   const special = parse(TokenizerConfigSchema, config ?? {}, 'tokenizer_config.json');
-  const tokenizer = build({ ...description, added_tokens: description.added_tokens ?? [] }, file);
-  const vocab_size = Math.max(...[...tokenizer.get_vocab().values()], -1) + 1;
+  const pipeline = open(value, file);
+  const vocab_size = [...pipeline.tokens.keys()].reduce((largest, id) => Math.max(largest, id), -1) + 1;
   if (vocab_size < 2 || vocab_size > LIMIT_VOCAB) {
     throw new ModelError('bad-tokenizer', `${file}: ${vocab_size} tokens, expected 2..${LIMIT_VOCAB}`);
   }
@@ -173,41 +153,36 @@ export function tokenizerFromJson(json: string, config?: TokenizerConfig, file =
     const named = special[which];
     if (named !== undefined && named !== null) {
       const content = typeof named === 'string' ? named : named.content;
-      const id = tokenizer.token_to_id(content);
+      const id = pipeline.idOf(content);
       if (id !== undefined) return id;
       throw new ModelError('bad-tokenizer', `tokenizer_config.json: ${which} "${content}" is not in the vocabulary`);
     }
     if (config) return null;
-    const found = usual.find((content) => tokenizer.token_to_id(content) !== undefined);
-    return found === undefined ? null : (tokenizer.token_to_id(found) ?? null);
+    const found = usual.find((content) => pipeline.idOf(content) !== undefined);
+    return found === undefined ? null : (pipeline.idOf(found) ?? null);
   };
   return {
     vocab_size,
+    unused_ids: Array.from({ length: vocab_size }, (_, id) => id).filter((id) => !pipeline.tokens.has(id)),
     bos_id: idOf('bos_token', USUAL_BOS),
     eos_id: idOf('eos_token', USUAL_EOS),
     json,
-    encode(text) {
-      const ids: number[] = tokenizer.encode(text, { add_special_tokens: false }).ids;
-      if (!ids.every(Number.isInteger)) {
-        throw new ModelError('bad-input', 'tokenizer: no token for a part of the text, and no unk_token');
-      }
-      return ids;
-    },
+    encode: (text) => pipeline.encode(text),
     decode(ids) {
       const list = Array.from(ids);
       for (const id of list) checkId(id, vocab_size);
-      // Spaces are part of the text: "clean up" would make decoding lossy.
-      return list.length === 0 ? '' : tokenizer.decode(list, { clean_up_tokenization_spaces: false });
+      return list.length === 0 ? '' : pipeline.decode(list);
     },
   };
 }
 
-/** The library throws plain errors of many kinds on a description it cannot follow. */
-function build(description: object, file: string): HuggingFaceTokenizer {
+/** The same, with the file's name before what is wrong with it. */
+function open(value: unknown, file: string): TokenizerPipeline {
   try {
-    return new HuggingFaceTokenizer(description, {});
+    return openTokenizerJson(value);
   } catch (error) {
-    throw new ModelError('bad-tokenizer', `${file}: ${error instanceof Error ? error.message : String(error)}`);
+    if (!(error instanceof ModelError)) throw error;
+    throw new ModelError(error.code, `${file}: ${error.message}`, error.details);
   }
 }
 

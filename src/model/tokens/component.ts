@@ -1,0 +1,18 @@
+// A part of a tokenizer.json: an object whose `type` says what the rest of it means.
+import { z } from 'zod';
+import { firstIssue } from '../../errors.ts';
+import { ModelError } from '../errors.ts';
+
+export const ComponentSchema = z.looseObject({ type: z.string() });
+export type Component = z.infer<typeof ComponentSchema>;
+
+/** The settings of a part. Throws ModelError `bad-tokenizer`, naming its type. */
+export function parsed<T>(schema: z.ZodType<T>, component: Component): T {
+  const result = schema.safeParse(component);
+  if (result.success) return result.data;
+  throw new ModelError('bad-tokenizer', `${component.type}: ${firstIssue(result.error)}`);
+}
+
+export function unknownType(part: string, { type }: Component): ModelError {
+  return new ModelError('unsupported', `the ${part} ${JSON.stringify(type)} is not computed`, { part, type });
+}

@@ -1,0 +1,120 @@
+// How the tokens of a tokenizer.json become text again (tokenizers/src/decoders of Hugging Face's tokenizers).
+import { z } from 'zod';
+import { fromByteCharacters } from './byte-characters.ts';
+import { type Component, ComponentSchema, parsed, unknownType } from './component.ts';
+import { MetaspaceSchema } from './pre-tokenizers.ts';
+import { PatternSchema, patternRegExp } from './splitting.ts';
+
+type Step = (tokens: readonly string[]) => readonly string[];
+
+const encoder = new TextEncoder();
+/** U+FEFF is a character of the text, also at its beginning. */
+const lossy = new TextDecoder('utf-8', { ignoreBOM: true });
+const strict = new TextDecoder('utf-8', { ignoreBOM: true, fatal: true });
+
+/** Throws ModelError `bad-tokenizer` or `unsupported`, naming the type. */
+export function decoder(component: Component | null | undefined): (tokens: readonly string[]) => string {
+  if (!component) return (tokens) => tokens.join(' ');
+  const step = stepOf(component);
+  return (tokens) => step(tokens).join('');
+}
+
+function stepOf(component: Component): Step {
+  switch (component.type) {
+    case 'Sequence': {
+      const { decoders } = parsed(z.looseObject({ decoders: z.array(ComponentSchema) }), component);
+      const steps = decoders.map(stepOf);
+      return (tokens) => steps.reduce((value, step) => step(value), tokens);
+    }
+    case 'ByteLevel':
+      return (tokens) => {
+        const bytes = tokens.flatMap((token) => fromByteCharacters(token) ?? [...encoder.encode(token)]);
+        return [lossy.decode(Uint8Array.from(bytes))];
+      };
+    case 'ByteFallback':
+      return byteFallback;
+    case 'Fuse':
+      return (tokens) => [tokens.join('')];
+    case 'Replace': {
+      const { pattern, content } = parsed(z.looseObject({ pattern: PatternSchema, content: z.string() }), component);
+      const regExp = patternRegExp(pattern);
+      return (tokens) => (regExp ? tokens.map((token) => token.replace(regExp, () => content)) : tokens);
+    }
+    case 'Strip': {
+      const schema = z.looseObject({ content: z.string(), start: z.int().min(0), stop: z.int().min(0) });
+      const { content, start, stop } = parsed(schema, component);
+      return (tokens) => tokens.map((token) => stripped(token, content, start, stop));
+    }
+    case 'Metaspace': {
+      const { replacement, prepend_scheme } = parsed(MetaspaceSchema, component);
+      const drops = prepend_scheme !== 'never';
+      return (tokens) => tokens.map((token, i) => token.replaceAll(replacement, i === 0 && drops ? '' : ' '));
+    }
+    case 'WordPiece': {
+      const { prefix, cleanup } = parsed(z.looseObject({ prefix: z.string(), cleanup: z.boolean() }), component);
+      return (tokens) =>
+        tokens.map((token, i) => {
+          const continues = token.startsWith(prefix);
+          const text = i === 0 ? token : continues ? token.slice(prefix.length) : ` ${token}`;
+          return cleanup ? cleaned(text) : text;
+        });
+    }
+    case 'BPEDecoder': {
+      const { suffix } = parsed(z.looseObject({ suffix: z.string().min(1) }), component);
+      return (tokens) => tokens.map((token, i) => token.replaceAll(suffix, i === tokens.length - 1 ? '' : ' '));
+    }
+    default:
+      throw unknownType('decoder', component);
+  }
+}
+
+/** Tokens like <0xE2> are bytes; where a run of them is no UTF-8, each becomes U+FFFD. */
+function byteFallback(tokens: readonly string[]): string[] {
+  const result: string[] = [];
+  let bytes: number[] = [];
+  const flush = (): void => {
+    if (bytes.length === 0) return;
+    try {
+      result.push(strict.decode(Uint8Array.from(bytes)));
+    } catch {
+      result.push(...bytes.map(() => '\ufffd'));
+    }
+    bytes = [];
+  };
+  for (const token of tokens) {
+    const [, digits] = /^<0x([0-9A-Fa-f]{2})>$/.exec(token) ?? [];
+    if (digits) bytes.push(Number.parseInt(digits, 16));
+    else {
+      flush();
+      result.push(token);
+    }
+  }
+  flush();
+  return result;
+}
+
+/** Without up to `start` of a character at the beginning and up to `stop` at the end. */
+function stripped(token: string, content: string, start: number, stop: number): string {
+  const characters = [...token];
+  let from = 0;
+  while (from < Math.min(start, characters.length) && characters[from] === content) from++;
+  let to = characters.length;
+  while (characters.length - to < stop && to > from && characters[to - 1] === content) to--;
+  return characters.slice(from, to).join('');
+}
+
+/** BERT's tidying of spaces. */
+function cleaned(text: string): string {
+  return text
+    .replaceAll(' .', '.')
+    .replaceAll(' ?', '?')
+    .replaceAll(' !', '!')
+    .replaceAll(' ,', ',')
+    .replaceAll(" ' ", "'")
+    .replaceAll(" n't", "n't")
+    .replaceAll(" 'm", "'m")
+    .replaceAll(' do not', " don't")
+    .replaceAll(" 's", "'s")
+    .replaceAll(" 've", "'ve")
+    .replaceAll(" 're", "'re");
+}

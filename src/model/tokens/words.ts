@@ -1,0 +1,57 @@
+// Vocabularies of words: WordPiece (BERT's, arXiv 1609.08144) and WordLevel, with the ids of Hugging Face's tokenizers.
+import { z } from 'zod';
+import { firstIssue } from '../../errors.ts';
+import { ModelError } from '../errors.ts';
+import { type TokenModel, vocabOf } from './token-model.ts';
+
+const WordPieceSchema = z.looseObject({
+  unk_token: z.string(),
+  continuing_subword_prefix: z.string().default('##'),
+  max_input_chars_per_word: z.int().min(0).default(100),
+});
+
+/** The longest pieces from the left; a word of which a part has none is the unknown token as a whole. */
+export function wordPiece(description: unknown): TokenModel {
+  const result = WordPieceSchema.safeParse(description);
+  if (!result.success) throw new ModelError('bad-tokenizer', `model: ${firstIssue(result.error)}`);
+  const { unk_token, continuing_subword_prefix: prefix, max_input_chars_per_word: longest } = result.data;
+  const vocab = vocabOf((description as { vocab?: unknown }).vocab);
+  const unk_id = workingUnknown(unk_token, vocab);
+  return {
+    vocab,
+    encode(word, ids) {
+      const characters = [...word];
+      if (characters.length > longest) return ids.push(unk_id);
+      const found: number[] = [];
+      for (let start = 0; start < characters.length; ) {
+        let end = characters.length;
+        let id: number | undefined;
+        for (; end > start; end--) {
+          const piece = characters.slice(start, end).join('');
+          id = vocab.get(start > 0 ? prefix + piece : piece);
+          if (id !== undefined) break;
+        }
+        if (id === undefined) return ids.push(unk_id);
+        found.push(id);
+        start = end;
+      }
+      ids.pushAll(found);
+    },
+  };
+}
+
+export function wordLevel(description: unknown): TokenModel {
+  const result = z.looseObject({ unk_token: z.string() }).safeParse(description);
+  if (!result.success) throw new ModelError('bad-tokenizer', `model: ${firstIssue(result.error)}`);
+  const vocab = vocabOf((description as { vocab?: unknown }).vocab);
+  const unk_id = workingUnknown(result.data.unk_token, vocab);
+  return { vocab, encode: (word, ids) => ids.push(vocab.get(word) ?? unk_id) };
+}
+
+/** Without it every text that has another word would fail in the middle. */
+function workingUnknown(unk_token: string, vocab: ReadonlyMap<string, number>): number {
+  const id = vocab.get(unk_token);
+  if (id !== undefined) return id;
+  const fact = `model.unk_token ${JSON.stringify(unk_token)} is not in the vocabulary: words that it lacks have no id`;
+  throw new ModelError('bad-tokenizer', fact);
+}
