@@ -149,7 +149,7 @@ function newsTeller(json: boolean, url: string, say: Output['say']): (news: Peer
     } else if (news.type !== 'progress') lastAway = '';
     if (news.type === 'progress' && !json) {
       const { state, round } = news.progress;
-      if (state === 'waiting' || `${state} ${round}` === lastState) return;
+      if (state === 'waiting' || state === 'catching up' || `${state} ${round}` === lastState) return;
       lastState = `${state} ${round}`;
     }
     const first = 'submission' in news && !hinted;

@@ -1,7 +1,8 @@
 // A peer's blobs in a folder, each a file named by its hash.
-import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BlobCache } from './blobs.ts';
+import { removeLeftovers, writeWhole } from './whole-file.ts';
 
 /** What a device lends of its disk unless its owner says otherwise. */
 const CACHE_BYTES = 2 ** 32;
@@ -9,6 +10,7 @@ const CACHE_BYTES = 2 ** 32;
 /** The cache in `folder`/blobs; what was not used for the longest time goes first when it is full. */
 export function openBlobFolder(folder: string): BlobCache {
   const cache = join(folder, 'blobs');
+  let swept: Promise<void> | undefined;
   return {
     async get(hash) {
       const file = join(cache, hash);
@@ -19,10 +21,9 @@ export function openBlobFolder(folder: string): BlobCache {
       return new Uint8Array(bytes);
     },
     async put(hash, bytes) {
-      await mkdir(cache, { recursive: true });
-      const temporary = join(cache, `.${hash}.${process.pid}`);
-      await writeFile(temporary, bytes);
-      await rename(temporary, join(cache, hash));
+      swept ??= removeLeftovers(cache);
+      await swept;
+      await writeWhole(join(cache, hash), bytes);
       await trim(cache);
     },
   };

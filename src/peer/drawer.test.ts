@@ -1,6 +1,7 @@
 // What a worker keeps across a restart: with its drawer it goes on bit for bit, with a damaged one it starts afresh.
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -14,6 +15,7 @@ import { sha256 } from '../protocol/hash.ts';
 import { openDrawer } from './drawer.ts';
 import { PeerError } from './errors.ts';
 import { untilLeft } from './leaving.ts';
+import { writeWhole } from './whole-file.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'potluck-drawer-'));
 after(() => rmSync(root, { recursive: true, force: true }));
@@ -50,6 +52,37 @@ describe('a drawer', () => {
     await drawer.delete('thing');
     await drawer.delete('thing');
     assert.equal(await drawer.get('thing'), null);
+  });
+});
+
+describe('a disk that cannot be written', () => {
+  test('costs no round: what belongs on it is kept in memory, said once, and written again when that is possible', async () => {
+    const folder = join(root, 'full');
+    writeFileSync(folder, ''); // a file in the folder's place: nothing can be written below it
+    const told: string[] = [];
+    const drawer = openDrawer(folder, (why) => told.push(why));
+    await drawer.put('thing', bytes);
+    await drawer.put('thing', bytes.subarray(1));
+    assert.deepEqual(await drawer.get('thing'), bytes.subarray(1));
+    assert.equal(told.length, 1);
+    assert.match(told[0], /full cannot be written \(E.*\): what belongs there is lost when this ends$/);
+    rmSync(folder);
+    await drawer.put('thing', bytes);
+    assert.deepEqual(await openDrawer(folder).get('thing'), bytes);
+    writeFileSync(join(folder, 'other'), '');
+    await drawer.delete('thing');
+    assert.equal(await drawer.get('thing'), null);
+  });
+
+  test('keeps nothing half written, and what a killed process has left is removed by the next one', async () => {
+    const folder = join(root, 'half');
+    mkdirSync(join(folder, 'thing', 'in the way'), { recursive: true });
+    await assert.rejects(() => writeWhole(join(folder, 'thing'), bytes));
+    assert.deepEqual(readdirSync(folder), ['thing']);
+    const { pid } = spawnSync(process.execPath, ['--version']);
+    for (const left of [`.a.${pid}`, `.c.${process.pid}`, '.hidden']) writeFileSync(join(folder, left), '');
+    await openDrawer(folder).put('b', bytes);
+    assert.deepEqual(readdirSync(folder).sort(), ['.hidden', `.c.${process.pid}`, 'b', 'thing'].sort());
   });
 });
 

@@ -1,15 +1,25 @@
 // What a device keeps for itself between rounds, as files that are whole or not there: each begins with the SHA-256 of the rest.
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Device } from '../games/game.ts';
 import { sha256 } from '../protocol/hash.ts';
+import { isSystemError } from './errors.ts';
+import { removeLeftovers, writeWhole } from './whole-file.ts';
 
 const HASH_BYTES = 32;
 
-/** A drawer in a folder. Names are the game's own, plain words. */
-export function openDrawer(folder: string): Device['drawer'] {
+/**
+ * A drawer in a folder. Names are the game's own, plain words. What cannot be written is kept in memory, so that a full disk costs no
+ * round; `onLost` hears why, until something can be written again.
+ */
+export function openDrawer(folder: string, onLost: (why: string) => void = () => {}): Device['drawer'] {
+  const unwritten = new Map<string, Uint8Array>();
+  let swept: Promise<void> | undefined;
+  let told = false;
   return {
     async get(name) {
+      const held = unwritten.get(name);
+      if (held) return held;
       const file = await readFile(join(folder, name)).catch(() => null);
       if (!file || file.length < HASH_BYTES) return null;
       const bytes = new Uint8Array(file.subarray(HASH_BYTES));
@@ -17,11 +27,23 @@ export function openDrawer(folder: string): Device['drawer'] {
       return Buffer.compare(sha256(bytes), file.subarray(0, HASH_BYTES)) === 0 ? bytes : null;
     },
     async put(name, bytes) {
-      await mkdir(folder, { recursive: true });
-      const temporary = join(folder, `.${name}.${process.pid}`);
-      await writeFile(temporary, [sha256(bytes), bytes]);
-      await rename(temporary, join(folder, name));
+      swept ??= removeLeftovers(folder);
+      await swept;
+      try {
+        await writeWhole(join(folder, name), [sha256(bytes), bytes]);
+        unwritten.delete(name);
+        told = false;
+      } catch (error) {
+        if (!isSystemError(error)) throw error;
+        unwritten.set(name, bytes);
+        await rm(join(folder, name), { force: true }).catch(() => {}); // what it would have replaced
+        if (!told) onLost(`${folder} cannot be written (${error.message}): what belongs there is lost when this ends`);
+        told = true;
+      }
     },
-    delete: (name) => rm(join(folder, name), { force: true }),
+    async delete(name) {
+      unwritten.delete(name);
+      await rm(join(folder, name), { force: true });
+    },
   };
 }

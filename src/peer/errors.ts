@@ -34,3 +34,8 @@ export type PeerErrorCode =
   | 'disconnected';
 
 export class PeerError extends CodedError<PeerErrorCode> {}
+
+/** Whether the system refused something: a full disk, a folder that may not be written. That is for the device's owner to mend. */
+export function isSystemError(error: unknown): error is Error & { readonly code: unknown } {
+  return error instanceof Error && 'syscall' in error && 'code' in error;
+}

@@ -23,6 +23,7 @@ describe('what a view says', () => {
     assert.equal(code({ seats: { ...seats, validators: 0 } }), 'no-validator');
     assert.equal(code({ seats: { ...seats, validators: 0 } }, 'validator'), null);
     assert.equal(code({ phase: 'gathering', seats: { ...seats, validators: 0 } }), null, 'nothing was done yet');
+    assert.equal(code({ phase: 'gathering', round: 1, seats: { ...seats, validators: 0 } }), 'no-validator');
     assert.equal(code({ seats: undefined }), null, 'a hub of an older version');
   });
 

@@ -11,7 +11,7 @@ const TOLD_AT_ONCE = 2;
 const TOLD_AGAIN_MS = 600_000;
 
 /** What keeps everybody of this role from working, or the work from counting. */
-export function obstacleOf({ phase, seats }: RunView, role: PeerRole): Obstacle | null {
+export function obstacleOf({ phase, round, seats }: RunView, role: PeerRole): Obstacle | null {
   if (phase === 'paused') return { code: 'run-paused', message: "the run's owner has paused it; it goes on by itself" };
   if (!seats) return null;
   const { workers, workers_needed, validators } = seats;
@@ -19,7 +19,7 @@ export function obstacleOf({ phase, seats }: RunView, role: PeerRole): Obstacle 
     const here = `${workers} ${workers === 1 ? 'is' : 'are'} here`;
     return { code: 'too-few-workers', message: `the next round waits for ${workers_needed} workers, ${here}` };
   }
-  if (role === 'worker' && validators === 0 && phase !== 'gathering') {
+  if (role === 'worker' && validators === 0 && (round > 0 || phase !== 'gathering')) {
     const message = 'no validator takes part: work is merged into the model, but not credited to anybody';
     return { code: 'no-validator', message };
   }

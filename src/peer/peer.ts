@@ -81,7 +81,12 @@ export async function joinRun(options: JoinOptions): Promise<'finished' | 'left'
       identity,
       game: options.disguise?.(game, situation) ?? game,
       params,
-      device: { runtime, fetchBlob: blobs.fetch, drawer: openDrawer(own), ...dutyCycle(options.duty) },
+      device: {
+        runtime,
+        fetchBlob: blobs.fetch,
+        drawer: openDrawer(own, (message) => onNews?.({ type: 'problem', code: 'disk-full', message })),
+        ...dutyCycle(options.duty),
+      },
       transport: webSockets(url),
       blobs,
       receipts: openReceipts(own, (message) => onNews?.({ type: 'problem', code: 'receipt-cut', message })),

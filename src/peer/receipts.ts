@@ -24,10 +24,15 @@ export function openReceipts(folder: string, onDamage: (notice: string) => void 
   let ready: Promise<void> | undefined;
   return {
     async keep(event, receipt) {
-      ready ??= prepare();
-      await ready;
       const line = JSON.stringify({ event: Buffer.from(event).toString('base64'), receipt });
-      await appendFile(file, `${line}\n`);
+      try {
+        ready ??= prepare();
+        await ready;
+        await appendFile(file, `${line}\n`);
+      } catch (error) {
+        ready = undefined; // half of a line may be there
+        throw new Error(`${file} could not be written: ${(error as Error).message}`);
+      }
     },
   };
 }

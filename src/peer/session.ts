@@ -8,7 +8,7 @@ import type { Identity } from '../protocol/identity.ts';
 import type { Obstacle, Progress, RunView, Welcome } from '../protocol/messages.ts';
 import type { PeerBlobs } from './blobs.ts';
 import { connectToHub, type HubConnection, type Transport } from './connection.ts';
-import { PeerError } from './errors.ts';
+import { isSystemError, PeerError } from './errors.ts';
 import { LEAVING_LIMITS, untilLeft } from './leaving.ts';
 import { followModel } from './model.ts';
 import { obstacleOf, obstacleTeller } from './obstacles.ts';
@@ -105,8 +105,8 @@ export async function takePart(options: SessionOptions): Promise<'finished' | 'l
     try {
       await options.bind?.(submit);
     } catch (error) {
-      if (!(error instanceof CodedError)) throw error;
-      if (error.code !== 'disconnected') tell({ type: 'problem', code: error.code, message: error.message });
+      if (!(error instanceof CodedError || isSystemError(error))) throw error;
+      if (error.code !== 'disconnected') tell({ type: 'problem', code: String(error.code), message: error.message });
     }
   };
 
@@ -178,8 +178,14 @@ export async function takePart(options: SessionOptions): Promise<'finished' | 'l
       }
       acted = view;
       await untilLeft(acting.act(view, signal), signal, LEAVING_LIMITS.act_ms, clock).catch((error) => {
-        if (!(error instanceof CodedError)) throw error;
-        tell({ type: 'problem', code: error.code, message: error.message });
+        if (!(error instanceof CodedError || isSystemError(error))) throw error;
+        tell({ type: 'problem', code: String(error.code), message: error.message });
+        if (!passes(error)) return;
+        const again = (): void => {
+          if (acted === view) acted = null;
+          wake();
+        };
+        clock.setTimeout(again, AGAIN_MS);
       });
       if (view.phase === 'finished') break;
     }
@@ -191,6 +197,14 @@ export async function takePart(options: SessionOptions): Promise<'finished' | 'l
   } finally {
     connection.close();
   }
+}
+
+/** After this time what has failed for a reason that may pass is begun afresh, while nothing newer is to be done. */
+const AGAIN_MS = 10_000;
+
+/** A disk that was full, or a hub that failed at a blob. */
+function passes(error: CodedError | Error): boolean {
+  return isSystemError(error) || (error instanceof PeerError && Number(error.details.status) >= 500);
 }
 
 /** Tells the log that this peer leaves; a hub that is away finds out by itself. */
