@@ -9,7 +9,7 @@ import { after, before, beforeEach, describe, test } from 'node:test';
 import { createAdaptorServer } from '@hono/node-server';
 import { Hono } from 'hono';
 import { type WebSocket, WebSocketServer } from 'ws';
-import { servePage } from '../src/hub/page.ts';
+import { servePage, serveViews } from '../src/hub/page.ts';
 import { encodeModel } from '../src/model/checkpoint.ts';
 import { LlamaConfigSchema } from '../src/model/config.ts';
 import { initialWeights } from '../src/model/init.ts';
@@ -89,7 +89,7 @@ export function hostileHubTests(tabs: TabNetwork): void {
 
     before(async () => {
       const app = new Hono();
-      servePage(app, { folder: join(tabs.folder, 'web'), public_url: null }, () => []);
+      servePage(app, { folder: join(tabs.folder, 'web'), public_url: null });
       app.get('/status', (c) => c.json({ hub: HUB, runs: [statusOf(view)] }));
       app.put('/blobs/:hash', (c) => {
         uploads++;
@@ -102,6 +102,7 @@ export function hostileHubTests(tabs: TabNetwork): void {
         const endless = new ReadableStream({ pull: (stream) => stream.enqueue(new Uint8Array(1024)) });
         return c.body(endless, 200, { 'content-length': String(blob) });
       });
+      serveViews(app, { folder: join(tabs.folder, 'web'), public_url: null }, () => []);
       server = createAdaptorServer({ fetch: app.fetch }) as Server;
       new WebSocketServer({ server }).on('connection', (socket) => {
         socket.on('error', () => {});

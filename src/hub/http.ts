@@ -8,7 +8,7 @@ import { serveBlobs } from './blob-routes.ts';
 import type { Condition } from './condition.ts';
 import { type PublicLog, serveLog } from './log-routes.ts';
 import { type Metrics, serveMetrics } from './metrics.ts';
-import { openToReaders, type PageOptions, servePage } from './page.ts';
+import { openToReaders, type PageOptions, servePage, serveViews } from './page.ts';
 import type { RateLimits } from './rate-limits.ts';
 import type { Samples } from './samples.ts';
 import type { UnnamedBlobs } from './unnamed-blobs.ts';
@@ -59,7 +59,7 @@ export function httpApp(
 
   serveMetrics(app, metrics);
   openToReaders(app);
-  servePage(app, page, hub.statuses);
+  servePage(app, page);
   // Health: the hub can do its work, or will soon. Ready: it is worth sending somebody here now.
   app.get('/health', async (c) => {
     const { state, reason } = await hub.condition();
@@ -104,5 +104,6 @@ export function httpApp(
   });
 
   serveLog(app, hub.log, hub.id, hub.rates, addressOfAsker);
+  serveViews(app, page, hub.statuses);
   return app;
 }

@@ -152,10 +152,31 @@ describe('a page that is built', () => {
     assert.equal(address, `${hub.url}/card.png`);
   });
 
-  test('a terminal that asks for / gets text', async () => {
-    const response = await fetch(hub.url);
-    assert.match(response.headers.get('content-type') ?? '', /^text\/plain/);
-    assert.match(await response.text(), new RegExp(`potluck join ${hub.url}`));
+  test('robots that accept anything get the page with its card; who asks for text gets text', async () => {
+    for (const accept of ['*/*', 'text/html']) {
+      assert.match((await raw('/', { accept })).body.toString(), /og:title/, accept);
+    }
+    assert.match((await raw('/')).body.toString(), /og:title/, 'without a word about what is accepted');
+    const text = await fetch(hub.url, { headers: { accept: 'text/plain' } });
+    assert.match(text.headers.get('content-type') ?? '', /^text\/plain/);
+    assert.match(await text.text(), new RegExp(`potluck join ${hub.url}`));
+  });
+
+  test('addresses that do not exist: the page for people, JSON for programs', async () => {
+    for (const path of ['/nonsense', '/r/abcdef123456', '/ledger/x']) {
+      const page = await html(path);
+      assert.equal(page.status, 404, path);
+      assert.match(page.headers.get('content-type') ?? '', /^text\/html/, path);
+      assert.match(await page.text(), /og:title/, path);
+      const json = await fetch(hub.url + path);
+      assert.equal(json.status, 404, path);
+      assert.equal(((await json.json()) as { error: { code: string } }).error.code, 'not-found', path);
+    }
+    const slash = await raw('/start/?from=me', { accept: 'text/html' });
+    assert.deepEqual([slash.status, slash.headers.location], [302, '/start?from=me']);
+    assert.equal((await raw('/device', { accept: 'text/html' })).headers.location, '/');
+    const away = await raw('//evil.example/', { accept: 'text/html' });
+    assert.equal(away.headers.location, undefined);
   });
 });
 

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import type { Context, Hono } from 'hono';
 import type { RunStatus } from '../protocol/messages.ts';
+import { addressOfView } from './page-addresses.ts';
 import { CARD_PATH, cardOf, escapeHtml } from './page-card.ts';
 
 export interface PageOptions {
@@ -54,9 +55,6 @@ const ASSET = /^[\w.-]+\.(\w+)$/;
 const FOREVER = 'public, max-age=31536000, immutable';
 /** Where a page that is not built yet is asked for again: a build takes a few seconds. */
 const RETRY_S = 3;
-/** The views that have an address; the script decides what they show. */
-const VIEWS = ['/', '/r/:run', '/r/:run/:view', '/ledger', '/ledger/:event', '/start'];
-
 /** What lets the page open when the hub is away: it answers for addresses below its own, so it lies beside the document. */
 const SERVICE_WORKER = '/service-worker.js';
 
@@ -77,27 +75,34 @@ export function openToReaders(app: Hono): void {
   }
 }
 
-/** Adds the page to an app. A terminal that asks for / gets text; a page that is not built says so. */
-export function servePage(app: Hono, page: PageOptions | null, statuses: () => RunStatus[]): void {
-  for (const view of VIEWS) {
-    app.get(view, async (c) => {
-      const origin = page?.public_url ?? new URL(c.req.url).origin;
-      if (view === '/' && !(c.req.header('accept') ?? '').includes('text/html')) return c.text(forTerminals(origin));
-      const html = page && (await readFile(join(page.folder, 'index.html'), 'utf8').catch(() => null));
-      if (!html) return notBuilt(c, origin);
-      const run = statuses().find(({ run: id }) => id === c.req.param('run')) ?? null;
-      const card = cardOf(origin, run);
-      return c.html(
-        html.replace('<!--potluck:card-->', () => card),
-        200,
-        {
-          ...PAGE_HEADERS,
-          'cache-control': 'no-cache',
-        },
-      );
-    });
-  }
+/** Adds the page's views to an app, after everything else that has an address there: what is no view either is answered last. */
+export function serveViews(app: Hono, page: PageOptions | null, statuses: () => RunStatus[]): void {
+  app.get('*', async (c) => {
+    const { path } = c.req;
+    const accepts = c.req.header('accept') ?? '*/*';
+    const found = addressOfView(path, statuses());
+    if (found.kind === 'elsewhere') return c.redirect(found.to + new URL(c.req.url).search, 302);
+    // Programs get JSON where there is nothing. Robots that draw previews accept anything and get the page, with its card.
+    if (found.kind === 'none' && !accepts.includes('text/html')) return c.notFound();
+    const origin = page?.public_url ?? new URL(c.req.url).origin;
+    const takesPage = accepts.includes('text/html') || accepts.includes('*/*');
+    if (path === '/' && (!page || !takesPage)) return c.text(forTerminals(origin));
+    const html = page && (await readFile(join(page.folder, 'index.html'), 'utf8').catch(() => null));
+    if (!html) return found.kind === 'none' ? nothingHere(c) : notBuilt(c, origin);
+    const card = cardOf(origin, found.kind === 'view' ? found.run : null);
+    return c.html(
+      html.replace('<!--potluck:card-->', () => card),
+      found.kind === 'none' ? 404 : 200,
+      {
+        ...PAGE_HEADERS,
+        'cache-control': 'no-cache',
+      },
+    );
+  });
+}
 
+/** Adds the files of the page to an app. */
+export function servePage(app: Hono, page: PageOptions | null): void {
   app.get(CARD_PATH, async (c) => {
     const found = page && (await sized(join(page.folder, CARD_PATH)));
     if (!found) return c.notFound();
@@ -152,6 +157,13 @@ const forTerminals = (origin: string): string =>
     'State as JSON:         /status',
     '',
   ].join('\n');
+
+/** For people, on a hub that has no page to say it. */
+function nothingHere(c: Context): Response | Promise<Response> {
+  const html = `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Potluck</title>
+<h1>There is nothing at this address</h1><p><a href="/">To the hub</a></p></html>`;
+  return c.html(html, 404, { ...PAGE_HEADERS, 'cache-control': 'no-store' });
+}
 
 /** Everything but the page works without it: it says so, and asks again. */
 function notBuilt(c: Context, origin: string): Response | Promise<Response> {
