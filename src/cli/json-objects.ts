@@ -51,6 +51,12 @@ const run_summary = {
 /** An object's fields besides `type`, `version` and `time_ms`, and who says it when. */
 const object = <T extends z.ZodRawShape>(said: string, fields: T) => z.strictObject(fields).meta({ description: said });
 
+/** What a run's owner has said; `merges_first`: the open round, which is merged before. */
+const owners_word = {
+  ...{ run: id, name: z.string(), merged_rounds: count, rounds: count, event: id },
+  merges_first: count.nullable(),
+};
+
 /** What a certificate says. */
 const certificate_fields = {
   format: z.string().optional(),
@@ -123,6 +129,7 @@ export const JSON_OBJECTS = {
     merged_rounds: count.optional(),
     rounds: count.optional(),
     event: id.optional(),
+    merges_first: count.nullable().optional(),
   }),
   // A hub.
   listening: object('hub: peers can come', { url: z.string(), hub: id, folder: path }),
@@ -158,8 +165,8 @@ export const JSON_OBJECTS = {
   }),
   runs: object('run list: the runs of a hub', { hub: id, url: z.string(), runs: z.array(listed_run) }),
   status: object('status: the runs of a hub and who takes part', { hub: id, runs: z.array(RunStatusSchema) }),
-  paused: object('run pause', { run: id, name: z.string(), merged_rounds: count, rounds: count, event: id }),
-  resumed: object('run resume', { run: id, name: z.string(), merged_rounds: count, rounds: count, event: id }),
+  paused: object('run pause: the run is paused, or will be when round `merges_first` is merged', owners_word),
+  resumed: object('run resume', owners_word),
   exported: object('export: the model, or the state of another game, is in the folder', {
     run: id,
     merged_rounds: count,

@@ -41,15 +41,20 @@ function timeJudging(run: RunState, time_ms: number, away_ms: number): void {
   run.judging_deadline_ms = time_ms + run.spec.judging_ms;
 }
 
+/** From here on there is only the grace for those who are late. */
+export function endWork(run: RunState): void {
+  run.phase = 'judging';
+  run.grace_deadline_ms = 0;
+  run.judging_deadline_ms = 0;
+}
+
 /** Moves a run along where what is in the log is enough: nobody is waited for beyond a deadline. */
 export function advance(run: RunState, time_ms: number): void {
   const { workers, handed_in } = run.attendance;
   const everybodyDone = handed_in === workers;
   const past = (deadline_ms: number): boolean => deadline_ms > 0 && time_ms >= deadline_ms;
   if (run.phase === 'working' && (time_ms >= run.deadline_ms || (everybodyDone && run.submissions.size > 0))) {
-    run.phase = 'judging';
-    run.grace_deadline_ms = 0;
-    run.judging_deadline_ms = 0;
+    endWork(run);
   }
   if (run.phase === 'judging' && (everybodyDone || past(run.grace_deadline_ms))) {
     if (run.attendance.seals_due === 0 || past(run.judging_deadline_ms)) {

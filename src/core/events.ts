@@ -63,10 +63,20 @@ export const RunCreatedSchema = z.strictObject({
  * can use an old one again.
  */
 const attemptOfRun = { run: hash, round: count, attempt: count };
-export const RunPausedSchema = z.strictObject({ type: z.literal('run.paused'), ...v1, ...attemptOfRun });
+/** Version 1 drops the open round. Version 2 ends its work: what is in, or comes within the grace, is judged and merged before. */
+const dropsOrMerges = { version: z.literal([1, 2]) };
+export const RunPausedSchema = z.strictObject({ type: z.literal('run.paused'), ...dropsOrMerges, ...attemptOfRun });
 export const RunResumedSchema = z.strictObject({ type: z.literal('run.resumed'), ...v1, ...attemptOfRun });
 /** By the same, for good: no round opens any more. What was merged stays as it is. */
-export const RunEndedSchema = z.strictObject({ type: z.literal('run.ended'), ...v1, ...attemptOfRun });
+export const RunEndedSchema = z.strictObject({ type: z.literal('run.ended'), ...dropsOrMerges, ...attemptOfRun });
+
+/** By the hub, where the core allows it (rising-loss.ts): the run is paused until its owner resumes it. */
+export const RunHaltedSchema = z.strictObject({
+  type: z.literal('run.halted'),
+  ...v1,
+  ...attemptOfRun,
+  reason: z.literal('loss-rises'),
+});
 
 /**
  * By the peer itself, at every connection that finds it absent. `session` counts its joins of this run from 0, here and in
@@ -315,6 +325,7 @@ export const EventBodySchema = z.discriminatedUnion('type', [
   RunPausedSchema,
   RunResumedSchema,
   RunEndedSchema,
+  RunHaltedSchema,
   PeerJoinedSchema,
   PeerLeftSchema,
   DeviceBoundSchema,
@@ -340,6 +351,7 @@ export type EventBody = z.infer<typeof EventBodySchema>;
 export type RunCreated = z.infer<typeof RunCreatedSchema>;
 export type RunPaused = z.infer<typeof RunPausedSchema>;
 export type RunResumed = z.infer<typeof RunResumedSchema>;
+export type RunHalted = z.infer<typeof RunHaltedSchema>;
 export type RunEnded = z.infer<typeof RunEndedSchema>;
 export type PeerJoined = z.infer<typeof PeerJoinedSchema>;
 export type PeerLeft = z.infer<typeof PeerLeftSchema>;

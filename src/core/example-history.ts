@@ -101,18 +101,18 @@ export class History {
     this.happen(HUB, opened());
   }
 
-  /** Vera seals and shows what she says of all that is handed in. */
-  judge(ids: readonly string[]): void {
-    for (const id of ids) this.happen(VERA, seal(VERA, id));
-    for (const id of ids) this.happen(VERA, verdict(id));
+  /** Vera, or those who are named, seal and show what they say of all that is handed in. */
+  judge(ids: readonly string[], judges: readonly string[] = [VERA]): void {
+    for (const judge of judges) for (const id of ids) this.happen(judge, seal(judge, id));
+    for (const judge of judges) for (const id of ids) this.happen(judge, verdict(id));
   }
 
   /** Plays the open round to its merge: alice and bob hand in, vera accepts. The next one is not opened. */
-  playRound(): void {
+  playRound(judges?: readonly string[]): void {
     const { round, model, spec } = this.run;
     const more = { round, attempt: this.run.attempt, base: model };
     const ids = [ALICE, BOB].map((author) => this.happen(author, work(more))).sort();
-    this.judge(ids);
+    this.judge(ids, judges);
     const last = round + 1 === spec.rounds;
     const checkpoint = last || (round + 1) % spec.checkpoint_every === 0;
     const next = (round + 6).toString(16).padStart(2, '0').repeat(32);

@@ -1,10 +1,13 @@
 // The end of a round: which work the merge must take, and what it changes: the model, the records of peers, pay.
 import { clearSubmissions } from './attendance.ts';
 import type { RoundMerged } from './events.ts';
+import { noteIdle, notIdle } from './idle-rounds.ts';
 import { acceptedSubmissions, judgementOf, rememberVerdicts } from './judging.ts';
 import { applyPayout, forfeit } from './payout.ts';
 import { type Refusal, refuse } from './refusal.ts';
+import { noteReplaced } from './rising-loss.ts';
 import { enactRules } from './rule-changes.ts';
+import { closeRound } from './run-life.ts';
 import { freeStakes } from './stake.ts';
 import { accountOf, type NetworkState, type PeerState, type RunState, type Submission } from './state.ts';
 
@@ -60,13 +63,17 @@ export function applyMerge(state: NetworkState, run: RunState, body: RoundMerged
     peer.credit_tokens += submission.body.tokens;
     run.tokens.set(account, (run.tokens.get(account) ?? 0) + submission.body.tokens);
   }
+  if (body.bundle === null) noteIdle(run, state.time_ms);
   rememberVerdicts(run);
   clearSubmissions(run);
   if (body.bundle === null) {
     run.attempt++;
     run.phase = 'gathering';
+    closeRound(run);
     return;
   }
+  noteReplaced(run);
+  run.idle = notIdle();
   run.recent.push({ round: run.round, parent: run.model, bundle: body.bundle, model: body.model });
   run.round++;
   run.attempt = 0;
@@ -78,6 +85,7 @@ export function applyMerge(state: NetworkState, run: RunState, body: RoundMerged
   }
   enactRules(run);
   run.phase = run.round === run.spec.rounds ? 'finished' : 'gathering';
+  closeRound(run);
   freeStakes(run);
 }
 

@@ -43,6 +43,8 @@ export function applyJoin(state: NetworkState, run: RunState, id: string, { role
   const peer = run.peers.get(id) ?? newPeer(id);
   Object.assign(peer, { role, name, runtime, present: true, joins: peer.joins + 1 });
   run.peers.set(id, peer);
+  // Whoever comes may be who was missing.
+  run.idle.opens_ms = 0;
   arriveOrLeave(state, run, peer, 1);
 }
 

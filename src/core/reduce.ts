@@ -5,6 +5,7 @@ import { countSeal, countSubmission, countVerdict, nobody } from './attendance.t
 import { advance, applyTick } from './deadlines.ts';
 import { applyDevice, refusalOfDevice, refusalOfKey } from './devices.ts';
 import type { EventBody, LoggedEvent, ModelEvaluated, RunCreated, WorkSubmitted } from './events.ts';
+import { notIdle } from './idle-rounds.ts';
 import {
   applyDraw,
   drawJudges,
@@ -20,6 +21,7 @@ import { applyMerge, refusalOfMerge } from './merging.ts';
 import { forfeit } from './payout.ts';
 import { applyJoin, applyLeave, refusalOfJoin, refusalOfLeave } from './presence.ts';
 import { type Refusal, refuse } from './refusal.ts';
+import { applyHalt, noteLoss, nothingMeasured, refusalOfHalt } from './rising-loss.ts';
 import { propose, refusalOfProposal } from './rule-changes.ts';
 import { applyOwnersWord, refusalOfAnotherRun, refusalOfOwnersWord } from './run-life.ts';
 import { applySettlement, noteBalances, refusalOfSettlement } from './settlement.ts';
@@ -73,6 +75,9 @@ function refusalInRun(state: NetworkState, run: RunState, event: LoggedEvent, bo
     case 'run.resumed':
     case 'run.ended':
       return refusalOfOwnersWord(run, author, body);
+    case 'run.halted':
+      if (author !== state.hub) return refuse('not-the-hub', `a run is halted by the hub ${state.hub}, got ${author}`);
+      return refusalOfHalt(run, body);
     case 'peer.joined':
       return refusalOfJoin(state, run, author, body);
     case 'peer.left':
@@ -188,6 +193,10 @@ function newRun(event: LoggedEvent, spec: RunCreated, lineage: Lineage | null, b
     pending_rules: null,
     proposals: 0,
     phase: 'gathering',
+    closing: null,
+    halted: null,
+    idle: notIdle(),
+    losses: nothingMeasured(),
     round: 0,
     attempt: 0,
     seed: '',
@@ -233,6 +242,9 @@ function applyInRun(state: NetworkState, run: RunState, event: LoggedEvent, body
     case 'run.resumed':
     case 'run.ended':
       applyOwnersWord(run, body);
+      return;
+    case 'run.halted':
+      applyHalt(run, body);
       return;
     case 'peer.joined':
       applyJoin(state, run, event.author, body);
@@ -293,6 +305,7 @@ function applyInRun(state: NetworkState, run: RunState, event: LoggedEvent, body
       run.peers.get(event.author)!.evaluated_rounds = body.merged_rounds;
       run.evaluation = { merged_rounds: body.merged_rounds, loss_micro: body.loss_micro };
       run.first_evaluation ??= run.evaluation;
+      noteLoss(run, body.loss_micro);
       return;
     case 'round.merged':
       applyMerge(state, run, body);

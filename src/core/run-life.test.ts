@@ -237,3 +237,99 @@ test('a verdict on dropped work is no verdict, also when the run goes on', () =>
   h.refused('unknown-submission', VERA, verdict(a));
   h.happen(ALICE, work({ attempt: 1 }));
 });
+
+describe('a pause or an end that lets what is in be merged', () => {
+  const after = (type: 'run.paused' | 'run.ended', round = h.run.round, attempt = h.run.attempt): EventBody => ({
+    ...{ type, version: 2, run: RUN, round, attempt },
+  });
+
+  for (const type of ['run.paused', 'run.ended'] as const) {
+    const phase = type === 'run.paused' ? 'paused' : 'finished';
+
+    test(`${type}: work that was handed in is judged, merged and paid, then the run is ${phase}`, () => {
+      h.openRound(true, { rounds: 9 });
+      const [a] = [h.happen(ALICE, work())];
+      h.happen(OWNER, after(type));
+      assert.deepEqual([h.run.phase, h.run.submissions.size], ['judging', 1]);
+      // Bob has heard of it, and hands in what he has done within the grace.
+      h.happen(HUB, tick(2000));
+      const b = h.happen(BOB, work());
+      h.judge([a, b]);
+      assert.equal(h.run.phase, 'merging');
+      h.happen(HUB, merged([a, b].sort()));
+      assert.deepEqual([h.run.phase, h.run.round, h.run.closing], [phase, 1, null]);
+      assert.ok((h.run.shares.get(ALICE) ?? 0) > 0 && (h.run.shares.get(BOB) ?? 0) > 0);
+      h.refused('wrong-phase', HUB, opened(1, 0));
+    });
+
+    test(`${type}: nobody is waited for beyond the grace and the judging, and a round that brings nothing is none`, () => {
+      h.openRound(true, { rounds: 9 });
+      const before = structuredClone(h.run.spec);
+      h.happen(OWNER, after(type));
+      assert.equal(h.run.phase, 'judging');
+      h.happen(HUB, tick(1001));
+      h.happen(HUB, tick(1002 + before.judging_ms));
+      assert.equal(h.run.phase, 'merging');
+      h.happen(HUB, merged([]));
+      assert.deepEqual([h.run.phase, h.run.round, h.run.attempt], [phase, 0, 1]);
+    });
+
+    test(`${type}: in whatever phase the open round is, and at once between rounds`, () => {
+      for (const steps of [0, 1, 2]) {
+        h = new History();
+        h.openRound(true, { rounds: 9 });
+        const ids = [ALICE, BOB].map((author) => h.happen(author, work()));
+        if (steps > 0) for (const id of ids) h.happen(VERA, seal(VERA, id));
+        if (steps > 1) for (const id of ids) h.happen(VERA, verdict(id));
+        const { phase: then } = h.run;
+        h.happen(OWNER, after(type));
+        assert.equal(h.run.phase, then);
+        if (steps < 1) for (const id of ids) h.happen(VERA, seal(VERA, id));
+        if (steps < 2) for (const id of ids) h.happen(VERA, verdict(id));
+        h.happen(HUB, merged(ids.sort()));
+        assert.deepEqual([h.run.phase, h.run.round], [phase, 1]);
+      }
+      h = new History();
+      h.openRound(true, { rounds: 9 });
+      h.playRound();
+      h.happen(OWNER, after(type));
+      assert.deepEqual([h.run.phase, h.run.attempt], [phase, 1]);
+    });
+  }
+
+  test('is said once, cannot be said again from the log, and may still become a drop or an end', () => {
+    h.openRound(true, { rounds: 9 });
+    const a = h.happen(ALICE, work());
+    h.happen(OWNER, after('run.paused'));
+    h.refused('wrong-phase', OWNER, after('run.paused'));
+    h.refused('wrong-phase', OWNER, say('run.resumed'));
+    h.happen(OWNER, after('run.ended'));
+    h.refused('wrong-phase', OWNER, after('run.ended'));
+    h.refused('wrong-phase', OWNER, after('run.paused'));
+    h.happen(OWNER, say('run.ended'));
+    assert.deepEqual([h.run.phase, h.run.submissions.size, h.run.closing], ['finished', 0, null]);
+    h.refused('unknown-submission', VERA, seal(VERA, a));
+    h = new History();
+    h.openRound(true, { rounds: 9 });
+    h.happen(OWNER, after('run.paused'));
+    const b = h.happen(ALICE, work());
+    h.happen(BOB, left(BOB));
+    h.judge([b]);
+    h.happen(HUB, merged([b]));
+    h.refused('wrong-round', OWNER, after('run.ended', 0, 0));
+    h.refused('wrong-round', OWNER, say('run.resumed', 0, 0));
+    h.happen(OWNER, say('run.resumed'));
+    h.refused('wrong-round', OWNER, after('run.paused', 0, 0));
+    h.openNext();
+    assert.equal(h.run.phase, 'working');
+  });
+
+  test('of the last round, the run is finished as it would have been', () => {
+    h.openRound(true, { rounds: 1 });
+    const ids = [ALICE, BOB].map((author) => h.happen(author, work()));
+    h.happen(OWNER, after('run.paused'));
+    h.judge(ids);
+    h.happen(HUB, merged(ids.sort(), { checkpoint: true }));
+    assert.deepEqual([h.run.phase, h.run.closing], ['finished', null]);
+  });
+});

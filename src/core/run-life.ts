@@ -1,8 +1,11 @@
 // What a run's owner may do with it at any time: pause it, let it go on, end it before its rounds are over.
 import { clearSubmissions } from './attendance.ts';
+import { endWork } from './deadlines.ts';
 import type { EventBody, RunEnded, RunPaused, RunResumed } from './events.ts';
+import { notIdle } from './idle-rounds.ts';
 import { CORE_LIMITS } from './limits.ts';
 import { type Refusal, refuse } from './refusal.ts';
+import { nothingMeasured } from './rising-loss.ts';
 import { freeStakes } from './stake.ts';
 import type { RunState } from './state.ts';
 
@@ -10,7 +13,10 @@ type OwnersWord = RunPaused | RunResumed | RunEnded;
 
 /** Whether an event drops the work of the open round: it is then neither merged nor refused. */
 export const givesUpRound = (body: EventBody): body is RunPaused | RunEnded =>
-  body.type === 'run.paused' || body.type === 'run.ended';
+  (body.type === 'run.paused' || body.type === 'run.ended') && body.version === 1;
+
+/** Between these a round is open. */
+const isOpen = ({ phase }: RunState): boolean => ['working', 'judging', 'revealing', 'merging'].includes(phase);
 
 /** Whether this may be said of the run now, by its owner. */
 export function refusalOfOwnersWord(run: RunState, author: string, body: OwnersWord): Refusal | null {
@@ -18,7 +24,13 @@ export function refusalOfOwnersWord(run: RunState, author: string, body: OwnersW
   if (run.phase === 'finished') return refuse('wrong-phase', 'the run is finished');
   if (body.type === 'run.paused' && run.phase === 'paused') return refuse('wrong-phase', 'the run is paused already');
   if (body.type === 'run.resumed' && run.phase !== 'paused') {
-    return refuse('wrong-phase', `expected a paused run, it is ${run.phase}`);
+    const pausing = run.closing === 'paused' ? `, and is paused when round ${run.round} is merged` : '';
+    return refuse('wrong-phase', `expected a paused run, it is ${run.phase}${pausing}`);
+  }
+  // Who cannot wait for the merge may still drop the round, and who pauses may still end.
+  const said = body.type === 'run.paused' ? run.closing !== null : run.closing === 'ended';
+  if (body.type !== 'run.resumed' && body.version === 2 && said) {
+    return refuse('wrong-phase', `the run is ${run.closing} already, as soon as round ${run.round} is merged`);
   }
   if (body.round === run.round && body.attempt === run.attempt) return null;
   const got = `round ${body.round} attempt ${body.attempt}`;
@@ -28,13 +40,26 @@ export function refusalOfOwnersWord(run: RunState, author: string, body: OwnersW
 /** Pauses, resumes or ends; to be called only when `refusalOfOwnersWord` said null. What was merged, and paid for it, stays. */
 export function applyOwnersWord(run: RunState, body: OwnersWord): void {
   if (body.type === 'run.resumed') {
-    run.phase = 'gathering';
+    Object.assign(run, { phase: 'gathering', halted: null, idle: notIdle(), losses: nothingMeasured() });
+    return;
+  }
+  run.closing = body.type === 'run.paused' ? 'paused' : 'ended';
+  if (body.version === 2 && isOpen(run)) {
+    // Workers hear of it, hand in what they have done, and the grace of the judging waits for them.
+    if (run.phase === 'working') endWork(run);
     return;
   }
   clearSubmissions(run);
   run.attempt++;
-  run.phase = body.type === 'run.paused' ? 'paused' : 'finished';
-  if (body.type === 'run.ended') freeStakes(run);
+  closeRound(run);
+}
+
+/** No round is open any more: what the owner has asked for happens now. */
+export function closeRound(run: RunState): void {
+  if (run.closing === null) return;
+  if (run.phase !== 'finished') run.phase = run.closing === 'paused' ? 'paused' : 'finished';
+  run.closing = null;
+  if (run.phase === 'finished') freeStakes(run);
 }
 
 /** Whether somebody with so many unfinished runs may create another. */

@@ -1,6 +1,8 @@
 // What the network knows after a prefix of the log: plain data, integers only, nothing that the log does not imply.
 import type { Attendance } from './attendance.ts';
-import type { PeerRole, RunCreated, VerdictGiven, WorkSubmitted } from './events.ts';
+import type { PeerRole, RunCreated, RunHalted, VerdictGiven, WorkSubmitted } from './events.ts';
+import type { Idle } from './idle-rounds.ts';
+import type { LossWatch } from './rising-loss.ts';
 import type { Rules } from './rules.ts';
 import type { RoundBonds } from './yuma-round.ts';
 
@@ -97,6 +99,12 @@ export interface RunState {
   /** How many changes of the rules the owner has proposed. */
   proposals: number;
   phase: Phase;
+  /** What the owner wants when the open round is merged. */
+  closing: 'paused' | 'ended' | null;
+  /** Why the hub has paused it; null: it has not. */
+  halted: RunHalted['reason'] | null;
+  idle: Idle;
+  losses: LossWatch;
   /** The round that is open or will open next, from 0. It advances only when something was merged. */
   round: number;
   attempt: number;

@@ -39,7 +39,7 @@ export function openCompaction(
       inUse.set(run.id, used);
     }
     for (const hash of namedBy(body)) used.add(hash);
-    if (body.type === 'round.merged' || body.type === 'run.ended') turnOver(run);
+    if (body.type === 'round.merged' || (body.type === 'run.ended' && run.phase === 'finished')) turnOver(run);
   };
 }
 

@@ -30,6 +30,8 @@ export type HubErrorCode =
   | 'too-fast'
   /** The machine's clock and the log's time differ; rounds go on. */
   | 'clock-skew'
+  /** A run was paused because its loss only rises. */
+  | 'run-halted'
   /** The port is taken. */
   | 'port-taken'
   /** More events wait to be written than may. */

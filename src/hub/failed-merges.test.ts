@@ -138,7 +138,7 @@ test('a game whose merge throws stops its own run: told once, no tick, no try bu
     problems[0],
     /^round 0 of run [0-9a-f]{64}: the merge of round 0 failed: broken\.merge: boom; the run stands still/,
   );
-  assert.match(problems[0], /potluck run end [0-9a-f]{12}$/);
+  assert.match(problems[0], /potluck run end [0-9a-f]{12} --drop$/);
   assert.match(broken.status().problem!, /broken\.merge: boom/);
 
   for (const text of ['de', 'fgh', 'i']) await sound.handIn(text);

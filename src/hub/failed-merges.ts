@@ -48,7 +48,7 @@ export function openFailedMerges(elapsed_ms: () => number): FailedMerges {
       const broken = isBroken(error);
       const why = (error instanceof Error ? error.message : String(error)).slice(0, MESSAGE_CHARACTERS);
       const consequence = broken
-        ? `the run stands still; the merge is tried again in ${RETRY_BROKEN_MS / 60_000} minutes, and when the hub is started again with a mended game; its owner can end it: potluck run end ${run.id.slice(0, 12)}`
+        ? `the run stands still; the merge is tried again in ${RETRY_BROKEN_MS / 60_000} minutes, and when the hub is started again with a mended game; its owner can end it: potluck run end ${run.id.slice(0, 12)} --drop`
         : `it is tried again every ${RETRY_MS / 1000} seconds`;
       const problem = `the merge of round ${run.round} failed: ${why}; ${consequence}`;
       const told = of(run)?.problem === problem;

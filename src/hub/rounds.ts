@@ -1,4 +1,5 @@
 // Moves every run along: opens rounds, lets the clock tick, does the merges. All decisions are the core's; this only acts on them.
+import { mayHalt } from '../core/rising-loss.ts';
 import { mayStateShares, statementOf } from '../core/share-table.ts';
 import { mayOpenRound, type RunState } from '../core/state.ts';
 import type { Clock, Timer } from '../protocol/clock.ts';
@@ -6,6 +7,7 @@ import { HubError } from './errors.ts';
 import { openFailedMerges } from './failed-merges.ts';
 import { type LogClock, skewOf } from './log-clock.ts';
 import type { Models } from './models.ts';
+import { runProblem } from './run-problems.ts';
 import type { Sequencer } from './sequencer.ts';
 
 /** While somebody works, the log's clock moves at least this often, so that a gap means that the hub was away. */
@@ -49,7 +51,10 @@ export function driveRounds(
       if (run.attempt === attempt) await sequencer.write(merge);
     } else if (mayStateShares(run)) {
       await sequencer.write(statementOf(run));
-    } else if (mayOpenRound(run)) {
+    } else if (mayHalt(run)) {
+      await sequencer.write({ type: 'run.halted', version: 1, run: id, round, attempt, reason: 'loss-rises' });
+      options.onError(new HubError('run-halted', runProblem(run, time) ?? ''), run);
+    } else if (mayOpenNow(run)) {
       // The round's time starts now, not at the last tick.
       await tick();
       if (run.attempt === attempt && mayOpenRound(run)) {
@@ -96,7 +101,10 @@ export function driveRounds(
   };
 
   const isDue = (run: RunState): boolean =>
-    (run.phase === 'merging' && !failedMerges.waits(run)) || mayStateShares(run) || mayOpenRound(run);
+    (run.phase === 'merging' && !failedMerges.waits(run)) || mayStateShares(run) || mayHalt(run) || mayOpenNow(run);
+
+  /** A round that has brought nothing waits before it is opened again. */
+  const mayOpenNow = (run: RunState): boolean => mayOpenRound(run) && time.until_ms(run.idle.opens_ms) === 0;
 
   /** Wakes at the next deadline, or after TICK_EVERY_MS while a round is open; an idle hub writes nothing. */
   const schedule = (): void => {
@@ -104,7 +112,12 @@ export function driveRounds(
     clock.clearTimeout(retryTimer);
     if (closed) return;
     const next = failedMerges.nextTry(state.runs.values());
-    if (next !== null) retryTimer = clock.setTimeout(drive, Math.max(1, next - clock.elapsed_ms()));
+    const waiting = [...state.runs.values()]
+      .filter(mayOpenRound)
+      .map((run) => time.until_ms(run.idle.opens_ms))
+      .filter((ms) => ms > 0);
+    const waits_ms = Math.min(...waiting, next === null ? Number.POSITIVE_INFINITY : next - clock.elapsed_ms());
+    if (Number.isFinite(waits_ms)) retryTimer = clock.setTimeout(drive, Math.max(1, Math.ceil(waits_ms)));
     const open = [...state.runs.values()].filter((run) => ['working', 'judging', 'revealing'].includes(run.phase));
     if (open.length === 0) return;
     const deadlines = open.flatMap((run) =>
@@ -132,7 +145,7 @@ export function driveRounds(
   sequencer.onEvent(drive);
   drive();
   return {
-    problemOf: failedMerges.problemOf,
+    problemOf: (run) => failedMerges.problemOf(run) ?? runProblem(run, time),
     async close() {
       closed = true;
       clock.clearTimeout(timer);

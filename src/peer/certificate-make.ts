@@ -1,5 +1,6 @@
 // Writes a holder's certificate from a log: replays it, keeps what concerns the holder, and proves each kept event against the signed head.
 import type { LoggedEvent, SharesStated } from '../core/events.ts';
+import { givesUpRound } from '../core/run-life.ts';
 import { rowProof, type ShareRow, shareTable } from '../core/share-table.ts';
 import { accountOf, type NetworkState } from '../core/state.ts';
 import { toBase64 } from '../ledger/signed-note.ts';
@@ -51,7 +52,7 @@ class Collection {
         return;
       case 'run.paused':
       case 'run.ended':
-        this.#open.delete(body.run);
+        if (givesUpRound(body)) this.#open.delete(body.run);
         return;
       case 'work.submitted':
         this.#openOf(body.run).set(id, [kept]);

@@ -1,4 +1,5 @@
 // A run's owner pauses, resumes or ends it: an event that names the present attempt, signed again where a round has gone by meanwhile.
+import type { EventBody } from '../core/events.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import type { Identity } from '../protocol/identity.ts';
 import { PeerError } from './errors.ts';
@@ -8,6 +9,9 @@ import { sendEvent } from './owner.ts';
 /** Rounds can be as short as a request takes; a hub that has always gone on since is one to tell a person of. */
 const ATTEMPTS = 5;
 
+/** The phases of an open round. */
+const OPEN = ['working', 'judging', 'revealing', 'merging'];
+
 /** What was said of which run, and where the run was. */
 export interface OwnersWordSaid {
   readonly run: string;
@@ -15,10 +19,12 @@ export interface OwnersWordSaid {
   readonly merged_rounds: number;
   readonly rounds: number;
   readonly event: string;
+  /** The round that is judged and merged first; null: none was open, or it was dropped. */
+  readonly merges_first: number | null;
 }
 
 /**
- * Says it of the run whose id begins with `wanted`.
+ * Says it of the run whose id begins with `wanted`. `drop`: of a pause or an end, that the open round's work is dropped instead of merged first.
  * Throws PeerError no-such-run, not-the-owner, refused (a finished run, one that is paused already or is not), hub-unreachable, not-a-hub.
  */
 export async function sayOfRun(
@@ -26,15 +32,20 @@ export async function sayOfRun(
   owner: Identity,
   wanted: string,
   type: 'run.paused' | 'run.resumed' | 'run.ended',
+  drop = false,
 ): Promise<OwnersWordSaid> {
   for (let left = ATTEMPTS - 1; ; left--) {
-    const { run, name, owner: expected, round, rounds, attempt } = (await findRun(url, wanted)).view;
+    const { run, name, owner: expected, round, rounds, attempt, phase } = (await findRun(url, wanted)).view;
     if (expected !== owner.id) {
       throw new PeerError('not-the-owner', `only the owner ${expected} can do this with run ${run}, got ${owner.id}`);
     }
     try {
-      const event = await sendEvent(url, await signEvent(owner, { type, version: 1, run, round, attempt }));
-      return { run, name, merged_rounds: round, rounds, event };
+      const place = { run, round, attempt };
+      const resumes = type === 'run.resumed';
+      const body: EventBody = resumes ? { type, version: 1, ...place } : { type, version: drop ? 1 : 2, ...place };
+      const event = await sendEvent(url, await signEvent(owner, body));
+      const merges_first = !resumes && !drop && OPEN.includes(phase) ? round : null;
+      return { run, name, merged_rounds: round, rounds, event, merges_first };
     } catch (error) {
       const gone = error instanceof PeerError && error.details.refusal === 'wrong-round';
       if (!gone || left === 0) throw error;

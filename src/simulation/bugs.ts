@@ -146,6 +146,29 @@ export const BUGS: readonly Bug[] = [
     },
   },
   {
+    name: 'empty-rounds-opened-at-once',
+    machine: afterwards((state, { body }) => {
+      if (body.type === 'round.merged' && body.bundle === null) state.runs.get(body.run)!.idle.opens_ms = 0;
+    }),
+  },
+  {
+    name: 'rising-loss-unheeded',
+    machine: afterwards((state, { body }) => {
+      if (body.type === 'round.merged') state.runs.get(body.run)!.losses.worse_models = 0;
+    }),
+  },
+  {
+    name: 'pause-drops-what-is-in',
+    machine: {
+      refusalOf: core.refusalOf,
+      apply(state, event) {
+        const { body } = event;
+        const owners = body.type === 'run.paused' || body.type === 'run.ended';
+        return core.apply(state, owners ? { ...event, body: { ...body, version: 1 } } : event);
+      },
+    },
+  },
+  {
     name: 'deadlines-by-the-clock-on-the-wall',
     clock: (clock) => ({ ...clock, elapsed_ms: clock.now_ms }),
   },

@@ -6,6 +6,8 @@ import type { LoggedEvent } from '../core/events.ts';
 import { acceptedSubmissions } from '../core/judging.ts';
 import { neededBlobs } from '../core/needed-blobs.ts';
 import { core } from '../core/reduce.ts';
+import { mayHalt } from '../core/rising-loss.ts';
+import { givesUpRound } from '../core/run-life.ts';
 import { emissionOf } from '../core/shares.ts';
 import { initialState, type NetworkState, type RunState } from '../core/state.ts';
 import { stateHash } from '../core/state-bytes.ts';
@@ -26,6 +28,9 @@ const TICK_MS = 5000;
 const TIME_PART = 0.1;
 /** What a tick may be late by until it is durable, on the slowest disk. */
 const TICK_LATE_MS = 2000;
+
+/** Work that was taken is decided by a merge, unless the owner drops it. */
+const endsRound = (body: LoggedEvent['body']): boolean => body.type === 'round.merged' || givesUpRound(body);
 
 const violated = (what: string): never => {
   throw new SimulationError('violated', what);
@@ -114,11 +119,19 @@ export class Oracle {
       const promise = this.#promised.get(index);
       if (promise !== undefined && promise !== event.id) violated(`a receipt was given for another event ${index}`);
       await this.#before(event, index);
+      const waiting = this.#workIn(event);
       const refusal = core.apply(this.state, event);
+      if (waiting > this.#workIn(event) && !endsRound(event.body)) {
+        violated(`event ${index} (${event.body.type}) drops ${waiting} pieces of work that were taken`);
+      }
       if (refusal) violated(`event ${index} (${event.body.type}) may not follow: ${refusal.message}`);
       this.witnessed.push({ id: event.id, event });
       for (const run of this.state.runs.values()) this.#checkShares(run, 'the log');
     }
+  }
+
+  #workIn({ body }: LoggedEvent): number {
+    return 'run' in body ? (this.state.runs.get(body.run)?.submissions.size ?? 0) : 0;
   }
 
   /** The hub's live state, after an event; the log may be behind it by what is being written. */
@@ -192,6 +205,13 @@ export class Oracle {
   }
 
   async #before({ id, author, body }: LoggedEvent, index: number): Promise<void> {
+    if (body.type === 'round.opened') {
+      const run = this.state.runs.get(body.run)!;
+      const early_ms = run.idle.opens_ms - this.state.time_ms;
+      if (early_ms > 0) violated(`event ${index}: a round that brought nothing is opened ${early_ms} ms early`);
+      if (mayHalt(run)) violated(`event ${index}: a round is opened though the loss only rises`);
+    }
+    if (body.type === 'run.halted' && !this.#params.diverges) violated(`event ${index}: a run that learns is halted`);
     if (body.type === 'run.created') await this.#keep([body.params, body.model]);
     if (body.type === 'work.submitted') {
       const key = `${author} ${body.round}.${body.attempt}`;

@@ -18,6 +18,7 @@ export const RIGHT_CLOCK = { offset_ms: 0, rate: 1 };
 const WAITING_MS = 100;
 const FLAP_MS = 1000;
 const MOVE_MS = 300;
+const HALTED_MS = 2000;
 /** How long the owner waits for a hub to take its run. */
 const CREATING_MS = 5000;
 
@@ -107,6 +108,8 @@ export async function replay(world: World, random: Random): Promise<void> {
   }
 }
 
+/** Every second owner lets what is in be merged first. */
+const versionFor = (world: World): 1 | 2 => (world.plan.seed % 2 === 0 ? 1 : 2);
 type OwnersWord = 'run.paused' | 'run.resumed' | 'run.ended';
 
 const hasCome = ({ phase }: RunState, type: OwnersWord): boolean =>
@@ -120,9 +123,10 @@ async function ownerSays(world: World, process: Process, type: OwnersWord): Prom
     if (seen && hasCome(seen, type)) return;
     if (seen) {
       const { round, attempt } = seen;
-      await world
-        .post(await signEvent(world.owner, { type, version: 1, run, round, attempt }))
-        .catch(expectRefusal(world, 'the owner'));
+      const place = { run, round, attempt };
+      const body: EventBody =
+        type === 'run.resumed' ? { type, version: 1, ...place } : { type, version: versionFor(world), ...place };
+      await world.post(await signEvent(world.owner, body)).catch(expectRefusal(world, 'the owner'));
     }
     await process.wait(WAITING_MS);
   }
@@ -135,6 +139,16 @@ export async function pause(world: World, duration_ms: number): Promise<void> {
   await ownerSays(world, process, 'run.paused');
   await process.wait(duration_ms);
   await ownerSays(world, process, 'run.resumed');
+}
+
+/** The owner lets a run go on whenever the hub has halted it. */
+export async function resumeHalted(world: World): Promise<void> {
+  const process = new Process(world.time, RIGHT_CLOCK);
+  for (;;) {
+    await process.wait(HALTED_MS);
+    const run = world.hub?.place.sequencer.state.runs.get(world.run);
+    if (run?.halted) await ownerSays(world, process, 'run.resumed');
+  }
 }
 
 /** The owner ends the run before its rounds are over. */

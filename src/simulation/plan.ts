@@ -25,6 +25,8 @@ export interface RunPlan {
   readonly checkpoint_every: number;
   readonly steps: number;
   readonly tokens_per_step: number;
+  /** Whether its loss only rises. */
+  readonly diverges: boolean;
   readonly shares_per_round: number;
   readonly halving_rounds: number;
   readonly owner_permille: number;
@@ -155,6 +157,9 @@ function fullDiskOf(seed: number): Fault[] {
   return [{ kind: 'full-disk', at_ms: random.below(FAULTS_WITHIN_MS), duration_ms, peer: 0, by_ms: 0 }];
 }
 
+/** So many rounds more has a run that diverges: enough for the hub to halt it. */
+const DIVERGING_ROUNDS = 4;
+
 /** The plan that follows from a seed. */
 export function planOf(seed: number): Plan {
   const random = seededRandom('simulation plan', seed);
@@ -164,6 +169,7 @@ export function planOf(seed: number): Plan {
     peerPlan(seed, index, index < workers ? 'worker' : 'validator'),
   );
   const owner_permille = oneOf(random, [0, 100, 333]);
+  const diverges = seededRandom('simulated divergence', seed).below(6) === 0;
   const faults = Array.from({ length: random.below(8) }, (): Fault => {
     const kind = oneOf(random, KINDS);
     return {
@@ -184,7 +190,8 @@ export function planOf(seed: number): Plan {
     commit_ms: oneOf(random, [1, 4, 20]),
     commit_jitter_ms: oneOf(random, [0, 5, 40]),
     run: {
-      rounds: between(random, 2, 5),
+      rounds: between(random, 2, 5) + (diverges ? DIVERGING_ROUNDS : 0),
+      diverges,
       round_ms: oneOf(random, [1500, 3000, 6000, 6000, 40_000]),
       judging_ms: oneOf(random, [2500, 4000]),
       min_workers: between(random, 1, Math.min(2, workers)),

@@ -8,6 +8,8 @@ export const TallyParamsSchema = z.strictObject({
   /** Steps that a worker may take in a round. */
   steps: z.int().min(1).max(1000),
   tokens_per_step: z.int().min(1).max(10_000),
+  /** Whether each model is worse than the one before. */
+  diverges: z.boolean().optional(),
 });
 export type TallyParams = z.infer<typeof TallyParamsSchema>;
 
@@ -93,9 +95,9 @@ export const tally: Game<TallyParams, TallyTask, Tally> = {
     };
     return verdict;
   },
-  async evaluate(_params, state, device: Device) {
+  async evaluate({ diverges }, state, device: Device) {
     await device.progress({ steps: 1, loss: 0, tokens: 0 });
-    return { loss_micro: 1_000_000 - state.count, tokens: 1 };
+    return { loss_micro: 1_000_000 + state.count * (diverges ? 400_000 : -1), tokens: 1 };
   },
   merge: mergeWork,
   encodeState(_params, { count, digest }) {

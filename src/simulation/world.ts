@@ -14,7 +14,7 @@ import { HubDisk } from './disks.ts';
 import { SimulationError } from './errors.ts';
 import { type Doorman, Line } from './network.ts';
 import { Oracle } from './oracle.ts';
-import { end, flap, moveShares, ownRun, pause, RIGHT_CLOCK, replay, secretOf } from './people.ts';
+import { end, flap, moveShares, ownRun, pause, RIGHT_CLOCK, replay, resumeHalted, secretOf } from './people.ts';
 import { FAULTS_WITHIN_MS, type Fault, type Plan } from './plan.ts';
 import { SimulatedPeer } from './simulated-peer.ts';
 import { type TallyParams, tally } from './tally-game.ts';
@@ -77,7 +77,8 @@ export class World {
     this.#random = seededRandom('simulated world', seed);
     this.owner = identityFromSecret(secretOf(seed, 'owner'));
     this.hubIdentity = identityFromSecret(secretOf(seed, 'hub'));
-    this.params = { steps: plan.run.steps, tokens_per_step: plan.run.tokens_per_step };
+    const { steps, tokens_per_step, diverges } = plan.run;
+    this.params = { steps, tokens_per_step, diverges };
     const speed = { commit_ms: plan.commit_ms, jitter_ms: plan.commit_jitter_ms };
     this.disk = new HubDisk(seededRandom('simulated disk', seed), speed, bug?.disk ?? {});
     this.peers = plan.peers.map((peer) => {
@@ -132,6 +133,7 @@ export class World {
     try {
       this.startHub();
       void ownRun(this);
+      if (this.plan.run.diverges) void resumeHalted(this);
       const validators = this.peers.filter(({ plan }) => plan.role === 'validator').map(({ identity }) => identity);
       const { ended_at_ms } = this.plan.run;
       if (ended_at_ms !== null) this.time.after(ended_at_ms, () => void end(this));

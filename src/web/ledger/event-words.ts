@@ -41,6 +41,7 @@ const KINDS: Readonly<Record<EventBody['type'], Kind>> = {
   'run.paused': 'run',
   'run.resumed': 'run',
   'run.ended': 'run',
+  'run.halted': 'run',
   'round.opened': 'run',
   'peer.joined': 'device',
   'peer.left': 'device',
@@ -83,11 +84,13 @@ export function sentenceOf({ event, problem }: Entry, name: Names): string {
     case 'run.created':
       return `${who} started the run “${nameOf(body.name)}”: ${countOf(body.rounds, 'round')} of “${body.game}”`;
     case 'run.paused':
-      return `${who} paused the run in round ${body.round}`;
+      return `${who} paused the run ${body.version === 1 ? 'in' : 'after'} round ${body.round}`;
     case 'run.resumed':
       return `${who} let the run go on from round ${body.round}`;
     case 'run.ended':
-      return `${who} ended the run in round ${body.round}, for good`;
+      return `${who} ended the run ${body.version === 1 ? 'in' : 'after'} round ${body.round}, for good`;
+    case 'run.halted':
+      return `the hub paused the run before round ${body.round}, because its loss only rises`;
     case 'peer.joined':
       return `${nameOf(body.name)} joined as a ${body.role}, computing on ${runtimeName(body.runtime)}`;
     case 'peer.left':

@@ -1,0 +1,30 @@
+// What keeps a run from getting on, in words for its owner and everybody who looks: read from the core's state, so that a restart forgets nothing.
+import type { RunState } from '../core/state.ts';
+import { aboutTime } from '../protocol/clock.ts';
+import type { LogClock } from './log-clock.ts';
+
+/** Fewer rounds in a row that bring nothing are no news: a device may have left, a line may have broken. */
+const IDLE_ROUNDS = 3;
+
+const nats = (loss_micro: number | null): string => ((loss_micro ?? 0) / 1e6).toFixed(2);
+
+/** null: nothing keeps it. */
+export function runProblem(run: RunState, time: Pick<LogClock, 'until_ms'>): string | null {
+  if (run.phase === 'finished') return null;
+  const id = run.id.slice(0, 12);
+  if (run.halted === 'loss-rises') {
+    const { lowest_micro, last_micro } = run.losses;
+    return `the hub has paused the run because its validation loss only rises: it was ${nats(lowest_micro)} at best and has come to ${nats(last_micro)}, so the learning rate may be too high; its owner can end it (potluck run end ${id}) or let it go on (potluck run resume ${id})`;
+  }
+  const { rounds, submissions, code, opens_ms } = run.idle;
+  if (rounds < IDLE_ROUNDS || run.phase === 'paused') return null;
+  const waits_ms = run.phase === 'gathering' ? time.until_ms(opens_ms) : 0;
+  const again = waits_ms >= 1000 ? `; it is opened again in ${aboutTime(waits_ms)}` : '';
+  const times = `${rounds} times in a row`;
+  if (submissions > 0) {
+    const said = code ? `refused ("${code}")` : 'not accepted';
+    return `round ${run.round} has brought nothing ${times}: the last time all of the work was ${said}${again}`;
+  }
+  const length = aboutTime(run.spec.round_ms);
+  return `round ${run.round} has brought nothing ${times}: nobody handed anything in within its ${length}, so the devices here may be too slow for it${again}`;
+}
