@@ -4,6 +4,7 @@ import { CHROMIUM, launch, NO_GPU } from './chromium.ts';
 import { BenchError } from './errors.ts';
 import { measureAudit } from './page/audit.ts';
 import { measureKill } from './page/killed.ts';
+import { measureLedger, type OpenLedger } from './page/ledger.ts';
 import { train } from './page/mixed.ts';
 import { startPageNetwork } from './page/network.ts';
 import { measureScrolling } from './page/scroll.ts';
@@ -14,7 +15,7 @@ import { measureWalk } from './page/walk.ts';
 import { measureWeight } from './page/weight.ts';
 import { median, table, writeJson } from './report.ts';
 
-const PARTS = ['visit', 'weight', 'walk', 'stop', 'scroll', 'killed', 'audit', 'training'] as const;
+const PARTS = ['visit', 'weight', 'walk', 'stop', 'scroll', 'killed', 'audit', 'ledger', 'training'] as const;
 type Part = (typeof PARTS)[number];
 
 const HELP = `npm run bench page [-- OPTIONS]
@@ -86,6 +87,10 @@ export async function run(args: string[]): Promise<void> {
     if (options.only.includes('audit')) {
       tell('an audit in the page');
       reportAudit(report, await measureAudit(network, browser));
+    }
+    if (options.only.includes('ledger')) {
+      tell('a ledger that is left open');
+      reportLedger(report, await measureLedger(network, browser));
     }
     if (options.only.includes('training')) {
       tell('WASM in the tab and in Node');
@@ -233,6 +238,20 @@ function reportAudit(report: Report, audited: Awaited<ReturnType<typeof measureA
   add(report, `an audit of ${events} events in the page, without the models`, seconds(took_s));
   add(report, '  events a second', events_per_second.toLocaleString('en-US'));
   add(report, `  the same with ${models} model versions`, seconds(with_models_seconds));
+}
+
+function reportLedger(report: Report, cost: Awaited<ReturnType<typeof measureLedger>>): void {
+  report.data.ledger = cost;
+  const tell = (what: string, open: OpenLedger, most_bytes: number): void => {
+    const { log_bytes_per_hour: log, socket_bytes_per_hour: socket, events_per_hour: events } = open;
+    const target = `≤ ${(most_bytes / 1e6).toFixed(0)} MB`;
+    add(report, `an open ledger, ${what}: of the log in an hour`, kilobytes(log), target, log <= most_bytes);
+    add(report, '  by the page’s socket, whatever view is open', kilobytes(socket));
+    add(report, '  events in an hour', Math.round(events).toLocaleString('en-US'));
+  };
+  tell('nothing happens', cost.quiet, 1e6);
+  tell('a run at work', cost.busy, 1e6);
+  tell('a run at work, followed', cost.followed, 5e6);
 }
 
 function reportTraining(report: Report, speed: Awaited<ReturnType<typeof measureTraining>>): void {
