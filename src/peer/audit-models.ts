@@ -143,7 +143,7 @@ export function createModelChecker(blobs: PublicBlobs, loadGame: LoadGame): Mode
     const bytes = await fetchAt(model, index);
     if (!bytes) {
       report.absent.push({ hash: model, index });
-      report.reason = 'its first model is not kept';
+      report.reason = `model ${model}, which later ones were made from, is not kept`;
       return;
     }
     const state = orUntruth('bad-run', { index, blob: model }, () => open.game.decodeState(open.params, bytes));

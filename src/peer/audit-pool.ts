@@ -1,4 +1,4 @@
-// Who does the tasks of an audit: the caller itself, or threads; events go to whoever is free, a run's models always to the thread that holds its model.
+// Who does the tasks of an audit: the caller itself, or threads; events go to whoever is free, what follows from a kept model always to the thread that holds it.
 import type { LoadGame } from '../games/registry.ts';
 import { type AuditReply, type AuditTask, auditHandler } from './audit-tasks.ts';
 import type { PublicBlobs } from './public-log.ts';

@@ -132,6 +132,7 @@ class ModelAudit {
   readonly #waiting = new Set<Promise<void>>();
   /** Which thread holds a run's model. */
   readonly #seats = new Map<string, number>();
+  #next_seat = 0;
   /** Where the submissions of open rounds stand in the log. */
   readonly #submitted = new Map<string, Map<string, number>>();
   /** Blobs that are not kept: by hash, the event that names them. */
@@ -179,13 +180,16 @@ class ModelAudit {
   }
 
   /** Starts it, now that the core has allowed the event. */
-  async after(event: LoggedEvent, index: number, _state: NetworkState): Promise<void> {
+  async after(event: LoggedEvent, index: number, state: NetworkState): Promise<void> {
     const { body } = event;
     if (body.type === 'run.created') this.#begin(event.id, body, index);
     else if (body.type === 'work.submitted') this.#submitted.get(body.run)!.set(event.id, index);
     else if (body.type === 'round.merged' || givesUpRound(body)) this.#submitted.get(body.run)!.clear();
     for (const { task, run } of this.#tasks) this.#start(task, run);
     this.#tasks = [];
+    if (body.type === 'round.merged' && body.checkpoint && this.#pool.threads > 1) {
+      this.#beginAt(body.run, state.runs.get(body.run)!.spec, body.model, index);
+    }
     if (body.type === 'verdict.given') this.#evidence.push({ index, evidence: body.evidence });
     if (this.#evidence.length >= EVIDENCE_A_TASK) this.#checkEvidence();
     while (this.#waiting.size > MODEL_TASKS_AHEAD) await Promise.race(this.#waiting);
@@ -232,9 +236,13 @@ class ModelAudit {
   }
 
   #begin(run: string, body: RunCreated, index: number): void {
-    this.#seats.set(run, this.#seats.size);
     this.#submitted.set(run, new Map());
-    const { game, params, model } = body;
+    this.#beginAt(run, body, body.model, index);
+  }
+
+  /** What follows a model that is kept can be computed beside what leads to it, which has to arrive at the same hash. */
+  #beginAt(run: string, { game, params }: Pick<RunCreated, 'game' | 'params'>, model: string, index: number): void {
+    this.#seats.set(run, this.#next_seat++);
     this.#start({ kind: 'run', run, index, game, params, model }, run);
   }
 
