@@ -5,6 +5,8 @@ import { describe, test } from 'node:test';
 import { watchingProxy } from '../src/bench/page/proxy.ts';
 import { pressStop, says, stopTwice, stopWhileCatchingUp } from '../src/bench/page/stop.ts';
 import { walkViews } from '../src/bench/page/walk.ts';
+import { exampleOverview } from '../src/protocol/example-views.ts';
+import { type Changes, encodeMessage } from '../src/protocol/messages.ts';
 import { network } from './network.ts';
 import { checkAccessibility, checkWidth, pageBrowser, picture } from './page-browser.ts';
 import { skip } from './tab-browser.ts';
@@ -198,4 +200,93 @@ describe('a contributor', { skip, concurrency: false }, () => {
     assert.equal(await page.locator('.work').count(), 0, 'a stop lasts');
     assert.equal(await page.getByText(/was at work here until/).count(), 0);
   });
+
+  test('carries words by a scanner inside the page, shows them only after a question, and is told of what matters', async (t) => {
+    const { url } = await network(t).hub(0, ...SERVED);
+    const page = await browser.open({ viewport: { width: 360, height: 740 }, colorScheme: 'dark' });
+    await page.addInitScript(() => {
+      const scope = globalThis as unknown as {
+        read: string;
+        stopped: number;
+        notices: string[];
+        BarcodeDetector: unknown;
+      };
+      scope.read = '';
+      scope.stopped = 0;
+      scope.notices = [];
+      scope.BarcodeDetector = class {
+        detect = async () => (scope.read ? [{ rawValue: scope.read }] : []);
+      };
+      navigator.mediaDevices.getUserMedia = async () => {
+        const canvas = document.createElement('canvas');
+        canvas.getContext('2d')!.fillRect(0, 0, 9, 9);
+        const stream = canvas.captureStream(5);
+        const [track] = stream.getTracks();
+        const stop = track.stop.bind(track);
+        track.stop = () => {
+          scope.stopped++;
+          stop();
+        };
+        return stream;
+      };
+      class Notice {
+        static permission = 'default';
+        static requestPermission = async () => {
+          Notice.permission = 'granted';
+          return 'granted';
+        };
+        constructor(_title: string, { body }: { body: string }) {
+          scope.notices.push(body);
+        }
+      }
+      Object.assign(globalThis, { Notification: Notice });
+    });
+    let tell = (_phase: 'working' | 'finished'): void => {};
+    await page.routeWebSocket(/\/ws$/, (socket) => {
+      const send = (message: Parameters<typeof encodeMessage>[0]) => socket.send(Buffer.from(encodeMessage(message)));
+      tell = (phase) =>
+        send({ ...CHANGES, whole: true, runs: [exampleOverview({ run: HASH, name: 'watched', phase })] });
+      socket.onMessage(() => tell('working'));
+      send({ type: 'challenge', protocol: 1, hub: HASH, nonce: new Uint8Array(32) });
+    });
+    await page.goto(`${url}/r/${HASH}/device`);
+    await page.getByRole('button', { name: 'Show my 24 words' }).click();
+    await page.getByText('Is nobody looking over your shoulder').waitFor();
+    assert.equal(await page.locator('.phrase').count(), 0);
+    await page.getByRole('button', { name: 'Not now' }).click();
+    await page.getByRole('button', { name: 'Show my 24 words' }).click();
+    await page.getByRole('button', { name: 'Nobody else sees it: show them' }).click();
+    await page.locator('.phrase li').nth(23).waitFor();
+    assert.equal(await page.getByRole('img', { name: 'QR code of your 24 words' }).isVisible(), false);
+    const words = await page.locator('.phrase li').allTextContents();
+    const who = await page.locator('.identity code').first().textContent();
+    await picture(page, 'phone-words');
+    await checkWidth(page, 'words on a phone');
+    await checkAccessibility(page, 'words');
+    await page.getByRole('button', { name: 'Hide them' }).click();
+
+    await page.getByText('I have words from another device').click();
+    await page.getByRole('button', { name: 'Scan their code' }).click();
+    await page.getByText('Hold the code of the other device').waitFor();
+    await picture(page, 'phone-scanner');
+    await checkAccessibility(page, 'scanner');
+    await page.evaluate((text) => Object.assign(globalThis, { read: text }), words.join(' '));
+    await page.getByText('24 words are read').waitFor();
+    assert.equal(await page.evaluate('stopped'), 1, 'the camera is given back');
+    await page.getByRole('button', { name: 'Earn for this person' }).click();
+    await page.getByText(`This browser earns for ${who} from now on.`).waitFor();
+
+    assert.equal(await page.evaluate('Notification.permission'), 'default', 'nobody is asked before the press');
+    await page.getByLabel(/Tell me by a notice/).check();
+    await page.evaluate(() => Object.defineProperty(document, 'hidden', { value: true }));
+    tell('working');
+    tell('finished');
+    await page.waitForFunction(() => (globalThis as unknown as { notices: string[] }).notices.length === 1);
+    assert.deepEqual(await page.evaluate('notices'), ['“watched” is finished. Its model can be played with.']);
+  });
 });
+
+const HASH = '7'.repeat(64);
+const CHANGES: Changes = {
+  ...{ type: 'changes', whole: true, now_ms: Date.now(), events: 10, runs: [], history: [], samples: [], peers: [] },
+};

@@ -9,6 +9,7 @@ import { HandedInList } from './handed-in-list.tsx';
 import { IdentityBox } from './identity-box.tsx';
 import { Invitation } from './invitation.tsx';
 import { LimitsBox } from './limits-box.tsx';
+import { NoticesBox } from './notices-box.tsx';
 import { WorkPanel } from './work-panel.tsx';
 import './device.css';
 
@@ -29,6 +30,7 @@ export function DeviceView({ live, run }: ViewProps & { run: string }) {
       <Earnings hub={live.hub} run={run} owner={work?.state.owner ?? null} round={overview?.round ?? 0} />
       <HandedInList run={run} state={work?.state ?? FIRST_STATE} hub={live.hub} begun={work !== null} />
       {overview && <LimitsBox working={working} />}
+      {overview && overview.phase !== 'finished' && <NoticesBox run={run} />}
       <IdentityBox work={working ? work.state : null} />
     </article>
   );

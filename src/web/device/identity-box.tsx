@@ -5,6 +5,9 @@ import { short } from '../shell/format.ts';
 import { QrCode } from '../shell/qr-code.tsx';
 import { type KnownIdentity, readIdentity } from '../tab/known-identity.ts';
 import type { ContributionState } from '../tab/state.ts';
+import { canScan, Scanner } from './scanner.tsx';
+
+const WORDS = 24;
 
 /** What makes and reads keys, fetched when somebody wants to see or bring words. */
 const keys = () => import('../tab/keys.ts');
@@ -14,6 +17,7 @@ export function IdentityBox({ work }: { work: ContributionState | null }) {
   const working = work !== null;
   const [kept, setIdentity] = useState<KnownIdentity | null>(null);
   const [phrase, setPhrase] = useState<string | null>(null);
+  const [asked, setAsked] = useState(false);
   const [problem, setProblem] = useState('');
   const look = (): void =>
     void readIdentity().then(setIdentity, () => setProblem('The keys of this browser cannot be read.'));
@@ -27,6 +31,7 @@ export function IdentityBox({ work }: { work: ContributionState | null }) {
       .then(
         (exported) => {
           setPhrase(exported.phrase);
+          setAsked(false);
           look();
         },
         () => setProblem('The key of this browser cannot be read.'),
@@ -55,23 +60,43 @@ export function IdentityBox({ work }: { work: ContributionState | null }) {
           This browser keeps nothing for this page: each visit has a key of its own that goes with the tab, and there
           are no words to carry away. Let it keep site data, or take part from a terminal, to earn for good.
         </p>
-      ) : phrase === null ? (
+      ) : phrase === null && !asked ? (
         <p class="actions">
-          <button type="button" onClick={reveal}>
+          <button type="button" onClick={() => setAsked(true)}>
             Show my 24 words
           </button>
         </p>
+      ) : phrase === null ? (
+        <div class="confirm">
+          <p class="note">
+            Whoever sees the words or a picture of them can take all that you earn. Is nobody looking over your
+            shoulder, and is this screen not shared or recorded?
+          </p>
+          <p class="actions">
+            <button type="button" onClick={reveal}>
+              Nobody else sees it: show them
+            </button>
+            <button type="button" onClick={() => setAsked(false)}>
+              Not now
+            </button>
+          </p>
+        </div>
       ) : (
         <div class="phrase">
           <p class="note">
-            Whoever reads this is you. Write it down, or scan it with your other device; show it to nobody.
+            Write them down and keep them; they are the only way to what you earn when this browser is lost. To carry
+            them to another device, open this page there, choose “I have words from another device”, and scan the code
+            with its scanner: a camera app may keep what it reads, or send it away.
           </p>
           <ol>
             {phrase.split(' ').map((word, i) => (
               <li key={`${i} ${word}`}>{word}</li>
             ))}
           </ol>
-          <QrCode text={phrase} label="QR code of your 24 words" />
+          <details>
+            <summary>As a code for the scanner of this page</summary>
+            <QrCode text={phrase} label="QR code of your 24 words" />
+          </details>
           <p class="actions">
             <button type="button" onClick={() => setPhrase(null)}>
               Hide them
@@ -88,6 +113,15 @@ export function IdentityBox({ work }: { work: ContributionState | null }) {
 function ImportForm({ working, onDone }: { working: boolean; onDone: () => void }) {
   const [words, setWords] = useState('');
   const [said, setSaid] = useState('');
+  const [scanning, setScanning] = useState(false);
+  const read = (text: string): void => {
+    setScanning(false);
+    const words = text.trim().toLowerCase();
+    if (words.split(/\s+/).length === WORDS) {
+      setWords(words);
+      setSaid(`${WORDS} words are read. Press the button to earn for their person.`);
+    } else setSaid(`That code holds no ${WORDS} words.`);
+  };
   const take = (event: Event): void => {
     event.preventDefault();
     keys()
@@ -105,6 +139,17 @@ function ImportForm({ working, onDone }: { working: boolean; onDone: () => void 
     <details>
       <summary>I have words from another device</summary>
       <form onSubmit={take}>
+        {scanning ? (
+          <Scanner onRead={read} onClose={() => setScanning(false)} />
+        ) : canScan() ? (
+          <p class="actions">
+            <button type="button" onClick={() => setScanning(true)}>
+              Scan their code
+            </button>
+          </p>
+        ) : (
+          <p class="fine">This browser cannot scan a code inside the page: type the words.</p>
+        )}
         <label>
           Your 24 words
           <textarea

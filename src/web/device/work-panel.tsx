@@ -60,7 +60,7 @@ export function WorkPanel({ work: { contribution, state } }: { work: AtWork }) {
           : {runtime.why}.{!crossOriginIsolated && ' Threads need https or localhost; over plain http there is one.'}
         </p>
       )}
-      {state.slowdowns.map((slowdown) => (
+      {(phase === 'training' ? state.slowdowns : []).map((slowdown) => (
         <p key={slowdown.kind} class="note">
           {capital(slowdownOf(slowdown))}.
         </p>

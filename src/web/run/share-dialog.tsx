@@ -2,12 +2,13 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { RunOverview } from '../../protocol/messages.ts';
 import { nameOf } from '../shell/format.ts';
+import { openModal } from '../shell/open-modal.ts';
 import { QrCode } from '../shell/qr-code.tsx';
 
 export function ShareDialog({ run, onClose }: { run: RunOverview; onClose: () => void }) {
   const dialog = useRef<HTMLDialogElement>(null);
   const [copied, setCopied] = useState('');
-  useEffect(() => dialog.current?.showModal(), []);
+  useEffect(() => openModal(dialog.current!), []);
   const link = `${publicOrigin()}/r/${run.run}`;
   const copy = (): void => {
     // Without a secure connection there is no clipboard to write to; the text is selected instead.
@@ -27,7 +28,12 @@ export function ShareDialog({ run, onClose }: { run: RunOverview; onClose: () =>
       <p>Whoever opens this link can watch, check everything, and lend a device.</p>
       <QrCode text={link} label={`QR code of ${link}`} />
       <p class="actions">
-        <input readOnly value={link} aria-label="Link to this run" onFocus={(event) => event.currentTarget.select()} />
+        <input
+          readOnly
+          value={link}
+          aria-label="Link to this run"
+          onFocus={({ currentTarget }) => currentTarget.setSelectionRange(0, link.length, 'backward')}
+        />
         <button type="button" class="primary" onClick={copy}>
           Copy
         </button>
