@@ -56,6 +56,8 @@ const WORDS = [
   'status',
   'export',
   'id',
+  'id lock',
+  'id unlock',
   'audit',
   'plant',
   'ratings',

@@ -18,7 +18,14 @@ test('the version is said without loading any command', () => {
   const { stdout, stderr } = potluck('--import', `data:text/javascript,${encodeURIComponent(hook)}`, MAIN, '--version');
   assert.match(stdout, /^\d+\.\d+\.\d+\n$/);
   const loaded = stderr.split('\n').filter(Boolean);
-  assert.deepEqual(loaded.sort(), ['cli/commands.ts', 'cli/main.ts', 'cli/output.ts', 'cli/repeats.ts', 'errors.ts']);
+  assert.deepEqual(loaded.sort(), [
+    'cli/commands.ts',
+    'cli/main.ts',
+    'cli/output.ts',
+    'cli/repeats.ts',
+    'errors.ts',
+    'protocol/passphrase-source.ts',
+  ]);
 });
 
 describe('in bash', { skip: spawnSync('bash', ['--version']).error && 'no bash here' }, () => {

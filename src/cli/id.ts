@@ -14,10 +14,16 @@ import {
 import { phraseOf, secretOfPhrase } from '../peer/ownership-phrase.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import { type Identity, isPeerId } from '../protocol/identity.ts';
-import { loadIdentity, loadOrCreateIdentity, readIdentitySecret } from '../protocol/identity-file.ts';
+import {
+  loadIdentity,
+  loadOrCreateIdentity,
+  readIdentitySecret,
+  relockIdentityFile,
+} from '../protocol/identity-file.ts';
 import { homeFolder, mustBeWritable, ownerKeyFile } from './folders.ts';
 import { DEFAULT_HUB, hubUrl, jsonOption } from './options.ts';
 import { CliError, openOutput } from './output.ts';
+import { newPassphrase } from './passphrase.ts';
 
 const SECRET_WARNING = 'Whoever has it can act as you and take what you hold. Nobody can give it back when it is lost.';
 
@@ -29,10 +35,14 @@ Examples:
   $ potluck id                                  your id and the devices on this machine
   $ potluck id phrase                           24 words that are your key
   $ potluck id import --phrase                  on another machine; asks for the words on its standard input
+  $ potluck id lock                             puts the key under a passphrase
   $ potluck id revoke 3fa9c1 --hub URL          a device was stolen: nobody believes its key from now on
   $ potluck id address 0x52908400098527886E0F7030069857D2E4169EE7 --hub URL`,
   );
-  const parts = [showCommand, exportCommand, importCommand, phraseCommand, revokeCommand, addressCommand];
+  const parts = [
+    ...[showCommand, exportCommand, importCommand, phraseCommand, lockCommand, unlockCommand],
+    ...[revokeCommand, addressCommand],
+  ];
   for (const part of parts) command.addCommand(part(), { isDefault: part === showCommand });
   return command;
 }
@@ -141,6 +151,34 @@ function phraseCommand(): Command {
       const phrase = phraseOf(await readIdentitySecret(keyFile(flags)));
       warn(`These words are your key. ${SECRET_WARNING}`, flags.json);
       openOutput(flags.json).say(phrase, { type: 'phrase', owner: id, phrase });
+    });
+}
+
+function lockCommand(): Command {
+  return withKey('lock')
+    .description(
+      'put your key under a passphrase, or under another one; it is asked for, or read from POTLUCK_PASSPHRASE',
+    )
+    .action(async (flags: { owner?: string; json: boolean }) => {
+      const file = keyFile(flags);
+      await loadOrCreateIdentity(file);
+      const { id } = await relockIdentityFile(file, await newPassphrase());
+      warn('Nobody can open it without the passphrase: keep the 24 words (potluck id phrase) as well.', flags.json);
+      openOutput(flags.json).say(`The key of ${id.slice(0, 12)} in ${file} is under a passphrase.`, {
+        ...{ type: 'locked-key', owner: id, file, locked: true },
+      });
+    });
+}
+
+function unlockCommand(): Command {
+  return withKey('unlock')
+    .description('take the passphrase away again')
+    .action(async (flags: { owner?: string; json: boolean }) => {
+      const file = keyFile(flags);
+      const { id } = await relockIdentityFile(file, null);
+      openOutput(flags.json).say(`The key of ${id.slice(0, 12)} in ${file} opens without a passphrase.`, {
+        ...{ type: 'locked-key', owner: id, file, locked: false },
+      });
     });
 }
 

@@ -202,6 +202,7 @@ export const JSON_OBJECTS = {
   }),
   'exported-key': object('id export', { owner: id, file: path, set_aside: path.nullable() }),
   'imported-key': object('id import', { owner: id, set_aside: path.nullable() }),
+  'locked-key': object('id lock, id unlock', { owner: id, file: path, locked: z.boolean() }),
   phrase: object('id phrase', { owner: id, phrase: z.string() }),
   revoked: object('id revoke', { device: id }),
   address: object('id address', { owner: id, address: z.string() }),

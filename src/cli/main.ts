@@ -3,10 +3,12 @@ import { readFileSync } from 'node:fs';
 import { enableCompileCache } from 'node:module';
 import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
+import { passphrasesFrom } from '../protocol/passphrase-source.ts';
 import { COMMANDS, loadCommand } from './commands.ts';
 import { reportFailure, reportProblem } from './output.ts';
 import { refuseRepeats } from './repeats.ts';
 
+passphrasesFrom(async (path) => (await import('./passphrase.ts')).askPassphrase(path));
 enableCompileCache(); // the second start need not strip types again
 
 const PACKAGE = join(import.meta.dirname, '..', '..', 'package.json');

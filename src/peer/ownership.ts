@@ -107,8 +107,7 @@ export async function installKey(
     );
   }
   const aside = join(dirname(path), `replaced-${present.slice(0, 16)}.key`);
-  await createIdentityFile(aside, await readIdentitySecret(path));
-  await rm(path);
+  await rename(path, aside); // as it is: a key under a passphrase stays under it
   await createIdentityFile(path, secret);
   return { id, set_aside: aside };
 }

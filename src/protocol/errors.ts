@@ -12,6 +12,10 @@ export type ProtocolErrorCode =
   | 'identity-file-permissions'
   /** The identity file could not be read or written. */
   | 'identity-file-unreadable'
+  /** The identity file is under a passphrase, and nobody is there to ask for it. */
+  | 'identity-locked'
+  /** The passphrase is not the one of the identity file. */
+  | 'wrong-passphrase'
   /** An event or message is larger than the limit. */
   | 'too-large'
   /** Bytes that are not what their format demands. */

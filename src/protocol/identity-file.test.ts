@@ -9,7 +9,8 @@ import { promisify } from 'node:util';
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { ProtocolError, type ProtocolErrorCode } from './errors.ts';
 import { generateSecret, identityFromSecret } from './identity.ts';
-import { createIdentityFile, loadOrCreateIdentity, readIdentitySecret } from './identity-file.ts';
+import { createIdentityFile, loadOrCreateIdentity, readIdentitySecret, relockIdentityFile } from './identity-file.ts';
+import { passphrasesFrom } from './passphrase-source.ts';
 
 let folder: string;
 before(async () => {
@@ -103,4 +104,53 @@ test('a path that cannot be used', async () => {
   const directory = join(folder, 'a-directory');
   await mkdir(directory, { mode: 0o700 });
   await rejectsWith(loadOrCreateIdentity(directory), 'identity-file-unreadable');
+});
+
+const CHEAP = { n: 16, r: 8, p: 1 };
+const asking = (answer: string | null): void => passphrasesFrom(async () => answer);
+
+test('under a passphrase the file holds no secret, and opens for who knows it', async (t) => {
+  t.after(() => asking(null));
+  const path = join(folder, 'locked.key');
+  const { id } = await loadOrCreateIdentity(path);
+  const secret = await readIdentitySecret(path);
+  assert.equal((await relockIdentityFile(path, 'correct horse', CHEAP)).id, id);
+  const text = await readFile(path, 'utf8');
+  assert.ok(!text.includes(bytesToHex(secret)));
+  if (process.platform !== 'win32') assert.equal((await stat(path)).mode & 0o777, 0o600);
+  await rejectsWith(readIdentitySecret(path), 'identity-locked');
+  asking('correct  horse');
+  await rejectsWith(readIdentitySecret(path), 'wrong-passphrase');
+  asking('correct horse');
+  assert.deepEqual(await readIdentitySecret(path), secret);
+  assert.equal((await loadOrCreateIdentity(path)).id, id, 'it is not made anew');
+
+  await relockIdentityFile(path, 'another', CHEAP);
+  await rejectsWith(readIdentitySecret(path), 'wrong-passphrase');
+  asking('another');
+  await relockIdentityFile(path, null);
+  asking(null);
+  assert.deepEqual(await readIdentitySecret(path), secret);
+  const left = (await readdir(folder)).filter((name) => name.startsWith('.identity-'));
+  assert.deepEqual(left, [], 'nothing else is left behind');
+});
+
+test('a locked file that was changed opens for nobody, and none can ask for more work than this build gives', async (t) => {
+  t.after(() => asking(null));
+  asking('correct horse');
+  const path = join(folder, 'changed.key');
+  const { id } = await loadOrCreateIdentity(path);
+  await relockIdentityFile(path, 'correct horse', CHEAP);
+  const file = JSON.parse(await readFile(path, 'utf8'));
+  const other = identityFromSecret(generateSecret()).id;
+  const flipped = (file.sealed.startsWith('0') ? '1' : '0') + file.sealed.slice(1);
+  for (const change of [{ sealed: flipped }, { id: other }, { salt: '00'.repeat(16) }, { nonce: '00'.repeat(12) }]) {
+    await writeFile(path, JSON.stringify({ ...file, ...change }));
+    await rejectsWith(readIdentitySecret(path), 'wrong-passphrase');
+  }
+  for (const change of [{ n: 1 << 30 }, { r: 1024 }, { p: 64 }, { kdf: 'none' }, { secret: '00'.repeat(32) }]) {
+    await writeFile(path, JSON.stringify({ ...file, ...change }));
+    await rejectsWith(readIdentitySecret(path), 'identity-file-corrupt');
+  }
+  assert.equal(file.id, id);
 });

@@ -6,22 +6,25 @@ import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js';
 import { z } from 'zod';
 import { ProtocolError } from './errors.ts';
 import { generateSecret, type Identity, identityFromSecret } from './identity.ts';
+import { passphraseFor } from './passphrase-source.ts';
+import { openSecret, type ScryptCost, type SealedSecret, SealedSecretSchema, sealSecret } from './sealed-secret.ts';
 
 const OWNER_ONLY = 0o600;
 const OTHERS = 0o077;
 /** The file is about 220 bytes. Anything larger is something else, and is not read into memory. */
 const MAX_FILE_BYTES = 4_096;
 
-const identityFileSchema = z.strictObject({
-  format: z.literal('potluck-identity-v1'),
-  /** Stated beside the secret, so that a person can read it, and a damaged secret is noticed. */
-  id: z.string().regex(/^[0-9a-f]{64}$/),
-  secret: z.string().regex(/^[0-9a-f]{64}$/),
-});
+/** Stated beside the secret, so that a person can read it, and a damaged secret is noticed. */
+const id = z.string().regex(/^[0-9a-f]{64}$/);
+const identityFileSchema = z.discriminatedUnion('format', [
+  z.strictObject({ format: z.literal('potluck-identity-v1'), id, secret: z.string().regex(/^[0-9a-f]{64}$/) }),
+  z.strictObject({ format: z.literal('potluck-locked-identity-v1'), id, ...SealedSecretSchema.shape }),
+]);
 
 /**
  * The identity kept at `path`; on first use one is made there, with mode 0600. Processes that race for the first use all get the same one.
- * Throws ProtocolError: `identity-file-corrupt`, `identity-file-permissions` (others may read it), `identity-file-unreadable`.
+ * Throws ProtocolError: `identity-file-corrupt`, `identity-file-permissions` (others may read it), `identity-file-unreadable`,
+ * `identity-locked`, `wrong-passphrase`.
  */
 export async function loadOrCreateIdentity(path: string): Promise<Identity> {
   if (!(await exists(path))) await createIdentityFile(path, generateSecret());
@@ -49,7 +52,7 @@ export async function readIdentitySecret(path: string): Promise<Uint8Array> {
     const fields = parsed.error.issues.map((issue) => issue.path.join('.') || 'the object').join(', ');
     throw corrupt(path, `expected format, id and secret as written, wrong: ${fields}`);
   }
-  const secret = hexToBytes(parsed.data.secret);
+  const secret = 'secret' in parsed.data ? hexToBytes(parsed.data.secret) : await unlocked(path, parsed.data);
   if (identityFromSecret(secret).id !== parsed.data.id) throw corrupt(path, 'the secret does not belong to the id');
   // Only now: a file of another kind that others may read is nothing to lock away.
   if (process.platform !== 'win32' && (mode & OTHERS) !== 0) {
@@ -63,6 +66,66 @@ export async function readIdentitySecret(path: string): Promise<Uint8Array> {
   return secret;
 }
 
+async function unlocked(path: string, file: SealedSecret & { readonly id: string }): Promise<Uint8Array> {
+  const passphrase = await passphraseFor(path);
+  if (passphrase === null) {
+    throw new ProtocolError(
+      'identity-locked',
+      `the key in ${path} is under a passphrase: set POTLUCK_PASSPHRASE, or start the command in a terminal`,
+      {
+        path,
+      },
+    );
+  }
+  return openSecret(file.id, file, passphrase);
+}
+
+/**
+ * Puts the key at `path` under a passphrase; null takes the one that it is under away. The file is replaced in one step, after what
+ * was written has been read back. Throws as readIdentitySecret does.
+ */
+export async function relockIdentityFile(
+  path: string,
+  passphrase: string | null,
+  cost?: ScryptCost,
+): Promise<Identity> {
+  const secret = await readIdentitySecret(path);
+  const identity = identityFromSecret(secret);
+  const file =
+    passphrase === null
+      ? { format: 'potluck-identity-v1', id: identity.id, secret: bytesToHex(secret) }
+      : {
+          format: 'potluck-locked-identity-v1',
+          id: identity.id,
+          ...(await sealSecret(identity.id, secret, passphrase, cost)),
+        };
+  return readable(path, async () => {
+    const aside = await writeAside(dirname(path), `${JSON.stringify(file, null, 2)}\n`);
+    try {
+      const written = identityFileSchema.parse(JSON.parse(await readFile(aside, 'utf8')));
+      if (!('secret' in written)) await openSecret(identity.id, written, passphrase!);
+      await rename(aside, path);
+    } finally {
+      await unlink(aside).catch(() => {});
+    }
+    return identity;
+  });
+}
+
+/** A file of this owner's alone, on disk before it gets its name. */
+async function writeAside(folder: string, text: string): Promise<string> {
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const aside = join(folder, `.identity-${process.pid}-${randomBytes(8).toString('hex')}`);
+  const file = await open(aside, 'wx', OWNER_ONLY);
+  try {
+    await file.writeFile(text);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  return aside;
+}
+
 /**
  * Writes a secret to a new file, for importing one. Whole or not at all; a file that is there already is left as it is.
  * @returns whether this call made the file.
@@ -71,18 +134,9 @@ export async function readIdentitySecret(path: string): Promise<Uint8Array> {
 export async function createIdentityFile(path: string, secret: Uint8Array): Promise<boolean> {
   const { id } = identityFromSecret(secret);
   const text = `${JSON.stringify({ format: 'potluck-identity-v1', id, secret: bytesToHex(secret) }, null, 2)}\n`;
-  const folder = dirname(path);
-  const aside = join(folder, `.identity-${process.pid}-${randomBytes(8).toString('hex')}`);
   return readable(path, async () => {
-    await mkdir(folder, { recursive: true, mode: 0o700 });
+    const aside = await writeAside(dirname(path), text);
     try {
-      const file = await open(aside, 'wx', OWNER_ONLY);
-      try {
-        await file.writeFile(text);
-        await file.sync();
-      } finally {
-        await file.close();
-      }
       return await publish(aside, path);
     } finally {
       await unlink(aside).catch(() => {});
