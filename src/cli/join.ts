@@ -6,6 +6,7 @@ import type { PeerRole } from '../core/events.ts';
 import { CORE_LIMITS } from '../core/limits.ts';
 import { gamesOf } from '../games/game-file.ts';
 import { transferTeller } from '../peer/blobs.ts';
+import { lateWords } from '../peer/late-words.ts';
 import { lookAtRun, type Onlooker } from '../peer/onlooker.ts';
 import { joinRun } from '../peer/peer.ts';
 import type { PeerNews } from '../peer/role.ts';
@@ -185,6 +186,7 @@ function describe(news: PeerNews, url: string): string {
       return `round ${news.round}: handed in ${news.steps} steps in ${formatBytes(news.size_bytes)}, submission ${news.submission.slice(0, 12)}`;
     case 'refused':
       if (news.code === 'key-in-use') return `round ${news.round}: the work was not handed in: ${news.message}`;
+      if (lateWords(news.code, news.round)) return news.message;
       return `round ${news.round}: the hub refused the work (${news.code}): ${news.message}`;
     case 'judged':
       return `round ${news.round}: judged submission ${news.submission.slice(0, 12)}: ${news.accepted ? 'accepted' : `refused, ${news.code}`}`;

@@ -10,6 +10,7 @@ import type { RunView } from '../protocol/messages.ts';
 import { checkSubmission, type SubmissionView } from './check-submission.ts';
 import { judgingDuties } from './judging-alarm.ts';
 import { saltFor } from './judging-draw.ts';
+import { lateWords } from './late-words.ts';
 import { openRatings, type Ratings } from './ratings.ts';
 import type { Role, Seat } from './role.ts';
 import { openSampler } from './sampler.ts';
@@ -35,7 +36,8 @@ export function validatorRole(seat: Seat): Role {
   /** A verdict that comes too late, or work that cannot be fetched: the others still want their verdict. */
   const orTell = (error: unknown): void => {
     if (!(error instanceof CodedError)) throw error;
-    seat.tell({ type: 'problem', code: error.code, message: error.message });
+    const message = lateWords(error.details.refusal, handedIn?.round ?? 0) ?? error.message;
+    seat.tell({ type: 'problem', code: error.code, message });
   };
 
   const duties = judgingDuties(seat, orTell);

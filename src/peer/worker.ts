@@ -6,6 +6,7 @@ import { sha256 } from '../protocol/hash.ts';
 import type { Obstacle, RunView } from '../protocol/messages.ts';
 import { PeerError } from './errors.ts';
 import { type FirstWork, watchFirstWork } from './first-work.ts';
+import { lateWords } from './late-words.ts';
 import { unlessEmptyHanded } from './leaving.ts';
 import { type RoundWatch, roundWatcher } from './obstacles.ts';
 import { type Role, roundOf, type Seat } from './role.ts';
@@ -192,7 +193,8 @@ export function workerRole(seat: Seat): Role {
       if (!(error instanceof PeerError)) throw error;
       if (error.code === 'refused') reserve_ms *= 2;
       const code = typeof error.details.refusal === 'string' ? error.details.refusal : error.code;
-      seat.tell({ type: 'refused', round: view.round, code, message: error.message });
+      const message = lateWords(code, view.round) ?? error.message;
+      seat.tell({ type: 'refused', round: view.round, code, message });
     }
   };
 
