@@ -44,7 +44,7 @@ function planned(
   const tokens_per_worker = rounds * params.inner_steps * params.batch * params.context;
   return {
     files: report.files,
-    kinds: Object.fromEntries(report.kinds),
+    kinds: Object.fromEntries([...report.kinds].map(([kind, count]) => [snakeCase(kind), count])),
     left_out: [...report.left_out].map(([reason, { count, example }]) => ({ reason, count, example })),
     validation_files: held_out?.files ?? 0,
     bad_records: report.bad_records,
@@ -95,3 +95,6 @@ function* linesOfRun(value: SummaryValue, rounds: number, min_workers: number): 
     min_workers > 1 ? `, ${formatCount(min_workers)} workers ${times(min_workers * epochs_per_worker)} times` : '';
   yield `A worker that does all its steps learns from ${things(tokens_per_worker, 'token')} in ${things(rounds, 'round')}: the text ${times(epochs_per_worker)} times${all}.`;
 }
+
+/** "JSON Lines" → "json_lines": a name as programs read it. */
+const snakeCase = (words: string): string => words.toLowerCase().replaceAll(/[^a-z0-9]+/g, '_');
