@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { styleText } from 'node:util';
 import { Command } from 'commander';
+import { RENEWED_MS } from '../peer/device-binding.ts';
 import { sendEvent, stateAddress } from '../peer/owner.ts';
 import {
   checksummedAddress,
@@ -84,11 +85,18 @@ function showCommand(): Command {
 function describe(owner: Identity, file: string, devices: readonly DeviceOnDisk[]): string {
   const lines = [`you      ${owner.id}`, `key      ${file}`];
   for (const { device, folder, certificate } of devices) {
-    const until = certificate ? new Date(certificate.expires_ms).toISOString().slice(0, 10) : '';
+    const until = certificate ? untilWords(certificate.expires_ms) : '';
     const whose = certificate?.owner === owner.id ? 'yours' : `for ${certificate?.owner.slice(0, 12)}`;
-    lines.push(`device   ${device}  ${certificate ? `${whose}, until ${until}` : 'not bound yet'}  ${folder}`);
+    lines.push(`device   ${device}  ${certificate ? `${whose}, ${until}` : 'not bound yet'}  ${folder}`);
   }
   return lines.join('\n');
+}
+
+/** A device renews its certificate by itself when it joins in the last month, or after the end. */
+function untilWords(expires_ms: number): string {
+  const day = new Date(expires_ms).toISOString().slice(0, 10);
+  if (expires_ms < Date.now()) return `ended on ${day}, renewed at its next join`;
+  return expires_ms - Date.now() < RENEWED_MS ? `until ${day}, renewed at its next join` : `until ${day}`;
 }
 
 function exportCommand(): Command {

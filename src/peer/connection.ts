@@ -29,6 +29,11 @@ const LIMITS = {
   goodbye_ms: 1000, // what a hub gets to answer the goodbye, so that one that does not cannot hold up the end of a program
 } as const;
 
+/** A proxy that does not pass WebSockets on is told from a hub that is away after so many tries. */
+const BLOCKED_AFTER = 3;
+/** What ws says of a hub that lets nobody else in for now. */
+const TOO_MANY = /: (429|503)$/;
+
 export interface HubConnection {
   /**
    * Sends a signed event and waits for the hub's answer, over reconnections too; resolves with the receipt, checked.
@@ -49,6 +54,8 @@ export interface Transport {
   readonly clock: Clock;
   /** Uniform in [0, 1): spreads out who comes back when. */
   random(): number;
+  /** Whether the hub answers over HTTP, for a device whose connections do not open; where it is missing, nobody knows. */
+  readonly answersHttp?: () => Promise<boolean>;
   /** A browser answers the hub's pings without a word to the page: there the peer has to ask whether the hub is there. */
   readonly asks?: boolean;
 }
@@ -65,6 +72,8 @@ export interface ConnectionOptions {
   readonly onRun: (view: RunView) => void;
   /** The connection is gone for now; it is being tried again. */
   readonly onAway: (reason: string) => void;
+  /** The hub answers over HTTP, and yet no connection opens, time and again. */
+  readonly onBlocked?: (reason: string) => void;
   /** Another device has come with the same key and has this one's place; whether it is free again is asked after a while. */
   readonly onYield?: (wait_ms: number) => void;
   /** The hub sends this peer away for good. */
@@ -86,6 +95,9 @@ export function connectToHub(options: ConnectionOptions): HubConnection {
   let channel: Channel | undefined;
   let greeted = false;
   let closed = false;
+  /** Connections in a row on which nothing was heard. */
+  let unopened = 0;
+  let httpAnswers = false;
   let wait_ms: number = LIMITS.first_wait_ms;
   /** How long this peer has given way to another device with its key; 0: it does not. */
   let yield_ms = 0;
@@ -104,6 +116,8 @@ export function connectToHub(options: ConnectionOptions): HubConnection {
   };
 
   const heard = (): void => {
+    unopened = 0;
+    httpAnswers = false;
     clock.clearTimeout(silence);
     silence = clock.setTimeout(() => channel?.terminate(), LIMITS.silence_ms);
   };
@@ -232,11 +246,24 @@ export function connectToHub(options: ConnectionOptions): HubConnection {
         clock.clearTimeout(question);
         if (closed || channel !== current) return;
         if (yield_ms === 0) options.onAway(reason || 'no answer');
+        lookAround(reason);
         // Jitter keeps a thousand peers from coming back in the same instant.
         const jittered_ms = (yield_ms || wait_ms) * (0.5 + options.transport.random());
         wait_ms = Math.min(LIMITS.longest_wait_ms, wait_ms * 2);
         retry = clock.setTimeout(open, jittered_ms);
       },
+    });
+  };
+
+  /** A hub that answers over HTTP before one more connection fails is not away. */
+  const lookAround = (reason: string): void => {
+    unopened++;
+    if (httpAnswers) options.onBlocked?.(reason);
+    const look = unopened === BLOCKED_AFTER && !TOO_MANY.test(reason);
+    httpAnswers = false;
+    if (!look) return;
+    void options.transport.answersHttp?.().then((answers) => {
+      httpAnswers = answers && unopened > 0;
     });
   };
 

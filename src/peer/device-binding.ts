@@ -8,7 +8,7 @@ import { OwnershipError } from './ownership-errors.ts';
 const DAY_MS = 86_400_000;
 /** How long an owner vouches for a device, and how long before the end it does so again. */
 const CERTIFIED_MS = 365 * DAY_MS;
-const RENEWED_MS = 30 * DAY_MS;
+export const RENEWED_MS = 30 * DAY_MS;
 
 /** A device's certificate as the device keeps it. */
 export interface KeptCertificate {
@@ -30,7 +30,7 @@ export interface CertificateStore {
  * log takes nothing twice.
  * @param submit sends a signed body as the device. It throws PeerError `refused` where the hub says no.
  * @returns whether the log learnt something new
- * Throws OwnershipError `bound-to-another`, PeerError.
+ * Throws OwnershipError `bound-to-another`, `wrong-clock`, PeerError.
  */
 export async function bindDevice(options: {
   readonly owner: Identity;
@@ -49,7 +49,13 @@ export async function bindDevice(options: {
   try {
     await options.submit({ type: 'device.bound', version: 1, certificate });
   } catch (error) {
-    if (!(error instanceof PeerError && error.details.refusal === 'already-bound')) throw error;
+    if (!(error instanceof PeerError)) throw error;
+    if (error.details.refusal === 'device-expired') {
+      // By the log's time the one that was kept has ended, whatever this device's clock says: another one.
+      if (same) return bindDevice({ ...options, certificates: { ...certificates, read: async () => null } });
+      throw wrongClock(now_ms, error.message);
+    }
+    if (error.details.refusal !== 'already-bound') throw error;
     if (earlier === owner.id) return false;
     throw new OwnershipError(
       'bound-to-another',
@@ -60,6 +66,21 @@ export async function bindDevice(options: {
   }
   if (earlier !== owner.id) await certificates.keep(hub, certificate);
   return true;
+}
+
+/** The log's time, which a refusal gives, is at least a year ahead: nobody earns anything by work that is signed at such a time. */
+function wrongClock(now_ms: number, refusal: string): OwnershipError {
+  const log_ms = Number(/it is (\d{1,15})$/.exec(refusal)?.[1] ?? now_ms + CERTIFIED_MS);
+  const [here, there] = [now_ms, log_ms].map((time_ms) =>
+    new Date(time_ms).toISOString().slice(0, 16).replace('T', ' '),
+  );
+  const days = Math.round((log_ms - now_ms) / DAY_MS);
+  return new OwnershipError(
+    'wrong-clock',
+    `this device's clock says ${here} UTC, the hub's log ${there}, ${days} days later: what its owner signs by this clock has ended, and ` +
+      'nothing would be earned for anybody; set the clock and join again',
+    { clock_ms: now_ms, log_ms },
+  );
 }
 
 /** What an owner signs for a device: bytes for a `device.bound` event. */

@@ -42,6 +42,14 @@ export async function askHub(
   }
 }
 
+/** Whether a hub is there at all. */
+export async function answersHttp(url: string): Promise<boolean> {
+  return askHub(url, '/health').then(
+    ({ ok, json }) => ok && json !== null,
+    () => false,
+  );
+}
+
 /** The run that a name or the beginning of an id means; without one, the only run that goes on. Throws PeerError no-such-run. */
 export async function findRun(url: string, wanted?: string): Promise<{ hub: string; view: RunStatus }> {
   const { hub, runs } = await fetchStatus(url);

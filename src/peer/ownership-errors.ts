@@ -10,6 +10,8 @@ export type OwnershipErrorCode =
   | 'bad-address'
   /** The device earns for another owner. */
   | 'bound-to-another'
+  /** This device's clock is so far behind that whatever its owner signs for it has ended already. */
+  | 'wrong-clock'
   /** The log says nothing about this holder in this run. */
   | 'not-a-holder'
   /** The hub has not yet stated the shares of this run: it does so for every model that is kept whole. */

@@ -60,6 +60,30 @@ test('a device is bound at its first join and not again, until its certificate r
   assert.equal((await readDeviceCertificate(dir, device.id))?.expires_ms, (340 + 365) * DAY_MS);
 });
 
+test('a device whose clock is a year behind is not bound, and told by how much; one that has a certificate gets a new one', async (t) => {
+  const [hub, owner, device] = [createIdentity(), createIdentity(), createIdentity()];
+  const log = logOf(hub);
+  await log.tick(1000 * DAY_MS);
+  const options = {
+    owner,
+    device: device.id,
+    hub: hub.id,
+    certificates: certificatesIn(folder(t)),
+    submit: log.as(device),
+  };
+  await assert.rejects(bindDevice({ ...options, now_ms: 100 * DAY_MS }), {
+    code: 'wrong-clock',
+    message:
+      "this device's clock says 1970-04-11 00:00 UTC, the hub's log 1972-09-27 00:00, 900 days later: what its owner signs by this clock " +
+      'has ended, and nothing would be earned for anybody; set the clock and join again',
+  });
+  assert.equal(accountOf(log.state, device.id), device.id, 'nothing was bound');
+  assert.equal(await bindDevice({ ...options, now_ms: 1000 * DAY_MS }), true);
+  await log.tick(1366 * DAY_MS);
+  assert.equal(await bindDevice({ ...options, now_ms: 1300 * DAY_MS }), true, 'ended by the log, not by this clock');
+  assert.equal(log.state.devices.get(device.id)?.expires_ms, (1300 + 365) * DAY_MS);
+});
+
 test('a device that earns for one person says so when another one claims it', async (t) => {
   const [hub, owner, thief, device] = [createIdentity(), createIdentity(), createIdentity(), createIdentity()];
   const log = logOf(hub);

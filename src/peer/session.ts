@@ -51,7 +51,7 @@ export async function takePart(options: SessionOptions): Promise<'finished' | 'l
   let newest: RunView | null = null;
   let acted: RunView | null = null;
   let wake = () => {};
-  let failure: PeerError | null = null;
+  let failure: CodedError | null = null;
   signal.addEventListener('abort', () => wake(), { once: true });
 
   let obstacle: Obstacle | null = null;
@@ -66,7 +66,14 @@ export async function takePart(options: SessionOptions): Promise<'finished' | 'l
   let connection: HubConnection;
   const submit = async (body: EventBody) => {
     const event = await signEvent(identity, body);
-    const receipt = await untilLeft(connection.submit(event), signal, LEAVING_LIMITS.answer_ms, clock);
+    const send = () => untilLeft(connection.submit(event), signal, LEAVING_LIMITS.answer_ms, clock);
+    const receipt = await send().catch(async (error) => {
+      // The certificate has ended while this device was at work: its owner vouches for it anew.
+      const ended = error instanceof PeerError && error.details.refusal === 'device-expired';
+      if (!ended || body.type === 'device.bound' || !options.bind) throw error;
+      await bind();
+      return send();
+    });
     await options.receipts.keep(event, receipt).catch((error: Error) => {
       tell({ type: 'problem', code: 'receipt-not-kept', message: error.message });
     });
@@ -106,7 +113,10 @@ export async function takePart(options: SessionOptions): Promise<'finished' | 'l
       await options.bind?.(submit);
     } catch (error) {
       if (!(error instanceof CodedError || isSystemError(error))) throw error;
-      if (error.code !== 'disconnected') tell({ type: 'problem', code: String(error.code), message: error.message });
+      if (!(error instanceof CodedError))
+        return tell({ type: 'problem', code: String(error.code), message: error.message });
+      // Work for another account than the owner's is no work for the owner: rather none.
+      if (!NOT_FINAL.includes(error.code)) stop(error);
     }
   };
 
@@ -114,6 +124,7 @@ export async function takePart(options: SessionOptions): Promise<'finished' | 'l
   const announce = async (welcome: Welcome): Promise<void> => {
     bound ??= bind();
     await bound;
+    if (failure) return;
     here = welcome.present;
     if (here) return;
     const { name, device } = options;
@@ -128,7 +139,7 @@ export async function takePart(options: SessionOptions): Promise<'finished' | 'l
       if (!known && !outdated && error instanceof PeerError && error.code === 'refused') stop(error);
     }
   };
-  const stop = (error: PeerError): void => {
+  const stop = (error: CodedError): void => {
     failure = error;
     wake();
   };
@@ -153,6 +164,13 @@ export async function takePart(options: SessionOptions): Promise<'finished' | 'l
       wake();
     },
     onAway: (reason) => tell({ type: 'away', reason }),
+    onBlocked: (reason) => {
+      const found = reason === '' ? '' : ` (${reason})`;
+      const message =
+        `the hub answers over HTTP, but no WebSocket to /ws opens${found}: something between, a proxy or a firewall, does not pass the ` +
+        "upgrade on; the hub's operator or the network has to allow it";
+      tell({ type: 'problem', code: 'no-websocket', message });
+    },
     onYield: (wait_ms) => {
       newest = null;
       acting.drop();
@@ -198,6 +216,9 @@ export async function takePart(options: SessionOptions): Promise<'finished' | 'l
     connection.close();
   }
 }
+
+/** What keeps a device from being bound for now, and not because of whom it works for. */
+const NOT_FINAL: readonly string[] = ['disconnected', 'key-in-use', 'bad-receipt'];
 
 /** After this time what has failed for a reason that may pass is begun afresh, while nothing newer is to be done. */
 const AGAIN_MS = 10_000;

@@ -45,12 +45,16 @@ export function webSocketChannel(socket: WebSocket): Channel {
       return socket.bufferedAmount;
     },
     listen(listener) {
+      let why = '';
       socket.on('open', () => listener.onOpen?.());
       socket.on('message', (data: RawData, isBinary: boolean) => listener.onMessage(isBinary ? toBytes(data) : null));
       socket.on('ping', () => listener.onAlive());
       socket.on('pong', () => listener.onAlive());
-      socket.on('error', () => listener.onError()); // 'close' follows and says it
-      socket.on('close', (_code, reason) => listener.onClose(reason.toString()));
+      socket.on('error', (error: NodeJS.ErrnoException) => {
+        why = error.message || String(error.code ?? '');
+        listener.onError(); // 'close' follows
+      });
+      socket.on('close', (_code, reason) => listener.onClose(reason.toString() || why));
     },
     send(frame) {
       if (socket.readyState === socket.OPEN) socket.send(frame);

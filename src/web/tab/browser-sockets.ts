@@ -1,5 +1,6 @@
 // The browser's WebSocket as the channel that a peer talks over.
 import type { Transport } from '../../peer/connection.ts';
+import { answersHttp } from '../../peer/find-run.ts';
 import type { Channel, ChannelListener } from '../../protocol/channel.ts';
 import { systemClock } from '../../protocol/clock.ts';
 import { WIRE_LIMITS } from '../../protocol/messages.ts';
@@ -7,7 +8,13 @@ import { WIRE_LIMITS } from '../../protocol/messages.ts';
 /** WebSockets to the hub at an address. Browsers keep the hub's pings to themselves, so the peer asks. */
 export function browserSockets(url: string): Transport {
   const target = `${url.replace(/^http/, 'ws')}/ws`;
-  return { dial: () => browserChannel(target), clock: systemClock, random: Math.random, asks: true };
+  return {
+    dial: () => browserChannel(target),
+    clock: systemClock,
+    random: Math.random,
+    answersHttp: () => answersHttp(url),
+    asks: true,
+  };
 }
 
 function browserChannel(target: string): Channel {

@@ -1,0 +1,103 @@
+// A device that cannot be bound to its owner does not work: nothing is earned for another account. One whose certificate ends is bound anew.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { decodeEvent } from '../core/codec.ts';
+import type { AnyGame, Device } from '../games/game.ts';
+import { memoryDrawer } from '../games/memory-drawer.ts';
+import type { Channel, ChannelListener } from '../protocol/channel.ts';
+import { systemClock } from '../protocol/clock.ts';
+import { eventId } from '../protocol/envelope.ts';
+import { createIdentity } from '../protocol/identity.ts';
+import { decodeFromPeer, encodeMessage, type FromHub, PROTOCOL_VERSION } from '../protocol/messages.ts';
+import { PeerError } from './errors.ts';
+import { OwnershipError } from './ownership-errors.ts';
+import { type SessionOptions, takePart } from './session.ts';
+
+const HUB = 'b'.repeat(64);
+const RUN = 'f'.repeat(64);
+
+/** A hub that welcomes everybody and refuses each event as a test says. */
+function device(bind: SessionOptions['bind'], refusal: (events: string[]) => string) {
+  const events: string[] = [];
+  const dial = (): Channel => {
+    let listener: ChannelListener;
+    const state = { open: true };
+    const say = (message: FromHub): void => queueMicrotask(() => listener.onMessage(encodeMessage(message)));
+    const end = (): void => {
+      state.open = false;
+      queueMicrotask(() => listener.onClose(''));
+    };
+    return {
+      get open() {
+        return state.open;
+      },
+      get closed() {
+        return !state.open;
+      },
+      queued_bytes: 0,
+      listen(given) {
+        listener = given;
+        say({ type: 'challenge', protocol: PROTOCOL_VERSION, hub: HUB, nonce: new Uint8Array(32) });
+      },
+      send(frame) {
+        const message = decodeFromPeer(frame);
+        if (message.type === 'hello') say({ type: 'welcome', present: false, session: 0 });
+        if (message.type !== 'event') return;
+        events.push(decodeEvent(message.event).body.type);
+        say({ type: 'refused', event: eventId(message.event), code: refusal(events), message: 'no' });
+      },
+      ping() {},
+      close: end,
+      terminate: end,
+    };
+  };
+  const taking = takePart({
+    ...{
+      run: RUN,
+      run_name: 'a run',
+      hub: HUB,
+      role: 'worker',
+      name: 'a device',
+      identity: createIdentity(),
+      params: {},
+    },
+    game: {} as AnyGame,
+    device: { runtime: { class: 'native-cpu' }, drawer: memoryDrawer() } as unknown as Device,
+    transport: { dial, clock: systemClock, random: () => 0.5 },
+    blobs: {
+      fetch: async () => new Uint8Array(),
+      upload: async () => '',
+      has: async () => false,
+      renew() {},
+      close() {},
+    },
+    receipts: { keep: async () => {} },
+    signal: new AbortController().signal,
+    bind,
+  });
+  return { events, taking };
+}
+
+test('whoever cannot be bound to its owner is told why, and neither joins nor works', async () => {
+  for (const error of [
+    new OwnershipError('wrong-clock', 'the clock is wrong'),
+    new OwnershipError('bound-to-another', 'it earns for somebody else'),
+    new PeerError('refused', 'no', { refusal: 'device-revoked' }),
+  ]) {
+    const bind = async (): Promise<never> => {
+      throw error;
+    };
+    const { events, taking } = device(bind, () => 'no');
+    await assert.rejects(taking, error);
+    assert.deepEqual(events, []);
+  }
+});
+
+test('a certificate that ends while the device takes part is made anew, and the event is sent again', async () => {
+  let bound = 0;
+  const bind = async (): Promise<void> => void bound++;
+  const { events, taking } = device(bind, (sent) => (sent.length === 1 ? 'device-expired' : 'unknown-run'));
+  await assert.rejects(taking, { code: 'refused' });
+  assert.deepEqual(events.slice(0, 2), ['peer.joined', 'peer.joined']);
+  assert.equal(bound, 2, 'at the beginning, and when the certificate had ended');
+});
