@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { ModelError } from './errors.ts';
+import { KINDS, tokenizerJson } from './testing/vocabulary.ts';
 import { byteTokenizer, END_OF_TEXT, streamDecoder, tokenizerFromJson } from './tokenizer.ts';
 
 interface Fixture {
@@ -121,6 +122,25 @@ test('U+FEFF survives byte fallback and byte level, at the beginning and in the 
   for (const tokenizer of [byteLevel, byteFallback]) {
     for (const text of ['\ufeffa', 'a\ufeff\ufeffb'])
       assert.ok(tokenizer.decode(tokenizer.encode(text)).endsWith(text));
+  }
+});
+
+test('a long text without a space takes time in proportion to its length, whatever the kind', () => {
+  for (const kind of KINDS) {
+    const tokenizer = tokenizerFromJson(tokenizerJson(kind, ['able', 'about', 'apple', 'bear', 'lemon', 'zebra']));
+    for (const repeated of ['a', 'abzqlemonbear', '😀', '▁']) {
+      const seconds = (length: number): number => {
+        const text = repeated.repeat(Math.ceil(length / repeated.length));
+        const before = process.cpuUsage();
+        assert.ok(tokenizer.encode(text).length > 0);
+        const { user, system } = process.cpuUsage(before);
+        return (user + system) / 1e6;
+      };
+      seconds(20_000);
+      const [short, long] = [seconds(20_000), seconds(200_000)];
+      // Ten times the length; squared it would be a hundred times.
+      assert.ok(long < 30 * Math.max(short, 0.01), `${kind}, ${repeated}: ${short} s, then ${long} s`);
+    }
   }
 });
 

@@ -51,7 +51,7 @@ function finder(tokens: readonly { readonly content: string; readonly token: Add
       if (end > done) parts.push({ text: text.slice(done, end), isFirst: isFirst && done === 0 });
     };
     for (let at = 0; at < text.length; ) {
-      const found = beginnings.has(text.charCodeAt(at)) ? longest(trie, text, at) : null;
+      const found = beginnings.has(text.charCodeAt(at)) ? trie.longest(text, at) : null;
       if (!found) {
         at++;
         continue;
@@ -70,17 +70,6 @@ function finder(tokens: readonly { readonly content: string; readonly token: Add
     pushText(text.length);
     return parts;
   };
-}
-
-function longest(trie: Trie, text: string, start: number): { readonly value: number; readonly end: number } | null {
-  let found: { value: number; end: number } | null = null;
-  for (let at = start, node = 0; at < text.length; at++) {
-    node = trie.child(node, text.charCodeAt(at));
-    if (node === 0) break;
-    const value = trie.value(node);
-    if (value >= 0) found = { value, end: at + 1 };
-  }
-  return found;
 }
 
 const WORD = String.raw`[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]`;

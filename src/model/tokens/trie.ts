@@ -34,6 +34,18 @@ export class Trie {
     return this.#values[node];
   }
 
+  /** The longest entry that the text begins with at `start`, and where it ends; null where there is none. */
+  longest(text: string, start: number): { readonly value: number; readonly end: number } | null {
+    let found: { value: number; end: number } | null = null;
+    for (let at = start, node = 0; at < text.length; at++) {
+      node = this.child(node, text.charCodeAt(at));
+      if (node === 0) break;
+      const value = this.#values[node];
+      if (value >= 0) found = { value, end: at + 1 };
+    }
+    return found;
+  }
+
   #add(node: number, unit: number): number {
     if (2 * this.#nodes > this.#keys.length) this.#grow();
     const added = this.#nodes++;

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { firstIssue } from '../../errors.ts';
 import { ModelError } from '../errors.ts';
 import { type TokenModel, vocabOf } from './token-model.ts';
+import { Trie } from './trie.ts';
 
 const WordPieceSchema = z.looseObject({
   unk_token: z.string(),
@@ -17,23 +18,21 @@ export function wordPiece(description: unknown): TokenModel {
   const { unk_token, continuing_subword_prefix: prefix, max_input_chars_per_word: longest } = result.data;
   const vocab = vocabOf((description as { vocab?: unknown }).vocab);
   const unk_id = workingUnknown(unk_token, vocab);
+  const [first, next] = [new Trie(), new Trie()];
+  for (const [token, id] of vocab) {
+    if (token !== '') first.set(token, id);
+    if (token.length > prefix.length && token.startsWith(prefix)) next.set(token.slice(prefix.length), id);
+  }
   return {
     vocab,
     encode(word, ids) {
-      const characters = [...word];
-      if (characters.length > longest) return ids.push(unk_id);
+      if (word.length > longest && [...word].length > longest) return ids.push(unk_id);
       const found: number[] = [];
-      for (let start = 0; start < characters.length; ) {
-        let end = characters.length;
-        let id: number | undefined;
-        for (; end > start; end--) {
-          const piece = characters.slice(start, end).join('');
-          id = vocab.get(start > 0 ? prefix + piece : piece);
-          if (id !== undefined) break;
-        }
-        if (id === undefined) return ids.push(unk_id);
-        found.push(id);
-        start = end;
+      for (let start = 0; start < word.length; ) {
+        const piece = (start === 0 ? first : next).longest(word, start);
+        if (!piece) return ids.push(unk_id);
+        found.push(piece.value);
+        start = piece.end;
       }
       ids.pushAll(found);
     },
