@@ -22,45 +22,69 @@ describe('forms of the page', { skip, concurrency: false }, () => {
     const { url } = await network(t).hub(0, ...SERVED);
     const page = await browser.open();
     await page.goto(`${url}/start`);
-    const start = page.getByRole('button', { name: 'Start it' });
+    const start = page.getByRole('button', { name: 'Start the run' });
     assert.equal(await start.isDisabled(), true);
     await page.getByText('It needs a name.').waitFor();
     await page.getByLabel('Name', { exact: true }).fill('  ');
     await page.getByText('Expected a name, not only blanks.').waitFor();
     await page.getByText('“Name” is not right yet.').waitFor();
     await page.getByLabel('Name', { exact: true }).fill('started here');
-    await page.getByLabel('or pasted here').fill('A short text. ');
+    await page.getByLabel('or paste it here').fill('A short text. ');
     await page.getByLabel('Rounds').fill('0');
     await page.getByText('Expected a whole number from 1 to 1,000,000.').waitFor();
-    await page.getByText('a number above is not one that can be').waitFor();
+    await page.getByText('One of the numbers is out of range').waitFor();
     assert.equal(await start.isDisabled(), true);
     await page.getByLabel('Rounds').fill('7');
     await page.getByText(/It takes at most 3 min 30 s of training/).waitFor();
     await start.click();
     await page.getByText(/too little text for a context of 64 tokens/).waitFor(); // nothing was signed
 
-    await page.getByText('More: another shape').click();
+    await page.getByText('More: shape').click();
     await page.getByLabel('Layers', { exact: true }).fill('1');
     await page.getByLabel('Width').fill('24');
     await page.getByLabel('Tokens of context').fill('32');
-    await page.getByLabel('Sequences in a batch').fill('5');
+    await page.getByLabel('Sequences per batch').fill('5');
     await page.getByLabel('Highest learning rate').fill('0.02');
     await page.getByLabel('Share the embedding').check();
-    await page.getByLabel('Whose work is merged').selectOption('agreement');
+    await page.getByLabel('Which work is merged').selectOption('agreement');
     await checkAccessibility(page, 'start');
     await picture(page, 'start');
 
     // Longer than what a box is good for, and another letter after it: all of it is learned from.
     const text = 'A text that repeats itself, as texts for tests do. '.repeat(2000);
-    const box = page.getByLabel('or pasted here');
+    const box = page.getByLabel('or paste it here');
     await box.fill(text);
     await page.getByText(/102,000 characters, all of them kept/).waitFor();
     await box.press('x');
     await page.getByText(/102,000 characters, all of them kept/).waitFor();
     await start.click();
+    await page.getByRole('heading', { name: 'Your run is open' }).waitFor();
+    await page.getByRole('button', { name: 'Share' }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Copy' }).waitFor();
+    await page.keyboard.press('Escape');
+    await page.getByRole('button', { name: /24 words/ }).waitFor();
+    await checkAccessibility(page, 'created');
+    await picture(page, 'created');
     await page.getByRole('link', { name: 'Watch it' }).click();
     await page.getByRole('heading', { name: 'started here' }).waitFor();
     await page.getByText('0 of 7 rounds').waitFor();
+
+    // The key is in this browser: its owner pauses, resumes and, asked once more, ends the run here.
+    await page.getByRole('button', { name: 'Pause' }).click();
+    await page.getByText('Paused by its owner before anything was learned.').waitFor();
+    await checkAccessibility(page, 'paused');
+    await picture(page, 'paused');
+    assert.equal(await page.getByRole('link', { name: 'Lend this device' }).count(), 0);
+    await page.getByRole('button', { name: 'Resume' }).click();
+    await page.getByText('A small model waits for its first device.').waitFor();
+    await page.getByRole('button', { name: 'End …' }).click();
+    await page.getByRole('button', { name: 'Keep it' }).click();
+    await page.getByRole('button', { name: 'End …' }).click();
+    await page.getByRole('button', { name: 'End the run' }).click();
+    await page.getByText('Ended by its owner before anything was learned.').waitFor();
+    assert.equal(await page.getByRole('heading', { name: 'This run is yours' }).count(), 0);
+    await page.getByRole('link', { name: 'Start a run' }).last().waitFor();
+    await checkAccessibility(page, 'ended with nothing');
     const blob = async (hash: string) => new Uint8Array(await (await fetch(`${url}/blobs/${hash}`)).arrayBuffer());
     const { params } = await untilStatus(url, new URL(page.url()).pathname.slice(3), () => true);
     const settings = JSON.parse(new TextDecoder().decode(await blob(params)));
@@ -77,19 +101,19 @@ describe('forms of the page', { skip, concurrency: false }, () => {
     const { url } = await network(t).hub(0, ...SERVED);
     const page = await browser.open();
     await page.goto(`${url}/start`);
-    const box = page.getByLabel('or pasted here');
+    const box = page.getByLabel('or paste it here');
     const text = 'a line of a text\n'.repeat(1000);
     await box.fill(text);
     await box.press('Control+End');
     await box.pressSequentially('and more');
     assert.equal(await box.inputValue(), `${text}and more`);
     const file = { name: 'book.txt', mimeType: 'text/plain', buffer: Buffer.from('b'.repeat(200_000)) };
-    await page.getByLabel('as files').setInputFiles(file);
+    await page.getByLabel('choose files').setInputFiles(file);
     await page.getByText(/200,000 characters, all of them kept/).waitFor();
     assert.equal(await box.isEditable(), false);
-    await page.getByRole('button', { name: 'Put the text away' }).click();
+    await page.getByRole('button', { name: 'Remove the text' }).click();
     assert.deepEqual([await box.inputValue(), await box.isEditable()], ['', true]);
-    assert.equal(await page.getByLabel('as files').inputValue(), '');
+    assert.equal(await page.getByLabel('choose files').inputValue(), '');
   });
 
   test('the forecast measures by who has trained and is still here, and no news disturbs who types', async (t) => {
@@ -104,7 +128,7 @@ describe('forms of the page', { skip, concurrency: false }, () => {
       send({ type: 'challenge', protocol: 1, hub: HASH, nonce: new Uint8Array(32) });
     });
     await page.goto(`${url}/start`);
-    await page.getByText('No device here has said yet how fast it is.').waitFor();
+    await page.getByText('No device here has reported its speed yet.').waitFor();
     tell(true, 'training');
     await page.getByText(/With the device at work here now, about/).waitFor();
     const rounds = page.getByLabel('Rounds');
@@ -115,7 +139,7 @@ describe('forms of the page', { skip, concurrency: false }, () => {
     await rounds.pressSequentially('40');
     await page.getByText(/With the device at work here now, about/).waitFor(); // it waits, and its speed is known
     tell(false, 'waiting');
-    await page.getByText('Nobody is at work on this hub to measure by.').waitFor();
+    await page.getByText('No device is at work on this hub.').waitFor();
     assert.equal(await rounds.inputValue(), '40');
   });
 

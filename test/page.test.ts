@@ -2,10 +2,13 @@
 // is not true, strangers' names stay text, and everybody can use it.
 
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { bytesToHex } from '@noble/hashes/utils.js';
 import type { Page } from 'playwright-core';
 import { exampleOverview } from '../src/protocol/example-views.ts';
+import { sha256Hex } from '../src/protocol/hash.ts';
 import { type Changes, encodeMessage, type PeerView } from '../src/protocol/messages.ts';
 import { lyingProxy } from './lying-proxy.ts';
 import { network, untilStatus } from './network.ts';
@@ -71,6 +74,29 @@ describe('the page', { skip, concurrency: false }, () => {
       await picture(page, 'share');
       await page.keyboard.press('Escape');
       await page.getByRole('dialog').waitFor({ state: 'detached' });
+    });
+
+    await t.test('the model is taken home from the page, as the files that the command writes', async () => {
+      await page.getByRole('button', { name: 'Get the files' }).click();
+      const names = ['config.json', 'generation_config.json', 'tokenizer_config.json', 'tokenizer.json'];
+      const taken = new Map<string, Buffer>();
+      for (const [role, name] of [
+        ...names.map((name) => ['button', name] as const),
+        ['link', 'model.safetensors'] as const,
+      ]) {
+        const [download] = await Promise.all([
+          page.waitForEvent('download'),
+          page.getByRole(role, { name, exact: true }).click(),
+        ]);
+        assert.equal(download.suggestedFilename(), name);
+        taken.set(name, readFileSync(await download.path()));
+      }
+      const folder = join(net.folder, 'home');
+      const exported = net.start('export', run, folder, '--hub', url, '--json');
+      await exported.ended;
+      for (const [name, bytes] of taken) assert.deepEqual(bytes, readFileSync(join(folder, name)), name);
+      await page.getByText(sha256Hex(taken.get('model.safetensors')!)).waitFor();
+      await checkAccessibility(page, 'take home');
     });
 
     await t.test('the hub is killed and started again under the open page', async () => {
@@ -225,6 +251,120 @@ describe('the page', { skip, concurrency: false }, () => {
     await checkWidth(page, 'a sample of one long word');
     await checkAccessibility(page, 'sample');
     await picture(page, 'sample');
+  });
+
+  test('the chart: by keyboard and by dragging, a zoom that stays, other runs and single workers, CSV and PNG; the slider', async (t) => {
+    const { url } = await network(t).hub(0, ...SERVED);
+    const page = await browser.open();
+    const { changes } = crowd(3);
+    const other = '8'.repeat(64);
+    const series = (from: number, count: number) => {
+      const rounds = Array.from({ length: count }, (_, i) => from + i);
+      return {
+        merged_rounds: rounds,
+        time_ms: rounds.map((round) => 1e12 + round * 1000),
+        tokens: rounds.map((round) => round * 1000),
+        bytes: rounds.map((round) => round * 10),
+        loss_micro: rounds.map((round) => Math.round(2e6 + 4e6 / (1 + round))),
+      };
+    };
+    const history = (run: string, from: number, count: number) => ({
+      ...{ run, evaluations: series(from, count), rounds: series(from, count) },
+    });
+    const sampleOf = (merged_rounds: number, text: string) => ({
+      ...{ run: HASH, by: '9'.repeat(64), model: merged_rounds.toString(16).padStart(64, '0') },
+      ...{ merged_rounds, prompt: 'It was', text },
+    });
+    await page.route('**/samples', (route) =>
+      route.fulfill({ json: { samples: [sampleOf(0, '\ufffd'.repeat(90)), sampleOf(5, ' half a night')] } }),
+    );
+    await page.route('**/workers/*', (route) =>
+      route.fulfill({
+        json: { rounds: [1, 5, 9].map((merged_rounds) => ({ merged_rounds, steps: 1, tokens: 1, loss_micro: 3e6 })) },
+      }),
+    );
+    let tell = (_count: number): void => {};
+    await page.routeWebSocket(/\/ws$/, (socket) => {
+      const send = (message: Parameters<typeof encodeMessage>[0]) => socket.send(Buffer.from(encodeMessage(message)));
+      const runs = [RUN, { ...RUN, run: other, name: 'another' }];
+      tell = (count) => send({ ...changes[0], whole: false, peers: [], history: [history(HASH, 10, count)] });
+      socket.onMessage(() => {
+        const known = [history(HASH, 0, 10), history(other, 0, 6)];
+        send({ ...changes[0], runs, history: known, samples: [sampleOf(9, ' a fine day')] });
+      });
+      send({ type: 'challenge', protocol: 1, hub: HASH, nonce: new Uint8Array(32) });
+    });
+    await page.goto(`${url}/r/${HASH}`);
+    const plot = page.getByRole('group', { name: /Chart: validation loss went from 6.000 to 2.400/ });
+    const readout = plot.getByRole('status');
+    await plot.press('End');
+    assert.equal(await readout.textContent(), '9k tokens: workers 2.4000, validation 2.4000');
+    await plot.press('ArrowLeft');
+    assert.match((await readout.textContent()) ?? '', /^8k tokens: workers 2\.4444/);
+
+    const labels = () => plot.locator('text').allTextContents();
+    const whole = await labels();
+    const { x, y, width } = (await plot.boundingBox())!;
+    await page.mouse.move(x + width * 0.6, y + 50);
+    await page.mouse.down();
+    await page.mouse.move(x + width * 0.8, y + 60);
+    await page.mouse.up();
+    await page.getByRole('button', { name: 'Show everything' }).waitFor();
+    const enlarged = await labels();
+    assert.notDeepEqual(enlarged, whole);
+    tell(1);
+    await page.getByRole('group', { name: /to 2\.364/ }).waitFor();
+    const still = page.locator('.canvas');
+    assert.deepEqual(
+      await still.locator('text').allTextContents(),
+      enlarged,
+      'a new point leaves the part that is looked at',
+    );
+    await still.press('0');
+    await page.getByRole('button', { name: 'Show everything' }).waitFor({ state: 'detached' });
+
+    await page.getByLabel('Smoothing').fill('0.6');
+    await page.locator('.line.behind').first().waitFor();
+    await page.getByLabel('Logarithmic axis').check();
+    await page.getByLabel('Ignore outliers').check();
+    await page.getByRole('button', { name: 'another' }).click();
+    await page.locator('.legend', { hasText: 'another' }).waitFor();
+    await page.locator('.peer-row', { hasText: 'device 1' }).click();
+    await page.getByText('Its own loss went from 3.000 in round 1 to 3.000 in round 9.').waitFor();
+    await page.getByText('1'.padStart(64, '0')).waitFor(); // its whole key
+    await page.getByRole('button', { name: 'Draw its curve in the chart' }).click();
+    await page.locator('.legend', { hasText: 'device 1' }).waitFor();
+    await checkAccessibility(page, 'chart');
+    await picture(page, 'chart');
+
+    const save = async (button: string) => {
+      const saving = page.waitForEvent('download');
+      await page.getByRole('button', { name: button }).click();
+      const download = await saving;
+      return { name: download.suggestedFilename(), bytes: readFileSync(await download.path()) };
+    };
+    const csv = await save('Save as CSV');
+    assert.equal(csv.name, 'a-crowd-loss.csv');
+    const lines = csv.bytes.toString().split('\n');
+    assert.equal(lines.length, 1 + 11 + 11 + 6 + 3 + 1);
+    assert.ok(
+      lines.includes('"validation, on text that nobody trains on",9,1000000009000,9000,90,2.4'),
+      lines.join('\n'),
+    );
+    const png = await save('Save as PNG');
+    assert.deepEqual(
+      [png.name, png.bytes.toString('latin1', 1, 4), png.bytes.readUInt32BE(16)],
+      ['a-crowd-loss.png', 'PNG', 2400],
+    );
+
+    const slider = page.getByLabel('What it wrote after');
+    assert.match((await page.locator('.sample .text').textContent()) ?? '', /a fine day/);
+    await slider.focus();
+    await page.locator('.rounds-slider input[max="2"]').waitFor(); // what was written before has come
+    await slider.press('ArrowLeft');
+    await page.locator('.sample', { hasText: /half a night.*5 rounds/s }).waitFor();
+    await slider.press('Home');
+    await page.locator('.sample', { hasText: /It was·{8}.*0 rounds.*100 % of these are no text/s }).waitFor();
   });
 
   test('thousands of devices: only the rows in sight are drawn, and changes arrive', async (t) => {

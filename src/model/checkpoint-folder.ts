@@ -4,8 +4,9 @@ import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { encodeModel } from './checkpoint.ts';
 import type { LlamaConfig, Weights } from './config.ts';
-import { configFromJson, configJson } from './config-json.ts';
+import { configFromJson } from './config-json.ts';
 import { ModelError } from './errors.ts';
+import { folderTexts } from './folder-texts.ts';
 import { readJson, readText } from './read-json.ts';
 import { type Tokenizer, type TokenizerConfig, tokenizerFromJson } from './tokenizer.ts';
 import { readWeights } from './weight-files.ts';
@@ -35,17 +36,6 @@ async function writeAtomically(path: string, contents: Uint8Array | string): Pro
   }
 }
 
-function tokenizerConfigJson(tokenizer: Tokenizer, model_max_length: number): object {
-  const token = (id: number | null) => (id === null ? null : tokenizer.decode([id]));
-  return {
-    tokenizer_class: 'PreTrainedTokenizerFast',
-    bos_token: token(tokenizer.bos_id),
-    eos_token: token(tokenizer.eos_id),
-    model_max_length,
-    clean_up_tokenization_spaces: false,
-  };
-}
-
 /**
  * Writes a model as `transformers` loads it with AutoModelForCausalLM and AutoTokenizer: config.json, generation_config.json,
  * model.safetensors (the canonical blob), tokenizer.json and tokenizer_config.json. Each file appears whole or not at all.
@@ -55,19 +45,8 @@ export async function exportModel(
   dir: string,
   { config, weights, tokenizer }: { config: LlamaConfig; weights: Weights; tokenizer: Tokenizer },
 ): Promise<string[]> {
-  if (tokenizer.vocab_size > config.vocab_size) {
-    const fact = `the tokenizer has ${tokenizer.vocab_size} ids, the model only ${config.vocab_size}`;
-    throw new ModelError('bad-tokenizer', fact);
-  }
-  const { bos_id, eos_id } = tokenizer;
-  const json = (value: object) => `${JSON.stringify(value, null, 2)}\n`;
-  const files: [string, Uint8Array | string][] = [
-    ['model.safetensors', encodeModel(config, weights)],
-    ['tokenizer.json', tokenizer.json],
-    ['tokenizer_config.json', json(tokenizerConfigJson(tokenizer, config.max_position_embeddings))],
-    ['generation_config.json', json({ bos_token_id: bos_id, eos_token_id: eos_id })],
-    ['config.json', json(configJson(config, bos_id, eos_id))],
-  ];
+  const texts = folderTexts(config, tokenizer);
+  const files: [string, Uint8Array | string][] = [['model.safetensors', encodeModel(config, weights)], ...texts];
   await mkdir(dir, { recursive: true });
   for (const [name, contents] of files) await writeAtomically(join(dir, name), contents);
   return files.map(([name]) => join(dir, name));

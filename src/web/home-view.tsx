@@ -1,11 +1,15 @@
 // What the hub's own address shows: its one run, a choice where there are several, or how to begin where there is none.
 
-import { PHASE_WORDS } from '../protocol/phase-words.ts';
 import type { ViewProps } from './app.tsx';
+import { broughtBy } from './run/brought.ts';
 import { RunView } from './run/run-view.tsx';
+import { told } from './run/sentence.ts';
+import { EmptyTable, TableBar } from './run/table.tsx';
+import { phaseWord } from './run/words.ts';
 import { CopyBox } from './shell/copy-box.tsx';
-import { formatCount, nameOf } from './shell/format.ts';
+import { formatWhole, nameOf } from './shell/format.ts';
 import { Link } from './shell/link.tsx';
+import type { LiveRun } from './shell/live.ts';
 
 export function HomeView(props: ViewProps) {
   const { live } = props;
@@ -14,28 +18,16 @@ export function HomeView(props: ViewProps) {
   }
   if (live.runs.size === 0) return <NoRuns />;
   if (live.runs.size === 1) return <RunView {...props} run={live.runs.keys().next().value!} />;
+  // Those that go on first; among them and among the others the newest.
+  const runs = [...live.runs.values()].reverse();
+  const over = runs.filter(({ overview }) => overview.phase === 'finished');
   return (
     <section>
       <h1>Runs on this hub</h1>
       <ul class="runs">
-        {[...live.runs.values()].reverse().map(({ overview, peers }) => (
-          <li key={overview.run}>
-            <Link to={{ view: 'run', run: overview.run }}>
-              <span class="name">{nameOf(overview.name)}</span>
-              <span class={`phase ${overview.phase}`}>{PHASE_WORDS[overview.phase]}</span>
-              <span class="figure">
-                {overview.validation_loss?.toFixed(3) ?? '–'}
-                <small>loss</small>
-              </span>
-              <span class="figure">
-                {overview.round}
-                <small>of {overview.rounds} rounds</small>
-              </span>
-              <span class="figure">
-                {formatCount([...peers.values()].filter((peer) => peer.present).length)}
-                <small>devices here</small>
-              </span>
-            </Link>
+        {[...runs.filter((run) => !over.includes(run)), ...over].map((run) => (
+          <li key={run.overview.run}>
+            <RunLink run={run} />
           </li>
         ))}
       </ul>
@@ -43,17 +35,39 @@ export function HomeView(props: ViewProps) {
   );
 }
 
+function RunLink({ run: { overview, peers } }: { run: LiveRun }) {
+  const loss = overview.validation_loss;
+  return (
+    <Link to={{ view: 'run', run: overview.run }}>
+      <span class="headline">
+        <span class="name">{nameOf(overview.name)}</span>
+        <span class={`phase ${overview.phase}`}>{phaseWord(overview)}</span>
+      </span>
+      <span>{told(overview, peers.values()).sentence}</span>
+      <TableBar brought={broughtBy(peers.values(), null)} />
+      <small>
+        {formatWhole(overview.round)} of {formatWhole(overview.rounds)} rounds merged
+        {loss !== null && `, validation loss ${loss.toFixed(3)}`}
+      </small>
+    </Link>
+  );
+}
+
 function NoRuns() {
   return (
     <section class="empty">
       <h1>No run on this hub yet</h1>
-      <p>A run is a model in training: somebody describes it and brings text, devices come and learn.</p>
+      <p class="lead">
+        In a run, many devices train one model. You bring a text and say how large the model is; whoever opens the link
+        brings a device.
+      </p>
+      <EmptyTable words="Each device will have its place here." />
       <p class="actions">
-        <Link to={{ view: 'start' }} class="button">
-          Start a run here
+        <Link to={{ view: 'start' }} class="button primary large">
+          Start a run
         </Link>
       </p>
-      <p>Or from a terminal:</p>
+      <p>Or start one from a terminal:</p>
       <CopyBox text={`npx potluck run create --hub ${location.origin} --data ./my-texts`} />
     </section>
   );

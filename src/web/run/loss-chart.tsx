@@ -6,9 +6,11 @@ import { formatCount, formatDuration, nameOf } from '../shell/format.ts';
 import type { Live, LiveRun } from '../shell/live.ts';
 import { DISHES, dishesOf } from './brought.ts';
 import type { Looks } from './chart-drawing.ts';
-import { saveCsv, savePicture } from './chart-files.ts';
 import { ChartPlot } from './chart-plot.tsx';
 import { type Axis, type Curve, curvesOf, otherRun, workerCurve } from './curves.ts';
+
+/** Fetched when somebody takes something away. */
+const files = () => import('./chart-files.ts');
 
 const AXES: readonly Axis[] = ['tokens', 'time', 'rounds'];
 const FIRST_LOOKS: Looks = { axis: 'tokens', smoothing: 0, logarithmic: false, ignore_outliers: false, zoom: null };
@@ -60,10 +62,14 @@ export function LossChart({ run, live, workers }: { run: LiveRun; live: Live; wo
           <Legend curves={shown} />
           <ChartPlot curves={shown} looks={looks} label={describe(run)} onZoom={(zoom) => change({ zoom })} />
           <Controls looks={looks} change={change}>
-            <button type="button" class="quiet" onClick={() => saveCsv(name, shown)}>
+            <button type="button" class="quiet" onClick={async () => (await files()).saveCsv(name, shown)}>
               Save as CSV
             </button>
-            <button type="button" class="quiet" onClick={() => savePicture(name, shown, looks, place.current!)}>
+            <button
+              type="button"
+              class="quiet"
+              onClick={async () => (await files()).savePicture(name, shown, looks, place.current!)}
+            >
               Save as PNG
             </button>
           </Controls>

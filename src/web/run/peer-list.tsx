@@ -2,10 +2,13 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { PeerView } from '../../protocol/messages.ts';
 import { formatCount, formatWhole, runtimeName } from '../shell/format.ts';
-import type { LiveRun } from '../shell/live.ts';
+import { LazyView } from '../shell/lazy-view.tsx';
+import type { Live, LiveRun } from '../shell/live.ts';
 import { dishesOf, percent } from './brought.ts';
 import { doing, peerName } from './words.ts';
-import { type Charted, WorkerDetails } from './worker-details.tsx';
+import type { Charted } from './worker-details.tsx';
+
+const workerDetails = () => import('./worker-details.tsx').then((module) => module.WorkerDetails);
 
 const ROW_PIXELS = 44; // as .peer-row in run.css
 /** What opens under a row scrolls within this, so that the places of all others are known. */
@@ -22,6 +25,7 @@ interface Shown {
   /** This browser's device. */
   readonly you: string | null;
   readonly charted: Charted;
+  readonly connection: Live['connection'];
 }
 
 export function PeerList({ version, ...shown }: Shown & { version: number }) {
@@ -97,7 +101,7 @@ function Filters({
   );
 }
 
-function Rows({ peers, run, you, charted }: { peers: PeerView[] } & Shown) {
+function Rows({ peers, run, you, charted, connection }: { peers: PeerView[] } & Shown) {
   const box = useRef<HTMLElement>(null);
   const [view, setView] = useState({ first: 0, count: 30, room: OPEN_PIXELS.wide });
   const [open, setOpen] = useState<string | null>(null);
@@ -145,7 +149,11 @@ function Rows({ peers, run, you, charted }: { peers: PeerView[] } & Shown) {
             />
             {peer.id === open && (
               <div style={{ height: `${view.room}px` }} class="peer-place">
-                <WorkerDetails peer={peer} run={run} dish={dishes.get(peer.id) ?? 0} charted={charted} />
+                <LazyView
+                  connection={connection}
+                  load={workerDetails}
+                  props={{ peer, run, dish: dishes.get(peer.id) ?? 0, charted }}
+                />
               </div>
             )}
           </li>

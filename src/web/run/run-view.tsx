@@ -4,8 +4,9 @@ import type { RunOverview } from '../../protocol/messages.ts';
 import type { ViewProps } from '../app.tsx';
 import { atWork } from '../shell/at-work.ts';
 import { formatBytes, formatCount, formatWhole, nameOf, short } from '../shell/format.ts';
+import { LazyView } from '../shell/lazy-view.tsx';
 import { Link } from '../shell/link.tsx';
-import type { LiveRun } from '../shell/live.ts';
+import type { Live, LiveRun } from '../shell/live.ts';
 import { useOwnIds } from '../shell/own-ids.ts';
 import { useStore } from '../shell/store.ts';
 import { type Brought, broughtBy } from './brought.ts';
@@ -15,9 +16,13 @@ import { RoundBox } from './round-box.tsx';
 import './run.css';
 import { SampleBox } from './sample-box.tsx';
 import { told } from './sentence.ts';
-import { ShareDialog } from './share-dialog.tsx';
 import { Table } from './table.tsx';
 import { phaseWord } from './words.ts';
+
+// What few people press is fetched when they do.
+const shareDialog = () => import('./share-dialog.tsx').then((module) => module.ShareDialog);
+const ownerTools = () => import('./owner-tools.tsx').then((module) => module.OwnerTools);
+const takeHome = () => import('./take-home.tsx').then((module) => module.TakeHome);
 
 export function RunView({ live, run: id }: ViewProps & { run: string }) {
   const own = useOwnIds();
@@ -31,7 +36,7 @@ export function RunView({ live, run: id }: ViewProps & { run: string }) {
   const brought = broughtBy(run.peers.values(), you);
   return (
     <article class="run">
-      <Opening run={run} brought={brought} />
+      <Opening run={run} brought={brought} yours={own.owner === overview.owner} connection={live.connection} />
       {!cameToNothing(overview) && (
         <>
           <Figures run={run} />
@@ -42,11 +47,13 @@ export function RunView({ live, run: id }: ViewProps & { run: string }) {
         run={run}
         version={live.version}
         you={you}
+        connection={live.connection}
         charted={{
           workers: charted,
           toggle: (id) => setCharted(charted.includes(id) ? charted.filter((other) => other !== id) : [...charted, id]),
         }}
       />
+      {overview.game === 'pretrain' && overview.round > 0 && <Home run={overview} connection={live.connection} />}
       <footer class="fine">
         Run <code>{short(overview.run)}</code> by owner <code>{short(overview.owner)}</code> · present model{' '}
         <code>{short(overview.model)}</code> · the <Link to={{ view: 'ledger', event: null }}>ledger</Link> has{' '}
@@ -60,7 +67,8 @@ export function RunView({ live, run: id }: ViewProps & { run: string }) {
 const cameToNothing = ({ phase, round }: RunOverview): boolean => phase === 'finished' && round === 0;
 
 /** What comes out and who brought it, with the one thing to press; beside it, where the run is. */
-function Opening({ run, brought }: { run: LiveRun; brought: Brought }) {
+function Opening(props: { run: LiveRun; brought: Brought; yours: boolean; connection: Live['connection'] }) {
+  const { run, brought, yours, connection } = props;
   const { overview } = run;
   const { sentence, next, action } = told(overview, run.peers.values());
   return (
@@ -102,24 +110,42 @@ function Opening({ run, brought }: { run: LiveRun; brought: Brought }) {
                 Start a run
               </Link>
             )}
-            {!cameToNothing(overview) && <Share run={overview} />}
+            {!cameToNothing(overview) && <Share run={overview} connection={connection} />}
             {action === 'lend' && <small>It works only while you let it, and you see first what that means.</small>}
           </p>
         </div>
-        {!cameToNothing(overview) && <RoundBox run={run} />}
+        {!cameToNothing(overview) && (
+          <aside class="beside-it">
+            <RoundBox run={run} />
+            {yours && <LazyView connection={connection} load={ownerTools} props={{ run: overview }} />}
+          </aside>
+        )}
       </div>
     </>
   );
 }
 
-function Share({ run }: { run: RunOverview }) {
+/** Opened by whoever wants it; of a finished run at once. */
+function Home({ run, connection }: { run: RunOverview; connection: Live['connection'] }) {
+  const [open, setOpen] = useState(run.phase === 'finished');
+  return (
+    <details class="home" open={open} onToggle={(event) => setOpen(event.currentTarget.open)}>
+      <summary>Take the model home</summary>
+      {open && <LazyView connection={connection} load={takeHome} props={{ run }} />}
+    </details>
+  );
+}
+
+function Share({ run, connection }: { run: RunOverview; connection: Live['connection'] }) {
   const [sharing, setSharing] = useState(false);
   return (
     <>
       <button type="button" class="large" onClick={() => setSharing(true)}>
         Share
       </button>
-      {sharing && <ShareDialog run={run} onClose={() => setSharing(false)} />}
+      {sharing && (
+        <LazyView connection={connection} load={shareDialog} props={{ run, onClose: () => setSharing(false) }} />
+      )}
     </>
   );
 }

@@ -5,7 +5,7 @@ import { nameOf } from '../shell/format.ts';
 import { openModal } from '../shell/open-modal.ts';
 import { QrCode } from '../shell/qr-code.tsx';
 
-export function ShareDialog({ run, onClose }: { run: RunOverview; onClose: () => void }) {
+export function ShareDialog({ run, onClose }: { run: Pick<RunOverview, 'run' | 'name'>; onClose: () => void }) {
   const dialog = useRef<HTMLDialogElement>(null);
   const [copied, setCopied] = useState('');
   useEffect(() => openModal(dialog.current!), []);

@@ -23,22 +23,33 @@ export function Braid({ brought }: { brought: Brought }) {
   );
 }
 
+/** The bar alone. */
+export function TableBar({ brought: { parts } }: { brought: Brought }) {
+  if (parts.length === 0) return null;
+  return (
+    <span class="table-bar" aria-hidden="true">
+      {parts.map((part) => (
+        <i
+          key={part.peer?.id ?? ''}
+          class={`dish-${part.dish}${part.you ? ' you' : ''}`}
+          style={{ flex: `${part.share} 1 0` }}
+          title={`${nameOfPart(part)}: ${percent(part.share)}`}
+        />
+      ))}
+    </span>
+  );
+}
+
 export function Table({ brought }: { brought: Brought }) {
   const { parts, unit } = brought;
-  if (parts.length === 0) return <EmptyTable />;
+  if (parts.length === 0)
+    return (
+      <EmptyTable words="Nobody has brought anything yet. What each device brings will lie here in its own colour." />
+    );
   return (
     <section class="table" aria-label="Who brought how much">
       <Fan parts={parts} />
-      <div class="table-bar" aria-hidden="true">
-        {parts.map((part) => (
-          <i
-            key={part.peer?.id ?? ''}
-            class={`dish-${part.dish}${part.you ? ' you' : ''}`}
-            style={{ flex: `${part.share} 1 0` }}
-            title={`${nameOfPart(part)}: ${percent(part.share)}`}
-          />
-        ))}
-      </div>
+      <TableBar brought={brought} />
       <ul class="brought">
         {parts.map((part) => (
           <li key={part.peer?.id ?? ''} class={part.you ? 'you' : undefined}>
@@ -101,7 +112,8 @@ function band(a0: number, a1: number, x0: number, x1: number): string {
 
 const PLACES = 8;
 
-function EmptyTable() {
+/** Places that nobody has taken yet. */
+export function EmptyTable({ words }: { words: string }) {
   const { place, width } = useWidth();
   const middleOf = (i: number): number => ((i + 0.5) * width) / PLACES;
   return (
@@ -114,9 +126,7 @@ function EmptyTable() {
           <i key={i} />
         ))}
       </div>
-      <p class="fine brought">
-        Nobody has brought anything yet. What each device brings will lie here, in its own colour.
-      </p>
+      <p class="fine brought">{words}</p>
     </section>
   );
 }

@@ -16,14 +16,14 @@ const decimal = (label: string, min: number, max: number): Field => ({ label, mi
 /** The numbers of a plan, with the limits that `potluck run create` has for them. */
 export const NUMBERS = {
   rounds: whole('Rounds', 1, 1_000_000),
-  round_seconds: decimal('Seconds a round, at most', 0.2, 86_400),
-  steps: whole('Steps a round, at most', 1, 100_000),
+  round_seconds: decimal('Seconds per round, at most', 0.2, 86_400),
+  steps: whole('Steps per round, at most', 1, 100_000),
   min_workers: whole('Devices to wait for', 1, 1000),
   layers: whole('Layers', 1, 256),
   width: whole('Width', 8, 65_536),
   heads: whole('Attention heads', 1, 1024),
   context: whole('Tokens of context', 2, 65_536),
-  batch: whole('Sequences in a batch', 1, 4096),
+  batch: whole('Sequences per batch', 1, 4096),
   learning_rate: decimal('Highest learning rate', 1e-8, 1),
 } as const satisfies Readonly<Record<string, Field>>;
 export type NumberField = keyof typeof NUMBERS;

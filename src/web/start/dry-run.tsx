@@ -7,12 +7,8 @@ export function DryRun(props: { plan: Plan | null; devices: readonly Working[]; 
   const { plan, devices, waiting } = props;
   return (
     <section class="dry-run" aria-labelledby="dry-title" aria-live="polite">
-      <h2 id="dry-title">What that means</h2>
-      {plan ? (
-        <Meaning plan={plan} devices={devices} waiting={waiting} />
-      ) : (
-        <p>Nothing yet: a number above is not one that can be.</p>
-      )}
+      <h2 id="dry-title">What this means</h2>
+      {plan ? <Meaning plan={plan} devices={devices} waiting={waiting} /> : <p>One of the numbers is out of range.</p>}
     </section>
   );
 }
@@ -21,14 +17,16 @@ function Meaning({ plan, devices, waiting }: { plan: Plan; devices: readonly Wor
   const { parameters, tokens_a_round, most_ms, expected_ms, slowest_steps } = forecast(plan, devices);
   const bytes = new Blob([plan.text]).size;
   const unknown =
-    waiting > 0 ? 'No device here has said yet how fast it is.' : 'Nobody is at work on this hub to measure by.';
+    waiting > 0
+      ? 'No device here has reported its speed yet.'
+      : 'No device is at work on this hub, so there is no speed to go by.';
   return (
     <>
       <p>
         <b>{formatCount(parameters)} parameters</b>; a device that finishes a round learns from{' '}
         {formatCount(tokens_a_round)} tokens.
         {bytes > 0 &&
-          ` The text has ${formatCount(bytes)}: one device goes through it ${timesOf((tokens_a_round * plan.rounds) / bytes)}.`}
+          ` The text has ${formatCount(bytes)}; one device reads it ${timesOf((tokens_a_round * plan.rounds) / bytes)}.`}
       </p>
       <p>
         {expected_ms === null

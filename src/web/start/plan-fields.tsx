@@ -7,8 +7,8 @@ const SIZE_NAMES: Readonly<Record<Size, string>> = { small: 'Small', medium: 'Me
 const RUN: readonly NumberField[] = ['rounds', 'round_seconds', 'steps', 'min_workers'];
 const MORE: readonly NumberField[] = ['layers', 'width', 'heads', 'context', 'batch', 'learning_rate'];
 const MERGE_RULES: Readonly<Record<Plan['merge_rule'], string>> = {
-  mean: 'everybody counts',
-  agreement: 'only updates that agree with the others: for workers nobody vouches for',
+  mean: 'every update counts',
+  agreement: 'only updates that agree with the others, for workers nobody vouches for',
 };
 
 interface Fields {
@@ -31,7 +31,7 @@ export function PlanFields({ draft, problems, onChange }: Fields) {
       </fieldset>
       <Numbers fields={RUN} {...{ draft, problems, onChange }} />
       <details class="more" open={MORE.some((field) => problems.has(field)) || undefined}>
-        <summary>More: another shape, batch, learning rate, seed</summary>
+        <summary>More: shape, batch, learning rate, seed</summary>
         <div class="more-fields">
           <Numbers fields={MORE} {...{ draft, problems, onChange }} />
           <label class="inline">
@@ -40,14 +40,14 @@ export function PlanFields({ draft, problems, onChange }: Fields) {
               checked={draft.tied}
               onChange={(event) => onChange({ tied: event.currentTarget.checked })}
             />
-            Share the embedding with the head
+            Share the embedding with the output layer
           </label>
           <label>
-            Seed of the first weights
+            Seed of the initial weights
             <input value={draft.seed} onInput={(event) => onChange({ seed: event.currentTarget.value })} />
           </label>
           <label class="wide">
-            Whose work is merged
+            Which work is merged
             <select
               value={draft.merge_rule}
               onChange={(event) => onChange({ merge_rule: event.currentTarget.value as Plan['merge_rule'] })}

@@ -1,6 +1,8 @@
 // Start a run: what `potluck run create` takes, in a form, with what it would mean before anything is sent.
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { ViewProps } from '../app.tsx';
+import { IdentityBox } from '../device/identity-box.tsx';
+import { ShareDialog } from '../run/share-dialog.tsx';
 import { Link } from '../shell/link.tsx';
 import type { Live } from '../shell/live.ts';
 import { type Draft, FIRST_DRAFT, labelOf, missingIn, planOf } from './draft.ts';
@@ -21,7 +23,8 @@ export function StartView({ live }: ViewProps) {
     setDraft((before) => ({ ...before, ...part }));
     if (news?.kind === 'failed') forget(); // what was wrong may be mended
   };
-  if (news?.kind === 'created') return <Created run={news.run} min_workers={Number(draft.min_workers)} />;
+  if (news?.kind === 'created')
+    return <Created run={news.run} name={draft.name} min_workers={Number(draft.min_workers)} />;
   const busy = news?.kind === 'progress';
   const [wrong] = problems.keys();
   const lacking = wrong ? `“${labelOf(wrong)}” is not right yet.` : plan && missingIn(plan);
@@ -31,8 +34,8 @@ export function StartView({ live }: ViewProps) {
         <h1>Start a run</h1>
       </div>
       <p class="lead">
-        A name, a text to learn from, and a size. The text is cut into tokens here and goes to the hub, where everybody
-        can read it: choose one that may be public.
+        Give it a name, a text to learn from, and a size. This page cuts the text into tokens and sends them to the hub,
+        where everybody can read them: choose a text that may be public.
       </p>
       <form
         class="plan"
@@ -42,48 +45,53 @@ export function StartView({ live }: ViewProps) {
           if (plan && !lacking && !busy) send(plan);
         }}
       >
-        <Field
-          id="name"
-          label="Name"
-          maxLength={80}
-          value={draft.name}
-          problem={problems.get('name')}
-          onText={(name) => change({ name })}
-        />
-        <TextInput text={draft.text} onText={(text) => change({ text })} />
-        <PlanFields draft={draft} problems={problems} onChange={change} />
-        <DryRun plan={plan} devices={devices} waiting={workersHere(live)} />
-        <p class="actions">
-          <button
-            type="submit"
-            class="primary large"
-            disabled={busy || Boolean(lacking) || live.connection !== 'live'}
-            aria-describedby="lacking"
-          >
-            {busy ? `${news.what} …` : 'Start it'}
-          </button>
-          <small id="lacking">{lacking}</small>
-        </p>
-        {news?.kind === 'failed' && (
-          <p class="verdict bad" role="alert">
-            <b>It was not started.</b> {news.message}
+        <div class="plan-fields">
+          <Field
+            id="name"
+            label="Name"
+            maxLength={80}
+            value={draft.name}
+            problem={problems.get('name')}
+            onText={(name) => change({ name })}
+          />
+          <TextInput text={draft.text} onText={(text) => change({ text })} />
+          <PlanFields draft={draft} problems={problems} onChange={change} />
+        </div>
+        <div class="plan-outcome">
+          <DryRun plan={plan} devices={devices} waiting={workersHere(live)} />
+          <p class="actions">
+            <button
+              type="submit"
+              class="primary large"
+              disabled={busy || Boolean(lacking) || live.connection !== 'live'}
+              aria-describedby="lacking"
+            >
+              {busy ? `${news.what} …` : 'Start the run'}
+            </button>
+            <small id="lacking">{lacking}</small>
           </p>
-        )}
+          {news?.kind === 'failed' && (
+            <p class="verdict bad" role="alert">
+              <b>The run was not started.</b> {news.message}
+            </p>
+          )}
+        </div>
       </form>
       <p class="fine">
-        Larger texts, other tokenizers, a model to go on from:{' '}
+        For larger texts, other tokenizers, or a model to continue from, use a terminal:{' '}
         <code>npx potluck run create --hub {location.origin} --help</code>
       </p>
     </article>
   );
 }
 
-function Created({ run, min_workers }: { run: string; min_workers: number }) {
+function Created({ run, name, min_workers }: { run: string; name: string; min_workers: number }) {
+  const [sharing, setSharing] = useState(false);
   return (
     <section class="empty">
-      <h1>The run is there</h1>
+      <h1>Your run is open</h1>
       <p>
-        It begins as soon as {min_workers === 1 ? 'a device comes' : `${min_workers} devices come`}. Lend this tab, or
+        It begins as soon as {min_workers === 1 ? 'a device comes' : `${min_workers} devices come`}. Lend this one, or
         share the link.
       </p>
       <p class="actions">
@@ -93,7 +101,16 @@ function Created({ run, min_workers }: { run: string; min_workers: number }) {
         <Link to={{ view: 'device', run }} class="button">
           Lend this device
         </Link>
+        <button type="button" onClick={() => setSharing(true)}>
+          Share
+        </button>
       </p>
+      {sharing && <ShareDialog run={{ run, name }} onClose={() => setSharing(false)} />}
+      <p>
+        You own it: only the key in this browser can pause, resume or end it. Keep the key’s 24 words, and you can do so
+        from another device, too.
+      </p>
+      <IdentityBox work={null} />
     </section>
   );
 }

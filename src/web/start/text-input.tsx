@@ -4,7 +4,7 @@ import { formatWhole } from '../shell/format.ts';
 
 /** More belongs into files, which the command reads piece by piece. */
 const TEXT_BYTES = 16 << 20;
-const TOO_LONG = `At most ${TEXT_BYTES >> 20} MB here; the command takes any number of files.`;
+const TOO_LONG = `At most ${TEXT_BYTES >> 20} MB fit here; the command potluck run create takes any amount.`;
 /** A box of more characters makes typing slow. */
 const EDITED_CHARACTERS = 50_000;
 const SHOWN_CHARACTERS = 5000;
@@ -24,7 +24,7 @@ export function TextInput({ text, onText }: { text: string; onText: (text: strin
     const read = Promise.all(list.map((file) => file.text()));
     await read.then(
       (texts) => take(texts.join('\n\n')),
-      () => setProblem('This file cannot be read.'),
+      () => setProblem('The browser cannot read this file.'),
     );
   };
   const putAway = (): void => {
@@ -35,7 +35,7 @@ export function TextInput({ text, onText }: { text: string; onText: (text: strin
   return (
     <>
       <label>
-        Text to learn from, as files
+        Text to learn from: choose files
         <input
           ref={picker}
           type="file"
@@ -45,7 +45,7 @@ export function TextInput({ text, onText }: { text: string; onText: (text: strin
         />
       </label>
       <label class="wide">
-        or pasted here
+        or paste it here
         <textarea
           rows={4}
           readOnly={long}
@@ -69,7 +69,7 @@ export function TextInput({ text, onText }: { text: string; onText: (text: strin
         )}
         {text !== '' && (
           <button type="button" class="text" onClick={putAway}>
-            Put the text away
+            Remove the text
           </button>
         )}
       </p>

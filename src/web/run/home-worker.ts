@@ -1,0 +1,51 @@
+// The Worker that makes a model's folder ready to be taken home: its settings and tokenizer, and its weights where the hub has no whole file of them.
+import '../tab/no-eval.ts';
+import { catchUp } from '../../games/history.ts';
+import { decodeParams } from '../../games/params.ts';
+import type { PretrainParams } from '../../games/pretrain.ts';
+import { loadGame } from '../../games/registry.ts';
+import { encodeModel } from '../../model/checkpoint.ts';
+import type { Weights } from '../../model/config.ts';
+import { folderTexts } from '../../model/folder-texts.ts';
+import { tokenizerFromJson } from '../../model/tokenizer.ts';
+import { openPeerBlobs } from '../../peer/blobs.ts';
+import { askHub, fetchStatus } from '../../peer/find-run.ts';
+import { createIdentity } from '../../protocol/identity.ts';
+import { RunViewSchema } from '../../protocol/messages.ts';
+import { decodeManifest } from '../../training/shards.ts';
+import { openTabBlobs } from '../tab/keepsakes.ts';
+import { openTabStore } from '../tab/store.ts';
+import type { HomeFile, HomeNews, HomeOrder } from './owner-messages.ts';
+
+const say = (news: HomeNews): void => postMessage(news);
+
+async function prepare({ url, run }: HomeOrder): Promise<void> {
+  say({ kind: 'progress', what: 'Asking for the run' });
+  const [{ hub }, answer] = await Promise.all([fetchStatus(url), askHub(url, `/runs/${run}`)]);
+  const view = RunViewSchema.parse(answer.json);
+  const blobs = openPeerBlobs({
+    ...{ url, hub, identity: createIdentity() },
+    cache: openTabBlobs(await openTabStore(), Date.now),
+  });
+  const game = await loadGame(view.game);
+  const params = decodeParams(game, await blobs.fetch(view.params)) as PretrainParams; // as the game's own schema has found it
+  say({ kind: 'progress', what: 'Fetching the tokenizer' });
+  const manifest = decodeManifest(await blobs.fetch(params.dataset));
+  const tokenizer = tokenizerFromJson(new TextDecoder().decode(await blobs.fetch(manifest.tokenizer)));
+  const files: HomeFile[] = folderTexts(params.model, tokenizer).map(([name, text]) => ({ name, content: { text } }));
+  // The browser fetches a whole model by itself, to its disk: however large it is, it never lies in this page's memory.
+  if (view.checkpoint.model === view.model) files.push({ name: 'model.safetensors', content: { blob: view.model } });
+  else {
+    say({ kind: 'progress', what: `Computing the model of ${view.round} rounds from the last whole one` });
+    const held = await catchUp(game, params, view, null, blobs.fetch);
+    const bytes = encodeModel(params.model, held.state as Weights);
+    files.push({ name: 'model.safetensors', content: { bytes } });
+  }
+  say({ kind: 'ready', files, model: view.model, merged_rounds: view.round });
+}
+
+addEventListener('message', ({ data }: MessageEvent<HomeOrder>) => {
+  prepare(data).catch((error: unknown) =>
+    say({ kind: 'failed', message: error instanceof Error ? error.message : String(error) }),
+  );
+});

@@ -1,0 +1,32 @@
+// What the run's view says to the Workers that sign for the run's owner and that bring the model, and what they answer.
+
+export type OwnersWord = 'run.paused' | 'run.resumed' | 'run.ended';
+
+export interface OwnerOrder {
+  readonly url: string;
+  readonly run: string;
+  readonly word: OwnersWord;
+}
+
+export type OwnerNews = { readonly kind: 'said' } | { readonly kind: 'failed'; readonly message: string };
+
+export interface HomeOrder {
+  readonly url: string;
+  readonly run: string;
+}
+
+/** A file of the model's folder: as text, as bytes, or, where the hub has it whole, by its hash, to be fetched by the browser itself. */
+export interface HomeFile {
+  readonly name: string;
+  readonly content: { readonly text: string } | { readonly bytes: Uint8Array } | { readonly blob: string };
+}
+
+export type HomeNews =
+  | { readonly kind: 'progress'; readonly what: string }
+  | {
+      readonly kind: 'ready';
+      readonly files: readonly HomeFile[];
+      readonly model: string;
+      readonly merged_rounds: number;
+    }
+  | { readonly kind: 'failed'; readonly message: string };
