@@ -32,8 +32,8 @@ export function LossChart({ run, live, workers }: { run: LiveRun; live: Live; wo
       return other ? [otherRun(other, nameOf(other.overview.name), axis, i % DISHES)] : [];
     });
     return [...beside, ...more, ...curvesOf(run, axis)];
-  }, [run.evaluations, run.rounds, axis, losses, others, live.version]);
-  const shown = curves.filter(({ points }) => points.length > 0);
+  }, [run.overview.run, freshness([run, ...live.runs.values()]), axis, losses, others]);
+  const shown = useMemo(() => curves.filter(({ points }) => points.length > 0), [curves]);
   const change = (part: Partial<Looks>): void => setLooks((before) => ({ ...before, ...part }));
   const name = nameOf(run.overview.name);
   const enough = shown.some(({ points }) => points.length > 1);
@@ -173,6 +173,12 @@ function OtherRuns(props: {
     </fieldset>
   );
 }
+
+/** Changes when a curve does: the lists grow in place, and devices report all the time. */
+const freshness = (runs: readonly LiveRun[]): string =>
+  runs
+    .map(({ evaluations, rounds }) => [evaluations, rounds].map((list) => `${list.length} ${list.at(-1)?.time_ms}`))
+    .join();
 
 /** What keeps the chart empty, as this run is. */
 function EmptyChart({ run: { overview, peers, evaluations } }: { run: LiveRun }) {

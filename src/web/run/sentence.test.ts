@@ -35,6 +35,14 @@ test('a run that nobody has come to, one that waits for more, and one that every
   assert.match(left.next!, /^3 of 60 rounds are merged/);
 });
 
+test('a round that begins again and again, and a model that gets worse, are told with a way out', () => {
+  const state = { phase: 'working', round: 3, round_ms: 20_000 } as const;
+  assert.match(of({ ...state, attempt: 4 }, worker(true)).next!, /begun 5 times.*too slow for rounds of 20 s/);
+  const worse = of({ ...state, validation_loss: 7, first_validation_loss: 5.5 }, worker(true));
+  assert.match(worse.next!, /7\.000 instead of 5\.500.*lower learning rate/);
+  assert.equal(of({ ...state, validation_loss: 2, first_validation_loss: 5.5 }, worker(true)).next, null);
+});
+
 test('a paused run asks nobody to work', () => {
   const { sentence, next, action } = of({ phase: 'paused', round: 2, merged_tokens: 5000 }, worker(true));
   assert.equal(sentence, 'Paused by its owner. It has read 5k tokens.');

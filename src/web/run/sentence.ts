@@ -1,6 +1,6 @@
 // A run in one plain sentence, and in a second one what its reader can do about it.
 import type { PeerView, RunOverview } from '../../protocol/messages.ts';
-import { formatCount, formatWhole, nameOf } from '../shell/format.ts';
+import { formatCount, formatDuration, formatWhole, nameOf } from '../shell/format.ts';
 
 export interface Told {
   readonly sentence: string;
@@ -52,7 +52,24 @@ export function told(run: RunOverview, peers: Iterable<PeerView>): Told {
     };
   }
   const doing = learns ? 'teaching' : 'playing';
-  return { sentence: `${devicesAre(here)} ${doing} ${thing}. ${has}`, next: null, action: 'lend' };
+  return { sentence: `${devicesAre(here)} ${doing} ${thing}. ${has}`, next: trouble(run), action: 'lend' };
+}
+
+/** Rounds that begin so often without work are no chance. */
+const IDLE_ATTEMPTS = 2;
+
+/** What goes wrong in a run that goes on, with a way out; null where nothing does. */
+function trouble({
+  attempt,
+  round_ms,
+  validation_loss: loss,
+  first_validation_loss: first,
+}: RunOverview): string | null {
+  if (attempt >= IDLE_ATTEMPTS) {
+    return `This round has begun ${many(attempt + 1, 'time')}, because no work came in before it closed. The devices here may be too slow for rounds of ${formatDuration(round_ms)}; a faster one can help.`;
+  }
+  if (loss === null || first === null || loss <= first) return null;
+  return `The loss is higher than at first, ${loss.toFixed(3)} instead of ${first.toFixed(3)}: the model gets worse. Its owner can end the run and start another with a lower learning rate.`;
 }
 
 function over({ round, rounds, merged_tokens }: RunOverview, gave: number, learns: boolean): Told {

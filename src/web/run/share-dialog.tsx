@@ -14,18 +14,18 @@ export function ShareDialog({ run, onClose }: { run: Pick<RunOverview, 'run' | '
     // Without a secure connection there is no clipboard to write to; the text is selected instead.
     if (!navigator.clipboard) {
       dialog.current?.querySelector('input')?.select();
-      setCopied('Selected: copy it with your keyboard.');
+      setCopied('The link is selected: copy it with your keyboard.');
       return;
     }
     navigator.clipboard.writeText(link).then(
       () => setCopied('Copied.'),
-      () => setCopied('The browser does not allow it: copy it by hand.'),
+      () => setCopied('Your browser does not let the page copy: copy the link by hand.'),
     );
   };
   return (
     <dialog ref={dialog} onClose={onClose} aria-labelledby="share-title">
       <h2 id="share-title">Share “{nameOf(run.name)}”</h2>
-      <p>Whoever opens this link can watch, check everything, and lend a device.</p>
+      <p>Anybody who opens this link can watch, check everything, and lend a device.</p>
       <QrCode text={link} label={`QR code of ${link}`} />
       <p class="actions">
         <input
@@ -34,14 +34,14 @@ export function ShareDialog({ run, onClose }: { run: Pick<RunOverview, 'run' | '
           aria-label="Link to this run"
           onFocus={({ currentTarget }) => currentTarget.setSelectionRange(0, link.length, 'backward')}
         />
-        <button type="button" class="primary" onClick={copy}>
+        <button type="button" class="primary" onClick={copy} autofocus>
           Copy
         </button>
       </p>
       <p class="fine" role="status">
         {copied ||
           (isPrivate(link)
-            ? 'This address is good on this machine or network only; potluck hub --public URL names another.'
+            ? 'This address works only on this machine or network; the hub’s operator can name a public one with potluck hub --public URL.'
             : '')}
       </p>
       <p class="actions end">

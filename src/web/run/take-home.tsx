@@ -1,6 +1,7 @@
 // Taking a run's present model home: the files that transformers and other tools read, from the page or by the command.
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { RunOverview } from '../../protocol/messages.ts';
+import { CopyBox } from '../shell/copy-box.tsx';
 import { formatBytes, formatWhole } from '../shell/format.ts';
 import { save } from './chart-files.ts';
 import type { HomeFile, HomeNews, HomeOrder } from './owner-messages.ts';
@@ -37,10 +38,8 @@ export function TakeHome({ run }: { run: RunOverview }) {
           The files could not be made ready. {news.message}
         </p>
       )}
-      <p class="fine">
-        Or from a terminal, with proof of where the model comes from:{' '}
-        <code>{`npx potluck export ${run.run.slice(0, 12)} ./model --hub ${location.origin}`}</code>
-      </p>
+      <p class="fine">Or use a terminal, which adds proof of where the model comes from:</p>
+      <CopyBox text={`npx potluck export ${run.run.slice(0, 12)} ./model --hub ${location.origin}`} />
     </>
   );
 }
