@@ -139,7 +139,7 @@ describe('forms of the page', { skip, concurrency: false }, () => {
     await rounds.pressSequentially('40');
     await page.getByText(/With the device at work here now, about/).waitFor(); // it waits, and its speed is known
     tell(false, 'waiting');
-    await page.getByText('No device is at work on this hub.').waitFor();
+    await page.getByText('No device is at work on this hub, so there is no speed to go by.').waitFor();
     assert.equal(await rounds.inputValue(), '40');
   });
 

@@ -91,9 +91,9 @@ describe('the page', { skip, concurrency: false }, () => {
         assert.equal(download.suggestedFilename(), name);
         taken.set(name, readFileSync(await download.path()));
       }
-      const folder = join(net.folder, 'home');
+      const folder = join(net.folder, 'taken');
       const exported = net.start('export', run, folder, '--hub', url, '--json');
-      await exported.ended;
+      assert.equal(await exported.ended, 0, exported.stdout() + exported.stderr());
       for (const [name, bytes] of taken) assert.deepEqual(bytes, readFileSync(join(folder, name)), name);
       await page.getByText(sha256Hex(taken.get('model.safetensors')!)).waitFor();
       await checkAccessibility(page, 'take home');

@@ -30,6 +30,7 @@ test('a run that nobody has come to, one that waits for more, and one that every
   const waiting = of({ phase: 'gathering', min_workers: 4 }, worker(true, 0));
   assert.equal(waiting.sentence, 'One device is here. 3 more, and it begins.');
   assert.match(waiting.next!, /when 4 devices are here/);
+  assert.match(of({ phase: 'gathering', min_workers: 1 }, worker(true, 0)).sentence, /It is about to begin/);
   const left = of({ phase: 'working', round: 3, merged_tokens: 9000 }, worker(false));
   assert.equal(left.sentence, 'Nobody is at work now. It has read 9k tokens.');
   assert.match(left.next!, /^3 of 60 rounds are merged/);

@@ -31,14 +31,14 @@ export function told(run: RunOverview, peers: Iterable<PeerView>): Told {
     };
   }
   if (phase === 'gathering' && round === 0) {
-    const missing = Math.max(1, run.min_workers - here);
+    const missing = (run.attempt > 0 ? 1 : run.min_workers) - here;
     return {
       sentence:
         here === 0
           ? `${capital(thing)} waits for its first device.`
-          : `${devicesAre(here)} here. ${missing} more, and it begins.`,
+          : `${devicesAre(here)} here. ${missing > 0 ? `${missing} more, and it begins.` : 'It is about to begin.'}`,
       next:
-        run.min_workers > 1
+        missing > 0 && run.min_workers > 1
           ? `It begins when ${many(run.min_workers, 'device')} are here. Lend this one, or share the link.`
           : 'Lend this one, or share the link: it begins as soon as a device comes.',
       action: 'lend',
@@ -59,12 +59,9 @@ export function told(run: RunOverview, peers: Iterable<PeerView>): Told {
 const IDLE_ATTEMPTS = 2;
 
 /** What goes wrong in a run that goes on, with a way out; null where nothing does. */
-function trouble({
-  attempt,
-  round_ms,
-  validation_loss: loss,
-  first_validation_loss: first,
-}: RunOverview): string | null {
+function trouble(run: RunOverview): string | null {
+  const { attempt, round_ms, problem, validation_loss: loss, first_validation_loss: first } = run;
+  if (problem !== null) return null; // the hub itself says what
   if (attempt >= IDLE_ATTEMPTS) {
     return `This round has begun ${many(attempt + 1, 'time')}, because no work came in before it closed. The devices here may be too slow for rounds of ${formatDuration(round_ms)}; a faster one can help.`;
   }

@@ -47,6 +47,7 @@ function Facts({ peer, run }: { peer: PeerView; run: LiveRun }) {
   const speed = run.speeds.get(peer.id)?.tokens_per_second ?? 0;
   const facts: [string, string | null][] = [
     ['State', doing(peer, run.overview)],
+    ['What holds it up', progress?.obstacle?.message ?? null],
     ['Computes with', peer.role === 'worker' ? runtimeName(peer.runtime) : null],
     ['Speed', speed > 0 ? `${formatCount(speed)} tokens a second` : null],
     [
