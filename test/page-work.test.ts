@@ -113,7 +113,7 @@ describe('a contributor', { skip, concurrency: false }, () => {
       fetched.push(`${response.request().method()} ${new URL(response.url()).pathname}`),
     );
     await page.goto(`${url}/r/${run}/device`);
-    await page.getByText(/fetches the code that computes: 3\.\d MB/).waitFor();
+    await page.getByText(/fetches the code that computes: about 3\.\d MB/).waitFor();
     await page.getByText('This connection is metered. Nothing is fetched unless').waitFor();
     assert.deepEqual(
       fetched.filter((line) => /^GET .*(wasm|worker)/.test(line)),

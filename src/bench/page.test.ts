@@ -20,6 +20,7 @@ test('the page is light, what computes comes with consent, and the second time f
   const { figures, weight } = JSON.parse(stdout);
   assert.equal(weight.computing_before_consent, 0);
   assert.ok(weight.before_bytes > 10_000, 'the page was fetched');
+  assert.ok(weight.to_button_bytes > weight.before_bytes, 'My device has code of its own');
   assert.ok(weight.on_consent_wasm_bytes > 1_000_000, 'the runtime was fetched');
   assert.equal(weight.second_visit_wasm_bytes, 0);
   assert.ok(weight.second_visit_bytes > 0, 'the document is asked for anew');

@@ -174,6 +174,9 @@ function reportWeight(report: Report, weight: Awaited<ReturnType<typeof measureW
     '≤ 100 kB',
     light,
   );
+  const { to_button_bytes, to_button_files } = weight;
+  const way = `along the way: link, run, My device, ${to_button_files} files`;
+  add(report, way, kilobytes(to_button_bytes), '≤ 100 kB', to_button_bytes <= 100_000);
   add(report, '  of them needed only to compute', String(computing), '0', computing === 0);
   add(report, 'fetched on consent', kilobytes(weight.on_consent_bytes));
   add(report, '  of it WebAssembly', kilobytes(weight.on_consent_wasm_bytes));

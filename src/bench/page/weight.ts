@@ -12,6 +12,9 @@ export interface Weight {
   readonly before_files: number;
   /** Files that only computing needs, among them. */
   readonly computing_before_consent: number;
+  /** The same on the way that people go: with the link, then to My device, where the button is. */
+  readonly to_button_bytes: number;
+  readonly to_button_files: number;
   /** What the button has fetched until work was handed in: of the page, and of it WebAssembly. */
   readonly on_consent_bytes: number;
   readonly on_consent_wasm_bytes: number;
@@ -40,20 +43,27 @@ export async function measureWeight(network: PageNetwork): Promise<Weight> {
       await page.waitForLoadState('networkidle');
       const before = proxy.take();
       await page.getByRole('link', { name: 'Lend this device' }).click();
-      await page.getByRole('button', { name: 'Contribute from this tab' }).click();
+      const contribute = page.getByRole('button', { name: 'Contribute from this tab' });
+      await contribute.waitFor();
+      await page.waitForLoadState('networkidle');
+      const toButton = [...before, ...proxy.take()];
+      await contribute.click();
       await handedIn(page).waitFor();
-      return { before, after: proxy.take() };
+      return { before, toButton, after: proxy.take() };
     } finally {
       await context.close();
     }
   };
   try {
     const [first, second] = [await visit(), await visit()];
-    const again = [...second.before, ...second.after];
+    const again = [...second.toButton, ...second.after];
     return {
       before_bytes: bytesOf(first.before),
       before_files: first.before.length,
-      computing_before_consent: first.before.filter(({ path }) => COMPUTING.test(path)).length,
+      computing_before_consent: first.toButton.filter(({ path, size_bytes }) => size_bytes > 0 && COMPUTING.test(path))
+        .length,
+      to_button_bytes: bytesOf(first.toButton),
+      to_button_files: first.toButton.filter(({ size_bytes }) => size_bytes > 0).length,
       on_consent_bytes: bytesOf(first.after),
       on_consent_wasm_bytes: bytesOf(first.after.filter(isWasm)),
       second_visit_bytes: bytesOf(again),

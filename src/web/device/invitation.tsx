@@ -84,9 +84,10 @@ export function Invitation({ overview, again }: { overview: RunOverview; again: 
         </button>
       </p>
       <p class="fine">
-        It first fetches the code that computes: {size_bytes === null ? 'a few megabytes' : formatBytes(size_bytes)},
-        once; your browser keeps it. It can read nothing of yours, and sends only what it has learned. A hidden tab goes
-        on working. For a stronger device, in a terminal:
+        It first fetches the code that computes:{' '}
+        {size_bytes === null ? 'a few megabytes' : `about ${formatBytes(size_bytes)}`}, once; your browser keeps it. It
+        can read nothing of yours, and sends only what it has learned. A hidden tab goes on working. For a stronger
+        device, in a terminal:
       </p>
       <CopyBox text={`npx potluck join ${location.origin}`} />
       {problem && (

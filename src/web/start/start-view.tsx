@@ -94,6 +94,10 @@ function Created({ run, name, min_workers }: { run: string; name: string; min_wo
         It begins as soon as {min_workers === 1 ? 'a device comes' : `${min_workers} devices come`}. Lend this one, or
         share the link.
       </p>
+      <p class="fine">
+        It belongs to the key in this browser: only with that key can it be paused, ended or given other rules. Keep the
+        key's 24 words: they are under My device.
+      </p>
       <p class="actions">
         <Link to={{ view: 'run', run }} class="button primary">
           Watch it
