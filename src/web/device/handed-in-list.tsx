@@ -54,16 +54,10 @@ function useRemembered(run: string, now: readonly HandedIn[]): readonly HandedIn
 }
 
 function Refused({ one }: { one: ContributionState['refused'][number] }) {
-  const { words, mine } = refusedWords(one);
+  const { words, calm } = refusedWords(one);
   return (
-    <li class={mine ? 'bad' : undefined}>
-      <p>
-        <b>Round {one.round}</b> {words}
-      </p>
-      <details class="fine">
-        <summary>What the hub said</summary>
-        {one.message} ({one.code})
-      </details>
+    <li class={calm ? undefined : 'bad'}>
+      <b>Round {one.round}</b> {words} <small>({one.code})</small>
     </li>
   );
 }
