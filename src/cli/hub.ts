@@ -1,8 +1,9 @@
 // `potluck hub`: a meeting place on this machine.
 import { join } from 'node:path';
-import { Command, Option } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import type { LoggedEvent } from '../core/events.ts';
 import { gamesOf } from '../games/game-file.ts';
+import { parseWitness, type WitnessAddress } from '../hub/ask-witness.ts';
 import type { ConditionChange } from '../hub/condition.ts';
 import { openHub } from '../hub/hub.ts';
 import { fired } from '../protocol/clock.ts';
@@ -22,6 +23,7 @@ interface HubFlags {
   public?: string;
   page: boolean;
   keepFree?: number;
+  witness: WitnessAddress[];
   gameFile: string[];
   gameSeconds: number;
   json: boolean;
@@ -43,6 +45,12 @@ export function hubCommand(): Command {
       '--keep-free <mb>',
       'megabytes of the disk that uploads must leave free (default: 2 % of the disk, at most 268)',
       decimal(0, 1e9),
+    )
+    .option(
+      '--witness <key-and-url>',
+      '"NAME+HASH+KEY URL" of a witness (C2SP tlog-witness) that is shown every new head of the log; may be given again',
+      (text: string, before: WitnessAddress[]) => [...before, witnessAddress(text)],
+      [],
     )
     .addOption(gameFileOption())
     .addOption(gameSecondsOption())
@@ -73,6 +81,7 @@ Examples:
         ...{ folder, host: options.host, port: options.port },
         loadGame: await gamesOf(options.gameFile, options.gameSeconds * 1000),
         page: options.page ? { folder: PAGE_FOLDER, public_url: options.public ?? null } : undefined,
+        witnesses: options.witness,
         floor_bytes: options.keepFree === undefined ? undefined : options.keepFree * 1e6,
         onEvent: (event, index) => {
           const level = event.body.type === 'tick' ? 'debug' : 'info';
@@ -99,8 +108,9 @@ Examples:
           `The hub listens on ${hub.url} and keeps everything in ${folder}.\n` +
             (options.page ? `Open ${options.public ?? hub.url} in a browser to watch.\n` : '') +
             `Start a run:  ${potluckHere()} run create --hub ${hub.url} --data FILE_OR_FOLDER\n` +
+            `The key of its log, for witnesses and monitors:  ${hub.verifier_key}\n` +
             'Ctrl-C stops it; nothing is lost.',
-          { type: 'listening', url: hub.url, hub: hub.id, folder },
+          { type: 'listening', url: hub.url, hub: hub.id, folder, verifier_key: hub.verifier_key },
         );
         if (options.page) stopBuilding = keepPageBuilt(output);
         await fired(AbortSignal.any([stopped, failed.signal]));
@@ -112,6 +122,15 @@ Examples:
       if (failed.signal.aborted) throw failed.signal.reason;
       output.say('The hub has stopped.', { type: 'stopped' });
     });
+}
+
+/** A witness on the command line, or one clear line. */
+function witnessAddress(text: string): WitnessAddress {
+  try {
+    return parseWitness(text);
+  } catch (error) {
+    throw new InvalidArgumentError(messageOf(error));
+  }
 }
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -132,7 +132,7 @@ export const JSON_OBJECTS = {
     merges_first: count.nullable().optional(),
   }),
   // A hub.
-  listening: object('hub: peers can come', { url: z.string(), hub: id, folder: path }),
+  listening: object('hub: peers can come', { url: z.string(), hub: id, folder: path, verifier_key: z.string() }),
   event: object('hub: an event is in the log at `index`', {
     index: count,
     id,
@@ -334,6 +334,14 @@ export const JSON_OBJECTS = {
     submission: id.optional(),
     round: count.optional(),
     reason: z.string().optional(),
+  }),
+  witness_listening: object('witness --listen: logs can ask for cosignatures', {
+    url: z.string(),
+    verifier_key: z.string(),
+  }),
+  asked: object('witness --listen: a log has asked, and its checkpoint was cosigned', {
+    origin: z.string(),
+    size: count,
   }),
   cosigned: object('witness: a checkpoint was cosigned', {
     hub: id,

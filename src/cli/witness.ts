@@ -1,16 +1,26 @@
 // `potluck witness URL`: watch a hub's log grow, and catch it when it does anything else.
 import { mkdirSync, writeFileSync } from 'node:fs';
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Command } from 'commander';
+import { Command, InvalidArgumentError } from 'commander';
 import { CodedError } from '../errors.ts';
+import {
+  NOTE_COSIGNATURE_V1,
+  NOTE_ED25519,
+  type NoteKey,
+  parseVerifierKey,
+  verifierKey,
+} from '../ledger/signed-note.ts';
 import { openPublicLog } from '../peer/public-log-open.ts';
 import { Misbehaviour, sendCosignature, witnessFile, witnessName, witnessOnce } from '../peer/witness.ts';
+import { type WitnessServerOptions, witnessServer } from '../peer/witness-server.ts';
 import type { Identity } from '../protocol/identity.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
 import { homeFolder, tryLock } from './folders.ts';
 import { untilStopped } from './lifetime.ts';
-import { decimal, fullId, hubUrl, jsonOption } from './options.ts';
+import { decimal, fullId, hubUrl, integer, jsonOption } from './options.ts';
 import { CliError, type Output, openOutput } from './output.ts';
 
 interface WitnessFlags {
@@ -18,6 +28,9 @@ interface WitnessFlags {
   once: boolean;
   folder?: string;
   hubId?: string;
+  listen?: number;
+  host: string;
+  log: NoteKey[];
   json: boolean;
 }
 
@@ -28,6 +41,18 @@ export function witnessCommand(): Command {
     .option('--once', 'look once, then end', false)
     .option('--folder <dir>', 'where the key and the last heads are kept (default: under ~/.potluck/witness)')
     .option('--hub-id <id>', 'the id that the hub must have (default: the one that its checkpoint names)', fullId)
+    .option(
+      '--listen <port>',
+      'answer logs that ask for cosignatures (C2SP tlog-witness) on this port',
+      integer(0, 65_535),
+    )
+    .option('--host <address>', 'address to listen on; 0.0.0.0 lets other machines ask', '127.0.0.1')
+    .option(
+      '--log <key>',
+      'NAME+HASH+KEY of another log that may ask; may be given again',
+      (text: string, before: NoteKey[]) => [...before, logKeyOf(text)],
+      [],
+    )
     .addOption(jsonOption())
     .addHelpText(
       'after',
@@ -45,11 +70,19 @@ It ends with 1 when the log is not a continuation of what this witness has seen,
       const lock = tryLock(folder);
       if (!lock) throw new CliError('in-use', `another witness works in ${folder}; give this one its own --folder`);
       const witness = await loadOrCreateIdentity(join(folder, 'witness.key'));
+      const inTurn = oneAfterTheOther();
+      const logs = [...flags.log];
+      const asked = { witness, folder, inTurn, logs: () => logs };
+      const server = flags.listen === undefined ? null : await listen(flags.listen, flags.host, asked, output);
+      stopped.addEventListener('abort', () => server?.close());
       for (;;) {
         try {
-          await look(url, witness, folder, flags.hubId, output);
+          const hub = await inTurn(() => look(url, witness, folder, flags.hubId, output));
+          const name = `potluck/${hub}`;
+          if (!logs.some((log) => log.name === name)) logs.push({ name, id: hub });
         } catch (error) {
           if (error instanceof Misbehaviour) {
+            server?.close();
             convict(error, folder, output);
             throw error;
           }
@@ -69,7 +102,7 @@ async function look(
   folder: string,
   hubId: string | undefined,
   output: Output,
-): Promise<void> {
+): Promise<string> {
   const log = await openPublicLog(url, hubId);
   const { note, size, before } = await witnessOnce(log, witness, folder, Math.floor(Date.now() / 1000));
   const taken = await sendCosignature(url, note);
@@ -81,6 +114,61 @@ async function look(
       ...{ file: witnessFile(folder, log.hub), note },
     },
   );
+  return log.hub;
+}
+
+/** Runs what it is given one after the other. */
+function oneAfterTheOther(): WitnessServerOptions['inTurn'] {
+  let last: Promise<unknown> = Promise.resolve();
+  return (work) => {
+    const done = last.then(work);
+    last = done.catch(() => {});
+    return done;
+  };
+}
+
+/** Lets logs ask; resolves when they can. */
+async function listen(
+  port: number,
+  host: string,
+  options: Pick<WitnessServerOptions, 'witness' | 'folder' | 'inTurn' | 'logs'>,
+  output: Output,
+): Promise<Server> {
+  const server = witnessServer({
+    ...options,
+    now_s: () => Math.floor(Date.now() / 1000),
+    onCosigned: (origin, size) =>
+      output.say(`${new Date().toISOString()}  ${origin} asked: ${size} entries, cosigned`, {
+        ...{ type: 'asked', origin, size },
+      }),
+    onError: (error) => {
+      const message = error instanceof Error ? error.message : String(error);
+      output.say(`could not answer a log: ${message}`, { type: 'problem', message });
+    },
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error) => reject(new CliError('bad-argument', `cannot listen on ${host}: ${error.message}`)));
+    server.listen(port, host, resolve);
+  });
+  const bound = server.address() as AddressInfo;
+  const url = `http://${bound.family === 'IPv6' ? `[${bound.address}]` : bound.address}:${bound.port}`;
+  const { id } = options.witness;
+  const verifier_key = verifierKey({ name: witnessName(id), id }, NOTE_COSIGNATURE_V1);
+  output.say(`Logs may ask for cosignatures; a hub does so with:  potluck hub --witness "${verifier_key} ${url}"`, {
+    ...{ type: 'witness_listening', url, verifier_key },
+  });
+  return server;
+}
+
+/** A log's key on the command line, or one clear line. */
+function logKeyOf(text: string): NoteKey {
+  try {
+    const { key, type } = parseVerifierKey(text);
+    if (type === NOTE_ED25519) return key;
+  } catch {
+    // Told below.
+  }
+  throw new InvalidArgumentError('expected the key of a log: NAME+HASH+KEY, as a hub serves it at /log/key.');
 }
 
 /** Shows the proof and keeps it: nobody else may have seen what this witness saw. */

@@ -1,6 +1,14 @@
 // What witnesses say of this hub's log: their cosignatures, each verified, the latest of each, served beside the checkpoint.
 import { openCheckpoint, verifyCosignature } from '../ledger/checkpoint.ts';
-import { NOTE_ED25519, noteKeyId, parseNote, signatureLine } from '../ledger/signed-note.ts';
+import {
+  NOTE_COSIGNATURE_V1,
+  NOTE_ED25519,
+  type NoteKey,
+  noteKeyId,
+  parseNote,
+  signatureLine,
+  signaturesBy,
+} from '../ledger/signed-note.ts';
 import { HubError } from './errors.ts';
 
 /** A note takes 64 signatures; half of them are plenty. */
@@ -16,6 +24,8 @@ interface Cosigned {
 }
 
 export interface Cosignatures {
+  /** Takes the cosignature of a witness that this hub was told to ask, whatever its name. Throws LedgerError malformed, bad-signature. */
+  addBy(note: string, witness: NoteKey): void;
   /** Takes the cosignatures of a note; resolves with the witnesses. Throws LedgerError malformed, bad-signature; HubError too-many-witnesses. */
   add(note: string): string[];
   /** A checkpoint with every cosignature that it has. */
@@ -49,29 +59,39 @@ export function openCosignatures(id: string): Cosignatures {
       .map(({ line }) => line)
       .join('');
 
+  /** Keeps a verified cosignature, unless a later one is held. */
+  const keep = (note: string, size: number, by: NoteKey, line: string): boolean => {
+    const { text, signatures } = parseNote(note);
+    const { time_s } = verifyCosignature(note, by);
+    const holder = `${by.name} ${by.id}`;
+    const before = held.get(holder);
+    if (before && (before.size > size || before.time_s > time_s)) return false;
+    makeRoom(holder, time_s);
+    held.set(holder, { text, size, time_s, line });
+    const own = noteKeyId({ name: origin, id }, NOTE_ED25519);
+    const ours = signatures.find(({ name, key_id }) => name === origin && key_id.every((byte, i) => byte === own[i]));
+    signed.set(text, signatureLine(ours!));
+    for (const old of signed.keys()) if (linesOf(old) === '') signed.delete(old);
+    return true;
+  };
+
   return {
     add(note) {
       const { size } = openCheckpoint(note, { id, origin });
-      const { text, signatures } = parseNote(note);
       const added: string[] = [];
-      for (const signature of signatures) {
+      for (const signature of parseNote(note).signatures) {
         // The key is in the name, so that nobody needs to be introduced; other names mean nothing here.
         const witness = /^witness\/([0-9a-f]{64})$/.exec(signature.name)?.[1];
         if (!witness || witness === id) continue;
-        const { time_s } = verifyCosignature(note, { name: signature.name, id: witness });
-        const before = held.get(witness);
-        if (before && (before.size > size || before.time_s > time_s)) continue;
-        makeRoom(witness, time_s);
-        held.set(witness, { text, size, time_s, line: signatureLine(signature) });
-        added.push(witness);
+        const by = { name: signature.name, id: witness };
+        if (keep(note, size, by, signatureLine(signature))) added.push(witness);
       }
-      const own = noteKeyId({ name: origin, id }, NOTE_ED25519);
-      const line = signatures.find(
-        ({ name, key_id }) => name === origin && key_id.every((byte, i) => byte === own[i]),
-      )!;
-      if (added.length > 0) signed.set(text, signatureLine(line));
-      for (const old of signed.keys()) if (linesOf(old) === '') signed.delete(old);
       return added;
+    },
+    addBy(note, witness) {
+      const { size } = openCheckpoint(note, { id, origin });
+      const lines = signaturesBy(parseNote(note), witness, NOTE_COSIGNATURE_V1).map(signatureLine);
+      keep(note, size, witness, lines.join(''));
     },
     join(note) {
       return note + linesOf(parseNote(note).text);

@@ -24,6 +24,8 @@ export type HubErrorCode =
   | 'too-many-messages'
   /** As many witnesses as are remembered are at work already. */
   | 'too-many-witnesses'
+  /** A witness's address is none, or it does not cosign. */
+  | 'bad-witness'
   /** A snapshot of the state is damaged, or does not belong to this hub, its log or its rules. */
   | 'bad-snapshot'
   /** An address or a key asks faster than it may; `details.retry_after_s` says when to try again. */

@@ -6,6 +6,7 @@ import { type AccountView, type HolderView, type RunStatus, type RunView, WIRE_L
 import { addressOfAsker, announcedBytes, answerTo, problem } from './answers.ts';
 import { serveBlobs } from './blob-routes.ts';
 import type { Condition } from './condition.ts';
+import type { Cosignatures } from './cosignatures.ts';
 import { type PublicLog, serveLog } from './log-routes.ts';
 import { type Metrics, serveMetrics } from './metrics.ts';
 import { openToReaders, type PageOptions, servePage, serveViews } from './page.ts';
@@ -24,6 +25,7 @@ export interface HttpServices {
   readonly blobs: BlobStore;
   readonly telemetry: Map<string, PeerTelemetry>;
   readonly log: PublicLog;
+  readonly cosignatures: Cosignatures;
   readonly rates: RateLimits;
   submit(bytes: Uint8Array): Promise<{ id: string; receipt: Receipt }>;
   statuses(): RunStatus[];
@@ -103,7 +105,7 @@ export function httpApp(
     return c.json({ event: id, receipt }, 201);
   });
 
-  serveLog(app, hub.log, hub.id, hub.rates, addressOfAsker);
+  serveLog(app, hub.log, hub.id, hub.cosignatures, hub.rates, addressOfAsker);
   serveViews(app, page, hub.statuses);
   return app;
 }

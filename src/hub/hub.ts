@@ -19,10 +19,12 @@ import { systemClock } from '../protocol/clock.ts';
 import type { Identity } from '../protocol/identity.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
 import { WIRE_LIMITS } from '../protocol/messages.ts';
+import { keepAsking, type WitnessAddress } from './ask-witness.ts';
 import { type ConditionChange, type DiskSpace, diskSpaceOf } from './condition.ts';
 import { CONNECTION_LIMITS, type ConnectionLimits } from './connections.ts';
 import { HubError } from './errors.ts';
 import { httpApp } from './http.ts';
+import { logKey } from './log-routes.ts';
 import { openMeetingPlace } from './meeting-place.ts';
 import { type Metrics, openMetrics } from './metrics.ts';
 import type { PageOptions } from './page.ts';
@@ -47,6 +49,8 @@ export interface HubOptions {
   readonly space?: () => Promise<DiskSpace>;
   /** What stays free of uploads, for the log and for merges. */
   readonly floor_bytes?: number;
+  /** Strangers' witnesses that are shown every new head of the log. */
+  readonly witnesses?: readonly WitnessAddress[];
   /** What differs from CONNECTION_LIMITS. */
   readonly limits?: Partial<ConnectionLimits>;
   /** What differs from RATES. */
@@ -59,6 +63,8 @@ export interface HubOptions {
 
 export interface Hub {
   readonly id: string;
+  /** The key of its log, as witnesses and monitors configure it. */
+  readonly verifier_key: string;
   readonly url: string;
   /** Stops taking anything, writes what was accepted, frees the port and the folder. */
   close(): Promise<void>;
@@ -154,11 +160,17 @@ async function startHub(options: HubOptions, identity: Identity, store: LogStore
     throw error;
   }
   place.begin();
+  const onAskError = (error: unknown, where: string): void => options.onError?.(error, where);
+  const { cosignatures } = place.services;
+  const asked = (options.witnesses ?? []).map((witness) =>
+    keepAsking(witness, { log, cosignatures, clock: systemClock, onError: onAskError }),
+  );
 
   const address = server.address() as AddressInfo;
   const shownHost = address.family === 'IPv6' ? `[${address.address}]` : address.address;
   let closing: Promise<void> | undefined;
   const close = async (): Promise<void> => {
+    for (const asking of asked) asking.close();
     try {
       await place.close();
     } finally {
@@ -172,6 +184,7 @@ async function startHub(options: HubOptions, identity: Identity, store: LogStore
   };
   return {
     id: identity.id,
+    verifier_key: logKey(identity.id),
     url: `http://${shownHost}:${address.port}`,
     close: () => (closing ??= close()),
   };

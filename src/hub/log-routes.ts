@@ -1,10 +1,12 @@
 // The public log over HTTP, in the layout of C2SP tlog-tiles: a signed checkpoint, tiles of hashes, bundles of entries.
 import type { Context, Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
-import { MAX_NOTE_BYTES } from '../ledger/signed-note.ts';
+import { MAX_NOTE_BYTES, NOTE_ED25519, verifierKey } from '../ledger/signed-note.ts';
 import { parseTilePath, type TileAddress } from '../ledger/tiles.ts';
+import { writeTlogProof } from '../ledger/tlog-proof.ts';
 import { rangeOf } from './byte-range.ts';
-import { openCosignatures } from './cosignatures.ts';
+import type { Cosignatures } from './cosignatures.ts';
+import { openPacker } from './packing.ts';
 import type { RateLimits } from './rate-limits.ts';
 
 /** The part of a transparency log that is served. */
@@ -12,6 +14,8 @@ export interface PublicLog {
   checkpoint(): Promise<{ readonly note: string }>;
   tile(level: number, index: number, width: number): Uint8Array | null;
   entryBundle(index: number, width: number): Uint8Array | null;
+  readonly size: number;
+  inclusionProof(index: number, size: number): Uint8Array[];
 }
 
 /** These files have no tag, so no If-Range names one. */
@@ -19,18 +23,21 @@ const NO_TAG = '';
 const FOREVER = 'public, max-age=31536000, immutable';
 
 /**
- * Adds /log/checkpoint and /log/tile/… to an app. Witnesses POST a checkpoint with their cosignature to /log/cosignature; then it is
- * served with it at /log/checkpoint while it is the newest, and at /log/cosigned as the largest one that a witness has seen.
+ * Adds the log to an app: /log/key, /log/checkpoint, /log/tile/… and /log/proof/INDEX. Witnesses POST a checkpoint with their cosignature
+ * to /log/cosignature; then it is served with it at /log/checkpoint while it is the newest, and at /log/cosigned as the largest one that a
+ * witness has seen.
  * `addressOf` says whom a request is counted under.
  */
 export function serveLog(
   app: Hono,
   log: PublicLog,
   hub: string,
+  cosignatures: Cosignatures,
   rates: RateLimits,
   addressOf: (c: Context) => string | null,
 ): void {
-  const cosignatures = openCosignatures(hub);
+  const pack = openPacker();
+  app.get('/log/key', (c) => c.text(`${logKey(hub)}\n`, 200, { 'cache-control': 'no-cache' }));
   app.get('/log/checkpoint', async (c) => {
     const { note } = await log.checkpoint();
     return c.text(cosignatures.join(note), 200, { 'cache-control': 'no-cache' });
@@ -50,17 +57,46 @@ export function serveLog(
     await next();
   });
   app.post('/log/cosignature', small, async (c) => c.json({ witnesses: cosignatures.add(await c.req.text()) }, 201));
-  app.get('/log/tile/*', (c) => {
+  app.get('/log/proof/:index', async (c) => {
+    const index = Number(/^(0|[1-9]\d{0,14})$/.exec(c.req.param('index'))?.[1] ?? Number.NaN);
+    if (!(index < log.size)) {
+      return c.json({ error: { code: 'not-found', message: `expected an index below ${log.size}` } }, 404);
+    }
+    const note = await noteWith(index, log, cosignatures);
+    const proof = log.inclusionProof(index, sizeOf(note));
+    return c.text(writeTlogProof({ index, proof, note }), 200, { 'cache-control': 'no-cache' });
+  });
+  app.get('/log/tile/*', async (c) => {
     const bytes = readTile(log, parseTilePath(c.req.path.slice('/log/'.length)));
     if (!bytes) return c.json({ error: { code: 'not-found', message: `the log has no ${c.req.path} yet` } }, 404);
     const headers = { 'content-type': 'application/octet-stream', 'cache-control': FOREVER, 'accept-ranges': 'bytes' };
     // A partial tile or bundle begins with the bytes of the narrower one: who has that asks for the rest.
     const range = rangeOf(bytes.length, NO_TAG, c.req.header('range'), c.req.header('if-range'));
-    if (range.kind !== 'part') return c.body(bytes as Uint8Array<ArrayBuffer>, 200, headers);
+    if (range.kind !== 'part') {
+      // Entries shrink; hashes do not.
+      const isBundle = c.req.path.startsWith('/log/tile/entries/');
+      const wire = isBundle ? await pack(c.req.path, bytes, c.req.header('accept-encoding')) : { bytes, headers: {} };
+      return c.body(wire.bytes as Uint8Array<ArrayBuffer>, 200, { ...headers, ...wire.headers });
+    }
     const { from, to } = range;
     const part = { ...headers, 'content-range': `bytes ${from}-${to - 1}/${bytes.length}` };
     return c.body(bytes.subarray(from, to) as Uint8Array<ArrayBuffer>, 206, part);
   });
+}
+
+/** The key of a hub's log as others configure it (c2sp.org/signed-note, section "Verifier keys"). */
+export function logKey(hub: string): string {
+  return verifierKey({ name: `potluck/${hub}`, id: hub }, NOTE_ED25519);
+}
+
+/** The size that a checkpoint of our own says. */
+const sizeOf = (note: string): number => Number(note.split('\n', 2)[1]);
+
+/** A head that holds an entry: one that a witness has seen where there is such, else the newest. */
+async function noteWith(index: number, log: PublicLog, cosignatures: Cosignatures): Promise<string> {
+  const seen = cosignatures.largest();
+  if (seen !== null && sizeOf(seen) > index && sizeOf(seen) <= log.size) return seen;
+  return cosignatures.join((await log.checkpoint()).note);
 }
 
 function readTile(log: PublicLog, tile: TileAddress): Uint8Array | null {

@@ -16,6 +16,7 @@ import { admit, blobsNamedBy } from './admission.ts';
 import { openCompaction } from './compaction.ts';
 import { type ConditionChange, type DiskSpace, watchCondition } from './condition.ts';
 import { type ConnectionLimits, type Connections, openConnections } from './connections.ts';
+import { openCosignatures } from './cosignatures.ts';
 import { HubError } from './errors.ts';
 import { openFeed } from './feed.ts';
 import { openHistories } from './history.ts';
@@ -130,6 +131,7 @@ export async function openMeetingPlace(options: MeetingPlaceOptions): Promise<Me
     randomBytes: options.randomBytes,
     blobs,
     log,
+    cosignatures: openCosignatures(identity.id),
     telemetry,
     rates,
     submit: async (bytes: Uint8Array) => {

@@ -13,6 +13,7 @@ import {
   NOTE_ED25519,
   noteKeyId,
   parseNote,
+  parseVerifierKey,
   signaturesBy,
   toBase64,
   verifierKey,
@@ -31,7 +32,18 @@ test("the note and keys of the reference implementation (golang.org/x/mod/sumdb/
   const secret = fromBase64('AYEKFALVFGyNhPJEMzD1QIDr+Y7hfZx09iUvxdXHKDFz')!;
   const peter = identityFromSecret(secret.slice(1));
   const key = { name: 'PeterNeumann', id: peter.id };
-  assert.equal(verifierKey(key, NOTE_ED25519), 'PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW');
+  const vkey = 'PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW';
+  assert.equal(verifierKey(key, NOTE_ED25519), vkey);
+  assert.deepEqual(parseVerifierKey(vkey), { key, type: NOTE_ED25519 });
+  for (const wrong of [
+    '',
+    vkey.replace('c74', 'c75'),
+    vkey.replace('Peter', 'Petra'),
+    vkey.slice(0, -4),
+    vkey.replace('+AR', '+AS'),
+  ]) {
+    assert.throws(() => parseVerifierKey(wrong), { code: 'malformed' }, wrong);
+  }
   const text = "If you think cryptography is the answer to your problem,\nthen you don't know what your problem is.\n";
   const line =
     '\u2014 PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n';

@@ -48,6 +48,21 @@ export function verifierKey(key: NoteKey, type: NoteSignatureType): string {
   return `${key.name}+${keyId}+${toBase64(Uint8Array.from([type, ...publicKeyOf(key.id)]))}`;
 }
 
+/** The key and its type in what verifierKey writes. Throws LedgerError `malformed` for anything else, a key hash that does not fit included. */
+export function parseVerifierKey(text: string): { readonly key: NoteKey; readonly type: NoteSignatureType } {
+  const [, name, , encoded] = /^([^+]+)\+([0-9a-f]{8})\+(.+)$/.exec(text) ?? [];
+  const bytes = encoded === undefined ? null : fromBase64(encoded);
+  const type = bytes?.[0];
+  if (bytes?.length === 33 && (type === NOTE_ED25519 || type === NOTE_COSIGNATURE_V1)) {
+    const id = Array.from(bytes.subarray(1), (byte) => byte.toString(16).padStart(2, '0')).join('');
+    const key = { name, id };
+    if (verifierKey(key, type) === text) return { key, type };
+  }
+  throw malformed(
+    'expected a verifier key: NAME+HASH+KEY of an Ed25519 key, the hash in hexadecimal, the key in base64',
+  );
+}
+
 /** Throws LedgerError `malformed` unless a name is non-empty and without spaces, plus signs and control characters. */
 export function checkKeyName(name: string): void {
   if (name === '' || !name.isWellFormed() || /[\p{White_Space}\p{Cc}+]/u.test(name)) {

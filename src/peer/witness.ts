@@ -4,10 +4,10 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { cosignCheckpoint, openCheckpoint } from '../ledger/checkpoint.ts';
+import { type Checkpoint, cosignCheckpoint, openCheckpoint } from '../ledger/checkpoint.ts';
 import { LedgerError } from '../ledger/errors.ts';
 import { consistencyProof, equalHashes, HASH_BYTES, rootAt, verifyConsistency } from '../ledger/merkle.ts';
-import { MAX_NOTE_BYTES, toBase64 } from '../ledger/signed-note.ts';
+import { MAX_NOTE_BYTES, type NoteKey, toBase64 } from '../ledger/signed-note.ts';
 import { nodesFromTiles, TILE_WIDTH, TileNodes } from '../ledger/tiles.ts';
 import type { Identity } from '../protocol/identity.ts';
 import { bareCheckpoint } from './certificate-event.ts';
@@ -65,7 +65,8 @@ export async function witnessOnce(
   const { hub, head } = log;
   if (!head) throw new OwnershipError('bad-log', 'the hub has signed no checkpoint yet');
   const file = witnessFile(folder, hub);
-  const kept = await readKept(file, hub);
+  const found = await readKept(file, { name: `potluck/${hub}`, id: hub });
+  const kept = found && { ...found, note: bareCheckpoint(found.note, hub) };
   const now = bareCheckpoint(head.note, hub);
   if (kept) await verifyContinuation(log, kept, { note: now, size: head.size, root: head.root });
   const note = await cosignCheckpoint(witness, witnessName(witness.id), now, time_s);
@@ -137,7 +138,8 @@ async function withTiles<T>(
   }
 }
 
-async function readKept(file: string, hub: string): Promise<Head | null> {
+/** The head of a log that a witness cosigned last; null: none. Throws OwnershipError `malformed` where its file is damaged. */
+export async function readKept(file: string, log: NoteKey): Promise<(Head & Checkpoint) | null> {
   let note: string;
   try {
     note = await readFile(file, 'utf8');
@@ -147,9 +149,8 @@ async function readKept(file: string, hub: string): Promise<Head | null> {
   }
   try {
     if (note.length > MAX_NOTE_BYTES) throw new LedgerError('malformed', `${note.length} bytes`);
-    const bare = bareCheckpoint(note, hub);
-    const { size, root } = openCheckpoint(bare, { id: hub, origin: `potluck/${hub}` });
-    return { note: bare, size, root };
+    const { size, root, origin } = openCheckpoint(note, { id: log.id, origin: log.name });
+    return { note, size, root, origin };
   } catch (error) {
     if (!(error instanceof LedgerError || error instanceof OwnershipError)) throw error;
     // To begin anew here would let a hub that can damage this file rewrite its log.
@@ -161,7 +162,7 @@ async function readKept(file: string, hub: string): Promise<Head | null> {
 }
 
 /** Whole or not at all, and on disk before a signature leaves this machine. */
-async function writeDurably(file: string, text: string): Promise<void> {
+export async function writeDurably(file: string, text: string): Promise<void> {
   await mkdir(dirname(file), { recursive: true });
   const aside = `${file}.${randomBytes(6).toString('hex')}`;
   try {

@@ -1,0 +1,37 @@
+// Packing over HTTP: what a reader takes, with its qualities; small and incompressible bytes go as they are; what was packed is kept.
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { test } from 'node:test';
+import { brotliDecompressSync, gunzipSync } from 'node:zlib';
+import { openPacker, packingFor } from './packing.ts';
+
+test('the packing that is taken', () => {
+  const cases: [string | undefined, 'br' | 'gzip' | null][] = [
+    [undefined, null],
+    ['', null],
+    ['identity', null],
+    ['gzip', 'gzip'],
+    ['gzip, deflate, br', 'br'],
+    ['GZIP;q=0.5', 'gzip'],
+    ['br;q=0, gzip;q=1.0', 'gzip'],
+    ['*', 'br'],
+    ['*;q=0', null],
+    ['br;q=0, *', 'gzip'],
+  ];
+  for (const [accepted, packing] of cases) assert.equal(packingFor(accepted), packing, accepted);
+});
+
+test('entries shrink, random bytes go as they are', async () => {
+  const pack = openPacker();
+  const text = Buffer.from('one event like the other, '.repeat(200));
+  const br = await pack('a', text, 'br');
+  assert.equal(br.headers['content-encoding'], 'br');
+  assert.ok(br.bytes.length < text.length / 5);
+  assert.deepEqual(brotliDecompressSync(br.bytes), text);
+  assert.equal((await pack('a', text, 'br')).bytes, br.bytes, 'packed once');
+  assert.deepEqual(gunzipSync((await pack('a', text, 'gzip')).bytes), text);
+  const random = randomBytes(4000);
+  const plain = await pack('b', random, 'br');
+  assert.deepEqual([plain.bytes, plain.headers], [random, { vary: 'accept-encoding' }]);
+  assert.equal((await pack('c', Buffer.from('short'), 'br')).headers['content-encoding'], undefined);
+});

@@ -1,0 +1,61 @@
+// C2SP transparency log proofs (c2sp.org/tlog-proof@v1, section "Format"): that an entry is in a log, in one text that is checked offline.
+import { openCheckpoint } from './checkpoint.ts';
+import { LedgerError } from './errors.ts';
+import { HASH_BYTES, leafHash, MAX_PROOF_HASHES, verifyInclusion } from './merkle.ts';
+import { fromBase64, MAX_NOTE_BYTES, toBase64 } from './signed-note.ts';
+
+const FIRST_LINE = 'c2sp.org/tlog-proof@v1';
+const MAX_PROOF_TEXT_BYTES = MAX_NOTE_BYTES + 65_536;
+
+export interface TlogProof {
+  readonly index: number;
+  /** From the leaf's sibling up to the child of the root. */
+  readonly proof: readonly Uint8Array[];
+  /** The checkpoint with its signatures, as it stands in the proof. */
+  readonly note: string;
+}
+
+/** Files of this form end with `.tlog-proof`. */
+export function writeTlogProof({ index, proof, note }: TlogProof): string {
+  return `${[FIRST_LINE, `index ${index}`, ...proof.map(toBase64)].join('\n')}\n\n${note}`;
+}
+
+/** Reads a proof; nothing in it may be believed before it is verified, the extra data never. Throws LedgerError `malformed`. */
+export function parseTlogProof(text: string): TlogProof {
+  if (text.length > MAX_PROOF_TEXT_BYTES) throw malformed(`at most ${MAX_PROOF_TEXT_BYTES} bytes, got ${text.length}`);
+  const blank = text.indexOf('\n\n');
+  if (blank < 0) throw malformed('an empty line before the checkpoint');
+  const [first, ...rest] = text.slice(0, blank).split('\n');
+  if (first !== FIRST_LINE) throw malformed(`"${FIRST_LINE}" in the first line`);
+  if (rest[0]?.startsWith('extra ') && fromBase64(rest.shift()!.slice('extra '.length)) === null) {
+    throw malformed('extra data in base64');
+  }
+  const index = /^index (0|[1-9]\d{0,15})$/.exec(rest[0] ?? '')?.[1];
+  if (index === undefined || !Number.isSafeInteger(Number(index))) throw malformed('"index" and a number');
+  const hashes = rest.slice(1).map(fromBase64);
+  const proof = hashes.filter((hash) => hash?.length === HASH_BYTES) as Uint8Array[];
+  if (proof.length !== hashes.length || proof.length > MAX_PROOF_HASHES) {
+    throw malformed(`at most ${MAX_PROOF_HASHES} hashes of ${HASH_BYTES} bytes in base64`);
+  }
+  return { index: Number(index), proof, note: text.slice(blank + 2) };
+}
+
+/**
+ * Checks that the log with this key has put its name to a tree that holds the entry.
+ * Throws LedgerError `malformed`, `bad-signature`, `bad-proof`.
+ */
+export function verifyTlogProof(
+  text: string,
+  entry: Uint8Array,
+  log: { readonly id: string; readonly origin?: string },
+): { readonly index: number; readonly size: number } {
+  const { index, proof, note } = parseTlogProof(text);
+  const { size, root } = openCheckpoint(note, log);
+  if (verifyInclusion(leafHash(entry), index, size, proof, root)) return { index, size };
+  throw new LedgerError('bad-proof', `the proof does not show this entry at index ${index} of ${size}`, {
+    index,
+    size,
+  });
+}
+
+const malformed = (expected: string): LedgerError => new LedgerError('malformed', `tlog-proof: expected ${expected}`);

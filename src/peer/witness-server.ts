@@ -1,0 +1,91 @@
+// A witness that logs may ask (c2sp.org/tlog-witness, section "add-checkpoint"): it answers a checkpoint that follows with its cosignature.
+import { createServer, type IncomingMessage, type Server } from 'node:http';
+import {
+  judgeCheckpoint,
+  MAX_REQUEST_BYTES,
+  parseAddCheckpoint,
+  type Refusal,
+  SIZE_TYPE,
+} from '../ledger/add-checkpoint.ts';
+import { cosignCheckpoint } from '../ledger/checkpoint.ts';
+import { LedgerError } from '../ledger/errors.ts';
+import type { NoteKey } from '../ledger/signed-note.ts';
+import { sha256Hex } from '../protocol/hash.ts';
+import type { Identity } from '../protocol/identity.ts';
+import { readKept, witnessFile, witnessName, writeDurably } from './witness.ts';
+
+/** A checkpoint comes in one packet; whoever needs longer holds up nobody else. */
+const REQUEST_MS = 10_000;
+
+export interface WitnessServerOptions {
+  readonly witness: Identity;
+  /** Where the latest checkpoint of each log is kept. */
+  readonly folder: string;
+  /** The logs that may ask, by origin and key. */
+  readonly logs: () => readonly NoteKey[];
+  /** Runs one piece of work after the other: looking at the latest checkpoint and keeping the next one must not cross. */
+  readonly inTurn: <T>(work: () => Promise<T>) => Promise<T>;
+  readonly now_s: () => number;
+  readonly onCosigned: (origin: string, size: number) => void;
+  readonly onError: (error: unknown) => void;
+}
+
+/** Where a witness keeps the latest checkpoint of a log; of a hub's the same file as where it follows that hub itself. */
+function fileOf(folder: string, log: NoteKey): string {
+  const hub = `potluck/${log.id}` === log.name;
+  return witnessFile(folder, hub ? log.id : sha256Hex(new TextEncoder().encode(`${log.name}\n${log.id}`)));
+}
+
+/** Judges one request, keeps what it cosigns, and resolves with the signature lines. Throws LedgerError `malformed`. */
+export async function answerAddCheckpoint(
+  text: string,
+  options: Omit<WitnessServerOptions, 'onError'>,
+): Promise<string | Refusal> {
+  const { witness, folder, logs, inTurn, now_s } = options;
+  const request = parseAddCheckpoint(text);
+  return inTurn(async () => {
+    const judged = await judgeCheckpoint(request, logs(), (log) => readKept(fileOf(folder, log), log));
+    if ('status' in judged) return judged;
+    const cosigned = await cosignCheckpoint(witness, witnessName(witness.id), request.note, now_s());
+    await writeDurably(fileOf(folder, judged.log), cosigned);
+    options.onCosigned(judged.log.name, judged.checkpoint.size);
+    return cosigned.slice(request.note.length);
+  });
+}
+
+/** The server, not yet listening. */
+export function witnessServer(options: WitnessServerOptions): Server {
+  return createServer({ requestTimeout: REQUEST_MS }, async (request, response) => {
+    const answer = (status: number, type: string, body: string): void => {
+      response.writeHead(status, { 'content-type': `${type}; charset=utf-8` }).end(body);
+    };
+    try {
+      const isAsked = request.method === 'POST' && request.url?.split('?')[0].endsWith('/add-checkpoint');
+      if (!isAsked) return answer(404, 'text/plain', 'expected POST …/add-checkpoint (c2sp.org/tlog-witness)\n');
+      const text = await bodyOf(request);
+      if (text === null) return answer(413, 'text/plain', `at most ${MAX_REQUEST_BYTES} bytes\n`);
+      const found = await answerAddCheckpoint(text, options);
+      if (typeof found === 'string') return answer(200, 'text/plain', found);
+      const { status, size, message } = found;
+      if (size === null) return answer(status, 'text/plain', `${message}\n`);
+      response.writeHead(status, { 'content-type': SIZE_TYPE }).end(`${size}\n`);
+    } catch (error) {
+      if (error instanceof LedgerError && error.code === 'malformed') {
+        return answer(400, 'text/plain', `${error.message}\n`);
+      }
+      options.onError(error);
+      answer(500, 'text/plain', 'this witness failed at the request\n');
+    }
+  });
+}
+
+async function bodyOf(request: IncomingMessage): Promise<string | null> {
+  const parts: Buffer[] = [];
+  let size_bytes = 0;
+  for await (const part of request) {
+    size_bytes += (part as Buffer).length;
+    if (size_bytes > MAX_REQUEST_BYTES) return null;
+    parts.push(part as Buffer);
+  }
+  return Buffer.concat(parts).toString('utf8');
+}
