@@ -63,7 +63,7 @@ describe('Play', { skip, concurrency: false }, () => {
     // A model that has learned nothing may end a text at any token.
     await page
       .getByText(
-        /^(60|.* itself after \d+) tokens\. It sees 16 tokens at once, so it read only the last 16 of your 175\./,
+        /^(60|.* itself after \d+) tokens\. It sees 16 tokens at once, so it read only the last 16 of your 175 tokens\./,
       )
       .waitFor();
     await page.getByText(/parameters in 1 layer, 16 tokens of context/).waitFor();
@@ -83,6 +83,9 @@ describe('Play', { skip, concurrency: false }, () => {
         await page.getByText('Seed and top-p').click();
         const box = await page.getByLabel('Again after every round').boundingBox();
         assert.ok(box!.width < 30, `a box of ${box!.width} pixels to tick, far from its words`);
+        await page.setViewportSize({ width: 360, height: 740 });
+        await checkWidth(page, 'play with an earlier text');
+        await page.setViewportSize({ width: 1280, height: 900 });
         await checkAccessibility(page, 'play');
         await picture(page, 'play');
       },

@@ -100,8 +100,8 @@ function Opened({ checked: { entry, signed, inclusion }, names }: { checked: Che
           title={inclusion.holds ? 'It stands in the log that the hub signed' : 'It does not stand where the hub says'}
         >
           From its hash, {inclusion.path.length} {inclusion.path.length === 1 ? 'hash' : 'hashes'}{' '}
-          {inclusion.holds ? 'lead' : 'should lead, and do not,'} to the root of {formatWhole(inclusion.head.size)}{' '}
-          events under the hub's signature, computed here.
+          {inclusion.holds ? (inclusion.path.length === 1 ? 'leads' : 'lead') : 'should lead, but does not,'} to the
+          root of {formatWhole(inclusion.head.size)} events under the hub's signature, computed here.
         </Check>
       </ul>
       <Fields fields={fieldsOf(bytes)} />

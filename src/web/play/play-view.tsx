@@ -20,6 +20,7 @@ export function PlayView({ live, run }: ViewProps & { run: string }) {
   const change = (part: Partial<PlaySession>): void => store.set({ ...store.get(), ...part });
   const newest = overview?.model;
   const { again, model, texts, problem } = session;
+  const ended = overview?.phase === 'finished';
   // The same beginning, settings and seed after each round: what changes is the model.
   useEffect(() => {
     if (again && here && texts[0] && model && newest && newest !== model.hash && !isBusy(session))
@@ -40,8 +41,9 @@ export function PlayView({ live, run }: ViewProps & { run: string }) {
         <h1>Play</h1>
       </div>
       <p class="lead">
-        The present model{overview && <> of “{nameOf(overview.name)}”</>} writes here, in your own browser. It is
-        fetched once and checked by its hash; from then on it needs no hub. It goes on from whatever you begin.
+        The {ended ? 'last' : 'present'} model{overview && <> of “{nameOf(overview.name)}”</>} writes here, in your own
+        browser. It is fetched once and checked by its hash; from then on it needs no hub. It goes on from whatever you
+        begin.
       </p>
       <form
         class="prompt"
@@ -60,7 +62,7 @@ export function PlayView({ live, run }: ViewProps & { run: string }) {
             onInput={(event) => change({ prompt: event.currentTarget.value })}
           />
         </label>
-        <Settings session={session} change={change} onStop={() => stop(run)} />
+        <Settings session={session} change={change} ended={ended} onStop={() => stop(run)} />
       </form>
       {problem && (
         <p class="verdict bad" role="alert">
@@ -83,8 +85,14 @@ export function PlayView({ live, run }: ViewProps & { run: string }) {
   );
 }
 
-function Settings(props: { session: PlaySession; change: (part: Partial<PlaySession>) => void; onStop: () => void }) {
-  const { session, change, onStop } = props;
+function Settings(props: {
+  session: PlaySession;
+  change: (part: Partial<PlaySession>) => void;
+  /** No model comes after this one. */
+  ended: boolean;
+  onStop: () => void;
+}) {
+  const { session, change, ended, onStop } = props;
   return (
     <div class="actions">
       {isBusy(session) ? (
@@ -117,14 +125,16 @@ function Settings(props: { session: PlaySession; change: (part: Partial<PlaySess
           onInput={(event) => change({ temperature: Number(event.currentTarget.value) })}
         />
       </label>
-      <label class="inline check">
-        <input
-          type="checkbox"
-          checked={session.again}
-          onChange={(event) => change({ again: event.currentTarget.checked })}
-        />
-        Again after every round
-      </label>
+      {!ended && (
+        <label class="inline check">
+          <input
+            type="checkbox"
+            checked={session.again}
+            onChange={(event) => change({ again: event.currentTarget.checked })}
+          />
+          Again after every round
+        </label>
+      )}
       {session.phase === 'loading' && (
         <p class="fine" role="status">
           Fetching {session.loading} …

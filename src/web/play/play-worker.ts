@@ -9,9 +9,10 @@ import { loadGame } from '../../games/registry.ts';
 import { parameterSpecs, type Weights } from '../../model/config.ts';
 import { type Decoder, type GenerateProgress, generateWith, openDecoder } from '../../model/generate.ts';
 import { type Tokenizer, tokenizerFromJson } from '../../model/tokenizer.ts';
-import { type BlobCache, openPeerBlobs, type PeerBlobs } from '../../peer/blobs.ts';
+import { type BlobCache, openPeerBlobs, type PeerBlobs, type Transfer } from '../../peer/blobs.ts';
 import { PeerError } from '../../peer/errors.ts';
 import { askHub } from '../../peer/find-run.ts';
+import { megabytes } from '../../peer/line.ts';
 import { createIdentity } from '../../protocol/identity.ts';
 import { type RunView, RunViewSchema } from '../../protocol/messages.ts';
 import type { Runtime } from '../../tensor/runtime.ts';
@@ -60,11 +61,23 @@ let held: HeldState | null = null;
 let hand: { readonly decoder: Decoder; readonly model: ModelInHand } | null = null;
 let writing: AbortController | null = null;
 
+/** What is being fetched, in words. */
+let fetching = '';
+function tellFetching(what: string): void {
+  fetching = what;
+  say({ kind: 'loading', what });
+}
+
 async function openKeeper(): Promise<Keeper> {
   const store = await openTabStore();
   const cache = openTabBlobs(store, Date.now);
+  const onTransfer = ({ done_bytes, total_bytes, trouble }: Transfer): void => {
+    const far = trouble === null ? megabytes(done_bytes, total_bytes) : `broken off (${trouble}), going on`;
+    say({ kind: 'loading', what: `${fetching}: ${far}` });
+  };
   // Nothing is uploaded, so the hub's id is not needed.
-  return { store, cache, blobs: openPeerBlobs({ url: location.origin, hub: '', identity: createIdentity(), cache }) };
+  const blobs = openPeerBlobs({ url: location.origin, hub: '', identity: createIdentity(), cache, onTransfer });
+  return { store, cache, blobs };
 }
 
 async function askView(run: string): Promise<RunView> {
@@ -78,7 +91,7 @@ async function askView(run: string): Promise<RunView> {
 async function openRun(run: string, { game: name, params: hash }: Source, { blobs }: Keeper): Promise<OpenRun> {
   if (name !== 'pretrain')
     throw new PlayError('other-game', `This run plays ${name}, which trains no model that writes.`);
-  say({ kind: 'loading', what: 'what computes' });
+  tellFetching('what computes');
   const threads = mayUseThreads() ? Math.min(MOST_THREADS, navigator.hardwareConcurrency) : 1;
   const runtime = await createWebWasmRuntime({ files: WASM_FILES, threads });
   const game = await loadGame(name);
@@ -94,7 +107,7 @@ async function take(run: string, source: Source): Promise<void> {
   opened ??= await openRun(run, source, keeper);
   if (hand && held?.hash === source.model) return;
   const { runtime, threads, game, params } = opened;
-  say({ kind: 'loading', what: `the model of ${source.merged_rounds} rounds` });
+  tellFetching(`the model after ${source.merged_rounds} ${source.merged_rounds === 1 ? 'round' : 'rounds'}`);
   held = await catchUp(game, params, source, held, keeper.blobs.fetch);
   await hand?.decoder.close();
   hand = null;

@@ -85,7 +85,7 @@ test('what is said of a text is what was counted', () => {
   ]);
   assert.match(
     sentencesOf({ ...text, progress: progress(10, { prompt_tokens: 122, read_tokens: 64 }) })[1],
-    /sees 64 tokens at once, so it read only the last 64 of your 122/,
+    /sees 64 tokens at once, so it read only the last 64 of your 122 tokens/,
   );
   assert.match(sentencesOf({ ...text, read_as: 'ROMO' })[1], /it read “ROMO”/);
 });

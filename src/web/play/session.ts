@@ -144,7 +144,7 @@ export function sentencesOf({ state, progress, read_as, model, order }: WrittenT
   else said.push(`${count}.`);
   if (read_tokens < prompt_tokens)
     said.push(
-      `It sees ${model?.context} tokens at once, so it read only the last ${read_tokens} of your ${prompt_tokens}.`,
+      `It sees ${model?.context} tokens at once, so it read only the last ${read_tokens} of your ${prompt_tokens} tokens.`,
     );
   if (read_as !== null)
     said.push(`Its tokenizer does not know every character of the beginning; it read “${read_as}”.`);
