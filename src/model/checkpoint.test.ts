@@ -12,7 +12,7 @@ import { exportModel, importModel } from './checkpoint-folder.ts';
 import { type LlamaConfig, type LlamaConfigInput, LlamaConfigSchema, parameterSpecs } from './config.ts';
 import { configFromJson } from './config-json.ts';
 import { decodeSafetensors, encodeSafetensors } from './safetensors.ts';
-import { byteTokenizer } from './tokenizer.ts';
+import { byteTokenizer, tokenizerFromJson } from './tokenizer.ts';
 
 const shape = {
   vocab_size: 257,
@@ -101,6 +101,32 @@ test('an exported folder comes back whole, its model.safetensors is the canonica
     assert.deepEqual(back.weights, model.weights);
     assert.equal(back.tokenizer?.json, model.tokenizer.json);
   }
+});
+
+test('the names of the beginning and the end are those of the vocabulary, whatever they decode to', async (t) => {
+  const tokenizer = tokenizerFromJson(
+    JSON.stringify({
+      added_tokens: [
+        { id: 2, content: '<S>', normalized: true, special: true },
+        { id: 3, content: '</S>', normalized: true, special: true },
+      ],
+      normalizer: { type: 'Lowercase' },
+      model: { type: 'BPE', vocab: { a: 0, b: 1 }, merges: [] },
+    }),
+    { bos_token: '<S>', eos_token: '</S>' },
+  );
+  assert.deepEqual([...tokenizer.encode('a<s>b')], [0, 2, 1]);
+  assert.equal(
+    tokenizer.decode([2]),
+    '<s>',
+    'as the Rust library decodes a token that it looks for in normalised text',
+  );
+  const dir = await folder(t);
+  await exportModel(dir, { config, weights: someWeights(config), tokenizer });
+  const { bos_token, eos_token } = JSON.parse(await readFile(join(dir, 'tokenizer_config.json'), 'utf8'));
+  assert.deepEqual([bos_token, eos_token], ['<S>', '</S>']);
+  const back = (await importModel(dir)).tokenizer;
+  assert.deepEqual([back?.bos_id, back?.eos_id], [2, 3]);
 });
 
 test('a failed export leaves the former one as it was', async (t) => {

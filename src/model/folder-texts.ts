@@ -5,7 +5,7 @@ import { ModelError } from './errors.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
 function tokenizerConfigJson(tokenizer: Tokenizer, model_max_length: number): object {
-  const token = (id: number | null) => (id === null ? null : tokenizer.decode([id]));
+  const token = (id: number | null) => (id === null ? null : (tokenizer.tokenOf?.(id) ?? tokenizer.decode([id])));
   return {
     tokenizer_class: 'PreTrainedTokenizerFast',
     bos_token: token(tokenizer.bos_id),

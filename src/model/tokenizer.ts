@@ -23,6 +23,8 @@ export interface Tokenizer {
   encode(text: string): number[] | Uint32Array;
   /** The text of ids. Bytes that are not UTF-8 become U+FFFD; special tokens are written out. Throws ModelError `bad-input`. */
   decode(ids: ArrayLike<number>): string;
+  /** A token as the vocabulary writes it; what it decodes to where this is missing. */
+  tokenOf?(id: number): string | undefined;
   /** The contents of a Hugging Face tokenizer.json that does the same. */
   readonly json: string;
 }
@@ -167,6 +169,7 @@ export function tokenizerFromJson(json: string, config?: TokenizerConfig, file =
     bos_id: idOf('bos_token', USUAL_BOS),
     eos_id: idOf('eos_token', USUAL_EOS),
     json,
+    tokenOf: (id) => pipeline.tokens.get(id),
     encode: (text) => pipeline.encode(text),
     decode(ids) {
       const list = Array.from(ids);

@@ -61,7 +61,7 @@ function finder(tokens: readonly { readonly content: string; readonly token: Add
       at = end;
       if (token.single_word && (endsWithWord(text.slice(0, start)) || startsWithWord(text.slice(end)))) continue;
       if (token.lstrip) start = Math.max(done, endWithoutSpace(text.slice(0, start)));
-      if (token.rstrip) end += /^\p{White_Space}*/v.exec(text.slice(end))![0].length;
+      if (token.rstrip) end += /^\p{White_Space}*/u.exec(text.slice(end))![0].length;
       pushText(start);
       // White space that the match before has taken may have been all of it.
       if (end > start) parts.push({ id });
@@ -73,8 +73,8 @@ function finder(tokens: readonly { readonly content: string; readonly token: Add
 }
 
 const WORD = String.raw`[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]`;
-const FIRST_OF_WORD = new RegExp(`^${WORD}`, 'v');
-const LAST_OF_WORD = new RegExp(`${WORD}$`, 'v');
+const FIRST_OF_WORD = new RegExp(`^${WORD}`, 'u');
+const LAST_OF_WORD = new RegExp(`${WORD}$`, 'u');
 const startsWithWord = (text: string): boolean => FIRST_OF_WORD.test(text);
 /** Only the last character is looked at, of two units where it is not in the first plane. */
 const endsWithWord = (text: string): boolean => LAST_OF_WORD.test(text.slice(-2));

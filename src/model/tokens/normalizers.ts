@@ -44,14 +44,14 @@ function step(component: Component): Normalize {
     case 'Lowercase':
       return lowercase;
     case 'StripAccents':
-      return (text) => text.replace(/\p{M}/gv, '');
+      return (text) => text.replace(/\p{M}/gu, '');
     case 'Strip': {
       const { strip_left, strip_right } = parsed(
         z.looseObject({ strip_left: z.boolean(), strip_right: z.boolean() }),
         component,
       );
       return (text) => {
-        const left = strip_left ? text.replace(/^\p{White_Space}+/v, '') : text;
+        const left = strip_left ? text.replace(/^\p{White_Space}+/u, '') : text;
         return strip_right ? left.slice(0, endWithoutSpace(left)) : left;
       };
     }
@@ -80,7 +80,7 @@ function step(component: Component): Normalize {
 /** Where a text ends without the white space at its end. A regular expression for it would look at every space in the text. */
 export function endWithoutSpace(text: string): number {
   let end = text.length;
-  while (end > 0 && /\p{White_Space}/v.test(text[end - 1])) end--;
+  while (end > 0 && /\p{White_Space}/u.test(text[end - 1])) end--;
   return end;
 }
 
@@ -92,13 +92,13 @@ function lowercase(text: string): string {
 /** sentencepiece's table for machine translation, without its normalization form. */
 function nmt(text: string): string {
   return text
-    .replace(/[\p{Cc}--[\0\t\n\f\r\x80-\x8e\x90-\x9e]]/gv, '')
+    .replace(/(?![\0\t\n\f\r\x80-\x8e\x90-\x9e])\p{Cc}/gu, '')
     .replace(/[\t\n\f\r\u1680\u200b-\u200f\u2028\u2029\u2581\ufeff\ufffd]/g, ' ');
 }
 
 /** The blocks that BERT takes for Chinese. */
 const CHINESE =
-  /[\u{4e00}-\u{9fff}\u{3400}-\u{4dbf}\u{20000}-\u{2a6df}\u{2a700}-\u{2b73f}\u{2b740}-\u{2b81f}\u{2b920}-\u{2ceaf}\u{f900}-\u{faff}\u{2f800}-\u{2fa1f}]/gv;
+  /[\u{4e00}-\u{9fff}\u{3400}-\u{4dbf}\u{20000}-\u{2a6df}\u{2a700}-\u{2b73f}\u{2b740}-\u{2b81f}\u{2b920}-\u{2ceaf}\u{f900}-\u{faff}\u{2f800}-\u{2fa1f}]/gu;
 
 function bert({
   clean_text,
@@ -108,9 +108,9 @@ function bert({
 }: z.infer<typeof BertSchema>): Normalize {
   return (text) => {
     let value = text;
-    if (clean_text) value = value.replace(/[\0\ufffd[\p{C}--[\t\n\r]]]/gv, '').replace(/\p{White_Space}/gv, ' ');
+    if (clean_text) value = value.replace(/[\0\ufffd]|(?![\t\n\r])\p{C}/gu, '').replace(/\p{White_Space}/gu, ' ');
     if (handle_chinese_chars) value = value.replace(CHINESE, ' $& ');
-    if (strip_accents ?? lower) value = value.normalize('NFD').replace(/\p{Mn}/gv, '');
+    if (strip_accents ?? lower) value = value.normalize('NFD').replace(/\p{Mn}/gu, '');
     return lower ? lowercase(value) : value;
   };
 }

@@ -1,4 +1,5 @@
 // A regular expression of Oniguruma (doc/RE, Ruby's syntax), which Hugging Face's tokenizers use, as one of JavaScript with the flag v.
+// Elsewhere that flag is not used: a browser that does not know it would read nothing of the whole file.
 import { ModelError } from '../errors.ts';
 
 /** Outside a class \w also has the Latin-1 fractions and superscripts, in one it has not. */
@@ -44,7 +45,7 @@ export function onigurumaRegExp(source: string): RegExp {
 
 /** A pattern that is plain text, as a regular expression. */
 export function literalRegExp(text: string): RegExp {
-  return new RegExp([...text].map(escaped).join(''), 'gv');
+  return new RegExp([...text].map(escaped).join(''), 'gu');
 }
 
 const refusal = (source: string, fact: string) =>
@@ -52,7 +53,7 @@ const refusal = (source: string, fact: string) =>
 
 /** A character that stands for itself. Not every sign may have a backslash before it; all may be written by their number. */
 function escaped(character: string): string {
-  return /[[\0-\x7f]--[0-9A-Za-z]]/v.test(character)
+  return /[^0-9A-Za-z\x80-\u{10ffff}]/u.test(character)
     ? `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`
     : character;
 }

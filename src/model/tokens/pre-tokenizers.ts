@@ -71,7 +71,7 @@ function inSequence(steps: readonly PreTokenizer[]): PreTokenizer {
 
 /** Cuts at the characters of a class, each of them a match of its own. */
 function atCharacters(source: string, behavior: Behavior): Cut {
-  const pattern = new RegExp(`[${source}]`, 'gv');
+  const pattern = new RegExp(`[${source}]`, 'gu');
   return (piece) => piecesOf(piece, spansOf(piece, pattern), behavior);
 }
 
@@ -79,7 +79,7 @@ function cutOf(component: Component): Cut {
   switch (component.type) {
     case 'Whitespace': {
       const words =
-        /[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]+|[^\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}\p{White_Space}]+/gv;
+        /[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]+|[^\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}\p{White_Space}]+/gu;
       return (piece) => piece.match(words) ?? [];
     }
     case 'WhitespaceSplit':
