@@ -3,37 +3,23 @@ import { createReadStream } from 'node:fs';
 import { Readable } from 'node:stream';
 import { createBrotliDecompress, createGunzip } from 'node:zlib';
 import { DataError } from './corpus-errors.ts';
-import { jsonFormOf } from './corpus-json.ts';
+import {
+  type Compression,
+  compressionOf,
+  foreignFormat,
+  isParquet,
+  type Kind,
+  kindByContent,
+  kindByName,
+} from './corpus-kinds.ts';
 import { encodingOf, fromUtf16, peek, withoutMark } from './corpus-text.ts';
-import { CutShort, SKIPPABLE_MAGIC, ZSTD_MAGIC, zstdFrames } from './corpus-zstd.ts';
+import { CutShort, zstdFrames } from './corpus-zstd.ts';
 
 /** What is read from where a program writes to. */
 export const STDIN = '-';
 const READ_BYTES = 256 * 1024;
 /** Enough for every sign of a format; a tar archive's stands last. */
 const PEEKED_BYTES = 4096;
-
-export type Kind = 'text' | 'lines' | 'json' | 'parquet';
-
-const KINDS: Readonly<Record<string, Kind>> = {
-  '.txt': 'text',
-  '.md': 'text',
-  '.markdown': 'text',
-  '.jsonl': 'lines',
-  '.ndjson': 'lines',
-  '.json': 'json',
-  '.parquet': 'parquet',
-};
-const COMPRESSED = /\.(gz|gzip|zst|zstd|br)$/i;
-
-/** The endings of what is read in folders, for messages. */
-export const ENDINGS = `${Object.keys(KINDS).join(', ')}, each also as .gz, .zst or .br`;
-
-/** What a file holds by its name; null where that does not say. */
-export function kindByName(path: string): Kind | null {
-  const ending = /\.[^./\\]+$/.exec(path.replace(COMPRESSED, ''))?.[0].toLowerCase() ?? '';
-  return Object.hasOwn(KINDS, ending) ? KINDS[ending] : null;
-}
 
 export interface OpenedText {
   readonly kind: Kind;
@@ -42,17 +28,6 @@ export interface OpenedText {
   readonly compressed: boolean;
   /** Ends reading for whoever does not want the bytes. */
   close(): Promise<void>;
-}
-
-type Compression = 'gzip' | 'Zstandard' | 'Brotli';
-
-function compressionOf(path: string, head: Uint8Array): Compression | null {
-  if (head[0] === 0x1f && head[1] === 0x8b) return 'gzip';
-  if (head.length >= 4) {
-    const number = new DataView(head.buffer, head.byteOffset).getUint32(0, true);
-    if (number === ZSTD_MAGIC || (number & ~0xf) >>> 0 === SKIPPABLE_MAGIC) return 'Zstandard';
-  }
-  return /\.br$/i.test(path) && head.length > 0 ? 'Brotli' : null; // Brotli has no sign of its own
 }
 
 /** What is compressed, as a stream: never more of it in memory than a piece. Throws DataError `bad-record` where it is damaged. */
@@ -83,33 +58,6 @@ function throughZlib(bytes: AsyncIterable<Uint8Array>, compression: 'gzip' | 'Br
   const decompressor = compression === 'gzip' ? createGunzip() : createBrotliDecompress();
   pieces.on('error', (error) => decompressor.destroy(error));
   return pieces.pipe(decompressor);
-}
-
-const startsWith = (head: Uint8Array, text: string, from = 0): boolean =>
-  [...text].every((character, at) => head[from + at] === character.charCodeAt(0));
-
-/** What bytes are that nobody can learn to write from, by what they begin with; null for what may be text. */
-function foreignFormat(head: Uint8Array): string | null {
-  if (startsWith(head, '%PDF-')) return 'a PDF';
-  if (startsWith(head, 'PK\x03\x04')) return 'a zip archive (or an office document)';
-  if (startsWith(head, '\xfd7zXZ')) return 'compressed by xz; .gz, .zst and .br are read';
-  if (startsWith(head, 'BZh') && head[4] === 0x31) return 'compressed by bzip2; .gz, .zst and .br are read';
-  if (startsWith(head, '7z\xbc\xaf')) return 'a 7-Zip archive';
-  if (startsWith(head, 'ustar', 257)) return 'a tar archive; unpack it and name the folder';
-  if (compressionOf('', head)) return 'compressed twice';
-  if (startsWith(head, 'PARE')) return 'an encrypted Parquet file';
-  if (startsWith(head, 'ARROW1')) return 'an Arrow file; Parquet is read';
-  if (encodingOf(head) === 'utf-32') return 'UTF-32 text; UTF-8 and UTF-16 are read';
-  return null;
-}
-
-/** Parquet's own sign, and the first byte of the header that follows it: no text goes on so. */
-const isParquet = (head: Uint8Array): boolean => startsWith(head, 'PAR1\x15');
-
-/** Whether a stream without a telling name is JSON or plain text. */
-function kindByContent(head: Uint8Array): Kind {
-  const beginning = new TextDecoder().decode(head);
-  return jsonFormOf(beginning) !== null && /^\s*(?:\[\s*)?\{\s*"/.test(beginning) ? 'json' : 'text';
 }
 
 function rawBytes(path: string): AsyncIterable<Uint8Array> {

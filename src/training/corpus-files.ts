@@ -2,8 +2,9 @@
 import type { Dirent } from 'node:fs';
 import { open, readdir, realpath, stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
-import { kindByName, STDIN } from './corpus-bytes.ts';
+import { STDIN } from './corpus-bytes.ts';
 import { DataError } from './corpus-errors.ts';
+import { kindByName } from './corpus-kinds.ts';
 
 export interface FoundFile {
   readonly path: string;

@@ -1,10 +1,8 @@
 // Zstandard frames one after the other (RFC 8878, 3.1): Node's decompressor ends silently after the first, also where the data is cut short.
 import { Readable } from 'node:stream';
 import { createZstdDecompress } from 'node:zlib';
+import { SKIPPABLE_MAGIC, ZSTD_MAGIC } from './corpus-kinds.ts';
 
-export const ZSTD_MAGIC = 0xfd2fb528;
-/** Frames to be passed over, as parallel compressors write them; the last digit is free. */
-export const SKIPPABLE_MAGIC = 0x184d2a50;
 /** The bytes of the dictionary's id and of the content's size, by their flags in the frame's header. */
 const DICTIONARY_BYTES = [0, 1, 2, 4];
 const SIZE_BYTES = [0, 2, 4, 8];

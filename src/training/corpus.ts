@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { extname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { ENDINGS, type Kind, kindByName, type OpenedText, openBytes, STDIN } from './corpus-bytes.ts';
+import { type OpenedText, openBytes, STDIN } from './corpus-bytes.ts';
 import { DataError } from './corpus-errors.ts';
 import {
   type FoundFile,
@@ -17,6 +17,7 @@ import {
   READ_ALREADY,
 } from './corpus-files.ts';
 import { readJson } from './corpus-json.ts';
+import { ENDINGS, type Kind, kindByName } from './corpus-kinds.ts';
 import { type Reading, readJsonLines, readPlainText } from './corpus-lines.ts';
 import { readParquet } from './corpus-parquet.ts';
 

@@ -20,12 +20,15 @@ export function TextInput({ text, onText }: { text: string; onText: (text: strin
   };
   const read = async (list: readonly File[]): Promise<void> => {
     if (list.length === 0) return;
-    if (list.reduce((sum, file) => sum + file.size, 0) > TEXT_BYTES) return setProblem(TOO_LONG);
-    const read = Promise.all(list.map((file) => file.text()));
-    await read.then(
-      (texts) => take(texts.join('\n\n')),
-      () => setProblem('The browser cannot read this file.'),
-    );
+    try {
+      const { readFiles } = await import('./read-files.ts');
+      const read = await readFiles(list, TEXT_BYTES);
+      if (read === null) setProblem(TOO_LONG);
+      else if (read.trim() === '') setProblem('There is no text in it.');
+      else take(read);
+    } catch (error) {
+      setProblem(error instanceof Error ? error.message : String(error));
+    }
   };
   const putAway = (): void => {
     if (picker.current) picker.current.value = '';
@@ -40,7 +43,7 @@ export function TextInput({ text, onText }: { text: string; onText: (text: strin
           ref={picker}
           type="file"
           multiple
-          accept=".txt,.md,text/*"
+          accept=".txt,.md,.markdown,.jsonl,.ndjson,.json,.gz,text/*"
           onChange={(event) => void read([...(event.currentTarget.files ?? [])])}
         />
       </label>
