@@ -28,7 +28,7 @@ import { driveRounds, type Rounds } from './rounds.ts';
 import { openSamples, type Samples } from './samples.ts';
 import { openSequencer, type Sequencer } from './sequencer.ts';
 import { type Keepsake, keptTogether, type Snapshots } from './snapshots.ts';
-import { openSweeps } from './sweep.ts';
+import { namedThrough, openSweeps } from './sweep.ts';
 import { type UnnamedBlobs, unnamedBlobs } from './unnamed-blobs.ts';
 import { type PeerTelemetry, runStatuses, runView } from './views.ts';
 import { openWorkerHistories } from './worker-histories.ts';
@@ -188,6 +188,10 @@ export async function openMeetingPlace(options: MeetingPlaceOptions): Promise<Me
     compact(event);
     if (event.body.type === 'run.created') {
       learnSizes(sequencer.state.runs.get(event.id)!).catch((error) => onError(error, 'run.created'));
+      // The pieces of its text are named by no event, but through its settings.
+      namedThrough(blobs, [event.body.params], unnamed.of(event.author))
+        .then((hashes) => hashes.forEach((hash) => void unnamed.named(hash)))
+        .catch((error) => onError(error, 'run.created'));
     }
     for (const run of sequencer.state.runs.values()) {
       const stage = `${run.phase} ${run.round} ${run.attempt} ${run.model}`;

@@ -19,7 +19,7 @@ import { createIdentity } from '../protocol/identity.ts';
 import { CONNECTION_LIMITS } from './connections.ts';
 import { openMeetingPlace } from './meeting-place.ts';
 import type { EventLog } from './sequencer.ts';
-import { GRACE_MS, sweepUnnamed } from './sweep.ts';
+import { GRACE_MS, namedThrough, sweepUnnamed } from './sweep.ts';
 import { unnamedBlobs } from './unnamed-blobs.ts';
 
 /** Time that is ahead of the files' by as much as a test says; what is set for later happens when the test lets it. */
@@ -97,6 +97,22 @@ test('an upload that nothing names is deleted after the grace time, not before, 
   assert.deepEqual(await sweepUnnamed(options), [hash]);
   assert.equal(await blobs.has(hash), false);
   assert.equal(unnamed.mayAdd('peer', 2 ** 31), true);
+});
+
+test('what a run names through its settings counts against nobody any more: the text of another run may follow', async (t) => {
+  const { blobs, put } = await folder(t);
+  const pieces = [await put('a piece of text'), await put('another')];
+  const manifest = await put(JSON.stringify({ train: pieces.map((hash) => ({ hash, tokens: 5 })) }));
+  const params = await put(JSON.stringify({ dataset: manifest }));
+  const hoarded = await put('of nothing');
+  const unnamed = unnamedBlobs();
+  for (const hash of [...pieces, manifest, params]) unnamed.add('owner', hash, 2 ** 29);
+  assert.equal(unnamed.mayAdd('owner', 1), false);
+  const { length: before } = [...unnamed.of('owner')];
+  for (const hash of await namedThrough(blobs, [params], unnamed.of('owner'))) unnamed.named(hash);
+  assert.deepEqual([before, [...unnamed.of('owner')]], [4, [params]]);
+  unnamed.add('owner', hoarded, 2 ** 31);
+  assert.equal(unnamed.mayAdd('owner', 1), false, 'what no run names counts as before');
 });
 
 test('nothing is deleted early because a clock was set: not while the hub runs, and not when it starts with a wrong one', async (t) => {

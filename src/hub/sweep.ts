@@ -73,7 +73,7 @@ export async function sweepUnnamed(options: SweepOptions, signal?: AbortSignal):
     if (old.size > 0) await leaveOutLog(options, old, signal);
     const runs = state.runs.size;
     const roots = [...state.runs.values()].flatMap(({ spec }) => [spec.params, spec.model]);
-    if (old.size > 0) await leaveOutReferences(blobs, roots, all, old);
+    if (old.size > 0) for (const hash of await namedThrough(blobs, roots, all)) old.delete(hash);
     const deleted: string[] = [];
     for (const hash of old) {
       // What a new run's settings name was not looked for: the next sweep does.
@@ -122,16 +122,14 @@ async function leaveOutLog({ log, clock }: SweepOptions, old: Set<string>, signa
   if (signal?.aborted) old.clear(); // what was not read may name any of them
 }
 
-/** Takes out what blobs name that events name, and what those name in turn. */
-async function leaveOutReferences(
+/** Which of the known hashes stand in blobs that events name, and in blobs that stand in those: a run's settings name its manifest, that its text. */
+export async function namedThrough(
   blobs: BlobStore,
   roots: readonly string[],
-  all: ReadonlySet<string>,
-  old: Set<string>,
-): Promise<void> {
-  const found = await referencesIn(blobs, roots, all);
-  for (const hash of found) old.delete(hash);
-  for (const hash of await referencesIn(blobs, found, all)) old.delete(hash);
+  known: ReadonlySet<string>,
+): Promise<ReadonlySet<string>> {
+  const first = await referencesIn(blobs, roots, known);
+  return new Set([...first, ...(await referencesIn(blobs, first, known))]);
 }
 
 /** Which of the known hashes stand in some blobs, as text or as bytes, whatever the blobs' form is: a game's settings are its own. */

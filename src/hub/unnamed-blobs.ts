@@ -7,7 +7,9 @@ export const UNNAMED_BYTES = 2 * WIRE_LIMITS.blob_bytes;
 export interface UnnamedBlobs {
   mayAdd(peer: string, size_bytes: number): boolean;
   add(peer: string, hash: string, size_bytes: number): void;
-  /** An event that names it is in the log, or it is gone. */
+  /** What somebody has uploaded that nothing names yet. */
+  of(peer: string): ReadonlySet<string>;
+  /** An event names it, or a blob that one names, or it is gone. */
   named(hash: string): void;
   /** Does something that puts blobs or lets an event name them: none of them is deleted meanwhile, nor is one on its way out. */
   holding<T>(hashes: readonly string[], work: () => Promise<T>): Promise<T>;
@@ -37,6 +39,7 @@ export function unnamedBlobs(): UnnamedBlobs {
       uploads.set(hash, { peer, size_bytes });
       sums.set(peer, (sums.get(peer) ?? 0) + size_bytes);
     },
+    of: (peer) => new Set([...uploads].filter(([, upload]) => upload.peer === peer).map(([hash]) => hash)),
     named(hash) {
       for (const watcher of watchers) watcher.add(hash);
       const upload = uploads.get(hash);

@@ -47,6 +47,7 @@ test('a name of blanks is none, and the forecast goes on without one', () => {
 test('numbers that fit each alone and make no model together', () => {
   assert.match(problemsOf({ width: '8', heads: '5' }).heads, /at most 4 heads/);
   assert.match(problemsOf({ width: '12', heads: '4' }).heads, /no such model: .*even/);
+  assert.deepEqual(problemsOf({ width: '130' }), { width: 'Expected a multiple of the 4 heads, such as 128 or 136.' });
   assert.match(problemsOf({ width: '65536' }).width, /no such model|million parameters/);
   assert.match(problemsOf({ width: '8192', layers: '64' }).width, /million parameters is more than a hub takes/);
 });

@@ -116,6 +116,13 @@ function problemOfModel(shape: Shape): { field: NumberField; message: string } |
       message: `Expected at most ${most_heads} heads for this width: each has two numbers or more.`,
     };
   }
+  if (shape.width % shape.heads !== 0) {
+    const below = shape.width - (shape.width % (2 * shape.heads));
+    return {
+      field: 'width',
+      message: `Expected a multiple of the ${shape.heads} heads, such as ${below} or ${below + 2 * shape.heads}.`,
+    };
+  }
   const config = { ...modelOf(shape), vocab_size: VOCABULARY };
   const parsed = LlamaConfigSchema.safeParse(config);
   if (!parsed.success) {
