@@ -40,7 +40,7 @@ export function resumeCommand(): Command {
   return lifeCommand('resume', {
     ...{ event: 'run.resumed', done: 'resumed', description: 'let your paused run go on' },
     explanation: `The next round, or one that was dropped, is opened as soon as a worker is there. A run that the hub has paused because its loss
-only rises goes on too; it is paused again if the loss goes on rising.`,
+stays far above its best goes on too; it is paused again if that goes on.`,
     says: ({ merged_rounds, rounds }) => `goes on after ${merged_rounds} of ${rounds} rounds`,
   });
 }

@@ -68,7 +68,7 @@ test('a loss that only rises: who has paused the run, the figures, and what its 
   h.happen(HUB, { type: 'run.halted', ...place, attempt: h.run.attempt, reason: 'loss-rises' });
   assert.match(
     problem()!,
-    /the hub has paused the run .* only rises: it was 5\.56 at best and has come to 85\.00, .*run end \w{12}.*run resume \w{12}/,
+    /the hub has paused the run .* worse instead of better: its validation loss was 5\.56 at best and is 85\.00 now, .*run end \w{12}.*run resume \w{12}/,
   );
   h.happen(OWNER, { type: 'run.resumed', ...place, attempt: h.run.attempt });
   assert.equal(problem(), null);

@@ -13,8 +13,8 @@ export function runProblem(run: RunState, time: Pick<LogClock, 'until_ms'>): str
   if (run.phase === 'finished') return null;
   const id = run.id.slice(0, 12);
   if (run.halted === 'loss-rises') {
-    const { lowest_micro, last_micro } = run.losses;
-    return `the hub has paused the run because its validation loss only rises: it was ${nats(lowest_micro)} at best and has come to ${nats(last_micro)}, so the learning rate may be too high; its owner can end it (potluck run end ${id}) or let it go on (potluck run resume ${id})`;
+    const last_micro = run.evaluation?.loss_micro ?? run.losses.last_micro;
+    return `the hub has paused the run because it gets worse instead of better: its validation loss was ${nats(run.losses.lowest_micro)} at best and is ${nats(last_micro)} now, so the learning rate may be too high; its owner can end it (potluck run end ${id}) or let it go on (potluck run resume ${id})`;
   }
   const { rounds, submissions, code, opens_ms } = run.idle;
   if (rounds < IDLE_ROUNDS || run.phase === 'paused') return null;

@@ -90,7 +90,7 @@ export function sentenceOf({ event, problem }: Entry, name: Names): string {
     case 'run.ended':
       return `${who} ended the run ${body.version === 1 ? 'in' : 'after'} round ${body.round}, for good`;
     case 'run.halted':
-      return `the hub paused the run before round ${body.round}, because its loss only rises`;
+      return `the hub paused the run before round ${body.round}, because its loss stays far above its best`;
     case 'peer.joined':
       return `${nameOf(body.name)} joined as a ${body.role}, computing on ${runtimeName(body.runtime)}`;
     case 'peer.left':
