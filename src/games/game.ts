@@ -114,8 +114,15 @@ export interface Game<Params, Task, State> {
    * Where it is missing, every piece of work stands for itself. Throws a CodedError for bytes that checkForm refuses.
    */
   goesOn?(work: Uint8Array): boolean;
-  /** The most bytes one submission may have, and what it would have had as dense float32. */
-  sizes(params: Params): { readonly max_bytes: number; readonly dense_bytes: number };
+  /**
+   * The most bytes one submission may have, and what it would have had as dense float32. `memory_bytes`: what the work takes of a
+   * device's memory at the least; one that has less free is not tried.
+   */
+  sizes(params: Params): {
+    readonly max_bytes: number;
+    readonly dense_bytes: number;
+    readonly memory_bytes?: number | undefined;
+  };
 }
 
 /** A game whose types are nobody's business outside its own file. */

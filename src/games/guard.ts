@@ -36,7 +36,8 @@ const VerdictSchema = z.object({
 const EvaluationSchema = z.object({ loss_micro: micro, tokens: z.int().min(1) });
 const WrittenSchema = z.object({ prompt: z.string(), text: z.string() }).nullable();
 const BytesSchema = z.instanceof(Uint8Array);
-const SizesSchema = z.object({ max_bytes: z.int().min(1), dense_bytes: z.int().min(1) });
+const bytes = z.int().min(1);
+const SizesSchema = z.object({ max_bytes: bytes, dense_bytes: bytes, memory_bytes: bytes.optional() });
 
 /**
  * The same game, which answers well formed and in time or throws a GameError game-threw, game-nonsense or game-late. Errors that

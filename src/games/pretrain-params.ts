@@ -45,6 +45,20 @@ export function parameterCount(specs: readonly ParameterSpec[]): number {
   return specs.reduce((sum, spec) => sum + spec.shape.reduce((a, b) => a * b, 1), 0);
 }
 
+/** Weights, their gradients, two moments of each, and the copies of them between which a round's difference is taken. */
+const KEPT_OF_WEIGHTS = 8;
+
+/**
+ * The memory that training takes at the least: measured peaks were 1.5 to 3.7 times as much (docs/experiments.md). Of the activations of
+ * a step those are counted that the backward pass cannot do without: of each layer its four vectors of the width, two of the MLP, the
+ * attention's probabilities; and the logits.
+ */
+export function leastMemory({ model, batch, context }: PretrainParams, dense_bytes: number): number {
+  const { hidden_size, intermediate_size, num_attention_heads, num_hidden_layers, vocab_size } = model;
+  const of_a_layer = 4 * hidden_size + 2 * intermediate_size + num_attention_heads * context;
+  return KEPT_OF_WEIGHTS * dense_bytes + 4 * batch * context * (num_hidden_layers * of_a_layer + vocab_size);
+}
+
 /** The schedule runs over the whole run at its nominal length, so that workers of every speed agree on the rate. */
 export function learningRateAt(params: PretrainParams, round: Round, step: number): number {
   return learningRate(round.number * params.inner_steps + step, {

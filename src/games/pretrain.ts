@@ -12,7 +12,13 @@ import { AFRESH, keepCarried, startOf } from './pretrain-carried.ts';
 import { checkWork } from './pretrain-check.ts';
 import { evaluatorOf, manifestOf, stepsOf, trainerOf, validationWindows } from './pretrain-device.ts';
 import { mean, toldMicro } from './pretrain-losses.ts';
-import { type PretrainParams, PretrainParamsSchema, type PretrainTask, parameterCount } from './pretrain-params.ts';
+import {
+  leastMemory,
+  type PretrainParams,
+  PretrainParamsSchema,
+  type PretrainTask,
+  parameterCount,
+} from './pretrain-params.ts';
 import { writeSample } from './pretrain-sample.ts';
 import { decodeWork, encodeWork, workOverhead } from './pretrain-work.ts';
 
@@ -48,7 +54,8 @@ export const game: Game<PretrainParams, PretrainTask, Weights> = {
   sizes(params) {
     const specs = parameterSpecs(params.model);
     const max_bytes = maxUpdateBytes(specs, params.sparse) + workOverhead(params.inner_steps);
-    return { max_bytes, dense_bytes: 4 * parameterCount(specs) };
+    const dense_bytes = 4 * parameterCount(specs);
+    return { max_bytes, dense_bytes, memory_bytes: leastMemory(params, dense_bytes) };
   },
 };
 

@@ -30,6 +30,8 @@ export type PeerErrorCode =
   | 'bad-receipt'
   /** A blob could not be had, or its bytes are not what its hash says. */
   | 'bad-blob'
+  /** The work of the run does not fit into this device's memory. */
+  | 'too-little-memory'
   /** The connection went away before an answer came. */
   | 'disconnected';
 

@@ -14,6 +14,7 @@ import { openPeerBlobs } from './blobs.ts';
 import { bindDevice } from './device-binding.ts';
 import { openDrawer } from './drawer.ts';
 import { findRun } from './find-run.ts';
+import { checkMemory } from './memory.ts';
 import { certificatesIn } from './ownership.ts';
 import { dutyCycle } from './policy.ts';
 import { openReceipts } from './receipts.ts';
@@ -69,6 +70,7 @@ export async function joinRun(options: JoinOptions): Promise<'finished' | 'left'
     const settings = await Promise.race([blobs.fetch(view.params), fired(signal)]);
     if (!settings) return 'left';
     const params = decodeParams(game, settings);
+    checkMemory(game, params, process.availableMemory());
     let newest: RunView | null = null;
     const situation: Situation = { role, peer: identity.id, params, view: () => newest, fetchBlob: blobs.fetch };
     const own = join(folder, 'runs', view.run);

@@ -387,7 +387,8 @@ export class TabError extends CodedError<TabErrorCode> {}
 
 /** Takes only work that fits. Browsers say how much memory a device has only roughly, and some not at all. Throws TabError. */
 function checkMemory(game: AnyGame, params: unknown): void {
-  const needed_bytes = LIMITS.bytes_a_dense_byte * game.sizes(params).dense_bytes;
+  const { dense_bytes, memory_bytes = 0 } = game.sizes(params);
+  const needed_bytes = Math.max(memory_bytes, LIMITS.bytes_a_dense_byte * dense_bytes);
   const { deviceMemory } = navigator as { readonly deviceMemory?: number };
   const device_bytes = deviceMemory ? deviceMemory * 2 ** 30 * LIMITS.memory_part : LIMITS.wasm_bytes;
   const most_bytes = Math.min(LIMITS.wasm_bytes, device_bytes);

@@ -1,0 +1,19 @@
+// Whether a device has the memory that a run's work takes: refused before anything is fetched, with both figures.
+import type { AnyGame } from '../games/game.ts';
+import { PeerError } from './errors.ts';
+
+/** Throws PeerError `too-little-memory`. A game that does not say what its work takes is tried. */
+export function checkMemory(game: AnyGame, params: unknown, available_bytes: number): void {
+  const { memory_bytes: needed_bytes = 0 } = game.sizes(params);
+  if (needed_bytes <= available_bytes) return;
+  throw new PeerError(
+    'too-little-memory',
+    `the work of this run takes at least ${gigabytes(needed_bytes)} of memory (for training: weights, gradients, moments, activations), ` +
+      `and ${gigabytes(available_bytes)} are free on this device`,
+    { needed_bytes, available_bytes },
+  );
+}
+
+function gigabytes(bytes: number): string {
+  return `${(bytes / 1e9).toPrecision(2)} GB`;
+}
