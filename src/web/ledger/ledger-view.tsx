@@ -40,7 +40,7 @@ function Ledger({ live, reader, hub, event }: { live: Live; reader: LogReader; h
         Everything that earns or costs somebody something is one line here, signed by whoever did it. Lines can only be
         added. You need not believe the hub: open a line and your own browser checks it, or let it check all of them.
       </p>
-      <HeadLine hub={hub} state={state} />
+      <HeadLine hub={hub} here={live.connection === 'live'} state={state} />
       <AuditPanel hub={hub} live={live} />
       {event !== null && <EventView reader={reader} index={event} size={head?.size ?? null} names={names} />}
       {event === null && head && (
@@ -58,7 +58,8 @@ function Ledger({ live, reader, hub, event }: { live: Live; reader: LogReader; h
   );
 }
 
-function HeadLine({ hub, state: { head, untrue, away, refresh } }: { hub: string; state: HeadState }) {
+function HeadLine({ hub, here, state }: { hub: string; here: boolean; state: HeadState }) {
+  const { head, untrue, away, refresh } = state;
   if (untrue) {
     return (
       <p class="verdict bad" role="alert">
@@ -76,7 +77,11 @@ function HeadLine({ hub, state: { head, untrue, away, refresh } }: { hub: string
           </button>
         </p>
       )}
-      {!head && !away && <p class="fine">Fetching the head of the log …</p>}
+      {!head && !away && (
+        <p class="fine">
+          {here ? 'Fetching the head of the log …' : 'The ledger is read from the hub: waiting for it …'}
+        </p>
+      )}
       {head && (
         <p class="verdict good">
           <b>{countOf(head.size, 'event')}</b>, signed by hub <code>{short(hub)}</code>. Verified here

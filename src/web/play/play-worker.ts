@@ -23,13 +23,12 @@ import { WASM_FILES } from '../tab/ort-files.ts';
 import { openTabStore, type TabStore } from '../tab/store.ts';
 import { type KeptModel, keepModel, keptModel } from './kept-model.ts';
 import type { FromModel, ModelInHand, ToModel, WriteOrder } from './play-messages.ts';
+import { readAs, unreadable } from './read-as.ts';
 
 /** One row of a small model is soon computed: more threads only wait for each other. */
 const MOST_THREADS = 4;
 /** Keys and values of a longer sequence would take more memory than the model. */
 const MOST_CONTEXT = 2048;
-/** Of a prompt that is read otherwise than it was written: enough to see how. */
-const SHOWN_CHARACTERS = 120;
 
 type PlayErrorCode = 'hub-away' | 'no-such-run' | 'other-game' | 'nothing-to-read';
 /** Its message is for the person who plays. */
@@ -163,27 +162,14 @@ async function present(run: string, ask_hub: boolean): Promise<void> {
   }
 }
 
-/** The prompt as the tokenizer reads it, where that is something else. Throws PlayError nothing-to-read. */
-function readAs(prompt: string, tokenizer: Tokenizer): string | null {
-  const ids = tokenizer.encode(prompt);
-  if (ids.length === 0 && tokenizer.bos_id === null) {
-    const fact =
-      prompt === ''
-        ? 'This model cannot begin from nothing: write at least one character.'
-        : 'This model knows none of these characters: begin with others.';
-    throw new PlayError('nothing-to-read', fact);
-  }
-  const read = tokenizer.decode(ids);
-  if (read.trim() === prompt.trim()) return null;
-  return read.length > SHOWN_CHARACTERS ? `… ${read.slice(-SHOWN_CHARACTERS)}` : read;
-}
-
 async function write(run: string, ask_hub: boolean, order: WriteOrder): Promise<void> {
   const stop = new AbortController();
   writing = stop;
   await present(run, ask_hub);
   const { decoder, model } = hand!;
   const { tokenizer } = opened!;
+  const problem = unreadable(order.prompt, tokenizer);
+  if (problem) throw new PlayError('nothing-to-read', problem);
   say({ kind: 'begun', model, read_as: readAs(order.prompt, tokenizer) });
   const started_ms = performance.now();
   let progress: GenerateProgress = { prompt_tokens: 0, read_tokens: 0, written_tokens: 0, end_of_text: false };
