@@ -14,7 +14,7 @@ import { sha256Hex } from '../protocol/hash.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
 import type { RunStatus } from '../protocol/messages.ts';
 import { createNativeRuntime } from '../tensor/native-runtime.ts';
-import { readTexts } from '../training/corpus.ts';
+import { emptyReport, readTexts } from '../training/corpus.ts';
 import { defaultCorpus } from '../training/corpus-default.ts';
 import { type Child, startChild } from './children.ts';
 import { type LossPoint, paceOf, renderRun } from './dashboard.ts';
@@ -23,6 +23,7 @@ import { untilStopped } from './lifetime.ts';
 import { liveBlock } from './live-block.ts';
 import { integer, jsonOption } from './options.ts';
 import { CliError, formatBytes, formatCount, type Output, openOutput, printable } from './output.ts';
+import { linesOfTexts } from './run-summary.ts';
 import { wrap } from './text-columns.ts';
 import { dataOption, mustExist } from './text-data.ts';
 
@@ -231,15 +232,16 @@ async function openRun(
   const { steps, round_seconds, batch, context, learning_rate, model } = DEMO;
   const { rounds, workers: min_workers } = flags;
   const identity = await loadOrCreateIdentity(join(folder, 'owner.key'));
+  const report = emptyReport();
   const id = await createRun(url, identity, join(folder, 'cache'), {
     name,
-    texts: whileWanted(given ? readTexts(flags.data) : defaultCorpus(), stopped),
+    texts: whileWanted(given ? readTexts(flags.data, { report }) : defaultCorpus(), stopped),
     tokenizer: byteTokenizer(),
     model,
     seed: 'potluck demo',
     ...trainingFor({ rounds, round_seconds, steps, batch, context, learning_rate, min_workers, probation: PROBATION }),
   });
-  screen.say('', { type: 'created', run: id });
+  screen.say(given ? [...linesOfTexts(report)].join('\n') : '', { type: 'created', run: id });
   return (await find())!;
 }
 

@@ -69,7 +69,7 @@ function kindsOf({ files, kinds }: CorpusReport): string {
 }
 
 /** Everything that happened to the texts on their way in; what did not happen is not told. */
-function* linesOfTexts(report: CorpusReport, held_out: CorpusReport | null): Generator<string> {
+export function* linesOfTexts(report: CorpusReport, held_out: CorpusReport | null = null): Generator<string> {
   const chats = report.chats === 0 ? '' : `, ${things(report.chats, 'chat')} among them`;
   yield `Read ${kindsOf(report)}: ${things(report.documents, 'document')}${chats}.`;
   if (held_out) yield `To validate on: ${kindsOf(held_out)}, ${things(held_out.documents, 'document')}.`;
