@@ -46,13 +46,13 @@ export function IdentityBox({ work }: { work: ContributionState | null }) {
             You are <code>{short(identity.owner)}</code>
             {identity.device && (
               <>
-                , this browser is <code>{short(identity.device)}</code>
+                ; this browser is <code>{short(identity.device)}</code>
               </>
             )}
-            . No account, no password: 24 words are you.
+            . There is no account and no password: whoever has your 24 words is you.
           </>
         ) : (
-          'Nobody yet: a key is made in this browser when you first contribute. No account, no password.'
+          'Nobody yet. This browser makes a key when you first contribute; there is no account and no password.'
         )}
       </p>
       {identity?.temporary ? (

@@ -25,7 +25,9 @@ export function Invitation({ overview, again }: { overview: RunOverview; again: 
   if (phase === 'finished') {
     return (
       <p class="lead">
-        “{called}” is finished: there is nothing left to {learns ? 'learn. Its model can be played with' : 'do'}.
+        {overview.round === 0
+          ? `“${called}” ended before anything was learned: there is nothing to do here.`
+          : `“${called}” is over: there is nothing left to ${learns ? 'learn. You can play with its model' : 'do'}.`}
       </p>
     );
   }
@@ -62,6 +64,9 @@ export function Invitation({ overview, again }: { overview: RunOverview; again: 
         {learns ? 'learns a piece of the text' : `plays a part of ${nameOf(game)}`} for “{called}” in every round. It
         works only while this page is open, stops the moment you say so, and what it has handed in by then is yours.
       </p>
+      {phase === 'paused' && (
+        <p class="note">“{called}” is paused. You can lend this tab now; it begins to work when the run is resumed.</p>
+      )}
       {last?.run === run && !again && (
         <p class="note">
           This browser was at work here until {formatTime(last.left_ms)}, when its tab was closed. What it had handed in

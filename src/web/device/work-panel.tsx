@@ -40,7 +40,7 @@ export function WorkPanel({ work: { contribution, state } }: { work: AtWork }) {
           <dt>Loss</dt>
           <dd>
             {state.loss === null ? '–' : state.loss.toFixed(3)}
-            <small>on its own text</small>
+            <small>on the text it learns from</small>
           </dd>
         </div>
         <div>
@@ -66,7 +66,7 @@ export function WorkPanel({ work: { contribution, state } }: { work: AtWork }) {
         </p>
       ))}
       {!over && <TransferBar {...state} />}
-      {state.problem && !over && <p class="note">{capital(state.problem.message)}. It goes on.</p>}
+      {state.problem && !over && <p class="note">{capital(state.problem.message)}. The tab goes on.</p>}
       {state.temporary && (
         <p class="note">This browser keeps nothing for this page: the key and what it earns are gone with the tab.</p>
       )}

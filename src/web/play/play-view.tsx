@@ -41,8 +41,8 @@ export function PlayView({ live, run }: ViewProps & { run: string }) {
         <h1>Play</h1>
       </div>
       <p class="lead">
-        The {ended ? 'last' : 'present'} model{overview && <> of “{nameOf(overview.name)}”</>} writes here, in your own
-        browser. It is fetched once and checked by its hash; from then on it needs no hub. It goes on from whatever you
+        The {ended ? 'last' : 'newest'} model{overview && <> of “{nameOf(overview.name)}”</>} writes here, in your own
+        browser. It is fetched once and checked by its hash; from then on it needs no hub. It continues whatever you
         begin.
       </p>
       <form
@@ -76,7 +76,9 @@ export function PlayView({ live, run }: ViewProps & { run: string }) {
           busy={isBusy(session)}
         />
       ) : (
-        !model && <p class="fine">The model, and what computes it, are fetched when you press the button.</p>
+        !model && (
+          <p class="fine">The page fetches the model, and the code that computes it, when you press the button.</p>
+        )
       )}
       {model && <AboutModel session={session} model={model} newest={newest ?? null} here={here} />}
       {model && <OpensOffline kept={model.kept} />}

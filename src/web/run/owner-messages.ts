@@ -8,7 +8,10 @@ export interface OwnerOrder {
   readonly word: OwnersWord;
 }
 
-export type OwnerNews = { readonly kind: 'said' } | { readonly kind: 'failed'; readonly message: string };
+/** `merges_first`: the open round, whose work is merged before what was said takes effect. */
+export type OwnerNews =
+  | { readonly kind: 'said'; readonly merges_first: number | null }
+  | { readonly kind: 'failed'; readonly message: string };
 
 export interface HomeOrder {
   readonly url: string;

@@ -5,7 +5,7 @@ import type { OwnerNews, OwnerOrder, OwnersWord } from './owner-messages.ts';
 
 export function OwnerTools({ run }: { run: RunOverview }) {
   const [sure, setSure] = useState(false);
-  const { busy, problem, tell } = useOwnersWord(run.run);
+  const { busy, waits, problem, tell } = useOwnersWord(run.run);
   if (run.phase === 'finished') return null;
   const paused = run.phase === 'paused';
   return (
@@ -13,7 +13,10 @@ export function OwnerTools({ run }: { run: RunOverview }) {
       <h2 id="owner-title">This run is yours</h2>
       {sure ? (
         <>
-          <p>End it for good? What is merged stays and can be taken home; nothing can be added after that.</p>
+          <p>
+            End it for good? The open round is merged first. What is merged stays and can be taken home; nothing can be
+            added after that.
+          </p>
           <p class="actions">
             <button
               type="button"
@@ -41,7 +44,7 @@ export function OwnerTools({ run }: { run: RunOverview }) {
         </p>
       )}
       <p class="fine" role="status">
-        {busy ? 'Signing and sending …' : ''}
+        {busy ? 'Signing and sending …' : waits && !paused ? 'The open round is judged, merged and paid first.' : ''}
       </p>
       {problem && (
         <p class="note" role="alert">
@@ -56,6 +59,7 @@ export function OwnerTools({ run }: { run: RunOverview }) {
 function useOwnersWord(run: string) {
   const worker = useRef<Worker | null>(null);
   const [busy, setBusy] = useState(false);
+  const [waits, setWaits] = useState(false);
   const [problem, setProblem] = useState('');
   useEffect(() => () => worker.current?.terminate(), [run]);
   const done = (message: string): void => {
@@ -70,9 +74,12 @@ function useOwnersWord(run: string) {
     worker.current = started;
     setBusy(true);
     setProblem('');
-    started.onmessage = ({ data }: MessageEvent<OwnerNews>) => done(data.kind === 'failed' ? data.message : '');
+    started.onmessage = ({ data }: MessageEvent<OwnerNews>) => {
+      setWaits(data.kind === 'said' && data.merges_first !== null);
+      done(data.kind === 'failed' ? data.message : '');
+    };
     started.onerror = (failure) => done(failure.message || 'The Worker that signs could not be started.');
     started.postMessage({ url: location.origin, run, word } satisfies OwnerOrder);
   };
-  return { busy, problem, tell };
+  return { busy, waits, problem, tell };
 }

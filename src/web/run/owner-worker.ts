@@ -8,11 +8,9 @@ import type { OwnerNews, OwnerOrder } from './owner-messages.ts';
 const say = (news: OwnerNews): void => postMessage(news);
 
 addEventListener('message', ({ data: { url, run, word } }: MessageEvent<OwnerOrder>) => {
-  const said = async (): Promise<void> => {
-    await sayOfRun(url, await openOwnerKey(await openTabStore()), run, word);
-  };
+  const said = async () => sayOfRun(url, await openOwnerKey(await openTabStore()), run, word);
   said().then(
-    () => say({ kind: 'said' }),
+    ({ merges_first }) => say({ kind: 'said', merges_first }),
     (error: unknown) => say({ kind: 'failed', message: error instanceof Error ? error.message : String(error) }),
   );
 });

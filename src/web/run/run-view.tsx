@@ -3,7 +3,7 @@ import { useEffect, useState } from 'preact/hooks';
 import type { RunOverview } from '../../protocol/messages.ts';
 import type { ViewProps } from '../app.tsx';
 import { atWork } from '../shell/at-work.ts';
-import { formatBytes, formatCount, formatWhole, nameOf, short } from '../shell/format.ts';
+import { capital, formatBytes, formatCount, formatWhole, nameOf, short } from '../shell/format.ts';
 import { LazyView } from '../shell/lazy-view.tsx';
 import { Link } from '../shell/link.tsx';
 import type { Live, LiveRun } from '../shell/live.ts';
@@ -82,7 +82,7 @@ function Opening(props: { run: LiveRun; brought: Brought; yours: boolean; connec
         {next && <p class="lead">{next}</p>}
         {overview.problem !== null && (
           <p class="note" role="alert">
-            {overview.problem}
+            {capital(overview.problem)}.
           </p>
         )}
       </div>

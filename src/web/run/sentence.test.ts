@@ -49,6 +49,11 @@ test('a paused run asks nobody to work', () => {
   assert.equal(sentence, 'Paused by its owner. It has read 5k tokens.');
   assert.match(next!, /nothing is lost/);
   assert.equal(action, null);
+  // The hub itself may have paused it, and says why.
+  assert.equal(
+    of({ phase: 'paused', round: 2, problem: 'its loss only rises' }).sentence,
+    'Paused. It has read 0 tokens.',
+  );
   assert.match(of({ phase: 'paused', round: 0 }).sentence, /before anything was learned/);
 });
 

@@ -17,7 +17,7 @@ export function told(run: RunOverview, peers: Iterable<PeerView>): Told {
   const here = workers.filter(({ present }) => present).length;
   const gave = workers.filter(({ merged_submissions }) => merged_submissions > 0).length;
   const learns = run.game === 'pretrain';
-  const { phase, round, rounds } = run;
+  const { phase, round, rounds, problem } = run;
   const has = learns
     ? `It has read ${formatCount(run.merged_tokens)} tokens.`
     : `It has merged ${many(round, 'round')}.`;
@@ -25,7 +25,12 @@ export function told(run: RunOverview, peers: Iterable<PeerView>): Told {
   if (phase === 'finished') return over(run, gave, learns);
   if (phase === 'paused') {
     return {
-      sentence: round === 0 ? 'Paused by its owner before anything was learned.' : `Paused by its owner. ${has}`,
+      sentence:
+        problem !== null
+          ? `Paused. ${has}`
+          : round === 0
+            ? 'Paused by its owner before anything was learned.'
+            : `Paused by its owner. ${has}`,
       next: 'Nobody works now, and nothing is lost. When the owner resumes it, devices that are here go on by themselves.',
       action: null,
     };

@@ -11,7 +11,7 @@ export function ConnectionBanner({ live, onRetry }: { live: Live; onRetry: () =>
         <p>
           <strong>The hub is away</strong> ({live.reason}).{' '}
           {live.runs.size > 0 && `What you see is ${formatDuration(now_ms - live.since_ms)} old. `}
-          Nothing is lost: it is tried again all the time.{' '}
+          Nothing is lost, and this page keeps trying.{' '}
           <button type="button" class="quiet" onClick={onRetry}>
             Try now
           </button>
