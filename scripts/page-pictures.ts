@@ -12,7 +12,7 @@ const ROUNDS = Number(process.argv[2] ?? 24);
 const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync);
 const FLAGS = '--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking'.split(' ');
 /** Small enough for a README; two pixels a point would be four times as large. */
-const WINDOW = { width: 1180, height: 1080 };
+const WINDOW = { width: 1180, height: 945 };
 const AUDIT_MS = 300_000;
 
 const folder = mkdtempSync(join(tmpdir(), 'potluck-pictures-'));
