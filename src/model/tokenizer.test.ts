@@ -118,6 +118,16 @@ test('what would give other ids than the Rust library is refused when it is read
   assert.deepEqual([...tokenizerFromJson(characterTokenizer({ truncation })).encode('abcabc')], [0, 1, 2, 0, 1, 2]);
 });
 
+test('white space that a token has taken is nothing to the next one', () => {
+  const plain = { normalized: false, special: true };
+  const added_tokens = [
+    { id: 7, content: '<a>', rstrip: true, ...plain },
+    { id: 8, content: '  ', lstrip: true, ...plain },
+  ];
+  const tokenizer = tokenizerFromJson(characterTokenizer({ added_tokens }));
+  assert.deepEqual([...tokenizer.encode('b<a>  c   a')], [1, 7, 2, 8, 3, 0]);
+});
+
 test('U+FEFF survives byte fallback and byte level, at the beginning and in the middle', () => {
   for (const tokenizer of [byteLevel, byteFallback]) {
     for (const text of ['\ufeffa', 'a\ufeff\ufeffb'])
