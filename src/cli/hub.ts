@@ -10,6 +10,7 @@ import { fired } from '../protocol/clock.ts';
 import { nameOf } from '../protocol/shown-name.ts';
 import { potluckHere } from './called-as.ts';
 import { homeFolder } from './folders.ts';
+import { sayUsage } from './hub-usage.ts';
 import type { JsonObject } from './json-objects.ts';
 import { untilStopped } from './lifetime.ts';
 import { DEFAULT_PORT, decimal, gameFileOption, gameSecondsOption, integer, jsonOption, publicUrl } from './options.ts';
@@ -23,6 +24,7 @@ interface HubFlags {
   public?: string;
   page: boolean;
   keepFree?: number;
+  usage?: boolean;
   witness: WitnessAddress[];
   gameFile: string[];
   gameSeconds: number;
@@ -41,6 +43,7 @@ export function hubCommand(): Command {
     .option('--folder <dir>', 'where the log and the blobs are kept (default: hub under ~/.potluck)')
     .option('--public <url>', 'how the world sees this hub, for links that are shared', publicUrl)
     .option('--no-page', 'serve programs only, not the page')
+    .option('--usage', 'print what the folder holds and how fast it grows, then end')
     .option(
       '--keep-free <mb>',
       'megabytes of the disk that uploads must leave free (default: 2 % of the disk, at most 268)',
@@ -71,12 +74,13 @@ Examples:
     )
     .action(async (options: HubFlags) => {
       const output = openOutput(options.json);
+      const folder = options.folder ?? join(homeFolder(), 'hub');
+      if (options.usage) return sayUsage(folder, output);
       const log = (level: LogLevel, text: string, value: JsonObject): void => {
         if (LOG_LEVELS.indexOf(level) <= LOG_LEVELS.indexOf(options.logLevel)) output.say(text, value);
       };
       const stopped = untilStopped();
       const failed = new AbortController();
-      const folder = options.folder ?? join(homeFolder(), 'hub');
       const hub = await openHub({
         ...{ folder, host: options.host, port: options.port },
         loadGame: await gamesOf(options.gameFile, options.gameSeconds * 1000),

@@ -140,6 +140,17 @@ export const JSON_OBJECTS = {
     body: nested,
     level: z.string(),
   }),
+  usage: object('hub --usage: what a folder holds, and what came lately', {
+    folder: path,
+    log_bytes: count,
+    age_days: z.number(),
+    blobs: count,
+    blob_bytes: count,
+    last_day_bytes: count,
+    last_week_bytes: count,
+    free_bytes: count,
+    total_bytes: count,
+  }),
   condition: object('hub: its disk fills up, has room again, or its log cannot be written any more', {
     level: z.string(),
     state: z.enum(['ready', 'disk-low', 'disk-full', 'log-failed']),
