@@ -63,8 +63,8 @@ describe('the page', { skip, concurrency: false }, () => {
       await page.goto(`${url}/r/${run}`);
       assert.equal(await page.getAttribute('meta[property="og:title"]', 'content'), `${HOSTILE} · Potluck`);
       const pictured = await page.getAttribute('meta[property="og:image"]', 'content');
-      assert.equal(pictured, 'https://potluck.example/card.png');
-      const png = Buffer.from(await (await fetch(`${url}/card.png`)).arrayBuffer());
+      assert.equal(pictured, `https://potluck.example/r/${run}/card.png?after=4`);
+      const png = Buffer.from(await (await fetch(`${url}/r/${run}/card.png`)).arrayBuffer());
       assert.equal(png.toString('latin1', 1, 4), 'PNG');
       assert.deepEqual([png.readUInt32BE(16), png.readUInt32BE(20)], [1200, 630]); // as the card says
       await page.getByRole('button', { name: 'Share' }).click();

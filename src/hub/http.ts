@@ -2,9 +2,17 @@
 import { Hono } from 'hono';
 import type { BlobStore } from '../ledger/blob-store.ts';
 import type { Receipt } from '../ledger/receipt.ts';
-import { type AccountView, type HolderView, type RunStatus, type RunView, WIRE_LIMITS } from '../protocol/messages.ts';
+import {
+  type AccountView,
+  type HolderView,
+  type RunHistory,
+  type RunStatus,
+  type RunView,
+  WIRE_LIMITS,
+} from '../protocol/messages.ts';
 import { addressOfAsker, announcedBytes, answerTo, problem } from './answers.ts';
 import { serveBlobs } from './blob-routes.ts';
+import { serveCards } from './card-routes.ts';
 import type { Condition } from './condition.ts';
 import type { Cosignatures } from './cosignatures.ts';
 import { type PublicLog, serveLog } from './log-routes.ts';
@@ -31,6 +39,8 @@ export interface HttpServices {
   statuses(): RunStatus[];
   view(run: string): RunView | null;
   readonly samples: Pick<Samples, 'of'>;
+  /** How a run went. */
+  history(run: string): RunHistory;
   readonly workers: Pick<WorkerHistories, 'of'>;
   account(id: string): AccountView;
   holder(run: string, account: string): HolderView | null;
@@ -106,6 +116,7 @@ export function httpApp(
   });
 
   serveLog(app, hub.log, hub.id, hub.cosignatures, hub.rates, addressOfAsker);
+  if (page) serveCards(app, hub, addressOfAsker);
   serveViews(app, page, hub.statuses);
   return app;
 }

@@ -154,6 +154,7 @@ export async function openMeetingPlace(options: MeetingPlaceOptions): Promise<Me
     write: (body: LoggedEvent['body']) => sequencer.write(body),
     statuses,
     samples,
+    history: (run: string) => histories.of(run),
     workers,
     feed: openFeed({ statuses, histories, samples, events, now_ms: () => Math.round(time.now_ms()) }),
     view: (id: string) => {

@@ -2,8 +2,10 @@
 import type { RunStatus } from '../protocol/messages.ts';
 import { PHASE_WORDS } from '../protocol/phase-words.ts';
 
-/** Where the card's picture is; scripts/card-picture.ts makes it. */
+/** Where the picture of a hub's card is; scripts/card-picture.ts makes it. Those of runs are drawn (card-routes.ts). */
 export const CARD_PATH = '/card.png';
+
+const HUB_ALT = 'A steaming pot, and the words: Potluck, devices that people already own train a model together.';
 
 /** Text as it may stand in HTML, between tags and in quoted attributes. Names come from strangers. */
 export function escapeHtml(text: string): string {
@@ -25,11 +27,12 @@ export function cardOf(origin: string, run: RunStatus | null): string {
     ['og:site_name', 'Potluck'],
     ['og:title', title],
     ['og:description', run ? describe(run) : 'Watch it learn, lend a device, and check every number for yourself.'],
-    ['og:image', `${origin}${CARD_PATH}`],
+    // Sites keep a picture by its address: a later round has another.
+    ['og:image', run ? `${origin}/r/${run.run}/card.png?after=${run.round}` : `${origin}${CARD_PATH}`],
     ['og:image:type', 'image/png'],
     ['og:image:width', '1200'],
     ['og:image:height', '630'],
-    ['og:image:alt', 'A steaming pot, and the words: Potluck, devices that people already own train a model together.'],
+    ['og:image:alt', run ? `The loss of ${run.name} as it falls, and what its model wrote last.` : HUB_ALT],
     ['twitter:card', 'summary_large_image'],
     ['og:url', run ? `${origin}/r/${run.run}` : `${origin}/`],
   ];

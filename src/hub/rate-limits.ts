@@ -21,6 +21,7 @@ export const RATES = {
   upload_key: { burst: 2000, per_second: 50 }, // somebody who brings a data set in pieces; its bytes have a limit of their own
   connection_address: { burst: 2000, per_second: 50 }, // 1,000 devices that come back at once after a restart, twice
   connection_key: { burst: 60, per_second: 1 }, // one device on a bad line; two with the same key that push each other out are slowed
+  card_address: { burst: 60, per_second: 1 }, // robots of a few sites at once; a picture that is kept costs nothing, a new one 0.1 s
   cosignature_address: { burst: 60, per_second: 1 }, // a few witnesses at one address that look every few seconds; each is a note to verify
 } satisfies Record<string, Rate>;
 export type RateName = keyof typeof RATES;
