@@ -133,6 +133,10 @@ describe('a contributor', { skip, concurrency: false }, () => {
     const figures = await page
       .locator('.work .figures > div')
       .evaluateAll((all) => all.map((one) => one.getBoundingClientRect().width));
+    const tops = await page
+      .locator('.work .figures > div')
+      .evaluateAll((all) => all.map((one) => (one as HTMLElement).offsetTop));
+    assert.equal(new Set(tops).size, 2, `the speed, and below it the other three side by side: ${tops}`);
     assert.ok(Math.min(...figures) > 80, `figures of ${figures} pixels`);
     await page.getByRole('link', { name: 'Ledger', exact: true }).click();
     await page.getByRole('heading', { name: 'Ledger' }).waitFor();

@@ -22,16 +22,20 @@ export function DeviceView({ live, run }: ViewProps & { run: string }) {
       <div class="headline">
         <h1>My device</h1>
       </div>
-      {work && <WorkPanel work={work} />}
-      {!working && overview && <Invitation overview={overview} again={work !== null} />}
-      {!overview && !work && (
-        <p class="loading">{live.connection === 'live' ? 'This hub has no such run.' : 'Asking the hub …'}</p>
-      )}
-      <Earnings hub={live.hub} run={run} owner={work?.state.owner ?? null} round={overview?.round ?? 0} />
-      <HandedInList run={run} state={work?.state ?? FIRST_STATE} hub={live.hub} begun={work !== null} />
-      {overview && <LimitsBox working={working} />}
-      {overview && overview.phase !== 'finished' && <NoticesBox run={run} />}
-      <IdentityBox work={working ? work.state : null} />
+      <div class="device-main">
+        {work && <WorkPanel work={work} />}
+        {!working && overview && <Invitation overview={overview} again={work !== null} />}
+        {!overview && !work && (
+          <p class="loading">{live.connection === 'live' ? 'This hub has no such run.' : 'Asking the hub …'}</p>
+        )}
+        <Earnings hub={live.hub} run={run} owner={work?.state.owner ?? null} round={overview?.round ?? 0} />
+        <HandedInList run={run} state={work?.state ?? FIRST_STATE} hub={live.hub} begun={work !== null} />
+      </div>
+      <div class="device-side">
+        {overview && <LimitsBox working={working} />}
+        {overview && overview.phase !== 'finished' && <NoticesBox run={run} />}
+        <IdentityBox work={working ? work.state : null} />
+      </div>
     </article>
   );
 }

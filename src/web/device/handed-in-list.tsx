@@ -9,10 +9,14 @@ import type { ContributionState, HandedIn } from '../tab/state.ts';
 import { openTabStore } from '../tab/store.ts';
 import { refusedWords } from './refused-words.ts';
 
+/** The newest pieces; the others are a press away. */
+const SHOWN = 8;
+
 /** `begun`: whether this tab has worked since it was opened. */
 export function HandedInList(given: { run: string; state: ContributionState; hub: string | null; begun: boolean }) {
   const { run, state, hub, begun } = given;
   const { refused } = state;
+  const [all, setAll] = useState(false);
   const handed_in = useRemembered(run, state.handed_in);
   if (handed_in.length === 0 && refused.length === 0) {
     return begun ? <p class="empty-line">Nothing is handed in yet: that happens at the end of a round.</p> : null;
@@ -26,10 +30,20 @@ export function HandedInList(given: { run: string; state: ContributionState; hub
         {refused.toReversed().map((one) => (
           <Refused key={`${one.round} ${one.message}`} one={one} />
         ))}
-        {handed_in.toReversed().map((work) => (
-          <Piece key={work.submission} work={work} hub={hub} />
-        ))}
+        {handed_in
+          .toReversed()
+          .slice(0, all ? handed_in.length : SHOWN)
+          .map((work) => (
+            <Piece key={work.submission} work={work} hub={hub} />
+          ))}
       </ol>
+      {!all && handed_in.length > SHOWN && (
+        <p class="actions">
+          <button type="button" onClick={() => setAll(true)}>
+            Show all {countOf(handed_in.length, 'piece')}
+          </button>
+        </p>
+      )}
     </section>
   );
 }
