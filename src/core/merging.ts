@@ -5,7 +5,6 @@ import { noteIdle, notIdle } from './idle-rounds.ts';
 import { acceptedSubmissions, judgementOf, rememberVerdicts } from './judging.ts';
 import { applyPayout, forfeit } from './payout.ts';
 import { type Refusal, refuse } from './refusal.ts';
-import { noteReplaced } from './rising-loss.ts';
 import { enactRules } from './rule-changes.ts';
 import { closeRound } from './run-life.ts';
 import { freeStakes } from './stake.ts';
@@ -72,7 +71,6 @@ export function applyMerge(state: NetworkState, run: RunState, body: RoundMerged
     closeRound(run);
     return;
   }
-  noteReplaced(run);
   run.idle = notIdle();
   run.recent.push({ round: run.round, parent: run.model, bundle: body.bundle, model: body.model });
   run.round++;

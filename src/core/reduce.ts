@@ -21,7 +21,7 @@ import { applyMerge, refusalOfMerge } from './merging.ts';
 import { forfeit } from './payout.ts';
 import { applyJoin, applyLeave, refusalOfJoin, refusalOfLeave } from './presence.ts';
 import { type Refusal, refuse } from './refusal.ts';
-import { applyHalt, noteLoss, nothingMeasured, refusalOfHalt } from './rising-loss.ts';
+import { applyHalt, noteLoss, refusalOfHalt } from './rising-loss.ts';
 import { propose, refusalOfProposal } from './rule-changes.ts';
 import { applyOwnersWord, refusalOfAnotherRun, refusalOfOwnersWord } from './run-life.ts';
 import { applySettlement, noteBalances, refusalOfSettlement } from './settlement.ts';
@@ -196,7 +196,7 @@ function newRun(event: LoggedEvent, spec: RunCreated, lineage: Lineage | null, b
     closing: null,
     halted: null,
     idle: notIdle(),
-    losses: nothingMeasured(),
+    losses: new Map(),
     round: 0,
     attempt: 0,
     seed: '',
@@ -305,7 +305,7 @@ function applyInRun(state: NetworkState, run: RunState, event: LoggedEvent, body
       run.peers.get(event.author)!.evaluated_rounds = body.merged_rounds;
       run.evaluation = { merged_rounds: body.merged_rounds, loss_micro: body.loss_micro };
       run.first_evaluation ??= run.evaluation;
-      noteLoss(run, body.loss_micro);
+      noteLoss(run, event.author, body.loss_micro);
       return;
     case 'round.merged':
       applyMerge(state, run, body);

@@ -54,7 +54,7 @@ test('a wave, a loss that falls slowly, and models that nobody measured halt not
   goOn(4, 6, 6, 6, 3.9, 6, 6, 6, 4);
   goOn(...Array.from({ length: 8 }, (_, i) => 3.8 - i / 100));
   goOn(...Array.from({ length: 6 }, () => 4.5));
-  assert.equal(h.run.losses.worse_models, 0, 'by less than a quarter');
+  assert.equal(h.run.losses.get(VERA)!.worse_models, 0, 'by less than a quarter');
   for (let i = 0; i < 6; i++) {
     h.playRound();
     h.openNext();
@@ -62,13 +62,31 @@ test('a wave, a loss that falls slowly, and models that nobody measured halt not
   assert.equal(mayHalt(h.run), false);
 });
 
-test('one validator alone halts nothing: of each model the lowest word counts', () => {
-  h.happen(VICTOR, joined('validator'));
-  for (let i = 0; i < 8; i++) {
-    measures(VERA, 4 - i / 10);
-    measures(VICTOR, 10 + i);
+/** Each model as Vera measures it truly and as Victor says; null: he says nothing. */
+function goOnWith(...words: readonly (readonly [number, number | null])[]): void {
+  for (const [vera, victor] of words) {
+    measures(VERA, vera);
+    if (victor !== null) measures(VICTOR, victor);
     h.playRound([VERA, VICTOR]);
-    assert.equal(mayHalt(h.run), false);
+    if (mayHalt(h.run)) return;
     h.openNext();
   }
+}
+
+test('one validator alone halts nothing, neither by high words nor by a low one before', () => {
+  h.happen(VICTOR, joined('validator'));
+  goOnWith(...Array.from({ length: 8 }, (_, i) => [4 - i / 10, 10 * (i + 1)] as const));
+  assert.equal(mayHalt(h.run), false, 'high');
+  goOnWith([3.2, 0.001], ...Array.from({ length: 8 }, (_, i) => [3.1 - i / 10, null] as const));
+  assert.equal(mayHalt(h.run), false, 'low, and then nothing');
+  goOnWith([2.3, 0.000001], ...Array.from({ length: 8 }, (_, i) => [2.2 - i / 10, 2] as const));
+  assert.equal(mayHalt(h.run), false, 'low, and then the truth');
+});
+
+test('who has gone holds no halt up for longer than a few rounds', () => {
+  h.happen(VICTOR, joined('validator'));
+  goOnWith([4, 4], [8, 4], [16, null], [32, null], [64, null]);
+  assert.equal(mayHalt(h.run), false, 'Victor said a moment ago that it does not rise');
+  goOnWith([128, null], [256, null]);
+  assert.ok(mayHalt(h.run));
 });

@@ -1,5 +1,5 @@
-// A run whose loss only rises: the hub halts it, and its owner says how it goes on. Validators measure; of each model the lowest word
-// counts, so that no single one of them can halt a run.
+// A run whose loss only rises: the hub halts it, and its owner says how it goes on. Each validator's words are compared with its own
+// earlier ones, and all who measure must see it rise: no single one can halt a run, neither by a high word nor by a low one before.
 import type { RunHalted } from './events.ts';
 import { type Refusal, refuse } from './refusal.ts';
 import type { RunState } from './state.ts';
@@ -8,42 +8,40 @@ import type { RunState } from './state.ts';
 const WORSE_MODELS = 4;
 const WORSE = { times: 5, of: 4 } as const;
 
-/** What validators have measured, in millionths of a nat. */
+/** What one validator has measured since the run began or was resumed, in millionths of a nat. */
 export interface LossWatch {
-  /** The least that anybody has measured of the present model; null: nobody has. */
-  model_micro: number | null;
-  /** Of all models since the run began, or was resumed. */
-  lowest_micro: number | null;
-  last_micro: number | null;
+  lowest_micro: number;
+  last_micro: number;
   worse_models: number;
+  /** The round of its last word. */
+  round: number;
 }
 
-export const nothingMeasured = (): LossWatch => ({
-  ...{ model_micro: null, lowest_micro: null, last_micro: null, worse_models: 0 },
-});
-
-export function noteLoss({ losses }: RunState, loss_micro: number): void {
-  losses.model_micro = Math.min(losses.model_micro ?? loss_micro, loss_micro);
-}
-
-/** The present model is about to be replaced: what was measured of it is all that will be. A model that nobody measured says nothing. */
-export function noteReplaced({ losses }: RunState): void {
-  const { model_micro: measured, lowest_micro: lowest } = losses;
-  losses.model_micro = null;
-  if (measured === null) return;
-  losses.last_micro = measured;
-  if (lowest === null || measured < lowest) {
-    losses.lowest_micro = measured;
-    losses.worse_models = 0;
+/** A validator has measured the present model; the core takes one word of each. */
+export function noteLoss({ losses, round }: RunState, validator: string, loss_micro: number): void {
+  const before = losses.get(validator);
+  if (before === undefined || loss_micro < before.lowest_micro) {
+    losses.set(validator, { lowest_micro: loss_micro, last_micro: loss_micro, worse_models: 0, round });
     return;
   }
-  const worse = lowest > 0 && measured * WORSE.of > lowest * WORSE.times;
-  losses.worse_models = worse ? losses.worse_models + 1 : 0;
+  const { lowest_micro } = before;
+  const worse = lowest_micro > 0 && loss_micro * WORSE.of > lowest_micro * WORSE.times;
+  const worse_models = worse ? before.worse_models + 1 : 0;
+  losses.set(validator, { lowest_micro, last_micro: loss_micro, worse_models, round });
 }
+
+/** The words of those who have measured one of the last models. */
+const ofLate = ({ losses, round }: RunState): LossWatch[] =>
+  [...losses.values()].filter((watch) => watch.round >= round - WORSE_MODELS);
 
 /** Whether the hub halts the run before it opens another round. */
 export function mayHalt(run: RunState): boolean {
-  return run.phase === 'gathering' && run.losses.worse_models >= WORSE_MODELS;
+  const measured = ofLate(run);
+  return (
+    run.phase === 'gathering' &&
+    measured.length > 0 &&
+    measured.every(({ worse_models }) => worse_models >= WORSE_MODELS)
+  );
 }
 
 export function refusalOfHalt(run: RunState, { round, attempt }: RunHalted): Refusal | null {
@@ -57,4 +55,9 @@ export function applyHalt(run: RunState, { reason }: RunHalted): void {
   run.phase = 'paused';
   run.attempt++;
   run.halted = reason;
+}
+
+/** The last measured loss, and the best, in the words of the validator who measured it last; null: nobody has. */
+export function lossesOf(run: RunState): Pick<LossWatch, 'lowest_micro' | 'last_micro'> | null {
+  return [...run.losses.values()].sort((a, b) => b.round - a.round)[0] ?? null;
 }

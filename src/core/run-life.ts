@@ -5,7 +5,6 @@ import type { EventBody, RunEnded, RunPaused, RunResumed } from './events.ts';
 import { notIdle } from './idle-rounds.ts';
 import { CORE_LIMITS } from './limits.ts';
 import { type Refusal, refuse } from './refusal.ts';
-import { nothingMeasured } from './rising-loss.ts';
 import { freeStakes } from './stake.ts';
 import type { RunState } from './state.ts';
 
@@ -40,7 +39,7 @@ export function refusalOfOwnersWord(run: RunState, author: string, body: OwnersW
 /** Pauses, resumes or ends; to be called only when `refusalOfOwnersWord` said null. What was merged, and paid for it, stays. */
 export function applyOwnersWord(run: RunState, body: OwnersWord): void {
   if (body.type === 'run.resumed') {
-    Object.assign(run, { phase: 'gathering', halted: null, idle: notIdle(), losses: nothingMeasured() });
+    Object.assign(run, { phase: 'gathering', halted: null, idle: notIdle(), losses: new Map() });
     return;
   }
   run.closing = body.type === 'run.paused' ? 'paused' : 'ended';

@@ -104,7 +104,8 @@ export interface RunState {
   /** Why the hub has paused it; null: it has not. */
   halted: RunHalted['reason'] | null;
   idle: Idle;
-  losses: LossWatch;
+  /** By validator, what it has measured. */
+  losses: Map<string, LossWatch>;
   /** The round that is open or will open next, from 0. It advances only when something was merged. */
   round: number;
   attempt: number;

@@ -1,4 +1,5 @@
 // What keeps a run from getting on, in words for its owner and everybody who looks: read from the core's state, so that a restart forgets nothing.
+import { lossesOf } from '../core/rising-loss.ts';
 import type { RunState } from '../core/state.ts';
 import { aboutTime } from '../protocol/clock.ts';
 import type { LogClock } from './log-clock.ts';
@@ -13,8 +14,9 @@ export function runProblem(run: RunState, time: Pick<LogClock, 'until_ms'>): str
   if (run.phase === 'finished') return null;
   const id = run.id.slice(0, 12);
   if (run.halted === 'loss-rises') {
-    const last_micro = run.evaluation?.loss_micro ?? run.losses.last_micro;
-    return `the hub has paused the run because it gets worse instead of better: its validation loss was ${nats(run.losses.lowest_micro)} at best and is ${nats(last_micro)} now, so the learning rate may be too high; its owner can end it (potluck run end ${id}) or let it go on (potluck run resume ${id})`;
+    const { lowest_micro, last_micro } = lossesOf(run) ?? { lowest_micro: null, last_micro: null };
+    const now_micro = run.evaluation?.loss_micro ?? last_micro;
+    return `the hub has paused the run because it gets worse instead of better: its validation loss was ${nats(lowest_micro)} at best and is ${nats(now_micro)} now, so the learning rate may be too high; its owner can end it (potluck run end ${id}) or let it go on (potluck run resume ${id})`;
   }
   const { rounds, submissions, code, opens_ms } = run.idle;
   if (rounds < IDLE_ROUNDS || run.phase === 'paused') return null;

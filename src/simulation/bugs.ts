@@ -154,7 +154,8 @@ export const BUGS: readonly Bug[] = [
   {
     name: 'rising-loss-unheeded',
     machine: afterwards((state, { body }) => {
-      if (body.type === 'round.merged') state.runs.get(body.run)!.losses.worse_models = 0;
+      if (body.type !== 'round.merged') return;
+      for (const watch of state.runs.get(body.run)!.losses.values()) watch.worse_models = 0;
     }),
   },
   {
