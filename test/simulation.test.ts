@@ -26,8 +26,9 @@ test('a seed is a history: the same log and the same trace every time, another s
 });
 
 test('what the simulator has found stays mended', async () => {
-  // 2: judging timed from an old tick; 307: ticks put off by events; 489: a stranger says an owner's pause again.
-  for (const seed of [2, 307, 489]) assert.equal((await play(planOf(seed))).violation, null, `seed ${seed}`);
+  // 2: judging timed from an old tick; 175: the last tick of a hub that stops is not of the one that starts (the oracle's own fault);
+  // 307: ticks put off by events; 489: a stranger says an owner's pause again.
+  for (const seed of [2, 175, 307, 489]) assert.equal((await play(planOf(seed))).violation, null, `seed ${seed}`);
 });
 
 describe('a planted fault is found', () => {

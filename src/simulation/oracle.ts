@@ -104,7 +104,7 @@ export class Oracle {
     if (stateHash(again) !== stateHash(this.state)) violated('the log replayed gives another state than before');
     this.#allowed_ms += TICK_MS;
     this.#checkedLive = -1;
-    this.#lived_ms = null;
+    this.stoodStill();
   }
 
   /** Follows what became durable, and checks that nothing else changed. */
