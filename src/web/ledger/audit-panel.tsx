@@ -85,7 +85,7 @@ function modelsOf({ runs }: Live): number {
 }
 
 function AllTrue({ report }: { report: AuditReport }) {
-  const { events, runs, shares, models, unchecked, seconds, events_per_second, threads } = report;
+  const { events, runs, shares, models, warnings, unchecked, seconds, events_per_second, threads } = report;
   return (
     <div class="verdict good" role="status">
       <b>All of it is true.</b> {formatWhole(events)} events with their signatures and places, {formatWhole(runs)}{' '}
@@ -95,8 +95,11 @@ function AllTrue({ report }: { report: AuditReport }) {
         `, ${formatWhole(models.recomputed)} model versions computed anew from ${formatWhole(models.submissions)} updates`}
       . Checked by this browser in {seconds.toFixed(1)} s ({formatWhole(events_per_second)} events a second
       {threads > 1 && `, ${threads} threads`}).
-      {unchecked.length > 0 && (
+      {warnings.length + unchecked.length > 0 && (
         <ul>
+          {warnings.map((what) => (
+            <li key={what}>A warning: {what}.</li>
+          ))}
           {unchecked.map((what) => (
             <li key={what}>Not checked: {what}.</li>
           ))}

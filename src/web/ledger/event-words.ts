@@ -117,8 +117,10 @@ export function sentenceOf({ event, problem }: Entry, name: Names): string {
       return `${who} proposed other rules from round ${body.from_round} on`;
     case 'verdict.given': {
       const change = body.loss_before_micro - body.loss_after_micro;
-      const effect = `the loss goes ${change >= 0 ? 'down' : 'up'} by ${formatLoss(Math.abs(change))}`;
-      return `${who} ${body.accepted ? 'accepted' : 'refused'} the work ${short(body.submission)}: ${effect}`;
+      // A verdict that measured nothing has no losses to compare.
+      const effect =
+        change === 0 ? '' : `: the loss goes ${change > 0 ? 'down' : 'up'} by ${formatLoss(Math.abs(change))}`;
+      return `${who} ${body.accepted ? 'accepted' : 'refused'} the work ${short(body.submission)}${effect}`;
     }
     case 'model.evaluated':
       return `${who} measured a validation loss of ${formatLoss(body.loss_micro)} after ${countOf(body.merged_rounds, 'round')}`;

@@ -88,7 +88,7 @@ function Source({ sample, run }: { sample: SampleView; run: LiveRun }) {
       {unread > MOSTLY &&
         `A young model writes bytes at random: ${Math.round(100 * unread)} % of these are no text, and shown as dots. `}
       The grey words come from a text that no worker trains on; the model goes on from them. Written by validator{' '}
-      {name === undefined ? '' : `${nameOf(name)} `}
+      {name === undefined || nameOf(name) === 'validator' ? '' : `${nameOf(name)} `}
       <code>{short(by)}</code>, on its word alone: the log does not prove a sample.
     </p>
   );
