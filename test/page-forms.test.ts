@@ -151,9 +151,9 @@ describe('forms of the page', { skip, concurrency: false }, () => {
     const page = await browser.open();
     await page.goto(`${url}/r/${run}/device`);
     await page.getByText(/learns a piece of the text/).waitFor();
-    await page.getByText(/Nobody yet: a key is made/).waitFor();
+    await page.getByText(/Nobody yet. This browser makes a key when you first contribute/).waitFor();
     await page.getByRole('button', { name: 'Contribute from this tab' }).click();
-    await page.getByText(/You are [0-9a-f]{8}, this browser is [0-9a-f]{8}/).waitFor();
+    await page.getByText(/You are [0-9a-f]{8}; this browser is [0-9a-f]{8}/).waitFor();
     await page.getByRole('button', { name: 'Stop' }).waitFor(); // still the first contribution
     await picture(page, 'device-at-work');
     await checkAccessibility(page, 'device at work');

@@ -116,7 +116,9 @@ export async function takePart(options: SessionOptions): Promise<'finished' | 'l
       if (!(error instanceof CodedError))
         return tell({ type: 'problem', code: String(error.code), message: error.message });
       // Work for another account than the owner's is no work for the owner: rather none.
-      if (!NOT_FINAL.includes(error.code)) stop(error);
+      if (!NOT_FINAL.includes(error.code)) return stop(error);
+      // The connection tells of the others itself.
+      if (error.code === 'bad-receipt') tell({ type: 'problem', code: error.code, message: error.message });
     }
   };
 
