@@ -38,7 +38,7 @@ interface DemoFlags {
   json: boolean;
 }
 
-/** The demo's model and rounds: small enough for two cores, large enough to learn words in three minutes. */
+/** The demo's model and rounds: small enough for two cores, large enough to learn words in four minutes. */
 const DEMO = {
   steps: 30,
   round_seconds: 15,

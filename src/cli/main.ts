@@ -19,7 +19,7 @@ const program = new Command('potluck')
     'after',
     `
 Examples:
-  $ potluck demo                               a hub, a validator and three workers on this machine, for three minutes
+  $ potluck demo                               a hub, a validator and three workers on this machine, for four minutes
   $ potluck hub                                a meeting place for others
   $ potluck run create --hub URL --data FILE   start a run on it
   $ potluck join URL                           lend this device

@@ -15,7 +15,7 @@ const ROUNDS = 12;
 const PATIENCE_MS = 600_000;
 /** What the page says when it has found nothing untrue. */
 const VERDICT =
-  /All of it is true\. ([\d,]+) events.*?(?:([\d,]+) model versions.*)?Checked by this browser in ([\d.]+) s \(([\d,]+) events a second\)/;
+  /All of it is true\. ([\d,]+) events.*?(?:([\d,]+) model versions.*)?Checked by this browser in ([\d.]+) s \(([\d,]+) events a second(?:, \d+ threads)?\)/;
 
 /** Adds a run of a few rounds to the log and audits it twice. */
 export async function measureAudit(network: PageNetwork, browser: Browser): Promise<Audited> {
