@@ -64,7 +64,7 @@ const pace = paceOf();
 let picture: string | null = null;
 for await (const text of createInterface({ input: demo.stdout })) {
   const line = JSON.parse(text);
-  if (line.type !== 'status') continue;
+  if (line.type !== 'round') continue;
   const status = RunStatusSchema.parse(line);
   if (status.validation_loss !== null)
     losses.push({ merged_rounds: status.evaluated_rounds!, loss: status.validation_loss });
