@@ -1,4 +1,5 @@
 // How far reading or sending a text is: a bar in a terminal, now and then a line elsewhere.
+import { bar } from './dashboard.ts';
 import { formatBytes, type Output } from './output.ts';
 import { progressLine } from './progress-line.ts';
 
@@ -42,7 +43,6 @@ export function progressSentence(
 
 export function openBytesProgress(output: Output): BytesProgress {
   const line = progressLine(output.json);
-  const drawn = process.stderr.isTTY && !output.json;
   const every_ms = output.json ? EVERY_MS.json : EVERY_MS.plain;
   let current = '';
   let begun_ms = 0;
@@ -53,7 +53,7 @@ export function openBytesProgress(output: Output): BytesProgress {
       const now_ms = performance.now();
       if (what !== current) [current, begun_ms, told_ms] = [what, now_ms, now_ms];
       const sentence = (): string => progressSentence(what, done_bytes, total_bytes, now_ms - begun_ms);
-      if (drawn) {
+      if (line.shown) {
         if (now_ms > begun_ms) line.draw(() => barOf(done_bytes, total_bytes) + sentence());
       } else if (now_ms - told_ms >= every_ms) {
         told_ms = now_ms;
@@ -63,8 +63,5 @@ export function openBytesProgress(output: Output): BytesProgress {
   };
 }
 
-function barOf(done_bytes: number, total_bytes: number | null): string {
-  if (total_bytes === null) return '';
-  const filled = Math.min(BAR_COLUMNS, Math.round((BAR_COLUMNS * done_bytes) / Math.max(1, total_bytes)));
-  return `${'█'.repeat(filled)}${'░'.repeat(BAR_COLUMNS - filled)} `;
-}
+const barOf = (done_bytes: number, total_bytes: number | null): string =>
+  total_bytes === null ? '' : `${bar(done_bytes / Math.max(1, total_bytes), BAR_COLUMNS)} `;

@@ -4,6 +4,8 @@
 const DRAW_MS = 100;
 
 export interface ProgressLine {
+  /** Whether a person can see it. */
+  readonly shown: boolean;
   /** Shows the line; it is asked for only when it will be drawn. */
   draw(line: () => string): void;
   /** Takes the line away, so that something else can be printed. */
@@ -16,6 +18,7 @@ export function progressLine(json: boolean): ProgressLine {
   const shown = stderr.isTTY && !json;
   let drawn_ms = Number.NEGATIVE_INFINITY;
   return {
+    shown,
     draw(line) {
       if (!shown || performance.now() - drawn_ms < DRAW_MS) return;
       drawn_ms = performance.now();
