@@ -12,7 +12,10 @@ test('two workers and a validator train a run to its end, and its model goes hom
   const net = network(t);
   const { url } = await net.hub();
   const run = await net.createRun(url, '--rounds', '4', '--steps', '8', '--round-seconds', '20', '--min-workers', '2');
-  const peers = [net.join(url, 'ada'), net.join(url, 'bob'), net.join(url, 'vera', '--role', 'validator')];
+  // Work that is merged before a validator has joined is merged unverified: nobody is credited for it.
+  const vera = net.join(url, 'vera', '--role', 'validator');
+  await untilStatus(url, run, (s) => s.peers.some((peer) => peer.role === 'validator'));
+  const peers = [vera, net.join(url, 'ada'), net.join(url, 'bob')];
   assert.deepEqual(await Promise.all(peers.map((peer) => peer.ended)), [0, 0, 0]);
   const status = await untilStatus(url, run, (s) => s.phase === 'finished' && s.evaluated_rounds === 4);
   assert.ok(

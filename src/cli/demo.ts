@@ -56,6 +56,9 @@ const DEMO = {
 
 const LAST_EVALUATION_MS = 20_000; // what the validator gets to measure the finished model
 const HUB_RESTART_MS = 300;
+/** A sample that is shorter is drawn again. */
+const SAMPLE_CHARACTERS = 100;
+const SAMPLE_ATTEMPTS = 5;
 const SAMPLE = { max_tokens: 220, temperature: 0.7, top_p: 0.95 };
 
 export function demoCommand(): Command {
@@ -347,10 +350,15 @@ function plainLine(status: RunStatus): string {
 async function writeSample(taken: TakenModel): Promise<string> {
   const runtime = await createNativeRuntime({ threads: availableParallelism() });
   try {
-    let text = '';
-    const options = { ...SAMPLE, prompt: 'The ', seed: 'sample', signal: new AbortController().signal };
-    for await (const piece of generate(runtime, taken, options)) text += piece;
-    return text;
+    let longest = '';
+    // A model that has learnt little may end its text after a word or two; then it begins another.
+    for (let attempt = 0; attempt < SAMPLE_ATTEMPTS && longest.length < SAMPLE_CHARACTERS; attempt++) {
+      let text = '';
+      const options = { ...SAMPLE, prompt: 'The ', seed: `sample ${attempt}`, signal: new AbortController().signal };
+      for await (const piece of generate(runtime, taken, options)) text += piece;
+      if (text.length > longest.length) longest = text;
+    }
+    return longest;
   } finally {
     await runtime.close();
   }
