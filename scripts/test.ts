@@ -1,10 +1,11 @@
-// `npm test`: types, lint, room order, then every test file with node:test, and at the end which files took longest.
+// `npm test`: types, lint, room order, then every test file with node:test, and at the end which files took longest, and most of the processor.
 import { spawnSync } from 'node:child_process';
-import { globSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
+import { existsSync, globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join, relative, resolve } from 'node:path';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
+import { pathToFileURL } from 'node:url';
 
 const ROOT = join(import.meta.dirname, '..');
 const BIN = join(ROOT, 'node_modules', '.bin');
@@ -52,14 +53,47 @@ const files = only.length > 0 ? only : inOrder(globSync(['src/**/*.test.ts', 'te
 const took = new Map<string, number>();
 // Tests that wait for processes and browsers leave their core to one more.
 const concurrency = availableParallelism() + 1;
-const tests = run({ cwd: ROOT, files: files.map((file) => resolve(ROOT, file)), concurrency, timeout: TIMEOUT_MS });
+// What is loaded is compiled once for all of them: without this, a third of a second of each file and each process goes into it.
+process.env.NODE_COMPILE_CACHE ??= join(ROOT, 'node_modules', '.cache', 'tests');
+const notes = mkdtempSync(join(tmpdir(), 'potluck-tests-'));
+process.env.POTLUCK_TEST_CPU = join(notes, 'cpu');
+const tests = run({
+  ...{ cwd: ROOT, files: files.map((file) => resolve(ROOT, file)), concurrency, timeout: TIMEOUT_MS },
+  execArgv: [`--import=${pathToFileURL(join(ROOT, 'scripts', 'test-cpu.ts'))}`],
+});
 tests.on('test:summary', ({ file, success, duration_ms }) => {
   if (file) took.set(relative(ROOT, file), duration_ms);
   else if (!success) process.exitCode = 1;
 });
 tests.compose(new spec()).pipe(process.stdout);
 tests.on('end', () => {
-  const slowest = [...took].sort(([, a], [, b]) => b - a).slice(0, NAMED);
-  const rows = slowest.map(([file, duration_ms]) => `${(duration_ms / 1000).toFixed(1).padStart(8)} s  ${file}`);
-  process.once('beforeExit', () => process.stdout.write(`\nThe slowest files:\n${rows.join('\n')}\n`));
+  const seconds = [...took].map(([file, duration_ms]): Figure => [file, duration_ms / 1000]);
+  const cpu = cpuFigures();
+  const total = cpu.reduce((sum, [, cpu_s]) => sum + cpu_s, 0);
+  const text = `
+The slowest files:
+${highest(seconds)}
+
+Those that took most of the ${total.toFixed(0)} s of processor time:
+${highest(cpu)}
+`;
+  process.once('beforeExit', () => process.stdout.write(text));
 });
+
+type Figure = readonly [file: string, seconds: number];
+
+/** What scripts/test-cpu.ts has noted of each file. */
+function cpuFigures(): Figure[] {
+  const path = join(notes, 'cpu');
+  const lines = existsSync(path) ? readFileSync(path, 'utf8').split('\n').filter(Boolean) : [];
+  rmSync(notes, { recursive: true });
+  return lines.map((line) => {
+    const [cpu_s] = line.split(' ', 1);
+    return [relative(ROOT, line.slice(cpu_s.length + 1)), Number(cpu_s)];
+  });
+}
+
+function highest(figures: readonly Figure[]): string {
+  const first = [...figures].sort(([, a], [, b]) => b - a).slice(0, NAMED);
+  return first.map(([file, seconds]) => `${seconds.toFixed(1).padStart(8)} s  ${file}`).join('\n');
+}
