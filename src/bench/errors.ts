@@ -4,6 +4,7 @@ import { CodedError } from '../errors.ts';
 export type BenchErrorCode =
   | 'usage' // an unknown name or option: one line, exit 2
   | 'wrong_result' // what is measured does not compute what it should
-  | 'engine_failed'; // an engine under measurement ended or answered nonsense
+  | 'engine_failed' // an engine under measurement ended or answered nonsense
+  | 'bound_broken'; // what was measured is beyond what is promised
 
 export class BenchError extends CodedError<BenchErrorCode> {}

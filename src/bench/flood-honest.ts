@@ -1,0 +1,123 @@
+// What honest people feel of a hub: one asks for its health ten times a second, one uploads a kilobyte three times a second.
+import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { request } from 'node:http';
+import { sha256Hex } from '../protocol/hash.ts';
+import { createIdentity } from '../protocol/identity.ts';
+import { type Target, uploadHeaders } from './flood.ts';
+
+const EVERY_MS = { health: 100, upload: 300, memory: 200 };
+const UPLOAD_BYTES = 1024;
+/** What takes longer counts as refused. */
+const PATIENCE_MS = 15_000;
+/** How often in a row all must be well before it counts as back to normal. */
+const GOOD = { probes: 5, uploads: 2 };
+
+/** What must hold while strangers flood a hub, and how soon afterwards it is as before. */
+export const BOUNDS = { health_p99_ms: 250, upload_p99_ms: 1000, memory_mb: 400, normal_s: 10 } as const;
+
+/** What was felt; times of all who asked, also of those who were refused. */
+export interface Felt {
+  readonly health: Times;
+  readonly uploads: Times;
+  /** The hub's largest resident memory; null where the system does not say. */
+  readonly memory_mb: number | null;
+}
+
+export interface Times {
+  readonly count: number;
+  readonly refused: number;
+  readonly p50_ms: number;
+  readonly p99_ms: number;
+}
+
+interface Sample {
+  readonly ms: number;
+  readonly ok: boolean;
+}
+
+/** Asks by a connection of its own: who comes new must be served too. Never throws. */
+function ask(url: string, method: string, headers: Record<string, string>, body?: Uint8Array): Promise<Sample> {
+  const begun_ms = performance.now();
+  return new Promise((resolve) => {
+    const done = (ok: boolean): void => resolve({ ms: performance.now() - begun_ms, ok });
+    const asking = request(url, { method, headers, agent: false, timeout: PATIENCE_MS }, (response) => {
+      response.resume();
+      response.on('end', () => done(response.statusCode === 200 || response.statusCode === 201));
+      response.on('error', () => done(false));
+    });
+    asking.on('timeout', () => asking.destroy());
+    asking.on('error', () => done(false));
+    asking.end(body);
+  });
+}
+
+/** Begins to measure; `end` resolves with what was felt, `normal` when all is well, with the seconds until then. */
+export function honestPeople(target: Target, pid: number) {
+  const identity = createIdentity();
+  const samples: Record<'health' | 'upload', Sample[]> = { health: [], upload: [] };
+  const ending = new AbortController();
+  let memory_mb: number | null = null;
+
+  const goOn = async (what: 'health' | 'upload', step: () => Promise<Sample>): Promise<void> => {
+    while (!ending.signal.aborted) {
+      samples[what].push(await step());
+      await new Promise((resolve) => setTimeout(resolve, EVERY_MS[what]));
+    }
+  };
+  const upload = async (): Promise<Sample> => {
+    const bytes = randomBytes(UPLOAD_BYTES);
+    const hash = sha256Hex(bytes);
+    const headers = { ...(await uploadHeaders(target, identity, hash)), 'content-length': String(bytes.length) };
+    return ask(`${target.url}/blobs/${hash}`, 'PUT', headers, bytes);
+  };
+  const people = [goOn('health', () => ask(`${target.url}/health`, 'GET', {})), goOn('upload', upload)];
+  const looking = setInterval(() => {
+    const now_mb = memoryOf(pid);
+    if (now_mb !== null) memory_mb = Math.max(memory_mb ?? 0, now_mb);
+  }, EVERY_MS.memory);
+
+  const wellAgain = (since: { health: number; upload: number }): boolean => {
+    const good = (what: 'health' | 'upload', count: number, most_ms: number): boolean => {
+      const last = samples[what].slice(since[what]).slice(-count);
+      return last.length === count && last.every(({ ok, ms }) => ok && ms <= most_ms);
+    };
+    return good('health', GOOD.probes, BOUNDS.health_p99_ms) && good('upload', GOOD.uploads, BOUNDS.upload_p99_ms);
+  };
+
+  return {
+    /** What has been felt until now. */
+    felt: (): Felt => ({ health: times(samples.health), uploads: times(samples.upload), memory_mb }),
+    async normal(): Promise<number> {
+      const begun_ms = performance.now();
+      const since = { health: samples.health.length, upload: samples.upload.length };
+      const seconds = (): number => (performance.now() - begun_ms) / 1000;
+      while (!wellAgain(since) && seconds() < 6 * BOUNDS.normal_s) {
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+      return seconds();
+    },
+    async end(): Promise<void> {
+      ending.abort();
+      clearInterval(looking);
+      await Promise.all(people);
+    },
+  };
+}
+
+function times(samples: readonly Sample[]): Times {
+  const sorted = samples.map(({ ms }) => ms).sort((a, b) => a - b);
+  const at = (share: number): number =>
+    sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN;
+  const refused = samples.filter(({ ok }) => !ok).length;
+  return { count: sorted.length, refused, p50_ms: at(0.5), p99_ms: at(0.99) };
+}
+
+function memoryOf(pid: number): number | null {
+  try {
+    const found = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
+    return found ? Number(found[1]) / 1024 : null;
+  } catch {
+    return null;
+  }
+}

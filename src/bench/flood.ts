@@ -1,0 +1,84 @@
+// What a flood of strangers is for `npm run bench floods`, and the sockets that floods are made of. Each flood runs in a thread of its own.
+import { randomBytes } from 'node:crypto';
+import { connect, type Socket } from 'node:net';
+import { bytesToHex } from '@noble/hashes/utils.js';
+import { sha256Hex } from '../protocol/hash.ts';
+import type { Identity } from '../protocol/identity.ts';
+import { uploadChallenge } from '../protocol/messages.ts';
+
+/** The hub that is flooded, a process of its own on this machine with everything as it is by default. */
+export interface Target {
+  readonly url: string;
+  readonly hub: string;
+}
+
+/** Counts that say what a flood did and what became of it. */
+export type Counts = Record<string, number>;
+
+export interface Flood {
+  readonly name: string;
+  /** What the strangers do, in a few words. */
+  readonly what: string;
+  /** Goes on until the signal fires, ends what it has open, and resolves with what it counted; the keys are words for the table. */
+  run(target: Target, signal: AbortSignal): Promise<Counts>;
+}
+
+/** The headers of an upload that its key has signed. */
+export async function uploadHeaders(target: Target, identity: Identity, hash: string): Promise<Record<string, string>> {
+  const signature = await identity.sign(uploadChallenge(target.hub, hash));
+  return { 'x-potluck-peer': identity.id, 'x-potluck-signature': bytesToHex(signature) };
+}
+
+/** Uploads bytes as one request; resolves with the status and the name. */
+export async function uploadWhole(target: Target, identity: Identity, bytes: Uint8Array) {
+  const hash = sha256Hex(bytes);
+  const headers = await uploadHeaders(target, identity, hash);
+  const response = await fetch(`${target.url}/blobs/${hash}`, {
+    ...{ method: 'PUT', body: bytes as Uint8Array<ArrayBuffer>, headers },
+  });
+  await response.arrayBuffer();
+  return { status: response.status, hash };
+}
+
+/** A socket to the hub that has said `text`; what goes wrong on it closes it, and nothing else. */
+export function rawSocket(target: Target, text: string, onClose: () => void = () => {}): Socket {
+  const { hostname, port } = new URL(target.url);
+  const socket = connect(Number(port), hostname, () => socket.write(text));
+  socket.on('error', () => {});
+  socket.on('close', onClose);
+  return socket;
+}
+
+/** The beginning of an upload of `size_bytes` bytes whose name nobody knows yet. */
+export async function beginningOfUpload(target: Target, identity: Identity, size_bytes: number): Promise<string> {
+  const hash = bytesToHex(randomBytes(32));
+  const lines = Object.entries(await uploadHeaders(target, identity, hash)).map(([name, value]) => `${name}: ${value}`);
+  return [`PUT /blobs/${hash} HTTP/1.1`, 'host: x', `content-length: ${size_bytes}`, ...lines, '', ''].join('\r\n');
+}
+
+/** Begins to ask for a blob. */
+export const beginningOfFetch = (hash: string, ...headers: string[]): string =>
+  [`GET /blobs/${hash} HTTP/1.1`, 'host: x', ...headers, '', ''].join('\r\n');
+
+/** Calls `step` again and again, `at_once` at a time, until the signal fires; what fails is tried again. */
+export async function over(signal: AbortSignal, at_once: number, step: () => Promise<void>): Promise<void> {
+  const one = async (): Promise<void> => {
+    while (!signal.aborted) {
+      await step().catch(() => pause(signal, 100));
+    }
+  };
+  await Promise.all(Array.from({ length: at_once }, one));
+}
+
+/** Resolves after a time, at once when the signal fires. */
+export function pause(signal: AbortSignal, delay_ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', done);
+      resolve();
+    };
+    const timer = setTimeout(done, signal.aborted ? 0 : delay_ms);
+    signal.addEventListener('abort', done);
+  });
+}
