@@ -5,21 +5,9 @@ import { createServer, type Server } from 'node:http';
 import { stripTypeScriptTypes } from 'node:module';
 import type { AddressInfo } from 'node:net';
 import { extname, join, normalize } from 'node:path';
-import { chromium } from 'playwright-core';
+import { CHROMIUM, launch, NO_GPU } from '../src/bench/chromium.ts';
 
 const ROOT = join(import.meta.dirname, '..');
-const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((path) =>
-  existsSync(path),
-);
-const FLAGS = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-];
 /** The packages that the modules under test import, as the page finds them. */
 const IMPORTS = {
   zod: '/node_modules/zod/index.js',
@@ -53,7 +41,7 @@ export const skip = !CHROMIUM && !process.env.CI ? 'no Chromium on this machine 
 export async function inChromium(module: string, name: string, argument?: unknown): Promise<unknown> {
   assert.ok(CHROMIUM, 'CI needs Chromium: install the package "chromium"');
   const server = await serveModules();
-  const browser = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
+  const browser = await launch(NO_GPU);
   try {
     const page = await browser.newPage();
     await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);

@@ -2,7 +2,8 @@
 import { join } from 'node:path';
 import { after, before } from 'node:test';
 import type { Browser, Page } from 'playwright-core';
-import { CHROMIUM, launch, NO_GPU, type PageHub, servePageOf } from '../src/bench/chromium.ts';
+import { type PageHub, servePageOf } from '../src/bench/built-page.ts';
+import { CHROMIUM, launch, NO_GPU } from '../src/bench/chromium.ts';
 import type { Hub } from '../src/hub/hub.ts';
 import type { Contribution } from '../src/web/tab/api.ts';
 import type { ContributionState, PauseReason } from '../src/web/tab/state.ts';

@@ -10,7 +10,8 @@ import { largestDifference, probeOf, runProbe } from '../tensor/operator-probe.t
 import type { Runtime } from '../tensor/runtime.ts';
 import { createWasmRuntime } from '../tensor/wasm-runtime.ts';
 import { runSelfTest } from '../web/tab/self-test.ts';
-import { CHROMIUM, launch, SOFTWARE_GPU, servePageOf } from './chromium.ts';
+import { servePageOf } from './built-page.ts';
+import { CHROMIUM, launch, SOFTWARE_GPU } from './chromium.ts';
 import { BenchError } from './errors.ts';
 import type { page as operatorsPage } from './operators-page/main.ts';
 import { table, writeJson } from './report.ts';

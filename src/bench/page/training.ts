@@ -1,6 +1,7 @@
 // WASM in a tab against WASM in Node: config (a) of `bench compute`, the same steps, taking turns.
 import { join } from 'node:path';
-import { launch, NO_GPU, servePageOf } from '../chromium.ts';
+import { servePageOf } from '../built-page.ts';
+import { launch, NO_GPU } from '../chromium.ts';
 import { EngineProcess } from '../compute-child.ts';
 import { median, spread } from '../report.ts';
 import type { page as tabPage } from '../tab-page/main.ts';
