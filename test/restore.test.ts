@@ -5,8 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { type Hub, openHub } from '../src/hub/hub.ts';
+import { Misbehaviour } from '../src/peer/continuation.ts';
 import { openPublicLog } from '../src/peer/public-log-open.ts';
-import { Misbehaviour, witnessOnce } from '../src/peer/witness.ts';
+import { witnessOnce } from '../src/peer/witness.ts';
 import { signEvent } from '../src/protocol/envelope.ts';
 import { createIdentity } from '../src/protocol/identity.ts';
 

@@ -13,8 +13,9 @@ import {
   parseVerifierKey,
   verifierKey,
 } from '../ledger/signed-note.ts';
+import { Misbehaviour } from '../peer/continuation.ts';
 import { openPublicLog } from '../peer/public-log-open.ts';
-import { Misbehaviour, sendCosignature, witnessFile, witnessName, witnessOnce } from '../peer/witness.ts';
+import { sendCosignature, witnessFile, witnessName, witnessOnce } from '../peer/witness.ts';
 import { type WitnessServerOptions, witnessServer } from '../peer/witness-server.ts';
 import type { Identity } from '../protocol/identity.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';

@@ -36,6 +36,16 @@ const AncestorSchema = z.strictObject({
   royalty_permille: z.int().min(0).max(1000),
 });
 
+/**
+ * A head of this log that the hub had signed for the author before, with the signature of the checkpoint (ledger/checkpoint.ts).
+ * Whoever replays the log compares it with the log's own tree: a hub that shows two histories has to keep their authors apart for ever.
+ */
+export const SeenHeadSchema = z.strictObject({
+  size: count,
+  root: hash,
+  signature: z.string().regex(/^[0-9a-f]{128}$/, 'expected 128 lower-case hexadecimal digits'),
+});
+
 /** By the run's owner. The event's id is the run's id. `params` and `model` name blobs: the game's settings and the first model. */
 export const RunCreatedSchema = z.strictObject({
   type: z.literal('run.created'),
@@ -90,6 +100,7 @@ export const PeerJoinedSchema = z.strictObject({
   role: z.enum(['worker', 'validator']),
   name,
   runtime: oneLine(40),
+  seen_head: SeenHeadSchema.optional(),
 });
 
 /** By the peer that leaves, or by the hub for a peer whose connection is gone. */
@@ -153,6 +164,9 @@ export const WorkSubmittedSchema = z.strictObject({
   loss_micro: micro,
   /** Any hash; that of a planted submission is opened later. */
   pledge: hash,
+  /** When the worker heard that the round was open, by its own clock: audits hold the hub's ticks against it. */
+  seen_ms: time_ms.optional(),
+  seen_head: SeenHeadSchema.optional(),
 });
 
 /**
@@ -179,6 +193,7 @@ export const VerdictSealedSchema = z.strictObject({
   run: hash,
   submission: hash,
   seal: hash,
+  seen_head: SeenHeadSchema.optional(),
 });
 
 /**
@@ -348,6 +363,7 @@ export const EventBodySchema = z.discriminatedUnion('type', [
 ]);
 
 export type EventBody = z.infer<typeof EventBodySchema>;
+export type SeenHead = z.infer<typeof SeenHeadSchema>;
 export type RunCreated = z.infer<typeof RunCreatedSchema>;
 export type RunPaused = z.infer<typeof RunPausedSchema>;
 export type RunResumed = z.infer<typeof RunResumedSchema>;

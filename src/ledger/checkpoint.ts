@@ -59,6 +59,26 @@ export function openCheckpoint(note: string, log: { readonly id: string; readonl
   return checkpoint;
 }
 
+/** The parts of a checkpoint that a log has signed, from which `assembleCheckpoint` makes the same note again. */
+export interface SignedParts {
+  readonly size: number;
+  readonly root: Uint8Array;
+  readonly signature: Uint8Array;
+}
+
+/** Takes a checkpoint apart that was opened before. Throws LedgerError `malformed`, `bad-signature`. */
+export function takeApart(note: string, log: NoteKey): SignedParts {
+  const { size, root } = openCheckpoint(note, { id: log.id, origin: log.name });
+  const [{ signature }] = signaturesBy(parseNote(note), log, NOTE_ED25519);
+  return { size, root, signature };
+}
+
+/** The note of such parts; whether the log has signed it, `openCheckpoint` says. Throws LedgerError `malformed`. */
+export function assembleCheckpoint({ size, root, signature }: SignedParts, log: NoteKey): string {
+  const text = checkpointText({ origin: log.name, size, root });
+  return `${text}\n${signatureLine({ name: log.name, key_id: noteKeyId(log, NOTE_ED25519), signature })}`;
+}
+
 /**
  * Adds a witness's cosignature: that at `time_s` this is the largest consistent tree it has seen. The caller has opened the checkpoint
  * and verified its consistency with the last one that it cosigned.

@@ -11,16 +11,24 @@ import type { RunView } from '../protocol/messages.ts';
 import type { Runtime } from '../tensor/runtime.ts';
 import { openBlobFolder } from './blob-folder.ts';
 import { openPeerBlobs } from './blobs.ts';
+import { Misbehaviour } from './continuation.ts';
 import { bindDevice } from './device-binding.ts';
 import { openDrawer } from './drawer.ts';
 import { findRun } from './find-run.ts';
+import { openHeads } from './heads.ts';
+import { openLine } from './line.ts';
 import { checkMemory } from './memory.ts';
 import { certificatesIn } from './ownership.ts';
 import { dutyCycle } from './policy.ts';
+import { openHubLog } from './public-log-http.ts';
 import { openReceipts } from './receipts.ts';
 import type { PeerNews, Seat } from './role.ts';
 import { takePart } from './session.ts';
 import { webSockets } from './web-sockets.ts';
+import { writeWhole } from './whole-file.ts';
+
+/** Where a peer's folder has the heads that it saw, a file for each hub. */
+export const HEADS_FOLDER = 'heads';
 
 /** What a device knows that plays a game in its own way. */
 export interface Situation {
@@ -65,7 +73,13 @@ export async function joinRun(options: JoinOptions): Promise<'finished' | 'left'
     ...{ url, hub, identity, cache: openBlobFolder(folder), patient: true },
     onTransfer: (transfer) => onNews?.({ type: 'transfer', ...transfer }),
   });
+  const line = openLine();
   try {
+    const heads = await openHeads({
+      ...{ hub, clock: systemClock, log: () => openHubLog(url, hub, line) },
+      drawer: openDrawer(join(folder, HEADS_FOLDER)),
+      onProblem: (code, message) => onNews?.({ type: 'problem', code, message }),
+    });
     const game = await (options.loadGame ?? loadGame)(view.game);
     const settings = await Promise.race([blobs.fetch(view.params), fired(signal)]);
     if (!settings) return 'left';
@@ -91,6 +105,7 @@ export async function joinRun(options: JoinOptions): Promise<'finished' | 'left'
       },
       transport: webSockets(url),
       blobs,
+      heads,
       receipts: openReceipts(own, (message) => onNews?.({ type: 'problem', code: 'receipt-cut', message })),
       bind: owner
         ? (submit) => {
@@ -105,7 +120,19 @@ export async function joinRun(options: JoinOptions): Promise<'finished' | 'left'
         newest = seen;
       },
     });
+  } catch (error) {
+    throw error instanceof Misbehaviour ? await withEvidence(error, folder) : error;
   } finally {
     blobs.close();
+    line.close();
   }
+}
+
+/** Writes down what a hub has signed against itself, for others to see. */
+async function withEvidence({ message, proof }: Misbehaviour, folder: string): Promise<Misbehaviour> {
+  const file = join(folder, `misbehaviour-${proof.hub.slice(0, 16)}.json`);
+  await writeWhole(file, new TextEncoder().encode(`${JSON.stringify({ message, ...proof }, null, 2)}\n`));
+  const forget = join(folder, HEADS_FOLDER, proof.hub);
+  const what = `${message}; what it has signed is in ${file}, and this device takes no part there until ${forget} is removed`;
+  return new Misbehaviour(what, proof);
 }

@@ -5,7 +5,7 @@ import { entriesPath, TILE_WIDTH, tilePath } from '../ledger/tiles.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import { WIRE_LIMITS } from '../protocol/messages.ts';
 import { PeerError } from './errors.ts';
-import { type Asking, openLine } from './line.ts';
+import { type Asking, type Line, openLine } from './line.ts';
 import { type LogPage, openHead, type PublicBlobs, type PublicLog, PublicLogError, Untruth } from './public-log.ts';
 
 const LIMITS = {
@@ -13,10 +13,14 @@ const LIMITS = {
   status_bytes: 64 << 20, // twenty thousand peers with their names and progress
 } as const;
 
-/** Opens the log that a hub serves at its address. Throws PublicLogError, Untruth `bad-checkpoint`. */
-export async function openHubLog(where: string, expected?: string): Promise<PublicLog> {
+/** Reads a file of the hub. */
+type Get = (path: string, max_bytes: number) => Promise<Uint8Array | null>;
+
+/** Opens the log that a hub serves at its address; whoever closes `line` ends what is under way. Throws PublicLogError, Untruth `bad-checkpoint`. */
+export async function openHubLog(where: string, expected?: string, line = openLine()): Promise<PublicLog> {
   const url = where.replace(/\/+$/, '');
-  const note = await get(`${url}/log/checkpoint`, MAX_NOTE_BYTES);
+  const get: Get = (path, max_bytes) => getBytes(line, `${url}/${path}`, max_bytes);
+  const note = await get('log/checkpoint', MAX_NOTE_BYTES);
   if (!note) throw new PublicLogError('not-a-log', `no public log at ${url}: it has no /log/checkpoint`, { url });
   const { hub, head } = openHead(new TextDecoder().decode(note), expected);
   return {
@@ -24,11 +28,11 @@ export async function openHubLog(where: string, expected?: string): Promise<Publ
     hub,
     head,
     size: head.size,
-    pages: () => pages(url, head.size),
-    tile: (level, index, width) => get(`${url}/log/${tilePath(level, index, width)}`, width * 32 + 1),
+    pages: () => pages(get, head.size),
+    tile: (level, index, width) => get(`log/${tilePath(level, index, width)}`, width * 32 + 1),
     ...hubBlobs(url),
     async status() {
-      const bytes = await get(`${url}/status`, LIMITS.status_bytes);
+      const bytes = await get('status', LIMITS.status_bytes);
       try {
         return bytes && JSON.parse(new TextDecoder().decode(bytes));
       } catch {
@@ -43,7 +47,7 @@ export async function openHubLog(where: string, expected?: string): Promise<Publ
 export function hubBlobs(url: string): PublicBlobs {
   return {
     async blob(hash) {
-      const bytes = await get(`${url}/blobs/${hash}`, WIRE_LIMITS.blob_bytes, true);
+      const bytes = await getBytes(openLine(), `${url}/blobs/${hash}`, WIRE_LIMITS.blob_bytes, true);
       if (!bytes) return null;
       const found = sha256Hex(bytes);
       if (found === hash) return bytes;
@@ -55,11 +59,11 @@ export function hubBlobs(url: string): PublicBlobs {
   };
 }
 
-async function* pages(url: string, size: number): AsyncGenerator<LogPage> {
+async function* pages(get: Get, size: number): AsyncGenerator<LogPage> {
   const load = async (first: number): Promise<LogPage> => {
     const count = Math.min(TILE_WIDTH, size - first);
     const path = entriesPath(first / TILE_WIDTH, count);
-    const bundle = await get(`${url}/log/${path}`, count * (2 + MAX_ENTRY_BYTES));
+    const bundle = await get(`log/${path}`, count * (2 + MAX_ENTRY_BYTES));
     if (bundle) return { first, count, bundle };
     throw new Untruth('bad-bundle', `the checkpoint has ${size} entries, but ${path} is not served`, { index: first });
   };
@@ -76,9 +80,14 @@ async function* pages(url: string, size: number): AsyncGenerator<LogPage> {
 }
 
 /** The bytes at an address; null for 404. Tries again while the hub is away. Throws PublicLogError. */
-async function get(url: string, max_bytes: number, immutable = false): Promise<Uint8Array | null> {
+async function getBytes(
+  line: Pick<Line, 'ask'>,
+  url: string,
+  max_bytes: number,
+  immutable = false,
+): Promise<Uint8Array | null> {
   try {
-    const { status, bytes } = await openLine().ask({ url, max_bytes, immutable } satisfies Asking);
+    const { status, bytes } = await line.ask({ url, max_bytes, immutable } satisfies Asking);
     if (status >= 200 && status < 300) return bytes;
     if (status === 404) return null;
     const code = status < 500 ? 'not-a-log' : 'unreachable';

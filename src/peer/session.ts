@@ -9,6 +9,7 @@ import type { Obstacle, Progress, RunView, Welcome } from '../protocol/messages.
 import type { PeerBlobs } from './blobs.ts';
 import { connectToHub, type HubConnection, type Transport } from './connection.ts';
 import { isSystemError, PeerError } from './errors.ts';
+import { type HeadKeeper, withSeenHead } from './heads.ts';
 import { LEAVING_LIMITS, untilLeft } from './leaving.ts';
 import { followModel } from './model.ts';
 import { obstacleOf, obstacleTeller } from './obstacles.ts';
@@ -31,6 +32,8 @@ export interface SessionOptions {
   readonly transport: Transport;
   readonly blobs: PeerBlobs;
   readonly receipts: Receipts;
+  /** What this device has seen of the hub's log; without it nothing is compared. */
+  readonly heads?: HeadKeeper;
   /** Done once, before this peer announces itself, so that nothing is ever earned for the wrong account. */
   readonly bind?: (submit: Seat['submit']) => Promise<unknown>;
   /** See Seat. */
@@ -43,7 +46,7 @@ export interface SessionOptions {
 
 /** Resolves when the run is finished or the owner's signal has been followed. Throws PeerError, GameError, ProtocolError. */
 export async function takePart(options: SessionOptions): Promise<'finished' | 'left'> {
-  const { run, hub, role, identity, game, params, blobs, signal } = options;
+  const { run, hub, role, identity, game, params, blobs, heads, signal } = options;
   const { clock } = options.transport;
   const tell = options.onNews ?? (() => {});
 
@@ -65,7 +68,8 @@ export async function takePart(options: SessionOptions): Promise<'finished' | 'l
 
   let connection: HubConnection;
   const submit = async (body: EventBody) => {
-    const event = await signEvent(identity, body);
+    const seen_head = heads?.newest();
+    const event = await signEvent(identity, withSeenHead(body, seen_head));
     const send = () => untilLeft(connection.submit(event), signal, LEAVING_LIMITS.answer_ms, clock);
     const receipt = await send().catch(async (error) => {
       // The certificate has ended while this device was at work: its owner vouches for it anew.
@@ -74,6 +78,7 @@ export async function takePart(options: SessionOptions): Promise<'finished' | 'l
       await bind();
       return send();
     });
+    heads?.saw(receipt, seen_head);
     await options.receipts.keep(event, receipt).catch((error: Error) => {
       tell({ type: 'problem', code: 'receipt-not-kept', message: error.message });
     });
@@ -146,6 +151,7 @@ export async function takePart(options: SessionOptions): Promise<'finished' | 'l
     wake();
   };
 
+  heads?.onFork(stop);
   connection = connectToHub({
     transport: options.transport,
     hub,
@@ -216,6 +222,7 @@ export async function takePart(options: SessionOptions): Promise<'finished' | 'l
     return signal.aborted ? 'left' : 'finished';
   } finally {
     connection.close();
+    await heads?.close();
   }
 }
 

@@ -9,8 +9,9 @@ import { createMemoryLogStore } from '../ledger/log-store.ts';
 import { equalHashes, nodesOfLeaves, rootAt } from '../ledger/merkle.ts';
 import { openTransparencyLog, type TransparencyLog } from '../ledger/transparency-log.ts';
 import { createIdentity } from '../protocol/identity.ts';
+import { Misbehaviour, type WitnessedLog } from './continuation.ts';
 import { OwnershipError, type OwnershipErrorCode } from './ownership-errors.ts';
-import { Misbehaviour, type WitnessedLog, witnessFile, witnessName, witnessOnce } from './witness.ts';
+import { witnessFile, witnessName, witnessOnce } from './witness.ts';
 
 const hub = createIdentity();
 const witness = createIdentity();

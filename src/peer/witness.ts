@@ -6,39 +6,14 @@ import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type Checkpoint, cosignCheckpoint, openCheckpoint } from '../ledger/checkpoint.ts';
 import { LedgerError } from '../ledger/errors.ts';
-import { consistencyProof, equalHashes, HASH_BYTES, rootAt, verifyConsistency } from '../ledger/merkle.ts';
-import { MAX_NOTE_BYTES, type NoteKey, toBase64 } from '../ledger/signed-note.ts';
-import { nodesFromTiles, TILE_WIDTH, TileNodes } from '../ledger/tiles.ts';
+import { MAX_NOTE_BYTES, type NoteKey } from '../ledger/signed-note.ts';
 import type { Identity } from '../protocol/identity.ts';
 import { bareCheckpoint } from './certificate-event.ts';
+import { type BareHead, verifyContinuation, type WitnessedLog } from './continuation.ts';
 import { reasonOf } from './line.ts';
 import { OwnershipError } from './ownership-errors.ts';
-import type { PublicLog } from './public-log.ts';
-
-/** What a witness reads of a log. */
-export type WitnessedLog = Pick<PublicLog, 'hub' | 'head' | 'tile'>;
 
 const SEND_MS = 10_000;
-
-/** A hub has contradicted itself. `proof` convinces whoever knows the hub's key. */
-export class Misbehaviour extends OwnershipError {
-  readonly proof: {
-    readonly hub: string;
-    /** Both heads, as the hub has signed them: what was seen first, and what is served now. */
-    readonly before: string;
-    readonly now: string;
-    /**
-     * From the newer head's own tiles: hashes that lead to the newer root, and to another root than the older head's at its size. Null
-     * where the two notes speak for themselves.
-     */
-    readonly consistency_proof: readonly string[] | null;
-  };
-
-  constructor(message: string, proof: Misbehaviour['proof']) {
-    super('log-rewritten', message);
-    this.proof = proof;
-  }
-}
 
 /** A witness's name in its cosignatures: the key is in it, so that anybody can check them. */
 export function witnessName(id: string): string {
@@ -74,72 +49,8 @@ export async function witnessOnce(
   return { note, size: head.size, before: kept?.size ?? null };
 }
 
-interface Head {
-  readonly note: string;
-  readonly size: number;
-  readonly root: Uint8Array;
-}
-
-async function verifyContinuation(log: WitnessedLog, kept: Head, now: Head): Promise<void> {
-  const { hub } = log;
-  const proof = { hub, before: kept.note, now: now.note, consistency_proof: null };
-  if (now.size < kept.size) {
-    throw new Misbehaviour(`the log had ${kept.size} entries and now has ${now.size}: it was rolled back`, proof);
-  }
-  if (now.size === kept.size) {
-    if (equalHashes(now.root, kept.root)) return;
-    throw new Misbehaviour(`the hub has signed two different logs of ${now.size} entries: it has forked`, proof);
-  }
-  const hashes = await withTiles(log, now.size, (node) => {
-    if (!equalHashes(rootAt(now.size, node), now.root)) return null;
-    return { proof: consistencyProof(kept.size, now.size, node), root: rootAt(kept.size, node) };
-  });
-  if (!hashes)
-    throw new OwnershipError('bad-log', `the tiles are not those of the ${now.size} entries that the hub has signed`);
-  if (verifyConsistency(kept.size, now.size, hashes.proof, kept.root, now.root)) return;
-  throw new Misbehaviour(
-    `the first ${kept.size} of ${now.size} entries are not those that the hub has signed before: it has forked`,
-    { ...proof, consistency_proof: hashes.proof.map(toBase64) },
-  );
-}
-
-/** Runs a computation over the tiles of a tree, fetching those that it turns out to need: a handful, whatever the size. */
-async function withTiles<T>(
-  log: WitnessedLog,
-  size: number,
-  compute: (node: ReturnType<typeof nodesFromTiles>) => T,
-): Promise<T> {
-  const tiles = new Map<string, TileNodes>();
-  let missing: { level: number; index: number } | null = null;
-  const node = nodesFromTiles((level, index) => {
-    const tile = tiles.get(`${level} ${index}`);
-    if (tile) return tile;
-    missing = { level, index };
-    throw new LedgerError('out-of-range', 'a tile to be fetched');
-  });
-  for (;;) {
-    missing = null;
-    try {
-      return compute(node);
-    } catch (error) {
-      const wanted = missing as { level: number; index: number } | null;
-      if (!wanted) throw error;
-      const { level, index } = wanted;
-      const width = Math.min(TILE_WIDTH, Math.floor(size / TILE_WIDTH ** level) - index * TILE_WIDTH);
-      const bytes = await log.tile(level, index, width);
-      if (bytes?.length !== width * HASH_BYTES) {
-        throw new OwnershipError(
-          'bad-log',
-          `expected tile ${index} of level ${level} with ${width} hashes, got ${bytes?.length ?? 'no'} bytes`,
-        );
-      }
-      tiles.set(`${level} ${index}`, TileNodes.fromBytes(bytes));
-    }
-  }
-}
-
 /** The head of a log that a witness cosigned last; null: none. Throws OwnershipError `malformed` where its file is damaged. */
-export async function readKept(file: string, log: NoteKey): Promise<(Head & Checkpoint) | null> {
+export async function readKept(file: string, log: NoteKey): Promise<(BareHead & Checkpoint) | null> {
   let note: string;
   try {
     note = await readFile(file, 'utf8');

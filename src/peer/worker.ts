@@ -37,6 +37,8 @@ export function workerRole(seat: Seat): Role {
   /** The round that was handed in or given up, so that a view of it does not start it again. */
   let done = '';
   let working: { key: string; stop: AbortController; watch: RoundWatch | null } | null = null;
+  /** The round that this worker heard of last, and when. */
+  let heard = { key: '', seen_ms: 0 };
   const watchRound = roundWatcher(clock.elapsed_ms);
   /** The model that is at hand. */
   let followed = '';
@@ -179,6 +181,7 @@ export function workerRole(seat: Seat): Role {
         tokens: claim.tokens,
         loss_micro: claim.loss_micro,
         pledge: (await seat.pledge?.(work)) ?? (await ordinaryPledge(work)),
+        ...(heard.key === keyOf(view) ? { seen_ms: heard.seen_ms } : {}),
       });
       const took_ms = clock.elapsed_ms() - finished_ms;
       // Quick to grow, slow to shrink: being late costs a whole round.
@@ -219,6 +222,9 @@ export function workerRole(seat: Seat): Role {
     act,
     drop,
     glance(view) {
+      if (view.phase === 'working' && keyOf(view) !== heard.key) {
+        heard = { key: keyOf(view), seen_ms: Math.max(0, Math.floor(clock.now_ms())) };
+      }
       // The round that is being worked on is over, or was opened anew: stop, and hand in only if it still counts.
       if (!working) return;
       if (working.key === '') return;

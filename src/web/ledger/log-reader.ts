@@ -3,15 +3,9 @@ import { concatBytes } from '@noble/hashes/utils.js';
 import { CodedError } from '../../errors.ts';
 import { type Checkpoint, openCheckpoint } from '../../ledger/checkpoint.ts';
 import { LedgerError } from '../../ledger/errors.ts';
-import {
-  consistencyProof,
-  inclusionProof,
-  leafHash,
-  type NodeReader,
-  verifyConsistency,
-  verifyInclusion,
-} from '../../ledger/merkle.ts';
-import { decodeEntryBundle, entriesPath, nodesFromTiles, TILE_WIDTH, TileNodes, tilePath } from '../../ledger/tiles.ts';
+import { consistencyProof, inclusionProof, leafHash, verifyConsistency, verifyInclusion } from '../../ledger/merkle.ts';
+import { decodeEntryBundle, entriesPath, TILE_WIDTH, TileNodes, tilePath } from '../../ledger/tiles.ts';
+import { type TileSource, withTiles } from '../../ledger/tiles-needed.ts';
 
 /** Tiles that are kept: the way from an event to the root is at most seven of them. */
 const TILES_KEPT = 64;
@@ -153,29 +147,6 @@ export function openLogReader(
   };
 }
 
-type TileSource = (level: number, index: number, width: number) => Promise<TileNodes>;
-
-/** Computes with the nodes of a tree of some size, taking the tiles that turn out to be needed. */
-async function withTiles<T>(size: number, source: TileSource, compute: (node: NodeReader) => T): Promise<T> {
-  const tiles = new Map<string, TileNodes>();
-  for (;;) {
-    const missing: [level: number, index: number, width: number][] = [];
-    const node = nodesFromTiles((level, index) => {
-      const width = Math.min(TILE_WIDTH, Math.floor(size / TILE_WIDTH ** level) - index * TILE_WIDTH);
-      const tile = tiles.get(tilePath(level, index, width));
-      if (tile) return tile;
-      missing.push([level, index, width]);
-      throw new Missing();
-    });
-    try {
-      return compute(node);
-    } catch (error) {
-      if (!(error instanceof Missing)) throw error;
-      for (const tile of missing) tiles.set(tilePath(...tile), await source(...tile));
-    }
-  }
-}
-
 /** What was asked for before, or is asked for now; at most so many, the oldest go. What fails is asked for again. */
 function remembered<K, V>(map: Map<K, Promise<V>>, key: K, most: number, load: () => Promise<V>): Promise<V> {
   const known = map.get(key);
@@ -186,5 +157,3 @@ function remembered<K, V>(map: Map<K, Promise<V>>, key: K, most: number, load: (
   if (map.size > most) map.delete(map.keys().next().value!);
   return loading;
 }
-
-class Missing extends Error {}

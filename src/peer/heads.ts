@@ -1,0 +1,244 @@
+// The heads of a hub's log that a peer saw: each must continue those before it, and the newest goes, signed, into what the peer hands in.
+//
+// A hub carries every message, so it could keep two groups of peers apart and show each a log of its own. What it cannot change is what
+// peers sign: with the head that each of them saw inside (fork consistency, after SUNDR, Li et al., OSDI 2004) two histories can never be
+// put together again, and whoever replays either of them finds an author of the other.
+import { bytesToHex } from '@noble/hashes/utils.js';
+import { z } from 'zod';
+import type { EventBody, SeenHead } from '../core/events.ts';
+import { CodedError } from '../errors.ts';
+import type { Device } from '../games/game.ts';
+import { openCheckpoint, takeApart } from '../ledger/checkpoint.ts';
+import { LedgerError } from '../ledger/errors.ts';
+import { equalHashes } from '../ledger/merkle.ts';
+import type { Receipt } from '../ledger/receipt.ts';
+import { MAX_NOTE_BYTES } from '../ledger/signed-note.ts';
+import { tilePath } from '../ledger/tiles.ts';
+import type { Clock } from '../protocol/clock.ts';
+import { bareCheckpoint } from './certificate-event.ts';
+import { type BareHead, Misbehaviour, verifyContinuation, type WitnessedLog } from './continuation.ts';
+
+const LIMITS = {
+  kept: 16, // the newest proves those before it; the others are for comparing with what others saw
+  check_every_ms: 60_000, // a look at the log costs two or three small files
+  failures_told: 3, // a hub that is restarted or lags misses one or two looks
+} as const;
+
+const NoteSchema = z.string().max(MAX_NOTE_BYTES);
+const KeptSchema = z.strictObject({
+  heads: z.array(z.strictObject({ note: NoteSchema, time_ms: z.int() })).max(LIMITS.kept),
+  /** The hub has contradicted itself; both heads are the evidence. */
+  fork: z
+    .strictObject({
+      message: z.string().max(2000),
+      before: NoteSchema,
+      now: NoteSchema,
+      consistency_proof: z.array(z.string().max(100)).max(100).nullable(),
+    })
+    .nullable(),
+});
+type Kept = z.infer<typeof KeptSchema>;
+
+/** A head that is kept, and when it was seen, by this device's clock. */
+export interface KeptHead extends BareHead {
+  readonly time_ms: number;
+}
+
+/** The events that carry the head that their author saw: at every join, with all work and with every verdict. */
+const CARRIES_HEAD: readonly EventBody['type'][] = ['peer.joined', 'work.submitted', 'verdict.sealed'];
+
+/** A body with the head that its author saw, where events of its kind carry one. */
+export function withSeenHead(body: EventBody, seen_head: SeenHead | undefined): EventBody {
+  return seen_head && CARRIES_HEAD.includes(body.type) ? ({ ...body, seen_head } as EventBody) : body;
+}
+
+export interface HeadKeeper {
+  /** The newest head that the hub has signed for this peer; undefined: none yet. */
+  newest(): SeenHead | undefined;
+  /** Takes the verified receipt of an event; `named`: what `newest` was when the event was signed. */
+  saw(receipt: Receipt, named: SeenHead | undefined): void;
+  /** Hears, once, that the hub has contradicted itself. */
+  onFork(listener: (fork: Misbehaviour) => void): void;
+  /** Resolves when a look at the log that is under way is over, and what it found is kept. */
+  idle(): Promise<void>;
+  /** Keeps the newest head as well; it is compared with the log when the hub is met again. */
+  close(): Promise<void>;
+}
+
+export interface HeadOptions {
+  readonly hub: string;
+  /** Heads are kept here, by the hub's id. */
+  readonly drawer: Device['drawer'];
+  /** Opens the log as anybody gets it who asks without a name. */
+  readonly log: () => Promise<WitnessedLog>;
+  readonly clock: Clock;
+  /** Something keeps heads from being compared. */
+  readonly onProblem?: (code: 'heads-not-compared', message: string) => void;
+}
+
+/** Opens what is kept of a hub. Throws Misbehaviour where this hub was found to have contradicted itself before. */
+export async function openHeads(options: HeadOptions): Promise<HeadKeeper> {
+  const { hub, drawer, clock } = options;
+  const key = { name: `potluck/${hub}`, id: hub };
+  const kept = await readKeptHeads(drawer, hub);
+  if (kept.fork) throw new Misbehaviour(kept.fork.message, { hub, ...kept.fork });
+  const heads: KeptHead[] = [...kept.heads];
+  let newest: BareHead | undefined = heads.at(-1);
+  let fork: Misbehaviour | null = null;
+  let tell = (_: Misbehaviour): void => {};
+  let looking: Promise<void> = Promise.resolve();
+  let busy = false;
+  let failures = 0;
+  // What was kept is compared with the first thing that is heard; where nothing is kept, the first head is taken as it is.
+  let due_ms = heads.length > 0 ? clock.elapsed_ms() : null;
+
+  const write = (found: Kept['fork']): Promise<void> => {
+    const list = heads.map(({ note, time_ms }) => ({ note, time_ms: Math.floor(time_ms) }));
+    return drawer.put(hub, new TextEncoder().encode(JSON.stringify({ heads: list, fork: found } satisfies Kept)));
+  };
+
+  const keep = async (head: BareHead): Promise<void> => {
+    if (heads.at(-1)?.note !== head.note) heads.push({ ...head, time_ms: clock.now_ms() });
+    heads.splice(0, heads.length - LIMITS.kept);
+    await write(null);
+  };
+
+  const convict = (found: Misbehaviour): void => {
+    if (fork) return;
+    fork = found;
+    const { before, now, consistency_proof } = found.proof;
+    const told = {
+      message: found.message,
+      before,
+      now,
+      consistency_proof: consistency_proof && [...consistency_proof],
+    };
+    looking = looking.then(() => write(told)).catch(() => {});
+    tell(found);
+  };
+
+  /** Shows that the log as anybody gets it continues what was kept and what the receipts say. */
+  const look = async (): Promise<void> => {
+    const log = rememberingTiles(await options.log());
+    if (log.hub !== hub || !log.head) throw new CodedError('other-hub', 'the log there is not the one of this hub');
+    const now = { note: bareCheckpoint(log.head.note, hub), size: log.head.size, root: log.head.root };
+    for (const head of newest ? [...heads, newest] : heads) {
+      // A mirror or a cache may lag: only a receipt that is out of order shows that the log itself became shorter.
+      if (head.size > now.size)
+        throw new CodedError('behind', `its log has ${now.size} entries, ${head.size} were seen`);
+      await verifyContinuation(log, head, now);
+    }
+    if (!newest || now.size > newest.size) newest = now;
+    await keep(now);
+  };
+
+  const lookWhenDue = (): void => {
+    if (busy || fork || due_ms === null || clock.elapsed_ms() < due_ms) return;
+    busy = true;
+    due_ms = clock.elapsed_ms() + LIMITS.check_every_ms;
+    looking = look()
+      .then(() => {
+        failures = 0;
+      })
+      .catch((error) => {
+        if (error instanceof Misbehaviour) return convict(error);
+        if (++failures !== LIMITS.failures_told) return;
+        const message = `the hub's log could not be compared with what this device has seen of it: ${(error as Error).message}`;
+        options.onProblem?.('heads-not-compared', message);
+      })
+      .finally(() => {
+        busy = false;
+      });
+  };
+
+  const idle = async (): Promise<void> => {
+    for (let before: unknown = null; before !== looking; ) {
+      before = looking;
+      await looking;
+    }
+  };
+
+  return {
+    newest() {
+      if (!newest) return undefined;
+      const { size, root, signature } = takeApart(newest.note, key);
+      return { size, root: bytesToHex(root), signature: bytesToHex(signature) };
+    },
+    saw({ checkpoint, index }, named) {
+      const head = headOf(checkpoint, hub);
+      if (!head) return;
+      if (named && newest && index < named.size) {
+        const message = `the hub has signed ${named.size} entries, and then put a new one at ${index}: it was rolled back`;
+        return convict(
+          new Misbehaviour(message, { hub, before: newest.note, now: head.note, consistency_proof: null }),
+        );
+      }
+      if (newest && head.size === newest.size && !equalHashes(head.root, newest.root)) {
+        const message = `the hub has signed two different logs of ${head.size} entries: it has forked`;
+        return convict(
+          new Misbehaviour(message, { hub, before: newest.note, now: head.note, consistency_proof: null }),
+        );
+      }
+      if (due_ms === null) {
+        due_ms = clock.elapsed_ms() + LIMITS.check_every_ms;
+        looking = keep(head).catch(() => {});
+      }
+      if (!newest || head.size > newest.size) newest = head;
+      lookWhenDue();
+    },
+    onFork(listener) {
+      tell = listener;
+    },
+    idle,
+    async close() {
+      await idle();
+      if (newest && !fork) await keep(newest);
+    },
+  };
+}
+
+/** Several proofs about one tree need the same few tiles. */
+function rememberingTiles(log: WitnessedLog): WitnessedLog {
+  const tiles = new Map<string, Promise<Uint8Array | null>>();
+  return {
+    hub: log.hub,
+    head: log.head,
+    tile(level, index, width) {
+      const path = tilePath(level, index, width);
+      const tile = tiles.get(path) ?? log.tile(level, index, width);
+      tiles.set(path, tile);
+      return tile;
+    },
+  };
+}
+
+/** The heads in a drawer, each with the hub's signature, oldest first. What is damaged is as good as not there. */
+export async function readKeptHeads(
+  drawer: Device['drawer'],
+  hub: string,
+): Promise<{ readonly heads: readonly KeptHead[]; readonly fork: Kept['fork'] }> {
+  const bytes = await drawer.get(hub);
+  let value: unknown = null;
+  try {
+    value = bytes && JSON.parse(new TextDecoder().decode(bytes));
+  } catch {
+    // Not ours.
+  }
+  const parsed = KeptSchema.safeParse(value);
+  if (!parsed.success) return { heads: [], fork: null };
+  const heads = parsed.data.heads.flatMap(({ note, time_ms }) => {
+    const head = headOf(note, hub);
+    return head ? [{ ...head, time_ms }] : [];
+  });
+  return { heads, fork: parsed.data.fork };
+}
+
+function headOf(note: string, hub: string): BareHead | null {
+  try {
+    const { size, root } = openCheckpoint(note, { id: hub, origin: `potluck/${hub}` });
+    return { note: bareCheckpoint(note, hub), size, root };
+  } catch (error) {
+    if (error instanceof LedgerError) return null;
+    throw error;
+  }
+}
