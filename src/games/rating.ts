@@ -1,8 +1,7 @@
 // How good a worker has been over time: skill rating, honesty about its own data, staying in step (after Templar's Gauntlet).
-import { ordinal, rate, rating } from 'openskill';
-import { plackettLuce } from 'openskill/models';
 import { z } from 'zod';
 import { GameError } from './errors.ts';
+import { afterGame, ordinal, type Skill, UNKNOWN_SKILL } from './plackett-luce.ts';
 
 const finite = z.number();
 /** Plain data, as it is kept between rounds. */
@@ -37,8 +36,7 @@ export const JudgedWorkSchema = z.object({
 /** One worker's work of a round, as a validator has measured it. */
 export type JudgedWork = Readonly<z.infer<typeof JudgedWorkSchema>>;
 
-/** Templar's constants: differences in skill are small beside the noise of a round, and skills drift slowly. */
-const MODEL = { model: plackettLuce, beta: 7, tau: 0.1 };
+/** Templar's constants. */
 const MEAN_KEPT = 0.95;
 const KEPT_A_MISSED_ROUND = 0.75;
 const MOST_STEPS_APART = 5;
@@ -52,7 +50,7 @@ const FORGOTTEN_AFTER = 1000;
 /** Devices of every speed belong: a worker is ranked among those who did at most twice, and at least half, as much work. */
 const LIKE_WORK = 2;
 
-export const NEWCOMER: RatingRecord = { ...rating(), own_data: 0, judged: 0, in_step: 1, missed: 0 };
+export const NEWCOMER: RatingRecord = { ...UNKNOWN_SKILL, own_data: 0, judged: 0, in_step: 1, missed: 0 };
 
 /**
  * The records after a round. `judged` are the workers whose verified work the validator has measured; those who did about
@@ -88,16 +86,14 @@ export function rateRound(
   return result;
 }
 
-/** New means and deviations by Plackett–Luce, in groups of like work. Alone nobody is better than anybody. */
-function rankedSkills(before: readonly RatingRecord[], judged: readonly JudgedWork[]): { mu: number; sigma: number }[] {
-  const result = before.map(({ mu, sigma }) => ({ mu, sigma }));
+/** New means and deviations, in groups of like work. Alone nobody is better than anybody. */
+function rankedSkills(before: readonly RatingRecord[], judged: readonly JudgedWork[]): Skill[] {
+  const result: Skill[] = before.map(({ mu, sigma }) => ({ mu, sigma }));
   for (const group of likeWork(judged)) {
     if (group.length < 2) continue;
-    const teams = group.map((i) => [{ ...result[i] }]);
-    const rated = rate(teams, { ...MODEL, score: group.map((i) => judged[i].improvement) });
+    const after = afterGame(group.map((i) => ({ ...before[i], result: judged[i].improvement })));
     group.forEach((i, k) => {
-      const [{ mu, sigma }] = rated[k];
-      result[i] = { mu, sigma };
+      result[i] = after[k];
     });
   }
   return result;
