@@ -5,9 +5,9 @@ import { signEvent } from '../protocol/envelope.ts';
 import { createIdentity, type Identity } from '../protocol/identity.ts';
 import { decodeEvent } from './codec.ts';
 import type { EventBody } from './events.ts';
-import { apply } from './reduce.ts';
 import { accountOf, initialState, type NetworkState } from './state.ts';
 import { stateHash } from './state-bytes.ts';
+import { apply } from './testing/checked-apply.ts';
 
 const hub = createIdentity();
 const owner = createIdentity();

@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict';
 import type { EventBody, LoggedEvent } from './events.ts';
 import { exampleRules, exampleVerdict, sealFor } from './example-events.ts';
-import { apply } from './reduce.ts';
 import type { RefusalCode } from './refusal.ts';
 import { statementOf } from './share-table.ts';
 import { initialState, type NetworkState, type RunState } from './state.ts';
 import { stateHash } from './state-bytes.ts';
+import { apply } from './testing/checked-apply.ts';
 
 export const name = (character: string): string => character.repeat(64);
 export const HUB = name('0');

@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import type { EventBody } from './events.ts';
 import { exampleRules, exampleVerdict, sealFor } from './example-events.ts';
-import { apply } from './reduce.ts';
 import { RulesSchema } from './rules.ts';
 import { initialState, type NetworkState, type RunState } from './state.ts';
+import { apply } from './testing/checked-apply.ts';
 
 const name = (character: string): string => character.repeat(64);
 const [HUB, OWNER, RUN] = [name('0'), name('1'), name('f')];

@@ -6,8 +6,8 @@ import { createIdentity } from '../protocol/identity.ts';
 import type { EventBody } from './events.ts';
 import { exampleRules, exampleVerdict, sealFor } from './example-events.ts';
 import { drawMessage, drawOf, firstJudge, judgementOf, pledgeOf } from './judging.ts';
-import { apply } from './reduce.ts';
 import { initialState, type NetworkState } from './state.ts';
+import { apply } from './testing/checked-apply.ts';
 
 const name = (character: string): string => character.repeat(64);
 const [HUB, OWNER, RUN, MODEL] = ['0', '1', 'f', '5'].map(name);

@@ -4,10 +4,10 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import type { EventBody, RunCreated } from './events.ts';
 import { exampleRules, exampleVerdict, sealFor } from './example-events.ts';
-import { apply } from './reduce.ts';
 import type { RefusalCode } from './refusal.ts';
 import { statementOf } from './share-table.ts';
 import { initialState, type NetworkState, type RunState } from './state.ts';
+import { apply } from './testing/checked-apply.ts';
 
 const name = (character: string): string => character.repeat(64);
 const [HUB, OWNER, ALICE, VERA, BOB, FIRST, SECOND, THIRD] = ['0', '1', 'a', 'e', 'b', 'f', 'd', 'c'].map(name);

@@ -25,8 +25,8 @@ import {
   work,
 } from './example-history.ts';
 import { CORE_LIMITS } from './limits.ts';
-import { apply } from './reduce.ts';
 import { stateHash } from './state-bytes.ts';
+import { apply } from './testing/checked-apply.ts';
 
 let h: History;
 beforeEach(() => {

@@ -22,8 +22,8 @@ import {
   work,
 } from './example-history.ts';
 import { pledgeOf } from './judging.ts';
-import { apply } from './reduce.ts';
 import { settleable, settlementRoot } from './settlement.ts';
+import { apply } from './testing/checked-apply.ts';
 
 const EMISSION = { shares_per_round: 1001, halving_rounds: 0, owner_permille: 180, workers_permille: 410 };
 const rules = (withheld_rounds: number) =>
@@ -140,6 +140,7 @@ describe('a settlement', () => {
       h.run.shares.set(account, i + 1);
       h.state.addresses.set(account, { address: `0x${i.toString(16).padStart(40, '0')}`, changes: 1 });
     }
+    h.run.emitted_shares = [...h.run.shares.values()].reduce((sum, shares) => sum + shares, h.run.unearned_shares);
     const body = settlement();
     const started_ms = performance.now();
     h.happen(OWNER, body);

@@ -5,7 +5,6 @@ import fc from 'fast-check';
 import { addressesOf } from './addresses.ts';
 import type { EventBody } from './events.ts';
 import { exampleRules, exampleVerdict, sealFor } from './example-events.ts';
-import { apply } from './reduce.ts';
 import {
   mayStateShares,
   rowProof,
@@ -17,6 +16,7 @@ import {
 } from './share-table.ts';
 import { initialState, type NetworkState } from './state.ts';
 import { stateHash } from './state-bytes.ts';
+import { apply } from './testing/checked-apply.ts';
 
 const name = (character: string): string => character.repeat(64);
 const [HUB, OWNER, ALICE, VERA, RUN] = ['0', '1', 'a', 'e', 'f'].map(name);

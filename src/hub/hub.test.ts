@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { after, before, describe, test } from 'node:test';
 import type { EventBody } from '../core/events.ts';
+import { core, type StateMachine } from '../core/reduce.ts';
 import { CodedError } from '../errors.ts';
 import { createMemoryLogStore } from '../ledger/log-store.ts';
 import { signEvent } from '../protocol/envelope.ts';
@@ -175,6 +176,48 @@ describe('the sequencer', () => {
     await assert.rejects(() => sequencer.write(tick(3)), { code: 'log-failed' });
     assert.equal(log.size, 1);
     assert.equal(openSequencer(log, identity).state.time_ms, 1);
+  });
+
+  test('ends where the core makes a mistake: nobody is answered, and the log stays as sound as it was', async () => {
+    const identity = createIdentity();
+    const log = createMemoryLogStore();
+    const machine: StateMachine = {
+      refusalOf: core.refusalOf,
+      apply(state, event) {
+        const refusal = core.apply(state, event);
+        if (state.time_ms === 2) state.time_ms++;
+        return refusal;
+      },
+    };
+    const sequencer = openSequencer(log, identity, { machine });
+    const told: unknown[] = [];
+    sequencer.onStanding((standing, error) => told.push(standing, (error as Error).message));
+    await sequencer.write(tick(1));
+    const mistake = { code: 'log-failed', message: /a mistake at event 1 .*: time went from 1 to 3/ };
+    await assert.rejects(() => sequencer.write(tick(2)), mistake);
+    await assert.rejects(() => sequencer.write(tick(4)), { code: 'log-failed' });
+    assert.deepEqual([told.length, told[0]], [2, 'log-failed']);
+    assert.match(String(told[1]), mistake.message);
+    assert.equal(log.size, 1);
+    assert.equal(openSequencer(log, identity).state.time_ms, 1);
+  });
+
+  test('does not start on a state that cannot be', async () => {
+    const identity = createIdentity();
+    const log = createMemoryLogStore();
+    await openSequencer(log, identity).write(tick(1));
+    const machine: StateMachine = {
+      refusalOf: core.refusalOf,
+      apply(state, event) {
+        const refusal = core.apply(state, event);
+        state.time_ms = 0.5;
+        return refusal;
+      },
+    };
+    assert.throws(() => openSequencer(log, identity, { machine }), {
+      code: 'bad-folder',
+      message: /cannot be: event 1/,
+    });
   });
 
   test('takes nothing more after it was closed', async () => {

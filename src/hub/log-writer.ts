@@ -42,6 +42,8 @@ export interface LogWriter {
   mustTake(): void;
   /** Resolves with the event's index when it is durable. Rejects where it never will be: it is not in the log then. */
   append(applied: Applied): Promise<number>;
+  /** Nothing is written any more, as when the log fails: what waits is rejected with `error`. */
+  giveUp(error: unknown): void;
   /** Takes nothing more; resolves when what was taken is durable, or cannot be. */
   close(): Promise<void>;
 }
@@ -144,6 +146,7 @@ export function openWriter(log: EventLog, clock: Clock, written: (applied: Appli
         waiting_bytes += applied.bytes.length;
         writing ??= writeAll();
       }),
+    giveUp,
     async close() {
       closing = true;
       tryAgain();

@@ -1,6 +1,7 @@
 // The hub's one writer: asks the core whether an event may follow, appends it durably, and only then lets anybody know.
 import { decodeEvent } from '../core/codec.ts';
 import type { EventBody, LoggedEvent } from '../core/events.ts';
+import { brokenState, brokenStep, stepOf } from '../core/invariants.ts';
 import { core, type StateMachine } from '../core/reduce.ts';
 import { initialState, type NetworkState } from '../core/state.ts';
 import { type Clock, systemClock } from '../protocol/clock.ts';
@@ -36,7 +37,7 @@ export interface Sequencer {
   /**
    * Accepts a signed event from anybody. Resolves when it is durable.
    * Throws ProtocolError for wrong bytes, HubError `refused` when the core says no, and where `standing` is not `taking` a HubError with
-   * its code or `overloaded`; the state is then untouched.
+   * its code or `overloaded`; the state is then untouched. Throws `log-failed`, for good, where the core has made a mistake.
    */
   submit(bytes: Uint8Array): Promise<Written>;
   /** Signs a body as the hub and submits it; while the disk is full it waits for room. A function is asked for the body after the wait. */
@@ -56,8 +57,8 @@ const REPLAY_CHUNK = 4096;
 const REMEMBERED = 16_384;
 
 /**
- * Replays the log, from the newest snapshot that fits, and opens it for more. Throws when the log holds an event that the
- * core does not allow.
+ * Replays the log, from the newest snapshot that fits, and opens it for more. Throws HubError `bad-folder` when the log holds an event
+ * that the core does not allow, or leads to a state in which something does not hold (core/invariants.ts).
  */
 export function openSequencer(log: EventLog, identity: Identity, options: SequencerOptions = {}): Sequencer {
   const { machine = core, snapshots } = options;
@@ -71,6 +72,8 @@ export function openSequencer(log: EventLog, identity: Identity, options: Sequen
     remember(eventId(bytes), index);
   });
   replay(state, log, machine, remember);
+  const broken = brokenState(state);
+  if (broken) throw new HubError('bad-folder', `the state that follows from the log cannot be: ${broken}`);
   const listeners: EventListener[] = [];
   const writer = openWriter(log, options.clock ?? systemClock, ({ event, snapshot }, index) => {
     remember(event.id, index);
@@ -82,8 +85,17 @@ export function openSequencer(log: EventLog, identity: Identity, options: Sequen
   const submit = async (bytes: Uint8Array): Promise<Written> => {
     writer.mustTake();
     const event = decodeEvent(bytes);
+    const before = stepOf(state, event);
     const refusal = machine.apply(state, event);
     if (refusal) throw new HubError('refused', refusal.message, { refusal: refusal.code });
+    const broken = brokenStep(before, state, event);
+    if (broken) {
+      // An error in the core. Nobody is answered and nothing is written: the log stays as sound as it was.
+      const message = `this hub made a mistake at event ${before.events} and ends before it is kept: ${broken}`;
+      const error = new HubError('log-failed', message, { index: before.events });
+      writer.giveUp(error);
+      throw error;
+    }
     const snapshot = snapshots?.isDue(state.events) ? snapshots.take(state) : null;
     return { event, index: await writer.append({ bytes, event, snapshot }) };
   };

@@ -1,6 +1,7 @@
 // A log replayed by somebody who believes nothing: tree, form, signatures and every transition, in order, stopping at the first untruth.
 import { decodeEvent } from '../core/codec.ts';
 import type { LoggedEvent } from '../core/events.ts';
+import { brokenState } from '../core/invariants.ts';
 import { apply } from '../core/reduce.ts';
 import { initialState, type NetworkState } from '../core/state.ts';
 import { LedgerError } from '../ledger/errors.ts';
@@ -12,7 +13,7 @@ import type { AuditPool } from './audit-pool.ts';
 import { checkReceiptsAt, checkReceiptsBeyond, checkRootsAt, type ReceiptBook } from './audit-receipts.ts';
 import { type PageReport, raise } from './audit-tasks.ts';
 import { type ComputedTile, TreeCheck } from './audit-tree.ts';
-import { type LogPage, type PublicLog, Untruth } from './public-log.ts';
+import { type LogPage, type PublicLog, PublicLogError, Untruth } from './public-log.ts';
 
 /** Pages with a thread, and waiting for one: enough that no thread idles, and little memory. */
 const PAGES_A_THREAD = 3;
@@ -114,6 +115,8 @@ class Replaying {
     if (refusal) {
       throw new Untruth('refused', refusal.message, { index, type: body.type, author, refusal: refusal.code });
     }
+    // Everything at once costs as much as the state is large: at merges, when shares move, and at the end.
+    if (body.type === 'round.merged') mustHold(this.#state, index);
     return after?.(event, index, this.#state);
   }
 
@@ -148,11 +151,19 @@ class Replaying {
     if (head && head.size > size) {
       throw new Untruth('bad-bundle', `the hub signed ${head.size} entries, the log has ${size}`, { index: size });
     }
+    mustHold(this.#state, size - 1);
     const root = this.#tree.root();
     if (head?.size === 0 && !equalHashes(root, head.root) && size === 0) throw wrongRoot(0, 'none');
     for (const tile of this.#tree.partial()) await this.#compareTile(tile);
     return { state: this.#state, root, tiles: this.#tiles, unsigned_events: size - (head?.size ?? 0) };
   }
+}
+
+/** What follows from allowed events and cannot be is an error in the core, the auditor's own code: it accuses nobody. */
+function mustHold(state: NetworkState, index: number): void {
+  const broken = brokenState(state);
+  if (broken)
+    throw new PublicLogError('broken-state', `after event ${index} the core is in error: ${broken}`, { index });
 }
 
 function wrongRoot(size: number, type: string): Untruth {

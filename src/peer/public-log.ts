@@ -19,7 +19,9 @@ export type PublicLogErrorCode =
   /** Something is larger than it can rightly be. */
   | 'too-large'
   /** A file of receipts holds something that is none of this hub's. */
-  | 'bad-receipt';
+  | 'bad-receipt'
+  /** This code's own rules lead to a state that cannot be: an error in Potluck, of which nobody is accused. */
+  | 'broken-state';
 export class PublicLogError extends CodedError<PublicLogErrorCode> {}
 
 /** What is untrue about a log: whoever keeps it lied, or damaged it. `details.index` and `details.blob` say where. */
@@ -40,8 +42,6 @@ export type UntruthCode =
   | 'omitted'
   /** The hub has signed another history for somebody else. */
   | 'diverged'
-  /** Shares have vanished or appeared. */
-  | 'shares-not-conserved'
   /** The bytes under a blob's name have another hash, or another size than the event says. */
   | 'corrupt-blob'
   /** A blob that a hub must keep is not there. */

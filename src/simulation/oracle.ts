@@ -1,8 +1,8 @@
 // What must hold after every event: reads the hub's disk and its live state from outside, and remembers what everybody was promised.
 
-import { allBalances } from '../core/balances.ts';
 import { decodeEvent } from '../core/codec.ts';
 import type { LoggedEvent } from '../core/events.ts';
+import { brokenState } from '../core/invariants.ts';
 import { acceptedSubmissions } from '../core/judging.ts';
 import { neededBlobs } from '../core/needed-blobs.ts';
 import { core } from '../core/reduce.ts';
@@ -126,7 +126,7 @@ export class Oracle {
       }
       if (refusal) violated(`event ${index} (${event.body.type}) may not follow: ${refusal.message}`);
       this.witnessed.push({ id: event.id, event });
-      for (const run of this.state.runs.values()) this.#checkShares(run, 'the log');
+      this.#checkState(this.state, 'the log');
     }
   }
 
@@ -138,12 +138,7 @@ export class Oracle {
   live(state: NetworkState): void {
     if (state.events === this.#checkedLive || state.events !== this.witnessed.length) return;
     this.#checkedLive = state.events;
-    for (const run of state.runs.values()) {
-      this.#checkShares(run, 'the hub');
-      for (const { body } of run.submissions.values()) {
-        if (body.base !== run.model) violated(`work on model ${body.base} stands in a round on ${run.model}`);
-      }
-    }
+    this.#checkState(state, 'the hub');
     if (stateHash(state) !== stateHash(this.state)) {
       violated(`after event ${state.events - 1} the hub's state is not the one that its log gives`);
     }
@@ -268,25 +263,15 @@ export class Oracle {
     }
   }
 
-  /** Nothing vanishes and nothing appears: what all merged rounds promised is what everybody holds. */
-  #checkShares(run: RunState, where: string): void {
-    let promised = 0;
-    for (let round = 0; round < run.round; round++) promised += emissionOf(run.spec.rules.emission, round);
-    let held = run.unearned_shares;
-    for (const shares of run.shares.values()) {
-      if (!Number.isSafeInteger(shares) || shares < 0) violated(`by ${where}, somebody holds ${shares} shares`);
-      held += shares;
-    }
-    if (held !== promised) violated(`by ${where}, ${run.round} rounds promised ${promised} shares, ${held} are there`);
-    for (const [account, { settled, locked, withheld, free }] of allBalances(run)) {
-      if (Math.min(settled, locked, withheld, free) >= 0) continue;
-      violated(`by ${where}, ${account.slice(0, 8)} has ${settled} settled, ${locked} locked and ${free} free shares`);
-    }
-    let credited = 0;
-    for (const peer of run.peers.values()) credited += peer.credit_tokens;
-    const tokens = [...run.tokens.values()].reduce((sum, value) => sum + value, 0);
-    if (credited !== tokens || tokens > run.merged_tokens) {
-      violated(`by ${where}, ${tokens} tokens are credited to accounts and ${credited} to peers`);
+  /** Everything that must hold of a state by itself, and that all merged rounds together promised what is there. */
+  #checkState(state: NetworkState, where: string): void {
+    const broken = brokenState(state);
+    if (broken) violated(`by ${where}, ${broken}`);
+    for (const run of state.runs.values()) {
+      let promised = 0;
+      for (let round = 0; round < run.round; round++) promised += emissionOf(run.spec.rules.emission, round);
+      if (run.emitted_shares === promised) continue;
+      violated(`by ${where}, ${run.round} rounds promised ${promised} shares, not ${run.emitted_shares}`);
     }
   }
 }

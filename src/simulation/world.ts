@@ -183,6 +183,9 @@ export class World {
         machine: this.bug?.machine,
         onEvent: ({ body, author }, index) => this.say(`${index} ${describe(body)} by ${this.nameOf(author)}`),
         onError: (error, where) => this.problem(error, where),
+        onCondition: ({ state }, error) => {
+          if (state === 'log-failed') this.fail(`the hub gives up: ${error instanceof Error ? error.message : state}`);
+        },
       });
       this.bug?.place?.(place, process.clock);
       this.hub = { process, place, accept: (end) => place.connections.accept(end, null) };

@@ -1,0 +1,295 @@
+// What holds after every event, whatever came: shares are conserved, counts are what counting gives, time and rounds only grow.
+// `brokenState` looks at everything; `stepOf` and `brokenStep` at what one event may change, cheaply enough for every event of a hub.
+import { allBalances } from './balances.ts';
+import type { EventBody, LoggedEvent, PeerRole } from './events.ts';
+import type { Rules } from './rules.ts';
+import { emissionOf } from './shares.ts';
+import type { NetworkState, Phase, RunState, Submission } from './state.ts';
+
+type Problems = Generator<string, void>;
+
+const first = (problems: Problems): string | null => problems.next().value ?? null;
+const isCount = (value: number): boolean => Number.isSafeInteger(value) && value >= 0;
+const sumOf = (values: Iterable<number>): number => [...values].reduce((sum, value) => sum + value, 0);
+const ascending = (ids: readonly string[]): boolean => ids.every((id, i) => i === 0 || ids[i - 1] < id);
+const same = (a: readonly string[], b: readonly string[]): boolean =>
+  a.length === b.length && a.every((id, i) => id === b[i]);
+const short = (id: string): string => id.slice(0, 8);
+
+/** The first thing about a state that cannot be, in words; null: everything holds. As much work as the state is large. */
+export function brokenState(state: NetworkState): string | null {
+  return first(problemsOf(state));
+}
+
+function* problemsOf(state: NetworkState): Problems {
+  if (!isCount(state.events) || !isCount(state.time_ms)) yield `event ${state.events} at ${state.time_ms} ms`;
+  for (const [id, { owner }] of state.devices) {
+    if (id === owner || state.devices.has(owner)) yield `${short(id)} is owned by a device`;
+  }
+  for (const [id, run] of state.runs) {
+    if (run.id !== id) yield `run ${short(id)} is kept as ${short(run.id)}`;
+    const problem = first(problemsOfRun(state, run));
+    if (problem) yield `run ${short(id)}, round ${run.round}.${run.attempt} (${run.phase}): ${problem}`;
+  }
+}
+
+function* problemsOfRun(state: NetworkState, run: RunState): Problems {
+  yield* lifeProblems(state, run);
+  yield* modelProblems(run);
+  yield* peerProblems(run);
+  yield* submissionProblems(run);
+  yield* attendanceProblems(run);
+  yield* shareProblems(run);
+  yield* stakeProblems(run);
+}
+
+const OPEN: readonly Phase[] = ['working', 'judging', 'revealing', 'merging'];
+const isOpen = ({ phase }: Pick<RunState, 'phase'>): boolean => OPEN.includes(phase);
+
+function* lifeProblems(state: NetworkState, run: RunState): Problems {
+  const { spec, phase, rules, pending_rules } = run;
+  if (!isCount(run.round) || !isCount(run.attempt) || run.round > spec.rounds) yield 'no such round';
+  if (run.round === spec.rounds && phase !== 'finished') yield 'all rounds are merged, and it goes on';
+  if (run.closing !== null && !isOpen(run)) yield `it is to be ${run.closing}, and no round is open`;
+  if (run.halted !== null && phase !== 'paused' && phase !== 'finished') yield `halted (${run.halted}) and not paused`;
+  if (isOpen(run) && !/^[0-9a-f]{64}$/.test(run.seed)) yield `its seed is "${run.seed}"`;
+  if (isOpen(run) && run.deadline_ms < run.opened_ms + spec.round_ms) yield `a deadline at ${run.deadline_ms}`;
+  if (run.opened_ms > state.time_ms) yield `opened at ${run.opened_ms}, it is ${state.time_ms}`;
+  if (run.grace_deadline_ms > run.judging_deadline_ms) yield 'the grace is longer than the judging';
+  if (run.grace_deadline_ms === 0 && run.judging_deadline_ms !== 0) yield 'judging is timed, and the grace is not';
+  if (pending_rules && pending_rules.from_round <= run.round && phase !== 'finished') yield 'rules that were due wait';
+  const { owner_permille, workers_permille, validators_permille } = rules.emission;
+  if (owner_permille + workers_permille + validators_permille !== 1000) yield 'the parts of a round are not the whole';
+  if (run.balances_since > state.events) yield `balances changed at ${run.balances_since} of ${state.events} events`;
+  if (run.stated_rounds > run.round || (run.stated?.merged_rounds ?? 0) > run.stated_rounds) {
+    yield `shares of ${run.stated_rounds} rounds are stated`;
+  }
+  const evaluated = [run.first_evaluation?.merged_rounds ?? 0, run.evaluation?.merged_rounds ?? 0, run.round];
+  if (evaluated.some((round, i) => i > 0 && round < evaluated[i - 1]))
+    yield 'a model is measured that is not there yet';
+}
+
+/** The history that followers need reaches from the checkpoint before the last to the present model without a gap. */
+function* modelProblems({ recent, round, model, checkpoint }: RunState): Problems {
+  if (checkpoint.merged_rounds > round) yield `a checkpoint of ${checkpoint.merged_rounds} rounds`;
+  for (const [i, merged] of recent.entries()) {
+    const from = round - recent.length;
+    if (merged.round !== from + i) yield `the history has round ${merged.round} in place of ${from + i}`;
+    const follows = recent[i + 1]?.parent ?? model;
+    if (merged.model !== follows) yield `round ${merged.round} led to ${short(merged.model)}, not ${short(follows)}`;
+  }
+  if (checkpoint.merged_rounds < round - recent.length) yield 'the history does not reach back to the checkpoint';
+  const made = recent.find((merged) => merged.round === checkpoint.merged_rounds)?.parent ?? model;
+  if (made !== checkpoint.model) yield `the checkpoint is ${short(checkpoint.model)}, not ${short(made)}`;
+}
+
+function* peerProblems(run: RunState): Problems {
+  for (const [id, peer] of run.peers) {
+    if (peer.id !== id) yield `peer ${short(id)} is kept as ${short(peer.id)}`;
+    const { merged_submissions, refused_submissions, consecutive_valid } = peer;
+    const counts = [peer.joins, peer.credit_tokens, merged_submissions, refused_submissions, consecutive_valid];
+    counts.push(peer.plants_right, peer.plants_wrong, peer.forfeited_shares);
+    if (!counts.every(isCount)) yield `${short(id)} has counts ${counts.join(', ')}`;
+    if (peer.joins === 0) yield `${short(id)} never joined`;
+    if (consecutive_valid > merged_submissions) yield `${short(id)} is trusted for work that was not merged`;
+    if ((peer.evaluated_rounds ?? 0) > run.round) yield `${short(id)} has measured a model that is not there yet`;
+  }
+  const peers = [...run.peers.values()];
+  const decided = sumOf(peers.map((peer) => peer.merged_submissions + peer.refused_submissions));
+  if (decided + run.submissions.size > run.submissions_total) yield `${decided} submissions were decided of fewer`;
+  const credited = sumOf(peers.map(({ credit_tokens }) => credit_tokens));
+  const tokens = sumOf(run.tokens.values());
+  if (credited !== tokens || tokens > run.merged_tokens) {
+    yield `${tokens} tokens are credited to accounts and ${credited} to peers, of ${run.merged_tokens} merged`;
+  }
+}
+
+function* submissionProblems(run: RunState): Problems {
+  if (!isOpen(run) && run.submissions.size > 0) yield 'no round is open, and there is work';
+  const workers = new Set<string>();
+  for (const [id, submission] of run.submissions) {
+    const { worker, body } = submission;
+    if (submission.id !== id) yield `submission ${short(id)} is kept as ${short(submission.id)}`;
+    if (workers.has(worker)) yield `${short(worker)} has handed in twice`;
+    workers.add(worker);
+    if (body.round !== run.round || body.attempt !== run.attempt) yield `work of round ${body.round}.${body.attempt}`;
+    if (body.base !== run.model) yield `work on model ${short(body.base)}, not on ${short(run.model)}`;
+    yield* judgeProblems(run, submission);
+  }
+  for (const [id, { handed_in }] of run.peers) {
+    if (handed_in !== workers.has(id)) yield `${short(id)} has ${handed_in ? '' : 'not '}handed in`;
+  }
+}
+
+function* judgeProblems(run: RunState, { id, judges, seals, verdicts, draw_permille, alarm }: Submission): Problems {
+  if (!ascending(judges)) yield `the judges of ${short(id)} are not in order, or one is there twice`;
+  if (judges.length > run.rules.judges) yield `${short(id)} has ${judges.length} judges of ${run.rules.judges}`;
+  for (const judge of judges) if (!run.peers.has(judge)) yield `${short(judge)} judges ${short(id)} and never joined`;
+  for (const judge of seals.keys()) if (!judges.includes(judge)) yield `${short(judge)} sealed and was not drawn`;
+  for (const [judge, verdict] of verdicts) {
+    if (!seals.has(judge)) yield `${short(judge)} has shown what it did not seal`;
+    if (verdict.submission !== id) yield `${short(judge)} judges another submission than ${short(id)}`;
+    if (verdict.accepted !== verdict.weight > 0) yield `${short(judge)} vouches for ${verdict.weight} of ${short(id)}`;
+  }
+  if (run.phase === 'working' && verdicts.size > 0) yield 'verdicts are shown before the work is over';
+  if (draw_permille !== null && (!isCount(draw_permille) || draw_permille > 999)) yield `a draw of ${draw_permille}`;
+  if (alarm && draw_permille === null) yield 'an alarm without a draw';
+}
+
+/** Counts over present peers are what counting gives. */
+function* attendanceProblems(run: RunState): Problems {
+  const here = (role: PeerRole): string[] =>
+    [...run.peers.values()].filter((peer) => peer.present && peer.role === role).map(({ id }) => id);
+  const [workers, validators] = [here('worker'), here('validator').sort()];
+  if (!same(run.validators, validators)) yield `${run.validators.length} validators are known, not who is here`;
+  const submissions = [...run.submissions.values()];
+  const worked = new Set(submissions.map(({ worker }) => worker));
+  let seals_due = 0;
+  let verdicts_due = 0;
+  for (const { judges, seals, verdicts } of submissions) {
+    for (const id of judges) {
+      if (!validators.includes(id)) continue;
+      if (!seals.has(id)) seals_due++;
+      else if (!verdicts.has(id)) verdicts_due++;
+    }
+  }
+  const handed_in = workers.filter((id) => worked.has(id)).length;
+  const counted = { workers: workers.length, handed_in, seals_due, verdicts_due };
+  for (const what of Object.keys(counted) as (keyof typeof counted)[]) {
+    const known = run.attendance[what];
+    if (known !== counted[what]) yield `attendance.${what} is ${known}, counting gives ${counted[what]}`;
+  }
+}
+
+/** Nothing vanishes and nothing appears: what rounds have promised is what everybody holds and what nobody earned. */
+function* shareProblems(run: RunState): Problems {
+  const amounts = [...run.shares.values(), run.unearned_shares, run.emitted_shares, run.merged_tokens];
+  for (const amount of amounts) if (!isCount(amount)) yield `somebody has ${amount} shares`;
+  const held = sumOf(run.shares.values());
+  if (held + run.unearned_shares !== run.emitted_shares) {
+    yield `${run.emitted_shares} shares were promised, ${held} are held and ${run.unearned_shares} unearned`;
+  }
+  for (const [account, { settled, locked, withheld, free }] of allBalances(run)) {
+    if (Math.min(settled, locked, withheld, free) >= 0) continue;
+    yield `${short(account)} has ${settled} settled, ${locked} locked, ${withheld} withheld and ${free} free shares`;
+  }
+  for (const [device, earned] of run.withheld) {
+    if (!run.peers.has(device)) yield `${short(device)} has earned something and never joined`;
+    for (const [i, { round, shares }] of earned.entries()) {
+      if (round >= run.round || (i > 0 && round < earned[i - 1].round))
+        yield `${short(device)} earned in round ${round}`;
+      if (!isCount(shares) || shares === 0) yield `${short(device)} has earned ${shares} shares in round ${round}`;
+    }
+  }
+  const lost = sumOf([...run.peers.values()].map(({ forfeited_shares }) => forfeited_shares));
+  if (lost > run.unearned_shares) yield `${lost} shares were forfeited, ${run.unearned_shares} came back to the run`;
+}
+
+function* stakeProblems(run: RunState): Problems {
+  const active = new Set<string>();
+  for (const { account, device, shares, free_round } of run.locks) {
+    if (!isCount(shares) || shares === 0) yield `${short(account)} has locked ${shares} shares`;
+    if (!run.shares.has(account) || !run.peers.has(device)) yield `${short(account)} locks behind ${short(device)}`;
+    if (free_round !== null && (free_round <= run.round || run.phase === 'finished')) yield 'free shares are locked';
+    if (free_round !== null) continue;
+    if (active.has(`${account} ${device}`)) yield `${short(account)} has two locks behind ${short(device)}`;
+    active.add(`${account} ${device}`);
+  }
+  for (const [account, settled] of run.settled) {
+    if (!isCount(settled)) yield `${short(account)} was paid ${settled} shares elsewhere`;
+    if (!run.shares.has(account)) yield `${short(account)} was paid elsewhere and holds nothing`;
+  }
+}
+
+/** What of a state an event is compared with: taken before it is applied. */
+export interface Step {
+  readonly events: number;
+  readonly time_ms: number;
+  readonly runs: number;
+  /** Of the run that the event names; null: it names none, or makes it. */
+  readonly run: StepOfRun | null;
+}
+
+interface StepOfRun {
+  readonly phase: Phase;
+  readonly round: number;
+  readonly attempt: number;
+  readonly rules: Rules;
+  readonly emitted_shares: number;
+  readonly unearned_shares: number;
+  readonly merged_tokens: number;
+  readonly submissions: number;
+}
+
+const runOf = (state: NetworkState, body: EventBody): RunState | undefined =>
+  'run' in body ? state.runs.get(body.run) : undefined;
+
+/** To be called before an event is applied; costs nothing that grows with the state. */
+export function stepOf(state: NetworkState, { body }: LoggedEvent): Step {
+  const { events, time_ms, runs } = state;
+  const run = runOf(state, body);
+  if (!run) return { events, time_ms, runs: runs.size, run: null };
+  const { phase, round, attempt, rules, emitted_shares, unearned_shares, merged_tokens, submissions } = run;
+  const shares = { emitted_shares, unearned_shares, merged_tokens };
+  const before = { phase, round, attempt, rules, ...shares, submissions: submissions.size };
+  return { events, time_ms, runs: runs.size, run: before };
+}
+
+/**
+ * What an event that was applied cannot have done, in words; null: nothing. It looks at the one run that the event names, and
+ * at who holds what only after events that move shares: a merge, or a plant that is opened.
+ */
+export function brokenStep(before: Step, state: NetworkState, event: LoggedEvent): string | null {
+  return first(stepProblems(before, state, event));
+}
+
+function* stepProblems(before: Step, state: NetworkState, { body }: LoggedEvent): Problems {
+  if (state.events !== before.events + 1) yield `event ${before.events} is counted as ${state.events - before.events}`;
+  const time_ms = body.type === 'tick' ? body.time_ms : before.time_ms;
+  if (state.time_ms !== time_ms || time_ms < before.time_ms)
+    yield `time went from ${before.time_ms} to ${state.time_ms}`;
+  const runs = before.runs + Number(body.type === 'run.created');
+  if (state.runs.size !== runs) yield `there are ${state.runs.size} runs, not ${runs}`;
+  const run = runOf(state, body);
+  if (!run || !before.run) return;
+  const where = `${body.type} in round ${before.run.round}.${before.run.attempt} (${before.run.phase})`;
+  for (const problem of runStepProblems(before.run, run, body)) yield `${where}: ${problem}`;
+}
+
+/** Which phase may follow which. */
+const FOLLOWING: Readonly<Record<Phase, readonly Phase[]>> = {
+  gathering: ['working', 'paused', 'finished'],
+  working: ['judging', 'revealing', 'merging', 'paused', 'finished'],
+  judging: ['revealing', 'merging', 'paused', 'finished'],
+  revealing: ['merging', 'paused', 'finished'],
+  merging: ['gathering', 'paused', 'finished'],
+  paused: ['gathering', 'finished'],
+  finished: [],
+};
+const TRIES_AGAIN: readonly EventBody['type'][] = ['round.merged', 'run.paused', 'run.ended', 'run.halted'];
+const MOVES_SHARES: readonly EventBody['type'][] = ['round.merged', 'plant.revealed'];
+
+function* runStepProblems(before: StepOfRun, run: RunState, body: EventBody): Problems {
+  const { phase, round, attempt } = run;
+  if (phase !== before.phase && !FOLLOWING[before.phase].includes(phase)) yield `it is ${phase} now`;
+  const merged = body.type === 'round.merged' && body.bundle !== null;
+  const expected = merged ? before.round + 1 : before.round;
+  if (round !== expected || (merged && attempt !== 0)) yield `round ${round}.${attempt} follows`;
+  const tries = attempt - before.attempt;
+  if (!merged && (tries < 0 || tries > Number(TRIES_AGAIN.includes(body.type)))) yield `attempt ${attempt} follows`;
+  const emitted = before.emitted_shares + (merged ? emissionOf(before.rules.emission, before.round) : 0);
+  if (run.emitted_shares !== emitted) yield `${run.emitted_shares} shares are promised, not ${emitted}`;
+  if (run.merged_tokens < before.merged_tokens) yield 'merged tokens are gone';
+  if (MOVES_SHARES.includes(body.type)) yield* shareProblems(run);
+  else if (run.unearned_shares !== before.unearned_shares) yield 'shares that nobody earned have moved';
+  if (body.type === 'work.submitted' && run.submissions.size !== before.submissions + 1) yield 'work is lost';
+  const { workers, handed_in, seals_due, verdicts_due } = run.attendance;
+  if (
+    ![workers, handed_in, seals_due, verdicts_due].every(isCount) ||
+    handed_in > workers ||
+    workers > run.peers.size
+  ) {
+    yield `attendance is ${JSON.stringify(run.attendance)}`;
+  }
+  if (handed_in > run.submissions.size) yield `${handed_in} have handed in ${run.submissions.size} submissions`;
+}
