@@ -1,6 +1,7 @@
 // From a model that is at hand to the one that the log names: the merges between them, each proved by its hash.
+import { bytesToHex } from '@noble/hashes/utils.js';
 import { CodedError } from '../errors.ts';
-import { sha256Hex } from '../protocol/hash.ts';
+import { sha256Beside } from '../protocol/hash.ts';
 import { decodeBundle } from './bundle.ts';
 import type { AnyGame } from './game.ts';
 
@@ -50,7 +51,7 @@ export async function catchUp(
   }
   for (const merged of from < 0 ? [] : history.recent.slice(from)) {
     const state = game.merge(params, present.state, decodeBundle(await fetchBlob(merged.bundle)));
-    const hash = sha256Hex(game.encodeState(params, state));
+    const hash = bytesToHex(await sha256Beside(game.encodeState(params, state)));
     if (hash !== merged.model) {
       throw new HistoryError(
         'wrong-model',

@@ -4,7 +4,7 @@
 import { bytesToHex } from '@noble/hashes/utils.js';
 import type { ParameterSpec, Weights } from '../model/config.ts';
 import { decodeSafetensors, encodeSafetensors } from '../model/safetensors.ts';
-import { sha256 } from '../protocol/hash.ts';
+import { sha256Beside } from '../protocol/hash.ts';
 import type { OptimiserState } from '../training/inner.ts';
 import { decodeBundle } from './bundle.ts';
 import type { Device, Round } from './game.ts';
@@ -79,13 +79,13 @@ export async function keepCarried(
 ): Promise<Uint8Array> {
   const bytes = encodeCarried(specs, carried);
   await drawer.put(slotOf(round), bytes);
-  return sha256(bytes);
+  return sha256Beside(bytes);
 }
 
 /** What a worker begins a round with. A drawer that is empty or damaged means afresh, never an error. */
 export async function startOf(specs: readonly ParameterSpec[], device: Device, round: Round): Promise<Start> {
   const bytes = await device.drawer.get(slotOf(round.number + 1));
-  const hash = bytes && sha256(bytes);
+  const hash = bytes && (await sha256Beside(bytes));
   const left = hash && (await statesLeft(device, round)).has(bytesToHex(hash));
   const carried = left && decodeCarried(specs, bytes);
   return carried ? { hash, carried } : { hash: AFRESH, carried: afresh(specs) };

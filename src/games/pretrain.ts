@@ -72,14 +72,13 @@ async function perform(task: PretrainTask, device: Device, signal: AbortSignal):
     throw new GameError('diverged', message, { round: round.number });
   }
   if (trained.losses.length === 0) return null;
+  // An owner who has said stop waits for this: what runs beside this thread, reading the runtime and hashing, does so meanwhile.
   const error = new Map(carried.error);
-  const update = compressUpdate(specs, trained.delta, error, params.sparse);
-  const end = await keepCarried(specs, device, round.number, { moments: await trainer.optimiserState(), error });
-  const work = encodeWork({
-    ...{ start: hash, end },
-    losses: trained.losses,
-    update: encodeUpdate(specs, update, params.sparse),
-  });
+  const compress = async () => compressUpdate(specs, trained.delta, error, params.sparse);
+  const [moments, sparse] = await Promise.all([trainer.optimiserState(), compress()]);
+  const encode = async () => encodeUpdate(specs, sparse, params.sparse);
+  const [end, update] = await Promise.all([keepCarried(specs, device, round.number, { moments, error }), encode()]);
+  const work = encodeWork({ start: hash, end, losses: trained.losses, update });
   const steps = trained.losses.length;
   return {
     work,

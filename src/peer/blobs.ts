@@ -1,6 +1,6 @@
 // A peer's blobs: fetched over HTTP, believed only when their hash is right, kept in a cache so that nothing is fetched twice.
 import { bytesToHex } from '@noble/hashes/utils.js';
-import { sha256Hex } from '../protocol/hash.ts';
+import { sha256Beside, sha256Hex } from '../protocol/hash.ts';
 import type { Identity } from '../protocol/identity.ts';
 import { uploadChallenge, WIRE_LIMITS } from '../protocol/messages.ts';
 import { PeerError } from './errors.ts';
@@ -65,7 +65,7 @@ export function openPeerBlobs(options: {
 
   const fromCache = async (hash: string): Promise<Uint8Array | null> => {
     const bytes = await cache.get(hash).catch(() => null);
-    return bytes && sha256Hex(bytes) === hash ? bytes : null; // what is damaged is fetched again
+    return bytes && bytesToHex(await sha256Beside(bytes)) === hash ? bytes : null; // what is damaged is fetched again
   };
 
   const load = async (hash: string): Promise<Uint8Array> => {
@@ -124,7 +124,7 @@ async function fetchBlob(
       const { message } = refusalOf(answer, `a request for blob ${hash}`);
       throw new PeerError('bad-blob', message, { hash, status });
     }
-    const found = sha256Hex(bytes);
+    const found = bytesToHex(await sha256Beside(bytes));
     if (found === hash) {
       watch.done();
       return bytes;

@@ -18,6 +18,16 @@ export function sha256(...parts: readonly Uint8Array[]): Uint8Array {
   return hash.digest();
 }
 
+/**
+ * The same digest of megabytes, in a browser computed beside this thread and several times as fast, where WebCrypto is to be had
+ * (secure contexts). The bytes must not change meanwhile.
+ */
+export async function sha256Beside(bytes: Uint8Array): Promise<Uint8Array> {
+  const subtle = nodeCrypto ? undefined : globalThis.crypto?.subtle;
+  if (!subtle) return sha256(bytes);
+  return new Uint8Array(await subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>));
+}
+
 function latin1Bytes(text: string): Uint8Array {
   const bytes = new Uint8Array(text.length);
   for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);

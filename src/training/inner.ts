@@ -68,8 +68,11 @@ export async function trainSteps(trainer: Trainer, weights: Weights, plan: Inner
   const delta = new Map<string, Float32Array>();
   for (const [name, before] of weights) {
     const now = after.get(name)!;
-    const change = before.map((value, i) => value - now[i]);
-    if (!change.every(Number.isFinite)) return null;
+    const change = new Float32Array(before.length);
+    for (let i = 0; i < change.length; i++) {
+      change[i] = before[i] - now[i];
+      if (!Number.isFinite(change[i])) return null;
+    }
     delta.set(name, change);
   }
   return { losses, delta };
