@@ -201,7 +201,7 @@ describe('connections', () => {
         const socket = connect(Number(port), '127.0.0.1');
         await once(socket, 'connect');
         socket.on('error', () => {});
-        socket.write(`GET ${path} HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\nconnection: upgrade\r\n`);
+        socket.write(`GET ${path} HTTP/1.1\r\nhost: localhost\r\nupgrade: websocket\r\nconnection: upgrade\r\n`);
         socket.write('sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n');
         if (rude) {
           socket.resetAndDestroy();

@@ -22,7 +22,7 @@ export async function servePageOf(root: string): Promise<PageHub> {
   const left_out = ['potluck-packed', 'potluck-offline'];
   const plugins = (config.plugins as Plugin[]).filter(({ name }) => !left_out.includes(name));
   await build({ ...config, root, logLevel: 'error', plugins });
-  const page = { folder: web, public_url: null };
+  const page = { folder: web };
   const hub = await openHub({ folder: join(folder, 'hub'), host: '127.0.0.1', port: 0, page });
   return {
     hub,

@@ -22,6 +22,8 @@ interface HubFlags {
   host: string;
   folder?: string;
   public?: string;
+  trustedProxy?: string[];
+  metricsPublic?: boolean;
   page: boolean;
   keepFree?: number;
   usage?: boolean;
@@ -41,7 +43,17 @@ export function hubCommand(): Command {
     .option('--port <n>', 'port to listen on; 0 takes any free one', integer(0, 65_535), DEFAULT_PORT)
     .option('--host <address>', 'address to listen on; 0.0.0.0 lets other machines in', '127.0.0.1')
     .option('--folder <dir>', 'where the log and the blobs are kept (default: hub under ~/.potluck)')
-    .option('--public <url>', 'how the world sees this hub, for links that are shared', publicUrl)
+    .option(
+      '--public <url>',
+      'how the world sees this hub: links name it, and pages of others may read what is public',
+      publicUrl,
+    )
+    .option(
+      '--trusted-proxy <address>',
+      'address or network of a proxy whose X-Forwarded-For is believed; may be given again (default: this machine)',
+      (text: string, before: string[] = []) => [...before, text],
+    )
+    .option('--metrics-public', 'let everybody read /metrics; else only programs of this machine may')
     .option('--no-page', 'serve programs only, not the page')
     .option('--usage', 'print what the folder holds and how fast it grows, then end')
     .option(
@@ -84,7 +96,10 @@ Examples:
       const hub = await openHub({
         ...{ folder, host: options.host, port: options.port },
         loadGame: await gamesOf(options.gameFile, options.gameSeconds * 1000),
-        page: options.page ? { folder: PAGE_FOLDER, public_url: options.public ?? null } : undefined,
+        page: options.page ? { folder: PAGE_FOLDER } : undefined,
+        public_url: options.public,
+        proxies: options.trustedProxy,
+        metrics_public: options.metricsPublic,
         witnesses: options.witness,
         floor_bytes: options.keepFree === undefined ? undefined : options.keepFree * 1e6,
         onEvent: (event, index) => {

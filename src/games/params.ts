@@ -3,8 +3,18 @@ import { firstIssue } from '../errors.ts';
 import { GameError } from './errors.ts';
 import type { AnyGame } from './game.ts';
 
+/** Settings are some kilobytes, and whoever looks at a run parses them: more would only keep everybody busy. */
+export const PARAMS_BYTES = 1 << 20;
+
+/** Throws GameError bad-params for settings that are larger than any run's: to be asked before they are read. */
+export function checkParamsSize(size_bytes: number): void {
+  if (size_bytes <= PARAMS_BYTES) return;
+  throw new GameError('bad-params', `params: expected at most ${PARAMS_BYTES} bytes, got ${size_bytes}`);
+}
+
 /** A run's settings from their blob. Throws GameError bad-params with the first thing that is wrong. */
 export function decodeParams(game: AnyGame, bytes: Uint8Array): unknown {
+  checkParamsSize(bytes.length);
   let json: unknown;
   try {
     json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));

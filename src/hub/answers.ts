@@ -1,9 +1,9 @@
 // What whoever asks over HTTP hears when something goes wrong: `{error: {code, message, details}}`.
 import type { HttpBindings } from '@hono/node-server';
-import type { Context } from 'hono';
+import type { Context, Hono } from 'hono';
 import { CodedError, type ErrorDetails } from '../errors.ts';
 import { LedgerError, type LedgerErrorCode } from '../ledger/errors.ts';
-import { addressOf } from './rate-limits.ts';
+import type { AddressOf } from './askers.ts';
 
 export const problem = (code: string, message: string, details: object = {}) => ({ error: { code, message, details } });
 
@@ -17,16 +17,20 @@ const OWN_TROUBLE: Partial<Record<LedgerErrorCode, string>> = {
   overloaded: 'this hub has more to write than it may hold; send it again in a moment',
   closed: 'this hub is going down',
 };
-/** Codes of ours that are the hub's trouble and not the asker's, with the status that says so. */
-const STATUS: Readonly<Record<string, 503 | 507>> = {
+/** Codes of ours that another status than 400 says better. */
+const STATUS: Readonly<Record<string, 403 | 421 | 429 | 503 | 507>> = {
   'disk-full': 507,
   'log-failed': 503,
   overloaded: 503,
   closing: 503,
+  'too-fast': 429,
+  'wrong-host': 421,
+  'wrong-origin': 403,
+  'not-public': 403,
 };
 
 export interface Answer {
-  readonly status: 400 | 429 | 500 | 503 | 507;
+  readonly status: 400 | 403 | 421 | 429 | 500 | 503 | 507;
   readonly code: string;
   /** One sentence, for strangers. */
   readonly message: string;
@@ -41,11 +45,28 @@ export function answerTo(error: unknown): Answer {
   const { code, message, details } = error;
   const own = error instanceof LedgerError ? OWN_TROUBLE[error.code] : undefined;
   if (own !== undefined) return { status: STATUS[code] ?? 500, code, message: own, details: {} };
-  if (code === 'too-fast') return { status: 429, code, message, details };
   return { status: STATUS[code] ?? 400, code, message, details };
 }
 
-export const addressOfAsker = (c: Context): string | null => addressOf((c.env as HttpBindings).incoming);
+declare module 'hono' {
+  interface ContextVariableMap {
+    asker: string | null;
+  }
+}
+
+/** Node's own view of a request. */
+export const incomingOf = (c: Context) => (c.env as HttpBindings).incoming;
+
+/** Notes of every request whom it is counted under: to be added before whatever asks. */
+export function noteAskers(app: Hono, addressOf: AddressOf): void {
+  app.use(async (c, next) => {
+    c.set('asker', addressOf(incomingOf(c)));
+    await next();
+  });
+}
+
+/** Whom a request is counted under; null: a program of this machine, which is not limited. */
+export const addressOfAsker = (c: Context): string | null => c.get('asker');
 
 /** The size that a request announces, or the answer to one that announces none or too much. */
 export function announcedBytes(c: Context, max_bytes: number): number | Response {

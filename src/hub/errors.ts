@@ -28,6 +28,13 @@ export type HubErrorCode =
   | 'bad-witness'
   /** A snapshot of the state is damaged, or does not belong to this hub, its log or its rules. */
   | 'bad-snapshot'
+  /** What is named as a proxy is neither an address nor a network. */
+  | 'bad-proxy'
+  /** A hub for its own machine was asked under another name than this machine's, or by a page of somebody else. */
+  | 'wrong-host'
+  | 'wrong-origin'
+  /** Only programs of the hub's machine may read this. */
+  | 'not-public'
   /** An address or a key asks faster than it may; `details.retry_after_s` says when to try again. */
   | 'too-fast'
   /** The machine's clock and the log's time differ; rounds go on. */

@@ -1,5 +1,5 @@
 // The hub over HTTP: signed events, and what people and scripts ask for; blobs and the log have files of their own.
-import { Hono } from 'hono';
+import { Hono, type MiddlewareHandler } from 'hono';
 import type { BlobStore } from '../ledger/blob-store.ts';
 import type { Receipt } from '../ledger/receipt.ts';
 import {
@@ -10,13 +10,15 @@ import {
   type RunView,
   WIRE_LIMITS,
 } from '../protocol/messages.ts';
-import { addressOfAsker, announcedBytes, answerTo, problem } from './answers.ts';
+import { addressOfAsker, announcedBytes, answerTo, noteAskers, problem } from './answers.ts';
+import type { AddressOf } from './askers.ts';
 import { serveBlobs } from './blob-routes.ts';
 import { serveCards } from './card-routes.ts';
 import type { Condition } from './condition.ts';
 import type { Cosignatures } from './cosignatures.ts';
 import { type PublicLog, serveLog } from './log-routes.ts';
-import { type Metrics, serveMetrics } from './metrics.ts';
+import { countRefusals, type Metrics, serveMetrics } from './metrics.ts';
+import { checkOrigins, type Origins } from './origins.ts';
 import { openToReaders, type PageOptions, servePage, serveViews } from './page.ts';
 import type { RateLimits } from './rate-limits.ts';
 import type { Samples } from './samples.ts';
@@ -52,11 +54,20 @@ export interface HttpServices {
   mustHaveRoom(size_bytes: number): Promise<void>;
 }
 
+/** What of a hub is whose. */
+export interface HttpAccess {
+  readonly addressOf: AddressOf;
+  readonly origins: Origins;
+  /** Whether everybody may read /metrics, or only programs of this machine. */
+  readonly metrics_public: boolean;
+}
+
 /** @param page where the page is, for hubs that serve one */
 export function httpApp(
   hub: HttpServices,
   unnamed: UnnamedBlobs,
   metrics: Metrics,
+  access: HttpAccess,
   page: PageOptions | null = null,
 ): Hono {
   const app = new Hono();
@@ -69,8 +80,11 @@ export function httpApp(
   });
   app.notFound((c) => c.json(problem('not-found', `no such path: ${c.req.path}`), 404));
 
-  serveMetrics(app, metrics);
-  openToReaders(app);
+  countRefusals(app, metrics);
+  checkOrigins(app, access.origins);
+  serveMetrics(app, metrics, access.metrics_public);
+  noteAskers(app, access.addressOf);
+  openToReaders(app, access.origins.open);
   servePage(app, page);
   // Health: the hub can do its work, or will soon. Ready: it is worth sending somebody here now.
   app.get('/health', async (c) => {
@@ -84,7 +98,15 @@ export function httpApp(
     const ready = state === 'ready';
     return c.json({ ready, state, ...(ready ? {} : { reason }) }, ready ? 200 : 503, NO_STORE);
   });
-  app.get('/status', (c) => c.json({ hub: hub.id, runs: hub.statuses() }));
+  const counted: MiddlewareHandler = (c, next) => {
+    hub.rates.take('read_address', addressOfAsker(c));
+    return next();
+  };
+  for (const path of ['/runs/*', '/accounts/*', '/log/*']) app.get(path, counted);
+  app.get('/status', (c) => {
+    hub.rates.take('status_address', addressOfAsker(c));
+    return c.json({ hub: hub.id, runs: hub.statuses() });
+  });
 
   app.get('/runs/:run', (c) => {
     const view = hub.view(c.req.param('run'));
@@ -117,6 +139,7 @@ export function httpApp(
 
   serveLog(app, hub.log, hub.id, hub.cosignatures, hub.rates, addressOfAsker);
   if (page) serveCards(app, hub, addressOfAsker);
+  app.get('*', counted);
   serveViews(app, page, hub.statuses);
   return app;
 }

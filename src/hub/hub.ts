@@ -20,6 +20,7 @@ import type { Identity } from '../protocol/identity.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
 import { WIRE_LIMITS } from '../protocol/messages.ts';
 import { keepAsking, type WitnessAddress } from './ask-witness.ts';
+import { openAskers } from './askers.ts';
 import { type ConditionChange, type DiskSpace, diskSpaceOf } from './condition.ts';
 import { CONNECTION_LIMITS, type ConnectionLimits } from './connections.ts';
 import { HubError } from './errors.ts';
@@ -27,9 +28,10 @@ import { httpApp } from './http.ts';
 import { logKey } from './log-routes.ts';
 import { openMeetingPlace } from './meeting-place.ts';
 import { type Metrics, openMetrics } from './metrics.ts';
+import { openOrigins } from './origins.ts';
 import type { PageOptions } from './page.ts';
 import { PeerSocket } from './peer-socket.ts';
-import { addressOf, type Rates } from './rate-limits.ts';
+import type { Rates } from './rate-limits.ts';
 import { openSnapshots, rulesOfThisCode } from './snapshots.ts';
 
 export interface HubOptions {
@@ -39,7 +41,13 @@ export interface HubOptions {
   /** 0: any free port. */
   readonly port: number;
   /** The page to be served; without it only what programs need is. */
-  readonly page?: PageOptions;
+  readonly page?: Pick<PageOptions, 'folder'>;
+  /** How the world sees this hub. One that listens on this machine alone and has not been told serves no page of others. */
+  readonly public_url?: string | null;
+  /** See AskerOptions. */
+  readonly proxies?: readonly string[];
+  /** Whether everybody may read /metrics; else only programs of this machine. */
+  readonly metrics_public?: boolean;
   /** Called with every event after it is durable, for logs. */
   readonly onEvent?: (event: LoggedEvent, index: number) => void;
   readonly onError?: (error: unknown, where: string) => void;
@@ -91,7 +99,9 @@ export async function openHub(options: HubOptions): Promise<Hub> {
 
 /** The hub on an open log, which it closes when it is closed itself. */
 async function startHub(options: HubOptions, identity: Identity, store: LogStore, metrics: Metrics): Promise<Hub> {
-  const { folder, host, port } = options;
+  const { folder, host, port, public_url = null } = options;
+  const addressOf = openAskers({ proxies: options.proxies, proxied: public_url !== null });
+  const origins = openOrigins({ host, public_url });
   const limits = { ...CONNECTION_LIMITS, ...options.limits };
   const log = openTransparencyLog(store, identity);
   const rules = rulesOfThisCode();
@@ -121,7 +131,13 @@ async function startHub(options: HubOptions, identity: Identity, store: LogStore
   const { connections } = place;
   const { state } = place.sequencer;
   metrics.watch({ state, blobs, now_ms: systemClock.elapsed_ms, roles: connections.roles });
-  const app = httpApp(place.services, place.unnamed, metrics, options.page);
+  const app = httpApp(
+    place.services,
+    place.unnamed,
+    metrics,
+    { addressOf, origins, metrics_public: options.metrics_public ?? false },
+    options.page ? { ...options.page, public_url } : null,
+  );
   const server = serverOf(app, limits.silence_ms);
   const sockets = new WebSocketServer({
     noServer: true,
@@ -133,11 +149,13 @@ async function startHub(options: HubOptions, identity: Identity, store: LogStore
     if (request.url?.split('?')[0] !== '/ws') return '404 Not Found';
     if (connections.count() >= limits.connections) return '503 Service Unavailable';
     try {
+      origins.check(request.headers);
       place.services.rates.take('connection_address', address);
       return null;
     } catch (error) {
       if (!(error instanceof HubError)) throw error;
       metrics.refused(error.code);
+      if (error.code !== 'too-fast') return '403 Forbidden';
       return `429 Too Many Requests\r\nretry-after: ${error.details.retry_after_s}`;
     }
   };

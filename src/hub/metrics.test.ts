@@ -110,3 +110,13 @@ test('the time of appends: those that became durable, and the store stays what i
   assert.equal(store.size, 2);
   assert.equal(parse(await metrics.text()).get('potluck_append_duration_seconds_count'), 2);
 });
+
+test('only programs of its machine may read it, unless the operator opens it', async (t) => {
+  const forwarded = { headers: { 'x-forwarded-for': '203.0.113.9' } };
+  const answer = await fetch(`${hub.url}/metrics`, forwarded);
+  assert.equal(answer.status, 403);
+  assert.equal(((await answer.json()) as { error: { code: string } }).error.code, 'not-public');
+  const open = await openHub({ folder: join(root, 'open'), host: '127.0.0.1', port: 0, metrics_public: true });
+  t.after(() => open.close());
+  assert.equal((await fetch(`${open.url}/metrics`, forwarded)).status, 200);
+});

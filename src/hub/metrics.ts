@@ -4,6 +4,9 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 import type { NetworkState } from '../core/state.ts';
 import type { BlobStore } from '../ledger/blob-store.ts';
 import type { LogStore } from '../ledger/log-store.ts';
+import { incomingOf } from './answers.ts';
+import { comesFromHere } from './askers.ts';
+import { HubError } from './errors.ts';
 
 /** A commit takes milliseconds on a healthy disk; what takes seconds is in trouble. */
 const APPEND_BUCKETS_S = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
@@ -148,18 +151,25 @@ export function tally(values: readonly string[]): Map<string, number> {
   return counts;
 }
 
-/** Adds /metrics to an app, and counts every refusal that is answered after it. */
-export function serveMetrics(app: Hono, metrics: Metrics): void {
+/** Counts every refusal that is answered by what is added to an app after it. */
+export function countRefusals(app: Hono, metrics: Metrics): void {
   app.use(async (c, next) => {
     await next();
     if (c.res.status < 400 || !c.res.headers.get('content-type')?.startsWith('application/json')) return;
     const { error } = (await c.res.clone().json()) as { error?: { code?: string } };
     if (error?.code) metrics.refused(error.code);
   });
-  app.get('/metrics', async (c) =>
-    c.body(await metrics.text(), 200, {
+}
+
+/** Adds /metrics to an app, for everybody or for programs of this machine. */
+export function serveMetrics(app: Hono, metrics: Metrics, toEverybody: boolean): void {
+  app.get('/metrics', async (c) => {
+    if (!toEverybody && !comesFromHere(incomingOf(c))) {
+      throw new HubError('not-public', 'only programs of its own machine may read what this hub counts');
+    }
+    return c.body(await metrics.text(), 200, {
       'content-type': Registry.PROMETHEUS_CONTENT_TYPE,
       'cache-control': 'no-store',
-    }),
-  );
+    });
+  });
 }

@@ -7,7 +7,7 @@ import type { NetworkState, RunState } from '../core/state.ts';
 import { encodeBundle } from '../games/bundle.ts';
 import type { AcceptedWork, AnyGame } from '../games/game.ts';
 import { catchUp, type HeldState } from '../games/history.ts';
-import { decodeParams } from '../games/params.ts';
+import { checkParamsSize, decodeParams } from '../games/params.ts';
 import { type LoadGame, loadGame } from '../games/registry.ts';
 import type { BlobStore } from '../ledger/blob-store.ts';
 import { sha256Hex } from '../protocol/hash.ts';
@@ -42,6 +42,7 @@ export function openModels(blobs: BlobStore, load: LoadGame = loadGame): Models 
     let open = games.get(key);
     if (!open) {
       open = (async () => {
+        checkParamsSize((await blobs.sizeOf(spec.params)) ?? 0);
         const loaded = await load(spec.game);
         return { game: loaded, params: decodeParams(loaded, await need(spec.params)) };
       })();

@@ -15,7 +15,7 @@ let hub: Hub;
 const script = `console.log(${JSON.stringify('x'.repeat(2000))});`;
 
 before(async () => {
-  hub = await openHub({ folder: join(root, 'hub'), host: '127.0.0.1', port: 0, page: { folder, public_url: null } });
+  hub = await openHub({ folder: join(root, 'hub'), host: '127.0.0.1', port: 0, page: { folder } });
 });
 after(async () => {
   await hub.close();
@@ -180,7 +180,14 @@ describe('a page that is built', () => {
   });
 });
 
-test('anybody may read what is public from any page, and write from none', async () => {
+test('anybody may read what is public from any page of a hub that the world sees, and write from none', async (t) => {
+  const hub = await openHub({
+    folder: join(root, 'seen'),
+    host: '127.0.0.1',
+    port: 0,
+    public_url: 'https://hub.example',
+  });
+  t.after(() => hub.close());
   const answered = ['/log/checkpoint', '/status', '/health', '/ready', `/accounts/${'0'.repeat(64)}`];
   for (const path of [...answered, `/blobs/${'0'.repeat(64)}`, `/runs/${'0'.repeat(64)}`]) {
     const response = await fetch(hub.url + path, { headers: { origin: 'https://auditor.example' } });

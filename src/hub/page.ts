@@ -61,16 +61,20 @@ const SERVICE_WORKER = '/service-worker.js';
 /** What anybody may read from anywhere: the log, its blobs and the state are public, and no answer depends on who asks. */
 const PUBLIC_PATHS = ['/log/*', '/blobs/*', '/status', '/runs/*', '/accounts/*', '/health', '/ready'];
 
-/** Lets scripts of other pages read what is public: an auditor need not trust the page that this hub serves. Writing stays closed. */
-export function openToReaders(app: Hono): void {
+/**
+ * Lets scripts of other pages read what is public: an auditor need not trust the page that this hub serves. Writing stays closed.
+ * @param open false: pages of this hub's own origin only
+ */
+export function openToReaders(app: Hono, open: boolean): void {
   for (const path of PUBLIC_PATHS) {
     app.use(path, async (c, next) => {
       await next();
       if (c.req.method !== 'GET' && c.req.method !== 'HEAD') return;
+      c.header('x-content-type-options', 'nosniff');
+      c.header('cross-origin-resource-policy', open ? 'cross-origin' : 'same-origin');
+      if (!open) return;
       c.header('access-control-allow-origin', '*');
       c.header('access-control-expose-headers', 'accept-ranges, content-range, etag');
-      c.header('cross-origin-resource-policy', 'cross-origin');
-      c.header('x-content-type-options', 'nosniff');
     });
   }
 }

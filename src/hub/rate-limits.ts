@@ -1,6 +1,4 @@
 // How fast one address, or one key, may ask: token buckets, kept as the one moment at which each is full again (GCRA, ITU-T I.371).
-import type { IncomingMessage } from 'node:http';
-import { BlockList, isIPv4, isIPv6 } from 'node:net';
 import type { Clock } from '../protocol/clock.ts';
 import { HubError } from './errors.ts';
 
@@ -11,7 +9,7 @@ export interface Rate {
 }
 
 /**
- * Everything that is limited. An address may stand for a whole school or a LAN party; a key is one device. Addresses are asked before
+ * Everything that is limited. An address (hub/askers.ts) may stand for a whole school or a LAN party; a key is one device. Addresses are asked before
  * anything costs time, keys only where the signature has been checked: else anybody could use up a stranger's.
  */
 export const RATES = {
@@ -22,6 +20,8 @@ export const RATES = {
   connection_address: { burst: 2000, per_second: 50 }, // 1,000 devices that come back at once after a restart, twice
   connection_key: { burst: 60, per_second: 1 }, // one device on a bad line; two with the same key that push each other out are slowed
   card_address: { burst: 60, per_second: 1 }, // robots of a few sites at once; a picture that is kept costs nothing, a new one 0.1 s
+  read_address: { burst: 5000, per_second: 100 }, // an audit of a million events is 4,000 bundles; 1,000 devices that come at once ask thrice
+  status_address: { burst: 2000, per_second: 50 }, // as connections: each device asks once when it comes, who watches has a WebSocket
   cosignature_address: { burst: 60, per_second: 1 }, // a few witnesses at one address that look every few seconds; each is a note to verify
 } satisfies Record<string, Rate>;
 export type RateName = keyof typeof RATES;
@@ -59,33 +59,4 @@ export function openRateLimits(clock: Clock, changed: Partial<Rates> = {}, bucke
       if (full.size > buckets) full.delete(full.keys().next().value!);
     },
   };
-}
-
-const LOOPBACK = new BlockList();
-LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4');
-LOOPBACK.addAddress('::1', 'ipv6');
-
-/**
- * Whom a request is counted under. A proxy on this machine says who asked it, as the last of X-Forwarded-For: what stands before that
- * came from the asker, and from elsewhere the header means nothing. null: this machine itself, which is not limited.
- */
-export function addressOf(request: IncomingMessage): string | null {
-  const direct = network(request.socket.remoteAddress ?? '');
-  if (direct !== null) return direct;
-  const forwarded = [request.headers['x-forwarded-for'] ?? ''].flat().join(',').split(',').at(-1)!.trim();
-  return isIPv4(forwarded) || isIPv6(forwarded) ? network(forwarded) : null;
-}
-
-/** An IPv4 address, or the /64 of an IPv6 address, which is what one household gets; null for this machine and for none. */
-function network(address: string): string | null {
-  const plain = address.replace(/^::ffff:(?=\d+\.)/i, '');
-  if (isIPv4(plain)) return LOOPBACK.check(plain, 'ipv4') ? null : plain;
-  const bare = plain.split('%')[0];
-  if (!isIPv6(bare) || LOOPBACK.check(bare, 'ipv6')) return null;
-  const [head, tail] = bare.split('::').map((half) => half.split(':').filter((group) => group !== ''));
-  const groups = tail ? [...head, ...Array<string>(8 - head.length - tail.length).fill('0'), ...tail] : head;
-  return groups
-    .slice(0, 4)
-    .map((group) => Number.parseInt(group, 16).toString(16))
-    .join(':');
 }

@@ -11,10 +11,12 @@ import { sleep, systemClock } from '../protocol/clock.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import { createIdentity } from '../protocol/identity.ts';
 import { uploadChallenge } from '../protocol/messages.ts';
+import { openAskers } from './askers.ts';
 import { CONNECTION_LIMITS } from './connections.ts';
 import { httpApp } from './http.ts';
 import { type MeetingPlaceOptions, openMeetingPlace } from './meeting-place.ts';
 import { openMetrics } from './metrics.ts';
+import { openOrigins } from './origins.ts';
 
 async function openOn(store: LogStore, more: Partial<MeetingPlaceOptions> = {}) {
   const identity = await createIdentity();
@@ -26,9 +28,11 @@ async function openOn(store: LogStore, more: Partial<MeetingPlaceOptions> = {}) 
     onCondition: ({ state }) => told.push(state),
     ...more,
   });
-  const app = httpApp(place.services, place.unnamed, openMetrics());
+  const origins = openOrigins({ host: '127.0.0.1', public_url: null });
+  const access = { addressOf: openAskers(), origins, metrics_public: false };
+  const app = httpApp(place.services, place.unnamed, openMetrics(), access);
   const ask = async (path: string) => {
-    const response = await app.request(path);
+    const response = await app.request(path, {}, ON_LOOPBACK);
     return { status: response.status, body: (await response.json()) as Record<string, unknown> };
   };
   const upload = async (bytes: Uint8Array) => {
@@ -46,7 +50,7 @@ async function openOn(store: LogStore, more: Partial<MeetingPlaceOptions> = {}) 
 }
 
 /** What the server hands in beside a request. */
-const ON_LOOPBACK = { incoming: { socket: { remoteAddress: '127.0.0.1' }, headers: {} } };
+const ON_LOOPBACK = { incoming: { socket: { remoteAddress: '127.0.0.1' }, headers: { host: 'localhost' } } };
 
 const is = (state: string, reason?: string) => ({
   status: state === 'ready' ? 200 : 503,
