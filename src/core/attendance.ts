@@ -1,7 +1,7 @@
 // Who is here and who has answered, counted as it changes: whether a round may go on is asked after every event, also with thousands of peers.
 import type { PeerState, RunState, Submission } from './state.ts';
 
-/** Counts over a run's present peers. Each is implied by peers and submissions; attendance.test.ts holds them together. */
+/** Counts over a run's present peers. Each is implied by peers and submissions; invariants.ts holds them together. */
 export interface Attendance {
   workers: number;
   /** Present workers whose work of the open round is in the log. */

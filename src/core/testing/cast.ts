@@ -1,0 +1,60 @@
+// Who takes part in drawn histories: keys that really sign, two owners with devices bound to them, devices of nobody's.
+import { fastEd25519 } from '../../protocol/ed25519.ts';
+import { signEvent } from '../../protocol/envelope.ts';
+import { identityFromSecret } from '../../protocol/identity.ts';
+import { seededRandom } from '../../protocol/random.ts';
+import type { DrawAnnounced } from '../events.ts';
+import { drawMessage } from '../judging.ts';
+
+export interface Cast {
+  readonly hub: string;
+  /** The first creates runs. */
+  readonly owners: readonly string[];
+  /** Keys that work and judge; an owner may do so as well. */
+  readonly devices: readonly string[];
+  /** Which owner vouches for a device: one that ends soon, and one that lasts. Devices without are nobody's but their own. */
+  readonly certificates: ReadonlyMap<string, readonly Uint8Array[]>;
+  /** What a first judge announces. */
+  signDraw(judge: string, submission: string): DrawAnnounced['signature'];
+}
+
+/** A certificate ends after so much of the log's time, in the middle of a history, or never in one. */
+const ENDS_MS = [9000, 10 ** 9] as const;
+const DEVICES = 9;
+const OWNERS = 3;
+/** Whose the first devices are: one owner has more of them than are often drawn to judge. */
+const OWNED = [0, 1, 1, 1, 2, 2];
+
+const secretOf = (who: string): Uint8Array => {
+  const random = seededRandom('cast', who);
+  return Uint8Array.from({ length: 32 }, () => random.below(256));
+};
+
+/** The same people every time. */
+export async function openCast(): Promise<Cast> {
+  const people = (what: string, count: number) => Array.from({ length: count }, (_, i) => secretOf(`${what} ${i}`));
+  const signers = new Map<string, (message: Uint8Array) => Uint8Array>();
+  const [owners, devices, [hub]] = [people('owner', OWNERS), people('device', DEVICES), people('hub', 1)].map(
+    (secrets) =>
+      secrets.map((secret) => {
+        const identity = identityFromSecret(secret);
+        signers.set(identity.id, fastEd25519.signer(secret));
+        return identity;
+      }),
+  );
+  const certificates = new Map<string, Uint8Array[]>();
+  for (const [i, owner] of OWNED.entries()) {
+    const { id: device } = devices[i];
+    const signed = ENDS_MS.map((expires_ms) =>
+      signEvent(owners[owner], { type: 'device.certificate', version: 1, device, expires_ms }),
+    );
+    certificates.set(device, await Promise.all(signed));
+  }
+  return {
+    hub: hub.id,
+    owners: owners.map(({ id }) => id),
+    devices: devices.map(({ id }) => id),
+    certificates,
+    signDraw: (judge, submission) => Buffer.from(signers.get(judge)!(drawMessage(submission))).toString('hex'),
+  };
+}

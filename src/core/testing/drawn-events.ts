@@ -1,0 +1,323 @@
+// Histories drawn from the state: whatever somebody might say next, mostly what may follow, now and then what may not.
+import { sha256Hex } from '../../protocol/hash.ts';
+import { type Random, seededRandom } from '../../protocol/random.ts';
+import { balanceOf } from '../balances.ts';
+import { type EventBody, EventBodySchema, type LoggedEvent, type VerdictGiven } from '../events.ts';
+import { exampleVerdict } from '../example-events.ts';
+import { acceptedSubmissions, drawOf, firstJudge, pledgeOf, sealOf } from '../judging.ts';
+import { isCheckpoint } from '../merging.ts';
+import { sessionOf } from '../presence.ts';
+import { mayHalt } from '../rising-loss.ts';
+import type { Rules } from '../rules.ts';
+import { settleable, settlementRoot } from '../settlement.ts';
+import { mayStateShares, statementOf } from '../share-table.ts';
+import { nextStakeChange } from '../stake.ts';
+import { accountOf, type NetworkState, type Phase, type RunState, type Submission, workersNeeded } from '../state.ts';
+import type { Cast } from './cast.ts';
+
+/** What is drawn, and how often in each phase; what is not named for a phase comes with `always`. */
+type What = keyof typeof SAYINGS;
+const ALWAYS: readonly What[] = ['tick', 'join', 'leave', 'device', 'revoke', 'address', 'rules', 'join'];
+const MONEY: readonly What[] = ['lock', 'lock', 'release', 'settle', 'plant', 'plant', 'evaluate', 'owner'];
+const BY_PHASE: Readonly<Record<Phase, readonly What[]>> = {
+  gathering: ['open', 'open', 'open', 'state', 'join', 'halt', 'evaluate', 'lock'],
+  working: ['work', 'work', 'work', 'work', 'work', 'work', 'work', 'draw', 'seal', 'seal', 'join', 'tick'],
+  judging: ['draw', 'seal', 'seal', 'seal', 'seal', 'seal', 'seal', 'tick', 'work'],
+  revealing: ['show', 'show', 'show', 'show', 'show', 'show', 'show', 'tick'],
+  merging: ['merge', 'merge', 'merge', 'merge', 'merge', 'merge'],
+  paused: ['owner', 'owner', 'owner', 'owner'],
+  finished: ['state', 'run', 'run'],
+};
+
+/** What must come first where a run could not go on otherwise, or would never be halted; null: nothing must. */
+function due(run: RunState): What | null {
+  if (run.phase !== 'gathering') return null;
+  if (mayStateShares(run)) return 'state';
+  if (run.attendance.workers < workersNeeded(run)) return 'join';
+  if (mayHalt(run)) return 'halt';
+  return run.spec.name === 'diverges' && unmeasured(run).length > 0 ? 'evaluate' : null;
+}
+
+/** Who has not measured the present model; where the loss rises, of those who have seen it rise: all who measure must. */
+const unmeasured = ({ spec, validators, peers, losses, round }: RunState): string[] =>
+  validators
+    .filter((id) => peers.get(id)!.evaluated_rounds !== round)
+    .filter((id) => spec.name !== 'diverges' || losses.size === 0 || losses.has(id));
+/** Of so many things one is something that may not be said. */
+const WRONG_ONE_IN = 9;
+/** Names of models and work; any will do. */
+const SALT = 'a'.repeat(64);
+
+/** Everything that one saying is drawn from. */
+interface Scene {
+  readonly cast: Cast;
+  readonly state: NetworkState;
+  readonly run: RunState;
+  readonly below: (bound: number) => number;
+  /** A name that nothing else has. */
+  readonly fresh: string;
+}
+type Said = readonly [author: string, body: EventBody] | null;
+
+/** An endless source of events for a state that the caller applies them to; the same seed and answers give the same events. */
+export function drawEvents(cast: Cast, state: NetworkState, seed: string | number): () => LoggedEvent {
+  const random: Random = seededRandom('drawn events', seed);
+  const below = (bound: number): number => random.below(bound);
+  let serial = 0;
+  return () => {
+    for (;;) {
+      const id = sha256Hex(new TextEncoder().encode(`${seed} ${serial++}`));
+      const said = draw(cast, state, below, id);
+      if (said) return { id, author: said[0], body: said[1] };
+    }
+  };
+}
+
+function draw(cast: Cast, state: NetworkState, below: Scene['below'], fresh: string): Said {
+  const runs = [...state.runs.values()];
+  const run = runs.at(-1 - (below(8) === 0 ? below(runs.length) : 0));
+  if (!run) return [cast.owners[0], newRun(cast, state, below)];
+  const scene: Scene = { cast, state, run, below, fresh };
+  const kind = below(20);
+  const what = kind < 13 ? BY_PHASE[run.phase] : kind < 18 ? MONEY : ALWAYS;
+  const first = below(3) > 0 ? due(run) : null;
+  const said = SAYINGS[first ?? oneOf(below, what)](scene);
+  return said && below(WRONG_ONE_IN) === 0 ? wrong(scene, said) : said;
+}
+
+const oneOf = <T>(below: Scene['below'], choices: readonly T[]): T => choices[below(choices.length)];
+
+/** Another author, or one field that is not what it should be. */
+function wrong({ cast, below, fresh }: Scene, [author, body]: NonNullable<Said>): Said {
+  if (below(3) === 0) return [oneOf(below, [...cast.devices, ...cast.owners, cast.hub]), body];
+  const fields = Object.keys(body).filter((field) => !['type', 'version', 'certificate', 'rules'].includes(field));
+  const field = oneOf(below, fields);
+  const value = (body as Record<string, unknown>)[field];
+  const other =
+    typeof value === 'number'
+      ? Math.max(0, value + oneOf(below, [-1, 1, 1000]))
+      : typeof value === 'boolean'
+        ? !value
+        : typeof value === 'string' && /^[0-9a-f]{64}$/.test(value)
+          ? oneOf(below, [fresh, SALT, ...cast.devices])
+          : value;
+  // What has no form of an event never reaches the core.
+  const parsed = EventBodySchema.safeParse({ ...body, [field]: other });
+  return parsed.success ? [author, parsed.data] : null;
+}
+
+const inRun = ({ run }: Scene) => ({ version: 1, run: run.id }) as const;
+const now = ({ run }: Scene) => ({ round: run.round, attempt: run.attempt });
+const submissionsOf = ({ run }: Scene): Submission[] => [...run.submissions.values()];
+
+function drawRules(cast: Cast, below: Scene['below']): Rules {
+  const [owner_permille, validators_permille] = [oneOf(below, [0, 180]), oneOf(below, [0, 410, 500])];
+  const named = below(4) === 0 ? cast.owners.slice(0, 1 + below(3)) : [];
+  return {
+    emission: {
+      shares_per_round: oneOf(below, [7, 100, 999_983]),
+      halving_rounds: oneOf(below, [0, 0, 2]),
+      owner_permille,
+      validators_permille,
+      workers_permille: 1000 - owner_permille - validators_permille,
+    },
+    judges: 1 + below(3),
+    withheld_rounds: below(4),
+    probation: below(3),
+    reexecute_permille: oneOf(below, [50, 500]),
+    notice_rounds: 1 + below(2),
+    release_rounds: 2 + below(2),
+    validators: named.map((account) => ({ account, stake: oneOf(below, [1, 2, 1000]) })),
+  };
+}
+
+function newRun(cast: Cast, state: NetworkState, below: Scene['below']): EventBody {
+  const { stated, id } = oneOf(below, [...state.runs.values()]) ?? { stated: null, id: '' };
+  const ancestor = stated
+    ? { run: id, merged_rounds: stated.merged_rounds, model: stated.model, royalty_permille: oneOf(below, [0, 250]) }
+    : null;
+  return {
+    ...{ type: 'run.created', version: 1, name: below(3) === 0 ? 'diverges' : 'learns', game: 'any', params: SALT },
+    ...{ model: ancestor?.model ?? SALT, rounds: 4 + below(9), round_ms: 1000, judging_ms: 400 },
+    ...{ min_workers: 1 + below(2), checkpoint_every: 1 + below(3), rules: drawRules(cast, below), created_ms: 0 },
+    ...(ancestor && { ancestor }),
+  };
+}
+
+/** What a judge finds: mostly what the work is worth, so that most rounds end in agreement; the same every time it is asked. */
+function verdictsOf(judge: string, { id, body }: Submission, run: string): VerdictGiven[] {
+  const { tokens } = body;
+  const most = exampleVerdict(run, id, tokens);
+  const half = { ...most, weight: Math.ceil(tokens / 2) };
+  const poor = exampleVerdict(run, id, tokens, false);
+  const madeUp = { ...poor, fraud: true, code: `made up, says ${judge.slice(0, 4)}` };
+  return [most, half, poor, madeUp];
+}
+
+const SAYINGS = {
+  run: ({ cast, state, below }: Scene): Said => {
+    const goesOn = [...state.runs.values()].some(({ phase }) => phase !== 'finished');
+    return goesOn && below(8) > 0 ? null : [oneOf(below, cast.owners), newRun(cast, state, below)];
+  },
+  tick: ({ cast, state, below }: Scene): Said => {
+    const step_ms = below(25) === 0 ? 16_000 : oneOf(below, [0, 50, 100, 200, 400, 1000]);
+    return [cast.hub, { type: 'tick', version: 1, time_ms: state.time_ms + step_ms }];
+  },
+  join: (scene: Scene): Said => {
+    const { cast, run, below } = scene;
+    const author = oneOf(below, [...cast.devices, ...cast.owners]);
+    // A few change their role; the others keep to one.
+    const role = (cast.devices.indexOf(author) % 2 === 0) === below(12) > 0 ? 'worker' : 'validator';
+    const { session } = sessionOf(run, author);
+    return [author, { type: 'peer.joined', ...inRun(scene), session, role, name: 'x', runtime: 'y' }];
+  },
+  leave: (scene: Scene): Said => {
+    const { cast, run, below } = scene;
+    if (run.peers.size === 0) return null;
+    const peer = oneOf(below, [...run.peers.keys()]);
+    const { session } = sessionOf(run, peer);
+    const author = oneOf(below, [peer, cast.hub]);
+    return [author, { type: 'peer.left', ...inRun(scene), peer, session, reason: 'goodbye' }];
+  },
+  device: ({ cast, below }: Scene): Said => {
+    const device = oneOf(below, [...cast.certificates.keys()]);
+    const certificate = oneOf(below, cast.certificates.get(device)!);
+    return [device, { type: 'device.bound', version: 1, certificate }];
+  },
+  revoke: ({ state, below }: Scene): Said => {
+    if (state.devices.size === 0 || below(4) > 0) return null;
+    const [device, { owner }] = oneOf(below, [...state.devices]);
+    return [owner, { type: 'device.revoked', version: 1, device }];
+  },
+  address: ({ cast, state, below }: Scene): Said => {
+    const author = oneOf(below, [...cast.owners, ...cast.devices]);
+    const change = state.addresses.get(author)?.changes ?? 0;
+    const address = `0x${oneOf(below, cast.owners).slice(0, 40)}`;
+    return [author, { type: 'account.address', version: 1, hub: state.hub, change, chain: 'evm', address }];
+  },
+  owner: (scene: Scene): Said => {
+    const { run, below } = scene;
+    const type = run.phase === 'paused' ? 'run.resumed' : below(8) === 0 ? 'run.ended' : 'run.paused';
+    if (type !== 'run.resumed' && below(6) > 0) return null;
+    const { round, attempt } = now(scene);
+    if (type === 'run.resumed') return [run.owner, { type, version: 1, run: run.id, round, attempt }];
+    return [run.owner, { type, version: oneOf(below, [1, 2, 2]), run: run.id, round, attempt }];
+  },
+  halt: (scene: Scene): Said => [
+    scene.cast.hub,
+    { type: 'run.halted', ...inRun(scene), ...now(scene), reason: 'loss-rises' },
+  ],
+  open: (scene: Scene): Said => [scene.cast.hub, { type: 'round.opened', ...inRun(scene), ...now(scene) }],
+  work: (scene: Scene): Said => {
+    const { run, below, fresh } = scene;
+    const workers = [...run.peers.values()].filter((peer) => peer.role === 'worker');
+    if (workers.length === 0) return null;
+    const planted = below(4) === 0;
+    const pledge = planted ? pledgeOf(run.owner, SALT, below(2) === 0) : fresh;
+    const done = {
+      base: run.model,
+      work: fresh,
+      size_bytes: 1,
+      steps: 5,
+      tokens: 1 + below(99),
+      loss_micro: 0,
+      pledge,
+    };
+    return [oneOf(below, workers).id, { type: 'work.submitted', ...inRun(scene), ...now(scene), ...done }];
+  },
+  draw: (scene: Scene): Said => {
+    const { cast, run, below } = scene;
+    const known = submissionsOf(scene).filter(({ draw_permille }) => draw_permille === null);
+    if (known.length === 0) return null;
+    const { id, worker, judges } = oneOf(below, known);
+    const judge = firstJudge(run.seed, worker, judges);
+    if (judge === undefined) return null;
+    const signature = cast.signDraw(judge, id);
+    const alarm = drawOf(Buffer.from(signature, 'hex')) < 500 && below(2) === 0;
+    return [judge, { type: 'draw.announced', ...inRun(scene), submission: id, signature, alarm }];
+  },
+  seal: (scene: Scene): Said => {
+    const { run, below } = scene;
+    const owed = submissionsOf(scene).flatMap((submission) =>
+      submission.judges.filter((id) => !submission.seals.has(id)).map((judge) => ({ judge, submission })),
+    );
+    if (owed.length === 0) return null;
+    const { judge, submission } = oneOf(below, owed);
+    // What the work is worth is in its name; one judge in five finds something else.
+    const worth = [0, 0, 0, 1, 0, 2, 3, 3][Number.parseInt(submission.body.work[0], 16) % 8];
+    const found = verdictsOf(judge, submission, run.id)[below(5) === 0 ? below(4) : worth];
+    const seal = sealOf(judge, found);
+    return [judge, { type: 'verdict.sealed', ...inRun(scene), submission: submission.id, seal }];
+  },
+  show: (scene: Scene): Said => {
+    const { run, below } = scene;
+    const owed = submissionsOf(scene).flatMap((submission) =>
+      [...submission.seals]
+        .filter(([judge]) => !submission.verdicts.has(judge))
+        .map(([judge, seal]) => ({ judge, seal, submission })),
+    );
+    if (owed.length === 0) return null;
+    const { judge, seal, submission } = oneOf(below, owed);
+    const sealed = verdictsOf(judge, submission, run.id).find((verdict) => sealOf(judge, verdict) === seal);
+    return sealed ? [judge, sealed] : null;
+  },
+  merge: (scene: Scene): Said => {
+    const { cast, state, run, fresh } = scene;
+    const accepted = acceptedSubmissions(state, run).map(({ submission }) => submission.id);
+    const [bundle, model] = accepted.length > 0 ? [fresh, fresh] : [null, run.model];
+    const made = { accepted, model, bundle, checkpoint: isCheckpoint(run, { bundle }) };
+    return [cast.hub, { type: 'round.merged', ...inRun(scene), ...now(scene), ...made }];
+  },
+  state: ({ cast, run }: Scene): Said => [cast.hub, statementOf(run)],
+  plant: (scene: Scene): Said => {
+    const { run, below } = scene;
+    const owners = [true, false].map((accepted) => [pledgeOf(run.owner, SALT, accepted), accepted] as const);
+    const planted = [...run.last_judged].flatMap(([submission, { pledge }]) =>
+      owners.filter(([known]) => known === pledge).map(([, accepted]) => ({ submission, accepted })),
+    );
+    if (planted.length === 0) return null;
+    return [run.owner, { type: 'plant.revealed', ...inRun(scene), salt: SALT, ...oneOf(below, planted) }];
+  },
+  rules: (scene: Scene): Said => {
+    const { cast, run, below } = scene;
+    const from_round = run.round + below(4);
+    const rules = drawRules(cast, below);
+    return [run.owner, { type: 'rules.proposed', ...inRun(scene), proposal: run.proposals, from_round, rules }];
+  },
+  evaluate: (scene: Scene): Said => {
+    const { run, below } = scene;
+    const measuring = below(4) > 0 ? unmeasured(run) : run.validators;
+    if (measuring.length === 0) return null;
+    const grows = run.spec.name === 'diverges' ? 1.6 : 0.9;
+    const loss_micro = Math.floor(1000 * grows ** run.round);
+    const measured = { merged_rounds: run.round, model: run.model, loss_micro, tokens: 1 };
+    return [oneOf(below, measuring), { type: 'model.evaluated', ...inRun(scene), ...measured }];
+  },
+  lock: (scene: Scene): Said => {
+    const { state, run, below } = scene;
+    const behind = [...run.peers.values()].filter(({ role }) => role === 'validator');
+    if (behind.length === 0) return null;
+    const { id } = oneOf(below, behind);
+    const account = accountOf(state, id);
+    const { free } = balanceOf(run, account);
+    const shares = below(3) === 0 ? free + below(2) : 1 + below(Math.max(1, free));
+    const change = nextStakeChange(run, account);
+    return [account, { type: 'stake.locked', ...inRun(scene), behind: id, shares: Math.max(1, shares), change }];
+  },
+  release: (scene: Scene): Said => {
+    const { run, below } = scene;
+    const active = run.locks.filter(({ free_round }) => free_round === null);
+    if (active.length === 0) return null;
+    const { account, device: behind, shares } = oneOf(below, active);
+    const change = nextStakeChange(run, account);
+    return [account, { type: 'stake.released', ...inRun(scene), behind, shares: 1 + below(shares), change }];
+  },
+  settle: (scene: Scene): Said => {
+    const { state, run } = scene;
+    const { balances, total } = settleable(state, run);
+    if (total === 0) return null;
+    const log = { settlement: run.settlements, log_size: state.events, format: 'merkle-distributor' as const };
+    const root = settlementRoot('merkle-distributor', balances);
+    return [run.owner, { type: 'payout.settled', ...inRun(scene), ...log, root, total }];
+  },
+} as const;
