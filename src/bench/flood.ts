@@ -53,12 +53,14 @@ export function rawSocket(target: Target, text: string, onClose: () => void = ()
 export async function beginningOfUpload(target: Target, identity: Identity, size_bytes: number): Promise<string> {
   const hash = bytesToHex(randomBytes(32));
   const lines = Object.entries(await uploadHeaders(target, identity, hash)).map(([name, value]) => `${name}: ${value}`);
-  return [`PUT /blobs/${hash} HTTP/1.1`, 'host: x', `content-length: ${size_bytes}`, ...lines, '', ''].join('\r\n');
+  return [`PUT /blobs/${hash} HTTP/1.1`, 'host: localhost', `content-length: ${size_bytes}`, ...lines, '', ''].join(
+    '\r\n',
+  );
 }
 
 /** Begins to ask for a blob. */
 export const beginningOfFetch = (hash: string, ...headers: string[]): string =>
-  [`GET /blobs/${hash} HTTP/1.1`, 'host: x', ...headers, '', ''].join('\r\n');
+  [`GET /blobs/${hash} HTTP/1.1`, 'host: localhost', ...headers, '', ''].join('\r\n');
 
 /** Calls `step` again and again, `at_once` at a time, until the signal fires; what fails is tried again. */
 export async function over(signal: AbortSignal, at_once: number, step: () => Promise<void>): Promise<void> {

@@ -94,7 +94,7 @@ async function upload(bytes: Uint8Array, pauses_ms: number, stopAt: number): Pro
   socket.on('error', () => {});
   const closed = new Promise((resolve) => socket.on('close', resolve));
   const headers = Object.entries(await headersFor(bytes)).map(([name, value]) => `${name}: ${value}\r\n`);
-  const start = `PUT /blobs/${sha256Hex(bytes)} HTTP/1.1\r\nhost: x\r\ncontent-length: ${bytes.length}\r\n`;
+  const start = `PUT /blobs/${sha256Hex(bytes)} HTTP/1.1\r\nhost: localhost\r\ncontent-length: ${bytes.length}\r\n`;
   socket.write(`${start}${headers.join('')}\r\n`);
   for (const byte of bytes.subarray(0, stopAt)) {
     await sleep(pauses_ms);

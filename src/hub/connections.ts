@@ -16,14 +16,16 @@ import {
   type FromPeer,
   helloChallenge,
   PROTOCOL_VERSION,
-  type RunStatus,
 } from '../protocol/messages.ts';
+import { openAbsences } from './absences.ts';
 import { answerTo } from './answers.ts';
 import { HubError } from './errors.ts';
 import type { Feed } from './feed.ts';
-import { tally } from './metrics.ts';
+import { openObservers } from './observers.ts';
 import type { RateLimits } from './rate-limits.ts';
+import { openRoll } from './roll.ts';
 import type { Samples } from './samples.ts';
+import type { Statuses } from './statuses.ts';
 import { type PeerTelemetry, runView, type TimeLeft } from './views.ts';
 
 /** What one connection, and all together, may take of the hub. */
@@ -44,6 +46,8 @@ const CLOSE_REASON_BYTES = 123;
 export type ConnectionLimits = typeof CONNECTION_LIMITS;
 
 interface Connection {
+  /** Under which its messages are counted. */
+  readonly number: string;
   readonly channel: Channel;
   /** Whom its messages are counted under, beside its key; null: nobody. */
   readonly address: string | null;
@@ -70,7 +74,7 @@ export interface HubServices {
   readonly telemetry: Map<string, PeerTelemetry>;
   submit(bytes: Uint8Array): Promise<{ id: string; receipt: Receipt }>;
   write(body: EventBody): Promise<unknown>;
-  statuses(): RunStatus[];
+  readonly statuses: Statuses;
   readonly feed: Feed;
   readonly samples: Samples;
   readonly rates: RateLimits;
@@ -100,9 +104,10 @@ export interface Connections {
 
 export function openConnections(hub: HubServices, limits: ConnectionLimits = CONNECTION_LIMITS): Connections {
   const { clock } = hub;
-  const open = new Set<Connection>();
-  const lostTimers = new Map<string, Timer>();
-  let statusTimer: Timer;
+  const roll = openRoll<Connection>();
+  const isHere = (run: string, peer: string): boolean => [...roll.withKey(run, peer)].length > 0;
+  const absences = openAbsences({ ...hub, after_ms: limits.lost_after_ms, isHere });
+  let connections_so_far = 0;
   let closed = false;
   /** Why no peer is taken at present; null: they are. */
   let suspended: string | null = null;
@@ -113,6 +118,9 @@ export function openConnections(hub: HubServices, limits: ConnectionLimits = CON
     else connection.channel.send(frame);
   };
   const tell = (connection: Connection, message: FromHub): void => send(connection, encodeMessage(message));
+  const { feed, statuses } = hub;
+  const every_ms = limits.status_every_ms;
+  const observers = openObservers({ feed, statuses, clock, every_ms, all: roll.observers, send });
 
   const refuse = (connection: Connection, event: string | null, error: CodedError): void => {
     const refusal = error.details.refusal ?? error.details.reason;
@@ -149,10 +157,10 @@ export function openConnections(hub: HubServices, limits: ConnectionLimits = CON
     if (connection.role) throw new ProtocolError('malformed', 'hello: a connection says hello once');
     if (hello.role === 'observer') {
       connection.role = 'observer';
-      tell(connection, { type: 'welcome', present: false, session: 0 });
       connection.follows = hello.changes === true;
-      if (!connection.follows) tell(connection, { type: 'status', runs: hub.statuses() });
-      else for (const changes of hub.feed.snapshot()) tell(connection, changes);
+      roll.enter(connection);
+      tell(connection, { type: 'welcome', present: false, session: 0 });
+      observers.greet(connection);
       return;
     }
     const { peer, signature, run: runId } = hello;
@@ -169,7 +177,7 @@ export function openConnections(hub: HubServices, limits: ConnectionLimits = CON
     if (!run) throw new HubError('refused', `no run ${runId} on this hub`, { refusal: 'unknown-run' });
     // A key has one connection a run. The newer one is the device that came back, and the older one its ghost, which hears nothing; if
     // it hears this, there are two devices with one key, and it gives way.
-    const others = [...open].filter((other) => other !== connection && other.peer === peer && other.run === runId);
+    const others = [...roll.withKey(runId, peer)];
     if (hello.yields && others.some(({ channel }) => channel.open)) {
       throw new HubError('key-in-use', `another device takes part with the key of ${peer}`);
     }
@@ -177,7 +185,8 @@ export function openConnections(hub: HubServices, limits: ConnectionLimits = CON
       sendAway(other, new HubError('key-in-use', `another device has come with the key of ${peer}`));
     }
     Object.assign(connection, { role: hello.role, peer, run: runId });
-    clock.clearTimeout(lostTimers.get(`${runId}:${peer}`));
+    roll.enter(connection);
+    absences.back(runId, peer);
     tell(connection, { type: 'welcome', ...sessionOf(run, peer) });
     tell(connection, { type: 'run', view: runView(run, hub.time, hello.role === 'validator') });
   };
@@ -189,21 +198,9 @@ export function openConnections(hub: HubServices, limits: ConnectionLimits = CON
       const message = decodeFromPeer(frame);
       if (message.type === 'hello') return greet(connection, message);
       if (!connection.role) throw new ProtocolError('malformed', 'expected hello first');
-      if (message.type === 'ping') return tell(connection, { type: 'pong' });
-      if (message.type === 'progress') {
-        const { peer, run } = connection;
-        // Only who is in the log is remembered: keys cost nothing, and a key a message would fill the memory.
-        if (peer && run && hub.state.runs.get(run)?.peers.has(peer)) {
-          const { type: _, ...progress } = message;
-          telemetryOf(peer).progress = progress;
-          announceStatus();
-        }
-        return;
-      }
-      if (message.type === 'sample') {
-        const { peer, run } = connection;
-        if (peer && run && hub.samples.hear(run, peer, message)) announceStatus();
-        return;
+      if (message.type !== 'event') {
+        hub.rates.take('talk_connection', connection.number);
+        return hearTalk(connection, message);
       }
       event = sha256Hex(message.event);
       hub.rates.take('event_address', connection.address);
@@ -211,8 +208,43 @@ export function openConnections(hub: HubServices, limits: ConnectionLimits = CON
       tell(connection, { type: 'accepted', event: id, receipt });
     } catch (error) {
       if (!(error instanceof CodedError)) throw error;
-      if (connection.role) refuse(connection, event, error);
-      else sendAway(connection, error, event);
+      if (!connection.role) return sendAway(connection, error, event);
+      refuse(connection, event, error);
+      endConversation(connection, error);
+    }
+  };
+
+  /** What is in no log: that a peer is there, what it does, what its model writes. */
+  const hearTalk = (connection: Connection, message: Exclude<FromPeer, { type: 'hello' | 'event' }>): void => {
+    const { peer, run } = connection;
+    if (message.type === 'ping') tell(connection, { type: 'pong' });
+    if (message.type === 'ping' || !peer || !run) return;
+    if (message.type === 'sample') {
+      if (hub.samples.hear(run, peer, message)) observers.announce();
+      return;
+    }
+    // Only who is in the log is remembered: keys cost nothing, and a key a message would fill the memory.
+    if (!hub.state.runs.get(run)?.peers.has(peer)) return;
+    const { type: _, ...progress } = message;
+    telemetryOf(peer).progress = progress;
+    observers.announce();
+  };
+
+  /**
+   * Closes when too much has been refused, with a code that says why: what cannot be read will not be read the next time either, and who is
+   * too fast is to come back later. What the core refuses is part of the game.
+   */
+  const endConversation = (connection: Connection, { code, message }: CodedError): void => {
+    const tooFast = code === 'too-fast';
+    if (!tooFast && code !== 'malformed' && code !== 'too-large') return;
+    try {
+      hub.rates.take(tooFast ? 'too_fast_connection' : 'malformed_connection', connection.number);
+    } catch {
+      if (tooFast) tryLater(connection, 'too-fast: this hub was asked too much, and too much again; try again later');
+      else {
+        const why = `too much of what this device says is not understood, the last time: ${message}; another version of potluck may help`;
+        sendAway(connection, new HubError('not-understood', why));
+      }
     }
   };
 
@@ -225,59 +257,16 @@ export function openConnections(hub: HubServices, limits: ConnectionLimits = CON
     return entry;
   };
 
-  const announceStatus = (): void => {
-    if (statusTimer || closed) return;
-    statusTimer = clock.setTimeout(() => {
-      statusTimer = undefined;
-      const observers = [...open].filter((connection) => connection.role === 'observer');
-      if (observers.length === 0) return;
-      const [following, looking] = [true, false].map((follows) => observers.filter((one) => one.follows === follows));
-      const whole = looking.length > 0 ? [encodeMessage({ type: 'status', runs: hub.statuses() })] : [];
-      const changes = following.length > 0 ? hub.feed.changes().map(encodeMessage) : [];
-      for (const observer of observers) {
-        for (const frame of observer.follows ? changes : whole) send(observer, frame);
-      }
-    }, limits.status_every_ms);
-  };
-
   const lost = (connection: Connection): void => {
-    open.delete(connection);
+    roll.remove(connection);
     const { peer, run } = connection;
-    if (!peer || !run || closed || suspended !== null) return;
-    if ([...open].some((other) => other.peer === peer && other.run === run)) return;
-    lostTimers.set(
-      `${run}:${peer}`,
-      clock.setTimeout(() => writeLeft(run, peer, 'connection lost'), limits.lost_after_ms),
-    );
-  };
-
-  const writeLeft = (run: string, peer: string, reason: 'connection lost' | 'hub restarted'): void => {
-    lostTimers.delete(`${run}:${peer}`);
-    const known = hub.state.runs.get(run);
-    if (closed || !known) return;
-    const { present, session } = sessionOf(known, peer);
-    if (!present) return;
-    // A leave that crosses with the peer's own goodbye is refused by the core: nothing to do then.
-    hub.write({ type: 'peer.left', version: 1, run, peer, session, reason }).catch(() => {});
-  };
-
-  const forgetAbsent = (): void => {
-    for (const run of hub.state.runs.values()) {
-      for (const peer of run.peers.values()) {
-        if (!peer.present) continue;
-        const timer = clock.setTimeout(() => {
-          const back = [...open].some((other) => other.peer === peer.id && other.run === run.id);
-          if (!back) writeLeft(run.id, peer.id, 'hub restarted');
-        }, limits.lost_after_ms);
-        lostTimers.set(`${run.id}:${peer.id}`, timer);
-      }
-    }
+    if (peer && run && !closed && suspended === null && !isHere(run, peer)) absences.gone(run, peer);
   };
 
   let heartbeat: Timer;
   const beat = (): void => {
     heartbeat = clock.setTimeout(() => {
-      for (const connection of open) {
+      for (const connection of roll.all) {
         if (!connection.alive) connection.channel.terminate();
         connection.alive = false;
         if (connection.channel.open) connection.channel.ping();
@@ -290,6 +279,7 @@ export function openConnections(hub: HubServices, limits: ConnectionLimits = CON
   return {
     accept(channel, address) {
       const connection: Connection = {
+        number: String(connections_so_far++),
         channel,
         address,
         nonce: hub.randomBytes(32),
@@ -301,7 +291,7 @@ export function openConnections(hub: HubServices, limits: ConnectionLimits = CON
         waiting: 0,
         ending: undefined,
       };
-      open.add(connection);
+      roll.add(connection);
       const impatience = clock.setTimeout(() => {
         if (connection.role) return;
         sendAway(connection, new HubError('no-hello', `expected hello within ${limits.hello_ms} ms, got none`));
@@ -341,42 +331,35 @@ export function openConnections(hub: HubServices, limits: ConnectionLimits = CON
       tell(connection, { type: 'challenge', protocol: PROTOCOL_VERSION, hub: hub.id, nonce: connection.nonce });
     },
     runChanged(run, phaseChanged) {
-      announceStatus();
-      const concerned = [...open].filter(
-        ({ run: id, role }) => id === run.id && (phaseChanged ? role !== 'observer' : role === 'validator'),
-      );
-      if (concerned.length === 0) return;
-      const frames = new Map<boolean, Uint8Array>();
-      for (const connection of concerned) {
-        const validator = connection.role === 'validator';
-        let frame = frames.get(validator);
-        if (!frame) {
-          frame = encodeMessage({ type: 'run', view: runView(run, hub.time, validator) });
-          frames.set(validator, frame);
+      observers.announce();
+      for (const role of phaseChanged ? (['worker', 'validator'] as const) : (['validator'] as const)) {
+        let frame: Uint8Array | undefined;
+        for (const connection of roll.inRun(run.id, role)) {
+          frame ??= encodeMessage({ type: 'run', view: runView(run, hub.time, role === 'validator') });
+          send(connection, frame);
         }
-        send(connection, frame);
       }
     },
     suspend(reason) {
       suspended = reason;
-      announceStatus();
-      for (const connection of open) if (connection.peer !== null) tryLater(connection, reason);
+      observers.announce();
+      for (const connection of roll.all) if (connection.peer !== null) tryLater(connection, reason);
     },
     resume() {
       if (suspended === null) return;
       suspended = null;
-      announceStatus();
-      forgetAbsent();
+      observers.announce();
+      absences.allGone();
     },
-    forgetAbsent,
-    count: () => open.size,
-    roles: () => tally([...open].map(({ role }) => role ?? 'unnamed')),
+    forgetAbsent: absences.allGone,
+    count: () => roll.all.size,
+    roles: roll.roles,
     close() {
       closed = true;
       clock.clearTimeout(heartbeat);
-      clock.clearTimeout(statusTimer);
-      for (const timer of lostTimers.values()) clock.clearTimeout(timer);
-      for (const connection of open) {
+      observers.close();
+      absences.close();
+      for (const connection of roll.all) {
         connection.channel.close(1001, 'the hub is going down');
         endSoon(connection);
       }

@@ -22,6 +22,8 @@ export type HubErrorCode =
   | 'key-in-use'
   /** A connection has more messages waiting for an answer than it may. */
   | 'too-many-messages'
+  /** Too much of what came over a connection could not be read. */
+  | 'not-understood'
   /** As many witnesses as are remembered are at work already. */
   | 'too-many-witnesses'
   /** A witness's address is none, or it does not cosign. */

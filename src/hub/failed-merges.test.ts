@@ -114,7 +114,7 @@ async function openPlace(merge: AnyGame['merge'], blobs: BlobStore = createMemor
     const leave = () =>
       send(worker, { type: 'peer.left', version: 1, run, peer: worker.id, session: 0, reason: 'goodbye' });
     const comeBack = () => join(1);
-    const status = () => place.services.statuses().find((one) => one.run === run)!;
+    const status = () => place.services.statuses.fresh().find((one) => one.run === run)!;
     const end = () => {
       const { round, attempt } = state.runs.get(run)!;
       return send(owner, { type: 'run.ended', version: 1, run, round, attempt });

@@ -42,6 +42,9 @@ const status = (peers: PeerView[]): RunStatus =>
     peers,
   });
 
+/** Computed anew whenever it is asked for. */
+const always = (fresh: () => RunStatus[]) => ({ fresh, recent: fresh });
+
 /** What a page holds after these messages, each of which went over the wire. */
 function follow(held: Map<string, PeerView>, messages: readonly Changes[]): Map<string, PeerView> {
   for (const message of messages) {
@@ -56,7 +59,7 @@ describe('a feed', () => {
   test('tells a newcomer of twenty thousand peers in messages that fit, then only of those that changed', () => {
     const all = Array.from({ length: 20_000 }, (_, i) => peer(i));
     const feed = openFeed({
-      statuses: () => [status(all)],
+      statuses: always(() => [status(all)]),
       histories: openHistories(),
       samples: openSamples(() => initialState(HASH)),
       now_ms: () => 1,
@@ -79,6 +82,38 @@ describe('a feed', () => {
     assert.deepEqual(feed.changes()[0].peers, []);
   });
 
+  test('tells whoever comes between two changes of a peer that is again as it was', () => {
+    let now = status([peer(1)]);
+    const feed = openFeed({
+      statuses: always(() => [now]),
+      histories: openHistories(),
+      samples: openSamples(() => initialState(HASH)),
+      now_ms: () => 1,
+      events: () => 1,
+    });
+    feed.changes();
+    now = status([peer(1, 5)]);
+    const held = follow(new Map(), feed.snapshot());
+    now = status([peer(1)]);
+    assert.deepEqual([...follow(held, feed.changes()).values()], [peer(1)]);
+  });
+
+  test('is made once for whoever comes while nothing has changed', () => {
+    const runs = [status([peer(1)])];
+    const source = {
+      statuses: { fresh: () => runs, recent: () => runs },
+      histories: openHistories(),
+      samples: openSamples(() => initialState(HASH)),
+      now_ms: () => 1,
+      events: () => 1,
+    };
+    const feed = openFeed(source);
+    const first = feed.snapshot();
+    assert.equal(feed.snapshot(), first);
+    feed.changes();
+    assert.notEqual(feed.snapshot(), first, 'what the others have been told of since is in it');
+  });
+
   test('many small runs share a message', () => {
     const runs = Array.from({ length: 40 }, (_, i) => ({
       ...status([peer(i)]),
@@ -86,7 +121,7 @@ describe('a feed', () => {
     }));
     const samples = openSamples(() => initialState(HASH));
     const histories = openHistories();
-    const feed = openFeed({ statuses: () => runs, histories, samples, now_ms: () => 1, events: () => 0 });
+    const feed = openFeed({ statuses: always(() => runs), histories, samples, now_ms: () => 1, events: () => 0 });
     const snapshot = feed.snapshot();
     assert.equal(snapshot.length, 1);
     assert.equal(snapshot[0].peers.length, 40);

@@ -2,19 +2,23 @@
 import type { Changes, PeerView, RunStatus } from '../protocol/messages.ts';
 import type { Histories } from './history.ts';
 import type { Samples } from './samples.ts';
+import type { Statuses } from './statuses.ts';
 
 /** Some 300 bytes each: a message of so many stays far below the wire's limit. */
 const PEERS_A_MESSAGE = 1000;
 
 export interface Feed {
-  /** For somebody who has just come. What it holds may come again in the next changes; it is the same then. */
+  /**
+   * For somebody who has just come; the same array for whoever comes soon after. What it holds may come again in the next changes; it is the
+   * same then.
+   */
   snapshot(): Changes[];
   /** What changed since the last call, for everybody who is here. */
   changes(): Changes[];
 }
 
 export interface FeedSource {
-  statuses(): RunStatus[];
+  readonly statuses: Statuses;
   readonly histories: Histories;
   readonly samples: Samples;
   readonly now_ms: () => number;
@@ -31,6 +35,11 @@ export function openFeed(source: FeedSource): Feed {
     told.set(run, before);
     const changed = peers.filter((peer) => !sameView(before.get(peer.id), peer));
     for (const peer of changed) before.set(peer.id, peer);
+    if (before.size > peers.length) {
+      // The log's state has forgotten somebody.
+      const known = new Set(peers.map(({ id }) => id));
+      for (const id of before.keys()) if (!known.has(id)) before.delete(id);
+    }
     return changed;
   };
 
@@ -64,14 +73,23 @@ export function openFeed(source: FeedSource): Feed {
     return [{ ...first, peers: packed[0] ?? [] }, ...packed.slice(1).map((peers) => ({ ...rest, peers }))];
   };
 
+  let last: { readonly of: readonly RunStatus[]; readonly snapshot: Changes[] } | undefined;
   return {
     snapshot() {
-      const statuses = source.statuses();
+      const statuses = source.statuses.recent();
+      if (last?.of === statuses) return last.snapshot;
+      // Whoever gets this must hear of a peer that is again as it was when the others were told last.
+      for (const { run, peers } of statuses) {
+        const before = told.get(run);
+        for (const peer of peers) if (!sameView(before?.get(peer.id), peer)) before?.delete(peer.id);
+      }
       const history = statuses.map(({ run }) => source.histories.of(run));
-      return messages(statuses, ({ peers }) => peers, history, source.samples.all(), true);
+      last = { of: statuses, snapshot: messages(statuses, ({ peers }) => peers, history, source.samples.all(), true) };
+      return last.snapshot;
     },
     changes() {
-      const statuses = source.statuses();
+      last = undefined;
+      const statuses = source.statuses.fresh();
       return messages(statuses, changedPeers, source.histories.takeFresh(), source.samples.takeFresh(), false);
     },
   };

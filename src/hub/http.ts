@@ -2,14 +2,7 @@
 import { Hono, type MiddlewareHandler } from 'hono';
 import type { BlobStore } from '../ledger/blob-store.ts';
 import type { Receipt } from '../ledger/receipt.ts';
-import {
-  type AccountView,
-  type HolderView,
-  type RunHistory,
-  type RunStatus,
-  type RunView,
-  WIRE_LIMITS,
-} from '../protocol/messages.ts';
+import { type AccountView, type HolderView, type RunHistory, type RunView, WIRE_LIMITS } from '../protocol/messages.ts';
 import { addressOfAsker, announcedBytes, answerTo, noteAskers, problem } from './answers.ts';
 import type { AddressOf } from './askers.ts';
 import { serveBlobs } from './blob-routes.ts';
@@ -22,6 +15,8 @@ import { checkOrigins, type Origins } from './origins.ts';
 import { openToReaders, type PageOptions, servePage, serveViews } from './page.ts';
 import type { RateLimits } from './rate-limits.ts';
 import type { Samples } from './samples.ts';
+import { statusAnswer } from './status-answer.ts';
+import type { Statuses } from './statuses.ts';
 import type { UnnamedBlobs } from './unnamed-blobs.ts';
 import type { PeerTelemetry } from './views.ts';
 import type { WorkerHistories } from './worker-histories.ts';
@@ -38,7 +33,7 @@ export interface HttpServices {
   readonly cosignatures: Cosignatures;
   readonly rates: RateLimits;
   submit(bytes: Uint8Array): Promise<{ id: string; receipt: Receipt }>;
-  statuses(): RunStatus[];
+  readonly statuses: Statuses;
   view(run: string): RunView | null;
   readonly samples: Pick<Samples, 'of'>;
   /** How a run went. */
@@ -103,9 +98,10 @@ export function httpApp(
     return next();
   };
   for (const path of ['/runs/*', '/accounts/*', '/log/*']) app.get(path, counted);
+  const status = statusAnswer(hub.id, hub.statuses);
   app.get('/status', (c) => {
     hub.rates.take('status_address', addressOfAsker(c));
-    return c.json({ hub: hub.id, runs: hub.statuses() });
+    return status(c);
   });
 
   app.get('/runs/:run', (c) => {
@@ -138,8 +134,8 @@ export function httpApp(
   });
 
   serveLog(app, hub.log, hub.id, hub.cosignatures, hub.rates, addressOfAsker);
-  if (page) serveCards(app, hub, addressOfAsker);
+  if (page) serveCards(app, { ...hub, statuses: hub.statuses.recent }, addressOfAsker);
   app.get('*', counted);
-  serveViews(app, page, hub.statuses);
+  serveViews(app, page, hub.statuses.recent);
   return app;
 }

@@ -141,7 +141,7 @@ async function startHub(options: HubOptions, identity: Identity, store: LogStore
   const server = serverOf(app, limits.silence_ms);
   const sockets = new WebSocketServer({
     noServer: true,
-    maxPayload: WIRE_LIMITS.message_bytes,
+    maxPayload: WIRE_LIMITS.from_peer_bytes,
     WebSocket: PeerSocket,
   });
   /** The answer to somebody who gets no WebSocket: a status line, maybe a header. */

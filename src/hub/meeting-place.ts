@@ -28,6 +28,7 @@ import { driveRounds, type Rounds } from './rounds.ts';
 import { openSamples, type Samples } from './samples.ts';
 import { openSequencer, type Sequencer } from './sequencer.ts';
 import { type Keepsake, keptTogether, type Snapshots } from './snapshots.ts';
+import { openStatuses } from './statuses.ts';
 import { namedThrough, openSweeps } from './sweep.ts';
 import { type UnnamedBlobs, unnamedBlobs } from './unnamed-blobs.ts';
 import { type PeerTelemetry, runStatuses, runView } from './views.ts';
@@ -121,7 +122,7 @@ export async function openMeetingPlace(options: MeetingPlaceOptions): Promise<Me
     const own = state === 'ready' || state === 'opening' ? null : reason;
     return [own, rounds?.problemOf(run), skew].filter(Boolean).join('; ') || null;
   };
-  const statuses = () => runStatuses(sequencer.state, time, telemetry, denseBytes, problemOf);
+  const statuses = openStatuses(() => runStatuses(sequencer.state, time, telemetry, denseBytes, problemOf), clock);
   const events = () => sequencer.state.events;
   const services = {
     id: identity.id,

@@ -12,7 +12,10 @@ const packers = {
   br: (bytes: Uint8Array) => promisify(brotliCompress)(bytes, { params: { [constants.BROTLI_PARAM_QUALITY]: 5 } }),
   gzip: (bytes: Uint8Array) => promisify(gzip)(bytes, { level: 6 }),
 };
-type Packing = keyof typeof packers;
+export type Packing = keyof typeof packers;
+
+/** Packs bytes of whatever size. */
+export const packWith = (packing: Packing, bytes: Uint8Array): Promise<Uint8Array> => packers[packing](bytes);
 
 /** The packing that a reader takes and that packs best; null: none. */
 export function packingFor(accept_encoding: string | undefined): Packing | null {

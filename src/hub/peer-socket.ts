@@ -11,7 +11,7 @@ export class PeerSocket extends WebSocket {
   override close(code?: number, reason?: string | Buffer): void {
     if (this.readyState === WebSocket.OPEN && reason === undefined && code !== undefined) {
       if (code === TOO_BIG) {
-        this.#tell('too-large', `message: at most ${WIRE_LIMITS.message_bytes} bytes, got more`);
+        this.#tell('too-large', `message: at most ${WIRE_LIMITS.from_peer_bytes} bytes, got more`);
       } else if (NOT_A_FRAME.includes(code)) {
         this.#tell('malformed', 'expected WebSocket frames (RFC 6455), got something else');
       }

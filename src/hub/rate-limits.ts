@@ -9,7 +9,7 @@ export interface Rate {
 }
 
 /**
- * Everything that is limited. An address (hub/askers.ts) may stand for a whole school or a LAN party; a key is one device. Addresses are asked before
+ * Everything that is limited. An address (hub/askers.ts) may stand for a whole school or a LAN party; a key is one device, and so is a connection. Addresses are asked before
  * anything costs time, keys only where the signature has been checked: else anybody could use up a stranger's.
  */
 export const RATES = {
@@ -19,6 +19,9 @@ export const RATES = {
   upload_key: { burst: 2000, per_second: 50 }, // somebody who brings a data set in pieces; its bytes have a limit of their own
   connection_address: { burst: 2000, per_second: 50 }, // 1,000 devices that come back at once after a restart, twice
   connection_key: { burst: 60, per_second: 1 }, // one device on a bad line; two with the same key that push each other out are slowed
+  talk_connection: { burst: 100, per_second: 10 }, // a worker tells three times a second how far it is, whoever looks on asks every ten
+  malformed_connection: { burst: 20, per_second: 0.1 }, // beyond it the connection ends: none in a life of this version
+  too_fast_connection: { burst: 200, per_second: 2 }, // likewise: who is told to wait and does sends each event again a few times
   card_address: { burst: 60, per_second: 1 }, // robots of a few sites at once; a picture that is kept costs nothing, a new one 0.1 s
   read_address: { burst: 5000, per_second: 100 }, // an audit of a million events is 4,000 bundles; 1,000 devices that come at once ask thrice
   status_address: { burst: 2000, per_second: 50 }, // as connections: each device asks once when it comes, who watches has a WebSocket

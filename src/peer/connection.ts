@@ -218,6 +218,7 @@ export function connectToHub(options: ConnectionOptions): HubConnection {
         } else if (message.code === 'key-in-use') giveWay();
         else if (message.code === 'unknown-version') fatal(new PeerError('other-protocol', message.message));
         else if (message.code === 'unknown-run') fatal(new PeerError('no-such-run', message.message));
+        else if (message.code === 'not-understood') fatal(error);
         else if (!greeted && message.code !== 'no-hello') fatal(error);
         return;
       }

@@ -132,6 +132,23 @@ describe('a connection', () => {
     }
   });
 
+  test('whose messages the hub does not understand ends, and its owner hears why', async () => {
+    onSocket = (socket) => {
+      say(socket, challenge());
+      socket.on('message', () => {
+        say(socket, { type: 'welcome', present: true, session: 0 });
+        say(socket, { type: 'refused', event: null, code: 'malformed', message: 'field x' });
+        say(socket, {
+          type: 'refused',
+          event: null,
+          code: 'not-understood',
+          message: 'field x; another version may help',
+        });
+      });
+    };
+    assert.ok(code('refused', /another version may help/)(await connect()));
+  });
+
   test('to a hub that babbles is broken off and tried again', async () => {
     const babble: (Uint8Array | string)[] = [Uint8Array.of(0xff), new Uint8Array(5000).fill(0x81), Uint8Array.of(0xa0)];
     let connections = 0;

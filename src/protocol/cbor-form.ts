@@ -14,10 +14,12 @@ const SIMPLE = 7;
  * Checks that the bytes are exactly one CBOR item made of numbers, bytes, texts, lists, maps with text keys, true, false, null and
  * undefined. It builds nothing: a declared length costs nothing before its bytes are there, and tags, by which a decoder can be made
  * to build other things (shared structures, cycles, regular expressions), are refused.
+ * @param most_items how many entries all lists and maps may have together: what a decoder builds of them costs far more than their bytes
  * Throws ProtocolError `malformed`.
  */
-export function checkCborForm(data: Uint8Array): void {
+export function checkCborForm(data: Uint8Array, most_items = Number.POSITIVE_INFINITY): void {
   let at = 0;
+  let items = 0;
 
   const take = (count: number): number => {
     const start = at;
@@ -56,6 +58,8 @@ export function checkCborForm(data: Uint8Array): void {
       take(value);
       return;
     }
+    items += value;
+    if (items > most_items) throw malformed(`at most ${most_items} fields`, `${items}`);
     // Every item takes a byte, so a false promise ends with the bytes.
     for (let i = 0; i < value; i++) {
       if (major === MAP) key();

@@ -152,7 +152,43 @@ test('a peer does not take what only peers say, and a hub not what only hubs say
 
 describe('what is refused', () => {
   test('a message above the limit, before it is looked at', () => {
-    refused(new Uint8Array(WIRE_LIMITS.message_bytes + 1), /at most 1048576 bytes, got 1048577/, 'too-large');
+    const frame = new Uint8Array(WIRE_LIMITS.message_bytes + 1);
+    assert.throws(() => decodeFromHub(frame), { code: 'too-large', message: /at most 1048576 bytes, got 1048577/ });
+  });
+
+  test('from a peer, a message larger than any event', () => {
+    const event = new Uint8Array(WIRE_LIMITS.event_bytes);
+    assert.ok(encodeMessage({ type: 'event', event }).length <= WIRE_LIMITS.from_peer_bytes);
+    const long = 'ü'.repeat(2000);
+    for (const message of [
+      { type: 'sample', model: HASH, prompt: long.slice(0, 400), text: long },
+      {
+        type: 'progress',
+        state: 'waiting',
+        round: 0,
+        steps: 0,
+        loss: 0,
+        tokens_per_second: 0,
+        obstacle: { code: 'x', message: long.slice(0, 400) },
+      },
+    ] satisfies FromPeer[]) {
+      assert.deepEqual(decodeFromPeer(encodeMessage(message)), message);
+    }
+    const frame = new Uint8Array(WIRE_LIMITS.from_peer_bytes + 1);
+    assert.throws(() => decodeFromPeer(frame), { code: 'too-large', message: /at most 70000 bytes, got 70001/ });
+  });
+
+  test('from a peer, a field that nobody knows, before anything is built of many', () => {
+    const encode = (message: object) =>
+      new Uint8Array(new Encoder({ useRecords: false, tagUint8Array: false }).encode(message));
+    const more = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, i) => [`k${i}`, i]));
+    for (const message of fromPeer) {
+      assert.throws(() => decodeFromPeer(encode({ ...message, extra: 1 })), { code: 'malformed', message: /extra/ });
+      assert.throws(() => decodeFromPeer(encode({ ...message, ...more(40) })), /expected at most 32 fields, got \d+/);
+    }
+    const progress = { type: 'progress', state: 'waiting', round: 0, steps: 0, loss: 0, tokens_per_second: 0 };
+    const obstacle = { code: 'x', message: 'y', extra: 1 };
+    assert.throws(() => decodeFromPeer(encode({ ...progress, obstacle })), { code: 'malformed', message: /extra/ });
   });
 
   test('an event above its limit', () => {
@@ -191,13 +227,14 @@ describe('what is refused', () => {
     ]) {
       refused(hex(head), /expected/);
     }
-    const nested = new Uint8Array(WIRE_LIMITS.message_bytes);
+    const nested = new Uint8Array(WIRE_LIMITS.from_peer_bytes);
     for (let at = 0; at + 5 <= nested.length; at += 5) nested.set(hex('9a 00 ff ff ff'), at);
-    refused(nested, /at most 12 levels, got more/);
+    assert.throws(() => decodeFromHub(nested), { code: 'malformed', message: /at most 12 levels, got more/ });
+    assert.throws(() => decodeFromPeer(nested), { code: 'malformed', message: /at most 32 fields, got 16777215/ });
   });
 
   test('nesting that would overflow a stack', () => {
-    for (const byte of [0x81, 0xa1, 0xc1]) refused(new Uint8Array(WIRE_LIMITS.message_bytes).fill(byte), /expected/);
+    for (const byte of [0x81, 0xa1, 0xc1]) refused(new Uint8Array(WIRE_LIMITS.from_peer_bytes).fill(byte), /expected/);
     const deepest = new Uint8Array(MESSAGE_DEPTH + 1).fill(0x81);
     deepest[MESSAGE_DEPTH] = 0x00;
     refused(deepest, /message: (type|body)/); // just not too deep: refused for what it says

@@ -9,7 +9,9 @@ export const PROTOCOL_VERSION = 1;
 
 /** Limits of the wire, in one place, each with its reason. */
 export const WIRE_LIMITS = {
-  message_bytes: 1 << 20, // a signed event is at most 64 KiB; a status with thousands of peers stays below 1 MiB
+  message_bytes: 1 << 20, // from a hub: a status with thousands of peers stays below 1 MiB
+  from_peer_bytes: 70_000, // a peer sends nothing larger than one event, and its frame takes 40 bytes
+  from_peer_fields: 32, // of all lists and maps in it together; the largest message of a peer has 12
   blob_bytes: 1 << 30, // a model of 250M float32 parameters
   event_bytes: 65_535, // C2SP tlog-tiles: entries carry a 16-bit length
   rounds_between_checkpoints: 1000, // the longest way from a checkpoint to the present model
@@ -95,15 +97,17 @@ export type Progress = z.infer<typeof ProgressSchema>;
 const SAMPLE = { prompt: z.string().max(400), text: z.string().max(2000) };
 
 /** What a validator lets a model write that it has measured: shown to people with its name, proven by nothing. */
-export const SampleSchema = z.object({ type: z.literal('sample'), model: hash, ...SAMPLE });
+export const SampleSchema = z.strictObject({ type: z.literal('sample'), model: hash, ...SAMPLE });
 export type Sample = z.infer<typeof SampleSchema>;
 
 /** A sample as people see it: by whom, and after how many merges. */
 export const SampleViewSchema = z.object({ run: hash, by: hash, model: hash, merged_rounds: count, ...SAMPLE });
 export type SampleView = z.infer<typeof SampleViewSchema>;
 
+// What a peer sends is read strictly: a field that this version does not know is refused, not passed over.
+
 /** From a peer or an observer (who needs no key). `signature` covers the hub's nonce. */
-export const HelloSchema = z.object({
+export const HelloSchema = z.strictObject({
   type: z.literal('hello'),
   protocol: z.int(),
   role: z.enum(['worker', 'validator', 'observer']),
@@ -118,11 +122,11 @@ export const HelloSchema = z.object({
 
 export const FromPeerSchema = z.discriminatedUnion('type', [
   HelloSchema,
-  z.object({ type: z.literal('event'), event: bytes(WIRE_LIMITS.event_bytes) }),
-  ProgressSchema,
+  z.strictObject({ type: z.literal('event'), event: bytes(WIRE_LIMITS.event_bytes) }),
+  z.strictObject({ ...ProgressSchema.shape, obstacle: z.strictObject(ObstacleSchema.shape).optional() }),
   SampleSchema,
   /** Whether the hub is there, asked by who cannot hear the WebSocket's own pings: a browser. */
-  z.object({ type: z.literal('ping') }),
+  z.strictObject({ type: z.literal('ping') }),
 ]);
 export type FromPeer = z.infer<typeof FromPeerSchema>;
 
@@ -258,19 +262,19 @@ export function encodeMessage(message: FromPeer | FromHub): Uint8Array {
 
 /** Reads what a peer sent. Throws ProtocolError: too-large, malformed. */
 export function decodeFromPeer(frame: Uint8Array): FromPeer {
-  return decodeMessage(frame, FromPeerSchema);
+  return decodeMessage(frame, FromPeerSchema, WIRE_LIMITS.from_peer_bytes, WIRE_LIMITS.from_peer_fields);
 }
 
 /** Reads what a hub sent. Throws ProtocolError: too-large, malformed. */
 export function decodeFromHub(frame: Uint8Array): FromHub {
-  return decodeMessage(frame, FromHubSchema);
+  return decodeMessage(frame, FromHubSchema, WIRE_LIMITS.message_bytes, Number.POSITIVE_INFINITY);
 }
 
-function decodeMessage<T>(frame: Uint8Array, schema: z.ZodType<T>): T {
-  if (frame.length > WIRE_LIMITS.message_bytes) {
-    throw new ProtocolError('too-large', `message: at most ${WIRE_LIMITS.message_bytes} bytes, got ${frame.length}`);
+function decodeMessage<T>(frame: Uint8Array, schema: z.ZodType<T>, most_bytes: number, most_items: number): T {
+  if (frame.length > most_bytes) {
+    throw new ProtocolError('too-large', `message: at most ${most_bytes} bytes, got ${frame.length}`);
   }
-  checkCborForm(frame);
+  checkCborForm(frame, most_items);
   let value: unknown;
   try {
     value = decoder.decode(frame);

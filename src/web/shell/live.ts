@@ -120,7 +120,7 @@ export function openLive(address: string): LiveLink {
       wait_ms = LIMITS.first_wait_ms;
       change({ connection: 'live', reason: '', ...merged(store.get(), message) });
     } else if (message.type === 'refused') {
-      closed = message.code === 'unknown-version';
+      closed = message.code === 'unknown-version' || message.code === 'not-understood';
       if (closed) change({ connection: 'refused', reason: message.message });
     }
   };

@@ -1,0 +1,160 @@
+// What a connection may send, and how often: on fake channels and a clock that stands still, so that every limit is met exactly.
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { Encoder } from 'cbor-x';
+import { initialState } from '../core/state.ts';
+import type { Receipt } from '../ledger/receipt.ts';
+import type { Channel, ChannelListener } from '../protocol/channel.ts';
+import { systemClock } from '../protocol/clock.ts';
+import { decodeFromHub, encodeMessage, type FromHub, type FromPeer, PROTOCOL_VERSION } from '../protocol/messages.ts';
+import { CONNECTION_LIMITS, type HubServices, openConnections } from './connections.ts';
+import { HubError } from './errors.ts';
+import { openFeed } from './feed.ts';
+import { openHistories } from './history.ts';
+import { openRateLimits, RATES } from './rate-limits.ts';
+import { openSamples } from './samples.ts';
+import { openStatuses } from './statuses.ts';
+
+const HUB = 'a'.repeat(64);
+
+function openHub(submit: () => Promise<never> | Promise<{ id: string; receipt: Receipt }>) {
+  let now_ms = 0;
+  const clock = { ...systemClock, elapsed_ms: () => now_ms, setTimeout: () => undefined, clearTimeout: () => {} };
+  const state = initialState(HUB);
+  const samples = openSamples(() => state);
+  const statuses = openStatuses(() => [], clock);
+  const feed = openFeed({ statuses, histories: openHistories(), samples, now_ms: () => now_ms, events: () => 0 });
+  const failures: unknown[] = [];
+  const services: HubServices = {
+    ...{ id: HUB, state, clock, time: { until_ms: () => 0 }, randomBytes: (length: number) => new Uint8Array(length) },
+    ...{
+      telemetry: new Map(),
+      submit,
+      write: () => Promise.reject(new Error('nothing is written')),
+      statuses,
+      feed,
+      samples,
+    },
+    ...{ rates: openRateLimits(clock), onRefused: () => {}, onError: (error) => void failures.push(error) },
+  };
+  const connections = openConnections(services, CONNECTION_LIMITS);
+  const connect = () => {
+    const heard: FromHub[] = [];
+    const end = { code: 0, reason: '' };
+    let listener!: ChannelListener;
+    const channel: Channel = {
+      ...{ open: true, closed: false, queued_bytes: 0 },
+      listen: (given) => {
+        listener = given;
+      },
+      send: (frame) => void heard.push(decodeFromHub(frame)),
+      ping: () => {},
+      close: (code = 1005, reason = '') =>
+        void Object.assign(Object.assign(end, { code, reason }) && channel, { open: false }),
+      terminate: () => void Object.assign(channel, { open: false }),
+    };
+    connections.accept(channel, null);
+    return {
+      heard,
+      end,
+      channel,
+      /** Sends, and waits for what the hub does about it. */
+      async say(message: FromPeer | Uint8Array) {
+        listener.onMessage(message instanceof Uint8Array ? message : encodeMessage(message));
+        await new Promise(setImmediate);
+        const last = heard.at(-1)!;
+        return last.type === 'refused' ? last.code : last.type;
+      },
+      gone: () => listener.onClose(''),
+    };
+  };
+  const observer = async () => {
+    const connection = connect();
+    await connection.say({ type: 'hello', protocol: PROTOCOL_VERSION, role: 'observer', changes: true });
+    return connection;
+  };
+  const move = (by_ms: number): void => {
+    now_ms += by_ms;
+  };
+  return { connections, connect, observer, move, failures };
+}
+
+const taken = async () => ({ id: HUB, receipt: {} as Receipt });
+const raw = (message: object): Uint8Array => new Uint8Array(new Encoder({ useRecords: false }).encode(message));
+
+describe('a connection', () => {
+  test('ends after twenty messages that cannot be read, with a code and words that say why', async () => {
+    const hub = openHub(taken);
+    const junk = await hub.observer();
+    const honest = await hub.observer();
+    const frame = raw({ type: 'ping', ...Object.fromEntries(Array.from({ length: 90_000 }, (_, i) => [`k${i}`, 1])) });
+    for (let i = 0; i < RATES.malformed_connection.burst; i++) {
+      assert.equal(await junk.say(i % 2 ? frame : raw({ type: 'ping', more: 1 })), i % 2 ? 'too-large' : 'malformed');
+      assert.ok(junk.channel.open);
+    }
+    await junk.say(frame);
+    const last = junk.heard.at(-1)!;
+    assert.ok(last.type === 'refused' && last.code === 'not-understood');
+    assert.match(last.message, /at most 70000 bytes, got \d+; another version of potluck may help/);
+    assert.deepEqual(junk.end, { code: 1008, reason: 'not-understood' });
+    assert.equal(await honest.say({ type: 'ping' }), 'pong');
+  });
+
+  test('may be misunderstood now and then', async () => {
+    const hub = openHub(taken);
+    const peer = await hub.observer();
+    for (let i = 0; i < 10 * RATES.malformed_connection.burst; i++) {
+      assert.equal(await peer.say(raw({ type: 'new thing' })), 'malformed');
+      hub.move(1000 / RATES.malformed_connection.per_second);
+    }
+    assert.ok(peer.channel.open);
+  });
+
+  test('is told when it talks too fast, and ends, to come back later, when it does not stop', async () => {
+    const hub = openHub(taken);
+    const peer = await hub.observer();
+    for (let i = 0; i < RATES.talk_connection.burst; i++) assert.equal(await peer.say({ type: 'ping' }), 'pong');
+    for (let i = 0; i < RATES.too_fast_connection.burst; i++)
+      assert.equal(await peer.say({ type: 'ping' }), 'too-fast');
+    assert.ok(peer.channel.open);
+    await peer.say({ type: 'ping' });
+    assert.equal(peer.end.code, 1013);
+    assert.match(peer.end.reason, /^too-fast: .* try again later$/);
+    assert.equal(
+      await (await hub.observer()).say({ type: 'ping' }),
+      'pong',
+      'another connection has a rate of its own',
+    );
+  });
+
+  test('that tells how far it is three times a second is never too fast', async () => {
+    const hub = openHub(taken);
+    const peer = await hub.observer();
+    for (let i = 0; i < 1000; i++) {
+      await peer.say({ type: 'progress', state: 'training', round: 1, steps: i, loss: 1, tokens_per_second: 1 });
+      hub.move(300);
+    }
+    assert.deepEqual(
+      peer.heard.filter(({ type }) => type === 'refused'),
+      [],
+    );
+  });
+
+  test('may be refused by the core as often as it likes', async () => {
+    const hub = openHub(() => Promise.reject(new HubError('refused', 'too late', { refusal: 'wrong-phase' })));
+    const peer = await hub.observer();
+    for (let i = 0; i < 500; i++)
+      assert.equal(await peer.say({ type: 'event', event: Uint8Array.of(i & 255) }), 'wrong-phase');
+    assert.ok(peer.channel.open);
+    assert.deepEqual(hub.failures, []);
+  });
+});
+
+test('who is counted as what, while connections come and go', async () => {
+  const hub = openHub(taken);
+  const [first, second] = [await hub.observer(), hub.connect()];
+  assert.deepEqual(Object.fromEntries(hub.connections.roles()), { observer: 1, unnamed: 1 });
+  first.gone();
+  second.gone();
+  assert.deepEqual([hub.connections.count(), hub.connections.roles().size], [0, 0]);
+});

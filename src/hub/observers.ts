@@ -1,0 +1,74 @@
+// What people who look on are told: everything when they come, then every so often what changed. Frames are made once, for all of them.
+import type { Clock, Timer } from '../protocol/clock.ts';
+import { encodeMessage } from '../protocol/messages.ts';
+import type { Feed } from './feed.ts';
+import type { Statuses } from './statuses.ts';
+
+/** An observer, as far as it matters here. */
+export interface Observer {
+  /** Gets what changed instead of everything. */
+  readonly follows: boolean;
+}
+
+export interface ObserversOptions<C> {
+  readonly feed: Feed;
+  readonly statuses: Statuses;
+  readonly clock: Clock;
+  readonly every_ms: number;
+  all(): Iterable<C>;
+  send(observer: C, frame: Uint8Array): void;
+}
+
+export interface Observers<C> {
+  /** Tells somebody who has just come. */
+  greet(observer: C): void;
+  /** Tells everybody soon. */
+  announce(): void;
+  close(): void;
+}
+
+export function openObservers<C extends Observer>(options: ObserversOptions<C>): Observers<C> {
+  const { feed, statuses, clock, send } = options;
+  const framesOf = once(feed.snapshot, (changes) => changes.map(encodeMessage));
+  const whole = once(statuses.recent, (runs) => encodeMessage({ type: 'status', runs }));
+  let timer: Timer;
+  let closed = false;
+
+  const tellAll = (): void => {
+    timer = undefined;
+    const observers = [...options.all()];
+    if (observers.length === 0) return;
+    const following = observers.some(({ follows }) => follows);
+    const changes = following ? feed.changes().map(encodeMessage) : [];
+    // What is told now must not be older than what it was announced for.
+    if (!following) statuses.fresh();
+    for (const observer of observers) {
+      if (!observer.follows) send(observer, whole());
+      else for (const frame of changes) send(observer, frame);
+    }
+  };
+
+  return {
+    greet(observer) {
+      if (!observer.follows) send(observer, whole());
+      else for (const frame of framesOf()) send(observer, frame);
+    },
+    announce() {
+      if (!timer && !closed) timer = clock.setTimeout(tellAll, options.every_ms);
+    },
+    close() {
+      closed = true;
+      clock.clearTimeout(timer);
+    },
+  };
+}
+
+/** What is made of a source's value, made anew only when the source gives another one. */
+function once<T, R>(source: () => T, make: (value: T) => R): () => R {
+  let last: { readonly value: T; readonly made: R } | undefined;
+  return () => {
+    const value = source();
+    if (last?.value !== value) last = { value, made: make(value) };
+    return last!.made;
+  };
+}

@@ -1,0 +1,40 @@
+// /status: the state as JSON, written and packed once for everybody who asks meanwhile; whoever has it already is told so (RFC 9110, section 13).
+import type { Context } from 'hono';
+import { sha256Hex } from '../protocol/hash.ts';
+import { hasAlready } from './byte-range.ts';
+import { type Packing, packingFor, packWith } from './packing.ts';
+import type { Statuses } from './statuses.ts';
+
+interface Written {
+  readonly json: Uint8Array;
+  readonly etag: string;
+  readonly packed: Map<Packing, Promise<Uint8Array>>;
+}
+
+/** Answers GET and HEAD of the state. */
+export function statusAnswer(hub: string, statuses: Statuses): (c: Context) => Promise<Response> {
+  let last: { readonly of: object; readonly written: Written } | undefined;
+  const written = (): Written => {
+    const runs = statuses.recent();
+    if (last?.of !== runs) {
+      const json = new TextEncoder().encode(JSON.stringify({ hub, runs }));
+      last = { of: runs, written: { json, etag: sha256Hex(json).slice(0, 32), packed: new Map() } };
+    }
+    return last!.written;
+  };
+  return async (c) => {
+    const { json, etag, packed } = written();
+    const packing = packingFor(c.req.header('accept-encoding'));
+    const headers = {
+      'content-type': 'application/json',
+      'cache-control': 'no-cache',
+      vary: 'accept-encoding',
+      etag: `"${etag}${packing === null ? '' : `-${packing}`}"`, // other bytes on the wire have another strong tag
+    };
+    if (hasAlready(headers.etag, c.req.header('if-none-match'))) return c.body(null, 304, headers);
+    if (packing === null) return c.body(json as Uint8Array<ArrayBuffer>, 200, headers);
+    if (!packed.has(packing)) packed.set(packing, packWith(packing, json));
+    const bytes = (await packed.get(packing)!) as Uint8Array<ArrayBuffer>;
+    return c.body(bytes, 200, { ...headers, 'content-encoding': packing });
+  };
+}
