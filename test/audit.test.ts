@@ -48,6 +48,13 @@ test('audit, shares and why of a real run', async (t) => {
       assert.deepEqual(verdict.models, { recomputed: ROUNDS, submissions: 2 * ROUNDS });
       assert.ok((verdict.receipts as number) >= ROUNDS + 2);
       assert.ok(verdict.status_compared);
+      const heads = verdict.heads as { named: number; authors: number; false_authors: string[] };
+      // Each worker's work and each seal of the validator names a head.
+      assert.ok(heads.named >= 4 * ROUNDS && heads.authors === 3, JSON.stringify(heads));
+      assert.deepEqual(heads.false_authors, []);
+      const { clocks, rounds } = verdict.clocks as { clocks: number; rounds: number };
+      assert.deepEqual([clocks, rounds >= ROUNDS], [3, true], 'of the owner and of both workers');
+      assert.match((verdict.cannot_tell as string[])[0], /^no witness has cosigned this log/);
       assert.deepEqual(verdict.unchecked, []);
       const emitted = 1_000_003 + 1_000_003 + 500_001;
       assert.deepEqual(verdict.shares, { emitted, held: emitted, unearned: 0 });
@@ -241,12 +248,15 @@ test('audit, shares and why of a real run', async (t) => {
     });
   });
   await t.test(
-    'a submission left out, and everything after it done anew and truly: only its receipt tells',
+    'a submission left out, and everything after it done anew and truly: its receipt tells, and whoever signed after having seen it',
     async () => {
       const { list, blobs, dropped } = await withoutLastWorkOf(run, run.ada.id);
       const { folder } = await forged(list).then(withBlobs(blobs));
-      const report = await auditAt(folder);
-      assert.equal(report.models?.recomputed, ROUNDS, 'without the receipt this is a log like any other');
+      const witnesses = list.filter(
+        ({ event: { body } }) => 'seen_head' in body && body.seen_head!.size > dropped.index,
+      );
+      if (witnesses.length > 0) await isUntrue(folder, 'diverged', {});
+      else assert.equal((await auditAt(folder)).models?.recomputed, ROUNDS, 'a log like any other');
       await isUntrue(folder, 'omitted', { index: dropped.index, event: dropped.id }, { receipts: run.receipts });
       const told = run.net.start('audit', folder, '--receipts', run.receipts);
       assert.equal(await told.ended, 1);

@@ -119,7 +119,7 @@ export async function serveForgery(
   const read = async (path: string): Promise<Uint8Array | null> => {
     if (path === '/log/checkpoint') return new TextEncoder().encode(log.head!.note);
     if (path.startsWith('/blobs/')) return log.blob(path.slice('/blobs/'.length));
-    if (!path.startsWith('/log/')) return null;
+    if (!path.startsWith('/log/') || path === '/log/cosigned') return null;
     const tile = parseTilePath(path.slice('/log/'.length));
     return tile.kind === 'entries'
       ? tiles.entryBundle(tile.index, tile.width)

@@ -4,14 +4,18 @@ import { styleText } from 'node:util';
 import { Command } from 'commander';
 import type { AuditReport } from '../peer/audit.ts';
 import { audit } from '../peer/audit-here.ts';
+import { localTestimony } from '../peer/local-testimony.ts';
 import { type PublicLog, Untruth } from '../peer/public-log.ts';
-import { openPublicLog } from '../peer/public-log-open.ts';
+import { isAddress, openPublicLog } from '../peer/public-log-open.ts';
+import { aboutTime } from '../protocol/clock.ts';
+import { homeFolder } from './folders.ts';
 import { fullId, gameFileOption, integer, jsonOption, logPlace } from './options.ts';
 import { formatCount, openOutput } from './output.ts';
 import { progressLine } from './progress-line.ts';
 
 interface AuditFlags {
-  receipts?: string;
+  receipts: string[];
+  local: boolean;
   models: boolean;
   hubId?: string;
   strict: boolean;
@@ -23,7 +27,13 @@ interface AuditFlags {
 export function auditCommand(): Command {
   return new Command('audit')
     .argument('<place>', "the address of a hub, or a hub's folder", logPlace)
-    .option('--receipts <file>', 'receipts.jsonl of a peer: what it handed in must be in the log')
+    .option(
+      '--receipts <file>',
+      'receipts.jsonl of a peer: what it handed in must be in the log; may be given again',
+      (file: string, before: string[]) => [...before, resolve(file)],
+      [],
+    )
+    .option('--no-local', "leave out what this machine's own peers and witness have seen (under ~/.potluck)")
     .option('--hub-id <id>', 'the id that the hub must have (default: the one that its checkpoint names)', fullId)
     .option('--no-models', 'leave the blobs alone: events, tree and shares only')
     .option('--strict', 'fail also when something cannot be checked any more', false)
@@ -36,7 +46,7 @@ export function auditCommand(): Command {
 Examples:
   $ potluck audit http://hub.example:7700
   $ potluck audit ./potluck-data/demo/hub --json
-  $ potluck audit http://hub.example:7700 --receipts ~/.potluck/peers/worker/runs/RUN/receipts.jsonl
+  $ potluck audit http://hub.example:7700 --receipts receipts-of-a-friend.jsonl
 
 It ends with 0 when everything is as the log says, with 1 at the first thing that is not.`,
     )
@@ -46,13 +56,16 @@ It ends with 0 when everything is as the log says, with 1 at the first thing tha
       let log: PublicLog | undefined;
       try {
         log = await openPublicLog(place, flags.hubId);
+        const testimony = flags.local ? await localTestimony(homeFolder(), log.hub) : undefined;
+        // What a peer at work sees meanwhile must not be longer than the log that is read.
+        if (testimony && isAddress(place)) log = await openPublicLog(place, log.hub);
         const { receipts, models: asked, threads } = flags;
         const onProgress = ({ events, size, models }: { events: number; size: number; models: number }): void =>
           progress.draw(
             () => `${formatCount(events)} of ${formatCount(size)} events, ${count(models, 'model version')}`,
           );
         const report = await audit(log, {
-          ...{ receipts: receipts && resolve(receipts), models: asked, threads, onProgress },
+          ...{ receipts, testimony, models: asked, threads, onProgress },
           game_files: flags.gameFile,
         });
         progress.clear();
@@ -108,13 +121,46 @@ function describeReport(report: AuditReport, failed: boolean): string {
   }
   if (evidence) rows.push(['evidence', `that of ${count(evidence, 'verdict')} is kept, as it was named`]);
   if (report.status_compared) rows.push(['status', 'what the hub shows to visitors is what its log says']);
+  rows.push(...seenByOthers(report));
   rows.push(['state', `${report.state_hash} after the last event`]);
   for (const what of report.warnings) rows.push(['warning', what]);
   for (const what of report.unchecked) rows.push(['not checked', what]);
+  for (const what of report.cannot_tell) rows.push(['cannot tell', what]);
   const verdict = failed
     ? styleText('yellow', 'Nothing untrue was found, but not everything could be checked.')
     : styleText('green', 'Everything that was checked is true.');
   return [...rows.map(([name, text]) => `${name.padEnd(12)} ${text}`), '', verdict].join('\n');
+}
+
+/** What others have seen of the log, and what their clocks say. */
+function seenByOthers({ witnesses, heads, clocks, departures }: AuditReport): [string, string][] {
+  const rows: [string, string][] = witnesses.map(({ name, size, time_s }) => [
+    'witness',
+    `${name} has cosigned ${count(size, 'event')} at ${new Date(time_s * 1000).toISOString()}`,
+  ]);
+  const { known, named, authors } = heads;
+  if (known > 0)
+    rows.push(['heads', `${count(known, 'head')} that witnesses and this machine's peers have seen are in this tree`]);
+  if (named > 0)
+    rows.push([
+      '',
+      `${count(named, 'event')} by ${count(authors, 'author')} name the head that their author saw: all of this tree`,
+    ]);
+  if (clocks.ahead_ms !== null) {
+    const where = clocks.ahead_ms > 0 ? 'ahead of' : 'behind';
+    const apart =
+      Math.abs(clocks.ahead_ms) < 1000 ? 'within a second of' : `${aboutTime(Math.abs(clocks.ahead_ms))} ${where}`;
+    rows.push(['clock', `the hub's is ${apart} most of ${count(clocks.clocks, 'other clock')} that the log tells of`]);
+  }
+  const { said, peers, soon_back, soon_ms } = departures;
+  if (said > 0) {
+    const times = said === 1 ? 'once' : `${formatCount(said)} times`;
+    rows.push([
+      'departures',
+      `the hub said ${times} that one of ${count(peers, 'peer')} had gone; ${formatCount(soon_back)} were back within ${soon_ms / 1000} s`,
+    ]);
+  }
+  return rows;
 }
 
 function describeUntruth({ code, message, details }: Untruth, place: string): string {

@@ -65,6 +65,8 @@ export interface ModelReport {
   /** Model versions that could not be computed, with the reason of the first. */
   unchecked_models: number;
   unchecked_works: number;
+  /** Submissions that were not merged and whose work is not kept: nobody can judge them again. */
+  gone: string[];
   /** Verdicts whose evidence is kept and right, and those whose evidence is not kept. */
   evidence: number;
   unchecked_evidence: number;
@@ -217,6 +219,7 @@ export function createModelChecker(blobs: PublicBlobs, loadGame: LoadGame): Mode
       const bytes = open && (await fetchAt(named.work, named.index));
       if (!bytes) {
         report.unchecked_works++;
+        if (open) report.gone.push(named.event);
         if (open) report.absent.push({ hash: named.work, index: named.index });
         continue;
       }
@@ -250,6 +253,7 @@ export const emptyReport = (): ModelReport => ({
   works: 0,
   unchecked_models: 0,
   unchecked_works: 0,
+  gone: [],
   evidence: 0,
   unchecked_evidence: 0,
   reason: null,

@@ -42,7 +42,7 @@ export async function readReceipts(file: string, hub: string): Promise<ReceiptBo
     try {
       const { index, size, root } = verifyReceipt(receipt, event, { id: hub, origin: `potluck/${hub}` });
       const { event_id } = receipt as { event_id: string };
-      at.set(index, [...(at.get(index) ?? []), { event: event_id, line }]);
+      at.set(index, [...(at.get(index) ?? []), { event: event_id, file, line }]);
       const known = roots.get(size) ?? [];
       if (!known.some((other) => equalHashes(other, root))) roots.set(size, [...known, root]);
     } catch (error) {

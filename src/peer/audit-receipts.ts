@@ -4,6 +4,7 @@ import { Untruth } from './public-log.ts';
 
 export interface Kept {
   readonly event: string;
+  readonly file: string;
   readonly line: number;
 }
 
@@ -18,12 +19,35 @@ export interface ReceiptBook {
   readonly roots: Map<number, Uint8Array[]>;
 }
 
+/** Several books as one. */
+export function joinBooks(books: readonly ReceiptBook[]): ReceiptBook {
+  const at = new Map<number, Kept[]>();
+  const roots = new Map<number, Uint8Array[]>();
+  for (const book of books) {
+    for (const [index, kept] of book.at) at.set(index, [...(at.get(index) ?? []), ...kept]);
+    for (const [size, list] of book.roots) roots.set(size, [...(roots.get(size) ?? []), ...list]);
+  }
+  return {
+    count: books.reduce((sum, { count }) => sum + count, 0),
+    cut_line: books.find(({ cut_line }) => cut_line !== null)?.cut_line ?? null,
+    at,
+    roots,
+  };
+}
+
+/** Those of a book that speak of the first `size` events. */
+export function receiptsWithin(book: ReceiptBook, size: number): ReceiptBook {
+  const at = new Map([...book.at].filter(([index]) => index < size));
+  const count = [...at.values()].reduce((sum, kept) => sum + kept.length, 0);
+  return { ...book, count, at, roots: new Map([...book.roots].filter(([other]) => other <= size)) };
+}
+
 /** Compares the event at a place with the receipts for it. Throws Untruth `omitted`. */
 export function checkReceiptsAt(book: ReceiptBook, index: number, event: string): void {
   const other = book.at.get(index)?.find((kept) => kept.event !== event);
   if (!other) return;
   const message = `the hub signed that event ${other.event} is at ${index} (receipt ${other.line}), but there is ${event}`;
-  throw new Untruth('omitted', message, { index, event: other.event, receipt_line: other.line });
+  throw new Untruth('omitted', message, { index, event: other.event, ...placeOf(other) });
 }
 
 /** Compares the root at a size with those that the hub has signed for it. Throws Untruth `diverged`. */
@@ -40,7 +64,9 @@ export function checkRootsAt(book: ReceiptBook, size: number, root: () => Uint8A
 export function checkReceiptsBeyond(book: ReceiptBook, size: number): void {
   const beyond = [...book.at.keys()].filter((index) => index >= size).sort((a, b) => a - b)[0];
   if (beyond === undefined) return;
-  const { event, line } = book.at.get(beyond)![0];
+  const { event, file, line } = book.at.get(beyond)![0];
   const message = `the hub signed that event ${event} is at ${beyond} (receipt ${line}), but the log ends at ${size}`;
-  throw new Untruth('omitted', message, { index: beyond, event, receipt_line: line });
+  throw new Untruth('omitted', message, { index: beyond, event, ...placeOf({ file, line }) });
 }
+
+const placeOf = ({ file, line }: Pick<Kept, 'file' | 'line'>) => ({ receipt_file: file, receipt_line: line });

@@ -9,6 +9,7 @@ import { equalHashes } from '../ledger/merkle.ts';
 import { decodeEntryBundle, entriesPath, TILE_WIDTH } from '../ledger/tiles.ts';
 import { openEvent } from '../protocol/envelope.ts';
 import { ProtocolError } from '../protocol/errors.ts';
+import type { HeadCheck } from './audit-heads.ts';
 import type { AuditPool } from './audit-pool.ts';
 import { checkReceiptsAt, checkReceiptsBeyond, checkRootsAt, type ReceiptBook } from './audit-receipts.ts';
 import { type PageReport, raise } from './audit-tasks.ts';
@@ -23,6 +24,8 @@ export interface ReplayOptions {
   /** false: the pool's threads hash and nothing else. For measuring, and where a log with the same root was verified before. */
   readonly verify_signatures?: boolean;
   readonly receipts?: ReceiptBook;
+  /** Heads of the log that others have seen; those that events name are added. */
+  readonly heads?: HeadCheck;
   /** Called before an event changes the state, with the state that it meets. */
   readonly before?: (event: LoggedEvent, index: number, state: NetworkState) => void;
   /** Called after it has; a promise is waited for, so that whoever listens can hold the replay back. */
@@ -102,13 +105,17 @@ class Replaying {
       if (pending) await pending;
       this.#leaf(index, report.leaves.subarray(i * 32, i * 32 + 32), event);
     }
+    await this.#options.heads?.settle((size) =>
+      this.#tree.rootOf(size, (index) => this.#log.tile(0, index, TILE_WIDTH)),
+    );
     for (const tile of this.#tree.takeFull()) await this.#compareTile(tile);
     this.#options.onProgress?.(page.first + page.count, this.#log.size);
   }
 
   #event(event: LoggedEvent, index: number): Promise<void> | void {
-    const { before, after, receipts } = this.#options;
+    const { before, after, receipts, heads } = this.#options;
     const { body, author } = event;
+    heads?.event(event, index);
     if (receipts) checkReceiptsAt(receipts, index, event.id);
     before?.(event, index, this.#state);
     const refusal = apply(this.#state, event);
@@ -121,11 +128,12 @@ class Replaying {
   }
 
   #leaf(index: number, leaf: Uint8Array, { body }: LoggedEvent): void {
-    const { receipts } = this.#options;
+    const { receipts, heads } = this.#options;
     const { head } = this.#log;
     this.#tree.push(leaf);
     const size = index + 1;
     if (receipts) checkRootsAt(receipts, size, () => this.#tree.root());
+    heads?.at(size, () => this.#tree.root());
     if (size === head?.size && !equalHashes(this.#tree.root(), head.root)) throw wrongRoot(size, body.type);
   }
 
@@ -145,9 +153,10 @@ class Replaying {
 
   async end(): Promise<Replay> {
     const { head } = this.#log;
-    const { receipts } = this.#options;
+    const { receipts, heads } = this.#options;
     const { size } = this.#tree;
     if (receipts) checkReceiptsBeyond(receipts, size);
+    heads?.beyond(size);
     if (head && head.size > size) {
       throw new Untruth('bad-bundle', `the hub signed ${head.size} entries, the log has ${size}`, { index: size });
     }

@@ -1,6 +1,12 @@
 // The Merkle tree of a log computed anew from its entries, with every tile on the way (RFC 6962; C2SP tlog-tiles).
-import { rootAt } from '../ledger/merkle.ts';
-import { nodesFromTiles, TILE_WIDTH, TileNodes } from '../ledger/tiles.ts';
+import { LedgerError } from '../ledger/errors.ts';
+import { equalHashes, HASH_BYTES, rootAt } from '../ledger/merkle.ts';
+import { nodesFromTiles, TILE_WIDTH, TileNodes, tilePath } from '../ledger/tiles.ts';
+import { withTiles } from '../ledger/tiles-needed.ts';
+import { Untruth } from './public-log.ts';
+
+/** The lowest tiles that are kept with all their nodes: what authors have seen is seldom older, and each takes some 50 KB. */
+const RECENT_TILES = 32;
 
 /** A tile that is complete as far as the entries go. */
 export interface ComputedTile {
@@ -10,10 +16,11 @@ export interface ComputedTile {
   readonly bytes: Uint8Array;
 }
 
-/** Grows by leaf hashes; holds one tile a level, whatever the size. */
+/** Grows by leaf hashes; holds the last of the lowest tiles, and those above them, which are one in 256. */
 export class TreeCheck {
   #size = 0;
   readonly #edge: TileNodes[] = [];
+  readonly #kept = new Map<string, TileNodes>();
   #full: ComputedTile[] = [];
 
   get size(): number {
@@ -31,6 +38,8 @@ export class TreeCheck {
       if (tile.width < TILE_WIDTH) return;
       const index = this.#size / TILE_WIDTH ** (level + 1) - 1;
       this.#full.push({ level, index, width: TILE_WIDTH, bytes: tile.toBytes() });
+      this.#kept.set(tilePath(level, index), tile);
+      if (level === 0 && index >= RECENT_TILES) this.#kept.delete(tilePath(0, index - RECENT_TILES));
       this.#edge[level] = new TileNodes();
       hash = tile.root;
     }
@@ -42,6 +51,38 @@ export class TreeCheck {
       this.#size,
       nodesFromTiles((level) => this.#edge[level]),
     );
+  }
+
+  /**
+   * The root of the first `size` entries, at most as many as there are. A tile of the lowest level that is not held any more is asked for,
+   * and must be the one that was computed; null where it cannot be had. Throws Untruth `wrong-tile`.
+   */
+  async rootOf(size: number, lowest: (index: number) => Promise<Uint8Array | null>): Promise<Uint8Array | null> {
+    let missing = false;
+    const held = (level: number, index: number): TileNodes | undefined =>
+      index === Math.floor(this.#size / TILE_WIDTH ** (level + 1))
+        ? this.#edge[level]
+        : this.#kept.get(tilePath(level, index));
+    const source = async (level: number, index: number): Promise<TileNodes> => {
+      const tile = held(level, index);
+      if (tile) return tile;
+      const bytes = await lowest(index);
+      missing ||= !bytes;
+      if (!bytes) return new TileNodes();
+      const asked = bytes.length === TILE_WIDTH * HASH_BYTES ? TileNodes.fromBytes(bytes) : null;
+      const above = held(1, Math.floor(index / TILE_WIDTH))!.node(0, index % TILE_WIDTH);
+      if (asked && equalHashes(asked.root, above)) return asked;
+      throw new Untruth('wrong-tile', `tile ${index} of level 0 has other hashes`, {
+        index: index * TILE_WIDTH,
+        level: 0,
+      });
+    };
+    try {
+      return await withTiles(size, source, (node) => rootAt(size, node));
+    } catch (error) {
+      if (missing && error instanceof LedgerError) return null;
+      throw error;
+    }
   }
 
   /** The full tiles since the last call. */

@@ -44,6 +44,9 @@ export interface KeptHead extends BareHead {
   readonly time_ms: number;
 }
 
+/** Where a peer's folder has the heads that it saw, a file for each hub. */
+export const HEADS_FOLDER = 'heads';
+
 /** The events that carry the head that their author saw: at every join, with all work and with every verdict. */
 const CARRIES_HEAD: readonly EventBody['type'][] = ['peer.joined', 'work.submitted', 'verdict.sealed'];
 

@@ -15,7 +15,7 @@ import { Misbehaviour } from './continuation.ts';
 import { bindDevice } from './device-binding.ts';
 import { openDrawer } from './drawer.ts';
 import { findRun } from './find-run.ts';
-import { openHeads } from './heads.ts';
+import { HEADS_FOLDER, openHeads } from './heads.ts';
 import { openLine } from './line.ts';
 import { checkMemory } from './memory.ts';
 import { certificatesIn } from './ownership.ts';
@@ -26,9 +26,6 @@ import type { PeerNews, Seat } from './role.ts';
 import { takePart } from './session.ts';
 import { webSockets } from './web-sockets.ts';
 import { writeWhole } from './whole-file.ts';
-
-/** Where a peer's folder has the heads that it saw, a file for each hub. */
-export const HEADS_FOLDER = 'heads';
 
 /** What a device knows that plays a game in its own way. */
 export interface Situation {

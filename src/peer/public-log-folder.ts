@@ -161,6 +161,7 @@ function readingLog(db: DatabaseSync, folder: string, expected: string | undefin
     where: folder,
     ...opened,
     size,
+    cosigned: null,
     pages,
     // Full tiles are kept with their root behind them; those at the edge are not kept at all.
     async tile(level, index, width) {

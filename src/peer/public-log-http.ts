@@ -20,6 +20,7 @@ type Get = (path: string, max_bytes: number) => Promise<Uint8Array | null>;
 export async function openHubLog(where: string, expected?: string, line = openLine()): Promise<PublicLog> {
   const url = where.replace(/\/+$/, '');
   const get: Get = (path, max_bytes) => getBytes(line, `${url}/${path}`, max_bytes);
+  const cosigned = await get('log/cosigned', MAX_NOTE_BYTES);
   const note = await get('log/checkpoint', MAX_NOTE_BYTES);
   if (!note) throw new PublicLogError('not-a-log', `no public log at ${url}: it has no /log/checkpoint`, { url });
   const { hub, head } = openHead(new TextDecoder().decode(note), expected);
@@ -28,6 +29,7 @@ export async function openHubLog(where: string, expected?: string, line = openLi
     hub,
     head,
     size: head.size,
+    cosigned: cosigned && new TextDecoder().decode(cosigned),
     pages: () => pages(get, head.size),
     tile: (level, index, width) => get(`log/${tilePath(level, index, width)}`, width * 32 + 1),
     ...hubBlobs(url),

@@ -18,6 +18,7 @@ export function openPublicBlobs(where: string): PublicBlobs {
   return isAddress(where) ? hubBlobs(where) : folderBlobs(where);
 }
 
-function isAddress(where: string): boolean {
+/** Whether a log is read over HTTP from there. */
+export function isAddress(where: string): boolean {
   return /^https?:\/\//i.test(where);
 }

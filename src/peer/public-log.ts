@@ -38,7 +38,7 @@ export type UntruthCode =
   | 'bad-event'
   /** An event may not follow here: `details.refusal` has the core's code. */
   | 'refused'
-  /** An event that the hub has signed a receipt for is not in the log. */
+  /** An event that the hub has signed, in a receipt or under a head, is not in the log. */
   | 'omitted'
   /** The hub has signed another history for somebody else. */
   | 'diverged'
@@ -87,6 +87,8 @@ export interface PublicLog extends PublicBlobs {
   readonly head: SignedHead | null;
   /** How many entries can be read. In a folder some may be newer than the last signed head. */
   readonly size: number;
+  /** What the hub served as the largest head that a witness has cosigned, asked for before `head`; null: none, or from a folder. */
+  readonly cosigned: string | null;
   /** All entries in order. Throws Untruth `bad-bundle`, PublicLogError. */
   pages(): AsyncIterable<LogPage>;
   /** A tile of the tree as it is kept there; null where it is not kept. */

@@ -85,7 +85,8 @@ function modelsOf({ runs }: Live): number {
 }
 
 function AllTrue({ report }: { report: AuditReport }) {
-  const { events, runs, shares, models, warnings, unchecked, seconds, events_per_second, threads } = report;
+  const { events, runs, shares, models, warnings, unchecked, cannot_tell, witnesses } = report;
+  const { seconds, events_per_second, threads } = report;
   return (
     <div class="verdict good" role="status">
       <b>All of it is true.</b> {formatWhole(events)} events with their signatures and places, {formatWhole(runs)}{' '}
@@ -95,13 +96,18 @@ function AllTrue({ report }: { report: AuditReport }) {
         `, ${formatWhole(models.recomputed)} model versions computed anew from ${formatWhole(models.submissions)} updates`}
       . Checked by this browser in {seconds.toFixed(1)} s ({formatWhole(events_per_second)} events a second
       {threads > 1 && `, ${threads} threads`}).
-      {warnings.length + unchecked.length > 0 && (
+      {witnesses.length > 0 &&
+        ` Cosigned by ${witnesses.length === 1 ? 'one witness' : `${formatWhole(witnesses.length)} witnesses`}.`}
+      {warnings.length + unchecked.length + cannot_tell.length > 0 && (
         <ul>
           {warnings.map((what) => (
             <li key={what}>A warning: {what}.</li>
           ))}
           {unchecked.map((what) => (
             <li key={what}>Not checked: {what}.</li>
+          ))}
+          {cannot_tell.map((what) => (
+            <li key={what}>Cannot be told: {what}.</li>
           ))}
         </ul>
       )}
