@@ -1,6 +1,7 @@
 // What an incentive game is: one file that says what is asked, how it is done, how it is checked and what is kept of it.
 import type { z } from 'zod';
 import type { Runtime } from '../tensor/runtime.ts';
+import type { Drawer } from './drawer.ts';
 
 /** The round that a task belongs to: everything a task may be derived from. */
 export interface Round {
@@ -18,12 +19,11 @@ export interface Device {
   readonly runtime: Runtime;
   /** A blob's bytes, verified against its hash. Rejects when it cannot be had. */
   fetchBlob(hash: string): Promise<Uint8Array>;
-  /** What this device keeps for itself between rounds of this run, e.g. error feedback. */
-  readonly drawer: {
-    get(name: string): Promise<Uint8Array | null>;
-    put(name: string, bytes: Uint8Array): Promise<void>;
-    delete(name: string): Promise<void>;
-  };
+  /**
+   * What this device keeps for itself between rounds of this run, e.g. error feedback. A worker's is written beside its work: what
+   * `perform` has put is durable when the round's work has been handed in, and gone where the process ends before.
+   */
+  readonly drawer: Drawer;
   /** Called after each unit of work. The owner's policy may make it wait: that is how a device is throttled. */
   progress(report: { readonly steps: number; readonly loss: number; readonly tokens: number }): Promise<void>;
   /** Resolves when the owner's policy lets the device begin to work; where it is missing, that is always. */

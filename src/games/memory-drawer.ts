@@ -1,7 +1,7 @@
 // A drawer that lasts as long as its device: for work that is not to survive the process.
-import type { Device } from './game.ts';
+import type { Drawer } from './drawer.ts';
 
-export function memoryDrawer(): Device['drawer'] {
+export function memoryDrawer(): Drawer {
   const kept = new Map<string, Uint8Array>();
   return {
     get: async (name) => kept.get(name) ?? null,

@@ -144,7 +144,7 @@ async function fanOut(dir: string): Promise<string[]> {
 }
 
 /** Makes the names in a folder durable. Windows has no such call, and its file systems journal names themselves. */
-async function syncFolder(dir: string): Promise<void> {
+export async function syncFolder(dir: string): Promise<void> {
   if (process.platform === 'win32') return;
   let folder: FileHandle | undefined;
   try {

@@ -13,7 +13,7 @@ const HASH = 'a'.repeat(64);
 const CLAIM: Claim = { work: Uint8Array.of(1), steps: 1, tokens: 4, loss_micro: 1 };
 
 /** A worker at work in a game whose steps the test takes, and what it tells. */
-async function workerAtWork(follow = async (): Promise<unknown> => null) {
+async function workerAtWork(follow = async (): Promise<unknown> => null, drawer = memoryDrawer()) {
   let device: Device | undefined;
   let finish = (_claim: Claim | null): void => {};
   let begun = () => {};
@@ -34,7 +34,7 @@ async function workerAtWork(follow = async (): Promise<unknown> => null) {
   const leaving = new AbortController();
   const seat = {
     ...{ run: HASH, identity: await createIdentity(), game, params: null, clock: systemClock },
-    device: { drawer: memoryDrawer(), progress: async () => {} } as unknown as Device,
+    device: { drawer, progress: async () => {} } as unknown as Device,
     blobs: { upload: async () => HASH } as unknown as Seat['blobs'],
     model: { follow },
     submit: async ({ type }: { type: string }) => {
@@ -54,6 +54,7 @@ async function workerAtWork(follow = async (): Promise<unknown> => null) {
     performing,
     submitted,
     states,
+    keep: (bytes: Uint8Array) => device!.drawer.put('kept', bytes),
     step: () => device!.progress({ steps: 1, loss: 1, tokens: 4 }),
     finish: (claim: Claim | null) => finish(claim),
   };
@@ -87,4 +88,28 @@ test('after a step it hands in what is done before it leaves', async () => {
   worker.finish(CLAIM);
   await worker.acting;
   assert.deepEqual(worker.submitted, ['work.submitted']);
+});
+
+test('what its game keeps is written while the work is handed in, and waited for before it leaves', async () => {
+  const behind = memoryDrawer();
+  const disk = Promise.withResolvers<void>();
+  const put = (name: string, bytes: Uint8Array) => disk.promise.then(() => behind.put(name, bytes));
+  const worker = await workerAtWork(undefined, { ...behind, put });
+  await worker.performing;
+  await worker.step();
+  let waited = true;
+  const keeping = worker.keep(Uint8Array.of(7)).then(() => {
+    waited = false;
+  });
+  worker.finish(CLAIM);
+  let left = false;
+  const leaving = worker.acting.then(() => {
+    left = true;
+  });
+  while (worker.submitted.length === 0) await new Promise((resolve) => setImmediate(resolve));
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual({ waited, left }, { waited: false, left: false });
+  disk.resolve();
+  await Promise.all([keeping, leaving]);
+  assert.deepEqual(await behind.get('kept'), Uint8Array.of(7));
 });

@@ -1,14 +1,27 @@
 // Files that are whole or not there: written aside, then renamed. What a writer leaves aside is removed, by itself or by the next one.
 import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
+import { syncFolder } from '../ledger/folder-blob-store.ts';
 
-/** Writes a file whole; when that fails, nothing of it stays. */
-export async function writeWhole(path: string, data: Uint8Array | readonly Uint8Array[]): Promise<void> {
-  const aside = join(dirname(path), `.${basename(path)}.${process.pid}`);
+/** Writes a file whole; when that fails, nothing of it stays. `durable`: once it resolves, the power may go. */
+export async function writeWhole(
+  path: string,
+  data: Uint8Array | readonly Uint8Array[],
+  durable?: 'durable',
+): Promise<void> {
+  const folder = dirname(path);
+  const aside = join(folder, `.${basename(path)}.${process.pid}`);
   try {
-    await mkdir(dirname(path), { recursive: true });
-    await writeFile(aside, data);
+    const made = await mkdir(folder, { recursive: true });
+    await writeFile(aside, data, { flush: durable !== undefined });
     await rename(aside, path);
+    if (!durable) return;
+    // The file's name, and those of the folders that are new.
+    const top = resolve(made === undefined ? folder : dirname(made));
+    for (let at = resolve(folder); at.length >= top.length; at = dirname(at)) {
+      await syncFolder(at);
+      if (at === top) break;
+    }
   } catch (error) {
     await rm(aside, { force: true }).catch(() => {});
     throw error;

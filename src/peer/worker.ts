@@ -10,6 +10,7 @@ import { lateWords } from './late-words.ts';
 import { unlessEmptyHanded } from './leaving.ts';
 import { type RoundWatch, roundWatcher } from './obstacles.ts';
 import { type Role, roundOf, type Seat } from './role.ts';
+import { writeBehind } from './write-behind.ts';
 
 const LIMITS = {
   first_reserve_ms: 1000, // time kept free at the end of a round for packing and sending, until it has been measured
@@ -47,17 +48,19 @@ export function workerRole(seat: Seat): Role {
 
   let opened: Promise<FirstWork> | null = null;
   const firstWork = (): Promise<FirstWork> => {
-    opened ??= watchFirstWork(seat.device, clock);
+    opened ??= watchFirstWork(device, clock);
     return opened;
   };
 
   // One device for all rounds: games keep what they have loaded with it.
+  const { drawer, written } = writeBehind(seat.device.drawer);
   let stopped: Promise<void> = Promise.resolve();
   /** When the last step of the round, or the rest after it, was over. */
   let finished_ms = 0;
   let onStep: (report: StepReport) => void = () => {};
   const device: Device = {
     ...seat.device,
+    drawer,
     async progress(report) {
       onStep(report);
       await Promise.race([seat.device.progress(report), stopped]);
@@ -146,6 +149,7 @@ export function workerRole(seat: Seat): Role {
       }
     } finally {
       working = null;
+      await written();
     }
   };
 

@@ -1,5 +1,5 @@
 // Disks of machines that crash: what was acknowledged is there afterwards, what was not may be, and nothing else.
-import type { Device } from '../games/game.ts';
+import type { Drawer } from '../games/drawer.ts';
 import type { BlobStore } from '../ledger/blob-store.ts';
 import { createMemoryBlobStore } from '../ledger/blob-store.ts';
 import { LedgerError } from '../ledger/errors.ts';
@@ -200,7 +200,7 @@ export class PeerDisk {
   readonly receipts: { readonly event: Uint8Array; readonly receipt: unknown }[] = [];
   readonly #drawer = new Map<string, Uint8Array>();
 
-  openDrawer(process: Process): Device['drawer'] {
+  openDrawer(process: Process): Drawer {
     const drawer = this.#drawer;
     return {
       async get(name) {
@@ -213,7 +213,7 @@ export class PeerDisk {
         drawer.set(name, copy);
       },
       async delete(name) {
-        await process.wait(1);
+        await process.wait(2); // as long as `put`: calls take effect in their order
         drawer.delete(name);
       },
     };

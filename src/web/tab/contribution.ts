@@ -1,5 +1,6 @@
 // A tab's part in a run, inside its Worker: keys, runtime, the peer's own session, pauses, and the state that the page shows.
 import { CodedError } from '../../errors.ts';
+import type { Drawer } from '../../games/drawer.ts';
 import { GameError } from '../../games/errors.ts';
 import type { AnyGame, Device } from '../../games/game.ts';
 import { decodeParams } from '../../games/params.ts';
@@ -155,6 +156,7 @@ interface Workplace {
   readonly view: RunStatus;
   readonly game: AnyGame;
   readonly params: unknown;
+  readonly drawer: Drawer;
   readonly blobs: PeerBlobs;
   readonly verdicts: VerdictReader;
 }
@@ -207,7 +209,11 @@ async function workWith(turn: Turn, store: TabStore, wasm: Promise<StartedWasm>)
     chosen = await chooseRuntime({ wanted: start.runtime, wasm: await wasm, game, params });
     set({ runtime: chosen.about });
     performance.mark('runtime');
-    const workplace = { identity, owner, hub, view, game, params, blobs, verdicts };
+    const drawer = openTabDrawer(store, view.run, ({ message: why }) => {
+      const message = `${why}: what it has learned is kept only until the tab closes`;
+      set({ problem: { code: 'drawer-not-kept', message } });
+    });
+    const workplace = { identity, owner, hub, view, game, params, drawer, blobs, verdicts };
     for (;;) {
       const signal = await turn.mayWork(true);
       if (stop.aborted) return false;
@@ -243,53 +249,41 @@ async function followWorks(
 async function oneStretch(
   { start, set, pace }: Turn,
   store: TabStore,
-  { identity, owner, hub, view, game, params, blobs, verdicts }: Workplace,
+  { identity, owner, hub, view, game, params, drawer, blobs, verdicts }: Workplace,
   { runtime }: ChosenRuntime,
   signal: AbortSignal,
 ): Promise<boolean> {
   const { url, role, name } = start;
   set({ phase: 'connecting' });
-  const keeping = openTabDrawer(store, view.run, ({ message }) =>
-    set({
-      problem: {
-        code: 'drawer-not-kept',
-        message: `${message}: what it has learned is kept only until the tab closes`,
-      },
-    }),
-  );
   // A fresh device each time: what games have loaded hangs on it, and the drawer has what they must not forget.
   const device: Device = {
-    ...{ runtime, fetchBlob: blobs.fetch, drawer: keeping.drawer },
+    ...{ runtime, fetchBlob: blobs.fetch, drawer },
     progress: (report) => unlessAborted(signal, pace.progress(report)),
   };
   const tell = newsReader(set, view.run, verdicts);
-  try {
-    const result = await takePart({
-      run: view.run,
-      run_name: view.name,
-      hub,
-      role,
-      name,
-      identity,
-      game,
-      params,
-      device,
-      transport: browserSockets(url),
-      blobs,
-      receipts: openTabReceipts(store, view.run),
-      bind: (submit) => {
-        const certificates = openTabCertificates(store, identity.id);
-        return bindDevice({ owner, device: identity.id, hub, certificates, now_ms: systemClock.now_ms(), submit });
-      },
-      signal,
-      onNews: tell,
-    });
-    if (result !== 'finished') return false;
-    await verdicts.look();
-    return true;
-  } finally {
-    await keeping.flushed();
-  }
+  const result = await takePart({
+    run: view.run,
+    run_name: view.name,
+    hub,
+    role,
+    name,
+    identity,
+    game,
+    params,
+    device,
+    transport: browserSockets(url),
+    blobs,
+    receipts: openTabReceipts(store, view.run),
+    bind: (submit) => {
+      const certificates = openTabCertificates(store, identity.id);
+      return bindDevice({ owner, device: identity.id, hub, certificates, now_ms: systemClock.now_ms(), submit });
+    },
+    signal,
+    onNews: tell,
+  });
+  if (result !== 'finished') return false;
+  await verdicts.look();
+  return true;
 }
 
 /** Turns what the peer tells into what the page shows. */

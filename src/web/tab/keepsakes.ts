@@ -1,7 +1,7 @@
 // What a tab keeps between rounds and visits: blobs within a budget, the game's drawer, receipts, the device's certificate.
 import { z } from 'zod';
 import { openCertificate } from '../../core/devices.ts';
-import type { Device } from '../../games/game.ts';
+import { type Drawer, drawerOver } from '../../games/drawer.ts';
 import type { BlobCache } from '../../peer/blobs.ts';
 import type { CertificateStore } from '../../peer/device-binding.ts';
 import type { Receipts } from '../../peer/receipts.ts';
@@ -57,39 +57,19 @@ async function makeRoom(store: TabStore, left_bytes: number): Promise<void> {
   }
 }
 
-/** A drawer that answers from memory and writes behind: a round does not wait for the disk, nor end because it is full. */
-export interface TabDrawer {
-  readonly drawer: Device['drawer'];
-  /** Resolves when everything is on disk that can be. */
-  flushed(): Promise<void>;
-}
-
-/** The drawer of one run. `onLost` hears when something could not be written. */
-export function openTabDrawer(store: TabStore, run: string, onLost: (error: Error) => void): TabDrawer {
-  const memory = new Map<string, Uint8Array | null>();
-  let writing: Promise<void> = Promise.resolve();
-  const write = (step: () => Promise<void>): void => {
-    writing = writing.then(step).catch(onLost);
-  };
-  return {
-    drawer: {
-      async get(name) {
-        const known = memory.get(name);
-        if (known !== undefined) return known;
+/** The drawer of one run. `onLost` hears why something cannot be written, once until something can be again. */
+export function openTabDrawer(store: TabStore, run: string, onLost: (why: Error) => void): Drawer {
+  return drawerOver(
+    {
+      async read(name) {
         const kept = await store.get('drawer', `${run}/${name}`).catch(() => undefined);
         return kept instanceof Uint8Array ? kept : null;
       },
-      async put(name, bytes) {
-        memory.set(name, bytes);
-        write(() => store.put('drawer', `${run}/${name}`, bytes));
-      },
-      async delete(name) {
-        memory.set(name, null);
-        write(() => store.delete('drawer', `${run}/${name}`));
-      },
+      write: (name, bytes) => store.put('drawer', `${run}/${name}`, bytes),
+      remove: (name) => store.delete('drawer', `${run}/${name}`),
     },
-    flushed: () => writing,
-  };
+    onLost,
+  );
 }
 
 /** The receipts of one run: with them anybody can be shown what the hub had taken. */

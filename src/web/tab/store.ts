@@ -3,6 +3,9 @@
 const TABLES = ['keys', 'certificates', 'drawer', 'receipts', 'blobs', 'blob_uses', 'works', 'earned'] as const;
 export type Table = (typeof TABLES)[number];
 
+/** What is lost with the power when it was written a moment before: the hub and the log have it. Everything else is on disk first. */
+const CAN_BE_HAD_AGAIN: readonly Table[] = ['blobs', 'blob_uses', 'works', 'earned'];
+
 const DATABASE = 'potluck';
 /** One more whenever a table is added. */
 const VERSION = 2;
@@ -54,11 +57,13 @@ function inWords(error: DOMException | null): Error {
   return error?.message ? error : new Error(`this browser could not store it (${error?.name ?? 'aborted'})`);
 }
 
-function inDatabase(database: IDBDatabase): TabStore {
-  /** One transaction; resolves with what `use` left in its request when everything is on disk. */
+/** Tables in an open database. */
+export function inDatabase(database: IDBDatabase): TabStore {
+  /** One transaction; resolves with what `use` left in its request when it is complete. */
   const transact = <T>(table: Table, mode: IDBTransactionMode, use: (store: IDBObjectStore) => { result: T }) =>
     new Promise<T>((resolve, reject) => {
-      const transaction = database.transaction(table, mode);
+      const durability = CAN_BE_HAD_AGAIN.includes(table) ? 'relaxed' : 'strict';
+      const transaction = database.transaction(table, mode, { durability });
       const request = use(transaction.objectStore(table));
       transaction.oncomplete = () => resolve(request.result);
       transaction.onabort = () => reject(inWords(transaction.error));
