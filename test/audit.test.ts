@@ -59,6 +59,12 @@ test('audit, shares and why of a real run', async (t) => {
       const emitted = 1_000_003 + 1_000_003 + 500_001;
       assert.deepEqual(verdict.shares, { emitted, held: emitted, unearned: 0 });
 
+      const proof = join(run.net.folder, 'event.tlog-proof');
+      writeFileSync(proof, await (await fetch(`${url}/log/proof/1`)).text());
+      const verified = run.net.start('verify', proof, '--json');
+      const { hub: signer, index, valid } = await verified.line((line) => line.type === 'proof');
+      assert.deepEqual([signer, index, valid, await verified.ended], [verdict.hub, 1, true, 0]);
+
       const beside = await auditAt(folder);
       assert.equal(beside.hub, verdict.hub);
       assert.ok(beside.events >= (verdict.events as number), 'a folder can be audited while its hub runs');

@@ -23,6 +23,8 @@ const listed_run = z.strictObject({
 const obstacle = z.strictObject({ code: z.string(), message: z.string() });
 /** What a reader should know though nothing is untrue: that the hub's clock is ahead of theirs. */
 const warning = z.string().nullable();
+/** Who has cosigned a head, and when by its clock. */
+const witness = z.strictObject({ name: z.string(), time_s: count });
 const verdict_code = { accepted: z.boolean(), code: z.string() };
 
 /** What a run will be, by `potluck run create`. */
@@ -239,6 +241,16 @@ export const JSON_OBJECTS = {
     later_rounds: count.optional(),
     warning: warning.optional(),
   }),
+  proof: object('verify: a .tlog-proof was checked: the hub has the event in its log', {
+    valid: z.boolean(),
+    hub: id,
+    index: count,
+    size: count,
+    event: id,
+    author: id,
+    body: nested,
+    witnesses: z.array(witness),
+  }),
   folder: object('verify: an exported folder was checked', {
     valid: z.boolean(),
     signer: id,
@@ -296,7 +308,7 @@ export const JSON_OBJECTS = {
     models: nested.nullable().optional(),
     evidence: count.nullable().optional(),
     status_compared: z.boolean().optional(),
-    witnesses: z.array(z.strictObject({ name: z.string(), size: count, time_s: count })).optional(),
+    witnesses: z.array(witness.extend({ size: count })).optional(),
     heads: nested.optional(),
     clocks: nested.optional(),
     departures: nested.optional(),

@@ -1,10 +1,12 @@
-// `potluck verify FILE|DIR`: check a certificate, or an exported model's folder, with nothing else at hand.
+// `potluck verify FILE|DIR`: check a certificate, a proof of an event, or an exported model's folder, with nothing else at hand.
 import { readFile, stat } from 'node:fs/promises';
 import { styleText } from 'node:util';
 import { Command } from 'commander';
 import { verifyCertificate } from '../peer/certificate.ts';
+import { checkEntryProof, type EntryProof, isEntryProof } from '../peer/entry-proof.ts';
 import { OwnershipError } from '../peer/ownership-errors.ts';
 import { type CheckedFolder, checkFolder } from '../peer/ownership-shares.ts';
+import { MAX_EVENT_BYTES } from '../protocol/envelope.ts';
 import { nameOf } from '../protocol/shown-name.ts';
 import { describeCertificate, summary } from './certificate.ts';
 import { fullId, jsonOption } from './options.ts';
@@ -14,21 +16,24 @@ interface VerifyFlags {
   hubId?: string;
   holder?: string;
   signer?: string;
+  entry?: string;
   json: boolean;
 }
 
 export function verifyCommand(): Command {
   return new Command('verify')
-    .argument('<path>', 'a certificate, or a folder with model.sig')
+    .argument('<path>', 'a certificate, a .tlog-proof, or a folder with model.sig')
     .option('--hub-id <id>', 'the hub that must have signed the log (default: the one that is named)', fullId)
     .option('--holder <id>', 'the account that a certificate must be about', fullId)
     .option('--signer <id>', "the key that a folder's manifest must be signed with", fullId)
+    .option('--entry <file>', 'the entry that a .tlog-proof is about, where the proof does not hold it')
     .addOption(jsonOption())
     .addHelpText(
       'after',
       `
 Examples:
   $ potluck verify certificate-3fa9c1.json
+  $ curl -s http://hub.example:7700/log/proof/3 >event-3.tlog-proof && potluck verify event-3.tlog-proof
   $ potluck verify ./my-model
 
 It ends with 0 when everything is proven, with 1 at the first thing that is not, and says what.`,
@@ -50,17 +55,63 @@ It ends with 0 when everything is proven, with 1 at the first thing that is not,
         });
         return;
       }
-      const certificate = verifyCertificate(new Uint8Array(await readFile(path)));
+      const bytes = await readAtMost(path, MAX_FILE_BYTES);
+      if (isEntryProof(bytes)) {
+        const entry = flags.entry === undefined ? undefined : await readAtMost(flags.entry, MAX_EVENT_BYTES);
+        const proof = checkEntryProof(new TextDecoder().decode(bytes), entry);
+        mustBe('hub', proof.hub, flags.hubId);
+        const { hub, index, size, event, witnesses } = proof;
+        say(`${good} proof\n${describeProof(proof)}${flags.hubId ? '' : TRUST}`, {
+          ...{
+            type: 'proof',
+            valid: true,
+            hub,
+            index,
+            size,
+            event: event.id,
+            author: event.author,
+            body: event.body,
+            witnesses,
+          },
+        });
+        return;
+      }
+      const certificate = verifyCertificate(bytes);
       mustBe('hub', certificate.hub, flags.hubId);
       mustBe('holder', certificate.holder.account, flags.holder);
-      const trust = flags.hubId
-        ? ''
-        : '\nThe file proves what this hub has signed. Make sure that it is the hub you mean: potluck verify --hub-id ID';
-      say(`${good} certificate\n${describeCertificate(certificate)}${trust}`, {
+      say(`${good} certificate\n${describeCertificate(certificate)}${flags.hubId ? '' : TRUST}`, {
         ...{ type: 'certificate', valid: true },
         ...summary(certificate),
       });
     });
+}
+
+const TRUST =
+  '\nThe file proves what this hub has signed. Make sure that it is the hub you mean: potluck verify --hub-id ID';
+
+/** Certificates are the largest files that are read whole. */
+const MAX_FILE_BYTES = 64 << 20;
+
+/** Throws CliError missing-file, bad-file; OwnershipError too-large. */
+async function readAtMost(path: string, max_bytes: number): Promise<Uint8Array> {
+  const found = await stat(path).catch(() => null);
+  if (!found?.isFile()) throw new CliError('missing-file', `no file at ${path}`);
+  if (found.size > max_bytes) {
+    throw new OwnershipError('too-large', `${path}: at most ${max_bytes} bytes are read, it has ${found.size}`);
+  }
+  return new Uint8Array(await readFile(path));
+}
+
+function describeProof({ hub, index, size, event, witnesses }: EntryProof): string {
+  const lines = [
+    `event    ${event.id} (${event.body.type})`,
+    `by       ${event.author}`,
+    `place    ${formatCount(index)} of the ${formatCount(size)} events that the hub has signed`,
+    `hub      ${hub}`,
+    ...witnesses.map(({ name, time_s }) => `cosigned ${name} at ${new Date(time_s * 1000).toISOString()}`),
+  ];
+  if (witnesses.length === 0) lines.push('cosigned by nobody: the hub could show others another log');
+  return lines.join('\n');
 }
 
 function mustBe(what: string, found: string, wanted: string | undefined): void {

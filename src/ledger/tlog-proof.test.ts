@@ -32,7 +32,8 @@ test('its form, with extra data too', async () => {
   const text = await proofOf(2, 3);
   assert.match(text, /^c2sp\.org\/tlog-proof@v1\nindex 2\n[A-Za-z0-9+/]{43}=\n\npotluck\/[0-9a-f]{64}\n3\n/);
   const more = text.replace('\nindex', '\nextra AAEC\nindex');
-  assert.deepEqual(parseTlogProof(more), parseTlogProof(text));
+  assert.deepEqual(parseTlogProof(more), { ...parseTlogProof(text), extra: Uint8Array.of(0, 1, 2) });
+  assert.equal(writeTlogProof(parseTlogProof(more)), more);
 });
 
 test('what is none is refused', async () => {

@@ -5,7 +5,9 @@ import { HASH_BYTES, leafHash, MAX_PROOF_HASHES, verifyInclusion } from './merkl
 import { fromBase64, MAX_NOTE_BYTES, toBase64 } from './signed-note.ts';
 
 const FIRST_LINE = 'c2sp.org/tlog-proof@v1';
-const MAX_PROOF_TEXT_BYTES = MAX_NOTE_BYTES + 65_536;
+/** The longest entry is 65,535 bytes (C2SP tlog-tiles), in base64 as extra data. */
+const MAX_EXTRA_TEXT_BYTES = 4 * Math.ceil(65_535 / 3);
+export const MAX_PROOF_TEXT_BYTES = MAX_NOTE_BYTES + MAX_EXTRA_TEXT_BYTES + 65_536;
 
 export interface TlogProof {
   readonly index: number;
@@ -13,11 +15,14 @@ export interface TlogProof {
   readonly proof: readonly Uint8Array[];
   /** The checkpoint with its signatures, as it stands in the proof. */
   readonly note: string;
+  /** What whoever made the proof has added; it proves nothing by itself. A hub adds the entry. */
+  readonly extra?: Uint8Array;
 }
 
 /** Files of this form end with `.tlog-proof`. */
-export function writeTlogProof({ index, proof, note }: TlogProof): string {
-  return `${[FIRST_LINE, `index ${index}`, ...proof.map(toBase64)].join('\n')}\n\n${note}`;
+export function writeTlogProof({ index, proof, note, extra }: TlogProof): string {
+  const added = extra ? [`extra ${toBase64(extra)}`] : [];
+  return `${[FIRST_LINE, ...added, `index ${index}`, ...proof.map(toBase64)].join('\n')}\n\n${note}`;
 }
 
 /** Reads a proof; nothing in it may be believed before it is verified, the extra data never. Throws LedgerError `malformed`. */
@@ -27,9 +32,8 @@ export function parseTlogProof(text: string): TlogProof {
   if (blank < 0) throw malformed('an empty line before the checkpoint');
   const [first, ...rest] = text.slice(0, blank).split('\n');
   if (first !== FIRST_LINE) throw malformed(`"${FIRST_LINE}" in the first line`);
-  if (rest[0]?.startsWith('extra ') && fromBase64(rest.shift()!.slice('extra '.length)) === null) {
-    throw malformed('extra data in base64');
-  }
+  const extra = rest[0]?.startsWith('extra ') ? fromBase64(rest.shift()!.slice('extra '.length)) : undefined;
+  if (extra === null) throw malformed('extra data in base64');
   const index = /^index (0|[1-9]\d{0,15})$/.exec(rest[0] ?? '')?.[1];
   if (index === undefined || !Number.isSafeInteger(Number(index))) throw malformed('"index" and a number');
   const hashes = rest.slice(1).map(fromBase64);
@@ -37,7 +41,7 @@ export function parseTlogProof(text: string): TlogProof {
   if (proof.length !== hashes.length || proof.length > MAX_PROOF_HASHES) {
     throw malformed(`at most ${MAX_PROOF_HASHES} hashes of ${HASH_BYTES} bytes in base64`);
   }
-  return { index: Number(index), proof, note: text.slice(blank + 2) };
+  return { index: Number(index), proof, note: text.slice(blank + 2), ...(extra && { extra }) };
 }
 
 /**

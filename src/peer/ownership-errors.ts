@@ -28,6 +28,8 @@ export type OwnershipErrorCode =
   | 'wrong-claim'
   /** A proof does not prove that an event or a row is where the file says. */
   | 'bad-proof'
+  /** A proof does not bring along the entry that it is about, and nobody has named it. */
+  | 'no-entry'
   /** A signature is not that of the key that it should be of. */
   | 'bad-signature'
   /** A file of an exported folder was changed, is missing, or was added. */
