@@ -2,6 +2,7 @@
 // The `potluck` command: runs src/cli/main.ts with a Node that can run TypeScript, whichever Node started it.
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import module from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
@@ -10,6 +11,7 @@ const main = join(root, 'src', 'cli', 'main.ts');
 const bundled = join(root, 'node_modules', '.bin', process.platform === 'win32' ? 'node.cmd' : 'node');
 
 if (Number(process.versions.node.split('.')[0]) >= 24) {
+  module.enableCompileCache(); // the second start need not strip types again
   await import(pathToFileURL(main).href);
 } else if (existsSync(bundled)) {
   const child = spawn(bundled, [main, ...process.argv.slice(2)], {

@@ -1,6 +1,6 @@
 // Real potluck processes for whole-system tests: started on free ports in a folder of their own, awaited by what they say, all ended at the end.
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,14 +10,15 @@ import { schemaOf } from '../src/cli/json-objects.ts';
 import { firstIssue } from '../src/errors.ts';
 import { observeHub } from '../src/peer/observer.ts';
 import type { RunStatus } from '../src/protocol/messages.ts';
+import type { CommandAsked, CommandSaid } from './commands-process.ts';
 
-const MAIN = join(import.meta.dirname, '..', 'src', 'cli', 'main.ts');
+const POTLUCK = join(import.meta.dirname, '..', 'bin', 'potluck.js');
+const COMMANDS = join(import.meta.dirname, 'commands-process.ts');
 
 export type Line = Record<string, unknown>;
 
-/** One potluck process: what it said, and what it will say. */
-export interface Potluck {
-  readonly process: ChildProcess;
+/** A command: what it said, and what it will say. */
+export interface Told {
   readonly lines: Line[];
   readonly stdout: () => string;
   readonly stderr: () => string;
@@ -27,11 +28,18 @@ export interface Potluck {
   readonly ended: Promise<number | NodeJS.Signals>;
 }
 
+/** A command in a process of its own. */
+export interface Potluck extends Told {
+  readonly process: ChildProcess;
+}
+
 /** A folder and processes that are gone when the test is over. */
 export interface Network {
   readonly folder: string;
   /** Starts `potluck ARGS`. */
   start(...args: string[]): Potluck;
+  /** Runs `potluck ARGS`, a command that ends by itself, after those asked before, in one process for all of them. */
+  ask(...args: string[]): Told;
   /** Starts a hub on a free port (or the given one) and resolves with its address. It serves no page unless a flag says so. */
   hub(port?: number, ...more: string[]): Promise<{ readonly url: string; readonly potluck: Potluck }>;
   /** Starts a worker or validator. */
@@ -52,21 +60,27 @@ export function network(t: TestContext): Network {
     (_, i) => `Line ${i} of a text that repeats itself, as texts for tests do.`,
   );
   writeFileSync(text, lines.join('\n'));
+  const env = { ...process.env, POTLUCK_HOME: join(folder, 'home') };
   const started: Potluck[] = [];
+  let commands: CommandsProcess | null = null;
   t.after(async () => {
     for (const { process: child } of started) child.kill('SIGKILL');
-    await Promise.all(started.map(({ ended }) => ended));
+    await Promise.all([commands?.close(), ...started.map(({ ended }) => ended)]);
     rmSync(folder, { recursive: true, force: true });
   });
 
   const start: Network['start'] = (...args) => {
-    const potluck = launch(args, { ...process.env, POTLUCK_HOME: join(folder, 'home') });
+    const potluck = launch(args, env);
     started.push(potluck);
     return potluck;
   };
   return {
     folder,
     start,
+    ask(...args) {
+      commands ??= new CommandsProcess(env);
+      return commands.ask(args);
+    },
     async hub(port = 0, ...more) {
       const flags = more.length > 0 ? more : ['--no-page'];
       const potluck = start('hub', '--port', String(port), '--folder', join(folder, 'hub'), '--json', ...flags);
@@ -84,7 +98,66 @@ export function network(t: TestContext): Network {
 }
 
 function launch(args: readonly string[], env: NodeJS.ProcessEnv): Potluck {
-  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', MAIN, ...args], { env });
+  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', POTLUCK, ...args], { env });
+  const { told, out, err, end } = listen(args);
+  child.stderr.on('data', (chunk: Buffer) => err(chunk.toString()));
+  createInterface({ input: child.stdout }).on('line', out);
+  child.on('close', (code, signal) => end(code ?? signal ?? -1));
+  return { process: child, ...told };
+}
+
+/** Runs commands one after another; see commands-process.ts. */
+class CommandsProcess {
+  readonly #child: ChildProcess;
+  readonly #over: Promise<number | NodeJS.Signals>;
+  readonly #asked: ReturnType<typeof listen>[] = [];
+
+  constructor(env: NodeJS.ProcessEnv) {
+    this.#child = fork(COMMANDS, [], { env, execArgv: ['--disable-warning=ExperimentalWarning'], silent: true });
+    this.#child.stdout!.resume(); // all that commands say comes as messages
+    let own = '';
+    this.#child.stderr!.on('data', (chunk: Buffer) => {
+      own += chunk;
+    });
+    const rests: string[] = [];
+    this.#child.on('message', ({ id, stdout, stderr, code }: CommandSaid) => {
+      const { out, err, end } = this.#asked[id];
+      if (stderr !== undefined) err(stderr);
+      if (stdout === undefined && code === undefined) return;
+      const lines = ((rests[id] ?? '') + (stdout ?? '')).split('\n');
+      rests[id] = lines.pop()!;
+      for (const line of lines) out(line);
+      if (code === undefined) return;
+      if (rests[id] !== '') out(rests[id]);
+      end(code);
+    });
+    this.#over = new Promise((resolve) => {
+      this.#child.on('exit', (code, signal) => {
+        for (const { err, end } of this.#asked) {
+          err(own);
+          end(signal ?? code ?? -1);
+        }
+        resolve(signal ?? code ?? -1);
+      });
+    });
+  }
+
+  ask(args: readonly string[]): Told {
+    const heard = listen(args);
+    const asked: CommandAsked = { id: this.#asked.push(heard) - 1, words: args };
+    this.#child.send(asked);
+    return heard.told;
+  }
+
+  /** Resolves when the process has ended by itself: a command that left something open would keep it, as it would keep its own. */
+  async close(): Promise<void> {
+    this.#child.disconnect();
+    assert.equal(await this.#over, 0, 'the process of many commands');
+  }
+}
+
+/** What a command says, as it comes. */
+function listen(args: readonly string[]) {
   const lines: Line[] = [];
   let output = '';
   let errors = '';
@@ -92,25 +165,9 @@ function launch(args: readonly string[], env: NodeJS.ProcessEnv): Potluck {
   const stir = (): void => {
     for (const check of waiting) check();
   };
-  child.stderr.on('data', (chunk: Buffer) => {
-    errors = (errors + chunk).slice(-4000);
-  });
-  createInterface({ input: child.stdout }).on('line', (text) => {
-    output += `${text}\n`;
-    const value = parsed(text);
-    if (args.includes('--json')) mustBeDocumented(value);
-    lines.push(value);
-    stir();
-  });
   let over = false;
-  const ended = new Promise<number | NodeJS.Signals>((resolve) => {
-    child.on('close', (code, signal) => {
-      over = true;
-      resolve(code ?? signal ?? -1);
-      stir();
-    });
-  });
-  const line: Potluck['line'] = (fits) =>
+  const { promise: ended, resolve: resolveEnded } = Promise.withResolvers<number | NodeJS.Signals>();
+  const line: Told['line'] = (fits) =>
     new Promise((resolve, reject) => {
       const check = (): void => {
         const found = lines.find(fits);
@@ -123,7 +180,25 @@ function launch(args: readonly string[], env: NodeJS.ProcessEnv): Potluck {
       waiting.add(check);
       check();
     });
-  return { process: child, lines, stdout: () => output, stderr: () => errors, line, ended };
+  const told: Told = { lines, stdout: () => output, stderr: () => errors, line, ended };
+  return {
+    told,
+    out(text: string): void {
+      output += `${text}\n`;
+      const value = parsed(text);
+      if (args.includes('--json')) mustBeDocumented(value);
+      lines.push(value);
+      stir();
+    },
+    err(text: string): void {
+      errors = (errors + text).slice(-4000);
+    },
+    end(code: number | NodeJS.Signals): void {
+      over = true;
+      resolveEnded(code);
+      stir();
+    },
+  };
 }
 
 function parsed(text: string): Line {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { CHILD_MARK } from './lifetime.ts';
 
-const MAIN = join(import.meta.dirname, 'main.ts');
+const POTLUCK = join(import.meta.dirname, '..', '..', 'bin', 'potluck.js');
 const LIMITS = {
   restart_ms: 3000, // a killed device comes back after a moment, so that one sees that it was gone
   polite_ms: 8000, // what a worker gets to hand in its last work
@@ -34,7 +34,7 @@ export function startChild(options: ChildOptions): Child {
 
   const start = (): void => {
     // Its own process group: Ctrl-C in the terminal reaches only the parent, which ends its children in the right order.
-    child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', MAIN, ...options.args, '--json'], {
+    child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', POTLUCK, ...options.args, '--json'], {
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       env: { ...process.env, [CHILD_MARK]: '1' },
       detached: process.platform !== 'win32',

@@ -19,6 +19,7 @@ test('the version is said without loading any command', () => {
   assert.match(stdout, /^\d+\.\d+\.\d+\n$/);
   const loaded = stderr.split('\n').filter(Boolean);
   assert.deepEqual(loaded.sort(), [
+    'cli/command-line.ts',
     'cli/commands.ts',
     'cli/main.ts',
     'cli/output.ts',

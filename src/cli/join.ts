@@ -101,7 +101,7 @@ Ctrl-C hands in what is done and leaves; a second Ctrl-C leaves at once.`,
           { type: 'adversary', name: adversary.name, does: adversary.does },
         );
       }
-      const { folder } = peerFolder(flags.folder, flags.role);
+      const { folder, release } = peerFolder(flags.folder, flags.role);
       const { threads, alone } = flags;
       const runtime = await (flags.runtime === 'wasm'
         ? createWasmRuntime({ threads })
@@ -124,6 +124,7 @@ Ctrl-C hands in what is done and leaves; a second Ctrl-C leaves at once.`,
       } finally {
         looking?.close();
         await runtime.close();
+        release();
       }
     });
 }
