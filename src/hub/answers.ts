@@ -27,7 +27,12 @@ const STATUS: Readonly<Record<string, 403 | 421 | 429 | 503 | 507>> = {
   'wrong-host': 421,
   'wrong-origin': 403,
   'not-public': 403,
+  busy: 503,
+  'too-slow': 503,
+  'too-much': 429,
 };
+/** Answers that tell of the askers, not of the hub: its operator need not hear of each. */
+const OF_THE_ASKERS = ['busy', 'too-slow'];
 
 export interface Answer {
   readonly status: 400 | 403 | 421 | 429 | 500 | 503 | 507;
@@ -35,17 +40,20 @@ export interface Answer {
   /** One sentence, for strangers. */
   readonly message: string;
   readonly details: ErrorDetails;
+  /** Whether the hub's operator should hear of it. */
+  readonly trouble: boolean;
 }
 
 /** An error as strangers get to hear it: whose trouble it is, and nothing about this machine. */
 export function answerTo(error: unknown): Answer {
   if (!(error instanceof CodedError)) {
-    return { status: 500, code: 'hub-failed', message: 'the hub failed at this request', details: {} };
+    return { status: 500, code: 'hub-failed', message: 'the hub failed at this request', details: {}, trouble: true };
   }
   const { code, message, details } = error;
   const own = error instanceof LedgerError ? OWN_TROUBLE[error.code] : undefined;
-  if (own !== undefined) return { status: STATUS[code] ?? 500, code, message: own, details: {} };
-  return { status: STATUS[code] ?? 400, code, message, details };
+  if (own !== undefined) return { status: STATUS[code] ?? 500, code, message: own, details: {}, trouble: true };
+  const status = STATUS[code] ?? 400;
+  return { status, code, message, details, trouble: status >= 500 && !OF_THE_ASKERS.includes(code) };
 }
 
 declare module 'hono' {
@@ -67,6 +75,10 @@ export function noteAskers(app: Hono, addressOf: AddressOf): void {
 
 /** Whom a request is counted under; null: a program of this machine, which is not limited. */
 export const addressOfAsker = (c: Context): string | null => c.get('asker');
+
+export const BLOB_HASH = /^[0-9a-f]{64}$/;
+export const malformedHash = (c: Context) =>
+  c.json(problem('malformed', 'expected /blobs/ and 64 hexadecimal digits'), 400);
 
 /** The size that a request announces, or the answer to one that announces none or too much. */
 export function announcedBytes(c: Context, max_bytes: number): number | Response {

@@ -1,7 +1,9 @@
 // Blobs over real sockets: whole, in part, only their size, not again; an upload may take as long as its bytes keep coming.
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { readdir, utimes, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,16 +11,18 @@ import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { Hono } from 'hono';
+import type { CodedError } from '../errors.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import { createIdentity } from '../protocol/identity.ts';
 import { uploadChallenge } from '../protocol/messages.ts';
 import { type Hub, openHub, serverOf } from './hub.ts';
 
-const SILENCE_MS = 400;
+const SILENCE_MS = 1200;
 const root = mkdtempSync(join(tmpdir(), 'potluck-blobs-'));
 const identity = createIdentity();
 const random = randomBytes(5000);
 const text = Buffer.from('many bring something, one thing comes out. '.repeat(100));
+const problems: string[] = [];
 let hub: Hub;
 
 const headersFor = async (bytes: Uint8Array) => ({
@@ -30,8 +34,10 @@ const get = (bytes: Uint8Array, headers: Record<string, string> = {}, method = '
   fetch(urlOf(bytes), { method, headers: { 'accept-encoding': 'identity', ...headers } });
 const bodyOf = async (response: Response) => Buffer.from(await response.arrayBuffer());
 
+const onError = (error: unknown): void => void problems.push((error as CodedError).code);
+
 before(async () => {
-  hub = await openHub({ folder: root, host: '127.0.0.1', port: 0, limits: { silence_ms: SILENCE_MS } });
+  hub = await openHub({ folder: root, host: '127.0.0.1', port: 0, limits: { silence_ms: SILENCE_MS }, onError });
   for (const bytes of [random, text]) {
     const put = await fetch(urlOf(bytes), { method: 'PUT', body: bytes, headers: await headersFor(bytes) });
     assert.equal(put.status, 201);
@@ -108,6 +114,86 @@ test('an upload that keeps coming is taken whatever it takes; one that falls sil
   const bytes = randomBytes(8);
   assert.match(await upload(bytes, SILENCE_MS / 4, 8), /^HTTP\/1\.1 201 /, 'twice as long as the silence');
   assert.equal(await upload(randomBytes(8), 0, 4), '');
+});
+
+test('a part that breaks off counts as far as it came; a whole upload that does is begun anew', async () => {
+  const bytes = randomBytes(300_000);
+  const part = { ...(await headersFor(bytes)), 'content-range': 'bytes 0-199999/300000' };
+  const { hostname, port } = new URL(hub.url);
+  const lines = Object.entries({ ...part, 'content-length': '200000' }).map(([name, value]) => `${name}: ${value}\r\n`);
+  const socket = connect(Number(port), hostname);
+  socket.write(`PUT /blobs/${sha256Hex(bytes)} HTTP/1.1\r\nhost: ${new URL(hub.url).host}\r\n${lines.join('')}\r\n`);
+  socket.write(bytes.subarray(0, 150_000));
+  while ((await readdir(join(root, 'blobs', 'staging'))).length === 0) await sleep(10);
+  socket.destroy();
+  await once(socket, 'close');
+  const rest = (from: number) =>
+    fetch(urlOf(bytes), {
+      method: 'PUT',
+      body: bytes.subarray(from),
+      headers: { ...part, 'content-range': `bytes ${from}-299999/300000` },
+    });
+  // Where it goes on nobody knows who was cut off; it is told, and no byte of what came is sent again.
+  const told = await rest(250_000);
+  const { received_bytes } = (await told.json()) as { received_bytes: number };
+  assert.equal(told.status, 409);
+  assert.ok(received_bytes > 0 && received_bytes <= 150_000, `${received_bytes}`);
+  assert.equal((await rest(received_bytes)).status, 201);
+  assert.deepEqual(await bodyOf(await get(bytes)), bytes);
+});
+
+test('what nobody takes is not kept: bytes of another hash, uploads that broke off', async () => {
+  const bytes = randomBytes(100_000);
+  const other = await fetch(urlOf(bytes), {
+    method: 'PUT',
+    body: randomBytes(100_000),
+    headers: await headersFor(bytes),
+  });
+  assert.equal(((await other.json()) as { error: { code: string } }).error.code, 'wrong-hash');
+  assert.equal(await upload(randomBytes(8), 0, 4), '');
+  assert.deepEqual(await readdir(join(root, 'blobs', 'staging')), []);
+});
+
+test('a blob that is damaged on the disk is refused, or the connection is cut before its end', async () => {
+  const bytes = Buffer.alloc(1 << 20, 3);
+  await fetch(urlOf(bytes), { method: 'PUT', body: bytes, headers: await headersFor(bytes) });
+  const hash = sha256Hex(bytes);
+  const path = join(root, 'blobs', hash.slice(0, 2), hash.slice(2, 4), hash);
+  const damage = async (): Promise<void> => {
+    await writeFile(path, Buffer.alloc(1 << 20, 4));
+    await utimes(path, 1000, 1000);
+  };
+  await damage();
+  assert.equal((await get(bytes)).status, 500);
+  await fetch(urlOf(bytes), { method: 'PUT', body: bytes, headers: await headersFor(bytes) });
+  await utimes(path, 1000, 1000);
+  assert.deepEqual(await bodyOf(await get(bytes)), bytes);
+  await damage(); // behind the hub's back
+  await assert.rejects(async () => bodyOf(await get(bytes)), TypeError);
+  assert.equal((await get(bytes, { range: 'bytes=5-9' })).status, 500);
+  assert.deepEqual(problems, Array(3).fill('blob-corrupt'), 'its operator hears of it');
+});
+
+test('for readers who are gone, or do not read, nothing is read', async () => {
+  const bytes = randomBytes(24 << 20);
+  await fetch(urlOf(bytes), { method: 'PUT', body: bytes, headers: await headersFor(bytes) });
+  const sent = async (): Promise<number> => {
+    const metrics = await (await fetch(`${hub.url}/metrics`)).text();
+    return Number(/potluck_blob_bytes_total\{direction="down"\} (\d+)/.exec(metrics)![1]);
+  };
+  const before = await sent();
+  const { hostname, port } = new URL(hub.url);
+  const socket = connect(Number(port), hostname);
+  socket.write(`GET /blobs/${sha256Hex(bytes)} HTTP/1.1\r\nhost: ${new URL(hub.url).host}\r\n\r\n`);
+  await once(socket, 'readable');
+  let [last, now] = [-1, await sent()];
+  while (now !== last) {
+    await sleep(100);
+    [last, now] = [now, await sent()];
+  }
+  const taken = now - before;
+  assert.ok(taken > 0 && taken < bytes.length, `what the system's own buffers take, not all: ${taken}`);
+  socket.destroy();
 });
 
 test('no limit on a whole request', () => {

@@ -1,53 +1,52 @@
-// Blobs over HTTP: fetched by hash, whole or from where a broken line left off (RFC 9110, section 14), and uploaded, signed.
-import { promisify } from 'node:util';
-import { gzip } from 'node:zlib';
-import { hexToBytes } from '@noble/hashes/utils.js';
+// Blobs over HTTP: fetched by hash, whole or from where a broken line left off (RFC 9110, section 14); receive-blobs.ts takes them.
+import type { HttpBindings } from '@hono/node-server';
 import type { Context, Hono } from 'hono';
 import type { BlobStore } from '../ledger/blob-store.ts';
-import { systemClock } from '../protocol/clock.ts';
-import { sha256Hex } from '../protocol/hash.ts';
-import { verifySignature } from '../protocol/identity.ts';
-import { uploadChallenge, WIRE_LIMITS } from '../protocol/messages.ts';
-import { addressOfAsker, announcedBytes, problem } from './answers.ts';
+import type { Clock } from '../protocol/clock.ts';
+import { addressOfAsker, answerTo, BLOB_HASH, malformedHash, problem } from './answers.ts';
 import { hasAlready, rangeOf } from './byte-range.ts';
 import type { Metrics } from './metrics.ts';
+import { openPacker, type Packer, type Packing, packingFor } from './packing.ts';
 import type { RateLimits } from './rate-limits.ts';
-import { UNNAMED_BYTES, type UnnamedBlobs } from './unnamed-blobs.ts';
-import { openPartialUploads, type Part, type PartialUploads, uploadedPart } from './uploads.ts';
+import { receiver } from './receive-blobs.ts';
+import { openTransfers, TRANSFER_LIMITS, type Transfers } from './transfers.ts';
+import type { UnnamedBlobs } from './unnamed-blobs.ts';
 import type { PeerTelemetry } from './views.ts';
 
-const HASH = /^[0-9a-f]{64}$/;
-/** What all uploads that are under way may hold in memory together: two of the largest. */
-const RECEIVING_BYTES = 2 * WIRE_LIMITS.blob_bytes;
 /** Text shards shrink to a third; weights and updates hardly, and large ones would keep a core busy for nothing. */
 const PACKED_BYTES = { least: 1024, most: 1 << 20 };
-const WORTH_PACKING = 0.9;
-const gzipAsync = promisify(gzip);
 
 export interface BlobServices {
   readonly id: string;
+  readonly clock: Clock;
   readonly blobs: BlobStore;
   readonly unnamed: UnnamedBlobs;
   readonly telemetry: Map<string, PeerTelemetry>;
   readonly rates: RateLimits;
   readonly metrics: Metrics;
+  /** Whether a key takes part in a run or owns one. */
+  isKnown(peer: string): boolean;
   mustHaveRoom(size_bytes: number): Promise<void>;
+  /** Gets what went wrong here, for the operator. */
+  onError(error: unknown, where: string): void;
 }
 
 /** Adds GET, HEAD and PUT of /blobs/HASH to an app. */
 export function serveBlobs(app: Hono, hub: BlobServices): void {
-  app.get('/blobs/:hash', (c) => send(c, hub));
-  const receive = receiver(hub);
-  app.put('/blobs/:hash', receive);
+  const transfers = openTransfers(hub.clock, TRANSFER_LIMITS.down);
+  const pack = openPacker();
+  app.get('/blobs/:hash', (c) => send(c, hub, transfers, pack));
+  app.put('/blobs/:hash', receiver(hub));
 }
 
-const malformed = (c: Context) => c.json(problem('malformed', 'expected /blobs/ and 64 hexadecimal digits'), 400);
+/** Other bytes on the wire have another strong tag. */
+const tagOf = (hash: string, packing: Packing | null): string => `"${hash}${packing ? `-${packing}` : ''}"`;
 
 /** A blob never changes under its name, so every answer may be kept for good and gone on with at any byte. */
-async function send(c: Context, { blobs, telemetry, metrics }: BlobServices): Promise<Response> {
+async function send(c: Context, hub: BlobServices, transfers: Transfers, pack: Packer): Promise<Response> {
   const hash = c.req.param('hash') ?? '';
-  if (!HASH.test(hash)) return malformed(c);
-  const etag = `"${hash}"`;
+  if (!BLOB_HASH.test(hash)) return malformedHash(c);
+  const etag = tagOf(hash, null);
   const headers = {
     'content-type': 'application/octet-stream',
     'cache-control': 'public, max-age=31536000, immutable',
@@ -56,123 +55,88 @@ async function send(c: Context, { blobs, telemetry, metrics }: BlobServices): Pr
     etag,
   };
   const missing = () => c.json(problem('not-found', `no blob ${hash} here`), 404);
-  const size_bytes = await blobs.sizeOf(hash);
+  const size_bytes = await hub.blobs.sizeOf(hash);
   if (size_bytes === null) return missing();
   const known = c.req.header('if-none-match');
-  if (hasAlready(etag, known) || hasAlready(packedTag(hash), known)) return c.body(null, 304, headers);
+  if ([null, 'br', 'gzip'].some((packing) => hasAlready(tagOf(hash, packing as Packing | null), known))) {
+    return c.body(null, 304, headers);
+  }
   if (c.req.method === 'HEAD') return c.body(null, 200, { ...headers, 'content-length': String(size_bytes) });
   const range = rangeOf(size_bytes, etag, c.req.header('range'), c.req.header('if-range'));
   if (range.kind === 'beyond') {
     const message = `expected a range within ${size_bytes} bytes, got ${c.req.header('range')}`;
     return c.json(problem('bad-range', message, { size_bytes }), 416, { 'content-range': `bytes */${size_bytes}` });
   }
-  const bytes = await blobs.get(hash);
-  if (!bytes) return missing();
-  const wire =
-    range.kind === 'part' ? partOf(bytes, range) : await packed(bytes, hash, c.req.header('accept-encoding'));
-  const seen = telemetry.get(c.req.header('x-potluck-peer') ?? '');
-  if (seen) seen.bytes_down += wire.bytes.length;
-  metrics.carried('down', wire.bytes.length);
-  return c.body(wire.bytes as Uint8Array<ArrayBuffer>, range.kind === 'part' ? 206 : 200, {
+  const packing = range.kind === 'whole' ? packingOf(size_bytes, c.req.header('accept-encoding')) : null;
+  const packed = packing && (await pack(hash, packing, () => hub.blobs.get(hash)));
+  const [from, to] = range.kind === 'part' ? [range.from, range.to] : [0, size_bytes];
+  const pieces = packed ? of(packed) : await hub.blobs.stream(hash, from, to);
+  if (!pieces) return missing();
+  const length = packed ? packed.length : to - from;
+  const onBytes = (bytes: number): void => {
+    const seen = hub.telemetry.get(c.req.header('x-potluck-peer') ?? '');
+    if (seen) seen.bytes_down += bytes;
+    hub.metrics.carried('down', bytes);
+  };
+  const cut = (error: unknown): void => {
+    if (answerTo(error).trouble) hub.onError(error, `the answer to ${c.req.method} ${c.req.path}`);
+    (c.env as HttpBindings).outgoing.destroy();
+  };
+  const carried = carriedBy(transfers, addressOfAsker(c), pieces, onBytes, cut);
+  return c.body(carried, range.kind === 'part' ? 206 : 200, {
     ...headers,
-    'content-length': String(wire.bytes.length),
-    ...wire.headers,
+    'content-length': String(length),
+    ...(range.kind === 'part' ? { 'content-range': `bytes ${from}-${to - 1}/${size_bytes}` } : {}),
+    ...(packed ? { 'content-encoding': packing!, etag: tagOf(hash, packing) } : {}),
   });
 }
 
-interface OnTheWire {
-  readonly bytes: Uint8Array;
-  readonly headers: Record<string, string>;
+/** How a whole blob goes over the wire, where the reader takes that and it may be worth it. */
+function packingOf(size_bytes: number, accepted: string | undefined): Packing | null {
+  return size_bytes >= PACKED_BYTES.least && size_bytes <= PACKED_BYTES.most ? packingFor(accepted) : null;
 }
 
-function partOf(bytes: Uint8Array, { from, to }: { readonly from: number; readonly to: number }): OnTheWire {
-  const headers = { 'content-range': `bytes ${from}-${to - 1}/${bytes.length}` };
-  return { bytes: bytes.subarray(from, to), headers };
+async function* of(bytes: Uint8Array): AsyncGenerator<Uint8Array, void> {
+  yield bytes;
 }
 
-/** Other bytes on the wire have another strong tag. */
-const packedTag = (hash: string): string => `"${hash}-gzip"`;
-
-/** A whole blob as it goes over the wire: gzipped where the reader takes that and it is worth it. */
-async function packed(bytes: Uint8Array, hash: string, accepted = ''): Promise<OnTheWire> {
-  const tried = /\bgzip\b/.test(accepted) && bytes.length >= PACKED_BYTES.least && bytes.length <= PACKED_BYTES.most;
-  if (!tried) return { bytes, headers: {} };
-  const small = await gzipAsync(bytes, { level: 5 });
-  return small.length < bytes.length * WORTH_PACKING
-    ? { bytes: small, headers: { 'content-encoding': 'gzip', etag: packedTag(hash) } }
-    : { bytes, headers: {} };
-}
-
-/** Takes uploads, as many at once as there is memory for. */
-function receiver(hub: BlobServices): (c: Context) => Promise<Response> {
-  const { rates, unnamed } = hub;
-  let receiving_bytes = 0;
-  const uploads = openPartialUploads(systemClock);
-  return async (c) => {
-    rates.take('upload_address', addressOfAsker(c));
-    const hash = c.req.param('hash') ?? '';
-    const peer = c.req.header('x-potluck-peer') ?? '';
-    const signature = c.req.header('x-potluck-signature') ?? '';
-    if (!HASH.test(hash)) return malformed(c);
-    const signed =
-      HASH.test(peer) &&
-      /^[0-9a-f]{128}$/.test(signature) &&
-      verifySignature(peer, uploadChallenge(hub.id, hash), hexToBytes(signature));
-    if (!signed)
-      return c.json(problem('bad-signature', "expected the uploader's signature over this blob's hash"), 401);
-    rates.take('upload_key', peer);
-    // Everything is decided by the announced size, before a byte of the body is held.
-    const announced = announcedBytes(c, WIRE_LIMITS.blob_bytes);
-    if (announced instanceof Response) return announced;
-    const range = c.req.header('content-range');
-    const part = uploadedPart(range ?? '');
-    if (range && (!part || part.end - part.start !== announced || part.total > WIRE_LIMITS.blob_bytes)) {
-      const message = `expected content-range: bytes FIRST-LAST/TOTAL of the body's length, TOTAL at most ${WIRE_LIMITS.blob_bytes}`;
-      return c.json(problem('bad-range', message), 400);
-    }
-    if (!unnamed.mayAdd(peer, part?.total ?? announced)) {
-      return c.json(problem('too-much', `at most ${UNNAMED_BYTES} bytes that no event names yet`), 429);
-    }
-    await hub.mustHaveRoom(receiving_bytes + (part?.total ?? announced));
-    if (receiving_bytes + uploads.held_bytes + announced > RECEIVING_BYTES) {
-      return c.json(problem('busy', 'other uploads are under way; try again in a moment'), 503);
-    }
-    receiving_bytes += announced;
-    try {
-      const bytes = new Uint8Array(await c.req.arrayBuffer());
-      const whole = part ? await joined(c, hub, uploads, { hash, peer, part }, bytes) : bytes;
-      return whole instanceof Response ? whole : await keep(c, hub, hash, peer, whole);
-    } finally {
-      receiving_bytes -= announced;
-    }
+/**
+ * A body that reads on only when its reader has taken what was read, and not at all for one that has gone. Where it cannot go on, `cut` ends
+ * the connection, so that nobody takes what came for the whole. Throws HubError busy.
+ */
+function carriedBy(
+  transfers: Transfers,
+  address: string | null,
+  pieces: AsyncIterable<Uint8Array>,
+  onBytes: (size_bytes: number) => void,
+  cut: (error: unknown) => void,
+): ReadableStream<Uint8Array<ArrayBuffer>> {
+  const reading = pieces[Symbol.asyncIterator]();
+  const transfer = transfers.begin({ address, onEnd: cut });
+  const over = (): void => {
+    transfer.done();
+    reading.return?.().catch(() => {});
   };
-}
-
-/** The whole blob when its last part has come, else the answer that says where to go on. */
-async function joined(
-  c: Context,
-  { blobs }: BlobServices,
-  uploads: PartialUploads,
-  { hash, peer, part }: { readonly hash: string; readonly peer: string; readonly part: Part },
-  bytes: Uint8Array,
-): Promise<Uint8Array | Response> {
-  const found = uploads.add(`${peer} ${hash}`, part, bytes);
-  if (found.state === 'whole') return found.bytes;
-  const { received_bytes } = found;
-  // The answer to the last part may have been lost.
-  if (received_bytes === 0 && (await blobs.has(hash))) return c.json({ hash }, 201);
-  return c.json({ received_bytes }, found.state === 'goes-on' ? 202 : 409);
-}
-
-async function keep(c: Context, hub: BlobServices, hash: string, peer: string, bytes: Uint8Array): Promise<Response> {
-  const found = sha256Hex(bytes);
-  if (found !== hash) {
-    return c.json(problem('wrong-hash', `expected bytes whose SHA-256 is ${hash}, got ${found}`, { found }), 400);
-  }
-  await hub.unnamed.holding([hash], () => hub.blobs.put(bytes));
-  hub.unnamed.add(peer, hash, bytes.length);
-  const seen = hub.telemetry.get(peer);
-  if (seen) seen.bytes_up += bytes.length;
-  hub.metrics.carried('up', bytes.length);
-  return c.json({ hash, size_bytes: bytes.length }, 201);
+  return new ReadableStream(
+    {
+      async pull(controller) {
+        try {
+          const next = await reading.next();
+          if (next.done) {
+            controller.close();
+            over();
+            return;
+          }
+          transfer.moved(next.value.length);
+          onBytes(next.value.length);
+          controller.enqueue(next.value as Uint8Array<ArrayBuffer>);
+        } catch (error) {
+          cut(error);
+          over();
+        }
+      },
+      cancel: over,
+    },
+    { highWaterMark: 0 },
+  );
 }

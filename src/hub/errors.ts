@@ -39,6 +39,14 @@ export type HubErrorCode =
   | 'not-public'
   /** An address or a key asks faster than it may; `details.retry_after_s` says when to try again. */
   | 'too-fast'
+  /** As many transfers as there is room for are under way: try again in a moment. */
+  | 'busy'
+  /** A transfer moves too slowly to keep its place; what has come is kept, and it may go on. */
+  | 'too-slow'
+  /** Whoever sent something was gone before all of it had come; what has come is kept. */
+  | 'broke-off'
+  /** More bytes that no event names than a key, an address or all strangers may have here. */
+  | 'too-much'
   /** The machine's clock and the log's time differ; rounds go on. */
   | 'clock-skew'
   /** A run was paused because its loss only rises. */

@@ -2,9 +2,13 @@
 import { Hono, type MiddlewareHandler } from 'hono';
 import type { BlobStore } from '../ledger/blob-store.ts';
 import type { Receipt } from '../ledger/receipt.ts';
+
+import type { Clock } from '../protocol/clock.ts';
+
 import { type AccountView, type HolderView, type RunHistory, type RunView, WIRE_LIMITS } from '../protocol/messages.ts';
 import { addressOfAsker, announcedBytes, answerTo, noteAskers, problem } from './answers.ts';
 import type { AddressOf } from './askers.ts';
+
 import { serveBlobs } from './blob-routes.ts';
 import { serveCards } from './card-routes.ts';
 import type { Condition } from './condition.ts';
@@ -45,6 +49,9 @@ export interface HttpServices {
   onError(error: unknown, where: string): void;
   counts(): { readonly events: number; readonly connections: number };
   condition(): Promise<Condition>;
+  readonly clock: Clock;
+  /** Whether a key takes part in a run or owns one. */
+  isKnown(peer: string): boolean;
   /** Throws HubError `disk-full` where an upload of this size would not leave enough room. */
   mustHaveRoom(size_bytes: number): Promise<void>;
 }
@@ -68,8 +75,8 @@ export function httpApp(
   const app = new Hono();
 
   app.onError((error, c) => {
-    const { status, code, message, details } = answerTo(error);
-    if (status >= 500) hub.onError(error, `the answer to ${c.req.method} ${c.req.path}`);
+    const { status, code, message, details, trouble } = answerTo(error);
+    if (trouble) hub.onError(error, `the answer to ${c.req.method} ${c.req.path}`);
     const wait_s = details.retry_after_s ?? (status === 503 || status === 507 ? RETRY_AFTER_S : null);
     return c.json(problem(code, message, details), status, wait_s === null ? {} : { 'retry-after': String(wait_s) });
   });

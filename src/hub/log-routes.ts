@@ -6,7 +6,7 @@ import { parseTilePath, type TileAddress } from '../ledger/tiles.ts';
 import { writeTlogProof } from '../ledger/tlog-proof.ts';
 import { rangeOf } from './byte-range.ts';
 import type { Cosignatures } from './cosignatures.ts';
-import { openPacker } from './packing.ts';
+import { openPacker, packedFor } from './packing.ts';
 import type { RateLimits } from './rate-limits.ts';
 
 /** The part of a transparency log that is served. */
@@ -78,7 +78,9 @@ export function serveLog(
     if (range.kind !== 'part') {
       // Entries shrink; hashes do not.
       const isBundle = c.req.path.startsWith('/log/tile/entries/');
-      const wire = isBundle ? await pack(c.req.path, bytes, c.req.header('accept-encoding')) : { bytes, headers: {} };
+      const wire = isBundle
+        ? await packedFor(pack, c.req.path, bytes, c.req.header('accept-encoding'))
+        : { bytes, headers: {} };
       return c.body(wire.bytes as Uint8Array<ArrayBuffer>, 200, { ...headers, ...wire.headers });
     }
     const { from, to } = range;

@@ -90,7 +90,9 @@ export async function openMeetingPlace(options: MeetingPlaceOptions): Promise<Me
     snapshots: options.snapshots?.(keptTogether([histories, workers, samples])),
   });
   const time = openLogClock(sequencer.state.time_ms, clock);
-  const unnamed = unnamedBlobs();
+  const isKnown = (peer: string): boolean =>
+    [...sequencer.state.runs.values()].some((run) => run.owner === peer || run.peers.has(peer));
+  const unnamed = unnamedBlobs(isKnown);
   const put = (bytes: Uint8Array) => unnamed.holding([sha256Hex(bytes)], () => blobs.put(bytes));
   const models = openModels({ ...blobs, put }, options.loadGame);
   const telemetry = new Map<string, PeerTelemetry>();
@@ -175,6 +177,7 @@ export async function openMeetingPlace(options: MeetingPlaceOptions): Promise<Me
     },
     counts: () => ({ events: sequencer.state.events, connections: connections.count() }),
     condition: () => condition.look(),
+    isKnown,
     mustHaveRoom: (size_bytes: number) => condition.mustHaveRoom(size_bytes),
     onRefused: options.onRefused ?? (() => {}),
     onError,

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 import { brotliDecompressSync, gunzipSync } from 'node:zlib';
-import { openPacker, packingFor } from './packing.ts';
+import { openPacker, packedFor, packingFor } from './packing.ts';
 
 test('the packing that is taken', () => {
   const cases: [string | undefined, 'br' | 'gzip' | null][] = [
@@ -22,7 +22,8 @@ test('the packing that is taken', () => {
 });
 
 test('entries shrink, random bytes go as they are', async () => {
-  const pack = openPacker();
+  const packer = openPacker();
+  const pack = (name: string, bytes: Uint8Array, accepted: string) => packedFor(packer, name, bytes, accepted);
   const text = Buffer.from('one event like the other, '.repeat(200));
   const br = await pack('a', text, 'br');
   assert.equal(br.headers['content-encoding'], 'br');

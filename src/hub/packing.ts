@@ -7,6 +7,8 @@ const PACKED_BYTES = { least: 1024, most: 32 << 20 };
 const WORTH_PACKING = 0.9;
 /** Answers that are kept: those that are asked for now are the newest bundles, and whatever an audit reads comes once. */
 const KEPT_BYTES = 16 << 20;
+/** What remembering one takes beside its bytes. */
+const ENTRY_BYTES = 200;
 
 const packers = {
   br: (bytes: Uint8Array) => promisify(brotliCompress)(bytes, { params: { [constants.BROTLI_PARAM_QUALITY]: 5 } }),
@@ -29,40 +31,63 @@ export function packingFor(accept_encoding: string | undefined): Packing | null 
   return takes('br') ? 'br' : takes('gzip') ? 'gzip' : null;
 }
 
-export interface Packed {
-  readonly bytes: Uint8Array;
-  readonly headers: Readonly<Record<string, string>>;
+/** Bytes that never change under their name, packed; null where that is not worth it. What was packed lately is not packed again, nor twice at once. */
+export type Packer = (
+  name: string,
+  packing: Packing,
+  read: () => Promise<Uint8Array | null>,
+) => Promise<Uint8Array | null>;
+
+export function openPacker(): Packer {
+  /** null: not worth it, which is worth knowing. The one asked for last at the end. */
+  const kept = new Map<string, Uint8Array | null>();
+  const packing_now = new Map<string, Promise<Uint8Array | null>>();
+  let kept_bytes = 0;
+  const weight = (bytes: Uint8Array | null | undefined): number => (bytes?.length ?? 0) + ENTRY_BYTES;
+  const keep = (key: string, bytes: Uint8Array | null): void => {
+    if (kept.delete(key)) kept_bytes -= weight(bytes);
+    kept.set(key, bytes);
+    kept_bytes += weight(bytes);
+    for (const [oldest, other] of kept) {
+      if (kept_bytes <= KEPT_BYTES) break;
+      kept.delete(oldest);
+      kept_bytes -= weight(other);
+    }
+  };
+  const packAnew = async (key: string, packing: Packing, read: () => Promise<Uint8Array | null>) => {
+    const bytes = await read();
+    if (!bytes) return null;
+    const small = await packers[packing](bytes);
+    const packed = small.length > bytes.length * WORTH_PACKING ? null : small;
+    keep(key, packed);
+    return packed;
+  };
+  return async (name, packing, read) => {
+    const key = `${packing} ${name}`;
+    const known = kept.get(key);
+    if (known !== undefined) {
+      keep(key, known);
+      return known;
+    }
+    let now = packing_now.get(key);
+    if (!now) {
+      now = packAnew(key, packing, read).finally(() => packing_now.delete(key));
+      packing_now.set(key, now);
+    }
+    return now;
+  };
 }
 
-/** Packs what never changes under its name, and keeps the latest answers. */
-export function openPacker(): (
+/** Bytes as they go over the wire to a reader that takes some packings. */
+export async function packedFor(
+  pack: Packer,
   name: string,
   bytes: Uint8Array,
   accept_encoding: string | undefined,
-) => Promise<Packed> {
-  const kept = new Map<string, Uint8Array>();
-  let kept_bytes = 0;
-  const keep = (key: string, bytes: Uint8Array): void => {
-    kept.set(key, bytes);
-    kept_bytes += bytes.length;
-    for (const [oldest, { length }] of kept) {
-      if (kept_bytes <= KEPT_BYTES) break;
-      kept.delete(oldest);
-      kept_bytes -= length;
-    }
-  };
-  return async (name, bytes, accept_encoding) => {
-    const vary = { vary: 'accept-encoding' };
-    const packing = packingFor(accept_encoding);
-    const fits = bytes.length >= PACKED_BYTES.least && bytes.length <= PACKED_BYTES.most;
-    if (!packing || !fits) return { bytes, headers: vary };
-    const key = `${packing} ${name}`;
-    let packed = kept.get(key);
-    if (!packed) {
-      packed = await packers[packing](bytes);
-      if (!kept.has(key)) keep(key, packed);
-    }
-    if (packed.length > bytes.length * WORTH_PACKING) return { bytes, headers: vary };
-    return { bytes: packed, headers: { ...vary, 'content-encoding': packing } };
-  };
+): Promise<{ readonly bytes: Uint8Array; readonly headers: Readonly<Record<string, string>> }> {
+  const vary = { vary: 'accept-encoding' };
+  const packing = packingFor(accept_encoding);
+  const fits = bytes.length >= PACKED_BYTES.least && bytes.length <= PACKED_BYTES.most;
+  const packed = packing && fits ? await pack(name, packing, async () => bytes) : null;
+  return packed ? { bytes: packed, headers: { ...vary, 'content-encoding': packing! } } : { bytes, headers: vary };
 }

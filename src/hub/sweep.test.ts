@@ -48,6 +48,8 @@ async function folder(
 }
 
 const author = createIdentity();
+const peer = { peer: 'peer', address: null };
+const owner = { peer: 'owner', address: null };
 const any = 'a'.repeat(64);
 const created = (params: string, model: string): EventBody => ({
   ...{ type: 'run.created', version: 1, name: 'x', game: 'g', params, model, rounds: 9, created_ms: 0 },
@@ -88,15 +90,15 @@ test('an upload that nothing names is deleted after the grace time, not before, 
   const hash = await put('never named');
   const { clock } = clockAhead();
   const unnamed = unnamedBlobs();
-  unnamed.add('peer', hash, 2 ** 31);
-  assert.equal(unnamed.mayAdd('peer', 1), false);
+  unnamed.add(peer, hash, 2 ** 31);
+  assert.throws(() => unnamed.mustFit(peer, 1), { code: 'too-much' });
   const options = { blobs, ...(await logOf()), unnamed, clock, time: RIGHT, onError };
   clock.ahead_ms = GRACE_MS - 60_000;
   assert.deepEqual(await sweepUnnamed(options), []);
   clock.ahead_ms = GRACE_MS + 60_000;
   assert.deepEqual(await sweepUnnamed(options), [hash]);
   assert.equal(await blobs.has(hash), false);
-  assert.equal(unnamed.mayAdd('peer', 2 ** 31), true);
+  unnamed.mustFit(peer, 2 ** 31);
 });
 
 test('what a run names through its settings counts against nobody any more: the text of another run may follow', async (t) => {
@@ -106,13 +108,13 @@ test('what a run names through its settings counts against nobody any more: the 
   const params = await put(JSON.stringify({ dataset: manifest }));
   const hoarded = await put('of nothing');
   const unnamed = unnamedBlobs();
-  for (const hash of [...pieces, manifest, params]) unnamed.add('owner', hash, 2 ** 29);
-  assert.equal(unnamed.mayAdd('owner', 1), false);
+  for (const hash of [...pieces, manifest, params]) unnamed.add(owner, hash, 2 ** 29);
+  assert.throws(() => unnamed.mustFit(owner, 1), { code: 'too-much' });
   const { length: before } = [...unnamed.of('owner')];
   for (const hash of await namedThrough(blobs, [params], unnamed.of('owner'))) unnamed.named(hash);
   assert.deepEqual([before, [...unnamed.of('owner')]], [4, [params]]);
-  unnamed.add('owner', hoarded, 2 ** 31);
-  assert.equal(unnamed.mayAdd('owner', 1), false, 'what no run names counts as before');
+  unnamed.add(owner, hoarded, 2 ** 31);
+  assert.throws(() => unnamed.mustFit(owner, 1), { code: 'too-much' }, 'what no run names counts as before');
 });
 
 test('nothing is deleted early because a clock was set: not while the hub runs, and not when it starts with a wrong one', async (t) => {

@@ -1,12 +1,35 @@
-// Blobs that were uploaded but that no event names yet: how much of them one identity may keep here, and that none is deleted while it is being named.
+// Blobs that were uploaded but that no event names yet: how much of them a key, an address and all strangers may keep here, and that none is
+// deleted while it is being named.
 import { WIRE_LIMITS } from '../protocol/messages.ts';
+import { HubError } from './errors.ts';
 
-/** What one identity may have uploaded without any accepted event naming it: a few models; more is hoarding. */
-export const UNNAMED_BYTES = 2 * WIRE_LIMITS.blob_bytes;
+/** What may have been uploaded, or be on its way in, without any accepted event naming it. */
+export const UNNAMED_BYTES = {
+  key: 2 * WIRE_LIMITS.blob_bytes, // a few models; more is hoarding
+  address: 4 * WIRE_LIMITS.blob_bytes, // several who bring a run's text from one house
+  strangers: 8 * WIRE_LIMITS.blob_bytes, // all keys together that neither take part in a run nor own one
+} as const;
+
+/** Whose bytes. */
+export interface Uploader {
+  readonly peer: string;
+  /** As `addressOf` says; null: not counted by address. */
+  readonly address: string | null;
+}
+
+/** Bytes on their way in: they count as they come, not as they were announced. */
+export interface Arriving {
+  /** Counts more bytes. Throws HubError `too-much` where there is no room for them. */
+  grow(size_bytes: number): void;
+  /** They count no more: dropped, or added as a blob. */
+  end(): void;
+}
 
 export interface UnnamedBlobs {
-  mayAdd(peer: string, size_bytes: number): boolean;
-  add(peer: string, hash: string, size_bytes: number): void;
+  /** Throws HubError `too-much` unless so many bytes more would fit. */
+  mustFit(who: Uploader, size_bytes: number): void;
+  arriving(who: Uploader): Arriving;
+  add(who: Uploader, hash: string, size_bytes: number): void;
   /** What somebody has uploaded that nothing names yet. */
   of(peer: string): ReadonlySet<string>;
   /** An event names it, or a blob that one names, or it is gone. */
@@ -19,35 +42,77 @@ export interface UnnamedBlobs {
   remove(hash: string, remove: () => Promise<void>): Promise<void>;
 }
 
-export function unnamedBlobs(): UnnamedBlobs {
-  const uploads = new Map<string, { peer: string; size_bytes: number }>();
+/** One of the sums that bytes count towards. */
+interface Count {
+  readonly name: string;
+  readonly most_bytes: number;
+  /** Whose they are, in words. */
+  readonly of: string;
+}
+
+/** @param isKnown whether a key takes part in a run or owns one; nobody does, if nothing is said */
+export function unnamedBlobs(isKnown: (peer: string) => boolean = () => false): UnnamedBlobs {
+  const uploads = new Map<string, { who: Uploader; counts: readonly Count[]; size_bytes: number }>();
   const sums = new Map<string, number>();
   const held = new Map<string, number>();
   const leaving = new Map<string, Promise<void>>();
   const watchers = new Set<Set<string>>();
 
-  const hold = (hash: string, change: 1 | -1): void => {
-    const count = (held.get(hash) ?? 0) + change;
+  /** What an uploader's bytes count towards. */
+  const countsOf = ({ peer, address }: Uploader): Count[] => [
+    { name: `key ${peer}`, most_bytes: UNNAMED_BYTES.key, of: 'one key' },
+    ...(address === null ? [] : [{ name: `at ${address}`, most_bytes: UNNAMED_BYTES.address, of: 'one address' }]),
+    ...(isKnown(peer) ? [] : [{ name: 'strangers', most_bytes: UNNAMED_BYTES.strangers, of: 'all newcomers' }]),
+  ];
+  const change = (counts: readonly Count[], size_bytes: number): void => {
+    for (const { name } of counts) {
+      const sum = (sums.get(name) ?? 0) + size_bytes;
+      if (sum > 0) sums.set(name, sum);
+      else sums.delete(name);
+    }
+  };
+  const mustFit = (counts: readonly Count[], size_bytes: number): void => {
+    const full = counts.find(({ name, most_bytes }) => (sums.get(name) ?? 0) + size_bytes > most_bytes);
+    if (!full) return;
+    throw new HubError('too-much', `at most ${full.most_bytes} bytes of ${full.of} that no event names yet`);
+  };
+
+  const hold = (hash: string, by: 1 | -1): void => {
+    const count = (held.get(hash) ?? 0) + by;
     if (count > 0) held.set(hash, count);
     else held.delete(hash);
   };
 
   return {
-    mayAdd: (peer, size_bytes) => (sums.get(peer) ?? 0) + size_bytes <= UNNAMED_BYTES,
-    add(peer, hash, size_bytes) {
-      if (uploads.has(hash)) return;
-      uploads.set(hash, { peer, size_bytes });
-      sums.set(peer, (sums.get(peer) ?? 0) + size_bytes);
+    mustFit: (who, size_bytes) => mustFit(countsOf(who), size_bytes),
+    arriving(who) {
+      const counts = countsOf(who);
+      let arrived_bytes = 0;
+      return {
+        grow(size_bytes) {
+          mustFit(counts, size_bytes);
+          change(counts, size_bytes);
+          arrived_bytes += size_bytes;
+        },
+        end() {
+          change(counts, -arrived_bytes);
+          arrived_bytes = 0;
+        },
+      };
     },
-    of: (peer) => new Set([...uploads].filter(([, upload]) => upload.peer === peer).map(([hash]) => hash)),
+    add(who, hash, size_bytes) {
+      if (uploads.has(hash)) return;
+      const counts = countsOf(who);
+      uploads.set(hash, { who, counts, size_bytes });
+      change(counts, size_bytes);
+    },
+    of: (peer) => new Set([...uploads].filter(([, { who }]) => who.peer === peer).map(([hash]) => hash)),
     named(hash) {
       for (const watcher of watchers) watcher.add(hash);
       const upload = uploads.get(hash);
       if (!upload) return;
       uploads.delete(hash);
-      const left = (sums.get(upload.peer) ?? 0) - upload.size_bytes;
-      if (left > 0) sums.set(upload.peer, left);
-      else sums.delete(upload.peer);
+      change(upload.counts, -upload.size_bytes);
     },
     async holding(hashes, work) {
       for (const hash of hashes) hold(hash, 1);

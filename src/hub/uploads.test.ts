@@ -5,44 +5,83 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { bytesToHex } from '@noble/hashes/utils.js';
+import { createMemoryBlobStore } from '../ledger/blob-store.ts';
+import { systemClock } from '../protocol/clock.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import { createIdentity } from '../protocol/identity.ts';
 import { uploadChallenge } from '../protocol/messages.ts';
 import { openHub } from './hub.ts';
-import { openPartialUploads, uploadedPart } from './uploads.ts';
+import { unnamedBlobs } from './unnamed-blobs.ts';
+import { openPartialUploads, type Part, uploadedPart } from './uploads.ts';
 
 const bytes = (...values: number[]) => Uint8Array.from(values);
+const GENEROUS = { held_bytes: 100, held: 100, kept_ms: 1000 };
 
-test('parts are put together in order; another one is told where to go on', () => {
-  const uploads = openPartialUploads(manualClock());
-  const part = (start: number, end: number) => ({ start, end, total: 5 });
-  assert.deepEqual(uploads.add('a', part(2, 4), bytes(3, 4)), { state: 'elsewhere', received_bytes: 0 });
-  assert.deepEqual(uploads.add('a', part(0, 2), bytes(1, 2)), { state: 'goes-on', received_bytes: 2 });
-  assert.deepEqual(uploads.add('b', part(2, 4), bytes(3, 4)), { state: 'elsewhere', received_bytes: 0 });
-  assert.deepEqual(uploads.add('a', part(3, 5), bytes(4, 5)), { state: 'elsewhere', received_bytes: 2 });
-  assert.deepEqual(uploads.add('a', part(2, 4), bytes(3, 4)), { state: 'goes-on', received_bytes: 4 });
-  assert.equal(uploads.held_bytes, 4);
-  assert.deepEqual(uploads.add('a', part(4, 5), bytes(5)), { state: 'whole', bytes: bytes(1, 2, 3, 4, 5) });
-  assert.equal(uploads.held_bytes, 0);
+/** Uploads to a store in memory on a clock that the test moves. */
+function opened(limits = GENEROUS) {
+  const clock = { ...systemClock, at_ms: 0, elapsed_ms: () => clock.at_ms };
+  const blobs = createMemoryBlobStore();
+  const unnamed = unnamedBlobs();
+  const uploads = openPartialUploads(clock, limits);
+  const claim = (id: string, part: Part, onTaken = () => {}) =>
+    uploads.claim(
+      id,
+      part,
+      () => ({ draft: blobs.draft(), arriving: unnamed.arriving({ peer: id, address: null }) }),
+      onTaken,
+    );
+  /** Adds a part; resolves with how much has come, or with the whole. */
+  const add = async (id: string, [start, end]: [number, number], sent: Uint8Array, total = 5) => {
+    const claimed = await claim(id, { start, end, total });
+    if (!('draft' in claimed)) return claimed.received_bytes;
+    await claimed.draft.write(sent);
+    if (end < total) claimed.release();
+    else claimed.end();
+    return end < total ? claimed.draft.size_bytes : claimed.draft.hash;
+  };
+  return { clock, claim, add };
+}
+
+test('parts are put together in order; another one is told where to go on', async () => {
+  const { add } = opened();
+  assert.equal(await add('a', [2, 4], bytes(3, 4)), 0);
+  assert.equal(await add('a', [0, 2], bytes(1, 2)), 2);
+  assert.equal(await add('b', [2, 4], bytes(3, 4)), 0, 'of somebody else');
+  assert.equal(await add('a', [3, 5], bytes(4, 5)), 2);
+  assert.equal(await add('a', [2, 4], bytes(3, 4)), 4);
+  assert.equal(await add('a', [4, 5], bytes(5)), sha256Hex(bytes(1, 2, 3, 4, 5)));
+  assert.equal(await add('a', [4, 5], bytes(5)), 0, 'what is whole is not remembered');
 });
 
-test('what is begun anew counts once; what is quiet for long, or too much, is forgotten', () => {
-  const clock = manualClock();
-  const uploads = openPartialUploads(clock, { held_bytes: 4, kept_ms: 1000 });
-  const first = { start: 0, end: 2, total: 9 };
-  uploads.add('a', first, bytes(1, 2));
-  uploads.add('a', first, bytes(1, 2));
-  assert.equal(uploads.held_bytes, 2);
-  uploads.add('b', first, bytes(1, 2));
-  uploads.add('c', first, bytes(1, 2));
-  assert.equal(uploads.held_bytes, 4);
-  assert.deepEqual(uploads.add('a', { start: 2, end: 3, total: 9 }, bytes(3)), {
-    state: 'elsewhere',
-    received_bytes: 0,
-  });
+test('what is begun anew counts once; what is quiet for long, or too much, is forgotten, the quietest first', async () => {
+  const { add, clock } = opened({ ...GENEROUS, held_bytes: 4 });
+  await add('a', [0, 2], bytes(1, 2));
+  await add('a', [0, 2], bytes(1, 2));
+  await add('b', [0, 2], bytes(1, 2));
+  assert.equal(await add('a', [2, 3], bytes(3)), 3);
+  await add('c', [0, 1], bytes(1)); // five bytes with those of a and b: b was quiet for longer
+  assert.equal(await add('b', [2, 3], bytes(3)), 0);
+  assert.equal(await add('a', [3, 4], bytes(4)), 4);
   clock.at_ms = 2000;
-  uploads.add('d', first, bytes(1, 2));
-  assert.equal(uploads.held_bytes, 2);
+  assert.equal(await add('a', [4, 5], bytes(5)), 0);
+});
+
+test('so many unfinished ones and no more', async () => {
+  const { add } = opened({ ...GENEROUS, held: 2 });
+  for (const id of ['a', 'b', 'c']) await add(id, [0, 1], bytes(1));
+  assert.deepEqual([await add('a', [1, 2], bytes(2)), await add('c', [1, 2], bytes(2))], [0, 2]);
+});
+
+test('a device that comes back ends the request that it lost, and goes on after it', async () => {
+  const { claim, add } = opened();
+  const lost = await claim('a', { start: 0, end: 5, total: 5 }, () => ending());
+  assert.ok('draft' in lost);
+  const ending = async () => {
+    await lost.draft.write(bytes(1, 2)); // a piece that was being written
+    lost.release();
+  };
+  assert.equal(await add('a', [1, 5], bytes(2, 3, 4, 5)), 2);
+  assert.equal(await add('a', [2, 5], bytes(3, 4, 5)), sha256Hex(bytes(1, 2, 3, 4, 5)));
 });
 
 test('a header names a part, or none', () => {
@@ -78,15 +117,3 @@ test('a hub takes a blob in parts', async (t) => {
   assert.equal((await put('bytes 8-20/21', blob.subarray(8))).status, 201, 'the answer may have been lost');
   assert.deepEqual(new Uint8Array(await (await fetch(`${hub.url}/blobs/${hash}`)).arrayBuffer()), blob);
 });
-
-function manualClock() {
-  return {
-    at_ms: 0,
-    now_ms: () => 0,
-    elapsed_ms() {
-      return this.at_ms;
-    },
-    setTimeout: () => undefined,
-    clearTimeout() {},
-  };
-}

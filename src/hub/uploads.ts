@@ -1,10 +1,12 @@
-// Uploads in parts: a device on a bad line sends a blob piece by piece and goes on where it broke off.
-import { concatBytes } from '@noble/hashes/utils.js';
+// Uploads in parts: a device on a bad line sends a blob piece by piece and goes on where it broke off. What has come lies on the disk.
+import type { BlobDraft } from '../ledger/blob-store.ts';
 import type { Clock } from '../protocol/clock.ts';
 import { WIRE_LIMITS } from '../protocol/messages.ts';
+import type { Arriving } from './unnamed-blobs.ts';
 
 export const UPLOAD_LIMITS = {
-  held_bytes: WIRE_LIMITS.blob_bytes, // of unfinished uploads, in memory; beyond it the one that was quiet for the longest begins anew
+  held_bytes: 4 * WIRE_LIMITS.blob_bytes, // of unfinished uploads, on the disk; beyond it the one that was quiet for the longest begins anew
+  held: 10_000, // unfinished uploads, each with up to 64 kB of memory
   kept_ms: 10 * 60_000, // how long one may be quiet
 } as const;
 
@@ -23,67 +25,116 @@ export function uploadedPart(header: string): Part | null {
   return start <= last && last < total ? { start, end: last + 1, total } : null;
 }
 
-/** What became of a part: the blob is whole, it goes on, or it has to go on from another byte. */
-export type Joined =
-  | { readonly state: 'whole'; readonly bytes: Uint8Array }
-  | { readonly state: 'goes-on' | 'elsewhere'; readonly received_bytes: number };
+/** A blob on its way in: what has come, and whom that counts against. */
+export interface Upload {
+  readonly draft: BlobDraft;
+  readonly arriving: Arriving;
+}
 
-interface Unfinished {
-  readonly total: number;
-  parts: Uint8Array[];
-  received_bytes: number;
-  touched_ms: number;
+/** The right to go on with an upload. Nobody else has it until it is given back. */
+export interface Claim extends Upload {
+  /** What has come stays for the next part. The first of the two calls counts. */
+  release(): void;
+  /** The upload is over: nothing of it is remembered. What becomes of the draft is the caller's business. */
+  end(): void;
 }
 
 export interface PartialUploads {
-  /** @param id whose upload of what */
-  add(id: string, part: Part, bytes: Uint8Array): Joined;
-  /** Of all unfinished uploads. */
-  readonly held_bytes: number;
+  /**
+   * The upload `id` (whose, of what) that a part goes on with, or the bytes that have come where it does not go on there. Where another
+   * request is at it, that one is ended: a device that comes back is not waited for twice.
+   * @param onTaken the claim is wanted by a later request; end it soon
+   */
+  claim(
+    id: string,
+    part: Part,
+    begin: () => Upload,
+    onTaken: () => void,
+  ): Promise<Claim | { readonly received_bytes: number }>;
+}
+
+interface Unfinished extends Upload {
+  readonly total: number;
+  touched_ms: number;
+  /** Who is at it. */
+  held: { readonly onTaken: () => void; readonly over: Promise<void> } | null;
 }
 
 export function openPartialUploads(
   clock: Clock,
-  limits: { readonly held_bytes: number; readonly kept_ms: number } = UPLOAD_LIMITS,
+  limits: { readonly held_bytes: number; readonly held: number; readonly kept_ms: number } = UPLOAD_LIMITS,
 ): PartialUploads {
   /** The one touched last at the end. */
   const unfinished = new Map<string, Unfinished>();
-  let held_bytes = 0;
 
   const forget = (id: string): void => {
-    held_bytes -= unfinished.get(id)?.received_bytes ?? 0;
+    const upload = unfinished.get(id);
+    if (!upload) return;
     unfinished.delete(id);
+    upload.arriving.end();
+    upload.draft.discard().catch(() => {}); // a file that cannot be deleted now is at the next start
   };
 
-  const makeRoom = (id: string, bytes: number): void => {
-    for (const [other, { touched_ms }] of unfinished) {
+  /** Forgets what was quiet for long, and the quietest while there is too much. */
+  const makeRoom = (): void => {
+    let held_bytes = 0;
+    for (const { draft } of unfinished.values()) held_bytes += draft.size_bytes;
+    for (const [id, { touched_ms, held, draft }] of unfinished) {
+      if (held) continue;
       const old = clock.elapsed_ms() - touched_ms > limits.kept_ms;
-      if (!old && held_bytes + bytes <= limits.held_bytes) return;
-      if (other !== id) forget(other);
+      if (!old && held_bytes <= limits.held_bytes && unfinished.size < limits.held) return;
+      held_bytes -= draft.size_bytes;
+      forget(id);
     }
   };
 
-  return {
-    add(id, { start, total }, bytes) {
-      makeRoom(id, bytes.length);
-      let upload = unfinished.get(id);
-      if (upload?.total !== total || start === 0) {
-        forget(id);
-        upload = { total, parts: [], received_bytes: 0, touched_ms: 0 };
-      }
-      if (start !== upload.received_bytes) return { state: 'elsewhere', received_bytes: upload.received_bytes };
-      upload.parts.push(bytes);
-      upload.received_bytes += bytes.length;
-      held_bytes += bytes.length;
+  const claimed = (id: string, upload: Unfinished, onTaken: () => void): Claim => {
+    const { promise: over, resolve } = Promise.withResolvers<void>();
+    const held = { onTaken, over };
+    upload.held = held;
+    /** False where it was given back before. */
+    const giveBack = (): boolean => {
+      if (upload.held !== held) return false;
+      upload.held = null;
       upload.touched_ms = clock.elapsed_ms();
-      unfinished.delete(id);
-      unfinished.set(id, upload);
-      if (upload.received_bytes < total) return { state: 'goes-on', received_bytes: upload.received_bytes };
-      forget(id);
-      return { state: 'whole', bytes: concatBytes(...upload.parts) };
-    },
-    get held_bytes() {
-      return held_bytes;
+      resolve();
+      return true;
+    };
+    return {
+      draft: upload.draft,
+      arriving: upload.arriving,
+      release() {
+        if (!giveBack()) return;
+        unfinished.delete(id);
+        unfinished.set(id, upload);
+      },
+      end() {
+        if (!giveBack()) return;
+        unfinished.delete(id);
+        upload.arriving.end();
+      },
+    };
+  };
+
+  return {
+    async claim(id, { start, total }, begin, onTaken) {
+      for (let held = unfinished.get(id)?.held; held; held = unfinished.get(id)?.held) {
+        held.onTaken();
+        await held.over;
+      }
+      makeRoom();
+      let upload = unfinished.get(id);
+      if (upload && (upload.total !== total || start === 0)) {
+        forget(id);
+        upload = undefined;
+      }
+      const received_bytes = upload?.draft.size_bytes ?? 0;
+      if (start !== received_bytes) return { received_bytes };
+      if (!upload) {
+        upload = { ...begin(), total, touched_ms: clock.elapsed_ms(), held: null };
+        unfinished.set(id, upload);
+      }
+      return claimed(id, upload, onTaken);
     },
   };
 }

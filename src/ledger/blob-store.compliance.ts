@@ -106,15 +106,76 @@ export function blobStoreCompliance(name: string, open: () => Promise<BlobStore>
     ]) {
       await rejectsWith(store.has(bad), 'bad-hash');
       await rejectsWith(store.get(bad), 'bad-hash');
+      await rejectsWith(store.stream(bad), 'bad-hash');
       await rejectsWith(store.sizeOf(bad), 'bad-hash');
       await rejectsWith(store.delete(bad), 'bad-hash');
     }
     assert.equal(await store.has(good), true);
   });
 
+  test(`${name}: a blob that comes piece by piece is there when it is kept, not before, and then as any other`, async () => {
+    const store = await open();
+    const pieces = fc.array(fc.uint8Array({ maxLength: 30_000 }), { maxLength: 3 });
+    await fc.assert(
+      fc.asyncProperty(pieces, async (pieces) => {
+        const whole = Buffer.concat(pieces);
+        const hash = sha256Hex(whole);
+        await store.delete(hash);
+        const draft = store.draft();
+        for (const piece of pieces) {
+          const lent = piece.slice();
+          await draft.write(lent);
+          lent.fill(9);
+        }
+        assert.deepEqual([draft.size_bytes, draft.hash, await store.has(hash)], [whole.length, hash, false]);
+        assert.deepEqual(await draft.keep(), { known: false });
+        await draft.discard();
+        assert.deepEqual(await store.get(hash), new Uint8Array(whole));
+      }),
+      { numRuns: 20 },
+    );
+  });
+
+  test(`${name}: a draft that is dropped leaves nothing; one of bytes that are there says so`, async () => {
+    const store = await open();
+    const dropped = store.draft();
+    await dropped.write(new Uint8Array(90_000));
+    await dropped.discard();
+    await dropped.discard();
+    assert.deepEqual(await allOf(store.list()), []);
+    const bytes = new Uint8Array(90_000).fill(2);
+    const hash = await store.put(bytes);
+    const again = store.draft();
+    await again.write(bytes);
+    assert.deepEqual(await again.keep(), { known: true });
+    assert.deepEqual(await allOf(store.list()), [hash]);
+  });
+
+  test(`${name}: any part of a blob is read piece by piece`, async () => {
+    const store = await open();
+    const bytes = Uint8Array.from({ length: 100_000 }, (_, i) => i * 7 + (i >> 8));
+    const hash = await store.put(bytes);
+    const at = fc.integer({ min: 0, max: bytes.length });
+    await fc.assert(
+      fc.asyncProperty(at, at, async (from, to) => {
+        const stream = await store.stream(hash, from, Math.max(from, to));
+        assert.deepEqual(Buffer.concat(await allOf(stream!)), Buffer.from(bytes.subarray(from, to)));
+      }),
+      { numRuns: 30 },
+    );
+    assert.deepEqual(Buffer.concat(await allOf((await store.stream(hash))!)), Buffer.from(bytes));
+    assert.equal(await store.stream(sha256Hex(Uint8Array.of(1))), null);
+    const empty = await store.put(new Uint8Array(0));
+    assert.equal(Buffer.concat(await allOf((await store.stream(empty))!)).length, 0);
+  });
+
   test(`${name}: a blob above the limit is refused and leaves nothing`, async () => {
     const store = await open();
     await rejectsWith(store.put(new Uint8Array(100_001)), 'blob-too-large');
+    const draft = store.draft();
+    await draft.write(new Uint8Array(100_000));
+    await rejectsWith(draft.write(Uint8Array.of(1)), 'blob-too-large');
+    await draft.discard();
     assert.deepEqual(await allOf(store.list()), []);
     await store.put(new Uint8Array(100_000));
   });

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, readdir, readFile, rm, truncate, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, truncate, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -44,9 +44,76 @@ test('a damaged blob is never returned; putting the right bytes again repairs it
   ]) {
     await damage();
     await rejectsWith(store.get(hash), 'blob-corrupt');
+    await rejectsWith(store.stream(hash), 'blob-corrupt');
+    await rejectsWith(store.stream(hash, 0, 10), 'blob-corrupt');
     assert.equal(await store.put(bytes), hash);
     assert.deepEqual(await store.get(hash), bytes);
   }
+});
+
+test('a file that its disk damages behind its time and size is never read to its end, and not believed afterwards', async () => {
+  const dir = newFolder();
+  const store = await openFolderBlobStore(dir);
+  const bytes = new Uint8Array(200_000).fill(5);
+  const hash = await store.put(bytes);
+  const path = pathOf(dir, hash);
+  await utimes(path, 1000, 1000);
+  await allOf((await store.stream(hash))!);
+  const flipped = bytes.slice();
+  flipped[5] ^= 1;
+  await writeFile(path, flipped);
+  await utimes(path, 1000, 1000);
+  const pieces: Uint8Array[] = [];
+  const reading = async () => {
+    for await (const piece of (await store.stream(hash))!) pieces.push(piece);
+  };
+  await rejectsWith(reading(), 'blob-corrupt');
+  const { length } = Buffer.concat(pieces);
+  assert.ok(length > 0 && length < bytes.length, 'it was believed, and found out in time');
+  await rejectsWith(store.stream(hash, 0, 10), 'blob-corrupt');
+  await store.put(bytes);
+  assert.equal(Buffer.concat(await allOf((await store.stream(hash))!)).length, bytes.length);
+});
+
+test('whoever opens the store later finds what is damaged before a byte of it is read', async () => {
+  const dir = newFolder();
+  const hash = await (await openFolderBlobStore(dir)).put(new Uint8Array(100));
+  await writeFile(pathOf(dir, hash), new Uint8Array(100).fill(1));
+  await rejectsWith((await openFolderBlobStore(dir)).stream(hash, 5, 7), 'blob-corrupt');
+});
+
+test('what is read or written halfway is given back', { skip: process.platform !== 'linux' }, async () => {
+  const dir = newFolder();
+  const store = await openFolderBlobStore(dir);
+  const hash = await store.put(new Uint8Array(300_000));
+  const inUse = async (): Promise<number> => {
+    const links = await Promise.all(
+      (await readdir('/proc/self/fd')).map((fd) => readlink(`/proc/self/fd/${fd}`).catch(() => '')),
+    );
+    return links.filter((link) => link.startsWith(dir)).length;
+  };
+  for await (const _ of (await store.stream(hash))!) {
+    assert.equal(await inUse(), 1);
+    break;
+  }
+  const draft = store.draft();
+  await draft.write(new Uint8Array(60_000));
+  assert.equal(await inUse(), 0, 'what is small waits in memory');
+  await draft.write(new Uint8Array(60_000));
+  assert.equal(await inUse(), 1);
+  await draft.discard();
+  assert.equal(await inUse(), 0);
+  assert.deepEqual(await readdir(join(dir, 'staging')), []);
+});
+
+test('only its owner reads what is kept', { skip: process.platform === 'win32' }, async () => {
+  const dir = newFolder();
+  const store = await openFolderBlobStore(dir);
+  const path = pathOf(dir, await store.put(Uint8Array.of(1)));
+  assert.deepEqual(
+    await Promise.all([dir, join(path, '..'), path].map(async (one) => (await stat(one)).mode & 0o777)),
+    [0o700, 0o700, 0o600],
+  );
 });
 
 test('a blob that is put again counts as put now, however old its file is', async () => {

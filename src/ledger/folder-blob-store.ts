@@ -1,16 +1,20 @@
 // Blobs in a folder: DIR/ab/cd/abcd…, each written aside, synced, then renamed into place, so a crash leaves all of a blob or nothing.
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { type FileHandle, mkdir, open, readdir, readFile, rename, stat, unlink, utimes } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readdir, readFile, stat, unlink, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sha256Hex } from '../protocol/hash.ts';
 import { type BlobStore, checkBlobHash, checkBlobSize, DEFAULT_MAX_BLOB_BYTES } from './blob-store.ts';
 import { codeOfSystemError, LedgerError } from './errors.ts';
+import { StagedFile } from './staged-file.ts';
+import { piecesOf, verifiedFiles } from './verified-files.ts';
 
 /** Where blobs are written before they get their name. */
 const STAGING = 'staging';
 /** Marks this process's files in the staging folder: a process id alone may be used again. */
 const THIS_PROCESS = randomBytes(6).toString('hex');
+/** What a run learns from may be private. */
+const OWNERS_FOLDER = 0o700;
 const FAN_OUT = /^[0-9a-f]{2}$/;
 
 /**
@@ -24,14 +28,15 @@ export async function openFolderBlobStore(
   const limit = options.max_blob_bytes ?? DEFAULT_MAX_BLOB_BYTES;
   const staging = join(dir, STAGING);
   await usable(dir, async () => {
-    await mkdir(staging, { recursive: true });
+    await mkdir(staging, { recursive: true, mode: OWNERS_FOLDER });
     await removeLeftovers(staging);
   });
 
   /** Folders whose own entry in their parent this process has made durable. */
   const durableFolders = new Set<string>();
   /** Two puts of the same bytes at once share one write. */
-  const underWay = new Map<string, Promise<void>>();
+  const underWay = new Map<string, Promise<unknown>>();
+  const verified = verifiedFiles();
 
   const folderOf = (hash: string) => join(dir, hash.slice(0, 2), hash.slice(2, 4));
   const pathOf = (hash: string) => {
@@ -42,7 +47,7 @@ export async function openFolderBlobStore(
   async function makeFolder(hash: string): Promise<string> {
     const folder = folderOf(hash);
     if (!durableFolders.has(folder)) {
-      await mkdir(folder, { recursive: true });
+      await mkdir(folder, { recursive: true, mode: OWNERS_FOLDER });
       await syncFolder(join(dir, hash.slice(0, 2)));
       await syncFolder(dir);
       durableFolders.add(folder);
@@ -50,32 +55,41 @@ export async function openFolderBlobStore(
     return folder;
   }
 
-  async function write(hash: string, bytes: Uint8Array): Promise<void> {
+  /** Durable under its name when resolved; whether it was there already. One of the same name that is damaged is replaced. */
+  async function settle(hash: string, staged: StagedFile): Promise<{ known: boolean }> {
     const folder = await makeFolder(hash);
     const path = pathOf(hash);
-    if (await holds(path, hash, bytes.length)) {
-      // The bytes are there, but whoever wrote them may have died before its name was durable.
-      await syncFolder(folder);
+    const known = (await verified.holds(hash, path)) === true;
+    if (known) {
+      await staged.discard();
       const now = new Date();
       await utimes(path, now, now);
-      return;
+    } else {
+      await staged.nameIt(path);
     }
-    const aside = join(staging, `${process.pid}-${THIS_PROCESS}-${randomBytes(8).toString('hex')}`);
-    try {
-      const file = await open(aside, 'wx', 0o644);
-      try {
-        await file.writeFile(bytes);
-        await file.sync();
-      } finally {
-        await file.close();
-      }
-      await rename(aside, path);
-    } catch (error) {
-      await unlink(aside).catch(() => {});
-      throw error;
-    }
+    await verified.written(hash, path);
+    // Also of one that was there: whoever wrote it may have died before its name was durable.
     await syncFolder(folder);
+    return { known };
   }
+
+  const stage = (): StagedFile =>
+    new StagedFile(join(staging, `${process.pid}-${THIS_PROCESS}-${randomBytes(8).toString('hex')}`));
+
+  /** What fails leaves nothing behind. */
+  const orNothing = async <T>(staged: StagedFile, step: () => Promise<T>): Promise<T> =>
+    usable(dir, step).catch(async (error) => {
+      await staged.discard().catch(() => {});
+      throw error;
+    });
+
+  const write = async (hash: string, bytes: Uint8Array): Promise<void> => {
+    const staged = stage();
+    await orNothing(staged, async () => {
+      await staged.write(bytes);
+      await settle(hash, staged);
+    });
+  };
 
   return {
     async put(bytes) {
@@ -83,11 +97,28 @@ export async function openFolderBlobStore(
       const hash = sha256Hex(bytes);
       let writing = underWay.get(hash);
       if (!writing) {
-        writing = usable(dir, () => write(hash, bytes)).finally(() => underWay.delete(hash));
+        writing = write(hash, bytes).finally(() => underWay.delete(hash));
         underWay.set(hash, writing);
       }
       await writing;
       return hash;
+    },
+    draft() {
+      const staged = stage();
+      return {
+        get size_bytes() {
+          return staged.size_bytes;
+        },
+        get hash() {
+          return staged.hash;
+        },
+        async write(bytes) {
+          checkBlobSize(staged.size_bytes + bytes.length, limit);
+          await orNothing(staged, () => staged.write(bytes));
+        },
+        keep: () => orNothing(staged, () => settle(staged.hash, staged)),
+        discard: () => usable(dir, () => staged.discard()),
+      };
     },
     async has(hash) {
       return (await sizeOfFile(pathOf(hash))) !== null;
@@ -97,11 +128,18 @@ export async function openFolderBlobStore(
       const bytes = await usable(dir, () => readFile(path).catch(nullIfMissing));
       if (bytes === null) return null;
       const found = sha256Hex(bytes);
-      if (found !== hash) {
-        throw new LedgerError('blob-corrupt', `the bytes of blob ${hash} have the hash ${found}`, { hash, found });
-      }
+      if (found !== hash) throw corrupt(hash, found);
       // A plain Uint8Array over memory of its own.
       return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    },
+    async stream(hash, from = 0, to = Number.POSITIVE_INFINITY) {
+      const path = pathOf(hash);
+      const good = await usable(dir, () => verified.holds(hash, path));
+      if (good === false) throw corrupt(hash, null);
+      if (good === null) return null;
+      const size_bytes = await sizeOfFile(path);
+      if (from > 0 || to < (size_bytes ?? 0)) return piecesOf(path, from, to);
+      return checkedPieces(path, hash, size_bytes ?? 0, () => verified.forget(hash));
     },
     sizeOf: async (hash) => sizeOfFile(pathOf(hash)),
     putAt: async (hash) => (await infoOfFile(pathOf(hash)))?.mtimeMs ?? null,
@@ -125,11 +163,35 @@ export async function openFolderBlobStore(
   };
 }
 
-/** Whether the file already holds exactly these bytes; one of the same name that does not is damaged and is written anew. */
-async function holds(path: string, hash: string, size: number): Promise<boolean> {
-  if ((await sizeOfFile(path)) !== size) return false;
-  const present = await readFile(path).catch(nullIfMissing);
-  return present !== null && sha256Hex(present) === hash;
+const corrupt = (hash: string, found: string | null): LedgerError =>
+  new LedgerError(
+    'blob-corrupt',
+    `the bytes of blob ${hash} have ${found === null ? 'another hash' : `the hash ${found}`}`,
+    {
+      ...{ hash, found },
+    },
+  );
+
+/** A whole file, hashed while it is read: its last piece is held back until the hash fits, whatever was found before. Throws `blob-corrupt`. */
+async function* checkedPieces(
+  path: string,
+  hash: string,
+  size_bytes: number,
+  onCorrupt: () => void,
+): AsyncGenerator<Uint8Array, void> {
+  const hasher = createHash('sha256');
+  let last = new Uint8Array(0);
+  for await (const piece of piecesOf(path, 0, size_bytes)) {
+    hasher.update(piece);
+    if (last.length > 0) yield last;
+    last = piece as Uint8Array<ArrayBuffer>;
+  }
+  const found = hasher.digest('hex');
+  if (found !== hash) {
+    onCorrupt();
+    throw corrupt(hash, found);
+  }
+  yield last;
 }
 
 const sizeOfFile = async (path: string): Promise<number | null> => (await infoOfFile(path))?.size ?? null;

@@ -1,7 +1,7 @@
 // Disks of machines that crash: what was acknowledged is there afterwards, what was not may be, and nothing else.
 import type { Drawer } from '../games/drawer.ts';
 import type { BlobStore } from '../ledger/blob-store.ts';
-import { createMemoryBlobStore } from '../ledger/blob-store.ts';
+import { createMemoryBlobStore, inMemory } from '../ledger/blob-store.ts';
 import { LedgerError } from '../ledger/errors.ts';
 import {
   checkEntries,
@@ -179,13 +179,14 @@ export class HubDisk {
       else await written;
       return hash;
     };
+    const has = async (hash: string) => early.has(hash) || (await blobs.has(hash));
+    const get = async (hash: string) => {
+      await process.wait(1);
+      return early.get(hash)?.slice() ?? (await blobs.get(hash));
+    };
     return {
-      put,
-      has: async (hash) => early.has(hash) || (await blobs.has(hash)),
-      get: async (hash) => {
-        await process.wait(1);
-        return early.get(hash)?.slice() ?? (await blobs.get(hash));
-      },
+      ...{ put, has, get },
+      ...inMemory({ put, has, get }),
       putAt: (hash) => blobs.putAt(hash),
       sizeOf: async (hash) => early.get(hash)?.length ?? (await blobs.sizeOf(hash)),
       delete: (hash) => blobs.delete(hash),

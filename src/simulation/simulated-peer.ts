@@ -191,9 +191,14 @@ export class SimulatedPeer {
         const copy = bytes.slice();
         return persist(copy.length, async () => {
           const { services: hub, unnamed } = services();
-          if (!unnamed.mayAdd(this.identity.id, copy.length)) throw new PeerError('refused', 'too much');
+          const who = { peer: this.identity.id, address: null };
+          try {
+            unnamed.mustFit(who, copy.length);
+          } catch (error) {
+            throw new PeerError('refused', (error as Error).message);
+          }
           const hash = await hub.blobs.put(copy);
-          unnamed.add(this.identity.id, hash, copy.length);
+          unnamed.add(who, hash, copy.length);
           return hash;
         });
       },

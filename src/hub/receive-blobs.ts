@@ -1,0 +1,195 @@
+// Uploads: signed, streamed to the disk while they are hashed, whole or in parts. What strangers announce takes no room, only what has come.
+import { Readable } from 'node:stream';
+import type { HttpBindings } from '@hono/node-server';
+import { hexToBytes } from '@noble/hashes/utils.js';
+import type { Context } from 'hono';
+import { systemClock } from '../protocol/clock.ts';
+import { verifySignature } from '../protocol/identity.ts';
+import { uploadChallenge, WIRE_LIMITS } from '../protocol/messages.ts';
+import { addressOfAsker, announcedBytes, BLOB_HASH, malformedHash, problem } from './answers.ts';
+import type { BlobServices } from './blob-routes.ts';
+import { HubError } from './errors.ts';
+import { EXTRA_PLACES, openTransfers, SMALL_UPLOAD_BYTES, TRANSFER_LIMITS, type Transfers } from './transfers.ts';
+import type { Uploader } from './unnamed-blobs.ts';
+import {
+  type Claim,
+  openPartialUploads,
+  type Part,
+  type PartialUploads,
+  type Upload,
+  uploadedPart,
+} from './uploads.ts';
+
+/** An upload that its key has signed and whose size is acceptable. */
+interface Asked {
+  readonly hash: string;
+  readonly who: Uploader;
+  /** null: the whole blob. */
+  readonly part: Part | null;
+  /** What the body of this request has. */
+  readonly announced_bytes: number;
+  readonly total_bytes: number;
+}
+
+/** Takes uploads, as many at once as there are places for. */
+export function receiver(hub: BlobServices): (c: Context) => Promise<Response> {
+  const transfers = openTransfers(hub.clock, TRANSFER_LIMITS.up);
+  const uploads = openPartialUploads(systemClock);
+  return async (c) => {
+    const asked = askedOf(c, hub);
+    if (asked instanceof Response) return asked;
+    hub.unnamed.mustFit(asked.who, asked.total_bytes);
+    await hub.mustHaveRoom(asked.total_bytes);
+    return receive(c, hub, transfers, uploads, asked);
+  };
+}
+
+/** What is asked, or the answer to what is no upload. Everything is decided before a byte of the body is read. */
+function askedOf(c: Context, hub: BlobServices): Asked | Response {
+  const address = addressOfAsker(c);
+  hub.rates.take('upload_address', address);
+  const hash = c.req.param('hash') ?? '';
+  const peer = c.req.header('x-potluck-peer') ?? '';
+  const signature = c.req.header('x-potluck-signature') ?? '';
+  if (!BLOB_HASH.test(hash)) return malformedHash(c);
+  const signed =
+    BLOB_HASH.test(peer) &&
+    /^[0-9a-f]{128}$/.test(signature) &&
+    verifySignature(peer, uploadChallenge(hub.id, hash), hexToBytes(signature));
+  if (!signed) {
+    return c.json(problem('bad-signature', "expected the uploader's signature over this blob's hash"), 401);
+  }
+  hub.rates.take('upload_key', peer);
+  const announced_bytes = announcedBytes(c, WIRE_LIMITS.blob_bytes);
+  if (announced_bytes instanceof Response) return announced_bytes;
+  const range = c.req.header('content-range');
+  const part = uploadedPart(range ?? '');
+  if (range && (!part || part.end - part.start !== announced_bytes || part.total > WIRE_LIMITS.blob_bytes)) {
+    const message = `expected content-range: bytes FIRST-LAST/TOTAL of the body's length, TOTAL at most ${WIRE_LIMITS.blob_bytes}`;
+    return c.json(problem('bad-range', message), 400);
+  }
+  return { hash, who: { peer, address }, part, announced_bytes, total_bytes: part?.total ?? announced_bytes };
+}
+
+async function receive(
+  c: Context,
+  hub: BlobServices,
+  transfers: Transfers,
+  uploads: PartialUploads,
+  { hash, who, part, announced_bytes }: Asked,
+): Promise<Response> {
+  const ending = new AbortController();
+  const transfer = transfers.begin({
+    key: who.peer,
+    address: who.address,
+    extra_places: extraPlaces(announced_bytes, hub.isKnown(who.peer)),
+    onEnd: (error) => ending.abort(error),
+  });
+  const begin = (): Upload => ({ draft: hub.blobs.draft(), arriving: hub.unnamed.arriving(who) });
+  const taken = (): void => ending.abort(new HubError('busy', 'a later request goes on with this upload'));
+  try {
+    const claim = part ? await uploads.claim(`${who.peer} ${hash}`, part, begin, taken) : alone(begin());
+    if (!('draft' in claim)) {
+      const { received_bytes } = claim;
+      // The answer to the last part may have been lost.
+      if (received_bytes === 0 && (await hub.blobs.has(hash))) return c.json({ hash }, 201);
+      return c.json({ received_bytes }, 409);
+    }
+    const { draft, arriving } = claim;
+    try {
+      await readBody(bodyOf(c), ending.signal, async (bytes) => {
+        transfer.moved(bytes.length);
+        await hub.mustHaveRoom(0);
+        arriving.grow(bytes.length);
+        await draft.write(bytes).catch((error) => {
+          claim.end(); // of a draft that could not be written nothing is left
+          throw error;
+        });
+      });
+      if (part && part.end < part.total) return c.json({ received_bytes: draft.size_bytes }, 202);
+      claim.end();
+      return await keep(c, hub, hash, who, draft);
+    } finally {
+      claim.release();
+    }
+  } finally {
+    transfer.done();
+  }
+}
+
+const extraPlaces = (announced_bytes: number, known: boolean): number => {
+  if (announced_bytes > SMALL_UPLOAD_BYTES) return 0;
+  return known ? EXTRA_PLACES.small_of_present : EXTRA_PLACES.small;
+};
+
+/** A whole blob in one request: when that breaks off, nothing stays. */
+function alone({ draft, arriving }: Upload): Claim {
+  let over = false;
+  const end = (): void => {
+    over = true;
+    arriving.end();
+  };
+  const release = (): void => {
+    if (over) return;
+    end();
+    draft.discard().catch(() => {}); // a file that cannot be deleted now is at the next start
+  };
+  return { draft, arriving, end, release };
+}
+
+/** The request's own stream, which can be left unread without ending the connection; under a server that is not Node's, the web's. */
+function bodyOf(c: Context): Readable {
+  const { incoming } = c.env as HttpBindings;
+  return incoming instanceof Readable ? incoming : Readable.from(c.req.raw.body ?? []);
+}
+
+/** Hands the body to `take`, piece by piece, and reads on when it is done with one. Throws HubError broke-off, what `take` throws, why the signal fires. */
+function readBody(body: Readable, signal: AbortSignal, take: (bytes: Uint8Array) => Promise<void>): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let taking: Promise<void> = Promise.resolve();
+    const settle = (error: unknown): void => {
+      body.off('data', onData).off('end', onEnd).off('close', onClose);
+      signal.removeEventListener('abort', onAbort);
+      body.pause();
+      // Nobody else gets the draft while a piece of it is being written.
+      taking.catch(() => {}).then(() => (error === null ? resolve() : reject(error)));
+    };
+    const onData = (bytes: Uint8Array): void => {
+      body.pause();
+      taking = take(bytes);
+      taking.then(
+        () => body.resume(),
+        (error) => settle(error),
+      );
+    };
+    const onEnd = (): void => settle(null);
+    const onClose = (): void => settle(new HubError('broke-off', 'the connection was lost before all had come'));
+    const onAbort = (): void => settle(signal.reason);
+    if (signal.aborted) return onAbort();
+    if (body.destroyed) return onClose();
+    signal.addEventListener('abort', onAbort);
+    body.on('data', onData).on('end', onEnd).on('close', onClose).on('error', onClose);
+  });
+}
+
+async function keep(
+  c: Context,
+  hub: BlobServices,
+  hash: string,
+  who: Uploader,
+  draft: Upload['draft'],
+): Promise<Response> {
+  const found = draft.hash;
+  if (found !== hash) {
+    await draft.discard();
+    return c.json(problem('wrong-hash', `expected bytes whose SHA-256 is ${hash}, got ${found}`, { found }), 400);
+  }
+  const { size_bytes } = draft;
+  const { known } = await hub.unnamed.holding([hash], () => draft.keep());
+  // What was here already counts against whoever brought it first, or against nobody any more.
+  if (!known) hub.unnamed.add(who, hash, size_bytes);
+  const seen = hub.telemetry.get(who.peer);
+  if (seen) seen.bytes_up += size_bytes;
+  hub.metrics.carried('up', size_bytes);
+  return c.json({ hash, size_bytes }, 201);
+}
