@@ -13,7 +13,7 @@ import { homeFolder } from './folders.ts';
 import { hubCommand } from './hub.ts';
 import { idCommand } from './id.ts';
 import { joinCommand } from './join.ts';
-import { hubUrl, logPlace, publicUrl } from './options.ts';
+import { hubUrl, logPlace, namedAccounts, publicUrl } from './options.ts';
 import { plantCommand } from './plant.ts';
 import { recheckCommand } from './recheck.ts';
 import { refuseRepeats } from './repeats.ts';
@@ -43,6 +43,18 @@ async function refused(command: Command, words: string[], ...says: string[]): Pr
   for (const part of says) assert.ok(said.includes(part), `${command.name()} ${words.join(' ')}: ${said}`);
   assert.ok(!said.includes('\n'), said);
 }
+
+test('who may create runs: accounts, or a file of them', () => {
+  const [one, two] = ['a'.repeat(64), 'b'.repeat(64)];
+  assert.deepEqual(namedAccounts(`${one}, ${two}`), [one, two]);
+  const list = join(folder, 'owners.txt');
+  writeFileSync(list, `# mine\n${one}\n\n  ${two} # hers\n`);
+  assert.deepEqual(namedAccounts(list), [one, two]);
+  for (const wrong of ['', 'nobody', `${one},nobody`, `${one};${two}`, join(folder, 'none.txt')]) {
+    assert.throws(() => namedAccounts(wrong), /expected accounts .*, or a file of them, got/, wrong);
+  }
+  assert.throws(() => namedAccounts(file), /file.txt: expected 64 lower-case hexadecimal digits a line, got text/);
+});
 
 describe('the place of a hub', () => {
   test('is an address, whose path is not dropped silently', () => {

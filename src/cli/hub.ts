@@ -13,7 +13,16 @@ import { homeFolder } from './folders.ts';
 import { sayUsage } from './hub-usage.ts';
 import type { JsonObject } from './json-objects.ts';
 import { untilStopped } from './lifetime.ts';
-import { DEFAULT_PORT, decimal, gameFileOption, gameSecondsOption, integer, jsonOption, publicUrl } from './options.ts';
+import {
+  DEFAULT_PORT,
+  decimal,
+  gameFileOption,
+  gameSecondsOption,
+  integer,
+  jsonOption,
+  namedAccounts,
+  publicUrl,
+} from './options.ts';
 import { openOutput } from './output.ts';
 import { keepPageBuilt, PAGE_FOLDER } from './page.ts';
 
@@ -24,6 +33,8 @@ interface HubFlags {
   public?: string;
   trustedProxy?: string[];
   metricsPublic?: boolean;
+  owners?: string[];
+  openRuns?: boolean;
   page: boolean;
   keepFree?: number;
   usage?: boolean;
@@ -53,6 +64,12 @@ export function hubCommand(): Command {
       'address or network of a proxy whose X-Forwarded-For is believed; may be given again (default: this machine)',
       (text: string, before: string[] = []) => [...before, text],
     )
+    .option(
+      '--owners <accounts>',
+      'accounts that may create runs, separated by commas, or a file with one a line; nobody else may, unless --open-runs',
+      namedAccounts,
+    )
+    .option('--open-runs', 'also with --owners let strangers create some runs; room is kept for those that are named')
     .option('--metrics-public', 'let everybody read /metrics; else only programs of this machine may')
     .option('--no-page', 'serve programs only, not the page')
     .option('--usage', 'print what the folder holds and how fast it grows, then end')
@@ -81,7 +98,7 @@ export function hubCommand(): Command {
 Examples:
   $ potluck hub
   $ potluck hub --host 0.0.0.0 --port 8080 --folder ./my-hub
-  $ potluck hub --public https://potluck.example.org
+  $ potluck hub --public https://potluck.example.org --owners owners.txt
   $ potluck hub --json --log-level error`,
     )
     .action(async (options: HubFlags) => {
@@ -100,6 +117,8 @@ Examples:
         public_url: options.public,
         proxies: options.trustedProxy,
         metrics_public: options.metricsPublic,
+        owners: options.owners,
+        runs: options.openRuns ? 'limited' : options.owners ? 'named' : undefined,
         witnesses: options.witness,
         floor_bytes: options.keepFree === undefined ? undefined : options.keepFree * 1e6,
         onEvent: (event, index) => {

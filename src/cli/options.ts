@@ -83,6 +83,26 @@ export function fullId(text: string): string {
   return text;
 }
 
+/** Accounts on the command line, or in a file with one a line and remarks after `#`. */
+export function namedAccounts(text: string): string[] {
+  const here = text.split(',').map((word) => word.trim());
+  if (here.every(isPeerId)) return here;
+  let lines: string[];
+  try {
+    lines = readFileSync(text, 'utf8').split('\n');
+  } catch {
+    const expected =
+      'expected accounts (64 lower-case hexadecimal digits, as potluck id prints them), or a file of them';
+    throw new InvalidArgumentError(`${expected}, got ${text.slice(0, 100)}.`);
+  }
+  const accounts = lines.map((line) => line.replace(/#.*/, '').trim()).filter((line) => line !== '');
+  const wrong = accounts.find((account) => !isPeerId(account));
+  if (wrong === undefined) return accounts;
+  throw new InvalidArgumentError(
+    `${text}: expected 64 lower-case hexadecimal digits a line, got ${wrong.slice(0, 100)}.`,
+  );
+}
+
 /** The beginning of an id, long enough that a slip of the hand meets none. */
 export function idBeginning(text: string): string {
   if (!/^[0-9a-f]+$/.test(text) || text.length < FEWEST_DIGITS || text.length > 64) {

@@ -1,7 +1,7 @@
 // Limits of the core, in one place, each with its reason.
 export const CORE_LIMITS = {
   name_characters: 80, // shown in lists; longer is spam
-  runs: 64, // one hub on one machine
+  runs: 64, // unfinished ones: one hub on one machine
   unfinished_runs_per_owner: 8, // nobody fills a hub alone
   rounds: 1_000_000, // a decade of ten-minute rounds, with room
   round_ms: { min: 200, max: 86_400_000 }, // a test's round … a day

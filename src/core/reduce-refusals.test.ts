@@ -148,11 +148,15 @@ describe('what must not happen', () => {
     assert.equal(h.run.evaluation?.merged_rounds, 1);
   });
 
-  test('more runs than a hub keeps', () => {
+  test('more unfinished runs than a hub has', () => {
     const owner = (i: number): string => name('c').slice(0, 60) + String(1000 + i);
     const { runs, unfinished_runs_per_owner: each } = CORE_LIMITS;
     for (let i = 0; i < runs; i++) h.happen(owner(Math.floor(i / each)), created());
     h.refused('too-many-runs', OWNER, created());
+    // One that is over makes room, for whomever.
+    [...h.state.runs.values()][7].phase = 'finished';
+    h.happen(OWNER, created());
+    h.refused('too-many-runs', ALICE, created());
   });
 
   test('more unfinished runs of one owner, also in the name of its devices', () => {

@@ -58,10 +58,11 @@ export function refusalOf(state: NetworkState, event: LoggedEvent): Refusal | nu
 
 function refusalOfRun(state: NetworkState, event: LoggedEvent, body: RunCreated): Refusal | null {
   if (state.runs.has(event.id)) return refuse('run-exists', `run ${event.id} is already in the log`);
-  if (state.runs.size >= CORE_LIMITS.runs)
-    return refuse('too-many-runs', `a hub keeps at most ${CORE_LIMITS.runs} runs`);
-  const owner = accountOf(state, event.author);
+  // What is over costs nobody anything, and blocks nobody.
   const going = [...state.runs.values()].filter((run) => run.phase !== 'finished');
+  if (going.length >= CORE_LIMITS.runs)
+    return refuse('too-many-runs', `a hub has at most ${CORE_LIMITS.runs} unfinished runs`);
+  const owner = accountOf(state, event.author);
   const own = going.filter((run) => accountOf(state, run.owner) === owner).length;
   return refusalOfAnotherRun(own) ?? refusalOfLineage(state, body);
 }

@@ -72,7 +72,7 @@ export interface HubServices {
   /** Fresh random bytes, for nonces. */
   readonly randomBytes: (length: number) => Uint8Array;
   readonly telemetry: Map<string, PeerTelemetry>;
-  submit(bytes: Uint8Array): Promise<{ id: string; receipt: Receipt }>;
+  submit(bytes: Uint8Array, address: string | null): Promise<{ id: string; receipt: Receipt }>;
   write(body: EventBody): Promise<unknown>;
   readonly statuses: Statuses;
   readonly feed: Feed;
@@ -204,7 +204,7 @@ export function openConnections(hub: HubServices, limits: ConnectionLimits = CON
       }
       event = sha256Hex(message.event);
       hub.rates.take('event_address', connection.address);
-      const { id, receipt } = await hub.submit(message.event);
+      const { id, receipt } = await hub.submit(message.event, connection.address);
       tell(connection, { type: 'accepted', event: id, receipt });
     } catch (error) {
       if (!(error instanceof CodedError)) throw error;

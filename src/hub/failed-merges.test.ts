@@ -81,7 +81,7 @@ async function openPlace(merge: AnyGame['merge'], blobs: BlobStore = createMemor
   place.begin();
   const { state } = place.sequencer;
   const send = async (author: Identity, body: EventBody): Promise<string> => {
-    const { id } = await place.services.submit(await signEvent(author, body));
+    const { id } = await place.services.submit(await signEvent(author, body), null);
     await pass(0);
     return id;
   };

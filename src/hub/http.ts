@@ -36,14 +36,15 @@ export interface HttpServices {
   readonly log: PublicLog;
   readonly cosignatures: Cosignatures;
   readonly rates: RateLimits;
-  submit(bytes: Uint8Array): Promise<{ id: string; receipt: Receipt }>;
+  /** @param address whom the sender is counted under */
+  submit(bytes: Uint8Array, address: string | null): Promise<{ id: string; receipt: Receipt }>;
   readonly statuses: Statuses;
   view(run: string): RunView | null;
   readonly samples: Pick<Samples, 'of'>;
   /** How a run went. */
   history(run: string): RunHistory;
   readonly workers: Pick<WorkerHistories, 'of'>;
-  account(id: string): AccountView;
+  account(id: string, address: string | null): AccountView;
   holder(run: string, account: string): HolderView | null;
   /** Gets what went wrong here, for the operator. */
   onError(error: unknown, where: string): void;
@@ -128,7 +129,7 @@ export function httpApp(
     return view ? c.json(view) : c.json(problem('no-such-run', `no run ${run} on this hub`), 404);
   });
 
-  app.get('/accounts/:account', (c) => c.json(hub.account(c.req.param('account'))));
+  app.get('/accounts/:account', (c) => c.json(hub.account(c.req.param('account'), addressOfAsker(c))));
 
   serveBlobs(app, { ...hub, unnamed, metrics });
 
@@ -136,7 +137,7 @@ export function httpApp(
     hub.rates.take('event_address', addressOfAsker(c));
     const announced = announcedBytes(c, WIRE_LIMITS.event_bytes);
     if (announced instanceof Response) return announced;
-    const { id, receipt } = await hub.submit(new Uint8Array(await c.req.arrayBuffer()));
+    const { id, receipt } = await hub.submit(new Uint8Array(await c.req.arrayBuffer()), addressOfAsker(c));
     return c.json({ event: id, receipt }, 201);
   });
 

@@ -32,6 +32,7 @@ import { openOrigins } from './origins.ts';
 import type { PageOptions } from './page.ts';
 import { PeerSocket } from './peer-socket.ts';
 import type { Rates } from './rate-limits.ts';
+import { openRunPolicy, type WhoCreatesRuns } from './run-policy.ts';
 import { openSnapshots, rulesOfThisCode } from './snapshots.ts';
 
 export interface HubOptions {
@@ -44,6 +45,10 @@ export interface HubOptions {
   readonly page?: Pick<PageOptions, 'folder'>;
   /** How the world sees this hub. One that listens on this machine alone and has not been told serves no page of others. */
   readonly public_url?: string | null;
+  /** Who may create runs; if nothing is said: anybody on a hub for its own machine, elsewhere strangers within STRANGERS_RUNS. */
+  readonly runs?: WhoCreatesRuns;
+  /** The accounts that may create runs whatever strangers have. */
+  readonly owners?: readonly string[];
   /** See AskerOptions. */
   readonly proxies?: readonly string[];
   /** Whether everybody may read /metrics; else only programs of this machine. */
@@ -120,6 +125,7 @@ async function startHub(options: HubOptions, identity: Identity, store: LogStore
     randomBytes,
     limits,
     rates: options.rates,
+    runs: openRunPolicy(options.runs ?? (origins.open ? 'limited' : 'anybody'), new Set(options.owners)),
     loadGame: options.loadGame,
     onEvent: options.onEvent,
     onError: options.onError,

@@ -25,6 +25,7 @@ import { openLogClock, skewOf } from './log-clock.ts';
 import { openModels } from './models.ts';
 import { openRateLimits, type Rates } from './rate-limits.ts';
 import { driveRounds, type Rounds } from './rounds.ts';
+import { openRunPolicy, type RunPolicy } from './run-policy.ts';
 import { openSamples, type Samples } from './samples.ts';
 import { openSequencer, type Sequencer } from './sequencer.ts';
 import { type Keepsake, keptTogether, type Snapshots } from './snapshots.ts';
@@ -43,6 +44,8 @@ export interface MeetingPlaceOptions {
   readonly limits: ConnectionLimits;
   /** What differs from RATES. */
   readonly rates?: Partial<Rates>;
+  /** Who may create runs; anybody, if nothing is said. */
+  readonly runs?: RunPolicy;
   /** Called with every event after it is durable. */
   readonly onEvent?: (event: LoggedEvent, index: number) => void;
   readonly onError?: (error: unknown, where: string) => void;
@@ -97,6 +100,7 @@ export async function openMeetingPlace(options: MeetingPlaceOptions): Promise<Me
   const models = openModels({ ...blobs, put }, options.loadGame);
   const telemetry = new Map<string, PeerTelemetry>();
   const rates = openRateLimits(clock, options.rates);
+  const policy = options.runs ?? openRunPolicy('anybody', new Set());
   const denseSizes = new Map<string, number>();
 
   const denseBytes = (run: RunState): number => run.submissions_total * (denseSizes.get(run.id) ?? 0);
@@ -137,12 +141,20 @@ export async function openMeetingPlace(options: MeetingPlaceOptions): Promise<Me
     cosignatures: openCosignatures(identity.id),
     telemetry,
     rates,
-    submit: async (bytes: Uint8Array) => {
+    submit: async (bytes: Uint8Array, address: string | null) => {
       try {
         const event = decodeEvent(bytes);
         rates.take('event_key', event.author);
+        const isRun = event.body.type === 'run.created';
+        const mayCreate = (): void => {
+          if (isRun) policy.check(event.author, address, sequencer.state);
+        };
+        mayCreate();
+        if (isRun) rates.take('run_address', address);
         const { index } = await unnamed.holding(blobsNamedBy(event.body), async () => {
           await admit(event, sequencer.state, machine, blobs, models);
+          mayCreate(); // others may have come while its blobs were read
+          if (isRun) policy.created(event.id, address, sequencer.state);
           return sequencer.submit(bytes);
         });
         return { id: event.id, index, receipt: await log.receipt(index) };
@@ -164,10 +176,11 @@ export async function openMeetingPlace(options: MeetingPlaceOptions): Promise<Me
       const run = sequencer.state.runs.get(id);
       return run ? runView(run, time, true) : null;
     },
-    account: (account: string) => {
+    account: (account: string, from: string | null) => {
       const { state } = sequencer;
       const address = state.addresses.get(account)?.address ?? null;
-      return { hub: identity.id, account, address, next_change: nextAddressChange(state, account) };
+      const run_refusal = policy.refusal(account, from, state);
+      return { hub: identity.id, account, address, next_change: nextAddressChange(state, account), run_refusal };
     },
     holder: (id: string, account: string): HolderView | null => {
       const run = sequencer.state.runs.get(id);
@@ -198,12 +211,18 @@ export async function openMeetingPlace(options: MeetingPlaceOptions): Promise<Me
         .then((hashes) => hashes.forEach((hash) => void unnamed.named(hash)))
         .catch((error) => onError(error, 'run.created'));
     }
-    for (const run of sequencer.state.runs.values()) {
+    // Time moves every run that goes on; everything else concerns one.
+    const { runs } = sequencer.state;
+    const concerned = runs.get('run' in event.body ? event.body.run : event.id);
+    const moved =
+      event.body.type === 'tick' ? [...runs.values()].filter(({ phase }) => phase !== 'finished') : [concerned];
+    for (const run of moved) {
+      if (!run) continue;
       const stage = `${run.phase} ${run.round} ${run.attempt} ${run.model}`;
       const phaseChanged = lastSeen.get(run.id) !== stage;
       lastSeen.set(run.id, stage);
-      const concerned = 'run' in event.body && event.body.run === run.id;
-      if (phaseChanged || concerned) connections.runChanged(run, phaseChanged);
+      if (phaseChanged || (run === concerned && event.body.type !== 'run.created'))
+        connections.runChanged(run, phaseChanged);
     }
   });
 

@@ -1,7 +1,6 @@
 // What a run's owner does: puts the data and the first model on the hub and signs the event that starts the run.
 import { z } from 'zod';
 import type { RunCreated } from '../core/events.ts';
-import { refusalOfAnotherRun } from '../core/run-life.ts';
 import { GameError } from '../games/errors.ts';
 import type { AnyGame } from '../games/game.ts';
 import { decodeParams } from '../games/params.ts';
@@ -13,14 +12,14 @@ import type { LlamaConfigInput, Weights } from '../model/config.ts';
 import { initialWeights } from '../model/init.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import type { Identity } from '../protocol/identity.ts';
-import { AccountViewSchema } from '../protocol/messages.ts';
+import { type AccountView, AccountViewSchema } from '../protocol/messages.ts';
 import { DataError } from '../training/corpus-errors.ts';
 import { type PreparedDataset, prepareDataset, storeDataset, type TextsToLearn } from '../training/dataset.ts';
 import { type DatasetManifest, encodeManifest } from '../training/shards.ts';
 import { openBlobFolder } from './blob-folder.ts';
 import { openPeerBlobs, type Transfer, transferTeller } from './blobs.ts';
 import { PeerError } from './errors.ts';
-import { askHub, fetchStatus } from './find-run.ts';
+import { askHub } from './find-run.ts';
 
 /** A run's first model is one blob of float32 weights. */
 export const MOST_MODEL_BYTES = DEFAULT_MAX_BLOB_BYTES;
@@ -144,10 +143,17 @@ export async function createGameRun(
 
 /** A hub's id, where it would take another run of this owner: reading the text takes long, and is done only then. Throws PeerError. */
 async function hubWithRoom(url: string, { id }: Identity): Promise<string> {
-  const { hub, runs } = await fetchStatus(url);
-  const refusal = refusalOfAnotherRun(runs.filter(({ owner, phase }) => owner === id && phase !== 'finished').length);
-  if (refusal) throw new PeerError('refused', refusal.message, { refusal: refusal.code });
+  const { hub, run_refusal } = await accountOn(url, id);
+  if (run_refusal) throw new PeerError('refused', run_refusal.message, { refusal: run_refusal.code });
   return hub;
+}
+
+/** What a hub knows of an owner. Throws PeerError hub-unreachable, not-a-hub. */
+async function accountOn(url: string, account: string): Promise<AccountView> {
+  const { json } = await askHub(url, `/accounts/${account}`);
+  const view = AccountViewSchema.safeParse(json);
+  if (!view.success) throw new PeerError('not-a-hub', `expected a Potluck hub at ${url}`, { url });
+  return view.data;
 }
 
 /** Both splits must hold at least one window of the context and its last target. */
@@ -171,10 +177,7 @@ async function checkedParams({ model, tokenizer, training }: RunPlan): Promise<P
 
 /** Says on a hub where what an owner holds is to be settled. Throws PeerError refused, hub-unreachable, not-a-hub. */
 export async function stateAddress(url: string, owner: Identity, address: string): Promise<void> {
-  const { json } = await askHub(url, `/accounts/${owner.id}`);
-  const view = AccountViewSchema.safeParse(json);
-  if (!view.success) throw new PeerError('not-a-hub', `expected a Potluck hub at ${url}`, { url });
-  const { hub, next_change: change } = view.data;
+  const { hub, next_change: change } = await accountOn(url, owner.id);
   await sendEvent(
     url,
     await signEvent(owner, { type: 'account.address', version: 1, hub, change, chain: 'evm', address }),

@@ -222,6 +222,11 @@ export const AccountViewSchema = z.object({
   address: z.string().max(100).nullable(),
   /** The number that the owner's next statement of an address must carry. */
   next_change: count,
+  /** Why another run of this owner would not be taken now; null: it would. */
+  run_refusal: z
+    .object({ code: z.string().max(60), message: text })
+    .nullable()
+    .optional(),
 });
 export type AccountView = z.infer<typeof AccountViewSchema>;
 

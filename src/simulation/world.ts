@@ -224,7 +224,7 @@ export class World {
   async post(event: Uint8Array): Promise<string> {
     const { hub } = this;
     if (!hub) throw new CodedError('hub-unreachable', 'no hub is there');
-    const { id, receipt } = await hub.place.services.submit(event);
+    const { id, receipt } = await hub.place.services.submit(event, null);
     this.oracle.promised(event, verifyReceipt(receipt, event, this.hubIdentity.id).index);
     return id;
   }
