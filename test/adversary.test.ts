@@ -13,9 +13,12 @@ const credit = (status: Awaited<ReturnType<typeof untilStatus>>, name: string): 
 test('a noise worker earns nothing, and the run goes on', async (t) => {
   const net = network(t);
   const { url } = await net.hub();
-  const run = await net.createRun(url, '--rounds', '3', '--steps', '8', '--round-seconds', '30', '--min-workers', '2');
+  const run = await net.createRun(url, '--rounds', '2', '--steps', '8', '--round-seconds', '30', '--min-workers', '2');
+  const vera = net.join(url, 'vera', '--role', 'validator');
+  // A round without a validator is merged without a verdict.
+  await untilStatus(url, run, ({ peers }) => peers.some(({ role }) => role === 'validator'));
   const liar = net.join(url, 'mallory', '--adversary', 'noise');
-  const peers = [net.join(url, 'ada'), net.join(url, 'vera', '--role', 'validator')];
+  const peers = [net.join(url, 'ada'), vera];
   const said = await liar.line(({ type }) => type === 'adversary');
   const handed = await Promise.all(
     [liar, peers[0]].map((peer) => peer.line(({ type, round }) => type === 'accepted' && round === 1)),
@@ -64,7 +67,6 @@ test('a judge that refuses honest work is contradicted by anybody who looks agai
   const { url } = await net.hub();
   const run = await net.createRun(url, '--rounds', '1', '--steps', '6', '--round-seconds', '30');
   net.join(url, 'mallory', '--role', 'validator', '--adversary', 'contrarian');
-  // A round without a validator is merged without a verdict.
   await untilStatus(url, run, ({ peers }) => peers.some(({ role, present }) => role === 'validator' && present));
   const ada = net.join(url, 'ada');
   const { submission } = await ada.line(({ type }) => type === 'accepted');

@@ -52,14 +52,16 @@ export interface Network {
 export const TINY =
   '--layers 1 --width 16 --heads 2 --feed-forward 32 --context 16 --batch 4 --learning-rate 0.01'.split(' ');
 
+/** What the model learns. */
+export const TEXT = Array.from(
+  { length: 900 },
+  (_, i) => `Line ${i} of a text that repeats itself, as texts for tests do.`,
+).join('\n');
+
 export function network(t: TestContext): Network {
   const folder = mkdtempSync(join(tmpdir(), 'potluck-test-'));
   const text = join(folder, 'text.txt');
-  const lines = Array.from(
-    { length: 900 },
-    (_, i) => `Line ${i} of a text that repeats itself, as texts for tests do.`,
-  );
-  writeFileSync(text, lines.join('\n'));
+  writeFileSync(text, TEXT);
   const env = { ...process.env, POTLUCK_HOME: join(folder, 'home') };
   const started: Potluck[] = [];
   let commands: CommandsProcess | null = null;

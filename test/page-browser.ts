@@ -1,22 +1,23 @@
-// The built page in a real Chromium, for its tests: anything on the console that is an error fails them, and every view leaves a picture.
+// The built page in a real Chromium, for its tests: anything on the console that is an error fails them, and whoever wants it gets a picture of every view.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { after, before } from 'node:test';
+import { after, before, type TestContext } from 'node:test';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { launch, NO_GPU } from '../src/bench/chromium.ts';
 import { isPageStale, PAGE_FOLDER } from '../src/cli/page.ts';
+import { hubHere } from './hub-here.ts';
 
 const ROOT = join(import.meta.dirname, '..');
-/** Where the pictures go; git ignores it. */
-const PICTURES = join(ROOT, 'artefacts', 'page');
+/** Where pictures go; without it none are taken. */
+const PICTURES = process.env.POTLUCK_PICTURES;
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 export interface PageBrowser {
-  /** A page in a context of its own, whose errors fail the test file. */
-  open(options?: BrowserContextOptions): Promise<Page>;
+  /** A page in a context of its own, gone when the test is over, whose errors fail the test file. */
+  open(t: TestContext, options?: BrowserContextOptions): Promise<Page>;
 }
 
 /** Builds the page where that is needed and opens a browser, for the tests of one file. */
@@ -30,7 +31,6 @@ export function pageBrowser(): PageBrowser {
       });
       assert.equal(built.status, 0, built.stderr);
     }
-    mkdirSync(PICTURES, { recursive: true });
     browser = await launch(NO_GPU);
   });
   after(async () => {
@@ -38,10 +38,11 @@ export function pageBrowser(): PageBrowser {
     assert.deepEqual(errors, []);
   });
   return {
-    async open(options = {}) {
+    async open(t, options = {}) {
       const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+      t.after(() => context.close());
       const page = await context.newPage();
-      page.setDefaultTimeout(30_000);
+      page.setDefaultTimeout(60_000);
       page.on('pageerror', (error) => errors.push(`${page.url()}: ${error.stack ?? error.message}`));
       page.on('console', (message) => {
         // A hub that is away is what some tests are about, and 404 what others ask for.
@@ -53,15 +54,23 @@ export function pageBrowser(): PageBrowser {
   };
 }
 
-/** Keeps a picture of what is shown. */
+/** A hub of this process that serves the page, under a name for links of its own. */
+export async function pageHub(t: TestContext): Promise<string> {
+  const { url } = await hubHere(t, { page: { folder: PAGE_FOLDER }, public_url: 'https://potluck.example' });
+  return url;
+}
+
+/** Keeps a picture of what is shown, where somebody wants to see it. */
 export async function picture(page: Page, name: string): Promise<void> {
+  if (!PICTURES) return;
+  mkdirSync(PICTURES, { recursive: true });
   await page.screenshot({ path: join(PICTURES, `${name}.png`), fullPage: true });
 }
 
 /** Fails when axe-core finds something serious or critical. */
 export async function checkAccessibility(page: Page, where: string): Promise<void> {
   // evaluate, not addScriptTag: the Content-Security-Policy would refuse an inline script.
-  await page.evaluate(AXE);
+  if (!(await page.evaluate(() => 'axe' in globalThis))) await page.evaluate(AXE);
   const found = await page.evaluate(async () => {
     const { axe } = globalThis as unknown as { axe: typeof import('axe-core') };
     const { violations } = await axe.run(document, { resultTypes: ['violations'] });

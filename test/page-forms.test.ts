@@ -8,8 +8,9 @@ import { describe, test } from 'node:test';
 import { exampleOverview } from '../src/protocol/example-views.ts';
 import { type Changes, encodeMessage, type PeerView } from '../src/protocol/messages.ts';
 import { decodeManifest } from '../src/training/shards.ts';
+import { tinyRun } from './hub-here.ts';
 import { network, untilStatus } from './network.ts';
-import { checkAccessibility, checkWidth, pageBrowser, picture } from './page-browser.ts';
+import { checkAccessibility, checkWidth, pageBrowser, pageHub, picture } from './page-browser.ts';
 import { skip } from './tab-browser.ts';
 
 const SERVED = ['--public', 'https://potluck.example'];
@@ -19,8 +20,8 @@ describe('forms of the page', { skip, concurrency: false }, () => {
   const browser = pageBrowser();
 
   test('a run is started from the form, owned by the person of the browser', async (t) => {
-    const { url } = await network(t).hub(0, ...SERVED);
-    const page = await browser.open();
+    const url = await pageHub(t);
+    const page = await browser.open(t);
     await page.goto(`${url}/start`);
     const start = page.getByRole('button', { name: 'Start the run' });
     assert.equal(await start.isDisabled(), true);
@@ -98,8 +99,8 @@ describe('forms of the page', { skip, concurrency: false }, () => {
   });
 
   test('a text in the box stays whole while it is edited, and one from a file can be put away', async (t) => {
-    const { url } = await network(t).hub(0, ...SERVED);
-    const page = await browser.open();
+    const url = await pageHub(t);
+    const page = await browser.open(t);
     await page.goto(`${url}/start`);
     const box = page.getByLabel('or paste it here');
     const text = 'a line of a text\n'.repeat(1000);
@@ -117,8 +118,8 @@ describe('forms of the page', { skip, concurrency: false }, () => {
   });
 
   test('the forecast measures by who has trained and is still here, and no news disturbs who types', async (t) => {
-    const { url } = await network(t).hub(0, ...SERVED);
-    const page = await browser.open();
+    const url = await pageHub(t);
+    const page = await browser.open(t);
     let tell = (_present: boolean, _state: 'training' | 'waiting'): void => {};
     await page.route(`**/blobs/${HASH}`, (route) => route.fulfill({ json: { model: MODEL } }));
     await page.routeWebSocket(/\/ws$/, (socket) => {
@@ -144,14 +145,14 @@ describe('forms of the page', { skip, concurrency: false }, () => {
   });
 
   test('a tab that takes part for the first time shows for whom as soon as there is a key', async (t) => {
-    const net = network(t);
-    const { url } = await net.hub(0, ...SERVED);
+    const url = await pageHub(t);
     // More steps than the round has time for: it is at work while we look.
-    const run = await net.createRun(url, '--steps', '100000', '--round-seconds', '120');
-    const page = await browser.open();
+    const run = await tinyRun(url, { steps: 100_000, round_seconds: 120 });
+    const page = await browser.open(t);
     await page.goto(`${url}/r/${run}/device`);
     await page.getByText(/learns a piece of the text/).waitFor();
     await page.getByText(/Nobody yet. This browser makes a key when you first contribute/).waitFor();
+    await page.getByLabel('It works').selectOption('10'); // it costs less
     await page.getByRole('button', { name: 'Contribute from this tab' }).click();
     await page.getByText(/You are [0-9a-f]{8}; this browser is [0-9a-f]{8}/).waitFor();
     await page.getByRole('button', { name: 'Stop' }).waitFor(); // still the first contribution
@@ -160,8 +161,8 @@ describe('forms of the page', { skip, concurrency: false }, () => {
   });
 
   test('a browser that keeps nothing is offered no words, because they would be nobody', async (t) => {
-    const { url } = await network(t).hub(0, ...SERVED);
-    const page = await browser.open();
+    const url = await pageHub(t);
+    const page = await browser.open(t);
     await page.addInitScript(() => {
       indexedDB.open = () => {
         throw new DOMException('denied', 'SecurityError');
@@ -185,7 +186,7 @@ describe('forms of the page', { skip, concurrency: false }, () => {
         .line(({ type }) => type === 'created');
       return String(run);
     };
-    const page = await browser.open({ viewport: { width: 360, height: 740 } });
+    const page = await browser.open(t, { viewport: { width: 360, height: 740 } });
     await page.goto(`${url}/r/${await create(game)}/device`);
     await page.getByText(/does not have the game "my-own".*potluck join http:\S+ --game-file FILE/).waitFor();
     assert.equal(await page.getByRole('button', { name: 'Contribute' }).count(), 0);

@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import type { Page } from 'playwright-core';
+import { tinyRun } from './hub-here.ts';
 import { network } from './network.ts';
 import { checkAccessibility, checkWidth, pageBrowser, picture } from './page-browser.ts';
 import { skip } from './tab-browser.ts';
@@ -19,8 +20,8 @@ describe('the ledger', { skip, concurrency: false }, () => {
   test('still under the reader, searched, filtered, saved, and read without the hub', async (t) => {
     const net = network(t);
     const { url, potluck } = await net.hub(0, ...SERVED);
-    const run = await net.createRun(url, '--name', 'the first');
-    const page = await browser.open();
+    const run = await tinyRun(url, { name: 'the first' });
+    const page = await browser.open(t);
     const fetched: string[] = [];
     page.on('request', (request) => {
       if (request.url().includes('/log/')) fetched.push(new URL(request.url()).pathname);
@@ -31,7 +32,7 @@ describe('the ledger', { skip, concurrency: false }, () => {
     await t.test('what happens meanwhile is counted, fetches nothing and moves nothing', async () => {
       fetched.length = 0;
       const before = await lines(page);
-      await net.createRun(url, '--name', 'the second');
+      await tinyRun(url, { name: 'the second' });
       const fresh = page.getByRole('button', { name: /^\d+ new events?: show$/ });
       await fresh.waitFor();
       assert.deepEqual(await lines(page), before);
@@ -50,7 +51,7 @@ describe('the ledger', { skip, concurrency: false }, () => {
       page.on('response', async (response) => {
         if (response.url().includes('/log/tile/entries/')) sizes.push((await response.body()).length);
       });
-      await net.createRun(url, '--name', 'the third');
+      await tinyRun(url, { name: 'the third' });
       await page.getByText(/started the run “the third”/).waitFor();
       await page.getByText(/heads seen so far continues the one before/).waitFor();
       assert.ok(sizes.length > 0 && Math.max(...sizes) < 1500, `${sizes} bytes of events`);

@@ -6,8 +6,9 @@ import { describe, test } from 'node:test';
 import type { Page } from 'playwright-core';
 import { exampleOverview } from '../src/protocol/example-views.ts';
 import { type Changes, encodeMessage } from '../src/protocol/messages.ts';
+import { tinyRun } from './hub-here.ts';
 import { network } from './network.ts';
-import { checkAccessibility, checkWidth, pageBrowser, picture } from './page-browser.ts';
+import { checkAccessibility, checkWidth, pageBrowser, pageHub, picture } from './page-browser.ts';
 import { skip } from './tab-browser.ts';
 
 const SERVED = ['--public', 'https://potluck.example'];
@@ -31,8 +32,8 @@ describe('Play', { skip, concurrency: false }, () => {
   const browser = pageBrowser();
 
   test('a game without a model that writes, and a run that is not there, are said in words', async (t) => {
-    const { url } = await network(t).hub(0, ...SERVED);
-    const page = await browser.open();
+    const url = await pageHub(t);
+    const page = await browser.open(t);
     await page.routeWebSocket(/\/ws$/, (socket) => {
       const changes: Changes = {
         ...{ type: 'changes', whole: true, now_ms: Date.now(), events: 3, peers: [], history: [], samples: [] },
@@ -50,8 +51,8 @@ describe('Play', { skip, concurrency: false }, () => {
   test('beyond the context, elsewhere and back, without the hub, and after a reload without it', async (t) => {
     const net = network(t);
     const { url, potluck } = await net.hub(0, ...SERVED);
-    const run = await net.createRun(url); // 16 tokens of context
-    const page = await browser.open();
+    const run = await tinyRun(url); // 16 tokens of context
+    const page = await browser.open(t);
     await page.goto(`${url}/r/${run}/play`);
     const prompt = page.getByLabel('Begin a text');
     const long = 'A beginning that is far longer than what the model holds. '.repeat(3);
@@ -110,7 +111,11 @@ describe('Play', { skip, concurrency: false }, () => {
         await page.getByRole('link', { name: 'Run', exact: true }).click();
         await page.getByRole('link', { name: 'Play' }).click();
         await page.getByText('Seed and top-p').click();
-        await page.getByLabel('Seed', { exact: true }).fill('2');
+        const seed = page.getByLabel('Seed', { exact: true });
+        await seed.fill('2');
+        await prompt.dispatchEvent('input'); // the view is drawn anew, as it is for news of the hub
+        await page.evaluate(() => new Promise(requestAnimationFrame));
+        assert.equal(await seed.inputValue(), '2');
         await page.getByRole('button', { name: 'Write another' }).click();
         assert.equal(await written(page, 3), before);
       },

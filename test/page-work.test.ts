@@ -7,27 +7,27 @@ import { pressStop, says, stopTwice, stopWhileCatchingUp } from '../src/bench/pa
 import { walkViews } from '../src/bench/page/walk.ts';
 import { exampleOverview } from '../src/protocol/example-views.ts';
 import { type Changes, encodeMessage } from '../src/protocol/messages.ts';
+import { tinyRun } from './hub-here.ts';
 import { network } from './network.ts';
-import { checkAccessibility, checkWidth, pageBrowser, picture } from './page-browser.ts';
+import { checkAccessibility, checkWidth, pageBrowser, pageHub, picture } from './page-browser.ts';
 import { skip } from './tab-browser.ts';
 
-const SERVED = ['--public', 'https://potluck.example'];
 /** More steps than the round has time for: it is at work while we look. */
-const LONG = ['--steps', '100000', '--round-seconds', '300'];
+const LONG = { steps: 100_000, round_seconds: 300 };
 
 describe('a contributor', { skip, concurrency: false }, () => {
   const browser = pageBrowser();
 
   test('goes from every view to every view by every link, before and while the tab works', async (t) => {
-    const net = network(t);
-    const { url } = await net.hub(0, ...SERVED);
-    const run = await net.createRun(url, ...LONG);
-    const page = await browser.open();
+    const url = await pageHub(t);
+    const run = await tinyRun(url, LONG);
+    const page = await browser.open(t);
     await page.goto(url);
     const idle = await walkViews(page, run, false);
     assert.deepEqual(idle.dead, []);
     assert.ok(idle.ways > 60, `${idle.ways} ways`);
     await page.goto(`${url}/r/${run}/device`);
+    await page.getByLabel('It works').selectOption('10'); // it costs less
     await page.getByRole('button', { name: 'Contribute from this tab' }).click();
     await page.getByRole('button', { name: 'Stop' }).waitFor();
     const working = await walkViews(page, run, true);
@@ -57,15 +57,11 @@ describe('a contributor', { skip, concurrency: false }, () => {
   });
 
   test('stops as soon as its owner says so, at every stage, and never takes it back', async (t) => {
-    const net = network(t);
-    const { url } = await net.hub(0, ...SERVED);
-    const [waits, trains] = [
-      await net.createRun(url, ...LONG, '--min-workers', '2'),
-      await net.createRun(url, ...LONG),
-    ];
+    const url = await pageHub(t);
+    const [waits, trains] = [await tinyRun(url, { ...LONG, min_workers: 2 }), await tinyRun(url, LONG)];
     const proxy = await watchingProxy(url);
     t.after(() => proxy.close());
-    const page = await browser.open();
+    const page = await browser.open(t);
     const open = async (run: string) => {
       await page.goto(`${proxy.url}/r/${run}/device`);
       await page.getByRole('button', { name: 'Contribute from this tab' }).click();
@@ -100,10 +96,9 @@ describe('a contributor', { skip, concurrency: false }, () => {
   });
 
   test('knows before the press what is fetched, and is warned where a device pays by the byte; sees how much has come', async (t) => {
-    const net = network(t);
-    const { url } = await net.hub(0, ...SERVED);
-    const run = await net.createRun(url, ...LONG);
-    const page = await browser.open({ viewport: { width: 360, height: 740 } });
+    const url = await pageHub(t);
+    const run = await tinyRun(url, LONG);
+    const page = await browser.open(t, { viewport: { width: 360, height: 740 } });
     await page.addInitScript(() => {
       const metered = Object.assign(new EventTarget(), { saveData: true });
       Object.defineProperty(navigator, 'connection', { value: metered });
@@ -123,6 +118,7 @@ describe('a contributor', { skip, concurrency: false }, () => {
     assert.equal(await announced.textContent(), '');
     await picture(page, 'phone-device-before');
     await checkAccessibility(page, 'device before');
+    await page.getByLabel('It works').selectOption('10'); // it costs less
     const top = () => page.locator('header.top').evaluate((header) => header.getBoundingClientRect().height);
     const header_px = await top();
     await page.getByRole('button', { name: 'Contribute from this tab all the same' }).click();
@@ -151,15 +147,16 @@ describe('a contributor', { skip, concurrency: false }, () => {
 
   test('comes back to what it has done and earned, goes on after a reload, and sets how much and when', async (t) => {
     const net = network(t);
-    const { url } = await net.hub(0, ...SERVED);
-    const run = await net.createRun(url, '--rounds', '5000', '--steps', '5', '--round-seconds', '60');
+    const url = await pageHub(t);
+    const run = await tinyRun(url, { rounds: 5000, steps: 10, round_seconds: 60 });
     net.join(url, 'vera', '--run', run, '--role', 'validator');
-    const page = await browser.open();
+    const page = await browser.open(t);
     await page.addInitScript(() => {
       const battery = Object.assign(new EventTarget(), { charging: false, level: 0.9 });
       Object.defineProperty(navigator, 'getBattery', { value: async () => battery });
     });
     await page.goto(`${url}/r/${run}/device`);
+    await page.getByLabel('It works').selectOption('50');
     await page.getByRole('button', { name: 'Contribute from this tab' }).click();
     await page.locator('.handed .merged').nth(1).waitFor();
     await page.locator('.earned', { hasText: /^[1-9][\d,]* of [\d,]+ shares .*says the hub/ }).waitFor();
@@ -206,8 +203,8 @@ describe('a contributor', { skip, concurrency: false }, () => {
   });
 
   test('carries words by a scanner inside the page, shows them only after a question, and is told of what matters', async (t) => {
-    const { url } = await network(t).hub(0, ...SERVED);
-    const page = await browser.open({ viewport: { width: 360, height: 740 }, colorScheme: 'dark' });
+    const url = await pageHub(t);
+    const page = await browser.open(t, { viewport: { width: 360, height: 740 }, colorScheme: 'dark' });
     await page.addInitScript(() => {
       const scope = globalThis as unknown as {
         read: string;

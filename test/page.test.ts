@@ -10,9 +10,10 @@ import type { Page } from 'playwright-core';
 import { exampleOverview } from '../src/protocol/example-views.ts';
 import { sha256Hex } from '../src/protocol/hash.ts';
 import { type Changes, encodeMessage, type PeerView } from '../src/protocol/messages.ts';
+import { tinyRun } from './hub-here.ts';
 import { lyingProxy } from './lying-proxy.ts';
 import { network, untilStatus } from './network.ts';
-import { checkAccessibility, checkLinks, checkWidth, pageBrowser, picture } from './page-browser.ts';
+import { checkAccessibility, checkLinks, checkWidth, pageBrowser, pageHub, picture } from './page-browser.ts';
 import { skip } from './tab-browser.ts';
 
 const HOSTILE = '<img src=x onerror="globalThis.hacked=1"><b>Ada</b>';
@@ -27,7 +28,7 @@ describe('the page', { skip, concurrency: false }, () => {
   test('a run as it happens, a hub that goes away, the ledger, an audit, and a log that lies', async (t) => {
     const net = network(t);
     const { url, potluck } = await net.hub(0, ...SERVED);
-    const page = await browser.open();
+    const page = await browser.open(t);
     await page.goto(url);
     await page.getByRole('heading', { name: 'No run on this hub yet' }).waitFor();
     await picture(page, 'no-run');
@@ -141,13 +142,13 @@ describe('the page', { skip, concurrency: false }, () => {
     });
 
     await t.test('of a log that was changed on the way, the first untruth is named', async (t) => {
+      const other = await browser.open(t); // closed before the proxy, which waits for whoever is connected
       const changed = 7;
       // The last byte of an event is the last of its signature.
       const proxy = await lyingProxy(url, (entry, index) =>
         index < changed ? entry : entry.with(-1, entry.at(-1)! ^ 1),
       );
       t.after(() => proxy.close());
-      const other = await browser.open();
       await other.goto(`${proxy.url}/ledger`);
       await other.getByRole('button', { name: 'Without the models' }).click();
       const verdict = other.locator('.audit .verdict');
@@ -163,11 +164,10 @@ describe('the page', { skip, concurrency: false }, () => {
       await checkAccessibility(other, 'untrue event');
       await other.getByRole('link', { name: 'Before' }).click();
       await other.getByText('Its author signed it').waitFor();
-      await other.context().close();
     });
 
-    await t.test('on a phone, in the dark, every view fits and can be used', async () => {
-      const phone = await browser.open({ ...PHONE, colorScheme: 'dark' });
+    await t.test('on a phone, in the dark, every view fits and can be used', async (t) => {
+      const phone = await browser.open(t, { ...PHONE, colorScheme: 'dark' });
       for (const [name, path, sign] of [
         ['run', `/r/${run}`, 'of 4 rounds'],
         ['device', `/r/${run}/device`, 'Who earns it'],
@@ -185,14 +185,12 @@ describe('the page', { skip, concurrency: false }, () => {
         await checkLinks(phone, name);
         await checkAccessibility(phone, `phone ${name}`);
       }
-      await phone.context().close();
     });
   });
 
   test('by keyboard: past the frame to the content, through the views, and into the list', async (t) => {
-    const net = network(t);
-    const { url } = await net.hub(0, ...SERVED);
-    const page = await browser.open();
+    const url = await pageHub(t);
+    const page = await browser.open(t);
     await page.goto(url);
     await page.getByRole('heading', { level: 1 }).waitFor();
     await page.keyboard.press('Tab');
@@ -207,10 +205,9 @@ describe('the page', { skip, concurrency: false }, () => {
   });
 
   test('the first load is small, and nothing that computes is in it', async (t) => {
-    const net = network(t);
-    const { url } = await net.hub(0, ...SERVED);
-    await net.createRun(url);
-    const page = await browser.open();
+    const url = await pageHub(t);
+    await tinyRun(url);
+    const page = await browser.open(t);
     const loaded = new Map<string, number>();
     page.on('response', async (response) => {
       const { pathname } = new URL(response.url());
@@ -228,8 +225,8 @@ describe('the page', { skip, concurrency: false }, () => {
   });
 
   test('what a model is said to write is text, whatever it says', async (t) => {
-    const { url } = await network(t).hub(0, ...SERVED);
-    const page = await browser.open();
+    const url = await pageHub(t);
+    const page = await browser.open(t);
     const { changes } = crowd(3);
     const said = { run: HASH, by: '9'.repeat(64), model: HASH, merged_rounds: 3, prompt: 'It was' };
     const text = `${HOSTILE}\n\u202enettirw sdrawkcab\u0000\n${'w'.repeat(1500)}`;
@@ -254,8 +251,8 @@ describe('the page', { skip, concurrency: false }, () => {
   });
 
   test('the chart: by keyboard and by dragging, a zoom that stays, other runs and single workers, CSV and PNG; the slider', async (t) => {
-    const { url } = await network(t).hub(0, ...SERVED);
-    const page = await browser.open();
+    const url = await pageHub(t);
+    const page = await browser.open(t);
     const { changes } = crowd(3);
     const other = '8'.repeat(64);
     const series = (from: number, count: number) => {
@@ -368,8 +365,8 @@ describe('the page', { skip, concurrency: false }, () => {
   });
 
   test('thousands of devices: only the rows in sight are drawn, and changes arrive', async (t) => {
-    const { url } = await network(t).hub(0, ...SERVED);
-    const page = await browser.open();
+    const url = await pageHub(t);
+    const page = await browser.open(t);
     const { changes, one } = crowd(3000);
     await page.routeWebSocket(/\/ws$/, (socket) => {
       const send = (message: Parameters<typeof encodeMessage>[0]) => socket.send(Buffer.from(encodeMessage(message)));

@@ -3,7 +3,11 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { network, untilStatus } from './network.ts';
+import { network, type Potluck, untilStatus } from './network.ts';
+
+/** Work that is merged before a validator has joined is merged unverified: nobody is credited for it. */
+const judged = (url: string, run: string) =>
+  untilStatus(url, run, (s) => s.peers.some(({ role }) => role === 'validator'));
 
 const credit = (status: Awaited<ReturnType<typeof untilStatus>>, name: string): number =>
   status.peers.find((peer) => peer.name === name)?.credit_tokens ?? -1;
@@ -12,9 +16,8 @@ test('two workers and a validator train a run to its end, and its model goes hom
   const net = network(t);
   const { url } = await net.hub();
   const run = await net.createRun(url, '--rounds', '4', '--steps', '8', '--round-seconds', '20', '--min-workers', '2');
-  // Work that is merged before a validator has joined is merged unverified: nobody is credited for it.
   const vera = net.join(url, 'vera', '--role', 'validator');
-  await untilStatus(url, run, (s) => s.peers.some((peer) => peer.role === 'validator'));
+  await judged(url, run);
   const peers = [vera, net.join(url, 'ada'), net.join(url, 'bob')];
   assert.deepEqual(await Promise.all(peers.map((peer) => peer.ended)), [0, 0, 0]);
   const status = await untilStatus(url, run, (s) => s.phase === 'finished' && s.evaluated_rounds === 4);
@@ -49,19 +52,22 @@ test('SIGKILL costs only the worker itself; SIGTERM hands in what is done', asyn
     '--min-workers',
     '3',
   );
-  const killed = net.join(url, 'killed');
-  const polite = net.join(url, 'polite');
-  const steady = net.join(url, 'steady');
   net.join(url, 'vera', '--role', 'validator');
-  const training = (line: Record<string, unknown>) =>
-    line.type === 'progress' && (line.progress as { state: string }).state === 'training';
-  await Promise.all([killed.line(training), polite.line(training), steady.line(training)]);
-  killed.process.kill('SIGKILL');
-  polite.process.kill('SIGTERM');
+  await judged(url, run);
+  const [killed, polite] = [net.join(url, 'killed'), net.join(url, 'polite')];
+  net.join(url, 'steady');
+  // Each as soon as it trains: a first work is a short one.
+  const whileItTrains = async (peer: Potluck, signal: NodeJS.Signals): Promise<void> => {
+    await peer.line(
+      ({ type, progress }) => type === 'progress' && (progress as { state: string }).state === 'training',
+    );
+    peer.process.kill(signal);
+  };
+  await Promise.all([whileItTrains(killed, 'SIGKILL'), whileItTrains(polite, 'SIGTERM')]);
   assert.equal(await polite.ended, 0);
   const handedIn = polite.lines.filter((line) => line.type === 'accepted');
   assert.equal(handedIn.length, 1, 'what was done before SIGTERM is handed in');
-  const status = await untilStatus(url, run, (s) => s.round >= 3);
+  const status = await untilStatus(url, run, (s) => s.round >= 2);
   assert.equal(credit(status, 'killed'), 0);
   assert.ok(credit(status, 'polite') > 0);
   assert.ok(credit(status, 'steady') > credit(status, 'polite'));
@@ -74,19 +80,20 @@ test('a worker that comes in the middle catches up; one at a tenth of the speed 
   const run = await net.createRun(
     url,
     '--rounds',
-    '14',
+    '100',
     '--steps',
-    '100000',
+    '1000',
     '--round-seconds',
     '1.5',
     '--min-workers',
     '1',
   );
   net.join(url, 'vera', '--role', 'validator');
+  await judged(url, run);
   net.join(url, 'first');
-  await untilStatus(url, run, (s) => s.round >= 3);
+  await untilStatus(url, run, (s) => s.round >= 2);
   net.join(url, 'late', '--duty', '0.1');
-  const status = await untilStatus(url, run, (s) => credit(s, 'late') > 0 && s.round >= 7);
+  const status = await untilStatus(url, run, (s) => credit(s, 'late') > 0 && s.round >= 6);
   const perRound = (name: string): number => {
     const peer = status.peers.find((candidate) => candidate.name === name)!;
     return peer.credit_tokens / peer.merged_submissions;
@@ -104,7 +111,7 @@ test('a hub that is killed and started again goes on, and its peers come back by
   const run = await net.createRun(
     first.url,
     '--rounds',
-    '8',
+    '5',
     '--steps',
     '20',
     '--round-seconds',

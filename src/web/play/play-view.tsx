@@ -147,6 +147,8 @@ function Settings(props: {
   );
 }
 
+const isSeed = (value: number): boolean => Number.isInteger(value) && value >= 0 && value <= 999_999_999;
+
 /** Settings that most people leave alone. */
 function Seldom({ session, change }: { session: PlaySession; change: (part: Partial<PlaySession>) => void }) {
   return (
@@ -161,10 +163,13 @@ function Seldom({ session, change }: { session: PlaySession; change: (part: Part
             max="999999999"
             step="1"
             value={session.seed}
-            onChange={(event) => {
+            onInput={(event) => {
+              // At once: what is drawn anew meanwhile, for news of the hub, would put the old one back.
               const seed = event.currentTarget.valueAsNumber;
-              if (Number.isInteger(seed) && seed >= 0 && seed <= 999_999_999) change({ seed });
-              else event.currentTarget.value = String(session.seed);
+              if (isSeed(seed)) change({ seed });
+            }}
+            onChange={(event) => {
+              if (!isSeed(event.currentTarget.valueAsNumber)) event.currentTarget.value = String(session.seed);
             }}
           />
         </label>

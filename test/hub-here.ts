@@ -1,0 +1,47 @@
+// A hub of the test's own process and runs of a tiny model on it: for tests whose subject is not how a process starts or ends.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { type Hub, type HubOptions, openHub } from '../src/hub/hub.ts';
+import { byteTokenizer } from '../src/model/tokenizer.ts';
+import { createRun } from '../src/peer/owner.ts';
+import { type Essentials, trainingFor } from '../src/peer/run-settings.ts';
+import { createIdentity } from '../src/protocol/identity.ts';
+import { TEXT } from './network.ts';
+
+/** Closed, and its folder gone, when the test is over. */
+export async function hubHere(t: TestContext, options: Partial<HubOptions> = {}): Promise<Hub> {
+  const folder = mkdtempSync(join(tmpdir(), 'potluck-hub-'));
+  const hub = await openHub({ folder, host: '127.0.0.1', port: 0, ...options });
+  t.after(async () => {
+    await hub.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
+  return hub;
+}
+
+/** A run of the model that network.ts calls tiny, by an owner of its own; resolves with its id. */
+export async function tinyRun(
+  url: string,
+  { name = 'a run', ...settings }: Partial<Essentials> & { readonly name?: string } = {},
+): Promise<string> {
+  const folder = mkdtempSync(join(tmpdir(), 'potluck-owner-'));
+  const sizes = { batch: 4, context: 16, learning_rate: 0.01 };
+  const times = { rounds: 60, round_seconds: 30, steps: 30, min_workers: 1 };
+  try {
+    return await createRun(url, createIdentity(), folder, {
+      name,
+      texts: [TEXT],
+      tokenizer: byteTokenizer(),
+      model: {
+        ...{ num_hidden_layers: 1, hidden_size: 16, intermediate_size: 32, num_attention_heads: 2 },
+        max_position_embeddings: sizes.context,
+      },
+      seed: 'potluck',
+      ...trainingFor({ ...times, ...sizes, ...settings }),
+    });
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
