@@ -41,7 +41,7 @@ test('audit, shares and why of a real run', async (t) => {
   await t.test(
     'a finished run passes at its address, in the folder of its hub, and after the hub was killed',
     async () => {
-      const audited = run.net.start('audit', url, '--json', '--receipts', receipts);
+      const audited = run.net.ask('audit', url, '--json', '--receipts', receipts);
       const verdict = await audited.line((line) => line.type === 'audit');
       assert.equal(await audited.ended, 0);
       assert.equal(verdict.verdict, 'true');
@@ -61,7 +61,7 @@ test('audit, shares and why of a real run', async (t) => {
 
       const proof = join(run.net.folder, 'event.tlog-proof');
       writeFileSync(proof, await (await fetch(`${url}/log/proof/1`)).text());
-      const verified = run.net.start('verify', proof, '--json');
+      const verified = run.net.ask('verify', proof, '--json');
       const { hub: signer, index, valid } = await verified.line((line) => line.type === 'proof');
       assert.deepEqual([signer, index, valid, await verified.ended], [verdict.hub, 1, true, 0]);
 
@@ -77,7 +77,7 @@ test('audit, shares and why of a real run', async (t) => {
         [ROUNDS, []],
       );
 
-      const human = run.net.start('audit', folder);
+      const human = run.net.ask('audit', folder);
       assert.equal(await human.ended, 0);
       const text = human.lines.map((line) => line.text).join('\n');
       assert.match(text, /Everything that was checked is true/);
@@ -264,7 +264,7 @@ test('audit, shares and why of a real run', async (t) => {
       if (witnesses.length > 0) await isUntrue(folder, 'diverged', {});
       else assert.equal((await auditAt(folder)).models?.recomputed, ROUNDS, 'a log like any other');
       await isUntrue(folder, 'omitted', { index: dropped.index, event: dropped.id }, { receipts: run.receipts });
-      const told = run.net.start('audit', folder, '--receipts', run.receipts);
+      const told = run.net.ask('audit', folder, '--receipts', run.receipts);
       assert.equal(await told.ended, 1);
       assert.match(told.lines.map((line) => line.text).join('\n'), /is not true.*omitted/s);
     },
@@ -335,7 +335,7 @@ test('audit, shares and why of a real run', async (t) => {
       assert.equal(report.models?.recomputed, ROUNDS - 1, 'the next checkpoint leads on');
       assert.match(report.unchecked.join('\n'), /1 model version.*not kept/);
     }
-    const strict = run.net.start('audit', compacted.folder, '--strict', '--json');
+    const strict = run.net.ask('audit', compacted.folder, '--strict', '--json');
     assert.equal((await strict.line((line) => line.type === 'audit')).verdict, 'unchecked');
     assert.equal(await strict.ended, 1);
     // The works alone are enough, and so is the bundle alone.
@@ -438,7 +438,7 @@ test('audit, shares and why of a real run', async (t) => {
       const file = join(run.net.folder, 'rules.json');
       const rules = { emission: { ...EMISSION, owner_permille: 1000, workers_permille: 0, validators_permille: 0 } };
       writeFileSync(file, JSON.stringify(rules));
-      const ask = (...args: string[]) => run.net.start('rules', 'propose', run.run.slice(0, 10), ...args, '--json');
+      const ask = (...args: string[]) => run.net.ask('rules', 'propose', run.run.slice(0, 10), ...args, '--json');
       const tested = await ask('--file', file, '--hub', run.folder).line((line) => line.type === 'backtest');
       const accounts = tested.accounts as { account: string; paid: number; would_be: number }[];
       const sum = (what: 'paid' | 'would_be') => accounts.reduce((all, account) => all + account[what], 0);
@@ -452,7 +452,7 @@ test('audit, shares and why of a real run', async (t) => {
 
   await t.test('shares and why: replayed here, and the numbers add up', async () => {
     const { id } = entries[lastWork].event;
-    const ask = (...args: string[]) => run.net.start(...args, '--hub', run.folder, '--json');
+    const ask = (...args: string[]) => run.net.ask(...args, '--hub', run.folder, '--json');
     const asked = [ask('shares', run.run.slice(0, 10)), ask('why', id.slice(0, 12)), ask('why', 'ffff0000ffff')];
     const [shares, why, missing] = await Promise.all(asked.map((potluck) => potluck.line(() => true)));
     const holders = shares.holders as { account: string; shares: number; devices: { name: string }[] }[];

@@ -29,7 +29,7 @@ test('a Qwen2 model of 320 rows with a tokenizer of 257 ids is trained and expor
   await exportModel(few, { config: small, weights: initialWeights(small, 'x'), tokenizer });
   await rm(join(few, 'tokenizer.json'));
   const refused = async (flags: readonly string[], says: RegExp) => {
-    const potluck = net.start(...create, ...flags);
+    const potluck = net.ask(...create, ...flags);
     assert.equal(await potluck.ended, 1);
     assert.match(potluck.stdout(), says);
   };
@@ -37,12 +37,12 @@ test('a Qwen2 model of 320 rows with a tokenizer of 257 ids is trained and expor
   const ids = /the tokenizer of \S+ has ids up to 256, the model of \S+ rows for ids up to 255/;
   await refused(['--from', few, '--tokenizer', join(dir, 'tokenizer.json')], ids);
 
-  const created = net.start(...create, '--from', dir, '--rounds', '2', '--steps', '4');
+  const created = net.ask(...create, '--from', dir, '--rounds', '2', '--steps', '4');
   const { run } = await created.line((line) => line.type === 'created');
   const peers = [net.join(url, 'ada'), net.join(url, 'vera', '--role', 'validator')];
   assert.deepEqual(await Promise.all(peers.map((peer) => peer.ended)), [0, 0]);
   const target = join(net.folder, 'home again');
-  assert.equal(await net.start('export', String(run), target, '--hub', url).ended, 0);
+  assert.equal(await net.ask('export', String(run), target, '--hub', url).ended, 0);
   const written = JSON.parse(readFileSync(join(target, 'config.json'), 'utf8'));
   assert.deepEqual([written.architectures, written.vocab_size], [['Qwen2ForCausalLM'], 320]);
   const back = await importModel(target);

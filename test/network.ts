@@ -76,13 +76,14 @@ export function network(t: TestContext): Network {
     started.push(potluck);
     return potluck;
   };
+  const ask: Network['ask'] = (...args) => {
+    commands ??= new CommandsProcess(env);
+    return commands.ask(args);
+  };
   return {
     folder,
     start,
-    ask(...args) {
-      commands ??= new CommandsProcess(env);
-      return commands.ask(args);
-    },
+    ask,
     async hub(port = 0, ...more) {
       const flags = more.length > 0 ? more : ['--no-page'];
       const potluck = start('hub', '--port', String(port), '--folder', join(folder, 'hub'), '--json', ...flags);
@@ -92,7 +93,7 @@ export function network(t: TestContext): Network {
     join: (url, name, ...more) =>
       start('join', url, '--name', name, '--folder', join(folder, name), '--alone', '--json', ...more),
     async createRun(url, ...more) {
-      const potluck = start('run', 'create', '--hub', url, '--data', text, ...TINY, '--json', ...more);
+      const potluck = ask('run', 'create', '--hub', url, '--data', text, ...TINY, '--json', ...more);
       const { run } = await potluck.line((line) => line.type === 'created');
       return String(run);
     },

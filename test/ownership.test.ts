@@ -13,19 +13,19 @@ import type { Holdings } from '../src/peer/audit-shares.ts';
 import { type Certificate, certificateText, verifyCertificate } from '../src/peer/certificate.ts';
 import { loadIdentity } from '../src/protocol/identity-file.ts';
 import { entriesOf } from './forged-log.ts';
-import { network, type Potluck, untilStatus } from './network.ts';
+import { network, type Told, untilStatus } from './network.ts';
 
 const MAIN = join(import.meta.dirname, '..', 'src', 'cli', 'main.ts');
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 
 /** The exit code and what was said. */
-async function result(potluck: Potluck): Promise<{ code: number | NodeJS.Signals; last: Record<string, unknown> }> {
+async function result(potluck: Told): Promise<{ code: number | NodeJS.Signals; last: Record<string, unknown> }> {
   return { code: await potluck.ended, last: potluck.lines.at(-1) ?? {} };
 }
 
 /** The error of a failing command: a code, and a message for people. */
 async function failure(
-  potluck: Potluck,
+  potluck: Told,
   exit = 1,
 ): Promise<{ code: string; message: string; details: Record<string, unknown> }> {
   const { code, last } = await result(potluck);
@@ -74,7 +74,7 @@ test('a finished run: everybody proves what is theirs, and nobody what is not', 
     ['laptop', 'desktop', 'vera'].map((name) => loadIdentity(join(net.folder, name, 'identity.key'))),
   );
   const file = join(net.folder, 'ada.json');
-  const made = net.start(
+  const made = net.ask(
     'certificate',
     '--run',
     run.slice(0, 12),
@@ -157,17 +157,17 @@ test('a finished run: everybody proves what is theirs, and nobody what is not', 
   });
 
   await t.test('who holds nothing, or asks for another run, gets a reason instead of a certificate', async () => {
-    const stranger = net.start('certificate', '--hub', url, '--holder', 'f'.repeat(64), '--json');
-    const other = net.start('certificate', '--hub', url, '--run', 'zz', '--json');
+    const stranger = net.ask('certificate', '--hub', url, '--holder', 'f'.repeat(64), '--json');
+    const other = net.ask('certificate', '--hub', url, '--run', 'zz', '--json');
     assert.equal((await failure(stranger)).code, 'not-a-holder');
     assert.equal((await failure(other)).code, 'unknown-run');
   });
 
   await t.test('an exported folder tells who made it, and names what was changed', async () => {
     const model = join(net.folder, 'model');
-    const exported = net.start('export', run, model, '--hub', url, '--owner', adas, '--json');
+    const exported = net.ask('export', run, model, '--hub', url, '--owner', adas, '--json');
     assert.equal(await exported.ended, 0, exported.stderr());
-    const fine = await result(net.start('verify', model, '--signer', ada.id, '--hub-id', certificate.hub, '--json'));
+    const fine = await result(net.ask('verify', model, '--signer', ada.id, '--hub-id', certificate.hub, '--json'));
     assert.equal(fine.code, 0);
     assert.equal(fine.last.stated, true);
     const shares = JSON.parse(readFileSync(join(model, 'shares.json'), 'utf8'));
@@ -176,16 +176,16 @@ test('a finished run: everybody proves what is theirs, and nobody what is not', 
     assert.equal(sum + shares.unearned_shares, certificate.total_shares);
     writeFileSync(join(model, 'config.json'), '{}');
     writeFileSync(join(model, 'extra.bin'), 'x');
-    const { code, details } = await failure(net.start('verify', model, '--json'));
+    const { code, details } = await failure(net.ask('verify', model, '--json'));
     assert.deepEqual([code, details.changed, details.added], ['changed-files', ['config.json'], ['extra.bin']]);
   });
 
   await t.test('balances are settled at the addresses that owners have signed, the others are listed', async () => {
     const address = '0x52908400098527886E0F7030069857D2E4169EE7';
-    const named = net.start('id', 'address', address, '--hub', url, '--owner', adas, '--json');
+    const named = net.ask('id', 'address', address, '--hub', url, '--owner', adas, '--json');
     assert.equal(await named.ended, 0, named.stderr());
     const out = join(net.folder, 'settlement.json');
-    const settled = net.start(
+    const settled = net.ask(
       'settle',
       '--run',
       run,
@@ -207,7 +207,7 @@ test('a finished run: everybody proves what is theirs, and nobody what is not', 
 
   await t.test('a witness cosigns, the hub serves it, and an older head is caught', async () => {
     const folder = join(net.folder, 'witness');
-    const once = (where: string) => net.start('witness', where, '--once', '--folder', folder, '--json');
+    const once = (where: string) => net.ask('witness', where, '--once', '--folder', folder, '--json');
     const first = await result(once(url));
     assert.equal(first.code, 0);
     assert.equal(first.last.sent, true);
@@ -233,11 +233,11 @@ test('a finished run: everybody proves what is theirs, and nobody what is not', 
   await t.test('a revoked device is not believed any more, and the certificate says so', async () => {
     const stolen = devices[2].id;
     assert.equal(
-      (await failure(net.start('id', 'revoke', stolen, '--hub', url, '--owner', bobs, '--json'))).code,
+      (await failure(net.ask('id', 'revoke', stolen, '--hub', url, '--owner', bobs, '--json'))).code,
       'refused',
     );
-    assert.equal(await net.start('id', 'revoke', stolen, '--hub', url, '--owner', adas, '--json').ended, 0);
-    const after = net.start('certificate', '--hub', url, '--owner', adas, '--out', file, '--json');
+    assert.equal(await net.ask('id', 'revoke', stolen, '--hub', url, '--owner', adas, '--json').ended, 0);
+    const after = net.ask('certificate', '--hub', url, '--owner', adas, '--out', file, '--json');
     assert.equal(await after.ended, 0, after.stderr());
     const { holder, shares } = verifyCertificate(new Uint8Array(readFileSync(file)));
     assert.deepEqual(holder.revoked, [stolen]);
@@ -250,11 +250,11 @@ test('a finished run: everybody proves what is theirs, and nobody what is not', 
       const text = ['--hub', url, '--data', join(net.folder, 'text.txt'), '--json'];
       const size = ['--rounds', '1', '--steps', '4', '--context', '16', '--batch', '4', '--round-seconds', '20'];
       const owed = ['--from-run', run, '--royalty-permille', '300'];
-      const creating = net.start('run', 'create', ...text, ...owed, ...size);
+      const creating = net.ask('run', 'create', ...text, ...owed, ...size);
       const child = String((await creating.line(({ type }) => type === 'created')).run);
       const workers = [net.join(url, 'cleo', '--owner', bobs), net.join(url, 'vito', '--role', 'validator')];
       assert.deepEqual(await Promise.all(workers.map((peer) => peer.ended)), [0, 0]);
-      const seen = await result(net.start('shares', child, '--hub', url, '--json'));
+      const seen = await result(net.ask('shares', child, '--hub', url, '--json'));
       const { lineage, holders, emitted, unearned } = seen.last as unknown as Holdings;
       assert.deepEqual(lineage, { run, merged_rounds: 3, royalty_permille: 300 });
       const held = holders.reduce((sum, { shares }) => sum + shares, 0);
@@ -265,12 +265,12 @@ test('a finished run: everybody proves what is theirs, and nobody what is not', 
       assert.ok(Math.abs(adasPart.shares - (300_000 * certificate.shares) / certificate.total_shares) <= 1);
       const log = await entriesOf(join(net.folder, 'hub'));
       const work = log.find(({ event: { body } }) => body.type === 'work.submitted' && body.run === child)!;
-      const why = net.start('why', work.event.id, '--hub', url);
+      const why = net.ask('why', work.event.id, '--hub', url);
       assert.equal(await why.ended, 0, why.stderr());
       assert.match(why.stdout(), /300,000 to its ancestor's holders/);
-      const audited = net.start('audit', url, '--json');
+      const audited = net.ask('audit', url, '--json');
       assert.equal(await audited.ended, 0, audited.stdout());
-      const none = net.start('run', 'create', ...text, '--from-run', 'abcdef');
+      const none = net.ask('run', 'create', ...text, '--from-run', 'abcdef');
       assert.equal((await failure(none)).code, 'no-such-run');
     },
   );
@@ -279,21 +279,19 @@ test('a finished run: everybody proves what is theirs, and nobody what is not', 
 test('a key goes to another machine by words or by file, and never over another key unasked', async (t) => {
   const net = network(t);
   const key = (name: string): string => join(net.folder, name);
-  const { last: shown } = await result(net.start('id', '--owner', key('one'), '--json'));
-  const { last: phrase } = await result(net.start('id', 'phrase', '--owner', key('one'), '--json'));
+  const { last: shown } = await result(net.ask('id', '--owner', key('one'), '--json'));
+  const { last: phrase } = await result(net.ask('id', 'phrase', '--owner', key('one'), '--json'));
   const words = String(phrase.phrase);
-  const { last: imported } = await result(
-    net.start('id', 'import', '--phrase', words, '--owner', key('two'), '--json'),
-  );
+  const { last: imported } = await result(net.ask('id', 'import', '--phrase', words, '--owner', key('two'), '--json'));
   assert.equal(imported.owner, shown.owner);
   assert.equal(statSync(key('two')).mode & 0o777, 0o600);
-  assert.equal(await net.start('id', 'show', '--owner', key('three')).ended, 0);
-  const { code, message } = await failure(net.start('id', 'import', key('one'), '--owner', key('three'), '--json'));
+  assert.equal(await net.ask('id', 'show', '--owner', key('three')).ended, 0);
+  const { code, message } = await failure(net.ask('id', 'import', key('one'), '--owner', key('three'), '--json'));
   assert.equal(code, 'key-exists');
   assert.match(message, /--force/);
-  const forced = await result(net.start('id', 'import', key('one'), '--owner', key('three'), '--force', '--json'));
+  const forced = await result(net.ask('id', 'import', key('one'), '--owner', key('three'), '--force', '--json'));
   assert.equal((await loadIdentity(key('three'))).id, shown.owner);
   assert.notEqual((await loadIdentity(String(forced.last.set_aside))).id, shown.owner, 'the other key is kept');
-  const wrong = net.start('id', 'import', '--phrase', words.slice(words.indexOf(' ')), '--owner', key('x'), '--json');
+  const wrong = net.ask('id', 'import', '--phrase', words.slice(words.indexOf(' ')), '--owner', key('x'), '--json');
   assert.equal((await failure(wrong)).code, 'bad-phrase');
 });

@@ -28,14 +28,14 @@ import { type Line, type Network, network, type Potluck, untilStatus } from './n
 
 /** Runs a command that must succeed; resolves with its last line. */
 async function said(net: Network, ...args: string[]): Promise<Line> {
-  const potluck = net.start(...args, '--json');
+  const potluck = net.ask(...args, '--json');
   assert.equal(await potluck.ended, 0, `potluck ${args.join(' ')}: ${potluck.stdout()}`);
   return potluck.lines.at(-1)!;
 }
 
 /** Runs a command that must fail with 1; resolves with its one line. */
 async function refused(net: Network, ...args: string[]): Promise<string> {
-  const potluck = net.start(...args);
+  const potluck = net.ask(...args);
   assert.equal(await potluck.ended, 1, `potluck ${args.join(' ')}`);
   assert.equal(potluck.stdout(), '');
   const lines = potluck.stderr().split('\n').filter(Boolean);
@@ -80,7 +80,7 @@ test('paused, its devices wait; resumed, they go on; ended, they leave, and ever
   assert.deepEqual([resumed.type, resumed.merged_rounds], ['resumed', at.round]);
   await untilStatus(url, run, (s) => s.round > at.round);
 
-  const end = net.start('run', 'end', ...about);
+  const end = net.ask('run', 'end', ...about);
   assert.equal(await end.ended, 0, end.stderr());
   assert.match(
     end.stdout(),
@@ -98,7 +98,7 @@ test('paused, its devices wait; resumed, they go on; ended, they leave, and ever
   log.close();
   assert.deepEqual([shares.to_come, shares.merged_rounds, shares.phase], [0, over.round, 'finished']);
   assert.ok(shares.holders.length > 0 && shares.holders.every(({ withheld }) => withheld === 0));
-  const audit = net.start('audit', url, '--json');
+  const audit = net.ask('audit', url, '--json');
   assert.equal(await audit.ended, 0, audit.stdout());
   const target = join(net.folder, 'model');
   await said(net, 'export', run.slice(0, 10), target, '--hub', url);

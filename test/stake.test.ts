@@ -19,7 +19,7 @@ import { createIdentity, generateSecret, type Identity, identityFromSecret } fro
 import { createIdentityFile } from '../src/protocol/identity-file.ts';
 import { tally } from '../src/simulation/tally-game.ts';
 import { auditAt, bodyOf, type Entry, entriesOf, forge, indexOfType, isUntrue, signedEntry } from './forged-log.ts';
-import { type Network, network, type Potluck } from './network.ts';
+import { type Network, network, type Told } from './network.ts';
 
 /** Whole numbers, so that 1000 shares a round are 200 of the owner, 200 of each worker and 400 of the validator. */
 const EMISSION = {
@@ -101,7 +101,7 @@ async function played(net: Network): Promise<Played> {
 }
 
 /** What a command says with --json; `code` is that of its error. */
-async function answer(potluck: Potluck) {
+async function answer(potluck: Told) {
   const exit = await potluck.ended;
   const line = potluck.lines.at(-1) ?? {};
   const error = line.error as { code: string; message: string; details: { refusal?: string } } | undefined;
@@ -117,7 +117,7 @@ test('stake and settlement', async (t) => {
   const short = run.slice(0, 12);
   const ask = (name: keyof typeof who | null, ...args: string[]) => {
     const own = name === null ? [] : ['--owner', who[name].key];
-    return answer(net.start(...args, '--hub', url, ...own, '--json'));
+    return answer(net.ask(...args, '--hub', url, ...own, '--json'));
   };
 
   await t.test('a holder locks what is free and nothing else', async () => {
@@ -154,7 +154,7 @@ test('stake and settlement', async (t) => {
     assert.deepEqual(balance, { held: 800, settled: 0, locked: 300, withheld: 0, free: 500 });
     const [{ locked, releasing }] = devices as { locked: number; releasing: object[] }[];
     assert.deepEqual([locked, releasing], [200, [{ shares: 100, free_round: 4 }]]);
-    const human = net.start('stake', 'show', short, '--hub', url, '--owner', who.vera.key);
+    const human = net.ask('stake', 'show', short, '--hub', url, '--owner', who.vera.key);
     assert.equal(await human.ended, 0);
     assert.match(
       human.stdout(),
@@ -194,7 +194,7 @@ test('stake and settlement', async (t) => {
       ask(null, 'settle', '--recorded', '0', '--record'),
       ask(null, 'settle', '--reference', 'x'),
       ask(null, 'settle', '--record', '--reference', 'a\nb'),
-      answer(net.start('settle', '--record', '--hub', folder, '--json')),
+      answer(net.ask('settle', '--record', '--hub', folder, '--json')),
     ]);
     const tree = JSON.parse(readFileSync(file, 'utf8'));
     const { settled_shares, root } = first.line;
@@ -207,9 +207,9 @@ test('stake and settlement', async (t) => {
   });
 
   await t.test('shares says where they are, rules show the notice', async () => {
-    const shown = await answer(net.start('rules', 'show', short, '--hub', url, '--json'));
+    const shown = await answer(net.ask('rules', 'show', short, '--hub', url, '--json'));
     assert.equal((shown.line.rules as { release_rounds: number }).release_rounds, 2);
-    const { holders } = (await answer(net.start('shares', short, '--hub', url, '--json'))).line;
+    const { holders } = (await answer(net.ask('shares', short, '--hub', url, '--json'))).line;
     const vera = (holders as Record<string, unknown>[]).find(({ account }) => account === who.vera.identity.id)!;
     const { shares, settled, locked, withheld, free } = vera;
     assert.deepEqual(

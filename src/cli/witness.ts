@@ -70,31 +70,46 @@ It ends with 1 when the log is not a continuation of what this witness has seen,
       const folder = flags.folder ?? join(homeFolder(), 'witness');
       const lock = tryLock(folder);
       if (!lock) throw new CliError('in-use', `another witness works in ${folder}; give this one its own --folder`);
-      const witness = await loadOrCreateIdentity(join(folder, 'witness.key'));
-      const inTurn = oneAfterTheOther();
-      const logs = [...flags.log];
-      const asked = { witness, folder, inTurn, logs: () => logs };
-      const server = flags.listen === undefined ? null : await listen(flags.listen, flags.host, asked, output);
-      stopped.addEventListener('abort', () => server?.close());
-      for (;;) {
-        try {
-          const hub = await inTurn(() => look(url, witness, folder, flags.hubId, output));
-          const name = `potluck/${hub}`;
-          if (!logs.some((log) => log.name === name)) logs.push({ name, id: hub });
-        } catch (error) {
-          if (error instanceof Misbehaviour) {
-            server?.close();
-            convict(error, folder, output);
-            throw error;
-          }
-          if (flags.once || !(error instanceof CodedError)) throw error;
-          output.say(`could not look: ${error.message}`, { type: 'problem', code: error.code, message: error.message });
-        }
-        if (flags.once || stopped.aborted) return;
-        await sleep(flags.every * 1000, undefined, { signal: stopped }).catch(() => {});
-        if (stopped.aborted) return;
+      try {
+        await follow(url, folder, flags, stopped, output);
+      } finally {
+        lock.release();
       }
     });
+}
+
+/** Looks at a hub's log until it is told to stop, once with --once. Throws Misbehaviour. */
+async function follow(
+  url: string,
+  folder: string,
+  flags: WitnessFlags,
+  stopped: AbortSignal,
+  output: Output,
+): Promise<void> {
+  const witness = await loadOrCreateIdentity(join(folder, 'witness.key'));
+  const inTurn = oneAfterTheOther();
+  const logs = [...flags.log];
+  const asked = { witness, folder, inTurn, logs: () => logs };
+  const server = flags.listen === undefined ? null : await listen(flags.listen, flags.host, asked, output);
+  stopped.addEventListener('abort', () => server?.close());
+  for (;;) {
+    try {
+      const hub = await inTurn(() => look(url, witness, folder, flags.hubId, output));
+      const name = `potluck/${hub}`;
+      if (!logs.some((log) => log.name === name)) logs.push({ name, id: hub });
+    } catch (error) {
+      if (error instanceof Misbehaviour) {
+        server?.close();
+        convict(error, folder, output);
+        throw error;
+      }
+      if (flags.once || !(error instanceof CodedError)) throw error;
+      output.say(`could not look: ${error.message}`, { type: 'problem', code: error.code, message: error.message });
+    }
+    if (flags.once || stopped.aborted) return;
+    await sleep(flags.every * 1000, undefined, { signal: stopped }).catch(() => {});
+    if (stopped.aborted) return;
+  }
 }
 
 async function look(
