@@ -4,6 +4,7 @@ import type { LoggedEvent, SeenHead } from '../core/events.ts';
 import { assembleCheckpoint, openCheckpoint } from '../ledger/checkpoint.ts';
 import { LedgerError } from '../ledger/errors.ts';
 import { equalHashes } from '../ledger/merkle.ts';
+import { seenHeadOf } from './heads.ts';
 import { Untruth } from './public-log.ts';
 
 /** A head that the hub has signed for somebody. */
@@ -83,8 +84,8 @@ export class HeadCheck {
 
   /** Notes the head that an event names. */
   event({ author, body }: LoggedEvent, index: number): void {
-    if (!('seen_head' in body) || !body.seen_head) return;
-    this.#waiting.push({ index, author, type: body.type, seen: body.seen_head });
+    const seen = seenHeadOf(body);
+    if (seen) this.#waiting.push({ index, author, type: body.type, seen });
   }
 
   /** Compares what was noted; `rootOf` gives null where a tree is not kept any more. Throws Untruth `diverged`, and what `rootOf` throws. */

@@ -55,10 +55,15 @@ export function withSeenHead(body: EventBody, seen_head: SeenHead | undefined): 
   return seen_head && CARRIES_HEAD.includes(body.type) ? ({ ...body, seen_head } as EventBody) : body;
 }
 
+/** The head that a body carries. An event without one may have been in the log for long when it is handed in again. */
+export function seenHeadOf(body: EventBody): SeenHead | undefined {
+  return 'seen_head' in body ? body.seen_head : undefined;
+}
+
 export interface HeadKeeper {
   /** The newest head that the hub has signed for this peer; undefined: none yet. */
   newest(): SeenHead | undefined;
-  /** Takes the verified receipt of an event; `named`: what `newest` was when the event was signed. */
+  /** Takes the verified receipt of an event; `named`: the head that the event carries. */
   saw(receipt: Receipt, named: SeenHead | undefined): void;
   /** Hears, once, that the hub has contradicted itself. */
   onFork(listener: (fork: Misbehaviour) => void): void;

@@ -9,7 +9,7 @@ import type { Obstacle, Progress, RunView, Welcome } from '../protocol/messages.
 import type { PeerBlobs } from './blobs.ts';
 import { connectToHub, type HubConnection, type Transport } from './connection.ts';
 import { isSystemError, PeerError } from './errors.ts';
-import { type HeadKeeper, withSeenHead } from './heads.ts';
+import { type HeadKeeper, seenHeadOf, withSeenHead } from './heads.ts';
 import { LEAVING_LIMITS, untilLeft } from './leaving.ts';
 import { followModel } from './model.ts';
 import { obstacleOf, obstacleTeller } from './obstacles.ts';
@@ -68,8 +68,8 @@ export async function takePart(options: SessionOptions): Promise<'finished' | 'l
 
   let connection: HubConnection;
   const submit = async (body: EventBody) => {
-    const seen_head = heads?.newest();
-    const event = await signEvent(identity, withSeenHead(body, seen_head));
+    const said = withSeenHead(body, heads?.newest());
+    const event = await signEvent(identity, said);
     const send = () => untilLeft(connection.submit(event), signal, LEAVING_LIMITS.answer_ms, clock);
     const receipt = await send().catch(async (error) => {
       // The certificate has ended while this device was at work: its owner vouches for it anew.
@@ -78,7 +78,7 @@ export async function takePart(options: SessionOptions): Promise<'finished' | 'l
       await bind();
       return send();
     });
-    heads?.saw(receipt, seen_head);
+    heads?.saw(receipt, seenHeadOf(said));
     await options.receipts.keep(event, receipt).catch((error: Error) => {
       tell({ type: 'problem', code: 'receipt-not-kept', message: error.message });
     });
