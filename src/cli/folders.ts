@@ -4,6 +4,7 @@ import { homedir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { CodedError } from '../errors.ts';
+import { PRIVATE_FOLDER } from '../protocol/private-files.ts';
 import { CliError } from './output.ts';
 
 /** ~/.potluck, or what POTLUCK_HOME says; one that is set to nothing says nothing. */
@@ -92,7 +93,7 @@ const SQLITE_BUSY = 5;
 export function tryLock(folder: string): LockedFolder | null {
   let database: DatabaseSync | undefined;
   try {
-    mkdirSync(folder, { recursive: true });
+    mkdirSync(folder, { recursive: true, mode: PRIVATE_FOLDER });
     database = new DatabaseSync(join(folder, 'lock.sqlite'), { timeout: 0 });
     database.exec('BEGIN EXCLUSIVE');
   } catch (error) {

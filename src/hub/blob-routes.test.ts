@@ -10,12 +10,11 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { bytesToHex } from '@noble/hashes/utils.js';
-import { Hono } from 'hono';
 import type { CodedError } from '../errors.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import { createIdentity } from '../protocol/identity.ts';
 import { uploadChallenge } from '../protocol/messages.ts';
-import { type Hub, openHub, serverOf } from './hub.ts';
+import { type Hub, openHub } from './hub.ts';
 
 const SILENCE_MS = 1200;
 const root = mkdtempSync(join(tmpdir(), 'potluck-blobs-'));
@@ -194,8 +193,4 @@ test('for readers who are gone, or do not read, nothing is read', async () => {
   const taken = now - before;
   assert.ok(taken > 0 && taken < bytes.length, `what the system's own buffers take, not all: ${taken}`);
   socket.destroy();
-});
-
-test('no limit on a whole request', () => {
-  assert.equal(serverOf(new Hono(), SILENCE_MS).requestTimeout, 0);
 });

@@ -5,11 +5,12 @@ import type { BlobStore } from '../ledger/blob-store.ts';
 import type { Clock } from '../protocol/clock.ts';
 import { addressOfAsker, answerTo, BLOB_HASH, malformedHash, problem } from './answers.ts';
 import { hasAlready, rangeOf } from './byte-range.ts';
+import { descriptorsHere } from './descriptors.ts';
 import type { Metrics } from './metrics.ts';
 import { openPacker, type Packer, type Packing, packingFor } from './packing.ts';
 import type { RateLimits } from './rate-limits.ts';
 import { receiver } from './receive-blobs.ts';
-import { openTransfers, TRANSFER_LIMITS, type Transfers } from './transfers.ts';
+import { limitsFor, openTransfers, type Transfers } from './transfers.ts';
 import type { UnnamedBlobs } from './unnamed-blobs.ts';
 import type { PeerTelemetry } from './views.ts';
 
@@ -33,7 +34,7 @@ export interface BlobServices {
 
 /** Adds GET, HEAD and PUT of /blobs/HASH to an app. */
 export function serveBlobs(app: Hono, hub: BlobServices): void {
-  const transfers = openTransfers(hub.clock, TRANSFER_LIMITS.down);
+  const transfers = openTransfers(hub.clock, limitsFor(descriptorsHere().files).down);
   const pack = openPacker();
   app.get('/blobs/:hash', (c) => send(c, hub, transfers, pack));
   app.put('/blobs/:hash', receiver(hub));

@@ -1,6 +1,6 @@
 // A hub's folder: a damaged one gives one clear error and stays as it is, a failed start leaves it free, and a restart loses nothing.
 import assert from 'node:assert/strict';
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -28,6 +28,16 @@ describe('a folder', () => {
   before(async () => {
     const hub = await open(whole);
     await hub.close();
+  });
+
+  test('is its owner’s alone', { skip: process.platform === 'win32' }, async () => {
+    const folder = join(root, 'private');
+    const hub = await open(folder);
+    const modes = ['', 'blobs', 'hub.sqlite', 'hub.sqlite-wal', 'hub.key'].map(
+      (name) => statSync(join(folder, name)).mode & 0o777,
+    );
+    await hub.close();
+    assert.deepEqual(modes, [0o700, 0o700, 0o600, 0o600, 0o600]);
   });
 
   const damaged = (name: string, damage: (folder: string) => void): string => {

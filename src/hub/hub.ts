@@ -5,8 +5,6 @@ import type { IncomingMessage, Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { uptime } from 'node:os';
 import { join } from 'node:path';
-import { createAdaptorServer } from '@hono/node-server';
-import type { Hono } from 'hono';
 import { WebSocketServer } from 'ws';
 import type { LoggedEvent } from '../core/events.ts';
 import type { LoadGame } from '../games/registry.ts';
@@ -19,10 +17,12 @@ import { systemClock } from '../protocol/clock.ts';
 import type { Identity } from '../protocol/identity.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
 import { WIRE_LIMITS } from '../protocol/messages.ts';
+import { PRIVATE_FOLDER } from '../protocol/private-files.ts';
 import { keepAsking, type WitnessAddress } from './ask-witness.ts';
 import { openAskers } from './askers.ts';
 import { type ConditionChange, type DiskSpace, diskSpaceOf } from './condition.ts';
 import { CONNECTION_LIMITS, type ConnectionLimits } from './connections.ts';
+import { descriptorsHere } from './descriptors.ts';
 import { HubError } from './errors.ts';
 import { httpApp } from './http.ts';
 import { logKey } from './log-routes.ts';
@@ -34,6 +34,10 @@ import { PeerSocket } from './peer-socket.ts';
 import type { Rates } from './rate-limits.ts';
 import { openRunPolicy, type WhoCreatesRuns } from './run-policy.ts';
 import { openSnapshots, rulesOfThisCode } from './snapshots.ts';
+import { serverOf } from './sockets.ts';
+
+/** Of the sockets that a hub may have, those that may be peers'. */
+const CONNECTED_SHARE = 0.8;
 
 export interface HubOptions {
   /** The hub's folder: its key, its log, its blobs. Made when it is not there. */
@@ -87,7 +91,7 @@ export interface Hub {
 export async function openHub(options: HubOptions): Promise<Hub> {
   const { folder } = options;
   try {
-    mkdirSync(folder, { recursive: true });
+    mkdirSync(folder, { recursive: true, mode: PRIVATE_FOLDER });
   } catch (error) {
     throw new HubError('bad-folder', `cannot use ${folder}: ${(error as Error).message}`, { folder });
   }
@@ -107,7 +111,10 @@ async function startHub(options: HubOptions, identity: Identity, store: LogStore
   const { folder, host, port, public_url = null } = options;
   const addressOf = openAskers({ proxies: options.proxies, proxied: public_url !== null });
   const origins = openOrigins({ host, public_url });
+  const descriptors = descriptorsHere();
   const limits = { ...CONNECTION_LIMITS, ...options.limits };
+  // However many peers connect, others can still ask.
+  const most_connections = Math.min(limits.connections, Math.ceil(descriptors.sockets * CONNECTED_SHARE));
   const log = openTransparencyLog(store, identity);
   const rules = rulesOfThisCode();
   const every_events = options.snapshot_every_events;
@@ -144,7 +151,7 @@ async function startHub(options: HubOptions, identity: Identity, store: LogStore
     { addressOf, origins, metrics_public: options.metrics_public ?? false },
     options.page ? { ...options.page, public_url } : null,
   );
-  const server = serverOf(app, limits.silence_ms);
+  const server = serverOf(app, limits.silence_ms, descriptors.sockets);
   const sockets = new WebSocketServer({
     noServer: true,
     maxPayload: WIRE_LIMITS.from_peer_bytes,
@@ -153,7 +160,7 @@ async function startHub(options: HubOptions, identity: Identity, store: LogStore
   /** The answer to somebody who gets no WebSocket: a status line, maybe a header. */
   const whyNot = (request: IncomingMessage, address: string | null): string | null => {
     if (request.url?.split('?')[0] !== '/ws') return '404 Not Found';
-    if (connections.count() >= limits.connections) return '503 Service Unavailable';
+    if (connections.count() >= most_connections) return '503 Service Unavailable';
     try {
       origins.check(request.headers);
       place.services.rates.take('connection_address', address);
@@ -212,13 +219,6 @@ async function startHub(options: HubOptions, identity: Identity, store: LogStore
     url: `http://${shownHost}:${address.port}`,
     close: () => (closing ??= close()),
   };
-}
-
-/** Node ends a request that takes 300 s, however well it moves: a large model on a slow line takes longer. */
-export function serverOf(app: Hono, silence_ms: number): Server {
-  const server = createAdaptorServer({ fetch: app.fetch, serverOptions: { requestTimeout: 0 } }) as Server;
-  server.setTimeout(silence_ms);
-  return server;
 }
 
 function listen(server: Server, host: string, port: number): Promise<void> {

@@ -8,8 +8,9 @@ import { verifySignature } from '../protocol/identity.ts';
 import { uploadChallenge, WIRE_LIMITS } from '../protocol/messages.ts';
 import { addressOfAsker, announcedBytes, BLOB_HASH, malformedHash, problem } from './answers.ts';
 import type { BlobServices } from './blob-routes.ts';
+import { descriptorsHere } from './descriptors.ts';
 import { HubError } from './errors.ts';
-import { EXTRA_PLACES, openTransfers, SMALL_UPLOAD_BYTES, TRANSFER_LIMITS, type Transfers } from './transfers.ts';
+import { EXTRA_PLACES, limitsFor, openTransfers, SMALL_UPLOAD_BYTES, type Transfers } from './transfers.ts';
 import type { Uploader } from './unnamed-blobs.ts';
 import {
   type Claim,
@@ -33,7 +34,7 @@ interface Asked {
 
 /** Takes uploads, as many at once as there are places for. */
 export function receiver(hub: BlobServices): (c: Context) => Promise<Response> {
-  const transfers = openTransfers(hub.clock, TRANSFER_LIMITS.up);
+  const transfers = openTransfers(hub.clock, limitsFor(descriptorsHere().files).up);
   const uploads = openPartialUploads(systemClock);
   return async (c) => {
     const asked = askedOf(c, hub);

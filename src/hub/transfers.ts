@@ -43,6 +43,15 @@ export const TRANSFER_LIMITS = {
 export const EXTRA_PLACES = { small: 64, small_of_present: 128 } as const;
 export const SMALL_UPLOAD_BYTES = 1 << 20;
 
+/** The limits of a process that may have so many blobs open at once: where those are few, so are the places. */
+export function limitsFor(files: number): { readonly up: TransferLimits; readonly down: TransferLimits } {
+  const { up, down } = TRANSFER_LIMITS;
+  return {
+    up: { ...up, places: Math.min(up.places, Math.ceil(files / 4)) },
+    down: { ...down, places: Math.min(down.places, Math.ceil(files / 2)) },
+  };
+}
+
 export interface TransferOptions {
   readonly key?: string;
   readonly address: string | null;

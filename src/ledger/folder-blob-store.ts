@@ -4,6 +4,7 @@ import { constants } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, readFile, stat, unlink, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sha256Hex } from '../protocol/hash.ts';
+import { PRIVATE_FOLDER } from '../protocol/private-files.ts';
 import { type BlobStore, checkBlobHash, checkBlobSize, DEFAULT_MAX_BLOB_BYTES } from './blob-store.ts';
 import { codeOfSystemError, LedgerError } from './errors.ts';
 import { StagedFile } from './staged-file.ts';
@@ -13,8 +14,6 @@ import { piecesOf, verifiedFiles } from './verified-files.ts';
 const STAGING = 'staging';
 /** Marks this process's files in the staging folder: a process id alone may be used again. */
 const THIS_PROCESS = randomBytes(6).toString('hex');
-/** What a run learns from may be private. */
-const OWNERS_FOLDER = 0o700;
 const FAN_OUT = /^[0-9a-f]{2}$/;
 
 /**
@@ -28,7 +27,7 @@ export async function openFolderBlobStore(
   const limit = options.max_blob_bytes ?? DEFAULT_MAX_BLOB_BYTES;
   const staging = join(dir, STAGING);
   await usable(dir, async () => {
-    await mkdir(staging, { recursive: true, mode: OWNERS_FOLDER });
+    await mkdir(staging, { recursive: true, mode: PRIVATE_FOLDER });
     await removeLeftovers(staging);
   });
 
@@ -47,7 +46,7 @@ export async function openFolderBlobStore(
   async function makeFolder(hash: string): Promise<string> {
     const folder = folderOf(hash);
     if (!durableFolders.has(folder)) {
-      await mkdir(folder, { recursive: true, mode: OWNERS_FOLDER });
+      await mkdir(folder, { recursive: true, mode: PRIVATE_FOLDER });
       await syncFolder(join(dir, hash.slice(0, 2)));
       await syncFolder(dir);
       durableFolders.add(folder);

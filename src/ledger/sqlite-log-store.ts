@@ -1,6 +1,8 @@
 // The log as one SQLite file (node:sqlite): WAL with synchronous FULL, one sync for all calls of a moment, one process at a time.
+import { closeSync, openSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { sha256 } from '../protocol/hash.ts';
+import { PRIVATE_FILE } from '../protocol/private-files.ts';
 import { LedgerError } from './errors.ts';
 import {
   checkEntries,
@@ -46,11 +48,22 @@ interface Waiting {
 export function openSqliteLogStore(path: string): LogStore {
   let db: DatabaseSync | undefined;
   try {
+    makePrivate(path);
     db = new DatabaseSync(path, { timeout: 0 });
     return prepare(db, path);
   } catch (error) {
     if (db?.isOpen) db.close();
     throw openError(error, path);
+  }
+}
+
+/** Makes an empty file where there is none: SQLite gives what it keeps beside a file the same mode. */
+function makePrivate(path: string): void {
+  try {
+    closeSync(openSync(path, 'wx', PRIVATE_FILE));
+  } catch (error) {
+    // One that is there is not opened here: closing it would end the locks that this process may hold on it.
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
   }
 }
 

@@ -1,11 +1,10 @@
 // A file that is written piece by piece and hashed meanwhile, before it gets its name: the first bytes wait in memory, the rest are on the disk.
 import { createHash, type Hash } from 'node:crypto';
 import { type FileHandle, open, rename, unlink } from 'node:fs/promises';
+import { PRIVATE_FILE } from '../protocol/private-files.ts';
 
 /** Below this no file is opened: what trickles or is small holds no descriptor. */
 const IN_MEMORY_BYTES = 64 << 10;
-/** Only the owner of the process may read it. */
-export const OWNERS_FILE = 0o600;
 
 /** Throws what the file system throws. One call after the other. */
 export class StagedFile {
@@ -55,7 +54,7 @@ export class StagedFile {
 
   async #flush(): Promise<void> {
     this.#mustGoOn();
-    this.#file ??= await open(this.#path, 'wx', OWNERS_FILE);
+    this.#file ??= await open(this.#path, 'wx', PRIVATE_FILE);
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const bytes of waiting) await this.#file.writeFile(bytes);

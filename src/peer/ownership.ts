@@ -10,6 +10,7 @@ import { fromBase64, toBase64 } from '../ledger/signed-note.ts';
 import { ProtocolError } from '../protocol/errors.ts';
 import { identityFromSecret } from '../protocol/identity.ts';
 import { createIdentityFile, loadIdentity, readIdentitySecret } from '../protocol/identity-file.ts';
+import { PRIVATE_FOLDER } from '../protocol/private-files.ts';
 import type { CertificateStore, KeptCertificate } from './device-binding.ts';
 import { OwnershipError } from './ownership-errors.ts';
 
@@ -48,7 +49,7 @@ export function certificatesIn(folder: string): CertificateStore {
 
 async function keepCertificate(folder: string, hub: string, certificate: Uint8Array): Promise<void> {
   const kept = { format: 'potluck-device-certificate-v1', hub, certificate: toBase64(certificate) };
-  await mkdir(folder, { recursive: true });
+  await mkdir(folder, { recursive: true, mode: PRIVATE_FOLDER });
   const aside = join(folder, `.${CERTIFICATE_FILE}-${randomBytes(6).toString('hex')}`);
   try {
     await writeFile(aside, `${JSON.stringify(kept, null, 2)}\n`, { mode: 0o600 });

@@ -2,6 +2,7 @@
 import { appendFile, mkdir, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Receipt } from '../ledger/receipt.ts';
+import { PRIVATE_FOLDER } from '../protocol/private-files.ts';
 
 export interface Receipts {
   /** Adds an event and its receipt to receipts.jsonl, one JSON object a line. */
@@ -15,7 +16,7 @@ export interface Receipts {
 export function openReceipts(folder: string, onDamage: (notice: string) => void = () => {}): Receipts {
   const file = join(folder, 'receipts.jsonl');
   const prepare = async (): Promise<void> => {
-    await mkdir(folder, { recursive: true });
+    await mkdir(folder, { recursive: true, mode: PRIVATE_FOLDER });
     const damaged = await cutDamagedLine(file);
     if (damaged === null) return;
     await appendFile(join(folder, 'receipts.damaged'), `${damaged}\n`);

@@ -2,6 +2,7 @@
 import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { syncFolder } from '../ledger/folder-blob-store.ts';
+import { PRIVATE_FOLDER } from '../protocol/private-files.ts';
 
 /** Writes a file whole; when that fails, nothing of it stays. `durable`: once it resolves, the power may go. */
 export async function writeWhole(
@@ -12,7 +13,7 @@ export async function writeWhole(
   const folder = dirname(path);
   const aside = join(folder, `.${basename(path)}.${process.pid}`);
   try {
-    const made = await mkdir(folder, { recursive: true });
+    const made = await mkdir(folder, { recursive: true, mode: PRIVATE_FOLDER });
     await writeFile(aside, data, { flush: durable !== undefined });
     await rename(aside, path);
     if (!durable) return;

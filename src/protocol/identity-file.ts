@@ -7,9 +7,9 @@ import { z } from 'zod';
 import { ProtocolError } from './errors.ts';
 import { generateSecret, type Identity, identityFromSecret } from './identity.ts';
 import { passphraseFor } from './passphrase-source.ts';
+import { PRIVATE_FILE, PRIVATE_FOLDER } from './private-files.ts';
 import { openSecret, type ScryptCost, type SealedSecret, SealedSecretSchema, sealSecret } from './sealed-secret.ts';
 
-const OWNER_ONLY = 0o600;
 const OTHERS = 0o077;
 /** The file is about 220 bytes. Anything larger is something else, and is not read into memory. */
 const MAX_FILE_BYTES = 4_096;
@@ -114,9 +114,9 @@ export async function relockIdentityFile(
 
 /** A file of this owner's alone, on disk before it gets its name. */
 async function writeAside(folder: string, text: string): Promise<string> {
-  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await mkdir(folder, { recursive: true, mode: PRIVATE_FOLDER });
   const aside = join(folder, `.identity-${process.pid}-${randomBytes(8).toString('hex')}`);
-  const file = await open(aside, 'wx', OWNER_ONLY);
+  const file = await open(aside, 'wx', PRIVATE_FILE);
   try {
     await file.writeFile(text);
     await file.sync();

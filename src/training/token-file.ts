@@ -1,6 +1,7 @@
 // A text's tokens in a file that has no name any more: nothing is left of it, however the process ends.
 import { mkdir, open, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { PRIVATE_FOLDER } from '../protocol/private-files.ts';
 import { ARRAYS, type TokenStore } from './token-store.ts';
 
 /** What waits in memory before it is written. */
@@ -8,7 +9,7 @@ const BUFFERED_TOKENS = 2 ** 20;
 
 /** A store in a file of its own in a folder. Throws errors of the file system. */
 export async function fileTokens(folder: string, token_bytes: 1 | 2 | 4): Promise<TokenStore> {
-  await mkdir(folder, { recursive: true });
+  await mkdir(folder, { recursive: true, mode: PRIVATE_FOLDER });
   const path = join(folder, `.tokens-${process.pid}-${Math.random().toString(36).slice(2)}`);
   const file = await open(path, 'wx+', 0o600);
   const unlinked = await unlink(path).then(

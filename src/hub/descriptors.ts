@@ -1,0 +1,37 @@
+// How many files and sockets this process may have open at once, and how a hub divides them: some are kept back for its disk, whoever asks.
+
+/** More sockets than this nobody needs: twice the peers that a hub on two cores is meant for, and those who look. */
+const MOST_SOCKETS = 25_000;
+/** For the log, the blobs that are read and written, and what the system needs: a quarter, and no fewer than these. */
+const KEPT_BACK = { share: 4, least: 64 };
+/** Where a system does not say, as on Windows, where sockets are no files. */
+const UNSAID = 2 * MOST_SOCKETS;
+
+export interface Descriptors {
+  /** Sockets of the server, of all kinds. */
+  readonly sockets: number;
+  /** Blobs that may be read or written at once. */
+  readonly files: number;
+}
+
+/** @param limit what a process may have open */
+export function divided(limit: number): Descriptors {
+  const kept = Math.max(KEPT_BACK.least, Math.floor(limit / KEPT_BACK.share));
+  return { sockets: Math.max(1, Math.min(MOST_SOCKETS, limit - kept)), files: Math.ceil(kept / 2) };
+}
+
+let ofThisProcess: Descriptors | undefined;
+
+/** Those of this process. Node raises its own limit as far as it may when it starts. */
+export function descriptorsHere(): Descriptors {
+  ofThisProcess ??= divided(limitHere());
+  return ofThisProcess;
+}
+
+function limitHere(): number {
+  if (!process.report) return UNSAID;
+  Object.assign(process.report, { excludeNetwork: true }); // names of interfaces may be asked of a name server
+  const { userLimits } = process.report.getReport() as { userLimits?: { open_files?: { soft: number | string } } };
+  const soft = userLimits?.open_files?.soft;
+  return typeof soft === 'number' ? soft : UNSAID;
+}
