@@ -10,10 +10,10 @@ import { guardGame } from '../games/guard.ts';
 import { type BlobStore, createMemoryBlobStore } from '../ledger/blob-store.ts';
 import { createMemoryLogStore } from '../ledger/log-store.ts';
 import { openTransparencyLog } from '../ledger/transparency-log.ts';
-import type { Clock } from '../protocol/clock.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import { createIdentity, type Identity } from '../protocol/identity.ts';
+import { handClock } from '../protocol/testing/hand-clock.ts';
 import { CONNECTION_LIMITS } from './connections.ts';
 import { openMeetingPlace } from './meeting-place.ts';
 
@@ -31,42 +31,10 @@ const sum: AnyGame = {
   ...{ checkForm: () => {}, sizes: () => ({ max_bytes: 9, dense_bytes: 9 }) },
 };
 
-/** Time that moves only when a test says so. */
-function handClock() {
-  let now_ms = 1_000_000;
-  const timers = new Set<{ readonly at_ms: number; readonly run: () => void }>();
-  const clock: Clock = {
-    ...{ now_ms: () => now_ms, elapsed_ms: () => now_ms },
-    setTimeout(run, delay_ms) {
-      const timer = { at_ms: now_ms + delay_ms, run };
-      timers.add(timer);
-      return timer;
-    },
-    clearTimeout: (timer) => void timers.delete(timer as never),
-  };
-  /** Lets what is under way come to rest: everything here is in memory. */
-  const settle = async (): Promise<void> => {
-    for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
-  };
-  const pass = async (duration_ms: number): Promise<void> => {
-    const until_ms = now_ms + duration_ms;
-    await settle();
-    for (;;) {
-      const next = [...timers].filter(({ at_ms }) => at_ms <= until_ms).sort((a, b) => a.at_ms - b.at_ms)[0];
-      if (!next) break;
-      timers.delete(next);
-      now_ms = Math.max(now_ms, next.at_ms);
-      next.run();
-      await settle();
-    }
-    now_ms = until_ms;
-  };
-  return { clock, pass };
-}
-
 /** A hub on which anybody may do anything; `broken` is a game whose merge is the test's. */
 async function openPlace(merge: AnyGame['merge'], blobs: BlobStore = createMemoryBlobStore()) {
-  const { clock, pass } = handClock();
+  const clock = handClock(1_000_000);
+  const { pass } = clock;
   const identity = createIdentity();
   const events: string[] = [];
   const problems: string[] = [];

@@ -8,35 +8,37 @@ import { removeLeftovers, writeWhole } from './whole-file.ts';
 const CACHE_BYTES = 2 ** 32;
 
 /** The cache in `folder`/blobs; what was not used for the longest time goes first when it is full. */
-export function openBlobFolder(folder: string): BlobCache {
+export function openBlobFolder(folder: string, limit_bytes: number = CACHE_BYTES, now_ms = Date.now): BlobCache {
   const cache = join(folder, 'blobs');
   let swept: Promise<void> | undefined;
+  const use = (file: string): Promise<void> => utimes(file, new Date(now_ms()), new Date(now_ms()));
   return {
     async get(hash) {
       const file = join(cache, hash);
       const bytes = await readFile(file).catch(() => null);
       if (!bytes) return null;
-      const now = new Date();
-      await utimes(file, now, now);
+      await use(file);
       return new Uint8Array(bytes);
     },
     async put(hash, bytes) {
+      if (bytes.length > limit_bytes) return;
       swept ??= removeLeftovers(cache);
       await swept;
       await writeWhole(join(cache, hash), bytes);
-      await trim(cache);
+      await use(join(cache, hash));
+      await trim(cache, limit_bytes);
     },
   };
 }
 
 /** Forgets the blobs that were not used for the longest time when the folder grows over its limit. */
-async function trim(cache: string): Promise<void> {
+async function trim(cache: string, limit_bytes: number): Promise<void> {
   const names = (await readdir(cache)).filter((name) => !name.startsWith('.'));
   const files = await Promise.all(names.map(async (name) => ({ name, ...(await statOf(join(cache, name))) })));
   let total_bytes = files.reduce((sum, file) => sum + file.size, 0);
   files.sort((a, b) => a.mtimeMs - b.mtimeMs);
   for (const file of files) {
-    if (total_bytes <= CACHE_BYTES) return;
+    if (total_bytes <= limit_bytes) return;
     total_bytes -= file.size;
     await rm(join(cache, file.name), { force: true });
   }

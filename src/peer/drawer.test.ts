@@ -23,14 +23,18 @@ const root = mkdtempSync(join(tmpdir(), 'potluck-drawer-'));
 after(() => rmSync(root, { recursive: true, force: true }));
 const bytes = Uint8Array.from({ length: 1000 }, (_, i) => i);
 
-drawerCompliance('a folder', async () => {
-  const disk = mkdtempSync(join(root, 'disk-'));
-  const watched = await watchedFolder(disk);
-  return {
-    drawer: openDrawer(join(disk, 'runs', 'run')),
-    powerCut: async () => openDrawer(join(await watched.cut(), 'runs', 'run')),
-  };
-});
+drawerCompliance(
+  'a folder',
+  async () => {
+    const disk = mkdtempSync(join(root, 'disk-'));
+    const watched = await watchedFolder(disk);
+    return {
+      drawer: openDrawer(join(disk, 'runs', 'run')),
+      powerCut: async () => openDrawer(join(await watched.cut(), 'runs', 'run')),
+    };
+  },
+  8,
+);
 
 describe('a drawer in a folder', () => {
   test('leaves nothing else lying about', async () => {

@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { EventBody } from '../core/events.ts';
 import { firstJudge } from '../core/judging.ts';
-import type { Clock } from '../protocol/clock.ts';
 import { exampleView } from '../protocol/example-views.ts';
 import { createIdentity, type Identity } from '../protocol/identity.ts';
 import type { RunView } from '../protocol/messages.ts';
+import { handClock } from '../protocol/testing/hand-clock.ts';
 import { judgingDuties } from './judging-alarm.ts';
 import { drawFor } from './judging-draw.ts';
 import type { Seat } from './role.ts';
@@ -14,26 +14,6 @@ import type { Seat } from './role.ts';
 type SubmissionView = RunView['submissions'][number];
 const HASH = 'b'.repeat(64);
 const SEED = 'a'.repeat(64);
-
-/** A clock that stands still until it is moved. */
-function handClock(): Clock & { move(by_ms: number): void } {
-  let now_ms = 0;
-  const timers = new Map<symbol, { readonly at_ms: number; readonly run: () => void }>();
-  return {
-    now_ms: () => now_ms,
-    elapsed_ms: () => now_ms,
-    setTimeout(run, delay_ms) {
-      const timer = Symbol();
-      timers.set(timer, { at_ms: now_ms + delay_ms, run });
-      return timer;
-    },
-    clearTimeout: (timer) => void timers.delete(timer as symbol),
-    move(by_ms) {
-      now_ms += by_ms;
-      for (const [timer, { at_ms, run }] of [...timers]) if (at_ms <= now_ms && timers.delete(timer)) run();
-    },
-  };
-}
 
 const [one, two] = [createIdentity(), createIdentity()];
 const judges = [one.id, two.id].sort();

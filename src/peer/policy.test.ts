@@ -1,43 +1,14 @@
 // A device computes for the part of the time that its owner lends, however long its steps are and whatever breaks off its rests.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Clock, fired, sleep } from '../protocol/clock.ts';
+import { fired, sleep } from '../protocol/clock.ts';
+import { handClock } from '../protocol/testing/hand-clock.ts';
 import { dutyCycle, openRest } from './policy.ts';
-
-/** Time that passes only while everybody waits for it. */
-function virtualClock(): Clock & { run(until: Promise<unknown>): Promise<void> } {
-  let now_ms = 0;
-  const timers = new Set<{ at_ms: number; run: () => void }>();
-  return {
-    now_ms: () => now_ms,
-    elapsed_ms: () => now_ms,
-    setTimeout(run, delay_ms) {
-      const timer = { at_ms: now_ms + delay_ms, run };
-      timers.add(timer);
-      return timer;
-    },
-    clearTimeout: (timer) => void timers.delete(timer as never),
-    async run(until) {
-      let over = false;
-      void until.then(() => {
-        over = true;
-      });
-      for (;;) {
-        for (let i = 0; i < 20; i++) await Promise.resolve();
-        if (over) return;
-        const next = [...timers].reduce((first, timer) => (timer.at_ms < first.at_ms ? timer : first));
-        timers.delete(next);
-        now_ms = next.at_ms;
-        next.run();
-      }
-    },
-  };
-}
 
 for (const duty of [0.01, 0.1, 0.5]) {
   for (const step_ms of [1000, 30_000]) {
     test(`a duty of ${duty} is kept with steps of ${step_ms} ms`, async () => {
-      const clock = virtualClock();
+      const clock = handClock();
       const { progress, rested } = dutyCycle(duty, clock);
       let worked_ms = 0;
       const work = async (): Promise<void> => {
@@ -56,7 +27,7 @@ for (const duty of [0.01, 0.1, 0.5]) {
 }
 
 test('a duty of 0.01 is kept with steps of a second in rounds of six, which break off every rest', async () => {
-  const clock = virtualClock();
+  const clock = handClock();
   const { progress, rested } = dutyCycle(0.01, clock);
   let worked_ms = 0;
   const round = async (): Promise<void> => {
@@ -81,7 +52,7 @@ test('a duty of 0.01 is kept with steps of a second in rounds of six, which brea
 });
 
 test('time between rounds is no work', async () => {
-  const clock = virtualClock();
+  const clock = handClock();
   const { progress, rested } = dutyCycle(0.5, clock);
   const work = async (): Promise<void> => {
     await sleep(clock, 100_000);
@@ -94,7 +65,7 @@ test('time between rounds is no work', async () => {
 });
 
 test('rest that is owed while it is being paid is waited for as well', async () => {
-  const clock = virtualClock();
+  const clock = handClock();
   const rest = openRest(clock);
   rest.owe(1000);
   clock.setTimeout(() => rest.owe(500), 900);

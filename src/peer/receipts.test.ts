@@ -3,31 +3,38 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test } from 'node:test';
-import { createMemoryLogStore } from '../ledger/log-store.ts';
+import { after, test } from 'node:test';
 import type { Receipt } from '../ledger/receipt.ts';
-import { openTransparencyLog } from '../ledger/transparency-log.ts';
-import { signEvent } from '../protocol/envelope.ts';
+import { watchedFolder } from '../ledger/testing/power-cut.ts';
 import { createIdentity } from '../protocol/identity.ts';
 import { readReceipts } from './audit-receipts-file.ts';
+import { receiptsCompliance, receiptsOf } from './receipts.compliance.ts';
 import { openReceipts } from './receipts.ts';
 
 const hub = createIdentity();
 
-/** So many events in a log, each with its receipt. */
-async function receiptsOf(count: number): Promise<{ event: Uint8Array; receipt: Receipt }[]> {
-  const log = openTransparencyLog(createMemoryLogStore(), hub);
-  const list = [];
-  for (let i = 0; i < count; i++) {
-    const event = await signEvent(hub, { type: 'tick', version: 1, time_ms: i });
-    const index = await log.append([event]);
-    list.push({ event, receipt: await log.receipt(index) });
-  }
-  return list;
-}
+const root = mkdtempSync(join(tmpdir(), 'potluck-receipts-'));
+after(() => rmSync(root, { recursive: true, force: true }));
+
+receiptsCompliance('a folder', async () => {
+  const disk = mkdtempSync(join(root, 'disk-'));
+  const watched = await watchedFolder(disk);
+  return {
+    receipts: openReceipts(join(disk, 'runs', 'run')),
+    async powerCut() {
+      const lines = readFileSync(join(await watched.cut(), 'runs', 'run', 'receipts.jsonl'), 'utf8')
+        .trim()
+        .split('\n');
+      return lines.map((line) => {
+        const { event, receipt } = JSON.parse(line) as { event: string; receipt: Receipt };
+        return { event: Uint8Array.from(Buffer.from(event, 'base64')), receipt };
+      });
+    },
+  };
+});
 
 test('a line that was cut short anywhere is set aside, and the receipts around it are read', async (t) => {
-  const [first, second, third] = await receiptsOf(3);
+  const [first, second, third] = await receiptsOf(hub, 3);
   for (const cut of [1, 2, 50, 'newline'] as const) {
     const folder = mkdtempSync(join(tmpdir(), 'potluck-receipts-'));
     t.after(() => rmSync(folder, { recursive: true }));
@@ -59,7 +66,7 @@ test('damage anywhere else is no crash: it is told', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'potluck-receipts-'));
   t.after(() => rmSync(folder, { recursive: true }));
   const file = join(folder, 'receipts.jsonl');
-  const [{ event, receipt }] = await receiptsOf(1);
+  const [{ event, receipt }] = await receiptsOf(hub, 1);
   await openReceipts(folder).keep(event, receipt);
   const line = readFileSync(file, 'utf8');
   for (const text of [`${line.slice(0, 40)}\n${line}`, `${line}${line.slice(0, 40)}\n`, `${line}{}`]) {

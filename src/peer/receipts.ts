@@ -1,23 +1,25 @@
 // The receipts of everything that this peer handed in: with them it can prove to anybody that the hub had taken it.
-import { appendFile, mkdir, open } from 'node:fs/promises';
+import { appendFile, open } from 'node:fs/promises';
 import { join } from 'node:path';
+import { syncFolder } from '../ledger/folder-blob-store.ts';
 import type { Receipt } from '../ledger/receipt.ts';
-import { PRIVATE_FOLDER } from '../protocol/private-files.ts';
+import { makeDurably } from './whole-file.ts';
 
 export interface Receipts {
-  /** Adds an event and its receipt to receipts.jsonl, one JSON object a line. */
+  /** Resolves when it is durable: with it this peer can prove that its work was taken, also after a power cut. */
   keep(event: Uint8Array, receipt: Receipt): Promise<void>;
 }
 
 /**
- * The receipts of one run, in its folder. A last line that a crash has cut short is set aside, in receipts.damaged, so
+ * The receipts of one run, in its folder: receipts.jsonl, one JSON object a line. A last line that a crash has cut short is set aside, in receipts.damaged, so
  * that nothing is written behind it; `onDamage` hears of it.
  */
 export function openReceipts(folder: string, onDamage: (notice: string) => void = () => {}): Receipts {
   const file = join(folder, 'receipts.jsonl');
   const prepare = async (): Promise<void> => {
-    await mkdir(folder, { recursive: true, mode: PRIVATE_FOLDER });
+    await makeDurably(folder);
     const damaged = await cutDamagedLine(file);
+    await syncFolder(folder);
     if (damaged === null) return;
     await appendFile(join(folder, 'receipts.damaged'), `${damaged}\n`);
     onDamage(`the last line of ${file} was cut short by a crash; it is in receipts.damaged beside it`);
@@ -29,7 +31,7 @@ export function openReceipts(folder: string, onDamage: (notice: string) => void 
       try {
         ready ??= prepare();
         await ready;
-        await appendFile(file, `${line}\n`);
+        await appendFile(file, `${line}\n`, { flush: true });
       } catch (error) {
         ready = undefined; // half of a line may be there
         throw new Error(`${file} could not be written: ${(error as Error).message}`);

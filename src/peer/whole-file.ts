@@ -4,6 +4,9 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { syncFolder } from '../ledger/folder-blob-store.ts';
 import { PRIVATE_FOLDER } from '../protocol/private-files.ts';
 
+/** Tells apart what this process writes at the same time. */
+let writers = 0;
+
 /** Writes a file whole; when that fails, nothing of it stays. `durable`: once it resolves, the power may go. */
 export async function writeWhole(
   path: string,
@@ -11,21 +14,27 @@ export async function writeWhole(
   durable?: 'durable',
 ): Promise<void> {
   const folder = dirname(path);
-  const aside = join(folder, `.${basename(path)}.${process.pid}`);
+  const aside = join(folder, `.${basename(path)}.${++writers}.${process.pid}`);
   try {
-    const made = await mkdir(folder, { recursive: true, mode: PRIVATE_FOLDER });
+    if (durable) await makeDurably(folder);
+    else await mkdir(folder, { recursive: true, mode: PRIVATE_FOLDER });
     await writeFile(aside, data, { flush: durable !== undefined });
     await rename(aside, path);
-    if (!durable) return;
-    // The file's name, and those of the folders that are new.
-    const top = resolve(made === undefined ? folder : dirname(made));
-    for (let at = resolve(folder); at.length >= top.length; at = dirname(at)) {
-      await syncFolder(at);
-      if (at === top) break;
-    }
+    if (durable) await syncFolder(folder);
   } catch (error) {
     await rm(aside, { force: true }).catch(() => {});
     throw error;
+  }
+}
+
+/** Makes a folder, with those that it lies in, and their names durable. What is put into it needs its own `syncFolder`. */
+export async function makeDurably(folder: string): Promise<void> {
+  const made = await mkdir(folder, { recursive: true, mode: PRIVATE_FOLDER });
+  if (made === undefined) return;
+  const top = dirname(resolve(made));
+  for (let at = dirname(resolve(folder)); at.length >= top.length; at = dirname(at)) {
+    await syncFolder(at);
+    if (at === top) return;
   }
 }
 

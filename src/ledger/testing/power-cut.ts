@@ -3,13 +3,15 @@
 import { mkdir, mkdtemp, open, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-interface Handle {
-  sync(): Promise<void>;
-  stat(options: { bigint: true }): Promise<{ ino: bigint; size: bigint; mtimeNs: bigint; isDirectory(): boolean }>;
+interface Info {
+  readonly ino: bigint;
+  isDirectory(): boolean;
 }
 
-/** The file's bytes, or the folder by its inode number. */
-type Entry = Uint8Array | bigint;
+interface Handle {
+  sync(): Promise<void>;
+  stat(options: { bigint: true }): Promise<Info>;
+}
 
 const listeners = new Set<(handle: Handle) => Promise<void>>();
 
@@ -30,50 +32,46 @@ let hearing: Promise<void> | undefined;
 export async function watchedFolder(root: string): Promise<{ cut(): Promise<string> }> {
   hearing ??= hear();
   await hearing;
-  const synced = new Map<bigint, string>();
-  const folders = new Map<bigint, Map<string, Entry>>();
-  const stateOf = ({ size, mtimeNs }: { size: bigint; mtimeNs: bigint }): string => `${size} ${mtimeNs}`;
+  /** What is durable, by inode: bytes of files, and names in folders. */
+  const files = new Map<bigint, Uint8Array>();
+  const folders = new Map<bigint, Map<string, Info>>();
 
-  const look = async (path: string): Promise<Map<string, Entry>> => {
-    const found = new Map<string, Entry>();
-    for (const name of await readdir(path)) {
-      const info = await stat(join(path, name), { bigint: true });
-      const whole = synced.get(info.ino) === stateOf(info);
-      found.set(name, info.isDirectory() ? info.ino : whole ? await readFile(join(path, name)) : new Uint8Array(0));
-    }
-    return found;
+  const infosIn = async (folder: string): Promise<Map<string, Info>> => {
+    const infos = new Map<string, Info>();
+    for (const name of await readdir(folder)) infos.set(name, await stat(join(folder, name), { bigint: true }));
+    return infos;
   };
-  const pathOf = async (path: string, ino: bigint): Promise<string | null> => {
-    const info = await stat(path, { bigint: true });
+  const pathOf = async (path: string, info: Info, wanted: bigint): Promise<string | null> => {
+    if (info.ino === wanted) return path;
     if (!info.isDirectory()) return null;
-    if (info.ino === ino) return path;
-    for (const name of await readdir(path)) {
-      const found = await pathOf(join(path, name), ino);
+    for (const [name, inside] of await infosIn(path)) {
+      const found = await pathOf(join(path, name), inside, wanted);
       if (found) return found;
     }
     return null;
   };
+  const top = await stat(root, { bigint: true });
   const listener = async (handle: Handle): Promise<void> => {
     const info = await handle.stat({ bigint: true });
-    if (!info.isDirectory()) return void synced.set(info.ino, stateOf(info));
-    const path = await pathOf(root, info.ino);
-    if (path) folders.set(info.ino, await look(path));
+    const path = await pathOf(root, top, info.ino);
+    if (path === null) return;
+    if (info.isDirectory()) folders.set(info.ino, await infosIn(path));
+    else files.set(info.ino, await readFile(path));
   };
   listeners.add(listener);
 
   const restore = async (path: string, ino: bigint): Promise<void> => {
     await mkdir(path, { recursive: true });
-    for (const [name, entry] of folders.get(ino) ?? []) {
-      if (typeof entry === 'bigint') await restore(join(path, name), entry);
-      else await writeFile(join(path, name), entry);
+    for (const [name, info] of folders.get(ino) ?? []) {
+      if (info.isDirectory()) await restore(join(path, name), info.ino);
+      else await writeFile(join(path, name), files.get(info.ino) ?? new Uint8Array(0));
     }
   };
   return {
     async cut() {
       listeners.delete(listener);
-      const { ino } = await stat(root, { bigint: true });
       const left = await mkdtemp(`${root}-after-`);
-      await restore(left, ino);
+      await restore(left, top.ino);
       return left;
     },
   };

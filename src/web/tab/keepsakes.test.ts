@@ -2,8 +2,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { drawerCompliance } from '../../games/drawer.compliance.ts';
-import { openTabDrawer } from './keepsakes.ts';
-import { inDatabase, type Table, type TabStore } from './store.ts';
+import { blobCacheCompliance } from '../../peer/blob-cache.compliance.ts';
+import { type Kept, receiptsCompliance } from '../../peer/receipts.compliance.ts';
+import { openTabBlobs, openTabDrawer, openTabReceipts } from './keepsakes.ts';
+import { inDatabase, openTabStore, type Table, type TabStore } from './store.ts';
 
 /** A database's table as the tab's store has it: changes are committed in their order, a turn after they were made. */
 function lateStore(committed: Map<string, unknown>): { store: TabStore; cut(): void } {
@@ -43,6 +45,23 @@ drawerCompliance('a tab', async () => {
     async powerCut() {
       cut();
       return openTabDrawer(lateStore(committed).store, 'run', fail);
+    },
+  };
+});
+
+// Where there is no IndexedDB, as here, the tab's store lies in memory.
+blobCacheCompliance('a tab', async (limit_bytes, now_ms) =>
+  openTabBlobs(await openTabStore(), now_ms, async () => limit_bytes),
+);
+
+receiptsCompliance('a tab', async () => {
+  const committed = new Map<string, unknown>();
+  const { store, cut } = lateStore(committed);
+  return {
+    receipts: openTabReceipts(store, 'run'),
+    async powerCut() {
+      cut();
+      return [...committed.values()] as Kept[];
     },
   };
 });

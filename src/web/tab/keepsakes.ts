@@ -15,7 +15,7 @@ const UseSchema = z.object({ size_bytes: z.number(), used_ms: z.number() });
 const KeptCertificateSchema = z.object({ hub: z.string(), bytes: z.instanceof(Uint8Array) });
 
 /** Blobs by hash; what was not used for the longest time goes first. */
-export function openTabBlobs(store: TabStore, now_ms: () => number): BlobCache {
+export function openTabBlobs(store: TabStore, now_ms: () => number, limit_bytes = cacheBudget): BlobCache {
   const use = (hash: string, size_bytes: number) =>
     store.put('blob_uses', hash, { size_bytes, used_ms: now_ms() } satisfies z.infer<typeof UseSchema>);
   return {
@@ -26,7 +26,7 @@ export function openTabBlobs(store: TabStore, now_ms: () => number): BlobCache {
       return bytes;
     },
     async put(hash, bytes) {
-      const budget_bytes = await cacheBudget();
+      const budget_bytes = await limit_bytes();
       if (bytes.length > budget_bytes) return;
       await makeRoom(store, budget_bytes - bytes.length);
       await store.put('blobs', hash, bytes);

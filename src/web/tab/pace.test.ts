@@ -1,44 +1,19 @@
 // Tests of what a tab notices about its own speed, on a clock that the test turns.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Clock } from '../../protocol/clock.ts';
+import { handClock } from '../../protocol/testing/hand-clock.ts';
 import { watchPace } from './pace.ts';
 import { FIRST_STATE, sentenceOf, slowdownOf } from './state.ts';
-
-/** A clock that stands still unless it is turned; timers run when their time has come, late ones together. */
-function handClock() {
-  let now_ms = 0;
-  let timers: { at_ms: number; run: () => void }[] = [];
-  const clock: Clock = {
-    now_ms: () => now_ms,
-    elapsed_ms: () => now_ms,
-    setTimeout(run, delay_ms) {
-      const timer = { at_ms: now_ms + delay_ms, run };
-      timers.push(timer);
-      return timer;
-    },
-    clearTimeout(timer) {
-      timers = timers.filter((other) => other !== timer);
-    },
-  };
-  const turn = (by_ms: number): void => {
-    now_ms += by_ms;
-    const due = timers.filter(({ at_ms }) => at_ms <= now_ms);
-    timers = timers.filter(({ at_ms }) => at_ms > now_ms);
-    for (const { run } of due) run();
-  };
-  return { clock, turn };
-}
 
 const IN_SIGHT = { hidden: false, pauses: [], lag_ms: 0, duty_percent: 100 };
 
 test('a hidden tab is throttled only when its steps are slower than they were in sight', async () => {
-  const { clock, turn } = handClock();
+  const clock = handClock();
   const pace = watchPace(clock, () => {});
   let steps = 0;
   const work = async (count: number, step_ms: number): Promise<void> => {
     for (let i = 0; i < count; i++) {
-      turn(step_ms);
+      clock.move(step_ms);
       await pace.progress({ steps: ++steps, tokens: steps * 100 });
     }
   };
@@ -54,10 +29,10 @@ test('a hidden tab is throttled only when its steps are slower than they were in
 });
 
 test('a busy page gets half of the time, until it answers again', async () => {
-  const { clock, turn } = handClock();
+  const clock = handClock();
   let changes = 0;
   const pace = watchPace(clock, () => changes++);
-  turn(100);
+  clock.move(100);
   await pace.progress({ steps: 1, tokens: 10 });
   pace.look({ ...IN_SIGHT, lag_ms: 300 });
   pace.look({ ...IN_SIGHT, lag_ms: 120 }); // not yet well
@@ -65,15 +40,15 @@ test('a busy page gets half of the time, until it answers again', async () => {
     pace.slowdowns.map(({ kind }) => kind),
     ['page-busy'],
   );
-  turn(100);
+  clock.move(100);
   let rested = false;
   const resting = pace.progress({ steps: 2, tokens: 20 }).then(() => {
     rested = true;
   });
-  turn(90);
+  clock.move(90);
   await Promise.resolve();
   assert.equal(rested, false);
-  turn(20);
+  clock.move(20);
   await resting;
   pace.look({ ...IN_SIGHT, lag_ms: 50 });
   assert.deepEqual([pace.slowdowns, changes], [[], 2]);
@@ -81,13 +56,13 @@ test('a busy page gets half of the time, until it answers again', async () => {
 });
 
 test('a tab that stood still says for how long, and forgets it after a while', () => {
-  const { clock, turn } = handClock();
+  const clock = handClock();
   const pace = watchPace(clock, () => {});
-  turn(1000);
+  clock.move(1000);
   assert.deepEqual(pace.slowdowns, []);
-  turn(46_000);
+  clock.move(46_000);
   assert.deepEqual(pace.slowdowns, [{ kind: 'was-frozen', frozen_ms: 45_000 }]);
-  for (let i = 0; i < 61; i++) turn(1000);
+  for (let i = 0; i < 61; i++) clock.move(1000);
   assert.deepEqual(pace.slowdowns, []);
   pace.close();
 });
@@ -101,18 +76,18 @@ test('the state in one line', () => {
 });
 
 test('a tab that may take a tenth of the time rests nine times as long as each step took, however long that is', async () => {
-  const { clock, turn } = handClock();
+  const clock = handClock();
   const pace = watchPace(clock, () => {});
   pace.look({ ...IN_SIGHT, duty_percent: 10 });
-  turn(2000);
+  clock.move(2000);
   let over = false;
   const resting = pace.progress({ steps: 1, tokens: 64 }).then(() => {
     over = true;
   });
-  turn(17_999);
+  clock.move(17_999);
   await new Promise(setImmediate);
   assert.equal(over, false);
-  turn(1);
+  clock.move(1);
   await resting;
   pace.look({ ...IN_SIGHT, duty_percent: 100 });
   await pace.progress({ steps: 2, tokens: 128 });
