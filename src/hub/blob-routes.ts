@@ -27,7 +27,8 @@ export interface BlobServices {
   readonly metrics: Metrics;
   /** Whether a key takes part in a run or owns one. */
   isKnown(peer: string): boolean;
-  mustHaveRoom(size_bytes: number): Promise<void>;
+  /** Throws HubError `disk-full` where an upload of this size would not leave enough room. */
+  mustHaveRoom(size_bytes: number, whose: 'known' | 'stranger'): Promise<void>;
   /** Gets what went wrong here, for the operator. */
   onError(error: unknown, where: string): void;
 }

@@ -6,6 +6,8 @@ import type { Sequencer } from './sequencer.ts';
 
 /** Kept free for the log and for merges, which are small beside uploads: whatever is smaller. */
 const FLOOR = { bytes: 256 << 20, permille: 20 };
+/** How many times the floor keys that neither take part in a run nor own one must leave free: they stop before those who work here do. */
+const STRANGERS_LEAVE = 2;
 /** How often the disk is looked at while nobody uploads, and how long a look holds. */
 const LOOK_EVERY_MS = 5000;
 const LOOK_HOLDS_MS = 500;
@@ -50,8 +52,8 @@ export interface WatchedCondition {
   look(): Promise<Condition>;
   /** What was found last. */
   readonly last: Condition;
-  /** Throws HubError `disk-full` unless so many bytes more leave the floor free. */
-  mustHaveRoom(size_bytes: number): Promise<void>;
+  /** Throws HubError `disk-full` unless so many bytes more leave the floor free; a stranger's must leave it free twice. */
+  mustHaveRoom(size_bytes: number, whose?: 'known' | 'stranger'): Promise<void>;
   close(): void;
 }
 
@@ -113,11 +115,14 @@ export function watchCondition(options: ConditionOptions): WatchedCondition {
     get last() {
       return present();
     },
-    async mustHaveRoom(size_bytes) {
+    async mustHaveRoom(size_bytes, whose = 'known') {
       const { state, reason } = await look();
       if (state === 'disk-full' || state === 'disk-low') throw new HubError('disk-full', reason!);
-      if (!space || space.free_bytes - size_bytes >= floor(space)) return;
-      const message = `this hub's disk has no room for ${size_bytes} bytes: ${mb(space.free_bytes)} are free, and ${mb(floor(space))} of them are kept for its log`;
+      if (!space) return;
+      const kept_bytes = floor(space) * (whose === 'known' ? 1 : STRANGERS_LEAVE);
+      if (space.free_bytes - size_bytes >= kept_bytes) return;
+      const what = whose === 'known' ? 'its log' : 'its log and for those who take part in its runs';
+      const message = `this hub's disk has no room for ${size_bytes} bytes: ${mb(space.free_bytes)} are free, and ${mb(kept_bytes)} of them are kept for ${what}`;
       throw new HubError('disk-full', message);
     },
     close() {

@@ -54,7 +54,7 @@ export interface HttpServices {
   /** Whether a key takes part in a run or owns one. */
   isKnown(peer: string): boolean;
   /** Throws HubError `disk-full` where an upload of this size would not leave enough room. */
-  mustHaveRoom(size_bytes: number): Promise<void>;
+  mustHaveRoom(size_bytes: number, whose: 'known' | 'stranger'): Promise<void>;
 }
 
 /** What of a hub is whose. */

@@ -191,7 +191,7 @@ export async function openMeetingPlace(options: MeetingPlaceOptions): Promise<Me
     counts: () => ({ events: sequencer.state.events, connections: connections.count() }),
     condition: () => condition.look(),
     isKnown,
-    mustHaveRoom: (size_bytes: number) => condition.mustHaveRoom(size_bytes),
+    mustHaveRoom: condition.mustHaveRoom,
     onRefused: options.onRefused ?? (() => {}),
     onError,
   };

@@ -148,6 +148,9 @@ test('below the floor of free space uploads are refused before a byte is held; e
   assert.equal((await upload(new Uint8Array(1000))).status, 201);
   const large = await upload(new Uint8Array(40_000));
   assert.equal(large.status, 507);
+  const stranger = await upload(new Uint8Array(12_000));
+  assert.match(stranger.body.error!.message, /for those who take part/, 'who takes no part leaves twice as much free');
+  assert.equal(stranger.status, 507);
   assert.match(large.body.error!.message, /^this hub's disk has no room for 40000 bytes/);
   assert.deepEqual(await ready(), is('ready'), 'smaller ones are taken');
   free_bytes = 19_000;

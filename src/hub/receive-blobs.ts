@@ -37,18 +37,23 @@ export function receiver(hub: BlobServices): (c: Context) => Promise<Response> {
   const transfers = openTransfers(hub.clock, limitsFor(descriptorsHere().files).up);
   const uploads = openPartialUploads(systemClock);
   return async (c) => {
-    const asked = askedOf(c, hub);
+    const address = addressOfAsker(c);
+    hub.rates.take('upload_address', address);
+    const announced_bytes = announcedBytes(c, WIRE_LIMITS.blob_bytes);
+    if (announced_bytes instanceof Response) return announced_bytes;
+    // Before its signature is looked at, which costs more than all the rest; nobody loses a place to what is not signed.
+    const known = hub.isKnown(c.req.header('x-potluck-peer') ?? '');
+    transfers.mustHavePlace({ address, extra_places: extraPlaces(announced_bytes, known) });
+    const asked = askedOf(c, hub, announced_bytes);
     if (asked instanceof Response) return asked;
     hub.unnamed.mustFit(asked.who, asked.total_bytes);
-    await hub.mustHaveRoom(asked.total_bytes);
+    await hub.mustHaveRoom(asked.total_bytes, known ? 'known' : 'stranger');
     return receive(c, hub, transfers, uploads, asked);
   };
 }
 
 /** What is asked, or the answer to what is no upload. Everything is decided before a byte of the body is read. */
-function askedOf(c: Context, hub: BlobServices): Asked | Response {
-  const address = addressOfAsker(c);
-  hub.rates.take('upload_address', address);
+function askedOf(c: Context, hub: BlobServices, announced_bytes: number): Asked | Response {
   const hash = c.req.param('hash') ?? '';
   const peer = c.req.header('x-potluck-peer') ?? '';
   const signature = c.req.header('x-potluck-signature') ?? '';
@@ -61,15 +66,19 @@ function askedOf(c: Context, hub: BlobServices): Asked | Response {
     return c.json(problem('bad-signature', "expected the uploader's signature over this blob's hash"), 401);
   }
   hub.rates.take('upload_key', peer);
-  const announced_bytes = announcedBytes(c, WIRE_LIMITS.blob_bytes);
-  if (announced_bytes instanceof Response) return announced_bytes;
   const range = c.req.header('content-range');
   const part = uploadedPart(range ?? '');
   if (range && (!part || part.end - part.start !== announced_bytes || part.total > WIRE_LIMITS.blob_bytes)) {
     const message = `expected content-range: bytes FIRST-LAST/TOTAL of the body's length, TOTAL at most ${WIRE_LIMITS.blob_bytes}`;
     return c.json(problem('bad-range', message), 400);
   }
-  return { hash, who: { peer, address }, part, announced_bytes, total_bytes: part?.total ?? announced_bytes };
+  return {
+    hash,
+    who: { peer, address: addressOfAsker(c) },
+    part,
+    announced_bytes,
+    total_bytes: part?.total ?? announced_bytes,
+  };
 }
 
 async function receive(
@@ -80,10 +89,11 @@ async function receive(
   { hash, who, part, announced_bytes }: Asked,
 ): Promise<Response> {
   const ending = new AbortController();
+  const known = hub.isKnown(who.peer);
   const transfer = transfers.begin({
     key: who.peer,
     address: who.address,
-    extra_places: extraPlaces(announced_bytes, hub.isKnown(who.peer)),
+    extra_places: extraPlaces(announced_bytes, known),
     onEnd: (error) => ending.abort(error),
   });
   const begin = (): Upload => ({ draft: hub.blobs.draft(), arriving: hub.unnamed.arriving(who) });
@@ -100,7 +110,7 @@ async function receive(
     try {
       await readBody(bodyOf(c), ending.signal, async (bytes) => {
         transfer.moved(bytes.length);
-        await hub.mustHaveRoom(0);
+        await hub.mustHaveRoom(0, known ? 'known' : 'stranger');
         arriving.grow(bytes.length);
         await draft.write(bytes).catch((error) => {
           claim.end(); // of a draft that could not be written nothing is left

@@ -19,7 +19,7 @@ import { createIdentity } from '../protocol/identity.ts';
 import { CONNECTION_LIMITS } from './connections.ts';
 import { openMeetingPlace } from './meeting-place.ts';
 import type { EventLog } from './sequencer.ts';
-import { GRACE_MS, namedThrough, sweepUnnamed } from './sweep.ts';
+import { CROWDED_GRACE_MS, GRACE_MS, namedThrough, openSweeps, STRANGERS_GRACE_MS, sweepUnnamed } from './sweep.ts';
 import { unnamedBlobs } from './unnamed-blobs.ts';
 
 /** Time that is ahead of the files' by as much as a test says; what is set for later happens when the test lets it. */
@@ -89,7 +89,7 @@ test('an upload that nothing names is deleted after the grace time, not before, 
   const { blobs, put } = await folder(t);
   const hash = await put('never named');
   const { clock } = clockAhead();
-  const unnamed = unnamedBlobs();
+  const unnamed = unnamedBlobs(() => true);
   unnamed.add(peer, hash, 2 ** 31);
   assert.throws(() => unnamed.mustFit(peer, 1), { code: 'too-much' });
   const options = { blobs, ...(await logOf()), unnamed, clock, time: RIGHT, onError };
@@ -99,6 +99,55 @@ test('an upload that nothing names is deleted after the grace time, not before, 
   assert.deepEqual(await sweepUnnamed(options), [hash]);
   assert.equal(await blobs.has(hash), false);
   unnamed.mustFit(peer, 2 ** 31);
+});
+
+test('what strangers bring waits for a shorter time, and shorter still where they have left each other no room', async (t) => {
+  const { blobs, put } = await folder(t);
+  const [strange, ours] = [await put('of a stranger'), await put('of a worker')];
+  const { clock } = clockAhead();
+  const unnamed = unnamedBlobs((key) => key === 'owner');
+  unnamed.add(peer, strange, 1);
+  unnamed.add(owner, ours, 1);
+  const options = { blobs, ...(await logOf()), unnamed, clock, time: RIGHT, onError };
+  clock.ahead_ms = CROWDED_GRACE_MS + 60_000;
+  assert.deepEqual(await sweepUnnamed(options), []);
+  assert.deepEqual(await sweepUnnamed({ ...options, strangers_grace_ms: CROWDED_GRACE_MS }), [strange]);
+  unnamed.add(peer, await put('of a stranger'), 1);
+  clock.ahead_ms = STRANGERS_GRACE_MS - 60_000;
+  assert.deepEqual(await sweepUnnamed(options), []);
+  clock.ahead_ms = STRANGERS_GRACE_MS + 60_000;
+  assert.deepEqual(await sweepUnnamed(options), [strange]);
+  assert.equal(await blobs.has(ours), true);
+});
+
+test('strangers who have brought as much as they may together are told when to come again, and are swept', async (t) => {
+  const { blobs, put } = await folder(t);
+  const hash = await put('of a stranger');
+  const { clock } = clockAhead();
+  const unnamed = unnamedBlobs((key) => key === 'owner');
+  const options = { blobs, ...(await logOf()), unnamed, clock, time: RIGHT, onError };
+  const sweeps = openSweeps(options);
+  t.after(() => sweeps.close());
+  unnamed.add(peer, hash, 1);
+  for (let key = 0; key < 4; key++) unnamed.arriving({ peer: `${key}`, address: `${key}` }).grow(2 ** 31 - 1);
+  clock.ahead_ms = CROWDED_GRACE_MS + 60_000;
+  const newcomer = { peer: 'newcomer', address: null };
+  assert.throws(() => unnamed.mustFit(newcomer, 2 ** 20), { code: 'too-much', details: { retry_after_s: 60 } });
+  unnamed.mustFit(owner, 2 ** 31); // who takes part does not suffer
+  while (await blobs.has(hash)) await new Promise((resolve) => setTimeout(resolve, 5));
+  const arriving = unnamed.arriving({ peer: 'a', address: '192.0.2.1' });
+  assert.throws(() => arriving.grow(5), { code: 'too-much' });
+});
+
+test('one address may have no more than two keys may, however many it has', () => {
+  const unnamed = unnamedBlobs(() => true);
+  const at = (key: number, address: string | null) => ({ peer: `${key}`, address });
+  for (let key = 0; key < 4; key++) unnamed.add(at(key, '192.0.2.1'), `${key}`, 2 ** 30);
+  assert.throws(() => unnamed.mustFit(at(5, '192.0.2.1'), 1), { code: 'too-much' });
+  unnamed.mustFit(at(5, '192.0.2.2'), 1);
+  unnamed.mustFit(at(5, null), 1);
+  unnamed.named('2');
+  unnamed.mustFit(at(5, '192.0.2.1'), 2 ** 30);
 });
 
 test('what a run names through its settings counts against nobody any more: the text of another run may follow', async (t) => {

@@ -19,11 +19,19 @@ const DAY_MS = 86_400_000;
  * line brings a data set before it creates its run.
  */
 export const GRACE_MS = 3 * DAY_MS;
+/**
+ * The same for keys that neither take part in a run nor own one: whoever brings the text of a first run has a day, and the hours until somebody
+ * looks; when strangers have together brought as much as they may, what takes longer than ten minutes gives way.
+ */
+export const STRANGERS_GRACE_MS = DAY_MS;
+export const CROWDED_GRACE_MS = 10 * 60_000;
 /** With a clock that is further from the log's time nothing is deleted. */
 const MOST_SKEW_MS = DAY_MS / 2;
-/** The first look comes when a hub that was started again has its peers back, the next ones daily: each reads the whole log. */
+/** The first look comes when a hub that was started again has its peers back. Each that finds something old reads the whole log. */
 const FIRST_SWEEP_MS = 10 * 60_000;
 const SWEEP_EVERY_MS = DAY_MS;
+/** Between two looks because strangers have left no room. */
+const CROWDED_EVERY_MS = 5 * 60_000;
 /** Entries between two turns of the event loop: a few milliseconds. */
 const PAGE = 256;
 /** Blobs that are searched for names: a manifest of the largest data set. */
@@ -37,6 +45,8 @@ export interface SweepOptions {
   readonly unnamed: UnnamedBlobs;
   readonly clock: Clock;
   readonly time: Pick<LogClock, 'ahead_ms' | 'opened'>;
+  /** What uploads of strangers get; STRANGERS_GRACE_MS, if nothing is said. */
+  readonly strangers_grace_ms?: number;
   readonly onError: (error: unknown) => void;
 }
 
@@ -45,13 +55,25 @@ export function openSweeps(options: SweepOptions): { close(): Promise<void> } {
   const { clock } = options;
   const closing = new AbortController();
   let sweeping: Promise<unknown> = Promise.resolve();
+  let crowdedAt_ms = Number.NEGATIVE_INFINITY;
+  /** One after the other. */
+  const look = (strangers_grace_ms: number): void => {
+    sweeping = sweeping
+      .then(() => sweepUnnamed({ ...options, strangers_grace_ms }, closing.signal))
+      .catch((error) => {
+        if (!closing.signal.aborted) options.onError(error);
+      });
+  };
   const sweep = (): void => {
-    sweeping = sweepUnnamed(options, closing.signal).catch((error) => {
-      if (!closing.signal.aborted) options.onError(error);
-    });
+    look(STRANGERS_GRACE_MS);
     timer = clock.setTimeout(sweep, SWEEP_EVERY_MS);
   };
   let timer = clock.setTimeout(sweep, FIRST_SWEEP_MS);
+  options.unnamed.onCrowded(() => {
+    if (closing.signal.aborted || clock.elapsed_ms() - crowdedAt_ms < CROWDED_EVERY_MS) return;
+    crowdedAt_ms = clock.elapsed_ms();
+    look(CROWDED_GRACE_MS);
+  });
   return {
     async close() {
       closing.abort();
@@ -92,11 +114,13 @@ export async function sweepUnnamed(options: SweepOptions, signal?: AbortSignal):
 }
 
 /** By the machine's clock, which may be wrong at a start: what came before it waits longer by as much as the hub seems to have been away. */
-async function isOld({ blobs, clock, time: { opened } }: SweepOptions, hash: string): Promise<boolean> {
+async function isOld(options: SweepOptions, hash: string): Promise<boolean> {
+  const { blobs, clock, unnamed, strangers_grace_ms = STRANGERS_GRACE_MS } = options;
+  const { opened } = options.time;
   const put_ms = await blobs.putAt(hash);
   if (put_ms === null) return false;
-  const grace_ms = put_ms < opened.at_ms ? GRACE_MS + opened.away_ms : GRACE_MS;
-  return clock.now_ms() - put_ms > grace_ms;
+  const grace_ms = unnamed.isStrangers(hash) ? strangers_grace_ms : GRACE_MS;
+  return clock.now_ms() - put_ms > (put_ms < opened.at_ms ? grace_ms + opened.away_ms : grace_ms);
 }
 
 async function listBlobs(options: SweepOptions): Promise<{ all: Set<string>; old: Set<string> }> {

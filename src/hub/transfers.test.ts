@@ -73,7 +73,7 @@ test('when all places are taken the slowest makes room, of those that had time t
   assert.throws(() => begin('early'), { code: 'busy' });
   assert.deepEqual(ended, []);
   fast.moved(1e6);
-  clock.pass(1100);
+  clock.pass(TRANSFER_LIMITS.up.young_ms + 100);
   begin('next').moved(1);
   begin('another');
   assert.deepEqual(ended, ['slow busy', 'slower busy']);

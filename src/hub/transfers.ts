@@ -28,7 +28,7 @@ export const TRANSFER_LIMITS = {
     per_address: 128,
     least_bytes_per_s: 1000, // peers send parts that pass at 1 kB/s; what has come of a part is kept when it is cut
     window_ms: 12_000,
-    young_ms: 1000,
+    young_ms: 3000, // what moves at all has shown it by then
   },
   down: {
     places: 768, // a thousand peers that want a round's bundle at once have it in turns
@@ -68,6 +68,8 @@ export interface Transfer {
 }
 
 export interface Transfers {
+  /** Whether there is a place, or would be one: asked before anything costs time. Throws HubError `busy`. */
+  mustHavePlace(options: Pick<TransferOptions, 'key' | 'address' | 'extra_places'>): void;
   /** Throws HubError `busy` where there is no place. */
   begin(options: TransferOptions): Transfer;
   readonly count: number;
@@ -119,7 +121,8 @@ export function openTransfers(clock: Clock, limits: TransferLimits): Transfers {
     );
   };
 
-  const mayBegin = ({ key, address, extra_places = 0 }: TransferOptions): void => {
+  /** Who has to go for a transfer to begin; null: nobody. Throws where it cannot begin. */
+  const inTheWay = ({ key, address, extra_places = 0 }: Pick<TransferOptions, 'key' | 'address' | 'extra_places'>) => {
     const others = [...open].map((one) => one.options);
     const sameKey = others.filter((other) => key !== undefined && other.key === key).length;
     const sameAddress = others.filter((other) => address !== null && other.address === address).length;
@@ -127,15 +130,17 @@ export function openTransfers(clock: Clock, limits: TransferLimits): Transfers {
     if (sameAddress >= limits.per_address) {
       throw new HubError('busy', `at most ${limits.per_address} transfers at once of one address`);
     }
-    if (open.size < limits.places + extra_places) return;
+    if (open.size < limits.places + extra_places) return null;
     const one = slowest();
     if (!one) throw new HubError('busy', 'other transfers are under way; try again in a moment');
-    end(one, 'busy', 'others are waiting, and this transfer is the slowest; go on with it in a moment');
+    return one;
   };
 
   return {
+    mustHavePlace: (options) => void inTheWay(options),
     begin(options) {
-      mayBegin(options);
+      const other = inTheWay(options);
+      if (other) end(other, 'busy', 'others are waiting, and this transfer is the slowest; go on with it in a moment');
       const now_ms = clock.elapsed_ms();
       const one = { options, begun_ms: now_ms, moved_bytes: 0, window_from_ms: now_ms, window_bytes: 0 };
       open.add(one);

@@ -32,6 +32,10 @@ export interface UnnamedBlobs {
   add(who: Uploader, hash: string, size_bytes: number): void;
   /** What somebody has uploaded that nothing names yet. */
   of(peer: string): ReadonlySet<string>;
+  /** Whether it was brought by a key that neither takes part in a run nor owns one. */
+  isStrangers(hash: string): boolean;
+  /** Calls a listener when strangers together have brought as much as they may. */
+  onCrowded(listener: () => void): void;
   /** An event names it, or a blob that one names, or it is gone. */
   named(hash: string): void;
   /** Does something that puts blobs or lets an event name them: none of them is deleted meanwhile, nor is one on its way out. */
@@ -41,6 +45,10 @@ export interface UnnamedBlobs {
   /** Deletes a blob by `remove`, unless somebody holds it. */
   remove(hash: string, remove: () => Promise<void>): Promise<void>;
 }
+
+const STRANGERS = 'strangers';
+/** When a newcomer may ask again whom others have left no room. */
+const CROWDED_RETRY_S = 60;
 
 /** One of the sums that bytes count towards. */
 interface Count {
@@ -57,12 +65,13 @@ export function unnamedBlobs(isKnown: (peer: string) => boolean = () => false): 
   const held = new Map<string, number>();
   const leaving = new Map<string, Promise<void>>();
   const watchers = new Set<Set<string>>();
+  const crowded = new Set<() => void>();
 
   /** What an uploader's bytes count towards. */
   const countsOf = ({ peer, address }: Uploader): Count[] => [
     { name: `key ${peer}`, most_bytes: UNNAMED_BYTES.key, of: 'one key' },
     ...(address === null ? [] : [{ name: `at ${address}`, most_bytes: UNNAMED_BYTES.address, of: 'one address' }]),
-    ...(isKnown(peer) ? [] : [{ name: 'strangers', most_bytes: UNNAMED_BYTES.strangers, of: 'all newcomers' }]),
+    ...(isKnown(peer) ? [] : [{ name: STRANGERS, most_bytes: UNNAMED_BYTES.strangers, of: 'all newcomers' }]),
   ];
   const change = (counts: readonly Count[], size_bytes: number): void => {
     for (const { name } of counts) {
@@ -74,7 +83,11 @@ export function unnamedBlobs(isKnown: (peer: string) => boolean = () => false): 
   const mustFit = (counts: readonly Count[], size_bytes: number): void => {
     const full = counts.find(({ name, most_bytes }) => (sums.get(name) ?? 0) + size_bytes > most_bytes);
     if (!full) return;
-    throw new HubError('too-much', `at most ${full.most_bytes} bytes of ${full.of} that no event names yet`);
+    const message = `at most ${full.most_bytes} bytes of ${full.of} that no event names yet`;
+    // A key and an address have to wait for their own; what strangers have hoarded together is cleared away soon.
+    if (full.name !== STRANGERS) throw new HubError('too-much', message);
+    for (const listener of crowded) listener();
+    throw new HubError('too-much', message, { retry_after_s: CROWDED_RETRY_S });
   };
 
   const hold = (hash: string, by: 1 | -1): void => {
@@ -107,6 +120,11 @@ export function unnamedBlobs(isKnown: (peer: string) => boolean = () => false): 
       change(counts, size_bytes);
     },
     of: (peer) => new Set([...uploads].filter(([, { who }]) => who.peer === peer).map(([hash]) => hash)),
+    isStrangers(hash) {
+      const upload = uploads.get(hash);
+      return upload !== undefined && !isKnown(upload.who.peer);
+    },
+    onCrowded: (listener) => void crowded.add(listener),
     named(hash) {
       for (const watcher of watchers) watcher.add(hash);
       const upload = uploads.get(hash);
