@@ -31,7 +31,7 @@ interface HubFlags {
   host: string;
   folder?: string;
   public?: string;
-  trustedProxy?: string[];
+  trustedProxy: string[];
   metricsPublic?: boolean;
   owners?: string[];
   openRuns?: boolean;
@@ -62,7 +62,8 @@ export function hubCommand(): Command {
     .option(
       '--trusted-proxy <address>',
       'address or network of a proxy whose X-Forwarded-For is believed; may be given again (default: this machine)',
-      (text: string, before: string[] = []) => [...before, text],
+      (text: string, before: string[]) => [...before, text],
+      [],
     )
     .option(
       '--owners <accounts>',
@@ -115,7 +116,7 @@ Examples:
         loadGame: await gamesOf(options.gameFile, options.gameSeconds * 1000),
         page: options.page ? { folder: PAGE_FOLDER } : undefined,
         public_url: options.public,
-        proxies: options.trustedProxy,
+        proxies: options.trustedProxy.length > 0 ? options.trustedProxy : undefined,
         metrics_public: options.metricsPublic,
         owners: options.owners,
         runs: options.openRuns ? 'limited' : options.owners ? 'named' : undefined,

@@ -2,6 +2,7 @@
 // `brokenState` looks at everything; `stepOf` and `brokenStep` at what one event may change, cheaply enough for every event of a hub.
 import { allBalances } from './balances.ts';
 import type { EventBody, LoggedEvent, PeerRole } from './events.ts';
+import { CORE_LIMITS } from './limits.ts';
 import type { Rules } from './rules.ts';
 import { emissionOf } from './shares.ts';
 import type { NetworkState, Phase, RunState, Submission } from './state.ts';
@@ -94,6 +95,9 @@ function* peerProblems(run: RunState): Problems {
     if (consecutive_valid > merged_submissions) yield `${short(id)} is trusted for work that was not merged`;
     if ((peer.evaluated_rounds ?? 0) > run.round) yield `${short(id)} has measured a model that is not there yet`;
   }
+  const { leaves, least_session, newcomer_session } = run.forgetting;
+  if (![leaves, least_session, newcomer_session - least_session].every(isCount)) yield 'newcomers begin too low';
+  if (leaves >= CORE_LIMITS.leaves_until_forgotten) yield `${leaves} have left, and nobody is forgotten`;
   const peers = [...run.peers.values()];
   const decided = sumOf(peers.map((peer) => peer.merged_submissions + peer.refused_submissions));
   if (decided + run.submissions.size > run.submissions_total) yield `${decided} submissions were decided of fewer`;
@@ -219,6 +223,8 @@ interface StepOfRun {
   readonly unearned_shares: number;
   readonly merged_tokens: number;
   readonly submissions: number;
+  readonly peers: number;
+  readonly least_session: number;
 }
 
 const runOf = (state: NetworkState, body: EventBody): RunState | undefined =>
@@ -231,7 +237,8 @@ export function stepOf(state: NetworkState, { body }: LoggedEvent): Step {
   if (!run) return { events, time_ms, runs: runs.size, run: null };
   const { phase, round, attempt, rules, emitted_shares, unearned_shares, merged_tokens, submissions } = run;
   const shares = { emitted_shares, unearned_shares, merged_tokens };
-  const before = { phase, round, attempt, rules, ...shares, submissions: submissions.size };
+  const known = { peers: run.peers.size, least_session: run.forgetting.least_session };
+  const before = { phase, round, attempt, rules, ...shares, submissions: submissions.size, ...known };
   return { events, time_ms, runs: runs.size, run: before };
 }
 
@@ -282,6 +289,11 @@ function* runStepProblems(before: StepOfRun, run: RunState, body: EventBody): Pr
   if (run.merged_tokens < before.merged_tokens) yield 'merged tokens are gone';
   if (MOVES_SHARES.includes(body.type)) yield* shareProblems(run);
   else if (run.unearned_shares !== before.unearned_shares) yield 'shares that nobody earned have moved';
+  const looked = run.forgetting.least_session !== before.least_session;
+  if (run.forgetting.least_session < before.least_session) yield 'what the forgotten have used may be used again';
+  if (run.peers.size < before.peers && (body.type !== 'peer.left' || run.forgetting.leaves > 0))
+    yield 'somebody is forgotten';
+  if (looked && body.type !== 'peer.left') yield 'newcomers begin elsewhere';
   if (body.type === 'work.submitted' && run.submissions.size !== before.submissions + 1) yield 'work is lost';
   const { workers, handed_in, seals_due, verdicts_due } = run.attendance;
   if (

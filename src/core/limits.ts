@@ -5,7 +5,8 @@ export const CORE_LIMITS = {
   unfinished_runs_per_owner: 8, // nobody fills a hub alone
   rounds: 1_000_000, // a decade of ten-minute rounds, with room
   round_ms: { min: 200, max: 86_400_000 }, // a test's round … a day
-  peers_per_run: 20_000, // twice the design's target of connected peers
+  peers_per_run: 20_000, // twice the design's target of connected peers; who is gone and never did anything does not count
+  leaves_until_forgotten: 1024, // some seconds of the worst flood that a hub takes: longer than a newcomer's join is under way
   shares_per_round: 1_000_000_000, // times a million rounds is still a safe integer
   submissions_per_peer_and_round: 1, // a second one would only be a second chance
   judges: 16, // more than an honest majority needs

@@ -1,6 +1,7 @@
 // Who is in a run and who has gone. Joins are counted, so that every join and every leave in the log can be used once.
 import { countOwed, countPeer } from './attendance.ts';
 import type { PeerJoined, PeerLeft } from './events.ts';
+import { countLasting, noteLeave } from './forgetting.ts';
 import { redrawJudges } from './judging.ts';
 import { CORE_LIMITS } from './limits.ts';
 import { type Refusal, refuse } from './refusal.ts';
@@ -10,19 +11,22 @@ import { stakeOf } from './verdict-stakes.ts';
 /** Whether a peer is here, and the session that it is in or that its next join will open. */
 export function sessionOf(run: RunState, peer: string): { readonly present: boolean; readonly session: number } {
   const known = run.peers.get(peer);
-  if (!known) return { present: false, session: 0 };
+  if (!known) return { present: false, session: run.forgetting.newcomer_session };
   return { present: known.present, session: known.present ? known.joins - 1 : known.joins };
 }
 
 export function refusalOfJoin(state: NetworkState, run: RunState, author: string, body: PeerJoined): Refusal | null {
   const { present, session } = sessionOf(run, author);
   if (present) return refuse('already-present', `peer ${author} is already here`);
-  if (!run.peers.has(author) && run.peers.size >= CORE_LIMITS.peers_per_run) {
-    return refuse('too-many-peers', `a run knows at most ${CORE_LIMITS.peers_per_run} peers`);
+  const isNew = !run.peers.has(author);
+  const most = CORE_LIMITS.peers_per_run;
+  if (isNew && run.peers.size >= most && countLasting(run) >= most) {
+    return refuse('too-many-peers', `a run has at most ${most} peers that are here or have done something`);
   }
   if (body.role === 'validator' && stakeOf(run, accountOf(state, author)) === 0) {
     return refuse('no-stake', `the rules of this run name its validators, and ${accountOf(state, author)} is none`);
   }
+  if (isNew && body.session >= run.forgetting.least_session && body.session <= session) return null;
   return refusalOfSession(session, body.session);
 }
 
@@ -39,9 +43,10 @@ function refusalOfSession(expected: number, session: number): Refusal | null {
   return session === expected ? null : refuse('wrong-session', `expected session ${expected}, got ${session}`);
 }
 
-export function applyJoin(state: NetworkState, run: RunState, id: string, { role, name, runtime }: PeerJoined): void {
+export function applyJoin(state: NetworkState, run: RunState, id: string, body: PeerJoined): void {
+  const { role, name, runtime, session } = body;
   const peer = run.peers.get(id) ?? newPeer(id);
-  Object.assign(peer, { role, name, runtime, present: true, joins: peer.joins + 1 });
+  Object.assign(peer, { role, name, runtime, present: true, joins: session + 1 });
   run.peers.set(id, peer);
   // Whoever comes may be who was missing.
   run.idle.opens_ms = 0;
@@ -52,6 +57,7 @@ export function applyLeave(state: NetworkState, run: RunState, id: string): void
   const peer = run.peers.get(id)!;
   peer.present = false;
   arriveOrLeave(state, run, peer, -1);
+  noteLeave(run, peer);
 }
 
 /** Validators who come or go change who judges what is not judged yet. */
@@ -65,5 +71,5 @@ function arriveOrLeave(state: NetworkState, run: RunState, peer: PeerState, chan
 const newPeer = (id: string): PeerState => ({
   ...{ id, role: 'worker', name: '', runtime: '', present: false, joins: 0 },
   ...{ handed_in: false, evaluated_rounds: null, credit_tokens: 0, merged_submissions: 0, refused_submissions: 0 },
-  ...{ consecutive_valid: 0, plants_right: 0, plants_wrong: 0, forfeited_shares: 0 },
+  ...{ judged: false, consecutive_valid: 0, plants_right: 0, plants_wrong: 0, forfeited_shares: 0 },
 });

@@ -5,6 +5,7 @@ import { countSeal, countSubmission, countVerdict, nobody } from './attendance.t
 import { advance, applyTick } from './deadlines.ts';
 import { applyDevice, refusalOfDevice, refusalOfKey } from './devices.ts';
 import type { EventBody, LoggedEvent, ModelEvaluated, RunCreated, WorkSubmitted } from './events.ts';
+import { nobodyForgotten } from './forgetting.ts';
 import { notIdle } from './idle-rounds.ts';
 import {
   applyDraw,
@@ -211,6 +212,7 @@ function newRun(event: LoggedEvent, spec: RunCreated, lineage: Lineage | null, b
     recent: [],
     submissions: new Map(),
     peers: new Map(),
+    forgetting: nobodyForgotten(),
     attendance: nobody(),
     validators: [],
     withheld: new Map(),
@@ -284,6 +286,7 @@ function applyInRun(state: NetworkState, run: RunState, event: LoggedEvent, body
       return;
     case 'verdict.sealed':
       run.submissions.get(body.submission)!.seals.set(event.author, body.seal);
+      run.peers.get(event.author)!.judged = true;
       countSeal(run);
       return;
     case 'verdict.given':

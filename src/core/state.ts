@@ -1,6 +1,7 @@
 // What the network knows after a prefix of the log: plain data, integers only, nothing that the log does not imply.
 import type { Attendance } from './attendance.ts';
 import type { PeerRole, RunCreated, RunHalted, VerdictGiven, WorkSubmitted } from './events.ts';
+import type { Forgetting } from './forgetting.ts';
 import type { Idle } from './idle-rounds.ts';
 import type { LossWatch } from './rising-loss.ts';
 import type { Rules } from './rules.ts';
@@ -14,7 +15,7 @@ export interface PeerState {
   name: string;
   runtime: string;
   present: boolean;
-  /** How often it has joined: its present session is the one before this, its next one this. */
+  /** Its next session; while it is here, the present one is the one before. Counts its joins, from where it began. */
   joins: number;
   /** Whether its work of the open round is in the log. */
   handed_in: boolean;
@@ -22,6 +23,8 @@ export interface PeerState {
   credit_tokens: number;
   merged_submissions: number;
   refused_submissions: number;
+  /** Whether it has ever sealed a verdict. */
+  judged: boolean;
   /** How many rounds were merged in the last model that it has evaluated. */
   evaluated_rounds: number | null;
   /** Merged submissions since the last one that was refused: how far it is trusted. */
@@ -128,6 +131,7 @@ export interface RunState {
   /** Submissions of the open round, by event id, in the order of the log. */
   submissions: Map<string, Submission>;
   peers: Map<string, PeerState>;
+  forgetting: Forgetting;
   attendance: Attendance;
   /** The validators who are here, in order of id. */
   validators: string[];

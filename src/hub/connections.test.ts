@@ -5,7 +5,7 @@ import { Encoder } from 'cbor-x';
 import { initialState } from '../core/state.ts';
 import type { Receipt } from '../ledger/receipt.ts';
 import type { Channel, ChannelListener } from '../protocol/channel.ts';
-import { systemClock } from '../protocol/clock.ts';
+import { type Clock, systemClock } from '../protocol/clock.ts';
 import { decodeFromHub, encodeMessage, type FromHub, type FromPeer, PROTOCOL_VERSION } from '../protocol/messages.ts';
 import { CONNECTION_LIMITS, type HubServices, openConnections } from './connections.ts';
 import { HubError } from './errors.ts';
@@ -17,9 +17,12 @@ import { openStatuses } from './statuses.ts';
 
 const HUB = 'a'.repeat(64);
 
-function openHub(submit: () => Promise<never> | Promise<{ id: string; receipt: Receipt }>) {
+function openHub(
+  submit: () => Promise<never> | Promise<{ id: string; receipt: Receipt }>,
+  setTimeout: Clock['setTimeout'] = () => undefined,
+) {
   let now_ms = 0;
-  const clock = { ...systemClock, elapsed_ms: () => now_ms, setTimeout: () => undefined, clearTimeout: () => {} };
+  const clock = { ...systemClock, elapsed_ms: () => now_ms, setTimeout, clearTimeout: () => {} };
   const state = initialState(HUB);
   const samples = openSamples(() => state);
   const statuses = openStatuses(() => [], clock);
@@ -148,6 +151,18 @@ describe('a connection', () => {
     assert.ok(peer.channel.open);
     assert.deepEqual(hub.failures, []);
   });
+});
+
+test('who joins without a connection is taken for gone, unless the hub itself cannot be reached by anybody', () => {
+  const timers: number[] = [];
+  const { connections } = openHub(taken, (_run, ms) => void timers.push(ms));
+  timers.length = 0;
+  connections.joined('r', 'p');
+  assert.deepEqual(timers, [CONNECTION_LIMITS.lost_after_ms]);
+  connections.suspend('the disk is full');
+  timers.length = 0;
+  connections.joined('r', 'p');
+  assert.deepEqual(timers, []);
 });
 
 test('who is counted as what, while connections come and go', async () => {

@@ -87,6 +87,8 @@ export interface HubServices {
 export interface Connections {
   /** @param address as `addressOf` says; null: without limits by address */
   accept(channel: Channel, address: string | null): void;
+  /** The log says that a peer has come: without a connection it is not here for long. */
+  joined(run: string, peer: string): void;
   /** Tells everybody concerned that a run changed. */
   runChanged(run: RunState, phaseChanged: boolean): void;
   /** Sends all peers away, and whoever comes, to try again later; observers stay. `reason` in words, for whoever is sent away. */
@@ -329,6 +331,9 @@ export function openConnections(hub: HubServices, limits: ConnectionLimits = CON
         },
       });
       tell(connection, { type: 'challenge', protocol: PROTOCOL_VERSION, hub: hub.id, nonce: connection.nonce });
+    },
+    joined(run, peer) {
+      if (suspended === null && !isHere(run, peer)) absences.gone(run, peer);
     },
     runChanged(run, phaseChanged) {
       observers.announce();

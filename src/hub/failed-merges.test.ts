@@ -40,7 +40,9 @@ async function openPlace(merge: AnyGame['merge'], blobs: BlobStore = createMemor
   const problems: string[] = [];
   const broken = guardGame({ ...sum, name: 'broken', merge });
   const place = await openMeetingPlace({
-    ...{ identity, blobs, clock, randomBytes, limits: CONNECTION_LIMITS },
+    ...{ identity, blobs, clock, randomBytes },
+    // Its workers send their events without a connection.
+    limits: { ...CONNECTION_LIMITS, lost_after_ms: Number.MAX_SAFE_INTEGER },
     log: openTransparencyLog(createMemoryLogStore(), identity),
     loadGame: async (name) => (name === 'broken' ? broken : sum),
     onEvent: ({ body }) => events.push(body.type),

@@ -151,6 +151,10 @@ export async function openMeetingPlace(options: MeetingPlaceOptions): Promise<Me
         };
         mayCreate();
         if (isRun) rates.take('run_address', address);
+        if (event.body.type === 'peer.joined') {
+          rates.take('join_key', event.author);
+          rates.take('join_address', address);
+        }
         const { index } = await unnamed.holding(blobsNamedBy(event.body), async () => {
           await admit(event, sequencer.state, machine, blobs, models);
           mayCreate(); // others may have come while its blobs were read
@@ -204,6 +208,7 @@ export async function openMeetingPlace(options: MeetingPlaceOptions): Promise<Me
     options.onEvent?.(event, index);
     for (const hash of blobsNamedBy(event.body)) unnamed.named(hash);
     compact(event);
+    if (event.body.type === 'peer.joined') connections.joined(event.body.run, event.author);
     if (event.body.type === 'run.created') {
       learnSizes(sequencer.state.runs.get(event.id)!).catch((error) => onError(error, 'run.created'));
       // The pieces of its text are named by no event, but through its settings.

@@ -19,6 +19,8 @@ export const RATES = {
   upload_key: { burst: 2000, per_second: 50 }, // somebody who brings a data set in pieces; its bytes have a limit of their own
   connection_address: { burst: 2000, per_second: 50 }, // 1,000 devices that come back at once after a restart, twice
   connection_key: { burst: 60, per_second: 1 }, // one device on a bad line; two with the same key that push each other out are slowed
+  join_address: { burst: 2000, per_second: 20 }, // as connections, and each join is an event that stays in the log
+  join_key: { burst: 60, per_second: 0.2 }, // one device on a bad line: a break of less than some seconds is no leave
   run_address: { burst: 64, per_second: 1 / 60 }, // a run that is ended leaves room, but stays in the log and in every list
   talk_connection: { burst: 100, per_second: 10 }, // a worker tells three times a second how far it is, whoever looks on asks every ten
   malformed_connection: { burst: 20, per_second: 0.1 }, // beyond it the connection ends: none in a life of this version

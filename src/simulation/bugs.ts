@@ -146,6 +146,16 @@ export const BUGS: readonly Bug[] = [
     },
   },
   {
+    // Its next join is numbered as its first was, which anybody who reads the log could send again.
+    name: 'forgotten-at-once',
+    machine: afterwards((state, { body }) => {
+      if (body.type !== 'peer.left') return;
+      const { peers } = state.runs.get(body.run)!;
+      const peer = peers.get(body.peer)!;
+      if (!peer.handed_in && peer.role === 'worker') peers.delete(body.peer);
+    }),
+  },
+  {
     name: 'empty-rounds-opened-at-once',
     machine: afterwards((state, { body }) => {
       if (body.type === 'round.merged' && body.bundle === null) state.runs.get(body.run)!.idle.opens_ms = 0;

@@ -1,0 +1,84 @@
+// Of whom the log says that they are here and who are not, the log says so after a while; and of nobody else.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { EventBody } from '../core/events.ts';
+import { initialState, type RunState } from '../core/state.ts';
+import type { Clock, Timer } from '../protocol/clock.ts';
+import { openAbsences } from './absences.ts';
+
+/** A run in which some are present, some of them connected, on a clock that is moved by hand. */
+function scene() {
+  const timers = new Map<number, () => void>();
+  let serial = 0;
+  const clock = {
+    setTimeout(run: () => void) {
+      timers.set(++serial, run);
+      return serial as unknown as Timer;
+    },
+    clearTimeout: (timer: Timer) => void timers.delete(timer as unknown as number),
+  } as unknown as Clock;
+  const state = initialState('h');
+  const present = (id: string, joins: number) => [id, { id, present: true, joins }] as const;
+  const peers = new Map([present('ghost', 3), present('ada', 1)]);
+  state.runs.set('r', { id: 'r', peers, forgetting: { newcomer_session: 0 } } as unknown as RunState);
+  const connected = new Set(['ada']);
+  const written: EventBody[] = [];
+  const absences = openAbsences({
+    ...{ state, clock, after_ms: 5000, isHere: (_run: string, peer: string) => connected.has(peer) },
+    write: async (body) => void written.push(body),
+  });
+  const pass = (): void => {
+    const due = [...timers.values()];
+    timers.clear();
+    for (const run of due) run();
+  };
+  return { absences, connected, written, pass, waiting: () => timers.size, peers };
+}
+const leave = (peer: string, session: number, reason: string) => ({
+  type: 'peer.left',
+  version: 1,
+  run: 'r',
+  peer,
+  session,
+  reason,
+});
+
+test('who joined and has no connection is gone after a while, however often it was said', () => {
+  const { absences, written, pass, waiting } = scene();
+  for (let i = 0; i < 3; i++) absences.gone('r', 'ghost');
+  assert.deepEqual([written, waiting()], [[], 1]);
+  pass();
+  assert.deepEqual(written, [leave('ghost', 2, 'connection lost')]);
+});
+
+test('who is back in time, is here after all, or has said goodbye itself is not', () => {
+  const { absences, connected, written, pass, peers } = scene();
+  absences.gone('r', 'ghost');
+  absences.back('r', 'ghost');
+  absences.gone('r', 'ada');
+  pass();
+  connected.delete('ada');
+  absences.gone('r', 'ada');
+  Object.assign(peers.get('ada')!, { present: false });
+  absences.gone('r', 'nobody');
+  absences.gone('no run', 'ada');
+  pass();
+  assert.deepEqual(written, []);
+});
+
+test('after a time in which nobody could be here, all who do not come back are gone', () => {
+  const { absences, written, pass } = scene();
+  absences.allGone();
+  pass();
+  assert.deepEqual(written, [leave('ghost', 2, 'hub restarted')]);
+});
+
+test('a hub that goes down says nothing', () => {
+  const { absences, written, pass, waiting } = scene();
+  absences.gone('r', 'ghost');
+  absences.close();
+  assert.equal(waiting(), 0);
+  absences.gone('r', 'ghost');
+  pass();
+  assert.deepEqual(written, []);
+});
