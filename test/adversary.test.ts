@@ -5,6 +5,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { sha256Hex } from '../src/protocol/hash.ts';
+import { tinyRun } from './hub-here.ts';
 import { network, untilStatus } from './network.ts';
 
 const credit = (status: Awaited<ReturnType<typeof untilStatus>>, name: string): number =>
@@ -13,7 +14,7 @@ const credit = (status: Awaited<ReturnType<typeof untilStatus>>, name: string): 
 test('a noise worker earns nothing, and the run goes on', async (t) => {
   const net = network(t);
   const { url } = await net.hub();
-  const run = await net.createRun(url, '--rounds', '2', '--steps', '8', '--round-seconds', '30', '--min-workers', '2');
+  const run = await tinyRun(url, { rounds: 2, steps: 8, min_workers: 2 });
   const vera = net.join(url, 'vera', '--role', 'validator');
   // A round without a validator is merged without a verdict.
   await untilStatus(url, run, ({ peers }) => peers.some(({ role }) => role === 'validator'));
@@ -32,7 +33,7 @@ test('a noise worker earns nothing, and the run goes on', async (t) => {
 
   // Anybody can look again: the refused work really is made up, the accepted work really was done, its first round included.
   const recheck = (submission: unknown, ...more: string[]) =>
-    net.start('recheck', String(submission).slice(0, 16), '--hub', url, '--json', ...more);
+    net.ask('recheck', String(submission).slice(0, 16), '--hub', url, '--json', ...more);
   const again = [recheck(handed[0].submission), recheck(handed[1].submission, '--runtime', 'native')];
   const [refused, accepted] = await Promise.all(again.map((potluck) => potluck.line(() => true)));
   assert.deepEqual([refused.accepted, refused.agrees, refused.by], [false, true, 'wasm']);
@@ -49,7 +50,7 @@ test('a noise worker earns nothing, and the run goes on', async (t) => {
 test('a copier hands in what it has seen of others, and earns nothing by it', async (t) => {
   const net = network(t);
   const { url } = await net.hub();
-  const run = await net.createRun(url, '--rounds', '2', '--steps', '8', '--round-seconds', '30', '--min-workers', '2');
+  const run = await tinyRun(url, { rounds: 2, steps: 8, min_workers: 2 });
   const vera = net.join(url, 'vera', '--role', 'validator');
   const liar = net.join(url, 'mallory', '--adversary', 'copier');
   await untilStatus(url, run, ({ peers }) => peers.length === 2);
@@ -65,13 +66,13 @@ test('a copier hands in what it has seen of others, and earns nothing by it', as
 test('a judge that refuses honest work is contradicted by anybody who looks again', async (t) => {
   const net = network(t);
   const { url } = await net.hub();
-  const run = await net.createRun(url, '--rounds', '1', '--steps', '6', '--round-seconds', '30');
+  const run = await tinyRun(url, { rounds: 1, steps: 6 });
   net.join(url, 'mallory', '--role', 'validator', '--adversary', 'contrarian');
   await untilStatus(url, run, ({ peers }) => peers.some(({ role, present }) => role === 'validator' && present));
   const ada = net.join(url, 'ada');
   const { submission } = await ada.line(({ type }) => type === 'accepted');
   await untilStatus(url, run, ({ peers }) => peers.some(({ refused_submissions }) => refused_submissions > 0));
-  const recheck = net.start('recheck', String(submission), '--hub', url, '--json');
+  const recheck = net.ask('recheck', String(submission), '--hub', url, '--json');
   const { accepted, agrees } = await recheck.line(() => true);
   assert.deepEqual([accepted, agrees], [true, false]);
   assert.equal(await recheck.ended, 1);
@@ -88,7 +89,7 @@ test("a game of somebody's own runs over the hub: its file is named, nothing els
   // Who is out of luck hands in nothing, and the round goes on to its end.
   const rounds = ['--rounds', '3', '--round-seconds', '5'];
   const create = ['run', 'create', '--hub', url, '--game', game, '--params', params, ...rounds, '--json'];
-  const { run } = await net.start(...create).line(({ type }) => type === 'created');
+  const { run } = await net.ask(...create).line(({ type }) => type === 'created');
   const own = ['--game-file', game];
   const vera = net.join(url, 'vera', '--role', 'validator', ...own);
   // Rounds without a validator are merged without a verdict, and pay nobody.
@@ -102,7 +103,7 @@ test("a game of somebody's own runs over the hub: its file is named, nothing els
     'an audit computes its states where it has the file, on threads too, and says so where it has not',
     async () => {
       const audit = async (...flags: string[]) => {
-        const { verdict, models, unchecked } = await net.start('audit', url, '--json', ...flags).line(() => true);
+        const { verdict, models, unchecked } = await net.ask('audit', url, '--json', ...flags).line(() => true);
         return { verdict, models, unchecked: String(unchecked) };
       };
       for (const threads of ['1', '2']) {
@@ -113,16 +114,16 @@ test("a game of somebody's own runs over the hub: its file is named, nothing els
       const unknown = await audit();
       assert.deepEqual([unknown.verdict, unknown.models], ['true', { recomputed: 0, submissions: 0 }]);
       assert.match(unknown.unchecked, /no game "my-own": its file is needed \(potluck audit --game-file\)/);
-      const wrong = net.start('audit', url, '--json', '--game-file', params);
+      const wrong = net.ask('audit', url, '--json', '--game-file', params);
       assert.match(JSON.stringify(await wrong.line(() => true)), /bad-game-file/);
     },
   );
 
   await t.test('export writes its state, whose hash is the one in the log, and needs the file for it', async () => {
     const target = join(net.folder, 'taken');
-    const refused = await net.start('export', String(run), target, '--hub', url, '--json').line(() => true);
+    const refused = await net.ask('export', String(run), target, '--hub', url, '--json').line(() => true);
     assert.match(JSON.stringify(refused), /no game \\"my-own\\": its file is needed \(--game-file\)/);
-    const taken = await net.start('export', String(run), target, '--hub', url, '--json', ...own).line(() => true);
+    const taken = await net.ask('export', String(run), target, '--hub', url, '--json', ...own).line(() => true);
     assert.deepEqual([taken.game, taken.merged_rounds, taken.state], ['my-own', 3, status.model]);
     assert.equal(sha256Hex(new Uint8Array(readFileSync(join(target, 'state.bin')))), status.model);
   });
@@ -134,7 +135,7 @@ test('an adversary that is none, or that plays another role, is refused in one l
     ['nobody', 'bad-options'],
     ['lazy', 'bad-argument'],
   ]) {
-    const potluck = net.start('join', 'http://127.0.0.1:1', '--adversary', name, '--json');
+    const potluck = net.ask('join', 'http://127.0.0.1:1', '--adversary', name, '--json');
     const { error } = (await potluck.line((line) => 'error' in line)) as { error: { code: string } };
     assert.equal(error.code, code);
     assert.equal(await potluck.ended, 1);

@@ -22,7 +22,7 @@ test('a lazy validator is caught by planted work, and shares and why say so in p
   const { url } = await net.hub();
   const game = ['--game', 'addition-chain', '--rounds', '8', '--round-seconds', '5', '--min-workers', '3'];
   const { run } = await net
-    .start('run', 'create', '--hub', url, ...game, '--json')
+    .ask('run', 'create', '--hub', url, ...game, '--json')
     .line(({ type }) => type === 'created');
   const own = (name: string) => ['--owner', join(net.folder, `${name}.key`)];
   const judge = (name: string, ...more: string[]) => net.join(url, name, '--role', 'validator', ...own(name), ...more);
@@ -39,7 +39,7 @@ test('a lazy validator is caught by planted work, and shares and why say so in p
   await untilStatus(url, String(run), ({ phase }) => phase === 'finished');
 
   const told = async <T>(...args: string[]): Promise<T> =>
-    (await net.start(...args, '--hub', url, '--json').line(({ type }) => type === args[0])) as T;
+    (await net.ask(...args, '--hub', url, '--json').line(({ type }) => type === args[0])) as T;
   const why = await told<Why>('why', String(badly.submission));
   assert.ok(!/plant|adversary/i.test(why.worker_name), why.worker_name);
   assert.deepEqual(
@@ -59,13 +59,13 @@ test('a lazy validator is caught by planted work, and shares and why say so in p
   assert.ok(caught[0].shares > 0);
   assert.ok(holders.some(({ devices }) => devices.some(({ name }) => name === 'vera')));
   // What the honest validator has come to think of the workers is kept in its folder.
-  const rated = net.start('ratings', '--folder', join(net.folder, 'vera'), '--json');
+  const rated = net.ask('ratings', '--folder', join(net.folder, 'vera'), '--json');
   const { workers } = (await rated.line(({ type }) => type === 'ratings')) as {
     workers: { judged: number; score: number; standing_permille: number }[];
   };
   assert.ok(workers.length >= 3 && workers.every(({ judged }) => judged > 0), JSON.stringify(workers));
   assert.ok(workers.every(({ score, standing_permille }) => score > 0 && standing_permille > 0));
-  const text = net.start('shares', String(run), '--hub', url);
+  const text = net.ask('shares', String(run), '--hub', url);
   assert.equal(await text.ended, 0);
   assert.match(
     text.stdout(),
@@ -76,9 +76,9 @@ test('a lazy validator is caught by planted work, and shares and why say so in p
 test('who does not own the run cannot plant in it', async (t) => {
   const net = network(t);
   const { url } = await net.hub();
-  const create = net.start('run', 'create', '--hub', url, '--game', 'addition-chain', '--json');
+  const create = net.ask('run', 'create', '--hub', url, '--game', 'addition-chain', '--json');
   const { run } = await create.line(({ type }) => type === 'created');
-  const stranger = net.start('plant', String(run), '--hub', url, '--owner', join(net.folder, 'other.key'), '--json');
+  const stranger = net.ask('plant', String(run), '--hub', url, '--owner', join(net.folder, 'other.key'), '--json');
   const { error } = (await stranger.line((line) => 'error' in line)) as { error: { code: string } };
   assert.equal(error.code, 'not-the-owner');
   assert.equal(await stranger.ended, 1);

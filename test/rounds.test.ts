@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { tinyRun } from './hub-here.ts';
 import { network, type Potluck, untilStatus } from './network.ts';
 
 /** Work that is merged before a validator has joined is merged unverified: nobody is credited for it. */
@@ -30,28 +31,18 @@ test('two workers and a validator train a run to its end, and its model goes hom
   assert.ok(status.bytes_submitted < status.dense_bytes / 20);
 
   const target = join(net.folder, 'model');
-  const exported = net.start('export', run.slice(0, 10), target, '--hub', url, '--json');
+  const exported = net.ask('export', run.slice(0, 10), target, '--hub', url, '--json');
   assert.equal(await exported.ended, 0);
   assert.ok(readdirSync(target).includes('model.safetensors'));
   assert.equal(JSON.parse(readFileSync(join(target, 'config.json'), 'utf8')).model_type, 'llama');
-  const seen = net.start('status', url, '--json');
+  const seen = net.ask('status', url, '--json');
   assert.equal((await seen.line((line) => 'runs' in line)).hub, (await seen.line(() => true)).hub);
 });
 
 test('SIGKILL costs only the worker itself; SIGTERM hands in what is done', async (t) => {
   const net = network(t);
   const { url } = await net.hub();
-  const run = await net.createRun(
-    url,
-    '--rounds',
-    '6',
-    '--steps',
-    '100000',
-    '--round-seconds',
-    '3',
-    '--min-workers',
-    '3',
-  );
+  const run = await tinyRun(url, { rounds: 6, steps: 100_000, round_seconds: 3, min_workers: 3 });
   net.join(url, 'vera', '--role', 'validator');
   await judged(url, run);
   const [killed, polite] = [net.join(url, 'killed'), net.join(url, 'polite')];
@@ -77,17 +68,7 @@ test('SIGKILL costs only the worker itself; SIGTERM hands in what is done', asyn
 test('a worker that comes in the middle catches up; one at a tenth of the speed takes part with fewer steps', async (t) => {
   const net = network(t);
   const { url } = await net.hub();
-  const run = await net.createRun(
-    url,
-    '--rounds',
-    '100',
-    '--steps',
-    '1000',
-    '--round-seconds',
-    '1.5',
-    '--min-workers',
-    '1',
-  );
+  const run = await tinyRun(url, { rounds: 100, steps: 1000, round_seconds: 1.5, min_workers: 1 });
   net.join(url, 'vera', '--role', 'validator');
   await judged(url, run);
   net.join(url, 'first');
@@ -108,17 +89,7 @@ test('a worker that comes in the middle catches up; one at a tenth of the speed 
 test('a hub that is killed and started again goes on, and its peers come back by themselves', async (t) => {
   const net = network(t);
   const first = await net.hub();
-  const run = await net.createRun(
-    first.url,
-    '--rounds',
-    '5',
-    '--steps',
-    '20',
-    '--round-seconds',
-    '10',
-    '--min-workers',
-    '2',
-  );
+  const run = await tinyRun(first.url, { rounds: 5, steps: 20, round_seconds: 10, min_workers: 2 });
   const peers = [
     net.join(first.url, 'ada'),
     net.join(first.url, 'bob'),

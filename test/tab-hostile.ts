@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { createAdaptorServer } from '@hono/node-server';
 import { Hono } from 'hono';
+import type { Page } from 'playwright-core';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { servePage, serveViews } from '../src/hub/page.ts';
 import { encodeModel } from '../src/model/checkpoint.ts';
@@ -86,6 +87,9 @@ export function hostileHubTests(tabs: TabNetwork): void {
     let receipt: unknown;
     let signed: string[];
     let uploads: number;
+    /** One for all lies: whatever it was told, the next contribution begins as if nothing had been. */
+    let page: Page;
+    let victims = 0;
 
     before(async () => {
       const app = new Hono();
@@ -123,8 +127,11 @@ export function hostileHubTests(tabs: TabNetwork): void {
       server.listen(0, '127.0.0.1');
       await once(server, 'listening');
       url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+      page = await tabs.browser.newPage();
+      await page.goto(`${url}/start`);
     });
-    after(() => {
+    after(async () => {
+      await page?.close();
       server.closeAllConnections();
       server.close();
     });
@@ -143,10 +150,7 @@ export function hostileHubTests(tabs: TabNetwork): void {
 
     /** Contributes until something is wrong, then stops: what was wrong, by its code. */
     const trouble = async (): Promise<string> => {
-      const context = await tabs.browser.newContext();
-      const page = await context.newPage();
-      await page.goto(`${url}/start`);
-      const tab = await TabUnderTest.start(page, { run: RUN, name: 'victim', threads: 1 });
+      const tab = await TabUnderTest.start(page, { run: RUN, name: `victim${victims++}`, threads: 1 });
       const { failure, problem } = await tab.until((s) => s.failure !== null || s.problem !== null);
       await tab.stop();
       assert.equal(await page.evaluate('6 * 7'), 42, 'the page is alive');
@@ -157,7 +161,6 @@ export function hostileHubTests(tabs: TabNetwork): void {
         signed.filter((type) => type !== 'hello' && !HARMLESS.includes(type)),
         [],
       );
-      await context.close();
       return (failure ?? problem)!.code;
     };
 

@@ -9,6 +9,7 @@ import { chromium, type Page } from 'playwright-core';
 import { CHROMIUM, launch, NO_GPU, SOFTWARE_GPU } from '../src/bench/chromium.ts';
 import { openHub } from '../src/hub/hub.ts';
 import { createWasmRuntime } from '../src/tensor/wasm-runtime.ts';
+import { tinyRun } from './hub-here.ts';
 import { network, untilStatus } from './network.ts';
 import { trainingBits } from './tab/training-case.ts';
 import { type Scope, skip, TabUnderTest, tabNetwork } from './tab-browser.ts';
@@ -24,7 +25,7 @@ describe('a tab', { skip }, () => {
   test('works beside a Node worker, is verified by a Node validator, and comes back as the same device', async (t) => {
     const net = network(t);
     const context = await tabs.browser.newContext();
-    const run = await net.createRun(tabs.hub.url, '--rounds', '3', '--steps', '5', '--min-workers', '2');
+    const run = await tinyRun(tabs.hub.url, { rounds: 3, steps: 5, min_workers: 2 });
     const nodePeers = [
       net.join(tabs.hub.url, 'node', '--run', run),
       net.join(tabs.hub.url, 'vera', '--run', run, '--role', 'validator'),
@@ -57,11 +58,10 @@ describe('a tab', { skip }, () => {
     await context.close();
   });
 
-  test('stops when its owner says so and hands in what is done; a pause does too, and goes on afterwards', async (t) => {
-    const net = network(t);
+  test('stops when its owner says so and hands in what is done; a pause does too, and goes on afterwards', async () => {
     const context = await tabs.browser.newContext();
     // More steps than the round has time for.
-    const run = await net.createRun(tabs.hub.url, '--rounds', '3', '--steps', '100000', '--round-seconds', '120');
+    const run = await tinyRun(tabs.hub.url, { rounds: 3, steps: 100_000, round_seconds: 120 });
     const tab = await TabUnderTest.start(await opened(await context.newPage()), { run, name: 'bob' });
     await tab.until((s) => s.phase === 'training' && s.steps > 0);
     await tab.pause();
@@ -84,10 +84,9 @@ describe('a tab', { skip }, () => {
     await context.close();
   });
 
-  test('that is the second of its browser says so, and takes over when the first one closes', async (t) => {
-    const net = network(t);
+  test('that is the second of its browser says so, and takes over when the first one closes', async () => {
     const context = await tabs.browser.newContext();
-    const run = await net.createRun(tabs.hub.url, '--rounds', '2', '--steps', '9', '--min-workers', '2');
+    const run = await tinyRun(tabs.hub.url, { rounds: 2, steps: 9, min_workers: 2 });
     const pages = await Promise.all([1, 2, 3].map(async () => opened(await context.newPage())));
     const first = await TabUnderTest.start(pages[0], { run, name: 'first' });
     const { device } = await first.until((s) => s.phase === 'waiting');
@@ -104,14 +103,13 @@ describe('a tab', { skip }, () => {
   });
 
   test('in a browser that keeps nothing works under a key of the moment, and says so', async (t) => {
-    const net = network(t);
     const profile = join(tabs.folder, 'keeps-nothing');
     mkdirSync(join(profile, 'Default'), { recursive: true });
     const preferences = { profile: { default_content_setting_values: { cookies: 2 } } }; // "block all site data"
     writeFileSync(join(profile, 'Default', 'Preferences'), JSON.stringify(preferences));
     const context = await chromium.launchPersistentContext(profile, { executablePath: CHROMIUM, args: NO_GPU });
     t.after(() => context.close());
-    const run = await net.createRun(tabs.hub.url, '--rounds', '1', '--steps', '3');
+    const run = await tinyRun(tabs.hub.url, { rounds: 1, steps: 3 });
     const tab = await TabUnderTest.start(await opened(await context.newPage()), { run, name: 'guest' });
     const { temporary, handed_in } = await tab.until((s) => s.phase === 'finished');
     assert.deepEqual([temporary, handed_in.length], [true, 1]);
@@ -131,7 +129,7 @@ describe('a tab', { skip }, () => {
     const pages = await Promise.all([1, 2].map(() => context.newPage()));
     for (const page of pages) await page.goto(`${address}/start`);
     assert.deepEqual(await pages[0].evaluate('[isSecureContext, crossOriginIsolated]'), [false, false]);
-    const run = await net.createRun(hub.url, '--rounds', '2', '--steps', '3', '--min-workers', '2');
+    const run = await tinyRun(hub.url, { rounds: 2, steps: 3, min_workers: 2 });
     const first = await TabUnderTest.start(pages[0], { run, name: 'plain' });
     const { device, runtime } = await first.until((s) => s.phase === 'waiting');
     assert.equal(runtime?.threads, 1);
@@ -146,15 +144,14 @@ describe('a tab', { skip }, () => {
     assert.equal(handed_in.length, 2);
   });
 
-  test('on a low battery or a metered connection waits, says why, and works when its owner says so', async (t) => {
-    const net = network(t);
+  test('on a low battery or a metered connection waits, says why, and works when its owner says so', async () => {
     const context = await tabs.browser.newContext();
     await context.addInitScript(() => {
       const poor = Object.assign(new EventTarget(), { saveData: true, charging: false, level: 0.1 });
       Object.defineProperty(navigator, 'connection', { value: poor });
       Object.defineProperty(navigator, 'getBattery', { value: async () => poor });
     });
-    const run = await net.createRun(tabs.hub.url, '--rounds', '1', '--steps', '2');
+    const run = await tinyRun(tabs.hub.url, { rounds: 1, steps: 2 });
     const tab = await TabUnderTest.start(await opened(await context.newPage()), { run, name: 'thrifty' });
     const { pauses, handed_in } = await tab.until((s) => s.phase === 'paused' && s.pauses.length === 2);
     assert.deepEqual([pauses, handed_in], [['metered', 'battery-low'], []]);
@@ -163,13 +160,12 @@ describe('a tab', { skip }, () => {
     await context.close();
   });
 
-  test('takes one thread where other programs keep all cores busy, and says so', async (t) => {
-    const net = network(t);
+  test('takes one thread where other programs keep all cores busy, and says so', async () => {
     const context = await tabs.browser.newContext();
-    const run = await net.createRun(tabs.hub.url, '--rounds', '1', '--steps', '2');
+    const run = await tinyRun(tabs.hub.url, { rounds: 1, steps: 2 });
     const page = await opened(await context.newPage());
     assert.equal(typeof (await page.evaluate(() => (globalThis as Scope).potluck.coresAreFree())), 'boolean');
-    const hogs = Array.from({ length: 4 * availableParallelism() }, () => spawn(process.execPath, ['-e', 'for (;;);']));
+    const hogs = Array.from({ length: 2 * availableParallelism() }, () => spawn(process.execPath, ['-e', 'for (;;);']));
     try {
       const tab = await TabUnderTest.start(page, { run, name: 'squeezed' });
       const { runtime } = await tab.until((s) => s.runtime !== null);
@@ -212,18 +208,18 @@ describe('a tab', { skip }, () => {
   });
 
   test('computes on a GPU what WASM computes; a software GPU is not worth using, and it says so', async (t) => {
-    const net = network(t);
     const browser = await launch(SOFTWARE_GPU);
     t.after(() => browser.close());
     const page = await opened(await browser.newPage());
-    const run = await net.createRun(tabs.hub.url, '--rounds', '1', '--steps', '2', '--round-seconds', '60');
+    const run = await tinyRun(tabs.hub.url, { rounds: 1, steps: 2, round_seconds: 60 });
     const auto = await TabUnderTest.start(page, { run, name: 'auto' });
     const { runtime } = await auto.until((s) => s.runtime !== null);
     assert.equal(runtime?.class, 'wasm');
     assert.match(runtime.why, /^only a software GPU here/); // on a busy machine something about threads follows
     await auto.stop();
     // Asked for by name it is used, after its self-test against WASM.
-    const run2 = await net.createRun(tabs.hub.url, '--rounds', '1', '--steps', '2', '--round-seconds', '60');
+    // A software GPU on a busy machine takes a minute for its first step.
+    const run2 = await tinyRun(tabs.hub.url, { rounds: 1, steps: 2, round_seconds: 600 });
     const forced = await TabUnderTest.start(page, { run: run2, name: 'forced', runtime: 'webgpu' });
     const state = await forced.until((s) => s.phase === 'finished');
     assert.equal(state.runtime?.class, 'webgpu');

@@ -34,6 +34,7 @@ interface DemoFlags {
   data: string[];
   rounds: number;
   workers: number;
+  steps: number;
   folder: string;
   json: boolean;
 }
@@ -66,6 +67,7 @@ export function demoCommand(): Command {
     .addOption(dataOption('text to learn from: a file or a folder (default: the documentation that npm installed)'))
     .option('--rounds <n>', 'rounds to train', integer(1, 10_000), 36)
     .option('--workers <n>', 'worker processes', integer(1, 64), 3)
+    .option('--steps <n>', 'steps that a worker does at most in a round', integer(1, 1000), DEMO.steps)
     .option('--folder <dir>', 'where everything is kept', join('potluck-data', 'demo'))
     .addOption(jsonOption())
     .addHelpText(
@@ -86,7 +88,7 @@ Ctrl-C stops everything and loses nothing: the next start goes on from there.`,
       if (!lock) throw new CliError('in-use', `another demo runs in ${folder}`);
       const children: Child[] = [];
       const workers = Array.from({ length: flags.workers }, (_, i) => `worker ${i + 1}`);
-      const screen = openScreen(output, [...workers, 'validator']);
+      const screen = openScreen(output, [...workers, 'validator'], flags.steps);
       let finished = false;
       try {
         finished = await runDemo(flags, folder, screen, stopped, children);
@@ -213,13 +215,13 @@ async function openRun(
   screen: Screen,
   stopped: AbortSignal,
 ): Promise<RunStatus> {
-  // Other text, another length or other workers make another run: its name says which.
+  // Other text, another length, other workers or steps make another run: its name says which.
   const given = flags.data.length > 0;
   const source = given ? flags.data.map((path) => resolve(path)).join(', ') : 'the documentation that npm installed';
-  const settings = sha256Hex(new TextEncoder().encode(JSON.stringify([source, flags.rounds, flags.workers]))).slice(
-    0,
-    6,
-  );
+  const { rounds, workers: min_workers, steps } = flags;
+  // The usual steps stand in no name: runs of demos before there was a choice go on.
+  const chosen = [source, rounds, min_workers, ...(steps === DEMO.steps ? [] : [steps])];
+  const settings = sha256Hex(new TextEncoder().encode(JSON.stringify(chosen))).slice(0, 6);
   const name = `Potluck demo ${settings}`;
   const find = async () => (await fetchStatus(url)).runs.find((run) => run.name === name && run.phase !== 'finished');
   const known = await find();
@@ -232,8 +234,7 @@ async function openRun(
     return known;
   }
   screen.say(`Reading ${source} …`, { type: 'reading', source });
-  const { steps, round_seconds, batch, context, learning_rate, model } = DEMO;
-  const { rounds, workers: min_workers } = flags;
+  const { round_seconds, batch, context, learning_rate, model } = DEMO;
   const identity = await loadOrCreateIdentity(join(folder, 'owner.key'));
   const report = emptyReport();
   const id = await createRun(url, identity, join(folder, 'cache'), {
@@ -288,7 +289,7 @@ interface Screen extends Pick<Output, 'say'> {
   end(): void;
 }
 
-function openScreen(output: Output, expected: readonly string[]): Screen {
+function openScreen(output: Output, expected: readonly string[], steps: number): Screen {
   const { stdout } = process;
   // Without a size there is no terminal to draw in.
   const live = !output.json && stdout.isTTY && stdout.columns > 0 && process.env.TERM !== 'dumb';
@@ -306,7 +307,7 @@ function openScreen(output: Output, expected: readonly string[]): Screen {
       const { run, time_left_ms } = pace(status, performance.now());
       redraw = () => {
         const { columns, rows } = stdout;
-        block.draw(renderRun({ run, losses, steps: DEMO.steps, expected, time_left_ms, columns, rows }));
+        block.draw(renderRun({ run, losses, steps, expected, time_left_ms, columns, rows }));
       };
       redraw();
     },
