@@ -1,4 +1,5 @@
-// Faults that only tests plant, around the real modules: each must be found, or the simulator is worth nothing.
+// Faults around the real modules, of disks, clocks and arrivals: each must be found, or the simulator is worth nothing. Faults of one line
+// in the source itself are in planted-faults.ts.
 import { core, type StateMachine } from '../core/reduce.ts';
 import type { NetworkState } from '../core/state.ts';
 import type { AnyGame } from '../games/game.ts';
@@ -10,6 +11,8 @@ import { lossOf, type TallyTask, tally } from './tally-game.ts';
 
 export interface Bug {
   readonly name: string;
+  /** The first seed that found it, tried first. */
+  readonly seed?: number;
   readonly disk?: DiskFaults;
   /** The hub's core. */
   readonly machine?: StateMachine;
@@ -49,11 +52,12 @@ const FORGETTING_MS = 3000;
 
 /** Every planted fault, by its name. */
 export const BUGS: readonly Bug[] = [
-  { name: 'acknowledged-before-durable', disk: { early_log: true } },
-  { name: 'blob-lost-on-restart', disk: { early_blobs: true } },
-  { name: 'part-kept-on-a-full-disk', disk: { keeps_part: true } },
+  { name: 'acknowledged-before-durable', seed: 1, disk: { early_log: true } },
+  { name: 'blob-lost-on-restart', seed: 1, disk: { early_blobs: true } },
+  { name: 'part-kept-on-a-full-disk', seed: 5, disk: { keeps_part: true } },
   {
     name: 'payout-rounded-twice',
+    seed: 1,
     machine: afterwards((state, { body }) => {
       if (body.type !== 'round.merged') return;
       const { shares } = state.runs.get(body.run)!;
@@ -62,6 +66,7 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: 'stake-freed-without-notice',
+    seed: 3,
     machine: afterwards((state, { body }) => {
       if (body.type !== 'stake.released') return;
       const run = state.runs.get(body.run)!;
@@ -70,6 +75,7 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: 'merge-in-arrival-order',
+    seed: 3,
     game: (game, disk) => ({
       ...game,
       merge(params, state, accepted) {
@@ -84,6 +90,7 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: 'cut-off-loss-judged',
+    seed: 2,
     judges: {
       ...tally,
       // A loss that was cut off on its way, compared with one that was not.
@@ -96,6 +103,7 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: 'verdict-counted-twice',
+    seed: 30,
     machine: lenient(['already-judged'], (state, event) => {
       const { body, author } = event;
       if (body.type !== 'verdict.given') return null;
@@ -106,6 +114,7 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: 'deadline-ignores-grace',
+    seed: 7,
     machine: afterwards((state, { body }) => {
       if (body.type !== 'tick') return;
       for (const run of state.runs.values()) {
@@ -115,6 +124,7 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: 'old-model-accepted',
+    seed: 5,
     machine: lenient(['wrong-round', 'wrong-model'], (state, event) => {
       const { body } = event;
       if (body.type !== 'work.submitted') return core.apply(state, event);
@@ -125,6 +135,7 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: 'present-peer-forgotten',
+    seed: 15,
     place(place, clock) {
       // After a restart the hub takes everybody for gone, also those who came back in time.
       if (place.sequencer.state.events === 0) return;
@@ -157,12 +168,14 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: 'empty-rounds-opened-at-once',
+    seed: 9,
     machine: afterwards((state, { body }) => {
       if (body.type === 'round.merged' && body.bundle === null) state.runs.get(body.run)!.idle.opens_ms = 0;
     }),
   },
   {
     name: 'rising-loss-unheeded',
+    seed: 19,
     machine: afterwards((state, { body }) => {
       if (body.type !== 'round.merged') return;
       for (const watch of state.runs.get(body.run)!.losses.values()) watch.worse_models = 0;
@@ -170,6 +183,7 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: 'pause-drops-what-is-in',
+    seed: 37,
     machine: {
       refusalOf: core.refusalOf,
       apply(state, event) {
@@ -181,10 +195,12 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: 'deadlines-by-the-clock-on-the-wall',
+    seed: 16,
     clock: (clock) => ({ ...clock, elapsed_ms: clock.now_ms }),
   },
   {
     name: 'clock-put-off-by-events',
+    seed: 1,
     machine: afterwards((state, { body }) => {
       // A deadline that moves with whatever happens is none.
       if (body.type === 'tick' || !('run' in body)) return;

@@ -201,6 +201,11 @@ export class PeerDisk {
   readonly receipts: { readonly event: Uint8Array; readonly receipt: unknown }[] = [];
   readonly #drawer = new Map<string, Uint8Array>();
 
+  /** Whether a text stands in anything that is kept in the drawer. */
+  mentions(text: string): boolean {
+    return [...this.#drawer.values()].some((bytes) => Buffer.from(bytes).includes(text));
+  }
+
   openDrawer(process: Process): Drawer {
     const drawer = this.#drawer;
     return {

@@ -4,6 +4,8 @@ import { CodedError } from '../errors.ts';
 export type SimulationErrorCode =
   /** Something that must always hold did not; the message says what. */
   | 'violated'
+  /** A planted fault whose text is not in its file, or more than once. */
+  | 'bad-fault'
   /** A command line that cannot be followed. */
   | 'bad-options'
   /** A game in which honest work earns nothing has nothing to compare with. */

@@ -1,13 +1,18 @@
 // `npm run simulate -- --seeds 1000`: plays seeded histories; prints the seed and the smallest trace of the first that fails.
 import { Command, InvalidArgumentError } from 'commander';
 import { BUGS, type Bug } from './bugs.ts';
+import { playDrawn } from './drawn-history.ts';
 import { SimulationError } from './errors.ts';
+import { ALL_FAULTS, findFault } from './find-faults.ts';
+import { killedByUnit } from './killed-by-unit.ts';
 import { type Plan, planOf } from './plan.ts';
 import { play, shrink } from './shrink.ts';
 import type { Outcome } from './world.ts';
 
 const PROGRESS_EVERY = 50;
 const TRACE_SHOWN = 60;
+const NAME_COLUMN = 42;
+const VIOLATION_SHOWN = 140;
 
 const whole = (text: string): number => {
   const value = Number(text);
@@ -20,6 +25,8 @@ interface Options {
   readonly from: number;
   readonly seed?: number;
   readonly bug?: string;
+  readonly bugs?: boolean;
+  readonly unit?: boolean;
   readonly json?: boolean;
   readonly trace?: boolean;
 }
@@ -40,6 +47,27 @@ function describePlan({ seed, peers, run, faults }: Plan): string {
   ].join('\n');
 }
 
+/** Plants every fault, one after the other. @returns whether each was found */
+async function findAll(options: Options): Promise<boolean> {
+  let missed = 0;
+  for (const fault of ALL_FAULTS) {
+    const byHistory = await findFault(fault);
+    const byUnit = options.unit || byHistory === null ? killedByUnit(fault) : null;
+    const found = byHistory?.seeds !== null && byUnit?.killed !== false;
+    if (!found) missed++;
+    if (options.json) {
+      console.log(JSON.stringify({ fault: fault.name, found, ...byHistory, unit: byUnit }));
+      continue;
+    }
+    const seeds = byHistory && (byHistory.seeds === null ? 'NOT FOUND' : `seed ${byHistory.seeds}`);
+    const unit = byUnit && `${byUnit.killed ? '' : 'NOT FOUND by '}test ${byUnit.test}`;
+    const line = [seeds, unit, byHistory?.violation?.slice(0, VIOLATION_SHOWN)].filter(Boolean).join('; ');
+    console.log(`${fault.name.padEnd(NAME_COLUMN)} ${line}`);
+  }
+  if (!options.json) console.log(`${ALL_FAULTS.length} planted faults, ${missed} not found`);
+  return missed === 0;
+}
+
 async function simulate(options: Options): Promise<boolean> {
   const bug = bugNamed(options.bug);
   const first = options.seed ?? options.from;
@@ -50,6 +78,15 @@ async function simulate(options: Options): Promise<boolean> {
   let happenings = 0;
   let outcome: Outcome | null = null;
   for (let seed = first; seed < first + seeds; seed++) {
+    const drawn = bug ? null : await playDrawn(seed);
+    if (drawn) {
+      print(
+        options.json
+          ? JSON.stringify({ failed_seed: seed, violation: drawn })
+          : `seed ${seed}, drawn history: ${drawn}`,
+      );
+      return false;
+    }
     outcome = await play(planOf(seed), bug);
     events += outcome.log_events;
     happenings += outcome.happenings;
@@ -105,10 +142,12 @@ const program = new Command('simulate')
   .option('--from <seed>', 'the first seed', whole, 1)
   .option('--seed <seed>', 'only this one', whole)
   .option('--bug <name>', `with a planted fault: ${BUGS.map(({ name }) => name).join(', ')}`)
+  .option('--bugs', 'plants every fault that is known, and says which seed finds it')
+  .option('--unit', 'with --bugs: also whether the unit test that is named for a fault of the rules fails with it')
   .option('--trace', 'print what happened in the last history')
   .option('--json', 'one line of JSON')
   .action(async (options: Options) => {
-    process.exitCode = (await simulate(options)) ? 0 : 1;
+    process.exitCode = (await (options.bugs ? findAll(options) : simulate(options))) ? 0 : 1;
   });
 
 program.parseAsync().catch((error: unknown) => {

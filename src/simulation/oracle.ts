@@ -10,11 +10,13 @@ import { mayHalt } from '../core/rising-loss.ts';
 import { givesUpRound } from '../core/run-life.ts';
 import { emissionOf } from '../core/shares.ts';
 import { initialState, type NetworkState, type RunState } from '../core/state.ts';
-import { stateHash } from '../core/state-bytes.ts';
+import { encodeState, stateHash } from '../core/state-bytes.ts';
 import { decodeBundle } from '../games/bundle.ts';
 import type { AcceptedWork } from '../games/game.ts';
 import { eventId } from '../protocol/envelope.ts';
 import { sha256Hex } from '../protocol/hash.ts';
+import { Auditor } from './auditor/auditor.ts';
+import { difference } from './auditor/compare.ts';
 import type { HubDisk } from './disks.ts';
 import { SimulationError } from './errors.ts';
 import { emptyTally, type Tally, type TallyParams, tally } from './tally-game.ts';
@@ -41,9 +43,11 @@ export class Oracle {
   readonly state: NetworkState;
   /** The events of the durable log as they were first seen. */
   readonly witnessed: { readonly id: string; readonly event: LoggedEvent }[] = [];
+  readonly #auditor: Auditor;
   readonly #disk: HubDisk;
   readonly #params: TallyParams;
   readonly #honest: ReadonlySet<string>;
+  readonly #keepsSealed: (judge: string, submission: string) => boolean;
   /** Receipts by index: what the log must hold for ever. */
   readonly #promised = new Map<number, string>();
   readonly #submitted = new Set<string>();
@@ -59,10 +63,21 @@ export class Oracle {
   #lived_ms: number | null = null;
   #time_ms = 0;
 
-  /** @param honest the devices that never make anything up */
-  constructor(hub: string, disk: HubDisk, params: TallyParams, honest: ReadonlySet<string>) {
+  /**
+   * @param honest the devices that never make anything up
+   * @param keepsSealed whether a judge could still show its verdict on a submission if its power was lost now
+   */
+  constructor(
+    hub: string,
+    disk: HubDisk,
+    params: TallyParams,
+    honest: ReadonlySet<string>,
+    keepsSealed: (judge: string, submission: string) => boolean,
+  ) {
     this.#honest = honest;
+    this.#keepsSealed = keepsSealed;
     this.state = initialState(hub);
+    this.#auditor = new Auditor(hub);
     this.#disk = disk;
     this.#params = params;
     const bytes = tally.encodeState(params, emptyTally);
@@ -125,9 +140,19 @@ export class Oracle {
         violated(`event ${index} (${event.body.type}) drops ${waiting} pieces of work that were taken`);
       }
       if (refusal) violated(`event ${index} (${event.body.type}) may not follow: ${refusal.message}`);
+      this.#audit(event, index);
       this.witnessed.push({ id: event.id, event });
-      this.#checkState(this.state, 'the log');
+      this.#checkState();
     }
+  }
+
+  /** The rules again, by somebody who knows nothing of the core. */
+  #audit(event: LoggedEvent, index: number): void {
+    const refused = this.#auditor.refuses(event);
+    if (refused) violated(`event ${index} (${event.body.type}) is taken, the auditor would refuse it: ${refused}`);
+    this.#auditor.follow(event);
+    const differs = difference(this.state, this.#auditor.books);
+    if (differs) violated(`after event ${index} (${event.body.type}) ${differs}`);
   }
 
   #workIn({ body }: LoggedEvent): number {
@@ -138,8 +163,8 @@ export class Oracle {
   live(state: NetworkState): void {
     if (state.events === this.#checkedLive || state.events !== this.witnessed.length) return;
     this.#checkedLive = state.events;
-    this.#checkState(state, 'the hub');
-    if (stateHash(state) !== stateHash(this.state)) {
+    // What must hold of a state was looked at in the one that the log gives.
+    if (Buffer.compare(encodeState(state), encodeState(this.state)) !== 0) {
       violated(`after event ${state.events - 1} the hub's state is not the one that its log gives`);
     }
   }
@@ -216,6 +241,9 @@ export class Oracle {
       if (run && body.base !== run.model) violated(`event ${index}: work on model ${body.base}, not on ${run.model}`);
       await this.#keep([body.work]);
     }
+    if (body.type === 'verdict.sealed' && !this.#keepsSealed(author, body.submission)) {
+      violated(`event ${index}: ${author.slice(0, 8)} seals a verdict that it loses with its power`);
+    }
     if (body.type === 'verdict.given') {
       const key = `${author} ${body.submission}`;
       if (this.#judged.has(key)) violated(`event ${index}: ${author.slice(0, 8)} judges one submission twice`);
@@ -264,14 +292,14 @@ export class Oracle {
   }
 
   /** Everything that must hold of a state by itself, and that all merged rounds together promised what is there. */
-  #checkState(state: NetworkState, where: string): void {
-    const broken = brokenState(state);
-    if (broken) violated(`by ${where}, ${broken}`);
-    for (const run of state.runs.values()) {
+  #checkState(): void {
+    const broken = brokenState(this.state);
+    if (broken) violated(broken);
+    for (const run of this.state.runs.values()) {
       let promised = 0;
       for (let round = 0; round < run.round; round++) promised += emissionOf(run.spec.rules.emission, round);
       if (run.emitted_shares === promised) continue;
-      violated(`by ${where}, ${run.round} rounds promised ${promised} shares, not ${run.emitted_shares}`);
+      violated(`${run.round} rounds promised ${promised} shares, not ${run.emitted_shares}`);
     }
   }
 }

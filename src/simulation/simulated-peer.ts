@@ -1,6 +1,7 @@
 // One device in the simulated network: the real peer's session on its own clock, over a line that fails, with a disk that lasts.
 import { CodedError } from '../errors.ts';
 import type { AnyGame, Device } from '../games/game.ts';
+import { LedgerError } from '../ledger/errors.ts';
 import { verifyReceipt } from '../ledger/receipt.ts';
 import type { PeerBlobs } from '../peer/blobs.ts';
 import { PeerError } from '../peer/errors.ts';
@@ -68,6 +69,11 @@ export class SimulatedPeer {
     });
   }
 
+  /** Whether its disk holds what it has found about a submission: what is left of it when the power is lost now. */
+  keeps(submission: string): boolean {
+    return this.#disk.mentions(submission);
+  }
+
   /** What must hold of its connections. */
   look(limits: { readonly queued_bytes: number }): void {
     for (const { hub } of this.line.wires) {
@@ -117,7 +123,13 @@ export class SimulatedPeer {
           blobs,
           receipts: {
             keep: async (event, receipt) => {
-              world.oracle.promised(event, verifyReceipt(receipt, event, world.hubIdentity.id).index);
+              try {
+                world.oracle.promised(event, verifyReceipt(receipt, event, world.hubIdentity.id).index);
+              } catch (error) {
+                if (error instanceof LedgerError)
+                  world.fail(`${name} keeps a receipt that proves nothing: ${error.message}`);
+                throw error;
+              }
               await process.wait(1);
               this.#disk.receipts.push({ event, receipt });
             },

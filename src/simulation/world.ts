@@ -12,6 +12,7 @@ import { type Random, seededRandom } from '../protocol/random.ts';
 import type { Bug } from './bugs.ts';
 import { HubDisk } from './disks.ts';
 import { SimulationError } from './errors.ts';
+import { type FalseReceipts, falseReceipts } from './false-receipts.ts';
 import { type Doorman, Line } from './network.ts';
 import { Oracle } from './oracle.ts';
 import { end, flap, moveShares, ownRun, pause, RIGHT_CLOCK, replay, resumeHalted, secretOf } from './people.ts';
@@ -56,6 +57,7 @@ export class World {
   readonly disk: HubDisk;
   readonly oracle: Oracle;
   readonly peers: SimulatedPeer[];
+  readonly #lies: FalseReceipts;
   run = '';
   hub: (Doorman & { readonly place: MeetingPlace }) | null = null;
   readonly #random: Random;
@@ -88,7 +90,10 @@ export class World {
       return new SimulatedPeer(this, peer, identityFromSecret(secretOf(seed, peer.name)), line);
     });
     const honest = this.peers.filter((peer) => peer.plan.lies_percent === 0).map(({ identity }) => identity.id);
-    this.oracle = new Oracle(this.hubIdentity.id, this.disk, this.params, new Set(honest));
+    this.#lies = falseReceipts(seed, this.disk.entries);
+    const keepsSealed = (judge: string, submission: string): boolean =>
+      this.peers.find(({ identity }) => identity.id === judge)?.keeps(submission) ?? true;
+    this.oracle = new Oracle(this.hubIdentity.id, this.disk, this.params, new Set(honest), keepsSealed);
   }
 
   /** One line of the trace. */
@@ -122,6 +127,9 @@ export class World {
     // Whoever was cut off may ask for what nobody needs any more, where the owner keeps only what is recent.
     const gone = code === 'bad-blob' && /the hub has no blob ([0-9a-f]{64})/.exec(message)?.[1];
     if (gone && !this.oracle.needs(gone)) return;
+    // Who was told a lie is to say so.
+    const event = code === 'bad-receipt' && /event ([0-9a-f]{64})/.exec(message)?.[1];
+    if (event && this.#lies.has(event)) return;
     if (['wrong-model', 'no-way', 'bad-blob', 'bad-receipt', 'bad-bundle'].includes(code)) {
       this.fail(`${name}: ${code}: ${message}`);
     }
@@ -188,7 +196,11 @@ export class World {
         },
       });
       this.bug?.place?.(place, process.clock);
-      this.hub = { process, place, accept: (end) => place.connections.accept(end, null) };
+      const accept: Doorman['accept'] = (end) => {
+        this.#lies.tell(end);
+        place.connections.accept(end, null);
+      };
+      this.hub = { process, place, accept };
       place.begin();
       this.#hubBack = true;
     };

@@ -18,7 +18,21 @@ import type { Cast } from './cast.ts';
 /** What is drawn, and how often in each phase; what is not named for a phase comes with `always`. */
 type What = keyof typeof SAYINGS;
 const ALWAYS: readonly What[] = ['tick', 'join', 'leave', 'device', 'revoke', 'address', 'rules', 'join'];
-const MONEY: readonly What[] = ['lock', 'lock', 'release', 'settle', 'plant', 'plant', 'evaluate', 'owner'];
+const MONEY: readonly What[] = [
+  ...([
+    'lock',
+    'lock',
+    'release',
+    'settle',
+    'settle',
+    'address',
+    'plant',
+    'plant',
+    'rules',
+    'evaluate',
+    'owner',
+  ] as const),
+];
 const BY_PHASE: Readonly<Record<Phase, readonly What[]>> = {
   gathering: ['open', 'open', 'open', 'state', 'join', 'halt', 'evaluate', 'lock'],
   working: ['work', 'work', 'work', 'work', 'work', 'work', 'work', 'draw', 'seal', 'seal', 'join', 'tick'],
@@ -122,7 +136,7 @@ function drawRules(cast: Cast, below: Scene['below']): Rules {
       workers_permille: 1000 - owner_permille - validators_permille,
     },
     judges: 1 + below(3),
-    withheld_rounds: below(4),
+    withheld_rounds: oneOf(below, [0, 0, 1, 2, 9]),
     probation: below(3),
     reexecute_permille: oneOf(below, [50, 500]),
     notice_rounds: 1 + below(2),
@@ -151,7 +165,8 @@ function verdictsOf(judge: string, { id, body }: Submission, run: string): Verdi
   const half = { ...most, weight: Math.ceil(tokens / 2) };
   const poor = exampleVerdict(run, id, tokens, false);
   const madeUp = { ...poor, fraud: true, code: `made up, says ${judge.slice(0, 4)}` };
-  return [most, half, poor, madeUp];
+  const tooMuch = { ...most, weight: tokens + 1 };
+  return [most, half, poor, madeUp, tooMuch];
 }
 
 const SAYINGS = {
@@ -245,7 +260,7 @@ const SAYINGS = {
     const { judge, submission } = oneOf(below, owed);
     // What the work is worth is in its name; one judge in five finds something else.
     const worth = [0, 0, 0, 1, 0, 2, 3, 3][Number.parseInt(submission.body.work[0], 16) % 8];
-    const found = verdictsOf(judge, submission, run.id)[below(5) === 0 ? below(4) : worth];
+    const found = verdictsOf(judge, submission, run.id)[below(5) === 0 ? below(5) : worth];
     const seal = sealOf(judge, found);
     return [judge, { type: 'verdict.sealed', ...inRun(scene), submission: submission.id, seal }];
   },

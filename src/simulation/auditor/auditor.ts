@@ -1,0 +1,260 @@
+// The auditor: what the rules of docs/security.md make of a log, written down a second time in plain lines, so that the core is not
+// asked whether the core is right. It knows events and nothing of the code that judges, pays and merges (auditor.test.ts holds it to that).
+import type { EventBody, LoggedEvent, RoundMerged, RunCreated } from '../../core/events.ts';
+import { seededRandom } from '../../protocol/random.ts';
+import { accountOf, type Books, newPeer, openBooks, openRun, type RunBook } from './books.ts';
+import { countStakes, earn, forfeit, giveBack, lock, payable, release } from './what-is-at-stake.ts';
+import { certificateIn, mayNotFollow } from './what-may-follow.ts';
+import { endWork, goOn, tick } from './when.ts';
+import { acceptedWork, decide } from './who-is-accepted.ts';
+import { claimsOf, paymentsOf, promiseOf } from './who-is-paid.ts';
+import { appoint, lotOf } from './who-judges.ts';
+
+/** The second opening of a round that brought nothing comes at once, the next after 2 s, each later wait is twice as long up to five minutes. */
+const [FIRST_WAIT_MS, LONGEST_WAIT_MS] = [2000, 300_000];
+
+export class Auditor {
+  readonly books: Books;
+
+  constructor(hub: string) {
+    this.books = openBooks(hub);
+  }
+
+  /** Why an event may not follow, in words; null: it may. Changes nothing. */
+  refuses(event: LoggedEvent): string | null {
+    return mayNotFollow(this.books, event);
+  }
+
+  /** Follows an event that stands in the log. */
+  follow(event: LoggedEvent): void {
+    const { books } = this;
+    const { author, body } = event;
+    books.events++;
+    switch (body.type) {
+      case 'tick':
+        tick(books, body.time_ms);
+        return;
+      case 'device.bound': {
+        const { owner, expires_ms } = certificateIn(body.certificate)!;
+        books.devices.set(author, { owner, expires_ms, revoked: false });
+        return;
+      }
+      case 'device.revoked':
+        books.devices.get(body.device)!.revoked = true;
+        return;
+      case 'account.address':
+        books.addresses.set(author, { address: body.address, changes: body.change + 1 });
+        for (const run of books.runs.values()) if (run.shares.has(author)) run.balances_since = books.events;
+        return;
+      case 'run.created':
+        books.runs.set(event.id, openRun(event.id, author, body, this.#royaltyOf(body), books.events));
+        return;
+      default: {
+        const run = books.runs.get(body.run)!;
+        followInRun(books, run, event, body);
+        if (MOVES_BALANCES.includes(body.type)) run.balances_since = books.events;
+        goOn(books, run);
+      }
+    }
+  }
+
+  /** A run owes to those who held shares of the model that it starts from, as they were stated. */
+  #royaltyOf({ ancestor }: RunCreated): RunBook['royalty'] {
+    const held = ancestor ? this.books.runs.get(ancestor.run)!.stated!.shares : [];
+    return { permille: ancestor?.royalty_permille ?? 0, holders: new Map(held) };
+  }
+}
+
+type InRun = Exclude<
+  EventBody,
+  { type: 'tick' | 'device.bound' | 'device.revoked' | 'account.address' | 'run.created' }
+>;
+const MOVES_BALANCES: readonly EventBody['type'][] = [
+  ...(['round.merged', 'run.ended', 'plant.revealed'] as const),
+  ...(['stake.locked', 'stake.released', 'payout.settled'] as const),
+];
+
+function followInRun(books: Books, run: RunBook, event: LoggedEvent, body: InRun): void {
+  const { id, author } = event;
+  switch (body.type) {
+    case 'run.paused':
+    case 'run.ended':
+      run.closing = body.type === 'run.paused' ? 'paused' : 'ended';
+      if (body.version === 2 && isOpen(run)) {
+        if (run.phase === 'working') endWork(run);
+        return;
+      }
+      run.works.clear();
+      run.attempt++;
+      closeRound(run);
+      return;
+    case 'run.resumed':
+      Object.assign(run, { phase: 'gathering', idle_rounds: 0, opens_ms: 0, losses: new Map() });
+      return;
+    case 'run.halted':
+      run.phase = 'paused';
+      run.attempt++;
+      return;
+    case 'peer.joined': {
+      const peer = run.peers.get(author) ?? newPeer(author);
+      run.peers.set(author, Object.assign(peer, { role: body.role, present: true, joins: peer.joins + 1 }));
+      run.opens_ms = 0;
+      if (body.role === 'validator') appointAgain(books, run);
+      return;
+    }
+    case 'peer.left': {
+      const peer = run.peers.get(body.peer)!;
+      peer.present = false;
+      if (peer.role === 'validator') appointAgain(books, run);
+      return;
+    }
+    case 'round.opened': {
+      const { time_ms } = books;
+      Object.assign(run, { phase: 'working', opened_ms: time_ms, deadline_ms: time_ms + run.spec.round_ms });
+      const random = seededRandom('round', run.id, run.round, run.attempt, run.model);
+      run.seed = Array.from({ length: 8 }, () => random.uint32().toString(16).padStart(8, '0')).join('');
+      countStakes(run);
+      return;
+    }
+    case 'work.submitted': {
+      const given = { judges: [], draw: null, alarm: false, seals: new Map(), verdicts: new Map() };
+      run.works.set(id, { id, worker: author, body, ...given });
+      appoint(books, run, run.works.get(id)!);
+      return;
+    }
+    case 'draw.announced':
+      Object.assign(run.works.get(body.submission)!, { draw: lotOf(body.signature), alarm: body.alarm });
+      return;
+    case 'verdict.sealed':
+      run.works.get(body.submission)!.seals.set(author, body.seal);
+      return;
+    case 'verdict.given':
+      run.works.get(body.submission)!.verdicts.set(author, body);
+      return;
+    case 'plant.revealed':
+      for (const [judge, said] of run.last.get(body.submission)!.said) {
+        const peer = run.peers.get(judge)!;
+        if (said === body.accepted) peer.plants_right++;
+        else {
+          peer.plants_wrong++;
+          forfeit(run, peer);
+        }
+      }
+      run.last.delete(body.submission);
+      return;
+    case 'rules.proposed':
+      run.proposals++;
+      run.pending = { from_round: body.from_round, rules: body.rules };
+      return;
+    case 'model.evaluated':
+      run.peers.get(author)!.measured = body.merged_rounds;
+      measured(run, author, body.loss_micro);
+      return;
+    case 'round.merged':
+      merge(books, run, body);
+      return;
+    case 'shares.stated': {
+      run.stated_rounds = run.round;
+      const shares = new Map([...run.shares].filter(([, held]) => held > 0));
+      if (run.whole_rounds === run.round) run.stated = { merged_rounds: run.round, model: run.model, shares };
+      return;
+    }
+    case 'stake.locked':
+      lock(run, author, body);
+      return;
+    case 'stake.released':
+      release(run, author, body);
+      return;
+    case 'payout.settled':
+      for (const [account, shares] of payable(books, run)) {
+        if (shares > 0) run.settled.set(account, (run.settled.get(account) ?? 0) + shares);
+      }
+      run.settlements++;
+      return;
+  }
+}
+
+const isOpen = ({ phase }: RunBook): boolean => ['working', 'judging', 'revealing', 'merging'].includes(phase);
+
+/** Judges who have not sealed follow who is here, as long as anybody may seal. */
+function appointAgain(books: Books, run: RunBook): void {
+  if (run.phase !== 'working' && run.phase !== 'judging') return;
+  for (const work of run.works.values()) appoint(books, run, work);
+}
+
+/** What the owner has asked for happens when no round is open any more. */
+function closeRound(run: RunBook): void {
+  if (run.closing && run.phase !== 'finished') run.phase = run.closing === 'paused' ? 'paused' : 'finished';
+  run.closing = null;
+  if (run.phase === 'finished') giveBack(run);
+}
+
+/** Each validator's loss is compared with the lowest that it has told itself. */
+function measured(run: RunBook, validator: string, loss: number): void {
+  const before = run.losses.get(validator);
+  const lowest = Math.min(loss, before?.lowest ?? loss);
+  const worse = before !== undefined && before.lowest > 0 && 4 * loss > 5 * before.lowest;
+  run.losses.set(validator, { lowest, worse: worse ? before.worse + 1 : 0, round: run.round });
+}
+
+function merge(books: Books, run: RunBook, { bundle, model, checkpoint }: RoundMerged): void {
+  const { merged, credited } = acceptedWork(books, run);
+  if (bundle !== null) pay(books, run);
+  for (const work of run.works.values()) {
+    const peer = run.peers.get(work.worker)!;
+    const { tokens } = work.body;
+    if (merged.includes(work)) {
+      peer.merged++;
+      run.merged_tokens += tokens;
+      if (!credited.includes(work)) continue;
+      const account = accountOf(books, work.worker);
+      peer.valid++;
+      peer.credit_tokens += tokens;
+      run.tokens.set(account, (run.tokens.get(account) ?? 0) + tokens);
+      continue;
+    }
+    // Work that nobody judged says nothing about its worker; what was refused ends its record, and what was made up costs its bond.
+    const decision = decide(books, run, work);
+    peer.refused++;
+    if (decision !== 'unjudged') peer.valid = 0;
+    if (decision === 'fraud') forfeit(run, peer);
+  }
+  const said = (verdicts: ReadonlyMap<string, { accepted: boolean }>) =>
+    new Map([...verdicts].map(([judge, { accepted }]) => [judge, accepted]));
+  run.last = new Map(
+    [...run.works.values()].map((work) => [work.id, { pledge: work.body.pledge, said: said(work.verdicts) }]),
+  );
+  run.works.clear();
+  if (bundle === null) {
+    run.idle_rounds++;
+    const wait_ms = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** (run.idle_rounds - 2));
+    run.opens_ms = books.time_ms + (run.idle_rounds < 2 ? 0 : wait_ms);
+    run.attempt++;
+    run.phase = 'gathering';
+    closeRound(run);
+    return;
+  }
+  Object.assign(run, { idle_rounds: 0, opens_ms: 0, round: run.round + 1, attempt: 0, model });
+  if (checkpoint) run.whole_rounds = run.round;
+  if (run.pending && run.round >= run.pending.from_round) {
+    run.rules = run.pending.rules;
+    run.pending = null;
+  }
+  run.phase = run.round === run.spec.rounds ? 'finished' : 'gathering';
+  closeRound(run);
+  giveBack(run);
+}
+
+function pay(books: Books, run: RunBook): void {
+  const claims = claimsOf(books, run);
+  const promise = Number(promiseOf(run.rules.emission, run.round));
+  let paid = 0;
+  for (const { device, account, shares } of paymentsOf(books, run, claims)) {
+    run.shares.set(account, (run.shares.get(account) ?? 0) + shares);
+    if (device !== null) earn(run, device, account, shares);
+    paid += shares;
+  }
+  run.promised += promise;
+  run.unearned += promise - paid;
+  run.bonds = claims.bonds;
+}

@@ -1,0 +1,152 @@
+// What the auditor writes down: its own account of a network, kept from the events alone. It imports nothing of the core but events.
+import type { RulesProposed, RunCreated, VerdictGiven, WorkSubmitted } from '../../core/events.ts';
+
+export type Rules = RulesProposed['rules'];
+
+export interface Peer {
+  readonly id: string;
+  role: 'worker' | 'validator';
+  present: boolean;
+  joins: number;
+  /** The last model that it has measured, by the rounds in it. */
+  measured: number | null;
+  credit_tokens: number;
+  merged: number;
+  refused: number;
+  /** Merged submissions since the last that was refused. */
+  valid: number;
+  plants_right: number;
+  plants_wrong: number;
+  forfeited: number;
+}
+
+export interface Work {
+  readonly id: string;
+  readonly worker: string;
+  readonly body: WorkSubmitted;
+  judges: string[];
+  draw: number | null;
+  alarm: boolean;
+  readonly seals: Map<string, string>;
+  readonly verdicts: Map<string, VerdictGiven>;
+}
+
+/** What a device earned in a round, which it may lose. */
+export interface Earning {
+  readonly round: number;
+  readonly account: string;
+  readonly shares: number;
+}
+
+export interface Lock {
+  readonly account: string;
+  readonly device: string;
+  shares: number;
+  /** null: it counts. */
+  readonly free_round: number | null;
+}
+
+export interface LossSeen {
+  readonly lowest: number;
+  readonly worse: number;
+  readonly round: number;
+}
+
+export type Phase = 'gathering' | 'working' | 'judging' | 'revealing' | 'merging' | 'paused' | 'finished';
+
+export interface RunBook {
+  readonly id: string;
+  readonly owner: string;
+  readonly spec: RunCreated;
+  rules: Rules;
+  pending: { from_round: number; rules: Rules } | null;
+  proposals: number;
+  phase: Phase;
+  closing: 'paused' | 'ended' | null;
+  round: number;
+  attempt: number;
+  seed: string;
+  opened_ms: number;
+  deadline_ms: number;
+  grace_ms: number;
+  judging_ms: number;
+  reveal_ms: number;
+  model: string;
+  /** Openings in a row that brought nothing, and the time before which the next should not come. */
+  idle_rounds: number;
+  opens_ms: number;
+  losses: Map<string, LossSeen>;
+  works: Map<string, Work>;
+  peers: Map<string, Peer>;
+  /** Of the round that was merged last: pledges, and who accepted. */
+  last: Map<string, { readonly pledge: string; readonly said: Map<string, boolean> }>;
+  shares: Map<string, number>;
+  unearned: number;
+  promised: number;
+  tokens: Map<string, number>;
+  merged_tokens: number;
+  /** By device. */
+  earnings: Map<string, Earning[]>;
+  locks: Lock[];
+  /** By device, what counted when the round opened. */
+  staked: Map<string, number>;
+  stake_changes: Map<string, number>;
+  settled: Map<string, number>;
+  settlements: number;
+  /** The size of the log after the last event that changed somebody's balance or address. */
+  balances_since: number;
+  /** Validator → worker → u16. */
+  bonds: Map<string, Map<string, number>>;
+  /** How many rounds are in the model that is kept whole, and how many are stated. */
+  whole_rounds: number;
+  stated_rounds: number;
+  stated: { readonly merged_rounds: number; readonly model: string; readonly shares: Map<string, number> } | null;
+  /** Who held how much of the model that this run started from. */
+  readonly royalty: { readonly permille: number; readonly holders: Map<string, number> };
+}
+
+export interface Books {
+  readonly hub: string;
+  events: number;
+  time_ms: number;
+  readonly runs: Map<string, RunBook>;
+  readonly devices: Map<string, { readonly owner: string; readonly expires_ms: number; revoked: boolean }>;
+  readonly addresses: Map<string, { readonly address: string; readonly changes: number }>;
+}
+
+export const openBooks = (hub: string): Books => ({
+  ...{ hub, events: 0, time_ms: 0, runs: new Map(), devices: new Map(), addresses: new Map() },
+});
+
+/** Who is paid for what a key does. */
+export const accountOf = (books: Books, key: string): string => books.devices.get(key)?.owner ?? key;
+
+/** Everybody of a role who is here, in order of id. */
+export const present = ({ peers }: RunBook, role: Peer['role']): string[] =>
+  [...peers.values()]
+    .filter((peer) => peer.present && peer.role === role)
+    .map(({ id }) => id)
+    .sort();
+
+export function openRun(
+  id: string,
+  owner: string,
+  spec: RunCreated,
+  royalty: RunBook['royalty'],
+  size: number,
+): RunBook {
+  return {
+    ...{ id, owner, spec, rules: spec.rules, pending: null, proposals: 0, phase: 'gathering', closing: null },
+    ...{ round: 0, attempt: 0, seed: '', opened_ms: 0, deadline_ms: 0, grace_ms: 0, judging_ms: 0, reveal_ms: 0 },
+    ...{ model: spec.model, idle_rounds: 0, opens_ms: 0, losses: new Map(), works: new Map(), peers: new Map() },
+    ...{ last: new Map(), shares: new Map(), unearned: 0, promised: 0, tokens: new Map(), merged_tokens: 0 },
+    ...{ earnings: new Map(), locks: [], staked: new Map(), stake_changes: new Map(), settled: new Map() },
+    ...{ settlements: 0, balances_since: size, bonds: new Map(), whole_rounds: 0, stated_rounds: 0, stated: null },
+    royalty,
+  };
+}
+
+export const newPeer = (id: string): Peer => ({
+  ...{ id, role: 'worker', present: false, joins: 0, measured: null, credit_tokens: 0, merged: 0, refused: 0 },
+  ...{ valid: 0, plants_right: 0, plants_wrong: 0, forfeited: 0 },
+});

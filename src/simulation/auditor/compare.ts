@@ -1,0 +1,96 @@
+// Where the core's state and the auditor's books say something else of the same log.
+import type { NetworkState, RunState } from '../../core/state.ts';
+import type { Books, RunBook } from './books.ts';
+import { attendance } from './when.ts';
+
+/** The first thing in which they differ, in words; null: they agree. */
+export function difference(state: NetworkState, books: Books): string | null {
+  const known = ({ events, time_ms, runs }: { events: number; time_ms: number; runs: ReadonlyMap<string, unknown> }) =>
+    plain({ events, time_ms, runs: [...runs.keys()] });
+  if (known(state) !== known(books)) return `the state is ${known(state)}, the auditor's ${known(books)}`;
+  const people = ({ devices, addresses }: Pick<Books, 'devices' | 'addresses'>) => plain({ devices, addresses });
+  if (people(state) !== people(books)) return `people are ${people(state)}, the auditor's ${people(books)}`;
+  for (const [id, run] of state.runs) {
+    const [core, auditor] = [asKept(run), asAudited(books.runs.get(id)!)];
+    for (const what of Object.keys(auditor)) {
+      const differs = differing(core[what], auditor[what]);
+      if (differs) return `run ${id.slice(0, 8)}: ${what} is ${differs[0]}, the auditor's books say ${differs[1]}`;
+    }
+  }
+  return null;
+}
+
+/** One text for what is the same: maps as lists of pairs, whose order the log gives. */
+const plain = (value: unknown): string =>
+  JSON.stringify(value, (_, part) => (part instanceof Map ? [...part] : part)) ?? 'undefined';
+
+/** Both as text where they differ: of two lists the first entry that is another one. */
+function differing(found: unknown, expected: unknown): readonly [string, string] | null {
+  if (plain(found) === plain(expected)) return null;
+  if (!Array.isArray(found) || !Array.isArray(expected)) return [plain(found), plain(expected)];
+  const at = found.findIndex((entry, i) => plain(entry) !== plain(expected[i]));
+  return at === -1 ? ['nothing more', plain(expected[found.length])] : [plain(found[at]), plain(expected[at])];
+}
+
+const sorted = <T>(map: ReadonlyMap<string, T>): [string, T][] => [...map].sort(([a], [b]) => (a < b ? -1 : 1));
+
+function asKept(run: RunState): Record<string, unknown> {
+  const { phase, closing, round, attempt, model, seed, opened_ms, deadline_ms, rules, proposals, settlements } = run;
+  return {
+    ...{ phase, closing, round, attempt, model, seed, opened_ms, deadline_ms, rules, proposals, settlements },
+    ...{ grace_ms: run.grace_deadline_ms, judging_ms: run.judging_deadline_ms, reveal_ms: run.reveal_deadline_ms },
+    ...{ pending: run.pending_rules, idle: [run.idle.rounds, run.idle.opens_ms], attendance: run.attendance },
+    ...{ balances_since: run.balances_since, whole_rounds: run.checkpoint.merged_rounds, stated: run.stated },
+    ...{ stated_rounds: run.stated_rounds, promised: run.emitted_shares, merged_tokens: run.merged_tokens },
+    losses: [...run.losses].map(([id, { lowest_micro, worse_models, round }]) => [
+      id,
+      lowest_micro,
+      worse_models,
+      round,
+    ]),
+    works: [...run.submissions.values()].map((work) => [
+      ...[
+        work.id,
+        work.worker,
+        work.judges,
+        work.draw_permille,
+        work.alarm,
+        [...work.seals],
+        [...work.verdicts.keys()],
+      ],
+    ]),
+    peers: [...run.peers.values()].map((peer) => [
+      ...[peer.id, peer.role, peer.present, peer.joins, peer.evaluated_rounds, peer.credit_tokens],
+      ...[peer.merged_submissions, peer.refused_submissions, peer.consecutive_valid],
+      ...[peer.plants_right, peer.plants_wrong, peer.forfeited_shares],
+    ]),
+    last: [...run.last_judged].map(([id, { pledge, verdicts }]) => [id, pledge, [...verdicts]]),
+    ...{ shares: sorted(run.shares), unearned: run.unearned_shares, tokens: sorted(run.tokens) },
+    ...{ earnings: sorted(run.withheld), locks: run.locks, staked: sorted(run.staked), settled: sorted(run.settled) },
+    stake_changes: sorted(run.stake_changes),
+    bonds: run.bonds,
+  };
+}
+
+function asAudited(run: RunBook): Record<string, unknown> {
+  const { phase, closing, round, attempt, model, seed, opened_ms, deadline_ms, rules, proposals, settlements } = run;
+  const { grace_ms, judging_ms, reveal_ms, pending, balances_since, whole_rounds, stated, stated_rounds } = run;
+  const { promised, merged_tokens, unearned, locks } = run;
+  return {
+    ...{ phase, closing, round, attempt, model, seed, opened_ms, deadline_ms, rules, proposals, settlements },
+    ...{ grace_ms, judging_ms, reveal_ms, pending, balances_since, whole_rounds, stated, stated_rounds },
+    ...{ idle: [run.idle_rounds, run.opens_ms], attendance: attendance(run), promised, merged_tokens },
+    losses: [...run.losses].map(([id, { lowest, worse, round }]) => [id, lowest, worse, round]),
+    works: [...run.works.values()].map((work) => [
+      ...[work.id, work.worker, work.judges, work.draw, work.alarm, [...work.seals], [...work.verdicts.keys()]],
+    ]),
+    peers: [...run.peers.values()].map((peer) => [
+      ...[peer.id, peer.role, peer.present, peer.joins, peer.measured, peer.credit_tokens],
+      ...[peer.merged, peer.refused, peer.valid, peer.plants_right, peer.plants_wrong, peer.forfeited],
+    ]),
+    last: [...run.last].map(([id, { pledge, said }]) => [id, pledge, [...said]]),
+    ...{ shares: sorted(run.shares), unearned, tokens: sorted(run.tokens), earnings: sorted(run.earnings), locks },
+    ...{ staked: sorted(run.staked), settled: sorted(run.settled), stake_changes: sorted(run.stake_changes) },
+    bonds: sorted(run.bonds).map(([id, row]) => [id, sorted(row)]),
+  };
+}

@@ -1,0 +1,247 @@
+// What may follow: for every kind of event who may say it, and when. In words why not; null: it may.
+import {
+  type AccountAddress,
+  DeviceCertificateSchema,
+  type EventBody,
+  type LoggedEvent,
+  type RoundMerged,
+  type RunCreated,
+  type SharesStated,
+} from '../../core/events.ts';
+import { CompactTree, leafHash } from '../../ledger/merkle.ts';
+import { openEvent } from '../../protocol/envelope.ts';
+import { sha256Hex } from '../../protocol/hash.ts';
+import { encodeStrict } from '../../protocol/strict-cbor-encode.ts';
+import { accountOf, type Books, present, type RunBook } from './books.ts';
+import { balance, mayNotLock, mayNotRelease, payable } from './what-is-at-stake.ts';
+import { acceptedWork, stakeOf } from './who-is-accepted.ts';
+import { mayNotDraw, mayNotSeal, mayNotShow } from './who-judges.ts';
+
+const RUNS = 64;
+const UNFINISHED_RUNS = 8;
+const RULE_PROPOSALS = 1000;
+/** So many models in a row, each worse by more than a quarter than the best before. */
+const WORSE_MODELS = 4;
+
+/** Rules as pairs of what must not be and why; the first that is counts. */
+const firstOf = (...rules: readonly (readonly [broken: boolean, why: string])[]): string | null =>
+  rules.find(([broken]) => broken)?.[1] ?? null;
+
+export function mayNotFollow(books: Books, event: LoggedEvent): string | null {
+  const { author, body } = event;
+  const device = books.devices.get(author);
+  if (device?.revoked) return 'its owner has revoked the key';
+  if (device && books.time_ms >= device.expires_ms && body.type !== 'device.bound') return 'its certificate has ended';
+  switch (body.type) {
+    case 'tick':
+      return firstOf([author !== books.hub, 'not the hub'], [body.time_ms < books.time_ms, 'time goes back']);
+    case 'device.bound':
+      return mayNotBind(books, author, body);
+    case 'device.revoked': {
+      const known = books.devices.get(body.device);
+      return firstOf([known?.owner !== author, 'not its owner'], [known?.revoked === true, 'revoked already']);
+    }
+    case 'account.address':
+      return mayNotMove(books, author, body);
+    case 'run.created':
+      return mayNotCreate(books, event, body);
+  }
+  const run = books.runs.get(body.run);
+  return run ? mayNotFollowInRun(books, run, author, body) : 'no such run';
+}
+
+/** What an owner has signed for a device. Throws nothing; null: it is no certificate. */
+export function certificateIn(certificate: Uint8Array): { owner: string; device: string; expires_ms: number } | null {
+  try {
+    const { author, body } = openEvent(certificate);
+    const { success, data } = DeviceCertificateSchema.safeParse(body);
+    return success ? { owner: author, device: data.device, expires_ms: data.expires_ms } : null;
+  } catch {
+    return null;
+  }
+}
+
+function mayNotBind(books: Books, author: string, body: Extract<EventBody, { type: 'device.bound' }>): string | null {
+  const signed = certificateIn(body.certificate);
+  if (!signed || signed.device !== author) return 'no certificate for it';
+  const known = books.devices.get(author);
+  return firstOf(
+    [books.time_ms >= signed.expires_ms, 'a certificate that has ended'],
+    [known !== undefined && known.owner !== signed.owner, 'it is somebody else’s'],
+    [known !== undefined && known.expires_ms >= signed.expires_ms, 'it is bound as long already'],
+    [books.devices.has(signed.owner) || signed.owner === author, 'its owner is a device'],
+  );
+}
+
+const mayNotMove = (books: Books, author: string, body: AccountAddress): string | null =>
+  firstOf(
+    [books.devices.has(author), 'a device'],
+    [body.hub !== books.hub, 'for another hub'],
+    [body.change !== (books.addresses.get(author)?.changes ?? 0), 'not its next address'],
+  );
+
+function mayNotCreate(books: Books, { id, author }: LoggedEvent, { ancestor, model }: RunCreated): string | null {
+  const owner = accountOf(books, author);
+  const own = [...books.runs.values()].filter(
+    (run) => run.phase !== 'finished' && accountOf(books, run.owner) === owner,
+  );
+  const stated = ancestor && books.runs.get(ancestor.run)?.stated;
+  const from = stated && [stated.model, stated.merged_rounds, stated.model].join();
+  return firstOf(
+    [books.runs.has(id), 'it is there'],
+    [books.runs.size >= RUNS, 'too many runs'],
+    [own.length >= UNFINISHED_RUNS, 'too many runs of one owner'],
+    [
+      ancestor !== undefined && from !== [ancestor.model, ancestor.merged_rounds, model].join(),
+      'not from a stated model',
+    ],
+  );
+}
+
+/** The hub must state who holds what of a model that is kept whole, and of the last one. */
+const statementIsDue = (run: RunBook): boolean =>
+  (run.whole_rounds === run.round || run.phase === 'finished') && run.stated_rounds < run.round;
+
+/** Whether all who measured one of the last models saw the loss rise for long. */
+export function lossRises(run: RunBook): boolean {
+  const late = [...run.losses.values()].filter(({ round }) => round >= run.round - WORSE_MODELS);
+  return run.phase === 'gathering' && late.length > 0 && late.every(({ worse }) => worse >= WORSE_MODELS);
+}
+
+type InRun = Exclude<
+  EventBody,
+  { type: 'tick' | 'device.bound' | 'device.revoked' | 'account.address' | 'run.created' }
+>;
+
+function mayNotFollowInRun(books: Books, run: RunBook, author: string, body: InRun): string | null {
+  const peer = run.peers.get(author);
+  const notTheHub = [author !== books.hub, 'not the hub'] as const;
+  const notTheOwner = [author !== run.owner, 'not the owner'] as const;
+  const another = ({ round, attempt }: { round: number; attempt: number }) =>
+    [round !== run.round || attempt !== run.attempt, 'another round'] as const;
+  switch (body.type) {
+    case 'run.paused':
+    case 'run.ended':
+    case 'run.resumed':
+      return firstOf(notTheOwner, ...wordRules(run, body), another(body));
+    case 'run.halted':
+      return firstOf(notTheHub, [!lossRises(run), 'the loss does not rise'], another(body));
+    case 'peer.joined': {
+      const stake = stakeOf(run, accountOf(books, author));
+      return firstOf(
+        [peer?.present === true, 'here already'],
+        [body.role === 'validator' && stake === 0, 'the rules give it no stake'],
+        [body.session !== (peer?.joins ?? 0), 'not its next session'],
+      );
+    }
+    case 'peer.left': {
+      const known = run.peers.get(body.peer);
+      return firstOf(
+        [author !== body.peer && author !== books.hub, 'by somebody else'],
+        [!known?.present, 'not here'],
+        [known !== undefined && body.session !== known.joins - 1, 'another session'],
+      );
+    }
+    case 'round.opened': {
+      const needed = run.round === 0 && run.attempt === 0 ? run.spec.min_workers : 1;
+      return firstOf(
+        notTheHub,
+        [run.phase !== 'gathering', 'not between rounds'],
+        another(body),
+        [statementIsDue(run), 'shares must be stated first'],
+        [present(run, 'worker').length < needed, 'too few workers'],
+      );
+    }
+    case 'work.submitted':
+      return firstOf(
+        [peer?.role !== 'worker', 'no worker'],
+        [run.phase !== 'working' && run.phase !== 'judging', `work while ${run.phase}`],
+        another(body),
+        [body.base !== run.model, 'on another model'],
+        [[...run.works.values()].some(({ worker }) => worker === author), 'handed in already'],
+      );
+    case 'draw.announced':
+      return mayNotDraw(run, author, body);
+    case 'verdict.sealed':
+      return mayNotSeal(run, author, body);
+    case 'verdict.given':
+      return mayNotShow(run, author, body);
+    case 'plant.revealed': {
+      const pledge = sha256Hex(encodeStrict(['potluck-plant-v1', author, body.salt, body.accepted]));
+      return firstOf(notTheOwner, [run.last.get(body.submission)?.pledge !== pledge, 'not what was pledged']);
+    }
+    case 'rules.proposed':
+      return firstOf(
+        notTheOwner,
+        [run.phase === 'finished', 'the run is finished'],
+        [body.proposal !== run.proposals || run.proposals >= RULE_PROPOSALS, 'not the next proposal'],
+        [body.from_round < run.round + run.rules.notice_rounds, 'too soon'],
+      );
+    case 'model.evaluated':
+      return firstOf(
+        [peer?.role !== 'validator', 'no validator'],
+        [body.model !== run.model || body.merged_rounds !== run.round, 'another model'],
+        [peer?.measured === run.round, 'measured already'],
+      );
+    case 'round.merged':
+      return firstOf(notTheHub, another(body), ...mergeRules(books, run, body));
+    case 'shares.stated':
+      return firstOf(notTheHub, [!statementIsDue(run), 'no statement is due'], [!isTrue(run, body), 'not the truth']);
+    case 'stake.locked':
+      return mayNotLock(books, run, author, body);
+    case 'stake.released':
+      return mayNotRelease(run, author, body);
+    case 'payout.settled': {
+      const total = [...payable(books, run).values()].reduce((sum, shares) => sum + shares, 0);
+      return firstOf(
+        notTheOwner,
+        [body.settlement !== run.settlements, 'not the next settlement'],
+        [body.log_size < run.balances_since || body.log_size > books.events, 'of another log'],
+        [total === 0 || body.total !== total, 'not what is free'],
+      );
+    }
+  }
+}
+
+function wordRules(run: RunBook, body: Extract<EventBody, { type: 'run.paused' | 'run.ended' | 'run.resumed' }>) {
+  const said = body.type === 'run.paused' ? run.closing !== null : run.closing === 'ended';
+  return [
+    [run.phase === 'finished', 'the run is finished'],
+    [body.type === 'run.paused' && run.phase === 'paused', 'paused already'],
+    [body.type === 'run.resumed' && run.phase !== 'paused', 'not paused'],
+    [body.type !== 'run.resumed' && body.version === 2 && said, 'said already'],
+  ] as const;
+}
+
+function mergeRules(books: Books, run: RunBook, { accepted, bundle, model, checkpoint }: RoundMerged) {
+  const { merged } = acceptedWork(books, run);
+  const empty = merged.length === 0;
+  const kept = (run.round + 1) % run.spec.checkpoint_every === 0 || run.round + 1 === run.spec.rounds;
+  return [
+    [run.phase !== 'merging', `merged while ${run.phase}`],
+    [accepted.join() !== merged.map(({ id }) => id).join(), 'not the accepted work'],
+    [empty !== (bundle === null), 'a bundle of nothing, or none of something'],
+    [empty && model !== run.model, 'another model from nothing'],
+    [checkpoint !== (!empty && kept), 'kept whole at another round'],
+  ] as const;
+}
+
+/** Whether a statement says of everybody what the books say, by the root of RFC 6962 over its rows. */
+function isTrue(run: RunBook, body: SharesStated): boolean {
+  const tree = new CompactTree();
+  const accounts = [...new Set([...run.shares.keys(), ...run.tokens.keys()])].sort();
+  const rows = accounts.map((id) => [id, balance(run, id).held, run.tokens.get(id) ?? 0] as const);
+  for (const row of rows) tree.append(leafHash(encodeStrict(row)));
+  const sum = (column: 1 | 2): number => rows.reduce((all, row) => all + row[column], 0);
+  const truth = [
+    run.round,
+    run.model,
+    rows.length,
+    Buffer.from(tree.root()).toString('hex'),
+    sum(1),
+    run.unearned,
+    sum(2),
+  ];
+  const { merged_rounds, model, root, shares, unearned_shares, tokens } = body;
+  return truth.join() === [merged_rounds, model, body.accounts, root, shares, unearned_shares, tokens].join();
+}

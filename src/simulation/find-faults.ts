@@ -1,0 +1,49 @@
+// Plants a fault and plays histories until one fails: the seed that found it, and what it found.
+import { BUGS, type Bug } from './bugs.ts';
+import { importWith } from './plant.ts';
+import { PLANTED_FAULTS, type PlantedFault } from './planted-faults.ts';
+
+/** Histories are played until one fails, at most so many: of rules alone they cost a fifth of those of a network. */
+const MOST_SEEDS = { rules: 200, world: 40 } as const;
+
+export type AnyFault = PlantedFault | Bug;
+export const ALL_FAULTS: readonly AnyFault[] = [...PLANTED_FAULTS, ...BUGS];
+
+const isSource = (fault: AnyFault): fault is PlantedFault => 'file' in fault;
+
+export interface Found {
+  /** How many seeds it took, from the first; null: none found it. */
+  readonly seeds: number | null;
+  readonly violation: string | null;
+}
+
+/**
+ * Plays seeds from 1 until one finds the fault.
+ * @param hinted begins with the seed that is known to find it
+ * @returns null where no history can: a test of its room must
+ */
+export async function findFault(fault: AnyFault, hinted = false): Promise<Found | null> {
+  if (isSource(fault) && fault.by === null) return null;
+  const by = isSource(fault) && fault.by === 'rules' ? 'rules' : 'world';
+  const play = await historyWith(fault, by);
+  const from1 = Array.from({ length: MOST_SEEDS[by] }, (_, i) => i + 1);
+  for (const seed of hinted && fault.seed ? [fault.seed, ...from1] : from1) {
+    const violation = await play(seed);
+    if (violation) return { seeds: seed, violation };
+  }
+  return { seeds: null, violation: null };
+}
+
+type Play = (seed: number) => Promise<string | null>;
+
+async function historyWith(fault: AnyFault, by: 'rules' | 'world'): Promise<Play> {
+  if (isSource(fault) && by === 'rules') {
+    const { playDrawn } = await importWith<typeof import('./drawn-history.ts')>(fault, 'simulation/drawn-history.ts');
+    return playDrawn;
+  }
+  const { play } = isSource(fault)
+    ? await importWith<typeof import('./shrink.ts')>(fault, 'simulation/shrink.ts')
+    : await import('./shrink.ts');
+  const { planOf } = await import('./plan.ts');
+  return async (seed) => (await play(planOf(seed), isSource(fault) ? null : fault)).violation;
+}
