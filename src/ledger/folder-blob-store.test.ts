@@ -9,6 +9,7 @@ import { after, before, test } from 'node:test';
 import { sha256Hex } from '../protocol/hash.ts';
 import { allOf, blobStoreCompliance, rejectsWith } from './blob-store.compliance.ts';
 import { openFolderBlobStore } from './folder-blob-store.ts';
+import { watchedFolder } from './testing/power-cut.ts';
 
 let root: string;
 let count = 0;
@@ -27,6 +28,17 @@ test('blobs outlive the store that wrote them', async () => {
   const again = await openFolderBlobStore(dir);
   assert.deepEqual(await again.get(hash), Uint8Array.of(1, 2, 3));
   assert.deepEqual(await allOf(again.list()), [hash]);
+});
+
+test('what was put is there after a power cut', async () => {
+  const dir = newFolder();
+  await mkdir(dir);
+  const watched = await watchedFolder(dir);
+  const store = await openFolderBlobStore(dir);
+  const blobs = [1, 2, 3].map((fill) => new Uint8Array(500).fill(fill));
+  const hashes = await Promise.all(blobs.map((bytes) => store.put(bytes)));
+  const again = await openFolderBlobStore(await watched.cut());
+  assert.deepEqual(await Promise.all(hashes.map((hash) => again.get(hash))), blobs);
 });
 
 test('a damaged blob is never returned; putting the right bytes again repairs it', async () => {
