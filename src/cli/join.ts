@@ -13,8 +13,6 @@ import type { PeerNews } from '../peer/role.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
 import { nameOf } from '../protocol/shown-name.ts';
 import type { Adversary } from '../simulation/adversaries/adversary.ts';
-import { disguiseOf } from '../simulation/adversaries/disguise.ts';
-import { adversaryNamed } from '../simulation/adversaries/registry.ts';
 import { createNativeRuntime } from '../tensor/native-runtime.ts';
 import { createWasmRuntime } from '../tensor/wasm-runtime.ts';
 import { potluckHere } from './called-as.ts';
@@ -94,7 +92,7 @@ Ctrl-C hands in what is done and leaves; a second Ctrl-C leaves at once.`,
       const output = openOutput(flags.json);
       if (!flags.alone && !process.env[CHILD_MARK]) yieldToOthers();
       const signal = untilStopped();
-      const adversary = flags.adversary === undefined ? null : adversaryFor(flags.adversary, flags.role);
+      const adversary = flags.adversary === undefined ? null : await adversaryFor(flags.adversary, flags.role);
       if (adversary) {
         output.say(
           styleText(['red', 'bold'], `THIS DEVICE IS AN ADVERSARY (${adversary.name}): it ${adversary.does}.`),
@@ -112,7 +110,10 @@ Ctrl-C hands in what is done and leaves; a second Ctrl-C leaves at once.`,
         const own = flags.name ?? hostname().slice(0, 50);
         const name = adversary ? `ADVERSARY ${adversary.name}: ${own}`.slice(0, CORE_LIMITS.name_characters) : own;
         const { run, role, duty } = flags;
-        const disguise = adversary ? disguiseOf(adversary, flags.friend, () => looking?.view() ?? null) : undefined;
+        const view = () => looking?.view() ?? null;
+        const disguise = adversary
+          ? (await import('../simulation/adversaries/disguise.ts')).disguiseOf(adversary, flags.friend, view)
+          : undefined;
         const loadGame = await gamesOf(flags.gameFile, flags.gameSeconds * 1000);
         const owner = await loadOrCreateIdentity(flags.owner ?? ownerKeyFile());
         const tell = newsTeller(flags.json, url, output.say);
@@ -130,7 +131,8 @@ Ctrl-C hands in what is done and leaves; a second Ctrl-C leaves at once.`,
 }
 
 /** Throws SimulationError bad-options for a name that is none, CliError bad-argument where it plays another role. */
-function adversaryFor(name: string, role: PeerRole): Adversary {
+async function adversaryFor(name: string, role: PeerRole): Promise<Adversary> {
+  const { adversaryNamed } = await import('../simulation/adversaries/registry.ts'); // thirty files, which few need
   const adversary = adversaryNamed(name);
   if (adversary.roles.includes(role)) return adversary;
   throw new CliError('bad-argument', `${name} takes part as ${adversary.roles.join(' or ')}, not as ${role}`);

@@ -5,7 +5,7 @@ import { ed25519 } from '@noble/curves/ed25519.js';
 import { bytesToNumberLE, numberToBytesLE } from '@noble/curves/utils.js';
 import { sha512 } from '@noble/hashes/sha2.js';
 import fc from 'fast-check';
-import { fastEd25519, portableEd25519 } from './ed25519.ts';
+import { fastEd25519, isAdmissible, portableEd25519 } from './ed25519.ts';
 import { verifyMany, webVerifier } from './ed25519-many.ts';
 import { ONLY_WITH_COFACTOR, type SignedBytes } from './ed25519-vectors.ts';
 import { generateSecret } from './identity.ts';
@@ -62,6 +62,12 @@ test('the vector is valid with the cofactor only', () => {
   const { publicKey, message, signature } = ONLY_WITH_COFACTOR;
   assert.equal(ed25519.verify(signature, message, publicKey, { zip215: true }), true);
   assert.equal(portableEd25519.verify(publicKey, message, signature), false);
+});
+
+test('a scalar is admissible below the order of the group, and not from it on', () => {
+  const { publicKey, signature } = signed();
+  const with_s = (s: bigint): Uint8Array => Uint8Array.from([...signature.subarray(0, 32), ...numberToBytesLE(s, 32)]);
+  assert.deepEqual([isAdmissible(publicKey, with_s(L - 1n)), isAdmissible(publicKey, with_s(L))], [true, false]);
 });
 
 const subtle = globalThis.crypto.subtle;

@@ -8,9 +8,9 @@
 //   3. the equation without cofactor, on bytes: encode([S]B - [k]A) equals R, k = SHA-512(R || A || M) mod L.
 // OpenSSL checks 1 and 3, libsodium a little more (so only its yes counts); noble checks 3 with the cofactor, so the portable path
 // computes 3 itself. Rules 1 and 2 are checked here for all.
-import { ed25519 } from '@noble/curves/ed25519.js';
 import { bytesToNumberLE } from '@noble/curves/utils.js';
 import { sha512 } from '@noble/hashes/sha2.js';
+import { ed25519Curve } from './curve25519.ts';
 import { loadSodium, type SodiumVerify } from './ed25519-sodium.ts';
 
 export const SECRET_BYTES = 32;
@@ -28,7 +28,8 @@ export interface Ed25519 {
 }
 
 const P = 2n ** 255n - 19n;
-const L = ed25519.Point.Fn.ORDER;
+/** The order of the group (RFC 8032, section 5.1). The test takes it from the curve. */
+const L = 2n ** 252n + 27742317777372353535851937790883648493n;
 
 /** The y coordinates of the eight points whose order divides 8; the sign of x does not matter. The test derives them from the curve. */
 const SMALL_ORDER_Y: ReadonlySet<bigint> = new Set([
@@ -65,23 +66,24 @@ function isSmall(signature: Uint8Array): boolean {
 
 /** The implementation in plain TypeScript, for browsers (WebCrypto has no synchronous verification). */
 export const portableEd25519: Ed25519 = {
-  publicKey: (secret) => ed25519.getPublicKey(secret),
+  publicKey: (secret) => ed25519Curve().getPublicKey(secret),
   signer: (secret) => {
     const seed = new Uint8Array(secret);
-    return (message) => ed25519.sign(message, seed);
+    return (message) => ed25519Curve().sign(message, seed);
   },
   verify: (publicKey, message, signature) => {
     if (!isAdmissible(publicKey, signature)) return false;
-    let key: InstanceType<typeof ed25519.Point>;
+    const { Point } = ed25519Curve();
+    let key: InstanceType<typeof Point>;
     try {
-      key = ed25519.Point.fromBytes(publicKey);
+      key = Point.fromBytes(publicKey);
     } catch {
       return false;
     }
     const r = signature.subarray(0, 32);
     const k = bytesToNumberLE(sha512.create().update(r).update(publicKey).update(message).digest()) % L;
     const s = bytesToNumberLE(signature.subarray(32));
-    const expected = ed25519.Point.BASE.multiplyUnsafe(s).subtract(key.multiplyUnsafe(k)).toBytes();
+    const expected = Point.BASE.multiplyUnsafe(s).subtract(key.multiplyUnsafe(k)).toBytes();
     return expected.every((byte, i) => byte === r[i]);
   },
 };
@@ -97,11 +99,15 @@ const PKCS8_PREFIX = Uint8Array.from([
 /** Imported keys are kept, because importing costs a third of a verification. More peers than this simply import again. */
 const KEY_CACHE_LIMIT = 16_384;
 
-/** By node:crypto; with a libsodium its yes is taken first, and what it does not take is asked of node:crypto. */
-export function nodeEd25519(crypto: typeof import('node:crypto'), sodium: SodiumVerify | null): Ed25519 {
+/**
+ * By node:crypto; with a libsodium its yes is taken first, and what it does not take is asked of node:crypto. `loadSodium` is called at the
+ * first verification: most commands verify nothing.
+ */
+export function nodeEd25519(crypto: typeof import('node:crypto'), loadSodium: () => SodiumVerify | null): Ed25519 {
   type Key = ReturnType<typeof crypto.createPublicKey>;
   // Keyed by the raw bytes as a latin1 string.
   const cache = new Map<string, Key>();
+  let sodium: SodiumVerify | null | undefined;
   const imported = (publicKey: Uint8Array): Key => {
     const name = Buffer.from(publicKey.buffer, publicKey.byteOffset, publicKey.byteLength).toString('latin1');
     let key = cache.get(name);
@@ -127,6 +133,7 @@ export function nodeEd25519(crypto: typeof import('node:crypto'), sodium: Sodium
     verify: (publicKey, message, signature) => {
       if (!isAdmissible(publicKey, signature)) return false;
       try {
+        if (sodium === undefined) sodium = loadSodium();
         if (sodium?.({ publicKey, message, signature })) return true;
         return crypto.verify(null, message, imported(publicKey), signature);
       } catch {
@@ -137,4 +144,4 @@ export function nodeEd25519(crypto: typeof import('node:crypto'), sodium: Sodium
 }
 
 /** The fastest implementation of this machine. */
-export const fastEd25519: Ed25519 = nodeCrypto ? nodeEd25519(nodeCrypto, loadSodium()) : portableEd25519;
+export const fastEd25519: Ed25519 = nodeCrypto ? nodeEd25519(nodeCrypto, loadSodium) : portableEd25519;

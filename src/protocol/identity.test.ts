@@ -10,7 +10,7 @@ import { fastEd25519, nodeEd25519, portableEd25519 } from './ed25519.ts';
 import { ProtocolError } from './errors.ts';
 import { createIdentity, identityFromSecret, publicKeyOf, verifySignature } from './identity.ts';
 
-const IMPLEMENTATIONS = { fast: fastEd25519, openssl: nodeEd25519(crypto, null), portable: portableEd25519 };
+const IMPLEMENTATIONS = { fast: fastEd25519, openssl: nodeEd25519(crypto, () => null), portable: portableEd25519 };
 const L = ed25519.Point.Fn.ORDER;
 const P = 2n ** 255n - 19n;
 const MESSAGE = new TextEncoder().encode('a message');

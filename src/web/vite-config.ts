@@ -57,6 +57,7 @@ const TWINS: Readonly<Record<string, string>> = {
   'peer/audit-threads.ts': 'web/twins/audit-threads.ts',
   'peer/blob-folder.ts': 'web/twins/blob-folder.ts',
   'peer/public-log-open.ts': 'web/twins/public-log-open.ts',
+  'protocol/curve25519.ts': 'web/twins/curve25519.ts',
 };
 
 function twins(): Plugin {
