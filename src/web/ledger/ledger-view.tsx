@@ -7,13 +7,17 @@ import { AuditPanel } from './audit-panel.tsx';
 import { EventList } from './event-list.tsx';
 import { EventView } from './event-view.tsx';
 import type { Names } from './event-words.ts';
+import { keptHeads } from './kept-heads.ts';
 import './ledger.css';
 import { type LogReader, openLogReader } from './log-reader.ts';
 import { type HeadState, useHead } from './use-head.ts';
 
 export function LedgerView({ live, event }: ViewProps & { event: number | null }) {
   const { hub } = live;
-  const reader = useMemo(() => (hub === null ? null : openLogReader(location.origin, hub)), [hub]);
+  const reader = useMemo(
+    () => (hub === null ? null : openLogReader(location.origin, hub, undefined, keptHeads(hub))),
+    [hub],
+  );
   if (!reader || hub === null) {
     return (
       <p class="loading">

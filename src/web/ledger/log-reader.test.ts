@@ -138,3 +138,31 @@ test('the place of an event is proved with the tiles of the hub', async () => {
   assert.equal((await reader.prove(entry, 3)).holds, true);
   assert.equal((await reader.prove(entryOf(3, 'forged'), 3)).holds, false);
 });
+
+test('what an earlier visit has seen must be continued; two histories stay against the hub, whatever it shows later', async () => {
+  let kept: readonly string[] = ['of another version'];
+  const memory = {
+    read: () => kept,
+    write(notes: readonly string[]) {
+      kept = notes;
+    },
+  };
+  const visit = () => openLogReader('http://hub.example', hub.id, serve, memory).refresh();
+  const honest = entries;
+  await visit();
+  assert.equal(kept.length, 1);
+  entries.push(entryOf(400));
+  assert.equal((await visit()).size, 401);
+  const [before] = kept;
+  entries = honest.with(3, entryOf(3, 'forged')).concat([entryOf(401)]);
+  await assert.rejects(visit(), { code: 'malformed', message: /two histories of its first 401 events/ });
+  assert.equal(kept[0], before);
+  assert.equal(kept.length, 2);
+  await assert.rejects(visit(), { code: 'malformed' });
+  assert.equal(kept.length, 2, 'the same head is kept once');
+  entries = honest.concat([entryOf(401), entryOf(402)]);
+  await assert.rejects(visit(), { code: 'malformed', message: /two histories of its first 402 events/ });
+  kept = [before];
+  entries = honest.slice(0, 300);
+  await assert.rejects(visit(), { code: 'malformed', message: /had 401 events before, now the hub signs 300/ });
+});

@@ -38,6 +38,12 @@ export interface LogReader {
   prove(entry: Uint8Array, index: number): Promise<Inclusion>;
 }
 
+/** Notes that the hub has signed, kept over visits: each must be continued by the next head. */
+export interface HeadMemory {
+  read(): readonly string[];
+  write(notes: readonly string[]): void;
+}
+
 /** The entries of a bundle as far as they were fetched. */
 interface Bundle {
   readonly entries: readonly Uint8Array[];
@@ -49,6 +55,7 @@ export function openLogReader(
   url: string,
   hub: string,
   fetchFrom: typeof fetch = (...args) => fetch(...args),
+  memory?: HeadMemory,
 ): LogReader {
   const tiles = new Map<string, Promise<Uint8Array>>();
   const bundles = new Map<number, Promise<Bundle>>();
@@ -101,25 +108,46 @@ export function openLogReader(
   const tileOfHub: TileSource = async (level, index, width) =>
     TileNodes.fromBytes(await tile(tilePath(level, index, width)));
 
+  const open = (note: string): Checkpoint => openCheckpoint(note, { id: hub, origin: `potluck/${hub}` });
+  /** What earlier visits have seen, until a head has been shown to continue it. */
+  const seenBefore = (): Checkpoint[] =>
+    (memory?.read() ?? []).flatMap((note) => {
+      try {
+        return [open(note)];
+      } catch (error) {
+        if (error instanceof LedgerError) return []; // of another version, or damaged
+        throw error;
+      }
+    });
+
   const refresh = async (): Promise<Head> => {
     const note = new TextDecoder().decode((await get('checkpoint')).bytes);
-    const next = openCheckpoint(note, { id: hub, origin: `potluck/${hub}` });
-    const before = head;
-    if (before && next.size < before.size) {
+    const next = open(note);
+    try {
+      for (const before of head ? [head] : seenBefore()) await mustContinue(before, next);
+    } catch (error) {
+      // Both stay: what the hub has signed speaks against it, whatever it shows later.
+      if (error instanceof LedgerError) memory?.write([...new Set([...memory.read(), note])]);
+      throw error;
+    }
+    memory?.write([note]);
+    return setHead(next);
+  };
+
+  const mustContinue = async (before: Checkpoint, next: Checkpoint): Promise<void> => {
+    if (next.size < before.size) {
       throw new LedgerError('malformed', `the log had ${before.size} events before, now the hub signs ${next.size}`);
     }
     const continues = async (source: TileSource): Promise<boolean> => {
-      const { size, root } = before!;
+      const { size, root } = before;
       const proof = await withTiles(next.size, source, (node) => consistencyProof(size, next.size, node));
       return verifyConsistency(size, next.size, proof, root, next.root);
     };
-    if (before && !(await continues(tileOfEntries))) {
-      // The entries at hand were not proved: the hub's own tiles decide, and those are fetched anew.
-      bundles.clear();
-      if (await continues(tileOfHub)) return setHead(next);
-      throw new LedgerError('malformed', `the hub has signed two histories of its first ${before.size} events`);
-    }
-    return setHead(next);
+    if (await continues(tileOfEntries)) return;
+    // The entries at hand were not proved: the hub's own tiles decide, and those are fetched anew.
+    bundles.clear();
+    if (await continues(tileOfHub)) return;
+    throw new LedgerError('malformed', `the hub has signed two histories of its first ${before.size} events`);
   };
   const setHead = (next: Checkpoint): Head => {
     head = { ...next, seen: (head?.seen ?? 0) + (head?.size === next.size ? 0 : 1) };

@@ -2,6 +2,7 @@
 import '../tab/no-eval.ts';
 import { CodedError } from '../../errors.ts';
 import { auditWith } from '../../peer/audit.ts';
+import type { KnownHead } from '../../peer/audit-heads.ts';
 import { holdingsOf } from '../../peer/audit-shares.ts';
 import { openAuditPool, threadsFor } from '../../peer/audit-threads.ts';
 import { makeCertificate } from '../../peer/certificate-make.ts';
@@ -9,6 +10,8 @@ import { type PublicLog, Untruth } from '../../peer/public-log.ts';
 import { openPublicLog } from '../../peer/public-log-open.ts';
 import { explainSubmission } from '../../peer/why.ts';
 import { sentencesOf } from '../../peer/why-sentences.ts';
+import { headsOfTab } from '../tab/seen-heads.ts';
+import { openTabStore } from '../tab/store.ts';
 import type { LogNews, LogOrder, LogPlace } from './log-messages.ts';
 
 /** The bar moves at most this often. */
@@ -16,12 +19,12 @@ const PROGRESS_MS = 100;
 /** Submissions that a certificate proves event by event, as `potluck certificate` does unless told otherwise. */
 const EVIDENCE = 100;
 
-async function audit(log: PublicLog, models: boolean): Promise<LogNews> {
+async function audit(log: PublicLog, models: boolean, heads: readonly KnownHead[]): Promise<LogNews> {
   const pool = await openAuditPool(log.where, threadsFor(log.size));
   let told_ms = 0;
   try {
     const report = await auditWith(pool, log, {
-      models,
+      ...{ models, heads },
       onProgress(progress) {
         if (performance.now() - told_ms < PROGRESS_MS) return;
         told_ms = performance.now();
@@ -41,8 +44,9 @@ async function obey(place: LogPlace, order: LogOrder): Promise<LogNews> {
     const { text } = await makeCertificate(url, { run, holder, evidence: EVIDENCE });
     return { kind: 'certificate', text };
   }
+  const heads = order.kind === 'audit' ? await headsOfTab(await openTabStore(), hub) : []; // before the log is opened
   const log = await openPublicLog(url, hub);
-  if (order.kind === 'audit') return audit(log, order.models);
+  if (order.kind === 'audit') return audit(log, order.models, heads);
   if (order.kind === 'why')
     return { kind: 'why', sentences: sentencesOf(await explainSubmission(log, order.submission)) };
   return { kind: 'holdings', holdings: await holdingsOf(log, order.run) };

@@ -22,6 +22,7 @@ import { openDeviceKey, openOwnerKey } from './keys.ts';
 import type { StartMessage, Surroundings } from './messages.ts';
 import { type Pace, watchPace } from './pace.ts';
 import { type ChosenRuntime, chooseRuntime, type StartedWasm, startWasm } from './runtime-choice.ts';
+import { openTabHeads } from './seen-heads.ts';
 import { type ContributionState, FIRST_STATE, type HandedIn, holdsWork, isOver, type Phase } from './state.ts';
 import { openTabStore, type TabStore } from './store.ts';
 import { inTurn } from './turns.ts';
@@ -274,6 +275,7 @@ async function oneStretch(
     transport: browserSockets(url),
     blobs,
     receipts: openTabReceipts(store, view.run),
+    heads: await openTabHeads(store, url, hub, (code, message) => set({ problem: { code, message } })),
     bind: (submit) => {
       const certificates = openTabCertificates(store, identity.id);
       return bindDevice({ owner, device: identity.id, hub, certificates, now_ms: systemClock.now_ms(), submit });
