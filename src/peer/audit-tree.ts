@@ -1,8 +1,6 @@
 // The Merkle tree of a log computed anew from its entries, with every tile on the way (RFC 6962; C2SP tlog-tiles).
-import { LedgerError } from '../ledger/errors.ts';
 import { equalHashes, HASH_BYTES, rootAt } from '../ledger/merkle.ts';
-import { nodesFromTiles, TILE_WIDTH, TileNodes, tilePath } from '../ledger/tiles.ts';
-import { withTiles } from '../ledger/tiles-needed.ts';
+import { nodesFromTiles, TILE_WIDTH, TileNodes } from '../ledger/tiles.ts';
 import { Untruth } from './public-log.ts';
 
 /** The lowest tiles that are kept with all their nodes: what authors have seen is seldom older, and each takes some 50 KB. */
@@ -20,7 +18,8 @@ export interface ComputedTile {
 export class TreeCheck {
   #size = 0;
   readonly #edge: TileNodes[] = [];
-  readonly #kept = new Map<string, TileNodes>();
+  /** By level and index. */
+  readonly #kept: Map<number, TileNodes>[] = [];
   #full: ComputedTile[] = [];
 
   get size(): number {
@@ -38,8 +37,9 @@ export class TreeCheck {
       if (tile.width < TILE_WIDTH) return;
       const index = this.#size / TILE_WIDTH ** (level + 1) - 1;
       this.#full.push({ level, index, width: TILE_WIDTH, bytes: tile.toBytes() });
-      this.#kept.set(tilePath(level, index), tile);
-      if (level === 0 && index >= RECENT_TILES) this.#kept.delete(tilePath(0, index - RECENT_TILES));
+      this.#kept[level] ??= new Map();
+      this.#kept[level].set(index, tile);
+      if (level === 0) this.#kept[level].delete(index - RECENT_TILES);
       this.#edge[level] = new TileNodes();
       hash = tile.root;
     }
@@ -58,31 +58,29 @@ export class TreeCheck {
    * and must be the one that was computed; null where it cannot be had. Throws Untruth `wrong-tile`.
    */
   async rootOf(size: number, lowest: (index: number) => Promise<Uint8Array | null>): Promise<Uint8Array | null> {
-    let missing = false;
-    const held = (level: number, index: number): TileNodes | undefined =>
-      index === Math.floor(this.#size / TILE_WIDTH ** (level + 1))
-        ? this.#edge[level]
-        : this.#kept.get(tilePath(level, index));
-    const source = async (level: number, index: number): Promise<TileNodes> => {
-      const tile = held(level, index);
-      if (tile) return tile;
+    // Of the lowest level only the tile that the size cuts is needed.
+    const index = Math.floor(size / TILE_WIDTH);
+    let cut = size % TILE_WIDTH === 0 ? undefined : this.#held(0, index);
+    if (size % TILE_WIDTH !== 0 && !cut) {
       const bytes = await lowest(index);
-      missing ||= !bytes;
-      if (!bytes) return new TileNodes();
-      const asked = bytes.length === TILE_WIDTH * HASH_BYTES ? TileNodes.fromBytes(bytes) : null;
-      const above = held(1, Math.floor(index / TILE_WIDTH))!.node(0, index % TILE_WIDTH);
-      if (asked && equalHashes(asked.root, above)) return asked;
-      throw new Untruth('wrong-tile', `tile ${index} of level 0 has other hashes`, {
-        index: index * TILE_WIDTH,
-        level: 0,
-      });
-    };
-    try {
-      return await withTiles(size, source, (node) => rootAt(size, node));
-    } catch (error) {
-      if (missing && error instanceof LedgerError) return null;
-      throw error;
+      if (!bytes) return null;
+      cut = bytes.length === TILE_WIDTH * HASH_BYTES ? TileNodes.fromBytes(bytes) : undefined;
+      const above = this.#held(1, Math.floor(index / TILE_WIDTH))!.node(0, index % TILE_WIDTH);
+      if (!cut || !equalHashes(cut.root, above)) {
+        const message = `tile ${index} of level 0 has other hashes`;
+        throw new Untruth('wrong-tile', message, { index: index * TILE_WIDTH, level: 0 });
+      }
     }
+    return rootAt(
+      size,
+      nodesFromTiles((level, at) => (level === 0 ? cut! : this.#held(level, at)!)),
+    );
+  }
+
+  /** A tile as far as it has grown. */
+  #held(level: number, index: number): TileNodes | undefined {
+    const atEdge = index === Math.floor(this.#size / TILE_WIDTH ** (level + 1));
+    return atEdge ? this.#edge[level] : this.#kept[level]?.get(index);
   }
 
   /** The full tiles since the last call. */
