@@ -89,8 +89,8 @@ export const RunHaltedSchema = z.strictObject({
 });
 
 /**
- * By the peer itself, at every connection that finds it absent. `session` counts its joins of this run, from where
- * newcomers begin (core/forgetting.ts), here and in the leave that ends it: nobody who reads the log can use an old one again.
+ * By the peer itself, at every connection that finds it absent. `session` counts its joins of this run from 0, or
+ * from where those who were forgotten go on (core/forgetting.ts), here and in the leave that ends it: nobody who reads the log can use an old one again.
  */
 export const PeerJoinedSchema = z.strictObject({
   type: z.literal('peer.joined'),

@@ -95,8 +95,8 @@ function* peerProblems(run: RunState): Problems {
     if (consecutive_valid > merged_submissions) yield `${short(id)} is trusted for work that was not merged`;
     if ((peer.evaluated_rounds ?? 0) > run.round) yield `${short(id)} has measured a model that is not there yet`;
   }
-  const { leaves, least_session, newcomer_session } = run.forgetting;
-  if (![leaves, least_session, newcomer_session - least_session].every(isCount)) yield 'newcomers begin too low';
+  const { leaves, least_session, next_session } = run.forgetting;
+  if (![leaves, least_session, next_session - least_session].every(isCount)) yield 'the forgotten go on too low';
   if (leaves >= CORE_LIMITS.leaves_until_forgotten) yield `${leaves} have left, and nobody is forgotten`;
   const peers = [...run.peers.values()];
   const decided = sumOf(peers.map((peer) => peer.merged_submissions + peer.refused_submissions));
@@ -293,7 +293,7 @@ function* runStepProblems(before: StepOfRun, run: RunState, body: EventBody): Pr
   if (run.forgetting.least_session < before.least_session) yield 'what the forgotten have used may be used again';
   if (run.peers.size < before.peers && (body.type !== 'peer.left' || run.forgetting.leaves > 0))
     yield 'somebody is forgotten';
-  if (looked && body.type !== 'peer.left') yield 'newcomers begin elsewhere';
+  if (looked && body.type !== 'peer.left') yield 'the forgotten go on elsewhere';
   if (body.type === 'work.submitted' && run.submissions.size !== before.submissions + 1) yield 'work is lost';
   const { workers, handed_in, seals_due, verdicts_due } = run.attendance;
   if (

@@ -1,7 +1,7 @@
 // Who is in a run and who has gone. Joins are counted, so that every join and every leave in the log can be used once.
 import { countOwed, countPeer } from './attendance.ts';
 import type { PeerJoined, PeerLeft } from './events.ts';
-import { countLasting, noteLeave } from './forgetting.ts';
+import { countLasting, firstSessions, noteLeave } from './forgetting.ts';
 import { redrawJudges } from './judging.ts';
 import { CORE_LIMITS } from './limits.ts';
 import { type Refusal, refuse } from './refusal.ts';
@@ -11,7 +11,7 @@ import { stakeOf } from './verdict-stakes.ts';
 /** Whether a peer is here, and the session that it is in or that its next join will open. */
 export function sessionOf(run: RunState, peer: string): { readonly present: boolean; readonly session: number } {
   const known = run.peers.get(peer);
-  if (!known) return { present: false, session: run.forgetting.newcomer_session };
+  if (!known) return { present: false, session: firstSessions(run, peer).most };
   return { present: known.present, session: known.present ? known.joins - 1 : known.joins };
 }
 
@@ -26,7 +26,7 @@ export function refusalOfJoin(state: NetworkState, run: RunState, author: string
   if (body.role === 'validator' && stakeOf(run, accountOf(state, author)) === 0) {
     return refuse('no-stake', `the rules of this run name its validators, and ${accountOf(state, author)} is none`);
   }
-  if (isNew && body.session >= run.forgetting.least_session && body.session <= session) return null;
+  if (isNew && body.session >= firstSessions(run, author).least && body.session <= session) return null;
   return refusalOfSession(session, body.session);
 }
 

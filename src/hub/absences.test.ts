@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { EventBody } from '../core/events.ts';
+import { nobodyForgotten } from '../core/forgetting.ts';
 import { initialState, type RunState } from '../core/state.ts';
 import type { Clock, Timer } from '../protocol/clock.ts';
 import { openAbsences } from './absences.ts';
@@ -20,7 +21,7 @@ function scene() {
   const state = initialState('h');
   const present = (id: string, joins: number) => [id, { id, present: true, joins }] as const;
   const peers = new Map([present('ghost', 3), present('ada', 1)]);
-  state.runs.set('r', { id: 'r', peers, forgetting: { newcomer_session: 0 } } as unknown as RunState);
+  state.runs.set('r', { id: 'r', peers, forgetting: nobodyForgotten() } as unknown as RunState);
   const connected = new Set(['ada']);
   const written: EventBody[] = [];
   const absences = openAbsences({
