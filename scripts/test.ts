@@ -21,11 +21,11 @@ const SLOWEST = [
   'test/simulation.test.ts',
   'test/rounds.test.ts',
   'test/page.test.ts',
-  'test/cli.test.ts',
-  'test/ownership.test.ts',
   'test/demo.test.ts',
   'test/page-forms.test.ts',
   'test/plant.test.ts',
+  'test/cli.test.ts',
+  'test/ownership.test.ts',
 ];
 
 /** Runs one command with the terminal attached; a failing one ends the run with its exit code. */
