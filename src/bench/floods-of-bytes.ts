@@ -17,7 +17,7 @@ const MB = 1 << 20;
 
 /** Keeps `count` sockets open that begin as `beginning` says, one more for each that is closed, and writes to each every second. */
 async function holdSockets(
-  { target, signal, count, every_second = null }: HoldOptions,
+  { target, signal, count, every_second = null, deaf = false }: HoldOptions,
   beginning: () => Promise<string>,
 ): Promise<{ opened: number; closed: number }> {
   const open = new Set<Socket>();
@@ -28,7 +28,8 @@ async function holdSockets(
         if (!signal.aborted) closed++;
         open.delete(socket);
       });
-      socket.pause();
+      if (deaf) socket.pause();
+      else socket.resume();
       open.add(socket);
       if (++opened % 200 === 0) await pause(signal, 20);
     }
@@ -44,6 +45,8 @@ interface HoldOptions {
   readonly signal: AbortSignal;
   readonly count: number;
   readonly every_second?: string | null;
+  /** They do not read. */
+  readonly deaf?: boolean;
 }
 
 /** A blob of random bytes on the hub. */
@@ -60,11 +63,17 @@ const lines = (size_bytes: number): Uint8Array =>
     size_bytes,
   );
 
+/** Each key signs once: what a stranger has to compute is not what a hub should fear. */
 const slowUploads = (count: number): Flood['run'] => {
-  return (target, signal) =>
-    holdSockets({ target, signal, count, every_second: 'x' }, () =>
-      beginningOfUpload(target, createIdentity(), 1 << 30),
-    );
+  return (target, signal) => {
+    const signed: Promise<string>[] = [];
+    let next = 0;
+    return holdSockets({ target, signal, count, every_second: 'x' }, () => {
+      const at = next++ % count;
+      signed[at] ??= beginningOfUpload(target, createIdentity(), 1 << 30);
+      return signed[at];
+    });
+  };
 };
 
 export const FLOODS_OF_BYTES: readonly Flood[] = [
@@ -111,7 +120,7 @@ export const FLOODS_OF_BYTES: readonly Flood[] = [
     what: '64 readers of a 64 MiB blob who do not read',
     async run(target, signal) {
       const hash = await planted(target, randomBytes(64 * MB));
-      return { ...(await holdSockets({ target, signal, count: 64 }, async () => beginningOfFetch(hash))) };
+      return { ...(await holdSockets({ target, signal, count: 64, deaf: true }, async () => beginningOfFetch(hash))) };
     },
   },
   {

@@ -59,6 +59,8 @@ export function answerTo(error: unknown): Answer {
 declare module 'hono' {
   interface ContextVariableMap {
     asker: string | null;
+    /** The code of an error that was thrown and answered. */
+    thrown: string;
   }
 }
 

@@ -11,11 +11,22 @@ import { openPacker, type Packer, type Packing, packingFor } from './packing.ts'
 import type { RateLimits } from './rate-limits.ts';
 import { receiver } from './receive-blobs.ts';
 import { limitsFor, openTransfers, type Transfers } from './transfers.ts';
+import { openTurns, type Turns } from './turns.ts';
 import type { UnnamedBlobs } from './unnamed-blobs.ts';
 import type { PeerTelemetry } from './views.ts';
 
 /** Text shards shrink to a third; weights and updates hardly, and large ones would keep a core busy for nothing. */
 const PACKED_BYTES = { least: 1024, most: 1 << 20 };
+
+/**
+ * What is done at once for all transfers: pieces that are read or written, and large blobs that are made durable. Node has four threads for files,
+ * and whoever sends or wants little shall not stand behind everybody who sends or wants much.
+ */
+const AT_ONCE = { pieces: 8, syncs: 2 };
+
+export interface BlobTurns {
+  readonly turns: { readonly pieces: Turns; readonly syncs: Turns };
+}
 
 export interface BlobServices {
   readonly id: string;
@@ -37,15 +48,17 @@ export interface BlobServices {
 export function serveBlobs(app: Hono, hub: BlobServices): void {
   const transfers = openTransfers(hub.clock, limitsFor(descriptorsHere().files).down);
   const pack = openPacker();
-  app.get('/blobs/:hash', (c) => send(c, hub, transfers, pack));
-  app.put('/blobs/:hash', receiver(hub));
+  const turns = { pieces: openTurns(AT_ONCE.pieces), syncs: openTurns(AT_ONCE.syncs) };
+  const services = { ...hub, turns };
+  app.get('/blobs/:hash', (c) => send(c, services, transfers, pack));
+  app.put('/blobs/:hash', receiver(services));
 }
 
 /** Other bytes on the wire have another strong tag. */
 const tagOf = (hash: string, packing: Packing | null): string => `"${hash}${packing ? `-${packing}` : ''}"`;
 
 /** A blob never changes under its name, so every answer may be kept for good and gone on with at any byte. */
-async function send(c: Context, hub: BlobServices, transfers: Transfers, pack: Packer): Promise<Response> {
+async function send(c: Context, hub: BlobServices & BlobTurns, transfers: Transfers, pack: Packer): Promise<Response> {
   const hash = c.req.param('hash') ?? '';
   if (!BLOB_HASH.test(hash)) return malformedHash(c);
   const etag = tagOf(hash, null);
@@ -84,7 +97,8 @@ async function send(c: Context, hub: BlobServices, transfers: Transfers, pack: P
     if (answerTo(error).trouble) hub.onError(error, `the answer to ${c.req.method} ${c.req.path}`);
     (c.env as HttpBindings).outgoing.destroy();
   };
-  const carried = carriedBy(transfers, addressOfAsker(c), pieces, onBytes, cut);
+  const inTurn = packed ? pieces : takingTurns(pieces, hub.turns.pieces);
+  const carried = carriedBy(transfers, addressOfAsker(c), inTurn, onBytes, cut);
   return c.body(carried, range.kind === 'part' ? 206 : 200, {
     ...headers,
     'content-length': String(length),
@@ -96,6 +110,19 @@ async function send(c: Context, hub: BlobServices, transfers: Transfers, pack: P
 /** How a whole blob goes over the wire, where the reader takes that and it may be worth it. */
 function packingOf(size_bytes: number, accepted: string | undefined): Packing | null {
   return size_bytes >= PACKED_BYTES.least && size_bytes <= PACKED_BYTES.most ? packingFor(accepted) : null;
+}
+
+async function* takingTurns(pieces: AsyncIterable<Uint8Array>, turns: Turns): AsyncGenerator<Uint8Array, void> {
+  const reading = pieces[Symbol.asyncIterator]();
+  try {
+    for (;;) {
+      const next = await turns(() => reading.next());
+      if (next.done) return;
+      yield next.value;
+    }
+  } finally {
+    await reading.return?.();
+  }
 }
 
 async function* of(bytes: Uint8Array): AsyncGenerator<Uint8Array, void> {

@@ -77,6 +77,7 @@ export function httpApp(
 
   app.onError((error, c) => {
     const { status, code, message, details, trouble } = answerTo(error);
+    c.set('thrown', code);
     if (trouble) hub.onError(error, `the answer to ${c.req.method} ${c.req.path}`);
     const wait_s = details.retry_after_s ?? (status === 503 || status === 507 ? RETRY_AFTER_S : null);
     return c.json(problem(code, message, details), status, wait_s === null ? {} : { 'retry-after': String(wait_s) });

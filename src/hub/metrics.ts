@@ -155,6 +155,8 @@ export function tally(values: readonly string[]): Map<string, number> {
 export function countRefusals(app: Hono, metrics: Metrics): void {
   app.use(async (c, next) => {
     await next();
+    const thrown = c.get('thrown') as string | undefined;
+    if (thrown) return metrics.refused(thrown); // what is read below costs more than most refusals
     if (c.res.status < 400 || !c.res.headers.get('content-type')?.startsWith('application/json')) return;
     const { error } = (await c.res.clone().json()) as { error?: { code?: string } };
     if (error?.code) metrics.refused(error.code);

@@ -3,11 +3,11 @@ import { Readable } from 'node:stream';
 import type { HttpBindings } from '@hono/node-server';
 import { hexToBytes } from '@noble/hashes/utils.js';
 import type { Context } from 'hono';
-import { systemClock } from '../protocol/clock.ts';
+import { sleep, systemClock } from '../protocol/clock.ts';
 import { verifySignature } from '../protocol/identity.ts';
 import { uploadChallenge, WIRE_LIMITS } from '../protocol/messages.ts';
 import { addressOfAsker, announcedBytes, BLOB_HASH, malformedHash, problem } from './answers.ts';
-import type { BlobServices } from './blob-routes.ts';
+import type { BlobServices, BlobTurns } from './blob-routes.ts';
 import { descriptorsHere } from './descriptors.ts';
 import { HubError } from './errors.ts';
 import { EXTRA_PLACES, limitsFor, openTransfers, SMALL_UPLOAD_BYTES, type Transfers } from './transfers.ts';
@@ -21,6 +21,9 @@ import {
   uploadedPart,
 } from './uploads.ts';
 
+/** Uploads that wait for a place: each holds what the system and Node have taken of it, some 100 kB. */
+const WAITING = { most: 512, tries: 3, moment_ms: 1000 } as const;
+
 /** An upload that its key has signed and whose size is acceptable. */
 interface Asked {
   readonly hash: string;
@@ -33,9 +36,23 @@ interface Asked {
 }
 
 /** Takes uploads, as many at once as there are places for. */
-export function receiver(hub: BlobServices): (c: Context) => Promise<Response> {
+export function receiver(hub: BlobServices & BlobTurns): (c: Context) => Promise<Response> {
   const transfers = openTransfers(hub.clock, limitsFor(descriptorsHere().files).up);
   const uploads = openPartialUploads(systemClock);
+  let waiting = 0;
+  /** Waits a moment for one where there is none: somebody may be done, and who floods the hub is not answered faster than it likes. */
+  const place = async (asked: Parameters<Transfers['mustHavePlace']>[0]): Promise<void> => {
+    for (let tries: number = WAITING.tries; ; tries--) {
+      try {
+        transfers.mustHavePlace(asked);
+        return;
+      } catch (error) {
+        if (tries === 0 || waiting >= WAITING.most) throw error;
+      }
+      waiting++;
+      await sleep(hub.clock, WAITING.moment_ms).finally(() => waiting--);
+    }
+  };
   return async (c) => {
     const address = addressOfAsker(c);
     hub.rates.take('upload_address', address);
@@ -43,7 +60,7 @@ export function receiver(hub: BlobServices): (c: Context) => Promise<Response> {
     if (announced_bytes instanceof Response) return announced_bytes;
     // Before its signature is looked at, which costs more than all the rest; nobody loses a place to what is not signed.
     const known = hub.isKnown(c.req.header('x-potluck-peer') ?? '');
-    transfers.mustHavePlace({ address, extra_places: extraPlaces(announced_bytes, known) });
+    await place({ address, extra_places: extraPlaces(announced_bytes, known) });
     const asked = askedOf(c, hub, announced_bytes);
     if (asked instanceof Response) return asked;
     hub.unnamed.mustFit(asked.who, asked.total_bytes);
@@ -83,7 +100,7 @@ function askedOf(c: Context, hub: BlobServices, announced_bytes: number): Asked 
 
 async function receive(
   c: Context,
-  hub: BlobServices,
+  hub: BlobServices & BlobTurns,
   transfers: Transfers,
   uploads: PartialUploads,
   { hash, who, part, announced_bytes }: Asked,
@@ -112,10 +129,12 @@ async function receive(
         transfer.moved(bytes.length);
         await hub.mustHaveRoom(0, known ? 'known' : 'stranger');
         arriving.grow(bytes.length);
-        await draft.write(bytes).catch((error) => {
-          claim.end(); // of a draft that could not be written nothing is left
-          throw error;
-        });
+        await hub.turns
+          .pieces(() => draft.write(bytes))
+          .catch((error) => {
+            claim.end(); // of a draft that could not be written nothing is left
+            throw error;
+          });
       });
       if (part && part.end < part.total) return c.json({ received_bytes: draft.size_bytes }, 202);
       claim.end();
@@ -185,7 +204,7 @@ function readBody(body: Readable, signal: AbortSignal, take: (bytes: Uint8Array)
 
 async function keep(
   c: Context,
-  hub: BlobServices,
+  hub: BlobServices & BlobTurns,
   hash: string,
   who: Uploader,
   draft: Upload['draft'],
@@ -196,7 +215,8 @@ async function keep(
     return c.json(problem('wrong-hash', `expected bytes whose SHA-256 is ${hash}, got ${found}`, { found }), 400);
   }
   const { size_bytes } = draft;
-  const { known } = await hub.unnamed.holding([hash], () => draft.keep());
+  const keeping = () => hub.unnamed.holding([hash], () => draft.keep());
+  const { known } = await (size_bytes > SMALL_UPLOAD_BYTES ? hub.turns.syncs(keeping) : keeping());
   // What was here already counts against whoever brought it first, or against nobody any more.
   if (!known) hub.unnamed.add(who, hash, size_bytes);
   const seen = hub.telemetry.get(who.peer);

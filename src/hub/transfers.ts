@@ -83,15 +83,33 @@ interface UnderWay {
   window_bytes: number;
 }
 
+/** Made once: a flood gets it thousands of times, and where each came from is known. */
+const ALL_YOUNG = new HubError('busy', 'other transfers are under way; try again in a moment');
 /** How often the windows are looked at. */
 const LOOK_EVERY_MS = 1000;
 
 export function openTransfers(clock: Clock, limits: TransferLimits): Transfers {
   const open = new Set<UnderWay>();
+  /** How many of each key, and of each address. */
+  const counts = new Map<string, number>();
   let timer: Timer;
 
+  const count = ({ key, address }: TransferOptions, by: 1 | -1): void => {
+    for (const name of [key && `key ${key}`, address && `at ${address}`]) {
+      if (!name) continue;
+      const now = (counts.get(name) ?? 0) + by;
+      if (now > 0) counts.set(name, now);
+      else counts.delete(name);
+    }
+  };
+  const remove = (one: UnderWay): boolean => {
+    const there = open.delete(one);
+    if (there) count(one.options, -1);
+    return there;
+  };
+
   const end = (one: UnderWay, code: 'too-slow' | 'busy', message: string): void => {
-    if (open.delete(one)) one.options.onEnd(new HubError(code, message));
+    if (remove(one)) one.options.onEnd(new HubError(code, message));
   };
 
   const look = (): void => {
@@ -114,25 +132,25 @@ export function openTransfers(clock: Clock, limits: TransferLimits): Transfers {
   const slowest = (): UnderWay | undefined => {
     const now_ms = clock.elapsed_ms();
     const speed = ({ moved_bytes, begun_ms }: UnderWay): number => moved_bytes / (now_ms - begun_ms);
-    const judged = [...open].filter(({ begun_ms }) => now_ms - begun_ms >= limits.young_ms);
-    return judged.reduce<UnderWay | undefined>(
-      (worst, one) => (worst && speed(worst) <= speed(one) ? worst : one),
-      undefined,
-    );
+    let worst: UnderWay | undefined;
+    for (const one of open) {
+      if (now_ms - one.begun_ms < limits.young_ms) break; // they stand in the order in which they began
+      if (!worst || speed(one) < speed(worst)) worst = one;
+    }
+    return worst;
   };
 
   /** Who has to go for a transfer to begin; null: nobody. Throws where it cannot begin. */
   const inTheWay = ({ key, address, extra_places = 0 }: Pick<TransferOptions, 'key' | 'address' | 'extra_places'>) => {
-    const others = [...open].map((one) => one.options);
-    const sameKey = others.filter((other) => key !== undefined && other.key === key).length;
-    const sameAddress = others.filter((other) => address !== null && other.address === address).length;
-    if (sameKey >= limits.per_key) throw new HubError('busy', `at most ${limits.per_key} transfers at once of one key`);
-    if (sameAddress >= limits.per_address) {
+    if (key && (counts.get(`key ${key}`) ?? 0) >= limits.per_key) {
+      throw new HubError('busy', `at most ${limits.per_key} transfers at once of one key`);
+    }
+    if (address && (counts.get(`at ${address}`) ?? 0) >= limits.per_address) {
       throw new HubError('busy', `at most ${limits.per_address} transfers at once of one address`);
     }
     if (open.size < limits.places + extra_places) return null;
     const one = slowest();
-    if (!one) throw new HubError('busy', 'other transfers are under way; try again in a moment');
+    if (!one) throw ALL_YOUNG;
     return one;
   };
 
@@ -144,6 +162,7 @@ export function openTransfers(clock: Clock, limits: TransferLimits): Transfers {
       const now_ms = clock.elapsed_ms();
       const one = { options, begun_ms: now_ms, moved_bytes: 0, window_from_ms: now_ms, window_bytes: 0 };
       open.add(one);
+      count(options, 1);
       timer ??= clock.setTimeout(look, LOOK_EVERY_MS);
       return {
         moved(size_bytes) {
@@ -151,7 +170,7 @@ export function openTransfers(clock: Clock, limits: TransferLimits): Transfers {
           one.window_bytes += size_bytes;
         },
         done() {
-          open.delete(one);
+          remove(one);
           if (open.size > 0) return;
           clock.clearTimeout(timer);
           timer = undefined;

@@ -1,0 +1,20 @@
+// Work that takes turns: at most so many steps at once, the others in the order in which they came, so that many who want much leave room between.
+
+/** Runs a step when it is its turn; resolves and rejects as the step does. */
+export type Turns = <T>(step: () => Promise<T>) => Promise<T>;
+
+export function openTurns(at_once: number): Turns {
+  let free = at_once;
+  const waiting: (() => void)[] = [];
+  return async (step) => {
+    if (free > 0) free--;
+    else await new Promise<void>((resolve) => waiting.push(resolve));
+    try {
+      return await step();
+    } finally {
+      const next = waiting.shift();
+      if (next) next();
+      else free++;
+    }
+  };
+}
