@@ -6,7 +6,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { after, before, type TestContext } from 'node:test';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
-import { launch, NO_GPU } from '../src/bench/chromium.ts';
+import { launch, NO_GPU, UNOPTIMISED } from '../src/bench/chromium.ts';
 import { isPageStale, PAGE_FOLDER } from '../src/cli/page.ts';
 import { hubHere } from './hub-here.ts';
 
@@ -31,7 +31,7 @@ export function pageBrowser(): PageBrowser {
       });
       assert.equal(built.status, 0, built.stderr);
     }
-    browser = await launch(NO_GPU);
+    browser = await launch([...NO_GPU, UNOPTIMISED]);
   });
   after(async () => {
     await browser?.close();

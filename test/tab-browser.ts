@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { after, before } from 'node:test';
 import type { Browser, Page } from 'playwright-core';
 import { type PageHub, servePageOf } from '../src/bench/built-page.ts';
-import { CHROMIUM, launch, NO_GPU } from '../src/bench/chromium.ts';
+import { CHROMIUM, launch, NO_GPU, UNOPTIMISED } from '../src/bench/chromium.ts';
 import type { Hub } from '../src/hub/hub.ts';
 import type { Contribution } from '../src/web/tab/api.ts';
 import type { ContributionState, PauseReason } from '../src/web/tab/state.ts';
@@ -33,7 +33,7 @@ export function tabNetwork(): TabNetwork {
   let browser: Browser;
   before(async () => {
     server = await servePageOf(join(import.meta.dirname, 'tab'));
-    browser = await launch(NO_GPU);
+    browser = await launch([...NO_GPU, UNOPTIMISED]);
   });
   after(async () => {
     await browser?.close();

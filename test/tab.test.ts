@@ -6,7 +6,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { chromium, type Page } from 'playwright-core';
-import { CHROMIUM, launch, NO_GPU, SOFTWARE_GPU } from '../src/bench/chromium.ts';
+import { CHROMIUM, launch, NO_GPU, SOFTWARE_GPU, UNOPTIMISED } from '../src/bench/chromium.ts';
 import { openHub } from '../src/hub/hub.ts';
 import { createWasmRuntime } from '../src/tensor/wasm-runtime.ts';
 import { tinyRun } from './hub-here.ts';
@@ -107,7 +107,10 @@ describe('a tab', { skip }, () => {
     mkdirSync(join(profile, 'Default'), { recursive: true });
     const preferences = { profile: { default_content_setting_values: { cookies: 2 } } }; // "block all site data"
     writeFileSync(join(profile, 'Default', 'Preferences'), JSON.stringify(preferences));
-    const context = await chromium.launchPersistentContext(profile, { executablePath: CHROMIUM, args: NO_GPU });
+    const context = await chromium.launchPersistentContext(profile, {
+      executablePath: CHROMIUM,
+      args: [...NO_GPU, UNOPTIMISED],
+    });
     t.after(() => context.close());
     const run = await tinyRun(tabs.hub.url, { rounds: 1, steps: 3 });
     const tab = await TabUnderTest.start(await opened(await context.newPage()), { run, name: 'guest' });
@@ -117,7 +120,7 @@ describe('a tab', { skip }, () => {
 
   test('over plain http takes turns too, on one thread and with a key that comes back', async (t) => {
     const net = network(t);
-    const browser = await launch([...NO_GPU, '--host-resolver-rules=MAP plain.test 127.0.0.1']);
+    const browser = await launch([...NO_GPU, UNOPTIMISED, '--host-resolver-rules=MAP plain.test 127.0.0.1']);
     t.after(() => browser.close());
     const context = await browser.newContext();
     // A hub for its own machine answers under no such name: this one has been told its own.
@@ -196,19 +199,20 @@ describe('a tab', { skip }, () => {
     await Promise.all([here.close(), there.close()]);
   });
 
-  test('trains on WASM with the bits of Node, on one thread and on two', async () => {
-    const page = await opened(await tabs.browser.newPage());
+  test('trains on WASM with the bits of Node, on one thread and on two', async (t) => {
+    const browser = await launch(NO_GPU); // optimised code too, as people have it
+    t.after(() => browser.close());
+    const page = await opened(await browser.newPage());
     const runtime = await createWasmRuntime({ threads: 2 });
     const inNode = await trainingBits(runtime);
     await runtime.close();
     for (const threads of [1, 2]) {
       assert.equal(await page.evaluate((n) => (globalThis as Scope).potluck.bitsOnWasm(n), threads), inNode);
     }
-    await page.close();
   });
 
   test('computes on a GPU what WASM computes; a software GPU is not worth using, and it says so', async (t) => {
-    const browser = await launch(SOFTWARE_GPU);
+    const browser = await launch([...SOFTWARE_GPU, UNOPTIMISED]);
     t.after(() => browser.close());
     const page = await opened(await browser.newPage());
     const run = await tinyRun(tabs.hub.url, { rounds: 1, steps: 2, round_seconds: 60 });

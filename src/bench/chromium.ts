@@ -30,6 +30,8 @@ export const SOFTWARE_GPU = [
   '--use-webgpu-adapter=swiftshader',
   '--enable-features=Vulkan',
 ];
+/** For tests, in which a tab trains a few steps: optimising the code that computes them takes longer than they do. */
+export const UNOPTIMISED = '--js-flags=--wasm-tiering-budget=2000000000';
 
 export function launch(args: readonly string[]): Promise<Browser> {
   return chromium.launch({ executablePath: CHROMIUM, args: [...args] });
