@@ -75,7 +75,7 @@ describe('a contributor', { skip, concurrency: false }, () => {
     const training = await pressStop(page);
     await page.locator('.handed', { hasText: 'Round 0' }).waitFor();
     assert.deepEqual(training.said.filter((words) => /Training|Waiting|Sending|Catching/.test(words)).slice(1), []);
-    assert.match(training.said.at(-2)!, /^Stopping: handing in/);
+    assert.match(training.said.at(-2)!, /^Stopped: nothing computes here any more; sending/);
 
     await open(trains);
     await says(page, /^Training/);

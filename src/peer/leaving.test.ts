@@ -47,9 +47,11 @@ async function workerAtWork(follow = async (): Promise<unknown> => null, drawer 
     sample: () => {},
   } as unknown as Seat;
   const view = exampleView({ run: HASH, phase: 'working', model: HASH, remaining_ms: 60_000 });
-  const acting = workerRole(seat).act(view, leaving.signal);
+  const role = workerRole(seat);
+  const acting = role.act(view, leaving.signal);
   return {
     acting,
+    again: () => role.act({ ...view, attempt: view.attempt + 1 }, leaving.signal),
     leaving,
     performing,
     submitted,
@@ -112,4 +114,19 @@ test('what its game keeps is written while the work is handed in, and waited for
   disk.resolve();
   await Promise.all([keeping, leaving]);
   assert.deepEqual(await behind.get('kept'), Uint8Array.of(7));
+});
+
+test('when a round is tried again with the same model, it does not seem to be sending still', async () => {
+  const worker = await workerAtWork();
+  await worker.performing;
+  await worker.step();
+  worker.finish(CLAIM);
+  await worker.acting;
+  assert.equal(worker.states.at(-1), 'sending');
+  const again = worker.again();
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(worker.states.at(-1), 'catching up');
+  worker.leaving.abort();
+  await again;
+  worker.finish(null);
 });

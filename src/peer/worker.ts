@@ -112,6 +112,8 @@ export function workerRole(seat: Seat): Role {
     const mine: NonNullable<typeof working> = { key, stop, watch: round };
     working = mine;
     try {
+      // What it did in the round before is not what it is at, though the model is the same.
+      if (view.model === followed) tellIdle('catching up', view);
       const state = await follow(view);
       const left_ms = view.remaining_ms - (clock.elapsed_ms() - received_ms);
       const reserve = Math.min(reserve_ms, left_ms * LIMITS.reserve_part);

@@ -1,11 +1,15 @@
-// How soon a tab stops, from the press to the word "Stopped", at every stage of its work, and what it says in between.
+// How soon a tab stops, from the press to the word "Stopped", when nothing computes any more, at every stage of its work, and what it says
+// in between; and when what was done is handed in as well.
 import type { Browser, Page } from 'playwright-core';
 import type { PageNetwork } from './network.ts';
 import { type WatchingProxy, watchingProxy } from './proxy.ts';
 
 export interface Stopped {
   readonly pressed_while: 'waiting' | 'catching up' | 'training' | 'stopping';
+  /** Until nothing computes any more, and it says so. */
   readonly took_ms: number;
+  /** Until what was done is handed in too, and all is freed. */
+  readonly ended_ms: number;
   /** Of the tab while it trained, as it says itself; 0 where it did not. */
   readonly step_ms: number;
   /** Everything that it said from the press on. */
@@ -82,28 +86,31 @@ export async function stopTwice(page: Page, proxy: WatchingProxy): Promise<Press
   const release = proxy.hold((method) => method === 'PUT');
   try {
     await page.getByRole('button', { name: 'Stop', exact: true }).click();
-    await says(page, /^Stopping/);
+    await says(page, /^Stopp/);
     return await pressStop(page, 'Drop it and stop now');
   } finally {
     release();
   }
 }
 
-export type Press = Pick<Stopped, 'took_ms' | 'said'>;
+export type Press = Pick<Stopped, 'took_ms' | 'ended_ms' | 'said'>;
 
-/** Presses, and resolves when the tab says that it has stopped. */
+/** Presses, and resolves when the tab says that it has stopped, and sends nothing any more. */
 export function pressStop(page: Page, button = 'Stop'): Promise<Press> {
   return page.evaluate(
     (name) =>
-      new Promise<{ took_ms: number; said: string[] }>((resolve) => {
+      new Promise<{ took_ms: number; ended_ms: number; said: string[] }>((resolve) => {
+        let took_ms = 0;
         const said: string[] = [];
         const from_ms = performance.now();
         const look = (): void => {
           const text = document.querySelector('.work-state')?.textContent?.trim() ?? '';
           if (text !== said.at(-1)) said.push(text);
           if (!/^Stopped/.test(text)) return;
+          took_ms ||= performance.now() - from_ms;
+          if (/sending/.test(text)) return;
           observer.disconnect();
-          resolve({ took_ms: performance.now() - from_ms, said });
+          resolve({ took_ms, ended_ms: performance.now() - from_ms, said });
         };
         const observer = new MutationObserver(look);
         observer.observe(document.body, { subtree: true, childList: true, characterData: true });

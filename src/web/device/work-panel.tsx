@@ -2,7 +2,7 @@
 import { type AtWork, isOver } from '../shell/at-work.ts';
 import { capital, formatCount, formatWhole } from '../shell/format.ts';
 import { StopButton } from '../shell/stop-button.tsx';
-import { type PauseReason, sentenceOf, slowdownOf } from '../tab/state.ts';
+import { isStopping, type PauseReason, sentenceOf, slowdownOf } from '../tab/state.ts';
 import { TransferBar } from './transfer-bar.tsx';
 
 const OVERRULE: Readonly<Record<Exclude<PauseReason, 'owner'>, string>> = {
@@ -72,7 +72,7 @@ export function WorkPanel({ work: { contribution, state } }: { work: AtWork }) {
       )}
       {!over && (
         <p class="actions">
-          {phase === 'stopping' ? null : pauses.includes('owner') ? (
+          {isStopping(phase) ? null : pauses.includes('owner') ? (
             <button type="button" onClick={() => contribution.resume()}>
               Go on
             </button>

@@ -16,7 +16,12 @@ export const atWork = createStore<AtWork | null>(null);
 export const workWord = createStore('');
 atWork.subscribe(() => {
   const phase = atWork.get()?.state.phase ?? 'stopped';
-  const word = isOverPhase(phase) ? '' : phase === 'paused' || phase === 'elsewhere' ? 'Paused' : 'Working';
+  const word =
+    isOverPhase(phase) || phase === 'handing-in'
+      ? ''
+      : phase === 'paused' || phase === 'elsewhere'
+        ? 'Paused'
+        : 'Working';
   if (word !== workWord.get()) workWord.set(word);
 });
 

@@ -1,4 +1,5 @@
 // Stops this tab's work from wherever one is: first what is done is handed in; a second press does not wait for that.
+import { isStopping } from '../tab/state.ts';
 import { atWork, isOver } from './at-work.ts';
 import { useStore } from './store.ts';
 
@@ -7,7 +8,7 @@ export function StopButton({ class: style }: { class?: string }) {
   const work = useStore(atWork);
   if (!work || isOver(work.state)) return null;
   const { contribution, state } = work;
-  const stopping = state.phase === 'stopping';
+  const stopping = isStopping(state.phase);
   return (
     <button type="button" class={style} onClick={() => (stopping ? contribution.drop() : void contribution.stop())}>
       {stopping ? 'Drop it and stop now' : 'Stop'}

@@ -74,7 +74,7 @@ export function startContributing(options: ContributionOptions): Contribution {
   worker.onmessage = ({ data }: MessageEvent<FromTab>) => {
     if (data.type === 'ended') finish();
     // What it was about to say when it was told to stop does not take the stop back.
-    else if (!stopping || isOver(data.state.phase)) show(data.state);
+    else if (!stopping || isOver(data.state.phase) || data.state.phase === 'handing-in') show(data.state);
     else show({ ...data.state, phase: 'stopping', tokens_per_second: 0 });
   };
   worker.onerror = (event) => {

@@ -60,8 +60,10 @@ export function contribute(start: StartMessage, onState: (state: ContributionSta
   /** A stop or a pause is not taken back by what was under way when it came. */
   const shownPhase = (phase: Phase): Phase => {
     if (isOver(phase) || phase === 'paused') return phase;
-    if (phase !== 'pausing') beneath = phase;
-    if (stopping.signal.aborted) return 'stopping';
+    if (phase !== 'pausing' && phase !== 'stopping') beneath = phase;
+    // Once it sends, it has packed: nothing is left to compute.
+    if (stopping.signal.aborted)
+      return beneath === 'sending' || state.phase === 'handing-in' ? 'handing-in' : 'stopping';
     return session.signal.aborted && phase !== 'elsewhere' ? state.phase : phase;
   };
   const set = (change: Partial<ContributionState>): void => {

@@ -25,8 +25,10 @@ export type Phase =
   | 'away'
   /** Another device takes part with the same key; whether its place is free is asked every few minutes. */
   | 'key-in-use'
-  /** The owner has said stop: what is done is being handed in. */
+  /** The owner has said stop: the step in flight ends, and what is done is packed. */
   | 'stopping'
+  /** The owner has said stop, and nothing computes any more: what is done is being sent. */
+  | 'handing-in'
   | 'stopped'
   /** The run is over. */
   | 'finished'
@@ -35,6 +37,9 @@ export type Phase =
 
 /** Phases in which there is work that is not handed in yet. */
 export const holdsWork = (phase: Phase): boolean => phase === 'training' || phase === 'sending';
+
+/** Phases in which the owner has said stop, and it is not over yet. */
+export const isStopping = (phase: Phase): boolean => phase === 'stopping' || phase === 'handing-in';
 
 /** Phases after which nothing computes any more. */
 export const isOver = (phase: Phase): boolean => phase === 'stopped' || phase === 'finished' || phase === 'failed';
@@ -173,6 +178,8 @@ export function sentenceOf(state: ContributionState): string {
       return 'the hub does not answer; trying again';
     case 'catching-up':
       return 'catching up with the model';
+    case 'handing-in':
+      return 'stopped: nothing computes here any more; sending what is done';
     case 'stopping':
     case 'pausing':
       return state.steps > 0 ? `${phase}: handing in what is done` : phase;
