@@ -88,13 +88,60 @@ test('a log’s time that is corrected by a tenth, and a hub that was away, are 
   const example = await begun();
   await example.playRound();
   for (let i = 0; i < 4; i++) {
-    example.hub_skew_ms += 3500; // a round takes 35 s
+    example.now_ms += 300_000;
+    example.hub_skew_ms += 33_000; // with the 31 s that a round takes
     await example.playRound();
   }
   example.now_ms += 3_600_000;
   await example.playRound();
   assert.deepEqual((await audited(example)).clocks.jumps, []);
 });
+
+test('who joins in the middle of a round has not seen it late', async () => {
+  const example = await begun();
+  const [first, ...others] = example.workers.map(({ identity }) => identity);
+  await example.openRound();
+  for (const { id } of others) await leave(example, id);
+  for (let i = 0; i < 5; i++) await example.tick(5000);
+  for (const who of others) await example.join(who, 'worker', 1);
+  const ids = [await example.handIn(first, example.now_ms - 24_900)];
+  for (const who of others) ids.push(await example.handIn(who, example.now_ms + 100));
+  await example.judgeAndMerge(ids);
+  await example.playRound();
+  const { clocks } = await audited(example);
+  assert.deepEqual([clocks.rounds_compared, clocks.jumps], [1, []]);
+});
+
+test('a clock that was ahead long ago, and is right by now, hides no jump', async () => {
+  const example = await begun();
+  example.hub_skew_ms = 200_000;
+  await example.playRound();
+  example.now_ms += 2_000_000;
+  example.hub_skew_ms = 0;
+  for (let i = 0; i < 4; i++) await example.playRound();
+  example.hub_skew_ms = 40_000;
+  await example.playRound();
+  assert.equal((await audited(example)).clocks.jumps.length, 1);
+});
+
+test('a round that ends without work because nobody is here is no question', async () => {
+  const example = await begun();
+  await example.openRound();
+  for (const { identity } of example.workers) await leave(example, identity.id);
+  while (example.open.phase !== 'merging') await example.tick(10_000);
+  await example.merge();
+  assert.equal((await audited(example)).clocks.rounds_without_work, 0);
+});
+
+const leave = (example: ExampleLog, peer: string) =>
+  example.add(example.hub, {
+    type: 'peer.left',
+    version: 1,
+    run: example.run,
+    peer,
+    session: 0,
+    reason: 'connection lost',
+  });
 
 test('all ticks a year earlier or later: the clocks of owner, workers and witnesses say so', async () => {
   for (const [skew_ms, word] of [

@@ -110,6 +110,7 @@ test('a fork is found at the next look, wherever it is: both heads are kept, and
       now.elapsed_ms += MINUTE_MS;
       await handIn(keeper, other);
       assert.equal(forks.length, 1);
+      await keeper.close();
       const { proof } = forks[0];
       const [a, b] = [proof.before, proof.now].map((note) => openCheckpoint(note, { id: hub.id, origin: LOG.name }));
       assert.ok(b.size >= a.size && !equalHashes(a.root, other.rootAt(a.size)), 'the evidence speaks for itself');
@@ -142,6 +143,14 @@ test('one size with two roots, and an event that is put before what was there wh
   const twin = await logOf(11, 3);
   keeper.saw(await twin.receipt(10), undefined); // no look is needed
   assert.match(twice.forks[0].message, /two different logs of 11 entries/);
+  const last = desk();
+  keeper = await last.open();
+  await handIn(keeper, await logOf(10));
+  const signedAfter = keeper.newest();
+  keeper.saw(await (await logOf(12)).receipt(11), signedAfter);
+  assert.equal(last.forks.length, 0, 'right behind what was seen');
+  keeper.saw(await twin.receipt(10), signedAfter);
+  assert.match(last.forks[0].message, /put a new one at 10/);
   const back = desk();
   keeper = await back.open();
   await handIn(keeper, await logOf(10));
@@ -154,16 +163,35 @@ test('one size with two roots, and an event that is put before what was there wh
   assert.match(back.forks[0].message, /signed 11 entries, and then put a new one at 4: it was rolled back/);
 });
 
+test('of the heads that were compared the last sixteen are kept', async () => {
+  const { now, drawer, open, serve } = desk();
+  const log = await logOf(0);
+  serve(log);
+  const keeper = await open();
+  for (let i = 0; i < 20; i++) {
+    now.elapsed_ms += MINUTE_MS;
+    await handIn(keeper, log);
+  }
+  const { heads } = await readKeptHeads(drawer, hub.id);
+  assert.deepEqual(
+    heads.map(({ size }) => size),
+    Array.from({ length: 16 }, (_, i) => i + 5),
+  );
+});
+
 test('a mirror that lags, and a hub that does not answer, are told after a while and accused of nothing', async () => {
   const { now, forks, problems, open, serve } = desk();
   const log = await logOf(10);
   const keeper = await open();
   await handIn(keeper, log, 'entry');
-  for (const answer of [await logOf(6), null, await logOf(7), null]) {
+  const look = async (answer: TransparencyLog | null): Promise<void> => {
     serve(answer);
     now.elapsed_ms += MINUTE_MS;
     await handIn(keeper, log, 'entry');
-  }
+  };
+  for (const answer of [await logOf(6), null, log, await logOf(7), null]) await look(answer);
+  assert.deepEqual([forks, problems], [[], []], 'one look that succeeds begins the count anew');
+  for (const answer of [await logOf(8), null]) await look(answer);
   assert.deepEqual([forks, problems], [[], ['heads-not-compared']]);
   serve(log);
   now.elapsed_ms += MINUTE_MS;
