@@ -9,6 +9,7 @@ import { exportModel } from '../src/model/checkpoint-folder.ts';
 import { LlamaConfigSchema } from '../src/model/config.ts';
 import { initialWeights } from '../src/model/init.ts';
 import { byteTokenizer } from '../src/model/tokenizer.ts';
+import { hubHere, tinyRun } from './hub-here.ts';
 import { type Network, network, TINY } from './network.ts';
 
 interface Ended {
@@ -162,7 +163,7 @@ describe('what is wrong', () => {
 
   test('with a run, its files or its settings', async (t) => {
     const net = network(t);
-    const { url } = await net.hub();
+    const { url } = await hubHere(t);
     const file = (name: string, content: string): string => {
       writeFileSync(join(net.folder, name), content);
       return join(net.folder, name);
@@ -261,7 +262,16 @@ describe('what is wrong', () => {
 test('two demos do not share a folder', async (t) => {
   const net = network(t);
   const folder = join(net.folder, 'demo');
-  const first = net.start('demo', '--folder', folder, '--data', join(net.folder, 'text.txt'), '--json');
+  const first = net.start(
+    'demo',
+    '--folder',
+    folder,
+    '--data',
+    join(net.folder, 'text.txt'),
+    '--workers',
+    '1',
+    '--json',
+  );
   await first.line((line) => line.type === 'starting');
   await failures(net, [
     [['demo', '--folder', folder], 'in-use', /another demo runs in/],
@@ -294,7 +304,7 @@ test('everything that a hub, a run, a peer and status say with --json is one JSO
 
 test('what join prints of a submission is enough to ask why; nothing is planted in a finished run', async (t) => {
   const net = network(t);
-  const { url } = await net.hub();
+  const { url } = await hubHere(t);
   const id = await net.createRun(url, '--rounds', '1', '--steps', '2', '--round-seconds', '20');
   const vera = net.join(url, 'vera', '--role', 'validator');
   await vera.line((line) => line.type === 'joined');
@@ -336,8 +346,8 @@ test('a hub logs as much as --log-level says, each line with its level and time'
 
 test('a reader that has enough is no failure', async (t) => {
   const net = network(t);
-  const { url } = await net.hub();
-  await net.createRun(url, '--min-workers', '2');
+  const { url } = await hubHere(t);
+  await tinyRun(url, { min_workers: 2 });
   const ada = net.join(url, 'ada');
   await ada.line((line) => line.type === 'joined');
   ada.process.stdout!.destroy();
@@ -351,11 +361,11 @@ test('a reader that has enough is no failure', async (t) => {
 
 test('names and messages from strangers cannot steer a terminal', async (t) => {
   const net = network(t);
-  const { url } = await net.hub();
+  const { url } = await hubHere(t);
   await net.createRun(url, '--min-workers', '2', '--name', 'nice run');
   const hostile = 'nicer\u001b[2J\u001b]0;title\u0007 run';
   // No hub takes such a name; one that lies shows it all the same.
-  const refused = net.start(
+  const refused = net.ask(
     'run',
     'create',
     '--hub',

@@ -8,6 +8,7 @@ import { exportModel, importModel } from '../src/model/checkpoint-folder.ts';
 import { LlamaConfigSchema } from '../src/model/config.ts';
 import { initialWeights } from '../src/model/init.ts';
 import { byteTokenizer } from '../src/model/tokenizer.ts';
+import { hubHere } from './hub-here.ts';
 import { network } from './network.ts';
 
 const config = LlamaConfigSchema.parse({
@@ -20,7 +21,7 @@ test('a Qwen2 model of 320 rows with a tokenizer of 257 ids is trained and expor
   const dir = join(net.folder, 'qwen');
   const before = initialWeights(config, 'elsewhere');
   await exportModel(dir, { config, weights: before, tokenizer: byteTokenizer() });
-  const { url } = await net.hub();
+  const { url } = await hubHere(t);
   const text = join(net.folder, 'text.txt');
   const create = ['run', 'create', '--hub', url, '--data', text, '--json', '--context', '16'];
   const small = LlamaConfigSchema.parse({ ...config, vocab_size: 256 });

@@ -24,6 +24,7 @@ import { signEvent } from '../src/protocol/envelope.ts';
 import { createIdentity, type Identity } from '../src/protocol/identity.ts';
 import { loadIdentity, loadOrCreateIdentity } from '../src/protocol/identity-file.ts';
 import { auditAt } from './forged-log.ts';
+import { hubHere } from './hub-here.ts';
 import { type Line, type Network, network, type Potluck, untilStatus } from './network.ts';
 
 /** Runs a command that must succeed; resolves with its last line. */
@@ -110,7 +111,7 @@ test('paused, its devices wait; resumed, they go on; ended, they leave, and ever
 
 test('an owner with too many unfinished runs is told so before the text is read, and what to do', async (t) => {
   const net = network(t);
-  const { url } = await net.hub();
+  const { url } = await hubHere(t);
   const owner = await loadOrCreateIdentity(join(net.folder, 'home', 'owner.key'));
   const game = await loadGame('addition-chain');
   const { schedule } = trainingFor({

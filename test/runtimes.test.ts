@@ -1,12 +1,13 @@
 // Devices of different runtime classes in one run: a native and a WASM worker, judged by a WASM validator, hold the same model.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { hubHere, tinyRun } from './hub-here.ts';
 import { network, untilStatus } from './network.ts';
 
 test('a native and a WASM worker train one model, and agree on it by hash', async (t) => {
   const net = network(t);
-  const { url } = await net.hub();
-  const run = await net.createRun(url, '--rounds', '3', '--steps', '6', '--round-seconds', '30', '--min-workers', '2');
+  const { url } = await hubHere(t);
+  const run = await tinyRun(url, { rounds: 3, steps: 6, min_workers: 2 });
   const peers = [
     net.join(url, 'native'),
     net.join(url, 'wasm', '--runtime', 'wasm'),
