@@ -68,6 +68,8 @@ describe('a settlement', () => {
     assert.equal(total, balanceOf(h.run, ALICE).held - before + balanceOf(h.run, VERA).free);
     h.happen(OWNER, settlement({ format: 'standard-merkle-tree' }));
     assert.equal(h.run.settlements, 2);
+    const { held, settled } = balanceOf(h.run, ALICE);
+    assert.ok(held > before && settled === held, 'what was settled before still is');
   });
 
   test('by somebody else, said again, or with a number, root, total or format that is not the one', () => {

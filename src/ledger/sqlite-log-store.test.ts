@@ -10,7 +10,7 @@ import { after, test } from 'node:test';
 import { LedgerError } from './errors.ts';
 import { logStoreCompliance, throwsWith } from './log-store.compliance.ts';
 import { type LogStore, MAX_WAITING_ENTRIES } from './log-store.ts';
-import { openSqliteLogStore } from './sqlite-log-store.ts';
+import { mustBeDurable, openSqliteLogStore } from './sqlite-log-store.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'potluck-log-'));
 after(() => rmSync(root, { recursive: true, force: true }));
@@ -75,6 +75,25 @@ test('files that are no log', async () => {
   edited.exec('PRAGMA user_version = 2');
   edited.close();
   throwsWith(() => openSqliteLogStore(future), 'log-unknown-version');
+});
+
+test('a store is opened only where a commit that is told has reached the disk', async () => {
+  const path = newPath();
+  await openSqliteLogStore(path).close();
+  const db = new DatabaseSync(path);
+  db.exec('PRAGMA synchronous = FULL');
+  mustBeDurable(db, path);
+  db.exec('PRAGMA synchronous = NORMAL');
+  assert.throws(() => mustBeDurable(db, path), {
+    code: 'store-unusable',
+    message: /got journal_mode wal, synchronous 1/,
+  });
+  db.close();
+  // SQLite keeps no write-ahead log of a database in memory, and says nothing about it.
+  const memory = new DatabaseSync(':memory:');
+  memory.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
+  assert.throws(() => mustBeDurable(memory, 'memory'), { code: 'store-unusable', message: /got journal_mode memory/ });
+  memory.close();
 });
 
 test('entries that vanish behind its back are noticed', async () => {

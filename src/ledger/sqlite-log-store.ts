@@ -34,6 +34,8 @@ const SQLITE_BUSY = 5;
 const SQLITE_CORRUPT = 11;
 const SQLITE_FULL = 13;
 const SQLITE_NOTADB = 26;
+/** What `PRAGMA synchronous` answers for FULL: a commit has reached the disk when it is told. */
+const SYNCHRONOUS_FULL = 2;
 
 interface Waiting {
   readonly entries: readonly Uint8Array[];
@@ -71,6 +73,7 @@ function prepare(db: DatabaseSync, path: string): LogStore {
   // EXCLUSIVE before the first access: the file is locked by the system's own file locks, which no crash leaves behind.
   db.exec('PRAGMA locking_mode = EXCLUSIVE');
   db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
+  mustBeDurable(db, path);
   db.exec('BEGIN IMMEDIATE');
   const applicationId = pragma(db, 'application_id');
   const version = pragma(db, 'user_version');
@@ -255,8 +258,20 @@ function prepare(db: DatabaseSync, path: string): LogStore {
   };
 }
 
-function pragma(db: DatabaseSync, name: string): number {
-  return Object.values(db.prepare(`PRAGMA ${name}`).get() ?? {})[0] as number;
+function pragma(db: DatabaseSync, name: string): number | string {
+  return Object.values(db.prepare(`PRAGMA ${name}`).get() ?? {})[0] as number | string;
+}
+
+/**
+ * SQLite answers a setting that it cannot follow with silence, and then an acknowledged event may be gone after a power cut.
+ * Throws LedgerError `store-unusable` with what is set and what should be.
+ */
+export function mustBeDurable(db: DatabaseSync, path: string): void {
+  const found = { journal_mode: pragma(db, 'journal_mode'), synchronous: pragma(db, 'synchronous') };
+  if (found.journal_mode === 'wal' && found.synchronous === SYNCHRONOUS_FULL) return;
+  const got = `journal_mode ${found.journal_mode}, synchronous ${found.synchronous}`;
+  const message = `${path}: expected journal_mode wal and synchronous ${SYNCHRONOUS_FULL} (FULL), got ${got}`;
+  throw new LedgerError('store-unusable', message, { path });
 }
 
 function resultCode(error: unknown): number | null {

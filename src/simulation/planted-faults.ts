@@ -1,341 +1,11 @@
-// Faults of one line in the real source, each of which something must find: a drawn history, a simulated network, or a test of a room.
+// Faults of one line in the real source, each of which something must find: those of the rules, and those of hub, peers and disks.
 import type { SourceFault } from './plant.ts';
+import { RULE_FAULTS, type RuleFault } from './planted-rules.ts';
 
-export interface PlantedFault extends SourceFault {
-  /** What must find it: `rules` histories drawn from the state, a `world` of hub and peers; none where only a test of its room can. */
+export interface PlantedFault extends SourceFault, Pick<RuleFault, 'seed'>, Partial<Pick<RuleFault, 'unit'>> {
+  /** What must find it: `rules` histories drawn from the state, a `world` of hub and peers; null where only a test of its room can. */
   readonly by: 'rules' | 'world' | null;
-  /** The first seed that found it, tried first. */
-  readonly seed?: number;
-  /** The test that must fail with it: a file under src/ and a part of the test's name. */
-  readonly unit?: readonly [file: string, name: string];
 }
-
-const JUDGING: readonly PlantedFault[] = [
-  {
-    name: 'tie-accepts',
-    file: 'core/judging.ts',
-    find: 'if (sum.accepted * 2n > sum.all)',
-    replace: 'if (sum.accepted * 2n >= sum.all)',
-    by: 'rules',
-    seed: 1,
-  },
-  {
-    name: 'half-finds-fraud',
-    file: 'core/judging.ts',
-    find: 'return sum.fraud * 2n > sum.all',
-    replace: 'return sum.fraud * 2n >= sum.all',
-    by: 'rules',
-    seed: 1,
-  },
-  {
-    name: 'own-account-judges-first',
-    file: 'core/judging.ts',
-    find: 'entry.account === account ? Number.POSITIVE_INFINITY : turn',
-    replace: 'entry.account === account ? -1 : turn',
-    by: 'rules',
-    seed: 1,
-  },
-  {
-    name: 'second-devices-judge-as-first',
-    file: 'core/judging.ts',
-    find: '      devices.set(entry.account, turn + 1);\n',
-    replace: '',
-    by: 'rules',
-    seed: 2,
-  },
-  {
-    name: 'weight-beyond-the-claim',
-    file: 'core/judging.ts',
-    find: 'if (body.weight > submission.body.tokens) {',
-    replace: 'if (body.weight > submission.body.tokens * 2) {',
-    by: 'rules',
-    seed: 2,
-  },
-  {
-    name: 'unseen-verdict-shown',
-    file: 'core/judging.ts',
-    find: 'if (found !== seal)',
-    replace: 'if (found.length !== seal.length)',
-    by: 'rules',
-    seed: 1,
-  },
-  {
-    name: 'plant-opened-twice',
-    file: 'core/judging.ts',
-    find: '  run.last_judged.delete(body.submission);\n',
-    replace: '',
-    by: 'rules',
-    seed: 1,
-  },
-  {
-    name: 'silent-round-credited',
-    file: 'core/judging.ts',
-    find: "verified: judgement === 'accepted' }",
-    replace: 'verified: true }',
-    by: 'rules',
-    seed: 1,
-  },
-  {
-    name: 'locked-stake-of-nobody-counts',
-    file: 'core/verdict-stakes.ts',
-    find: 'return stakeOf(run, account) > 0 ? (run.staked.get(device) ?? 0) : 0;',
-    replace: 'return run.staked.get(device) ?? 0;',
-    by: 'rules',
-    seed: 25,
-  },
-  {
-    name: 'every-device-has-its-accounts-stake',
-    file: 'core/verdict-stakes.ts',
-    find: '* scale) / BigInt(ofAccount.get(account)!)',
-    replace: '* scale) / 1n',
-    by: 'rules',
-    seed: 1,
-  },
-];
-
-const PAY: readonly PlantedFault[] = [
-  {
-    name: 'refused-work-paid',
-    file: 'core/payout.ts',
-    find: 'claims(agreed).filter(({ id }) => verified.has(id))',
-    replace: 'claims(agreed)',
-    by: 'rules',
-    seed: 10,
-  },
-  {
-    name: 'everybody-paid-the-same',
-    file: 'core/payout.ts',
-    find: 'claims(agreed).filter(({ id }) => verified.has(id))',
-    replace: 'claims(agreed).filter(({ id }) => verified.has(id)).map((claim) => ({ ...claim, weight: 1 }))',
-    by: 'rules',
-    seed: 1,
-  },
-  {
-    name: 'who-shows-nothing-is-paid',
-    file: 'core/payout.ts',
-    find: '    .filter((id) => !unshown.has(id))\n',
-    replace: '',
-    by: 'rules',
-    seed: 2,
-  },
-  {
-    name: 'not-drawn-says-nothing',
-    file: 'core/payout.ts',
-    find: 'verdicts.get(id)?.weight ?? middle',
-    replace: 'verdicts.get(id)?.weight ?? 0',
-    by: 'rules',
-    seed: 1,
-  },
-  {
-    name: 'half-of-the-middle-is-too-little',
-    file: 'core/payout.ts',
-    find: 'if (reached * 2n >= all) return weight;',
-    replace: 'if (reached * 2n > all) return weight;',
-    by: 'rules',
-    seed: 10,
-  },
-  {
-    name: 'settled-shares-lost-again',
-    file: 'core/payout.ts',
-    find: 'const lost = Math.min(shares, sharesAtHand(run, account));',
-    replace: 'const lost = shares;',
-    by: 'rules',
-    seed: 75,
-  },
-  {
-    name: 'smallest-remainder',
-    file: 'core/shares.ts',
-    find: '(a.remainder > b.remainder ? -1 : 1)',
-    replace: '(a.remainder > b.remainder ? 1 : -1)',
-    by: 'rules',
-    seed: 1,
-  },
-  {
-    name: 'halved-a-round-late',
-    file: 'core/shares.ts',
-    find: 'Math.floor(round / emission.halving_rounds)',
-    replace: 'Math.floor(Math.max(0, round - 1) / emission.halving_rounds)',
-    by: 'rules',
-    seed: 1,
-  },
-  {
-    name: 'royalty-rounded-away',
-    file: 'core/shares.ts',
-    find: "ancestors: whole.get('ancestors') ?? 0,",
-    replace: 'ancestors: Math.floor((emissionOf(emission, round) * royalty_permille) / 1001),',
-    by: 'rules',
-    seed: 34,
-  },
-  {
-    name: 'dividends-without-stake',
-    file: 'core/yuma-bonds.ts',
-    find: 'normalised(earned.map((share, i) => mul(share, active_stake[i])))',
-    replace: 'normalised(earned)',
-    by: 'rules',
-    seed: 1,
-  },
-  {
-    name: 'bonds-that-do-not-fade',
-    file: 'core/yuma-bonds.ts',
-    find: 'mul(alpha, value) + mul(ONE - alpha, before)',
-    replace: 'mul(alpha, value) + before',
-    by: 'rules',
-    seed: 1,
-  },
-  {
-    name: 'largest-weight-is-consensus',
-    file: 'core/yuma-median.ts',
-    find: 'if (minority < low + lower_stake && lower.length > 0) {',
-    replace: 'if (total < low + lower_stake && lower.length > 0) {',
-    by: 'rules',
-    seed: 13,
-  },
-];
-
-const MERGING: readonly PlantedFault[] = [
-  {
-    name: 'fraud-keeps-its-pay',
-    file: 'core/merging.ts',
-    find: "  if (judgement === 'fraud') forfeit(run, peer);\n",
-    replace: '',
-    by: 'rules',
-    seed: 1,
-  },
-  {
-    name: 'refused-work-keeps-the-record',
-    file: 'core/merging.ts',
-    find: "if (judgement === 'refused' || judgement === 'fraud') peer.consecutive_valid = 0;",
-    replace: "if (judgement === 'fraud') peer.consecutive_valid = 0;",
-    by: 'rules',
-    seed: 1,
-  },
-  {
-    name: 'verdicts-remembered-after-clearing',
-    file: 'core/merging.ts',
-    find: '  rememberVerdicts(run);\n  clearSubmissions(run);\n',
-    replace: '  clearSubmissions(run);\n  rememberVerdicts(run);\n',
-    by: 'rules',
-    seed: 1,
-  },
-  {
-    name: 'misjudged-plant-keeps-its-pay',
-    file: 'core/reduce.ts',
-    find: '        peer.plants_wrong++;\n        forfeit(run, peer);\n',
-    replace: '        peer.plants_wrong++;\n',
-    by: 'rules',
-    seed: 1,
-  },
-  {
-    name: 'handed-in-twice',
-    file: 'core/reduce.ts',
-    find: 'if (run.peers.get(author)!.handed_in)',
-    replace: 'if (false)',
-    by: 'rules',
-    seed: 1,
-  },
-  {
-    name: 'rules-a-round-late',
-    file: 'core/rule-changes.ts',
-    find: 'run.round < run.pending_rules.from_round',
-    replace: 'run.round <= run.pending_rules.from_round',
-    by: 'rules',
-    seed: 1,
-  },
-];
-
-const STAKE: readonly PlantedFault[] = [
-  {
-    name: 'released-shares-count',
-    file: 'core/stake.ts',
-    find: 'if (free_round === null) run.staked.set(',
-    replace: 'run.staked.set(',
-    by: 'rules',
-    seed: 1,
-  },
-  {
-    name: 'stake-free-a-round-early',
-    file: 'core/stake.ts',
-    find: 'free_round: run.round + releaseRounds(run) });',
-    replace: 'free_round: run.round + releaseRounds(run) - 1 });',
-    by: 'rules',
-    seed: 1,
-  },
-  {
-    name: 'stake-free-a-round-late',
-    file: 'core/stake.ts',
-    find: '(free_round <= run.round ||',
-    replace: '(free_round < run.round ||',
-    by: 'rules',
-    seed: 1,
-  },
-  {
-    name: 'lock-of-withheld-shares',
-    file: 'core/stake.ts',
-    find: 'if (shares <= free) return null;',
-    replace: 'if (shares <= free + withheld) return null;',
-    by: 'rules',
-    seed: 2,
-  },
-  {
-    name: 'withheld-a-round-longer',
-    file: 'core/balances.ts',
-    find: 'round + run.rules.withheld_rounds > run.round;',
-    replace: 'round + run.rules.withheld_rounds >= run.round;',
-    by: 'rules',
-    seed: 1,
-  },
-  {
-    name: 'second-settlement-forgets-the-first',
-    file: 'core/settlement.ts',
-    find: 'run.settled.set(account, (run.settled.get(account) ?? 0) + shares);',
-    replace: 'run.settled.set(account, shares);',
-    by: 'rules',
-    seed: 1,
-  },
-];
-
-const TIME: readonly PlantedFault[] = [
-  {
-    name: 'deadline-after-its-time',
-    file: 'core/deadlines.ts',
-    find: 'time_ms >= run.deadline_ms ||',
-    replace: 'time_ms > run.deadline_ms ||',
-    by: 'rules',
-    seed: 1,
-  },
-  {
-    name: 'grace-ends-while-the-hub-is-away',
-    file: 'core/deadlines.ts',
-    find: '    run.grace_deadline_ms += away_ms;\n',
-    replace: '',
-    by: 'rules',
-    seed: 6,
-  },
-  {
-    name: 'showing-is-never-over',
-    file: 'core/deadlines.ts',
-    find: '|| past(run.reveal_deadline_ms))',
-    replace: ')',
-    by: 'rules',
-    seed: 2,
-  },
-  {
-    name: 'owed-by-who-has-left',
-    file: 'core/presence.ts',
-    find: '  countOwed(run);\n',
-    replace: '  if (change === 1) countOwed(run);\n',
-    by: 'rules',
-    seed: 1,
-  },
-  {
-    name: 'work-of-who-has-left-is-waited-for',
-    file: 'core/attendance.ts',
-    find: "if (worker.present && worker.role === 'worker') run.attendance.handed_in++;",
-    replace: 'run.attendance.handed_in++;',
-    by: 'rules',
-    seed: 1,
-  },
-];
 
 const NETWORK: readonly PlantedFault[] = [
   {
@@ -345,6 +15,7 @@ const NETWORK: readonly PlantedFault[] = [
     replace: '',
     by: 'world',
     seed: 9,
+    unit: ['peer/hostile-hub.test.ts', 'sends again what was not answered, and believes only a receipt'],
   },
   {
     name: 'cut-off-work-not-handed-in',
@@ -369,6 +40,7 @@ const NETWORK: readonly PlantedFault[] = [
     replace: '',
     by: 'world',
     seed: 4,
+    unit: ['peer/hostile-hub.test.ts', 'sends again what was not answered, and believes only a receipt'],
   },
   {
     name: 'replay-skips-an-event-after-a-snapshot',
@@ -392,8 +64,12 @@ const NETWORK: readonly PlantedFault[] = [
     find: 'PRAGMA synchronous = FULL',
     replace: 'PRAGMA synchronous = NORMAL',
     by: null,
+    unit: ['ledger/sqlite-log-store.test.ts', 'a store is opened only where a commit'],
   },
 ];
 
-/** Every fault, by subject. */
-export const PLANTED_FAULTS: readonly PlantedFault[] = [...JUDGING, ...PAY, ...MERGING, ...STAKE, ...TIME, ...NETWORK];
+/** Every fault. */
+export const PLANTED_FAULTS: readonly PlantedFault[] = [
+  ...RULE_FAULTS.map((fault) => ({ ...fault, by: 'rules' as const })),
+  ...NETWORK,
+];

@@ -17,7 +17,7 @@ import { balance, mayNotLock, mayNotRelease, payable } from './what-is-at-stake.
 import { acceptedWork, stakeOf } from './who-is-accepted.ts';
 import { mayNotDraw, mayNotSeal, mayNotShow } from './who-judges.ts';
 
-const RUNS = 64;
+const UNFINISHED_RUNS_OF_ALL = 64;
 const UNFINISHED_RUNS = 8;
 const RULE_PROPOSALS = 1000;
 /** So many models in a row, each worse by more than a quarter than the best before. */
@@ -82,14 +82,13 @@ const mayNotMove = (books: Books, author: string, body: AccountAddress): string 
 
 function mayNotCreate(books: Books, { id, author }: LoggedEvent, { ancestor, model }: RunCreated): string | null {
   const owner = accountOf(books, author);
-  const own = [...books.runs.values()].filter(
-    (run) => run.phase !== 'finished' && accountOf(books, run.owner) === owner,
-  );
+  const going = [...books.runs.values()].filter(({ phase }) => phase !== 'finished');
+  const own = going.filter((run) => accountOf(books, run.owner) === owner);
   const stated = ancestor && books.runs.get(ancestor.run)?.stated;
   const from = stated && [stated.model, stated.merged_rounds, stated.model].join();
   return firstOf(
     [books.runs.has(id), 'it is there'],
-    [books.runs.size >= RUNS, 'too many runs'],
+    [going.length >= UNFINISHED_RUNS_OF_ALL, 'too many runs'],
     [own.length >= UNFINISHED_RUNS, 'too many runs of one owner'],
     [
       ancestor !== undefined && from !== [ancestor.model, ancestor.merged_rounds, model].join(),
