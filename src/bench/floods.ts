@@ -9,6 +9,7 @@ import { BenchError } from './errors.ts';
 import type { Counts, Flood, Target } from './flood.ts';
 import { BOUNDS, type Felt, honestPeople } from './flood-honest.ts';
 import { FLOODS_OF_BYTES } from './floods-of-bytes.ts';
+import { FLOODS_OF_WORDS } from './floods-of-words.ts';
 import { table, writeJson } from './report.ts';
 
 /** Nobody floods: what the machine itself costs. */
@@ -18,7 +19,7 @@ const QUIET: Flood = {
   run: (_target, signal) => new Promise((resolve) => signal.addEventListener('abort', () => resolve({}))),
 };
 /** Every flood. Another one is one more row here. */
-export const FLOODS: readonly Flood[] = [QUIET, ...FLOODS_OF_BYTES];
+export const FLOODS: readonly Flood[] = [QUIET, ...FLOODS_OF_BYTES, ...FLOODS_OF_WORDS];
 
 const HELP = `npm run bench floods [-- OPTIONS]
 

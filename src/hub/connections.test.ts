@@ -43,7 +43,7 @@ function openHub(
   const connections = openConnections(services, CONNECTION_LIMITS);
   const connect = () => {
     const heard: FromHub[] = [];
-    const end = { code: 0, reason: '' };
+    const end = { code: 0, reason: '', deaf: false };
     let listener!: ChannelListener;
     const channel: Channel = {
       ...{ open: true, closed: false, queued_bytes: 0 },
@@ -52,6 +52,7 @@ function openHub(
       },
       send: (frame) => void heard.push(decodeFromHub(frame)),
       ping: () => {},
+      deafen: () => void Object.assign(end, { deaf: true }),
       close: (code = 1005, reason = '') =>
         void Object.assign(Object.assign(end, { code, reason }) && channel, { open: false }),
       terminate: () => void Object.assign(channel, { open: false }),
@@ -99,7 +100,7 @@ describe('a connection', () => {
     const last = junk.heard.at(-1)!;
     assert.ok(last.type === 'refused' && last.code === 'not-understood');
     assert.match(last.message, /at most 70000 bytes, got \d+; another version of potluck may help/);
-    assert.deepEqual(junk.end, { code: 1008, reason: 'not-understood' });
+    assert.deepEqual(junk.end, { code: 1008, reason: 'not-understood', deaf: true });
     assert.equal(await honest.say({ type: 'ping' }), 'pong');
   });
 
@@ -121,7 +122,7 @@ describe('a connection', () => {
       assert.equal(await peer.say({ type: 'ping' }), 'too-fast');
     assert.ok(peer.channel.open);
     await peer.say({ type: 'ping' });
-    assert.equal(peer.end.code, 1013);
+    assert.deepEqual([peer.end.code, peer.end.deaf], [1013, true]);
     assert.match(peer.end.reason, /^too-fast: .* try again later$/);
     assert.equal(
       await (await hub.observer()).say({ type: 'ping' }),

@@ -242,6 +242,7 @@ export function openConnections(hub: HubServices, limits: ConnectionLimits = CON
     try {
       hub.rates.take(tooFast ? 'too_fast_connection' : 'malformed_connection', connection.number);
     } catch {
+      connection.channel.deafen?.();
       if (tooFast) tryLater(connection, 'too-fast: this hub was asked too much, and too much again; try again later');
       else {
         const why = `too much of what this device says is not understood, the last time: ${message}; another version of potluck may help`;
@@ -309,6 +310,7 @@ export function openConnections(hub: HubServices, limits: ConnectionLimits = CON
           connection.alive = true;
           if (++connection.waiting > limits.waiting_messages) {
             const message = `at most ${limits.waiting_messages} messages may wait for their answer, got more`;
+            channel.deafen?.();
             sendAway(connection, new HubError('too-many-messages', message));
             return;
           }

@@ -28,6 +28,8 @@ export interface Channel {
   ping(): void;
   /** Asks the other end to close as well. RFC 6455, section 7.4: what the codes mean. */
   close(code?: number, reason?: string): void;
+  /** Reads nothing more, where reading costs something: for who is told to go and does not stop talking. */
+  deafen?(): void;
   /** Gone at once, without asking. */
   terminate(): void;
 }
@@ -61,6 +63,7 @@ export function webSocketChannel(socket: WebSocket): Channel {
     },
     ping: () => socket.ping(),
     close: (code, reason) => socket.close(code, reason),
+    deafen: () => socket.pause(),
     terminate: () => socket.terminate(),
   };
 }
