@@ -7,7 +7,7 @@ import { audit } from '../peer/audit-here.ts';
 import { localTestimony } from '../peer/local-testimony.ts';
 import { type PublicLog, Untruth } from '../peer/public-log.ts';
 import { isAddress, openPublicLog } from '../peer/public-log-open.ts';
-import { aboutTime } from '../protocol/clock.ts';
+import { formatDuration } from '../protocol/duration.ts';
 import { homeFolder } from './folders.ts';
 import { fullId, gameFileOption, integer, jsonOption, logPlace } from './options.ts';
 import { formatCount, openOutput } from './output.ts';
@@ -149,7 +149,7 @@ function seenByOthers({ witnesses, heads, clocks, departures }: AuditReport): [s
   if (clocks.ahead_ms !== null) {
     const where = clocks.ahead_ms > 0 ? 'ahead of' : 'behind';
     const apart =
-      Math.abs(clocks.ahead_ms) < 1000 ? 'within a second of' : `${aboutTime(Math.abs(clocks.ahead_ms))} ${where}`;
+      Math.abs(clocks.ahead_ms) < 1000 ? 'within a second of' : `${formatDuration(Math.abs(clocks.ahead_ms))} ${where}`;
     rows.push(['clock', `the hub's is ${apart} most of ${count(clocks.clocks, 'other clock')} that the log tells of`]);
   }
   const { said, peers, soon_back, soon_ms } = departures;

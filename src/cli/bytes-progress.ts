@@ -1,4 +1,5 @@
 // How far reading or sending a text is: a bar in a terminal, now and then a line elsewhere.
+import { formatDuration } from '../protocol/duration.ts';
 import { bar } from './dashboard.ts';
 import { formatBytes, type Output } from './output.ts';
 import { progressLine } from './progress-line.ts';
@@ -21,13 +22,6 @@ export function bytesOf(done_bytes: number, total_bytes: number | null): string 
   return `${(done_bytes * scale).toFixed(total.split('.')[1]?.length ?? 0)} of ${total} ${unit}`;
 }
 
-/** 3725 s → "1 h 2 min". */
-export function leftFor(seconds: number): string {
-  if (seconds < 90) return `${Math.max(1, Math.round(seconds))} s`;
-  const minutes = Math.round(seconds / 60);
-  return minutes < 90 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
-}
-
 /** "reading 45.2 of 200 MB, 12.3 MB/s, 13 s left". */
 export function progressSentence(
   what: string,
@@ -36,7 +30,10 @@ export function progressSentence(
   since_ms: number,
 ): string {
   const a_second = (1000 * done_bytes) / Math.max(1, since_ms);
-  const left = total_bytes === null || a_second === 0 ? '' : `, ${leftFor((total_bytes - done_bytes) / a_second)} left`;
+  const left =
+    total_bytes === null || a_second === 0
+      ? ''
+      : `, ${formatDuration(Math.max(1000, (1000 * (total_bytes - done_bytes)) / a_second))} left`;
   const ended = total_bytes !== null && done_bytes >= total_bytes;
   return `${what} ${bytesOf(done_bytes, total_bytes)}, ${formatBytes(Math.round(a_second))}/s${ended ? '' : left}`;
 }

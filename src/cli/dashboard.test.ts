@@ -5,7 +5,7 @@ import { stripVTControlCharacters } from 'node:util';
 import fc from 'fast-check';
 import type { PeerView, RunStatus } from '../protocol/messages.ts';
 import { nameOf } from '../protocol/shown-name.ts';
-import { bar, formatDuration, type Picture, paceOf, renderRun, sparkline } from './dashboard.ts';
+import { bar, type Picture, paceOf, renderRun, sparkline } from './dashboard.ts';
 import { liveBlock } from './live-block.ts';
 import { printable } from './output.ts';
 import { clip, columnsOf, padTo, wrap } from './text-columns.ts';
@@ -178,13 +178,6 @@ test('bars, sparklines and durations', () => {
   );
   assert.equal(sparkline([4, 3, 2, 1], 3), '█▅▁');
   assert.equal(sparkline([2, 2], 5), '▁▁');
-  assert.deepEqual([0, 59_400, 60_000, 95_000, 3_700_000].map(formatDuration), [
-    '0 s',
-    '59 s',
-    '1 min 0 s',
-    '1 min 35 s',
-    '1 h 1 min',
-  ]);
 });
 
 test('the pace is calm: a speed while nobody trains, a time left that only rounds change', () => {

@@ -1,5 +1,6 @@
 // The demo's picture in the terminal: pure text from a status.
 import { styleText } from 'node:util';
+import { formatDuration } from '../protocol/duration.ts';
 import type { PeerView, RunStatus } from '../protocol/messages.ts';
 import { nameOf } from '../protocol/shown-name.ts';
 import { formatBytes, formatCount } from './output.ts';
@@ -44,14 +45,6 @@ export function sparkline(values: readonly number[], columns: number): string {
   const low = Math.min(...shown);
   const range = Math.max(...shown) - low || 1;
   return shown.map((value) => SPARKS[Math.round(((value - low) / range) * (SPARKS.length - 1))]).join('');
-}
-
-/** 95_000 → "1 min 35 s". */
-export function formatDuration(duration_ms: number): string {
-  const seconds = Math.max(0, Math.round(duration_ms / 1000));
-  if (seconds < 60) return `${seconds} s`;
-  const minutes = Math.floor(seconds / 60);
-  return minutes < 60 ? `${minutes} min ${seconds % 60} s` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
 /**

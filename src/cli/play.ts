@@ -2,10 +2,10 @@
 import { Command, Option } from 'commander';
 import { isGameFile, nameOfGameFile } from '../games/game-file.ts';
 import { loadGame } from '../games/registry.ts';
+import { formatDuration } from '../protocol/duration.ts';
 import { ADVERSARIES, adversariesOf, adversaryNamed } from '../simulation/adversaries/registry.ts';
 import { playGame } from '../simulation/play.ts';
 import type { StrategyReport } from '../simulation/play-report.ts';
-import { formatDuration } from './dashboard.ts';
 import { decimal, integer, jsonOption, readSettings } from './options.ts';
 import { CliError, type Output, openOutput } from './output.ts';
 import { progressLine } from './progress-line.ts';

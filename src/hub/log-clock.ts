@@ -3,7 +3,8 @@
 // When a hub starts, the log's time is that of the machine's clock, unless the log is ahead of it already or so far behind that the clock is
 // likelier wrong than the hub was away. From then on only elapsed time moves it. Where it differs from the machine's clock (somebody has set
 // that, or had it wrong before), it runs a tenth slower or faster until they agree: never back, and never by a jump.
-import { aboutTime, CLOCK_TOLERANCE_MS, type Clock } from '../protocol/clock.ts';
+import { CLOCK_TOLERANCE_MS, type Clock } from '../protocol/clock.ts';
+import { formatDuration } from '../protocol/duration.ts';
 
 /** The part by which the log's time runs slower or faster: an hour is made good in ten, and a round is hardly another length. */
 const CORRECTED_PART = 0.1;
@@ -64,6 +65,6 @@ export function openLogClock(last_ms: number, clock: Clock): LogClock {
 export function skewOf(ahead_ms: number): string | null {
   if (Math.abs(ahead_ms) <= CLOCK_TOLERANCE_MS) return null;
   const [where, how] = ahead_ms > 0 ? ['ahead of', 'slower'] : ['behind', 'faster'];
-  const until = aboutTime(Math.abs(ahead_ms) / CORRECTED_PART);
-  return `the log's time is ${aboutTime(Math.abs(ahead_ms))} ${where} this machine's clock, which was set or is wrong: rounds go on, and the log's time runs a tenth ${how} until they agree, in about ${until}`;
+  const until = formatDuration(Math.abs(ahead_ms) / CORRECTED_PART);
+  return `the log's time is ${formatDuration(Math.abs(ahead_ms))} ${where} this machine's clock, which was set or is wrong: rounds go on, and the log's time runs a tenth ${how} until they agree, in about ${until}`;
 }

@@ -1,7 +1,7 @@
 // What keeps a run from getting on, in words for its owner and everybody who looks: read from the core's state, so that a restart forgets nothing.
 import { lossesOf } from '../core/rising-loss.ts';
 import type { RunState } from '../core/state.ts';
-import { aboutTime } from '../protocol/clock.ts';
+import { formatDuration } from '../protocol/duration.ts';
 import type { LogClock } from './log-clock.ts';
 
 /** Fewer rounds in a row that bring nothing are no news: a device may have left, a line may have broken. */
@@ -21,12 +21,12 @@ export function runProblem(run: RunState, time: Pick<LogClock, 'until_ms'>): str
   const { rounds, submissions, code, opens_ms } = run.idle;
   if (rounds < IDLE_ROUNDS || run.phase === 'paused') return null;
   const waits_ms = run.phase === 'gathering' ? time.until_ms(opens_ms) : 0;
-  const again = waits_ms >= 1000 ? `; it is opened again in ${aboutTime(waits_ms)}` : '';
+  const again = waits_ms >= 1000 ? `; it is opened again in ${formatDuration(waits_ms)}` : '';
   const times = `${rounds} times in a row`;
   if (submissions > 0) {
     const said = code ? `refused ("${code}")` : 'not accepted';
     return `round ${run.round} has brought nothing ${times}: the last time all of the work was ${said}${again}`;
   }
-  const length = aboutTime(run.spec.round_ms);
+  const length = formatDuration(run.spec.round_ms);
   return `round ${run.round} has brought nothing ${times}: nobody handed anything in within its ${length}, so the devices here may be too slow for it${again}`;
 }

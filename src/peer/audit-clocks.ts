@@ -9,7 +9,8 @@
 //   worker's last rounds, with a tenth for clocks that are being corrected (hub/log-clock.ts).
 import type { LoggedEvent } from '../core/events.ts';
 import type { NetworkState } from '../core/state.ts';
-import { aboutTime, CLOCK_TOLERANCE_MS } from '../protocol/clock.ts';
+import { CLOCK_TOLERANCE_MS } from '../protocol/clock.ts';
+import { formatDuration } from '../protocol/duration.ts';
 
 /** Most workers' clocks say that the hub's ran ahead by more than this between two rounds: longer than a view takes to reach anybody. */
 const JUMP_MS = 10_000;
@@ -169,12 +170,12 @@ export function clockWarnings({ clocks, ahead_ms, jumps }: ClockReport): string[
         ? 'the one other clock that the log tells of: one of the two is'
         : `most of ${clocks} other clocks that the log tells of: it is`;
     list.push(
-      `the hub's clock was ${aboutTime(Math.abs(ahead_ms))} ${ahead_ms > 0 ? 'ahead of' : 'behind'} ${whose} wrong`,
+      `the hub's clock was ${formatDuration(Math.abs(ahead_ms))} ${ahead_ms > 0 ? 'ahead of' : 'behind'} ${whose} wrong`,
     );
   }
   for (const { run, round, index, ahead_ms, clocks } of jumps) {
     list.push(
-      `before round ${round} of run ${run.slice(0, 12)} (event ${index}) the hub's clock went on ${aboutTime(ahead_ms)} further than those of most of ${clocks} workers: it was set, or put forward to end a round early`,
+      `before round ${round} of run ${run.slice(0, 12)} (event ${index}) the hub's clock went on ${formatDuration(ahead_ms)} further than those of most of ${clocks} workers: it was set, or put forward to end a round early`,
     );
   }
   return list;

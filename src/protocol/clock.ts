@@ -1,4 +1,5 @@
 // Time as hub and peers know it: handed in, so that the simulator can run them on a clock of its own.
+import { formatDuration } from './duration.ts';
 
 /** What `setTimeout` gives back; only good for `clearTimeout`. */
 export type Timer = unknown;
@@ -37,20 +38,9 @@ export function fired(signal: AbortSignal): Promise<void> {
 /** What the clocks of computers that set theirs at all are apart by, with room. */
 export const CLOCK_TOLERANCE_MS = 5 * 60_000;
 
-/** A length of time as people say it: the two largest units at most. */
-export function aboutTime(duration_ms: number): string {
-  const minutes = Math.round(duration_ms / 60_000);
-  if (minutes < 1) return `${Math.round(duration_ms / 1000)} s`;
-  if (minutes < 60) return `${minutes} min`;
-  const hours = Math.floor(minutes / 60);
-  if (hours < 48) return minutes % 60 === 0 ? `${hours} h` : `${hours} h ${minutes % 60} min`;
-  const days = Math.round(hours / 24);
-  return days < 1000 ? `${days} days` : `${Math.round(days / 365.25)} years`;
-}
-
 /** What somebody who reads a log should know of its hub's clock; null where it is not ahead of the reader's. */
 export function clockAhead(log_ms: number, now_ms: number): string | null {
   const ahead_ms = log_ms - now_ms;
   if (ahead_ms <= CLOCK_TOLERANCE_MS) return null;
-  return `the hub's clock is ${aboutTime(ahead_ms)} ahead of yours: one of the two is wrong, and times in its log are not those of your clock`;
+  return `the hub's clock is ${formatDuration(ahead_ms)} ahead of yours: one of the two is wrong, and times in its log are not those of your clock`;
 }

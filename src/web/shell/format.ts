@@ -19,19 +19,11 @@ export function formatBytes(size_bytes: number): string {
 /** 1234567 → "1,234,567". */
 export const formatWhole = (value: number): string => value.toLocaleString('en-US');
 
+export { formatDuration } from '../../protocol/duration.ts';
+
 /** 1, 'step' → "1 step"; 1234, 'step' → "1,234 steps". */
 export const countOf = (value: number, what: string): string =>
   `${formatWhole(value)} ${what}${value === 1 ? '' : 's'}`;
-
-/** 95_000 → "1 min 35 s". */
-export function formatDuration(duration_ms: number): string {
-  const seconds = Math.max(0, Math.round(duration_ms / 1000));
-  if (seconds < 60) return `${seconds} s`;
-  const minutes = Math.floor(seconds / 60);
-  if (minutes < 60) return `${minutes} min ${seconds % 60} s`;
-  const hours = Math.floor(minutes / 60);
-  return hours < 48 ? `${hours} h ${minutes % 60} min` : `${Math.floor(hours / 24)} days ${hours % 24} h`;
-}
 
 /** A moment of the log: time of day, with the date where it is another day than today. */
 export function formatTime(time_ms: number, now_ms = Date.now()): string {
