@@ -173,6 +173,28 @@ test('a blob that is damaged on the disk is refused, or the connection is cut be
   assert.deepEqual(problems, Array(3).fill('blob-corrupt'), 'its operator hears of it');
 });
 
+test('uploads that were announced and hardly come take no room: others are taken', async () => {
+  const { host, hostname, port } = new URL(hub.url);
+  const sockets = await Promise.all(
+    Array.from({ length: 4 }, async () => {
+      const unknown = randomBytes(32);
+      const lines = Object.entries(await headersFor(unknown)).map(([name, value]) => `${name}: ${value}\r\n`);
+      const socket = connect(Number(port), hostname);
+      socket.on('error', () => {});
+      const start = `PUT /blobs/${sha256Hex(unknown)} HTTP/1.1\r\nhost: ${host}\r\ncontent-length: ${1 << 30}\r\n`;
+      socket.write(`${start}${lines.join('')}\r\nx`);
+      await once(socket, 'connect');
+      return socket;
+    }),
+  );
+  for (const size of [10, 2 << 20]) {
+    const bytes = randomBytes(size);
+    const put = await fetch(urlOf(bytes), { method: 'PUT', body: bytes, headers: await headersFor(bytes) });
+    assert.equal(put.status, 201);
+  }
+  for (const socket of sockets) socket.destroy();
+});
+
 test('for readers who are gone, or do not read, nothing is read', async () => {
   const bytes = randomBytes(24 << 20);
   await fetch(urlOf(bytes), { method: 'PUT', body: bytes, headers: await headersFor(bytes) });

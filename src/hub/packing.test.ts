@@ -21,6 +21,32 @@ test('the packing that is taken', () => {
   for (const [accepted, packing] of cases) assert.equal(packingFor(accepted), packing, accepted);
 });
 
+test('many who ask at once share one packing; what is not worth it is read no second time', async () => {
+  const pack = openPacker();
+  let reads = 0;
+  const text = async () => {
+    reads++;
+    return Buffer.from('one event like the other, '.repeat(200));
+  };
+  const all = await Promise.all(Array.from({ length: 20 }, () => pack('a', 'gzip', text)));
+  assert.equal(reads, 1);
+  assert.ok(all.every((packed) => packed !== null && packed === all[0]));
+  const noise = randomBytes(4000);
+  for (let i = 0; i < 3; i++) {
+    const packed = await pack('b', 'gzip', async () => {
+      reads++;
+      return noise;
+    });
+    assert.equal(packed, null);
+  }
+  assert.equal(reads, 2);
+  await assert.rejects(
+    pack('c', 'gzip', () => Promise.reject(new Error('damaged'))),
+    /damaged/,
+  );
+  assert.ok(await pack('c', 'gzip', text), 'a failure is not kept');
+});
+
 test('entries shrink, random bytes go as they are', async () => {
   const packer = openPacker();
   const pack = (name: string, bytes: Uint8Array, accepted: string) => packedFor(packer, name, bytes, accepted);

@@ -21,8 +21,8 @@ import {
   uploadedPart,
 } from './uploads.ts';
 
-/** Uploads that wait for a place: each holds what the system and Node have taken of it, some 100 kB. */
-const WAITING = { most: 512, tries: 3, moment_ms: 1000 } as const;
+/** Uploads that wait for a place: each holds what Node has taken of it, 64 kB at most. */
+const WAITING = { most: 1024, tries: 3, moment_ms: 2000 } as const;
 
 /** An upload that its key has signed and whose size is acceptable. */
 interface Asked {
