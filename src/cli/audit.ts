@@ -146,11 +146,13 @@ function seenByOthers({ witnesses, heads, clocks, departures }: AuditReport): [s
       '',
       `${count(named, 'event')} by ${count(authors, 'author')} name the head that their author saw: all of this tree`,
     ]);
-  if (clocks.ahead_ms !== null) {
-    const where = clocks.ahead_ms > 0 ? 'ahead of' : 'behind';
-    const apart =
-      Math.abs(clocks.ahead_ms) < 1000 ? 'within a second of' : `${formatDuration(Math.abs(clocks.ahead_ms))} ${where}`;
-    rows.push(['clock', `the hub's is ${apart} most of ${count(clocks.clocks, 'other clock')} that the log tells of`]);
+  if (clocks.ahead_ms !== null && clocks.clocks > 1) {
+    const apart_ms = Math.abs(clocks.ahead_ms);
+    const how =
+      apart_ms < 1000
+        ? 'agrees with'
+        : `was ${formatDuration(apart_ms)} ${clocks.ahead_ms > 0 ? 'ahead of' : 'behind'}`;
+    rows.push(['clock', `the hub's ${how} most of ${count(clocks.clocks, 'other clock')} that the log tells of`]);
   }
   const { said, peers, soon_back, soon_ms } = departures;
   if (said > 0) {

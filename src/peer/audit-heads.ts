@@ -20,7 +20,7 @@ export interface KnownHead {
 export interface HeadReport {
   /** Heads that witnesses and local peers have seen. */
   known: number;
-  /** Events that name a head, the authors of those, and those whose tree was not kept any more. */
+  /** Events that name a head of this tree, the authors of those, and events whose tree is not kept any more. */
   named: number;
   authors: number;
   not_compared: number;
@@ -95,7 +95,6 @@ export class HeadCheck {
     let last: { readonly size: number; readonly root: string | null } = { size: -1, root: null };
     for (const { index, author, type, seen } of waiting) {
       const details = { index, type, author };
-      this.#named++;
       // An author has seen a head before the event is in the log, so none is longer than what comes before it.
       if (seen.size > index) {
         const note = this.#signedNote(seen, author);
@@ -116,6 +115,7 @@ export class HeadCheck {
         if (note) throw diverged(seen.size, `the author of event ${index}`, note, details);
         continue;
       }
+      this.#named++;
       this.#authors.add(author);
     }
   }
