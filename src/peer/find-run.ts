@@ -5,7 +5,7 @@ import { type RunStatus, RunStatusSchema } from '../protocol/messages.ts';
 import { runMeant } from '../protocol/run-handle.ts';
 import { PeerError } from './errors.ts';
 import { openLine } from './line.ts';
-import { parseJson } from './refusal.ts';
+import { parseJson, wordsOf } from './refusal.ts';
 
 const StatusSchema = z.object({ hub: z.string().regex(/^[0-9a-f]{64}$/), runs: z.array(RunStatusSchema) });
 /** Somebody waits for the answer: it may take long, but not be silent. */
@@ -13,14 +13,31 @@ const SILENCE_MS = 10_000;
 /** A status with twenty thousand peers is a third of this. */
 const ANSWER_BYTES = 32 << 20;
 
-/** A hub's id and its runs. Throws PeerError hub-unreachable, not-a-hub. */
+/** How often, and for how long at most, a hub that is asked too fast is given the time that it wants. */
+const TOO_FAST = { waits: 4, longest_s: 10 };
+
+/** A hub's id and its runs. Throws PeerError hub-unreachable, not-a-hub, refused. */
 export async function fetchStatus(url: string): Promise<{ hub: string; runs: RunStatus[] }> {
-  const { ok, json } = await askHub(url, '/status');
+  const { ok, json } = await readHub(url, '/status');
   const parsed = StatusSchema.safeParse(json);
   if (!ok || !parsed.success) {
     throw new PeerError('not-a-hub', `expected a Potluck hub at ${url}, its /status is something else`, { url });
   }
   return parsed.data;
+}
+
+/** As askHub, for what is only read: waits where the hub wants that. Throws PeerError refused, with the hub's words, as well. */
+export async function readHub(url: string, path: string) {
+  for (let waits = 0; ; waits++) {
+    const answer = await askHub(url, path);
+    const words = answer.ok ? null : wordsOf(answer.json);
+    if (!words) return answer;
+    const { code, message, retry_after_s } = words;
+    if (retry_after_s === null || retry_after_s > TOO_FAST.longest_s || waits === TOO_FAST.waits) {
+      throw new PeerError('refused', `the hub at ${url} refused: ${message}`, { refusal: code });
+    }
+    await new Promise((resolve) => setTimeout(resolve, retry_after_s * 1000));
+  }
 }
 
 /** A hub's answer as JSON, null where it is none. Throws PeerError hub-unreachable, not-a-hub. */

@@ -145,6 +145,22 @@ describe('answers', () => {
     });
   }
 
+  test('that are a refusal in words: the person hears them, and a hub that wants a moment gets it', async () => {
+    const say = (response: ServerResponse, status: number, error: object): void => {
+      response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify({ error }));
+    };
+    http = (_, response) => say(response, 421, { code: 'wrong-host', message: 'start it with --public URL' });
+    await assert.rejects(() => fetchStatus(url), code('refused', /refused: start it with --public URL/));
+    let asked = 0;
+    http = (_, response) => {
+      if (++asked === 3) response.end(JSON.stringify({ hub: RUN, runs: [] }));
+      else say(response, 429, { code: 'too-fast', message: 'wait', details: { retry_after_s: 0.01 } });
+    };
+    assert.deepEqual(await fetchStatus(url), { hub: RUN, runs: [] });
+    http = (_, response) => say(response, 429, { code: 'too-fast', message: 'wait', details: { retry_after_s: 99 } });
+    await assert.rejects(() => fetchStatus(url), code('refused', /wait/));
+  });
+
   test('that do not come', async () => {
     http = (_, response) => response.destroy();
     await assert.rejects(() => fetchStatus(url), code('hub-unreachable', /no hub answers at/));

@@ -19,7 +19,7 @@ import { type DatasetManifest, encodeManifest } from '../training/shards.ts';
 import { openBlobFolder } from './blob-folder.ts';
 import { openPeerBlobs, type Transfer, transferTeller } from './blobs.ts';
 import { PeerError } from './errors.ts';
-import { askHub } from './find-run.ts';
+import { askHub, readHub } from './find-run.ts';
 
 /** A run's first model is one blob of float32 weights. */
 export const MOST_MODEL_BYTES = DEFAULT_MAX_BLOB_BYTES;
@@ -148,9 +148,9 @@ async function hubWithRoom(url: string, { id }: Identity): Promise<string> {
   return hub;
 }
 
-/** What a hub knows of an owner. Throws PeerError hub-unreachable, not-a-hub. */
+/** What a hub knows of an owner. Throws PeerError hub-unreachable, not-a-hub, refused. */
 async function accountOn(url: string, account: string): Promise<AccountView> {
-  const { json } = await askHub(url, `/accounts/${account}`);
+  const { json } = await readHub(url, `/accounts/${account}`);
   const view = AccountViewSchema.safeParse(json);
   if (!view.success) throw new PeerError('not-a-hub', `expected a Potluck hub at ${url}`, { url });
   return view.data;

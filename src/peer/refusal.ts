@@ -8,9 +8,19 @@ const RefusalSchema = z.object({
   error: z.object({
     code: z.string().max(60),
     message: z.string().max(2000),
-    details: z.object({ refusal: z.string().max(60).optional() }).optional(),
+    details: z
+      .object({ refusal: z.string().max(60).optional(), retry_after_s: z.number().min(0).optional() })
+      .optional(),
   }),
 });
+
+/** What a hub says in JSON instead of an answer; null: it has not said so. Seconds are those after which to ask again. */
+export function wordsOf(json: unknown): { code: string; message: string; retry_after_s: number | null } | null {
+  const parsed = RefusalSchema.safeParse(json);
+  if (!parsed.success) return null;
+  const { code, message, details } = parsed.data.error;
+  return { code, message, retry_after_s: details?.retry_after_s ?? null };
+}
 
 /** The error for an answer that the hub gave, or that a proxy gave in its place: a hub answers in JSON, and with a code. */
 export function refusalOf({ status, bytes }: Pick<Answer, 'status' | 'bytes'>, to: string): PeerError {
