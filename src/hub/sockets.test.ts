@@ -45,7 +45,17 @@ test('the one that has been quiet for the longest makes room; one that carries a
   busy.write('b');
   const [answer] = await once(busy, 'data');
   assert.match(String(answer), /^HTTP\/1.1 200 /);
-  busy.destroy();
+  // Now it is one of the quiet ones, and older than those that come.
+  busy.resume();
+  const order: string[] = [];
+  busy.on('close', () => order.push('busy'));
+  for (let i = 0; i < 30; i++) {
+    const socket = await open();
+    socket.on('close', () => order.push('later'));
+    socket.resume();
+  }
+  while (order.length < 3) await new Promise((resolve) => setTimeout(resolve, 10));
+  assert.equal(order[0], 'busy');
 });
 
 test('no limit on a whole request, one on how long somebody may say nothing', async (t) => {

@@ -139,6 +139,18 @@ test('strangers who have brought as much as they may together are told when to c
   assert.throws(() => arriving.grow(5), { code: 'too-much' });
 });
 
+test('what is on its way in counts as it comes, and no more when it is over', () => {
+  const unnamed = unnamedBlobs();
+  const arriving = unnamed.arriving(peer);
+  arriving.grow(2 ** 31);
+  assert.throws(() => arriving.grow(1), { code: 'too-much' });
+  assert.throws(() => unnamed.mustFit(peer, 1), { code: 'too-much' });
+  arriving.end();
+  arriving.end();
+  unnamed.mustFit(peer, 2 ** 31);
+  assert.throws(() => unnamed.mustFit(peer, 2 ** 31 + 1), { code: 'too-much' });
+});
+
 test('one address may have no more than two keys may, however many it has', () => {
   const unnamed = unnamedBlobs(() => true);
   const at = (key: number, address: string | null) => ({ peer: `${key}`, address });

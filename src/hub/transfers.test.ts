@@ -93,9 +93,13 @@ test('many trickling uploads of a stranger leave places for what is small, and m
 
 test('one key and one address have so many places; this machine itself is no address', () => {
   const { begin } = opened({ places: 20, per_key: 2, per_address: 3 });
-  for (let i = 0; i < 2; i++) begin('key', { key: 'a' });
+  const [first] = [begin('key', { key: 'a' }), begin('key', { key: 'a' })];
   assert.throws(() => begin('key', { key: 'a' }), { code: 'busy' });
   begin('another key', { key: 'b' });
+  first.done();
+  first.done();
+  begin('key', { key: 'a' });
+  assert.throws(() => begin('key', { key: 'a' }), { code: 'busy' });
   for (let i = 0; i < 3; i++) begin('address', { address: '192.0.2.1' });
   assert.throws(() => begin('address', { address: '192.0.2.1' }), { code: 'busy' });
   begin('another address', { address: '192.0.2.2' });

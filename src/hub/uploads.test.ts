@@ -72,6 +72,18 @@ test('so many unfinished ones and no more', async () => {
   assert.deepEqual([await add('a', [1, 2], bytes(2)), await add('c', [1, 2], bytes(2))], [0, 2]);
 });
 
+test('an upload that somebody is at is not forgotten, however long it takes', async () => {
+  const { claim, add, clock } = opened();
+  const slow = await claim('a', { start: 0, end: 3, total: 5 });
+  assert.ok('draft' in slow);
+  await slow.draft.write(bytes(1, 2));
+  clock.at_ms = 5000;
+  await add('b', [0, 1], bytes(1));
+  await slow.draft.write(bytes(3));
+  slow.release();
+  assert.equal(await add('a', [3, 5], bytes(4, 5)), sha256Hex(bytes(1, 2, 3, 4, 5)));
+});
+
 test('a device that comes back ends the request that it lost, and goes on after it', async () => {
   const { claim, add } = opened();
   const lost = await claim('a', { start: 0, end: 5, total: 5 }, () => ending());
