@@ -6,6 +6,8 @@ import { SimulationError } from './errors.ts';
 import type { AnyFault } from './find-faults.ts';
 
 const SRC = join(import.meta.dirname, '..');
+/** A test that waits for what a fault keeps from coming has failed; without the fault all of them take a few seconds. */
+const HANGS_MS = 60_000;
 const PLANT = pathToFileURL(join(import.meta.dirname, 'plant-from-environment.ts')).href;
 
 /** null: no test is named for it, as for faults that only a network shows. */
@@ -17,6 +19,7 @@ export function killedByUnit(fault: AnyFault): { readonly test: string; readonly
     const args = ['--import', PLANT, '--test-reporter=tap', `--test-name-pattern=${pattern}`, join(SRC, file)];
     const { status, stdout } = spawnSync(process.execPath, args, {
       encoding: 'utf8',
+      timeout: HANGS_MS,
       env: { ...process.env, POTLUCK_PLANTED: planted, NODE_TEST_CONTEXT: undefined },
     });
     if (stdout.includes('bad-fault')) throw new SimulationError('bad-fault', stdout.slice(0, 2000));
