@@ -5,8 +5,10 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import type { VerdictGiven } from '../src/core/events.ts';
+import { drawnBy } from '../src/core/example-draw.ts';
 import { exampleRules, sealFor } from '../src/core/example-events.ts';
 import { acceptedSubmissions } from '../src/core/judging.ts';
+import { awaitsDraw } from '../src/core/panel.ts';
 import { apply } from '../src/core/reduce.ts';
 import { statementOf } from '../src/core/share-table.ts';
 import { initialState, type NetworkState } from '../src/core/state.ts';
@@ -16,7 +18,7 @@ import { loadGame } from '../src/games/registry.ts';
 import { byteTokenizer } from '../src/model/tokenizer.ts';
 import { createRun } from '../src/peer/owner.ts';
 import { sha256Hex } from '../src/protocol/hash.ts';
-import type { Identity } from '../src/protocol/identity.ts';
+import type { DrawingIdentity, Identity } from '../src/protocol/identity.ts';
 import { loadIdentity, loadOrCreateIdentity } from '../src/protocol/identity-file.ts';
 import { bodyOf, type Entry, entriesOf, type Forgery, indexOfType, signedEntry } from './forged-log.ts';
 import { type Network, network, type Potluck } from './network.ts';
@@ -41,7 +43,7 @@ export interface Finished {
   readonly folder: string;
   readonly entries: readonly Entry[];
   readonly receipts: string;
-  readonly hub: Identity;
+  readonly hub: DrawingIdentity;
   readonly owner: Identity;
   readonly ada: Identity;
   readonly vera: Identity;
@@ -156,19 +158,22 @@ export async function withoutLastWorkOf({ entries, hub, run, folder }: Finished,
   const list = entries
     .slice(0, lastMerge)
     .filter(({ event }) => event.id !== id && !('submission' in event.body && event.body.submission === id));
-  // Verdicts are shown only when the round asks for them.
+  // Judges are drawn when the work is in, and verdicts are shown only when the round asks for them.
   const opened = list.findLastIndex(({ event }) => event.body.type === 'round.opened');
-  const shown = list.filter(({ event }, i) => i > opened && event.body.type === 'verdict.given');
-  for (const entry of shown) list.splice(list.indexOf(entry), 1);
+  const later = (type: string): Entry[] => list.filter(({ event }, i) => i > opened && event.body.type === type);
+  const [drawn, sealed, shown] = ['round.drawn', 'verdict.sealed', 'verdict.given'].map(later);
+  for (const entry of [...drawn, ...sealed, ...shown]) list.splice(list.indexOf(entry), 1);
   const state = replayed(list, hub.id);
   const add = async (entry: Entry): Promise<void> => {
     assert.equal(apply(state, entry.event), null);
     list.push(entry);
   };
   const open = state.runs.get(run)!;
-  for (let waited = 0; waited < 8 && open.phase !== 'revealing'; waited++) {
+  for (let waited = 0; waited < 8 && !awaitsDraw(open, state.time_ms); waited++) {
     await add(await signedEntry(hub, { type: 'tick', version: 1, time_ms: state.time_ms + 2000 }));
   }
+  await add(await signedEntry(hub, drawnBy(hub, open)));
+  for (const entry of sealed) await add(entry);
   for (const entry of shown) await add(entry);
   assert.equal(open.phase, 'merging');
   const accepted = acceptedSubmissions(state, open).map(({ submission }) => submission);

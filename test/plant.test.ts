@@ -22,7 +22,7 @@ test('a lazy validator is caught by planted work, and shares and why say so in p
   const { url } = await net.hub();
   const game = ['--game', 'addition-chain', '--rounds', '8', '--round-seconds', '5', '--min-workers', '3'];
   const { run } = await net
-    .ask('run', 'create', '--hub', url, ...game, '--json')
+    .ask('run', 'create', '--hub', url, ...game, '--open', '--json')
     .line(({ type }) => type === 'created');
   const own = (name: string) => ['--owner', join(net.folder, `${name}.key`)];
   const judge = (name: string, ...more: string[]) => net.join(url, name, '--role', 'validator', ...own(name), ...more);

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { decodeEvent } from '../src/core/codec.ts';
 import type { EventBody } from '../src/core/events.ts';
+import { drawnBy } from '../src/core/example-draw.ts';
 import { exampleRules, exampleVerdict, sealFor } from '../src/core/example-events.ts';
 import { CORE_LIMITS } from '../src/core/limits.ts';
 import { apply } from '../src/core/reduce.ts';
@@ -154,6 +155,7 @@ test('whoever had handed in when the run ended is told so, and the audit knows w
   await say(hub, { type: 'round.opened', ...place });
   const sizes = { size_bytes: 1, steps: 1, tokens: 10, loss_micro: 1 };
   const work = await say(ada, { type: 'work.submitted', ...place, base: blob, work: blob, pledge: blob, ...sizes });
+  await say(hub, drawnBy(hub, state.runs.get(run)!));
   await say(vera, sealFor(vera.id, exampleVerdict(run, work, 10)));
   await say(vera, exampleVerdict(run, work, 10));
   assert.equal(state.runs.get(run)!.phase, 'merging');

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { decodeEvent } from '../src/core/codec.ts';
 import type { EventBody, PayoutSettled, StakeLocked } from '../src/core/events.ts';
+import { drawnBy } from '../src/core/example-draw.ts';
 import { exampleRules, exampleVerdict, sealFor } from '../src/core/example-events.ts';
 import { apply } from '../src/core/reduce.ts';
 import { settleable, settlementRoot } from '../src/core/settlement.ts';
@@ -89,6 +90,7 @@ async function played(net: Network): Promise<Played> {
       works.push(await say(worker, { type: 'work.submitted', ...open, base: model(round), ...work }));
     }
     const verdicts = works.map((id) => exampleVerdict(run, id, 10));
+    await say(chair, drawnBy(hub, state.runs.get(run)!));
     for (const verdict of verdicts) await say(vera, sealFor(vera.identity.id, verdict));
     for (const verdict of verdicts) await say(vera, verdict);
     const next = { accepted: works.sort(), model: model(round + 1), bundle: params, checkpoint: false };

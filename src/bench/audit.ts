@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { decodeEvent } from '../core/codec.ts';
 import type { EventBody, VerdictGiven } from '../core/events.ts';
+import { drawnBy } from '../core/example-draw.ts';
 import { exampleRules, exampleVerdict, sealFor } from '../core/example-events.ts';
 import { apply } from '../core/reduce.ts';
 import { statementOf } from '../core/share-table.ts';
@@ -18,7 +19,7 @@ import { openAuditPool } from '../peer/audit-threads.ts';
 import { openPublicLog } from '../peer/public-log-open.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import { sha256Hex } from '../protocol/hash.ts';
-import { createIdentity, type Identity, verifySignature } from '../protocol/identity.ts';
+import { createIdentity, type DrawingIdentity, type Identity, verifySignature } from '../protocol/identity.ts';
 import { BenchError } from './errors.ts';
 import { table, writeJson } from './report.ts';
 
@@ -155,7 +156,7 @@ async function makeLog(folder: string, events: number, workers: number, signed: 
 }
 
 /** A run that never ends: what hub, owner, workers and validators write, each event allowed by the core. */
-async function* history(hub: Identity, workerCount: number, signed: boolean): AsyncGenerator<Uint8Array> {
+async function* history(hub: DrawingIdentity, workerCount: number, signed: boolean): AsyncGenerator<Uint8Array> {
   const state = initialState(hub.id);
   const write = async (author: Identity, body: EventBody): Promise<{ bytes: Uint8Array; id: string }> => {
     const bytes = await signEvent(signed ? author : unsigned(author), body);
@@ -208,7 +209,7 @@ type Write = (author: Identity, body: EventBody) => Promise<{ bytes: Uint8Array;
 async function* round(
   state: NetworkState,
   run: string,
-  hub: Identity,
+  hub: DrawingIdentity,
   workers: readonly Identity[],
   validators: readonly Identity[],
   write: Write,
@@ -237,11 +238,11 @@ async function* round(
     yield bytes;
     accepted.push(id);
     for (const validator of validators) {
-      const verdict = exampleVerdict(run, id, body.tokens, true, { score_micro: 1000 + i });
-      yield (await write(validator, sealFor(validator.id, verdict))).bytes;
-      verdicts.push([validator, verdict]);
+      verdicts.push([validator, exampleVerdict(run, id, body.tokens, true, { score_micro: 1000 + i })]);
     }
   }
+  yield (await write(hub, drawnBy(hub, state.runs.get(run)!))).bytes;
+  for (const [validator, verdict] of verdicts) yield (await write(validator, sealFor(validator.id, verdict))).bytes;
   for (const [validator, verdict] of verdicts) yield (await write(validator, verdict)).bytes;
   accepted.sort();
   const model = sha256Hex(encoder.encode(`model ${number}`));

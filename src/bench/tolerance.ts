@@ -170,7 +170,7 @@ async function play(params: PretrainParams, runtimes: readonly Runtime[], rounds
   let before: Uint8Array[] = [];
   let last: string | null = null;
   for (let number = 0; number < rounds; number++) {
-    const round: Round = { run: 'tolerance', number, rounds, seed: sha256Hex(Uint8Array.of(number)), last };
+    const round: Round = { run: 'tolerance', number, rounds, seed: sha256Hex(Uint8Array.of(number)), draw: null, last };
     const claims: Claim[] = [];
     for (const { name, device } of workers) {
       const claim = await game.perform(game.task(params, round, name, weights), device, new AbortController().signal);

@@ -16,13 +16,14 @@ import { homeFolder, ownerKeyFile } from './folders.ts';
 import { DEFAULT_HUB, decimal, hubUrl, integer, jsonOption, readSettings, runName } from './options.ts';
 import { CliError, type Output, openOutput } from './output.ts';
 import { checkContext, checkCreateFlags, checkTokenizer, missingTokenizer } from './run-create-flags.ts';
+import { checkJudges, type JudgesFlags, judgesOptions, validatorsOf, whoseValidator, withRules } from './run-judges.ts';
 import { endCommand, pauseCommand, resumeCommand } from './run-life.ts';
 import { listCommand } from './run-list.ts';
 import type { SummaryValue } from './run-summary.ts';
 import { dataOption, mustExist, openTokensIn, readingOf } from './text-data.ts';
 import { loadTokenizer } from './tokenizer-file.ts';
 
-interface CreateFlags {
+interface CreateFlags extends JudgesFlags {
   hub: string;
   data: string[];
   game: string;
@@ -66,7 +67,7 @@ export function runCommand(): Command {
 }
 
 function createCommand(): Command {
-  return new Command('create')
+  return judgesOptions(new Command('create'))
     .description('Start a run on a hub. For pre-training, the text is tokenised here, once.')
     .option('--game <name>', 'pretrain, another game of this build, or the path of a game file', 'pretrain')
     .option('--params <file>', "another game's settings as JSON (default: what its schema says)")
@@ -137,6 +138,7 @@ An owner has at most ${CORE_LIMITS.unfinished_runs_per_owner} unfinished runs on
     )
     .action(async (flags: CreateFlags, command: Command) => {
       checkCreateFlags(flags, (name) => command.getOptionValueSource(name) === 'cli');
+      checkJudges(flags);
       const output = openOutput(flags.json);
       if (flags.game !== 'pretrain') return createOther(flags, output);
       const { data } = flags;
@@ -161,12 +163,16 @@ An owner has at most ${CORE_LIMITS.unfinished_runs_per_owner} unfinished runs on
         tie_word_embeddings: flags.tied,
       };
       const { rounds, steps, batch, context, minWorkers: min_workers } = flags;
-      const { training, schedule } = trainingFor({
-        ...{ rounds, steps, batch, context, min_workers },
-        round_seconds: flags.roundSeconds,
-        learning_rate: flags.learningRate,
-        merge_rule: flags.merge,
-      });
+      const owner = await loadOrCreateIdentity(ownerKeyFile());
+      const { training, schedule } = withRules(
+        flags,
+        trainingFor({
+          ...{ rounds, steps, batch, context, min_workers, validators: validatorsOf(flags, owner.id) },
+          round_seconds: flags.roundSeconds,
+          learning_rate: flags.learningRate,
+          merge_rule: flags.merge,
+        }),
+      );
       const folder = join(homeFolder(), 'cache');
       const reading = readingOf(flags, output);
       const plan = { ...reading.texts, tokenizer, model, training, openTokens: openTokensIn(folder) };
@@ -181,7 +187,7 @@ An owner has at most ${CORE_LIMITS.unfinished_runs_per_owner} unfinished runs on
         });
       }
       let summary: SummaryValue | undefined;
-      const run = await createRun(flags.hub, await loadOrCreateIdentity(ownerKeyFile()), folder, {
+      const run = await createRun(flags.hub, owner, folder, {
         ...plan,
         name: flags.name,
         weights: started && 'weights' in started ? started.weights : undefined,
@@ -206,7 +212,7 @@ An owner has at most ${CORE_LIMITS.unfinished_runs_per_owner} unfinished runs on
         },
         onUpload: (done, total) => reading.progress.at('sending', done, total),
       }).finally(() => reading.progress.end());
-      sayCreated(output, run, flags.hub, summary);
+      sayCreated(output, run, flags.hub, whoseValidator(schedule.rules, owner.id), summary);
     });
 }
 
@@ -223,21 +229,26 @@ async function createOther(flags: CreateFlags, output: Output): Promise<void> {
     learningRate: learning_rate,
   } = flags;
   const game = isGameFile(word) ? await loadGameFile(word) : await loadGame(word);
-  const { schedule } = trainingFor({
-    ...{ rounds, steps, batch, context, min_workers, learning_rate, round_seconds: flags.roundSeconds },
-  });
-  const settings = flags.params ? readSettings(flags.params) : {};
   const identity = await loadOrCreateIdentity(ownerKeyFile());
+  const validators = validatorsOf(flags, identity.id);
+  const { schedule } = withRules(
+    flags,
+    trainingFor({
+      ...{ rounds, steps, batch, context, min_workers, learning_rate, validators, round_seconds: flags.roundSeconds },
+    }),
+  );
+  const settings = flags.params ? readSettings(flags.params) : {};
   const kept = flags.keep === 'recent' ? ({ ...schedule, keep: 'recent' } as const) : schedule;
   const options = { name, game, settings, schedule: kept };
-  sayCreated(output, await createGameRun(flags.hub, identity, join(homeFolder(), 'cache'), options), flags.hub);
+  const run = await createGameRun(flags.hub, identity, join(homeFolder(), 'cache'), options);
+  sayCreated(output, run, flags.hub, whoseValidator(schedule.rules, identity.id));
 }
 
-function sayCreated(output: Output, run: string, hub: string, summary?: SummaryValue): void {
+function sayCreated(output: Output, run: string, hub: string, whose: string, summary?: SummaryValue): void {
   output.say(
     `Run ${run.slice(0, 12)} is on ${hub}. Lend a device to it:\n` +
       `  ${potluckHere()} join ${hub} --run ${run.slice(0, 12)}\n` +
-      `Work is credited when a validator has checked it; start one too, here or on another machine:\n` +
+      `Work is credited when a validator${whose} has checked it; start one too, here or on another machine:\n` +
       `  ${potluckHere()} join ${hub} --run ${run.slice(0, 12)} --role validator`,
     { type: 'created', run, hub, ...summary },
   );

@@ -1,5 +1,8 @@
 // The clock of a run: deadlines come from ticks in the log, so a replay sees the same times, and nobody is waited for beyond one.
+import { openAppeals } from './appeal.ts';
+import { seatValidators } from './eligible.ts';
 import { CORE_LIMITS } from './limits.ts';
+import { awaitsDraw, isListComplete, reseatJudges } from './panel.ts';
 import type { NetworkState, RunState } from './state.ts';
 
 const isJudged = ({ phase }: RunState): boolean => phase === 'judging' || phase === 'revealing';
@@ -12,7 +15,7 @@ export function applyTick(state: NetworkState, time_ms: number): void {
   for (const run of state.runs.values()) {
     if (away && run.phase === 'working') run.deadline_ms += gap_ms;
     if (isJudged(run)) timeJudging(run, time_ms, away ? gap_ms : 0);
-    advance(run, time_ms);
+    advance(state, run);
     if (isJudged(run)) timeJudging(run, time_ms, 0);
   }
 }
@@ -32,13 +35,11 @@ function timeJudging(run: RunState, time_ms: number, away_ms: number): void {
     else run.reveal_deadline_ms = time_ms + Math.ceil(run.spec.judging_ms / REVEAL_PART);
     return;
   }
-  if (run.judging_deadline_ms > 0) {
-    run.grace_deadline_ms += away_ms;
-    run.judging_deadline_ms += away_ms;
-    return;
-  }
-  run.grace_deadline_ms = time_ms + Math.floor(run.spec.judging_ms / GRACE_PART);
-  run.judging_deadline_ms = time_ms + run.spec.judging_ms;
+  if (run.grace_deadline_ms > 0) run.grace_deadline_ms += away_ms;
+  else run.grace_deadline_ms = time_ms + Math.floor(run.spec.judging_ms / GRACE_PART);
+  if (run.draw === null) return;
+  if (run.judging_deadline_ms > 0) run.judging_deadline_ms += away_ms;
+  else run.judging_deadline_ms = time_ms + run.spec.judging_ms;
 }
 
 /** From here on there is only the grace for those who are late. */
@@ -48,21 +49,29 @@ export function endWork(run: RunState): void {
   run.judging_deadline_ms = 0;
 }
 
+/** The part of the judging time after which judges that keep silent make room for others. */
+const SILENT_PART = 2;
+
 /** Moves a run along where what is in the log is enough: nobody is waited for beyond a deadline. */
-export function advance(run: RunState, time_ms: number): void {
+export function advance(state: NetworkState, run: RunState): void {
+  const { time_ms } = state;
   const { workers, handed_in } = run.attendance;
-  const everybodyDone = handed_in === workers;
   const past = (deadline_ms: number): boolean => deadline_ms > 0 && time_ms >= deadline_ms;
-  if (run.phase === 'working' && (time_ms >= run.deadline_ms || (everybodyDone && run.submissions.size > 0))) {
+  if (run.phase === 'working' && (time_ms >= run.deadline_ms || (handed_in === workers && run.submissions.size > 0))) {
     endWork(run);
   }
-  if (run.phase === 'judging' && (everybodyDone || past(run.grace_deadline_ms))) {
+  if (run.phase === 'judging' && run.draw === null && run.eligible.length === 0) seatValidators(state, run);
+  if (run.phase === 'judging' && (run.draw !== null || (isListComplete(run, time_ms) && !awaitsDraw(run, time_ms)))) {
+    if (!run.replaced && past(run.judging_deadline_ms - Math.floor(run.spec.judging_ms / SILENT_PART))) {
+      reseatJudges(state, run, true);
+      run.replaced = true;
+    }
     if (run.attendance.seals_due === 0 || past(run.judging_deadline_ms)) {
       run.phase = 'revealing';
       run.reveal_deadline_ms = 0;
     }
   }
   if (run.phase === 'revealing' && (run.attendance.verdicts_due === 0 || past(run.reveal_deadline_ms))) {
-    run.phase = 'merging';
+    if (run.appeals || !openAppeals(state, run)) run.phase = 'merging';
   }
 }

@@ -170,18 +170,20 @@ export const WorkSubmittedSchema = z.strictObject({
 });
 
 /**
- * By the first judge of a submission by somebody who is no newcomer: its signature, which decides whether it repeats the work
- * (judging.ts, `drawMessage`). Nobody can foresee it, and the judge cannot choose it; where it is withheld, judges repeat.
+ * By the hub, when the work of a round is in: the list is closed, and judges are drawn from what its verifiable random function gives
+ * for the round (panel.ts). `proof` is that of RFC 9381.
  */
-export const DrawAnnouncedSchema = z.strictObject({
-  type: z.literal('draw.announced'),
+export const RoundDrawnSchema = z.strictObject({
+  type: z.literal('round.drawn'),
   ...v1,
   run: hash,
-  submission: hash,
-  signature: z.string().regex(/^[0-9a-f]{128}$/, 'expected 128 lower-case hexadecimal digits'),
-  /** The work was drawn and repeated, and does not hold: the other judges are to repeat it as well. */
-  alarm: z.boolean(),
+  round: count,
+  attempt: count,
+  proof: z.string().regex(/^[0-9a-f]{160}$/, 'expected 160 lower-case hexadecimal digits'),
 });
+
+/** Of a verdict on work that the first judges did not all accept, by the jury that judges it again (appeal.ts). */
+const appeal = z.literal(true).optional();
 
 /**
  * By a validator that was drawn for this submission: the hash of its verdict (judging.ts, `sealOf`). Nobody can read it, so
@@ -192,6 +194,7 @@ export const VerdictSealedSchema = z.strictObject({
   ...v1,
   run: hash,
   submission: hash,
+  appeal,
   seal: hash,
   seen_head: SeenHeadSchema.optional(),
 });
@@ -206,6 +209,7 @@ export const VerdictGivenSchema = z.strictObject({
   ...v1,
   run: hash,
   submission: hash,
+  appeal,
   salt: hash,
   accepted: z.boolean(),
   fraud: z.boolean(),
@@ -348,7 +352,7 @@ export const EventBodySchema = z.discriminatedUnion('type', [
   TickSchema,
   RoundOpenedSchema,
   WorkSubmittedSchema,
-  DrawAnnouncedSchema,
+  RoundDrawnSchema,
   VerdictSealedSchema,
   VerdictGivenSchema,
   PlantRevealedSchema,
@@ -372,7 +376,7 @@ export type RunEnded = z.infer<typeof RunEndedSchema>;
 export type PeerJoined = z.infer<typeof PeerJoinedSchema>;
 export type PeerLeft = z.infer<typeof PeerLeftSchema>;
 export type WorkSubmitted = z.infer<typeof WorkSubmittedSchema>;
-export type DrawAnnounced = z.infer<typeof DrawAnnouncedSchema>;
+export type RoundDrawn = z.infer<typeof RoundDrawnSchema>;
 export type VerdictSealed = z.infer<typeof VerdictSealedSchema>;
 export type PlantRevealed = z.infer<typeof PlantRevealedSchema>;
 export type RulesProposed = z.infer<typeof RulesProposedSchema>;

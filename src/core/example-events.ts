@@ -47,6 +47,13 @@ export function exampleVerdict(
 
 /** What must be in the log before a verdict may be shown. */
 export function sealFor(validator: string, verdict: VerdictGiven): VerdictSealed {
-  const { run, submission } = verdict;
-  return { type: 'verdict.sealed', version: 1, run, submission, seal: sealOf(validator, verdict) };
+  const { run, submission, appeal } = verdict;
+  return {
+    type: 'verdict.sealed',
+    version: 1,
+    run,
+    submission,
+    ...(appeal && { appeal }),
+    seal: sealOf(validator, verdict),
+  };
 }

@@ -1,15 +1,19 @@
 // A history made by hand, for tests of the core: events of one run with a few named people, each of which must happen or be refused.
 import assert from 'node:assert/strict';
-import type { EventBody, LoggedEvent } from './events.ts';
+import type { EventBody, LoggedEvent, VerdictGiven } from './events.ts';
+import { drawnBy, EXAMPLE_HUB } from './example-draw.ts';
 import { exampleRules, exampleVerdict, sealFor } from './example-events.ts';
+import { acceptedSubmissions } from './judging.ts';
+import { isCheckpoint } from './merging.ts';
+import { awaitsDraw } from './panel.ts';
 import type { RefusalCode } from './refusal.ts';
-import { statementOf } from './share-table.ts';
-import { initialState, type NetworkState, type RunState } from './state.ts';
+import { mayStateShares, statementOf } from './share-table.ts';
+import { initialState, type NetworkState, type Phase, type RunState } from './state.ts';
 import { stateHash } from './state-bytes.ts';
 import { apply } from './testing/checked-apply.ts';
 
 export const name = (character: string): string => character.repeat(64);
-export const HUB = name('0');
+export const HUB = EXAMPLE_HUB.id;
 export const OWNER = name('1');
 export const ALICE = name('a');
 export const BOB = name('b');
@@ -101,8 +105,20 @@ export class History {
     this.happen(HUB, opened());
   }
 
+  /** The hub closes the list of work, where it must. */
+  draw(): void {
+    if (awaitsDraw(this.run, this.state.time_ms)) this.happen(HUB, drawnBy(EXAMPLE_HUB, this.run));
+  }
+
+  /** A validator joins of whom it counts that it has been here for long. */
+  joinLongAgo(id: string): void {
+    this.happen(id, joined('validator'));
+    this.run.peers.get(id)!.openings = 100;
+  }
+
   /** Vera, or those who are named, seal and show what they say of all that is handed in. */
   judge(ids: readonly string[], judges: readonly string[] = [VERA]): void {
+    this.draw();
     for (const judge of judges) for (const id of ids) this.happen(judge, seal(judge, id));
     for (const judge of judges) for (const id of ids) this.happen(judge, verdict(id));
   }
@@ -118,6 +134,42 @@ export class History {
     const next = (round + 6).toString(16).padStart(2, '0').repeat(32);
     this.happen(HUB, merged(ids, { round, attempt: this.run.attempt, model: next, checkpoint }));
     if (checkpoint) this.happen(HUB, statementOf(this.run));
+  }
+
+  /** Every judge that is due says what it thinks of a submission, until there is nothing more to judge. */
+  judgeAll(
+    says: (judge: string, submission: string) => Partial<VerdictGiven> | null = () => ({ accepted: true }),
+  ): void {
+    this.draw();
+    const is = (phase: Phase): boolean => this.run.phase === phase;
+    while (is('judging')) {
+      const said: [string, VerdictGiven][] = [];
+      for (const { id, judges, first, seals } of this.run.submissions.values()) {
+        for (const judge of judges.filter((by) => !seals.has(by))) {
+          const words = says(judge, id);
+          if (!words) continue;
+          const accepted = words.accepted ?? true;
+          const appeal = first ? ({ appeal: true } as const) : {};
+          said.push([judge, exampleVerdict(RUN, id, TOKENS, accepted, { ...words, ...appeal })]);
+        }
+      }
+      for (const [judge, one] of said) this.happen(judge, sealFor(judge, one));
+      for (let i = 0; i < 3 && is('judging'); i++) this.happen(HUB, tick(this.state.time_ms + 5000));
+      for (const [judge, one] of said) this.happen(judge, one);
+      if (is('revealing')) this.happen(HUB, tick(this.state.time_ms + 5000));
+      if (is('revealing')) this.happen(HUB, tick(this.state.time_ms + 5000));
+    }
+  }
+
+  /** Merges the open round: what follows from the verdicts. */
+  merge(): void {
+    const ids = acceptedSubmissions(this.state, this.run).map(({ submission }) => submission.id);
+    const { round, attempt, model } = this.run;
+    const bundle = ids.length > 0 ? name('8') : null;
+    const next = bundle ? (round + 6).toString(16).padStart(2, '0').repeat(32) : model;
+    const checkpoint = isCheckpoint(this.run, { bundle });
+    this.happen(HUB, merged(ids, { round, attempt, model: next, bundle, checkpoint }));
+    if (mayStateShares(this.run)) this.happen(HUB, statementOf(this.run));
   }
 
   /** Opens the round that is next. */

@@ -2,13 +2,14 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import type { EventBody } from './events.ts';
+import { drawnBy, EXAMPLE_HUB } from './example-draw.ts';
 import { exampleRules, exampleVerdict, sealFor } from './example-events.ts';
 import { RulesSchema } from './rules.ts';
 import { initialState, type NetworkState, type RunState } from './state.ts';
 import { apply } from './testing/checked-apply.ts';
 
 const name = (character: string): string => character.repeat(64);
-const [HUB, OWNER, RUN] = [name('0'), name('1'), name('f')];
+const [HUB, OWNER, RUN] = [EXAMPLE_HUB.id, name('1'), name('f')];
 const [ALICE, BOB, VERA] = [name('a'), name('b'), name('e')];
 const WORKERS_PART = 410_000;
 
@@ -66,8 +67,9 @@ function playRound(works: Record<string, number>, late: Record<string, number> =
   assert.equal(run().phase, 'judging');
   for (const [worker, tokens] of Object.entries(late)) verdicts.set(submit(worker, tokens), tokens);
   const shown = [...verdicts].map(([id, tokens]) => exampleVerdict(RUN, id, tokens));
+  if (run().attendance.handed_in < run().attendance.workers) tick(run().grace_deadline_ms);
+  happen(HUB, drawnBy(EXAMPLE_HUB, run()));
   for (const verdict of shown) happen(VERA, sealFor(VERA, verdict));
-  if (run().phase === 'judging') tick(run().grace_deadline_ms);
   for (const verdict of shown) happen(VERA, verdict);
   happen(HUB, {
     ...{ type: 'round.merged', version: 1, run: RUN, round, attempt, model: name(String(6 + round)) },

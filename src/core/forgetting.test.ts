@@ -122,6 +122,7 @@ describe('who is remembered', () => {
   test('who has sealed a verdict, has measured, or whose work was merged; not whose work was refused', () => {
     h.openRound();
     const [good, bad] = [h.happen(ALICE, work()), h.happen(BOB, work({ work: name('9') }))];
+    h.draw();
     h.happen(VERA, seal(VERA, good));
     h.happen(VERA, seal(VERA, bad, false));
     h.happen(VERA, verdict(good));

@@ -65,7 +65,8 @@ export function noteLeave(run: RunState, peer: PeerState): void {
   forgetting.leaves = 0;
   forgetting.least_session = forgetting.next_session;
   // Who is gone may still have work in the open round, or be named as a judge of some.
-  const named = new Set([...run.submissions.values()].flatMap(({ worker, judges }) => [worker, ...judges]));
+  const work = [...run.submissions.values()].flatMap(({ worker, judges }) => [worker, ...judges]);
+  const named = new Set([...work, ...run.eligible]);
   for (const other of run.peers.values()) {
     if (other.present || named.has(other.id) || hasRecord(run, other)) continue;
     if (other.joins > forgetting.least_session) {

@@ -28,6 +28,7 @@ beforeEach(() => {
 function failRound(): void {
   const { attempt } = h.run;
   const ids = [ALICE, BOB].map((author) => h.happen(author, work({ attempt })));
+  h.draw();
   for (const id of ids) h.happen(VERA, seal(VERA, id, false));
   for (const id of ids) h.happen(VERA, verdict(id, false));
   h.happen(HUB, merged([], { attempt }));

@@ -56,8 +56,12 @@ function* lifeProblems(state: NetworkState, run: RunState): Problems {
   if (isOpen(run) && !/^[0-9a-f]{64}$/.test(run.seed)) yield `its seed is "${run.seed}"`;
   if (isOpen(run) && run.deadline_ms < run.opened_ms + spec.round_ms) yield `a deadline at ${run.deadline_ms}`;
   if (run.opened_ms > state.time_ms) yield `opened at ${run.opened_ms}, it is ${state.time_ms}`;
-  if (run.grace_deadline_ms > run.judging_deadline_ms) yield 'the grace is longer than the judging';
+  if (run.judging_deadline_ms !== 0 && run.grace_deadline_ms > run.judging_deadline_ms)
+    yield 'the grace is longer than the judging';
   if (run.grace_deadline_ms === 0 && run.judging_deadline_ms !== 0) yield 'judging is timed, and the grace is not';
+  if (run.draw !== null && !/^[0-9a-f]{64}$/.test(run.draw)) yield `its draw is "${run.draw}"`;
+  if (run.appeals && run.draw === null) yield 'it is appealed, and nobody was drawn to judge it';
+  if (!ascending(run.eligible) || run.eligible.some((id) => !run.peers.has(id))) yield 'who may judge is not in order';
   if (pending_rules && pending_rules.from_round <= run.round && phase !== 'finished') yield 'rules that were due wait';
   const { owner_permille, workers_permille, validators_permille } = rules.emission;
   if (owner_permille + workers_permille + validators_permille !== 1000) yield 'the parts of a round are not the whole';
@@ -90,6 +94,7 @@ function* peerProblems(run: RunState): Problems {
     const { merged_submissions, refused_submissions, consecutive_valid } = peer;
     const counts = [peer.joins, peer.credit_tokens, merged_submissions, refused_submissions, consecutive_valid];
     counts.push(peer.plants_right, peer.plants_wrong, peer.forfeited_shares);
+    counts.push(peer.openings, peer.strikes, peer.struck_round, peer.suspended_until);
     if (!counts.every(isCount)) yield `${short(id)} has counts ${counts.join(', ')}`;
     if (peer.joins === 0) yield `${short(id)} never joined`;
     if (consecutive_valid > merged_submissions) yield `${short(id)} is trusted for work that was not merged`;
@@ -125,19 +130,25 @@ function* submissionProblems(run: RunState): Problems {
   }
 }
 
-function* judgeProblems(run: RunState, { id, judges, seals, verdicts, draw_permille, alarm }: Submission): Problems {
+function* judgeProblems(run: RunState, { id, judges, first, seals, verdicts }: Submission): Problems {
   if (!ascending(judges)) yield `the judges of ${short(id)} are not in order, or one is there twice`;
-  if (judges.length > run.rules.judges) yield `${short(id)} has ${judges.length} judges of ${run.rules.judges}`;
-  for (const judge of judges) if (!run.peers.has(judge)) yield `${short(judge)} judges ${short(id)} and never joined`;
-  for (const judge of seals.keys()) if (!judges.includes(judge)) yield `${short(judge)} sealed and was not drawn`;
+  const seats = first === null ? run.rules.judges : CORE_LIMITS.jury;
+  if (judges.length > seats) yield `${short(id)} has ${judges.length} judges of ${seats}`;
+  if (judges.length > 0 && run.draw === null) yield `${short(id)} has judges before they are drawn`;
+  for (const judge of judges)
+    if (!run.eligible.includes(judge)) yield `${short(judge)} judges ${short(id)} without a seat`;
+  if (first !== null && (!run.appeals || first.size === 0)) yield `${short(id)} is appealed by nobody`;
+  // While others are appealed, nobody waits for who has sealed a verdict and not shown it.
+  const decided = run.appeals && first === null;
+  for (const judge of decided ? [] : seals.keys()) {
+    if (!judges.includes(judge)) yield `${short(judge)} sealed and was not drawn`;
+  }
   for (const [judge, verdict] of verdicts) {
     if (!seals.has(judge)) yield `${short(judge)} has shown what it did not seal`;
     if (verdict.submission !== id) yield `${short(judge)} judges another submission than ${short(id)}`;
     if (verdict.accepted !== verdict.weight > 0) yield `${short(judge)} vouches for ${verdict.weight} of ${short(id)}`;
   }
   if (run.phase === 'working' && verdicts.size > 0) yield 'verdicts are shown before the work is over';
-  if (draw_permille !== null && (!isCount(draw_permille) || draw_permille > 999)) yield `a draw of ${draw_permille}`;
-  if (alarm && draw_permille === null) yield 'an alarm without a draw';
 }
 
 /** Counts over present peers are what counting gives. */
@@ -268,7 +279,7 @@ const FOLLOWING: Readonly<Record<Phase, readonly Phase[]>> = {
   gathering: ['working', 'paused', 'finished'],
   working: ['judging', 'revealing', 'merging', 'paused', 'finished'],
   judging: ['revealing', 'merging', 'paused', 'finished'],
-  revealing: ['merging', 'paused', 'finished'],
+  revealing: ['judging', 'merging', 'paused', 'finished'],
   merging: ['gathering', 'paused', 'finished'],
   paused: ['gathering', 'finished'],
   finished: [],

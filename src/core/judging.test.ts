@@ -1,16 +1,16 @@
-// Who judges what: the draw of judges and of repetition follows from the log and from a signature, stake decides, plants convict.
+// What judges may say, and what comes of it: stake decides, plants convict, rules change with notice.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { bytesToHex } from '@noble/hashes/utils.js';
-import { createIdentity } from '../protocol/identity.ts';
 import type { EventBody } from './events.ts';
+import { drawnBy, EXAMPLE_HUB } from './example-draw.ts';
 import { exampleRules, exampleVerdict, sealFor } from './example-events.ts';
-import { drawMessage, drawOf, firstJudge, judgementOf, pledgeOf } from './judging.ts';
+import { judgementOf, pledgeOf } from './judging.ts';
 import { initialState, type NetworkState } from './state.ts';
 import { apply } from './testing/checked-apply.ts';
 
 const name = (character: string): string => character.repeat(64);
-const [HUB, OWNER, RUN, MODEL] = ['0', '1', 'f', '5'].map(name);
+const [OWNER, RUN, MODEL] = ['1', 'f', '5'].map(name);
+const HUB = EXAMPLE_HUB.id;
 const EMISSION = {
   ...{ shares_per_round: 1000, halving_rounds: 0, owner_permille: 0 },
   ...{ workers_permille: 500, validators_permille: 500 },
@@ -64,6 +64,9 @@ const work = (state: NetworkState, author: string, pledge = name('d')): string =
     },
   });
 
+/** The list of work is closed. */
+const draw = (state: NetworkState): string => happen(state, HUB, drawnBy(EXAMPLE_HUB, state.runs.get(RUN)!));
+
 const merge = (state: NetworkState, accepted: readonly string[]): string => {
   const { round, model } = state.runs.get(RUN)!;
   const empty = accepted.length === 0;
@@ -81,38 +84,11 @@ const merge = (state: NetworkState, accepted: readonly string[]): string => {
   });
 };
 
-test('the first judge announces its signature, once; it decides the draw and cannot be chosen', async () => {
-  const vera = createIdentity();
-  const state = opened([name('a')], [vera.id]);
-  const submission = work(state, name('a'));
-  const run = state.runs.get(RUN)!;
-  assert.equal(firstJudge(run.seed, name('a'), run.submissions.get(submission)!.judges), vera.id);
-  const signature = await vera.sign(drawMessage(submission));
-  const draw: EventBody = {
-    type: 'draw.announced',
-    version: 1,
-    run: RUN,
-    submission,
-    signature: bytesToHex(signature),
-    alarm: false,
-  };
-  // A newcomer's work is always drawn; of a veteran's there is no alarm without a draw.
-  const peer = run.peers.get(name('a'))!;
-  peer.consecutive_valid = 1_000_000;
-  if (drawOf(signature) >= run.rules.reexecute_permille) {
-    assert.equal(say(state, vera.id, { ...draw, alarm: true }).refusal?.code, 'bad-verdict');
-  }
-  peer.consecutive_valid = 0;
-  happen(state, vera.id, { ...draw, alarm: true });
-  assert.equal(run.submissions.get(submission)!.alarm, true);
-  assert.equal(run.submissions.get(submission)!.draw_permille, drawOf(signature));
-  assert.equal(say(state, vera.id, draw).refusal?.code, 'already-judged');
-});
-
 test('judges are as many as the rules say, the same for everybody, and replaced when they leave before they seal', () => {
   const validators = ['6', '7', '8', '9', 'a', 'b'].map(name);
   const state = opened([name('c')], validators, { judges: 2 });
   const id = work(state, name('c'));
+  draw(state);
   const { submissions } = state.runs.get(RUN)!;
   const [first, second] = submissions.get(id)!.judges;
   const other = validators.find((validator) => validator !== first && validator !== second)!;
@@ -131,6 +107,7 @@ test('stake decides, fraud costs what is withheld, and the shares go back to the
   const run = state.runs.get(RUN)!;
   const round = (annSays: boolean, bobSays: boolean): string => {
     const id = work(state, name('c'));
+    draw(state);
     const verdicts = [ann, bob].map((by, i) => {
       const accepted = i === 0 ? annSays : bobSays;
       return { by, verdict: exampleVerdict(RUN, id, 10, accepted, { fraud: !accepted }) };
@@ -159,6 +136,7 @@ test('a planted submission takes from who misjudged it what is withheld, once, a
   const verdicts = [ann, bob].flatMap((by) =>
     [planted, honest].map((id) => ({ by, verdict: exampleVerdict(RUN, id, 10, id === honest || by === bob) })),
   );
+  draw(state);
   for (const { by, verdict } of verdicts) happen(state, by, sealFor(by, verdict));
   for (const { by, verdict } of verdicts) happen(state, by, verdict);
   merge(state, [honest]);
@@ -204,13 +182,16 @@ test('an account has the say that the rules give it, however many devices it bri
     3,
     Array.from({ length: 20 }, (_, i) => name('c').slice(2) + String(10 + i)),
   );
-  for (const worker of many.workers) {
-    const { judges } = many.state.runs.get(RUN)!.submissions.get(work(many.state, worker))!;
+  const works = many.workers.map((worker) => work(many.state, worker));
+  draw(many.state);
+  for (const id of works) {
+    const { judges } = many.state.runs.get(RUN)!.submissions.get(id)!;
     assert.ok(judges.includes(bob) && judges.includes(cat), 'a second device comes after everybody else');
   }
   // Where all judge, six devices of one account weigh as much as one.
   const { state } = verdictsOf(9, [name('c')]);
   const id = work(state, name('c'));
+  draw(state);
   const said = [...anns, bob, cat].map((by) => {
     return { by, verdict: exampleVerdict(RUN, id, 10, anns.includes(by)) };
   });

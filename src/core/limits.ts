@@ -10,6 +10,9 @@ export const CORE_LIMITS = {
   shares_per_round: 1_000_000_000, // times a million rounds is still a safe integer
   submissions_per_peer_and_round: 1, // a second one would only be a second chance
   judges: 16, // more than an honest majority needs
+  jury: 64, // who judges an appeal: a third of the stake is no majority of so many, and more cost more than they add
+  strikes: 6, // 64 rounds of suspension: what a validator cries wolf for costs less than that
+  strike_memory_rounds: 100, // an honest validator that rounding has fooled once is not punished more for the next time
   probation: 1000, // longer, and nobody is ever trusted
   withheld_rounds: 1000, // what a device may lose at most; a longer bond keeps newcomers away
   notice_rounds: 10_000, // a change that nobody lives to see is none

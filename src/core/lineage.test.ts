@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { EventBody, RunCreated } from './events.ts';
+import { drawnBy, EXAMPLE_HUB } from './example-draw.ts';
 import { exampleRules, exampleVerdict, sealFor } from './example-events.ts';
 import type { RefusalCode } from './refusal.ts';
 import { statementOf } from './share-table.ts';
@@ -10,7 +11,8 @@ import { initialState, type NetworkState, type RunState } from './state.ts';
 import { apply } from './testing/checked-apply.ts';
 
 const name = (character: string): string => character.repeat(64);
-const [HUB, OWNER, ALICE, VERA, BOB, FIRST, SECOND, THIRD] = ['0', '1', 'a', 'e', 'b', 'f', 'd', 'c'].map(name);
+const [OWNER, ALICE, VERA, BOB, FIRST, SECOND, THIRD] = ['1', 'a', 'e', 'b', 'f', 'd', 'c'].map(name);
+const HUB = EXAMPLE_HUB.id;
 const MODEL = name('5');
 const emission = { shares_per_round: 1000, halving_rounds: 0 };
 const parts = { owner_permille: 180, workers_permille: 410, validators_permille: 410 };
@@ -56,6 +58,7 @@ class Story {
     const work = { ...place, base: run.model, work: name('7'), pledge: name('7'), ...size };
     const submission = this.happen(worker, { type: 'work.submitted', ...work });
     const verdict = exampleVerdict(id, submission, size.tokens);
+    this.happen(HUB, drawnBy(EXAMPLE_HUB, run));
     this.happen(VERA, sealFor(VERA, verdict));
     this.happen(VERA, verdict);
     const model = (++this.#serial).toString(16).padStart(64, '6');

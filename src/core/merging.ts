@@ -1,4 +1,5 @@
 // The end of a round: which work the merge must take, and what it changes: the model, the records of peers, pay.
+import { settleAppeals } from './appeal.ts';
 import { clearSubmissions } from './attendance.ts';
 import type { RoundMerged } from './events.ts';
 import { noteIdle, notIdle } from './idle-rounds.ts';
@@ -47,6 +48,8 @@ export function isCheckpoint(run: RunState, merge: Pick<RoundMerged, 'bundle'>):
 export function applyMerge(state: NetworkState, run: RunState, body: RoundMerged): void {
   const accepted = new Map(acceptedSubmissions(state, run).map((entry) => [entry.submission.id, entry.verified]));
   if (body.bundle !== null) applyPayout(state, run);
+  // While records are still those that decided who had to repeat what.
+  settleAppeals(state, run);
   for (const submission of run.submissions.values()) {
     const peer = run.peers.get(submission.worker)!;
     const verified = accepted.get(submission.id);

@@ -6,7 +6,7 @@ import { acceptedSubmissions } from './judging.ts';
 import { royaltyOf } from './lineage.ts';
 import { emissionOf, type PayClaim, payRound, type RoundPayout } from './shares.ts';
 import { forfeitStake } from './stake.ts';
-import type { NetworkState, PeerState, RunState } from './state.ts';
+import type { NetworkState, PeerState, RunState, Withheld } from './state.ts';
 import { accountOf } from './state.ts';
 import { verdictStakes } from './verdict-stakes.ts';
 import { consensusOfRound, DEFAULT_ROUND_RULES, type RoundBonds } from './yuma-round.ts';
@@ -97,16 +97,25 @@ export function applyPayout(state: NetworkState, run: RunState): void {
   }
 }
 
+/** Takes from a device what it earned in the last round that paid it, where that is withheld: the shares go back to the run. */
+export function forfeitLast(run: RunState, peer: PeerState): void {
+  const last = run.withheld.get(peer.id)?.at(-1);
+  if (!last || !isWithheld(run, last.round)) return;
+  run.withheld.get(peer.id)!.pop();
+  take(run, peer, last);
+}
+
+/** What was locked or settled meanwhile, when it was free, cannot be taken twice. */
+function take(run: RunState, peer: PeerState, { account, shares }: Withheld): void {
+  const lost = Math.min(shares, sharesAtHand(run, account));
+  run.shares.set(account, run.shares.get(account)! - lost);
+  run.unearned_shares += lost;
+  peer.forfeited_shares += lost;
+}
+
 /** Takes from a device what it earned while it was withheld, and what is locked behind it: the shares go back to the run. */
 export function forfeit(run: RunState, peer: PeerState): void {
   forfeitStake(run, peer);
-  for (const { round, account, shares } of run.withheld.get(peer.id) ?? []) {
-    if (!isWithheld(run, round)) continue;
-    // What was locked or settled meanwhile, when it was free, cannot be taken twice.
-    const lost = Math.min(shares, sharesAtHand(run, account));
-    run.shares.set(account, run.shares.get(account)! - lost);
-    run.unearned_shares += lost;
-    peer.forfeited_shares += lost;
-  }
+  for (const earned of run.withheld.get(peer.id) ?? []) if (isWithheld(run, earned.round)) take(run, peer, earned);
   run.withheld.delete(peer.id);
 }

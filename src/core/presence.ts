@@ -2,9 +2,10 @@
 import { countOwed, countPeer } from './attendance.ts';
 import type { PeerJoined, PeerLeft } from './events.ts';
 import { countLasting, firstSessions, noteLeave } from './forgetting.ts';
-import { redrawJudges } from './judging.ts';
 import { CORE_LIMITS } from './limits.ts';
+import { reseatJudges } from './panel.ts';
 import { type Refusal, refuse } from './refusal.ts';
+import { isLockedBehind } from './stake.ts';
 import { accountOf, type NetworkState, type PeerState, type RunState } from './state.ts';
 import { stakeOf } from './verdict-stakes.ts';
 
@@ -23,8 +24,12 @@ export function refusalOfJoin(state: NetworkState, run: RunState, author: string
   if (isNew && run.peers.size >= most && countLasting(run) >= most) {
     return refuse('too-many-peers', `a run has at most ${most} peers that are here or have done something`);
   }
-  if (body.role === 'validator' && stakeOf(run, accountOf(state, author)) === 0) {
-    return refuse('no-stake', `the rules of this run name its validators, and ${accountOf(state, author)} is none`);
+  if (body.role === 'validator' && stakeOf(run, accountOf(state, author)) === 0 && !isLockedBehind(run, author)) {
+    const account = accountOf(state, author);
+    return refuse(
+      'no-stake',
+      `the rules of this run name its validators, and ${account} is none and has locked no shares`,
+    );
   }
   if (isNew && body.session >= firstSessions(run, author).least && body.session <= session) return null;
   return refusalOfSession(session, body.session);
@@ -60,11 +65,12 @@ export function applyLeave(state: NetworkState, run: RunState, id: string): void
   noteLeave(run, peer);
 }
 
-/** Validators who come or go change who judges what is not judged yet. */
+/** Who leaves is replaced where it has not judged; who comes back takes a free place; who is new may judge from a later round on. */
 function arriveOrLeave(state: NetworkState, run: RunState, peer: PeerState, change: 1 | -1): void {
   countPeer(run, peer, change);
   if (peer.role !== 'validator') return;
-  redrawJudges(state, run);
+  if (change === -1) peer.openings = 0;
+  reseatJudges(state, run, false);
   countOwed(run);
 }
 
@@ -72,4 +78,5 @@ const newPeer = (id: string): PeerState => ({
   ...{ id, role: 'worker', name: '', runtime: '', present: false, joins: 0 },
   ...{ handed_in: false, evaluated_rounds: null, credit_tokens: 0, merged_submissions: 0, refused_submissions: 0 },
   ...{ judged: false, consecutive_valid: 0, plants_right: 0, plants_wrong: 0, forfeited_shares: 0 },
+  ...{ openings: 0, strikes: 0, struck_round: 0, suspended_until: 0 },
 });

@@ -1,7 +1,9 @@
 // What must not happen in a run: who may not say what, twice, too early, of something else, or again from an old log.
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
+import { identityFromSecret } from '../protocol/identity.ts';
 import type { EventBody } from './events.ts';
+import { drawnBy, EXAMPLE_HUB } from './example-draw.ts';
 import {
   ALICE,
   BOB,
@@ -59,24 +61,34 @@ describe('what must not happen', () => {
     h.refused('unknown-submission', VERA, verdict(name('9')));
     h.refused('not-a-validator', BOB, seal(BOB, a));
     h.refused('wrong-phase', VERA, verdict(a, false));
+    h.refused('wrong-phase', VERA, seal(VERA, a, false));
+    const b = h.happen(BOB, work());
+    h.refused('wrong-phase', VERA, seal(VERA, a, false));
+    h.draw();
     h.happen(VERA, seal(VERA, a, false));
     h.refused('already-judged', VERA, seal(VERA, a, true));
-    h.happen(BOB, left(BOB));
+    h.refused('wrong-phase', VERA, { ...seal(VERA, b), appeal: true } as EventBody);
+    h.happen(VERA, seal(VERA, b));
     assert.equal(h.run.phase, 'revealing');
     h.refused('wrong-seal', VERA, verdict(a, true));
     h.happen(VERA, verdict(a, false));
     h.refused('already-judged', VERA, verdict(a, true));
   });
 
-  test('a draw by somebody who is not the first judge, or that is no signature', () => {
+  test('a draw by somebody else, of another round, too early, twice, or that does not follow from the key of the hub', () => {
     h.openRound();
-    const a = h.happen(ALICE, work());
-    const draw = (submission: string, signature = 'a'.repeat(128)): EventBody => ({
-      ...{ type: 'draw.announced', version: 1, run: RUN, submission, signature, alarm: false },
-    });
-    h.refused('not-a-validator', BOB, draw(a));
-    h.refused('unknown-submission', VERA, draw(name('9')));
-    h.refused('bad-verdict', VERA, draw(a));
+    h.happen(ALICE, work());
+    h.refused('wrong-phase', HUB, drawnBy(EXAMPLE_HUB, h.run));
+    h.happen(HUB, tick(h.run.deadline_ms));
+    const right = drawnBy(EXAMPLE_HUB, h.run);
+    h.refused('too-soon', HUB, right);
+    h.happen(BOB, work({ work: name('8') }));
+    h.refused('not-the-hub', VERA, right);
+    h.refused('wrong-round', HUB, { ...right, attempt: 1 });
+    h.refused('wrong-draw', HUB, drawnBy(identityFromSecret(new Uint8Array(32).fill(2)), h.run));
+    h.refused('wrong-draw', HUB, { ...right, proof: drawnBy(EXAMPLE_HUB, { ...h.run, attempt: 1 }).proof });
+    h.happen(HUB, right);
+    h.refused('wrong-phase', HUB, right);
   });
 
   test('a merge that leaves out accepted work, adds refused work, changes the order or names no bundle', () => {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import fc from 'fast-check';
-import { EventBodySchema } from './events.ts';
+import { EventBodySchema, type RunCreated } from './events.ts';
 import {
   ALICE,
   BOB,
@@ -53,6 +53,7 @@ describe('a round', () => {
     assert.equal(h.run.phase, 'working');
     const b = h.happen(BOB, work({ work: name('9') }));
     assert.equal(h.run.phase, 'judging');
+    h.draw();
     h.happen(VERA, seal(VERA, a));
     h.happen(VERA, seal(VERA, b));
     assert.equal(h.run.phase, 'revealing');
@@ -69,6 +70,7 @@ describe('a round', () => {
     h.happen(ALICE, work());
     h.happen(BOB, work({ work: name('9') }));
     assert.equal(h.run.phase, 'judging');
+    h.draw();
     h.happen(HUB, tick(1900)); // the work came at some time after the tick at 1000
     assert.deepEqual([h.run.phase, h.run.judging_deadline_ms], ['judging', 2300]);
     h.happen(HUB, tick(2299));
@@ -80,12 +82,13 @@ describe('a round', () => {
   test('waits for nobody: at the deadline it is judged, after the grace it is merged without the missing', () => {
     h.openRound();
     const a = h.happen(ALICE, work());
-    h.happen(VERA, seal(VERA, a));
     h.happen(HUB, tick(1999));
     assert.equal(h.run.phase, 'working');
     h.happen(HUB, tick(2000));
     assert.equal(h.run.phase, 'judging');
     h.happen(HUB, tick(2100));
+    h.draw();
+    h.happen(VERA, seal(VERA, a));
     assert.equal(h.run.phase, 'revealing');
     h.happen(VERA, verdict(a));
     assert.equal(h.run.phase, 'merging');
@@ -96,11 +99,13 @@ describe('a round', () => {
   test('takes work that is late but within the grace, and refuses what comes after', () => {
     h.openRound();
     const a = h.happen(ALICE, work());
-    h.happen(VERA, seal(VERA, a));
     h.happen(HUB, tick(2000));
     const b = h.happen(BOB, work());
     assert.equal(h.run.phase, 'judging');
-    h.happen(HUB, tick(2400));
+    h.draw();
+    h.happen(VERA, seal(VERA, a));
+    h.happen(HUB, tick(2001));
+    h.happen(HUB, tick(2401));
     assert.equal(h.run.phase, 'revealing');
     h.happen(VERA, verdict(a));
     assert.equal(h.run.phase, 'merging', 'a validator that does not answer is not waited for either');
@@ -139,14 +144,29 @@ describe('a round', () => {
     assert.equal(h.run.peers.get(ALICE)!.credit_tokens, 0);
   });
 
-  test('merges what a silent validator did not judge, without credit: silence delays a run, it does not stop it', () => {
+  test('merges what silent validators did not judge, without credit: silence delays a run, it does not stop it', () => {
     h.openRound();
+    const all = [h.happen(ALICE, work()), h.happen(BOB, work())].sort();
+    h.draw();
+    h.happen(HUB, tick(1001));
+    h.happen(HUB, tick(1500));
+    h.happen(HUB, merged(all));
+    assert.deepEqual([h.run.round, h.run.merged_tokens, h.run.tokens.size], [1, 100, 0]);
+    // Where the rules name who judges, only of workers with a record.
+    h = new History();
+    const { rules } = created() as RunCreated;
+    h.openRound(true, { rules: { ...rules, validators: [{ account: VERA, stake: 1 }] } });
     const ids = [h.happen(ALICE, work()), h.happen(BOB, work())].sort();
+    const known = h.run.peers.get(h.run.submissions.get(ids[0])!.worker)!;
+    Object.assign(known, { consecutive_valid: 1, merged_submissions: 1 });
+    h.run.submissions_total++;
+    h.draw();
     h.happen(HUB, tick(1001));
     assert.equal(h.run.phase, 'judging');
     h.refused('wrong-phase', HUB, merged(ids));
     h.happen(HUB, tick(1500));
-    h.happen(HUB, merged(ids));
+    h.refused('wrong-merge', HUB, merged(ids));
+    h.happen(HUB, merged(ids.slice(0, 1)));
     assert.equal(h.run.round, 1);
     assert.equal(h.run.peers.get(ALICE)!.credit_tokens, 0);
     assert.equal(h.run.shares.has(VERA), false);
@@ -221,12 +241,13 @@ test('whatever comes in whatever order: everything that must hold does, and a re
         const before = refused ? stateHash(state) : '';
         assert.equal(apply(state, event)?.code, refused?.code);
         if (refused) assert.equal(stateHash(state), before, `a refused ${event.body.type} has changed something`);
-        else taken.add(event.body.type);
+        else taken.add('appeal' in event.body && event.body.appeal ? `${event.body.type}, appealed` : event.body.type);
       }
     }),
     // A fixed seed: that every kind of event is met depends on it.
     { numRuns: 60, seed: 20_261_128 },
   );
-  const all = EventBodySchema.options.map(({ shape }) => shape.type.value).sort();
-  assert.deepEqual([...taken].sort(), all, 'every kind of event was taken at least once');
+  const kinds = EventBodySchema.options.map(({ shape }) => shape.type.value);
+  const all = [...kinds, 'verdict.given, appealed', 'verdict.sealed, appealed'];
+  assert.deepEqual([...taken].sort(), all.sort(), 'every kind of event was taken at least once');
 });

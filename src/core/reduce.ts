@@ -4,21 +4,15 @@ import { applyAddress, refusalOfAddress } from './addresses.ts';
 import { countSeal, countSubmission, countVerdict, nobody } from './attendance.ts';
 import { advance, applyTick } from './deadlines.ts';
 import { applyDevice, refusalOfDevice, refusalOfKey } from './devices.ts';
+import { countOpening, seatValidators } from './eligible.ts';
 import type { EventBody, LoggedEvent, ModelEvaluated, RunCreated, WorkSubmitted } from './events.ts';
 import { nobodyForgotten } from './forgetting.ts';
 import { notIdle } from './idle-rounds.ts';
-import {
-  applyDraw,
-  drawJudges,
-  openPlant,
-  refusalOfDraw,
-  refusalOfPlant,
-  refusalOfSeal,
-  refusalOfVerdict,
-} from './judging.ts';
+import { openPlant, refusalOfPlant, refusalOfSeal, refusalOfVerdict } from './judging.ts';
 import { CORE_LIMITS } from './limits.ts';
 import { lineageOf, refusalOfLineage, rememberHolders } from './lineage.ts';
 import { applyMerge, refusalOfMerge } from './merging.ts';
+import { applyDrawn, isListOpen, refusalOfDrawn } from './panel.ts';
 import { forfeit } from './payout.ts';
 import { applyJoin, applyLeave, refusalOfJoin, refusalOfLeave } from './presence.ts';
 import { type Refusal, refuse } from './refusal.ts';
@@ -90,8 +84,8 @@ function refusalInRun(state: NetworkState, run: RunState, event: LoggedEvent, bo
       return canOpen(run, body.round, body.attempt);
     case 'work.submitted':
       return refusalOfWork(run, author, body);
-    case 'draw.announced':
-      return refusalOfDraw(run, author, body);
+    case 'round.drawn':
+      return refusalOfDrawn(state, run, author, body);
     case 'verdict.sealed':
       return refusalOfSeal(run, author, body);
     case 'verdict.given':
@@ -143,9 +137,9 @@ function canOpen(run: RunState, round: number, attempt: number): Refusal | null 
 
 function refusalOfWork(run: RunState, author: string, body: WorkSubmitted): Refusal | null {
   if (run.peers.get(author)?.role !== 'worker') return refuse('not-a-worker', `${author} has not joined as a worker`);
-  // Work that arrives while the others are being judged is still taken: a late worker is a worker.
-  if (run.phase !== 'working' && run.phase !== 'judging') {
-    return refuse('wrong-phase', `work is taken while a round is working or judging, the run is ${run.phase}`);
+  // Work that is a little late is still taken, until the list is closed: a late worker is a worker.
+  if (run.phase !== 'working' && !(run.phase === 'judging' && isListOpen(run))) {
+    return refuse('wrong-phase', `work is taken until the judges of a round are drawn, the run is ${run.phase}`);
   }
   if (body.round !== run.round || body.attempt !== run.attempt) {
     return refuse(
@@ -177,7 +171,7 @@ export function apply(state: NetworkState, event: LoggedEvent): Refusal | null {
     state.runs.set(event.id, newRun(event, body, lineageOf(state, body), state.events));
   } else {
     applyInRun(state, state.runs.get(body.run)!, event, body);
-    advance(state.runs.get(body.run)!, state.time_ms);
+    advance(state, state.runs.get(body.run)!);
   }
   noteBalances(state, event);
   return null;
@@ -202,6 +196,7 @@ function newRun(event: LoggedEvent, spec: RunCreated, lineage: Lineage | null, b
     round: 0,
     attempt: 0,
     seed: '',
+    ...{ eligible: [], draw: null, replaced: false, appeals: false },
     opened_ms: 0,
     deadline_ms: 0,
     grace_deadline_ms: 0,
@@ -260,29 +255,23 @@ function applyInRun(state: NetworkState, run: RunState, event: LoggedEvent, body
       run.opened_ms = state.time_ms;
       run.deadline_ms = state.time_ms + run.spec.round_ms;
       run.seed = roundSeed(run);
+      Object.assign(run, { draw: null, replaced: false, appeals: false });
       countStakes(run);
+      countOpening(run);
+      seatValidators(state, run);
       return;
     case 'work.submitted': {
       const { id, author: worker } = event;
-      const judges = drawJudges(state, run, worker);
-      const submission: Submission = {
-        id,
-        worker,
-        body,
-        judges,
-        draw_permille: null,
-        alarm: false,
-        seals: new Map(),
-        verdicts: new Map(),
-      };
+      const none = { judges: [], first: null, seals: new Map(), verdicts: new Map() };
+      const submission: Submission = { id, worker, body, ...none };
       run.submissions.set(id, submission);
       countSubmission(run, run.peers.get(worker)!, submission);
       run.submissions_total++;
       run.bytes_submitted += body.size_bytes;
       return;
     }
-    case 'draw.announced':
-      applyDraw(run.submissions.get(body.submission)!, body);
+    case 'round.drawn':
+      applyDrawn(state, run, body);
       return;
     case 'verdict.sealed':
       run.submissions.get(body.submission)!.seals.set(event.author, body.seal);

@@ -24,6 +24,7 @@ export type RefusalCode =
   | 'not-sealed'
   | 'wrong-seal'
   | 'bad-verdict'
+  | 'wrong-draw'
   | 'wrong-proposal'
   | 'too-soon'
   | 'clock-went-back'

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
 import type { EventBody } from './events.ts';
-import { ALICE, evaluated, History, HUB, joined, name, OWNER, opened, RUN, VERA } from './example-history.ts';
+import { ALICE, evaluated, History, HUB, name, OWNER, opened, RUN, VERA } from './example-history.ts';
 import { mayHalt } from './rising-loss.ts';
 
 const VICTOR = name('9');
@@ -73,8 +73,15 @@ function goOnWith(...words: readonly (readonly [number, number | null])[]): void
   }
 }
 
+/** Another round opens with Victor here. */
+function withVictor(): void {
+  h.joinLongAgo(VICTOR);
+  h.playRound();
+  h.openNext();
+}
+
 test('one validator alone halts nothing, neither by high words nor by a low one before', () => {
-  h.happen(VICTOR, joined('validator'));
+  withVictor();
   goOnWith(...Array.from({ length: 8 }, (_, i) => [4 - i / 10, 10 * (i + 1)] as const));
   assert.equal(mayHalt(h.run), false, 'high');
   goOnWith([3.2, 0.001], ...Array.from({ length: 8 }, (_, i) => [3.1 - i / 10, null] as const));
@@ -84,7 +91,7 @@ test('one validator alone halts nothing, neither by high words nor by a low one 
 });
 
 test('who has gone holds no halt up for longer than a few rounds', () => {
-  h.happen(VICTOR, joined('validator'));
+  withVictor();
   goOnWith([4, 4], [8, 4], [16, null], [32, null], [64, null]);
   assert.equal(mayHalt(h.run), false, 'Victor said a moment ago that it does not rise');
   goOnWith([128, null], [256, null]);

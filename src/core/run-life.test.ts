@@ -111,7 +111,9 @@ describe('an end', () => {
     },
     judging: () => submitted(),
     revealing: () => {
-      for (const id of submitted()) h.happen(VERA, seal(VERA, id));
+      const ids = submitted();
+      h.draw();
+      for (const id of ids) h.happen(VERA, seal(VERA, id));
     },
     merging: () => h.judge(submitted()),
     paused: () => h.happen(OWNER, say('run.paused')),
@@ -229,6 +231,7 @@ describe('an end', () => {
 test('a verdict on dropped work is no verdict, also when the run goes on', () => {
   h.openRound();
   const [a] = [ALICE, BOB].map((author) => h.happen(author, work()));
+  h.draw();
   h.happen(VERA, seal(VERA, a));
   h.happen(OWNER, say('run.paused'));
   h.happen(OWNER, say('run.resumed'));
@@ -279,11 +282,13 @@ describe('a pause or an end that lets what is in be merged', () => {
         h = new History();
         h.openRound(true, { rounds: 9 });
         const ids = [ALICE, BOB].map((author) => h.happen(author, work()));
+        if (steps > 0) h.draw();
         if (steps > 0) for (const id of ids) h.happen(VERA, seal(VERA, id));
         if (steps > 1) for (const id of ids) h.happen(VERA, verdict(id));
         const { phase: then } = h.run;
         h.happen(OWNER, after(type));
         assert.equal(h.run.phase, then);
+        if (steps < 1) h.draw();
         if (steps < 1) for (const id of ids) h.happen(VERA, seal(VERA, id));
         if (steps < 2) for (const id of ids) h.happen(VERA, verdict(id));
         h.happen(HUB, merged(ids.sort()));

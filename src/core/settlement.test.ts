@@ -11,7 +11,6 @@ import {
   FIRST_MODEL,
   History,
   HUB,
-  joined,
   merged,
   name,
   OWNER,
@@ -28,7 +27,7 @@ import { apply } from './testing/checked-apply.ts';
 
 const EMISSION = { shares_per_round: 1001, halving_rounds: 0, owner_permille: 180, workers_permille: 410 };
 const rules = (withheld_rounds: number) =>
-  exampleRules({ ...EMISSION, validators_permille: 410 }, { release_rounds: 2, withheld_rounds });
+  exampleRules({ ...EMISSION, validators_permille: 410 }, { release_rounds: 2, withheld_rounds, probation: 1000 });
 const ADDRESSES = new Map([OWNER, ALICE, BOB, VERA].map((account, i) => [account, `0x${String(i + 1).repeat(40)}`]));
 
 let h: History;
@@ -210,8 +209,8 @@ test('any history: every share is in one place, nothing is negative, and refusal
       (attempts, withheld_rounds) => {
         h = new History();
         h.openRound(true, { rounds: 12, checkpoint_every: 100, rules: rules(withheld_rounds) });
-        h.happen(WIM, joined('validator'));
-        playRound({ do: 'round', vera: true, wim: true, plant: false, during: [] });
+        h.playRound();
+        h.joinLongAgo(WIM);
         for (const who of [VERA, ALICE]) h.happen(who, address(who));
         for (const one of attempts) {
           if (one.do === 'round') playRound(one);
@@ -236,6 +235,7 @@ function playRound(one: Round): void {
   const plant = h.happen(ALICE, work({ ...more, pledge }));
   const ids = [plant, h.happen(BOB, work(more))].sort();
   for (const move of one.during) moved(move);
+  h.draw();
   for (const id of ids) {
     h.happen(VERA, seal(VERA, id, one.vera));
     h.happen(WIM, seal(WIM, id, one.wim));

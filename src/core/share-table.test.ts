@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { addressesOf } from './addresses.ts';
 import type { EventBody } from './events.ts';
+import { drawnBy, EXAMPLE_HUB } from './example-draw.ts';
 import { exampleRules, exampleVerdict, sealFor } from './example-events.ts';
 import {
   mayStateShares,
@@ -19,7 +20,8 @@ import { stateHash } from './state-bytes.ts';
 import { apply } from './testing/checked-apply.ts';
 
 const name = (character: string): string => character.repeat(64);
-const [HUB, OWNER, ALICE, VERA, RUN] = ['0', '1', 'a', 'e', 'f'].map(name);
+const [OWNER, ALICE, VERA, RUN] = ['1', 'a', 'e', 'f'].map(name);
+const HUB = EXAMPLE_HUB.id;
 const run = { version: 1, run: RUN } as const;
 
 let serial = 0;
@@ -72,6 +74,7 @@ function play(rounds: number): NetworkState {
       pledge: name('7'),
     });
     const verdict = exampleVerdict(RUN, work, size.tokens);
+    happen(state, HUB, drawnBy(EXAMPLE_HUB, state.runs.get(RUN)!));
     happen(state, VERA, sealFor(VERA, verdict));
     happen(state, VERA, verdict);
     const model = name(String(6 + round));

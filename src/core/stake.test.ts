@@ -10,6 +10,7 @@ import {
   History,
   HUB,
   joined,
+  left,
   merged,
   name,
   OWNER,
@@ -72,18 +73,32 @@ describe('locking', () => {
     h.refused('unknown-run', VERA, { ...lock(1, 1), run: name('9') } as EventBody);
   });
 
-  test('behind a worker, a stranger, or a validator that the rules do not name', () => {
-    h.refused('not-a-validator', ALICE, lock(1, 0, ALICE));
+  test('behind somebody who has never been here', () => {
     h.refused('not-a-validator', OWNER, lock(1, 0, OWNER));
+  });
+
+  test('earns a seat where the rules name others: whoever earned shares may stand for its verdicts', () => {
     begin({ validators: [{ account: VERA, stake: 5 }] });
-    h.happen(OWNER, {
-      ...{ type: 'rules.proposed', version: 1, run: RUN, proposal: 0, from_round: h.run.round + 1 },
-      rules: rules({ validators: [{ account: WIM, stake: 5 }] }),
-    });
+    h.refused('no-stake', WIM, joined('validator'));
+    h.happen(ALICE, left(ALICE));
+    h.refused('no-stake', ALICE, joined('validator', 1));
+    h.happen(ALICE, lock(7, 0, ALICE));
+    h.happen(ALICE, joined('validator', 1));
     h.openNext();
-    h.happen(VERA, lock(1, 0));
-    h.playRound();
-    h.refused('no-stake', VERA, lock(1, 1));
+    assert.deepEqual(h.run.eligible, [ALICE, VERA]);
+    const id = h.happen(BOB, work({ round: 1, base: h.run.model }));
+    h.draw();
+    for (const [by, accepted] of [
+      [VERA, true],
+      [ALICE, false],
+    ] as const)
+      h.happen(by, seal(by, id, accepted));
+    for (const [by, accepted] of [
+      [VERA, true],
+      [ALICE, false],
+    ] as const)
+      h.happen(by, verdict(id, accepted));
+    assert.equal(judgementOf(h.state, h.run, h.run.submissions.get(id)!), 'refused', 'seven against five');
   });
 
   test('what was earned so lately that it is withheld', () => {
@@ -123,14 +138,15 @@ describe('stake', () => {
   /** Vera and wim judge one submission of alice and disagree; bob hands in nothing. */
   function disagree(): string {
     const id = h.happen(ALICE, work({ round: h.run.round, base: h.run.model }));
+    h.happen(HUB, { type: 'tick', version: 1, time_ms: 9000 });
+    h.happen(HUB, { type: 'tick', version: 1, time_ms: 9500 });
+    h.draw();
     for (const [by, accepted] of [
       [VERA, true],
       [WIM, false],
     ] as const) {
       h.happen(by, seal(by, id, accepted));
     }
-    h.happen(HUB, { type: 'tick', version: 1, time_ms: 9000 });
-    h.happen(HUB, { type: 'tick', version: 1, time_ms: 9500 });
     assert.equal(h.run.phase, 'revealing');
     h.happen(VERA, verdict(id, true));
     h.happen(WIM, verdict(id, false));
@@ -139,19 +155,19 @@ describe('stake', () => {
   const judgement = (id: string) => judgementOf(h.state, h.run, h.run.submissions.get(id)!);
 
   test('that was locked before a round opened decides in it; what is locked later does not', () => {
-    h.happen(WIM, joined('validator'));
+    h.joinLongAgo(WIM);
     h.openNext();
     h.happen(VERA, lock(5, 0));
     assert.equal(judgement(disagree()), 'refused', 'one against one, as if nothing were locked');
     begin();
-    h.happen(WIM, joined('validator'));
+    h.joinLongAgo(WIM);
     h.happen(VERA, lock(5, 0));
     h.openNext();
     assert.equal(judgement(disagree()), 'accepted', 'six against one');
   });
 
   test('that is asked back in a round still counts in it, and not in the next', () => {
-    h.happen(WIM, joined('validator'));
+    h.joinLongAgo(WIM);
     h.happen(VERA, lock(5, 0));
     h.openNext();
     h.happen(VERA, release(5, 1));
@@ -163,7 +179,7 @@ describe('stake', () => {
     assert.equal(h.run.staked.size, 0);
   });
 
-  test('adds to what the rules give, in consensus as well, where the rules let the account validate', () => {
+  test('adds to what the rules give, in consensus as well', () => {
     begin({ validators: [VERA, WIM].map((account) => ({ account, stake: 20 })) });
     h.happen(WIM, joined('validator'));
     h.happen(VERA, lock(400, 0));
@@ -310,10 +326,10 @@ describe('forfeiting', () => {
 
   test('fraud of a device takes what stands behind it', () => {
     h.happen(VERA, lock(300, 0));
+    h.joinLongAgo(WIM);
     h.openNext();
     const { round, model } = h.run;
     // Vera leaves its judging to wim and trains instead.
-    h.happen(WIM, joined('validator'));
     h.happen(VERA, { type: 'peer.left', version: 1, run: RUN, peer: VERA, session: 0, reason: 'goodbye' });
     h.happen(VERA, joined('worker', 1));
     const made_up = h.happen(VERA, work({ round, base: model }));
@@ -322,6 +338,7 @@ describe('forfeiting', () => {
       exampleVerdict(RUN, made_up, TOKENS, false, { fraud: true }),
       ...fine.map((id) => exampleVerdict(RUN, id, TOKENS)),
     ];
+    h.draw();
     for (const one of said) h.happen(WIM, sealFor(WIM, one));
     for (const one of said) h.happen(WIM, one);
     h.happen(HUB, merged(fine.sort(), { round, model: name('9'), checkpoint: true }));

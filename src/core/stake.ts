@@ -5,7 +5,6 @@ import { CORE_LIMITS } from './limits.ts';
 import { type Refusal, refuse } from './refusal.ts';
 import type { NetworkState, PeerState, RunState, StakeLock } from './state.ts';
 import { accountOf } from './state.ts';
-import { stakeOf } from './verdict-stakes.ts';
 
 /** The merged rounds from asking for shares to having them, where a run's rules do not say. */
 export const releaseRounds = (run: RunState): number => run.rules.release_rounds ?? CORE_LIMITS.release_rounds.usual;
@@ -22,11 +21,7 @@ export function refusalOfLock(state: NetworkState, run: RunState, author: string
   const account = accountOf(state, behind);
   if (account !== author) return refuse('not-the-owner', `${behind} earns for ${account}, not for ${author}`);
   if (state.devices.get(behind)?.revoked) return refuse('device-revoked', `the owner of ${behind} has revoked it`);
-  if (run.peers.get(behind)?.role !== 'validator')
-    return refuse('not-a-validator', `${behind} is not a validator here`);
-  if (stakeOf(run, account) === 0) {
-    return refuse('no-stake', `the rules of this run name its validators, and ${account} is none`);
-  }
+  if (!run.peers.has(behind)) return refuse('not-a-validator', `${behind} has never been in this run`);
   const { free, held, withheld, locked, settled } = balanceOf(run, author);
   if (shares <= free) return null;
   const rest = `of ${held} shares, ${withheld} are withheld, ${locked} locked and ${settled} settled`;
@@ -46,6 +41,10 @@ function refusalOfChange(run: RunState, author: string, change: number): Refusal
   const expected = nextStakeChange(run, author);
   return change === expected ? null : refuse('wrong-change', `expected change ${expected}, got ${change}`);
 }
+
+/** Whether shares stand behind a device, or will from the next opening on. */
+export const isLockedBehind = (run: RunState, device: string): boolean =>
+  run.locks.some((lock) => lock.device === device && lock.free_round === null && lock.shares > 0);
 
 const activeLock = (run: RunState, account: string, device: string): StakeLock | undefined =>
   run.locks.find((lock) => lock.account === account && lock.device === device && lock.free_round === null);

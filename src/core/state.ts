@@ -34,6 +34,11 @@ export interface PeerState {
   plants_wrong: number;
   /** What it has lost of what it had earned. */
   forfeited_shares: number;
+  /** As a validator: how many rounds opened since it came, how often it contradicted a jury lately, when last, and until when it waits. */
+  openings: number;
+  strikes: number;
+  struck_round: number;
+  suspended_until: number;
 }
 
 export interface Submission {
@@ -42,13 +47,11 @@ export interface Submission {
   readonly body: WorkSubmitted;
   /** The validators who are to judge it, in order of id. */
   judges: string[];
-  /** From 0 to 999, when the first judge has announced it: whether it repeats this work. */
-  draw_permille: number | null;
-  /** The first judge has repeated it and asks the others to do the same. */
-  alarm: boolean;
+  /** What the first judges said, where it is judged again by the whole jury. */
+  first: Map<string, VerdictGiven> | null;
   /** By validator, in the order of the log. */
-  readonly seals: Map<string, string>;
-  readonly verdicts: Map<string, VerdictGiven>;
+  seals: Map<string, string>;
+  verdicts: Map<string, VerdictGiven>;
 }
 
 /** What a device earned in a round, at risk for as long as the rules withhold it. */
@@ -114,11 +117,19 @@ export interface RunState {
   attempt: number;
   /** The seed of the open round, 64 hexadecimal digits; derived, never chosen. */
   seed: string;
+  /** Validators who may judge in the open round, fixed when it opened, in order of id. */
+  eligible: string[];
+  /** What judges are drawn from, 64 hexadecimal digits; null while work is taken. */
+  draw: string | null;
+  /** Judges who kept silent have made room for others. */
+  replaced: boolean;
+  /** What was disputed is judged again. */
+  appeals: boolean;
   opened_ms: number;
   deadline_ms: number;
   /** Until then work that is a little late is waited for. */
   grace_deadline_ms: number;
-  /** Both are 0 from the end of the work until the next tick. */
+  /** The first is 0 from the end of the work until the next tick, the second from the draw on. */
   judging_deadline_ms: number;
   /** 0 until the first tick of revealing. */
   reveal_deadline_ms: number;

@@ -9,10 +9,8 @@ export function stakeOf(run: RunState, account: string): number {
   return validators.find((entry) => entry.account === account)?.stake ?? 0;
 }
 
-/** What was locked behind a device before the open round opened: it counts where the rules let the account validate. */
-export function lockedBehind(run: RunState, device: string, account: string): number {
-  return stakeOf(run, account) > 0 ? (run.staked.get(device) ?? 0) : 0;
-}
+/** What was locked behind a device before the open round opened. */
+export const lockedBehind = (run: RunState, device: string): number => run.staked.get(device) ?? 0;
 
 /** Stakes by the rules are divided among an account's devices; this keeps fractions of the smallest one. */
 const STAKE_SCALE = 1_000_000n;
@@ -30,7 +28,7 @@ export function verdictStakes(state: NetworkState, run: RunState, devices: reado
     const account = accountOf(state, id);
     const known = ofAccount.get(account) ?? 0;
     ofAccount.set(account, known + 1);
-    sum += BigInt(lockedBehind(run, id, account)) + BigInt(known === 0 ? stakeOf(run, account) : 0);
+    sum += BigInt(lockedBehind(run, id)) + BigInt(known === 0 ? stakeOf(run, account) : 0);
   }
   let scale = STAKE_SCALE;
   while (sum * scale >= MAX_STAKE) scale /= 10n;
@@ -38,7 +36,7 @@ export function verdictStakes(state: NetworkState, run: RunState, devices: reado
     devices.map((id) => {
       const account = accountOf(state, id);
       const byRules = (BigInt(stakeOf(run, account)) * scale) / BigInt(ofAccount.get(account)!);
-      return [id, byRules + BigInt(lockedBehind(run, id, account)) * scale];
+      return [id, byRules + BigInt(lockedBehind(run, id)) * scale];
     }),
   );
 }

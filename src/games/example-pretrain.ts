@@ -79,8 +79,11 @@ function deviceOn(runtime: Runtime, blobs: ReadonlyMap<string, Uint8Array>): Exa
   };
 }
 
-export const round = (number: number, { seed = 'a'.repeat(64), last = null }: Partial<Round> = {}): Round => ({
-  ...{ run: 'r', number, rounds: 10, seed, last },
+export const round = (
+  number: number,
+  { seed = 'a'.repeat(64), draw = null, last = null }: Partial<Round> = {},
+): Round => ({
+  ...{ run: 'r', number, rounds: 10, seed, draw, last },
 });
 
 /** Of a judge that repeats everything. */

@@ -10,6 +10,8 @@ export interface Round {
   readonly rounds: number;
   /** 64 hexadecimal digits that follow from the log. */
   readonly seed: string;
+  /** Likewise, for those who judge its work; null before the work is in: nobody who works can know it. */
+  readonly draw: string | null;
   /** The blob with the work that was merged last (bundle.ts); null before the first merge. */
   readonly last: string | null;
 }
@@ -44,7 +46,7 @@ export interface Judging {
   readonly runtime: string;
   /**
    * Whether this work is to be repeated, where the game can. One judge alone who found noise would be outvoted by those who did not
-   * look (`potluck play pretrain` showed it): so all repeat a newcomer's, and other work when the one who drew it raises the alarm.
+   * look (`potluck play pretrain` showed it): so all repeat a newcomer's, and other work when the one who was drawn does not accept it.
    */
   readonly repeat: boolean;
   /** How long judging may take; a check that repeats work stops early rather than come too late. */

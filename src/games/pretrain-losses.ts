@@ -43,14 +43,16 @@ export async function ownLosses(task: PretrainTask, device: Device): Promise<Mea
 function unassigned(task: PretrainTask, device: Device): Promise<Measured> {
   const loaded = loadedOf(device);
   const { params, round, weights } = task;
-  if (loaded.unassigned?.weights !== weights || loaded.unassigned.seed !== round.seed) {
-    const measured = openData(device, params, round, 'nobody', VALIDATOR_DATA)
+  // Drawn when the work is in: nobody can have learnt from these sequences because they would be looked at.
+  const seed = round.draw ?? round.seed;
+  if (loaded.unassigned?.weights !== weights || loaded.unassigned.seed !== seed) {
+    const measured = openData(device, params, { ...round, seed }, 'nobody', VALIDATOR_DATA)
       .then((data) => data.batch(0))
       .then((batch) => measure(task, device, batch, weights));
     measured.catch(() => {
       loaded.unassigned = undefined;
     });
-    loaded.unassigned = { weights, seed: round.seed, measured };
+    loaded.unassigned = { weights, seed, measured };
   }
   return loaded.unassigned.measured;
 }

@@ -14,7 +14,7 @@ import { openSqliteLogStore } from '../ledger/sqlite-log-store.ts';
 import { openTransparencyLog } from '../ledger/transparency-log.ts';
 import { webSocketChannel } from '../protocol/channel.ts';
 import { systemClock } from '../protocol/clock.ts';
-import type { Identity } from '../protocol/identity.ts';
+import type { DrawingIdentity } from '../protocol/identity.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
 import { WIRE_LIMITS } from '../protocol/messages.ts';
 import { PRIVATE_FOLDER } from '../protocol/private-files.ts';
@@ -107,7 +107,12 @@ export async function openHub(options: HubOptions): Promise<Hub> {
 }
 
 /** The hub on an open log, which it closes when it is closed itself. */
-async function startHub(options: HubOptions, identity: Identity, store: LogStore, metrics: Metrics): Promise<Hub> {
+async function startHub(
+  options: HubOptions,
+  identity: DrawingIdentity,
+  store: LogStore,
+  metrics: Metrics,
+): Promise<Hub> {
   const { folder, host, port, public_url = null } = options;
   const addressOf = openAskers({ proxies: options.proxies, proxied: public_url !== null });
   const origins = openOrigins({ host, public_url });

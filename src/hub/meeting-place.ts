@@ -10,7 +10,7 @@ import type { BlobStore } from '../ledger/blob-store.ts';
 import type { TransparencyLog } from '../ledger/transparency-log.ts';
 import type { Clock } from '../protocol/clock.ts';
 import { sha256Hex } from '../protocol/hash.ts';
-import type { Identity } from '../protocol/identity.ts';
+import type { DrawingIdentity } from '../protocol/identity.ts';
 import type { HolderView } from '../protocol/messages.ts';
 import { admit, blobsNamedBy } from './admission.ts';
 import { openCompaction } from './compaction.ts';
@@ -36,7 +36,7 @@ import { type PeerTelemetry, runStatuses, runView } from './views.ts';
 import { openWorkerHistories } from './worker-histories.ts';
 
 export interface MeetingPlaceOptions {
-  readonly identity: Identity;
+  readonly identity: DrawingIdentity;
   readonly log: TransparencyLog;
   readonly blobs: BlobStore;
   readonly clock: Clock;
@@ -239,7 +239,7 @@ export async function openMeetingPlace(options: MeetingPlaceOptions): Promise<Me
     unnamed,
     begin() {
       rounds = driveRounds(sequencer, models, {
-        ...{ clock, time },
+        ...{ identity, clock, time },
         onError: (error, run) => onError(error, `round ${run.round} of run ${run.id}`),
         onSkew: (error) => onError(error, 'the clock'),
       });

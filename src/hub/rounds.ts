@@ -1,8 +1,11 @@
 // Moves every run along: opens rounds, lets the clock tick, does the merges. All decisions are the core's; this only acts on them.
+import { bytesToHex } from '@noble/hashes/utils.js';
+import { awaitsDraw, drawInput } from '../core/panel.ts';
 import { mayHalt } from '../core/rising-loss.ts';
 import { mayStateShares, statementOf } from '../core/share-table.ts';
 import { mayOpenRound, type RunState } from '../core/state.ts';
 import type { Clock, Timer } from '../protocol/clock.ts';
+import type { DrawingIdentity } from '../protocol/identity.ts';
 import { HubError } from './errors.ts';
 import { openFailedMerges } from './failed-merges.ts';
 import { type LogClock, skewOf } from './log-clock.ts';
@@ -28,6 +31,8 @@ export function driveRounds(
   sequencer: Sequencer,
   models: Models,
   options: {
+    /** The hub's own: judges are drawn with it. */
+    readonly identity: DrawingIdentity;
     readonly clock: Clock;
     readonly time: LogClock;
     readonly onError: (error: unknown, run: RunState) => void;
@@ -36,7 +41,7 @@ export function driveRounds(
   },
 ): Rounds {
   const { state } = sequencer;
-  const { clock, time } = options;
+  const { identity, clock, time } = options;
   const busy = new Map<string, Promise<void>>();
   const failedMerges = openFailedMerges(() => clock.elapsed_ms());
   let timer: Timer;
@@ -49,6 +54,9 @@ export function driveRounds(
     if (run.phase === 'merging') {
       const merge = await models.merge(state, run);
       if (run.attempt === attempt) await sequencer.write(merge);
+    } else if (awaitsDraw(run, state.time_ms)) {
+      const proof = bytesToHex(identity.prove(drawInput({ run: id, round, attempt })));
+      await sequencer.write({ type: 'round.drawn', version: 1, run: id, round, attempt, proof });
     } else if (mayStateShares(run)) {
       await sequencer.write(statementOf(run));
     } else if (mayHalt(run)) {
@@ -101,7 +109,11 @@ export function driveRounds(
   };
 
   const isDue = (run: RunState): boolean =>
-    (run.phase === 'merging' && !failedMerges.waits(run)) || mayStateShares(run) || mayHalt(run) || mayOpenNow(run);
+    (run.phase === 'merging' && !failedMerges.waits(run)) ||
+    awaitsDraw(run, state.time_ms) ||
+    mayStateShares(run) ||
+    mayHalt(run) ||
+    mayOpenNow(run);
 
   /** A round that has brought nothing waits before it is opened again. */
   const mayOpenNow = (run: RunState): boolean => mayOpenRound(run) && time.until_ms(run.idle.opens_ms) === 0;
@@ -131,7 +143,7 @@ export function driveRounds(
     // Judging and revealing are timed from the next tick, so that comes at once.
     const untimed = open.some(
       (run) =>
-        (run.phase === 'judging' && run.judging_deadline_ms === 0) ||
+        (run.phase === 'judging' && (run.draw === null ? run.grace_deadline_ms : run.judging_deadline_ms) === 0) ||
         (run.phase === 'revealing' && run.reveal_deadline_ms === 0),
     );
     // Counted from the last tick: events that come all the time must not put off the next one for ever.

@@ -32,7 +32,7 @@ test('rounds in which nobody keeps up: said from the third on, with the time of 
     assert.equal(problem(), null);
     h.happen(HUB, tick(h.run.deadline_ms));
     h.happen(HUB, tick(h.state.time_ms + 1));
-    h.happen(HUB, tick(h.run.judging_deadline_ms));
+    h.happen(HUB, tick(h.run.grace_deadline_ms));
     h.happen(HUB, merged([], { attempt: h.run.attempt }));
     if (i < 2) h.openNext();
   }
@@ -50,6 +50,7 @@ test('work that is refused again and again: said with what the verdicts say', ()
   for (let i = 0; i < 3; i++) {
     const { attempt } = h.run;
     const ids = [ALICE, BOB].map((author) => h.happen(author, work({ attempt })));
+    h.draw();
     for (const id of ids) h.happen(VERA, seal(VERA, id, false));
     for (const id of ids) h.happen(VERA, verdict(id, false));
     h.happen(HUB, merged([], { attempt }));

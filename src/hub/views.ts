@@ -48,7 +48,7 @@ export function runView(run: RunState, time: TimeLeft, withSubmissions: boolean)
       validators: run.validators.length,
     },
     submissions: withSubmissions
-      ? [...run.submissions.values()].map(({ id, worker, body, judges, seals, verdicts, draw_permille, alarm }) => ({
+      ? [...run.submissions.values()].map(({ id, worker, body, judges, first, seals, verdicts }) => ({
           id,
           worker,
           runtime: run.peers.get(worker)!.runtime,
@@ -58,13 +58,13 @@ export function runView(run: RunState, time: TimeLeft, withSubmissions: boolean)
           steps: body.steps,
           tokens: body.tokens,
           loss_micro: body.loss_micro,
-          draw_permille,
-          alarm,
           judges,
+          appealed: first !== null,
           sealed: [...seals.keys()],
           shown: [...verdicts.keys()],
         }))
       : [],
+    draw: run.draw,
     reexecute_permille: run.rules.reexecute_permille,
     probation: run.rules.probation,
     rating_permille: run.rules.rating_permille ?? 0,

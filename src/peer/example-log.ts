@@ -3,8 +3,10 @@ import assert from 'node:assert/strict';
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { decodeEvent } from '../core/codec.ts';
 import type { EventBody, LoggedEvent, SeenHead } from '../core/events.ts';
+import { drawnBy } from '../core/example-draw.ts';
 import { exampleRules, exampleVerdict, sealFor } from '../core/example-events.ts';
 import { acceptedSubmissions } from '../core/judging.ts';
+import { awaitsDraw } from '../core/panel.ts';
 import { apply } from '../core/reduce.ts';
 import { mayStateShares, statementOf } from '../core/share-table.ts';
 import { initialState, type NetworkState, type RunState } from '../core/state.ts';
@@ -13,7 +15,7 @@ import { createMemoryLogStore } from '../ledger/log-store.ts';
 import { TILE_WIDTH } from '../ledger/tiles.ts';
 import { openTransparencyLog, type TransparencyLog } from '../ledger/transparency-log.ts';
 import { signEvent } from '../protocol/envelope.ts';
-import { createIdentity, type Identity } from '../protocol/identity.ts';
+import { createIdentity, type DrawingIdentity, type Identity } from '../protocol/identity.ts';
 import { type AuditOptions, type AuditReport, auditWith } from './audit.ts';
 import { inlinePool } from './audit-pool.ts';
 import { withSeenHead } from './heads.ts';
@@ -39,7 +41,7 @@ export interface Person {
 
 /** The people of a run and what they have written, at a true time that tests move. */
 export class ExampleLog {
-  readonly hub: Identity = createIdentity();
+  readonly hub: DrawingIdentity = createIdentity();
   readonly owner: Identity = createIdentity();
   readonly workers: readonly Person[];
   readonly vera: Identity = createIdentity();
@@ -132,6 +134,8 @@ export class ExampleLog {
 
   async judgeAndMerge(ids: readonly string[], accepted = true): Promise<void> {
     const verdicts = ids.map((id) => exampleVerdict(this.run, id, TOKENS, accepted));
+    while (!awaitsDraw(this.open, this.state.time_ms)) await this.tick(1000);
+    await this.add(this.hub, drawnBy(this.hub, this.open));
     for (const verdict of verdicts) await this.add(this.vera, sealFor(this.vera.id, verdict));
     for (const verdict of verdicts) await this.add(this.vera, verdict);
     while (this.open.phase !== 'merging') await this.tick(1000);

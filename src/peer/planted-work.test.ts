@@ -32,7 +32,7 @@ test('the owner opens the pledge, also after a restart; another verdict, work, r
 
 test('bad work is work on another task, another one in each round; good work is on the task itself', () => {
   const params = game.params.parse({});
-  const round = (seed: string): Round => ({ run: hash('a'), number: 0, rounds: 1, seed, last: null });
+  const round = (seed: string): Round => ({ run: hash('a'), number: 0, rounds: 1, seed, draw: null, last: null });
   const taskOf = (accepted: boolean, seed: string) =>
     plantedGame(game, accepted).task(params, round(seed), hash('1'), []) as { n: number };
   const asked = game.task(params, round(hash('2')), hash('1'), []);

@@ -155,7 +155,7 @@ class Planting {
     const { params, fetchBlob } = this.#situation!;
     const permille = reexecutionPermille(submission, view.reexecute_permille, view.probation);
     // A judge that had no reason to repeat it is not to be blamed for what only a repetition shows.
-    const judging = { repeat: permille >= 1000 || submission.alarm, time_ms: view.judging_ms };
+    const judging = { repeat: permille >= 1000 || submission.appealed, time_ms: view.judging_ms };
     const findings: (Verdict | null)[] = [];
     for (const runtime of this.#options.referees) {
       const device: Device = { runtime, fetchBlob, drawer: memoryDrawer(), progress: async () => {} };

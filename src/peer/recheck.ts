@@ -48,6 +48,8 @@ interface Handed {
   readonly runtime: string;
   /** The blobs of work that the log had before it in its round. */
   readonly before: readonly string[];
+  /** What its judges were drawn from, where they were. */
+  draw: string | null;
   merged: boolean;
 }
 
@@ -90,7 +92,14 @@ export async function recheckSubmission(log: PublicLog, wanted: string, options:
     options.onRound?.(body.round, rounds.length, chain.length);
     held = await catchUp(game, params, historyTo(story, body.base), held, fetchBlob);
     const round: Round = {
-      ...{ run: explained.run, number: body.round, rounds: story.rounds, seed: handed.seed, last: handed.last },
+      ...{
+        run: explained.run,
+        number: body.round,
+        rounds: story.rounds,
+        seed: handed.seed,
+        draw: handed.draw,
+        last: handed.last,
+      },
     };
     const task = game.task(params, round, explained.worker, held.state);
     const { steps, tokens, loss_micro } = body;
@@ -129,11 +138,15 @@ async function storyOf(log: PublicLog, { run: id, worker, submission }: Explanat
         const { game, params, model: first, rounds } = body;
         story = { game, params, first, rounds, merges: [], handed: [] };
       }
-      if (done || !story || body.type !== 'work.submitted' || body.run !== id || author !== worker) return;
       const run = runIn(state, id);
+      if (story && body.type === 'round.drawn' && body.run === id) {
+        const last = story.handed.at(-1);
+        if (last?.body.round === body.round && last.body.attempt === body.attempt) last.draw = run.draw;
+      }
+      if (done || !story || body.type !== 'work.submitted' || body.run !== id || author !== worker) return;
       const earlier = [...run.submissions.values()].filter((other) => other.id !== event);
       story.handed.push({
-        ...{ id: event, body, seed: run.seed, last: run.recent.at(-1)?.bundle ?? null, merged: false },
+        ...{ id: event, body, seed: run.seed, draw: null, last: run.recent.at(-1)?.bundle ?? null, merged: false },
         runtime: run.peers.get(worker)!.runtime,
         before: earlier.map((other) => other.body.work),
       });

@@ -15,6 +15,8 @@ export interface Essentials {
   readonly merge_rule?: MergeRule;
   /** How many submissions of a newcomer are always repeated; without it, as the rules say. */
   readonly probation?: number;
+  /** The accounts whose validators judge, all with the same stake; without it, whoever stays. */
+  readonly validators?: readonly string[];
 }
 
 /** A whole model is kept this often: a newcomer then has at most as many merges to fetch. */
@@ -33,6 +35,9 @@ const EMISSION: Rules['emission'] = {
   workers_permille: 410,
   validators_permille: 410,
 };
+
+/** What a validator that its owner names stands for: as much as locking what is promised in ten rounds. */
+const NAMED_STAKE = 10 * EMISSION.shares_per_round;
 
 /** The rules that a run begins with; its owner may change them with notice. docs/security.md has the arithmetic. */
 const RULES: Rules = {
@@ -63,7 +68,11 @@ export function trainingFor(essentials: Essentials): Pick<NewRun, 'training' | '
       judging_ms: JUDGING_MS,
       min_workers,
       checkpoint_every: CHECKPOINT_EVERY,
-      rules: { ...RULES, probation: essentials.probation ?? RULES.probation },
+      rules: {
+        ...RULES,
+        probation: essentials.probation ?? RULES.probation,
+        validators: (essentials.validators ?? []).map((account) => ({ account, stake: NAMED_STAKE })),
+      },
     },
   };
 }

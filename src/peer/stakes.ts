@@ -48,7 +48,7 @@ export async function stakesOf(log: PublicLog, wanted: string, account: string):
     .map(({ id, name, present }) => {
       const here = own.filter(({ device }) => device === id);
       return {
-        ...{ id, name, present, stake_by_rules: stakeOf(run, account), counting: lockedBehind(run, id, account) },
+        ...{ id, name, present, stake_by_rules: stakeOf(run, account), counting: lockedBehind(run, id) },
         locked: here.find(({ free_round }) => free_round === null)?.shares ?? 0,
         releasing: here.flatMap(({ shares, free_round }) => (free_round === null ? [] : [{ shares, free_round }])),
       };

@@ -4,11 +4,12 @@ import { bytesToHex } from '@noble/hashes/utils.js';
 import { z } from 'zod';
 import { type VerdictGiven, VerdictGivenSchema } from '../core/events.ts';
 import { sealOf } from '../core/judging.ts';
+import { mustRepeat } from '../core/panel.ts';
 import { CodedError } from '../errors.ts';
+import type { Verdict } from '../games/game.ts';
 import { judgedWork, ratedWeight } from '../games/rated-weight.ts';
 import type { RunView } from '../protocol/messages.ts';
 import { checkSubmission, type SubmissionView } from './check-submission.ts';
-import { judgingDuties } from './judging-alarm.ts';
 import { saltFor } from './judging-draw.ts';
 import { lateWords } from './late-words.ts';
 import { openRatings, type Ratings } from './ratings.ts';
@@ -23,8 +24,10 @@ const utf8 = new TextEncoder();
 
 export function validatorRole(seat: Seat): Role {
   const { game, params, blobs, model, identity } = seat;
-  /** Submissions of the open round that were judged, with the round they belong to. */
+  /** Submissions of the open round that were judged, first and in an appeal, with the round they belong to. */
   let judged = new Set<string>();
+  /** What this validator found by repeating work of this round: an appeal need not repeat it again. */
+  const repeated = new Map<string, Verdict>();
   let judgedRound = '';
   let evaluated = '';
   let kept: Map<string, VerdictGiven> | null = null;
@@ -40,7 +43,6 @@ export function validatorRole(seat: Seat): Role {
     seat.tell({ type: 'problem', code: error.code, message });
   };
 
-  const duties = judgingDuties(seat, orTell);
   // Who hands in first waits for a verdict: what judging needs is loaded before.
   game.prepare?.(params, seat.device).catch(() => {});
 
@@ -73,10 +75,11 @@ export function validatorRole(seat: Seat): Role {
     const state = await model.follow(view);
     const { worker } = submission;
     const ratings = await ratingsHere();
-    const duty = await duties.dutyFor(view, submission, time_ms * WAITING_PART);
-    const { repeat } = duty;
-    const { evidence, ...found } = await checkSubmission(seat, state, view, submission, { repeat, time_ms });
-    await duty.tell(found.accepted);
+    const { id, appealed } = submission;
+    const repeat = mustRepeat({ ...view, ...submission, draw: view.draw! }, identity.id);
+    const finding = repeated.get(id) ?? (await checkSubmission(seat, state, view, submission, { repeat, time_ms }));
+    if (repeat) repeated.set(id, finding);
+    const { evidence, ...found } = finding;
     const standing_permille = ratings.standing(worker);
     const rating = { ...ratings.records.get(worker), standing_permille, counts_permille: view.rating_permille };
     const published = { submission: submission.id, validator: identity.id, ...evidence, rating };
@@ -85,8 +88,9 @@ export function validatorRole(seat: Seat): Role {
       type: 'verdict.given',
       version: 1,
       run: seat.run,
-      submission: submission.id,
-      salt: bytesToHex(await saltFor(identity, submission.id)),
+      submission: id,
+      ...(appealed && { appeal: true }),
+      salt: bytesToHex(await saltFor(identity, id, appealed)),
       ...found,
       weight,
       evidence: await blobs.upload(utf8.encode(`${JSON.stringify(published, null, 1)}\n`)),
@@ -96,9 +100,10 @@ export function validatorRole(seat: Seat): Role {
     verdicts.set(submission.id, verdict);
     await keep(verdicts);
     const measured = judgedWork(worker, submission, { ...found, evidence });
-    if (measured) await ratings.measured(view.round, measured);
+    if (measured && !appealed) await ratings.measured(view.round, measured);
     const seal = sealOf(identity.id, verdict);
-    await seat.submit({ type: 'verdict.sealed', version: 1, run: seat.run, submission: submission.id, seal });
+    const instance = appealed ? ({ appeal: true } as const) : {};
+    await seat.submit({ type: 'verdict.sealed', version: 1, run: seat.run, submission: id, ...instance, seal });
     seat.tell({
       type: 'judged',
       round: view.round,
@@ -154,24 +159,25 @@ export function validatorRole(seat: Seat): Role {
       if (view.submissions.length > 0) {
         handedIn = { round: view.round, workers: new Set(view.submissions.map(({ worker }) => worker)) };
       }
-      duties.glance(view);
     },
     drop() {},
     async act(view) {
       const roundKey = `${view.round}.${view.attempt}.${view.model}`;
       if (roundKey !== judgedRound) {
         judged = new Set();
+        repeated.clear();
         judgedRound = roundKey;
         await tidy(view);
         await (await ratingsHere()).opened(view.round, handedIn?.round === view.round - 1 ? handedIn.workers : null);
       }
-      if (view.phase === 'working' || view.phase === 'judging') {
+      if (view.phase === 'judging' && view.draw !== null) {
         const begun_ms = seat.clock.elapsed_ms();
         const waiting = view.submissions.filter(
-          ({ id, judges, sealed }) => judges.includes(identity.id) && !sealed.includes(identity.id) && !judged.has(id),
+          ({ judges, sealed, ...work }) =>
+            judges.includes(identity.id) && !sealed.includes(identity.id) && !judged.has(instanceOf(work)),
         );
-        for (const [i, submission] of duties.inOrder(view, waiting).entries()) {
-          judged.add(submission.id);
+        for (const [i, submission] of waiting.entries()) {
+          judged.add(instanceOf(submission));
           const left_ms = judgingTimeLeft(view) - (seat.clock.elapsed_ms() - begun_ms);
           await judge(view, submission, (left_ms * USED_PART) / (waiting.length - i)).catch(orTell);
         }
@@ -184,12 +190,10 @@ export function validatorRole(seat: Seat): Role {
   };
 }
 
-/** The part of a submission's time that is spent waiting for the first judge, at most. */
-const WAITING_PART = 0.2;
+const instanceOf = ({ id, appealed }: Pick<SubmissionView, 'id' | 'appealed'>): string => `${id} ${appealed}`;
+
 /** The part of the time left that checks may take; the rest is for sending. */
 const USED_PART = 0.7;
 
-/** What is left for judging: a lower bound while the round still works, the whole time before judging has been timed. */
-function judgingTimeLeft({ phase, remaining_ms, judging_ms }: RunView): number {
-  return phase === 'working' ? remaining_ms + judging_ms : remaining_ms || judging_ms;
-}
+/** What is left for judging: the whole time before it has been timed. */
+const judgingTimeLeft = ({ remaining_ms, judging_ms }: RunView): number => remaining_ms || judging_ms;

@@ -3,7 +3,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { EventBody } from '../core/events.ts';
+import type { EventBody, RoundDrawn } from '../core/events.ts';
+import { drawnBy, EXAMPLE_HUB } from '../core/example-draw.ts';
 import { exampleRules, exampleVerdict, sealFor } from '../core/example-events.ts';
 import { roundPayout } from '../core/payout.ts';
 import { apply } from '../core/reduce.ts';
@@ -12,7 +13,10 @@ import { arithmeticOf, type Explanation } from './why.ts';
 import { sentencesOf } from './why-sentences.ts';
 
 const id = (n: number): string => n.toString(16).padStart(64, '0');
-const [HUB, OWNER, RUN, MODEL] = [1, 2, 3, 4].map(id);
+const [OWNER, RUN, MODEL] = [2, 3, 4].map(id);
+const HUB = EXAMPLE_HUB.id;
+/** The one round that is played: its proof takes longer to make than everything else. */
+let drawn: RoundDrawn | null = null;
 const WORKER = 1000;
 const VALIDATOR = 2000;
 
@@ -99,6 +103,10 @@ function roundOf({ shares, split, tokens, verdicts, owned }: Case): { state: Net
       return { validator: id(VALIDATOR + v), verdict: exampleVerdict(RUN, submission, tokens[k], said[k]) };
     }),
   );
+  if (given.length > 0) {
+    drawn ??= drawnBy(EXAMPLE_HUB, state.runs.get(RUN)!);
+    happen(HUB, drawn);
+  }
   for (const { validator, verdict } of given) happen(validator, sealFor(validator, verdict));
   for (const { validator, verdict } of given) happen(validator, verdict);
   const run = state.runs.get(RUN)!;

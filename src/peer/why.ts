@@ -187,7 +187,7 @@ function weighed(state: NetworkState, run: RunState, verdicts: Found['verdicts']
   return verdicts.map((entry, i) => {
     const devices = accounts.filter((account) => account === accounts[i]).length;
     const by_rules = stakeOf(run, accounts[i]) / devices;
-    return { ...entry, stake: { by_rules, locked: lockedBehind(run, entry.validator, accounts[i]) } };
+    return { ...entry, stake: { by_rules, locked: lockedBehind(run, entry.validator) } };
   });
 }
 

@@ -24,6 +24,7 @@ export const exampleView = (more: Partial<RunView> = {}): RunView => ({
   checkpoint: { merged_rounds: 0, model: HASH },
   recent: [],
   submissions: [],
+  draw: null,
   reexecute_permille: 0,
   probation: 0,
   rating_permille: 0,

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js';
 import { z } from 'zod';
 import { ProtocolError } from './errors.ts';
-import { generateSecret, type Identity, identityFromSecret } from './identity.ts';
+import { type DrawingIdentity, generateSecret, identityFromSecret } from './identity.ts';
 import { passphraseFor } from './passphrase-source.ts';
 import { PRIVATE_FILE, PRIVATE_FOLDER } from './private-files.ts';
 import { openSecret, type ScryptCost, type SealedSecret, SealedSecretSchema, sealSecret } from './sealed-secret.ts';
@@ -26,13 +26,13 @@ const identityFileSchema = z.discriminatedUnion('format', [
  * Throws ProtocolError: `identity-file-corrupt`, `identity-file-permissions` (others may read it), `identity-file-unreadable`,
  * `identity-locked`, `wrong-passphrase`.
  */
-export async function loadOrCreateIdentity(path: string): Promise<Identity> {
+export async function loadOrCreateIdentity(path: string): Promise<DrawingIdentity> {
   if (!(await exists(path))) await createIdentityFile(path, generateSecret());
   return loadIdentity(path);
 }
 
 /** The identity kept at `path`, which must exist. Throws as loadOrCreateIdentity does. */
-export async function loadIdentity(path: string): Promise<Identity> {
+export async function loadIdentity(path: string): Promise<DrawingIdentity> {
   return identityFromSecret(await readIdentitySecret(path));
 }
 
@@ -88,7 +88,7 @@ export async function relockIdentityFile(
   path: string,
   passphrase: string | null,
   cost?: ScryptCost,
-): Promise<Identity> {
+): Promise<DrawingIdentity> {
   const secret = await readIdentitySecret(path);
   const identity = identityFromSecret(secret);
   const file =

@@ -1,5 +1,6 @@
 // Who somebody is: an Ed25519 key pair. A peer's id is its public key, 64 lower-case hexadecimal digits.
 import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js';
+import { proveVrf } from './ecvrf.ts';
 import { fastEd25519, SECRET_BYTES, SIGNATURE_BYTES } from './ed25519.ts';
 import { ProtocolError } from './errors.ts';
 
@@ -9,6 +10,12 @@ export interface Identity {
   readonly id: string;
   /** The 64-byte Ed25519 signature of a message. The same message always gives the same signature (RFC 8032). */
   sign(message: Uint8Array): Promise<Uint8Array>;
+}
+
+/** Somebody whose key also answers as a verifiable random function (ecvrf.ts): a hub draws with it. */
+export interface DrawingIdentity extends Identity {
+  /** The 80 bytes that prove the function's output for an input. */
+  prove(input: Uint8Array): Uint8Array;
 }
 
 const ID_PATTERN = /^[0-9a-f]{64}$/;
@@ -40,17 +47,21 @@ export function generateSecret(): Uint8Array {
 }
 
 /** A new identity that lives in memory only. To keep one, make it with identityFromSecret, or loadOrCreateIdentity in Node. */
-export function createIdentity(): Identity {
+export function createIdentity(): DrawingIdentity {
   return identityFromSecret(generateSecret());
 }
 
 /** The identity of a 32-byte secret seed (RFC 8032, section 5.1.5). Throws ProtocolError `bad-secret` for another length. */
-export function identityFromSecret(secret: Uint8Array): Identity {
+export function identityFromSecret(secret: Uint8Array): DrawingIdentity {
   if (secret.length !== SECRET_BYTES) {
     throw new ProtocolError('bad-secret', `a secret is a seed of ${SECRET_BYTES} bytes, got ${secret.length}`);
   }
   const sign = fastEd25519.signer(secret);
-  return { id: idOfPublicKey(fastEd25519.publicKey(secret)), sign: async (message) => sign(message) };
+  return {
+    id: idOfPublicKey(fastEd25519.publicKey(secret)),
+    sign: async (message) => sign(message),
+    prove: (input) => proveVrf(secret, input),
+  };
 }
 
 /**

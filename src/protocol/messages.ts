@@ -59,16 +59,16 @@ export const RunViewSchema = z.object({
       steps: count,
       tokens: count,
       loss_micro: z.int(),
-      /** From 0 to 999, when the first judge has announced it. */
-      draw_permille: count.nullable(),
-      /** The first judge has repeated the work and asks the others to do the same. */
-      alarm: z.boolean(),
+      /** Its first judges did not all accept it: everybody who may judges it again. */
+      appealed: z.boolean(),
       /** The validators who are to judge it, those who have sealed a verdict, and those who have shown it. */
       judges: z.array(hash).max(256),
       sealed: z.array(hash).max(256),
       shown: z.array(hash).max(256),
     }),
   ),
+  /** What judges were drawn from; null while work is taken. */
+  draw: z.string().max(64).nullable(),
   /** How often at least, in thousandths, a judge repeats the work of a worker with the best record. */
   reexecute_permille: count,
   /** How many submissions of a newcomer are always repeated. */
@@ -151,6 +151,7 @@ export const RunStatusSchema = RunViewSchema.omit({
   recent: true,
   submissions: true,
   checkpoint: true,
+  draw: true,
   reexecute_permille: true,
   probation: true,
   rating_permille: true,

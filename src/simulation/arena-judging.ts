@@ -1,13 +1,14 @@
 // How an arena judges a round: every judge seals what it finds, honest ones rate, and what was shown is public afterwards.
 import type { VerdictGiven } from '../core/events.ts';
-import { firstJudge, sealOf } from '../core/judging.ts';
+import { sealOf } from '../core/judging.ts';
+import { mustRepeat, repeatableOf } from '../core/panel.ts';
 import type { Submission } from '../core/state.ts';
 import type { Judging, Verdict } from '../games/game.ts';
 import { judgedWork, ratedWeight } from '../games/rated-weight.ts';
 import { comparedWith } from '../peer/judging-draw.ts';
 import type { Arena } from './arena.ts';
 import { type ArenaSeat, countFate } from './arena-seats.ts';
-import { drawOfFirst, isRepeated, verdictEvent } from './arena-verdict.ts';
+import { verdictEvent } from './arena-verdict.ts';
 
 export class ArenaJudging {
   readonly #arena: Arena;
@@ -39,8 +40,8 @@ export class ArenaJudging {
     this.checking.push(bill);
     for (const [own, submission] of [...this.#arena.run.submissions.values()].entries()) {
       bill.work_ms += this.#arena.work_ms.get(submission.id)!;
-      const first = firstJudge(this.#arena.run.seed, submission.worker, submission.judges);
-      for (const judge of submission.judges.toSorted((a, b) => Number(b === first) - Number(a === first))) {
+      // What nobody disputes is judged once.
+      for (const judge of submission.judges.filter((id) => !submission.seals.has(id))) {
         const seat = this.#arena.seats.find(({ identity }) => identity.id === judge)!;
         const before_ms = seat.cost.cpu_ms;
         const verdict = await this.#arena.call(seat, 'check', () => this.verdictOf(seat, submission, own));
@@ -48,6 +49,7 @@ export class ArenaJudging {
         if (!verdict) continue;
         const { refused } = await this.#arena.send(seat.identity, {
           ...{ type: 'verdict.sealed', version: 1, run: this.#arena.run.id, submission: submission.id },
+          ...(submission.first && { appeal: true }),
           seal: sealOf(judge, verdict),
         });
         if (refused) countFate(seat, `seal refused: ${refused}`);
@@ -58,17 +60,10 @@ export class ArenaJudging {
   }
 
   async verdictOf(seat: ArenaSeat, submission: Submission, own: number): Promise<VerdictGiven> {
-    const { id, worker, body } = submission;
+    const { worker, body } = submission;
     const { run } = this.#arena;
-    const draw = await drawOfFirst(run, submission, seat.identity);
-    const repeat = isRepeated(run, submission, draw);
+    const repeat = mustRepeat(repeatableOf(run, submission), seat.identity.id);
     const found = await this.findingOf(seat, submission, own, repeat);
-    if (draw) {
-      await this.#arena.send(seat.identity, {
-        ...{ type: 'draw.announced', version: 1, run: run.id, submission: id },
-        ...{ signature: Buffer.from(draw.signature).toString('hex'), alarm: repeat && !found.accepted },
-      });
-    }
     const ratings = await seat.ratings;
     const measured = judgedWork(worker, body, found);
     if (measured) await ratings.measured(run.round, measured);

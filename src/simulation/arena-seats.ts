@@ -4,7 +4,7 @@ import type { AnyGame, Claim, Device } from '../games/game.ts';
 import { memoryDrawer } from '../games/memory-drawer.ts';
 import { openRatings, type Ratings } from '../peer/ratings.ts';
 import { sha256 } from '../protocol/hash.ts';
-import { type Identity, identityFromSecret } from '../protocol/identity.ts';
+import { type DrawingIdentity, type Identity, identityFromSecret } from '../protocol/identity.ts';
 import { type Random, seededRandom } from '../protocol/random.ts';
 import type { Runtime } from '../tensor/runtime.ts';
 import type { Adversary } from './adversaries/adversary.ts';
@@ -56,7 +56,7 @@ export interface Table {
   friends(seat: ArenaSeat): ReadonlySet<string>;
 }
 
-export const identityOf = (seed: string, name: string): Identity =>
+export const identityOf = (seed: string, name: string): DrawingIdentity =>
   identityFromSecret(sha256(new TextEncoder().encode(`potluck-arena\n${seed}\n${name}`)));
 
 /** The seats of one device: as many as its adversary has names. */

@@ -4,6 +4,7 @@ import { decodeEvent } from '../core/codec.ts';
 import type { EventBody, LoggedEvent } from '../core/events.ts';
 import { acceptedSubmissions } from '../core/judging.ts';
 import { isCheckpoint } from '../core/merging.ts';
+import { awaitsDraw, drawInput } from '../core/panel.ts';
 import { core } from '../core/reduce.ts';
 import type { Rules } from '../core/rules.ts';
 import { mayStateShares, statementOf } from '../core/share-table.ts';
@@ -14,7 +15,7 @@ import { GameError, type GameErrorCode } from '../games/errors.ts';
 import type { AcceptedWork, AnyGame, Claim, Round } from '../games/game.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import { sha256Hex } from '../protocol/hash.ts';
-import type { Identity } from '../protocol/identity.ts';
+import type { DrawingIdentity, Identity } from '../protocol/identity.ts';
 import { type Random, seededRandom } from '../protocol/random.ts';
 import { ArenaJudging } from './arena-judging.ts';
 import { ArenaPlanting } from './arena-planting.ts';
@@ -69,7 +70,7 @@ export async function playArena(options: ArenaOptions): Promise<ArenaResult> {
 
 export class Arena {
   readonly options: ArenaOptions;
-  readonly hub: Identity;
+  readonly hub: DrawingIdentity;
   readonly owner: Identity;
   readonly random: Random;
   readonly state: NetworkState;
@@ -197,13 +198,17 @@ export class Arena {
     for (const seat of this.inOrder()) await this.work(seat);
     // Whoever handed nothing in is late: the round ends without it, at its deadline and the grace.
     if (run.phase === 'working') await this.tick(run.deadline_ms);
-    const verdicts = await this.judging.judge();
-    while (run.phase === 'judging') await this.tick(this.nextDeadline());
-    for (const { seat, verdict } of verdicts) {
-      const { refused } = await this.send(seat.identity, verdict);
-      if (refused) countFate(seat, `verdict refused: ${refused}`);
+    while (run.phase === 'judging' && run.draw === null) await this.draw();
+    // Twice, where what was found first is disputed.
+    while (run.phase === 'judging') {
+      const verdicts = await this.judging.judge();
+      while (run.phase === 'judging') await this.tick(this.nextDeadline());
+      for (const { seat, verdict } of verdicts) {
+        const { refused } = await this.send(seat.identity, verdict);
+        if (refused) countFate(seat, `verdict refused: ${refused}`);
+      }
+      while (run.phase === 'revealing') await this.tick(this.nextDeadline());
     }
-    while (run.phase === 'revealing') await this.tick(this.nextDeadline());
     await this.planting.look();
     this.judging.remember();
     await this.merge();
@@ -211,9 +216,19 @@ export class Arena {
     await this.planting.end();
   }
 
+  /** Closes the list of work: nobody is late any more. */
+  async draw(): Promise<void> {
+    const { id: run, round, attempt } = this.run;
+    if (!awaitsDraw(this.run, this.state.time_ms)) return void (await this.tick(this.nextDeadline()));
+    const proof = Buffer.from(this.hub.prove(drawInput({ run, round, attempt }))).toString('hex');
+    await this.must(this.hub, { type: 'round.drawn', version: 1, run, round, attempt, proof });
+    await this.tick(this.state.time_ms + 1);
+  }
+
   nextDeadline(): number {
-    const { judging_deadline_ms, reveal_deadline_ms } = this.run;
-    return Math.max(this.state.time_ms + 1, this.run.phase === 'judging' ? judging_deadline_ms : reveal_deadline_ms);
+    const { phase, draw, grace_deadline_ms, judging_deadline_ms, reveal_deadline_ms } = this.run;
+    const judging_ms = draw === null ? grace_deadline_ms : judging_deadline_ms;
+    return Math.max(this.state.time_ms + 1, phase === 'judging' ? judging_ms : reveal_deadline_ms);
   }
 
   /** Honest devices in an order that the seed shuffles; after them whoever waits to see what others hand in. */
@@ -231,8 +246,8 @@ export class Arena {
   }
 
   roundNow(): Round {
-    const { id, round, spec, seed, recent } = this.run;
-    return { run: id, number: round, rounds: spec.rounds, seed, last: recent.at(-1)?.bundle ?? null };
+    const { id, round, spec, seed, draw, recent } = this.run;
+    return { run: id, number: round, rounds: spec.rounds, seed, draw, last: recent.at(-1)?.bundle ?? null };
   }
 
   async call<T>(seat: ArenaSeat, what: string, work: () => Promise<T>): Promise<T | null> {

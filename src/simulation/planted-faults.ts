@@ -1,5 +1,6 @@
 // Faults of one line in the real source, each of which something must find: those of the rules, and those of hub, peers and disks.
 import type { SourceFault } from './plant.ts';
+import { APPEALS, JUDGES } from './planted-judging.ts';
 import { RULE_FAULTS, type RuleFault } from './planted-rules.ts';
 
 export interface PlantedFault extends SourceFault, Pick<RuleFault, 'seed'>, Partial<Pick<RuleFault, 'unit'>> {
@@ -70,6 +71,8 @@ const NETWORK: readonly PlantedFault[] = [
 
 /** Every fault. */
 export const PLANTED_FAULTS: readonly PlantedFault[] = [
+  ...JUDGES,
+  ...APPEALS,
   ...RULE_FAULTS.map((fault) => ({ ...fault, by: 'rules' as const })),
   ...NETWORK,
 ];

@@ -7,7 +7,7 @@ import { openSnapshots } from '../hub/snapshots.ts';
 import { verifyReceipt } from '../ledger/receipt.ts';
 import { openTransparencyLog } from '../ledger/transparency-log.ts';
 import { sha256 } from '../protocol/hash.ts';
-import { type Identity, identityFromSecret } from '../protocol/identity.ts';
+import { type DrawingIdentity, type Identity, identityFromSecret } from '../protocol/identity.ts';
 import { type Random, seededRandom } from '../protocol/random.ts';
 import type { Bug } from './bugs.ts';
 import { HubDisk } from './disks.ts';
@@ -52,7 +52,7 @@ export class World {
   readonly plan: Plan;
   readonly bug: Bug | null;
   readonly owner: Identity;
-  readonly hubIdentity: Identity;
+  readonly hubIdentity: DrawingIdentity;
   readonly params: TallyParams;
   readonly disk: HubDisk;
   readonly oracle: Oracle;

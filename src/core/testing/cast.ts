@@ -1,10 +1,7 @@
 // Who takes part in drawn histories: keys that really sign, two owners with devices bound to them, devices of nobody's.
-import { fastEd25519 } from '../../protocol/ed25519.ts';
 import { signEvent } from '../../protocol/envelope.ts';
-import { identityFromSecret } from '../../protocol/identity.ts';
+import { type DrawingIdentity, identityFromSecret } from '../../protocol/identity.ts';
 import { seededRandom } from '../../protocol/random.ts';
-import type { DrawAnnounced } from '../events.ts';
-import { drawMessage } from '../judging.ts';
 
 export interface Cast {
   readonly hub: string;
@@ -14,8 +11,8 @@ export interface Cast {
   readonly devices: readonly string[];
   /** Which owner vouches for a device: one that ends soon, and one that lasts. Devices without are nobody's but their own. */
   readonly certificates: ReadonlyMap<string, readonly Uint8Array[]>;
-  /** What a first judge announces. */
-  signDraw(judge: string, submission: string): DrawAnnounced['signature'];
+  /** The hub's key, with which it draws. */
+  readonly drawer: DrawingIdentity;
 }
 
 /** A certificate ends after so much of the log's time, in the middle of a history, or never in one. */
@@ -33,14 +30,8 @@ const secretOf = (who: string): Uint8Array => {
 /** The same people every time. */
 export async function openCast(): Promise<Cast> {
   const people = (what: string, count: number) => Array.from({ length: count }, (_, i) => secretOf(`${what} ${i}`));
-  const signers = new Map<string, (message: Uint8Array) => Uint8Array>();
   const [owners, devices, [hub]] = [people('owner', OWNERS), people('device', DEVICES), people('hub', 1)].map(
-    (secrets) =>
-      secrets.map((secret) => {
-        const identity = identityFromSecret(secret);
-        signers.set(identity.id, fastEd25519.signer(secret));
-        return identity;
-      }),
+    (secrets) => secrets.map(identityFromSecret),
   );
   const certificates = new Map<string, Uint8Array[]>();
   for (const [i, owner] of OWNED.entries()) {
@@ -55,6 +46,6 @@ export async function openCast(): Promise<Cast> {
     owners: owners.map(({ id }) => id),
     devices: devices.map(({ id }) => id),
     certificates,
-    signDraw: (judge, submission) => Buffer.from(signers.get(judge)!(drawMessage(submission))).toString('hex'),
+    drawer: hub,
   };
 }

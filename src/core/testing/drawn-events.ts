@@ -3,9 +3,11 @@ import { sha256Hex } from '../../protocol/hash.ts';
 import { type Random, seededRandom } from '../../protocol/random.ts';
 import { balanceOf } from '../balances.ts';
 import { type EventBody, EventBodySchema, type LoggedEvent, type VerdictGiven } from '../events.ts';
+import { drawnBy } from '../example-draw.ts';
 import { exampleVerdict } from '../example-events.ts';
-import { acceptedSubmissions, drawOf, firstJudge, pledgeOf, sealOf } from '../judging.ts';
+import { acceptedSubmissions, pledgeOf, sealOf } from '../judging.ts';
 import { isCheckpoint } from '../merging.ts';
+import { awaitsDraw } from '../panel.ts';
 import { sessionOf } from '../presence.ts';
 import { mayHalt } from '../rising-loss.ts';
 import type { Rules } from '../rules.ts';
@@ -35,8 +37,8 @@ const MONEY: readonly What[] = [
 ];
 const BY_PHASE: Readonly<Record<Phase, readonly What[]>> = {
   gathering: ['open', 'open', 'open', 'state', 'join', 'halt', 'evaluate', 'lock'],
-  working: ['work', 'work', 'work', 'work', 'work', 'work', 'work', 'draw', 'seal', 'seal', 'join', 'tick'],
-  judging: ['draw', 'seal', 'seal', 'seal', 'seal', 'seal', 'seal', 'tick', 'work'],
+  working: ['work', 'work', 'work', 'work', 'work', 'work', 'work', 'draw', 'join', 'tick'],
+  judging: ['draw', 'draw', 'draw', 'seal', 'seal', 'seal', 'seal', 'seal', 'seal', 'tick', 'work'],
   revealing: ['show', 'show', 'show', 'show', 'show', 'show', 'show', 'tick'],
   merging: ['merge', 'merge', 'merge', 'merge', 'merge', 'merge'],
   paused: ['owner', 'owner', 'owner', 'owner'],
@@ -159,11 +161,11 @@ function newRun(cast: Cast, state: NetworkState, below: Scene['below']): EventBo
 }
 
 /** What a judge finds: mostly what the work is worth, so that most rounds end in agreement; the same every time it is asked. */
-function verdictsOf(judge: string, { id, body }: Submission, run: string): VerdictGiven[] {
+function verdictsOf(judge: string, { id, body, first }: Submission, run: string): VerdictGiven[] {
   const { tokens } = body;
-  const most = exampleVerdict(run, id, tokens);
+  const most = exampleVerdict(run, id, tokens, true, first ? { appeal: true } : {});
   const half = { ...most, weight: Math.ceil(tokens / 2) };
-  const poor = exampleVerdict(run, id, tokens, false);
+  const poor = exampleVerdict(run, id, tokens, false, first ? { appeal: true } : {});
   const madeUp = { ...poor, fraud: true, code: `made up, says ${judge.slice(0, 4)}` };
   const tooMuch = { ...most, weight: tokens + 1 };
   return [most, half, poor, madeUp, tooMuch];
@@ -241,15 +243,10 @@ const SAYINGS = {
     return [oneOf(below, workers).id, { type: 'work.submitted', ...inRun(scene), ...now(scene), ...done }];
   },
   draw: (scene: Scene): Said => {
-    const { cast, run, below } = scene;
-    const known = submissionsOf(scene).filter(({ draw_permille }) => draw_permille === null);
-    if (known.length === 0) return null;
-    const { id, worker, judges } = oneOf(below, known);
-    const judge = firstJudge(run.seed, worker, judges);
-    if (judge === undefined) return null;
-    const signature = cast.signDraw(judge, id);
-    const alarm = drawOf(Buffer.from(signature, 'hex')) < 500 && below(2) === 0;
-    return [judge, { type: 'draw.announced', ...inRun(scene), submission: id, signature, alarm }];
+    const { cast, state, run, below } = scene;
+    // A proof takes long to make: seldom where it is refused anyway.
+    if (!awaitsDraw(run, state.time_ms) && below(40) > 0) return null;
+    return [cast.hub, drawnBy(cast.drawer, run)];
   },
   seal: (scene: Scene): Said => {
     const { run, below } = scene;
@@ -262,7 +259,8 @@ const SAYINGS = {
     const worth = [0, 0, 0, 1, 0, 2, 3, 3][Number.parseInt(submission.body.work[0], 16) % 8];
     const found = verdictsOf(judge, submission, run.id)[below(5) === 0 ? below(5) : worth];
     const seal = sealOf(judge, found);
-    return [judge, { type: 'verdict.sealed', ...inRun(scene), submission: submission.id, seal }];
+    const appeal = submission.first ? ({ appeal: true } as const) : {};
+    return [judge, { type: 'verdict.sealed', ...inRun(scene), submission: submission.id, ...appeal, seal }];
   },
   show: (scene: Scene): Said => {
     const { run, below } = scene;

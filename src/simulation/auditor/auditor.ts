@@ -2,13 +2,14 @@
 // asked whether the core is right. It knows events and nothing of the code that judges, pays and merges (auditor.test.ts holds it to that).
 import type { EventBody, LoggedEvent, RoundMerged, RunCreated } from '../../core/events.ts';
 import { seededRandom } from '../../protocol/random.ts';
-import { accountOf, type Books, newPeer, openBooks, openRun, type RunBook } from './books.ts';
+import { accountOf, type Books, newPeer, openBooks, openRun, present, type RunBook } from './books.ts';
 import { countStakes, earn, forfeit, giveBack, lock, payable, release } from './what-is-at-stake.ts';
 import { certificateIn, mayNotFollow } from './what-may-follow.ts';
 import { endWork, goOn, tick } from './when.ts';
 import { acceptedWork, decide } from './who-is-accepted.ts';
+import { settleAppeals } from './who-is-appealed.ts';
 import { claimsOf, paymentsOf, promiseOf } from './who-is-paid.ts';
-import { appoint, lotOf } from './who-judges.ts';
+import { appointAgain, draw, seat } from './who-judges.ts';
 
 /** The second opening of a round that brought nothing comes at once, the next after 2 s, each later wait is twice as long up to five minutes. */
 const [FIRST_WAIT_MS, LONGEST_WAIT_MS] = [2000, 300_000];
@@ -99,13 +100,16 @@ function followInRun(books: Books, run: RunBook, event: LoggedEvent, body: InRun
       const peer = run.peers.get(author) ?? newPeer(author);
       run.peers.set(author, Object.assign(peer, { role: body.role, present: true, joins: peer.joins + 1 }));
       run.opens_ms = 0;
-      if (body.role === 'validator') appointAgain(books, run);
+      if (body.role === 'validator') appointAgain(books, run, false);
       return;
     }
     case 'peer.left': {
       const peer = run.peers.get(body.peer)!;
       peer.present = false;
-      if (peer.role === 'validator') appointAgain(books, run);
+      if (peer.role === 'validator') {
+        peer.openings = 0;
+        appointAgain(books, run, false);
+      }
       return;
     }
     case 'round.opened': {
@@ -113,17 +117,19 @@ function followInRun(books: Books, run: RunBook, event: LoggedEvent, body: InRun
       Object.assign(run, { phase: 'working', opened_ms: time_ms, deadline_ms: time_ms + run.spec.round_ms });
       const random = seededRandom('round', run.id, run.round, run.attempt, run.model);
       run.seed = Array.from({ length: 8 }, () => random.uint32().toString(16).padStart(8, '0')).join('');
+      Object.assign(run, { draw: null, replaced: false, appeals: false });
       countStakes(run);
+      for (const judge of present(run, 'validator')) run.peers.get(judge)!.openings++;
+      seat(books, run);
       return;
     }
     case 'work.submitted': {
-      const given = { judges: [], draw: null, alarm: false, seals: new Map(), verdicts: new Map() };
+      const given = { judges: [], first: null, seals: new Map(), verdicts: new Map() };
       run.works.set(id, { id, worker: author, body, ...given });
-      appoint(books, run, run.works.get(id)!);
       return;
     }
-    case 'draw.announced':
-      Object.assign(run.works.get(body.submission)!, { draw: lotOf(body.signature), alarm: body.alarm });
+    case 'round.drawn':
+      draw(books, run, body);
       return;
     case 'verdict.sealed':
       run.works.get(body.submission)!.seals.set(author, body.seal);
@@ -176,12 +182,6 @@ function followInRun(books: Books, run: RunBook, event: LoggedEvent, body: InRun
 
 const isOpen = ({ phase }: RunBook): boolean => ['working', 'judging', 'revealing', 'merging'].includes(phase);
 
-/** Judges who have not sealed follow who is here, as long as anybody may seal. */
-function appointAgain(books: Books, run: RunBook): void {
-  if (run.phase !== 'working' && run.phase !== 'judging') return;
-  for (const work of run.works.values()) appoint(books, run, work);
-}
-
 /** What the owner has asked for happens when no round is open any more. */
 function closeRound(run: RunBook): void {
   if (run.closing && run.phase !== 'finished') run.phase = run.closing === 'paused' ? 'paused' : 'finished';
@@ -200,6 +200,7 @@ function measured(run: RunBook, validator: string, loss: number): void {
 function merge(books: Books, run: RunBook, { bundle, model, checkpoint }: RoundMerged): void {
   const { merged, credited } = acceptedWork(books, run);
   if (bundle !== null) pay(books, run);
+  settleAppeals(books, run);
   for (const work of run.works.values()) {
     const peer = run.peers.get(work.worker)!;
     const { tokens } = work.body;

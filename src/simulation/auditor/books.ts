@@ -18,6 +18,11 @@ export interface Peer {
   plants_right: number;
   plants_wrong: number;
   forfeited: number;
+  /** As a validator: openings since it came, contradictions of a jury, the last of them, and the round until which it waits. */
+  openings: number;
+  strikes: number;
+  struck_round: number;
+  suspended_until: number;
 }
 
 export interface Work {
@@ -25,10 +30,10 @@ export interface Work {
   readonly worker: string;
   readonly body: WorkSubmitted;
   judges: string[];
-  draw: number | null;
-  alarm: boolean;
-  readonly seals: Map<string, string>;
-  readonly verdicts: Map<string, VerdictGiven>;
+  /** What the first judges said, where it is judged again. */
+  first: Map<string, VerdictGiven> | null;
+  seals: Map<string, string>;
+  verdicts: Map<string, VerdictGiven>;
 }
 
 /** What a device earned in a round, which it may lose. */
@@ -66,6 +71,11 @@ export interface RunBook {
   round: number;
   attempt: number;
   seed: string;
+  eligible: string[];
+  draw: string | null;
+  /** Silent judges have made room; what was disputed is judged again. */
+  replaced: boolean;
+  appeals: boolean;
   opened_ms: number;
   deadline_ms: number;
   grace_ms: number;
@@ -137,6 +147,7 @@ export function openRun(
 ): RunBook {
   return {
     ...{ id, owner, spec, rules: spec.rules, pending: null, proposals: 0, phase: 'gathering', closing: null },
+    ...{ eligible: [], draw: null, replaced: false, appeals: false },
     ...{ round: 0, attempt: 0, seed: '', opened_ms: 0, deadline_ms: 0, grace_ms: 0, judging_ms: 0, reveal_ms: 0 },
     ...{ model: spec.model, idle_rounds: 0, opens_ms: 0, losses: new Map(), works: new Map(), peers: new Map() },
     ...{ last: new Map(), shares: new Map(), unearned: 0, promised: 0, tokens: new Map(), merged_tokens: 0 },
@@ -149,4 +160,5 @@ export function openRun(
 export const newPeer = (id: string): Peer => ({
   ...{ id, role: 'worker', present: false, joins: 0, measured: null, credit_tokens: 0, merged: 0, refused: 0 },
   ...{ valid: 0, plants_right: 0, plants_wrong: 0, forfeited: 0 },
+  ...{ openings: 0, strikes: 0, struck_round: 0, suspended_until: 0 },
 });

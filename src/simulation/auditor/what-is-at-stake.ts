@@ -1,12 +1,11 @@
 // What somebody holds and cannot spend: earned lately and withheld, locked behind a validator, paid out elsewhere; and what is lost.
 import type { StakeLocked, StakeReleased } from '../../core/events.ts';
 import { accountOf, type Books, type Peer, type RunBook } from './books.ts';
-import { stakeOf } from './who-is-accepted.ts';
 
 /** Merged rounds from asking for shares to having them, where the rules do not say. */
 const RELEASE_ROUNDS = 10;
 
-const mayBeLost = (run: RunBook, round: number): boolean => round + run.rules.withheld_rounds > run.round;
+export const mayBeLost = (run: RunBook, round: number): boolean => round + run.rules.withheld_rounds > run.round;
 
 export function balance(
   run: RunBook,
@@ -48,6 +47,19 @@ export function forfeit(run: RunBook, peer: Peer): void {
   run.earnings.delete(peer.id);
 }
 
+/** A device loses what it earned in the last round that paid it. */
+export function takeLast(run: RunBook, peer: Peer): void {
+  const earned = run.earnings.get(peer.id) ?? [];
+  const last = earned.at(-1);
+  if (!last || !mayBeLost(run, last.round)) return;
+  run.earnings.set(peer.id, earned.slice(0, -1));
+  const { held, locked, settled } = balance(run, last.account);
+  const lost = Math.min(last.shares, held - locked - settled);
+  run.shares.set(last.account, run.shares.get(last.account)! - lost);
+  run.unearned += lost;
+  peer.forfeited += lost;
+}
+
 /** Whose notice is over; in a run that is over everybody's is. */
 export function giveBack(run: RunBook): void {
   run.locks = run.locks.filter(
@@ -64,6 +76,10 @@ export function countStakes(run: RunBook): void {
   }
 }
 
+/** Whether anybody's shares stand behind a device and nobody has asked for them. */
+export const isBacked = (run: RunBook, device: string): boolean =>
+  run.locks.some((lock) => lock.device === device && lock.free_round === null && lock.shares > 0);
+
 const counting = (run: RunBook, account: string, behind: string) =>
   run.locks.find((lock) => lock.account === account && lock.device === behind && lock.free_round === null);
 
@@ -73,8 +89,7 @@ export function mayNotLock(books: Books, run: RunBook, author: string, body: Sta
   if (body.change !== (run.stake_changes.get(author) ?? 0)) return 'not its next change';
   if (account !== author) return 'behind somebody else';
   if (books.devices.get(body.behind)?.revoked) return 'behind a device that is revoked';
-  if (run.peers.get(body.behind)?.role !== 'validator') return 'not behind a validator';
-  if (stakeOf(run, account) === 0) return 'the rules give it no stake';
+  if (!run.peers.has(body.behind)) return 'behind somebody who was never here';
   return body.shares > balance(run, author).free ? 'more than is free' : null;
 }
 

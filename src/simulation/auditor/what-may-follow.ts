@@ -13,7 +13,7 @@ import { openEvent } from '../../protocol/envelope.ts';
 import { sha256Hex } from '../../protocol/hash.ts';
 import { encodeStrict } from '../../protocol/strict-cbor-encode.ts';
 import { accountOf, type Books, present, type RunBook } from './books.ts';
-import { balance, mayNotLock, mayNotRelease, payable } from './what-is-at-stake.ts';
+import { balance, isBacked, mayNotLock, mayNotRelease, payable } from './what-is-at-stake.ts';
 import { acceptedWork, stakeOf } from './who-is-accepted.ts';
 import { mayNotDraw, mayNotSeal, mayNotShow } from './who-judges.ts';
 
@@ -129,7 +129,7 @@ function mayNotFollowInRun(books: Books, run: RunBook, author: string, body: InR
       const stake = stakeOf(run, accountOf(books, author));
       return firstOf(
         [peer?.present === true, 'here already'],
-        [body.role === 'validator' && stake === 0, 'the rules give it no stake'],
+        [body.role === 'validator' && stake === 0 && !isBacked(run, author), 'the rules give it no stake'],
         [body.session !== (peer?.joins ?? 0), 'not its next session'],
       );
     }
@@ -154,13 +154,13 @@ function mayNotFollowInRun(books: Books, run: RunBook, author: string, body: InR
     case 'work.submitted':
       return firstOf(
         [peer?.role !== 'worker', 'no worker'],
-        [run.phase !== 'working' && run.phase !== 'judging', `work while ${run.phase}`],
+        [run.phase !== 'working' && !(run.phase === 'judging' && run.draw === null), `work while ${run.phase}`],
         another(body),
         [body.base !== run.model, 'on another model'],
         [[...run.works.values()].some(({ worker }) => worker === author), 'handed in already'],
       );
-    case 'draw.announced':
-      return mayNotDraw(run, author, body);
+    case 'round.drawn':
+      return firstOf(notTheHub, another(body)) ?? mayNotDraw(books, run, body);
     case 'verdict.sealed':
       return mayNotSeal(run, author, body);
     case 'verdict.given':

@@ -1,5 +1,7 @@
 // Deadlines: a round is over when everybody who is here has done what is asked, or when the time for it is past. Time is that of ticks.
 import { type Books, present, type RunBook } from './books.ts';
+import { judgeAgain } from './who-is-appealed.ts';
+import { appointAgain, isAllIn, seat, waitsForDraw } from './who-judges.ts';
 
 /** A longer gap between ticks is time in which the hub was away: nobody was late in it. */
 const AWAY_MS = 15_000;
@@ -10,9 +12,9 @@ export function tick(books: Books, time_ms: number): void {
   books.time_ms = time_ms;
   for (const run of books.runs.values()) {
     if (run.phase === 'working') run.deadline_ms += away_ms;
-    else if (run.phase === 'judging' && run.judging_ms > 0) {
-      run.grace_ms += away_ms;
-      run.judging_ms += away_ms;
+    else if (run.phase === 'judging') {
+      if (run.grace_ms > 0) run.grace_ms += away_ms;
+      if (run.judging_ms > 0) run.judging_ms += away_ms;
     } else if (run.phase === 'revealing' && run.reveal_ms > 0) run.reveal_ms += away_ms;
     startClock(run, time_ms);
     goOn(books, run);
@@ -20,12 +22,15 @@ export function tick(books: Books, time_ms: number): void {
   }
 }
 
-/** Judging and revealing are timed from the first tick in them. A quarter of the judging is the grace for late work, half of it is for showing. */
+/**
+ * The grace for late work, judging and revealing are timed from the first tick in them: a quarter, the whole and half of the judging time.
+ * Judging begins when its judges are drawn.
+ */
 function startClock(run: RunBook, time_ms: number): void {
   const { judging_ms } = run.spec;
-  if (run.phase === 'judging' && run.judging_ms === 0) {
-    run.grace_ms = time_ms + Math.floor(judging_ms / 4);
-    run.judging_ms = time_ms + judging_ms;
+  if (run.phase === 'judging') {
+    if (run.grace_ms === 0) run.grace_ms = time_ms + Math.floor(judging_ms / 4);
+    if (run.judging_ms === 0 && run.draw !== null) run.judging_ms = time_ms + judging_ms;
   }
   if (run.phase === 'revealing' && run.reveal_ms === 0) run.reveal_ms = time_ms + Math.ceil(judging_ms / 2);
 }
@@ -55,14 +60,24 @@ export function attendance(run: RunBook): {
   };
 }
 
-/** From work to judging, to showing, to the merge, as far as nobody is waited for. */
+/** From work to judging, to showing, once more where there is dissent, to the merge, as far as nobody is waited for. */
 export function goOn(books: Books, run: RunBook): void {
-  const { workers, handed_in, seals_due, verdicts_due } = attendance(run);
-  const allIn = workers === handed_in;
+  const { workers, handed_in } = attendance(run);
   const past = (deadline_ms: number): boolean => deadline_ms > 0 && books.time_ms >= deadline_ms;
-  if (run.phase === 'working' && (past(run.deadline_ms) || (allIn && run.works.size > 0))) endWork(run);
-  if (run.phase === 'judging' && (allIn || past(run.grace_ms)) && (seals_due === 0 || past(run.judging_ms))) {
-    Object.assign(run, { phase: 'revealing', reveal_ms: 0 });
+  if (run.phase === 'working' && (past(run.deadline_ms) || (workers === handed_in && run.works.size > 0))) endWork(run);
+  // Who comes while nobody may judge yet may.
+  if (run.phase === 'judging' && run.draw === null && run.eligible.length === 0) seat(books, run);
+  const begun = run.draw !== null || (isAllIn(books, run) && !waitsForDraw(books, run));
+  if (run.phase === 'judging' && begun) {
+    const half = run.judging_ms - Math.floor(run.spec.judging_ms / 2);
+    if (!run.replaced && past(half)) {
+      appointAgain(books, run, true);
+      run.replaced = true;
+    }
+    if (attendance(run).seals_due === 0 || past(run.judging_ms))
+      Object.assign(run, { phase: 'revealing', reveal_ms: 0 });
   }
-  if (run.phase === 'revealing' && (verdicts_due === 0 || past(run.reveal_ms))) run.phase = 'merging';
+  if (run.phase === 'revealing' && (attendance(run).verdicts_due === 0 || past(run.reveal_ms))) {
+    if (run.appeals || !judgeAgain(books, run)) run.phase = 'merging';
+  }
 }

@@ -1,67 +1,146 @@
-// Who may judge: the validators whom the round's seed draws for a worker, of each account first one; a judge seals before it shows.
-import type { DrawAnnounced, VerdictGiven, VerdictSealed } from '../../core/events.ts';
+// Who may judge, and who of them judges what: seats are fixed when a round opens, judges drawn by stake when its work is in, from what
+// the hub's verifiable random function gives for the round. A judge seals before it shows.
+import type { RoundDrawn, VerdictGiven, VerdictSealed } from '../../core/events.ts';
+import { verifyVrf } from '../../protocol/ecvrf.ts';
 import { sha256, sha256Hex } from '../../protocol/hash.ts';
-import { verifySignature } from '../../protocol/identity.ts';
+import { publicKeyOf } from '../../protocol/identity.ts';
 import { encodeStrict } from '../../protocol/strict-cbor-encode.ts';
 import { accountOf, type Books, present, type RunBook, type Work } from './books.ts';
+import { stakeOf, voices } from './who-is-accepted.ts';
 
-/** Judges of a worker's submission among those who are here, in order of id; all of them where no more are here than the rules ask for. */
-function drawn(books: Books, run: RunBook, worker: string): string[] {
+/** Where nobody is named, who came later than the first ones judges from its fourth opening on. */
+const OPENINGS = 4;
+/** At most so many judge an appeal. */
+const JURY = 64;
+
+/** Who may judge from now on: who is named or stands with shares for its word; where nobody is named, who has stayed for long. */
+export function seat(books: Books, run: RunBook): void {
+  const here = present(run, 'validator').map((id) => run.peers.get(id)!);
+  const open = run.rules.validators.length === 0;
+  const mayJudge = here.filter(({ id, openings }) => {
+    if ((run.staked.get(id) ?? 0) > 0) return true;
+    return open ? openings >= OPENINGS : stakeOf(run, accountOf(books, id)) > 0;
+  });
+  if (open && mayJudge.length === 0) {
+    for (const peer of here) if (peer.openings < OPENINGS) peer.openings = OPENINGS;
+    mayJudge.push(...here);
+  }
+  const waits = mayJudge.filter(({ suspended_until }) => suspended_until > run.round);
+  const left = waits.length < mayJudge.length ? mayJudge.filter((peer) => !waits.includes(peer)) : mayJudge;
+  run.eligible = left.map(({ id }) => id);
+}
+
+const eligibleHere = (run: RunBook): string[] => {
   const here = present(run, 'validator');
-  if (here.length <= run.rules.judges) return here;
-  const own = accountOf(books, worker);
-  const lots = here
-    .map((id) => ({ id, account: accountOf(books, id), lot: sha256Hex(encodeStrict([run.seed, worker, id])) }))
-    .sort((a, b) => (a.lot < b.lot ? -1 : 1));
-  // Everybody's first device, then everybody's second …, last of all those of the worker's own account.
-  const turnOf = (at: number): number => lots.slice(0, at).filter(({ account }) => account === lots[at].account).length;
-  const turns = lots.map(({ id, account }, at) => ({ id, turn: account === own ? 1e9 : turnOf(at) }));
-  turns.sort((a, b) => a.turn - b.turn);
-  return turns
-    .slice(0, run.rules.judges)
-    .map(({ id }) => id)
-    .sort();
+  return run.eligible.filter((id) => here.includes(id));
+};
+
+/** In which order somebody's work would be given to those who are here: accounts by stake, second devices later, its own account last. */
+function inOrder(books: Books, run: RunBook, work: Work, count: number, taken: readonly string[]): string[] {
+  const weights = voices(books, run, run.eligible);
+  const here = eligibleHere(run);
+  const may = (id: string): boolean => here.includes(id) && !taken.includes(id);
+  let lots = 0;
+  const lot = (): bigint => BigInt(`0x${sha256Hex(encodeStrict(['potluck-panel-v1', run.draw, work.worker, lots++]))}`);
+  const devicesOf = (account: string) => run.eligible.filter((id) => accountOf(books, id) === account);
+  const own = accountOf(books, work.worker);
+  let waiting = [...new Set(run.eligible.map((id) => accountOf(books, id)))]
+    .filter((account) => account !== own)
+    .map((account) => ({
+      devices: devicesOf(account),
+      stake: devicesOf(account).reduce((s, id) => s + weights.get(id)!, 0n),
+    }));
+  const chosen: string[] = [];
+  while (waiting.length > 0 && chosen.length < count) {
+    const again: typeof waiting = [];
+    while (waiting.length > 0 && chosen.length < count) {
+      const sum = waiting.reduce((all, { stake }) => all + stake, 0n);
+      const at = lot() % (sum === 0n ? 1n : sum);
+      const upTo = (last: number): bigint => waiting.slice(0, last + 1).reduce((all, { stake }) => all + stake, 0n);
+      const falls = waiting.find((_, i) => upTo(i) > at) ?? waiting[0];
+      const device = falls.devices[Number(lot() % BigInt(falls.devices.length))];
+      waiting = waiting.filter((other) => other !== falls);
+      const devices = falls.devices.filter((id) => id !== device);
+      if (devices.length > 0) again.push({ devices, stake: falls.stake });
+      if (may(device)) chosen.push(device);
+    }
+    waiting = again;
+  }
+  const last = devicesOf(own).filter(may);
+  return [...chosen, ...last].slice(0, Math.max(chosen.length, count));
 }
 
-/** The judges of new work, or again after a validator came or went: whoever has sealed stays. */
-export function appoint(books: Books, run: RunBook, work: Work): void {
-  const sealed = [...work.seals.keys()];
-  const others = drawn(books, run, work.worker).filter((id) => !work.seals.has(id));
-  work.judges = [...sealed, ...others.slice(0, Math.max(0, run.rules.judges - sealed.length))].sort();
+/** Whether the hub must draw now. */
+export const waitsForDraw = (books: Books, run: RunBook): boolean =>
+  run.phase === 'judging' && run.draw === null && isJudged(run) && isAllIn(books, run);
+
+const isJudged = (run: RunBook): boolean => run.works.size > 0 && run.eligible.length > 0;
+
+/** Nobody's work is waited for any more. */
+export function isAllIn(books: Books, run: RunBook): boolean {
+  const working = present(run, 'worker').filter((id) => ![...run.works.values()].some(({ worker }) => worker === id));
+  return working.length === 0 || (run.grace_ms > 0 && books.time_ms >= run.grace_ms);
 }
 
-/** A number below a thousand in a signature that nobody can choose. */
-export const lotOf = (signature: string): number =>
-  new DataView(sha256(Buffer.from(signature, 'hex')).buffer).getUint32(0) % 1000;
+const question = ({ run, round, attempt }: RoundDrawn): Uint8Array =>
+  encodeStrict(['potluck-round-draw-v1', run, round, attempt]);
 
-/** Always during probation; then ever more rarely, but never less often than the rules say. */
-function repeatedPermille(run: RunBook, worker: string): number {
+export function mayNotDraw(books: Books, run: RunBook, body: RoundDrawn): string | null {
+  if (run.phase !== 'judging' || run.draw !== null || !isJudged(run)) return 'nothing to draw';
+  if (!isAllIn(books, run)) return 'somebody may still hand in';
+  return answerOf(books, body) ? null : 'not what the key of the hub gives';
+}
+
+const answerOf = (books: Books, body: RoundDrawn): Uint8Array | null =>
+  verifyVrf(publicKeyOf(books.hub), question(body), Buffer.from(body.proof, 'hex'));
+
+export function draw(books: Books, run: RunBook, body: RoundDrawn): void {
+  run.draw = sha256Hex(answerOf(books, body)!);
+  run.judging_ms = 0;
+  for (const work of run.works.values()) work.judges = inOrder(books, run, work, run.rules.judges, []).sort();
+}
+
+/** The larger jury for work that is judged again. */
+export const jury = (books: Books, run: RunBook, work: Work): string[] => inOrder(books, run, work, JURY, []).sort();
+
+/** Free places are taken: of who has left without a verdict; `slow`: also of who is here and has sealed nothing, if somebody else is there. */
+export function appointAgain(books: Books, run: RunBook, slow: boolean): void {
+  if (run.phase !== 'judging' || run.draw === null) return;
+  const here = present(run, 'validator');
+  for (const work of run.works.values()) {
+    if (run.appeals && work.first === null) continue;
+    const stay = work.judges.filter((id) => work.seals.has(id) || here.includes(id));
+    const idle = slow && work.first === null ? stay.filter((id) => !work.seals.has(id)) : [];
+    const empty = Math.max(0, (work.first ? JURY : run.rules.judges) - stay.length);
+    const fresh = inOrder(books, run, work, empty + idle.length, work.judges);
+    const out = idle.slice(0, Math.max(0, fresh.length - empty));
+    work.judges = [...stay.filter((id) => !out.includes(id)), ...fresh].sort();
+  }
+}
+
+/** Whether a judge repeats a worker's steps: always during probation, then one judge, ever more rarely but never less often than the rules say. */
+export function repeats(run: RunBook, worker: string, judges: readonly string[], judge: string): boolean {
   const { valid } = run.peers.get(worker)!;
-  if (valid < Math.max(1, run.rules.probation)) return 1000;
-  return Math.max(1, run.rules.reexecute_permille, Math.ceil(1000 / valid));
+  if (valid < Math.max(1, run.rules.probation)) return true;
+  const permille = Math.max(1, run.rules.reexecute_permille, Math.ceil(1000 / valid));
+  if (permille >= 1000) return true;
+  const number = new DataView(sha256(encodeStrict(['potluck-repeat-v1', run.draw, worker])).buffer).getUint32(0) % 1000;
+  const place = (id: string): string => sha256Hex(encodeStrict(['potluck-first-judge-v1', run.draw, worker, id]));
+  return number < permille && judges.every((id) => place(judge) <= place(id));
 }
 
 const knowsWork = (run: RunBook, author: string, id: string): string | Work =>
   run.peers.get(author)?.role !== 'validator' ? 'no validator' : (run.works.get(id) ?? 'no such work');
 
-export function mayNotDraw(run: RunBook, author: string, body: DrawAnnounced): string | null {
-  const work = knowsWork(run, author, body.submission);
-  if (typeof work === 'string') return work;
-  if (work.draw !== null) return 'the draw is known';
-  const lot = sha256(encodeStrict(['potluck-first-judge-v1', run.seed, work.worker]));
-  const first = work.judges[new DataView(lot.buffer).getUint32(0) % Math.max(1, work.judges.length)];
-  if (first !== author) return 'not the first judge';
-  const message = new TextEncoder().encode(`potluck-draw-v1\n${work.id}`);
-  if (!verifySignature(author, message, Buffer.from(body.signature, 'hex'))) return 'not its signature';
-  return body.alarm && lotOf(body.signature) >= repeatedPermille(run, work.worker) ? 'an alarm without a draw' : null;
-}
+const isOfOther = (work: Work, appeal: true | undefined): boolean => (work.first !== null) !== (appeal === true);
 
 export function mayNotSeal(run: RunBook, author: string, body: VerdictSealed): string | null {
   const work = knowsWork(run, author, body.submission);
   if (typeof work === 'string') return work;
   if (work.seals.has(author)) return 'sealed already';
+  if (run.phase !== 'judging' || run.draw === null) return `sealed while ${run.phase}`;
   if (!work.judges.includes(author)) return 'not drawn';
-  return run.phase === 'working' || run.phase === 'judging' ? null : `sealed while ${run.phase}`;
+  return isOfOther(work, body.appeal) ? 'of the other judging' : null;
 }
 
 export function mayNotShow(run: RunBook, author: string, body: VerdictGiven): string | null {
@@ -69,9 +148,11 @@ export function mayNotShow(run: RunBook, author: string, body: VerdictGiven): st
   if (typeof work === 'string') return work;
   if (work.verdicts.has(author)) return 'shown already';
   if (run.phase !== 'revealing') return `shown while ${run.phase}`;
+  if (run.appeals && work.first === null) return 'decided already';
   const seal = sha256Hex(encodeStrict(['potluck-verdict-v1', author, body]));
   if (work.seals.get(author) !== seal) return 'not what was sealed';
   if (body.weight > work.body.tokens) return 'vouches for more than was claimed';
+  if (isOfOther(work, body.appeal)) return 'of the other judging';
   if (body.accepted !== body.weight > 0) return 'accepted work has a weight, other work has none';
   return body.accepted && body.fraud ? 'accepts what it calls made up' : null;
 }

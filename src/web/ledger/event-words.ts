@@ -49,7 +49,7 @@ const KINDS: Readonly<Record<EventBody['type'], Kind>> = {
   'device.revoked': 'device',
   'account.address': 'shares',
   'work.submitted': 'work',
-  'draw.announced': 'verdict',
+  'round.drawn': 'verdict',
   'verdict.sealed': 'verdict',
   'verdict.given': 'verdict',
   'plant.revealed': 'verdict',
@@ -105,10 +105,8 @@ export function sentenceOf({ event, problem }: Entry, name: Names): string {
       return `round ${body.round} opened${body.attempt > 0 ? `, attempt ${body.attempt + 1}` : ''}`;
     case 'work.submitted':
       return `${who} handed in ${countOf(body.steps, 'step')} over ${countOf(body.tokens, 'token')}, in ${formatBytes(body.size_bytes)}`;
-    case 'draw.announced':
-      return body.alarm
-        ? `${who} repeated the work ${short(body.submission)}, found something else, and asks the other judges to repeat it`
-        : `${who} drew whether to repeat the work ${short(body.submission)}`;
+    case 'round.drawn':
+      return `the work of round ${body.round} is in, and its judges are drawn`;
     case 'verdict.sealed':
       return `${who} has judged the work ${short(body.submission)}, and keeps the verdict sealed until all have`;
     case 'plant.revealed':

@@ -1,0 +1,269 @@
+// Dissent goes to everybody who may judge: nobody is robbed by a few, nobody is called a cheat by a few, and who contradicts the jury pays.
+import assert from 'node:assert/strict';
+import { beforeEach, describe, test } from 'node:test';
+import { sha256Hex } from '../protocol/hash.ts';
+import type { VerdictGiven } from './events.ts';
+import { exampleRules, exampleVerdict, sealFor } from './example-events.ts';
+import {
+  ALICE,
+  BOB,
+  created,
+  History,
+  HUB,
+  joined,
+  left,
+  OWNER,
+  opened,
+  RUN,
+  TOKENS,
+  tick,
+  work,
+} from './example-history.ts';
+import { judgementOf } from './judging.ts';
+import { mustRepeat, repeatableOf } from './panel.ts';
+import type { Rules } from './rules.ts';
+
+const key = (n: number): string => sha256Hex(Uint8Array.of(n, 3));
+const VALIDATORS = Array.from({ length: 10 }, (_, i) => key(i)).sort();
+const EMISSION = { shares_per_round: 100_000, halving_rounds: 0, owner_permille: 180, workers_permille: 410 };
+const FRAUD: Partial<VerdictGiven> = { accepted: false, fraud: true, code: 'other-losses' };
+
+let h: History;
+/** Alice and Bob have a record, and ten validators are here; the first round is open. */
+function begin(more: Partial<Rules> = {}, count = 10): void {
+  h = new History();
+  const rules = exampleRules({ ...EMISSION, validators_permille: 410 }, { withheld_rounds: 40, ...more });
+  h.happen(OWNER, created({ rounds: 1000, checkpoint_every: 1000, rules }), RUN);
+  for (const id of [ALICE, BOB]) h.happen(id, joined());
+  for (const id of VALIDATORS.slice(0, count)) h.happen(id, joined('validator'));
+  h.happen(HUB, tick(1000));
+  h.happen(HUB, opened());
+  playRound();
+  h.openNext();
+}
+beforeEach(() => begin());
+
+/** A round in which alice and bob hand in and judges say what they say. */
+function playRound(says?: Parameters<History['judgeAll']>[0]): void {
+  handIn();
+  h.judgeAll(says);
+  h.merge();
+}
+const handIn = (): [string, string] => {
+  const { round, attempt, model: base } = h.run;
+  const ids = [ALICE, BOB].map((by) => h.happen(by, work({ round, attempt, base })));
+  return ids as [string, string];
+};
+const submission = (id: string) => h.run.submissions.get(id)!;
+const sharesOf = (id: string): number => h.run.shares.get(id) ?? 0;
+const peer = (id: string) => h.run.peers.get(id)!;
+
+describe('an appeal', () => {
+  test('is opened by one judge who does not accept; everybody who may judge judges again, and their word counts', () => {
+    const [a, b] = handIn();
+    h.draw();
+    const [liar] = submission(a).judges;
+    const before = sharesOf(ALICE);
+    h.judgeAll((judge, id) => (judge === liar && id === a ? FRAUD : {}));
+    assert.equal(submission(a).first!.size, 3);
+    assert.deepEqual(submission(a).judges, VALIDATORS);
+    assert.equal(submission(b).first, null, 'what all accept is not judged again');
+    assert.equal(judgementOf(h.state, h.run, submission(a)), 'accepted');
+    h.merge();
+    assert.ok(sharesOf(ALICE) > before && peer(ALICE).forfeited_shares === 0);
+  });
+
+  test('three of three first judges who lie about honest work cannot take anything', () => {
+    const [a] = handIn();
+    h.draw();
+    const cartel = submission(a).judges;
+    h.judgeAll((judge, id) => (cartel.includes(judge) && id === a ? FRAUD : {}));
+    assert.equal(judgementOf(h.state, h.run, submission(a)), 'accepted');
+    h.merge();
+    assert.equal(peer(ALICE).refused_submissions, 0);
+  });
+
+  test('one judge who finds made-up work convicts its worker, when the others have repeated it too', () => {
+    const [a] = handIn();
+    h.draw();
+    const [finder] = submission(a).judges;
+    h.judgeAll((judge, id) => {
+      if (id !== a) return {};
+      return submission(a).first !== null || judge === finder ? FRAUD : {};
+    });
+    assert.equal(judgementOf(h.state, h.run, submission(a)), 'fraud');
+    const before = sharesOf(ALICE);
+    assert.ok(before > 0);
+    h.merge();
+    assert.deepEqual([sharesOf(ALICE), peer(ALICE).forfeited_shares, peer(ALICE).consecutive_valid], [0, before, 0]);
+  });
+
+  test('a newcomer whom all first judges refuse is refused without one, and without being called a cheat', () => {
+    const carl = key(200);
+    h.happen(carl, joined());
+    const { round, model: base } = h.run;
+    handIn();
+    const c = h.happen(carl, work({ round, base }));
+    h.judgeAll((_, id) => (id === c ? FRAUD : {}));
+    assert.deepEqual([submission(c).first, judgementOf(h.state, h.run, submission(c))], [null, 'refused']);
+  });
+
+  test('needs most of the seats: one friend alone among judges who kept silent accepts nothing for good', () => {
+    const [a] = handIn();
+    h.draw();
+    const { judges } = submission(a);
+    const friend = judges[0];
+    h.judgeAll((judge, id) => {
+      if (id !== a || submission(a).first !== null) return id === a ? FRAUD : {};
+      return judge === friend ? {} : null;
+    });
+    assert.equal(judgementOf(h.state, h.run, submission(a)), 'fraud');
+  });
+
+  test('is no second vote for those who judge alone, or who have all repeated the work already', () => {
+    begin({ judges: 3 }, 1);
+    const [a] = handIn();
+    h.judgeAll((_, id) => (id === a ? FRAUD : {}));
+    assert.deepEqual([submission(a).first, judgementOf(h.state, h.run, submission(a))], [null, 'fraud']);
+    begin({ judges: 3 }, 3);
+    const [b] = handIn();
+    h.draw();
+    const [one] = submission(b).judges;
+    h.judgeAll((judge, id) => (id === b && judge === one ? FRAUD : {}));
+    assert.equal(submission(b).first, null, 'all repeat what a newcomer hands in');
+  });
+
+  test('takes verdicts of its own only, one of each judge', () => {
+    const [a] = handIn();
+    h.draw();
+    const { judges } = submission(a);
+    const says = (accepted: boolean, more: Partial<VerdictGiven> = {}) =>
+      exampleVerdict(RUN, a, TOKENS, accepted, { ...(accepted ? {} : FRAUD), ...more });
+    for (const id of h.run.submissions.keys()) {
+      for (const by of submission(id).judges)
+        h.happen(by, sealFor(by, { ...says(by !== judges[0]), submission: id, weight: by !== judges[0] ? TOKENS : 0 }));
+    }
+    assert.equal(h.run.phase, 'revealing');
+    for (const id of h.run.submissions.keys()) {
+      for (const by of submission(id).judges) h.happen(by, { ...says(by !== judges[0]), submission: id });
+    }
+    assert.equal(h.run.phase, 'judging');
+    h.refused('wrong-phase', judges[0], sealFor(judges[0], says(true)));
+    const again = says(true, { appeal: true });
+    h.refused('not-a-validator', key(250), sealFor(key(250), again));
+  });
+});
+
+describe('contradicting a jury', () => {
+  /** A round in which one first judge of alice's work cries wolf; returns it. */
+  function wolf(): string {
+    const [a] = handIn();
+    h.draw();
+    const [liar] = submission(a).judges;
+    h.judgeAll((judge, id) => (judge === liar && id === a && submission(a).first === null ? FRAUD : {}));
+    h.merge();
+    return liar;
+  }
+
+  test('suspends who cried wolf, for longer each time, and takes its pay of the round', () => {
+    const before = new Map(h.run.shares);
+    const liar = wolf();
+    assert.deepEqual([peer(liar).strikes, peer(liar).suspended_until], [1, h.run.round + 2]);
+    assert.equal(sharesOf(liar), before.get(liar) ?? 0);
+    assert.ok(peer(liar).forfeited_shares > 0);
+    for (let i = 0; i < 2; i++) {
+      h.openNext();
+      assert.ok(!h.run.eligible.includes(liar));
+      playRound();
+    }
+    h.openNext();
+    assert.ok(h.run.eligible.includes(liar));
+    peer(liar).strikes = 5;
+    peer(liar).struck_round = h.run.round;
+    for (;;) {
+      const [a] = handIn();
+      h.draw();
+      const seated = submission(a).judges.includes(liar);
+      h.judgeAll((judge, id) => (judge === liar && id === a && submission(a).first === null ? FRAUD : {}));
+      h.merge();
+      if (seated) break;
+      h.openNext();
+    }
+    assert.deepEqual([peer(liar).strikes, peer(liar).suspended_until], [6, h.run.round + 64]);
+  });
+
+  test('is forgotten after a while, and costs nobody who was not to repeat what it accepted', () => {
+    begin({ probation: 1, reexecute_permille: 1000 });
+    const [a] = handIn();
+    h.draw();
+    const repeatable = repeatableOf(h.run, submission(a));
+    const repeaters = submission(a).judges.filter((id) => mustRepeat(repeatable, id));
+    assert.equal(repeaters.length, 3, 'at a permille of 1000 all do');
+    begin({ probation: 1, reexecute_permille: 500 });
+    Object.assign(peer(ALICE), { consecutive_valid: 1000, merged_submissions: 1000 });
+    h.run.submissions_total += 1000;
+    for (;;) {
+      const [c] = handIn();
+      h.draw();
+      const all = submission(c).judges;
+      const duty = all.filter((id) => mustRepeat(repeatableOf(h.run, submission(c)), id));
+      if (duty.length === 1) {
+        h.judgeAll((judge, id) => {
+          if (id !== c) return {};
+          return submission(c).first !== null || duty.includes(judge) ? FRAUD : {};
+        });
+        h.merge();
+        for (const id of all) assert.equal(peer(id).strikes, 0, 'they could not know');
+        return;
+      }
+      h.judgeAll();
+      h.merge();
+      h.openNext();
+    }
+  });
+
+  test('suspends who was to repeat made-up work and accepted it, and jurors on either side who stand alone', () => {
+    const [a] = handIn();
+    h.draw();
+    const [friend, finder] = submission(a).judges;
+    const other = VALIDATORS.find((id) => !submission(a).judges.includes(id))!;
+    h.judgeAll((judge, id) => {
+      if (id !== a) return {};
+      if (submission(a).first === null) return judge === finder ? FRAUD : {};
+      return judge === other ? {} : FRAUD;
+    });
+    h.merge();
+    assert.deepEqual(
+      [friend, other, finder].map((id) => peer(id).strikes),
+      [1, 1, 0],
+    );
+  });
+
+  test('of everybody leaves the run with its judges', () => {
+    begin({}, 2);
+    for (const id of VALIDATORS.slice(0, 2)) peer(id).suspended_until = 99;
+    playRound();
+    h.openNext();
+    assert.deepEqual(h.run.eligible, VALIDATORS.slice(0, 2));
+  });
+});
+
+test('jurors who leave are not waited for, and may come back', () => {
+  const [a] = handIn();
+  h.draw();
+  const [liar] = submission(a).judges;
+  const gone = VALIDATORS.find((id) => !submission(a).judges.includes(id))!;
+  let left_then = false;
+  h.judgeAll((judge, id) => {
+    if (id === a && submission(a).first !== null && !left_then) {
+      left_then = true;
+      h.happen(gone, left(gone));
+      assert.ok(!submission(a).judges.includes(gone));
+      h.happen(gone, joined('validator', 1));
+      assert.ok(submission(a).judges.includes(gone));
+    }
+    return judge === liar && id === a ? FRAUD : {};
+  });
+  assert.ok(left_then);
+  assert.equal(judgementOf(h.state, h.run, submission(a)), 'accepted');
+});

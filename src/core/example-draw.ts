@@ -1,0 +1,14 @@
+// A hub with a real key, for tests and benches that make histories by hand: it draws the judges of a round as every hub must.
+import { bytesToHex } from '@noble/hashes/utils.js';
+import { type DrawingIdentity, identityFromSecret } from '../protocol/identity.ts';
+import type { RoundDrawn } from './events.ts';
+import { drawInput } from './panel.ts';
+import type { RunState } from './state.ts';
+
+export const EXAMPLE_HUB: DrawingIdentity = identityFromSecret(new Uint8Array(32).fill(1));
+
+/** What a hub writes when the work of the open round is in. */
+export function drawnBy(hub: DrawingIdentity, { id: run, round, attempt }: RunState): RoundDrawn {
+  const proof = bytesToHex(hub.prove(drawInput({ run, round, attempt })));
+  return { type: 'round.drawn', version: 1, run, round, attempt, proof };
+}

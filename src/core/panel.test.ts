@@ -1,0 +1,195 @@
+// Who judges what: fixed seats, a draw that nobody can choose or foresee, by stake; silent judges are replaced within the round.
+import assert from 'node:assert/strict';
+import { beforeEach, test } from 'node:test';
+import fc from 'fast-check';
+import { sha256Hex } from '../protocol/hash.ts';
+import { drawnBy, EXAMPLE_HUB } from './example-draw.ts';
+import { exampleVerdict, sealFor } from './example-events.ts';
+import {
+  ALICE,
+  BOB,
+  created,
+  History,
+  HUB,
+  joined,
+  left,
+  name,
+  OWNER,
+  opened,
+  RUN,
+  TOKENS,
+  tick,
+  VERA,
+  work,
+} from './example-history.ts';
+import { mustRepeat, nextJudges } from './panel.ts';
+import type { Rules } from './rules.ts';
+
+const key = (n: number): string => sha256Hex(Uint8Array.of(n, 7));
+const VALIDATORS = Array.from({ length: 10 }, (_, i) => key(i)).sort();
+
+let h: History;
+/** A run with Alice, Bob and ten validators, its first round open. */
+function begin(more: Partial<Rules> = {}, validators: readonly string[] = VALIDATORS): void {
+  h = new History();
+  const body = created({ rounds: 9 });
+  assert.ok(body.type === 'run.created');
+  h.happen(OWNER, { ...body, rules: { ...body.rules, ...more } }, RUN);
+  for (const id of [ALICE, BOB]) h.happen(id, joined());
+  for (const id of validators) h.happen(id, joined('validator'));
+  h.happen(HUB, tick(1000));
+  h.happen(HUB, opened());
+}
+beforeEach(() => begin());
+
+const handIn = (): string[] => [ALICE, BOB].map((by) => h.happen(by, work()));
+const submission = (id: string) => h.run.submissions.get(id)!;
+const judgesOf = (id: string): readonly string[] => submission(id).judges;
+const seal = (by: string, id: string, accepted = true) =>
+  h.happen(by, sealFor(by, exampleVerdict(RUN, id, TOKENS, accepted)));
+
+test('nobody judges before the list of work is closed, and what was drawn follows from the key of the hub alone', () => {
+  const [a, b] = handIn();
+  assert.deepEqual([judgesOf(a), judgesOf(b), h.run.draw], [[], [], null]);
+  h.draw();
+  assert.deepEqual([judgesOf(a).length, judgesOf(b).length], [3, 3]);
+  const { draw } = h.run;
+  const before = [judgesOf(a), judgesOf(b)];
+  // Other work, in another order, with other pledges and other keys that look on: the same judges.
+  begin();
+  for (const by of [key(77), key(78)]) h.happen(by, joined('validator'));
+  const [d, c] = [BOB, ALICE].map((by) => h.happen(by, work({ work: name('8'), pledge: name('e') })));
+  h.draw();
+  assert.equal(h.run.draw, draw);
+  assert.deepEqual([judgesOf(c), judgesOf(d)], before);
+});
+
+test('who comes when a round is open judges nothing in it, however it was chosen; in an open run not before some openings', () => {
+  const late = key(99);
+  h.happen(late, joined('validator'));
+  const ids = handIn();
+  h.draw();
+  for (const id of ids) assert.ok(!judgesOf(id).includes(late));
+  assert.ok(!h.run.eligible.includes(late));
+  h.judgeAll();
+  h.merge();
+  for (let openings = 1; openings <= 4; openings++) {
+    h.openNext();
+    assert.equal(h.run.eligible.includes(late), openings > 3, `${openings}`);
+    const { round, model: base } = h.run;
+    for (const by of [ALICE, BOB]) h.happen(by, work({ round, base }));
+    h.judgeAll();
+    h.merge();
+  }
+  h.happen(late, left(late));
+  h.happen(late, joined('validator', 1));
+  h.openNext();
+  assert.ok(!h.run.eligible.includes(late), 'a seat is for who stays');
+});
+
+test('where nobody may judge when a round opens, who comes before its work is over may', () => {
+  begin({}, []);
+  const [first, late] = VALIDATORS;
+  h.happen(first, joined('validator'));
+  const ids = handIn();
+  assert.deepEqual(h.run.eligible, [first]);
+  h.happen(late, joined('validator'));
+  h.draw();
+  for (const id of ids) assert.deepEqual(judgesOf(id), [first]);
+});
+
+test('who has no stake where the rules name validators has no seat, also where nobody else is here', () => {
+  begin({ validators: [{ account: VERA, stake: 1 }] }, [VERA]);
+  assert.deepEqual(h.run.eligible, [VERA]);
+  h.refused('no-stake', key(1), joined('validator'));
+});
+
+test('judges are drawn by stake, not by how many keys it stands behind', () => {
+  const [rich, ...poor] = VALIDATORS;
+  const validators = VALIDATORS.map((account) => ({ account, stake: account === rich ? 91 : 1 }));
+  begin({ validators, judges: 1 });
+  const ids = handIn();
+  h.draw();
+  let drawn = 0;
+  for (let i = 0; i < 400; i++) {
+    h.run.draw = key(i) + key(i + 1);
+    if (nextJudges(h.state, h.run, submission(ids[0]), 1)[0] === rich) drawn++;
+  }
+  assert.ok(drawn > 400 * 0.85 && drawn < 400 * 0.97, `${drawn} of 400 for 91 % of the stake`);
+  assert.equal(poor.length, 9);
+});
+
+test("a worker's own account judges it last", () => {
+  h = new History();
+  const own = VALIDATORS.slice(0, 5);
+  for (const id of own) h.state.devices.set(id, { owner: ALICE, expires_ms: 1e9, revoked: false });
+  const { state } = h;
+  begin({ judges: 5 });
+  for (const [id, device] of state.devices) h.state.devices.set(id, device);
+  const [a, b] = handIn();
+  h.draw();
+  assert.ok(judgesOf(a).every((id) => !own.includes(id)));
+  assert.ok(judgesOf(b).some((id) => own.includes(id)));
+});
+
+test('whoever leaves without a verdict, or says nothing for half of the time, makes room within the round; who has sealed stays', () => {
+  const [a] = handIn();
+  h.draw();
+  const [first, second, third] = judgesOf(a);
+  seal(first, a);
+  h.happen(second, left(second));
+  assert.ok(judgesOf(a).includes(first) && judgesOf(a).includes(third) && !judgesOf(a).includes(second));
+  assert.equal(judgesOf(a).length, 3);
+  h.happen(HUB, tick(2000));
+  h.happen(HUB, tick(2199));
+  assert.ok(judgesOf(a).includes(third));
+  h.happen(HUB, tick(2200));
+  const now = judgesOf(a);
+  assert.ok(now.length === 3 && now.includes(first) && !now.includes(third) && !now.includes(second));
+  h.refused('not-assigned', third, sealFor(third, exampleVerdict(RUN, a, TOKENS)));
+});
+
+test('where nobody can take a place, who is silent keeps it', () => {
+  begin({}, VALIDATORS.slice(0, 3));
+  const [a] = handIn();
+  h.draw();
+  const before = judgesOf(a);
+  h.happen(HUB, tick(2000));
+  h.happen(HUB, tick(2300));
+  assert.deepEqual(judgesOf(a), before);
+  seal(before[0], a);
+});
+
+test('all judges repeat what newcomers hand in and what is appealed; of other work one judge, as often as the rules say', () => {
+  const judges = VALIDATORS.slice(0, 3);
+  const work = {
+    worker: ALICE,
+    judges,
+    reexecute_permille: 200,
+    probation: 10,
+    consecutive_valid: 1000,
+    appealed: false,
+  };
+  const repeaters = (more: object, draw: string) => judges.filter((id) => mustRepeat({ ...work, ...more, draw }, id));
+  fc.assert(
+    fc.property(fc.uint8Array({ minLength: 32, maxLength: 32 }), (bytes) => {
+      const draw = sha256Hex(bytes);
+      assert.deepEqual(repeaters({ consecutive_valid: 9 }, draw), judges);
+      assert.deepEqual(repeaters({ appealed: true }, draw), judges);
+      assert.ok(repeaters({}, draw).length <= 1);
+    }),
+  );
+  const draws = Array.from({ length: 2000 }, (_, i) => sha256Hex(Uint8Array.of(i >> 8, i & 255)));
+  const found = draws.flatMap((draw) => repeaters({}, draw));
+  assert.ok(found.length > 330 && found.length < 470, `${found.length} of 2000 at a fifth`);
+  for (const judge of judges) {
+    const share = found.filter((id) => id === judge).length / found.length;
+    assert.ok(share > 0.25 && share < 0.42, `${share}`);
+  }
+});
+
+test('another hub draws other judges, and no hub can draw with the key of another', () => {
+  handIn();
+  const other = drawnBy({ ...EXAMPLE_HUB, prove: () => new Uint8Array(80).fill(7) }, h.run);
+  h.refused('wrong-draw', HUB, other);
+});

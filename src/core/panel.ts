@@ -1,0 +1,184 @@
+// Who judges a piece of work, and who repeats it: drawn by stake from what the hub's verifiable random function (RFC 9381) gives for the
+// round. The function's input is fixed before anybody works and its output is shown when the list of work is closed: workers and
+// validators cannot foresee it, and the hub, which can, cannot choose it.
+import { hexToBytes } from '@noble/hashes/utils.js';
+import { verifyVrf, vrfOutput } from '../protocol/ecvrf.ts';
+import { sha256, sha256Hex } from '../protocol/hash.ts';
+import { publicKeyOf } from '../protocol/identity.ts';
+import { encodeStrict } from '../protocol/strict-cbor-encode.ts';
+import { countOwed } from './attendance.ts';
+import { eligibleHere } from './eligible.ts';
+import type { RoundDrawn } from './events.ts';
+import { CORE_LIMITS } from './limits.ts';
+import { reexecutionPermille } from './reexecution.ts';
+import { type Refusal, refuse } from './refusal.ts';
+import type { NetworkState, RunState, Submission } from './state.ts';
+import { accountOf } from './state.ts';
+import { verdictStakes } from './verdict-stakes.ts';
+
+/** What the hub's function is asked for a round. Nothing in it can be chosen once the run is there. */
+export function drawInput({ run, round, attempt }: Pick<RoundDrawn, 'run' | 'round' | 'attempt'>): Uint8Array {
+  return encodeStrict(['potluck-round-draw-v1', run, round, attempt]);
+}
+
+/** Whether anything is to be judged by anybody. */
+const needsDraw = (run: RunState): boolean => run.submissions.size > 0 && run.eligible.length > 0;
+
+/** Whether the work of the open round is over: the hub closes the list, and shows what it had to draw. */
+export function awaitsDraw(run: RunState, time_ms: number): boolean {
+  return run.phase === 'judging' && run.draw === null && needsDraw(run) && isListComplete(run, time_ms);
+}
+
+/** Whether nobody's work is waited for any more: all who are here have handed in, or the grace is over. */
+export function isListComplete({ attendance, grace_deadline_ms }: RunState, time_ms: number): boolean {
+  return attendance.handed_in === attendance.workers || (grace_deadline_ms > 0 && time_ms >= grace_deadline_ms);
+}
+
+/** Whether work is still taken while a round is in its phase of judging. */
+export const isListOpen = (run: RunState): boolean => run.draw === null;
+
+export function refusalOfDrawn(state: NetworkState, run: RunState, author: string, body: RoundDrawn): Refusal | null {
+  if (author !== state.hub) return refuse('not-the-hub', `a round is drawn by the hub ${state.hub}, got ${author}`);
+  if (body.round !== run.round || body.attempt !== run.attempt) {
+    const got = `round ${body.round} attempt ${body.attempt}`;
+    return refuse('wrong-round', `expected round ${run.round} attempt ${run.attempt}, got ${got}`);
+  }
+  if (run.phase !== 'judging' || run.draw !== null || !needsDraw(run)) {
+    return refuse('wrong-phase', `a round is drawn once, when its work is in; the run is ${run.phase}`);
+  }
+  if (!isListComplete(run, state.time_ms)) return refuse('too-soon', 'somebody may still hand in');
+  const holds = verifyVrf(publicKeyOf(state.hub), drawInput(body), hexToBytes(body.proof)) !== null;
+  return holds ? null : refuse('wrong-draw', "the proof is not that of the hub's key for this round");
+}
+
+/** Closes the list and seats the judges; to be called only when `refusalOfDrawn` said null. */
+export function applyDrawn(state: NetworkState, run: RunState, body: RoundDrawn): void {
+  run.draw = sha256Hex(vrfOutput(hexToBytes(body.proof)));
+  run.judging_deadline_ms = 0;
+  for (const submission of run.submissions.values()) {
+    submission.judges = nextJudges(state, run, submission, run.rules.judges).sort();
+  }
+  countOwed(run);
+}
+
+/**
+ * The next judges of a submission among those who are here and not `taken`, in the order of the draw: accounts by their stake, an
+ * account's second device after everybody's first, the worker's own account last. As many as asked for, where there are so many.
+ */
+export function nextJudges(
+  state: NetworkState,
+  run: RunState,
+  { worker }: Submission,
+  count: number,
+  taken: ReadonlySet<string> = new Set(),
+): string[] {
+  const stakes = verdictStakes(state, run, run.eligible);
+  const here = new Set(eligibleHere(run));
+  const own = accountOf(state, worker);
+  const accounts = new Map<string, { devices: string[]; stake: bigint }>();
+  for (const id of run.eligible) {
+    const account = accountOf(state, id);
+    const known = accounts.get(account) ?? { devices: [], stake: 0n };
+    known.devices.push(id);
+    known.stake += stakes.get(id)!;
+    accounts.set(account, known);
+  }
+  const found: string[] = [];
+  let draws = 0;
+  const number = (): bigint => BigInt(`0x${sha256Hex(encodeStrict(['potluck-panel-v1', run.draw, worker, draws++]))}`);
+  const ownDevices = accounts.get(own)?.devices ?? [];
+  accounts.delete(own);
+  let turn = [...accounts.values()];
+  while (turn.length > 0 && found.length < count) {
+    const next: typeof turn = [];
+    while (turn.length > 0 && found.length < count) {
+      const entry = turn.splice(drawByStake(turn, number()), 1)[0];
+      const device = entry.devices[Number(number() % BigInt(entry.devices.length))];
+      entry.devices = entry.devices.filter((id) => id !== device);
+      if (entry.devices.length > 0) next.push(entry);
+      if (here.has(device) && !taken.has(device)) found.push(device);
+    }
+    turn = next;
+  }
+  const last = ownDevices.filter((id) => here.has(id) && !taken.has(id));
+  return [...found, ...last.slice(0, count - found.length)];
+}
+
+/** The place that a number falls on, each as wide as its stake. */
+function drawByStake(entries: readonly { readonly stake: bigint }[], number: bigint): number {
+  const all = entries.reduce((sum, { stake }) => sum + stake, 0n);
+  let left = all > 0n ? number % all : 0n;
+  return Math.max(
+    0,
+    entries.findIndex(({ stake }) => {
+      left -= stake;
+      return left < 0n;
+    }),
+  );
+}
+
+/** What decides whether somebody's work is repeated in a round, and by whom. */
+export interface Repeatable {
+  readonly draw: string;
+  readonly worker: string;
+  readonly consecutive_valid: number;
+  readonly reexecute_permille: number;
+  readonly probation: number;
+  /** The judges that it has now. */
+  readonly judges: readonly string[];
+  /** All judges repeat what is appealed. */
+  readonly appealed: boolean;
+}
+
+/** Whether a judge repeats a submission: a newcomer's and what is appealed everybody, of other work the first judge what is drawn. */
+export function mustRepeat(work: Repeatable, judge: string): boolean {
+  const permille = reexecutionPermille(work, work.reexecute_permille, work.probation);
+  if (work.appealed || permille >= 1000) return true;
+  return drawNumber(work) < permille && firstOf(work) === judge;
+}
+
+/** From 0 to 999. */
+function drawNumber({ draw, worker }: Repeatable): number {
+  const hash = sha256(encodeStrict(['potluck-repeat-v1', draw, worker]));
+  return new DataView(hash.buffer).getUint32(0) % 1000;
+}
+
+function firstOf({ draw, worker, judges }: Repeatable): string | undefined {
+  const place = (judge: string): string => sha256Hex(encodeStrict(['potluck-first-judge-v1', draw, worker, judge]));
+  return judges.toSorted((a, b) => (place(a) < place(b) ? -1 : 1))[0];
+}
+
+/** `mustRepeat` of a submission of an open round. */
+export function repeatableOf(run: RunState, { worker, judges, first }: Submission): Repeatable {
+  const { reexecute_permille, probation } = run.rules;
+  const { consecutive_valid } = run.peers.get(worker)!;
+  return {
+    draw: run.draw!,
+    worker,
+    judges,
+    appealed: first !== null,
+    consecutive_valid,
+    reexecute_permille,
+    probation,
+  };
+}
+
+/**
+ * Seats judges anew where somebody has come, gone or kept silent: who has left without a verdict makes room, and the next in the order of
+ * the draw take free places. `silent`: who is here and has sealed nothing makes room as well, as far as somebody takes the place.
+ */
+export function reseatJudges(state: NetworkState, run: RunState, silent: boolean): void {
+  if (run.phase !== 'judging' || run.draw === null) return;
+  for (const submission of run.submissions.values()) {
+    const { judges, seals, first } = submission;
+    // While others are appealed, what was not is decided.
+    if (run.appeals && first === null) continue;
+    const kept = judges.filter((id) => seals.has(id) || run.validators.includes(id));
+    const silentOnes = silent && first === null ? kept.filter((id) => !seals.has(id)) : [];
+    const free = Math.max(0, (first === null ? run.rules.judges : CORE_LIMITS.jury) - kept.length);
+    const next = nextJudges(state, run, submission, free + silentOnes.length, new Set(judges));
+    const replaced = silentOnes.slice(0, Math.max(0, next.length - free));
+    submission.judges = [...kept.filter((id) => !replaced.includes(id)), ...next].sort();
+  }
+  countOwed(run);
+}

@@ -1,0 +1,89 @@
+// A verifiable random function over Ed25519 keys: RFC 9381, ECVRF-EDWARDS25519-SHA512-TAI (section 5.5, suite 0x03). For one key and one
+// input there is one output: whoever holds the key knows it before everybody else, proves it, and cannot choose it.
+import type { ed25519 } from '@noble/curves/ed25519.js';
+import { sha512 } from '@noble/hashes/sha2.js';
+import { ed25519Curve } from './curve25519.ts';
+
+type Point = InstanceType<typeof ed25519.Point>;
+
+const SUITE = 0x03;
+const COFACTOR = 8n;
+/** Of the points that signatures use. */
+const ORDER = 2n ** 252n + 27742317777372353535851937790883648493n;
+const POINT_BYTES = 32;
+const CHALLENGE_BYTES = 16;
+export const PROOF_BYTES = POINT_BYTES + CHALLENGE_BYTES + 32;
+/** Each candidate is a point with a chance of a half: that none of so many is one does not happen. */
+const CANDIDATES = 256;
+
+/** The number in bytes, the least significant first, and the way back. */
+const numberOf = (bytes: Uint8Array): bigint => bytes.reduceRight((sum, byte) => (sum << 8n) + BigInt(byte), 0n);
+const bytesOf = (number: bigint, length: number): Uint8Array =>
+  Uint8Array.from({ length }, (_, i) => Number((number >> BigInt(8 * i)) & 0xffn));
+
+const hash = (domain: number, ...parts: readonly Uint8Array[]): Uint8Array => {
+  const state = sha512.create().update(Uint8Array.of(SUITE, domain));
+  for (const part of parts) state.update(part);
+  return state.update(Uint8Array.of(0)).digest();
+};
+
+/** Section 5.4.1.1: the first of the hashes of (key, input, counter) that is a point, times the cofactor. */
+function encodeToCurve(publicKey: Uint8Array, input: Uint8Array): Point {
+  for (let counter = 0; counter < CANDIDATES; counter++) {
+    const point = pointOf(hash(0x01, publicKey, input, Uint8Array.of(counter)).subarray(0, POINT_BYTES));
+    const cleared = point?.multiplyUnsafe(COFACTOR);
+    if (cleared && !cleared.is0()) return cleared;
+  }
+  throw new Error('unreachable: no candidate is a point');
+}
+
+/** Section 5.1.3 of RFC 8032; null where the bytes are no point or not its one encoding. */
+function pointOf(bytes: Uint8Array): Point | null {
+  try {
+    return ed25519Curve().Point.fromBytes(bytes, false);
+  } catch {
+    return null;
+  }
+}
+
+/** Section 5.4.3. */
+function challengeOf(...points: readonly Point[]): bigint {
+  const digest = hash(0x02, ...points.map((point) => point.toBytes()));
+  return numberOf(digest.subarray(0, CHALLENGE_BYTES));
+}
+
+/** Section 5.2: the output of a proof that is known to hold. Throws where the bytes are none. */
+export function vrfOutput(proof: Uint8Array): Uint8Array {
+  return outputOf(ed25519Curve().Point.fromBytes(proof.subarray(0, POINT_BYTES), false));
+}
+
+const outputOf = (gamma: Point): Uint8Array => hash(0x03, gamma.multiplyUnsafe(COFACTOR).toBytes());
+
+/** Sections 5.1 and 5.4.2.2: the proof (80 bytes) of the output for an input, by the 32 bytes of an Ed25519 secret seed. */
+export function proveVrf(secret: Uint8Array, input: Uint8Array): Uint8Array {
+  const { prefix, scalar: x, point: key, pointBytes } = ed25519Curve().utils.getExtendedPublicKey(secret);
+  const h = encodeToCurve(pointBytes, input);
+  const gamma = h.multiply(x);
+  const k = numberOf(sha512.create().update(prefix).update(h.toBytes()).digest()) % ORDER;
+  const c = challengeOf(key, h, gamma, ed25519Curve().Point.BASE.multiply(k), h.multiply(k));
+  const proof = new Uint8Array(PROOF_BYTES);
+  proof.set(gamma.toBytes());
+  proof.set(bytesOf(c, CHALLENGE_BYTES), POINT_BYTES);
+  proof.set(bytesOf((k + c * x) % ORDER, 32), POINT_BYTES + CHALLENGE_BYTES);
+  return proof;
+}
+
+/** Section 5.3: the output (64 bytes) that a proof proves for a key and an input; null where it proves none. Never throws. */
+export function verifyVrf(publicKey: Uint8Array, input: Uint8Array, proof: Uint8Array): Uint8Array | null {
+  if (publicKey.length !== POINT_BYTES || proof.length !== PROOF_BYTES) return null;
+  const key = pointOf(publicKey);
+  const gamma = pointOf(proof.subarray(0, POINT_BYTES));
+  const c = numberOf(proof.subarray(POINT_BYTES, POINT_BYTES + CHALLENGE_BYTES));
+  const s = numberOf(proof.subarray(POINT_BYTES + CHALLENGE_BYTES));
+  // Section 5.4.5: a key of small order would have one output for all.
+  if (!key || !gamma || key.isSmallOrder() || s >= ORDER) return null;
+  const h = encodeToCurve(publicKey, input);
+  const u = ed25519Curve().Point.BASE.multiplyUnsafe(s).subtract(key.multiplyUnsafe(c));
+  const v = h.multiplyUnsafe(s).subtract(gamma.multiplyUnsafe(c));
+  return challengeOf(key, h, gamma, u, v) === c ? outputOf(gamma) : null;
+}

@@ -1,0 +1,62 @@
+// What the first judges do not all accept is judged again by everybody who may judge; who contradicted them is suspended and not paid.
+import { type Books, present, type RunBook, type Work } from './books.ts';
+import { mayBeLost, takeLast } from './what-is-at-stake.ts';
+import { decide } from './who-is-accepted.ts';
+import { jury, repeats } from './who-judges.ts';
+
+/** So many times in a row, at most, each suspension is twice as long; after so many rounds without one it begins anew. */
+const [MOST_STRIKES, FORGOTTEN_ROUNDS] = [6, 100];
+
+function isDisputed(run: RunBook, work: Work): boolean {
+  const said = [...work.verdicts.values()];
+  if (work.first || said.length === 0) return false;
+  const validators = present(run, 'validator');
+  const here = run.eligible.filter((id) => validators.includes(id));
+  if (new Set([...here, ...work.verdicts.keys()]).size === 1) return false;
+  if (said.length < Math.min(run.rules.judges, here.length) / 2) return true;
+  if (said.every(({ accepted }) => accepted)) return false;
+  const bond = (run.earnings.get(work.worker) ?? []).some(({ round }) => mayBeLost(run, round));
+  const unknown = run.peers.get(work.worker)!.valid === 0 && !bond;
+  if (unknown && said.length > 1 && said.every(({ accepted }) => !accepted)) return false;
+  // Where everybody who may judge has repeated the work, nobody knows better.
+  return here.some((id) => !work.verdicts.has(id) || !repeats(run, work.worker, work.judges, id));
+}
+
+/** Whether there is anything to judge again; it begins. */
+export function judgeAgain(books: Books, run: RunBook): boolean {
+  const disputed = [...run.works.values()].filter((work) => isDisputed(run, work));
+  if (disputed.length === 0) return false;
+  for (const work of run.works.values()) {
+    if (disputed.includes(work)) {
+      const judges = jury(books, run, work);
+      Object.assign(work, { judges, first: work.verdicts, seals: new Map(), verdicts: new Map() });
+    } else work.judges = work.judges.filter((id) => work.verdicts.has(id));
+  }
+  Object.assign(run, { phase: 'judging', judging_ms: 0, appeals: true });
+  return true;
+}
+
+/** To be called when the round has been paid, before records change. */
+export function settleAppeals(books: Books, run: RunBook): void {
+  const contradicted = new Set<string>();
+  for (const work of run.works.values()) {
+    if (!work.first) continue;
+    const truth = decide(books, run, work);
+    if (truth !== 'accepted' && truth !== 'fraud') continue;
+    for (const [judge, { accepted }] of work.first) {
+      const knew = accepted ? repeats(run, work.worker, [...work.first.keys()], judge) : true;
+      if (accepted !== (truth === 'accepted') && knew) contradicted.add(judge);
+    }
+    for (const [judge, { accepted, fraud }] of work.verdicts) {
+      if (truth === 'accepted' ? fraud : accepted) contradicted.add(judge);
+    }
+  }
+  for (const id of contradicted) {
+    const peer = run.peers.get(id)!;
+    const before = run.round - peer.struck_round > FORGOTTEN_ROUNDS ? 0 : peer.strikes;
+    peer.strikes = Math.min(MOST_STRIKES, before + 1);
+    peer.struck_round = run.round;
+    peer.suspended_until = run.round + 1 + 2 ** peer.strikes;
+    takeLast(run, peer);
+  }
+}
