@@ -18,14 +18,16 @@ const NAMED = 10;
 /** Files that take longest begin first: one of them alone at the end would leave all other cores idle. */
 const SLOWEST = [
   'test/tab.test.ts',
-  'test/simulation.test.ts',
-  'test/rounds.test.ts',
-  'test/page.test.ts',
   'test/demo.test.ts',
-  'test/page-forms.test.ts',
-  'test/plant.test.ts',
+  'test/rounds.test.ts',
+  'test/page-work.test.ts',
+  'test/page.test.ts',
   'test/cli.test.ts',
-  'test/ownership.test.ts',
+  'test/planted-faults.test.ts',
+  'test/adversary.test.ts',
+  'test/page-forms.test.ts',
+  'test/simulation.test.ts',
+  'test/plant.test.ts',
 ];
 
 /** Runs one command with the terminal attached; a failing one ends the run with its exit code. */

@@ -6,6 +6,7 @@ import { stripTypeScriptTypes } from 'node:module';
 import type { AddressInfo } from 'node:net';
 import { extname, join, normalize } from 'node:path';
 import { CHROMIUM, launch, NO_GPU } from '../src/bench/chromium.ts';
+import { TWINS } from '../src/web/twins.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 /** The packages that the modules under test import, as the page finds them. */
@@ -25,6 +26,9 @@ function serveModules(): Promise<Server> {
     const path = normalize(decodeURIComponent(new URL(request.url!, 'http://localhost').pathname));
     const kind = extname(path);
     const file = join(ROOT, path);
+    // A module's imports are relative to where it was found in the end.
+    const twin = TWINS[path.replace('/src/', '')];
+    if (twin) return response.writeHead(302, { location: `/src/${twin}` }).end();
     if (path === '/') return response.setHeader('content-type', 'text/html').end(PAGE);
     if ((kind !== '.ts' && kind !== '.js') || !existsSync(file)) return response.writeHead(404).end();
     const source = readFileSync(file, 'utf8');

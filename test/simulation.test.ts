@@ -1,11 +1,8 @@
-// The network on a virtual clock: seeded histories in which nothing may fail, the same every time, and planted faults that must be found.
+// The network on a virtual clock: seeded histories in which nothing may fail, the same every time.
 import assert from 'node:assert/strict';
-import { describe, test } from 'node:test';
+import { test } from 'node:test';
 import { BUGS } from '../src/simulation/bugs.ts';
-import { ALL_FAULTS, findFault } from '../src/simulation/find-faults.ts';
 import { planOf } from '../src/simulation/plan.ts';
-import { withFault } from '../src/simulation/plant.ts';
-import { PLANTED_FAULTS } from '../src/simulation/planted-faults.ts';
 import { play, shrink } from '../src/simulation/shrink.ts';
 
 /** `npm run simulate -- --seeds 1000` plays more. */
@@ -30,23 +27,6 @@ test('what the simulator has found stays mended', async () => {
   // 2: judging timed from an old tick; 175: the last tick of a hub that stops is not of the one that starts (the oracle's own fault);
   // 307: ticks put off by events; 489: a stranger says an owner's pause again.
   for (const seed of [2, 175, 307, 489]) assert.equal((await play(planOf(seed))).violation, null, `seed ${seed}`);
-});
-
-describe('a planted fault is found', () => {
-  for (const fault of ALL_FAULTS) {
-    // A few are found by the test of their own room alone: `npm run simulate -- --bugs` runs it with the fault.
-    if ('by' in fault && fault.by === null) continue;
-    test(fault.name, async () => assert.ok((await findFault(fault, true))?.violation, 'no history has found it'));
-  }
-});
-
-test('a planted fault whose text is gone says so', () => {
-  const [fault] = PLANTED_FAULTS;
-  assert.equal(withFault(fault, `a ${fault.find} b`), `a ${fault.replace} b`);
-  for (const source of ['', `${fault.find} ${fault.find}`]) {
-    assert.throws(() => withFault(fault, source), { code: 'bad-fault', message: new RegExp(fault.name) });
-  }
-  assert.equal(new Set(ALL_FAULTS.map(({ name }) => name)).size, ALL_FAULTS.length, 'each has a name of its own');
 });
 
 test('a failing history is made smaller, and still fails', async () => {

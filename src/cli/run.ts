@@ -163,11 +163,12 @@ An owner has at most ${CORE_LIMITS.unfinished_runs_per_owner} unfinished runs on
         tie_word_embeddings: flags.tied,
       };
       const { rounds, steps, batch, context, minWorkers: min_workers } = flags;
-      const owner = await loadOrCreateIdentity(ownerKeyFile());
+      // A dry run makes no key.
+      const owner = flags.dryRun ? null : await loadOrCreateIdentity(ownerKeyFile());
       const { training, schedule } = withRules(
         flags,
         trainingFor({
-          ...{ rounds, steps, batch, context, min_workers, validators: validatorsOf(flags, owner.id) },
+          ...{ rounds, steps, batch, context, min_workers, validators: owner ? validatorsOf(flags, owner.id) : [] },
           round_seconds: flags.roundSeconds,
           learning_rate: flags.learningRate,
           merge_rule: flags.merge,
@@ -177,7 +178,7 @@ An owner has at most ${CORE_LIMITS.unfinished_runs_per_owner} unfinished runs on
       const reading = readingOf(flags, output);
       const plan = { ...reading.texts, tokenizer, model, training, openTokens: openTokensIn(folder) };
       const onProgress = (what: string) => output.say(`${what} …`, { type: 'creating', what });
-      if (flags.dryRun) {
+      if (!owner) {
         const prepared = await prepareRun({ ...plan, onProgress });
         const { lines, value } = reading.summary(prepared, flags);
         await prepared.dataset.close();

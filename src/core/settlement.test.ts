@@ -218,7 +218,7 @@ test('any history: every share is in one place, nothing is negative, and refusal
         }
       },
     ),
-    { numRuns: 150 },
+    { numRuns: 80 },
   );
   assert.ok(
     Object.values(allowed).every((count) => count >= 5),

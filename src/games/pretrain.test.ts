@@ -199,7 +199,7 @@ describe('merge', () => {
     });
     const merged = (order: typeof submissions): string => {
       const byId = new Map(order.map(([id, submission]) => [id, submission]));
-      const run = { submissions: byId, eligible: [] };
+      const run = { submissions: byId, eligible: [], rules: { validators: [] } };
       const accepted = acceptedSubmissions({} as NetworkState, run as unknown as RunState);
       const works = accepted.map(({ submission }) => {
         const claim = submissions.find(([id]) => id === submission.id)![2];

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { EventBody, RoundDrawn } from '../core/events.ts';
+import type { EventBody } from '../core/events.ts';
 import { drawnBy, EXAMPLE_HUB } from '../core/example-draw.ts';
 import { exampleRules, exampleVerdict, sealFor } from '../core/example-events.ts';
 import { roundPayout } from '../core/payout.ts';
@@ -15,8 +15,6 @@ import { sentencesOf } from './why-sentences.ts';
 const id = (n: number): string => n.toString(16).padStart(64, '0');
 const [OWNER, RUN, MODEL] = [2, 3, 4].map(id);
 const HUB = EXAMPLE_HUB.id;
-/** The one round that is played: its proof takes longer to make than everything else. */
-let drawn: RoundDrawn | null = null;
 const WORKER = 1000;
 const VALIDATOR = 2000;
 
@@ -103,10 +101,7 @@ function roundOf({ shares, split, tokens, verdicts, owned }: Case): { state: Net
       return { validator: id(VALIDATOR + v), verdict: exampleVerdict(RUN, submission, tokens[k], said[k]) };
     }),
   );
-  if (given.length > 0) {
-    drawn ??= drawnBy(EXAMPLE_HUB, state.runs.get(RUN)!);
-    happen(HUB, drawn);
-  }
+  if (given.length > 0) happen(HUB, drawnBy(EXAMPLE_HUB, state.runs.get(RUN)!));
   for (const { validator, verdict } of given) happen(validator, sealFor(validator, verdict));
   for (const { validator, verdict } of given) happen(validator, verdict);
   const run = state.runs.get(RUN)!;

@@ -5,6 +5,7 @@ import { basename, join, relative, sep } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import type { InlineConfig, Plugin } from 'vite';
 import { offline } from './offline/offline-files.ts';
+import { TWINS } from './twins.ts';
 
 const WEB = import.meta.dirname;
 const SRC = join(WEB, '..');
@@ -51,14 +52,6 @@ export function viteConfig(outDir: string): InlineConfig {
     plugins: [gamesByName(), twins(), card(), offline(outDir), packed(outDir)],
   };
 }
-
-/** Modules that are Node's own, and what browsers get in their place: the same functions with the same types. */
-const TWINS: Readonly<Record<string, string>> = {
-  'peer/audit-threads.ts': 'web/twins/audit-threads.ts',
-  'peer/blob-folder.ts': 'web/twins/blob-folder.ts',
-  'peer/public-log-open.ts': 'web/twins/public-log-open.ts',
-  'protocol/curve25519.ts': 'web/twins/curve25519.ts',
-};
 
 function twins(): Plugin {
   return {
