@@ -4,21 +4,7 @@ import { beforeEach, describe, test } from 'node:test';
 import { sha256Hex } from '../protocol/hash.ts';
 import type { VerdictGiven } from './events.ts';
 import { exampleRules, exampleVerdict, sealFor } from './example-events.ts';
-import {
-  ALICE,
-  BOB,
-  created,
-  History,
-  HUB,
-  joined,
-  left,
-  OWNER,
-  opened,
-  RUN,
-  TOKENS,
-  tick,
-  work,
-} from './example-history.ts';
+import { ALICE, BOB, History, joined, left, RUN, TOKENS, work } from './example-history.ts';
 import { judgementOf } from './judging.ts';
 import { mustRepeat, repeatableOf } from './panel.ts';
 import type { Rules } from './rules.ts';
@@ -33,11 +19,7 @@ let h: History;
 function begin(more: Partial<Rules> = {}, count = 10): void {
   h = new History();
   const rules = exampleRules({ ...EMISSION, validators_permille: 410 }, { withheld_rounds: 40, ...more });
-  h.happen(OWNER, created({ rounds: 1000, checkpoint_every: 1000, rules }), RUN);
-  for (const id of [ALICE, BOB]) h.happen(id, joined());
-  for (const id of VALIDATORS.slice(0, count)) h.happen(id, joined('validator'));
-  h.happen(HUB, tick(1000));
-  h.happen(HUB, opened());
+  h.openWith(VALIDATORS.slice(0, count), { rounds: 1000, checkpoint_every: 1000, rules });
   playRound();
   h.openNext();
 }

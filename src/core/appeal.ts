@@ -5,7 +5,7 @@ import { isWithheld } from './balances.ts';
 import { eligibleHere, suspend } from './eligible.ts';
 import { judgementOf } from './judging.ts';
 import { CORE_LIMITS } from './limits.ts';
-import { mustRepeat, nextJudges, repeatableOf } from './panel.ts';
+import { mustRepeat, openDraw, repeatableOf } from './panel.ts';
 import { forfeitLast } from './payout.ts';
 import type { NetworkState, RunState, Submission } from './state.ts';
 
@@ -20,14 +20,14 @@ function isDisputed(run: RunState, submission: Submission): boolean {
   if (verdicts.size * 2 < seats) return true;
   const accepting = [...verdicts.values()].filter(({ accepted }) => accepted).length;
   if (accepting === verdicts.size) return false;
-  if (accepting === 0 && verdicts.size > 1 && !hasRecord(run, submission.worker)) return false;
+  if (accepting === 0 && verdicts.size > 1 && !hasBond(run, submission.worker)) return false;
   const repeatable = repeatableOf(run, submission);
   const thorough = (id: string): boolean => verdicts.has(id) && mustRepeat(repeatable, id);
   return !here.every(thorough);
 }
 
 /** Whether a worker has anything to lose: without it, being refused by all of its first judges costs it nothing. */
-function hasRecord(run: RunState, worker: string): boolean {
+function hasBond(run: RunState, worker: string): boolean {
   if (run.peers.get(worker)!.consecutive_valid > 0) return true;
   return (run.withheld.get(worker) ?? []).some(({ round }) => isWithheld(run, round));
 }
@@ -36,6 +36,7 @@ function hasRecord(run: RunState, worker: string): boolean {
 export function openAppeals(state: NetworkState, run: RunState): boolean {
   const disputed = [...run.submissions.values()].filter((submission) => isDisputed(run, submission));
   if (disputed.length === 0) return false;
+  const next = openDraw(state, run);
   for (const submission of run.submissions.values()) {
     const { verdicts } = submission;
     if (!disputed.includes(submission)) {
@@ -43,7 +44,7 @@ export function openAppeals(state: NetworkState, run: RunState): boolean {
       submission.judges = submission.judges.filter((id) => verdicts.has(id));
       continue;
     }
-    submission.judges = nextJudges(state, run, submission, CORE_LIMITS.jury).sort();
+    submission.judges = next(submission, CORE_LIMITS.jury).sort();
     submission.first = verdicts;
     submission.seals = new Map();
     submission.verdicts = new Map();

@@ -1,5 +1,6 @@
 // The clock of a run: deadlines come from ticks in the log, so a replay sees the same times, and nobody is waited for beyond one.
 import { openAppeals } from './appeal.ts';
+import { countOwed } from './attendance.ts';
 import { seatValidators } from './eligible.ts';
 import { CORE_LIMITS } from './limits.ts';
 import { awaitsDraw, isListComplete, reseatJudges } from './panel.ts';
@@ -64,6 +65,7 @@ export function advance(state: NetworkState, run: RunState): void {
   if (run.phase === 'judging' && (run.draw !== null || (isListComplete(run, time_ms) && !awaitsDraw(run, time_ms)))) {
     if (!run.replaced && past(run.judging_deadline_ms - Math.floor(run.spec.judging_ms / SILENT_PART))) {
       reseatJudges(state, run, true);
+      countOwed(run);
       run.replaced = true;
     }
     if (run.attendance.seals_due === 0 || past(run.judging_deadline_ms)) {

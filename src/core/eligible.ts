@@ -13,8 +13,8 @@ export function countOpening(run: RunState): void {
 }
 
 /**
- * Fixes who may judge in the round that opens; where nobody may, once more when its work is over. In a run that names its validators: those, and whoever has locked shares behind itself.
- * In an open one: whoever was here when there was nobody else, and who has been here for some openings since. Who is suspended waits.
+ * Fixes who may judge in the round that opens; where nobody may, once more when its work is over. In a run that names its validators:
+ * those, and whoever has locked shares behind itself. In an open one: whoever was here when there was nobody else, and who has been here for some openings since. Who is suspended waits.
  */
 export function seatValidators(state: NetworkState, run: RunState): void {
   const here = run.validators.map((id) => run.peers.get(id)!);

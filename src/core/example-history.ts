@@ -97,10 +97,15 @@ export class History {
 
   /** A run with two workers and, if wanted, a validator, its first round open at 1000. */
   openRound(validator = true, more: Partial<Body<'run.created'>> = {}): void {
+    this.openWith(validator ? [VERA] : [], more);
+  }
+
+  /** The same with these validators. */
+  openWith(validators: readonly string[], more: Partial<Body<'run.created'>> = {}): void {
     this.happen(OWNER, created(more), RUN);
     this.happen(ALICE, joined());
     this.happen(BOB, joined());
-    if (validator) this.happen(VERA, joined('validator'));
+    for (const id of validators) this.happen(id, joined('validator'));
     this.happen(HUB, tick(1000));
     this.happen(HUB, opened());
   }

@@ -112,8 +112,8 @@ export function judgementOf(state: NetworkState, run: RunState, { verdicts, firs
  * The submissions that the round's merge must take, in canonical order (by event id), with their weights (inner steps).
  * Where a validator gave a verdict in this round, verdicts decide and work without one is left out. Where none did, because
  * none is here or because those who are stay silent, the work is merged but earns nothing: a silent validator delays a run,
- * it does not stop it. Where the rules name
- * validators and one is here, that holds for workers with a record only: who is new might be anybody.
+ * it does not stop it. Where the rules name validators and one is here, that holds for workers with a record only: who is new might
+ * be anybody.
  */
 export function acceptedSubmissions(
   state: NetworkState,

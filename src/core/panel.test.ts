@@ -14,15 +14,13 @@ import {
   joined,
   left,
   name,
-  OWNER,
-  opened,
   RUN,
   TOKENS,
   tick,
   VERA,
   work,
 } from './example-history.ts';
-import { mustRepeat, nextJudges } from './panel.ts';
+import { mustRepeat, openDraw } from './panel.ts';
 import type { Rules } from './rules.ts';
 
 const key = (n: number): string => sha256Hex(Uint8Array.of(n, 7));
@@ -32,13 +30,9 @@ let h: History;
 /** A run with Alice, Bob and ten validators, its first round open. */
 function begin(more: Partial<Rules> = {}, validators: readonly string[] = VALIDATORS): void {
   h = new History();
-  const body = created({ rounds: 9 });
+  const body = created();
   assert.ok(body.type === 'run.created');
-  h.happen(OWNER, { ...body, rules: { ...body.rules, ...more } }, RUN);
-  for (const id of [ALICE, BOB]) h.happen(id, joined());
-  for (const id of validators) h.happen(id, joined('validator'));
-  h.happen(HUB, tick(1000));
-  h.happen(HUB, opened());
+  h.openWith(validators, { rounds: 9, rules: { ...body.rules, ...more } });
 }
 beforeEach(() => begin());
 
@@ -113,7 +107,7 @@ test('judges are drawn by stake, not by how many keys it stands behind', () => {
   let drawn = 0;
   for (let i = 0; i < 400; i++) {
     h.run.draw = key(i) + key(i + 1);
-    if (nextJudges(h.state, h.run, submission(ids[0]), 1)[0] === rich) drawn++;
+    if (openDraw(h.state, h.run)(submission(ids[0]), 1)[0] === rich) drawn++;
   }
   assert.ok(drawn > 400 * 0.85 && drawn < 400 * 0.97, `${drawn} of 400 for 91 % of the stake`);
   assert.equal(poor.length, 9);

@@ -1,7 +1,7 @@
 // Who judges a piece of work, and who repeats it: drawn by stake from what the hub's verifiable random function (RFC 9381) gives for the
 // round. The function's input is fixed before anybody works and its output is shown when the list of work is closed: workers and
 // validators cannot foresee it, and the hub, which can, cannot choose it.
-import { hexToBytes } from '@noble/hashes/utils.js';
+import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js';
 import { verifyVrf, vrfOutput } from '../protocol/ecvrf.ts';
 import { sha256, sha256Hex } from '../protocol/hash.ts';
 import { publicKeyOf } from '../protocol/identity.ts';
@@ -16,8 +16,17 @@ import type { NetworkState, RunState, Submission } from './state.ts';
 import { accountOf } from './state.ts';
 import { verdictStakes } from './verdict-stakes.ts';
 
+/** What a hub writes when the work of a round is in; `prove` is its key's function, as of RFC 9381. */
+export function roundDrawn(
+  { id: run, round, attempt }: RunState,
+  prove: (input: Uint8Array) => Uint8Array,
+): RoundDrawn {
+  const proof = bytesToHex(prove(drawInput({ run, round, attempt })));
+  return { type: 'round.drawn', version: 1, run, round, attempt, proof };
+}
+
 /** What the hub's function is asked for a round. Nothing in it can be chosen once the run is there. */
-export function drawInput({ run, round, attempt }: Pick<RoundDrawn, 'run' | 'round' | 'attempt'>): Uint8Array {
+function drawInput({ run, round, attempt }: Pick<RoundDrawn, 'run' | 'round' | 'attempt'>): Uint8Array {
   return encodeStrict(['potluck-round-draw-v1', run, round, attempt]);
 }
 
@@ -55,27 +64,21 @@ export function refusalOfDrawn(state: NetworkState, run: RunState, author: strin
 export function applyDrawn(state: NetworkState, run: RunState, body: RoundDrawn): void {
   run.draw = sha256Hex(vrfOutput(hexToBytes(body.proof)));
   run.judging_deadline_ms = 0;
+  const next = openDraw(state, run);
   for (const submission of run.submissions.values()) {
-    submission.judges = nextJudges(state, run, submission, run.rules.judges).sort();
+    submission.judges = next(submission, run.rules.judges).sort();
   }
   countOwed(run);
 }
 
-/**
- * The next judges of a submission among those who are here and not `taken`, in the order of the draw: accounts by their stake, an
- * account's second device after everybody's first, the worker's own account last. As many as asked for, where there are so many.
- */
-export function nextJudges(
-  state: NetworkState,
-  run: RunState,
-  { worker }: Submission,
-  count: number,
-  taken: ReadonlySet<string> = new Set(),
-): string[] {
+/** The next judges of a submission: as many as asked for, where so many are here and not `taken`. */
+type NextJudges = (submission: Submission, count: number, taken?: readonly string[]) => string[];
+
+/** Who may judge now, in the order of the draw: accounts by their stake, second devices after everybody's first, the worker's own account last. */
+export function openDraw(state: NetworkState, run: RunState): NextJudges {
   const stakes = verdictStakes(state, run, run.eligible);
   const here = new Set(eligibleHere(run));
-  const own = accountOf(state, worker);
-  const accounts = new Map<string, { devices: string[]; stake: bigint }>();
+  const accounts = new Map<string, { readonly devices: string[]; stake: bigint }>();
   for (const id of run.eligible) {
     const account = accountOf(state, id);
     const known = accounts.get(account) ?? { devices: [], stake: 0n };
@@ -83,25 +86,28 @@ export function nextJudges(
     known.stake += stakes.get(id)!;
     accounts.set(account, known);
   }
-  const found: string[] = [];
-  let draws = 0;
-  const number = (): bigint => BigInt(`0x${sha256Hex(encodeStrict(['potluck-panel-v1', run.draw, worker, draws++]))}`);
-  const ownDevices = accounts.get(own)?.devices ?? [];
-  accounts.delete(own);
-  let turn = [...accounts.values()];
-  while (turn.length > 0 && found.length < count) {
-    const next: typeof turn = [];
+  return ({ worker }, count, taken = []) => {
+    const own = accountOf(state, worker);
+    const isFree = (id: string): boolean => here.has(id) && !taken.includes(id);
+    const found: string[] = [];
+    let draws = 0;
+    const number = (): bigint =>
+      BigInt(`0x${sha256Hex(encodeStrict(['potluck-panel-v1', run.draw, worker, draws++]))}`);
+    let turn = [...accounts].filter(([account]) => account !== own).map(([, entry]) => entry);
     while (turn.length > 0 && found.length < count) {
-      const entry = turn.splice(drawByStake(turn, number()), 1)[0];
-      const device = entry.devices[Number(number() % BigInt(entry.devices.length))];
-      entry.devices = entry.devices.filter((id) => id !== device);
-      if (entry.devices.length > 0) next.push(entry);
-      if (here.has(device) && !taken.has(device)) found.push(device);
+      const next: typeof turn = [];
+      while (turn.length > 0 && found.length < count) {
+        const { devices, stake } = turn.splice(drawByStake(turn, number()), 1)[0];
+        const device = devices[Number(number() % BigInt(devices.length))];
+        const others = devices.filter((id) => id !== device);
+        if (others.length > 0) next.push({ devices: others, stake });
+        if (isFree(device)) found.push(device);
+      }
+      turn = next;
     }
-    turn = next;
-  }
-  const last = ownDevices.filter((id) => here.has(id) && !taken.has(id));
-  return [...found, ...last.slice(0, count - found.length)];
+    const last = (accounts.get(own)?.devices ?? []).filter(isFree);
+    return [...found, ...last.slice(0, count - found.length)];
+  };
 }
 
 /** The place that a number falls on, each as wide as its stake. */
@@ -165,10 +171,11 @@ export function repeatableOf(run: RunState, { worker, judges, first }: Submissio
 
 /**
  * Seats judges anew where somebody has come, gone or kept silent: who has left without a verdict makes room, and the next in the order of
- * the draw take free places. `silent`: who is here and has sealed nothing makes room as well, as far as somebody takes the place.
+ * the draw take free places. What is owed is to be counted afterwards. `silent`: who is here and has sealed nothing makes room as well, as far as somebody takes the place.
  */
 export function reseatJudges(state: NetworkState, run: RunState, silent: boolean): void {
   if (run.phase !== 'judging' || run.draw === null) return;
+  const draw = openDraw(state, run);
   for (const submission of run.submissions.values()) {
     const { judges, seals, first } = submission;
     // While others are appealed, what was not is decided.
@@ -176,9 +183,8 @@ export function reseatJudges(state: NetworkState, run: RunState, silent: boolean
     const kept = judges.filter((id) => seals.has(id) || run.validators.includes(id));
     const silentOnes = silent && first === null ? kept.filter((id) => !seals.has(id)) : [];
     const free = Math.max(0, (first === null ? run.rules.judges : CORE_LIMITS.jury) - kept.length);
-    const next = nextJudges(state, run, submission, free + silentOnes.length, new Set(judges));
+    const next = draw(submission, free + silentOnes.length, judges);
     const replaced = silentOnes.slice(0, Math.max(0, next.length - free));
     submission.judges = [...kept.filter((id) => !replaced.includes(id)), ...next].sort();
   }
-  countOwed(run);
 }

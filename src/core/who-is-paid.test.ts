@@ -6,15 +6,12 @@ import { exampleRules, exampleVerdict, sealFor } from './example-events.ts';
 import {
   ALICE,
   BOB,
-  created,
   History,
   HUB,
-  joined,
   left,
   merged,
   name,
   OWNER,
-  opened,
   RUN,
   TOKENS,
   tick,
@@ -43,11 +40,7 @@ beforeEach(() => {
 
 /** A run with alice and bob and these validators; its first round is open. */
 function begin(validators: readonly string[], more: Partial<Rules> = {}): void {
-  h.happen(OWNER, created({ rounds: 9, checkpoint_every: 9, rules: rules(more) }), RUN);
-  for (const worker of [ALICE, BOB]) h.happen(worker, joined());
-  for (const validator of validators) h.happen(validator, joined('validator'));
-  h.happen(HUB, tick(1000));
-  h.happen(HUB, opened());
+  h.openWith(validators, { rounds: 9, checkpoint_every: 9, rules: rules(more) });
 }
 const handIn = (worker: string): string => h.happen(worker, work({ round: h.run.round, base: h.run.model }));
 function seal(says: Says): void {

@@ -1,6 +1,5 @@
 // Moves every run along: opens rounds, lets the clock tick, does the merges. All decisions are the core's; this only acts on them.
-import { bytesToHex } from '@noble/hashes/utils.js';
-import { awaitsDraw, drawInput } from '../core/panel.ts';
+import { awaitsDraw, roundDrawn } from '../core/panel.ts';
 import { mayHalt } from '../core/rising-loss.ts';
 import { mayStateShares, statementOf } from '../core/share-table.ts';
 import { mayOpenRound, type RunState } from '../core/state.ts';
@@ -55,8 +54,7 @@ export function driveRounds(
       const merge = await models.merge(state, run);
       if (run.attempt === attempt) await sequencer.write(merge);
     } else if (awaitsDraw(run, state.time_ms)) {
-      const proof = bytesToHex(identity.prove(drawInput({ run: id, round, attempt })));
-      await sequencer.write({ type: 'round.drawn', version: 1, run: id, round, attempt, proof });
+      await sequencer.write(roundDrawn(run, identity.prove));
     } else if (mayStateShares(run)) {
       await sequencer.write(statementOf(run));
     } else if (mayHalt(run)) {

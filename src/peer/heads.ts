@@ -7,7 +7,7 @@ import { bytesToHex } from '@noble/hashes/utils.js';
 import { z } from 'zod';
 import type { EventBody, SeenHead } from '../core/events.ts';
 import { CodedError } from '../errors.ts';
-import type { Device } from '../games/game.ts';
+import type { Drawer } from '../games/drawer.ts';
 import { openCheckpoint, takeApart } from '../ledger/checkpoint.ts';
 import { LedgerError } from '../ledger/errors.ts';
 import { equalHashes } from '../ledger/merkle.ts';
@@ -76,7 +76,7 @@ export interface HeadKeeper {
 export interface HeadOptions {
   readonly hub: string;
   /** Heads are kept here, by the hub's id. */
-  readonly drawer: Device['drawer'];
+  readonly drawer: Drawer;
   /** Opens the log as anybody gets it who asks without a name. */
   readonly log: () => Promise<WitnessedLog>;
   readonly clock: Clock;
@@ -222,7 +222,7 @@ function rememberingTiles(log: WitnessedLog): WitnessedLog {
 
 /** The heads in a drawer, each with the hub's signature, oldest first. What is damaged is as good as not there. */
 export async function readKeptHeads(
-  drawer: Device['drawer'],
+  drawer: Drawer,
   hub: string,
 ): Promise<{ readonly heads: readonly KeptHead[]; readonly fork: Kept['fork'] }> {
   const bytes = await drawer.get(hub);
@@ -241,7 +241,8 @@ export async function readKeptHeads(
   return { heads, fork: parsed.data.fork };
 }
 
-function headOf(note: string, hub: string): BareHead | null {
+/** The head in a note, where the hub has signed it. */
+export function headOf(note: string, hub: string): BareHead | null {
   try {
     const { size, root } = openCheckpoint(note, { id: hub, origin: `potluck/${hub}` });
     return { note: bareCheckpoint(note, hub), size, root };

@@ -3,11 +3,9 @@ import { createReadStream } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { openCheckpoint } from '../ledger/checkpoint.ts';
-import { LedgerError } from '../ledger/errors.ts';
 import type { KnownHead } from './audit-heads.ts';
 import { openDrawer } from './drawer.ts';
-import { HEADS_FOLDER, readKeptHeads } from './heads.ts';
+import { HEADS_FOLDER, headOf, readKeptHeads } from './heads.ts';
 import { OwnershipError } from './ownership-errors.ts';
 import { readKept, witnessFile } from './witness.ts';
 
@@ -35,7 +33,8 @@ export async function localTestimony(home: string, hub: string): Promise<Testimo
     const { heads: kept, fork } = await readKeptHeads(openDrawer(join(folder, HEADS_FOLDER)), hub);
     const from = `the peer in ${folder}`;
     heads.push(...kept.map((head) => ({ ...head, from })));
-    if (fork) heads.push(...[fork.before, fork.now].flatMap((note) => headOf(note, hub, from)));
+    const forked = fork ? [fork.before, fork.now].map((note) => headOf(note, hub)) : [];
+    heads.push(...forked.filter((head) => head !== null).map((head) => ({ ...head, from })));
     for (const run of await namesIn(join(folder, 'runs'))) {
       const file = join(folder, 'runs', run, 'receipts.jsonl');
       if (await isOfHub(file, hub)) receipts.push(file);
@@ -75,12 +74,3 @@ async function isOfHub(file: string, hub: string): Promise<boolean> {
 
 /** An event in base64 and its receipt. */
 const FIRST_LINE_BYTES = 1 << 18;
-
-function headOf(note: string, hub: string, from: string): KnownHead[] {
-  try {
-    return [{ ...openCheckpoint(note, { id: hub, origin: `potluck/${hub}` }), note, from }];
-  } catch (error) {
-    if (error instanceof LedgerError) return [];
-    throw error;
-  }
-}

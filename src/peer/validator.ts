@@ -84,12 +84,13 @@ export function validatorRole(seat: Seat): Role {
     const rating = { ...ratings.records.get(worker), standing_permille, counts_permille: view.rating_permille };
     const published = { submission: submission.id, validator: identity.id, ...evidence, rating };
     const weight = found.accepted ? ratedWeight(found.weight, view.rating_permille, standing_permille) : 0;
+    const instance = appealed ? ({ appeal: true } as const) : {};
     const verdict: VerdictGiven = {
       type: 'verdict.given',
       version: 1,
       run: seat.run,
       submission: id,
-      ...(appealed && { appeal: true }),
+      ...instance,
       salt: bytesToHex(await saltFor(identity, id, appealed)),
       ...found,
       weight,
@@ -102,7 +103,6 @@ export function validatorRole(seat: Seat): Role {
     const measured = judgedWork(worker, submission, { ...found, evidence });
     if (measured && !appealed) await ratings.measured(view.round, measured);
     const seal = sealOf(identity.id, verdict);
-    const instance = appealed ? ({ appeal: true } as const) : {};
     await seat.submit({ type: 'verdict.sealed', version: 1, run: seat.run, submission: id, ...instance, seal });
     seat.tell({
       type: 'judged',

@@ -4,7 +4,7 @@ import { decodeEvent } from '../core/codec.ts';
 import type { EventBody, LoggedEvent } from '../core/events.ts';
 import { acceptedSubmissions } from '../core/judging.ts';
 import { isCheckpoint } from '../core/merging.ts';
-import { awaitsDraw, drawInput } from '../core/panel.ts';
+import { awaitsDraw, roundDrawn } from '../core/panel.ts';
 import { core } from '../core/reduce.ts';
 import type { Rules } from '../core/rules.ts';
 import { mayStateShares, statementOf } from '../core/share-table.ts';
@@ -218,10 +218,8 @@ export class Arena {
 
   /** Closes the list of work: nobody is late any more. */
   async draw(): Promise<void> {
-    const { id: run, round, attempt } = this.run;
     if (!awaitsDraw(this.run, this.state.time_ms)) return void (await this.tick(this.nextDeadline()));
-    const proof = Buffer.from(this.hub.prove(drawInput({ run, round, attempt }))).toString('hex');
-    await this.must(this.hub, { type: 'round.drawn', version: 1, run, round, attempt, proof });
+    await this.must(this.hub, roundDrawn(this.run, this.hub.prove));
     await this.tick(this.state.time_ms + 1);
   }
 

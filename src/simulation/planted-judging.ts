@@ -5,7 +5,7 @@ export const JUDGES: readonly PlantedFault[] = [
   {
     name: 'own-account-judges-first',
     file: 'core/panel.ts',
-    find: '  accounts.delete(own);\n',
+    find: '.filter(([account]) => account !== own)',
     replace: '',
     by: 'rules',
     seed: 2,
@@ -13,8 +13,8 @@ export const JUDGES: readonly PlantedFault[] = [
   {
     name: 'second-devices-judge-as-first',
     file: 'core/panel.ts',
-    find: 'if (entry.devices.length > 0) next.push(entry);',
-    replace: 'if (entry.devices.length > 0) turn.push(entry);',
+    find: 'if (others.length > 0) next.push(',
+    replace: 'if (others.length > 0) turn.push(',
     by: 'rules',
     seed: 23,
   },
@@ -129,7 +129,7 @@ export const APPEALS: readonly PlantedFault[] = [
   {
     name: 'a-record-is-refused-without-appeal',
     file: 'core/appeal.ts',
-    find: ' && !hasRecord(run, submission.worker)) return false;',
+    find: ' && !hasBond(run, submission.worker)) return false;',
     replace: ') return false;',
     by: 'rules',
     seed: 3,
