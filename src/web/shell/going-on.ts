@@ -1,5 +1,6 @@
 // What this tab was at when its page was left without a stop: it goes on by itself after a reload, and is offered after a longer absence.
 import { z } from 'zod';
+import { isStopping } from '../tab/state.ts';
 import { atWork, begin, isOver } from './at-work.ts';
 
 const AgreedSchema = z.object({
@@ -37,13 +38,13 @@ export const lastAtWork = (): Agreed | null => read(stores()[1]);
 
 let noted_ms = 0;
 
-/** Notes what goes on, until it is over. */
+/** Notes what goes on, until it is over or its owner has said stop: a reload while the last work is sent takes nothing up again. */
 export function noteWork(agreed: Omit<Agreed, 'left_ms'>): void {
   noted_ms = 0;
   const end = atWork.subscribe(() => {
     const work = atWork.get();
     if (!work || work.run !== agreed.run) return;
-    if (isOver(work.state)) {
+    if (isOver(work.state) || isStopping(work.state.phase)) {
       end();
       for (const store of stores()) store.removeItem(KEY);
     } else if (Date.now() - noted_ms > NOTE_MS) {
