@@ -28,7 +28,7 @@ export function refusalOfJoin(state: NetworkState, run: RunState, author: string
     const account = accountOf(state, author);
     return refuse(
       'no-stake',
-      `the rules of this run name its validators, and ${account} is none and has locked no shares`,
+      `the rules of this run name its validators, and ${account} is not among them; shares that it earns by work and locks behind this device give it a seat`,
     );
   }
   if (isNew && body.session >= firstSessions(run, author).least && body.session <= session) return null;
