@@ -90,6 +90,73 @@ describe('an appeal', () => {
     assert.deepEqual([submission(c).first, judgementOf(h.state, h.run, submission(c))], [null, 'refused']);
   });
 
+  /** An appeal of alice's work, in which only those who are named say what they are told. */
+  function appealHeardBy(says: ReadonlyMap<string, Partial<VerdictGiven>>): string {
+    const [a] = handIn();
+    h.draw();
+    const liar = submission(a).judges.find((id) => says.has(id)) ?? submission(a).judges[0];
+    h.judgeAll((judge, id) => {
+      if (id !== a) return {};
+      if (submission(a).first === null) return judge === liar ? FRAUD : {};
+      return says.get(judge) ?? null;
+    });
+    return a;
+  }
+  const strikes = (): number => VALIDATORS.reduce((sum, id) => sum + peer(id).strikes, 0);
+
+  test('that most do not answer in time decides nothing: three of ten convict nobody while the others still check', () => {
+    for (const speakers of [3, 5]) {
+      begin();
+      const cartel = VALIDATORS.slice(0, speakers);
+      const a = appealHeardBy(new Map(cartel.map((id) => [id, FRAUD])));
+      const before = sharesOf(ALICE);
+      assert.equal(judgementOf(h.state, h.run, submission(a)), 'none');
+      h.merge();
+      assert.deepEqual([sharesOf(ALICE), peer(ALICE).forfeited_shares, strikes()], [before, 0, 0]);
+      assert.equal(peer(ALICE).consecutive_valid, 1, 'its record stays');
+    }
+  });
+
+  test('is decided by more than half of all who may judge, not of those who were quick', () => {
+    for (const [cartel, lie, expected] of [
+      [4, FRAUD, 'refused'],
+      [5, FRAUD, 'refused'],
+      [6, FRAUD, 'fraud'],
+      [4, {}, 'refused'],
+      [5, {}, 'refused'],
+      [6, {}, 'accepted'],
+    ] as const) {
+      begin();
+      const honest = lie === FRAUD ? {} : FRAUD;
+      const quick = VALIDATORS.slice(0, cartel + 2);
+      const a = appealHeardBy(new Map(quick.map((id, i) => [id, i < cartel ? lie : honest])));
+      assert.equal(judgementOf(h.state, h.run, submission(a)), expected, `${cartel} of ten`);
+      h.merge();
+      if (expected === 'refused') assert.equal(strikes(), 0);
+    }
+  });
+
+  test('is counted by accounts: of two devices of one person the word of one is enough', () => {
+    for (const [third, expected] of [
+      [null, 'refused'],
+      [{}, 'accepted'],
+    ] as const) {
+      begin();
+      const [a] = handIn();
+      h.draw();
+      const [liar] = submission(a).judges;
+      const [silent, ...devices] = VALIDATORS.filter((id) => id !== liar);
+      for (const id of devices) h.state.devices.set(id, { owner: key(99), expires_ms: 9e12, revoked: false });
+      h.judgeAll((judge, id) => {
+        if (id !== a) return {};
+        if (judge === liar) return FRAUD;
+        if (submission(a).first === null || judge === devices[0]) return {};
+        return judge === silent ? third : null;
+      });
+      assert.equal(judgementOf(h.state, h.run, submission(a)), expected);
+    }
+  });
+
   test('needs most of the seats: one friend alone among judges who kept silent accepts nothing for good', () => {
     const [a] = handIn();
     h.draw();
@@ -134,6 +201,15 @@ describe('an appeal', () => {
     const again = says(true, { appeal: true });
     h.refused('not-a-validator', key(250), sealFor(key(250), again));
   });
+});
+
+test('the first judges call nobody a cheat because everybody else has just gone', () => {
+  const [a] = handIn();
+  h.draw();
+  const { judges } = submission(a);
+  for (const id of VALIDATORS.filter((other) => !judges.includes(other))) h.happen(id, left(id));
+  h.judgeAll((_, id) => (id === a ? FRAUD : {}));
+  assert.deepEqual([submission(a).first, judgementOf(h.state, h.run, submission(a))], [null, 'refused']);
 });
 
 describe('contradicting a jury', () => {

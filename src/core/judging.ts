@@ -2,11 +2,12 @@
 // decides. panel.ts says who judges, appeal.ts what happens where they do not agree.
 import { sha256Hex } from '../protocol/hash.ts';
 import { encodeStrict } from '../protocol/strict-cbor-encode.ts';
-import { eligibleHere } from './eligible.ts';
 import type { PlantRevealed, VerdictGiven, VerdictSealed } from './events.ts';
+import { CORE_LIMITS } from './limits.ts';
 import { type Refusal, refuse } from './refusal.ts';
 import type { NetworkState, PeerState, RunState, Submission } from './state.ts';
-import { verdictStakes } from './verdict-stakes.ts';
+import { accountOf } from './state.ts';
+import { verdictStakes, wholeStake } from './verdict-stakes.ts';
 
 /** What a seal hides: the whole verdict, bound to its author, so that a copy of the seal opens to nothing. */
 export function sealOf(validator: string, verdict: VerdictGiven): string {
@@ -90,22 +91,34 @@ export function refusalOfPlant(run: RunState, author: string, body: PlantReveale
 export type Judgement = 'accepted' | 'refused' | 'fraud' | 'none';
 
 /**
- * What the stake behind the verdicts says: more than half of it accepts, or finds fraud; a tie refuses. The few first judges of work that
- * was not appealed refuse it at most: nobody is called a cheat by less than everybody who may judge.
+ * Whose stake decides about an appeal, and about fraud in any case: all who had a seat when the round opened, or the jury that was drawn
+ * where those are too many. Devices of the worker's own account count where they speak: they can leave, and protect nobody by it.
  */
-export function judgementOf(state: NetworkState, run: RunState, { verdicts, first }: Submission): Judgement {
+function juryOf(state: NetworkState, run: RunState, { first, judges, worker, verdicts }: Submission): string[] {
+  const jury = first !== null && run.eligible.length > CORE_LIMITS.jury ? judges : run.eligible;
+  const own = accountOf(state, worker);
+  return jury.filter((id) => verdicts.has(id) || accountOf(state, id) !== own);
+}
+
+/**
+ * What the stake behind the verdicts says; a tie refuses. More than half of those who speak decide about work that is not appealed, more
+ * than half of the whole jury about what is, and about fraud in any case: whoever keeps silent or is gone counts against it, so that a
+ * few who speak while the others still check take nothing from anybody. A jury of which most keep silent has decided nothing.
+ */
+export function judgementOf(state: NetworkState, run: RunState, submission: Submission): Judgement {
+  const { verdicts, first } = submission;
   if (verdicts.size === 0) return 'none';
+  const jury = wholeStake(state, run, juryOf(state, run, submission));
   const sum = { all: 0n, accepted: 0n, fraud: 0n };
-  const stakes = verdictStakes(state, run, [...verdicts.keys()]);
-  for (const [validator, verdict] of verdicts) {
-    const stake = stakes.get(validator)!;
+  for (const [validator, stake] of verdictStakes(state, run, [...verdicts.keys()], jury)) {
+    const { accepted, fraud } = verdicts.get(validator)!;
     sum.all += stake;
-    if (verdict.accepted) sum.accepted += stake;
-    if (verdict.fraud) sum.fraud += stake;
+    if (accepted) sum.accepted += stake;
+    if (fraud) sum.fraud += stake;
   }
-  if (sum.accepted * 2n > sum.all) return 'accepted';
-  const isAll = first !== null || eligibleHere(run).every((id) => verdicts.has(id));
-  return sum.fraud * 2n > sum.all && isAll ? 'fraud' : 'refused';
+  if (first !== null && sum.all * 2n <= jury.stake) return 'none';
+  if (sum.accepted * 2n > (first === null ? sum.all : jury.stake)) return 'accepted';
+  return sum.fraud * 2n > jury.stake ? 'fraud' : 'refused';
 }
 
 /**

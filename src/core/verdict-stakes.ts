@@ -17,26 +17,42 @@ const STAKE_SCALE = 1_000_000n;
 /** What all stakes of an epoch must stay below (yuma-input.ts). */
 const MAX_STAKE = 2n ** 63n;
 
+/** What devices weigh together, and the unit that it is counted in. */
+export interface WholeStake {
+  readonly stake: bigint;
+  readonly unit: bigint;
+}
+
+/** What devices weigh when all of them speak: an account's stake by the rules once, and what is locked behind each. */
+export function wholeStake(state: NetworkState, run: RunState, devices: readonly string[]): WholeStake {
+  const accounts = new Set(devices.map((id) => accountOf(state, id)));
+  let sum = devices.reduce((all, id) => all + BigInt(lockedBehind(run, id)), 0n);
+  for (const account of accounts) sum += BigInt(stakeOf(run, account));
+  let unit = STAKE_SCALE;
+  while (sum * unit >= MAX_STAKE) unit /= 10n;
+  return { stake: sum * unit, unit };
+}
+
 /**
  * The stakes of devices that speak together, in a unit that they share: an account's stake by the rules is its own, however many of
- * its devices speak; what it has locked stands behind one of them.
+ * its devices speak; what it has locked stands behind one of them. `unit`: that of others whom they are compared with.
  */
-export function verdictStakes(state: NetworkState, run: RunState, devices: readonly string[]): Map<string, bigint> {
-  const ofAccount = new Map<string, number>();
-  let sum = 0n;
+export function verdictStakes(
+  state: NetworkState,
+  run: RunState,
+  devices: readonly string[],
+  { unit }: Pick<WholeStake, 'unit'> = wholeStake(state, run, devices),
+): Map<string, bigint> {
+  const ofAccount = new Map<string, bigint>();
   for (const id of devices) {
     const account = accountOf(state, id);
-    const known = ofAccount.get(account) ?? 0;
-    ofAccount.set(account, known + 1);
-    sum += BigInt(lockedBehind(run, id)) + BigInt(known === 0 ? stakeOf(run, account) : 0);
+    ofAccount.set(account, (ofAccount.get(account) ?? 0n) + 1n);
   }
-  let scale = STAKE_SCALE;
-  while (sum * scale >= MAX_STAKE) scale /= 10n;
   return new Map(
     devices.map((id) => {
       const account = accountOf(state, id);
-      const byRules = (BigInt(stakeOf(run, account)) * scale) / BigInt(ofAccount.get(account)!);
-      return [id, byRules + BigInt(lockedBehind(run, id)) * scale];
+      const byRules = (BigInt(stakeOf(run, account)) * unit) / ofAccount.get(account)!;
+      return [id, byRules + BigInt(lockedBehind(run, id)) * unit];
     }),
   );
 }

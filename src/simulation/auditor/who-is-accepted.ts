@@ -1,5 +1,5 @@
 // Whose work is accepted: what more than half of the stake says that stands behind the verdicts on it. A tie refuses.
-import { accountOf, type Books, present, type RunBook, type Work } from './books.ts';
+import { accountOf, type Books, type RunBook, type Work } from './books.ts';
 
 /** The stake that the rules give an account; where they name nobody everybody has 1. */
 export function stakeOf(run: RunBook, account: string): number {
@@ -14,36 +14,56 @@ function unitOf(whole: bigint): bigint {
   return unit;
 }
 
+/** What validators weigh when all of them speak, in stakes: each account once by the rules, and what is locked behind each. */
+function together(books: Books, run: RunBook, validators: readonly string[]): bigint {
+  const accounts = [...new Set(validators.map((id) => accountOf(books, id)))];
+  const byRules = accounts.reduce((sum, account) => sum + BigInt(stakeOf(run, account)), 0n);
+  return validators.reduce((sum, id) => sum + BigInt(run.staked.get(id) ?? 0), byRules);
+}
+
 /**
  * What each of these validators' words weighs when they speak together. An account's stake by the rules is divided among its devices that
  * speak, rounded down; what is locked behind a device is that device's.
  */
-export function voices(books: Books, run: RunBook, speakers: readonly string[]): Map<string, bigint> {
+export function voices(
+  books: Books,
+  run: RunBook,
+  speakers: readonly string[],
+  unit: bigint = unitOf(together(books, run, speakers)),
+): Map<string, bigint> {
   const accounts = speakers.map((id) => accountOf(books, id));
-  const locked = speakers.map((id) => BigInt(run.staked.get(id) ?? 0));
-  const byRules = [...new Set(accounts)].reduce((sum, account) => sum + BigInt(stakeOf(run, account)), 0n);
-  const unit = unitOf(byRules + locked.reduce((sum, shares) => sum + shares, 0n));
   return new Map(
     speakers.map((id, i) => {
       const devices = BigInt(accounts.filter((account) => account === accounts[i]).length);
-      return [id, (BigInt(stakeOf(run, accounts[i])) * unit) / devices + locked[i] * unit];
+      return [id, (BigInt(stakeOf(run, accounts[i])) * unit) / devices + BigInt(run.staked.get(id) ?? 0) * unit];
     }),
   );
 }
 
 export type Decision = 'accepted' | 'refused' | 'fraud' | 'unjudged';
 
-/** Nobody is called a cheat by the few first judges alone, unless they are all who may judge and are here. */
-export function decide(books: Books, run: RunBook, { verdicts, first }: Work): Decision {
+/** So many judge an appeal at most. */
+const JURY = 64;
+
+/**
+ * An appeal is decided by more than half of the stake of all who had a seat, and so is in any case that work is made up; that it is
+ * accepted without an appeal, by more than half of those who spoke. Of an appeal on which half or less speaks nothing is decided. What the
+ * worker's own account does not say counts nowhere.
+ */
+export function decide(books: Books, run: RunBook, { verdicts, first, judges, worker }: Work): Decision {
   if (verdicts.size === 0) return 'unjudged';
-  const weighed = voices(books, run, [...verdicts.keys()]);
+  const seats = first && run.eligible.length > JURY ? judges : run.eligible;
+  const others = seats.filter((id) => accountOf(books, id) !== accountOf(books, worker));
+  const stake = together(books, run, [...new Set([...others, ...verdicts.keys()])]);
+  const unit = unitOf(stake);
+  const weighed = voices(books, run, [...verdicts.keys()], unit);
   const stakeThat = (says: (judge: string) => boolean): bigint =>
-    [...weighed].reduce((sum, [judge, stake]) => (says(judge) ? sum + stake : sum), 0n);
-  const all = stakeThat(() => true);
-  if (2n * stakeThat((judge) => verdicts.get(judge)!.accepted) > all) return 'accepted';
-  const here = present(run, 'validator');
-  const isAll = first !== null || run.eligible.every((id) => verdicts.has(id) || !here.includes(id));
-  return isAll && 2n * stakeThat((judge) => verdicts.get(judge)!.fraud) > all ? 'fraud' : 'refused';
+    [...weighed].reduce((sum, [judge, weight]) => (says(judge) ? sum + weight : sum), 0n);
+  const all = stake * unit;
+  const spoken = stakeThat(() => true);
+  if (first && 2n * spoken <= all) return 'unjudged';
+  if (2n * stakeThat((judge) => verdicts.get(judge)!.accepted) > (first ? all : spoken)) return 'accepted';
+  return 2n * stakeThat((judge) => verdicts.get(judge)!.fraud) > all ? 'fraud' : 'refused';
 }
 
 /**
