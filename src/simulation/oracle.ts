@@ -245,7 +245,8 @@ export class Oracle {
       violated(`event ${index}: ${author.slice(0, 8)} seals a verdict that it loses with its power`);
     }
     if (body.type === 'verdict.given') {
-      const key = `${author} ${body.submission}`;
+      // An appeal asks once more.
+      const key = `${author} ${body.submission} ${body.appeal ?? false}`;
       if (this.#judged.has(key)) violated(`event ${index}: ${author.slice(0, 8)} judges one submission twice`);
       this.#judged.add(key);
       const worker = this.state.runs.get(body.run)?.submissions.get(body.submission)?.worker;
