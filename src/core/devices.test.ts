@@ -52,6 +52,18 @@ test('nobody claims a device that did not agree, nor binds it twice, nor carries
   assert.equal(accountOf(state, device.id), owner.id);
 });
 
+test('nobody earns for somebody who earns for another', async () => {
+  const state = initialState(hub.id);
+  const boss = createIdentity();
+  assert.equal(await happen(state, device, await certificate(owner, device.id, 1000)), null);
+  assert.equal(await happen(state, owner, await certificate(boss, owner.id, 1000)), 'bad-certificate');
+  assert.equal(await happen(state, boss, await certificate(device, boss.id, 1000)), 'bad-certificate');
+  const second = createIdentity();
+  assert.equal(await happen(state, second, await certificate(owner, second.id, 1000)), null);
+  assert.equal(await happen(state, second, await certificate(owner, second.id, 2000)), null);
+  assert.deepEqual([...state.owners], [[owner.id, 2]]);
+});
+
 test('a certificate whose bytes were touched, or that is no certificate, is refused', async () => {
   const state = initialState(hub.id);
   const bound = (await certificate(owner, device.id, 1000)) as Extract<EventBody, { type: 'device.bound' }>;

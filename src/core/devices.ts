@@ -57,7 +57,8 @@ export function refusalOfDevice(state: NetworkState, author: string, body: Devic
   // A device that earns for one person cannot be carried off to another; a longer certificate of the same owner is fine.
   if (known && known.owner !== opened.owner) return refuse('already-bound', `${author} belongs to ${known.owner}`);
   if (known && known.expires_ms >= opened.expires_ms) return refuse('already-bound', `${author} is bound already`);
-  if (state.devices.has(opened.owner) || opened.owner === author) {
+  // Nobody earns for somebody who earns for another: whatever adds up by account would have to follow the chain.
+  if (state.devices.has(opened.owner) || state.owners.has(author) || opened.owner === author) {
     return refuse('bad-certificate', 'an owner is a key of its own, not a device');
   }
   return null;
@@ -70,5 +71,8 @@ export function applyDevice(state: NetworkState, author: string, body: DeviceBod
     return;
   }
   const opened = openCertificate(body.certificate, author);
-  if (!('code' in opened)) state.devices.set(author, { ...opened, revoked: false });
+  if ('code' in opened) return;
+  const { owner } = opened;
+  if (!state.devices.has(author)) state.owners.set(owner, (state.owners.get(owner) ?? 0) + 1);
+  state.devices.set(author, { ...opened, revoked: false });
 }

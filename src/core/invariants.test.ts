@@ -55,14 +55,20 @@ describe('a whole state', () => {
     });
   }
 
-  test('a device that is its own owner', () => {
+  test('a device that is its own owner, or whose owner is a device', () => {
     h.state.devices.set(BOB, { owner: BOB, expires_ms: 1, revoked: false });
-    assert.match(brokenState(h.state)!, /is owned by itself/);
-  });
-
-  test('an owner of devices that is bound to another owner later is sound: the core takes that', () => {
+    assert.match(brokenState(h.state)!, /is owned by a device/);
     h.state.devices.set(BOB, { owner: ALICE, expires_ms: 1, revoked: false });
     h.state.devices.set(ALICE, { owner: OWNER, expires_ms: 1, revoked: false });
+    assert.match(brokenState(h.state)!, /is owned by a device/);
+  });
+
+  test('owners that are not those of the devices', () => {
+    h.state.devices.set(BOB, { owner: ALICE, expires_ms: 1, revoked: false });
+    assert.match(brokenState(h.state)!, /0 own devices, counting gives 1/);
+    h.state.owners.set(ALICE, 2);
+    assert.match(brokenState(h.state)!, /is said to own 2 devices/);
+    h.state.owners.set(ALICE, 1);
     assert.equal(brokenState(h.state), null);
   });
 });

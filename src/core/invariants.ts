@@ -25,8 +25,12 @@ export function brokenState(state: NetworkState): string | null {
 function* problemsOf(state: NetworkState): Problems {
   if (!isCount(state.events) || !isCount(state.time_ms)) yield `event ${state.events} at ${state.time_ms} ms`;
   for (const [id, { owner }] of state.devices) {
-    if (id === owner) yield `${short(id)} is owned by itself`;
+    if (id === owner || state.devices.has(owner)) yield `${short(id)} is owned by a device`;
   }
+  const owners = Map.groupBy(state.devices.values(), ({ owner }) => owner);
+  for (const [owner, count] of state.owners)
+    if (owners.get(owner)?.length !== count) yield `${short(owner)} is said to own ${count} devices`;
+  if (owners.size !== state.owners.size) yield `${state.owners.size} own devices, counting gives ${owners.size}`;
   for (const [id, run] of state.runs) {
     if (run.id !== id) yield `run ${short(id)} is kept as ${short(run.id)}`;
     const problem = first(problemsOfRun(state, run));

@@ -198,6 +198,8 @@ export interface NetworkState {
   time_ms: number;
   runs: Map<string, RunState>;
   devices: Map<string, Device>;
+  /** How many devices each owner has vouched for. */
+  owners: Map<string, number>;
   /** Where owners want to be settled with on an EVM chain, and how often each has said so. */
   addresses: Map<string, { readonly address: string; readonly changes: number }>;
 }
@@ -209,7 +211,7 @@ export function accountOf(state: NetworkState, key: string): string {
 
 /** The state before the first event. */
 export function initialState(hub: string): NetworkState {
-  return { hub, events: 0, time_ms: 0, runs: new Map(), devices: new Map(), addresses: new Map() };
+  return { hub, events: 0, time_ms: 0, runs: new Map(), devices: new Map(), owners: new Map(), addresses: new Map() };
 }
 
 /** How many workers must be here before the next round may open. */

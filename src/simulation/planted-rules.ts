@@ -12,17 +12,17 @@ const JUDGING: readonly RuleFault[] = [
   {
     name: 'tie-accepts',
     file: 'core/judging.ts',
-    find: 'if (sum.accepted * 2n > sum.all)',
-    replace: 'if (sum.accepted * 2n >= sum.all)',
-    seed: 1,
+    find: 'if (sum.accepted * 2n > (',
+    replace: 'if (sum.accepted * 2n >= (',
+    seed: 3,
     unit: ['core/stake.test.ts', 'that was locked before a round opened decides in it'],
   },
   {
     name: 'half-finds-fraud',
     file: 'core/judging.ts',
-    find: 'return sum.fraud * 2n > sum.all',
-    replace: 'return sum.fraud * 2n >= sum.all',
-    seed: 1,
+    find: 'return sum.fraud * 2n > jury',
+    replace: 'return sum.fraud * 2n >= jury',
+    seed: 8,
     unit: ['core/who-is-paid.test.ts', 'about whether refused work is made up convict nobody'],
   },
   {
@@ -60,9 +60,9 @@ const JUDGING: readonly RuleFault[] = [
   {
     name: 'every-device-has-its-accounts-stake',
     file: 'core/verdict-stakes.ts',
-    find: '* scale) / BigInt(ofAccount.get(account)!)',
-    replace: '* scale) / 1n',
-    seed: 1,
+    find: '* unit) / ofAccount.get(account)!',
+    replace: '* unit) / 1n',
+    seed: 10,
     unit: ['core/judging.test.ts', 'an account has the say that the rules give it'],
   },
 ];

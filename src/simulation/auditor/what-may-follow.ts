@@ -70,6 +70,7 @@ function mayNotBind(books: Books, author: string, body: Extract<EventBody, { typ
     [known !== undefined && known.owner !== signed.owner, 'it is somebody else’s'],
     [known !== undefined && known.expires_ms >= signed.expires_ms, 'it is bound as long already'],
     [books.devices.has(signed.owner) || signed.owner === author, 'its owner is a device'],
+    [[...books.devices.values()].some(({ owner }) => owner === author), 'it owns devices'],
   );
 }
 
