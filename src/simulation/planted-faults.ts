@@ -10,6 +10,15 @@ export interface PlantedFault extends SourceFault, Pick<RuleFault, 'seed'>, Part
 
 const NETWORK: readonly PlantedFault[] = [
   {
+    name: 'an-owner-of-devices-becomes-a-device',
+    file: 'core/devices.ts',
+    find: ' || state.owners.has(author)',
+    replace: '',
+    // Nobody in a drawn history vouches for an owner.
+    by: null,
+    unit: ['core/devices.test.ts', 'nobody earns for somebody who earns for another'],
+  },
+  {
     name: 'unanswered-events-not-sent-again',
     file: 'peer/connection.ts',
     find: "for (const { event } of waiting.values()) send({ type: 'event', event });",
