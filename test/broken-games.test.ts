@@ -5,7 +5,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { pathToFileURL } from 'node:url';
-import { exampleRules } from '../src/core/example-events.ts';
+import { exampleRules } from '../src/core/testing/example-events.ts';
 import { readGameFile } from '../src/games/game-file.ts';
 import { createGameRun } from '../src/peer/owner.ts';
 import { createIdentity } from '../src/protocol/identity.ts';

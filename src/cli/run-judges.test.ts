@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { exampleRules } from '../core/example-events.ts';
+import { exampleRules } from '../core/testing/example-events.ts';
 import { trainingFor } from '../peer/run-settings.ts';
 import { checkJudges, validatorsOf, whoseValidator, withRules } from './run-judges.ts';
 

@@ -3,11 +3,11 @@ import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { sha256Hex } from '../protocol/hash.ts';
 import type { VerdictGiven } from './events.ts';
-import { exampleRules, exampleVerdict, sealFor } from './example-events.ts';
-import { ALICE, BOB, History, joined, left, RUN, TOKENS, work } from './example-history.ts';
 import { judgementOf } from './judging.ts';
 import { mustRepeat, repeatableOf } from './panel.ts';
 import type { Rules } from './rules.ts';
+import { exampleRules, exampleVerdict, sealFor } from './testing/example-events.ts';
+import { ALICE, BOB, History, joined, left, RUN, TOKENS, work } from './testing/example-history.ts';
 
 const key = (n: number): string => sha256Hex(Uint8Array.of(n, 3));
 const VALIDATORS = Array.from({ length: 10 }, (_, i) => key(i)).sort();

@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import type { EventBody } from './events.ts';
-import { drawnBy, EXAMPLE_HUB } from './example-draw.ts';
-import { exampleRules, exampleVerdict, sealFor } from './example-events.ts';
 import { RulesSchema } from './rules.ts';
 import { initialState, type NetworkState, type RunState } from './state.ts';
 import { apply } from './testing/checked-apply.ts';
+import { drawnBy, EXAMPLE_HUB } from './testing/example-draw.ts';
+import { exampleRules, exampleVerdict, sealFor } from './testing/example-events.ts';
 
 const name = (character: string): string => character.repeat(64);
 const [HUB, OWNER, RUN] = [EXAMPLE_HUB.id, name('1'), name('f')];

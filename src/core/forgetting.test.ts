@@ -3,6 +3,10 @@ import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import fc from 'fast-check';
 import { sha256Hex } from '../protocol/hash.ts';
+import { brokenState } from './invariants.ts';
+import { CORE_LIMITS } from './limits.ts';
+import { sessionOf } from './presence.ts';
+import { apply } from './reduce.ts';
 import {
   ALICE,
   BOB,
@@ -20,11 +24,7 @@ import {
   VERA,
   verdict,
   work,
-} from './example-history.ts';
-import { brokenState } from './invariants.ts';
-import { CORE_LIMITS } from './limits.ts';
-import { sessionOf } from './presence.ts';
-import { apply } from './reduce.ts';
+} from './testing/example-history.ts';
 
 const { leaves_until_forgotten: EACH } = CORE_LIMITS;
 

@@ -1,6 +1,7 @@
 // Rounds that bring nothing: the waits between them grow, are bounded, and end when somebody comes.
 import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
+import { waitAfter } from './idle-rounds.ts';
 import {
   ALICE,
   BOB,
@@ -16,8 +17,7 @@ import {
   VERA,
   verdict,
   work,
-} from './example-history.ts';
-import { waitAfter } from './idle-rounds.ts';
+} from './testing/example-history.ts';
 
 let h: History;
 beforeEach(() => {

@@ -1,10 +1,23 @@
 // What must hold is looked at: each planted change of a sound state is named, and a sound state has nothing to name.
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
-import { ALICE, BOB, History, HUB, joined, left, name, OWNER, tick, VERA, verdict, work } from './example-history.ts';
 import { brokenState, brokenStep, stepOf } from './invariants.ts';
 import { apply } from './reduce.ts';
 import type { RunState } from './state.ts';
+import {
+  ALICE,
+  BOB,
+  History,
+  HUB,
+  joined,
+  left,
+  name,
+  OWNER,
+  tick,
+  VERA,
+  verdict,
+  work,
+} from './testing/example-history.ts';
 
 let h: History;
 let alices = '';

@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { EventBody } from './events.ts';
-import { drawnBy, EXAMPLE_HUB } from './example-draw.ts';
-import { exampleRules, exampleVerdict, sealFor } from './example-events.ts';
 import { judgementOf, pledgeOf } from './judging.ts';
 import { initialState, type NetworkState } from './state.ts';
 import { apply } from './testing/checked-apply.ts';
+import { drawnBy, EXAMPLE_HUB } from './testing/example-draw.ts';
+import { exampleRules, exampleVerdict, sealFor } from './testing/example-events.ts';
 
 const name = (character: string): string => character.repeat(64);
 const [OWNER, RUN, MODEL] = ['1', 'f', '5'].map(name);

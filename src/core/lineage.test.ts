@@ -3,12 +3,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { EventBody, RunCreated } from './events.ts';
-import { drawnBy, EXAMPLE_HUB } from './example-draw.ts';
-import { exampleRules, exampleVerdict, sealFor } from './example-events.ts';
 import type { RefusalCode } from './refusal.ts';
 import { statementOf } from './share-table.ts';
 import { initialState, type NetworkState, type RunState } from './state.ts';
 import { apply } from './testing/checked-apply.ts';
+import { drawnBy, EXAMPLE_HUB } from './testing/example-draw.ts';
+import { exampleRules, exampleVerdict, sealFor } from './testing/example-events.ts';
 
 const name = (character: string): string => character.repeat(64);
 const [OWNER, ALICE, VERA, BOB, FIRST, SECOND, THIRD] = ['1', 'a', 'e', 'b', 'f', 'd', 'c'].map(name);

@@ -3,8 +3,10 @@ import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
 import fc from 'fast-check';
 import { sha256Hex } from '../protocol/hash.ts';
-import { drawnBy, EXAMPLE_HUB } from './example-draw.ts';
-import { exampleVerdict, sealFor } from './example-events.ts';
+import { mustRepeat, openDraw } from './panel.ts';
+import type { Rules } from './rules.ts';
+import { drawnBy, EXAMPLE_HUB } from './testing/example-draw.ts';
+import { exampleVerdict, sealFor } from './testing/example-events.ts';
 import {
   ALICE,
   BOB,
@@ -19,9 +21,7 @@ import {
   tick,
   VERA,
   work,
-} from './example-history.ts';
-import { mustRepeat, openDraw } from './panel.ts';
-import type { Rules } from './rules.ts';
+} from './testing/example-history.ts';
 
 const key = (n: number): string => sha256Hex(Uint8Array.of(n, 7));
 const VALIDATORS = Array.from({ length: 10 }, (_, i) => key(i)).sort();

@@ -3,7 +3,9 @@ import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { identityFromSecret } from '../protocol/identity.ts';
 import type { EventBody } from './events.ts';
-import { drawnBy, EXAMPLE_HUB } from './example-draw.ts';
+import { CORE_LIMITS } from './limits.ts';
+import { statementOf } from './share-table.ts';
+import { drawnBy, EXAMPLE_HUB } from './testing/example-draw.ts';
 import {
   ALICE,
   BOB,
@@ -24,9 +26,7 @@ import {
   VERA,
   verdict,
   work,
-} from './example-history.ts';
-import { CORE_LIMITS } from './limits.ts';
-import { statementOf } from './share-table.ts';
+} from './testing/example-history.ts';
 
 let h: History;
 beforeEach(() => {

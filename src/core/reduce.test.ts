@@ -3,6 +3,13 @@ import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import fc from 'fast-check';
 import { EventBodySchema, type RunCreated } from './events.ts';
+import { CORE_LIMITS } from './limits.ts';
+import { refusalOf } from './reduce.ts';
+import { initialState } from './state.ts';
+import { stateHash } from './state-bytes.ts';
+import { openCast } from './testing/cast.ts';
+import { apply } from './testing/checked-apply.ts';
+import { drawEvents } from './testing/drawn-events.ts';
 import {
   ALICE,
   BOB,
@@ -22,14 +29,7 @@ import {
   VERA,
   verdict,
   work,
-} from './example-history.ts';
-import { CORE_LIMITS } from './limits.ts';
-import { refusalOf } from './reduce.ts';
-import { initialState } from './state.ts';
-import { stateHash } from './state-bytes.ts';
-import { openCast } from './testing/cast.ts';
-import { apply } from './testing/checked-apply.ts';
-import { drawEvents } from './testing/drawn-events.ts';
+} from './testing/example-history.ts';
 
 let h: History;
 beforeEach(() => {

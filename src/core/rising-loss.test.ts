@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
 import type { EventBody } from './events.ts';
-import { ALICE, evaluated, History, HUB, name, OWNER, opened, RUN, VERA } from './example-history.ts';
 import { mayHalt } from './rising-loss.ts';
+import { ALICE, evaluated, History, HUB, name, OWNER, opened, RUN, VERA } from './testing/example-history.ts';
 
 const VICTOR = name('9');
 let h: History;

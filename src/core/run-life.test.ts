@@ -3,7 +3,10 @@ import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { balanceOf } from './balances.ts';
 import type { EventBody } from './events.ts';
-import { exampleRules } from './example-events.ts';
+import { CORE_LIMITS } from './limits.ts';
+import { mayStateShares, statementOf } from './share-table.ts';
+import type { Phase } from './state.ts';
+import { exampleRules } from './testing/example-events.ts';
 import {
   ALICE,
   BOB,
@@ -23,10 +26,7 @@ import {
   VERA,
   verdict,
   work,
-} from './example-history.ts';
-import { CORE_LIMITS } from './limits.ts';
-import { mayStateShares, statementOf } from './share-table.ts';
-import type { Phase } from './state.ts';
+} from './testing/example-history.ts';
 
 let h: History;
 beforeEach(() => {

@@ -4,7 +4,11 @@ import { beforeEach, describe, test } from 'node:test';
 import fc from 'fast-check';
 import { allBalances, balanceOf } from './balances.ts';
 import type { EventBody, PayoutSettled } from './events.ts';
-import { exampleRules } from './example-events.ts';
+import { pledgeOf } from './judging.ts';
+import { refusalOf } from './reduce.ts';
+import { settleable, settlementRoot } from './settlement.ts';
+import { apply } from './testing/checked-apply.ts';
+import { exampleRules } from './testing/example-events.ts';
 import {
   ALICE,
   BOB,
@@ -19,11 +23,7 @@ import {
   VERA,
   verdict,
   work,
-} from './example-history.ts';
-import { pledgeOf } from './judging.ts';
-import { refusalOf } from './reduce.ts';
-import { settleable, settlementRoot } from './settlement.ts';
-import { apply } from './testing/checked-apply.ts';
+} from './testing/example-history.ts';
 
 const EMISSION = { shares_per_round: 1001, halving_rounds: 0, owner_permille: 180, workers_permille: 410 };
 const rules = (withheld_rounds: number) =>

@@ -4,8 +4,6 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { addressesOf } from './addresses.ts';
 import type { EventBody } from './events.ts';
-import { drawnBy, EXAMPLE_HUB } from './example-draw.ts';
-import { exampleRules, exampleVerdict, sealFor } from './example-events.ts';
 import {
   mayStateShares,
   rowProof,
@@ -18,6 +16,8 @@ import {
 import { initialState, type NetworkState } from './state.ts';
 import { stateHash } from './state-bytes.ts';
 import { apply } from './testing/checked-apply.ts';
+import { drawnBy, EXAMPLE_HUB } from './testing/example-draw.ts';
+import { exampleRules, exampleVerdict, sealFor } from './testing/example-events.ts';
 
 const name = (character: string): string => character.repeat(64);
 const [OWNER, ALICE, VERA, RUN] = ['1', 'a', 'e', 'f'].map(name);

@@ -3,7 +3,10 @@ import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { balanceOf } from './balances.ts';
 import type { EventBody } from './events.ts';
-import { exampleRules, exampleVerdict, sealFor } from './example-events.ts';
+import { judgementOf, pledgeOf } from './judging.ts';
+import { weightsOf } from './payout.ts';
+import type { Rules } from './rules.ts';
+import { exampleRules, exampleVerdict, sealFor } from './testing/example-events.ts';
 import {
   ALICE,
   BOB,
@@ -20,10 +23,7 @@ import {
   VERA,
   verdict,
   work,
-} from './example-history.ts';
-import { judgementOf, pledgeOf } from './judging.ts';
-import { weightsOf } from './payout.ts';
-import type { Rules } from './rules.ts';
+} from './testing/example-history.ts';
 
 const WIM = name('d');
 /** Vera's owner. */

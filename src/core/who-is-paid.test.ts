@@ -2,7 +2,11 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import type { VerdictGiven } from './events.ts';
-import { exampleRules, exampleVerdict, sealFor } from './example-events.ts';
+import { judgementOf } from './judging.ts';
+import { CORE_LIMITS } from './limits.ts';
+import { weightsOf } from './payout.ts';
+import type { Rules } from './rules.ts';
+import { exampleRules, exampleVerdict, sealFor } from './testing/example-events.ts';
 import {
   ALICE,
   BOB,
@@ -17,11 +21,7 @@ import {
   tick,
   VERA,
   work,
-} from './example-history.ts';
-import { judgementOf } from './judging.ts';
-import { CORE_LIMITS } from './limits.ts';
-import { weightsOf } from './payout.ts';
-import type { Rules } from './rules.ts';
+} from './testing/example-history.ts';
 
 const [WIM, XENA] = [name('d'), name('c')];
 const EMISSION = { shares_per_round: 1000, halving_rounds: 0, owner_permille: 180 };

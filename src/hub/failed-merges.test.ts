@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 import { z } from 'zod';
 import type { EventBody } from '../core/events.ts';
-import { exampleRules } from '../core/example-events.ts';
+import { exampleRules } from '../core/testing/example-events.ts';
 import type { AnyGame } from '../games/game.ts';
 import { guardGame } from '../games/guard.ts';
 import { type BlobStore, createMemoryBlobStore } from '../ledger/blob-store.ts';

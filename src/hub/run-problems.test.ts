@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
 import type { EventBody } from '../core/events.ts';
+import { mayHalt } from '../core/rising-loss.ts';
 import {
   ALICE,
   BOB,
@@ -16,8 +17,7 @@ import {
   VERA,
   verdict,
   work,
-} from '../core/example-history.ts';
-import { mayHalt } from '../core/rising-loss.ts';
+} from '../core/testing/example-history.ts';
 import { runProblem } from './run-problems.ts';
 
 let h: History;

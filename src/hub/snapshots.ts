@@ -164,7 +164,8 @@ function read(bytes: Uint8Array, hub: string): Content {
 }
 
 /**
- * A name for the code of the core, the hash of its files: a state made by other code has another form, or other contents.
+ * A name for the code of the core, the hash of its files: a state made by other code has another form, or other contents. What lies in
+ * a folder below (testing/) computes no states and does not count.
  * null where the files are not there (a bundle): such a hub does without snapshots.
  */
 export function rulesOfThisCode(): string | null {

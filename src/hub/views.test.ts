@@ -1,7 +1,7 @@
 // What people are told of a run whose workers do not keep up.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ALICE, BOB, created, History, joined, OWNER, RUN } from '../core/example-history.ts';
+import { ALICE, BOB, created, History, joined, OWNER, RUN } from '../core/testing/example-history.ts';
 import { type PeerTelemetry, runStatuses, runView } from './views.ts';
 
 const slow = { code: 'too-slow', message: 'a step takes 14 s here, a round has 6.0 s' };

@@ -4,11 +4,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { EventBody } from '../core/events.ts';
-import { drawnBy, EXAMPLE_HUB } from '../core/example-draw.ts';
-import { exampleRules, exampleVerdict, sealFor } from '../core/example-events.ts';
 import { roundPayout } from '../core/payout.ts';
 import { apply } from '../core/reduce.ts';
 import { initialState, type NetworkState, type RunState } from '../core/state.ts';
+import { drawnBy, EXAMPLE_HUB } from '../core/testing/example-draw.ts';
+import { exampleRules, exampleVerdict, sealFor } from '../core/testing/example-events.ts';
 import { arithmeticOf, type Explanation } from './why.ts';
 import { sentencesOf } from './why-sentences.ts';
 

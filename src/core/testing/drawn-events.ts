@@ -3,8 +3,6 @@ import { sha256Hex } from '../../protocol/hash.ts';
 import { type Random, seededRandom } from '../../protocol/random.ts';
 import { balanceOf } from '../balances.ts';
 import { type EventBody, EventBodySchema, type LoggedEvent, type VerdictGiven } from '../events.ts';
-import { drawnBy } from '../example-draw.ts';
-import { exampleVerdict } from '../example-events.ts';
 import { acceptedSubmissions, pledgeOf, sealOf } from '../judging.ts';
 import { isCheckpoint } from '../merging.ts';
 import { awaitsDraw } from '../panel.ts';
@@ -16,6 +14,8 @@ import { mayStateShares, statementOf } from '../share-table.ts';
 import { nextStakeChange } from '../stake.ts';
 import { accountOf, type NetworkState, type Phase, type RunState, type Submission, workersNeeded } from '../state.ts';
 import type { Cast } from './cast.ts';
+import { drawnBy } from './example-draw.ts';
+import { exampleVerdict } from './example-events.ts';
 
 /** What is drawn, and how often in each phase; what is not named for a phase comes with `always`. */
 type What = keyof typeof SAYINGS;

@@ -1,16 +1,16 @@
 // A history made by hand, for tests of the core: events of one run with a few named people, each of which must happen or be refused.
 import assert from 'node:assert/strict';
-import type { EventBody, LoggedEvent, VerdictGiven } from './events.ts';
+import type { EventBody, LoggedEvent, VerdictGiven } from '../events.ts';
+import { acceptedSubmissions } from '../judging.ts';
+import { isCheckpoint } from '../merging.ts';
+import { awaitsDraw } from '../panel.ts';
+import type { RefusalCode } from '../refusal.ts';
+import { mayStateShares, statementOf } from '../share-table.ts';
+import { initialState, type NetworkState, type Phase, type RunState } from '../state.ts';
+import { stateHash } from '../state-bytes.ts';
+import { apply } from './checked-apply.ts';
 import { drawnBy, EXAMPLE_HUB } from './example-draw.ts';
 import { exampleRules, exampleVerdict, sealFor } from './example-events.ts';
-import { acceptedSubmissions } from './judging.ts';
-import { isCheckpoint } from './merging.ts';
-import { awaitsDraw } from './panel.ts';
-import type { RefusalCode } from './refusal.ts';
-import { mayStateShares, statementOf } from './share-table.ts';
-import { initialState, type NetworkState, type Phase, type RunState } from './state.ts';
-import { stateHash } from './state-bytes.ts';
-import { apply } from './testing/checked-apply.ts';
 
 export const name = (character: string): string => character.repeat(64);
 export const HUB = EXAMPLE_HUB.id;

@@ -1,7 +1,7 @@
 // Events and rules for tests and benches that make histories by hand: a verdict and the seal that must come before it.
-import type { VerdictGiven, VerdictSealed } from './events.ts';
-import { sealOf } from './judging.ts';
-import type { Rules } from './rules.ts';
+import type { VerdictGiven, VerdictSealed } from '../events.ts';
+import { sealOf } from '../judging.ts';
+import type { Rules } from '../rules.ts';
 
 /** Plain rules with an emission of one's own. */
 export function exampleRules(emission: Rules['emission'], more: Partial<Rules> = {}): Rules {
