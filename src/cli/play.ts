@@ -17,6 +17,8 @@ interface PlayFlags {
   quick: boolean;
   workers: number;
   validators: number;
+  lyingStake?: number;
+  open: boolean;
   seed: string;
   params?: string;
   callSeconds: number;
@@ -41,6 +43,15 @@ export function playCommand(): Command {
     .addOption(new Option('--quick', `a first look: ${QUICK_ROUNDS} rounds`).default(false).conflicts('rounds'))
     .option('--workers <n>', 'workers, liars included', integer(2, 1000), 6)
     .option('--validators <n>', 'validators, liars included', integer(2, 256), 3)
+    .addOption(
+      new Option(
+        '--lying-stake <permille>',
+        "thousandths of the validators' stake that liars hold (default: by --share)",
+      )
+        .argParser(integer(1, 999))
+        .conflicts('open'),
+    )
+    .option('--open', 'whoever joins may validate; else only those that the rules name', false)
     .option('--seed <text>', 'another seed is another history', 'potluck')
     .option('--params <file>', "the game's settings as JSON (default: what its schema says)")
     .option('--call-seconds <s>', 'how long the game may take for one answer', decimal(0.1, 3600), 60)
@@ -79,7 +90,10 @@ cost, pay and gain (pay for cost) are those of an honest device times so much. E
       say(headings(), { type: 'playing', game: name, adversaries: tried.map((one) => one.name) });
       const { exploits } = await playGame({
         ...{ game, adversaries: tried, settings: flags.params ? readSettings(flags.params) : null },
-        crowd: { workers: flags.workers, validators: flags.validators, share: flags.share },
+        crowd: {
+          ...{ workers: flags.workers, validators: flags.validators, share: flags.share },
+          ...{ lying_stake: flags.lyingStake, open: flags.open },
+        },
         ...{ rounds, seed: flags.seed, call_ms: flags.callSeconds * 1000 },
         onProgress: ({ tried: done, all, time_left_ms }) => {
           progress.clear();

@@ -26,7 +26,13 @@ export class ArenaPlanting {
     if (!this.#isDue()) return;
     const { devices } = this.#arena.options;
     const name = `newcomer ${this.#planters++}`;
-    const [seat] = this.#arena.seatsFor({ name, role: 'worker', adversary: planter, runtime: devices[0].runtime });
+    const [seat] = this.#arena.seatsFor({
+      name,
+      place: name,
+      role: 'worker',
+      adversary: planter,
+      runtime: devices[0].runtime,
+    });
     await this.#arena.join(seat);
     this.#seat = seat;
   }

@@ -23,6 +23,8 @@ export interface DeviceResult {
   readonly role: ArenaDevice['role'];
   readonly adversary: string | null;
   readonly runtime: Runtime['class'];
+  /** What the rules give it; in an open run all have the same. */
+  readonly stake: number;
   readonly shares: number;
   readonly forfeited: number;
   readonly submitted: number;
@@ -37,19 +39,20 @@ export interface DeviceResult {
 
 /** A device's account at the end, over all its identities. */
 export function resultOf(run: RunState, device: ArenaDevice, everybody: readonly ArenaSeat[]): DeviceResult {
-  const { name, role, adversary, runtime } = device;
+  const { name, role, adversary, runtime, stake = 1 } = device;
   const seats = everybody.filter((seat) => seat.device === device);
   const sum = (of: (seat: ArenaSeat) => number): number => seats.reduce((all, seat) => all + of(seat), 0);
-  const peer = (seat: ArenaSeat) => run.peers.get(seat.identity.id)!;
+  // Who was not let in is nobody there.
+  const peer = (seat: ArenaSeat) => run.peers.get(seat.identity.id);
   const fates = new Map<string, number>();
   for (const seat of seats) for (const [fate, n] of seat.fates) fates.set(fate, (fates.get(fate) ?? 0) + n);
   fates.delete('submitted');
   return {
-    ...{ name, role, adversary: adversary?.name ?? null, runtime: runtime.class },
+    ...{ name, role, adversary: adversary?.name ?? null, runtime: runtime.class, stake },
     shares: sum((seat) => run.shares.get(seat.identity.id) ?? 0),
-    forfeited: sum((seat) => peer(seat).forfeited_shares),
+    forfeited: sum((seat) => peer(seat)?.forfeited_shares ?? 0),
     submitted: sum((seat) => seat.fates.get('submitted') ?? 0),
-    merged: sum((seat) => peer(seat).merged_submissions),
+    merged: sum((seat) => peer(seat)?.merged_submissions ?? 0),
     units: sum(({ cost }) => cost.units),
     cpu_ms: sum(({ cost }) => cost.cpu_ms),
     fates: Object.fromEntries(fates),

@@ -8,14 +8,19 @@ import { type DrawingIdentity, type Identity, identityFromSecret } from '../prot
 import { type Random, seededRandom } from '../protocol/random.ts';
 import type { Runtime } from '../tensor/runtime.ts';
 import type { Adversary } from './adversaries/adversary.ts';
+import type { RememberingRuntime } from './remembering-runtime.ts';
 
 /** A device that takes part, under one name or under many. */
 export interface ArenaDevice {
   readonly name: string;
+  /** What its keys follow from, beside the seed: honest or not, who sits here has the same, and the run and its tasks stay the same. */
+  readonly place: string;
   readonly role: PeerRole;
   /** null: it plays by the rules. */
   readonly adversary: Adversary | null;
-  readonly runtime: Runtime;
+  readonly runtime: Runtime | RememberingRuntime;
+  /** What the run's rules give a validator, by its first key; where they give nobody anything, the run is open. */
+  readonly stake?: number;
   /** A slow device stops after so many steps of work in a round; without it, it does all that is asked. */
   readonly steps_a_round?: number;
 }
@@ -37,6 +42,8 @@ export interface ArenaSeat {
   readonly ratings: Promise<Ratings>;
   readonly game: AnyGame;
   readonly cost: Cost;
+  /** Once it was first asked for anything. */
+  prepared: Promise<void> | null;
   /** Stops its work of the present round. */
   readonly time: { up: AbortController };
   /** What became of it, by name and count: refusals of the hub, codes of verdicts, errors of the game. */
@@ -61,17 +68,17 @@ export const identityOf = (seed: string, name: string): DrawingIdentity =>
 
 /** The seats of one device: as many as its adversary has names. */
 export function seatsOf(device: ArenaDevice, table: Table): ArenaSeat[] {
-  const { adversary, name } = device;
+  const { adversary, place } = device;
   const family = new Map<string, Claim>();
   return Array.from({ length: adversary?.identities ?? 1 }, (_, i) => {
-    const identity = identityOf(table.seed, i === 0 ? name : `${name}/${i}`);
+    const identity = identityOf(table.seed, i === 0 ? place : `${place}/${i}`);
     const cost: Cost = { units: 0, cpu_ms: 0 };
     const time = { up: new AbortController() };
     const lent = deviceInMemory(device.runtime, table.fetchBlob, cost, (steps) => {
       if (steps >= (device.steps_a_round ?? Number.POSITIVE_INFINITY)) time.up.abort();
     });
     const counted = countChecks(table.game, cost);
-    const random: Random = seededRandom('arena adversary', table.seed, name, i);
+    const random: Random = seededRandom('arena adversary', table.seed, place, i);
     const seat: ArenaSeat = {
       ...{ device, identity, lent, cost, time, ratings: openRatings(lent.drawer) },
       game: adversary
@@ -86,6 +93,7 @@ export function seatsOf(device: ArenaDevice, table: Table): ArenaSeat[] {
         : counted,
       fates: new Map(),
       problem: null,
+      prepared: null,
     };
     return seat;
   });
@@ -122,14 +130,15 @@ function deviceInMemory(
   };
 }
 
-/** Runs something and books its processor time. */
-export async function charged<T>(cost: Cost, work: () => Promise<T>): Promise<T> {
-  const before = process.cpuUsage();
+/** Runs something of a device's and books its processor time, as if nobody had computed any of it before. */
+export async function charged<T>(cost: Cost, { runtime }: ArenaDevice, work: () => Promise<T>): Promise<T> {
+  const spared_ms = (): number => ('spared_ms' in runtime ? runtime.spared_ms : 0);
+  const before = { usage: process.cpuUsage(), spared_ms: spared_ms() };
   try {
     return await work();
   } finally {
-    const { user, system } = process.cpuUsage(before);
-    cost.cpu_ms += (user + system) / 1000;
+    const { user, system } = process.cpuUsage(before.usage);
+    cost.cpu_ms += (user + system) / 1000 + spared_ms() - before.spared_ms;
   }
 }
 

@@ -9,7 +9,7 @@ import type { Adversary } from './adversaries/adversary.ts';
 import { adversariesOf, adversaryNamed } from './adversaries/registry.ts';
 import { playArena } from './arena.ts';
 import { BROKEN } from './broken-games.ts';
-import { ARENA_RULES, crowdOf } from './play-job.ts';
+import { ARENA_RULES, type Crowd, crowdOf } from './play-job.ts';
 import { reportOn } from './play-report.ts';
 
 const runtime: Runtime = {
@@ -17,20 +17,23 @@ const runtime: Runtime = {
   load: () => Promise.reject(new Error('no game here computes with tensors')),
   close: async () => {},
 };
+/** With it the task of each worker has an answer, and a plant is found. */
+const SEED = 'test';
 const params = game.params.parse({ bits: 12, tries: 20 });
-const crowd = { workers: 6, validators: 3, share: 0.33 };
+const crowd: Crowd = { workers: 6, validators: 3, share: 0.33 };
 
 const play = (
   adversaries: readonly Adversary[] = [],
-  seed = 'test',
+  seed = SEED,
   own: AnyGame = game,
   rounds = 3,
   ends_when_broken = false,
+  own_crowd: Crowd = crowd,
 ) =>
   playArena({
     ends_when_broken,
     ...{ game: guardGame(own, { perform_ms: 200, check_ms: 200 }), params, first: [], rounds, seed },
-    ...{ devices: crowdOf(crowd, adversaries, () => runtime), rules: ARENA_RULES, plant_every: 3 },
+    ...{ devices: crowdOf(own_crowd, adversaries, () => runtime), rules: ARENA_RULES, plant_every: 3 },
   });
 const timeless = (result: Awaited<ReturnType<typeof play>>) => ({
   ...result,
@@ -51,6 +54,37 @@ describe('an arena', () => {
     assert.ok(devices.reduce((sum, { shares }) => sum + shares, 0) <= 3_000_000);
   });
 
+  test('of 3, 10 and 30 validators: a cartel with 32 % of the stake is paid nothing and takes nothing from the honest', async () => {
+    for (const validators of [3, 10, 30]) {
+      const own = { workers: 6, validators, share: 1 / 3, lying_stake: 320 };
+      const { devices } = await play([adversaryNamed('colluders')], SEED, game, 4, false, own);
+      const staked = devices.filter(({ role }) => role === 'validator');
+      const [all, lying] = [staked, staked.filter(({ adversary }) => adversary !== null)].map((some) =>
+        some.reduce((sum, { stake }) => sum + stake, 0),
+      );
+      assert.equal(lying * 1000, 320 * all);
+      for (const { adversary, role, submitted, merged, shares, forfeited, name } of devices) {
+        if (role === 'validator') continue;
+        assert.deepEqual([shares > 0, forfeited], [adversary === null, 0], name);
+        // All three judges of a newcomer may be of the cartel: it is refused without an appeal, and loses nothing that it had.
+        if (adversary === null) assert.ok(submitted - merged <= 1, name);
+        else assert.equal(merged, 0, name);
+      }
+    }
+  });
+
+  test('whose rules name its validators asks nobody else; an open one does', async () => {
+    const stranger = { ...crowdOf(crowd, [], () => runtime).at(-1)!, name: 'stranger', place: 'stranger' };
+    for (const open of [false, true]) {
+      const devices = [...crowdOf({ ...crowd, open }, [], () => runtime), { ...stranger, stake: undefined }];
+      const result = await playArena({
+        ...{ game, params, first: [], rounds: 3, seed: SEED, devices, rules: ARENA_RULES, plant_every: 0 },
+      });
+      const { units, fates } = result.devices.at(-1)!;
+      assert.deepEqual([units > 0, fates], open ? [true, {}] : [false, { 'not let in: no-stake': 1 }]);
+    }
+  });
+
   test('is one history a seed', async () => {
     const liars = [adversaryNamed('copier-noisy'), adversaryNamed('colluders')];
     assert.deepEqual(timeless(await play(liars)), timeless(await play(liars)));
@@ -59,7 +93,8 @@ describe('an arena', () => {
 
   test('pays no strategy in this game more for its cost than honesty', async () => {
     const honest = await play();
-    for (const adversary of adversariesOf('addition-chain')) {
+    // Who is honest to the end is no liar.
+    for (const adversary of adversariesOf('addition-chain').filter(({ honest_rounds = 0 }) => honest_rounds < 3)) {
       const result = await play([adversary]);
       for (const report of reportOn(adversary, result, honest)) {
         assert.equal(report.exploit, false, `${report.verdict} ${JSON.stringify(report.fates)}`);
@@ -87,7 +122,7 @@ describe('an arena', () => {
         },
       }),
     };
-    await play([spy], 'test', game, 2);
+    await play([spy], SEED, game, 2);
     assert.equal(seen[0], 0);
     assert.ok(seen.at(-1)! > 0);
   });
@@ -95,7 +130,7 @@ describe('an arena', () => {
 
 describe('a game that misbehaves', () => {
   const codesOf = async (name: string): Promise<string[]> => {
-    const { devices } = await play([], 'test', BROKEN[name], 1);
+    const { devices } = await play([], SEED, BROKEN[name], 1);
     return [...new Set(devices.flatMap(({ fates }) => Object.keys(fates)))];
   };
 
@@ -105,18 +140,20 @@ describe('a game that misbehaves', () => {
     assert.deepEqual(await codesOf('perform-never'), ['game-late']);
   });
 
-  test('in the hands of a validator: the round ends, and nobody is paid for work that nobody judged', async () => {
+  test("in the hands of a validator: nobody is paid for work that nobody judged; newcomers' is merged in an open run only", async () => {
     for (const [name, code] of [
       ['check-throws', 'game-threw'],
       ['check-nonsense', 'game-nonsense'],
       ['check-never', 'game-late'],
       ['check-too-generous', 'game-nonsense'],
     ]) {
-      const { devices, losses_micro } = await play([], 'test', BROKEN[name], 1);
-      assert.equal(losses_micro.length, 2, name);
-      for (const { role, shares, fates } of devices) {
-        if (role === 'validator') assert.ok(fates[code] > 0, name);
-        assert.equal(shares, 0, name);
+      for (const open of name === 'check-throws' ? [true, false] : [true]) {
+        const { devices, losses_micro } = await play([], SEED, BROKEN[name], 1, false, { ...crowd, open });
+        assert.equal(losses_micro.length, open ? 2 : 1, name);
+        for (const { role, shares, fates } of devices) {
+          if (role === 'validator') assert.ok(fates[code] > 0, name);
+          assert.equal(shares, 0, name);
+        }
       }
     }
   });
@@ -130,12 +167,12 @@ describe('a game that misbehaves', () => {
       ['check-nonsense', 'game-nonsense', /^addition-chain\.check: accepted: .* \(honest validator/],
       ['sizes-nonsense', 'game-nonsense', /^addition-chain\.sizes: .* \(honest worker/],
     ] as const) {
-      await assert.rejects(() => play([], 'test', BROKEN[name], 1, true), { code, message }, name);
+      await assert.rejects(() => play([], SEED, BROKEN[name], 1, true), { code, message }, name);
     }
   });
 
   test('in the merge or in its bytes stops with its name', async () => {
-    await assert.rejects(() => play([], 'test', BROKEN['merge-throws'], 1), { code: 'game-threw' });
-    await assert.rejects(() => play([], 'test', BROKEN['state-nonsense'], 1), { code: 'game-nonsense' });
+    await assert.rejects(() => play([], SEED, BROKEN['merge-throws'], 1), { code: 'game-threw' });
+    await assert.rejects(() => play([], SEED, BROKEN['state-nonsense'], 1), { code: 'game-nonsense' });
   });
 });

@@ -101,7 +101,8 @@ export class Arena {
     await this.create();
     for (const device of devices) for (const seat of this.seatsFor(device)) await this.join(seat);
     for (const { identity, device } of this.seats) {
-      if (device.adversary === null) this.run.peers.get(identity.id)!.consecutive_valid = this.options.record ?? 0;
+      const peer = this.run.peers.get(identity.id);
+      if (peer && device.adversary === null) peer.consecutive_valid = this.options.record ?? 0;
     }
     const losses_micro = [await this.evaluate()];
     while (this.run.round < rounds && this.run.attempt < 3) {
@@ -146,7 +147,11 @@ export class Arena {
   }
 
   async create(): Promise<void> {
-    const { game, params, first, rounds, rules } = this.options;
+    const { game, params, first, rounds, devices, seed } = this.options;
+    const validators = devices.flatMap(({ place, stake }) =>
+      stake === undefined ? [] : [{ account: identityOf(seed, place).id, stake }],
+    );
+    const rules = { ...this.options.rules, validators };
     await this.tick(1);
     const { id } = await this.must(this.owner, {
       ...{ type: 'run.created', version: 1, name: 'arena', game: game.name, rounds, rules, created_ms: 0 },
@@ -180,10 +185,11 @@ export class Arena {
 
   async join(seat: ArenaSeat): Promise<void> {
     const { role, name, runtime } = seat.device;
-    await this.must(seat.identity, {
+    const { refused } = await this.send(seat.identity, {
       ...{ type: 'peer.joined', version: 1, run: this.run.id, session: 0, role, name, runtime: runtime.class },
     });
     this.seats.push(seat);
+    if (refused) countFate(seat, `not let in: ${refused}`);
   }
 
   async playRound(): Promise<void> {
@@ -232,7 +238,7 @@ export class Arena {
   /** Honest devices in an order that the seed shuffles; after them whoever waits to see what others hand in. */
   inOrder(): ArenaSeat[] {
     const workers = this.seats.filter(({ device, identity }) => {
-      return device.role === 'worker' && this.run.peers.get(identity.id)!.present;
+      return device.role === 'worker' && this.run.peers.get(identity.id)?.present;
     });
     const drawn = workers.map((seat) => ({
       seat,
@@ -251,7 +257,10 @@ export class Arena {
   async call<T>(seat: ArenaSeat, what: string, work: () => Promise<T>): Promise<T | null> {
     this.options.watch?.({ what, who: seat.device.name });
     try {
-      return await charged(seat.cost, work);
+      // A device loads what it needs while it joins: that is no part of what work or a check takes.
+      seat.prepared ??= seat.game.prepare?.(this.options.params, seat.lent) ?? Promise.resolve();
+      await seat.prepared;
+      return await charged(seat.cost, seat.device, work);
     } catch (error) {
       this.broke(seat, error);
       return null;

@@ -11,6 +11,10 @@ export interface Crowd {
   readonly workers: number;
   readonly validators: number;
   readonly share: number;
+  /** Thousandths of the stake that lying validators hold, whatever their number; without it all hold the same. */
+  readonly lying_stake?: number | undefined;
+  /** Whoever joins may validate, instead of those that the rules name with their stakes. */
+  readonly open?: boolean;
 }
 
 /** As a run that is created today begins. */
@@ -39,17 +43,25 @@ export const liarsAmong = (count: number, share: number): number =>
  * liars among workers stay empty, so that the honest work is the same in every arena; those among validators are filled.
  */
 export function crowdOf(
-  { workers, validators, share }: Crowd,
+  { workers, validators, share, lying_stake, open = false }: Crowd,
   adversaries: readonly Adversary[],
   runtimeOf: (role: PeerRole, index: number) => Runtime,
 ): ArenaDevice[] {
   const seats = (role: PeerRole, count: number): ArenaDevice[] => {
     const playing = adversaries.filter(({ roles }) => roles.includes(role));
-    const liars = liarsAmong(count, share);
+    const staked = role === 'validator' && lying_stake !== undefined;
+    const liars = liarsAmong(count, staked ? lying_stake / 1000 : share);
     const honest = role === 'worker' || playing.length > 0 ? count - liars : count;
+    // Whole numbers of which the last `liars` have exactly the part that was asked for, whoever sits there.
+    const stakeOf = (index: number): number => {
+      if (!staked) return 1;
+      return index < count - liars ? (1000 - lying_stake) * liars : lying_stake * (count - liars);
+    };
     const device = (index: number, adversary: Adversary | null): ArenaDevice => ({
       name: `${adversary?.name ?? 'honest'} ${role} ${index + 1}`,
+      place: `${role} ${index + 1}`,
       ...{ role, adversary, runtime: runtimeOf(role, index) },
+      ...(role === 'validator' && !open && { stake: stakeOf(index) }),
     });
     return [
       ...Array.from({ length: honest }, (_, i) => device(i, null)),

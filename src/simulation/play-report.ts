@@ -11,7 +11,7 @@ export interface StrategyReport {
   readonly does: string;
   /** Units of work of one of its devices, where an honest one has 1. */
   readonly cost: number;
-  /** Shares of one of its devices at the end, where an honest one has 1. */
+  /** Shares of one of its devices at the end, where an honest one has 1; of validators, for the same stake. */
   readonly pay: number;
   /** Pay per cost, where an honest device has 1. */
   readonly gain: number;
@@ -36,6 +36,9 @@ const LUCK = 1.1;
 const gainOf = (cost: number, pay: number): number => pay / ((cost + PRESENCE) / (1 + PRESENCE));
 
 const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
+
+const sharesByStake = (devices: readonly DeviceResult[]): number =>
+  mean(devices.map(({ shares, stake }) => shares / stake));
 
 const honestOf = ({ devices }: ArenaResult, role: PeerRole): DeviceResult[] =>
   devices.filter((device) => device.role === role && device.adversary === null);
@@ -82,12 +85,14 @@ export function reportOn(adversary: Adversary, result: ArenaResult, honest: Aren
     const own = result.devices.filter((device) => device.role === role && device.adversary === adversary.name);
     const others = honestOf(result, role);
     const honest_units = mean(others.map(({ units }) => units));
-    const honest_shares = mean(others.map(({ shares }) => shares));
+    const honest_shares = sharesByStake(others);
     const cost = mean(own.map(({ units }) => units)) / Math.max(1, honest_units);
-    const own_shares = mean(own.map(({ shares }) => shares));
+    const own_shares = sharesByStake(own);
     const pay = honest_shares > 0 ? own_shares / honest_shares : own_shares > 0 ? Number.POSITIVE_INFINITY : 0;
     const gain = gainOf(cost, pay);
-    const lucky = others.map(({ units, shares }) => gainOf(units / Math.max(1, honest_units), shares / honest_shares));
+    const lucky = others.map(({ units, shares, stake }) =>
+      gainOf(units / Math.max(1, honest_units), shares / stake / honest_shares),
+    );
     const exploit = gain > Math.max(LUCK, ...lucky.filter(Number.isFinite));
     const { name, does } = adversary;
     const damage = damageOf(result, honest);

@@ -8,6 +8,7 @@ import { playArena } from './arena.ts';
 import type { FromThread, PlayJob } from './play.ts';
 import { ARENA_RULES, crowdOf } from './play-job.ts';
 import { setUpGame } from './play-setup.ts';
+import { rememberingRuntime } from './remembering-runtime.ts';
 
 const tell = (message: FromThread): void => parentPort!.postMessage(message);
 
@@ -27,7 +28,7 @@ function lazyRuntime(): Runtime {
 }
 
 async function play({ game, settings, adversary, crowd, rounds, seed, call_ms }: PlayJob): Promise<void> {
-  const runtime = lazyRuntime();
+  const runtime = rememberingRuntime(lazyRuntime());
   try {
     const limits = { perform_ms: call_ms, check_ms: call_ms };
     tell({ type: 'call', what: 'loading', who: game });

@@ -1,0 +1,279 @@
+// A runtime that computes nothing twice: what a graph gave for the same states and inputs is recalled. In an arena many judges of one runtime
+// class repeat the same steps of the same work, and in the next row of a table honest devices do it all again. Recalling is by content, so
+// it changes no value: a device that begins with another state computes for itself.
+import { createHash } from 'node:crypto';
+import { TensorError } from '../tensor/errors.ts';
+import type { CompiledGraph, Program, Runtime, TensorMap } from '../tensor/runtime.ts';
+
+/** Of more than this the oldest is forgotten, and computed again when it is asked for. */
+const REMEMBERED_BYTES = 1 << 29;
+
+/** What somebody computed first, and the processor time of that. */
+interface Remembered {
+  readonly values: TensorMap;
+  readonly cpu_ms: number;
+  readonly bytes: number;
+}
+
+export interface RememberingRuntime extends Runtime {
+  /**
+   * Processor time that whoever asked would have spent without this: what recalled runs took when they were made, less what looking
+   * up, loading and bringing a shared program to somebody's state took. To be added to what a device is seen to spend.
+   */
+  readonly spared_ms: number;
+}
+
+/** Over a runtime of one thread; closes it when it is closed. All programs of one graph share one that is really loaded. */
+export function rememberingRuntime(inner: Runtime): RememberingRuntime {
+  const memory = new Memory();
+  const shared = new Map<string, Promise<SharedProgram>>();
+  return {
+    class: inner.class,
+    get spared_ms() {
+      return memory.spared_ms;
+    },
+    async load(graph) {
+      if (memory.closed) throw closed();
+      const before = process.cpuUsage();
+      const key = digestOf([JSON.stringify([graph.inputs, graph.outputs, graph.states]), graph.onnx]);
+      const program = shared.get(key) ?? inner.load(graph).then((loaded) => new SharedProgram(key, graph, loaded));
+      shared.set(key, program);
+      program.catch(() => shared.delete(key));
+      const own = new RememberingProgram(memory, await program);
+      memory.spared_ms -= cpuSince(before);
+      return own;
+    },
+    async close() {
+      memory.closed = true;
+      await memory.idle;
+      await inner.close();
+    },
+  };
+}
+
+const closed = (): TensorError => new TensorError('closed', 'this program, or its runtime, is closed');
+
+class Memory {
+  spared_ms = 0;
+  closed = false;
+  /** When all calls so far are done. */
+  idle: Promise<unknown> = Promise.resolve();
+  readonly #kept = new Map<string, Remembered>();
+  #bytes = 0;
+
+  get(key: string): Remembered | undefined {
+    const found = this.#kept.get(key);
+    if (found) {
+      // What was asked for last is forgotten last.
+      this.#kept.delete(key);
+      this.#kept.set(key, found);
+    }
+    return found;
+  }
+
+  put(key: string, values: TensorMap, cpu_ms: number): void {
+    const bytes = Object.values(values).reduce((sum, { data }) => sum + data.byteLength, 0);
+    this.#kept.set(key, { values: copyOf(values), cpu_ms, bytes });
+    this.#bytes += bytes;
+    for (const [oldest, { bytes: freed }] of this.#kept) {
+      if (this.#bytes <= REMEMBERED_BYTES) return;
+      this.#kept.delete(oldest);
+      this.#bytes -= freed;
+    }
+  }
+}
+
+/** The one loaded program of a graph, which takes turns in being everybody's. */
+class SharedProgram {
+  readonly key: string;
+  readonly graph: CompiledGraph;
+  readonly #program: Program;
+  #turn: Promise<unknown> = Promise.resolve();
+  /** Of each state, the id of the value that the program holds. */
+  holds: ReadonlyMap<string, string> = new Map();
+
+  constructor(key: string, graph: CompiledGraph, program: Program) {
+    this.key = key;
+    this.graph = graph;
+    this.#program = program;
+  }
+
+  /** Waits for its turn. */
+  use<T>(work: (program: Program) => Promise<T>): Promise<T> {
+    const result = this.#turn.then(() => work(this.#program));
+    this.#turn = result.catch(() => {});
+    return result;
+  }
+}
+
+type Step = { readonly write: ReadonlyMap<string, Float32Array> } | { readonly run: TensorMap };
+
+class RememberingProgram implements Program {
+  readonly #memory: Memory;
+  readonly #shared: SharedProgram;
+  /** Of each state, what names its value: its content where it was written, what it was computed from where it was run. */
+  readonly #ids = new Map<string, string>();
+  /** All states once, and what was done since: how to get to where this program is. */
+  #base = new Map<string, Float32Array>();
+  #since: Step[] = [];
+  #closed = false;
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(memory: Memory, shared: SharedProgram) {
+    this.#memory = memory;
+    this.#shared = shared;
+    for (const { name, shape } of shared.graph.states) {
+      this.#ids.set(name, 'zero');
+      this.#base.set(name, new Float32Array(shape.reduce((size, dimension) => size * dimension, 1)));
+    }
+  }
+
+  writeState(values: ReadonlyMap<string, Float32Array>): Promise<void> {
+    return this.#inTurn(() =>
+      this.#sparing(async () => {
+        const isState = ([name, data]: [string, Float32Array]): boolean =>
+          data instanceof Float32Array && this.#base.get(name)?.length === data.length;
+        if (![...values].every(isState)) {
+          // The program beneath knows why not, and says it.
+          await this.#shared.use((program) => program.writeState(values));
+          throw new TensorError('bad_argument', 'writeState: the runtime beneath takes what this one does not');
+        }
+        const own = new Map([...values].map(([name, data]) => [name, data.slice()]));
+        for (const [name, data] of own) this.#ids.set(name, digestOf([bytesOf(data)]));
+        this.#since.push({ write: own });
+        this.#rebase();
+        return 0;
+      }),
+    );
+  }
+
+  /** Where all states were written since the last run, what was before is of no use any more. */
+  #rebase(): void {
+    const written = new Map<string, Float32Array>();
+    for (const step of this.#since.toReversed()) {
+      if (!('write' in step)) break;
+      for (const [name, data] of step.write) if (!written.has(name)) written.set(name, data);
+    }
+    if (written.size < this.#base.size) return;
+    this.#base = written;
+    this.#since = [];
+  }
+
+  readState(names: Iterable<string>): Promise<Map<string, Float32Array>> {
+    const wanted = [...names];
+    return this.#inTurn(() => this.#read(wanted));
+  }
+
+  async #read(wanted: readonly string[]): Promise<Map<string, Float32Array>> {
+    const ids = wanted.map((name) => [name, this.#ids.get(name) ?? null]);
+    const key = digestOf([this.#shared.key, JSON.stringify(['states', ids])]);
+    const values = await this.#recall(key, async (program) => {
+      const read = await program.readState(wanted);
+      return Object.fromEntries(
+        [...read].map(([name, data]) => [name, { dtype: 'float32' as const, shape: [data.length], data }]),
+      );
+    });
+    return new Map(Object.entries(values).map(([name, { data }]) => [name, data as Float32Array]));
+  }
+
+  run(inputs: TensorMap): Promise<TensorMap> {
+    return this.#inTurn(() => this.#run(inputs));
+  }
+
+  async #run(inputs: TensorMap): Promise<TensorMap> {
+    const given = Object.entries(inputs).sort(([a], [b]) => (a < b ? -1 : 1));
+    const forms = given.map(([name, { dtype, shape }]) => [name, dtype, shape]);
+    const key = digestOf([
+      this.#shared.key,
+      JSON.stringify(['run', [...this.#ids].sort(), forms]),
+      ...given.map(([, { data }]) => bytesOf(data)),
+    ]);
+    const outputs = await this.#recall(key, (program) => program.run(inputs), true);
+    for (const { name, next } of this.#shared.graph.states) if (next !== null) this.#ids.set(name, key);
+    this.#since.push({ run: copyOf(inputs) });
+    return outputs;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+  }
+
+  async #inTurn<T>(call: () => Promise<T>): Promise<T> {
+    if (this.#closed || this.#memory.closed) throw closed();
+    const result = this.#turn.then(call);
+    this.#turn = result.catch(() => {});
+    this.#memory.idle = Promise.all([this.#memory.idle, this.#turn]);
+    return result;
+  }
+
+  /** What was computed before, or is now; `moves`: the program then holds what this one will. */
+  async #recall(key: string, compute: (program: Program) => Promise<TensorMap>, moves = false): Promise<TensorMap> {
+    let values: TensorMap = {};
+    await this.#sparing(async () => {
+      const known = this.#memory.get(key);
+      if (known) {
+        values = copyOf(known.values);
+        return known.cpu_ms;
+      }
+      return this.#shared.use(async (program) => {
+        await this.#bring(program);
+        // What breaks off leaves nobody's state.
+        const held = this.#shared.holds;
+        this.#shared.holds = new Map();
+        const before = process.cpuUsage();
+        values = await compute(program);
+        const cpu_ms = cpuSince(before);
+        this.#shared.holds = moves ? this.#after(key) : held;
+        this.#memory.put(key, values, cpu_ms);
+        return cpu_ms;
+      });
+    });
+    return values;
+  }
+
+  #after(key: string): Map<string, string> {
+    const ids = new Map(this.#ids);
+    for (const { name, next } of this.#shared.graph.states) if (next !== null) ids.set(name, key);
+    return ids;
+  }
+
+  /** Brings the shared program to where this one is. */
+  async #bring(program: Program): Promise<void> {
+    const { holds } = this.#shared;
+    if ([...this.#ids].every(([name, id]) => holds.get(name) === id)) return;
+    this.#shared.holds = new Map();
+    await program.writeState(this.#base);
+    for (const step of this.#since) {
+      if ('write' in step) await program.writeState(step.write);
+      else await program.run(step.run);
+    }
+    this.#shared.holds = new Map(this.#ids);
+  }
+
+  /** Does something for which a device owes the processor time that is returned, whatever it takes here. */
+  async #sparing(work: () => Promise<number>): Promise<void> {
+    const before = process.cpuUsage();
+    const owed_ms = await work();
+    this.#memory.spared_ms += owed_ms - cpuSince(before);
+  }
+}
+
+function cpuSince(before: NodeJS.CpuUsage): number {
+  const { user, system } = process.cpuUsage(before);
+  return (user + system) / 1000;
+}
+
+const bytesOf = ({ buffer, byteOffset, byteLength }: Float32Array | Int32Array): Uint8Array =>
+  new Uint8Array(buffer, byteOffset, byteLength);
+
+function digestOf(parts: readonly (string | Uint8Array)[]): string {
+  const hash = createHash('sha256');
+  for (const part of parts) hash.update(`${part.length}\n`).update(part);
+  return hash.digest('hex');
+}
+
+function copyOf(values: TensorMap): TensorMap {
+  return Object.fromEntries(
+    Object.entries(values).map(([name, value]) => [name, { ...value, data: value.data.slice() }]),
+  ) as TensorMap;
+}
