@@ -173,9 +173,10 @@ describe('connections', () => {
       socket.cork(); // all of them in one go
       for (let i = 0; i < 2000; i++) raw.send(Uint8Array.of(0));
       socket.uncork();
-      const flood = await raw.refusal('too-many-messages');
-      assert.match(flood.message, /at most 64 messages may wait/);
+      // Read one at a time, whatever else there is in between: it ends at the twentieth that is not understood, and the rest is not read.
+      await raw.refusal('not-understood');
       assert.equal((await raw.closed).code, 1008);
+      assert.ok(raw.messages.length < 30, `${raw.messages.length} answers`);
     }));
 
   test('that never read are cut off', () =>
@@ -189,8 +190,8 @@ describe('connections', () => {
         for (let i = 0; i < 10; i++) raw.socket.send(frame);
         await new Promise<void>((resolve) => raw.socket.send(frame, () => resolve()));
       }
-      const { connections }: { connections: number } = await (await fetch(`${net.hub.url}/health`)).json();
-      assert.equal(connections, 0);
+      const others = async (): Promise<number> => (await (await fetch(`${net.hub.url}/health`)).json()).connections;
+      while ((await others()) > 0) await new Promise((resolve) => setTimeout(resolve, 20));
       raw.socket.terminate();
     }));
 

@@ -144,6 +144,16 @@ describe('a connection', () => {
     );
   });
 
+  test('ends when too many of its messages wait for their answer', async () => {
+    const hub = openHub(() => new Promise(() => {}));
+    const peer = await hub.observer();
+    const event = (i: number) => peer.say({ type: 'event', event: Uint8Array.of(i) });
+    for (let i = 0; i < CONNECTION_LIMITS.waiting_messages; i++) await event(i);
+    assert.ok(peer.channel.open);
+    assert.equal(await event(99), 'too-many-messages');
+    assert.deepEqual(peer.end, { code: 1008, reason: 'too-many-messages', deaf: true });
+  });
+
   test('may be refused by the core as often as it likes', async () => {
     const hub = openHub(() => Promise.reject(new HubError('refused', 'too late', { refusal: 'wrong-phase' })));
     const peer = await hub.observer();

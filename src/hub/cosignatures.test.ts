@@ -74,3 +74,20 @@ test('strangers cannot crowd out witnesses that are at work, only those that fel
   const joined = held.join(await note(5));
   assert.ok(!joined.includes(named(witnesses[0])) && joined.includes(named(witnesses[1])));
 });
+
+test('a note with the cosignatures of many keys is refused before any of them is looked at', async () => {
+  const held = openCosignatures(hub.id);
+  const sign = async (witnesses: Identity[], signed: string) => {
+    for (const witness of witnesses) signed = await cosignCheckpoint(witness, named(witness), signed, 100);
+    return signed;
+  };
+  const witnesses = Array.from({ length: 9 }, () => createIdentity());
+  const crowded = await sign(witnesses, await note(5));
+  const spoilt = crowded.replace(/.{6}\n$/, 'AAAA==\n');
+  assert.throws(() => held.add(spoilt), {
+    code: 'too-many-witnesses',
+    message: /at most 8 cosignatures in one note, got 9/,
+  });
+  assert.equal(held.largest(), null);
+  assert.equal(held.add(await sign(witnesses.slice(1), await note(5))).length, 8);
+});

@@ -6,6 +6,7 @@ import {
   type NoteKey,
   noteKeyId,
   parseNote,
+  type SignedNote,
   signatureLine,
   signaturesBy,
 } from '../ledger/signed-note.ts';
@@ -13,6 +14,8 @@ import { HubError } from './errors.ts';
 
 /** A note takes 64 signatures; half of them are plenty. */
 const WITNESSES = 32;
+/** Of one note that strangers post: a witness brings its own, somebody who collects them a few. Each costs a look at a signature. */
+const WITNESSES_A_NOTE = 8;
 /** A witness that has been silent for so long makes room for another. */
 const SILENT_S = 3600;
 
@@ -60,8 +63,8 @@ export function openCosignatures(id: string): Cosignatures {
       .join('');
 
   /** Keeps a verified cosignature, unless a later one is held. */
-  const keep = (note: string, size: number, by: NoteKey, line: string): boolean => {
-    const { text, signatures } = parseNote(note);
+  const keep = (note: SignedNote, size: number, by: NoteKey, line: string): boolean => {
+    const { text, signatures } = note;
     const { time_s } = verifyCosignature(note, by);
     const holder = `${by.name} ${by.id}`;
     const before = held.get(holder);
@@ -77,21 +80,28 @@ export function openCosignatures(id: string): Cosignatures {
 
   return {
     add(note) {
-      const { size } = openCheckpoint(note, { id, origin });
-      const added: string[] = [];
-      for (const signature of parseNote(note).signatures) {
-        // The key is in the name, so that nobody needs to be introduced; other names mean nothing here.
+      const parsed = parseNote(note);
+      // The key is in the name, so that nobody needs to be introduced; other names mean nothing here.
+      const by = parsed.signatures.flatMap((signature) => {
         const witness = /^witness\/([0-9a-f]{64})$/.exec(signature.name)?.[1];
-        if (!witness || witness === id) continue;
-        const by = { name: signature.name, id: witness };
-        if (keep(note, size, by, signatureLine(signature))) added.push(witness);
+        return witness && witness !== id ? [{ witness, signature }] : [];
+      });
+      if (by.length > WITNESSES_A_NOTE) {
+        const message = `expected at most ${WITNESSES_A_NOTE} cosignatures in one note, got ${by.length}`;
+        throw new HubError('too-many-witnesses', message);
       }
-      return added;
+      const { size } = openCheckpoint(note, { id, origin });
+      return by
+        .filter(({ witness, signature }) =>
+          keep(parsed, size, { name: signature.name, id: witness }, signatureLine(signature)),
+        )
+        .map(({ witness }) => witness);
     },
     addBy(note, witness) {
       const { size } = openCheckpoint(note, { id, origin });
-      const lines = signaturesBy(parseNote(note), witness, NOTE_COSIGNATURE_V1).map(signatureLine);
-      keep(note, size, witness, lines.join(''));
+      const parsed = parseNote(note);
+      const lines = signaturesBy(parsed, witness, NOTE_COSIGNATURE_V1).map(signatureLine);
+      keep(parsed, size, witness, lines.join(''));
     },
     join(note) {
       return note + linesOf(parseNote(note).text);

@@ -160,6 +160,8 @@ async function startHub(
   const sockets = new WebSocketServer({
     noServer: true,
     maxPayload: WIRE_LIMITS.from_peer_bytes,
+    // One message of each connection, then whatever else there is: who sends thousands at once does not stand before everybody.
+    allowSynchronousEvents: false,
     WebSocket: PeerSocket,
   });
   /** The answer to somebody who gets no WebSocket: a status line, maybe a header. */

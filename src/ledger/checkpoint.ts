@@ -10,6 +10,7 @@ import {
   type NoteKey,
   noteKeyId,
   parseNote,
+  type SignedNote,
   signatureLine,
   signaturesBy,
   toBase64,
@@ -103,10 +104,10 @@ export async function cosignCheckpoint(witness: Identity, name: string, note: st
  * Throws LedgerError `malformed`, `bad-signature` (none by this key, or a false one).
  */
 export function verifyCosignature(
-  note: string,
+  note: string | SignedNote,
   witness: NoteKey,
 ): { readonly checkpoint: Checkpoint; readonly time_s: number } {
-  const parsed = parseNote(note);
+  const parsed = typeof note === 'string' ? parseNote(note) : note;
   const checkpoint = parseCheckpointText(parsed.text);
   const found = signaturesBy(parsed, witness, NOTE_COSIGNATURE_V1);
   let latest = 0n;
