@@ -4,10 +4,12 @@ import { readFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { sha256Hex } from '../protocol/hash.ts';
 import { createIdentity } from '../protocol/identity.ts';
-import { type Target, uploadHeaders } from './flood.ts';
+import { from, type Target, uploadHeaders } from './flood.ts';
 
 const EVERY_MS = { health: 100, upload: 300, memory: 200 };
 const UPLOAD_BYTES = 1024;
+/** Where honest people are, for a hub that is behind a proxy. */
+const ADDRESS = '192.0.2.1';
 /** What takes longer counts as refused. */
 const PATIENCE_MS = 15_000;
 /** How often in a row all must be well before it counts as back to normal. */
@@ -22,6 +24,8 @@ export interface Felt {
   readonly uploads: Times;
   /** The hub's largest resident memory; null where the system does not say. */
   readonly memory_mb: number | null;
+  /** What the hub took of a processor, of 1; null where the system does not say. What others do on the machine does not change it. */
+  readonly processor: number | null;
 }
 
 export interface Times {
@@ -52,12 +56,20 @@ function ask(url: string, method: string, headers: Record<string, string>, body?
   });
 }
 
+export type HonestPeople = ReturnType<typeof honestPeople>;
+
 /** Begins to measure; `end` resolves with what was felt, `normal` when all is well, with the seconds until then. */
 export function honestPeople(target: Target, pid: number) {
   const identity = createIdentity();
   const samples: Record<'health' | 'upload', Sample[]> = { health: [], upload: [] };
   const ending = new AbortController();
   let memory_mb: number | null = null;
+  const began = { ms: performance.now(), processor_s: processorOf(pid) };
+  const processor = (): number | null => {
+    const now_s = processorOf(pid);
+    if (now_s === null || began.processor_s === null) return null;
+    return (1000 * (now_s - began.processor_s)) / (performance.now() - began.ms);
+  };
 
   const goOn = async (what: 'health' | 'upload', step: () => Promise<Sample>): Promise<void> => {
     while (!ending.signal.aborted) {
@@ -68,10 +80,14 @@ export function honestPeople(target: Target, pid: number) {
   const upload = async (): Promise<Sample> => {
     const bytes = randomBytes(UPLOAD_BYTES);
     const hash = sha256Hex(bytes);
-    const headers = { ...(await uploadHeaders(target, identity, hash)), 'content-length': String(bytes.length) };
+    const signed = await uploadHeaders(target, identity, hash);
+    const headers = { ...signed, ...from(target, ADDRESS), 'content-length': String(bytes.length) };
     return ask(`${target.url}/blobs/${hash}`, 'PUT', headers, bytes);
   };
-  const people = [goOn('health', () => ask(`${target.url}/health`, 'GET', {})), goOn('upload', upload)];
+  const people = [
+    goOn('health', () => ask(`${target.url}/health`, 'GET', from(target, ADDRESS))),
+    goOn('upload', upload),
+  ];
   const looking = setInterval(() => {
     const now_mb = memoryOf(pid);
     if (now_mb !== null) memory_mb = Math.max(memory_mb ?? 0, now_mb);
@@ -87,7 +103,12 @@ export function honestPeople(target: Target, pid: number) {
 
   return {
     /** What has been felt until now. */
-    felt: (): Felt => ({ health: times(samples.health), uploads: times(samples.upload), memory_mb }),
+    felt: (): Felt => ({
+      health: times(samples.health),
+      uploads: times(samples.upload),
+      memory_mb,
+      processor: processor(),
+    }),
     async normal(): Promise<number> {
       const begun_ms = performance.now();
       const since = { health: samples.health.length, upload: samples.upload.length };
@@ -117,6 +138,20 @@ function memoryOf(pid: number): number | null {
   try {
     const found = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
     return found ? Number(found[1]) / 1024 : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Linux counts in hundredths of a second, whatever its clock is (proc(5), USER_HZ). */
+const TICKS_PER_S = 100;
+
+/** The seconds of processor that a process has taken until now. */
+function processorOf(pid: number): number | null {
+  try {
+    // The name stands in brackets and may hold anything; user and system time are the 12th and 13th field after it.
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)!.split(' ');
+    return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_S;
   } catch {
     return null;
   }

@@ -3,14 +3,21 @@ import { randomBytes } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { sha256Hex } from '../protocol/hash.ts';
-import type { Identity } from '../protocol/identity.ts';
+import { createIdentity, type Identity } from '../protocol/identity.ts';
 import { uploadChallenge } from '../protocol/messages.ts';
+
+export const MB = 1 << 20;
 
 /** The hub that is flooded, a process of its own on this machine with everything as it is by default. */
 export interface Target {
   readonly url: string;
   readonly hub: string;
+  /** The hub has been told that the world sees it through a proxy of this machine: whom it counts a request under, `from` says. */
+  readonly is_public: boolean;
 }
+
+/** What the thread of a flood says when it has prepared everything. */
+export const BEGUN = 'begun';
 
 /** Counts that say what a flood did and what became of it. */
 export type Counts = Record<string, number>;
@@ -19,9 +26,17 @@ export interface Flood {
   readonly name: string;
   /** What the strangers do, in a few words. */
   readonly what: string;
+  /** The hub is one that the world sees: programs of its own machine, which may do as they like, are strangers to it. */
+  readonly is_public?: boolean;
+  /** What must be there before it begins, for itself: nothing of it is measured. */
+  prepare?(target: Target): Promise<string>;
   /** Goes on until the signal fires, ends what it has open, and resolves with what it counted; the keys are words for the table. */
-  run(target: Target, signal: AbortSignal): Promise<Counts>;
+  run(target: Target, signal: AbortSignal, prepared: string): Promise<Counts>;
 }
+
+/** What a proxy adds to the request of somebody at an address, where the hub is behind one. */
+export const from = (target: Target, address: string): Record<string, string> =>
+  target.is_public ? { 'x-forwarded-for': address } : {};
 
 /** The headers of an upload that its key has signed. */
 export async function uploadHeaders(target: Target, identity: Identity, hash: string): Promise<Record<string, string>> {
@@ -84,3 +99,51 @@ export function pause(signal: AbortSignal, delay_ms: number): Promise<void> {
     signal.addEventListener('abort', done);
   });
 }
+
+/** Keeps `count` sockets open that begin as `beginning` says, one more for each that is closed, and writes to each every second. */
+export async function holdSockets(
+  { target, signal, count, every_second = null, deaf = false }: HoldOptions,
+  beginning: () => Promise<string>,
+): Promise<{ opened: number; closed: number }> {
+  const open = new Set<Socket>();
+  let [opened, closed] = [0, 0];
+  while (!signal.aborted) {
+    for (let missing = count - open.size; missing > 0 && !signal.aborted; missing--) {
+      const socket = rawSocket(target, await beginning(), () => {
+        if (!signal.aborted) closed++;
+        open.delete(socket);
+      });
+      if (deaf) socket.pause();
+      else socket.resume();
+      open.add(socket);
+      if (++opened % 200 === 0) await pause(signal, 20);
+    }
+    await pause(signal, 1000);
+    if (every_second !== null) for (const socket of open) socket.write(every_second);
+  }
+  for (const socket of open) socket.destroy();
+  return { opened, closed };
+}
+
+interface HoldOptions {
+  readonly target: Target;
+  readonly signal: AbortSignal;
+  readonly count: number;
+  readonly every_second?: string | null;
+  /** They do not read. */
+  readonly deaf?: boolean;
+}
+
+/** A blob of random bytes on the hub. */
+export async function planted(target: Target, bytes: Uint8Array): Promise<string> {
+  const { status, hash } = await uploadWhole(target, createIdentity(), bytes);
+  if (status !== 201) throw new Error(`the blob that is to be flooded was not taken: ${status}`);
+  return hash;
+}
+
+/** Text that packs to a third or so. */
+export const textThatPacks = (size_bytes: number): Uint8Array =>
+  Buffer.from(Array.from({ length: size_bytes >> 4 }, (_, i) => `line ${i} ${Math.random()}\n`).join('')).subarray(
+    0,
+    size_bytes,
+  );

@@ -1,67 +1,21 @@
 // Floods of bytes: uploads that trickle or are never wanted, readers that do not read, readers that are gone, sockets that say nothing.
 import { randomBytes } from 'node:crypto';
-import type { Socket } from 'node:net';
+import { bytesToHex } from '@noble/hashes/utils.js';
 import { createIdentity } from '../protocol/identity.ts';
 import {
   beginningOfFetch,
   beginningOfUpload,
   type Flood,
+  holdSockets,
+  MB,
   over,
   pause,
+  planted,
   rawSocket,
-  type Target,
+  textThatPacks,
+  uploadHeaders,
   uploadWhole,
 } from './flood.ts';
-
-const MB = 1 << 20;
-
-/** Keeps `count` sockets open that begin as `beginning` says, one more for each that is closed, and writes to each every second. */
-async function holdSockets(
-  { target, signal, count, every_second = null, deaf = false }: HoldOptions,
-  beginning: () => Promise<string>,
-): Promise<{ opened: number; closed: number }> {
-  const open = new Set<Socket>();
-  let [opened, closed] = [0, 0];
-  while (!signal.aborted) {
-    for (let missing = count - open.size; missing > 0 && !signal.aborted; missing--) {
-      const socket = rawSocket(target, await beginning(), () => {
-        if (!signal.aborted) closed++;
-        open.delete(socket);
-      });
-      if (deaf) socket.pause();
-      else socket.resume();
-      open.add(socket);
-      if (++opened % 200 === 0) await pause(signal, 20);
-    }
-    await pause(signal, 1000);
-    if (every_second !== null) for (const socket of open) socket.write(every_second);
-  }
-  for (const socket of open) socket.destroy();
-  return { opened, closed };
-}
-
-interface HoldOptions {
-  readonly target: Target;
-  readonly signal: AbortSignal;
-  readonly count: number;
-  readonly every_second?: string | null;
-  /** They do not read. */
-  readonly deaf?: boolean;
-}
-
-/** A blob of random bytes on the hub. */
-async function planted(target: Target, bytes: Uint8Array): Promise<string> {
-  const { status, hash } = await uploadWhole(target, createIdentity(), bytes);
-  if (status !== 201) throw new Error(`the blob that is to be flooded was not taken: ${status}`);
-  return hash;
-}
-
-/** Text that packs to a third or so. */
-const lines = (size_bytes: number): Uint8Array =>
-  Buffer.from(Array.from({ length: size_bytes >> 4 }, (_, i) => `line ${i} ${Math.random()}\n`).join('')).subarray(
-    0,
-    size_bytes,
-  );
 
 /** Each key signs once: what a stranger has to compute is not what a hub should fear. */
 const slowUploads = (count: number): Flood['run'] => {
@@ -116,18 +70,83 @@ export const FLOODS_OF_BYTES: readonly Flood[] = [
     },
   },
   {
+    name: 'unfinished-uploads',
+    what: 'first parts of 64 kB of uploads that never go on, a new key each time, 16 at once',
+    async run(target, signal) {
+      const bytes = new Uint8Array(64 << 10);
+      let taken = 0;
+      await over(signal, 16, async () => {
+        const hash = bytesToHex(randomBytes(32));
+        const headers = {
+          ...(await uploadHeaders(target, createIdentity(), hash)),
+          'content-range': `bytes 0-${bytes.length - 1}/${MB}`,
+        };
+        const response = await fetch(`${target.url}/blobs/${hash}`, { method: 'PUT', body: bytes, headers });
+        await response.arrayBuffer();
+        if (response.status === 202) taken++;
+      });
+      return { taken };
+    },
+  },
+  {
+    name: 'aborted-uploads',
+    what: 'uploads of 16 MiB that break off at their last byte, four at once',
+    async run(target, signal) {
+      const bytes = new Uint8Array(16 * MB - 1);
+      let aborted = 0;
+      await over(signal, 4, async () => {
+        const beginning = await beginningOfUpload(target, createIdentity(), bytes.length + 1);
+        await new Promise<void>((resolve) => {
+          const socket = rawSocket(target, beginning, resolve);
+          socket.resume();
+          socket.write(bytes, () => {
+            socket.destroy();
+            aborted++;
+          });
+          signal.addEventListener('abort', () => socket.destroy(), { once: true });
+        });
+      });
+      return { aborted };
+    },
+  },
+  {
+    name: 'unsized-uploads',
+    what: '32 uploads that name no length and go on for ever',
+    async run(target, signal) {
+      const chunk = `10000\r\n${'x'.repeat(65_536)}\r\n`;
+      let [begun, sent] = [0, 0];
+      await over(signal, 32, async () => {
+        const hash = bytesToHex(randomBytes(32));
+        const signed = Object.entries(await uploadHeaders(target, createIdentity(), hash));
+        const lines = signed.map(([name, value]) => `${name}: ${value}\r\n`).join('');
+        const start = `PUT /blobs/${hash} HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n${lines}\r\n`;
+        begun++;
+        await new Promise<void>((resolve) => {
+          const socket = rawSocket(target, start, resolve);
+          socket.resume();
+          const more = (error?: Error | null): void => {
+            if (error || signal.aborted) socket.destroy();
+            else if (++sent) socket.write(chunk, more);
+          };
+          more();
+        });
+      });
+      return { begun, 'MiB sent': sent >> 4 };
+    },
+  },
+  {
     name: 'deaf-readers',
     what: '64 readers of a 64 MiB blob who do not read',
-    async run(target, signal) {
-      const hash = await planted(target, randomBytes(64 * MB));
+    prepare: (target) => planted(target, randomBytes(64 * MB)),
+    async run(target, signal, hash) {
       return { ...(await holdSockets({ target, signal, count: 64, deaf: true }, async () => beginningOfFetch(hash))) };
     },
   },
   {
     name: 'abort-gets',
     what: '50 readers a second of a 200 MiB blob who are gone at once',
-    async run(target, signal) {
-      const hash = await planted(target, randomBytes(200 * MB));
+    prepare: (target) => planted(target, randomBytes(200 * MB)),
+    async run(target, signal, hash) {
       let asked = 0;
       while (!signal.aborted) {
         const socket = rawSocket(target, beginningOfFetch(hash));
@@ -141,8 +160,8 @@ export const FLOODS_OF_BYTES: readonly Flood[] = [
   {
     name: 'gzip',
     what: '64 readers of one 1 MiB text, packed, over and over',
-    async run(target, signal) {
-      const hash = await planted(target, lines(MB));
+    prepare: (target) => planted(target, textThatPacks(MB)),
+    async run(target, signal, hash) {
       let asked = 0;
       await over(signal, 64, async () => {
         const response = await fetch(`${target.url}/blobs/${hash}`, { headers: { 'accept-encoding': 'gzip' }, signal });

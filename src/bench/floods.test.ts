@@ -16,7 +16,7 @@ test('each flood has a name of its own', () => {
 
 test('says what is felt too much, and nothing of what is not', () => {
   const times = { count: 100, refused: 0, p50_ms: 1, p99_ms: 250 };
-  const felt: Felt = { health: times, uploads: { ...times, p99_ms: 1000 }, memory_mb: 400 };
+  const felt: Felt = { health: times, uploads: { ...times, p99_ms: 1000 }, memory_mb: 400, processor: 0.5 };
   assert.deepEqual(brokenBounds(felt, 10), []);
   assert.deepEqual(brokenBounds({ ...felt, memory_mb: null }, 10), []);
   const broken: [Felt, number, RegExp][] = [

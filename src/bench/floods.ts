@@ -1,14 +1,15 @@
 // A hub that strangers flood: what honest people feel of it, one flood after the other, against the bounds that must hold.
-import { mkdtempSync, rmSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { startChild } from '../cli/children.ts';
 import { BenchError } from './errors.ts';
-import type { Counts, Flood, Target } from './flood.ts';
-import { BOUNDS, type Felt, honestPeople } from './flood-honest.ts';
+import { BEGUN, type Counts, type Flood, type Target } from './flood.ts';
+import { BOUNDS, type Felt, type HonestPeople, honestPeople } from './flood-honest.ts';
 import { FLOODS_OF_BYTES } from './floods-of-bytes.ts';
+import { FLOODS_OF_QUESTIONS } from './floods-of-questions.ts';
 import { FLOODS_OF_WORDS } from './floods-of-words.ts';
 import { table, writeJson } from './report.ts';
 
@@ -19,15 +20,17 @@ const QUIET: Flood = {
   run: (_target, signal) => new Promise((resolve) => signal.addEventListener('abort', () => resolve({}))),
 };
 /** Every flood. Another one is one more row here. */
-export const FLOODS: readonly Flood[] = [QUIET, ...FLOODS_OF_BYTES, ...FLOODS_OF_WORDS];
+export const FLOODS: readonly Flood[] = [QUIET, ...FLOODS_OF_BYTES, ...FLOODS_OF_WORDS, ...FLOODS_OF_QUESTIONS];
 
 const HELP = `npm run bench floods [-- OPTIONS]
 
-  --seconds N   how long each flood lasts (default 60)
-  --only A,B    these floods: ${FLOODS.map(({ name }) => name).join(', ')}
-  --json FILE   the measurements as JSON; "-" for standard output instead of the table
+  --seconds N     how long each flood lasts (default 60)
+  --only A,B      these floods: ${FLOODS.map(({ name }) => name).join(', ')}
+  --results FILE  keeps each finished flood as a line of JSON and skips those it finds there
+  --json FILE     the measurements as JSON; "-" for standard output instead of the table
 
-Each flood gets a hub of its own, a process with everything as it is by default, and comes from this machine, which has no limit by address.
+Each flood gets a hub of its own, a process with everything as it is by default, and comes from this machine, which has no limit by address;
+but where programs of this machine may do what strangers may not (fill-runs), the hub is a public one behind a proxy, and everybody has an address.
 Beside it somebody asks for /health ten times a second and somebody uploads 1 kB three times a second, each time by a new connection.
 Fails unless /health answers within ${BOUNDS.health_p99_ms} ms and uploads within ${BOUNDS.upload_p99_ms} ms (99 of 100), no upload is refused, the hub's memory stays below
 ${BOUNDS.memory_mb} MB, and all is well again ${BOUNDS.normal_s} s after the flood.`;
@@ -50,9 +53,15 @@ export async function run(args: string[]): Promise<void> {
     console.log(HELP);
     return;
   }
+  const known = readResults(options);
   const rows: Row[] = [];
   for (const flood of options.floods) {
-    rows.push(await flooded(flood, options.seconds));
+    let row = known.find((one) => one.flood === flood.name);
+    if (!row) {
+      row = await flooded(flood, options.seconds);
+      if (options.results !== null) appendFileSync(options.results, `${JSON.stringify(row)}\n`);
+    }
+    rows.push(row);
     if (options.json !== '-') console.error(`${flood.name}: ${rows.at(-1)!.broken.join(', ') || 'all bounds hold'}`);
   }
   if (options.json !== '-') print(rows);
@@ -72,12 +81,26 @@ export function floodNamed(name: string): Flood {
   throw new BenchError('usage', `floods: there is no flood "${name}"; there are: ${known}`);
 }
 
-function optionsOf(args: string[]): { seconds: number; floods: readonly Flood[]; json: string | null } | null {
-  let values: { seconds?: string; only?: string; json?: string; help?: boolean };
+interface Options {
+  readonly seconds: number;
+  readonly floods: readonly Flood[];
+  readonly results: string | null;
+  readonly json: string | null;
+}
+
+/** The floods that were measured before, as long as is wanted now. */
+function readResults({ results, seconds }: Options): Row[] {
+  if (results === null || !existsSync(results)) return [];
+  const lines = readFileSync(results, 'utf8').split('\n').filter(Boolean);
+  return lines.map((line): Row => JSON.parse(line)).filter((row) => row.seconds === seconds);
+}
+
+function optionsOf(args: string[]): Options | null {
+  let values: { seconds?: string; only?: string; results?: string; json?: string; help?: boolean };
   try {
     const string = { type: 'string' } as const;
     const help = { type: 'boolean', short: 'h' } as const;
-    ({ values } = parseArgs({ args, options: { seconds: string, only: string, json: string, help } }));
+    ({ values } = parseArgs({ args, options: { seconds: string, only: string, results: string, json: string, help } }));
   } catch (error) {
     throw new BenchError('usage', `floods: ${(error as Error).message.split('\n', 1)[0]}`);
   }
@@ -86,49 +109,72 @@ function optionsOf(args: string[]): { seconds: number; floods: readonly Flood[];
   if (!(seconds >= 1 && seconds <= 3600)) {
     throw new BenchError('usage', `--seconds: expected a number from 1 to 3600, got "${values.seconds}"`);
   }
-  return { seconds, floods: values.only?.split(',').map(floodNamed) ?? FLOODS, json: values.json ?? null };
+  const { only, results = null, json = null } = values;
+  return { seconds, floods: only?.split(',').map(floodNamed) ?? FLOODS, results, json };
 }
 
 /** One flood on a hub of its own. */
 async function flooded(flood: Flood, seconds: number): Promise<Row> {
   const folder = mkdtempSync(join(tmpdir(), 'potluck-bench-floods-'));
-  const hub = await startHub(folder);
+  const hub = await startHub(folder, flood.is_public ?? false);
   try {
-    const people = honestPeople(hub.target, hub.pid);
-    const counts = await during(flood, hub.target, seconds);
+    const { counts, people, failed } = await during(flood, hub, seconds);
     const felt = people.felt();
     const normal_s = await people.normal();
     await people.end();
     const row = { flood: flood.name, what: flood.what, seconds, counts, ...felt, normal_s };
-    return { ...row, broken: brokenBounds(felt, normal_s) };
+    return { ...row, broken: [...brokenBounds(felt, normal_s), ...failed] };
   } finally {
     await hub.stop();
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-function during(flood: Flood, target: Target, seconds: number): Promise<Counts> {
+interface Flooded {
+  readonly counts: Counts;
+  /** Those who have felt it from its beginning. */
+  readonly people: HonestPeople;
+  readonly failed: readonly string[];
+}
+
+/** Resolves at the flood's end. One that fails is told as a broken bound: those after it are measured all the same. */
+async function during(flood: Flood, { target, pid }: FloodedHub, seconds: number): Promise<Flooded> {
   const worker = new Worker(new URL('./flood-worker.ts', import.meta.url), {
     workerData: { name: flood.name, target },
     execArgv: ['--disable-warning=ExperimentalWarning'],
   });
-  const timer = setTimeout(() => worker.postMessage('end'), seconds * 1000);
-  return new Promise<Counts>((resolve, reject) => {
-    worker.once('message', resolve);
-    worker.once('error', reject);
-  }).finally(async () => {
-    clearTimeout(timer);
-    await worker.terminate();
+  const { promise: ended, resolve } = Promise.withResolvers<Omit<Flooded, 'people'>>();
+  const { promise: begun, resolve: begin } = Promise.withResolvers<HonestPeople>();
+  let timer: NodeJS.Timeout | undefined;
+  worker.on('message', (said: Counts | typeof BEGUN) => {
+    if (said !== BEGUN) return resolve({ counts: said, failed: [] });
+    begin(honestPeople(target, pid));
+    timer = setTimeout(() => worker.postMessage('end'), seconds * 1000);
   });
+  worker.once('error', ({ message }) => {
+    begin(honestPeople(target, pid));
+    resolve({ counts: {}, failed: [`the flood failed: ${message}`] });
+  });
+  const how = await ended;
+  clearTimeout(timer);
+  await worker.terminate();
+  return { ...how, people: await begun };
 }
 
-async function startHub(folder: string): Promise<{ target: Target; pid: number; stop(): Promise<void> }> {
+interface FloodedHub {
+  readonly target: Target;
+  readonly pid: number;
+  stop(): Promise<void>;
+}
+
+async function startHub(folder: string, is_public: boolean): Promise<FloodedHub> {
   const { promise, resolve, reject } = Promise.withResolvers<Target>();
+  const seen = is_public ? ['--public', 'http://hub.example'] : [];
   const child = startChild({
-    args: ['hub', '--port', '0', '--folder', join(folder, 'hub'), '--no-page', '--log-level', 'error'],
+    args: ['hub', '--port', '0', '--folder', join(folder, 'hub'), '--no-page', '--log-level', 'error', ...seen],
     restart_ms: null,
     onLine: (line) => {
-      if (line.type === 'listening') resolve({ url: String(line.url), hub: String(line.hub) });
+      if (line.type === 'listening') resolve({ url: String(line.url), hub: String(line.hub), is_public });
     },
     onDeath: (lastWords) => reject(new BenchError('engine_failed', `the hub ended: ${lastWords}`)),
   });
@@ -151,9 +197,10 @@ export function brokenBounds(felt: Felt, normal_s: number): string[] {
 
 function print(rows: readonly Row[]): void {
   const ms = (value: number): string => `${value.toFixed(0)} ms`;
-  const cells = rows.map(({ what, health, uploads, memory_mb, normal_s, counts }) => [
+  const cells = rows.map(({ what, health, uploads, memory_mb, processor, normal_s, counts }) => [
     ...[what, ms(health.p50_ms), ms(health.p99_ms), ms(uploads.p50_ms), ms(uploads.p99_ms)],
     ...[`${uploads.refused} of ${uploads.count}`, memory_mb === null ? '–' : `${memory_mb.toFixed(0)} MB`],
+    processor === null ? '–' : `${(100 * processor).toFixed(0)} %`,
     `${normal_s.toFixed(1)} s`,
     Object.entries(counts)
       .map(([name, count]) => `${count.toLocaleString('en-US')} ${name}`)
@@ -167,6 +214,7 @@ function print(rows: readonly Row[]): void {
     'p99',
     'refused',
     'memory',
+    'processor',
     'normal after',
     'the strangers',
   ];
