@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { sha256Hex } from '../protocol/hash.ts';
+import { bindDevice } from './devices.ts';
 import type { VerdictGiven } from './events.ts';
 import { judgementOf } from './judging.ts';
 import { mustRepeat, repeatableOf } from './panel.ts';
@@ -146,7 +147,7 @@ describe('an appeal', () => {
       h.draw();
       const [liar] = submission(a).judges;
       const [silent, ...devices] = VALIDATORS.filter((id) => id !== liar);
-      for (const id of devices) h.state.devices.set(id, { owner: key(99), expires_ms: 9e12, revoked: false });
+      for (const id of devices) bindDevice(h.state, id, { owner: key(99), expires_ms: 9e12 });
       h.judgeAll((judge, id) => {
         if (id !== a) return {};
         if (judge === liar) return FRAUD;

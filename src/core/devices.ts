@@ -71,8 +71,16 @@ export function applyDevice(state: NetworkState, author: string, body: DeviceBod
     return;
   }
   const opened = openCertificate(body.certificate, author);
-  if ('code' in opened) return;
-  const { owner } = opened;
-  if (!state.devices.has(author)) state.owners.set(owner, (state.owners.get(owner) ?? 0) + 1);
-  state.devices.set(author, { ...opened, revoked: false });
+  if (!('code' in opened)) bindDevice(state, author, opened);
+}
+
+/** From now on a device earns for an owner. */
+export function bindDevice(
+  state: NetworkState,
+  device: string,
+  certificate: { readonly owner: string; readonly expires_ms: number },
+): void {
+  const { owner } = certificate;
+  if (!state.devices.has(device)) state.owners.set(owner, (state.owners.get(owner) ?? 0) + 1);
+  state.devices.set(device, { ...certificate, revoked: false });
 }

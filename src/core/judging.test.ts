@@ -1,6 +1,7 @@
 // What judges may say, and what comes of it: stake decides, plants convict, rules change with notice.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { bindDevice } from './devices.ts';
 import type { EventBody } from './events.ts';
 import { judgementOf, pledgeOf } from './judging.ts';
 import { initialState, type NetworkState } from './state.ts';
@@ -175,7 +176,7 @@ test('an account has the say that the rules give it, however many devices it bri
   const validators = [ann, bob, cat].map((account) => ({ account, stake: 1 }));
   const verdictsOf = (judges: number, workers: readonly string[]) => {
     const state = initialState(HUB);
-    for (const device of anns) state.devices.set(device, { owner: ann, expires_ms: 1e9, revoked: false });
+    for (const device of anns) bindDevice(state, device, { owner: ann, expires_ms: 1e9 });
     return { state: opened(workers, [...anns, bob, cat], { validators, judges }, state), workers };
   };
   const many = verdictsOf(

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
 import fc from 'fast-check';
 import { sha256Hex } from '../protocol/hash.ts';
+import { bindDevice } from './devices.ts';
 import { mustRepeat, openDraw } from './panel.ts';
 import type { Rules } from './rules.ts';
 import { drawnBy, EXAMPLE_HUB } from './testing/example-draw.ts';
@@ -116,10 +117,10 @@ test('judges are drawn by stake, not by how many keys it stands behind', () => {
 test("a worker's own account judges it last", () => {
   h = new History();
   const own = VALIDATORS.slice(0, 5);
-  for (const id of own) h.state.devices.set(id, { owner: ALICE, expires_ms: 1e9, revoked: false });
+  for (const id of own) bindDevice(h.state, id, { owner: ALICE, expires_ms: 1e9 });
   const { state } = h;
   begin({ judges: 5 });
-  for (const [id, device] of state.devices) h.state.devices.set(id, device);
+  for (const [id, device] of state.devices) bindDevice(h.state, id, device);
   const [a, b] = handIn();
   h.draw();
   assert.ok(judgesOf(a).every((id) => !own.includes(id)));

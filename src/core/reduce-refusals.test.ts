@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { identityFromSecret } from '../protocol/identity.ts';
+import { bindDevice } from './devices.ts';
 import type { EventBody } from './events.ts';
 import { CORE_LIMITS } from './limits.ts';
 import { statementOf } from './share-table.ts';
@@ -175,7 +176,7 @@ describe('what must not happen', () => {
     for (let i = 0; i < CORE_LIMITS.unfinished_runs_per_owner; i++)
       h.happen(OWNER, created(), i === 0 ? RUN : undefined);
     h.refused('too-many-runs', OWNER, created());
-    h.state.devices.set(ALICE, { owner: OWNER, expires_ms: 99, revoked: false });
+    bindDevice(h.state, ALICE, { owner: OWNER, expires_ms: 99 });
     h.refused('too-many-runs', ALICE, created());
     h.happen(BOB, created());
     h.run.phase = 'finished';

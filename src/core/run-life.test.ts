@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { balanceOf } from './balances.ts';
+import { bindDevice } from './devices.ts';
 import type { EventBody } from './events.ts';
 import { CORE_LIMITS } from './limits.ts';
 import { mayStateShares, statementOf } from './share-table.ts';
@@ -50,7 +51,7 @@ describe('refused', () => {
     h.openRound();
     for (const word of WORDS) for (const author of [ALICE, VERA, HUB]) h.refused('not-the-owner', author, say(word));
     // Not even of what earns for the owner.
-    h.state.devices.set(ALICE, { owner: OWNER, expires_ms: 1e9, revoked: false });
+    bindDevice(h.state, ALICE, { owner: OWNER, expires_ms: 1e9 });
     h.refused('not-the-owner', ALICE, say('run.ended'));
   });
 

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { addressesOf } from './addresses.ts';
+import { bindDevice } from './devices.ts';
 import type { EventBody } from './events.ts';
 import {
   mayStateShares,
@@ -181,7 +182,7 @@ test('an owner names the address it is settled at, and may change it; a device m
   assert.equal(refused(OWNER, address('a', 0)), 'wrong-change');
   assert.equal(refused(OWNER, address('c', 3)), 'wrong-change');
   assert.equal(refused(OWNER, address('c', 2, ALICE)), 'wrong-hub');
-  state.devices.set(ALICE, { owner: OWNER, expires_ms: 99, revoked: false });
+  bindDevice(state, ALICE, { owner: OWNER, expires_ms: 99 });
   assert.equal(refused(ALICE, address('c', 0)), 'not-the-owner');
   assert.deepEqual([...addressesOf(state)], [[OWNER, `0x${'b'.repeat(40)}`]]);
 });

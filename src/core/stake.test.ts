@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { balanceOf } from './balances.ts';
+import { bindDevice } from './devices.ts';
 import type { EventBody } from './events.ts';
 import { judgementOf, pledgeOf } from './judging.ts';
 import { weightsOf } from './payout.ts';
@@ -116,7 +117,7 @@ describe('locking', () => {
 
   test('by an owner behind its device, not by the device, and not behind one that is revoked', () => {
     h = new History();
-    h.state.devices.set(VERA, { owner: EVE, expires_ms: 1e9, revoked: false });
+    bindDevice(h.state, VERA, { owner: EVE, expires_ms: 1e9 });
     h.openRound(true, { rounds: 9, rules: rules() });
     h.playRound();
     assert.equal(balanceOf(h.run, EVE).free, 410);

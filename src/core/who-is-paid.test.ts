@@ -1,6 +1,7 @@
 // Who is accepted and who is paid, case by case: judges who disagree, say too much, show nothing, leave, or lose their say.
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
+import { bindDevice } from './devices.ts';
 import type { VerdictGiven } from './events.ts';
 import { judgementOf } from './judging.ts';
 import { CORE_LIMITS } from './limits.ts';
@@ -89,7 +90,7 @@ describe('two judges who disagree', () => {
 
 describe('a judge', () => {
   test('of the worker’s own account comes last', () => {
-    for (const device of [ALICE, VERA]) h.state.devices.set(device, { owner: XENA, expires_ms: 1e9, revoked: false });
+    for (const device of [ALICE, VERA]) bindDevice(h.state, device, { owner: XENA, expires_ms: 1e9 });
     begin([VERA, WIM], { judges: 1 });
     const [a] = [handIn(ALICE), handIn(BOB)];
     h.draw();

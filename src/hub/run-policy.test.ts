@@ -1,6 +1,7 @@
 // Who may create runs: strangers can fill their part of a hub and not the rest, what is over counts nowhere, and a refusal says what to do.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { bindDevice } from '../core/devices.ts';
 import { initialState, type NetworkState, type RunState } from '../core/state.ts';
 import { openRunPolicy, type RunPolicy, STRANGERS_RUNS } from './run-policy.ts';
 
@@ -61,7 +62,7 @@ describe('on a hub that strangers reach', () => {
     const policy = openRunPolicy('limited', new Set());
     const { create, state } = network();
     for (let i = 0; i < STRANGERS_RUNS.of_account; i++) create(policy, 'owner', `address ${i}`);
-    state.devices.set('device', { owner: 'owner', expires_ms: 99, revoked: false });
+    bindDevice(state, 'device', { owner: 'owner', expires_ms: 99 });
     assert.throws(() => create(policy, 'device', 'new'), full);
   });
 

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { bindDevice } from '../core/devices.ts';
 import type { EventBody } from '../core/events.ts';
 import { roundPayout } from '../core/payout.ts';
 import { apply } from '../core/reduce.ts';
@@ -80,7 +81,7 @@ function roundOf({ shares, split, tokens, verdicts, owned }: Case): { state: Net
   }
   tokens.forEach((_, k) => {
     // As a certificate would: signatures are the core's own matter, tested there.
-    if (owned[k]) state.devices.set(id(WORKER + k), { owner: OWNER, expires_ms: 1e15, revoked: false });
+    if (owned[k]) bindDevice(state, id(WORKER + k), { owner: OWNER, expires_ms: 1e15 });
     happen(id(WORKER + k), { ...base, type: 'peer.joined', session: 0, role: 'worker', name: `w${k}`, runtime: 'x' });
   });
   happen(HUB, { ...base, type: 'round.opened', round: 0, attempt: 0 });
