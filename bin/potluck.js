@@ -3,6 +3,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import module from 'node:module';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
@@ -10,8 +11,11 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const main = join(root, 'src', 'cli', 'main.ts');
 const bundled = join(root, 'node_modules', '.bin', process.platform === 'win32' ? 'node.cmd' : 'node');
 
+// The second start need not strip types again, nor need threads and other potluck processes that this one starts: those know of it by its name.
+process.env.NODE_COMPILE_CACHE ??= join(tmpdir(), 'node-compile-cache');
+
 if (Number(process.versions.node.split('.')[0]) >= 24) {
-  module.enableCompileCache(); // the second start need not strip types again
+  module.enableCompileCache();
   await import(pathToFileURL(main).href);
 } else if (existsSync(bundled)) {
   const child = spawn(bundled, [main, ...process.argv.slice(2)], {

@@ -1,11 +1,12 @@
 // The worker thread of the native runtime: onnxruntime-node with the settings that docs/decisions/0001 explains.
 import { parentPort, workerData } from 'node:worker_threads';
-import { z } from 'zod';
+import type { NativeOptions } from './native-runtime.ts';
 import { nodeOwnerPort } from './runtime-node-worker.ts';
 import { serveRuntime } from './runtime-server.ts';
 import type { OrtModule, SessionSettings } from './session-program.ts';
 
-const { threads, alone } = z.object({ threads: z.int().min(1), alone: z.boolean() }).parse(workerData);
+// From native-runtime.ts. A schema for it would take longer to load than all else that this thread loads.
+const { threads, alone } = workerData as Required<NativeOptions>;
 
 const settings: SessionSettings = {
   preallocate: true,
