@@ -17,6 +17,6 @@ function cpuSeconds(): number {
 const [, file] = process.argv;
 const told = process.env.POTLUCK_TEST_CPU;
 // Workers and forked processes of a test are given the same flags; their time is in the test's.
-if (told && file?.endsWith('.test.ts')) {
+if (told && file && /\.test\.(ts|mjs)$/.test(file)) {
   process.on('exit', () => appendFileSync(told, `${cpuSeconds()} ${file}\n`));
 }

@@ -1,0 +1,47 @@
+// Unit tests of a room, several files in one process: each of them alone loads the same modules for longer than most of them test.
+import { writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+
+/** Rooms whose files test in milliseconds. Files of the others compute, and stay on their own so that cores share them. */
+const ROOMS = ['core', 'hub', 'peer', 'protocol', 'ledger', 'cli', 'web'];
+/** More files would make one process that others wait for. */
+const FILES = 12;
+/** These change what all of a process shares: the file system for a power cut. */
+const ALONE = ['src/peer/drawer.test.ts'];
+
+export interface Group {
+  /** For people. */
+  readonly name: string;
+  /** What to run. */
+  readonly file: string;
+}
+
+/**
+ * Files in groups, and those that remain. What a group runs is written into `folder`: each file is a suite, so that what it does before
+ * and after its tests touches no other's.
+ */
+export function grouped(
+  files: readonly string[],
+  root: string,
+  folder: string,
+): { readonly groups: Group[]; readonly rest: string[] } {
+  const groups: Group[] = [];
+  const rest = new Set(files);
+  for (const room of ROOMS) {
+    const all = files.filter((file) => file.startsWith(`src/${room}/`) && !ALONE.includes(file));
+    const count = Math.ceil(all.length / FILES);
+    for (let i = 0; i < count; i++) {
+      const some = all.filter((_, at) => at % count === i);
+      const file = join(folder, `${room}-${i + 1}.test.mjs`);
+      const suites = some.map((path) => {
+        const url = pathToFileURL(resolve(root, path)).href;
+        return `describe(${JSON.stringify(path)}, async () => {\n  await import(${JSON.stringify(url)});\n});\n`;
+      });
+      writeFileSync(file, `import { describe } from 'node:test';\n${suites.join('')}`);
+      groups.push({ name: `${some.length} files of src/${room}, part ${i + 1}`, file });
+      for (const path of some) rest.delete(path);
+    }
+  }
+  return { groups, rest: [...rest] };
+}
