@@ -185,6 +185,9 @@ export const RoundDrawnSchema = z.strictObject({
 /** Of a verdict on work that the first judges did not all accept, by the jury that judges it again (appeal.ts). */
 const appeal = z.literal(true).optional();
 
+/** Of a verdict on work that was decided in an earlier round, by the jury of a contest (contest.ts): its number. */
+const contest = count.optional();
+
 /**
  * By a validator that was drawn for this submission: the hash of its verdict (judging.ts, `sealOf`). Nobody can read it, so
  * nobody can copy it.
@@ -195,6 +198,7 @@ export const VerdictSealedSchema = z.strictObject({
   run: hash,
   submission: hash,
   appeal,
+  contest,
   seal: hash,
   seen_head: SeenHeadSchema.optional(),
 });
@@ -210,6 +214,7 @@ export const VerdictGivenSchema = z.strictObject({
   run: hash,
   submission: hash,
   appeal,
+  contest,
   salt: hash,
   accepted: z.boolean(),
   fraud: z.boolean(),
@@ -219,6 +224,18 @@ export const VerdictGivenSchema = z.strictObject({
   loss_before_micro: micro,
   loss_after_micro: micro,
   evidence: hash,
+});
+
+/**
+ * By who may judge, or by the worker of work that was called made up: what was decided about a submission in an earlier round was wrong.
+ * `contest` counts those of this submission from 0, so that neither it nor a verdict that it leads to can be used again.
+ */
+export const VerdictContestedSchema = z.strictObject({
+  type: z.literal('verdict.contested'),
+  ...v1,
+  run: hash,
+  submission: hash,
+  contest: count,
 });
 
 /**
@@ -355,6 +372,7 @@ export const EventBodySchema = z.discriminatedUnion('type', [
   RoundDrawnSchema,
   VerdictSealedSchema,
   VerdictGivenSchema,
+  VerdictContestedSchema,
   PlantRevealedSchema,
   RulesProposedSchema,
   ModelEvaluatedSchema,
@@ -378,6 +396,7 @@ export type PeerLeft = z.infer<typeof PeerLeftSchema>;
 export type WorkSubmitted = z.infer<typeof WorkSubmittedSchema>;
 export type RoundDrawn = z.infer<typeof RoundDrawnSchema>;
 export type VerdictSealed = z.infer<typeof VerdictSealedSchema>;
+export type VerdictContested = z.infer<typeof VerdictContestedSchema>;
 export type PlantRevealed = z.infer<typeof PlantRevealedSchema>;
 export type RulesProposed = z.infer<typeof RulesProposedSchema>;
 export type VerdictGiven = z.infer<typeof VerdictGivenSchema>;

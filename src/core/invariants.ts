@@ -1,6 +1,7 @@
 // What holds after every event, whatever came: shares are conserved, counts are what counting gives, time and rounds only grow.
 // `brokenState` looks at everything; `stepOf` and `brokenStep` at what one event may change, cheaply enough for every event of a hub.
 import { allBalances } from './balances.ts';
+import { contestProblems } from './contest-invariants.ts';
 import type { EventBody, LoggedEvent, PeerRole } from './events.ts';
 import { CORE_LIMITS } from './limits.ts';
 import type { Rules } from './rules.ts';
@@ -46,6 +47,7 @@ function* problemsOfRun(state: NetworkState, run: RunState): Problems {
   yield* attendanceProblems(run);
   yield* shareProblems(run);
   yield* stakeProblems(run);
+  yield* contestProblems(run);
 }
 
 const OPEN: readonly Phase[] = ['working', 'judging', 'revealing', 'merging'];

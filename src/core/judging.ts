@@ -46,13 +46,16 @@ export function refusalOfVerdict(run: RunState, author: string, body: VerdictGiv
   }
   const seal = submission.seals.get(author);
   if (seal === undefined) return refuse('not-sealed', `${author} has sealed no verdict on ${body.submission}`);
+  return refusalOfInstance(run, body) ?? refusalOfContent(author, body, seal, submission.body.tokens);
+}
+
+/** A verdict is the one that was sealed, and says one thing. */
+export function refusalOfContent(author: string, body: VerdictGiven, seal: string, tokens: number): Refusal | null {
   const found = sealOf(author, body);
   if (found !== seal) return refuse('wrong-seal', `expected the verdict whose seal is ${seal}, got one with ${found}`);
-  if (body.weight > submission.body.tokens) {
-    return refuse('bad-verdict', `weight: at most the ${submission.body.tokens} tokens claimed, got ${body.weight}`);
+  if (body.weight > tokens) {
+    return refuse('bad-verdict', `weight: at most the ${tokens} tokens claimed, got ${body.weight}`);
   }
-  const instance = refusalOfInstance(run, body);
-  if (instance) return instance;
   if (body.accepted !== body.weight > 0 || (body.accepted && body.fraud)) {
     return refuse('bad-verdict', 'accepted work has a weight and is no fraud; refused work has none');
   }
@@ -91,14 +94,31 @@ export function refusalOfPlant(run: RunState, author: string, body: PlantReveale
 export type Judgement = 'accepted' | 'refused' | 'fraud' | 'none';
 
 /**
- * Whose stake decides about an appeal, and about fraud in any case: all who had a seat when the round opened, or the jury that was drawn
- * where those are too many. Devices of the worker's own account count where they speak: they can leave, and protect nobody by it.
+ * The stake of all who have a seat, and of it that of those who spoke, accepted or found fraud. Devices of the worker's own account count
+ * where they speak: they can leave, and protect nobody by it.
  */
-function juryOf(state: NetworkState, run: RunState, { first, judges, worker, verdicts }: Submission): string[] {
-  const jury = first !== null && run.eligible.length > CORE_LIMITS.jury ? judges : run.eligible;
+export function stakesOfVerdicts(
+  state: NetworkState,
+  run: RunState,
+  seats: readonly string[],
+  { worker, verdicts }: Pick<Submission, 'worker' | 'verdicts'>,
+): Record<'seated' | 'spoken' | 'accepted' | 'fraud', bigint> {
   const own = accountOf(state, worker);
-  return jury.filter((id) => verdicts.has(id) || accountOf(state, id) !== own);
+  const seated = seats.filter((id) => verdicts.has(id) || accountOf(state, id) !== own);
+  const whole = wholeStake(state, run, seated);
+  const sum = { seated: whole.stake, spoken: 0n, accepted: 0n, fraud: 0n };
+  for (const [validator, stake] of verdictStakes(state, run, [...verdicts.keys()], whole)) {
+    const { accepted, fraud } = verdicts.get(validator)!;
+    sum.spoken += stake;
+    if (accepted) sum.accepted += stake;
+    if (fraud) sum.fraud += stake;
+  }
+  return sum;
 }
+
+/** Whose stake decides about an appeal, and about fraud in any case: all who have a seat, or the jury that was drawn where those are too many. */
+const seatsOf = ({ eligible }: RunState, { first, judges }: Submission): readonly string[] =>
+  first !== null && eligible.length > CORE_LIMITS.jury ? judges : eligible;
 
 /**
  * What the stake behind the verdicts says; a tie refuses. More than half of those who speak decide about work that is not appealed, more
@@ -108,17 +128,10 @@ function juryOf(state: NetworkState, run: RunState, { first, judges, worker, ver
 export function judgementOf(state: NetworkState, run: RunState, submission: Submission): Judgement {
   const { verdicts, first } = submission;
   if (verdicts.size === 0) return 'none';
-  const jury = wholeStake(state, run, juryOf(state, run, submission));
-  const sum = { all: 0n, accepted: 0n, fraud: 0n };
-  for (const [validator, stake] of verdictStakes(state, run, [...verdicts.keys()], jury)) {
-    const { accepted, fraud } = verdicts.get(validator)!;
-    sum.all += stake;
-    if (accepted) sum.accepted += stake;
-    if (fraud) sum.fraud += stake;
-  }
-  if (first !== null && sum.all * 2n <= jury.stake) return 'none';
-  if (sum.accepted * 2n > (first === null ? sum.all : jury.stake)) return 'accepted';
-  return sum.fraud * 2n > jury.stake ? 'fraud' : 'refused';
+  const { seated, spoken, accepted, fraud } = stakesOfVerdicts(state, run, seatsOf(run, submission), submission);
+  if (first !== null && spoken * 2n <= seated) return 'none';
+  if (accepted * 2n > (first === null ? spoken : seated)) return 'accepted';
+  return fraud * 2n > seated ? 'fraud' : 'refused';
 }
 
 /**

@@ -11,6 +11,8 @@ export const CORE_LIMITS = {
   submissions_per_peer_and_round: 1, // a second one would only be a second chance
   judges: 16, // more than an honest majority needs
   jury: 64, // who judges an appeal: a third of the stake is no majority of so many, and more cost more than they add
+  contest_rounds: 20, // half of the usual bond: the other half is a jury's, whose word comes while there is still pay to take
+  open_contests: 4, // of a run: each makes everybody who may judge repeat many rounds
   strikes: 6, // 64 rounds of suspension: what a validator cries wolf for costs less than that
   strike_memory_rounds: 100, // an honest validator that rounding has fooled once is not punished more for the next time
   probation: 1000, // longer, and nobody is ever trusted

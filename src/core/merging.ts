@@ -1,6 +1,7 @@
 // The end of a round: which work the merge must take, and what it changes: the model, the records of peers, pay.
 import { settleAppeals } from './appeal.ts';
 import { clearSubmissions } from './attendance.ts';
+import { forgetDecided, rememberAccepted, rememberFraud, settleContests } from './contest.ts';
 import type { RoundMerged } from './events.ts';
 import { noteIdle, notIdle } from './idle-rounds.ts';
 import { acceptedSubmissions, judgementOf, rememberVerdicts } from './judging.ts';
@@ -61,11 +62,13 @@ export function applyMerge(state: NetworkState, run: RunState, body: RoundMerged
     run.merged_tokens += submission.body.tokens;
     if (!verified) continue;
     const account = accountOf(state, submission.worker);
+    rememberAccepted(run, submission, account);
     peer.consecutive_valid++;
     peer.credit_tokens += submission.body.tokens;
     run.tokens.set(account, (run.tokens.get(account) ?? 0) + submission.body.tokens);
   }
   if (body.bundle === null) noteIdle(run, state.time_ms);
+  else settleContests(state, run);
   rememberVerdicts(run);
   clearSubmissions(run);
   if (body.bundle === null) {
@@ -88,12 +91,14 @@ export function applyMerge(state: NetworkState, run: RunState, body: RoundMerged
   run.phase = run.round === run.spec.rounds ? 'finished' : 'gathering';
   closeRound(run);
   freeStakes(run);
+  forgetDecided(run);
 }
 
 /** Work that nobody judged says nothing about its worker; refused work ends its record, fraud costs what is withheld. */
 function countRefused(state: NetworkState, run: RunState, submission: Submission, peer: PeerState): void {
   peer.refused_submissions++;
   const judgement = judgementOf(state, run, submission);
+  const record = peer.consecutive_valid;
   if (judgement === 'refused' || judgement === 'fraud') peer.consecutive_valid = 0;
-  if (judgement === 'fraud') forfeit(run, peer);
+  if (judgement === 'fraud') rememberFraud(state, run, submission, record, forfeit(run, peer));
 }

@@ -72,7 +72,7 @@ export function applyDrawn(state: NetworkState, run: RunState, body: RoundDrawn)
 }
 
 /** The next judges of a submission: as many as asked for, where so many are here and not `taken`. */
-type NextJudges = (submission: Submission, count: number, taken?: readonly string[]) => string[];
+type NextJudges = (submission: Pick<Submission, 'worker'>, count: number, taken?: readonly string[]) => string[];
 
 /** Who may judge now, in the order of the draw: accounts by their stake, second devices after everybody's first, the worker's own account last. */
 export function openDraw(state: NetworkState, run: RunState): NextJudges {

@@ -106,16 +106,22 @@ export function forfeitLast(run: RunState, peer: PeerState): void {
 }
 
 /** What was locked or settled meanwhile, when it was free, cannot be taken twice. */
-function take(run: RunState, peer: PeerState, { account, shares }: Withheld): void {
+function take(run: RunState, peer: PeerState, { round, account, shares }: Withheld): Withheld {
   const lost = Math.min(shares, sharesAtHand(run, account));
   run.shares.set(account, run.shares.get(account)! - lost);
   run.unearned_shares += lost;
   peer.forfeited_shares += lost;
+  return { round, account, shares: lost };
 }
 
-/** Takes from a device what it earned while it was withheld, and what is locked behind it: the shares go back to the run. */
-export function forfeit(run: RunState, peer: PeerState): void {
-  forfeitStake(run, peer);
-  for (const earned of run.withheld.get(peer.id) ?? []) if (isWithheld(run, earned.round)) take(run, peer, earned);
+/**
+ * Takes from a device what it earned while it was withheld, and what is locked behind it: the shares go back to the run.
+ * @returns what was taken, oldest first
+ */
+export function forfeit(run: RunState, peer: PeerState): Withheld[] {
+  const locked = forfeitStake(run, peer);
+  const earned = (run.withheld.get(peer.id) ?? []).filter(({ round }) => isWithheld(run, round));
+  const taken = earned.map((one) => take(run, peer, one));
   run.withheld.delete(peer.id);
+  return [...taken, ...locked].filter(({ shares }) => shares > 0);
 }

@@ -2,6 +2,7 @@
 import { seededRandom } from '../protocol/random.ts';
 import { applyAddress, refusalOfAddress } from './addresses.ts';
 import { countSeal, countSubmission, countVerdict, nobody } from './attendance.ts';
+import { openContest, refusalOfContest, refusalOfJurorsSeal, refusalOfJurorsVerdict, seatJuries } from './contest.ts';
 import { advance, applyTick } from './deadlines.ts';
 import { applyDevice, refusalOfDevice, refusalOfKey } from './devices.ts';
 import { countOpening, seatValidators } from './eligible.ts';
@@ -87,9 +88,13 @@ function refusalInRun(state: NetworkState, run: RunState, event: LoggedEvent, bo
     case 'round.drawn':
       return refusalOfDrawn(state, run, author, body);
     case 'verdict.sealed':
-      return refusalOfSeal(run, author, body);
+      return body.contest === undefined ? refusalOfSeal(run, author, body) : refusalOfJurorsSeal(run, author, body);
     case 'verdict.given':
-      return refusalOfVerdict(run, author, body);
+      return body.contest === undefined
+        ? refusalOfVerdict(run, author, body)
+        : refusalOfJurorsVerdict(run, author, body);
+    case 'verdict.contested':
+      return refusalOfContest(run, author, body);
     case 'plant.revealed':
       return refusalOfPlant(run, author, body);
     case 'rules.proposed':
@@ -219,6 +224,8 @@ function newRun(event: LoggedEvent, spec: RunCreated, lineage: Lineage | null, b
     balances_since,
     bonds: [],
     last_judged: new Map(),
+    decided: new Map(),
+    contests: new Map(),
     shares: new Map(),
     unearned_shares: 0,
     emitted_shares: 0,
@@ -272,13 +279,25 @@ function applyInRun(state: NetworkState, run: RunState, event: LoggedEvent, body
     }
     case 'round.drawn':
       applyDrawn(state, run, body);
+      seatJuries(state, run);
+      return;
+    case 'verdict.contested':
+      openContest(run, event.author, body);
       return;
     case 'verdict.sealed':
-      run.submissions.get(body.submission)!.seals.set(event.author, body.seal);
       run.peers.get(event.author)!.judged = true;
+      if (body.contest !== undefined) {
+        run.contests.get(body.submission)!.seals.set(event.author, body.seal);
+        return;
+      }
+      run.submissions.get(body.submission)!.seals.set(event.author, body.seal);
       countSeal(run);
       return;
     case 'verdict.given':
+      if (body.contest !== undefined) {
+        run.contests.get(body.submission)!.verdicts.set(event.author, body);
+        return;
+      }
       run.submissions.get(body.submission)!.verdicts.set(event.author, body);
       countVerdict(run, run.peers.get(event.author)!);
       return;

@@ -1,5 +1,6 @@
 // What a run's owner may do with it at any time: pause it, let it go on, end it before its rounds are over.
 import { clearSubmissions } from './attendance.ts';
+import { forgetDecided } from './contest.ts';
 import { endWork } from './deadlines.ts';
 import type { EventBody, RunEnded, RunPaused, RunResumed } from './events.ts';
 import { notIdle } from './idle-rounds.ts';
@@ -58,7 +59,9 @@ export function closeRound(run: RunState): void {
   if (run.closing === null) return;
   if (run.phase !== 'finished') run.phase = run.closing === 'paused' ? 'paused' : 'finished';
   run.closing = null;
-  if (run.phase === 'finished') freeStakes(run);
+  if (run.phase !== 'finished') return;
+  freeStakes(run);
+  forgetDecided(run);
 }
 
 /** Whether somebody with so many unfinished runs may create another. */

@@ -3,7 +3,7 @@ import { balanceOf } from './balances.ts';
 import type { StakeLocked, StakeReleased } from './events.ts';
 import { CORE_LIMITS } from './limits.ts';
 import { type Refusal, refuse } from './refusal.ts';
-import type { NetworkState, PeerState, RunState, StakeLock } from './state.ts';
+import type { NetworkState, PeerState, RunState, StakeLock, Withheld } from './state.ts';
 import { accountOf } from './state.ts';
 
 /** The merged rounds from asking for shares to having them, where a run's rules do not say. */
@@ -83,13 +83,16 @@ export function countStakes(run: RunState): void {
   }
 }
 
-/** Takes everything that stands behind a device: the shares go back to the run. */
-export function forfeitStake(run: RunState, peer: PeerState): void {
+/** Takes everything that stands behind a device: the shares go back to the run. Returns it as what was lost in the open round. */
+export function forfeitStake(run: RunState, peer: PeerState): Withheld[] {
+  const lost: Withheld[] = [];
   for (const { account, device, shares } of run.locks) {
     if (device !== peer.id) continue;
     run.shares.set(account, run.shares.get(account)! - shares);
     run.unearned_shares += shares;
     peer.forfeited_shares += shares;
+    lost.push({ round: run.round, account, shares });
   }
   run.locks = run.locks.filter(({ device }) => device !== peer.id);
+  return lost;
 }

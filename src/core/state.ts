@@ -54,6 +54,36 @@ export interface Submission {
   verdicts: Map<string, VerdictGiven>;
 }
 
+/** What was decided in a merged round and may still be contested. */
+export interface DecidedWork {
+  readonly worker: string;
+  readonly round: number;
+  readonly found: 'accepted' | 'fraud';
+  readonly tokens: number;
+  /** Whom its tokens were credited to. */
+  readonly account: string;
+  /** The judges who would have been wrong, in order of id: who called it made up, or accepted what everybody could repeat. */
+  readonly said: readonly string[];
+  /** What its worker lost for it, oldest first; its record before, and how often it had been refused with it. */
+  readonly lost: readonly Withheld[];
+  readonly record: number;
+  readonly refusals: number;
+  /** How often it was contested. */
+  contests: number;
+}
+
+/** Work of an earlier round that is judged again beside the rounds. */
+export interface Contest {
+  readonly by: string;
+  /** Verdicts are sealed until so many rounds are merged, or until all are sealed; then they are shown. */
+  readonly shows_round: number;
+  /** The jury, in order of id; nobody until the next draw. */
+  judges: string[];
+  /** By validator, in the order of the log. */
+  seals: Map<string, string>;
+  verdicts: Map<string, VerdictGiven>;
+}
+
 /** What a device earned in a round, at risk for as long as the rules withhold it. */
 export interface Withheld {
   readonly round: number;
@@ -163,6 +193,9 @@ export interface RunState {
   bonds: RoundBonds;
   /** The submissions of the round that was merged last: their pledges, and which validators accepted them. */
   last_judged: Map<string, { readonly pledge: string; readonly verdicts: Map<string, boolean> }>;
+  /** By submission, of merged rounds: what may be contested, in the order in which it was decided, and what is. */
+  decided: Map<string, DecidedWork>;
+  contests: Map<string, Contest>;
   /** Shares by who earned them, and those that nobody had earned. Together: what all merged rounds promised. */
   shares: Map<string, number>;
   unearned_shares: number;

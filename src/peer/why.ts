@@ -129,9 +129,10 @@ export async function explainSubmission(log: PublicLog, wanted: string, now_ms =
         else found = submissionOf(event, index, after);
       }
       if (!found) return;
-      if (event.body.type === 'verdict.given' && event.body.submission === found.submission) {
+      const { author: validator, body: verdict } = event;
+      const isOfItsRound = verdict.type === 'verdict.given' && verdict.contest === undefined;
+      if (isOfItsRound && verdict.submission === found.submission) {
         const run = after.runs.get(found.run)!;
-        const { author: validator, body: verdict } = event;
         const stake = { by_rules: 0, locked: 0 };
         found.verdicts.push({ index, validator, name: run.peers.get(validator)!.name, verdict, stake });
         found.verdicts = weighed(after, run, found.verdicts);

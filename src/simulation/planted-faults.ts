@@ -1,5 +1,6 @@
 // Faults of one line in the real source, each of which something must find: those of the rules, and those of hub, peers and disks.
 import type { SourceFault } from './plant.ts';
+import { CONTESTS } from './planted-contests.ts';
 import { APPEALS, JUDGES } from './planted-judging.ts';
 import { RULE_FAULTS, type RuleFault } from './planted-rules.ts';
 
@@ -82,6 +83,7 @@ const NETWORK: readonly PlantedFault[] = [
 export const PLANTED_FAULTS: readonly PlantedFault[] = [
   ...JUDGES,
   ...APPEALS,
+  ...CONTESTS,
   ...RULE_FAULTS.map((fault) => ({ ...fault, by: 'rules' as const })),
   ...NETWORK,
 ];

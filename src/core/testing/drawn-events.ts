@@ -63,6 +63,8 @@ const unmeasured = ({ spec, validators, peers, losses, round }: RunState): strin
 const WRONG_ONE_IN = 9;
 /** Names of models and work; any will do. */
 const SALT = 'a'.repeat(64);
+/** Of so many events one is of a contest, where there is anything to contest. */
+const CONTEST_ONE_IN = 3;
 
 /** Everything that one saying is drawn from. */
 interface Scene {
@@ -79,11 +81,17 @@ type Said = readonly [author: string, body: EventBody] | null;
 export function drawEvents(cast: Cast, state: NetworkState, seed: string | number): () => LoggedEvent {
   const random: Random = seededRandom('drawn events', seed);
   const below = (bound: number): number => random.below(bound);
+  // Of its own, so that histories in which nothing can be contested are the same with it and without.
+  const contests = seededRandom('drawn contests', seed);
   let serial = 0;
   return () => {
     for (;;) {
       const id = sha256Hex(new TextEncoder().encode(`${seed} ${serial++}`));
-      const said = draw(cast, state, below, id);
+      const run = [...state.runs.values()].at(-1);
+      const contestable = run !== undefined && run.decided.size > 0 && contests.below(CONTEST_ONE_IN) === 0;
+      const said = contestable
+        ? drawContest({ cast, state, run, below: contests.below, fresh: id })
+        : draw(cast, state, below, id);
       if (said) return { id, author: said[0], body: said[1] };
     }
   };
@@ -99,6 +107,11 @@ function draw(cast: Cast, state: NetworkState, below: Scene['below'], fresh: str
   const first = below(3) > 0 ? due(run) : null;
   const said = SAYINGS[first ?? oneOf(below, what)](scene);
   return said && below(WRONG_ONE_IN) === 0 ? wrong(scene, said) : said;
+}
+
+function drawContest(scene: Scene): Said {
+  const said = SAYINGS.contest(scene);
+  return said && scene.below(WRONG_ONE_IN) === 0 ? wrong(scene, said) : said;
 }
 
 const oneOf = <T>(below: Scene['below'], choices: readonly T[]): T => choices[below(choices.length)];
@@ -138,7 +151,7 @@ function drawRules(cast: Cast, below: Scene['below']): Rules {
       workers_permille: 1000 - owner_permille - validators_permille,
     },
     judges: 1 + below(3),
-    withheld_rounds: oneOf(below, [0, 0, 1, 2, 9]),
+    withheld_rounds: oneOf(below, [0, 0, 1, 4, 9]),
     probation: below(3),
     reexecute_permille: oneOf(below, [50, 500]),
     notice_rounds: 1 + below(2),
@@ -160,12 +173,57 @@ function newRun(cast: Cast, state: NetworkState, below: Scene['below']): EventBo
   };
 }
 
+/** What is judged, and in which instance. */
+interface Judged extends Pick<Submission, 'judges' | 'seals' | 'verdicts'> {
+  readonly id: string;
+  readonly tokens: number;
+  readonly instance: Pick<VerdictGiven, 'appeal' | 'contest'>;
+}
+
+const judgedNow = (scene: Scene): Judged[] =>
+  submissionsOf(scene).map(({ id, body, first, judges, seals, verdicts }) => {
+    return { id, tokens: body.tokens, instance: first ? { appeal: true } : {}, judges, seals, verdicts };
+  });
+
+const contestedNow = ({ run }: Scene): Judged[] =>
+  [...run.contests].map(([id, { judges, seals, verdicts }]) => {
+    const { tokens, contests } = run.decided.get(id)!;
+    return { id, tokens, instance: { contest: contests - 1 }, judges, seals, verdicts };
+  });
+
+/** A verdict that somebody owes, sealed: `worth` is what the work is worth, of `verdictsOf`; one judge in five finds something else. */
+function sealOne(scene: Scene, judged: readonly Judged[], worthOf: (judged: Judged) => number): Said {
+  const { run, below } = scene;
+  const owed = judged.flatMap((one) => one.judges.filter((id) => !one.seals.has(id)).map((judge) => ({ judge, one })));
+  if (owed.length === 0) return null;
+  const { judge, one } = oneOf(below, owed);
+  const found = verdictsOf(judge, one, run.id)[below(5) === 0 ? below(5) : worthOf(one)];
+  const { id: submission, instance } = one;
+  return [judge, { type: 'verdict.sealed', ...inRun(scene), submission, ...instance, seal: sealOf(judge, found) }];
+}
+
+/** A verdict that was sealed, shown. */
+function showOne({ run, below }: Scene, judged: readonly Judged[]): Said {
+  const owed = judged.flatMap((one) =>
+    [...one.seals].filter(([judge]) => !one.verdicts.has(judge)).map(([judge, seal]) => ({ judge, seal, one })),
+  );
+  if (owed.length === 0) return null;
+  const { judge, seal, one } = oneOf(below, owed);
+  const sealed = verdictsOf(judge, one, run.id).find((verdict) => sealOf(judge, verdict) === seal);
+  return sealed ? [judge, sealed] : null;
+}
+
+/** What a contested decision was worth: mostly the contrary, else the same, or nobody can say. */
+const worthOfContested = ({ run }: Scene, { id }: Judged): number => {
+  const contrary = run.decided.get(id)!.found === 'accepted' ? 3 : 0;
+  return [contrary, contrary, contrary, 3 - contrary, 2][Number.parseInt(id.slice(0, 4), 16) % 5];
+};
+
 /** What a judge finds: mostly what the work is worth, so that most rounds end in agreement; the same every time it is asked. */
-function verdictsOf(judge: string, { id, body, first }: Submission, run: string): VerdictGiven[] {
-  const { tokens } = body;
-  const most = exampleVerdict(run, id, tokens, true, first ? { appeal: true } : {});
+function verdictsOf(judge: string, { id, tokens, instance }: Judged, run: string): VerdictGiven[] {
+  const most = exampleVerdict(run, id, tokens, true, instance);
   const half = { ...most, weight: Math.ceil(tokens / 2) };
-  const poor = exampleVerdict(run, id, tokens, false, first ? { appeal: true } : {});
+  const poor = exampleVerdict(run, id, tokens, false, instance);
   const madeUp = { ...poor, fraud: true, code: `made up, says ${judge.slice(0, 4)}` };
   const tooMuch = { ...most, weight: tokens + 1 };
   return [most, half, poor, madeUp, tooMuch];
@@ -249,30 +307,20 @@ const SAYINGS = {
     return [cast.hub, drawnBy(cast.drawer, run)];
   },
   seal: (scene: Scene): Said => {
-    const { run, below } = scene;
-    const owed = submissionsOf(scene).flatMap((submission) =>
-      submission.judges.filter((id) => !submission.seals.has(id)).map((judge) => ({ judge, submission })),
-    );
-    if (owed.length === 0) return null;
-    const { judge, submission } = oneOf(below, owed);
-    // What the work is worth is in its name; one judge in five finds something else.
-    const worth = [0, 0, 0, 1, 0, 2, 3, 3][Number.parseInt(submission.body.work[0], 16) % 8];
-    const found = verdictsOf(judge, submission, run.id)[below(5) === 0 ? below(5) : worth];
-    const seal = sealOf(judge, found);
-    const appeal = submission.first ? ({ appeal: true } as const) : {};
-    return [judge, { type: 'verdict.sealed', ...inRun(scene), submission: submission.id, ...appeal, seal }];
+    const worth = ({ id }: Judged): number =>
+      [0, 0, 0, 1, 0, 2, 3, 3][Number.parseInt(scene.run.submissions.get(id)!.body.work[0], 16) % 8];
+    return sealOne(scene, judgedNow(scene), worth);
   },
-  show: (scene: Scene): Said => {
+  show: (scene: Scene): Said => showOne(scene, judgedNow(scene)),
+  contest: (scene: Scene): Said => {
     const { run, below } = scene;
-    const owed = submissionsOf(scene).flatMap((submission) =>
-      [...submission.seals]
-        .filter(([judge]) => !submission.verdicts.has(judge))
-        .map(([judge, seal]) => ({ judge, seal, submission })),
-    );
-    if (owed.length === 0) return null;
-    const { judge, seal, submission } = oneOf(below, owed);
-    const sealed = verdictsOf(judge, submission, run.id).find((verdict) => sealOf(judge, verdict) === seal);
-    return sealed ? [judge, sealed] : null;
+    const open = contestedNow(scene);
+    if (below(2) > 0) return sealOne(scene, open, (judged) => worthOfContested(scene, judged));
+    if (below(3) > 0) return showOne(scene, open);
+    if (run.decided.size === 0) return null;
+    const [submission, { worker, contests }] = oneOf(below, [...run.decided]);
+    const author = oneOf(below, [...run.eligible, ...run.eligible, worker]);
+    return [author, { type: 'verdict.contested', ...inRun(scene), submission, contest: contests }];
   },
   merge: (scene: Scene): Said => {
     const { cast, state, run, fresh } = scene;

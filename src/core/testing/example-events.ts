@@ -47,13 +47,14 @@ export function exampleVerdict(
 
 /** What must be in the log before a verdict may be shown. */
 export function sealFor(validator: string, verdict: VerdictGiven): VerdictSealed {
-  const { run, submission, appeal } = verdict;
+  const { run, submission, appeal, contest } = verdict;
   return {
     type: 'verdict.sealed',
     version: 1,
     run,
     submission,
     ...(appeal && { appeal }),
+    ...(contest !== undefined && { contest }),
     seal: sealOf(validator, verdict),
   };
 }

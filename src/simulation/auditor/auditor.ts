@@ -8,6 +8,7 @@ import { certificateIn, mayNotFollow } from './what-may-follow.ts';
 import { endWork, goOn, tick } from './when.ts';
 import { acceptedWork, decide } from './who-is-accepted.ts';
 import { settleAppeals } from './who-is-appealed.ts';
+import { contest, forget, noteAccepted, noteFraud, seatJuries, settleContests } from './who-is-contested.ts';
 import { claimsOf, paymentsOf, promiseOf } from './who-is-paid.ts';
 import { appointAgain, draw, seat } from './who-judges.ts';
 
@@ -130,12 +131,19 @@ function followInRun(books: Books, run: RunBook, event: LoggedEvent, body: InRun
     }
     case 'round.drawn':
       draw(books, run, body);
+      seatJuries(books, run);
+      return;
+    case 'verdict.contested':
+      contest(run, author, body);
       return;
     case 'verdict.sealed':
-      run.works.get(body.submission)!.seals.set(author, body.seal);
+      run.peers.get(author)!.judged = true;
+      if (body.contest !== undefined) run.contests.get(body.submission)!.seals.set(author, body.seal);
+      else run.works.get(body.submission)!.seals.set(author, body.seal);
       return;
     case 'verdict.given':
-      run.works.get(body.submission)!.verdicts.set(author, body);
+      if (body.contest !== undefined) run.contests.get(body.submission)!.verdicts.set(author, body);
+      else run.works.get(body.submission)!.verdicts.set(author, body);
       return;
     case 'plant.revealed':
       for (const [judge, said] of run.last.get(body.submission)!.said) {
@@ -186,7 +194,9 @@ const isOpen = ({ phase }: RunBook): boolean => ['working', 'judging', 'revealin
 function closeRound(run: RunBook): void {
   if (run.closing && run.phase !== 'finished') run.phase = run.closing === 'paused' ? 'paused' : 'finished';
   run.closing = null;
-  if (run.phase === 'finished') giveBack(run);
+  if (run.phase !== 'finished') return;
+  giveBack(run);
+  forget(run);
 }
 
 /** Each validator's loss is compared with the lowest that it has told itself. */
@@ -209,6 +219,7 @@ function merge(books: Books, run: RunBook, { bundle, model, checkpoint }: RoundM
       run.merged_tokens += tokens;
       if (!credited.includes(work)) continue;
       const account = accountOf(books, work.worker);
+      noteAccepted(books, run, work);
       peer.valid++;
       peer.credit_tokens += tokens;
       run.tokens.set(account, (run.tokens.get(account) ?? 0) + tokens);
@@ -217,9 +228,11 @@ function merge(books: Books, run: RunBook, { bundle, model, checkpoint }: RoundM
     // Work that nobody judged says nothing about its worker; what was refused ends its record, and what was made up costs its bond.
     const decision = decide(books, run, work);
     peer.refused++;
+    const { valid } = peer;
     if (decision !== 'unjudged') peer.valid = 0;
-    if (decision === 'fraud') forfeit(run, peer);
+    if (decision === 'fraud') noteFraud(books, run, work, valid, forfeit(run, peer));
   }
+  if (bundle !== null) settleContests(books, run);
   const said = (verdicts: ReadonlyMap<string, { accepted: boolean }>) =>
     new Map([...verdicts].map(([judge, { accepted }]) => [judge, accepted]));
   run.last = new Map(
@@ -244,6 +257,7 @@ function merge(books: Books, run: RunBook, { bundle, model, checkpoint }: RoundM
   run.phase = run.round === run.spec.rounds ? 'finished' : 'gathering';
   closeRound(run);
   giveBack(run);
+  forget(run);
 }
 
 function pay(books: Books, run: RunBook): void {

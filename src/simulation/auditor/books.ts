@@ -8,6 +8,8 @@ export interface Peer {
   role: 'worker' | 'validator';
   present: boolean;
   joins: number;
+  /** Whether it has ever sealed a verdict. */
+  judged: boolean;
   /** The last model that it has measured, by the rounds in it. */
   measured: number | null;
   credit_tokens: number;
@@ -34,6 +36,32 @@ export interface Work {
   first: Map<string, VerdictGiven> | null;
   seals: Map<string, string>;
   verdicts: Map<string, VerdictGiven>;
+}
+
+/** Work of a merged round, of which it may still be said that it was decided wrongly. */
+export interface Decided {
+  readonly worker: string;
+  readonly round: number;
+  readonly found: 'accepted' | 'fraud';
+  readonly tokens: number;
+  /** Who was credited with them. */
+  readonly account: string;
+  /** Who pays if it was decided wrongly. */
+  readonly answer: string[];
+  /** What its worker lost, its record before, and how often it had been refused with it. */
+  readonly lost: Earning[];
+  readonly valid: number;
+  readonly refused: number;
+  contests: number;
+}
+
+/** What is said against a decision, and by whom it is judged. */
+export interface Contest {
+  readonly by: string;
+  readonly shows: number;
+  judges: string[];
+  readonly seals: Map<string, string>;
+  readonly verdicts: Map<string, VerdictGiven>;
 }
 
 /** What a device earned in a round, which it may lose. */
@@ -90,6 +118,8 @@ export interface RunBook {
   peers: Map<string, Peer>;
   /** Of the round that was merged last: pledges, and who accepted. */
   last: Map<string, { readonly pledge: string; readonly said: Map<string, boolean> }>;
+  decided: Map<string, Decided>;
+  contests: Map<string, Contest>;
   shares: Map<string, number>;
   unearned: number;
   promised: number;
@@ -150,7 +180,16 @@ export function openRun(
     ...{ eligible: [], draw: null, replaced: false, appeals: false },
     ...{ round: 0, attempt: 0, seed: '', opened_ms: 0, deadline_ms: 0, grace_ms: 0, judging_ms: 0, reveal_ms: 0 },
     ...{ model: spec.model, idle_rounds: 0, opens_ms: 0, losses: new Map(), works: new Map(), peers: new Map() },
-    ...{ last: new Map(), shares: new Map(), unearned: 0, promised: 0, tokens: new Map(), merged_tokens: 0 },
+    ...{
+      last: new Map(),
+      decided: new Map(),
+      contests: new Map(),
+      shares: new Map(),
+      unearned: 0,
+      promised: 0,
+      tokens: new Map(),
+      merged_tokens: 0,
+    },
     ...{ earnings: new Map(), locks: [], staked: new Map(), stake_changes: new Map(), settled: new Map() },
     ...{ settlements: 0, balances_since: size, bonds: new Map(), whole_rounds: 0, stated_rounds: 0, stated: null },
     royalty,
@@ -158,7 +197,17 @@ export function openRun(
 }
 
 export const newPeer = (id: string): Peer => ({
-  ...{ id, role: 'worker', present: false, joins: 0, measured: null, credit_tokens: 0, merged: 0, refused: 0 },
+  ...{
+    id,
+    role: 'worker',
+    present: false,
+    joins: 0,
+    judged: false,
+    measured: null,
+    credit_tokens: 0,
+    merged: 0,
+    refused: 0,
+  },
   ...{ valid: 0, plants_right: 0, plants_wrong: 0, forfeited: 0 },
   ...{ openings: 0, strikes: 0, struck_round: 0, suspended_until: 0 },
 });

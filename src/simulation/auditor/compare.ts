@@ -66,6 +66,12 @@ function asKept(run: RunState): Record<string, unknown> {
       ...[peer.openings, peer.strikes, peer.struck_round, peer.suspended_until],
     ]),
     last: [...run.last_judged].map(([id, { pledge, verdicts }]) => [id, pledge, [...verdicts]]),
+    decided: [...run.decided].map(([id, { worker, round, found, tokens, account, said, lost, ...work }]) => [
+      ...[id, worker, round, found, tokens, account, said, lost, work.record, work.refusals, work.contests],
+    ]),
+    contests: [...run.contests].map(([id, { by, shows_round, judges, seals, verdicts }]) => [
+      ...[id, by, shows_round, judges, [...seals], [...verdicts.keys()]],
+    ]),
     ...{ shares: sorted(run.shares), unearned: run.unearned_shares, tokens: sorted(run.tokens) },
     ...{ earnings: sorted(run.withheld), locks: run.locks, staked: sorted(run.staked), settled: sorted(run.settled) },
     stake_changes: sorted(run.stake_changes),
@@ -99,6 +105,12 @@ function asAudited(run: RunBook): Record<string, unknown> {
       ...[peer.openings, peer.strikes, peer.struck_round, peer.suspended_until],
     ]),
     last: [...run.last].map(([id, { pledge, said }]) => [id, pledge, [...said]]),
+    decided: [...run.decided].map(([id, { worker, round, found, tokens, account, answer, lost, ...work }]) => [
+      ...[id, worker, round, found, tokens, account, answer, lost, work.valid, work.refused, work.contests],
+    ]),
+    contests: [...run.contests].map(([id, { by, shows, judges, seals, verdicts }]) => [
+      ...[id, by, shows, judges, [...seals], [...verdicts.keys()]],
+    ]),
     ...{ shares: sorted(run.shares), unearned, tokens: sorted(run.tokens), earnings: sorted(run.earnings), locks },
     ...{ staked: sorted(run.staked), settled: sorted(run.settled), stake_changes: sorted(run.stake_changes) },
     bonds: sorted(run.bonds).map(([id, row]) => [id, sorted(row)]),

@@ -1,6 +1,6 @@
 // What somebody holds and cannot spend: earned lately and withheld, locked behind a validator, paid out elsewhere; and what is lost.
 import type { StakeLocked, StakeReleased } from '../../core/events.ts';
-import { accountOf, type Books, type Peer, type RunBook } from './books.ts';
+import { accountOf, type Books, type Earning, type Peer, type RunBook } from './books.ts';
 
 /** Merged rounds from asking for shares to having them, where the rules do not say. */
 const RELEASE_ROUNDS = 10;
@@ -30,21 +30,26 @@ export function earn(run: RunBook, device: string, account: string, shares: numb
 }
 
 /** A device was caught: what stands behind it and what it earned lately go back to the run. */
-export function forfeit(run: RunBook, peer: Peer): void {
-  const take = (account: string, shares: number): void => {
+export function forfeit(run: RunBook, peer: Peer): Earning[] {
+  const lost: Earning[] = [];
+  const take = (round: number, account: string, shares: number): void => {
+    if (shares > 0) lost.push({ round, account, shares });
     run.shares.set(account, run.shares.get(account)! - shares);
     run.unearned += shares;
     peer.forfeited += shares;
   };
   const behind = run.locks.filter(({ device }) => device === peer.id);
   run.locks = run.locks.filter(({ device }) => device !== peer.id);
-  for (const { account, shares } of behind) take(account, shares);
+  for (const { account, shares } of behind) take(run.round, account, shares);
   for (const { account, shares, round } of run.earnings.get(peer.id) ?? []) {
     if (!mayBeLost(run, round)) continue;
     const { held, locked, settled } = balance(run, account);
-    take(account, Math.min(shares, held - locked - settled));
+    take(round, account, Math.min(shares, held - locked - settled));
   }
   run.earnings.delete(peer.id);
+  // Oldest first; of one round what was earned before what was locked.
+  const locks = lost.splice(0, behind.length);
+  return [...lost, ...locks];
 }
 
 /** A device loses what it earned in the last round that paid it. */

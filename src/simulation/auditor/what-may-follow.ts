@@ -15,6 +15,7 @@ import { encodeStrict } from '../../protocol/strict-cbor-encode.ts';
 import { accountOf, type Books, present, type RunBook } from './books.ts';
 import { balance, isBacked, mayNotLock, mayNotRelease, payable } from './what-is-at-stake.ts';
 import { acceptedWork, stakeOf } from './who-is-accepted.ts';
+import { mayNotContest, mayNotSealContest, mayNotShowContest } from './who-is-contested.ts';
 import { mayNotDraw, mayNotSeal, mayNotShow } from './who-judges.ts';
 
 const UNFINISHED_RUNS_OF_ALL = 64;
@@ -163,9 +164,11 @@ function mayNotFollowInRun(books: Books, run: RunBook, author: string, body: InR
     case 'round.drawn':
       return firstOf(notTheHub, another(body)) ?? mayNotDraw(books, run, body);
     case 'verdict.sealed':
-      return mayNotSeal(run, author, body);
+      return body.contest === undefined ? mayNotSeal(run, author, body) : mayNotSealContest(run, author, body);
     case 'verdict.given':
-      return mayNotShow(run, author, body);
+      return body.contest === undefined ? mayNotShow(run, author, body) : mayNotShowContest(run, author, body);
+    case 'verdict.contested':
+      return mayNotContest(run, author, body);
     case 'plant.revealed': {
       const pledge = sha256Hex(encodeStrict(['potluck-plant-v1', author, body.salt, body.accepted]));
       return firstOf(notTheOwner, [run.last.get(body.submission)?.pledge !== pledge, 'not what was pledged']);

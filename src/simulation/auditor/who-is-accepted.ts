@@ -8,14 +8,14 @@ export function stakeOf(run: RunBook, account: string): number {
 }
 
 /** Stakes are whole numbers of millionths, of larger units where they would not fit into 63 bits together. */
-function unitOf(whole: bigint): bigint {
+export function unitOf(whole: bigint): bigint {
   let unit = 1_000_000n;
   while (whole * unit >= 1n << 63n) unit /= 10n;
   return unit;
 }
 
 /** What validators weigh when all of them speak, in stakes: each account once by the rules, and what is locked behind each. */
-function together(books: Books, run: RunBook, validators: readonly string[]): bigint {
+export function together(books: Books, run: RunBook, validators: readonly string[]): bigint {
   const accounts = [...new Set(validators.map((id) => accountOf(books, id)))];
   const byRules = accounts.reduce((sum, account) => sum + BigInt(stakeOf(run, account)), 0n);
   return validators.reduce((sum, id) => sum + BigInt(run.staked.get(id) ?? 0), byRules);

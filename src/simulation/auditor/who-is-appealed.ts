@@ -1,5 +1,5 @@
 // What the first judges do not all accept is judged again by everybody who may judge; who contradicted them is suspended and not paid.
-import { type Books, present, type RunBook, type Work } from './books.ts';
+import { type Books, type Peer, present, type RunBook, type Work } from './books.ts';
 import { mayBeLost, takeLast } from './what-is-at-stake.ts';
 import { decide } from './who-is-accepted.ts';
 import { jury, repeats } from './who-judges.ts';
@@ -51,12 +51,14 @@ export function settleAppeals(books: Books, run: RunBook): void {
       if (truth === 'accepted' ? fraud : accepted) contradicted.add(judge);
     }
   }
-  for (const id of contradicted) {
-    const peer = run.peers.get(id)!;
-    const before = run.round - peer.struck_round > FORGOTTEN_ROUNDS ? 0 : peer.strikes;
-    peer.strikes = Math.min(MOST_STRIKES, before + 1);
-    peer.struck_round = run.round;
-    peer.suspended_until = run.round + 1 + 2 ** peer.strikes;
-    takeLast(run, peer);
-  }
+  for (const id of contradicted) suspend(run, run.peers.get(id)!);
+}
+
+/** Who contradicted a jury waits, for longer each time, and loses its last pay. */
+export function suspend(run: RunBook, peer: Peer): void {
+  const before = run.round - peer.struck_round > FORGOTTEN_ROUNDS ? 0 : peer.strikes;
+  peer.strikes = Math.min(MOST_STRIKES, before + 1);
+  peer.struck_round = run.round;
+  peer.suspended_until = run.round + 1 + 2 ** peer.strikes;
+  takeLast(run, peer);
 }

@@ -36,7 +36,13 @@ const eligibleHere = (run: RunBook): string[] => {
 };
 
 /** In which order somebody's work would be given to those who are here: accounts by stake, second devices later, its own account last. */
-function inOrder(books: Books, run: RunBook, work: Work, count: number, taken: readonly string[]): string[] {
+function inOrder(
+  books: Books,
+  run: RunBook,
+  work: Pick<Work, 'worker'>,
+  count: number,
+  taken: readonly string[],
+): string[] {
   const weights = voices(books, run, run.eligible);
   const here = eligibleHere(run);
   const may = (id: string): boolean => here.includes(id) && !taken.includes(id);
@@ -101,7 +107,8 @@ export function draw(books: Books, run: RunBook, body: RoundDrawn): void {
 }
 
 /** The larger jury for work that is judged again. */
-export const jury = (books: Books, run: RunBook, work: Work): string[] => inOrder(books, run, work, JURY, []).sort();
+export const jury = (books: Books, run: RunBook, work: Pick<Work, 'worker'>): string[] =>
+  inOrder(books, run, work, JURY, []).sort();
 
 /** Free places are taken: of who has left without a verdict; `slow`: also of who is here and has sealed nothing, if somebody else is there. */
 export function appointAgain(books: Books, run: RunBook, slow: boolean): void {
@@ -149,10 +156,14 @@ export function mayNotShow(run: RunBook, author: string, body: VerdictGiven): st
   if (work.verdicts.has(author)) return 'shown already';
   if (run.phase !== 'revealing') return `shown while ${run.phase}`;
   if (run.appeals && work.first === null) return 'decided already';
-  const seal = sha256Hex(encodeStrict(['potluck-verdict-v1', author, body]));
-  if (work.seals.get(author) !== seal) return 'not what was sealed';
-  if (body.weight > work.body.tokens) return 'vouches for more than was claimed';
   if (isOfOther(work, body.appeal)) return 'of the other judging';
+  return saysNothing(author, body, work.seals.get(author), work.body.tokens);
+}
+
+/** What is wrong with a verdict in itself. */
+export function saysNothing(author: string, body: VerdictGiven, sealed: string | undefined, tokens: number) {
+  if (sealed !== sha256Hex(encodeStrict(['potluck-verdict-v1', author, body]))) return 'not what was sealed';
+  if (body.weight > tokens) return 'vouches for more than was claimed';
   if (body.accepted !== body.weight > 0) return 'accepted work has a weight, other work has none';
   return body.accepted && body.fraud ? 'accepts what it calls made up' : null;
 }

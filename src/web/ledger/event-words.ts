@@ -52,6 +52,7 @@ const KINDS: Readonly<Record<EventBody['type'], Kind>> = {
   'round.drawn': 'verdict',
   'verdict.sealed': 'verdict',
   'verdict.given': 'verdict',
+  'verdict.contested': 'verdict',
   'plant.revealed': 'verdict',
   'rules.proposed': 'run',
   'model.evaluated': 'model',
@@ -120,6 +121,8 @@ export function sentenceOf({ event, problem }: Entry, name: Names): string {
         change === 0 ? '' : `: the loss goes ${change > 0 ? 'down' : 'up'} by ${formatLoss(Math.abs(change))}`;
       return `${who} ${body.accepted ? 'accepted' : 'refused'} the work ${short(body.submission)}${effect}`;
     }
+    case 'verdict.contested':
+      return `${who} contested what was decided about the work ${short(body.submission)}: everybody who may judge repeats it`;
     case 'model.evaluated':
       return `${who} measured a validation loss of ${formatLoss(body.loss_micro)} after ${countOf(body.merged_rounds, 'round')}`;
     case 'round.merged':
