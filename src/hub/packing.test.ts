@@ -47,6 +47,19 @@ test('many who ask at once share one packing; what is not worth it is read no se
   assert.ok(await pack('c', 'gzip', text), 'a failure is not kept');
 });
 
+test('where much is to be packed, what comes then goes as it is, and is packed when there is room', async () => {
+  const pack = openPacker();
+  let reads = 0;
+  const text = async () => {
+    reads++;
+    return Buffer.from('one event like the other, '.repeat(2000));
+  };
+  const many = Array.from({ length: 200 }, (_, i) => pack(`${i}`, i % 2 ? 'br' : 'gzip', text));
+  const packed = (await Promise.all(many)).filter((bytes) => bytes !== null);
+  assert.deepEqual([packed.length, reads], [8, 8], 'the others are not even read');
+  assert.ok(await pack('199', 'br', text));
+});
+
 test('entries shrink, random bytes go as they are', async () => {
   const packer = openPacker();
   const pack = (name: string, bytes: Uint8Array, accepted: string) => packedFor(packer, name, bytes, accepted);

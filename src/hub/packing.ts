@@ -1,12 +1,15 @@
 // Bytes packed for whoever takes that (RFC 9110, section 12.5.3): Brotli before gzip, only where it is worth it.
 import { promisify } from 'node:util';
 import { brotliCompress, constants, gzip } from 'node:zlib';
+import { openTurns } from './turns.ts';
 
 /** Smaller ones gain nothing; larger ones would keep a core busy. */
 const PACKED_BYTES = { least: 1024, most: 32 << 20 };
 const WORTH_PACKING = 0.9;
 /** Answers that are kept: those that are asked for now are the newest bundles, and whatever an audit reads comes once. */
 const KEPT_BYTES = 16 << 20;
+/** Node has four threads for files and for packing. While so many wait for theirs, answers go as they are: nobody's upload stands behind them. */
+const PACKINGS_THAT_WAIT = 8;
 /** What remembering one takes beside its bytes. */
 const ENTRY_BYTES = 200;
 
@@ -31,7 +34,7 @@ export function packingFor(accept_encoding: string | undefined): Packing | null 
   return takes('br') ? 'br' : takes('gzip') ? 'gzip' : null;
 }
 
-/** Bytes that never change under their name, packed; null where that is not worth it. What was packed lately is not packed again, nor twice at once. */
+/** Bytes that never change under their name, packed; null where that is not worth it or too much is to be packed. What was packed lately is not packed again, nor twice at once. */
 export type Packer = (
   name: string,
   packing: Packing,
@@ -54,10 +57,12 @@ export function openPacker(): Packer {
       kept_bytes -= weight(other);
     }
   };
+  const turns = openTurns(1);
   const packAnew = async (key: string, packing: Packing, read: () => Promise<Uint8Array | null>) => {
+    if (packing_now.size >= PACKINGS_THAT_WAIT) return null;
     const bytes = await read();
     if (!bytes) return null;
-    const small = await packers[packing](bytes);
+    const small = await turns(() => packers[packing](bytes));
     const packed = small.length > bytes.length * WORTH_PACKING ? null : small;
     keep(key, packed);
     return packed;
