@@ -42,6 +42,19 @@ describe('check', () => {
     assert.deepEqual(await verdict(claim), await verdict(claim));
   });
 
+  test('the data that nobody was assigned is what the draw says, which nobody knew while the work was done', async () => {
+    const claim = await work('ada');
+    const gainAt = async (draw: string | null) => {
+      const task = game.task(example.params, round(0, { draw }), 'ada', example.weights);
+      const { evidence } = await game.check(task, claim, example.device(), { ...judging, repeat: false });
+      return evidence.gain as { assigned: number; random: number };
+    };
+    const [one, other] = [await gainAt('b'.repeat(128)), await gainAt('c'.repeat(128))];
+    assert.equal(one.assigned, other.assigned);
+    assert.notEqual(one.random, other.random);
+    assert.deepEqual(one, await gainAt('b'.repeat(128)));
+  });
+
   test('refuses work that does harm: here, what unlearns the last round', async () => {
     const specs = parameterSpecs(example.params.model);
     const claim = await work('ada');
