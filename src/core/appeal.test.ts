@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { sha256Hex } from '../protocol/hash.ts';
 import { bindDevice } from './devices.ts';
+import { suspend } from './eligible.ts';
 import type { VerdictGiven } from './events.ts';
 import { judgementOf } from './judging.ts';
 import { mustRepeat, repeatableOf } from './panel.ts';
@@ -296,6 +297,38 @@ describe('contradicting a jury', () => {
       [friend, other, finder].map((id) => peer(id).strikes),
       [1, 1, 0],
     );
+  });
+
+  test('is remembered of the account: a fresh device of it waits as well, and its next strike counts on', () => {
+    const liar = wolf();
+    const [fresh, other] = [key(70), key(71)];
+    for (const id of [liar, fresh, other]) bindDevice(h.state, id, { owner: key(99), expires_ms: 9e12 });
+    for (const id of [fresh, other]) h.joinLongAgo(id);
+    h.openNext();
+    for (const id of [liar, fresh, other]) assert.ok(!h.run.eligible.includes(id));
+    assert.equal(h.run.eligible.length, 9);
+    suspend(h.state, h.run, new Set([fresh, other]));
+    assert.deepEqual(
+      [liar, fresh, other].map((id) => peer(id).strikes),
+      [1, 2, 2],
+    );
+  });
+
+  test('never leaves a run to half of its stake or less: then the devices wait alone, or nobody', () => {
+    begin({}, 4);
+    const [a, b, c, d] = VALIDATORS;
+    const seats = (): string[] => {
+      playRound();
+      h.openNext();
+      return h.run.eligible;
+    };
+    peer(a).suspended_until = 99;
+    assert.deepEqual(seats(), [b, c, d]);
+    peer(b).suspended_until = 99;
+    assert.deepEqual(seats(), [a, b, c, d]);
+    for (const id of [b, c, d]) bindDevice(h.state, id, { owner: key(99), expires_ms: 9e12 });
+    peer(a).suspended_until = 0;
+    assert.deepEqual(seats(), [a, c, d]);
   });
 
   test('of everybody leaves the run with its judges', () => {

@@ -73,9 +73,6 @@ export function settleAppeals(state: NetworkState, run: RunState): void {
       if ((found === 'accepted' && fraud) || (found === 'fraud' && accepted)) wrong.add(id);
     }
   }
-  for (const id of wrong) {
-    const peer = run.peers.get(id)!;
-    suspend(run, peer);
-    forfeitLast(run, peer);
-  }
+  suspend(state, run, wrong);
+  for (const id of wrong) forfeitLast(run, run.peers.get(id)!);
 }

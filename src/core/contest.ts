@@ -177,11 +177,8 @@ export function settleContests(state: NetworkState, run: RunState): void {
     if (found === 'fraud') takeBack(run, work);
     else giveBack(run, work);
   }
-  for (const id of wrong) {
-    const peer = run.peers.get(id)!;
-    suspend(run, peer);
-    forfeitLast(run, peer);
-  }
+  suspend(state, run, wrong);
+  for (const id of wrong) forfeitLast(run, run.peers.get(id)!);
 }
 
 function foundBy(

@@ -2,7 +2,7 @@
 import { CORE_LIMITS } from './limits.ts';
 import type { NetworkState, PeerState, RunState } from './state.ts';
 import { accountOf } from './state.ts';
-import { stakeOf } from './verdict-stakes.ts';
+import { stakeOf, wholeStake } from './verdict-stakes.ts';
 
 /** In an open run a validator must have been here, without a break, when so many rounds opened before it may judge; its first ones need not. */
 const SEAT_OPENINGS = 3;
@@ -23,9 +23,24 @@ export function seatValidators(state: NetworkState, run: RunState): void {
     seated = here;
     for (const peer of here) peer.openings = Math.max(peer.openings, SEAT_OPENINGS + 1);
   }
-  const free = seated.filter(({ suspended_until }) => suspended_until <= run.round);
-  run.eligible = (free.length > 0 ? free : seated).map(({ id }) => id);
+  const seats = seated.map(({ id }) => id);
+  run.eligible = withoutSuspended(state, run, seats).find((free) => isMost(state, run, free, seats)) ?? seats;
 }
+
+/**
+ * Who of these is not suspended. A device is free and what it judges with is its account's, so first without all devices of an account
+ * of which one is suspended; where those are most of the stake, without the devices themselves.
+ */
+function withoutSuspended(state: NetworkState, run: RunState, seats: readonly string[]): [string[], string[]] {
+  const waiting = [...run.peers.values()].filter(({ suspended_until }) => suspended_until > run.round);
+  const devices = new Set(waiting.map(({ id }) => id));
+  const accounts = new Set(waiting.map(({ id }) => accountOf(state, id)));
+  return [seats.filter((id) => !accounts.has(accountOf(state, id))), seats.filter((id) => !devices.has(id))];
+}
+
+/** Suspensions never leave a run to less than half of its stake: whoever holds little would decide alone. */
+const isMost = (state: NetworkState, run: RunState, some: readonly string[], all: readonly string[]): boolean =>
+  wholeStake(state, run, some).stake * 2n > wholeStake(state, run, all).stake;
 
 function hasSeat(state: NetworkState, run: RunState, { id, openings }: PeerState): boolean {
   if ((run.staked.get(id) ?? 0) > 0) return true;
@@ -37,12 +52,20 @@ function hasSeat(state: NetworkState, run: RunState, { id, openings }: PeerState
 export const eligibleHere = (run: RunState): string[] => run.eligible.filter((id) => run.validators.includes(id));
 
 /**
- * A validator has contradicted what the whole jury found: it judges no more for some rounds, twice as many each time, until it has
- * not done so for a while.
+ * Validators have contradicted what the whole jury found: their accounts judge no more for some rounds, twice as many each time, until
+ * they have not done so for a while.
  */
-export function suspend(run: RunState, peer: PeerState): void {
-  const forgotten = peer.strikes > 0 && run.round - peer.struck_round > CORE_LIMITS.strike_memory_rounds;
-  peer.strikes = Math.min(CORE_LIMITS.strikes, (forgotten ? 0 : peer.strikes) + 1);
-  peer.struck_round = run.round;
-  peer.suspended_until = run.round + 1 + 2 ** peer.strikes;
+export function suspend(state: NetworkState, run: RunState, ids: ReadonlySet<string>): void {
+  const strikes = new Map<string, number>();
+  for (const peer of run.peers.values()) {
+    const forgotten = run.round - peer.struck_round > CORE_LIMITS.strike_memory_rounds;
+    const account = accountOf(state, peer.id);
+    if (!forgotten) strikes.set(account, Math.max(strikes.get(account) ?? 0, peer.strikes));
+  }
+  for (const id of ids) {
+    const peer = run.peers.get(id)!;
+    peer.strikes = Math.min(CORE_LIMITS.strikes, (strikes.get(accountOf(state, id)) ?? 0) + 1);
+    peer.struck_round = run.round;
+    peer.suspended_until = run.round + 1 + 2 ** peer.strikes;
+  }
 }

@@ -94,10 +94,35 @@ export const JUDGES: readonly PlantedFault[] = [
   {
     name: 'suspended-judges-judge',
     file: 'core/eligible.ts',
-    find: 'suspended_until <= run.round',
-    replace: 'suspended_until >= 0',
+    find: 'suspended_until > run.round);',
+    replace: 'suspended_until < 0);',
     by: 'rules',
-    seed: 4,
+    seed: 5,
+  },
+  {
+    name: 'another-device-of-the-suspended-judges',
+    file: 'core/eligible.ts',
+    find: 'const accounts = new Set(waiting.map(({ id }) => accountOf(state, id)));',
+    replace: 'const accounts = devices;',
+    by: 'rules',
+    seed: 27,
+  },
+  {
+    name: 'suspensions-leave-it-to-a-few',
+    file: 'core/eligible.ts',
+    find: '.find((free) => isMost(state, run, free, seats))',
+    replace: '.find((free) => free.length > 0)',
+    by: 'rules',
+    seed: 16,
+  },
+  {
+    name: 'another-device-begins-without-strikes',
+    file: 'core/eligible.ts',
+    find: 'const account = accountOf(state, peer.id);',
+    replace: 'const account = ids.has(peer.id) ? accountOf(state, peer.id) : peer.id;',
+    // It takes a second device of an account that is struck in another round than the first.
+    by: null,
+    unit: ['core/appeal.test.ts', 'is remembered of the account'],
   },
   {
     name: 'suspended-for-the-same-time',
@@ -105,7 +130,7 @@ export const JUDGES: readonly PlantedFault[] = [
     find: 'run.round + 1 + 2 ** peer.strikes;',
     replace: 'run.round + 1 + 2;',
     by: 'rules',
-    seed: 11,
+    seed: 50,
   },
 ];
 
@@ -201,7 +226,7 @@ export const APPEALS: readonly PlantedFault[] = [
   {
     name: 'suspended-and-paid',
     file: 'core/appeal.ts',
-    find: '    forfeitLast(run, peer);\n',
+    find: '  for (const id of wrong) forfeitLast(run, run.peers.get(id)!);\n',
     replace: '',
     by: 'rules',
     seed: 5,

@@ -1,5 +1,5 @@
 // What the first judges do not all accept is judged again by everybody who may judge; who contradicted them is suspended and not paid.
-import { type Books, type Peer, present, type RunBook, type Work } from './books.ts';
+import { accountOf, type Books, present, type RunBook, type Work } from './books.ts';
 import { mayBeLost, takeLast } from './what-is-at-stake.ts';
 import { decide } from './who-is-accepted.ts';
 import { jury, repeats } from './who-judges.ts';
@@ -51,14 +51,26 @@ export function settleAppeals(books: Books, run: RunBook): void {
       if (truth === 'accepted' ? fraud : accepted) contradicted.add(judge);
     }
   }
-  for (const id of contradicted) suspend(run, run.peers.get(id)!);
+  suspend(books, run, contradicted);
 }
 
-/** Who contradicted a jury waits, for longer each time, and loses its last pay. */
-export function suspend(run: RunBook, peer: Peer): void {
-  const before = run.round - peer.struck_round > FORGOTTEN_ROUNDS ? 0 : peer.strikes;
-  peer.strikes = Math.min(MOST_STRIKES, before + 1);
-  peer.struck_round = run.round;
-  peer.suspended_until = run.round + 1 + 2 ** peer.strikes;
-  takeLast(run, peer);
+/**
+ * Who contradicted a jury waits, for longer each time, and loses its last pay. A device may be bound anew, an account not: strikes are
+ * those of all its devices, before any of them is struck now.
+ */
+export function suspend(books: Books, run: RunBook, contradicted: ReadonlySet<string>): void {
+  const remembered = [...run.peers.values()].filter((peer) => run.round - peer.struck_round <= FORGOTTEN_ROUNDS);
+  const before = new Map(
+    [...contradicted].map((id) => {
+      const same = remembered.filter((peer) => accountOf(books, peer.id) === accountOf(books, id));
+      return [id, Math.max(0, ...same.map(({ strikes }) => strikes))];
+    }),
+  );
+  for (const id of contradicted) {
+    const peer = run.peers.get(id)!;
+    peer.strikes = Math.min(MOST_STRIKES, before.get(id)! + 1);
+    peer.struck_round = run.round;
+    peer.suspended_until = run.round + 1 + 2 ** peer.strikes;
+    takeLast(run, peer);
+  }
 }

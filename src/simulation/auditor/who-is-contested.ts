@@ -131,7 +131,7 @@ export function settleContests(books: Books, run: RunBook): void {
       run.decided.delete(id);
     }
   }
-  for (const id of contradicted) suspend(run, run.peers.get(id)!);
+  suspend(books, run, contradicted);
 }
 
 /** Silence counts for nobody: more than half of the whole jury must say it, without what the worker's own account does not say. */

@@ -6,7 +6,7 @@ import { sha256, sha256Hex } from '../../protocol/hash.ts';
 import { publicKeyOf } from '../../protocol/identity.ts';
 import { encodeStrict } from '../../protocol/strict-cbor-encode.ts';
 import { accountOf, type Books, present, type RunBook, type Work } from './books.ts';
-import { stakeOf, voices } from './who-is-accepted.ts';
+import { stakeOf, together, voices } from './who-is-accepted.ts';
 
 /** Where nobody is named, who came later than the first ones judges from its fourth opening on. */
 const OPENINGS = 4;
@@ -25,9 +25,16 @@ export function seat(books: Books, run: RunBook): void {
     for (const peer of here) if (peer.openings < OPENINGS) peer.openings = OPENINGS;
     mayJudge.push(...here);
   }
-  const waits = mayJudge.filter(({ suspended_until }) => suspended_until > run.round);
-  const left = waits.length < mayJudge.length ? mayJudge.filter((peer) => !waits.includes(peer)) : mayJudge;
-  run.eligible = left.map(({ id }) => id);
+  // With one device of an account all of them wait; where that leaves half of the stake or less, it alone, or nobody.
+  const seats = mayJudge.map(({ id }) => id);
+  const suspended = [...run.peers.values()].filter((peer) => peer.suspended_until > run.round).map(({ id }) => id);
+  const accounts = suspended.map((id) => accountOf(books, id));
+  const choices = [
+    seats.filter((id) => !accounts.includes(accountOf(books, id))),
+    seats.filter((id) => !suspended.includes(id)),
+  ];
+  const whole = together(books, run, seats);
+  run.eligible = choices.find((left) => 2n * together(books, run, left) > whole) ?? seats;
 }
 
 const eligibleHere = (run: RunBook): string[] => {
