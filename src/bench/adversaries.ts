@@ -24,11 +24,12 @@ const HELP = `npm run bench adversaries [-- OPTIONS]
   --model NAME     pilot (default), small (4 layers, width 128: config (a) of bench compute), tiny
   --rounds N       (default 20)
   --steps N        inner steps of a worker in a round (default 30)
-  --workers N      liars included (default 6); every second one computes with WASM
+  --workers N      liars included (default 6); every second one computes with WASM, unless --native is given
   --only LIST      adversaries, divided by commas; "mixture" is several at once (default: all of them)
   --merge RULE     ${MERGE_RULES.join(', ')} (default: the game's own)
   --checks WORD    on (default); cheap: nothing is trained again; off: judges accept everything, and only the merge is left
   --rating N       thousandths of a verdict's weight that follow its judge's rating of the worker (default 0)
+  --native         all workers compute as their judges do, so that a step costs the same on both sides
   --slow N         so many of the honest workers do a tenth of the steps (default 0)
   --seed TEXT      (default bench)
   --results FILE   keeps each finished run as a line of JSON and skips those it finds there
@@ -45,6 +46,7 @@ const MODELS = {
 const CONTEXT = 64;
 const HONEST = 'nobody lies';
 const VETERANS = 'nobody lies, records of 100';
+const SOME_NEW = 'nobody lies, a third new, the others with records of 100';
 const MIXTURE = 'mixture';
 const SLOW = 'slow worker';
 const CHECKS = ['on', 'cheap', 'off'] as const;
@@ -62,6 +64,7 @@ interface Options {
   readonly checks: (typeof CHECKS)[number];
   readonly rating: number;
   readonly slow: number;
+  readonly native: boolean;
   readonly seed: string;
   readonly results: string | null;
   readonly json: string | null;
@@ -74,7 +77,7 @@ export async function run(args: string[]): Promise<void> {
   const text = readText(options.data);
   const known = readResults(options.results);
   const measured: { readonly name: string; readonly result: ArenaResult }[] = [];
-  for (const name of [HONEST, ...(options.checks === 'on' ? [VETERANS] : []), ...options.rows]) {
+  for (const name of [HONEST, ...(options.checks === 'on' ? [VETERANS, SOME_NEW] : []), ...options.rows]) {
     const key = keyOf(options, name, text);
     let result = known.get(key);
     if (!result) {
@@ -115,7 +118,7 @@ export async function run(args: string[]): Promise<void> {
 }
 
 async function playRow(options: Options, name: string, text: string): Promise<ArenaResult> {
-  const { model, rounds, steps, workers, merge, checks, slow, seed } = options;
+  const { model, rounds, steps, workers, merge, checks, slow, native, seed } = options;
   const settings = {
     ...(merge ? { sparse: { merge_rule: merge } } : {}),
     model: { ...MODELS[model], max_position_embeddings: CONTEXT },
@@ -126,19 +129,20 @@ async function playRow(options: Options, name: string, text: string): Promise<Ar
   try {
     const setup = await setUpPretrain(settings, [text], characters(text), {});
     const devices = crowdOf({ workers, validators: 3, share: 1 / 3 }, adversariesIn(name), (role, i) =>
-      role === 'worker' ? runtimes[i % 2] : runtimes[0],
+      role === 'worker' && !native ? runtimes[i % 2] : runtimes[0],
     );
     return await playArena({
       ...setup,
       game: judgedBy(checks, setup.game),
-      devices: devices.map((device, i) =>
-        i < slow && device.role === 'worker' && device.adversary === null
-          ? { ...device, name: `${SLOW} ${i + 1}`, steps_a_round: Math.max(1, Math.round(steps / 10)) }
-          : device,
-      ),
+      devices: devices.map((device, i) => {
+        if (device.role !== 'worker' || device.adversary !== null) return device;
+        const name_and_steps =
+          i < slow ? { name: `${SLOW} ${i + 1}`, steps_a_round: Math.max(1, Math.round(steps / 10)) } : {};
+        return { ...device, ...name_and_steps, ...(hasRecord(name, i) ? { record: 100 } : {}) };
+      }),
+      first_steps: FIRST_STEPS,
       ...{ rounds, seed, rules: { ...ARENA_RULES, rating_permille: options.rating } },
       plant_every: checks === 'on' ? 3 : 0,
-      ...(name === VETERANS ? { record: 100 } : {}),
       onRound: (round, loss_micro) =>
         console.error(`${name}: round ${round + 1} of ${rounds}, validation loss ${(loss_micro / 1e6).toFixed(3)}`),
     });
@@ -147,18 +151,23 @@ async function playRow(options: Options, name: string, text: string): Promise<Ar
   }
 }
 
+/** As many as a device does that takes about a second for a step: its first work ends a second after its first step. */
+const FIRST_STEPS = 2;
+
+const hasRecord = (name: string, worker: number): boolean => name === VETERANS || (name === SOME_NEW && worker % 3 > 0);
+
 /** Judges who look less, so that one sees what else stands between liars and their pay, or the model. */
 function judgedBy(checks: Options['checks'], game: AnyGame): AnyGame {
   if (checks === 'on') return game;
   if (checks === 'off') return { ...game, check: async (_task, claim) => unseen(claim, true) };
   return {
     ...game,
-    check: (task, claim, device, judging) => game.check(task, claim, device, { ...judging, repeat: false }),
+    check: (task, claim, device, judging) => game.check(task, claim, device, { ...judging, repeat_permille: 0 }),
   };
 }
 
 function adversariesIn(name: string): Adversary[] {
-  if (name === HONEST || name === VETERANS) return [];
+  if ([HONEST, VETERANS, SOME_NEW].includes(name)) return [];
   return name === MIXTURE ? MIXED.map(adversaryNamed) : [adversaryNamed(name)];
 }
 
@@ -245,7 +254,7 @@ function optionsOf(args: string[]): Options | null {
       options: {
         ...{ data: kinds, model: kinds, rounds: kinds, steps: kinds, workers: kinds, only: kinds, seed: kinds },
         ...{ merge: kinds, checks: kinds, rating: kinds, slow: kinds },
-        ...{ results: kinds, json: kinds, help: { type: 'boolean' } },
+        ...{ results: kinds, json: kinds, native: { type: 'boolean' }, help: { type: 'boolean' } },
       },
     }));
   } catch (error) {
@@ -270,7 +279,7 @@ function optionsOf(args: string[]): Options | null {
   if (!isOneOf(CHECKS, checks)) throw new BenchError('usage', `--checks: expected ${CHECKS.join(', ')}, got ${checks}`);
   if (!given('data')) throw new BenchError('usage', '--data FILE is needed: Tiny Shakespeare (input.txt of char-rnn)');
   return {
-    ...{ merge, checks, rating: whole('rating', 0, 0), slow: whole('slow', 0, 0) },
+    ...{ merge, checks, rating: whole('rating', 0, 0), slow: whole('slow', 0, 0), native: values.native === true },
     ...{ data: given('data')!, model, rows, seed: given('seed') ?? 'bench' },
     ...{ rounds: whole('rounds', 20, 1), steps: whole('steps', 30, 1), workers: whole('workers', 6, 2) },
     ...{ results: given('results') ?? null, json: given('json') ?? null },

@@ -179,7 +179,7 @@ async function play(params: PretrainParams, runtimes: readonly Runtime[], rounds
     }
     for (const [i, claim] of claims.entries()) {
       const judging = (runtime: string): Judging => ({
-        ...{ runtime, repeat: true, time_ms: Number.POSITIVE_INFINITY },
+        ...{ runtime, repeat_permille: 1000, place: 0, time_ms: Number.POSITIVE_INFINITY },
         earlier: async () => [...before, ...claims.slice(0, i).map(({ work }) => work)],
       });
       const by = workers[i];

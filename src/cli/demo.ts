@@ -27,9 +27,6 @@ import { linesOfTexts } from './run-summary.ts';
 import { wrap } from './text-columns.ts';
 import { dataOption, mustExist } from './text-data.ts';
 
-/** All devices are this machine's own, and there is one validator beside three workers: newcomers are trusted sooner. */
-const PROBATION = 2;
-
 interface DemoFlags {
   data: string[];
   rounds: number;
@@ -243,7 +240,7 @@ async function openRun(
     tokenizer: byteTokenizer(),
     model,
     seed: 'potluck demo',
-    ...trainingFor({ rounds, round_seconds, steps, batch, context, learning_rate, min_workers, probation: PROBATION }),
+    ...trainingFor({ rounds, round_seconds, steps, batch, context, learning_rate, min_workers }),
   });
   screen.say(given ? [...linesOfTexts(report)].join('\n') : '', { type: 'created', run: id });
   return (await find())!;

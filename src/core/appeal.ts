@@ -5,7 +5,7 @@ import { isWithheld } from './balances.ts';
 import { eligibleHere, suspend } from './eligible.ts';
 import { judgementOf } from './judging.ts';
 import { CORE_LIMITS } from './limits.ts';
-import { mustRepeat, openDraw, repeatableOf } from './panel.ts';
+import { dutyOf, openDraw, repeatableOf } from './panel.ts';
 import { forfeitLast } from './payout.ts';
 import type { NetworkState, RunState, Submission } from './state.ts';
 
@@ -22,7 +22,7 @@ function isDisputed(run: RunState, submission: Submission): boolean {
   if (accepting === verdicts.size) return false;
   if (accepting === 0 && verdicts.size > 1 && !hasBond(run, submission.worker)) return false;
   const repeatable = repeatableOf(run, submission);
-  const thorough = (id: string): boolean => verdicts.has(id) && mustRepeat(repeatable, id);
+  const thorough = (id: string): boolean => verdicts.has(id) && dutyOf(repeatable, id).repeat_permille === 1000;
   return !here.every(thorough);
 }
 
@@ -65,9 +65,9 @@ export function settleAppeals(state: NetworkState, run: RunState): void {
     const found = judgementOf(state, run, submission);
     const repeatable = { ...repeatableOf(run, submission), appealed: false, judges: [...first.keys()] };
     for (const [id, { accepted }] of first) {
-      // Who was not to repeat it could not know.
+      // Who was not to repeat all of it could not know.
       if (found === 'accepted' && !accepted) wrong.add(id);
-      if (found === 'fraud' && accepted && mustRepeat(repeatable, id)) wrong.add(id);
+      if (found === 'fraud' && accepted && dutyOf(repeatable, id).repeat_permille === 1000) wrong.add(id);
     }
     for (const [id, { accepted, fraud }] of verdicts) {
       if ((found === 'accepted' && fraud) || (found === 'fraud' && accepted)) wrong.add(id);

@@ -58,7 +58,7 @@ describe('a whole state', () => {
   const show = (run: RunState) => run.submissions.get(alices)!.verdicts.set(VERA, verdict(alices));
   const lock = (run: RunState, shares: number, free_round: number | null) =>
     run.locks.push({ account: VERA, device: VERA, shares, free_round });
-  const earned = (round: number) => ({ round, account: ALICE, shares: 1 });
+  const earned = (round: number) => ({ round, account: ALICE, shares: 1, tokens: 1 });
 
   for (const [what, change, names] of broken) {
     test(what, () => {

@@ -196,10 +196,11 @@ function* shareProblems(run: RunState): Problems {
   }
   for (const [device, earned] of run.withheld) {
     if (!run.peers.has(device)) yield `${short(device)} has earned something and never joined`;
-    for (const [i, { round, shares }] of earned.entries()) {
+    for (const [i, { round, shares, tokens }] of earned.entries()) {
       if (round >= run.round || (i > 0 && round < earned[i - 1].round))
         yield `${short(device)} earned in round ${round}`;
       if (!isCount(shares) || shares === 0) yield `${short(device)} has earned ${shares} shares in round ${round}`;
+      if (!isCount(tokens)) yield `${short(device)} has done ${tokens} tokens in round ${round}`;
     }
   }
   const lost = sumOf([...run.peers.values()].map(({ forfeited_shares }) => forfeited_shares));

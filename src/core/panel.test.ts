@@ -1,10 +1,10 @@
 // Who judges what: fixed seats, a draw that nobody can choose or foresee, by stake; silent judges are replaced within the round.
 import assert from 'node:assert/strict';
-import { beforeEach, test } from 'node:test';
+import { beforeEach, describe, test } from 'node:test';
 import fc from 'fast-check';
 import { sha256Hex } from '../protocol/hash.ts';
 import { bindDevice } from './devices.ts';
-import { mustRepeat, openDraw } from './panel.ts';
+import { dutyOf, openDraw } from './panel.ts';
 import type { Rules } from './rules.ts';
 import { drawnBy, EXAMPLE_HUB } from './testing/example-draw.ts';
 import { exampleVerdict, sealFor } from './testing/example-events.ts';
@@ -155,32 +155,65 @@ test('where nobody can take a place, who is silent keeps it', () => {
   seal(before[0], a);
 });
 
-test('all judges repeat what newcomers hand in and what is appealed; of other work one judge, as often as the rules say', () => {
+describe('who repeats what', () => {
   const judges = VALIDATORS.slice(0, 3);
-  const work = {
-    worker: ALICE,
-    judges,
-    reexecute_permille: 200,
-    probation: 10,
-    consecutive_valid: 1000,
-    appealed: false,
+  const veteran = {
+    ...{ worker: ALICE, judges, reexecute_permille: 200, probation: 1 },
+    ...{ consecutive_valid: 1000, bond_permille: 1_000_000, appealed: false },
   };
-  const repeaters = (more: object, draw: string) => judges.filter((id) => mustRepeat({ ...work, ...more, draw }, id));
-  fc.assert(
-    fc.property(fc.uint8Array({ minLength: 32, maxLength: 32 }), (bytes) => {
-      const draw = sha256Hex(bytes);
-      assert.deepEqual(repeaters({ consecutive_valid: 9 }, draw), judges);
-      assert.deepEqual(repeaters({ appealed: true }, draw), judges);
-      assert.ok(repeaters({}, draw).length <= 1);
-    }),
-  );
-  const draws = Array.from({ length: 2000 }, (_, i) => sha256Hex(Uint8Array.of(i >> 8, i & 255)));
-  const found = draws.flatMap((draw) => repeaters({}, draw));
-  assert.ok(found.length > 330 && found.length < 470, `${found.length} of 2000 at a fifth`);
-  for (const judge of judges) {
-    const share = found.filter((id) => id === judge).length / found.length;
-    assert.ok(share > 0.25 && share < 0.42, `${share}`);
-  }
+  const draws = Array.from({ length: 3000 }, (_, i) => sha256Hex(Uint8Array.of(i >> 8, i & 255)));
+  const shares = (more: object, draw: string) =>
+    judges.map((id) => dutyOf({ ...veteran, ...more, draw }, id).repeat_permille);
+
+  test('everybody all of what is appealed, and of what a newcomer hands in', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ minLength: 32, maxLength: 32 }), (bytes) => {
+        for (const more of [{ appealed: true }, { consecutive_valid: 0 }, { probation: 1001 }, { bond_permille: 38 }]) {
+          assert.deepEqual(shares(more, sha256Hex(bytes)), [1000, 1000, 1000]);
+        }
+      }),
+    );
+  });
+
+  test('one judge of other work, any of them, as often as the rules say, and half of the time only a beginning', () => {
+    const duties = draws.flatMap((draw) => [shares({}, draw)]);
+    assert.ok(duties.every((each) => each.filter((part) => part > 0).length <= 1));
+    const parts = duties.flatMap((each) => each.filter((part) => part > 0));
+    assert.ok(parts.length > 530 && parts.length < 670, `${parts.length} of 3000 at a fifth`);
+    for (const place of judges.keys()) {
+      const part = duties.filter((each) => each[place] > 0).length / parts.length;
+      assert.ok(part > 0.27 && part < 0.4, `${part}`);
+    }
+    const beginnings = parts.filter((part) => part < 1000);
+    assert.ok(beginnings.length > 0.42 * parts.length && beginnings.length < 0.58 * parts.length);
+    const middle = beginnings.reduce((sum, part) => sum + part, 0) / beginnings.length;
+    assert.ok(middle > 440 && middle < 560 && Math.min(...beginnings) < 50 && Math.max(...beginnings) > 950);
+  });
+
+  test('where one is not enough, one or two for certain, and they repeat all of it', () => {
+    for (const [bond_permille, surely, part] of [
+      [250, 1, 0.6],
+      [100, 2, 0.27],
+    ]) {
+      const duties = draws.map((draw) => shares({ bond_permille }, draw));
+      assert.ok(duties.flat().every((each) => each === 0 || each === 1000));
+      const counts = duties.map((each) => each.filter((one) => one > 0).length);
+      assert.ok(counts.every((count) => count === surely || count === surely + 1));
+      const more = counts.filter((count) => count > surely).length / counts.length;
+      assert.ok(Math.abs(more - part) < 0.04, `${more} at ${bond_permille}`);
+    }
+  });
+
+  test('who is no judge repeats nothing; places are drawn for each judge', () => {
+    const draw = draws[0];
+    const certain = { ...veteran, reexecute_permille: 999, draw };
+    assert.equal(dutyOf(certain, VALIDATORS[4]).repeat_permille, 0);
+    const places = draws.flatMap((other) => judges.map((id) => dutyOf({ ...veteran, draw: other }, id).place));
+    assert.ok(places.every((place) => place >= 0 && place < 1));
+    assert.equal(new Set(places).size, places.length);
+    const middle = places.reduce((sum, place) => sum + place, 0) / places.length;
+    assert.ok(Math.abs(middle - 0.5) < 0.02);
+  });
 });
 
 test('a proof that is none draws nobody', () => {

@@ -10,7 +10,7 @@ import { countOwed } from './attendance.ts';
 import { eligibleHere } from './eligible.ts';
 import type { RoundDrawn } from './events.ts';
 import { CORE_LIMITS } from './limits.ts';
-import { reexecutionPermille } from './reexecution.ts';
+import { bondPermille, type RepeatRules, repeatersPermille, type Standing } from './reexecution.ts';
 import { type Refusal, refuse } from './refusal.ts';
 import type { NetworkState, RunState, Submission } from './state.ts';
 import { accountOf } from './state.ts';
@@ -123,49 +123,64 @@ function drawByStake(entries: readonly { readonly stake: bigint }[], number: big
   );
 }
 
-/** What decides whether somebody's work is repeated in a round, and by whom. */
-export interface Repeatable {
+/** What decides how much of somebody's work is repeated in a round, and by whom. */
+export interface Repeatable extends Standing, RepeatRules {
   readonly draw: string;
   readonly worker: string;
-  readonly consecutive_valid: number;
-  readonly reexecute_permille: number;
-  readonly probation: number;
   /** The judges that it has now. */
   readonly judges: readonly string[];
   /** All judges repeat what is appealed. */
   readonly appealed: boolean;
 }
 
-/** Whether a judge repeats a submission: a newcomer's and what is appealed everybody, of other work the first judge what is drawn. */
-export function mustRepeat(work: Repeatable, judge: string): boolean {
-  const permille = reexecutionPermille(work, work.reexecute_permille, work.probation);
-  if (work.appealed || permille >= 1000) return true;
-  return drawNumber(work) < permille && firstOf(work) === judge;
+/** A judge's part in a check. */
+export interface Duty {
+  /** How much of the work it repeats, in thousandths from its beginning; 0: nothing. */
+  readonly repeat_permille: number;
+  /** From 0 to below 1: a place in the work that nobody knew before, another one for each judge. */
+  readonly place: number;
 }
 
-/** From 0 to 999. */
-function drawNumber({ draw, worker }: Repeatable): number {
-  const hash = sha256(encodeStrict(['potluck-repeat-v1', draw, worker]));
-  return new DataView(hash.buffer).getUint32(0) % 1000;
+/**
+ * What a judge has to do for a submission: what is appealed, and a newcomer's first, everybody repeats; of other work the first in an order
+ * that is drawn, as often as the worker's bond asks for. In half of the cases in which one is enough it repeats a beginning whose length is
+ * drawn: whoever does a part of the steps gains only the rest, which such beginnings find as often as it is large.
+ */
+export function dutyOf(work: Repeatable, judge: string): Duty {
+  const { draw, worker } = work;
+  return { repeat_permille: repeatedPermille(work, judge), place: drawn('place', draw, worker, judge) / 2 ** 32 };
 }
 
-function firstOf({ draw, worker, judges }: Repeatable): string | undefined {
-  const place = (judge: string): string => sha256Hex(encodeStrict(['potluck-first-judge-v1', draw, worker, judge]));
-  return judges.toSorted((a, b) => (place(a) < place(b) ? -1 : 1))[0];
+function repeatedPermille(work: Repeatable, judge: string): number {
+  const { draw, worker, judges, appealed } = work;
+  const repeaters = repeatersPermille(work, work);
+  if (appealed || repeaters === null) return 1000;
+  const number = drawn('repeat', draw, worker) % 1000;
+  const place = inDrawnOrder(work, judges).indexOf(judge);
+  if (place < 0 || number + 1000 * place >= repeaters) return 0;
+  if (repeaters >= 1000 || drawn('whole', draw, worker) % 2 === 0) return 1000;
+  return 1 + (drawn('part', draw, worker) % 1000);
 }
 
-/** `mustRepeat` of a submission of an open round. */
-export function repeatableOf(run: RunState, { worker, judges, first }: Submission): Repeatable {
+function inDrawnOrder({ draw, worker }: Repeatable, judges: readonly string[]): string[] {
+  const place = (judge: string): number => drawn('order', draw, worker, judge);
+  return judges.toSorted((a, b) => place(a) - place(b) || (a < b ? -1 : 1));
+}
+
+/** 32 bits that follow from the draw, for one use each. */
+function drawn(use: 'repeat' | 'whole' | 'part' | 'order' | 'place', ...of: readonly string[]): number {
+  const hash = sha256(encodeStrict(['potluck-duty-v1', use, ...of]));
+  return new DataView(hash.buffer, hash.byteOffset).getUint32(0);
+}
+
+/** `Repeatable` of a submission of an open round. */
+export function repeatableOf(run: RunState, { worker, body, judges, first }: Submission): Repeatable {
   const { reexecute_permille, probation } = run.rules;
   const { consecutive_valid } = run.peers.get(worker)!;
+  const bond_permille = bondPermille(run, worker, body.tokens);
   return {
-    draw: run.draw!,
-    worker,
-    judges,
-    appealed: first !== null,
-    consecutive_valid,
-    reexecute_permille,
-    probation,
+    ...{ draw: run.draw!, worker, judges, appealed: first !== null },
+    ...{ consecutive_valid, bond_permille, reexecute_permille, probation },
   };
 }
 

@@ -89,11 +89,15 @@ export function applyPayout(state: NetworkState, run: RunState): void {
   run.emitted_shares += emissionOf(run.rules.emission, run.round);
   run.unearned_shares += unearned;
   run.bonds = bonds;
+  const tokens = new Map([...run.submissions.values()].map(({ worker, body }) => [worker, body.tokens]));
   for (const { id, account, shares, part } of payouts) {
     run.shares.set(account, (run.shares.get(account) ?? 0) + shares);
     if (part === 'owner' || part === 'ancestors' || shares === 0) continue;
     const kept = (run.withheld.get(id) ?? []).filter(({ round }) => isWithheld(run, round));
-    run.withheld.set(id, [...kept, { round: run.round, account, shares }]);
+    run.withheld.set(id, [
+      ...kept,
+      { round: run.round, account, shares, tokens: part === 'workers' ? tokens.get(id)! : 0 },
+    ]);
   }
 }
 

@@ -1,39 +1,58 @@
-// Trust is earned by ten, grows slowly, is never complete and is lost at once.
+// A lie loses what it gains: work is repeated by as many judges as the worker's bond asks for, and the bond is what it can really lose.
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { afterReexecution, NO_RECORD, reexecutionPermille, type TrackRecord } from './reexecution.ts';
+import { bondPermille, repeatersPermille } from './reexecution.ts';
+import type { RunState } from './state.ts';
 
-const after = (results: readonly boolean[]): TrackRecord => results.reduce(afterReexecution, NO_RECORD);
-const valid = (count: number) => new Array<boolean>(count).fill(true);
+const RULES = { probation: 1, reexecute_permille: 50 };
+const repeaters = (bond_permille: number, rules = RULES, consecutive_valid = 1000) =>
+  repeatersPermille({ consecutive_valid, bond_permille }, rules);
 
-test('the first ten are always repeated, then one in as many as have held, at least the least', () => {
-  for (let count = 0; count < 10; count++) assert.equal(reexecutionPermille(after(valid(count)), 50), 1000);
-  const permille = [10, 11, 19, 20, 21, 1000].map((count) => reexecutionPermille(after(valid(count)), 50));
-  assert.deepEqual(permille, [100, 91, 53, 50, 50, 50]);
+describe('how many judges repeat', () => {
+  test('all for a newcomer, and where there is hardly a bond', () => {
+    assert.equal(repeaters(1_000_000, RULES, 0), null);
+    assert.equal(repeaters(1_000_000, { ...RULES, probation: 0 }, 0), null);
+    assert.equal(repeaters(1_000_000, { ...RULES, probation: 10 }, 9), null);
+    assert.notEqual(repeaters(1_000_000, { ...RULES, probation: 10 }, 10), null);
+    assert.equal(repeaters(0), null);
+    assert.equal(repeaters(38), null);
+  });
+
+  test('fewer with every submission that may be lost, and never less than the rules say', () => {
+    const bonds = [39, 125, 250, 500, 1000, 2000, 9000, 28_000, 29_000, 40_000];
+    assert.deepEqual(
+      bonds.map((bond) => repeaters(bond)),
+      [2994, 2000, 1600, 1000, 750, 500, 150, 52, 50, 50],
+    );
+    assert.equal(repeaters(40_000, { ...RULES, reexecute_permille: 0 }), 37);
+  });
+
+  test('so that a lie never pays where a third of the judges are friends', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 39, max: 50_000 }),
+        fc.integer({ min: 0, max: 100 }),
+        (bond, reexecute_permille) => {
+          const wanted = repeaters(bond, { ...RULES, reexecute_permille })!;
+          const [surely, more] = [Math.floor(wanted / 1000), (wanted % 1000) / 1000];
+          const unseen = (1 / 3) ** surely * (1 - (2 / 3) * more);
+          assert.ok(unseen <= (1 - unseen) * (bond / 1000) + 1e-9, `${wanted} for ${bond}`);
+        },
+      ),
+    );
+  });
 });
 
-test('a failure starts over', () => {
-  assert.deepEqual(after([...valid(500), false]), NO_RECORD);
-  assert.equal(reexecutionPermille(after([...valid(500), false, ...valid(9)]), 50), 1000);
-  assert.equal(reexecutionPermille(after([...valid(500), false, ...valid(10)]), 50), 100);
-});
-
-test('never zero, never more than always, never rising with a longer record', () => {
-  fc.assert(
-    fc.property(
-      fc.maxSafeNat(),
-      fc.nat(1000),
-      fc.oneof(fc.integer({ min: -5, max: 2000 }), fc.double()),
-      (count, more, least) => {
-        const now = reexecutionPermille({ consecutive_valid: count }, least);
-        const later = reexecutionPermille({ consecutive_valid: count + more }, least);
-        assert.ok(Number.isInteger(now) && now >= 1 && now <= 1000);
-        assert.ok(later <= now || !Number.isSafeInteger(count + more));
-      },
-    ),
-  );
-  for (const consecutive_valid of [Number.NaN, -1, 10.5, Number.POSITIVE_INFINITY]) {
-    assert.equal(reexecutionPermille({ consecutive_valid }, 50), 1000);
-  }
+test('a bond is what may still be lost, in submissions like this one', () => {
+  const run = (round: number, tokens: readonly number[]) =>
+    ({
+      ...{ round, rules: { withheld_rounds: 40 } },
+      withheld: new Map([['ada', tokens.map((each, i) => ({ round: i, account: 'ada', shares: 1, tokens: each }))]]),
+    }) as unknown as RunState;
+  assert.equal(bondPermille(run(3, [10, 100, 100]), 'ada', 100), 2100);
+  assert.equal(bondPermille(run(3, [10, 100, 100]), 'ada', 1000), 210, 'ten short ones are no bond for a long one');
+  assert.equal(bondPermille(run(41, [10, 100, 100]), 'ada', 100), 1000, 'what is free is none');
+  assert.equal(bondPermille(run(3, [10]), 'bob', 100), 0);
+  assert.equal(bondPermille(run(3, [2 ** 52, 2 ** 52]), 'ada', 0), 1_000_000);
 });

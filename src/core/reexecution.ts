@@ -1,33 +1,55 @@
-// How often somebody's work is repeated: always at first, then ever more rarely, never not at all (BOINC's adaptive replication).
+// How often work is repeated, and by how many judges: as often as it takes that a lie costs its worker more than it brings.
+import { isWithheld } from './balances.ts';
+import type { RunState } from './state.ts';
 
-/** What is known of a peer: its repeated submissions that held, since the last one that did not. */
-export interface TrackRecord {
+/** What stands between a worker and a lie. */
+export interface Standing {
+  /** Its merged submissions since the last one that was refused. */
   readonly consecutive_valid: number;
+  /** What it has earned and may still lose, in thousandths of a submission like the one that is judged. */
+  readonly bond_permille: number;
 }
 
-/** Whoever has never been checked, or has just failed. */
-export const NO_RECORD: TrackRecord = { consecutive_valid: 0 };
+/** What a run's rules say about repeating. */
+export interface RepeatRules {
+  readonly probation: number;
+  readonly reexecute_permille: number;
+}
 
-/** So many in a row must hold before trust begins, where a run's rules do not say otherwise. BOINC's number. */
-const PROBATION = 10;
+/** A bond beyond this changes nothing. */
+const MOST_BOND_PERMILLE = 1_000_000;
+
+/** A worker's bond beside a claim of so many tokens: its merged tokens whose pay is withheld, whatever the pay of their rounds was. */
+export function bondPermille(run: RunState, worker: string, tokens: number): number {
+  const earned = run.withheld.get(worker) ?? [];
+  const bond = earned.reduce((sum, { round, tokens: merged }) => (isWithheld(run, round) ? sum + merged : sum), 0);
+  const permille = (BigInt(bond) * 1000n) / BigInt(Math.max(1, tokens));
+  return permille < MOST_BOND_PERMILLE ? Number(permille) : MOST_BOND_PERMILLE;
+}
 
 /**
- * In how many of a thousand cases a peer's next submission is repeated: always (1000) until `probation` in a row have held, afterwards
- * max(least_permille, 1000 / consecutive_valid), rounded up. `least_permille` is held within 1 … 1000: nobody is ever beyond checking.
- * A record that makes no sense counts as none.
+ * With a third of the stake lying, a judge that repeats finds a lie with two thirds, a second one two thirds of what is left, and so on.
+ * In 27,000ths, so that everything is whole: what each further judge adds.
  */
-export function reexecutionPermille(
-  { consecutive_valid }: TrackRecord,
-  least_permille: number,
-  probation = PROBATION,
-): number {
-  if (!Number.isSafeInteger(consecutive_valid) || consecutive_valid < probation) return 1000;
-  if (consecutive_valid < 1) return 1000;
-  const least = Number.isFinite(least_permille) ? Math.max(1, Math.min(1000, Math.ceil(least_permille))) : 1000;
-  return Math.max(least, Math.ceil(1000 / consecutive_valid));
-}
+const CERTAIN = 27_000;
+const FOUND_BY = [18_000, 6_000, 2_000];
 
-/** The record after a submission was repeated: one more that held, or a new beginning. What was not repeated changes no record. */
-export function afterReexecution({ consecutive_valid }: TrackRecord, valid: boolean): TrackRecord {
-  return valid ? { consecutive_valid: consecutive_valid + 1 } : NO_RECORD;
+/**
+ * How many judges are to repeat a submission, in thousandths: 1400 is one for certain and a second in four of ten cases. Everybody
+ * (null) while a worker has no record, or no bond to speak of; otherwise so many that a lie, which gains one submission, loses as much
+ * in expectation: found with at least 1 / (1 + bond). Never less than the rules say.
+ */
+export function repeatersPermille(
+  { consecutive_valid, bond_permille }: Standing,
+  { probation, reexecute_permille }: RepeatRules,
+): number | null {
+  if (consecutive_valid < Math.max(1, probation)) return null;
+  let missing = Math.ceil((CERTAIN * 1000) / (1000 + bond_permille));
+  let repeaters = 0;
+  for (const found of FOUND_BY) {
+    if (missing <= found) return Math.max(1, reexecute_permille, repeaters + Math.ceil((1000 * missing) / found));
+    missing -= found;
+    repeaters += 1000;
+  }
+  return null;
 }

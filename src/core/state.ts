@@ -89,6 +89,8 @@ export interface Withheld {
   readonly round: number;
   readonly account: string;
   readonly shares: number;
+  /** Of its work that was merged in the round; a validator has none. */
+  readonly tokens: number;
 }
 
 /** Shares behind a validator. */

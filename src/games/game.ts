@@ -45,10 +45,12 @@ export interface Judging {
   /** The runtime class that the worker says it computes with. */
   readonly runtime: string;
   /**
-   * Whether this work is to be repeated, where the game can. One judge alone who found noise would be outvoted by those who did not
-   * look (`potluck play pretrain` showed it): so all repeat a newcomer's, and other work when the one who was drawn does not accept it.
+   * How much of this work is to be repeated, where the game can, in thousandths from its beginning; 0: nothing. It is drawn when the work
+   * is in (`dutyOf`). One judge who finds something is enough: what it does not accept all judges repeat.
    */
-  readonly repeat: boolean;
+  readonly repeat_permille: number;
+  /** From 0 to below 1, drawn for this judge: where a game that looks at a part of the work looks. Whoever did the work could not know it. */
+  readonly place: number;
   /** How long judging may take; a check that repeats work stops early rather than come too late. */
   readonly time_ms: number;
   /** Work that was committed before this: of this round, and of the last one, in the order of the log. */

@@ -59,10 +59,11 @@ export async function checkWork(task: PretrainTask, claim: Claim, device: Device
     await checkStart(judged);
     await compareWithEarlier(judged);
     const { assigned: gain, harmful } = await measureLosses(judged);
-    const start = judging.repeat ? knownStart(judged) : null;
+    const repeats = judging.repeat_permille > 0;
+    const start = repeats ? knownStart(judged) : null;
     // Work that is the very work that was asked for is not refused for what came of it.
     if (start === null && harmful) throw new Refused('harmful', false);
-    if (judging.repeat) await repeat(judged, start, gain);
+    if (repeats) await repeat(judged, start, gain);
     return { accepted: true, fraud: false, code: 'ok', weight: claim.tokens, ...numbers, evidence };
   } catch (error) {
     if (!(error instanceof Refused)) throw error;

@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { z } from 'zod';
-import { reexecutionPermille } from '../core/reexecution.ts';
 import { parameterSpecs, type Weights } from '../model/config.ts';
 import type { Runtime } from '../tensor/runtime.ts';
 import { createWasmRuntime } from '../tensor/wasm-runtime.ts';
@@ -57,13 +56,13 @@ describe('re-execution', () => {
     const made_up = [...losses.slice(0, half), ...losses.slice(0, half).map((_, i) => losses[half - 1] + i / 4)];
     const mean = made_up.reduce((a, b) => a + b, 0) / made_up.length;
     const lie = { ...claim, work: encodeWork({ ...honest, losses: made_up }), loss_micro: Math.round(mean * 1e6) };
-    const permille = reexecutionPermille({ consecutive_valid: 1000 }, 50, 10);
-    // A worker with a long record is repeated only when the draw says so.
-    const check = (draw_permille: number) =>
-      game.check(task, lie, example.device(), { ...judging, repeat: draw_permille < permille });
-    const { accepted, fraud, code } = await check(49);
-    assert.deepEqual([accepted, fraud, code], [false, true, 'other-losses']);
-    assert.equal((await check(50)).code, 'ok');
+    const check = (repeat_permille: number) => game.check(task, lie, example.device(), { ...judging, repeat_permille });
+    for (const permille of [700, 1000]) {
+      const { accepted, fraud, code } = await check(permille);
+      assert.deepEqual([accepted, fraud, code], [false, true, 'other-losses'], `${permille}`);
+    }
+    // What is repeated is a beginning, and that was done.
+    for (const permille of [0, 1, 500]) assert.equal((await check(permille)).code, 'ok', `${permille}`);
   });
 
   test('finds an update that is not what the losses came from', async () => {
@@ -116,7 +115,7 @@ describe('re-execution', () => {
     const wild = { ...params, learning_rate: 1, min_learning_rate: 1, sparse };
     const task = game.task(wild, round(0), 'ada', weights);
     const claim = (await game.perform(task, example.device(), running))!;
-    const unrepeated = await game.check(task, claim, example.device(), { ...judging, repeat: false });
+    const unrepeated = await game.check(task, claim, example.device(), { ...judging, repeat_permille: 0 });
     assert.equal(unrepeated.code, 'harmful');
     const repeated = await game.check(task, claim, example.device(), judging);
     assert.equal(repeated.code, 'ok');

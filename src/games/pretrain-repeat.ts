@@ -155,10 +155,11 @@ export async function repeatLoosely(repeated: Repeated, gain: number): Promise<R
 /** Two repetitions that differ by rounding alone point the same way at least so much, where rounding is not magnified. */
 const STEADY_AGREEMENT = 0.5;
 
-/** As many steps as the worker claims, while there is time. */
+/** As many steps of those that the worker claims as are asked for, while there is time. */
 function planOf({ task, device, work, judging }: Repeated, part = 1): Promise<InnerSteps> {
   const deadline_ms = performance.now() + judging.time_ms * part;
-  return stepsOf(task, device, work.losses.length, () => performance.now() < deadline_ms);
+  const steps = Math.ceil((work.losses.length * judging.repeat_permille) / 1000);
+  return stepsOf(task, device, steps, () => performance.now() < deadline_ms);
 }
 
 /** Losses as a worker could have told them; null: the steps leave the finite numbers. */

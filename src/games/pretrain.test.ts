@@ -68,7 +68,7 @@ describe('check', () => {
     const next = (await game.perform(task, example.device(), running))!;
     const harmful = withUpdate(next, encodeUpdate(specs, reversed, example.params.sparse));
     // A judge that does not repeat it sees the harm, one that does sees that no steps lead there.
-    const seen = await game.check(task, harmful, example.device(), { ...judging, repeat: false });
+    const seen = await game.check(task, harmful, example.device(), { ...judging, repeat_permille: 0 });
     assert.deepEqual([seen.accepted, seen.code], [false, 'harmful']);
     assert.ok(seen.score_micro < -100_000, `${seen.score_micro}`);
     assert.equal((await game.check(task, harmful, example.device(), judging)).code, 'other-update');

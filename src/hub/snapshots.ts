@@ -15,7 +15,7 @@ import { HubError } from './errors.ts';
 /** A second's worth of replay: what a hub that was killed does again at most. */
 const EVERY_EVENTS = 65_536;
 const NAME = 'state';
-const LABEL = new TextEncoder().encode('potluck-snapshot-v1\n');
+const LABEL = new TextEncoder().encode('potluck-snapshot-v2\n');
 
 interface MeasuredLog {
   readonly size: number;

@@ -1,4 +1,5 @@
 // The core's state as peers and people get to see it.
+import { bondPermille } from '../core/reexecution.ts';
 import { type NetworkState, type RunState, workersNeeded } from '../core/state.ts';
 import type { PeerView, Progress, RunStatus, RunView } from '../protocol/messages.ts';
 import type { LogClock } from './log-clock.ts';
@@ -53,6 +54,7 @@ export function runView(run: RunState, time: TimeLeft, withSubmissions: boolean)
           worker,
           runtime: run.peers.get(worker)!.runtime,
           consecutive_valid: run.peers.get(worker)!.consecutive_valid,
+          bond_permille: bondPermille(run, worker, body.tokens),
           work: body.work,
           size_bytes: body.size_bytes,
           steps: body.steps,

@@ -1,6 +1,6 @@
 // A run's owner plants work in a live run: takes part as an unknown worker, hands in work whose right verdict it knows, makes sure by
 // its own check that an honest judge could know it too, and opens the pledge when the round is over.
-import { reexecutionPermille } from '../core/reexecution.ts';
+import { dutyOf } from '../core/panel.ts';
 import { CodedError } from '../errors.ts';
 import type { AnyGame, Claim, Device, Verdict } from '../games/game.ts';
 import { memoryDrawer } from '../games/memory-drawer.ts';
@@ -153,9 +153,10 @@ class Planting {
   /** The owner's own checks, with what judges know; null where one cannot be made. */
   async #check({ view, submission, state }: Seen): Promise<(Verdict | null)[]> {
     const { params, fetchBlob } = this.#situation!;
-    const permille = reexecutionPermille(submission, view.reexecute_permille, view.probation);
     // A judge that had no reason to repeat it is not to be blamed for what only a repetition shows.
-    const judging = { repeat: permille >= 1000 || submission.appealed, time_ms: view.judging_ms };
+    const work = { ...view, ...submission, draw: view.draw! };
+    const duties = submission.judges.map((judge) => dutyOf(work, judge).repeat_permille);
+    const judging = { repeat_permille: Math.min(1000, ...duties), place: 0, time_ms: view.judging_ms };
     const findings: (Verdict | null)[] = [];
     for (const runtime of this.#options.referees) {
       const device: Device = { runtime, fetchBlob, drawer: memoryDrawer(), progress: async () => {} };

@@ -13,8 +13,6 @@ export interface Essentials {
   readonly min_workers: number;
   /** Whose updates are merged; without it, all of them. docs/security.md shows what each holds. */
   readonly merge_rule?: MergeRule;
-  /** How many submissions of a newcomer are always repeated; without it, as the rules say. */
-  readonly probation?: number;
   /** The accounts whose validators judge, all with the same stake; without it, whoever stays. */
   readonly validators?: readonly string[];
 }
@@ -44,7 +42,7 @@ const RULES: Rules = {
   emission: EMISSION,
   judges: 3,
   withheld_rounds: 40,
-  probation: 10,
+  probation: 1,
   reexecute_permille: 50,
   notice_rounds: 5,
   validators: [],
@@ -70,7 +68,6 @@ export function trainingFor(essentials: Essentials): Pick<NewRun, 'training' | '
       checkpoint_every: CHECKPOINT_EVERY,
       rules: {
         ...RULES,
-        probation: essentials.probation ?? RULES.probation,
         validators: (essentials.validators ?? []).map((account) => ({ account, stake: NAMED_STAKE })),
       },
     },

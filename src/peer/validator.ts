@@ -4,7 +4,7 @@ import { bytesToHex } from '@noble/hashes/utils.js';
 import { z } from 'zod';
 import { type VerdictGiven, VerdictGivenSchema } from '../core/events.ts';
 import { sealOf } from '../core/judging.ts';
-import { mustRepeat } from '../core/panel.ts';
+import { dutyOf } from '../core/panel.ts';
 import { CodedError } from '../errors.ts';
 import type { Verdict } from '../games/game.ts';
 import { judgedWork, ratedWeight } from '../games/rated-weight.ts';
@@ -26,7 +26,7 @@ export function validatorRole(seat: Seat): Role {
   const { game, params, blobs, model, identity } = seat;
   /** Submissions of the open round that were judged, first and in an appeal, with the round they belong to. */
   let judged = new Set<string>();
-  /** What this validator found by repeating work of this round: an appeal need not repeat it again. */
+  /** What this validator found by repeating all of somebody's work of this round: an appeal need not repeat it again. */
   const repeated = new Map<string, Verdict>();
   let judgedRound = '';
   let evaluated = '';
@@ -76,9 +76,9 @@ export function validatorRole(seat: Seat): Role {
     const { worker } = submission;
     const ratings = await ratingsHere();
     const { id, appealed } = submission;
-    const repeat = mustRepeat({ ...view, ...submission, draw: view.draw! }, identity.id);
-    const finding = repeated.get(id) ?? (await checkSubmission(seat, state, view, submission, { repeat, time_ms }));
-    if (repeat) repeated.set(id, finding);
+    const duty = dutyOf({ ...view, ...submission, draw: view.draw! }, identity.id);
+    const finding = repeated.get(id) ?? (await checkSubmission(seat, state, view, submission, { ...duty, time_ms }));
+    if (duty.repeat_permille === 1000) repeated.set(id, finding);
     const { evidence, ...found } = finding;
     const standing_permille = ratings.standing(worker);
     const rating = { ...ratings.records.get(worker), standing_permille, counts_permille: view.rating_permille };

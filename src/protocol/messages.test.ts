@@ -37,7 +37,15 @@ const view: RunView = {
   recent: [{ round: 0, parent: HASH, bundle: HASH, model: HASH }],
   submissions: [
     {
-      ...{ id: HASH, worker: HASH, runtime: 'wasm', consecutive_valid: 3, work: HASH, size_bytes: 5_000_000_000 },
+      ...{
+        id: HASH,
+        worker: HASH,
+        runtime: 'wasm',
+        consecutive_valid: 3,
+        bond_permille: 3000,
+        work: HASH,
+        size_bytes: 5_000_000_000,
+      },
       ...{
         steps: 3,
         tokens: 99,

@@ -54,6 +54,8 @@ export const RunViewSchema = z.object({
       runtime: z.string().max(40),
       /** The worker's merged submissions since the last one that was refused. */
       consecutive_valid: count,
+      /** What it may still lose, in thousandths of such a submission. */
+      bond_permille: count,
       work: hash,
       size_bytes: count,
       steps: count,
@@ -71,7 +73,7 @@ export const RunViewSchema = z.object({
   draw: z.string().max(64).nullable(),
   /** How often at least, in thousandths, a judge repeats the work of a worker with the best record. */
   reexecute_permille: count,
-  /** How many submissions of a newcomer are always repeated. */
+  /** How many submissions of a newcomer all of its judges repeat. */
   probation: count,
   /** How much of what a verdict vouches for, in thousandths, follows its judge's rating of the worker. */
   rating_permille: count.max(1000),

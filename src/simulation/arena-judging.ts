@@ -1,7 +1,7 @@
 // How an arena judges a round: every judge seals what it finds, honest ones rate, and what was shown is public afterwards.
 import type { VerdictGiven } from '../core/events.ts';
 import { sealOf } from '../core/judging.ts';
-import { mustRepeat, repeatableOf } from '../core/panel.ts';
+import { type Duty, dutyOf, repeatableOf } from '../core/panel.ts';
 import type { Submission } from '../core/state.ts';
 import type { Judging, Verdict } from '../games/game.ts';
 import { judgedWork, ratedWeight } from '../games/rated-weight.ts';
@@ -62,8 +62,8 @@ export class ArenaJudging {
   async verdictOf(seat: ArenaSeat, submission: Submission, own: number): Promise<VerdictGiven> {
     const { worker, body } = submission;
     const { run } = this.#arena;
-    const repeat = mustRepeat(repeatableOf(run, submission), seat.identity.id);
-    const found = await this.findingOf(seat, submission, own, repeat);
+    const duty = dutyOf(repeatableOf(run, submission), seat.identity.id);
+    const found = await this.findingOf(seat, submission, own, duty);
     const ratings = await seat.ratings;
     const measured = judgedWork(worker, body, found);
     if (measured) await ratings.measured(run.round, measured);
@@ -82,12 +82,12 @@ export class ArenaJudging {
   }
 
   /** What a device's own game says of a submission, with what judges know; `own` is its place in the log of the round. */
-  async findingOf(seat: ArenaSeat, submission: Submission, own: number, repeat: boolean): Promise<Verdict> {
+  async findingOf(seat: ArenaSeat, submission: Submission, own: number, duty: Duty): Promise<Verdict> {
     const { id, worker } = submission;
     const { run, blobs, merged_before } = this.#arena;
     const submissions = [...run.submissions.values()].map(({ body }) => blobs.get(body.work)!);
     const judging: Judging = {
-      ...{ runtime: run.peers.get(worker)!.runtime, repeat, time_ms: Number.POSITIVE_INFINITY },
+      ...{ runtime: run.peers.get(worker)!.runtime, ...duty, time_ms: Number.POSITIVE_INFINITY },
       earlier: async () => comparedWith(merged_before, submissions, own),
     };
     const task = seat.game.task(this.#arena.options.params, this.#arena.roundNow(), worker, this.#arena.present);

@@ -62,7 +62,7 @@ export class ArenaPlanting {
     if (own < 0) return;
     const looking = { ...seat, game: options.game };
     const found = await this.#arena.call(seat, 'check', () =>
-      this.#arena.judging.findingOf(looking, all[own], own, true),
+      this.#arena.judging.findingOf(looking, all[own], own, { repeat_permille: 1000, place: 0 }),
     );
     if (isFitToReveal(plant, [found])) this.#fit = all[own].id;
   }

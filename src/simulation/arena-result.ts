@@ -1,7 +1,7 @@
 // What an arena tells: who got what for which cost, what became of the game's state, what honest judges said of honest work.
 import type { RunState } from '../core/state.ts';
 import type { Runtime } from '../tensor/runtime.ts';
-import type { ArenaDevice, ArenaSeat } from './arena-seats.ts';
+import { type ArenaDevice, type ArenaSeat, HANDED_IN } from './arena-seats.ts';
 
 /** What came of an arena. */
 export interface ArenaResult {
@@ -46,12 +46,12 @@ export function resultOf(run: RunState, device: ArenaDevice, everybody: readonly
   const peer = (seat: ArenaSeat) => run.peers.get(seat.identity.id);
   const fates = new Map<string, number>();
   for (const seat of seats) for (const [fate, n] of seat.fates) fates.set(fate, (fates.get(fate) ?? 0) + n);
-  fates.delete('submitted');
+  fates.delete(HANDED_IN);
   return {
     ...{ name, role, adversary: adversary?.name ?? null, runtime: runtime.class, stake },
     shares: sum((seat) => run.shares.get(seat.identity.id) ?? 0),
     forfeited: sum((seat) => peer(seat)?.forfeited_shares ?? 0),
-    submitted: sum((seat) => seat.fates.get('submitted') ?? 0),
+    submitted: sum((seat) => seat.fates.get(HANDED_IN) ?? 0),
     merged: sum((seat) => peer(seat)?.merged_submissions ?? 0),
     units: sum(({ cost }) => cost.units),
     cpu_ms: sum(({ cost }) => cost.cpu_ms),

@@ -23,6 +23,8 @@ export interface ArenaDevice {
   readonly stake?: number;
   /** A slow device stops after so many steps of work in a round; without it, it does all that is asked. */
   readonly steps_a_round?: number;
+  /** How many accepted submissions it has behind it when the run begins, with all that their pay could be lost; none, if nothing is said. */
+  readonly record?: number;
 }
 
 /** What something has cost. */
@@ -57,6 +59,7 @@ export interface Table {
   readonly game: AnyGame;
   readonly params: unknown;
   readonly seed: string;
+  readonly first_steps: number | undefined;
   fetchBlob(hash: string): Promise<Uint8Array>;
   seen(): readonly Claim[];
   shown(judge: string): ReadonlyMap<string, boolean>;
@@ -74,8 +77,14 @@ export function seatsOf(device: ArenaDevice, table: Table): ArenaSeat[] {
     const identity = identityOf(table.seed, i === 0 ? place : `${place}/${i}`);
     const cost: Cost = { units: 0, cpu_ms: 0 };
     const time = { up: new AbortController() };
+    const fates = new Map<string, number>();
+    const mostSteps = (): number => {
+      const isFirst = !device.record && !fates.has(HANDED_IN);
+      const all = device.steps_a_round ?? Number.POSITIVE_INFINITY;
+      return isFirst ? Math.min(all, table.first_steps ?? all) : all;
+    };
     const lent = deviceInMemory(device.runtime, table.fetchBlob, cost, (steps) => {
-      if (steps >= (device.steps_a_round ?? Number.POSITIVE_INFINITY)) time.up.abort();
+      if (steps >= mostSteps()) time.up.abort();
     });
     const counted = countChecks(table.game, cost);
     const random: Random = seededRandom('arena adversary', table.seed, place, i);
@@ -91,13 +100,16 @@ export function seatsOf(device: ArenaDevice, table: Table): ArenaSeat[] {
             shown: () => table.shown(identity.id),
           })
         : counted,
-      fates: new Map(),
+      fates,
       problem: null,
       prepared: null,
     };
     return seat;
   });
 }
+
+/** What becomes of whatever the hub takes. */
+export const HANDED_IN = 'submitted';
 
 /** A check that is really made costs one unit; one that is only pretended costs nothing. */
 function countChecks(game: AnyGame, cost: Cost): AnyGame {

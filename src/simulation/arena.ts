@@ -25,6 +25,7 @@ import {
   type ArenaSeat,
   charged,
   countFate,
+  HANDED_IN,
   identityOf,
   seatsOf,
   type Table,
@@ -45,8 +46,8 @@ export interface ArenaOptions {
   readonly rules: Rules;
   /** In about one round of so many, and always in the last, the run's owner plants bad work; 0: never. */
   readonly plant_every: number;
-  /** How many accepted submissions honest workers have behind them when it begins; none, if nothing is said. */
-  readonly record?: number;
+  /** A device's first work ends after so many steps, as a real one's does after a second (peer/first-work.ts); all that is asked, if nothing is said. */
+  readonly first_steps?: number;
   /** Told before and after each call of the game: whoever watches can end a loop that never gives way. */
   readonly watch?: (call: { readonly what: string; readonly who: string } | null) => void;
   readonly onRound?: (round: number, loss_micro: number) => void;
@@ -100,10 +101,7 @@ export class Arena {
     const { rounds, devices } = this.options;
     await this.create();
     for (const device of devices) for (const seat of this.seatsFor(device)) await this.join(seat);
-    for (const { identity, device } of this.seats) {
-      const peer = this.run.peers.get(identity.id);
-      if (peer && device.adversary === null) peer.consecutive_valid = this.options.record ?? 0;
-    }
+    for (const { identity, device } of this.seats) if (device.record) this.trust(identity.id, device.record);
     const losses_micro = [await this.evaluate()];
     while (this.run.round < rounds && this.run.attempt < 3) {
       const { round } = this.run;
@@ -163,9 +161,9 @@ export class Arena {
   }
 
   seatsFor(device: ArenaDevice): ArenaSeat[] {
-    const { game, params, seed } = this.options;
+    const { game, params, seed, first_steps } = this.options;
     const table: Table = {
-      ...{ game, params, seed },
+      ...{ game, params, seed, first_steps },
       fetchBlob: async (hash) => {
         const bytes = this.blobs.get(hash);
         if (bytes) return bytes;
@@ -190,6 +188,14 @@ export class Arena {
     });
     this.seats.push(seat);
     if (refused) countFate(seat, `not let in: ${refused}`);
+  }
+
+  /** Gives a worker a record, and a bond beyond which nothing changes: more tokens than any claim has. */
+  trust(id: string, record: number): void {
+    const peer = this.run.peers.get(id);
+    if (!peer) return;
+    peer.consecutive_valid = record;
+    this.run.withheld.set(id, [{ round: 0, account: id, shares: 0, tokens: Number.MAX_SAFE_INTEGER }]);
   }
 
   async playRound(): Promise<void> {
@@ -313,7 +319,7 @@ export class Arena {
     if (refused) return countFate(seat, `the hub refuses it: ${refused}`);
     this.claims.set(event.id, claim);
     this.work_ms.set(event.id, cost.cpu_ms - before_ms);
-    countFate(seat, 'submitted');
+    countFate(seat, HANDED_IN);
   }
 
   /** What the hub does when the verdicts are in. */

@@ -58,7 +58,7 @@ export async function ownRun(world: World): Promise<void> {
       judges: 2,
       withheld_rounds: plan.run.moves_shares ? 0 : 2,
       release_rounds: 2,
-      probation: 10,
+      probation: 1,
       reexecute_permille: 50,
       notice_rounds: 1,
       validators: [],

@@ -1,7 +1,7 @@
 // Faults of one line in the real source, each of which something must find: those of the rules, and those of hub, peers and disks.
 import type { SourceFault } from './plant.ts';
 import { CONTESTS } from './planted-contests.ts';
-import { APPEALS, JUDGES } from './planted-judging.ts';
+import { APPEALS, DUTIES, JUDGES } from './planted-judging.ts';
 import { RULE_FAULTS, type RuleFault } from './planted-rules.ts';
 
 export interface PlantedFault extends SourceFault, Pick<RuleFault, 'seed'>, Partial<Pick<RuleFault, 'unit'>> {
@@ -82,6 +82,7 @@ const NETWORK: readonly PlantedFault[] = [
 /** Every fault. */
 export const PLANTED_FAULTS: readonly PlantedFault[] = [
   ...JUDGES,
+  ...DUTIES,
   ...APPEALS,
   ...CONTESTS,
   ...RULE_FAULTS.map((fault) => ({ ...fault, by: 'rules' as const })),

@@ -28,7 +28,7 @@ export const ARENA_RULES: Rules = {
   },
   judges: 3,
   withheld_rounds: 40,
-  probation: 10,
+  probation: 1,
   reexecute_permille: 50,
   notice_rounds: 5,
   validators: [],

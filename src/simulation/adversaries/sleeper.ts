@@ -3,12 +3,12 @@ import type { Adversary } from './adversary.ts';
 import { forgerOf } from './forgery.ts';
 import { withDeeds, workFor } from './task.ts';
 
-/** From the eleventh submission on, a record without a failure is checked by sample (core/reexecution.ts). */
+/** So much may be lost then that one judge repeats in one of seven cases (core/reexecution.ts). */
 const HONEST_ROUNDS = 10;
 
 export const sleeper: Adversary = {
   name: 'sleeper',
-  does: `works honestly for ${HONEST_ROUNDS} rounds, and hands in noise when its work is no longer always repeated`,
+  does: `works honestly for ${HONEST_ROUNDS} rounds, and hands in noise when its work is seldom repeated`,
   roles: ['worker'],
   honest_rounds: HONEST_ROUNDS,
   play(game, { params, random }) {

@@ -264,9 +264,10 @@ function pay(books: Books, run: RunBook): void {
   const claims = claimsOf(books, run);
   const promise = Number(promiseOf(run.rules.emission, run.round));
   let paid = 0;
-  for (const { device, account, shares } of paymentsOf(books, run, claims)) {
+  for (const payment of paymentsOf(books, run, claims)) {
+    const { device, account, shares } = payment;
     run.shares.set(account, (run.shares.get(account) ?? 0) + shares);
-    if (device !== null) earn(run, device, account, shares);
+    if (device !== null) earn(run, device, payment);
     paid += shares;
   }
   run.promised += promise;

@@ -69,6 +69,8 @@ export interface Earning {
   readonly round: number;
   readonly account: string;
   readonly shares: number;
+  /** Of a worker's merged work. */
+  readonly tokens: number;
 }
 
 export interface Lock {

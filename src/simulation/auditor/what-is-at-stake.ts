@@ -23,10 +23,10 @@ export function balance(
 }
 
 /** A device has earned: its bond grows, and what can no longer be lost is forgotten. */
-export function earn(run: RunBook, device: string, account: string, shares: number): void {
+export function earn(run: RunBook, device: string, { account, shares, tokens }: Omit<Earning, 'round'>): void {
   if (shares === 0) return;
   const kept = (run.earnings.get(device) ?? []).filter(({ round }) => mayBeLost(run, round));
-  run.earnings.set(device, [...kept, { round: run.round, account, shares }]);
+  run.earnings.set(device, [...kept, { round: run.round, account, shares, tokens }]);
 }
 
 /** A device was caught: what stands behind it and what it earned lately go back to the run. */

@@ -19,7 +19,7 @@ function isDisputed(run: RunBook, work: Work): boolean {
   const unknown = run.peers.get(work.worker)!.valid === 0 && !bond;
   if (unknown && said.length > 1 && said.every(({ accepted }) => !accepted)) return false;
   // Where everybody who may judge has repeated the work, nobody knows better.
-  return here.some((id) => !work.verdicts.has(id) || !repeats(run, work.worker, work.judges, id));
+  return here.some((id) => !work.verdicts.has(id) || !repeats(run, work, work.judges, id));
 }
 
 /** Whether there is anything to judge again; it begins. */
@@ -44,7 +44,7 @@ export function settleAppeals(books: Books, run: RunBook): void {
     const truth = decide(books, run, work);
     if (truth !== 'accepted' && truth !== 'fraud') continue;
     for (const [judge, { accepted }] of work.first) {
-      const knew = accepted ? repeats(run, work.worker, [...work.first.keys()], judge) : true;
+      const knew = accepted ? repeats(run, work, [...work.first.keys()], judge) : true;
       if (accepted !== (truth === 'accepted') && knew) contradicted.add(judge);
     }
     for (const [judge, { accepted, fraud }] of work.verdicts) {

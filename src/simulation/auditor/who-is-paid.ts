@@ -137,6 +137,8 @@ export interface Payment {
   readonly device: string | null;
   readonly account: string;
   readonly shares: number;
+  /** Of the work that it is paid for. */
+  readonly tokens: number;
 }
 
 /** Everybody's shares of the round that is being merged. What is not among them nobody has earned. */
@@ -159,14 +161,20 @@ export function paymentsOf(books: Books, run: RunBook, claims: Claims): Payment[
       ['validators', BigInt(emission.validators_permille)],
     ]),
   );
-  const credited = new Set(acceptedWork(books, run).credited.map(({ worker }) => worker));
-  const paid = (part: bigint, entitled: [string, bigint][], withBond: boolean): Payment[] => {
+  const credited = new Map(acceptedWork(books, run).credited.map(({ worker, body }) => [worker, body.tokens]));
+  const paid = (
+    part: bigint,
+    entitled: [string, bigint][],
+    withBond: boolean,
+    work?: Map<string, number>,
+  ): Payment[] => {
     const claimed = new Map(entitled.filter(([, weight]) => weight > 0n));
     const shares = divide(part, claimed);
     return [...claimed.keys()].map((id) => ({
       device: withBond ? id : null,
       account: withBond ? accountOf(books, id) : id,
       shares: Number(shares.get(id) ?? 0n),
+      tokens: work?.get(id) ?? 0,
     }));
   };
   return [
@@ -180,6 +188,7 @@ export function paymentsOf(books: Books, run: RunBook, claims: Claims): Payment[
       parts.get('workers') ?? 0n,
       [...claims.workers].filter(([id]) => credited.has(id)),
       true,
+      credited,
     ),
     ...paid(parts.get('validators') ?? 0n, [...claims.validators], true),
   ];

@@ -6,7 +6,9 @@ import { sha256, sha256Hex } from '../../protocol/hash.ts';
 import { publicKeyOf } from '../../protocol/identity.ts';
 import { encodeStrict } from '../../protocol/strict-cbor-encode.ts';
 import { accountOf, type Books, present, type RunBook, type Work } from './books.ts';
+import { mayBeLost } from './what-is-at-stake.ts';
 import { stakeOf, together, voices } from './who-is-accepted.ts';
+import { stakeOf, voices } from './who-is-accepted.ts';
 
 /** Where nobody is named, who came later than the first ones judges from its fourth opening on. */
 const OPENINGS = 4;
@@ -132,16 +134,34 @@ export function appointAgain(books: Books, run: RunBook, slow: boolean): void {
   }
 }
 
-/** Whether a judge repeats a worker's steps: always during probation, then one judge, ever more rarely but never less often than the rules say. */
-export function repeats(run: RunBook, worker: string, judges: readonly string[], judge: string): boolean {
-  const { valid } = run.peers.get(worker)!;
-  if (valid < Math.max(1, run.rules.probation)) return true;
-  const permille = Math.max(1, run.rules.reexecute_permille, Math.ceil(1000 / valid));
-  if (permille >= 1000) return true;
-  const number = new DataView(sha256(encodeStrict(['potluck-repeat-v1', run.draw, worker])).buffer).getUint32(0) % 1000;
-  const place = (id: string): string => sha256Hex(encodeStrict(['potluck-first-judge-v1', run.draw, worker, id]));
-  return number < permille && judges.every((id) => place(judge) <= place(id));
+/**
+ * Whether a judge repeats all of a worker's steps. Everybody does while the worker has no record. Then a lie must be found with 1 / (1 + bond),
+ * the bond in submissions like this one; a third of the judges lie, so one finds 18 of 27 lies, two find 24, three 26.
+ */
+export function repeats(run: RunBook, work: Work, judges: readonly string[], judge: string): boolean {
+  const { worker, body } = work;
+  if (run.peers.get(worker)!.valid < Math.max(1, run.rules.probation)) return true;
+  const lost = (run.earnings.get(worker) ?? []).filter(({ round }) => mayBeLost(run, round));
+  const tokens = lost.reduce((sum, earning) => sum + BigInt(earning.tokens), 0n);
+  const bond = (tokens * 1000n) / BigInt(Math.max(1, body.tokens));
+  const found = ceiling(27_000n * 1000n, 1000n + (bond < 1_000_000n ? bond : 1_000_000n));
+  if (found > 26_000n) return true;
+  const [surely, of, per] =
+    found <= 18_000n ? [0n, found, 18n] : found <= 24_000n ? [1n, found - 18_000n, 6n] : [2n, found - 24_000n, 2n];
+  const wanted = Math.max(1, run.rules.reexecute_permille, Number(surely * 1000n + ceiling(of, per)));
+  const order = judges.toSorted(
+    (a, b) => lot(run, 'order', worker, a) - lot(run, 'order', worker, b) || (a < b ? -1 : 1),
+  );
+  const drawn = (lot(run, 'repeat', worker) % 1000) + 1000 * order.indexOf(judge);
+  if (!judges.includes(judge) || drawn >= wanted) return false;
+  // Where one is enough, half of them repeat a beginning only.
+  return wanted >= 1000 || lot(run, 'whole', worker) % 2 === 0 || lot(run, 'part', worker) % 1000 === 999;
 }
+
+const ceiling = (a: bigint, b: bigint): bigint => (a + b - 1n) / b;
+
+const lot = (run: RunBook, ...of: string[]): number =>
+  Buffer.from(sha256(encodeStrict(['potluck-duty-v1', of[0], run.draw, ...of.slice(1)]))).readUInt32BE(0);
 
 const knowsWork = (run: RunBook, author: string, id: string): string | Work =>
   run.peers.get(author)?.role !== 'validator' ? 'no validator' : (run.works.get(id) ?? 'no such work');
