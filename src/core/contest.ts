@@ -5,7 +5,7 @@ import { eligibleHere, suspend } from './eligible.ts';
 import type { VerdictContested, VerdictGiven, VerdictSealed } from './events.ts';
 import { refusalOfContent, stakesOfVerdicts } from './judging.ts';
 import { CORE_LIMITS } from './limits.ts';
-import { mustRepeat, openDraw, repeatableOf } from './panel.ts';
+import { dutyOf, openDraw, repeatableOf } from './panel.ts';
 import { forfeit, forfeitLast } from './payout.ts';
 import { type Refusal, refuse } from './refusal.ts';
 import type { Rules } from './rules.ts';
@@ -111,7 +111,7 @@ export function rememberAccepted(run: RunState, submission: Submission, account:
   const repeatable = repeatableOf(run, submission);
   const record = repeatable.consecutive_valid;
   // Who has no record begins afresh, so that each of its judges could repeat it exactly; of others' work an honest judge may not know enough.
-  const couldKnow = (id: string): boolean => record === 0 && mustRepeat(repeatable, id);
+  const couldKnow = (id: string): boolean => record === 0 && dutyOf(repeatable, id).repeat_permille === 1000;
   const said = [...verdicts].filter(([id, { accepted }]) => accepted && couldKnow(id)).map(([id]) => id);
   remember(run, submission, { worker, account, found: 'accepted', said, lost: [], record });
 }

@@ -110,12 +110,12 @@ export function forfeitLast(run: RunState, peer: PeerState): void {
 }
 
 /** What was locked or settled meanwhile, when it was free, cannot be taken twice. */
-function take(run: RunState, peer: PeerState, { round, account, shares }: Withheld): Withheld {
+function take(run: RunState, peer: PeerState, { round, account, shares, tokens }: Withheld): Withheld {
   const lost = Math.min(shares, sharesAtHand(run, account));
   run.shares.set(account, run.shares.get(account)! - lost);
   run.unearned_shares += lost;
   peer.forfeited_shares += lost;
-  return { round, account, shares: lost };
+  return { round, account, shares: lost, tokens };
 }
 
 /**

@@ -77,8 +77,8 @@ export const CONTESTS: readonly PlantedFault[] = [
   {
     name: 'judges-of-veterans-answer-for-them',
     file: 'core/contest.ts',
-    find: 'record === 0 && mustRepeat',
-    replace: 'mustRepeat',
+    find: 'record === 0 && dutyOf',
+    replace: 'dutyOf',
     by: 'rules',
     seed: 2,
   },

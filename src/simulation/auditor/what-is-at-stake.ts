@@ -32,19 +32,19 @@ export function earn(run: RunBook, device: string, { account, shares, tokens }: 
 /** A device was caught: what stands behind it and what it earned lately go back to the run. */
 export function forfeit(run: RunBook, peer: Peer): Earning[] {
   const lost: Earning[] = [];
-  const take = (round: number, account: string, shares: number): void => {
-    if (shares > 0) lost.push({ round, account, shares });
+  const take = (round: number, account: string, shares: number, tokens: number): void => {
+    if (shares > 0) lost.push({ round, account, shares, tokens });
     run.shares.set(account, run.shares.get(account)! - shares);
     run.unearned += shares;
     peer.forfeited += shares;
   };
   const behind = run.locks.filter(({ device }) => device === peer.id);
   run.locks = run.locks.filter(({ device }) => device !== peer.id);
-  for (const { account, shares } of behind) take(run.round, account, shares);
-  for (const { account, shares, round } of run.earnings.get(peer.id) ?? []) {
+  for (const { account, shares } of behind) take(run.round, account, shares, 0);
+  for (const { account, shares, round, tokens } of run.earnings.get(peer.id) ?? []) {
     if (!mayBeLost(run, round)) continue;
     const { held, locked, settled } = balance(run, account);
-    take(round, account, Math.min(shares, held - locked - settled));
+    take(round, account, Math.min(shares, held - locked - settled), tokens);
   }
   run.earnings.delete(peer.id);
   // Oldest first; of one round what was earned before what was locked.

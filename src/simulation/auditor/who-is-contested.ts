@@ -79,7 +79,7 @@ export function mayNotShowContest(run: RunBook, author: string, body: VerdictGiv
 export function noteAccepted(books: Books, run: RunBook, work: Work): void {
   const { valid } = run.peers.get(work.worker)!;
   const accepting = [...work.verdicts.keys()].filter((id) => work.verdicts.get(id)!.accepted);
-  const knew = accepting.filter((id) => work.first !== null || repeats(run, work.worker, work.judges, id));
+  const knew = accepting.filter((id) => work.first !== null || repeats(run, work, work.judges, id));
   note(books, run, work, { found: 'accepted', answer: valid === 0 ? knew : [], lost: [], valid });
 }
 
