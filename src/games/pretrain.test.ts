@@ -46,7 +46,7 @@ describe('check', () => {
     const claim = await work('ada');
     const gainAt = async (draw: string | null) => {
       const task = game.task(example.params, round(0, { draw }), 'ada', example.weights);
-      const { evidence } = await game.check(task, claim, example.device(), { ...judging, repeat: false });
+      const { evidence } = await game.check(task, claim, example.device(), { ...judging, repeat_permille: 0 });
       return evidence.gain as { assigned: number; random: number };
     };
     const [one, other] = [await gainAt('b'.repeat(128)), await gainAt('c'.repeat(128))];
