@@ -8,7 +8,6 @@ import { encodeStrict } from '../../protocol/strict-cbor-encode.ts';
 import { accountOf, type Books, present, type RunBook, type Work } from './books.ts';
 import { mayBeLost } from './what-is-at-stake.ts';
 import { stakeOf, together, voices } from './who-is-accepted.ts';
-import { stakeOf, voices } from './who-is-accepted.ts';
 
 /** Where nobody is named, who came later than the first ones judges from its fourth opening on. */
 const OPENINGS = 4;
