@@ -44,7 +44,7 @@ const demo = (net: Network, rounds: number): Potluck =>
     '--workers',
     '2',
     '--steps',
-    '10',
+    '4',
     '--folder',
     join(net.folder, 'demo'),
     '--data',

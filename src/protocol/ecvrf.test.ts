@@ -49,6 +49,8 @@ test('what is proved with a key is verified with it, for no other key and no oth
       const output = verifyVrf(key, input, proof);
       assert.equal(output?.length, 64);
       assert.deepEqual(verifyVrf(key, input, proveVrf(secret, input)), output, 'the same again');
+      verifyVrf(key, input, proof)!.fill(0);
+      assert.deepEqual(verifyVrf(key, input, proof), output, 'what is done with an answer changes no other');
       assert.equal(verifyVrf(key, Uint8Array.of(...input, 0), proof), null);
       if (!other.every((byte, i) => byte === secret[i])) {
         assert.equal(verifyVrf(fastEd25519.publicKey(other), input, proof), null);
