@@ -1,11 +1,12 @@
-// `npm test`: types, lint, room order, then every test file with node:test, and at the end which files took longest, and most of the processor.
-import { spawnSync } from 'node:child_process';
+// `npm test`: types, lint, room order and the page, then every test file with node:test, and at the end which files took longest, and most of the processor.
+import { spawn } from 'node:child_process';
 import { existsSync, globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join, relative, resolve } from 'node:path';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
 import { pathToFileURL } from 'node:url';
+import { isPageStale } from '../src/cli/page.ts';
 import { type Group, grouped } from './test-groups.ts';
 
 const ROOT = join(import.meta.dirname, '..');
@@ -31,10 +32,17 @@ const SLOWEST = [
   'test/plant.test.ts',
 ];
 
-/** Runs one command with the terminal attached; a failing one ends the run with its exit code. */
-function step(command: string, args: readonly string[]): void {
-  const result = spawnSync(command, args, { cwd: ROOT, stdio: 'inherit', shell: windows });
-  if (result.status !== 0) process.exit(result.status ?? 1);
+type Step = readonly [command: string, ...args: string[]];
+
+/** Runs commands beside each other with the terminal attached; when one has failed, and all are over, the run ends. */
+async function steps(all: readonly Step[]): Promise<void> {
+  const codes = await Promise.all(
+    all.map(([command, ...args]) => {
+      const child = spawn(command, args, { cwd: ROOT, stdio: 'inherit', shell: windows });
+      return new Promise((resolve, reject) => child.on('error', reject).on('exit', resolve));
+    }),
+  );
+  if (codes.some((code) => code !== 0)) process.exit(1);
 }
 
 /** The slowest first, then whole-system tests, then the others by name. */
@@ -57,9 +65,13 @@ function allFiles(): { readonly files: string[]; readonly groups: Group[] } {
 
 const only = process.argv.slice(2);
 if (only.length === 0) {
-  step(join(BIN, 'tsc'), ['--noEmit']);
-  step(join(BIN, 'biome'), ['check', '.']);
-  step(process.execPath, ['scripts/check-rooms.ts']);
+  await steps([
+    [join(BIN, 'tsc'), '--noEmit'],
+    [join(BIN, 'biome'), 'check', '.'],
+    [process.execPath, 'scripts/check-rooms.ts'],
+    // Else every hub and browser of the first tests would build it, several at once.
+    ...(isPageStale() ? [[process.execPath, 'src/web/build.ts'] as const] : []),
+  ]);
 }
 const notes = mkdtempSync(join(tmpdir(), 'potluck-tests-'));
 const { files, groups } = only.length > 0 ? { files: only, groups: [] } : allFiles();
