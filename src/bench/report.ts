@@ -19,6 +19,20 @@ export function spread(values: readonly number[]): number {
   return (quantile(0.75) - quantile(0.25)) / 2;
 }
 
+/** Student's t for a two-sided interval of 95 %, by degrees of freedom from 1. */
+const T95 = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.16, 2.145, 2.131];
+
+/** The mean, and how far from it the 95 % interval reaches on each side; of one value, no interval (0). */
+export function interval95(values: readonly number[]): { readonly mean: number; readonly half: number } {
+  const n = values.length;
+  const mean = values.reduce((sum, value) => sum + value, 0) / n;
+  if (n < 2) return { mean, half: 0 };
+  const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (n - 1);
+  // Beyond the table: a little wider than it is.
+  const t = T95[Math.min(n - 1, T95.length) - 1];
+  return { mean, half: t * Math.sqrt(variance / n) };
+}
+
 /** Rows under their headings, in columns; the first column to the left, the others to the right. */
 export function table(headings: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = headings.map((heading, i) => Math.max(heading.length, ...rows.map((row) => row[i].length)));

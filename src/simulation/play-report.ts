@@ -69,6 +69,27 @@ export function damageOf(result: ArenaResult, honest: ArenaResult): number {
   return (result.losses_micro.at(-1)! - wanted) / Math.max(1, Math.abs(wanted));
 }
 
+const honestSum = (result: ArenaResult, of: (device: DeviceResult) => number): number =>
+  honestOf(result, 'worker').reduce((sum, device) => sum + of(device), 0);
+
+/** The part of what honest workers handed in that was not merged. */
+export function refusedOf(result: ArenaResult): number {
+  return (
+    1 -
+    honestSum(result, ({ merged }) => merged) /
+      Math.max(
+        1,
+        honestSum(result, ({ submitted }) => submitted),
+      )
+  );
+}
+
+/** The part of what honest workers were paid that was not taken from them again. */
+export function keptOf(result: ArenaResult): number {
+  const [kept, lost] = [honestSum(result, ({ shares }) => shares), honestSum(result, ({ forfeited }) => forfeited)];
+  return kept / Math.max(1, kept + lost);
+}
+
 /** The largest part by which an honest worker's pay for a piece of work is away from the others'. */
 export function skewOf(result: ArenaResult, honest: ArenaResult): number {
   const parts = (of: ArenaResult): number[] => {

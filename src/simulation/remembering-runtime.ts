@@ -17,8 +17,8 @@ interface Remembered {
 
 export interface RememberingRuntime extends Runtime {
   /**
-   * Processor time that whoever asked would have spent without this: what recalled runs took when they were made, less what looking
-   * up, loading and bringing a shared program to somebody's state took. To be added to what a device is seen to spend.
+   * Processor time that whoever asked would have spent without this: what recalled runs took when they were made, less what
+   * loading and bringing a shared program to somebody's state took. To be added to what a device is seen to spend.
    */
   readonly spared_ms: number;
 }
@@ -113,6 +113,8 @@ class RememberingProgram implements Program {
   readonly #shared: SharedProgram;
   /** Of each state, what names its value: its content where it was written, what it was computed from where it was run. */
   readonly #ids = new Map<string, string>();
+  /** What names all of them together, as long as nothing was written since it ran. */
+  #last: string | null = null;
   /** All states once, and what was done since: how to get to where this program is. */
   #base = new Map<string, Float32Array>();
   #since: Step[] = [];
@@ -140,6 +142,7 @@ class RememberingProgram implements Program {
         }
         const own = new Map([...values].map(([name, data]) => [name, data.slice()]));
         for (const [name, data] of own) this.#ids.set(name, digestOf([bytesOf(data)]));
+        this.#last = null;
         this.#since.push({ write: own });
         this.#rebase();
         return 0;
@@ -185,11 +188,12 @@ class RememberingProgram implements Program {
     const forms = given.map(([name, { dtype, shape }]) => [name, dtype, shape]);
     const key = digestOf([
       this.#shared.key,
-      JSON.stringify(['run', [...this.#ids].sort(), forms]),
+      JSON.stringify(['run', this.#last ?? [...this.#ids].sort(), forms]),
       ...given.map(([, { data }]) => bytesOf(data)),
     ]);
     const outputs = await this.#recall(key, (program) => program.run(inputs), true);
     for (const { name, next } of this.#shared.graph.states) if (next !== null) this.#ids.set(name, key);
+    this.#last = key;
     this.#since.push({ run: copyOf(inputs) });
     return outputs;
   }
@@ -208,14 +212,14 @@ class RememberingProgram implements Program {
 
   /** What was computed before, or is now; `moves`: the program then holds what this one will. */
   async #recall(key: string, compute: (program: Program) => Promise<TensorMap>, moves = false): Promise<TensorMap> {
+    const known = this.#memory.get(key);
+    if (known) {
+      this.#memory.spared_ms += known.cpu_ms;
+      return copyOf(known.values);
+    }
     let values: TensorMap = {};
-    await this.#sparing(async () => {
-      const known = this.#memory.get(key);
-      if (known) {
-        values = copyOf(known.values);
-        return known.cpu_ms;
-      }
-      return this.#shared.use(async (program) => {
+    await this.#sparing(() =>
+      this.#shared.use(async (program) => {
         await this.#bring(program);
         // What breaks off leaves nobody's state.
         const held = this.#shared.holds;
@@ -226,8 +230,8 @@ class RememberingProgram implements Program {
         this.#shared.holds = moves ? this.#after(key) : held;
         this.#memory.put(key, values, cpu_ms);
         return cpu_ms;
-      });
-    });
+      }),
+    );
     return values;
   }
 

@@ -1,0 +1,163 @@
+// One row of `bench adversaries`: an arena of real training in which some lie, and what its columns are.
+import type { AnyGame } from '../games/game.ts';
+import type { Tokenizer } from '../model/tokenizer.ts';
+import type { Adversary } from '../simulation/adversaries/adversary.ts';
+import { adversaryNamed } from '../simulation/adversaries/registry.ts';
+import { unseen } from '../simulation/adversaries/task.ts';
+import { playArena } from '../simulation/arena.ts';
+import type { ArenaResult } from '../simulation/arena-result.ts';
+import { ARENA_RULES, type Crowd, crowdOf } from '../simulation/play-job.ts';
+import { damageOf, keptOf, refusedOf, reportOn, type StrategyReport, skewOf } from '../simulation/play-report.ts';
+import { type GameSetup, setUpPretrain } from '../simulation/play-setup.ts';
+import type { RememberingRuntime } from '../simulation/remembering-runtime.ts';
+import type { MergeRule } from '../training/sparse.ts';
+
+export const MODELS = {
+  small: { num_hidden_layers: 4, num_attention_heads: 4, hidden_size: 128, intermediate_size: 352 },
+  pilot: { num_hidden_layers: 2, num_attention_heads: 4, hidden_size: 64, intermediate_size: 176 },
+  tiny: { num_hidden_layers: 1, num_attention_heads: 2, hidden_size: 16, intermediate_size: 32 },
+} as const;
+const CONTEXT = 64;
+
+export const HONEST = 'nobody lies';
+export const VETERANS = 'nobody lies, records of 100';
+export const SOME_NEW = 'nobody lies, a third new, the others with records of 100';
+export const MIXTURE = 'mixture';
+const SLOW = 'slow worker';
+export const CHECKS = ['on', 'cheap', 'off'] as const;
+/** Two kinds of workers and one validator: what fits into a third of six and a third of three. */
+const MIXED = ['few-steps', 'copier-noisy', 'colluders'];
+
+/** What every row of a table has in common. */
+export interface RowOptions {
+  readonly model: keyof typeof MODELS;
+  readonly rounds: number;
+  readonly steps: number;
+  readonly crowd: Crowd;
+  readonly merge: MergeRule | null;
+  readonly checks: (typeof CHECKS)[number];
+  readonly rating: number;
+  readonly slow: number;
+  /** All workers compute as their judges do, so that a step costs the same on both sides. */
+  readonly native: boolean;
+}
+
+/** What all rows play: the model, and the text as data. */
+export function setUpRows({ model, rounds, steps, merge }: RowOptions, text: string): Promise<GameSetup> {
+  const settings = {
+    ...(merge ? { sparse: { merge_rule: merge } } : {}),
+    model: { ...MODELS[model], max_position_embeddings: CONTEXT },
+    ...{ batch: 12, context: CONTEXT, inner_steps: steps, learning_rate: 1e-3, min_learning_rate: 1e-4 },
+    ...{ warmup_steps: Math.ceil(rounds * steps * 0.05), evaluation_sequences: 480 },
+  };
+  return setUpPretrain(settings, [text], characters(text), {});
+}
+
+/** Plays a row once. The first runtime is the validators', and every second worker's; all rows may share them, and what they remember. */
+export async function playRow(
+  { rounds, steps, crowd, checks, slow, native, rating }: RowOptions,
+  setup: GameSetup,
+  name: string,
+  seed: string,
+  runtimes: readonly [RememberingRuntime, RememberingRuntime],
+): Promise<ArenaResult> {
+  const devices = crowdOf(crowd, adversariesIn(name), (role, i) =>
+    role === 'worker' && !native ? runtimes[i % 2] : runtimes[0],
+  );
+  return playArena({
+    ...setup,
+    game: judgedBy(checks, setup.game),
+    devices: devices.map((device, i) => {
+      if (device.role !== 'worker' || device.adversary !== null) return device;
+      const name_and_steps =
+        i < slow ? { name: `${SLOW} ${i + 1}`, steps_a_round: Math.max(1, Math.round(steps / 10)) } : {};
+      return { ...device, ...name_and_steps, ...(hasRecord(name, i) ? { record: 100 } : {}) };
+    }),
+    first_steps: FIRST_STEPS,
+    ...{ rounds, seed, rules: { ...ARENA_RULES, rating_permille: rating } },
+    plant_every: checks === 'on' ? 3 : 0,
+    onRound: (round, loss_micro) =>
+      console.error(
+        `${name}, ${seed}: round ${round + 1} of ${rounds}, validation loss ${(loss_micro / 1e6).toFixed(3)}`,
+      ),
+  });
+}
+
+/** As many as a device does that takes about a second for a step: its first work ends a second after its first step. */
+const FIRST_STEPS = 2;
+
+const hasRecord = (name: string, worker: number): boolean => name === VETERANS || (name === SOME_NEW && worker % 3 > 0);
+
+/** Judges who look less, so that one sees what else stands between liars and their pay, or the model. */
+function judgedBy(checks: RowOptions['checks'], game: AnyGame): AnyGame {
+  if (checks === 'on') return game;
+  if (checks === 'off') return { ...game, check: async (_task, claim) => unseen(claim, true) };
+  return {
+    ...game,
+    check: (task, claim, device, judging) => game.check(task, claim, device, { ...judging, repeat_permille: 0 }),
+  };
+}
+
+function adversariesIn(name: string): Adversary[] {
+  if ([HONEST, VETERANS, SOME_NEW].includes(name)) return [];
+  return name === MIXTURE ? MIXED.map(adversaryNamed) : [adversaryNamed(name)];
+}
+
+/** The columns of a row that was played once. Parts are of 1; null: there is nothing to measure. */
+export interface Measures {
+  readonly loss: number;
+  readonly damage: number;
+  /** Of each kind of liar in each of its roles, in the order of `reports`. */
+  readonly pays: readonly number[];
+  readonly refused: number;
+  readonly kept: number;
+  readonly checking: number;
+  readonly skew: number;
+  readonly slow: number | null;
+  readonly reports: readonly StrategyReport[];
+}
+
+export function measuresOf(name: string, result: ArenaResult, honest: ArenaResult): Measures {
+  const sum = (values: readonly number[]): number => values.reduce((all, value) => all + value, 0);
+  const reports = adversariesIn(name).flatMap((adversary) =>
+    reportOn(adversary, result, honest).filter(({ role }) =>
+      result.devices.some((device) => device.adversary === adversary.name && device.role === role),
+    ),
+  );
+  return {
+    loss: result.losses_micro.at(-1)! / 1e6,
+    damage: damageOf(result, honest),
+    pays: reports.map(({ pay }) => pay),
+    refused: refusedOf(result),
+    kept: keptOf(result),
+    checking: sum(result.checking.map(({ check_ms }) => check_ms)) / sum(result.checking.map(({ work_ms }) => work_ms)),
+    skew: skewOf(result, honest),
+    slow: slowPay(result),
+    reports,
+  };
+}
+
+/** What slow devices earn for a step, where the other honest ones earn 1. */
+function slowPay({ devices }: ArenaResult): number | null {
+  const honest = devices.filter(({ role, adversary }) => role === 'worker' && adversary === null);
+  const aStep = (slow: boolean): number => {
+    const some = honest.filter(({ name }) => name.startsWith(SLOW) === slow);
+    const [shares, units] = [some.map((one) => one.shares), some.map((one) => one.units)].map((values) =>
+      values.reduce((all, value) => all + value, 0),
+    );
+    return shares / units;
+  };
+  const part = aStep(true) / aStep(false);
+  return Number.isFinite(part) ? part : null;
+}
+
+/** Characters as tokens, numbered in the order of their code points. */
+function characters(text: string): Tokenizer {
+  const all = [...new Set(text)].sort();
+  const numbers = new Map(all.map((character, i) => [character, i]));
+  return {
+    ...{ vocab_size: all.length, bos_id: null, eos_id: null, json: JSON.stringify(all) },
+    encode: (piece) => Uint32Array.from(piece, (character) => numbers.get(character)!),
+    decode: (ids) => Array.from(ids, (id) => all[id]).join(''),
+  };
+}
