@@ -339,7 +339,7 @@ function applyInRun(state: NetworkState, run: RunState, event: LoggedEvent, body
   }
 }
 
-function roundSeed(run: RunState): string {
+export function roundSeed(run: RunState): string {
   const random = seededRandom('round', run.id, run.round, run.attempt, run.model);
   return Array.from({ length: 8 }, () => random.uint32().toString(16).padStart(8, '0')).join('');
 }

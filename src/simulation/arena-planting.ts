@@ -69,13 +69,10 @@ export class ArenaPlanting {
 
   /** After the merge: what is fit is revealed, and the newcomer leaves. */
   async end(): Promise<void> {
-    const { run, owner } = this.#arena;
+    const { owner } = this.#arena;
     if (!this.#seat) return;
-    const { identity } = this.#seat;
     if (this.#fit) await this.#arena.must(owner, await plantReveal(owner, this.#plant!, this.#fit));
-    await this.#arena.must(identity, {
-      ...{ type: 'peer.left', version: 1, run: run.id, peer: identity.id, session: 0, reason: 'goodbye' },
-    });
+    await this.#arena.leave(this.#seat);
     this.#seat = this.#plant = this.#fit = null;
   }
 }

@@ -25,6 +25,8 @@ export interface DeviceResult {
   readonly runtime: Runtime['class'];
   /** What the rules give it; in an open run all have the same. */
   readonly stake: number;
+  /** How many it has had. All that follows is over all of them. */
+  readonly keys: number;
   readonly shares: number;
   readonly forfeited: number;
   readonly submitted: number;
@@ -49,6 +51,7 @@ export function resultOf(run: RunState, device: ArenaDevice, everybody: readonly
   fates.delete(HANDED_IN);
   return {
     ...{ name, role, adversary: adversary?.name ?? null, runtime: runtime.class, stake },
+    keys: seats.length,
     shares: sum((seat) => run.shares.get(seat.identity.id) ?? 0),
     forfeited: sum((seat) => peer(seat)?.forfeited_shares ?? 0),
     submitted: sum((seat) => seat.fates.get(HANDED_IN) ?? 0),

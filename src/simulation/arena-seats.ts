@@ -63,15 +63,15 @@ export interface Table {
   fetchBlob(hash: string): Promise<Uint8Array>;
   seen(): readonly Claim[];
   shown(judge: string): ReadonlyMap<string, boolean>;
-  friends(seat: ArenaSeat): ReadonlySet<string>;
+  friends(): ReadonlySet<string>;
 }
 
 export const identityOf = (seed: string, name: string): DrawingIdentity =>
   identityFromSecret(sha256(new TextEncoder().encode(`potluck-arena\n${seed}\n${name}`)));
 
-/** The seats of one device: as many as its adversary has names. */
-export function seatsOf(device: ArenaDevice, table: Table): ArenaSeat[] {
-  const { adversary, place } = device;
+/** The seats of one device: as many as its adversary has names, whose keys follow from `place`. */
+export function seatsOf(device: ArenaDevice, table: Table, place: string): ArenaSeat[] {
+  const { adversary } = device;
   const family = new Map<string, Claim>();
   return Array.from({ length: adversary?.identities ?? 1 }, (_, i) => {
     const identity = identityOf(table.seed, i === 0 ? place : `${place}/${i}`);
@@ -94,7 +94,7 @@ export function seatsOf(device: ArenaDevice, table: Table): ArenaSeat[] {
         ? adversary.play(counted, {
             ...{ role: device.role, peer: identity.id, params: table.params, random, family },
             get friends() {
-              return table.friends(seat);
+              return table.friends();
             },
             seen: async () => table.seen(),
             shown: () => table.shown(identity.id),

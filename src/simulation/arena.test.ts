@@ -85,6 +85,24 @@ describe('an arena', () => {
     }
   });
 
+  test('counts all keys of a device as one person, however many they are, and whether they stay', async () => {
+    for (const [name, keys, rounds] of [
+      ['fresh-keys', 1 + 4, null],
+      ['grinder', 1 + 4, null],
+      ['ghosts', 30, null],
+      ['visitors', 1, 2],
+    ] as const) {
+      const { devices } = await play([adversaryNamed(name)], SEED, game, 4);
+      for (const { adversary, role, shares, forfeited, keys: own, units } of devices) {
+        if (adversary === null) assert.ok(shares > 0 && forfeited === 0, `${name}: an honest ${role} has ${shares}`);
+        else assert.equal(shares, 0, `${name} ${role}`);
+        if (adversary !== null && role === 'worker') assert.equal(own, keys, name);
+        // One unit of work in each round in which it is here.
+        if (adversary !== null && role === 'worker' && rounds !== null) assert.equal(units, rounds, name);
+      }
+    }
+  });
+
   test('is one history a seed', async () => {
     const liars = [adversaryNamed('copier-noisy'), adversaryNamed('colluders')];
     assert.deepEqual(timeless(await play(liars)), timeless(await play(liars)));

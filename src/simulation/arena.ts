@@ -5,6 +5,7 @@ import type { EventBody, LoggedEvent } from '../core/events.ts';
 import { acceptedSubmissions } from '../core/judging.ts';
 import { isCheckpoint } from '../core/merging.ts';
 import { awaitsDraw, roundDrawn } from '../core/panel.ts';
+import { sessionOf } from '../core/presence.ts';
 import { core } from '../core/reduce.ts';
 import type { Rules } from '../core/rules.ts';
 import { mayStateShares, statementOf } from '../core/share-table.ts';
@@ -17,6 +18,7 @@ import { signEvent } from '../protocol/envelope.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import type { DrawingIdentity, Identity } from '../protocol/identity.ts';
 import { type Random, seededRandom } from '../protocol/random.ts';
+import { ArenaComings } from './arena-comings.ts';
 import { ArenaJudging } from './arena-judging.ts';
 import { ArenaPlanting } from './arena-planting.ts';
 import { type ArenaResult, resultOf } from './arena-result.ts';
@@ -79,6 +81,7 @@ export class Arena {
   readonly seats: ArenaSeat[] = [];
   readonly claims = new Map<string, Claim>();
   readonly work_ms = new Map<string, number>();
+  readonly comings: ArenaComings;
   readonly planting: ArenaPlanting;
   readonly judging: ArenaJudging;
   merged_before: Uint8Array[] = [];
@@ -93,6 +96,7 @@ export class Arena {
     this.state = initialState(this.hub.id);
     this.blobs = new Map(options.blobs);
     this.present = options.first;
+    this.comings = new ArenaComings(this);
     this.planting = new ArenaPlanting(this);
     this.judging = new ArenaJudging(this);
   }
@@ -160,7 +164,7 @@ export class Arena {
     this.run = this.state.runs.get(id)!;
   }
 
-  seatsFor(device: ArenaDevice): ArenaSeat[] {
+  seatsFor(device: ArenaDevice, place = device.place): ArenaSeat[] {
     const { game, params, seed, first_steps } = this.options;
     const table: Table = {
       ...{ game, params, seed, first_steps },
@@ -171,22 +175,24 @@ export class Arena {
       },
       seen: () => [...this.run.submissions.keys()].map((id) => this.claims.get(id)!),
       shown: (judge) => this.judging.shownTo(judge),
-      friends: (seat) =>
-        new Set(
-          this.seats
-            .filter((other) => other.device.adversary !== null && other.device.adversary === seat.device.adversary)
-            .map(({ identity }) => identity.id),
-        ),
+      friends: () => this.friendsOf(device),
     };
-    return seatsOf(device, table);
+    return seatsOf(device, table, place);
+  }
+
+  /** All keys of those that conspire with a device, its own among them. */
+  friendsOf({ adversary }: ArenaDevice): ReadonlySet<string> {
+    const friends = this.seats.filter(({ device }) => adversary !== null && device.adversary === adversary);
+    return new Set(friends.map(({ identity }) => identity.id));
   }
 
   async join(seat: ArenaSeat): Promise<void> {
     const { role, name, runtime } = seat.device;
+    const { session } = sessionOf(this.run, seat.identity.id);
     const { refused } = await this.send(seat.identity, {
-      ...{ type: 'peer.joined', version: 1, run: this.run.id, session: 0, role, name, runtime: runtime.class },
+      ...{ type: 'peer.joined', version: 1, run: this.run.id, session, role, name, runtime: runtime.class },
     });
-    this.seats.push(seat);
+    if (!this.seats.includes(seat)) this.seats.push(seat);
     if (refused) countFate(seat, `not let in: ${refused}`);
   }
 
@@ -198,9 +204,17 @@ export class Arena {
     this.run.withheld.set(id, [{ round: 0, account: id, shares: 0, tokens: Number.MAX_SAFE_INTEGER }]);
   }
 
+  async leave({ identity }: ArenaSeat): Promise<void> {
+    const { session } = sessionOf(this.run, identity.id);
+    await this.must(identity, {
+      ...{ type: 'peer.left', version: 1, run: this.run.id, peer: identity.id, session, reason: 'goodbye' },
+    });
+  }
+
   async playRound(): Promise<void> {
     const { run } = this;
     if (mayStateShares(run)) await this.must(this.hub, statementOf(run));
+    await this.comings.begin();
     await this.planting.begin();
     await this.tick(this.state.time_ms + 1);
     await this.must(this.hub, {

@@ -8,6 +8,8 @@ export type SimulationErrorCode =
   | 'bad-fault'
   /** A command line that cannot be followed. */
   | 'bad-options'
+  /** A judge that says nothing, which is what it is there for. */
+  | 'silent'
   /** A game in which honest work earns nothing has nothing to compare with. */
   | 'no-honest-pay';
 

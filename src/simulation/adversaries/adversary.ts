@@ -32,6 +32,10 @@ export interface Adversary {
   readonly games?: readonly string[];
   /** How many identities one device takes part with; one, if nothing is said. */
   readonly identities?: number;
+  /** Makes so many keys before each round, takes part with the one that suits it best, and leaves with the one before; it keeps its keys, if nothing is said. */
+  readonly keys?: number;
+  /** Whether it is here in a round; always, if nothing is said. */
+  readonly present?: (round: number) => boolean;
   /** In how many rounds it plays by the rules before it does its deed; none, if nothing is said. */
   readonly honest_rounds?: number;
   /** Whether it hands in last, when others' work can be seen. */

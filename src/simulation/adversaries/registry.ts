@@ -1,6 +1,7 @@
 // All adversaries by name. A hub that drops somebody's work is not among them: it needs no game, and the receipt that the worker
 // holds convicts it in an audit (test/audit.test.ts, "receipts").
 import { SimulationError } from '../errors.ts';
+import { accusers } from './accusers.ts';
 import type { Adversary } from './adversary.ts';
 import { backdoor } from './backdoor.ts';
 import { boast } from './boast.ts';
@@ -11,22 +12,29 @@ import { copier } from './copier.ts';
 import { copierNoisy } from './copier-noisy.ts';
 import { copyingValidator } from './copying-validator.ts';
 import { fewSteps } from './few-steps.ts';
+import { freshKeys } from './fresh-keys.ts';
+import { friendlySleeper } from './friendly-sleeper.ts';
+import { ghosts } from './ghosts.ts';
+import { grinder } from './grinder.ts';
 import { grudge } from './grudge.ts';
 import { lazy } from './lazy.ts';
 import { noise } from './noise.ts';
 import { ownData } from './own-data.ts';
 import { scaled } from './scaled.ts';
 import { signFlip } from './sign-flip.ts';
+import { silent } from './silent.ts';
 import { sleeper } from './sleeper.ts';
 import { slowPoison } from './slow-poison.ts';
 import { stale } from './stale.ts';
 import { sybils } from './sybils.ts';
+import { visitors } from './visitors.ts';
 import { zeros } from './zeros.ts';
 
 export const ADVERSARIES: readonly Adversary[] = [
   ...[noise, zeros, stale, copier, copierNoisy, ownData, fewSteps, boast, sybils, sleeper],
   ...[signFlip, scaled, slowPoison, backdoor],
-  ...[briber, lazy, copyingValidator, contrarian, colluders, grudge],
+  ...[freshKeys, grinder, visitors, ghosts, friendlySleeper],
+  ...[briber, lazy, silent, copyingValidator, contrarian, accusers, colluders, grudge],
 ];
 
 /** Throws SimulationError bad-options for a name that is none. */

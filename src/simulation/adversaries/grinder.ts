@@ -1,0 +1,11 @@
+// Grinding: a cartel whose workers make keys until the draw suits one of them, as far as anybody knows before the round what will be drawn.
+import type { Adversary } from './adversary.ts';
+import { colluders } from './colluders.ts';
+
+export const grinder: Adversary = {
+  name: 'grinder',
+  does: 'plays as colluders do, with the best of a hundred new keys for each worker in each round',
+  roles: ['worker', 'validator'],
+  keys: 100,
+  play: (game, context) => colluders.play(game, context),
+};

@@ -1,0 +1,49 @@
+// Who comes and goes in an arena before a round opens: devices that are away for a while, and those that take another key each time.
+import { openDraw } from '../core/panel.ts';
+import { sessionOf } from '../core/presence.ts';
+import { roundSeed } from '../core/reduce.ts';
+import type { Arena } from './arena.ts';
+import { type ArenaDevice, identityOf } from './arena-seats.ts';
+
+export class ArenaComings {
+  readonly #arena: Arena;
+  #keys = 0;
+
+  constructor(arena: Arena) {
+    this.#arena = arena;
+  }
+
+  async begin(): Promise<void> {
+    const { run, seats, options } = this.#arena;
+    for (const device of options.devices) {
+      const { present, keys } = device.adversary ?? {};
+      // What the rules give a validator is its first key's: another would have none.
+      const another = keys !== undefined && device.stake === undefined;
+      const away = present?.(run.round) === false;
+      const own = seats.filter((seat) => seat.device === device);
+      const here = own.filter(({ identity }) => sessionOf(run, identity.id).present);
+      if (another || away) for (const seat of here) await this.#arena.leave(seat);
+      if (away) continue;
+      if (another) {
+        for (const seat of this.#arena.seatsFor(device, this.#bestOf(device, keys))) await this.#arena.join(seat);
+      } else if (present && here.length === 0) for (const seat of own) await this.#arena.join(seat);
+    }
+  }
+
+  /**
+   * What the key follows from that would have most friends among its judges, were they drawn from what everybody knows before the round:
+   * all that somebody can do who makes keys until one suits.
+   */
+  #bestOf(device: ArenaDevice, keys: number): string {
+    const { run, state, options } = this.#arena;
+    const friends = this.#arena.friendsOf(device);
+    const next = openDraw(state, { ...run, draw: roundSeed(run) });
+    const places = Array.from({ length: keys }, () => `${device.place}/key ${++this.#keys}`);
+    const suits = (place: string): number => {
+      const worker = identityOf(options.seed, place).id;
+      return next({ worker }, run.rules.judges).filter((id) => friends.has(id)).length;
+    };
+    const ranked = places.map((place) => ({ place, friends: suits(place) }));
+    return ranked.reduce((best, other) => (other.friends > best.friends ? other : best)).place;
+  }
+}
