@@ -11,8 +11,9 @@ import { WebSocket } from 'ws';
 import type { LoggedEvent } from '../src/core/events.ts';
 import { trainingFor } from '../src/peer/run-settings.ts';
 import { signEvent } from '../src/protocol/envelope.ts';
+import { sha256Hex } from '../src/protocol/hash.ts';
 import { createIdentity, type Identity } from '../src/protocol/identity.ts';
-import type { RunView } from '../src/protocol/messages.ts';
+import { type RunView, uploadChallenge } from '../src/protocol/messages.ts';
 import { hubHere, tinyRun } from './hub-here.ts';
 import { joined } from './raw-hub.ts';
 
@@ -69,6 +70,31 @@ test('a hub that the world sees takes four runs of a key, so many of an address,
     joins.push(await post(hub.url, await signEvent(createIdentity(), joined(run, 'worker')), '198.51.100.2'));
   }
   assert.deepEqual(joins, [201, 201, 429]);
+});
+
+test('what is unfinished of those who take part lies apart from what strangers leave: who joins in between begins anew', async (t) => {
+  const hub = await hubHere(t);
+  const run = await tinyRun(hub.url);
+  const key = createIdentity();
+  const bytes = randomBytes(20);
+  const hash = sha256Hex(bytes);
+  const signature = Buffer.from(await key.sign(uploadChallenge(hub.id, hash))).toString('hex');
+  const put = async (from: number, to: number) => {
+    const headers = { 'x-potluck-peer': key.id, 'x-potluck-signature': signature };
+    const range = { 'content-range': `bytes ${from}-${to - 1}/20` };
+    const body = bytes.subarray(from, to);
+    const response = await fetch(`${hub.url}/blobs/${hash}`, {
+      method: 'PUT',
+      body,
+      headers: { ...headers, ...range },
+    });
+    return [response.status, (await response.json()).received_bytes];
+  };
+  assert.deepEqual(await put(0, 8), [202, 8]);
+  assert.equal(await post(hub.url, await signEvent(key, joined(run, 'worker'))), 201);
+  assert.deepEqual(await put(8, 20), [409, 0]);
+  assert.deepEqual(await put(0, 8), [202, 8]);
+  assert.equal((await put(8, 20))[0], 201);
 });
 
 test('where all places for connections are taken, who only asks is answered', async (t) => {

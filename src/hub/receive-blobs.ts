@@ -18,6 +18,7 @@ import {
   type Part,
   type PartialUploads,
   type Upload,
+  unfinishedLimits,
   uploadedPart,
 } from './uploads.ts';
 
@@ -37,8 +38,13 @@ interface Asked {
 
 /** Takes uploads, as many at once as there are places for. */
 export function receiver(hub: BlobServices & BlobTurns): (c: Context) => Promise<Response> {
-  const transfers = openTransfers(hub.clock, limitsFor(descriptorsHere().files).up);
-  const uploads = openPartialUploads(systemClock);
+  const { files } = descriptorsHere();
+  const transfers = openTransfers(hub.clock, limitsFor(files).up);
+  const held = unfinishedLimits(files);
+  const uploads = {
+    known: openPartialUploads(systemClock, held.known),
+    strangers: openPartialUploads(systemClock, held.strangers),
+  };
   let waiting = 0;
   /** Waits a moment for one where there is none: somebody may be done, and who floods the hub is not answered faster than it likes. */
   const place = async (asked: Parameters<Transfers['mustHavePlace']>[0]): Promise<void> => {
@@ -65,7 +71,7 @@ export function receiver(hub: BlobServices & BlobTurns): (c: Context) => Promise
     if (asked instanceof Response) return asked;
     hub.unnamed.mustFit(asked.who, asked.total_bytes);
     await hub.mustHaveRoom(asked.total_bytes, known ? 'known' : 'stranger');
-    return receive(c, hub, transfers, uploads, asked);
+    return receive(c, hub, transfers, known ? uploads.known : uploads.strangers, asked);
   };
 }
 

@@ -12,7 +12,7 @@ import { createIdentity } from '../protocol/identity.ts';
 import { uploadChallenge } from '../protocol/messages.ts';
 import { openHub } from './hub.ts';
 import { unnamedBlobs } from './unnamed-blobs.ts';
-import { openPartialUploads, type Part, uploadedPart } from './uploads.ts';
+import { openPartialUploads, type Part, unfinishedLimits, uploadedPart } from './uploads.ts';
 
 const bytes = (...values: number[]) => Uint8Array.from(values);
 const GENEROUS = { held_bytes: 100, held: 100, kept_ms: 1000 };
@@ -70,6 +70,12 @@ test('so many unfinished ones and no more', async () => {
   const { add } = opened({ ...GENEROUS, held: 2 });
   for (const id of ['a', 'b', 'c']) await add(id, [0, 1], bytes(1));
   assert.deepEqual([await add('a', [1, 2], bytes(2)), await add('c', [1, 2], bytes(2))], [0, 2]);
+});
+
+test('what strangers leave unfinished takes little memory, few descriptors, and no room of those who take part', () => {
+  const held = (files: number) => Object.values(unfinishedLimits(files)).map((limits) => limits.held);
+  assert.deepEqual(held(100_000), [3000, 500]);
+  assert.deepEqual(held(512), [256, 64]);
 });
 
 test('an upload that somebody is at is not forgotten, however long it takes', async () => {

@@ -6,9 +6,19 @@ import type { Arriving } from './unnamed-blobs.ts';
 
 export const UPLOAD_LIMITS = {
   held_bytes: 4 * WIRE_LIMITS.blob_bytes, // of unfinished uploads, on the disk; beyond it the one that was quiet for the longest begins anew
-  held: 10_000, // unfinished uploads, each with up to 64 kB of memory
+  held: 3000, // unfinished uploads, each with up to 64 kB of memory, or a descriptor
   kept_ms: 10 * 60_000, // how long one may be quiet
 } as const;
+/** Strangers leave each other the room that is there, and take none of that of whoever takes part in a run. */
+const HELD_OF_STRANGERS = 500;
+
+/** What may be unfinished in a process that may have so many blobs open at once. */
+export function unfinishedLimits(files: number) {
+  return {
+    known: { ...UPLOAD_LIMITS, held: Math.min(UPLOAD_LIMITS.held, Math.ceil(files / 2)) },
+    strangers: { ...UPLOAD_LIMITS, held: Math.min(HELD_OF_STRANGERS, Math.ceil(files / 8)) },
+  };
+}
 
 /** Which part of a blob a request brings (RFC 9110, section 14.4); `end` is the byte after it. */
 export interface Part {
