@@ -11,9 +11,11 @@ import { Hono } from 'hono';
 import type { Page } from 'playwright-core';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { servePage, serveViews } from '../src/hub/page.ts';
+import { openTransfers, TRANSFER_LIMITS } from '../src/hub/transfers.ts';
 import { encodeModel } from '../src/model/checkpoint.ts';
 import { LlamaConfigSchema } from '../src/model/config.ts';
 import { initialWeights } from '../src/model/init.ts';
+import { systemClock } from '../src/protocol/clock.ts';
 import { openEvent } from '../src/protocol/envelope.ts';
 import { exampleStatus, exampleView } from '../src/protocol/example-views.ts';
 import { sha256Hex } from '../src/protocol/hash.ts';
@@ -93,7 +95,8 @@ export function hostileHubTests(tabs: TabNetwork): void {
 
     before(async () => {
       const app = new Hono();
-      servePage(app, { folder: join(tabs.folder, 'web'), public_url: null });
+      const places = openTransfers(systemClock, TRANSFER_LIMITS.down);
+      servePage(app, { folder: join(tabs.folder, 'web'), public_url: null }, places);
       app.get('/status', (c) => c.json({ hub: HUB, runs: [statusOf(view)] }));
       app.put('/blobs/:hash', (c) => {
         uploads++;

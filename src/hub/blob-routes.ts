@@ -1,10 +1,10 @@
 // Blobs over HTTP: fetched by hash, whole or from where a broken line left off (RFC 9110, section 14); receive-blobs.ts takes them.
-import type { HttpBindings } from '@hono/node-server';
 import type { Context, Hono } from 'hono';
 import type { BlobStore } from '../ledger/blob-store.ts';
 import type { Clock } from '../protocol/clock.ts';
 import { addressOfAsker, answerTo, BLOB_HASH, malformedHash, problem } from './answers.ts';
 import { hasAlready, rangeOf } from './byte-range.ts';
+import { carriedBy, cutOff } from './carried.ts';
 import { descriptorsHere } from './descriptors.ts';
 import type { Metrics } from './metrics.ts';
 import { openPacker, type Packer, type Packing, packingFor } from './packing.ts';
@@ -95,7 +95,7 @@ async function send(c: Context, hub: BlobServices & BlobTurns, transfers: Transf
   };
   const cut = (error: unknown): void => {
     if (answerTo(error).trouble) hub.onError(error, `the answer to ${c.req.method} ${c.req.path}`);
-    (c.env as HttpBindings).outgoing.destroy();
+    cutOff(c);
   };
   const inTurn = packed ? pieces : takingTurns(pieces, hub.turns.pieces);
   const carried = carriedBy(transfers, addressOfAsker(c), inTurn, onBytes, cut);
@@ -127,45 +127,4 @@ async function* takingTurns(pieces: AsyncIterable<Uint8Array>, turns: Turns): As
 
 async function* of(bytes: Uint8Array): AsyncGenerator<Uint8Array, void> {
   yield bytes;
-}
-
-/**
- * A body that reads on only when its reader has taken what was read, and not at all for one that has gone. Where it cannot go on, `cut` ends
- * the connection, so that nobody takes what came for the whole. Throws HubError busy.
- */
-function carriedBy(
-  transfers: Transfers,
-  address: string | null,
-  pieces: AsyncIterable<Uint8Array>,
-  onBytes: (size_bytes: number) => void,
-  cut: (error: unknown) => void,
-): ReadableStream<Uint8Array<ArrayBuffer>> {
-  const reading = pieces[Symbol.asyncIterator]();
-  const transfer = transfers.begin({ address, onEnd: cut });
-  const over = (): void => {
-    transfer.done();
-    reading.return?.().catch(() => {});
-  };
-  return new ReadableStream(
-    {
-      async pull(controller) {
-        try {
-          const next = await reading.next();
-          if (next.done) {
-            controller.close();
-            over();
-            return;
-          }
-          transfer.moved(next.value.length);
-          onBytes(next.value.length);
-          controller.enqueue(next.value as Uint8Array<ArrayBuffer>);
-        } catch (error) {
-          cut(error);
-          over();
-        }
-      },
-      cancel: over,
-    },
-    { highWaterMark: 0 },
-  );
 }

@@ -13,6 +13,7 @@ import { serveBlobs } from './blob-routes.ts';
 import { serveCards } from './card-routes.ts';
 import type { Condition } from './condition.ts';
 import type { Cosignatures } from './cosignatures.ts';
+import { descriptorsHere } from './descriptors.ts';
 import { type PublicLog, serveLog } from './log-routes.ts';
 import { countRefusals, type Metrics, serveMetrics } from './metrics.ts';
 import { checkOrigins, type Origins } from './origins.ts';
@@ -21,6 +22,7 @@ import type { RateLimits } from './rate-limits.ts';
 import type { Samples } from './samples.ts';
 import { statusAnswer } from './status-answer.ts';
 import type { Statuses } from './statuses.ts';
+import { limitsFor, openTransfers } from './transfers.ts';
 import type { UnnamedBlobs } from './unnamed-blobs.ts';
 import type { PeerTelemetry } from './views.ts';
 import type { WorkerHistories } from './worker-histories.ts';
@@ -89,7 +91,7 @@ export function httpApp(
   serveMetrics(app, metrics, access.metrics_public);
   noteAskers(app, access.addressOf);
   openToReaders(app, access.origins.open);
-  servePage(app, page);
+  servePage(app, page, openTransfers(hub.clock, limitsFor(descriptorsHere().files).page));
   // Health: the hub can do its work, or will soon. Ready: it is worth sending somebody here now.
   app.get('/health', async (c) => {
     const { state, reason } = await hub.condition();

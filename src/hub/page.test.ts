@@ -6,8 +6,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { gunzipSync, gzipSync } from 'node:zlib';
+import { Hono } from 'hono';
+import type { CodedError } from '../errors.ts';
+import { systemClock } from '../protocol/clock.ts';
+import { noteAskers } from './answers.ts';
 import { type Hub, openHub } from './hub.ts';
+import { servePage } from './page.ts';
 import { cardOf, escapeHtml } from './page-card.ts';
+import { openTransfers, TRANSFER_LIMITS } from './transfers.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'potluck-page-'));
 const folder = join(root, 'web');
@@ -117,6 +123,24 @@ describe('a page that is built', () => {
     assert.equal(response.headers.get('cache-control'), 'no-cache');
     assert.match(response.headers.get('content-security-policy') ?? '', /connect-src 'self'/);
     assert.equal(await response.text(), script);
+  });
+
+  test('its files go down like blobs: as many at once as have a place, one for who asks only for the size, or is gone, none', async () => {
+    const app = new Hono();
+    app.onError((error, c) => c.text((error as CodedError).code, 503));
+    noteAskers(app, () => null);
+    const transfers = openTransfers(systemClock, { ...TRANSFER_LIMITS.down, places: 2 });
+    servePage(app, { folder, public_url: null }, transfers);
+    const get = async (method = 'GET') => app.request('/assets/main-abc.js', { method }, { incoming: { socket: {} } });
+    const [first, second] = [await get(), await get()];
+    assert.equal(transfers.count, 2);
+    assert.equal(await (await get()).text(), 'busy');
+    assert.equal((await get('HEAD')).headers.get('content-length'), String(script.length));
+    await first.body?.cancel();
+    assert.equal(transfers.count, 1);
+    assert.equal(await (await get()).text(), script);
+    await second.body?.cancel();
+    assert.equal(transfers.count, 0);
   });
 
   test('nothing but assets is served', async () => {

@@ -1,12 +1,14 @@
 // The page over HTTP: the built files as they are, with headers that let them do what they need and nothing else.
-import { createReadStream } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Readable } from 'node:stream';
 import type { Context, Hono } from 'hono';
+import { piecesOf } from '../ledger/verified-files.ts';
 import type { RunStatus } from '../protocol/messages.ts';
+import { addressOfAsker } from './answers.ts';
+import { carriedBy, cutOff } from './carried.ts';
 import { addressOfView } from './page-addresses.ts';
 import { CARD_PATH, cardOf, escapeHtml } from './page-card.ts';
+import type { Transfers } from './transfers.ts';
 
 export interface PageOptions {
   /** Where the built page is, or will be. */
@@ -105,18 +107,45 @@ export function serveViews(app: Hono, page: PageOptions | null, statuses: () => 
   });
 }
 
-/** Adds the files of the page to an app. */
-export function servePage(app: Hono, page: PageOptions | null): void {
+/** Adds the files of the page to an app; they go down like blobs: a file that is open is a descriptor, and readers who do not read are many. */
+export function servePage(app: Hono, page: PageOptions | null, transfers: Transfers): void {
+  const bodyOf = (c: Context, path: string): ReadableStream =>
+    carriedBy(
+      transfers,
+      addressOfAsker(c),
+      piecesOf(path),
+      () => {},
+      () => cutOff(c),
+    );
+  /** A file of the build, packed for whoever takes that; null where there is none. */
+  const sendFile = async (c: Context, path: string, type: string, cache: string): Promise<Response | null> => {
+    const gzip = /\bgzip\b/.test(c.req.header('accept-encoding') ?? '');
+    const found = (gzip && (await sized(`${path}.gz`))) || (await sized(path));
+    if (!found) return null;
+    const headers = {
+      ...PAGE_HEADERS,
+      'content-type': type,
+      'content-length': String(found.size_bytes),
+      'cache-control': cache,
+      vary: 'accept-encoding',
+      ...(found.path.endsWith('.gz') ? { 'content-encoding': 'gzip' } : {}),
+    };
+    if (c.req.method === 'HEAD') return c.body(null, 200, headers);
+    return c.body(bodyOf(c, found.path), 200, headers);
+  };
+
   app.get(CARD_PATH, async (c) => {
     const found = page && (await sized(join(page.folder, CARD_PATH)));
     if (!found) return c.notFound();
-    return c.body(Readable.toWeb(createReadStream(found.path)) as ReadableStream, 200, {
+    const headers = {
       'content-type': TYPES.png,
       'content-length': String(found.size_bytes),
       'cache-control': 'public, max-age=86400', // its name stays the same when it changes
       'cross-origin-resource-policy': 'cross-origin', // it is made to be shown on other sites
       'x-content-type-options': 'nosniff',
-    });
+    };
+    if (c.req.method === 'HEAD') return c.body(null, 200, headers);
+    return c.body(bodyOf(c, found.path), 200, headers);
   });
 
   app.get('/assets/:file', async (c) => {
@@ -129,21 +158,6 @@ export function servePage(app: Hono, page: PageOptions | null): void {
   app.get(SERVICE_WORKER, async (c) => {
     const sent = page && (await sendFile(c, join(page.folder, SERVICE_WORKER), TYPES.js, 'no-cache'));
     return sent || c.notFound();
-  });
-}
-
-/** A file of the build, packed for whoever takes that; null where there is none. */
-async function sendFile(c: Context, path: string, type: string, cache: string): Promise<Response | null> {
-  const gzip = /\bgzip\b/.test(c.req.header('accept-encoding') ?? '');
-  const found = (gzip && (await sized(`${path}.gz`))) || (await sized(path));
-  if (!found) return null;
-  return c.body(Readable.toWeb(createReadStream(found.path)) as ReadableStream, 200, {
-    ...PAGE_HEADERS,
-    'content-type': type,
-    'content-length': String(found.size_bytes),
-    'cache-control': cache,
-    vary: 'accept-encoding',
-    ...(found.path.endsWith('.gz') ? { 'content-encoding': 'gzip' } : {}),
   });
 }
 

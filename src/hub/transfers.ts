@@ -44,9 +44,10 @@ export const EXTRA_PLACES = { small: 64, small_of_present: 128 } as const;
 export const SMALL_UPLOAD_BYTES = 1 << 20;
 
 /** The limits of a process that may have so many blobs open at once: where those are few, so are the places. */
-export function limitsFor(files: number): { readonly up: TransferLimits; readonly down: TransferLimits } {
+export function limitsFor(files: number): Record<keyof typeof TRANSFER_LIMITS | 'page', TransferLimits> {
   const { up, down } = TRANSFER_LIMITS;
   return {
+    page: { ...down, places: Math.min(down.places, Math.ceil(files / 4)) },
     up: { ...up, places: Math.min(up.places, Math.ceil(files / 4)) },
     down: { ...down, places: Math.min(down.places, Math.ceil(files / 2)) },
   };
