@@ -1,4 +1,5 @@
 // The clock of a run: deadlines come from ticks in the log, so a replay sees the same times, and nobody is waited for beyond one.
+import { noteEmpty } from './abandoned.ts';
 import { openAppeals } from './appeal.ts';
 import { countOwed } from './attendance.ts';
 import { seatValidators } from './eligible.ts';
@@ -14,6 +15,7 @@ export function applyTick(state: NetworkState, time_ms: number): void {
   const away = state.time_ms > 0 && gap_ms > CORE_LIMITS.tick_gap_ms;
   state.time_ms = time_ms;
   for (const run of state.runs.values()) {
+    noteEmpty(run, time_ms);
     if (away && run.phase === 'working') run.deadline_ms += gap_ms;
     if (isJudged(run)) timeJudging(run, time_ms, away ? gap_ms : 0);
     advance(state, run);

@@ -77,7 +77,7 @@ const attemptOfRun = { run: hash, round: count, attempt: count };
 const dropsOrMerges = { version: z.literal([1, 2]) };
 export const RunPausedSchema = z.strictObject({ type: z.literal('run.paused'), ...dropsOrMerges, ...attemptOfRun });
 export const RunResumedSchema = z.strictObject({ type: z.literal('run.resumed'), ...v1, ...attemptOfRun });
-/** By the same, for good: no round opens any more. What was merged stays as it is. */
+/** By the same, for good: no round opens any more. What was merged stays as it is. By the hub, for a run that everybody has abandoned. */
 export const RunEndedSchema = z.strictObject({ type: z.literal('run.ended'), ...dropsOrMerges, ...attemptOfRun });
 
 /** By the hub, where the core allows it (rising-loss.ts): the run is paused until its owner resumes it. */

@@ -67,6 +67,9 @@ function* lifeProblems(state: NetworkState, run: RunState): Problems {
   if (run.grace_deadline_ms === 0 && run.judging_deadline_ms !== 0) yield 'judging is timed, and the grace is not';
   if (run.draw !== null && !/^[0-9a-f]{64}$/.test(run.draw)) yield `its draw is "${run.draw}"`;
   if (run.appeals && run.draw === null) yield 'it is appealed, and nobody was drawn to judge it';
+  if (run.empty_since_ms > state.time_ms) yield `empty since ${run.empty_since_ms}, it is ${state.time_ms}`;
+  if (run.empty_since_ms > 0 && [...run.peers.values()].some(({ present }) => present))
+    yield 'it is empty, and somebody is here';
   if (!ascending(run.eligible) || run.eligible.some((id) => !run.peers.has(id))) yield 'who may judge is not in order';
   if (pending_rules && pending_rules.from_round <= run.round && phase !== 'finished') yield 'rules that were due wait';
   const { owner_permille, workers_permille, validators_permille } = rules.emission;

@@ -55,6 +55,7 @@ export function applyJoin(state: NetworkState, run: RunState, id: string, body: 
   run.peers.set(id, peer);
   // Whoever comes may be who was missing.
   run.idle.opens_ms = 0;
+  run.empty_since_ms = 0;
   arriveOrLeave(state, run, peer, 1);
 }
 

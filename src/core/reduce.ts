@@ -71,7 +71,7 @@ function refusalInRun(state: NetworkState, run: RunState, event: LoggedEvent, bo
     case 'run.paused':
     case 'run.resumed':
     case 'run.ended':
-      return refusalOfOwnersWord(run, author, body);
+      return refusalOfOwnersWord(state, run, author, body);
     case 'run.halted':
       if (author !== state.hub) return refuse('not-the-hub', `a run is halted by the hub ${state.hub}, got ${author}`);
       return refusalOfHalt(run, body);
@@ -214,6 +214,7 @@ function newRun(event: LoggedEvent, spec: RunCreated, lineage: Lineage | null, b
     peers: new Map(),
     forgetting: nobodyForgotten(),
     attendance: nobody(),
+    empty_since_ms: 0,
     validators: [],
     withheld: new Map(),
     locks: [],

@@ -7,6 +7,7 @@ import type { EventBody } from './events.ts';
 import { CORE_LIMITS } from './limits.ts';
 import { mayStateShares, statementOf } from './share-table.ts';
 import type { Phase } from './state.ts';
+import { apply } from './testing/checked-apply.ts';
 import { exampleRules } from './testing/example-events.ts';
 import {
   ALICE,
@@ -53,6 +54,42 @@ describe('refused', () => {
     // Not even of what earns for the owner.
     bindDevice(h.state, ALICE, { owner: OWNER, expires_ms: 1e9 });
     h.refused('not-the-owner', ALICE, say('run.ended'));
+  });
+
+  test('an end by the hub, unless nobody has been here for long and no round is open', () => {
+    const hour_ms = 3_600_000;
+    const isEnded = (passed_ms: number): boolean => {
+      h.happen(HUB, tick(h.state.time_ms + passed_ms));
+      const { round, attempt } = h.run;
+      const said = apply(h.state, h.event(HUB, say('run.ended', round, attempt)));
+      assert.ok(said === null || said.code === 'not-the-owner');
+      return said === null;
+    };
+    h.happen(OWNER, created(), RUN);
+    assert.ok(!isEnded(90 * hour_ms), 'from the first tick on, not before');
+    h.refused('not-the-owner', HUB, say('run.paused'));
+    assert.ok(!isEnded(hour_ms - 1));
+    h.happen(ALICE, joined());
+    assert.ok(!isEnded(1), 'somebody has come');
+    assert.ok(!isEnded(90 * hour_ms));
+    h.happen(ALICE, left(ALICE));
+    assert.ok(!isEnded(1) && !isEnded(hour_ms - 1));
+    h.refused('not-the-owner', ALICE, say('run.ended'));
+    assert.ok(isEnded(1));
+    assert.equal(h.run.phase, 'finished');
+
+    h = new History();
+    h.openRound(false);
+    h.happen(ALICE, work());
+    for (const who of [ALICE, BOB]) h.happen(who, left(who));
+    assert.ok(!isEnded(1) && !isEnded(90 * hour_ms), 'its round is not merged');
+    h = new History();
+    h.openRound();
+    h.playRound();
+    for (const who of [ALICE, BOB, VERA]) h.happen(who, left(who));
+    assert.ok(!isEnded(1) && !isEnded(72 * hour_ms - 1), 'something is merged');
+    h.happen(OWNER, say('run.paused'));
+    assert.ok(isEnded(1), 'a pause is no sign of life');
   });
 
   test('a pause of what is paused, going on with what is not, and anything of another round or attempt', () => {

@@ -1,4 +1,5 @@
-// What a run's owner may do with it at any time: pause it, let it go on, end it before its rounds are over.
+// What a run's owner may do with it at any time: pause it, let it go on, end it before its rounds are over. What nobody is in any more, its hub may end.
+import { abandonedFrom } from './abandoned.ts';
 import { clearSubmissions } from './attendance.ts';
 import { forgetDecided } from './contest.ts';
 import { endWork } from './deadlines.ts';
@@ -7,7 +8,7 @@ import { notIdle } from './idle-rounds.ts';
 import { CORE_LIMITS } from './limits.ts';
 import { type Refusal, refuse } from './refusal.ts';
 import { freeStakes } from './stake.ts';
-import type { RunState } from './state.ts';
+import type { NetworkState, RunState } from './state.ts';
 
 type OwnersWord = RunPaused | RunResumed | RunEnded;
 
@@ -18,9 +19,16 @@ export const givesUpRound = (body: EventBody): body is RunPaused | RunEnded =>
 /** Between these a round is open. */
 const isOpen = ({ phase }: RunState): boolean => ['working', 'judging', 'revealing', 'merging'].includes(phase);
 
-/** Whether this may be said of the run now, by its owner. */
-export function refusalOfOwnersWord(run: RunState, author: string, body: OwnersWord): Refusal | null {
-  if (author !== run.owner) return refuse('not-the-owner', `only the owner ${run.owner} may do this, got ${author}`);
+/** Whether this may be said of the run now, by its owner; that it ends, also by the hub where everybody has abandoned it. */
+export function refusalOfOwnersWord(
+  { hub, time_ms }: NetworkState,
+  run: RunState,
+  author: string,
+  body: OwnersWord,
+): Refusal | null {
+  const isForsaken = author === hub && body.type === 'run.ended' && time_ms >= abandonedFrom(run);
+  if (author !== run.owner && !isForsaken)
+    return refuse('not-the-owner', `only the owner ${run.owner} may do this, got ${author}`);
   if (run.phase === 'finished') return refuse('wrong-phase', 'the run is finished');
   if (body.type === 'run.paused' && run.phase === 'paused') return refuse('wrong-phase', 'the run is paused already');
   if (body.type === 'run.resumed' && run.phase !== 'paused') {

@@ -176,6 +176,8 @@ export interface RunState {
   peers: Map<string, PeerState>;
   forgetting: Forgetting;
   attendance: Attendance;
+  /** The first tick since which nobody has been here; 0: there was none. */
+  empty_since_ms: number;
   /** The validators who are here, in order of id. */
   validators: string[];
   /** By device, what it may still lose, oldest first. */

@@ -12,6 +12,7 @@ import type { Clock } from '../protocol/clock.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import type { DrawingIdentity } from '../protocol/identity.ts';
 import type { HolderView } from '../protocol/messages.ts';
+import { openAbandonedRuns } from './abandoned-runs.ts';
 import { admit, blobsNamedBy } from './admission.ts';
 import { openCompaction } from './compaction.ts';
 import { type ConditionChange, type DiskSpace, watchCondition } from './condition.ts';
@@ -101,6 +102,10 @@ export async function openMeetingPlace(options: MeetingPlaceOptions): Promise<Me
   const telemetry = new Map<string, PeerTelemetry>();
   const rates = openRateLimits(clock, options.rates);
   const policy = options.runs ?? openRunPolicy('anybody', new Set());
+  const abandoned = openAbandonedRuns(sequencer, policy, {
+    ...{ clock, time },
+    onError: (error) => onError(error, 'the clock of empty runs'),
+  });
   const denseSizes = new Map<string, number>();
 
   const denseBytes = (run: RunState): number => run.submissions_total * (denseSizes.get(run.id) ?? 0);
@@ -147,7 +152,7 @@ export async function openMeetingPlace(options: MeetingPlaceOptions): Promise<Me
         rates.take('event_key', event.author);
         const isRun = event.body.type === 'run.created';
         const mayCreate = (): void => {
-          if (isRun) policy.check(event.author, address, sequencer.state);
+          if (isRun) policy.check(event.author, address, sequencer.state, abandoned.now_ms());
         };
         mayCreate();
         if (isRun) rates.take('run_address', address);
@@ -157,12 +162,14 @@ export async function openMeetingPlace(options: MeetingPlaceOptions): Promise<Me
         }
         const { index } = await unnamed.holding(blobsNamedBy(event.body), async () => {
           await admit(event, sequencer.state, machine, blobs, models);
+          if (isRun) await abandoned.makeRoom(event.author, address);
           mayCreate(); // others may have come while its blobs were read
           if (isRun) policy.created(event.id, address, sequencer.state);
           return sequencer.submit(bytes);
         });
         return { id: event.id, index, receipt: await log.receipt(index) };
       } catch (error) {
+        if (error instanceof HubError && error.details?.refusal === 'too-many-runs') abandoned.wanted();
         // Whoever lost the connection before the answer came asks again: the event stands once, the answer is the same.
         const id = sha256Hex(bytes);
         const index = sequencer.indexOf(id);
@@ -183,7 +190,8 @@ export async function openMeetingPlace(options: MeetingPlaceOptions): Promise<Me
     account: (account: string, from: string | null) => {
       const { state } = sequencer;
       const address = state.addresses.get(account)?.address ?? null;
-      const run_refusal = policy.refusal(account, from, state);
+      const run_refusal = policy.refusal(account, from, state, abandoned.now_ms());
+      if (run_refusal?.code === 'too-many-runs') abandoned.wanted();
       return { hub: identity.id, account, address, next_change: nextAddressChange(state, account), run_refusal };
     },
     holder: (id: string, account: string): HolderView | null => {

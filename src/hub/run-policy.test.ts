@@ -13,8 +13,9 @@ function network() {
   const state: NetworkState = initialState('a'.repeat(64));
   let runs = 0;
   const create = (policy: RunPolicy, owner: string, address: string | null): RunState => {
-    policy.check(owner, address, state);
-    const run = { id: `run ${runs++}`, owner, phase: 'gathering' } as unknown as RunState;
+    policy.check(owner, address, state, 0);
+    const here = { attendance: { workers: 1 }, validators: [], empty_since_ms: 0, round: 0 };
+    const run = { id: `run ${runs++}`, owner, phase: 'gathering', ...here } as unknown as RunState;
     state.runs.set(run.id, run);
     policy.created(run.id, address, state);
     return run;

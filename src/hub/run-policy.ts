@@ -1,4 +1,5 @@
 // Who may create runs on a hub: the operator's word. A hub that strangers reach takes some runs of theirs, and keeps room for who is named.
+import { abandonedFrom } from '../core/abandoned.ts';
 import { CORE_LIMITS } from '../core/limits.ts';
 import { refusalOfAnotherRun } from '../core/run-life.ts';
 import { accountOf, type NetworkState, type RunState } from '../core/state.ts';
@@ -18,46 +19,79 @@ export const STRANGERS_RUNS = {
  */
 export type WhoCreatesRuns = 'anybody' | 'limited' | 'named';
 
+export interface RunRefusal {
+  readonly code: string;
+  readonly message: string;
+}
+
 export interface RunPolicy {
-  /** Throws HubError `refused` where a run of this author, from this address, is not to be taken now. @param address null: this machine */
-  check(author: string, address: string | null, state: NetworkState): void;
+  /**
+   * Throws HubError `refused` where a run of this author, from this address, is not to be taken now.
+   * @param address null: this machine
+   * @param now_ms the log's time: runs that are abandoned by then count nowhere
+   */
+  check(author: string, address: string | null, state: NetworkState, now_ms: number): void;
   /** Why another run of this account would not be taken now; null: it would. */
-  refusal(account: string, address: string | null, state: NetworkState): { code: string; message: string } | null;
+  refusal(account: string, address: string | null, state: NetworkState, now_ms: number): RunRefusal | null;
+  /** The abandoned run that has to end before this author's can be taken: that which nobody was in for the longest. */
+  inTheWay(author: string, address: string | null, state: NetworkState, now_ms: number): RunState | null;
   /** Remembers where a run came from; after a restart of the hub nobody knows. */
   created(run: string, address: string | null, state: NetworkState): void;
 }
 
+const unfinishedOf = (state: NetworkState): RunState[] =>
+  [...state.runs.values()].filter(({ phase }) => phase !== 'finished');
+
 /** @param named the accounts that the operator has named */
 export function openRunPolicy(who: WhoCreatesRuns, named: ReadonlySet<string>): RunPolicy {
   const addresses = new Map<string, string>();
-  const refusal: RunPolicy['refusal'] = (account, address, state) => {
-    const unfinished = [...state.runs.values()].filter(({ phase }) => phase !== 'finished');
+  /** Why not, and which runs are in the way. */
+  const found = (
+    account: string,
+    address: string | null,
+    state: NetworkState,
+    unfinished: readonly RunState[],
+  ): (RunRefusal & { readonly runs: readonly RunState[] }) | null => {
     const ownerOf = (run: RunState): string => accountOf(state, run.owner);
-    const own = unfinished.filter((run) => ownerOf(run) === account).length;
+    const own = unfinished.filter((run) => ownerOf(run) === account);
     // Programs of the hub's own machine are its operator's.
     const free = who === 'anybody' || named.has(account) || (who === 'limited' && address === null);
-    if (free) return refusalOfAnotherRun(own);
+    if (free) {
+      // The core counts those too that nobody is in.
+      const refused = refusalOfAnotherRun(unfinishedOf(state).filter((run) => ownerOf(run) === account).length);
+      return refused && { ...refused, runs: [] };
+    }
     if (who === 'named') {
       const message = `only accounts that this hub's operator has named may create runs here, and ${account} is none; its operator can name it: potluck hub --owners ${account}`;
-      return { code: 'not-named', message };
+      return { code: 'not-named', message, runs: [] };
     }
     const strangers = unfinished.filter((run) => !named.has(ownerOf(run)));
     const here = strangers.filter((run) => addresses.get(run.id) === address);
-    const found = [
-      { have: own, most: STRANGERS_RUNS.of_account, whose: 'this account' },
-      { have: here.length, most: STRANGERS_RUNS.of_address, whose: 'this address' },
-      { have: strangers.length, most: STRANGERS_RUNS.together, whose: 'all whom its operator has not named' },
-    ].find(({ have, most }) => have >= most);
-    if (!found) return null;
-    const { most, whose } = found;
+    const full = [
+      { runs: own, most: STRANGERS_RUNS.of_account, whose: 'this account' },
+      { runs: here, most: STRANGERS_RUNS.of_address, whose: 'this address' },
+      { runs: strangers, most: STRANGERS_RUNS.together, whose: 'all whom its operator has not named' },
+    ].find(({ runs, most }) => runs.length >= most);
+    if (!full) return null;
+    const { runs, most, whose } = full;
     const message = `this hub takes at most ${most} unfinished runs of ${whose}: end one (potluck run end RUN), or ask its operator to name you (potluck hub --owners ${account})`;
-    return { code: 'too-many-runs', message };
+    return { code: 'too-many-runs', message, runs };
+  };
+  const refusal: RunPolicy['refusal'] = (account, address, state, now_ms) => {
+    const going = unfinishedOf(state).filter((run) => abandonedFrom(run) > now_ms);
+    const full = found(account, address, state, going);
+    return full && { code: full.code, message: full.message };
   };
   return {
     refusal,
-    check(author, address, state) {
-      const found = refusal(accountOf(state, author), address, state);
-      if (found) throw new HubError('refused', found.message, { refusal: found.code });
+    check(author, address, state, now_ms) {
+      const refused = refusal(accountOf(state, author), address, state, now_ms);
+      if (refused) throw new HubError('refused', refused.message, { refusal: refused.code });
+    },
+    inTheWay(author, address, state, now_ms) {
+      const runs = found(accountOf(state, author), address, state, unfinishedOf(state))?.runs ?? [];
+      const gone = runs.filter((run) => abandonedFrom(run) <= now_ms);
+      return gone.toSorted((a, b) => abandonedFrom(a) - abandonedFrom(b))[0] ?? null;
     },
     created(run, address, state) {
       if (address !== null) addresses.set(run, address);

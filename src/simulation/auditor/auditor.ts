@@ -100,7 +100,7 @@ function followInRun(books: Books, run: RunBook, event: LoggedEvent, body: InRun
     case 'peer.joined': {
       const peer = run.peers.get(author) ?? newPeer(author);
       run.peers.set(author, Object.assign(peer, { role: body.role, present: true, joins: peer.joins + 1 }));
-      run.opens_ms = 0;
+      Object.assign(run, { opens_ms: 0, empty_ms: 0 });
       if (body.role === 'validator') appointAgain(books, run, false);
       return;
     }

@@ -115,6 +115,8 @@ export interface RunBook {
   /** Openings in a row that brought nothing, and the time before which the next should not come. */
   idle_rounds: number;
   opens_ms: number;
+  /** The first tick that found nobody here; 0: somebody is, or came since. */
+  empty_ms: number;
   losses: Map<string, LossSeen>;
   works: Map<string, Work>;
   peers: Map<string, Peer>;
@@ -181,7 +183,15 @@ export function openRun(
     ...{ id, owner, spec, rules: spec.rules, pending: null, proposals: 0, phase: 'gathering', closing: null },
     ...{ eligible: [], draw: null, replaced: false, appeals: false },
     ...{ round: 0, attempt: 0, seed: '', opened_ms: 0, deadline_ms: 0, grace_ms: 0, judging_ms: 0, reveal_ms: 0 },
-    ...{ model: spec.model, idle_rounds: 0, opens_ms: 0, losses: new Map(), works: new Map(), peers: new Map() },
+    ...{
+      model: spec.model,
+      idle_rounds: 0,
+      opens_ms: 0,
+      empty_ms: 0,
+      losses: new Map(),
+      works: new Map(),
+      peers: new Map(),
+    },
     ...{
       last: new Map(),
       decided: new Map(),

@@ -39,7 +39,11 @@ function asKept(run: RunState): Record<string, unknown> {
   return {
     ...{ phase, closing, round, attempt, model, seed, opened_ms, deadline_ms, rules, proposals, settlements },
     ...{ grace_ms: run.grace_deadline_ms, judging_ms: run.judging_deadline_ms, reveal_ms: run.reveal_deadline_ms },
-    ...{ pending: run.pending_rules, idle: [run.idle.rounds, run.idle.opens_ms], attendance: run.attendance },
+    ...{
+      pending: run.pending_rules,
+      idle: [run.idle.rounds, run.idle.opens_ms, run.empty_since_ms],
+      attendance: run.attendance,
+    },
     ...{ balances_since: run.balances_since, whole_rounds: run.checkpoint.merged_rounds, stated: run.stated },
     ...{ stated_rounds: run.stated_rounds, promised: run.emitted_shares, merged_tokens: run.merged_tokens },
     seats: [run.eligible, run.draw, run.replaced, run.appeals],
@@ -86,7 +90,7 @@ function asAudited(run: RunBook): Record<string, unknown> {
   return {
     ...{ phase, closing, round, attempt, model, seed, opened_ms, deadline_ms, rules, proposals, settlements },
     ...{ grace_ms, judging_ms, reveal_ms, pending, balances_since, whole_rounds, stated, stated_rounds },
-    ...{ idle: [run.idle_rounds, run.opens_ms], attendance: attendance(run), promised, merged_tokens },
+    ...{ idle: [run.idle_rounds, run.opens_ms, run.empty_ms], attendance: attendance(run), promised, merged_tokens },
     seats: [run.eligible, run.draw, run.replaced, run.appeals],
     losses: [...run.losses].map(([id, { lowest, worse, round }]) => [id, lowest, worse, round]),
     works: [...run.works.values()].map((work) => [

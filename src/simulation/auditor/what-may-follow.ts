@@ -124,6 +124,8 @@ function mayNotFollowInRun(books: Books, run: RunBook, author: string, body: InR
     case 'run.paused':
     case 'run.ended':
     case 'run.resumed':
+      if (author === books.hub && body.type === 'run.ended' && isAbandoned(books, run))
+        return firstOf(...wordRules(run, body), another(body));
       return firstOf(notTheOwner, ...wordRules(run, body), another(body));
     case 'run.halted':
       return firstOf(notTheHub, [!lossRises(run), 'the loss does not rise'], another(body));
@@ -204,6 +206,12 @@ function mayNotFollowInRun(books: Books, run: RunBook, author: string, body: InR
       );
     }
   }
+}
+
+/** Nobody was here for an hour, or for three days where something is merged: the hub may end it. */
+function isAbandoned(books: Books, { phase, round, empty_ms, peers }: RunBook): boolean {
+  if ((phase !== 'gathering' && phase !== 'paused') || [...peers.values()].some((peer) => peer.present)) return false;
+  return empty_ms > 0 && books.time_ms - empty_ms >= (round > 0 ? 3 * 24 : 1) * 3_600_000;
 }
 
 function wordRules(run: RunBook, body: Extract<EventBody, { type: 'run.paused' | 'run.ended' | 'run.resumed' }>) {

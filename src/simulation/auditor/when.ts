@@ -11,6 +11,8 @@ export function tick(books: Books, time_ms: number): void {
   const away_ms = books.time_ms > 0 && gap_ms > AWAY_MS ? gap_ms : 0;
   books.time_ms = time_ms;
   for (const run of books.runs.values()) {
+    const isEmpty = ![...run.peers.values()].some((peer) => peer.present);
+    run.empty_ms = isEmpty ? run.empty_ms || time_ms : 0;
     if (run.phase === 'working') run.deadline_ms += away_ms;
     else if (run.phase === 'judging') {
       if (run.grace_ms > 0) run.grace_ms += away_ms;

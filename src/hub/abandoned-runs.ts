@@ -1,0 +1,61 @@
+// Where the places for strangers' runs are all taken, one that nobody is in any more makes room: the hub ends it, as the core allows.
+import { abandonedFrom } from '../core/abandoned.ts';
+import type { RunState } from '../core/state.ts';
+import type { Clock } from '../protocol/clock.ts';
+import type { LogClock } from './log-clock.ts';
+import type { RunPolicy } from './run-policy.ts';
+import type { Sequencer } from './sequencer.ts';
+
+/** Whoever was here before the hub was started again has so long to come back. */
+const COME_BACK_MS = 3_600_000;
+/** An idle hub writes no ticks; while somebody wants a place it writes one so often, and no more however many ask. */
+const TICK_EVERY_MS = 60_000;
+
+export interface AbandonedRuns {
+  /** What time it is for a run that might be abandoned, in the log's time; 0 while the hub has just been opened. */
+  now_ms(): number;
+  /** Somebody found no place: from now on it is known since when runs are empty. */
+  wanted(): void;
+  /** Ends the run that has to go before this author's can be taken, if one has to. */
+  makeRoom(author: string, address: string | null): Promise<void>;
+}
+
+export function openAbandonedRuns(
+  { state, write }: Pick<Sequencer, 'state' | 'write'>,
+  policy: RunPolicy,
+  options: { readonly clock: Clock; readonly time: LogClock; readonly onError: (error: unknown) => void },
+): AbandonedRuns {
+  const { clock, time, onError } = options;
+  const opened_ms = clock.elapsed_ms();
+  let making: Promise<void> = Promise.resolve();
+
+  const tick = async (): Promise<void> => {
+    const time_ms = (): number => Math.max(Math.floor(time.now_ms()), state.time_ms + 1);
+    await write(() => ({ type: 'tick', version: 1, time_ms: time_ms() }));
+  };
+  const now_ms = (): number => (clock.elapsed_ms() - opened_ms < COME_BACK_MS ? 0 : time.now_ms());
+  const isUntimed = (run: RunState): boolean =>
+    run.empty_since_ms === 0 && abandonedFrom({ ...run, empty_since_ms: 1 }) < Number.POSITIVE_INFINITY;
+
+  const endOne = async (author: string, address: string | null): Promise<void> => {
+    if (!policy.inTheWay(author, address, state, now_ms())) return;
+    await tick(); // the core goes by the log's time, which stands still while nobody is here
+    const run = policy.inTheWay(author, address, state, state.time_ms);
+    if (!run) return;
+    const { id, round, attempt } = run;
+    await write({ type: 'run.ended', version: 1, run: id, round, attempt });
+  };
+
+  return {
+    now_ms,
+    wanted() {
+      if (time.now_ms() - state.time_ms < TICK_EVERY_MS) return;
+      if ([...state.runs.values()].some(isUntimed)) tick().catch(onError);
+    },
+    makeRoom(author, address) {
+      const made = making.then(() => endOne(author, address));
+      making = made.catch(() => {});
+      return made;
+    },
+  };
+}
