@@ -11,6 +11,15 @@ export interface PlantedFault extends SourceFault, Pick<RuleFault, 'seed'>, Part
 
 const NETWORK: readonly PlantedFault[] = [
   {
+    name: 'ended-by-the-hub-while-it-goes-on',
+    file: 'core/run-life.ts',
+    find: 'time_ms >= abandonedFrom(run);',
+    replace: 'time_ms >= Math.min(9000, abandonedFrom(run));',
+    // No drawn history lasts for an hour.
+    by: null,
+    unit: ['core/run-life.test.ts', 'an end by the hub, unless nobody has been here'],
+  },
+  {
     name: 'an-owner-of-devices-becomes-a-device',
     file: 'core/devices.ts',
     find: ' || state.owners.has(author)',

@@ -10,14 +10,6 @@ export interface RuleFault extends SourceFault {
 
 const JUDGING: readonly RuleFault[] = [
   {
-    name: 'ended-by-the-hub-while-it-goes-on',
-    file: 'core/run-life.ts',
-    find: 'time_ms >= abandonedFrom(run);',
-    replace: 'time_ms >= Math.min(9000, abandonedFrom(run));',
-    seed: 1,
-    unit: ['core/run-life.test.ts', 'an end by the hub, unless nobody has been here'],
-  },
-  {
     name: 'tie-accepts',
     file: 'core/judging.ts',
     find: 'if (accepted * 2n > (',
