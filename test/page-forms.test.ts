@@ -6,7 +6,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { exampleOverview } from '../src/protocol/example-views.ts';
-import { type Changes, encodeMessage, type PeerView } from '../src/protocol/messages.ts';
+import { type Changes, encodeMessage, type PeerView, PROTOCOL_VERSION } from '../src/protocol/messages.ts';
 import { decodeManifest } from '../src/training/shards.ts';
 import { tinyRun } from './hub-here.ts';
 import { network, untilStatus } from './network.ts';
@@ -126,7 +126,7 @@ describe('forms of the page', { skip, concurrency: false }, () => {
       const send = (message: Parameters<typeof encodeMessage>[0]) => socket.send(Buffer.from(encodeMessage(message)));
       tell = (present, state) => send(changesOf(present, state));
       socket.onMessage(() => send({ ...changesOf(true, 'waiting'), whole: true }));
-      send({ type: 'challenge', protocol: 1, hub: HASH, nonce: new Uint8Array(32) });
+      send({ type: 'challenge', protocol: PROTOCOL_VERSION, hub: HASH, nonce: new Uint8Array(32) });
     });
     await page.goto(`${url}/start`);
     await page.getByText('No device here has reported its speed yet.').waitFor();

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Page } from 'playwright-core';
 import { exampleOverview } from '../src/protocol/example-views.ts';
-import { type Changes, encodeMessage } from '../src/protocol/messages.ts';
+import { type Changes, encodeMessage, PROTOCOL_VERSION } from '../src/protocol/messages.ts';
 import { tinyRun } from './hub-here.ts';
 import { network } from './network.ts';
 import { checkAccessibility, checkWidth, pageBrowser, pageHub, picture } from './page-browser.ts';
@@ -40,7 +40,11 @@ describe('Play', { skip, concurrency: false }, () => {
         runs: [exampleOverview({ run: HASH, game: 'tally', name: 'counting' })],
       };
       socket.onMessage(() => socket.send(Buffer.from(encodeMessage(changes))));
-      socket.send(Buffer.from(encodeMessage({ type: 'challenge', protocol: 1, hub: HASH, nonce: new Uint8Array(32) })));
+      socket.send(
+        Buffer.from(
+          encodeMessage({ type: 'challenge', protocol: PROTOCOL_VERSION, hub: HASH, nonce: new Uint8Array(32) }),
+        ),
+      );
     });
     await page.goto(`${url}/r/${HASH}/play`);
     await page.getByText('“counting” trains no model that writes: it plays tally.').waitFor();

@@ -6,7 +6,7 @@ import { watchingProxy } from '../src/bench/page/proxy.ts';
 import { pressStop, says, stopTwice, stopWhileCatchingUp } from '../src/bench/page/stop.ts';
 import { walkViews } from '../src/bench/page/walk.ts';
 import { exampleOverview } from '../src/protocol/example-views.ts';
-import { type Changes, encodeMessage } from '../src/protocol/messages.ts';
+import { type Changes, encodeMessage, PROTOCOL_VERSION } from '../src/protocol/messages.ts';
 import { tinyRun } from './hub-here.ts';
 import { network } from './network.ts';
 import { checkAccessibility, checkWidth, pageBrowser, pageHub, picture } from './page-browser.ts';
@@ -248,7 +248,7 @@ describe('a contributor', { skip, concurrency: false }, () => {
       tell = (phase) =>
         send({ ...CHANGES, whole: true, runs: [exampleOverview({ run: HASH, name: 'watched', phase })] });
       socket.onMessage(() => tell('working'));
-      send({ type: 'challenge', protocol: 1, hub: HASH, nonce: new Uint8Array(32) });
+      send({ type: 'challenge', protocol: PROTOCOL_VERSION, hub: HASH, nonce: new Uint8Array(32) });
     });
     await page.goto(`${url}/r/${HASH}/device`);
     await page.getByRole('button', { name: 'Show my 24 words' }).click();

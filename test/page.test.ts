@@ -9,7 +9,7 @@ import { bytesToHex } from '@noble/hashes/utils.js';
 import type { Page } from 'playwright-core';
 import { exampleOverview } from '../src/protocol/example-views.ts';
 import { sha256Hex } from '../src/protocol/hash.ts';
-import { type Changes, encodeMessage, type PeerView } from '../src/protocol/messages.ts';
+import { type Changes, encodeMessage, type PeerView, PROTOCOL_VERSION } from '../src/protocol/messages.ts';
 import { tinyRun } from './hub-here.ts';
 import { lyingProxy } from './lying-proxy.ts';
 import { network, untilStatus } from './network.ts';
@@ -236,7 +236,7 @@ describe('the page', { skip, concurrency: false }, () => {
         for (const message of changes) send(message);
         send({ ...changes[0], whole: false, samples: [{ ...said, text }] });
       });
-      send({ type: 'challenge', protocol: 1, hub: HASH, nonce: new Uint8Array(32) });
+      send({ type: 'challenge', protocol: PROTOCOL_VERSION, hub: HASH, nonce: new Uint8Array(32) });
     });
     await page.goto(url);
     const shown = page.locator('.sample .text');
@@ -289,7 +289,7 @@ describe('the page', { skip, concurrency: false }, () => {
         const known = [history(HASH, 0, 10), history(other, 0, 6)];
         send({ ...changes[0], runs, history: known, samples: [sampleOf(9, ' a fine day')] });
       });
-      send({ type: 'challenge', protocol: 1, hub: HASH, nonce: new Uint8Array(32) });
+      send({ type: 'challenge', protocol: PROTOCOL_VERSION, hub: HASH, nonce: new Uint8Array(32) });
     });
     await page.goto(`${url}/r/${HASH}`);
     const plot = page.getByRole('group', { name: /Chart: validation loss went from 6.000 to 2.400/ });
@@ -374,7 +374,7 @@ describe('the page', { skip, concurrency: false }, () => {
         for (const message of changes) send(message);
         setTimeout(() => send(one), 500);
       });
-      send({ type: 'challenge', protocol: 1, hub: HASH, nonce: new Uint8Array(32) });
+      send({ type: 'challenge', protocol: PROTOCOL_VERSION, hub: HASH, nonce: new Uint8Array(32) });
     });
     await page.goto(url);
     await page.getByRole('region', { name: '3000 devices' }).waitFor();

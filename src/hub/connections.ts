@@ -15,6 +15,7 @@ import {
   type FromHub,
   type FromPeer,
   helloChallenge,
+  otherVersion,
   PROTOCOL_VERSION,
 } from '../protocol/messages.ts';
 import { openAbsences } from './absences.ts';
@@ -153,8 +154,8 @@ export function openConnections(hub: HubServices, limits: ConnectionLimits = CON
 
   const greet = (connection: Connection, hello: Extract<FromPeer, { type: 'hello' }>): void => {
     if (hello.protocol !== PROTOCOL_VERSION) {
-      const message = `this hub speaks protocol ${PROTOCOL_VERSION}, the peer speaks ${hello.protocol}`;
-      throw new ProtocolError('unknown-version', message);
+      const versions = { hub: PROTOCOL_VERSION, peer: hello.protocol };
+      throw new ProtocolError('unknown-version', otherVersion(versions));
     }
     if (connection.role) throw new ProtocolError('malformed', 'hello: a connection says hello once');
     if (hello.role === 'observer') {

@@ -11,6 +11,7 @@ import {
   encodeMessage,
   type FromPeer,
   helloChallenge,
+  otherVersion,
   PROTOCOL_VERSION,
   type RunView,
   type Sample,
@@ -179,8 +180,8 @@ export function connectToHub(options: ConnectionOptions): HubConnection {
     switch (message.type) {
       case 'challenge': {
         if (message.protocol !== PROTOCOL_VERSION) {
-          const versions = `this peer speaks protocol ${PROTOCOL_VERSION}, the hub speaks ${message.protocol}`;
-          fatal(new PeerError('other-protocol', versions));
+          const versions = { hub: message.protocol, peer: PROTOCOL_VERSION };
+          fatal(new PeerError('other-protocol', otherVersion(versions), versions));
           return;
         }
         // Signing for another hub would let this one log in there in this peer's name.

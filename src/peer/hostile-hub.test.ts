@@ -108,7 +108,12 @@ describe('a connection', () => {
 
   test('to a hub of another protocol', async () => {
     onSocket = (socket) => say(socket, challenge({ protocol: 7 }));
-    assert.ok(code('other-protocol', /this peer speaks protocol 1, the hub speaks 7/)(await connect()));
+    assert.ok(
+      code(
+        'other-protocol',
+        /the hub speaks protocol 7, the peer speaks 2: the peer is older: update/,
+      )(await connect()),
+    );
   });
 
   test('to another hub than the one that was asked', async () => {

@@ -4,8 +4,21 @@ import { z } from 'zod';
 import { checkCborForm } from './cbor-form.ts';
 import { ProtocolError } from './errors.ts';
 
-/** The version of this protocol. A peer of another version is told so and sent away. */
-export const PROTOCOL_VERSION = 1;
+/**
+ * The version of this protocol: of the messages, and of the events in them, which either side refuses where it does not know them. It rises
+ * with each change that the other side must know. A peer of another version is told so and sent away.
+ * 2: draws, appeals and contests; heads of the log in events.
+ */
+export const PROTOCOL_VERSION = 2;
+
+/** What is wrong where hub and peer are of different versions, in words: who is older, and what that side can do. */
+export function otherVersion(versions: { readonly hub: number; readonly peer: number }): string {
+  const older =
+    versions.hub < versions.peer
+      ? 'the hub is older, and whoever runs it has to update it'
+      : 'the peer is older: update Potluck on this device, or load its page again';
+  return `the hub speaks protocol ${versions.hub}, the peer speaks ${versions.peer}: ${older}`;
+}
 
 /** Limits of the wire, in one place, each with its reason. */
 export const WIRE_LIMITS = {
