@@ -20,8 +20,13 @@ export const MODELS = {
 const CONTEXT = 64;
 
 export const HONEST = 'nobody lies';
-export const VETERANS = 'nobody lies, records of 100';
-export const SOME_NEW = 'nobody lies, a third new, the others with records of 100';
+const VETERANS = 'nobody lies, records of 100';
+const SOME_NEW = 'nobody lies, a third new, the others with records of 100';
+/** Rows in which everybody plays by the rules, by what they are called on a command line. */
+export const HONEST_ROWS: ReadonlyMap<string, string> = new Map([
+  ['veterans', VETERANS],
+  ['some-new', SOME_NEW],
+]);
 export const MIXTURE = 'mixture';
 const SLOW = 'slow worker';
 export const CHECKS = ['on', 'cheap', 'off'] as const;

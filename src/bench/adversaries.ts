@@ -11,15 +11,14 @@ import { MERGE_RULES } from '../training/sparse.ts';
 import {
   CHECKS,
   HONEST,
+  HONEST_ROWS,
   type Measures,
   MIXTURE,
   MODELS,
   measuresOf,
   playRow,
   type RowOptions,
-  SOME_NEW,
   setUpRows,
-  VETERANS,
 } from './adversaries-row.ts';
 import { BenchError } from './errors.ts';
 import { interval95, table, writeJson } from './report.ts';
@@ -35,7 +34,8 @@ const HELP = `npm run bench adversaries [-- OPTIONS]
   --lying N          thousandths of the workers that lie (default 333)
   --lying-stake N    thousandths of the validators' stake that lie (default: all validators have the same, --lying of them lie)
   --open             whoever joins may validate (default: the rules name the validators and their stakes)
-  --only LIST        adversaries, divided by commas; "mixture" is several at once (default: all of them)
+  --only LIST        adversaries, divided by commas; "mixture" is several at once, in "veterans" and "some-new" nobody lies and all workers,
+                     or two of three, have records of 100 (default: all of them)
   --merge RULE       ${MERGE_RULES.join(', ')} (default: the game's own)
   --checks WORD      on (default); cheap: nothing is trained again; off: judges accept everything, and only the merge is left
   --rating N         thousandths of a verdict's weight that follow its judge's rating of the worker (default 0)
@@ -70,7 +70,7 @@ interface Options extends RowOptions {
 export async function run(args: string[]): Promise<void> {
   const options = optionsOf(args);
   if (!options) return console.log(HELP);
-  const names = [HONEST, ...(options.checks === 'on' ? [VETERANS, SOME_NEW] : []), ...options.rows];
+  const names = [HONEST, ...options.rows];
   const played = await playRows(options, names);
   const rows = names.map((name, i) => {
     const measures = played.map((ofSeed) => measuresOf(name, ofSeed[i], ofSeed[0]));
@@ -208,8 +208,10 @@ function optionsOf(args: string[]): Options | null {
   };
   const model = (given('model') ?? 'pilot') as Options['model'];
   if (!(model in MODELS)) throw new BenchError('usage', `--model: expected ${Object.keys(MODELS).join(', ')}`);
-  const rows = given('only')?.split(',') ?? [...adversariesOf('pretrain').map(({ name }) => name), MIXTURE];
-  for (const name of rows) if (name !== MIXTURE) adversaryNamed(name);
+  const all = [...HONEST_ROWS.keys(), ...adversariesOf('pretrain').map(({ name }) => name), MIXTURE];
+  const words = given('only')?.split(',') ?? all;
+  for (const word of words) if (word !== MIXTURE && !HONEST_ROWS.has(word)) adversaryNamed(word);
+  const rows = words.map((word) => HONEST_ROWS.get(word) ?? word);
   const merge = given('merge') ?? null;
   if (merge !== null && !isOneOf(MERGE_RULES, merge)) {
     throw new BenchError('usage', `--merge: expected ${MERGE_RULES.join(', ')}, got ${merge}`);
