@@ -54,6 +54,7 @@ const WORDS = [
   'plant',
   'ratings',
   'recheck',
+  'contest',
   'why',
   'shares',
   'certificate',

@@ -84,6 +84,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'Judge a submission again from the public log, with every step of its worker since it last began afresh.',
     load: async () => (await import('./recheck.ts')).recheckCommand(),
   },
+  contest: {
+    summary: 'Have a decision that a recheck contradicts judged again by everybody who may judge.',
+    load: async () => (await import('./contest.ts')).contestCommand(),
+  },
   why: {
     summary: 'Explain what a submission earned, recomputed here from the public log.',
     load: async () => (await import('./why.ts')).whyCommand(),

@@ -337,6 +337,7 @@ export const JSON_OBJECTS = {
     held_after: share_count.nullable(),
     lost: nested.nullable(),
     plant: nested.nullable(),
+    contests: z.array(nested),
     warning,
   }),
   recheck: object('recheck: a submission judged again', {
@@ -350,6 +351,16 @@ export const JSON_OBJECTS = {
     accepted: z.boolean(),
     judges: z.array(nested),
     agrees: z.boolean().nullable(),
+  }),
+  contest: object('contest: a decision that a recheck contradicts; `event` is null where nothing was sent (no --yes)', {
+    submission: id,
+    run: id,
+    round: count,
+    by: id,
+    decided: z.enum(['accepted', 'fraud']),
+    merged_rounds: count,
+    shows_round: count,
+    event: id.nullable(),
   }),
   ratings: object('ratings: what a validator of this machine thinks of the workers of a run', {
     run: id,

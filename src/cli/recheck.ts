@@ -2,6 +2,7 @@
 import { styleText } from 'node:util';
 import { Command } from 'commander';
 import { gamesOf } from '../games/game-file.ts';
+import type { PublicLog } from '../peer/public-log.ts';
 import { openPublicLog } from '../peer/public-log-open.ts';
 import { type Recheck, type Rechecked, recheckSubmission } from '../peer/recheck.ts';
 import { nameOf } from '../protocol/shown-name.ts';
@@ -20,7 +21,7 @@ import {
 import { openOutput } from './output.ts';
 import { progressLine } from './progress-line.ts';
 
-interface RecheckFlags {
+export interface RecheckFlags {
   hub: string;
   runtime: 'native' | 'wasm';
   threads: number;
@@ -50,30 +51,46 @@ ${WHENCE_SUBMISSIONS}
 It ends with 0 where the log has decided as it comes out here, or not yet, and with ${EXIT_DISPUTED} where it has decided otherwise.`,
     )
     .action(async (submission: string, flags: RecheckFlags) => {
-      const { say } = openOutput(flags.json);
       const log = await openPublicLog(flags.hub);
-      const { threads } = flags;
-      const progress = progressLine(flags.json);
-      const runtime = await (flags.runtime === 'wasm'
-        ? createWasmRuntime({ threads })
-        : createNativeRuntime({ threads }));
       try {
-        const onRound = (round: number, done: number, all: number): void =>
-          progress.draw(() => `repeating round ${round} (${done + 1} of ${all})`);
-        const options = { runtime, loadGame: await gamesOf(flags.gameFile), onRound };
-        const recheck = await recheckSubmission(log, submission, options);
-        progress.clear();
-        say(describe(recheck), { type: 'recheck', ...recheck });
+        const recheck = await repeatedHere(log, submission, flags);
+        openOutput(flags.json).say(describeRecheck(recheck), { type: 'recheck', ...recheck });
         if (recheck.agrees === false) process.exitCode = EXIT_DISPUTED;
       } finally {
-        progress.clear();
         log.close();
-        await runtime.close();
       }
     });
 }
 
-function describe({ submission, worker_name, runtime, by, rounds, accepted, judges, agrees }: Recheck): string {
+/** Judges a submission again as the flags say, and shows how far that is. */
+export async function repeatedHere(
+  log: PublicLog,
+  submission: string,
+  { runtime: name, threads, gameFile, json }: Omit<RecheckFlags, 'hub'>,
+): Promise<Recheck> {
+  const progress = progressLine(json);
+  const runtime = await (name === 'wasm' ? createWasmRuntime({ threads }) : createNativeRuntime({ threads }));
+  try {
+    const onRound = (round: number, done: number, all: number): void =>
+      progress.draw(() => `repeating round ${round} (${done + 1} of ${all})`);
+    return await recheckSubmission(log, submission, { runtime, loadGame: await gamesOf(gameFile), onRound });
+  } finally {
+    progress.clear();
+    await runtime.close();
+  }
+}
+
+/** A recheck as lines for people. */
+export function describeRecheck({
+  submission,
+  worker_name,
+  runtime,
+  by,
+  rounds,
+  accepted,
+  judges,
+  agrees,
+}: Recheck): string {
   const own = rounds.at(-1)!;
   const before = rounds.length - 1;
   const lines = [
@@ -92,7 +109,7 @@ function describe({ submission, worker_name, runtime, by, rounds, accepted, judg
       ? `${own_word} The log has not decided yet.`
       : agrees
         ? styleText('green', `${own_word} The log has decided the same.`)
-        : styleText('red', `${own_word} The log has decided otherwise.`);
+        : `${styleText('red', `${own_word} The log has decided otherwise.`)}\nTo have it taken back, while there is time: potluck contest ${submission.slice(0, 12)}`;
   return [...lines, verdict].join('\n');
 }
 

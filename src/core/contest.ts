@@ -163,7 +163,7 @@ export function settleContests(state: NetworkState, run: RunState): void {
     if (!all && run.round < shows_round) continue;
     run.contests.delete(id);
     const work = run.decided.get(id)!;
-    const found = foundBy(state, run, contest, work);
+    const found = foundByJury(state, run, contest, work);
     if (found === null) continue;
     for (const [judge, { accepted, fraud }] of verdicts) {
       if (found === 'accepted' ? fraud : accepted) wrong.add(judge);
@@ -181,7 +181,8 @@ export function settleContests(state: NetworkState, run: RunState): void {
   for (const id of wrong) forfeitLast(run, run.peers.get(id)!);
 }
 
-function foundBy(
+/** What more than half of all of a jury's stake finds, by the verdicts so far; null: neither. */
+export function foundByJury(
   state: NetworkState,
   run: RunState,
   { judges, verdicts }: Contest,

@@ -1,4 +1,5 @@
 // The core's state as peers and people get to see it.
+import { isShown } from '../core/contest.ts';
 import { bondPermille } from '../core/reexecution.ts';
 import { type NetworkState, type RunState, workersNeeded } from '../core/state.ts';
 import type { PeerView, Progress, RunStatus, RunView } from '../protocol/messages.ts';
@@ -66,12 +67,24 @@ export function runView(run: RunState, time: TimeLeft, withSubmissions: boolean)
           shown: [...verdicts.keys()],
         }))
       : [],
+    contests: withSubmissions ? contestsOf(run) : [],
     draw: run.draw,
     reexecute_permille: run.rules.reexecute_permille,
     probation: run.rules.probation,
     rating_permille: run.rules.rating_permille ?? 0,
   };
 }
+
+const contestsOf = (run: RunState): NonNullable<RunView['contests']> =>
+  [...run.contests].map(([submission, contest]) => {
+    const { round, contests } = run.decided.get(submission)!;
+    const { judges, seals, verdicts } = contest;
+    return {
+      ...{ submission, round, contest: contests - 1, showing: isShown(run, contest), judges },
+      sealed: [...seals.keys()],
+      shown: [...verdicts.keys()],
+    };
+  });
 
 /** What people see: every run with its peers. */
 export function runStatuses(

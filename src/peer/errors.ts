@@ -18,6 +18,10 @@ export type PeerErrorCode =
   | 'no-such-device'
   /** All of nothing was to be locked. */
   | 'nothing-to-move'
+  /** A recheck does not show that a decision was wrong. */
+  | 'nothing-to-contest'
+  /** A worker's rounds since it began afresh are more than anybody repeats. */
+  | 'chain-too-long'
   /** Only the run's owner can do this. */
   | 'not-the-owner'
   /** The hub refused an event or an upload; `details.refusal` has its code. */

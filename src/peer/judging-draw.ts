@@ -6,9 +6,9 @@ const utf8 = new TextEncoder();
 /** More of the others' work than this is not compared: a copier copies what is near. */
 const COMPARED = 64;
 
-/** What hides a verdict until it is shown, another one in an appeal; the judge makes it again after a restart. */
-export async function saltFor(judge: Identity, submission: string, appealed: boolean): Promise<Uint8Array> {
-  return sha256(await judge.sign(utf8.encode(`potluck-salt-v2\n${submission}\n${appealed ? 'appeal' : 'first'}`)));
+/** What hides a verdict until it is shown, another one in each `instance`: an appeal, a contest; the judge makes it again after a restart. */
+export async function saltFor(judge: Identity, submission: string, instance: string): Promise<Uint8Array> {
+  return sha256(await judge.sign(utf8.encode(`potluck-salt-v2\n${submission}\n${instance}`)));
 }
 
 /**

@@ -111,6 +111,7 @@ export async function joinRun(options: JoinOptions): Promise<'finished' | 'left'
           }
         : undefined,
       pledge: options.pledge,
+      publicLog: () => openHubLog(url, hub, line),
       signal,
       onNews,
       onView: (seen) => {

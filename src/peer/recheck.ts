@@ -66,14 +66,16 @@ interface RunStory {
 export interface RecheckOptions {
   readonly runtime: Runtime;
   readonly loadGame: LoadGame;
-  /** Told before each round is repeated. */
-  readonly onRound?: (round: number, done: number, all: number) => void;
+  /** A worker that has begun afresh longer ago is not repeated. */
+  readonly most_rounds?: number;
+  /** Told before each round is repeated, which waits for it. */
+  readonly onRound?: (round: number, done: number, all: number) => void | Promise<void>;
 }
 
 /**
  * Judges the submission whose event id begins with `wanted` again. What was not merged has no state to go on from, so whoever goes on
  * from it is refused as judges would.
- * Throws LookupError `no-such-submission`, PeerError `bad-blob` where a blob is not kept any more, GameError, HistoryError, Untruth,
+ * Throws LookupError `no-such-submission`, PeerError `chain-too-long`, or `bad-blob` where a blob is not kept any more, GameError, HistoryError, Untruth,
  * PublicLogError.
  */
 export async function recheckSubmission(log: PublicLog, wanted: string, options: RecheckOptions): Promise<Recheck> {
@@ -84,12 +86,12 @@ export async function recheckSubmission(log: PublicLog, wanted: string, options:
   const params = decodeParams(game, await fetchBlob(story.params));
   const { runtime } = options;
   const device: Device = { runtime, fetchBlob, drawer: memoryDrawer(), progress: async () => {} };
-  const chain = await chainOf(game, story, explained, fetchBlob);
+  const chain = await chainOf(game, story, explained, fetchBlob, options.most_rounds ?? Number.POSITIVE_INFINITY);
   const rounds: Rechecked[] = [];
   let held: HeldState = { hash: story.first, state: game.decodeState(params, await fetchBlob(story.first)) };
   for (const handed of chain) {
     const { body, id } = handed;
-    options.onRound?.(body.round, rounds.length, chain.length);
+    await options.onRound?.(body.round, rounds.length, chain.length);
     held = await catchUp(game, params, historyTo(story, body.base), held, fetchBlob);
     const round: Round = {
       ...{
@@ -164,6 +166,7 @@ async function chainOf(
   { handed }: RunStory,
   { submission }: Explanation,
   fetchBlob: (hash: string) => Promise<Uint8Array>,
+  most_rounds: number,
 ): Promise<Handed[]> {
   const chain = [handed.find(({ id }) => id === submission)!];
   for (;;) {
@@ -171,6 +174,9 @@ async function chainOf(
     const before = handed.find(({ merged, body }) => merged && body.round === first.body.round - 1);
     if (!before || !game.goesOn?.(await fetchBlob(first.body.work))) return chain;
     chain.unshift(before);
+    if (chain.length > most_rounds) {
+      throw new PeerError('chain-too-long', `its worker began afresh more than ${most_rounds} rounds before`);
+    }
   }
 }
 

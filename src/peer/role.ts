@@ -7,6 +7,7 @@ import type { Identity } from '../protocol/identity.ts';
 import type { Obstacle, Progress, RunView, Sample } from '../protocol/messages.ts';
 import type { PeerBlobs, Transfer } from './blobs.ts';
 import type { ModelFollower } from './model.ts';
+import type { PublicLog } from './public-log.ts';
 
 /** What a peer tells its owner. */
 export type PeerNews =
@@ -50,6 +51,8 @@ export interface Seat {
   readonly model: ModelFollower;
   /** The pledge of work that is handed in, by the work's hash; an ordinary one opens to nothing. */
   readonly pledge?: (work: string) => Promise<string | null>;
+  /** The hub's public log, to repeat what is contested; without it this device abstains. */
+  readonly publicLog?: () => Promise<PublicLog>;
   submit(body: EventBody): Promise<Receipt>;
   tell(news: PeerNews): void;
   progress(progress: Omit<Progress, 'type'>): void;

@@ -38,6 +38,7 @@ export interface SessionOptions {
   readonly bind?: (submit: Seat['submit']) => Promise<unknown>;
   /** See Seat. */
   readonly pledge?: Seat['pledge'];
+  readonly publicLog?: Seat['publicLog'];
   /** Fires when the owner wants the device back: what is done is handed in, then the peer leaves. */
   readonly signal: AbortSignal;
   readonly onNews?: (news: PeerNews) => void;
@@ -94,6 +95,7 @@ export async function takePart(options: SessionOptions): Promise<'finished' | 'l
     blobs,
     model: followModel(game, params, blobs),
     pledge: options.pledge,
+    publicLog: options.publicLog,
     submit,
     tell,
     progress(progress) {

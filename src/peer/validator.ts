@@ -1,8 +1,7 @@
 // The validator's role: judges the submissions that it was drawn for, seals each verdict, shows them when all are sealed, and
 // measures each new model on the held-out data.
 import { bytesToHex } from '@noble/hashes/utils.js';
-import { z } from 'zod';
-import { type VerdictGiven, VerdictGivenSchema } from '../core/events.ts';
+import type { VerdictGiven } from '../core/events.ts';
 import { sealOf } from '../core/judging.ts';
 import { dutyOf } from '../core/panel.ts';
 import { CodedError } from '../errors.ts';
@@ -10,14 +9,15 @@ import type { Verdict } from '../games/game.ts';
 import { judgedWork, ratedWeight } from '../games/rated-weight.ts';
 import type { RunView } from '../protocol/messages.ts';
 import { checkSubmission, type SubmissionView } from './check-submission.ts';
+import { contestJuror } from './contest-juror.ts';
 import { saltFor } from './judging-draw.ts';
 import { lateWords } from './late-words.ts';
 import { openRatings, type Ratings } from './ratings.ts';
 import type { Role, Seat } from './role.ts';
 import { openSampler } from './sampler.ts';
+import { openSealedVerdicts } from './sealed-verdicts.ts';
 
 /** Verdicts that were sealed and not shown yet, across a restart. */
-const KeptSchema = z.array(VerdictGivenSchema).max(100_000);
 const KEPT = 'sealed-verdicts';
 
 const utf8 = new TextEncoder();
@@ -30,7 +30,6 @@ export function validatorRole(seat: Seat): Role {
   const repeated = new Map<string, Verdict>();
   let judgedRound = '';
   let evaluated = '';
-  let kept: Map<string, VerdictGiven> | null = null;
   let opened: Promise<Ratings> | null = null;
   /** Who has handed in for a round, as far as this validator was told. */
   let handedIn: { readonly round: number; readonly workers: ReadonlySet<string> } | null = null;
@@ -46,30 +45,14 @@ export function validatorRole(seat: Seat): Role {
   // Who hands in first waits for a verdict: what judging needs is loaded before.
   game.prepare?.(params, seat.device).catch(() => {});
 
-  const load = async (): Promise<Map<string, VerdictGiven>> => {
-    if (kept) return kept;
-    const bytes = await seat.device.drawer.get(KEPT);
-    let list: VerdictGiven[] = [];
-    try {
-      list = bytes ? KeptSchema.parse(JSON.parse(new TextDecoder().decode(bytes))) : [];
-    } catch {
-      seat.tell({
-        type: 'problem',
-        code: 'bad-drawer',
-        message: 'sealed verdicts cannot be read; they are judged anew',
-      });
-    }
-    kept = new Map(list.map((verdict) => [verdict.submission, verdict]));
-    return kept;
-  };
+  const kept = openSealedVerdicts(seat.device.drawer, KEPT, () =>
+    seat.tell({ type: 'problem', code: 'bad-drawer', message: 'sealed verdicts cannot be read; they are judged anew' }),
+  );
+  const juror = contestJuror(seat, orTell);
   const ratingsHere = (): Promise<Ratings> => {
     opened ??= openRatings(seat.device.drawer);
     return opened;
   };
-  const keep = async (verdicts: Map<string, VerdictGiven>): Promise<void> => {
-    await seat.device.drawer.put(KEPT, utf8.encode(JSON.stringify([...verdicts.values()])));
-  };
-
   const judge = async (view: RunView, submission: SubmissionView, time_ms: number): Promise<void> => {
     seat.progress({ state: 'judging', round: view.round, steps: submission.steps, loss: 0, tokens_per_second: 0 });
     const state = await model.follow(view);
@@ -91,15 +74,13 @@ export function validatorRole(seat: Seat): Role {
       run: seat.run,
       submission: id,
       ...instance,
-      salt: bytesToHex(await saltFor(identity, id, appealed)),
+      salt: bytesToHex(await saltFor(identity, id, appealed ? 'appeal' : 'first')),
       ...found,
       weight,
       evidence: await blobs.upload(utf8.encode(`${JSON.stringify(published, null, 1)}\n`)),
     };
-    const verdicts = await load();
     // On disk before anybody hears of it: a sealed verdict that cannot be shown earns nothing.
-    verdicts.set(submission.id, verdict);
-    await keep(verdicts);
+    await kept.put(verdict);
     const measured = judgedWork(worker, submission, { ...found, evidence });
     if (measured && !appealed) await ratings.measured(view.round, measured);
     const seal = sealOf(identity.id, verdict);
@@ -115,22 +96,11 @@ export function validatorRole(seat: Seat): Role {
 
   /** Shows what the log says this validator has sealed. */
   const show = async (view: RunView): Promise<void> => {
-    const verdicts = await load();
     for (const { id, sealed, shown } of view.submissions) {
-      const verdict = verdicts.get(id);
+      const verdict = await kept.get(id);
       if (!verdict || !sealed.includes(identity.id) || shown.includes(identity.id)) continue;
       await seat.submit(verdict);
     }
-  };
-
-  /** Forgets verdicts of rounds that are over. */
-  const tidy = async (view: RunView): Promise<void> => {
-    const verdicts = await load();
-    const open = new Set(view.submissions.map(({ id }) => id));
-    const old = [...verdicts.keys()].filter((id) => !open.has(id));
-    if (old.length === 0) return;
-    for (const id of old) verdicts.delete(id);
-    await keep(verdicts);
   };
 
   const evaluate = async (view: RunView): Promise<void> => {
@@ -161,13 +131,13 @@ export function validatorRole(seat: Seat): Role {
       }
     },
     drop() {},
-    async act(view) {
+    async act(view, leaving) {
       const roundKey = `${view.round}.${view.attempt}.${view.model}`;
       if (roundKey !== judgedRound) {
         judged = new Set();
         repeated.clear();
         judgedRound = roundKey;
-        await tidy(view);
+        await kept.keepOnly(new Set(view.submissions.map(({ id }) => id)));
         await (await ratingsHere()).opened(view.round, handedIn?.round === view.round - 1 ? handedIn.workers : null);
       }
       if (view.phase === 'judging' && view.draw !== null) {
@@ -183,6 +153,7 @@ export function validatorRole(seat: Seat): Role {
         }
       }
       if (view.phase === 'revealing') await show(view).catch(orTell);
+      await juror.act(view, leaving);
       const busy = view.phase === 'judging' || view.phase === 'revealing' || view.phase === 'merging';
       if (!busy && evaluated !== view.model) await evaluate(view);
       seat.progress({ state: 'waiting', round: view.round, steps: 0, loss: 0, tokens_per_second: 0 });

@@ -18,6 +18,7 @@ export function sentencesOf(why: Explanation): string[] {
     '',
     ...paid(why),
     ...consequences(why),
+    ...contested(why),
     ...warned(why),
   ];
 }
@@ -46,6 +47,28 @@ function consequences({ lost, plant }: Explanation): string[] {
     );
   }
   return lines;
+}
+
+/** What was said against the decision afterwards, and what came of it. */
+function contested({ contests, worker_name }: Explanation): string[] {
+  return contests.flatMap(({ index, by, name, verdicts, ended, found, taken_back, shares }) => {
+    const words = verdicts.map(({ name: judge, validator, verdict }) => {
+      const said = verdict.accepted ? 'accepts it' : verdict.fraud ? 'finds it made up' : 'refuses it';
+      return `  ${nameOf(judge)} (${short(validator)}) ${said} (${verdict.code}).`;
+    });
+    const head = `${nameOf(name)} (${short(by)}) contested this decision (event ${index}): everybody who may judge repeats it.`;
+    return ['', head, ...words, outcome()];
+    function outcome(): string {
+      if (ended === null) return 'Nothing is decided about that yet.';
+      if (found === null)
+        return `Not more than half of the jury's stake said the same (event ${ended}): nothing changed.`;
+      const what = found === 'fraud' ? 'found it made up' : 'accepted it';
+      const heard = `More than half of the jury's stake ${what} (event ${ended})`;
+      if (!taken_back) return `${heard}: the decision stands, and ${nameOf(name)} lost its last pay.`;
+      const moved = found === 'fraud' ? 'lost' : 'got back';
+      return `${heard}: the decision is taken back, and ${nameOf(worker_name)} ${moved} ${number(shares)} shares.`;
+    }
+  });
 }
 
 function whatWasLost({ shares, locked }: Loss): string {

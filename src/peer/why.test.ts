@@ -176,6 +176,7 @@ const OPEN: Explanation = {
   held_after: null,
   lost: null,
   plant: null,
+  contests: [],
   warning: null,
 };
 
@@ -245,4 +246,23 @@ test('the sentences say why nothing was earned', () => {
     /lost the 6 shares that it had earned lately and the 50 that were locked behind/,
   );
   assert.match(text({ plant: { ...plant, accepted: true } }), /good work, which judges must accept[\s\S]*refused it/);
+});
+
+test('the sentences say what was contested and what came of it', () => {
+  const verdict = { ...exampleVerdict(RUN, id(9), 3, false), fraud: true, code: 'other-update' };
+  const base = { index: 20, by: id(5), name: 'vera', verdicts: [{ validator: id(6), name: 'otto', verdict }] };
+  const text = (more: Partial<Explanation['contests'][number]>) =>
+    sentencesOf({
+      ...OPEN,
+      contests: [{ ...base, ended: 30, found: null, taken_back: false, shares: 0, ...more }],
+    }).join('\n');
+  assert.match(
+    text({ ended: null }),
+    /vera \(\w+\) contested this decision \(event 20\)[\s\S]*otto .*finds it made up/,
+  );
+  assert.match(text({ ended: null }), /Nothing is decided about that yet/);
+  assert.match(text({}), /Not more than half of the jury's stake .*\(event 30\): nothing changed/);
+  assert.match(text({ found: 'accepted' }), /accepted it .*: the decision stands, and vera lost its last pay/);
+  assert.match(text({ found: 'fraud', taken_back: true, shares: 1234 }), /taken back, and ada lost 1,234 shares/);
+  assert.match(text({ found: 'accepted', taken_back: true, shares: 7 }), /taken back, and ada got back 7 shares/);
 });

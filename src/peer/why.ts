@@ -1,11 +1,12 @@
 // Why a submission earned what it earned: found in the log, replayed here, every number with the one that it comes from.
+import { foundByJury } from '../core/contest.ts';
 import type { LoggedEvent, VerdictGiven, WorkSubmitted } from '../core/events.ts';
 import { acceptedSubmissions, judgementOf } from '../core/judging.ts';
 import { royaltyOf } from '../core/lineage.ts';
 import { roundPayout } from '../core/payout.ts';
 import { givesUpRound } from '../core/run-life.ts';
 import { emissionOf, PAY_PARTS, type PayClaim, type Payout, partsOf } from '../core/shares.ts';
-import { accountOf, type NetworkState, type Phase, type RunState } from '../core/state.ts';
+import { accountOf, type DecidedWork, type NetworkState, type Phase, type RunState } from '../core/state.ts';
 import { lockedBehind, stakeOf } from '../core/verdict-stakes.ts';
 import { clockAhead } from '../protocol/clock.ts';
 import { LookupError, replayWithPool } from './audit-shares.ts';
@@ -69,6 +70,22 @@ export interface RevealedPlant {
   readonly wrong: readonly Loss[];
 }
 
+/** A contest of what was decided, and what its jury said. */
+export interface ContestTold {
+  /** The event that opened it, and who signed it. */
+  readonly index: number;
+  readonly by: string;
+  readonly name: string;
+  verdicts: readonly { readonly validator: string; readonly name: string; readonly verdict: VerdictGiven }[];
+  /** The merge that ended it; null: it is open. */
+  ended: number | null;
+  /** What more than half of the jury's stake found; null: neither, or it is open. */
+  found: 'accepted' | 'fraud' | null;
+  taken_back: boolean;
+  /** What its worker lost by it, or got back. */
+  shares: number;
+}
+
 export interface Explanation {
   readonly submission: string;
   readonly index: number;
@@ -97,6 +114,7 @@ export interface Explanation {
   /** What its worker lost of what it had earned before, because this was made up; null where it was not. */
   readonly lost: Loss | null;
   readonly plant: RevealedPlant | null;
+  readonly contests: readonly ContestTold[];
   /** That the hub's clock is ahead of the reader's; null: it is not. */
   readonly warning: string | null;
 }
@@ -114,10 +132,12 @@ export async function explainSubmission(log: PublicLog, wanted: string, now_ms =
   /** What a merge, a pause or an end decides, until the core has allowed it. */
   let decided: Partial<Explanation> | null = null;
   let forfeited: ReadonlyMap<string, number> = new Map();
+  let heard: HeardContest | null = null;
   const also: string[] = [];
 
   const { state } = await replayWithPool(log, {
     before(event, index, before) {
+      heard = found && heardBy(found, event, before);
       decided = found && (decideOn(found, event, index, before) ?? plantOf(found, event, index, before));
       forfeited = new Map(
         lossesIn(decided).map(({ peer }) => [peer, before.runs.get(found!.run)!.peers.get(peer)!.forfeited_shares]),
@@ -129,6 +149,7 @@ export async function explainSubmission(log: PublicLog, wanted: string, now_ms =
         else found = submissionOf(event, index, after);
       }
       if (!found) return;
+      found.contests = withContest(found, event, index, after, heard);
       const { author: validator, body: verdict } = event;
       const isOfItsRound = verdict.type === 'verdict.given' && verdict.contest === undefined;
       if (isOfItsRound && verdict.submission === found.submission) {
@@ -178,6 +199,7 @@ function submissionOf(event: LoggedEvent, index: number, state: NetworkState): F
     held_after: null,
     lost: null,
     plant: null,
+    contests: [],
     warning: null,
   };
 }
@@ -190,6 +212,56 @@ function weighed(state: NetworkState, run: RunState, verdicts: Found['verdicts']
     const by_rules = stakeOf(run, accounts[i]) / devices;
     return { ...entry, stake: { by_rules, locked: lockedBehind(run, entry.validator) } };
   });
+}
+
+/** A contest that a merge may end: what its jury finds, and what its worker has lost before. */
+interface HeardContest {
+  readonly found: ContestTold['found'];
+  readonly was: DecidedWork['found'];
+  readonly forfeited: number;
+}
+
+function heardBy(
+  { run: id, submission, worker }: Found,
+  { body }: LoggedEvent,
+  state: NetworkState,
+): HeardContest | null {
+  if (body.type !== 'round.merged' || body.run !== id) return null;
+  const run = state.runs.get(id)!;
+  const contest = run.contests.get(submission);
+  if (!contest) return null;
+  const work = run.decided.get(submission)!;
+  const { forfeited_shares: forfeited } = run.peers.get(worker)!;
+  return { found: foundByJury(state, run, contest, work), was: work.found, forfeited };
+}
+
+/** The submission's contests as one more event leaves them. */
+function withContest(
+  { contests, run: id, submission, worker }: Found,
+  { author: by, body }: LoggedEvent,
+  index: number,
+  state: NetworkState,
+  heard: HeardContest | null,
+): readonly ContestTold[] {
+  const run = state.runs.get(id)!;
+  const nameOf = (peer: string): string => run.peers.get(peer)!.name;
+  if (body.type === 'verdict.contested' && body.submission === submission) {
+    const open = { verdicts: [], ended: null, found: null, taken_back: false, shares: 0 };
+    return [...contests, { index, by, name: nameOf(by), ...open }];
+  }
+  const last = contests.at(-1);
+  if (!last || last.ended !== null) return contests;
+  const others = contests.slice(0, -1);
+  if (body.type === 'verdict.given' && body.submission === submission && body.contest !== undefined) {
+    const verdicts = [...last.verdicts, { validator: by, name: nameOf(by), verdict: body }];
+    return [...others, { ...last, verdicts }];
+  }
+  if (run.contests.has(submission)) return contests;
+  // A run that is over has dropped it, where no merge has decided it.
+  const { found = null, was = null, forfeited = 0 } = heard ?? {};
+  const taken_back = found !== null && found !== was;
+  const shares = taken_back ? Math.abs(run.peers.get(worker)!.forfeited_shares - forfeited) : 0;
+  return [...others, { ...last, ended: index, found, taken_back, shares }];
 }
 
 /** Those who may lose something by what is being decided; how much is known when it has happened. */

@@ -82,6 +82,23 @@ export const RunViewSchema = z.object({
       shown: z.array(hash).max(256),
     }),
   ),
+  /** Decisions of earlier rounds that are contested: juries judge them again beside the rounds. */
+  contests: z
+    .array(
+      z.object({
+        submission: hash,
+        round: count,
+        /** Its number among the contests of this submission, which verdicts carry. */
+        contest: count,
+        /** Whether verdicts are shown now; until then they are sealed. */
+        showing: z.boolean(),
+        judges: z.array(hash).max(256),
+        sealed: z.array(hash).max(256),
+        shown: z.array(hash).max(256),
+      }),
+    )
+    .max(64)
+    .optional(),
   /** What judges were drawn from; null while work is taken. */
   draw: z.string().max(64).nullable(),
   /** How often at least, in thousandths, a judge repeats the work of a worker with the best record. */
@@ -165,6 +182,7 @@ export type PeerView = z.infer<typeof PeerViewSchema>;
 export const RunStatusSchema = RunViewSchema.omit({
   recent: true,
   submissions: true,
+  contests: true,
   checkpoint: true,
   draw: true,
   reexecute_permille: true,

@@ -21,7 +21,7 @@ export async function verdictEvent(
     loss_before_micro: bounded(found.loss_before_micro),
     loss_after_micro: bounded(found.loss_after_micro),
     weight: Math.min(found.weight, body.tokens),
-    salt: Buffer.from(await saltFor(judge, id, first !== null)).toString('hex'),
+    salt: Buffer.from(await saltFor(judge, id, first ? 'appeal' : 'first')).toString('hex'),
   };
 }
 

@@ -47,9 +47,9 @@ const NETWORK: readonly PlantedFault[] = [
   },
   {
     name: 'sealed-verdict-not-on-disk',
-    file: 'peer/validator.ts',
-    find: '    verdicts.set(submission.id, verdict);\n    await keep(verdicts);\n',
-    replace: '    verdicts.set(submission.id, verdict);\n',
+    file: 'peer/sealed-verdicts.ts',
+    find: '      verdicts.set(verdict.submission, verdict);\n      await write(verdicts);\n',
+    replace: '      verdicts.set(verdict.submission, verdict);\n',
     by: 'world',
     seed: 1,
   },

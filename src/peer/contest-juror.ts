@@ -1,0 +1,133 @@
+// A validator in the jury of a contest: repeats the contested work from the public log, beside the rounds, seals what it finds, and shows it
+// when all are sealed or the time is over. What it cannot repeat it accuses nobody of.
+import { bytesToHex } from '@noble/hashes/utils.js';
+import type { VerdictGiven } from '../core/events.ts';
+import { sealOf } from '../core/judging.ts';
+import { CodedError } from '../errors.ts';
+import type { Verdict } from '../games/game.ts';
+import type { RunView } from '../protocol/messages.ts';
+import { PeerError } from './errors.ts';
+import { saltFor } from './judging-draw.ts';
+import { PublicLogError } from './public-log.ts';
+import { recheckSubmission } from './recheck.ts';
+import type { Seat } from './role.ts';
+import { openSealedVerdicts } from './sealed-verdicts.ts';
+
+type ContestView = NonNullable<RunView['contests']>[number];
+
+/** A jury has at most 19 rounds: so many of a worker's are repeated in that time by a machine that is twice as fast as the worker's. */
+export const MOST_CHAIN_ROUNDS = 40;
+
+const KEPT = 'contest-verdicts';
+const CANNOT_REPEAT = 'cannot-repeat';
+
+export interface ContestJuror {
+  /** To be called with every view that the validator acts on; does not wait for the repetition. */
+  act(view: RunView, leaving: AbortSignal): Promise<void>;
+}
+
+/** `orTell` takes what keeps this validator from speaking. */
+export function contestJuror(seat: Seat, orTell: (error: unknown) => void): ContestJuror {
+  const { identity, run, device, blobs } = seat;
+  const kept = openSealedVerdicts(device.drawer, KEPT, () =>
+    seat.tell({ type: 'problem', code: 'bad-drawer', message: 'verdicts of contests cannot be read' }),
+  );
+  /** Contests that were judged here, or are being judged. */
+  const begun = new Set<string>();
+  let judging = false;
+  let newest: RunView | null = null;
+  let over = (): boolean => false;
+  let moved = (): void => {};
+
+  /** Resolves when no round is being judged: whoever works now waits for its verdicts, a contest has time. */
+  const untilIdle = async (): Promise<void> => {
+    while (newest && !over() && ['judging', 'revealing', 'merging'].includes(newest.phase)) {
+      await new Promise<void>((resolve) => {
+        moved = resolve;
+      });
+    }
+    if (over()) throw new Left();
+  };
+
+  const repeat = async ({ submission }: ContestView): Promise<Verdict> => {
+    if (!seat.publicLog) return cannot('this device cannot read the whole log');
+    const log = await seat.publicLog();
+    try {
+      const { rounds } = await recheckSubmission(log, submission, {
+        ...{ runtime: device.runtime, loadGame: async () => seat.game, most_rounds: MOST_CHAIN_ROUNDS },
+        onRound: untilIdle,
+      });
+      return rounds.at(-1)!.verdict;
+    } catch (error) {
+      // A hub that does not answer may do so later; everything else stays as it is.
+      if (!(error instanceof CodedError) || error instanceof Left || isPassing(error)) throw error;
+      return cannot(`${error.code}: ${error.message}`);
+    } finally {
+      log.close();
+    }
+  };
+
+  const judge = async (contested: ContestView): Promise<void> => {
+    const { submission, contest } = contested;
+    const { evidence, ...found } = await repeat(contested);
+    const published = { submission, validator: identity.id, contest, ...evidence };
+    const verdict: VerdictGiven = {
+      ...{ type: 'verdict.given', version: 1, run, submission, contest },
+      salt: bytesToHex(await saltFor(identity, submission, `contest ${contest}`)),
+      ...found,
+      evidence: await blobs.upload(new TextEncoder().encode(`${JSON.stringify(published, null, 1)}\n`)),
+    };
+    await kept.put(verdict);
+    const seal = sealOf(identity.id, verdict);
+    await seat.submit({ type: 'verdict.sealed', version: 1, run, submission, contest, seal });
+    const { accepted, code } = found;
+    seat.tell({ type: 'judged', round: contested.round, submission, accepted, code });
+  };
+
+  return {
+    async act(view, leaving) {
+      newest = view;
+      over = () => leaving.aborted || newest?.phase === 'finished';
+      moved();
+      const contests = view.contests ?? [];
+      const own = contests.filter(({ judges, shown }) => judges.includes(identity.id) && !shown.includes(identity.id));
+      await kept.keepOnly(new Set(contests.map(({ submission }) => submission)));
+      for (const { submission, sealed, showing } of own) {
+        if (!showing || !sealed.includes(identity.id)) continue;
+        const verdict = await kept.get(submission);
+        if (verdict) await seat.submit(verdict).catch(orTell);
+      }
+      const next = own.find((one) => !one.showing && !one.sealed.includes(identity.id) && !begun.has(keyOf(one)));
+      if (!next || judging) return;
+      judging = true;
+      begun.add(keyOf(next));
+      leaving.addEventListener('abort', () => moved(), { once: true });
+      void judge(next)
+        .catch((error) => {
+          if (over()) return;
+          if (isPassing(error)) begun.delete(keyOf(next));
+          orTell(error);
+        })
+        .finally(() => {
+          judging = false;
+        });
+    },
+  };
+}
+
+/** The validator leaves, or the run is over, in the middle of a repetition. */
+class Left extends PeerError {
+  constructor() {
+    super('disconnected', 'the validator has left');
+  }
+}
+
+const isPassing = (error: unknown): boolean => error instanceof PublicLogError && error.code === 'unreachable';
+const keyOf = ({ submission, contest }: ContestView): string => `${submission} ${contest}`;
+
+/** A verdict that counts for neither side. */
+const cannot = (reason: string): Verdict => ({
+  ...{ accepted: false, fraud: false, code: CANNOT_REPEAT, weight: 0 },
+  ...{ score_micro: 0, loss_before_micro: 0, loss_after_micro: 0 },
+  evidence: { reason },
+});
