@@ -6,13 +6,13 @@ import type { AnyGame, Device } from '../games/game.ts';
 import { memoryDrawer } from '../games/memory-drawer.ts';
 import { createMemoryLogStore } from '../ledger/log-store.ts';
 import { openTransparencyLog, type TransparencyLog } from '../ledger/transparency-log.ts';
-import type { Channel, ChannelListener } from '../protocol/channel.ts';
+import type { Channel } from '../protocol/channel.ts';
 import { systemClock } from '../protocol/clock.ts';
 import { eventId, signEvent } from '../protocol/envelope.ts';
 import { createIdentity } from '../protocol/identity.ts';
-import { decodeFromPeer, encodeMessage, type FromHub, PROTOCOL_VERSION } from '../protocol/messages.ts';
 import { openHeads, seenHeadOf } from './heads.ts';
 import { takePart } from './session.ts';
+import { hubChannel } from './testing/hub-channel.ts';
 
 const RUN = 'f'.repeat(64);
 const hub = createIdentity();
@@ -20,44 +20,13 @@ const device = createIdentity();
 const newLog = (): TransparencyLog => openTransparencyLog(createMemoryLogStore(), hub);
 
 /** A hub's end of a channel: puts every event into its log, once, and answers with its receipt. */
-function dial(log: TransparencyLog, onEvent: (event: Uint8Array) => void): Channel {
-  let listener: ChannelListener;
-  const state = { open: true };
-  const say = (message: FromHub): void => {
-    if (state.open) queueMicrotask(() => listener.onMessage(encodeMessage(message)));
-  };
-  const end = (): void => {
-    if (state.open) queueMicrotask(() => listener.onClose(''));
-    state.open = false;
-  };
-  const accept = async (event: Uint8Array): Promise<void> => {
+const dial = (log: TransparencyLog, onEvent: (event: Uint8Array) => void): Channel =>
+  hubChannel(hub.id, async (event, say) => {
     const known = log.read(0, log.size).findIndex((entry) => eventId(entry) === eventId(event));
     const index = known === -1 ? await log.append([event]) : known;
     say({ type: 'accepted', event: eventId(event), receipt: await log.receipt(index) });
     onEvent(event);
-  };
-  return {
-    get open() {
-      return state.open;
-    },
-    get closed() {
-      return !state.open;
-    },
-    queued_bytes: 0,
-    listen(given) {
-      listener = given;
-      say({ type: 'challenge', protocol: PROTOCOL_VERSION, hub: hub.id, nonce: new Uint8Array(32) });
-    },
-    send(frame) {
-      const message = decodeFromPeer(frame);
-      if (message.type === 'hello') say({ type: 'welcome', present: false, session: 0 });
-      if (message.type === 'event') void accept(message.event);
-    },
-    ping() {},
-    close: end,
-    terminate: end,
-  };
-}
+  });
 
 const drawer = memoryDrawer();
 

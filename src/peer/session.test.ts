@@ -4,14 +4,14 @@ import { test } from 'node:test';
 import { decodeEvent } from '../core/codec.ts';
 import type { AnyGame, Device } from '../games/game.ts';
 import { memoryDrawer } from '../games/memory-drawer.ts';
-import type { Channel, ChannelListener } from '../protocol/channel.ts';
+import type { Channel } from '../protocol/channel.ts';
 import { systemClock } from '../protocol/clock.ts';
 import { eventId } from '../protocol/envelope.ts';
 import { createIdentity } from '../protocol/identity.ts';
-import { decodeFromPeer, encodeMessage, type FromHub, PROTOCOL_VERSION } from '../protocol/messages.ts';
 import { PeerError } from './errors.ts';
 import { OwnershipError } from './ownership-errors.ts';
 import { type SessionOptions, takePart } from './session.ts';
+import { hubChannel } from './testing/hub-channel.ts';
 
 const HUB = 'b'.repeat(64);
 const RUN = 'f'.repeat(64);
@@ -19,38 +19,11 @@ const RUN = 'f'.repeat(64);
 /** A hub that welcomes everybody and refuses each event as a test says. */
 function device(bind: SessionOptions['bind'], refusal: (events: string[]) => string) {
   const events: string[] = [];
-  const dial = (): Channel => {
-    let listener: ChannelListener;
-    const state = { open: true };
-    const say = (message: FromHub): void => queueMicrotask(() => listener.onMessage(encodeMessage(message)));
-    const end = (): void => {
-      state.open = false;
-      queueMicrotask(() => listener.onClose(''));
-    };
-    return {
-      get open() {
-        return state.open;
-      },
-      get closed() {
-        return !state.open;
-      },
-      queued_bytes: 0,
-      listen(given) {
-        listener = given;
-        say({ type: 'challenge', protocol: PROTOCOL_VERSION, hub: HUB, nonce: new Uint8Array(32) });
-      },
-      send(frame) {
-        const message = decodeFromPeer(frame);
-        if (message.type === 'hello') say({ type: 'welcome', present: false, session: 0 });
-        if (message.type !== 'event') return;
-        events.push(decodeEvent(message.event).body.type);
-        say({ type: 'refused', event: eventId(message.event), code: refusal(events), message: 'no' });
-      },
-      ping() {},
-      close: end,
-      terminate: end,
-    };
-  };
+  const dial = (): Channel =>
+    hubChannel(HUB, (event, say) => {
+      events.push(decodeEvent(event).body.type);
+      say({ type: 'refused', event: eventId(event), code: refusal(events), message: 'no' });
+    });
   const taking = takePart({
     ...{
       run: RUN,
