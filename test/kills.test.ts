@@ -70,7 +70,7 @@ class Life {
   }
 
   /** The nth line of a type; null when the process ends, or the time is over, without it. */
-  async line(type: string, nth = 0, within_ms = 20_000): Promise<Line | null> {
+  async line(type: string, nth = 0, within_ms = 240_000): Promise<Line | null> {
     const late = AbortSignal.timeout(within_ms);
     for (;;) {
       const found = this.#lines.filter((line) => line.type === type)[nth];

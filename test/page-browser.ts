@@ -9,11 +9,15 @@ import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { launch, NO_GPU, UNOPTIMISED } from '../src/bench/chromium.ts';
 import { isPageStale, PAGE_FOLDER } from '../src/cli/page.ts';
 import { hubHere } from './hub-here.ts';
+import { PATIENCE_MS } from './tab-browser.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 /** Where pictures go; without it none are taken. */
 const PICTURES = process.env.POTLUCK_PICTURES;
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+/** What Chromium says of a connection that a killed hub leaves behind, before, in or after an answer. */
+const HUB_AWAY =
+  /WebSocket connection|ERR_(CONNECTION|EMPTY_RESPONSE|INCOMPLETE_CHUNKED|CONTENT_LENGTH_MISMATCH|SOCKET_NOT_CONNECTED)/;
 
 export interface PageBrowser {
   /** A page in a context of its own, gone when the test is over, whose errors fail the test file. */
@@ -42,11 +46,11 @@ export function pageBrowser(): PageBrowser {
       const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
       t.after(() => context.close());
       const page = await context.newPage();
-      page.setDefaultTimeout(60_000);
+      page.setDefaultTimeout(PATIENCE_MS);
       page.on('pageerror', (error) => errors.push(`${page.url()}: ${error.stack ?? error.message}`));
       page.on('console', (message) => {
-        // A hub that is away is what some tests are about, and 404 what others ask for.
-        const expected = /ERR_CONNECTION|WebSocket connection|status of 404/.test(message.text());
+        // A hub that is away, also in the middle of an answer, is what some tests are about, and 404 what others ask for.
+        const expected = HUB_AWAY.test(message.text()) || /status of 404/.test(message.text());
         if (message.type() === 'error' && !expected) errors.push(`${page.url()}: ${message.text()}`);
       });
       return page;

@@ -16,15 +16,11 @@ const HASH = '7'.repeat(64);
 
 /** Resolves with the newest text when it is whole. */
 async function written(page: Page, number: number): Promise<string> {
-  await page.waitForFunction(
-    (texts) => {
-      const earlier = document.querySelectorAll('.earlier > details').length;
-      const whole = document.querySelector('section[aria-label^=What] > .written + p[role=status]');
-      return earlier === texts - 1 && whole !== null;
-    },
-    number,
-    { timeout: 60_000 },
-  );
+  await page.waitForFunction((texts) => {
+    const earlier = document.querySelectorAll('.earlier > details').length;
+    const whole = document.querySelector('section[aria-label^=What] > .written + p[role=status]');
+    return earlier === texts - 1 && whole !== null;
+  }, number);
   return (await page.locator('.written').first().textContent()) ?? '';
 }
 

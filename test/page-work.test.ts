@@ -57,6 +57,7 @@ describe('a contributor', { skip, concurrency: false }, () => {
   });
 
   test('stops as soon as its owner says so, at every stage, and never takes it back', async (t) => {
+    const busy = busyness();
     const url = await pageHub(t);
     const [waits, trains] = [await tinyRun(url, { ...LONG, min_workers: 2 }), await tinyRun(url, LONG)];
     const proxy = await watchingProxy(url);
@@ -72,7 +73,12 @@ describe('a contributor', { skip, concurrency: false }, () => {
     const waiting = await pressStop(page);
     await open(trains);
     await says(page, /^Training/);
-    const training = await pressStop(page);
+    // The work is held up until the page has said that it is sent: both may come within one picture.
+    const release = proxy.hold((method) => method === 'PUT');
+    const pressed = pressStop(page);
+    await says(page, /sending/);
+    release();
+    const training = await pressed;
     await page.locator('.handed', { hasText: 'Round 0' }).waitFor();
     assert.deepEqual(training.said.filter((words) => /Training|Waiting|Sending|Catching/.test(words)).slice(1), []);
     assert.match(training.said.at(-2)!, /^Stopped: nothing computes here any more; sending/);
@@ -82,17 +88,12 @@ describe('a contributor', { skip, concurrency: false }, () => {
     const twice = await stopTwice(page, proxy);
     const took = { waiting, catchingUp, training, twice };
     for (const [name, { took_ms }] of Object.entries(took)) t.diagnostic(`${name}: ${took_ms.toFixed(0)} ms`);
-    // Nine seconds it took before; a busy machine may need more than the half second that `bench page` measures.
-    for (const [name, { took_ms }] of Object.entries(took)) assert.ok(took_ms < 3000, `${name}: ${took_ms} ms`);
+    // Nine seconds it took before, on a quiet machine; `bench page` measures half a second.
+    const most_ms = 3000 * Math.max(busy, busyness());
+    for (const [name, { took_ms }] of Object.entries(took)) assert.ok(took_ms < most_ms, `${name}: ${took_ms} ms`);
     await picture(page, 'device-stopped');
-    await page.waitForFunction(() => true); // the page answers
-    assert.deepEqual(
-      page
-        .workers()
-        .map((worker) => worker.url())
-        .filter((address) => /worker/.test(address)),
-      [],
-    );
+    const working = page.workers().filter((worker) => /worker/.test(worker.url()));
+    await Promise.all(working.map((worker) => worker.waitForEvent('close')));
   });
 
   test('knows before the press what is fetched, and is warned where a device pays by the byte; sees how much has come', async (t) => {
@@ -286,6 +287,17 @@ describe('a contributor', { skip, concurrency: false }, () => {
     assert.deepEqual(await page.evaluate('notices'), ['“watched” is finished. Its model can be played with.']);
   });
 });
+
+/** How many times as long as on a quiet machine a program takes here now: at least 1. */
+function busyness(): number {
+  const from_ms = performance.now();
+  const before = process.cpuUsage();
+  for (;;) {
+    const { user, system } = process.cpuUsage(before);
+    const spent_ms = (user + system) / 1000;
+    if (spent_ms >= 200) return Math.max(1, (performance.now() - from_ms) / spent_ms);
+  }
+}
 
 const HASH = '7'.repeat(64);
 const CHANGES: Changes = {

@@ -30,6 +30,8 @@ describe('a tab', { skip }, () => {
       net.join(tabs.hub.url, 'node', '--run', run),
       net.join(tabs.hub.url, 'vera', '--run', run, '--role', 'validator'),
     ];
+    // Work that is merged before there is a judge has no verdicts.
+    await untilStatus(tabs.hub.url, run, (s) => s.peers.some(({ role }) => role === 'validator'));
     const page = await opened(await context.newPage());
     assert.equal(await page.evaluate('crossOriginIsolated'), true);
     const first = await TabUnderTest.start(page, { run, name: 'ada' });

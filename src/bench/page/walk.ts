@@ -14,7 +14,8 @@ const VIEWS: readonly { readonly view: string; readonly path: RegExp; readonly s
   { view: 'nowhere', path: /^\/nowhere$/, says: /nothing at this address/ },
 ];
 
-const PATIENCE_MS = 10_000;
+/** A view that is dead stays so; one that shows late, where ten programs share a core, is not. */
+const PATIENCE_MS = 60_000;
 /** After so many a walk has said enough. */
 const MOST_DEAD = 3;
 
