@@ -10,7 +10,7 @@ import { median, spread, table } from './report.ts';
 function bench(...args: string[]) {
   return spawnSync(process.execPath, [join(import.meta.dirname, 'main.ts'), ...args], {
     encoding: 'utf8',
-    timeout: 60_000,
+    timeout: 240_000,
   });
 }
 

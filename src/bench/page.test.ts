@@ -13,7 +13,7 @@ const skip = !CHROMIUM && !process.env.CI ? 'no Chromium on this machine (CI mus
 test('the page is light, what computes comes with consent, and the second time from the cache', { skip }, () => {
   const text = join(import.meta.dirname, '..', '..', 'README.md');
   const args = [join(import.meta.dirname, 'main.ts'), 'page', '--only', 'weight', '--data', text, '--json', '-'];
-  const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8', timeout: 180_000 });
+  const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8', timeout: 480_000 });
   assert.equal(status, 0, stderr);
   const { figures, weight } = JSON.parse(stdout);
   assert.equal(weight.computing_before_consent, 0);

@@ -139,7 +139,7 @@ describe('fetching', () => {
     assert.equal(requests, 3);
   });
 
-  test('a connection that is made anew ends what hangs, at once', { timeout: 20_000 }, async () => {
+  test('a connection that is made anew ends what hangs, at once', { timeout: 120_000 }, async () => {
     let requests = 0;
     http = (request, response) => {
       const rest = ranged(request, response);
@@ -242,7 +242,7 @@ describe('sending', () => {
     });
   });
 
-  test('is not held up for ever by a hub that never has more', { timeout: 20_000 }, async () => {
+  test('is not held up for ever by a hub that never has more', { timeout: 120_000 }, async () => {
     http = (request, response) => {
       request.resume();
       response.writeHead(409).end('{"received_bytes": 5}');

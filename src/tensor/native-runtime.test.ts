@@ -51,7 +51,7 @@ function inOwnProcess(body: string) {
   return spawnSync(process.execPath, ['--input-type=module-typescript', '-e', script], {
     cwd: new URL('../..', import.meta.url),
     encoding: 'utf8',
-    timeout: 30_000,
+    timeout: 240_000,
   });
 }
 

@@ -28,7 +28,7 @@ for (const [what, body] of [
     const { status, stdout, stderr } = spawnSync(process.execPath, ['--input-type=module-typescript', '-e', script], {
       cwd: new URL('../..', import.meta.url),
       encoding: 'utf8',
-      timeout: 30_000,
+      timeout: 240_000,
       env: { ...process.env, NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(NO_NETWORK)}` },
     });
     assert.equal(status, 0, stderr);
