@@ -5,7 +5,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { sha256Hex } from '../src/protocol/hash.ts';
-import { tinyRun } from './hub-here.ts';
+import { hubHere, tinyRun } from './hub-here.ts';
 import { network, untilStatus } from './network.ts';
 
 const credit = (status: Awaited<ReturnType<typeof untilStatus>>, name: string): number =>
@@ -13,7 +13,7 @@ const credit = (status: Awaited<ReturnType<typeof untilStatus>>, name: string): 
 
 test('a noise worker earns nothing, and the run goes on', async (t) => {
   const net = network(t);
-  const { url } = await net.hub();
+  const { url } = await hubHere(t);
   const run = await tinyRun(url, { rounds: 2, steps: 8, min_workers: 2 });
   const vera = net.join(url, 'vera', '--role', 'validator');
   // A round without a validator is merged without a verdict.
@@ -49,7 +49,7 @@ test('a noise worker earns nothing, and the run goes on', async (t) => {
 
 test('a copier hands in what it has seen of others, and earns nothing by it', async (t) => {
   const net = network(t);
-  const { url } = await net.hub();
+  const { url } = await hubHere(t);
   const run = await tinyRun(url, { rounds: 2, steps: 8, min_workers: 2 });
   const vera = net.join(url, 'vera', '--role', 'validator');
   const liar = net.join(url, 'mallory', '--adversary', 'copier');
@@ -65,14 +65,14 @@ test('a copier hands in what it has seen of others, and earns nothing by it', as
 
 test('a judge that refuses honest work is contradicted by anybody who looks again', async (t) => {
   const net = network(t);
-  const { url } = await net.hub();
+  const { url } = await hubHere(t);
   const run = await tinyRun(url, { rounds: 1, steps: 6 });
   net.join(url, 'mallory', '--role', 'validator', '--adversary', 'contrarian');
   await untilStatus(url, run, ({ peers }) => peers.some(({ role, present }) => role === 'validator' && present));
   const ada = net.join(url, 'ada');
   const { submission } = await ada.line(({ type }) => type === 'accepted');
   await untilStatus(url, run, ({ peers }) => peers.some(({ refused_submissions }) => refused_submissions > 0));
-  const recheck = net.ask('recheck', String(submission), '--hub', url, '--json');
+  const recheck = net.ask('recheck', String(submission), '--hub', url, '--runtime', 'native', '--json');
   const { accepted, agrees } = await recheck.line(() => true);
   assert.deepEqual([accepted, agrees], [true, false]);
   assert.equal(await recheck.ended, 1);

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { hubHere } from './hub-here.ts';
 import { network, type Potluck, untilStatus } from './network.ts';
 
 interface Told {
@@ -19,7 +20,7 @@ const planted = (planter: Potluck) => planter.line(({ type }) => type === 'plant
 
 test('a lazy validator is caught by planted work, and shares and why say so in plain words', async (t) => {
   const net = network(t);
-  const { url } = await net.hub();
+  const { url } = await hubHere(t);
   const game = ['--game', 'addition-chain', '--rounds', '8', '--round-seconds', '5', '--min-workers', '3'];
   const { run } = await net
     .ask('run', 'create', '--hub', url, ...game, '--open', '--json')
@@ -75,7 +76,7 @@ test('a lazy validator is caught by planted work, and shares and why say so in p
 
 test('who does not own the run cannot plant in it', async (t) => {
   const net = network(t);
-  const { url } = await net.hub();
+  const { url } = await hubHere(t);
   const create = net.ask('run', 'create', '--hub', url, '--game', 'addition-chain', '--json');
   const { run } = await create.line(({ type }) => type === 'created');
   const stranger = net.ask('plant', String(run), '--hub', url, '--owner', join(net.folder, 'other.key'), '--json');

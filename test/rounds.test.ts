@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { tinyRun } from './hub-here.ts';
+import { hubHere, tinyRun } from './hub-here.ts';
 import { network, type Potluck, untilStatus } from './network.ts';
 
 /** Work that is merged before a validator has joined is merged unverified: nobody is credited for it. */
@@ -15,7 +15,7 @@ const credit = (status: Awaited<ReturnType<typeof untilStatus>>, name: string): 
 
 test('two workers and a validator train a run to its end, and its model goes home', async (t) => {
   const net = network(t);
-  const { url } = await net.hub();
+  const { url } = await hubHere(t);
   const run = await net.createRun(url, '--rounds', '4', '--steps', '8', '--round-seconds', '20', '--min-workers', '2');
   const vera = net.join(url, 'vera', '--role', 'validator');
   await judged(url, run);
@@ -41,7 +41,7 @@ test('two workers and a validator train a run to its end, and its model goes hom
 
 test('SIGKILL costs only the worker itself; SIGTERM hands in what is done', async (t) => {
   const net = network(t);
-  const { url } = await net.hub();
+  const { url } = await hubHere(t);
   const run = await tinyRun(url, { rounds: 6, steps: 1000, round_seconds: 30, min_workers: 3 });
   net.join(url, 'vera', '--role', 'validator');
   await judged(url, run);
@@ -67,7 +67,7 @@ test('SIGKILL costs only the worker itself; SIGTERM hands in what is done', asyn
 
 test('a worker that comes in the middle catches up; one at a tenth of the speed takes part with fewer steps', async (t) => {
   const net = network(t);
-  const { url } = await net.hub();
+  const { url } = await hubHere(t);
   const run = await tinyRun(url, { rounds: 100, steps: 1000, round_seconds: 1.5, min_workers: 1 });
   net.join(url, 'vera', '--role', 'validator');
   await judged(url, run);
