@@ -8,6 +8,7 @@ import { after, before, type TestContext } from 'node:test';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { launch, NO_GPU, UNOPTIMISED } from '../src/bench/chromium.ts';
 import { isPageStale, PAGE_FOLDER } from '../src/cli/page.ts';
+import { decodeFromPeer, encodeMessage, type FromHub, PROTOCOL_VERSION } from '../src/protocol/messages.ts';
 import { hubHere } from './hub-here.ts';
 import { PATIENCE_MS } from './tab-browser.ts';
 
@@ -62,6 +63,26 @@ export function pageBrowser(): PageBrowser {
 export async function pageHub(t: TestContext): Promise<string> {
   const { url } = await hubHere(t, { page: { folder: PAGE_FOLDER }, public_url: 'https://potluck.example' });
   return url;
+}
+
+type Tell = (message: FromHub) => void;
+
+/**
+ * In place of the hub's news, for a page that is opened after it: `greet` tells what who asks hears first. A page asks every ten seconds
+ * whether the hub is there, and is told so. Returns what tells the page more.
+ */
+export async function madeUpNews(page: Page, hub: string, greet: (tell: Tell) => void): Promise<Tell> {
+  let newest: Tell = () => {};
+  await page.routeWebSocket(/\/ws$/, (socket) => {
+    const tell: Tell = (message) => socket.send(Buffer.from(encodeMessage(message)));
+    newest = tell;
+    socket.onMessage((bytes) => {
+      if (decodeFromPeer(new Uint8Array(bytes as Buffer)).type === 'ping') tell({ type: 'pong' });
+      else greet(tell);
+    });
+    tell({ type: 'challenge', protocol: PROTOCOL_VERSION, hub, nonce: new Uint8Array(32) });
+  });
+  return (message) => newest(message);
 }
 
 /** Keeps a picture of what is shown, where somebody wants to see it. */

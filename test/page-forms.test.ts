@@ -6,11 +6,11 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { exampleOverview } from '../src/protocol/example-views.ts';
-import { type Changes, encodeMessage, type PeerView, PROTOCOL_VERSION } from '../src/protocol/messages.ts';
+import type { Changes, PeerView } from '../src/protocol/messages.ts';
 import { decodeManifest } from '../src/training/shards.ts';
 import { tinyRun } from './hub-here.ts';
 import { network, untilStatus } from './network.ts';
-import { checkAccessibility, checkWidth, pageBrowser, pageHub, picture } from './page-browser.ts';
+import { checkAccessibility, checkWidth, madeUpNews, pageBrowser, pageHub, picture } from './page-browser.ts';
 import { skip } from './tab-browser.ts';
 
 const SERVED = ['--public', 'https://potluck.example'];
@@ -121,14 +121,9 @@ describe('forms of the page', { skip, concurrency: false }, () => {
   test('the forecast measures by who has trained and is still here, and no news disturbs who types', async (t) => {
     const url = await pageHub(t);
     const page = await browser.open(t);
-    let tell = (_present: boolean, _state: 'training' | 'waiting'): void => {};
     await page.route(`**/blobs/${HASH}`, (route) => route.fulfill({ json: { model: MODEL } }));
-    await page.routeWebSocket(/\/ws$/, (socket) => {
-      const send = (message: Parameters<typeof encodeMessage>[0]) => socket.send(Buffer.from(encodeMessage(message)));
-      tell = (present, state) => send(changesOf(present, state));
-      socket.onMessage(() => send({ ...changesOf(true, 'waiting'), whole: true }));
-      send({ type: 'challenge', protocol: PROTOCOL_VERSION, hub: HASH, nonce: new Uint8Array(32) });
-    });
+    const more = await madeUpNews(page, HASH, (tell) => tell({ ...changesOf(true, 'waiting'), whole: true }));
+    const tell = (present: boolean, state: 'training' | 'waiting') => more(changesOf(present, state));
     await page.goto(`${url}/start`);
     await page.getByText('No device here has reported its speed yet.').waitFor();
     tell(true, 'training');

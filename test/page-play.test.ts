@@ -5,10 +5,10 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Page } from 'playwright-core';
 import { exampleOverview } from '../src/protocol/example-views.ts';
-import { type Changes, encodeMessage, PROTOCOL_VERSION } from '../src/protocol/messages.ts';
+import type { Changes } from '../src/protocol/messages.ts';
 import { tinyRun } from './hub-here.ts';
 import { network } from './network.ts';
-import { checkAccessibility, checkWidth, pageBrowser, pageHub, picture } from './page-browser.ts';
+import { checkAccessibility, checkWidth, madeUpNews, pageBrowser, pageHub, picture } from './page-browser.ts';
 import { skip } from './tab-browser.ts';
 
 const SERVED = ['--public', 'https://potluck.example'];
@@ -30,18 +30,11 @@ describe('Play', { skip, concurrency: false }, () => {
   test('a game without a model that writes, and a run that is not there, are said in words', async (t) => {
     const url = await pageHub(t);
     const page = await browser.open(t);
-    await page.routeWebSocket(/\/ws$/, (socket) => {
-      const changes: Changes = {
-        ...{ type: 'changes', whole: true, now_ms: Date.now(), events: 3, peers: [], history: [], samples: [] },
-        runs: [exampleOverview({ run: HASH, game: 'tally', name: 'counting' })],
-      };
-      socket.onMessage(() => socket.send(Buffer.from(encodeMessage(changes))));
-      socket.send(
-        Buffer.from(
-          encodeMessage({ type: 'challenge', protocol: PROTOCOL_VERSION, hub: HASH, nonce: new Uint8Array(32) }),
-        ),
-      );
-    });
+    const changes: Changes = {
+      ...{ type: 'changes', whole: true, now_ms: Date.now(), events: 3, peers: [], history: [], samples: [] },
+      runs: [exampleOverview({ run: HASH, game: 'tally', name: 'counting' })],
+    };
+    await madeUpNews(page, HASH, (tell) => tell(changes));
     await page.goto(`${url}/r/${HASH}/play`);
     await page.getByText('“counting” trains no model that writes: it plays tally.').waitFor();
     await page.goto(`${url}/r/${'6'.repeat(64)}/play`);

@@ -6,10 +6,10 @@ import { watchingProxy } from '../src/bench/page/proxy.ts';
 import { pressStop, says, stopTwice, stopWhileCatchingUp } from '../src/bench/page/stop.ts';
 import { walkViews } from '../src/bench/page/walk.ts';
 import { exampleOverview } from '../src/protocol/example-views.ts';
-import { type Changes, encodeMessage, PROTOCOL_VERSION } from '../src/protocol/messages.ts';
+import type { Changes } from '../src/protocol/messages.ts';
 import { tinyRun } from './hub-here.ts';
 import { network } from './network.ts';
-import { checkAccessibility, checkWidth, pageBrowser, pageHub, picture } from './page-browser.ts';
+import { checkAccessibility, checkWidth, madeUpNews, pageBrowser, pageHub, picture } from './page-browser.ts';
 import { skip } from './tab-browser.ts';
 
 /** More steps than the round has time for: it is at work while we look. */
@@ -243,14 +243,11 @@ describe('a contributor', { skip, concurrency: false }, () => {
       }
       Object.assign(globalThis, { Notification: Notice });
     });
-    let tell = (_phase: 'working' | 'finished'): void => {};
-    await page.routeWebSocket(/\/ws$/, (socket) => {
-      const send = (message: Parameters<typeof encodeMessage>[0]) => socket.send(Buffer.from(encodeMessage(message)));
-      tell = (phase) =>
-        send({ ...CHANGES, whole: true, runs: [exampleOverview({ run: HASH, name: 'watched', phase })] });
-      socket.onMessage(() => tell('working'));
-      send({ type: 'challenge', protocol: PROTOCOL_VERSION, hub: HASH, nonce: new Uint8Array(32) });
+    const watched = (phase: 'working' | 'finished'): Changes => ({
+      ...CHANGES,
+      runs: [exampleOverview({ run: HASH, name: 'watched', phase })],
     });
+    const tell = await madeUpNews(page, HASH, (tell) => tell(watched('working')));
     await page.goto(`${url}/r/${HASH}/device`);
     await page.getByRole('button', { name: 'Show my 24 words' }).click();
     await page.getByText('Is nobody looking over your shoulder').waitFor();
@@ -281,8 +278,8 @@ describe('a contributor', { skip, concurrency: false }, () => {
     assert.equal(await page.evaluate('Notification.permission'), 'default', 'nobody is asked before the press');
     await page.getByLabel(/Tell me by a notice/).check();
     await page.evaluate(() => Object.defineProperty(document, 'hidden', { value: true }));
-    tell('working');
-    tell('finished');
+    tell(watched('working'));
+    tell(watched('finished'));
     await page.waitForFunction(() => (globalThis as unknown as { notices: string[] }).notices.length === 1);
     assert.deepEqual(await page.evaluate('notices'), ['“watched” is finished. Its model can be played with.']);
   });

@@ -9,11 +9,19 @@ import { bytesToHex } from '@noble/hashes/utils.js';
 import type { Page } from 'playwright-core';
 import { exampleOverview } from '../src/protocol/example-views.ts';
 import { sha256Hex } from '../src/protocol/hash.ts';
-import { type Changes, encodeMessage, type PeerView, PROTOCOL_VERSION } from '../src/protocol/messages.ts';
+import type { Changes, PeerView } from '../src/protocol/messages.ts';
 import { tinyRun } from './hub-here.ts';
 import { lyingProxy } from './lying-proxy.ts';
 import { network, untilStatus } from './network.ts';
-import { checkAccessibility, checkLinks, checkWidth, pageBrowser, pageHub, picture } from './page-browser.ts';
+import {
+  checkAccessibility,
+  checkLinks,
+  checkWidth,
+  madeUpNews,
+  pageBrowser,
+  pageHub,
+  picture,
+} from './page-browser.ts';
 import { skip } from './tab-browser.ts';
 
 const HOSTILE = '<img src=x onerror="globalThis.hacked=1"><b>Ada</b>';
@@ -230,13 +238,9 @@ describe('the page', { skip, concurrency: false }, () => {
     const { changes } = crowd(3);
     const said = { run: HASH, by: '9'.repeat(64), model: HASH, merged_rounds: 3, prompt: 'It was' };
     const text = `${HOSTILE}\n\u202enettirw sdrawkcab\u0000\n${'w'.repeat(1500)}`;
-    await page.routeWebSocket(/\/ws$/, (socket) => {
-      const send = (message: Parameters<typeof encodeMessage>[0]) => socket.send(Buffer.from(encodeMessage(message)));
-      socket.onMessage(() => {
-        for (const message of changes) send(message);
-        send({ ...changes[0], whole: false, samples: [{ ...said, text }] });
-      });
-      send({ type: 'challenge', protocol: PROTOCOL_VERSION, hub: HASH, nonce: new Uint8Array(32) });
+    await madeUpNews(page, HASH, (tell) => {
+      for (const message of changes) tell(message);
+      tell({ ...changes[0], whole: false, samples: [{ ...said, text }] });
     });
     await page.goto(url);
     const shown = page.locator('.sample .text');
@@ -280,16 +284,10 @@ describe('the page', { skip, concurrency: false }, () => {
         json: { rounds: [1, 5, 9].map((merged_rounds) => ({ merged_rounds, steps: 1, tokens: 1, loss_micro: 3e6 })) },
       }),
     );
-    let tell = (_count: number): void => {};
-    await page.routeWebSocket(/\/ws$/, (socket) => {
-      const send = (message: Parameters<typeof encodeMessage>[0]) => socket.send(Buffer.from(encodeMessage(message)));
+    const tell = await madeUpNews(page, HASH, (tell) => {
       const runs = [RUN, { ...RUN, run: other, name: 'another' }];
-      tell = (count) => send({ ...changes[0], whole: false, peers: [], history: [history(HASH, 10, count)] });
-      socket.onMessage(() => {
-        const known = [history(HASH, 0, 10), history(other, 0, 6)];
-        send({ ...changes[0], runs, history: known, samples: [sampleOf(9, ' a fine day')] });
-      });
-      send({ type: 'challenge', protocol: PROTOCOL_VERSION, hub: HASH, nonce: new Uint8Array(32) });
+      const known = [history(HASH, 0, 10), history(other, 0, 6)];
+      tell({ ...changes[0], runs, history: known, samples: [sampleOf(9, ' a fine day')] });
     });
     await page.goto(`${url}/r/${HASH}`);
     const plot = page.getByRole('group', { name: /Chart: validation loss went from 6.000 to 2.400/ });
@@ -309,7 +307,7 @@ describe('the page', { skip, concurrency: false }, () => {
     await page.getByRole('button', { name: 'Show everything' }).waitFor();
     const enlarged = await labels();
     assert.notDeepEqual(enlarged, whole);
-    tell(1);
+    tell({ ...changes[0], whole: false, peers: [], history: [history(HASH, 10, 1)] });
     await page.getByRole('group', { name: /to 2\.364/ }).waitFor();
     const still = page.locator('.canvas');
     assert.deepEqual(
@@ -368,13 +366,9 @@ describe('the page', { skip, concurrency: false }, () => {
     const url = await pageHub(t);
     const page = await browser.open(t);
     const { changes, one } = crowd(3000);
-    await page.routeWebSocket(/\/ws$/, (socket) => {
-      const send = (message: Parameters<typeof encodeMessage>[0]) => socket.send(Buffer.from(encodeMessage(message)));
-      socket.onMessage(() => {
-        for (const message of changes) send(message);
-        setTimeout(() => send(one), 500);
-      });
-      send({ type: 'challenge', protocol: PROTOCOL_VERSION, hub: HASH, nonce: new Uint8Array(32) });
+    await madeUpNews(page, HASH, (tell) => {
+      for (const message of changes) tell(message);
+      setTimeout(() => tell(one), 500);
     });
     await page.goto(url);
     await page.getByRole('region', { name: '3000 devices' }).waitFor();
