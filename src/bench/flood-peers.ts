@@ -9,7 +9,7 @@ import { createRun } from '../peer/owner.ts';
 import { trainingFor } from '../peer/run-settings.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import { createIdentity, type Identity } from '../protocol/identity.ts';
-import { decodeFromHub, encodeMessage, helloChallenge, PROTOCOL_VERSION } from '../protocol/messages.ts';
+import { decodeFromHub, encodeMessage, helloChallenge, PROTOCOL_VERSION, type RunView } from '../protocol/messages.ts';
 import { from, over, pause, type Target } from './flood.ts';
 
 const MANY_WORKERS = 1000;
@@ -66,14 +66,20 @@ export async function runWith(target: Target, peers: number): Promise<string> {
   return run;
 }
 
-/** A connection that is welcome as a worker's, and idle from then on. */
-function connected(target: Target, run: string, key: Identity): Promise<WebSocket> {
+/** A connection that is welcome as a worker's, and idle from then on. `onRun` hears what it is told of its run. */
+export function connected(
+  target: Target,
+  run: string,
+  key: Identity,
+  onRun: (view: RunView) => void = () => {},
+): Promise<WebSocket> {
   const socket = new WebSocket(`${target.url.replace('http', 'ws')}/ws`, { perMessageDeflate: false });
   return new Promise((resolve, reject) => {
     socket.on('error', reject);
     socket.on('message', async (data: Buffer) => {
       const message = decodeFromHub(new Uint8Array(data));
       if (message.type === 'welcome') resolve(socket);
+      if (message.type === 'run') onRun(message.view);
       if (message.type !== 'challenge') return;
       const signature = await key.sign(helloChallenge(message.hub, message.nonce));
       const hello = {

@@ -6,7 +6,7 @@ import { trainingFor } from '../peer/run-settings.ts';
 import { createIdentity } from '../protocol/identity.ts';
 import { encodeMessage } from '../protocol/messages.ts';
 import { type Flood, over, pause } from './flood.ts';
-import { joined, left, observers, runWith, taken, waitingRun } from './flood-peers.ts';
+import { connected, joined, left, observers, runWith, taken, waitingRun } from './flood-peers.ts';
 
 /** Sends a frame as often as the line takes it. */
 const pour = (frame: Uint8Array) => (socket: WebSocket) => {
@@ -69,6 +69,39 @@ export const FLOODS_OF_WORDS: readonly Flood[] = [
         if (await taken(target, createIdentity(), joined(run))) keys++;
       });
       return { keys };
+    },
+  },
+  {
+    name: 'idle-peers',
+    what: '4,000 peers who join and stay, 50 at once; then their run is paused, which they all hear',
+    async run(target, signal) {
+      const owner = createIdentity();
+      const run = await waitingRun(target, owner);
+      const told = new Set<string>();
+      const sockets = new Set<WebSocket>();
+      const enough = new AbortController();
+      let [begun, joins] = [0, 0];
+      const begun_ms = performance.now();
+      await over(AbortSignal.any([signal, enough.signal]), 50, async () => {
+        if (++begun >= 4000) enough.abort();
+        const key = createIdentity();
+        sockets.add(await connected(target, run, key, ({ phase }) => phase === 'paused' && told.add(key.id)));
+        if (await taken(target, key, joined(run))) joins++;
+      });
+      const joined_ms = performance.now();
+      await taken(target, owner, { type: 'run.paused', version: 1, run, round: 0, attempt: 0 });
+      while (told.size < sockets.size && performance.now() - joined_ms < 60_000) {
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
+      const heard_ms = performance.now();
+      await pause(signal, 3_600_000);
+      for (const socket of sockets) socket.terminate();
+      return {
+        joins,
+        'a second': Math.round((1000 * joins) / (joined_ms - begun_ms)),
+        'heard the pause': told.size,
+        'ms until all had': Math.round(heard_ms - joined_ms),
+      };
     },
   },
   {

@@ -17,6 +17,7 @@ import { descriptorsHere } from './descriptors.ts';
 import { type PublicLog, serveLog } from './log-routes.ts';
 import { countRefusals, type Metrics, serveMetrics } from './metrics.ts';
 import { checkOrigins, type Origins } from './origins.ts';
+import { openPace } from './pace.ts';
 import { openToReaders, type PageOptions, servePage, serveViews } from './page.ts';
 import type { RateLimits } from './rate-limits.ts';
 import type { Samples } from './samples.ts';
@@ -104,14 +105,17 @@ export function httpApp(
     const ready = state === 'ready';
     return c.json({ ready, state, ...(ready ? {} : { reason }) }, ready ? 200 : 503, NO_STORE);
   });
-  const counted: MiddlewareHandler = (c, next) => {
+  const pace = openPace();
+  const counted: MiddlewareHandler = async (c, next) => {
     hub.rates.take('read_address', addressOfAsker(c));
-    return next();
+    await pace();
+    await next();
   };
   for (const path of ['/runs/*', '/accounts/*', '/log/*']) app.get(path, counted);
   const status = statusAnswer(hub.id, hub.statuses);
-  app.get('/status', (c) => {
+  app.get('/status', async (c) => {
     hub.rates.take('status_address', addressOfAsker(c));
+    await pace();
     return status(c);
   });
 
@@ -140,10 +144,15 @@ export function httpApp(
     hub.rates.take('event_address', addressOfAsker(c));
     const announced = announcedBytes(c, WIRE_LIMITS.event_bytes);
     if (announced instanceof Response) return announced;
+    await pace();
     const { id, receipt } = await hub.submit(new Uint8Array(await c.req.arrayBuffer()), addressOfAsker(c));
     return c.json({ event: id, receipt }, 201);
   });
 
+  app.post('/log/cosignature', async (_, next) => {
+    await pace();
+    await next();
+  });
   serveLog(app, hub.log, hub.id, hub.cosignatures, hub.rates, addressOfAsker);
   if (page) serveCards(app, { ...hub, statuses: hub.statuses.recent }, addressOfAsker);
   app.get('*', counted);
