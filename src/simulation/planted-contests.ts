@@ -32,7 +32,7 @@ export const CONTESTS: readonly PlantedFault[] = [
     find: '      wrong.add(by);\n',
     replace: '',
     by: 'rules',
-    seed: 11,
+    seed: 19,
   },
   {
     name: 'suspended-judges-contest',
@@ -96,6 +96,7 @@ export const CONTESTS: readonly PlantedFault[] = [
     find: '  if (earned.length > 0) run.withheld.set(worker, earned);\n',
     replace: '',
     by: 'rules',
+    seed: 13,
   },
   {
     name: 'given-back-from-nowhere',
@@ -103,6 +104,7 @@ export const CONTESTS: readonly PlantedFault[] = [
     find: '    run.unearned_shares -= shares;\n',
     replace: '',
     by: 'rules',
+    seed: 13,
   },
   {
     name: 'trusted-again-after-another-refusal',

@@ -109,7 +109,7 @@ export function sentenceOf({ event, problem }: Entry, name: Names): string {
     case 'round.drawn':
       return `the work of round ${body.round} is in, and its judges are drawn`;
     case 'verdict.sealed':
-      return `${who} has judged the work ${short(body.submission)}, and keeps the verdict sealed until all have`;
+      return `${who} has judged the ${body.contest === undefined ? '' : 'contested '}work ${short(body.submission)}, and keeps the verdict sealed until all have`;
     case 'plant.revealed':
       return `${who} revealed the work ${short(body.submission)} as a test of the judges, who should have ${body.accepted ? 'accepted' : 'refused'} it`;
     case 'rules.proposed':
@@ -119,7 +119,7 @@ export function sentenceOf({ event, problem }: Entry, name: Names): string {
       // A verdict that measured nothing has no losses to compare.
       const effect =
         change === 0 ? '' : `: the loss goes ${change > 0 ? 'down' : 'up'} by ${formatLoss(Math.abs(change))}`;
-      return `${who} ${body.accepted ? 'accepted' : 'refused'} the work ${short(body.submission)}${effect}`;
+      return `${who} ${body.accepted ? 'accepted' : 'refused'} the ${body.contest === undefined ? '' : 'contested '}work ${short(body.submission)}${effect}`;
     }
     case 'verdict.contested':
       return `${who} contested what was decided about the work ${short(body.submission)}: everybody who may judge repeats it`;
