@@ -9,7 +9,7 @@ import { judgementOf } from './judging.ts';
 import { dutyOf, repeatableOf } from './panel.ts';
 import type { Rules } from './rules.ts';
 import { exampleRules, exampleVerdict, sealFor } from './testing/example-events.ts';
-import { ALICE, BOB, History, joined, left, RUN, TOKENS, work } from './testing/example-history.ts';
+import { ALICE, BOB, History, HUB, joined, left, RUN, TOKENS, tick, work } from './testing/example-history.ts';
 
 const key = (n: number): string => sha256Hex(Uint8Array.of(n, 3));
 const VALIDATORS = Array.from({ length: 10 }, (_, i) => key(i)).sort();
@@ -277,6 +277,52 @@ describe('contradicting a jury', () => {
         h.openNext();
       }
     }
+  });
+
+  test('costs nobody who was to repeat it only because another judge went, while it was at it', () => {
+    begin({ probation: 1, reexecute_permille: 500 });
+    for (;;) {
+      const [a] = handIn();
+      h.draw();
+      const { judges } = submission(a);
+      const whole = (id: string): boolean => dutyOf(repeatableOf(h.run, submission(a)), id).repeat_permille === 1000;
+      const friend = judges.find(whole);
+      if (friend) h.happen(friend, left(friend));
+      const surprised = judges.find((id) => id !== friend && whole(id));
+      const finder = judges.find((id) => id !== friend && id !== surprised)!;
+      h.judgeAll((judge, id) => {
+        if (!friend || !surprised || id !== a) return {};
+        return submission(a).first !== null || judge === finder ? FRAUD : {};
+      });
+      const found = judgementOf(h.state, h.run, submission(a));
+      h.merge();
+      if (friend && surprised) {
+        assert.deepEqual([found, peer(surprised).strikes], ['fraud', 0]);
+        return;
+      }
+      if (friend) h.happen(friend, joined('validator', peer(friend).joins));
+      h.openNext();
+    }
+  });
+
+  test('cannot be got round by keeping what was sealed to oneself: that is not paid, also when the appeal is', () => {
+    const [a, b] = handIn();
+    h.draw();
+    const [keeper, finder] = submission(a).judges;
+    const says = (judge: string, id: string) => {
+      const accepted = judge !== finder || id !== a;
+      return exampleVerdict(RUN, id, TOKENS, accepted, accepted ? {} : FRAUD);
+    };
+    const said = [a, b].flatMap((id) => submission(id).judges.map((judge) => [judge, says(judge, id)] as const));
+    for (const [judge, one] of said) h.happen(judge, sealFor(judge, one));
+    for (const [judge, one] of said) if (judge !== keeper || one.submission !== a) h.happen(judge, one);
+    for (let i = 0; i < 2; i++) h.happen(HUB, tick(h.state.time_ms + 5000));
+    assert.equal(h.run.phase, 'judging');
+    const before = sharesOf(keeper);
+    h.judgeAll();
+    assert.ok(submission(a).verdicts.has(keeper));
+    h.merge();
+    assert.equal(sharesOf(keeper), before);
   });
 
   test('suspends who was to repeat made-up work and accepted it, and jurors on either side who stand alone', () => {

@@ -5,13 +5,13 @@ import { isWithheld } from './balances.ts';
 import { eligibleHere, suspend } from './eligible.ts';
 import { judgementOf } from './judging.ts';
 import { CORE_LIMITS } from './limits.ts';
-import { dutyOf, openDraw, repeatableOf } from './panel.ts';
+import { openDraw } from './panel.ts';
 import { forfeitLast } from './payout.ts';
 import type { NetworkState, RunState, Submission } from './state.ts';
 
 /** Whether a submission, whose first verdicts are shown, is to be judged again. */
 function isDisputed(run: RunState, submission: Submission): boolean {
-  const { verdicts, first } = submission;
+  const { verdicts, first, duties } = submission;
   if (first !== null || verdicts.size === 0) return false;
   const here = eligibleHere(run);
   // Nobody else is there to ask.
@@ -21,9 +21,7 @@ function isDisputed(run: RunState, submission: Submission): boolean {
   const accepting = [...verdicts.values()].filter(({ accepted }) => accepted).length;
   if (accepting === verdicts.size) return false;
   if (accepting === 0 && verdicts.size > 1 && !hasBond(run, submission.worker)) return false;
-  const repeatable = repeatableOf(run, submission);
-  const thorough = (id: string): boolean => verdicts.has(id) && dutyOf(repeatable, id).repeat_permille === 1000;
-  return !here.every(thorough);
+  return !here.every((id) => verdicts.has(id) && duties.get(id));
 }
 
 /** Whether a worker has anything to lose: without it, being refused by all of its first judges costs it nothing. */
@@ -46,6 +44,7 @@ export function openAppeals(state: NetworkState, run: RunState): boolean {
     }
     submission.judges = next(submission, CORE_LIMITS.jury).sort();
     submission.first = verdicts;
+    submission.duties = new Map([...submission.duties].filter(([id]) => submission.seals.has(id)));
     submission.seals = new Map();
     submission.verdicts = new Map();
   }
@@ -60,14 +59,13 @@ export function openAppeals(state: NetworkState, run: RunState): boolean {
 export function settleAppeals(state: NetworkState, run: RunState): void {
   const wrong = new Set<string>();
   for (const submission of run.submissions.values()) {
-    const { first, verdicts } = submission;
+    const { first, duties, verdicts } = submission;
     if (first === null) continue;
     const found = judgementOf(state, run, submission);
-    const repeatable = { ...repeatableOf(run, submission), appealed: false, judges: [...first.keys()] };
     for (const [id, { accepted }] of first) {
       // Who was not to repeat all of it could not know.
       if (found === 'accepted' && !accepted) wrong.add(id);
-      if (found === 'fraud' && accepted && dutyOf(repeatable, id).repeat_permille === 1000) wrong.add(id);
+      if (found === 'fraud' && accepted && duties.get(id)) wrong.add(id);
     }
     for (const [id, { accepted, fraud }] of verdicts) {
       if ((found === 'accepted' && fraud) || (found === 'fraud' && accepted)) wrong.add(id);

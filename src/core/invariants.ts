@@ -139,13 +139,15 @@ function* submissionProblems(run: RunState): Problems {
   }
 }
 
-function* judgeProblems(run: RunState, { id, judges, first, seals, verdicts }: Submission): Problems {
+function* judgeProblems(run: RunState, { id, judges, first, duties, seals, verdicts }: Submission): Problems {
   if (!ascending(judges)) yield `the judges of ${short(id)} are not in order, or one is there twice`;
   const seats = first === null ? run.rules.judges : CORE_LIMITS.jury;
   if (judges.length > seats) yield `${short(id)} has ${judges.length} judges of ${seats}`;
   if (judges.length > 0 && run.draw === null) yield `${short(id)} has judges before they are drawn`;
   for (const judge of judges)
     if (!run.eligible.includes(judge)) yield `${short(judge)} judges ${short(id)} without a seat`;
+  const told = first === null ? judges : [...first.keys()];
+  if (told.some((judge) => !duties.has(judge))) yield `a judge of ${short(id)} was told no duty`;
   if (first !== null && (!run.appeals || first.size === 0)) yield `${short(id)} is appealed by nobody`;
   // While others are appealed, nobody waits for who has sealed a verdict and not shown it.
   const decided = run.appeals && first === null;

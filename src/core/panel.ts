@@ -67,6 +67,7 @@ export function applyDrawn(state: NetworkState, run: RunState, body: RoundDrawn)
   const next = openDraw(state, run);
   for (const submission of run.submissions.values()) {
     submission.judges = next(submission, run.rules.judges).sort();
+    noteDuties(run, submission);
   }
   countOwed(run);
 }
@@ -201,5 +202,25 @@ export function reseatJudges(state: NetworkState, run: RunState, silent: boolean
     const next = draw(submission, free + silentOnes.length, judges);
     const replaced = silentOnes.slice(0, Math.max(0, next.length - free));
     submission.judges = [...kept.filter((id) => !replaced.includes(id)), ...next].sort();
+    if (first === null) noteDuties(run, submission);
   }
+}
+
+/**
+ * Somebody's duty follows from who else is seated, and others come and go while it checks: it answers only for what it was to do when it
+ * was seated and still was when it sealed.
+ */
+function noteDuties(run: RunState, submission: Submission): void {
+  const { judges, duties } = submission;
+  for (const id of judges) if (!duties.has(id)) duties.set(id, mustRepeatAll(run, submission, id));
+}
+
+const mustRepeatAll = (run: RunState, submission: Submission, judge: string): boolean =>
+  dutyOf(repeatableOf(run, submission), judge).repeat_permille === 1000;
+
+/** A judge seals a verdict. */
+export function noteSeal(run: RunState, submission: Submission, judge: string, seal: string): void {
+  const { first, duties, seals } = submission;
+  seals.set(judge, seal);
+  if (first === null) duties.set(judge, duties.get(judge)! && mustRepeatAll(run, submission, judge));
 }

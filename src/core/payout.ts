@@ -19,13 +19,16 @@ export interface RoundPay extends RoundPayout {
 }
 
 /**
- * The weights that a round's verdicts give: for each validator that showed all that it had sealed, what it vouches for of each
+ * The weights that a round's verdicts give: for each validator that showed all that it had sealed, also in a first judging, what it vouches for of each
  * worker. Where a validator was not drawn, the middle of those who were stands in, so that it neither pulls nor is paid more.
  */
 export function weightsOf(state: NetworkState, run: RunState) {
   const submissions = [...run.submissions.values()];
   const unshown = new Set(
-    submissions.flatMap(({ seals, verdicts }) => [...seals.keys()].filter((id) => !verdicts.has(id))),
+    submissions.flatMap(({ seals, verdicts, first, duties }) => [
+      ...[...seals.keys()].filter((id) => !verdicts.has(id)),
+      ...[...duties.keys()].filter((id) => first?.has(id) === false),
+    ]),
   );
   const judges = [...new Set(submissions.flatMap(({ verdicts }) => [...verdicts.keys()]))]
     .filter((id) => !unshown.has(id))

@@ -13,7 +13,7 @@ import { openPlant, refusalOfPlant, refusalOfSeal, refusalOfVerdict } from './ju
 import { CORE_LIMITS } from './limits.ts';
 import { lineageOf, refusalOfLineage, rememberHolders } from './lineage.ts';
 import { applyMerge, refusalOfMerge } from './merging.ts';
-import { applyDrawn, isListOpen, refusalOfDrawn } from './panel.ts';
+import { applyDrawn, isListOpen, noteSeal, refusalOfDrawn } from './panel.ts';
 import { forfeit } from './payout.ts';
 import { applyJoin, applyLeave, refusalOfJoin, refusalOfLeave } from './presence.ts';
 import { type Refusal, refuse } from './refusal.ts';
@@ -270,7 +270,7 @@ function applyInRun(state: NetworkState, run: RunState, event: LoggedEvent, body
       return;
     case 'work.submitted': {
       const { id, author: worker } = event;
-      const none = { judges: [], first: null, seals: new Map(), verdicts: new Map() };
+      const none = { judges: [], first: null, duties: new Map(), seals: new Map(), verdicts: new Map() };
       const submission: Submission = { id, worker, body, ...none };
       run.submissions.set(id, submission);
       countSubmission(run, run.peers.get(worker)!, submission);
@@ -291,7 +291,7 @@ function applyInRun(state: NetworkState, run: RunState, event: LoggedEvent, body
         run.contests.get(body.submission)!.seals.set(event.author, body.seal);
         return;
       }
-      run.submissions.get(body.submission)!.seals.set(event.author, body.seal);
+      noteSeal(run, run.submissions.get(body.submission)!, event.author, body.seal);
       countSeal(run);
       return;
     case 'verdict.given':

@@ -49,6 +49,8 @@ export interface Submission {
   judges: string[];
   /** What the first judges said, where it is judged again by the whole jury. */
   first: Map<string, VerdictGiven> | null;
+  /** By first judge, whether it was to repeat all of it: when it was seated, and still when it sealed. In an appeal, of those who have sealed. */
+  duties: Map<string, boolean>;
   /** By validator, in the order of the log. */
   seals: Map<string, string>;
   verdicts: Map<string, VerdictGiven>;

@@ -10,7 +10,7 @@ import { acceptedWork, decide } from './who-is-accepted.ts';
 import { settleAppeals } from './who-is-appealed.ts';
 import { contest, forget, noteAccepted, noteFraud, seatJuries, settleContests } from './who-is-contested.ts';
 import { claimsOf, paymentsOf, promiseOf } from './who-is-paid.ts';
-import { appointAgain, draw, seat } from './who-judges.ts';
+import { appointAgain, draw, seal, seat } from './who-judges.ts';
 
 /** The second opening of a round that brought nothing comes at once, the next after 2 s, each later wait is twice as long up to five minutes. */
 const [FIRST_WAIT_MS, LONGEST_WAIT_MS] = [2000, 300_000];
@@ -125,7 +125,7 @@ function followInRun(books: Books, run: RunBook, event: LoggedEvent, body: InRun
       return;
     }
     case 'work.submitted': {
-      const given = { judges: [], first: null, seals: new Map(), verdicts: new Map() };
+      const given = { judges: [], first: null, knew: new Map(), seals: new Map(), verdicts: new Map() };
       run.works.set(id, { id, worker: author, body, ...given });
       return;
     }
@@ -139,7 +139,7 @@ function followInRun(books: Books, run: RunBook, event: LoggedEvent, body: InRun
     case 'verdict.sealed':
       run.peers.get(author)!.judged = true;
       if (body.contest !== undefined) run.contests.get(body.submission)!.seals.set(author, body.seal);
-      else run.works.get(body.submission)!.seals.set(author, body.seal);
+      else seal(run, run.works.get(body.submission)!, author, body.seal);
       return;
     case 'verdict.given':
       if (body.contest !== undefined) run.contests.get(body.submission)!.verdicts.set(author, body);

@@ -34,6 +34,8 @@ export interface Work {
   judges: string[];
   /** What the first judges said, where it is judged again. */
   first: Map<string, VerdictGiven> | null;
+  /** By first judge who has sealed, whether it was to repeat all of it, when it came to judge and when it sealed; before, when it came. */
+  knew: Map<string, boolean>;
   seals: Map<string, string>;
   verdicts: Map<string, VerdictGiven>;
 }

@@ -61,6 +61,7 @@ function asKept(run: RunState): Record<string, unknown> {
         work.first && [...work.first.keys()],
         [...work.seals],
         [...work.verdicts.keys()],
+        [...work.duties],
       ],
     ]),
     peers: [...run.peers.values()].map((peer) => [
@@ -101,6 +102,7 @@ function asAudited(run: RunBook): Record<string, unknown> {
         work.first && [...work.first.keys()],
         [...work.seals],
         [...work.verdicts.keys()],
+        [...work.knew],
       ],
     ]),
     peers: [...run.peers.values()].map((peer) => [

@@ -2,7 +2,7 @@
 import { accountOf, type Books, present, type RunBook, type Work } from './books.ts';
 import { mayBeLost, takeLast } from './what-is-at-stake.ts';
 import { decide } from './who-is-accepted.ts';
-import { jury, repeats } from './who-judges.ts';
+import { jury } from './who-judges.ts';
 
 /** So many times in a row, at most, each suspension is twice as long; after so many rounds without one it begins anew. */
 const [MOST_STRIKES, FORGOTTEN_ROUNDS] = [6, 100];
@@ -19,7 +19,7 @@ function isDisputed(run: RunBook, work: Work): boolean {
   const unknown = run.peers.get(work.worker)!.valid === 0 && !bond;
   if (unknown && said.length > 1 && said.every(({ accepted }) => !accepted)) return false;
   // Where everybody who may judge has repeated the work, nobody knows better.
-  return here.some((id) => !work.verdicts.has(id) || !repeats(run, work, work.judges, id));
+  return here.some((id) => !work.verdicts.has(id) || !work.knew.get(id));
 }
 
 /** Whether there is anything to judge again; it begins. */
@@ -29,7 +29,8 @@ export function judgeAgain(books: Books, run: RunBook): boolean {
   for (const work of run.works.values()) {
     if (disputed.includes(work)) {
       const judges = jury(books, run, work);
-      Object.assign(work, { judges, first: work.verdicts, seals: new Map(), verdicts: new Map() });
+      const knew = new Map([...work.knew].filter(([id]) => work.seals.has(id)));
+      Object.assign(work, { judges, first: work.verdicts, knew, seals: new Map(), verdicts: new Map() });
     } else work.judges = work.judges.filter((id) => work.verdicts.has(id));
   }
   Object.assign(run, { phase: 'judging', judging_ms: 0, appeals: true });
@@ -44,7 +45,7 @@ export function settleAppeals(books: Books, run: RunBook): void {
     const truth = decide(books, run, work);
     if (truth !== 'accepted' && truth !== 'fraud') continue;
     for (const [judge, { accepted }] of work.first) {
-      const knew = accepted ? repeats(run, work, [...work.first.keys()], judge) : true;
+      const knew = accepted ? work.knew.get(judge)! : true;
       if (accepted !== (truth === 'accepted') && knew) contradicted.add(judge);
     }
     for (const [judge, { accepted, fraud }] of work.verdicts) {

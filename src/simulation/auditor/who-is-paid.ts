@@ -27,7 +27,10 @@ function reachedBy(values: readonly { readonly value: bigint; readonly stake: bi
 /** Validators that showed all that they had sealed; only their words pay and are paid. */
 function speakersOf(run: RunBook): string[] {
   const works = [...run.works.values()];
-  const unshown = works.flatMap(({ seals, verdicts }) => [...seals.keys()].filter((id) => !verdicts.has(id)));
+  const unshown = works.flatMap(({ seals, verdicts, first, knew }) => [
+    ...[...seals.keys()].filter((id) => !verdicts.has(id)),
+    ...(first ? [...knew.keys()].filter((id) => !first.has(id)) : []),
+  ]);
   return [...new Set(works.flatMap(({ verdicts }) => [...verdicts.keys()]))]
     .filter((id) => !unshown.includes(id))
     .sort();

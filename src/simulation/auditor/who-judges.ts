@@ -111,7 +111,21 @@ const answerOf = (books: Books, body: RoundDrawn): Uint8Array | null =>
 export function draw(books: Books, run: RunBook, body: RoundDrawn): void {
   run.draw = sha256Hex(answerOf(books, body)!);
   run.judging_ms = 0;
-  for (const work of run.works.values()) work.judges = inOrder(books, run, work, run.rules.judges, []).sort();
+  for (const work of run.works.values()) {
+    work.judges = inOrder(books, run, work, run.rules.judges, []).sort();
+    seated(run, work);
+  }
+}
+
+/** Who comes to judge is told what it is to repeat. */
+function seated(run: RunBook, work: Work): void {
+  if (work.first) return;
+  for (const id of work.judges) work.knew.set(id, work.knew.get(id) ?? repeats(run, work, work.judges, id));
+}
+
+export function seal(run: RunBook, work: Work, judge: string, sealed: string): void {
+  work.seals.set(judge, sealed);
+  if (!work.first && !repeats(run, work, work.judges, judge)) work.knew.set(judge, false);
 }
 
 /** The larger jury for work that is judged again. */
@@ -130,6 +144,7 @@ export function appointAgain(books: Books, run: RunBook, slow: boolean): void {
     const fresh = inOrder(books, run, work, empty + idle.length, work.judges);
     const out = idle.slice(0, Math.max(0, fresh.length - empty));
     work.judges = [...stay.filter((id) => !out.includes(id)), ...fresh].sort();
+    seated(run, work);
   }
 }
 
