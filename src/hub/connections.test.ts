@@ -13,7 +13,7 @@ import { openFeed } from './feed.ts';
 import { openHistories } from './history.ts';
 import { openRateLimits, RATES } from './rate-limits.ts';
 import { openSamples } from './samples.ts';
-import { openStatuses } from './statuses.ts';
+import { openKept } from './statuses.ts';
 
 const HUB = 'a'.repeat(64);
 
@@ -25,7 +25,7 @@ function openHub(
   const clock = { ...systemClock, elapsed_ms: () => now_ms, setTimeout, clearTimeout: () => {} };
   const state = initialState(HUB);
   const samples = openSamples(() => state);
-  const statuses = openStatuses(() => [], clock);
+  const statuses = openKept(() => [], clock);
   const feed = openFeed({ statuses, histories: openHistories(), samples, now_ms: () => now_ms, events: () => 0 });
   const failures: unknown[] = [];
   const services: HubServices = {

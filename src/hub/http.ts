@@ -112,7 +112,7 @@ export function httpApp(
     await next();
   };
   for (const path of ['/runs/*', '/accounts/*', '/log/*']) app.get(path, counted);
-  const status = statusAnswer(hub.id, hub.statuses);
+  const status = statusAnswer(hub.id, hub.statuses, hub.clock);
   app.get('/status', async (c) => {
     hub.rates.take('status_address', addressOfAsker(c));
     await pace();

@@ -30,7 +30,7 @@ import { openRunPolicy, type RunPolicy } from './run-policy.ts';
 import { openSamples, type Samples } from './samples.ts';
 import { openSequencer, type Sequencer } from './sequencer.ts';
 import { type Keepsake, keptTogether, type Snapshots } from './snapshots.ts';
-import { openStatuses } from './statuses.ts';
+import { openKept } from './statuses.ts';
 import { namedThrough, openSweeps } from './sweep.ts';
 import { type UnnamedBlobs, unnamedBlobs } from './unnamed-blobs.ts';
 import { type PeerTelemetry, runStatuses, runView } from './views.ts';
@@ -133,7 +133,7 @@ export async function openMeetingPlace(options: MeetingPlaceOptions): Promise<Me
     const own = state === 'ready' || state === 'opening' ? null : reason;
     return [own, rounds?.problemOf(run), skew].filter(Boolean).join('; ') || null;
   };
-  const statuses = openStatuses(() => runStatuses(sequencer.state, time, telemetry, denseBytes, problemOf), clock);
+  const statuses = openKept(() => runStatuses(sequencer.state, time, telemetry, denseBytes, problemOf), clock);
   const events = () => sequencer.state.events;
   const services = {
     id: identity.id,

@@ -1,9 +1,10 @@
 // /status: the state as JSON, written and packed once for everybody who asks meanwhile; whoever has it already is told so (RFC 9110, section 13).
 import type { Context } from 'hono';
+import type { Clock } from '../protocol/clock.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import { hasAlready } from './byte-range.ts';
 import { type Packing, packingFor, packWith } from './packing.ts';
-import type { Statuses } from './statuses.ts';
+import { openKept, type Statuses } from './statuses.ts';
 
 interface Written {
   readonly json: Uint8Array;
@@ -12,16 +13,17 @@ interface Written {
 }
 
 /** Answers GET and HEAD of the state. */
-export function statusAnswer(hub: string, statuses: Statuses): (c: Context) => Promise<Response> {
-  let last: { readonly of: object; readonly written: Written } | undefined;
-  const written = (): Written => {
-    const runs = statuses.recent();
-    if (last?.of !== runs) {
-      const json = new TextEncoder().encode(JSON.stringify({ hub, runs }));
-      last = { of: runs, written: { json, etag: sha256Hex(json).slice(0, 32), packed: new Map() } };
-    }
-    return last!.written;
+export function statusAnswer(
+  hub: string,
+  statuses: Statuses,
+  clock: Pick<Clock, 'elapsed_ms'>,
+): (c: Context) => Promise<Response> {
+  const write = (): Written => {
+    const json = new TextEncoder().encode(JSON.stringify({ hub, runs: statuses.recent() }));
+    return { json, etag: sha256Hex(json).slice(0, 32), packed: new Map() };
   };
+  // Writing it costs more than the state itself.
+  const written = openKept(write, clock).recent;
   return async (c) => {
     const { json, etag, packed } = written();
     const packing = packingFor(c.req.header('accept-encoding'));

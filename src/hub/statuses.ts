@@ -9,30 +9,32 @@ const KEPT_AT_MOST_MS = 2000;
 /** The least of the last few times counts: on a machine that is busy with other things one may take long for nothing. */
 const TIMES_REMEMBERED = 3;
 
-export interface Statuses {
+/** What takes time to make, made once for everybody who asks meanwhile. */
+export interface Kept<T> {
   /** As it is now. */
-  fresh(): RunStatus[];
-  /** As it was a moment ago, which on a hub with few peers is now. The same array for as long as it is the same answer. */
-  recent(): RunStatus[];
+  fresh(): T;
+  /** As it was a moment ago, which is now where it costs next to nothing. The same one for as long as it is the same answer. */
+  recent(): T;
 }
+export type Statuses = Kept<RunStatus[]>;
 
-export function openStatuses(compute: () => RunStatus[], clock: Pick<Clock, 'elapsed_ms'>): Statuses {
-  let last: { readonly runs: RunStatus[]; readonly made_ms: number } | undefined;
+export function openKept<T>(make: () => T, clock: Pick<Clock, 'elapsed_ms'>): Kept<T> {
+  let last: { readonly made: T; readonly made_ms: number } | undefined;
   const took_ms: number[] = [];
-  const fresh = (): RunStatus[] => {
+  const fresh = (): T => {
     const begun_ms = clock.elapsed_ms();
-    const runs = compute();
+    const made = make();
     const made_ms = clock.elapsed_ms();
     took_ms.push(made_ms - begun_ms);
     if (took_ms.length > TIMES_REMEMBERED) took_ms.shift();
-    last = { runs, made_ms };
-    return runs;
+    last = { made, made_ms };
+    return made;
   };
   return {
     fresh,
     recent() {
       const kept_ms = Math.min(KEPT_AT_MOST_MS, Math.min(...took_ms) * KEPT_TIMES);
-      return last && clock.elapsed_ms() - last.made_ms < kept_ms ? last.runs : fresh();
+      return last && clock.elapsed_ms() - last.made_ms < kept_ms ? last.made : fresh();
     },
   };
 }
