@@ -171,6 +171,40 @@ describe('work that was called made up and that a jury accepts', () => {
     assert.equal(peer(ALICE).consecutive_valid, 2);
   });
 
+  test('gets back what was locked behind it too, after what it had earned', () => {
+    begin({}, 1);
+    for (let i = 0; i < WITHHELD + 2; i++) playRound();
+    h.happen(ALICE, { type: 'stake.locked', version: 1, run: RUN, behind: ALICE, shares: 7, change: 0 });
+    const before = held(ALICE);
+    const [a] = playRound((_judge, _id, author) => (author === 'alice' ? FRAUD : {}));
+    const { lost } = h.run.decided.get(a)!;
+    assert.deepEqual([lost.length, lost.at(-1)!.shares, lost.at(-1)!.round], [WITHHELD, 7, h.run.round - 1]);
+    const kept = held(ALICE);
+    h.joinLongAgo(VALIDATORS[1]);
+    h.joinLongAgo(VALIDATORS[2]);
+    for (let i = 0; i < 2; i++) playRound();
+    contested(VALIDATORS[1], a, () => ({}));
+    assert.equal(peer(ALICE).forfeited_shares, 0);
+    assert.ok(kept < before && held(ALICE) > before);
+    assert.equal(h.run.locks.length, 0);
+  });
+
+  test('is answered for by a first judge that called it made up and said nothing in the appeal', () => {
+    begin({ judges: 2 });
+    playRound();
+    const { round, attempt, model: base } = h.run;
+    const [a] = [ALICE, BOB].map((by) => h.happen(by, work({ round, attempt, base })));
+    h.draw();
+    const [liar] = h.run.submissions.get(a)!.judges;
+    h.judgeAll((judge, id) => {
+      if (id !== a) return {};
+      if (h.run.submissions.get(a)!.first === null) return judge === liar ? FRAUD : {};
+      return judge === liar ? null : FRAUD;
+    });
+    h.merge();
+    assert.deepEqual(h.run.decided.get(a)!.said, VALIDATORS);
+  });
+
   test('is remembered only where it cost something', () => {
     const [a, b] = playRound(() => FRAUD);
     assert.deepEqual([h.run.decided.has(a), h.run.decided.has(b)], [false, false]);
@@ -208,6 +242,15 @@ describe('a contest that the jury does not follow', () => {
     assert.ok(VALIDATORS.every((id) => peer(id).strikes === 0));
     assert.equal(h.run.contests.size, 0);
   });
+});
+
+test('half of the stake takes nothing back, and costs nobody anything', () => {
+  begin({ judges: 4 }, 4);
+  playRound();
+  const [a] = playRound();
+  contested(VALIDATORS[0], a, (id) => (VALIDATORS.indexOf(id) < 2 ? FRAUD : {}));
+  assert.deepEqual([peer(ALICE).forfeited_shares, h.run.contests.size], [0, 0]);
+  assert.ok(VALIDATORS.slice(0, 4).every((id) => peer(id).strikes === 0));
 });
 
 test('whatever a jury says: more than half of all its stake decides, nobody else loses, nothing vanishes', () => {
