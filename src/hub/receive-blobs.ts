@@ -29,6 +29,8 @@ const WAITING = { most: 1024, tries: 3, moment_ms: 2000 } as const;
 interface Asked {
   readonly hash: string;
   readonly who: Uploader;
+  /** Whether it takes part in a run or owns one. */
+  readonly known: boolean;
   /** null: the whole blob. */
   readonly part: Part | null;
   /** What the body of this request has. */
@@ -67,7 +69,7 @@ export function receiver(hub: BlobServices & BlobTurns): (c: Context) => Promise
     // Before its signature is looked at, which costs more than all the rest; nobody loses a place to what is not signed.
     const known = hub.isKnown(c.req.header('x-potluck-peer') ?? '');
     await place({ address, extra_places: extraPlaces(announced_bytes, known) });
-    const asked = askedOf(c, hub, announced_bytes);
+    const asked = askedOf(c, hub, announced_bytes, known);
     if (asked instanceof Response) return asked;
     hub.unnamed.mustFit(asked.who, asked.total_bytes);
     await hub.mustHaveRoom(asked.total_bytes, known ? 'known' : 'stranger');
@@ -76,7 +78,7 @@ export function receiver(hub: BlobServices & BlobTurns): (c: Context) => Promise
 }
 
 /** What is asked, or the answer to what is no upload. Everything is decided before a byte of the body is read. */
-function askedOf(c: Context, hub: BlobServices, announced_bytes: number): Asked | Response {
+function askedOf(c: Context, hub: BlobServices, announced_bytes: number, known: boolean): Asked | Response {
   const hash = c.req.param('hash') ?? '';
   const peer = c.req.header('x-potluck-peer') ?? '';
   const signature = c.req.header('x-potluck-signature') ?? '';
@@ -98,6 +100,7 @@ function askedOf(c: Context, hub: BlobServices, announced_bytes: number): Asked 
   return {
     hash,
     who: { peer, address: addressOfAsker(c) },
+    known,
     part,
     announced_bytes,
     total_bytes: part?.total ?? announced_bytes,
@@ -109,10 +112,9 @@ async function receive(
   hub: BlobServices & BlobTurns,
   transfers: Transfers,
   uploads: PartialUploads,
-  { hash, who, part, announced_bytes }: Asked,
+  { hash, who, known, part, announced_bytes }: Asked,
 ): Promise<Response> {
   const ending = new AbortController();
-  const known = hub.isKnown(who.peer);
   const transfer = transfers.begin({
     key: who.peer,
     address: who.address,
@@ -143,8 +145,8 @@ async function receive(
           });
       });
       if (part && part.end < part.total) return c.json({ received_bytes: draft.size_bytes }, 202);
-      claim.end();
-      return await keep(c, hub, hash, who, draft);
+      // Until it is a blob it counts as arriving, and whoever sends its last part again waits for it.
+      return await keep(c, hub, hash, who, draft).finally(claim.end);
     } finally {
       claim.release();
     }

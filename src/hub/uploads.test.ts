@@ -5,13 +5,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { bytesToHex } from '@noble/hashes/utils.js';
+import { Hono } from 'hono';
 import { createMemoryBlobStore } from '../ledger/blob-store.ts';
-import { systemClock } from '../protocol/clock.ts';
+import { sleep, systemClock } from '../protocol/clock.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import { createIdentity } from '../protocol/identity.ts';
 import { uploadChallenge } from '../protocol/messages.ts';
 import { openHub } from './hub.ts';
-import { unnamedBlobs } from './unnamed-blobs.ts';
+import { openMetrics } from './metrics.ts';
+import { openRateLimits } from './rate-limits.ts';
+import { receiver } from './receive-blobs.ts';
+import { openTurns } from './turns.ts';
+import { UNNAMED_BYTES, unnamedBlobs } from './unnamed-blobs.ts';
 import { openPartialUploads, type Part, unfinishedLimits, uploadedPart } from './uploads.ts';
 
 const bytes = (...values: number[]) => Uint8Array.from(values);
@@ -107,6 +112,65 @@ test('a header names a part, or none', () => {
   for (const header of ['', 'bytes 5-4/20', 'bytes 0-20/20', 'bytes */20', 'bytes 0-1/*', 'items 0-1/2']) {
     assert.equal(uploadedPart(header), null);
   }
+});
+
+test('the last part, sent again while the blob is made durable, is answered when it is; until then it counts', async () => {
+  const blobs = createMemoryBlobStore();
+  const [began, slow] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const identity = createIdentity();
+  const hub = {
+    ...{ id: identity.id, clock: systemClock, telemetry: new Map(), rates: openRateLimits(systemClock) },
+    ...{ metrics: openMetrics(), isKnown: () => false, mustHaveRoom: async () => {}, onError: assert.ifError },
+    unnamed: unnamedBlobs(),
+    turns: { pieces: openTurns(1), syncs: openTurns(1) },
+    blobs: {
+      ...blobs,
+      draft() {
+        const draft = blobs.draft();
+        return Object.assign(Object.create(draft), {
+          async keep() {
+            began.resolve();
+            await slow.promise;
+            return draft.keep();
+          },
+        });
+      },
+    },
+  };
+  const app = new Hono();
+  app.use((c, next) => {
+    c.set('asker', null);
+    return next();
+  });
+  app.put('/blobs/:hash', receiver(hub));
+  const blob = new TextEncoder().encode('in two parts');
+  const hash = sha256Hex(blob);
+  const signature = bytesToHex(await identity.sign(uploadChallenge(hub.id, hash)));
+  const put = (first: number, last: number) =>
+    app.request(
+      `/blobs/${hash}`,
+      {
+        method: 'PUT',
+        body: blob.subarray(first, last + 1) as Uint8Array<ArrayBuffer>,
+        headers: {
+          ...{ 'x-potluck-peer': identity.id, 'x-potluck-signature': signature },
+          ...{ 'content-length': `${last + 1 - first}`, 'content-range': `bytes ${first}-${last}/${blob.length}` },
+        },
+      },
+      {},
+    );
+  assert.equal((await put(0, 5)).status, 202);
+  const lost = put(6, 11);
+  await began.promise;
+  const again = put(6, 11);
+  const early = await Promise.race([again, sleep(systemClock, 50)]);
+  assert.equal(early, undefined, 'nobody is told to begin anew');
+  const who = { peer: identity.id, address: null };
+  assert.throws(() => hub.unnamed.mustFit(who, UNNAMED_BYTES.key - blob.length + 1), { code: 'too-much' });
+  slow.resolve();
+  assert.deepEqual([(await lost).status, (await again).status], [201, 201]);
+  assert.throws(() => hub.unnamed.mustFit(who, UNNAMED_BYTES.key - blob.length + 1), { code: 'too-much' });
+  hub.unnamed.mustFit(who, UNNAMED_BYTES.key - blob.length);
 });
 
 test('a hub takes a blob in parts', async (t) => {
