@@ -24,16 +24,21 @@ function scene() {
   state.runs.set('r', { id: 'r', peers, forgetting: nobodyForgotten() } as unknown as RunState);
   const connected = new Set(['ada']);
   const written: EventBody[] = [];
+  const crossed: string[] = [];
   const absences = openAbsences({
     ...{ state, clock, after_ms: 5000, isHere: (_run: string, peer: string) => connected.has(peer) },
-    write: async (body) => void written.push(body),
+    write: async (body) => {
+      written.push(body);
+      if (body.type === 'peer.left') Object.assign(peers.get(body.peer)!, { present: false });
+    },
+    onCrossed: (_run, peer) => void crossed.push(peer),
   });
   const pass = (): void => {
     const due = [...timers.values()];
     timers.clear();
     for (const run of due) run();
   };
-  return { absences, connected, written, pass, waiting: () => timers.size, peers };
+  return { absences, connected, written, crossed, pass, waiting: () => timers.size, peers };
 }
 const leave = (peer: string, session: number, reason: string) => ({
   type: 'peer.left',
@@ -65,6 +70,18 @@ test('who is back in time, is here after all, or has said goodbye itself is not'
   absences.gone('no run', 'ada');
   pass();
   assert.deepEqual(written, []);
+});
+
+test('who comes back while its leave is written, and was told that it is here, is told otherwise; nobody else is', async () => {
+  for (const comes of [true, false]) {
+    const { absences, connected, written, crossed, pass } = scene();
+    absences.gone('r', 'ghost');
+    pass();
+    assert.equal(written.length, 1);
+    if (comes) connected.add('ghost');
+    await new Promise(setImmediate);
+    assert.deepEqual(crossed, comes ? ['ghost'] : []);
+  }
 });
 
 test('after a time in which nobody could be here, all who do not come back are gone', () => {

@@ -11,6 +11,8 @@ export interface AbsencesOptions {
   readonly after_ms: number;
   isHere(run: string, peer: string): boolean;
   write(body: EventBody): Promise<unknown>;
+  /** The log says of a peer that it has left, and it is connected: it came back while that was written, and was told that it is here. */
+  onCrossed(run: string, peer: string): void;
 }
 
 export interface Absences {
@@ -23,7 +25,7 @@ export interface Absences {
   close(): void;
 }
 
-export function openAbsences({ state, clock, after_ms, isHere, write }: AbsencesOptions): Absences {
+export function openAbsences({ state, clock, after_ms, isHere, write, onCrossed }: AbsencesOptions): Absences {
   const timers = new Map<string, Timer>();
   let closed = false;
 
@@ -33,8 +35,13 @@ export function openAbsences({ state, clock, after_ms, isHere, write }: Absences
     if (closed || !known || isHere(run, peer)) return;
     const { present, session } = sessionOf(known, peer);
     if (!present) return;
-    // A leave that crosses with the peer's own goodbye is refused by the core: nothing to do then.
-    write({ type: 'peer.left', version: 1, run, peer, session, reason }).catch(() => {});
+    write({ type: 'peer.left', version: 1, run, peer, session, reason }).then(
+      () => {
+        if (!closed && isHere(run, peer) && !sessionOf(known, peer).present) onCrossed(run, peer);
+      },
+      // A leave that crosses with the peer's own goodbye is refused by the core: nothing to do then.
+      () => {},
+    );
   };
   const soon = (run: string, peer: string, reason: 'connection lost' | 'hub restarted'): void => {
     const key = `${run}:${peer}`;

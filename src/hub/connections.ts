@@ -109,7 +109,12 @@ export function openConnections(hub: HubServices, limits: ConnectionLimits = CON
   const { clock } = hub;
   const roll = openRoll<Connection>();
   const isHere = (run: string, peer: string): boolean => [...roll.withKey(run, peer)].length > 0;
-  const absences = openAbsences({ ...hub, after_ms: limits.lost_after_ms, isHere });
+  const absences = openAbsences({
+    ...{ ...hub, after_ms: limits.lost_after_ms, isHere },
+    onCrossed(run, peer) {
+      for (const connection of roll.withKey(run, peer)) welcome(connection, hub.state.runs.get(run)!, peer);
+    },
+  });
   let connections_so_far = 0;
   let closed = false;
   /** Why no peer is taken at present; null: they are. */
@@ -124,6 +129,10 @@ export function openConnections(hub: HubServices, limits: ConnectionLimits = CON
   const { feed, statuses } = hub;
   const every_ms = limits.status_every_ms;
   const observers = openObservers({ feed, statuses, clock, every_ms, all: roll.observers, send });
+
+  /** Says whether the log knows that a peer is here: one that it does not know joins. */
+  const welcome = (connection: Connection, run: RunState, peer: string): void =>
+    tell(connection, { type: 'welcome', ...sessionOf(run, peer) });
 
   const refuse = (connection: Connection, event: string | null, error: CodedError): void => {
     const refusal = error.details.refusal ?? error.details.reason;
@@ -190,7 +199,7 @@ export function openConnections(hub: HubServices, limits: ConnectionLimits = CON
     Object.assign(connection, { role: hello.role, peer, run: runId });
     roll.enter(connection);
     absences.back(runId, peer);
-    tell(connection, { type: 'welcome', ...sessionOf(run, peer) });
+    welcome(connection, run, peer);
     tell(connection, { type: 'run', view: runView(run, hub.time, hello.role === 'validator') });
   };
 
