@@ -12,7 +12,18 @@ import { besideLoss, toleranceOf } from '../training/tolerances.ts';
 import type { Claim, Device, Judging, Verdict } from './game.ts';
 import { AFRESH, statesLeft } from './pretrain-carried.ts';
 import { updateOf } from './pretrain-device.ts';
-import { type LossChange, lossChange, mean, ownLosses, SMALL_STEP, smallStep, toldMicro } from './pretrain-losses.ts';
+import {
+  fallOf,
+  JUMP,
+  type LossChange,
+  lookedAt,
+  lossChange,
+  mean,
+  ownLosses,
+  SMALL_STEP,
+  smallStep,
+  toldMicro,
+} from './pretrain-losses.ts';
 import type { PretrainTask } from './pretrain-params.ts';
 import { type KnownStart, knownStart, type Repeated, repeatExactly, repeatLoosely } from './pretrain-repeat.ts';
 import { decodeWork, type PretrainWork } from './pretrain-work.ts';
@@ -58,12 +69,12 @@ export async function checkWork(task: PretrainTask, claim: Claim, device: Device
     const judged: Case = { task, specs, ...openClaim(task, claim, device), device, judging, evidence, numbers };
     await checkStart(judged);
     await compareWithEarlier(judged);
-    const { assigned: gain, harmful } = await measureLosses(judged);
-    const repeats = judging.repeat_permille > 0;
-    const start = repeats ? knownStart(judged) : null;
+    const { assigned: gain, harmful, suspicious_permille } = await measureLosses(judged);
+    const repeat_permille = Math.max(judging.repeat_permille, suspicious_permille);
+    const start = repeat_permille > 0 ? knownStart(judged) : null;
     // Work that is the very work that was asked for is not refused for what came of it.
-    if (start === null && harmful) throw new Refused('harmful', false);
-    if (repeats) await repeat(judged, start, gain);
+    if (harmful && (start === null || repeat_permille < 1000)) throw new Refused('harmful', false);
+    if (repeat_permille > 0) await repeat({ ...judged, judging: { ...judging, repeat_permille } }, start, gain);
     return { accepted: true, fraud: false, code: 'ok', weight: claim.tokens, ...numbers, evidence };
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
@@ -122,8 +133,13 @@ async function compareWithEarlier({ task, specs, update, device, judging, eviden
   if (most >= OVERLAP.copied) throw new Refused('copied', most >= OVERLAP.fraud);
 }
 
-/** What the update does to the loss; the first loss that the worker tells must be the one of its data. */
-async function measureLosses(judged: Case): Promise<LossChange> {
+/** What measuring says; `suspicious_permille`: how much of the work from its beginning is to be repeated for what was seen. */
+interface Measurement extends LossChange {
+  readonly suspicious_permille: number;
+}
+
+/** What the update does to the loss, at the first batch or at a drawn one; what the worker tells of these must be the losses of its data. */
+async function measureLosses(judged: Case): Promise<Measurement> {
   const { task, specs, work, update, device, judging, evidence, numbers } = judged;
   let moved: Weights;
   try {
@@ -134,14 +150,18 @@ async function measureLosses(judged: Case): Promise<LossChange> {
     throw error;
   }
   const { first_loss } = toleranceOf(judging.runtime, device.runtime.class, { steps: 1, rates: 0, gain: 0 });
-  const own = await ownLosses(task, device);
+  const looked = lookedAt(judging.place, work.losses.length);
+  const own = await ownLosses(task, device, looked.step);
   const found = mean(own.losses);
-  const limit = besideLoss(first_loss, found);
-  evidence.first_loss = { claimed: work.losses[0], found, limit };
   if (!Number.isFinite(found)) throw new Refused(NOT_FINITE, false);
-  if (Math.abs(work.losses[0] - asTraced(found)) > limit + TRACE_RESOLUTION) {
-    throw new Refused('not-on-its-data', true);
+  if (looked.step === 0) {
+    const limit = besideLoss(first_loss, found);
+    evidence.first_loss = { claimed: work.losses[0], found, limit };
+    if (Math.abs(work.losses[0] - asTraced(found)) > limit + TRACE_RESOLUTION) {
+      throw new Refused('not-on-its-data', true);
+    }
   }
+  const suspicious = looked.next && (await isSuspicious(judged, looked.step, found));
   const change = await lossChange(task, device, own, moved);
   const { before, after, assigned, random, harm } = change;
   evidence.gain = { assigned, random, step: SMALL_STEP };
@@ -149,7 +169,25 @@ async function measureLosses(judged: Case): Promise<LossChange> {
   numbers.loss_before_micro = toldMicro(before);
   numbers.loss_after_micro = toldMicro(after);
   numbers.score_micro = numbers.loss_before_micro - numbers.loss_after_micro;
-  return change;
+  return {
+    ...change,
+    suspicious_permille: suspicious ? Math.ceil((1000 * (looked.step + 2)) / work.losses.length) : 0,
+  };
+}
+
+/**
+ * Whether a worker tells another jump from one of its batches to the next than the round's model: what steps teach changes both alike, so the
+ * jump is how much harder the one is than the other, and whoever has not computed it cannot know it. Honest work learns from one batch
+ * more than from another while a model learns fast, so this convicts nobody.
+ */
+async function isSuspicious({ task, device, work, evidence }: Case, step: number, loss: number): Promise<boolean> {
+  const next = mean((await ownLosses(task, device, step + 1)).losses);
+  if (!Number.isFinite(next)) throw new Refused(NOT_FINITE, false);
+  const { losses } = work;
+  const jump = Math.abs(losses[step + 1] - losses[step] - (asTraced(next) - asTraced(loss)));
+  const limit = besideLoss(JUMP.limit + JUMP.of_fall * fallOf(losses), loss);
+  evidence.looked_at = { step, jump, limit };
+  return jump > limit;
 }
 
 /** Re-execution, exact where this validator knows what the worker began with. */

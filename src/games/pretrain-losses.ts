@@ -11,6 +11,10 @@ import type { PretrainTask } from './pretrain-params.ts';
 
 /** The part of an outer step that an update is tried at. */
 export const SMALL_STEP = 0.25;
+/** So many of a thousand judges look at a drawn step and the next one, the others at the first step alone: it costs them one batch more. */
+const LOOKING_PERMILLE = 667;
+/** A jump of losses is strange beyond this (nats), and this many times what a step takes off the loss (`npm run bench tolerance`). */
+export const JUMP = { limit: 0.015, of_fall: 3 } as const;
 /** An update is harmful when, at two standard errors, the small step raises the loss by more than this (nats, beside usual losses). */
 const HARM_LIMIT = 0.0025;
 
@@ -32,11 +36,24 @@ export function smallStep(specs: readonly ParameterSpec[], task: PretrainTask, u
   return mergeUpdates(specs, weights, [{ update, weight: 1 }], sparse);
 }
 
-/** The loss of the worker's first batch before its first step. */
-export async function ownLosses(task: PretrainTask, device: Device): Promise<Measured> {
+/** The loss of one of the worker's batches before its first step. */
+export async function ownLosses(task: PretrainTask, device: Device, step: number): Promise<Measured> {
   const { params, round, peer, weights } = task;
   const data = await openData(device, params, round, peer, WORKER_DATA);
-  return measure(task, device, await data.batch(0), weights);
+  return measure(task, device, await data.batch(step), weights);
+}
+
+/** Which of a worker's steps a judge looks at, by the place that was drawn for it; `next`: also at the one after. */
+export function lookedAt(place: number, steps: number): { readonly step: number; readonly next: boolean } {
+  const part = (1000 * place) / LOOKING_PERMILLE;
+  return part < 1 && steps > 1 ? { step: Math.floor(part * (steps - 1)), next: true } : { step: 0, next: false };
+}
+
+/** What a step takes off the loss, by the worker's own word: between the first quarter of its steps and the last. */
+export function fallOf(losses: Iterable<number>): number {
+  const all = [...losses];
+  const quarter = Math.ceil(all.length / 4);
+  return Math.abs(mean(all.slice(0, quarter)) - mean(all.slice(-quarter))) / Math.max(1, all.length - quarter);
 }
 
 /** The losses of a batch that nobody was assigned: once a round, for all submissions. */

@@ -4,9 +4,15 @@ import { bytesToHex } from '@noble/hashes/utils.js';
 import type { ParameterSpec, Weights } from '../model/config.ts';
 import { type InnerSteps, type OptimiserState, type Trained, type Trainer, trainSteps } from '../training/inner.ts';
 import { asTraced, TRACE_RESOLUTION } from '../training/loss-trace.ts';
-import { agreementOf, traceDistance, updateDistance } from '../training/re-execution.ts';
+import { agreementOf, type TraceDistance, traceDistance, updateDistance } from '../training/re-execution.ts';
 import { compressUpdate, feedbackAfter, type SparseUpdate } from '../training/sparse.ts';
-import { besideLoss, type FollowedTolerance, followedTolerance, toleranceOf } from '../training/tolerances.ts';
+import {
+  amongFew,
+  besideLoss,
+  type FollowedTolerance,
+  followedTolerance,
+  toleranceOf,
+} from '../training/tolerances.ts';
 import type { Device, Judging } from './game.ts';
 import { AFRESH, afresh, type Carried } from './pretrain-carried.ts';
 import { follow, followedOf, stepsOf, trainerOf, warmUp } from './pretrain-device.ts';
@@ -107,9 +113,9 @@ export async function repeatLoosely(repeated: Repeated, gain: number): Promise<R
   const referee = await trainerOf(device, task.params);
   const own = await warmUp(referee, device, task);
   const zero = afresh(specs).moments;
-  const steps = work.losses.length;
   const plan = await planOf(repeated);
-  const rates = work.losses.reduce((sum, _, step) => sum + plan.learning_rate(step), 0);
+  const steps = work.losses.length;
+  const rates = work.losses.slice(0, plan.steps).reduce((sum, _, step) => sum + plan.learning_rate(step), 0);
   const tolerance = toleranceOf(judging.runtime, device.runtime.class, { steps, rates, gain });
   const attempt = async (moments: "like the referee's" | 'zero') => {
     const trained = await trainAgain(repeated, referee, moments === 'zero' ? zero : own, plan);
@@ -123,19 +129,24 @@ export async function repeatLoosely(repeated: Repeated, gain: number): Promise<R
   if (first === null) return DIVERGED;
   const usual = besideLoss(tolerance.mean_loss, mean(first.losses)) + TRACE_RESOLUTION;
   let allowed = usual;
+  let jumps = besideLoss(tolerance.jumps, mean(first.losses)) + TRACE_RESOLUTION;
+  const fits = (found: readonly number[], distance: TraceDistance): boolean =>
+    distance.mean <= allowed && distance.jumps <= amongFew(jumps, found.length);
   // The direction of a few steps says little about all of them.
-  const holds = ({ steps: done, distance, agreement }: Attempt): boolean =>
-    distance.mean <= allowed && (agreement >= tolerance.agreement || 2 * done < steps);
+  const holds = ({ losses, distance, agreement }: Attempt): boolean =>
+    fits(losses, distance) && (agreement >= tolerance.agreement || 2 * losses.length < steps);
   const evidenceOf = (attempts: readonly Attempt[]) => ({
     ...{ steps, attempts: attempts.map(({ losses: _losses, delta: _delta, ...rest }) => rest) },
-    limits: { ...tolerance, mean_loss: allowed },
+    limits: { ...tolerance, mean_loss: allowed, jumps },
   });
   if (holds(first)) return { refusal: null, fraud: false, evidence: evidenceOf([first]) };
 
   const second = await attempt('zero');
   if (second === null) return DIVERGED;
   // How much moments matter in this very work shows in how far the two repetitions are from each other.
-  allowed += MOMENTS_PART * traceDistance(first.losses, second.losses).mean;
+  const between = traceDistance(first.losses, second.losses);
+  allowed += MOMENTS_PART * between.mean;
+  jumps += MOMENTS_PART * between.jumps;
   const attempts = [first, second];
   const held = attempts.some(holds);
   const twin = held ? null : await shakenAgain(repeated, referee, zero);
@@ -143,12 +154,15 @@ export async function repeatLoosely(repeated: Repeated, gain: number): Promise<R
   if (held) return { refusal: null, fraud: false, evidence: evidenceOf(attempts) };
   const steady = steadySteps(second.losses, twin, usual);
   const evidence = { ...evidenceOf(attempts), steady };
-  if (attempts.some(({ distance }) => distance.mean <= allowed)) {
+  if (attempts.some(({ losses, distance }) => fits(losses, distance))) {
     const same =
       twin && agreementOf(specs, compressUpdate(specs, twin.delta, new Map(), task.params.sparse), second.delta);
     return { refusal: 'other-update', fraud: steady === second.steps && same! >= STEADY_AGREEMENT, evidence };
   }
-  const far = attempts.every(({ losses }) => traceDistance(work.losses, losses.slice(0, steady)).mean > allowed);
+  const far = attempts.every(({ losses }) => {
+    const same = losses.slice(0, steady);
+    return !fits(same, traceDistance(work.losses, same));
+  });
   return { refusal: 'other-losses', fraud: far, evidence };
 }
 

@@ -4,16 +4,27 @@
 import type { ParameterSpec, Weights } from '../model/config.ts';
 import type { SparseTensor, SparseUpdate } from './sparse.ts';
 
-/** How far two traces of losses are apart, in nats: the mean distance, and the same of the last half alone. */
+/**
+ * How far two traces of losses are apart, in nats: the mean distance, the same of the last half alone, and that of the jumps from each step to
+ * the next, in the half of the steps where it is larger. Other moments learn faster or slower, from all batches alike; how hard each batch
+ * is, which nobody knows who has not seen what a model says of it, shows in the jumps.
+ */
 export interface TraceDistance {
   readonly mean: number;
   readonly last_half: number;
+  readonly jumps: number;
 }
 
 export function traceDistance(claimed: ArrayLike<number>, found: readonly number[]): TraceDistance {
   const distances = found.map((loss, i) => Math.abs(loss - claimed[i]));
   const mean = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0) / Math.max(1, values.length);
-  return { mean: mean(distances), last_half: mean(distances.slice(distances.length >> 1)) };
+  const jumps = found.slice(1).map((loss, i) => Math.abs(loss - found[i] - (claimed[i + 1] - claimed[i])));
+  const half = jumps.length >> 1;
+  return {
+    mean: mean(distances),
+    last_half: mean(distances.slice(distances.length >> 1)),
+    jumps: Math.max(mean(jumps.slice(0, half)), mean(jumps.slice(half))),
+  };
 }
 
 /**

@@ -6,6 +6,8 @@ export interface Tolerance {
   readonly first_loss: number;
   /** The mean distance of all losses (nats): what rounding grows to, and the validator's moments are not the worker's. */
   readonly mean_loss: number;
+  /** The mean distance of the jumps from one loss to the next (nats), over half of the steps. */
+  readonly jumps: number;
   /** The least cosine between the update and the repeated difference, over the kept positions. */
   readonly agreement: number;
 }
@@ -24,9 +26,23 @@ interface Bounds extends Tolerance {
   readonly of_rates: number;
 }
 
-const NEAR: Bounds = { first_loss: 0.002, mean_loss: 0.008, of_gain: 0.3, of_rates: 0.4, agreement: 0.15 };
+const NEAR: Bounds = {
+  first_loss: 0.002,
+  mean_loss: 0.008,
+  jumps: 0.008,
+  of_gain: 0.3,
+  of_rates: 0.4,
+  agreement: 0.15,
+};
 /** Other classes' kernels: the first loss is still a matter of rounding, also in 16 bits on a GPU. */
-const UNMEASURED: Bounds = { first_loss: 0.02, mean_loss: 0.02, of_gain: 0.4, of_rates: 0.6, agreement: 0.12 };
+const UNMEASURED: Bounds = {
+  first_loss: 0.02,
+  mean_loss: 0.02,
+  jumps: 0.02,
+  of_gain: 0.4,
+  of_rates: 0.6,
+  agreement: 0.12,
+};
 
 const MEASURED = ['native-cpu', 'wasm'];
 /** The number of steps that the bound of the agreement is for: over longer rounds directions drift apart with the root of it. */
@@ -42,13 +58,17 @@ export interface Repeatable {
 /** The bounds for work done on one runtime class and repeated on another with moments that are not the worker's. */
 export function toleranceOf(worker: string, validator: string, { steps, rates, gain }: Repeatable): Tolerance {
   const bounds = MEASURED.includes(worker) && MEASURED.includes(validator) ? NEAR : UNMEASURED;
-  const { first_loss, mean_loss, of_gain, of_rates, agreement } = bounds;
+  const { first_loss, mean_loss, jumps, of_gain, of_rates, agreement } = bounds;
   return {
     first_loss,
     mean_loss: mean_loss + of_gain * Math.abs(gain) + of_rates * rates,
+    jumps,
     agreement: agreement / Math.sqrt(Math.max(1, steps / STEPS)),
   };
 }
+
+/** A bound of the jumps between so many losses: a mean of few says less. */
+export const amongFew = (jumps: number, losses: number): number => jumps * (1 + 2 / Math.sqrt(Math.max(1, losses / 2)));
 
 /** How far work may be from its repetition from the worker's own state, where only rounding differs. */
 export interface FollowedTolerance {
