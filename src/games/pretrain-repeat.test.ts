@@ -44,18 +44,22 @@ function edited(claim: Claim, edit: (tensor: SparseTensor) => SparseTensor): Cla
   );
   return withUpdate(claim, encodeUpdate(specs, lie, params.sparse));
 }
+/** The claim with losses of its second half that go up and down by so many nats. */
+function halfInvented(claim: Claim, by: number): Claim {
+  const honest = decodeWork(claim.work);
+  const half = honest.losses.length / 2;
+  const losses = [...honest.losses].map((loss, i, all) => (i < half ? loss : all[half - 1] + (i % 2 ? by : 0)));
+  const work = encodeWork({ ...honest, losses });
+  const traced = decodeWork(work).losses;
+  const mean = traced.reduce((a, b) => a + b, 0) / traced.length;
+  return { ...claim, work, loss_micro: Math.round(mean * 1e6) };
+}
 const merge = (state: Weights, { work }: Claim) => game.merge(params, state, [{ work, weight: 20 }]);
 
 describe('re-execution', () => {
   test('finds steps that were claimed and not done', async () => {
     const { task, claim } = await workOf(0, weights, null, example.device());
-    const honest = decodeWork(claim.work);
-    const { losses } = honest;
-    // Half of the steps were done; the rest of the losses is made up to look like the last ones.
-    const half = losses.length / 2;
-    const made_up = [...losses.slice(0, half), ...losses.slice(0, half).map((_, i) => losses[half - 1] + i / 4)];
-    const mean = made_up.reduce((a, b) => a + b, 0) / made_up.length;
-    const lie = { ...claim, work: encodeWork({ ...honest, losses: made_up }), loss_micro: Math.round(mean * 1e6) };
+    const lie = halfInvented(claim, 0.3);
     const check = (repeat_permille: number) => game.check(task, lie, example.device(), { ...judging, repeat_permille });
     for (const permille of [700, 1000]) {
       const { accepted, fraud, code } = await check(permille);
@@ -63,6 +67,13 @@ describe('re-execution', () => {
     }
     // What is repeated is a beginning, and that was done.
     for (const permille of [0, 1, 500]) assert.equal((await check(permille)).code, 'ok', `${permille}`);
+    const lookAt = (place: number, handed_in: Claim) =>
+      game.check(task, handed_in, example.device(), { ...judging, repeat_permille: 0, place });
+    // A place in the second half, from which the judge repeats; one in the first half; the first step alone.
+    const codes = [0.5, 0.6, 0.1, 0.9].map(async (place) => (await lookAt(place, lie)).code);
+    assert.deepEqual(await Promise.all(codes), ['other-losses', 'other-losses', 'ok', 'ok']);
+    const { code, evidence } = await lookAt(0.5, claim);
+    assert.deepEqual([code, evidence.repeated], ['ok', undefined]);
   });
 
   test('finds an update that is not what the losses came from', async () => {
@@ -131,6 +142,9 @@ describe('the chain of a worker’s states', () => {
     assert.deepEqual(decodeWork(first.claim.work).start, new Uint8Array(32));
     assert.deepEqual(decodeWork(next.claim.work).start, decodeWork(first.claim.work).end);
     assert.equal((await game.check(next.task, next.claim, example.device(), judging)).code, 'ok');
+    // Losses that nobody computed jump otherwise, also where moments are not known.
+    const { code, fraud } = await game.check(next.task, halfInvented(next.claim, 0.05), example.device(), judging);
+    assert.deepEqual([code, fraud], ['other-losses', true]);
   });
 
   test('breaks where the work was not merged: then an honest worker begins afresh, and who does not is refused', async () => {
