@@ -21,8 +21,10 @@ import { lazy } from './lazy.ts';
 import { noise } from './noise.ts';
 import { ownData } from './own-data.ts';
 import { scaled } from './scaled.ts';
+import { selfBlur } from './self-blur.ts';
 import { signFlip } from './sign-flip.ts';
 import { silent } from './silent.ts';
+import { slacker, slackerTwo, sleepingSlacker } from './slacker.ts';
 import { sleeper } from './sleeper.ts';
 import { slowPoison } from './slow-poison.ts';
 import { stale } from './stale.ts';
@@ -33,6 +35,7 @@ import { zeros } from './zeros.ts';
 export const ADVERSARIES: readonly Adversary[] = [
   ...[noise, zeros, stale, copier, copierNoisy, ownData, fewSteps, boast, sybils, sleeper],
   ...[signFlip, scaled, slowPoison, backdoor],
+  ...[slacker, slackerTwo, sleepingSlacker, selfBlur],
   ...[freshKeys, grinder, visitors, ghosts, friendlySleeper],
   ...[briber, lazy, silent, copyingValidator, contrarian, accusers, colluders, grudge],
 ];
