@@ -114,6 +114,8 @@ export interface Measures {
   readonly damage: number;
   /** Of each kind of liar in each of its roles, in the order of `reports`. */
   readonly pays: readonly number[];
+  /** The part of the lying workers of whose work something was refused; null where none lies. */
+  readonly caught: number | null;
   readonly refused: number;
   readonly kept: number;
   readonly checking: number;
@@ -133,6 +135,7 @@ export function measuresOf(name: string, result: ArenaResult, honest: ArenaResul
     loss: result.losses_micro.at(-1)! / 1e6,
     damage: damageOf(result, honest),
     pays: reports.map(({ pay }) => pay),
+    caught: caughtOf(result),
     refused: refusedOf(result),
     kept: keptOf(result),
     checking: sum(result.checking.map(({ check_ms }) => check_ms)) / sum(result.checking.map(({ work_ms }) => work_ms)),
@@ -140,6 +143,14 @@ export function measuresOf(name: string, result: ArenaResult, honest: ArenaResul
     slow: slowPay(result),
     reports,
   };
+}
+
+function caughtOf({ devices }: ArenaResult): number | null {
+  const lying = devices.filter(
+    ({ role, adversary, submitted }) => role === 'worker' && adversary !== null && submitted > 0,
+  );
+  const caught = lying.filter(({ submitted, merged }) => merged < submitted);
+  return lying.length > 0 ? caught.length / lying.length : null;
 }
 
 /** What slow devices earn for a step, where the other honest ones earn 1. */

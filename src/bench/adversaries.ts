@@ -54,6 +54,7 @@ device computes that another has computed before is recalled, and booked at what
   against honest     its distance from the run of the same seed in which nobody lies
   liars' pay         shares of a lying device at the end, under all its keys, of an honest one's in the same run; of workers, then of validators
                      by their stake
+  liars caught       the part of the lying workers of whose work something was refused; --rounds says by when
   honest refused     the part of what honest workers handed in that was not merged
   honest kept        the part of what honest workers were paid that was not taken from them again
   checking / work    processor time of the honest judges' checks, of that of the work that they checked`;
@@ -83,7 +84,15 @@ export async function run(args: string[]): Promise<void> {
   console.log(
     table(
       [
-        ...['who lies', 'validation loss', 'against honest', "liars' pay", 'honest refused', 'honest kept'],
+        ...[
+          'who lies',
+          'validation loss',
+          'against honest',
+          "liars' pay",
+          'liars caught',
+          'honest refused',
+          'honest kept',
+        ],
         ...['checking / work', ...(slow ? ["slow devices' pay for a step"] : [])],
       ],
       rows.map(({ name, roles, measures }) => [
@@ -95,6 +104,7 @@ export async function run(args: string[]): Promise<void> {
         ),
         shown(measures, ({ damage }) => damage),
         measures[0].pays.map((_, i) => shown(measures, ({ pays }) => pays[i])).join(', ') || '–',
+        shown(measures, ({ caught }) => caught),
         shown(measures, ({ refused }) => refused),
         shown(measures, ({ kept }) => kept),
         shown(measures, ({ checking }) => checking),

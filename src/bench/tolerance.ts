@@ -1,15 +1,18 @@
 // How far honest work is from its repetition on another kind of runtime, and how far lies are: the figures behind training/tolerances.ts.
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
+import type { Duty } from '../core/panel.ts';
 import { encodeBundle } from '../games/bundle.ts';
 import type { Claim, Device, Judging, Round } from '../games/game.ts';
 import { memoryDrawer } from '../games/memory-drawer.ts';
 import { game, type PretrainParams, PretrainParamsSchema } from '../games/pretrain.ts';
+import { decodeWork, encodeWork } from '../games/pretrain-work.ts';
 import type { Weights } from '../model/config.ts';
 import { initialWeights } from '../model/init.ts';
 import { byteTokenizer } from '../model/tokenizer.ts';
 import { sha256Hex } from '../protocol/hash.ts';
-import { editUpdate, flipSome } from '../simulation/adversaries/pretrain-update.ts';
+import { seededRandom } from '../protocol/random.ts';
+import { editUpdate, flipSome, wholeRound } from '../simulation/adversaries/pretrain-update.ts';
 import { createNativeRuntime } from '../tensor/native-runtime.ts';
 import type { Runtime } from '../tensor/runtime.ts';
 import { createWasmRuntime } from '../tensor/wasm-runtime.ts';
@@ -33,7 +36,9 @@ Every worker's work is judged by a validator of each class that has followed it 
 late and does not know the worker's state. "another's data": the same work handed in under another name; "one in 20 turned": the
 same work with every twentieth value of the update turned round, judged by who follows. Columns: how many were judged, how many
 refused; the greatest distance of the first loss; the least, median and greatest of the losses' mean distance and of the update's
-distance (by followers); the greatest mean distance of losses as part of what was allowed and the least agreement (by latecomers);
+distance (by followers); the greatest mean distance of losses as part of what was allowed, the distance of the jumps from loss to loss, and the
+least agreement (by latecomers); "half invented": the losses of the second half only continue those of the first; "a drawn place": by judges who
+repeat nothing but what looks strange there;
 the greatest overlap with earlier work.`;
 
 const EvidenceSchema = z.object({
@@ -43,7 +48,9 @@ const EvidenceSchema = z.object({
     .union([
       z.object({ mean_loss: z.number(), update: z.number().optional() }),
       z.object({
-        attempts: z.array(z.object({ distance: z.object({ mean: z.number() }), agreement: z.number() })),
+        attempts: z.array(
+          z.object({ distance: z.object({ mean: z.number(), jumps: z.number() }), agreement: z.number() }),
+        ),
         limits: z.object({ mean_loss: z.number() }),
       }),
     ])
@@ -59,6 +66,7 @@ interface Judged {
   readonly mean_loss: number | null;
   readonly update: number | null;
   readonly of_limit: number | null;
+  readonly jumps: number | null;
   readonly agreement: number | null;
   readonly overlap: number | null;
 }
@@ -178,16 +186,32 @@ async function play(params: PretrainParams, runtimes: readonly Runtime[], rounds
       claims.push(claim);
     }
     for (const [i, claim] of claims.entries()) {
-      const judging = (runtime: string): Judging => ({
-        ...{ runtime, repeat_permille: 1000, place: 0, time_ms: Number.POSITIVE_INFINITY },
+      const judging = (runtime: string, duty: Duty): Judging => ({
+        ...{ runtime, ...duty, time_ms: Number.POSITIVE_INFINITY },
         earlier: async () => [...before, ...claims.slice(0, i).map(({ work }) => work)],
       });
       const by = workers[i];
-      const at = (name: string, handed_in: Claim, validator: Device) =>
-        game.check(game.task(params, round, name, weights), handed_in, validator, judging(by.device.runtime.class));
+      const at = (name: string, handed_in: Claim, validator: Device, duty: Duty = ALL_OF_IT) =>
+        game.check(
+          game.task(params, round, name, weights),
+          handed_in,
+          validator,
+          judging(by.device.runtime.class, duty),
+        );
+      const invented = halfInvented(params, claim);
       for (const { late, device } of validators) {
         if (late && number === 0) continue;
         const pair = `${by.device.runtime.class} by ${late ? 'late ' : ''}${device.runtime.class}`;
+        if (late) {
+          judged.push(measured('half invented, late', number, await at(by.name, invented, device)));
+          for (const [name, handed_in] of [
+            ['a drawn place', claim],
+            ['half invented, a drawn place in it', invented],
+          ] as const) {
+            const duty = { repeat_permille: 0, place: LOOKED_AT * (0.5 + ((number * 7 + i) % 10) / 20) };
+            judged.push(measured(name, number, await at(by.name, handed_in, device, duty)));
+          }
+        }
         judged.push(measured(pair, number, await at(by.name, claim, device)));
         if (late) continue;
         judged.push(measured("another's data", number, await at(workers[1 - i].name, claim, device)));
@@ -201,6 +225,18 @@ async function play(params: PretrainParams, runtimes: readonly Runtime[], rounds
     console.error(`round ${number + 1} of ${rounds}`);
   }
   return judged;
+}
+
+/** What a judge does that repeats everything. */
+const ALL_OF_IT: Duty = { repeat_permille: 1000, place: 0 };
+/** Below this part of all places a judge looks at a drawn step and the next. */
+const LOOKED_AT = 0.667;
+
+/** The claim with losses of its second half that continue those of the first. */
+function halfInvented(params: PretrainParams, claim: Claim): Claim {
+  const honest = decodeWork(claim.work);
+  const half = { ...claim, work: encodeWork({ ...honest, losses: honest.losses.slice(0, honest.losses.length >> 1) }) };
+  return wholeRound(params, half, seededRandom('half'), 0);
 }
 
 /** The claim with every twentieth value of its update turned round. */
@@ -220,12 +256,13 @@ function measured(pair: string, round: number, { code, evidence }: { code: strin
     mean_loss: followed?.mean_loss ?? best?.distance.mean ?? null,
     update: followed?.update ?? null,
     of_limit: best && loose ? best.distance.mean / loose.limits.mean_loss : null,
+    jumps: best?.distance.jumps ?? null,
     agreement: best?.agreement ?? null,
     overlap: overlap ?? null,
   };
 }
 
-type Measure = 'first_loss' | 'mean_loss' | 'update' | 'of_limit' | 'agreement' | 'overlap';
+type Measure = 'first_loss' | 'mean_loss' | 'update' | 'of_limit' | 'jumps' | 'agreement' | 'overlap';
 
 function tableOf(judged: readonly Judged[]): string {
   const rows = [...Map.groupBy(judged, ({ pair }) => pair)].map(([pair, list]) => {
@@ -244,10 +281,11 @@ function tableOf(judged: readonly Judged[]): string {
       spread('mean_loss', 5),
       spread('update', 4),
       figure(known('of_limit'), Math.max, 2),
+      spread('jumps', 4),
       figure(known('agreement'), Math.min, 3),
       figure(known('overlap'), Math.max, 2),
     ];
   });
   const headings = ['work, validator', 'judged', 'refused', 'first loss', 'losses', 'update'];
-  return table([...headings, 'of the limit', 'agreement', 'overlap'], rows);
+  return table([...headings, 'of the limit', 'jumps', 'agreement', 'overlap'], rows);
 }
