@@ -32,7 +32,7 @@ import { openSequencer, type Sequencer } from './sequencer.ts';
 import { type Keepsake, keptTogether, type Snapshots } from './snapshots.ts';
 import { openKept } from './statuses.ts';
 import { namedThrough, openSweeps } from './sweep.ts';
-import { type UnnamedBlobs, unnamedBlobs } from './unnamed-blobs.ts';
+import { isKnownKey, type UnnamedBlobs, unnamedBlobs } from './unnamed-blobs.ts';
 import { type PeerTelemetry, runStatuses, runView } from './views.ts';
 import { openWorkerHistories } from './worker-histories.ts';
 
@@ -94,8 +94,7 @@ export async function openMeetingPlace(options: MeetingPlaceOptions): Promise<Me
     snapshots: options.snapshots?.(keptTogether([histories, workers, samples])),
   });
   const time = openLogClock(sequencer.state.time_ms, clock);
-  const isKnown = (peer: string): boolean =>
-    [...sequencer.state.runs.values()].some((run) => run.owner === peer || run.peers.has(peer));
+  const isKnown = (id: string): boolean => isKnownKey(sequencer.state, id);
   const unnamed = unnamedBlobs(isKnown);
   const put = (bytes: Uint8Array) => unnamed.holding([sha256Hex(bytes)], () => blobs.put(bytes));
   const models = openModels({ ...blobs, put }, options.loadGame);

@@ -1,5 +1,7 @@
 // Blobs that were uploaded but that no event names yet: how much of them a key, an address and all strangers may keep here, and that none is
 // deleted while it is being named.
+import { hasRecord } from '../core/forgetting.ts';
+import type { NetworkState } from '../core/state.ts';
 import { WIRE_LIMITS } from '../protocol/messages.ts';
 import { HubError } from './errors.ts';
 
@@ -9,6 +11,14 @@ export const UNNAMED_BYTES = {
   address: 4 * WIRE_LIMITS.blob_bytes, // several who bring a run's text from one house
   strangers: 8 * WIRE_LIMITS.blob_bytes, // all keys together that neither take part in a run nor own one
 } as const;
+
+/** Whether a key is more than free: it owns a run, is in one, or has done something there. One that joined once and left is a stranger. */
+export function isKnownKey(state: Pick<NetworkState, 'runs'>, id: string): boolean {
+  return [...state.runs.values()].some((run) => {
+    const peer = run.peers.get(id);
+    return run.owner === id || (peer !== undefined && (peer.present || hasRecord(run, peer)));
+  });
+}
 
 /** Whose bytes. */
 export interface Uploader {
