@@ -2,11 +2,20 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { Encoder } from 'cbor-x';
+import { created, History, OWNER, RUN } from '../core/example-history.ts';
 import { initialState } from '../core/state.ts';
 import type { Receipt } from '../ledger/receipt.ts';
 import type { Channel, ChannelListener } from '../protocol/channel.ts';
 import { type Clock, systemClock } from '../protocol/clock.ts';
-import { decodeFromHub, encodeMessage, type FromHub, type FromPeer, PROTOCOL_VERSION } from '../protocol/messages.ts';
+import { createIdentity } from '../protocol/identity.ts';
+import {
+  decodeFromHub,
+  encodeMessage,
+  type FromHub,
+  type FromPeer,
+  helloChallenge,
+  PROTOCOL_VERSION,
+} from '../protocol/messages.ts';
 import { CONNECTION_LIMITS, type HubServices, openConnections } from './connections.ts';
 import { HubError } from './errors.ts';
 import { openFeed } from './feed.ts';
@@ -80,7 +89,7 @@ function openHub(
   const move = (by_ms: number): void => {
     now_ms += by_ms;
   };
-  return { connections, connect, observer, move, failures };
+  return { connections, connect, observer, move, failures, state };
 }
 
 const taken = async () => ({ id: HUB, receipt: {} as Receipt });
@@ -183,4 +192,29 @@ test('who is counted as what, while connections come and go', async () => {
   first.gone();
   second.gone();
   assert.deepEqual([hub.connections.count(), hub.connections.roles().size], [0, 0]);
+});
+
+test('what validators need not act on at once is told together, and what they must at once', async () => {
+  let later: (() => void)[] = [];
+  const hub = openHub(taken, (run, ms) => (ms === CONNECTION_LIMITS.news_ms ? later.push(run) : undefined));
+  const history = new History();
+  history.happen(OWNER, created(), RUN);
+  hub.state.runs.set(RUN, history.run);
+  const views = async (role: 'worker' | 'validator') => {
+    const [connection, identity] = [hub.connect(), createIdentity()];
+    const signature = await identity.sign(helloChallenge(HUB, new Uint8Array(32)));
+    await connection.say({ type: 'hello', protocol: PROTOCOL_VERSION, role, run: RUN, peer: identity.id, signature });
+    return () => connection.heard.filter(({ type }) => type === 'run').length;
+  };
+  const [worker, validator] = [await views('worker'), await views('validator')];
+  for (let i = 0; i < 5; i++) hub.connections.runChanged(history.run, 'validators-soon');
+  assert.deepEqual([worker(), validator(), later.length], [1, 1, 1]);
+  for (const tell of later) tell();
+  assert.deepEqual([worker(), validator()], [1, 2]);
+  later = [];
+  hub.connections.runChanged(history.run, 'validators-soon');
+  assert.equal(later.length, 1, 'and again');
+  hub.connections.runChanged(history.run, 'validators');
+  hub.connections.runChanged(history.run, 'all');
+  assert.deepEqual([worker(), validator()], [2, 4]);
 });

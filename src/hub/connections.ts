@@ -1,5 +1,5 @@
 // The hub's end of every WebSocket: greets, believes nobody without a signature, passes events on, tells peers what concerns them.
-import type { EventBody } from '../core/events.ts';
+import type { EventBody, PeerRole } from '../core/events.ts';
 import { sessionOf } from '../core/presence.ts';
 import type { NetworkState, RunState } from '../core/state.ts';
 import { CodedError } from '../errors.ts';
@@ -38,6 +38,7 @@ export const CONNECTION_LIMITS = {
   ping_every_ms: 10_000, // a connection that misses a whole interval is gone
   status_every_ms: 400, // people do not read faster
   lost_after_ms: 5000, // how long a peer may be gone before the log says so; a reconnect is quicker
+  news_ms: 200, // what validators need not act on at once is told together: a verdict is news to all of them
   goodbye_ms: 1000, // what a connection that is being closed gets to read why
   silence_ms: 60_000, // a request over HTTP on which no byte moves for so long is given up; one that moves may take for ever
 };
@@ -90,8 +91,8 @@ export interface Connections {
   accept(channel: Channel, address: string | null): void;
   /** The log says that a peer has come: without a connection it is not here for long. */
   joined(run: string, peer: string): void;
-  /** Tells everybody concerned that a run changed. */
-  runChanged(run: RunState, phaseChanged: boolean): void;
+  /** Tells everybody concerned that a run changed: all of them or its validators at once, or its validators soon, with what comes until then. */
+  runChanged(run: RunState, whom: 'all' | 'validators' | 'validators-soon'): void;
   /** Sends all peers away, and whoever comes, to try again later; observers stay. `reason` in words, for whoever is sent away. */
   suspend(reason: string): void;
   /** Takes peers again; those that do not come back are written off. */
@@ -270,6 +271,20 @@ export function openConnections(hub: HubServices, limits: ConnectionLimits = CON
     return entry;
   };
 
+  /** By run, what is still to be told. */
+  const news = new Map<string, Timer>();
+  const tellRun = (run: RunState, roles: readonly PeerRole[]): void => {
+    clock.clearTimeout(news.get(run.id));
+    news.delete(run.id);
+    for (const role of roles) {
+      let frame: Uint8Array | undefined;
+      for (const connection of roll.inRun(run.id, role)) {
+        frame ??= encodeMessage({ type: 'run', view: runView(run, hub.time, role === 'validator') });
+        send(connection, frame);
+      }
+    }
+  };
+
   const lost = (connection: Connection): void => {
     roll.remove(connection);
     const { peer, run } = connection;
@@ -347,15 +362,11 @@ export function openConnections(hub: HubServices, limits: ConnectionLimits = CON
     joined(run, peer) {
       if (suspended === null && !isHere(run, peer)) absences.gone(run, peer);
     },
-    runChanged(run, phaseChanged) {
+    runChanged(run, whom) {
       observers.announce();
-      for (const role of phaseChanged ? (['worker', 'validator'] as const) : (['validator'] as const)) {
-        let frame: Uint8Array | undefined;
-        for (const connection of roll.inRun(run.id, role)) {
-          frame ??= encodeMessage({ type: 'run', view: runView(run, hub.time, role === 'validator') });
-          send(connection, frame);
-        }
-      }
+      if (whom === 'validators-soon') {
+        if (!news.has(run.id)) news.set(run.id, clock.setTimeout(() => tellRun(run, ['validator']), limits.news_ms));
+      } else tellRun(run, whom === 'all' ? ['worker', 'validator'] : ['validator']);
     },
     suspend(reason) {
       suspended = reason;
@@ -374,6 +385,7 @@ export function openConnections(hub: HubServices, limits: ConnectionLimits = CON
     close() {
       closed = true;
       clock.clearTimeout(heartbeat);
+      for (const timer of news.values()) clock.clearTimeout(timer);
       observers.close();
       absences.close();
       for (const connection of roll.all) {

@@ -233,8 +233,9 @@ export async function openMeetingPlace(options: MeetingPlaceOptions): Promise<Me
       const stage = `${run.phase} ${run.round} ${run.attempt} ${run.model}`;
       const phaseChanged = lastSeen.get(run.id) !== stage;
       lastSeen.set(run.id, stage);
-      if (phaseChanged || (run === concerned && event.body.type !== 'run.created'))
-        connections.runChanged(run, phaseChanged);
+      if (phaseChanged) connections.runChanged(run, 'all');
+      else if (run === concerned && event.body.type !== 'run.created')
+        connections.runChanged(run, event.body.type === 'round.drawn' ? 'validators' : 'validators-soon');
     }
   });
 
