@@ -53,7 +53,7 @@ export function endWork(run: RunState): void {
 }
 
 /** The part of the judging time after which judges that keep silent make room for others. */
-const SILENT_PART = 2;
+export const SILENT_PART = 2;
 
 /** Moves a run along where what is in the log is enough: nobody is waited for beyond a deadline. */
 export function advance(state: NetworkState, run: RunState): void {

@@ -1,6 +1,7 @@
 // The validator's role: judges the submissions that it was drawn for, seals each verdict, shows them when all are sealed, and
 // measures each new model on the held-out data.
 import { bytesToHex } from '@noble/hashes/utils.js';
+import { SILENT_PART } from '../core/deadlines.ts';
 import type { VerdictGiven } from '../core/events.ts';
 import { sealOf } from '../core/judging.ts';
 import { dutyOf } from '../core/panel.ts';
@@ -31,6 +32,8 @@ export function validatorRole(seat: Seat): Role {
   let judgedRound = '';
   let evaluated = '';
   let opened: Promise<Ratings> | null = null;
+  /** What this validator was told last, also while it judges. */
+  let newest: RunView | null = null;
   /** Who has handed in for a round, as far as this validator was told. */
   let handedIn: { readonly round: number; readonly workers: ReadonlySet<string> } | null = null;
   const sampler = openSampler(seat);
@@ -125,6 +128,7 @@ export function validatorRole(seat: Seat): Role {
 
   return {
     glance(view) {
+      newest = view;
       sampler.glance(view);
       if (view.submissions.length > 0) {
         handedIn = { round: view.round, workers: new Set(view.submissions.map(({ worker }) => worker)) };
@@ -147,8 +151,11 @@ export function validatorRole(seat: Seat): Role {
             judges.includes(identity.id) && !sealed.includes(identity.id) && !judged.has(instanceOf(work)),
         );
         for (const [i, submission] of waiting.entries()) {
+          // Who was too slow has made room, or the round went on.
+          const present = newest?.submissions.find(({ id }) => id === submission.id);
+          if (present && !present.judges.includes(identity.id)) continue;
           judged.add(instanceOf(submission));
-          const left_ms = judgingTimeLeft(view) - (seat.clock.elapsed_ms() - begun_ms);
+          const left_ms = judgingTimeLeft(view, submission) - (seat.clock.elapsed_ms() - begun_ms);
           await judge(view, submission, (left_ms * USED_PART) / (waiting.length - i)).catch(orTell);
         }
       }
@@ -166,5 +173,9 @@ const instanceOf = ({ id, appealed }: Pick<SubmissionView, 'id' | 'appealed'>): 
 /** The part of the time left that checks may take; the rest is for sending. */
 const USED_PART = 0.7;
 
-/** What is left for judging: the whole time before it has been timed. */
-const judgingTimeLeft = ({ remaining_ms, judging_ms }: RunView): number => remaining_ms || judging_ms;
+/** What is left for judging, the whole time before it has been timed: until who keeps silent makes room, if it is not over or there is no other. */
+function judgingTimeLeft({ remaining_ms, judging_ms }: RunView, { appealed }: SubmissionView): number {
+  const left_ms = remaining_ms || judging_ms;
+  const first_ms = left_ms - Math.floor(judging_ms / SILENT_PART);
+  return first_ms > 0 && !appealed ? first_ms : left_ms;
+}
