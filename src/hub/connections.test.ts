@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { Encoder } from 'cbor-x';
-import { created, History, OWNER, RUN } from '../core/example-history.ts';
 import { initialState } from '../core/state.ts';
+import { created, History, OWNER, RUN } from '../core/testing/example-history.ts';
 import type { Receipt } from '../ledger/receipt.ts';
 import type { Channel, ChannelListener } from '../protocol/channel.ts';
 import { type Clock, systemClock } from '../protocol/clock.ts';

@@ -365,7 +365,11 @@ export function openConnections(hub: HubServices, limits: ConnectionLimits = CON
     runChanged(run, whom) {
       observers.announce();
       if (whom === 'validators-soon') {
-        if (!news.has(run.id)) news.set(run.id, clock.setTimeout(() => tellRun(run, ['validator']), limits.news_ms));
+        if (!news.has(run.id))
+          news.set(
+            run.id,
+            clock.setTimeout(() => tellRun(run, ['validator']), limits.news_ms),
+          );
       } else tellRun(run, whom === 'all' ? ['worker', 'validator'] : ['validator']);
     },
     suspend(reason) {

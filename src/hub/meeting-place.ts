@@ -209,7 +209,7 @@ export async function openMeetingPlace(options: MeetingPlaceOptions): Promise<Me
   const connections = openConnections(services, options.limits);
 
   // A peer hears of a run when what it should do may have changed; a validator of every submission too.
-  const lastSeen = new Map<string, string>();
+  const lastSeen = new Map<string, { readonly stage: string; readonly seats: string }>();
   const compact = openCompaction(sequencer.state, blobs, (error) => onError(error, 'deleting a blob'));
   sequencer.onEvent((event, index) => {
     options.onEvent?.(event, index);
@@ -231,11 +231,13 @@ export async function openMeetingPlace(options: MeetingPlaceOptions): Promise<Me
     for (const run of moved) {
       if (!run) continue;
       const stage = `${run.phase} ${run.round} ${run.attempt} ${run.model}`;
-      const phaseChanged = lastSeen.get(run.id) !== stage;
-      lastSeen.set(run.id, stage);
-      if (phaseChanged) connections.runChanged(run, 'all');
-      else if (run === concerned && event.body.type !== 'run.created')
-        connections.runChanged(run, event.body.type === 'round.drawn' ? 'validators' : 'validators-soon');
+      // A tick gives the places of silent judges to others.
+      const seats = `${run.draw} ${run.replaced}`;
+      const before = lastSeen.get(run.id);
+      lastSeen.set(run.id, { stage, seats });
+      if (before?.stage !== stage) connections.runChanged(run, 'all');
+      else if (before.seats !== seats) connections.runChanged(run, 'validators');
+      else if (run === concerned) connections.runChanged(run, 'validators-soon');
     }
   });
 
