@@ -2,7 +2,7 @@
 // and only that takes anything from anybody. Who contradicted what the jury found is suspended, whether it cried wolf or looked away.
 import { countOwed } from './attendance.ts';
 import { isWithheld } from './balances.ts';
-import { eligibleHere, suspend } from './eligible.ts';
+import { eligibleHere, heardHere, suspend } from './eligible.ts';
 import { judgementOf } from './judging.ts';
 import { CORE_LIMITS } from './limits.ts';
 import { openDraw } from './panel.ts';
@@ -34,7 +34,8 @@ function hasBond(run: RunState, worker: string): boolean {
 export function openAppeals(state: NetworkState, run: RunState): boolean {
   const disputed = [...run.submissions.values()].filter((submission) => isDisputed(run, submission));
   if (disputed.length === 0) return false;
-  const next = openDraw(state, run);
+  const heard = heardHere(run);
+  const next = openDraw(state, run, heard.length > 0 ? heard : eligibleHere(run));
   for (const submission of run.submissions.values()) {
     const { verdicts } = submission;
     if (!disputed.includes(submission)) {

@@ -2,9 +2,9 @@
 import { noteEmpty } from './abandoned.ts';
 import { openAppeals } from './appeal.ts';
 import { countOwed } from './attendance.ts';
-import { seatValidators } from './eligible.ts';
+import { noteSilent, seatValidators } from './eligible.ts';
 import { CORE_LIMITS } from './limits.ts';
-import { awaitsDraw, isListComplete, reseatJudges } from './panel.ts';
+import { awaitsDraw, isListComplete, owing, reseatJudges } from './panel.ts';
 import type { NetworkState, RunState } from './state.ts';
 
 const isJudged = ({ phase }: RunState): boolean => phase === 'judging' || phase === 'revealing';
@@ -71,11 +71,19 @@ export function advance(state: NetworkState, run: RunState): void {
       run.replaced = true;
     }
     if (run.attendance.seals_due === 0 || past(run.judging_deadline_ms)) {
+      noteSilent(
+        run,
+        owing(run, ({ seals }, id) => !seals.has(id)),
+      );
       run.phase = 'revealing';
       run.reveal_deadline_ms = 0;
     }
   }
   if (run.phase === 'revealing' && (run.attendance.verdicts_due === 0 || past(run.reveal_deadline_ms))) {
+    noteSilent(
+      run,
+      owing(run, ({ seals, verdicts }, id) => seals.has(id) && !verdicts.has(id)),
+    );
     if (run.appeals || !openAppeals(state, run)) run.phase = 'merging';
   }
 }

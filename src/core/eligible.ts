@@ -51,9 +51,32 @@ function hasSeat(state: NetworkState, run: RunState, { id, openings }: PeerState
 /** Those of the eligible who are here now. */
 export const eligibleHere = (run: RunState): string[] => run.eligible.filter((id) => run.validators.includes(id));
 
+/** Those of them who have not kept silent in this round. */
+export const heardHere = (run: RunState): string[] => eligibleHere(run).filter((id) => !run.silent.includes(id));
+
+/** Somebody has kept silent in this round. */
+export function noteSilent(run: RunState, ids: readonly string[]): void {
+  run.silent = [...new Set([...run.silent, ...ids])].sort();
+}
+
 /**
- * Validators have contradicted what the whole jury found: their accounts judge no more for some rounds, twice as many each time, until
- * they have not done so for a while.
+ * Who has kept silent in the round that is being merged is warned. If its account was warned already, it is suspended, and keeps its pay:
+ * a slow machine is late once in a while.
+ */
+export function settleSilence(state: NetworkState, run: RunState): void {
+  const peers = [...run.peers.values()];
+  const warned = new Set(
+    peers.filter(({ warned_until }) => warned_until > run.round).map(({ id }) => accountOf(state, id)),
+  );
+  const silent = peers.filter(({ id }) => run.silent.includes(id));
+  const again = silent.filter((peer) => warned.has(accountOf(state, peer.id)) && peer.suspended_until <= run.round);
+  suspend(state, run, new Set(again.map(({ id }) => id)));
+  for (const peer of silent) peer.warned_until = run.round + 1 + CORE_LIMITS.warned_rounds;
+}
+
+/**
+ * Validators have contradicted what the whole jury found, or kept silent again: their accounts judge no more for some rounds, twice as many
+ * each time, until they have not done so for a while.
  */
 export function suspend(state: NetworkState, run: RunState, ids: ReadonlySet<string>): void {
   const strikes = new Map<string, number>();

@@ -103,7 +103,7 @@ function* peerProblems(run: RunState): Problems {
     const { merged_submissions, refused_submissions, consecutive_valid } = peer;
     const counts = [peer.joins, peer.credit_tokens, merged_submissions, refused_submissions, consecutive_valid];
     counts.push(peer.plants_right, peer.plants_wrong, peer.forfeited_shares);
-    counts.push(peer.openings, peer.strikes, peer.struck_round, peer.suspended_until);
+    counts.push(peer.openings, peer.strikes, peer.struck_round, peer.suspended_until, peer.warned_until);
     if (!counts.every(isCount)) yield `${short(id)} has counts ${counts.join(', ')}`;
     if (peer.joins === 0) yield `${short(id)} never joined`;
     if (consecutive_valid > merged_submissions) yield `${short(id)} is trusted for work that was not merged`;

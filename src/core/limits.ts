@@ -14,6 +14,7 @@ export const CORE_LIMITS = {
   contest_rounds: 20, // half of the usual bond: the other half is a jury's, whose word comes while there is still pay to take
   open_contests: 4, // of a run: each makes everybody who may judge repeat many rounds
   strikes: 6, // 64 rounds of suspension: what a validator cries wolf for costs less than that
+  warned_rounds: 100, // a slow machine is late once in a while; a cartel whose members keep silent in turn holds up few rounds
   strike_memory_rounds: 100, // an honest validator that rounding has fooled once is not punished more for the next time
   probation: 1000, // longer, and nobody is ever trusted
   withheld_rounds: 1000, // what a device may lose at most; a longer bond keeps newcomers away

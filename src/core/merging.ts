@@ -2,6 +2,7 @@
 import { settleAppeals } from './appeal.ts';
 import { clearSubmissions } from './attendance.ts';
 import { forgetDecided, rememberAccepted, rememberFraud, settleContests } from './contest.ts';
+import { settleSilence } from './eligible.ts';
 import type { RoundMerged } from './events.ts';
 import { noteIdle, notIdle } from './idle-rounds.ts';
 import { acceptedSubmissions, judgementOf, rememberVerdicts } from './judging.ts';
@@ -51,6 +52,7 @@ export function applyMerge(state: NetworkState, run: RunState, body: RoundMerged
   if (body.bundle !== null) applyPayout(state, run);
   // While records are still those that decided who had to repeat what.
   settleAppeals(state, run);
+  settleSilence(state, run);
   for (const submission of run.submissions.values()) {
     const peer = run.peers.get(submission.worker)!;
     const verified = accepted.get(submission.id);

@@ -7,7 +7,7 @@ import { sha256, sha256Hex } from '../protocol/hash.ts';
 import { publicKeyOf } from '../protocol/identity.ts';
 import { encodeStrict } from '../protocol/strict-cbor-encode.ts';
 import { countOwed } from './attendance.ts';
-import { eligibleHere } from './eligible.ts';
+import { eligibleHere, heardHere, noteSilent } from './eligible.ts';
 import type { RoundDrawn } from './events.ts';
 import { CORE_LIMITS } from './limits.ts';
 import { bondPermille, type RepeatRules, repeatersPermille, type Standing } from './reexecution.ts';
@@ -75,10 +75,10 @@ export function applyDrawn(state: NetworkState, run: RunState, body: RoundDrawn)
 /** The next judges of a submission: as many as asked for, where so many are here and not `taken`. */
 type NextJudges = (submission: Pick<Submission, 'worker'>, count: number, taken?: readonly string[]) => string[];
 
-/** Who may judge now, in the order of the draw: accounts by their stake, second devices after everybody's first, the worker's own account last. */
-export function openDraw(state: NetworkState, run: RunState): NextJudges {
+/** Who of `among` judges, in the order of the draw: accounts by their stake, second devices after everybody's first, the worker's own account last. */
+export function openDraw(state: NetworkState, run: RunState, among: readonly string[] = eligibleHere(run)): NextJudges {
   const stakes = verdictStakes(state, run, run.eligible);
-  const here = new Set(eligibleHere(run));
+  const here = new Set(among);
   const accounts = new Map<string, { readonly devices: string[]; stake: bigint }>();
   for (const id of run.eligible) {
     const account = accountOf(state, id);
@@ -187,11 +187,16 @@ export function repeatableOf(run: RunState, { worker, body, judges, first }: Sub
 
 /**
  * Seats judges anew where somebody has come, gone or kept silent: who has left without a verdict makes room, and the next in the order of
- * the draw take free places. What is owed is to be counted afterwards. `silent`: who is here and has sealed nothing makes room as well, as far as somebody takes the place.
+ * the draw take free places, of those who are not silent themselves. What is owed is to be counted afterwards. `silent`: who is here and has sealed nothing makes room as well, as far as somebody takes the place.
  */
 export function reseatJudges(state: NetworkState, run: RunState, silent: boolean): void {
   if (run.phase !== 'judging' || run.draw === null) return;
-  const draw = openDraw(state, run);
+  const idle = silent ? owing(run, ({ seals }, id) => !seals.has(id)) : [];
+  const draw = openDraw(
+    state,
+    run,
+    heardHere(run).filter((id) => !idle.includes(id)),
+  );
   for (const submission of run.submissions.values()) {
     const { judges, seals, first } = submission;
     // While others are appealed, what was not is decided.
@@ -202,6 +207,7 @@ export function reseatJudges(state: NetworkState, run: RunState, silent: boolean
     const next = draw(submission, free + silentOnes.length, judges);
     const replaced = silentOnes.slice(0, Math.max(0, next.length - free));
     submission.judges = [...kept.filter((id) => !replaced.includes(id)), ...next].sort();
+    noteSilent(run, replaced);
     if (first === null) noteDuties(run, submission);
   }
 }
@@ -223,4 +229,10 @@ export function noteSeal(run: RunState, submission: Submission, judge: string, s
   const { first, duties, seals } = submission;
   seals.set(judge, seal);
   if (first === null) duties.set(judge, duties.get(judge)! && mustRepeatAll(run, submission, judge));
+}
+
+/** Judges who are here and owe something of what is being judged. */
+export function owing(run: RunState, owes: (submission: Submission, judge: string) => boolean): string[] {
+  const judged = [...run.submissions.values()].filter(({ first }) => !run.appeals || first !== null);
+  return run.validators.filter((id) => judged.some((work) => work.judges.includes(id) && owes(work, id)));
 }

@@ -201,7 +201,7 @@ function newRun(event: LoggedEvent, spec: RunCreated, lineage: Lineage | null, b
     round: 0,
     attempt: 0,
     seed: '',
-    ...{ eligible: [], draw: null, replaced: false, appeals: false },
+    ...{ eligible: [], draw: null, replaced: false, silent: [], appeals: false },
     opened_ms: 0,
     deadline_ms: 0,
     grace_deadline_ms: 0,
@@ -263,7 +263,7 @@ function applyInRun(state: NetworkState, run: RunState, event: LoggedEvent, body
       run.opened_ms = state.time_ms;
       run.deadline_ms = state.time_ms + run.spec.round_ms;
       run.seed = roundSeed(run);
-      Object.assign(run, { draw: null, replaced: false, appeals: false });
+      Object.assign(run, { draw: null, replaced: false, silent: [], appeals: false });
       countStakes(run);
       countOpening(run);
       seatValidators(state, run);

@@ -39,6 +39,8 @@ export interface PeerState {
   strikes: number;
   struck_round: number;
   suspended_until: number;
+  /** As a validator: the round before which it must not keep silent again. */
+  warned_until: number;
 }
 
 export interface Submission {
@@ -157,6 +159,8 @@ export interface RunState {
   draw: string | null;
   /** Judges who kept silent have made room for others. */
   replaced: boolean;
+  /** Judges who kept silent in the open round, in order of id. */
+  silent: string[];
   /** What was disputed is judged again. */
   appeals: boolean;
   opened_ms: number;

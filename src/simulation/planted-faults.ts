@@ -3,6 +3,7 @@ import type { SourceFault } from './plant.ts';
 import { CONTESTS } from './planted-contests.ts';
 import { APPEALS, DUTIES, JUDGES } from './planted-judging.ts';
 import { RULE_FAULTS, type RuleFault } from './planted-rules.ts';
+import { SILENCE } from './planted-silence.ts';
 
 export interface PlantedFault extends SourceFault, Pick<RuleFault, 'seed'>, Partial<Pick<RuleFault, 'unit'>> {
   /** What must find it: `rules` histories drawn from the state, a `world` of hub and peers; null where only a test of its room can. */
@@ -93,6 +94,7 @@ export const PLANTED_FAULTS: readonly PlantedFault[] = [
   ...JUDGES,
   ...DUTIES,
   ...APPEALS,
+  ...SILENCE,
   ...CONTESTS,
   ...RULE_FAULTS.map((fault) => ({ ...fault, by: 'rules' as const })),
   ...NETWORK,

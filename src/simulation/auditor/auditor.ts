@@ -7,7 +7,7 @@ import { countStakes, earn, forfeit, giveBack, lock, payable, release } from './
 import { certificateIn, mayNotFollow } from './what-may-follow.ts';
 import { endWork, goOn, tick } from './when.ts';
 import { acceptedWork, decide } from './who-is-accepted.ts';
-import { settleAppeals } from './who-is-appealed.ts';
+import { settleAppeals, settleSilence } from './who-is-appealed.ts';
 import { contest, forget, noteAccepted, noteFraud, seatJuries, settleContests } from './who-is-contested.ts';
 import { claimsOf, paymentsOf, promiseOf } from './who-is-paid.ts';
 import { appointAgain, draw, seal, seat } from './who-judges.ts';
@@ -118,7 +118,7 @@ function followInRun(books: Books, run: RunBook, event: LoggedEvent, body: InRun
       Object.assign(run, { phase: 'working', opened_ms: time_ms, deadline_ms: time_ms + run.spec.round_ms });
       const random = seededRandom('round', run.id, run.round, run.attempt, run.model);
       run.seed = Array.from({ length: 8 }, () => random.uint32().toString(16).padStart(8, '0')).join('');
-      Object.assign(run, { draw: null, replaced: false, appeals: false });
+      Object.assign(run, { draw: null, replaced: false, silent: [], appeals: false });
       countStakes(run);
       for (const judge of present(run, 'validator')) run.peers.get(judge)!.openings++;
       seat(books, run);
@@ -211,6 +211,7 @@ function merge(books: Books, run: RunBook, { bundle, model, checkpoint }: RoundM
   const { merged, credited } = acceptedWork(books, run);
   if (bundle !== null) pay(books, run);
   settleAppeals(books, run);
+  settleSilence(books, run);
   for (const work of run.works.values()) {
     const peer = run.peers.get(work.worker)!;
     const { tokens } = work.body;

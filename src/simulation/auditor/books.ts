@@ -25,6 +25,8 @@ export interface Peer {
   strikes: number;
   struck_round: number;
   suspended_until: number;
+  /** Until then it is suspended when it keeps silent again. */
+  warned_until: number;
 }
 
 export interface Work {
@@ -107,6 +109,7 @@ export interface RunBook {
   draw: string | null;
   /** Silent judges have made room; what was disputed is judged again. */
   replaced: boolean;
+  silent: string[];
   appeals: boolean;
   opened_ms: number;
   deadline_ms: number;
@@ -183,7 +186,7 @@ export function openRun(
 ): RunBook {
   return {
     ...{ id, owner, spec, rules: spec.rules, pending: null, proposals: 0, phase: 'gathering', closing: null },
-    ...{ eligible: [], draw: null, replaced: false, appeals: false },
+    ...{ eligible: [], draw: null, replaced: false, silent: [], appeals: false },
     ...{ round: 0, attempt: 0, seed: '', opened_ms: 0, deadline_ms: 0, grace_ms: 0, judging_ms: 0, reveal_ms: 0 },
     ...{
       model: spec.model,
@@ -223,5 +226,5 @@ export const newPeer = (id: string): Peer => ({
     refused: 0,
   },
   ...{ valid: 0, plants_right: 0, plants_wrong: 0, forfeited: 0 },
-  ...{ openings: 0, strikes: 0, struck_round: 0, suspended_until: 0 },
+  ...{ openings: 0, strikes: 0, struck_round: 0, suspended_until: 0, warned_until: 0 },
 });

@@ -1,7 +1,7 @@
 // Deadlines: a round is over when everybody who is here has done what is asked, or when the time for it is past. Time is that of ticks.
 import { type Books, present, type RunBook } from './books.ts';
 import { judgeAgain } from './who-is-appealed.ts';
-import { appointAgain, isAllIn, seat, waitsForDraw } from './who-judges.ts';
+import { appointAgain, debtors, isAllIn, keptSilent, seat, waitsForDraw } from './who-judges.ts';
 
 /** A longer gap between ticks is time in which the hub was away: nobody was late in it. */
 const AWAY_MS = 15_000;
@@ -76,10 +76,13 @@ export function goOn(books: Books, run: RunBook): void {
       appointAgain(books, run, true);
       run.replaced = true;
     }
-    if (attendance(run).seals_due === 0 || past(run.judging_ms))
+    if (attendance(run).seals_due === 0 || past(run.judging_ms)) {
+      keptSilent(run, debtors(run, 'judging'));
       Object.assign(run, { phase: 'revealing', reveal_ms: 0 });
+    }
   }
   if (run.phase === 'revealing' && (attendance(run).verdicts_due === 0 || past(run.reveal_ms))) {
+    keptSilent(run, debtors(run, 'revealing'));
     if (run.appeals || !judgeAgain(books, run)) run.phase = 'merging';
   }
 }

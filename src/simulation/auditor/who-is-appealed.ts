@@ -6,6 +6,8 @@ import { jury } from './who-judges.ts';
 
 /** So many times in a row, at most, each suspension is twice as long; after so many rounds without one it begins anew. */
 const [MOST_STRIKES, FORGOTTEN_ROUNDS] = [6, 100];
+/** For so many rounds nobody may keep silent again. */
+const WARNED_ROUNDS = 100;
 
 function isDisputed(run: RunBook, work: Work): boolean {
   const said = [...work.verdicts.values()];
@@ -55,23 +57,44 @@ export function settleAppeals(books: Books, run: RunBook): void {
   suspend(books, run, contradicted);
 }
 
-/**
- * Who contradicted a jury waits, for longer each time, and loses its last pay. A device may be bound anew, an account not: strikes are
- * those of all its devices, before any of them is struck now.
- */
+/** Who contradicted a jury waits, and loses its last pay. */
 export function suspend(books: Books, run: RunBook, contradicted: ReadonlySet<string>): void {
+  strike(books, run, contradicted);
+  for (const id of contradicted) takeLast(run, run.peers.get(id)!);
+}
+
+/**
+ * Each time for longer. A device may be bound anew, an account not: strikes are those of all its devices, before any of them is struck now.
+ */
+function strike(books: Books, run: RunBook, ids: ReadonlySet<string>): void {
   const remembered = [...run.peers.values()].filter((peer) => run.round - peer.struck_round <= FORGOTTEN_ROUNDS);
   const before = new Map(
-    [...contradicted].map((id) => {
+    [...ids].map((id) => {
       const same = remembered.filter((peer) => accountOf(books, peer.id) === accountOf(books, id));
       return [id, Math.max(0, ...same.map(({ strikes }) => strikes))];
     }),
   );
-  for (const id of contradicted) {
+  for (const id of ids) {
     const peer = run.peers.get(id)!;
     peer.strikes = Math.min(MOST_STRIKES, before.get(id)! + 1);
     peer.struck_round = run.round;
     peer.suspended_until = run.round + 1 + 2 ** peer.strikes;
-    takeLast(run, peer);
   }
+}
+
+/**
+ * Who was silent in this round waits too, if it or another device of its account was silent in one of the hundred rounds before, unless it waits
+ * already; it loses no pay. Whoever has left and is forgotten has nothing to lose.
+ */
+export function settleSilence(books: Books, run: RunBook): void {
+  const silent = run.silent.flatMap((id) => run.peers.get(id) ?? []);
+  const again = silent.filter(
+    ({ id, suspended_until }) =>
+      suspended_until < run.round + 1 &&
+      [...run.peers.values()].some(
+        (other) => accountOf(books, other.id) === accountOf(books, id) && other.warned_until > run.round,
+      ),
+  );
+  strike(books, run, new Set(again.map(({ id }) => id)));
+  for (const peer of silent) peer.warned_until = run.round + WARNED_ROUNDS + 1;
 }

@@ -50,9 +50,9 @@ function inOrder(
   work: Pick<Work, 'worker'>,
   count: number,
   taken: readonly string[],
+  here = eligibleHere(run),
 ): string[] {
   const weights = voices(books, run, run.eligible);
-  const here = eligibleHere(run);
   const may = (id: string): boolean => here.includes(id) && !taken.includes(id);
   let lots = 0;
   const lot = (): bigint => BigInt(`0x${sha256Hex(encodeStrict(['potluck-panel-v1', run.draw, work.worker, lots++]))}`);
@@ -128,23 +128,43 @@ export function seal(run: RunBook, work: Work, judge: string, sealed: string): v
   if (!work.first && !repeats(run, work, work.judges, judge)) work.knew.set(judge, false);
 }
 
-/** The larger jury for work that is judged again. */
-export const jury = (books: Books, run: RunBook, work: Pick<Work, 'worker'>): string[] =>
-  inOrder(books, run, work, JURY, []).sort();
+const notSilent = (run: RunBook): string[] => eligibleHere(run).filter((id) => !run.silent.includes(id));
+
+/** The larger jury for work that is judged again: without those who were silent in this round, unless all were. */
+export function jury(books: Books, run: RunBook, work: Pick<Work, 'worker'>): string[] {
+  const others = notSilent(run);
+  return inOrder(books, run, work, JURY, [], others.length === 0 ? undefined : others).sort();
+}
+
+/** Who is here and has not sealed, or has sealed and not shown, something that it was to judge. */
+export function debtors(run: RunBook, phase: 'judging' | 'revealing'): string[] {
+  const works = [...run.works.values()].filter(({ first }) => first !== null || !run.appeals);
+  const owes = (id: string, { judges, seals, verdicts }: Work): boolean =>
+    judges.includes(id) && (phase === 'judging' ? !seals.has(id) : seals.has(id) && !verdicts.has(id));
+  return present(run, 'validator').filter((id) => works.some((work) => owes(id, work)));
+}
+
+export function keptSilent(run: RunBook, judges: readonly string[]): void {
+  for (const id of judges) if (!run.silent.includes(id)) run.silent.push(id);
+  run.silent.sort();
+}
 
 /** Free places are taken: of who has left without a verdict; `slow`: also of who is here and has sealed nothing, if somebody else is there. */
 export function appointAgain(books: Books, run: RunBook, slow: boolean): void {
   if (run.phase !== 'judging' || run.draw === null) return;
   const here = present(run, 'validator');
+  const late = slow ? debtors(run, 'judging') : [];
+  const others = notSilent(run).filter((id) => !late.includes(id));
   for (const work of run.works.values()) {
     if (run.appeals && work.first === null) continue;
     const stay = work.judges.filter((id) => work.seals.has(id) || here.includes(id));
     const idle = slow && work.first === null ? stay.filter((id) => !work.seals.has(id)) : [];
     const empty = Math.max(0, (work.first ? JURY : run.rules.judges) - stay.length);
-    const fresh = inOrder(books, run, work, empty + idle.length, work.judges);
+    const fresh = inOrder(books, run, work, empty + idle.length, work.judges, others);
     const out = idle.slice(0, Math.max(0, fresh.length - empty));
     work.judges = [...stay.filter((id) => !out.includes(id)), ...fresh].sort();
     seated(run, work);
+    keptSilent(run, out);
   }
 }
 
