@@ -2,6 +2,7 @@
 import { balanceOf } from '../core/balances.ts';
 import type { EventBody } from '../core/events.ts';
 import { sessionOf } from '../core/presence.ts';
+import type { Rules } from '../core/rules.ts';
 import { settleable, settlementRoot } from '../core/settlement.ts';
 import { nextStakeChange } from '../core/stake.ts';
 import type { NetworkState, RunState } from '../core/state.ts';
@@ -10,6 +11,7 @@ import { signEvent } from '../protocol/envelope.ts';
 import { type Identity, identityFromSecret } from '../protocol/identity.ts';
 import { type Random, seededRandom } from '../protocol/random.ts';
 import { SimulationError } from './errors.ts';
+import type { RunPlan } from './plan.ts';
 import { emptyTally, tally } from './tally-game.ts';
 import { Process } from './virtual-time.ts';
 import type { World } from './world.ts';
@@ -35,6 +37,12 @@ const expectRefusal =
     if (!(error instanceof CodedError) || error instanceof SimulationError) world.problem(error, who);
   };
 
+/** The rules of a short history: two judges, and what is earned is soon safe. */
+const judgedQuickly = ({ moves_shares }: RunPlan): Omit<Rules, 'emission' | 'validators'> => ({
+  ...{ judges: 2, withheld_rounds: moves_shares ? 0 : 2, release_rounds: 2 },
+  ...{ probation: 1, reexecute_permille: 50, notice_rounds: 1 },
+});
+
 /** The run's owner: puts the run on the hub, over a line of its own that is never disturbed. */
 export async function ownRun(world: World): Promise<void> {
   const { plan } = world;
@@ -42,6 +50,7 @@ export async function ownRun(world: World): Promise<void> {
   const params = new TextEncoder().encode(JSON.stringify(world.params));
   const model = tally.encodeState(world.params, emptyTally);
   const { owner_permille, validators_permille, shares_per_round, halving_rounds } = plan.run;
+  const named = world.peers.filter((peer) => peer.plan.stake !== undefined);
   const body: EventBody = {
     type: 'run.created',
     version: 1,
@@ -55,13 +64,8 @@ export async function ownRun(world: World): Promise<void> {
     min_workers: plan.run.min_workers,
     checkpoint_every: plan.run.checkpoint_every,
     rules: {
-      judges: 2,
-      withheld_rounds: plan.run.moves_shares ? 0 : 2,
-      release_rounds: 2,
-      probation: 1,
-      reexecute_permille: 50,
-      notice_rounds: 1,
-      validators: [],
+      ...(plan.run.rules ?? judgedQuickly(plan.run)),
+      validators: named.map((peer) => ({ account: peer.identity.id, stake: peer.plan.stake! })),
       emission: {
         shares_per_round,
         halving_rounds,

@@ -1,4 +1,5 @@
 // Everything about one simulated history that is chosen beforehand: who takes part, what the run asks, what goes wrong and when.
+import type { Rules } from '../core/rules.ts';
 import { type Random, seededRandom } from '../protocol/random.ts';
 
 export interface PeerPlan {
@@ -15,6 +16,8 @@ export interface PeerPlan {
   readonly rate: number;
   /** Of a hundred submissions, how many are made up. */
   readonly lies_percent: number;
+  /** What the rules give its account to judge with, where they name validators. */
+  readonly stake?: number;
 }
 
 export interface RunPlan {
@@ -31,6 +34,8 @@ export interface RunPlan {
   readonly halving_rounds: number;
   readonly owner_permille: number;
   readonly validators_permille: number;
+  /** The other rules but who validates; without them, those of judgedQuickly. */
+  readonly rules?: Omit<Rules, 'emission' | 'validators'>;
   /** Whether the owner keeps only what is recent. */
   readonly keeps_recent: boolean;
   /** Whether validators lock what they earn and ask for it back, and the owner pays out. */

@@ -156,8 +156,8 @@ export class SimulatedPeer {
 
   /** The game as this device plays it: it tells the oracle what it believes, and sometimes makes its work up. */
   #game(below: (bound: number) => number): AnyGame {
-    const { oracle, bug } = this.#world;
-    return {
+    const { oracle, bug, staging } = this.#world;
+    const game: AnyGame = {
       ...((this.plan.role === 'validator' && bug?.judges) || tally),
       task: (params, round, peer, state: Tally) => {
         oracle.claimed(this.plan.name, round.number, state);
@@ -169,6 +169,7 @@ export class SimulatedPeer {
         return claim;
       },
     };
+    return staging.playedBy?.(this, game) ?? game;
   }
 
   #blobs(process: Process): PeerBlobs {

@@ -1,7 +1,9 @@
 // One simulated history: the real hub and the real peers on virtual time, a seeded plan of faults, and an oracle that looks on.
-import type { EventBody } from '../core/events.ts';
+import type { EventBody, LoggedEvent } from '../core/events.ts';
+import type { RunState } from '../core/state.ts';
 import { CodedError } from '../errors.ts';
-import { CONNECTION_LIMITS } from '../hub/connections.ts';
+import type { AnyGame } from '../games/game.ts';
+import { CONNECTION_LIMITS, type ConnectionLimits } from '../hub/connections.ts';
 import { type MeetingPlace, openMeetingPlace } from '../hub/meeting-place.ts';
 import { openSnapshots } from '../hub/snapshots.ts';
 import { verifyReceipt } from '../ledger/receipt.ts';
@@ -16,7 +18,7 @@ import { type FalseReceipts, falseReceipts } from './false-receipts.ts';
 import { type Doorman, Line } from './network.ts';
 import { Oracle } from './oracle.ts';
 import { end, flap, moveShares, ownRun, pause, RIGHT_CLOCK, replay, resumeHalted, secretOf } from './people.ts';
-import { FAULTS_WITHIN_MS, type Fault, type Plan } from './plan.ts';
+import { FAULTS_WITHIN_MS, type Fault, type PeerPlan, type Plan } from './plan.ts';
 import { SimulatedPeer } from './simulated-peer.ts';
 import { type TallyParams, tally } from './tally-game.ts';
 import { Process as NewProcess, type Process, VirtualTime } from './virtual-time.ts';
@@ -35,10 +37,25 @@ export interface Outcome {
   readonly trace: readonly string[];
 }
 
-/** Small enough that a slow line meets them. */
-const LIMITS = { ...CONNECTION_LIMITS, queued_bytes: 16 << 10, waiting_messages: 16, connections: 64 };
-/** So often that most restarts go on from one, at whatever moment it was taken. */
-const SNAPSHOT_EVERY = 7;
+/** What a history is played for. */
+export interface Staging {
+  readonly limits: ConnectionLimits;
+  /** How often the hub keeps its state. */
+  readonly snapshot_every: number;
+  /** Whether the oracle looks on: it takes more time than the network itself. */
+  readonly watched: boolean;
+  /** The game as a device plays it; as everybody does, if nothing is said. */
+  readonly playedBy?: (peer: SimulatedPeer, game: AnyGame) => AnyGame;
+  /** Called with every event after it is durable. */
+  readonly onEvent?: (event: LoggedEvent) => void;
+}
+
+/** What goes wrong is looked for: limits so small that a slow line meets them, and so many snapshots that most restarts go on from one. */
+const FAULTS: Staging = {
+  limits: { ...CONNECTION_LIMITS, queued_bytes: 16 << 10, waiting_messages: 16, connections: 64 },
+  snapshot_every: 7,
+  watched: true,
+};
 const RESTART_MS = 200;
 /** Peers that were sent away come back within the longest wait of a connection. */
 const PEERS_BACK_MS = 15_000;
@@ -51,12 +68,13 @@ export class World {
   readonly time = new VirtualTime();
   readonly plan: Plan;
   readonly bug: Bug | null;
+  readonly staging: Staging;
   readonly owner: Identity;
   readonly hubIdentity: DrawingIdentity;
   readonly params: TallyParams;
   readonly disk: HubDisk;
   readonly oracle: Oracle;
-  readonly peers: SimulatedPeer[];
+  readonly peers: SimulatedPeer[] = [];
   readonly #lies: FalseReceipts;
   run = '';
   hub: (Doorman & { readonly place: MeetingPlace }) | null = null;
@@ -72,9 +90,10 @@ export class World {
   #hubBack = false;
   readonly #hubClock = { ...RIGHT_CLOCK };
 
-  constructor(plan: Plan, bug: Bug | null) {
+  constructor(plan: Plan, bug: Bug | null, staging: Staging = FAULTS) {
     this.plan = plan;
     this.bug = bug;
+    this.staging = staging;
     const { seed } = plan;
     this.#random = seededRandom('simulated world', seed);
     this.owner = identityFromSecret(secretOf(seed, 'owner'));
@@ -83,17 +102,22 @@ export class World {
     this.params = { steps, tokens_per_step, diverges };
     const speed = { commit_ms: plan.commit_ms, jitter_ms: plan.commit_jitter_ms };
     this.disk = new HubDisk(seededRandom('simulated disk', seed), speed, bug?.disk ?? {});
-    this.peers = plan.peers.map((peer) => {
-      const { latency_ms, jitter_ms, bytes_per_ms } = peer;
-      const link = { latency_ms, jitter_ms, bytes_per_ms, blocked_until_ms: 0, lost_permille: 0 };
-      const line = new Line(this.time, seededRandom('simulated line', seed, peer.name), link, () => this.hub);
-      return new SimulatedPeer(this, peer, identityFromSecret(secretOf(seed, peer.name)), line);
-    });
+    for (const peer of plan.peers) this.enlist(peer, identityFromSecret(secretOf(seed, peer.name)));
     const honest = this.peers.filter((peer) => peer.plan.lies_percent === 0).map(({ identity }) => identity.id);
     this.#lies = falseReceipts(seed, this.disk.entries);
     const keepsSealed = (judge: string, submission: string): boolean =>
       this.peers.find(({ identity }) => identity.id === judge)?.keeps(submission) ?? true;
     this.oracle = new Oracle(this.hubIdentity.id, this.disk, this.params, new Set(honest), keepsSealed);
+  }
+
+  /** Somebody more who may take part. */
+  enlist(plan: PeerPlan, identity: Identity): SimulatedPeer {
+    const { latency_ms, jitter_ms, bytes_per_ms } = plan;
+    const link = { latency_ms, jitter_ms, bytes_per_ms, blocked_until_ms: 0, lost_permille: 0 };
+    const line = new Line(this.time, seededRandom('simulated line', this.plan.seed, plan.name), link, () => this.hub);
+    const peer = new SimulatedPeer(this, plan, identity, line);
+    this.peers.push(peer);
+    return peer;
   }
 
   /** One line of the trace. */
@@ -152,7 +176,7 @@ export class World {
       const until_ms = FAULTS_WITHIN_MS + 90_000 + rounds * 2 * (round_ms + judging_ms + 2000);
       while (!this.#failure && !this.#over() && (await this.time.step(until_ms))) await this.#look();
       if (!this.#failure && !this.#over()) {
-        const run = this.oracle.state.runs.get(this.run);
+        const run = this.#run();
         this.fail(
           `the run is not finished after ${until_ms} ms: ${run ? `${run.phase} ${run.round}.${run.attempt}` : 'no run'}`,
         );
@@ -177,7 +201,14 @@ export class World {
       const store = this.disk.openLog(process);
       const log = openTransparencyLog(store, identity);
       const onProblem = (error: Error): void => this.problem(error, 'a snapshot');
-      const snapshots = { store, log, identity, rules: 'simulated', every_events: SNAPSHOT_EVERY, onProblem };
+      const snapshots = {
+        store,
+        log,
+        identity,
+        rules: 'simulated',
+        every_events: this.staging.snapshot_every,
+        onProblem,
+      };
       const clock = this.bug?.clock?.(process.clock) ?? process.clock;
       const place = await openMeetingPlace({
         identity,
@@ -186,10 +217,13 @@ export class World {
         blobs: this.disk.openBlobs(process),
         clock,
         randomBytes: (length) => Uint8Array.from({ length }, () => random.below(256)),
-        limits: LIMITS,
+        limits: this.staging.limits,
         loadGame: async () => this.bug?.game?.(tally, this.disk) ?? tally,
         machine: this.bug?.machine,
-        onEvent: ({ body, author }, index) => this.say(`${index} ${describe(body)} by ${this.nameOf(author)}`),
+        onEvent: (event, index) => {
+          this.say(`${index} ${describe(event.body)} by ${this.nameOf(event.author)}`);
+          this.staging.onEvent?.(event);
+        },
         onError: (error, where) => this.problem(error, where),
         onCondition: ({ state }, error) => {
           if (state === 'log-failed') this.fail(`the hub gives up: ${error instanceof Error ? error.message : state}`);
@@ -324,12 +358,19 @@ export class World {
     }
   }
 
+  /** The run as the log has it; where nobody looks on, as the hub does. */
+  #run(): RunState | undefined {
+    const state = this.staging.watched ? this.oracle.state : this.hub?.place.sequencer.state;
+    return state?.runs.get(this.run);
+  }
+
   #over(): boolean {
-    const run = this.oracle.state.runs.get(this.run);
+    const run = this.#run();
     return run?.phase === 'finished' && this.time.now_ms > FAULTS_WITHIN_MS;
   }
 
   async #look(): Promise<void> {
+    if (!this.staging.watched) return;
     const passed_ms = this.time.now_ms - this.#lastLook_ms;
     this.#lastLook_ms = this.time.now_ms;
     try {
@@ -343,9 +384,10 @@ export class World {
         this.oracle.live(this.hub.place.sequencer.state);
         if (this.time.now_ms < this.#fullDiskUntil_ms) this.oracle.stoodStill();
         else this.oracle.passed(passed_ms, this.time.now_ms < this.#slowDiskUntil_ms ? 20_000 : 0);
-        if (this.hub.place.connections.count() > LIMITS.connections) this.fail('the hub has too many connections');
+        if (this.hub.place.connections.count() > this.staging.limits.connections)
+          this.fail('the hub has too many connections');
       }
-      for (const peer of this.peers) peer.look(LIMITS);
+      for (const peer of this.peers) peer.look(this.staging.limits);
     } catch (error) {
       if (error instanceof SimulationError) this.fail(error.message);
       else this.problem(error, 'the oracle');
@@ -363,7 +405,7 @@ export class World {
       trace_hash: hex(this.#traceHash),
       log_events: entries.length,
       happenings: this.time.events,
-      rounds: this.oracle.state.runs.get(this.run)?.round ?? 0,
+      rounds: this.#run()?.round ?? 0,
       trace: this.#trace,
     };
   }

@@ -1,0 +1,78 @@
+// What a cartel has brought about, beside the same run without it: means over histories with their 95 % intervals, and the bounds.
+import type { Played } from '../simulation/cartel-watch.ts';
+
+/** Mean, and half of the 95 % interval of the mean. */
+export interface Interval {
+  readonly mean: number;
+  readonly half: number;
+}
+
+export interface Figures {
+  readonly row: string;
+  readonly validators: number;
+  readonly seconds: Interval;
+  /** What a round takes, where one without liars takes 1. */
+  readonly times: Interval;
+  /** What a lie was paid, where an honest piece of work is paid 1. */
+  readonly pay_for_lies: Interval;
+  /** The part of honest work that was not accepted. */
+  readonly refused: Interval;
+  /** What honest workers hold, where without liars they hold 1. */
+  readonly kept: Interval;
+  /** The part of rounds in which something was appealed. */
+  readonly appealed: Interval;
+}
+
+export const BOUNDS = { times: 1.3, pay_for_lies: 0.05, refused: 0.005, kept: 0.98 } as const;
+
+/** Student's t for a two-sided interval of 95 %, by degrees of freedom from 1. */
+const STUDENT = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262] as const;
+const NORMAL = 1.96;
+
+export function intervalOf(values: readonly number[]): Interval {
+  const n = values.length;
+  const mean = values.reduce((sum, value) => sum + value, 0) / n;
+  if (n < 2) return { mean, half: 0 };
+  const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (n - 1);
+  return { mean, half: (STUDENT[n - 2] ?? NORMAL) * Math.sqrt(variance / n) };
+}
+
+/** Histories of the same seed are compared with each other. */
+export function figuresOf(
+  row: string,
+  validators: number,
+  played: readonly Played[],
+  base: readonly Played[],
+): Figures {
+  const of = (value: (own: Played, without: Played) => number): Interval =>
+    intervalOf(played.map((own, i) => value(own, base[i])));
+  return {
+    ...{ row, validators },
+    seconds: of(({ round_ms }) => round_ms / 1000),
+    times: of((own, without) => own.round_ms / without.round_ms),
+    pay_for_lies: of(payForLies),
+    refused: of(({ honest_refused, honest_works }) => honest_refused / honest_works),
+    kept: of((own, without) => own.honest_shares / own.rounds / fairShares(own, without)),
+    appealed: of(({ appealed_rounds, rounds }) => appealed_rounds / rounds),
+  };
+}
+
+/** What an honest worker would hold for each round if liars had only been paid for their honest work. */
+function fairShares({ honest_works, truths_accepted }: Played, without: Played): number {
+  return (without.honest_shares / without.rounds) * (honest_works / (honest_works + truths_accepted));
+}
+
+/** What liars hold beyond what their honest work earned, for each lie: below 0 where they have lost more than lies brought. */
+function payForLies({ honest_shares, lying_shares, lies, truths_accepted, rounds }: Played): number {
+  const a_piece = honest_shares / rounds;
+  return lies === 0 ? Number.NaN : (lying_shares - truths_accepted * a_piece) / (lies * a_piece);
+}
+
+/** The bounds that a row misses, in words. */
+export function missed(figures: Figures): string[] {
+  return (['times', 'pay_for_lies', 'refused', 'kept'] as const).flatMap((name) => {
+    const { mean } = figures[name];
+    const fine = name === 'kept' ? mean >= BOUNDS.kept : !(mean > BOUNDS[name]);
+    return fine ? [] : [`${name} is ${mean.toFixed(4)}, the bound ${BOUNDS[name]}`];
+  });
+}

@@ -1,0 +1,85 @@
+// What devices do that lie together, as parts of the game that they play otherwise than honest ones.
+import { CodedError } from '../errors.ts';
+import type { AnyGame, Claim, Device, Judging, Verdict } from '../games/game.ts';
+import { sha256Hex } from '../protocol/hash.ts';
+import { unseen } from './adversaries/task.ts';
+import type { Ring } from './cartel-play.ts';
+import { madeUp, slightlyWrong } from './judged-tally.ts';
+import type { SimulatedPeer } from './simulated-peer.ts';
+import { type TallyTask, toldLoss, workOf } from './tally-game.ts';
+
+/** What a liar does otherwise than the game says. */
+export type Part = (game: AnyGame, liar: SimulatedPeer, ring: Ring) => Partial<AnyGame>;
+
+/** What a conspiracy does; whatever is not said is done as honest devices do it. */
+export interface Conspiracy {
+  readonly worker?: Part;
+  readonly validator?: Part;
+  /** Called when a round opens. */
+  onRound?(ring: Ring): void;
+}
+
+/** Hands in, after one step, work that is made up and claims a whole round. */
+export const fabricates: Part = (_game, _liar, ring) => ({
+  async perform(task: TallyTask, device: Device): Promise<Claim> {
+    const { steps, tokens_per_step } = task.params;
+    await device.progress({ steps: 1, loss: 1, tokens: tokens_per_step });
+    const work = madeUp(workOf(task, steps));
+    ring.lies.add(sha256Hex(work));
+    return { work, steps, tokens: steps * tokens_per_step, loss_micro: toldLoss(task) };
+  },
+});
+
+/** Works honestly for some rounds, then hands in, every so many rounds, what only who repeats it finds to be wrong. */
+export const sleeps =
+  (honest_rounds: number, lies_every: number): Part =>
+  (game, _liar, ring) => {
+    let rounds = 0;
+    return {
+      async perform(task: TallyTask, device: Device, signal: AbortSignal): Promise<Claim | null> {
+        const lies = ++rounds > honest_rounds && (rounds - honest_rounds) % lies_every === 0;
+        const claim = await game.perform(task, device, signal);
+        if (!claim || !lies) return claim;
+        const work = slightlyWrong(claim.work);
+        ring.lies.add(sha256Hex(work));
+        return { ...claim, work };
+      },
+    };
+  };
+
+type Check = (task: TallyTask, claim: Claim, device: Device, judging: Judging) => Promise<Verdict>;
+const judges = (check: (game: AnyGame, liar: SimulatedPeer, ring: Ring) => Check): Part => {
+  return (game, liar, ring) => ({ check: check(game, liar, ring) });
+};
+const isFriend = (ring: Ring, { peer }: TallyTask): boolean => ring.workers.has(peer);
+
+/** Accepts friends' work and calls everybody else's made up. */
+export const hostile = judges((_game, _liar, ring) => async (task, claim) => unseen(claim, isFriend(ring, task)));
+
+/** Accepts friends' work, and judges the others honestly. */
+export const bribed = judges(
+  (game, _liar, ring) => async (task, claim, device, judging) =>
+    isFriend(ring, task) ? unseen(claim, true) : game.check(task, claim, device, judging),
+);
+
+/** Accepts everything without a look. */
+export const lazy = judges(() => async (_task, claim) => unseen(claim, true));
+
+const keepsSilent = (): never => {
+  throw new CodedError('silent', 'this judge never says what it has found');
+};
+
+/** Is there, and never seals a verdict. */
+export const silent = judges(() => async () => keepsSilent());
+
+/** In each round one of them, the first that gets something to judge, does it; the others are honest. */
+const oneAtATime = (deed: (claim: Claim) => Verdict): Part =>
+  judges((game, { identity }, ring) => async (task, claim, device, judging) => {
+    ring.actor ??= identity.id;
+    return ring.actor === identity.id ? deed(claim) : game.check(task, claim, device, judging);
+  });
+
+/** Calls honest work made up, so that there is an appeal in every round. */
+export const criesWolfInTurn = oneAtATime((claim) => unseen(claim, false));
+/** Holds the round up. */
+export const silentInTurn = oneAtATime(keepsSilent);

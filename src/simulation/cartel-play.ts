@@ -1,0 +1,68 @@
+// One history in which some lie together: the real hub and peers on virtual time, with the times and rules that `run create` gives.
+import type { LoggedEvent } from '../core/events.ts';
+import type { RunState } from '../core/state.ts';
+import type { AnyGame } from '../games/game.ts';
+import { CONNECTION_LIMITS } from '../hub/connections.ts';
+import { type Random, seededRandom } from '../protocol/random.ts';
+import type { Conspiracy } from './cartel-conduct.ts';
+import { isLiar, planOfRoster, type Roster } from './cartel-roster.ts';
+import { CartelWatch, type Played } from './cartel-watch.ts';
+import { SimulationError } from './errors.ts';
+import { judgedAsTraining } from './judged-tally.ts';
+import type { PeerPlan } from './plan.ts';
+import type { SimulatedPeer } from './simulated-peer.ts';
+import { World } from './world.ts';
+
+/** What conspirators know together: nothing that the public log and their own keys do not give. */
+export interface Ring {
+  readonly world: World;
+  readonly random: Random;
+  /** The ids of the liars. */
+  readonly workers: Set<string>;
+  readonly validators: Set<string>;
+  /** Hashes of work that is a lie. */
+  readonly lies: Set<string>;
+  /** The round that is open, and the liar who acts in it where only one does. */
+  round: number;
+  actor: string | null;
+  /** What judges were drawn from last. */
+  last_draw: string | null;
+  run(): RunState;
+}
+
+/** So seldom that histories without a restart spend no time on it. */
+const SNAPSHOT_EVERY = 100_000;
+
+/** Plays a run to its end. Throws SimulationError `violated` where the network itself fails. */
+export async function playCartel(
+  roster: Roster,
+  rounds: number,
+  seed: number,
+  conspiracy: Conspiracy,
+): Promise<Played> {
+  const playedBy = (peer: SimulatedPeer, tally: AnyGame): AnyGame => {
+    const game = judgedAsTraining(tally, peer.plan.step_ms);
+    return isLiar(peer.plan) ? { ...game, ...conspiracy[peer.plan.role]?.(game, peer, conspirators) } : game;
+  };
+  const onEvent = (event: LoggedEvent): void => {
+    watch.saw(event, world.time.now_ms);
+    if (event.body.type === 'round.drawn') conspirators.last_draw = run().draw;
+    if (event.body.type !== 'round.opened') return;
+    Object.assign(conspirators, { round: event.body.round, actor: null });
+    conspiracy.onRound?.(conspirators);
+  };
+  const staging = { limits: CONNECTION_LIMITS, snapshot_every: SNAPSHOT_EVERY, watched: false, playedBy, onEvent };
+  const world = new World(planOfRoster(roster, rounds, seed), null, staging);
+  const liars = (role: PeerPlan['role']): Set<string> =>
+    new Set(world.peers.filter(({ plan }) => isLiar(plan) && plan.role === role).map(({ identity }) => identity.id));
+  const run = (): RunState => world.hub!.place.sequencer.state.runs.get(world.run)!;
+  const random = seededRandom('conspiracy', seed);
+  const conspirators: Ring = {
+    ...{ world, random, workers: liars('worker'), validators: liars('validator'), lies: new Set<string>() },
+    ...{ round: 0, actor: null, last_draw: null, run },
+  };
+  const watch = new CartelWatch(conspirators);
+  const { violation } = await world.play();
+  if (violation) throw new SimulationError('violated', violation);
+  return watch.result();
+}

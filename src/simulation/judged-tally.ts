@@ -1,0 +1,35 @@
+// The tally game with the costs of pre-training's checks: a look takes two steps and finds work that is made up; repeating takes
+// as many steps as the draw says, or as there is time for, and finds what is a little wrong as well.
+import type { AnyGame } from '../games/game.ts';
+import { type TallyTask, workOf } from './tally-game.ts';
+
+const LOOK_STEPS = 2;
+
+/** @param step_ms what a step takes on the device that judges */
+export function judgedAsTraining(game: AnyGame, step_ms: number): AnyGame {
+  return {
+    ...game,
+    async check(task: TallyTask, claim, device, judging) {
+      const asked = Math.ceil((claim.steps * judging.repeat_permille) / 1000);
+      const steps = Math.max(LOOK_STEPS, Math.min(asked, Math.floor(judging.time_ms / step_ms)));
+      for (let i = 1; i < steps; i++) await device.progress({ steps: i, loss: 0, tokens: 0 });
+      const right = workOf(task, claim.steps);
+      const looksRight = asked === 0 && Buffer.compare(claim.work, slightlyWrong(right)) === 0;
+      return game.check(task, looksRight ? { ...claim, work: right } : claim, device, judging);
+    },
+  };
+}
+
+/** What only who repeats the work, or its beginning, finds. */
+export function slightlyWrong(work: Uint8Array): Uint8Array {
+  const result = work.slice();
+  result[result.length - 1] ^= 1;
+  return result;
+}
+
+/** What whoever looks finds. */
+export function madeUp(work: Uint8Array): Uint8Array {
+  const result = work.slice();
+  for (let i = 4; i < result.length; i++) result[i] ^= 0xff;
+  return result;
+}
