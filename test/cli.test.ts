@@ -358,6 +358,11 @@ test('a reader that has enough is no failure', async (t) => {
   assert.doesNotMatch(ada.stderr(), /EPIPE|Error/);
   bob.process.kill('SIGTERM');
   await bob.ended;
+
+  const help = net.start('audit', '--help');
+  help.process.stdout!.destroy();
+  assert.equal(await help.ended, 0);
+  assert.doesNotMatch(help.stderr(), /EPIPE|Error/);
 });
 
 test('names and messages from strangers cannot steer a terminal', async (t) => {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { passphrasesFrom } from '../protocol/passphrase-source.ts';
 import { COMMANDS, loadCommand } from './commands.ts';
-import { reportFailure, reportProblem } from './output.ts';
+import { letReadersLeave, reportFailure, reportProblem } from './output.ts';
 import { refuseRepeats } from './repeats.ts';
 
 const PACKAGE = join(import.meta.dirname, '..', '..', 'package.json');
@@ -12,6 +12,7 @@ const EXIT_USAGE = 2;
 
 /** Runs a command to its end; whatever goes wrong is said, and sets the exit code of the process. Never rejects. */
 export async function runCommandLine(words: readonly string[]): Promise<void> {
+  letReadersLeave(); // of the help, too
   passphrasesFrom(async (path) => (await import('./passphrase.ts')).askPassphrase(path));
   const json = words.includes('--json');
   const program = await programFor(words);

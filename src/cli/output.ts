@@ -15,9 +15,12 @@ export interface Output {
   say(text: string, value: JsonObject): void;
 }
 
-export function openOutput(json: boolean): Output {
-  // Whoever reads may have enough (`potluck status | head -1`): that is no failure. Commands that go on end by untilStopped.
+/** Whoever reads may have enough (`potluck status | head -1`): that is no failure. Commands that go on end by untilStopped. */
+export function letReadersLeave(): void {
   if (process.stdout.listenerCount('error') === 0) process.stdout.on('error', () => {});
+}
+
+export function openOutput(json: boolean): Output {
   return {
     json,
     say(text, value) {
