@@ -49,7 +49,11 @@ function halfInvented(claim: Claim, by: number): Claim {
   const honest = decodeWork(claim.work);
   const half = honest.losses.length / 2;
   const losses = [...honest.losses].map((loss, i, all) => (i < half ? loss : all[half - 1] + (i % 2 ? by : 0)));
-  const work = encodeWork({ ...honest, losses });
+  return withLosses(claim, losses);
+}
+/** The claim with these losses. */
+function withLosses(claim: Claim, losses: ArrayLike<number>): Claim {
+  const work = encodeWork({ ...decodeWork(claim.work), losses: Array.from(losses) });
   const traced = decodeWork(work).losses;
   const mean = traced.reduce((a, b) => a + b, 0) / traced.length;
   return { ...claim, work, loss_micro: Math.round(mean * 1e6) };
@@ -74,6 +78,26 @@ describe('re-execution', () => {
     assert.deepEqual(await Promise.all(codes), ['other-losses', 'other-losses', 'ok', 'ok']);
     const { code, evidence } = await lookAt(0.5, claim);
     assert.deepEqual([code, evidence.repeated], ['ok', undefined]);
+  });
+
+  test('ends as soon as no further step could change what is said of invented losses, and not before', async () => {
+    const { task, claim } = await workOf(0, weights, null, example.device());
+    const honest = decodeWork(claim.work);
+    const half = honest.losses.length / 2;
+    for (const [by, least, most] of [
+      [0.3, half + 1, half + 2],
+      // Too far away, but not so far that the steps left could not still say that it was rounding.
+      [0.02, 2 * half, 2 * half],
+    ]) {
+      const told = withLosses(
+        claim,
+        honest.losses.map((loss, i) => loss + (i < half ? 0 : by)),
+      );
+      const { code, evidence } = await game.check(task, told, example.device(), judging);
+      const { steps } = evidence.repeated as { steps: number };
+      assert.equal(code, 'other-losses');
+      assert.ok(steps >= least && steps <= most, `${steps} of ${2 * half} steps for losses that are ${by} away`);
+    }
   });
 
   test('finds an update that is not what the losses came from', async () => {

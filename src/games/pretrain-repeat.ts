@@ -3,7 +3,7 @@
 import { bytesToHex } from '@noble/hashes/utils.js';
 import type { ParameterSpec, Weights } from '../model/config.ts';
 import { type InnerSteps, type OptimiserState, type Trained, type Trainer, trainSteps } from '../training/inner.ts';
-import { asTraced, TRACE_RESOLUTION } from '../training/loss-trace.ts';
+import { asTraced, LARGEST_TRACED, TRACE_RESOLUTION } from '../training/loss-trace.ts';
 import { agreementOf, type TraceDistance, traceDistance, updateDistance } from '../training/re-execution.ts';
 import { compressUpdate, feedbackAfter, type SparseUpdate } from '../training/sparse.ts';
 import {
@@ -63,7 +63,7 @@ export async function repeatExactly(repeated: Repeated, { carried, limits }: Kno
   const { params } = task;
   const referee = await trainerOf(device, params);
   const { moments } = carried;
-  const trained = await trainAgain(repeated, referee, moments, await planOf(repeated));
+  const trained = await trainAgain(repeated, referee, moments, untilFar(await planOf(repeated), work, limits));
   if (trained === null) return DIVERGED;
   const { losses, delta } = trained;
   const apart = traceDistance(work.losses, losses).mean;
@@ -72,7 +72,7 @@ export async function repeatExactly(repeated: Repeated, { carried, limits }: Kno
   const isFirst = moments.steps === 0;
   const compressed = (change: Weights) => compressUpdate(specs, change, new Map(carried.error), params.sparse);
   if (apart > allowed) {
-    const steady = steadySteps(losses, await shakenAgain(repeated, referee, moments), allowed);
+    const steady = steadySteps(losses, await shakenAgain(repeated, referee, moments, losses.length), allowed);
     const far = traceDistance(work.losses, losses.slice(0, steady)).mean > (isFirst ? allowed : FAR * allowed);
     return { refusal: 'other-losses', fraud: far, evidence: { ...evidence, steady } };
   }
@@ -97,6 +97,24 @@ export async function repeatExactly(repeated: Repeated, { carried, limits }: Kno
 
 /** Beyond so many times what is allowed, no rounding has added up. */
 const FAR = 3;
+
+/**
+ * Steps that end once the losses told are so far from those found that whatever the steps left would say, work is called made up: who invents
+ * losses costs a judge a few steps, not all of them.
+ */
+function untilFar(plan: InnerSteps, { losses }: PretrainWork, { mean_loss }: FollowedTolerance): InnerSteps {
+  // As much as is ever allowed: bounds grow with losses, and a trace ends at the largest one.
+  const allowed = besideLoss(mean_loss, LARGEST_TRACED) + TRACE_RESOLUTION;
+  let apart = 0;
+  return {
+    ...plan,
+    async progress(steps, loss) {
+      apart += Math.abs(asTraced(loss) - losses[steps - 1]);
+      await plan.progress(steps, loss);
+    },
+    more: () => apart <= FAR * allowed * plan.steps && plan.more(),
+  };
+}
 
 /** The part of the distance between two repetitions with different moments that a worker may be away besides. */
 const MOMENTS_PART = 0.75;
@@ -193,7 +211,13 @@ async function trainAgain(
 const SHAKEN_PART = 0.25;
 
 /** The same steps from weights that differ by rounding alone: what they change says how little a repetition can say. */
-async function shakenAgain(repeated: Repeated, referee: Trainer, moments: OptimiserState): Promise<Trained | null> {
+async function shakenAgain(
+  repeated: Repeated,
+  referee: Trainer,
+  moments: OptimiserState,
+  most_steps = Number.POSITIVE_INFINITY,
+): Promise<Trained | null> {
   const plan = await planOf(repeated, SHAKEN_PART);
-  return trainAgain(repeated, referee, moments, plan, shaken(repeated.task.weights));
+  const steps = Math.min(plan.steps, most_steps);
+  return trainAgain(repeated, referee, moments, { ...plan, steps }, shaken(repeated.task.weights));
 }
