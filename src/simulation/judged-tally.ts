@@ -1,9 +1,11 @@
 // The tally game with the costs of pre-training's checks: a look takes two steps and finds work that is made up; repeating takes
-// as many steps as the draw says, or as there is time for, and finds what is a little wrong as well.
+// as many steps as the draw says, or as there is time for, and finds what is a little wrong as well; of work that is made up it ends sooner.
 import type { AnyGame } from '../games/game.ts';
 import { type TallyTask, workOf } from './tally-game.ts';
 
 const LOOK_STEPS = 2;
+/** The part of the steps after which a repetition of made-up work ends: invented losses are far away by then (games/pretrain-repeat.ts). */
+const MADE_UP_PART = 1 / 3;
 
 /** @param step_ms what a step takes on the device that judges */
 export function judgedAsTraining(game: AnyGame, step_ms: number): AnyGame {
@@ -11,10 +13,14 @@ export function judgedAsTraining(game: AnyGame, step_ms: number): AnyGame {
     ...game,
     async check(task: TallyTask, claim, device, judging) {
       const asked = Math.ceil((claim.steps * judging.repeat_permille) / 1000);
-      const steps = Math.max(LOOK_STEPS, Math.min(asked, Math.floor(judging.time_ms / step_ms)));
-      for (let i = 1; i < steps; i++) await device.progress({ steps: i, loss: 0, tokens: 0 });
       const right = workOf(task, claim.steps);
-      const looksRight = asked === 0 && Buffer.compare(claim.work, slightlyWrong(right)) === 0;
+      const [isRight, isSlightlyWrong] = [right, slightlyWrong(right)].map(
+        (work) => Buffer.compare(claim.work, work) === 0,
+      );
+      const repeated = isRight || isSlightlyWrong ? asked : asked * MADE_UP_PART;
+      const steps = Math.max(LOOK_STEPS, Math.min(repeated, judging.time_ms / step_ms));
+      for (let i = 1; i < steps; i++) await device.progress({ steps: i, loss: 0, tokens: 0 });
+      const looksRight = asked === 0 && isSlightlyWrong;
       return game.check(task, looksRight ? { ...claim, work: right } : claim, device, judging);
     },
   };
