@@ -1,5 +1,5 @@
 // Some of the devices lie, in every way we know: loss, liars' pay, honest work refused, what checking costs. Real training.
-import { appendFileSync, existsSync, readFileSync } from 'node:fs';
+import { appendFileSync, readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { sha256Hex } from '../protocol/hash.ts';
 import { adversariesOf, adversaryNamed } from '../simulation/adversaries/registry.ts';
@@ -21,7 +21,7 @@ import {
   setUpRows,
 } from './adversaries-row.ts';
 import { BenchError } from './errors.ts';
-import { interval95, table, writeJson } from './report.ts';
+import { interval95, readLines, table, writeJson } from './report.ts';
 
 const HELP = `npm run bench adversaries [-- OPTIONS]
 
@@ -129,7 +129,8 @@ function shown(
 /** By seed, then by row: a seed's rows one after another, since they have most of what they compute in common. */
 async function playRows(options: Options, names: readonly string[]): Promise<ArenaResult[][]> {
   const text = readText(options.data);
-  const known = readResults(options.results);
+  const kept = readLines<{ readonly key: string; readonly result: ArenaResult }>(options.results);
+  const known = new Map(kept.map(({ key, result }) => [key, result]));
   const setup = await setUpRows(options, text);
   const open: RememberingRuntime[] = [];
   const results: ArenaResult[][] = [];
@@ -163,12 +164,6 @@ function readText(path: string): string {
   } catch {
     throw new BenchError('usage', `--data: cannot read "${path}"; give Tiny Shakespeare (input.txt of char-rnn)`);
   }
-}
-
-function readResults(path: string | null): Map<string, ArenaResult> {
-  if (path === null || !existsSync(path)) return new Map();
-  const lines = readFileSync(path, 'utf8').split('\n').filter(Boolean);
-  return new Map(lines.map((line) => JSON.parse(line)).map(({ key, result }) => [key, result]));
 }
 
 /** What a kept result must agree in. */

@@ -1,11 +1,6 @@
 // What a cartel has brought about, beside the same run without it: means over histories with their 95 % intervals, and the bounds.
 import type { Played } from '../simulation/cartel-watch.ts';
-
-/** Mean, and half of the 95 % interval of the mean. */
-export interface Interval {
-  readonly mean: number;
-  readonly half: number;
-}
+import { type Interval, interval95 } from './report.ts';
 
 export interface Figures {
   readonly row: string;
@@ -25,18 +20,6 @@ export interface Figures {
 
 export const BOUNDS = { times: 1.3, pay_for_lies: 0.05, refused: 0.005, kept: 0.98 } as const;
 
-/** Student's t for a two-sided interval of 95 %, by degrees of freedom from 1. */
-const STUDENT = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262] as const;
-const NORMAL = 1.96;
-
-export function intervalOf(values: readonly number[]): Interval {
-  const n = values.length;
-  const mean = values.reduce((sum, value) => sum + value, 0) / n;
-  if (n < 2) return { mean, half: 0 };
-  const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (n - 1);
-  return { mean, half: (STUDENT[n - 2] ?? NORMAL) * Math.sqrt(variance / n) };
-}
-
 /** Histories of the same seed are compared with each other. */
 export function figuresOf(
   row: string,
@@ -45,7 +28,7 @@ export function figuresOf(
   base: readonly Played[],
 ): Figures {
   const of = (value: (own: Played, without: Played) => number): Interval =>
-    intervalOf(played.map((own, i) => value(own, base[i])));
+    interval95(played.map((own, i) => value(own, base[i])));
   return {
     ...{ row, validators },
     seconds: of(({ round_ms }) => round_ms / 1000),

@@ -6,7 +6,8 @@ import { test } from 'node:test';
 import { playCartel } from '../simulation/cartel-play.ts';
 import { CARTEL_ROWS, rosterOf } from '../simulation/cartel-rows.ts';
 import type { Played } from '../simulation/cartel-watch.ts';
-import { figuresOf, intervalOf, missed } from './cartels-figures.ts';
+import { figuresOf, missed } from './cartels-figures.ts';
+import { interval95 } from './report.ts';
 
 const bench = (...args: string[]) =>
   spawnSync(process.execPath, [join(import.meta.dirname, 'main.ts'), 'cartels', ...args], { encoding: 'utf8' });
@@ -50,8 +51,8 @@ test('judges who keep silent are replaced within the round, whose work is judged
 });
 
 test('bounds are held by the mean; honest work of liars is no lie, and what they lost counts', () => {
-  assert.deepEqual(intervalOf([1, 1, 1]), { mean: 1, half: 0 });
-  assert.ok(Math.abs(intervalOf([1, 2, 3]).half - 4.303 / Math.sqrt(3)) < 1e-9);
+  assert.deepEqual(interval95([1, 1, 1]), { mean: 1, half: 0 });
+  assert.ok(Math.abs(interval95([1, 2, 3]).half - 4.303 / Math.sqrt(3)) < 1e-9);
   const base = [played({})];
   const of = (more: Partial<Played>) => figuresOf('a row', 10, [played(more)], base);
   assert.deepEqual(missed(of({})), []);

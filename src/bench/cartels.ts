@@ -1,12 +1,12 @@
 // Cartels of validators and liars against the real hub and peers on virtual time: liars' pay, honest work refused, what a round takes.
-import { appendFileSync, existsSync, readFileSync } from 'node:fs';
+import { appendFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { playCartel } from '../simulation/cartel-play.ts';
 import { CARTEL_ROWS, type CartelRow, NOBODY, NOBODY_OPEN, rosterOf } from '../simulation/cartel-rows.ts';
 import type { Played } from '../simulation/cartel-watch.ts';
-import { BOUNDS, type Figures, figuresOf, type Interval, missed } from './cartels-figures.ts';
+import { BOUNDS, type Figures, figuresOf, missed } from './cartels-figures.ts';
 import { BenchError } from './errors.ts';
-import { table, writeJson } from './report.ts';
+import { type Interval, readLines, table, writeJson } from './report.ts';
 
 const HELP = `npm run bench cartels [-- OPTIONS]
 
@@ -34,7 +34,8 @@ interface Options {
 export async function run(args: string[]): Promise<void> {
   const options = optionsOf(args);
   if (!options) return console.log(HELP);
-  const known = readResults(options.results);
+  const kept = readLines<{ readonly key: string; readonly played: Played }>(options.results);
+  const known = new Map(kept.map(({ key, played }) => [key, played]));
   const play = async (row: CartelRow, validators: number): Promise<Played[]> => {
     const histories: Played[] = [];
     for (let seed = 1; seed <= options.seeds; seed++) {
@@ -87,12 +88,6 @@ function print(figures: readonly Figures[]): void {
     ...[percent(of.refused), percent(of.kept), percent(of.appealed)],
   ]);
   console.log(table(headings, rows));
-}
-
-function readResults(path: string | null): Map<string, Played> {
-  if (path === null || !existsSync(path)) return new Map();
-  const lines = readFileSync(path, 'utf8').split('\n').filter(Boolean);
-  return new Map(lines.map((line) => JSON.parse(line)).map(({ key, played }) => [key, played]));
 }
 
 function optionsOf(args: string[]): Options | null {

@@ -1,5 +1,5 @@
 // A hub that strangers flood: what honest people feel of it, one flood after the other, against the bounds that must hold.
-import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -11,7 +11,7 @@ import { BOUNDS, type Felt, type HonestPeople, honestPeople } from './flood-hone
 import { FLOODS_OF_BYTES } from './floods-of-bytes.ts';
 import { FLOODS_OF_QUESTIONS } from './floods-of-questions.ts';
 import { FLOODS_OF_WORDS } from './floods-of-words.ts';
-import { table, writeJson } from './report.ts';
+import { readLines, table, writeJson } from './report.ts';
 
 /** Nobody floods: what the machine itself costs. */
 const QUIET: Flood = {
@@ -90,9 +90,7 @@ interface Options {
 
 /** The floods that were measured before, as long as is wanted now. */
 function readResults({ results, seconds }: Options): Row[] {
-  if (results === null || !existsSync(results)) return [];
-  const lines = readFileSync(results, 'utf8').split('\n').filter(Boolean);
-  return lines.map((line): Row => JSON.parse(line)).filter((row) => row.seconds === seconds);
+  return readLines<Row>(results).filter((row) => row.seconds === seconds);
 }
 
 function optionsOf(args: string[]): Options | null {

@@ -1,5 +1,5 @@
 // Training apart against training together: validation loss against the bytes that a worker sends (Tiny Shakespeare).
-import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
 import { sha256Hex } from '../protocol/hash.ts';
@@ -8,7 +8,7 @@ import { BenchError } from './errors.ts';
 import { type Corpus, readCorpus } from './parity-data.ts';
 import { plot } from './parity-plot.ts';
 import { runTrial, type TrialInput, type TrialResult, TrialSchema } from './parity-trial.ts';
-import { table, writeJson } from './report.ts';
+import { readLines, table, writeJson } from './report.ts';
 
 const HELP = `npm run bench parity [-- OPTIONS]
 
@@ -132,9 +132,7 @@ export function keyOf(trial: TrialInput, corpus: Corpus): string {
 }
 
 export function readResults(path: string | null): Map<string, TrialResult> {
-  if (path === null || !existsSync(path)) return new Map();
-  const lines = readFileSync(path, 'utf8').split('\n').filter(Boolean);
-  return new Map(lines.map((line) => JSON.parse(line)).map(({ key, ...result }) => [key, result]));
+  return new Map(readLines<TrialResult & { readonly key: string }>(path).map(({ key, ...result }) => [key, result]));
 }
 
 /** Measures the chosen configurations, prints a table, writes the plot. */

@@ -1,5 +1,5 @@
 // How benches show what they measured: a table for people, JSON for programs, and the statistics of both.
-import { writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 
 /** The middle value; the mean of the two middle ones of an even number. NaN of none. */
 export function median(values: readonly number[]): number {
@@ -22,8 +22,14 @@ export function spread(values: readonly number[]): number {
 /** Student's t for a two-sided interval of 95 %, by degrees of freedom from 1. */
 const T95 = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.16, 2.145, 2.131];
 
-/** The mean, and how far from it the 95 % interval reaches on each side; of one value, no interval (0). */
-export function interval95(values: readonly number[]): { readonly mean: number; readonly half: number } {
+/** A mean, and how far from it the 95 % interval reaches on each side. */
+export interface Interval {
+  readonly mean: number;
+  readonly half: number;
+}
+
+/** The mean of values with its interval; of one value, no interval (0). */
+export function interval95(values: readonly number[]): Interval {
   const n = values.length;
   const mean = values.reduce((sum, value) => sum + value, 0) / n;
   if (n < 2) return { mean, half: 0 };
@@ -46,4 +52,13 @@ export function writeJson(target: string, data: unknown): void {
   const text = `${JSON.stringify(data, null, 2)}\n`;
   if (target === '-') process.stdout.write(text);
   else writeFileSync(target, text);
+}
+
+/** What was kept of earlier measurements, a line of JSON each; nothing where there is no such file. `T` is what this bench wrote. */
+export function readLines<T>(path: string | null): T[] {
+  if (path === null || !existsSync(path)) return [];
+  return readFileSync(path, 'utf8')
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line) as T);
 }
