@@ -8,18 +8,9 @@ import { openPublicLog } from '../peer/public-log-open.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import { loadIdentity } from '../protocol/identity-file.ts';
 import { homeFolder } from './folders.ts';
-import {
-  DEFAULT_HUB,
-  gameFileOption,
-  hubUrl,
-  idBeginning,
-  integer,
-  jsonOption,
-  runtimeOption,
-  WHENCE_SUBMISSIONS,
-} from './options.ts';
+import { DEFAULT_HUB, hubUrl, idBeginning, WHENCE_SUBMISSIONS } from './options.ts';
 import { openOutput } from './output.ts';
-import { describeRecheck, type RecheckFlags, repeatedHere } from './recheck.ts';
+import { addRecheckOptions, describeRecheck, type RecheckFlags, repeatedHere } from './recheck.ts';
 
 interface ContestFlags extends RecheckFlags {
   folder?: string;
@@ -27,18 +18,15 @@ interface ContestFlags extends RecheckFlags {
 }
 
 export function contestCommand(): Command {
-  return new Command('contest')
+  const command = new Command('contest')
     .argument('<submission>', "the beginning of the submission's id", idBeginning)
     .option('--yes', 'send it; without it this says what would follow, and sends nothing')
     .option(
       '--folder <dir>',
       'the folder of the device that contests (default: the first under ~/.potluck/peers that may)',
     )
-    .option('--hub <url>', 'the address of the hub', hubUrl, DEFAULT_HUB)
-    .addOption(runtimeOption('what repeats the steps; wasm gives the same bits on every machine', 'wasm'))
-    .option('--threads <n>', 'threads to compute with', integer(1, 256), 1)
-    .addOption(gameFileOption())
-    .addOption(jsonOption())
+    .option('--hub <url>', 'the address of the hub', hubUrl, DEFAULT_HUB);
+  return addRecheckOptions(command)
     .addHelpText(
       'after',
       `

@@ -32,14 +32,20 @@ export interface RecheckFlags {
 /** The log has decided otherwise than what comes out here. */
 const EXIT_DISPUTED = 1;
 
-export function recheckCommand(): Command {
-  return new Command('recheck')
-    .argument('<submission>', "the beginning of the submission's id", idBeginning)
-    .option('--hub <place>', "the address of the hub, or a hub's folder", logPlace, DEFAULT_HUB)
+/** The options of a command that repeats work, after its own. */
+export function addRecheckOptions(command: Command): Command {
+  return command
     .addOption(runtimeOption('what repeats the steps; wasm gives the same bits on every machine', 'wasm'))
     .option('--threads <n>', 'threads to compute with', integer(1, 256), 1)
     .addOption(gameFileOption())
-    .addOption(jsonOption())
+    .addOption(jsonOption());
+}
+
+export function recheckCommand(): Command {
+  const command = new Command('recheck')
+    .argument('<submission>', "the beginning of the submission's id", idBeginning)
+    .option('--hub <place>', "the address of the hub, or a hub's folder", logPlace, DEFAULT_HUB);
+  return addRecheckOptions(command)
     .addHelpText(
       'after',
       `
