@@ -1,7 +1,7 @@
 // Dissent goes to a larger jury: what the first judges do not all accept is judged again by everybody who may judge, who repeat the work,
 // and only that takes anything from anybody. Who contradicted what the jury found is suspended, whether it cried wolf or looked away.
 import { countOwed } from './attendance.ts';
-import { isWithheld } from './balances.ts';
+import { hasWithheld } from './balances.ts';
 import { eligibleHere, heardHere, suspend } from './eligible.ts';
 import { judgementOf } from './judging.ts';
 import { CORE_LIMITS } from './limits.ts';
@@ -26,8 +26,7 @@ function isDisputed(run: RunState, submission: Submission): boolean {
 
 /** Whether a worker has anything to lose: without it, being refused by all of its first judges costs it nothing. */
 function hasBond(run: RunState, worker: string): boolean {
-  if (run.peers.get(worker)!.consecutive_valid > 0) return true;
-  return (run.withheld.get(worker) ?? []).some(({ round }) => isWithheld(run, round));
+  return run.peers.get(worker)!.consecutive_valid > 0 || hasWithheld(run, worker);
 }
 
 /** Begins the second judging where there is dissent; false: there is none. */

@@ -16,6 +16,10 @@ export interface ShareBalance {
 /** Whether what was earned in a round can still be lost. */
 export const isWithheld = (run: RunState, round: number): boolean => round + run.rules.withheld_rounds > run.round;
 
+/** Whether a device has earned anything that it can still lose. */
+export const hasWithheld = (run: RunState, device: string): boolean =>
+  (run.withheld.get(device) ?? []).some(({ round }) => isWithheld(run, round));
+
 /** What an account has behind validators. */
 export function lockedShares(run: RunState, account: string): number {
   return run.locks.reduce((sum, lock) => (lock.account === account ? sum + lock.shares : sum), 0);

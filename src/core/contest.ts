@@ -1,6 +1,6 @@
 // What was decided in an earlier round can be contested for a while: everybody who may judge repeats the work from the log, beside the
 // rounds, and what more than half of their stake finds to have been wrong is taken back. Nobody waits for it.
-import { isWithheld } from './balances.ts';
+import { hasWithheld } from './balances.ts';
 import { eligibleHere, suspend } from './eligible.ts';
 import type { VerdictContested, VerdictGiven, VerdictSealed } from './events.ts';
 import { refusalOfContent, stakesOfVerdicts } from './judging.ts';
@@ -50,8 +50,9 @@ function refusalOfContester(run: RunState, author: string, work: DecidedWork): R
   if (author !== work.worker || work.found !== 'fraud') {
     return refuse('not-a-validator', `${author} may contest only that its own work was called made up`);
   }
-  const bond = (run.withheld.get(author) ?? []).some(({ round }) => isWithheld(run, round));
-  return bond ? null : refuse('not-enough-shares', `${author} has earned nothing since that it could lose`);
+  return hasWithheld(run, author)
+    ? null
+    : refuse('not-enough-shares', `${author} has earned nothing since that it could lose`);
 }
 
 /** Opens a contest; to be called only when `refusalOfContest` said null. */

@@ -52,7 +52,7 @@ export const CONTESTS: readonly PlantedFault[] = [
   },
   {
     name: 'contested-with-nothing-to-lose',
-    file: 'core/contest.ts',
+    file: 'core/balances.ts',
     find: '.some(({ round }) => isWithheld(run, round));',
     replace: '.every(({ round }) => isWithheld(run, round));',
     by: 'rules',
