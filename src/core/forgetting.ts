@@ -51,10 +51,13 @@ export function hasRecord(run: RunState, peer: PeerState): boolean {
   return run.locks.some(({ device }) => device === peer.id);
 }
 
+/** Whether a peer is more than a free key: it is here, or has a record. */
+export const isLasting = (run: RunState, peer: PeerState): boolean => peer.present || hasRecord(run, peer);
+
 /** How many of a run's peers are here or have a record. */
 export function countLasting(run: RunState): number {
   let count = 0;
-  for (const peer of run.peers.values()) if (peer.present || hasRecord(run, peer)) count++;
+  for (const peer of run.peers.values()) if (isLasting(run, peer)) count++;
   return count;
 }
 
@@ -68,7 +71,7 @@ export function noteLeave(run: RunState, peer: PeerState): void {
   const work = [...run.submissions.values()].flatMap(({ worker, judges }) => [worker, ...judges]);
   const named = new Set([...work, ...run.eligible]);
   for (const other of run.peers.values()) {
-    if (other.present || named.has(other.id) || hasRecord(run, other)) continue;
+    if (named.has(other.id) || isLasting(run, other)) continue;
     if (other.joins > forgetting.least_session) {
       forgetting.next_session = Math.max(forgetting.next_session, other.joins);
       continue;

@@ -1,6 +1,6 @@
 // Blobs that were uploaded but that no event names yet: how much of them a key, an address and all strangers may keep here, and that none is
 // deleted while it is being named.
-import { hasRecord } from '../core/forgetting.ts';
+import { isLasting } from '../core/forgetting.ts';
 import type { NetworkState } from '../core/state.ts';
 import { WIRE_LIMITS } from '../protocol/messages.ts';
 import { HubError } from './errors.ts';
@@ -16,7 +16,7 @@ export const UNNAMED_BYTES = {
 export function isKnownKey(state: Pick<NetworkState, 'runs'>, id: string): boolean {
   return [...state.runs.values()].some((run) => {
     const peer = run.peers.get(id);
-    return run.owner === id || (peer !== undefined && (peer.present || hasRecord(run, peer)));
+    return run.owner === id || (peer !== undefined && isLasting(run, peer));
   });
 }
 
