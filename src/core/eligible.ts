@@ -64,6 +64,7 @@ export function noteSilent(run: RunState, ids: readonly string[]): void {
  * a slow machine is late once in a while.
  */
 export function settleSilence(state: NetworkState, run: RunState): void {
+  if (run.silent.length === 0) return;
   const peers = [...run.peers.values()];
   const warned = new Set(
     peers.filter(({ warned_until }) => warned_until > run.round).map(({ id }) => accountOf(state, id)),
@@ -79,6 +80,7 @@ export function settleSilence(state: NetworkState, run: RunState): void {
  * each time, until they have not done so for a while.
  */
 export function suspend(state: NetworkState, run: RunState, ids: ReadonlySet<string>): void {
+  if (ids.size === 0) return; // as in most rounds: there may be thousands of peers
   const strikes = new Map<string, number>();
   for (const peer of run.peers.values()) {
     const forgotten = run.round - peer.struck_round > CORE_LIMITS.strike_memory_rounds;
