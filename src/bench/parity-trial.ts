@@ -1,6 +1,7 @@
-// One trial of `bench parity`: several workers, simulated one after another in one process, train one model apart.
+// One trial of `bench parity`: several workers, one after another on one device (training/alone.ts), with ideas under test.
 
 import { z } from 'zod';
+import { parameterCount } from '../games/pretrain-params.ts';
 import { workOverhead } from '../games/pretrain-work.ts';
 import {
   type LlamaConfig,
@@ -12,11 +13,10 @@ import {
 import { initialWeights } from '../model/init.ts';
 import { seededRandom } from '../protocol/random.ts';
 import type { Runtime } from '../tensor/runtime.ts';
-import type { Trainer } from '../training/inner.ts';
-import { mergeUpdates, type WeightedUpdate } from '../training/outer.ts';
+import { type Exchange, type Learned, mergeSent, sendUpdates, type Text, trainAlone } from '../training/alone.ts';
 import { learningRate, type Schedule } from '../training/schedule.ts';
-import { compressUpdate, decodeUpdate, encodeUpdate, SparseOptionsSchema } from '../training/sparse.ts';
-import { createEvaluator, createTrainer } from '../training/trainer.ts';
+import { decodeUpdate, SparseOptionsSchema, type SparseUpdate } from '../training/sparse.ts';
+import { createEvaluator, meanLoss } from '../training/trainer.ts';
 import { type Corpus, randomBatch, windowBatches } from './parity-data.ts';
 import { ATTACKS, type AttackName, lies } from './parity-liars.ts';
 
@@ -97,7 +97,7 @@ export async function runTrial(
 ): Promise<TrialResult> {
   const started = performance.now();
   const { layers, heads, width, feed_forward, context } = MODELS[trial.model];
-  const config = LlamaConfigSchema.parse({
+  const model = LlamaConfigSchema.parse({
     vocab_size: corpus.vocab,
     hidden_size: width,
     intermediate_size: feed_forward,
@@ -105,108 +105,29 @@ export async function runTrial(
     num_attention_heads: heads,
     max_position_embeddings: context,
   });
-  const specs = parameterSpecs(config);
+  const specs = parameterSpecs(model);
   const schedule: Schedule = { ...RATES, total_steps: trial.steps };
   const shape = { batch: trial.batch, context };
-  const workers = await Promise.all(
-    Array.from({ length: trial.workers }, async (_, id) => ({
-      trainer: await createTrainer(runtime, config, { ...shape, adamw: ADAMW }),
-      random: seededRandom('parity data', trial.seed, id),
-      error: new Map<string, Float32Array>(),
-    })),
-  );
-  const liar_errors = Array.from({ length: trial.liars?.count ?? 0 }, () => new Map<string, Float32Array>());
-  const evaluator = await createEvaluator(runtime, config, shape);
-  const measure = async (weights: Weights, stride: number): Promise<number> => {
-    await evaluator.setWeights(weights);
-    let sum = 0;
-    let rows = 0;
-    for (const { batch, used } of windowBatches(corpus.validation, trial.batch, context, stride)) {
-      const losses = await evaluator.losses(batch);
-      for (let i = 0; i < used; i++) sum += losses[i];
-      rows += used;
-    }
-    return sum / rows;
-  };
-  const inner = async (trainer: Trainer, random: ReturnType<typeof seededRandom>, from: number, count: number) => {
-    for (let step = from; step < from + count; step++) {
-      await trainer.step(randomBatch(corpus.train, random, trial.batch, context), learningRate(step, schedule));
-    }
-    return trainer.weights();
-  };
-
-  let weights = firstWeights(config, specs, trial);
-  let averaged = weights;
-  let velocity: Weights | null = null;
-  let sent_bytes = 0;
-  const curve: { step: number; loss: number }[] = [];
+  const { workers } = trial;
   const rounds = roundLengths(trial, schedule);
-  const dense_bytes = 4 * sizeOf(specs);
+  const streams = Array.from({ length: workers }, (_, id) => seededRandom('parity data', trial.seed, id));
+  const text: Text = (worker) => async () => randomBatch(corpus.train, streams[worker], trial.batch, context);
+  const evaluator = await createEvaluator(runtime, model, shape);
+  const measure = (weights: Weights, stride: number): Promise<number> =>
+    meanLoss(evaluator, weights, windowBatches(corpus.validation, trial.batch, context, stride));
+
+  let weights = firstWeights(model, specs, trial);
+  let averaged = weights;
+  const sent = { bytes: 0 };
+  const exchange = exchangeOf(trial, specs, rounds, sent);
+  const curve: { step: number; loss: number }[] = [];
+  let round = 0;
   let step = 0;
-  for (const [round, length] of rounds.entries()) {
-    const share = rounds.length > 1 ? round / (rounds.length - 1) : 0;
-    const sparse = {
-      ...trial.sparse,
-      kept_per_tile: Math.round(trial.sparse.kept_per_tile * (1 + (trial.density_end - 1) * share)),
-      outer_step: trial.sparse.outer_step * (1 + (trial.outer_end - 1) * share),
-    };
-    const updates: WeightedUpdate[] = [];
-    const deltas: Weights[] = [];
-    for (const { trainer, random, error } of workers) {
-      const begin = trial.retained > 0 && error.size > 0 ? combine(weights, error, -trial.retained) : weights;
-      // A single worker goes on from where it is; setting the same weights again would change nothing.
-      if (trial.exchange !== 'none' || round === 0) await trainer.setWeights(begin);
-      if (trial.optimiser === 'reset') {
-        await trainer.setOptimiserState({ steps: 0, first: zeros(specs), second: zeros(specs) });
-      }
-      const trained = await inner(trainer, random, step, length);
-      if (trial.exchange === 'none') {
-        weights = trained;
-        continue;
-      }
-      const delta = combine(begin, trained, -1);
-      if (trial.exchange === 'dense') {
-        deltas.push(delta);
-        sent_bytes += dense_bytes / workers.length;
-        continue;
-      }
-      deltas.push(delta);
-      const bytes = encodeUpdate(specs, compressUpdate(specs, delta, error, sparse), sparse);
-      // As it is handed in: with the hashes of the worker's states and its losses.
-      sent_bytes += (bytes.length + workOverhead(length)) / workers.length;
-      updates.push({ update: decodeUpdate(specs, bytes, sparse), weight: 1 });
-    }
-    if (trial.liars && trial.exchange === 'sparse') {
-      const { count, attack } = trial.liars;
-      lies(attack, count, specs, deltas, `${trial.seed} ${round}`).forEach((delta, liar) => {
-        const bytes = encodeUpdate(specs, compressUpdate(specs, delta, liar_errors[liar], sparse), sparse);
-        updates.push({ update: decodeUpdate(specs, bytes, sparse), weight: 1 });
-      });
-    }
-    step += length;
-    if (trial.exchange !== 'none') {
-      const merged =
-        trial.exchange === 'dense'
-          ? deltas.reduce((sum, delta) => combine(sum, delta, -sparse.outer_step / deltas.length), weights)
-          : mergeUpdates(specs, weights, updates, sparse);
-      if (trial.feedback === 'merged') {
-        const applied = combine(weights, merged, -1);
-        workers.forEach(({ error }, k) => {
-          for (const [name, rest] of error) {
-            const { indices, codes, table } = updates[k].update.get(name)!;
-            for (let i = 0; i < indices.length; i++) rest[indices[i]] += table[codes[i]];
-            applied.get(name)!.forEach((value, i) => {
-              rest[i] -= value / sparse.outer_step;
-            });
-          }
-        });
-      }
-      const change: Weights = combine(weights, merged, -1);
-      velocity = trial.momentum > 0 ? combine(change, velocity ?? zeros(specs), trial.momentum) : null;
-      weights = velocity ? combine(merged, velocity, -trial.momentum) : merged;
-    }
+  const training = { model, ...shape, adamw: ADAMW, workers, rounds, schedule, sparse: trial.sparse };
+  for await (weights of trainAlone(runtime, training, text, weights, exchange)) {
     averaged = round === 0 ? weights : combine(scaled(averaged, trial.average), weights, 1 - trial.average);
-    if (Math.floor(((round + 1) * CURVE_POINTS) / rounds.length) > Math.floor((round * CURVE_POINTS) / rounds.length)) {
+    step += rounds[round++];
+    if (Math.floor((round * CURVE_POINTS) / rounds.length) > Math.floor(((round - 1) * CURVE_POINTS) / rounds.length)) {
       const loss = await measure(weights, CURVE_STRIDE);
       curve.push({ step, loss });
       progress(step, loss);
@@ -214,16 +135,83 @@ export async function runTrial(
   }
   const validation_loss = await measure(weights, 1);
   const averaged_loss = trial.average > 0 ? await measure(averaged, 1) : null;
-  await Promise.all([evaluator.close(), ...workers.map(({ trainer }) => trainer.close())]);
+  await evaluator.close();
   return {
     validation_loss,
     averaged_loss,
     rounds: rounds.length,
-    sent_bytes: Math.round(sent_bytes),
-    dense_bytes: dense_bytes * rounds.length,
+    sent_bytes: Math.round(sent.bytes),
+    dense_bytes: 4 * parameterCount(specs) * rounds.length,
     curve,
     seconds: Math.round((performance.now() - started) / 1000),
   };
+}
+
+/** What the workers of a trial do between rounds; counts in `sent` the bytes that one of them sends. */
+function exchangeOf(
+  trial: Trial,
+  specs: readonly ParameterSpec[],
+  rounds: readonly number[],
+  sent: { bytes: number },
+): Exchange {
+  const liars = Array.from({ length: trial.liars?.count ?? 0 }, () => ({ error: new Map<string, Float32Array>() }));
+  let velocity: Weights | null = null;
+
+  async function merge(weights: Weights, learned: readonly Learned[], round: number): Promise<Weights> {
+    if (trial.exchange === 'none') return learned[0].worker.trainer.weights();
+    const share = rounds.length > 1 ? round / (rounds.length - 1) : 0;
+    const sparse = {
+      ...trial.sparse,
+      kept_per_tile: Math.round(trial.sparse.kept_per_tile * (1 + (trial.density_end - 1) * share)),
+      outer_step: trial.sparse.outer_step * (1 + (trial.outer_end - 1) * share),
+    };
+    const deltas = learned.map(({ delta }) => delta);
+    let next: Weights;
+    if (trial.exchange === 'dense') {
+      sent.bytes += 4 * parameterCount(specs);
+      next = deltas.reduce((sum, delta) => combine(sum, delta, -sparse.outer_step / deltas.length), weights);
+    } else {
+      const updates = sendUpdates(specs, learned, sparse);
+      // As they are handed in: with the hashes of the worker's states and its losses.
+      for (const bytes of updates) sent.bytes += (bytes.length + workOverhead(rounds[round])) / updates.length;
+      if (trial.liars) {
+        const made_up = lies(trial.liars.attack, liars.length, specs, deltas, `${trial.seed} ${round}`);
+        const lied = made_up.map((delta, k) => ({ delta, worker: liars[k] }));
+        updates.push(...sendUpdates(specs, lied, sparse));
+      }
+      next = mergeSent(specs, weights, updates, sparse);
+      if (trial.feedback === 'merged') {
+        const applied = combine(weights, next, -1);
+        learned.forEach(({ worker }, k) => {
+          takeOff(worker.error, decodeUpdate(specs, updates[k], sparse), applied, sparse.outer_step);
+        });
+      }
+    }
+    velocity =
+      trial.momentum > 0 ? combine(combine(weights, next, -1), velocity ?? zeros(specs), trial.momentum) : null;
+    return velocity ? combine(next, velocity, -trial.momentum) : next;
+  }
+
+  return {
+    async begin({ trainer, error }, weights) {
+      if (trial.optimiser === 'reset') {
+        await trainer.setOptimiserState({ steps: 0, first: zeros(specs), second: zeros(specs) });
+      }
+      return trial.retained > 0 && error.size > 0 ? combine(weights, error, -trial.retained) : weights;
+    },
+    merge,
+  };
+}
+
+/** Error feedback by what was merged (before the outer step) instead of by what a worker sent itself. */
+function takeOff(error: Map<string, Float32Array>, own: SparseUpdate, applied: Weights, outer_step: number): void {
+  for (const [name, rest] of error) {
+    const { indices, codes, table } = own.get(name)!;
+    for (let i = 0; i < indices.length; i++) rest[indices[i]] += table[codes[i]];
+    applied.get(name)!.forEach((value, i) => {
+      rest[i] -= value / outer_step;
+    });
+  }
 }
 
 /** The inner steps of each round: equal, or growing as the learning rate falls, with the same number of rounds. */
@@ -264,12 +252,8 @@ function firstWeights(config: LlamaConfig, specs: readonly ParameterSpec[], tria
   );
 }
 
-function sizeOf(specs: readonly ParameterSpec[]): number {
-  return specs.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
-}
-
 function zeros(specs: readonly ParameterSpec[]): Weights {
-  return new Map(specs.map((spec) => [spec.name, new Float32Array(sizeOf([spec]))]));
+  return new Map(specs.map((spec) => [spec.name, new Float32Array(parameterCount([spec]))]));
 }
 
 /** a + factor · b. */

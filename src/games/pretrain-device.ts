@@ -1,7 +1,7 @@
 // What a device keeps loaded between the rounds of a pre-training run: trainers, an evaluator, the dataset's manifest and shards.
 import { parameterSpecs, type Weights } from '../model/config.ts';
 import { sha256Hex } from '../protocol/hash.ts';
-import { assignment, batchFrom } from '../training/assignment.ts';
+import { assignedBatches } from '../training/assignment.ts';
 import type { Batch, InnerSteps, OptimiserState, Trainer } from '../training/inner.ts';
 import { type DatasetManifest, decodeManifest, decodeShard, type ShardTokens } from '../training/shards.ts';
 import { decodeUpdate, type SparseUpdate } from '../training/sparse.ts';
@@ -43,26 +43,12 @@ export async function heldOutBeginning(device: Device, params: PretrainParams, m
   return (await shardOf(device, manifest, manifest.validation[0].hash)).subarray(0, most_tokens);
 }
 
-/** The data that one peer works on in one round: batch k holds windows k·B … k·B+B−1 of its assignment. */
+/** The data that one peer works on in one round: the batches of its assignment. */
 export async function openData(device: Device, params: PretrainParams, round: Round, peer: string, use: string) {
   const manifest = await manifestOf(device, params);
-  const { window } = assignment(manifest, {
-    seed: `${use}:${round.seed}`,
-    worker: peer,
-    context: params.context,
-    shards_per_round: params.shards_per_round,
-  });
-  const batch = async (step: number): Promise<Batch> => {
-    const windows = Array.from({ length: params.batch }, (_, i) => window(step * params.batch + i));
-    const loaded = await Promise.all(
-      windows.map(async ({ shard, offset }) => ({
-        tokens: await shardOf(device, manifest, manifest.train[shard].hash),
-        offset,
-      })),
-    );
-    return batchFrom(loaded, params.context);
-  };
-  return { batch };
+  const { batch, context, shards_per_round } = params;
+  const options = { seed: `${use}:${round.seed}`, worker: peer, context, shards_per_round, batch };
+  return { batch: assignedBatches(manifest, options, (hash) => shardOf(device, manifest, hash)) };
 }
 
 /** The inner steps that a task asks for, on its assigned data: the worker's, and a judge's that repeats them. */

@@ -6,6 +6,10 @@ import { acceptedSubmissions } from '../core/judging.ts';
 import type { NetworkState, RunState, Submission } from '../core/state.ts';
 import { parameterSpecs, type Weights } from '../model/config.ts';
 import { sha256Hex } from '../protocol/hash.ts';
+import { type Exchange, mergeSent, sendUpdates, type Text, trainAlone } from '../training/alone.ts';
+import { assignedBatches } from '../training/assignment.ts';
+import { encodeTrace } from '../training/loss-trace.ts';
+import { decodeShard } from '../training/shards.ts';
 import { compressUpdate, decodeUpdate, encodeUpdate } from '../training/sparse.ts';
 import { encodeBundle } from './bundle.ts';
 import { judging, type PretrainExample, pretrainExample, round, withUpdate } from './example-pretrain.ts';
@@ -155,6 +159,43 @@ describe('perform', () => {
     assert.deepEqual(again.work, ada.work);
     assert.notDeepEqual(bob.work, ada.work);
     assert.notDeepEqual(other.work, ada.work);
+  });
+
+  test('does in every round what training alone does (training/alone.ts): the same losses, update and next model', async () => {
+    const { manifest, weights, runtime, blobs } = example;
+    const params = { ...example.params, min_learning_rate: 0.001 };
+    const specs = parameterSpecs(params.model);
+    const on = example.device();
+    const claims: Claim[] = [];
+    const models: Weights[] = [];
+    for (const seed of ['a'.repeat(64), 'b'.repeat(64)]) {
+      const number = claims.length;
+      const last = number === 0 ? null : example.bundleOf(claims[number - 1]);
+      const model = models.at(-1) ?? weights;
+      claims.push((await game.perform(game.task(params, round(number, { seed, last }), 'ada', model), on, running))!);
+      models.push(game.merge(params, model, [{ work: claims[number].work, weight: claims[number].steps }]));
+    }
+
+    const { inner_steps } = params;
+    const schedule = { ...params, total_steps: round(0).rounds * inner_steps };
+    const training = { ...params, workers: 1, rounds: [inner_steps, inner_steps], schedule };
+    const shardOf = async (hash: string) => decodeShard(blobs.get(hash)!, manifest);
+    const text: Text = (_, number) =>
+      assignedBatches(manifest, { ...params, seed: `worker:${'ab'[number].repeat(64)}`, worker: 'ada' }, shardOf);
+    const seen: Exchange = {
+      async merge(before, learned, number) {
+        const { losses, update } = decodeWork(claims[number].work);
+        assert.deepEqual(encodeTrace([...learned[0].losses]), encodeTrace([...losses]));
+        const sent = sendUpdates(specs, learned, params.sparse);
+        assert.deepEqual(sent, [update]);
+        return mergeSent(specs, before, sent, params.sparse);
+      },
+    };
+    for (const exchange of [seen, undefined]) {
+      const alone: Weights[] = [];
+      for await (const model of trainAlone(runtime, training, text, weights, exchange)) alone.push(model);
+      assert.deepEqual(alone, models);
+    }
   });
 
   test('never sees a validation shard; evaluate sees nothing else', async () => {

@@ -3,9 +3,10 @@ import { bytesToHex } from '@noble/hashes/utils.js';
 import { decodeModel, encodeModel } from '../model/checkpoint.ts';
 import { parameterSpecs, type Weights } from '../model/config.ts';
 import { batchFrom } from '../training/assignment.ts';
-import { trainSteps } from '../training/inner.ts';
+import { type Batch, trainSteps } from '../training/inner.ts';
 import { mergeUpdates } from '../training/outer.ts';
 import { compressUpdate, decodeUpdate, encodeUpdate, maxUpdateBytes } from '../training/sparse.ts';
+import { meanLoss } from '../training/trainer.ts';
 import { GameError } from './errors.ts';
 import type { Claim, Device, Game } from './game.ts';
 import { AFRESH, keepCarried, startOf } from './pretrain-carried.ts';
@@ -93,13 +94,12 @@ async function evaluate(params: PretrainParams, weights: Weights, device: Device
   const evaluator = await evaluatorOf(device, params);
   const batches = Math.max(1, Math.ceil(params.evaluation_sequences / params.batch));
   const windows = await validationWindows(device, manifest, params, batches * params.batch);
-  const losses: number[] = [];
-  await evaluator.setWeights(weights);
-  for (let start = 0; start + params.batch <= windows.length; start += params.batch) {
-    const batch = batchFrom(windows.slice(start, start + params.batch), params.context);
-    losses.push(...(await evaluator.losses(batch)));
+  const held_out: { batch: Batch }[] = [];
+  for (let start = 0; start < windows.length; start += params.batch) {
+    held_out.push({ batch: batchFrom(windows.slice(start, start + params.batch), params.context) });
   }
-  return { loss_micro: toldMicro(mean(losses)), tokens: losses.length * params.context };
+  const loss = await meanLoss(evaluator, weights, held_out);
+  return { loss_micro: toldMicro(loss), tokens: windows.length * params.context };
 }
 
 export { type PretrainParams, PretrainParamsSchema } from './pretrain-params.ts';

@@ -114,3 +114,19 @@ export function batchFrom(
   }
   return { tokens, targets };
 }
+
+/** The batches of an assignment, fetched by the hashes of their shards: batch k holds the windows k·B … k·B + B − 1. */
+export function assignedBatches(
+  manifest: Pick<DatasetManifest, 'train'>,
+  options: AssignmentOptions & { readonly batch: number },
+  shardOf: (hash: string) => Promise<ShardTokens>,
+): (step: number) => Promise<Batch> {
+  const { window } = assignment(manifest, options);
+  return async (step) => {
+    const windows = Array.from({ length: options.batch }, (_, i) => window(step * options.batch + i));
+    const loaded = await Promise.all(
+      windows.map(async ({ shard, offset }) => ({ tokens: await shardOf(manifest.train[shard].hash), offset })),
+    );
+    return batchFrom(loaded, options.context);
+  };
+}

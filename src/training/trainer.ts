@@ -98,6 +98,24 @@ export async function createEvaluator(runtime: Runtime, config: LlamaConfig, sha
   };
 }
 
+/** The mean loss of a model over held-out sequences; of each batch its first `used` rows count, or all. */
+export async function meanLoss(
+  evaluator: Evaluator,
+  weights: Weights,
+  batches: Iterable<{ readonly batch: Batch; readonly used?: number }>,
+): Promise<number> {
+  await evaluator.setWeights(weights);
+  let sum = 0;
+  let rows = 0;
+  for (const { batch, used } of batches) {
+    for (const loss of (await evaluator.losses(batch)).subarray(0, used)) {
+      sum += loss;
+      rows++;
+    }
+  }
+  return sum / rows;
+}
+
 function scalar(value: number): TensorData {
   return { dtype: 'float32', shape: [], data: Float32Array.of(value) };
 }
