@@ -162,7 +162,7 @@ async function* history(hub: DrawingIdentity, workerCount: number, signed: boole
     const bytes = await signEvent(signed ? author : unsigned(author), body);
     const event = decodeEvent(bytes, { verify_signature: false });
     const refusal = apply(state, event);
-    if (refusal) throw new BenchError('engine_failed', `the bench's own history is refused: ${refusal.message}`);
+    if (refusal) throw new BenchError('engine-failed', `the bench's own history is refused: ${refusal.message}`);
     return { bytes, id: event.id };
   };
   const owner = createIdentity();

@@ -36,7 +36,7 @@ export class EngineProcess {
     this.#lines = createInterface({ input: child.stdout! })[Symbol.asyncIterator]();
   }
 
-  /** Starts the command and waits until it is ready for steps. Throws engine_failed with what it wrote to stderr. */
+  /** Starts the command and waits until it is ready for steps. Throws engine-failed with what it wrote to stderr. */
   static async start(name: string, command: string, args: readonly string[]): Promise<EngineProcess> {
     const engine = new EngineProcess(name, spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'] }));
     engine.about = (await engine.#answer(Ready)).about;
@@ -60,13 +60,13 @@ export class EngineProcess {
     if (done) {
       await this.#closed; // until then its last words may still come
       const reason = this.#errors.trim().split('\n').at(-1) || 'no message';
-      throw new BenchError('engine_failed', `the engine ${this.name} has ended: ${reason}`);
+      throw new BenchError('engine-failed', `the engine ${this.name} has ended: ${reason}`);
     }
     try {
       return schema.parse(JSON.parse(value));
     } catch {
       throw new BenchError(
-        'engine_failed',
+        'engine-failed',
         `the engine ${this.name} should answer in JSON, got ${value.slice(0, 100)}`,
       );
     }

@@ -70,7 +70,7 @@ function measure(validators: number, workers: number, rules: RoundRules): number
     const result = consensusOfRound(staked, ids, scores, bonds, rules);
     const { user, system } = process.cpuUsage(before);
     times.push((user + system) / 1000);
-    if ('code' in result) throw new BenchError('engine_failed', result.message);
+    if ('code' in result) throw new BenchError('engine-failed', result.message);
     ({ bonds } = result);
   }
   return median(times);

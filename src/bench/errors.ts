@@ -3,8 +3,8 @@ import { CodedError } from '../errors.ts';
 
 export type BenchErrorCode =
   | 'usage' // an unknown name or option: one line, exit 2
-  | 'wrong_result' // what is measured does not compute what it should
-  | 'engine_failed' // an engine under measurement ended or answered nonsense
-  | 'bound_broken'; // what was measured is beyond what is promised
+  | 'wrong-result' // what is measured does not compute what it should
+  | 'engine-failed' // an engine under measurement ended or answered nonsense
+  | 'bound-broken'; // what was measured is beyond what is promised
 
 export class BenchError extends CodedError<BenchErrorCode> {}

@@ -46,7 +46,7 @@ interface Row extends Felt {
   readonly broken: readonly string[];
 }
 
-/** Measures and prints. Throws BenchError `usage` for options it does not know, `bound_broken` when a flood is felt too much. */
+/** Measures and prints. Throws BenchError `usage` for options it does not know, `bound-broken` when a flood is felt too much. */
 export async function run(args: string[]): Promise<void> {
   const options = optionsOf(args);
   if (options === null) {
@@ -69,7 +69,7 @@ export async function run(args: string[]): Promise<void> {
   const broken = rows.filter((row) => row.broken.length > 0);
   if (broken.length > 0) {
     const named = broken.map((row) => `${row.flood} (${row.broken.join(', ')})`).join('; ');
-    throw new BenchError('bound_broken', `floods that are felt too much: ${named}`);
+    throw new BenchError('bound-broken', `floods that are felt too much: ${named}`);
   }
 }
 
@@ -174,7 +174,7 @@ async function startHub(folder: string, is_public: boolean): Promise<FloodedHub>
     onLine: (line) => {
       if (line.type === 'listening') resolve({ url: String(line.url), hub: String(line.hub), is_public });
     },
-    onDeath: (lastWords) => reject(new BenchError('engine_failed', `the hub ended: ${lastWords}`)),
+    onDeath: (lastWords) => reject(new BenchError('engine-failed', `the hub ended: ${lastWords}`)),
   });
   return { target: await promise, pid: child.pid()!, stop: () => child.stop() };
 }

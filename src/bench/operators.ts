@@ -184,7 +184,7 @@ export async function run(args: string[]): Promise<void> {
     const wrong = rows.filter((row) => [row.wasm_in_node, row.wasm_in_chromium, row.webgpu].some(isWrong));
     if (wrong.length > 0) {
       throw new BenchError(
-        'wrong_result',
+        'wrong-result',
         `wrong on some runtime: ${wrong.map(({ operator }) => operator).join(', ')}`,
       );
     }

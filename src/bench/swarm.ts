@@ -68,7 +68,7 @@ export async function startSwarm(options: SwarmOptions): Promise<Swarm> {
         onLine: (line) => {
           if (line.type === 'listening') resolve(String(line.url));
         },
-        onDeath: (lastWords) => reject(new BenchError('engine_failed', `the hub ended: ${lastWords}`)),
+        onDeath: (lastWords) => reject(new BenchError('engine-failed', `the hub ended: ${lastWords}`)),
       }),
     );
   });

@@ -152,10 +152,10 @@ function rustSeconds(python: string, json: string, text: string, tokens: number)
       encoding: 'utf8',
       env: environment,
     });
-    if (status !== 0) throw new BenchError('engine_failed', `${python}: ${stderr.trim().split('\n').at(-1)}`);
+    if (status !== 0) throw new BenchError('engine-failed', `${python}: ${stderr.trim().split('\n').at(-1)}`);
     const result = JSON.parse(stdout) as { seconds: number; tokens: number };
     if (result.tokens !== tokens)
-      throw new BenchError('wrong_result', `the Rust library gives ${result.tokens} tokens, we ${tokens}`);
+      throw new BenchError('wrong-result', `the Rust library gives ${result.tokens} tokens, we ${tokens}`);
     return result.seconds;
   } finally {
     rmSync(folder, { recursive: true, force: true });

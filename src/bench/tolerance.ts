@@ -182,7 +182,7 @@ async function play(params: PretrainParams, runtimes: readonly Runtime[], rounds
     const claims: Claim[] = [];
     for (const { name, device } of workers) {
       const claim = await game.perform(game.task(params, round, name, weights), device, new AbortController().signal);
-      if (!claim) throw new BenchError('engine_failed', `round ${number}: ${name} learned nothing`);
+      if (!claim) throw new BenchError('engine-failed', `round ${number}: ${name} learned nothing`);
       claims.push(claim);
     }
     for (const [i, claim] of claims.entries()) {

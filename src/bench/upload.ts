@@ -101,7 +101,7 @@ function startHub(folder: string): { readonly url: Promise<string>; stop(): Prom
     onLine: (line) => {
       if (line.type === 'listening') resolve(String(line.url));
     },
-    onDeath: (lastWords) => reject(new BenchError('engine_failed', `the hub ended: ${lastWords}`)),
+    onDeath: (lastWords) => reject(new BenchError('engine-failed', `the hub ended: ${lastWords}`)),
   });
   return { url: promise, stop: () => child.stop() };
 }
@@ -121,7 +121,7 @@ async function create(what: string, url: string, data: string, folder: string): 
   const wall_s = (performance.now() - begun_ms) / 1000;
   const lines = said.split('\n').filter(Boolean);
   const last = JSON.parse(lines.at(-1) ?? '{}');
-  if (code !== 0) throw new BenchError('engine_failed', `run create: ${last.error?.message ?? `ended with ${code}`}`);
+  if (code !== 0) throw new BenchError('engine-failed', `run create: ${last.error?.message ?? `ended with ${code}`}`);
   const { userCPUTime, systemCPUTime, maxRSS } = JSON.parse(readFileSync(usage, 'utf8'));
   return {
     ...{ what, text_bytes: last.train_tokens + last.validation_tokens, wall_s },

@@ -33,7 +33,7 @@ export function causalAttention(q: Value, k: Value, v: Value, { query_blocks, wi
   }
   if (v.shape.join() !== k.shape.join()) throw shapeError('causalAttention', 'keys and values must agree', k, v);
   if (!Number.isInteger(query_blocks) || context % query_blocks !== 0) {
-    throw new TensorError('bad_argument', `causalAttention: query_blocks must divide ${context}, got ${query_blocks}`);
+    throw new TensorError('bad-argument', `causalAttention: query_blocks must divide ${context}, got ${query_blocks}`);
   }
   const { graph } = q;
   const group = heads / shared;

@@ -215,7 +215,7 @@ describe('causalAttention', () => {
     );
     assert.throws(
       () => causalAttention(q, q, q, { query_blocks: 4, window: null }),
-      (error) => error instanceof TensorError && error.code === 'bad_argument',
+      (error) => error instanceof TensorError && error.code === 'bad-argument',
     );
   });
 });

@@ -114,7 +114,7 @@ export function lossAndGradients(
   const [batch, context] = tokens.shape;
   const { micro_batch = microBatch(config, { batch, context }) } = options;
   if (!Number.isInteger(micro_batch) || batch % micro_batch !== 0) {
-    throw new TensorError('bad_argument', `micro_batch must divide the batch of ${batch}, got ${micro_batch}`);
+    throw new TensorError('bad-argument', `micro_batch must divide the batch of ${batch}, got ${micro_batch}`);
   }
   const head = parameter(parameters, 'lm_head');
   const rows = options.loss_rows ?? lossRows(config, { batch: micro_batch, context });

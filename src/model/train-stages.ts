@@ -23,7 +23,7 @@ export function trainStages(config: LlamaConfig, options: BatchShape & AdamwOpti
   const parts = Math.min(width, batch / size);
   if (parts < 2) {
     throw new TensorError(
-      'bad_argument',
+      'bad-argument',
       `trainStages: expected two sequences and threads or more, got ${batch} and ${width}`,
     );
   }

@@ -138,7 +138,7 @@ class RememberingProgram implements Program {
         if (![...values].every(isState)) {
           // The program beneath knows why not, and says it.
           await this.#shared.use((program) => program.writeState(values));
-          throw new TensorError('bad_argument', 'writeState: the runtime beneath takes what this one does not');
+          throw new TensorError('bad-argument', 'writeState: the runtime beneath takes what this one does not');
         }
         const own = new Map([...values].map(([name, data]) => [name, data.slice()]));
         for (const [name, data] of own) this.#ids.set(name, digestOf([bytesOf(data)]));

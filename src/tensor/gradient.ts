@@ -6,12 +6,12 @@ import { reshape } from './ops-shape.ts';
 
 /**
  * Adds to the graph the gradients of a scalar `loss` by each of `values`, in their order.
- * @throws TensorError no_gradient when the loss is not a float32 scalar or does not depend on one of them.
+ * @throws TensorError no-gradient when the loss is not a float32 scalar or does not depend on one of them.
  */
 export function gradients(loss: Value, values: readonly Value[]): Value[] {
   if (loss.dtype !== 'float32' || sizeOf(loss.shape) !== 1) {
     throw new TensorError(
-      'no_gradient',
+      'no-gradient',
       `gradients: expected a float32 scalar loss, got ${loss.dtype} [${loss.shape}]`,
     );
   }
@@ -43,7 +43,7 @@ export function gradients(loss: Value, values: readonly Value[]): Value[] {
     return values.map((value) => {
       const gradient = found.get(value);
       if (!gradient) {
-        throw new TensorError('no_gradient', `gradients: the loss does not depend on ${value.name}`, {
+        throw new TensorError('no-gradient', `gradients: the loss does not depend on ${value.name}`, {
           name: value.name,
         });
       }

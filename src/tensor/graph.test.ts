@@ -50,33 +50,33 @@ describe('shapes', () => {
 
   it('that do not fit are named', () => {
     const { float, a, b, i, graph } = inputs();
-    refuses('bad_shape', /^Add: .*\[2, 3\] and \[4, 5\]/, () => add(a, b));
-    refuses('bad_shape', /^MatMul: .*\[2, 3\] and \[4, 5\]/, () => matmul(a, b));
-    refuses('bad_shape', /^Gemm: .*transA true.*\[2, 3\] and \[4, 5\]/, () => gemm(a, b, { transA: true }));
-    refuses('bad_shape', /^Gemm: C .*\[2, 5\], got \[3\]/, () => gemm(a, float('d', 3, 5), { c: float('c', 3) }));
-    refuses('bad_shape', /^Reshape: .*\[2, 3\] and \[4, 2\]/, () => reshape(a, [4, 2]));
-    refuses('bad_shape', /^Reshape: .*\[2, 3\] and \[4, -1\]/, () => reshape(a, [4, -1]));
-    refuses('bad_shape', /^Transpose: .*\[2, 3\]/, () => transpose(a, [0, 0]));
-    refuses('bad_shape', /^Concat: .*\[2, 3\] and \[4, 5\]/, () => concat([a, b], 0));
-    refuses('bad_shape', /^Split: .*\[1, 1\].*\[2, 3\]/, () => split(a, [1, 1], 1));
-    refuses('bad_shape', /^Slice: .*\[2, 9\).*\[2, 3\]/, () => slice(a, 1, 2, 9));
-    refuses('bad_shape', /^Expand: .*\[2, 3\] and \[2, 4\]/, () => expand(a, [2, 4]));
-    refuses('bad_shape', /^ReduceSum: axis 2 .*\[2, 3\]/, () => reduceSum(a, [2]));
-    refuses('bad_shape', /^Gather: .*\[2, 1, 3\] and \[2\]/, () => gatherRows(reshape(a, [2, 1, 3]), i));
+    refuses('bad-shape', /^Add: .*\[2, 3\] and \[4, 5\]/, () => add(a, b));
+    refuses('bad-shape', /^MatMul: .*\[2, 3\] and \[4, 5\]/, () => matmul(a, b));
+    refuses('bad-shape', /^Gemm: .*transA true.*\[2, 3\] and \[4, 5\]/, () => gemm(a, b, { transA: true }));
+    refuses('bad-shape', /^Gemm: C .*\[2, 5\], got \[3\]/, () => gemm(a, float('d', 3, 5), { c: float('c', 3) }));
+    refuses('bad-shape', /^Reshape: .*\[2, 3\] and \[4, 2\]/, () => reshape(a, [4, 2]));
+    refuses('bad-shape', /^Reshape: .*\[2, 3\] and \[4, -1\]/, () => reshape(a, [4, -1]));
+    refuses('bad-shape', /^Transpose: .*\[2, 3\]/, () => transpose(a, [0, 0]));
+    refuses('bad-shape', /^Concat: .*\[2, 3\] and \[4, 5\]/, () => concat([a, b], 0));
+    refuses('bad-shape', /^Split: .*\[1, 1\].*\[2, 3\]/, () => split(a, [1, 1], 1));
+    refuses('bad-shape', /^Slice: .*\[2, 9\).*\[2, 3\]/, () => slice(a, 1, 2, 9));
+    refuses('bad-shape', /^Expand: .*\[2, 3\] and \[2, 4\]/, () => expand(a, [2, 4]));
+    refuses('bad-shape', /^ReduceSum: axis 2 .*\[2, 3\]/, () => reduceSum(a, [2]));
+    refuses('bad-shape', /^Gather: .*\[2, 1, 3\] and \[2\]/, () => gatherRows(reshape(a, [2, 1, 3]), i));
     const wide = graph.constant('int32', [3, 1], [0, 0, 0]);
-    refuses('bad_shape', /^GatherElements: .*\[2, 3\] and \[3, 1\]/, () => gatherElements(a, wide, 1));
-    refuses('bad_shape', /^ScatterElements: .*\[2, 3\] and \[3, 1\]/, () => scatterAdd(a, wide, wide, 1));
-    refuses('bad_shape', /positive integer, got \[2, 0\]/, () => float('e', 2, 0));
+    refuses('bad-shape', /^GatherElements: .*\[2, 3\] and \[3, 1\]/, () => gatherElements(a, wide, 1));
+    refuses('bad-shape', /^ScatterElements: .*\[2, 3\] and \[3, 1\]/, () => scatterAdd(a, wide, wide, 1));
+    refuses('bad-shape', /positive integer, got \[2, 0\]/, () => float('e', 2, 0));
   });
 
   it('element types and names are checked too', () => {
     const { graph, float, a, i } = inputs();
-    refuses('bad_dtype', /^Log: expected float32, got int32/, () => log(i));
-    refuses('bad_dtype', /^Mul: expected float32 on both sides, got int32/, () => mul(a, i));
-    refuses('bad_dtype', /^Where: .*bool/, () => where(a, 1, 0));
-    refuses('bad_name', /"a"/, () => float('a', 1));
-    refuses('bad_length', /holds 4 values, got 3/, () => graph.constant('float32', [2, 2], [1, 2, 3]));
-    refuses('bad_graph', /another graph/, () => add(a, new Graph().input('z', 'float32', [3])));
+    refuses('bad-dtype', /^Log: expected float32, got int32/, () => log(i));
+    refuses('bad-dtype', /^Mul: expected float32 on both sides, got int32/, () => mul(a, i));
+    refuses('bad-dtype', /^Where: .*bool/, () => where(a, 1, 0));
+    refuses('bad-name', /"a"/, () => float('a', 1));
+    refuses('bad-length', /holds 4 values, got 3/, () => graph.constant('float32', [2, 2], [1, 2, 3]));
+    refuses('bad-graph', /another graph/, () => add(a, new Graph().input('z', 'float32', [3])));
   });
 });
 
@@ -114,7 +114,7 @@ describe('a finished graph', () => {
       { name: 'w', next: 'w/next', shape: [2] },
       { name: 'frozen', next: null, shape: [2] },
     ]);
-    refuses('bad_shape', /\[2\] and \[3\]/, () => graph.advance(w, graph.constant('float32', [3], [1, 2, 3])));
-    refuses('bad_graph', /not a state/, () => graph.advance(add(w, 1), w));
+    refuses('bad-shape', /\[2\] and \[3\]/, () => graph.advance(w, graph.constant('float32', [3], [1, 2, 3])));
+    refuses('bad-graph', /not a state/, () => graph.advance(add(w, 1), w));
   });
 });

@@ -39,7 +39,7 @@ export function shapeText(shape: readonly number[]): string {
 /** The error of an operator that cannot take these shapes. */
 export function shapeError(op: string, fact: string, ...values: readonly TensorType[]): TensorError {
   const shapes = values.map((value) => shapeText(value.shape));
-  return new TensorError('bad_shape', `${op}: ${fact}, got ${shapes.join(' and ')}`, { op, shapes });
+  return new TensorError('bad-shape', `${op}: ${fact}, got ${shapes.join(' and ')}`, { op, shapes });
 }
 
 /** Builds one graph. Operators are functions over its values (ops*.ts); every shape is known at once. */
@@ -80,7 +80,7 @@ export class Graph {
   advance(state: Value, next: Value): void {
     const entry = this.#states.get(state.name);
     if (entry?.value !== state)
-      throw new TensorError('bad_graph', `advance: ${state.name} is not a state of this graph`);
+      throw new TensorError('bad-graph', `advance: ${state.name} is not a state of this graph`);
     this.#own('advance', next);
     if (next.dtype !== 'float32' || shapeText(next.shape) !== shapeText(state.shape)) {
       throw shapeError('advance', `the state ${state.name} and its successor must have one shape`, state, next);
@@ -98,7 +98,7 @@ export class Graph {
   constant(dtype: DType, shape: readonly number[], data: Constant['data']): Value {
     if (data.length !== sizeOf(shape)) {
       throw new TensorError(
-        'bad_length',
+        'bad-length',
         `constant: ${shapeText(shape)} holds ${sizeOf(shape)} values, got ${data.length}`,
       );
     }
@@ -207,12 +207,12 @@ export class Graph {
 
   #own(op: string, value: Value): void {
     if (value.graph !== this)
-      throw new TensorError('bad_graph', `${op}: ${value.name} belongs to another graph`, { op });
+      throw new TensorError('bad-graph', `${op}: ${value.name} belongs to another graph`, { op });
   }
 
   #claim(name: string): string {
     if (name === '' || this.#names.has(name)) {
-      throw new TensorError('bad_name', `a name must be new and not empty, got "${name}"`, { name });
+      throw new TensorError('bad-name', `a name must be new and not empty, got "${name}"`, { name });
     }
     this.#names.add(name);
     return name;
@@ -230,7 +230,7 @@ export class Graph {
     const least = dtype === 'int64' ? 0 : 1;
     if (!shape.every((dimension) => Number.isSafeInteger(dimension) && dimension >= least)) {
       throw new TensorError(
-        'bad_shape',
+        'bad-shape',
         `${name}: every dimension must be a positive integer, got ${shapeText(shape)}`,
       );
     }

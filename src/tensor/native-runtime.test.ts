@@ -11,7 +11,7 @@ import { accumulator, runtimeSuite } from './runtime-suite.ts';
 runtimeSuite('native', (threads) => createNativeRuntime({ threads }));
 
 const died = (mention: string) => (error: unknown) =>
-  error instanceof TensorError && error.code === 'runtime_died' && error.message.includes(mention);
+  error instanceof TensorError && error.code === 'runtime-died' && error.message.includes(mention);
 
 test('a worker that crashes rejects the call that waits, and every later one', async () => {
   const crash = new URL(

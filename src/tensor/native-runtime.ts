@@ -18,7 +18,7 @@ export interface NativeOptions {
 const LIMIT_MEMBERS = 4;
 
 /** Starts a runtime with its own worker threads and ONNX Runtime's CPU kernels. Close it to free them.
- * Throws bad_argument where `threads` is out of range. */
+ * Throws bad-argument where `threads` is out of range. */
 export async function createNativeRuntime(options: NativeOptions = {}): Promise<Runtime> {
   const threads = threadCount(options.threads);
   const start = (threads: number): SharingRuntime => {

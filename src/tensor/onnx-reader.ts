@@ -7,7 +7,7 @@ const MASK_64 = (1n << 64n) - 1n;
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 function refuse(what: string): never {
-  throw new TensorError('bad_model', `ONNX bytes: ${what}`);
+  throw new TensorError('bad-model', `ONNX bytes: ${what}`);
 }
 
 /** One field of a protobuf message: its number, and its value as an integer or as bytes (a float as its four). */
@@ -200,7 +200,7 @@ function readGraph(bytes: Uint8Array): GraphData {
 }
 
 /**
- * The graph in ONNX bytes, as encodeOnnx wrote it: decodeOnnx(encodeOnnx(g)) equals g. Throws bad_model on everything
+ * The graph in ONNX bytes, as encodeOnnx wrote it: decodeOnnx(encodeOnnx(g)) equals g. Throws bad-model on everything
  * that encodeOnnx never writes, such as values kept in other files, operators of other domains, functions and subgraphs.
  */
 export function decodeOnnx(bytes: Uint8Array): GraphData {

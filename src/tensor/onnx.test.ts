@@ -118,7 +118,7 @@ describe('encodeOnnx and decodeOnnx', () => {
         try {
           decodeOnnx(bytes);
         } catch (error) {
-          assert.ok(error instanceof TensorError && error.code === 'bad_model', String(error));
+          assert.ok(error instanceof TensorError && error.code === 'bad-model', String(error));
         }
       }),
       { numRuns: 1000 },

@@ -24,11 +24,11 @@ const utf8 = new TextEncoder();
 
 /**
  * A number as protobuf's base-128 varint: seven bits a byte, the lowest first. Negative numbers are written as int64
- * does, in two's complement over 64 bits (ten bytes). Throws bad_attribute where the number is not a safe integer.
+ * does, in two's complement over 64 bits (ten bytes). Throws bad-attribute where the number is not a safe integer.
  */
 export function encodeVarint(value: number): Uint8Array {
   if (!Number.isSafeInteger(value)) {
-    throw new TensorError('bad_attribute', `varint: expected a safe integer, got ${value}`);
+    throw new TensorError('bad-attribute', `varint: expected a safe integer, got ${value}`);
   }
   const bytes: number[] = [];
   if (value < 0) {
@@ -76,7 +76,7 @@ class Message {
   finish(): Uint8Array {
     if (this.#length > LIMIT_MODEL_BYTES) {
       throw new TensorError(
-        'too_large',
+        'too-large',
         `ONNX model: at most ${LIMIT_MODEL_BYTES} bytes, got ${this.#length}; hand weights over as states`,
         { limit_bytes: LIMIT_MODEL_BYTES, size_bytes: this.#length },
       );
@@ -111,7 +111,7 @@ function rawData(constant: Constant): Uint8Array {
   const { name, dtype, shape, data } = constant;
   if (data.length !== elementCount(shape)) {
     throw new TensorError(
-      'bad_length',
+      'bad-length',
       `constant ${name}: shape [${shape}] holds ${elementCount(shape)} values, got ${data.length}`,
     );
   }
@@ -124,7 +124,7 @@ function rawData(constant: Constant): Uint8Array {
     else {
       const whole = dtype === 'int32' ? value === (value | 0) : Number.isSafeInteger(value);
       if (!whole || (dtype === 'bool' && value !== 0 && value !== 1)) {
-        throw new TensorError('bad_dtype', `constant ${name}: expected ${dtype} values, got ${value} at index ${i}`);
+        throw new TensorError('bad-dtype', `constant ${name}: expected ${dtype} values, got ${value} at index ${i}`);
       }
       if (dtype === 'int32') view.setInt32(i * 4, value, true);
       else if (dtype === 'int64') view.setBigInt64(i * 8, BigInt(value), true);

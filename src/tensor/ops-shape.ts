@@ -53,7 +53,7 @@ export function transposeLast(x: Value): Value {
 /** Joins values along an axis; all other dimensions must agree. */
 export function concat(values: readonly Value[], axis: number): Value {
   const [first] = values;
-  if (!first) throw new TensorError('bad_graph', 'Concat: at least one value is needed, got none', { op: 'Concat' });
+  if (!first) throw new TensorError('bad-graph', 'Concat: at least one value is needed, got none', { op: 'Concat' });
   const at = axisOf('Concat', first, axis);
   for (const value of values) {
     const fits =
@@ -196,5 +196,5 @@ export function sumTo(x: Value, shape: readonly number[]): Value {
 
 /** The error of an operator that wants another element type. */
 export function dtypeError(op: string, expected: string, x: Value): TensorError {
-  return new TensorError('bad_dtype', `${op}: expected ${expected}, got ${x.dtype} ${shapeText(x.shape)}`, { op });
+  return new TensorError('bad-dtype', `${op}: expected ${expected}, got ${x.dtype} ${shapeText(x.shape)}`, { op });
 }

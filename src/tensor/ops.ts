@@ -49,7 +49,7 @@ function binary(
 
 function graphOf(op: string, ...operands: readonly Operand[]): Graph {
   for (const operand of operands) if (typeof operand !== 'number') return operand.graph;
-  throw new TensorError('bad_graph', `${op}: at least one operand must be a value of a graph, got only numbers`, {
+  throw new TensorError('bad-graph', `${op}: at least one operand must be a value of a graph, got only numbers`, {
     op,
   });
 }

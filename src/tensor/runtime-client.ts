@@ -18,10 +18,10 @@ export interface WorkerPort {
 /** More than any CPU socket has; beyond it is a mistake. */
 export const LIMIT_THREADS = 256;
 
-/** How many threads to use; where nobody said, all that there are. Throws bad_argument out of 1 … 256. */
+/** How many threads to use; where nobody said, all that there are. Throws bad-argument out of 1 … 256. */
 export function threadCount(threads: number = Math.min(navigator.hardwareConcurrency, LIMIT_THREADS)): number {
   if (!Number.isInteger(threads) || threads < 1 || threads > LIMIT_THREADS) {
-    throw new TensorError('bad_argument', `threads: expected an integer in 1 … ${LIMIT_THREADS}, got ${threads}`);
+    throw new TensorError('bad-argument', `threads: expected an integer in 1 … ${LIMIT_THREADS}, got ${threads}`);
   }
   return threads;
 }
@@ -36,7 +36,7 @@ export type SharedStates = ReadonlyMap<string, Float32Array>;
 
 /** A runtime whose programs can keep states in memory that programs of other such runtimes use as well. */
 export interface SharingRuntime extends Runtime {
-  /** Throws bad_graph where one of the shared states cannot be updated in place. */
+  /** Throws bad-graph where one of the shared states cannot be updated in place. */
   load(graph: CompiledGraph, shared?: SharedStates): Promise<Program>;
 }
 
@@ -53,7 +53,7 @@ class WorkerRuntime implements SharingRuntime {
     this.#port = port;
     port.onResponse((response) => this.#settle(response));
     port.onEnd((reason) => {
-      this.#ended ??= new TensorError('runtime_died', `the ${this.class} runtime's worker has ended: ${reason}`);
+      this.#ended ??= new TensorError('runtime-died', `the ${this.class} runtime's worker has ended: ${reason}`);
       for (const { reject } of this.#pending.values()) reject(this.#ended);
       this.#pending.clear();
     });
@@ -142,7 +142,7 @@ class WorkerProgram implements Program {
     this.#closed ??= this.#runtime.call({ method: 'release', program: this.#program }).then(
       () => {},
       (error: TensorError) => {
-        if (error.code !== 'closed' && error.code !== 'runtime_died') throw error; // gone already, which is what was wanted
+        if (error.code !== 'closed' && error.code !== 'runtime-died') throw error; // gone already, which is what was wanted
       },
     );
     return this.#closed;

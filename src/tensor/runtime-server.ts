@@ -56,7 +56,7 @@ export function serveRuntime(port: OwnerPort, ort: Promise<OrtModule>, settings:
       port.send({ id, answer: value }, buffersOf(value));
     } catch (error) {
       const known =
-        error instanceof TensorError ? error : new TensorError('run_failed', `${call.method}: ${String(error)}`);
+        error instanceof TensorError ? error : new TensorError('run-failed', `${call.method}: ${String(error)}`);
       port.send({ id, error: { code: known.code, message: known.message, details: known.details } }, []);
     }
   }

@@ -216,11 +216,11 @@ export function runtimeSuite(name: string, create: (threads: number) => Promise<
         ['total', total],
         ['ghost', total],
       ]);
-      await assert.rejects(program.writeState(bad), refused('unknown_name', 'ghost'));
-      await assert.rejects(program.readState(['ghost']), refused('unknown_name', 'ghost'));
-      await assert.rejects(program.run({ x: X, ghost: X }), refused('unknown_name', 'ghost'));
-      await assert.rejects(program.run({ x: X, total: X }), refused('unknown_name', 'total'));
-      await assert.rejects(program.run({}), refused('missing_input', 'x'));
+      await assert.rejects(program.writeState(bad), refused('unknown-name', 'ghost'));
+      await assert.rejects(program.readState(['ghost']), refused('unknown-name', 'ghost'));
+      await assert.rejects(program.run({ x: X, ghost: X }), refused('unknown-name', 'ghost'));
+      await assert.rejects(program.run({ x: X, total: X }), refused('unknown-name', 'total'));
+      await assert.rejects(program.run({}), refused('missing-input', 'x'));
       assert.deepEqual(await totalOf(program), [0, 0, 0, 0, 0, 0]);
       await program.close();
     });
@@ -229,16 +229,16 @@ export function runtimeSuite(name: string, create: (threads: number) => Promise<
       const program = await started();
       await assert.rejects(
         program.writeState(new Map([['total', new Float32Array(5)]])),
-        refused('bad_length', '6', '5'),
+        refused('bad-length', '6', '5'),
       );
       const doubles = new Float64Array(6) as unknown as Float32Array;
-      await assert.rejects(program.writeState(new Map([['total', doubles]])), refused('bad_dtype', 'total'));
+      await assert.rejects(program.writeState(new Map([['total', doubles]])), refused('bad-dtype', 'total'));
       const short: TensorData = { ...X, dtype: 'float32', data: new Float32Array(4) };
-      await assert.rejects(program.run({ x: short }), refused('bad_length', '6', '4'));
+      await assert.rejects(program.run({ x: short }), refused('bad-length', '6', '4'));
       const integers: TensorData = { dtype: 'int32', shape: [2, 3], data: new Int32Array(6) };
-      await assert.rejects(program.run({ x: integers }), refused('bad_dtype', 'float32', 'int32'));
+      await assert.rejects(program.run({ x: integers }), refused('bad-dtype', 'float32', 'int32'));
       const turned = { ...X, shape: [3, 2] } as TensorData;
-      await assert.rejects(program.run({ x: turned }), refused('bad_shape', '[2,3]', '[3,2]'));
+      await assert.rejects(program.run({ x: turned }), refused('bad-shape', '[2,3]', '[3,2]'));
       assert.deepEqual(await totalOf(program), [0, 0, 0, 0, 0, 0]);
       await program.close();
     });
@@ -246,7 +246,7 @@ export function runtimeSuite(name: string, create: (threads: number) => Promise<
     test('an index out of the table fails the run; the program goes on', async () => {
       const program = await runtime.load(gatherAndMultiply());
       const beyond: TensorData = { dtype: 'int32', shape: [64], data: new Int32Array(64).fill(32) };
-      await assert.rejects(program.run({ tokens: beyond }), refused('run_failed'));
+      await assert.rejects(program.run({ tokens: beyond }), refused('run-failed'));
       await program.run({ tokens: tokens() });
       await program.close();
     });
@@ -255,15 +255,15 @@ export function runtimeSuite(name: string, create: (threads: number) => Promise<
       const good = accumulator();
       const junk = Uint8Array.from({ length: 300 }, (_, i) => (i * 89) % 251);
       for (const onnx of [new Uint8Array(0), junk, good.onnx.slice(0, good.onnx.length >> 1)]) {
-        await assert.rejects(runtime.load({ ...good, onnx }), refused('bad_model'));
+        await assert.rejects(runtime.load({ ...good, onnx }), refused('bad-model'));
       }
-      await assert.rejects(runtime.load({ ...good, inputs: ['x', 'ghost'] }), refused('unknown_name', 'ghost'));
-      await assert.rejects(runtime.load({ ...good, outputs: ['ghost'] }), refused('unknown_name', 'ghost'));
-      await assert.rejects(runtime.load({ ...good, inputs: [] }), refused('missing_input', 'x'));
+      await assert.rejects(runtime.load({ ...good, inputs: ['x', 'ghost'] }), refused('unknown-name', 'ghost'));
+      await assert.rejects(runtime.load({ ...good, outputs: ['ghost'] }), refused('unknown-name', 'ghost'));
+      await assert.rejects(runtime.load({ ...good, inputs: [] }), refused('missing-input', 'x'));
       const twice = { ...good, inputs: ['x', 'total'] };
-      await assert.rejects(runtime.load(twice), refused('bad_graph', 'total'));
+      await assert.rejects(runtime.load(twice), refused('bad-graph', 'total'));
       const shapes = good.states.map((state) => ({ ...state, shape: [6] }));
-      await assert.rejects(runtime.load({ ...good, states: shapes }), refused('bad_shape', '[6]', '[2,3]'));
+      await assert.rejects(runtime.load({ ...good, states: shapes }), refused('bad-shape', '[6]', '[2,3]'));
     });
 
     test('the same inputs give the same bits twice', async () => {
@@ -304,7 +304,7 @@ export function runtimeSuite(name: string, create: (threads: number) => Promise<
 
     test('a senseless number of threads is refused', async () => {
       for (const threads of [0, -1, 1.5, Number.NaN, 100_000]) {
-        await assert.rejects(create(threads), refused('bad_argument', String(threads)));
+        await assert.rejects(create(threads), refused('bad-argument', String(threads)));
       }
     });
   });

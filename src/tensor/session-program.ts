@@ -98,27 +98,27 @@ function checkNames(graph: CompiledGraph, inputs: ValueTypes, outputs: ValueType
   ] as const) {
     const seen = new Set<string>();
     for (const name of claimed) {
-      if (seen.has(name)) throw new TensorError('bad_graph', `load: ${kind} "${name}" is named twice`);
+      if (seen.has(name)) throw new TensorError('bad-graph', `load: ${kind} "${name}" is named twice`);
       seen.add(name);
       const type = known.get(name);
       if (type === undefined) {
         throw new TensorError(
-          'unknown_name',
+          'unknown-name',
           `load: the ONNX graph has no ${kind} "${name}"; it has ${quoted(known.keys())}`,
         );
       }
       if (type.dtype !== 'float32' && type.dtype !== 'int32') {
-        throw new TensorError('bad_dtype', `load: ${kind} "${name}" must be float32 or int32, it is ${type.dtype}`);
+        throw new TensorError('bad-dtype', `load: ${kind} "${name}" must be float32 or int32, it is ${type.dtype}`);
       }
     }
   }
   const unfed = [...inputs.keys()].filter((name) => !claimedInputs.includes(name));
-  if (unfed.length > 0) throw new TensorError('missing_input', `load: nothing feeds the input ${quoted(unfed)}`);
+  if (unfed.length > 0) throw new TensorError('missing-input', `load: nothing feeds the input ${quoted(unfed)}`);
   for (const { name, next, shape } of graph.states) {
     for (const type of [inputs.get(name), next === null ? undefined : outputs.get(next)]) {
       if (type !== undefined && (type.dtype !== 'float32' || !sameShape(type.shape, shape))) {
         throw new TensorError(
-          'bad_shape',
+          'bad-shape',
           `load: state "${name}" must be float32 [${shape}], the ONNX graph has ${type.dtype} [${type.shape}]`,
         );
       }
@@ -163,7 +163,7 @@ export class SessionProgram {
       const memory = sharedStates.get(name);
       if (memory !== undefined && (memory.length !== length || !(inPlace || next === null))) {
         throw new TensorError(
-          'bad_graph',
+          'bad-graph',
           `load: state "${name}" [${shape}] cannot live in ${memory.length} shared values`,
         );
       }
@@ -173,7 +173,7 @@ export class SessionProgram {
 
   /**
    * Loads the bytes; `shared` are states in memory that others read and write between runs.
-   * Throws bad_model where decodeOnnx or ONNX Runtime refuses them, or what checkNames refuses.
+   * Throws bad-model where decodeOnnx or ONNX Runtime refuses them, or what checkNames refuses.
    */
   static async load(
     ort: OrtModule,
@@ -187,7 +187,7 @@ export class SessionProgram {
       const onnx = settings.preallocate ? withEmptySequenceFirst(graph.onnx, STOP_COPYING) : graph.onnx;
       session = await ort.InferenceSession.create(onnx, sessionOptions(graph, settings));
     } catch (error) {
-      throw new TensorError('bad_model', `load: ONNX Runtime refused ${graph.onnx.length} bytes: ${errorText(error)}`);
+      throw new TensorError('bad-model', `load: ONNX Runtime refused ${graph.onnx.length} bytes: ${errorText(error)}`);
     }
     try {
       return new SessionProgram(ort, session, graph, settings.preallocate, inPlaceStates, shared);
@@ -202,11 +202,11 @@ export class SessionProgram {
     for (const [name, data] of values) {
       const { length, shape } = this.#state('writeState', name);
       if (!(data instanceof Float32Array)) {
-        throw new TensorError('bad_dtype', `writeState: state "${name}" must be a Float32Array`);
+        throw new TensorError('bad-dtype', `writeState: state "${name}" must be a Float32Array`);
       }
       if (data.length !== length) {
         throw new TensorError(
-          'bad_length',
+          'bad-length',
           `writeState: state "${name}" [${shape}] holds ${length} values, got ${data.length}`,
         );
       }
@@ -259,7 +259,7 @@ export class SessionProgram {
     try {
       await this.#session.run(feeds, fetches, RUN_OPTIONS);
     } catch (error) {
-      if (errorText(error) !== COPYING_STOPPED) throw new TensorError('run_failed', `run: ${errorText(error)}`);
+      if (errorText(error) !== COPYING_STOPPED) throw new TensorError('run-failed', `run: ${errorText(error)}`);
     }
     return fetches;
   }
@@ -269,7 +269,7 @@ export class SessionProgram {
     try {
       return await this.#session.run(feeds, names, RUN_OPTIONS);
     } catch (error) {
-      throw new TensorError('run_failed', `run: ${errorText(error)}`);
+      throw new TensorError('run-failed', `run: ${errorText(error)}`);
     }
   }
 
@@ -283,7 +283,7 @@ export class SessionProgram {
     const state = this.#states.get(name);
     if (state === undefined) {
       throw new TensorError(
-        'unknown_name',
+        'unknown-name',
         `${call}: there is no state "${name}"; there are ${quoted(this.#states.keys())}`,
       );
     }
@@ -294,7 +294,7 @@ export class SessionProgram {
     for (const name of Object.keys(inputs)) {
       if (!this.#graph.inputs.includes(name)) {
         throw new TensorError(
-          'unknown_name',
+          'unknown-name',
           `run: there is no input "${name}"; there are ${quoted(this.#graph.inputs)}`,
         );
       }
@@ -302,17 +302,17 @@ export class SessionProgram {
     for (const name of this.#graph.inputs) {
       const given = inputs[name];
       const wanted = this.#inputs.get(name)!;
-      if (given === undefined) throw new TensorError('missing_input', `run: input "${name}" is missing`);
+      if (given === undefined) throw new TensorError('missing-input', `run: input "${name}" is missing`);
       const kind = given.data instanceof Float32Array ? 'float32' : given.data instanceof Int32Array ? 'int32' : '?';
       if (given.dtype !== wanted.dtype || kind !== wanted.dtype) {
-        throw new TensorError('bad_dtype', `run: input "${name}" must be ${wanted.dtype}, got ${given.dtype}`);
+        throw new TensorError('bad-dtype', `run: input "${name}" must be ${wanted.dtype}, got ${given.dtype}`);
       }
       if (!sameShape(wanted.shape, given.shape)) {
-        throw new TensorError('bad_shape', `run: input "${name}" must be [${wanted.shape}], got [${given.shape}]`);
+        throw new TensorError('bad-shape', `run: input "${name}" must be [${wanted.shape}], got [${given.shape}]`);
       }
       if (given.data.length !== elementCount(given.shape)) {
         throw new TensorError(
-          'bad_length',
+          'bad-length',
           `run: input "${name}" [${given.shape}] holds ${elementCount(given.shape)} values, got ${given.data.length}`,
         );
       }

@@ -107,11 +107,11 @@ describe('a native runtime with two threads', async () => {
         ['table', table],
         [name, new Float32Array(length)],
       ]);
-    await assert.rejects(program.writeState(wrong('nobody', 1)), refused('unknown_name'));
-    await assert.rejects(program.writeState(wrong('total', 3)), refused('bad_length'));
-    await assert.rejects(program.readState(['nobody']), refused('unknown_name'));
-    await assert.rejects(program.run({ x: f32(1, 1), y: f32(1) }), refused('unknown_name'));
-    await assert.rejects(program.run({}), refused('missing_input'));
+    await assert.rejects(program.writeState(wrong('nobody', 1)), refused('unknown-name'));
+    await assert.rejects(program.writeState(wrong('total', 3)), refused('bad-length'));
+    await assert.rejects(program.readState(['nobody']), refused('unknown-name'));
+    await assert.rejects(program.run({ x: f32(1, 1), y: f32(1) }), refused('unknown-name'));
+    await assert.rejects(program.run({}), refused('missing-input'));
     assert.deepEqual([...(await program.readState(['table'])).get('table')!], new Array(8).fill(0));
     await program.close();
   });
@@ -119,7 +119,7 @@ describe('a native runtime with two threads', async () => {
   test('a run that fails leaves no half-made sums behind', async () => {
     const program = await load(staged([9]));
     await program.writeState(new Map([['table', table]]));
-    await assert.rejects(program.run({ x: f32(1, 1) }), refused('run_failed'));
+    await assert.rejects(program.run({ x: f32(1, 1) }), refused('run-failed'));
     for (const values of (await program.readState(['sum/0', 'sum/1', 'total'])).values())
       assert.deepEqual([...values], [0, 0]);
     await program.close();
@@ -127,12 +127,12 @@ describe('a native runtime with two threads', async () => {
 
   test('refuses parts of a stage that would write what another part uses, and states of two lengths', async () => {
     const both = { ...staged(), stages: [[part(0, [0]), part(0, [1])]] };
-    await assert.rejects(load(both), refused('bad_graph'));
+    await assert.rejects(load(both), refused('bad-graph'));
     const graph = new Graph();
     graph.output('y', reduceSum(graph.state('total', [3]), [0]));
     await assert.rejects(
       load({ ...staged(), stages: [...staged().stages, [{ graph: graph.compile() }]] }),
-      refused('bad_graph'),
+      refused('bad-graph'),
     );
   });
 
@@ -143,7 +143,7 @@ describe('a native runtime with two threads', async () => {
     graph.output('before', reduceSum(total, [0])); // may run after the update
     await assert.rejects(
       load({ stages: [[{ graph: graph.compile() }]], outputs: [], scratch: [] }),
-      refused('bad_graph'),
+      refused('bad-graph'),
     );
   });
 });

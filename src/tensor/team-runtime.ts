@@ -58,7 +58,7 @@ interface LoadedPart extends StagedPart {
 
 const memoryOf = ({ memory }: StagedPart, state: string): string => memory?.get(state) ?? state;
 
-/** Memory for every state, zeros. Throws bad_graph where one part of a stage writes what another uses. */
+/** Memory for every state, zeros. Throws bad-graph where one part of a stage writes what another uses. */
 function sharedStates(stages: StagedGraph['stages']): SharedStates {
   const shared = new Map<string, Float32Array>();
   for (const stage of stages) {
@@ -73,12 +73,12 @@ function sharedStates(stages: StagedGraph['stages']): SharedStates {
     for (const { memory } of uses) users.set(memory, (users.get(memory) ?? 0) + 1);
     for (const { memory, writes, length } of uses) {
       if (writes && users.get(memory)! > 1) {
-        throw new TensorError('bad_graph', `load: one part writes "${memory}" while another uses it`);
+        throw new TensorError('bad-graph', `load: one part writes "${memory}" while another uses it`);
       }
       const values = shared.get(memory) ?? new Float32Array(new SharedArrayBuffer(length * FLOAT_BYTES));
       if (values.length !== length) {
         throw new TensorError(
-          'bad_graph',
+          'bad-graph',
           `load: "${memory}" has ${values.length} values in one part, ${length} in another`,
         );
       }
@@ -109,7 +109,7 @@ class StagedProgram implements Program {
     for (const [name, { length }] of values) {
       const expected = this.#state('writeState', name).length;
       if (length === expected) continue;
-      throw new TensorError('bad_length', `writeState: state "${name}" holds ${expected} values, got ${length}`);
+      throw new TensorError('bad-length', `writeState: state "${name}" holds ${expected} values, got ${length}`);
     }
     const write = (entries: Iterable<readonly [string, Float32Array]>): void => {
       for (const [name, data] of entries) this.#state('writeState', name).set(data);
@@ -130,7 +130,7 @@ class StagedProgram implements Program {
   run(inputs: TensorMap): Promise<TensorMap> {
     return this.#queued('run', async () => {
       const unknown = Object.keys(inputs).find((name) => !this.#inputs.has(name));
-      if (unknown !== undefined) throw new TensorError('unknown_name', `run: there is no input "${unknown}"`);
+      if (unknown !== undefined) throw new TensorError('unknown-name', `run: there is no input "${unknown}"`);
       let known = inputs;
       for (const stage of this.#stages) {
         // All have ended before an error is passed on: the next call must find the states at rest.
@@ -155,7 +155,7 @@ class StagedProgram implements Program {
 
   #state(call: string, name: string): Float32Array {
     const values = this.#states.get(name);
-    if (values === undefined) throw new TensorError('unknown_name', `${call}: there is no state "${name}"`);
+    if (values === undefined) throw new TensorError('unknown-name', `${call}: there is no state "${name}"`);
     return values;
   }
 

@@ -6,7 +6,7 @@ import { startNodeWorker } from './runtime-node-worker.ts';
 
 /**
  * Starts a runtime with its own worker and its own WASM memory. Everything is loaded from the installed package.
- * Throws bad_argument where `threads` is out of 1 … 256 (default: one a core).
+ * Throws bad-argument where `threads` is out of 1 … 256 (default: one a core).
  */
 export async function createWasmRuntime(options: { threads?: number } = {}): Promise<Runtime> {
   const threads = threadCount(options.threads);

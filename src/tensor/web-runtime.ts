@@ -26,7 +26,7 @@ export interface WebRuntimeSettings extends WebRuntimeOptions {
 /** Whether WASM may use several threads here. */
 export const mayUseThreads = (): boolean => globalThis.crossOriginIsolated === true;
 
-/** ONNX Runtime's CPU kernels in WASM. Throws bad_argument where `threads` is out of range; a build that cannot be loaded rejects every call. */
+/** ONNX Runtime's CPU kernels in WASM. Throws bad-argument where `threads` is out of range; a build that cannot be loaded rejects every call. */
 export async function createWebWasmRuntime(options: WebRuntimeOptions): Promise<Runtime> {
   const threads = threadCount(options.threads);
   return startRuntime({ ...options, runtime: 'wasm', threads: mayUseThreads() ? threads : 1 });

@@ -80,13 +80,13 @@ for (const threads of [1, 3]) {
       const refuses = (code: TensorErrorCode, promise: Promise<unknown>): Promise<void> =>
         assert.rejects(promise, (error) => error instanceof TensorError && error.code === code);
       const good = countingBatch(0);
-      await refuses('bad_length', trainer.step({ ...good, tokens: good.tokens.slice(1) }, 1e-3));
-      await refuses('bad_argument', trainer.step({ ...good, tokens: good.tokens.with(5, 20) }, 1e-3));
-      await refuses('bad_argument', trainer.step({ ...good, targets: good.targets.with(5, -1) }, 1e-3));
-      await refuses('bad_argument', trainer.step(good, Number.NaN));
-      await refuses('unknown_name', trainer.setWeights(new Map()));
+      await refuses('bad-length', trainer.step({ ...good, tokens: good.tokens.slice(1) }, 1e-3));
+      await refuses('bad-argument', trainer.step({ ...good, tokens: good.tokens.with(5, 20) }, 1e-3));
+      await refuses('bad-argument', trainer.step({ ...good, targets: good.targets.with(5, -1) }, 1e-3));
+      await refuses('bad-argument', trainer.step(good, Number.NaN));
+      await refuses('unknown-name', trainer.setWeights(new Map()));
       const name = 'model.norm.weight';
-      await refuses('bad_length', trainer.setWeights(new Map(weights).set(name, new Float32Array(3))));
+      await refuses('bad-length', trainer.setWeights(new Map(weights).set(name, new Float32Array(3))));
       assert.deepEqual(await trainer.weights(), weights);
       assert.equal((await trainer.optimiserState()).steps, 0);
       await trainer.close();

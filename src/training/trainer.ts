@@ -54,7 +54,7 @@ export async function createTrainer(runtime: Runtime, config: LlamaConfig, optio
     async step(data, learning_rate): Promise<StepResult> {
       const inputs = batchInputs(config, options, data);
       if (!Number.isFinite(learning_rate)) {
-        throw new TensorError('bad_argument', `step: expected a finite learning rate, got ${learning_rate}`);
+        throw new TensorError('bad-argument', `step: expected a finite learning rate, got ${learning_rate}`);
       }
       steps++;
       const outputs = await program.run({
@@ -128,9 +128,9 @@ function sizeOf(shape: readonly number[]): number {
 function checkWeights(config: LlamaConfig, weights: Weights): void {
   for (const { name, shape } of parameterSpecs(config)) {
     const length = weights.get(name)?.length;
-    if (length === undefined) throw new TensorError('unknown_name', `weights: ${name} is missing`, { name });
+    if (length === undefined) throw new TensorError('unknown-name', `weights: ${name} is missing`, { name });
     if (length !== sizeOf(shape)) {
-      throw new TensorError('bad_length', `weights: ${name} [${shape}] holds ${sizeOf(shape)} values, got ${length}`, {
+      throw new TensorError('bad-length', `weights: ${name} [${shape}] holds ${sizeOf(shape)} values, got ${length}`, {
         name,
       });
     }
@@ -143,13 +143,13 @@ function batchInputs(config: LlamaConfig, { batch, context }: BatchShape, data: 
   for (const name of ['tokens', 'targets'] as const) {
     const values = data[name];
     if (values.length !== batch * context) {
-      throw new TensorError('bad_length', `${name}: expected ${batch} × ${context} tokens, got ${values.length}`, {
+      throw new TensorError('bad-length', `${name}: expected ${batch} × ${context} tokens, got ${values.length}`, {
         name,
       });
     }
     const wrong = values.find((token) => token < 0 || token >= config.vocab_size);
     if (wrong !== undefined) {
-      throw new TensorError('bad_argument', `${name}: expected tokens below ${config.vocab_size}, got ${wrong}`, {
+      throw new TensorError('bad-argument', `${name}: expected tokens below ${config.vocab_size}, got ${wrong}`, {
         name,
       });
     }

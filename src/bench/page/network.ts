@@ -44,7 +44,7 @@ const BUILD = join(import.meta.dirname, '..', '..', 'web', 'build.ts');
 export async function startPageNetwork(data: string | null): Promise<PageNetwork> {
   if (isPageStale()) {
     const built = spawnSync(process.execPath, [BUILD, PAGE_FOLDER], { encoding: 'utf8' });
-    if (built.status !== 0) throw new BenchError('engine_failed', `the page could not be built: ${built.stderr}`);
+    if (built.status !== 0) throw new BenchError('engine-failed', `the page could not be built: ${built.stderr}`);
   }
   const folder = mkdtempSync(join(tmpdir(), 'potluck-bench-'));
   const peers: Child[] = [];
@@ -56,7 +56,7 @@ export async function startPageNetwork(data: string | null): Promise<PageNetwork
       onLine: (line) => {
         if (line.type === 'listening') resolve(String(line.url));
       },
-      onDeath: (lastWords) => reject(new BenchError('engine_failed', `the hub ended: ${lastWords}`)),
+      onDeath: (lastWords) => reject(new BenchError('engine-failed', `the hub ended: ${lastWords}`)),
     });
   });
   const { layers, heads, width, feed_forward, context, batch } = WORKLOADS.small;
