@@ -1,4 +1,5 @@
 // Enforces the house's one rule: a room imports only from itself and from rooms below it (DESIGN.md, "The house").
+// What package.json names (#name) counts as the file that Node gets; a browser would not get its own by any other name.
 import { globSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, sep } from 'node:path';
 
@@ -16,6 +17,13 @@ const STOREYS: readonly (readonly string[])[] = [
   ['bench'],
 ];
 
+const { imports }: { imports: Record<string, { browser: string; default: string }> } = JSON.parse(
+  readFileSync(join(SRC, '..', 'package.json'), 'utf8'),
+);
+const underSrc = (path: string): string => relative(SRC, join(SRC, '..', path));
+const named = new Map(Object.entries(imports).map(([name, { default: file }]) => [name, underSrc(file)]));
+const twins = new Map(Object.values(imports).map(({ browser, default: file }) => [underSrc(file), underSrc(browser)]));
+
 const storeyOf = new Map(STOREYS.flatMap((rooms, storey) => rooms.map((room) => [room, storey] as const)));
 const problems: string[] = [];
 
@@ -28,8 +36,11 @@ for (const file of globSync('**/*.{ts,tsx}', { cwd: SRC })) {
     continue;
   }
   const source = readFileSync(join(SRC, file), 'utf8');
-  for (const [, specifier] of source.matchAll(/(?:from|import)\s*\(?\s*'(\.{1,2}\/[^']+)'/g)) {
-    const target = relative(SRC, join(SRC, dirname(file), specifier));
+  for (const [, specifier] of source.matchAll(/(?:from|import)\s*\(?\s*'(#[^']+|\.{1,2}\/[^']+)'/g)) {
+    const target = named.get(specifier) ?? relative(SRC, join(SRC, dirname(file), specifier));
+    if (twins.has(target) && twins.get(target) !== file && !named.has(specifier)) {
+      problems.push(`${file} imports ${target}: by its name in package.json, or browsers get Node's`);
+    }
     const targetRoom = target.split(sep)[0];
     if (target === 'errors.ts' || targetRoom === room || targetRoom === '..') continue;
     const targetStorey = storeyOf.get(targetRoom);

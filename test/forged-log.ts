@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import type { TestContext } from 'node:test';
+import { openPublicLog } from '#public-log-open';
 import { decodeEvent } from '../src/core/codec.ts';
 import type { EventBody, LoggedEvent } from '../src/core/events.ts';
 import { openSqliteLogStore } from '../src/ledger/sqlite-log-store.ts';
@@ -15,7 +16,6 @@ import type { AuditReport } from '../src/peer/audit.ts';
 import { audit, type LocalAuditOptions } from '../src/peer/audit-here.ts';
 import { type PublicLog, Untruth, type UntruthCode } from '../src/peer/public-log.ts';
 import { openFolderLog } from '../src/peer/public-log-folder.ts';
-import { openPublicLog } from '../src/peer/public-log-open.ts';
 import { signEvent } from '../src/protocol/envelope.ts';
 import type { Identity } from '../src/protocol/identity.ts';
 

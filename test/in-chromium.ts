@@ -6,11 +6,14 @@ import { stripTypeScriptTypes } from 'node:module';
 import type { AddressInfo } from 'node:net';
 import { extname, join, normalize } from 'node:path';
 import { CHROMIUM, launch, NO_GPU } from '../src/bench/chromium.ts';
-import { TWINS } from '../src/web/twins.ts';
 
 const ROOT = join(import.meta.dirname, '..');
-/** The packages that the modules under test import, as the page finds them. */
+const { imports: NAMED }: { imports: Record<string, { browser: string }> } = JSON.parse(
+  readFileSync(join(ROOT, 'package.json'), 'utf8'),
+);
+/** The packages that the modules under test import, as the page finds them, and modules of which browsers have their own. */
 const IMPORTS = {
+  ...Object.fromEntries(Object.entries(NAMED).map(([name, { browser }]) => [name, browser.slice(1)])),
   zod: '/node_modules/zod/index.js',
   '@noble/curves/': '/node_modules/@noble/curves/',
   '@noble/hashes/': '/node_modules/@noble/hashes/',
@@ -26,9 +29,6 @@ function serveModules(): Promise<Server> {
     const path = normalize(decodeURIComponent(new URL(request.url!, 'http://localhost').pathname));
     const kind = extname(path);
     const file = join(ROOT, path);
-    // A module's imports are relative to where it was found in the end.
-    const twin = TWINS[path.replace('/src/', '')];
-    if (twin) return response.writeHead(302, { location: `/src/${twin}` }).end();
     if (path === '/') return response.setHeader('content-type', 'text/html').end(PAGE);
     if ((kind !== '.ts' && kind !== '.js') || !existsSync(file)) return response.writeHead(404).end();
     const source = readFileSync(file, 'utf8');

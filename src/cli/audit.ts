@@ -2,11 +2,11 @@
 import { resolve } from 'node:path';
 import { styleText } from 'node:util';
 import { Command } from 'commander';
+import { isAddress, openPublicLog } from '#public-log-open';
 import type { AuditReport } from '../peer/audit.ts';
 import { audit } from '../peer/audit-here.ts';
 import { localTestimony } from '../peer/local-testimony.ts';
 import { type PublicLog, Untruth } from '../peer/public-log.ts';
-import { isAddress, openPublicLog } from '../peer/public-log-open.ts';
 import { formatDuration } from '../protocol/duration.ts';
 import { homeFolder } from './folders.ts';
 import { fullId, gameFileOption, integer, jsonOption, logPlace } from './options.ts';

@@ -1,10 +1,10 @@
 // `potluck contest SUBMISSION`: judge a submission again, and where the log decided wrongly have everybody who may judge look at it.
 import { join } from 'node:path';
 import { Command } from 'commander';
+import { openPublicLog } from '#public-log-open';
 import { contestOf, type PossibleContest } from '../peer/contest.ts';
 import { sendEvent } from '../peer/owner.ts';
 import { devicesBelow } from '../peer/ownership.ts';
-import { openPublicLog } from '../peer/public-log-open.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import { loadIdentity } from '../protocol/identity-file.ts';
 import { homeFolder } from './folders.ts';

@@ -1,9 +1,9 @@
 // `potluck recheck SUBMISSION`: judge a submission again, whoever you are, and compare with what the log's judges said.
 import { styleText } from 'node:util';
 import { Command } from 'commander';
+import { openPublicLog } from '#public-log-open';
 import { gamesOf } from '../games/game-file.ts';
 import type { PublicLog } from '../peer/public-log.ts';
-import { openPublicLog } from '../peer/public-log-open.ts';
 import { type Recheck, type Rechecked, recheckSubmission } from '../peer/recheck.ts';
 import { nameOf } from '../protocol/shown-name.ts';
 import { createNativeRuntime } from '../tensor/native-runtime.ts';

@@ -1,9 +1,9 @@
 // `potluck rules`: the rules of a run as they are, and a change of them, paid out on past rounds before anybody signs it.
 import { readFile } from 'node:fs/promises';
 import { Command } from 'commander';
+import { openPublicLog } from '#public-log-open';
 import { sendEvent } from '../peer/owner.ts';
 import type { PublicLog } from '../peer/public-log.ts';
-import { openPublicLog } from '../peer/public-log-open.ts';
 import { type Backtest, backtestRules, rulesOf } from '../peer/rules-backtest.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';

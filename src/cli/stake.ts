@@ -1,7 +1,7 @@
 // `potluck stake`: a holder puts its shares behind its validator's word, asks for them back, and sees what stands where.
 import { Command } from 'commander';
+import { openPublicLog } from '#public-log-open';
 import { sendEvent } from '../peer/owner.ts';
-import { openPublicLog } from '../peer/public-log-open.ts';
 import { type StakedDevice, type Stakes, stakeChange, stakesOf } from '../peer/stakes.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import { loadIdentity } from '../protocol/identity-file.ts';

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command, InvalidArgumentError } from 'commander';
+import { openPublicLog } from '#public-log-open';
 import { CodedError } from '../errors.ts';
 import {
   NOTE_COSIGNATURE_V1,
@@ -14,7 +15,6 @@ import {
   verifierKey,
 } from '../ledger/signed-note.ts';
 import { Misbehaviour } from '../peer/continuation.ts';
-import { openPublicLog } from '../peer/public-log-open.ts';
 import { sendCosignature, witnessFile, witnessName, witnessOnce } from '../peer/witness.ts';
 import { type WitnessServerOptions, witnessServer } from '../peer/witness-server.ts';
 import type { Identity } from '../protocol/identity.ts';

@@ -1,11 +1,12 @@
 // An audit on this machine: with as many threads as the log is worth, the receipts of files, and what its own peers have seen of the hub.
+
+import { openAuditPool, threadsFor } from '#audit-threads';
+import { isAddress } from '#public-log-open';
 import { type AuditOptions, type AuditReport, auditWith } from './audit.ts';
 import { joinBooks, type ReceiptBook, receiptsWithin } from './audit-receipts.ts';
 import { readReceipts } from './audit-receipts-file.ts';
-import { openAuditPool, threadsFor } from './audit-threads.ts';
 import type { Testimony } from './local-testimony.ts';
 import { type PublicLog, PublicLogError } from './public-log.ts';
-import { isAddress } from './public-log-open.ts';
 
 export interface LocalAuditOptions extends Omit<AuditOptions, 'receipts' | 'heads' | 'not_compared'> {
   /** Where receipts.jsonl is, if somebody has receipts. */

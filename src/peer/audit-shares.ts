@@ -1,5 +1,6 @@
 // Who holds what of a run: the log replayed here, every signature checked, and the shares counted.
 
+import { openAuditPool, threadsFor } from '#audit-threads';
 import { allBalances, type ShareBalance } from '../core/balances.ts';
 import { emissionOf } from '../core/shares.ts';
 import { accountOf, type NetworkState, type Phase, type RunState } from '../core/state.ts';
@@ -7,7 +8,6 @@ import { CodedError } from '../errors.ts';
 import { clockAhead } from '../protocol/clock.ts';
 import { runMeant } from '../protocol/run-handle.ts';
 import { type Replay, type ReplayOptions, replayLog } from './audit-replay.ts';
-import { openAuditPool, threadsFor } from './audit-threads.ts';
 import type { PublicLog } from './public-log.ts';
 
 export type LookupErrorCode =

@@ -1,9 +1,9 @@
 // The threads of an audit in Node. src/web/twins/audit-threads.ts is the same for browsers.
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
+import { openPublicBlobs } from '#public-log-open';
 import { gamesOf } from '../games/game-file.ts';
 import { type AuditPool, inlinePool, poolOf } from './audit-pool.ts';
-import { openPublicBlobs } from './public-log-open.ts';
 
 /** Below this a thread takes longer to start than the events to check. */
 const EVENTS_WORTH_A_THREAD = 1500;

@@ -1,9 +1,9 @@
 // A thread of the audit: answers each task with one reply, in order.
 import { parentPort, workerData } from 'node:worker_threads';
+import type { ThreadData } from '#audit-threads';
+import { openPublicBlobs } from '#public-log-open';
 import { gamesOf } from '../games/game-file.ts';
 import { type AuditTask, auditHandler } from './audit-tasks.ts';
-import type { ThreadData } from './audit-threads.ts';
-import { openPublicBlobs } from './public-log-open.ts';
 
 const { where, game_files } = workerData as ThreadData;
 const handle = auditHandler(openPublicBlobs(where), await gamesOf(game_files));

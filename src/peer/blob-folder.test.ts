@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after } from 'node:test';
+import { openBlobFolder } from '#blob-folder';
 import { blobCacheCompliance } from './blob-cache.compliance.ts';
-import { openBlobFolder } from './blob-folder.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'potluck-blob-folder-'));
 after(() => rmSync(root, { recursive: true, force: true }));

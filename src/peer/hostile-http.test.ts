@@ -5,10 +5,10 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, beforeEach, describe, test } from 'node:test';
+import { openBlobFolder } from '#blob-folder';
 import { sha256Hex } from '../protocol/hash.ts';
 import { createIdentity } from '../protocol/identity.ts';
 import { WIRE_LIMITS } from '../protocol/messages.ts';
-import { openBlobFolder } from './blob-folder.ts';
 import { openPeerBlobs } from './blobs.ts';
 import { PeerError } from './errors.ts';
 import { fetchStatus } from './find-run.ts';

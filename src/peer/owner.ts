@@ -1,5 +1,6 @@
 // What a run's owner does: puts the data and the first model on the hub and signs the event that starts the run.
 import { z } from 'zod';
+import { openBlobFolder } from '#blob-folder';
 import type { RunCreated } from '../core/events.ts';
 import { GameError } from '../games/errors.ts';
 import type { AnyGame } from '../games/game.ts';
@@ -16,7 +17,6 @@ import { type AccountView, AccountViewSchema } from '../protocol/messages.ts';
 import { DataError } from '../training/corpus-errors.ts';
 import { type PreparedDataset, prepareDataset, storeDataset, type TextsToLearn } from '../training/dataset.ts';
 import { type DatasetManifest, encodeManifest } from '../training/shards.ts';
-import { openBlobFolder } from './blob-folder.ts';
 import { openPeerBlobs, type Transfer, transferTeller } from './blobs.ts';
 import { PeerError } from './errors.ts';
 import { askHub, readHub } from './find-run.ts';

@@ -1,5 +1,6 @@
 // A public log read to its signed head and replayed: every signature, every transition and the root are checked on the way.
 
+import { openPublicLog } from '#public-log-open';
 import { decodeEvent } from '../core/codec.ts';
 import type { LoggedEvent } from '../core/events.ts';
 import { apply } from '../core/reduce.ts';
@@ -12,7 +13,6 @@ import { ProtocolError } from '../protocol/errors.ts';
 import { loggedRun } from './audit-shares.ts';
 import { bareCheckpoint } from './certificate-event.ts';
 import { OwnershipError } from './ownership-errors.ts';
-import { openPublicLog } from './public-log-open.ts';
 
 /** Called with every event after it was applied. */
 export type ReplayListener = (event: LoggedEvent, index: number, bytes: Uint8Array, state: NetworkState) => void;

@@ -1,5 +1,6 @@
 // A device that joins a run: finds it on the hub, opens its folder, takes part until the run or its owner's patience ends.
 import { join } from 'node:path';
+import { openBlobFolder } from '#blob-folder';
 import type { PeerRole } from '../core/events.ts';
 import type { AnyGame } from '../games/game.ts';
 import { decodeParams } from '../games/params.ts';
@@ -9,7 +10,6 @@ import type { Identity } from '../protocol/identity.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
 import type { RunView } from '../protocol/messages.ts';
 import type { Runtime } from '../tensor/runtime.ts';
-import { openBlobFolder } from './blob-folder.ts';
 import { openPeerBlobs } from './blobs.ts';
 import { Misbehaviour } from './continuation.ts';
 import { bindDevice } from './device-binding.ts';

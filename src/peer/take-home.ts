@@ -1,6 +1,7 @@
 // Taking a run's present model home: fetched by hash, proved, and written as other tools read it.
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { openBlobFolder } from '#blob-folder';
 import { catchUp } from '../games/history.ts';
 import { decodeParams } from '../games/params.ts';
 import { PretrainParamsSchema } from '../games/pretrain.ts';
@@ -11,7 +12,6 @@ import { type Tokenizer, tokenizerFromJson } from '../model/tokenizer.ts';
 import { createIdentity, type Identity } from '../protocol/identity.ts';
 import { RunViewSchema } from '../protocol/messages.ts';
 import { decodeManifest } from '../training/shards.ts';
-import { openBlobFolder } from './blob-folder.ts';
 import { openPeerBlobs, type Transfer } from './blobs.ts';
 import { PeerError } from './errors.ts';
 import { askHub, findRun } from './find-run.ts';

@@ -3,7 +3,7 @@
 import type { ed25519 } from '@noble/curves/ed25519.js';
 import { sha512 } from '@noble/hashes/sha2.js';
 import { bytesToHex, concatBytes } from '@noble/hashes/utils.js';
-import { ed25519Curve } from './curve25519.ts';
+import { ed25519Curve } from '#curve25519';
 
 type Point = InstanceType<typeof ed25519.Point>;
 

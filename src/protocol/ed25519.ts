@@ -10,7 +10,7 @@
 // computes 3 itself. Rules 1 and 2 are checked here for all.
 import { bytesToNumberLE } from '@noble/curves/utils.js';
 import { sha512 } from '@noble/hashes/sha2.js';
-import { ed25519Curve } from './curve25519.ts';
+import { ed25519Curve } from '#curve25519';
 import { loadSodium, type SodiumVerify } from './ed25519-sodium.ts';
 
 export const SECRET_BYTES = 32;

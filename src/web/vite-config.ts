@@ -1,11 +1,10 @@
 // How the page is built: src/web into a folder of files with hashed names, each with a gzipped twin.
 import { globSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { basename, join, relative, sep } from 'node:path';
+import { basename, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import type { InlineConfig, Plugin } from 'vite';
 import { offline } from './offline/offline-files.ts';
-import { TWINS } from './twins.ts';
 
 const WEB = import.meta.dirname;
 const SRC = join(WEB, '..');
@@ -48,21 +47,8 @@ export function viteConfig(outDir: string): InlineConfig {
       manifest: 'manifest.json',
       rolldownOptions: QUIET,
     },
-    worker: { format: 'es', rolldownOptions: QUIET, plugins: () => [gamesByName(), twins()] },
-    plugins: [gamesByName(), twins(), card(), offline(outDir), packed(outDir)],
-  };
-}
-
-function twins(): Plugin {
-  return {
-    name: 'potluck-twins',
-    enforce: 'pre',
-    async resolveId(source, importer, options) {
-      if (!Object.keys(TWINS).some((path) => basename(path) === basename(source))) return null;
-      const resolved = await this.resolve(source, importer, { ...options, skipSelf: true });
-      const twin = resolved && TWINS[relative(SRC, resolved.id).split(sep).join('/')];
-      return twin ? join(SRC, twin) : null;
-    },
+    worker: { format: 'es', rolldownOptions: QUIET, plugins: () => [gamesByName()] },
+    plugins: [gamesByName(), card(), offline(outDir), packed(outDir)],
   };
 }
 

@@ -1,13 +1,13 @@
 // The Worker that replays the log for the page: the same code as `potluck audit`, `why`, `shares` and `certificate`, over HTTP.
 import '../tab/no-eval.ts';
+import { openAuditPool, threadsFor } from '#audit-threads';
+import { openPublicLog } from '#public-log-open';
 import { CodedError } from '../../errors.ts';
 import { auditWith } from '../../peer/audit.ts';
 import type { KnownHead } from '../../peer/audit-heads.ts';
 import { holdingsOf } from '../../peer/audit-shares.ts';
-import { openAuditPool, threadsFor } from '../../peer/audit-threads.ts';
 import { makeCertificate } from '../../peer/certificate-make.ts';
 import { type PublicLog, Untruth } from '../../peer/public-log.ts';
-import { openPublicLog } from '../../peer/public-log-open.ts';
 import { explainSubmission } from '../../peer/why.ts';
 import { sentencesOf } from '../../peer/why-sentences.ts';
 import { headsOfTab } from '../tab/seen-heads.ts';
