@@ -1,16 +1,31 @@
 // Games by name, their settings, and bundles of merged work: whatever comes from a blob is read or refused by name.
 import assert from 'node:assert/strict';
+import { globSync, readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { describe, test } from 'node:test';
 import { encode } from '@ipld/dag-cbor';
 import fc from 'fast-check';
 import { decodeBundle, encodeBundle } from './bundle.ts';
 import { GameError } from './errors.ts';
 import { decodeParams } from './params.ts';
-import { loadGame } from './registry.ts';
+import { isOfThisBuild, loadGame } from './registry.ts';
 
 describe('a game', () => {
   test('is found by its name', async () => {
     assert.equal((await loadGame('pretrain')).name, 'pretrain');
+  });
+
+  test('has its line in the table', async () => {
+    const files = globSync('*.ts', { cwd: import.meta.dirname });
+    const games = files.filter((file) =>
+      /^export const game\b/m.test(readFileSync(join(import.meta.dirname, file), 'utf8')),
+    );
+    assert.ok(games.length > 0);
+    for (const file of games) {
+      const name = basename(file, '.ts');
+      assert.ok(isOfThisBuild(name), `src/games/${file} exports a game: give it a line in registry.ts`);
+      assert.equal((await loadGame(name)).name, name);
+    }
   });
 
   test('is none that only looks like one: paths, other files of this room, words of JavaScript', async () => {

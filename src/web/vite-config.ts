@@ -1,13 +1,12 @@
 // How the page is built: src/web into a folder of files with hashed names, each with a gzipped twin.
-import { globSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import type { InlineConfig, Plugin } from 'vite';
 import { offline } from './offline/offline-files.ts';
 
 const WEB = import.meta.dirname;
-const SRC = join(WEB, '..');
 /** Below this a gzipped twin saves no packet. */
 const WORTH_PACKING_BYTES = 1024;
 
@@ -27,7 +26,6 @@ export function viteConfig(outDir: string): InlineConfig {
     define: {
       process: 'undefined',
       'globalThis.process': 'undefined',
-      GAMES_OF_THIS_BUILD: JSON.stringify(gameNames()),
       WASM_BYTES: String(
         statSync(createRequire(import.meta.url).resolve('onnxruntime-web/ort-wasm-simd-threaded.wasm')).size,
       ),
@@ -47,30 +45,8 @@ export function viteConfig(outDir: string): InlineConfig {
       manifest: 'manifest.json',
       rolldownOptions: QUIET,
     },
-    worker: { format: 'es', rolldownOptions: QUIET, plugins: () => [gamesByName()] },
-    plugins: [gamesByName(), card(), offline(outDir), packed(outDir)],
-  };
-}
-
-/** The games that are built in: the files that export one. */
-function gameNames(): string[] {
-  return globSync('games/*.ts', { cwd: SRC })
-    .filter((file) => /^export const game\b/m.test(readFileSync(join(SRC, file), 'utf8')))
-    .map((file) => basename(file, '.ts'));
-}
-
-/** games/registry.ts loads games/NAME.ts by name; a bundler has to be told which there are. */
-function gamesByName(): Plugin {
-  // biome-ignore lint/suspicious/noTemplateCurlyInString: it is the code to be found
-  const LOADS = 'import(`./${name}.ts`)';
-  return {
-    name: 'potluck-games',
-    transform(code, id) {
-      if (!id.endsWith('/games/registry.ts')) return null;
-      if (!code.includes(LOADS)) throw new Error('games/registry.ts loads games in another way than the build knows');
-      const table = gameNames().map((name) => `'${name}': () => import('./${name}.ts')`);
-      return `const GAMES = { ${table.join(', ')} };\n${code.replace(LOADS, '(GAMES[name]?.() ?? Promise.reject())')}`;
-    },
+    worker: { format: 'es', rolldownOptions: QUIET },
+    plugins: [card(), offline(outDir), packed(outDir)],
   };
 }
 

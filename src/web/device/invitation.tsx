@@ -1,5 +1,7 @@
 // What lending this tab means, and the one button that starts it. Nothing that computes is fetched before.
+
 import { useState } from 'preact/hooks';
+import { isOfThisBuild } from '../../games/registry.ts';
 import type { RunOverview } from '../../protocol/messages.ts';
 import { begin } from '../shell/at-work.ts';
 import { CopyBox } from '../shell/copy-box.tsx';
@@ -31,7 +33,7 @@ export function Invitation({ overview, again }: { overview: RunOverview; again: 
       </p>
     );
   }
-  if (!GAMES_OF_THIS_BUILD.includes(game)) {
+  if (!isOfThisBuild(game)) {
     return (
       <p class="note">
         A tab cannot take part in “{called}”: {gameNotHere(nameOf(game), location.origin)}

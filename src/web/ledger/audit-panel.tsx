@@ -1,5 +1,7 @@
 // "Audit everything": the whole log replayed in a Worker of this browser, and what came out, in words.
+
 import { useEffect, useRef, useState } from 'preact/hooks';
+import { isOfThisBuild } from '../../games/registry.ts';
 import type { AuditReport } from '../../peer/audit.ts';
 import { formatDuration, formatWhole } from '../shell/format.ts';
 import { Link } from '../shell/link.tsx';
@@ -81,7 +83,7 @@ export function AuditPanel({ hub, live }: { hub: string; live: Live }) {
 /** Model versions that the log has, of games that this page can compute. */
 function modelsOf({ runs }: Live): number {
   const overviews = [...runs.values()].map(({ overview }) => overview);
-  return overviews.reduce((sum, { game, round }) => sum + (GAMES_OF_THIS_BUILD.includes(game) ? round : 0), 0);
+  return overviews.reduce((sum, { game, round }) => sum + (isOfThisBuild(game) ? round : 0), 0);
 }
 
 function AllTrue({ report }: { report: AuditReport }) {
