@@ -1,4 +1,4 @@
-// bench consensus runs, refuses nonsense, and its JSON has a figure for every variant.
+// bench consensus runs, refuses nonsense, and its JSON has a figure.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
@@ -7,12 +7,10 @@ import { test } from 'node:test';
 const bench = (...args: string[]) =>
   spawnSync(process.execPath, [join(import.meta.dirname, 'main.ts'), 'consensus', ...args], { encoding: 'utf8' });
 
-test('measures every variant, and refuses options it does not know', () => {
+test('measures a round, and refuses options it does not know', () => {
   const { status, stdout, stderr } = bench('--quick', '--json', '-');
   assert.equal(status, 0, stderr);
   const [smallest] = JSON.parse(stdout);
-  const names = Object.keys(smallest.milliseconds);
-  assert.equal(names.length, 3);
-  for (const name of names) assert.ok(smallest.milliseconds[name] > 0, name);
+  assert.ok(smallest.milliseconds > 0);
   assert.equal(bench('--fast').status, 2);
 });

@@ -1,6 +1,6 @@
 // A round of Yuma consensus: how long it takes by the number of validators and workers.
 import { parseArgs } from 'node:util';
-import { consensusOfRound, DEFAULT_ROUND_RULES, type RoundBonds, type RoundRules } from '../core/yuma-round.ts';
+import { consensusOfRound, type RoundBonds } from '../core/consensus.ts';
 import { seededRandom } from '../protocol/random.ts';
 import { BenchError } from './errors.ts';
 import { median, table, writeJson } from './report.ts';
@@ -21,16 +21,10 @@ const SIZES = [
 ] as const;
 const ROUNDS = 7;
 
-const VARIANTS: Readonly<Record<string, RoundRules>> = {
-  'Yuma 2': { ...DEFAULT_ROUND_RULES, yuma3: false },
-  'Yuma 3': DEFAULT_ROUND_RULES,
-  'liquid alpha': { ...DEFAULT_ROUND_RULES, liquid_alpha: { ...DEFAULT_ROUND_RULES.liquid_alpha, enabled: true } },
-};
-
 interface Measured {
   readonly validators: number;
   readonly workers: number;
-  readonly milliseconds: Readonly<Record<string, number>>;
+  readonly milliseconds: number;
 }
 
 /** Measures and prints. Throws BenchError `usage` for options it does not know. */
@@ -41,24 +35,25 @@ export async function run(args: string[]): Promise<void> {
     return;
   }
   const sizes = options.quick ? SIZES.slice(0, 1) : SIZES;
-  const results = sizes.map(([validators, workers]): Measured => {
-    const milliseconds = Object.entries(VARIANTS).map(([name, rules]) => [name, measure(validators, workers, rules)]);
-    return { validators, workers, milliseconds: Object.fromEntries(milliseconds) };
-  });
+  const results = sizes.map(
+    ([validators, workers]): Measured => ({ validators, workers, milliseconds: measure(validators, workers) }),
+  );
   if (options.json !== null) writeJson(options.json, results);
   if (options.json === '-') return;
-  const names = Object.keys(VARIANTS);
   const rows = results.map(({ validators, workers, milliseconds }) => [
     `${validators} × ${workers}`,
-    ...names.map((name) => milliseconds[name].toFixed(1)),
+    milliseconds.toFixed(1),
   ]);
-  console.log(table(['validators × workers', ...names.map((name) => `${name}, ms`)], rows));
+  console.log(table(['validators × workers', 'a round, ms'], rows));
 }
 
 /** The median milliseconds of a round. */
-function measure(validators: number, workers: number, rules: RoundRules): number {
+function measure(validators: number, workers: number): number {
   const random = seededRandom('bench consensus', validators, workers);
-  const staked = Array.from({ length: validators }, (_, i) => ({ id: `validator ${i}`, stake: 1 + random.below(1e9) }));
+  const staked = Array.from({ length: validators }, (_, i) => ({
+    id: `validator ${i}`,
+    stake: BigInt(1 + random.below(1e9)),
+  }));
   const ids = Array.from({ length: workers }, (_, i) => `worker ${i}`);
   const times: number[] = [];
   let bonds: RoundBonds = [];
@@ -67,11 +62,9 @@ function measure(validators: number, workers: number, rules: RoundRules): number
     const row = () => new Map(ids.map((id, k) => [id, truth[k] + random.below(100)]));
     const scores = new Map(staked.map(({ id }) => [id, row()]));
     const before = process.cpuUsage();
-    const result = consensusOfRound(staked, ids, scores, bonds, rules);
+    ({ bonds } = consensusOfRound(staked, ids, scores, bonds));
     const { user, system } = process.cpuUsage(before);
     times.push((user + system) / 1000);
-    if ('code' in result) throw new BenchError('engine-failed', result.message);
-    ({ bonds } = result);
   }
   return median(times);
 }

@@ -1,9 +1,8 @@
-// Fixed-point arithmetic gives the bits that BigInt gives by definition; exp stays within its stated error.
+// Fixed-point arithmetic gives the bits that BigInt gives by definition.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { exp } from './fixed-exp.ts';
-import { div, fromU16, mul, normalised, ONE, portion, sharesOf, sum, toU16 } from './fixed-point.ts';
+import { div, fromU16, mul, normalised, ONE, sharesOf, sum, toU16 } from './fixed-point.ts';
 
 const W = 2n ** 32n;
 const share = fc.oneof(
@@ -63,37 +62,4 @@ test('normalised shares add up to 1 but for less than one unit each', () => {
     }),
   );
   assert.deepEqual(sharesOf([1n, 2n]), [0x55555555, 0xaaaaaaaa]);
-});
-
-test('a portion is rounded down to whole units', () => {
-  assert.equal(portion(ONE, 2n ** 64n - 1n), 2n ** 64n - 1n);
-  assert.equal(portion(0x55555555, 1_000_000_000n), 333_333_333n);
-  assert.equal(portion(1, 2n ** 32n), 1n);
-  assert.equal(portion(1, 2n ** 32n - 1n), 0n);
-});
-
-test('exp is within one unit of the true value, grows, and has the same bits everywhere', () => {
-  // From a table of e^x with 40 digits, cut to 32 fractional bits.
-  const known: [number, bigint][] = [
-    [0, W],
-    [ONE, 11_674_931_554n],
-    [-ONE, 1_580_030_168n],
-    [ONE / 2, 7_081_203_937n],
-    [-5 * ONE, 28_939_262n],
-    [5 * ONE, 637_429_664_641n],
-  ];
-  for (const [x, expected] of known) assert.equal(exp(x), expected, `e^(${x / ONE})`);
-  assert.equal(exp(25 * ONE), exp(20 * ONE));
-  assert.equal(exp(-25 * ONE), exp(-20 * ONE));
-  assert.equal(exp(-20 * ONE), 8n);
-  const x = fc.integer({ min: -20 * ONE, max: 20 * ONE });
-  fc.assert(
-    fc.property(x, x, (a, b) => {
-      if (a <= b) assert.ok(exp(a) <= exp(b));
-      // Math.exp is good to some 2^-51 of the value.
-      const near = Math.exp(a / ONE) * ONE;
-      assert.ok(Math.abs(Number(exp(a)) - near) <= 1 + near * 2 ** -50, `e^(${a / ONE})`);
-    }),
-    { numRuns: 2000 },
-  );
 });

@@ -66,8 +66,3 @@ export function sharesOf(amounts: readonly bigint[]): Fixed[] {
   const total = amounts.reduce((all, amount) => all + amount, 0n);
   return amounts.map((amount) => (total === 0n ? 0 : Number(((amount << 64n) / total) >> 32n)));
 }
-
-/** floor(share · amount): a share with 32 fractional bits of a whole amount (I96F32, cut to u64). */
-export function portion(share: Fixed, amount: bigint): bigint {
-  return (BigInt(share) * amount) >> 32n;
-}

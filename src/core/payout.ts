@@ -2,6 +2,7 @@
 // largest remainder, and whoever was caught cheating loses what was withheld.
 
 import { isWithheld, sharesAtHand } from './balances.ts';
+import { consensusOfRound, largestReached, type RoundBonds } from './consensus.ts';
 import { acceptedSubmissions } from './judging.ts';
 import { royaltyOf } from './lineage.ts';
 import { emissionOf, type PayClaim, payRound, type RoundPayout } from './shares.ts';
@@ -9,7 +10,6 @@ import { forfeitStake } from './stake.ts';
 import type { NetworkState, PeerState, RunState, Withheld } from './state.ts';
 import { accountOf } from './state.ts';
 import { verdictStakes } from './verdict-stakes.ts';
-import { consensusOfRound, DEFAULT_ROUND_RULES, type RoundBonds } from './yuma-round.ts';
 
 /** What the open round pays if it is merged now, and what validators will then have come to expect. */
 export interface RoundPay extends RoundPayout {
@@ -37,8 +37,13 @@ export function weightsOf(state: NetworkState, run: RunState) {
   const validators = judges.map((id) => ({ id, stake: stakes.get(id)! }));
   const scores = new Map(judges.map((id) => [id, new Map<string, number>()]));
   for (const { worker, verdicts } of submissions) {
-    const given = [...verdicts].filter(([id]) => stakes.has(id));
-    const middle = weightedMedian(given.map(([id, { weight }]) => ({ weight, stake: stakes.get(id)! })));
+    const given = [...verdicts].flatMap(([id, { weight: value }]) => {
+      const stake = stakes.get(id);
+      return stake === undefined ? [] : [{ value, stake }];
+    });
+    const all = given.reduce((sum, { stake }) => sum + stake, 0n);
+    // The largest weight that at least half of the stake reaches.
+    const middle = largestReached(given, (all + 1n) / 2n);
     for (const id of judges) scores.get(id)!.set(worker, verdicts.get(id)?.weight ?? middle);
   }
   // Who has a bond is remembered while it fades, also in rounds without its work.
@@ -47,39 +52,20 @@ export function weightsOf(state: NetworkState, run: RunState) {
   return { validators, workers, scores };
 }
 
-const NOTHING_AGREED = {
-  consensus: new Map<string, bigint>(),
-  dividends: new Map<string, bigint>(),
-  bonds: [],
-} as const;
-
-/** The largest weight that at least half of the stake reaches. */
-function weightedMedian(entries: readonly { readonly weight: number; readonly stake: bigint }[]): number {
-  const all = entries.reduce((sum, { stake }) => sum + stake, 0n);
-  let reached = 0n;
-  for (const { weight, stake } of entries.toSorted((a, b) => b.weight - a.weight)) {
-    reached += stake;
-    if (reached * 2n >= all) return weight;
-  }
-  return 0;
-}
-
 /** What the open round pays if it is merged now. */
 export function roundPayout(state: NetworkState, run: RunState): RoundPay {
   const { validators, workers, scores } = weightsOf(state, run);
-  const consensus = consensusOfRound(validators, workers, scores, run.bonds, DEFAULT_ROUND_RULES);
-  // What weightsOf makes is always within the bounds; should it ever not be, the round pays its owner and nobody else.
   // Workers are paid by the consensus weight itself: an incentive can be lowered by a minority that withholds its weight.
-  const { consensus: agreed, dividends, bonds } = 'code' in consensus ? NOTHING_AGREED : consensus;
+  const { consensus: agreed, dividends, bonds } = consensusOfRound(validators, workers, scores, run.bonds);
   const verified = new Set(
     acceptedSubmissions(state, run)
       .filter((entry) => entry.verified)
       .map(({ submission }) => submission.worker),
   );
-  const claims = (parts: ReadonlyMap<string, bigint>): PayClaim[] =>
+  const claims = (parts: ReadonlyMap<string, number>): PayClaim[] =>
     [...parts]
-      .filter(([, weight]) => weight > 0n)
-      .map(([id, weight]) => ({ id, weight: Number(weight), account: accountOf(state, id) }));
+      .filter(([, weight]) => weight > 0)
+      .map(([id, weight]) => ({ id, weight, account: accountOf(state, id) }));
   const paid = { workers: claims(agreed).filter(({ id }) => verified.has(id)), validators: claims(dividends) };
   const owner = accountOf(state, run.owner);
   const royalty = royaltyOf(run);

@@ -43,8 +43,7 @@ export type RefusalCode =
   | 'bad-certificate'
   | 'already-bound'
   | 'device-revoked'
-  | 'device-expired'
-  | 'bad-epoch';
+  | 'device-expired';
 
 /** Why an event may not follow: a code and a sentence with what was expected and what came. */
 export interface Refusal {

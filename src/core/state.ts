@@ -1,11 +1,11 @@
 // What the network knows after a prefix of the log: plain data, integers only, nothing that the log does not imply.
 import type { Attendance } from './attendance.ts';
+import type { RoundBonds } from './consensus.ts';
 import type { PeerRole, RunCreated, RunHalted, VerdictGiven, WorkSubmitted } from './events.ts';
 import type { Forgetting } from './forgetting.ts';
 import type { Idle } from './idle-rounds.ts';
 import type { LossWatch } from './rising-loss.ts';
 import type { Rules } from './rules.ts';
-import type { RoundBonds } from './yuma-round.ts';
 
 export type Phase = 'gathering' | 'working' | 'judging' | 'revealing' | 'merging' | 'paused' | 'finished';
 

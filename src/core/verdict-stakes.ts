@@ -14,7 +14,7 @@ export const lockedBehind = (run: RunState, device: string): number => run.stake
 
 /** Stakes by the rules are divided among an account's devices; this keeps fractions of the smallest one. */
 const STAKE_SCALE = 1_000_000n;
-/** What all stakes of an epoch must stay below (yuma-input.ts). */
+/** What all stakes of a round stay below: `sharesOf` divides them with 64 fractional bits. */
 const MAX_STAKE = 2n ** 63n;
 
 /** What devices weigh together, and the unit that it is counted in. */

@@ -1,6 +1,60 @@
-// Yuma consensus written down a second time, word by word from its description: dense, BigInt, slow. Tests compare with it.
-import { exp } from './fixed-exp.ts';
-import type { YumaInput } from './yuma-input.ts';
+// Yuma consensus as Bittensor's subtensor computes it (June 2026), word by word: dense, BigInt, slow. Tests compare with it what pay uses.
+
+/** The rules of an epoch. Those in u16 are shares of 65535. */
+export interface YumaParameters {
+  /** u16. The share of the active stake that must back a weight: 32767 is half. */
+  readonly kappa: number;
+  /** Millionths of the old bonds that stay in an epoch; 1 minus it is α. */
+  readonly bonds_moving_average: number;
+  /** u16. How much of a weight above the consensus buys no bonds: 65535, none of it does. */
+  readonly bonds_penalty: number;
+  /** "Yuma 3" only: an α between lo and hi (u16) for every bond; steepness in hundredths. */
+  readonly liquid_alpha: {
+    readonly enabled: boolean;
+    readonly lo: number;
+    readonly hi: number;
+    readonly steepness: number;
+  };
+  /** Bonds by "Yuma 3" instead of "Yuma 2". */
+  readonly yuma3: boolean;
+  /** So many of the largest stakes may judge in the next epoch. */
+  readonly max_validators: number;
+  /** Stake below this counts as none, except the owner's. */
+  readonly min_stake: bigint | number;
+  /** Always has a permit and may weigh itself; null: nobody. */
+  readonly owner_uid: number | null;
+  /** Thousandths of a tempo of blocks without weights after which a validator is inactive. */
+  readonly activity_cutoff_factor: number;
+}
+
+/** Bittensor's defaults, for a set of neurons without an owner. */
+export const DEFAULT_YUMA_PARAMETERS: YumaParameters = {
+  kappa: 32_767,
+  bonds_moving_average: 900_000,
+  bonds_penalty: 65_535,
+  liquid_alpha: { enabled: false, lo: 45_875, hi: 58_982, steepness: 1000 },
+  yuma3: false,
+  max_validators: 64,
+  min_stake: 0,
+  owner_uid: null,
+  activity_cutoff_factor: 13_889,
+};
+
+/** Everything an epoch depends on. Every list has one entry a neuron; its place is its uid. Pairs are of uid and u16. */
+export interface YumaInput {
+  readonly stake: readonly (bigint | number)[];
+  readonly weights: readonly (readonly (readonly [uid: number, weight: number])[])[];
+  /** The block in which each last set weights, and in which it was registered. */
+  readonly last_update: readonly number[];
+  readonly registered: readonly number[];
+  /** Who may judge in this epoch, and the last epoch's bonds. */
+  readonly validator_permits: readonly boolean[];
+  readonly bonds: YumaInput['weights'];
+  readonly emission: bigint | number;
+  readonly block: number;
+  readonly tempo: number;
+  readonly parameters: YumaParameters;
+}
 
 const W = 1n << 32n;
 const U16 = 65_535n;
@@ -34,9 +88,10 @@ function median(idx: number[], score: Vector, stake: Vector, minority: bigint, l
   return pivot;
 }
 
-/** The epoch of `yumaEpoch` for an input that is well formed: its u16 shares, bonds and emission. */
-export function yumaByTheBook(input: YumaInput) {
-  const { last_update, registered, validator_permits: permits, parameters: p } = input;
+/** One epoch of a well-formed input: u16 shares, bonds, emission, and what is shared before it is cut to u16. */
+export function yumaEpoch(input: YumaInput) {
+  const { last_update, registered, parameters: p } = input;
+  const permits = input.validator_permits.map((permit, i) => permit || i === p.owner_uid);
   const [block, tempo] = [BigInt(input.block), BigInt(input.tempo)];
   const factor = (BigInt(p.activity_cutoff_factor) * tempo) / 1000n;
   const cutoff = factor > 1n ? factor : 1n;
@@ -53,9 +108,9 @@ export function yumaByTheBook(input: YumaInput) {
   if (p.owner_uid !== null) new_permits[p.owner_uid] = true;
 
   const A = normalise(S.map((s, i) => (inactive[i] || !permits[i] ? 0n : s)));
-  const masked = each(dense(input.weights), (w, i, j) =>
-    !permits[i] || (i === j && i !== p.owner_uid) || last_update[i] <= registered[j] ? 0n : w,
-  );
+  const valid = (i: number, j: number): boolean =>
+    permits[i] && (i !== j || i === p.owner_uid) && last_update[i] > registered[j];
+  const masked = each(dense(input.weights), (w, i, j) => (valid(i, j) ? w : 0n));
   const weights = masked.map(normalise);
 
   const voters = A.flatMap((a, i) => (a > 0n ? [i] : []));
@@ -85,9 +140,18 @@ export function yumaByTheBook(input: YumaInput) {
   const alpha = W - (((BigInt(p.bonds_moving_average) << 64n) / 1_000_000n) >> 32n);
   const ema = (fresh: Matrix, old: Matrix): Matrix =>
     each(fresh, (x, i, j) => mul(alpha, x) + mul(W - alpha, old[i][j]));
+  // Production keeps rows as lists. With liquid alpha an old bond fades where its weight has an entry, be it a written 0, and is gone
+  // at once where it has none. All of the penalty or none of it copies entries; a part of it keeps those above 0.
+  const cells = Wb.map((row, i) =>
+    row.map((weight, j) => {
+      const copied = penalty === 0n || (penalty === W && (C[j] > 0n || weights[i][j] === 0n));
+      return weight > 0n || (copied && valid(i, j) && input.weights[i].some(([uid]) => uid === j));
+    }),
+  );
   const E = p.yuma3
     ? yuma3Bonds(
         Wb,
+        cells,
         each(stored, (b) => div(b, U16 * W)),
         C,
         p,
@@ -105,13 +169,14 @@ export function yumaByTheBook(input: YumaInput) {
   const kept = p.yuma3 ? E : each(E, (e, _, j) => div(e, largest[j]));
   const bonds = kept.map((row, i) => {
     if (!new_permits[i]) return permits[i] ? [] : input.bonds[i];
-    return row.map((e, j) => [j, u16(e)]).filter(([, value]) => value > 0);
+    return row.map((e, j): [number, number] => [j, u16(e)]).filter(([, value]) => value > 0);
   });
 
   const sum = total(I) + total(D);
   const fallback = total(A) === 0n ? S : A;
   const pay = (v: Vector): bigint[] => v.map((x) => (x * BigInt(input.emission)) / W);
   return {
+    exact: { consensus: C, dividends: D },
     active: inactive.map((value) => !value),
     validator_permits: new_permits,
     consensus: C.map(u16),
@@ -129,6 +194,7 @@ export function yumaByTheBook(input: YumaInput) {
 
 function yuma3Bonds(
   Wb: Matrix,
+  cells: readonly (readonly boolean[])[],
   B: Matrix,
   C: Vector,
   { liquid_alpha }: YumaInput['parameters'],
@@ -139,11 +205,24 @@ function yuma3Bonds(
   const hi = div(BigInt(liquid_alpha.hi) * W, U16 * W);
   const steepness = (BigInt(liquid_alpha.steepness) * W) / 100n;
   return each(Wb, (w, i, j) => {
+    if (!cells[i][j]) return 0n;
     const b = B[i][j];
     const d = clamp(w >= b ? w - C[j] : b - w, 0n, W);
-    const power = exp(Number(mul(-steepness, d - W / 2n)));
+    const power = exp(mul(-steepness, d - W / 2n));
     const alpha = clamp(lo + mul(div(W, W + power), hi - lo), lo, hi);
     const value = mul(alpha, w) + mul(W - alpha, b);
     return value > W ? W : value;
   });
+}
+
+/** e^x by its series, cut to 32 binary digits after the point; x is first held within -20 … 20. */
+function exp(x: bigint): bigint {
+  const held = clamp(x < 0n ? -x : x, 0n, 20n * W) << 96n;
+  const one = W << 96n;
+  let sum = one;
+  for (let i = 1n, term = one; term > 0n; i++) {
+    term = ((term * held) >> 128n) / i;
+    sum += term;
+  }
+  return (x < 0n ? (one * one) / sum : sum) >> 96n;
 }
