@@ -1,9 +1,9 @@
 // The events of the public log: everything that earns or costs somebody something, as versioned schemas.
 import { z } from 'zod';
+import { count, hash, permille, role } from '../protocol/schemas.ts';
 import { CORE_LIMITS } from './limits.ts';
 import { RulesSchema } from './rules.ts';
 
-const hash = z.string().regex(/^[0-9a-f]{64}$/, 'expected 64 lower-case hexadecimal digits');
 /**
  * Text that stands in lists and terminals: no control characters, no line breaks, none of the marks that turn the direction
  * of writing (Unicode TR 9), with which a name could pass for another or rewrite what stands around it.
@@ -18,9 +18,8 @@ const oneLine = (max_characters: number) =>
       'expected text without control characters and marks of direction',
     );
 const name = oneLine(CORE_LIMITS.name_characters);
-const count = z.int().min(0);
 const micro = z.int().min(-CORE_LIMITS.score_micro).max(CORE_LIMITS.score_micro);
-const time_ms = z.int().min(0);
+const time_ms = count;
 const duration_ms = z.int().min(CORE_LIMITS.round_ms.min).max(CORE_LIMITS.round_ms.max);
 
 const v1 = { version: z.literal(1) };
@@ -33,7 +32,7 @@ const AncestorSchema = z.strictObject({
   run: hash,
   merged_rounds: z.int().min(1),
   model: hash,
-  royalty_permille: z.int().min(0).max(1000),
+  royalty_permille: permille,
 });
 
 /**
@@ -97,7 +96,7 @@ export const PeerJoinedSchema = z.strictObject({
   ...v1,
   run: hash,
   session: count,
-  role: z.enum(['worker', 'validator']),
+  role,
   name,
   runtime: oneLine(40),
   seen_head: SeenHeadSchema.optional(),

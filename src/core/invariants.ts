@@ -1,5 +1,6 @@
 // What holds after every event, whatever came: shares are conserved, counts are what counting gives, time and rounds only grow.
 // `brokenState` looks at everything; `stepOf` and `brokenStep` at what one event may change, cheaply enough for every event of a hub.
+import { HASH_FORM } from '../protocol/hash.ts';
 import { allBalances } from './balances.ts';
 import { contestProblems } from './contest-invariants.ts';
 import type { EventBody, LoggedEvent, PeerRole } from './events.ts';
@@ -59,13 +60,13 @@ function* lifeProblems(state: NetworkState, run: RunState): Problems {
   if (run.round === spec.rounds && phase !== 'finished') yield 'all rounds are merged, and it goes on';
   if (run.closing !== null && !isOpen(run)) yield `it is to be ${run.closing}, and no round is open`;
   if (run.halted !== null && phase !== 'paused' && phase !== 'finished') yield `halted (${run.halted}) and not paused`;
-  if (isOpen(run) && !/^[0-9a-f]{64}$/.test(run.seed)) yield `its seed is "${run.seed}"`;
+  if (isOpen(run) && !HASH_FORM.test(run.seed)) yield `its seed is "${run.seed}"`;
   if (isOpen(run) && run.deadline_ms < run.opened_ms + spec.round_ms) yield `a deadline at ${run.deadline_ms}`;
   if (run.opened_ms > state.time_ms) yield `opened at ${run.opened_ms}, it is ${state.time_ms}`;
   if (run.judging_deadline_ms !== 0 && run.grace_deadline_ms > run.judging_deadline_ms)
     yield 'the grace is longer than the judging';
   if (run.grace_deadline_ms === 0 && run.judging_deadline_ms !== 0) yield 'judging is timed, and the grace is not';
-  if (run.draw !== null && !/^[0-9a-f]{64}$/.test(run.draw)) yield `its draw is "${run.draw}"`;
+  if (run.draw !== null && !HASH_FORM.test(run.draw)) yield `its draw is "${run.draw}"`;
   if (run.appeals && run.draw === null) yield 'it is appealed, and nobody was drawn to judge it';
   if (run.empty_since_ms > state.time_ms) yield `empty since ${run.empty_since_ms}, it is ${state.time_ms}`;
   if (run.empty_since_ms > 0 && [...run.peers.values()].some(({ present }) => present))

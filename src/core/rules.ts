@@ -1,15 +1,13 @@
 // The rules of a run that decide about pay: announced when it is created, changed only with notice, never for work under way.
 import { z } from 'zod';
+import { count, hash, permille } from '../protocol/schemas.ts';
 import { CORE_LIMITS } from './limits.ts';
-
-const hash = z.string().regex(/^[0-9a-f]{64}$/, 'expected 64 lower-case hexadecimal digits');
-const permille = z.int().min(0).max(1000);
 
 /** The shares that a run promises; shares.ts says how they are divided. */
 export const EmissionSchema = z
   .strictObject({
-    shares_per_round: z.int().min(0).max(CORE_LIMITS.shares_per_round),
-    halving_rounds: z.int().min(0),
+    shares_per_round: count.max(CORE_LIMITS.shares_per_round),
+    halving_rounds: count,
     owner_permille: permille,
     workers_permille: permille,
     validators_permille: permille,
@@ -23,11 +21,11 @@ export const RulesSchema = z.strictObject({
   /** How many validators judge each submission, where so many are here. */
   judges: z.int().min(1).max(CORE_LIMITS.judges),
   /** What a device earned in so many rounds is lost when it is caught cheating: its bond. */
-  withheld_rounds: z.int().min(0).max(CORE_LIMITS.withheld_rounds),
+  withheld_rounds: count.max(CORE_LIMITS.withheld_rounds),
   /** How often at least, in thousandths, the work of a device with the best record is repeated by each of its judges. */
   reexecute_permille: permille,
   /** How many submissions of a device without a record are always repeated, by each of their judges. */
-  probation: z.int().min(0).max(CORE_LIMITS.probation),
+  probation: count.max(CORE_LIMITS.probation),
   /** How much of what a verdict vouches for, in thousandths, may follow its judge's rating of the worker; without it nothing does. */
   rating_permille: permille.optional(),
   /** How many merged rounds before it takes effect a change must be announced. */

@@ -1,6 +1,7 @@
 // The settings of a pre-training run, as its owner writes them, and what follows from them.
 import { z } from 'zod';
 import { LlamaConfigSchema, type ParameterSpec, type Weights } from '../model/config.ts';
+import { count, hash } from '../protocol/schemas.ts';
 import { learningRate } from '../training/schedule.ts';
 import { SparseOptionsSchema } from '../training/sparse.ts';
 import type { Round } from './game.ts';
@@ -9,14 +10,14 @@ import type { Round } from './game.ts';
 export const PretrainParamsSchema = z.object({
   model: LlamaConfigSchema,
   /** The dataset's manifest. */
-  dataset: z.string().regex(/^[0-9a-f]{64}$/),
+  dataset: hash,
   batch: z.int().min(1).max(4096),
   context: z.int().min(2).max(65_536),
   /** The most inner steps that a worker does in one round. */
   inner_steps: z.int().min(1).max(100_000),
   learning_rate: z.number().positive().max(1),
   min_learning_rate: z.number().positive().max(1),
-  warmup_steps: z.int().min(0),
+  warmup_steps: count,
   adamw: z
     .object({
       beta1: z.number().min(0).lt(1).default(0.9),

@@ -78,7 +78,6 @@ export function noteAskers(app: Hono, addressOf: AddressOf): void {
 /** Whom a request is counted under; null: a program of this machine, which is not limited. */
 export const addressOfAsker = (c: Context): string | null => c.get('asker');
 
-export const BLOB_HASH = /^[0-9a-f]{64}$/;
 export const malformedHash = (c: Context) =>
   c.json(problem('malformed', 'expected /blobs/ and 64 hexadecimal digits'), 400);
 

@@ -2,7 +2,8 @@
 import type { Context, Hono } from 'hono';
 import type { BlobStore } from '../ledger/blob-store.ts';
 import type { Clock } from '../protocol/clock.ts';
-import { addressOfAsker, answerTo, BLOB_HASH, malformedHash, problem } from './answers.ts';
+import { HASH_FORM } from '../protocol/hash.ts';
+import { addressOfAsker, answerTo, malformedHash, problem } from './answers.ts';
 import { hasAlready, rangeOf } from './byte-range.ts';
 import { carriedBy, cutOff } from './carried.ts';
 import { descriptorsHere } from './descriptors.ts';
@@ -60,7 +61,7 @@ const tagOf = (hash: string, packing: Packing | null): string => `"${hash}${pack
 /** A blob never changes under its name, so every answer may be kept for good and gone on with at any byte. */
 async function send(c: Context, hub: BlobServices & BlobTurns, transfers: Transfers, pack: Packer): Promise<Response> {
   const hash = c.req.param('hash') ?? '';
-  if (!BLOB_HASH.test(hash)) return malformedHash(c);
+  if (!HASH_FORM.test(hash)) return malformedHash(c);
   const etag = tagOf(hash, null);
   const headers = {
     'content-type': 'application/octet-stream',

@@ -4,9 +4,10 @@ import type { HttpBindings } from '@hono/node-server';
 import { hexToBytes } from '@noble/hashes/utils.js';
 import type { Context } from 'hono';
 import { sleep, systemClock } from '../protocol/clock.ts';
+import { HASH_FORM } from '../protocol/hash.ts';
 import { verifySignature } from '../protocol/identity.ts';
 import { uploadChallenge, WIRE_LIMITS } from '../protocol/messages.ts';
-import { addressOfAsker, announcedBytes, BLOB_HASH, malformedHash, problem } from './answers.ts';
+import { addressOfAsker, announcedBytes, malformedHash, problem } from './answers.ts';
 import type { BlobServices, BlobTurns } from './blob-routes.ts';
 import { descriptorsHere } from './descriptors.ts';
 import { HubError } from './errors.ts';
@@ -82,9 +83,9 @@ function askedOf(c: Context, hub: BlobServices, announced_bytes: number, known: 
   const hash = c.req.param('hash') ?? '';
   const peer = c.req.header('x-potluck-peer') ?? '';
   const signature = c.req.header('x-potluck-signature') ?? '';
-  if (!BLOB_HASH.test(hash)) return malformedHash(c);
+  if (!HASH_FORM.test(hash)) return malformedHash(c);
   const signed =
-    BLOB_HASH.test(peer) &&
+    HASH_FORM.test(peer) &&
     /^[0-9a-f]{128}$/.test(signature) &&
     verifySignature(peer, uploadChallenge(hub.id, hash), hexToBytes(signature));
   if (!signed) {

@@ -1,6 +1,6 @@
 // Bulk by content: bytes are stored and found under their SHA-256, so a name can never mean two things.
 import { concatBytes } from '@noble/hashes/utils.js';
-import { sha256Hex } from '../protocol/hash.ts';
+import { HASH_FORM, sha256Hex } from '../protocol/hash.ts';
 import { LedgerError } from './errors.ts';
 
 /** A store of immutable byte strings. Every implementation passes blob-store.compliance.ts. */
@@ -45,11 +45,9 @@ export interface BlobDraft {
 /** One gibibyte: half of what Node reads into one buffer, and far above a shard or a sparse update. */
 export const DEFAULT_MAX_BLOB_BYTES = 2 ** 30;
 
-const HASH_PATTERN = /^[0-9a-f]{64}$/;
-
 /** Throws LedgerError `bad-hash` unless the text is 64 lower-case hexadecimal digits. No other text ever becomes part of a path. */
 export function checkBlobHash(hash: string): void {
-  if (typeof hash !== 'string' || !HASH_PATTERN.test(hash)) {
+  if (typeof hash !== 'string' || !HASH_FORM.test(hash)) {
     throw new LedgerError(
       'bad-hash',
       `a blob's name is 64 lower-case hexadecimal digits, got ${JSON.stringify(hash)?.slice(0, 80)}`,

@@ -3,7 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, readFile, stat, unlink, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
-import { sha256Hex } from '../protocol/hash.ts';
+import { HASH_FORM, sha256Hex } from '../protocol/hash.ts';
 import { PRIVATE_FOLDER } from '../protocol/private-files.ts';
 import { type BlobStore, checkBlobHash, checkBlobSize, DEFAULT_MAX_BLOB_BYTES } from './blob-store.ts';
 import { codeOfSystemError, LedgerError } from './errors.ts';
@@ -154,7 +154,7 @@ export async function openFolderBlobStore(
       for (const first of await fanOut(dir)) {
         for (const second of await fanOut(join(dir, first))) {
           for (const name of (await readdir(join(dir, first, second))).sort()) {
-            if (/^[0-9a-f]{64}$/.test(name) && name.startsWith(first + second)) yield name;
+            if (HASH_FORM.test(name) && name.startsWith(first + second)) yield name;
           }
         }
       }

@@ -1,6 +1,7 @@
 // A receipt: what a hub answers to an accepted event, so that leaving the event out later can be proven to anybody.
 import { z } from 'zod';
 import { eventId } from '../protocol/envelope.ts';
+import { count, hash } from '../protocol/schemas.ts';
 import { openCheckpoint } from './checkpoint.ts';
 import { LedgerError } from './errors.ts';
 import { leafHash, MAX_PROOF_HASHES, verifyInclusion } from './merkle.ts';
@@ -9,8 +10,8 @@ import { fromBase64, MAX_NOTE_BYTES, toBase64 } from './signed-note.ts';
 /** Plain JSON. `checkpoint` is a signed note (checkpoint.ts); `inclusion_proof` the hashes from the leaf up, in base64. */
 export const receiptSchema = z.strictObject({
   format: z.literal('potluck-receipt-v1'),
-  event_id: z.string().regex(/^[0-9a-f]{64}$/),
-  index: z.int().min(0),
+  event_id: hash,
+  index: count,
   checkpoint: z.string().max(MAX_NOTE_BYTES),
   inclusion_proof: z.array(z.string().length(44)).max(MAX_PROOF_HASHES),
 });

@@ -8,6 +8,7 @@ import { basename, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { sha256Hex } from '../protocol/hash.ts';
 import { type Identity, isPeerId, publicKeyOf, verifySignature } from '../protocol/identity.ts';
+import { hash } from '../protocol/schemas.ts';
 import { ModelError } from './errors.ts';
 
 export const MANIFEST_FILE = 'model.sig';
@@ -33,7 +34,6 @@ const BundleSchema = z.strictObject({
   }),
 });
 
-const hash = z.string().regex(/^[0-9a-f]{64}$/);
 const StatementSchema = z.strictObject({
   _type: z.literal(STATEMENT_TYPE),
   subject: z.array(z.strictObject({ name: z.string().min(1), digest: z.strictObject({ sha256: hash }) })).length(1),

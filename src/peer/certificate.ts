@@ -4,6 +4,7 @@ import { openCertificate } from '../core/devices.ts';
 import type { LoggedEvent, RunCreated, SharesStated } from '../core/events.ts';
 import { CORE_LIMITS } from '../core/limits.ts';
 import { verifyRow } from '../core/share-table.ts';
+import { count, hash } from '../protocol/schemas.ts';
 import {
   NoteSchema,
   openBareCheckpoint,
@@ -18,9 +19,6 @@ import { OwnershipError } from './ownership-errors.ts';
 
 /** A certificate of ten thousand events; more is not read. */
 const MAX_CERTIFICATE_BYTES = 32 * 2 ** 20;
-
-const hash = z.string().regex(/^[0-9a-f]{64}$/, 'expected 64 lower-case hexadecimal digits');
-const count = z.int().min(0);
 
 export const CertificateSchema = z.strictObject({
   format: z.literal('potluck-certificate-v1'),

@@ -3,11 +3,12 @@
 import { z } from 'zod';
 import { type RunStatus, RunStatusSchema } from '../protocol/messages.ts';
 import { runMeant } from '../protocol/run-handle.ts';
+import { hash } from '../protocol/schemas.ts';
 import { PeerError } from './errors.ts';
 import { openLine } from './line.ts';
 import { parseJson, wordsOf } from './refusal.ts';
 
-const StatusSchema = z.object({ hub: z.string().regex(/^[0-9a-f]{64}$/), runs: z.array(RunStatusSchema) });
+const StatusSchema = z.object({ hub: hash, runs: z.array(RunStatusSchema) });
 /** Somebody waits for the answer: it may take long, but not be silent. */
 const SILENCE_MS = 10_000;
 /** A status with twenty thousand peers is a third of this. */

@@ -8,6 +8,7 @@ import { CORE_LIMITS } from '../core/limits.ts';
 import { type ShareRow, shareTable, verifyTable } from '../core/share-table.ts';
 import { signFolder, type VerifiedFolder, verifyFolder } from '../model/manifest.ts';
 import type { Identity } from '../protocol/identity.ts';
+import { count, hash } from '../protocol/schemas.ts';
 import { openBareCheckpoint, openProven, ProvenEventSchema, proveEvent } from './certificate-event.ts';
 import { OwnershipError } from './ownership-errors.ts';
 import { replayLog } from './ownership-log.ts';
@@ -17,9 +18,6 @@ export const CHECKPOINT_FILE = 'log-checkpoint.txt';
 const WEIGHTS_FILE = 'model.safetensors';
 /** Some 150 bytes an account. */
 const MAX_SHARES_BYTES = 64 * 2 ** 20;
-
-const hash = z.string().regex(/^[0-9a-f]{64}$/);
-const count = z.int().min(0);
 
 export const SharesFileSchema = z.strictObject({
   format: z.literal('potluck-shares-v1'),

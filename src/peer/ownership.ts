@@ -11,6 +11,7 @@ import { ProtocolError } from '../protocol/errors.ts';
 import { identityFromSecret } from '../protocol/identity.ts';
 import { createIdentityFile, loadIdentity, readIdentitySecret } from '../protocol/identity-file.ts';
 import { PRIVATE_FOLDER } from '../protocol/private-files.ts';
+import { hash } from '../protocol/schemas.ts';
 import type { CertificateStore, KeptCertificate } from './device-binding.ts';
 import { OwnershipError } from './ownership-errors.ts';
 
@@ -18,7 +19,7 @@ const CERTIFICATE_FILE = 'device.certificate';
 
 const KeptSchema = z.strictObject({
   format: z.literal('potluck-device-certificate-v1'),
-  hub: z.string().regex(/^[0-9a-f]{64}$/),
+  hub: hash,
   certificate: z.base64().max(2048),
 });
 

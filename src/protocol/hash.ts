@@ -39,3 +39,6 @@ export function sha256Hex(...parts: readonly Uint8Array[]): string {
   if (nodeCrypto && parts.length === 1) return nodeCrypto.hash('sha256', parts[0], 'hex');
   return bytesToHex(sha256(...parts));
 }
+
+/** What sha256Hex gives, and an id: 32 bytes in hexadecimal. */
+export const HASH_FORM = /^[0-9a-f]{64}$/;

@@ -8,17 +8,17 @@ import { ProtocolError } from './errors.ts';
 import { type DrawingIdentity, generateSecret, identityFromSecret } from './identity.ts';
 import { passphraseFor } from './passphrase-source.ts';
 import { PRIVATE_FILE, PRIVATE_FOLDER } from './private-files.ts';
+import { hash } from './schemas.ts';
 import { openSecret, type ScryptCost, type SealedSecret, SealedSecretSchema, sealSecret } from './sealed-secret.ts';
 
 const OTHERS = 0o077;
 /** The file is about 220 bytes. Anything larger is something else, and is not read into memory. */
 const MAX_FILE_BYTES = 4_096;
 
-/** Stated beside the secret, so that a person can read it, and a damaged secret is noticed. */
-const id = z.string().regex(/^[0-9a-f]{64}$/);
+/** The id stands beside the secret, so that a person can read it, and a damaged secret is noticed. */
 const identityFileSchema = z.discriminatedUnion('format', [
-  z.strictObject({ format: z.literal('potluck-identity-v1'), id, secret: z.string().regex(/^[0-9a-f]{64}$/) }),
-  z.strictObject({ format: z.literal('potluck-locked-identity-v1'), id, ...SealedSecretSchema.shape }),
+  z.strictObject({ format: z.literal('potluck-identity-v1'), id: hash, secret: hash }),
+  z.strictObject({ format: z.literal('potluck-locked-identity-v1'), id: hash, ...SealedSecretSchema.shape }),
 ]);
 
 /**

@@ -3,6 +3,7 @@ import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js';
 import { proveVrf } from './ecvrf.ts';
 import { fastEd25519, SECRET_BYTES, SIGNATURE_BYTES } from './ed25519.ts';
 import { ProtocolError } from './errors.ts';
+import { HASH_FORM } from './hash.ts';
 
 /** Somebody who can sign. The secret itself is not reachable from here; in a tab it may live inside WebCrypto. */
 export interface Identity {
@@ -18,11 +19,9 @@ export interface DrawingIdentity extends Identity {
   prove(input: Uint8Array): Uint8Array;
 }
 
-const ID_PATTERN = /^[0-9a-f]{64}$/;
-
 /** Whether a string has the form of a peer id. It says nothing about the key behind it. */
 export function isPeerId(text: string): boolean {
-  return ID_PATTERN.test(text);
+  return HASH_FORM.test(text);
 }
 
 /** The 32 bytes of a peer id's public key. Throws ProtocolError `bad-id`. */

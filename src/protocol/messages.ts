@@ -3,6 +3,7 @@ import { Decoder, Encoder } from 'cbor-x';
 import { z } from 'zod';
 import { checkCborForm } from './cbor-form.ts';
 import { ProtocolError } from './errors.ts';
+import { count, hash, role } from './schemas.ts';
 
 /**
  * The version of this protocol: of the messages, and of the events in them, which either side refuses where it does not know them. It rises
@@ -30,10 +31,8 @@ export const WIRE_LIMITS = {
   rounds_between_checkpoints: 1000, // the longest way from a checkpoint to the present model
 } as const;
 
-const hash = z.string().regex(/^[0-9a-f]{64}$/);
 const bytes = (max: number) =>
   z.custom<Uint8Array>((value) => value instanceof Uint8Array && value.length <= max, `expected at most ${max} bytes`);
-const count = z.int().min(0);
 const text = z.string().max(2000);
 
 /** What a peer needs to know of a run to take part: nothing here is to be believed, everything can be checked by hash. */
@@ -166,7 +165,7 @@ export type FromPeer = z.infer<typeof FromPeerSchema>;
 export const PeerViewSchema = z.object({
   id: hash,
   name: z.string().max(200),
-  role: z.enum(['worker', 'validator']),
+  role,
   runtime: z.string().max(40),
   present: z.boolean(),
   credit_tokens: count,

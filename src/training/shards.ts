@@ -1,6 +1,7 @@
 // A dataset as it is stored: content-addressed shards of tokens, and a manifest that names them and a validation split that nobody trains on.
 import { z } from 'zod';
 import { firstIssue } from '../errors.ts';
+import { hash } from '../protocol/schemas.ts';
 import { DataError } from './corpus-errors.ts';
 
 export const LIMIT_SHARD_TOKENS = 16 * 2 ** 20;
@@ -14,14 +15,13 @@ const MAGIC = [0x50, 0x4c, 0x54, 0x53];
 export const VERSION = 1;
 export const HEADER_BYTES = 16;
 
-const HashSchema = z.string().regex(/^[0-9a-f]{64}$/, 'expected 64 lower-case hexadecimal digits');
-const ShardSchema = z.strictObject({ hash: HashSchema, tokens: z.int().min(2).max(LIMIT_SHARD_TOKENS) });
+const ShardSchema = z.strictObject({ hash, tokens: z.int().min(2).max(LIMIT_SHARD_TOKENS) });
 
 export const DatasetManifestSchema = z
   .strictObject({
     version: z.literal(VERSION),
     /** The hash of the tokenizer.json blob. */
-    tokenizer: HashSchema,
+    tokenizer: hash,
     vocab_size: z.int().min(2).max(LIMIT_VOCAB),
     token_bytes: z.literal([1, 2, 4]),
     train: z.array(ShardSchema).min(1).max(LIMIT_SHARDS),

@@ -1,5 +1,5 @@
 // Histories drawn from the state: whatever somebody might say next, mostly what may follow, now and then what may not.
-import { sha256Hex } from '../../protocol/hash.ts';
+import { HASH_FORM, sha256Hex } from '../../protocol/hash.ts';
 import { type Random, seededRandom } from '../../protocol/random.ts';
 import { balanceOf } from '../balances.ts';
 import { type EventBody, EventBodySchema, type LoggedEvent, type VerdictGiven } from '../events.ts';
@@ -127,7 +127,7 @@ function wrong({ cast, below, fresh }: Scene, [author, body]: NonNullable<Said>)
       ? Math.max(0, value + oneOf(below, [-1, 1, 1000]))
       : typeof value === 'boolean'
         ? !value
-        : typeof value === 'string' && /^[0-9a-f]{64}$/.test(value)
+        : typeof value === 'string' && HASH_FORM.test(value)
           ? oneOf(below, [fresh, SALT, ...cast.devices])
           : value;
   // What has no form of an event never reaches the core.

@@ -1,10 +1,10 @@
 // The fields of an event: numbers with their units, times as times, hashes as links.
 import { bytesToHex } from '@noble/hashes/utils.js';
+import { HASH_FORM } from '../../protocol/hash.ts';
 import { short } from '../shell/format.ts';
 import { Link } from '../shell/link.tsx';
 import { wordsOf } from './field-words.ts';
 
-const HASH = /^[0-9a-f]{64}$/;
 /** Fields that name blobs, which anybody may fetch. */
 const BLOBS = new Set(['params', 'model', 'work', 'bundle', 'base', 'evidence']);
 
@@ -24,7 +24,7 @@ export function Fields({ fields }: { fields: Record<string, unknown> }) {
 }
 
 function Value({ field, value }: { field: string; value: unknown }) {
-  if (typeof value === 'string' && HASH.test(value)) {
+  if (typeof value === 'string' && HASH_FORM.test(value)) {
     if (field === 'run') return <Link to={{ view: 'run', run: value }}>{short(value)} …</Link>;
     if (BLOBS.has(field)) return <a href={`/blobs/${value}`}>{value}</a>;
   }

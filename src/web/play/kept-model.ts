@@ -1,16 +1,16 @@
 // The newest model that this browser has written with, by run: what Play opens when the hub is away.
 import { z } from 'zod';
 import type { BlobCache } from '../../peer/blobs.ts';
+import { count, hash } from '../../protocol/schemas.ts';
 import type { TabStore } from '../tab/store.ts';
 
-const HASH = z.string().regex(/^[0-9a-f]{64}$/);
 const KeptModelSchema = z.object({
   game: z.string(),
   /** The run's settings, a blob. */
-  params: HASH,
+  params: hash,
   /** The model, a blob. */
-  model: HASH,
-  merged_rounds: z.int().min(0),
+  model: hash,
+  merged_rounds: count,
 });
 export type KeptModel = z.infer<typeof KeptModelSchema>;
 
