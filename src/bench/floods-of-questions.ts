@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { WebSocket } from 'ws';
 import { cosignCheckpoint } from '../ledger/checkpoint.ts';
+import { witnessName } from '../ledger/key-names.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import { createIdentity } from '../protocol/identity.ts';
 import { encodeMessage, PROTOCOL_VERSION } from '../protocol/messages.ts';
@@ -73,7 +74,7 @@ export const FLOODS_OF_QUESTIONS: readonly Flood[] = [
       let note = await (await fetch(`${target.url}/log/checkpoint`)).text();
       for (let i = 0; i < WITNESSES; i++) {
         const witness = createIdentity();
-        note = await cosignCheckpoint(witness, `witness/${witness.id}`, note, 1_000_000_000);
+        note = await cosignCheckpoint(witness, witnessName(witness.id), note, 1_000_000_000);
       }
       return note;
     },

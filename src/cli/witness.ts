@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Command, InvalidArgumentError } from 'commander';
 import { openPublicLog } from '#public-log-open';
 import { CodedError } from '../errors.ts';
+import { originOf, witnessName } from '../ledger/key-names.ts';
 import {
   NOTE_COSIGNATURE_V1,
   NOTE_ED25519,
@@ -15,7 +16,7 @@ import {
   verifierKey,
 } from '../ledger/signed-note.ts';
 import { Misbehaviour } from '../peer/continuation.ts';
-import { sendCosignature, witnessFile, witnessName, witnessOnce } from '../peer/witness.ts';
+import { sendCosignature, witnessFile, witnessOnce } from '../peer/witness.ts';
 import { type WitnessServerOptions, witnessServer } from '../peer/witness-server.ts';
 import type { Identity } from '../protocol/identity.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
@@ -95,7 +96,7 @@ async function follow(
   for (;;) {
     try {
       const hub = await inTurn(() => look(url, witness, folder, flags.hubId, output));
-      const name = `potluck/${hub}`;
+      const name = originOf(hub);
       if (!logs.some((log) => log.name === name)) logs.push({ name, id: hub });
     } catch (error) {
       if (error instanceof Misbehaviour) {

@@ -1,5 +1,6 @@
 // What witnesses say of this hub's log: their cosignatures, each verified, the latest of each, served beside the checkpoint.
 import { openCheckpoint, verifyCosignature } from '../ledger/checkpoint.ts';
+import { originOf, witnessOf } from '../ledger/key-names.ts';
 import {
   NOTE_COSIGNATURE_V1,
   NOTE_ED25519,
@@ -39,7 +40,7 @@ export interface Cosignatures {
 
 /** Cosignatures of the checkpoints of the hub `id`. They are kept in memory: witnesses come again. */
 export function openCosignatures(id: string): Cosignatures {
-  const origin = `potluck/${id}`;
+  const origin = originOf(id);
   const held = new Map<string, Cosigned>();
   /** This hub's own signature lines of the checkpoints that are held. */
   const signed = new Map<string, string>();
@@ -83,7 +84,7 @@ export function openCosignatures(id: string): Cosignatures {
       const parsed = parseNote(note);
       // The key is in the name, so that nobody needs to be introduced; other names mean nothing here.
       const by = parsed.signatures.flatMap((signature) => {
-        const witness = /^witness\/([0-9a-f]{64})$/.exec(signature.name)?.[1];
+        const witness = witnessOf(signature.name);
         return witness && witness !== id ? [{ witness, signature }] : [];
       });
       if (by.length > WITNESSES_A_NOTE) {

@@ -1,6 +1,7 @@
 // The public log over HTTP, in the layout of C2SP tlog-tiles: a signed checkpoint, tiles of hashes, bundles of entries.
 import type { Context, Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
+import { originOf } from '../ledger/key-names.ts';
 import { MAX_NOTE_BYTES, NOTE_ED25519, verifierKey } from '../ledger/signed-note.ts';
 import { parseTilePath, type TileAddress } from '../ledger/tiles.ts';
 import { writeTlogProof } from '../ledger/tlog-proof.ts';
@@ -91,7 +92,7 @@ export function serveLog(
 
 /** The key of a hub's log as others configure it (c2sp.org/signed-note, section "Verifier keys"). */
 export function logKey(hub: string): string {
-  return verifierKey({ name: `potluck/${hub}`, id: hub }, NOTE_ED25519);
+  return verifierKey({ name: originOf(hub), id: hub }, NOTE_ED25519);
 }
 
 /** The size that a checkpoint of our own says. */

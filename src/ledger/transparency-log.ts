@@ -2,6 +2,7 @@
 import type { Identity } from '../protocol/identity.ts';
 import { openCheckpoint, signCheckpoint } from './checkpoint.ts';
 import { LedgerError } from './errors.ts';
+import { originOf } from './key-names.ts';
 import type { LogStore } from './log-store.ts';
 import {
   consistencyProof,
@@ -39,7 +40,7 @@ export function openTransparencyLog(
   identity: Identity,
   options: { readonly origin?: string } = {},
 ): TransparencyLog {
-  return new TransparencyLog(store, identity, options.origin ?? `potluck/${identity.id}`);
+  return new TransparencyLog(store, identity, options.origin ?? originOf(identity.id));
 }
 
 export class TransparencyLog {

@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { cosignCheckpoint } from '../ledger/checkpoint.ts';
+import { witnessName } from '../ledger/key-names.ts';
 import { createIdentity } from '../protocol/identity.ts';
 import { auditOf, ExampleLog, publicLogOf } from './example-log.ts';
-import { witnessName } from './witness.ts';
 
 const YEAR_MS = 365 * 86_400_000;
 

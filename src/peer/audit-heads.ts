@@ -3,6 +3,7 @@ import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js';
 import type { LoggedEvent, SeenHead } from '../core/events.ts';
 import { assembleCheckpoint, openCheckpoint } from '../ledger/checkpoint.ts';
 import { LedgerError } from '../ledger/errors.ts';
+import { originOf } from '../ledger/key-names.ts';
 import { equalHashes } from '../ledger/merkle.ts';
 import { seenHeadOf } from './heads.ts';
 import { Untruth } from './public-log.ts';
@@ -122,7 +123,7 @@ export class HeadCheck {
 
   /** The note that an event speaks of, where the hub has signed it; else the author's word is false, and no one else's. */
   #signedNote({ size, root, signature }: SeenHead, author: string): string | null {
-    const log = { name: `potluck/${this.#hub}`, id: this.#hub };
+    const log = { name: originOf(this.#hub), id: this.#hub };
     const note = assembleCheckpoint({ size, root: hexToBytes(root), signature: hexToBytes(signature) }, log);
     try {
       openCheckpoint(note, { id: log.id, origin: log.name });

@@ -9,6 +9,7 @@ import { z } from 'zod';
 import type { EventBody } from '../core/events.ts';
 import type { AnyGame } from '../games/game.ts';
 import { cosignCheckpoint } from '../ledger/checkpoint.ts';
+import { witnessName } from '../ledger/key-names.ts';
 import type { TransparencyLog } from '../ledger/transparency-log.ts';
 import { systemClock } from '../protocol/clock.ts';
 import { createIdentity, type Identity } from '../protocol/identity.ts';
@@ -21,7 +22,7 @@ import { HEADS_FOLDER, openHeads } from './heads.ts';
 import { localTestimony } from './local-testimony.ts';
 import { Untruth, type UntruthCode } from './public-log.ts';
 import { openReceipts } from './receipts.ts';
-import { witnessName, witnessOnce } from './witness.ts';
+import { witnessOnce } from './witness.ts';
 
 const played = async (rounds: number): Promise<ExampleLog> => {
   const example = new ExampleLog();

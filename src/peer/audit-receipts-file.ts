@@ -3,6 +3,7 @@ import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { LedgerError } from '../ledger/errors.ts';
+import { originOf } from '../ledger/key-names.ts';
 import { equalHashes } from '../ledger/merkle.ts';
 import { verifyReceipt } from '../ledger/receipt.ts';
 import { fromBase64 } from '../ledger/signed-note.ts';
@@ -40,7 +41,7 @@ export async function readReceipts(file: string, hub: string): Promise<ReceiptBo
     if (++count > LIMITS.receipts) throw bad(`at most ${LIMITS.receipts} receipts are read at once`);
     const { event, receipt } = parse(text, bad);
     try {
-      const { index, size, root } = verifyReceipt(receipt, event, { id: hub, origin: `potluck/${hub}` });
+      const { index, size, root } = verifyReceipt(receipt, event, { id: hub, origin: originOf(hub) });
       const { event_id } = receipt as { event_id: string };
       at.set(index, [...(at.get(index) ?? []), { event: event_id, file, line }]);
       const known = roots.get(size) ?? [];

@@ -1,6 +1,7 @@
 // Whether anybody outside has cosigned a log (c2sp.org/tlog-cosignature): without that a hub could show everybody another one.
 import { openCheckpoint, verifyCosignature } from '../ledger/checkpoint.ts';
 import { LedgerError } from '../ledger/errors.ts';
+import { originOf, witnessOf } from '../ledger/key-names.ts';
 import { MAX_NOTE_BYTES, parseNote } from '../ledger/signed-note.ts';
 import { Untruth } from './public-log.ts';
 
@@ -16,17 +17,16 @@ export interface Cosigned {
 
 /** Opens what a hub serves as its cosigned head. Throws Untruth `bad-checkpoint`. */
 export function openCosigned(note: string, hub: string): Cosigned {
-  const origin = `potluck/${hub}`;
+  const origin = originOf(hub);
   try {
     if (note.length > MAX_NOTE_BYTES) throw new LedgerError('malformed', `at most ${MAX_NOTE_BYTES} bytes`);
     const { size, root } = openCheckpoint(note, { id: hub, origin });
     const names = [...new Set(parseNote(note).signatures.map(({ name }) => name))].filter((name) => name !== origin);
-    const keyOf = (name: string) => /^witness\/([0-9a-f]{64})$/.exec(name)?.[1];
     const witnesses = names.flatMap((name) => {
-      const id = keyOf(name);
+      const id = witnessOf(name);
       return id && id !== hub ? [{ name, time_s: verifyCosignature(note, { name, id }).time_s }] : [];
     });
-    return { size, root, note, witnesses, unknown: names.filter((name) => !keyOf(name)) };
+    return { size, root, note, witnesses, unknown: names.filter((name) => !witnessOf(name)) };
   } catch (error) {
     if (!(error instanceof LedgerError)) throw error;
     throw new Untruth('bad-checkpoint', `the head that the hub serves as cosigned: ${error.message}`);

@@ -4,6 +4,7 @@ import { decodeEvent } from '../core/codec.ts';
 import type { LoggedEvent } from '../core/events.ts';
 import { openCheckpoint } from '../ledger/checkpoint.ts';
 import { LedgerError } from '../ledger/errors.ts';
+import { originOf } from '../ledger/key-names.ts';
 import { inclusionProof, leafHash, MAX_PROOF_HASHES, type NodeReader, verifyInclusion } from '../ledger/merkle.ts';
 import {
   fromBase64,
@@ -45,7 +46,7 @@ export function proveEvent(bytes: Uint8Array, index: number, size: number, node:
 /** The checkpoint with the hub's signature alone: whatever else was signed below it would be unproven beside the proof. */
 export function bareCheckpoint(note: string, hub: string): string {
   const parsed = parseNote(note);
-  const [signature] = signaturesBy(parsed, { name: `potluck/${hub}`, id: hub }, NOTE_ED25519);
+  const [signature] = signaturesBy(parsed, { name: originOf(hub), id: hub }, NOTE_ED25519);
   if (!signature) throw new OwnershipError('bad-signature', `the checkpoint has no signature by the hub ${hub}`);
   return `${parsed.text}\n${signatureLine(signature)}`;
 }
@@ -53,7 +54,7 @@ export function bareCheckpoint(note: string, hub: string): string {
 /** Opens a checkpoint of `hub` that holds its signature and nothing else. Throws OwnershipError `malformed`, `bad-signature`. */
 export function openBareCheckpoint(note: string, hub: string): ProvenHead {
   try {
-    const { size, root } = openCheckpoint(note, { id: hub, origin: `potluck/${hub}` });
+    const { size, root } = openCheckpoint(note, { id: hub, origin: originOf(hub) });
     if (note === bareCheckpoint(note, hub)) return { hub, size, root };
   } catch (error) {
     if (!(error instanceof LedgerError)) throw error;

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { cosignCheckpoint } from '../ledger/checkpoint.ts';
+import { witnessName } from '../ledger/key-names.ts';
 import { createMemoryLogStore } from '../ledger/log-store.ts';
 import { writeTlogProof } from '../ledger/tlog-proof.ts';
 import { openTransparencyLog } from '../ledger/transparency-log.ts';
@@ -10,7 +11,6 @@ import { signEvent } from '../protocol/envelope.ts';
 import { createIdentity } from '../protocol/identity.ts';
 import { checkEntryProof, isEntryProof } from './entry-proof.ts';
 import { OwnershipError } from './ownership-errors.ts';
-import { witnessName } from './witness.ts';
 
 const hub = createIdentity();
 const witness = createIdentity();

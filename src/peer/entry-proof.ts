@@ -2,6 +2,7 @@
 import { decodeEvent } from '../core/codec.ts';
 import type { LoggedEvent } from '../core/events.ts';
 import { LedgerError } from '../ledger/errors.ts';
+import { hubOf, originOf } from '../ledger/key-names.ts';
 import { parseTlogProof, verifyTlogProof } from '../ledger/tlog-proof.ts';
 import { ProtocolError } from '../protocol/errors.ts';
 import { type Cosigned, openCosigned } from './audit-witnesses.ts';
@@ -36,14 +37,14 @@ export function checkEntryProof(text: string, entry?: Uint8Array): EntryProof {
         'the proof does not hold its entry: name the file that does, with --entry FILE',
       );
     }
-    const hub = /^potluck\/([0-9a-f]{64})\n/.exec(note)?.[1];
+    const hub = hubOf(note);
     if (!hub) {
       throw new OwnershipError(
         'malformed',
         `expected a log named potluck/ and the id of a hub, got ${note.split('\n', 1)[0].slice(0, 80)}`,
       );
     }
-    const { index, size } = verifyTlogProof(text, bytes, { id: hub, origin: `potluck/${hub}` });
+    const { index, size } = verifyTlogProof(text, bytes, { id: hub, origin: originOf(hub) });
     return { hub, index, size, event: decodeEvent(bytes), witnesses: openCosigned(note, hub).witnesses };
   } catch (error) {
     if (error instanceof LedgerError)

@@ -11,6 +11,7 @@ import { initialState, type NetworkState, type RunState } from '../core/state.ts
 import { drawnBy } from '../core/testing/example-draw.ts';
 import { exampleRules, exampleVerdict, sealFor } from '../core/testing/example-events.ts';
 import { takeApart } from '../ledger/checkpoint.ts';
+import { originOf } from '../ledger/key-names.ts';
 import { createMemoryLogStore } from '../ledger/log-store.ts';
 import { TILE_WIDTH } from '../ledger/tiles.ts';
 import { openTransparencyLog, type TransparencyLog } from '../ledger/transparency-log.ts';
@@ -164,7 +165,7 @@ export async function signed(author: Identity, body: EventBody): Promise<Entry> 
 /** The head of a log as its peers sign it. */
 export async function headOf(log: TransparencyLog, hub: Identity): Promise<SeenHead> {
   const { note } = await log.checkpoint();
-  const { size, root, signature } = takeApart(note, { name: `potluck/${hub.id}`, id: hub.id });
+  const { size, root, signature } = takeApart(note, { name: originOf(hub.id), id: hub.id });
   return { size, root: bytesToHex(root), signature: bytesToHex(signature) };
 }
 

@@ -10,6 +10,7 @@ import { CodedError } from '../errors.ts';
 import type { Drawer } from '../games/drawer.ts';
 import { openCheckpoint, takeApart } from '../ledger/checkpoint.ts';
 import { LedgerError } from '../ledger/errors.ts';
+import { originOf } from '../ledger/key-names.ts';
 import { equalHashes } from '../ledger/merkle.ts';
 import type { Receipt } from '../ledger/receipt.ts';
 import { MAX_NOTE_BYTES } from '../ledger/signed-note.ts';
@@ -87,7 +88,7 @@ export interface HeadOptions {
 /** Opens what is kept of a hub. Throws Misbehaviour where this hub was found to have contradicted itself before. */
 export async function openHeads(options: HeadOptions): Promise<HeadKeeper> {
   const { hub, drawer, clock } = options;
-  const key = { name: `potluck/${hub}`, id: hub };
+  const key = { name: originOf(hub), id: hub };
   const kept = await readKeptHeads(drawer, hub);
   if (kept.fork) throw new Misbehaviour(kept.fork.message, { hub, ...kept.fork });
   const heads: KeptHead[] = [...kept.heads];
@@ -244,7 +245,7 @@ export async function readKeptHeads(
 /** The head in a note, where the hub has signed it. */
 export function headOf(note: string, hub: string): BareHead | null {
   try {
-    const { size, root } = openCheckpoint(note, { id: hub, origin: `potluck/${hub}` });
+    const { size, root } = openCheckpoint(note, { id: hub, origin: originOf(hub) });
     return { note: bareCheckpoint(note, hub), size, root };
   } catch (error) {
     if (error instanceof LedgerError) return null;

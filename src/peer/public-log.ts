@@ -2,6 +2,7 @@
 import { CodedError } from '../errors.ts';
 import { openCheckpoint } from '../ledger/checkpoint.ts';
 import { LedgerError } from '../ledger/errors.ts';
+import { hubOf, originOf } from '../ledger/key-names.ts';
 import { MAX_NOTE_BYTES } from '../ledger/signed-note.ts';
 
 /** What keeps a log from being read. None of these says that somebody lied. */
@@ -105,11 +106,11 @@ export function openHead(
 ): { readonly hub: string; readonly head: SignedHead } {
   const bad = (what: string) => new Untruth('bad-checkpoint', `the checkpoint: ${what}`);
   if (note.length > MAX_NOTE_BYTES) throw bad(`expected at most ${MAX_NOTE_BYTES} bytes, got ${note.length}`);
-  const named = /^potluck\/([0-9a-f]{64})\n/.exec(note)?.[1];
+  const named = hubOf(note);
   if (!named) throw bad('expected the origin potluck/ and the id of a hub');
   if (expected && named !== expected) throw bad(`expected a log of hub ${expected}, got one of ${named}`);
   try {
-    const { size, root } = openCheckpoint(note, { id: named, origin: `potluck/${named}` });
+    const { size, root } = openCheckpoint(note, { id: named, origin: originOf(named) });
     return { hub: named, head: { note, size, root } };
   } catch (error) {
     if (error instanceof LedgerError) throw bad(error.message);

@@ -9,10 +9,11 @@ import {
 } from '../ledger/add-checkpoint.ts';
 import { cosignCheckpoint } from '../ledger/checkpoint.ts';
 import { LedgerError } from '../ledger/errors.ts';
+import { originOf, witnessName } from '../ledger/key-names.ts';
 import type { NoteKey } from '../ledger/signed-note.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import type { Identity } from '../protocol/identity.ts';
-import { readKept, witnessFile, witnessName, writeDurably } from './witness.ts';
+import { readKept, witnessFile, writeDurably } from './witness.ts';
 
 /** A checkpoint comes in one packet; whoever needs longer holds up nobody else. */
 const REQUEST_MS = 10_000;
@@ -32,7 +33,7 @@ export interface WitnessServerOptions {
 
 /** Where a witness keeps the latest checkpoint of a log; of a hub's the same file as where it follows that hub itself. */
 function fileOf(folder: string, log: NoteKey): string {
-  const hub = `potluck/${log.id}` === log.name;
+  const hub = originOf(log.id) === log.name;
   return witnessFile(folder, hub ? log.id : sha256Hex(new TextEncoder().encode(`${log.name}\n${log.id}`)));
 }
 

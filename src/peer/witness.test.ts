@@ -5,13 +5,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { isEquivocation, verifyCosignature } from '../ledger/checkpoint.ts';
+import { witnessName } from '../ledger/key-names.ts';
 import { createMemoryLogStore } from '../ledger/log-store.ts';
 import { equalHashes, nodesOfLeaves, rootAt } from '../ledger/merkle.ts';
 import { openTransparencyLog, type TransparencyLog } from '../ledger/transparency-log.ts';
 import { createIdentity } from '../protocol/identity.ts';
 import { Misbehaviour, type WitnessedLog } from './continuation.ts';
 import { OwnershipError, type OwnershipErrorCode } from './ownership-errors.ts';
-import { witnessFile, witnessName, witnessOnce } from './witness.ts';
+import { witnessFile, witnessOnce } from './witness.ts';
 
 const hub = createIdentity();
 const witness = createIdentity();

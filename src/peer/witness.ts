@@ -6,6 +6,7 @@ import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type Checkpoint, cosignCheckpoint, openCheckpoint } from '../ledger/checkpoint.ts';
 import { LedgerError } from '../ledger/errors.ts';
+import { originOf, witnessName } from '../ledger/key-names.ts';
 import { MAX_NOTE_BYTES, type NoteKey } from '../ledger/signed-note.ts';
 import type { Identity } from '../protocol/identity.ts';
 import { bareCheckpoint } from './certificate-event.ts';
@@ -14,11 +15,6 @@ import { reasonOf } from './line.ts';
 import { OwnershipError } from './ownership-errors.ts';
 
 const SEND_MS = 10_000;
-
-/** A witness's name in its cosignatures: the key is in it, so that anybody can check them. */
-export function witnessName(id: string): string {
-  return `witness/${id}`;
-}
 
 /** The file with the last head that a witness has cosigned, in its folder. */
 export function witnessFile(folder: string, hub: string): string {
@@ -40,7 +36,7 @@ export async function witnessOnce(
   const { hub, head } = log;
   if (!head) throw new OwnershipError('bad-log', 'the hub has signed no checkpoint yet');
   const file = witnessFile(folder, hub);
-  const found = await readKept(file, { name: `potluck/${hub}`, id: hub });
+  const found = await readKept(file, { name: originOf(hub), id: hub });
   const kept = found && { ...found, note: bareCheckpoint(found.note, hub) };
   const now = bareCheckpoint(head.note, hub);
   if (kept) await verifyContinuation(log, kept, { note: now, size: head.size, root: head.root });

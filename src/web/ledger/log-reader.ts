@@ -3,6 +3,7 @@ import { concatBytes } from '@noble/hashes/utils.js';
 import { CodedError } from '../../errors.ts';
 import { type Checkpoint, openCheckpoint } from '../../ledger/checkpoint.ts';
 import { LedgerError } from '../../ledger/errors.ts';
+import { originOf } from '../../ledger/key-names.ts';
 import { consistencyProof, inclusionProof, leafHash, verifyConsistency, verifyInclusion } from '../../ledger/merkle.ts';
 import { decodeEntryBundle, entriesPath, TILE_WIDTH, TileNodes, tilePath } from '../../ledger/tiles.ts';
 import { type TileSource, withTiles } from '../../ledger/tiles-needed.ts';
@@ -108,7 +109,7 @@ export function openLogReader(
   const tileOfHub: TileSource = async (level, index, width) =>
     TileNodes.fromBytes(await tile(tilePath(level, index, width)));
 
-  const open = (note: string): Checkpoint => openCheckpoint(note, { id: hub, origin: `potluck/${hub}` });
+  const open = (note: string): Checkpoint => openCheckpoint(note, { id: hub, origin: originOf(hub) });
   /** What earlier visits have seen, until a head has been shown to continue it. */
   const seenBefore = (): Checkpoint[] =>
     (memory?.read() ?? []).flatMap((note) => {
