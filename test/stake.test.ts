@@ -287,7 +287,7 @@ test('stake and settlement', async (t) => {
     const before = initialState(hub.id);
     for (const { event } of entries.slice(0, at)) assert.equal(apply(before, event), null);
     const [balance] = settleable(before, before.runs.get(run)!).balances;
-    const all = { ...balance, amount: 800 };
+    const all = { ...balance, amount: 800n };
     await untrue({ total: 800, root: settlementRoot('merkle-distributor', [all]) }, 'wrong-settlement');
     const other = createIdentity();
     await untrue({}, 'not-the-owner', other);

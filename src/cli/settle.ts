@@ -93,7 +93,8 @@ function say({ out, json }: SettleFlags, settlement: Settlement, event: string |
   const file = fileOf(out, run);
   openOutput(json).say(describe(file, settlement, event), {
     ...{ type: 'settlement', file, format, run, settlement: number, log_size, root, settled_shares: total, event },
-    ...{ balances: settlement.balances, ...rest(settlement), warning: settlement.warning },
+    balances: settlement.balances.map((balance) => ({ ...balance, amount: Number(balance.amount) })),
+    ...{ ...rest(settlement), warning: settlement.warning },
   });
 }
 

@@ -37,7 +37,8 @@ const address = (account: string, change = 0, to = ADDRESSES.get(account)!): Eve
 
 /** The settlement that is true now. */
 function settlement(more: Partial<PayoutSettled> = {}): PayoutSettled {
-  const { balances, total } = settleable(h.state, h.run);
+  const { balances, total: owed } = settleable(h.state, h.run);
+  const total = Number(owed);
   const format = more.format ?? 'merkle-distributor';
   return {
     ...{ type: 'payout.settled', version: 1, run: RUN, settlement: h.run.settlements, log_size: h.state.events },
@@ -64,7 +65,7 @@ describe('a settlement', () => {
     h.playRound();
     const { total, shares } = settleable(h.state, h.run);
     assert.deepEqual([...shares.keys()], [ALICE, VERA]);
-    assert.equal(total, balanceOf(h.run, ALICE).held - before + balanceOf(h.run, VERA).free);
+    assert.equal(total, BigInt(balanceOf(h.run, ALICE).held - before + balanceOf(h.run, VERA).free));
     h.happen(OWNER, settlement({ format: 'standard-merkle-tree' }));
     assert.equal(h.run.settlements, 2);
     const { held, settled } = balanceOf(h.run, ALICE);
@@ -111,7 +112,7 @@ describe('a settlement', () => {
     h.openRound(true, { rounds: 9, rules: rules(5) });
     h.playRound();
     h.happen(ALICE, address(ALICE));
-    assert.equal(settleable(h.state, h.run).total, 0);
+    assert.equal(settleable(h.state, h.run).total, 0n);
     h.refused('wrong-settlement', OWNER, settlement({ total: 1 }));
   });
 
@@ -134,6 +135,12 @@ describe('a settlement', () => {
       accepted: false,
     });
     assert.deepEqual(balanceOf(h.run, VERA), { held, settled: held, locked: 0, withheld: 0, free: 0 });
+  });
+
+  test('of more than 2^53 shares is exact: a total that was rounded is not the one', () => {
+    h.run.shares.set(ALICE, Number.MAX_SAFE_INTEGER).set(VERA, 2);
+    assert.equal(settleable(h.state, h.run).total, 2n ** 53n + 1n);
+    h.refused('wrong-settlement', OWNER, settlement());
   });
 
   test('of thousands of holders is computed once, however often a wrong one is sent', () => {

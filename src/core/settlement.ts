@@ -15,13 +15,14 @@ export interface Balance {
   readonly index: number;
   /** 0x and 40 lower-case hexadecimal digits. */
   readonly address: string;
-  readonly amount: number;
+  readonly amount: bigint;
   readonly accounts: readonly string[];
 }
 
 export interface Settleable {
   readonly balances: readonly Balance[];
-  readonly total: number;
+  /** A sum over holders is a BigInt: what is owed stays exact beyond 2^53. */
+  readonly total: bigint;
   /** Free shares by holder, as far as they go into `balances`. */
   readonly shares: ReadonlyMap<string, number>;
   /** Holders who have named no address: nothing is ever guessed, and what they hold stays theirs in the log. */
@@ -36,7 +37,7 @@ export function settleable(state: NetworkState, run: RunState): Settleable {
 
 /** Free shares by where they go. Whole shares only; settled and unsettled together are what came in. */
 export function byAddress(free: ReadonlyMap<string, number>, addresses: ReadonlyMap<string, string>): Settleable {
-  const leaves = new Map<string, { amount: number; accounts: string[] }>();
+  const leaves = new Map<string, { amount: bigint; accounts: string[] }>();
   const shares = new Map<string, number>();
   const unsettled: { account: string; shares: number }[] = [];
   for (const [account, amount] of free) {
@@ -46,14 +47,14 @@ export function byAddress(free: ReadonlyMap<string, number>, addresses: Readonly
       unsettled.push({ account, shares: amount });
       continue;
     }
-    const leaf = leaves.get(address) ?? { amount: 0, accounts: [] };
-    leaves.set(address, { amount: leaf.amount + amount, accounts: [...leaf.accounts, account] });
+    const leaf = leaves.get(address) ?? { amount: 0n, accounts: [] };
+    leaves.set(address, { amount: leaf.amount + BigInt(amount), accounts: [...leaf.accounts, account] });
     shares.set(account, amount);
   }
   const balances = [...leaves]
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([address, leaf], index) => ({ index, address, ...leaf }));
-  return { balances, shares, unsettled, total: balances.reduce((sum, { amount }) => sum + amount, 0) };
+  return { balances, shares, unsettled, total: balances.reduce((sum, { amount }) => sum + amount, 0n) };
 }
 
 /** The leaf of one balance, 32 bytes. */
@@ -65,7 +66,7 @@ export function balanceLeaf(format: SettlementFormat, { index, address, amount }
   return keccak_256(keccak_256(concatBytes(word(index), padded, word(amount))));
 }
 
-const word = (value: number): Uint8Array => hexToBytes(BigInt(value).toString(16).padStart(64, '0'));
+const word = (value: number | bigint): Uint8Array => hexToBytes(BigInt(value).toString(16).padStart(64, '0'));
 
 /** The root of the tree over balances, 0x and 64 digits, as OpenZeppelin's merkle-tree library makes it. At least one balance. */
 export function settlementRoot(format: SettlementFormat, balances: readonly Balance[]): string {
@@ -119,8 +120,8 @@ export function refusalOfSettlement(
   }
   const { found, roots } = computedFor(state, run);
   const { balances, total } = found;
-  if (total === 0) return refuse('wrong-settlement', 'nobody who has named an address holds free shares');
-  if (body.total !== total) return refuse('wrong-settlement', `total: expected ${total}, got ${body.total}`);
+  if (total === 0n) return refuse('wrong-settlement', 'nobody who has named an address holds free shares');
+  if (BigInt(body.total) !== total) return refuse('wrong-settlement', `total: expected ${total}, got ${body.total}`);
   const root = roots.get(body.format) ?? settlementRoot(body.format, balances);
   roots.set(body.format, root);
   return body.root === root ? null : refuse('wrong-settlement', `root: expected ${root}, got ${body.root}`);

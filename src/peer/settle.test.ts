@@ -39,7 +39,7 @@ const bytesHex = (length: number): fc.Arbitrary<string> =>
 const holders = fc.uniqueArray(
   fc.record({
     account: bytesHex(32),
-    shares: fc.maxSafeNat().map((n) => n % 1e12),
+    shares: fc.oneof(fc.maxSafeNat(), fc.nat(1000)),
     tokens: fc.nat(),
     address: fc.option(
       fc.oneof(
@@ -60,7 +60,7 @@ test('settled and unsettled together are the table, in whole shares, and each ad
   fc.assert(
     fc.property(holders, (table) => {
       const { balances, unsettled } = settled(table);
-      const sum = (values: number[]): number => values.reduce((all, value) => all + value, 0);
+      const sum = (values: (number | bigint)[]) => values.reduce<bigint>((all, value) => all + BigInt(value), 0n);
       assert.equal(
         sum(balances.map(({ amount }) => amount)) + sum(unsettled.map(({ shares }) => shares)),
         sum(table.map(({ shares }) => shares)),
@@ -117,13 +117,13 @@ test('the core and OpenZeppelin’s library agree on every root of a standard tr
 });
 
 test('the standard tree loads in OpenZeppelin’s library, whose verifier takes the claims and no wrong ones', () => {
-  const balance = (index: number, amount: number): Balance => ({
+  const balance = (index: number, amount: bigint): Balance => ({
     index,
     address: `0x${String(index).repeat(40)}`,
     amount,
     accounts: [],
   });
-  const balances = [balance(1, 10), balance(2, 20), balance(3, 30)];
+  const balances = [balance(1, 10n), balance(2, 20n), balance(3, 30n)];
   const { root, tree } = settlementFile('standard-merkle-tree', balances) as {
     root: string;
     tree: Parameters<typeof StandardMerkleTree.load<string[]>>[0];

@@ -13,7 +13,7 @@ import { checksummedAddress } from './ownership.ts';
 import { OwnershipError } from './ownership-errors.ts';
 import { chooseLoggedRun, replayLog } from './ownership-log.ts';
 
-const hex = (value: number): string => `0x${BigInt(value).toString(16)}`;
+const hex = (value: bigint): string => `0x${value.toString(16)}`;
 
 /** The file of a settlement, in the words of the tools that read it. Throws OwnershipError `nothing-to-settle`. */
 export function settlementFile(format: SettlementFormat, balances: readonly Balance[]): object {
@@ -39,7 +39,7 @@ export function settlementFile(format: SettlementFormat, balances: readonly Bala
   ]);
   return {
     merkleRoot: tree.root,
-    tokenTotal: hex(balances.reduce((sum, { amount }) => sum + amount, 0)),
+    tokenTotal: hex(balances.reduce((sum, { amount }) => sum + amount, 0n)),
     claims: Object.fromEntries(claims),
   };
 }
@@ -110,7 +110,8 @@ function settlementAt(state: NetworkState, run: RunState, format: SettlementForm
   const file = settlementFile(format, found.balances);
   const { id, model, round: merged_rounds, settlements: settlement, unearned_shares } = run;
   const root = settlementRoot(format, found.balances);
-  const statement = { run: id, settlement, log_size: state.events, format, root, total: found.total };
+  // Beyond 2^53 the core takes no statement, for a number in an event is exact or refused; the file has every share all the same.
+  const statement = { run: id, settlement, log_size: state.events, format, root, total: Number(found.total) };
   const sums = { held: 0, settled: 0, locked: 0, withheld: 0, free: 0 };
   for (const balance of allBalances(run).values()) {
     for (const kind of ['held', 'settled', 'locked', 'withheld', 'free'] as const) sums[kind] += balance[kind];

@@ -210,9 +210,9 @@ function nextMove(
   const choice = random.below(6);
   if (choice === 0) {
     const { balances, total } = settleable(state, run);
-    const root = total > 0 ? settlementRoot('merkle-distributor', balances) : `0x${'0'.repeat(64)}`;
+    const root = total > 0n ? settlementRoot('merkle-distributor', balances) : `0x${'0'.repeat(64)}`;
     const log = { settlement: run.settlements, log_size: state.events, format: 'merkle-distributor' as const };
-    return [world.owner, { type: 'payout.settled', ...base, ...log, root, total: Math.max(1, total) }];
+    return [world.owner, { type: 'payout.settled', ...base, ...log, root, total: Math.max(1, Number(total)) }];
   }
   if (choice === 1) {
     const change = state.addresses.get(id)?.changes ?? 0;

@@ -376,9 +376,9 @@ const SAYINGS = {
   settle: (scene: Scene): Said => {
     const { state, run } = scene;
     const { balances, total } = settleable(state, run);
-    if (total === 0) return null;
+    if (total === 0n) return null;
     const log = { settlement: run.settlements, log_size: state.events, format: 'merkle-distributor' as const };
     const root = settlementRoot('merkle-distributor', balances);
-    return [run.owner, { type: 'payout.settled', ...inRun(scene), ...log, root, total }];
+    return [run.owner, { type: 'payout.settled', ...inRun(scene), ...log, root, total: Number(total) }];
   },
 } as const;
