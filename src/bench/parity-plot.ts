@@ -1,5 +1,5 @@
 // The frontier of `bench parity` as an SVG: loss against bytes sent, on a logarithmic axis, with reference lines.
-import type { Measured } from './parity.ts';
+import type { Measured } from './parity-trial.ts';
 
 const WIDTH = 760;
 const HEIGHT = 440;

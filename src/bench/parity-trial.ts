@@ -85,6 +85,12 @@ export interface TrialResult {
   readonly seconds: number;
 }
 
+/** One finished trial under its name. */
+export interface Measured extends TrialResult {
+  readonly name: string;
+  readonly trial: TrialInput;
+}
+
 const CURVE_POINTS = 6;
 const CURVE_STRIDE = 10;
 

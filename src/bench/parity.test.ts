@@ -7,10 +7,10 @@ import { test } from 'node:test';
 import { seededRandom } from '../protocol/random.ts';
 import { createNativeRuntime } from '../tensor/native-runtime.ts';
 import { BenchError } from './errors.ts';
-import { type Measured, run } from './parity.ts';
+import { run } from './parity.ts';
 import { readCorpus, windowBatches } from './parity-data.ts';
 import { plot } from './parity-plot.ts';
-import { roundLengths, runTrial, TrialSchema } from './parity-trial.ts';
+import { type Measured, roundLengths, runTrial, TrialSchema } from './parity-trial.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'parity-'));
 const file = join(folder, 'text.txt');

@@ -7,7 +7,7 @@ import { createNativeRuntime } from '../tensor/native-runtime.ts';
 import { BenchError } from './errors.ts';
 import { type Corpus, readCorpus } from './parity-data.ts';
 import { plot } from './parity-plot.ts';
-import { runTrial, type TrialInput, type TrialResult, TrialSchema } from './parity-trial.ts';
+import { type Measured, runTrial, type TrialInput, type TrialResult, TrialSchema } from './parity-trial.ts';
 import { readLines, table, writeJson } from './report.ts';
 
 const HELP = `npm run bench parity [-- OPTIONS]
@@ -37,12 +37,6 @@ const FRONTIER: Readonly<Record<string, TrialInput>> = {
   ),
   ...Object.fromEntries(ROUND_LENGTHS.map((n) => [`sparse-${n}`, { inner_steps: n, exchange: 'sparse' } as const])),
 };
-
-/** One finished trial under its name. */
-export interface Measured extends TrialResult {
-  readonly name: string;
-  readonly trial: TrialInput;
-}
 
 interface Options {
   readonly corpus: Corpus;

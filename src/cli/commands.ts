@@ -94,7 +94,7 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   },
   completion: {
     summary: 'Print a script that completes potluck commands in your shell.',
-    load: async () => (await import('./completion.ts')).completionCommand(),
+    load: async () => (await import('./completion.ts')).completionCommand(allCommands),
   },
 };
 
@@ -103,3 +103,5 @@ export async function loadCommand(name: string): Promise<Command> {
   const { summary, load } = COMMANDS[name];
   return (await load()).description(summary);
 }
+
+const allCommands = (): Promise<Command[]> => Promise.all(Object.keys(COMMANDS).map(loadCommand));

@@ -1,13 +1,12 @@
 // `potluck completion`: a script from the commands as they are, so that completing a word starts nothing.
 import { Argument, Command, type Option } from 'commander';
-import { COMMANDS, loadCommand } from './commands.ts';
 import { jsonOption } from './options.ts';
 import { openOutput } from './output.ts';
 
 const SHELLS = ['bash', 'zsh', 'fish'] as const;
 type Shell = (typeof SHELLS)[number];
 
-export function completionCommand(): Command {
+export function completionCommand(allCommands: () => Promise<readonly Command[]>): Command {
   return new Command('completion')
     .addArgument(new Argument('<shell>', 'which shell').choices(SHELLS))
     .addOption(jsonOption())
@@ -20,7 +19,7 @@ Examples:
   $ potluck completion fish > ~/.config/fish/completions/potluck.fish`,
     )
     .action(async (shell: Shell, { json }: { json: boolean }) => {
-      const commands = await Promise.all(Object.keys(COMMANDS).map(loadCommand));
+      const commands = await allCommands();
       const script = shell === 'fish' ? fishScript(commands) : bashScript(commands, shell);
       openOutput(json).say(script.trimEnd(), { type: 'completion', shell, script });
     });

@@ -1,16 +1,5 @@
 // Who is here and who has answered, counted as it changes: whether a round may go on is asked after every event, also with thousands of peers.
-import type { PeerState, RunState, Submission } from './state.ts';
-
-/** Counts over a run's present peers. Each is implied by peers and submissions; invariants.ts holds them together. */
-export interface Attendance {
-  workers: number;
-  /** Present workers whose work of the open round is in the log. */
-  handed_in: number;
-  /** Verdicts on the open round's submissions that their present judges have not sealed yet. */
-  seals_due: number;
-  /** Sealed verdicts that present validators have not shown yet. */
-  verdicts_due: number;
-}
+import type { Attendance, PeerState, RunState, Submission } from './state.ts';
 
 export const nobody = (): Attendance => ({ workers: 0, handed_in: 0, seals_due: 0, verdicts_due: 0 });
 

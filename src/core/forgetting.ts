@@ -5,19 +5,7 @@
 // none of them has used. It rises in two steps: the number that a key was told stays good while CORE_LIMITS.leaves_until_forgotten others
 // leave, which is longer than a join is under way.
 import { CORE_LIMITS } from './limits.ts';
-import type { PeerState, RunState } from './state.ts';
-
-/** What a run remembers of those whom it has forgotten. */
-export interface Forgetting {
-  /** How many without a record have left since the last look. */
-  leaves: number;
-  /** Whoever is forgotten has used only sessions below this one. */
-  least_session: number;
-  /** The session that the next join of one of them opens; those from `least_session` on are taken too. */
-  next_session: number;
-  /** A Bloom filter of their keys; null: there are none. */
-  keys: Uint8Array | null;
-}
+import type { Forgetting, PeerState, RunState } from './state.ts';
 
 export const nobodyForgotten = (): Forgetting => ({ leaves: 0, least_session: 0, next_session: 0, keys: null });
 

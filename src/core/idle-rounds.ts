@@ -1,20 +1,10 @@
 // Rounds that bring nothing: each is opened again after a longer wait, so that a run that nobody can serve does not fill the log.
-import type { RunState, Submission } from './state.ts';
+import type { Idle, RunState, Submission } from './state.ts';
 
 /** The wait before the third opening in a row, in the log's time; the second comes at once, since one round may fail for anybody's reasons. */
 const FIRST_WAIT_MS = 2000;
 /** Each wait is twice the one before, up to this: a device that could serve the run may join at any time, and then nobody waits. */
 const LONGEST_WAIT_MS = 300_000;
-
-/** What came of the last openings in a row that brought nothing. */
-export interface Idle {
-  rounds: number;
-  /** Before this time of the log the round should not open. */
-  opens_ms: number;
-  /** Of the last of them: how much was handed in, and what most of its verdicts said, "" without any. */
-  submissions: number;
-  code: string;
-}
 
 export const notIdle = (): Idle => ({ rounds: 0, opens_ms: 0, submissions: 0, code: '' });
 

@@ -2,20 +2,11 @@
 // earlier ones, and all who measure must see it rise: no single one can halt a run, neither by a high word nor by a low one before.
 import type { RunHalted } from './events.ts';
 import { type Refusal, refuse } from './refusal.ts';
-import type { RunState } from './state.ts';
+import type { LossWatch, RunState } from './state.ts';
 
 /** So many measured models in a row, each worse than the best before by more than a quarter: no wave of a run that learns. */
 const WORSE_MODELS = 4;
 const WORSE = { times: 5, of: 4 } as const;
-
-/** What one validator has measured since the run began or was resumed, in millionths of a nat. */
-export interface LossWatch {
-  lowest_micro: number;
-  last_micro: number;
-  worse_models: number;
-  /** The round of its last word. */
-  round: number;
-}
 
 /** A validator has measured the present model; the core takes one word of each. */
 export function noteLoss({ losses, round }: RunState, validator: string, loss_micro: number): void {

@@ -1,10 +1,6 @@
 // What the network knows after a prefix of the log: plain data, integers only, nothing that the log does not imply.
-import type { Attendance } from './attendance.ts';
 import type { RoundBonds } from './consensus.ts';
 import type { PeerRole, RunCreated, RunHalted, VerdictGiven, WorkSubmitted } from './events.ts';
-import type { Forgetting } from './forgetting.ts';
-import type { Idle } from './idle-rounds.ts';
-import type { LossWatch } from './rising-loss.ts';
 import type { Rules } from './rules.ts';
 
 export type Phase = 'gathering' | 'working' | 'judging' | 'revealing' | 'merging' | 'paused' | 'finished';
@@ -129,6 +125,48 @@ export interface Lineage {
   readonly royalty_permille: number;
   /** Who held how many shares of the model, as stated there. */
   readonly holders: ReadonlyMap<string, number>;
+}
+
+/** Counts over a run's present peers. Each is implied by peers and submissions; invariants.ts holds them together. */
+export interface Attendance {
+  workers: number;
+  /** Present workers whose work of the open round is in the log. */
+  handed_in: number;
+  /** Verdicts on the open round's submissions that their present judges have not sealed yet. */
+  seals_due: number;
+  /** Sealed verdicts that present validators have not shown yet. */
+  verdicts_due: number;
+}
+
+/** What a run remembers of those whom it has forgotten. */
+export interface Forgetting {
+  /** How many without a record have left since the last look. */
+  leaves: number;
+  /** Whoever is forgotten has used only sessions below this one. */
+  least_session: number;
+  /** The session that the next join of one of them opens; those from `least_session` on are taken too. */
+  next_session: number;
+  /** A Bloom filter of their keys; null: there are none. */
+  keys: Uint8Array | null;
+}
+
+/** What came of the last openings in a row that brought nothing. */
+export interface Idle {
+  rounds: number;
+  /** Before this time of the log the round should not open. */
+  opens_ms: number;
+  /** Of the last of them: how much was handed in, and what most of its verdicts said, "" without any. */
+  submissions: number;
+  code: string;
+}
+
+/** What one validator has measured since the run began or was resumed, in millionths of a nat. */
+export interface LossWatch {
+  lowest_micro: number;
+  last_micro: number;
+  worse_models: number;
+  /** The round of its last word. */
+  round: number;
 }
 
 export interface RunState {

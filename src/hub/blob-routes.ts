@@ -1,20 +1,15 @@
 // Blobs over HTTP: fetched by hash, whole or from where a broken line left off (RFC 9110, section 14); receive-blobs.ts takes them.
 import type { Context, Hono } from 'hono';
-import type { BlobStore } from '../ledger/blob-store.ts';
-import type { Clock } from '../protocol/clock.ts';
 import { HASH_FORM } from '../protocol/hash.ts';
 import { addressOfAsker, answerTo, malformedHash, problem } from './answers.ts';
+import type { BlobServices, BlobTurns } from './blob-services.ts';
 import { hasAlready, rangeOf } from './byte-range.ts';
 import { carriedBy, cutOff } from './carried.ts';
 import { descriptorsHere } from './descriptors.ts';
-import type { Metrics } from './metrics.ts';
 import { openPacker, type Packer, type Packing, packingFor } from './packing.ts';
-import type { RateLimits } from './rate-limits.ts';
 import { receiver } from './receive-blobs.ts';
 import { limitsFor, openTransfers, type Transfers } from './transfers.ts';
 import { openTurns, type Turns } from './turns.ts';
-import type { UnnamedBlobs } from './unnamed-blobs.ts';
-import type { PeerTelemetry } from './views.ts';
 
 /** Text shards shrink to a third; weights and updates hardly, and large ones would keep a core busy for nothing. */
 const PACKED_BYTES = { least: 1024, most: 1 << 20 };
@@ -24,26 +19,6 @@ const PACKED_BYTES = { least: 1024, most: 1 << 20 };
  * and whoever sends or wants little shall not stand behind everybody who sends or wants much.
  */
 const AT_ONCE = { pieces: 8, syncs: 2 };
-
-export interface BlobTurns {
-  readonly turns: { readonly pieces: Turns; readonly syncs: Turns };
-}
-
-export interface BlobServices {
-  readonly id: string;
-  readonly clock: Clock;
-  readonly blobs: BlobStore;
-  readonly unnamed: UnnamedBlobs;
-  readonly telemetry: Map<string, PeerTelemetry>;
-  readonly rates: RateLimits;
-  readonly metrics: Metrics;
-  /** Whether a key takes part in a run or owns one. */
-  isKnown(peer: string): boolean;
-  /** Throws HubError `disk-full` where an upload of this size would not leave enough room. */
-  mustHaveRoom(size_bytes: number, whose: 'known' | 'stranger'): Promise<void>;
-  /** Gets what went wrong here, for the operator. */
-  onError(error: unknown, where: string): void;
-}
 
 /** Adds GET, HEAD and PUT of /blobs/HASH to an app. */
 export function serveBlobs(app: Hono, hub: BlobServices): void {

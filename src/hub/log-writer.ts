@@ -4,8 +4,14 @@ import { LedgerError } from '../ledger/errors.ts';
 import { MAX_WAITING_BYTES, MAX_WAITING_ENTRIES } from '../ledger/log-store.ts';
 import type { Clock, Timer } from '../protocol/clock.ts';
 import { HubError } from './errors.ts';
-import type { EventLog } from './sequencer.ts';
 import type { TakenSnapshot } from './snapshots.ts';
+
+/** The part of a log that the sequencer needs. `append` resolves when the entries are durable. */
+export interface EventLog {
+  readonly size: number;
+  append(entries: readonly Uint8Array[]): Promise<number>;
+  read(from: number, to: number): Uint8Array[];
+}
 
 /** People who free a full disk look at once whether it helped; a try that fails costs nothing. */
 const RETRY_MS = 1000;

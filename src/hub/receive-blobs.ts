@@ -8,7 +8,7 @@ import { HASH_FORM } from '../protocol/hash.ts';
 import { verifySignature } from '../protocol/identity.ts';
 import { uploadChallenge, WIRE_LIMITS } from '../protocol/messages.ts';
 import { addressOfAsker, announcedBytes, malformedHash, problem } from './answers.ts';
-import type { BlobServices, BlobTurns } from './blob-routes.ts';
+import type { BlobServices, BlobTurns } from './blob-services.ts';
 import { descriptorsHere } from './descriptors.ts';
 import { HubError } from './errors.ts';
 import { EXTRA_PLACES, limitsFor, openTransfers, SMALL_UPLOAD_BYTES, type Transfers } from './transfers.ts';

@@ -9,15 +9,8 @@ import { eventId, signEvent } from '../protocol/envelope.ts';
 import { ProtocolError } from '../protocol/errors.ts';
 import type { Identity } from '../protocol/identity.ts';
 import { HubError } from './errors.ts';
-import { openWriter, type Standing, type Written } from './log-writer.ts';
+import { type EventLog, openWriter, type Standing, type Written } from './log-writer.ts';
 import type { Snapshots } from './snapshots.ts';
-
-/** The part of a log that the sequencer needs. `append` resolves when the entries are durable. */
-export interface EventLog {
-  readonly size: number;
-  append(entries: readonly Uint8Array[]): Promise<number>;
-  read(from: number, to: number): Uint8Array[];
-}
 
 export interface SequencerOptions {
   /** When a write for which there was no room is tried again. */

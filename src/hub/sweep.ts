@@ -10,7 +10,7 @@ import type { Clock } from '../protocol/clock.ts';
 import { sleep } from '../protocol/clock.ts';
 import { blobsNamedBy } from './admission.ts';
 import type { LogClock } from './log-clock.ts';
-import type { EventLog } from './sequencer.ts';
+import type { EventLog } from './log-writer.ts';
 import type { UnnamedBlobs } from './unnamed-blobs.ts';
 
 const DAY_MS = 86_400_000;

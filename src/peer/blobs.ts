@@ -4,9 +4,9 @@ import { sha256Beside, sha256Hex } from '../protocol/hash.ts';
 import type { Identity } from '../protocol/identity.ts';
 import { uploadChallenge, WIRE_LIMITS } from '../protocol/messages.ts';
 import { PeerError } from './errors.ts';
-import { LINE_LIMITS, type Line, megabytes, openLine, type Trouble } from './line.ts';
+import { LINE_LIMITS, type Line, megabytes, openLine } from './line.ts';
 import { refusalOf } from './refusal.ts';
-import { sendBlob } from './upload.ts';
+import { sendBlob, type TransferWatch } from './upload.ts';
 
 /** Told after a second, then once a second: what takes no longer concerns nobody. */
 const TOLD_EVERY_MS = 1000;
@@ -132,12 +132,6 @@ async function fetchBlob(
     if (answer.joined) continue; // pieces of different things: once more, as a whole
     throw new PeerError('bad-blob', `expected bytes whose SHA-256 is ${hash}, got ${found}`, { hash, found });
   }
-}
-
-export interface TransferWatch {
-  at(done_bytes: number, total_bytes: number | null): void;
-  trouble(trouble: Trouble): void;
-  done(): void;
 }
 
 /** Tells of a transfer once in a while, of trouble that lasts, and of the end of one that it has told of. */

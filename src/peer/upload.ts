@@ -1,8 +1,14 @@
 // Uploading a blob: in parts, each answered for itself, so that a slow line is no hanging one and a broken one is gone on from.
 import { z } from 'zod';
-import type { TransferWatch } from './blobs.ts';
-import { type Line, megabytes } from './line.ts';
+import { type Line, megabytes, type Trouble } from './line.ts';
 import { parseJson, refusalOf } from './refusal.ts';
+
+/** Is told how a transfer goes. */
+export interface TransferWatch {
+  at(done_bytes: number, total_bytes: number | null): void;
+  trouble(trouble: Trouble): void;
+  done(): void;
+}
 
 const PARTS = {
   least_bytes: 32 << 10, // passes in the time of a silence at 1 kB/s

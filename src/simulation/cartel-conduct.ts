@@ -1,12 +1,31 @@
 // What devices do that lie together, as parts of the game that they play otherwise than honest ones.
+import type { RunState } from '../core/state.ts';
 import { CodedError } from '../errors.ts';
 import type { AnyGame, Claim, Device, Judging, Verdict } from '../games/game.ts';
 import { sha256Hex } from '../protocol/hash.ts';
+import type { Random } from '../protocol/random.ts';
 import { unseen } from './adversaries/task.ts';
-import type { Ring } from './cartel-play.ts';
 import { madeUp, slightlyWrong } from './judged-tally.ts';
 import type { SimulatedPeer } from './simulated-peer.ts';
 import { type TallyTask, toldLoss, workOf } from './tally-game.ts';
+import type { World } from './world.ts';
+
+/** What conspirators know together: nothing that the public log and their own keys do not give. */
+export interface Ring {
+  readonly world: World;
+  readonly random: Random;
+  /** The ids of the liars. */
+  readonly workers: Set<string>;
+  readonly validators: Set<string>;
+  /** Hashes of work that is a lie. */
+  readonly lies: Set<string>;
+  /** The round that is open, and the liar who acts in it where only one does. */
+  round: number;
+  actor: string | null;
+  /** What judges were drawn from last. */
+  last_draw: string | null;
+  run(): RunState;
+}
 
 /** What a liar does otherwise than the game says. */
 export type Part = (game: AnyGame, liar: SimulatedPeer, ring: Ring) => Partial<AnyGame>;

@@ -3,8 +3,8 @@ import type { LoggedEvent } from '../core/events.ts';
 import type { RunState } from '../core/state.ts';
 import type { AnyGame } from '../games/game.ts';
 import { CONNECTION_LIMITS } from '../hub/connections.ts';
-import { type Random, seededRandom } from '../protocol/random.ts';
-import type { Conspiracy } from './cartel-conduct.ts';
+import { seededRandom } from '../protocol/random.ts';
+import type { Conspiracy, Ring } from './cartel-conduct.ts';
 import { isLiar, planOfRoster, type Roster } from './cartel-roster.ts';
 import { CartelWatch, type Played } from './cartel-watch.ts';
 import { SimulationError } from './errors.ts';
@@ -12,23 +12,6 @@ import { judgedAsTraining } from './judged-tally.ts';
 import type { PeerPlan } from './plan.ts';
 import type { SimulatedPeer } from './simulated-peer.ts';
 import { World } from './world.ts';
-
-/** What conspirators know together: nothing that the public log and their own keys do not give. */
-export interface Ring {
-  readonly world: World;
-  readonly random: Random;
-  /** The ids of the liars. */
-  readonly workers: Set<string>;
-  readonly validators: Set<string>;
-  /** Hashes of work that is a lie. */
-  readonly lies: Set<string>;
-  /** The round that is open, and the liar who acts in it where only one does. */
-  round: number;
-  actor: string | null;
-  /** What judges were drawn from last. */
-  last_draw: string | null;
-  run(): RunState;
-}
 
 /** So seldom that histories without a restart spend no time on it. */
 const SNAPSHOT_EVERY = 100_000;

@@ -1,6 +1,6 @@
 // What a history with a cartel came to: how long its rounds took, who was paid, whose work was refused.
 import type { LoggedEvent } from '../core/events.ts';
-import type { Ring } from './cartel-play.ts';
+import type { Ring } from './cartel-conduct.ts';
 
 export interface Played {
   /** Merged rounds, and the virtual time that one took: from the first opening to the last merge. */

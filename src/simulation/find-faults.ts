@@ -1,7 +1,8 @@
 // Plants a fault and plays histories until one fails: the seed that found it, and what it found.
 import { BUGS, type Bug } from './bugs.ts';
 import { importWith } from './plant.ts';
-import { PLANTED_FAULTS, type PlantedFault } from './planted-faults.ts';
+import { PLANTED_FAULTS } from './planted-faults.ts';
+import type { PlantedFault } from './planted-rules.ts';
 
 /** Histories are played until one fails, at most so many: of rules alone they cost a fifth of those of a network. */
 const MOST_SEEDS = { rules: 200, world: 40 } as const;

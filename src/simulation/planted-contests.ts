@@ -1,5 +1,5 @@
 // Faults of one line in what may be contested, who decides it, and what is taken back: each of which a drawn history must find.
-import type { PlantedFault } from './planted-faults.ts';
+import type { PlantedFault } from './planted-rules.ts';
 
 export const CONTESTS: readonly PlantedFault[] = [
   {

@@ -1,14 +1,8 @@
 // Faults of one line in the real source, each of which something must find: those of the rules, and those of hub, peers and disks.
-import type { SourceFault } from './plant.ts';
 import { CONTESTS } from './planted-contests.ts';
 import { APPEALS, DUTIES, JUDGES } from './planted-judging.ts';
-import { RULE_FAULTS, type RuleFault } from './planted-rules.ts';
+import { type PlantedFault, RULE_FAULTS } from './planted-rules.ts';
 import { SILENCE } from './planted-silence.ts';
-
-export interface PlantedFault extends SourceFault, Pick<RuleFault, 'seed'>, Partial<Pick<RuleFault, 'unit'>> {
-  /** What must find it: `rules` histories drawn from the state, a `world` of hub and peers; null where only a test of its room can. */
-  readonly by: 'rules' | 'world' | null;
-}
 
 const NETWORK: readonly PlantedFault[] = [
   {

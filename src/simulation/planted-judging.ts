@@ -1,5 +1,5 @@
 // Faults of one line in who may judge, who is drawn, and what an appeal decides: each of which a drawn history must find.
-import type { PlantedFault } from './planted-faults.ts';
+import type { PlantedFault } from './planted-rules.ts';
 
 export const JUDGES: readonly PlantedFault[] = [
   {

@@ -8,6 +8,11 @@ export interface RuleFault extends SourceFault {
   readonly unit: readonly [file: string, name: string];
 }
 
+export interface PlantedFault extends SourceFault, Pick<RuleFault, 'seed'>, Partial<Pick<RuleFault, 'unit'>> {
+  /** What must find it: `rules` histories drawn from the state, a `world` of hub and peers; null where only a test of its room can. */
+  readonly by: 'rules' | 'world' | null;
+}
+
 const JUDGING: readonly RuleFault[] = [
   {
     name: 'tie-accepts',

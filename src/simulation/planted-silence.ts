@@ -1,5 +1,5 @@
 // Faults of one line in what becomes of judges who keep silent.
-import type { PlantedFault } from './planted-faults.ts';
+import type { PlantedFault } from './planted-rules.ts';
 
 export const SILENCE: readonly PlantedFault[] = [
   {

@@ -8,7 +8,7 @@ import { ConnectionBanner } from './shell/connection-banner.tsx';
 import { nameOf } from './shell/format.ts';
 import { LazyView } from './shell/lazy-view.tsx';
 import { Link } from './shell/link.tsx';
-import type { Live, LiveLink } from './shell/live.ts';
+import type { Live, LiveLink, ViewProps } from './shell/live.ts';
 import { type Route, route } from './shell/route.ts';
 import { useStore } from './shell/store.ts';
 import { ViewBoundary } from './shell/view-boundary.tsx';
@@ -18,12 +18,6 @@ const deviceView = () => import('./device/device-view.tsx').then((module) => mod
 const ledgerView = () => import('./ledger/ledger-view.tsx').then((module) => module.LedgerView);
 const playView = () => import('./play/play-view.tsx').then((module) => module.PlayView);
 const startView = () => import('./start/start-view.tsx').then((module) => module.StartView);
-
-/** What every view gets. */
-export interface ViewProps {
-  readonly live: Live;
-  readonly link: LiveLink;
-}
 
 export function App({ live: link }: { live: LiveLink }) {
   const live = useStore(link.store);

@@ -1,6 +1,5 @@
 // What the hub's own address shows: its one run, a choice where there are several, or how to begin where there is none.
 
-import type { ViewProps } from './app.tsx';
 import { broughtBy } from './run/brought.ts';
 import { RunView } from './run/run-view.tsx';
 import { told } from './run/sentence.ts';
@@ -9,7 +8,7 @@ import { phaseWord } from './run/words.ts';
 import { CopyBox } from './shell/copy-box.tsx';
 import { formatWhole, nameOf } from './shell/format.ts';
 import { Link } from './shell/link.tsx';
-import type { LiveRun } from './shell/live.ts';
+import type { LiveRun, ViewProps } from './shell/live.ts';
 
 export function HomeView(props: ViewProps) {
   const { live } = props;

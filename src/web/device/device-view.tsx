@@ -1,7 +1,7 @@
 // This device: whether it works, what for, what became of it, and who earns it.
 
-import type { ViewProps } from '../app.tsx';
 import { atWork, isOver } from '../shell/at-work.ts';
+import type { ViewProps } from '../shell/live.ts';
 import { useStore } from '../shell/store.ts';
 import { FIRST_STATE } from '../tab/state.ts';
 import { Earnings } from './earnings.tsx';

@@ -1,8 +1,7 @@
 // The log as far as its reader wants to see it, read and checked in this browser.
 import { useMemo, useState } from 'preact/hooks';
-import type { ViewProps } from '../app.tsx';
 import { countOf, nameOf, short } from '../shell/format.ts';
-import type { Live } from '../shell/live.ts';
+import type { Live, ViewProps } from '../shell/live.ts';
 import { AuditPanel } from './audit-panel.tsx';
 import { EventList } from './event-list.tsx';
 import { EventView } from './event-view.tsx';

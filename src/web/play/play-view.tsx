@@ -1,7 +1,7 @@
 // Talk to the present model: it is fetched into this browser and writes here, so that it goes on when the hub is away.
 import { useEffect } from 'preact/hooks';
-import type { ViewProps } from '../app.tsx';
 import { nameOf } from '../shell/format.ts';
+import type { ViewProps } from '../shell/live.ts';
 import { useStore } from '../shell/store.ts';
 import { opensOffline, sessionOf, stop, write } from './model-in-hand.ts';
 import './play.css';

@@ -1,12 +1,11 @@
 // A run as it happens: in a sentence, in what its model writes, in who brought how much; then figures, curves and devices.
 import { useEffect, useState } from 'preact/hooks';
 import type { RunOverview } from '../../protocol/messages.ts';
-import type { ViewProps } from '../app.tsx';
 import { atWork } from '../shell/at-work.ts';
 import { capital, formatBytes, formatCount, formatWhole, nameOf, short } from '../shell/format.ts';
 import { LazyView } from '../shell/lazy-view.tsx';
 import { Link } from '../shell/link.tsx';
-import type { Live, LiveRun } from '../shell/live.ts';
+import type { Live, LiveRun, ViewProps } from '../shell/live.ts';
 import { useOwnIds } from '../shell/own-ids.ts';
 import { useStore } from '../shell/store.ts';
 import { type Brought, broughtBy } from './brought.ts';

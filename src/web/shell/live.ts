@@ -213,3 +213,9 @@ function append(curve: Point[], series: Series): void {
   const kept = curve.filter((_, i) => i % 2 === 0 || i === curve.length - 1);
   curve.splice(0, curve.length, ...kept);
 }
+
+/** What every view gets. */
+export interface ViewProps {
+  readonly live: Live;
+  readonly link: LiveLink;
+}

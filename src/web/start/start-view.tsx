@@ -1,10 +1,9 @@
 // Start a run: what `potluck run create` takes, in a form, with what it would mean before anything is sent.
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
-import type { ViewProps } from '../app.tsx';
 import { IdentityBox } from '../device/identity-box.tsx';
 import { ShareDialog } from '../run/share-dialog.tsx';
 import { Link } from '../shell/link.tsx';
-import type { Live } from '../shell/live.ts';
+import type { Live, ViewProps } from '../shell/live.ts';
 import { type Draft, FIRST_DRAFT, labelOf, missingIn, planOf } from './draft.ts';
 import { DryRun } from './dry-run.tsx';
 import { Field } from './field.tsx';
