@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// The `potluck` command: runs src/cli/main.ts with a Node that can run TypeScript, whichever Node started it.
+// The `potluck` command, with a Node that can run it, whichever Node started it: the sources of a checkout, the compiled files of a package.
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import module from 'node:module';
@@ -8,7 +8,8 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
-const main = join(root, 'src', 'cli', 'main.ts');
+const source = join(root, 'src', 'cli', 'main.ts');
+const main = existsSync(source) ? source : join(root, 'dist', 'cli', 'main.js');
 const bundled = join(root, 'node_modules', '.bin', process.platform === 'win32' ? 'node.cmd' : 'node');
 
 // The second start need not strip types again, nor need threads and other potluck processes that this one starts: those know of it by its name.

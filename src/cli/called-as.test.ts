@@ -13,6 +13,12 @@ test('npx finds it in its checkout, also in a folder of it', () => {
   assert.equal(potluckHere(join(root, '..not-outside')), 'npx potluck');
 });
 
+test('npx finds it where it is installed, also in a folder of it', () => {
+  const installed = resolve('/home/ada/mine/node_modules/potluck');
+  assert.equal(potluckHere(resolve('/home/ada/mine/games'), '', installed), 'npx potluck');
+  assert.equal(potluckHere(resolve('/home/ada'), '/usr/local/bin/potluck', installed), 'potluck');
+});
+
 test('elsewhere npx would run a stranger: the installed command, or the path', () => {
   assert.equal(potluckHere(tmpdir(), '/usr/local/bin/potluck'), 'potluck');
   for (const cwd of [tmpdir(), resolve(root, '..')]) {

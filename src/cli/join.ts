@@ -13,7 +13,7 @@ import type { PeerNews } from '../peer/role.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
 import { nameOf } from '../protocol/shown-name.ts';
 import type { Adversary } from '../simulation/adversaries/adversary.ts';
-import { createNativeRuntime } from '../tensor/native-runtime.ts';
+import { createNativeRuntime, isNativeHere } from '../tensor/native-runtime.ts';
 import { createWasmRuntime } from '../tensor/wasm-runtime.ts';
 import { potluckHere } from './called-as.ts';
 import { ownerKeyFile, peerFolder } from './folders.ts';
@@ -62,7 +62,7 @@ export function joinCommand(): Command {
       '--owner <file>',
       'the key that this device earns for (default: owner.key under ~/.potluck, made on first use)',
     )
-    .addOption(runtimeOption('what computes'))
+    .addOption(runtimeOption('what computes', isNativeHere() ? 'native' : 'wasm'))
     .option('--threads <n>', 'threads to compute with', integer(1, 256), 1)
     .option(
       '--alone',

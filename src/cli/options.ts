@@ -146,7 +146,7 @@ function nameFor(schema: ZodString, text: string): string {
 export const jsonOption = () => new Option('--json', 'one JSON object a line, for programs').default(false);
 
 /** What computes, and what that is good for. */
-export const runtimeOption = (what: string, usual: 'native' | 'wasm' = 'native') =>
+export const runtimeOption = (what: string, usual: 'native' | 'wasm') =>
   new Option('--runtime <name>', what).choices(['native', 'wasm']).default(usual);
 
 /** Games that are not of this build; the name of a game in a run never loads a file by itself. */

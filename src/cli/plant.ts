@@ -5,7 +5,7 @@ import { Command, Option } from 'commander';
 import { gamesOf } from '../games/game-file.ts';
 import { plantInRun } from '../peer/planter.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
-import { createNativeRuntime } from '../tensor/native-runtime.ts';
+import { createNativeRuntime, isNativeHere } from '../tensor/native-runtime.ts';
 import { createWasmRuntime } from '../tensor/wasm-runtime.ts';
 import { homeFolder, ownerKeyFile } from './folders.ts';
 import { untilStopped } from './lifetime.ts';
@@ -59,7 +59,7 @@ export function plantCommand(): Command {
     )
     .option('--name <name>', 'how others see the worker (default: a usual one, by chance)', deviceName)
     .option('--owner <file>', "the key of the run's owner (default: owner.key under ~/.potluck)")
-    .addOption(runtimeOption('what computes'))
+    .addOption(runtimeOption('what computes', isNativeHere() ? 'native' : 'wasm'))
     .option('--threads <n>', 'threads to compute with', integer(1, 256), 1)
     .addOption(gameFileOption())
     .addOption(jsonOption())

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import { TensorError } from './errors.ts';
-import { createNativeRuntime } from './native-runtime.ts';
+import { createNativeRuntime, isNativeHere } from './native-runtime.ts';
 import { runtimeOverWorker } from './runtime-client.ts';
 import { startNodeWorker } from './runtime-node-worker.ts';
 import { accumulator, runtimeSuite } from './runtime-suite.ts';
@@ -89,4 +89,9 @@ test('runs neither copy the states nor keep anything: memory stays as it is', ()
   const { grown_kib, last } = JSON.parse(stdout.split('\n')[0]);
   assert.equal(last, 7);
   assert.ok(grown_kib < 32 * 1024, `six runs over a state of 64 MiB grew the process by ${grown_kib} KiB`);
+});
+
+test('is here where the kernels are', () => {
+  assert.equal(isNativeHere(), true);
+  assert.equal(isNativeHere({ ...process, arch: 's390x' }), false);
 });

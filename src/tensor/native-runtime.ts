@@ -1,4 +1,7 @@
 // The native CPU runtime: onnxruntime-node in worker threads, beside the event loop that talks to the network.
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
 import type { Runtime } from './runtime.ts';
 import { runtimeOverWorker, type SharingRuntime, threadCount } from './runtime-client.ts';
 import { startNodeWorker } from './runtime-node-worker.ts';
@@ -12,6 +15,12 @@ export interface NativeOptions {
    * else; on a busy one they starve the others and each other. By default they sleep.
    */
   readonly alone?: boolean;
+}
+
+/** Whether there are kernels for this machine: for some platforms there are none, and a package brings those of one. */
+export function isNativeHere({ platform, arch } = process): boolean {
+  const library = dirname(createRequire(import.meta.url).resolve('onnxruntime-node/package.json'));
+  return existsSync(join(library, 'bin', 'napi-v6', platform, arch, 'onnxruntime_binding.node'));
 }
 
 /** Each member of a team keeps gradients of its own, as large as the model; more threads than this share graphs as well. */

@@ -1,7 +1,9 @@
-// The text that is on every device that can run Potluck: the documentation that npm has installed with it.
+// The text that is on every device that can run Potluck: the documentation that npm has installed with it, or, in a package, brings along.
 import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
+import { z } from 'zod';
 import { sha256Hex } from '../protocol/hash.ts';
 import { DataError } from './corpus-errors.ts';
 
@@ -14,7 +16,10 @@ const DOC_COMMENT = /\/\*\*([\s\S]*?)\*\//g;
 /** Shorter comments are mostly tags and single words. */
 const SHORTEST_COMMENT = 200;
 
-/** The nearest node_modules that holds our dependencies: the checkout's own, or the one that Potluck is installed into. */
+/** Where a package has the texts of the checkout that it was packed in, gzipped JSON. */
+export const PACKED = 'default-corpus.json.gz';
+
+/** The nearest node_modules that holds our dependencies. */
 function nodeModules(): string {
   for (let folder = import.meta.dirname; folder !== dirname(folder); folder = dirname(folder)) {
     const candidate = join(folder, 'node_modules');
@@ -63,6 +68,11 @@ export async function* defaultCorpus(): AsyncGenerator<string> {
     seen.add(hash);
     return true;
   };
+  const packed = join(import.meta.dirname, PACKED);
+  if (existsSync(packed)) {
+    yield* z.array(z.string()).parse(JSON.parse(gunzipSync(await readFile(packed)).toString()));
+    return;
+  }
   const root = nodeModules();
   for await (const path of filesBelow(root)) {
     let text = '';

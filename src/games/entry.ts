@@ -1,0 +1,6 @@
+// `potluck/game`: what a game's file imports, in a checkout and where the package is installed.
+export { z } from 'zod';
+export { CodedError } from '../errors.ts';
+export { sha256, sha256Hex } from '../protocol/hash.ts';
+export { type Random, seededRandom } from '../protocol/random.ts';
+export type { AcceptedWork, Claim, Device, Game, Judging, Round, Verdict, Written } from './game.ts';
