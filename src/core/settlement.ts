@@ -68,20 +68,41 @@ export function balanceLeaf(format: SettlementFormat, { index, address, amount }
 
 const word = (value: number | bigint): Uint8Array => hexToBytes(BigInt(value).toString(16).padStart(64, '0'));
 
-/** The root of the tree over balances, 0x and 64 digits, as OpenZeppelin's merkle-tree library makes it. At least one balance. */
-export function settlementRoot(format: SettlementFormat, balances: readonly Balance[]): string {
-  const leaves = balances.map((balance) => balanceLeaf(format, balance)).sort(compareHashes);
-  // A complete binary tree in one list, root first: the children of node i are 2i + 1 and 2i + 2, the sorted leaves stand last, reversed.
-  const tree = new Array<Uint8Array>(2 * leaves.length - 1);
-  leaves.forEach((leaf, i) => {
-    tree[tree.length - 1 - i] = leaf;
+/** OpenZeppelin's tree: a complete binary tree in one list, root first. The children of node i are 2i + 1 and 2i + 2. */
+export interface SettlementTree {
+  readonly nodes: readonly Uint8Array[];
+  /** Where each balance's leaf stands. */
+  readonly places: readonly number[];
+}
+
+/** The tree over balances, as OpenZeppelin's merkle-tree library makes it. At least one balance. */
+export function settlementTree(format: SettlementFormat, balances: readonly Balance[]): SettlementTree {
+  const leaves = balances.map((balance, i) => ({ i, hash: balanceLeaf(format, balance) }));
+  leaves.sort((a, b) => compareHashes(a.hash, b.hash));
+  const nodes = new Array<Uint8Array>(2 * leaves.length - 1);
+  const places = new Array<number>(leaves.length);
+  // The sorted leaves stand last, reversed.
+  leaves.forEach(({ i, hash }, rank) => {
+    places[i] = nodes.length - 1 - rank;
+    nodes[places[i]] = hash;
   });
   for (let i = leaves.length - 2; i >= 0; i--) {
-    const [left, right] = [tree[2 * i + 1], tree[2 * i + 2]];
-    tree[i] = keccak_256(compareHashes(left, right) < 0 ? concatBytes(left, right) : concatBytes(right, left));
+    const [left, right] = [nodes[2 * i + 1], nodes[2 * i + 2]];
+    nodes[i] = keccak_256(compareHashes(left, right) < 0 ? concatBytes(left, right) : concatBytes(right, left));
   }
-  return `0x${bytesToHex(tree[0])}`;
+  return { nodes, places };
 }
+
+/** What a contract hashes a leaf with, one after the other, to come to the root. */
+export function settlementProof({ nodes, places }: SettlementTree, balance: number): Uint8Array[] {
+  const proof: Uint8Array[] = [];
+  for (let at = places[balance]; at > 0; at = (at - 1) >> 1) proof.push(nodes[at % 2 === 1 ? at + 1 : at - 1]);
+  return proof;
+}
+
+/** The root of the tree over balances, 0x and 64 digits. At least one balance. */
+export const settlementRoot = (format: SettlementFormat, balances: readonly Balance[]): string =>
+  `0x${bytesToHex(settlementTree(format, balances).nodes[0])}`;
 
 function compareHashes(a: Uint8Array, b: Uint8Array): number {
   for (let i = 0; i < 32; i++) if (a[i] !== b[i]) return a[i] - b[i];

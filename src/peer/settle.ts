@@ -1,9 +1,15 @@
 // The file of a settlement, as the tools around contracts on an EVM chain read it: Uniswap's MerkleDistributor, or OpenZeppelin's StandardMerkleTree.
 import { bytesToHex } from '@noble/hashes/utils.js';
-import { SimpleMerkleTree, StandardMerkleTree } from '@openzeppelin/merkle-tree';
 import { allBalances, type ShareBalance } from '../core/balances.ts';
 import type { PayoutSettled, SettlementFormat } from '../core/events.ts';
-import { type Balance, balanceLeaf, type Settleable, settleable, settlementRoot } from '../core/settlement.ts';
+import {
+  type Balance,
+  type Settleable,
+  settleable,
+  settlementProof,
+  settlementRoot,
+  settlementTree,
+} from '../core/settlement.ts';
 import type { NetworkState, RunState } from '../core/state.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import type { Identity } from '../protocol/identity.ts';
@@ -14,6 +20,7 @@ import { OwnershipError } from './ownership-errors.ts';
 import { chooseLoggedRun, replayLog } from './ownership-log.ts';
 
 const hex = (value: bigint): string => `0x${value.toString(16)}`;
+const hash = (bytes: Uint8Array): string => `0x${bytesToHex(bytes)}`;
 
 /** The file of a settlement, in the words of the tools that read it. Throws OwnershipError `nothing-to-settle`. */
 export function settlementFile(format: SettlementFormat, balances: readonly Balance[]): object {
@@ -23,22 +30,22 @@ export function settlementFile(format: SettlementFormat, balances: readonly Bala
       'nobody who has named an address holds free shares: potluck id address 0x… --hub URL; potluck shares RUN',
     );
   }
+  const tree = settlementTree(format, balances);
+  const nodes = tree.nodes.map(hash);
   if (format === 'standard-merkle-tree') {
-    const values = balances.map(({ index, address, amount }) => [
-      String(index),
-      checksummedAddress(address),
-      String(amount),
-    ]);
-    const tree = StandardMerkleTree.of(values, ['uint256', 'address', 'uint256']);
-    return { root: tree.root, tree: tree.dump() };
+    const values = balances.map(({ index, address, amount }, i) => ({
+      value: [String(index), checksummedAddress(address), String(amount)],
+      treeIndex: tree.places[i],
+    }));
+    const leafEncoding = ['uint256', 'address', 'uint256'];
+    return { root: nodes[0], tree: { format: 'standard-v1', leafEncoding, tree: nodes, values } };
   }
-  const tree = SimpleMerkleTree.of(balances.map((balance) => `0x${bytesToHex(balanceLeaf(format, balance))}`));
-  const claims = balances.map((balance, i) => [
-    checksummedAddress(balance.address),
-    { index: balance.index, amount: hex(balance.amount), proof: tree.getProof(i), accounts: balance.accounts },
+  const claims = balances.map(({ index, address, amount, accounts }, i) => [
+    checksummedAddress(address),
+    { index, amount: hex(amount), proof: settlementProof(tree, i).map(hash), accounts },
   ]);
   return {
-    merkleRoot: tree.root,
+    merkleRoot: nodes[0],
     tokenTotal: hex(balances.reduce((sum, { amount }) => sum + amount, 0n)),
     claims: Object.fromEntries(claims),
   };
