@@ -2,14 +2,14 @@
 import { openDraw } from '../core/panel.ts';
 import { sessionOf } from '../core/presence.ts';
 import { roundSeed } from '../core/reduce.ts';
-import type { Arena } from './arena.ts';
+import type { ArenaNetwork } from './arena-network.ts';
 import { type ArenaDevice, identityOf } from './arena-seats.ts';
 
 export class ArenaComings {
-  readonly #arena: Arena;
+  readonly #arena: ArenaNetwork;
   #keys = 0;
 
-  constructor(arena: Arena) {
+  constructor(arena: ArenaNetwork) {
     this.#arena = arena;
   }
 

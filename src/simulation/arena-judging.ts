@@ -6,31 +6,19 @@ import type { Submission } from '../core/state.ts';
 import type { Judging, Verdict } from '../games/game.ts';
 import { judgedWork, ratedWeight } from '../games/rated-weight.ts';
 import { comparedWith } from '../peer/judging-draw.ts';
-import type { Arena } from './arena.ts';
+import type { ArenaNetwork } from './arena-network.ts';
 import { type ArenaSeat, countFate } from './arena-seats.ts';
 import { verdictEvent } from './arena-verdict.ts';
 
 export class ArenaJudging {
-  readonly #arena: Arena;
+  readonly #arena: ArenaNetwork;
   /** Verdicts by judges who play by the rules, on work by workers who do. */
   readonly honest = { judged: 0, refused: 0 };
   readonly checking: { work_ms: number; check_ms: number }[] = [];
-  /** Of the round before, by worker. */
-  readonly last_verdicts = new Map<string, ReadonlyMap<string, string>>();
   handed_in: ReadonlySet<string> = new Set();
 
-  constructor(arena: Arena) {
+  constructor(arena: ArenaNetwork) {
     this.#arena = arena;
-  }
-
-  /** By worker, what the first other judge said of it in the round before. */
-  shownTo(judge: string): ReadonlyMap<string, boolean> {
-    return new Map(
-      [...this.last_verdicts].flatMap(([worker, verdicts]) => {
-        const other = [...verdicts].find(([id]) => id !== judge);
-        return other ? [[worker, other[1] === 'accepted'] as const] : [];
-      }),
-    );
   }
 
   /** Every judge seals what it finds, in the order of the log; what is sealed is shown later. */
@@ -98,10 +86,10 @@ export class ArenaJudging {
   /** What everybody can read once verdicts are shown. */
   remember(): void {
     this.handed_in = new Set([...this.#arena.run.submissions.values()].map(({ worker }) => worker));
-    this.last_verdicts.clear();
+    this.#arena.last_verdicts.clear();
     for (const { worker, verdicts } of this.#arena.run.submissions.values()) {
       const said = [...verdicts].map(([id, { accepted }]) => [id, accepted ? 'accepted' : 'refused'] as const);
-      this.last_verdicts.set(worker, new Map(said));
+      this.#arena.last_verdicts.set(worker, new Map(said));
     }
   }
 

@@ -1,7 +1,8 @@
 // What a run's owner plants in an arena: in some rounds a newcomer whose right verdict is known, revealed when the round is over.
 import { isFitToReveal, type Plant, plantedGame, plantPledge, plantReveal } from '../peer/planted-work.ts';
 import type { Adversary } from './adversaries/adversary.ts';
-import type { Arena } from './arena.ts';
+import type { ArenaJudging } from './arena-judging.ts';
+import type { ArenaNetwork } from './arena-network.ts';
 import type { ArenaSeat } from './arena-seats.ts';
 
 const planter: Adversary = {
@@ -10,15 +11,17 @@ const planter: Adversary = {
 };
 
 export class ArenaPlanting {
-  readonly #arena: Arena;
+  readonly #arena: ArenaNetwork;
+  readonly #judging: ArenaJudging;
   #planters = 0;
   #seat: ArenaSeat | null = null;
   #plant: Plant | null = null;
   /** The submission, where it is fit to be revealed. */
   #fit: string | null = null;
 
-  constructor(arena: Arena) {
+  constructor(arena: ArenaNetwork, judging: ArenaJudging) {
     this.#arena = arena;
+    this.#judging = judging;
   }
 
   /** Before a round: in about one of so many, and in the last, a newcomer of the owner's joins. */
@@ -62,7 +65,7 @@ export class ArenaPlanting {
     if (own < 0) return;
     const looking = { ...seat, game: options.game };
     const found = await this.#arena.call(seat, 'check', () =>
-      this.#arena.judging.findingOf(looking, all[own], own, { repeat_permille: 1000, place: 0 }),
+      this.#judging.findingOf(looking, all[own], own, { repeat_permille: 1000, place: 0 }),
     );
     if (isFitToReveal(plant, [found])) this.#fit = all[own].id;
   }

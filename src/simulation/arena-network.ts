@@ -1,0 +1,199 @@
+// What the parts of an arena share: the log and the blobs, the seats at it, and how a device's game is called.
+import { decodeEvent } from '../core/codec.ts';
+import type { EventBody, LoggedEvent } from '../core/events.ts';
+import { sessionOf } from '../core/presence.ts';
+import { core } from '../core/reduce.ts';
+import type { Rules } from '../core/rules.ts';
+import { initialState, type NetworkState, type RunState } from '../core/state.ts';
+import { CodedError } from '../errors.ts';
+import { GameError, type GameErrorCode } from '../games/errors.ts';
+import type { AnyGame, Claim, Round } from '../games/game.ts';
+import { signEvent } from '../protocol/envelope.ts';
+import { sha256Hex } from '../protocol/hash.ts';
+import type { DrawingIdentity, Identity } from '../protocol/identity.ts';
+import { type Random, seededRandom } from '../protocol/random.ts';
+import {
+  type ArenaDevice,
+  type ArenaSeat,
+  charged,
+  countFate,
+  identityOf,
+  seatsOf,
+  type Table,
+} from './arena-seats.ts';
+import { SimulationError } from './errors.ts';
+
+export interface ArenaOptions {
+  readonly game: AnyGame;
+  readonly params: unknown;
+  /** The state before the first round. */
+  readonly first: unknown;
+  /** What the game fetches by hash. */
+  readonly blobs?: ReadonlyMap<string, Uint8Array>;
+  readonly devices: readonly ArenaDevice[];
+  readonly rounds: number;
+  readonly seed: string;
+  readonly rules: Rules;
+  /** In about one round of so many, and always in the last, the run's owner plants bad work; 0: never. */
+  readonly plant_every: number;
+  /** A device's first work ends after so many steps, as a real one's does after a second (peer/first-work.ts); all that is asked, if nothing is said. */
+  readonly first_steps?: number;
+  /** Told before and after each call of the game: whoever watches can end a loop that never gives way. */
+  readonly watch?: (call: { readonly what: string; readonly who: string } | null) => void;
+  readonly onRound?: (round: number, loss_micro: number) => void;
+  /** Whether a game that throws, answers nonsense or is late ends the play with its error: where all are honest, nobody else is at fault. */
+  readonly ends_when_broken?: boolean;
+}
+
+/** Long enough that nothing is late unless the arena says so. */
+const ROUND_MS = 10_000;
+
+/** What guardGame makes of a game that misbehaves. */
+const BROKEN: readonly GameErrorCode[] = ['game-threw', 'game-nonsense', 'game-late'];
+
+export class ArenaNetwork {
+  readonly options: ArenaOptions;
+  readonly hub: DrawingIdentity;
+  readonly owner: Identity;
+  readonly random: Random;
+  readonly state: NetworkState;
+  readonly blobs: Map<string, Uint8Array>;
+  readonly seats: ArenaSeat[] = [];
+  readonly claims = new Map<string, Claim>();
+  readonly work_ms = new Map<string, number>();
+  /** Of the round before, by worker. */
+  readonly last_verdicts = new Map<string, ReadonlyMap<string, string>>();
+  merged_before: Uint8Array[] = [];
+  present: unknown;
+  run!: RunState;
+
+  constructor(options: ArenaOptions) {
+    this.options = options;
+    this.hub = identityOf(options.seed, 'hub');
+    this.owner = identityOf(options.seed, 'owner');
+    this.random = seededRandom('arena', options.seed);
+    this.state = initialState(this.hub.id);
+    this.blobs = new Map(options.blobs);
+    this.present = options.first;
+  }
+
+  /** Puts an event of somebody's into the log; the code of the refusal where the core refuses it. */
+  async send(author: Identity, body: EventBody): Promise<{ readonly event: LoggedEvent; readonly refused?: string }> {
+    const event = decodeEvent(await signEvent(author, body));
+    const refusal = core.apply(this.state, event);
+    return refusal ? { event, refused: refusal.code } : { event };
+  }
+
+  /** As `send`, for what the log's own rules ask for. */
+  async must(author: Identity, body: EventBody): Promise<LoggedEvent> {
+    const { event, refused } = await this.send(author, body);
+    if (refused) throw new SimulationError('violated', `${body.type}: the core refuses it: ${refused}`);
+    return event;
+  }
+
+  tick(time_ms: number): Promise<LoggedEvent> {
+    return this.must(this.hub, { type: 'tick', version: 1, time_ms });
+  }
+
+  put(bytes: Uint8Array): string {
+    const hash = sha256Hex(bytes);
+    this.blobs.set(hash, bytes);
+    return hash;
+  }
+
+  async create(): Promise<void> {
+    const { game, params, first, rounds, devices, seed } = this.options;
+    const validators = devices.flatMap(({ place, stake }) =>
+      stake === undefined ? [] : [{ account: identityOf(seed, place).id, stake }],
+    );
+    const rules = { ...this.options.rules, validators };
+    await this.tick(1);
+    const { id } = await this.must(this.owner, {
+      ...{ type: 'run.created', version: 1, name: 'arena', game: game.name, rounds, rules, created_ms: 0 },
+      params: this.put(new TextEncoder().encode(JSON.stringify(params))),
+      model: this.put(game.encodeState(params, first)),
+      ...{ round_ms: ROUND_MS, judging_ms: ROUND_MS, min_workers: 1, checkpoint_every: 1000 },
+    });
+    this.run = this.state.runs.get(id)!;
+  }
+
+  seatsFor(device: ArenaDevice, place = device.place): ArenaSeat[] {
+    const { game, params, seed, first_steps } = this.options;
+    const table: Table = {
+      ...{ game, params, seed, first_steps },
+      fetchBlob: async (hash) => {
+        const bytes = this.blobs.get(hash);
+        if (bytes) return bytes;
+        throw new SimulationError('violated', `no blob ${hash} in the arena`);
+      },
+      seen: () => [...this.run.submissions.keys()].map((id) => this.claims.get(id)!),
+      shown: (judge) => this.shownTo(judge),
+      friends: () => this.friendsOf(device),
+    };
+    return seatsOf(device, table, place);
+  }
+
+  /** By worker, what the first other judge said of it in the round before. */
+  shownTo(judge: string): ReadonlyMap<string, boolean> {
+    return new Map(
+      [...this.last_verdicts].flatMap(([worker, verdicts]) => {
+        const other = [...verdicts].find(([id]) => id !== judge);
+        return other ? [[worker, other[1] === 'accepted'] as const] : [];
+      }),
+    );
+  }
+
+  /** All keys of those that conspire with a device, its own among them. */
+  friendsOf({ adversary }: ArenaDevice): ReadonlySet<string> {
+    const friends = this.seats.filter(({ device }) => adversary !== null && device.adversary === adversary);
+    return new Set(friends.map(({ identity }) => identity.id));
+  }
+
+  async join(seat: ArenaSeat): Promise<void> {
+    const { role, name, runtime } = seat.device;
+    const { session } = sessionOf(this.run, seat.identity.id);
+    const { refused } = await this.send(seat.identity, {
+      ...{ type: 'peer.joined', version: 1, run: this.run.id, session, role, name, runtime: runtime.class },
+    });
+    if (!this.seats.includes(seat)) this.seats.push(seat);
+    if (refused) countFate(seat, `not let in: ${refused}`);
+  }
+
+  async leave({ identity }: ArenaSeat): Promise<void> {
+    const { session } = sessionOf(this.run, identity.id);
+    await this.must(identity, {
+      ...{ type: 'peer.left', version: 1, run: this.run.id, peer: identity.id, session, reason: 'goodbye' },
+    });
+  }
+
+  roundNow(): Round {
+    const { id, round, spec, seed, draw, recent } = this.run;
+    return { run: id, number: round, rounds: spec.rounds, seed, draw, last: recent.at(-1)?.bundle ?? null };
+  }
+
+  async call<T>(seat: ArenaSeat, what: string, work: () => Promise<T>): Promise<T | null> {
+    this.options.watch?.({ what, who: seat.device.name });
+    try {
+      // A device loads what it needs while it joins: that is no part of what work or a check takes.
+      seat.prepared ??= seat.game.prepare?.(this.options.params, seat.lent) ?? Promise.resolve();
+      await seat.prepared;
+      return await charged(seat.cost, seat.device, work);
+    } catch (error) {
+      this.broke(seat, error);
+      return null;
+    } finally {
+      this.options.watch?.(null);
+    }
+  }
+
+  /** A device whose game breaks has nothing to show; the round goes on without it. */
+  broke(seat: ArenaSeat, error: unknown, fate?: string): void {
+    if (!(error instanceof CodedError)) throw error;
+    const broken = error instanceof GameError && BROKEN.includes(error.code);
+    if (broken && this.options.ends_when_broken) {
+      throw new GameError(error.code, `${error.message} (${seat.device.name}, round ${this.run.round})`, error.details);
+    }
+    countFate(seat, broken ? error.code : (fate ?? error.code));
+    seat.problem ??= error.message;
+  }
+}
