@@ -1,4 +1,5 @@
-// Enforces the house's one rule: a room imports only from itself and from rooms below it (DESIGN.md, "The house").
+// Enforces the house's two rules: a room imports only from itself and from rooms below it (DESIGN.md, "The house"), and no file
+// imports itself by way of others, not even for a type: what two files share stands below both.
 // What package.json names (#name) counts as the file that Node gets; a browser would not get its own by any other name.
 import { globSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, sep } from 'node:path';
@@ -26,6 +27,8 @@ const twins = new Map(Object.values(imports).map(({ browser, default: file }) =>
 
 const storeyOf = new Map(STOREYS.flatMap((rooms, storey) => rooms.map((room) => [room, storey] as const)));
 const problems: string[] = [];
+/** What each file imports. */
+const importsOf = new Map<string, string[]>();
 
 for (const file of globSync('**/*.{ts,tsx}', { cwd: SRC })) {
   const room = file.split(sep)[0];
@@ -35,9 +38,12 @@ for (const file of globSync('**/*.{ts,tsx}', { cwd: SRC })) {
     problems.push(`${file}: "${room}" is not a room of the house`);
     continue;
   }
+  const targets: string[] = [];
+  importsOf.set(file, targets);
   const source = readFileSync(join(SRC, file), 'utf8');
   for (const [, specifier] of source.matchAll(/(?:from|import)\s*\(?\s*'(#[^']+|\.{1,2}\/[^']+)'/g)) {
     const target = named.get(specifier) ?? relative(SRC, join(SRC, dirname(file), specifier));
+    targets.push(target);
     if (twins.has(target) && twins.get(target) !== file && !named.has(specifier)) {
       problems.push(`${file} imports ${target}: by its name in package.json, or browsers get Node's`);
     }
@@ -49,6 +55,20 @@ for (const file of globSync('**/*.{ts,tsx}', { cwd: SRC })) {
     }
   }
 }
+
+/** Files from which no circle can be reached. */
+const clear = new Set<string>();
+
+function lookForCircles(file: string, way: readonly string[]): void {
+  if (clear.has(file)) return;
+  if (way.includes(file)) {
+    problems.push(`a circle of imports: ${[...way.slice(way.indexOf(file)), file].join(' → ')}`);
+    return;
+  }
+  for (const target of importsOf.get(file) ?? []) lookForCircles(target, [...way, file]);
+  clear.add(file);
+}
+for (const file of importsOf.keys()) lookForCircles(file, []);
 
 if (problems.length > 0) {
   console.error(problems.join('\n'));

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { neededBlobs } from '../src/core/needed-blobs.ts';
+import { History } from '../src/simulation/history.ts';
 import { type Plan, planOf } from '../src/simulation/plan.ts';
-import { World } from '../src/simulation/world.ts';
 
 const ROUNDS = 12;
 
@@ -22,7 +22,7 @@ function plan(keeps_recent: boolean): Plan {
 }
 
 async function play(keeps_recent: boolean) {
-  const world = new World(plan(keeps_recent), null);
+  const world = new History(plan(keeps_recent), null);
   const { violation } = await world.play();
   assert.equal(violation, null);
   const kept = new Set<string>();

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 import fc from 'fast-check';
+import { History } from '../src/simulation/history.ts';
 import { planOf } from '../src/simulation/plan.ts';
-import { World } from '../src/simulation/world.ts';
 import { inChromium, skip } from './in-chromium.ts';
 import { type ReplayCase, stateHashes } from './state-hash-case.ts';
 
@@ -11,7 +11,7 @@ import { type ReplayCase, stateHashes } from './state-hash-case.ts';
 const SEEDS = [3, 48, 489];
 
 async function logOf(seed: number): Promise<ReplayCase> {
-  const world = new World(planOf(seed), null);
+  const world = new History(planOf(seed), null);
   const { violation } = await world.play();
   assert.equal(violation, null);
   return { hub: world.hubIdentity.id, entries: world.disk.entries.map((entry) => Buffer.from(entry).toString('hex')) };

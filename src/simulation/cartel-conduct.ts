@@ -6,9 +6,8 @@ import { sha256Hex } from '../protocol/hash.ts';
 import type { Random } from '../protocol/random.ts';
 import { unseen } from './adversaries/task.ts';
 import { madeUp, slightlyWrong } from './judged-tally.ts';
-import type { SimulatedPeer } from './simulated-peer.ts';
 import { type TallyTask, toldLoss, workOf } from './tally-game.ts';
-import type { World } from './world.ts';
+import type { Inhabitant, World } from './world.ts';
 
 /** What conspirators know together: nothing that the public log and their own keys do not give. */
 export interface Ring {
@@ -28,7 +27,7 @@ export interface Ring {
 }
 
 /** What a liar does otherwise than the game says. */
-export type Part = (game: AnyGame, liar: SimulatedPeer, ring: Ring) => Partial<AnyGame>;
+export type Part = (game: AnyGame, liar: Inhabitant, ring: Ring) => Partial<AnyGame>;
 
 /** What a conspiracy does; whatever is not said is done as honest devices do it. */
 export interface Conspiracy {
@@ -67,7 +66,7 @@ export const sleeps =
   };
 
 type Check = (task: TallyTask, claim: Claim, device: Device, judging: Judging) => Promise<Verdict>;
-const judges = (check: (game: AnyGame, liar: SimulatedPeer, ring: Ring) => Check): Part => {
+const judges = (check: (game: AnyGame, liar: Inhabitant, ring: Ring) => Check): Part => {
   return (game, liar, ring) => ({ check: check(game, liar, ring) });
 };
 const isFriend = (ring: Ring, { peer }: TallyTask): boolean => ring.workers.has(peer);

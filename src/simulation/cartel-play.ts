@@ -8,10 +8,10 @@ import type { Conspiracy, Ring } from './cartel-conduct.ts';
 import { isLiar, planOfRoster, type Roster } from './cartel-roster.ts';
 import { CartelWatch, type Played } from './cartel-watch.ts';
 import { SimulationError } from './errors.ts';
+import { History } from './history.ts';
 import { judgedAsTraining } from './judged-tally.ts';
 import type { PeerPlan } from './plan.ts';
-import type { SimulatedPeer } from './simulated-peer.ts';
-import { World } from './world.ts';
+import type { Inhabitant } from './world.ts';
 
 /** So seldom that histories without a restart spend no time on it. */
 const SNAPSHOT_EVERY = 100_000;
@@ -23,7 +23,7 @@ export async function playCartel(
   seed: number,
   conspiracy: Conspiracy,
 ): Promise<Played> {
-  const playedBy = (peer: SimulatedPeer, tally: AnyGame): AnyGame => {
+  const playedBy = (peer: Inhabitant, tally: AnyGame): AnyGame => {
     const game = judgedAsTraining(tally, peer.plan.step_ms);
     return isLiar(peer.plan) ? { ...game, ...conspiracy[peer.plan.role]?.(game, peer, conspirators) } : game;
   };
@@ -35,7 +35,7 @@ export async function playCartel(
     conspiracy.onRound?.(conspirators);
   };
   const staging = { limits: CONNECTION_LIMITS, snapshot_every: SNAPSHOT_EVERY, watched: false, playedBy, onEvent };
-  const world = new World(planOfRoster(roster, rounds, seed), null, staging);
+  const world = new History(planOfRoster(roster, rounds, seed), null, staging);
   const liars = (role: PeerPlan['role']): Set<string> =>
     new Set(world.peers.filter(({ plan }) => isLiar(plan) && plan.role === role).map(({ identity }) => identity.id));
   const run = (): RunState => world.hub!.place.sequencer.state.runs.get(world.run)!;

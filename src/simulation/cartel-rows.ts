@@ -8,7 +8,7 @@ import type { Ring } from './cartel-conduct.ts';
 import * as conduct from './cartel-conduct.ts';
 import { deviceOf, isLiar } from './cartel-roster.ts';
 import { SimulationError } from './errors.ts';
-import type { SimulatedPeer } from './simulated-peer.ts';
+import type { Inhabitant } from './world.ts';
 
 export interface CartelRow {
   readonly name: string;
@@ -57,7 +57,7 @@ function groundKey(ring: Ring): Identity {
 
 /** In every round, liars who come with other keys than before; those of the round before leave. */
 function withOtherKeys(role: 'worker' | 'validator', count: number, keyOf: (ring: Ring) => Identity) {
-  let before: SimulatedPeer[] = [];
+  let before: Inhabitant[] = [];
   return (ring: Ring): void => {
     const { world, round } = ring;
     for (const peer of before) peer.leave();

@@ -11,24 +11,17 @@ import { signEvent } from '../protocol/envelope.ts';
 import { type Identity, identityFromSecret } from '../protocol/identity.ts';
 import { type Random, seededRandom } from '../protocol/random.ts';
 import { SimulationError } from './errors.ts';
-import type { RunPlan } from './plan.ts';
+import { type RunPlan, secretOf } from './plan.ts';
 import { emptyTally, tally } from './tally-game.ts';
-import { Process } from './virtual-time.ts';
+import { Process, RIGHT_CLOCK } from './virtual-time.ts';
 import type { World } from './world.ts';
 
-export const RIGHT_CLOCK = { offset_ms: 0, rate: 1 };
 const WAITING_MS = 100;
 const FLAP_MS = 1000;
 const MOVE_MS = 300;
 const HALTED_MS = 2000;
 /** How long the owner waits for a hub to take its run. */
 const CREATING_MS = 5000;
-
-/** The secret key of somebody in a history. */
-export const secretOf = (seed: number, who: string): Uint8Array => {
-  const random = seededRandom('simulated secret', seed, who);
-  return Uint8Array.from({ length: 32 }, () => random.below(256));
-};
 
 /** A refusal is an answer; anything else is a problem. */
 const expectRefusal =

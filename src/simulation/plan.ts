@@ -213,3 +213,9 @@ export function planOf(seed: number): Plan {
     },
   };
 }
+
+/** The secret key of somebody in a history. */
+export const secretOf = (seed: number, who: string): Uint8Array => {
+  const random = seededRandom('simulated secret', seed, who);
+  return Uint8Array.from({ length: 32 }, () => random.below(256));
+};

@@ -1,11 +1,12 @@
 // From a history that fails to the smallest one that still does: without each fault, each peer, each round that it does not need.
 import type { Bug } from './bugs.ts';
+import { History } from './history.ts';
 import type { Plan } from './plan.ts';
-import { type Outcome, World } from './world.ts';
+import type { Outcome } from './world.ts';
 
 /** Plays one history. */
 export function play(plan: Plan, bug: Bug | null = null): Promise<Outcome> {
-  return new World(plan, bug).play();
+  return new History(plan, bug).play();
 }
 
 /** Histories that shrinking may play; the smallest found until then counts. */

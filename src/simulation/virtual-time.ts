@@ -89,6 +89,8 @@ export interface Skew {
   readonly rate: number;
 }
 
+export const RIGHT_CLOCK = { offset_ms: 0, rate: 1 };
+
 /**
  * One process from its start to its end: its clock, and everything that it still waits for.
  * When it ends, nothing of that happens any more.

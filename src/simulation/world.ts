@@ -1,4 +1,4 @@
-// One simulated history: the real hub and the real peers on virtual time, a seeded plan of faults, and an oracle that looks on.
+// The simulated world: the real hub on virtual time, whoever takes part in it, and an oracle that looks on.
 import type { EventBody, LoggedEvent } from '../core/events.ts';
 import type { RunState } from '../core/state.ts';
 import { CodedError } from '../errors.ts';
@@ -15,13 +15,11 @@ import type { Bug } from './bugs.ts';
 import { HubDisk } from './disks.ts';
 import { SimulationError } from './errors.ts';
 import { type FalseReceipts, falseReceipts } from './false-receipts.ts';
-import { type Doorman, Line } from './network.ts';
+import type { Doorman, Line } from './network.ts';
 import { Oracle } from './oracle.ts';
-import { end, flap, moveShares, ownRun, pause, RIGHT_CLOCK, replay, resumeHalted, secretOf } from './people.ts';
-import { FAULTS_WITHIN_MS, type Fault, type PeerPlan, type Plan } from './plan.ts';
-import { SimulatedPeer } from './simulated-peer.ts';
+import { FAULTS_WITHIN_MS, type PeerPlan, type Plan, secretOf } from './plan.ts';
 import { type TallyParams, tally } from './tally-game.ts';
-import { Process as NewProcess, type Process, VirtualTime } from './virtual-time.ts';
+import { Process as NewProcess, type Process, RIGHT_CLOCK, VirtualTime } from './virtual-time.ts';
 
 /** What one history came to. */
 export interface Outcome {
@@ -37,6 +35,22 @@ export interface Outcome {
   readonly trace: readonly string[];
 }
 
+/** A device in it (simulated-peer.ts). */
+export interface Inhabitant {
+  readonly plan: PeerPlan;
+  readonly identity: Identity;
+  readonly line: Line;
+  start(): void;
+  /** The process ends now; `machineGone`: nobody says so to the hub. */
+  crash(machineGone: boolean): void;
+  /** The owner wants the device back. */
+  leave(): void;
+  /** Whether its disk holds what it has found about a submission: what is left of it when the power is lost now. */
+  keeps(submission: string): boolean;
+  /** What must hold of its connections. */
+  look(limits: { readonly queued_bytes: number }): void;
+}
+
 /** What a history is played for. */
 export interface Staging {
   readonly limits: ConnectionLimits;
@@ -45,7 +59,7 @@ export interface Staging {
   /** Whether the oracle looks on: it takes more time than the network itself. */
   readonly watched: boolean;
   /** The game as a device plays it; as everybody does, if nothing is said. */
-  readonly playedBy?: (peer: SimulatedPeer, game: AnyGame) => AnyGame;
+  readonly playedBy?: (peer: Inhabitant, game: AnyGame) => AnyGame;
   /** Called with every event after it is durable. */
   readonly onEvent?: (event: LoggedEvent) => void;
 }
@@ -56,15 +70,10 @@ const FAULTS: Staging = {
   snapshot_every: 7,
   watched: true,
 };
-const RESTART_MS = 200;
-/** Peers that were sent away come back within the longest wait of a connection. */
-const PEERS_BACK_MS = 15_000;
-/** After a full disk the tick that waited comes first, at its old time; the next one is right, and comes within a tick's wait. */
-const NEXT_TICK_MS = 6000;
 /** The last lines of a trace that are kept. */
 const TRACE_LINES = 400;
 
-export class World {
+export abstract class World {
   readonly time = new VirtualTime();
   readonly plan: Plan;
   readonly bug: Bug | null;
@@ -74,36 +83,37 @@ export class World {
   readonly params: TallyParams;
   readonly disk: HubDisk;
   readonly oracle: Oracle;
-  readonly peers: SimulatedPeer[] = [];
+  readonly peers: Inhabitant[] = [];
   readonly #lies: FalseReceipts;
   run = '';
   hub: (Doorman & { readonly place: MeetingPlace }) | null = null;
-  readonly #random: Random;
-  #hubProcess: Process | null = null;
+  protected readonly planned: readonly { readonly plan: PeerPlan; readonly identity: Identity }[];
+  protected readonly random: Random;
+  protected hubProcess: Process | null = null;
   #starts = 0;
-  #failure: { readonly message: string; readonly at_ms: number } | null = null;
+  protected failure: { readonly message: string; readonly at_ms: number } | null = null;
   readonly #trace: string[] = [];
   #traceHash: Uint8Array = new Uint8Array(32);
-  #slowDiskUntil_ms = 0;
-  #fullDiskUntil_ms = 0;
+  protected slowDiskUntil_ms = 0;
+  protected fullDiskUntil_ms = 0;
   #lastLook_ms = 0;
   #hubBack = false;
-  readonly #hubClock = { ...RIGHT_CLOCK };
+  protected readonly hubClock = { ...RIGHT_CLOCK };
 
   constructor(plan: Plan, bug: Bug | null, staging: Staging = FAULTS) {
     this.plan = plan;
     this.bug = bug;
     this.staging = staging;
     const { seed } = plan;
-    this.#random = seededRandom('simulated world', seed);
+    this.random = seededRandom('simulated world', seed);
     this.owner = identityFromSecret(secretOf(seed, 'owner'));
     this.hubIdentity = identityFromSecret(secretOf(seed, 'hub'));
     const { steps, tokens_per_step, diverges } = plan.run;
     this.params = { steps, tokens_per_step, diverges };
     const speed = { commit_ms: plan.commit_ms, jitter_ms: plan.commit_jitter_ms };
     this.disk = new HubDisk(seededRandom('simulated disk', seed), speed, bug?.disk ?? {});
-    for (const peer of plan.peers) this.enlist(peer, identityFromSecret(secretOf(seed, peer.name)));
-    const honest = this.peers.filter((peer) => peer.plan.lies_percent === 0).map(({ identity }) => identity.id);
+    this.planned = plan.peers.map((peer) => ({ plan: peer, identity: identityFromSecret(secretOf(seed, peer.name)) }));
+    const honest = this.planned.filter((peer) => peer.plan.lies_percent === 0).map(({ identity }) => identity.id);
     this.#lies = falseReceipts(seed, this.disk.entries);
     const keepsSealed = (judge: string, submission: string): boolean =>
       this.peers.find(({ identity }) => identity.id === judge)?.keeps(submission) ?? true;
@@ -111,14 +121,7 @@ export class World {
   }
 
   /** Somebody more who may take part. */
-  enlist(plan: PeerPlan, identity: Identity): SimulatedPeer {
-    const { latency_ms, jitter_ms, bytes_per_ms } = plan;
-    const link = { latency_ms, jitter_ms, bytes_per_ms, blocked_until_ms: 0, lost_permille: 0 };
-    const line = new Line(this.time, seededRandom('simulated line', this.plan.seed, plan.name), link, () => this.hub);
-    const peer = new SimulatedPeer(this, plan, identity, line);
-    this.peers.push(peer);
-    return peer;
-  }
+  abstract enlist(plan: PeerPlan, identity: Identity): Inhabitant;
 
   /** One line of the trace. */
   say(what: string): void {
@@ -129,7 +132,7 @@ export class World {
   }
 
   fail(message: string): void {
-    this.#failure ??= { message, at_ms: this.time.now_ms };
+    this.failure ??= { message, at_ms: this.time.now_ms };
   }
 
   /** What nobody expected: an error without a code, or one that says that the hub cannot go on. */
@@ -159,40 +162,10 @@ export class World {
     }
   }
 
-  async play(): Promise<Outcome> {
-    const onUnhandled = (error: unknown): void => this.problem(error, 'a promise that nobody waits for');
-    process.on('unhandledRejection', onUnhandled);
-    try {
-      this.startHub();
-      void ownRun(this);
-      if (this.plan.run.diverges) void resumeHalted(this);
-      const validators = this.peers.filter(({ plan }) => plan.role === 'validator').map(({ identity }) => identity);
-      const { ended_at_ms } = this.plan.run;
-      if (ended_at_ms !== null) this.time.after(ended_at_ms, () => void end(this));
-      if (this.plan.run.moves_shares && validators.length > 0) void moveShares(this, validators);
-      for (const peer of this.peers) this.time.after(peer.plan.joins_ms, () => peer.start());
-      for (const fault of this.plan.faults) this.time.after(fault.at_ms, () => this.#strike(fault));
-      const { rounds, round_ms, judging_ms } = this.plan.run;
-      const until_ms = FAULTS_WITHIN_MS + 90_000 + rounds * 2 * (round_ms + judging_ms + 2000);
-      while (!this.#failure && !this.#over() && (await this.time.step(until_ms))) await this.#look();
-      if (!this.#failure && !this.#over()) {
-        const run = this.#run();
-        this.fail(
-          `the run is not finished after ${until_ms} ms: ${run ? `${run.phase} ${run.round}.${run.attempt}` : 'no run'}`,
-        );
-      }
-      return this.#outcome();
-    } finally {
-      process.off('unhandledRejection', onUnhandled);
-      this.#hubProcess?.kill();
-      for (const peer of this.peers) peer.crash(false);
-    }
-  }
-
   startHub(): void {
-    if (this.#hubProcess) return;
-    const process = new NewProcess(this.time, this.#hubClock);
-    this.#hubProcess = process;
+    if (this.hubProcess) return;
+    const process = new NewProcess(this.time, this.hubClock);
+    this.hubProcess = process;
     const incarnation = ++this.#starts;
     const random = seededRandom('hub nonces', this.plan.seed, incarnation);
     this.say(`hub starts (${this.disk.entries.length} events)`);
@@ -247,23 +220,23 @@ export class World {
     return this.peers.find((peer) => peer.identity.id === id)?.plan.name ?? id.slice(0, 8);
   }
 
-  #crashHub(machineGone: boolean): void {
-    const process = this.#hubProcess;
+  protected crashHub(machineGone: boolean): void {
+    const process = this.hubProcess;
     if (!process) return;
     this.say('hub is gone');
     process.kill();
     this.disk.crash();
     for (const { line } of this.peers) line.ended(process, machineGone);
-    this.#hubProcess = null;
+    this.hubProcess = null;
     this.hub = null;
   }
 
-  async #stopHub(): Promise<void> {
+  protected async stopHub(): Promise<void> {
     const { hub } = this;
     if (!hub) return;
     this.say('hub is asked to stop');
     await hub.place.close();
-    if (this.hub === hub) this.#crashHub(false);
+    if (this.hub === hub) this.crashHub(false);
   }
 
   /** Sends an event over HTTP and keeps the hub to its answer; resolves with the event's id. */
@@ -275,101 +248,18 @@ export class World {
     return id;
   }
 
-  #strike(fault: Fault): void {
-    const peer = this.peers[fault.peer % this.peers.length];
-    const { duration_ms } = fault;
-    const about = ['hub-crash', 'hub-stop', 'slow-disk', 'full-disk', 'replay', 'pause', 'flap', 'clock-set'].includes(
-      fault.kind,
-    )
-      ? ''
-      : ` ${peer.plan.name}`;
-    const size = fault.kind === 'clock-set' ? `by ${fault.by_ms} ms` : `for ${duration_ms} ms`;
-    this.say(`fault: ${fault.kind}${about} ${size}`);
-    const { link } = peer.line;
-    switch (fault.kind) {
-      case 'hub-crash':
-        this.#crashHub(duration_ms % 1000 === 0);
-        this.time.after(RESTART_MS + duration_ms, () => this.startHub());
-        return;
-      case 'hub-stop':
-        void this.#stopHub();
-        this.time.after(RESTART_MS + 2000 + duration_ms, () => this.startHub());
-        return;
-      case 'full-disk':
-        this.disk.full = true;
-        this.#fullDiskUntil_ms = this.time.now_ms + duration_ms + NEXT_TICK_MS;
-        this.#slowDiskUntil_ms = this.time.now_ms + duration_ms + PEERS_BACK_MS;
-        this.time.after(duration_ms, () => {
-          this.disk.full = false;
-        });
-        return;
-      case 'slow-disk': {
-        const { speed } = this.disk;
-        const before = { ...speed };
-        Object.assign(speed, { commit_ms: 400, jitter_ms: 300 });
-        this.#slowDiskUntil_ms = this.time.now_ms + duration_ms + 1000;
-        this.time.after(duration_ms, () =>
-          Object.assign(speed, {
-            commit_ms: this.plan.commit_ms,
-            jitter_ms: before.jitter_ms && this.plan.commit_jitter_ms,
-          }),
-        );
-        return;
-      }
-      case 'peer-crash':
-      case 'peer-power':
-        peer.crash(fault.kind === 'peer-power');
-        this.time.after(RESTART_MS + duration_ms, () => peer.start());
-        return;
-      case 'peer-leave':
-        peer.leave();
-        this.time.after(RESTART_MS + 8000 + duration_ms, () => peer.start());
-        return;
-      case 'cut':
-        peer.line.cut();
-        return;
-      case 'partition':
-        peer.line.block(duration_ms);
-        return;
-      case 'slow-link':
-        Object.assign(link, { latency_ms: peer.plan.latency_ms + 600, bytes_per_ms: 2 });
-        this.time.after(duration_ms, () =>
-          Object.assign(link, { latency_ms: peer.plan.latency_ms, bytes_per_ms: peer.plan.bytes_per_ms }),
-        );
-        return;
-      case 'lossy':
-        link.lost_permille = 300;
-        this.time.after(duration_ms, () => {
-          link.lost_permille = 0;
-        });
-        return;
-      case 'replay':
-        void replay(this, this.#random);
-        return;
-      case 'pause':
-        void pause(this, duration_ms);
-        return;
-      case 'clock-set':
-        this.#hubClock.offset_ms += fault.by_ms;
-        return;
-      case 'flap':
-        void flap(this, duration_ms + 10_000);
-        return;
-    }
-  }
-
   /** The run as the log has it; where nobody looks on, as the hub does. */
-  #run(): RunState | undefined {
+  protected seenRun(): RunState | undefined {
     const state = this.staging.watched ? this.oracle.state : this.hub?.place.sequencer.state;
     return state?.runs.get(this.run);
   }
 
-  #over(): boolean {
-    const run = this.#run();
+  protected over(): boolean {
+    const run = this.seenRun();
     return run?.phase === 'finished' && this.time.now_ms > FAULTS_WITHIN_MS;
   }
 
-  async #look(): Promise<void> {
+  protected async look(): Promise<void> {
     if (!this.staging.watched) return;
     const passed_ms = this.time.now_ms - this.#lastLook_ms;
     this.#lastLook_ms = this.time.now_ms;
@@ -382,8 +272,8 @@ export class World {
       await this.oracle.follow();
       if (this.hub) {
         this.oracle.live(this.hub.place.sequencer.state);
-        if (this.time.now_ms < this.#fullDiskUntil_ms) this.oracle.stoodStill();
-        else this.oracle.passed(passed_ms, this.time.now_ms < this.#slowDiskUntil_ms ? 20_000 : 0);
+        if (this.time.now_ms < this.fullDiskUntil_ms) this.oracle.stoodStill();
+        else this.oracle.passed(passed_ms, this.time.now_ms < this.slowDiskUntil_ms ? 20_000 : 0);
         if (this.hub.place.connections.count() > this.staging.limits.connections)
           this.fail('the hub has too many connections');
       }
@@ -394,18 +284,18 @@ export class World {
     }
   }
 
-  #outcome(): Outcome {
+  protected outcome(): Outcome {
     const { entries } = this.disk;
     const log = openTransparencyLog(this.disk.openLog(new NewProcess(this.time, RIGHT_CLOCK)), this.hubIdentity);
     const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
     return {
-      violation: this.#failure?.message ?? null,
-      at_ms: this.#failure?.at_ms ?? this.time.now_ms,
+      violation: this.failure?.message ?? null,
+      at_ms: this.failure?.at_ms ?? this.time.now_ms,
       log_hash: hex(log.rootAt(log.size)),
       trace_hash: hex(this.#traceHash),
       log_events: entries.length,
       happenings: this.time.events,
-      rounds: this.#run()?.round ?? 0,
+      rounds: this.seenRun()?.round ?? 0,
       trace: this.#trace,
     };
   }
