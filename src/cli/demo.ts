@@ -13,7 +13,8 @@ import { fired } from '../protocol/clock.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
 import type { RunStatus } from '../protocol/messages.ts';
-import { createNativeRuntime } from '../tensor/native-runtime.ts';
+import { createNativeRuntime, isNativeHere } from '../tensor/native-runtime.ts';
+import { createWasmRuntime } from '../tensor/wasm-runtime.ts';
 import { emptyReport, readTexts } from '../training/corpus.ts';
 import { defaultCorpus } from '../training/corpus-default.ts';
 import { type Child, startChild } from './children.ts';
@@ -346,7 +347,8 @@ function plainLine(status: RunStatus): string {
 }
 
 async function writeSample(taken: TakenModel): Promise<string> {
-  const runtime = await createNativeRuntime({ threads: availableParallelism() });
+  const threads = availableParallelism();
+  const runtime = await (isNativeHere() ? createNativeRuntime({ threads }) : createWasmRuntime({ threads }));
   try {
     let longest = '';
     // A model that has learnt little may end its text after a word or two; then it begins another.

@@ -1,8 +1,9 @@
 // The thread in which one arena is played: whatever a designer's game does in it, it can be ended from outside.
 import { isMainThread, parentPort, workerData } from 'node:worker_threads';
 import { CodedError } from '../errors.ts';
-import { createNativeRuntime } from '../tensor/native-runtime.ts';
+import { createNativeRuntime, isNativeHere } from '../tensor/native-runtime.ts';
 import type { Runtime } from '../tensor/runtime.ts';
+import { createWasmRuntime } from '../tensor/wasm-runtime.ts';
 import { adversaryNamed } from './adversaries/registry.ts';
 import { playArena } from './arena.ts';
 import type { FromThread, PlayJob } from './play.ts';
@@ -12,13 +13,13 @@ import { rememberingRuntime } from './remembering-runtime.ts';
 
 const tell = (message: FromThread): void => parentPort!.postMessage(message);
 
-/** A native runtime that starts when a game first wants one: most do not. */
+/** A runtime that starts when a game first wants one: most do not. */
 function lazyRuntime(): Runtime {
   let runtime: Promise<Runtime> | null = null;
   return {
-    class: 'native-cpu',
+    class: isNativeHere() ? 'native-cpu' : 'wasm',
     async load(graph) {
-      runtime ??= createNativeRuntime({ threads: 1 });
+      runtime ??= isNativeHere() ? createNativeRuntime({ threads: 1 }) : createWasmRuntime({ threads: 1 });
       return (await runtime).load(graph);
     },
     async close() {
