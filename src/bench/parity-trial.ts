@@ -1,6 +1,7 @@
 // One trial of `bench parity`: several workers, one after another on one device (training/alone.ts), with ideas under test.
 
 import { z } from 'zod';
+import { afresh } from '../games/pretrain-carried.ts';
 import { parameterCount } from '../games/pretrain-params.ts';
 import { workOverhead } from '../games/pretrain-work.ts';
 import {
@@ -193,16 +194,15 @@ function exchangeOf(
         });
       }
     }
-    velocity =
-      trial.momentum > 0 ? combine(combine(weights, next, -1), velocity ?? zeros(specs), trial.momentum) : null;
-    return velocity ? combine(next, velocity, -trial.momentum) : next;
+    if (trial.momentum === 0) return next;
+    const change = combine(weights, next, -1);
+    velocity = velocity ? combine(change, velocity, trial.momentum) : change;
+    return combine(next, velocity, -trial.momentum);
   }
 
   return {
     async begin({ trainer, error }, weights) {
-      if (trial.optimiser === 'reset') {
-        await trainer.setOptimiserState({ steps: 0, first: zeros(specs), second: zeros(specs) });
-      }
+      if (trial.optimiser === 'reset') await trainer.setOptimiserState(afresh(specs).moments);
       return trial.retained > 0 && error.size > 0 ? combine(weights, error, -trial.retained) : weights;
     },
     merge,
@@ -256,10 +256,6 @@ function firstWeights(config: LlamaConfig, specs: readonly ParameterSpec[], tria
       return [name, decay ? values.map((value) => value * trial.initial_scale) : values];
     }),
   );
-}
-
-function zeros(specs: readonly ParameterSpec[]): Weights {
-  return new Map(specs.map((spec) => [spec.name, new Float32Array(parameterCount([spec]))]));
 }
 
 /** a + factor · b. */

@@ -5,6 +5,7 @@ import { bytesToHex } from '@noble/hashes/utils.js';
 import type { ParameterSpec, Weights } from '../model/config.ts';
 import { decodeSafetensors, encodeSafetensors } from '../model/safetensors.ts';
 import { sha256Beside } from '../protocol/hash.ts';
+import { sizeOf } from '../tensor/shape.ts';
 import type { OptimiserState } from '../training/inner.ts';
 import { decodeBundle } from './bundle.ts';
 import type { Device, Round } from './game.ts';
@@ -90,8 +91,6 @@ export async function startOf(specs: readonly ParameterSpec[], device: Device, r
   const carried = left && decodeCarried(specs, bytes);
   return carried ? { hash, carried } : { hash: AFRESH, carried: afresh(specs) };
 }
-
-const sizeOf = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
 
 function zeros(specs: readonly ParameterSpec[]): Map<string, Float32Array> {
   return new Map(specs.map(({ name, shape }) => [name, new Float32Array(sizeOf(shape))]));

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { LlamaConfigSchema, type ParameterSpec, type Weights } from '../model/config.ts';
 import { count, hash } from '../protocol/schemas.ts';
+import { sizeOf } from '../tensor/shape.ts';
 import { learningRate } from '../training/schedule.ts';
 import { SparseOptionsSchema } from '../training/sparse.ts';
 import type { Round } from './game.ts';
@@ -43,7 +44,7 @@ export interface PretrainTask {
 
 /** The number of values in a model. */
 export function parameterCount(specs: readonly ParameterSpec[]): number {
-  return specs.reduce((sum, spec) => sum + spec.shape.reduce((a, b) => a * b, 1), 0);
+  return specs.reduce((sum, spec) => sum + sizeOf(spec.shape), 0);
 }
 
 /** Weights, their gradients, two moments of each, and the copies of them between which a round's difference is taken. */

@@ -65,7 +65,7 @@ export function serveLog(
       return c.json({ error: { code: 'not-found', message: `expected an index below ${log.size}` } }, 404);
     }
     const note = await noteWith(index, log, cosignatures);
-    const proof = log.inclusionProof(index, sizeOf(note));
+    const proof = log.inclusionProof(index, logSizeIn(note));
     // The entry comes along, so that the file alone can be checked.
     const [extra] = log.read(index, index + 1);
     return c.text(writeTlogProof({ index, proof, note, extra }), 200, { 'cache-control': 'no-cache' });
@@ -96,12 +96,12 @@ export function logKey(hub: string): string {
 }
 
 /** The size that a checkpoint of our own says. */
-const sizeOf = (note: string): number => Number(note.split('\n', 2)[1]);
+const logSizeIn = (note: string): number => Number(note.split('\n', 2)[1]);
 
 /** A head that holds an entry: one that a witness has seen where there is such, else the newest. */
 async function noteWith(index: number, log: PublicLog, cosignatures: Cosignatures): Promise<string> {
   const seen = cosignatures.largest();
-  if (seen !== null && sizeOf(seen) > index && sizeOf(seen) <= log.size) return seen;
+  if (seen !== null && logSizeIn(seen) > index && logSizeIn(seen) <= log.size) return seen;
   return cosignatures.join((await log.checkpoint()).note);
 }
 

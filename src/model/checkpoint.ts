@@ -1,4 +1,5 @@
 // A model as one canonical blob: a safetensors file whose SHA-256 is the model's name in the network. Runs in a browser too.
+import { sizeOf } from '../tensor/shape.ts';
 import { type LlamaConfig, parameterSpecs, type Weights } from './config.ts';
 import { ModelError } from './errors.ts';
 import { type DecodedArray, decodeSafetensors, encodeSafetensors, safetensorsHeader } from './safetensors.ts';
@@ -44,7 +45,7 @@ export function encodeModel(config: LlamaConfig, weights: Weights): Uint8Array {
   const arrays = new Map<string, DecodedArray>();
   for (const [name, data] of weights) {
     const shape = shapes.get(name) ?? [data.length];
-    const expected = shape.reduce((a, b) => a * b, 1);
+    const expected = sizeOf(shape);
     if (data.length !== expected) {
       throw new ModelError('wrong-weights', `"${name}" has ${data.length} values, expected ${expected}`, { name });
     }

@@ -1,5 +1,6 @@
 // A model's first weights: normal, wider where the model is narrow, the same bits on every machine.
 import { type Random, seededRandom } from '../protocol/random.ts';
+import { sizeOf } from '../tensor/shape.ts';
 import { type LlamaConfig, parameterSpecs, type Weights } from './config.ts';
 
 /** GPT-2's 0.02 at its width of 768, growing as 1/√width up to this: what trained best at widths 64 and 128 (docs/experiments.md). */
@@ -23,7 +24,7 @@ export function initialWeights(config: LlamaConfig, seed: string | number): Weig
   const residual = deviation / Math.sqrt(2 * config.num_hidden_layers);
   const weights = new Map<string, Float32Array>();
   for (const { name, shape, decay } of parameterSpecs(config)) {
-    const values = new Float32Array(shape.reduce((size, dimension) => size * dimension, 1));
+    const values = new Float32Array(sizeOf(shape));
     if (!decay) values.fill(name.endsWith('.bias') ? 0 : 1);
     else {
       const scale = /\.(o_proj|down_proj)\.weight$/.test(name) ? residual : deviation;

@@ -1,11 +1,12 @@
 // The graphs that training and judging run: losses, logits, gradients, and a whole training step.
 import { TensorError } from '../tensor/errors.ts';
 import { gradients } from '../tensor/gradient.ts';
-import { Graph, sizeOf, type Value } from '../tensor/graph.ts';
+import { Graph, type Value } from '../tensor/graph.ts';
 import { add, mul, sqrt } from '../tensor/ops.ts';
 import { beforeTransposed, transposed } from '../tensor/ops-matrix.ts';
 import { reduceMean, reshape, slice } from '../tensor/ops-shape.ts';
 import type { CompiledGraph } from '../tensor/runtime.ts';
+import { sizeOf } from '../tensor/shape.ts';
 import { type AdamwOptions, adamw, sumOfAllSquares } from './adamw.ts';
 import { type LlamaConfig, parameterSpecs } from './config.ts';
 import { hiddenStates, type LlamaOptions, linear, type Parameters, parameter, parameterStates } from './llama.ts';

@@ -1,10 +1,11 @@
 // The training step of train-graph.ts cut into graphs that run at the same time, each on a thread of its own.
 import { TensorError } from '../tensor/errors.ts';
-import { Graph, sizeOf, type Value } from '../tensor/graph.ts';
+import { Graph, type Value } from '../tensor/graph.ts';
 import { add, cast, less, mul, sqrt } from '../tensor/ops.ts';
 import { gatherRows } from '../tensor/ops-index.ts';
 import { expand, reshape, slice } from '../tensor/ops-shape.ts';
 import type { CompiledGraph, StagedGraph, TensorMap } from '../tensor/runtime.ts';
+import { sizeOf } from '../tensor/shape.ts';
 import { type AdamwOptions, adamw, sumOfAllSquares } from './adamw.ts';
 import { type LlamaConfig, type ParameterSpec, parameterSpecs } from './config.ts';
 import { parameterStates } from './llama.ts';

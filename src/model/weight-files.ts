@@ -3,6 +3,7 @@ import { type FileHandle, open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { firstIssue } from '../errors.ts';
+import { sizeOf } from '../tensor/shape.ts';
 import { checkFinite } from './checkpoint.ts';
 import { type LlamaConfig, parameterSpecs, type Weights } from './config.ts';
 import { ModelError } from './errors.ts';
@@ -39,7 +40,7 @@ export async function readWeights(
   config: LlamaConfig,
   limit_bytes = Number.POSITIVE_INFINITY,
 ): Promise<Weights> {
-  const size_bytes = parameterSpecs(config).reduce((sum, { shape }) => sum + 4 * elementsOf(shape), 0);
+  const size_bytes = parameterSpecs(config).reduce((sum, { shape }) => sum + 4 * sizeOf(shape), 0);
   if (size_bytes > limit_bytes) {
     const fact = `the weights take ${gigabytes(size_bytes)} in float32, at most ${gigabytes(limit_bytes)} are taken`;
     throw new ModelError('too-large', fact, { size_bytes, limit_bytes });
@@ -60,7 +61,6 @@ export async function readWeights(
   }
 }
 
-const elementsOf = (shape: readonly number[]): number => shape.reduce((size, dimension) => size * dimension, 1);
 const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(2)} GB`;
 
 /** Every tensor of the folder by its name; the files that were opened are in `files`, also when this throws. */
@@ -156,7 +156,7 @@ async function readBytes(handle: FileHandle, position: number, length: number): 
 
 function readTensor({ file, dtype, shape, start, end }: StoredTensor): Promise<Float32Array> {
   return inFile(file.name, async () => {
-    const data = new Float32Array(elementsOf(shape));
+    const data = new Float32Array(sizeOf(shape));
     let filled = 0;
     for (let at = start; at < end; at += PIECE_BYTES) {
       const piece = await readBytes(file.handle, file.data_start + at, Math.min(PIECE_BYTES, end - at));

@@ -4,6 +4,7 @@
 import { createHash } from 'node:crypto';
 import { TensorError } from '../tensor/errors.ts';
 import type { CompiledGraph, Program, Runtime, TensorMap } from '../tensor/runtime.ts';
+import { sizeOf } from '../tensor/shape.ts';
 
 /** Of more than this the oldest is forgotten, and computed again when it is asked for. */
 const REMEMBERED_BYTES = 1 << 29;
@@ -126,7 +127,7 @@ class RememberingProgram implements Program {
     this.#shared = shared;
     for (const { name, shape } of shared.graph.states) {
       this.#ids.set(name, 'zero');
-      this.#base.set(name, new Float32Array(shape.reduce((size, dimension) => size * dimension, 1)));
+      this.#base.set(name, new Float32Array(sizeOf(shape)));
     }
   }
 

@@ -1,9 +1,10 @@
 // Compares gradients from the graph with finite differences of the same graph on one runtime: the check every rule must pass.
 import { gradients } from './gradient.ts';
-import { Graph, sizeOf, type Value } from './graph.ts';
+import { Graph, type Value } from './graph.ts';
 import { mul } from './ops.ts';
 import { reduceSum } from './ops-shape.ts';
 import type { Runtime, TensorMap } from './runtime.ts';
+import { sizeOf } from './shape.ts';
 
 /** A distance in which most functions here are smooth; large enough that float32's rounding does not drown the difference. */
 const STEP = 2 ** -5;

@@ -1,8 +1,9 @@
 // Reverse-mode differentiation: walks the tape backwards once and lets every operator's own rule add nodes.
 import { TensorError } from './errors.ts';
-import { sizeOf, type Value } from './graph.ts';
+import type { Value } from './graph.ts';
 import { add } from './ops.ts';
 import { reshape } from './ops-shape.ts';
+import { sizeOf } from './shape.ts';
 
 /**
  * Adds to the graph the gradients of a scalar `loss` by each of `values`, in their order.

@@ -4,6 +4,7 @@ import { fuseSums } from './fuse-sums.ts';
 import type { Attribute, Constant, DType, GraphData, GraphNode, NamedTensor, TensorType } from './ir.ts';
 import { encodeOnnx } from './onnx.ts';
 import type { CompiledGraph } from './runtime.ts';
+import { shapeText, sizeOf } from './shape.ts';
 
 /** What flows along an edge of one graph. Made only by a Graph; two values are the same when they are the same object. */
 export interface Value extends NamedTensor {
@@ -24,16 +25,6 @@ export interface TapeEntry {
   readonly inputs: readonly Value[];
   readonly outputs: readonly Value[];
   readonly rule: GradientRule;
-}
-
-/** The number of elements of a shape. */
-export function sizeOf(shape: readonly number[]): number {
-  return shape.reduce((size, dimension) => size * dimension, 1);
-}
-
-/** A shape as error messages show it: [2, 3]. */
-export function shapeText(shape: readonly number[]): string {
-  return `[${shape.join(', ')}]`;
 }
 
 /** The error of an operator that cannot take these shapes. */

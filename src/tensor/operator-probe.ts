@@ -1,10 +1,11 @@
 // An operator's case as one graph whose outputs are the result and every gradient: what runtimes are compared by.
 import { gradients } from './gradient.ts';
 import { type GradientCase, noise } from './gradient-check.ts';
-import { Graph, sizeOf } from './graph.ts';
+import { Graph } from './graph.ts';
 import { mul } from './ops.ts';
 import { reduceSum } from './ops-shape.ts';
 import type { CompiledGraph, Runtime, TensorData, TensorMap } from './runtime.ts';
+import { sizeOf } from './shape.ts';
 
 export interface OperatorProbe {
   readonly graph: CompiledGraph;

@@ -3,6 +3,7 @@ import { shapeError, type Value } from './graph.ts';
 import { cast, equal } from './ops.ts';
 import { gemm } from './ops-matrix.ts';
 import { axisOf, dtypeError, expand, reshape, zeros } from './ops-shape.ts';
+import { sizeOf } from './shape.ts';
 
 /**
  * A table of up to this many rows gets its gradient by a product with one-hot rows: on a processor about as fast as adding
@@ -44,7 +45,7 @@ function oneHot(indices: Value, rows: number): Value {
 /** Adds rows to a matrix at int32 indices: the transpose of `gatherRows`. */
 export function addRows(table: Value, indices: Value, rows: Value): Value {
   const columns = table.shape[1];
-  const at = expand(reshape(indices, [-1, 1]), [indices.shape.reduce((a, b) => a * b, 1), columns]);
+  const at = expand(reshape(indices, [-1, 1]), [sizeOf(indices.shape), columns]);
   return scatterAdd(table, at, reshape(rows, [-1, columns]), 0);
 }
 

@@ -1,6 +1,7 @@
 // Products of matrices: batched MatMul, and Gemm, which transposes and scales for nothing.
-import { shapeError, shapeText, type Value } from './graph.ts';
+import { shapeError, type Value } from './graph.ts';
 import { dtypeError, reshape, sumTo, transpose, transposeLast } from './ops-shape.ts';
+import { shapeText } from './shape.ts';
 
 /** A batched product over the last two axes; leading axes broadcast. */
 export function matmul(a: Value, b: Value): Value {

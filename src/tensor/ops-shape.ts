@@ -1,6 +1,7 @@
 // Operators that move or add up elements without changing them: reshape, transpose, join, cut, expand, sum.
 import { TensorError } from './errors.ts';
-import { shapeError, shapeText, sizeOf, type Value } from './graph.ts';
+import { shapeError, type Value } from './graph.ts';
+import { shapeText, sizeOf } from './shape.ts';
 
 /** An axis counted from the front; negative ones count from the back. */
 export function axisOf(op: string, x: Value, axis: number): number {

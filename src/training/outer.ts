@@ -1,6 +1,7 @@
 // The outer step: one round's updates become the next model, in plain arithmetic whose bits are the same on every machine
 // (the aggregation of SparseLoCo, arXiv 2508.15706, with weights for workers of different speeds).
 import type { ParameterSpec, Weights } from '../model/config.ts';
+import { sizeOf } from '../tensor/shape.ts';
 import { TrainingError } from './errors.ts';
 import { agreeingUpdates } from './robust.ts';
 import type { SparseOptions, SparseTensor, SparseUpdate } from './sparse.ts';
@@ -37,7 +38,7 @@ export function mergeUpdates(
   const total_weight = heard.reduce((sum, { weight }) => sum + weight, 0);
   const merged = new Map<string, Float32Array>();
   for (const { name, shape } of specs) {
-    const size = shape.reduce((a, b) => a * b, 1);
+    const size = sizeOf(shape);
     const before = weights.get(name);
     if (before?.length !== size) {
       throw new TrainingError('wrong-shape', `merge: ${name}: expected ${size} weights, got ${before?.length ?? 0}`, {
@@ -61,7 +62,7 @@ function checkUpdates(specs: readonly ParameterSpec[], updates: readonly Weighte
     }
   }
   for (const { name, shape } of specs) {
-    const size = shape.reduce((a, b) => a * b, 1);
+    const size = sizeOf(shape);
     for (const { update } of updates) {
       const tensor = update.get(name);
       if (!tensor) throw new TrainingError('wrong-shape', `merge: ${name} is missing in an update`, { name });

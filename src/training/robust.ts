@@ -1,5 +1,6 @@
 // Whose update is heard in a merge: those that agree with the others, so that whoever trains against them is left out.
 import type { ParameterSpec } from '../model/config.ts';
+import { sizeOf } from '../tensor/shape.ts';
 import type { SparseUpdate } from './sparse.ts';
 
 /** An update with the weight that it has in the merge, as in outer.ts. */
@@ -47,7 +48,7 @@ function pairAgreements(specs: readonly ParameterSpec[], updates: readonly Weigh
   for (const { name, shape } of specs) {
     const tensors = updates.map(({ update }) => update.get(name)!);
     // For each position the last sender's entry; each entry knows the one before it at the same position.
-    const last = new Int32Array(shape.reduce((a, b) => a * b, 1)).fill(-1);
+    const last = new Int32Array(sizeOf(shape)).fill(-1);
     const entries = tensors.reduce((sum, { indices }) => sum + indices.length, 0);
     const before = new Int32Array(entries);
     const sender = new Int32Array(entries);

@@ -6,6 +6,7 @@ import { type BatchShape, lossGraph, trainGraph } from '../model/train-graph.ts'
 import { trainStages } from '../model/train-stages.ts';
 import { TensorError } from '../tensor/errors.ts';
 import type { Runtime, TensorData } from '../tensor/runtime.ts';
+import { sizeOf } from '../tensor/shape.ts';
 import type { Batch, OptimiserState, StepResult, Trainer } from './inner.ts';
 
 /** Measures a model: the mean cross-entropy in nats of every sequence of a batch. */
@@ -118,10 +119,6 @@ export async function meanLoss(
 
 function scalar(value: number): TensorData {
   return { dtype: 'float32', shape: [], data: Float32Array.of(value) };
-}
-
-function sizeOf(shape: readonly number[]): number {
-  return shape.reduce((size, dimension) => size * dimension, 1);
 }
 
 /** Refuses weights with a name missing or of another length. */

@@ -1,4 +1,5 @@
 // The Worker that holds the present model and writes with it: fetched by hash, brought up to date before each text, kept for a time without the hub.
+import { parameterCount } from '../../games/pretrain-params.ts';
 import '../tab/no-eval.ts';
 import { CodedError } from '../../errors.ts';
 import type { AnyGame } from '../../games/game.ts';
@@ -114,7 +115,7 @@ async function take(run: string, source: Source): Promise<void> {
   const context = Math.min(config.max_position_embeddings, MOST_CONTEXT);
   const decoder = await openDecoder(runtime, { config, weights: held.state as Weights }, context);
   const kept = await keep(run, source, held, opened, keeper);
-  const parameters = parameterSpecs(config).reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
+  const parameters = parameterCount(parameterSpecs(config));
   const { merged_rounds } = source;
   const model = {
     hash: held.hash,

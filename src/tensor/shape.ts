@@ -1,0 +1,11 @@
+// Shapes of tensors: how many values one holds, and how messages show it.
+
+/** The number of elements of a shape. */
+export function sizeOf(shape: readonly number[]): number {
+  return shape.reduce((size, dimension) => size * dimension, 1);
+}
+
+/** A shape as error messages show it: [2, 3]. */
+export function shapeText(shape: readonly number[]): string {
+  return `[${shape.join(', ')}]`;
+}
