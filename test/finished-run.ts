@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import type { VerdictGiven } from '../src/core/events.ts';
+import type { VerdictGiven } from '../src/core/events/verdict-given.ts';
 import { acceptedSubmissions } from '../src/core/judging.ts';
 import { awaitsDraw } from '../src/core/panel.ts';
 import { apply } from '../src/core/reduce.ts';

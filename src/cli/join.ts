@@ -2,7 +2,7 @@
 import { hostname } from 'node:os';
 import { styleText } from 'node:util';
 import { Command, Option } from 'commander';
-import type { PeerRole } from '../core/events.ts';
+import type { PeerRole } from '../core/events/peer-joined.ts';
 import { CORE_LIMITS } from '../core/limits.ts';
 import { gamesOf } from '../games/game-file.ts';
 import { transferTeller } from '../peer/blobs.ts';

@@ -1,7 +1,7 @@
 // `potluck settle`: the balances of a run as a Merkle tree, so that a contract elsewhere can pay them out, and the word in the log that it did.
 import { writeFile } from 'node:fs/promises';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { PayoutSettledSchema, SETTLEMENT_FORMATS, type SettlementFormat } from '../core/events.ts';
+import { PayoutSettledSchema, SETTLEMENT_FORMATS, type SettlementFormat } from '../core/events/payout-settled.ts';
 import type { Settlement } from '../peer/settle.ts';
 import { loadIdentity } from '../protocol/identity-file.ts';
 import { mustBeWritable, ownerKeyFile } from './folders.ts';

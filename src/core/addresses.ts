@@ -1,5 +1,5 @@
 // Where owners want what they hold to be settled: their latest statement to this hub. Statements are counted, so that none can be used again.
-import type { AccountAddress } from './events.ts';
+import type { AccountAddress } from './events/account-address.ts';
 import { type Refusal, refuse } from './refusal.ts';
 import type { NetworkState } from './state.ts';
 
@@ -17,6 +17,8 @@ export function nextAddressChange(state: NetworkState, account: string): number 
 
 export function applyAddress(state: NetworkState, author: string, { address, change }: AccountAddress): void {
   state.addresses.set(author, { address, changes: change + 1 });
+  // A settlement must speak of a log that knows of it.
+  for (const run of state.runs.values()) if (run.shares.has(author)) run.balances_since = state.events;
 }
 
 /** Addresses by account. */

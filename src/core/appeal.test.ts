@@ -4,7 +4,7 @@ import { beforeEach, describe, test } from 'node:test';
 import { sha256Hex } from '../protocol/hash.ts';
 import { bindDevice } from './devices.ts';
 import { suspend } from './eligible.ts';
-import type { VerdictGiven } from './events.ts';
+import type { VerdictGiven } from './events/verdict-given.ts';
 import { judgementOf } from './judging.ts';
 import { dutyOf, repeatableOf } from './panel.ts';
 import type { Rules } from './rules.ts';

@@ -4,7 +4,7 @@ import { beforeEach, describe, test } from 'node:test';
 import fc from 'fast-check';
 import { sha256Hex } from '../protocol/hash.ts';
 import { contestRounds } from './contest.ts';
-import type { VerdictGiven } from './events.ts';
+import type { VerdictGiven } from './events/verdict-given.ts';
 import type { Rules } from './rules.ts';
 import { encodeState } from './state-bytes.ts';
 import { exampleRules, exampleVerdict, sealFor } from './testing/example-events.ts';

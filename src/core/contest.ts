@@ -2,7 +2,9 @@
 // rounds, and what more than half of their stake finds to have been wrong is taken back. Nobody waits for it.
 import { hasWithheld } from './balances.ts';
 import { eligibleHere, suspend } from './eligible.ts';
-import type { VerdictContested, VerdictGiven, VerdictSealed } from './events.ts';
+import type { VerdictContested } from './events/verdict-contested.ts';
+import type { VerdictGiven } from './events/verdict-given.ts';
+import type { VerdictSealed } from './events/verdict-sealed.ts';
 import { refusalOfContent, stakesOfVerdicts } from './judging.ts';
 import { CORE_LIMITS } from './limits.ts';
 import { dutyOf, openDraw, repeatableOf } from './panel.ts';

@@ -3,7 +3,8 @@
 import { HASH_FORM } from '../protocol/hash.ts';
 import { allBalances } from './balances.ts';
 import { contestProblems } from './contest-invariants.ts';
-import type { EventBody, LoggedEvent, PeerRole } from './events.ts';
+import type { PeerRole } from './events/peer-joined.ts';
+import type { EventBody, LoggedEvent } from './events.ts';
 import { CORE_LIMITS } from './limits.ts';
 import type { Rules } from './rules.ts';
 import { emissionOf } from './shares.ts';

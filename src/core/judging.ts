@@ -2,7 +2,9 @@
 // decides. panel.ts says who judges, appeal.ts what happens where they do not agree.
 import { sha256Hex } from '../protocol/hash.ts';
 import { encodeStrict } from '../protocol/strict-cbor-encode.ts';
-import type { PlantRevealed, VerdictGiven, VerdictSealed } from './events.ts';
+import type { PlantRevealed } from './events/plant-revealed.ts';
+import type { VerdictGiven } from './events/verdict-given.ts';
+import type { VerdictSealed } from './events/verdict-sealed.ts';
 import { CORE_LIMITS } from './limits.ts';
 import { type Refusal, refuse } from './refusal.ts';
 import type { NetworkState, PeerState, RunState, Submission } from './state.ts';

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { EventBody, RunCreated } from './events.ts';
+import type { RunCreated } from './events/run-created.ts';
+import type { EventBody } from './events.ts';
 import type { RefusalCode } from './refusal.ts';
 import { statementOf } from './share-table.ts';
 import { initialState, type NetworkState, type RunState } from './state.ts';

@@ -1,5 +1,5 @@
 // A run that starts from another run's model: a set part of what its rounds promise flows to those who held shares of that model.
-import type { RunCreated } from './events.ts';
+import type { RunCreated } from './events/run-created.ts';
 import { type Refusal, refuse } from './refusal.ts';
 import type { Royalty } from './shares.ts';
 import type { Lineage, NetworkState, RunState } from './state.ts';

@@ -3,7 +3,7 @@ import { settleAppeals } from './appeal.ts';
 import { clearSubmissions } from './attendance.ts';
 import { forgetDecided, rememberAccepted, rememberFraud, settleContests } from './contest.ts';
 import { settleSilence } from './eligible.ts';
-import type { RoundMerged } from './events.ts';
+import type { RoundMerged } from './events/round-merged.ts';
 import { noteIdle, notIdle } from './idle-rounds.ts';
 import { acceptedSubmissions, judgementOf, rememberVerdicts } from './judging.ts';
 import { applyPayout, forfeit } from './payout.ts';

@@ -8,7 +8,7 @@ import { publicKeyOf } from '../protocol/identity.ts';
 import { encodeStrict } from '../protocol/strict-cbor-encode.ts';
 import { countOwed } from './attendance.ts';
 import { eligibleHere, heardHere, noteSilent } from './eligible.ts';
-import type { RoundDrawn } from './events.ts';
+import type { RoundDrawn } from './events/round-drawn.ts';
 import { CORE_LIMITS } from './limits.ts';
 import { bondPermille, type RepeatRules, repeatersPermille, type Standing } from './reexecution.ts';
 import { type Refusal, refuse } from './refusal.ts';
@@ -46,8 +46,7 @@ export function isListComplete({ attendance, grace_deadline_ms }: RunState, time
 /** Whether work is still taken while a round is in its phase of judging. */
 export const isListOpen = (run: RunState): boolean => run.draw === null;
 
-export function refusalOfDrawn(state: NetworkState, run: RunState, author: string, body: RoundDrawn): Refusal | null {
-  if (author !== state.hub) return refuse('not-the-hub', `a round is drawn by the hub ${state.hub}, got ${author}`);
+export function refusalOfDrawn(state: NetworkState, run: RunState, body: RoundDrawn): Refusal | null {
   if (body.round !== run.round || body.attempt !== run.attempt) {
     const got = `round ${body.round} attempt ${body.attempt}`;
     return refuse('wrong-round', `expected round ${run.round} attempt ${run.attempt}, got ${got}`);

@@ -1,6 +1,7 @@
 // Who is in a run and who has gone. Joins are counted, so that every join and every leave in the log can be used once.
 import { countOwed, countPeer } from './attendance.ts';
-import type { PeerJoined, PeerLeft } from './events.ts';
+import type { PeerJoined } from './events/peer-joined.ts';
+import type { PeerLeft } from './events/peer-left.ts';
 import { countLasting, firstSessions, noteLeave } from './forgetting.ts';
 import { CORE_LIMITS } from './limits.ts';
 import { reseatJudges } from './panel.ts';

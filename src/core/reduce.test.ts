@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import fc from 'fast-check';
-import { EventBodySchema, type RunCreated } from './events.ts';
+import type { RunCreated } from './events/run-created.ts';
+import { EventBodySchema } from './events.ts';
 import { CORE_LIMITS } from './limits.ts';
 import { refusalOf } from './reduce.ts';
 import { initialState } from './state.ts';

@@ -1,6 +1,6 @@
 // A run whose loss only rises: the hub halts it, and its owner says how it goes on. Each validator's words are compared with its own
 // earlier ones, and all who measure must see it rise: no single one can halt a run, neither by a high word nor by a low one before.
-import type { RunHalted } from './events.ts';
+import type { RunHalted } from './events/run-halted.ts';
 import { type Refusal, refuse } from './refusal.ts';
 import type { LossWatch, RunState } from './state.ts';
 

@@ -1,5 +1,5 @@
 // Changes of a run's rules: proposed by its owner in the log, in force after the notice that the present rules promise, never for a round under way.
-import type { RulesProposed } from './events.ts';
+import type { RulesProposed } from './events/rules-proposed.ts';
 import { CORE_LIMITS } from './limits.ts';
 import { type Refusal, refuse } from './refusal.ts';
 import type { RunState } from './state.ts';

@@ -6,7 +6,7 @@ import { keccak_256 } from '@noble/hashes/sha3.js';
 import { bytesToHex, concatBytes, hexToBytes } from '@noble/hashes/utils.js';
 import { addressesOf } from './addresses.ts';
 import { allBalances } from './balances.ts';
-import type { LoggedEvent, PayoutSettled, SettlementFormat } from './events.ts';
+import type { PayoutSettled, SettlementFormat } from './events/payout-settled.ts';
 import { type Refusal, refuse } from './refusal.ts';
 import type { NetworkState, RunState } from './state.ts';
 
@@ -154,23 +154,4 @@ export function applySettlement(state: NetworkState, run: RunState): void {
     run.settled.set(account, (run.settled.get(account) ?? 0) + shares);
   }
   run.settlements++;
-}
-
-/** Remembers when balances last changed: a settlement must speak of a log that knows of it. To be called after every event. */
-export function noteBalances(state: NetworkState, { author, body }: LoggedEvent): void {
-  switch (body.type) {
-    case 'round.merged':
-    case 'run.ended': // nothing is withheld any more
-    case 'plant.revealed':
-    case 'stake.locked':
-    case 'stake.released':
-    case 'payout.settled':
-      state.runs.get(body.run)!.balances_since = state.events;
-      return;
-    case 'account.address':
-      for (const run of state.runs.values()) if (run.shares.has(author)) run.balances_since = state.events;
-      return;
-    default:
-      return;
-  }
 }

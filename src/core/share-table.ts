@@ -9,7 +9,7 @@ import {
   verifyInclusion,
 } from '../ledger/merkle.ts';
 import { encodeStrict } from '../protocol/strict-cbor-encode.ts';
-import type { SharesStated } from './events.ts';
+import type { SharesStated } from './events/shares-stated.ts';
 import { type Refusal, refuse } from './refusal.ts';
 import type { RunState } from './state.ts';
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { sha256Hex } from '../protocol/hash.ts';
 import { bindDevice } from './devices.ts';
-import type { VerdictGiven } from './events.ts';
+import type { VerdictGiven } from './events/verdict-given.ts';
 import { CORE_LIMITS } from './limits.ts';
 import { exampleRules, exampleVerdict, sealFor } from './testing/example-events.ts';
 import { ALICE, BOB, History, HUB, RUN, TOKENS, tick, work } from './testing/example-history.ts';

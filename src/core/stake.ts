@@ -1,6 +1,7 @@
 // Shares behind a validator: a holder locks what is free, they count from the next opening of a round, and come back after a notice in which they can still be lost.
 import { balanceOf } from './balances.ts';
-import type { StakeLocked, StakeReleased } from './events.ts';
+import type { StakeLocked } from './events/stake-locked.ts';
+import type { StakeReleased } from './events/stake-released.ts';
 import { CORE_LIMITS } from './limits.ts';
 import { type Refusal, refuse } from './refusal.ts';
 import type { NetworkState, PeerState, RunState, StakeLock, Withheld } from './state.ts';

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { bindDevice } from './devices.ts';
-import type { VerdictGiven } from './events.ts';
+import type { VerdictGiven } from './events/verdict-given.ts';
 import { judgementOf } from './judging.ts';
 import { CORE_LIMITS } from './limits.ts';
 import { weightsOf } from './payout.ts';

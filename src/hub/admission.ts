@@ -1,5 +1,8 @@
 // What the hub checks before it asks the core: the blobs that an event names are here and have the form that their game demands.
-import type { EventBody, LoggedEvent, RunCreated, WorkSubmitted } from '../core/events.ts';
+
+import type { RunCreated } from '../core/events/run-created.ts';
+import type { WorkSubmitted } from '../core/events/work-submitted.ts';
+import { kindOfEvent, type LoggedEvent } from '../core/events.ts';
 import { flawOfEvidence } from '../core/evidence.ts';
 import type { StateMachine } from '../core/reduce.ts';
 import type { NetworkState } from '../core/state.ts';
@@ -7,9 +10,6 @@ import { CodedError } from '../errors.ts';
 import type { BlobStore } from '../ledger/blob-store.ts';
 import { HubError } from './errors.ts';
 import type { Models } from './models.ts';
-
-/** Events that only the hub writes, and only through its own sequencer. */
-const HUB_ONLY: readonly EventBody['type'][] = ['tick', 'round.opened', 'round.merged', 'shares.stated'];
 
 /** Checks an event from outside, its signature aside. Throws HubError, GameError or the game's own error. */
 export async function admit(
@@ -20,7 +20,7 @@ export async function admit(
   models: Models,
 ): Promise<void> {
   const { body } = event;
-  if (HUB_ONLY.includes(body.type)) {
+  if (kindOfEvent(body.type).by_hub) {
     throw new HubError('not-yours', `${body.type} is written by the hub, it cannot be sent in`, { type: body.type });
   }
   // The core's cheap answer first: blobs are read only for events that could follow.
@@ -62,20 +62,4 @@ async function need(blobs: BlobStore, hash: string): Promise<Uint8Array> {
   const bytes = await blobs.get(hash);
   if (!bytes) throw new HubError('missing-blob', `expected blob ${hash} to be uploaded before it is named`, { hash });
   return bytes;
-}
-
-/** The blobs that an event names: from then on they belong to the log. */
-export function blobsNamedBy(body: EventBody): string[] {
-  switch (body.type) {
-    case 'run.created':
-      return [body.params, body.model];
-    case 'work.submitted':
-      return [body.work];
-    case 'verdict.given':
-      return [body.evidence];
-    case 'round.merged':
-      return [body.bundle, body.checkpoint ? body.model : null].filter((hash) => hash !== null);
-    default:
-      return [];
-  }
 }

@@ -1,6 +1,6 @@
 // Deletes what nobody can need again of runs whose owners keep only what is recent: work and evidence of rounds that are over,
 // bundles that no follower needs, checkpoints that a later one supersedes. First models and settings stay: others may name them.
-import type { LoggedEvent } from '../core/events.ts';
+import { blobsNamedBy, type LoggedEvent } from '../core/events.ts';
 import { neededBlobs } from '../core/needed-blobs.ts';
 import type { NetworkState, RunState } from '../core/state.ts';
 import type { BlobStore } from '../ledger/blob-store.ts';
@@ -38,7 +38,7 @@ export function openCompaction(
       used = hashesNeeded(run);
       inUse.set(run.id, used);
     }
-    for (const hash of namedBy(body)) used.add(hash);
+    for (const hash of blobsNamedBy(body)) used.add(hash);
     if (body.type === 'round.merged' || (body.type === 'run.ended' && run.phase === 'finished')) turnOver(run);
   };
 }
@@ -47,10 +47,3 @@ const without = (hashes: Set<string>, others: Set<string>): Set<string> =>
   new Set([...hashes].filter((hash) => !others.has(hash)));
 
 const hashesNeeded = (run: RunState): Set<string> => new Set(neededBlobs(run).map(([, hash]) => hash));
-
-function namedBy(body: LoggedEvent['body']): string[] {
-  if (body.type === 'work.submitted') return [body.work];
-  if (body.type === 'verdict.given') return [body.evidence];
-  if (body.type !== 'round.merged' || body.bundle === null) return [];
-  return body.checkpoint ? [body.bundle, body.model] : [body.bundle];
-}

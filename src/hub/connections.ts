@@ -1,5 +1,7 @@
 // The hub's end of every WebSocket: greets, believes nobody without a signature, passes events on, tells peers what concerns them.
-import type { EventBody, PeerRole } from '../core/events.ts';
+
+import type { PeerRole } from '../core/events/peer-joined.ts';
+import type { EventBody } from '../core/events.ts';
 import { sessionOf } from '../core/presence.ts';
 import type { NetworkState, RunState } from '../core/state.ts';
 import { CodedError } from '../errors.ts';

@@ -2,7 +2,7 @@
 import { nextAddressChange } from '../core/addresses.ts';
 import { balanceOf } from '../core/balances.ts';
 import { decodeEvent } from '../core/codec.ts';
-import type { LoggedEvent } from '../core/events.ts';
+import { blobsNamedBy, type LoggedEvent } from '../core/events.ts';
 import { core, type StateMachine } from '../core/reduce.ts';
 import type { RunState } from '../core/state.ts';
 import type { LoadGame } from '../games/registry.ts';
@@ -13,7 +13,7 @@ import { sha256Hex } from '../protocol/hash.ts';
 import type { DrawingIdentity } from '../protocol/identity.ts';
 import type { HolderView } from '../protocol/messages.ts';
 import { openAbandonedRuns } from './abandoned-runs.ts';
-import { admit, blobsNamedBy } from './admission.ts';
+import { admit } from './admission.ts';
 import { openCompaction } from './compaction.ts';
 import { type ConditionChange, type DiskSpace, watchCondition } from './condition.ts';
 import { type ConnectionLimits, type Connections, openConnections } from './connections.ts';

@@ -1,5 +1,5 @@
 // Who is connected, found by run, by key and by role: what an event costs must not grow with everybody else who is here.
-import type { PeerRole } from '../core/events.ts';
+import type { PeerRole } from '../core/events/peer-joined.ts';
 
 /** What a connection says that it is, once it has. */
 export interface OnRoll {

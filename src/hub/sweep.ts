@@ -4,11 +4,11 @@
 // manifest of its text is named by the settings, the pieces of text by the manifest.
 
 import { decodeEvent } from '../core/codec.ts';
+import { blobsNamedBy } from '../core/events.ts';
 import type { NetworkState } from '../core/state.ts';
 import type { BlobStore } from '../ledger/blob-store.ts';
 import type { Clock } from '../protocol/clock.ts';
 import { sleep } from '../protocol/clock.ts';
-import { blobsNamedBy } from './admission.ts';
 import type { LogClock } from './log-clock.ts';
 import type { EventLog } from './log-writer.ts';
 import type { UnnamedBlobs } from './unnamed-blobs.ts';

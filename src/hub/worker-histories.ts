@@ -1,5 +1,7 @@
 // How each worker's own loss went over the rounds that it was part of, for people who open its row: rebuilt from the log or kept with a snapshot.
-import type { LoggedEvent, WorkSubmitted } from '../core/events.ts';
+
+import type { WorkSubmitted } from '../core/events/work-submitted.ts';
+import type { LoggedEvent } from '../core/events.ts';
 import type { StateMachine } from '../core/reduce.ts';
 import type { NetworkState } from '../core/state.ts';
 import type { WorkerPoint } from '../protocol/messages.ts';

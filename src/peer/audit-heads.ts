@@ -1,6 +1,7 @@
 // Heads of the log that others saw: witnesses, peers of this machine, and the authors of events, who sign what they saw (heads.ts). Each must fit the tree.
 import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js';
-import type { LoggedEvent, SeenHead } from '../core/events.ts';
+import type { SeenHead } from '../core/events/fields.ts';
+import type { LoggedEvent } from '../core/events.ts';
 import { assembleCheckpoint, openCheckpoint } from '../ledger/checkpoint.ts';
 import { LedgerError } from '../ledger/errors.ts';
 import { originOf } from '../ledger/key-names.ts';

@@ -1,5 +1,7 @@
 // What an audit asks of the models: as the events say it, task by task, to the threads that hold them; and what came of it.
-import type { LoggedEvent, RunCreated } from '../core/events.ts';
+
+import type { RunCreated } from '../core/events/run-created.ts';
+import type { LoggedEvent } from '../core/events.ts';
 import { acceptedSubmissions } from '../core/judging.ts';
 import { neededBlobs } from '../core/needed-blobs.ts';
 import { givesUpRound } from '../core/run-life.ts';

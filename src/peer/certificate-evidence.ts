@@ -1,5 +1,9 @@
 // What a holder did, event by event: its submissions with the verdicts on them, its own verdicts, and the merges that decided both.
-import type { LoggedEvent, RoundMerged, VerdictGiven, WorkSubmitted } from '../core/events.ts';
+
+import type { RoundMerged } from '../core/events/round-merged.ts';
+import type { VerdictGiven } from '../core/events/verdict-given.ts';
+import type { WorkSubmitted } from '../core/events/work-submitted.ts';
+import type { LoggedEvent } from '../core/events.ts';
 import { OwnershipError } from './ownership-errors.ts';
 
 /** What the evidence proves. `verdicts` are the holder's own, as a validator, that agree with what was decided. */

@@ -1,5 +1,7 @@
 // Writes a holder's certificate from a log: replays it, keeps what concerns the holder, and proves each kept event against the signed head.
-import type { LoggedEvent, SharesStated } from '../core/events.ts';
+
+import type { SharesStated } from '../core/events/shares-stated.ts';
+import type { LoggedEvent } from '../core/events.ts';
 import { givesUpRound } from '../core/run-life.ts';
 import { rowProof, type ShareRow, shareTable } from '../core/share-table.ts';
 import { accountOf, type NetworkState } from '../core/state.ts';

@@ -1,7 +1,9 @@
 // A certificate: who holds how much of which model, in one JSON file that proves itself offline (docs/decisions/0004-certificates.md).
 import { z } from 'zod';
 import { openCertificate } from '../core/devices.ts';
-import type { LoggedEvent, RunCreated, SharesStated } from '../core/events.ts';
+import type { RunCreated } from '../core/events/run-created.ts';
+import type { SharesStated } from '../core/events/shares-stated.ts';
+import type { LoggedEvent } from '../core/events.ts';
 import { CORE_LIMITS } from '../core/limits.ts';
 import { verifyRow } from '../core/share-table.ts';
 import { count, hash } from '../protocol/schemas.ts';

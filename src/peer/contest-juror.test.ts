@@ -1,7 +1,8 @@
 // A juror that cannot repeat what is contested says so and accuses nobody; what it has sealed it shows, also after a restart.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { EventBody, VerdictGiven } from '../core/events.ts';
+import type { VerdictGiven } from '../core/events/verdict-given.ts';
+import type { EventBody } from '../core/events.ts';
 import { flawOfEvidence } from '../core/evidence.ts';
 import { sealOf } from '../core/judging.ts';
 import { memoryDrawer } from '../games/memory-drawer.ts';

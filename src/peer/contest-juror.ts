@@ -1,7 +1,7 @@
 // A validator in the jury of a contest: repeats the contested work from the public log, beside the rounds, seals what it finds, and shows it
 // when all are sealed or the time is over. What it cannot repeat it accuses nobody of.
 import { bytesToHex } from '@noble/hashes/utils.js';
-import type { VerdictGiven } from '../core/events.ts';
+import type { VerdictGiven } from '../core/events/verdict-given.ts';
 import { sealOf } from '../core/judging.ts';
 import { CodedError } from '../errors.ts';
 import type { Verdict } from '../games/game.ts';

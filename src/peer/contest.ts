@@ -1,6 +1,6 @@
 // Contesting a decision: what a recheck contradicts is put before everybody who may judge, by a device of this machine that may do so.
 import { contestRounds, refusalOfContest } from '../core/contest.ts';
-import type { VerdictContested } from '../core/events.ts';
+import type { VerdictContested } from '../core/events/verdict-contested.ts';
 import { replayWithPool } from './audit-shares.ts';
 import { PeerError } from './errors.ts';
 import type { PublicLog } from './public-log.ts';

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { decodeEvent } from '../core/codec.ts';
-import type { EventBody, LoggedEvent, SeenHead } from '../core/events.ts';
+import type { SeenHead } from '../core/events/fields.ts';
+import type { EventBody, LoggedEvent } from '../core/events.ts';
 import { acceptedSubmissions } from '../core/judging.ts';
 import { awaitsDraw } from '../core/panel.ts';
 import { apply } from '../core/reduce.ts';

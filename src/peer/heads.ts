@@ -5,7 +5,8 @@
 // put together again, and whoever replays either of them finds an author of the other.
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { z } from 'zod';
-import type { EventBody, SeenHead } from '../core/events.ts';
+import type { SeenHead } from '../core/events/fields.ts';
+import type { EventBody } from '../core/events.ts';
 import { CodedError } from '../errors.ts';
 import type { Drawer } from '../games/drawer.ts';
 import { openCheckpoint, takeApart } from '../ledger/checkpoint.ts';

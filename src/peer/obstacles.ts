@@ -1,5 +1,5 @@
 // Why a device achieves nothing for now: told to its owner in a sentence, and to the run's owner for as long as it lasts.
-import type { PeerRole } from '../core/events.ts';
+import type { PeerRole } from '../core/events/peer-joined.ts';
 import type { Obstacle, RunView } from '../protocol/messages.ts';
 
 /** How much of a round a device must have had before it is called too slow: one that came late has a whole one coming. */

@@ -1,7 +1,7 @@
 // What a run's owner does: puts the data and the first model on the hub and signs the event that starts the run.
 import { z } from 'zod';
 import { openBlobFolder } from '#blob-folder';
-import type { RunCreated } from '../core/events.ts';
+import type { RunCreated } from '../core/events/run-created.ts';
 import { GameError } from '../games/errors.ts';
 import type { AnyGame } from '../games/game.ts';
 import { decodeParams } from '../games/params.ts';

@@ -1,7 +1,7 @@
 // A device that joins a run: finds it on the hub, opens its folder, takes part until the run or its owner's patience ends.
 import { join } from 'node:path';
 import { openBlobFolder } from '#blob-folder';
-import type { PeerRole } from '../core/events.ts';
+import type { PeerRole } from '../core/events/peer-joined.ts';
 import type { AnyGame } from '../games/game.ts';
 import { decodeParams } from '../games/params.ts';
 import { type LoadGame, loadGame } from '../games/registry.ts';

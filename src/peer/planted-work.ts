@@ -1,6 +1,6 @@
 // Planted work: what a run's owner hands in as somebody else, knowing what judges must say of it, and how that is proved afterwards.
 import { bytesToHex } from '@noble/hashes/utils.js';
-import type { PlantRevealed } from '../core/events.ts';
+import type { PlantRevealed } from '../core/events/plant-revealed.ts';
 import { pledgeOf } from '../core/judging.ts';
 import { onAnotherTask } from '../games/another-task.ts';
 import type { AnyGame, Verdict } from '../games/game.ts';

@@ -1,6 +1,6 @@
 // A submission judged again by whoever wants to know, from the public log alone: its worker's rounds are repeated from the last one that
 // it began afresh, so that what the worker had carried with it is known here too. With WASM the bits are the same for everybody.
-import type { WorkSubmitted } from '../core/events.ts';
+import type { WorkSubmitted } from '../core/events/work-submitted.ts';
 import type { NetworkState } from '../core/state.ts';
 import { decodeBundle } from '../games/bundle.ts';
 import type { AnyGame, Device, Round, Verdict } from '../games/game.ts';

@@ -1,6 +1,6 @@
 // Verdicts that a judge has sealed and not shown yet, on its disk: a sealed verdict that cannot be shown after a restart earns nothing.
 import { z } from 'zod';
-import { type VerdictGiven, VerdictGivenSchema } from '../core/events.ts';
+import { type VerdictGiven, VerdictGivenSchema } from '../core/events/verdict-given.ts';
 import type { Drawer } from '../games/drawer.ts';
 
 const KeptSchema = z.array(VerdictGivenSchema).max(100_000);

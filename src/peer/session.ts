@@ -1,5 +1,7 @@
 // A device's part in one run, on any clock and over any transport: a connection, a model, and a role that acts on every change of the run.
-import type { EventBody, PeerRole } from '../core/events.ts';
+
+import type { PeerRole } from '../core/events/peer-joined.ts';
+import type { EventBody } from '../core/events.ts';
 import { CodedError } from '../errors.ts';
 import type { AnyGame, Device } from '../games/game.ts';
 import type { Clock, Timer } from '../protocol/clock.ts';

@@ -1,7 +1,7 @@
 // The file of a settlement, as the tools around contracts on an EVM chain read it: Uniswap's MerkleDistributor, or OpenZeppelin's StandardMerkleTree.
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { allBalances, type ShareBalance } from '../core/balances.ts';
-import type { PayoutSettled, SettlementFormat } from '../core/events.ts';
+import type { PayoutSettled, SettlementFormat } from '../core/events/payout-settled.ts';
 import {
   type Balance,
   type Settleable,

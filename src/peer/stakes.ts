@@ -1,7 +1,8 @@
 // One holder's shares of a run and what stands behind its validators, replayed from the log, and the next change that it may sign.
 
 import { balanceOf, type ShareBalance } from '../core/balances.ts';
-import type { StakeLocked, StakeReleased } from '../core/events.ts';
+import type { StakeLocked } from '../core/events/stake-locked.ts';
+import type { StakeReleased } from '../core/events/stake-released.ts';
 import { nextStakeChange, releaseRounds } from '../core/stake.ts';
 import { accountOf, type Phase } from '../core/state.ts';
 import { lockedBehind, stakeOf } from '../core/verdict-stakes.ts';

@@ -2,7 +2,7 @@
 // measures each new model on the held-out data.
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { SILENT_PART } from '../core/deadlines.ts';
-import type { VerdictGiven } from '../core/events.ts';
+import type { VerdictGiven } from '../core/events/verdict-given.ts';
 import { sealOf } from '../core/judging.ts';
 import { dutyOf } from '../core/panel.ts';
 import { CodedError } from '../errors.ts';

@@ -1,5 +1,5 @@
 // An explanation in plain sentences, each number beside what it comes from.
-import type { VerdictGiven } from '../core/events.ts';
+import type { VerdictGiven } from '../core/events/verdict-given.ts';
 import { nameOf } from '../protocol/shown-name.ts';
 import type { DividedPart, Explanation, Loss, RoundArithmetic } from './why.ts';
 

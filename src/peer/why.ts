@@ -1,6 +1,8 @@
 // Why a submission earned what it earned: found in the log, replayed here, every number with the one that it comes from.
 import { foundByJury } from '../core/contest.ts';
-import type { LoggedEvent, VerdictGiven, WorkSubmitted } from '../core/events.ts';
+import type { VerdictGiven } from '../core/events/verdict-given.ts';
+import type { WorkSubmitted } from '../core/events/work-submitted.ts';
+import type { LoggedEvent } from '../core/events.ts';
 import { acceptedSubmissions, judgementOf } from '../core/judging.ts';
 import { royaltyOf } from '../core/lineage.ts';
 import { roundPayout } from '../core/payout.ts';

@@ -1,5 +1,5 @@
 // How an arena judges a round: every judge seals what it finds, honest ones rate, and what was shown is public afterwards.
-import type { VerdictGiven } from '../core/events.ts';
+import type { VerdictGiven } from '../core/events/verdict-given.ts';
 import { sealOf } from '../core/judging.ts';
 import { type Duty, dutyOf, repeatableOf } from '../core/panel.ts';
 import type { Submission } from '../core/state.ts';

@@ -1,5 +1,5 @@
 // Who sits in an arena: keys that follow from the seed, a device in memory, and what its work and its checks have cost.
-import type { PeerRole } from '../core/events.ts';
+import type { PeerRole } from '../core/events/peer-joined.ts';
 import type { AnyGame, Claim, Device } from '../games/game.ts';
 import { memoryDrawer } from '../games/memory-drawer.ts';
 import { openRatings, type Ratings } from '../peer/ratings.ts';

@@ -1,5 +1,5 @@
 // What a judge in the arena knows before it looks, and the event that its finding becomes: as a validator makes them.
-import type { VerdictGiven } from '../core/events.ts';
+import type { VerdictGiven } from '../core/events/verdict-given.ts';
 import { CORE_LIMITS } from '../core/limits.ts';
 import type { RunState, Submission } from '../core/state.ts';
 import type { Verdict } from '../games/game.ts';

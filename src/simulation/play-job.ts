@@ -1,6 +1,6 @@
 // One arena of `potluck play`: who takes part in it, and the rules under which runs begin.
 
-import type { PeerRole } from '../core/events.ts';
+import type { PeerRole } from '../core/events/peer-joined.ts';
 import type { Rules } from '../core/rules.ts';
 import type { Runtime } from '../tensor/runtime.ts';
 import type { Adversary } from './adversaries/adversary.ts';

@@ -1,5 +1,5 @@
 // What arenas say about a strategy: what it costs, what it earns, what it does to the result, and whether it pays to lie.
-import type { PeerRole } from '../core/events.ts';
+import type { PeerRole } from '../core/events/peer-joined.ts';
 import type { Adversary } from './adversaries/adversary.ts';
 import type { ArenaResult, DeviceResult } from './arena-result.ts';
 import { SimulationError } from './errors.ts';

@@ -2,7 +2,8 @@
 import { HASH_FORM, sha256Hex } from '../../protocol/hash.ts';
 import { type Random, seededRandom } from '../../protocol/random.ts';
 import { balanceOf } from '../balances.ts';
-import { type EventBody, EventBodySchema, type LoggedEvent, type VerdictGiven } from '../events.ts';
+import type { VerdictGiven } from '../events/verdict-given.ts';
+import { type EventBody, EventBodySchema, type LoggedEvent } from '../events.ts';
 import { acceptedSubmissions, pledgeOf, sealOf } from '../judging.ts';
 import { isCheckpoint } from '../merging.ts';
 import { awaitsDraw } from '../panel.ts';

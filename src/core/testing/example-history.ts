@@ -1,6 +1,7 @@
 // A history made by hand, for tests of the core: events of one run with a few named people, each of which must happen or be refused.
 import assert from 'node:assert/strict';
-import type { EventBody, LoggedEvent, VerdictGiven } from '../events.ts';
+import type { VerdictGiven } from '../events/verdict-given.ts';
+import type { EventBody, LoggedEvent } from '../events.ts';
 import { acceptedSubmissions } from '../judging.ts';
 import { isCheckpoint } from '../merging.ts';
 import { awaitsDraw } from '../panel.ts';

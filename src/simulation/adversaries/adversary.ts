@@ -1,5 +1,5 @@
 // What an adversary is: a way to play somebody else's game for pay without the work, as a wrapper around the game.
-import type { PeerRole } from '../../core/events.ts';
+import type { PeerRole } from '../../core/events/peer-joined.ts';
 import type { AnyGame, Claim } from '../../games/game.ts';
 import type { Random } from '../../protocol/random.ts';
 

@@ -1,6 +1,9 @@
 // The auditor: what the rules of docs/security.md make of a log, written down a second time in plain lines, so that the core is not
 // asked whether the core is right. It knows events and nothing of the code that judges, pays and merges (auditor.test.ts holds it to that).
-import type { EventBody, LoggedEvent, RoundMerged, RunCreated } from '../../core/events.ts';
+
+import type { RoundMerged } from '../../core/events/round-merged.ts';
+import type { RunCreated } from '../../core/events/run-created.ts';
+import type { EventBody, LoggedEvent } from '../../core/events.ts';
 import { seededRandom } from '../../protocol/random.ts';
 import { accountOf, type Books, newPeer, openBooks, openRun, present, type RunBook } from './books.ts';
 import { countStakes, earn, forfeit, giveBack, lock, payable, release } from './what-is-at-stake.ts';

@@ -1,5 +1,8 @@
 // What the auditor writes down: its own account of a network, kept from the events alone. It imports nothing of the core but events.
-import type { RulesProposed, RunCreated, VerdictGiven, WorkSubmitted } from '../../core/events.ts';
+import type { RulesProposed } from '../../core/events/rules-proposed.ts';
+import type { RunCreated } from '../../core/events/run-created.ts';
+import type { VerdictGiven } from '../../core/events/verdict-given.ts';
+import type { WorkSubmitted } from '../../core/events/work-submitted.ts';
 
 export type Rules = RulesProposed['rules'];
 

@@ -1,5 +1,6 @@
 // What somebody holds and cannot spend: earned lately and withheld, locked behind a validator, paid out elsewhere; and what is lost.
-import type { StakeLocked, StakeReleased } from '../../core/events.ts';
+import type { StakeLocked } from '../../core/events/stake-locked.ts';
+import type { StakeReleased } from '../../core/events/stake-released.ts';
 import { accountOf, type Books, type Earning, type Peer, type RunBook } from './books.ts';
 
 /** Merged rounds from asking for shares to having them, where the rules do not say. */

@@ -1,13 +1,10 @@
 // What may follow: for every kind of event who may say it, and when. In words why not; null: it may.
-import {
-  type AccountAddress,
-  DeviceCertificateSchema,
-  type EventBody,
-  type LoggedEvent,
-  type RoundMerged,
-  type RunCreated,
-  type SharesStated,
-} from '../../core/events.ts';
+import { DeviceCertificateSchema } from '../../core/devices.ts';
+import type { AccountAddress } from '../../core/events/account-address.ts';
+import type { RoundMerged } from '../../core/events/round-merged.ts';
+import type { RunCreated } from '../../core/events/run-created.ts';
+import type { SharesStated } from '../../core/events/shares-stated.ts';
+import type { EventBody, LoggedEvent } from '../../core/events.ts';
 import { CompactTree, leafHash } from '../../ledger/merkle.ts';
 import { openEvent } from '../../protocol/envelope.ts';
 import { sha256Hex } from '../../protocol/hash.ts';

@@ -1,6 +1,8 @@
 // What was decided wrongly is taken back: for half of the time for which pay is withheld a decision can be contested, for as long again all
 // who may judge repeat the work, and more than half of all their stake overturns it.
-import type { VerdictContested, VerdictGiven, VerdictSealed } from '../../core/events.ts';
+import type { VerdictContested } from '../../core/events/verdict-contested.ts';
+import type { VerdictGiven } from '../../core/events/verdict-given.ts';
+import type { VerdictSealed } from '../../core/events/verdict-sealed.ts';
 import { accountOf, type Books, type Contest, type Decided, present, type RunBook, type Work } from './books.ts';
 import { forfeit, mayBeLost } from './what-is-at-stake.ts';
 import { together, unitOf, voices } from './who-is-accepted.ts';

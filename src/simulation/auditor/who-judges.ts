@@ -1,6 +1,8 @@
 // Who may judge, and who of them judges what: seats are fixed when a round opens, judges drawn by stake when its work is in, from what
 // the hub's verifiable random function gives for the round. A judge seals before it shows.
-import type { RoundDrawn, VerdictGiven, VerdictSealed } from '../../core/events.ts';
+import type { RoundDrawn } from '../../core/events/round-drawn.ts';
+import type { VerdictGiven } from '../../core/events/verdict-given.ts';
+import type { VerdictSealed } from '../../core/events/verdict-sealed.ts';
 import { verifyVrf } from '../../protocol/ecvrf.ts';
 import { sha256, sha256Hex } from '../../protocol/hash.ts';
 import { publicKeyOf } from '../../protocol/identity.ts';

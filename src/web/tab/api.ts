@@ -1,5 +1,5 @@
 // Taking part from a web page: starts the tab's Worker, tells it what only the page can see, and hands out its state.
-import type { PeerRole } from '../../core/events.ts';
+import type { PeerRole } from '../../core/events/peer-joined.ts';
 import { readLimits } from './limits.ts';
 import type { FromTab, ToTab } from './messages.ts';
 import { type ContributionState, FIRST_STATE, holdsWork, isOver, type PauseReason } from './state.ts';

@@ -1,5 +1,5 @@
 // What the page and the tab's Worker say to each other; plain data that structured cloning carries.
-import type { PeerRole } from '../../core/events.ts';
+import type { PeerRole } from '../../core/events/peer-joined.ts';
 import type { ContributionState, PauseReason } from './state.ts';
 
 export interface StartMessage {

@@ -1,0 +1,49 @@
+// The fields that events of several kinds have in common, as schemas.
+import { z } from 'zod';
+import { count, hash } from '../../protocol/schemas.ts';
+import { CORE_LIMITS } from '../limits.ts';
+
+/**
+ * Text that stands in lists and terminals: no control characters, no line breaks, none of the marks that turn the direction
+ * of writing (Unicode TR 9), with which a name could pass for another or rewrite what stands around it.
+ */
+export const oneLine = (max_characters: number) =>
+  z
+    .string()
+    .min(1)
+    .max(max_characters)
+    .regex(
+      /^[^\p{Cc}\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]*$/u,
+      'expected text without control characters and marks of direction',
+    );
+export const name = oneLine(CORE_LIMITS.name_characters);
+export const micro = z.int().min(-CORE_LIMITS.score_micro).max(CORE_LIMITS.score_micro);
+export const time_ms = count;
+export const duration_ms = z.int().min(CORE_LIMITS.round_ms.min).max(CORE_LIMITS.round_ms.max);
+
+export const v1 = { version: z.literal(1) };
+
+/**
+ * A head of this log that the hub had signed for the author before, with the signature of the checkpoint (ledger/checkpoint.ts).
+ * Whoever replays the log compares it with the log's own tree: a hub that shows two histories has to keep their authors apart for ever.
+ */
+export const SeenHeadSchema = z.strictObject({
+  size: count,
+  root: hash,
+  signature: z.string().regex(/^[0-9a-f]{128}$/, 'expected 128 lower-case hexadecimal digits'),
+});
+export type SeenHead = z.infer<typeof SeenHeadSchema>;
+
+/**
+ * The owner's words name the attempt that they follow, and every pause begins another: nobody who reads the log
+ * can use an old one again.
+ */
+export const attemptOfRun = { run: hash, round: count, attempt: count };
+/** Version 1 drops the open round. Version 2 ends its work: what is in, or comes within the grace, is judged and merged before. */
+export const dropsOrMerges = { version: z.literal([1, 2]) };
+
+/** Of a verdict on work that the first judges did not all accept, by the jury that judges it again (appeal.ts). */
+export const appeal = z.literal(true).optional();
+
+/** Of a verdict on work that was decided in an earlier round, by the jury of a contest (contest.ts): its number. */
+export const contest = count.optional();

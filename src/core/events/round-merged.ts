@@ -1,0 +1,36 @@
+// The accepted work of a round makes the next model, and is paid.
+import { z } from 'zod';
+import { count, hash } from '../../protocol/schemas.ts';
+import { CORE_LIMITS } from '../limits.ts';
+import { applyMerge, refusalOfMerge } from '../merging.ts';
+import { v1 } from './fields.ts';
+import { runEvent } from './kind.ts';
+
+/** By the hub: which work makes the next model. The core refuses any other list than the one that follows from the log. */
+export const RoundMergedSchema = z.strictObject({
+  type: z.literal('round.merged'),
+  ...v1,
+  run: hash,
+  round: count,
+  attempt: count,
+  accepted: z.array(hash).max(CORE_LIMITS.peers_per_run),
+  model: hash,
+  /** The accepted work as one blob, null when nothing was accepted. */
+  bundle: hash.nullable(),
+  /** Whether `model` itself is kept as a blob. */
+  checkpoint: z.boolean(),
+});
+export type RoundMerged = z.infer<typeof RoundMergedSchema>;
+
+export const roundMerged = runEvent(RoundMergedSchema, {
+  by_hub: 'a merge is signed',
+  about: 'model',
+  changes_balances: true,
+  blobs: ({ bundle, checkpoint, model }) => [bundle, checkpoint ? model : null].filter((hash) => hash !== null),
+  words: ({ bundle, round, accepted, model }, _who, say) =>
+    bundle === null
+      ? `round ${round} brought nothing that could be merged`
+      : `round ${round} merged ${say.count(accepted.length, 'update')} into model ${say.short(model)}`,
+  refusalOf: (state, run, { body }) => refusalOfMerge(state, run, body),
+  apply: (state, run, { body }) => applyMerge(state, run, body),
+});

@@ -1,0 +1,131 @@
+// A run begins: its game, its first model, its rules.
+import { z } from 'zod';
+import { hash, permille } from '../../protocol/schemas.ts';
+import { nobody } from '../attendance.ts';
+import { nobodyForgotten } from '../forgetting.ts';
+import { notIdle } from '../idle-rounds.ts';
+import { CORE_LIMITS } from '../limits.ts';
+import { lineageOf, refusalOfLineage } from '../lineage.ts';
+import { type Refusal, refuse } from '../refusal.ts';
+import { RulesSchema } from '../rules.ts';
+import { refusalOfAnotherRun } from '../run-life.ts';
+import { accountOf, type Lineage, type NetworkState, type RunState } from '../state.ts';
+import { duration_ms, name, oneLine, time_ms, v1 } from './fields.ts';
+import { type Logged, networkEvent } from './kind.ts';
+
+/**
+ * A run of the same log whose model this one starts from: the last whose shares are stated. So many thousandths of each
+ * round's shares flow to who held it; no later rule can change that.
+ */
+const AncestorSchema = z.strictObject({
+  run: hash,
+  merged_rounds: z.int().min(1),
+  model: hash,
+  royalty_permille: permille,
+});
+
+/** By the run's owner. The event's id is the run's id. `params` and `model` name blobs: the game's settings and the first model. */
+export const RunCreatedSchema = z.strictObject({
+  type: z.literal('run.created'),
+  ...v1,
+  name,
+  game: oneLine(40),
+  params: hash,
+  model: hash,
+  rounds: z.int().min(1).max(CORE_LIMITS.rounds),
+  round_ms: duration_ms,
+  judging_ms: duration_ms,
+  /** How many workers a round waits for before it opens (only before it opens). */
+  min_workers: z.int().min(1).max(1000),
+  /** A full copy of the model is kept every so many merged rounds. */
+  checkpoint_every: z.int().min(1).max(1000),
+  rules: RulesSchema,
+  ancestor: AncestorSchema.optional(),
+  /** Without it every blob is kept, and every model version can be computed again by anybody. */
+  keep: z.literal('recent').optional(),
+  created_ms: time_ms,
+});
+export type RunCreated = z.infer<typeof RunCreatedSchema>;
+
+export const runCreated = networkEvent(RunCreatedSchema, {
+  about: 'run',
+  blobs: ({ params, model }) => [params, model],
+  words: ({ name, rounds, game }, who, say) =>
+    `${who} started the run “${say.quoted(name)}”: ${say.count(rounds, 'round')} of “${game}”`,
+  refusalOf: refusalOfRun,
+  apply(state, event) {
+    state.runs.set(event.id, newRun(event, lineageOf(state, event.body), state.events));
+  },
+});
+
+function refusalOfRun(state: NetworkState, { id, author, body }: Logged<RunCreated>): Refusal | null {
+  if (state.runs.has(id)) return refuse('run-exists', `run ${id} is already in the log`);
+  // What is over costs nobody anything, and blocks nobody.
+  const going = [...state.runs.values()].filter((run) => run.phase !== 'finished');
+  if (going.length >= CORE_LIMITS.runs)
+    return refuse('too-many-runs', `a hub has at most ${CORE_LIMITS.runs} unfinished runs`);
+  const owner = accountOf(state, author);
+  const own = going.filter((run) => accountOf(state, run.owner) === owner).length;
+  return refusalOfAnotherRun(own) ?? refusalOfLineage(state, body);
+}
+
+function newRun(
+  { id, author, body: spec }: Logged<RunCreated>,
+  lineage: Lineage | null,
+  balances_since: number,
+): RunState {
+  return {
+    id,
+    owner: author,
+    spec,
+    rules: spec.rules,
+    pending_rules: null,
+    proposals: 0,
+    phase: 'gathering',
+    closing: null,
+    halted: null,
+    idle: notIdle(),
+    losses: new Map(),
+    round: 0,
+    attempt: 0,
+    seed: '',
+    ...{ eligible: [], draw: null, replaced: false, silent: [], appeals: false },
+    opened_ms: 0,
+    deadline_ms: 0,
+    grace_deadline_ms: 0,
+    judging_deadline_ms: 0,
+    reveal_deadline_ms: 0,
+    model: spec.model,
+    checkpoint: { merged_rounds: 0, model: spec.model },
+    recent: [],
+    submissions: new Map(),
+    peers: new Map(),
+    forgetting: nobodyForgotten(),
+    attendance: nobody(),
+    empty_since_ms: 0,
+    validators: [],
+    withheld: new Map(),
+    locks: [],
+    staked: new Map(),
+    stake_changes: new Map(),
+    settled: new Map(),
+    settlements: 0,
+    balances_since,
+    bonds: [],
+    last_judged: new Map(),
+    decided: new Map(),
+    contests: new Map(),
+    shares: new Map(),
+    unearned_shares: 0,
+    emitted_shares: 0,
+    tokens: new Map(),
+    stated_rounds: 0,
+    stated: null,
+    lineage,
+    merged_tokens: 0,
+    submissions_total: 0,
+    bytes_submitted: 0,
+    evaluation: null,
+    first_evaluation: null,
+  };
+}

@@ -1,0 +1,54 @@
+// A validator shows what it had sealed.
+import { z } from 'zod';
+import { count, hash } from '../../protocol/schemas.ts';
+import { countVerdict } from '../attendance.ts';
+import { refusalOfJurorsVerdict } from '../contest.ts';
+import { refusalOfVerdict } from '../judging.ts';
+import { appeal, contest, micro, oneLine, v1 } from './fields.ts';
+import { runEvent } from './kind.ts';
+
+/**
+ * By a validator, when all verdicts are sealed: what it found, with the numbers behind it. Losses are in millionths of a nat.
+ * `weight` is how many of the submission's tokens it vouches for; `fraud` says that the work is not merely poor but made up;
+ * `evidence` names a blob with the measurements.
+ */
+export const VerdictGivenSchema = z.strictObject({
+  type: z.literal('verdict.given'),
+  ...v1,
+  run: hash,
+  submission: hash,
+  appeal,
+  contest,
+  salt: hash,
+  accepted: z.boolean(),
+  fraud: z.boolean(),
+  code: oneLine(60),
+  weight: count,
+  score_micro: micro,
+  loss_before_micro: micro,
+  loss_after_micro: micro,
+  evidence: hash,
+});
+export type VerdictGiven = z.infer<typeof VerdictGivenSchema>;
+
+export const verdictGiven = runEvent(VerdictGivenSchema, {
+  about: 'verdict',
+  blobs: ({ evidence }) => [evidence],
+  words({ accepted, contest, submission, loss_before_micro, loss_after_micro }, who, say) {
+    const change = loss_before_micro - loss_after_micro;
+    // A verdict that measured nothing has no losses to compare.
+    const effect = change === 0 ? '' : `: the loss goes ${change > 0 ? 'down' : 'up'} by ${say.loss(Math.abs(change))}`;
+    const work = `the ${contest === undefined ? '' : 'contested '}work ${say.short(submission)}`;
+    return `${who} ${accepted ? 'accepted' : 'refused'} ${work}${effect}`;
+  },
+  refusalOf: (_state, run, { author, body }) =>
+    body.contest === undefined ? refusalOfVerdict(run, author, body) : refusalOfJurorsVerdict(run, author, body),
+  apply(_state, run, { author, body }) {
+    if (body.contest !== undefined) {
+      run.contests.get(body.submission)!.verdicts.set(author, body);
+      return;
+    }
+    run.submissions.get(body.submission)!.verdicts.set(author, body);
+    countVerdict(run, run.peers.get(author)!);
+  },
+});

@@ -1,0 +1,63 @@
+// A worker hands in what it learned in a round.
+import { z } from 'zod';
+import { count, hash } from '../../protocol/schemas.ts';
+import { countSubmission } from '../attendance.ts';
+import { isListOpen } from '../panel.ts';
+import { type Refusal, refuse } from '../refusal.ts';
+import type { RunState, Submission } from '../state.ts';
+import { micro, SeenHeadSchema, time_ms, v1 } from './fields.ts';
+import { type Logged, runEvent } from './kind.ts';
+
+/** By a worker: its work of one round, durably uploaded before. `base` is the model that it started from. */
+export const WorkSubmittedSchema = z.strictObject({
+  type: z.literal('work.submitted'),
+  ...v1,
+  run: hash,
+  round: count,
+  attempt: count,
+  base: hash,
+  work: hash,
+  size_bytes: z.int().min(1),
+  steps: z.int().min(1).max(1_000_000),
+  tokens: z.int().min(1),
+  loss_micro: micro,
+  /** Any hash; that of a planted submission is opened later. */
+  pledge: hash,
+  /** When the worker heard that the round was open, by its own clock: audits hold the hub's ticks against it. */
+  seen_ms: time_ms.optional(),
+  seen_head: SeenHeadSchema.optional(),
+});
+export type WorkSubmitted = z.infer<typeof WorkSubmittedSchema>;
+
+export const workSubmitted = runEvent(WorkSubmittedSchema, {
+  about: 'work',
+  blobs: ({ work }) => [work],
+  words: ({ steps, tokens, size_bytes }, who, say) =>
+    `${who} handed in ${say.count(steps, 'step')} over ${say.count(tokens, 'token')}, in ${say.bytes(size_bytes)}`,
+  refusalOf: (_state, run, event) => refusalOfWork(run, event),
+  apply(_state, run, { id, author: worker, body }) {
+    const none = { judges: [], first: null, duties: new Map(), seals: new Map(), verdicts: new Map() };
+    const submission: Submission = { id, worker, body, ...none };
+    run.submissions.set(id, submission);
+    countSubmission(run, run.peers.get(worker)!, submission);
+    run.submissions_total++;
+    run.bytes_submitted += body.size_bytes;
+  },
+});
+
+function refusalOfWork(run: RunState, { author, body }: Logged<WorkSubmitted>): Refusal | null {
+  if (run.peers.get(author)?.role !== 'worker') return refuse('not-a-worker', `${author} has not joined as a worker`);
+  // Work that is a little late is still taken, until the list is closed: a late worker is a worker.
+  if (run.phase !== 'working' && !(run.phase === 'judging' && isListOpen(run))) {
+    return refuse('wrong-phase', `work is taken until the judges of a round are drawn, the run is ${run.phase}`);
+  }
+  if (body.round !== run.round || body.attempt !== run.attempt) {
+    return refuse(
+      'wrong-round',
+      `expected work of round ${run.round} attempt ${run.attempt}, got round ${body.round} attempt ${body.attempt}`,
+    );
+  }
+  if (body.base !== run.model) return refuse('wrong-model', `expected work on model ${run.model}, got ${body.base}`);
+  if (run.peers.get(author)!.handed_in) return refuse('already-submitted', `${author} has handed in for this round`);
+  return null;
+}
