@@ -1,23 +1,13 @@
 // One person, many devices: which owner vouches for a device's key, until when, and what a revoked key may still do (nothing).
-import { z } from 'zod';
 import { openEvent } from '../protocol/envelope.ts';
 import { ProtocolError } from '../protocol/errors.ts';
-import { hash } from '../protocol/schemas.ts';
 import type { DeviceBound } from './events/device-bound.ts';
+import { DeviceCertificateSchema } from './events/device-certificate.ts';
 import type { DeviceRevoked } from './events/device-revoked.ts';
-import { time_ms, v1 } from './events/fields.ts';
 import type { LoggedEvent } from './events.ts';
 import type { Refusal } from './refusal.ts';
 import { refuse } from './refusal.ts';
 import type { NetworkState } from './state.ts';
-
-/** What an owner signs for a device; it travels inside `device.bound` and is no event of the log by itself. */
-export const DeviceCertificateSchema = z.strictObject({
-  type: z.literal('device.certificate'),
-  ...v1,
-  device: hash,
-  expires_ms: time_ms,
-});
 
 /** Reads an owner's certificate for a device. A Refusal when it is none, or for another device. */
 export function openCertificate(

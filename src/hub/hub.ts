@@ -7,6 +7,7 @@ import { uptime } from 'node:os';
 import { join } from 'node:path';
 import { WebSocketServer } from 'ws';
 import type { LoggedEvent } from '../core/events.ts';
+import { RULES_VERSION } from '../core/reduce.ts';
 import type { LoadGame } from '../games/registry.ts';
 import { openFolderBlobStore } from '../ledger/folder-blob-store.ts';
 import type { LogStore } from '../ledger/log-store.ts';
@@ -33,7 +34,7 @@ import type { PageOptions } from './page.ts';
 import { PeerSocket } from './peer-socket.ts';
 import type { Rates } from './rate-limits.ts';
 import { openRunPolicy, type WhoCreatesRuns } from './run-policy.ts';
-import { openSnapshots, rulesOfThisCode } from './snapshots.ts';
+import { openSnapshots } from './snapshots.ts';
 import { serverOf } from './sockets.ts';
 
 /** Of the sockets that a hub may have, those that may be peers'. */
@@ -121,17 +122,14 @@ async function startHub(
   // However many peers connect, others can still ask.
   const most_connections = Math.min(limits.connections, Math.ceil(descriptors.sockets * CONNECTED_SHARE));
   const log = openTransparencyLog(store, identity);
-  const rules = rulesOfThisCode();
   const every_events = options.snapshot_every_events;
   const onProblem = (error: HubError): void => options.onError?.(error, 'a snapshot of the state');
   const blobs = await openFolderBlobStore(join(folder, 'blobs'));
   const place = await openMeetingPlace({
     identity,
     log,
-    snapshots:
-      rules === null
-        ? undefined
-        : (beside) => openSnapshots({ store, log, identity, beside, rules, every_events, onProblem }),
+    snapshots: (beside) =>
+      openSnapshots({ store, log, identity, beside, rules: RULES_VERSION, every_events, onProblem }),
     blobs,
     clock: { ...systemClock, uptime_ms: () => uptime() * 1000 },
     randomBytes,

@@ -1,7 +1,4 @@
 // The state beside the log, so that a hub that starts again does not replay everything. A snapshot is believed only where everything about it fits.
-import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { decode, encode } from '@ipld/dag-cbor';
 import { z } from 'zod';
 import type { NetworkState } from '../core/state.ts';
@@ -59,17 +56,17 @@ export interface SnapshotOptions {
   readonly log: MeasuredLog;
   readonly identity: Identity;
   readonly beside?: Keepsake;
-  /** Names the code that computes states: those of other code are not gone on from. */
-  readonly rules: string;
+  /** The version of the rules that compute states: what others have made is not gone on from. */
+  readonly rules: number;
   readonly every_events?: number;
   readonly onProblem: (error: HubError) => void;
 }
 
 const bytes = z.custom<Uint8Array>((value) => value instanceof Uint8Array, 'expected bytes');
 const SnapshotSchema = z.tuple([
-  z.literal(1),
+  z.literal(2),
   z.strictObject({
-    rules: z.string(),
+    rules: z.int(),
     size: z.int().min(0),
     root: bytes,
     state: bytes,
@@ -88,7 +85,7 @@ export function openSnapshots(options: SnapshotOptions): Snapshots {
   const write = async (taken: TakenSnapshot, root: Uint8Array): Promise<void> => {
     const content = { rules, root, ...taken };
     const signature = await identity.sign(signed(content));
-    store.putSnapshot(NAME, taken.size, encode([1, content, signature]));
+    store.putSnapshot(NAME, taken.size, encode([2, content, signature]));
   };
 
   return {
@@ -139,7 +136,7 @@ function signed(content: Content): Uint8Array {
 }
 
 /** The state in a snapshot that belongs to this hub, its log and its rules. Throws HubError bad-snapshot. */
-function fitting(content: Content, size: number, log: MeasuredLog, hub: string, rules: string): NetworkState {
+function fitting(content: Content, size: number, log: MeasuredLog, hub: string, rules: number): NetworkState {
   if (content.size !== size) throw bad(`it says that it is of ${content.size} events`);
   if (content.rules !== rules) throw bad('other rules have made it');
   if (size > log.size) throw bad(`the log has ${log.size} events`);
@@ -161,21 +158,4 @@ function read(bytes: Uint8Array, hub: string): Content {
   const [, content, signature] = parsed.data;
   if (!verifySignature(hub, signed(content), signature)) throw bad("it is not signed by this hub's key");
   return content;
-}
-
-/**
- * A name for the code of the core, the hash of its files: a state made by other code has another form, or other contents. What lies in
- * a folder below (testing/) computes no states and does not count.
- * null where the files are not there (a bundle): such a hub does without snapshots.
- */
-export function rulesOfThisCode(): string | null {
-  const folder = join(import.meta.dirname, '..', 'core');
-  try {
-    const files = readdirSync(folder).filter((name) => /\.[jt]s$/.test(name) && !name.includes('.test.'));
-    const hash = createHash('sha256');
-    for (const name of files.sort()) hash.update(`${name}\n`).update(readFileSync(join(folder, name)));
-    return hash.digest('hex');
-  } catch {
-    return null;
-  }
 }

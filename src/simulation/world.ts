@@ -178,7 +178,7 @@ export abstract class World {
         store,
         log,
         identity,
-        rules: 'simulated',
+        rules: 1,
         every_events: this.staging.snapshot_every,
         onProblem,
       };

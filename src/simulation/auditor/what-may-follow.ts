@@ -1,6 +1,7 @@
 // What may follow: for every kind of event who may say it, and when. In words why not; null: it may.
-import { DeviceCertificateSchema } from '../../core/devices.ts';
+
 import type { AccountAddress } from '../../core/events/account-address.ts';
+import { DeviceCertificateSchema } from '../../core/events/device-certificate.ts';
 import type { RoundMerged } from '../../core/events/round-merged.ts';
 import type { RunCreated } from '../../core/events/run-created.ts';
 import type { SharesStated } from '../../core/events/shares-stated.ts';
