@@ -1,7 +1,7 @@
 // Some of the devices lie, in every way we know: loss, liars' pay, honest work refused, what checking costs. Real training.
 import { appendFileSync, readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { sha256Hex } from '../protocol/hash.ts';
+import { sha256Hex, utf8 } from '../protocol/hash.ts';
 import { adversariesOf, adversaryNamed } from '../simulation/adversaries/registry.ts';
 import type { ArenaResult } from '../simulation/arena-result.ts';
 import { type RememberingRuntime, rememberingRuntime } from '../simulation/remembering-runtime.ts';
@@ -173,7 +173,7 @@ function keyOf(
   text: string,
   seed: string,
 ): string {
-  return sha256Hex(new TextEncoder().encode(JSON.stringify([options, name, seed, text])));
+  return sha256Hex(utf8(JSON.stringify([options, name, seed, text])));
 }
 
 const isOneOf = <T extends string>(all: readonly T[], word: string): word is T => all.some((one) => one === word);

@@ -2,7 +2,7 @@
 import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
-import { sha256Hex } from '../protocol/hash.ts';
+import { sha256Hex, utf8 } from '../protocol/hash.ts';
 import { createNativeRuntime } from '../tensor/native-runtime.ts';
 import { BenchError } from './errors.ts';
 import { type Corpus, readCorpus } from './parity-data.ts';
@@ -122,7 +122,7 @@ export function keyOf(trial: TrialInput, corpus: Corpus): string {
   const acting = { none: null, dense: sparse.outer_step, sparse: merge_rule === 'mean' ? plain : sparse }[
     settings.exchange
   ];
-  return sha256Hex(new TextEncoder().encode(JSON.stringify([settings, acting, text])));
+  return sha256Hex(utf8(JSON.stringify([settings, acting, text])));
 }
 
 export function readResults(path: string | null): Map<string, TrialResult> {

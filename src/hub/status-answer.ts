@@ -1,7 +1,7 @@
 // /status: the state as JSON, written and packed once for everybody who asks meanwhile; whoever has it already is told so (RFC 9110, section 13).
 import type { Context } from 'hono';
 import type { Clock } from '../protocol/clock.ts';
-import { sha256Hex } from '../protocol/hash.ts';
+import { sha256Hex, utf8 } from '../protocol/hash.ts';
 import { hasAlready } from './byte-range.ts';
 import { type Packing, packingFor, packWith } from './packing.ts';
 import { openKept, type Statuses } from './statuses.ts';
@@ -19,7 +19,7 @@ export function statusAnswer(
   clock: Pick<Clock, 'elapsed_ms'>,
 ): (c: Context) => Promise<Response> {
   const write = (): Written => {
-    const json = new TextEncoder().encode(JSON.stringify({ hub, runs: statuses.recent() }));
+    const json = utf8(JSON.stringify({ hub, runs: statuses.recent() }));
     return { json, etag: sha256Hex(json).slice(0, 32), packed: new Map() };
   };
   // Writing it costs more than the state itself.

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { sha256Hex } from '../protocol/hash.ts';
+import { sha256Hex, utf8 } from '../protocol/hash.ts';
 import type { BlobStore } from './blob-store.ts';
 import { LedgerError, type LedgerErrorCode } from './errors.ts';
 
@@ -38,7 +38,7 @@ export function blobStoreCompliance(name: string, open: () => Promise<BlobStore>
 
   test(`${name}: what was never put, or was deleted, is not there`, async () => {
     const store = await open();
-    const absent = sha256Hex(new TextEncoder().encode('absent'));
+    const absent = sha256Hex(utf8('absent'));
     assert.equal(await store.has(absent), false);
     assert.equal(await store.get(absent), null);
     assert.equal(await store.sizeOf(absent), null);

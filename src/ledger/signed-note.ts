@@ -1,5 +1,5 @@
 // C2SP signed notes (c2sp.org/signed-note): a text, a blank line, and a line for each signature.
-import { sha256 } from '../protocol/hash.ts';
+import { sha256, utf8 } from '../protocol/hash.ts';
 import { publicKeyOf } from '../protocol/identity.ts';
 import { LedgerError } from './errors.ts';
 
@@ -36,10 +36,7 @@ const KEY_ID_BYTES = 4;
 /** SHA-256(name || 0x0A || type || public key)[:4]. Throws LedgerError `malformed` for a bad name, ProtocolError `bad-id` for a bad id. */
 export function noteKeyId(key: NoteKey, type: NoteSignatureType): Uint8Array {
   checkKeyName(key.name);
-  return sha256(new TextEncoder().encode(`${key.name}\n`), Uint8Array.of(type), publicKeyOf(key.id)).slice(
-    0,
-    KEY_ID_BYTES,
-  );
+  return sha256(utf8(`${key.name}\n`), Uint8Array.of(type), publicKeyOf(key.id)).slice(0, KEY_ID_BYTES);
 }
 
 /** A key as others configure it: <name>+<key id in hexadecimal>+<base64 of type and public key>. */

@@ -6,7 +6,7 @@ import { createReadStream } from 'node:fs';
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { z } from 'zod';
-import { sha256Hex } from '../protocol/hash.ts';
+import { sha256Hex, utf8 } from '../protocol/hash.ts';
 import { type Identity, isPeerId, publicKeyOf, verifySignature } from '../protocol/identity.ts';
 import { hash } from '../protocol/schemas.ts';
 import { ModelError } from './errors.ts';
@@ -81,7 +81,7 @@ export async function signFolder(dir: string, signer: Identity): Promise<string>
       },
     },
   });
-  const sig = await signer.sign(preAuthentication(new TextEncoder().encode(payload)));
+  const sig = await signer.sign(preAuthentication(utf8(payload)));
   const bundle = {
     mediaType: MEDIA_TYPE,
     verificationMaterial: { publicKey: { hint: keyHint(signer.id) } },
@@ -180,7 +180,7 @@ function rootDigest(digests: Iterable<string>): string {
 
 /** DSSE's pre-authentication encoding: what is signed. */
 function preAuthentication(payload: Uint8Array): Uint8Array {
-  const head = new TextEncoder().encode(`DSSEv1 ${PAYLOAD_TYPE.length} ${PAYLOAD_TYPE} ${payload.length} `);
+  const head = utf8(`DSSEv1 ${PAYLOAD_TYPE.length} ${PAYLOAD_TYPE} ${payload.length} `);
   const message = new Uint8Array(head.length + payload.length);
   message.set(head);
   message.set(payload, head.length);
@@ -190,9 +190,7 @@ function preAuthentication(payload: Uint8Array): Uint8Array {
 /** The fingerprint that the reference implementation uses: SHA-256 of the public key in PEM (RFC 8410). */
 function keyHint(id: string): string {
   const der = Buffer.concat([Buffer.from('302a300506032b6570032100', 'hex'), publicKeyOf(id)]);
-  return sha256Hex(
-    new TextEncoder().encode(`-----BEGIN PUBLIC KEY-----\n${der.toString('base64')}\n-----END PUBLIC KEY-----\n`),
-  );
+  return sha256Hex(utf8(`-----BEGIN PUBLIC KEY-----\n${der.toString('base64')}\n-----END PUBLIC KEY-----\n`));
 }
 
 /** Every file of a folder by its path with forward slashes, in order of code points, with its SHA-256. */

@@ -1,14 +1,13 @@
 // What hides a validator's verdict, and what it compares work with.
-import { sha256 } from '../protocol/hash.ts';
+import { sha256, utf8 } from '../protocol/hash.ts';
 import type { Identity } from '../protocol/identity.ts';
 
-const utf8 = new TextEncoder();
 /** More of the others' work than this is not compared: a copier copies what is near. */
 const COMPARED = 64;
 
 /** What hides a verdict until it is shown, another one in each `instance`: an appeal, a contest; the judge makes it again after a restart. */
 export async function saltFor(judge: Identity, submission: string, instance: string): Promise<Uint8Array> {
-  return sha256(await judge.sign(utf8.encode(`potluck-salt-v2\n${submission}\n${instance}`)));
+  return sha256(await judge.sign(utf8(`potluck-salt-v2\n${submission}\n${instance}`)));
 }
 
 /**

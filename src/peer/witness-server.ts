@@ -11,7 +11,7 @@ import { cosignCheckpoint } from '../ledger/checkpoint.ts';
 import { LedgerError } from '../ledger/errors.ts';
 import { originOf, witnessName } from '../ledger/key-names.ts';
 import type { NoteKey } from '../ledger/signed-note.ts';
-import { sha256Hex } from '../protocol/hash.ts';
+import { sha256Hex, utf8 } from '../protocol/hash.ts';
 import type { Identity } from '../protocol/identity.ts';
 import { readKept, witnessFile, writeDurably } from './witness.ts';
 
@@ -34,7 +34,7 @@ export interface WitnessServerOptions {
 /** Where a witness keeps the latest checkpoint of a log; of a hub's the same file as where it follows that hub itself. */
 function fileOf(folder: string, log: NoteKey): string {
   const hub = originOf(log.id) === log.name;
-  return witnessFile(folder, hub ? log.id : sha256Hex(new TextEncoder().encode(`${log.name}\n${log.id}`)));
+  return witnessFile(folder, hub ? log.id : sha256Hex(utf8(`${log.name}\n${log.id}`)));
 }
 
 /** Judges one request, keeps what it cosigns, and resolves with the signature lines. Throws LedgerError `malformed`. */

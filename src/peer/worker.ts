@@ -2,7 +2,7 @@
 import { bytesToHex } from '@noble/hashes/utils.js';
 import type { Claim, Device } from '../games/game.ts';
 import { fired } from '../protocol/clock.ts';
-import { sha256 } from '../protocol/hash.ts';
+import { sha256, utf8 } from '../protocol/hash.ts';
 import type { Obstacle, RunView } from '../protocol/messages.ts';
 import { PeerError } from './errors.ts';
 import { type FirstWork, watchFirstWork } from './first-work.ts';
@@ -28,8 +28,6 @@ const RESTS: Obstacle = {
   code: 'resting',
   message: 'this device rests through a round, so that it computes for no more of the time than its owner lends',
 };
-
-const utf8 = new TextEncoder();
 
 type StepReport = Parameters<Device['progress']>[0];
 
@@ -167,7 +165,7 @@ export function workerRole(seat: Seat): Role {
 
   /** A hash like that of planted work, so that nobody can tell them apart. */
   const ordinaryPledge = async (work: string): Promise<string> =>
-    bytesToHex(sha256(await identity.sign(utf8.encode(`potluck-pledge-v1\n${work}`))));
+    bytesToHex(sha256(await identity.sign(utf8(`potluck-pledge-v1\n${work}`))));
 
   const handIn = async (view: RunView, claim: Claim, finished_ms: number): Promise<void> => {
     const progress = { state: 'sending' as const, round: view.round, steps: claim.steps, loss: claim.loss_micro / 1e6 };

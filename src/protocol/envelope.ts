@@ -1,7 +1,7 @@
 // A signed event: deterministic DAG-CBOR [1, author, body, signature], where one event has exactly one encoding.
 import { verifyMany } from './ed25519-many.ts';
 import { ProtocolError } from './errors.ts';
-import { sha256Hex } from './hash.ts';
+import { sha256Hex, utf8 } from './hash.ts';
 import { type Identity, idOfPublicKey, publicKeyOf, verifyWithKey } from './identity.ts';
 import { decodeStrict, type EventValue } from './strict-cbor.ts';
 import { encodeStrict, isPlainObject } from './strict-cbor-encode.ts';
@@ -29,7 +29,7 @@ export const MAX_EVENT_BYTES = 65_535;
 
 const ENVELOPE_VERSION = 1;
 /** A NUL byte cannot stand in a C2SP signed note, so no signature of an event is ever one of a checkpoint, or the reverse. */
-const SIGNING_PREFIX = new TextEncoder().encode('potluck-event-v1\0');
+const SIGNING_PREFIX = utf8('potluck-event-v1\0');
 
 // The envelope around the body has a fixed form (RFC 8949, section 3), so it is written and read byte by byte.
 const ARRAY_OF_4 = 0x84;

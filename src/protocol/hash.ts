@@ -42,3 +42,7 @@ export function sha256Hex(...parts: readonly Uint8Array[]): string {
 
 /** What sha256Hex gives, and an id: 32 bytes in hexadecimal. */
 export const HASH_FORM = /^[0-9a-f]{64}$/;
+
+const encoder = new TextEncoder();
+/** Text as what is hashed or signed of it. */
+export const utf8 = (text: string): Uint8Array<ArrayBuffer> => encoder.encode(text);

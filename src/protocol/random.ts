@@ -1,5 +1,5 @@
 // Seeded randomness that is the same everywhere: SHA-256 turns a seed into the state of sfc32 (PractRand's small fast counter).
-import { sha256 } from './hash.ts';
+import { sha256, utf8 } from './hash.ts';
 
 /** A stream of pseudo-random integers; never for keys. */
 export interface Random {
@@ -11,8 +11,7 @@ export interface Random {
 
 /** A stream that follows from a label and parts alone, on every machine. The label keeps uses apart. */
 export function seededRandom(label: string, ...parts: readonly (Uint8Array | string | number)[]): Random {
-  const encoder = new TextEncoder();
-  const pieces = [label, ...parts].map((part) => (part instanceof Uint8Array ? part : encoder.encode(String(part))));
+  const pieces = [label, ...parts].map((part) => (part instanceof Uint8Array ? part : utf8(String(part))));
   // Each piece is hashed first, so that ("ab", "c") and ("a", "bc") give different streams.
   const view = new DataView(sha256(...pieces.map((piece) => sha256(piece))).buffer);
   let a = view.getUint32(0);

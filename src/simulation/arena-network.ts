@@ -9,7 +9,7 @@ import { CodedError } from '../errors.ts';
 import { GameError, type GameErrorCode } from '../games/errors.ts';
 import type { AnyGame, Claim, Round } from '../games/game.ts';
 import { signEvent } from '../protocol/envelope.ts';
-import { sha256Hex } from '../protocol/hash.ts';
+import { sha256Hex, utf8 } from '../protocol/hash.ts';
 import type { DrawingIdentity, Identity } from '../protocol/identity.ts';
 import { type Random, seededRandom } from '../protocol/random.ts';
 import {
@@ -110,7 +110,7 @@ export class ArenaNetwork {
     await this.tick(1);
     const { id } = await this.must(this.owner, {
       ...{ type: 'run.created', version: 1, name: 'arena', game: game.name, rounds, rules, created_ms: 0 },
-      params: this.put(new TextEncoder().encode(JSON.stringify(params))),
+      params: this.put(utf8(JSON.stringify(params))),
       model: this.put(game.encodeState(params, first)),
       ...{ round_ms: ROUND_MS, judging_ms: ROUND_MS, min_workers: 1, checkpoint_every: 1000 },
     });

@@ -8,7 +8,7 @@ import { PretrainParamsSchema } from '../games/pretrain-params.ts';
 import { loadGame } from '../games/registry.ts';
 import { initialWeights } from '../model/init.ts';
 import { byteTokenizer, type Tokenizer } from '../model/tokenizer.ts';
-import { sha256Hex } from '../protocol/hash.ts';
+import { sha256Hex, utf8 } from '../protocol/hash.ts';
 import { defaultCorpus } from '../training/corpus-default.ts';
 import { buildDataset } from '../training/dataset.ts';
 import { encodeManifest } from '../training/shards.ts';
@@ -44,7 +44,7 @@ const SMALL = {
 export async function setUpGame(word: string, settings: unknown, limits: Partial<GuardLimits>): Promise<GameSetup> {
   if (word === 'pretrain') return setUpPretrain(SMALL, someText(), byteTokenizer(), limits);
   const game = isGameFile(word) ? await loadGameFile(word, limits) : guardGame(await loadGame(word), limits);
-  const params = decodeParams(game, new TextEncoder().encode(JSON.stringify(settings ?? {})));
+  const params = decodeParams(game, utf8(JSON.stringify(settings ?? {})));
   if (!game.first) {
     throw new SimulationError(
       'bad-options',

@@ -4,7 +4,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { z } from 'zod';
-import { sha256Hex } from '../protocol/hash.ts';
+import { sha256Hex, utf8 } from '../protocol/hash.ts';
 import { DataError } from './corpus-errors.ts';
 
 /** READMEs, changelogs and guides. A translation (README.ja.md) would have a small model learn eight languages at once. */
@@ -63,7 +63,7 @@ const unframed = (comment: string) => comment.replace(/^[ \t]*\*? ?/gm, '').trim
 export async function* defaultCorpus(): AsyncGenerator<string> {
   const seen = new Set<string>();
   const isNew = (text: string): boolean => {
-    const hash = sha256Hex(new TextEncoder().encode(text));
+    const hash = sha256Hex(utf8(text));
     if (seen.has(hash)) return false;
     seen.add(hash);
     return true;

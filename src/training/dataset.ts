@@ -1,6 +1,6 @@
 // Text becomes a dataset: tokenised once, cut into shards whose size follows from how much there is, then stored.
 import type { Tokenizer } from '../model/tokenizer.ts';
-import { sha256Hex } from '../protocol/hash.ts';
+import { sha256Hex, utf8 } from '../protocol/hash.ts';
 import { DataError } from './corpus-errors.ts';
 import {
   type DatasetManifest,
@@ -210,7 +210,7 @@ export async function prepareDataset(options: TextsToLearn): Promise<PreparedDat
     const pieces = [...shards.pieces.values()];
     return {
       manifest: {
-        ...{ version: VERSION, tokenizer: sha256Hex(new TextEncoder().encode(json)), vocab_size, token_bytes },
+        ...{ version: VERSION, tokenizer: sha256Hex(utf8(json)), vocab_size, token_bytes },
         ...{ train, validation },
       },
       ...{ documents, train_tokens: sum(train), validation_tokens: sum(validation) },
@@ -262,7 +262,7 @@ export async function storeDataset(prepared: PreparedDataset, { put, has, onProg
   );
   await Promise.allSettled(lines);
   await Promise.all(lines);
-  await put(new TextEncoder().encode(prepared.tokenizer));
+  await put(utf8(prepared.tokenizer));
 }
 
 /** Prepares a dataset and stores it; resolves with its manifest. Throws as `prepareDataset` does. */
