@@ -17,7 +17,7 @@ import { signEvent } from '../src/protocol/envelope.ts';
 import { sha256Hex } from '../src/protocol/hash.ts';
 import { type FromHub, type RunStatus, uploadChallenge, WIRE_LIMITS } from '../src/protocol/messages.ts';
 import { BitEncoder } from '../src/training/entropy.ts';
-import { codeEven, positionBits, writing } from '../src/training/entropy-models.ts';
+import { codeEven, positionBits } from '../src/training/entropy-models.ts';
 import { compressUpdate, encodeUpdate, maxUpdateBytes, SparseOptionsSchema } from '../src/training/sparse.ts';
 import { tilingOf } from '../src/training/sparse-tiles.ts';
 import { firstModel, hubUnderTest, MODEL, specs, weights } from './raw-hub.ts';
@@ -88,7 +88,7 @@ function crafted(
   position: (i: number, chunk_size: number) => number,
 ): Uint8Array {
   const encoder = new BitEncoder();
-  const coder = writing(encoder);
+  const coder = encoder;
   let kept_values = 0;
   for (const spec of specs) {
     const { chunks, kept, chunk_size } = tilingOf(spec, sparse.kept_per_tile);

@@ -1,26 +1,8 @@
 // What the entropy coder believes about a sparse update: where kept values lie, and which codes they have.
 // One piece of code models both directions, so that encoder and decoder cannot disagree. All arithmetic is float64 + − × ÷ and floor.
-import { type BitDecoder, type BitEncoder, PROBABILITY_ONE } from './entropy.ts';
+import { type BitCoder, PROBABILITY_ONE } from './entropy.ts';
 import { TrainingError } from './errors.ts';
 import { chunkStart, type Tiling } from './sparse-tiles.ts';
-
-/** One direction of coding: an encoder writes the bit it is given; a decoder ignores that bit and returns the one it reads. */
-export interface BitCoder {
-  code(bit: number, probability: number): number;
-}
-
-export function writing(encoder: BitEncoder): BitCoder {
-  return {
-    code(bit, probability) {
-      encoder.encode(bit, probability);
-      return bit;
-    },
-  };
-}
-
-export function reading(decoder: BitDecoder): BitCoder {
-  return { code: (_bit, probability) => decoder.decode(probability) };
-}
 
 /** `width` bits of a number, most significant first, all equally likely. */
 export function codeEven(coder: BitCoder, value: number, width: number): number {
@@ -95,26 +77,30 @@ export function codePositions(coder: BitCoder, tiling: Tiling, indices: Uint32Ar
     let missing = kept;
     let left = chunk_size;
     for (let row = first_row; row < first_row + tile_rows && missing > 0; row++) {
+      let kept_here = row_kept[row];
+      let expected_here = row_expected[row];
       for (let column = first_column; column < first_column + tile_columns && missing > 0; column++, left--) {
         const index = row * columns + column;
         let bit = 1;
         if (missing < left) {
-          const row_factor = row_kept[row] / row_expected[row];
+          const row_factor = kept_here / expected_here;
           const column_factor = column_kept[column] / column_expected[column];
           const expected = Math.floor((PROBABILITY_ONE * missing * row_factor * column_factor) / left);
           const probability = Math.min(MOST_PROBABILITY, Math.max(LEAST_PROBABILITY, expected));
           bit = coder.code(!reading_them && indices[at] === index ? 1 : 0, probability);
         }
-        row_expected[row] += share;
+        expected_here += share;
         column_expected[column] += share;
         if (bit) {
           if (reading_them) indices[at] = index;
           at++;
           missing--;
-          row_kept[row]++;
+          kept_here++;
           column_kept[column]++;
         }
       }
+      row_kept[row] = kept_here;
+      row_expected[row] = expected_here;
     }
   }
 }

@@ -14,14 +14,20 @@ function settled(low: number, high: number): boolean {
   return (low ^ high) >>> 24 === 0;
 }
 
+/** One direction of coding: an encoder writes the bit it is given; a decoder ignores that bit and returns the one it reads. */
+export interface BitCoder {
+  /** @param probability that the bit is 1, in 1/65536 */
+  code(bit: number, probability: number): number;
+}
+
 /** Writes bits, each with the probability that a model gave it. */
-export class BitEncoder {
+export class BitEncoder implements BitCoder {
   #low = 0;
   #high = 0xffff_ffff;
   #bytes = new Uint8Array(1024);
   #length = 0;
 
-  encode(bit: number, probability: number): void {
+  code(bit: number, probability: number): number {
     const middle = split(this.#low, this.#high, probability);
     if (bit) this.#high = middle;
     else this.#low = middle + 1;
@@ -30,6 +36,7 @@ export class BitEncoder {
       this.#low = (this.#low << 8) >>> 0;
       this.#high = ((this.#high << 8) | 0xff) >>> 0;
     }
+    return bit;
   }
 
   /** The finished message: as few bytes as name a value between the bounds, zeros understood behind the end. */
@@ -53,7 +60,7 @@ export class BitEncoder {
 }
 
 /** Reads what a BitEncoder wrote, given the same probabilities. Any bytes decode to something: the caller judges it. */
-export class BitDecoder {
+export class BitDecoder implements BitCoder {
   #low = 0;
   #high = 0xffff_ffff;
   #value = 0;
@@ -65,7 +72,7 @@ export class BitDecoder {
     for (let i = 0; i < 4; i++) this.#value = ((this.#value << 8) | this.#next()) >>> 0;
   }
 
-  decode(probability: number): 0 | 1 {
+  code(_bit: number, probability: number): 0 | 1 {
     const middle = split(this.#low, this.#high, probability);
     const bit = this.#value <= middle ? 1 : 0;
     if (bit) this.#high = middle;
@@ -78,8 +85,20 @@ export class BitDecoder {
     return bit;
   }
 
+  /**
+   * Whether the bytes are those that an encoder of the bits read so far finishes with. The bytes that were settled are its own by
+   * themselves; what it writes last follows from the lower bound.
+   */
+  atEnd(): boolean {
+    const settled_bytes = this.#at - 4;
+    const length = this.#bytes.length;
+    if (this.#low > 0) return length === settled_bytes + 1 && this.#bytes[settled_bytes] === (this.#low >>> 24) + 1;
+    return length <= settled_bytes && (length === 0 || this.#bytes[length - 1] > 0);
+  }
+
   /** Behind the end come the zeros that `finish` left out. */
   #next(): number {
-    return this.#at < this.#bytes.length ? this.#bytes[this.#at++] : 0;
+    const at = this.#at++;
+    return at < this.#bytes.length ? this.#bytes[at] : 0;
   }
 }

@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import type { ParameterSpec } from '../model/config.ts';
 import { seededRandom } from '../protocol/random.ts';
 import { BitEncoder } from './entropy.ts';
-import { codeEven, writing } from './entropy-models.ts';
+import { AdaptiveNumber, codeEven, codePositions, codePositionsEvenly } from './entropy-models.ts';
 import { TrainingError } from './errors.ts';
 import {
   compressUpdate,
@@ -274,9 +274,9 @@ test('updates that compressUpdate cannot have made are not encoded', () => {
 test('infinite and undefined values in a table are refused when read', () => {
   for (const fraction of [0, 1]) {
     const encoder = new BitEncoder();
-    codeEven(writing(encoder), 0b0001, 4); // code 0 alone is used,
-    codeEven(writing(encoder), 0x0ff, 9); // with the exponent of infinities and NaN
-    codeEven(writing(encoder), fraction, 7);
+    codeEven(encoder, 0b0001, 4); // code 0 alone is used,
+    codeEven(encoder, 0x0ff, 9); // with the exponent of infinities and NaN
+    codeEven(encoder, fraction, 7);
     const body = encoder.finish();
     const bytes = Uint8Array.of(...sample.subarray(0, 5), 0, 0, 0, 0, 64, 0, 0, 0, body.length, ...body);
     assert.throws(
@@ -286,10 +286,58 @@ test('infinite and undefined values in a table are refused when read', () => {
   }
 });
 
+test('an update has one encoding: method 1 where that is smaller, and tables of the codes that occur', () => {
+  const spec: ParameterSpec = { name: 'w', shape: [64, 64], decay: true };
+  /** The first 64 positions, all with code 0, which stands for 1; `used`: for which codes the table has a value, those beyond it zero. */
+  const written = (method: 0 | 1, used: number): Uint8Array => {
+    const encoder = new BitEncoder();
+    const [ranges, tables, codes] = [new AdaptiveNumber(9), new AdaptiveNumber(4), new AdaptiveNumber(2)];
+    const put = (model: AdaptiveNumber, value: number, width: number) =>
+      method === 1 ? model.code(encoder, value) : codeEven(encoder, value, width);
+    put(tables, used, 4);
+    for (let code = 0; code < 4; code++) {
+      if ((used & (1 << code)) === 0) continue;
+      put(ranges, code === 0 ? 0x7f : 0, 9);
+      codeEven(encoder, 0, 7);
+    }
+    const positions = Uint32Array.from({ length: 64 }, (_, i) => i);
+    (method === 1 ? codePositions : codePositionsEvenly)(encoder, tilingOf(spec, 64), positions, false);
+    for (let i = 0; i < 64; i++) put(codes, 0, 2);
+    const body = encoder.finish();
+    return Uint8Array.of(
+      ...sample.subarray(0, 5),
+      method,
+      0,
+      0,
+      0,
+      64,
+      0,
+      0,
+      body.length >> 8,
+      body.length & 255,
+      ...body,
+    );
+  };
+  const update = decodeUpdate([spec], written(1, 0b0001), options);
+  assert.deepEqual(update.get('w')!.table, Float32Array.of(1, 0, 0, 0));
+  assert.deepEqual(encodeUpdate([spec], update, options), written(1, 0b0001));
+  for (const other of [
+    written(0, 0b0001),
+    written(1, 0b0011),
+    written(1, 0b0000),
+    Uint8Array.of(...written(1, 1), 0),
+  ]) {
+    assert.throws(
+      () => decodeUpdate([spec], other, options),
+      (error: unknown) => error instanceof TrainingError && ['not-canonical', 'trailing-bytes'].includes(error.code),
+    );
+  }
+});
+
 test('arbitrary bytes and altered bits raise TrainingErrors and nothing else', () => {
   const onlyTyped = (bytes: Uint8Array) => {
     try {
-      decodeUpdate(specs, bytes, options);
+      assert.deepEqual(encodeUpdate(specs, decodeUpdate(specs, bytes, options), options), bytes);
     } catch (error) {
       if (!(error instanceof TrainingError)) throw error;
     }
@@ -314,6 +362,7 @@ test('arbitrary bytes and altered bits raise TrainingErrors and nothing else', (
       try {
         const update = decodeUpdate(specs, bytes, options);
         assert.notDeepEqual(update, decodeUpdate(specs, sample, options));
+        assert.deepEqual(encodeUpdate(specs, update, options), bytes);
       } catch (error) {
         assert.ok(error instanceof TrainingError);
       }

@@ -2,17 +2,8 @@
 // in the worker's error feedback for later rounds (SparseLoCo, arXiv 2508.15706; error feedback: Seide et al. 2014).
 import { z } from 'zod';
 import type { ParameterSpec, Weights } from '../model/config.ts';
-import { BitDecoder, BitEncoder } from './entropy.ts';
-import {
-  AdaptiveNumber,
-  type BitCoder,
-  codeEven,
-  codePositions,
-  codePositionsEvenly,
-  positionBits,
-  reading,
-  writing,
-} from './entropy-models.ts';
+import { type BitCoder, BitDecoder, BitEncoder } from './entropy.ts';
+import { AdaptiveNumber, codeEven, codePositions, codePositionsEvenly, positionBits } from './entropy-models.ts';
 import { TrainingError } from './errors.ts';
 import { isCoarse, keepLargest, quantise, TABLE_SIZE } from './sparse-quantise.ts';
 import { chunkStart, TILE_VALUES, type Tiling, tilingOf } from './sparse-tiles.ts';
@@ -190,10 +181,9 @@ export function encodeUpdate(
   options: SparseOptions,
 ): Uint8Array {
   checkUpdate(specs, update, options);
-  const adaptive = encodeBody(specs, update, options, METHOD_ADAPTIVE);
-  const limit = maxUpdateBytes(specs, options) - HEADER_BYTES;
-  const method = adaptive.length <= limit ? METHOD_ADAPTIVE : METHOD_EVEN;
-  const body = method === METHOD_ADAPTIVE ? adaptive : encodeBody(specs, update, options, METHOD_EVEN);
+  const adaptive = adaptiveBody(specs, update, options);
+  const method = adaptive ? METHOD_ADAPTIVE : METHOD_EVEN;
+  const body = adaptive ?? encodeBody(specs, update, options, METHOD_EVEN);
   const bytes = new Uint8Array(HEADER_BYTES + body.length);
   bytes.set([...MAGIC, VERSION, method]);
   const view = new DataView(bytes.buffer);
@@ -210,7 +200,7 @@ export function encodeUpdate(
  */
 export function decodeUpdate(specs: readonly ParameterSpec[], bytes: Uint8Array, options: SparseOptions): SparseUpdate {
   const method = checkHeader(specs, bytes, options);
-  const coder = reading(new BitDecoder(bytes.subarray(HEADER_BYTES)));
+  const coder = new BitDecoder(bytes.subarray(HEADER_BYTES));
   const tensors = specs.map((spec): [string, SparseTensor] => {
     const { chunks, kept } = tilingOf(spec, options.kept_per_tile);
     const count = chunks * kept;
@@ -220,10 +210,10 @@ export function decodeUpdate(specs: readonly ParameterSpec[], bytes: Uint8Array,
     ];
   });
   const update = new Map(tensors);
-  codeTensors(coder, specs, update, options, method, true);
+  const as_used = codeTensors(coder, specs, update, options, method, true);
+  checkUpdate(specs, update, options);
   // Every deviation that the checks above cannot name (bits that mean nothing, cut or altered codes) shows here.
-  const canonical = encodeUpdate(specs, update, options);
-  if (canonical.length !== bytes.length || canonical.some((byte, i) => byte !== bytes[i])) {
+  if (!as_used || !coder.atEnd() || (method === METHOD_EVEN && adaptiveBody(specs, update, options))) {
     throw new TrainingError('not-canonical', 'update: the bytes are not the encoding of what they decode to');
   }
   return update;
@@ -264,6 +254,16 @@ function checkHeader(specs: readonly ParameterSpec[], bytes: Uint8Array, options
   return bytes[5];
 }
 
+/** Null where method 0 is the update's encoding. */
+function adaptiveBody(
+  specs: readonly ParameterSpec[],
+  update: SparseUpdate,
+  options: SparseOptions,
+): Uint8Array | null {
+  const body = encodeBody(specs, update, options, METHOD_ADAPTIVE);
+  return body.length <= maxUpdateBytes(specs, options) - HEADER_BYTES ? body : null;
+}
+
 function encodeBody(
   specs: readonly ParameterSpec[],
   update: SparseUpdate,
@@ -271,11 +271,14 @@ function encodeBody(
   method: number,
 ): Uint8Array {
   const encoder = new BitEncoder();
-  codeTensors(writing(encoder), specs, update, options, method, false);
+  codeTensors(encoder, specs, update, options, method, false);
   return encoder.finish();
 }
 
-/** Both directions: writes the update, or fills its arrays with what is read. */
+/**
+ * Both directions: writes the update, or fills its arrays with what is read. False where what was read has values in its tables that no
+ * code stands for, or codes without one.
+ */
 function codeTensors(
   coder: BitCoder,
   specs: readonly ParameterSpec[],
@@ -283,7 +286,8 @@ function codeTensors(
   options: SparseOptions,
   method: number,
   reading_them: boolean,
-): void {
+): boolean {
+  let as_used = true;
   const code_model = new AdaptiveNumber(CODE_BITS);
   const range_model = new AdaptiveNumber(RANGE_BITS);
   const used_model = new AdaptiveNumber(TABLE_SIZE);
@@ -291,9 +295,8 @@ function codeTensors(
   for (const spec of specs) {
     const tiling = tilingOf(spec, options.kept_per_tile);
     const { indices, codes, table } = update.get(spec.name)!;
-    let used = 0;
-    for (const code of codes) used |= 1 << code;
-    used = adaptive ? used_model.code(coder, used) : codeEven(coder, used, TABLE_SIZE);
+    const told = usedOf(codes);
+    const used = adaptive ? used_model.code(coder, told) : codeEven(coder, told, TABLE_SIZE);
     const words = new Uint32Array(table.buffer, table.byteOffset, TABLE_SIZE);
     for (let code = 0; code < TABLE_SIZE; code++) {
       if ((used & (1 << code)) === 0) continue;
@@ -307,7 +310,16 @@ function codeTensors(
     for (let i = 0; i < codes.length; i++) {
       codes[i] = adaptive ? code_model.code(coder, codes[i]) : codeEven(coder, codes[i], CODE_BITS);
     }
+    as_used &&= usedOf(codes) === used;
   }
+  return as_used;
+}
+
+/** Which codes occur, a bit each. */
+function usedOf(codes: Uint8Array): number {
+  let used = 0;
+  for (const code of codes) used |= 1 << code;
+  return used;
 }
 
 /** Values that an update keeps in all. */
