@@ -11,10 +11,9 @@ import type { SparseUpdate } from '../training/sparse.ts';
 import { besideLoss, toleranceOf } from '../training/tolerances.ts';
 import type { Claim, Device, Judging, Verdict } from './game.ts';
 import { AFRESH, statesLeft } from './pretrain-carried.ts';
-import { updateOf } from './pretrain-device.ts';
+import { loadedOf, updateOf } from './pretrain-device.ts';
+import { lookAtJumps } from './pretrain-jumps.ts';
 import {
-  fallOf,
-  JUMP,
   type LossChange,
   lookedAt,
   lossChange,
@@ -69,8 +68,8 @@ export async function checkWork(task: PretrainTask, claim: Claim, device: Device
     const judged: Case = { task, specs, ...openClaim(task, claim, device), device, judging, evidence, numbers };
     await checkStart(judged);
     await compareWithEarlier(judged);
-    const { assigned: gain, harmful, suspicious_permille } = await measureLosses(judged);
-    const repeat_permille = Math.max(judging.repeat_permille, suspicious_permille);
+    const { assigned: gain, harmful, strange_permille } = await measureLosses(judged);
+    const repeat_permille = Math.max(judging.repeat_permille, strange_permille);
     const start = repeat_permille > 0 ? knownStart(judged) : null;
     // Work that is the very work that was asked for is not refused for what came of it.
     if (harmful && (start === null || repeat_permille < 1000)) throw new Refused('harmful', false);
@@ -133,9 +132,9 @@ async function compareWithEarlier({ task, specs, update, device, judging, eviden
   if (most >= OVERLAP.copied) throw new Refused('copied', most >= OVERLAP.fraud);
 }
 
-/** What measuring says; `suspicious_permille`: how much of the work from its beginning is to be repeated for what was seen. */
+/** What measuring says; `strange_permille`: how much of the work from its beginning is to be repeated for what was seen. */
 interface Measurement extends LossChange {
-  readonly suspicious_permille: number;
+  readonly strange_permille: number;
 }
 
 /** What the update does to the loss, at the first batch or at a drawn one; what the worker tells of these must be the losses of its data. */
@@ -161,7 +160,7 @@ async function measureLosses(judged: Case): Promise<Measurement> {
       throw new Refused('not-on-its-data', true);
     }
   }
-  const suspicious = looked.next && (await isSuspicious(judged, looked.step, found));
+  const strange_steps = looked.next ? await strangeUntil(judged, looked.step, found) : 0;
   const change = await lossChange(task, device, own, moved);
   const { before, after, assigned, random, harm } = change;
   evidence.gain = { assigned, random, step: SMALL_STEP };
@@ -169,25 +168,19 @@ async function measureLosses(judged: Case): Promise<Measurement> {
   numbers.loss_before_micro = toldMicro(before);
   numbers.loss_after_micro = toldMicro(after);
   numbers.score_micro = numbers.loss_before_micro - numbers.loss_after_micro;
-  return {
-    ...change,
-    suspicious_permille: suspicious ? Math.ceil((1000 * (looked.step + 2)) / work.losses.length) : 0,
-  };
+  return { ...change, strange_permille: Math.ceil((1000 * strange_steps) / work.losses.length) };
 }
 
-/**
- * Whether a worker tells another jump from one of its batches to the next than the round's model: what steps teach changes both alike, so the
- * jump is how much harder the one is than the other, and whoever has not computed it cannot know it. Honest work learns from one batch
- * more than from another while a model learns fast, so this convicts nobody.
- */
-async function isSuspicious({ task, device, work, evidence }: Case, step: number, loss: number): Promise<boolean> {
-  const next = mean((await ownLosses(task, device, step + 1)).losses);
-  if (!Number.isFinite(next)) throw new Refused(NOT_FINITE, false);
-  const { losses } = work;
-  const jump = Math.abs(losses[step + 1] - losses[step] - (asTraced(next) - asTraced(loss)));
-  const limit = besideLoss(JUMP.limit + JUMP.of_fall * fallOf(losses), loss);
-  evidence.looked_at = { step, jump, limit };
-  return jump > limit;
+/** How many steps from the first one on are to be repeated for what is strange at a place in the trace; 0: nothing is. */
+async function strangeUntil({ task, device, work, evidence }: Case, step: number, loss: number): Promise<number> {
+  const lossOf = async (at: number): Promise<number> => {
+    const found = at === step ? loss : mean((await ownLosses(task, device, at)).losses);
+    if (!Number.isFinite(found)) throw new Refused(NOT_FINITE, false);
+    return found;
+  };
+  const { strange, ...looked } = await lookAtJumps(work.losses, step, lossOf, loadedOf(device).jumps);
+  evidence.looked_at = looked;
+  return strange ? looked.from + looked.jumps.length + 1 : 0;
 }
 
 /** Re-execution, exact where this validator knows what the worker began with. */

@@ -94,6 +94,8 @@ interface Loaded {
   readonly shards: Map<string, Promise<ShardTokens>>;
   /** Updates by the hash of their work: each is compared with many others. */
   readonly updates: Map<string, SparseUpdate>;
+  /** How far jumps of losses were that were looked at, of the last ones (pretrain-jumps.ts). */
+  readonly jumps: number[];
 }
 const loaded = new WeakMap<Device, Loaded>();
 const SHARDS_IN_MEMORY = 64;
@@ -101,13 +103,13 @@ const SHARDS_IN_MEMORY = 64;
 export function loadedOf(device: Device): Loaded {
   let entry = loaded.get(device);
   if (!entry) {
-    entry = { shards: new Map(), followed: new Map(), updates: new Map() };
+    entry = { shards: new Map(), followed: new Map(), updates: new Map(), jumps: [] };
     loaded.set(device, entry);
   }
   return entry;
 }
 
-type LoadedOnce = Omit<Loaded, 'shards' | 'followed' | 'updates' | 'unassigned'>;
+type LoadedOnce = Omit<Loaded, 'shards' | 'followed' | 'updates' | 'jumps' | 'unassigned'>;
 
 /** What a device holds, loaded when it is first asked for. A failure is not remembered: the next who asks tries again. */
 function once<Name extends keyof LoadedOnce>(

@@ -13,8 +13,6 @@ import type { PretrainTask } from './pretrain-params.ts';
 export const SMALL_STEP = 0.25;
 /** So many of a thousand judges look at a drawn step and the next one, the others at the first step alone: it costs them one batch more. */
 const LOOKING_PERMILLE = 667;
-/** A jump of losses is strange beyond this (nats), and this many times what a step takes off the loss (`npm run bench tolerance`). */
-export const JUMP = { limit: 0.015, of_fall: 3 } as const;
 /** An update is harmful when, at two standard errors, the small step raises the loss by more than this (nats, beside usual losses). */
 const HARM_LIMIT = 0.0025;
 
@@ -47,13 +45,6 @@ export async function ownLosses(task: PretrainTask, device: Device, step: number
 export function lookedAt(place: number, steps: number): { readonly step: number; readonly next: boolean } {
   const part = (1000 * place) / LOOKING_PERMILLE;
   return part < 1 && steps > 1 ? { step: Math.floor(part * (steps - 1)), next: true } : { step: 0, next: false };
-}
-
-/** What a step takes off the loss, by the worker's own word: between the first quarter of its steps and the last. */
-export function fallOf(losses: Iterable<number>): number {
-  const all = [...losses];
-  const quarter = Math.ceil(all.length / 4);
-  return Math.abs(mean(all.slice(0, quarter)) - mean(all.slice(-quarter))) / Math.max(1, all.length - quarter);
 }
 
 /** The losses of a batch that nobody was assigned: once a round, for all submissions. */

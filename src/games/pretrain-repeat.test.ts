@@ -63,7 +63,7 @@ const merge = (state: Weights, { work }: Claim) => game.merge(params, state, [{ 
 describe('re-execution', () => {
   test('finds steps that were claimed and not done', async () => {
     const { task, claim } = await workOf(0, weights, null, example.device());
-    const lie = halfInvented(claim, 0.3);
+    const lie = halfInvented(claim, 0.5);
     const check = (repeat_permille: number) => game.check(task, lie, example.device(), { ...judging, repeat_permille });
     for (const permille of [700, 1000]) {
       const { accepted, fraud, code } = await check(permille);
