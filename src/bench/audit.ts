@@ -19,7 +19,7 @@ import { openSqliteLogStore } from '../ledger/sqlite-log-store.ts';
 import { openTransparencyLog } from '../ledger/transparency-log.ts';
 import { replayLog } from '../peer/audit-replay.ts';
 import { signEvent } from '../protocol/envelope.ts';
-import { sha256Hex } from '../protocol/hash.ts';
+import { sha256Hex, utf8 } from '../protocol/hash.ts';
 import { createIdentity, type DrawingIdentity, type Identity, verifySignature } from '../protocol/identity.ts';
 import { BenchError } from './errors.ts';
 import { table, writeJson } from './report.ts';
@@ -216,13 +216,12 @@ async function* round(
   write: Write,
 ): AsyncGenerator<Uint8Array> {
   const { round: number, attempt, model: base } = state.runs.get(run)!;
-  const encoder = new TextEncoder();
   yield (await write(hub, { type: 'tick', version: 1, time_ms: state.time_ms + 5000 })).bytes;
   yield (await write(hub, { type: 'round.opened', version: 1, run, round: number, attempt })).bytes;
   const accepted: string[] = [];
   const verdicts: [Identity, VerdictGiven][] = [];
   for (const [i, worker] of workers.entries()) {
-    const work = sha256Hex(encoder.encode(`${number} ${i}`));
+    const work = sha256Hex(utf8(`${number} ${i}`));
     const size = { size_bytes: 12_345, steps: 30, tokens: 23_040 + i, loss_micro: 3_000_000 };
     const body = {
       type: 'work.submitted',
@@ -246,7 +245,7 @@ async function* round(
   for (const [validator, verdict] of verdicts) yield (await write(validator, sealFor(validator.id, verdict))).bytes;
   for (const [validator, verdict] of verdicts) yield (await write(validator, verdict)).bytes;
   accepted.sort();
-  const model = sha256Hex(encoder.encode(`model ${number}`));
+  const model = sha256Hex(utf8(`model ${number}`));
   const checkpoint = (number + 1) % CHECKPOINT_EVERY === 0;
   const merged = {
     type: 'round.merged',

@@ -10,7 +10,7 @@ import { createRun } from '../peer/owner.ts';
 import { trainingFor } from '../peer/run-settings.ts';
 import { exportRun, type TakenModel } from '../peer/take-home.ts';
 import { fired } from '../protocol/clock.ts';
-import { sha256Hex } from '../protocol/hash.ts';
+import { sha256Hex, utf8 } from '../protocol/hash.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
 import type { RunStatus } from '../protocol/messages.ts';
 import { createNativeRuntime, isNativeHere } from '../tensor/native-runtime.ts';
@@ -219,7 +219,7 @@ async function openRun(
   const { rounds, workers: min_workers, steps } = flags;
   // The usual steps stand in no name: runs of demos before there was a choice go on.
   const chosen = [source, rounds, min_workers, ...(steps === DEMO.steps ? [] : [steps])];
-  const settings = sha256Hex(new TextEncoder().encode(JSON.stringify(chosen))).slice(0, 6);
+  const settings = sha256Hex(utf8(JSON.stringify(chosen))).slice(0, 6);
   const name = `Potluck demo ${settings}`;
   const find = async () => (await fetchStatus(url)).runs.find((run) => run.name === name && run.phase !== 'finished');
   const known = await find();

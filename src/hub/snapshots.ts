@@ -5,14 +5,14 @@ import type { NetworkState } from '../core/state.ts';
 import { decodeState, encodeState } from '../core/state-bytes.ts';
 import type { LogStore } from '../ledger/log-store.ts';
 import { equalHashes } from '../ledger/merkle.ts';
-import { sha256 } from '../protocol/hash.ts';
+import { sha256, utf8 } from '../protocol/hash.ts';
 import { type Identity, verifySignature } from '../protocol/identity.ts';
 import { HubError } from './errors.ts';
 
 /** A second's worth of replay: what a hub that was killed does again at most. */
 const EVERY_EVENTS = 65_536;
 const NAME = 'state';
-const LABEL = new TextEncoder().encode('potluck-snapshot-v2\n');
+const LABEL = utf8('potluck-snapshot-v2\n');
 
 interface MeasuredLog {
   readonly size: number;

@@ -4,10 +4,8 @@ import type { PlantRevealed } from '../core/events/plant-revealed.ts';
 import { pledgeOf } from '../core/judging.ts';
 import { onAnotherTask } from '../games/another-task.ts';
 import type { AnyGame, Verdict } from '../games/game.ts';
-import { sha256, sha256Hex } from '../protocol/hash.ts';
+import { sha256, sha256Hex, utf8 } from '../protocol/hash.ts';
 import type { Identity } from '../protocol/identity.ts';
-
-const utf8 = new TextEncoder();
 
 /** A submission that is planted: its work's hash, and what judges must say of it. */
 export interface Plant {
@@ -22,13 +20,13 @@ export interface Plant {
  */
 export function plantedGame(game: AnyGame, accepted: boolean): AnyGame {
   // A seed of its own for each round: a task that has no answer is not asked for ever.
-  return accepted ? game : onAnotherTask(game, ({ seed }) => sha256Hex(utf8.encode(`potluck-plant-task-v1\n${seed}`)));
+  return accepted ? game : onAnotherTask(game, ({ seed }) => sha256Hex(utf8(`potluck-plant-task-v1\n${seed}`)));
 }
 
 /** What hides the expected verdict: nobody can guess it, its owner can make it again after a restart. */
 async function saltOf(owner: Identity, { run, work, accepted }: Plant): Promise<string> {
   const message = `potluck-plant-salt-v1\n${run}\n${work}\n${accepted}`;
-  return bytesToHex(sha256(await owner.sign(utf8.encode(message))));
+  return bytesToHex(sha256(await owner.sign(utf8(message))));
 }
 
 /** The pledge for the planted submission: a hash like any other. */

@@ -8,6 +8,7 @@ import { dutyOf } from '../core/panel.ts';
 import { CodedError } from '../errors.ts';
 import type { Verdict } from '../games/game.ts';
 import { judgedWork, ratedWeight } from '../games/rated-weight.ts';
+import { utf8 } from '../protocol/hash.ts';
 import type { RunView } from '../protocol/messages.ts';
 import { checkSubmission, type SubmissionView } from './check-submission.ts';
 import { contestJuror } from './contest-juror.ts';
@@ -20,8 +21,6 @@ import { openSealedVerdicts } from './sealed-verdicts.ts';
 
 /** Verdicts that were sealed and not shown yet, across a restart. */
 const KEPT = 'sealed-verdicts';
-
-const utf8 = new TextEncoder();
 
 export function validatorRole(seat: Seat): Role {
   const { game, params, blobs, model, identity } = seat;
@@ -80,7 +79,7 @@ export function validatorRole(seat: Seat): Role {
       salt: bytesToHex(await saltFor(identity, id, appealed ? 'appeal' : 'first')),
       ...found,
       weight,
-      evidence: await blobs.upload(utf8.encode(`${JSON.stringify(published, null, 1)}\n`)),
+      evidence: await blobs.upload(utf8(`${JSON.stringify(published, null, 1)}\n`)),
     };
     // On disk before anybody hears of it: a sealed verdict that cannot be shown earns nothing.
     await kept.put(verdict);

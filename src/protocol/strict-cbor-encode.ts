@@ -2,6 +2,7 @@
 //
 // It writes what @ipld/dag-cbor writes (tested against it) in half the time: every seal that is opened is encoded again in a replay.
 import { ProtocolError } from './errors.ts';
+import { utf8 } from './hash.ts';
 import { type EventValue, MAX_DEPTH } from './strict-cbor.ts';
 
 /** Bytes of the buffer that is kept between calls; a larger value gets one of its own. */
@@ -10,7 +11,6 @@ const HEAD_BYTES = 9;
 /** Field names whose bytes are kept: more than all schemas have; whoever invents names gets them encoded each time. */
 const KEPT_NAMES = 1024;
 
-const utf8 = new TextEncoder();
 const names = new Map<string, Uint8Array>();
 
 let data = new Uint8Array(KEPT_BYTES);
@@ -87,7 +87,7 @@ function text(value: string): void {
 
 function textBeyondAscii(value: string): void {
   if (!value.isWellFormed()) throw forbidden('expected well-formed Unicode text, got a lone surrogate');
-  const bytes = utf8.encode(value);
+  const bytes = utf8(value);
   head(0x60, bytes.length);
   append(bytes);
 }
@@ -102,7 +102,7 @@ function append(bytes: Uint8Array): void {
 function nameBytes(field: string): Uint8Array {
   let bytes = names.get(field);
   if (!bytes) {
-    bytes = utf8.encode(field);
+    bytes = utf8(field);
     if (names.size < KEPT_NAMES) names.set(field, bytes);
   }
   return bytes;

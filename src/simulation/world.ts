@@ -8,7 +8,7 @@ import { type MeetingPlace, openMeetingPlace } from '../hub/meeting-place.ts';
 import { openSnapshots } from '../hub/snapshots.ts';
 import { verifyReceipt } from '../ledger/receipt.ts';
 import { openTransparencyLog } from '../ledger/transparency-log.ts';
-import { sha256 } from '../protocol/hash.ts';
+import { sha256, utf8 } from '../protocol/hash.ts';
 import { type DrawingIdentity, type Identity, identityFromSecret } from '../protocol/identity.ts';
 import { type Random, seededRandom } from '../protocol/random.ts';
 import type { Bug } from './bugs.ts';
@@ -126,7 +126,7 @@ export abstract class World {
   /** One line of the trace. */
   say(what: string): void {
     const line = `${this.time.now_ms.toFixed(1).padStart(9)}  ${what}`;
-    this.#traceHash = sha256(this.#traceHash, new TextEncoder().encode(line));
+    this.#traceHash = sha256(this.#traceHash, utf8(line));
     this.#trace.push(line);
     if (this.#trace.length > TRACE_LINES) this.#trace.shift();
   }

@@ -1,5 +1,5 @@
 // Histories drawn from the state: whatever somebody might say next, mostly what may follow, now and then what may not.
-import { HASH_FORM, sha256Hex } from '../../protocol/hash.ts';
+import { HASH_FORM, sha256Hex, utf8 } from '../../protocol/hash.ts';
 import { type Random, seededRandom } from '../../protocol/random.ts';
 import { balanceOf } from '../balances.ts';
 import type { VerdictGiven } from '../events/verdict-given.ts';
@@ -87,7 +87,7 @@ export function drawEvents(cast: Cast, state: NetworkState, seed: string | numbe
   let serial = 0;
   return () => {
     for (;;) {
-      const id = sha256Hex(new TextEncoder().encode(`${seed} ${serial++}`));
+      const id = sha256Hex(utf8(`${seed} ${serial++}`));
       const run = [...state.runs.values()].at(-1);
       const contestable = run !== undefined && run.decided.size > 0 && contests.below(CONTEST_ONE_IN) === 0;
       const said = contestable
