@@ -26,6 +26,9 @@ test('two workers and a validator train a run to its end, and its model goes hom
     status.validation_loss! < status.first_validation_loss! - 0.1,
     `${status.first_validation_loss} → ${status.validation_loss}`,
   );
+  // The rules of a created run bound a first work, the hub says so, and the worker keeps to it: two steps, later all eight.
+  const [first, ...later] = peers[1].lines.filter((line) => line.type === 'accepted').map(({ steps }) => Number(steps));
+  assert.ok(first <= 2 && Math.max(...later) === 8, `${[first, ...later]}`);
   assert.ok(credit(status, 'ada') > 0 && credit(status, 'bob') > 0);
   assert.equal(credit(status, 'ada') + credit(status, 'bob'), status.merged_tokens);
   assert.ok(status.bytes_submitted < status.dense_bytes / 20);

@@ -78,7 +78,6 @@ export async function playRow(
         i < slow ? { name: `${SLOW} ${i + 1}`, steps_a_round: Math.max(1, Math.round(steps / 10)) } : {};
       return { ...device, ...name_and_steps, ...(hasRecord(name, i) ? { record: 100 } : {}) };
     }),
-    first_steps: FIRST_STEPS,
     ...{ rounds, seed, rules: { ...ARENA_RULES, rating_permille: rating } },
     plant_every: checks === 'on' ? 3 : 0,
     onRound: (round, loss_micro) =>
@@ -87,9 +86,6 @@ export async function playRow(
       ),
   });
 }
-
-/** As many as a device does that takes about a second for a step: its first work ends a second after its first step. */
-const FIRST_STEPS = 2;
 
 const hasRecord = (name: string, worker: number): boolean => name === VETERANS || (name === SOME_NEW && worker % 3 > 0);
 

@@ -12,7 +12,7 @@ import { initialWeights } from '../model/init.ts';
 import { byteTokenizer } from '../model/tokenizer.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import { seededRandom } from '../protocol/random.ts';
-import { editUpdate, flipSome, wholeRound } from '../simulation/adversaries/pretrain-update.ts';
+import { claimOf, editUpdate, flipSome } from '../simulation/adversaries/pretrain-update.ts';
 import { createNativeRuntime } from '../tensor/native-runtime.ts';
 import type { Runtime } from '../tensor/runtime.ts';
 import { createWasmRuntime } from '../tensor/wasm-runtime.ts';
@@ -236,7 +236,7 @@ const LOOKED_AT = 0.667;
 function halfInvented(params: PretrainParams, claim: Claim): Claim {
   const honest = decodeWork(claim.work);
   const half = { ...claim, work: encodeWork({ ...honest, losses: honest.losses.slice(0, honest.losses.length >> 1) }) };
-  return wholeRound(params, half, seededRandom('half'), 0);
+  return claimOf(params.inner_steps, params, half, seededRandom('half'), 0);
 }
 
 /** The claim with every twentieth value of its update turned round. */

@@ -1,5 +1,6 @@
 // How often work is repeated, and by how many judges: as often as it takes that a lie costs its worker more than it brings.
 import { isWithheld } from './balances.ts';
+import { lacksRecord } from './first-work.ts';
 import type { RunState } from './state.ts';
 
 /** What stands between a worker and a lie. */
@@ -39,12 +40,9 @@ const FOUND_BY = [18_000, 6_000, 2_000];
  * (null) while a worker has no record, or no bond to speak of; otherwise so many that a lie, which gains one submission, loses as much
  * in expectation: found with at least 1 / (1 + bond). Never less than the rules say.
  */
-export function repeatersPermille(
-  { consecutive_valid, bond_permille }: Standing,
-  { probation, reexecute_permille }: RepeatRules,
-): number | null {
-  if (consecutive_valid < Math.max(1, probation)) return null;
-  let missing = Math.ceil((CERTAIN * 1000) / (1000 + bond_permille));
+export function repeatersPermille(standing: Standing, { probation, reexecute_permille }: RepeatRules): number | null {
+  if (lacksRecord(standing, { probation })) return null;
+  let missing = Math.ceil((CERTAIN * 1000) / (1000 + standing.bond_permille));
   let repeaters = 0;
   for (const found of FOUND_BY) {
     if (missing <= found) return Math.max(1, reexecute_permille, repeaters + Math.ceil((1000 * missing) / found));

@@ -16,6 +16,7 @@ export type RefusalCode =
   | 'not-present'
   | 'wrong-session'
   | 'already-submitted'
+  | 'first-work-too-long'
   | 'unknown-submission'
   | 'already-judged'
   | 'already-evaluated'

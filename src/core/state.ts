@@ -197,6 +197,8 @@ export interface RunState {
   seed: string;
   /** Validators who may judge in the open round, fixed when it opened, in order of id. */
   eligible: string[];
+  /** How many tokens a worker without a record may claim in the open round, fixed when it opened; null: any number. */
+  first_tokens: number | null;
   /** What judges are drawn from, 64 hexadecimal digits; null while work is taken. */
   draw: string | null;
   /** Judges who kept silent have made room for others. */

@@ -14,6 +14,8 @@ export interface Round {
   readonly draw: string | null;
   /** The blob with the work that was merged last (bundle.ts); null before the first merge. */
   readonly last: string | null;
+  /** How many tokens its worker may claim, where it has no record yet; for those who judge, and for all others, there is no such bound. */
+  readonly most_tokens?: number;
 }
 
 /** What a device lends to a game: something to compute with, blobs by hash, a small drawer that survives a restart. */
@@ -96,6 +98,11 @@ export interface Game<Params, Task, State> {
   first?(params: Params): State;
   /** The task of one peer in one round: derived, so that nobody picks their own questions. */
   task(params: Params, round: Round, peer: string, state: State): Task;
+  /**
+   * How many tokens a worker without a record may claim in a round: all of its judges repeat them (first-work.ts). A run's rules begin with
+   * it, and `perform` keeps to its round's `most_tokens`. Missing: as many as everybody, for games whose work is checked without repeating it.
+   */
+  firstTokens?(params: Params): number;
   /** While a peer joins: loads what its first task or check will need. What fails here fails again there. */
   prepare?(params: Params, device: Device): Promise<void>;
   /** On a worker. When `signal` fires it returns what is done so far, or null when nothing is. */

@@ -37,6 +37,7 @@ const EvaluationSchema = z.object({ loss_micro: micro, tokens: z.int().min(1) })
 const WrittenSchema = z.object({ prompt: z.string(), text: z.string() }).nullable();
 const BytesSchema = z.instanceof(Uint8Array);
 const bytes = z.int().min(1);
+const TokensSchema = z.int().min(1);
 const SizesSchema = z.object({ max_bytes: bytes, dense_bytes: bytes, memory_bytes: bytes.optional() });
 
 /**
@@ -106,6 +107,14 @@ export function guardGame(game: AnyGame, limits: Partial<GuardLimits> = {}, watc
   return {
     name,
     params: game.params,
+    firstTokens:
+      game.firstTokens &&
+      ((params) =>
+        read(
+          'firstTokens',
+          TokensSchema,
+          now('firstTokens', () => game.firstTokens!(params)),
+        )),
     first: game.first && ((params) => now('first', () => game.first!(params))),
     task: (params, round, peer, state) => now('task', () => game.task(params, round, peer, state)),
     prepare:

@@ -41,6 +41,14 @@ describe('check', () => {
     for (const value of [score_micro, loss_before_micro, loss_after_micro]) assert.ok(Number.isSafeInteger(value));
   });
 
+  test('accepts the first work of a worker that may not claim more', async () => {
+    const most_tokens = game.firstTokens!(example.params);
+    const task = game.task(example.params, { ...round(0), most_tokens }, 'ada', example.weights);
+    const claim = (await game.perform(task, example.device(), running))!;
+    assert.deepEqual([claim.steps, claim.tokens], [2, most_tokens]);
+    assert.equal((await verdict(claim)).code, 'ok');
+  });
+
   test('two validators find the same', async () => {
     const claim = await work('ada');
     assert.deepEqual(await verdict(claim), await verdict(claim));

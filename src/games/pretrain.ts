@@ -8,6 +8,7 @@ import { mergeUpdates } from '../training/outer.ts';
 import { compressUpdate, decodeUpdate, encodeUpdate, maxUpdateBytes } from '../training/sparse.ts';
 import { meanLoss } from '../training/trainer.ts';
 import { GameError } from './errors.ts';
+import { firstSteps, stepsAllowed } from './first-work.ts';
 import type { Claim, Device, Game } from './game.ts';
 import { AFRESH, keepCarried, startOf } from './pretrain-carried.ts';
 import { checkWork } from './pretrain-check.ts';
@@ -26,6 +27,7 @@ import { decodeWork, encodeWork, workOverhead } from './pretrain-work.ts';
 export const game: Game<PretrainParams, PretrainTask, Weights> = {
   name: 'pretrain',
   params: PretrainParamsSchema,
+  firstTokens: ({ inner_steps, batch, context }) => firstSteps(inner_steps) * batch * context,
   task: (params, round, peer, weights) => ({ params, round, peer, weights }),
   async prepare(params, device) {
     await Promise.all([trainerOf(device, params), manifestOf(device, params)]);
@@ -66,7 +68,8 @@ async function perform(task: PretrainTask, device: Device, signal: AbortSignal):
   const trainer = await trainerOf(device, params);
   const { hash, carried } = await startOf(specs, device, round);
   await trainer.setOptimiserState(carried.moments);
-  const plan = await stepsOf(task, device, params.inner_steps, () => !signal.aborted);
+  const most = stepsAllowed(params.inner_steps, params.batch * params.context, round);
+  const plan = await stepsOf(task, device, most, () => !signal.aborted);
   const trained = await trainSteps(trainer, task.weights, plan);
   if (trained === null) {
     const message = `training left the finite numbers in round ${round.number}, so there is nothing to hand in: the run's learning rate of ${params.learning_rate} may be too high`;

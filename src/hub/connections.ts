@@ -2,6 +2,7 @@
 
 import type { PeerRole } from '../core/events/peer-joined.ts';
 import type { EventBody } from '../core/events.ts';
+import { mostTokens } from '../core/first-work.ts';
 import { sessionOf } from '../core/presence.ts';
 import type { NetworkState, RunState } from '../core/state.ts';
 import { CodedError } from '../errors.ts';
@@ -19,6 +20,7 @@ import {
   helloChallenge,
   otherVersion,
   PROTOCOL_VERSION,
+  type RunView,
 } from '../protocol/messages.ts';
 import { openAbsences } from './absences.ts';
 import { answerTo } from './answers.ts';
@@ -203,7 +205,7 @@ export function openConnections(hub: HubServices, limits: ConnectionLimits = CON
     roll.enter(connection);
     absences.back(runId, peer);
     welcome(connection, run, peer);
-    tell(connection, { type: 'run', view: runView(run, hub.time, hello.role === 'validator') });
+    tell(connection, { type: 'run', view: viewFor(run, hello.role, boundOf(run, connection)) });
   };
 
   const handle = async (connection: Connection, frame: Uint8Array | null): Promise<void> => {
@@ -273,15 +275,23 @@ export function openConnections(hub: HubServices, limits: ConnectionLimits = CON
     return entry;
   };
 
+  const boundOf = (run: RunState, { role, peer }: Connection): number | null =>
+    role === 'worker' ? mostTokens(run, peer!) : null;
+  const viewFor = (run: RunState, role: PeerRole, most_tokens: number | null): RunView =>
+    runView(run, hub.time, role === 'validator', most_tokens);
+
   /** By run, what is still to be told. */
   const news = new Map<string, Timer>();
   const tellRun = (run: RunState, roles: readonly PeerRole[]): void => {
     clock.clearTimeout(news.get(run.id));
     news.delete(run.id);
     for (const role of roles) {
-      let frame: Uint8Array | undefined;
+      // Packed once for all who are told the same.
+      const frames = new Map<number | null, Uint8Array>();
       for (const connection of roll.inRun(run.id, role)) {
-        frame ??= encodeMessage({ type: 'run', view: runView(run, hub.time, role === 'validator') });
+        const most_tokens = boundOf(run, connection);
+        const frame = frames.get(most_tokens) ?? encodeMessage({ type: 'run', view: viewFor(run, role, most_tokens) });
+        frames.set(most_tokens, frame);
         send(connection, frame);
       }
     }

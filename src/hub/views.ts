@@ -38,8 +38,16 @@ const shared = (run: RunState, time: TimeLeft) => ({
   model: run.model,
 });
 
-/** What a peer needs to take part. Only validators are told of the others' submissions. */
-export function runView(run: RunState, time: TimeLeft, withSubmissions: boolean): RunView {
+/**
+ * What a peer needs to take part. Only validators are told of the others' submissions, and only workers without a record of the
+ * `most_tokens` that they may claim.
+ */
+export function runView(
+  run: RunState,
+  time: TimeLeft,
+  withSubmissions: boolean,
+  most_tokens: number | null = null,
+): RunView {
   return {
     ...shared(run, time),
     checkpoint: run.checkpoint,
@@ -69,6 +77,7 @@ export function runView(run: RunState, time: TimeLeft, withSubmissions: boolean)
       : [],
     contests: withSubmissions ? contestsOf(run) : [],
     draw: run.draw,
+    ...(most_tokens !== null && { most_tokens }),
     reexecute_permille: run.rules.reexecute_permille,
     probation: run.rules.probation,
     rating_permille: run.rules.rating_permille ?? 0,

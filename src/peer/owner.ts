@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { openBlobFolder } from '#blob-folder';
 import type { RunCreated } from '../core/events/run-created.ts';
 import { GameError } from '../games/errors.ts';
+import { withFirstWork } from '../games/first-work.ts';
 import type { AnyGame } from '../games/game.ts';
 import { decodeParams } from '../games/params.ts';
 import type { PretrainParams } from '../games/pretrain.ts';
@@ -108,6 +109,7 @@ export async function createRun(url: string, identity: Identity, folder: string,
     model: ancestor?.model ?? (await blobs.upload(encodeModel(model, weights()))),
     ...(ancestor && { ancestor }),
     ...options.schedule,
+    rules: withFirstWork(options.schedule.rules, await loadGame('pretrain'), prepared.params),
     created_ms: Date.now(),
   });
   return sendEvent(url, event);
@@ -137,6 +139,7 @@ export async function createGameRun(
     params: await blobs.upload(new TextEncoder().encode(JSON.stringify(params))),
     model: await blobs.upload(game.encodeState(params, game.first(params))),
     ...schedule,
+    rules: withFirstWork(schedule.rules, game, params),
   });
   return sendEvent(url, event);
 }

@@ -74,6 +74,7 @@ export interface Role {
 
 /** The round that a view speaks of, as games know it. */
 export function roundOf(view: RunView): Round {
-  const { run, round: number, rounds, seed, draw } = view;
-  return { run, number, rounds, seed, draw, last: view.recent.at(-1)?.bundle ?? null };
+  const { run, round: number, rounds, seed, draw, most_tokens } = view;
+  const last = view.recent.at(-1)?.bundle ?? null;
+  return { run, number, rounds, seed, draw, last, ...(most_tokens !== undefined && { most_tokens }) };
 }

@@ -8,9 +8,9 @@ import { count, hash, role } from './schemas.ts';
 /**
  * The version of this protocol: of the messages, and of the events in them, which either side refuses where it does not know them. It rises
  * with each change that the other side must know. A peer of another version is told so and sent away.
- * 2: draws, appeals and contests; heads of the log in events.
+ * 2: draws, appeals and contests; heads of the log in events. 3: rules that bound a first work, and views that say so.
  */
-export const PROTOCOL_VERSION = 2;
+export const PROTOCOL_VERSION = 3;
 
 /** What is wrong where hub and peer are of different versions, in words: who is older, and what that side can do. */
 export function otherVersion(versions: { readonly hub: number; readonly peer: number }): string {
@@ -102,6 +102,8 @@ export const RunViewSchema = z.object({
   draw: z.string().max(64).nullable(),
   /** How often at least, in thousandths, a judge repeats the work of a worker with the best record. */
   reexecute_permille: count,
+  /** To a worker without a record: how many tokens it may claim in the open round. */
+  most_tokens: count.optional(),
   /** How many submissions of a newcomer all of its judges repeat. */
   probation: count,
   /** How much of what a verdict vouches for, in thousandths, follows its judge's rating of the worker. */
@@ -185,6 +187,7 @@ export const RunStatusSchema = RunViewSchema.omit({
   checkpoint: true,
   draw: true,
   reexecute_permille: true,
+  most_tokens: true,
   probation: true,
   rating_permille: true,
   seats: true,

@@ -7,6 +7,7 @@ import type { Rules } from '../core/rules.ts';
 import { initialState, type NetworkState, type RunState } from '../core/state.ts';
 import { CodedError } from '../errors.ts';
 import { GameError, type GameErrorCode } from '../games/errors.ts';
+import { withFirstWork } from '../games/first-work.ts';
 import type { AnyGame, Claim, Round } from '../games/game.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import { sha256Hex, utf8 } from '../protocol/hash.ts';
@@ -36,8 +37,6 @@ export interface ArenaOptions {
   readonly rules: Rules;
   /** In about one round of so many, and always in the last, the run's owner plants bad work; 0: never. */
   readonly plant_every: number;
-  /** A device's first work ends after so many steps, as a real one's does after a second (peer/first-work.ts); all that is asked, if nothing is said. */
-  readonly first_steps?: number;
   /** Told before and after each call of the game: whoever watches can end a loop that never gives way. */
   readonly watch?: (call: { readonly what: string; readonly who: string } | null) => void;
   readonly onRound?: (round: number, loss_micro: number) => void;
@@ -106,7 +105,7 @@ export class ArenaNetwork {
     const validators = devices.flatMap(({ place, stake }) =>
       stake === undefined ? [] : [{ account: identityOf(seed, place).id, stake }],
     );
-    const rules = { ...this.options.rules, validators };
+    const rules = { ...withFirstWork(this.options.rules, game, params), validators };
     await this.tick(1);
     const { id } = await this.must(this.owner, {
       ...{ type: 'run.created', version: 1, name: 'arena', game: game.name, rounds, rules, created_ms: 0 },
@@ -118,9 +117,9 @@ export class ArenaNetwork {
   }
 
   seatsFor(device: ArenaDevice, place = device.place): ArenaSeat[] {
-    const { game, params, seed, first_steps } = this.options;
+    const { game, params, seed } = this.options;
     const table: Table = {
-      ...{ game, params, seed, first_steps },
+      ...{ game, params, seed },
       fetchBlob: async (hash) => {
         const bytes = this.blobs.get(hash);
         if (bytes) return bytes;

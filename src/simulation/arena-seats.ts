@@ -59,7 +59,6 @@ export interface Table {
   readonly game: AnyGame;
   readonly params: unknown;
   readonly seed: string;
-  readonly first_steps: number | undefined;
   fetchBlob(hash: string): Promise<Uint8Array>;
   seen(): readonly Claim[];
   shown(judge: string): ReadonlyMap<string, boolean>;
@@ -78,13 +77,8 @@ export function seatsOf(device: ArenaDevice, table: Table, place: string): Arena
     const cost: Cost = { units: 0, cpu_ms: 0 };
     const time = { up: new AbortController() };
     const fates = new Map<string, number>();
-    const mostSteps = (): number => {
-      const isFirst = !device.record && !fates.has(HANDED_IN);
-      const all = device.steps_a_round ?? Number.POSITIVE_INFINITY;
-      return isFirst ? Math.min(all, table.first_steps ?? all) : all;
-    };
     const lent = deviceInMemory(device.runtime, table.fetchBlob, cost, (steps) => {
-      if (steps >= mostSteps()) time.up.abort();
+      if (device.steps_a_round !== undefined && steps >= device.steps_a_round) time.up.abort();
     });
     const counted = countChecks(table.game, cost);
     const random: Random = seededRandom('arena adversary', table.seed, place, i);

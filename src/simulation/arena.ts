@@ -1,5 +1,6 @@
 // The arena: plays a game with the real core, real work, checks, merges and pay, one device after another and without a network,
 // so that one sees before a launch who would earn what by which means. One seed, one history.
+import { mostTokens } from '../core/first-work.ts';
 import { acceptedSubmissions } from '../core/judging.ts';
 import { isCheckpoint } from '../core/merging.ts';
 import { awaitsDraw, roundDrawn } from '../core/panel.ts';
@@ -123,7 +124,9 @@ class Arena extends ArenaNetwork {
     const { identity, cost } = seat;
     const before_ms = cost.cpu_ms;
     const claim = await this.call(seat, 'perform', () => {
-      const task = seat.game.task(params, this.roundNow(), identity.id, this.present);
+      const most_tokens = mostTokens(this.run, identity.id);
+      const round = { ...this.roundNow(), ...(most_tokens !== null && { most_tokens }) };
+      const task = seat.game.task(params, round, identity.id, this.present);
       seat.time.up = new AbortController();
       return seat.game.perform(task, seat.lent, seat.time.up.signal);
     });

@@ -1,6 +1,7 @@
 // What devices do that lie together, as parts of the game that they play otherwise than honest ones.
 import type { RunState } from '../core/state.ts';
 import { CodedError } from '../errors.ts';
+import { stepsAllowed } from '../games/first-work.ts';
 import type { AnyGame, Claim, Device, Judging, Verdict } from '../games/game.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import type { Random } from '../protocol/random.ts';
@@ -37,10 +38,11 @@ export interface Conspiracy {
   onRound?(ring: Ring): void;
 }
 
-/** Hands in, after one step, work that is made up and claims a whole round. */
+/** Hands in, after one step, work that is made up and claims a whole round, or as much as it may. */
 export const fabricates: Part = (_game, _liar, ring) => ({
   async perform(task: TallyTask, device: Device): Promise<Claim> {
-    const { steps, tokens_per_step } = task.params;
+    const { tokens_per_step } = task.params;
+    const steps = stepsAllowed(task.params.steps, tokens_per_step, task.round);
     await device.progress({ steps: 1, loss: 1, tokens: tokens_per_step });
     const work = madeUp(workOf(task, steps));
     ring.lies.add(sha256Hex(work));

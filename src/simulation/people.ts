@@ -7,6 +7,7 @@ import { settleable, settlementRoot } from '../core/settlement.ts';
 import { nextStakeChange } from '../core/stake.ts';
 import type { NetworkState, RunState } from '../core/state.ts';
 import { CodedError } from '../errors.ts';
+import { withFirstWork } from '../games/first-work.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import { type Identity, identityFromSecret } from '../protocol/identity.ts';
 import { type Random, seededRandom } from '../protocol/random.ts';
@@ -56,17 +57,21 @@ export async function ownRun(world: World): Promise<void> {
     judging_ms: plan.run.judging_ms,
     min_workers: plan.run.min_workers,
     checkpoint_every: plan.run.checkpoint_every,
-    rules: {
-      ...(plan.run.rules ?? judgedQuickly(plan.run)),
-      validators: named.map((peer) => ({ account: peer.identity.id, stake: peer.plan.stake! })),
-      emission: {
-        shares_per_round,
-        halving_rounds,
-        owner_permille,
-        validators_permille,
-        workers_permille: 1000 - owner_permille - validators_permille,
+    rules: withFirstWork(
+      {
+        ...(plan.run.rules ?? judgedQuickly(plan.run)),
+        validators: named.map((peer) => ({ account: peer.identity.id, stake: peer.plan.stake! })),
+        emission: {
+          shares_per_round,
+          halving_rounds,
+          owner_permille,
+          validators_permille,
+          workers_permille: 1000 - owner_permille - validators_permille,
+        },
       },
-    },
+      tally,
+      world.params,
+    ),
     ...(plan.run.keeps_recent && { keep: 'recent' as const }),
     created_ms: process.clock.now_ms(),
   };

@@ -313,9 +313,9 @@ export const DUTIES: readonly PlantedFault[] = [
   },
   {
     name: 'a-record-of-none-is-enough',
-    file: 'core/reexecution.ts',
-    find: 'if (consecutive_valid < Math.max(1, probation)) return null;',
-    replace: 'if (consecutive_valid < probation) return null;',
+    file: 'core/first-work.ts',
+    find: 'consecutive_valid < Math.max(1, probation);',
+    replace: 'consecutive_valid < probation;',
     by: 'rules',
     seed: 63,
     unit: ['core/reexecution.test.ts', 'all for a newcomer'],

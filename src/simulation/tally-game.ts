@@ -1,6 +1,7 @@
 // A game that costs nothing: the state is a chain of hashes, work is one more hash that follows from the task, and order matters.
 import { z } from 'zod';
 import { CodedError } from '../errors.ts';
+import { firstSteps, stepsAllowed } from '../games/first-work.ts';
 import type { AcceptedWork, Device, Game, Round, Verdict } from '../games/game.ts';
 import { sha256 } from '../protocol/hash.ts';
 
@@ -64,11 +65,13 @@ function mergeWork(_params: TallyParams, state: Tally, accepted: readonly Accept
 export const tally: Game<TallyParams, TallyTask, Tally> = {
   name: 'tally',
   params: TallyParamsSchema,
+  firstTokens: ({ steps, tokens_per_step }) => firstSteps(steps) * tokens_per_step,
   task: (params, round, peer, state) => ({ params, round, peer, state }),
   async perform(task, device, signal) {
     const { params } = task;
+    const most = stepsAllowed(params.steps, params.tokens_per_step, task.round);
     let steps = 0;
-    while (steps < params.steps && !signal.aborted) {
+    while (steps < most && !signal.aborted) {
       steps++;
       await device.progress({ steps, loss: 1 / steps, tokens: steps * params.tokens_per_step });
     }

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { seededRandom } from '../../protocol/random.ts';
 import { count, hash } from '../../protocol/schemas.ts';
 import { countOpening, seatValidators } from '../eligible.ts';
+import { boundFirstWork } from '../first-work.ts';
 import { type Refusal, refuse } from '../refusal.ts';
 import { mayStateShares } from '../share-table.ts';
 import { countStakes } from '../stake.ts';
@@ -34,6 +35,7 @@ export const roundOpened = runEvent(RoundOpenedSchema, {
     countStakes(run);
     countOpening(run);
     seatValidators(state, run);
+    boundFirstWork(run);
   },
 });
 

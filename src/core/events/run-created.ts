@@ -89,7 +89,7 @@ function newRun(
     round: 0,
     attempt: 0,
     seed: '',
-    ...{ eligible: [], draw: null, replaced: false, silent: [], appeals: false },
+    ...{ eligible: [], first_tokens: null, draw: null, replaced: false, silent: [], appeals: false },
     opened_ms: 0,
     deadline_ms: 0,
     grace_deadline_ms: 0,

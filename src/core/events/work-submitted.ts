@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { count, hash } from '../../protocol/schemas.ts';
 import { countSubmission } from '../attendance.ts';
+import { mostTokens } from '../first-work.ts';
 import { isListOpen } from '../panel.ts';
 import { type Refusal, refuse } from '../refusal.ts';
 import type { RunState, Submission } from '../state.ts';
@@ -59,5 +60,8 @@ function refusalOfWork(run: RunState, { author, body }: Logged<WorkSubmitted>): 
   }
   if (body.base !== run.model) return refuse('wrong-model', `expected work on model ${run.model}, got ${body.base}`);
   if (run.peers.get(author)!.handed_in) return refuse('already-submitted', `${author} has handed in for this round`);
-  return null;
+  const most = mostTokens(run, author);
+  if (most === null || body.tokens <= most) return null;
+  const expected = `${author} has no record in this run yet: expected a first work of at most ${most} tokens`;
+  return refuse('first-work-too-long', `${expected}, got ${body.tokens}`);
 }

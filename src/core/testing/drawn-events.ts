@@ -4,6 +4,7 @@ import { type Random, seededRandom } from '../../protocol/random.ts';
 import { balanceOf } from '../balances.ts';
 import type { VerdictGiven } from '../events/verdict-given.ts';
 import { type EventBody, EventBodySchema, type LoggedEvent } from '../events.ts';
+import { mostTokens } from '../first-work.ts';
 import { acceptedSubmissions, pledgeOf, sealOf } from '../judging.ts';
 import { isCheckpoint } from '../merging.ts';
 import { awaitsDraw } from '../panel.ts';
@@ -101,7 +102,7 @@ export function drawEvents(cast: Cast, state: NetworkState, seed: string | numbe
 function draw(cast: Cast, state: NetworkState, below: Scene['below'], fresh: string): Said {
   const runs = [...state.runs.values()];
   const run = runs.at(-1 - (below(8) === 0 ? below(runs.length) : 0));
-  if (!run) return [cast.owners[0], newRun(cast, state, below)];
+  if (!run) return [cast.owners[0], newRun({ cast, state, below, fresh })];
   const scene: Scene = { cast, state, run, below, fresh };
   const kind = below(20);
   const what = kind < 13 ? BY_PHASE[run.phase] : kind < 18 ? MONEY : ALWAYS;
@@ -140,7 +141,19 @@ const inRun = ({ run }: Scene) => ({ version: 1, run: run.id }) as const;
 const now = ({ run }: Scene) => ({ round: run.round, attempt: run.attempt });
 const submissionsOf = ({ run }: Scene): Submission[] => [...run.submissions.values()];
 
-function drawRules(cast: Cast, below: Scene['below']): Rules {
+/** Half of all rules bound first works. From a name: what is drawn otherwise stays the same. */
+function firstTokens(fresh: string): Pick<Rules, 'first_tokens'> {
+  const digit = Number.parseInt(fresh[0], 16);
+  return digit < 8 ? { first_tokens: 20 + 10 * digit } : {};
+}
+
+/** What a worker claims of so much: most who have no record keep to the bound. */
+function claimOf(run: RunState, worker: string, tokens: number, fresh: string): number {
+  const most = mostTokens(run, worker);
+  return most === null || Number.parseInt(fresh[1], 16) < 3 ? tokens : 1 + (tokens % most);
+}
+
+function drawRules(cast: Cast, below: Scene['below'], fresh: string): Rules {
   const [owner_permille, validators_permille] = [oneOf(below, [0, 180]), oneOf(below, [0, 410, 500])];
   const named = below(4) === 0 ? cast.owners.slice(0, 1 + below(3)) : [];
   return {
@@ -154,6 +167,7 @@ function drawRules(cast: Cast, below: Scene['below']): Rules {
     judges: 1 + below(3),
     withheld_rounds: oneOf(below, [0, 0, 1, 4, 9]),
     probation: below(3),
+    ...firstTokens(fresh),
     reexecute_permille: oneOf(below, [50, 500]),
     notice_rounds: 1 + below(2),
     release_rounds: 2 + below(2),
@@ -161,7 +175,7 @@ function drawRules(cast: Cast, below: Scene['below']): Rules {
   };
 }
 
-function newRun(cast: Cast, state: NetworkState, below: Scene['below']): EventBody {
+function newRun({ cast, state, below, fresh }: Omit<Scene, 'run'>): EventBody {
   const { stated, id } = oneOf(below, [...state.runs.values()]) ?? { stated: null, id: '' };
   const ancestor = stated
     ? { run: id, merged_rounds: stated.merged_rounds, model: stated.model, royalty_permille: oneOf(below, [0, 250]) }
@@ -169,7 +183,12 @@ function newRun(cast: Cast, state: NetworkState, below: Scene['below']): EventBo
   return {
     ...{ type: 'run.created', version: 1, name: below(3) === 0 ? 'diverges' : 'learns', game: 'any', params: SALT },
     ...{ model: ancestor?.model ?? SALT, rounds: 4 + below(9), round_ms: 1000, judging_ms: 400 },
-    ...{ min_workers: 1 + below(2), checkpoint_every: 1 + below(3), rules: drawRules(cast, below), created_ms: 0 },
+    ...{
+      min_workers: 1 + below(2),
+      checkpoint_every: 1 + below(3),
+      rules: drawRules(cast, below, fresh),
+      created_ms: 0,
+    },
     ...(ancestor && { ancestor }),
   };
 }
@@ -231,9 +250,10 @@ function verdictsOf(judge: string, { id, tokens, instance }: Judged, run: string
 }
 
 const SAYINGS = {
-  run: ({ cast, state, below }: Scene): Said => {
+  run: (scene: Scene): Said => {
+    const { cast, state, below } = scene;
     const goesOn = [...state.runs.values()].some(({ phase }) => phase !== 'finished');
-    return goesOn && below(8) > 0 ? null : [oneOf(below, cast.owners), newRun(cast, state, below)];
+    return goesOn && below(8) > 0 ? null : [oneOf(below, cast.owners), newRun(scene)];
   },
   tick: ({ cast, state, below }: Scene): Said => {
     const step_ms = below(25) === 0 ? 16_000 : oneOf(below, [0, 50, 100, 200, 400, 1000]);
@@ -299,7 +319,9 @@ const SAYINGS = {
       loss_micro: 0,
       pledge,
     };
-    return [oneOf(below, workers).id, { type: 'work.submitted', ...inRun(scene), ...now(scene), ...done }];
+    const { id } = oneOf(below, workers);
+    const tokens = claimOf(run, id, done.tokens, fresh);
+    return [id, { type: 'work.submitted', ...inRun(scene), ...now(scene), ...done, tokens }];
   },
   draw: (scene: Scene): Said => {
     const { cast, state, run, below } = scene;
@@ -341,9 +363,9 @@ const SAYINGS = {
     return [run.owner, { type: 'plant.revealed', ...inRun(scene), salt: SALT, ...oneOf(below, planted) }];
   },
   rules: (scene: Scene): Said => {
-    const { cast, run, below } = scene;
+    const { cast, run, below, fresh } = scene;
     const from_round = run.round + below(4);
-    const rules = drawRules(cast, below);
+    const rules = drawRules(cast, below, fresh);
     return [run.owner, { type: 'rules.proposed', ...inRun(scene), proposal: run.proposals, from_round, rules }];
   },
   evaluate: (scene: Scene): Said => {

@@ -8,5 +8,5 @@ export const copierNoisy: Adversary = {
   roles: ['worker'],
   waits: true,
   play: (game, context) =>
-    takenOver(game, context, (claim) => forgerOf(game, context.params).blurred(claim, context.random)),
+    takenOver(game, context, (claim, round) => forgerOf(game, context.params, round).blurred(claim, context.random)),
 };

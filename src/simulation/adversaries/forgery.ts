@@ -1,15 +1,16 @@
 // How work is made up or changed: of pre-training in its own terms, of any other game byte by byte, as long as the hub takes it.
-import type { AnyGame, Claim } from '../../games/game.ts';
+import { stepsAllowed } from '../../games/first-work.ts';
+import type { AnyGame, Claim, Round } from '../../games/game.ts';
 import type { PretrainParams } from '../../games/pretrain-params.ts';
 import type { Random } from '../../protocol/random.ts';
 import type { AdversaryContext } from './adversary.ts';
-import { blurUpdate, emptyUpdate, randomUpdate, wholeRound } from './pretrain-update.ts';
+import { blurUpdate, claimOf, emptyUpdate, randomUpdate } from './pretrain-update.ts';
 import { withDeeds, workFor } from './task.ts';
 
 export interface Forger {
   /** Whether the hub takes work of this form. */
   fits(work: Uint8Array): boolean;
-  /** A little work claimed as the most that the settings allow. */
+  /** A little work claimed as the most that the settings and the round allow. */
   whole(sample: Claim, random: Random): Claim;
   /** Work that nobody did. */
   noise(sample: Claim, random: Random): Claim;
@@ -19,7 +20,7 @@ export interface Forger {
   blurred(claim: Claim, random: Random): Claim;
 }
 
-export function forgerOf(game: AnyGame, params: unknown): Forger {
+export function forgerOf(game: AnyGame, params: unknown, round: Round): Forger {
   const fits = (work: Uint8Array): boolean => {
     try {
       game.checkForm(params, work);
@@ -28,7 +29,7 @@ export function forgerOf(game: AnyGame, params: unknown): Forger {
       return false;
     }
   };
-  return { fits, ...(game.name === 'pretrain' ? updateForger(params as PretrainParams) : byteForger(fits)) };
+  return { fits, ...(game.name === 'pretrain' ? updateForger(params as PretrainParams, round) : byteForger(fits)) };
 }
 
 /** A worker that takes one step, to know the form, and makes up the rest of the round. */
@@ -40,7 +41,7 @@ export const madeUp = (
   withDeeds(game, {
     async perform(task, device, signal) {
       const sample = await workFor(1, game, task, device, signal);
-      return sample && make(forgerOf(game, params), sample, random);
+      return sample && make(forgerOf(game, params, task.round), sample, random);
     },
   });
 
@@ -48,21 +49,24 @@ export const madeUp = (
 export const takenOver = (
   game: AnyGame,
   { seen, random }: AdversaryContext,
-  change: (claim: Claim) => Claim,
+  change: (claim: Claim, round: Round) => Claim,
 ): AnyGame =>
   withDeeds(game, {
-    async perform(_task, _device, signal) {
+    async perform({ round }, _device, signal) {
       const others = await seen(signal);
-      return others.length > 0 ? change(others[random.below(others.length)]) : null;
+      return others.length > 0 ? change(others[random.below(others.length)], round) : null;
     },
   });
 
-const updateForger = (params: PretrainParams): Omit<Forger, 'fits'> => ({
-  whole: (sample, random) => wholeRound(params, sample, random),
-  noise: (sample, random) => randomUpdate(params, wholeRound(params, sample, random), random),
-  zeros: (sample, random) => emptyUpdate(params, wholeRound(params, sample, random)),
-  blurred: (claim, random) => blurUpdate(params, claim, random),
-});
+function updateForger(params: PretrainParams, round: Round): Omit<Forger, 'fits'> {
+  const steps = stepsAllowed(params.inner_steps, params.batch * params.context, round);
+  return {
+    whole: (sample, random) => claimOf(steps, params, sample, random),
+    noise: (sample, random) => randomUpdate(params, claimOf(steps, params, sample, random), random),
+    zeros: (sample, random) => emptyUpdate(params, claimOf(steps, params, sample, random)),
+    blurred: (claim, random) => blurUpdate(params, claim, random),
+  };
+}
 
 const TRIALS = 64;
 

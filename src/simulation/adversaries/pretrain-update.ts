@@ -17,16 +17,17 @@ import { withDeeds } from './task.ts';
 /** How far losses of steps that nobody took fall and scatter, in nats: as those of real steps do. */
 const INVENTED = { fall: 0.002, scatter: 0.05 } as const;
 
-/** A claim of a whole round: the losses of the steps that are missing are invented after the last real one, and scatter by so much. */
-export function wholeRound(
-  { inner_steps, batch, context }: PretrainParams,
+/** A claim of so many steps: the losses of the steps that are missing are invented after the last real one, and scatter by so much. */
+export function claimOf(
+  steps: number,
+  { batch, context }: PretrainParams,
   claim: Claim,
   random: Random,
   most: number = INVENTED.scatter,
 ): Claim {
   const honest = decodeWork(claim.work);
   const all = Array.from(honest.losses);
-  while (all.length < inner_steps) {
+  while (all.length < steps) {
     const scatter = (random.uint32() / 2 ** 31 - 1) * most;
     all.push(Math.max(0, all.at(-1)! - INVENTED.fall + scatter));
   }

@@ -1,7 +1,8 @@
 // Less work for the same pay: some of the steps, and for the others losses that go on as smoothly as real ones do.
+import { stepsAllowed } from '../../games/first-work.ts';
 import type { PretrainParams } from '../../games/pretrain-params.ts';
 import type { Adversary } from './adversary.ts';
-import { wholeRound } from './pretrain-update.ts';
+import { claimOf } from './pretrain-update.ts';
 import { withDeeds, workFor } from './task.ts';
 
 /** As long as a newcomer's work is repeated often. */
@@ -16,8 +17,10 @@ function slackerWith(name: string, does: string, stepsOf: (all: number) => numbe
       return withDeeds(game, {
         async perform(task, device, signal) {
           if (rounds++ < honest_rounds) return game.perform(task.inner, device, signal);
-          const claim = await workFor(stepsOf(params.inner_steps), game, task, device, signal);
-          return claim && wholeRound(params, claim, context.random, 0);
+          const { inner_steps, batch, context: length } = params;
+          const all = stepsAllowed(inner_steps, batch * length, task.round);
+          const claim = await workFor(stepsOf(all), game, task, device, signal);
+          return claim && claimOf(all, params, claim, context.random, 0);
         },
       });
     },

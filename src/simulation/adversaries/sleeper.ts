@@ -17,7 +17,7 @@ export const sleeper: Adversary = {
       async perform(task, device, signal) {
         if (rounds++ < HONEST_ROUNDS) return game.perform(task.inner, device, signal);
         const sample = await workFor(1, game, task, device, signal);
-        return sample && forgerOf(game, params).noise(sample, random);
+        return sample && forgerOf(game, params, task.round).noise(sample, random);
       },
     });
   },

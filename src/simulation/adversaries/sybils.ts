@@ -14,7 +14,7 @@ export const sybils: Adversary = {
       async perform(task, device, signal) {
         const key = `${task.round.number}.${task.round.seed}`;
         const done = family.get(key);
-        if (done) return forgerOf(game, params).blurred(done, random);
+        if (done) return forgerOf(game, params, task.round).blurred(done, random);
         const claim = await game.perform(task.inner, device, signal);
         if (claim) family.set(key, claim);
         return claim;

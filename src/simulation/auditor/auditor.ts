@@ -125,6 +125,7 @@ function followInRun(books: Books, run: RunBook, event: LoggedEvent, body: InRun
       countStakes(run);
       for (const judge of present(run, 'validator')) run.peers.get(judge)!.openings++;
       seat(books, run);
+      run.first_tokens = (run.eligible.length > 0 && run.rules.first_tokens) || null;
       return;
     }
     case 'work.submitted': {

@@ -109,6 +109,8 @@ export interface RunBook {
   attempt: number;
   seed: string;
   eligible: string[];
+  /** What whoever is new may claim at most, as it was when the round opened. */
+  first_tokens: number | null;
   draw: string | null;
   /** Silent judges have made room; what was disputed is judged again. */
   replaced: boolean;
@@ -189,7 +191,7 @@ export function openRun(
 ): RunBook {
   return {
     ...{ id, owner, spec, rules: spec.rules, pending: null, proposals: 0, phase: 'gathering', closing: null },
-    ...{ eligible: [], draw: null, replaced: false, silent: [], appeals: false },
+    ...{ eligible: [], first_tokens: null, draw: null, replaced: false, silent: [], appeals: false },
     ...{ round: 0, attempt: 0, seed: '', opened_ms: 0, deadline_ms: 0, grace_ms: 0, judging_ms: 0, reveal_ms: 0 },
     ...{
       model: spec.model,

@@ -46,7 +46,7 @@ function asKept(run: RunState): Record<string, unknown> {
     },
     ...{ balances_since: run.balances_since, whole_rounds: run.checkpoint.merged_rounds, stated: run.stated },
     ...{ stated_rounds: run.stated_rounds, promised: run.emitted_shares, merged_tokens: run.merged_tokens },
-    seats: [run.eligible, run.draw, run.replaced, run.silent, run.appeals],
+    seats: [run.eligible, run.first_tokens, run.draw, run.replaced, run.silent, run.appeals],
     losses: [...run.losses].map(([id, { lowest_micro, worse_models, round }]) => [
       id,
       lowest_micro,
@@ -92,7 +92,7 @@ function asAudited(run: RunBook): Record<string, unknown> {
     ...{ phase, closing, round, attempt, model, seed, opened_ms, deadline_ms, rules, proposals, settlements },
     ...{ grace_ms, judging_ms, reveal_ms, pending, balances_since, whole_rounds, stated, stated_rounds },
     ...{ idle: [run.idle_rounds, run.opens_ms, run.empty_ms], attendance: attendance(run), promised, merged_tokens },
-    seats: [run.eligible, run.draw, run.replaced, run.silent, run.appeals],
+    seats: [run.eligible, run.first_tokens, run.draw, run.replaced, run.silent, run.appeals],
     losses: [...run.losses].map(([id, { lowest, worse, round }]) => [id, lowest, worse, round]),
     works: [...run.works.values()].map((work) => [
       ...[

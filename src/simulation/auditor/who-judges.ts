@@ -170,13 +170,19 @@ export function appointAgain(books: Books, run: RunBook, slow: boolean): void {
   }
 }
 
+/** Whether a worker has too few good works in a row to be trusted in anything. */
+export function isNew(run: RunBook, worker: string): boolean {
+  const good = run.peers.get(worker)?.valid ?? 0;
+  return good === 0 || good < run.rules.probation;
+}
+
 /**
  * Whether a judge repeats all of a worker's steps. Everybody does while the worker has no record. Then a lie must be found with 1 / (1 + bond),
  * the bond in submissions like this one; a third of the judges lie, so one finds 18 of 27 lies, two find 24, three 26.
  */
 export function repeats(run: RunBook, work: Work, judges: readonly string[], judge: string): boolean {
   const { worker, body } = work;
-  if (run.peers.get(worker)!.valid < Math.max(1, run.rules.probation)) return true;
+  if (isNew(run, worker)) return true;
   const lost = (run.earnings.get(worker) ?? []).filter(({ round }) => mayBeLost(run, round));
   const tokens = lost.reduce((sum, earning) => sum + BigInt(earning.tokens), 0n);
   const bond = (tokens * 1000n) / BigInt(Math.max(1, body.tokens));
