@@ -44,6 +44,16 @@ describe('npm run bench', () => {
   }
 });
 
+test('bench updates measures every part of an update, as JSON too', () => {
+  const { status, stdout, stderr } = bench('updates', '--width', '16', '--json', '-');
+  assert.equal(status, 0, stderr);
+  const { parameters, costs } = JSON.parse(stdout);
+  assert.equal(parameters, 2 * 256 * 16 + 16 + 4 * (4 * 16 * 16 + 3 * 16 * 48 + 2 * 16));
+  assert.equal(Object.keys(costs).length, 6);
+  for (const [what, ms] of Object.entries(costs)) assert.ok(Number(ms) >= 0, what);
+  assert.equal(bench('updates', '--width', '17').status, 2);
+});
+
 describe('bench compute', () => {
   test('measures both engines, as a table and as JSON', () => {
     const folder = mkdtempSync(join(tmpdir(), 'potluck-bench-'));

@@ -1,0 +1,105 @@
+// What an update costs beside the training, a million parameters: writing and reading it, merging four, and the model that comes of it.
+import { parseArgs } from 'node:util';
+import { encodeModel } from '../model/checkpoint.ts';
+import { LlamaConfigSchema, parameterSpecs } from '../model/config.ts';
+import { sha256Hex } from '../protocol/hash.ts';
+import { seededRandom } from '../protocol/random.ts';
+import { sizeOf } from '../tensor/shape.ts';
+import { mergeUpdates } from '../training/outer.ts';
+import { compressUpdate, decodeUpdate, encodeUpdate, SparseOptionsSchema } from '../training/sparse.ts';
+import { BenchError } from './errors.ts';
+import { median, table, writeJson } from './report.ts';
+
+const HELP = `npm run bench updates [-- OPTIONS]
+
+  --width N     of a model with four layers (default 256: 3.3 million parameters)
+  --json FILE   the measurements as JSON; "-" for standard output instead of the table
+
+Updates of four workers, whose kept values gather in certain rows and columns as those of trained models do. Milliseconds of processor time of
+all the process's threads for a million parameters, so that other work does not count: medians of seven, after three that warm up.`;
+
+const TIMES = 7;
+const WARM_UP = 3;
+const WORKERS = 4;
+
+/** Measures and prints. Throws BenchError `usage` for options it does not know. */
+export async function run(args: string[]): Promise<void> {
+  const options = optionsOf(args);
+  if (options === null) return console.log(HELP);
+  const { parameters, costs } = measure(options.width);
+  if (options.json !== null) writeJson(options.json, { parameters, costs });
+  if (options.json === '-') return;
+  const rows = Object.entries(costs).map(([what, milliseconds]) => [what, milliseconds.toFixed(1)]);
+  console.log(table([`of ${(parameters / 1e6).toFixed(1)} million parameters`, 'ms a million'], rows));
+}
+
+function measure(width: number): { readonly parameters: number; readonly costs: Record<string, number> } {
+  const model = LlamaConfigSchema.parse({
+    ...{ vocab_size: 256, hidden_size: width, intermediate_size: Math.round((width * 8) / 3 / 16) * 16 },
+    ...{ num_hidden_layers: 4, num_attention_heads: 4, max_position_embeddings: 128 },
+  });
+  const sparse = SparseOptionsSchema.parse({});
+  const specs = parameterSpecs(model);
+  const parameters = specs.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+  const learned = Array.from({ length: WORKERS }, (_, worker) => {
+    const random = seededRandom('bench updates', worker);
+    return new Map(
+      specs.map(({ name, shape }) => {
+        const columns = shape.at(-1)!;
+        const strength = Array.from({ length: columns }, () => 0.3 + (random.below(1000) / 1000) ** 2);
+        const value = (_: unknown, i: number): number => (random.below(2001) - 1000) * 1e-6 * strength[i % columns];
+        return [name, Float32Array.from({ length: sizeOf(shape) }, value)];
+      }),
+    );
+  });
+  const updates = learned.map((delta) => compressUpdate(specs, delta, new Map(), sparse));
+  const bytes = encodeUpdate(specs, updates[0], sparse);
+  const merge = () =>
+    mergeUpdates(
+      specs,
+      learned[0],
+      updates.map((update) => ({ update, weight: 1 })),
+      sparse,
+    );
+  const written = encodeModel(model, learned[0]);
+  const cost = (work: () => unknown): number => (1e6 * timeOf(work)) / parameters;
+  return {
+    parameters,
+    costs: {
+      'compressing what was learned': cost(() => compressUpdate(specs, learned[0], new Map(), sparse)),
+      'writing an update': cost(() => encodeUpdate(specs, updates[0], sparse)),
+      'reading one, and that it has no other form': cost(() => decodeUpdate(specs, bytes, sparse)),
+      [`merging ${WORKERS}`]: cost(merge),
+      'writing the model': cost(() => encodeModel(model, learned[0])),
+      'its SHA-256': cost(() => sha256Hex(written)),
+    },
+  };
+}
+
+/** The median milliseconds of processor time. */
+function timeOf(work: () => unknown): number {
+  const times = Array.from({ length: WARM_UP + TIMES }, () => {
+    const before = process.cpuUsage();
+    work();
+    const { user, system } = process.cpuUsage(before);
+    return (user + system) / 1000;
+  });
+  return median(times.slice(WARM_UP));
+}
+
+function optionsOf(args: string[]): { readonly width: number; readonly json: string | null } | null {
+  try {
+    const { values } = parseArgs({
+      args,
+      options: { width: { type: 'string' }, json: { type: 'string' }, help: { type: 'boolean', short: 'h' } },
+    });
+    if (values.help) return null;
+    const width = Number(values.width ?? 256);
+    if (!Number.isInteger(width) || width < 16 || width > 4096 || width % 16 !== 0) {
+      throw new Error(`--width: expected a multiple of 16 from 16 to 4096, got ${values.width}`);
+    }
+    return { width, json: values.json ?? null };
+  } catch (error) {
+    throw new BenchError('usage', (error as Error).message);
+  }
+}
