@@ -32,7 +32,7 @@ export const CONTESTS: readonly PlantedFault[] = [
     find: '      wrong.add(by);\n',
     replace: '',
     by: 'rules',
-    seed: 19,
+    seed: 44,
   },
   {
     name: 'suspended-judges-contest',

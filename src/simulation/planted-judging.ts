@@ -8,7 +8,7 @@ export const JUDGES: readonly PlantedFault[] = [
     find: '.filter(([account]) => account !== own)',
     replace: '',
     by: 'rules',
-    seed: 2,
+    seed: 1,
   },
   {
     name: 'second-devices-judge-as-first',
@@ -16,7 +16,7 @@ export const JUDGES: readonly PlantedFault[] = [
     find: 'if (others.length > 0) next.push(',
     replace: 'if (others.length > 0) turn.push(',
     by: 'rules',
-    seed: 23,
+    seed: 26,
   },
   {
     name: 'judges-drawn-by-keys',
@@ -41,7 +41,7 @@ export const JUDGES: readonly PlantedFault[] = [
     find: '): boolean => run.draw === null;',
     replace: '): boolean => run.phase !== null;',
     by: 'rules',
-    seed: 2,
+    seed: 1,
   },
   {
     name: 'drawn-while-work-comes',
@@ -57,7 +57,7 @@ export const JUDGES: readonly PlantedFault[] = [
     find: 'judges.filter((id) => seals.has(id) || run.validators.includes(id));',
     replace: 'judges.filter((id) => run.validators.includes(id));',
     by: 'rules',
-    seed: 10,
+    seed: 7,
   },
   {
     name: 'decided-work-gets-other-judges',
@@ -65,7 +65,7 @@ export const JUDGES: readonly PlantedFault[] = [
     find: '    if (run.appeals && first === null) continue;\n',
     replace: '',
     by: 'rules',
-    seed: 4,
+    seed: 62,
   },
   {
     name: 'silent-judges-replaced-again-and-again',
@@ -73,7 +73,7 @@ export const JUDGES: readonly PlantedFault[] = [
     find: '      run.replaced = true;\n',
     replace: '',
     by: 'rules',
-    seed: 1,
+    seed: 5,
   },
   {
     name: 'a-seat-one-opening-early',
@@ -97,7 +97,7 @@ export const JUDGES: readonly PlantedFault[] = [
     find: 'suspended_until > run.round);',
     replace: 'suspended_until < 0);',
     by: 'rules',
-    seed: 5,
+    seed: 4,
   },
   {
     name: 'another-device-of-the-suspended-judges',
@@ -149,7 +149,7 @@ export const APPEALS: readonly PlantedFault[] = [
     find: '  if (verdicts.size * 2 < seats) return true;\n',
     replace: '',
     by: 'rules',
-    seed: 4,
+    seed: 26,
   },
   {
     name: 'a-record-is-refused-without-appeal',
@@ -157,7 +157,7 @@ export const APPEALS: readonly PlantedFault[] = [
     find: ' && !hasBond(run, submission.worker)) return false;',
     replace: ') return false;',
     by: 'rules',
-    seed: 3,
+    seed: 24,
   },
   {
     name: 'first-judges-call-fraud',
@@ -165,7 +165,7 @@ export const APPEALS: readonly PlantedFault[] = [
     find: 'fraud * 2n > seated',
     replace: 'fraud * 2n > spoken',
     by: 'rules',
-    seed: 10,
+    seed: 27,
   },
   {
     name: 'jurors-who-speak-decide-alone',
@@ -181,7 +181,7 @@ export const APPEALS: readonly PlantedFault[] = [
     find: "  if (first !== null && spoken * 2n <= seated) return 'none';\n",
     replace: '',
     by: 'rules',
-    seed: 21,
+    seed: 10,
   },
   {
     name: 'own-account-protects-by-silence',
@@ -197,7 +197,7 @@ export const APPEALS: readonly PlantedFault[] = [
     find: "      if (found === 'accepted' && !accepted) wrong.add(id);\n",
     replace: '',
     by: 'rules',
-    seed: 5,
+    seed: 11,
   },
   {
     name: 'looking-away-is-free',
@@ -205,7 +205,7 @@ export const APPEALS: readonly PlantedFault[] = [
     find: " if (found === 'fraud' && accepted && duties.get(id)) wrong.add(id);",
     replace: '',
     by: 'rules',
-    seed: 10,
+    seed: 4,
   },
   {
     name: 'who-could-not-know-is-suspended',
@@ -221,7 +221,7 @@ export const APPEALS: readonly PlantedFault[] = [
     find: 'first?.has(id) === false',
     replace: 'first?.has(id) === null',
     by: 'rules',
-    seed: 4,
+    seed: 7,
   },
   {
     name: 'a-duty-that-came-later-counts',
@@ -246,7 +246,7 @@ export const APPEALS: readonly PlantedFault[] = [
     find: '  for (const id of wrong) forfeitLast(run, run.peers.get(id)!);\n',
     replace: '',
     by: 'rules',
-    seed: 5,
+    seed: 11,
   },
   {
     name: 'last-pay-taken-when-it-was-free',
@@ -254,7 +254,7 @@ export const APPEALS: readonly PlantedFault[] = [
     find: 'if (!last || !isWithheld(run, last.round)) return;',
     replace: 'if (!last) return;',
     by: 'rules',
-    seed: 16,
+    seed: 3,
   },
   {
     name: 'unjudged-strangers-merged',
@@ -262,7 +262,7 @@ export const APPEALS: readonly PlantedFault[] = [
     find: '(unguarded || run.peers.get(worker)!.consecutive_valid > 0)',
     replace: 'run.peers.has(worker)',
     by: 'rules',
-    seed: 1,
+    seed: 52,
   },
   {
     name: 'verdicts-of-the-first-judging-in-an-appeal',
@@ -326,7 +326,7 @@ export const DUTIES: readonly PlantedFault[] = [
     find: 'number + 1000 * place >= repeaters',
     replace: 'number >= repeaters',
     by: 'rules',
-    seed: 20,
+    seed: 7,
     unit: ['core/panel.test.ts', 'one judge of other work'],
   },
   {

@@ -67,7 +67,7 @@ const JUDGING: readonly RuleFault[] = [
     file: 'core/verdict-stakes.ts',
     find: '* unit) / ofAccount.get(account)!',
     replace: '* unit) / 1n',
-    seed: 10,
+    seed: 5,
     unit: ['core/judging.test.ts', 'an account has the say that the rules give it'],
   },
 ];
@@ -118,7 +118,7 @@ const PAY: readonly RuleFault[] = [
     file: 'core/payout.ts',
     find: 'const lost = Math.min(shares, sharesAtHand(run, account));',
     replace: 'const lost = shares;',
-    seed: 75,
+    seed: 64,
     unit: ['core/settlement.test.ts', 'what was paid out cannot be lost any more'],
   },
   {
@@ -134,7 +134,7 @@ const PAY: readonly RuleFault[] = [
     file: 'core/shares.ts',
     find: 'Math.floor(round / emission.halving_rounds)',
     replace: 'Math.floor(Math.max(0, round - 1) / emission.halving_rounds)',
-    seed: 1,
+    seed: 2,
     unit: ['core/shares.test.ts', 'the emission halves on time and ends at nothing'],
   },
   {
@@ -150,7 +150,7 @@ const PAY: readonly RuleFault[] = [
     file: 'core/consensus.ts',
     find: 'incentives[w]))), active[v])',
     replace: 'incentives[w]))), ONE)',
-    seed: 17,
+    seed: 26,
     unit: ['core/consensus.test.ts', 'validators that agree: workers have consensus by their scores'],
   },
   {
@@ -166,7 +166,7 @@ const PAY: readonly RuleFault[] = [
     file: 'core/consensus.ts',
     find: 'const KAPPA = BigInt(fromU16(32_767));',
     replace: 'const KAPPA = 1n;',
-    seed: 16,
+    seed: 22,
     unit: ['core/consensus.test.ts', 'an exact half of the stake suffices'],
   },
 ];
@@ -177,7 +177,7 @@ const MERGING: readonly RuleFault[] = [
     file: 'core/merging.ts',
     find: 'record, forfeit(run, peer));',
     replace: 'record, []);',
-    seed: 1,
+    seed: 2,
     unit: ['core/judging.test.ts', 'stake decides, fraud costs what is withheld'],
   },
   {
@@ -201,7 +201,7 @@ const MERGING: readonly RuleFault[] = [
     file: 'core/events/plant-revealed.ts',
     find: '      peer.plants_wrong++;\n      forfeit(run, peer);\n',
     replace: '      peer.plants_wrong++;\n',
-    seed: 1,
+    seed: 2,
     unit: ['core/judging.test.ts', 'a planted submission takes from who misjudged it'],
   },
   {
@@ -233,7 +233,7 @@ const MERGING: readonly RuleFault[] = [
     file: 'core/first-work.ts',
     find: 'lacksRecord(peer, run.rules) ? run.first_tokens : null',
     replace: 'run.first_tokens !== null ? run.first_tokens : null',
-    seed: 8,
+    seed: 2,
     unit: ['core/first-work.test.ts', 'with a record, unlike whoever comes now'],
   },
   {
@@ -241,7 +241,7 @@ const MERGING: readonly RuleFault[] = [
     file: 'core/rule-changes.ts',
     find: 'run.round < run.pending_rules.from_round',
     replace: 'run.round <= run.pending_rules.from_round',
-    seed: 1,
+    seed: 2,
     unit: ['core/judging.test.ts', 'rules change with notice, for later rounds only'],
   },
 ];
@@ -252,7 +252,7 @@ const STAKE: readonly RuleFault[] = [
     file: 'core/stake.ts',
     find: 'if (free_round === null) run.staked.set(',
     replace: 'run.staked.set(',
-    seed: 1,
+    seed: 2,
     unit: ['core/stake.test.ts', 'that is asked back in a round still counts in it'],
   },
   {
@@ -260,7 +260,7 @@ const STAKE: readonly RuleFault[] = [
     file: 'core/stake.ts',
     find: 'free_round: run.round + releaseRounds(run) });',
     replace: 'free_round: run.round + releaseRounds(run) - 1 });',
-    seed: 1,
+    seed: 2,
     unit: ['core/stake.test.ts', 'takes effect after the notice, once'],
   },
   {
@@ -268,7 +268,7 @@ const STAKE: readonly RuleFault[] = [
     file: 'core/stake.ts',
     find: '(free_round <= run.round ||',
     replace: '(free_round < run.round ||',
-    seed: 1,
+    seed: 9,
     unit: ['core/stake.test.ts', 'takes effect after the notice, once'],
   },
   {
@@ -276,7 +276,7 @@ const STAKE: readonly RuleFault[] = [
     file: 'core/stake.ts',
     find: 'if (shares <= free) return null;',
     replace: 'if (shares <= free + withheld) return null;',
-    seed: 2,
+    seed: 3,
     unit: ['core/stake.test.ts', 'what was earned so lately that it is withheld'],
   },
   {
@@ -284,7 +284,7 @@ const STAKE: readonly RuleFault[] = [
     file: 'core/balances.ts',
     find: 'round + run.rules.withheld_rounds > run.round;',
     replace: 'round + run.rules.withheld_rounds >= run.round;',
-    seed: 1,
+    seed: 3,
     unit: ['core/stake.test.ts', 'a misjudged plant takes what is locked and what is withheld'],
   },
   {
@@ -292,7 +292,7 @@ const STAKE: readonly RuleFault[] = [
     file: 'core/settlement.ts',
     find: 'run.settled.set(account, (run.settled.get(account) ?? 0) + shares);',
     replace: 'run.settled.set(account, shares);',
-    seed: 1,
+    seed: 2,
     unit: ['core/settlement.test.ts', 'takes what is free of those who have an address'],
   },
 ];
@@ -311,7 +311,7 @@ const TIME: readonly RuleFault[] = [
     file: 'core/deadlines.ts',
     find: 'run.grace_deadline_ms += away_ms;',
     replace: 'run.grace_deadline_ms += 0;',
-    seed: 6,
+    seed: 2,
     unit: ['core/who-is-paid.test.ts', 'a hub that was away while late work was waited for'],
   },
   {
@@ -327,7 +327,7 @@ const TIME: readonly RuleFault[] = [
     file: 'core/presence.ts',
     find: '  countOwed(run);\n',
     replace: '  if (change === 1) countOwed(run);\n',
-    seed: 1,
+    seed: 7,
     unit: ['core/who-is-paid.test.ts', 'as a judge owes nothing any more'],
   },
   {
