@@ -39,6 +39,8 @@ import { serverOf } from './sockets.ts';
 
 /** Of the sockets that a hub may have, those that may be peers'. */
 const CONNECTED_SHARE = 0.8;
+/** Connections that wait to be taken. Where a thousand come at once and there is no room, whoever comes among them tries again only seconds later. */
+const BACKLOG = 4096;
 
 export interface HubOptions {
   /** The hub's folder: its key, its log, its blobs. Made when it is not there. */
@@ -233,6 +235,6 @@ function listen(server: Server, host: string, port: number): Promise<void> {
         reject(new HubError('port-taken', `port ${port} on ${host} is taken; choose another with --port`, { port }));
       } else reject(new HubError('bad-folder', `cannot listen on ${host}:${port}: ${error.message}`));
     });
-    server.listen(port, host, () => resolve());
+    server.listen({ port, host, backlog: BACKLOG }, () => resolve());
   });
 }

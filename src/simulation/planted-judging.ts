@@ -278,9 +278,9 @@ export const APPEALS: readonly PlantedFault[] = [
 export const DUTIES: readonly PlantedFault[] = [
   {
     name: 'a-bond-of-what-is-free',
-    file: 'core/reexecution.ts',
-    find: '(isWithheld(run, round) ? sum + merged : sum)',
-    replace: 'sum + merged',
+    file: 'core/balances.ts',
+    find: '(isWithheld(run, round) ? sum + tokens : sum)',
+    replace: 'sum + tokens',
     by: 'rules',
     seed: 8,
     unit: ['core/reexecution.test.ts', 'a bond is what may still be lost'],

@@ -231,10 +231,18 @@ const MERGING: readonly RuleFault[] = [
   {
     name: 'a-first-work-bounded-for-everybody',
     file: 'core/first-work.ts',
-    find: 'lacksRecord(peer, run.rules) ? run.first_tokens : null',
-    replace: 'run.first_tokens !== null ? run.first_tokens : null',
+    find: 'if (twice >= GROWTH * first_tokens) return null;',
+    replace: '',
     seed: 2,
     unit: ['core/first-work.test.ts', 'with a record, unlike whoever comes now'],
+  },
+  {
+    name: 'a-second-work-of-any-length',
+    file: 'core/first-work.ts',
+    find: 'return twice >= first_tokens ? GROWTH * first_tokens : first_tokens;',
+    replace: 'return twice >= first_tokens ? null : first_tokens;',
+    seed: 2,
+    unit: ['core/first-work.test.ts', 'four times as much with half of it at stake'],
   },
   {
     name: 'rules-a-round-late',
