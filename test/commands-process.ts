@@ -17,7 +17,8 @@ type Write = typeof process.stdout.write;
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 async function runOne({ id, words }: CommandAsked): Promise<void> {
-  const tell = (said: Omit<CommandSaid, 'id'>): unknown => process.send!({ id, ...said });
+  // A test that has heard what it wanted may be over before the command is.
+  const tell = (said: Omit<CommandSaid, 'id'>): unknown => process.connected && process.send!({ id, ...said });
   for (const stream of ['stdout', 'stderr'] as const) {
     process[stream].write = ((chunk: string | Uint8Array, ...rest: unknown[]) => {
       tell({ [stream]: typeof chunk === 'string' ? chunk : Buffer.from(chunk).toString() });
