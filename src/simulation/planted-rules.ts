@@ -231,18 +231,10 @@ const MERGING: readonly RuleFault[] = [
   {
     name: 'a-first-work-bounded-for-everybody',
     file: 'core/first-work.ts',
-    find: 'if (twice >= GROWTH * first_tokens) return null;',
-    replace: '',
+    find: 'lacksRecord(peer, run.rules) ? run.first_tokens : null',
+    replace: 'run.first_tokens !== null ? run.first_tokens : null',
     seed: 2,
     unit: ['core/first-work.test.ts', 'with a record, unlike whoever comes now'],
-  },
-  {
-    name: 'a-second-work-of-any-length',
-    file: 'core/first-work.ts',
-    find: 'return twice >= first_tokens ? GROWTH * first_tokens : first_tokens;',
-    replace: 'return twice >= first_tokens ? null : first_tokens;',
-    seed: 19,
-    unit: ['core/first-work.test.ts', 'four times as much with half of it at stake'],
   },
   {
     name: 'rules-a-round-late',

@@ -176,20 +176,6 @@ export function isNew(run: RunBook, worker: string): boolean {
   return good === 0 || good < run.rules.probation;
 }
 
-/** The tokens of a worker that it has been paid for and may still lose that pay. */
-function atStake(run: RunBook, worker: string): bigint {
-  const lost = (run.earnings.get(worker) ?? []).filter(({ round }) => mayBeLost(run, round));
-  return lost.reduce((sum, earning) => sum + BigInt(earning.tokens), 0n);
-}
-
-/** A first work; four of them when half of one is at stake; anything when two are, or where nothing ever is. */
-export function mayClaim(run: RunBook, worker: string, first: number): number {
-  if (isNew(run, worker)) return first;
-  const stake = atStake(run, worker) * 2n;
-  if (run.rules.withheld_rounds === 0 || stake >= BigInt(4 * first)) return Number.POSITIVE_INFINITY;
-  return stake >= BigInt(first) ? 4 * first : first;
-}
-
 /**
  * Whether a judge repeats all of a worker's steps. Everybody does while the worker has no record. Then a lie must be found with 1 / (1 + bond),
  * the bond in submissions like this one; a third of the judges lie, so one finds 18 of 27 lies, two find 24, three 26.
@@ -197,7 +183,9 @@ export function mayClaim(run: RunBook, worker: string, first: number): number {
 export function repeats(run: RunBook, work: Work, judges: readonly string[], judge: string): boolean {
   const { worker, body } = work;
   if (isNew(run, worker)) return true;
-  const bond = (atStake(run, worker) * 1000n) / BigInt(Math.max(1, body.tokens));
+  const lost = (run.earnings.get(worker) ?? []).filter(({ round }) => mayBeLost(run, round));
+  const tokens = lost.reduce((sum, earning) => sum + BigInt(earning.tokens), 0n);
+  const bond = (tokens * 1000n) / BigInt(Math.max(1, body.tokens));
   const found = ceiling(27_000n * 1000n, 1000n + (bond < 1_000_000n ? bond : 1_000_000n));
   if (found > 26_000n) return true;
   const [surely, of, per] =
