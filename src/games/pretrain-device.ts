@@ -199,14 +199,17 @@ function forgetOldest(kept: Map<string, unknown>, each_bytes: number, limit_byte
 /** Steps that a referee's moments need before they say what a worker's do: ten times the memory of the first one. */
 const WARM_STEPS = 30;
 
-/** A referee's moments; where it has not repeated anything yet they first learn something, on data that nobody was assigned. */
+/**
+ * A referee's moments; where it has last repeated nothing, or a work so short that its moments say little, they first learn something, on data
+ * that nobody was assigned.
+ */
 export async function warmUp(
   referee: Trainer,
   device: Device,
   { params, round, weights }: PretrainTask,
 ): Promise<OptimiserState> {
   const known = await referee.optimiserState();
-  if (known.steps > 0) return known;
+  if (known.steps >= WARM_STEPS) return known;
   await referee.setWeights(weights);
   const data = await openData(device, params, round, 'warming up', VALIDATOR_DATA);
   for (let step = 0; step < WARM_STEPS; step++) {

@@ -9,6 +9,7 @@ import { compressUpdate, decodeUpdate, encodeUpdate, type SparseTensor } from '.
 import { judging, type PretrainExample, pretrainExample, round, withUpdate } from './example-pretrain.ts';
 import type { Claim, Device } from './game.ts';
 import { game } from './pretrain.ts';
+import { trainerOf, warmUp } from './pretrain-device.ts';
 import type { PretrainParams } from './pretrain-params.ts';
 import { decodeWork, encodeWork } from './pretrain-work.ts';
 
@@ -59,6 +60,16 @@ function withLosses(claim: Claim, losses: ArrayLike<number>): Claim {
   return { ...claim, work, loss_micro: Math.round(mean * 1e6) };
 }
 const merge = (state: Weights, { work }: Claim) => game.merge(params, state, [{ work, weight: 20 }]);
+
+test('a referee whose moments are those of a short work learns more before it judges by them', async () => {
+  const on = example.device();
+  const referee = await trainerOf(on, params);
+  await referee.setWeights(weights);
+  await referee.setOptimiserState({ ...(await referee.optimiserState()), steps: 2 });
+  const warm = await warmUp(referee, on, game.task(params, round(0), 'ada', weights));
+  assert.ok(warm.steps >= 30, `${warm.steps}`);
+  assert.equal((await warmUp(referee, on, game.task(params, round(1), 'ada', weights))).steps, warm.steps);
+});
 
 describe('re-execution', () => {
   test('finds steps that were claimed and not done', async () => {
