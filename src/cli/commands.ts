@@ -68,6 +68,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'Show the rules of a run, or propose others for a later round.',
     load: async () => (await import('./rules.ts')).rulesCommand(),
   },
+  game: {
+    summary: 'Write the start of a game of your own, and validate a game against its own honest answer.',
+    load: async () => (await import('./game.ts')).gameCommand(),
+  },
   play: {
     summary: 'Try a game against a crowd of liars before you launch it.',
     load: async () => (await import('./play.ts')).playCommand(),

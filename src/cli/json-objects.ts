@@ -415,6 +415,13 @@ export const JSON_OBJECTS = {
     weaknesses: z.array(z.string()),
   }),
   proposed: object('rules propose --sign: announced', { run: id, from_round: count, event: id }),
+  'game-written': object('game new: the file of a game that works', { game: z.string(), file: path }),
+  'game-check': object('game validate: a promise of a part of the game; `got` is null where it is kept', {
+    part: z.string(),
+    expected: z.string(),
+    got: z.string().nullable(),
+  }),
+  validated: object('game validate: how many promises are kept', { game: z.string(), kept: count, broken: count }),
   playing: object('play: what will be tried', { game: z.string(), adversaries: z.array(z.string()) }),
   honest: object('play: the arena of honest devices has ended', { losses_micro: z.array(z.number()) }),
   strategy: object('play: one way of lying was tried', {

@@ -11,10 +11,13 @@ import { type GuardLimits, guardGame } from './guard.ts';
 import { type LoadGame, loadGame } from './registry.ts';
 import { BLOCKED_MS, watchGame } from './watchdog.ts';
 
+/** What games are called, in runs and in files. */
+export const GAME_NAME = /^[a-z][a-z0-9-]{0,39}$/;
+
 const method = z.custom<(...values: never[]) => unknown>((value) => typeof value === 'function', 'expected a function');
 const GameFileSchema = z.object({
   game: z.looseObject({
-    name: z.string().regex(/^[a-z][a-z0-9-]{0,39}$/, 'expected a name such as addition-chain'),
+    name: z.string().regex(GAME_NAME, 'expected a name such as addition-chain'),
     params: z.custom<z.ZodType>(
       (value) => typeof (value as z.ZodType | null)?.safeParse === 'function',
       'expected a zod schema',

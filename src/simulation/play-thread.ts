@@ -1,38 +1,23 @@
 // The thread in which one arena is played: whatever a designer's game does in it, it can be ended from outside.
 import { isMainThread, parentPort, workerData } from 'node:worker_threads';
 import { CodedError } from '../errors.ts';
-import { createNativeRuntime, isNativeHere } from '../tensor/native-runtime.ts';
-import type { Runtime } from '../tensor/runtime.ts';
-import { createWasmRuntime } from '../tensor/wasm-runtime.ts';
 import { adversaryNamed } from './adversaries/registry.ts';
 import { playArena } from './arena.ts';
-import type { FromThread, PlayJob } from './play.ts';
+import type { ArenaResult } from './arena-result.ts';
+import { type FromThread, LOADING } from './game-thread.ts';
+import { lazyRuntime } from './lazy-runtime.ts';
+import type { PlayJob } from './play.ts';
 import { ARENA_RULES, crowdOf } from './play-job.ts';
 import { setUpGame } from './play-setup.ts';
 import { rememberingRuntime } from './remembering-runtime.ts';
 
-const tell = (message: FromThread): void => parentPort!.postMessage(message);
-
-/** A runtime that starts when a game first wants one: most do not. */
-function lazyRuntime(): Runtime {
-  let runtime: Promise<Runtime> | null = null;
-  return {
-    class: isNativeHere() ? 'native-cpu' : 'wasm',
-    async load(graph) {
-      runtime ??= isNativeHere() ? createNativeRuntime({ threads: 1 }) : createWasmRuntime({ threads: 1 });
-      return (await runtime).load(graph);
-    },
-    async close() {
-      await (await runtime)?.close();
-    },
-  };
-}
+const tell = (message: FromThread<ArenaResult>): void => parentPort!.postMessage(message);
 
 async function play({ game, settings, adversary, crowd, rounds, seed, call_ms }: PlayJob): Promise<void> {
   const runtime = rememberingRuntime(lazyRuntime());
   try {
     const limits = { perform_ms: call_ms, check_ms: call_ms };
-    tell({ type: 'call', what: 'loading', who: game });
+    tell({ type: 'call', what: LOADING, who: game });
     const setup = await setUpGame(game, settings, limits);
     const result = await playArena({
       ...setup,

@@ -1,11 +1,10 @@
 // Tries a game before anybody launches it: one arena of honest devices, then one for each adversary, each in a thread that is
 // ended where the game does not answer.
 import { availableParallelism } from 'node:os';
-import { Worker } from 'node:worker_threads';
 import { GameError } from '../games/errors.ts';
 import type { Adversary } from './adversaries/adversary.ts';
 import type { ArenaResult } from './arena-result.ts';
-import { SimulationError } from './errors.ts';
+import { askGameThread, LOADING } from './game-thread.ts';
 import type { Crowd } from './play-job.ts';
 import { reportBroken, reportOn, requireHonestPay, type StrategyReport } from './play-report.ts';
 
@@ -24,60 +23,9 @@ export interface PlayJob {
   readonly call_ms: number;
 }
 
-/** What the thread says. */
-export type FromThread =
-  | { readonly type: 'call'; readonly what: string; readonly who: string }
-  | { readonly type: 'idle' }
-  | { readonly type: 'done'; readonly result: ArenaResult }
-  | { readonly type: 'failed'; readonly code: string; readonly message: string };
-
-const LOADING = 'loading';
-/** More than the guard inside the thread gives: it knows better what was asked. */
-const THREAD_PATIENCE = 1.5;
-/** A game that wants more than this for a round of a handful of devices has a leak. */
-const THREAD_MEMORY_MB = 4096;
-
-/**
- * Plays one arena in a thread of its own. Throws GameError game-late where a call never gives way, game-threw where the thread
- * dies, and what the arena throws, by its code.
- */
-export function playInThread(job: PlayJob): Promise<ArenaResult> {
-  const thread = new Worker(new URL('./play-thread.ts', import.meta.url), {
-    workerData: job,
-    resourceLimits: { maxOldGenerationSizeMb: THREAD_MEMORY_MB },
-  });
-  let timer: NodeJS.Timeout | undefined;
-  let asked = LOADING;
-  const played = new Promise<ArenaResult>((resolve, reject) => {
-    const threw = (message: string): void => reject(new GameError('game-threw', `${asked}: ${message}`));
-    thread.on('error', (error) => threw(error instanceof Error ? error.message : String(error)));
-    thread.on('exit', (code) => threw(`the game ended its thread with code ${code}`));
-    thread.on('message', (message: FromThread) => {
-      clearTimeout(timer);
-      if (message.type === 'done') return resolve(message.result);
-      if (message.type === 'failed') return reject(errorOf(message.code, message.message));
-      if (message.type === 'idle') return;
-      asked = `${message.what} (${message.who})`;
-      const limit_ms = job.call_ms * THREAD_PATIENCE;
-      timer = setTimeout(() => {
-        reject(
-          new GameError('game-late', `${asked}: expected an answer within ${limit_ms} ms, the game never gives way`),
-        );
-      }, limit_ms);
-    });
-  });
-  return played.finally(async () => {
-    clearTimeout(timer);
-    await thread.terminate();
-  });
-}
-
-/** An error of the thread as one of here. */
-function errorOf(code: string, message: string): GameError | SimulationError {
-  const simulation = ['violated', 'bad-options', 'no-honest-pay'] as const;
-  const own = simulation.find((known) => known === code);
-  return own ? new SimulationError(own, message) : new GameError(code as GameError['code'], message);
-}
+/** Plays one arena in a thread of its own. Throws what game-thread.ts says, and what the arena throws, by its code. */
+export const playInThread = (job: PlayJob): Promise<ArenaResult> =>
+  askGameThread({ file: new URL('./play-thread.ts', import.meta.url), job, call_ms: job.call_ms });
 
 export interface PlayOptions extends Omit<PlayJob, 'adversary'> {
   readonly adversaries: readonly Adversary[];

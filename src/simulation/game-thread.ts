@@ -1,0 +1,69 @@
+// A thread of its own for a designer's game: it is ended where a call of the game never gives way, and whoever asked hears which.
+import { Worker } from 'node:worker_threads';
+import { GameError } from '../games/errors.ts';
+import { SimulationError } from './errors.ts';
+
+/** What such a thread says: which call of the game it begins, that none is under way, a part of what it finds, and how it ends. */
+export type FromThread<Result, Part = never> =
+  | { readonly type: 'call'; readonly what: string; readonly who: string }
+  | { readonly type: 'idle' }
+  | { readonly type: 'part'; readonly part: Part }
+  | { readonly type: 'done'; readonly result: Result }
+  | { readonly type: 'failed'; readonly code: string; readonly message: string };
+
+/** What a thread says before it calls the game for the first time. */
+export const LOADING = 'loading';
+/** More than the guard inside the thread gives: it knows better what was asked. */
+const THREAD_PATIENCE = 1.5;
+/** A game that wants more than this for a round of a handful of devices has a leak. */
+const THREAD_MEMORY_MB = 4096;
+
+export interface GameThread<Part> {
+  /** The thread's file, which speaks as `FromThread` says. */
+  readonly file: URL;
+  readonly job: unknown;
+  /** How long one call of the game may take. */
+  readonly call_ms: number;
+  readonly onPart?: (part: Part) => void;
+}
+
+/**
+ * What a thread that calls a game answers in the end. Throws GameError game-late where a call never gives way, game-threw where the
+ * thread dies, and what the thread says has failed, by its code.
+ */
+export function askGameThread<Result, Part = never>(options: GameThread<Part>): Promise<Result> {
+  const { file, job, call_ms, onPart } = options;
+  const thread = new Worker(file, { workerData: job, resourceLimits: { maxOldGenerationSizeMb: THREAD_MEMORY_MB } });
+  let timer: NodeJS.Timeout | undefined;
+  let asked = LOADING;
+  const answered = new Promise<Result>((resolve, reject) => {
+    const threw = (message: string): void => reject(new GameError('game-threw', `${asked}: ${message}`));
+    thread.on('error', (error) => threw(error instanceof Error ? error.message : String(error)));
+    thread.on('exit', (code) => threw(`the game ended its thread with code ${code}`));
+    thread.on('message', (message: FromThread<Result, Part>) => {
+      if (message.type === 'part') return onPart?.(message.part);
+      clearTimeout(timer);
+      if (message.type === 'done') return resolve(message.result);
+      if (message.type === 'failed') return reject(errorOf(message.code, message.message));
+      if (message.type === 'idle') return;
+      asked = message.who === '' ? message.what : `${message.what} (${message.who})`;
+      const limit_ms = call_ms * THREAD_PATIENCE;
+      timer = setTimeout(() => {
+        reject(
+          new GameError('game-late', `${asked}: expected an answer within ${limit_ms} ms, the game never gives way`),
+        );
+      }, limit_ms);
+    });
+  });
+  return answered.finally(async () => {
+    clearTimeout(timer);
+    await thread.terminate();
+  });
+}
+
+/** An error of the thread as one of here. */
+function errorOf(code: string, message: string): GameError | SimulationError {
+  const simulation = ['violated', 'bad-options', 'no-honest-pay'] as const;
+  const own = simulation.find((known) => known === code);
+  return own ? new SimulationError(own, message) : new GameError(code as GameError['code'], message);
+}
