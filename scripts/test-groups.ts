@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
 /** Rooms whose files test in milliseconds. Files of the others compute, and stay on their own so that cores share them. */
-const ROOMS = ['core', 'hub', 'peer', 'protocol', 'ledger', 'cli', 'web'];
+const ROOMS = ['core', 'hub', 'peer', 'audit', 'owner', 'protocol', 'ledger', 'cli', 'web'];
 /** More files would make one process that others wait for. */
 const FILES = 12;
 /** These change what all of a process shares: the file system for a power cut. */

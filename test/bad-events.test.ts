@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { EventBody } from '../src/core/events.ts';
-import { trainingFor } from '../src/peer/run-settings.ts';
+import { trainingFor } from '../src/owner/run-settings.ts';
 import { encodeBody, signEvent } from '../src/protocol/envelope.ts';
 import { sha256Hex } from '../src/protocol/hash.ts';
 import type { Identity } from '../src/protocol/identity.ts';

@@ -10,7 +10,7 @@ import { describe, test } from 'node:test';
 import { bytesToHex } from '@noble/hashes/utils.js';
 import type { EventBody } from '../src/core/events.ts';
 import { CodedError } from '../src/errors.ts';
-import { encodeWork, workOverhead } from '../src/games/pretrain-work.ts';
+import { encodeWork, workOverhead } from '../src/games/pretrain/work.ts';
 import { openHub } from '../src/hub/hub.ts';
 import { LlamaConfigSchema, parameterSpecs } from '../src/model/config.ts';
 import { signEvent } from '../src/protocol/envelope.ts';

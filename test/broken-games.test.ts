@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { exampleRules } from '../src/core/testing/example-events.ts';
 import { readGameFile } from '../src/games/game-file.ts';
-import { createGameRun } from '../src/peer/owner.ts';
+import { createGameRun } from '../src/owner/owner.ts';
 import { createIdentity } from '../src/protocol/identity.ts';
 import { type Network, network, untilStatus } from './network.ts';
 

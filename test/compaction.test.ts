@@ -1,7 +1,7 @@
 // A run whose owner keeps only what is recent: the hub deletes what nobody can need again, and a late joiner still finds its way.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { neededBlobs } from '../src/core/needed-blobs.ts';
+import { neededBlobs } from '../src/core/rounds/needed-blobs.ts';
 import { History } from '../src/simulation/history.ts';
 import { type Plan, planOf } from '../src/simulation/plan.ts';
 

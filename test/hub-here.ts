@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { type Hub, type HubOptions, openHub } from '../src/hub/hub.ts';
 import { byteTokenizer } from '../src/model/tokenizer.ts';
-import { createRun } from '../src/peer/owner.ts';
-import { type Essentials, trainingFor } from '../src/peer/run-settings.ts';
+import { createRun } from '../src/owner/owner.ts';
+import { type Essentials, trainingFor } from '../src/owner/run-settings.ts';
 import { createIdentity } from '../src/protocol/identity.ts';
 import { TEXT } from './network.ts';
 

@@ -4,8 +4,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Page } from 'playwright-core';
-import { exampleOverview } from '../src/protocol/example-views.ts';
 import type { Changes } from '../src/protocol/messages.ts';
+import { exampleOverview } from '../src/protocol/testing/example-views.ts';
 import { tinyRun } from './hub-here.ts';
 import { network } from './network.ts';
 import { checkAccessibility, checkWidth, madeUpNews, pageBrowser, pageHub, picture } from './page-browser.ts';

@@ -7,12 +7,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before } from 'node:test';
 import { openPublicLog } from '#public-log-open';
+import { type PublicLogUnderTest, publicLogCompliance } from '../src/audit/testing/public-log-compliance.ts';
 import { type Hub, openHub } from '../src/hub/hub.ts';
 import { openFolderBlobStore } from '../src/ledger/folder-blob-store.ts';
 import { openSqliteLogStore } from '../src/ledger/sqlite-log-store.ts';
 import { TILE_WIDTH } from '../src/ledger/tiles.ts';
 import { openTransparencyLog } from '../src/ledger/transparency-log.ts';
-import { type PublicLogUnderTest, publicLogCompliance } from '../src/peer/public-log.compliance.ts';
 import { signEvent } from '../src/protocol/envelope.ts';
 import { loadOrCreateIdentity } from '../src/protocol/identity-file.ts';
 

@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { openPublicLog } from '#public-log-open';
+import { Misbehaviour } from '../src/audit/continuation.ts';
+import { witnessOnce } from '../src/audit/witness.ts';
 import { type Hub, openHub } from '../src/hub/hub.ts';
-import { Misbehaviour } from '../src/peer/continuation.ts';
-import { witnessOnce } from '../src/peer/witness.ts';
 import { signEvent } from '../src/protocol/envelope.ts';
 import { createIdentity } from '../src/protocol/identity.ts';
 

@@ -8,7 +8,7 @@ import type { PayoutSettled } from '../src/core/events/payout-settled.ts';
 import type { StakeLocked } from '../src/core/events/stake-locked.ts';
 import type { EventBody } from '../src/core/events.ts';
 import { apply } from '../src/core/reduce.ts';
-import { settleable, settlementRoot } from '../src/core/settlement.ts';
+import { settleable, settlementRoot } from '../src/core/shares/settlement.ts';
 import { initialState, type NetworkState } from '../src/core/state.ts';
 import { drawnBy } from '../src/core/testing/example-draw.ts';
 import { exampleRules, exampleVerdict, sealFor } from '../src/core/testing/example-events.ts';

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { WebSocket } from 'ws';
 import type { LoggedEvent } from '../src/core/events.ts';
-import { trainingFor } from '../src/peer/run-settings.ts';
+import { trainingFor } from '../src/owner/run-settings.ts';
 import { signEvent } from '../src/protocol/envelope.ts';
 import { sha256Hex } from '../src/protocol/hash.ts';
 import { createIdentity, type Identity } from '../src/protocol/identity.ts';

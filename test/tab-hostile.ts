@@ -17,7 +17,6 @@ import { LlamaConfigSchema } from '../src/model/config.ts';
 import { initialWeights } from '../src/model/init.ts';
 import { systemClock } from '../src/protocol/clock.ts';
 import { openEvent } from '../src/protocol/envelope.ts';
-import { exampleStatus, exampleView } from '../src/protocol/example-views.ts';
 import { sha256Hex } from '../src/protocol/hash.ts';
 import {
   decodeFromPeer,
@@ -28,6 +27,7 @@ import {
   type RunView,
   WIRE_LIMITS,
 } from '../src/protocol/messages.ts';
+import { exampleStatus, exampleView } from '../src/protocol/testing/example-views.ts';
 import { type TabNetwork, TabUnderTest } from './tab-browser.ts';
 
 const HUB = 'b'.repeat(64);

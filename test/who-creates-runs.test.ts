@@ -6,9 +6,9 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { openHub } from '../src/hub/hub.ts';
 import { byteTokenizer } from '../src/model/tokenizer.ts';
+import { createRun, sendEvent } from '../src/owner/owner.ts';
+import { trainingFor } from '../src/owner/run-settings.ts';
 import { fetchStatus } from '../src/peer/find-run.ts';
-import { createRun, sendEvent } from '../src/peer/owner.ts';
-import { trainingFor } from '../src/peer/run-settings.ts';
 import { signEvent } from '../src/protocol/envelope.ts';
 import { createIdentity } from '../src/protocol/identity.ts';
 

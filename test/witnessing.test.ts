@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { witnessServer } from '../src/audit/witness-server.ts';
 import { askWitness, parseWitness } from '../src/hub/ask-witness.ts';
 import { openCosignatures } from '../src/hub/cosignatures.ts';
 import { openHub } from '../src/hub/hub.ts';
@@ -15,7 +16,6 @@ import { createMemoryLogStore } from '../src/ledger/log-store.ts';
 import { NOTE_COSIGNATURE_V1, NOTE_ED25519, parseVerifierKey, verifierKey } from '../src/ledger/signed-note.ts';
 import { parseTlogProof, verifyTlogProof } from '../src/ledger/tlog-proof.ts';
 import { openTransparencyLog } from '../src/ledger/transparency-log.ts';
-import { witnessServer } from '../src/peer/witness-server.ts';
 import { signEvent } from '../src/protocol/envelope.ts';
 import { createIdentity } from '../src/protocol/identity.ts';
 

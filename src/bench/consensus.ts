@@ -1,6 +1,6 @@
 // A round of Yuma consensus: how long it takes by the number of validators and workers.
 import { parseArgs } from 'node:util';
-import { consensusOfRound, type RoundBonds } from '../core/consensus.ts';
+import { consensusOfRound, type RoundBonds } from '../core/shares/consensus.ts';
 import { seededRandom } from '../protocol/random.ts';
 import { BenchError } from './errors.ts';
 import { median, table, writeJson } from './report.ts';

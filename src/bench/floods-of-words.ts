@@ -1,8 +1,8 @@
 // Floods of words: keys that join and go, runs that nobody wants, frames of junk, connections that say nothing, readers who ask for everything.
 import { Encoder } from 'cbor-x';
 import type { WebSocket } from 'ws';
+import { trainingFor } from '../owner/run-settings.ts';
 import { fetchStatus } from '../peer/find-run.ts';
-import { trainingFor } from '../peer/run-settings.ts';
 import { createIdentity } from '../protocol/identity.ts';
 import { encodeMessage } from '../protocol/messages.ts';
 import { type Flood, over, pause } from './flood.ts';

@@ -1,9 +1,9 @@
 // One trial of `bench parity`: several workers, one after another on one device (training/alone.ts), with ideas under test.
 
 import { z } from 'zod';
-import { afresh } from '../games/pretrain-carried.ts';
-import { parameterCount } from '../games/pretrain-params.ts';
-import { workOverhead } from '../games/pretrain-work.ts';
+import { afresh } from '../games/pretrain/carried.ts';
+import { parameterCount } from '../games/pretrain/params.ts';
+import { workOverhead } from '../games/pretrain/work.ts';
 import {
   type LlamaConfig,
   LlamaConfigSchema,

@@ -1,12 +1,12 @@
 // How far honest work is from its repetition on another kind of runtime, and how far lies are: the figures behind training/tolerances.ts.
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
-import type { Duty } from '../core/panel.ts';
+import type { Duty } from '../core/rounds/panel.ts';
 import { encodeBundle } from '../games/bundle.ts';
 import type { Claim, Device, Judging, Round } from '../games/game.ts';
 import { memoryDrawer } from '../games/memory-drawer.ts';
+import { decodeWork, encodeWork } from '../games/pretrain/work.ts';
 import { game, type PretrainParams, PretrainParamsSchema } from '../games/pretrain.ts';
-import { decodeWork, encodeWork } from '../games/pretrain-work.ts';
 import type { Weights } from '../model/config.ts';
 import { initialWeights } from '../model/init.ts';
 import { byteTokenizer } from '../model/tokenizer.ts';

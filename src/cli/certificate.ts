@@ -1,8 +1,8 @@
 // `potluck certificate`: one JSON file that proves which part of a model is whose, offline.
 import { writeFile } from 'node:fs/promises';
 import { Command } from 'commander';
-import type { Certificate } from '../peer/certificate.ts';
-import { type MadeCertificate, makeCertificate } from '../peer/certificate-make.ts';
+import type { Certificate } from '../audit/certificate.ts';
+import { type MadeCertificate, makeCertificate } from '../owner/certificate-make.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
 import { nameOf } from '../protocol/shown-name.ts';
 import { mustBeWritable, ownerKeyFile } from './folders.ts';

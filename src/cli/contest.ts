@@ -2,9 +2,9 @@
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { openPublicLog } from '#public-log-open';
-import { contestOf, type PossibleContest } from '../peer/contest.ts';
-import { sendEvent } from '../peer/owner.ts';
-import { devicesBelow } from '../peer/ownership.ts';
+import { contestOf, type PossibleContest } from '../owner/contest.ts';
+import { sendEvent } from '../owner/owner.ts';
+import { devicesBelow } from '../owner/ownership.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import { loadIdentity } from '../protocol/identity-file.ts';
 import { homeFolder } from './folders.ts';

@@ -2,8 +2,8 @@
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { gamesOf } from '../games/game-file.ts';
+import { exportRun, exportState } from '../owner/export-model.ts';
 import { transferTeller } from '../peer/blobs.ts';
-import { exportRun, exportState } from '../peer/take-home.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
 import { homeFolder, mustTakeFiles, ownerKeyFile } from './folders.ts';
 import { A_RUN, DEFAULT_HUB, gameFileOption, hubUrl, jsonOption, runHandle } from './options.ts';

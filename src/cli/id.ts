@@ -3,16 +3,16 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { styleText } from 'node:util';
 import { Command } from 'commander';
-import { RENEWED_MS } from '../peer/device-binding.ts';
-import { sendEvent, stateAddress } from '../peer/owner.ts';
+import { sendEvent, stateAddress } from '../owner/owner.ts';
 import {
   checksummedAddress,
   type DeviceOnDisk,
   devicesBelow,
   installKey,
   normaliseAddress,
-} from '../peer/ownership.ts';
-import { phraseOf, secretOfPhrase } from '../peer/ownership-phrase.ts';
+} from '../owner/ownership.ts';
+import { phraseOf, secretOfPhrase } from '../owner/ownership-phrase.ts';
+import { RENEWED_MS } from '../peer/device-binding.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import { type Identity, isPeerId } from '../protocol/identity.ts';
 import {

@@ -3,7 +3,7 @@ import { randomInt, randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import { gamesOf } from '../games/game-file.ts';
-import { plantInRun } from '../peer/planter.ts';
+import { plantInRun } from '../owner/planter.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
 import { createNativeRuntime, isNativeHere } from '../tensor/native-runtime.ts';
 import { createWasmRuntime } from '../tensor/wasm-runtime.ts';

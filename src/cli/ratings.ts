@@ -2,9 +2,9 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
+import { openDrawer } from '../games/folder-drawer.ts';
 import { standingPermille } from '../games/rated-weight.ts';
 import { type RatingRecord, ranking } from '../games/rating.ts';
-import { openDrawer } from '../peer/drawer.ts';
 import { readRatings } from '../peer/ratings.ts';
 import { homeFolder } from './folders.ts';
 import { jsonOption } from './options.ts';

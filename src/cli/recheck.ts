@@ -2,9 +2,9 @@
 import { styleText } from 'node:util';
 import { Command } from 'commander';
 import { openPublicLog } from '#public-log-open';
+import type { PublicLog } from '../audit/public-log.ts';
+import { type Recheck, type Rechecked, recheckSubmission } from '../audit/recheck.ts';
 import { gamesOf } from '../games/game-file.ts';
-import type { PublicLog } from '../peer/public-log.ts';
-import { type Recheck, type Rechecked, recheckSubmission } from '../peer/recheck.ts';
 import { nameOf } from '../protocol/shown-name.ts';
 import { createNativeRuntime } from '../tensor/native-runtime.ts';
 import { createWasmRuntime } from '../tensor/wasm-runtime.ts';

@@ -2,9 +2,9 @@
 import { readFile } from 'node:fs/promises';
 import { Command } from 'commander';
 import { openPublicLog } from '#public-log-open';
-import { sendEvent } from '../peer/owner.ts';
-import type { PublicLog } from '../peer/public-log.ts';
-import { type Backtest, backtestRules, rulesOf } from '../peer/rules-backtest.ts';
+import type { PublicLog } from '../audit/public-log.ts';
+import { type Backtest, backtestRules, rulesOf } from '../audit/rules-backtest.ts';
+import { sendEvent } from '../owner/owner.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
 import { nameOf } from '../protocol/shown-name.ts';

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { exampleRules } from '../core/testing/example-events.ts';
-import { trainingFor } from '../peer/run-settings.ts';
+import { trainingFor } from '../owner/run-settings.ts';
 import { checkJudges, validatorsOf, whoseValidator, withRules } from './run-judges.ts';
 
 const [OWN, OTHER] = ['a', 'b'].map((digit) => digit.repeat(64));

@@ -1,6 +1,6 @@
 // `potluck run pause`, `resume` and `end`: what a run's owner does with it while it goes on.
 import { Command } from 'commander';
-import { type OwnersWordSaid, sayOfRun } from '../peer/run-life.ts';
+import { type OwnersWordSaid, sayOfRun } from '../owner/run-life.ts';
 import { loadIdentity } from '../protocol/identity-file.ts';
 import { nameOf } from '../protocol/shown-name.ts';
 import { ownerKeyFile } from './folders.ts';

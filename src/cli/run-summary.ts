@@ -1,8 +1,8 @@
 // What a run will be, told before anything is sent: what was read and left out, tokens, model, how often the text is gone through.
 
-import { parameterCount } from '../games/pretrain-params.ts';
+import { parameterCount } from '../games/pretrain/params.ts';
 import { parameterSpecs } from '../model/config.ts';
-import type { PreparedRun } from '../peer/owner.ts';
+import type { PreparedRun } from '../owner/owner.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import type { CorpusReport } from '../training/corpus.ts';
 import { leftOutSentence } from '../training/corpus-files.ts';

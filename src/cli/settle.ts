@@ -2,7 +2,7 @@
 import { writeFile } from 'node:fs/promises';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { PayoutSettledSchema, SETTLEMENT_FORMATS, type SettlementFormat } from '../core/events/payout-settled.ts';
-import type { Settlement } from '../peer/settle.ts';
+import type { Settlement } from '../owner/settle.ts';
 import { loadIdentity } from '../protocol/identity-file.ts';
 import { mustBeWritable, ownerKeyFile } from './folders.ts';
 import { A_RUN, DEFAULT_HUB, integer, jsonOption, logPlace, runHandle } from './options.ts';
@@ -54,7 +54,7 @@ Examples:
       checkFlags(flags);
       if (flags.out !== undefined) mustBeWritable(flags.out);
       // Loaded here, so that no other command waits for it.
-      const { recordedSettlement, recordSettlement, settlementOf } = await import('../peer/settle.ts');
+      const { recordedSettlement, recordSettlement, settlementOf } = await import('../owner/settle.ts');
       const { hub, run, format, reference } = flags;
       if (flags.recorded !== undefined) {
         const again = await recordedSettlement(hub, run, flags.recorded);

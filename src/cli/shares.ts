@@ -1,7 +1,7 @@
 // `potluck shares RUN`: who holds what of a run, recomputed here from the public log.
 import { Command } from 'commander';
 import { openPublicLog } from '#public-log-open';
-import { type Forfeit, type Holding, type Holdings, holdingsOf } from '../peer/audit-shares.ts';
+import { type Forfeit, type Holding, type Holdings, holdingsOf } from '../audit/shares.ts';
 import { nameOf } from '../protocol/shown-name.ts';
 import { A_RUN, DEFAULT_HUB, jsonOption, logPlace, runHandle } from './options.ts';
 import { formatCount, openOutput } from './output.ts';

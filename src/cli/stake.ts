@@ -1,8 +1,8 @@
 // `potluck stake`: a holder puts its shares behind its validator's word, asks for them back, and sees what stands where.
 import { Command } from 'commander';
 import { openPublicLog } from '#public-log-open';
-import { sendEvent } from '../peer/owner.ts';
-import { type StakedDevice, type Stakes, stakeChange, stakesOf } from '../peer/stakes.ts';
+import { sendEvent } from '../owner/owner.ts';
+import { type StakedDevice, type Stakes, stakeChange, stakesOf } from '../owner/stakes.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import { loadIdentity } from '../protocol/identity-file.ts';
 import { nameOf } from '../protocol/shown-name.ts';

@@ -1,8 +1,8 @@
 // What `potluck status` shows: runs that go on, first and alone, and what to do where nobody is credited.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { exampleStatus } from '../protocol/example-views.ts';
 import type { PeerView } from '../protocol/messages.ts';
+import { exampleStatus } from '../protocol/testing/example-views.ts';
 import { isHubUrl } from './options.ts';
 import { describe, liveFirst } from './status.ts';
 

@@ -1,7 +1,7 @@
 // The text that a person names on the command line: where it is, for `run create` and the demo.
 import { existsSync } from 'node:fs';
 import { Option } from 'commander';
-import type { PreparedRun } from '../peer/owner.ts';
+import type { PreparedRun } from '../owner/owner.ts';
 import { type CorpusReport, emptyReport, readTexts } from '../training/corpus.ts';
 import { STDIN } from '../training/corpus-bytes.ts';
 import { fileTokens } from '../training/token-file.ts';

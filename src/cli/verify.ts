@@ -2,10 +2,10 @@
 import { readFile, stat } from 'node:fs/promises';
 import { styleText } from 'node:util';
 import { Command } from 'commander';
-import { verifyCertificate } from '../peer/certificate.ts';
-import { checkEntryProof, type EntryProof, isEntryProof } from '../peer/entry-proof.ts';
-import { OwnershipError } from '../peer/ownership-errors.ts';
-import { type CheckedFolder, checkFolder } from '../peer/ownership-shares.ts';
+import { verifyCertificate } from '../audit/certificate.ts';
+import { checkEntryProof, type EntryProof, isEntryProof } from '../audit/entry-proof.ts';
+import { OwnershipError } from '../audit/ownership-errors.ts';
+import { type CheckedFolder, checkFolder } from '../owner/ownership-shares.ts';
 import { MAX_EVENT_BYTES } from '../protocol/envelope.ts';
 import { nameOf } from '../protocol/shown-name.ts';
 import { describeCertificate, summary } from './certificate.ts';

@@ -1,8 +1,8 @@
 // `potluck why SUBMISSION`: what was handed in, what was said about it, and the arithmetic from there to its shares.
 import { Command } from 'commander';
 import { openPublicLog } from '#public-log-open';
-import { explainSubmission } from '../peer/why.ts';
-import { sentencesOf } from '../peer/why-sentences.ts';
+import { explainSubmission } from '../audit/why.ts';
+import { sentencesOf } from '../audit/why-sentences.ts';
 import { DEFAULT_HUB, idBeginning, jsonOption, logPlace, WHENCE_SUBMISSIONS } from './options.ts';
 import { openOutput } from './output.ts';
 

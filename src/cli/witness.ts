@@ -6,6 +6,9 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command, InvalidArgumentError } from 'commander';
 import { openPublicLog } from '#public-log-open';
+import { Misbehaviour } from '../audit/continuation.ts';
+import { sendCosignature, witnessFile, witnessOnce } from '../audit/witness.ts';
+import { type WitnessServerOptions, witnessServer } from '../audit/witness-server.ts';
 import { CodedError } from '../errors.ts';
 import { originOf, witnessName } from '../ledger/key-names.ts';
 import {
@@ -15,9 +18,6 @@ import {
   parseVerifierKey,
   verifierKey,
 } from '../ledger/signed-note.ts';
-import { Misbehaviour } from '../peer/continuation.ts';
-import { sendCosignature, witnessFile, witnessOnce } from '../peer/witness.ts';
-import { type WitnessServerOptions, witnessServer } from '../peer/witness-server.ts';
 import type { Identity } from '../protocol/identity.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
 import { homeFolder, tryLock } from './folders.ts';

@@ -1,13 +1,13 @@
 // What holds after every event, whatever came: shares are conserved, counts are what counting gives, time and rounds only grow.
 // `brokenState` looks at everything; `stepOf` and `brokenStep` at what one event may change, cheaply enough for every event of a hub.
 import { HASH_FORM } from '../protocol/hash.ts';
-import { allBalances } from './balances.ts';
-import { contestProblems } from './contest-invariants.ts';
 import type { PeerRole } from './events/peer-joined.ts';
 import type { EventBody, LoggedEvent } from './events.ts';
 import { CORE_LIMITS } from './limits.ts';
+import { contestProblems } from './rounds/contest-invariants.ts';
 import type { Rules } from './rules.ts';
-import { emissionOf } from './shares.ts';
+import { allBalances } from './shares/balances.ts';
+import { emissionOf } from './shares/shares.ts';
 import type { NetworkState, Phase, RunState, Submission } from './state.ts';
 
 type Problems = Generator<string, void>;

@@ -5,7 +5,7 @@ import { identityFromSecret } from '../protocol/identity.ts';
 import { bindDevice } from './devices.ts';
 import type { EventBody } from './events.ts';
 import { CORE_LIMITS } from './limits.ts';
-import { statementOf } from './share-table.ts';
+import { statementOf } from './shares/share-table.ts';
 import { drawnBy, EXAMPLE_HUB } from './testing/example-draw.ts';
 import {
   ALICE,

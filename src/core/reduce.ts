@@ -1,8 +1,9 @@
 // The one state machine: `refusalOf` says whether an event may follow, `apply` lets it. Total: a wrong event is a refusal, never an exception.
-import { advance } from './deadlines.ts';
+
 import { refusalOfKey } from './devices.ts';
 import { kindOfEvent, type LoggedEvent } from './events.ts';
 import { type Refusal, refuse } from './refusal.ts';
+import { advance } from './rounds/deadlines.ts';
 import type { NetworkState } from './state.ts';
 
 /** The state machine as a value: what a hub runs on. */

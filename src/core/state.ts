@@ -1,11 +1,12 @@
 // What the network knows after a prefix of the log: plain data, integers only, nothing that the log does not imply.
-import type { RoundBonds } from './consensus.ts';
+
 import type { PeerRole } from './events/peer-joined.ts';
 import type { RunCreated } from './events/run-created.ts';
 import type { RunHalted } from './events/run-halted.ts';
 import type { VerdictGiven } from './events/verdict-given.ts';
 import type { WorkSubmitted } from './events/work-submitted.ts';
 import type { Rules } from './rules.ts';
+import type { RoundBonds } from './shares/consensus.ts';
 
 export type Phase = 'gathering' | 'working' | 'judging' | 'revealing' | 'merging' | 'paused' | 'finished';
 

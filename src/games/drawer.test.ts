@@ -1,9 +1,9 @@
 // A drawer that lasts as long as its device, and one over a storage that fails.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { drawerCompliance } from './drawer.compliance.ts';
 import { type DrawerStorage, drawerOver } from './drawer.ts';
 import { memoryDrawer } from './memory-drawer.ts';
+import { drawerCompliance } from './testing/drawer-compliance.ts';
 
 drawerCompliance('memory', async () => ({ drawer: memoryDrawer() }));
 

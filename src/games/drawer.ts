@@ -1,5 +1,5 @@
 // What a device keeps for itself between the rounds of a run: a few named pieces of bytes. One contract for every implementation
-// (drawer.compliance.ts), because verdicts are sealed on it: what was told to others must still be known after a power cut.
+// (testing/drawer-compliance.ts), because verdicts are sealed on it: what was told to others must still be known after a power cut.
 
 /**
  * Names are plain words. What `put` and `delete` have resolved survives the end of the process and of the machine's power; a call that

@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { exampleRules } from '../core/testing/example-events.ts';
-import { round } from './example-pretrain.ts';
 import { firstSteps, stepsAllowed, withFirstWork } from './first-work.ts';
 import type { AnyGame } from './game.ts';
+import { round } from './testing/example-pretrain.ts';
 
 test('a first work is a tenth of the steps in whole steps, and two at least', () => {
   assert.deepEqual([1, 4, 20, 21, 30, 1000].map(firstSteps), [2, 2, 2, 3, 3, 100]);

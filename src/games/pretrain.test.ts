@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import fc from 'fast-check';
-import { acceptedSubmissions } from '../core/judging.ts';
+import { acceptedSubmissions } from '../core/rounds/judging.ts';
 import type { NetworkState, RunState, Submission } from '../core/state.ts';
 import { parameterSpecs, type Weights } from '../model/config.ts';
 import { sha256Hex } from '../protocol/hash.ts';
@@ -12,11 +12,11 @@ import { encodeTrace } from '../training/loss-trace.ts';
 import { decodeShard } from '../training/shards.ts';
 import { compressUpdate, decodeUpdate, encodeUpdate } from '../training/sparse.ts';
 import { encodeBundle } from './bundle.ts';
-import { judging, type PretrainExample, pretrainExample, round, withUpdate } from './example-pretrain.ts';
 import type { Claim } from './game.ts';
 import { catchUp, type History } from './history.ts';
+import { decodeWork } from './pretrain/work.ts';
 import { game } from './pretrain.ts';
-import { decodeWork } from './pretrain-work.ts';
+import { judging, type PretrainExample, pretrainExample, round, withUpdate } from './testing/example-pretrain.ts';
 
 const running = new AbortController().signal;
 let example: PretrainExample;

@@ -10,19 +10,19 @@ import { meanLoss } from '../training/trainer.ts';
 import { GameError } from './errors.ts';
 import { firstSteps, stepsAllowed } from './first-work.ts';
 import type { Claim, Device, Game } from './game.ts';
-import { AFRESH, keepCarried, startOf } from './pretrain-carried.ts';
-import { checkWork } from './pretrain-check.ts';
-import { evaluatorOf, manifestOf, stepsOf, trainerOf, validationWindows } from './pretrain-device.ts';
-import { mean, toldMicro } from './pretrain-losses.ts';
+import { AFRESH, keepCarried, startOf } from './pretrain/carried.ts';
+import { checkWork } from './pretrain/check.ts';
+import { evaluatorOf, manifestOf, stepsOf, trainerOf, validationWindows } from './pretrain/device.ts';
+import { mean, toldMicro } from './pretrain/losses.ts';
 import {
   leastMemory,
   type PretrainParams,
   PretrainParamsSchema,
   type PretrainTask,
   parameterCount,
-} from './pretrain-params.ts';
-import { writeSample } from './pretrain-sample.ts';
-import { decodeWork, encodeWork, workOverhead } from './pretrain-work.ts';
+} from './pretrain/params.ts';
+import { writeSample } from './pretrain/sample.ts';
+import { decodeWork, encodeWork, workOverhead } from './pretrain/work.ts';
 
 export const game: Game<PretrainParams, PretrainTask, Weights> = {
   name: 'pretrain',
@@ -105,4 +105,4 @@ async function evaluate(params: PretrainParams, weights: Weights, device: Device
   return { loss_micro: toldMicro(loss), tokens: windows.length * params.context };
 }
 
-export { type PretrainParams, PretrainParamsSchema } from './pretrain-params.ts';
+export { type PretrainParams, PretrainParamsSchema } from './pretrain/params.ts';

@@ -1,5 +1,5 @@
 // Where the places for strangers' runs are all taken, one that nobody is in any more makes room: the hub ends it, as the core allows.
-import { abandonedFrom } from '../core/abandoned.ts';
+import { abandonedFrom } from '../core/rounds/abandoned.ts';
 import type { RunState } from '../core/state.ts';
 import type { Clock } from '../protocol/clock.ts';
 import type { LogClock } from './log-clock.ts';

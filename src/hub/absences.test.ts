@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { EventBody } from '../core/events.ts';
-import { nobodyForgotten } from '../core/forgetting.ts';
+import { nobodyForgotten } from '../core/rounds/forgetting.ts';
 import { initialState, type RunState } from '../core/state.ts';
 import type { Clock, Timer } from '../protocol/clock.ts';
 import { openAbsences } from './absences.ts';

@@ -1,6 +1,6 @@
 // Peers whose connection is gone: after a while in which they might have come back, the log says that they have left.
 import type { EventBody } from '../core/events.ts';
-import { sessionOf } from '../core/presence.ts';
+import { sessionOf } from '../core/rounds/presence.ts';
 import type { NetworkState } from '../core/state.ts';
 import type { Clock, Timer } from '../protocol/clock.ts';
 

@@ -3,8 +3,8 @@
 import type { RunCreated } from '../core/events/run-created.ts';
 import type { WorkSubmitted } from '../core/events/work-submitted.ts';
 import { kindOfEvent, type LoggedEvent } from '../core/events.ts';
-import { flawOfEvidence } from '../core/evidence.ts';
 import type { StateMachine } from '../core/reduce.ts';
+import { flawOfEvidence } from '../core/rounds/evidence.ts';
 import type { NetworkState } from '../core/state.ts';
 import { CodedError } from '../errors.ts';
 import type { BlobStore } from '../ledger/blob-store.ts';

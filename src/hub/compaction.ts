@@ -1,7 +1,7 @@
 // Deletes what nobody can need again of runs whose owners keep only what is recent: work and evidence of rounds that are over,
 // bundles that no follower needs, checkpoints that a later one supersedes. First models and settings stay: others may name them.
 import { blobsNamedBy, type LoggedEvent } from '../core/events.ts';
-import { neededBlobs } from '../core/needed-blobs.ts';
+import { neededBlobs } from '../core/rounds/needed-blobs.ts';
 import type { NetworkState, RunState } from '../core/state.ts';
 import type { BlobStore } from '../ledger/blob-store.ts';
 

@@ -2,8 +2,8 @@
 
 import type { PeerRole } from '../core/events/peer-joined.ts';
 import type { EventBody } from '../core/events.ts';
-import { mostTokens } from '../core/first-work.ts';
-import { sessionOf } from '../core/presence.ts';
+import { mostTokens } from '../core/rounds/first-work.ts';
+import { sessionOf } from '../core/rounds/presence.ts';
 import type { NetworkState, RunState } from '../core/state.ts';
 import { CodedError } from '../errors.ts';
 import type { Receipt } from '../ledger/receipt.ts';

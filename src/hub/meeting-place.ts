@@ -1,9 +1,10 @@
 // What a hub is beside its disk and its port: the sequencer, the rounds, the connections and the models, put together on any clock.
-import { nextAddressChange } from '../core/addresses.ts';
-import { balanceOf } from '../core/balances.ts';
+
 import { decodeEvent } from '../core/codec.ts';
 import { blobsNamedBy, type LoggedEvent } from '../core/events.ts';
 import { core, type StateMachine } from '../core/reduce.ts';
+import { nextAddressChange } from '../core/shares/addresses.ts';
+import { balanceOf } from '../core/shares/balances.ts';
 import type { RunState } from '../core/state.ts';
 import type { LoadGame } from '../games/registry.ts';
 import type { BlobStore } from '../ledger/blob-store.ts';

@@ -1,8 +1,8 @@
 // The hub's copy of every run's game and present state: loaded from the last checkpoint, moved on by each merge.
 
 import type { RoundMerged } from '../core/events/round-merged.ts';
-import { acceptedSubmissions } from '../core/judging.ts';
-import { isCheckpoint } from '../core/merging.ts';
+import { acceptedSubmissions } from '../core/rounds/judging.ts';
+import { isCheckpoint } from '../core/rounds/merging.ts';
 import type { NetworkState, RunState } from '../core/state.ts';
 import { encodeBundle } from '../games/bundle.ts';
 import type { AcceptedWork, AnyGame } from '../games/game.ts';

@@ -1,7 +1,7 @@
 // Moves every run along: opens rounds, lets the clock tick, does the merges. All decisions are the core's; this only acts on them.
-import { awaitsDraw, roundDrawn } from '../core/panel.ts';
-import { mayHalt } from '../core/rising-loss.ts';
-import { mayStateShares, statementOf } from '../core/share-table.ts';
+import { awaitsDraw, roundDrawn } from '../core/rounds/panel.ts';
+import { mayHalt } from '../core/rounds/rising-loss.ts';
+import { mayStateShares, statementOf } from '../core/shares/share-table.ts';
 import { mayOpenRound, type RunState } from '../core/state.ts';
 import type { Clock, Timer } from '../protocol/clock.ts';
 import type { DrawingIdentity } from '../protocol/identity.ts';

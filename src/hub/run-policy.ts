@@ -1,7 +1,8 @@
 // Who may create runs on a hub: the operator's word. A hub that strangers reach takes some runs of theirs, and keeps room for who is named.
-import { abandonedFrom } from '../core/abandoned.ts';
+
 import { CORE_LIMITS } from '../core/limits.ts';
-import { refusalOfAnotherRun } from '../core/run-life.ts';
+import { abandonedFrom } from '../core/rounds/abandoned.ts';
+import { refusalOfAnotherRun } from '../core/rounds/run-life.ts';
 import { accountOf, type NetworkState, type RunState } from '../core/state.ts';
 import { HubError } from './errors.ts';
 

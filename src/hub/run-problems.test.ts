@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
 import type { EventBody } from '../core/events.ts';
-import { mayHalt } from '../core/rising-loss.ts';
+import { mayHalt } from '../core/rounds/rising-loss.ts';
 import {
   ALICE,
   BOB,

@@ -1,5 +1,5 @@
 // What keeps a run from getting on, in words for its owner and everybody who looks: read from the core's state, so that a restart forgets nothing.
-import { lossesOf } from '../core/rising-loss.ts';
+import { lossesOf } from '../core/rounds/rising-loss.ts';
 import type { RunState } from '../core/state.ts';
 import { formatDuration } from '../protocol/duration.ts';
 import type { LogClock } from './log-clock.ts';

@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { brotliDecompressSync, gunzipSync } from 'node:zlib';
 import { Hono } from 'hono';
-import { exampleStatus } from '../protocol/example-views.ts';
 import type { RunStatus } from '../protocol/messages.ts';
+import { exampleStatus } from '../protocol/testing/example-views.ts';
 import { statusAnswer } from './status-answer.ts';
 import { openKept } from './statuses.ts';
 

@@ -1,6 +1,6 @@
 // Blobs that were uploaded but that no event names yet: how much of them a key, an address and all strangers may keep here, and that none is
 // deleted while it is being named.
-import { isLasting } from '../core/forgetting.ts';
+import { isLasting } from '../core/rounds/forgetting.ts';
 import type { NetworkState } from '../core/state.ts';
 import { WIRE_LIMITS } from '../protocol/messages.ts';
 import { HubError } from './errors.ts';

@@ -1,6 +1,6 @@
 // The core's state as peers and people get to see it.
-import { isShown } from '../core/contest.ts';
-import { bondPermille } from '../core/reexecution.ts';
+import { isShown } from '../core/rounds/contest.ts';
+import { bondPermille } from '../core/rounds/reexecution.ts';
 import { type NetworkState, type RunState, workersNeeded } from '../core/state.ts';
 import type { PeerView, Progress, RunStatus, RunView } from '../protocol/messages.ts';
 import type { LogClock } from './log-clock.ts';

@@ -3,7 +3,7 @@ import { concatBytes } from '@noble/hashes/utils.js';
 import { HASH_FORM, sha256Hex } from '../protocol/hash.ts';
 import { LedgerError } from './errors.ts';
 
-/** A store of immutable byte strings. Every implementation passes blob-store.compliance.ts. */
+/** A store of immutable byte strings. Every implementation passes testing/blob-store-compliance.ts. */
 export interface BlobStore {
   /** Keeps bytes and returns their SHA-256. Durable when resolved. Throws LedgerError `blob-too-large`, `disk-full`, `store-unusable`. */
   put(bytes: Uint8Array): Promise<string>;

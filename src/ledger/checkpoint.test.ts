@@ -6,7 +6,6 @@ import { sha256 } from '../protocol/hash.ts';
 import { identityFromSecret, verifySignature } from '../protocol/identity.ts';
 import { cosignCheckpoint, isEquivocation, openCheckpoint, signCheckpoint, verifyCosignature } from './checkpoint.ts';
 import { LedgerError } from './errors.ts';
-import { throwsWith } from './log-store.compliance.ts';
 import {
   fromBase64,
   NOTE_COSIGNATURE_V1,
@@ -18,6 +17,7 @@ import {
   toBase64,
   verifierKey,
 } from './signed-note.ts';
+import { throwsWith } from './testing/log-store-compliance.ts';
 
 const hub = identityFromSecret(new Uint8Array(32).fill(1));
 const mallory = identityFromSecret(new Uint8Array(32).fill(2));

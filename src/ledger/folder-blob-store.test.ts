@@ -7,8 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { sha256Hex } from '../protocol/hash.ts';
-import { allOf, blobStoreCompliance, rejectsWith } from './blob-store.compliance.ts';
 import { openFolderBlobStore } from './folder-blob-store.ts';
+import { allOf, blobStoreCompliance, rejectsWith } from './testing/blob-store-compliance.ts';
 import { watchedFolder } from './testing/power-cut.ts';
 
 let root: string;

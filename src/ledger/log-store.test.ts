@@ -1,5 +1,6 @@
 // The log in memory passes the suite of all log stores.
-import { logStoreCompliance } from './log-store.compliance.ts';
+
 import { createMemoryLogStore } from './log-store.ts';
+import { logStoreCompliance } from './testing/log-store-compliance.ts';
 
 logStoreCompliance('memory', createMemoryLogStore);

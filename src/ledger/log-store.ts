@@ -1,7 +1,7 @@
 // An append-only list of entries, durable when acknowledged: the interface, its limits, and the implementation in memory.
 import { LedgerError } from './errors.ts';
 
-/** A durable log. Every implementation passes log-store.compliance.ts. */
+/** A durable log. Every implementation passes testing/log-store-compliance.ts. */
 export interface LogStore {
   /** How many entries are durable. */
   readonly size: number;

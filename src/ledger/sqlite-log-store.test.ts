@@ -8,9 +8,9 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { after, test } from 'node:test';
 import { LedgerError } from './errors.ts';
-import { logStoreCompliance, throwsWith } from './log-store.compliance.ts';
 import { type LogStore, MAX_WAITING_ENTRIES } from './log-store.ts';
 import { mustBeDurable, openSqliteLogStore } from './sqlite-log-store.ts';
+import { logStoreCompliance, throwsWith } from './testing/log-store-compliance.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'potluck-log-'));
 after(() => rmSync(root, { recursive: true, force: true }));

@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { LedgerError } from './errors.ts';
-import { throwsWith } from './log-store.compliance.ts';
 import { CompactTree, inclusionProof, leafHash, rootAt, verifyInclusion } from './merkle.ts';
+import { throwsWith } from './testing/log-store-compliance.ts';
 import {
   decodeEntryBundle,
   encodeEntryBundle,

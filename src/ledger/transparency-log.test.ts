@@ -9,11 +9,11 @@ import fc from 'fast-check';
 import { createIdentity, identityFromSecret } from '../protocol/identity.ts';
 import { openCheckpoint } from './checkpoint.ts';
 import { LedgerError } from './errors.ts';
-import { throwsWith } from './log-store.compliance.ts';
 import { createMemoryLogStore, type LogStore } from './log-store.ts';
 import { CompactTree, HASH_BYTES, leafHash, verifyConsistency, verifyInclusion } from './merkle.ts';
 import { verifyReceipt } from './receipt.ts';
 import { openSqliteLogStore } from './sqlite-log-store.ts';
+import { throwsWith } from './testing/log-store-compliance.ts';
 import { decodeEntryBundle, TileNodes, tilesOfTree } from './tiles.ts';
 import { openTransparencyLog } from './transparency-log.ts';
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after } from 'node:test';
 import { openBlobFolder } from '#blob-folder';
-import { blobCacheCompliance } from './blob-cache.compliance.ts';
+import { blobCacheCompliance } from './testing/blob-cache-compliance.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'potluck-blob-folder-'));
 after(() => rmSync(root, { recursive: true, force: true }));

@@ -1,8 +1,8 @@
 // A peer's blobs in a folder, each a file named by its hash.
 import { readdir, readFile, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
+import { removeLeftovers, writeWhole } from '../ledger/whole-file.ts';
 import type { BlobCache } from './blobs.ts';
-import { removeLeftovers, writeWhole } from './whole-file.ts';
 
 /** What a device lends of its disk unless its owner says otherwise. */
 const CACHE_BYTES = 2 ** 32;

@@ -1,11 +1,11 @@
 // A peer's blobs: fetched over HTTP, believed only when their hash is right, kept in a cache so that nothing is fetched twice.
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { sha256Beside, sha256Hex } from '../protocol/hash.ts';
+import { refusalOf } from '../protocol/http-refusal.ts';
 import type { Identity } from '../protocol/identity.ts';
+import { LINE_LIMITS, type Line, megabytes, openLine } from '../protocol/line.ts';
 import { uploadChallenge, WIRE_LIMITS } from '../protocol/messages.ts';
-import { PeerError } from './errors.ts';
-import { LINE_LIMITS, type Line, megabytes, openLine } from './line.ts';
-import { refusalOf } from './refusal.ts';
+import { PeerError } from '../protocol/peer-errors.ts';
 import { sendBlob, type TransferWatch } from './upload.ts';
 
 /** Told after a second, then once a second: what takes no longer concerns nobody. */

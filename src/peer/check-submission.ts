@@ -1,8 +1,8 @@
 // One check of one submission, with what every judge of it knows: its task, its work, what was committed before it.
 import { decodeBundle } from '../games/bundle.ts';
 import type { Device, Judging, Verdict } from '../games/game.ts';
+import { comparedWith } from '../games/judging-draw.ts';
 import type { RunView } from '../protocol/messages.ts';
-import { comparedWith } from './judging-draw.ts';
 import { roundOf, type Seat } from './role.ts';
 
 export type SubmissionView = RunView['submissions'][number];

@@ -17,7 +17,7 @@ import {
   type Sample,
   type Welcome,
 } from '../protocol/messages.ts';
-import { PeerError } from './errors.ts';
+import { PeerError } from '../protocol/peer-errors.ts';
 
 const LIMITS = {
   first_wait_ms: 200, // a hub that is killed and started again is back within a second or two

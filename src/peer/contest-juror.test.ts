@@ -1,16 +1,16 @@
 // A juror that cannot repeat what is contested says so and accuses nobody; what it has sealed it shows, also after a restart.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { PublicLogError } from '../audit/public-log.ts';
 import type { VerdictGiven } from '../core/events/verdict-given.ts';
 import type { EventBody } from '../core/events.ts';
-import { flawOfEvidence } from '../core/evidence.ts';
-import { sealOf } from '../core/judging.ts';
+import { flawOfEvidence } from '../core/rounds/evidence.ts';
+import { sealOf } from '../core/rounds/judging.ts';
 import { memoryDrawer } from '../games/memory-drawer.ts';
-import { exampleView } from '../protocol/example-views.ts';
 import { createIdentity } from '../protocol/identity.ts';
 import type { RunView } from '../protocol/messages.ts';
+import { exampleView } from '../protocol/testing/example-views.ts';
 import { contestJuror } from './contest-juror.ts';
-import { PublicLogError } from './public-log.ts';
 import type { Seat } from './role.ts';
 
 const HASH = 'c'.repeat(64);

@@ -1,15 +1,15 @@
 // A validator in the jury of a contest: repeats the contested work from the public log, beside the rounds, seals what it finds, and shows it
 // when all are sealed or the time is over. What it cannot repeat it accuses nobody of.
 import { bytesToHex } from '@noble/hashes/utils.js';
+import { PublicLogError } from '../audit/public-log.ts';
+import { recheckSubmission } from '../audit/recheck.ts';
 import type { VerdictGiven } from '../core/events/verdict-given.ts';
-import { sealOf } from '../core/judging.ts';
+import { sealOf } from '../core/rounds/judging.ts';
 import { CodedError } from '../errors.ts';
 import type { Verdict } from '../games/game.ts';
+import { saltFor } from '../games/judging-draw.ts';
 import type { RunView } from '../protocol/messages.ts';
-import { PeerError } from './errors.ts';
-import { saltFor } from './judging-draw.ts';
-import { PublicLogError } from './public-log.ts';
-import { recheckSubmission } from './recheck.ts';
+import { PeerError } from '../protocol/peer-errors.ts';
 import type { Seat } from './role.ts';
 import { openSealedVerdicts } from './sealed-verdicts.ts';
 

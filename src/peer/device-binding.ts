@@ -1,9 +1,10 @@
 // Devices of one owner: the owner's key vouches for a device's key, the log learns it, and what the device earns is the owner's.
+
+import { OwnershipError } from '../audit/ownership-errors.ts';
 import type { EventBody } from '../core/events.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import type { Identity } from '../protocol/identity.ts';
-import { PeerError } from './errors.ts';
-import { OwnershipError } from './ownership-errors.ts';
+import { PeerError } from '../protocol/peer-errors.ts';
 
 const DAY_MS = 86_400_000;
 /** How long an owner vouches for a device, and how long before the end it does so again. */

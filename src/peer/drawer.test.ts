@@ -5,19 +5,19 @@ import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writ
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { drawerCompliance } from '../games/drawer.compliance.ts';
-import { type PretrainExample, pretrainExample, round } from '../games/example-pretrain.ts';
+import { openDrawer } from '../games/folder-drawer.ts';
 import type { Device } from '../games/game.ts';
+import { AFRESH, decodeCarried } from '../games/pretrain/carried.ts';
+import { decodeWork, type PretrainWork } from '../games/pretrain/work.ts';
 import { game } from '../games/pretrain.ts';
-import { AFRESH, decodeCarried } from '../games/pretrain-carried.ts';
-import { decodeWork, type PretrainWork } from '../games/pretrain-work.ts';
+import { drawerCompliance } from '../games/testing/drawer-compliance.ts';
+import { type PretrainExample, pretrainExample, round } from '../games/testing/example-pretrain.ts';
 import { watchedFolder } from '../ledger/testing/power-cut.ts';
+import { writeWhole } from '../ledger/whole-file.ts';
 import { parameterSpecs } from '../model/config.ts';
 import { sha256 } from '../protocol/hash.ts';
-import { openDrawer } from './drawer.ts';
-import { PeerError } from './errors.ts';
+import { PeerError } from '../protocol/peer-errors.ts';
 import { untilLeft } from './leaving.ts';
-import { writeWhole } from './whole-file.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'potluck-drawer-'));
 after(() => rmSync(root, { recursive: true, force: true }));

@@ -1,12 +1,12 @@
 // Which run a peer means: asks the hub for its runs and picks the one that was named, or the only one that goes on.
 
 import { z } from 'zod';
+import { parseJson, wordsOf } from '../protocol/http-refusal.ts';
+import { openLine } from '../protocol/line.ts';
 import { type RunStatus, RunStatusSchema } from '../protocol/messages.ts';
+import { PeerError } from '../protocol/peer-errors.ts';
 import { runMeant } from '../protocol/run-handle.ts';
 import { hash } from '../protocol/schemas.ts';
-import { PeerError } from './errors.ts';
-import { openLine } from './line.ts';
-import { parseJson, wordsOf } from './refusal.ts';
 
 const StatusSchema = z.object({ hub: hash, runs: z.array(RunStatusSchema) });
 /** Somebody waits for the answer: it may take long, but not be silent. */

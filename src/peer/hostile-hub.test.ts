@@ -11,7 +11,6 @@ import { encodeModel } from '../model/checkpoint.ts';
 import { LlamaConfigSchema } from '../model/config.ts';
 import { initialWeights } from '../model/init.ts';
 import { signEvent } from '../protocol/envelope.ts';
-import { exampleStatus, exampleView } from '../protocol/example-views.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import { createIdentity } from '../protocol/identity.ts';
 import {
@@ -22,9 +21,10 @@ import {
   PROTOCOL_VERSION,
   type RunView,
 } from '../protocol/messages.ts';
+import { PeerError } from '../protocol/peer-errors.ts';
+import { exampleStatus, exampleView } from '../protocol/testing/example-views.ts';
 import type { Runtime } from '../tensor/runtime.ts';
 import { connectToHub, type HubConnection } from './connection.ts';
-import { PeerError } from './errors.ts';
 import { observeHub } from './observer.ts';
 import { joinRun } from './peer.ts';
 import type { PeerNews } from './role.ts';

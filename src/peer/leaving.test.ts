@@ -4,8 +4,8 @@ import { test } from 'node:test';
 import type { AnyGame, Claim, Device } from '../games/game.ts';
 import { memoryDrawer } from '../games/memory-drawer.ts';
 import { systemClock } from '../protocol/clock.ts';
-import { exampleView } from '../protocol/example-views.ts';
 import { createIdentity } from '../protocol/identity.ts';
+import { exampleView } from '../protocol/testing/example-views.ts';
 import type { Seat } from './role.ts';
 import { workerRole } from './worker.ts';
 

@@ -1,6 +1,6 @@
 // How long a device that its owner wants back still waits for anything: a hub that is away must not hold it.
 import { type Clock, systemClock, type Timer } from '../protocol/clock.ts';
-import { PeerError } from './errors.ts';
+import { PeerError } from '../protocol/peer-errors.ts';
 
 /** Together below the eight seconds after which `potluck demo` ends its children by force. */
 export const LEAVING_LIMITS = {

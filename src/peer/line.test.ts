@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { afterEach, beforeEach, describe, test } from 'node:test';
+import { hubBlobs } from '../audit/public-log-http.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import { createIdentity } from '../protocol/identity.ts';
+import { PeerError } from '../protocol/peer-errors.ts';
 import { openPeerBlobs, type PeerBlobs, type Transfer, transferTeller } from './blobs.ts';
-import { PeerError } from './errors.ts';
-import { hubBlobs } from './public-log-http.ts';
 
 const HUB = 'b'.repeat(64);
 const identity = createIdentity();

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { game as addition } from '../games/addition-chain.ts';
+import { type PretrainParams, PretrainParamsSchema } from '../games/pretrain/params.ts';
 import { game } from '../games/pretrain.ts';
-import { type PretrainParams, PretrainParamsSchema } from '../games/pretrain-params.ts';
 import { checkMemory } from './memory.ts';
 
 const params = (batch: number): PretrainParams =>

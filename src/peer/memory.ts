@@ -1,6 +1,6 @@
 // Whether a device has the memory that a run's work takes: refused before anything is fetched, with both figures.
 import type { AnyGame } from '../games/game.ts';
-import { PeerError } from './errors.ts';
+import { PeerError } from '../protocol/peer-errors.ts';
 
 /** Throws PeerError `too-little-memory`. A game that does not say what its work takes is tried. */
 export function checkMemory(game: AnyGame, params: unknown, available_bytes: number): void {

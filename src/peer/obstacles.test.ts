@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { AnyGame, Claim, Device } from '../games/game.ts';
-import { exampleView } from '../protocol/example-views.ts';
 import { createIdentity } from '../protocol/identity.ts';
 import type { Obstacle, RunView } from '../protocol/messages.ts';
+import { exampleView } from '../protocol/testing/example-views.ts';
 import type { Runtime } from '../tensor/runtime.ts';
 import { obstacleOf, obstacleTeller, roundWatcher } from './obstacles.ts';
 import type { Seat } from './role.ts';

@@ -1,31 +1,31 @@
 // A device that joins a run: finds it on the hub, opens its folder, takes part until the run or its owner's patience ends.
 import { join } from 'node:path';
 import { openBlobFolder } from '#blob-folder';
+import { Misbehaviour } from '../audit/continuation.ts';
+import { openHubLog } from '../audit/public-log-http.ts';
+import { HEADS_FOLDER, openHeads } from '../audit/seen-heads.ts';
 import type { PeerRole } from '../core/events/peer-joined.ts';
+import { openDrawer } from '../games/folder-drawer.ts';
 import type { AnyGame } from '../games/game.ts';
 import { decodeParams } from '../games/params.ts';
 import { type LoadGame, loadGame } from '../games/registry.ts';
+import { openReceipts } from '../ledger/receipts.ts';
+import { writeWhole } from '../ledger/whole-file.ts';
 import { fired, systemClock } from '../protocol/clock.ts';
 import type { Identity } from '../protocol/identity.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
+import { openLine } from '../protocol/line.ts';
 import type { RunView } from '../protocol/messages.ts';
 import type { Runtime } from '../tensor/runtime.ts';
 import { openPeerBlobs } from './blobs.ts';
-import { Misbehaviour } from './continuation.ts';
 import { bindDevice } from './device-binding.ts';
-import { openDrawer } from './drawer.ts';
+import { certificatesIn } from './device-certificates.ts';
 import { findRun } from './find-run.ts';
-import { HEADS_FOLDER, openHeads } from './heads.ts';
-import { openLine } from './line.ts';
 import { checkMemory } from './memory.ts';
-import { certificatesIn } from './ownership.ts';
 import { dutyCycle } from './policy.ts';
-import { openHubLog } from './public-log-http.ts';
-import { openReceipts } from './receipts.ts';
 import type { PeerNews, Seat } from './role.ts';
 import { takePart } from './session.ts';
 import { webSockets } from './web-sockets.ts';
-import { writeWhole } from './whole-file.ts';
 
 /** What a device knows that plays a game in its own way. */
 export interface Situation {

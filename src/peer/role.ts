@@ -1,4 +1,6 @@
 // What a role has at hand, what it does with it, and what a peer tells its owner.
+
+import type { PublicLog } from '../audit/public-log.ts';
 import type { EventBody } from '../core/events.ts';
 import type { AnyGame, Device, Round } from '../games/game.ts';
 import type { Receipt } from '../ledger/receipt.ts';
@@ -7,7 +9,6 @@ import type { Identity } from '../protocol/identity.ts';
 import type { Obstacle, Progress, RunView, Sample } from '../protocol/messages.ts';
 import type { PeerBlobs, Transfer } from './blobs.ts';
 import type { ModelFollower } from './model.ts';
-import type { PublicLog } from './public-log.ts';
 
 /** What a peer tells its owner. */
 export type PeerNews =

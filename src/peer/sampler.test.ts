@@ -4,8 +4,8 @@ import { test } from 'node:test';
 import { GameError } from '../games/errors.ts';
 import type { AnyGame, Written } from '../games/game.ts';
 import type { Clock } from '../protocol/clock.ts';
-import { exampleView } from '../protocol/example-views.ts';
 import { FromPeerSchema, type Sample } from '../protocol/messages.ts';
+import { exampleView } from '../protocol/testing/example-views.ts';
 import type { PeerNews, Seat } from './role.ts';
 import { openSampler } from './sampler.ts';
 

@@ -1,6 +1,7 @@
 // A session keeps what it saw of the log: an event that the log has had for long accuses nobody, a hub that comes back with another log is left.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { openHeads, seenHeadOf } from '../audit/seen-heads.ts';
 import { decodeEvent } from '../core/codec.ts';
 import type { AnyGame, Device } from '../games/game.ts';
 import { memoryDrawer } from '../games/memory-drawer.ts';
@@ -10,7 +11,6 @@ import type { Channel } from '../protocol/channel.ts';
 import { systemClock } from '../protocol/clock.ts';
 import { eventId, signEvent } from '../protocol/envelope.ts';
 import { createIdentity } from '../protocol/identity.ts';
-import { openHeads, seenHeadOf } from './heads.ts';
 import { takePart } from './session.ts';
 import { hubChannel } from './testing/hub-channel.ts';
 

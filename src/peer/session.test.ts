@@ -1,6 +1,7 @@
 // A device that cannot be bound to its owner does not work: nothing is earned for another account. One whose certificate ends is bound anew.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { OwnershipError } from '../audit/ownership-errors.ts';
 import { decodeEvent } from '../core/codec.ts';
 import type { AnyGame, Device } from '../games/game.ts';
 import { memoryDrawer } from '../games/memory-drawer.ts';
@@ -8,8 +9,7 @@ import type { Channel } from '../protocol/channel.ts';
 import { systemClock } from '../protocol/clock.ts';
 import { eventId } from '../protocol/envelope.ts';
 import { createIdentity } from '../protocol/identity.ts';
-import { PeerError } from './errors.ts';
-import { OwnershipError } from './ownership-errors.ts';
+import { PeerError } from '../protocol/peer-errors.ts';
 import { type SessionOptions, takePart } from './session.ts';
 import { hubChannel } from './testing/hub-channel.ts';
 

@@ -1,21 +1,21 @@
 // A device's part in one run, on any clock and over any transport: a connection, a model, and a role that acts on every change of the run.
 
+import { type HeadKeeper, seenHeadOf, withSeenHead } from '../audit/seen-heads.ts';
 import type { PeerRole } from '../core/events/peer-joined.ts';
 import type { EventBody } from '../core/events.ts';
 import { CodedError } from '../errors.ts';
 import type { AnyGame, Device } from '../games/game.ts';
+import type { Receipts } from '../ledger/receipts.ts';
 import type { Clock, Timer } from '../protocol/clock.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import type { Identity } from '../protocol/identity.ts';
 import type { Obstacle, Progress, RunView, Welcome } from '../protocol/messages.ts';
+import { isSystemError, PeerError } from '../protocol/peer-errors.ts';
 import type { PeerBlobs } from './blobs.ts';
 import { connectToHub, type HubConnection, type Transport } from './connection.ts';
-import { isSystemError, PeerError } from './errors.ts';
-import { type HeadKeeper, seenHeadOf, withSeenHead } from './heads.ts';
 import { LEAVING_LIMITS, untilLeft } from './leaving.ts';
 import { followModel } from './model.ts';
 import { obstacleOf, obstacleTeller } from './obstacles.ts';
-import type { Receipts } from './receipts.ts';
 import type { PeerNews, Seat } from './role.ts';
 import { validatorRole } from './validator.ts';
 import { workerRole } from './worker.ts';

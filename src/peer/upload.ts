@@ -1,7 +1,7 @@
 // Uploading a blob: in parts, each answered for itself, so that a slow line is no hanging one and a broken one is gone on from.
 import { z } from 'zod';
-import { type Line, megabytes, type Trouble } from './line.ts';
-import { parseJson, refusalOf } from './refusal.ts';
+import { parseJson, refusalOf } from '../protocol/http-refusal.ts';
+import { type Line, megabytes, type Trouble } from '../protocol/line.ts';
 
 /** Is told how a transfer goes. */
 export interface TransferWatch {

@@ -1,18 +1,18 @@
 // The validator's role: judges the submissions that it was drawn for, seals each verdict, shows them when all are sealed, and
 // measures each new model on the held-out data.
 import { bytesToHex } from '@noble/hashes/utils.js';
-import { SILENT_PART } from '../core/deadlines.ts';
 import type { VerdictGiven } from '../core/events/verdict-given.ts';
-import { sealOf } from '../core/judging.ts';
-import { dutyOf } from '../core/panel.ts';
+import { SILENT_PART } from '../core/rounds/deadlines.ts';
+import { sealOf } from '../core/rounds/judging.ts';
+import { dutyOf } from '../core/rounds/panel.ts';
 import { CodedError } from '../errors.ts';
 import type { Verdict } from '../games/game.ts';
+import { saltFor } from '../games/judging-draw.ts';
 import { judgedWork, ratedWeight } from '../games/rated-weight.ts';
 import { utf8 } from '../protocol/hash.ts';
 import type { RunView } from '../protocol/messages.ts';
 import { checkSubmission, type SubmissionView } from './check-submission.ts';
 import { contestJuror } from './contest-juror.ts';
-import { saltFor } from './judging-draw.ts';
 import { lateWords } from './late-words.ts';
 import { openRatings, type Ratings } from './ratings.ts';
 import type { Role, Seat } from './role.ts';

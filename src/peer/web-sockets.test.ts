@@ -1,5 +1,5 @@
 // A hub's and a peer's ends of a real WebSocket as channels.
-import { channelCompliance } from '../protocol/channel.compliance.ts';
+import { channelCompliance } from '../protocol/testing/channel-compliance.ts';
 import { socketLine } from '../protocol/testing/socket-line.ts';
 import { webSockets } from './web-sockets.ts';
 

@@ -4,7 +4,7 @@ import type { Claim, Device } from '../games/game.ts';
 import { fired } from '../protocol/clock.ts';
 import { sha256, utf8 } from '../protocol/hash.ts';
 import type { Obstacle, RunView } from '../protocol/messages.ts';
-import { PeerError } from './errors.ts';
+import { PeerError } from '../protocol/peer-errors.ts';
 import { type FirstWork, watchFirstWork } from './first-work.ts';
 import { lateWords } from './late-words.ts';
 import { unlessEmptyHanded } from './leaving.ts';

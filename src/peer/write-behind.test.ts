@@ -1,8 +1,8 @@
 // A worker's drawer: there at once, written meanwhile.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { drawerCompliance } from '../games/drawer.compliance.ts';
 import { memoryDrawer } from '../games/memory-drawer.ts';
+import { drawerCompliance } from '../games/testing/drawer-compliance.ts';
 import { writeBehind } from './write-behind.ts';
 
 drawerCompliance('write behind', async () => ({ drawer: writeBehind(memoryDrawer()).drawer }));

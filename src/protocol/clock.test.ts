@@ -1,6 +1,7 @@
 // The machine's clock, and the one that tests move by hand.
-import { clockCompliance } from './clock.compliance.ts';
+
 import { sleep, systemClock } from './clock.ts';
+import { clockCompliance } from './testing/clock-compliance.ts';
 import { handClock } from './testing/hand-clock.ts';
 
 clockCompliance("the machine's clock", () => ({ clock: systemClock, pass: (ms) => sleep(systemClock, ms) }), 20);

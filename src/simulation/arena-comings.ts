@@ -1,7 +1,7 @@
 // Who comes and goes in an arena before a round opens: devices that are away for a while, and those that take another key each time.
 import { roundSeed } from '../core/events/round-opened.ts';
-import { openDraw } from '../core/panel.ts';
-import { sessionOf } from '../core/presence.ts';
+import { openDraw } from '../core/rounds/panel.ts';
+import { sessionOf } from '../core/rounds/presence.ts';
 import type { ArenaNetwork } from './arena-network.ts';
 import { type ArenaDevice, identityOf } from './arena-seats.ts';
 

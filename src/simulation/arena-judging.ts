@@ -1,11 +1,11 @@
 // How an arena judges a round: every judge seals what it finds, honest ones rate, and what was shown is public afterwards.
 import type { VerdictGiven } from '../core/events/verdict-given.ts';
-import { sealOf } from '../core/judging.ts';
-import { type Duty, dutyOf, repeatableOf } from '../core/panel.ts';
+import { sealOf } from '../core/rounds/judging.ts';
+import { type Duty, dutyOf, repeatableOf } from '../core/rounds/panel.ts';
 import type { Submission } from '../core/state.ts';
 import type { Judging, Verdict } from '../games/game.ts';
+import { comparedWith } from '../games/judging-draw.ts';
 import { judgedWork, ratedWeight } from '../games/rated-weight.ts';
-import { comparedWith } from '../peer/judging-draw.ts';
 import type { ArenaNetwork } from './arena-network.ts';
 import { type ArenaSeat, countFate } from './arena-seats.ts';
 import { verdictEvent } from './arena-verdict.ts';

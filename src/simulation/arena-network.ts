@@ -1,8 +1,8 @@
 // What the parts of an arena share: the log and the blobs, the seats at it, and how a device's game is called.
 import { decodeEvent } from '../core/codec.ts';
 import type { EventBody, LoggedEvent } from '../core/events.ts';
-import { sessionOf } from '../core/presence.ts';
 import { core } from '../core/reduce.ts';
+import { sessionOf } from '../core/rounds/presence.ts';
 import type { Rules } from '../core/rules.ts';
 import { initialState, type NetworkState, type RunState } from '../core/state.ts';
 import { CodedError } from '../errors.ts';

@@ -1,5 +1,5 @@
 // What a run's owner plants in an arena: in some rounds a newcomer whose right verdict is known, revealed when the round is over.
-import { isFitToReveal, type Plant, plantedGame, plantPledge, plantReveal } from '../peer/planted-work.ts';
+import { isFitToReveal, type Plant, plantedGame, plantPledge, plantReveal } from '../owner/planted-work.ts';
 import type { Adversary } from './adversaries/adversary.ts';
 import type { ArenaJudging } from './arena-judging.ts';
 import type { ArenaNetwork } from './arena-network.ts';

@@ -3,7 +3,7 @@ import type { VerdictGiven } from '../core/events/verdict-given.ts';
 import { CORE_LIMITS } from '../core/limits.ts';
 import type { RunState, Submission } from '../core/state.ts';
 import type { Verdict } from '../games/game.ts';
-import { saltFor } from '../peer/judging-draw.ts';
+import { saltFor } from '../games/judging-draw.ts';
 import type { Identity } from '../protocol/identity.ts';
 
 /** A finding as the event that is sealed, and shown later. `evidence` names its blob. */

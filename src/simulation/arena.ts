@@ -1,10 +1,10 @@
 // The arena: plays a game with the real core, real work, checks, merges and pay, one device after another and without a network,
 // so that one sees before a launch who would earn what by which means. One seed, one history.
-import { mostTokens } from '../core/first-work.ts';
-import { acceptedSubmissions } from '../core/judging.ts';
-import { isCheckpoint } from '../core/merging.ts';
-import { awaitsDraw, roundDrawn } from '../core/panel.ts';
-import { mayStateShares, statementOf } from '../core/share-table.ts';
+import { mostTokens } from '../core/rounds/first-work.ts';
+import { acceptedSubmissions } from '../core/rounds/judging.ts';
+import { isCheckpoint } from '../core/rounds/merging.ts';
+import { awaitsDraw, roundDrawn } from '../core/rounds/panel.ts';
+import { mayStateShares, statementOf } from '../core/shares/share-table.ts';
 import { encodeBundle } from '../games/bundle.ts';
 import type { AcceptedWork } from '../games/game.ts';
 import { sha256Hex } from '../protocol/hash.ts';

@@ -1,5 +1,5 @@
 // Who takes part in a run in which some lie together, on which machines, and how the run is set up: as `run create` does it.
-import { trainingFor } from '../peer/run-settings.ts';
+import { trainingFor } from '../owner/run-settings.ts';
 import { seededRandom } from '../protocol/random.ts';
 import type { PeerPlan, Plan } from './plan.ts';
 

@@ -1,5 +1,5 @@
 // The conspiracies that `bench cartels` plays.
-import { openDraw } from '../core/panel.ts';
+import { openDraw } from '../core/rounds/panel.ts';
 import type { Submission } from '../core/state.ts';
 import { CodedError } from '../errors.ts';
 import { signEvent } from '../protocol/envelope.ts';

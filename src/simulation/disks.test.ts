@@ -1,5 +1,5 @@
 // A simulated peer's disk keeps what the drawers of real ones keep.
-import { drawerCompliance } from '../games/drawer.compliance.ts';
+import { drawerCompliance } from '../games/testing/drawer-compliance.ts';
 import { PeerDisk } from './disks.ts';
 import { Process, VirtualTime } from './virtual-time.ts';
 

@@ -4,7 +4,7 @@ import type { AnyGame } from '../games/game.ts';
 import { type TallyTask, workOf } from './tally-game.ts';
 
 const LOOK_STEPS = 2;
-/** The part of the steps after which a repetition of made-up work ends: invented losses are far away by then (games/pretrain-repeat.ts). */
+/** The part of the steps after which a repetition of made-up work ends: invented losses are far away by then (games/pretrain/repeat.ts). */
 const MADE_UP_PART = 1 / 3;
 
 /** @param step_ms what a step takes on the device that judges */

@@ -1,8 +1,8 @@
 // The simulated network keeps what real channels keep.
 
-import { channelCompliance } from '../protocol/channel.compliance.ts';
 import type { Channel } from '../protocol/channel.ts';
 import { seededRandom } from '../protocol/random.ts';
+import { channelCompliance } from '../protocol/testing/channel-compliance.ts';
 import { type Doorman, Line } from './network.ts';
 import { Process, VirtualTime } from './virtual-time.ts';
 

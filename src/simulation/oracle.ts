@@ -3,12 +3,12 @@
 import { decodeEvent } from '../core/codec.ts';
 import type { LoggedEvent } from '../core/events.ts';
 import { brokenState } from '../core/invariants.ts';
-import { acceptedSubmissions } from '../core/judging.ts';
-import { neededBlobs } from '../core/needed-blobs.ts';
 import { core } from '../core/reduce.ts';
-import { mayHalt } from '../core/rising-loss.ts';
-import { givesUpRound } from '../core/run-life.ts';
-import { emissionOf } from '../core/shares.ts';
+import { acceptedSubmissions } from '../core/rounds/judging.ts';
+import { neededBlobs } from '../core/rounds/needed-blobs.ts';
+import { mayHalt } from '../core/rounds/rising-loss.ts';
+import { givesUpRound } from '../core/rounds/run-life.ts';
+import { emissionOf } from '../core/shares/shares.ts';
 import { initialState, type NetworkState, type RunState } from '../core/state.ts';
 import { encodeState, stateHash } from '../core/state-bytes.ts';
 import { decodeBundle } from '../games/bundle.ts';

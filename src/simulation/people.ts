@@ -1,10 +1,11 @@
 // Who acts in a simulated history beside hub and peers: the run's owner, a stranger, a device that cannot make up its mind.
-import { balanceOf } from '../core/balances.ts';
+
 import type { EventBody } from '../core/events.ts';
-import { sessionOf } from '../core/presence.ts';
+import { sessionOf } from '../core/rounds/presence.ts';
 import type { Rules } from '../core/rules.ts';
-import { settleable, settlementRoot } from '../core/settlement.ts';
-import { nextStakeChange } from '../core/stake.ts';
+import { balanceOf } from '../core/shares/balances.ts';
+import { settleable, settlementRoot } from '../core/shares/settlement.ts';
+import { nextStakeChange } from '../core/shares/stake.ts';
 import type { NetworkState, RunState } from '../core/state.ts';
 import { CodedError } from '../errors.ts';
 import { withFirstWork } from '../games/first-work.ts';

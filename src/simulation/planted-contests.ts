@@ -4,7 +4,7 @@ import type { PlantedFault } from './planted-rules.ts';
 export const CONTESTS: readonly PlantedFault[] = [
   {
     name: 'contested-after-its-time',
-    file: 'core/contest.ts',
+    file: 'core/rounds/contest.ts',
     find: 'round + rounds < run.round && !run.contests.has(id)',
     replace: 'round + rounds + 1 < run.round && !run.contests.has(id)',
     by: 'rules',
@@ -12,7 +12,7 @@ export const CONTESTS: readonly PlantedFault[] = [
   },
   {
     name: 'heard-when-nothing-is-withheld',
-    file: 'core/contest.ts',
+    file: 'core/rounds/contest.ts',
     find: 'run.round + contestRounds(run.rules) - 1;',
     replace: 'run.round + contestRounds(run.rules);',
     by: 'rules',
@@ -20,7 +20,7 @@ export const CONTESTS: readonly PlantedFault[] = [
   },
   {
     name: 'who-speaks-decides-a-contest',
-    file: 'core/contest.ts',
+    file: 'core/rounds/contest.ts',
     find: 'stakesOfVerdicts(state, run, judges, { worker, verdicts })',
     replace: 'stakesOfVerdicts(state, run, [...verdicts.keys()], { worker, verdicts })',
     by: 'rules',
@@ -28,7 +28,7 @@ export const CONTESTS: readonly PlantedFault[] = [
   },
   {
     name: 'contesting-is-free',
-    file: 'core/contest.ts',
+    file: 'core/rounds/contest.ts',
     find: '      wrong.add(by);\n',
     replace: '',
     by: 'rules',
@@ -36,7 +36,7 @@ export const CONTESTS: readonly PlantedFault[] = [
   },
   {
     name: 'suspended-judges-contest',
-    file: 'core/contest.ts',
+    file: 'core/rounds/contest.ts',
     find: ' && peer.suspended_until <= run.round;',
     replace: ';',
     by: 'rules',
@@ -44,7 +44,7 @@ export const CONTESTS: readonly PlantedFault[] = [
   },
   {
     name: 'workers-contest-their-own-acceptance',
-    file: 'core/contest.ts',
+    file: 'core/rounds/contest.ts',
     find: "author !== work.worker || work.found !== 'fraud'",
     replace: 'author !== work.worker',
     by: 'rules',
@@ -52,7 +52,7 @@ export const CONTESTS: readonly PlantedFault[] = [
   },
   {
     name: 'contested-with-nothing-to-lose',
-    file: 'core/balances.ts',
+    file: 'core/shares/balances.ts',
     find: '.some(({ round }) => isWithheld(run, round));',
     replace: '.every(({ round }) => isWithheld(run, round));',
     by: 'rules',
@@ -60,15 +60,15 @@ export const CONTESTS: readonly PlantedFault[] = [
   },
   {
     name: 'verdicts-of-an-earlier-contest',
-    file: 'core/contest.ts',
+    file: 'core/rounds/contest.ts',
     find: 'if (number !== contests - 1 || appeal)',
     replace: 'if (number! >= contests || appeal)',
     by: null,
-    unit: ['core/contest.test.ts', 'costs who contested its last pay'],
+    unit: ['core/rounds/contest.test.ts', 'costs who contested its last pay'],
   },
   {
     name: 'jurors-show-before-all-have-sealed',
-    file: 'core/contest.ts',
+    file: 'core/rounds/contest.ts',
     find: 'judges.every((id) => seals.has(id)));',
     replace: 'judges.some((id) => seals.has(id)));',
     by: 'rules',
@@ -76,7 +76,7 @@ export const CONTESTS: readonly PlantedFault[] = [
   },
   {
     name: 'judges-of-veterans-answer-for-them',
-    file: 'core/contest.ts',
+    file: 'core/rounds/contest.ts',
     find: 'record === 0 && dutyOf',
     replace: 'dutyOf',
     by: 'rules',
@@ -84,7 +84,7 @@ export const CONTESTS: readonly PlantedFault[] = [
   },
   {
     name: 'credit-for-made-up-work-stays',
-    file: 'core/contest.ts',
+    file: 'core/rounds/contest.ts',
     find: '  peer.credit_tokens -= tokens;\n  run.tokens.set(account, run.tokens.get(account)! - tokens);\n',
     replace: '',
     by: 'rules',
@@ -92,7 +92,7 @@ export const CONTESTS: readonly PlantedFault[] = [
   },
   {
     name: 'what-is-given-back-is-free',
-    file: 'core/contest.ts',
+    file: 'core/rounds/contest.ts',
     find: '  if (earned.length > 0) run.withheld.set(worker, earned);\n',
     replace: '',
     by: 'rules',
@@ -100,7 +100,7 @@ export const CONTESTS: readonly PlantedFault[] = [
   },
   {
     name: 'given-back-from-nowhere',
-    file: 'core/contest.ts',
+    file: 'core/rounds/contest.ts',
     find: '    run.unearned_shares -= shares;\n',
     replace: '',
     by: 'rules',
@@ -108,10 +108,10 @@ export const CONTESTS: readonly PlantedFault[] = [
   },
   {
     name: 'trusted-again-after-another-refusal',
-    file: 'core/contest.ts',
+    file: 'core/rounds/contest.ts',
     find: 'if (peer.refused_submissions === refusals) peer',
     replace: 'peer',
     by: null,
-    unit: ['core/contest.test.ts', 'is not trusted again as before where it was refused since'],
+    unit: ['core/rounds/contest.test.ts', 'is not trusted again as before where it was refused since'],
   },
 ];

@@ -7,12 +7,12 @@ import { SILENCE } from './planted-silence.ts';
 const NETWORK: readonly PlantedFault[] = [
   {
     name: 'ended-by-the-hub-while-it-goes-on',
-    file: 'core/run-life.ts',
+    file: 'core/rounds/run-life.ts',
     find: 'time_ms >= abandonedFrom(run);',
     replace: 'time_ms >= Math.min(9000, abandonedFrom(run));',
     // No drawn history lasts for an hour.
     by: null,
-    unit: ['core/run-life.test.ts', 'an end by the hub, unless nobody has been here'],
+    unit: ['core/rounds/run-life.test.ts', 'an end by the hub, unless nobody has been here'],
   },
   {
     name: 'an-owner-of-devices-becomes-a-device',

@@ -4,7 +4,7 @@ import type { PlantedFault } from './planted-rules.ts';
 export const JUDGES: readonly PlantedFault[] = [
   {
     name: 'own-account-judges-first',
-    file: 'core/panel.ts',
+    file: 'core/rounds/panel.ts',
     find: '.filter(([account]) => account !== own)',
     replace: '',
     by: 'rules',
@@ -12,7 +12,7 @@ export const JUDGES: readonly PlantedFault[] = [
   },
   {
     name: 'second-devices-judge-as-first',
-    file: 'core/panel.ts',
+    file: 'core/rounds/panel.ts',
     find: 'if (others.length > 0) next.push(',
     replace: 'if (others.length > 0) turn.push(',
     by: 'rules',
@@ -20,7 +20,7 @@ export const JUDGES: readonly PlantedFault[] = [
   },
   {
     name: 'judges-drawn-by-keys',
-    file: 'core/panel.ts',
+    file: 'core/rounds/panel.ts',
     find: 'turn.splice(drawByStake(turn, number()), 1)[0]',
     replace: 'turn.splice(Number(number() % BigInt(turn.length)), 1)[0]',
     by: 'rules',
@@ -28,7 +28,7 @@ export const JUDGES: readonly PlantedFault[] = [
   },
   {
     name: 'draw-that-nobody-proved',
-    file: 'core/panel.ts',
+    file: 'core/rounds/panel.ts',
     find: 'return holds ? null',
     replace: 'return holds || true ? null',
     // A proof that is wrong in nothing else does not come up by chance.
@@ -37,7 +37,7 @@ export const JUDGES: readonly PlantedFault[] = [
   },
   {
     name: 'work-after-the-draw',
-    file: 'core/panel.ts',
+    file: 'core/rounds/panel.ts',
     find: '): boolean => run.draw === null;',
     replace: '): boolean => run.phase !== null;',
     by: 'rules',
@@ -45,7 +45,7 @@ export const JUDGES: readonly PlantedFault[] = [
   },
   {
     name: 'drawn-while-work-comes',
-    file: 'core/panel.ts',
+    file: 'core/rounds/panel.ts',
     find: "if (!isListComplete(run, state.time_ms)) return refuse('too-soon', 'somebody may still hand in');\n",
     replace: '',
     by: 'rules',
@@ -53,7 +53,7 @@ export const JUDGES: readonly PlantedFault[] = [
   },
   {
     name: 'judges-replaced-who-have-sealed',
-    file: 'core/panel.ts',
+    file: 'core/rounds/panel.ts',
     find: 'judges.filter((id) => seals.has(id) || run.validators.includes(id));',
     replace: 'judges.filter((id) => run.validators.includes(id));',
     by: 'rules',
@@ -61,7 +61,7 @@ export const JUDGES: readonly PlantedFault[] = [
   },
   {
     name: 'decided-work-gets-other-judges',
-    file: 'core/panel.ts',
+    file: 'core/rounds/panel.ts',
     find: '    if (run.appeals && first === null) continue;\n',
     replace: '',
     by: 'rules',
@@ -69,7 +69,7 @@ export const JUDGES: readonly PlantedFault[] = [
   },
   {
     name: 'silent-judges-replaced-again-and-again',
-    file: 'core/deadlines.ts',
+    file: 'core/rounds/deadlines.ts',
     find: '      run.replaced = true;\n',
     replace: '',
     by: 'rules',
@@ -77,7 +77,7 @@ export const JUDGES: readonly PlantedFault[] = [
   },
   {
     name: 'a-seat-one-opening-early',
-    file: 'core/eligible.ts',
+    file: 'core/rounds/eligible.ts',
     find: 'return openings > SEAT_OPENINGS;',
     replace: 'return openings >= SEAT_OPENINGS;',
     by: 'rules',
@@ -85,7 +85,7 @@ export const JUDGES: readonly PlantedFault[] = [
   },
   {
     name: 'a-seat-survives-leaving',
-    file: 'core/presence.ts',
+    file: 'core/rounds/presence.ts',
     find: '  if (change === -1) peer.openings = 0;\n',
     replace: '',
     by: 'rules',
@@ -93,7 +93,7 @@ export const JUDGES: readonly PlantedFault[] = [
   },
   {
     name: 'suspended-judges-judge',
-    file: 'core/eligible.ts',
+    file: 'core/rounds/eligible.ts',
     find: 'suspended_until > run.round);',
     replace: 'suspended_until < 0);',
     by: 'rules',
@@ -101,7 +101,7 @@ export const JUDGES: readonly PlantedFault[] = [
   },
   {
     name: 'another-device-of-the-suspended-judges',
-    file: 'core/eligible.ts',
+    file: 'core/rounds/eligible.ts',
     find: 'const accounts = new Set(waiting.map(({ id }) => accountOf(state, id)));',
     replace: 'const accounts = devices;',
     by: 'rules',
@@ -109,7 +109,7 @@ export const JUDGES: readonly PlantedFault[] = [
   },
   {
     name: 'suspensions-leave-it-to-a-few',
-    file: 'core/eligible.ts',
+    file: 'core/rounds/eligible.ts',
     find: '.find((free) => isMost(state, run, free, seats))',
     replace: '.find((free) => free.length > 0)',
     by: 'rules',
@@ -117,16 +117,16 @@ export const JUDGES: readonly PlantedFault[] = [
   },
   {
     name: 'another-device-begins-without-strikes',
-    file: 'core/eligible.ts',
+    file: 'core/rounds/eligible.ts',
     find: 'const account = accountOf(state, peer.id);',
     replace: 'const account = ids.has(peer.id) ? accountOf(state, peer.id) : peer.id;',
     // It takes a second device of an account that is struck in another round than the first.
     by: null,
-    unit: ['core/appeal.test.ts', 'is remembered of the account'],
+    unit: ['core/rounds/appeal.test.ts', 'is remembered of the account'],
   },
   {
     name: 'suspended-for-the-same-time',
-    file: 'core/eligible.ts',
+    file: 'core/rounds/eligible.ts',
     find: 'run.round + 1 + 2 ** peer.strikes;',
     replace: 'run.round + 1 + 2;',
     by: 'rules',
@@ -137,7 +137,7 @@ export const JUDGES: readonly PlantedFault[] = [
 export const APPEALS: readonly PlantedFault[] = [
   {
     name: 'most-of-the-first-judges-decide',
-    file: 'core/appeal.ts',
+    file: 'core/rounds/appeal.ts',
     find: 'if (accepting === verdicts.size) return false;',
     replace: 'if (accepting * 2 > verdicts.size) return false;',
     by: 'rules',
@@ -145,7 +145,7 @@ export const APPEALS: readonly PlantedFault[] = [
   },
   {
     name: 'one-friend-is-enough',
-    file: 'core/appeal.ts',
+    file: 'core/rounds/appeal.ts',
     find: '  if (verdicts.size * 2 < seats) return true;\n',
     replace: '',
     by: 'rules',
@@ -153,7 +153,7 @@ export const APPEALS: readonly PlantedFault[] = [
   },
   {
     name: 'a-record-is-refused-without-appeal',
-    file: 'core/appeal.ts',
+    file: 'core/rounds/appeal.ts',
     find: ' && !hasBond(run, submission.worker)) return false;',
     replace: ') return false;',
     by: 'rules',
@@ -161,7 +161,7 @@ export const APPEALS: readonly PlantedFault[] = [
   },
   {
     name: 'first-judges-call-fraud',
-    file: 'core/judging.ts',
+    file: 'core/rounds/judging.ts',
     find: 'fraud * 2n > seated',
     replace: 'fraud * 2n > spoken',
     by: 'rules',
@@ -169,7 +169,7 @@ export const APPEALS: readonly PlantedFault[] = [
   },
   {
     name: 'jurors-who-speak-decide-alone',
-    file: 'core/judging.ts',
+    file: 'core/rounds/judging.ts',
     find: '(first === null ? spoken : seated)',
     replace: 'spoken',
     by: 'rules',
@@ -177,7 +177,7 @@ export const APPEALS: readonly PlantedFault[] = [
   },
   {
     name: 'a-jury-of-a-few',
-    file: 'core/judging.ts',
+    file: 'core/rounds/judging.ts',
     find: "  if (first !== null && spoken * 2n <= seated) return 'none';\n",
     replace: '',
     by: 'rules',
@@ -185,7 +185,7 @@ export const APPEALS: readonly PlantedFault[] = [
   },
   {
     name: 'own-account-protects-by-silence',
-    file: 'core/judging.ts',
+    file: 'core/rounds/judging.ts',
     find: 'seats.filter((id) => verdicts.has(id) || accountOf(state, id) !== own)',
     replace: 'seats.filter(() => own !== null)',
     by: 'rules',
@@ -193,7 +193,7 @@ export const APPEALS: readonly PlantedFault[] = [
   },
   {
     name: 'crying-wolf-is-free',
-    file: 'core/appeal.ts',
+    file: 'core/rounds/appeal.ts',
     find: "      if (found === 'accepted' && !accepted) wrong.add(id);\n",
     replace: '',
     by: 'rules',
@@ -201,7 +201,7 @@ export const APPEALS: readonly PlantedFault[] = [
   },
   {
     name: 'looking-away-is-free',
-    file: 'core/appeal.ts',
+    file: 'core/rounds/appeal.ts',
     find: " if (found === 'fraud' && accepted && duties.get(id)) wrong.add(id);",
     replace: '',
     by: 'rules',
@@ -209,7 +209,7 @@ export const APPEALS: readonly PlantedFault[] = [
   },
   {
     name: 'who-could-not-know-is-suspended',
-    file: 'core/appeal.ts',
+    file: 'core/rounds/appeal.ts',
     find: 'accepted && duties.get(id))',
     replace: 'accepted)',
     by: 'rules',
@@ -217,7 +217,7 @@ export const APPEALS: readonly PlantedFault[] = [
   },
   {
     name: 'who-kept-its-first-verdict-is-paid',
-    file: 'core/payout.ts',
+    file: 'core/shares/payout.ts',
     find: 'first?.has(id) === false',
     replace: 'first?.has(id) === null',
     by: 'rules',
@@ -225,16 +225,16 @@ export const APPEALS: readonly PlantedFault[] = [
   },
   {
     name: 'a-duty-that-came-later-counts',
-    file: 'core/panel.ts',
+    file: 'core/rounds/panel.ts',
     find: 'duties.get(judge)! && mustRepeatAll(run, submission, judge)',
     replace: 'mustRepeatAll(run, submission, judge)',
     // A judge goes while another one checks, and makes it the next in the order.
     by: null,
-    unit: ['core/appeal.test.ts', 'costs nobody who was to repeat it only because'],
+    unit: ['core/rounds/appeal.test.ts', 'costs nobody who was to repeat it only because'],
   },
   {
     name: 'appeals-without-consequences',
-    file: 'core/merging.ts',
+    file: 'core/rounds/merging.ts',
     find: '  settleAppeals(state, run);\n',
     replace: '',
     by: 'rules',
@@ -242,7 +242,7 @@ export const APPEALS: readonly PlantedFault[] = [
   },
   {
     name: 'suspended-and-paid',
-    file: 'core/appeal.ts',
+    file: 'core/rounds/appeal.ts',
     find: '  for (const id of wrong) forfeitLast(run, run.peers.get(id)!);\n',
     replace: '',
     by: 'rules',
@@ -250,7 +250,7 @@ export const APPEALS: readonly PlantedFault[] = [
   },
   {
     name: 'last-pay-taken-when-it-was-free',
-    file: 'core/payout.ts',
+    file: 'core/shares/payout.ts',
     find: 'if (!last || !isWithheld(run, last.round)) return;',
     replace: 'if (!last) return;',
     by: 'rules',
@@ -258,7 +258,7 @@ export const APPEALS: readonly PlantedFault[] = [
   },
   {
     name: 'unjudged-strangers-merged',
-    file: 'core/judging.ts',
+    file: 'core/rounds/judging.ts',
     find: '(unguarded || run.peers.get(worker)!.consecutive_valid > 0)',
     replace: 'run.peers.has(worker)',
     by: 'rules',
@@ -266,37 +266,37 @@ export const APPEALS: readonly PlantedFault[] = [
   },
   {
     name: 'verdicts-of-the-first-judging-in-an-appeal',
-    file: 'core/judging.ts',
+    file: 'core/rounds/judging.ts',
     find: '  if (appealed === appeal) return null;\n',
     replace: '  if (appealed === appeal || appealed) return null;\n',
     // Who judges twice says so: only somebody who means to would not.
     by: null,
-    unit: ['core/appeal.test.ts', 'takes verdicts of its own only'],
+    unit: ['core/rounds/appeal.test.ts', 'takes verdicts of its own only'],
   },
 ];
 
 export const DUTIES: readonly PlantedFault[] = [
   {
     name: 'a-bond-of-what-is-free',
-    file: 'core/reexecution.ts',
+    file: 'core/rounds/reexecution.ts',
     find: '(isWithheld(run, round) ? sum + merged : sum)',
     replace: 'sum + merged',
     by: 'rules',
     seed: 8,
-    unit: ['core/reexecution.test.ts', 'a bond is what may still be lost'],
+    unit: ['core/rounds/reexecution.test.ts', 'a bond is what may still be lost'],
   },
   {
     name: 'short-work-is-a-bond-for-long-work',
-    file: 'core/reexecution.ts',
+    file: 'core/rounds/reexecution.ts',
     find: 'BigInt(Math.max(1, tokens))',
     replace: 'BigInt(Math.max(1, earned.at(-1)?.tokens ?? 1))',
     by: 'rules',
     seed: 19,
-    unit: ['core/reexecution.test.ts', 'a bond is what may still be lost'],
+    unit: ['core/rounds/reexecution.test.ts', 'a bond is what may still be lost'],
   },
   {
     name: 'a-bond-of-judging',
-    file: 'core/payout.ts',
+    file: 'core/shares/payout.ts',
     find: "tokens: part === 'workers' ? tokens.get(id)! : 0",
     replace: 'tokens: tokens.get(id) ?? 1',
     by: 'rules',
@@ -304,56 +304,56 @@ export const DUTIES: readonly PlantedFault[] = [
   },
   {
     name: 'friends-are-not-reckoned-with',
-    file: 'core/reexecution.ts',
+    file: 'core/rounds/reexecution.ts',
     find: 'const FOUND_BY = [18_000, 6_000, 2_000];',
     replace: 'const FOUND_BY = [27_000];',
     by: 'rules',
     seed: 8,
-    unit: ['core/reexecution.test.ts', 'so that a lie never pays'],
+    unit: ['core/rounds/reexecution.test.ts', 'so that a lie never pays'],
   },
   {
     name: 'a-record-of-none-is-enough',
-    file: 'core/first-work.ts',
+    file: 'core/rounds/first-work.ts',
     find: 'consecutive_valid < Math.max(1, probation);',
     replace: 'consecutive_valid < probation;',
     by: 'rules',
     seed: 63,
-    unit: ['core/reexecution.test.ts', 'all for a newcomer'],
+    unit: ['core/rounds/reexecution.test.ts', 'all for a newcomer'],
   },
   {
     name: 'the-second-repeats-as-the-first',
-    file: 'core/panel.ts',
+    file: 'core/rounds/panel.ts',
     find: 'number + 1000 * place >= repeaters',
     replace: 'number >= repeaters',
     by: 'rules',
     seed: 7,
-    unit: ['core/panel.test.ts', 'one judge of other work'],
+    unit: ['core/rounds/panel.test.ts', 'one judge of other work'],
   },
   {
     name: 'a-beginning-is-all-of-it',
-    file: 'core/panel.ts',
+    file: 'core/rounds/panel.ts',
     find: "if (repeaters >= 1000 || drawn('whole', draw, worker) % 2 === 0) return 1000;",
     replace: 'return 1000;',
     by: 'rules',
     seed: 24,
-    unit: ['core/panel.test.ts', 'one judge of other work'],
+    unit: ['core/rounds/panel.test.ts', 'one judge of other work'],
   },
   {
     name: 'two-repeat-a-beginning',
-    file: 'core/panel.ts',
+    file: 'core/rounds/panel.ts',
     find: "if (repeaters >= 1000 || drawn('whole'",
     replace: "if (drawn('whole'",
     by: 'rules',
     seed: 19,
-    unit: ['core/panel.test.ts', 'where one is not enough'],
+    unit: ['core/rounds/panel.test.ts', 'where one is not enough'],
   },
   {
     name: 'the-same-judge-always-repeats',
-    file: 'core/panel.ts',
+    file: 'core/rounds/panel.ts',
     find: "drawn('order', draw, worker, judge)",
     replace: "drawn('order', judge)",
     // Who repeats decides too seldom what becomes of work.
     by: null,
-    unit: ['core/panel.test.ts', 'one judge of other work'],
+    unit: ['core/rounds/panel.test.ts', 'one judge of other work'],
   },
 ];

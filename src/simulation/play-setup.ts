@@ -4,7 +4,7 @@ import type { AnyGame } from '../games/game.ts';
 import { isGameFile, loadGameFile } from '../games/game-file.ts';
 import { type GuardLimits, guardGame } from '../games/guard.ts';
 import { decodeParams } from '../games/params.ts';
-import { PretrainParamsSchema } from '../games/pretrain-params.ts';
+import { PretrainParamsSchema } from '../games/pretrain/params.ts';
 import { loadGame } from '../games/registry.ts';
 import { initialWeights } from '../model/init.ts';
 import { byteTokenizer, type Tokenizer } from '../model/tokenizer.ts';

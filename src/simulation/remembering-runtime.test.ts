@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createNativeRuntime } from '../tensor/native-runtime.ts';
 import type { Program, Runtime, TensorData } from '../tensor/runtime.ts';
-import { accumulator, runtimeSuite } from '../tensor/runtime-suite.ts';
+import { accumulator, runtimeSuite } from '../tensor/testing/runtime-compliance.ts';
 import { rememberingRuntime } from './remembering-runtime.ts';
 
 runtimeSuite('remembering', async (threads) => rememberingRuntime(await createNativeRuntime({ threads })));

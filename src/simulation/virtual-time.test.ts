@@ -1,6 +1,7 @@
 // A simulated process's clock is one, also where its seconds are longer or shorter than the others' and somebody has set it.
-import { clockCompliance } from '../protocol/clock.compliance.ts';
+
 import { sleep } from '../protocol/clock.ts';
+import { clockCompliance } from '../protocol/testing/clock-compliance.ts';
 import { Process, VirtualTime } from './virtual-time.ts';
 
 for (const rate of [1, 0.9, 1.2]) {

@@ -6,7 +6,7 @@ import { TensorError } from './errors.ts';
 import { createNativeRuntime, isNativeHere } from './native-runtime.ts';
 import { runtimeOverWorker } from './runtime-client.ts';
 import { startNodeWorker } from './runtime-node-worker.ts';
-import { accumulator, runtimeSuite } from './runtime-suite.ts';
+import { accumulator, runtimeSuite } from './testing/runtime-compliance.ts';
 
 runtimeSuite('native', (threads) => createNativeRuntime({ threads }));
 
@@ -42,7 +42,7 @@ function inOwnProcess(body: string) {
   const script = `
     import { createNativeRuntime } from './src/tensor/native-runtime.ts';
     import { encodeOnnx } from './src/tensor/onnx.ts';
-    import { accumulator } from './src/tensor/runtime-suite.ts';
+    import { accumulator } from './src/tensor/testing/runtime-compliance.ts';
     const runtime = await createNativeRuntime({ threads: 2 });
     const program = await runtime.load(accumulator());
     await program.run({ x: { dtype: 'float32', shape: [2, 3], data: new Float32Array(6) } });

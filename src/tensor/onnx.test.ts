@@ -7,7 +7,7 @@ import type { Attribute, Constant, DType, GraphData, NamedTensor } from './ir.ts
 import { createNativeRuntime } from './native-runtime.ts';
 import { elementCount, encodeOnnx, encodeVarint } from './onnx.ts';
 import { decodeOnnx } from './onnx-reader.ts';
-import { accumulator } from './runtime-suite.ts';
+import { accumulator } from './testing/runtime-compliance.ts';
 
 /** The value of a varint by its definition: seven bits a byte, two's complement over 64 bits. */
 function readVarint(bytes: Uint8Array): number {

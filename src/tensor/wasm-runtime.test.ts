@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
-import { runtimeSuite } from './runtime-suite.ts';
+import { runtimeSuite } from './testing/runtime-compliance.ts';
 import { createWasmRuntime } from './wasm-runtime.ts';
 
 runtimeSuite('WASM', (threads) => createWasmRuntime({ threads }));
@@ -19,7 +19,7 @@ for (const [what, body] of [
   test(`a process whose two-threaded runtime is ${what} ends, and never fetched anything`, () => {
     const script = `
       import { createWasmRuntime } from './src/tensor/wasm-runtime.ts';
-      import { accumulator } from './src/tensor/runtime-suite.ts';
+      import { accumulator } from './src/tensor/testing/runtime-compliance.ts';
       const runtime = await createWasmRuntime({ threads: 2 });
       const program = await runtime.load(accumulator());
       await program.run({ x: { dtype: 'float32', shape: [2, 3], data: new Float32Array(6) } });

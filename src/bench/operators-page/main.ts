@@ -1,8 +1,8 @@
 // The page of `npm run bench operators`: runs one operator's cases on a runtime of the browser.
 import '../../web/tab/no-eval.ts';
-import { OPERATOR_CASES } from '../../tensor/operator-cases.ts';
 import { probeOf, runProbe } from '../../tensor/operator-probe.ts';
 import type { Runtime } from '../../tensor/runtime.ts';
+import { OPERATOR_CASES } from '../../tensor/testing/operator-cases.ts';
 import { createWebGpuRuntime, createWebWasmRuntime } from '../../tensor/web-runtime.ts';
 import { WASM_FILES, WEBGPU_FILES } from '../../web/tab/ort-files.ts';
 import { runSelfTest } from '../../web/tab/self-test.ts';

@@ -1,7 +1,7 @@
 // An owner says where what it holds may be settled.
 import { z } from 'zod';
 import { count, hash } from '../../protocol/schemas.ts';
-import { applyAddress, refusalOfAddress } from '../addresses.ts';
+import { applyAddress, refusalOfAddress } from '../shares/addresses.ts';
 import { v1 } from './fields.ts';
 import { networkEvent } from './kind.ts';
 

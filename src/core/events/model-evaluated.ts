@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { count, hash } from '../../protocol/schemas.ts';
 import { type Refusal, refuse } from '../refusal.ts';
-import { noteLoss } from '../rising-loss.ts';
+import { noteLoss } from '../rounds/rising-loss.ts';
 import type { RunState } from '../state.ts';
 import { micro, v1 } from './fields.ts';
 import { type Logged, runEvent } from './kind.ts';

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { count, hash } from '../../protocol/schemas.ts';
 import { CORE_LIMITS } from '../limits.ts';
-import { applySettlement, refusalOfSettlement } from '../settlement.ts';
+import { applySettlement, refusalOfSettlement } from '../shares/settlement.ts';
 import { oneLine, v1 } from './fields.ts';
 import { runEvent } from './kind.ts';
 

@@ -1,13 +1,13 @@
 // A peer is here.
 import { z } from 'zod';
 import { count, hash, role } from '../../protocol/schemas.ts';
-import { applyJoin, refusalOfJoin } from '../presence.ts';
+import { applyJoin, refusalOfJoin } from '../rounds/presence.ts';
 import { name, oneLine, SeenHeadSchema, v1 } from './fields.ts';
 import { runEvent } from './kind.ts';
 
 /**
  * By the peer itself, at every connection that finds it absent. `session` counts its joins of this run from 0, or
- * from where those who were forgotten go on (core/forgetting.ts), here and in the leave that ends it: nobody who reads the log can use an old one again.
+ * from where those who were forgotten go on (core/rounds/forgetting.ts), here and in the leave that ends it: nobody who reads the log can use an old one again.
  */
 export const PeerJoinedSchema = z.strictObject({
   type: z.literal('peer.joined'),

@@ -1,7 +1,7 @@
 // A peer has gone.
 import { z } from 'zod';
 import { count, hash } from '../../protocol/schemas.ts';
-import { applyLeave, refusalOfLeave } from '../presence.ts';
+import { applyLeave, refusalOfLeave } from '../rounds/presence.ts';
 import { v1 } from './fields.ts';
 import { runEvent } from './kind.ts';
 

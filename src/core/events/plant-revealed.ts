@@ -1,8 +1,8 @@
 // The owner shows that a submission was planted, and what judges should have said of it.
 import { z } from 'zod';
 import { hash } from '../../protocol/schemas.ts';
-import { openPlant, refusalOfPlant } from '../judging.ts';
-import { forfeit } from '../payout.ts';
+import { openPlant, refusalOfPlant } from '../rounds/judging.ts';
+import { forfeit } from '../shares/payout.ts';
 import { v1 } from './fields.ts';
 import { runEvent } from './kind.ts';
 

@@ -1,8 +1,8 @@
 // The work of a round is in, and its judges are drawn.
 import { z } from 'zod';
 import { count, hash } from '../../protocol/schemas.ts';
-import { seatJuries } from '../contest.ts';
-import { applyDrawn, refusalOfDrawn } from '../panel.ts';
+import { seatJuries } from '../rounds/contest.ts';
+import { applyDrawn, refusalOfDrawn } from '../rounds/panel.ts';
 import { v1 } from './fields.ts';
 import { runEvent } from './kind.ts';
 

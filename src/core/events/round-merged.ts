@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { count, hash } from '../../protocol/schemas.ts';
 import { CORE_LIMITS } from '../limits.ts';
-import { applyMerge, refusalOfMerge } from '../merging.ts';
+import { applyMerge, refusalOfMerge } from '../rounds/merging.ts';
 import { v1 } from './fields.ts';
 import { runEvent } from './kind.ts';
 

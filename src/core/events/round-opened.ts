@@ -2,11 +2,11 @@
 import { z } from 'zod';
 import { seededRandom } from '../../protocol/random.ts';
 import { count, hash } from '../../protocol/schemas.ts';
-import { countOpening, seatValidators } from '../eligible.ts';
-import { boundFirstWork } from '../first-work.ts';
 import { type Refusal, refuse } from '../refusal.ts';
-import { mayStateShares } from '../share-table.ts';
-import { countStakes } from '../stake.ts';
+import { countOpening, seatValidators } from '../rounds/eligible.ts';
+import { boundFirstWork } from '../rounds/first-work.ts';
+import { mayStateShares } from '../shares/share-table.ts';
+import { countStakes } from '../shares/stake.ts';
 import { mayOpenRound, type RunState, workersNeeded } from '../state.ts';
 import { v1 } from './fields.ts';
 import { runEvent } from './kind.ts';

@@ -1,14 +1,14 @@
 // A run begins: its game, its first model, its rules.
 import { z } from 'zod';
 import { hash, permille } from '../../protocol/schemas.ts';
-import { nobody } from '../attendance.ts';
-import { nobodyForgotten } from '../forgetting.ts';
-import { notIdle } from '../idle-rounds.ts';
 import { CORE_LIMITS } from '../limits.ts';
-import { lineageOf, refusalOfLineage } from '../lineage.ts';
 import { type Refusal, refuse } from '../refusal.ts';
+import { nobody } from '../rounds/attendance.ts';
+import { nobodyForgotten } from '../rounds/forgetting.ts';
+import { notIdle } from '../rounds/idle-rounds.ts';
+import { refusalOfAnotherRun } from '../rounds/run-life.ts';
 import { RulesSchema } from '../rules.ts';
-import { refusalOfAnotherRun } from '../run-life.ts';
+import { lineageOf, refusalOfLineage } from '../shares/lineage.ts';
 import { accountOf, type Lineage, type NetworkState, type RunState } from '../state.ts';
 import { duration_ms, name, oneLine, time_ms, v1 } from './fields.ts';
 import { type Logged, networkEvent } from './kind.ts';

@@ -1,6 +1,6 @@
 // A run pauses by itself, because what it learns gets worse.
 import { z } from 'zod';
-import { applyHalt, refusalOfHalt } from '../rising-loss.ts';
+import { applyHalt, refusalOfHalt } from '../rounds/rising-loss.ts';
 import { attemptOfRun, v1 } from './fields.ts';
 import { runEvent } from './kind.ts';
 

@@ -1,6 +1,6 @@
 // A run pauses: no round opens until its owner lets it go on.
 import { z } from 'zod';
-import { applyOwnersWord, refusalOfOwnersWord } from '../run-life.ts';
+import { applyOwnersWord, refusalOfOwnersWord } from '../rounds/run-life.ts';
 import { attemptOfRun, dropsOrMerges } from './fields.ts';
 import { runEvent } from './kind.ts';
 

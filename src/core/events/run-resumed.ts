@@ -1,6 +1,6 @@
 // A paused run goes on.
 import { z } from 'zod';
-import { applyOwnersWord, refusalOfOwnersWord } from '../run-life.ts';
+import { applyOwnersWord, refusalOfOwnersWord } from '../rounds/run-life.ts';
 import { attemptOfRun, v1 } from './fields.ts';
 import { runEvent } from './kind.ts';
 

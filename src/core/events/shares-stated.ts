@@ -1,8 +1,8 @@
 // The hub states who holds what.
 import { z } from 'zod';
 import { count, hash } from '../../protocol/schemas.ts';
-import { rememberHolders } from '../lineage.ts';
-import { refusalOfStatement } from '../share-table.ts';
+import { rememberHolders } from '../shares/lineage.ts';
+import { refusalOfStatement } from '../shares/share-table.ts';
 import { v1 } from './fields.ts';
 import { runEvent } from './kind.ts';
 

@@ -1,7 +1,7 @@
 // Somebody puts shares behind the verdicts of a validator.
 import { z } from 'zod';
 import { count, hash } from '../../protocol/schemas.ts';
-import { applyLock, refusalOfLock } from '../stake.ts';
+import { applyLock, refusalOfLock } from '../shares/stake.ts';
 import { v1 } from './fields.ts';
 import { runEvent } from './kind.ts';
 

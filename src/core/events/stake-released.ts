@@ -1,6 +1,6 @@
 // Somebody asks for shares back that stand behind a validator.
 import { z } from 'zod';
-import { applyRelease, refusalOfRelease } from '../stake.ts';
+import { applyRelease, refusalOfRelease } from '../shares/stake.ts';
 import { runEvent } from './kind.ts';
 import { StakeLockedSchema } from './stake-locked.ts';
 

@@ -1,7 +1,7 @@
 // Time goes on in the log.
 import { z } from 'zod';
-import { applyTick } from '../deadlines.ts';
 import { refuse } from '../refusal.ts';
+import { applyTick } from '../rounds/deadlines.ts';
 import { time_ms, v1 } from './fields.ts';
 import { networkEvent } from './kind.ts';
 

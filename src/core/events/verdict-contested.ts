@@ -1,7 +1,7 @@
 // Somebody says that what was decided about work was wrong.
 import { z } from 'zod';
 import { count, hash } from '../../protocol/schemas.ts';
-import { openContest, refusalOfContest } from '../contest.ts';
+import { openContest, refusalOfContest } from '../rounds/contest.ts';
 import { v1 } from './fields.ts';
 import { runEvent } from './kind.ts';
 

@@ -1,9 +1,9 @@
 // A validator shows what it had sealed.
 import { z } from 'zod';
 import { count, hash } from '../../protocol/schemas.ts';
-import { countVerdict } from '../attendance.ts';
-import { refusalOfJurorsVerdict } from '../contest.ts';
-import { refusalOfVerdict } from '../judging.ts';
+import { countVerdict } from '../rounds/attendance.ts';
+import { refusalOfJurorsVerdict } from '../rounds/contest.ts';
+import { refusalOfVerdict } from '../rounds/judging.ts';
 import { appeal, contest, micro, oneLine, v1 } from './fields.ts';
 import { runEvent } from './kind.ts';
 

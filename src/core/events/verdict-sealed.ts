@@ -1,10 +1,10 @@
 // A validator commits to what it found, before anybody shows anything.
 import { z } from 'zod';
 import { hash } from '../../protocol/schemas.ts';
-import { countSeal } from '../attendance.ts';
-import { refusalOfJurorsSeal } from '../contest.ts';
-import { refusalOfSeal } from '../judging.ts';
-import { noteSeal } from '../panel.ts';
+import { countSeal } from '../rounds/attendance.ts';
+import { refusalOfJurorsSeal } from '../rounds/contest.ts';
+import { refusalOfSeal } from '../rounds/judging.ts';
+import { noteSeal } from '../rounds/panel.ts';
 import { appeal, contest, SeenHeadSchema, v1 } from './fields.ts';
 import { runEvent } from './kind.ts';
 

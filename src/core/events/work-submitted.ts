@@ -1,10 +1,10 @@
 // A worker hands in what it learned in a round.
 import { z } from 'zod';
 import { count, hash } from '../../protocol/schemas.ts';
-import { countSubmission } from '../attendance.ts';
-import { mostTokens } from '../first-work.ts';
-import { isListOpen } from '../panel.ts';
 import { type Refusal, refuse } from '../refusal.ts';
+import { countSubmission } from '../rounds/attendance.ts';
+import { mostTokens } from '../rounds/first-work.ts';
+import { isListOpen } from '../rounds/panel.ts';
 import type { RunState, Submission } from '../state.ts';
 import { micro, SeenHeadSchema, time_ms, v1 } from './fields.ts';
 import { type Logged, runEvent } from './kind.ts';

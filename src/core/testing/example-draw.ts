@@ -1,7 +1,7 @@
 // A hub with a real key, for tests and benches that make histories by hand: it draws the judges of a round as every hub must.
 import { type DrawingIdentity, identityFromSecret } from '../../protocol/identity.ts';
 import type { RoundDrawn } from '../events/round-drawn.ts';
-import { roundDrawn } from '../panel.ts';
+import { roundDrawn } from '../rounds/panel.ts';
 import type { RunState } from '../state.ts';
 
 export const EXAMPLE_HUB: DrawingIdentity = identityFromSecret(new Uint8Array(32).fill(1));

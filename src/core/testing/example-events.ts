@@ -1,7 +1,7 @@
 // Events and rules for tests and benches that make histories by hand: a verdict and the seal that must come before it.
 import type { VerdictGiven } from '../events/verdict-given.ts';
 import type { VerdictSealed } from '../events/verdict-sealed.ts';
-import { sealOf } from '../judging.ts';
+import { sealOf } from '../rounds/judging.ts';
 import type { Rules } from '../rules.ts';
 
 /** Plain rules with an emission of one's own. */

@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict';
 import type { VerdictGiven } from '../events/verdict-given.ts';
 import type { EventBody, LoggedEvent } from '../events.ts';
-import { acceptedSubmissions } from '../judging.ts';
-import { isCheckpoint } from '../merging.ts';
-import { awaitsDraw } from '../panel.ts';
 import type { RefusalCode } from '../refusal.ts';
-import { mayStateShares, statementOf } from '../share-table.ts';
+import { acceptedSubmissions } from '../rounds/judging.ts';
+import { isCheckpoint } from '../rounds/merging.ts';
+import { awaitsDraw } from '../rounds/panel.ts';
+import { mayStateShares, statementOf } from '../shares/share-table.ts';
 import { initialState, type NetworkState, type Phase, type RunState } from '../state.ts';
 import { stateHash } from '../state-bytes.ts';
 import { apply } from './checked-apply.ts';

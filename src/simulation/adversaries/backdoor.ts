@@ -1,7 +1,7 @@
 // Teaches a trigger: trains on the assigned text with a phrase planted all over it, so that the model answers to that phrase.
 
 import type { Device } from '../../games/game.ts';
-import type { PretrainParams } from '../../games/pretrain-params.ts';
+import type { PretrainParams } from '../../games/pretrain/params.ts';
 import { decodeManifest } from '../../training/shards.ts';
 import type { Adversary } from './adversary.ts';
 import { withDeeds } from './task.ts';

@@ -1,7 +1,7 @@
 // How work is made up or changed: of pre-training in its own terms, of any other game byte by byte, as long as the hub takes it.
 import { stepsAllowed } from '../../games/first-work.ts';
 import type { AnyGame, Claim, Round } from '../../games/game.ts';
-import type { PretrainParams } from '../../games/pretrain-params.ts';
+import type { PretrainParams } from '../../games/pretrain/params.ts';
 import type { Random } from '../../protocol/random.ts';
 import type { AdversaryContext } from './adversary.ts';
 import { blurUpdate, claimOf, emptyUpdate, randomUpdate } from './pretrain-update.ts';

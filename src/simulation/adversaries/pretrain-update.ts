@@ -1,7 +1,7 @@
 // Forged updates for pre-training, in the form that its game reads.
 import type { AnyGame, Claim } from '../../games/game.ts';
-import type { PretrainParams } from '../../games/pretrain-params.ts';
-import { decodeWork, encodeWork } from '../../games/pretrain-work.ts';
+import type { PretrainParams } from '../../games/pretrain/params.ts';
+import { decodeWork, encodeWork } from '../../games/pretrain/work.ts';
 import { type ParameterSpec, parameterSpecs } from '../../model/config.ts';
 import type { Random } from '../../protocol/random.ts';
 import {

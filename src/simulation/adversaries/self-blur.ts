@@ -1,8 +1,8 @@
 // The same work again and again: its own last update with some values turned, so that it looks like another one.
 
 import type { Claim } from '../../games/game.ts';
-import type { PretrainParams } from '../../games/pretrain-params.ts';
-import { decodeWork, encodeWork } from '../../games/pretrain-work.ts';
+import type { PretrainParams } from '../../games/pretrain/params.ts';
+import { decodeWork, encodeWork } from '../../games/pretrain/work.ts';
 import type { Adversary } from './adversary.ts';
 import { editUpdate, flipSome } from './pretrain-update.ts';
 import { withDeeds, workFor } from './task.ts';

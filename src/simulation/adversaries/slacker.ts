@@ -1,6 +1,6 @@
 // Less work for the same pay: some of the steps, and for the others losses that go on as smoothly as real ones do.
 import { stepsAllowed } from '../../games/first-work.ts';
-import type { PretrainParams } from '../../games/pretrain-params.ts';
+import type { PretrainParams } from '../../games/pretrain/params.ts';
 import type { Adversary } from './adversary.ts';
 import { claimOf } from './pretrain-update.ts';
 import { withDeeds, workFor } from './task.ts';

@@ -1,8 +1,8 @@
 // "Audit everything": the whole log replayed in a Worker of this browser, and what came out, in words.
 
 import { useEffect, useRef, useState } from 'preact/hooks';
+import type { AuditReport } from '../../audit/audit.ts';
 import { isOfThisBuild } from '../../games/registry.ts';
-import type { AuditReport } from '../../peer/audit.ts';
 import { formatDuration, formatWhole } from '../shell/format.ts';
 import { Link } from '../shell/link.tsx';
 import type { Live } from '../shell/live.ts';

@@ -1,6 +1,6 @@
 // What the page and the Worker that replays the log for it say to each other.
-import type { AuditReport } from '../../peer/audit.ts';
-import type { Holdings } from '../../peer/audit-shares.ts';
+import type { AuditReport } from '../../audit/audit.ts';
+import type { Holdings } from '../../audit/shares.ts';
 
 export type LogOrder =
   /** Check everything; with `models` also every model version, which needs their blobs. */

@@ -1,5 +1,5 @@
 // The Worker that holds the present model and writes with it: fetched by hash, brought up to date before each text, kept for a time without the hub.
-import { parameterCount } from '../../games/pretrain-params.ts';
+import { parameterCount } from '../../games/pretrain/params.ts';
 import '../tab/no-eval.ts';
 import { CodedError } from '../../errors.ts';
 import type { AnyGame } from '../../games/game.ts';
@@ -11,11 +11,11 @@ import { parameterSpecs, type Weights } from '../../model/config.ts';
 import { type Decoder, type GenerateProgress, generateWith, openDecoder } from '../../model/generate.ts';
 import { type Tokenizer, tokenizerFromJson } from '../../model/tokenizer.ts';
 import { type BlobCache, openPeerBlobs, type PeerBlobs, type Transfer } from '../../peer/blobs.ts';
-import { PeerError } from '../../peer/errors.ts';
 import { askHub } from '../../peer/find-run.ts';
-import { megabytes } from '../../peer/line.ts';
 import { createIdentity } from '../../protocol/identity.ts';
+import { megabytes } from '../../protocol/line.ts';
 import { type RunView, RunViewSchema } from '../../protocol/messages.ts';
+import { PeerError } from '../../protocol/peer-errors.ts';
 import type { Runtime } from '../../tensor/runtime.ts';
 import { createWebWasmRuntime, mayUseThreads } from '../../tensor/web-runtime.ts';
 import { decodeManifest } from '../../training/shards.ts';

@@ -1,7 +1,7 @@
 // What a chart draws of a run, and what it writes down as CSV: the measured values, each where it belongs.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { exampleOverview } from '../../protocol/example-views.ts';
+import { exampleOverview } from '../../protocol/testing/example-views.ts';
 import type { LiveRun, Point } from '../shell/live.ts';
 import { curvesOf, otherRun, smooth, toCsv, workerCurve } from './curves.ts';
 

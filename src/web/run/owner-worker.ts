@@ -1,6 +1,6 @@
 // The Worker that signs for a run's owner, whose key is in this browser: pause, resume, end.
 import '../tab/no-eval.ts';
-import { sayOfRun } from '../../peer/run-life.ts';
+import { sayOfRun } from '../../owner/run-life.ts';
 import { openOwnerKey } from '../tab/keys.ts';
 import { openTabStore } from '../tab/store.ts';
 import type { OwnerNews, OwnerOrder } from './owner-messages.ts';

@@ -1,8 +1,8 @@
 // The sentence over a run is true in every state that a run can be in, and offers only what can be done there.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { exampleOverview } from '../../protocol/example-views.ts';
 import type { PeerView } from '../../protocol/messages.ts';
+import { exampleOverview } from '../../protocol/testing/example-views.ts';
 import { told } from './sentence.ts';
 
 const worker = (present: boolean, merged_submissions = 1): PeerView => ({

@@ -1,8 +1,8 @@
 // The Worker that starts a run: tokenises the text, uploads it with the first model, and signs as the person of this browser.
 import '../tab/no-eval.ts';
 import { byteTokenizer } from '../../model/tokenizer.ts';
-import { createRun } from '../../peer/owner.ts';
-import { trainingFor } from '../../peer/run-settings.ts';
+import { createRun } from '../../owner/owner.ts';
+import { trainingFor } from '../../owner/run-settings.ts';
 import { openOwnerKey } from '../tab/keys.ts';
 import { openTabStore } from '../tab/store.ts';
 import { modelOf } from './plan.ts';

@@ -1,9 +1,9 @@
 // What a tab keeps: its drawer on a database that commits late and loses what it has not committed, and what is on disk before it counts.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { drawerCompliance } from '../../games/drawer.compliance.ts';
-import { blobCacheCompliance } from '../../peer/blob-cache.compliance.ts';
-import { type Kept, receiptsCompliance } from '../../peer/receipts.compliance.ts';
+import { drawerCompliance } from '../../games/testing/drawer-compliance.ts';
+import { type Kept, receiptsCompliance } from '../../ledger/testing/receipts-compliance.ts';
+import { blobCacheCompliance } from '../../peer/testing/blob-cache-compliance.ts';
 import { openTabBlobs, openTabDrawer, openTabReceipts } from './keepsakes.ts';
 import { inDatabase, openTabStore, type Table, type TabStore } from './store.ts';
 

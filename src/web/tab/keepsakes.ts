@@ -2,9 +2,9 @@
 import { z } from 'zod';
 import { openCertificate } from '../../core/devices.ts';
 import { type Drawer, drawerOver } from '../../games/drawer.ts';
+import type { Receipts } from '../../ledger/receipts.ts';
 import type { BlobCache } from '../../peer/blobs.ts';
 import type { CertificateStore } from '../../peer/device-binding.ts';
-import type { Receipts } from '../../peer/receipts.ts';
 import type { TabStore } from './store.ts';
 
 /** What the tab takes of the device's disk for blobs, and never more than this part of what the browser allows. */

@@ -1,7 +1,7 @@
 // The tab's two keys: the device's, which never leaves the browser, and the person's, which 24 words carry to another device.
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { z } from 'zod';
-import { phraseOf, secretOfPhrase } from '../../peer/ownership-phrase.ts';
+import { phraseOf, secretOfPhrase } from '../../owner/ownership-phrase.ts';
 import { generateSecret, type Identity, identityFromSecret } from '../../protocol/identity.ts';
 import { KEY_NAMES } from './known-identity.ts';
 import { openTabStore, type TabStore } from './store.ts';

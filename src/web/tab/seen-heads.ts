@@ -1,6 +1,7 @@
 // What a tab has seen of a hub's log, kept in the browser: for the tab that takes part, and for an audit in the page.
-import { type HeadKeeper, type HeadOptions, openHeads, readKeptHeads } from '../../peer/heads.ts';
-import { openHubLog } from '../../peer/public-log-http.ts';
+
+import { openHubLog } from '../../audit/public-log-http.ts';
+import { type HeadKeeper, type HeadOptions, openHeads, readKeptHeads } from '../../audit/seen-heads.ts';
 import { systemClock } from '../../protocol/clock.ts';
 import { openTabDrawer } from './keepsakes.ts';
 import type { TabStore } from './store.ts';

@@ -1,12 +1,13 @@
 // What became of handed-in work: read from the public log, from the work's own place in it onwards, every event with its signature.
+
+import { openHead } from '../../audit/public-log.ts';
 import { decodeEvent } from '../../core/codec.ts';
 import { CodedError } from '../../errors.ts';
 import { MAX_ENTRY_BYTES } from '../../ledger/log-store.ts';
 import { MAX_NOTE_BYTES } from '../../ledger/signed-note.ts';
 import { decodeEntryBundle, entriesPath, TILE_WIDTH } from '../../ledger/tiles.ts';
-import { openLine } from '../../peer/line.ts';
-import { openHead } from '../../peer/public-log.ts';
 import { areSignedByAuthor } from '../../protocol/envelope.ts';
+import { openLine } from '../../protocol/line.ts';
 import type { HandedIn } from './state.ts';
 
 const SILENCE_MS = 10_000;

@@ -1,7 +1,7 @@
 // A Worker of an audit in a browser: answers each task with one reply, in order.
 import '../tab/no-eval.ts';
-import { type AuditTask, auditHandler } from '../../peer/audit-tasks.ts';
-import { hubBlobs } from '../../peer/public-log-http.ts';
+import { hubBlobs } from '../../audit/public-log-http.ts';
+import { type AuditTask, auditHandler } from '../../audit/tasks.ts';
 
 const handle = auditHandler(hubBlobs(self.name));
 

@@ -1,8 +1,8 @@
 // In a browser: an audit's threads are Workers.
-import { inlinePool, poolOf } from '../../peer/audit-pool.ts';
-import type { AuditReply } from '../../peer/audit-tasks.ts';
-import type * as InNode from '../../peer/audit-threads.ts';
-import { hubBlobs } from '../../peer/public-log-http.ts';
+import { inlinePool, poolOf } from '../../audit/pool.ts';
+import { hubBlobs } from '../../audit/public-log-http.ts';
+import type { AuditReply } from '../../audit/tasks.ts';
+import type * as InNode from '../../audit/threads.ts';
 
 /** Below this a Worker takes longer to start than the events to check. */
 const EVENTS_WORTH_A_WORKER = 300;

@@ -1,0 +1,220 @@
+// Checks everything that a hub claims: its log event by event, receipts at hand, shares, and from the blobs every model version.
+
+import { bytesToHex } from '@noble/hashes/utils.js';
+import { mayStateShares } from '../core/shares/share-table.ts';
+import type { NetworkState } from '../core/state.ts';
+import { stateHash } from '../core/state-bytes.ts';
+import { clockAhead } from '../protocol/clock.ts';
+import { RunStatusSchema } from '../protocol/messages.ts';
+import { ClockCheck, type ClockReport, clockGaps, clockWarnings } from './clocks.ts';
+import { DepartureCheck, type DepartureReport } from './departures.ts';
+import { HeadCheck, type HeadReport, type KnownHead } from './heads.ts';
+import { ModelAudit } from './model-work.ts';
+import type { AuditPool } from './pool.ts';
+import { type PublicLog, Untruth } from './public-log.ts';
+import type { ReceiptBook } from './receipts.ts';
+import { replayLog } from './replay.ts';
+import { type Cosigned, openCosigned } from './witnesses.ts';
+
+export interface AuditOptions {
+  /** The receipts that somebody has. */
+  readonly receipts?: ReceiptBook;
+  /** Heads of this hub's log that others have seen. */
+  readonly heads?: readonly KnownHead[];
+  /** What whoever gathered receipts and heads could not compare, in sentences. */
+  readonly not_compared?: readonly string[];
+  /** Recompute model versions from the blobs (default true). */
+  readonly models?: boolean;
+  readonly now_ms?: number;
+  readonly onProgress?: (progress: { events: number; size: number; models: number }) => void;
+}
+
+/** What was checked. Whatever is untrue is thrown instead. */
+export interface AuditReport {
+  readonly hub: string;
+  readonly where: string;
+  /** The entries under the hub's signature; null where it has signed nothing yet. */
+  readonly signed_size: number | null;
+  readonly root: string;
+  readonly events: number;
+  /** Events after the signed head. */
+  readonly unsigned_events: number;
+  readonly tiles: number;
+  readonly receipts: number | null;
+  readonly runs: number;
+  /** SHA-256 of the state after the last event: whoever replays the same log on whatever machine gets the same. */
+  readonly state_hash: string;
+  readonly shares: { readonly emitted: number; readonly held: number; readonly unearned: number };
+  readonly models: { readonly recomputed: number; readonly submissions: number } | null;
+  /** Verdicts whose evidence is kept and has the hash that they name. */
+  readonly evidence: number | null;
+  /** What the hub tells visitors was compared with its log. */
+  readonly status_compared: boolean;
+  /** Who has cosigned a head of this log, of how many events, and when by their clocks; empty: nobody. */
+  readonly witnesses: readonly { readonly name: string; readonly size: number; readonly time_s: number }[];
+  readonly heads: HeadReport;
+  readonly clocks: ClockReport;
+  readonly departures: DepartureReport;
+  /** What is no untruth and yet worth a look, in sentences. */
+  readonly warnings: readonly string[];
+  /** What could not be checked, in sentences. Empty: everything was. */
+  readonly unchecked: readonly string[];
+  /** What nobody can tell from this log, and from what else was at hand, in sentences. */
+  readonly cannot_tell: readonly string[];
+  readonly seconds: number;
+  readonly events_per_second: number;
+  readonly threads: number;
+}
+
+/** Audits a log; the pool does the work, and stays open. Throws Untruth at the first thing that is not true, PublicLogError where the log cannot be read. */
+export async function auditWith(pool: AuditPool, log: PublicLog, options: AuditOptions = {}): Promise<AuditReport> {
+  const started_ms = performance.now();
+  const now_ms = options.now_ms ?? Date.now();
+  const { onProgress, receipts } = options;
+  let checked = { events: 0, size: log.size };
+  const tell = (): void => onProgress?.({ ...checked, models: models?.report.models ?? 0 });
+  const models = options.models === false ? null : new ModelAudit(pool, tell);
+  const cosigned = log.cosigned === null ? null : openCosigned(log.cosigned, log.hub);
+  const heads = new HeadCheck(log.hub, [
+    ...(options.heads ?? []),
+    ...(cosigned ? [{ ...cosigned, from: 'a witness' }] : []),
+  ]);
+  const clocks = new ClockCheck(
+    cosigned?.witnesses.map(({ time_s }) => ({ size: cosigned.size, time_ms: time_s * 1000 })),
+  );
+  const departures = new DepartureCheck();
+  const replay = replayLog(log, {
+    ...{ pool, receipts, heads },
+    before(event, index, state) {
+      clocks.before(event, state);
+      models?.before(event, index, state);
+    },
+    after(event, index, state) {
+      clocks.after(event, index, state);
+      departures.after(event, state);
+      return models?.after(event, index, state);
+    },
+    onProgress(events, size) {
+      checked = { events, size };
+      tell();
+    },
+  });
+  const { state, root, tiles, unsigned_events } = await replay.catch(async (error) => {
+    throw models && error instanceof Untruth ? await models.earliest(error) : error;
+  });
+  const events_s = (performance.now() - started_ms) / 1000;
+  await models?.finish(state);
+  const shares = sumShares(state);
+  const status_compared = compareStatus(await log.status(), state);
+  const clock_report = clocks.report(state);
+  return {
+    hub: log.hub,
+    where: log.where,
+    signed_size: log.head?.size ?? null,
+    root: bytesToHex(root),
+    events: state.events,
+    unsigned_events,
+    tiles,
+    receipts: receipts?.count ?? null,
+    runs: state.runs.size,
+    state_hash: stateHash(state),
+    shares,
+    models: models && { recomputed: models.report.models, submissions: models.report.works },
+    evidence: models ? models.report.evidence : null,
+    status_compared,
+    witnesses: cosigned?.witnesses.map((witness) => ({ ...witness, size: cosigned.size })) ?? [],
+    heads: heads.report,
+    clocks: clock_report,
+    departures: departures.report,
+    warnings: [
+      ...[clockAhead(state.time_ms, now_ms)].filter((warning) => warning !== null),
+      ...clockWarnings(clock_report),
+      ...falseWords(heads.report),
+    ],
+    unchecked: [
+      ...uncheckedOfLog(log, unsigned_events),
+      ...(receipts?.cut_line ? [`line ${receipts.cut_line} of the receipts: a crash has cut it short`] : []),
+      ...unstatedShares(state),
+      ...(models?.unchecked() ?? ['model versions (not asked for)']),
+    ],
+    cannot_tell: [
+      ...unwitnessed(log, cosigned),
+      ...(options.not_compared ?? []),
+      ...treesNotKept(heads.report),
+      ...clockGaps(clock_report),
+    ],
+    seconds: (performance.now() - started_ms) / 1000,
+    events_per_second: Math.round(state.events / events_s),
+    threads: pool.threads,
+  };
+}
+
+/** The shares of all runs. That they add up was checked with every state that a merge left (replay.ts). */
+function sumShares(state: NetworkState): { emitted: number; held: number; unearned: number } {
+  let [emitted, held, unearned] = [0, 0, 0];
+  for (const run of state.runs.values()) {
+    emitted += run.emitted_shares;
+    for (const shares of run.shares.values()) held += shares;
+    unearned += run.unearned_shares;
+  }
+  return { emitted, held, unearned };
+}
+
+/** Compares what a hub shows with its log, where both speak of the same moment. Throws Untruth `wrong-status`. */
+function compareStatus(status: unknown, state: NetworkState): boolean {
+  const runs = (status as { runs?: unknown } | null)?.runs;
+  if (!Array.isArray(runs)) return false;
+  let compared = false;
+  for (const shown of runs) {
+    const parsed = RunStatusSchema.safeParse(shown);
+    const run = parsed.success ? state.runs.get(parsed.data.run) : undefined;
+    if (!parsed.success || !run) continue;
+    const { round, attempt, model, merged_tokens, peers } = parsed.data;
+    if (round !== run.round || attempt !== run.attempt) continue; // the hub has gone on meanwhile
+    compared = true;
+    const differ = (what: string, said: unknown, logged: unknown) => {
+      if (said === logged) return;
+      const message = `the hub shows ${said} as ${what} of run ${run.id}, its log says ${logged}`;
+      throw new Untruth('wrong-status', message, { run: run.id });
+    };
+    differ('model', model, run.model);
+    differ('merged tokens', merged_tokens, run.merged_tokens);
+    for (const peer of peers)
+      differ(`tokens of ${peer.id}`, peer.credit_tokens, run.peers.get(peer.id)?.credit_tokens ?? 0);
+  }
+  return compared;
+}
+
+/** A hub that goes on without stating the shares is refused by the core; one that stopped there may still state them. */
+function unstatedShares(state: NetworkState): string[] {
+  return [...state.runs.values()]
+    .filter(mayStateShares)
+    .map(({ id, model }) => `the shares of run ${id} at model ${model}: the hub has not stated them yet`);
+}
+
+function uncheckedOfLog(log: PublicLog, unsigned_events: number): string[] {
+  if (!log.head) return ['the tree: the hub has signed no checkpoint yet'];
+  if (unsigned_events === 0) return [];
+  return [`the place of the last ${unsigned_events} events: the hub has not signed a checkpoint over them yet`];
+}
+
+/** What a log that nobody outside has seen could hide. */
+function unwitnessed(log: PublicLog, cosigned: Cosigned | null): string[] {
+  const seen = cosigned && cosigned.witnesses.length + cosigned.unknown.length > 0 ? cosigned.size : null;
+  if (seen === null) return ['no witness has cosigned this log: a hub could show others another one'];
+  const after = log.size - seen;
+  return after > 0 ? [`no witness has cosigned the last ${after} events: a hub could show others other ones`] : [];
+}
+
+function treesNotKept({ not_compared }: HeadReport): string[] {
+  return not_compared > 0 ? [`the heads that ${not_compared} events name: tiles of their trees are not kept`] : [];
+}
+
+function falseWords({ false_authors: [first, ...others] }: HeadReport): string[] {
+  if (!first) return [];
+  const whose =
+    others.length > 0
+      ? `${first.slice(0, 12)} and ${others.length} others name heads`
+      : `${first.slice(0, 12)} names a head`;
+  return [`${whose} that the hub has not signed: a false word, which says nothing of the hub`];
+}

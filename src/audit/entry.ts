@@ -1,0 +1,8 @@
+// `potluck/audit`: a log is opened, recomputed and explained, and nobody is believed.
+export { openPublicLog } from '#public-log-open';
+export type { AuditReport } from './audit.ts';
+export { type Certificate, verifyCertificate } from './certificate.ts';
+export { audit, type LocalAuditOptions } from './local-audit.ts';
+export { type PublicLog, PublicLogError, Untruth } from './public-log.ts';
+export { type Explanation, explainSubmission } from './why.ts';
+export { sentencesOf } from './why-sentences.ts';

@@ -1,0 +1,143 @@
+// Heads of the log that others saw: witnesses, peers of this machine, and the authors of events, who sign what they saw (heads.ts). Each must fit the tree.
+import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js';
+import type { SeenHead } from '../core/events/fields.ts';
+import type { LoggedEvent } from '../core/events.ts';
+import { assembleCheckpoint, openCheckpoint } from '../ledger/checkpoint.ts';
+import { LedgerError } from '../ledger/errors.ts';
+import { originOf } from '../ledger/key-names.ts';
+import { equalHashes } from '../ledger/merkle.ts';
+import { Untruth } from './public-log.ts';
+import { seenHeadOf } from './seen-heads.ts';
+
+/** A head that the hub has signed for somebody. */
+export interface KnownHead {
+  readonly size: number;
+  readonly root: Uint8Array;
+  readonly note: string;
+  /** Who saw it, in words: "a witness". */
+  readonly from: string;
+}
+
+/** What was compared, and what was not. */
+export interface HeadReport {
+  /** Heads that witnesses and local peers have seen. */
+  known: number;
+  /** Events that name a head of this tree, the authors of those, and events whose tree is not kept any more. */
+  named: number;
+  authors: number;
+  not_compared: number;
+  /** Authors who name a head that the hub has not signed. */
+  false_authors: readonly string[];
+}
+
+/** False words are counted for so many authors; anybody may write some. */
+const FALSE_AUTHORS = 1000;
+
+interface Named {
+  readonly index: number;
+  readonly author: string;
+  readonly type: string;
+  readonly seen: SeenHead;
+}
+
+export class HeadCheck {
+  readonly #hub: string;
+  readonly #known = new Map<number, KnownHead[]>();
+  readonly #authors = new Set<string>();
+  readonly #false = new Set<string>();
+  #count = 0;
+  #named = 0;
+  #not_compared = 0;
+  #waiting: Named[] = [];
+
+  /** `known`: heads that carry the hub's signature. */
+  constructor(hub: string, known: readonly KnownHead[] = []) {
+    this.#hub = hub;
+    for (const head of known) this.#known.set(head.size, [...(this.#known.get(head.size) ?? []), head]);
+    this.#count = known.length;
+  }
+
+  get report(): HeadReport {
+    return {
+      known: this.#count,
+      named: this.#named,
+      authors: this.#authors.size,
+      not_compared: this.#not_compared,
+      false_authors: [...this.#false],
+    };
+  }
+
+  /** Compares what others know of the log at this size with its root. Throws Untruth `diverged`. */
+  at(size: number, root: () => Uint8Array): void {
+    const heads = this.#known.get(size);
+    if (!heads) return;
+    const computed = root();
+    for (const { root, note, from } of heads) if (!equalHashes(root, computed)) throw diverged(size, from, note);
+  }
+
+  /** Heads of a longer log than this one. Throws Untruth `omitted`. */
+  beyond(size: number): void {
+    const longer = [...this.#known.keys()].filter((other) => other > size).sort((a, b) => a - b)[0];
+    if (longer === undefined) return;
+    const { note, from } = this.#known.get(longer)![0];
+    const message = `the hub has signed a log of ${longer} events for ${from}, and this one ends at ${size}: it was cut short`;
+    throw new Untruth('omitted', message, { index: size, signed: note });
+  }
+
+  /** Notes the head that an event names. */
+  event({ author, body }: LoggedEvent, index: number): void {
+    const seen = seenHeadOf(body);
+    if (seen) this.#waiting.push({ index, author, type: body.type, seen });
+  }
+
+  /** Compares what was noted; `rootOf` gives null where a tree is not kept any more. Throws Untruth `diverged`, and what `rootOf` throws. */
+  async settle(rootOf: (size: number) => Promise<Uint8Array | null>): Promise<void> {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    let last: { readonly size: number; readonly root: string | null } = { size: -1, root: null };
+    for (const { index, author, type, seen } of waiting) {
+      const details = { index, type, author };
+      // An author has seen a head before the event is in the log, so none is longer than what comes before it.
+      if (seen.size > index) {
+        const note = this.#signedNote(seen, author);
+        if (!note) continue;
+        const message = `its author had been shown ${seen.size} signed events before, but it stands at ${index}: the log was cut short and goes on anew`;
+        throw new Untruth('diverged', message, { ...details, signed: note });
+      }
+      if (last.size !== seen.size) {
+        const root = await rootOf(seen.size);
+        last = { size: seen.size, root: root && bytesToHex(root) };
+      }
+      if (last.root === null) {
+        this.#not_compared++;
+        continue;
+      }
+      if (last.root !== seen.root) {
+        const note = this.#signedNote(seen, author);
+        if (note) throw diverged(seen.size, `the author of event ${index}`, note, details);
+        continue;
+      }
+      this.#named++;
+      this.#authors.add(author);
+    }
+  }
+
+  /** The note that an event speaks of, where the hub has signed it; else the author's word is false, and no one else's. */
+  #signedNote({ size, root, signature }: SeenHead, author: string): string | null {
+    const log = { name: originOf(this.#hub), id: this.#hub };
+    const note = assembleCheckpoint({ size, root: hexToBytes(root), signature: hexToBytes(signature) }, log);
+    try {
+      openCheckpoint(note, { id: log.id, origin: log.name });
+      return note;
+    } catch (error) {
+      if (!(error instanceof LedgerError)) throw error;
+      if (this.#false.size < FALSE_AUTHORS) this.#false.add(author);
+      return null;
+    }
+  }
+}
+
+function diverged(size: number, from: string, note: string, details = {}): Untruth {
+  const message = `the hub has signed another history of ${size} events for ${from}: it shows two logs, or has rewritten this one`;
+  return new Untruth('diverged', message, { index: size - 1, ...details, signed: note });
+}

@@ -1,0 +1,63 @@
+// An audit on this machine: with as many threads as the log is worth, the receipts of files, and what its own peers have seen of the hub.
+
+import { openAuditPool, threadsFor } from '#audit-threads';
+import { isAddress } from '#public-log-open';
+import { type AuditOptions, type AuditReport, auditWith } from './audit.ts';
+import type { Testimony } from './local-testimony.ts';
+import { type PublicLog, PublicLogError } from './public-log.ts';
+import { joinBooks, type ReceiptBook, receiptsWithin } from './receipts.ts';
+import { readReceipts } from './receipts-file.ts';
+
+export interface LocalAuditOptions extends Omit<AuditOptions, 'receipts' | 'heads' | 'not_compared'> {
+  /** Where receipts.jsonl is, if somebody has receipts. */
+  readonly receipts?: string | readonly string[];
+  /** What this machine's peers have seen, gathered before the log was opened. */
+  readonly testimony?: Testimony;
+  readonly threads?: number;
+  /** Files of games that are not of this build. */
+  readonly game_files?: readonly string[];
+}
+
+/** Audits a log. Throws Untruth at the first thing that is not true, PublicLogError where the log or the receipts cannot be read, GameError bad-game-file. */
+export async function audit(log: PublicLog, options: LocalAuditOptions = {}): Promise<AuditReport> {
+  const asked = [options.receipts ?? []].flat();
+  const books = await Promise.all(asked.map((file) => readReceipts(file, log.hub)));
+  const found = await readTestimony(log, options.testimony, asked);
+  const receipts = books.length + found.books.length > 0 ? joinBooks([...books, ...found.books]) : undefined;
+  const pool = await openAuditPool(log.where, threadsFor(log.size, options.threads), options.game_files);
+  try {
+    const { heads, not_compared } = found;
+    return await auditWith(pool, log, { ...options, receipts, heads, not_compared });
+  } finally {
+    await pool.close();
+  }
+}
+
+/** Nobody has asked for these: what is damaged is told, and a folder may be an older copy of what they speak of. */
+async function readTestimony(log: PublicLog, testimony: Testimony | undefined, asked: readonly string[]) {
+  const books: ReceiptBook[] = [];
+  const not_compared = [...(testimony?.not_compared ?? [])];
+  let later = 0;
+  const whole = isAddress(log.where);
+  for (const file of testimony?.receipts ?? []) {
+    if (asked.includes(file)) continue;
+    try {
+      const book = await readReceipts(file, log.hub);
+      const within = whole ? book : receiptsWithin(book, log.size);
+      later += book.count - within.count;
+      books.push(within);
+    } catch (error) {
+      if (!(error instanceof PublicLogError)) throw error;
+      not_compared.push(error.message);
+    }
+  }
+  const known = testimony?.heads ?? [];
+  const heads = whole ? known : known.filter(({ size }) => size <= log.size);
+  later += known.length - heads.length;
+  if (later > 0) {
+    not_compared.push(
+      `${later} receipts and heads of this machine's peers, which are of a longer log: this folder is an older copy, or was cut short`,
+    );
+  }
+  return { books, heads, not_compared };
+}

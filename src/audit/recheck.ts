@@ -1,0 +1,203 @@
+// A submission judged again by whoever wants to know, from the public log alone: its worker's rounds are repeated from the last one that
+// it began afresh, so that what the worker had carried with it is known here too. With WASM the bits are the same for everybody.
+import type { WorkSubmitted } from '../core/events/work-submitted.ts';
+import type { NetworkState } from '../core/state.ts';
+import { decodeBundle } from '../games/bundle.ts';
+import type { AnyGame, Device, Round, Verdict } from '../games/game.ts';
+import { catchUp, type HeldState, type History } from '../games/history.ts';
+import { comparedWith } from '../games/judging-draw.ts';
+import { memoryDrawer } from '../games/memory-drawer.ts';
+import { decodeParams } from '../games/params.ts';
+import type { LoadGame } from '../games/registry.ts';
+import { PeerError } from '../protocol/peer-errors.ts';
+import type { Runtime } from '../tensor/runtime.ts';
+import type { PublicLog } from './public-log.ts';
+import { replayWithPool } from './shares.ts';
+import { type Explanation, explainSubmission } from './why.ts';
+
+/** One of the worker's rounds, judged again. */
+export interface Rechecked {
+  readonly round: number;
+  readonly submission: string;
+  readonly verdict: Verdict;
+}
+
+export interface Recheck {
+  readonly submission: string;
+  readonly run: string;
+  readonly worker: string;
+  readonly worker_name: string;
+  /** What the worker says that it computed with, and what it was repeated with. */
+  readonly runtime: string;
+  readonly by: string;
+  /** The worker's rounds that this one goes on from, and at the end this one. */
+  readonly rounds: readonly Rechecked[];
+  readonly accepted: boolean;
+  /** What the log's judges said. */
+  readonly judges: readonly { readonly name: string; readonly accepted: boolean; readonly code: string }[];
+  /** Whether the log decided as this does; null while it has not decided. */
+  readonly agrees: boolean | null;
+}
+
+/** A submission of the worker with what its task follows from. */
+interface Handed {
+  readonly id: string;
+  readonly body: WorkSubmitted;
+  readonly seed: string;
+  readonly last: string | null;
+  readonly runtime: string;
+  /** The blobs of work that the log had before it in its round. */
+  readonly before: readonly string[];
+  /** What its judges were drawn from, where they were. */
+  draw: string | null;
+  merged: boolean;
+}
+
+/** What the log says of a run up to a submission. */
+interface RunStory {
+  readonly game: string;
+  readonly params: string;
+  readonly first: string;
+  readonly rounds: number;
+  readonly merges: History['recent'][number][];
+  readonly handed: Handed[];
+}
+
+export interface RecheckOptions {
+  readonly runtime: Runtime;
+  readonly loadGame: LoadGame;
+  /** A worker that has begun afresh longer ago is not repeated. */
+  readonly most_rounds?: number;
+  /** Told before each round is repeated, which waits for it. */
+  readonly onRound?: (round: number, done: number, all: number) => void | Promise<void>;
+}
+
+/**
+ * Judges the submission whose event id begins with `wanted` again. What was not merged has no state to go on from, so whoever goes on
+ * from it is refused as judges would.
+ * Throws LookupError `no-such-submission`, PeerError `chain-too-long`, or `bad-blob` where a blob is not kept any more, GameError, HistoryError, Untruth,
+ * PublicLogError.
+ */
+export async function recheckSubmission(log: PublicLog, wanted: string, options: RecheckOptions): Promise<Recheck> {
+  const explained = await explainSubmission(log, wanted);
+  const story = await storyOf(log, explained);
+  const fetchBlob = (hash: string) => blobOf(log, hash);
+  const game = await options.loadGame(story.game);
+  const params = decodeParams(game, await fetchBlob(story.params));
+  const { runtime } = options;
+  const device: Device = { runtime, fetchBlob, drawer: memoryDrawer(), progress: async () => {} };
+  const chain = await chainOf(game, story, explained, fetchBlob, options.most_rounds ?? Number.POSITIVE_INFINITY);
+  const rounds: Rechecked[] = [];
+  let held: HeldState = { hash: story.first, state: game.decodeState(params, await fetchBlob(story.first)) };
+  for (const handed of chain) {
+    const { body, id } = handed;
+    await options.onRound?.(body.round, rounds.length, chain.length);
+    held = await catchUp(game, params, historyTo(story, body.base), held, fetchBlob);
+    const round: Round = {
+      ...{
+        run: explained.run,
+        number: body.round,
+        rounds: story.rounds,
+        seed: handed.seed,
+        draw: handed.draw,
+        last: handed.last,
+      },
+    };
+    const task = game.task(params, round, explained.worker, held.state);
+    const { steps, tokens, loss_micro } = body;
+    const claim = { work: await fetchBlob(body.work), steps, tokens, loss_micro };
+    const verdict = await game.check(task, claim, device, {
+      ...{ runtime: handed.runtime, repeat_permille: 1000, place: 0, time_ms: Number.POSITIVE_INFINITY },
+      earlier: () => earlierThan(handed, fetchBlob),
+    });
+    rounds.push({ round: body.round, submission: id, verdict });
+  }
+  const { accepted } = rounds.at(-1)!.verdict;
+  const { kind } = explained.decision;
+  return {
+    ...{ submission: explained.submission, run: explained.run, worker: explained.worker },
+    ...{ worker_name: explained.worker_name, runtime: chain.at(-1)!.runtime, by: runtime.class, rounds, accepted },
+    judges: explained.verdicts.map(({ name, verdict }) => ({ name, accepted: verdict.accepted, code: verdict.code })),
+    agrees: kind === 'merged' || kind === 'refused' ? accepted === (kind === 'merged') : null,
+  };
+}
+
+/** The second reading: the first has verified every signature, and found whose run and worker it is. */
+async function storyOf(log: PublicLog, { run: id, worker, submission }: Explanation): Promise<RunStory> {
+  let story: RunStory | null = null;
+  let done = false;
+  await replayWithPool(log, {
+    verify_signatures: false,
+    before({ body }, _index, state) {
+      if (!story || done) return;
+      if (body.type !== 'round.merged' || body.run !== id) return;
+      for (const handed of story.handed) handed.merged ||= body.accepted.includes(handed.id);
+      const { bundle, model } = body;
+      if (bundle) story.merges.push({ round: body.round, parent: runIn(state, id).model, bundle, model });
+    },
+    after({ id: event, author, body }, _index, state) {
+      if (body.type === 'run.created' && event === id) {
+        const { game, params, model: first, rounds } = body;
+        story = { game, params, first, rounds, merges: [], handed: [] };
+      }
+      const run = runIn(state, id);
+      if (story && body.type === 'round.drawn' && body.run === id) {
+        const last = story.handed.at(-1);
+        if (last?.body.round === body.round && last.body.attempt === body.attempt) last.draw = run.draw;
+      }
+      if (done || !story || body.type !== 'work.submitted' || body.run !== id || author !== worker) return;
+      const earlier = [...run.submissions.values()].filter((other) => other.id !== event);
+      story.handed.push({
+        ...{ id: event, body, seed: run.seed, draw: null, last: run.recent.at(-1)?.bundle ?? null, merged: false },
+        runtime: run.peers.get(worker)!.runtime,
+        before: earlier.map((other) => other.body.work),
+      });
+      done = event === submission;
+    },
+  });
+  return story!;
+}
+
+const runIn = (state: NetworkState, id: string) => state.runs.get(id)!;
+
+/** The worker's rounds from the last one that began afresh to the one in question. */
+async function chainOf(
+  game: AnyGame,
+  { handed }: RunStory,
+  { submission }: Explanation,
+  fetchBlob: (hash: string) => Promise<Uint8Array>,
+  most_rounds: number,
+): Promise<Handed[]> {
+  const chain = [handed.find(({ id }) => id === submission)!];
+  for (;;) {
+    const [first] = chain;
+    const before = handed.find(({ merged, body }) => merged && body.round === first.body.round - 1);
+    if (!before || !game.goesOn?.(await fetchBlob(first.body.work))) return chain;
+    chain.unshift(before);
+    if (chain.length > most_rounds) {
+      throw new PeerError('chain-too-long', `its worker began afresh more than ${most_rounds} rounds before`);
+    }
+  }
+}
+
+/** The way from the run's first model to one of its later ones. */
+function historyTo({ first, merges }: RunStory, model: string): History {
+  const at = merges.findIndex((merge) => merge.model === model);
+  return { model, checkpoint: { model: first }, recent: merges.slice(0, at + 1) };
+}
+
+/** What a judge compares it with: the work merged last, and what stood before it in its round. */
+async function earlierThan(
+  { last, before }: Handed,
+  fetchBlob: (hash: string) => Promise<Uint8Array>,
+): Promise<Uint8Array[]> {
+  const merged = last ? decodeBundle(await fetchBlob(last)).map(({ work }) => work) : [];
+  return comparedWith(merged, await Promise.all(before.map(fetchBlob)), before.length);
+}
+
+async function blobOf(log: PublicLog, hash: string): Promise<Uint8Array> {
+  const bytes = await log.blob(hash);
+  if (!bytes)
+    throw new PeerError('bad-blob', `blob ${hash} is not kept any more: without it nothing can be repeated`, { hash });
+  return bytes;
+}

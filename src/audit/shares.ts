@@ -1,0 +1,134 @@
+// Who holds what of a run: the log replayed here, every signature checked, and the shares counted.
+
+import { openAuditPool, threadsFor } from '#audit-threads';
+import { allBalances, type ShareBalance } from '../core/shares/balances.ts';
+import { emissionOf } from '../core/shares/shares.ts';
+import { accountOf, type NetworkState, type Phase, type RunState } from '../core/state.ts';
+import { CodedError } from '../errors.ts';
+import { clockAhead } from '../protocol/clock.ts';
+import { runMeant } from '../protocol/run-handle.ts';
+import type { PublicLog } from './public-log.ts';
+import { type Replay, type ReplayOptions, replayLog } from './replay.ts';
+
+export type LookupErrorCode =
+  /** Nothing, or more than one thing, in the log has an id that begins like that. */
+  'no-such-run' | 'no-such-submission';
+export class LookupError extends CodedError<LookupErrorCode> {}
+
+/** One account: a key that shares belong to. */
+export interface Holding extends Omit<ShareBalance, 'held'> {
+  readonly account: string;
+  /** The sum of what is free, withheld, locked and settled. */
+  readonly shares: number;
+  /** The names of what works for it, with their roles. */
+  readonly devices: readonly { readonly id: string; readonly name: string; readonly role: string }[];
+  /** Whether it is the run's owner's. */
+  readonly owner: boolean;
+  /** Whether it held shares of the model that the run started from. */
+  readonly ancestor: boolean;
+}
+
+/** A device that was caught: what it had earned lately went back to the run. */
+export interface Forfeit {
+  readonly id: string;
+  readonly name: string;
+  readonly role: string;
+  readonly shares: number;
+  /** How many planted submissions it misjudged. */
+  readonly plants_wrong: number;
+}
+
+export interface Holdings {
+  readonly run: string;
+  readonly name: string;
+  readonly phase: Phase;
+  readonly merged_rounds: number;
+  readonly rounds: number;
+  /** What the merged rounds promised: held + unearned. */
+  readonly emitted: number;
+  readonly unearned: number;
+  /** What the rounds to come promise. */
+  readonly to_come: number;
+  /** What the run started from, and the thousandths of each round that flow to who held it. */
+  readonly lineage: { readonly run: string; readonly merged_rounds: number; readonly royalty_permille: number } | null;
+  /** The largest first. */
+  readonly holders: readonly Holding[];
+  readonly forfeits: readonly Forfeit[];
+  /** That the hub's clock is ahead of the reader's; null: it is not. Nothing else is wrong with such a log. */
+  readonly warning: string | null;
+}
+
+/** Replays a log with as many threads as it is worth. Throws Untruth, PublicLogError. */
+export async function replayWithPool(log: PublicLog, options: Omit<ReplayOptions, 'pool'> = {}): Promise<Replay> {
+  const pool = await openAuditPool(log.where, threadsFor(log.size));
+  try {
+    return await replayLog(log, { ...options, pool });
+  } finally {
+    await pool.close();
+  }
+}
+
+/** The shares of the run whose id begins with `wanted`. Throws LookupError, Untruth, PublicLogError. */
+export async function holdingsOf(log: PublicLog, wanted: string, now_ms = Date.now()): Promise<Holdings> {
+  const { state } = await replayWithPool(log);
+  const run = chooseRunIn(state, wanted);
+  let to_come = 0;
+  const last = run.phase === 'finished' ? run.round : run.spec.rounds; // it may have been ended before
+  for (let round = run.round; round < last; round++) to_come += emissionOf(run.rules.emission, round);
+  return {
+    run: run.id,
+    name: run.spec.name,
+    phase: run.phase,
+    merged_rounds: run.round,
+    rounds: run.spec.rounds,
+    emitted: run.emitted_shares,
+    unearned: run.unearned_shares,
+    to_come,
+    lineage: run.lineage && {
+      run: run.lineage.run,
+      merged_rounds: run.lineage.merged_rounds,
+      royalty_permille: run.lineage.royalty_permille,
+    },
+    holders: holdersOf(state, run),
+    forfeits: [...run.peers.values()]
+      .filter(({ forfeited_shares, plants_wrong }) => forfeited_shares > 0 || plants_wrong > 0)
+      .map(({ id, name, role, forfeited_shares: shares, plants_wrong }) => ({ id, name, role, shares, plants_wrong })),
+    warning: clockAhead(state.time_ms, now_ms),
+  };
+}
+
+function holdersOf(state: NetworkState, run: RunState): Holding[] {
+  const devices = new Map<string, Holding['devices'][number][]>();
+  for (const { id, name, role } of run.peers.values()) {
+    const account = accountOf(state, id);
+    devices.set(account, [...(devices.get(account) ?? []), { id, name, role }]);
+  }
+  const owner = accountOf(state, run.owner);
+  return [...allBalances(run)]
+    .filter(([, { held }]) => held > 0)
+    .map(([account, { held: shares, ...parts }]) => ({
+      account,
+      shares,
+      ...parts,
+      devices: devices.get(account) ?? [],
+      owner: account === owner,
+      ancestor: run.lineage?.holders.has(account) ?? false,
+    }))
+    .sort((a, b) => b.shares - a.shares || (a.account < b.account ? -1 : 1));
+}
+
+/** The run that a name or the beginning of an id means; a sentence where it means none or several. */
+export function loggedRun(state: NetworkState, wanted: string | undefined): RunState | string {
+  const runs = [...state.runs.values()].map((run) => {
+    return { id: run.id, name: run.spec.name, finished: run.phase === 'finished', run };
+  });
+  const found = runMeant(runs, wanted, 'the log');
+  return typeof found === 'string' ? found : found.run;
+}
+
+/** As loggedRun. Throws LookupError no-such-run. */
+export function chooseRunIn(state: NetworkState, wanted: string): RunState {
+  const found = loggedRun(state, wanted);
+  if (typeof found === 'string') throw new LookupError('no-such-run', found);
+  return found;
+}

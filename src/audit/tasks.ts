@@ -1,0 +1,81 @@
+// What an audit's threads do: verify the signatures of a page of events, or check a model version. The same code runs in a thread and without one.
+import { type LoadGame, loadGame as loadGameOfThisBuild } from '../games/registry.ts';
+import { leafHash } from '../ledger/merkle.ts';
+import { decodeEntryBundle } from '../ledger/tiles.ts';
+import { areSignedByAuthor } from '../protocol/envelope.ts';
+import { createModelChecker, type ModelReport, type ModelTask } from './models.ts';
+import { type PublicBlobs, PublicLogError, Untruth } from './public-log.ts';
+
+/** A page of the log: the signature of every event in it, and the leaf hashes. Whoever replays opens the events themselves. */
+export interface PageTask {
+  readonly kind: 'page';
+  readonly bundle: Uint8Array;
+  readonly count: number;
+  readonly verify_signatures: boolean;
+}
+
+export interface PageReport {
+  /** The place in the page of the first event without its author's signature; -1: all have it. */
+  readonly bad: number;
+  /** The leaf hashes of the events before `bad`, one after the other. */
+  readonly leaves: Uint8Array;
+}
+
+export type AuditTask = PageTask | ModelTask;
+
+/** A result that can travel between threads, where error classes cannot. */
+export type AuditReply =
+  | { readonly page: PageReport }
+  | { readonly model: ModelReport }
+  | { readonly untruth: PlainError }
+  | { readonly problem: PlainError };
+
+interface PlainError {
+  readonly code: string;
+  readonly message: string;
+  readonly details: Untruth['details'];
+}
+
+/** Does tasks one after the other. The log's blobs are read only for model tasks. */
+export function auditHandler(
+  blobs: PublicBlobs,
+  loadGame: LoadGame = loadGameOfThisBuild,
+): (task: AuditTask) => Promise<AuditReply> {
+  const models = createModelChecker(blobs, loadGame);
+  return async (task) => {
+    if (task.kind === 'page') return { page: await checkPage(task) };
+    try {
+      return { model: await models.check(task) };
+    } catch (error) {
+      if (error instanceof Untruth) return { untruth: plain(error) };
+      if (error instanceof PublicLogError) return { problem: plain(error) };
+      throw error;
+    }
+  };
+}
+
+/** Throws Untruth or PublicLogError for a reply that says so. */
+export function raise(reply: AuditReply): Exclude<AuditReply, { untruth: PlainError } | { problem: PlainError }> {
+  if ('untruth' in reply) {
+    const { code, message, details } = reply.untruth;
+    throw new Untruth(code as Untruth['code'], message, details);
+  }
+  if ('problem' in reply) {
+    const { code, message, details } = reply.problem;
+    throw new PublicLogError(code as PublicLogError['code'], message, details);
+  }
+  return reply;
+}
+
+function plain({ code, message, details }: Untruth | PublicLogError): PlainError {
+  return { code, message, details };
+}
+
+async function checkPage({ bundle, count, verify_signatures }: PageTask): Promise<PageReport> {
+  const entries = decodeEntryBundle(bundle, count);
+  const bad = verify_signatures ? (await areSignedByAuthor(entries)).indexOf(false) : -1;
+  const good = bad === -1 ? entries : entries.slice(0, bad);
+  const leaves = new Uint8Array(good.length * 32);
+  for (const [i, entry] of good.entries()) leaves.set(leafHash(entry), i * 32);
+  return { bad, leaves };
+}

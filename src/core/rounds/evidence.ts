@@ -1,0 +1,24 @@
+// What a verdict's evidence must be for a hub to take the verdict: a published measurement that says of what it is, and whose.
+import { z } from 'zod';
+import { CORE_LIMITS } from '../limits.ts';
+
+const HeadSchema = z.looseObject({ submission: z.string(), validator: z.string() });
+
+/** What is wrong with evidence for a verdict on a submission by a validator; null: nothing. What a game has measured is the game's own. */
+export function flawOfEvidence(bytes: Uint8Array, submission: string, validator: string): string | null {
+  if (bytes.length > CORE_LIMITS.evidence_bytes) {
+    return `evidence: at most ${CORE_LIMITS.evidence_bytes} bytes, got ${bytes.length}`;
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+  } catch {
+    return `evidence: expected JSON, got ${bytes.length} bytes that are none`;
+  }
+  const head = HeadSchema.safeParse(value);
+  if (!head.success) return 'evidence: expected an object with the submission and the validator';
+  if (head.data.submission !== submission)
+    return `evidence: expected that of ${submission}, got one of another submission`;
+  if (head.data.validator !== validator) return `evidence: expected that of ${validator}, got another validator's`;
+  return null;
+}

@@ -1,0 +1,182 @@
+// What judges may say and what comes of it: verdicts are sealed before anybody shows one (commit and reveal), and the stake behind them
+// decides. panel.ts says who judges, appeal.ts what happens where they do not agree.
+import { sha256Hex } from '../../protocol/hash.ts';
+import { encodeStrict } from '../../protocol/strict-cbor-encode.ts';
+import type { PlantRevealed } from '../events/plant-revealed.ts';
+import type { VerdictGiven } from '../events/verdict-given.ts';
+import type { VerdictSealed } from '../events/verdict-sealed.ts';
+import { CORE_LIMITS } from '../limits.ts';
+import { type Refusal, refuse } from '../refusal.ts';
+import type { NetworkState, PeerState, RunState, Submission } from '../state.ts';
+import { accountOf } from '../state.ts';
+import { verdictStakes, wholeStake } from './verdict-stakes.ts';
+
+/** What a seal hides: the whole verdict, bound to its author, so that a copy of the seal opens to nothing. */
+export function sealOf(validator: string, verdict: VerdictGiven): string {
+  return sha256Hex(encodeStrict(['potluck-verdict-v1', validator, verdict]));
+}
+
+/** The pledge of a planted submission: what validators should say of it, hidden until its owner opens it. */
+export function pledgeOf(owner: string, salt: string, accepted: boolean): string {
+  return sha256Hex(encodeStrict(['potluck-plant-v1', owner, salt, accepted]));
+}
+
+/** Whether a validator may seal a verdict now. */
+export function refusalOfSeal(run: RunState, author: string, body: VerdictSealed): Refusal | null {
+  const known = refusalOfJudge(run, author, body.submission);
+  if (known) return known;
+  const { judges, seals } = run.submissions.get(body.submission)!;
+  if (seals.has(author)) return refuse('already-judged', `${author} has judged ${body.submission}`);
+  if (run.phase !== 'judging' || run.draw === null) {
+    return refuse('wrong-phase', `verdicts are sealed when the judges of a round are drawn, the run is ${run.phase}`);
+  }
+  if (!judges.includes(author)) return refuse('not-assigned', `${author} was not drawn to judge ${body.submission}`);
+  return refusalOfInstance(run, body);
+}
+
+/** Whether a validator may show a verdict now: only the one that it sealed. */
+export function refusalOfVerdict(run: RunState, author: string, body: VerdictGiven): Refusal | null {
+  const known = refusalOfJudge(run, author, body.submission);
+  if (known) return known;
+  const submission = run.submissions.get(body.submission)!;
+  if (submission.verdicts.has(author)) return refuse('already-judged', `${author} has judged ${body.submission}`);
+  if (run.phase !== 'revealing') {
+    return refuse('wrong-phase', `verdicts are shown when all are sealed, the run is ${run.phase}`);
+  }
+  if (run.appeals && submission.first === null) {
+    return refuse('wrong-phase', `${body.submission} is decided: only what was appealed is judged again`);
+  }
+  const seal = submission.seals.get(author);
+  if (seal === undefined) return refuse('not-sealed', `${author} has sealed no verdict on ${body.submission}`);
+  return refusalOfInstance(run, body) ?? refusalOfContent(author, body, seal, submission.body.tokens);
+}
+
+/** A verdict is the one that was sealed, and says one thing. */
+export function refusalOfContent(author: string, body: VerdictGiven, seal: string, tokens: number): Refusal | null {
+  const found = sealOf(author, body);
+  if (found !== seal) return refuse('wrong-seal', `expected the verdict whose seal is ${seal}, got one with ${found}`);
+  if (body.weight > tokens) {
+    return refuse('bad-verdict', `weight: at most the ${tokens} tokens claimed, got ${body.weight}`);
+  }
+  if (body.accepted !== body.weight > 0 || (body.accepted && body.fraud)) {
+    return refuse('bad-verdict', 'accepted work has a weight and is no fraud; refused work has none');
+  }
+  return null;
+}
+
+/** A verdict of the first judging is none of the second. */
+function refusalOfInstance(run: RunState, body: VerdictSealed | VerdictGiven): Refusal | null {
+  const { submission } = body;
+  const appeal = body.appeal ?? false;
+  const appealed = run.submissions.get(submission)!.first !== null;
+  if (appealed === appeal) return null;
+  const [expected, got] = [appealed, appeal].map((second) => (second ? 'the appeal' : 'the first judging'));
+  return refuse('wrong-phase', `expected a verdict of ${expected} of ${submission}, got one of ${got}`);
+}
+
+function refusalOfJudge(run: RunState, author: string, id: string): Refusal | null {
+  if (run.peers.get(author)?.role !== 'validator')
+    return refuse('not-a-validator', `${author} is not a validator here`);
+  return run.submissions.has(id) ? null : refuse('unknown-submission', `no submission ${id} in the open round`);
+}
+
+/** Whether the owner may say now that a submission was planted. */
+export function refusalOfPlant(run: RunState, author: string, body: PlantRevealed): Refusal | null {
+  if (author !== run.owner) return refuse('not-the-owner', `only the owner ${run.owner} may do this, got ${author}`);
+  const judged = run.last_judged.get(body.submission);
+  if (!judged) {
+    return refuse('unknown-submission', `no submission ${body.submission} in the round that was merged last`);
+  }
+  if (judged.pledge !== pledgeOf(author, body.salt, body.accepted)) {
+    return refuse('wrong-seal', `the pledge ${judged.pledge} of ${body.submission} opens to something else`);
+  }
+  return null;
+}
+
+export type Judgement = 'accepted' | 'refused' | 'fraud' | 'none';
+
+/**
+ * The stake of all who have a seat, and of it that of those who spoke, accepted or found fraud. Devices of the worker's own account count
+ * where they speak: they can leave, and protect nobody by it.
+ */
+export function stakesOfVerdicts(
+  state: NetworkState,
+  run: RunState,
+  seats: readonly string[],
+  { worker, verdicts }: Pick<Submission, 'worker' | 'verdicts'>,
+): Record<'seated' | 'spoken' | 'accepted' | 'fraud', bigint> {
+  const own = accountOf(state, worker);
+  const seated = seats.filter((id) => verdicts.has(id) || accountOf(state, id) !== own);
+  const whole = wholeStake(state, run, seated);
+  const sum = { seated: whole.stake, spoken: 0n, accepted: 0n, fraud: 0n };
+  for (const [validator, stake] of verdictStakes(state, run, [...verdicts.keys()], whole)) {
+    const { accepted, fraud } = verdicts.get(validator)!;
+    sum.spoken += stake;
+    if (accepted) sum.accepted += stake;
+    if (fraud) sum.fraud += stake;
+  }
+  return sum;
+}
+
+/** Whose stake decides about an appeal, and about fraud in any case: all who have a seat, or the jury that was drawn where those are too many. */
+const seatsOf = ({ eligible }: RunState, { first, judges }: Submission): readonly string[] =>
+  first !== null && eligible.length > CORE_LIMITS.jury ? judges : eligible;
+
+/**
+ * What the stake behind the verdicts says; a tie refuses. More than half of those who speak decide about work that is not appealed, more
+ * than half of the whole jury about what is, and about fraud in any case: whoever keeps silent or is gone counts against it, so that a
+ * few who speak while the others still check take nothing from anybody. A jury of which most keep silent has decided nothing.
+ */
+export function judgementOf(state: NetworkState, run: RunState, submission: Submission): Judgement {
+  const { verdicts, first } = submission;
+  if (verdicts.size === 0) return 'none';
+  const { seated, spoken, accepted, fraud } = stakesOfVerdicts(state, run, seatsOf(run, submission), submission);
+  if (first !== null && spoken * 2n <= seated) return 'none';
+  if (accepted * 2n > (first === null ? spoken : seated)) return 'accepted';
+  return fraud * 2n > seated ? 'fraud' : 'refused';
+}
+
+/**
+ * The submissions that the round's merge must take, in canonical order (by event id), with their weights (inner steps).
+ * Where a validator gave a verdict in this round, verdicts decide and work without one is left out. Where none did, because
+ * none is here or because those who are stay silent, the work is merged but earns nothing: a silent validator delays a run,
+ * it does not stop it. Where the rules name validators and one is here, that holds for workers with a record only: who is new might
+ * be anybody.
+ */
+export function acceptedSubmissions(
+  state: NetworkState,
+  run: RunState,
+): { submission: Submission; verified: boolean }[] {
+  const judged = [...run.submissions.values()].some(({ verdicts }) => verdicts.size > 0);
+  return [...run.submissions.values()]
+    .map((submission) => ({ submission, judgement: judgementOf(state, run, submission) }))
+    .filter(({ submission: { worker }, judgement }) => {
+      if (judgement !== 'none') return judgement === 'accepted';
+      const unguarded = run.rules.validators.length === 0 || run.eligible.length === 0;
+      return !judged && (unguarded || run.peers.get(worker)!.consecutive_valid > 0);
+    })
+    .map(({ submission, judgement }) => ({ submission, verified: judgement === 'accepted' }))
+    .sort((a, b) => (a.submission.id < b.submission.id ? -1 : 1));
+}
+
+/** Remembers who said what of the round that is being merged, for plants that are revealed after it. */
+export function rememberVerdicts(run: RunState): void {
+  run.last_judged = new Map(
+    [...run.submissions.values()].map(({ id, body, verdicts }) => [
+      id,
+      { pledge: body.pledge, verdicts: new Map([...verdicts].map(([judge, { accepted }]) => [judge, accepted])) },
+    ]),
+  );
+}
+
+/** Validators who misjudged a planted submission; it is forgotten, so that nobody is punished twice. */
+export function openPlant(
+  run: RunState,
+  body: PlantRevealed,
+): { readonly right: PeerState[]; readonly wrong: PeerState[] } {
+  const { verdicts } = run.last_judged.get(body.submission)!;
+  run.last_judged.delete(body.submission);
+  const peersWho = (right: boolean): PeerState[] =>
+    [...verdicts].filter(([, said]) => (said === body.accepted) === right).map(([id]) => run.peers.get(id)!);
+  return { right: peersWho(true), wrong: peersWho(false) };
+}

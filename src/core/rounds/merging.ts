@@ -1,0 +1,107 @@
+// The end of a round: which work the merge must take, and what it changes: the model, the records of peers, pay.
+
+import type { RoundMerged } from '../events/round-merged.ts';
+import { type Refusal, refuse } from '../refusal.ts';
+import { enactRules } from '../rule-changes.ts';
+import { applyPayout, forfeit } from '../shares/payout.ts';
+import { freeStakes } from '../shares/stake.ts';
+import { accountOf, type NetworkState, type PeerState, type RunState, type Submission } from '../state.ts';
+import { settleAppeals } from './appeal.ts';
+import { clearSubmissions } from './attendance.ts';
+import { forgetDecided, rememberAccepted, rememberFraud, settleContests } from './contest.ts';
+import { settleSilence } from './eligible.ts';
+import { noteIdle, notIdle } from './idle-rounds.ts';
+import { acceptedSubmissions, judgementOf, rememberVerdicts } from './judging.ts';
+import { closeRound } from './run-life.ts';
+
+/** Whether this is the merge that follows from the log. */
+export function refusalOfMerge(state: NetworkState, run: RunState, body: RoundMerged): Refusal | null {
+  if (run.phase !== 'merging') return refuse('wrong-phase', `a merge follows judging, the run is ${run.phase}`);
+  if (body.round !== run.round || body.attempt !== run.attempt) {
+    return refuse('wrong-round', `expected the merge of round ${run.round} attempt ${run.attempt}`);
+  }
+  const expected = acceptedSubmissions(state, run).map(({ submission }) => submission.id);
+  if (expected.length !== body.accepted.length || expected.some((id, index) => id !== body.accepted[index])) {
+    return refuse(
+      'wrong-merge',
+      `expected the ${expected.length} submissions that the verdicts accept, in order of id`,
+    );
+  }
+  const empty = expected.length === 0;
+  if (empty !== (body.bundle === null) || (empty && body.model !== run.model)) {
+    return refuse('wrong-merge', 'a bundle is named exactly when work was accepted; without work the model stays');
+  }
+  if (body.checkpoint !== isCheckpoint(run, body)) {
+    return refuse(
+      'wrong-merge',
+      `a checkpoint is kept after every ${run.spec.checkpoint_every} merged rounds and the last`,
+    );
+  }
+  return null;
+}
+
+/** Whether this merge's model must be kept as a whole blob. */
+export function isCheckpoint(run: RunState, merge: Pick<RoundMerged, 'bundle'>): boolean {
+  if (merge.bundle === null) return false;
+  const merged = run.round + 1;
+  return merged % run.spec.checkpoint_every === 0 || merged === run.spec.rounds;
+}
+
+/** Merges the open round; to be called only when `refusalOfMerge` said null. */
+export function applyMerge(state: NetworkState, run: RunState, body: RoundMerged): void {
+  const accepted = new Map(acceptedSubmissions(state, run).map((entry) => [entry.submission.id, entry.verified]));
+  if (body.bundle !== null) applyPayout(state, run);
+  // While records are still those that decided who had to repeat what.
+  settleAppeals(state, run);
+  settleSilence(state, run);
+  for (const submission of run.submissions.values()) {
+    const peer = run.peers.get(submission.worker)!;
+    const verified = accepted.get(submission.id);
+    if (verified === undefined) {
+      countRefused(state, run, submission, peer);
+      continue;
+    }
+    peer.merged_submissions++;
+    run.merged_tokens += submission.body.tokens;
+    if (!verified) continue;
+    const account = accountOf(state, submission.worker);
+    rememberAccepted(run, submission, account);
+    peer.consecutive_valid++;
+    peer.credit_tokens += submission.body.tokens;
+    run.tokens.set(account, (run.tokens.get(account) ?? 0) + submission.body.tokens);
+  }
+  if (body.bundle === null) noteIdle(run, state.time_ms);
+  else settleContests(state, run);
+  rememberVerdicts(run);
+  clearSubmissions(run);
+  if (body.bundle === null) {
+    run.attempt++;
+    run.phase = 'gathering';
+    closeRound(run);
+    return;
+  }
+  run.idle = notIdle();
+  run.recent.push({ round: run.round, parent: run.model, bundle: body.bundle, model: body.model });
+  run.round++;
+  run.attempt = 0;
+  run.model = body.model;
+  if (body.checkpoint) {
+    const { merged_rounds } = run.checkpoint;
+    run.recent = run.recent.filter((merged) => merged.round >= merged_rounds);
+    run.checkpoint = { merged_rounds: run.round, model: body.model };
+  }
+  enactRules(run);
+  run.phase = run.round === run.spec.rounds ? 'finished' : 'gathering';
+  closeRound(run);
+  freeStakes(run);
+  forgetDecided(run);
+}
+
+/** Work that nobody judged says nothing about its worker; refused work ends its record, fraud costs what is withheld. */
+function countRefused(state: NetworkState, run: RunState, submission: Submission, peer: PeerState): void {
+  peer.refused_submissions++;
+  const judgement = judgementOf(state, run, submission);
+  const record = peer.consecutive_valid;
+  if (judgement === 'refused' || judgement === 'fraud') peer.consecutive_valid = 0;
+  if (judgement === 'fraud') rememberFraud(state, run, submission, record, forfeit(run, peer));
+}

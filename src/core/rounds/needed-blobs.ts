@@ -1,0 +1,12 @@
+// Which blobs of a run somebody still needs: a joiner, a follower, a validator of the open round. A hub must keep these whatever its owner says.
+import type { RunState } from '../state.ts';
+
+/** What each is, and its hash. */
+export function neededBlobs(run: RunState): [string, string][] {
+  return [
+    ['the settings', run.spec.params],
+    ['the last checkpoint', run.checkpoint.model],
+    ...run.recent.map(({ round, bundle }): [string, string] => [`the work of round ${round}`, bundle]),
+    ...[...run.submissions.values()].map(({ id, body }): [string, string] => [`submission ${id}`, body.work]),
+  ];
+}

@@ -1,0 +1,199 @@
+// Writes a holder's certificate from a log: replays it, keeps what concerns the holder, and proves each kept event against the signed head.
+
+import { type Certificate, certificateText, verifyCertificate } from '../audit/certificate.ts';
+import { proveEvent } from '../audit/certificate-event.ts';
+import { countEvidence } from '../audit/certificate-evidence.ts';
+import { OwnershipError } from '../audit/ownership-errors.ts';
+import { chooseLoggedRun, replayLog } from '../audit/ownership-log.ts';
+import type { SharesStated } from '../core/events/shares-stated.ts';
+import type { LoggedEvent } from '../core/events.ts';
+import { givesUpRound } from '../core/rounds/run-life.ts';
+import { rowProof, type ShareRow, shareTable } from '../core/shares/share-table.ts';
+import { accountOf, type NetworkState } from '../core/state.ts';
+import { toBase64 } from '../ledger/signed-note.ts';
+
+interface KeptEvent {
+  readonly index: number;
+  readonly bytes: Uint8Array;
+  readonly event: LoggedEvent;
+}
+
+/** A decided submission that a holder has made or judged: the submission, its verdicts and its merge. */
+type Decided = readonly KeptEvent[];
+
+/** What a replay keeps of one run for one holder. */
+class Collection {
+  readonly #holder: string;
+  readonly #limit: number;
+  readonly #created = new Map<string, KeptEvent>();
+  readonly #devices = new Map<string, KeptEvent>();
+  /** By run: the open round's submissions with their verdicts. */
+  readonly #open = new Map<string, Map<string, KeptEvent[]>>();
+  /** By run: what was decided since the last statement, and before it, the newest last. */
+  readonly #decided = new Map<string, Decided[]>();
+  readonly #merge = new Map<string, KeptEvent>();
+  readonly #stated = new Map<string, { kept: KeptEvent; table: ShareRow[]; decided: Decided[]; merge: KeptEvent }>();
+
+  constructor(holder: string, limit: number) {
+    this.#holder = holder;
+    this.#limit = limit;
+  }
+
+  add(kept: KeptEvent, state: NetworkState): void {
+    const { id, author, body } = kept.event;
+    const mine = accountOf(state, author) === this.#holder;
+    switch (body.type) {
+      case 'run.created':
+        this.#created.set(id, kept);
+        return;
+      case 'device.bound':
+        if (mine) this.#devices.set(`bound ${author}`, kept);
+        return;
+      case 'device.revoked':
+        if (author === this.#holder) this.#devices.set(`revoked ${body.device}`, kept);
+        return;
+      case 'run.paused':
+      case 'run.ended':
+        if (givesUpRound(body)) this.#open.delete(body.run);
+        return;
+      case 'work.submitted':
+        this.#openOf(body.run).set(id, [kept]);
+        return;
+      case 'verdict.given':
+        this.#openOf(body.run).get(body.submission)?.push(kept);
+        return;
+      case 'round.merged':
+        // A merge of nothing pays nobody and makes no model.
+        if (body.bundle !== null) this.#merged(kept, body.run, new Set(body.accepted), state);
+        this.#open.delete(body.run);
+        return;
+      case 'shares.stated':
+        this.#stated.set(body.run, {
+          kept,
+          table: shareTable(state.runs.get(body.run)!),
+          decided: this.#decided.get(body.run) ?? [],
+          merge: this.#merge.get(body.run)!,
+        });
+        return;
+      default:
+        return;
+    }
+  }
+
+  /** Everything that the certificate of a run rests on. Throws OwnershipError `not-stated`. */
+  of(run: string) {
+    const stated = this.#stated.get(run);
+    if (!stated) {
+      throw new OwnershipError(
+        'not-stated',
+        `the hub has not stated the shares of run ${run.slice(0, 12)} yet: it does so for every model that is kept whole`,
+      );
+    }
+    const needed = [this.#created.get(run)!, stated.kept, stated.merge, ...this.#devices.values()];
+    const unique = new Map([...needed, ...stated.decided.flat()].map((kept) => [kept.index, kept]));
+    const events = [...unique.values()].sort((a, b) => a.index - b.index);
+    return { table: stated.table, statement: stated.kept.event.body as SharesStated, events };
+  }
+
+  #openOf(run: string): Map<string, KeptEvent[]> {
+    const open = this.#open.get(run) ?? new Map<string, KeptEvent[]>();
+    this.#open.set(run, open);
+    return open;
+  }
+
+  #merged(kept: KeptEvent, run: string, accepted: ReadonlySet<string>, state: NetworkState): void {
+    const found: Decided[] = [];
+    for (const [id, [submission, ...verdicts]] of this.#openOf(run)) {
+      const isMine = (event: KeptEvent) => accountOf(state, event.event.author) === this.#holder;
+      const isRight = ({ event }: KeptEvent) => 'accepted' in event.body && event.body.accepted === accepted.has(id);
+      const myVerdicts = verdicts.filter((verdict) => isMine(verdict) && isRight(verdict));
+      const myWork = isMine(submission) && accepted.has(id) && verdicts.length > 0;
+      if (myWork) found.push([submission, ...verdicts, kept]);
+      else if (myVerdicts.length > 0 && !isMine(submission)) found.push([submission, ...myVerdicts, kept]);
+    }
+    this.#merge.set(run, kept);
+    // A new list each time: a statement keeps the one of its moment.
+    if (found.length > 0) {
+      this.#decided.set(run, [...(this.#decided.get(run) ?? []), ...found].slice(-this.#limit));
+    }
+  }
+}
+
+export interface CertificateOptions {
+  /** The run's id or a beginning of it; not needed where the log has one run. */
+  readonly run?: string;
+  /** The account: an owner's id, or that of a device without an owner. */
+  readonly holder: string;
+  /** At most so many submissions, made or judged, are proven event by event: the newest. */
+  readonly evidence: number;
+}
+
+/** A certificate with what it does not say itself. */
+export interface MadeCertificate {
+  readonly certificate: Certificate;
+  /** The text of its file. */
+  readonly text: string;
+  /** Rounds that were merged after the model that the certificate is of: what they paid is not in it. */
+  readonly later_rounds: number;
+  /** The hub states who holds what after so many rounds. */
+  readonly checkpoint_every: number;
+  readonly warning: string | null;
+}
+
+/**
+ * The certificate of a holder, checked before it is returned, as the text of its file.
+ * Throws OwnershipError `unknown-run`, `not-stated`, `not-a-holder`, `bad-log`, PublicLogError, Untruth.
+ */
+export async function makeCertificate(where: string, options: CertificateOptions): Promise<MadeCertificate> {
+  const { holder } = options;
+  const collection = new Collection(holder, options.evidence);
+  const log = await replayLog(where, (event, index, bytes, state) => {
+    if (event.body.type !== 'tick') collection.add({ index, bytes: bytes.slice(), event }, state);
+  });
+  const run = chooseLoggedRun(log.state, options.run);
+  const { table, statement, events } = collection.of(run.id);
+  const index = table.findIndex(({ account }) => account === holder);
+  if (index < 0) {
+    throw new OwnershipError(
+      'not-a-holder',
+      `${holder} holds no shares of run ${run.id.slice(0, 12)} (${table.length} accounts do)`,
+    );
+  }
+  const bodies = events.map(({ event }) => event);
+  const devicesBy = (type: 'device.bound' | 'device.revoked') =>
+    bodies
+      .filter(({ body }) => body.type === type)
+      .map(({ author, body }) => (body.type === 'device.revoked' ? body.device : author))
+      .sort();
+  const { model, merged_rounds } = statement;
+  const claimed = {
+    hub: log.hub,
+    run: run.id,
+    name: run.spec.name,
+    model,
+    merged_rounds,
+    holder: { account: holder, devices: devicesBy('device.bound'), revoked: devicesBy('device.revoked') },
+  };
+  const certificate: Certificate = {
+    format: 'potluck-certificate-v1',
+    ...claimed,
+    shares: table[index].shares,
+    total_shares: statement.shares + statement.unearned_shares,
+    tokens: table[index].tokens,
+    total_tokens: statement.tokens,
+    row: { index, inclusion_proof: rowProof(table, index).map(toBase64) },
+    evidence: countEvidence(claimed, bodies),
+    checkpoint: log.checkpoint,
+    events: events.map(({ bytes, index: at }) => proveEvent(bytes, at, log.size, log.node)),
+  };
+  const text = certificateText(certificate);
+  verifyCertificate(new TextEncoder().encode(text)); // what is handed out has passed the check that others will make
+  const { warning } = log;
+  return {
+    certificate,
+    text,
+    later_rounds: run.round - merged_rounds,
+    checkpoint_every: run.spec.checkpoint_every,
+    warning,
+  };
+}

@@ -1,0 +1,137 @@
+// Taking a run's present model home: fetched by hash, proved, and written as other tools read it.
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { openBlobFolder } from '#blob-folder';
+import { catchUp } from '../games/history.ts';
+import { decodeParams } from '../games/params.ts';
+import { PretrainParamsSchema } from '../games/pretrain.ts';
+import { type LoadGame, loadGame } from '../games/registry.ts';
+import { exportModel } from '../model/checkpoint-folder.ts';
+import type { LlamaConfig, Weights } from '../model/config.ts';
+import { type Tokenizer, tokenizerFromJson } from '../model/tokenizer.ts';
+import { openPeerBlobs, type Transfer } from '../peer/blobs.ts';
+import { askHub, findRun } from '../peer/find-run.ts';
+import { createIdentity, type Identity } from '../protocol/identity.ts';
+import { RunViewSchema } from '../protocol/messages.ts';
+import { PeerError } from '../protocol/peer-errors.ts';
+import { decodeManifest } from '../training/shards.ts';
+import { addProvenance } from './ownership-shares.ts';
+
+type OnTransfer = (transfer: Transfer) => void;
+
+export interface TakenModel {
+  readonly run: string;
+  readonly model: string;
+  readonly merged_rounds: number;
+  readonly config: LlamaConfig;
+  readonly weights: Weights;
+  readonly tokenizer: Tokenizer;
+}
+
+/** What a run is started from: another one's last whole model, with what it must have in common with it. */
+export interface Ancestor {
+  readonly run: string;
+  readonly merged_rounds: number;
+  readonly model: string;
+  readonly config: LlamaConfig;
+  readonly tokenizer: Tokenizer;
+}
+
+/** The last model of a run that is kept whole. Throws PeerError no-such-run where there is none yet, and as takeModel does. */
+export async function ancestorOf(url: string, wanted: string, folder: string): Promise<Ancestor> {
+  const { view, params, tokenizer } = await openPretrainRun(url, wanted, folder);
+  const { merged_rounds, model } = view.checkpoint;
+  if (merged_rounds === 0) {
+    throw new PeerError('no-such-run', `run ${view.run} keeps no model yet: it has merged ${view.round} rounds`);
+  }
+  return { run: view.run, merged_rounds, model, config: params.model, tokenizer };
+}
+
+/** A run's present model, proved by its hash. `folder` keeps the blobs. Throws PeerError, HistoryError, GameError, ModelError. */
+export async function takeModel(
+  url: string,
+  wanted: string | undefined,
+  folder: string,
+  onTransfer?: OnTransfer,
+): Promise<TakenModel> {
+  const { view, params, tokenizer, game, blobs } = await openPretrainRun(url, wanted, folder, onTransfer);
+  const held = await catchUp(game, params, view, null, blobs.fetch);
+  return {
+    run: view.run,
+    model: held.hash,
+    merged_rounds: view.round,
+    config: params.model,
+    weights: held.state as Weights,
+    tokenizer,
+  };
+}
+
+/** A run that trains a model, with its settings and its tokenizer. */
+async function openPretrainRun(url: string, wanted: string | undefined, folder: string, onTransfer?: OnTransfer) {
+  const { view, blobs } = await openRun(url, wanted, folder, onTransfer);
+  if (view.game !== 'pretrain')
+    throw new PeerError('no-such-run', `run ${view.run} trains no model: it plays ${view.game}`);
+  const game = await loadGame(view.game);
+  const params = PretrainParamsSchema.parse(decodeParams(game, await blobs.fetch(view.params)));
+  const manifest = decodeManifest(await blobs.fetch(params.dataset));
+  const json = new TextDecoder().decode(await blobs.fetch(manifest.tokenizer));
+  return { view, game, params, blobs, tokenizer: tokenizerFromJson(json) };
+}
+
+async function openRun(url: string, wanted: string | undefined, folder: string, onTransfer?: OnTransfer) {
+  const { hub, view: status } = await findRun(url, wanted);
+  const parsed = RunViewSchema.safeParse((await askHub(url, `/runs/${status.run}`)).json);
+  if (!parsed.success) throw new PeerError('not-a-hub', `expected the run ${status.run} from ${url}`);
+  const blobs = openPeerBlobs({ url, hub, identity: createIdentity(), cache: openBlobFolder(folder), onTransfer });
+  return { view: parsed.data, blobs };
+}
+
+/** What a game that trains no model has come to. */
+export interface TakenState {
+  readonly run: string;
+  readonly game: string;
+  /** Its hash in the log. */
+  readonly state: string;
+  readonly merged_rounds: number;
+  readonly file: string;
+}
+
+/**
+ * Writes the present state of a run of any game as its canonical bytes, DIR/state.bin, proved by its hash; null for a run that trains a
+ * model: exportRun does that. Throws PeerError, HistoryError, GameError (unknown-game: its file is needed).
+ */
+export async function exportState(
+  url: string,
+  wanted: string | undefined,
+  folder: string,
+  target: string,
+  loadGame: LoadGame,
+  onTransfer?: OnTransfer,
+): Promise<TakenState | null> {
+  const { view, blobs } = await openRun(url, wanted, folder, onTransfer);
+  if (view.game === 'pretrain') return null;
+  const game = await loadGame(view.game);
+  const params = decodeParams(game, await blobs.fetch(view.params));
+  const held = await catchUp(game, params, view, null, blobs.fetch);
+  const file = join(target, 'state.bin');
+  await mkdir(target, { recursive: true });
+  await writeFile(file, game.encodeState(params, held.state));
+  return { run: view.run, game: view.game, state: held.hash, merged_rounds: view.round, file };
+}
+
+/**
+ * Writes a taken model as a folder that transformers loads, with the table of shares, the log's checkpoint and a manifest that `signer`
+ * signs; resolves with the files. Throws as takeModel and addProvenance do.
+ */
+export async function exportRun(
+  url: string,
+  wanted: string | undefined,
+  folder: string,
+  target: string,
+  signer: Identity,
+  onTransfer?: OnTransfer,
+): Promise<TakenModel & { readonly files: string[] }> {
+  const taken = await takeModel(url, wanted, folder, onTransfer);
+  const files = await exportModel(target, taken);
+  return { ...taken, files: [...files, ...(await addProvenance(url, taken, target, signer))] };
+}

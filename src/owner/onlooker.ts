@@ -1,0 +1,34 @@
+// Looking at a run as its validators see it, without taking part: hubs tell workers nothing of what others hand in, but whoever says
+// hello as a validator is told, and a key costs nothing.
+
+import { connectToHub } from '../peer/connection.ts';
+import { findRun } from '../peer/find-run.ts';
+import { webSockets } from '../peer/web-sockets.ts';
+import { createIdentity } from '../protocol/identity.ts';
+import type { RunStatus, RunView } from '../protocol/messages.ts';
+
+export interface Onlooker {
+  readonly run: RunStatus;
+  /** The newest view. */
+  view(): RunView | null;
+  close(): void;
+}
+
+/** Looks on until it is closed. Throws PeerError hub-unreachable, not-a-hub, no-such-run. */
+export async function lookAtRun(
+  url: string,
+  wanted: string | undefined,
+  onView: (view: RunView) => void = () => {},
+): Promise<Onlooker> {
+  const { hub, view: run } = await findRun(url, wanted);
+  let newest: RunView | null = null;
+  const connection = connectToHub({
+    ...{ transport: webSockets(url), hub, run: run.run, role: 'validator', identity: createIdentity() },
+    ...{ onWelcome() {}, onAway() {}, onFatal() {} },
+    onRun: (view) => {
+      newest = view;
+      onView(view);
+    },
+  });
+  return { run, view: () => newest, close: () => connection.close() };
+}

@@ -1,0 +1,224 @@
+// What a run's owner does: puts the data and the first model on the hub and signs the event that starts the run.
+import { z } from 'zod';
+import { openBlobFolder } from '#blob-folder';
+import type { RunCreated } from '../core/events/run-created.ts';
+import { GameError } from '../games/errors.ts';
+import { withFirstWork } from '../games/first-work.ts';
+import type { AnyGame } from '../games/game.ts';
+import { decodeParams } from '../games/params.ts';
+import type { PretrainParams } from '../games/pretrain.ts';
+import { loadGame } from '../games/registry.ts';
+import { DEFAULT_MAX_BLOB_BYTES } from '../ledger/blob-store.ts';
+import { encodeModel } from '../model/checkpoint.ts';
+import type { LlamaConfigInput, Weights } from '../model/config.ts';
+import { initialWeights } from '../model/init.ts';
+import { openPeerBlobs, type Transfer, transferTeller } from '../peer/blobs.ts';
+import { askHub, readHub } from '../peer/find-run.ts';
+import { signEvent } from '../protocol/envelope.ts';
+import type { Identity } from '../protocol/identity.ts';
+import { type AccountView, AccountViewSchema } from '../protocol/messages.ts';
+import { PeerError } from '../protocol/peer-errors.ts';
+import { DataError } from '../training/corpus-errors.ts';
+import { type PreparedDataset, prepareDataset, storeDataset, type TextsToLearn } from '../training/dataset.ts';
+import { type DatasetManifest, encodeManifest } from '../training/shards.ts';
+
+/** A run's first model is one blob of float32 weights. */
+export const MOST_MODEL_BYTES = DEFAULT_MAX_BLOB_BYTES;
+
+/** What a run learns from and what it trains. */
+export interface RunPlan extends TextsToLearn {
+  /** Without vocab_size it has a row for each id of the tokenizer; one that is gone on from may have more. */
+  readonly model: Omit<LlamaConfigInput, 'vocab_size'> & { readonly vocab_size?: number };
+  /** The game's other settings, as PretrainParamsSchema takes them. */
+  readonly training: Record<string, unknown>;
+  readonly onProgress?: (what: string) => void;
+}
+
+export interface NewRun extends RunPlan {
+  readonly name: string;
+  /** Weights to go on from; without them the model starts from the seed. */
+  readonly weights?: Weights;
+  /** The run whose last stated model this one starts from; the hub has its weights. */
+  readonly ancestor?: RunCreated['ancestor'];
+  readonly seed: string;
+  readonly schedule: Pick<
+    RunCreated,
+    'rounds' | 'round_ms' | 'judging_ms' | 'min_workers' | 'checkpoint_every' | 'rules' | 'keep'
+  >;
+  /** Is told what the run will be when its text has been read, before anything is sent. */
+  readonly onPrepared?: (run: PreparedRun) => void;
+  readonly onUpload?: (done_bytes: number, total_bytes: number) => void;
+}
+
+/** A run of which nothing has been sent yet. */
+export interface PreparedRun {
+  readonly params: PretrainParams;
+  readonly dataset: PreparedDataset;
+}
+
+/**
+ * Everything of a run but what a hub has to do with it. The caller closes the dataset.
+ * Throws GameError bad-params for settings that no run can have, before anything is read, and DataError.
+ */
+export async function prepareRun(plan: RunPlan): Promise<PreparedRun> {
+  const params = await checkedParams(plan);
+  plan.onProgress?.('tokenising the text');
+  const dataset = await prepareDataset(plan);
+  try {
+    requireWindows(dataset.manifest, params.context);
+  } catch (error) {
+    await dataset.close();
+    throw error;
+  }
+  return { params, dataset };
+}
+
+/** Creates a pre-training run on a hub; resolves with its id when the hub has taken it. Throws PeerError, TrainingError, ModelError. */
+export async function createRun(url: string, identity: Identity, folder: string, options: NewRun): Promise<string> {
+  const hub = await hubWithRoom(url, identity);
+  const say = options.onProgress ?? (() => {});
+  const tell = transferTeller(say);
+  let storing = false;
+  // Of the pieces of the text only trouble is told here: how far they are is told of all of them together.
+  const onTransfer = (transfer: Transfer): void => {
+    if (!storing || transfer.trouble !== null) tell(transfer);
+  };
+  const blobs = openPeerBlobs({ url, hub, identity, cache: openBlobFolder(folder), onTransfer });
+  const prepared = await prepareRun(options);
+  const { model } = prepared.params;
+  const { dataset } = prepared;
+  try {
+    options.onPrepared?.(prepared);
+    storing = true;
+    await storeDataset(dataset, { put: blobs.upload, has: blobs.has, onProgress: options.onUpload });
+  } finally {
+    storing = false;
+    await dataset.close();
+  }
+  const manifest = await blobs.upload(encodeManifest(dataset.manifest));
+  const params = new TextEncoder().encode(JSON.stringify({ ...options.training, model, dataset: manifest }));
+  const { ancestor } = options;
+  if (!ancestor) say('uploading the first model');
+  const weights = (): Weights => options.weights ?? initialWeights(model, options.seed);
+  const event = await signEvent(identity, {
+    type: 'run.created',
+    version: 1,
+    name: options.name,
+    game: 'pretrain',
+    params: await blobs.upload(params),
+    model: ancestor?.model ?? (await blobs.upload(encodeModel(model, weights()))),
+    ...(ancestor && { ancestor }),
+    ...options.schedule,
+    rules: withFirstWork(options.schedule.rules, await loadGame('pretrain'), prepared.params),
+    created_ms: Date.now(),
+  });
+  return sendEvent(url, event);
+}
+
+/** A run of a game whose settings say how it begins. */
+export interface NewGameRun extends Pick<NewRun, 'schedule'> {
+  readonly name: string;
+  readonly game: AnyGame;
+  /** The game's settings; what is missing has its default. */
+  readonly settings: unknown;
+}
+
+/** Creates a run of any game that has a `first` state. Throws PeerError, GameError bad-params. */
+export async function createGameRun(
+  url: string,
+  identity: Identity,
+  folder: string,
+  { name, game, settings, schedule }: NewGameRun,
+): Promise<string> {
+  const params = decodeParams(game, new TextEncoder().encode(JSON.stringify(settings)));
+  if (!game.first) throw new GameError('bad-params', `${game.name} does not say how it begins: it has no "first"`);
+  const hub = await hubWithRoom(url, identity);
+  const blobs = openPeerBlobs({ url, hub, identity, cache: openBlobFolder(folder) });
+  const event = await signEvent(identity, {
+    ...{ type: 'run.created', version: 1, name, game: game.name, created_ms: Date.now() },
+    params: await blobs.upload(new TextEncoder().encode(JSON.stringify(params))),
+    model: await blobs.upload(game.encodeState(params, game.first(params))),
+    ...schedule,
+    rules: withFirstWork(schedule.rules, game, params),
+  });
+  return sendEvent(url, event);
+}
+
+/** A hub's id, where it would take another run of this owner: reading the text takes long, and is done only then. Throws PeerError. */
+async function hubWithRoom(url: string, { id }: Identity): Promise<string> {
+  const { hub, run_refusal } = await accountOn(url, id);
+  if (run_refusal) throw new PeerError('refused', run_refusal.message, { refusal: run_refusal.code });
+  return hub;
+}
+
+/** What a hub knows of an owner. Throws PeerError hub-unreachable, not-a-hub, refused. */
+async function accountOn(url: string, account: string): Promise<AccountView> {
+  const { json } = await readHub(url, `/accounts/${account}`);
+  const view = AccountViewSchema.safeParse(json);
+  if (!view.success) throw new PeerError('not-a-hub', `expected a Potluck hub at ${url}`, { url });
+  return view.data;
+}
+
+/** Both splits must hold at least one window of the context and its last target. */
+function requireWindows(manifest: DatasetManifest, context: number): void {
+  for (const split of ['train', 'validation'] as const) {
+    const longest = manifest[split].reduce((most, { tokens }) => Math.max(most, tokens), 0);
+    if (longest > context) continue;
+    throw new DataError(
+      'no-text',
+      `too little text for a context of ${context} tokens: the longest piece of the ${split} split has ${longest}`,
+    );
+  }
+}
+
+/** The settings in full, the dataset's name aside. Throws GameError bad-params for settings that no run can have. */
+async function checkedParams({ model, tokenizer, training }: RunPlan): Promise<PretrainParams> {
+  const { vocab_size } = tokenizer;
+  const draft = { ...training, model: { vocab_size, ...model }, dataset: '0'.repeat(64) };
+  return decodeParams(await loadGame('pretrain'), new TextEncoder().encode(JSON.stringify(draft))) as PretrainParams;
+}
+
+/** Says on a hub where what an owner holds is to be settled. Throws PeerError refused, hub-unreachable, not-a-hub. */
+export async function stateAddress(url: string, owner: Identity, address: string): Promise<void> {
+  const { hub, next_change: change } = await accountOn(url, owner.id);
+  await sendEvent(
+    url,
+    await signEvent(owner, { type: 'account.address', version: 1, hub, change, chain: 'evm', address }),
+  );
+}
+
+/** How often an event is sent where the hub says that it comes too fast, and how long one wait may be: then a person is told. */
+const SENDING = { attempts: 5, longest_wait_s: 30 };
+
+/**
+ * Sends a signed event over HTTP; resolves with its id. Where the hub asks to wait, it waits and sends it again.
+ * Throws PeerError refused (`details.refusal` has the core's code, or the hub's), hub-unreachable, not-a-hub.
+ */
+export async function sendEvent(url: string, event: Uint8Array): Promise<string> {
+  for (let attempt = 1; ; attempt++) {
+    const { status, json } = await askHub(url, '/events', { method: 'POST', body: event as Uint8Array<ArrayBuffer> });
+    const answer = AnswerSchema.safeParse(json);
+    if (!answer.success)
+      throw new PeerError('not-a-hub', `expected a Potluck hub at ${url}, it answered ${status}`, { url });
+    if ('event' in answer.data) return answer.data.event;
+    const { code, message, details } = answer.data.error;
+    const wait_s = code === 'too-fast' ? (details?.retry_after_s ?? 1) : Number.POSITIVE_INFINITY;
+    if (wait_s > SENDING.longest_wait_s || attempt === SENDING.attempts) {
+      throw new PeerError('refused', message, { refusal: details?.refusal ?? code });
+    }
+    await new Promise((resolve) => setTimeout(resolve, wait_s * 1000));
+  }
+}
+
+const AnswerSchema = z.union([
+  z.object({ event: z.string() }),
+  z.object({
+    error: z.object({
+      code: z.string().max(60),
+      message: z.string(),
+      details: z
+        .object({ refusal: z.string().max(60).optional(), retry_after_s: z.number().min(0).optional() })
+        .optional(),
+    }),
+  }),
+]);

@@ -1,0 +1,224 @@
+// A run's owner plants work in a live run: takes part as an unknown worker, hands in work whose right verdict it knows, makes sure by
+// its own check that an honest judge could know it too, and opens the pledge when the round is over.
+import { dutyOf } from '../core/rounds/panel.ts';
+import { CodedError } from '../errors.ts';
+import type { AnyGame, Claim, Device, Verdict } from '../games/game.ts';
+import { memoryDrawer } from '../games/memory-drawer.ts';
+import { checkSubmission, type SubmissionView } from '../peer/check-submission.ts';
+import { followModel } from '../peer/model.ts';
+import { type JoinOptions, joinRun, type Situation } from '../peer/peer.ts';
+import { fired } from '../protocol/clock.ts';
+import { signEvent } from '../protocol/envelope.ts';
+import { sha256Hex } from '../protocol/hash.ts';
+import type { Identity } from '../protocol/identity.ts';
+import type { RunView } from '../protocol/messages.ts';
+import { PeerError } from '../protocol/peer-errors.ts';
+import type { Runtime } from '../tensor/runtime.ts';
+import { lookAtRun } from './onlooker.ts';
+import { sendEvent } from './owner.ts';
+import { isFitToReveal, type Plant, plantedGame, plantPledge, plantReveal } from './planted-work.ts';
+
+export interface PlantOptions
+  extends Pick<JoinOptions, 'url' | 'run' | 'name' | 'folder' | 'runtime' | 'signal' | 'onNews' | 'loadGame'> {
+  /** The run's owner: only its word opens a pledge. The worker's own key, in `folder`, has nothing to do with it. */
+  readonly owner: Identity;
+  /** What judges must say of the planted work. */
+  readonly accepted: boolean;
+  /** What the owner's own checks compute with: one of each class that judges use, since they differ in the last bits. */
+  readonly referees: readonly Runtime[];
+  /** So many rounds it works honestly before. */
+  readonly honest_rounds: number;
+}
+
+/** What came of a plant. It is revealed only where the owner's own check says what judges are expected to say. */
+export type PlantOutcome =
+  | { readonly revealed: true; readonly submission: string; readonly round: number }
+  | { readonly revealed: false; readonly reason: string };
+
+/** Plants one submission. Throws PeerError not-the-owner, refused in a run that is finished, and what joinRun throws. */
+export async function plantInRun(options: PlantOptions): Promise<PlantOutcome> {
+  const { url, name, folder, runtime, owner, signal, loadGame, onNews } = options;
+  const done = new AbortController();
+  let planting: Planting | null = null;
+  const looking = await lookAtRun(url, options.run, (view) => planting?.see(view));
+  try {
+    const { run, owner: expected } = looking.run;
+    if (expected !== owner.id) {
+      throw new PeerError('not-the-owner', `only the owner ${expected} can plant in run ${run}, got ${owner.id}`);
+    }
+    if (looking.run.phase === 'finished') {
+      const refusal = { refusal: 'wrong-phase' };
+      throw new PeerError('refused', `run ${run.slice(0, 12)} is finished: nothing is judged any more`, refusal);
+    }
+    const own = new Planting(options, run, () => done.abort());
+    planting = own;
+    await joinRun({
+      ...{ url, run, runtime, name, folder, loadGame, role: 'worker', duty: 1, onNews },
+      signal: AbortSignal.any([signal, done.signal]),
+      disguise: (game, situation) => own.play(game, situation),
+      pledge: (work) => own.pledge(work),
+    });
+    return await own.outcome();
+  } finally {
+    looking.close();
+  }
+}
+
+/** Planted work as its judges see it, with the model of its round. */
+interface Seen {
+  readonly view: RunView;
+  readonly submission: SubmissionView;
+  readonly state: Promise<unknown>;
+}
+
+class Planting {
+  readonly #options: PlantOptions;
+  readonly #run: string;
+  readonly #onEnd: () => void;
+  #game: AnyGame | null = null;
+  #situation: Situation | null = null;
+  #performed = 0;
+  /** What was planted, and the round and attempt that it is in. */
+  #plant: (Plant & { readonly round: number; readonly attempt: number }) | null = null;
+  #seen: Seen | null = null;
+  #findings: Promise<(Verdict | null)[]> | null = null;
+  #concluding = false;
+  /** Resolved when it is known what has come of what was planted. */
+  #settled: PromiseWithResolvers<void> | null = null;
+  #outcome: PlantOutcome | null = null;
+
+  constructor(options: PlantOptions, run: string, onEnd: () => void) {
+    this.#options = options;
+    this.#run = run;
+    this.#onEnd = onEnd;
+  }
+
+  /** The game as the planting worker plays it. */
+  play(game: AnyGame, situation: Situation): AnyGame {
+    const planted = plantedGame(game, this.#options.accepted);
+    this.#game = game;
+    this.#situation = situation;
+    return {
+      ...game,
+      task: (...given) => ({ honest: game.task(...given), planted: planted.task(...given) }),
+      perform: async ({ honest, planted: other }, device, signal): Promise<Claim | null> => {
+        // The next round waits for this worker: what is planted must be revealed before it is merged.
+        await Promise.race([this.#settled?.promise, fired(signal)]);
+        const due = this.#performed >= this.#options.honest_rounds && !this.#plant && !this.#outcome;
+        const view = situation.view()!;
+        const claim = await (due ? planted.perform(other, device, signal) : game.perform(honest, device, signal));
+        if (claim) this.#performed++;
+        if (claim && due) {
+          const { accepted } = this.#options;
+          const { round, attempt } = view;
+          this.#plant = { run: this.#run, work: sha256Hex(claim.work), accepted, round, attempt };
+          this.#settled = Promise.withResolvers();
+        }
+        return claim;
+      },
+    };
+  }
+
+  async pledge(work: string): Promise<string | null> {
+    return this.#plant?.work === work ? plantPledge(this.#options.owner, this.#plant) : null;
+  }
+
+  /** Every view that a validator is sent. */
+  see(view: RunView): void {
+    const plant = this.#plant;
+    if (!plant || this.#concluding) return;
+    const submission = view.submissions.find(({ work, worker }) => {
+      return work === plant.work && worker === this.#situation!.peer;
+    });
+    if (submission) {
+      this.#seen = { view, submission, state: this.#seen?.state ?? this.#stateOf(view) };
+      // By now judges know whether the work is repeated, and so does the owner.
+      if (view.phase !== 'working' && view.phase !== 'judging') this.#findings ??= this.#check(this.#seen);
+    } else if (view.round !== plant.round || view.attempt !== plant.attempt) {
+      this.#concluding = true;
+      void this.#conclude(plant).then(() => {
+        this.#concluding = false;
+        this.#settled!.resolve();
+      });
+    }
+  }
+
+  #stateOf(view: RunView): Promise<unknown> {
+    const { params, fetchBlob } = this.#situation!;
+    const state = followModel(this.#game!, params, { fetch: fetchBlob }).follow(view);
+    state.catch(() => {}); // told when it is needed
+    return state;
+  }
+
+  /** The owner's own checks, with what judges know, at the places that each of them looks at; null where one cannot be made. */
+  async #check({ view, submission, state }: Seen): Promise<(Verdict | null)[]> {
+    const { params, fetchBlob } = this.#situation!;
+    // A judge that had no reason to repeat it is not to be blamed for what only a repetition shows.
+    const work = { ...view, ...submission, draw: view.draw! };
+    const duties = submission.judges.map((judge) => dutyOf(work, judge));
+    const repeat_permille = Math.min(1000, ...duties.map((duty) => duty.repeat_permille));
+    // Who repeats all of it sees all places.
+    const places = repeat_permille === 1000 ? [0] : duties.map((duty) => duty.place);
+    const findings: (Verdict | null)[] = [];
+    for (const [runtime, place] of this.#options.referees.flatMap((each) =>
+      places.map((one) => [each, one] as const),
+    )) {
+      const device: Device = { runtime, fetchBlob, drawer: memoryDrawer(), progress: async () => {} };
+      try {
+        const judge = { game: this.#game!, params, device };
+        const judging = { repeat_permille, place, time_ms: view.judging_ms };
+        findings.push(await checkSubmission(judge, await state, view, submission, judging));
+      } catch (error) {
+        if (!(error instanceof CodedError)) throw error;
+        this.#options.onNews?.({ type: 'problem', code: error.code, message: error.message });
+        findings.push(null);
+      }
+    }
+    return findings;
+  }
+
+  /** The planted work's round is over. */
+  async #conclude(plant: Plant & { readonly round: number }): Promise<void> {
+    const seen = this.#seen;
+    if (!seen) return this.#again('it did not reach the log in its round');
+    const findings = await (this.#findings ?? this.#check(seen));
+    if (!isFitToReveal(plant, findings)) {
+      const said = findings.map((found) => (found ? `"${found.code}"` : 'that it could not be made')).join(' and ');
+      return this.#end({
+        revealed: false,
+        reason: `the owner's own check says ${said}, and whoever judges as it does would be punished`,
+      });
+    }
+    const { owner, url } = this.#options;
+    try {
+      await sendEvent(url, await signEvent(owner, await plantReveal(owner, plant, seen.submission.id)));
+      this.#end({ revealed: true, submission: seen.submission.id, round: plant.round });
+    } catch (error) {
+      if (!(error instanceof PeerError)) throw error;
+      if (error.details.refusal === 'unknown-submission') this.#again('its round was not merged');
+      else this.#end({ revealed: false, reason: error.message });
+    }
+  }
+
+  /** Nothing has come of it: the next work is planted instead. */
+  #again(reason: string): void {
+    this.#options.onNews?.({ type: 'problem', code: 'not-planted', message: `${reason}; planting again` });
+    this.#plant = this.#seen = this.#findings = null;
+  }
+
+  #end(outcome: PlantOutcome): void {
+    this.#outcome = outcome;
+    this.#onEnd();
+  }
+
+  /** When the worker has left. What was planted in a run's last round is still being looked at. */
+  async outcome(): Promise<PlantOutcome> {
+    if (this.#plant && !this.#options.signal.aborted) {
+      await Promise.race([this.#settled!.promise, fired(AbortSignal.timeout(LAST_LOOK_MS))]);
+    }
+    return this.#outcome ?? { revealed: false, reason: 'the run or this command ended before' };
+  }
+}
+
+/** What the last view and the owner's own check may take when the run is finished. */
+const LAST_LOOK_MS = 30_000;

@@ -1,8 +1,0 @@
-// `potluck/audit`: a log is opened, recomputed and explained, and nobody is believed.
-export { openPublicLog } from '#public-log-open';
-export type { AuditReport } from './audit.ts';
-export { audit, type LocalAuditOptions } from './audit-here.ts';
-export { type Certificate, verifyCertificate } from './certificate.ts';
-export { type PublicLog, PublicLogError, Untruth } from './public-log.ts';
-export { type Explanation, explainSubmission } from './why.ts';
-export { sentencesOf } from './why-sentences.ts';

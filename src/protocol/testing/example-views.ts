@@ -1,0 +1,57 @@
+// Views of a run for tests, as a hub would send them: only what a test is about has to be said.
+import type { RunOverview, RunStatus, RunView } from '../messages.ts';
+
+const HASH = 'a'.repeat(64);
+
+const shared = {
+  run: HASH,
+  name: 'a run',
+  game: 'pretrain',
+  params: HASH,
+  phase: 'working',
+  round: 0,
+  rounds: 3,
+  attempt: 0,
+  seed: HASH,
+  remaining_ms: 60_000,
+  judging_ms: 1000,
+  model: HASH,
+} as const;
+
+/** What a peer is told. */
+export const exampleView = (more: Partial<RunView> = {}): RunView => ({
+  ...shared,
+  checkpoint: { merged_rounds: 0, model: HASH },
+  recent: [],
+  submissions: [],
+  draw: null,
+  reexecute_permille: 0,
+  probation: 0,
+  rating_permille: 0,
+  ...more,
+});
+
+/** What people are told, without the peers. */
+export const exampleOverview = (more: Partial<RunOverview> = {}): RunOverview => ({
+  ...shared,
+  owner: HASH,
+  round_ms: 1000,
+  min_workers: 1,
+  submitted: 0,
+  merged_tokens: 0,
+  bytes_submitted: 0,
+  dense_bytes: 0,
+  tokens_per_second: 0,
+  validation_loss: null,
+  first_validation_loss: null,
+  evaluated_rounds: null,
+  problem: null,
+  ...more,
+});
+
+/** What people are told. */
+export const exampleStatus = (more: Partial<RunStatus> = {}): RunStatus => ({
+  ...exampleOverview(),
+  peers: [],
+  ...more,
+});
