@@ -1,9 +1,7 @@
 // A peer's end of the WebSocket: proves its key, comes back by itself when the hub was away, pairs events with their answers.
-import { LedgerError } from '../ledger/errors.ts';
-import { type Receipt, verifyReceipt } from '../ledger/receipt.ts';
+import type { Receipt } from '../ledger/receipt.ts';
 import type { Channel } from '../protocol/channel.ts';
 import type { Clock, Timer } from '../protocol/clock.ts';
-import { eventId } from '../protocol/envelope.ts';
 import { ProtocolError } from '../protocol/errors.ts';
 import type { Identity } from '../protocol/identity.ts';
 import {
@@ -11,29 +9,21 @@ import {
   encodeMessage,
   type FromPeer,
   helloChallenge,
-  otherVersion,
   PROTOCOL_VERSION,
   type RunView,
   type Sample,
   type Welcome,
 } from '../protocol/messages.ts';
 import { PeerError } from '../protocol/peer-errors.ts';
+import { type HubAction, planAnswer } from './answer-hub.ts';
+import { FIRST_TRY, onGiveWay, onHeard, onHttp, onWelcome, planRedial, type Tries } from './redial.ts';
+import { openUnanswered, type Unanswered } from './unanswered.ts';
 
 const LIMITS = {
-  first_wait_ms: 200, // a hub that is killed and started again is back within a second or two
-  longest_wait_ms: 10_000, // and one that stays away is not hammered
   silence_ms: 30_000, // the hub pings every ten seconds
-  too_fast_ms: 1000, // the first wait before an event that came too fast is sent again; each next one is twice as long
-  yield_ms: 120_000, // before asking whether another device with this key has gone; each next wait is twice as long
-  longest_yield_ms: 600_000,
   ask_every_ms: 10_000, // as often as the hub pings
   goodbye_ms: 1000, // what a hub gets to answer the goodbye, so that one that does not cannot hold up the end of a program
 } as const;
-
-/** A proxy that does not pass WebSockets on is told from a hub that is away after so many tries. */
-const BLOCKED_AFTER = 3;
-/** What ws says of a hub that lets nobody else in for now. */
-const TOO_MANY = /: (429|503)$/;
 
 export interface HubConnection {
   /**
@@ -81,223 +71,168 @@ export interface ConnectionOptions {
   readonly onFatal: (error: PeerError) => void;
 }
 
-interface Waiting {
-  readonly event: Uint8Array;
-  /** How often the hub said that it came too fast, and when it is sent again. */
-  too_fast: number;
-  again: Timer;
-  resolve(receipt: Receipt): void;
-  reject(error: PeerError): void;
+export function connectToHub(options: ConnectionOptions): HubConnection {
+  return new Connection(options);
 }
 
-export function connectToHub(options: ConnectionOptions): HubConnection {
-  const { clock } = options.transport;
-  const waiting = new Map<string, Waiting>();
-  let channel: Channel | undefined;
-  let greeted = false;
-  let closed = false;
-  /** Connections in a row on which nothing was heard. */
-  let unopened = 0;
-  let httpAnswers = false;
-  let wait_ms: number = LIMITS.first_wait_ms;
-  /** How long this peer has given way to another device with its key; 0: it does not. */
-  let yield_ms = 0;
-  let retry: Timer;
-  let silence: Timer;
-  let goodbye: Timer;
-  let question: Timer;
+/** What answer-hub.ts and redial.ts decide is done here, on one channel after the other. */
+class Connection implements HubConnection {
+  readonly #options: ConnectionOptions;
+  readonly #clock: Clock;
+  readonly #unanswered: Unanswered;
+  #channel: Channel | undefined;
+  /** The hub has welcomed this peer on the present channel. */
+  #greeted = false;
+  #closed = false;
+  #tries: Tries = FIRST_TRY;
+  #retry: Timer;
+  #silence: Timer;
+  #goodbye: Timer;
+  #question: Timer;
 
-  const send = (message: FromPeer): void => {
-    if (channel?.open) channel.send(encodeMessage(message));
-  };
+  constructor(options: ConnectionOptions) {
+    const { clock, random } = options.transport;
+    this.#options = options;
+    this.#clock = clock;
+    const send = (event: Uint8Array): void => this.#sendGreeted({ type: 'event', event });
+    this.#unanswered = openUnanswered({ hub: options.hub, clock, random, send });
+    this.#dial();
+  }
 
-  const fatal = (error: PeerError): void => {
-    close();
-    options.onFatal(error);
-  };
+  async submit(event: Uint8Array): Promise<Receipt> {
+    if (this.#closed) throw new PeerError('disconnected', 'this peer has left');
+    if (this.#tries.yield_ms > 0) throw new PeerError('key-in-use', 'another device takes part with this key');
+    return this.#unanswered.submit(event);
+  }
 
-  const heard = (): void => {
-    unopened = 0;
-    httpAnswers = false;
-    clock.clearTimeout(silence);
-    silence = clock.setTimeout(() => channel?.terminate(), LIMITS.silence_ms);
-  };
+  progress(message: Parameters<HubConnection['progress']>[0]): void {
+    this.#sendGreeted({ type: 'progress', ...message });
+  }
 
-  const rejectAll = (error: PeerError): void => {
-    for (const { reject, again } of waiting.values()) {
-      clock.clearTimeout(again);
-      reject(error);
+  sample(message: Parameters<HubConnection['sample']>[0]): void {
+    this.#sendGreeted({ type: 'sample', ...message });
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#clock.clearTimeout(this.#retry);
+    this.#clock.clearTimeout(this.#silence);
+    this.#clock.clearTimeout(this.#question);
+    const last = this.#channel;
+    if (last && !last.closed) {
+      last.close();
+      this.#goodbye = this.#clock.setTimeout(() => last.terminate(), LIMITS.goodbye_ms);
     }
-    waiting.clear();
-  };
+    this.#unanswered.rejectAll(new PeerError('disconnected', 'closed before the hub answered'));
+  }
 
-  const ask = (): void => {
-    clock.clearTimeout(question);
-    if (!options.transport.asks || closed) return;
-    send({ type: 'ping' });
-    question = clock.setTimeout(ask, LIMITS.ask_every_ms);
-  };
-
-  /** An answer counts only with a receipt that proves, signed by the hub, that the event is in its log. */
-  const answer = (id: string, receipt: unknown): void => {
-    const asked = waiting.get(id);
-    if (!asked) return;
-    waiting.delete(id);
-    clock.clearTimeout(asked.again);
-    try {
-      verifyReceipt(receipt, asked.event, options.hub);
-      asked.resolve(receipt as Receipt);
-    } catch (error) {
-      if (!(error instanceof LedgerError)) throw error;
-      asked.reject(new PeerError('bad-receipt', `the hub's receipt for event ${id} is not valid: ${error.message}`));
-    }
-  };
-
-  /** Too fast is no answer to an event. A hub that says it of a connection closes that, and then it is tried again as any other. */
-  const sendAgainLater = (id: string | null): void => {
-    const asked = id === null ? undefined : waiting.get(id);
-    if (!asked) return;
-    const wait_ms = Math.min(LIMITS.longest_wait_ms, LIMITS.too_fast_ms * 2 ** asked.too_fast++);
-    clock.clearTimeout(asked.again);
-    asked.again = clock.setTimeout(
-      () => {
-        if (greeted) send({ type: 'event', event: asked.event }); // else it is sent with the next welcome
-      },
-      wait_ms * (0.5 + options.transport.random()),
-    );
-  };
-
-  /** Gives way to another device with this key. What this one has sent is not its business any more. */
-  const giveWay = (): void => {
-    const first = yield_ms === 0;
-    yield_ms = first ? LIMITS.yield_ms : Math.min(LIMITS.longest_yield_ms, yield_ms * 2);
-    if (first) options.onYield?.(yield_ms);
-    rejectAll(new PeerError('key-in-use', 'another device takes part with the key of this one'));
-  };
-
-  const onMessage = async (frame: Uint8Array): Promise<void> => {
-    const message = decodeFromHub(frame);
-    switch (message.type) {
-      case 'challenge': {
-        if (message.protocol !== PROTOCOL_VERSION) {
-          const versions = { hub: message.protocol, peer: PROTOCOL_VERSION };
-          fatal(new PeerError('other-protocol', otherVersion(versions), versions));
-          return;
-        }
-        // Signing for another hub would let this one log in there in this peer's name.
-        if (message.hub !== options.hub) {
-          fatal(new PeerError('other-hub', `expected hub ${options.hub}, the one there now is ${message.hub}`));
-          return;
-        }
-        const signature = await options.identity.sign(helloChallenge(message.hub, message.nonce));
-        const { role, run, identity } = options;
-        const yields = yield_ms > 0 ? { yields: true } : {};
-        send({ type: 'hello', protocol: PROTOCOL_VERSION, role, run, peer: identity.id, signature, ...yields });
-        return;
-      }
-      case 'welcome':
-        greeted = true;
-        wait_ms = LIMITS.first_wait_ms;
-        yield_ms = 0;
-        ask();
-        options.onWelcome(message);
-        // What was not answered before the connection broke is sent again; the core takes nothing twice.
-        for (const { event } of waiting.values()) send({ type: 'event', event });
-        return;
-      case 'run':
-        if (message.view.run === options.run) options.onRun(message.view);
-        return;
-      case 'accepted':
-        answer(message.event, message.receipt);
-        return;
-      case 'refused': {
-        const error = new PeerError('refused', message.message, { refusal: message.code });
-        if (message.code === 'too-fast') sendAgainLater(message.event);
-        else if (message.event) {
-          waiting.get(message.event)?.reject(error);
-          waiting.delete(message.event);
-        } else if (message.code === 'key-in-use') giveWay();
-        else if (message.code === 'unknown-version') fatal(new PeerError('other-protocol', message.message));
-        else if (message.code === 'unknown-run') fatal(new PeerError('no-such-run', message.message));
-        else if (message.code === 'not-understood') fatal(error);
-        else if (!greeted && message.code !== 'no-hello') fatal(error);
-        return;
-      }
-    }
-  };
-
-  const open = (): void => {
-    greeted = false;
-    const current = options.transport.dial();
-    channel = current;
-    current.listen({
-      onOpen: heard,
-      onAlive: heard,
-      onMessage(frame) {
-        heard();
+  #dial(): void {
+    this.#greeted = false;
+    const channel = this.#options.transport.dial();
+    this.#channel = channel;
+    channel.listen({
+      onOpen: () => this.#onHeard(),
+      onAlive: () => this.#onHeard(),
+      onMessage: (frame) => {
+        this.#onHeard();
         if (!frame) return;
-        onMessage(frame).catch((error) => {
+        this.#onFrame(frame).catch((error) => {
           if (!(error instanceof ProtocolError)) throw error;
-          current.terminate(); // a hub that talks nonsense is treated as one that is away
+          channel.terminate(); // a hub that talks nonsense is treated as one that is away
         });
       },
       onError() {},
-      onClose(reason) {
-        clock.clearTimeout(silence);
-        clock.clearTimeout(goodbye);
-        clock.clearTimeout(question);
-        if (closed || channel !== current) return;
-        if (yield_ms === 0) options.onAway(reason || 'no answer');
-        lookAround(reason);
-        // Jitter keeps a thousand peers from coming back in the same instant.
-        const jittered_ms = (yield_ms || wait_ms) * (0.5 + options.transport.random());
-        wait_ms = Math.min(LIMITS.longest_wait_ms, wait_ms * 2);
-        retry = clock.setTimeout(open, jittered_ms);
-      },
+      onClose: (reason) => this.#onClose(channel, reason),
     });
-  };
+  }
 
-  /** A hub that answers over HTTP before one more connection fails is not away. */
-  const lookAround = (reason: string): void => {
-    unopened++;
-    if (httpAnswers) options.onBlocked?.(reason);
-    const look = unopened === BLOCKED_AFTER && !TOO_MANY.test(reason);
-    httpAnswers = false;
-    if (!look) return;
-    void options.transport.answersHttp?.().then((answers) => {
-      httpAnswers = answers && unopened > 0;
-    });
-  };
+  #onHeard(): void {
+    this.#tries = onHeard(this.#tries);
+    this.#clock.clearTimeout(this.#silence);
+    this.#silence = this.#clock.setTimeout(() => this.#channel?.terminate(), LIMITS.silence_ms);
+  }
 
-  const close = (): void => {
-    closed = true;
-    clock.clearTimeout(retry);
-    clock.clearTimeout(silence);
-    clock.clearTimeout(question);
-    const last = channel;
-    if (last && !last.closed) {
-      last.close();
-      goodbye = clock.setTimeout(() => last.terminate(), LIMITS.goodbye_ms);
+  async #onFrame(frame: Uint8Array): Promise<void> {
+    const { hub, run } = this.#options;
+    const action = planAnswer(decodeFromHub(frame), { hub, run, greeted: this.#greeted });
+    if (action) await this.#perform(action);
+  }
+
+  async #perform(action: HubAction): Promise<void> {
+    switch (action.do) {
+      case 'prove-key':
+        return this.#proveKey(action.nonce);
+      case 'go-on':
+        return this.#goOn(action.welcome);
+      case 'show-run':
+        return this.#options.onRun(action.view);
+      case 'check-receipt':
+        return this.#unanswered.accepted(action.event, action.receipt);
+      case 'send-later':
+        return this.#unanswered.sendLater(action.event);
+      case 'reject':
+        return this.#unanswered.reject(action.event, action.error);
+      case 'give-way':
+        return this.#giveWay();
+      case 'end':
+        this.close();
+        return this.#options.onFatal(action.error);
     }
-    rejectAll(new PeerError('disconnected', 'closed before the hub answered'));
-  };
+  }
 
-  open();
-  return {
-    submit(event) {
-      if (closed) return Promise.reject(new PeerError('disconnected', 'this peer has left'));
-      if (yield_ms > 0) return Promise.reject(new PeerError('key-in-use', 'another device takes part with this key'));
-      return new Promise((resolve, reject) => {
-        waiting.set(eventId(event), { event, too_fast: 0, again: undefined, resolve, reject });
-        if (greeted) send({ type: 'event', event });
+  async #proveKey(nonce: Uint8Array): Promise<void> {
+    const { role, run, identity, hub } = this.#options;
+    const signature = await identity.sign(helloChallenge(hub, nonce));
+    const yields = this.#tries.yield_ms > 0 ? { yields: true } : {};
+    this.#send({ type: 'hello', protocol: PROTOCOL_VERSION, role, run, peer: identity.id, signature, ...yields });
+  }
+
+  #goOn(welcome: Welcome): void {
+    this.#greeted = true;
+    this.#tries = onWelcome(this.#tries);
+    this.#ask();
+    this.#options.onWelcome(welcome);
+    this.#unanswered.sendAll();
+  }
+
+  /** Gives way to another device with this key. What this one has sent is not its business any more. */
+  #giveWay(): void {
+    const first = this.#tries.yield_ms === 0;
+    this.#tries = onGiveWay(this.#tries);
+    if (first) this.#options.onYield?.(this.#tries.yield_ms);
+    this.#unanswered.rejectAll(new PeerError('key-in-use', 'another device takes part with the key of this one'));
+  }
+
+  /** Asks again and again whether the hub is there, where its pings are answered without a word to this peer. */
+  #ask(): void {
+    this.#clock.clearTimeout(this.#question);
+    if (!this.#options.transport.asks || this.#closed) return;
+    this.#send({ type: 'ping' });
+    this.#question = this.#clock.setTimeout(() => this.#ask(), LIMITS.ask_every_ms);
+  }
+
+  #onClose(channel: Channel, reason: string): void {
+    for (const timer of [this.#silence, this.#goodbye, this.#question]) this.#clock.clearTimeout(timer);
+    if (this.#closed || channel !== this.#channel) return;
+    const { transport, onAway, onBlocked } = this.#options;
+    const { tries, wait_ms, away, blocked, asksHttp } = planRedial(this.#tries, reason);
+    this.#tries = tries;
+    if (away) onAway(reason || 'no answer');
+    if (blocked) onBlocked?.(reason);
+    if (asksHttp) {
+      void transport.answersHttp?.().then((answers) => {
+        this.#tries = onHttp(this.#tries, answers);
       });
-    },
-    progress: (message) => {
-      if (greeted) send({ type: 'progress', ...message });
-    },
-    sample: (message) => {
-      if (greeted) send({ type: 'sample', ...message });
-    },
-    close,
-  };
+    }
+    // Jitter keeps a thousand peers from coming back in the same instant.
+    this.#retry = this.#clock.setTimeout(() => this.#dial(), wait_ms * (0.5 + transport.random()));
+  }
+
+  #sendGreeted(message: FromPeer): void {
+    if (this.#greeted) this.#send(message);
+  }
+
+  #send(message: FromPeer): void {
+    if (this.#channel?.open) this.#channel.send(encodeMessage(message));
+  }
 }

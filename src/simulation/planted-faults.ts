@@ -25,8 +25,8 @@ const NETWORK: readonly PlantedFault[] = [
   },
   {
     name: 'unanswered-events-not-sent-again',
-    file: 'peer/connection.ts',
-    find: "for (const { event } of waiting.values()) send({ type: 'event', event });",
+    file: 'peer/unanswered.ts',
+    find: 'for (const { event } of waiting.values()) send(event);',
     replace: '',
     by: 'world',
     seed: 9,
@@ -50,8 +50,8 @@ const NETWORK: readonly PlantedFault[] = [
   },
   {
     name: 'receipts-not-verified',
-    file: 'peer/connection.ts',
-    find: '      verifyReceipt(receipt, asked.event, options.hub);\n',
+    file: 'peer/unanswered.ts',
+    find: '      verifyReceipt(receipt, asked.event, hub);\n',
     replace: '',
     by: 'world',
     seed: 4,

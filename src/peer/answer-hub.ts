@@ -1,0 +1,68 @@
+// What a peer does about each message of its hub: decided here from what is known, done by connection.ts.
+import type { FromHub, RunView, Welcome } from '../protocol/messages.ts';
+import { otherVersion, PROTOCOL_VERSION } from '../protocol/messages.ts';
+import { PeerError } from '../protocol/peer-errors.ts';
+
+/** What a peer knows when a message comes. */
+export interface Known {
+  /** The hub that it connects to, and the run that it takes part in. */
+  readonly hub: string;
+  readonly run: string;
+  /** The hub has welcomed it on this connection. */
+  readonly greeted: boolean;
+}
+
+export type HubAction =
+  | { readonly do: 'prove-key'; readonly nonce: Uint8Array }
+  | { readonly do: 'go-on'; readonly welcome: Welcome }
+  | { readonly do: 'show-run'; readonly view: RunView }
+  | { readonly do: 'check-receipt'; readonly event: string; readonly receipt: unknown }
+  | { readonly do: 'send-later'; readonly event: string }
+  | { readonly do: 'reject'; readonly event: string; readonly error: PeerError }
+  | { readonly do: 'give-way' }
+  | { readonly do: 'end'; readonly error: PeerError };
+
+/** @returns what to do about a message; null: nothing, for a peer that takes part in a run. */
+export function planAnswer(message: FromHub, { hub, run, greeted }: Known): HubAction | null {
+  switch (message.type) {
+    case 'challenge':
+      if (message.protocol !== PROTOCOL_VERSION) return { do: 'end', error: otherProtocol(message.protocol) };
+      // Signing for another hub would let this one log in there in this peer's name.
+      if (message.hub !== hub) return { do: 'end', error: otherHub(hub, message.hub) };
+      return { do: 'prove-key', nonce: message.nonce };
+    case 'welcome':
+      return { do: 'go-on', welcome: message };
+    case 'run':
+      return message.view.run === run ? { do: 'show-run', view: message.view } : null;
+    case 'accepted':
+      return { do: 'check-receipt', event: message.event, receipt: message.receipt };
+    case 'refused':
+      return planRefusal(message, greeted);
+    default:
+      return null;
+  }
+}
+
+function planRefusal(
+  { event, code, message }: Extract<FromHub, { type: 'refused' }>,
+  greeted: boolean,
+): HubAction | null {
+  const error = new PeerError('refused', message, { refusal: code });
+  // A hub that says "too fast" of a connection closes that, and then it is tried again as any other.
+  if (code === 'too-fast') return event === null ? null : { do: 'send-later', event };
+  if (event !== null) return { do: 'reject', event, error };
+  if (code === 'key-in-use') return { do: 'give-way' };
+  if (code === 'unknown-version') return { do: 'end', error: new PeerError('other-protocol', message) };
+  if (code === 'unknown-run') return { do: 'end', error: new PeerError('no-such-run', message) };
+  if (code === 'not-understood') return { do: 'end', error };
+  return greeted || code === 'no-hello' ? null : { do: 'end', error };
+}
+
+function otherProtocol(theirs: number): PeerError {
+  const versions = { hub: theirs, peer: PROTOCOL_VERSION };
+  return new PeerError('other-protocol', otherVersion(versions), versions);
+}
+
+function otherHub(expected: string, got: string): PeerError {
+  return new PeerError('other-hub', `expected hub ${expected}, the one there now is ${got}`);
+}
