@@ -79,3 +79,7 @@ export function roundOf(view: RunView): Round {
   const last = view.recent.at(-1)?.bundle ?? null;
   return { run, number, rounds, seed, draw, last, ...(most_tokens !== undefined && { most_tokens }) };
 }
+
+/** Tells rounds apart: one that was opened anew, or is on another model, is another one. */
+export const roundKey = (view: Pick<RunView, 'round' | 'attempt' | 'model'>): string =>
+  `${view.round}.${view.attempt}.${view.model}`;

@@ -34,9 +34,9 @@ const NETWORK: readonly PlantedFault[] = [
   },
   {
     name: 'cut-off-work-not-handed-in',
-    file: 'peer/worker.ts',
-    find: 'if (claim && mine.key === key) {',
-    replace: 'if (claim && mine.key === key && !signal.aborted) {',
+    file: 'peer/worker-plan.ts',
+    find: 'if (claim && counts) return',
+    replace: 'if (claim && counts && !stopped) return',
     by: 'world',
     seed: 2,
   },
