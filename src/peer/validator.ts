@@ -2,7 +2,6 @@
 // measures each new model on the held-out data.
 import { bytesToHex } from '@noble/hashes/utils.js';
 import type { VerdictGiven } from '../core/events/verdict-given.ts';
-import { SILENT_PART } from '../core/rounds/deadlines.ts';
 import { sealOf } from '../core/rounds/judging.ts';
 import { dutyOf } from '../core/rounds/panel.ts';
 import { CodedError } from '../errors.ts';
@@ -12,169 +11,175 @@ import { judgedWork, ratedWeight } from '../games/rated-weight.ts';
 import { utf8 } from '../protocol/hash.ts';
 import type { RunView } from '../protocol/messages.ts';
 import { checkSubmission, type SubmissionView } from './check-submission.ts';
-import { contestJuror } from './contest-juror.ts';
+import { type ContestJuror, contestJuror } from './contest-juror.ts';
 import { lateWords } from './late-words.ts';
 import { openRatings, type Ratings } from './ratings.ts';
-import type { Role, Seat } from './role.ts';
-import { openSampler } from './sampler.ts';
-import { openSealedVerdicts } from './sealed-verdicts.ts';
+import { type Role, roundKey, type Seat } from './role.ts';
+import { openSampler, type Sampler } from './sampler.ts';
+import { openSealedVerdicts, type SealedVerdicts } from './sealed-verdicts.ts';
+import { instanceOf, isToEvaluate, type Judgement, nextToJudge, toShow } from './validator-plan.ts';
 
 /** Verdicts that were sealed and not shown yet, across a restart. */
 const KEPT = 'sealed-verdicts';
 
 export function validatorRole(seat: Seat): Role {
-  const { game, params, blobs, model, identity } = seat;
-  /** Submissions of the open round that were judged, first and in an appeal, with the round they belong to. */
-  let judged = new Set<string>();
+  return new Validator(seat);
+}
+
+/** What validator-plan.ts decides is done here. */
+class Validator implements Role {
+  readonly #seat: Seat;
+  readonly #kept: SealedVerdicts;
+  readonly #juror: ContestJuror;
+  readonly #sampler: Sampler;
+  #ratings: Promise<Ratings> | null = null;
+  /** The open round, and its submissions that were judged, first and in an appeal. */
+  #round = '';
+  readonly #judged = new Set<string>();
   /** What this validator found by repeating all of somebody's work of this round: an appeal need not repeat it again. */
-  const repeated = new Map<string, Verdict>();
-  let judgedRound = '';
-  let evaluated = '';
-  let opened: Promise<Ratings> | null = null;
+  readonly #repeated = new Map<string, Verdict>();
+  /** The model that it has measured last. */
+  #evaluated = '';
   /** What this validator was told last, also while it judges. */
-  let newest: RunView | null = null;
+  #newest: RunView | null = null;
   /** Who has handed in for a round, as far as this validator was told. */
-  let handedIn: { readonly round: number; readonly workers: ReadonlySet<string> } | null = null;
-  const sampler = openSampler(seat);
+  #handedIn: { readonly round: number; readonly workers: ReadonlySet<string> } | null = null;
 
-  /** A verdict that comes too late, or work that cannot be fetched: the others still want their verdict. */
-  const orTell = (error: unknown): void => {
-    if (!(error instanceof CodedError)) throw error;
-    const message = lateWords(error.details.refusal, handedIn?.round ?? 0) ?? error.message;
-    seat.tell({ type: 'problem', code: error.code, message });
-  };
+  constructor(seat: Seat) {
+    this.#seat = seat;
+    // Who hands in first waits for a verdict: what judging needs is loaded before. Where that fails, the first check fails, and says so.
+    seat.game.prepare?.(seat.params, seat.device).catch(() => {});
+    const message = 'sealed verdicts cannot be read; they are judged anew';
+    const onUnreadable = (): void => seat.tell({ type: 'problem', code: 'bad-drawer', message });
+    this.#kept = openSealedVerdicts(seat.device.drawer, KEPT, onUnreadable);
+    this.#juror = contestJuror(seat, (error) => this.#orTell(error));
+    this.#sampler = openSampler(seat);
+  }
 
-  // Who hands in first waits for a verdict: what judging needs is loaded before.
-  game.prepare?.(params, seat.device).catch(() => {});
+  glance(view: RunView): void {
+    this.#newest = view;
+    this.#sampler.glance(view);
+    if (view.submissions.length === 0) return;
+    this.#handedIn = { round: view.round, workers: new Set(view.submissions.map(({ worker }) => worker)) };
+  }
 
-  const kept = openSealedVerdicts(seat.device.drawer, KEPT, () =>
-    seat.tell({ type: 'problem', code: 'bad-drawer', message: 'sealed verdicts cannot be read; they are judged anew' }),
-  );
-  const juror = contestJuror(seat, orTell);
-  const ratingsHere = (): Promise<Ratings> => {
-    opened ??= openRatings(seat.device.drawer);
-    return opened;
-  };
-  const judge = async (view: RunView, submission: SubmissionView, time_ms: number): Promise<void> => {
-    seat.progress({ state: 'judging', round: view.round, steps: submission.steps, loss: 0, tokens_per_second: 0 });
-    const state = await model.follow(view);
-    const { worker } = submission;
-    const ratings = await ratingsHere();
-    const { id, appealed } = submission;
-    const duty = dutyOf({ ...view, ...submission, draw: view.draw! }, identity.id);
-    const finding = repeated.get(id) ?? (await checkSubmission(seat, state, view, submission, { ...duty, time_ms }));
-    if (duty.repeat_permille === 1000) repeated.set(id, finding);
-    const { evidence, ...found } = finding;
+  drop(): void {}
+
+  async act(view: RunView, leaving: AbortSignal): Promise<void> {
+    const { identity, clock } = this.#seat;
+    if (roundKey(view) !== this.#round) await this.#beginRound(view);
+    const begun_ms = clock.elapsed_ms();
+    const next = (): Judgement | null =>
+      nextToJudge(view, {
+        self: identity.id,
+        newest: this.#newest,
+        judged: this.#judged,
+        elapsed_ms: clock.elapsed_ms() - begun_ms,
+      });
+    const orTell = (error: unknown): void => this.#orTell(error);
+    for (let work = next(); work; work = next()) {
+      this.#judged.add(instanceOf(work.submission));
+      await this.#judge(view, work).catch(orTell);
+    }
+    await this.#show(toShow(view, identity.id)).catch(orTell);
+    await this.#juror.act(view, leaving);
+    if (isToEvaluate(view, this.#evaluated)) await this.#evaluate(view);
+    this.#seat.progress({ state: 'waiting', round: view.round, steps: 0, loss: 0, tokens_per_second: 0 });
+  }
+
+  async #beginRound(view: RunView): Promise<void> {
+    this.#round = roundKey(view);
+    this.#judged.clear();
+    this.#repeated.clear();
+    await this.#kept.keepOnly(new Set(view.submissions.map(({ id }) => id)));
+    const before = this.#handedIn?.round === view.round - 1 ? this.#handedIn.workers : null;
+    await (await this.#ratingsHere()).opened(view.round, before);
+  }
+
+  async #judge(view: RunView, { submission, time_ms }: Judgement): Promise<void> {
+    const { identity, run } = this.#seat;
+    const { id, worker, steps, appealed } = submission;
+    const { round } = view;
+    this.#seat.progress({ state: 'judging', round, steps, loss: 0, tokens_per_second: 0 });
+    const state = await this.#seat.model.follow(view);
+    const ratings = await this.#ratingsHere();
+    const finding = await this.#find(state, view, submission, time_ms);
+    const verdict = await this.#write(view, submission, finding, ratings);
+    // On disk before anybody hears of it: a sealed verdict that cannot be shown earns nothing.
+    await this.#kept.put(verdict);
+    const measured = judgedWork(worker, submission, finding);
+    if (measured && !appealed) await ratings.measured(round, measured);
+    const seal = sealOf(identity.id, verdict);
+    const instance = instanceFields(submission);
+    await this.#seat.submit({ type: 'verdict.sealed', version: 1, run, submission: id, ...instance, seal });
+    const { accepted, code } = finding;
+    this.#seat.tell({ type: 'judged', round, submission: id, accepted, code });
+  }
+
+  async #find(state: unknown, view: RunView, submission: SubmissionView, time_ms: number): Promise<Verdict> {
+    const { id } = submission;
+    const duty = dutyOf({ ...view, ...submission, draw: view.draw! }, this.#seat.identity.id);
+    const finding =
+      this.#repeated.get(id) ?? (await checkSubmission(this.#seat, state, view, submission, { ...duty, time_ms }));
+    if (duty.repeat_permille === 1000) this.#repeated.set(id, finding);
+    return finding;
+  }
+
+  /** The verdict as it will be shown, its evidence published. */
+  async #write(
+    { rating_permille }: RunView,
+    submission: SubmissionView,
+    { evidence, ...found }: Verdict,
+    ratings: Ratings,
+  ): Promise<VerdictGiven> {
+    const { identity, blobs, run } = this.#seat;
+    const { id, worker, appealed } = submission;
     const standing_permille = ratings.standing(worker);
-    const rating = { ...ratings.records.get(worker), standing_permille, counts_permille: view.rating_permille };
-    const published = { submission: submission.id, validator: identity.id, ...evidence, rating };
-    const weight = found.accepted ? ratedWeight(found.weight, view.rating_permille, standing_permille) : 0;
-    const instance = appealed ? ({ appeal: true } as const) : {};
-    const verdict: VerdictGiven = {
+    const rating = { ...ratings.records.get(worker), standing_permille, counts_permille: rating_permille };
+    const published = { submission: id, validator: identity.id, ...evidence, rating };
+    return {
       type: 'verdict.given',
       version: 1,
-      run: seat.run,
+      run,
       submission: id,
-      ...instance,
+      ...instanceFields(submission),
       salt: bytesToHex(await saltFor(identity, id, appealed ? 'appeal' : 'first')),
       ...found,
-      weight,
+      weight: found.accepted ? ratedWeight(found.weight, rating_permille, standing_permille) : 0,
       evidence: await blobs.upload(utf8(`${JSON.stringify(published, null, 1)}\n`)),
     };
-    // On disk before anybody hears of it: a sealed verdict that cannot be shown earns nothing.
-    await kept.put(verdict);
-    const measured = judgedWork(worker, submission, { ...found, evidence });
-    if (measured && !appealed) await ratings.measured(view.round, measured);
-    const seal = sealOf(identity.id, verdict);
-    await seat.submit({ type: 'verdict.sealed', version: 1, run: seat.run, submission: id, ...instance, seal });
-    seat.tell({
-      type: 'judged',
-      round: view.round,
-      submission: submission.id,
-      accepted: found.accepted,
-      code: found.code,
-    });
-  };
+  }
 
-  /** Shows what the log says this validator has sealed. */
-  const show = async (view: RunView): Promise<void> => {
-    for (const { id, sealed, shown } of view.submissions) {
-      const verdict = await kept.get(id);
-      if (!verdict || !sealed.includes(identity.id) || shown.includes(identity.id)) continue;
-      await seat.submit(verdict);
+  async #show(submissions: readonly string[]): Promise<void> {
+    for (const id of submissions) {
+      const verdict = await this.#kept.get(id);
+      if (verdict) await this.#seat.submit(verdict);
     }
-  };
+  }
 
-  const evaluate = async (view: RunView): Promise<void> => {
-    evaluated = view.model;
-    const state = await model.follow(view);
-    seat.progress({ state: 'evaluating', round: view.round, steps: 0, loss: 0, tokens_per_second: 0 });
-    const { loss_micro, tokens } = await game.evaluate(params, state, seat.device);
-    const merged_rounds = view.round;
-    const { run } = seat;
-    await seat.submit({
-      type: 'model.evaluated',
-      version: 1,
-      run,
-      merged_rounds,
-      model: view.model,
-      loss_micro,
-      tokens,
-    });
-    seat.tell({ type: 'evaluated', merged_rounds, loss: loss_micro / 1e6 });
-    await sampler.write(view, state);
-  };
+  async #evaluate(view: RunView): Promise<void> {
+    const { game, params, device, run } = this.#seat;
+    const { model, round: merged_rounds } = view;
+    this.#evaluated = model;
+    const state = await this.#seat.model.follow(view);
+    this.#seat.progress({ state: 'evaluating', round: merged_rounds, steps: 0, loss: 0, tokens_per_second: 0 });
+    const { loss_micro, tokens } = await game.evaluate(params, state, device);
+    await this.#seat.submit({ type: 'model.evaluated', version: 1, run, merged_rounds, model, loss_micro, tokens });
+    this.#seat.tell({ type: 'evaluated', merged_rounds, loss: loss_micro / 1e6 });
+    await this.#sampler.write(view, state);
+  }
 
-  return {
-    glance(view) {
-      newest = view;
-      sampler.glance(view);
-      if (view.submissions.length > 0) {
-        handedIn = { round: view.round, workers: new Set(view.submissions.map(({ worker }) => worker)) };
-      }
-    },
-    drop() {},
-    async act(view, leaving) {
-      const roundKey = `${view.round}.${view.attempt}.${view.model}`;
-      if (roundKey !== judgedRound) {
-        judged = new Set();
-        repeated.clear();
-        judgedRound = roundKey;
-        await kept.keepOnly(new Set(view.submissions.map(({ id }) => id)));
-        await (await ratingsHere()).opened(view.round, handedIn?.round === view.round - 1 ? handedIn.workers : null);
-      }
-      if (view.phase === 'judging' && view.draw !== null) {
-        const begun_ms = seat.clock.elapsed_ms();
-        const waiting = view.submissions.filter(
-          ({ judges, sealed, ...work }) =>
-            judges.includes(identity.id) && !sealed.includes(identity.id) && !judged.has(instanceOf(work)),
-        );
-        for (const [i, submission] of waiting.entries()) {
-          // Who was too slow has made room, or the round went on.
-          const present = newest?.submissions.find(({ id }) => id === submission.id);
-          if (present && !present.judges.includes(identity.id)) continue;
-          judged.add(instanceOf(submission));
-          const left_ms = judgingTimeLeft(view, submission) - (seat.clock.elapsed_ms() - begun_ms);
-          await judge(view, submission, (left_ms * USED_PART) / (waiting.length - i)).catch(orTell);
-        }
-      }
-      if (view.phase === 'revealing') await show(view).catch(orTell);
-      await juror.act(view, leaving);
-      const busy = view.phase === 'judging' || view.phase === 'revealing' || view.phase === 'merging';
-      if (!busy && evaluated !== view.model) await evaluate(view);
-      seat.progress({ state: 'waiting', round: view.round, steps: 0, loss: 0, tokens_per_second: 0 });
-    },
-  };
+  /** A verdict that comes too late, or work that cannot be fetched: the others still want their verdict. */
+  #orTell(error: unknown): void {
+    if (!(error instanceof CodedError)) throw error;
+    const message = lateWords(error.details.refusal, this.#handedIn?.round ?? 0) ?? error.message;
+    this.#seat.tell({ type: 'problem', code: error.code, message });
+  }
+
+  #ratingsHere(): Promise<Ratings> {
+    this.#ratings ??= openRatings(this.#seat.device.drawer);
+    return this.#ratings;
+  }
 }
 
-const instanceOf = ({ id, appealed }: Pick<SubmissionView, 'id' | 'appealed'>): string => `${id} ${appealed}`;
-
-/** The part of the time left that checks may take; the rest is for sending. */
-const USED_PART = 0.7;
-
-/** What is left for judging, the whole time before it has been timed: until who keeps silent makes room, if it is not over or there is no other. */
-function judgingTimeLeft({ remaining_ms, judging_ms }: RunView, { appealed }: SubmissionView): number {
-  const left_ms = remaining_ms || judging_ms;
-  const first_ms = left_ms - Math.floor(judging_ms / SILENT_PART);
-  return first_ms > 0 && !appealed ? first_ms : left_ms;
-}
+const instanceFields = ({ appealed }: SubmissionView) => (appealed ? ({ appeal: true } as const) : {});

@@ -1,7 +1,7 @@
 // What a worker does next, a line a case: with a view, with a round that goes on, and with what came of one.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { exampleView } from '../protocol/example-views.ts';
+import { exampleView } from '../protocol/testing/example-views.ts';
 import { roundKey } from './role.ts';
 import {
   type AfterWork,

@@ -1,0 +1,63 @@
+// What a validator does next with a view, from what it knows: decided here, done by validator.ts.
+import { SILENT_PART } from '../core/rounds/deadlines.ts';
+import type { RunView } from '../protocol/messages.ts';
+import type { SubmissionView } from './check-submission.ts';
+
+/** The part of the time left that checks may take; the rest is for sending. */
+const USED_PART = 0.7;
+
+/** What a validator knows while it acts on a view. */
+export interface JudgeKnows {
+  readonly self: string;
+  /** The newest view, which may have come while it judged. */
+  readonly newest: RunView | null;
+  /** What it has judged of the open round, by `instanceOf`. */
+  readonly judged: ReadonlySet<string>;
+  /** Since it began to act on the view. */
+  readonly elapsed_ms: number;
+}
+
+/** A submission as it is judged once: first, or in an appeal. */
+export const instanceOf = ({ id, appealed }: Pick<SubmissionView, 'id' | 'appealed'>): string => `${id} ${appealed}`;
+
+export interface Judgement {
+  readonly submission: SubmissionView;
+  /** How long its check may take, so that there is time for the others as well. */
+  readonly time_ms: number;
+}
+
+/** @returns the submission to judge next; null: there is none for this validator */
+export function nextToJudge(view: RunView, { self, newest, judged, elapsed_ms }: JudgeKnows): Judgement | null {
+  if (view.phase !== 'judging' || view.draw === null) return null;
+  // Who was too slow has made room, or the round went on.
+  const given = newest?.submissions.filter(({ judges }) => !judges.includes(self)).map(({ id }) => id) ?? [];
+  const waiting = view.submissions.filter(
+    (submission) =>
+      submission.judges.includes(self) &&
+      !submission.sealed.includes(self) &&
+      !judged.has(instanceOf(submission)) &&
+      !given.includes(submission.id),
+  );
+  if (waiting.length === 0) return null;
+  const [submission] = waiting;
+  const left_ms = judgingTimeLeft(view, submission) - elapsed_ms;
+  return { submission, time_ms: (left_ms * USED_PART) / waiting.length };
+}
+
+/** What is left for judging, the whole time before it has been timed: until who keeps silent makes room, if it is not over or there is no other. */
+function judgingTimeLeft({ remaining_ms, judging_ms }: RunView, { appealed }: SubmissionView): number {
+  const left_ms = remaining_ms || judging_ms;
+  const first_ms = left_ms - Math.floor(judging_ms / SILENT_PART);
+  return first_ms > 0 && !appealed ? first_ms : left_ms;
+}
+
+/** @returns the submissions whose sealed verdict of this validator is to be shown now */
+export function toShow({ phase, submissions }: RunView, self: string): string[] {
+  if (phase !== 'revealing') return [];
+  return submissions.filter(({ sealed, shown }) => sealed.includes(self) && !shown.includes(self)).map(({ id }) => id);
+}
+
+/** Whether to measure the view's model: one that was not measured yet, while no round waits for verdicts. @param evaluated the last that was */
+export function isToEvaluate({ phase, model }: RunView, evaluated: string): boolean {
+  return model !== evaluated && phase !== 'judging' && phase !== 'revealing' && phase !== 'merging';
+}
