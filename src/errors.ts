@@ -13,18 +13,36 @@ interface SchemaError {
   readonly issues: readonly { readonly path: readonly PropertyKey[]; readonly message: string }[];
 }
 
+/** What an error is made of: its code, its sentence, and the details that go with this code. */
+type ErrorParts<Code extends string, Known> = {
+  [C in Code]: C extends keyof Known
+    ? [code: C, message: string, details: Known[C] & ErrorDetails]
+    : [code: C, message: string, details?: ErrorDetails];
+}[Code];
+
 /**
  * The base of every error that Potluck raises on purpose.
  * Each room declares its own codes as a union of string literals: `class TensorError extends CodedError<TensorErrorCode> {}`.
+ * `Known` are the details that others read, by code: whoever raises such a code must give them, and `is` tells that they are there.
  */
-export class CodedError<Code extends string = string> extends Error {
+export class CodedError<Code extends string = string, Known extends object = object> extends Error {
   readonly code: Code;
   readonly details: ErrorDetails;
 
-  constructor(code: Code, message: string, details: ErrorDetails = {}) {
+  constructor(...[code, message, details]: ErrorParts<Code, NoInfer<Known>>) {
     super(message);
     this.name = new.target.name;
-    this.code = code;
-    this.details = details;
+    this.code = code as Code;
+    this.details = details ?? {};
   }
+
+  /** Whether it has this code, and so these details. */
+  is<C extends keyof Known & string>(code: C): this is { readonly code: C; readonly details: Known[C] } {
+    return (this.code as string) === code;
+  }
+}
+
+/** Whether the system refused something: a full disk, a folder that may not be written. That is for the device's owner to mend. */
+export function isSystemError(error: unknown): error is Error & { readonly code: unknown } {
+  return error instanceof Error && 'syscall' in error && 'code' in error;
 }

@@ -1,5 +1,6 @@
 // A submission judged again by whoever wants to know, from the public log alone: its worker's rounds are repeated from the last one that
 // it began afresh, so that what the worker had carried with it is known here too. With WASM the bits are the same for everybody.
+
 import type { WorkSubmitted } from '../core/events/work-submitted.ts';
 import type { NetworkState } from '../core/state.ts';
 import { decodeBundle } from '../games/bundle.ts';
@@ -11,6 +12,7 @@ import { decodeParams } from '../games/params.ts';
 import type { LoadGame } from '../games/registry.ts';
 import { PeerError } from '../protocol/peer-errors.ts';
 import type { Runtime } from '../tensor/runtime.ts';
+import { LookupError } from './errors.ts';
 import type { PublicLog } from './public-log.ts';
 import { replayWithPool } from './shares.ts';
 import { type Explanation, explainSubmission } from './why.ts';
@@ -75,7 +77,7 @@ export interface RecheckOptions {
 /**
  * Judges the submission whose event id begins with `wanted` again. What was not merged has no state to go on from, so whoever goes on
  * from it is refused as judges would.
- * Throws LookupError `no-such-submission`, PeerError `chain-too-long`, or `bad-blob` where a blob is not kept any more, GameError, HistoryError, Untruth,
+ * Throws LookupError `no-such-submission`, `chain-too-long`, PeerError `bad-blob` where a blob is not kept any more, GameError, HistoryError, Untruth,
  * PublicLogError.
  */
 export async function recheckSubmission(log: PublicLog, wanted: string, options: RecheckOptions): Promise<Recheck> {
@@ -175,7 +177,7 @@ async function chainOf(
     if (!before || !game.goesOn?.(await fetchBlob(first.body.work))) return chain;
     chain.unshift(before);
     if (chain.length > most_rounds) {
-      throw new PeerError('chain-too-long', `its worker began afresh more than ${most_rounds} rounds before`);
+      throw new LookupError('chain-too-long', `its worker began afresh more than ${most_rounds} rounds before`);
     }
   }
 }

@@ -6,7 +6,7 @@ import { roundPayout } from '../core/shares/payout.ts';
 import type { NetworkState, RunState } from '../core/state.ts';
 import { firstIssue } from '../errors.ts';
 import { equalHashes } from '../ledger/merkle.ts';
-import { PeerError } from '../protocol/peer-errors.ts';
+import { LookupError } from './errors.ts';
 import { type PublicLog, Untruth } from './public-log.ts';
 import { chooseRunIn, replayWithPool } from './shares.ts';
 
@@ -31,17 +31,17 @@ export interface Backtest {
   readonly weaknesses: readonly string[];
 }
 
-/** Reads rules from JSON: whole, or only the fields that differ from the present ones. Throws PeerError `bad-rules`. */
+/** Reads rules from JSON: whole, or only the fields that differ from the present ones. Throws LookupError `bad-rules`. */
 export function readRules(present: Rules, text: string): Rules {
   let given: unknown;
   try {
     given = JSON.parse(text);
   } catch (error) {
-    throw new PeerError('bad-rules', `rules: expected JSON: ${(error as Error).message}`);
+    throw new LookupError('bad-rules', `rules: expected JSON: ${(error as Error).message}`);
   }
   const parsed = RulesSchema.safeParse({ ...present, ...(typeof given === 'object' ? given : {}) });
   if (parsed.success && typeof given === 'object' && given !== null && !Array.isArray(given)) return parsed.data;
-  throw new PeerError('bad-rules', `rules: ${parsed.error ? firstIssue(parsed.error) : 'expected an object'}`);
+  throw new LookupError('bad-rules', `rules: ${parsed.error ? firstIssue(parsed.error) : 'expected an object'}`);
 }
 
 /** The rules that are in force in the run whose id begins with `wanted`. Throws LookupError, Untruth, PublicLogError. */
@@ -55,7 +55,7 @@ export async function rulesOf(
 
 /**
  * Pays every merged round of a run again. What rules cannot undo stays as it was: who judged whom, and which work was merged.
- * Throws LookupError, Untruth, PublicLogError, PeerError `bad-rules`.
+ * Throws LookupError, Untruth, PublicLogError.
  */
 export async function backtestRules(
   log: PublicLog,

@@ -4,16 +4,11 @@ import { openAuditPool, threadsFor } from '#audit-threads';
 import { allBalances, type ShareBalance } from '../core/shares/balances.ts';
 import { emissionOf } from '../core/shares/shares.ts';
 import { accountOf, type NetworkState, type Phase, type RunState } from '../core/state.ts';
-import { CodedError } from '../errors.ts';
 import { clockAhead } from '../protocol/clock.ts';
 import { runMeant } from '../protocol/run-handle.ts';
+import { LookupError } from './errors.ts';
 import type { PublicLog } from './public-log.ts';
 import { type Replay, type ReplayOptions, replayLog } from './replay.ts';
-
-export type LookupErrorCode =
-  /** Nothing, or more than one thing, in the log has an id that begins like that. */
-  'no-such-run' | 'no-such-submission';
-export class LookupError extends CodedError<LookupErrorCode> {}
 
 /** One account: a key that shares belong to. */
 export interface Holding extends Omit<ShareBalance, 'held'> {

@@ -12,8 +12,9 @@ import { roundPayout } from '../core/shares/payout.ts';
 import { emissionOf, PAY_PARTS, type PayClaim, type Payout, partsOf } from '../core/shares/shares.ts';
 import { accountOf, type DecidedWork, type NetworkState, type Phase, type RunState } from '../core/state.ts';
 import { clockAhead } from '../protocol/clock.ts';
+import { LookupError } from './errors.ts';
 import type { PublicLog } from './public-log.ts';
-import { LookupError, replayWithPool } from './shares.ts';
+import { replayWithPool } from './shares.ts';
 
 /** One claim to a part of a round's shares, and how it was rounded. */
 export interface Claim extends PayClaim {

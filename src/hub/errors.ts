@@ -62,4 +62,10 @@ export type HubErrorCode =
   /** The hub is going down. */
   | 'closing';
 
-export class HubError extends CodedError<HubErrorCode> {}
+/** Details that decide what a hub answers. */
+interface HubErrorDetails {
+  readonly refused: { readonly refusal: string };
+  readonly 'too-fast': { readonly retry_after_s: number };
+}
+
+export class HubError extends CodedError<HubErrorCode, HubErrorDetails> {}

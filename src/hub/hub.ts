@@ -175,7 +175,7 @@ async function startHub(
     } catch (error) {
       if (!(error instanceof HubError)) throw error;
       metrics.refused(error.code);
-      if (error.code !== 'too-fast') return '403 Forbidden';
+      if (!error.is('too-fast')) return '403 Forbidden';
       return `429 Too Many Requests\r\nretry-after: ${error.details.retry_after_s}`;
     }
   };

@@ -6,6 +6,7 @@ import { replayWithPool } from '../audit/shares.ts';
 import type { VerdictContested } from '../core/events/verdict-contested.ts';
 import { contestRounds, refusalOfContest } from '../core/rounds/contest.ts';
 import { PeerError } from '../protocol/peer-errors.ts';
+import { OwnerError } from './errors.ts';
 
 /** A contest that may be opened now. */
 export interface PossibleContest {
@@ -21,7 +22,7 @@ export interface PossibleContest {
 
 /**
  * The contest of what a recheck contradicts, by the first of `devices` that may open it.
- * Throws PeerError `nothing-to-contest` where the recheck does not show that the decision was wrong, and `refused` with the core's reason.
+ * Throws OwnerError `nothing-to-contest` where the recheck does not show that the decision was wrong, and `refused` with the core's reason.
  */
 export async function contestOf(
   log: PublicLog,
@@ -40,7 +41,7 @@ export async function contestOf(
     const lie = recheck.rounds.slice(0, -1).find((round) => round.verdict.fraud)?.submission;
     const instead = lie ? `; but an earlier round of its worker is made up: ${lie}` : '';
     const message = `it was ${was}, and here it is ${found}: nothing to contest${instead}`;
-    throw new PeerError('nothing-to-contest', message);
+    throw new OwnerError('nothing-to-contest', message);
   }
   const body: VerdictContested = {
     ...{ type: 'verdict.contested', version: 1, run: id, submission, contest: work?.contests ?? 0 },
@@ -52,6 +53,7 @@ export async function contestOf(
     return { body, by: may.by, decided: work.found, round: work.round, shows_round, merged_rounds: run.round };
   }
   const refusal = answers[0]?.refusal;
-  if (!refusal) throw new PeerError('refused', 'no device is there to contest it');
+  if (!refusal)
+    throw new OwnerError('no-such-device', 'expected a device of this machine that may contest it, got none');
   throw new PeerError('refused', refusal.message, { refusal: refusal.code });
 }

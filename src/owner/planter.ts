@@ -1,5 +1,6 @@
 // A run's owner plants work in a live run: takes part as an unknown worker, hands in work whose right verdict it knows, makes sure by
 // its own check that an honest judge could know it too, and opens the pledge when the round is over.
+
 import { dutyOf } from '../core/rounds/panel.ts';
 import { CodedError } from '../errors.ts';
 import type { AnyGame, Claim, Device, Verdict } from '../games/game.ts';
@@ -14,6 +15,7 @@ import type { Identity } from '../protocol/identity.ts';
 import type { RunView } from '../protocol/messages.ts';
 import { PeerError } from '../protocol/peer-errors.ts';
 import type { Runtime } from '../tensor/runtime.ts';
+import { OwnerError } from './errors.ts';
 import { lookAtRun } from './onlooker.ts';
 import { sendEvent } from './owner.ts';
 import { isFitToReveal, type Plant, plantedGame, plantPledge, plantReveal } from './planted-work.ts';
@@ -44,7 +46,7 @@ export async function plantInRun(options: PlantOptions): Promise<PlantOutcome> {
   try {
     const { run, owner: expected } = looking.run;
     if (expected !== owner.id) {
-      throw new PeerError('not-the-owner', `only the owner ${expected} can plant in run ${run}, got ${owner.id}`);
+      throw new OwnerError('not-the-owner', `only the owner ${expected} can plant in run ${run}, got ${owner.id}`);
     }
     if (looking.run.phase === 'finished') {
       const refusal = { refusal: 'wrong-phase' };

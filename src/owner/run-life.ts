@@ -1,9 +1,11 @@
 // A run's owner pauses, resumes or ends it: an event that names the present attempt, signed again where a round has gone by meanwhile.
+
 import type { EventBody } from '../core/events.ts';
 import { findRun } from '../peer/find-run.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import type { Identity } from '../protocol/identity.ts';
 import { PeerError } from '../protocol/peer-errors.ts';
+import { OwnerError } from './errors.ts';
 import { sendEvent } from './owner.ts';
 
 /** Rounds can be as short as a request takes; a hub that has always gone on since is one to tell a person of. */
@@ -37,7 +39,7 @@ export async function sayOfRun(
   for (let left = ATTEMPTS - 1; ; left--) {
     const { run, name, owner: expected, round, rounds, attempt, phase } = (await findRun(url, wanted)).view;
     if (expected !== owner.id) {
-      throw new PeerError('not-the-owner', `only the owner ${expected} can do this with run ${run}, got ${owner.id}`);
+      throw new OwnerError('not-the-owner', `only the owner ${expected} can do this with run ${run}, got ${owner.id}`);
     }
     try {
       const place = { run, round, attempt };
@@ -47,7 +49,7 @@ export async function sayOfRun(
       const merges_first = !resumes && !drop && OPEN.includes(phase) ? round : null;
       return { run, name, merged_rounds: round, rounds, event, merges_first };
     } catch (error) {
-      const gone = error instanceof PeerError && error.details.refusal === 'wrong-round';
+      const gone = error instanceof PeerError && error.is('refused') && error.details.refusal === 'wrong-round';
       if (!gone || left === 0) throw error;
     }
   }

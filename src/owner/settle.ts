@@ -152,7 +152,7 @@ export async function recordSettlement(
     try {
       return { recorded, event: await sendEvent(url, await signEvent(owner, body)) };
     } catch (error) {
-      const stale = error instanceof PeerError && error.details.refusal === 'stale-settlement';
+      const stale = error instanceof PeerError && error.is('refused') && error.details.refusal === 'stale-settlement';
       if (!stale || tries === RECORD_TRIES) throw error;
       recorded = await settlementOf(url, statement.run, statement.format);
     }

@@ -8,8 +8,8 @@ import { lockedBehind, stakeOf } from '../core/rounds/verdict-stakes.ts';
 import { balanceOf, type ShareBalance } from '../core/shares/balances.ts';
 import { nextStakeChange, releaseRounds } from '../core/shares/stake.ts';
 import { accountOf, type Phase } from '../core/state.ts';
-import { PeerError } from '../protocol/peer-errors.ts';
 import { listOf } from '../protocol/shown-name.ts';
+import { OwnerError } from './errors.ts';
 
 /** A validator that earns for the holder. */
 export interface StakedDevice {
@@ -66,7 +66,7 @@ export async function stakesOf(log: PublicLog, wanted: string, account: string):
  * the hub, with the core's own words.
  * @param shares how many, or all that are free (to lock) or locked behind the device (to release)
  * @param behind the beginning of the device's id or its name; not needed where there is only one
- * Throws PeerError `no-such-device`, `nothing-to-move`.
+ * Throws OwnerError `no-such-device`, `nothing-to-move`.
  */
 export function stakeChange(
   stakes: Stakes,
@@ -80,11 +80,14 @@ export function stakeChange(
     const list = listOf(candidates);
     const expected = behind === undefined ? 'one validator, or its id with --behind' : `one like "${behind}"`;
     const which = type === 'stake.locked' ? 'validators that earn' : 'validators with stake';
-    throw new PeerError('no-such-device', `expected ${expected}; ${which} for ${stakes.account.slice(0, 12)}: ${list}`);
+    throw new OwnerError(
+      'no-such-device',
+      `expected ${expected}; ${which} for ${stakes.account.slice(0, 12)}: ${list}`,
+    );
   }
   const [{ id, locked }] = found;
   const all = type === 'stake.locked' ? stakes.balance.free : locked;
   const count = shares === 'all' ? all : shares;
-  if (count === 0) throw new PeerError('nothing-to-move', `${stakes.account.slice(0, 12)} has no free shares to lock`);
+  if (count === 0) throw new OwnerError('nothing-to-move', `${stakes.account.slice(0, 12)} has no free shares to lock`);
   return { type, version: 1, run: stakes.run, behind: id, shares: count, change: stakes.next_change };
 }

@@ -3,14 +3,14 @@
 import { type HeadKeeper, seenHeadOf, withSeenHead } from '../audit/seen-heads.ts';
 import type { PeerRole } from '../core/events/peer-joined.ts';
 import type { EventBody } from '../core/events.ts';
-import { CodedError } from '../errors.ts';
+import { CodedError, isSystemError } from '../errors.ts';
 import type { AnyGame, Device } from '../games/game.ts';
 import type { Receipts } from '../ledger/receipts.ts';
 import type { Clock, Timer } from '../protocol/clock.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import type { Identity } from '../protocol/identity.ts';
 import type { Obstacle, Progress, RunView, Welcome } from '../protocol/messages.ts';
-import { isSystemError, PeerError } from '../protocol/peer-errors.ts';
+import { PeerError } from '../protocol/peer-errors.ts';
 import type { PeerBlobs } from './blobs.ts';
 import { connectToHub, type HubConnection, type Transport } from './connection.ts';
 import { LEAVING_LIMITS, untilLeft } from './leaving.ts';
@@ -76,7 +76,7 @@ export async function takePart(options: SessionOptions): Promise<'finished' | 'l
     const send = () => untilLeft(connection.submit(event), signal, LEAVING_LIMITS.answer_ms, clock);
     const receipt = await send().catch(async (error) => {
       // The certificate has ended while this device was at work: its owner vouches for it anew.
-      const ended = error instanceof PeerError && error.details.refusal === 'device-expired';
+      const ended = error instanceof PeerError && error.is('refused') && error.details.refusal === 'device-expired';
       if (!ended || body.type === 'device.bound' || !options.bind) throw error;
       await bind();
       return send();

@@ -1,6 +1,5 @@
 // What an answer over HTTP says that is no success: the hub's own words, or those of something between.
 import { z } from 'zod';
-import type { ErrorDetails } from '../errors.ts';
 import type { Answer } from './line.ts';
 import { PeerError } from './peer-errors.ts';
 
@@ -27,8 +26,8 @@ export function refusalOf({ status, bytes }: Pick<Answer, 'status' | 'bytes'>, t
   const parsed = RefusalSchema.safeParse(parseJson(bytes));
   if (parsed.success) {
     const { code, message, details } = parsed.data.error;
-    const known: ErrorDetails = { refusal: details?.refusal ?? code, status };
-    return new PeerError('refused', `the hub refused ${to}: ${message} (${code})`, known);
+    const refusal = details?.refusal ?? code;
+    return new PeerError('refused', `the hub refused ${to}: ${message} (${code})`, { refusal, status });
   }
   const hint = HINTS[status] ?? '';
   return new PeerError(

@@ -1,9 +1,7 @@
-// What stops a peer.
+// What stops whoever talks to a hub: the hub is away, is another one, or says no.
 import { CodedError } from '../errors.ts';
 
 export type PeerErrorCode =
-  /** Rules that a file proposes are none. */
-  | 'bad-rules'
   /** Nothing answers at the hub's address. */
   | 'hub-unreachable'
   /** Something answers there, but no Potluck hub. */
@@ -14,16 +12,6 @@ export type PeerErrorCode =
   | 'other-hub'
   /** The hub has no run, or several and none was named. */
   | 'no-such-run'
-  /** The holder has no such validator, or several and none was named. */
-  | 'no-such-device'
-  /** All of nothing was to be locked. */
-  | 'nothing-to-move'
-  /** A recheck does not show that a decision was wrong. */
-  | 'nothing-to-contest'
-  /** A worker's rounds since it began afresh are more than anybody repeats. */
-  | 'chain-too-long'
-  /** Only the run's owner can do this. */
-  | 'not-the-owner'
   /** The hub refused an event or an upload; `details.refusal` has its code. */
   | 'refused'
   /** Something between answered in the hub's place; `details.status` says how. */
@@ -39,9 +27,10 @@ export type PeerErrorCode =
   /** The connection went away before an answer came. */
   | 'disconnected';
 
-export class PeerError extends CodedError<PeerErrorCode> {}
-
-/** Whether the system refused something: a full disk, a folder that may not be written. That is for the device's owner to mend. */
-export function isSystemError(error: unknown): error is Error & { readonly code: unknown } {
-  return error instanceof Error && 'syscall' in error && 'code' in error;
+/** Details that decide what a peer does next. */
+interface PeerErrorDetails {
+  readonly refused: { readonly refusal: string };
+  readonly 'proxy-answered': { readonly status: number };
 }
+
+export class PeerError extends CodedError<PeerErrorCode, PeerErrorDetails> {}

@@ -208,7 +208,7 @@ export class SimulatedPeer {
           try {
             unnamed.mustFit(who, copy.length);
           } catch (error) {
-            throw new PeerError('refused', (error as Error).message);
+            throw new PeerError('refused', (error as Error).message, { refusal: 'too-much' });
           }
           const hash = await hub.blobs.put(copy);
           unnamed.add(who, hash, copy.length);
