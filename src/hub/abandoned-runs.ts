@@ -2,7 +2,7 @@
 import { abandonedFrom } from '../core/rounds/abandoned.ts';
 import type { RunState } from '../core/state.ts';
 import type { Clock } from '../protocol/clock.ts';
-import type { LogClock } from './log-clock.ts';
+import { type LogClock, writeTick } from './log-clock.ts';
 import type { RunPolicy } from './run-policy.ts';
 import type { Sequencer } from './sequencer.ts';
 
@@ -29,10 +29,7 @@ export function openAbandonedRuns(
   const opened_ms = clock.elapsed_ms();
   let making: Promise<void> = Promise.resolve();
 
-  const tick = async (): Promise<void> => {
-    const time_ms = (): number => Math.max(Math.floor(time.now_ms()), state.time_ms + 1);
-    await write(() => ({ type: 'tick', version: 1, time_ms: time_ms() }));
-  };
+  const tick = (): Promise<void> => writeTick({ state, write }, time);
   const now_ms = (): number => (clock.elapsed_ms() - opened_ms < COME_BACK_MS ? 0 : time.now_ms());
   const isUntimed = (run: RunState): boolean =>
     run.empty_since_ms === 0 && abandonedFrom({ ...run, empty_since_ms: 1 }) < Number.POSITIVE_INFINITY;

@@ -5,6 +5,7 @@
 // that, or had it wrong before), it runs a tenth slower or faster until they agree: never back, and never by a jump.
 import { CLOCK_TOLERANCE_MS, type Clock } from '../protocol/clock.ts';
 import { formatDuration } from '../protocol/duration.ts';
+import type { Sequencer } from './sequencer.ts';
 
 /** The part by which the log's time runs slower or faster: an hour is made good in ten, and a round is hardly another length. */
 const CORRECTED_PART = 0.1;
@@ -59,6 +60,15 @@ export function openLogClock(last_ms: number, clock: Clock): LogClock {
     ahead_ms: () => now_ms() - clock.now_ms(),
     opened: { at_ms, away_ms },
   };
+}
+
+/** Writes the log's time into the log; always a later one, so that no tick is the same event as the one before. */
+export async function writeTick(
+  { state, write }: Pick<Sequencer, 'state' | 'write'>,
+  time: Pick<LogClock, 'now_ms'>,
+): Promise<void> {
+  const time_ms = (): number => Math.max(Math.floor(time.now_ms()), state.time_ms + 1);
+  await write(() => ({ type: 'tick', version: 1, time_ms: time_ms() }));
 }
 
 /** What is to be said of a log's time that is not the machine's; null: nothing. */

@@ -249,8 +249,8 @@ export async function openMeetingPlace(options: MeetingPlaceOptions): Promise<Me
     services,
     unnamed,
     begin() {
-      rounds = driveRounds(sequencer, models, {
-        ...{ identity, clock, time },
+      rounds = driveRounds({
+        ...{ sequencer, models, identity, clock, time },
         onError: (error, run) => onError(error, `round ${run.round} of run ${run.id}`),
         onSkew: (error) => onError(error, 'the clock'),
       });
