@@ -15,7 +15,7 @@ import { sha256Hex } from '../protocol/hash.ts';
 import { createIdentity } from '../protocol/identity.ts';
 import { handClock } from '../protocol/testing/hand-clock.ts';
 import { type AbandonedRuns, openAbandonedRuns } from './abandoned-runs.ts';
-import { CONNECTION_LIMITS } from './connections.ts';
+import { CONNECTION_LIMITS } from './connection.ts';
 import { openLogClock } from './log-clock.ts';
 import { openMeetingPlace } from './meeting-place.ts';
 import { openRunPolicy, type RunPolicy, STRANGERS_RUNS } from './run-policy.ts';

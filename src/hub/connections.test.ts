@@ -16,7 +16,8 @@ import {
   helloChallenge,
   PROTOCOL_VERSION,
 } from '../protocol/messages.ts';
-import { CONNECTION_LIMITS, type HubServices, openConnections } from './connections.ts';
+import { CONNECTION_LIMITS } from './connection.ts';
+import { type HubServices, openConnections } from './connections.ts';
 import { HubError } from './errors.ts';
 import { openFeed } from './feed.ts';
 import { openHistories } from './history.ts';

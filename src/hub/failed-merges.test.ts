@@ -14,7 +14,7 @@ import { signEvent } from '../protocol/envelope.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import { createIdentity, type Identity } from '../protocol/identity.ts';
 import { handClock } from '../protocol/testing/hand-clock.ts';
-import { CONNECTION_LIMITS } from './connections.ts';
+import { CONNECTION_LIMITS } from './connection.ts';
 import { openMeetingPlace } from './meeting-place.ts';
 
 const HOUR_MS = 3_600_000;

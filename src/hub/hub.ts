@@ -22,7 +22,7 @@ import { PRIVATE_FOLDER } from '../protocol/private-files.ts';
 import { keepAsking, type WitnessAddress } from './ask-witness.ts';
 import { openAskers } from './askers.ts';
 import { type ConditionChange, type DiskSpace, diskSpaceOf } from './condition.ts';
-import { CONNECTION_LIMITS, type ConnectionLimits } from './connections.ts';
+import { CONNECTION_LIMITS, type ConnectionLimits } from './connection.ts';
 import { descriptorsHere } from './descriptors.ts';
 import { HubError } from './errors.ts';
 import { httpApp } from './http.ts';

@@ -17,7 +17,8 @@ import { openAbandonedRuns } from './abandoned-runs.ts';
 import { admit } from './admission.ts';
 import { openCompaction } from './compaction.ts';
 import { type ConditionChange, type DiskSpace, watchCondition } from './condition.ts';
-import { type ConnectionLimits, type Connections, openConnections } from './connections.ts';
+import type { ConnectionLimits } from './connection.ts';
+import { type Connections, openConnections } from './connections.ts';
 import { openCosignatures } from './cosignatures.ts';
 import { HubError } from './errors.ts';
 import { openFeed } from './feed.ts';
@@ -27,6 +28,7 @@ import { openLogClock, skewOf } from './log-clock.ts';
 import { openModels } from './models.ts';
 import { openRateLimits, type Rates } from './rate-limits.ts';
 import { driveRounds, type Rounds } from './rounds.ts';
+import { watchRuns } from './run-news.ts';
 import { openRunPolicy, type RunPolicy } from './run-policy.ts';
 import { openSamples, type Samples } from './samples.ts';
 import { openSequencer, type Sequencer } from './sequencer.ts';
@@ -209,8 +211,7 @@ export async function openMeetingPlace(options: MeetingPlaceOptions): Promise<Me
   };
   const connections = openConnections(services, options.limits);
 
-  // A peer hears of a run when what it should do may have changed; a validator of every submission too.
-  const lastSeen = new Map<string, { readonly stage: string; readonly seats: string }>();
+  const changesOf = watchRuns(sequencer.state);
   const compact = openCompaction(sequencer.state, blobs, (error) => onError(error, 'deleting a blob'));
   sequencer.onEvent((event, index) => {
     options.onEvent?.(event, index);
@@ -224,22 +225,7 @@ export async function openMeetingPlace(options: MeetingPlaceOptions): Promise<Me
         .then((hashes) => hashes.forEach((hash) => void unnamed.named(hash)))
         .catch((error) => onError(error, 'run.created'));
     }
-    // Time moves every run that goes on; everything else concerns one.
-    const { runs } = sequencer.state;
-    const concerned = runs.get('run' in event.body ? event.body.run : event.id);
-    const moved =
-      event.body.type === 'tick' ? [...runs.values()].filter(({ phase }) => phase !== 'finished') : [concerned];
-    for (const run of moved) {
-      if (!run) continue;
-      const stage = `${run.phase} ${run.round} ${run.attempt} ${run.model}`;
-      // A tick gives the places of silent judges to others.
-      const seats = `${run.draw} ${run.replaced}`;
-      const before = lastSeen.get(run.id);
-      lastSeen.set(run.id, { stage, seats });
-      if (before?.stage !== stage) connections.runChanged(run, 'all');
-      else if (before.seats !== seats) connections.runChanged(run, 'validators');
-      else if (run === concerned) connections.runChanged(run, 'validators-soon');
-    }
+    for (const [run, audience] of changesOf(event)) connections.runChanged(run, audience);
   });
 
   let sweeps: ReturnType<typeof openSweeps> | undefined;

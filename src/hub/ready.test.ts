@@ -12,7 +12,7 @@ import { sha256Hex } from '../protocol/hash.ts';
 import { createIdentity } from '../protocol/identity.ts';
 import { uploadChallenge } from '../protocol/messages.ts';
 import { openAskers } from './askers.ts';
-import { CONNECTION_LIMITS } from './connections.ts';
+import { CONNECTION_LIMITS } from './connection.ts';
 import { httpApp } from './http.ts';
 import { type MeetingPlaceOptions, openMeetingPlace } from './meeting-place.ts';
 import { openMetrics } from './metrics.ts';

@@ -39,6 +39,7 @@ test('the roll and a look through all connections agree', () => {
           for (const peer of ['p', 'q']) {
             const there = model.filter((one) => one.run === run && one.peer === peer);
             assert.deepEqual(new Set(roll.withKey(run, peer)), new Set(there));
+            assert.equal(roll.hasKey(run, peer), there.length > 0);
           }
         }
         assert.deepEqual(new Set(roll.observers()), new Set(model.filter(({ role }) => role === 'observer')));

@@ -19,6 +19,7 @@ export interface Roll<C extends OnRoll> {
   inRun(run: string, role: PeerRole): Iterable<C>;
   /** Whoever has come to a run with a key: mostly one. */
   withKey(run: string, peer: string): Iterable<C>;
+  hasKey(run: string, peer: string): boolean;
   observers(): Iterable<C>;
   /** How many are what; `unnamed` are those that have not said. */
   roles(): ReadonlyMap<string, number>;
@@ -61,6 +62,7 @@ export function openRoll<C extends OnRoll>(): Roll<C> {
     },
     inRun: (run, role) => on(`${role} ${run}`),
     withKey: (run, peer) => on(`${run}:${peer}`),
+    hasKey: (run, peer) => shelves.has(`${run}:${peer}`),
     observers: () => on('observer'),
     roles: () => counts,
   };

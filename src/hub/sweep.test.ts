@@ -16,7 +16,7 @@ import type { Clock } from '../protocol/clock.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import { createIdentity } from '../protocol/identity.ts';
-import { CONNECTION_LIMITS } from './connections.ts';
+import { CONNECTION_LIMITS } from './connection.ts';
 import type { EventLog } from './log-writer.ts';
 import { openMeetingPlace } from './meeting-place.ts';
 import { CROWDED_GRACE_MS, GRACE_MS, namedThrough, openSweeps, STRANGERS_GRACE_MS, sweepUnnamed } from './sweep.ts';

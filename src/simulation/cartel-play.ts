@@ -2,7 +2,7 @@
 import type { LoggedEvent } from '../core/events.ts';
 import type { RunState } from '../core/state.ts';
 import type { AnyGame } from '../games/game.ts';
-import { CONNECTION_LIMITS } from '../hub/connections.ts';
+import { CONNECTION_LIMITS } from '../hub/connection.ts';
 import { seededRandom } from '../protocol/random.ts';
 import type { Conspiracy, Ring } from './cartel-conduct.ts';
 import { isLiar, planOfRoster, type Roster } from './cartel-roster.ts';

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 import type { AnyGame } from '../games/game.ts';
-import { CONNECTION_LIMITS } from '../hub/connections.ts';
+import { CONNECTION_LIMITS } from '../hub/connection.ts';
 import { isLiar, planOfRoster } from './cartel-roster.ts';
 import { History } from './history.ts';
 import { slightlyWrong } from './judged-tally.ts';

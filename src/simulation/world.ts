@@ -3,7 +3,7 @@ import type { EventBody, LoggedEvent } from '../core/events.ts';
 import type { RunState } from '../core/state.ts';
 import { CodedError } from '../errors.ts';
 import type { AnyGame } from '../games/game.ts';
-import { CONNECTION_LIMITS, type ConnectionLimits } from '../hub/connections.ts';
+import { CONNECTION_LIMITS, type ConnectionLimits } from '../hub/connection.ts';
 import { type MeetingPlace, openMeetingPlace } from '../hub/meeting-place.ts';
 import { openSnapshots } from '../hub/snapshots.ts';
 import { verifyReceipt } from '../ledger/receipt.ts';

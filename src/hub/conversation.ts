@@ -1,0 +1,133 @@
+// What is said over a connection: a hello, then events, which are answered with a receipt or a refusal, and talk that is in no log.
+import type { NetworkState, RunState } from '../core/state.ts';
+import { CodedError } from '../errors.ts';
+import type { Receipt } from '../ledger/receipt.ts';
+import { ProtocolError } from '../protocol/errors.ts';
+import { sha256Hex } from '../protocol/hash.ts';
+import { decodeFromPeer, type FromPeer } from '../protocol/messages.ts';
+import type { Connection } from './connection.ts';
+import { HubError } from './errors.ts';
+import { guestOf, type Hello, planEntry } from './hello.ts';
+import type { RateLimits } from './rate-limits.ts';
+import type { Roll } from './roll.ts';
+import type { Samples } from './samples.ts';
+import type { PeerTelemetry } from './views.ts';
+
+/** What a conversation needs of the hub. */
+export interface ConversationServices {
+  readonly id: string;
+  readonly state: NetworkState;
+  readonly telemetry: Map<string, PeerTelemetry>;
+  submit(bytes: Uint8Array, address: string | null): Promise<{ id: string; receipt: Receipt }>;
+  readonly samples: Samples;
+  readonly rates: RateLimits;
+}
+
+/** What becomes of what is said. */
+export interface ConversationListener {
+  readonly roll: Roll<Connection>;
+  /** Why no peer is taken at present; null: they are. */
+  suspended(): string | null;
+  /** A peer has come, or come back, to a run. */
+  onPeer(connection: Connection, run: RunState): void;
+  onObserver(connection: Connection): void;
+  /** Something was said that people who look on want to hear. */
+  onTalk(): void;
+}
+
+/** Deals with one message of a connection. Rejects only with what must not happen: an error without a code. */
+export type Hear = (connection: Connection, frame: Uint8Array | null) => Promise<void>;
+
+export function openConversations(hub: ConversationServices, listener: ConversationListener): Hear {
+  return async (connection, frame) => {
+    let event: string | null = null;
+    try {
+      if (!frame) throw new ProtocolError('malformed', 'message: expected a binary frame, got a text frame');
+      const message = decodeFromPeer(frame);
+      if (message.type === 'hello') return greet(hub, listener, connection, message);
+      if (!connection.role) throw new ProtocolError('malformed', 'expected hello first');
+      if (message.type !== 'event') {
+        hub.rates.take('talk_connection', connection.number);
+        if (hearTalk(hub, connection, message)) listener.onTalk();
+        return;
+      }
+      event = sha256Hex(message.event);
+      hub.rates.take('event_address', connection.address);
+      const { id, receipt } = await hub.submit(message.event, connection.address);
+      connection.tell({ type: 'accepted', event: id, receipt });
+    } catch (error) {
+      if (!(error instanceof CodedError)) throw error;
+      if (!connection.role) return connection.sendAway(error, event);
+      connection.refuse(error, event);
+      endIfHopeless(hub, connection, error);
+    }
+  };
+}
+
+function greet(
+  hub: ConversationServices,
+  { roll, suspended, onPeer, onObserver }: ConversationListener,
+  connection: Connection,
+  hello: Hello,
+): void {
+  const guest = guestOf(hello, { hub: hub.id, nonce: connection.nonce, said_before: connection.role !== null });
+  if (guest.role === 'observer') {
+    connection.role = guest.role;
+    connection.follows = guest.follows;
+    roll.enter(connection);
+    onObserver(connection);
+    return;
+  }
+  const { role, peer, run: id } = guest;
+  const others = [...roll.withKey(id, peer)];
+  const is_here = others.some(({ channel }) => channel.open);
+  const entry = planEntry(guest, { suspended: suspended(), run: hub.state.runs.get(id), is_here });
+  if (entry.action === 'try-later') {
+    connection.tryLater(entry.reason);
+    return;
+  }
+  hub.rates.take('connection_key', peer);
+  if (entry.action === 'refuse') throw entry.error;
+  for (const other of others) {
+    other.sendAway(new HubError('key-in-use', `another device has come with the key of ${peer}`));
+  }
+  Object.assign(connection, { role, peer, run: id });
+  roll.enter(connection);
+  onPeer(connection, entry.run);
+}
+
+type Talk = Exclude<FromPeer, { type: 'hello' | 'event' }>;
+
+/** Hears what is in no log: that a peer is there, what it does, what its model writes. Says whether it is news to people who look on. */
+function hearTalk({ state, samples, telemetry }: ConversationServices, connection: Connection, message: Talk): boolean {
+  const { peer, run } = connection;
+  if (message.type === 'ping') connection.tell({ type: 'pong' });
+  if (message.type === 'ping' || !peer || !run) return false;
+  if (message.type === 'sample') return samples.hear(run, peer, message);
+  // Only who is in the log is remembered: keys cost nothing, and a key a message would fill the memory.
+  if (!state.runs.get(run)?.peers.has(peer)) return false;
+  const { type: _, ...progress } = message;
+  const known = telemetry.get(peer);
+  if (known) known.progress = progress;
+  else telemetry.set(peer, { progress, bytes_up: 0, bytes_down: 0 });
+  return true;
+}
+
+/**
+ * Closes when too much has been refused, with a code that says why: what cannot be read will not be read the next time either, and who is
+ * too fast is to come back later. What the core refuses is part of the game.
+ */
+function endIfHopeless({ rates }: ConversationServices, connection: Connection, { code, message }: CodedError): void {
+  const is_fast = code === 'too-fast';
+  if (!is_fast && code !== 'malformed' && code !== 'too-large') return;
+  try {
+    rates.take(is_fast ? 'too_fast_connection' : 'malformed_connection', connection.number);
+  } catch {
+    connection.deafen();
+    if (is_fast) connection.tryLater('too-fast: this hub was asked too much, and too much again; try again later');
+    else {
+      const why = `too much of what this device says is not understood, the last time: ${message}; another version of potluck may help`;
+      connection.sendAway(new HubError('not-understood', why));
+    }
+  }
+}

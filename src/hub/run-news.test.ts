@@ -1,0 +1,55 @@
+// Whom a change of a run concerns: a case a line, and what a watcher makes of a history.
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import {
+  ALICE,
+  BOB,
+  created,
+  History,
+  HUB,
+  joined,
+  OWNER,
+  opened,
+  RUN,
+  tick,
+  VERA,
+  work,
+} from '../core/testing/example-history.ts';
+import { audienceOf, watchRuns } from './run-news.ts';
+
+describe('whom a change of a run concerns', () => {
+  const was = { stage: 'working 3', seats: 'nobody' };
+  const cases: [string, ReturnType<typeof audienceOf>, ReturnType<typeof audienceOf>][] = [
+    ['everybody, when it is seen for the first time', audienceOf(undefined, was, false), 'all'],
+    [
+      'everybody, when its phase, round or model is another',
+      audienceOf(was, { ...was, stage: 'judging 3' }, true),
+      'all',
+    ],
+    ['everybody, though time alone has moved it', audienceOf(was, { ...was, stage: 'judging 3' }, false), 'all'],
+    ['its validators, when other judges are seated', audienceOf(was, { ...was, seats: 'vera' }, false), 'validators'],
+    ['its validators soon, when something has come in', audienceOf(was, was, true), 'validators-soon'],
+    ['nobody, when only time has passed', audienceOf(was, was, false), null],
+  ];
+  for (const [name, got, expected] of cases) test(name, () => assert.equal(got, expected));
+});
+
+test('what a watcher tells of a round', () => {
+  const history = new History();
+  const changesOf = watchRuns(history.state);
+  const happen = (...[author, body, id]: Parameters<History['happen']>): string => {
+    const event = history.event(author, body, history.happen(author, body, id));
+    return changesOf(event)
+      .map(([run, audience]) => `${run.id === RUN} ${audience}`)
+      .join();
+  };
+  assert.equal(happen(OWNER, created(), RUN), 'true all');
+  assert.equal(happen(ALICE, joined()), 'true validators-soon');
+  assert.equal(happen(BOB, joined()), 'true validators-soon');
+  assert.equal(happen(VERA, joined('validator')), 'true validators-soon');
+  assert.equal(happen(HUB, tick(1000)), '');
+  assert.equal(happen(HUB, opened()), 'true all');
+  assert.equal(happen(ALICE, work()), 'true validators-soon');
+  assert.equal(happen(HUB, tick(1500)), '');
+  assert.equal(happen(HUB, tick(2000)), 'true all', 'the work is over');
+});

@@ -1,0 +1,107 @@
+// What peers are told of their runs: at once what they must act on, and together, a moment later, what can wait.
+import type { PeerRole } from '../core/events/peer-joined.ts';
+import type { LoggedEvent } from '../core/events.ts';
+import { mostTokens } from '../core/rounds/first-work.ts';
+import type { NetworkState, RunState } from '../core/state.ts';
+import type { Clock, Timer } from '../protocol/clock.ts';
+import { encodeMessage } from '../protocol/messages.ts';
+import type { Connection } from './connection.ts';
+import { runView, type TimeLeft } from './views.ts';
+
+/** Who is told that a run changed: all of its peers or its validators at once, or its validators soon, with what comes until then. */
+export type Audience = 'all' | 'validators' | 'validators-soon';
+
+/** What of a run decides who has to hear of a change. */
+export interface Outline {
+  /** What every peer acts on. */
+  readonly stage: string;
+  /** Who judges what: a tick gives the places of silent judges to others. */
+  readonly seats: string;
+}
+
+export const outlineOf = (run: RunState): Outline => ({
+  stage: `${run.phase} ${run.round} ${run.attempt} ${run.model}`,
+  seats: `${run.draw} ${run.replaced}`,
+});
+
+/**
+ * A peer hears of a run when what it should do may have changed; a validator of every submission too. null: nobody has to hear.
+ * @param is_concerned whether the event was about this run; time moves all of them
+ */
+export function audienceOf(before: Outline | undefined, now: Outline, is_concerned: boolean): Audience | null {
+  if (before?.stage !== now.stage) return 'all';
+  if (before.seats !== now.seats) return 'validators';
+  return is_concerned ? 'validators-soon' : null;
+}
+
+/** Watches the runs of a state: for each event that it has taken in, which runs have changed for whom. */
+export function watchRuns({ runs }: Pick<NetworkState, 'runs'>): (event: LoggedEvent) => [RunState, Audience][] {
+  const outlines = new Map<string, Outline>();
+  return ({ id, body }) => {
+    const concerned = runs.get('run' in body ? body.run : id);
+    const moved = body.type === 'tick' ? [...runs.values()].filter(({ phase }) => phase !== 'finished') : [concerned];
+    return moved.flatMap((run): [RunState, Audience][] => {
+      if (!run) return [];
+      const now = outlineOf(run);
+      const audience = audienceOf(outlines.get(run.id), now, run === concerned);
+      outlines.set(run.id, now);
+      return audience ? [[run, audience]] : [];
+    });
+  };
+}
+
+export interface RunNewsOptions {
+  readonly clock: Clock;
+  readonly time: TimeLeft;
+  /** How long news is kept together. */
+  readonly soon_ms: number;
+  inRun(run: string, role: PeerRole): Iterable<Connection>;
+}
+
+export interface RunNews {
+  /** Tells one peer of its run as it is now. */
+  tell(run: RunState, connection: Connection): void;
+  announce(run: RunState, audience: Audience): void;
+  close(): void;
+}
+
+export function openRunNews({ clock, time, soon_ms, inRun }: RunNewsOptions): RunNews {
+  /** By run, what is still to be told. */
+  const pending = new Map<string, Timer>();
+
+  /** Frames of a run as it is now: packed once for all who are told the same. */
+  const framesOf = (run: RunState): ((to: Connection) => Uint8Array) => {
+    const frames = new Map<string, Uint8Array>();
+    return ({ role, peer }) => {
+      const most_tokens = role === 'worker' ? mostTokens(run, peer!) : null;
+      const key = `${role} ${most_tokens}`;
+      const view = () => runView(run, time, role === 'validator', most_tokens);
+      const frame = frames.get(key) ?? encodeMessage({ type: 'run', view: view() });
+      frames.set(key, frame);
+      return frame;
+    };
+  };
+  const tellAll = (run: RunState, roles: readonly PeerRole[]): void => {
+    clock.clearTimeout(pending.get(run.id));
+    pending.delete(run.id);
+    const frameFor = framesOf(run);
+    for (const role of roles) for (const connection of inRun(run.id, role)) connection.send(frameFor(connection));
+  };
+
+  return {
+    tell: (run, connection) => connection.send(framesOf(run)(connection)),
+    announce(run, audience) {
+      if (audience === 'all') tellAll(run, ['worker', 'validator']);
+      else if (audience === 'validators') tellAll(run, ['validator']);
+      else if (!pending.has(run.id)) {
+        pending.set(
+          run.id,
+          clock.setTimeout(() => tellAll(run, ['validator']), soon_ms),
+        );
+      }
+    },
+    close() {
+      for (const timer of pending.values()) clock.clearTimeout(timer);
+    },
+  };
+}
