@@ -18,7 +18,8 @@ import {
   verdict,
   work,
 } from '../core/testing/example-history.ts';
-import { runProblem } from './run-problems.ts';
+import type { Condition } from './condition.ts';
+import { problemsOf, runProblem } from './run-problems.ts';
 
 let h: History;
 beforeEach(() => {
@@ -74,4 +75,18 @@ test('a loss that only rises: who has paused the run, the figures, and what its 
   );
   h.happen(OWNER, { type: 'run.resumed', ...place, attempt: h.run.attempt });
   assert.equal(problem(), null);
+});
+
+test('a run is told what is wrong with the hub, with itself and with the clock, and nothing where nothing is', () => {
+  const ready: Condition = { state: 'ready', reason: null };
+  const full: Condition = { state: 'disk-full', reason: 'the disk is full' };
+  const hour_ms = 3_600_000;
+  assert.equal(problemsOf(h.run, ready, null, 0), null);
+  assert.equal(problemsOf(h.run, { state: 'opening', reason: 'this hub is starting' }, null, 0), null);
+  assert.equal(problemsOf(h.run, full, 'it stands still', 0), 'the disk is full; it stands still');
+  assert.match(
+    problemsOf(h.run, ready, 'it stands still', hour_ms)!,
+    /^it stands still; the log's time is .* ahead of/,
+  );
+  assert.equal(problemsOf({ ...h.run, phase: 'finished' }, ready, null, hour_ms), null);
 });

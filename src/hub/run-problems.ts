@@ -2,7 +2,8 @@
 import { lossesOf } from '../core/rounds/rising-loss.ts';
 import type { RunState } from '../core/state.ts';
 import { formatDuration } from '../protocol/duration.ts';
-import type { LogClock } from './log-clock.ts';
+import type { Condition } from './condition.ts';
+import { type LogClock, skewOf } from './log-clock.ts';
 
 /** Fewer rounds in a row that bring nothing are no news: a device may have left, a line may have broken. */
 const IDLE_ROUNDS = 3;
@@ -29,4 +30,11 @@ export function runProblem(run: RunState, time: Pick<LogClock, 'until_ms'>): str
   }
   const length = formatDuration(run.spec.round_ms);
   return `round ${run.round} has brought nothing ${times}: nobody handed anything in within its ${length}, so the devices here may be too slow for it${again}`;
+}
+
+/** Everything that keeps a run from going on, for people: what is wrong with the hub, with the run, with the clock; null: nothing. */
+export function problemsOf(run: RunState, hub: Condition, own: string | null, ahead_ms: number): string | null {
+  const of_hub = hub.state === 'ready' || hub.state === 'opening' ? null : hub.reason;
+  const skew = run.phase === 'finished' ? null : skewOf(ahead_ms);
+  return [of_hub, own, skew].filter(Boolean).join('; ') || null;
 }

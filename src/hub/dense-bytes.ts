@@ -1,0 +1,20 @@
+// What all the work that a run got would have weighed uncompressed, for people to compare with what was sent.
+import type { RunState } from '../core/state.ts';
+import type { Models } from './models.ts';
+
+export interface DenseBytes {
+  /** Asks a run's game how large one piece of its work is. To be awaited before `of` is asked. Throws GameError, HubError `missing-blob`. */
+  learn(run: RunState): Promise<void>;
+  of(run: RunState): number;
+}
+
+export function openDenseBytes(models: Pick<Models, 'game'>): DenseBytes {
+  const sizes = new Map<string, number>();
+  return {
+    async learn(run) {
+      const { game, params } = await models.game(run.spec);
+      sizes.set(run.id, game.sizes(params).dense_bytes);
+    },
+    of: (run) => run.submissions_total * (sizes.get(run.id) ?? 0),
+  };
+}

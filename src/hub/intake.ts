@@ -1,0 +1,89 @@
+// How an event from outside comes into the log: what it costs its sender, whether its run has a place, its blobs, the core's word, a receipt.
+import { decodeEvent } from '../core/codec.ts';
+import { blobsNamedBy, type LoggedEvent } from '../core/events.ts';
+import type { StateMachine } from '../core/reduce.ts';
+import type { BlobStore } from '../ledger/blob-store.ts';
+import type { Receipt } from '../ledger/receipt.ts';
+import type { TransparencyLog } from '../ledger/transparency-log.ts';
+import { sha256Hex } from '../protocol/hash.ts';
+import type { AbandonedRuns } from './abandoned-runs.ts';
+import { admit } from './admission.ts';
+import { HubError } from './errors.ts';
+import type { Models } from './models.ts';
+import type { RateLimits, RateName } from './rate-limits.ts';
+import type { RunPolicy } from './run-policy.ts';
+import type { Sequencer } from './sequencer.ts';
+import type { UnnamedBlobs } from './unnamed-blobs.ts';
+
+export interface IntakeOptions {
+  readonly sequencer: Sequencer;
+  readonly log: Pick<TransparencyLog, 'receipt'>;
+  readonly machine: StateMachine;
+  readonly blobs: BlobStore;
+  readonly models: Models;
+  readonly unnamed: UnnamedBlobs;
+  readonly rates: RateLimits;
+  readonly policy: RunPolicy;
+  readonly abandoned: AbandonedRuns;
+}
+
+/** An event that is in the log, and the hub's signed word for it. */
+export interface Accepted {
+  readonly id: string;
+  readonly index: number;
+  readonly receipt: Receipt;
+}
+
+/**
+ * Accepts a signed event; resolves when it is durable. Throws ProtocolError, HubError, GameError or a game's own error.
+ * @param address whom the sender is counted under; null: nobody
+ */
+export type Intake = (bytes: Uint8Array, address: string | null) => Promise<Accepted>;
+
+export function openIntake(options: IntakeOptions): Intake {
+  const { sequencer, log, unnamed, policy, abandoned } = options;
+  const { state } = sequencer;
+
+  const takeIn = async (bytes: Uint8Array, address: string | null): Promise<Accepted> => {
+    const event = decodeEvent(bytes);
+    const isRun = event.body.type === 'run.created';
+    const mustHavePlace = (): void => {
+      if (isRun) policy.check(event.author, address, state, abandoned.now_ms());
+    };
+    options.rates.take('event_key', event.author);
+    mustHavePlace();
+    for (const [rate, key] of ratesOf(event, address)) options.rates.take(rate, key);
+    const { index } = await unnamed.holding(blobsNamedBy(event.body), async () => {
+      await admit(event, state, options.machine, options.blobs, options.models);
+      if (isRun) await abandoned.makeRoom(event.author, address);
+      mustHavePlace(); // others may have come while its blobs were read
+      if (isRun) policy.created(event.id, address, state);
+      return sequencer.submit(bytes);
+    });
+    return { id: event.id, index, receipt: await log.receipt(index) };
+  };
+
+  return async (bytes, address) => {
+    try {
+      return await takeIn(bytes, address);
+    } catch (error) {
+      if (!(error instanceof HubError)) throw error;
+      if (error.details.refusal === 'too-many-runs') abandoned.wanted();
+      // A sender who lost the connection before the answer came asks again: the event stands once, the answer is the same.
+      const id = sha256Hex(bytes);
+      const index = sequencer.indexOf(id);
+      if (error.code !== 'refused' || index === undefined) throw error;
+      return { id, index, receipt: await log.receipt(index) };
+    }
+  };
+}
+
+/** What an event costs its sender beside the one that every event costs its key. */
+function ratesOf({ author, body }: LoggedEvent, address: string | null): [RateName, string | null][] {
+  if (body.type === 'run.created') return [['run_address', address]];
+  if (body.type !== 'peer.joined') return [];
+  return [
+    ['join_key', author],
+    ['join_address', address],
+  ];
+}

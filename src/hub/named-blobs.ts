@@ -1,0 +1,27 @@
+// Keeps the books on blobs as events come to name them: what is named is no upload any more, and what is out of use is deleted.
+import { blobsNamedBy, type LoggedEvent } from '../core/events.ts';
+import type { NetworkState } from '../core/state.ts';
+import type { BlobStore } from '../ledger/blob-store.ts';
+import { openCompaction } from './compaction.ts';
+import { namedThrough } from './sweep.ts';
+import type { UnnamedBlobs } from './unnamed-blobs.ts';
+
+/** To be called with every event after it is durable. */
+export function openNamedBlobs(
+  state: NetworkState,
+  blobs: BlobStore,
+  unnamed: UnnamedBlobs,
+  onError: (error: unknown, where: string) => void,
+): (event: LoggedEvent) => void {
+  const compact = openCompaction(state, blobs, (error) => onError(error, 'deleting a blob'));
+  return (event) => {
+    const { body, author } = event;
+    for (const hash of blobsNamedBy(body)) unnamed.named(hash);
+    compact(event);
+    if (body.type !== 'run.created') return;
+    // The pieces of its text are named by no event, but through its settings.
+    namedThrough(blobs, [body.params], unnamed.of(author))
+      .then((hashes) => hashes.forEach((hash) => void unnamed.named(hash)))
+      .catch((error) => onError(error, 'run.created'));
+  };
+}

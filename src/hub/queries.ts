@@ -1,0 +1,46 @@
+// What programs ask a hub about one run or one account: read from the state, each in one step.
+import { nextAddressChange } from '../core/shares/addresses.ts';
+import { balanceOf } from '../core/shares/balances.ts';
+import type { NetworkState } from '../core/state.ts';
+import type { AccountView, HolderView, RunView } from '../protocol/messages.ts';
+import type { AbandonedRuns } from './abandoned-runs.ts';
+import type { RunPolicy } from './run-policy.ts';
+import { runView, type TimeLeft } from './views.ts';
+
+export interface QueryOptions {
+  readonly hub: string;
+  readonly state: NetworkState;
+  readonly time: TimeLeft;
+  readonly policy: RunPolicy;
+  readonly abandoned: AbandonedRuns;
+}
+
+export interface Queries {
+  /** A run as validators see it; null: none has this id. */
+  view(run: string): RunView | null;
+  /** @param address whom the asker is counted under: whether an account may create a run depends on it */
+  account(id: string, address: string | null): AccountView;
+  /** What an account holds of a run; null: none has this id. */
+  holder(run: string, account: string): HolderView | null;
+}
+
+export function openQueries({ hub, state, time, policy, abandoned }: QueryOptions): Queries {
+  return {
+    view(id) {
+      const run = state.runs.get(id);
+      return run ? runView(run, time, true) : null;
+    },
+    account(account, from) {
+      const address = state.addresses.get(account)?.address ?? null;
+      const run_refusal = policy.refusal(account, from, state, abandoned.now_ms());
+      if (run_refusal?.code === 'too-many-runs') abandoned.wanted();
+      return { hub, account, address, next_change: nextAddressChange(state, account), run_refusal };
+    },
+    holder(id, account) {
+      const run = state.runs.get(id);
+      if (!run) return null;
+      const { held, withheld } = balanceOf(run, account);
+      return { run: id, account, merged_rounds: run.round, shares: held, withheld, emitted: run.emitted_shares };
+    },
+  };
+}

@@ -1,0 +1,39 @@
+// Everything that follows from the log: its state, and beside it what people are shown of how it came about.
+import type { StateMachine } from '../core/reduce.ts';
+import type { TransparencyLog } from '../ledger/transparency-log.ts';
+import type { Clock } from '../protocol/clock.ts';
+import type { Identity } from '../protocol/identity.ts';
+import { type Histories, openHistories } from './history.ts';
+import { openSamples, type Samples } from './samples.ts';
+import { openSequencer, type Sequencer } from './sequencer.ts';
+import { type Keepsake, keptTogether, type Snapshots } from './snapshots.ts';
+import { openWorkerHistories, type WorkerHistories } from './worker-histories.ts';
+
+export interface Replica {
+  readonly sequencer: Sequencer;
+  readonly histories: Histories;
+  readonly workers: WorkerHistories;
+  readonly samples: Samples;
+}
+
+export interface ReplicaOptions {
+  readonly log: TransparencyLog;
+  readonly identity: Identity;
+  readonly clock: Clock;
+  readonly machine: StateMachine;
+  /** Without them every start replays the whole log. `beside` is what they keep beside the state. */
+  readonly snapshots?: (beside: Keepsake) => Snapshots;
+}
+
+/** Replays the log, from a snapshot where there is one. Throws HubError `bad-folder`. */
+export function openReplica({ log, identity, clock, machine, snapshots }: ReplicaOptions): Replica {
+  const histories = openHistories();
+  const workers = openWorkerHistories();
+  const samples: Samples = openSamples(() => sequencer.state);
+  const sequencer: Sequencer = openSequencer(log, identity, {
+    clock,
+    machine: workers.watched(histories.watched(machine)),
+    snapshots: snapshots?.(keptTogether([histories, workers, samples])),
+  });
+  return { sequencer, histories, workers, samples };
+}
