@@ -1,24 +1,27 @@
 // A device's part in one run, on any clock and over any transport: a connection, a model, and a role that acts on every change of the run.
-
-import { type HeadKeeper, seenHeadOf, withSeenHead } from '../audit/seen-heads.ts';
+import type { HeadKeeper } from '../audit/seen-heads.ts';
 import type { PeerRole } from '../core/events/peer-joined.ts';
 import type { EventBody } from '../core/events.ts';
-import { CodedError, isSystemError } from '../errors.ts';
+import type { CodedError } from '../errors.ts';
 import type { AnyGame, Device } from '../games/game.ts';
+import type { Receipt } from '../ledger/receipt.ts';
 import type { Receipts } from '../ledger/receipts.ts';
 import type { Clock, Timer } from '../protocol/clock.ts';
-import { signEvent } from '../protocol/envelope.ts';
 import type { Identity } from '../protocol/identity.ts';
-import type { Obstacle, Progress, RunView, Welcome } from '../protocol/messages.ts';
-import { PeerError } from '../protocol/peer-errors.ts';
+import type { RunView, Welcome } from '../protocol/messages.ts';
 import type { PeerBlobs } from './blobs.ts';
 import { connectToHub, type HubConnection, type Transport } from './connection.ts';
 import { LEAVING_LIMITS, untilLeft } from './leaving.ts';
 import { followModel } from './model.ts';
-import { obstacleOf, obstacleTeller } from './obstacles.ts';
-import type { PeerNews, Seat } from './role.ts';
+import type { PeerNews, Role, Seat } from './role.ts';
+import { planAfterActing, planAfterBinding, planAfterJoining, planSession } from './session-plan.ts';
+import { openStatus, type Status } from './status.ts';
+import { submitEvent } from './submitting.ts';
 import { validatorRole } from './validator.ts';
 import { workerRole } from './worker.ts';
+
+/** After this time what has failed for a reason that may pass is begun afresh, while nothing newer is to be done. */
+const AGAIN_MS = 10_000;
 
 export interface SessionOptions {
   readonly run: string;
@@ -49,205 +52,231 @@ export interface SessionOptions {
 
 /** Resolves when the run is finished or the owner's signal has been followed. Throws PeerError, GameError, ProtocolError. */
 export async function takePart(options: SessionOptions): Promise<'finished' | 'left'> {
-  const { run, hub, role, identity, game, params, blobs, heads, signal } = options;
-  const { clock } = options.transport;
-  const tell = options.onNews ?? (() => {});
+  return new Session(options).run();
+}
 
-  // A signal that comes while a role waits must wake it, and a view must too.
-  let newest: RunView | null = null;
-  let acted: RunView | null = null;
-  let wake = () => {};
-  let failure: CodedError | null = null;
-  signal.addEventListener('abort', () => wake(), { once: true });
+/** What session-plan.ts decides is done here. */
+class Session {
+  readonly #options: SessionOptions;
+  readonly #clock: Clock;
+  readonly #status: Status;
+  readonly #role: Role;
+  readonly #connection: HubConnection;
+  #newest: RunView | null = null;
+  #acted: RunView | null = null;
+  #finished = false;
+  #failure: CodedError | null = null;
+  /** Ends the wait for something new. */
+  #wake = (): void => {};
+  /** The device's owner has been asked to vouch for it. */
+  #bound: Promise<void> | undefined;
+  /** The hub's number of the present connection. */
+  #number = 0;
 
-  let obstacle: Obstacle | null = null;
-  let doing: Omit<Progress, 'type'> = { state: 'waiting', round: 0, steps: 0, loss: 0, tokens_per_second: 0 };
-  const teller = obstacleTeller(clock.elapsed_ms, (now) => tell({ type: 'obstacle', obstacle: now }));
-  /** The log knows that this peer is here: what a view says of who is here counts it in. */
-  let here = false;
-  const tellObstacle = (): void => {
-    if (here) teller(obstacle ?? (newest && obstacleOf(newest, role)));
-  };
+  constructor(options: SessionOptions) {
+    const { run, identity, game, params, device, blobs, role, transport, signal } = options;
+    this.#options = options;
+    this.#clock = transport.clock;
+    const tell = (news: PeerNews): void => this.#tell(news);
+    this.#status = openStatus(role, this.#clock, (progress) => this.#connection.progress(progress), tell);
+    const seat: Seat = {
+      run,
+      identity,
+      game,
+      params,
+      device,
+      clock: this.#clock,
+      blobs,
+      model: followModel(game, params, blobs),
+      pledge: options.pledge,
+      publicLog: options.publicLog,
+      submit: (body) => this.#submit(body),
+      tell,
+      progress: this.#status.progress,
+      heldUp: this.#status.heldUp,
+      sample: (sample) => this.#connection.sample(sample),
+    };
+    this.#role = role === 'worker' ? workerRole(seat) : validatorRole(seat);
+    // A signal that comes while a role waits must wake it, and a view must too.
+    signal.addEventListener('abort', () => this.#wake(), { once: true });
+    options.heads?.onFork((fork) => this.#end(fork));
+    this.#connection = this.#connect();
+  }
 
-  let connection: HubConnection;
-  const submit = async (body: EventBody) => {
-    const said = withSeenHead(body, heads?.newest());
-    const event = await signEvent(identity, said);
-    const send = () => untilLeft(connection.submit(event), signal, LEAVING_LIMITS.answer_ms, clock);
-    const receipt = await send().catch(async (error) => {
-      // The certificate has ended while this device was at work: its owner vouches for it anew.
-      const ended = error instanceof PeerError && error.is('refused') && error.details.refusal === 'device-expired';
-      if (!ended || body.type === 'device.bound' || !options.bind) throw error;
-      await bind();
-      return send();
-    });
-    heads?.saw(receipt, seenHeadOf(said));
-    await options.receipts.keep(event, receipt).catch((error: Error) => {
-      tell({ type: 'problem', code: 'receipt-not-kept', message: error.message });
-    });
-    return receipt;
-  };
-  const seat: Seat = {
-    run,
-    identity,
-    game,
-    params,
-    device: options.device,
-    clock,
-    blobs,
-    model: followModel(game, params, blobs),
-    pledge: options.pledge,
-    publicLog: options.publicLog,
-    submit,
-    tell,
-    progress(progress) {
-      doing = obstacle ? { ...progress, obstacle } : progress;
-      connection.progress(doing);
-      tell({ type: 'progress', progress: doing });
-    },
-    heldUp(now) {
-      if (!now && !obstacle) return;
-      obstacle = now;
-      const { obstacle: _, ...rest } = doing;
-      seat.progress(rest);
-      tellObstacle();
-    },
-    sample: (sample) => connection.sample(sample),
-  };
-  const acting = role === 'worker' ? workerRole(seat) : validatorRole(seat);
-
-  let bound: Promise<void> | undefined;
-  const bind = async (): Promise<void> => {
+  async run(): Promise<'finished' | 'left'> {
+    const { heads, signal } = this.#options;
     try {
-      await options.bind?.(submit);
-    } catch (error) {
-      if (!(error instanceof CodedError || isSystemError(error))) throw error;
-      if (!(error instanceof CodedError))
-        return tell({ type: 'problem', code: String(error.code), message: error.message });
-      // Work for another account than the owner's is no work for the owner: rather none.
-      if (!NOT_FINAL.includes(error.code)) return stop(error);
-      // The connection tells of the others itself.
-      if (error.code === 'bad-receipt') tell({ type: 'problem', code: error.code, message: error.message });
-    }
-  };
-
-  let session = 0;
-  const announce = async (welcome: Welcome): Promise<void> => {
-    bound ??= bind();
-    await bound;
-    if (failure) return;
-    here = welcome.present;
-    if (here) return;
-    const { name, device } = options;
-    try {
-      const { class: runtime } = device.runtime;
-      await submit({ type: 'peer.joined', version: 1, run, session: welcome.session, role, name, runtime });
-      here = true;
-    } catch (error) {
-      // Two connections may cross: that the log already knows this peer, or a later join of it, is what was wanted.
-      const known = error instanceof PeerError && error.details.refusal === 'already-present';
-      const outdated = welcome.session !== session;
-      if (!known && !outdated && error instanceof PeerError && error.code === 'refused') stop(error);
-    }
-  };
-  const stop = (error: CodedError): void => {
-    failure = error;
-    wake();
-  };
-
-  heads?.onFork(stop);
-  connection = connectToHub({
-    transport: options.transport,
-    hub,
-    run,
-    role,
-    identity,
-    onWelcome: (welcome) => {
-      session = welcome.session;
-      blobs.renew();
-      tell({ type: 'joined', peer: identity.id, run, run_name: options.run_name });
-      void announce(welcome);
-    },
-    onRun: (view) => {
-      newest = view;
-      options.onView?.(view);
-      acting.glance(view);
-      tellObstacle();
-      wake();
-    },
-    onAway: (reason) => tell({ type: 'away', reason }),
-    onBlocked: (reason) => {
-      const found = reason === '' ? '' : ` (${reason})`;
-      const message =
-        `the hub answers over HTTP, but no WebSocket to /ws opens${found}: something between, a proxy or a firewall, does not pass the ` +
-        "upgrade on; the hub's operator or the network has to allow it";
-      tell({ type: 'problem', code: 'no-websocket', message });
-    },
-    onYield: (wait_ms) => {
-      newest = null;
-      acting.drop();
-      const message =
-        'another device has come with the key of this one, as a copy of its folder or profile does, and only one of them can take part; ' +
-        `this one waits, and asks in about ${Math.round(wait_ms / 60_000)} minutes whether the place is free`;
-      tell({ type: 'problem', code: 'key-in-use', message });
-    },
-    onFatal: stop,
-  });
-
-  try {
-    for (;;) {
-      if (failure) throw failure;
-      const view = newest as RunView | null;
-      if (signal.aborted) break;
-      if (!view || view === acted) {
-        await new Promise<void>((resolve) => {
-          wake = resolve;
-          if (newest !== view || failure || signal.aborted) resolve();
-        });
-        continue;
+      for (;;) {
+        const [newest, acted, finished, failure] = [this.#newest, this.#acted, this.#finished, this.#failure];
+        const next = planSession({ newest, acted, finished, failure, leaving: signal.aborted });
+        if (next.do === 'fail') throw next.error;
+        if (next.do === 'act') await this.#act(next.view);
+        if (next.do === 'wait') await this.#untilWoken();
+        if (next.do !== 'leave') continue;
+        await this.#sayGoodbye();
+        return signal.aborted ? 'left' : 'finished';
       }
-      acted = view;
-      await untilLeft(acting.act(view, signal), signal, LEAVING_LIMITS.act_ms, clock).catch((error) => {
-        if (!(error instanceof CodedError || isSystemError(error))) throw error;
-        tell({ type: 'problem', code: String(error.code), message: error.message });
-        if (!passes(error)) return;
-        const again = (): void => {
-          if (acted === view) acted = null;
-          wake();
-        };
-        clock.setTimeout(again, AGAIN_MS);
-      });
-      if (view.phase === 'finished') break;
+    } finally {
+      this.#connection.close();
+      await heads?.close();
     }
-    await goodbye(
-      () => submit({ type: 'peer.left', version: 1, run, peer: identity.id, session, reason: 'goodbye' }),
-      clock,
-    );
-    return signal.aborted ? 'left' : 'finished';
-  } finally {
-    connection.close();
-    await heads?.close();
+  }
+
+  #connect(): HubConnection {
+    const { transport, hub, run, role, identity } = this.#options;
+    const problem = (code: string, message: string): void => this.#tell({ type: 'problem', code, message });
+    return connectToHub({
+      transport,
+      hub,
+      run,
+      role,
+      identity,
+      onWelcome: (welcome) => this.#onWelcome(welcome),
+      onRun: (view) => this.#onRun(view),
+      onAway: (reason) => this.#tell({ type: 'away', reason }),
+      onBlocked: (reason) => problem('no-websocket', blockedWords(reason)),
+      onYield: (wait_ms) => {
+        this.#newest = null;
+        this.#status.saw(null);
+        this.#role.drop();
+        problem('key-in-use', yieldWords(wait_ms));
+      },
+      onFatal: (error) => this.#end(error),
+    });
+  }
+
+  #onWelcome(welcome: Welcome): void {
+    const { blobs, identity, run, run_name } = this.#options;
+    this.#number = welcome.session;
+    blobs.renew();
+    this.#tell({ type: 'joined', peer: identity.id, run, run_name });
+    void this.#announce(welcome);
+  }
+
+  #onRun(view: RunView): void {
+    this.#newest = view;
+    this.#status.saw(view);
+    this.#options.onView?.(view);
+    this.#role.glance(view);
+    this.#status.tellObstacle();
+    this.#wake();
+  }
+
+  async #act(view: RunView): Promise<void> {
+    const { signal } = this.#options;
+    this.#acted = view;
+    try {
+      await untilLeft(this.#role.act(view, signal), signal, LEAVING_LIMITS.act_ms, this.#clock);
+    } catch (error) {
+      const next = planAfterActing(error);
+      if (next === 'throw') throw error;
+      this.#tellProblem(error);
+      if (next === 'again') this.#clock.setTimeout(() => this.#actAgain(view), AGAIN_MS);
+    }
+    this.#finished = view.phase === 'finished';
+  }
+
+  #actAgain(view: RunView): void {
+    if (this.#acted === view) this.#acted = null;
+    this.#wake();
+  }
+
+  #untilWoken(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+    });
+  }
+
+  async #submit(body: EventBody): Promise<Receipt> {
+    const { identity, heads, receipts, signal, bind } = this.#options;
+    return submitEvent(body, {
+      identity,
+      clock: this.#clock,
+      heads,
+      receipts,
+      signal,
+      send: (event) => this.#connection.submit(event),
+      bindAnew: bind ? () => this.#bind() : null,
+      onNotKept: ({ message }) => this.#tell({ type: 'problem', code: 'receipt-not-kept', message }),
+    });
+  }
+
+  async #bind(): Promise<void> {
+    try {
+      await this.#options.bind?.((body) => this.#submit(body));
+    } catch (error) {
+      const next = planAfterBinding(error);
+      if (next === 'throw') throw error;
+      if (next === 'tell') this.#tellProblem(error);
+      if (next === 'end') this.#end(error as CodedError);
+    }
+  }
+
+  /** Tells the log that this peer is here, once it is bound to its owner. */
+  async #announce(welcome: Welcome): Promise<void> {
+    const { run, role, name, device } = this.#options;
+    const { present, session } = welcome;
+    this.#bound ??= this.#bind();
+    await this.#bound;
+    if (this.#failure) return;
+    this.#status.present(present);
+    if (present) return;
+    try {
+      await this.#submit({
+        type: 'peer.joined',
+        version: 1,
+        run,
+        session,
+        role,
+        name,
+        runtime: device.runtime.class,
+      });
+      this.#status.present(true);
+    } catch (error) {
+      if (planAfterJoining(error, session !== this.#number) === 'end') this.#end(error as CodedError);
+    }
+  }
+
+  /** Tells the log that this peer leaves; a hub that is away finds out by itself. */
+  async #sayGoodbye(): Promise<void> {
+    const { run, identity } = this.#options;
+    const reason = 'goodbye';
+    const told = this.#submit({ type: 'peer.left', version: 1, run, peer: identity.id, session: this.#number, reason });
+    let timer: Timer;
+    const late = new Promise<void>((resolve) => {
+      timer = this.#clock.setTimeout(resolve, LEAVING_LIMITS.goodbye_ms);
+    });
+    await Promise.race([told.catch(() => {}), late]); // whoever is not heard is gone all the same
+    this.#clock.clearTimeout(timer);
+  }
+
+  /** Ends the session with an error, when the role has done what it is at. */
+  #end(error: CodedError): void {
+    this.#failure = error;
+    this.#wake();
+  }
+
+  #tell(news: PeerNews): void {
+    this.#options.onNews?.(news);
+  }
+
+  #tellProblem(error: unknown): void {
+    const { code, message } = error as Error & { readonly code: unknown };
+    this.#tell({ type: 'problem', code: String(code), message });
   }
 }
 
-/** What keeps a device from being bound for now, and not because of whom it works for. */
-const NOT_FINAL: readonly string[] = ['disconnected', 'key-in-use', 'bad-receipt'];
-
-/** After this time what has failed for a reason that may pass is begun afresh, while nothing newer is to be done. */
-const AGAIN_MS = 10_000;
-
-/** A disk that was full, or a hub that failed at a blob. */
-function passes(error: CodedError | Error): boolean {
-  return isSystemError(error) || (error instanceof PeerError && Number(error.details.status) >= 500);
+function blockedWords(reason: string): string {
+  const found = reason === '' ? '' : ` (${reason})`;
+  return (
+    `the hub answers over HTTP, but no WebSocket to /ws opens${found}: something between, a proxy or a firewall, does not pass the ` +
+    "upgrade on; the hub's operator or the network has to allow it"
+  );
 }
 
-/** Tells the log that this peer leaves; a hub that is away finds out by itself. */
-async function goodbye(leave: () => Promise<unknown>, clock: Clock): Promise<void> {
-  const told = leave().catch(() => {});
-  let timer: Timer;
-  const late = new Promise<void>((resolve) => {
-    timer = clock.setTimeout(resolve, LEAVING_LIMITS.goodbye_ms);
-  });
-  await Promise.race([told, late]);
-  clock.clearTimeout(timer);
+function yieldWords(wait_ms: number): string {
+  return (
+    'another device has come with the key of this one, as a copy of its folder or profile does, and only one of them can take part; ' +
+    `this one waits, and asks in about ${Math.round(wait_ms / 60_000)} minutes whether the place is free`
+  );
 }

@@ -1,0 +1,55 @@
+// What a peer is at, and what holds it up: told to its owner, and to the hub with every progress.
+import type { PeerRole } from '../core/events/peer-joined.ts';
+import type { Clock } from '../protocol/clock.ts';
+import type { Obstacle, Progress, RunView } from '../protocol/messages.ts';
+import { obstacleOf, obstacleTeller } from './obstacles.ts';
+import type { PeerNews, Seat } from './role.ts';
+
+type Doing = Omit<Progress, 'type'>;
+
+export interface Status extends Pick<Seat, 'progress' | 'heldUp'> {
+  /** The newest view; null: what the last one said holds no more. */
+  saw(view: RunView | null): void;
+  /** Whether the log knows that this peer is here: only then a view's word on who is here counts it in. */
+  present(here: boolean): void;
+  /** Tells the owner what is in the way now, as far as that is news. */
+  tellObstacle(): void;
+}
+
+/** @param send tells the hub */
+export function openStatus(
+  role: PeerRole,
+  clock: Clock,
+  send: (progress: Doing) => void,
+  tell: (news: PeerNews) => void,
+): Status {
+  let doing: Doing = { state: 'waiting', round: 0, steps: 0, loss: 0, tokens_per_second: 0 };
+  let obstacle: Obstacle | null = null;
+  let newest: RunView | null = null;
+  let here = false;
+  const teller = obstacleTeller(clock.elapsed_ms, (now) => tell({ type: 'obstacle', obstacle: now }));
+  const status: Status = {
+    progress(progress) {
+      doing = obstacle ? { ...progress, obstacle } : progress;
+      send(doing);
+      tell({ type: 'progress', progress: doing });
+    },
+    heldUp(now) {
+      if (!now && !obstacle) return;
+      obstacle = now;
+      const { obstacle: _, ...rest } = doing;
+      status.progress(rest);
+      status.tellObstacle();
+    },
+    saw(view) {
+      newest = view;
+    },
+    present(now) {
+      here = now;
+    },
+    tellObstacle() {
+      if (here) teller(obstacle ?? (newest && obstacleOf(newest, role)));
+    },
+  };
+  return status;
+}
