@@ -93,56 +93,40 @@ export interface ModelChecker {
 
 /** Checks against the blobs of a log; holds one model a run. */
 export function createModelChecker(blobs: PublicBlobs, loadGame: LoadGame): ModelChecker {
-  const games = new Map<string, Promise<OpenGame | null>>();
-  const runs = new Map<string, RunModels>();
+  return new BlobModelChecker(blobs, loadGame);
+}
 
-  /** A game with its settings; null when this build has no such game. */
-  const openGame = (name: string, params: string, index: number): Promise<OpenGame | null> => {
-    const key = `${name}:${params}`;
-    let open = games.get(key);
-    if (!open) {
-      open = readGame(name, params, index);
-      games.set(key, open);
-    }
-    return open;
-  };
+class BlobModelChecker implements ModelChecker {
+  readonly #blobs: PublicBlobs;
+  readonly #loadGame: LoadGame;
+  readonly #games = new Map<string, Promise<OpenGame | null>>();
+  readonly #runs = new Map<string, RunModels>();
 
-  const readGame = async (name: string, params: string, index: number): Promise<OpenGame | null> => {
-    let game: AnyGame;
-    try {
-      game = await loadGame(name);
-    } catch (error) {
-      if (error instanceof GameError) return null;
-      throw error;
-    }
-    const bytes = await fetchAt(params, index);
-    if (!bytes) {
-      throw new Untruth('missing-blob', `the run's settings, blob ${params}, are not kept`, { index, blob: params });
-    }
-    return orUntruth('bad-run', { index, blob: params }, () => ({ game, params: decodeParams(game, bytes) }));
-  };
+  constructor(blobs: PublicBlobs, loadGame: LoadGame) {
+    this.#blobs = blobs;
+    this.#loadGame = loadGame;
+  }
 
-  /** A blob that the event at `index` names. */
-  const fetchAt = async (hash: string, index: number): Promise<Uint8Array | null> => {
-    try {
-      return await blobs.blob(hash);
-    } catch (error) {
-      if (!(error instanceof Untruth)) throw error;
-      throw new Untruth(error.code, error.message, { index, ...error.details });
-    }
-  };
+  async check(task: ModelTask): Promise<ModelReport> {
+    const report = emptyReport();
+    if (task.kind === 'run') await this.#beginRun(task, report);
+    else if (task.kind === 'merge') await this.#merge(task, report);
+    else if (task.kind === 'work') await this.#checkForms(task, report);
+    else await this.#checkEvidence(task, report);
+    return report;
+  }
 
-  const beginRun = async (task: RunTask, report: ModelReport): Promise<void> => {
+  async #beginRun(task: RunTask, report: ModelReport): Promise<void> {
     const { run, index, model } = task;
-    runs.set(run, { open: null, present: null }); // what later tasks find when this one throws
-    const open = await openGame(task.game, task.params, index);
+    this.#runs.set(run, { open: null, present: null }); // what later tasks find when this one throws
+    const open = await this.#openGame(task.game, task.params, index);
     const models: RunModels = { open, present: null };
-    runs.set(run, models);
+    this.#runs.set(run, models);
     if (!open) {
       report.reason = `this build has no game "${task.game}": its file is needed (potluck audit --game-file)`;
       return;
     }
-    const bytes = await fetchAt(model, index);
+    const bytes = await this.#fetchAt(model, index);
     if (!bytes) {
       report.absent.push({ hash: model, index });
       report.reason = `model ${model}, which later ones were made from, is not kept`;
@@ -150,102 +134,140 @@ export function createModelChecker(blobs: PublicBlobs, loadGame: LoadGame): Mode
     }
     const state = orUntruth('bad-run', { index, blob: model }, () => open.game.decodeState(open.params, bytes));
     models.present = { hash: model, state };
-  };
+  }
 
-  const merge = async (task: MergeTask, report: ModelReport): Promise<void> => {
-    const models = runs.get(task.run)!;
-    const { open } = models;
-    const works = await collectWorks(task, report);
+  async #merge(task: MergeTask, report: ModelReport): Promise<void> {
+    const { index, bundle, model } = task;
+    const models = this.#runs.get(task.run)!;
+    const { open, present } = models;
+    const own: (Uint8Array | null)[] = [];
+    for (const { work, index: at } of task.works) own.push(await this.#fetchNamed(work, at, report));
+    const works = worksOfMerge(task, own, await this.#fetchNamed(bundle, index, report));
     // The checkpoint is read even where it is not needed to go on: a hub that serves wrong bytes under its name is found.
-    const kept = task.checkpoint ? await fetchAt(task.model, task.index) : null;
-    if (task.checkpoint && !kept) report.absent.push({ hash: task.model, index: task.index });
-    if (!open)
-      return uncheckedMerge(
-        task,
-        report,
-        'this build does not have its game, whose file is needed (potluck audit --game-file)',
-      );
-    if (works && models.present?.hash === task.parent) {
-      checkSizes(open, task.works, works);
-      models.present = mergeHonestly(open, models.present.state, task, works);
+    const kept = task.checkpoint ? await this.#fetchNamed(model, index, report) : null;
+    const why = whyUnchecked(task, { hasGame: open !== null, hasWork: works !== null, present: present?.hash ?? null });
+    if (why === null) {
+      checkSizes(open!, task.works, works!);
+      models.present = mergeHonestly(open!, present!.state, task, works!);
       report.models++;
-      report.works += works.length;
+      report.works += works!.length;
       return;
     }
-    uncheckedMerge(task, report, works ? 'the model before is not known' : 'its work is not kept any more');
+    report.unchecked_models++;
+    report.unchecked_works += task.works.length;
+    report.reason = `round ${task.round} (event ${index}): ${why}`;
     // Bytes of the right hash are the model that the log names, however it came about: from here on merges can be checked again.
-    models.present = kept && {
-      hash: task.model,
-      state: orUntruth('wrong-model', { index: task.index, blob: task.model }, () =>
-        open.game.decodeState(open.params, kept),
-      ),
-    };
-  };
+    const decode = (bytes: Uint8Array): unknown => open!.game.decodeState(open!.params, bytes);
+    if (open) {
+      const state = kept && orUntruth('wrong-model', { index, blob: model }, () => decode(kept));
+      models.present = kept && { hash: model, state };
+    }
+  }
 
-  /** The accepted work by the blobs of its workers or from the round's bundle; both are compared. null: neither is kept. */
-  const collectWorks = async (task: MergeTask, report: ModelReport): Promise<Uint8Array[] | null> => {
-    const { index, bundle } = task;
-    const own: (Uint8Array | null)[] = [];
-    for (const { work, index: at } of task.works) {
-      own.push(await fetchAt(work, at));
-      if (!own.at(-1)) report.absent.push({ hash: work, index: at });
-    }
-    const bundled = await fetchAt(bundle, index);
-    if (!bundled) report.absent.push({ hash: bundle, index });
-    const wrong = (what: string) =>
-      new Untruth('wrong-bundle', `bundle ${bundle} of round ${task.round}: ${what}`, { index, blob: bundle });
-    if (own.every((work) => work !== null)) {
-      const expected = sha256Hex(encodeBundle(own.map((work, i) => ({ work, weight: task.works[i].weight }))));
-      if (expected !== bundle) throw wrong(`the accepted work gives bundle ${expected}`);
-      return own;
-    }
-    if (!bundled) return null;
-    const pieces = orUntruth('wrong-bundle', { index, blob: bundle }, () => decodeBundle(bundled));
-    if (pieces.length !== task.works.length) {
-      throw wrong(`expected ${task.works.length} submissions in it, got ${pieces.length}`);
-    }
-    pieces.forEach(({ work, weight }, i) => {
-      const named = task.works[i];
-      if (sha256Hex(work) !== named.work || weight !== named.weight) {
-        throw wrong(`piece ${i} is not the work of submission ${named.event} with its weight ${named.weight}`);
-      }
-    });
-    return pieces.map(({ work }) => work);
-  };
-
-  const checkForms = async (task: WorkTask, report: ModelReport): Promise<void> => {
-    const open = await openGame(task.game, task.params, task.index);
+  async #checkForms(task: WorkTask, report: ModelReport): Promise<void> {
+    const open = await this.#openGame(task.game, task.params, task.index);
     for (const named of task.works) {
-      const bytes = open && (await fetchAt(named.work, named.index));
-      if (!bytes) {
-        report.unchecked_works++;
-        if (open) report.gone.push(named.event);
-        if (open) report.absent.push({ hash: named.work, index: named.index });
+      const bytes = open && (await this.#fetchNamed(named.work, named.index, report));
+      if (open && bytes) {
+        checkSizes(open, [named], [bytes]);
+        checkForm(open, named, bytes);
+        report.works++;
         continue;
       }
-      checkSizes(open, [named], [bytes]);
-      checkForm(open, named, bytes);
-      report.works++;
+      report.unchecked_works++;
+      if (open) report.gone.push(named.event);
     }
-  };
+  }
 
-  const checkEvidence = async ({ named }: EvidenceTask, report: ModelReport): Promise<void> => {
+  async #checkEvidence({ named }: EvidenceTask, report: ModelReport): Promise<void> {
     for (const { index, evidence } of named) {
-      if (await fetchAt(evidence, index)) report.evidence++;
+      if (await this.#fetchAt(evidence, index)) report.evidence++;
       else report.unchecked_evidence++;
     }
-  };
+  }
 
-  return {
-    async check(task) {
-      const report = emptyReport();
-      if (task.kind === 'run') await beginRun(task, report);
-      else if (task.kind === 'merge') await merge(task, report);
-      else if (task.kind === 'work') await checkForms(task, report);
-      else await checkEvidence(task, report);
-      return report;
-    },
-  };
+  /** A game with its settings; null when this build has no such game. */
+  #openGame(name: string, params: string, index: number): Promise<OpenGame | null> {
+    const key = `${name}:${params}`;
+    let open = this.#games.get(key);
+    if (!open) {
+      open = this.#readGame(name, params, index);
+      this.#games.set(key, open);
+    }
+    return open;
+  }
+
+  async #readGame(name: string, params: string, index: number): Promise<OpenGame | null> {
+    let game: AnyGame;
+    try {
+      game = await this.#loadGame(name);
+    } catch (error) {
+      if (error instanceof GameError) return null;
+      throw error;
+    }
+    const bytes = await this.#fetchAt(params, index);
+    if (!bytes) {
+      throw new Untruth('missing-blob', `the run's settings, blob ${params}, are not kept`, { index, blob: params });
+    }
+    return orUntruth('bad-run', { index, blob: params }, () => ({ game, params: decodeParams(game, bytes) }));
+  }
+
+  /** A blob that the event at `index` names; one that is not kept is reported. */
+  async #fetchNamed(hash: string, index: number, report: ModelReport): Promise<Uint8Array | null> {
+    const bytes = await this.#fetchAt(hash, index);
+    if (!bytes) report.absent.push({ hash, index });
+    return bytes;
+  }
+
+  async #fetchAt(hash: string, index: number): Promise<Uint8Array | null> {
+    try {
+      return await this.#blobs.blob(hash);
+    } catch (error) {
+      if (!(error instanceof Untruth)) throw error;
+      throw new Untruth(error.code, error.message, { index, ...error.details });
+    }
+  }
+}
+
+/**
+ * The accepted work of a merge, by the blobs of its workers or from the round's bundle; where both are kept they are compared.
+ * @param own the workers' blobs in the order of the task's works; null: not kept
+ * @returns null: neither is kept whole. Throws Untruth wrong-bundle.
+ */
+export function worksOfMerge(
+  { index, round, bundle, works }: Pick<MergeTask, 'index' | 'round' | 'bundle' | 'works'>,
+  own: readonly (Uint8Array | null)[],
+  bundled: Uint8Array | null,
+): Uint8Array[] | null {
+  const wrong = (what: string): Untruth =>
+    new Untruth('wrong-bundle', `bundle ${bundle} of round ${round}: ${what}`, { index, blob: bundle });
+  if (own.every((work) => work !== null)) {
+    const expected = sha256Hex(encodeBundle(own.map((work, i) => ({ work, weight: works[i].weight }))));
+    if (expected !== bundle) throw wrong(`the accepted work gives bundle ${expected}`);
+    return [...own];
+  }
+  if (!bundled) return null;
+  const pieces = orUntruth('wrong-bundle', { index, blob: bundle }, () => decodeBundle(bundled));
+  if (pieces.length !== works.length) throw wrong(`expected ${works.length} submissions in it, got ${pieces.length}`);
+  pieces.forEach(({ work, weight }, i) => {
+    const named = works[i];
+    if (sha256Hex(work) === named.work && weight === named.weight) return;
+    throw wrong(`piece ${i} is not the work of submission ${named.event} with its weight ${named.weight}`);
+  });
+  return pieces.map(({ work }) => work);
+}
+
+/**
+ * Why a merge cannot be computed anew; null: it can.
+ * @param at.present the hash of the model that is at hand; null: the way to it is lost
+ */
+export function whyUnchecked(
+  { parent }: Pick<MergeTask, 'parent'>,
+  at: { readonly hasGame: boolean; readonly hasWork: boolean; readonly present: string | null },
+): string | null {
+  if (!at.hasGame) return 'this build does not have its game, whose file is needed (potluck audit --game-file)';
+  if (!at.hasWork) return 'its work is not kept any more';
+  return at.present === parent ? null : 'the model before is not known';
 }
 
 export const emptyReport = (): ModelReport => ({
@@ -259,12 +281,6 @@ export const emptyReport = (): ModelReport => ({
   reason: null,
   absent: [],
 });
-
-function uncheckedMerge(task: MergeTask, report: ModelReport, why: string): void {
-  report.unchecked_models++;
-  report.unchecked_works += task.works.length;
-  report.reason = `round ${task.round} (event ${task.index}): ${why}`;
-}
 
 function mergeHonestly(open: OpenGame, parent: unknown, task: MergeTask, works: readonly Uint8Array[]) {
   const accepted = works.map((work, i) => ({ work, weight: task.works[i].weight }));
