@@ -16,5 +16,9 @@ export type GameErrorCode =
   /** A game that answered something that is no answer. */
   | 'game-nonsense'
   /** A game that did not answer in time. */
-  | 'game-late';
+  | 'game-late'
+  /** What was held in a thread of a game that has been ended. */
+  | 'game-ended'
+  /** A device that does not lend what a game wants. */
+  | 'bad-device';
 export class GameError extends CodedError<GameErrorCode> {}

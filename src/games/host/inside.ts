@@ -1,0 +1,148 @@
+// The game's side of a host: in a thread of Node or in a tab's sandbox, it calls the game's parts and asks the host for what the device lends.
+import { firstIssue } from '../../errors.ts';
+import type { Program, Runtime } from '../../tensor/runtime.ts';
+import { GameError } from '../errors.ts';
+import type { Device, Game, Judging } from '../game.ts';
+import {
+  type Asked,
+  type Called,
+  errorOf,
+  type Failure,
+  type FromGame,
+  failureOf,
+  PARTS,
+  type ToGame,
+} from './wire.ts';
+
+/** What a device is, as data: the host has the rest. */
+export interface DeviceOverThere {
+  readonly device: number;
+  readonly runtime: Runtime['class'];
+  readonly lends_compute: boolean;
+  readonly rests: boolean;
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: a game of whatever types; what it is given and gives is its own
+type HostedGame = Game<any, any, any>;
+
+/** Serves a game: to be called once, with where messages go. @returns where they come in */
+export function serveGame(game: HostedGame, post: (message: FromGame) => void): (message: ToGame) => void {
+  const held = new Map<number, unknown>();
+  const devices = new Map<number, Device>();
+  const stops = new Map<number, AbortController>();
+  const asks = new Map<number, { readonly given: (value: never) => void; readonly failed: (error: Error) => void }>();
+  const from = new WeakMap<Error, number>();
+  let numbers = 0;
+
+  const ask = <T>(of: number, what: Asked, ...values: readonly unknown[]): Promise<T> =>
+    new Promise((given, failed) => {
+      asks.set(++numbers, { given, failed });
+      post({ type: 'ask', of, ask: numbers, what, values: [...values] });
+    });
+
+  const runtimeFor = (of: number, kind: Runtime['class']): Runtime => ({
+    class: kind,
+    async load(graph) {
+      const program = await ask<number>(of, 'load', graph);
+      const on = <T>(method: keyof Program, value?: unknown): Promise<T> => ask(of, 'program', program, method, value);
+      return {
+        writeState: (values) => on('writeState', values),
+        readState: (names) => on('readState', [...names]),
+        run: (inputs) => on('run', inputs),
+        close: () => on('close'),
+      };
+    },
+    close: async () => {}, // it is the device's
+  });
+
+  /** The same object for the same device: games may hang on it what they have loaded. */
+  const deviceFor = (over: DeviceOverThere): Device => {
+    const { device: of } = over;
+    const known = devices.get(of);
+    if (known) return known;
+    const none = (): never => {
+      throw new GameError('bad-device', 'this device lends no compute to a game from elsewhere: name it in "needs"');
+    };
+    const device: Device = {
+      runtime: over.lends_compute ? runtimeFor(of, over.runtime) : { ...runtimeFor(of, over.runtime), load: none },
+      fetchBlob: (hash) => ask(of, 'fetchBlob', hash),
+      drawer: {
+        get: (name) => ask(of, 'get', name),
+        put: (name, bytes) => ask(of, 'put', name, bytes),
+        delete: (name) => ask(of, 'delete', name),
+      },
+      progress: ({ steps, loss, tokens }) => ask(of, 'progress', { steps, loss, tokens }),
+      ...(over.rests && { rested: () => ask<void>(of, 'rested') }),
+    };
+    devices.set(of, device);
+    return device;
+  };
+
+  const taken = (call: number, part: keyof typeof PARTS, values: readonly unknown[]): unknown[] =>
+    values.map((value, i) => {
+      switch (PARTS[part].takes[i]) {
+        case 'held':
+          return held.get(value as number);
+        case 'device':
+          return deviceFor(value as DeviceOverThere);
+        case 'signal':
+          return stops.get(call)!.signal;
+        case 'judging':
+          return { ...(value as Judging), earlier: () => ask<Uint8Array[]>(call, 'earlier') };
+        default:
+          return value;
+      }
+    });
+
+  const run = async (call: number, part: Called, values: readonly unknown[]): Promise<unknown> => {
+    if (part === 'params') {
+      const parsed = await game.params.safeParseAsync(values[0]);
+      if (parsed.success) return parsed.data;
+      throw new GameError('bad-params', firstIssue(parsed.error));
+    }
+    const answer: unknown = await (game[part] as (...given: unknown[]) => unknown)(...taken(call, part, values));
+    if (PARTS[part].gives === 'nothing') return undefined;
+    if (PARTS[part].gives === 'value') return answer;
+    held.set(call, answer);
+    return call;
+  };
+
+  const begin = (call: number, part: Called, values: readonly unknown[]): void => {
+    stops.set(call, new AbortController());
+    const failed = (error: unknown): void => {
+      const told: Failure = failureOf(error, error instanceof Error ? (from.get(error) ?? null) : null);
+      post({ type: 'failed', call, failure: told });
+    };
+    void run(call, part, values)
+      .then((value) => post({ type: 'answer', call, value })) // a value that cannot be copied fails here
+      .catch(failed)
+      .finally(() => stops.delete(call));
+  };
+
+  post({
+    type: 'ready',
+    name: game.name,
+    parts: Object.keys(PARTS).filter((part) => part in game && game[part as never]),
+  });
+  return (message) => {
+    switch (message.type) {
+      case 'call':
+        return begin(message.call, message.part, message.values);
+      case 'stop':
+        return stops.get(message.call)?.abort();
+      case 'drop':
+        return void held.delete(message.held);
+      case 'given':
+        asks.get(message.ask)?.given(message.value as never);
+        return void asks.delete(message.ask);
+      case 'not-given': {
+        const error = errorOf(message.failure);
+        from.set(error, message.ask);
+        asks.get(message.ask)?.failed(error);
+        return void asks.delete(message.ask);
+      }
+      case 'ping':
+        return post({ type: 'pong' });
+    }
+  };
+}
