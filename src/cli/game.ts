@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import { Command } from 'commander';
-import { GAME_NAME } from '../games/game-file.ts';
+import { GAME_NAME } from '../games/game-form.ts';
 import { askGameThread } from '../simulation/game-thread.ts';
 import type { Check } from '../simulation/validate.ts';
 import type { Validated, ValidateJob } from '../simulation/validate-thread.ts';

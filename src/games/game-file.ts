@@ -3,30 +3,12 @@ import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { isMainThread, Worker } from 'node:worker_threads';
-import { z } from 'zod';
-import { firstIssue } from '../errors.ts';
 import { GameError } from './errors.ts';
 import type { AnyGame } from './game.ts';
+import { type FileGame, gameIn } from './game-form.ts';
 import { type GuardLimits, guardGame } from './guard.ts';
 import { type LoadGame, loadGame } from './registry.ts';
 import { BLOCKED_MS, watchGame } from './watchdog.ts';
-
-/** What games are called, in runs and in files. */
-export const GAME_NAME = /^[a-z][a-z0-9-]{0,39}$/;
-
-const method = z.custom<(...values: never[]) => unknown>((value) => typeof value === 'function', 'expected a function');
-const GameFileSchema = z.object({
-  game: z.looseObject({
-    name: z.string().regex(GAME_NAME, 'expected a name such as addition-chain'),
-    params: z.custom<z.ZodType>(
-      (value) => typeof (value as z.ZodType | null)?.safeParse === 'function',
-      'expected a zod schema',
-    ),
-    ...{ first: method.optional(), prepare: method.optional(), sample: method.optional(), goesOn: method.optional() },
-    ...{ task: method, perform: method, check: method, evaluate: method, merge: method },
-    ...{ encodeState: method, decodeState: method, checkForm: method, sizes: method },
-  }),
-});
 
 /** Whether a word names a file rather than a game of this build. */
 export const isGameFile = (word: string): boolean => /[/\\]|\.[cm]?[jt]s$/.test(word);
@@ -67,17 +49,15 @@ export async function nameOfGameFile(path: string, limit_ms = BLOCKED_MS): Promi
 }
 
 /** The game that a file exports, as it is. Throws GameError bad-game-file with what is wrong. */
-export async function readGameFile(path: string): Promise<AnyGame> {
+export async function readGameFile(path: string): Promise<FileGame> {
   if (!statSync(path, { throwIfNoEntry: false })?.isFile()) throw new GameError('bad-game-file', `no file at ${path}`);
-  let module: unknown;
+  let module: object;
   try {
     module = await import(pathToFileURL(resolve(path)).href);
   } catch (error) {
     throw new GameError('bad-game-file', `${path}: ${error instanceof Error ? error.message : error}`);
   }
-  const parsed = GameFileSchema.safeParse({ ...(module as object) });
-  if (parsed.success) return (module as { game: AnyGame }).game;
-  throw new GameError('bad-game-file', `${path}: ${firstIssue(parsed.error)}`);
+  return gameIn(module, path);
 }
 
 /**

@@ -14,6 +14,7 @@ import { serveCards } from './card-routes.ts';
 import type { Condition } from './condition.ts';
 import type { Cosignatures } from './cosignatures.ts';
 import { descriptorsHere } from './descriptors.ts';
+import { serveGameFrame } from './game-frame.ts';
 import { type PublicLog, serveLog } from './log-routes.ts';
 import { countRefusals, type Metrics, serveMetrics } from './metrics.ts';
 import { checkOrigins, type Origins } from './origins.ts';
@@ -92,6 +93,7 @@ export function httpApp(
   serveMetrics(app, metrics, access.metrics_public);
   noteAskers(app, access.addressOf);
   openToReaders(app, access.origins.open);
+  if (page) serveGameFrame(app);
   servePage(app, page, openTransfers(hub.clock, limitsFor(descriptorsHere().files).page));
   // Health: the hub can do its work, or will soon. Ready: it is worth sending somebody here now.
   app.get('/health', async (c) => {

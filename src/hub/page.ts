@@ -28,6 +28,7 @@ const CONTENT_SECURITY_POLICY = [
   "style-src 'self'",
   "img-src 'self' data:",
   "connect-src 'self'",
+  "frame-src 'self'", // the sandbox of a game (game-frame.ts)
   "base-uri 'none'",
   "form-action 'none'",
   "frame-ancestors 'none'",

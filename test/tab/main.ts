@@ -1,6 +1,9 @@
 // What the tests of the tab call in the page: the tab's own functions, and its runtimes by themselves.
 import '../../src/web/tab/no-eval.ts';
+import { hostGame } from '../../src/games/host/outside.ts';
 import { createWebGpuRuntime, createWebWasmRuntime } from '../../src/tensor/web-runtime.ts';
+import { openSandbox } from '../../src/web/sandbox/frame.ts';
+import { sandboxWith } from '../../src/web/sandbox/sandbox-port.ts';
 import * as api from '../../src/web/tab/api.ts';
 import { coresAreFree } from '../../src/web/tab/free-cores.ts';
 import * as keys from '../../src/web/tab/keys.ts';
@@ -34,5 +37,18 @@ async function gpuAgainstWasm(): Promise<ReturnType<typeof compareSelfTests>> {
   }
 }
 
-export const page = { ...api, ...keys, readIdentity, bitsOnWasm, coresAreFree, gpuAgainstWasm };
+/** Hosts a game's text in a sandbox as a contribution does, and calls a part of it. @returns the answer, or the error in words */
+async function inSandbox(text: string, part: 'sizes' | 'first', blocked_ms: number): Promise<string> {
+  const openHere = () => sandboxWith(text, (port) => openSandbox(port).end);
+  const hosted = await hostGame({ open: openHere, word: 'a file', blocked_ms, lends_compute: false });
+  try {
+    return JSON.stringify(await (hosted.game[part] as (params: unknown) => unknown)({}));
+  } catch (error) {
+    return String(error);
+  } finally {
+    hosted.close();
+  }
+}
+
+export const page = { ...api, ...keys, readIdentity, bitsOnWasm, coresAreFree, gpuAgainstWasm, inSandbox };
 Object.assign(globalThis, { potluck: page });

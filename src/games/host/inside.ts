@@ -2,7 +2,8 @@
 import { firstIssue } from '../../errors.ts';
 import type { Program, Runtime } from '../../tensor/runtime.ts';
 import { GameError } from '../errors.ts';
-import type { Device, Game, Judging } from '../game.ts';
+import type { Device, Judging } from '../game.ts';
+import type { FileGame } from '../game-form.ts';
 import {
   type Asked,
   type Called,
@@ -22,11 +23,8 @@ export interface DeviceOverThere {
   readonly rests: boolean;
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: a game of whatever types; what it is given and gives is its own
-type HostedGame = Game<any, any, any>;
-
 /** Serves a game: to be called once, with where messages go. @returns where they come in */
-export function serveGame(game: HostedGame, post: (message: FromGame) => void): (message: ToGame) => void {
+export function serveGame(game: FileGame, post: (message: FromGame) => void): (message: ToGame) => void {
   const held = new Map<number, unknown>();
   const devices = new Map<number, Device>();
   const stops = new Map<number, AbortController>();

@@ -19,7 +19,7 @@ function begin(path: string): void {
   // Not awaited: Node would warn on stderr of this file where the game's awaits what never comes.
   void readGameFile(path).then(
     (game) => {
-      const hear = serveGame(game as Parameters<typeof serveGame>[0], post);
+      const hear = serveGame(game, post);
       parentPort!.on('message', (message: ToGame) => hear(message));
     },
     (error) => post({ type: 'no-game', message: error instanceof CodedError ? error.message : String(error) }),

@@ -209,11 +209,10 @@ class Host {
     this.#silent = this.#answered ? 0 : this.#silent + 1;
     const loading = this.#calls.has(LOADING);
     const limit_ms = loading ? Math.max(LOADING_MS, this.#blocked_ms) : this.#blocked_ms;
-    if (this.#silent * (this.#blocked_ms / LOOKS) >= limit_ms) {
-      return this.end(`has not given way for ${limit_ms / 1000} s`, 'game-late');
-    }
+    const late = this.#silent * (this.#blocked_ms / LOOKS) >= limit_ms;
     this.#answered = false;
-    if (!loading) this.#port?.post({ type: 'ping' });
+    if (late) this.end(`has not given way for ${limit_ms / 1000} s`, 'game-late');
+    else if (!loading) this.#port?.post({ type: 'ping' });
   }
 
   /** Ends the thread, and with it every call that is under way. */
@@ -241,39 +240,27 @@ class Host {
   }
 
   #hear(message: unknown): void {
-    const parsed = FromGameSchema.safeParse(message);
-    if (!parsed.success) return this.end('said something that no game says');
-    const heard = parsed.data;
-    switch (heard.type) {
-      case 'pong':
-        this.#answered = true;
-        return;
-      case 'ready':
-        this.#name = heard.name;
-        return this.#done(LOADING)?.answered({ name: heard.name, parts: heard.parts.filter((part) => part in PARTS) });
-      case 'no-game': {
-        const loading = this.#done(LOADING);
-        this.#port?.end();
-        this.#port = null;
-        this.#ready = null;
-        return loading?.failed(new GameError('bad-game-file', heard.message));
-      }
-      case 'answer':
-        return this.#done(heard.call)?.answered(heard.value);
-      case 'failed': {
-        const ours = heard.failure.ask === null ? null : this.#asks.get(heard.failure.ask);
-        return this.#done(heard.call)?.failed(ours ?? errorOf(heard.failure));
-      }
-      case 'ask':
-        return void this.#give(heard);
-    }
+    const { data: heard } = FromGameSchema.safeParse(message);
+    if (!heard) this.end('said something that no game says');
+    else if (heard.type === 'pong') this.#answered = true;
+    else if (heard.type === 'answer') this.#done(heard.call)?.answered(heard.value);
+    else if (heard.type === 'ask') void this.#give(heard);
+    else if (heard.type === 'failed') {
+      const ours = heard.failure.ask === null ? null : this.#asks.get(heard.failure.ask);
+      this.#done(heard.call)?.failed(ours ?? errorOf(heard.failure));
+    } else if (heard.type === 'ready') {
+      this.#name = heard.name;
+      const parts = heard.parts.filter((part): part is Part => Object.hasOwn(PARTS, part));
+      this.#done(LOADING)?.answered({ name: heard.name, parts });
+    } else this.end(heard.message);
   }
 
   /** Answers a question. What fails here is remembered for a while: the call that it makes fail, fails with it. */
   async #give({ of, ask, what, values }: FromGame & { readonly type: 'ask' }): Promise<void> {
     const thread = this.#thread;
     if ([...this.#asks.values()].filter((error) => error === null).length >= ASKS_AT_ONCE) {
-      return this.end(`asked ${ASKS_AT_ONCE} things of its device without waiting for an answer`);
+      this.end(`asked ${ASKS_AT_ONCE} things of its device without waiting for an answer`);
+      return;
     }
     this.#asks.set(ask, null);
     try {

@@ -1,0 +1,98 @@
+// A stranger's game in a tab: it runs in a sandbox that reaches neither keys nor storage nor the page nor any network, and is ended when it loops.
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { type Scope, skip, tabNetwork } from './tab-browser.ts';
+
+/** A game whose `sizes` answers with what `reach` finds; the page prints it. */
+const gameThat = (reach: string): string => `import { z, CodedError } from 'potluck/game';
+const reach = async () => { ${reach} };
+export const game = {
+  name: 'hostile', params: z.object({}), first: () => 1, task: () => 1, perform: async () => null, check: async () => null,
+  evaluate: async () => null, merge: () => 1, encodeState: () => new Uint8Array(), decodeState: () => 1, checkForm() {},
+  async sizes() { return { got: await reach().then((value) => String(value), (error) => 'refused: ' + error.name + ': ' + error.message) }; },
+};`;
+
+/** What a hostile game tries, and what it must find; beside the patterns, nothing that it says may hold a secret of the page. */
+const REACHES: readonly (readonly [what: string, reach: string, finds: RegExp])[] = [
+  ['its origin', 'return self.origin', /^null$/],
+  [
+    'the keys of this page, in IndexedDB',
+    "return new Promise((resolve, reject) => { const open = indexedDB.open('potluck'); open.onsuccess = () => resolve('opened'); open.onerror = () => reject(open.error); })",
+    /refused: (SecurityError|UnknownError|InvalidStateError)/,
+  ],
+  ['files of this origin', 'return (await navigator.storage.getDirectory()).name', /refused/],
+  ['what the page has kept', 'return (await caches.keys()).length', /refused/],
+  ['local storage', 'return localStorage.length', /refused: ReferenceError/],
+  ['the document', 'return document.cookie', /refused: ReferenceError/],
+  ['the page around it', 'return parent.location.href', /refused: ReferenceError/],
+  ['Node', 'return process.env.HOME', /refused/],
+  ['files', "return (await import('node:fs')).readFileSync('/etc/passwd')", /refused/],
+  ['the hub', "return (await fetch('/status')).status", /refused/],
+  ['the hub by its address', 'return (await fetch(ADDRESS + "/status")).status', /refused/],
+  [
+    'a socket',
+    'return new Promise((resolve, reject) => { const socket = new WebSocket(ADDRESS.replace("http", "ws") + "/ws"); socket.onopen = () => resolve("opened"); socket.onerror = () => reject(new Error("closed")); })',
+    /refused/,
+  ],
+  [
+    'an old request',
+    'const request = new XMLHttpRequest(); request.open("GET", ADDRESS + "/status", false); request.send(); return request.status',
+    /refused/,
+  ],
+  [
+    'events of the hub',
+    'return new Promise((resolve, reject) => { const events = new EventSource(ADDRESS + "/status"); events.onopen = () => resolve("opened"); events.onerror = () => reject(new Error("closed")); })',
+    /refused/,
+  ],
+  ['a script of the hub', 'return import(ADDRESS + "/service-worker.js")', /refused/],
+  ['a script as data', "return (await import('data:text/javascript,export const x = 1')).x", /refused/],
+  ['code from text', "return new Function('return 1')()", /refused: EvalError/],
+  ['calls between browsers', 'return typeof RTCPeerConnection', /^undefined$/],
+  ['the clipboard', 'return typeof navigator.clipboard', /^undefined$/],
+  [
+    'another tab, by a channel',
+    'const channel = new BroadcastChannel("potluck"); channel.postMessage("mine"); return "said"',
+    /said|refused/,
+  ],
+];
+
+describe('a game in the sandbox of a tab', { skip, concurrency: false }, () => {
+  const net = tabNetwork();
+
+  const inSandbox = async (text: string, part: 'sizes' | 'first' = 'sizes', blocked_ms = 20_000): Promise<string> => {
+    const page = await net.browser.newPage();
+    try {
+      await page.goto(net.hub.url);
+      return await page.evaluate(
+        ([game, called, limit_ms]) =>
+          (globalThis as Scope).potluck.inSandbox(game as string, called as 'sizes', limit_ms as number).catch(String),
+        [text, part, blocked_ms] as const,
+      );
+    } finally {
+      await page.close();
+    }
+  };
+
+  test('works, with what `potluck/game` gives', async () => {
+    const works = gameThat("return new CodedError('a', 'b').code + z.int().parse(3)");
+    assert.equal(await inSandbox(works), '{"got":"a3"}');
+  });
+
+  for (const [what, reach, finds] of REACHES) {
+    test(`does not reach ${what}`, async () => {
+      const said = await inSandbox(gameThat(reach.replaceAll('ADDRESS', JSON.stringify(net.hub.url))));
+      const { got } = JSON.parse(said) as { got: string };
+      assert.match(got, finds);
+    });
+  }
+
+  test('is ended when it loops, while it is called and while it is loaded, and the page goes on', async () => {
+    assert.match(await inSandbox(gameThat('for (;;);'), 'sizes', 500), /hostile: sizes: has not given way for 0.5 s/);
+    assert.match(await inSandbox('for (;;);', 'sizes', 500), /loading: has not given way for 5 s/);
+  });
+
+  test('that is none says what it lacks', async () => {
+    assert.match(await inSandbox('export const game = 3;'), /the game's file: game: /);
+    assert.match(await inSandbox('export {'), /SyntaxError|the game's file/);
+  });
+});
