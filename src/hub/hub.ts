@@ -1,11 +1,8 @@
 // A hub: one folder, one port. Gives a meeting place its disk, its sockets and HTTP.
 import { randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
-import type { IncomingMessage, Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { uptime } from 'node:os';
 import { join } from 'node:path';
-import { WebSocketServer } from 'ws';
 import type { LoggedEvent } from '../core/events.ts';
 import { RULES_VERSION } from '../core/reduce.ts';
 import type { LoadGame } from '../games/registry.ts';
@@ -13,11 +10,9 @@ import { openFolderBlobStore } from '../ledger/folder-blob-store.ts';
 import type { LogStore } from '../ledger/log-store.ts';
 import { openSqliteLogStore } from '../ledger/sqlite-log-store.ts';
 import { openTransparencyLog } from '../ledger/transparency-log.ts';
-import { webSocketChannel } from '../protocol/channel.ts';
 import { systemClock } from '../protocol/clock.ts';
 import type { DrawingIdentity } from '../protocol/identity.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
-import { WIRE_LIMITS } from '../protocol/messages.ts';
 import { PRIVATE_FOLDER } from '../protocol/private-files.ts';
 import { keepAsking, type WitnessAddress } from './ask-witness.ts';
 import { openAskers } from './askers.ts';
@@ -31,16 +26,14 @@ import { openMeetingPlace } from './meeting-place.ts';
 import { type Metrics, openMetrics } from './metrics.ts';
 import { openOrigins } from './origins.ts';
 import type { PageOptions } from './page.ts';
-import { PeerSocket } from './peer-socket.ts';
 import type { Rates } from './rate-limits.ts';
 import { openRunPolicy, type WhoCreatesRuns } from './run-policy.ts';
 import { openSnapshots } from './snapshots.ts';
-import { serverOf } from './sockets.ts';
+import { listen, serverOf, stopListening } from './sockets.ts';
+import { takeUpgrades } from './upgrades.ts';
 
 /** Of the sockets that a hub may have, those that may be peers'. */
 const CONNECTED_SHARE = 0.8;
-/** Connections that wait to be taken. Where a thousand come at once and there is no room, whoever comes among them tries again only seconds later. */
-const BACKLOG = 4096;
 
 export interface HubOptions {
   /** The hub's folder: its key, its log, its blobs. Made when it is not there. */
@@ -121,8 +114,6 @@ async function startHub(
   const origins = openOrigins({ host, public_url });
   const descriptors = descriptorsHere();
   const limits = { ...CONNECTION_LIMITS, ...options.limits };
-  // However many peers connect, others can still ask.
-  const most_connections = Math.min(limits.connections, Math.ceil(descriptors.sockets * CONNECTED_SHARE));
   const log = openTransparencyLog(store, identity);
   const every_events = options.snapshot_every_events;
   const onProblem = (error: HubError): void => options.onError?.(error, 'a snapshot of the state');
@@ -157,42 +148,15 @@ async function startHub(
     options.page ? { ...options.page, public_url } : null,
   );
   const server = serverOf(app, limits.silence_ms, descriptors.sockets);
-  const sockets = new WebSocketServer({
-    noServer: true,
-    maxPayload: WIRE_LIMITS.from_peer_bytes,
-    // One message of each connection, then whatever else there is: who sends thousands at once does not stand before everybody.
-    allowSynchronousEvents: false,
-    WebSocket: PeerSocket,
+  const { rates } = place.services;
+  const upgrades = takeUpgrades(server, {
+    // However many peers connect, others can still ask.
+    most_connections: Math.min(limits.connections, Math.ceil(descriptors.sockets * CONNECTED_SHARE)),
+    ...{ addressOf, origins, rates, onRefused: metrics.refused, count: connections.count, accept: connections.accept },
   });
-  /** The answer to somebody who gets no WebSocket: a status line, maybe a header. */
-  const whyNot = (request: IncomingMessage, address: string | null): string | null => {
-    if (request.url?.split('?')[0] !== '/ws') return '404 Not Found';
-    if (connections.count() >= most_connections) return '503 Service Unavailable';
-    try {
-      origins.check(request.headers);
-      place.services.rates.take('connection_address', address);
-      return null;
-    } catch (error) {
-      if (!(error instanceof HubError)) throw error;
-      metrics.refused(error.code);
-      if (!error.is('too-fast')) return '403 Forbidden';
-      return `429 Too Many Requests\r\nretry-after: ${error.details.retry_after_s}`;
-    }
-  };
-  server.on('upgrade', (request, socket, head) => {
-    const address = addressOf(request);
-    const refusal = whyNot(request, address);
-    if (refusal) {
-      socket.on('error', () => {}); // whoever asked may be gone already
-      socket.end(`HTTP/1.1 ${refusal}\r\nconnection: close\r\n\r\n`);
-      return;
-    }
-    sockets.handleUpgrade(request, socket, head, (webSocket) => {
-      connections.accept(webSocketChannel(webSocket), address);
-    });
-  });
+  let url: string;
   try {
-    await listen(server, host, port);
+    url = await listen(server, host, port);
   } catch (error) {
     await place.close();
     throw error;
@@ -204,37 +168,21 @@ async function startHub(
     keepAsking(witness, { log, cosignatures, clock: systemClock, onError: onAskError }),
   );
 
-  const address = server.address() as AddressInfo;
-  const shownHost = address.family === 'IPv6' ? `[${address.address}]` : address.address;
   let closing: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     for (const asking of asked) asking.close();
     try {
       await place.close();
     } finally {
-      await new Promise<void>((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      });
-      sockets.close();
+      await stopListening(server);
+      upgrades.close();
       await store.close();
     }
   };
   return {
     id: identity.id,
     verifier_key: logKey(identity.id),
-    url: `http://${shownHost}:${address.port}`,
+    url,
     close: () => (closing ??= close()),
   };
-}
-
-function listen(server: Server, host: string, port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      if (error.code === 'EADDRINUSE') {
-        reject(new HubError('port-taken', `port ${port} on ${host} is taken; choose another with --port`, { port }));
-      } else reject(new HubError('bad-folder', `cannot listen on ${host}:${port}: ${error.message}`));
-    });
-    server.listen({ port, host, backlog: BACKLOG }, () => resolve());
-  });
 }

@@ -1,8 +1,9 @@
 // A hub's server and its sockets: when they run out, those that keep quiet make room, so that strangers who hold many stop nobody.
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { createAdaptorServer } from '@hono/node-server';
 import type { Hono } from 'hono';
+import { HubError } from './errors.ts';
 
 const SOCKET_LIMITS = {
   headers_ms: 10_000, // from the first moment until somebody has said what is wanted
@@ -64,4 +65,30 @@ function makeRoom(server: Server, most_sockets: number): void {
     });
   });
   server.prependListener('upgrade', ({ socket }: IncomingMessage) => quiet.delete(socket));
+}
+
+/** Connections that wait to be taken. Where a thousand come at once and there is no room, whoever comes among them tries again only seconds later. */
+const BACKLOG = 4096;
+
+/** Resolves with the address, as a URL, when it listens. `port` 0: any free one. Throws HubError `port-taken`, `bad-folder`. */
+export function listen(server: Server, host: string, port: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EADDRINUSE') {
+        reject(new HubError('port-taken', `port ${port} on ${host} is taken; choose another with --port`, { port }));
+      } else reject(new HubError('bad-folder', `cannot listen on ${host}:${port}: ${error.message}`));
+    });
+    server.listen({ port, host, backlog: BACKLOG }, () => {
+      const { family, address, port: taken } = server.address() as AddressInfo;
+      resolve(`http://${family === 'IPv6' ? `[${address}]` : address}:${taken}`);
+    });
+  });
+}
+
+/** Ends whatever is still open; resolves when the port is free. */
+export function stopListening(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+    server.closeAllConnections();
+  });
 }
