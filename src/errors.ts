@@ -46,3 +46,11 @@ export class CodedError<Code extends string = string, Known extends object = obj
 export function isSystemError(error: unknown): error is Error & { readonly code: unknown } {
   return error instanceof Error && 'syscall' in error && 'code' in error;
 }
+
+/**
+ * Stops where something that must hold does not: a mistake of this program, whoever asked for what, so the error has no code.
+ * @param what what should have held, in words
+ */
+export function assert(holds: boolean, what: string): asserts holds {
+  if (!holds) throw new Error(`a mistake of this program: expected that ${what}`);
+}

@@ -1,5 +1,6 @@
 // Who is connected, found by run, by key and by role: what an event costs must not grow with everybody else who is here.
 import type { PeerRole } from '../core/events/peer-joined.ts';
+import { openTally } from './tally.ts';
 
 /** What a connection says that it is, once it has. */
 export interface OnRoll {
@@ -28,12 +29,7 @@ export interface Roll<C extends OnRoll> {
 export function openRoll<C extends OnRoll>(): Roll<C> {
   const all = new Set<C>();
   const shelves = new Map<string, Set<C>>();
-  const counts = new Map<string, number>();
-  const count = (role: string, change: 1 | -1): void => {
-    const next = (counts.get(role) ?? 0) + change;
-    if (next === 0) counts.delete(role);
-    else counts.set(role, next);
-  };
+  const counts = openTally();
   const shelvesOf = ({ role, peer, run }: C): string[] =>
     role === null ? [] : role === 'observer' ? [role] : [`${role} ${run}`, `${run}:${peer}`];
   const on = (shelf: string): Iterable<C> => shelves.get(shelf) ?? [];
@@ -41,11 +37,11 @@ export function openRoll<C extends OnRoll>(): Roll<C> {
     all,
     add(connection) {
       all.add(connection);
-      count('unnamed', 1);
+      counts.add('unnamed', 1);
     },
     enter(connection) {
-      count('unnamed', -1);
-      count(connection.role!, 1);
+      counts.add('unnamed', -1);
+      counts.add(connection.role!, 1);
       for (const name of shelvesOf(connection)) {
         const shelf = shelves.get(name) ?? new Set();
         shelves.set(name, shelf.add(connection));
@@ -53,7 +49,7 @@ export function openRoll<C extends OnRoll>(): Roll<C> {
     },
     remove(connection) {
       if (!all.delete(connection)) return;
-      count(connection.role ?? 'unnamed', -1);
+      counts.add(connection.role ?? 'unnamed', -1);
       for (const name of shelvesOf(connection)) {
         const shelf = shelves.get(name)!;
         shelf.delete(connection);
@@ -64,6 +60,6 @@ export function openRoll<C extends OnRoll>(): Roll<C> {
     withKey: (run, peer) => on(`${run}:${peer}`),
     hasKey: (run, peer) => shelves.has(`${run}:${peer}`),
     observers: () => on('observer'),
-    roles: () => counts,
+    roles: () => counts.all,
   };
 }

@@ -4,6 +4,7 @@
 // moves keeps its place, and one that does not costs nobody theirs.
 import type { Clock, Timer } from '../protocol/clock.ts';
 import { HubError } from './errors.ts';
+import { openTally } from './tally.ts';
 
 export interface TransferLimits {
   readonly places: number;
@@ -62,6 +63,9 @@ export interface TransferOptions {
   onEnd(error: HubError): void;
 }
 
+/** What decides whether there is a place. */
+type PlaceOptions = Pick<TransferOptions, 'key' | 'address' | 'extra_places'>;
+
 export interface Transfer {
   moved(size_bytes: number): void;
   /** It is over, however. */
@@ -70,7 +74,7 @@ export interface Transfer {
 
 export interface Transfers {
   /** Whether there is a place, or would be one: asked before anything costs time. Throws HubError `busy`. */
-  mustHavePlace(options: Pick<TransferOptions, 'key' | 'address' | 'extra_places'>): void;
+  mustHavePlace(options: PlaceOptions): void;
   /** Throws HubError `busy` where there is no place. */
   begin(options: TransferOptions): Transfer;
   readonly count: number;
@@ -86,71 +90,48 @@ interface UnderWay {
 
 /** Made once: a flood gets it thousands of times, and where each came from is known. */
 const ALL_YOUNG = new HubError('busy', 'other transfers are under way; try again in a moment');
+const MAKES_ROOM = 'others are waiting, and this transfer is the slowest; go on with it in a moment';
 /** How often the windows are looked at. */
 const LOOK_EVERY_MS = 1000;
 
 export function openTransfers(clock: Clock, limits: TransferLimits): Transfers {
+  /** In the order in which they began. */
   const open = new Set<UnderWay>();
-  /** How many of each key, and of each address. */
-  const counts = new Map<string, number>();
+  const counts = openTally();
   let timer: Timer;
 
-  const count = ({ key, address }: TransferOptions, by: 1 | -1): void => {
-    for (const name of [key && `key ${key}`, address && `at ${address}`]) {
-      if (!name) continue;
-      const now = (counts.get(name) ?? 0) + by;
-      if (now > 0) counts.set(name, now);
-      else counts.delete(name);
-    }
+  const count = (options: TransferOptions, by: 1 | -1): void => {
+    for (const { name } of quotasOf(options, limits)) counts.add(name, by);
   };
   const remove = (one: UnderWay): boolean => {
     const there = open.delete(one);
     if (there) count(one.options, -1);
     return there;
   };
-
-  const end = (one: UnderWay, code: 'too-slow' | 'busy', message: string): void => {
-    if (remove(one)) one.options.onEnd(new HubError(code, message));
+  const end = (one: UnderWay, error: HubError): void => {
+    if (remove(one)) one.options.onEnd(error);
   };
 
   const look = (): void => {
     timer = undefined;
     const now_ms = clock.elapsed_ms();
     for (const one of open) {
-      const window_ms = now_ms - one.window_from_ms;
-      if (window_ms < limits.window_ms) continue;
-      if (one.window_bytes < (limits.least_bytes_per_s * window_ms) / 1000) {
-        const message = `expected at least ${limits.least_bytes_per_s} bytes a second, got ${one.window_bytes} bytes in ${(window_ms / 1000).toFixed(0)} s`;
-        end(one, 'too-slow', message);
-      }
+      if (now_ms - one.window_from_ms < limits.window_ms) continue;
+      const error = tooSlow(one, now_ms, limits.least_bytes_per_s);
+      if (error) end(one, error);
       one.window_from_ms = now_ms;
       one.window_bytes = 0;
     }
     if (open.size > 0) timer = clock.setTimeout(look, LOOK_EVERY_MS);
   };
 
-  /** Of those old enough to be judged. */
-  const slowest = (): UnderWay | undefined => {
-    const now_ms = clock.elapsed_ms();
-    const speed = ({ moved_bytes, begun_ms }: UnderWay): number => moved_bytes / (now_ms - begun_ms);
-    let worst: UnderWay | undefined;
-    for (const one of open) {
-      if (now_ms - one.begun_ms < limits.young_ms) break; // they stand in the order in which they began
-      if (!worst || speed(one) < speed(worst)) worst = one;
-    }
-    return worst;
-  };
-
   /** Who has to go for a transfer to begin; null: nobody. Throws where it cannot begin. */
-  const inTheWay = ({ key, address, extra_places = 0 }: Pick<TransferOptions, 'key' | 'address' | 'extra_places'>) => {
-    if (key && (counts.get(`key ${key}`) ?? 0) >= limits.per_key) {
-      throw new HubError('busy', `at most ${limits.per_key} transfers at once of one key`);
+  const inTheWay = (options: PlaceOptions): UnderWay | null => {
+    for (const { name, most, of } of quotasOf(options, limits)) {
+      if (counts.of(name) >= most) throw new HubError('busy', `at most ${most} transfers at once of ${of}`);
     }
-    if (address && (counts.get(`at ${address}`) ?? 0) >= limits.per_address) {
-      throw new HubError('busy', `at most ${limits.per_address} transfers at once of one address`);
-    }
-    if (open.size < limits.places + extra_places) return null;
-    const one = slowest();
+    if (open.size < limits.places + (options.extra_places ?? 0)) return null;
+    const one = slowestOf(open, clock.elapsed_ms(), limits.young_ms);
     if (!one) throw ALL_YOUNG;
     return one;
   };
@@ -159,7 +140,7 @@ export function openTransfers(clock: Clock, limits: TransferLimits): Transfers {
     mustHavePlace: (options) => void inTheWay(options),
     begin(options) {
       const other = inTheWay(options);
-      if (other) end(other, 'busy', 'others are waiting, and this transfer is the slowest; go on with it in a moment');
+      if (other) end(other, new HubError('busy', MAKES_ROOM));
       const now_ms = clock.elapsed_ms();
       const one = { options, begun_ms: now_ms, moved_bytes: 0, window_from_ms: now_ms, window_bytes: 0 };
       open.add(one);
@@ -182,4 +163,31 @@ export function openTransfers(clock: Clock, limits: TransferLimits): Transfers {
       return open.size;
     },
   };
+}
+
+/** The counts that a transfer goes into, and how many each may have. */
+function quotasOf({ key, address }: PlaceOptions, { per_key, per_address }: TransferLimits) {
+  return [
+    ...(key ? [{ name: `key ${key}`, most: per_key, of: 'one key' }] : []),
+    ...(address ? [{ name: `at ${address}`, most: per_address, of: 'one address' }] : []),
+  ];
+}
+
+/** What is to be said of a transfer whose window is over and in which too little has moved; null: nothing. */
+function tooSlow(one: UnderWay, now_ms: number, least_bytes_per_s: number): HubError | null {
+  const window_ms = now_ms - one.window_from_ms;
+  if (one.window_bytes >= (least_bytes_per_s * window_ms) / 1000) return null;
+  const got = `${one.window_bytes} bytes in ${(window_ms / 1000).toFixed(0)} s`;
+  return new HubError('too-slow', `expected at least ${least_bytes_per_s} bytes a second, got ${got}`);
+}
+
+/** Of those old enough to be judged. @param open in the order in which they began */
+function slowestOf(open: Iterable<UnderWay>, now_ms: number, young_ms: number): UnderWay | undefined {
+  const speed = ({ moved_bytes, begun_ms }: UnderWay): number => moved_bytes / (now_ms - begun_ms);
+  let worst: UnderWay | undefined;
+  for (const one of open) {
+    if (now_ms - one.begun_ms < young_ms) break;
+    if (!worst || speed(one) < speed(worst)) worst = one;
+  }
+  return worst;
 }

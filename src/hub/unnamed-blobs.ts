@@ -1,9 +1,10 @@
-// Blobs that were uploaded but that no event names yet: how much of them a key, an address and all strangers may keep here, and that none is
-// deleted while it is being named.
+// Blobs that were uploaded but that no event names yet: how much of them a key, an address and all strangers may keep here.
 import { isLasting } from '../core/rounds/forgetting.ts';
 import type { NetworkState } from '../core/state.ts';
 import { WIRE_LIMITS } from '../protocol/messages.ts';
+import { type BlobHolds, openBlobHolds } from './blob-holds.ts';
 import { HubError } from './errors.ts';
+import { openTally } from './tally.ts';
 
 /** What may have been uploaded, or be on its way in, without any accepted event naming it. */
 export const UNNAMED_BYTES = {
@@ -35,7 +36,7 @@ export interface Arriving {
   end(): void;
 }
 
-export interface UnnamedBlobs {
+export interface UnnamedBlobs extends BlobHolds {
   /** Throws HubError `too-much` unless so many bytes more would fit. */
   mustFit(who: Uploader, size_bytes: number): void;
   arriving(who: Uploader): Arriving;
@@ -48,12 +49,8 @@ export interface UnnamedBlobs {
   onCrowded(listener: () => void): void;
   /** An event names it, or a blob that one names, or it is gone. */
   named(hash: string): void;
-  /** Does something that puts blobs or lets an event name them: none of them is deleted meanwhile, nor is one on its way out. */
-  holding<T>(hashes: readonly string[], work: () => Promise<T>): Promise<T>;
   /** Begins to note what is named, for whoever looks through the log for what is not. */
   watch(): { readonly named: ReadonlySet<string>; end(): void };
-  /** Deletes a blob by `remove`, unless somebody holds it. */
-  remove(hash: string, remove: () => Promise<void>): Promise<void>;
 }
 
 const STRANGERS = 'strangers';
@@ -71,9 +68,7 @@ interface Count {
 /** @param isKnown whether a key takes part in a run or owns one; nobody does, if nothing is said */
 export function unnamedBlobs(isKnown: (peer: string) => boolean = () => false): UnnamedBlobs {
   const uploads = new Map<string, { who: Uploader; counts: readonly Count[]; size_bytes: number }>();
-  const sums = new Map<string, number>();
-  const held = new Map<string, number>();
-  const leaving = new Map<string, Promise<void>>();
+  const sums = openTally();
   const watchers = new Set<Set<string>>();
   const crowded = new Set<() => void>();
 
@@ -84,14 +79,10 @@ export function unnamedBlobs(isKnown: (peer: string) => boolean = () => false): 
     ...(isKnown(peer) ? [] : [{ name: STRANGERS, most_bytes: UNNAMED_BYTES.strangers, of: 'all newcomers' }]),
   ];
   const change = (counts: readonly Count[], size_bytes: number): void => {
-    for (const { name } of counts) {
-      const sum = (sums.get(name) ?? 0) + size_bytes;
-      if (sum > 0) sums.set(name, sum);
-      else sums.delete(name);
-    }
+    for (const { name } of counts) sums.add(name, size_bytes);
   };
   const mustFit = (counts: readonly Count[], size_bytes: number): void => {
-    const full = counts.find(({ name, most_bytes }) => (sums.get(name) ?? 0) + size_bytes > most_bytes);
+    const full = counts.find(({ name, most_bytes }) => sums.of(name) + size_bytes > most_bytes);
     if (!full) return;
     const message = `at most ${full.most_bytes} bytes of ${full.of} that no event names yet`;
     // A key and an address have to wait for their own; what strangers have hoarded together is cleared away soon.
@@ -100,13 +91,8 @@ export function unnamedBlobs(isKnown: (peer: string) => boolean = () => false): 
     throw new HubError('too-much', message, { retry_after_s: CROWDED_RETRY_S });
   };
 
-  const hold = (hash: string, by: 1 | -1): void => {
-    const count = (held.get(hash) ?? 0) + by;
-    if (count > 0) held.set(hash, count);
-    else held.delete(hash);
-  };
-
   return {
+    ...openBlobHolds(),
     mustFit: (who, size_bytes) => mustFit(countsOf(who), size_bytes),
     arriving(who) {
       const counts = countsOf(who);
@@ -142,25 +128,10 @@ export function unnamedBlobs(isKnown: (peer: string) => boolean = () => false): 
       uploads.delete(hash);
       change(upload.counts, -upload.size_bytes);
     },
-    async holding(hashes, work) {
-      for (const hash of hashes) hold(hash, 1);
-      try {
-        for (const hash of hashes) await leaving.get(hash);
-        return await work();
-      } finally {
-        for (const hash of hashes) hold(hash, -1);
-      }
-    },
     watch() {
       const named = new Set<string>();
       watchers.add(named);
       return { named, end: () => void watchers.delete(named) };
-    },
-    async remove(hash, remove) {
-      if (held.has(hash)) return;
-      const removed = remove().finally(() => leaving.delete(hash));
-      leaving.set(hash, removed);
-      await removed;
     },
   };
 }

@@ -1,0 +1,34 @@
+// No blob is deleted while somebody puts it or lets an event name it, and nobody does that with one that is on its way out.
+import { assert } from '../errors.ts';
+import { openTally } from './tally.ts';
+
+export interface BlobHolds {
+  /** Does something that puts blobs or lets an event name them: none of them is deleted meanwhile, nor is one on its way out. */
+  holding<T>(hashes: readonly string[], work: () => Promise<T>): Promise<T>;
+  /** Deletes a blob by `remove`, unless somebody holds it. */
+  remove(hash: string, remove: () => Promise<void>): Promise<void>;
+}
+
+export function openBlobHolds(): BlobHolds {
+  const held = openTally();
+  const leaving = new Map<string, Promise<void>>();
+  return {
+    async holding(hashes, work) {
+      for (const hash of hashes) held.add(hash, 1);
+      try {
+        for (const hash of hashes) await leaving.get(hash);
+        for (const hash of hashes) assert(!leaving.has(hash), 'a blob that is held is not on its way out');
+        return await work();
+      } finally {
+        for (const hash of hashes) held.add(hash, -1);
+      }
+    },
+    async remove(hash, remove) {
+      if (held.of(hash) > 0) return;
+      assert(!leaving.has(hash), 'a blob is deleted by one at a time');
+      const removed = remove().finally(() => leaving.delete(hash));
+      leaving.set(hash, removed);
+      await removed;
+    },
+  };
+}
