@@ -15,6 +15,7 @@ import { exampleRules, sealFor } from '../src/core/testing/example-events.ts';
 import { encodeBundle } from '../src/games/bundle.ts';
 import { decodeParams } from '../src/games/params.ts';
 import { loadGame } from '../src/games/registry.ts';
+import { keepState, mergeState, readState } from '../src/games/state.ts';
 import { byteTokenizer } from '../src/model/tokenizer.ts';
 import { createRun } from '../src/owner/owner.ts';
 import { sha256Hex } from '../src/protocol/hash.ts';
@@ -180,10 +181,15 @@ export async function withoutLastWorkOf({ entries, hub, run, folder }: Finished,
   const game = await loadGame('pretrain');
   const params = decodeParams(game, blobOf(folder, open.spec.params));
   const works = accepted.map(({ body }) => ({ work: blobOf(folder, body.work), weight: body.steps }));
-  const next = game.merge(params, game.decodeState(params, blobOf(folder, open.model)), works);
-  const blobs = [encodeBundle(works), game.encodeState(params, next)];
+  const fetch = async (hash: string): Promise<Uint8Array> => blobOf(folder, hash);
+  const next = mergeState(game, params, await readState(game, params, open.model, fetch), works);
+  const blobs = [encodeBundle(works)];
+  const model = await keepState(game, params, next, async (bytes) => {
+    blobs.push(bytes);
+    return sha256Hex(bytes);
+  });
   const { round, attempt } = open;
-  const [bundle, model] = blobs.map((blob) => sha256Hex(blob));
+  const bundle = sha256Hex(blobs[0]);
   const body = { type: 'round.merged', version: 1, run, round, attempt, model, bundle, checkpoint: true } as const;
   await add(await signedEntry(hub, { ...body, accepted: accepted.map((submission) => submission.id) }));
   await add(await signedEntry(hub, statementOf(open)));

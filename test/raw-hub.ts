@@ -8,9 +8,9 @@ import { bytesToHex } from '@noble/hashes/utils.js';
 import WebSocket from 'ws';
 import type { EventBody } from '../src/core/events.ts';
 import { type Hub, openHub } from '../src/hub/hub.ts';
-import { encodeModel } from '../src/model/checkpoint.ts';
 import { LlamaConfigSchema, parameterSpecs } from '../src/model/config.ts';
 import { initialWeights } from '../src/model/init.ts';
+import { modelBlobs } from '../src/model/testing/model-blobs.ts';
 import { byteTokenizer } from '../src/model/tokenizer.ts';
 import { createRun } from '../src/owner/owner.ts';
 import { trainingFor } from '../src/owner/run-settings.ts';
@@ -37,7 +37,8 @@ export const MODEL = {
 export const config = LlamaConfigSchema.parse({ ...MODEL, vocab_size: byteTokenizer().vocab_size });
 export const specs = parameterSpecs(config);
 export const weights = initialWeights(config, 'test');
-export const firstModel = sha256Hex(encodeModel(config, weights));
+/** Its blobs are on no hub. */
+export const { id: firstModel, blobs: firstBlobs } = await modelBlobs(config, weights);
 
 /** Limits that a test can reach. */
 const limits = { hello_ms: 150, queued_bytes: 1 << 16, lost_after_ms: 60_000, goodbye_ms: 300 };

@@ -12,9 +12,9 @@ import type { Page } from 'playwright-core';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { servePage, serveViews } from '../src/hub/page.ts';
 import { openTransfers, TRANSFER_LIMITS } from '../src/hub/transfers.ts';
-import { encodeModel } from '../src/model/checkpoint.ts';
 import { LlamaConfigSchema } from '../src/model/config.ts';
 import { initialWeights } from '../src/model/init.ts';
+import { modelBlobs } from '../src/model/testing/model-blobs.ts';
 import { systemClock } from '../src/protocol/clock.ts';
 import { openEvent } from '../src/protocol/envelope.ts';
 import { sha256Hex } from '../src/protocol/hash.ts';
@@ -42,7 +42,7 @@ const config = LlamaConfigSchema.parse({
   num_hidden_layers: 1,
   num_attention_heads: 1,
 });
-const model = encodeModel(config, initialWeights(config, 'test'));
+const model = await modelBlobs(config, initialWeights(config, 'test'));
 const settings = (change: object = {}): Uint8Array =>
   new TextEncoder().encode(
     JSON.stringify({
@@ -59,7 +59,7 @@ const settings = (change: object = {}): Uint8Array =>
   );
 
 function viewOf(params: Uint8Array): RunView {
-  const hash = sha256Hex(model);
+  const hash = model.id;
   const checkpoint = { merged_rounds: 0, model: hash };
   const times = { remaining_ms: 60_000, judging_ms: 60_000 };
   return exampleView({
@@ -140,10 +140,7 @@ export function hostileHubTests(tabs: TabNetwork): void {
     });
     beforeEach(() => {
       view = viewOf(settings());
-      blobs = new Map<string, Uint8Array | number>([
-        [sha256Hex(settings()), settings()],
-        [sha256Hex(model), model],
-      ]);
+      blobs = new Map<string, Uint8Array | number>([[sha256Hex(settings()), settings()], ...model.blobs]);
       greet = (socket) => say(socket, challenge);
       connections = 0;
       receipt = null;
@@ -168,7 +165,7 @@ export function hostileHubTests(tabs: TabNetwork): void {
     };
 
     test('about the bytes of the settings', async () => {
-      blobs.set(view.params, model);
+      blobs.set(view.params, model.manifest);
       assert.equal(await trouble(), 'bad-blob');
       assert.deepEqual(signed, []);
     });

@@ -5,8 +5,9 @@ import { GameError } from '../games/errors.ts';
 import type { AnyGame } from '../games/game.ts';
 import { decodeParams } from '../games/params.ts';
 import type { LoadGame } from '../games/registry.ts';
+import { hashOfState, mergeState, partsNamedIn, readState } from '../games/state.ts';
 import { sha256Hex } from '../protocol/hash.ts';
-import { type PublicBlobs, Untruth } from './public-log.ts';
+import { type PublicBlobs, PublicLogError, Untruth } from './public-log.ts';
 
 /** A run begins: its settings and its first model are read. */
 export interface RunTask {
@@ -126,14 +127,10 @@ class BlobModelChecker implements ModelChecker {
       report.reason = `this build has no game "${task.game}": its file is needed (potluck audit --game-file)`;
       return;
     }
-    const bytes = await this.#fetchAt(model, index);
-    if (!bytes) {
-      report.absent.push({ hash: model, index });
-      report.reason = `model ${model}, which later ones were made from, is not kept`;
-      return;
-    }
-    const state = orUntruth('bad-run', { index, blob: model }, () => open.game.decodeState(open.params, bytes));
-    models.present = { hash: model, state };
+    models.present = await this.#readModel('bad-run', open, model, index);
+    if (models.present) return;
+    report.absent.push({ hash: model, index });
+    report.reason = `model ${model}, which later ones were made from, is not kept`;
   }
 
   async #merge(task: MergeTask, report: ModelReport): Promise<void> {
@@ -144,11 +141,12 @@ class BlobModelChecker implements ModelChecker {
     for (const { work, index: at } of task.works) own.push(await this.#fetchNamed(work, at, report));
     const works = worksOfMerge(task, own, await this.#fetchNamed(bundle, index, report));
     // The checkpoint is read even where it is not needed to go on: a hub that serves wrong bytes under its name is found.
-    const kept = task.checkpoint ? await this.#fetchNamed(model, index, report) : null;
+    const kept = task.checkpoint && (await this.#isKept(task));
+    if (task.checkpoint && !kept) report.absent.push({ hash: model, index });
     const why = whyUnchecked(task, { hasGame: open !== null, hasWork: works !== null, present: present?.hash ?? null });
     if (why === null) {
       checkSizes(open!, task.works, works!);
-      models.present = mergeHonestly(open!, present!.state, task, works!);
+      models.present = await mergeHonestly(open!, present!.state, task, works!);
       report.models++;
       report.works += works!.length;
       return;
@@ -157,11 +155,37 @@ class BlobModelChecker implements ModelChecker {
     report.unchecked_works += task.works.length;
     report.reason = `round ${task.round} (event ${index}): ${why}`;
     // Bytes of the right hash are the model that the log names, however it came about: from here on merges can be checked again.
-    const decode = (bytes: Uint8Array): unknown => open!.game.decodeState(open!.params, bytes);
-    if (open) {
-      const state = kept && orUntruth('wrong-model', { index, blob: model }, () => decode(kept));
-      models.present = kept && { hash: model, state };
+    if (open) models.present = kept ? await this.#readModel('wrong-model', open, model, index) : null;
+  }
+
+  /** A state that an event names; null where one of its blobs is not kept. Whatever else is wrong with it is an untruth. */
+  async #readModel(
+    code: Untruth['code'],
+    { game, params }: OpenGame,
+    model: string,
+    index: number,
+  ): Promise<RunModels['present']> {
+    let kept = true;
+    const fetch = async (hash: string): Promise<Uint8Array> => {
+      const bytes = await this.#fetchAt(hash, index);
+      kept &&= bytes !== null;
+      return bytes ?? new Uint8Array(0);
+    };
+    try {
+      return { hash: model, state: await readState(game, params, model, fetch) };
+    } catch (error) {
+      if (!kept) return null;
+      // What was said while a blob was fetched is of the log already.
+      if (error instanceof Untruth || error instanceof PublicLogError) throw error;
+      throw untruthOf(code, { index, blob: model }, error);
     }
+  }
+
+  /** Whether all blobs of a checkpoint are kept, and are what their names say. */
+  async #isKept({ model, index }: MergeTask): Promise<boolean> {
+    const bytes = await this.#fetchAt(model, index);
+    for (const part of bytes ? partsNamedIn(bytes) : []) if (!(await this.#fetchAt(part, index))) return false;
+    return bytes !== null;
   }
 
   async #checkForms(task: WorkTask, report: ModelReport): Promise<void> {
@@ -282,11 +306,11 @@ export const emptyReport = (): ModelReport => ({
   absent: [],
 });
 
-function mergeHonestly(open: OpenGame, parent: unknown, task: MergeTask, works: readonly Uint8Array[]) {
+async function mergeHonestly(open: OpenGame, parent: unknown, task: MergeTask, works: readonly Uint8Array[]) {
   const accepted = works.map((work, i) => ({ work, weight: task.works[i].weight }));
   let state: unknown;
   try {
-    state = open.game.merge(open.params, parent, accepted);
+    state = mergeState(open.game, open.params, parent, accepted);
   } catch (error) {
     if (!(error instanceof CodedError)) throw error;
     // Whose work is it that cannot be merged?
@@ -295,7 +319,7 @@ function mergeHonestly(open: OpenGame, parent: unknown, task: MergeTask, works: 
       index: task.index,
     });
   }
-  const hash = sha256Hex(open.game.encodeState(open.params, state));
+  const hash = await hashOfState(open.game, open.params, state);
   if (hash !== task.model) {
     const message = `round ${task.round}: the log says model ${task.model}, its work gives ${hash}`;
     throw new Untruth('wrong-model', message, { index: task.index, blob: task.model, found: hash });
@@ -321,7 +345,11 @@ function orUntruth<T>(code: Untruth['code'], details: { index: number; blob: str
   try {
     return step();
   } catch (error) {
-    if (!(error instanceof CodedError)) throw error;
-    throw new Untruth(code, `blob ${details.blob}: ${error.message}`, details);
+    throw untruthOf(code, details, error);
   }
+}
+
+/** A typed error over bytes that somebody else wrote is an untruth of the log; every other one is ours. */
+function untruthOf(code: Untruth['code'], details: { index: number; blob: string }, error: unknown): unknown {
+  return error instanceof CodedError ? new Untruth(code, `blob ${details.blob}: ${error.message}`, details) : error;
 }

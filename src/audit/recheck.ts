@@ -10,6 +10,7 @@ import { comparedWith } from '../games/judging-draw.ts';
 import { memoryDrawer } from '../games/memory-drawer.ts';
 import { decodeParams } from '../games/params.ts';
 import type { LoadGame } from '../games/registry.ts';
+import { readState } from '../games/state.ts';
 import { PeerError } from '../protocol/peer-errors.ts';
 import type { Runtime } from '../tensor/runtime.ts';
 import { LookupError } from './errors.ts';
@@ -90,7 +91,7 @@ export async function recheckSubmission(log: PublicLog, wanted: string, options:
   const device: Device = { runtime, fetchBlob, drawer: memoryDrawer(), progress: async () => {} };
   const chain = await chainOf(game, story, explained, fetchBlob, options.most_rounds ?? Number.POSITIVE_INFINITY);
   const rounds: Rechecked[] = [];
-  let held: HeldState = { hash: story.first, state: game.decodeState(params, await fetchBlob(story.first)) };
+  let held: HeldState = { hash: story.first, state: await readState(game, params, story.first, fetchBlob) };
   for (const handed of chain) {
     const { body, id } = handed;
     await options.onRound?.(body.round, rounds.length, chain.length);

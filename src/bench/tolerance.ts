@@ -7,6 +7,7 @@ import type { Claim, Device, Judging, Round } from '../games/game.ts';
 import { memoryDrawer } from '../games/memory-drawer.ts';
 import { decodeWork, encodeWork } from '../games/pretrain/work.ts';
 import { game, type PretrainParams, PretrainParamsSchema } from '../games/pretrain.ts';
+import { mergeState } from '../games/state.ts';
 import type { Weights } from '../model/config.ts';
 import { initialWeights } from '../model/init.ts';
 import { byteTokenizer } from '../model/tokenizer.ts';
@@ -220,7 +221,7 @@ async function play(params: PretrainParams, runtimes: readonly Runtime[], rounds
     }
     before = claims.map(({ work }) => work);
     const merged = claims.map(({ work, steps }) => ({ work, weight: steps }));
-    weights = game.merge(params, weights, merged);
+    weights = mergeState(game, params, weights, merged);
     last = await put(encodeBundle(merged));
     console.error(`round ${number + 1} of ${rounds}`);
   }

@@ -1,7 +1,8 @@
 // What an update costs beside the training, a million parameters: writing and reading it, merging four, and the model that comes of it.
 import { parseArgs } from 'node:util';
-import { encodeModel } from '../model/checkpoint.ts';
+import { modelTensors } from '../model/checkpoint.ts';
 import { LlamaConfigSchema, parameterSpecs } from '../model/config.ts';
+import { writeParts } from '../model/parts.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import { seededRandom } from '../protocol/random.ts';
 import { sizeOf } from '../tensor/shape.ts';
@@ -26,14 +27,14 @@ const WORKERS = 4;
 export async function run(args: string[]): Promise<void> {
   const options = optionsOf(args);
   if (options === null) return console.log(HELP);
-  const { parameters, costs } = measure(options.width);
+  const { parameters, costs } = await measure(options.width);
   if (options.json !== null) writeJson(options.json, { parameters, costs });
   if (options.json === '-') return;
   const rows = Object.entries(costs).map(([what, milliseconds]) => [what, milliseconds.toFixed(1)]);
   console.log(table([`of ${(parameters / 1e6).toFixed(1)} million parameters`, 'ms a million'], rows));
 }
 
-function measure(width: number): { readonly parameters: number; readonly costs: Record<string, number> } {
+async function measure(width: number): Promise<{ parameters: number; costs: Record<string, number> }> {
   const model = LlamaConfigSchema.parse({
     ...{ vocab_size: 256, hidden_size: width, intermediate_size: Math.round((width * 8) / 3 / 16) * 16 },
     ...{ num_hidden_layers: 4, num_attention_heads: 4, max_position_embeddings: 128 },
@@ -61,29 +62,35 @@ function measure(width: number): { readonly parameters: number; readonly costs: 
       updates.map((update) => ({ update, weight: 1 })),
       sparse,
     );
-  const written = encodeModel(model, learned[0]);
-  const cost = (work: () => unknown): number => (1e6 * timeOf(work)) / parameters;
+  const tensors = modelTensors(model);
+  const named = () =>
+    writeParts(
+      tensors,
+      tensors.map(({ name }) => learned[0].get(name)!),
+      async (part) => sha256Hex(part),
+    );
+  const cost = async (work: () => unknown): Promise<number> => (1e6 * (await timeOf(work))) / parameters;
   return {
     parameters,
     costs: {
-      'compressing what was learned': cost(() => compressUpdate(specs, learned[0], new Map(), sparse)),
-      'writing an update': cost(() => encodeUpdate(specs, updates[0], sparse)),
-      'reading one, and that it has no other form': cost(() => decodeUpdate(specs, bytes, sparse)),
-      [`merging ${WORKERS}`]: cost(merge),
-      'writing the model': cost(() => encodeModel(model, learned[0])),
-      'its SHA-256': cost(() => sha256Hex(written)),
+      'compressing what was learned': await cost(() => compressUpdate(specs, learned[0], new Map(), sparse)),
+      'writing an update': await cost(() => encodeUpdate(specs, updates[0], sparse)),
+      'reading one, and that it has no other form': await cost(() => decodeUpdate(specs, bytes, sparse)),
+      [`merging ${WORKERS}`]: await cost(merge),
+      'the hashes of the model, part by part': await cost(named),
     },
   };
 }
 
 /** The median milliseconds of processor time. */
-function timeOf(work: () => unknown): number {
-  const times = Array.from({ length: WARM_UP + TIMES }, () => {
+async function timeOf(work: () => unknown): Promise<number> {
+  const times: number[] = [];
+  while (times.length < WARM_UP + TIMES) {
     const before = process.cpuUsage();
-    work();
+    await work();
     const { user, system } = process.cpuUsage(before);
-    return (user + system) / 1000;
-  });
+    times.push((user + system) / 1000);
+  }
   return median(times.slice(WARM_UP));
 }
 

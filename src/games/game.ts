@@ -1,5 +1,7 @@
 // What an incentive game is: one file that says what is asked, how it is done, how it is checked and what is kept of it.
 import type { z } from 'zod';
+import type { Weights } from '../model/config.ts';
+import type { TensorSpec } from '../model/tensor-manifest.ts';
 import type { Runtime } from '../tensor/runtime.ts';
 import type { Drawer } from './drawer.ts';
 
@@ -87,11 +89,8 @@ export interface AcceptedWork {
   readonly weight: number;
 }
 
-/**
- * A game over a state (for pre-training: the model). Params come from the run owner, as JSON.
- * Everything but `prepare`, `perform`, `check`, `evaluate` and `sample` is pure.
- */
-export interface Game<Params, Task, State> {
+/** What every game has, over a state (for pre-training: the model). Params come from the run owner, as JSON. */
+interface AnyStateGame<Params, Task, State> {
   readonly name: string;
   readonly params: z.ZodType<Params>;
   /** The state before the first round, in games whose settings say enough; in others a run's owner brings it. */
@@ -113,11 +112,6 @@ export interface Game<Params, Task, State> {
   evaluate(params: Params, state: State, device: Device): Promise<{ loss_micro: number; tokens: number }>;
   /** On a validator, in games whose states can write: a little text, for people to see how it learns. When `signal` fires it returns what it has. */
   sample?(params: Params, state: State, device: Device, signal: AbortSignal): Promise<Written | null>;
-  /** What the network keeps of a round. Throws for work that cannot be merged (a validator would have refused it). */
-  merge(params: Params, state: State, accepted: readonly AcceptedWork[]): State;
-  /** The state as canonical bytes, whose SHA-256 is the state's hash in the log, and back. */
-  encodeState(params: Params, state: State): Uint8Array;
-  decodeState(params: Params, bytes: Uint8Array): State;
   /** Cheap form check on the hub before a submission is taken. Throws a CodedError that says what is wrong. */
   checkForm(params: Params, work: Uint8Array): void;
   /**
@@ -136,6 +130,35 @@ export interface Game<Params, Task, State> {
   };
 }
 
-/** A game whose types are nobody's business outside its own file. */
+/** The state of a game that fits into one blob. */
+interface WholeState<Params, State> {
+  /** What the network keeps of a round. Throws for work that cannot be merged (a validator would have refused it). */
+  merge(params: Params, state: State, accepted: readonly AcceptedWork[]): State;
+  /** The state as canonical bytes, whose SHA-256 is the state's hash in the log, and back. */
+  encodeState(params: Params, state: State): Uint8Array;
+  decodeState(params: Params, bytes: Uint8Array): State;
+}
+
+/** A state that is a model: it is kept as a manifest of tensors (model/tensor-manifest.ts), and merged tensor by tensor. */
+interface TensorState<Params> {
+  /** The tensors of every state, in the order in which they are merged. */
+  tensors(params: Params): readonly TensorSpec[];
+  /** Reads a round's work, once. Throws for work that cannot be merged, as `merge` of other games does. */
+  openMerge(params: Params, accepted: readonly AcceptedWork[]): MergeTensor;
+}
+
+/** What becomes of a tensor, in new memory; called once for each, in order. */
+export type MergeTensor = (spec: TensorSpec, before: Float32Array) => Float32Array;
+
+/** A game. Everything but `prepare`, `perform`, `check`, `evaluate` and `sample` is pure. */
+export type Game<Params, Task, State> = AnyStateGame<Params, Task, State> & WholeState<Params, State>;
+/** A game that trains a model. */
+export type TensorGame<Params, Task> = AnyStateGame<Params, Task, Weights> & TensorState<Params>;
+
 // biome-ignore lint/suspicious/noExplicitAny: the registry holds games of every type; each one checks its own params
-export type AnyGame = Game<any, any, any>;
+type Any = any;
+type TensorsOf = AnyStateGame<Any, Any, Any> & TensorState<Any>;
+/** A game whose types are nobody's business outside its own file. */
+export type AnyGame = Game<Any, Any, Any> | TensorsOf;
+
+export const hasTensors = (game: AnyGame): game is TensorsOf => 'tensors' in game;

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { CodedError } from '../errors.ts';
 import { GameError } from './errors.ts';
-import type { AnyGame } from './game.ts';
+import { type AnyGame, hasTensors } from './game.ts';
 import type { Watch } from './watchdog.ts';
 
 /** How long a game may take before it is given up. Work that listens to its signal is asked to stop first. */
@@ -104,7 +104,7 @@ export function guardGame(game: AnyGame, limits: Partial<GuardLimits> = {}, watc
     }
   };
 
-  return {
+  const guarded: Omit<AnyGame, 'merge' | 'encodeState' | 'decodeState' | 'tensors' | 'openMerge'> = {
     name,
     params: game.params,
     firstTokens:
@@ -149,14 +149,6 @@ export function guardGame(game: AnyGame, limits: Partial<GuardLimits> = {}, watc
           WrittenSchema,
           await inTime('sample', check_ms, () => game.sample!(params, state, device, signal), signal),
         )),
-    merge: (params, state, accepted) => now('merge', () => game.merge(params, state, accepted)),
-    encodeState: (params, state) =>
-      read(
-        'encodeState',
-        BytesSchema,
-        now('encodeState', () => game.encodeState(params, state)),
-      ),
-    decodeState: (params, bytes) => now('decodeState', () => game.decodeState(params, bytes)),
     checkForm: (params, work) => now('checkForm', () => game.checkForm(params, work)),
     goesOn: game.goesOn && ((work) => now('goesOn', () => game.goesOn!(work)) === true),
     sizes: (params) =>
@@ -165,5 +157,26 @@ export function guardGame(game: AnyGame, limits: Partial<GuardLimits> = {}, watc
         SizesSchema,
         now('sizes', () => game.sizes(params)),
       ),
+  };
+  if (hasTensors(game)) {
+    return {
+      ...guarded,
+      tensors: (params) => now('tensors', () => game.tensors(params)),
+      openMerge(params, accepted) {
+        const merge = now('openMerge', () => game.openMerge(params, accepted));
+        return (spec, before) => now('openMerge', () => merge(spec, before));
+      },
+    };
+  }
+  return {
+    ...guarded,
+    merge: (params, state, accepted) => now('merge', () => game.merge(params, state, accepted)),
+    encodeState: (params, state) =>
+      read(
+        'encodeState',
+        BytesSchema,
+        now('encodeState', () => game.encodeState(params, state)),
+      ),
+    decodeState: (params, bytes) => now('decodeState', () => game.decodeState(params, bytes)),
   };
 }

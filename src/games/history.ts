@@ -1,9 +1,8 @@
 // From a model that is at hand to the one that the log names: the merges between them, each proved by its hash.
-import { bytesToHex } from '@noble/hashes/utils.js';
 import { CodedError } from '../errors.ts';
-import { sha256Beside } from '../protocol/hash.ts';
 import { decodeBundle } from './bundle.ts';
 import type { AnyGame } from './game.ts';
+import { hashOfState, mergeState, readState } from './state.ts';
 
 export type HistoryErrorCode =
   /** No list of merges leads to the model. */
@@ -40,28 +39,34 @@ export async function catchUp(
   held: HeldState | null,
   fetchBlob: (hash: string) => Promise<Uint8Array>,
 ): Promise<HeldState> {
-  if (held?.hash === history.model) return held;
-  const follows = (hash: string) => history.recent.findIndex((merged) => merged.parent === hash);
-  let from = held ? follows(held.hash) : -1;
+  const { from, merges } = wayTo(history, held?.hash ?? null);
   let present = held;
-  if (!present || from < 0) {
-    const { model } = history.checkpoint;
-    present = { hash: model, state: game.decodeState(params, await fetchBlob(model)) };
-    from = follows(model);
-  }
-  for (const merged of from < 0 ? [] : history.recent.slice(from)) {
-    const state = game.merge(params, present.state, decodeBundle(await fetchBlob(merged.bundle)));
-    const hash = bytesToHex(await sha256Beside(game.encodeState(params, state)));
-    if (hash !== merged.model) {
-      throw new HistoryError(
-        'wrong-model',
-        `round ${merged.round}: the log says ${merged.model}, its work gives ${hash}`,
-      );
-    }
-    present = { hash, state };
-  }
-  if (present.hash !== history.model) {
-    throw new HistoryError('no-way', `expected merges up to model ${history.model}, the list ends at ${present.hash}`);
+  if (present?.hash !== from) present = { hash: from, state: await readState(game, params, from, fetchBlob) };
+  for (const merged of merges) {
+    const works = decodeBundle(await fetchBlob(merged.bundle));
+    const state: unknown = mergeState(game, params, present.state, works);
+    present = { hash: await hashOfState(game, params, state), state };
+    mustBe(merged, present.hash);
   }
   return present;
+}
+
+/** The merges to `history.model`: from the model that is held, where it is one of those on the way, else from the checkpoint. Throws HistoryError `no-way`. */
+export function wayTo(history: History, held: string | null): { from: string; merges: History['recent'] } {
+  const { recent, model } = history;
+  if (held === model) return { from: model, merges: [] };
+  const follows = (hash: string) => recent.findIndex((merged) => merged.parent === hash);
+  const isOnTheWay = held !== null && follows(held) >= 0;
+  const from = isOnTheWay ? held : history.checkpoint.model;
+  const first = follows(from);
+  const merges = first < 0 ? [] : recent.slice(first);
+  const end = merges.at(-1)?.model ?? from;
+  if (end === model) return { from, merges };
+  throw new HistoryError('no-way', `expected merges up to model ${model}, the list ends at ${end}`);
+}
+
+/** Throws HistoryError `wrong-model` where the work of a round gives another model than the log says. */
+export function mustBe({ round, model }: { readonly round: number; readonly model: string }, found: string): void {
+  if (found === model) return;
+  throw new HistoryError('wrong-model', `round ${round}: the log says ${model}, its work gives ${found}`);
 }

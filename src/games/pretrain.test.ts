@@ -16,6 +16,7 @@ import type { Claim } from './game.ts';
 import { catchUp, type History } from './history.ts';
 import { decodeWork } from './pretrain/work.ts';
 import { game } from './pretrain.ts';
+import { hashOfState, keepState, mergeState } from './state.ts';
 import { judging, type PretrainExample, pretrainExample, round, withUpdate } from './testing/example-pretrain.ts';
 
 const running = new AbortController().signal;
@@ -70,7 +71,7 @@ describe('check', () => {
   test('refuses work that does harm: here, what unlearns the last round', async () => {
     const specs = parameterSpecs(example.params.model);
     const claim = await work('ada');
-    const learned = game.merge(example.params, example.weights, [{ work: claim.work, weight: 1 }]);
+    const learned = mergeState(game, example.params, example.weights, [{ work: claim.work, weight: 1 }]);
     const reversed = new Map(
       [...decodeUpdate(specs, decodeWork(claim.work).update, example.params.sparse)].map(([name, tensor]) => {
         return [name, { ...tensor, table: tensor.table.map((value) => (value === 0 ? 0 : -value)) }];
@@ -181,7 +182,7 @@ describe('perform', () => {
       const last = number === 0 ? null : example.bundleOf(claims[number - 1]);
       const model = models.at(-1) ?? weights;
       claims.push((await game.perform(game.task(params, round(number, { seed, last }), 'ada', model), on, running))!);
-      models.push(game.merge(params, model, [{ work: claims[number].work, weight: claims[number].steps }]));
+      models.push(mergeState(game, params, model, [{ work: claims[number].work, weight: claims[number].steps }]));
     }
 
     const { inner_steps } = params;
@@ -259,7 +260,7 @@ describe('merge', () => {
         claim,
       ];
     });
-    const merged = (order: typeof submissions): string => {
+    const merged = (order: typeof submissions): Promise<string> => {
       const byId = new Map(order.map(([id, submission]) => [id, submission]));
       const run = { submissions: byId, eligible: [], rules: { validators: [] } };
       const accepted = acceptedSubmissions({} as NetworkState, run as unknown as RunState);
@@ -267,34 +268,34 @@ describe('merge', () => {
         const claim = submissions.find(([id]) => id === submission.id)![2];
         return { work: claim.work, weight: claim.steps };
       });
-      return sha256Hex(game.encodeState(example.params, game.merge(example.params, example.weights, works)));
+      return hashOfState(game, example.params, mergeState(game, example.params, example.weights, works));
     };
     const [a, b, c] = submissions;
-    const hashes = [
+    const orders = [
       [a, b, c],
       [c, b, a],
       [b, c, a],
       [a, c, b],
-    ].map(merged);
+    ];
+    const hashes = await Promise.all(orders.map(merged));
     assert.equal(new Set(hashes).size, 1);
-    assert.notEqual(merged([a, b]), hashes[0]);
+    assert.notEqual(await merged([a, b]), hashes[0]);
   });
 
   test('weighs by steps, and refuses work that cannot be merged', async () => {
     const [ada, bob] = [(await work('ada')).work, (await work('bob')).work];
     const hash = (x: number, y: number) =>
-      sha256Hex(
-        game.encodeState(
-          example.params,
-          game.merge(example.params, example.weights, [
-            { work: ada, weight: x },
-            { work: bob, weight: y },
-          ]),
-        ),
+      hashOfState(
+        game,
+        example.params,
+        mergeState(game, example.params, example.weights, [
+          { work: ada, weight: x },
+          { work: bob, weight: y },
+        ]),
       );
-    assert.equal(hash(1, 1), hash(7, 7));
-    assert.notEqual(hash(1, 1), hash(1, 20));
-    assert.throws(() => game.merge(example.params, example.weights, [{ work: ada.subarray(1), weight: 1 }]), {
+    assert.equal(await hash(1, 1), await hash(7, 7));
+    assert.notEqual(await hash(1, 1), await hash(1, 20));
+    assert.throws(() => mergeState(game, example.params, example.weights, [{ work: ada.subarray(1), weight: 1 }]), {
       code: 'bad-work',
     });
   });
@@ -306,16 +307,20 @@ describe('merge', () => {
       const parent = states.at(-1)!;
       const task = game.task(example.params, round(number), 'ada', parent);
       const works = [{ work: (await game.perform(task, example.device(), running))!.work, weight: 20 }];
-      const next = game.merge(example.params, parent, works);
+      const next = mergeState(game, example.params, parent, works);
       const bundle = encodeBundle(works);
       example.blobs.set(sha256Hex(bundle), bundle);
-      const hashOf = (state: Weights) => sha256Hex(game.encodeState(example.params, state));
-      recent.push({ round: number, parent: hashOf(parent), bundle: sha256Hex(bundle), model: hashOf(next) });
+      const hashOf = (state: Weights) => hashOfState(game, example.params, state);
+      recent.push({
+        ...{ round: number, parent: await hashOf(parent), bundle: sha256Hex(bundle), model: await hashOf(next) },
+      });
       states.push(next);
     }
-    const first = game.encodeState(example.params, example.weights);
-    example.blobs.set(sha256Hex(first), first);
-    const history = { model: recent[2].model, checkpoint: { model: sha256Hex(first) }, recent };
+    const first = await keepState(game, example.params, example.weights, async (bytes) => {
+      example.blobs.set(sha256Hex(bytes), bytes);
+      return sha256Hex(bytes);
+    });
+    const history = { model: recent[2].model, checkpoint: { model: first }, recent };
     const fetch = async (hash: string) => example.blobs.get(hash)!;
     const catching = (held: Parameters<typeof catchUp>[3], list = history) =>
       catchUp(game, example.params, list, held, fetch);
@@ -325,7 +330,7 @@ describe('merge', () => {
     assert.deepEqual(half.state, late.state);
     const stranger = await catching({ hash: 'e'.repeat(64), state: states[2] });
     assert.deepEqual(stranger.state, late.state);
-    const lie = { ...history, recent: [recent[0], { ...recent[1], model: 'd'.repeat(64) }] };
+    const lie = { ...history, recent: [recent[0], { ...recent[1], model: 'd'.repeat(64) }, recent[2]] };
     await assert.rejects(() => catching(null, lie), { code: 'wrong-model' });
     const swapped = { ...history, recent: [recent[1], recent[0], recent[2]] };
     await assert.rejects(() => catching(null, swapped), { code: 'wrong-model' });

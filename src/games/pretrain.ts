@@ -1,15 +1,15 @@
 // Pre-training as a game: learn from the text that the round assigns, hand in a sparse update, be judged by what it does to the loss.
 import { bytesToHex } from '@noble/hashes/utils.js';
-import { decodeModel, encodeModel } from '../model/checkpoint.ts';
+import { modelTensors } from '../model/checkpoint.ts';
 import { parameterSpecs, type Weights } from '../model/config.ts';
 import { batchFrom } from '../training/assignment.ts';
 import { type Batch, trainSteps } from '../training/inner.ts';
-import { mergeUpdates } from '../training/outer.ts';
+import { openMerge } from '../training/outer.ts';
 import { compressUpdate, decodeUpdate, encodeUpdate, maxUpdateBytes } from '../training/sparse.ts';
 import { meanLoss } from '../training/trainer.ts';
 import { GameError } from './errors.ts';
 import { firstSteps, stepsAllowed } from './first-work.ts';
-import type { Claim, Device, Game } from './game.ts';
+import type { Claim, Device, TensorGame } from './game.ts';
 import { AFRESH, keepCarried, startOf } from './pretrain/carried.ts';
 import { checkWork } from './pretrain/check.ts';
 import { evaluatorOf, manifestOf, stepsOf, trainerOf, validationWindows } from './pretrain/device.ts';
@@ -24,7 +24,7 @@ import {
 import { writeSample } from './pretrain/sample.ts';
 import { decodeWork, encodeWork, workOverhead } from './pretrain/work.ts';
 
-export const game: Game<PretrainParams, PretrainTask, Weights> = {
+export const game: TensorGame<PretrainParams, PretrainTask> = {
   name: 'pretrain',
   params: PretrainParamsSchema,
   firstTokens: ({ inner_steps, batch, context }) => firstSteps(inner_steps) * batch * context,
@@ -36,16 +36,15 @@ export const game: Game<PretrainParams, PretrainTask, Weights> = {
   check: checkWork,
   evaluate,
   sample: writeSample,
-  merge(params, weights, accepted) {
+  tensors: ({ model }) => modelTensors(model),
+  openMerge(params, accepted) {
     const specs = parameterSpecs(params.model);
     const updates = accepted.map(({ work, weight }) => ({
       update: decodeUpdate(specs, decodeWork(work).update, params.sparse),
       weight,
     }));
-    return mergeUpdates(specs, weights, updates, params.sparse);
+    return openMerge(specs, updates, params.sparse);
   },
-  encodeState: (params, weights) => encodeModel(params.model, weights),
-  decodeState: (params, bytes) => decodeModel(params.model, bytes),
   checkForm(params, work) {
     const { losses, update } = decodeWork(work);
     if (losses.length > params.inner_steps) {

@@ -26,7 +26,7 @@ export async function admit(
   // The core's cheap answer first: blobs are read only for events that could follow.
   const refusal = machine.refusalOf(state, event);
   if (refusal) throw new HubError('refused', refusal.message, { refusal: refusal.code });
-  if (body.type === 'run.created') await admitRun(body, blobs, models);
+  if (body.type === 'run.created') await admitRun(body, models);
   if (body.type === 'work.submitted') await admitWork(body, state, blobs, models);
   if (body.type === 'verdict.given') {
     const flaw = flawOfEvidence(await need(blobs, body.evidence), body.submission, event.author);
@@ -34,14 +34,15 @@ export async function admit(
   }
 }
 
-async function admitRun(body: RunCreated, blobs: BlobStore, models: Models): Promise<void> {
+async function admitRun(body: RunCreated, models: Models): Promise<void> {
   const { game, params } = await models.game(body);
-  game.decodeState(params, await need(blobs, body.model));
+  await models.checkFirst(body, body.model);
   game.sizes(params); // what the hub asks of every run whenever it starts must not fail then
 }
 
 async function admitWork(body: WorkSubmitted, state: NetworkState, blobs: BlobStore, models: Models): Promise<void> {
-  const { game, params } = await models.game(state.runs.get(body.run)!.spec);
+  const { spec } = state.runs.get(body.run)!;
+  const { game, params } = await models.game(spec);
   const { max_bytes } = game.sizes(params);
   if (body.size_bytes > max_bytes) {
     throw new HubError('wrong-size', `work: at most ${max_bytes} bytes, got ${body.size_bytes}`, { max_bytes });
@@ -51,7 +52,7 @@ async function admitWork(body: WorkSubmitted, state: NetworkState, blobs: BlobSt
     throw new HubError('wrong-size', `work: the event says ${body.size_bytes} bytes, the blob has ${work.length}`);
   }
   try {
-    game.checkForm(params, work);
+    await models.checkForm(spec, work);
   } catch (error) {
     if (!(error instanceof CodedError)) throw error;
     throw new HubError('bad-work', error.message, { reason: error.code });

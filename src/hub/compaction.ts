@@ -3,7 +3,9 @@
 import { blobsNamedBy, type LoggedEvent } from '../core/events.ts';
 import { neededBlobs } from '../core/rounds/needed-blobs.ts';
 import type { NetworkState, RunState } from '../core/state.ts';
+import { partsNamedIn } from '../games/state.ts';
 import type { BlobStore } from '../ledger/blob-store.ts';
+import { PART_BYTES } from '../model/tensor-manifest.ts';
 
 /**
  * To be called with every event after it is durable. What goes out of use at one merge is deleted at the next, or at the run's end: whoever was
@@ -11,7 +13,7 @@ import type { BlobStore } from '../ledger/blob-store.ts';
  */
 export function openCompaction(
   state: NetworkState,
-  blobs: Pick<BlobStore, 'delete'>,
+  blobs: Pick<BlobStore, 'delete' | 'get' | 'sizeOf'>,
   onError: (error: unknown) => void,
 ): (event: LoggedEvent) => void {
   /** By run: what was named and not retired yet. */
@@ -25,8 +27,24 @@ export function openCompaction(
     const due = retired.get(run.id) ?? new Set();
     retired.set(run.id, without(before, now));
     inUse.set(run.id, now);
-    const kept = new Set([...state.runs.values()].flatMap((other) => [...hashesNeeded(other), other.spec.model]));
-    for (const hash of without(due, kept)) blobs.delete(hash).catch(onError);
+    const runs = [...state.runs.values()];
+    const models = runs.flatMap(({ spec, checkpoint }) => [spec.model, checkpoint.model]);
+    const kept = new Set([...models, ...runs.flatMap((other) => [...hashesNeeded(other)])]);
+    deleteAll([...without(due, kept)], models, kept).catch(onError);
+  };
+
+  /** A model goes with its parts, but for those that a kept model has as well. */
+  const deleteAll = async (hashes: string[], models: readonly string[], kept: Set<string>): Promise<void> => {
+    const parts = await Promise.all(hashes.map(partsOf));
+    if (parts.some((named) => named.length > 0)) {
+      for (const model of new Set(models)) for (const part of await partsOf(model)) kept.add(part);
+    }
+    for (const hash of new Set([...hashes, ...parts.flat()])) if (!kept.has(hash)) await blobs.delete(hash);
+  };
+  const partsOf = async (hash: string): Promise<readonly string[]> => {
+    const size_bytes = (await blobs.sizeOf(hash)) ?? 0;
+    const bytes = size_bytes > 0 && size_bytes <= PART_BYTES ? await blobs.get(hash) : null;
+    return bytes ? partsNamedIn(bytes) : [];
   };
 
   return ({ body }) => {

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { z } from 'zod';
 import type { EventBody } from '../core/events.ts';
 import { exampleRules } from '../core/testing/example-events.ts';
-import type { AnyGame } from '../games/game.ts';
+import type { Game } from '../games/game.ts';
 import { guardGame } from '../games/guard.ts';
 import { type BlobStore, createMemoryBlobStore } from '../ledger/blob-store.ts';
 import { createMemoryLogStore } from '../ledger/log-store.ts';
@@ -21,7 +21,7 @@ const HOUR_MS = 3_600_000;
 const utf8 = new TextEncoder();
 
 /** Adds up the lengths of what is handed in. */
-const sum: AnyGame = {
+const sum: Game<unknown, null, number> = {
   ...{ name: 'sum', params: z.strictObject({}), task: () => null },
   ...{ perform: async () => null, check: () => Promise.reject(new Error('nobody judges here')) },
   evaluate: async () => ({ loss_micro: 0, tokens: 1 }),
@@ -32,7 +32,7 @@ const sum: AnyGame = {
 };
 
 /** A hub on which anybody may do anything; `broken` is a game whose merge is the test's. */
-async function openPlace(merge: AnyGame['merge'], blobs: BlobStore = createMemoryBlobStore()) {
+async function openPlace(merge: (typeof sum)['merge'], blobs: BlobStore = createMemoryBlobStore()) {
   const clock = handClock(1_000_000);
   const { pass } = clock;
   const identity = createIdentity();

@@ -1,6 +1,7 @@
 // A hub: one folder, one port. Gives a meeting place its disk, its sockets and HTTP.
 import { randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { uptime } from 'node:os';
 import { join } from 'node:path';
 import type { LoggedEvent } from '../core/events.ts';
@@ -118,12 +119,16 @@ async function startHub(
   const every_events = options.snapshot_every_events;
   const onProblem = (error: HubError): void => options.onError?.(error, 'a snapshot of the state');
   const blobs = await openFolderBlobStore(join(folder, 'blobs'));
+  const present_folder = join(folder, 'present');
+  await rm(present_folder, { recursive: true, force: true });
+  const present = await openFolderBlobStore(present_folder);
   const place = await openMeetingPlace({
     identity,
     log,
     snapshots: (beside) =>
       openSnapshots({ store, log, identity, beside, rules: RULES_VERSION, every_events, onProblem }),
     blobs,
+    present,
     clock: { ...systemClock, uptime_ms: () => uptime() * 1000 },
     randomBytes,
     limits,

@@ -3,7 +3,7 @@ import type { LoggedEvent } from '../core/events.ts';
 import { core, type StateMachine } from '../core/reduce.ts';
 import type { RunState } from '../core/state.ts';
 import type { LoadGame } from '../games/registry.ts';
-import type { BlobStore } from '../ledger/blob-store.ts';
+import { type BlobStore, createMemoryBlobStore } from '../ledger/blob-store.ts';
 import type { TransparencyLog } from '../ledger/transparency-log.ts';
 import type { Clock } from '../protocol/clock.ts';
 import { sha256Hex } from '../protocol/hash.ts';
@@ -39,6 +39,8 @@ export interface MeetingPlaceOptions {
   readonly identity: DrawingIdentity;
   readonly log: TransparencyLog;
   readonly blobs: BlobStore;
+  /** Where the present states of runs are kept between checkpoints; in memory, if nothing is said. It begins empty. */
+  readonly present?: BlobStore;
   readonly clock: Clock;
   readonly randomBytes: (length: number) => Uint8Array;
   readonly limits: ConnectionLimits;
@@ -86,7 +88,7 @@ export async function openMeetingPlace(options: MeetingPlaceOptions): Promise<Me
   const isKnown = (id: string): boolean => isKnownKey(state, id);
   const unnamed = unnamedBlobs(isKnown);
   const put = (bytes: Uint8Array) => unnamed.holding([sha256Hex(bytes)], () => blobs.put(bytes));
-  const models = openModels({ ...blobs, put }, options.loadGame);
+  const models = openModels({ ...blobs, put }, options.present ?? createMemoryBlobStore(), options.loadGame);
   const rates = openRateLimits(clock, options.rates);
   const policy = options.runs ?? openRunPolicy('anybody', new Set());
   const onTickError = (error: unknown): void => onError(error, 'the clock of empty runs');

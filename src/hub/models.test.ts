@@ -15,7 +15,7 @@ test('settings of more than a mebibyte are refused unread', async () => {
       return blobs.get(hash);
     },
   };
-  const models = openModels(watched);
+  const models = openModels(watched, createMemoryBlobStore());
   const settings = async (size_bytes: number) => ({
     game: 'pretrain',
     params: await blobs.put(new Uint8Array(size_bytes).fill(0x20)),

@@ -4,14 +4,20 @@ import type { RoundMerged } from '../core/events/round-merged.ts';
 import { acceptedSubmissions } from '../core/rounds/judging.ts';
 import { isCheckpoint } from '../core/rounds/merging.ts';
 import type { NetworkState, RunState } from '../core/state.ts';
-import { encodeBundle } from '../games/bundle.ts';
+import { decodeBundle, encodeBundle } from '../games/bundle.ts';
 import type { AcceptedWork, AnyGame } from '../games/game.ts';
-import { catchUp, type HeldState } from '../games/history.ts';
+import { mustBe, wayTo } from '../games/history.ts';
 import { checkParamsSize, decodeParams } from '../games/params.ts';
 import { type LoadGame, loadGame } from '../games/registry.ts';
+import { checkState, mergeKept } from '../games/state.ts';
 import type { BlobStore } from '../ledger/blob-store.ts';
-import { sha256Hex } from '../protocol/hash.ts';
 import { HubError } from './errors.ts';
+
+/** A game and the blob of its settings, as a run names them. */
+export interface GameSpec {
+  readonly game: string;
+  readonly params: string;
+}
 
 /** A run's game with its settings. */
 export interface OpenGame {
@@ -21,15 +27,23 @@ export interface OpenGame {
 
 export interface Models {
   /** The game of a run that is in the log, or that wants to be. Throws GameError, HubError missing-blob. */
-  game(spec: { readonly game: string; readonly params: string }): Promise<OpenGame>;
+  game(spec: GameSpec): Promise<OpenGame>;
+  /** Throws the game's own error for work that does not have the form that it demands. */
+  checkForm(spec: GameSpec, work: Uint8Array): Promise<void>;
+  /** Reads the first state of a run, all of it. Throws HubError missing-blob, and what is wrong with it. */
+  checkFirst(spec: GameSpec, model: string): Promise<void>;
   /** Does a round's merge: the body of the event that the core expects, with its blobs already stored. */
   merge(network: NetworkState, run: RunState): Promise<RoundMerged>;
 }
 
-export function openModels(blobs: BlobStore, load: LoadGame = loadGame): Models {
+/**
+ * `present` keeps each run's newest state beside the blobs, for as long as it is the newest and no checkpoint: no state is held in memory.
+ * What is in it when this opens belongs to nobody.
+ */
+export function openModels(blobs: BlobStore, present: BlobStore, load: LoadGame = loadGame): Models {
   const games = new Map<string, Promise<OpenGame>>();
-  // Only the newest state of each run is kept: at most one model per run in memory.
-  const states = new Map<string, HeldState>();
+  /** By run: the state that was made last, and its blobs in `present`. */
+  const states = new Map<string, { readonly hash: string; readonly blobs: ReadonlySet<string> }>();
 
   const need = async (hash: string): Promise<Uint8Array> => {
     const bytes = await blobs.get(hash);
@@ -37,7 +51,7 @@ export function openModels(blobs: BlobStore, load: LoadGame = loadGame): Models 
     return bytes;
   };
 
-  const game = (spec: { readonly game: string; readonly params: string }): Promise<OpenGame> => {
+  const game = (spec: GameSpec): Promise<OpenGame> => {
     const key = `${spec.game}:${spec.params}`;
     let open = games.get(key);
     if (!open) {
@@ -52,14 +66,51 @@ export function openModels(blobs: BlobStore, load: LoadGame = loadGame): Models 
     return open;
   };
 
-  const present = async (run: RunState): Promise<unknown> => {
-    const { game: loaded, params } = await game(run.spec);
-    const state = await catchUp(loaded, params, run, states.get(run.id) ?? null, need);
-    states.set(run.id, state);
-    return state.state;
+  const fetch = async (hash: string): Promise<Uint8Array> => (await present.get(hash)) ?? need(hash);
+
+  /** Makes a state known as the newest of its run, and forgets the one before. */
+  const keep = async (run: string, hash: string, made: ReadonlySet<string>): Promise<void> => {
+    const before = states.get(run)?.blobs ?? new Set();
+    states.set(run, { hash, blobs: made });
+    await drop(before);
   };
 
-  const merge = async (network: NetworkState, run: RunState): Promise<RoundMerged> => {
+  /** Deletes what no run's newest state is made of. */
+  const drop = async (hashes: ReadonlySet<string>): Promise<void> => {
+    const used = new Set([...states.values()].flatMap((state) => [...state.blobs]));
+    for (const hash of hashes) if (!used.has(hash)) await present.delete(hash);
+  };
+
+  /** The state after more work, stored here or, where it is a checkpoint, with the blobs. */
+  const step = async (run: RunState, before: string, works: readonly AcceptedWork[], checkpoint: boolean) => {
+    const { game: loaded, params } = await game(run.spec);
+    const made = new Set<string>();
+    const put = async (bytes: Uint8Array): Promise<string> => {
+      const hash = await (checkpoint ? blobs : present).put(bytes);
+      if (!checkpoint) made.add(hash);
+      return hash;
+    };
+    try {
+      const hash = await mergeKept(loaded, params, before, works, { fetch, put });
+      await keep(run.id, hash, made);
+      return hash;
+    } catch (error) {
+      await drop(made);
+      throw error;
+    }
+  };
+
+  /** Makes the run's present state, unless it is there: after a start, from the last checkpoint. */
+  const catchUp = async (run: RunState): Promise<void> => {
+    const { merges, from } = wayTo(run, states.get(run.id)?.hash ?? null);
+    let hash = from;
+    for (const merged of merges) {
+      hash = await step(run, hash, decodeBundle(await need(merged.bundle)), false);
+      mustBe(merged, hash);
+    }
+  };
+
+  const mergeNow = async (network: NetworkState, run: RunState): Promise<RoundMerged> => {
     const accepted = acceptedSubmissions(network, run).map(({ submission }) => submission);
     const base = {
       type: 'round.merged' as const,
@@ -70,20 +121,31 @@ export function openModels(blobs: BlobStore, load: LoadGame = loadGame): Models 
       accepted: accepted.map(({ id }) => id),
     };
     if (accepted.length === 0) return { ...base, model: run.model, bundle: null, checkpoint: false };
-    const { game: loaded, params } = await game(run.spec);
-    const state = await present(run);
+    await catchUp(run);
     const works: AcceptedWork[] = await Promise.all(
       accepted.map(async ({ body }) => ({ work: await need(body.work), weight: body.steps })),
     );
-    const next = loaded.merge(params, state, works);
-    const encoded = loaded.encodeState(params, next);
-    const model = sha256Hex(encoded);
     const bundle = await blobs.put(encodeBundle(works));
     const checkpoint = isCheckpoint(run, { bundle });
-    if (checkpoint) await blobs.put(encoded);
-    states.set(run.id, { hash: model, state: next });
-    return { ...base, model, bundle, checkpoint };
+    return { ...base, model: await step(run, run.model, works, checkpoint), bundle, checkpoint };
   };
 
-  return { game, merge };
+  /** One after the other: a part that two runs have in common must not be dropped by one while the other makes it. */
+  let merging: Promise<unknown> = Promise.resolve();
+  return {
+    game,
+    async checkForm(spec, work) {
+      const { game: loaded, params } = await game(spec);
+      loaded.checkForm(params, work);
+    },
+    async checkFirst(spec, model) {
+      const { game: loaded, params } = await game(spec);
+      await checkState(loaded, params, model, need);
+    },
+    merge(network, run) {
+      const merged = merging.then(() => mergeNow(network, run));
+      merging = merged.catch(() => {});
+      return merged;
+    },
+  };
 }

@@ -19,8 +19,8 @@ export function openNamedBlobs(
     for (const hash of blobsNamedBy(body)) unnamed.named(hash);
     compact(event);
     if (body.type !== 'run.created') return;
-    // The pieces of its text are named by no event, but through its settings.
-    namedThrough(blobs, [body.params], unnamed.of(author))
+    // The pieces of its text and its model are named by no event, but through its settings and its manifest.
+    namedThrough(blobs, [body.params, body.model], unnamed.of(author))
       .then((hashes) => hashes.forEach((hash) => void unnamed.named(hash)))
       .catch((error) => onError(error, 'run.created'));
   };

@@ -1,7 +1,7 @@
 // Deletes uploads that no event has come to name: whoever uploads and never says what for shall not fill a hub's disk.
 //
-// A blob stays when an event names it, when the settings or the first model of a run name it, or when a blob does that these name: a run's
-// manifest of its text is named by the settings, the pieces of text by the manifest.
+// A blob stays when an event names it, when the settings or a kept model of a run name it, or when a blob does that these name: a run's
+// manifest of its text is named by the settings, the pieces of text by the manifest; a model's manifest names its parts.
 
 import { decodeEvent } from '../core/codec.ts';
 import { blobsNamedBy } from '../core/events.ts';
@@ -92,9 +92,9 @@ export async function sweepUnnamed(options: SweepOptions, signal?: AbortSignal):
   const watch = unnamed.watch();
   try {
     const { all, old } = await listBlobs(options);
-    if (old.size > 0) await leaveOutLog(options, old, signal);
+    const models = old.size > 0 ? await leaveOutLog(options, old, signal) : [];
     const runs = state.runs.size;
-    const roots = [...state.runs.values()].flatMap(({ spec }) => [spec.params, spec.model]);
+    const roots = [...state.runs.values()].flatMap(({ spec }) => [spec.params, spec.model]).concat(models);
     if (old.size > 0) for (const hash of await namedThrough(blobs, roots, all)) old.delete(hash);
     const deleted: string[] = [];
     for (const hash of old) {
@@ -133,17 +133,21 @@ async function listBlobs(options: SweepOptions): Promise<{ all: Set<string>; old
   return { all, old };
 }
 
-/** Takes out what the events of the log name, a page at a time, so that the hub goes on meanwhile. */
-async function leaveOutLog({ log, clock }: SweepOptions, old: Set<string>, signal?: AbortSignal): Promise<void> {
+/** Takes out what the events of the log name, a page at a time, so that the hub goes on meanwhile; resolves with the checkpoints among it. */
+async function leaveOutLog({ log, clock }: SweepOptions, old: Set<string>, signal?: AbortSignal): Promise<string[]> {
   const { size } = log;
+  const models: string[] = [];
   for (let from = 0; from < size && !signal?.aborted; from += PAGE) {
     for (const bytes of log.read(from, Math.min(size, from + PAGE))) {
       // The hub has verified every signature before it wrote the event.
-      for (const hash of blobsNamedBy(decodeEvent(bytes, { verify_signature: false }).body)) old.delete(hash);
+      const { body } = decodeEvent(bytes, { verify_signature: false });
+      for (const hash of blobsNamedBy(body)) old.delete(hash);
+      if (body.type === 'round.merged' && body.checkpoint) models.push(body.model);
     }
     await sleep(clock, 0);
   }
   if (signal?.aborted) old.clear(); // what was not read may name any of them
+  return models;
 }
 
 /** Which of the known hashes stand in blobs that events name, and in blobs that stand in those: a run's settings name its manifest, that its text. */

@@ -2,14 +2,17 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { encodeModel } from './checkpoint.ts';
+import { sha256Hex } from '../protocol/hash.ts';
+import { modelFile, modelTensors } from './checkpoint.ts';
 import type { LlamaConfig, Weights } from './config.ts';
 import { configFromJson } from './config-json.ts';
 import { ModelError } from './errors.ts';
 import { folderTexts } from './folder-texts.ts';
+import { writeParts } from './parts.ts';
 import { readJson, readText } from './read-json.ts';
+import { encodeModelManifest } from './tensor-manifest.ts';
 import { type Tokenizer, type TokenizerConfig, tokenizerFromJson } from './tokenizer.ts';
-import { readWeights } from './weight-files.ts';
+import { readWeights, weightsIn } from './weight-files.ts';
 
 /** A model with everything that is needed to use it. `tokenizer` is null when the folder has none. */
 export interface StoredModel {
@@ -19,12 +22,12 @@ export interface StoredModel {
 }
 
 /** Writes a file so that readers see the old one or the new one, never a part, also after a power cut. */
-async function writeAtomically(path: string, contents: Uint8Array | string): Promise<void> {
+async function writeAtomically(path: string, pieces: Iterable<Uint8Array | string>): Promise<void> {
   const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
   try {
     const file = await open(temporary, 'wx');
     try {
-      await file.writeFile(contents);
+      for (const piece of pieces) await file.writeFile(piece);
       await file.sync();
     } finally {
       await file.close();
@@ -38,7 +41,7 @@ async function writeAtomically(path: string, contents: Uint8Array | string): Pro
 
 /**
  * Writes a model as `transformers` loads it with AutoModelForCausalLM and AutoTokenizer: config.json, generation_config.json,
- * model.safetensors (the canonical blob), tokenizer.json and tokenizer_config.json. Each file appears whole or not at all.
+ * model.safetensors, tokenizer.json and tokenizer_config.json. Each file appears whole or not at all.
  * Returns the paths. Throws ModelError `wrong-weights`, or `bad-tokenizer` when its ids exceed the model's vocabulary.
  */
 export async function exportModel(
@@ -46,9 +49,12 @@ export async function exportModel(
   { config, weights, tokenizer }: { config: LlamaConfig; weights: Weights; tokenizer: Tokenizer },
 ): Promise<string[]> {
   const texts = folderTexts(config, tokenizer);
-  const files: [string, Uint8Array | string][] = [['model.safetensors', encodeModel(config, weights)], ...texts];
+  const files: [string, Iterable<Uint8Array | string>][] = [
+    ['model.safetensors', modelFile(config, weights)],
+    ...texts.map(([name, text]): [string, string[]] => [name, [text]]),
+  ];
   await mkdir(dir, { recursive: true });
-  for (const [name, contents] of files) await writeAtomically(join(dir, name), contents);
+  for (const [name, pieces] of files) await writeAtomically(join(dir, name), pieces);
   return files.map(([name]) => join(dir, name));
 }
 
@@ -70,11 +76,22 @@ export async function importModel(dir: string, limit_bytes?: number): Promise<St
   }
 }
 
-/** As importModel; errors name the file, but not its folder. */
-async function readModel(dir: string, limit_bytes?: number): Promise<StoredModel> {
+/** The name in the network of the model in a folder, in whatever dtype its files are. Throws ModelError as importModel does. */
+export async function nameOfFolder(dir: string): Promise<string> {
+  const config = await readConfig(dir);
+  const hashOf = async (bytes: Uint8Array): Promise<string> => sha256Hex(bytes);
+  return hashOf(encodeModelManifest(await writeParts(modelTensors(config), weightsIn(dir, config), hashOf)));
+}
+
+async function readConfig(dir: string): Promise<LlamaConfig> {
   const stored = await readJson(join(dir, 'config.json'));
   if (stored === null) throw new ModelError('missing-file', 'config.json is missing', { name: 'config.json' });
-  const config = configFromJson(stored);
+  return configFromJson(stored);
+}
+
+/** As importModel; errors name the file, but not its folder. */
+async function readModel(dir: string, limit_bytes?: number): Promise<StoredModel> {
+  const config = await readConfig(dir);
   const weights = await readWeights(dir, config, limit_bytes);
   const json = await readText(join(dir, 'tokenizer.json'));
   if (json === null) return { config, weights, tokenizer: null };

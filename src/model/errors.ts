@@ -13,8 +13,10 @@ export type ModelErrorCode =
   | 'wrong-weights'
   | 'bad-config'
   | 'bad-tokenizer'
-  /** A folder's signed manifest is not in its form, or its files cannot be listed. */
+  /** A manifest is not in its form: a model's, or a folder's signed one, whose files cannot be listed. */
   | 'bad-manifest'
+  /** A model's parts are not those that its tensors fill: too many, too few, of another length. */
+  | 'wrong-parts'
   | 'bad-signature'
   /** Files differ from the signed manifest; `details` names them. */
   | 'changed-files'

@@ -1,6 +1,7 @@
 // The safetensors format of Hugging Face: 8 bytes of header length, a JSON header, then raw little-endian tensors.
 // https://huggingface.co/docs/safetensors — "Format". Ours are float32 and in a given order, so that equal weights are equal bytes.
 
+import { type Dtype, decodeValues, encodeValues, widthOf } from './dtypes.ts';
 import { ModelError } from './errors.ts';
 import { duplicateKey } from './safetensors-json.ts';
 
@@ -26,29 +27,8 @@ export interface DecodedArray {
   readonly data: Float32Array;
 }
 
-/** How the bytes of each readable dtype become float32. F16 and BF16 are subsets of float32, so nothing is lost. */
-const READERS: Readonly<Record<string, { readonly bytes: number; read(raw: Uint8Array): Float32Array }>> = {
-  F32: { bytes: 4, read: (raw) => new Float32Array(ordered(raw, 4).buffer) },
-  F16: { bytes: 2, read: (raw) => Float32Array.from(new Float16Array(ordered(raw, 2).buffer)) },
-  BF16: { bytes: 2, read: readBfloat16 },
-};
-
-const LITTLE_ENDIAN = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
-
-/** A copy of little-endian words in this machine's own byte order, aligned for a typed array. */
-function ordered(raw: Uint8Array, word_bytes: number): Uint8Array<ArrayBuffer> {
-  const copy = new Uint8Array(raw);
-  if (!LITTLE_ENDIAN) for (let i = 0; i < copy.length; i += word_bytes) copy.subarray(i, i + word_bytes).reverse();
-  return copy;
-}
-
-/** bfloat16 is the upper half of a float32. */
-function readBfloat16(raw: Uint8Array): Float32Array {
-  const halves = new Uint16Array(ordered(raw, 2).buffer);
-  const words = new Uint32Array(halves.length);
-  for (let i = 0; i < halves.length; i++) words[i] = halves[i] << 16;
-  return new Float32Array(words.buffer);
-}
+/** The readable dtypes: F16 and BF16 are subsets of float32, so nothing is lost. */
+const READABLE: Readonly<Record<string, Dtype>> = { F32: 'f32', F16: 'f16', BF16: 'bf16' };
 
 const corrupt = (fact: string, details = {}) => new ModelError('corrupt-file', `safetensors: ${fact}`, details);
 
@@ -111,7 +91,7 @@ export function encodeSafetensors(
     if (data.length !== elements(name, shape)) {
       throw corrupt(`"${name}" has ${data.length} values for the shape [${shape.join(', ')}]`, { name });
     }
-    file.set(ordered(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), 4), offset);
+    file.set(encodeValues('f32', data), offset);
     offset += data.byteLength;
   }
   return file;
@@ -120,15 +100,10 @@ export function encodeSafetensors(
 /** A tensor of a file: what it is, and where its bytes lie after the header. */
 export interface HeaderEntry {
   readonly name: string;
-  readonly dtype: string;
+  readonly dtype: Dtype;
   readonly shape: readonly number[];
   readonly start: number;
   readonly end: number;
-}
-
-/** The float32 values of a tensor's bytes, or of a piece of them. */
-export function decodeValues(dtype: string, bytes: Uint8Array): Float32Array {
-  return READERS[dtype].read(bytes);
 }
 
 function parseEntry(name: string, value: unknown, data_bytes: number): HeaderEntry {
@@ -136,9 +111,9 @@ function parseEntry(name: string, value: unknown, data_bytes: number): HeaderEnt
   if (typeof dtype !== 'string' || !Array.isArray(shape) || !Array.isArray(data_offsets) || data_offsets.length !== 2) {
     throw corrupt(`"${name}" lacks a dtype, a shape or two data_offsets`, { name });
   }
-  const reader = Object.hasOwn(READERS, dtype) ? READERS[dtype] : undefined;
-  if (!reader) {
-    const known = Object.keys(READERS).join(', ');
+  const readable = Object.hasOwn(READABLE, dtype) ? READABLE[dtype] : undefined;
+  if (!readable) {
+    const known = Object.keys(READABLE).join(', ');
     throw new ModelError('unsupported', `safetensors: "${name}" is ${dtype}, expected one of ${known}`, {
       name,
       dtype,
@@ -148,13 +123,13 @@ function parseEntry(name: string, value: unknown, data_bytes: number): HeaderEnt
   if (!Number.isSafeInteger(start) || !Number.isSafeInteger(end) || start < 0 || end < start || end > data_bytes) {
     throw corrupt(`"${name}" lies at [${start}, ${end}] of ${data_bytes} data bytes`, { name });
   }
-  const expected = elements(name, shape) * reader.bytes;
+  const expected = elements(name, shape) * widthOf(readable);
   if (end - start !== expected) {
     throw corrupt(`"${name}" (${dtype} [${shape.join(', ')}]) needs ${expected} bytes and has ${end - start}`, {
       name,
     });
   }
-  return { name, dtype, shape, start, end };
+  return { name, dtype: readable, shape, start, end };
 }
 
 /** The length of the header that follows `prefix`, in a file of so many bytes. Throws ModelError `corrupt-file`, `too-large`. */

@@ -4,11 +4,12 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { firstIssue } from '../errors.ts';
 import { sizeOf } from '../tensor/shape.ts';
-import { checkFinite } from './checkpoint.ts';
 import { type LlamaConfig, parameterSpecs, type Weights } from './config.ts';
+import { decodeValues } from './dtypes.ts';
 import { ModelError } from './errors.ts';
+import { checkFinite } from './parts.ts';
 import { readJson } from './read-json.ts';
-import { decodeValues, type HeaderEntry, headerLength, PREFIX_BYTES, parseHeader } from './safetensors.ts';
+import { type HeaderEntry, headerLength, PREFIX_BYTES, parseHeader } from './safetensors.ts';
 
 const ONE_FILE = 'model.safetensors';
 const INDEX_FILE = 'model.safetensors.index.json';
@@ -31,31 +32,37 @@ interface OpenFile {
   readonly data_start: number;
 }
 
-/**
- * The weights that `config` names, of a folder that transformers has saved in one file or several, as float32.
- * More than `limit_bytes` of them are refused before any is read. Throws ModelError `missing-file`, `corrupt-file`, `unsupported` (a dtype, another format), `too-large`, `wrong-weights`.
- */
+/** All that weightsIn yields, by name. More than `limit_bytes` of float32 are refused before any is read: ModelError `too-large`. */
 export async function readWeights(
   dir: string,
   config: LlamaConfig,
   limit_bytes = Number.POSITIVE_INFINITY,
 ): Promise<Weights> {
-  const size_bytes = parameterSpecs(config).reduce((sum, { shape }) => sum + 4 * sizeOf(shape), 0);
+  const specs = parameterSpecs(config);
+  const size_bytes = specs.reduce((sum, { shape }) => sum + 4 * sizeOf(shape), 0);
   if (size_bytes > limit_bytes) {
     const fact = `the weights take ${gigabytes(size_bytes)} in float32, at most ${gigabytes(limit_bytes)} are taken`;
     throw new ModelError('too-large', fact, { size_bytes, limit_bytes });
   }
+  const weights = new Map<string, Float32Array>();
+  for await (const data of weightsIn(dir, config)) weights.set(specs[weights.size].name, data);
+  return weights;
+}
+
+/**
+ * The weights that `config` names, of a folder that transformers has saved in one file or several, as float32, in the order of `parameterSpecs`.
+ * Throws ModelError `missing-file`, `corrupt-file`, `unsupported` (a dtype, another format), `too-large`, `wrong-weights`.
+ */
+export async function* weightsIn(dir: string, config: LlamaConfig): AsyncGenerator<Float32Array> {
   const files: OpenFile[] = [];
   try {
     const tensors = await openTensors(dir, files);
     checkNames(config, tensors);
-    const weights = new Map<string, Float32Array>();
     for (const { name } of parameterSpecs(config)) {
       const data = await readTensor(tensors.get(name)!);
       checkFinite(name, data);
-      weights.set(name, data);
+      yield data;
     }
-    return weights;
   } finally {
     await Promise.all(files.map(({ handle }) => handle.close()));
   }

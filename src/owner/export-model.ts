@@ -2,6 +2,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openBlobFolder } from '#blob-folder';
+import { hasTensors } from '../games/game.ts';
 import { catchUp } from '../games/history.ts';
 import { decodeParams } from '../games/params.ts';
 import { PretrainParamsSchema } from '../games/pretrain.ts';
@@ -109,8 +110,8 @@ export async function exportState(
   onTransfer?: OnTransfer,
 ): Promise<TakenState | null> {
   const { view, blobs } = await openRun(url, wanted, folder, onTransfer);
-  if (view.game === 'pretrain') return null;
   const game = await loadGame(view.game);
+  if (hasTensors(game)) return null;
   const params = decodeParams(game, await blobs.fetch(view.params));
   const held = await catchUp(game, params, view, null, blobs.fetch);
   const file = join(target, 'state.bin');

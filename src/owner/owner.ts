@@ -8,8 +8,7 @@ import type { AnyGame } from '../games/game.ts';
 import { decodeParams } from '../games/params.ts';
 import type { PretrainParams } from '../games/pretrain.ts';
 import { loadGame } from '../games/registry.ts';
-import { DEFAULT_MAX_BLOB_BYTES } from '../ledger/blob-store.ts';
-import { encodeModel } from '../model/checkpoint.ts';
+import { keepState } from '../games/state.ts';
 import type { LlamaConfigInput, Weights } from '../model/config.ts';
 import { initialWeights } from '../model/init.ts';
 import { openPeerBlobs, type Transfer, transferTeller } from '../peer/blobs.ts';
@@ -21,9 +20,6 @@ import { PeerError } from '../protocol/peer-errors.ts';
 import { DataError } from '../training/corpus-errors.ts';
 import { type PreparedDataset, prepareDataset, storeDataset, type TextsToLearn } from '../training/dataset.ts';
 import { type DatasetManifest, encodeManifest } from '../training/shards.ts';
-
-/** A run's first model is one blob of float32 weights. */
-export const MOST_MODEL_BYTES = DEFAULT_MAX_BLOB_BYTES;
 
 /** What a run learns from and what it trains. */
 export interface RunPlan extends TextsToLearn {
@@ -99,6 +95,7 @@ export async function createRun(url: string, identity: Identity, folder: string,
   const params = new TextEncoder().encode(JSON.stringify({ ...options.training, model, dataset: manifest }));
   const { ancestor } = options;
   if (!ancestor) say('uploading the first model');
+  const game = await loadGame('pretrain');
   const weights = (): Weights => options.weights ?? initialWeights(model, options.seed);
   const event = await signEvent(identity, {
     type: 'run.created',
@@ -106,10 +103,10 @@ export async function createRun(url: string, identity: Identity, folder: string,
     name: options.name,
     game: 'pretrain',
     params: await blobs.upload(params),
-    model: ancestor?.model ?? (await blobs.upload(encodeModel(model, weights()))),
+    model: ancestor?.model ?? (await keepState(game, prepared.params, weights(), blobs.upload)),
     ...(ancestor && { ancestor }),
     ...options.schedule,
-    rules: withFirstWork(options.schedule.rules, await loadGame('pretrain'), prepared.params),
+    rules: withFirstWork(options.schedule.rules, game, prepared.params),
     created_ms: Date.now(),
   });
   return sendEvent(url, event);
@@ -137,7 +134,7 @@ export async function createGameRun(
   const event = await signEvent(identity, {
     ...{ type: 'run.created', version: 1, name, game: game.name, created_ms: Date.now() },
     params: await blobs.upload(new TextEncoder().encode(JSON.stringify(params))),
-    model: await blobs.upload(game.encodeState(params, game.first(params))),
+    model: await keepState(game, params, game.first(params), blobs.upload),
     ...schedule,
     rules: withFirstWork(schedule.rules, game, params),
   });

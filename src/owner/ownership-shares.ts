@@ -1,6 +1,4 @@
 // shares.json and log-checkpoint.txt beside an exported model: who made it, from which run, as the hub stated it in its signed log.
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -9,6 +7,7 @@ import { OwnershipError } from '../audit/ownership-errors.ts';
 import { replayLog } from '../audit/ownership-log.ts';
 import { CORE_LIMITS } from '../core/limits.ts';
 import { type ShareRow, shareTable, verifyTable } from '../core/shares/share-table.ts';
+import { nameOfFolder } from '../model/checkpoint-folder.ts';
 import { signFolder, type VerifiedFolder, verifyFolder } from '../model/manifest.ts';
 import type { Identity } from '../protocol/identity.ts';
 import { count, hash } from '../protocol/schemas.ts';
@@ -102,7 +101,7 @@ export async function checkFolder(dir: string): Promise<CheckedFolder> {
   const folder = await verifyFolder(dir);
   if (!folder.files.has(SHARES_FILE)) return { ...folder, shares: null, stated: false };
   const shares = await readShares(join(dir, SHARES_FILE));
-  const weights = await hashFile(join(dir, WEIGHTS_FILE));
+  const weights = await nameOfFolder(dir);
   if (weights !== shares.model) {
     throw new OwnershipError(
       'wrong-claim',
@@ -146,14 +145,4 @@ async function readShares(path: string): Promise<SharesFile> {
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   throw new OwnershipError('malformed', `${SHARES_FILE}: ${issue.path.join('.') || 'the whole'}: ${issue.message}`);
-}
-
-async function hashFile(path: string): Promise<string> {
-  const hasher = createHash('sha256');
-  try {
-    for await (const chunk of createReadStream(path)) hasher.update(chunk as Buffer);
-  } catch {
-    throw new OwnershipError('malformed', `${WEIGHTS_FILE} cannot be read`);
-  }
-  return hasher.digest('hex');
 }

@@ -10,6 +10,7 @@ import type { Device } from '../games/game.ts';
 import { AFRESH, decodeCarried } from '../games/pretrain/carried.ts';
 import { decodeWork, type PretrainWork } from '../games/pretrain/work.ts';
 import { game } from '../games/pretrain.ts';
+import { mergeState } from '../games/state.ts';
 import { drawerCompliance } from '../games/testing/drawer-compliance.ts';
 import { type PretrainExample, pretrainExample, round } from '../games/testing/example-pretrain.ts';
 import { watchedFolder } from '../ledger/testing/power-cut.ts';
@@ -117,7 +118,7 @@ describe('a pre-training worker that is started again', () => {
     const before = device(folder);
     const running = new AbortController().signal;
     const first = (await game.perform(game.task(params, round(0), 'worker', weights), before, running))!;
-    const merged = game.merge(params, weights, [{ work: first.work, weight: 1 }]);
+    const merged = mergeState(game, params, weights, [{ work: first.work, weight: 1 }]);
     const next = game.task(params, round(1, { last: example.bundleOf(first) }), 'worker', merged);
     return decodeWork((await game.perform(next, await between(folder, before), running))!.work);
   };

@@ -7,9 +7,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, beforeEach, describe, test } from 'node:test';
 import { type WebSocket, WebSocketServer } from 'ws';
-import { encodeModel } from '../model/checkpoint.ts';
 import { LlamaConfigSchema } from '../model/config.ts';
 import { initialWeights } from '../model/init.ts';
+import { modelBlobs } from '../model/testing/model-blobs.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import { createIdentity } from '../protocol/identity.ts';
@@ -245,7 +245,7 @@ const config = LlamaConfigSchema.parse({
   num_hidden_layers: 1,
   num_attention_heads: 1,
 });
-const model = encodeModel(config, initialWeights(config, 'test'));
+const model = await modelBlobs(config, initialWeights(config, 'test'));
 const params = new TextEncoder().encode(
   JSON.stringify({
     model: config,
@@ -260,7 +260,7 @@ const params = new TextEncoder().encode(
 );
 
 function view(): RunView {
-  const hash = sha256Hex(model);
+  const hash = model.id;
   const checkpoint = { merged_rounds: 0, model: hash };
   return exampleView({ run: RUN, name: 'a trap', params: sha256Hex(params), seed: RUN, model: hash, checkpoint });
 }
@@ -315,21 +315,25 @@ describe('a worker', () => {
   };
 
   test('that is given a wrong model says so, trains nothing, and leaves when asked', async () => {
-    const wrong = new Map([[sha256Hex(model), new Uint8Array(10)]]);
+    const wrong = new Map([[model.id, new Uint8Array(10)]]);
     const problem = await problemWith(view(), [params], wrong);
     assert.equal(problem.code, 'bad-blob');
   });
 
   test('that is given a list of merges that leads elsewhere', async () => {
-    const problem = await problemWith({ ...view(), model: 'd'.repeat(64) }, [params, model]);
+    const problem = await problemWith({ ...view(), model: 'd'.repeat(64) }, [params, ...model.blobs.values()]);
     assert.equal(problem.code, 'no-way');
     assert.match(problem.message, /expected merges up to model d{64}, the list ends at [0-9a-f]{64}/);
   });
 
   test('that is given merges whose bundle is garbage', async () => {
     const garbage = Uint8Array.of(1, 2, 3);
-    const recent = [{ round: 0, parent: sha256Hex(model), bundle: sha256Hex(garbage), model: 'd'.repeat(64) }];
-    const problem = await problemWith({ ...view(), recent, model: 'd'.repeat(64) }, [params, model, garbage]);
+    const recent = [{ round: 0, parent: model.id, bundle: sha256Hex(garbage), model: 'd'.repeat(64) }];
+    const problem = await problemWith({ ...view(), recent, model: 'd'.repeat(64) }, [
+      params,
+      ...model.blobs.values(),
+      garbage,
+    ]);
     assert.equal(problem.code, 'bad-bundle');
   });
 

@@ -8,9 +8,10 @@ import { count, hash, role } from './schemas.ts';
 /**
  * The version of this protocol: of the messages, and of the events in them, which either side refuses where it does not know them. It rises
  * with each change that the other side must know. A peer of another version is told so and sent away.
- * 2: draws, appeals and contests; heads of the log in events. 3: rules that bound a first work, and views that say so.
+ * 2: draws, appeals and contests; heads of the log in events. 3: rules that bound a first work, and views that say so. 4: a model's hash
+ * is that of its manifest.
  */
-export const PROTOCOL_VERSION = 3;
+export const PROTOCOL_VERSION = 4;
 
 /** What is wrong where hub and peer are of different versions, in words: who is older, and what that side can do. */
 export function otherVersion(versions: { readonly hub: number; readonly peer: number }): string {
@@ -26,7 +27,7 @@ export const WIRE_LIMITS = {
   message_bytes: 1 << 20, // from a hub: a status with thousands of peers stays below 1 MiB
   from_peer_bytes: 70_000, // a peer sends nothing larger than one event, and its frame takes 40 bytes
   from_peer_fields: 32, // of all lists and maps in it together; the largest message of a peer has 12
-  blob_bytes: 1 << 30, // a model of 250M float32 parameters
+  blob_bytes: 1 << 30, // a round's work of 60,000 workers on a small model, or of 200 on one of 300M parameters; models come in parts
   event_bytes: 65_535, // C2SP tlog-tiles: entries carry a 16-bit length
   rounds_between_checkpoints: 1000, // the longest way from a checkpoint to the present model
 } as const;

@@ -9,6 +9,7 @@ import { CodedError } from '../errors.ts';
 import { GameError, type GameErrorCode } from '../games/errors.ts';
 import { withFirstWork } from '../games/first-work.ts';
 import type { AnyGame, Claim, Round } from '../games/game.ts';
+import { keepState } from '../games/state.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import { sha256Hex, utf8 } from '../protocol/hash.ts';
 import type { DrawingIdentity, Identity } from '../protocol/identity.ts';
@@ -110,7 +111,7 @@ export class ArenaNetwork {
     const { id } = await this.must(this.owner, {
       ...{ type: 'run.created', version: 1, name: 'arena', game: game.name, rounds, rules, created_ms: 0 },
       params: this.put(utf8(JSON.stringify(params))),
-      model: this.put(game.encodeState(params, first)),
+      model: await keepState(game, params, first, async (bytes) => this.put(bytes)),
       ...{ round_ms: ROUND_MS, judging_ms: ROUND_MS, min_workers: 1, checkpoint_every: 1000 },
     });
     this.run = this.state.runs.get(id)!;

@@ -7,6 +7,7 @@ import { awaitsDraw, roundDrawn } from '../core/rounds/panel.ts';
 import { mayStateShares, statementOf } from '../core/shares/share-table.ts';
 import { encodeBundle } from '../games/bundle.ts';
 import type { AcceptedWork } from '../games/game.ts';
+import { hashOfState, mergeState } from '../games/state.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import { ArenaComings } from './arena-comings.ts';
 import { ArenaJudging } from './arena-judging.ts';
@@ -170,8 +171,8 @@ class Arena extends ArenaNetwork {
     let bundle: string | null = null;
     if (works.length > 0) {
       watch?.({ what: 'merge', who: 'hub' });
-      this.present = game.merge(params, this.present, works);
-      model = sha256Hex(game.encodeState(params, this.present));
+      this.present = mergeState(game, params, this.present, works);
+      model = await hashOfState(game, params, this.present);
       watch?.(null);
       bundle = this.put(encodeBundle(works));
       this.merged_before = works.map(({ work }) => work);

@@ -2,7 +2,8 @@
 // in the source itself are in planted-faults.ts.
 import { core, type StateMachine } from '../core/reduce.ts';
 import type { NetworkState } from '../core/state.ts';
-import type { AnyGame } from '../games/game.ts';
+import type { AcceptedWork, AnyGame } from '../games/game.ts';
+import { mergeState } from '../games/state.ts';
 import type { MeetingPlace } from '../hub/meeting-place.ts';
 import type { Clock } from '../protocol/clock.ts';
 import { sha256Hex } from '../protocol/hash.ts';
@@ -78,9 +79,10 @@ export const BUGS: readonly Bug[] = [
     seed: 3,
     game: (game, disk) => ({
       ...game,
-      merge(params, state, accepted) {
+      merge(params: unknown, state: unknown, accepted: readonly AcceptedWork[]) {
         const arrival = (work: Uint8Array): number => disk.arrivals.get(sha256Hex(work)) ?? 0;
-        return game.merge(
+        return mergeState(
+          game,
           params,
           state,
           [...accepted].sort((a, b) => arrival(a.work) - arrival(b.work)),

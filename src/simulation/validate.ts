@@ -5,6 +5,7 @@ import { encodeBundle } from '../games/bundle.ts';
 import type { AnyGame, Claim, Device, Judging, Round } from '../games/game.ts';
 import { memoryDrawer } from '../games/memory-drawer.ts';
 import { decodeParams } from '../games/params.ts';
+import { hashOfState, keepState, mergeState, readState } from '../games/state.ts';
 import { sha256Hex, utf8 } from '../protocol/hash.ts';
 import { seededRandom } from '../protocol/random.ts';
 import type { Runtime } from '../tensor/runtime.ts';
@@ -86,21 +87,29 @@ async function settings(promise: Hold, { game, params }: GameSetup): Promise<boo
 async function states(promise: Hold, { game, params, first }: GameSetup): Promise<boolean> {
   const begun = await promise('first', 'the same first state whenever it is asked', async () => {
     if (!game.first) return null; // brought by the run's owner
-    return sameBytes(game.encodeState(params, first), game.encodeState(params, game.first(params)));
+    return sameState(await hashOfState(game, params, first), await hashOfState(game, params, game.first(params)));
   });
   return begun && (await survives(promise, { game, params }, first, 'the first state'));
 }
 
 const survives = (promise: Hold, { game, params }: Played, state: unknown, which: string): Promise<boolean> =>
   promise('encodeState', `${which} as bytes that decodeState and encodeState turn into the same bytes`, async () => {
-    const bytes = game.encodeState(params, state);
-    return sameBytes(bytes, game.encodeState(params, game.decodeState(params, bytes)));
+    const { hash, read } = await kept(game, params, state);
+    return sameState(hash, await hashOfState(game, params, await read()));
   });
 
-const sameBytes = (expected: Uint8Array, got: Uint8Array): string | null =>
-  Buffer.compare(expected, got) === 0
-    ? null
-    : `${got.length} bytes ${sha256Hex(got).slice(0, 12)} instead of ${expected.length} bytes ${sha256Hex(expected).slice(0, 12)}`;
+/** A state's hash, and a way to read it again. */
+async function kept(game: AnyGame, params: unknown, state: unknown) {
+  const blobs = new Map<string, Uint8Array>();
+  const hash = await keepState(game, params, state, async (bytes) => {
+    blobs.set(sha256Hex(bytes), bytes.slice());
+    return sha256Hex(bytes);
+  });
+  return { hash, read: () => readState(game, params, hash, async (name) => blobs.get(name)!) };
+}
+
+const sameState = (expected: string, got: string): string | null =>
+  expected === got ? null : `the state ${got.slice(0, 12)} instead of ${expected.slice(0, 12)}`;
 
 interface Played {
   readonly game: AnyGame;
@@ -130,17 +139,17 @@ async function playRound(options: Playing, before: Before): Promise<Omit<Before,
     await garbage(options, before, claims.get(ADA) ?? [...claims.values()][0]);
   }
   const works = [...claims.values()].map(({ work, steps }) => ({ work, weight: steps }));
-  const parent = game.encodeState(params, before.state);
+  const parent = await kept(game, params, before.state);
   let state: unknown;
   const merged = await promise(
     'merge',
     'the same next state from the same work, and the state before unchanged',
     async () => {
-      state = game.merge(params, before.state, works);
-      const again = game.merge(params, game.decodeState(params, parent), works);
+      state = mergeState(game, params, before.state, works);
+      const again = mergeState(game, params, await parent.read(), works);
       return (
-        sameBytes(game.encodeState(params, state), game.encodeState(params, again)) ??
-        sameBytes(parent, game.encodeState(params, before.state))
+        sameState(await hashOfState(game, params, state), await hashOfState(game, params, again)) ??
+        sameState(parent.hash, await hashOfState(game, params, before.state))
       );
     },
   );

@@ -14,6 +14,9 @@ export interface WeightedUpdate {
 
 /** A weight above this could make sums of weights inexact in float64. */
 const MAX_WEIGHT = 2 ** 40;
+/** A tensor is merged in blocks, whose sums take 16 bytes a value, but in few: each looks through all updates of the tensor. */
+const BLOCK_VALUES = 2 ** 20;
+const MOST_BLOCKS = 32;
 
 /**
  * The model after a round: θ ← θ − outer_step · aggregate. Per tensor, every update is first scaled down to the median norm,
@@ -33,22 +36,29 @@ export function mergeUpdates(
   updates: readonly WeightedUpdate[],
   options: SparseOptions,
 ): Map<string, Float32Array> {
+  const merge = openMerge(specs, updates, options);
+  return new Map(specs.map((spec) => [spec.name, merge(spec, weights.get(spec.name))]));
+}
+
+/** The same, tensor by tensor, for models that nobody holds as a whole: called once for each of `specs`, with the weights before. */
+export function openMerge(
+  specs: readonly ParameterSpec[],
+  updates: readonly WeightedUpdate[],
+  options: SparseOptions,
+): (spec: Pick<ParameterSpec, 'name' | 'shape'>, before: Float32Array | undefined) => Float32Array {
   checkUpdates(specs, updates);
   const heard = options.merge_rule === 'agreement' ? agreeingUpdates(specs, updates) : updates;
   const total_weight = heard.reduce((sum, { weight }) => sum + weight, 0);
-  const merged = new Map<string, Float32Array>();
-  for (const { name, shape } of specs) {
+  return ({ name, shape }, before) => {
     const size = sizeOf(shape);
-    const before = weights.get(name);
     if (before?.length !== size) {
       throw new TrainingError('wrong-shape', `merge: ${name}: expected ${size} weights, got ${before?.length ?? 0}`, {
         name,
       });
     }
     const tensors = heard.map(({ update }) => update.get(name)!);
-    merged.set(name, stepTensor(name, before, tensors, heard, total_weight, options));
-  }
-  return merged;
+    return stepTensor(name, before, tensors, heard, total_weight, options);
+  };
 }
 
 /** Weights within their bounds, every tensor there, every index inside it. */
@@ -83,24 +93,33 @@ function stepTensor(
   options: SparseOptions,
 ): Float32Array {
   const after = before.slice();
-  const sums = new Float64Array(before.length);
-  const senders = new Float64Array(before.length);
   const norms = tensors.map(normOf);
   const median_norm = median(norms);
-  tensors.forEach(({ indices, codes, table }, k) => {
-    const { weight } = updates[k];
-    const scale = norms[k] > median_norm ? median_norm / norms[k] : 1;
-    for (let i = 0; i < indices.length; i++) {
-      sums[indices[i]] += weight * (scale * table[codes[i]]);
-      senders[indices[i]] += weight;
-    }
-  });
-  for (let i = 0; i < after.length; i++) {
-    if (senders[i] === 0) continue;
-    const counted = senders[i] + options.absent_share * (total_weight - senders[i]);
-    after[i] = before[i] - options.outer_step * (sums[i] / counted);
-    if (!Number.isFinite(after[i])) {
-      throw new TrainingError('not-finite', `merge: ${name}: weight ${i} would become ${after[i]}`, { name, at: i });
+  const scales = norms.map((norm) => (norm > median_norm ? median_norm / norm : 1));
+  const block = Math.max(BLOCK_VALUES, Math.ceil(after.length / MOST_BLOCKS));
+  const sums = new Float64Array(Math.min(block, after.length));
+  const senders = new Float64Array(sums.length);
+  for (let start = 0; start < after.length; start += block) {
+    const values = Math.min(block, after.length - start);
+    sums.fill(0);
+    senders.fill(0);
+    tensors.forEach(({ indices, codes, table }, k) => {
+      const { weight } = updates[k];
+      for (let i = 0; i < indices.length; i++) {
+        const at = indices[i] - start;
+        if (at < 0 || at >= values) continue;
+        sums[at] += weight * (scales[k] * table[codes[i]]);
+        senders[at] += weight;
+      }
+    });
+    for (let at = 0; at < values; at++) {
+      if (senders[at] === 0) continue;
+      const counted = senders[at] + options.absent_share * (total_weight - senders[at]);
+      const i = start + at;
+      after[i] = before[i] - options.outer_step * (sums[at] / counted);
+      if (!Number.isFinite(after[i])) {
+        throw new TrainingError('not-finite', `merge: ${name}: weight ${i} would become ${after[i]}`, { name, at: i });
+      }
     }
   }
   return after;

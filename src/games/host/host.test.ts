@@ -21,8 +21,10 @@ after(() => {
   rmSync(folder, { recursive: true, force: true });
 });
 
+type WholeGame = Extract<AnyGame, { merge: unknown }>;
+
 /** The chain game with a change, hosted. */
-async function host(name: string, change: string, blocked_ms = 20_000, memory_mb = 512): Promise<AnyGame> {
+async function host(name: string, change: string, blocked_ms = 20_000, memory_mb = 512): Promise<WholeGame> {
   const path = join(folder, `${name}.ts`);
   writeFileSync(
     path,
@@ -32,7 +34,7 @@ async function host(name: string, change: string, blocked_ms = 20_000, memory_mb
     ...{ open: () => threadOfFile(path, memory_mb), word: path, blocked_ms, lends_compute: true },
   });
   hosted.add(opened);
-  return opened.game;
+  return opened.game as WholeGame;
 }
 
 const params = chain.params.parse({ bits: 12, tries: 30 });

@@ -7,6 +7,7 @@ import { createWasmRuntime } from '../../tensor/wasm-runtime.ts';
 import { asTraced, decodeTrace, encodeTrace, LARGEST_TRACED } from '../../training/loss-trace.ts';
 import type { Claim, Device } from '../game.ts';
 import { game } from '../pretrain.ts';
+import { mergeState } from '../state.ts';
 import { judging, type PretrainExample, pretrainExample, round } from '../testing/example-pretrain.ts';
 import { decodeWork, encodeWork } from './work.ts';
 
@@ -104,7 +105,7 @@ describe('a learning rate that no run survives', () => {
         }
         claims.push(claim);
       }
-      weights = game.merge(wild, weights, [{ work: claims[0].work, weight: 20 }]);
+      weights = mergeState(game, wild, weights, [{ work: claims[0].work, weight: 20 }]);
       last = example.bundleOf(claims[0]);
     }
     assert.ok(!found.some((line) => line.includes('FRAUD')), found.join('\n'));

@@ -8,6 +8,7 @@ import { createWasmRuntime } from '../../tensor/wasm-runtime.ts';
 import { compressUpdate, decodeUpdate, encodeUpdate, type SparseTensor } from '../../training/sparse.ts';
 import type { Claim, Device } from '../game.ts';
 import { game } from '../pretrain.ts';
+import { mergeState } from '../state.ts';
 import { judging, type PretrainExample, pretrainExample, round, withUpdate } from '../testing/example-pretrain.ts';
 import { trainerOf, warmUp } from './device.ts';
 import type { PretrainParams } from './params.ts';
@@ -59,7 +60,7 @@ function withLosses(claim: Claim, losses: ArrayLike<number>): Claim {
   const mean = traced.reduce((a, b) => a + b, 0) / traced.length;
   return { ...claim, work, loss_micro: Math.round(mean * 1e6) };
 }
-const merge = (state: Weights, { work }: Claim) => game.merge(params, state, [{ work, weight: 20 }]);
+const merge = (state: Weights, { work }: Claim) => mergeState(game, params, state, [{ work, weight: 20 }]);
 
 test('a referee whose moments are those of a short work learns more before it judges by them', async () => {
   const on = example.device();

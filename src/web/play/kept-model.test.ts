@@ -31,19 +31,22 @@ const cacheOf = (store: TabStore, most_bytes: number): BlobCache => ({
 
 test('what was kept of a run comes back, of another nothing', async () => {
   const store = storeOf();
-  assert.equal(await keepModel(store, cacheOf(store, 100), 'run', MODEL, new Uint8Array(100)), true);
+  assert.equal(await keepModel(store, cacheOf(store, 100), 'run', MODEL, (put) => put(new Uint8Array(100))), true);
   assert.deepEqual(await keptModel(store, 'run'), MODEL);
   assert.equal(await keptModel(store, 'other'), null);
 });
 
 test('a browser that keeps nothing, a model that is too large, a full disk: it says no, and keeps the one before', async () => {
   const store = storeOf();
-  await keepModel(store, cacheOf(store, 100), 'run', MODEL, new Uint8Array(100));
+  await keepModel(store, cacheOf(store, 100), 'run', MODEL, (put) => put(new Uint8Array(100)));
   const newer = { ...MODEL, model: 'c'.repeat(64) };
-  assert.equal(await keepModel(storeOf(true), cacheOf(store, 100), 'run', newer, new Uint8Array(1)), false);
-  assert.equal(await keepModel(store, cacheOf(store, 100), 'run', newer, new Uint8Array(101)), false);
+  assert.equal(
+    await keepModel(storeOf(true), cacheOf(store, 100), 'run', newer, (put) => put(new Uint8Array(1))),
+    false,
+  );
+  assert.equal(await keepModel(store, cacheOf(store, 100), 'run', newer, (put) => put(new Uint8Array(101))), false);
   const full: BlobCache = { get: async () => null, put: () => Promise.reject(new Error('full')) };
-  assert.equal(await keepModel(store, full, 'run', newer, new Uint8Array(1)), false);
+  assert.equal(await keepModel(store, full, 'run', newer, (put) => put(new Uint8Array(1))), false);
   assert.deepEqual(await keptModel(store, 'run'), MODEL);
 });
 

@@ -1,6 +1,8 @@
 // The newest model that this browser has written with, by run: what Play opens when the hub is away.
+import { bytesToHex } from '@noble/hashes/utils.js';
 import { z } from 'zod';
 import type { BlobCache } from '../../peer/blobs.ts';
+import { sha256Beside } from '../../protocol/hash.ts';
 import { count, hash } from '../../protocol/schemas.ts';
 import type { TabStore } from '../tab/store.ts';
 
@@ -22,18 +24,25 @@ export async function keptModel(store: TabStore, run: string): Promise<KeptModel
   return kept.success ? kept.data : null;
 }
 
-/** Keeps a model with its bytes. Resolves with whether it will be there after a reload; never rejects. */
+/** Keeps a model with the blobs that `putAll` puts. Resolves with whether it will be there after a reload; never rejects. */
 export async function keepModel(
   store: TabStore,
   blobs: BlobCache,
   run: string,
   kept: KeptModel,
-  bytes: Uint8Array,
+  putAll: (put: (bytes: Uint8Array) => Promise<string>) => Promise<unknown>,
 ): Promise<boolean> {
   if (store.temporary) return false;
   try {
-    await blobs.put(kept.model, bytes);
-    if ((await store.get('blob_uses', kept.model)) === undefined) return false; // larger than what is kept
+    const hashes: string[] = [];
+    await putAll(async (bytes) => {
+      const hash = bytesToHex(await sha256Beside(bytes));
+      await blobs.put(hash, bytes.slice());
+      hashes.push(hash);
+      return hash;
+    });
+    // The last ones may have taken the place of the first: a model larger than what is kept.
+    for (const hash of hashes) if ((await store.get('blob_uses', hash)) === undefined) return false;
     await store.put('drawer', keyOf(run), kept);
     return true;
   } catch {

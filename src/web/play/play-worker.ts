@@ -7,6 +7,7 @@ import { catchUp, type HeldState, type History } from '../../games/history.ts';
 import { decodeParams } from '../../games/params.ts';
 import type { PretrainParams } from '../../games/pretrain.ts';
 import { loadGame } from '../../games/registry.ts';
+import { keepState, type PutBlob } from '../../games/state.ts';
 import { parameterSpecs, type Weights } from '../../model/config.ts';
 import { type Decoder, type GenerateProgress, generateWith, openDecoder } from '../../model/generate.ts';
 import { type Tokenizer, tokenizerFromJson } from '../../model/tokenizer.ts';
@@ -132,8 +133,8 @@ async function take(run: string, source: Source): Promise<void> {
 /** The whole model is kept, not the way to it: that one changes with each round. */
 function keep(run: string, source: Source, { hash, state }: HeldState, open: OpenRun, { store, cache }: Keeper) {
   const { game, params, merged_rounds } = source;
-  const bytes = open.game.encodeState(open.params, state);
-  return keepModel(store, cache, run, { game, params, model: hash, merged_rounds }, bytes);
+  const blobs = (put: PutBlob) => keepState(open.game, open.params, state, put);
+  return keepModel(store, cache, run, { game, params, model: hash, merged_rounds }, blobs);
 }
 
 /** Makes sure that a model is in hand: the present one, or where the hub is away the one that is in hand or kept. */

@@ -1,11 +1,13 @@
-// The Worker that makes a model's folder ready to be taken home: its settings and tokenizer, and its weights where the hub has no whole file of them.
+// The Worker that makes a model's folder ready to be taken home: its settings and tokenizer, and its weights.
 import '../tab/no-eval.ts';
 import { catchUp } from '../../games/history.ts';
 import { decodeParams } from '../../games/params.ts';
 import type { PretrainParams } from '../../games/pretrain.ts';
 import { loadGame } from '../../games/registry.ts';
-import { encodeModel } from '../../model/checkpoint.ts';
+import { readTensors } from '../../games/state.ts';
+import { modelFileHeader, modelTensors } from '../../model/checkpoint.ts';
 import type { Weights } from '../../model/config.ts';
+import { encodeValues } from '../../model/dtypes.ts';
 import { folderTexts } from '../../model/folder-texts.ts';
 import { tokenizerFromJson } from '../../model/tokenizer.ts';
 import { openPeerBlobs } from '../../peer/blobs.ts';
@@ -32,15 +34,23 @@ async function prepare({ url, run }: HomeOrder): Promise<void> {
   say({ kind: 'progress', what: 'Fetching the tokenizer' });
   const manifest = decodeManifest(await blobs.fetch(params.dataset));
   const tokenizer = tokenizerFromJson(new TextDecoder().decode(await blobs.fetch(manifest.tokenizer)));
-  const files: HomeFile[] = folderTexts(params.model, tokenizer).map(([name, text]) => ({ name, content: { text } }));
-  // The browser fetches a whole model by itself, to its disk: however large it is, it never lies in this page's memory.
-  if (view.checkpoint.model === view.model) files.push({ name: 'model.safetensors', content: { blob: view.model } });
-  else {
-    say({ kind: 'progress', what: `Computing the model of ${view.round} rounds from the last whole one` });
-    const held = await catchUp(game, params, view, null, blobs.fetch);
-    const bytes = encodeModel(params.model, held.state as Weights);
-    files.push({ name: 'model.safetensors', content: { bytes } });
+  const files: HomeFile[] = folderTexts(params.model, tokenizer).map(([name, text]) => ({
+    name,
+    content: new Blob([text]),
+  }));
+  const specs = modelTensors(params.model);
+  const computed = async (): Promise<Iterable<Float32Array>> => {
+    const { state } = await catchUp(game, params, view, null, blobs.fetch);
+    return (state as Weights).values();
+  };
+  const whole = view.checkpoint.model === view.model;
+  say({ kind: 'progress', what: whole ? 'Fetching the model' : `Computing the model of ${view.round} rounds` });
+  // A browser keeps large Blobs on its disk: a model that the hub has whole never lies in this page's memory, however large it is.
+  const pieces = [new Blob([modelFileHeader(params.model) as Uint8Array<ArrayBuffer>])];
+  for await (const values of whole ? readTensors(specs, view.model, blobs.fetch) : await computed()) {
+    pieces.push(new Blob([encodeValues('f32', values) as Uint8Array<ArrayBuffer>]));
   }
+  files.push({ name: 'model.safetensors', content: new Blob(pieces) });
   say({ kind: 'ready', files, model: view.model, merged_rounds: view.round });
 }
 

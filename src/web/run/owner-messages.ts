@@ -18,10 +18,10 @@ export interface HomeOrder {
   readonly run: string;
 }
 
-/** A file of the model's folder: as text, as bytes, or, where the hub has it whole, by its hash, to be fetched by the browser itself. */
+/** A file of the model's folder. */
 export interface HomeFile {
   readonly name: string;
-  readonly content: { readonly text: string } | { readonly bytes: Uint8Array } | { readonly blob: string };
+  readonly content: Blob;
 }
 
 export type HomeNews =

@@ -23,7 +23,7 @@ export function TakeHome({ run }: { run: RunOverview }) {
             ))}
           </ul>
           <p class="fine">
-            SHA-256 of model.safetensors, as it stands in the log: <code>{news.model}</code>
+            The model's name in the log, which names every part of it by its hash: <code>{news.model}</code>
           </p>
         </>
       ) : (
@@ -45,22 +45,12 @@ export function TakeHome({ run }: { run: RunOverview }) {
 }
 
 function FileLink({ file: { name, content } }: { file: HomeFile }) {
-  if ('blob' in content) {
-    return (
-      <li>
-        <a class="button" href={`/blobs/${content.blob}`} download={name}>
-          {name}
-        </a>
-      </li>
-    );
-  }
-  const blob = new Blob(['text' in content ? content.text : (content.bytes as Uint8Array<ArrayBuffer>)]);
   return (
     <li>
-      <button type="button" onClick={() => save(name, blob)}>
+      <button type="button" onClick={() => save(name, content)}>
         {name}
       </button>{' '}
-      <small>{formatBytes(blob.size)}</small>
+      <small>{formatBytes(content.size)}</small>
     </li>
   );
 }

@@ -1,0 +1,131 @@
+// A game's state as blobs, whose last one names it in the log: canonical bytes, or a manifest of tensors and the parts that hold them.
+import { bytesToHex } from '@noble/hashes/utils.js';
+import type { Weights } from '../model/config.ts';
+import { ModelError } from '../model/errors.ts';
+import { readParts, writeParts } from '../model/parts.ts';
+import {
+  decodeModelManifest,
+  encodeModelManifest,
+  type ModelManifest,
+  type TensorSpec,
+} from '../model/tensor-manifest.ts';
+import { sha256Beside } from '../protocol/hash.ts';
+import { shapeText } from '../tensor/shape.ts';
+import { type AcceptedWork, type AnyGame, hasTensors } from './game.ts';
+
+/** Stores a blob; resolves with its SHA-256. */
+export type PutBlob = (bytes: Uint8Array) => Promise<string>;
+/** A blob by its hash, verified. */
+export type FetchBlob = (hash: string) => Promise<Uint8Array>;
+
+/** Stores a state; resolves with its hash, which is that of the blob that was put last. Throws what `put` throws, ModelError, GameError. */
+export async function keepState(game: AnyGame, params: unknown, state: unknown, put: PutBlob): Promise<string> {
+  if (!hasTensors(game)) return put(await game.encodeState(params, state));
+  const specs = game.tensors(params);
+  return keepTensors(specs, valuesOf(specs, state as Weights), put);
+}
+
+/** A state's hash in the log. */
+export const hashOfState = (game: AnyGame, params: unknown, state: unknown): Promise<string> =>
+  keepState(game, params, state, async (bytes) => bytesToHex(await sha256Beside(bytes)));
+
+/** The state of a hash. Throws what `fetch` throws, and ModelError, GameError or the game's own error for blobs that are no such state. */
+export async function readState(game: AnyGame, params: unknown, hash: string, fetch: FetchBlob): Promise<unknown> {
+  if (!hasTensors(game)) return game.decodeState(params, await fetch(hash));
+  const specs = game.tensors(params);
+  const state = new Map<string, Float32Array>();
+  for await (const values of readTensors(specs, hash, fetch)) state.set(specs[state.size].name, values);
+  return state;
+}
+
+/** The tensors of a model, one after the other: throws as readState does. */
+export async function* readTensors(
+  specs: readonly TensorSpec[],
+  hash: string,
+  fetch: FetchBlob,
+): AsyncGenerator<Float32Array> {
+  yield* readParts(manifestOf(specs, await fetch(hash)), fetch);
+}
+
+/** Reads every blob of a state and keeps none: throws as readState does. */
+export async function checkState(game: AnyGame, params: unknown, hash: string, fetch: FetchBlob): Promise<void> {
+  if (!hasTensors(game)) await game.decodeState(params, await fetch(hash));
+  else for await (const _ of readTensors(game.tensors(params), hash, fetch));
+}
+
+/** The state after a round, in memory of its own. Throws for work that cannot be merged. */
+export function mergeState<State>(
+  game: AnyGame,
+  params: unknown,
+  state: State,
+  accepted: readonly AcceptedWork[],
+): State {
+  if (!hasTensors(game)) return game.merge(params, state, accepted);
+  const specs = game.tensors(params);
+  const merge = game.openMerge(params, accepted);
+  return new Map(specs.map((spec) => [spec.name, merge(spec, (state as Weights).get(spec.name)!)])) as State;
+}
+
+/** The same from blobs to blobs: resolves with the hash of the state after. Memory never holds more than one tensor and the work. */
+export async function mergeKept(
+  game: AnyGame,
+  params: unknown,
+  before: string,
+  accepted: readonly AcceptedWork[],
+  blobs: { readonly fetch: FetchBlob; readonly put: PutBlob },
+): Promise<string> {
+  if (!hasTensors(game)) {
+    const state = await readState(game, params, before, blobs.fetch);
+    return keepState(game, params, await game.merge(params, state, accepted), blobs.put);
+  }
+  const specs = game.tensors(params);
+  const merge = game.openMerge(params, accepted);
+  const merged = async function* (): AsyncGenerator<Float32Array> {
+    let at = 0;
+    for await (const values of readTensors(specs, before, blobs.fetch)) yield merge(specs[at++], values);
+  };
+  return keepTensors(specs, merged(), blobs.put);
+}
+
+/** The blobs that a state's own blob names: none where it is not a manifest. */
+export function partsNamedIn(bytes: Uint8Array): readonly string[] {
+  try {
+    return decodeModelManifest(bytes).parts;
+  } catch (error) {
+    if (error instanceof ModelError) return [];
+    throw error;
+  }
+}
+
+async function keepTensors(
+  specs: readonly TensorSpec[],
+  tensors: Iterable<Float32Array> | AsyncIterable<Float32Array>,
+  put: PutBlob,
+): Promise<string> {
+  return put(encodeModelManifest(await writeParts(specs, tensors, put)));
+}
+
+function* valuesOf(specs: readonly TensorSpec[], state: Weights): Generator<Float32Array> {
+  for (const { name } of specs) {
+    const values = state.get(name);
+    if (!values) throw new ModelError('wrong-weights', `the weight "${name}" is missing`, { name });
+    yield values;
+  }
+}
+
+/** A manifest of exactly these tensors; they may lie there in another dtype, from which float32 follows. */
+function manifestOf(specs: readonly TensorSpec[], bytes: Uint8Array): ModelManifest {
+  const manifest = decodeModelManifest(bytes);
+  specs.forEach(({ name, shape }, i) => {
+    const found = manifest.tensors[i];
+    if (found?.name === name && found.shape.join() === shape.join()) return;
+    const fact =
+      found?.name === name
+        ? `"${name}" has the shape ${shapeText(found.shape)}, expected ${shapeText(shape)}`
+        : `tensor ${i} is ${found ? `"${found.name}"` : 'missing'}, expected "${name}"`;
+    throw new ModelError('wrong-weights', fact, { name });
+  });
+  const extra = manifest.tensors[specs.length];
+  if (extra) throw new ModelError('wrong-weights', `"${extra.name}" is no weight of this model`, { name: extra.name });
+  return manifest;
+}

@@ -1,0 +1,136 @@
+// Tensors go into parts and come back with every bit, whatever the dtype and however they are cut, and a wrong part is found.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { sha256Hex } from '../protocol/hash.ts';
+import { sizeOf } from '../tensor/shape.ts';
+import { DTYPES, type Dtype, decodeValues, encodeValues, widthOf } from './dtypes.ts';
+import { readParts, writeParts } from './parts.ts';
+import { PART_BYTES, type TensorSpec } from './tensor-manifest.ts';
+
+/** A store that keeps what is put, and counts what is under way. */
+function memory() {
+  const blobs = new Map<string, Uint8Array>();
+  const at_once = { now: 0, most: 0 };
+  const turn = async (): Promise<void> => {
+    at_once.most = Math.max(at_once.most, ++at_once.now);
+    await new Promise((resolve) => setImmediate(resolve));
+    at_once.now--;
+  };
+  return {
+    ...{ blobs, at_once },
+    put: async (bytes: Uint8Array): Promise<string> => {
+      const hash = sha256Hex(bytes);
+      blobs.set(hash, bytes.slice());
+      await turn();
+      return hash;
+    },
+    fetch: async (hash: string): Promise<Uint8Array> => {
+      await turn();
+      return blobs.get(hash)!;
+    },
+  };
+}
+
+/** Values that a dtype holds exactly. */
+const valuesFor = (dtype: Dtype, count: number, seed: number): Float32Array => {
+  const bytes = Uint8Array.from({ length: count * widthOf(dtype) }, (_, i) => (i * 131 + seed * 7) & 0x3f);
+  return decodeValues(dtype, bytes);
+};
+
+async function all(tensors: AsyncIterable<Float32Array>): Promise<Float32Array[]> {
+  const list: Float32Array[] = [];
+  for await (const values of tensors) list.push(values);
+  return list;
+}
+
+test('small tensors share parts, large ones are cut; all come back bit for bit, a few parts at a time', async () => {
+  const specs: TensorSpec[] = [
+    { name: 'a', dtype: 'f32', shape: [3] },
+    { name: 'b', dtype: 'i8', shape: [5, 7] },
+    { name: 'large', dtype: 'bf16', shape: [PART_BYTES / 2 + 1, 6] },
+    { name: 'c', dtype: 'f16', shape: [9] },
+    { name: 'd', dtype: 'f32', shape: [] },
+  ];
+  const store = memory();
+  const tensors = specs.map(({ dtype, shape }, i) => valuesFor(dtype, sizeOf(shape), i));
+  const manifest = await writeParts(specs, tensors, store.put);
+  assert.equal(manifest.parts.length, 1 + 7 + 1);
+  assert.deepEqual(await all(readParts(manifest, store.fetch)), tensors);
+  assert.ok(store.at_once.most > 1 && store.at_once.most <= 4, `${store.at_once.most} at once`);
+});
+
+test('any tensors of any dtype come back', async () => {
+  const tensor = fc.record({
+    dtype: fc.constantFrom(...DTYPES),
+    shape: fc.array(fc.integer({ min: 1, max: 9 }), { maxLength: 3 }),
+  });
+  await fc.assert(
+    fc.asyncProperty(fc.array(tensor, { minLength: 1, maxLength: 9 }), async (list) => {
+      const specs = list.map((one, i): TensorSpec => ({ name: `t${i}`, ...one }));
+      const store = memory();
+      const tensors = specs.map(({ dtype, shape }, i) => valuesFor(dtype, sizeOf(shape), i));
+      assert.deepEqual(await all(readParts(await writeParts(specs, tensors, store.put), store.fetch)), tensors);
+    }),
+  );
+});
+
+test('every value of a narrow dtype is a float32 and comes back from it; what it cannot hold is refused', () => {
+  const everyHalf = new Uint8Array(Uint16Array.from({ length: 65_536 }, (_, i) => i).buffer);
+  for (const dtype of ['bf16', 'f16'] as const) {
+    const values = decodeValues(dtype, everyHalf);
+    const finite = values.filter(Number.isFinite);
+    assert.deepEqual(decodeValues(dtype, encodeValues(dtype, finite)), finite);
+  }
+  const integers = decodeValues(
+    'i8',
+    Uint8Array.from({ length: 256 }, (_, i) => i),
+  );
+  assert.deepEqual(integers[255], -1);
+  assert.deepEqual(
+    encodeValues('i8', integers),
+    Uint8Array.from({ length: 256 }, (_, i) => i),
+  );
+  for (const [dtype, value] of [
+    ['bf16', 1 + 2 ** -8],
+    ['f16', 65_520],
+    ['i8', 128],
+    ['i8', 0.5],
+    ['i8', -0],
+  ] as const) {
+    const refused = { code: 'wrong-weights', message: `value 1 is ${value}, which ${dtype} cannot hold` };
+    assert.throws(() => encodeValues(dtype, Float32Array.of(1, value)), refused);
+  }
+  assert.equal(decodeValues('f16', encodeValues('f16', Float32Array.of(2 ** -24)))[0], 2 ** -24);
+});
+
+test('a part of another length, a value that is not finite, tensors that are not those announced', async () => {
+  const specs: TensorSpec[] = [{ name: 'a', dtype: 'f32', shape: [3] }];
+  const store = memory();
+  const manifest = await writeParts(specs, [Float32Array.of(1, 2, 3)], store.put);
+  const [hash] = manifest.parts;
+  for (const length of [11, 13]) {
+    store.blobs.set(hash, new Uint8Array(length));
+    await assert.rejects(all(readParts(manifest, store.fetch)), {
+      code: 'wrong-parts',
+      message: /take 12 bytes, got 1/,
+    });
+  }
+  store.blobs.set(hash, encodeValues('f32', Float32Array.of(1, Number.NaN, 3)));
+  await assert.rejects(all(readParts(manifest, store.fetch)), {
+    code: 'wrong-weights',
+    message: /"a": value 1 is NaN/,
+  });
+  const wrong = { code: 'wrong-weights' };
+  await assert.rejects(writeParts(specs, [new Float32Array(2)], store.put), wrong);
+  await assert.rejects(writeParts(specs, [], store.put), wrong);
+  await assert.rejects(writeParts(specs, [new Float32Array(3), new Float32Array(3)], store.put), wrong);
+});
+
+test('what a store or a line throws is what is heard', async () => {
+  const specs: TensorSpec[] = [{ name: 'a', dtype: 'i8', shape: [6 * PART_BYTES] }];
+  const full = () => Promise.reject(new Error('full'));
+  await assert.rejects(writeParts(specs, [new Float32Array(6 * PART_BYTES)], full), /full/);
+  const manifest = { tensors: specs, parts: Array(6).fill('f'.repeat(64)) };
+  await assert.rejects(all(readParts(manifest, () => Promise.reject(new Error('away')))), /away/);
+});

@@ -1,0 +1,115 @@
+// A model's tensors on their way to parts and back, one tensor at a time: memory holds that tensor and a few parts, however large the model is.
+import { sizeOf } from '../tensor/shape.ts';
+import { decodeValues, encodeValues } from './dtypes.ts';
+import { ModelError } from './errors.ts';
+import { type ModelManifest, type Part, partsOf, type TensorSpec } from './tensor-manifest.ts';
+
+/** Parts that are fetched or stored at the same time: enough to fill a line whose answers take long, and 64 MiB of memory. */
+const PARTS_AT_ONCE = 4;
+
+/**
+ * Stores tensors as parts; resolves with their manifest. `tensors` are the values of each of `specs`, in order. What `put` gets may be
+ * memory of the tensor: it is not changed while this runs. Throws what `put` throws, ModelError `wrong-weights` (a tensor of another
+ * length, values that its dtype cannot hold).
+ */
+export async function writeParts(
+  specs: readonly TensorSpec[],
+  tensors: Iterable<Float32Array> | AsyncIterable<Float32Array>,
+  put: (part: Uint8Array) => Promise<string>,
+): Promise<ModelManifest> {
+  const layout = partsOf(specs);
+  const hashes: Promise<string>[] = [];
+  const pending = new Set<Promise<unknown>>();
+  const store = async (part: Uint8Array): Promise<void> => {
+    const stored = put(part);
+    stored.catch(() => {}); // it is heard below, where all are waited for
+    hashes.push(stored);
+    pending.add(stored);
+    const done = () => void pending.delete(stored);
+    stored.then(done, done);
+    if (pending.size >= PARTS_AT_ONCE) await Promise.race(pending);
+  };
+  let shared: { readonly bytes: Uint8Array; filled: number } | null = null;
+  let at = 0;
+  for await (const values of tensors) {
+    const spec = specs[at];
+    if (!spec || values.length !== sizeOf(spec.shape)) {
+      const expected = spec ? `${sizeOf(spec.shape)} values of "${spec.name}"` : `${specs.length} tensors`;
+      throw new ModelError('wrong-weights', `parts: expected ${expected}, got ${values.length} values`);
+    }
+    const bytes = encodeValues(spec.dtype, values);
+    for (let from = 0; from < bytes.length; ) {
+      const part = layout[hashes.length];
+      if (part.pieces.length === 1) {
+        await store(bytes.subarray(from, from + part.size_bytes));
+        from += part.size_bytes;
+        continue;
+      }
+      shared ??= { bytes: new Uint8Array(part.size_bytes), filled: 0 };
+      shared.bytes.set(bytes, shared.filled);
+      shared.filled += bytes.length;
+      from = bytes.length;
+      if (shared.filled < part.size_bytes) continue;
+      await store(shared.bytes);
+      shared = null;
+    }
+    at++;
+  }
+  if (at !== specs.length) throw new ModelError('wrong-weights', `parts: expected ${specs.length} tensors, got ${at}`);
+  return { tensors: specs, parts: await Promise.all(hashes) };
+}
+
+/**
+ * The tensors of a manifest in order, in float32, finite. A few parts are fetched ahead. `fetch` answers a part whose hash is right.
+ * Throws what `fetch` throws, ModelError `wrong-parts` (a part of another length), `wrong-weights` (NaN and infinities).
+ */
+export async function* readParts(
+  { tensors, parts }: ModelManifest,
+  fetch: (hash: string) => Promise<Uint8Array>,
+): AsyncGenerator<Float32Array> {
+  const layout = partsOf(tensors);
+  const coming: Promise<Uint8Array>[] = [];
+  const fetched = (index: number): Promise<Uint8Array> => {
+    while (coming.length < Math.min(parts.length, index + PARTS_AT_ONCE)) {
+      const part = fetch(parts[coming.length]);
+      part.catch(() => {}); // whoever comes to it hears of it
+      coming.push(part);
+    }
+    return coming[index];
+  };
+  let values: Float32Array | null = null;
+  for (const [index, part] of layout.entries()) {
+    const bytes = await fetched(index);
+    coming[index] = Promise.resolve(bytes.subarray(0, 0)); // not held any longer than it is read
+    checkLength(part, bytes, parts[index]);
+    let offset = 0;
+    for (const { tensor, from, values: count, size_bytes } of part.pieces) {
+      const spec = tensors[tensor];
+      const piece = decodeValues(spec.dtype, bytes.subarray(offset, offset + size_bytes));
+      checkFinite(spec.name, piece);
+      offset += size_bytes;
+      const whole = sizeOf(spec.shape);
+      if (count === whole) yield piece;
+      else {
+        values ??= new Float32Array(whole);
+        values.set(piece, from);
+        if (from + count < whole) continue;
+        yield values;
+        values = null;
+      }
+    }
+  }
+}
+
+/** Throws ModelError `wrong-weights` for NaN and infinities. */
+export function checkFinite(name: string, data: Float32Array): void {
+  for (let i = 0; i < data.length; i++) {
+    if (Number.isFinite(data[i])) continue;
+    throw new ModelError('wrong-weights', `"${name}": value ${i} is ${data[i]}`, { name, index: i });
+  }
+}
+
+function checkLength({ size_bytes }: Part, { length }: Uint8Array, hash: string): void {
+  if (length === size_bytes) return;
+  throw new ModelError('wrong-parts', `part ${hash}: its tensors take ${size_bytes} bytes, got ${length}`, { hash });
+}

@@ -1,0 +1,19 @@
+// A model's manifest and parts in memory, for tests that serve or name one.
+import { sha256Hex } from '../../protocol/hash.ts';
+import { modelTensors } from '../checkpoint.ts';
+import type { LlamaConfig, Weights } from '../config.ts';
+import { writeParts } from '../parts.ts';
+import { encodeModelManifest } from '../tensor-manifest.ts';
+
+/** Its name, and all its blobs by their hashes; `manifest` is the one that has the name. */
+export async function modelBlobs(config: LlamaConfig, weights: Weights) {
+  const blobs = new Map<string, Uint8Array>();
+  const put = async (bytes: Uint8Array): Promise<string> => {
+    const hash = sha256Hex(bytes);
+    blobs.set(hash, bytes.slice());
+    return hash;
+  };
+  const values = modelTensors(config).map(({ name }) => weights.get(name)!);
+  const manifest = encodeModelManifest(await writeParts(modelTensors(config), values, put));
+  return { id: await put(manifest), manifest, blobs };
+}
