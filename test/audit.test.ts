@@ -9,7 +9,7 @@ import { PublicLogError, type UntruthCode } from '../src/audit/public-log.ts';
 import type { RoundArithmetic } from '../src/audit/why.ts';
 import { runStatuses } from '../src/hub/views.ts';
 import { signCheckpoint } from '../src/ledger/checkpoint.ts';
-import { createMemoryLogStore } from '../src/ledger/log-store.ts';
+import { createMemoryLogStore } from '../src/ledger/replica.ts';
 import { openTransparencyLog } from '../src/ledger/transparency-log.ts';
 import { signEvent } from '../src/protocol/envelope.ts';
 import { sha256Hex } from '../src/protocol/hash.ts';

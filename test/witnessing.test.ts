@@ -12,7 +12,7 @@ import { openCosignatures } from '../src/hub/cosignatures.ts';
 import { openHub } from '../src/hub/hub.ts';
 import { verifyCosignature } from '../src/ledger/checkpoint.ts';
 import { witnessName } from '../src/ledger/key-names.ts';
-import { createMemoryLogStore } from '../src/ledger/log-store.ts';
+import { createMemoryLogStore } from '../src/ledger/replica.ts';
 import { NOTE_COSIGNATURE_V1, NOTE_ED25519, parseVerifierKey, verifierKey } from '../src/ledger/signed-note.ts';
 import { parseTlogProof, verifyTlogProof } from '../src/ledger/tlog-proof.ts';
 import { openTransparencyLog } from '../src/ledger/transparency-log.ts';

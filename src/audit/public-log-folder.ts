@@ -6,14 +6,12 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { MAX_ENTRY_BYTES } from '../ledger/log-store.ts';
 import { HASH_BYTES } from '../ledger/merkle.ts';
+import { APPLICATION_ID, FORMAT_VERSION } from '../ledger/sqlite-log-file.ts';
 import { encodeEntryBundle, TILE_WIDTH } from '../ledger/tiles.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import { WIRE_LIMITS } from '../protocol/messages.ts';
 import { type LogPage, openHead, type PublicBlobs, type PublicLog, PublicLogError, Untruth } from './public-log.ts';
 
-/** What ledger/sqlite-log-store.ts writes: "PtLk", and the version of its tables. */
-const APPLICATION_ID = 0x50744c6b;
-const FORMAT_VERSION = 1;
 /** The WAL begins anew every few thousand commits; between two of those a copy takes well under a second a gigabyte. */
 const COPY_ATTEMPTS = 20;
 /** The WAL's header (sqlite.org/walformat.html): its salts change whenever it begins anew. */
@@ -114,8 +112,8 @@ function openDatabase(copy: string, path: string): DatabaseSync {
       throw new PublicLogError('not-a-log', `${path} is an SQLite file, but no log of Potluck's`, { path });
     }
     const version = number('user_version') as number;
-    if (version !== FORMAT_VERSION) {
-      const message = `${path} has log format ${version}, this build reads ${FORMAT_VERSION}`;
+    if (!(version >= 1 && version <= FORMAT_VERSION)) {
+      const message = `${path} has log format ${version}, this build reads 1 to ${FORMAT_VERSION}`;
       throw new PublicLogError('unknown-version', message, { path, version });
     }
     return db;

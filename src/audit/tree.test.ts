@@ -1,8 +1,8 @@
 // Roots of the past: of any size, from what is held and what the log still serves; a tile that is another is found, one that is gone is said.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createMemoryLogStore } from '../ledger/log-store.ts';
 import { leafHash } from '../ledger/merkle.ts';
+import { createMemoryLogStore } from '../ledger/replica.ts';
 import { TILE_WIDTH } from '../ledger/tiles.ts';
 import { openTransparencyLog } from '../ledger/transparency-log.ts';
 import { createIdentity } from '../protocol/identity.ts';

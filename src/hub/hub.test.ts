@@ -9,7 +9,7 @@ import { after, before, describe, test } from 'node:test';
 import type { EventBody } from '../core/events.ts';
 import { core, type StateMachine } from '../core/reduce.ts';
 import { CodedError } from '../errors.ts';
-import { createMemoryLogStore } from '../ledger/log-store.ts';
+import { createMemoryLogStore } from '../ledger/replica.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import { createIdentity } from '../protocol/identity.ts';
 import { HubError } from './errors.ts';
@@ -58,13 +58,13 @@ describe('a folder', () => {
     ['whose key is damaged', (f) => writeFileSync(join(f, 'hub.key'), '{}'), 'identity-file-corrupt', /hub\.key/],
     [
       'whose log begins in the middle',
-      (f) => edit(f, "INSERT INTO entries VALUES (3, x'00')"),
+      (f) => edit(f, "INSERT INTO entries (idx, bytes) VALUES (3, x'00')"),
       'log-corrupt',
       /first entry has index 3/,
     ],
     [
       'whose log holds no event',
-      (f) => edit(f, "INSERT INTO entries VALUES (0, x'0011')"),
+      (f) => edit(f, "INSERT INTO entries (idx, bytes, batch) VALUES (0, x'0011', 0)"),
       'bad-folder',
       /event 0 of the log is damaged: event: expected at least/,
     ],

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import type { LoggedEvent } from '../core/events.ts';
 import { LedgerError } from '../ledger/errors.ts';
-import { createMemoryLogStore } from '../ledger/log-store.ts';
+import { createMemoryLogStore } from '../ledger/replica.ts';
 import type { Clock } from '../protocol/clock.ts';
 import { openWriter } from './log-writer.ts';
 

@@ -1,12 +1,13 @@
 // Writes what the core has let pass, in that order, many events to a commit; where there is no room on the disk it waits and tries again.
 import type { LoggedEvent } from '../core/events.ts';
 import { LedgerError } from '../ledger/errors.ts';
+import { fitsInBatch } from '../ledger/journal.ts';
 import { MAX_WAITING_BYTES, MAX_WAITING_ENTRIES } from '../ledger/log-store.ts';
 import type { Clock, Timer } from '../protocol/clock.ts';
 import { HubError } from './errors.ts';
 import type { TakenSnapshot } from './snapshots.ts';
 
-/** The part of a log that the sequencer needs. `append` resolves when the entries are durable. */
+/** The part of a log that the sequencer needs. `append` resolves when the entries, at most a batch of them, are durable. */
 export interface EventLog {
   readonly size: number;
   append(entries: readonly Uint8Array[]): Promise<number>;
@@ -62,72 +63,43 @@ const REFUSALS: Readonly<Record<Exclude<Standing, 'taking'>, string>> = {
 
 /** @param written called for each event in the order of the log, after it is durable and before whoever appended it hears of it */
 export function openWriter(log: EventLog, clock: Clock, written: (applied: Applied, index: number) => void): LogWriter {
-  /** What is being appended, and what comes after it. An append that fails has kept nothing, so that it can be made again. */
-  let batch: Waiting[] = [];
+  /** What is not durable yet, in the order of the log; its beginning is being appended. An append that fails for want of room has kept nothing. */
   let queue: Waiting[] = [];
   let waiting_bytes = 0;
   let writing: Promise<void> | null = null;
-  let trouble: 'disk-full' | 'log-failed' | null = null;
-  let closing = false;
-  let retry: Timer;
-  let tryAgain = (): void => {};
-  let changes: (() => void)[] = [];
-  const listeners: ((standing: Standing, error: unknown) => void)[] = [];
-
-  const standing = (): Standing => trouble ?? (closing ? 'closing' : 'taking');
-
-  const turn = (next: typeof trouble, error: unknown): void => {
-    if (trouble === next) return;
-    trouble = next;
-    const waits = changes;
-    changes = [];
-    for (const wake of waits) wake();
-    for (const listener of listeners) listener(standing(), error);
-  };
+  const { current, isClosing, turn, close, ...standing } = openStanding();
+  const retry = openRetry(clock);
 
   /** A state that ran ahead of its log is nobody's: nothing follows any more. */
   const giveUp = (error: unknown): void => {
-    const lost = [...batch, ...queue];
-    batch = [];
+    const lost = queue;
     queue = [];
     turn('log-failed', error);
     for (const { reject } of lost) reject(error);
   };
 
-  const untilRetry = (): Promise<void> =>
-    new Promise((resolve) => {
-      tryAgain = () => {
-        clock.clearTimeout(retry);
-        resolve();
-      };
-      retry = clock.setTimeout(resolve, RETRY_MS);
-    });
-
-  const appendBatch = async (): Promise<void> => {
+  const appendBatch = async (batch: readonly Waiting[]): Promise<void> => {
     const first = await log.append(batch.map(({ bytes }) => bytes));
+    if (current() === 'log-failed') return; // given up meanwhile: whoever waited has been told
     turn(null, null);
+    queue.splice(0, batch.length);
     for (const [offset, applied] of batch.entries()) {
       written(applied, first + offset);
       waiting_bytes -= applied.bytes.length;
       applied.resolve(first + offset);
     }
-    batch = [];
   };
 
   const writeAll = async (): Promise<void> => {
-    while (batch.length + queue.length > 0) {
-      batch = [...batch, ...queue];
-      queue = [];
+    while (queue.length > 0) {
       try {
-        await appendBatch();
+        await appendBatch(nextBatch(queue));
       } catch (error) {
-        const full = error instanceof LedgerError && error.code === 'disk-full';
-        if (!full || closing) {
-          giveUp(error);
-          break;
+        if (isClosing() || !isDiskFull(error)) giveUp(error);
+        else {
+          turn('disk-full', error);
+          await retry.wait();
         }
-        turn('disk-full', error);
-        await untilRetry();
       }
     }
     writing = null; // in the same turn as the last look at the queue: what comes from now on begins anew
@@ -135,16 +107,14 @@ export function openWriter(log: EventLog, clock: Clock, written: (applied: Appli
 
   return {
     get standing() {
-      return standing();
+      return current();
     },
-    onStanding: (listener) => void listeners.push(listener),
-    changed: () => new Promise((resolve) => void changes.push(resolve)),
+    ...standing,
     mustTake() {
-      const now = standing();
+      const now = current();
       if (now !== 'taking') throw new HubError(now, REFUSALS[now]);
-      const count = batch.length + queue.length;
-      if (count < MAX_WAITING_ENTRIES / 2 && waiting_bytes < MAX_WAITING_BYTES / 2) return;
-      throw new HubError('overloaded', `${count} events already wait to be written; send it again in a moment`);
+      if (queue.length < MAX_WAITING_ENTRIES / 2 && waiting_bytes < MAX_WAITING_BYTES / 2) return;
+      throw new HubError('overloaded', `${queue.length} events already wait to be written; send it again in a moment`);
     },
     append: (applied) =>
       new Promise((resolve, reject) => {
@@ -154,9 +124,66 @@ export function openWriter(log: EventLog, clock: Clock, written: (applied: Appli
       }),
     giveUp,
     async close() {
-      closing = true;
-      tryAgain();
+      close();
+      retry.now();
       await writing;
     },
+  };
+}
+
+/** The oldest events, as many as one call of the log takes. */
+function nextBatch(queue: readonly Waiting[]): readonly Waiting[] {
+  let [count, bytes] = [0, 0];
+  for (const applied of queue) {
+    bytes += applied.bytes.length;
+    if (!fitsInBatch(count + 1, bytes)) break;
+    count++;
+  }
+  return queue.slice(0, count);
+}
+
+function isDiskFull(error: unknown): boolean {
+  return error instanceof LedgerError && error.code === 'disk-full';
+}
+
+/** Whether events are taken, and who wants to hear of it. */
+function openStanding() {
+  let trouble: 'disk-full' | 'log-failed' | null = null;
+  let closing = false;
+  let changes: (() => void)[] = [];
+  const listeners: ((standing: Standing, error: unknown) => void)[] = [];
+  const current = (): Standing => trouble ?? (closing ? 'closing' : 'taking');
+  return {
+    current,
+    isClosing: () => closing,
+    turn(next: typeof trouble, error: unknown): void {
+      if (trouble === next) return;
+      trouble = next;
+      const waits = changes;
+      changes = [];
+      for (const wake of waits) wake();
+      for (const listener of listeners) listener(current(), error);
+    },
+    close(): void {
+      closing = true;
+    },
+    onStanding: (listener: (standing: Standing, error: unknown) => void): void => void listeners.push(listener),
+    changed: (): Promise<void> => new Promise((resolve) => void changes.push(resolve)),
+  };
+}
+
+/** The wait before a write is tried again. */
+function openRetry(clock: Clock): { wait(): Promise<void>; now(): void } {
+  let wake = (): void => {};
+  return {
+    wait: () =>
+      new Promise((resolve) => {
+        const timer: Timer = clock.setTimeout(resolve, RETRY_MS);
+        wake = () => {
+          clock.clearTimeout(timer);
+          resolve();
+        };
+      }),
+    now: () => wake(),
   };
 }

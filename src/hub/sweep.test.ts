@@ -10,7 +10,7 @@ import type { NetworkState } from '../core/state.ts';
 import { exampleRules } from '../core/testing/example-events.ts';
 import type { BlobStore } from '../ledger/blob-store.ts';
 import { openFolderBlobStore } from '../ledger/folder-blob-store.ts';
-import { createMemoryLogStore } from '../ledger/log-store.ts';
+import { createMemoryLogStore } from '../ledger/replica.ts';
 import { openTransparencyLog } from '../ledger/transparency-log.ts';
 import type { Clock } from '../protocol/clock.ts';
 import { signEvent } from '../protocol/envelope.ts';

@@ -20,6 +20,8 @@ export type LedgerErrorCode =
   | 'log-rewritten'
   /** An entry is empty or larger than 65,535 bytes. */
   | 'bad-entry'
+  /** One call appends more than fits into a batch. */
+  | 'too-many'
   /** An index or size beyond the log. */
   | 'out-of-range'
   /** More waits to be written than the queue may hold. Try again later. */
@@ -28,6 +30,10 @@ export type LedgerErrorCode =
   | 'disk-full'
   /** Writing failed, and what is on the disk is uncertain until it is opened anew. */
   | 'write-failed'
+  /** Another writer has written this log since: whoever hears it writes no more. */
+  | 'fenced'
+  /** The journal gave no answer to any of several tries. */
+  | 'journal-unreachable'
   /** The store is closed. */
   | 'closed'
   /** A checkpoint, note, cosignature, tile path or receipt is not in its format. */

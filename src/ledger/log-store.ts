@@ -1,5 +1,6 @@
-// An append-only list of entries, durable when acknowledged: the interface, its limits, and the implementation in memory.
+// An append-only list of entries, durable when acknowledged: the interface and its limits.
 import { LedgerError } from './errors.ts';
+import { fitsInBatch, MAX_BATCH_BYTES, MAX_BATCH_ENTRIES } from './journal.ts';
 
 /** A durable log. Every implementation passes testing/log-store-compliance.ts. */
 export interface LogStore {
@@ -7,8 +8,9 @@ export interface LogStore {
   readonly size: number;
   /**
    * Appends entries, all or none, and resolves to the index of the first once they are durable. Calls keep their order: an earlier
-   * call gets smaller indices and resolves earlier. Calls made close together share one commit. An empty list resolves to `size`.
-   * Throws LedgerError `bad-entry`, `overloaded`, `disk-full`, `write-failed`, `closed`; a call that throws has appended nothing.
+   * call gets smaller indices and resolves earlier. Calls made close together share one commit. An empty list resolves to `size`. Of one call
+   * no more is taken than fits into a batch (journal.ts). Throws LedgerError `bad-entry`, `too-many`, `overloaded`, `disk-full`, `closed`, and
+   * then has appended nothing; `fenced` and `write-failed` are for good, and nobody knows of the call until the log is opened anew.
    */
   append(entries: readonly Uint8Array[]): Promise<number>;
   /** The entries [from, to). Read a long log in pages. Throws LedgerError `out-of-range` unless 0 <= from <= to <= size. */
@@ -41,7 +43,7 @@ export const MAX_WAITING_ENTRIES = 100_000;
 /** The latest snapshot may be damaged; the one before it is then used. */
 export const SNAPSHOTS_KEPT = 2;
 
-/** The total size in bytes of entries that may be appended. Throws LedgerError `bad-entry`. */
+/** The total size in bytes of entries that may be appended in one call. Throws LedgerError `bad-entry`, `too-many`. */
 export function checkEntries(entries: readonly Uint8Array[]): number {
   let total = 0;
   entries.forEach((entry, i) => {
@@ -54,6 +56,10 @@ export function checkEntries(entries: readonly Uint8Array[]): number {
     }
     total += entry.length;
   });
+  if (!fitsInBatch(entries.length, total)) {
+    const limits = `${MAX_BATCH_ENTRIES} entries and ${MAX_BATCH_BYTES} bytes`;
+    throw new LedgerError('too-many', `one call appends at most ${limits}, got ${entries.length} and ${total}`);
+  }
   return total;
 }
 
@@ -73,55 +79,4 @@ export function checkSnapshotSize(snapshotSize: number, size: number): void {
 
 export function closedError(): LedgerError {
   return new LedgerError('closed', 'the log is closed');
-}
-
-/** A log in memory, for tests and the simulator: same order and limits, no durability. */
-export function createMemoryLogStore(): LogStore {
-  const entries: Uint8Array[] = [];
-  const snapshots = new Map<string, { size: number; bytes: Uint8Array }[]>();
-  const derived = new Map<string, Uint8Array>();
-  let closed = false;
-  const mustBeOpen = () => {
-    if (closed) throw closedError();
-  };
-  return {
-    get size() {
-      return entries.length;
-    },
-    async append(added) {
-      mustBeOpen();
-      checkEntries(added);
-      const first = entries.length;
-      for (const entry of added) entries.push(new Uint8Array(entry));
-      return first;
-    },
-    read(from, to) {
-      mustBeOpen();
-      checkRange(from, to, entries.length);
-      return entries.slice(from, to).map((entry) => new Uint8Array(entry));
-    },
-    putSnapshot(name, size, bytes) {
-      mustBeOpen();
-      checkSnapshotSize(size, entries.length);
-      const others = (snapshots.get(name) ?? []).filter((snapshot) => snapshot.size !== size);
-      const kept = [...others, { size, bytes: new Uint8Array(bytes) }];
-      kept.sort((a, b) => b.size - a.size);
-      snapshots.set(name, kept.slice(0, SNAPSHOTS_KEPT));
-    },
-    snapshots(name) {
-      mustBeOpen();
-      return (snapshots.get(name) ?? []).map(({ size, bytes }) => ({ size, bytes: bytes.slice() }));
-    },
-    putDerived(key, bytes) {
-      mustBeOpen();
-      derived.set(key, new Uint8Array(bytes));
-    },
-    getDerived(key) {
-      mustBeOpen();
-      return derived.get(key)?.slice() ?? null;
-    },
-    async close() {
-      closed = true;
-    },
-  };
 }

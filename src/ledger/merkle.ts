@@ -185,7 +185,9 @@ export function verifyConsistency(
 
 /** Whether two byte strings are the same. Hashes are public, so the time it takes may tell. */
 export function equalHashes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, i) => byte === b[i]);
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
 }
 
 /** MTH(D[start:end]), where [start, end) is a range that the recursion of RFC 6962 meets: its left parts are complete. */

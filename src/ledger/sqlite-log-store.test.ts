@@ -8,15 +8,23 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { after, test } from 'node:test';
 import { LedgerError } from './errors.ts';
+import { hashOfBatch, type Journal, MAX_BATCH_BYTES, MAX_BATCH_ENTRIES } from './journal.ts';
+import { batchesOf, ownJournal } from './local-log.ts';
 import { type LogStore, MAX_WAITING_ENTRIES } from './log-store.ts';
-import { mustBeDurable, openSqliteLogStore } from './sqlite-log-store.ts';
+import { openObjectJournal } from './object-journal.ts';
+import { openReplica } from './replica.ts';
+import { mustBeDurable } from './sqlite-log-file.ts';
+import { openSqliteLocalLog, openSqliteLogStore } from './sqlite-log-store.ts';
+import { journalCompliance } from './testing/journal-compliance.ts';
 import { logStoreCompliance, throwsWith } from './testing/log-store-compliance.ts';
+import { memoryObjects } from './testing/memory-objects.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'potluck-log-'));
 after(() => rmSync(root, { recursive: true, force: true }));
 let count = 0;
 const newPath = () => join(root, `log-${count++}.sqlite`);
 const paths = new WeakMap<LogStore, string>();
+const journals = new WeakMap<LogStore, Journal>();
 const open = (path = newPath()) => {
   const log = openSqliteLogStore(path);
   paths.set(log, path);
@@ -26,6 +34,31 @@ const open = (path = newPath()) => {
 logStoreCompliance('sqlite', open, async (log) => {
   await log.close();
   return open(paths.get(log));
+});
+
+logStoreCompliance(
+  'sqlite, the copy of a journal',
+  async () => {
+    const path = newPath();
+    const journal = openObjectJournal(memoryObjects(new Map()));
+    const log = await openReplica(openSqliteLocalLog(path), journal);
+    paths.set(log, path);
+    journals.set(log, journal);
+    return log;
+  },
+  async (log) => {
+    await log.close();
+    const [path, journal] = [paths.get(log)!, journals.get(log)!];
+    const again = await openReplica(openSqliteLocalLog(path), journal);
+    paths.set(again, path);
+    journals.set(again, journal);
+    return again;
+  },
+);
+
+journalCompliance('sqlite, its own journal', () => {
+  const local = openSqliteLocalLog(newPath());
+  return () => ownJournal(local);
 });
 
 const MODULE = JSON.stringify(join(import.meta.dirname, 'sqlite-log-store.ts'));
@@ -72,7 +105,7 @@ test('files that are no log', async () => {
   const future = newPath();
   await openSqliteLogStore(future).close();
   const edited = new DatabaseSync(future);
-  edited.exec('PRAGMA user_version = 2');
+  edited.exec('PRAGMA user_version = 3');
   edited.close();
   throwsWith(() => openSqliteLogStore(future), 'log-unknown-version');
 });
@@ -100,7 +133,8 @@ test('entries that vanish behind its back are noticed', async () => {
   const edit = async (sql: string) => {
     const path = newPath();
     const log = openSqliteLogStore(path);
-    await log.append(Array.from({ length: 10 }, (_, i) => Uint8Array.of(i)));
+    await log.append(Array.from({ length: 8 }, (_, i) => Uint8Array.of(i)));
+    await log.append([Uint8Array.of(8), Uint8Array.of(9)]);
     await log.close();
     const db = new DatabaseSync(path);
     db.exec(sql);
@@ -111,6 +145,8 @@ test('entries that vanish behind its back are noticed', async () => {
   assert.equal(holed.read(0, 5).length, 5);
   throwsWith(() => holed.read(0, 10), 'log-corrupt');
   await holed.close();
+  const cut = await edit('DELETE FROM entries WHERE idx = 8');
+  throwsWith(() => openSqliteLogStore(cut), 'log-corrupt');
   const beheaded = await edit('DELETE FROM entries WHERE idx = 0');
   throwsWith(() => openSqliteLogStore(beheaded), 'log-corrupt');
 });
@@ -162,13 +198,16 @@ test('a damaged snapshot is told from the one before it', async () => {
 
 test('more than may wait is refused at once, and what already waits is kept', async () => {
   const log = openSqliteLogStore(newPath());
-  const entries = Array.from({ length: MAX_WAITING_ENTRIES }, () => Uint8Array.of(1));
-  const waiting = log.append(entries);
+  const entries = Array.from({ length: MAX_BATCH_ENTRIES }, () => Uint8Array.of(1));
+  const calls = Array.from({ length: MAX_WAITING_ENTRIES / MAX_BATCH_ENTRIES }, () => log.append(entries));
   await assert.rejects(
     log.append([Uint8Array.of(2)]),
     (error) => error instanceof LedgerError && error.code === 'overloaded',
   );
-  assert.equal(await waiting, 0);
+  assert.deepEqual(
+    await Promise.all(calls),
+    calls.map((_, i) => i * MAX_BATCH_ENTRIES),
+  );
   assert.equal(await log.append([Uint8Array.of(2)]), MAX_WAITING_ENTRIES);
   await log.close();
 });
@@ -200,4 +239,64 @@ test('a failed write refuses the call, keeps nothing of it, and says so from the
   const last = openSqliteLogStore(path);
   assert.equal(last.size, 2);
   await last.close();
+});
+
+/** A file as builds before batches left it. */
+function fileOfFormat1(entries: readonly Uint8Array[]): string {
+  const path = newPath();
+  const db = new DatabaseSync(path);
+  db.exec(`
+    CREATE TABLE entries (idx INTEGER PRIMARY KEY, bytes BLOB NOT NULL) STRICT;
+    CREATE TABLE snapshots (
+      name TEXT NOT NULL, size INTEGER NOT NULL, hash BLOB NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY (name, size)
+    ) STRICT;
+    CREATE TABLE derived (key TEXT PRIMARY KEY, bytes BLOB NOT NULL) STRICT;
+    PRAGMA application_id = ${0x50744c6b};
+    PRAGMA user_version = 1;
+    BEGIN;
+  `);
+  const insert = db.prepare('INSERT INTO entries (idx, bytes) VALUES (?, ?)');
+  for (const [i, entry] of entries.entries()) insert.run(i, entry);
+  db.exec("INSERT INTO derived VALUES ('tile/0/0', x'0102'); COMMIT");
+  db.close();
+  return path;
+}
+
+test('a file of the format before batches opens with everything in it, goes on, and is a journal from its first entry on', async () => {
+  const many = Array.from({ length: MAX_BATCH_ENTRIES + 5 }, (_, i) => Uint8Array.of(i >> 8, i));
+  const large = Array.from({ length: 200 }, (_, i) => new Uint8Array(60_000).fill(i));
+  for (const entries of [[], [Uint8Array.of(1)], many, large]) {
+    const path = fileOfFormat1(entries);
+    const log = openSqliteLogStore(path);
+    assert.deepEqual(log.read(0, log.size), entries);
+    assert.deepEqual(log.getDerived('tile/0/0'), Uint8Array.of(1, 2));
+    assert.equal(await log.append([Uint8Array.of(7)]), entries.length);
+    await log.close();
+    const local = openSqliteLocalLog(path);
+    const batches = [...batchesOf(local, 0)];
+    const read = batches.flatMap((batch) => batch.entries);
+    assert.deepEqual(read, [...entries, Uint8Array.of(7)]);
+    for (const batch of batches) {
+      assert.ok(batch.entries.length <= MAX_BATCH_ENTRIES);
+      assert.ok(batch.entries.reduce((sum, entry) => sum + entry.length, 0) <= MAX_BATCH_BYTES);
+    }
+    assert.equal(batches.length, entries === many ? 3 : entries === large ? 4 : entries.length + 1);
+    for (const { number } of batches) {
+      const from = [...batchesOf(local, number)];
+      assert.deepEqual(from.map(hashOfBatch), batches.slice(number).map(hashOfBatch));
+    }
+    local.close();
+  }
+});
+
+test('the copy of a journal is written by way of it alone', async () => {
+  const path = newPath();
+  const journal = openObjectJournal(memoryObjects(new Map()));
+  const log = await openReplica(openSqliteLocalLog(path), journal);
+  await log.append([Uint8Array.of(1)]);
+  await log.close();
+  assert.throws(() => openSqliteLogStore(path), { code: 'store-unusable', message: /the copy of a journal elsewhere/ });
+  const again = await openReplica(openSqliteLocalLog(path), journal);
+  assert.equal(await again.append([Uint8Array.of(2)]), 1);
+  await again.close();
 });

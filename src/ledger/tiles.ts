@@ -54,10 +54,12 @@ export function tilesOfTree(
   return levels;
 }
 
-/** A bundle: each entry after its length as 16 bits, most significant byte first. */
-export function encodeEntryBundle(entries: readonly Uint8Array[]): Uint8Array {
-  const bundle = new Uint8Array(entries.reduce((total, entry) => total + 2 + entry.length, 0));
-  let at = 0;
+/** A bundle: each entry after its length as 16 bits, most significant byte first; before them so many bytes for what the caller puts there. */
+export function encodeEntryBundle(entries: readonly Uint8Array[], bytes_before = 0): Uint8Array {
+  let size = bytes_before;
+  for (const entry of entries) size += 2 + entry.length;
+  const bundle = new Uint8Array(size);
+  let at = bytes_before;
   for (const entry of entries) {
     bundle[at++] = entry.length >> 8;
     bundle[at++] = entry.length & 0xff;

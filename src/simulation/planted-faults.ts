@@ -75,11 +75,35 @@ const NETWORK: readonly PlantedFault[] = [
   },
   {
     name: 'commits-not-synced',
-    file: 'ledger/sqlite-log-store.ts',
+    file: 'ledger/sqlite-log-file.ts',
     find: 'PRAGMA synchronous = FULL',
     replace: 'PRAGMA synchronous = NORMAL',
     by: null,
     unit: ['ledger/sqlite-log-store.test.ts', 'a store is opened only where a commit'],
+  },
+  {
+    name: 'answered-before-the-journal',
+    file: 'ledger/replica.ts',
+    find: '    await journal.append(batch);\n',
+    replace: '    journal.append(batch).catch(() => {});\n',
+    by: null,
+    unit: ['ledger/replica.test.ts', 'who is fenced writes nothing more'],
+  },
+  {
+    name: 'lost-answer-not-read-back',
+    file: 'ledger/object-journal.ts',
+    find: '        if (there && equalHashes(there, bytes)) return;\n',
+    replace: '',
+    by: null,
+    unit: ['ledger/object-journal.test.ts', 'a batch that is there already is no failure'],
+  },
+  {
+    name: 'batch-before-not-compared',
+    file: 'ledger/object-journal.ts',
+    find: "    if (!sameEnd(known, batch)) throw fenced(batch, 'the journal has not the batch before it that this one names');\n",
+    replace: '',
+    by: null,
+    unit: ['ledger/object-journal.test.ts', 'what does not go on with the journal is fenced'],
   },
 ];
 

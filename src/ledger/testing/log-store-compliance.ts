@@ -23,7 +23,7 @@ const entry = (text: string) => new TextEncoder().encode(text);
  */
 export function logStoreCompliance(
   name: string,
-  open: () => LogStore,
+  open: () => LogStore | Promise<LogStore>,
   reopen?: (log: LogStore) => Promise<LogStore>,
 ): void {
   test(`${name}: entries come back in the order of the calls, whatever was waited for`, async () => {
@@ -33,7 +33,7 @@ export function logStoreCompliance(
           maxLength: 12,
         }),
         async (calls) => {
-          const log = open();
+          const log = await open();
           const expected: Uint8Array[] = [];
           const resolved: number[] = [];
           const pending: Promise<void>[] = [];
@@ -68,7 +68,7 @@ export function logStoreCompliance(
   });
 
   test(`${name}: ranges`, async () => {
-    const log = open();
+    const log = await open();
     await log.append(['a', 'b', 'c', 'd'].map(entry));
     assert.deepEqual(log.read(1, 3), ['b', 'c'].map(entry));
     assert.deepEqual(log.read(4, 4), []);
@@ -86,7 +86,7 @@ export function logStoreCompliance(
   });
 
   test(`${name}: a call with a bad entry appends nothing of itself, and harms no other call`, async () => {
-    const log = open();
+    const log = await open();
     const before = log.append([entry('before')]);
     for (const bad of [new Uint8Array(0), new Uint8Array(MAX_ENTRY_BYTES + 1), 'text' as unknown as Uint8Array]) {
       await rejectsWith(log.append([entry('good'), bad]), 'bad-entry');
@@ -98,7 +98,7 @@ export function logStoreCompliance(
   });
 
   test(`${name}: what a caller does with its arrays afterwards changes nothing`, async () => {
-    const log = open();
+    const log = await open();
     const bytes = Buffer.from('abc');
     const list = [bytes];
     const appended = log.append(list);
@@ -112,7 +112,7 @@ export function logStoreCompliance(
   });
 
   test(`${name}: the latest snapshots of each name`, async () => {
-    let log = open();
+    let log = await open();
     assert.deepEqual(log.snapshots('state'), []);
     await log.append(Array.from({ length: 10 }, (_, i) => Uint8Array.of(i)));
     for (let size = 0; size <= 3 + SNAPSHOTS_KEPT; size++) log.putSnapshot('state', size, Uint8Array.of(size, 1));
@@ -132,7 +132,7 @@ export function logStoreCompliance(
   });
 
   test(`${name}: derived bytes are there at once, and after an orderly close`, async () => {
-    let log = open();
+    let log = await open();
     assert.equal(log.getDerived('tile/0/0'), null);
     const bytes = Buffer.from([1, 2]);
     log.putDerived('tile/0/0', bytes);
@@ -148,7 +148,7 @@ export function logStoreCompliance(
   });
 
   test(`${name}: closing commits what waits; later calls are refused`, async () => {
-    const log = open();
+    const log = await open();
     const waiting = log.append([entry('a')]);
     await log.close();
     assert.equal(await waiting, 0);

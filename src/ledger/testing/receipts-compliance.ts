@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { signEvent } from '../../protocol/envelope.ts';
 import { createIdentity, type Identity } from '../../protocol/identity.ts';
-import { createMemoryLogStore } from '../log-store.ts';
 import type { Receipt } from '../receipt.ts';
 import type { Receipts } from '../receipts.ts';
+import { createMemoryLogStore } from '../replica.ts';
 import { openTransparencyLog } from '../transparency-log.ts';
 
 export interface Kept {

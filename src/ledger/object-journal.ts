@@ -1,0 +1,104 @@
+// A journal of objects that are created once: what any store gives that answers "there already" to a second creation (S3: If-None-Match: *).
+//
+// Such a store may fail, answer late, or do what it was asked and lose the answer. What is there decides: a creation without an answer is
+// made again with the same bytes, and where the name is taken by then, the object is read and compared.
+import { LedgerError } from './errors.ts';
+import {
+  type Batch,
+  decodeBatch,
+  EMPTY_JOURNAL,
+  encodeBatch,
+  endAfter,
+  fenced,
+  type Journal,
+  type JournalEnd,
+  mustFollow,
+  sameEnd,
+} from './journal.ts';
+import { equalHashes } from './merkle.ts';
+
+/** Objects under names, created once and never changed. Both calls settle, sooner or later; a rejection says nothing about what is there. */
+export interface CreateOnlyObjects {
+  /** Resolves once the object is durable, or with `exists` where another call has created one of this name. */
+  create(name: string, bytes: Uint8Array): Promise<'created' | 'exists'>;
+  /** null where there is none. What was created is there for everybody at once. */
+  get(name: string): Promise<Uint8Array | null>;
+}
+
+export interface ObjectJournalOptions {
+  readonly wait?: (ms: number) => Promise<void>;
+}
+
+/** Waits between tries, ten seconds in all: a writer that cannot write for that long is none, and others should be heard. */
+const RETRY_WAITS_MS = [50, 100, 200, 400, 800, 1_600, 3_200, 3_650];
+/** Names in the order of their numbers, for whoever lists them: sixteen digits hold 2^53. */
+const nameOf = (number: number): string => `batch/${String(number).padStart(16, '0')}`;
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+export function openObjectJournal(objects: CreateOnlyObjects, options: ObjectJournalOptions = {}): Journal {
+  const wait = options.wait ?? sleep;
+  /** The end of the journal as this handle knows it: its own last batch, or the last one that it has read. */
+  let known: JournalEnd = EMPTY_JOURNAL;
+
+  /** Tries until there is an answer. Throws LedgerError with this code where there is none in all that time, and whatever `ask` throws as one. */
+  const ask = async <T>(code: 'write-failed' | 'journal-unreachable', what: () => Promise<T>): Promise<T> => {
+    for (let tries = 0; ; tries++) {
+      try {
+        return await what();
+      } catch (error) {
+        if (error instanceof LedgerError) throw error;
+        if (tries < RETRY_WAITS_MS.length) await wait(RETRY_WAITS_MS[tries]);
+        else
+          throw new LedgerError(code, `no answer from the journal in ${tries + 1} tries: ${(error as Error).message}`);
+      }
+    }
+  };
+
+  const batchAt = async (number: number): Promise<Batch | null> => {
+    const bytes = await objects.get(nameOf(number));
+    if (!bytes) return null;
+    try {
+      return decodeBatch(bytes);
+    } catch (error) {
+      if (!(error instanceof LedgerError)) throw error;
+      throw new LedgerError('log-corrupt', `${nameOf(number)}: ${error.message}`, { number });
+    }
+  };
+
+  /** An object is created under any free name: that it goes on with the journal is for its writer to see. */
+  const mustGoOn = async (batch: Batch): Promise<void> => {
+    if (known.number !== batch.number) {
+      const before = batch.number > 0 ? await ask('journal-unreachable', () => batchAt(batch.number - 1)) : null;
+      known = before ? endAfter(before) : EMPTY_JOURNAL;
+    }
+    if (!sameEnd(known, batch)) throw fenced(batch, 'the journal has not the batch before it that this one names');
+  };
+
+  return {
+    async append(batch) {
+      await mustGoOn(batch);
+      const name = nameOf(batch.number);
+      const bytes = encodeBatch(batch);
+      await ask('write-failed', async () => {
+        if ((await objects.create(name, bytes)) === 'created') return;
+        const there = await objects.get(name);
+        // An answer that was lost said that this batch was created.
+        if (there && equalHashes(there, bytes)) return;
+        if (there) throw fenced(batch, 'another batch has this number');
+        throw new Error(`${name} exists and cannot be read`);
+      });
+      known = endAfter(batch);
+    },
+    async *read(number) {
+      let end: JournalEnd | null = number === 0 ? EMPTY_JOURNAL : null;
+      for (let next = number; ; next++) {
+        const batch = await ask('journal-unreachable', () => batchAt(next));
+        if (!batch) return;
+        mustFollow(end ?? { ...batch, number: next }, batch);
+        end = endAfter(batch);
+        known = end;
+        yield batch;
+      }
+    },
+  };
+}

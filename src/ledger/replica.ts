@@ -1,0 +1,175 @@
+// A log over a journal: calls are gathered into batches, one at a time is written, and this machine keeps a copy from which all is read.
+import { LedgerError } from './errors.ts';
+import { type Batch, endAfter, fitsInBatch, type Journal, type JournalEnd, mustFollow, sameEnd } from './journal.ts';
+import { createMemoryLocalLog, journalEndOf, type LocalLog, mustBeOwn } from './local-log.ts';
+import { checkEntries, closedError, type LogStore, MAX_WAITING_BYTES, MAX_WAITING_ENTRIES } from './log-store.ts';
+
+export interface ReplicaOptions {
+  /** Runs something after everything that happens in this moment, so that its calls share a batch. */
+  readonly soon?: (run: () => void) => void;
+}
+
+/** A call of `append` that is not answered yet. */
+interface Waiting {
+  readonly entries: readonly Uint8Array[];
+  readonly bytes: number;
+  resolve(first: number): void;
+  reject(error: unknown): void;
+}
+
+/**
+ * Opens the log of a journal: reads what this machine lacks of it, and then writes to it as long as nobody else does. Throws LedgerError
+ * `log-rewritten` where this machine keeps what the journal does not have, and what journal and local log throw.
+ */
+export async function openReplica(local: LocalLog, journal: Journal, options?: ReplicaOptions): Promise<LogStore> {
+  let end = await catchUp(local, journal);
+  const write = async (entries: readonly Uint8Array[]): Promise<void> => {
+    const batch: Batch = { ...end, entries };
+    await journal.append(batch);
+    keep(local, batch);
+    end = endAfter(batch);
+  };
+  return logOver(local, write, options);
+}
+
+/** Keeps a batch that others can read by now. Throws LedgerError `write-failed`, whatever stands in the way: that nothing is kept would be wrong. */
+function keep(local: LocalLog, batch: Batch): void {
+  try {
+    local.take(batch);
+  } catch (error) {
+    const message = `batch ${batch.number} is in the journal, but this machine cannot keep it: ${(error as Error).message}`;
+    throw new LedgerError('write-failed', message, { number: batch.number });
+  }
+}
+
+/** A log that is its own journal. Throws LedgerError `store-unusable` where it is the copy of another. */
+export function openOwnLog(local: LocalLog, options?: ReplicaOptions): LogStore {
+  mustBeOwn(local);
+  return logOver(local, async (entries) => local.take({ ...local.end, prev: null, entries }), options);
+}
+
+/** A log in memory, for tests and the simulator. */
+export function createMemoryLogStore(): LogStore {
+  return openOwnLog(createMemoryLocalLog());
+}
+
+/** Takes in every batch that the journal has and this machine has not; resolves with where both end. */
+async function catchUp(local: LocalLog, journal: Journal): Promise<JournalEnd> {
+  const kept = journalEndOf(local);
+  let end: JournalEnd | null = kept.number === 0 ? kept : null;
+  // From the last batch that is kept here: if the journal has another one, or none, this is no copy of it.
+  for await (const batch of journal.read(Math.max(0, kept.number - 1))) {
+    if (end) {
+      mustFollow(end, batch);
+      local.take(batch);
+    } else if (!sameEnd(endAfter(batch), kept)) break;
+    end = endAfter(batch);
+  }
+  if (end) return end;
+  const message = `this machine keeps ${kept.first} entries in ${kept.number} batches, which are not the first ones of the journal`;
+  throw new LedgerError('log-rewritten', message, { size: kept.first });
+}
+
+/** @param write makes entries durable and keeps them; what it throws, but for `disk-full`, is for good */
+function logOver(
+  local: LocalLog,
+  write: (entries: readonly Uint8Array[]) => Promise<void>,
+  options: ReplicaOptions = {},
+): LogStore {
+  const soon = options.soon ?? setImmediate;
+  const waiting = waitingCalls();
+  /** Whether a batch is being written, or is about to be gathered. */
+  let busy = false;
+  let closed = false;
+  let idle: (() => void) | null = null;
+  /** Set by a write of which nobody knows whether it is there, and by another writer: then nothing may follow. */
+  let broken: unknown = null;
+
+  const writeNext = (): void => {
+    const calls = waiting.next();
+    const entries: Uint8Array[] = [];
+    for (const call of calls) for (const entry of call.entries) entries.push(entry);
+    let first = local.end.first;
+    const written = (): void => {
+      for (const call of calls) {
+        call.resolve(first);
+        first += call.entries.length;
+      }
+      goOn();
+    };
+    const failed = (error: unknown): void => {
+      if (!(error instanceof LedgerError && error.code === 'disk-full')) broken = error;
+      for (const call of calls) call.reject(error);
+      goOn();
+    };
+    if (broken) failed(broken);
+    else if (entries.length === 0) written();
+    else write(entries).then(written, failed);
+  };
+
+  /** What comes now, and whatever else does in this moment, is the next batch. */
+  const goOn = (): void => {
+    busy = waiting.count > 0;
+    if (busy) soon(writeNext);
+    else idle?.();
+  };
+
+  const { read, putSnapshot, snapshots, putDerived, getDerived } = local;
+  return {
+    get size() {
+      return local.end.first;
+    },
+    async append(entries) {
+      if (closed) throw closedError();
+      const bytes = checkEntries(entries);
+      return new Promise<number>((resolve, reject) => {
+        waiting.add({ entries: entries.map((entry) => new Uint8Array(entry)), bytes, resolve, reject });
+        if (!busy) goOn();
+      });
+    },
+    ...{ read, putSnapshot, snapshots, putDerived, getDerived },
+    async close() {
+      if (closed) return;
+      closed = true;
+      if (busy) await new Promise<void>((resolve) => (idle = resolve));
+      local.close();
+    },
+  };
+}
+
+/** Calls in the order in which they came, within what may wait. */
+function waitingCalls() {
+  let calls: Waiting[] = [];
+  let entries = 0;
+  let bytes = 0;
+  return {
+    get count() {
+      return calls.length;
+    },
+    /** Throws LedgerError `overloaded`. */
+    add(call: Waiting): void {
+      if (entries + call.entries.length > MAX_WAITING_ENTRIES || bytes + call.bytes > MAX_WAITING_BYTES) {
+        const message = `${entries} entries (${bytes} bytes) already wait to be written`;
+        throw new LedgerError('overloaded', message, { waiting_entries: entries, waiting_bytes: bytes });
+      }
+      entries += call.entries.length;
+      bytes += call.bytes;
+      calls.push(call);
+    },
+    /** Takes the oldest calls, as many as fit into a batch; each by itself does (checkEntries). */
+    next(): readonly Waiting[] {
+      let [taken, takenEntries, takenBytes] = [0, 0, 0];
+      for (const call of calls) {
+        if (taken > 0 && !fitsInBatch(takenEntries + call.entries.length, takenBytes + call.bytes)) break;
+        taken++;
+        takenEntries += call.entries.length;
+        takenBytes += call.bytes;
+      }
+      entries -= takenEntries;
+      bytes -= takenBytes;
+      const next = taken === calls.length ? calls : calls.slice(0, taken);
+      calls = taken === calls.length ? [] : calls.slice(taken);
+      return next;
+    },
+  };
+}

@@ -1,0 +1,185 @@
+// The SQLite file of a log (node:sqlite): WAL with synchronous FULL, one process at a time; its tables, their versions, and its errors.
+import { closeSync, openSync } from 'node:fs';
+import { DatabaseSync } from 'node:sqlite';
+import { PRIVATE_FILE } from '../protocol/private-files.ts';
+import { LedgerError } from './errors.ts';
+import { fitsInBatch } from './journal.ts';
+
+/** "PtLk" in ASCII: tells this file from any other SQLite database. */
+export const APPLICATION_ID = 0x50744c6b;
+/** 2: the first entry of each batch says so. Who only reads entries reads 1 as well. */
+export const FORMAT_VERSION = 2;
+
+// Only the first entry of a batch has its number, and its `prev` where the log is the copy of a journal: a commit writes no page for them.
+const SCHEMA = `
+  CREATE TABLE entries (idx INTEGER PRIMARY KEY, bytes BLOB NOT NULL, batch INTEGER, prev BLOB) STRICT;
+  CREATE TABLE snapshots (
+    name TEXT NOT NULL, size INTEGER NOT NULL, hash BLOB NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY (name, size)
+  ) STRICT;
+  CREATE TABLE derived (key TEXT PRIMARY KEY, bytes BLOB NOT NULL) STRICT;
+  PRAGMA application_id = ${APPLICATION_ID};
+  PRAGMA user_version = ${FORMAT_VERSION};
+`;
+
+// SQLite's primary result codes (the low byte of node:sqlite's errcode).
+const SQLITE_BUSY = 5;
+const SQLITE_CORRUPT = 11;
+const SQLITE_FULL = 13;
+const SQLITE_NOTADB = 26;
+/** What `PRAGMA synchronous` answers for FULL: a commit has reached the disk when it is told. */
+const SYNCHRONOUS_FULL = 2;
+
+export interface LogFile {
+  readonly path: string;
+  readonly db: DatabaseSync;
+  /** All of `work` is on the disk when this returns, or nothing. Throws LedgerError `disk-full`; `write-failed`, and from then on always. */
+  transaction(work: () => void): void;
+  /** Throws LedgerError `log-corrupt` or `store-unusable` where SQLite throws. */
+  query<T>(read: () => T): T;
+}
+
+/**
+ * Opens (or makes) a log file, in the present format, and takes it for this process until it is closed or the process's death, however sudden.
+ * Throws LedgerError `log-locked` (with the path) when another holds it, `log-corrupt`, `log-unknown-version`, `store-unusable`.
+ */
+export function openLogFile(path: string): LogFile {
+  let db: DatabaseSync | undefined;
+  try {
+    makePrivate(path);
+    db = new DatabaseSync(path, { timeout: 0 });
+    prepare(db, path);
+  } catch (error) {
+    if (db?.isOpen) db.close();
+    throw openError(error, path);
+  }
+  return {
+    path,
+    db,
+    transaction: transactionsOf(db, path),
+    query(read) {
+      try {
+        return read();
+      } catch (error) {
+        throw openError(error, path);
+      }
+    },
+  };
+}
+
+/** Makes an empty file where there is none: SQLite gives what it keeps beside a file the same mode. */
+function makePrivate(path: string): void {
+  try {
+    closeSync(openSync(path, 'wx', PRIVATE_FILE));
+  } catch (error) {
+    // One that is there is not opened here: closing it would end the locks that this process may hold on it.
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
+}
+
+function prepare(db: DatabaseSync, path: string): void {
+  // EXCLUSIVE before the first access: the file is locked by the system's own file locks, which no crash leaves behind.
+  db.exec('PRAGMA locking_mode = EXCLUSIVE');
+  db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
+  mustBeDurable(db, path);
+  db.exec('BEGIN IMMEDIATE');
+  const application_id = pragma(db, 'application_id');
+  const version = pragma(db, 'user_version');
+  const tables = db.prepare('SELECT count(*) AS n FROM sqlite_schema').get()?.n as number;
+  if (tables === 0 && application_id === 0) {
+    db.exec(SCHEMA);
+  } else if (application_id !== APPLICATION_ID) {
+    throw new LedgerError('log-corrupt', `${path} is an SQLite file, but no log of Potluck's`, { path });
+  } else if (version === 1) {
+    divideIntoBatches(db);
+  } else if (version !== FORMAT_VERSION) {
+    const message = `${path} has log format ${version}, this build reads 1 to ${FORMAT_VERSION}`;
+    throw new LedgerError('log-unknown-version', message, { path, version });
+  }
+  const first = db.prepare('SELECT min(idx) AS first FROM entries').get()?.first ?? 0;
+  if (first !== 0) {
+    throw new LedgerError('log-corrupt', `${path}: the first entry has index ${first}, expected 0`, { path });
+  }
+  db.exec('COMMIT');
+}
+
+/** Format 1 had entries and no batches: they become the fewest that hold them. A million entries take about a second, once. */
+function divideIntoBatches(db: DatabaseSync): void {
+  db.exec('ALTER TABLE entries ADD COLUMN batch INTEGER; ALTER TABLE entries ADD COLUMN prev BLOB');
+  const firsts: number[] = [];
+  let [entries, bytes] = [0, 0];
+  for (const row of db.prepare('SELECT idx, length(bytes) AS size FROM entries ORDER BY idx').iterate()) {
+    const { idx, size } = row as { idx: number; size: number };
+    if (firsts.length === 0 || !fitsInBatch(entries + 1, bytes + size)) {
+      firsts.push(idx);
+      [entries, bytes] = [0, 0];
+    }
+    entries++;
+    bytes += size;
+  }
+  const begin = db.prepare('UPDATE entries SET batch = ? WHERE idx = ?');
+  for (const [number, first] of firsts.entries()) begin.run(number, first);
+  db.exec(`PRAGMA user_version = ${FORMAT_VERSION}`);
+}
+
+function transactionsOf(db: DatabaseSync, path: string): LogFile['transaction'] {
+  /** Set by a write that failed for another reason than a full disk: what is on the disk is then uncertain until it is opened anew. */
+  let broken: LedgerError | null = null;
+  return (work) => {
+    if (broken) throw broken;
+    try {
+      db.exec('BEGIN IMMEDIATE');
+      work();
+      db.exec('COMMIT');
+    } catch (error) {
+      const full = rollBack(db) && resultCode(error) === SQLITE_FULL;
+      const message = `writing to ${path} failed: ${(error as Error).message}`;
+      const failure = new LedgerError(full ? 'disk-full' : 'write-failed', message, { path });
+      if (!full) broken = failure;
+      throw failure;
+    }
+  };
+}
+
+/** Takes back what a failed transaction has written; false where that fails too. */
+function rollBack(db: DatabaseSync): boolean {
+  try {
+    if (db.isTransaction) db.exec('ROLLBACK');
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function pragma(db: DatabaseSync, name: string): number | string {
+  return Object.values(db.prepare(`PRAGMA ${name}`).get() ?? {})[0] as number | string;
+}
+
+/**
+ * SQLite answers a setting that it cannot follow with silence, and then an acknowledged event may be gone after a power cut.
+ * Throws LedgerError `store-unusable` with what is set and what should be.
+ */
+export function mustBeDurable(db: DatabaseSync, path: string): void {
+  const found = { journal_mode: pragma(db, 'journal_mode'), synchronous: pragma(db, 'synchronous') };
+  if (found.journal_mode === 'wal' && found.synchronous === SYNCHRONOUS_FULL) return;
+  const got = `journal_mode ${found.journal_mode}, synchronous ${found.synchronous}`;
+  const message = `${path}: expected journal_mode wal and synchronous ${SYNCHRONOUS_FULL} (FULL), got ${got}`;
+  throw new LedgerError('store-unusable', message, { path });
+}
+
+function resultCode(error: unknown): number | null {
+  const code = (error as { errcode?: unknown }).errcode;
+  return typeof code === 'number' ? code & 0xff : null;
+}
+
+function openError(error: unknown, path: string): LedgerError {
+  if (error instanceof LedgerError) return error;
+  switch (resultCode(error)) {
+    case SQLITE_BUSY:
+      return new LedgerError('log-locked', `${path} is in use by another process`, { path });
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+      return new LedgerError('log-corrupt', `${path} is damaged or no log: ${(error as Error).message}`, { path });
+    default:
+      return new LedgerError('store-unusable', `${path} cannot be opened: ${(error as Error).message}`, { path });
+  }
+}

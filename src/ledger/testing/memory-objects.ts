@@ -1,0 +1,48 @@
+// Objects in memory that fail as S3 does: refused for a moment, created with the answer lost, created long after the caller has given up.
+import type { Random } from '../../protocol/random.ts';
+import type { CreateOnlyObjects } from '../object-journal.ts';
+
+export interface ObjectFaults {
+  readonly random: Random;
+  wait(ms: number): Promise<void>;
+  /** Of a hundred calls, how many fail in some way. */
+  readonly percent: number;
+}
+
+/** The longest time that a call takes, and after which one that is late arrives. */
+const LONGEST_MS = 40;
+
+/** @param objects what is there: several handles with faults of their own may share it */
+export function memoryObjects(objects: Map<string, Uint8Array>, faults?: ObjectFaults): CreateOnlyObjects {
+  const create = (name: string, bytes: Uint8Array): 'created' | 'exists' => {
+    if (objects.has(name)) return 'exists';
+    objects.set(name, bytes.slice());
+    return 'created';
+  };
+  const get = (name: string): Uint8Array | null => objects.get(name)?.slice() ?? null;
+  if (!faults) return { create: async (name, bytes) => create(name, bytes), get: async (name) => get(name) };
+
+  const { random, wait, percent } = faults;
+  const fails = (): boolean => random.below(100) < percent;
+  const failure = (what: string): Error => new Error(`planted: ${what}`);
+  return {
+    async create(name, bytes) {
+      const sent = bytes.slice();
+      await wait(random.below(LONGEST_MS));
+      if (fails()) {
+        const kind = random.below(3);
+        if (kind === 1) create(name, sent);
+        if (kind === 2) void wait(random.below(10 * LONGEST_MS)).then(() => create(name, sent));
+        throw failure(['refused for a moment', 'the answer is lost', 'it is late'][kind]);
+      }
+      const answer = create(name, sent);
+      await wait(random.below(LONGEST_MS));
+      return answer;
+    },
+    async get(name) {
+      await wait(random.below(LONGEST_MS));
+      if (fails()) throw failure('no answer');
+      return get(name);
+    },
+  };
+}
