@@ -11,7 +11,7 @@ import { openTransparencyLog, type TransparencyLog } from '../ledger/transparenc
 import { systemClock } from '../protocol/clock.ts';
 import { createIdentity } from '../protocol/identity.ts';
 import { Misbehaviour, type WitnessedLog } from './continuation.ts';
-import { openHeads, readKeptHeads, withSeenHead } from './seen-heads.ts';
+import { contradictionOf, type Heard, openHeads, readKeptHeads, withSeenHead } from './seen-heads.ts';
 
 const hub = createIdentity();
 const LOG = { name: `potluck/${hub.id}`, id: hub.id };
@@ -55,6 +55,19 @@ function desk() {
     },
   };
 }
+
+test('what a receipt alone shows', () => {
+  const head = (size: number, root = 1) => ({ note: '', size, root: new Uint8Array(32).fill(root) });
+  const named = (size: number) => ({ size, root: '', signature: '' });
+  const says = (heard: Partial<Heard>) =>
+    contradictionOf({ newest: head(5), named: undefined, head: head(7), index: 6, ...heard });
+  assert.equal(says({}), null, 'the log has grown');
+  assert.equal(says({ head: head(3) }), null, 'a receipt that was late');
+  assert.equal(says({ head: head(5) }), null, 'the same log');
+  assert.match(says({ head: head(5, 2) })!, /two different logs of 5 entries/);
+  assert.equal(says({ named: named(6) }), null, 'the event stands behind what its author saw');
+  assert.match(says({ named: named(7) })!, /signed 7 entries, and then put a new one at 6/);
+});
 
 type Keeper = Awaited<ReturnType<typeof openHeads>>;
 

@@ -97,10 +97,8 @@ export async function openHeads(options: HeadOptions): Promise<HeadKeeper> {
   let fork: Misbehaviour | null = null;
   let tell = (_: Misbehaviour): void => {};
   let looking: Promise<void> = Promise.resolve();
-  let busy = false;
-  let failures = 0;
   // What was kept is compared with the first thing that is heard; where nothing is kept, the first head is taken as it is.
-  let due_ms = heads.length > 0 ? clock.elapsed_ms() : null;
+  const looks = openLooks(clock, heads.length > 0 ? 0 : null);
 
   const write = (found: Kept['fork']): Promise<void> => {
     const list = heads.map(({ note, time_ms }) => ({ note, time_ms: Math.floor(time_ms) }));
@@ -117,48 +115,25 @@ export async function openHeads(options: HeadOptions): Promise<HeadKeeper> {
     if (fork) return;
     fork = found;
     const { before, now, consistency_proof } = found.proof;
-    const told = {
-      message: found.message,
-      before,
-      now,
-      consistency_proof: consistency_proof && [...consistency_proof],
-    };
-    looking = looking.then(() => write(told)).catch(() => {});
+    const evidence = { before, now, consistency_proof: consistency_proof && [...consistency_proof] };
+    looking = looking.then(() => write({ message: found.message, ...evidence })).catch(() => {});
     tell(found);
   };
 
-  /** Shows that the log as anybody gets it continues what was kept and what the receipts say. */
   const look = async (): Promise<void> => {
-    const log = rememberingTiles(await options.log());
-    if (log.hub !== hub || !log.head) throw new CodedError('other-hub', 'the log there is not the one of this hub');
-    const now = { note: bareCheckpoint(log.head.note, hub), size: log.head.size, root: log.head.root };
-    for (const head of newest ? [...heads, newest] : heads) {
-      // A mirror or a cache may lag: only a receipt that is out of order shows that the log itself became shorter.
-      if (head.size > now.size)
-        throw new CodedError('behind', `its log has ${now.size} entries, ${head.size} were seen`);
-      await verifyContinuation(log, head, now);
-    }
+    const now = await headNow(await options.log(), hub, newest ? [...heads, newest] : heads);
     if (!newest || now.size > newest.size) newest = now;
     await keep(now);
   };
 
   const lookWhenDue = (): void => {
-    if (busy || fork || due_ms === null || clock.elapsed_ms() < due_ms) return;
-    busy = true;
-    due_ms = clock.elapsed_ms() + LIMITS.check_every_ms;
-    looking = look()
-      .then(() => {
-        failures = 0;
-      })
-      .catch((error) => {
-        if (error instanceof Misbehaviour) return convict(error);
-        if (++failures !== LIMITS.failures_told) return;
-        const message = `the hub's log could not be compared with what this device has seen of it: ${(error as Error).message}`;
-        options.onProblem?.('heads-not-compared', message);
-      })
-      .finally(() => {
-        busy = false;
-      });
+    if (fork || !looks.isDue()) return;
+    looking = looks.run(look).catch((error) => {
+      if (error instanceof Misbehaviour) return convict(error);
+      if (looks.failures() !== LIMITS.failures_told) return;
+      const message = `the hub's log could not be compared with what this device has seen of it: ${(error as Error).message}`;
+      options.onProblem?.('heads-not-compared', message);
+    });
   };
 
   const idle = async (): Promise<void> => {
@@ -177,20 +152,13 @@ export async function openHeads(options: HeadOptions): Promise<HeadKeeper> {
     saw({ checkpoint, index }, named) {
       const head = headOf(checkpoint, hub);
       if (!head) return;
-      if (named && newest && index < named.size) {
-        const message = `the hub has signed ${named.size} entries, and then put a new one at ${index}: it was rolled back`;
-        return convict(
-          new Misbehaviour(message, { hub, before: newest.note, now: head.note, consistency_proof: null }),
-        );
+      const message = newest && contradictionOf({ newest, named, head, index });
+      if (newest && message) {
+        const proof = { hub, before: newest.note, now: head.note, consistency_proof: null };
+        return convict(new Misbehaviour(message, proof));
       }
-      if (newest && head.size === newest.size && !equalHashes(head.root, newest.root)) {
-        const message = `the hub has signed two different logs of ${head.size} entries: it has forked`;
-        return convict(
-          new Misbehaviour(message, { hub, before: newest.note, now: head.note, consistency_proof: null }),
-        );
-      }
-      if (due_ms === null) {
-        due_ms = clock.elapsed_ms() + LIMITS.check_every_ms;
+      if (!looks.begun()) {
+        looks.begin();
         looking = keep(head).catch(() => {});
       }
       if (!newest || head.size > newest.size) newest = head;
@@ -205,6 +173,71 @@ export async function openHeads(options: HeadOptions): Promise<HeadKeeper> {
       if (newest && !fork) await keep(newest);
     },
   };
+}
+
+/** When the log is looked at: one look at a time, and the next `check_every_ms` after one began. @param first_ms until the first; null: not before `begin` */
+function openLooks(clock: Clock, first_ms: number | null) {
+  let due_ms = first_ms === null ? null : clock.elapsed_ms() + first_ms;
+  let busy = false;
+  let failures = 0;
+  const begin = (): void => {
+    due_ms = clock.elapsed_ms() + LIMITS.check_every_ms;
+  };
+  return {
+    begin,
+    begun: () => due_ms !== null,
+    isDue: () => !busy && due_ms !== null && clock.elapsed_ms() >= due_ms,
+    /** How many have failed in a row. */
+    failures: () => failures,
+    /** Rejects as the look does. */
+    async run(look: () => Promise<void>): Promise<void> {
+      busy = true;
+      begin();
+      try {
+        await look();
+        failures = 0;
+      } catch (error) {
+        if (!(error instanceof Misbehaviour)) failures++;
+        throw error;
+      } finally {
+        busy = false;
+      }
+    },
+  };
+}
+
+/** What a receipt says, and what was known of the hub's log before it came. */
+export interface Heard {
+  readonly newest: BareHead;
+  /** The head that the event carries: it was signed before the event was there. */
+  readonly named: SeenHead | undefined;
+  /** The head that the hub has signed with the receipt, and where the event stands. */
+  readonly head: BareHead;
+  readonly index: number;
+}
+
+/** How a receipt alone shows that the hub has contradicted itself, in words; null: it does not. */
+export function contradictionOf({ newest, named, head, index }: Heard): string | null {
+  if (named && index < named.size) {
+    return `the hub has signed ${named.size} entries, and then put a new one at ${index}: it was rolled back`;
+  }
+  if (head.size === newest.size && !equalHashes(head.root, newest.root)) {
+    return `the hub has signed two different logs of ${head.size} entries: it has forked`;
+  }
+  return null;
+}
+
+/** The head of the log as anybody gets it, where it continues all of `before`. Throws Misbehaviour where it does not, and whatever keeps it from being compared. */
+async function headNow(opened: WitnessedLog, hub: string, before: readonly BareHead[]): Promise<BareHead> {
+  const log = rememberingTiles(opened);
+  if (log.hub !== hub || !log.head) throw new CodedError('other-hub', 'the log there is not the one of this hub');
+  const now = { note: bareCheckpoint(log.head.note, hub), size: log.head.size, root: log.head.root };
+  for (const head of before) {
+    // A mirror or a cache may lag: only a receipt that is out of order shows that the log itself became shorter.
+    if (head.size > now.size) throw new CodedError('behind', `its log has ${now.size} entries, ${head.size} were seen`);
+    await verifyContinuation(log, head, now);
+  }
+  return now;
 }
 
 /** Several proofs about one tree need the same few tiles. */

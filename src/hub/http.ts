@@ -95,18 +95,7 @@ export function httpApp(
   openToReaders(app, access.origins.open);
   if (page) serveGameFrame(app);
   servePage(app, page, openTransfers(hub.clock, limitsFor(descriptorsHere().files).page));
-  // Health: the hub can do its work, or will soon. Ready: it is worth sending somebody here now.
-  app.get('/health', async (c) => {
-    const { state, reason } = await hub.condition();
-    const fine = state === 'ready' || state === 'opening' || state === 'closing';
-    const answer = { ok: fine ? 'yes' : 'no', ...hub.counts(), ...(fine ? {} : { state, reason }) };
-    return c.json(answer, fine ? 200 : 503, NO_STORE);
-  });
-  app.get('/ready', async (c) => {
-    const { state, reason } = await hub.condition();
-    const ready = state === 'ready';
-    return c.json({ ready, state, ...(ready ? {} : { reason }) }, ready ? 200 : 503, NO_STORE);
-  });
+  serveHealth(app, hub);
   const pace = openPace();
   const counted: MiddlewareHandler = async (c, next) => {
     hub.rates.take('read_address', addressOfAsker(c));
@@ -121,25 +110,7 @@ export function httpApp(
     return status(c);
   });
 
-  app.get('/runs/:run', (c) => {
-    const view = hub.view(c.req.param('run'));
-    return view ? c.json(view) : c.json(problem('no-such-run', `no run ${c.req.param('run')} on this hub`), 404);
-  });
-
-  // For people who look, and proven by nothing: what validators let the models write, and what a worker said of its own losses.
-  app.get('/runs/:run/samples', (c) => c.json({ samples: hub.samples.of(c.req.param('run')) }));
-  app.get('/runs/:run/workers/:worker', (c) =>
-    c.json({ rounds: hub.workers.of(c.req.param('run'), c.req.param('worker')) }),
-  );
-
-  app.get('/runs/:run/holders/:account', (c) => {
-    const { run, account } = c.req.param();
-    const view = hub.holder(run, account);
-    return view ? c.json(view) : c.json(problem('no-such-run', `no run ${run} on this hub`), 404);
-  });
-
-  app.get('/accounts/:account', (c) => c.json(hub.account(c.req.param('account'), addressOfAsker(c))));
-
+  serveRuns(app, hub);
   serveBlobs(app, { ...hub, unnamed, metrics });
 
   app.post('/events', async (c) => {
@@ -160,4 +131,41 @@ export function httpApp(
   app.get('*', counted);
   serveViews(app, page, hub.statuses.recent);
   return app;
+}
+
+function serveHealth(app: Hono, hub: Pick<HttpServices, 'condition' | 'counts'>): void {
+  // Health: the hub can do its work, or will soon. Ready: it is worth sending somebody here now.
+  app.get('/health', async (c) => {
+    const { state, reason } = await hub.condition();
+    const fine = state === 'ready' || state === 'opening' || state === 'closing';
+    const answer = { ok: fine ? 'yes' : 'no', ...hub.counts(), ...(fine ? {} : { state, reason }) };
+    return c.json(answer, fine ? 200 : 503, NO_STORE);
+  });
+  app.get('/ready', async (c) => {
+    const { state, reason } = await hub.condition();
+    const ready = state === 'ready';
+    return c.json({ ready, state, ...(ready ? {} : { reason }) }, ready ? 200 : 503, NO_STORE);
+  });
+}
+
+/** What programs ask about one run, or one account. */
+function serveRuns(app: Hono, hub: Pick<HttpServices, 'view' | 'samples' | 'workers' | 'holder' | 'account'>): void {
+  app.get('/runs/:run', (c) => {
+    const view = hub.view(c.req.param('run'));
+    return view ? c.json(view) : c.json(problem('no-such-run', `no run ${c.req.param('run')} on this hub`), 404);
+  });
+
+  // For people who look, and proven by nothing: what validators let the models write, and what a worker said of its own losses.
+  app.get('/runs/:run/samples', (c) => c.json({ samples: hub.samples.of(c.req.param('run')) }));
+  app.get('/runs/:run/workers/:worker', (c) =>
+    c.json({ rounds: hub.workers.of(c.req.param('run'), c.req.param('worker')) }),
+  );
+
+  app.get('/runs/:run/holders/:account', (c) => {
+    const { run, account } = c.req.param();
+    const view = hub.holder(run, account);
+    return view ? c.json(view) : c.json(problem('no-such-run', `no run ${run} on this hub`), 404);
+  });
+
+  app.get('/accounts/:account', (c) => c.json(hub.account(c.req.param('account'), addressOfAsker(c))));
 }
