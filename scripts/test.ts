@@ -69,6 +69,7 @@ if (only.length === 0) {
     [join(BIN, 'tsc'), '--noEmit'],
     [join(BIN, 'biome'), 'check', '.'],
     [process.execPath, 'scripts/check-rooms.ts'],
+    [process.execPath, 'scripts/check-lengths.ts'],
     // Else every hub and browser of the first tests would build it, several at once.
     ...(isPageStale() ? [[process.execPath, 'src/web/build.ts'] as const] : []),
   ]);
