@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { openPublicLog } from '#public-log-open';
 import type { LocalAuditOptions } from '../src/audit/local-audit.ts';
-import { PublicLogError, type UntruthCode } from '../src/audit/public-log.ts';
+import { type AuditFailureCode, PublicLogError } from '../src/audit/public-log.ts';
 import type { RoundArithmetic } from '../src/audit/why.ts';
 import { runStatuses } from '../src/hub/views.ts';
 import { signCheckpoint } from '../src/ledger/checkpoint.ts';
@@ -384,7 +384,7 @@ test('audit, shares and why of a real run', async (t) => {
     const lies = async (
       path: RegExp,
       change: (bytes: Uint8Array) => Uint8Array | null,
-      code: UntruthCode,
+      code: AuditFailureCode,
       details: object,
     ) => {
       lie((asked, bytes) => (path.test(asked) ? change(bytes!) : bytes));

@@ -9,7 +9,7 @@ import type { TestContext } from 'node:test';
 import { openPublicLog } from '#public-log-open';
 import type { AuditReport } from '../src/audit/audit.ts';
 import { audit, type LocalAuditOptions } from '../src/audit/local-audit.ts';
-import { type PublicLog, Untruth, type UntruthCode } from '../src/audit/public-log.ts';
+import { AuditFailure, type AuditFailureCode, type PublicLog } from '../src/audit/public-log.ts';
 import { openFolderLog } from '../src/audit/public-log-folder.ts';
 import { decodeEvent } from '../src/core/codec.ts';
 import type { EventBody, LoggedEvent } from '../src/core/events.ts';
@@ -158,12 +158,12 @@ export async function auditAt(place: string, options: LocalAuditOptions & { hub?
 /** The audit must fail with this code, and say where. */
 export async function isUntrue(
   place: string,
-  code: UntruthCode,
+  code: AuditFailureCode,
   details: Record<string, unknown>,
   options?: LocalAuditOptions & { hub?: string },
-): Promise<Untruth> {
+): Promise<AuditFailure> {
   const found: unknown = await auditAt(place, options).catch((error) => error);
-  assert.ok(found instanceof Untruth, `expected ${code}, got ${found}`);
+  assert.ok(found instanceof AuditFailure, `expected ${code}, got ${found}`);
   const got = Object.fromEntries(Object.keys(details).map((key) => [key, found.details[key]]));
   assert.deepEqual({ code: found.code, ...got }, { code, ...details }, found.message);
   return found;

@@ -11,7 +11,7 @@ import { DepartureCheck, type DepartureReport } from './departures.ts';
 import { HeadCheck, type HeadReport, type KnownHead } from './heads.ts';
 import { ModelAudit } from './model-work.ts';
 import type { AuditPool } from './pool.ts';
-import { type PublicLog, Untruth } from './public-log.ts';
+import { AuditFailure, type PublicLog } from './public-log.ts';
 import type { ReceiptBook } from './receipts.ts';
 import { replayLog } from './replay.ts';
 import { type Cosigned, openCosigned } from './witnesses.ts';
@@ -66,7 +66,7 @@ export interface AuditReport {
   readonly threads: number;
 }
 
-/** Audits a log; the pool does the work, and stays open. Throws Untruth at the first thing that is not true, PublicLogError where the log cannot be read. */
+/** Audits a log; the pool does the work, and stays open. Throws AuditFailure at the first thing that is not true, PublicLogError where the log cannot be read. */
 export async function auditWith(pool: AuditPool, log: PublicLog, options: AuditOptions = {}): Promise<AuditReport> {
   const started_ms = performance.now();
   const now_ms = options.now_ms ?? Date.now();
@@ -100,7 +100,7 @@ export async function auditWith(pool: AuditPool, log: PublicLog, options: AuditO
     },
   });
   const { state, root, tiles, unsigned_events } = await replay.catch(async (error) => {
-    throw models && error instanceof Untruth ? await models.earliest(error) : error;
+    throw models && error instanceof AuditFailure ? await models.earliest(error) : error;
   });
   const events_s = (performance.now() - started_ms) / 1000;
   await models?.finish(state);
@@ -160,7 +160,7 @@ function sumShares(state: NetworkState): { emitted: number; held: number; unearn
   return { emitted, held, unearned };
 }
 
-/** Compares what a hub shows with its log, where both speak of the same moment. Throws Untruth `wrong-status`. */
+/** Compares what a hub shows with its log, where both speak of the same moment. Throws AuditFailure `wrong-status`. */
 function compareStatus(status: unknown, state: NetworkState): boolean {
   const runs = (status as { runs?: unknown } | null)?.runs;
   if (!Array.isArray(runs)) return false;
@@ -175,7 +175,7 @@ function compareStatus(status: unknown, state: NetworkState): boolean {
     const differ = (what: string, said: unknown, logged: unknown) => {
       if (said === logged) return;
       const message = `the hub shows ${said} as ${what} of run ${run.id}, its log says ${logged}`;
-      throw new Untruth('wrong-status', message, { run: run.id });
+      throw new AuditFailure('wrong-status', message, { run: run.id });
     };
     differ('model', model, run.model);
     differ('merged tokens', merged_tokens, run.merged_tokens);

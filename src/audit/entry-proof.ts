@@ -6,7 +6,7 @@ import { hubOf, originOf } from '../ledger/key-names.ts';
 import { parseTlogProof, verifyTlogProof } from '../ledger/tlog-proof.ts';
 import { ProtocolError } from '../protocol/errors.ts';
 import { OwnershipError } from './ownership-errors.ts';
-import { Untruth } from './public-log.ts';
+import { AuditFailure } from './public-log.ts';
 import { type Cosigned, openCosigned } from './witnesses.ts';
 
 export interface EntryProof {
@@ -50,7 +50,7 @@ export function checkEntryProof(text: string, entry?: Uint8Array): EntryProof {
     if (error instanceof LedgerError)
       throw new OwnershipError(OF_LEDGER[error.code] ?? 'malformed', error.message, error.details);
     // A cosignature that is none, and an entry that is no event: the log holds it, and it says nothing.
-    if (error instanceof Untruth) throw new OwnershipError('bad-signature', error.message, error.details);
+    if (error instanceof AuditFailure) throw new OwnershipError('bad-signature', error.message, error.details);
     if (error instanceof ProtocolError) {
       const code = error.code === 'bad-signature' ? 'bad-signature' : 'malformed';
       throw new OwnershipError(code, `the entry: ${error.message}`, error.details);

@@ -6,7 +6,7 @@ import { assembleCheckpoint, openCheckpoint } from '../ledger/checkpoint.ts';
 import { LedgerError } from '../ledger/errors.ts';
 import { originOf } from '../ledger/key-names.ts';
 import { equalHashes } from '../ledger/merkle.ts';
-import { Untruth } from './public-log.ts';
+import { AuditFailure } from './public-log.ts';
 import { seenHeadOf } from './seen-heads.ts';
 
 /** A head that the hub has signed for somebody. */
@@ -67,7 +67,7 @@ export class HeadCheck {
     };
   }
 
-  /** Compares what others know of the log at this size with its root. Throws Untruth `diverged`. */
+  /** Compares what others know of the log at this size with its root. Throws AuditFailure `diverged`. */
   at(size: number, root: () => Uint8Array): void {
     const heads = this.#known.get(size);
     if (!heads) return;
@@ -75,13 +75,13 @@ export class HeadCheck {
     for (const { root, note, from } of heads) if (!equalHashes(root, computed)) throw diverged(size, from, note);
   }
 
-  /** Heads of a longer log than this one. Throws Untruth `omitted`. */
+  /** Heads of a longer log than this one. Throws AuditFailure `omitted`. */
   beyond(size: number): void {
     const longer = [...this.#known.keys()].filter((other) => other > size).sort((a, b) => a - b)[0];
     if (longer === undefined) return;
     const { note, from } = this.#known.get(longer)![0];
     const message = `the hub has signed a log of ${longer} events for ${from}, and this one ends at ${size}: it was cut short`;
-    throw new Untruth('omitted', message, { index: size, signed: note });
+    throw new AuditFailure('omitted', message, { index: size, signed: note });
   }
 
   /** Notes the head that an event names. */
@@ -90,7 +90,7 @@ export class HeadCheck {
     if (seen) this.#waiting.push({ index, author, type: body.type, seen });
   }
 
-  /** Compares what was noted; `rootOf` gives null where a tree is not kept any more. Throws Untruth `diverged`, and what `rootOf` throws. */
+  /** Compares what was noted; `rootOf` gives null where a tree is not kept any more. Throws AuditFailure `diverged`, and what `rootOf` throws. */
   async settle(rootOf: (size: number) => Promise<Uint8Array | null>): Promise<void> {
     const waiting = this.#waiting;
     this.#waiting = [];
@@ -102,7 +102,7 @@ export class HeadCheck {
         const note = this.#signedNote(seen, author);
         if (!note) continue;
         const message = `its author had been shown ${seen.size} signed events before, but it stands at ${index}: the log was cut short and goes on anew`;
-        throw new Untruth('diverged', message, { ...details, signed: note });
+        throw new AuditFailure('diverged', message, { ...details, signed: note });
       }
       if (last.size !== seen.size) {
         const root = await rootOf(seen.size);
@@ -137,7 +137,7 @@ export class HeadCheck {
   }
 }
 
-function diverged(size: number, from: string, note: string, details = {}): Untruth {
+function diverged(size: number, from: string, note: string, details = {}): AuditFailure {
   const message = `the hub has signed another history of ${size} events for ${from}: it shows two logs, or has rewritten this one`;
-  return new Untruth('diverged', message, { index: size - 1, ...details, signed: note });
+  return new AuditFailure('diverged', message, { index: size - 1, ...details, signed: note });
 }

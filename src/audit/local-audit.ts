@@ -18,7 +18,7 @@ export interface LocalAuditOptions extends Omit<AuditOptions, 'receipts' | 'head
   readonly game_files?: readonly string[];
 }
 
-/** Audits a log. Throws Untruth at the first thing that is not true, PublicLogError where the log or the receipts cannot be read, GameError bad-game-file. */
+/** Audits a log. Throws AuditFailure at the first thing that is not true, PublicLogError where the log or the receipts cannot be read, GameError bad-game-file. */
 export async function audit(log: PublicLog, options: LocalAuditOptions = {}): Promise<AuditReport> {
   const asked = [options.receipts ?? []].flat();
   const books = await Promise.all(asked.map((file) => readReceipts(file, log.hub)));

@@ -15,7 +15,7 @@ import {
   type NamedWork,
 } from './models.ts';
 import type { AuditPool } from './pool.ts';
-import { Untruth } from './public-log.ts';
+import { AuditFailure } from './public-log.ts';
 import { raise } from './tasks.ts';
 
 /** Model tasks that may wait: a few rounds of the largest run, and no more in memory. */
@@ -101,14 +101,14 @@ export class ModelAudit {
   }
 
   /** The first untruth: a model of an earlier event may turn out wrong while a later event already has. */
-  async earliest(found: Untruth): Promise<Untruth> {
+  async earliest(found: AuditFailure): Promise<AuditFailure> {
     await Promise.all(this.#waiting);
     const failure = this.#failure;
-    if (!(failure instanceof Untruth)) return found;
+    if (!(failure instanceof AuditFailure)) return found;
     return Number(failure.details.index) <= Number(found.details.index) ? failure : found;
   }
 
-  /** Waits for all models, then asks what the hub must still be able to serve. Throws Untruth, PublicLogError. */
+  /** Waits for all models, then asks what the hub must still be able to serve. Throws AuditFailure, PublicLogError. */
   async finish(state: NetworkState): Promise<void> {
     for (const run of state.runs.values()) {
       const open = [...run.submissions.keys()];
@@ -122,7 +122,7 @@ export class ModelAudit {
         const index = this.#absent.get(hash);
         if (index === undefined) continue;
         const message = `the hub does not keep blob ${hash}, ${what} of run ${run.id}, which peers need`;
-        throw new Untruth('missing-blob', message, { index, blob: hash });
+        throw new AuditFailure('missing-blob', message, { index, blob: hash });
       }
     }
   }
@@ -185,9 +185,9 @@ export class ModelAudit {
   /** Keeps the untruth of the earliest event; what is no untruth comes before all of them. */
   #fail(error: unknown): void {
     const before = this.#failure;
-    const indexOf = (untruth: Untruth) => Number(untruth.details.index);
-    if (before && !(before instanceof Untruth)) return;
-    if (before && error instanceof Untruth && indexOf(before as Untruth) <= indexOf(error)) return;
+    const indexOf = (failure: AuditFailure) => Number(failure.details.index);
+    if (before && !(before instanceof AuditFailure)) return;
+    if (before && error instanceof AuditFailure && indexOf(before as AuditFailure) <= indexOf(error)) return;
     this.#failure = error;
   }
 

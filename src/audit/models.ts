@@ -7,7 +7,7 @@ import { decodeParams } from '../games/params.ts';
 import type { LoadGame } from '../games/registry.ts';
 import { hashOfState, mergeState, partsNamedIn, readState } from '../games/state.ts';
 import { sha256Hex } from '../protocol/hash.ts';
-import { type PublicBlobs, PublicLogError, Untruth } from './public-log.ts';
+import { AuditFailure, type PublicBlobs, PublicLogError } from './public-log.ts';
 
 /** A run begins: its settings and its first model are read. */
 export interface RunTask {
@@ -88,7 +88,7 @@ interface RunModels {
 }
 
 export interface ModelChecker {
-  /** Tasks of one run must come in the order of the log. Throws Untruth (`details.index`), PublicLogError. */
+  /** Tasks of one run must come in the order of the log. Throws AuditFailure (`details.index`), PublicLogError. */
   check(task: ModelTask): Promise<ModelReport>;
 }
 
@@ -160,7 +160,7 @@ class BlobModelChecker implements ModelChecker {
 
   /** A state that an event names; null where one of its blobs is not kept. Whatever else is wrong with it is an untruth. */
   async #readModel(
-    code: Untruth['code'],
+    code: AuditFailure['code'],
     { game, params }: OpenGame,
     model: string,
     index: number,
@@ -176,8 +176,8 @@ class BlobModelChecker implements ModelChecker {
     } catch (error) {
       if (!kept) return null;
       // What was said while a blob was fetched is of the log already.
-      if (error instanceof Untruth || error instanceof PublicLogError) throw error;
-      throw untruthOf(code, { index, blob: model }, error);
+      if (error instanceof AuditFailure || error instanceof PublicLogError) throw error;
+      throw auditFailureOf(code, { index, blob: model }, error);
     }
   }
 
@@ -231,9 +231,12 @@ class BlobModelChecker implements ModelChecker {
     }
     const bytes = await this.#fetchAt(params, index);
     if (!bytes) {
-      throw new Untruth('missing-blob', `the run's settings, blob ${params}, are not kept`, { index, blob: params });
+      throw new AuditFailure('missing-blob', `the run's settings, blob ${params}, are not kept`, {
+        index,
+        blob: params,
+      });
     }
-    return orUntruth('bad-run', { index, blob: params }, () => ({ game, params: decodeParams(game, bytes) }));
+    return orAuditFailure('bad-run', { index, blob: params }, () => ({ game, params: decodeParams(game, bytes) }));
   }
 
   /** A blob that the event at `index` names; one that is not kept is reported. */
@@ -247,8 +250,8 @@ class BlobModelChecker implements ModelChecker {
     try {
       return await this.#blobs.blob(hash);
     } catch (error) {
-      if (!(error instanceof Untruth)) throw error;
-      throw new Untruth(error.code, error.message, { index, ...error.details });
+      if (!(error instanceof AuditFailure)) throw error;
+      throw new AuditFailure(error.code, error.message, { index, ...error.details });
     }
   }
 }
@@ -256,22 +259,22 @@ class BlobModelChecker implements ModelChecker {
 /**
  * The accepted work of a merge, by the blobs of its workers or from the round's bundle; where both are kept they are compared.
  * @param own the workers' blobs in the order of the task's works; null: not kept
- * @returns null: neither is kept whole. Throws Untruth wrong-bundle.
+ * @returns null: neither is kept whole. Throws AuditFailure wrong-bundle.
  */
 export function worksOfMerge(
   { index, round, bundle, works }: Pick<MergeTask, 'index' | 'round' | 'bundle' | 'works'>,
   own: readonly (Uint8Array | null)[],
   bundled: Uint8Array | null,
 ): Uint8Array[] | null {
-  const wrong = (what: string): Untruth =>
-    new Untruth('wrong-bundle', `bundle ${bundle} of round ${round}: ${what}`, { index, blob: bundle });
+  const wrong = (what: string): AuditFailure =>
+    new AuditFailure('wrong-bundle', `bundle ${bundle} of round ${round}: ${what}`, { index, blob: bundle });
   if (own.every((work) => work !== null)) {
     const expected = sha256Hex(encodeBundle(own.map((work, i) => ({ work, weight: works[i].weight }))));
     if (expected !== bundle) throw wrong(`the accepted work gives bundle ${expected}`);
     return [...own];
   }
   if (!bundled) return null;
-  const pieces = orUntruth('wrong-bundle', { index, blob: bundle }, () => decodeBundle(bundled));
+  const pieces = orAuditFailure('wrong-bundle', { index, blob: bundle }, () => decodeBundle(bundled));
   if (pieces.length !== works.length) throw wrong(`expected ${works.length} submissions in it, got ${pieces.length}`);
   pieces.forEach(({ work, weight }, i) => {
     const named = works[i];
@@ -315,14 +318,14 @@ async function mergeHonestly(open: OpenGame, parent: unknown, task: MergeTask, w
     if (!(error instanceof CodedError)) throw error;
     // Whose work is it that cannot be merged?
     for (const [i, work] of works.entries()) checkForm(open, task.works[i], work);
-    throw new Untruth('wrong-model', `round ${task.round}: its work cannot be merged: ${error.message}`, {
+    throw new AuditFailure('wrong-model', `round ${task.round}: its work cannot be merged: ${error.message}`, {
       index: task.index,
     });
   }
   const hash = await hashOfState(open.game, open.params, state);
   if (hash !== task.model) {
     const message = `round ${task.round}: the log says model ${task.model}, its work gives ${hash}`;
-    throw new Untruth('wrong-model', message, { index: task.index, blob: task.model, found: hash });
+    throw new AuditFailure('wrong-model', message, { index: task.index, blob: task.model, found: hash });
   }
   return { hash, state };
 }
@@ -332,24 +335,26 @@ function checkSizes(open: OpenGame, named: readonly NamedWork[], works: readonly
   named.forEach(({ index, work, size_bytes }, i) => {
     if (works[i].length === size_bytes && size_bytes <= max_bytes) return;
     const message = `work ${work}: the event says ${size_bytes} bytes of at most ${max_bytes}, the blob has ${works[i].length}`;
-    throw new Untruth('bad-work', message, { index, blob: work });
+    throw new AuditFailure('bad-work', message, { index, blob: work });
   });
 }
 
 function checkForm(open: OpenGame, { index, work }: NamedWork, bytes: Uint8Array): void {
-  orUntruth('bad-work', { index, blob: work }, () => open.game.checkForm(open.params, bytes));
+  orAuditFailure('bad-work', { index, blob: work }, () => open.game.checkForm(open.params, bytes));
 }
 
 /** Runs a step on bytes that somebody else wrote: its typed errors are untruths of the log. */
-function orUntruth<T>(code: Untruth['code'], details: { index: number; blob: string }, step: () => T): T {
+function orAuditFailure<T>(code: AuditFailure['code'], details: { index: number; blob: string }, step: () => T): T {
   try {
     return step();
   } catch (error) {
-    throw untruthOf(code, details, error);
+    throw auditFailureOf(code, details, error);
   }
 }
 
 /** A typed error over bytes that somebody else wrote is an untruth of the log; every other one is ours. */
-function untruthOf(code: Untruth['code'], details: { index: number; blob: string }, error: unknown): unknown {
-  return error instanceof CodedError ? new Untruth(code, `blob ${details.blob}: ${error.message}`, details) : error;
+function auditFailureOf(code: AuditFailure['code'], details: { index: number; blob: string }, error: unknown): unknown {
+  return error instanceof CodedError
+    ? new AuditFailure(code, `blob ${details.blob}: ${error.message}`, details)
+    : error;
 }

@@ -19,7 +19,7 @@ import { auditWith } from './audit.ts';
 import { audit } from './local-audit.ts';
 import { localTestimony } from './local-testimony.ts';
 import { inlinePool } from './pool.ts';
-import { Untruth, type UntruthCode } from './public-log.ts';
+import { AuditFailure, type AuditFailureCode } from './public-log.ts';
 import { HEADS_FOLDER, openHeads } from './seen-heads.ts';
 import {
   auditOf,
@@ -49,12 +49,12 @@ const indexOf = (type: EventBody['type'], nth = 0): number =>
   entries.flatMap(({ event }, index) => (event.body.type === type ? [index] : [])).at(nth)!;
 
 async function isUntrue(
-  code: UntruthCode,
+  code: AuditFailureCode,
   message: RegExp,
   ...[log, options]: Parameters<typeof auditOf>
-): Promise<Untruth> {
+): Promise<AuditFailure> {
   const found: unknown = await auditOf(log, options).catch((error) => error);
-  assert.ok(found instanceof Untruth, `expected ${code}, got ${found}`);
+  assert.ok(found instanceof AuditFailure, `expected ${code}, got ${found}`);
   assert.equal(found.code, code, found.message);
   assert.match(found.message, message);
   return found;
@@ -110,7 +110,7 @@ test('any tick but those that nobody has seen yet, moved by a millisecond, is fo
     fc.asyncProperty(fc.constantFrom(...ticks), async (index) => {
       const { time_ms } = entries[index].event.body as { time_ms: number };
       const other = await signed(hub, { type: 'tick', version: 1, time_ms: time_ms - 1 });
-      await assert.rejects(auditOf(await changed(entries.toSpliced(index, 1, other))), Untruth);
+      await assert.rejects(auditOf(await changed(entries.toSpliced(index, 1, other))), AuditFailure);
     }),
     { numRuns: 10 },
   );

@@ -31,7 +31,7 @@ export interface ReplayedLog {
 
 /**
  * Reads the log of a hub (an address, or its folder) up to its signed head.
- * Throws OwnershipError `bad-log`, PublicLogError, Untruth.
+ * Throws OwnershipError `bad-log`, PublicLogError, AuditFailure.
  */
 export async function replayLog(where: string, onEvent: ReplayListener = () => {}): Promise<ReplayedLog> {
   const log = await openPublicLog(where);

@@ -10,14 +10,21 @@ import { APPLICATION_ID, FORMAT_VERSION } from '../ledger/sqlite-log-file.ts';
 import { encodeEntryBundle, TILE_WIDTH } from '../ledger/tiles.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import { WIRE_LIMITS } from '../protocol/messages.ts';
-import { type LogPage, openHead, type PublicBlobs, type PublicLog, PublicLogError, Untruth } from './public-log.ts';
+import {
+  AuditFailure,
+  type LogPage,
+  openHead,
+  type PublicBlobs,
+  type PublicLog,
+  PublicLogError,
+} from './public-log.ts';
 
 /** The WAL begins anew every few thousand commits; between two of those a copy takes well under a second a gigabyte. */
 const COPY_ATTEMPTS = 20;
 /** The WAL's header (sqlite.org/walformat.html): its salts change whenever it begins anew. */
 const WAL_HEADER_BYTES = 32;
 
-/** Opens the log of a hub's folder. Throws PublicLogError, Untruth `bad-checkpoint`. */
+/** Opens the log of a hub's folder. Throws PublicLogError, AuditFailure `bad-checkpoint`. */
 export function openFolderLog(folder: string, expected?: string): PublicLog {
   const path = join(folder, 'hub.sqlite');
   if (!statSync(path, { throwIfNoEntry: false })?.isFile()) {
@@ -57,7 +64,7 @@ export function folderBlobs(folder: string): PublicBlobs {
       const bytes = new Uint8Array(await readFile(path));
       const found = sha256Hex(bytes);
       if (found === hash) return bytes;
-      throw new Untruth('corrupt-blob', `the bytes of blob ${hash} have the hash ${found}`, { blob: hash, found });
+      throw new AuditFailure('corrupt-blob', `the bytes of blob ${hash} have the hash ${found}`, { blob: hash, found });
     },
   };
 }
@@ -147,7 +154,7 @@ function readingLog(db: DatabaseSync, folder: string, expected: string | undefin
         if (idx !== first + i) throw missingEntry(first + i, size);
         if (bytes.length === 0 || bytes.length > MAX_ENTRY_BYTES) {
           const message = `entry ${idx}: an entry has 1 to ${MAX_ENTRY_BYTES} bytes, this one has ${bytes.length}`;
-          throw new Untruth('bad-bundle', message, { index: idx });
+          throw new AuditFailure('bad-bundle', message, { index: idx });
         }
       });
       if (rows.length !== count) throw missingEntry(first + rows.length, size);
@@ -172,14 +179,14 @@ function readingLog(db: DatabaseSync, folder: string, expected: string | undefin
   };
 }
 
-function missingEntry(index: number, size: number): Untruth {
-  return new Untruth('bad-bundle', `the log has ${size} entries, but entry ${index} is missing`, { index });
+function missingEntry(index: number, size: number): AuditFailure {
+  return new AuditFailure('bad-bundle', `the log has ${size} entries, but entry ${index} is missing`, { index });
 }
 
 function damaged<T>(folder: string, index: number, read: () => T): T {
   try {
     return read();
   } catch (error) {
-    throw new Untruth('bad-bundle', `entries from ${index} in ${folder}: ${(error as Error).message}`, { index });
+    throw new AuditFailure('bad-bundle', `entries from ${index} in ${folder}: ${(error as Error).message}`, { index });
   }
 }

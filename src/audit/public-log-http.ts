@@ -6,7 +6,14 @@ import { sha256Hex } from '../protocol/hash.ts';
 import { type Asking, type Line, openLine } from '../protocol/line.ts';
 import { WIRE_LIMITS } from '../protocol/messages.ts';
 import { PeerError } from '../protocol/peer-errors.ts';
-import { type LogPage, openHead, type PublicBlobs, type PublicLog, PublicLogError, Untruth } from './public-log.ts';
+import {
+  AuditFailure,
+  type LogPage,
+  openHead,
+  type PublicBlobs,
+  type PublicLog,
+  PublicLogError,
+} from './public-log.ts';
 
 const LIMITS = {
   bundles_ahead: 4, // bundles under way at once: hides the way to the hub without holding much
@@ -16,7 +23,7 @@ const LIMITS = {
 /** Reads a file of the hub. */
 type Get = (path: string, max_bytes: number) => Promise<Uint8Array | null>;
 
-/** Opens the log that a hub serves at its address; whoever closes `line` ends what is under way. Throws PublicLogError, Untruth `bad-checkpoint`. */
+/** Opens the log that a hub serves at its address; whoever closes `line` ends what is under way. Throws PublicLogError, AuditFailure `bad-checkpoint`. */
 export async function openHubLog(where: string, expected?: string, line = openLine()): Promise<PublicLog> {
   const url = where.replace(/\/+$/, '');
   const get: Get = (path, max_bytes) => getBytes(line, `${url}/${path}`, max_bytes);
@@ -53,7 +60,7 @@ export function hubBlobs(url: string): PublicBlobs {
       if (!bytes) return null;
       const found = sha256Hex(bytes);
       if (found === hash) return bytes;
-      throw new Untruth('corrupt-blob', `the bytes that are served as blob ${hash} have the hash ${found}`, {
+      throw new AuditFailure('corrupt-blob', `the bytes that are served as blob ${hash} have the hash ${found}`, {
         blob: hash,
         found,
       });
@@ -67,7 +74,9 @@ async function* pages(get: Get, size: number): AsyncGenerator<LogPage> {
     const path = entriesPath(first / TILE_WIDTH, count);
     const bundle = await get(`log/${path}`, count * (2 + MAX_ENTRY_BYTES));
     if (bundle) return { first, count, bundle };
-    throw new Untruth('bad-bundle', `the checkpoint has ${size} entries, but ${path} is not served`, { index: first });
+    throw new AuditFailure('bad-bundle', `the checkpoint has ${size} entries, but ${path} is not served`, {
+      index: first,
+    });
   };
   const under_way: Promise<LogPage>[] = [];
   for (let first = 0; first < size || under_way.length > 0; first += TILE_WIDTH) {

@@ -7,7 +7,7 @@ import { hubBlobs, openHubLog } from './public-log-http.ts';
  * Opens a log for reading. Nothing is written there, and a hub at work on the folder is not disturbed.
  * @param where an address (http…) or a folder that holds hub.sqlite
  * @param hub the hub's id, where the reader knows it; else it is taken from the checkpoint's origin
- * Throws PublicLogError, Untruth `bad-checkpoint`.
+ * Throws PublicLogError, AuditFailure `bad-checkpoint`.
  */
 export async function openPublicLog(where: string, hub?: string): Promise<PublicLog> {
   return isAddress(where) ? openHubLog(where, hub) : openFolderLog(where, hub);

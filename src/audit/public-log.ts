@@ -26,7 +26,7 @@ export type PublicLogErrorCode =
 export class PublicLogError extends CodedError<PublicLogErrorCode> {}
 
 /** What is untrue about a log: whoever keeps it lied, or damaged it. `details.index` and `details.blob` say where. */
-export type UntruthCode =
+export type AuditFailureCode =
   /** The checkpoint is not in its form, not signed by the hub, or by another one than was asked for. */
   | 'bad-checkpoint'
   /** The entries are not those whose root the hub has signed. */
@@ -57,7 +57,7 @@ export type UntruthCode =
   | 'wrong-model'
   /** The hub tells visitors something else than its log. */
   | 'wrong-status';
-export class Untruth extends CodedError<UntruthCode> {}
+export class AuditFailure extends CodedError<AuditFailureCode> {}
 
 /** Entries of a log that follow each other, as C2SP tlog-tiles bundles them (ledger/tiles.ts decodes). */
 export interface LogPage {
@@ -75,7 +75,7 @@ export interface SignedHead {
 
 /** Where the bulk that a log names can be had. */
 export interface PublicBlobs {
-  /** A blob's bytes, verified; null where it is not kept. Throws Untruth `corrupt-blob`, PublicLogError. */
+  /** A blob's bytes, verified; null where it is not kept. Throws AuditFailure `corrupt-blob`, PublicLogError. */
   blob(hash: string): Promise<Uint8Array | null>;
 }
 
@@ -90,7 +90,7 @@ export interface PublicLog extends PublicBlobs {
   readonly size: number;
   /** What the hub served as the largest head that a witness has cosigned, asked for before `head`; null: none, or from a folder. */
   readonly cosigned: string | null;
-  /** All entries in order. Throws Untruth `bad-bundle`, PublicLogError. */
+  /** All entries in order. Throws AuditFailure `bad-bundle`, PublicLogError. */
   pages(): AsyncIterable<LogPage>;
   /** A tile of the tree as it is kept there; null where it is not kept. */
   tile(level: number, index: number, width: number): Promise<Uint8Array | null>;
@@ -99,12 +99,12 @@ export interface PublicLog extends PublicBlobs {
   close(): void;
 }
 
-/** Verifies a checkpoint. Its origin, potluck/ID, names the key that it must be signed with. Throws Untruth `bad-checkpoint`. */
+/** Verifies a checkpoint. Its origin, potluck/ID, names the key that it must be signed with. Throws AuditFailure `bad-checkpoint`. */
 export function openHead(
   note: string,
   expected: string | undefined,
 ): { readonly hub: string; readonly head: SignedHead } {
-  const bad = (what: string) => new Untruth('bad-checkpoint', `the checkpoint: ${what}`);
+  const bad = (what: string) => new AuditFailure('bad-checkpoint', `the checkpoint: ${what}`);
   if (note.length > MAX_NOTE_BYTES) throw bad(`expected at most ${MAX_NOTE_BYTES} bytes, got ${note.length}`);
   const named = hubOf(note);
   if (!named) throw bad('expected the origin potluck/ and the id of a hub');

@@ -1,6 +1,6 @@
 // Receipts at hand: each is the hub's own signature under "this event is in my log", so an omission or a second history is proven.
 import { equalHashes } from '../ledger/merkle.ts';
-import { Untruth } from './public-log.ts';
+import { AuditFailure } from './public-log.ts';
 
 export interface Kept {
   readonly event: string;
@@ -42,31 +42,31 @@ export function receiptsWithin(book: ReceiptBook, size: number): ReceiptBook {
   return { ...book, count, at, roots: new Map([...book.roots].filter(([other]) => other <= size)) };
 }
 
-/** Compares the event at a place with the receipts for it. Throws Untruth `omitted`. */
+/** Compares the event at a place with the receipts for it. Throws AuditFailure `omitted`. */
 export function checkReceiptsAt(book: ReceiptBook, index: number, event: string): void {
   const other = book.at.get(index)?.find((kept) => kept.event !== event);
   if (!other) return;
   const message = `the hub signed that event ${other.event} is at ${index} (receipt ${other.line}), but there is ${event}`;
-  throw new Untruth('omitted', message, { index, event: other.event, ...placeOf(other) });
+  throw new AuditFailure('omitted', message, { index, event: other.event, ...placeOf(other) });
 }
 
-/** Compares the root at a size with those that the hub has signed for it. Throws Untruth `diverged`. */
+/** Compares the root at a size with those that the hub has signed for it. Throws AuditFailure `diverged`. */
 export function checkRootsAt(book: ReceiptBook, size: number, root: () => Uint8Array): void {
   const signed = book.roots.get(size);
   if (!signed) return;
   const computed = root();
   if (signed.every((other) => equalHashes(other, computed))) return;
   const message = `the hub signed another history of ${size} events for the holder of the receipts`;
-  throw new Untruth('diverged', message, { index: size - 1 });
+  throw new AuditFailure('diverged', message, { index: size - 1 });
 }
 
-/** Receipts for more than the log has. Throws Untruth `omitted`. */
+/** Receipts for more than the log has. Throws AuditFailure `omitted`. */
 export function checkReceiptsBeyond(book: ReceiptBook, size: number): void {
   const beyond = [...book.at.keys()].filter((index) => index >= size).sort((a, b) => a - b)[0];
   if (beyond === undefined) return;
   const { event, file, line } = book.at.get(beyond)![0];
   const message = `the hub signed that event ${event} is at ${beyond} (receipt ${line}), but the log ends at ${size}`;
-  throw new Untruth('omitted', message, { index: beyond, event, ...placeOf({ file, line }) });
+  throw new AuditFailure('omitted', message, { index: beyond, event, ...placeOf({ file, line }) });
 }
 
 const placeOf = ({ file, line }: Pick<Kept, 'file' | 'line'>) => ({ receipt_file: file, receipt_line: line });

@@ -78,7 +78,7 @@ export interface RecheckOptions {
 /**
  * Judges the submission whose event id begins with `wanted` again. What was not merged has no state to go on from, so whoever goes on
  * from it is refused as judges would.
- * Throws LookupError `no-such-submission`, `chain-too-long`, PeerError `bad-blob` where a blob is not kept any more, GameError, HistoryError, Untruth,
+ * Throws LookupError `no-such-submission`, `chain-too-long`, PeerError `bad-blob` where a blob is not kept any more, GameError, HistoryError, AuditFailure,
  * PublicLogError.
  */
 export async function recheckSubmission(log: PublicLog, wanted: string, options: RecheckOptions): Promise<Recheck> {

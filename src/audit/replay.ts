@@ -11,7 +11,7 @@ import { openEvent } from '../protocol/envelope.ts';
 import { ProtocolError } from '../protocol/errors.ts';
 import type { HeadCheck } from './heads.ts';
 import type { AuditPool } from './pool.ts';
-import { type LogPage, type PublicLog, PublicLogError, Untruth } from './public-log.ts';
+import { AuditFailure, type LogPage, type PublicLog, PublicLogError } from './public-log.ts';
 import { checkReceiptsAt, checkReceiptsBeyond, checkRootsAt, type ReceiptBook } from './receipts.ts';
 import { type PageReport, raise } from './tasks.ts';
 import { type ComputedTile, TreeCheck } from './tree.ts';
@@ -42,7 +42,7 @@ export interface Replay {
   readonly unsigned_events: number;
 }
 
-/** Throws Untruth with `details.index` (the event's place) and `details.type` where there is one; PublicLogError. */
+/** Throws AuditFailure with `details.index` (the event's place) and `details.type` where there is one; PublicLogError. */
 export async function replayLog(log: PublicLog, options: ReplayOptions): Promise<Replay> {
   const { pool } = options;
   const replay = new Replaying(log, options);
@@ -64,7 +64,7 @@ export async function replayLog(log: PublicLog, options: ReplayOptions): Promise
     }
   } catch (error) {
     // A page that cannot be had: an event of the pages before it may be untrue as well, and the first one counts.
-    if (!(error instanceof Untruth) || Number(error.details.index) < (ahead[0]?.page.first ?? 0)) throw error;
+    if (!(error instanceof AuditFailure) || Number(error.details.index) < (ahead[0]?.page.first ?? 0)) throw error;
     failure = error;
   }
   while (ahead.length > 0) await applyNext();
@@ -79,7 +79,7 @@ function checkBundle({ first, count, bundle }: LogPage): void {
   } catch (error) {
     if (!(error instanceof LedgerError)) throw error;
     const path = entriesPath(first / TILE_WIDTH, count);
-    throw new Untruth('bad-bundle', `${path}: ${error.message}`, { index: first, bundle: path });
+    throw new AuditFailure('bad-bundle', `${path}: ${error.message}`, { index: first, bundle: path });
   }
 }
 
@@ -120,7 +120,7 @@ class Replaying {
     before?.(event, index, this.#state);
     const refusal = apply(this.#state, event);
     if (refusal) {
-      throw new Untruth('refused', refusal.message, { index, type: body.type, author, refusal: refusal.code });
+      throw new AuditFailure('refused', refusal.message, { index, type: body.type, author, refusal: refusal.code });
     }
     // Everything at once costs as much as the state is large: at merges, when shares move, and at the end.
     if (body.type === 'round.merged') mustHold(this.#state, index);
@@ -145,7 +145,7 @@ class Replaying {
     if (equalHashes(kept, bytes)) return;
     const what = kept.length === bytes.length ? 'other hashes' : `${kept.length} bytes instead of ${bytes.length}`;
     const first = index * TILE_WIDTH ** (level + 1);
-    throw new Untruth('wrong-tile', `tile ${index} of level ${level} (${width} wide) has ${what}`, {
+    throw new AuditFailure('wrong-tile', `tile ${index} of level ${level} (${width} wide) has ${what}`, {
       index: first,
       level,
     });
@@ -158,7 +158,7 @@ class Replaying {
     if (receipts) checkReceiptsBeyond(receipts, size);
     heads?.beyond(size);
     if (head && head.size > size) {
-      throw new Untruth('bad-bundle', `the hub signed ${head.size} entries, the log has ${size}`, { index: size });
+      throw new AuditFailure('bad-bundle', `the hub signed ${head.size} entries, the log has ${size}`, { index: size });
     }
     mustHold(this.#state, size - 1);
     const root = this.#tree.root();
@@ -175,9 +175,9 @@ function mustHold(state: NetworkState, index: number): void {
     throw new PublicLogError('broken-state', `after event ${index} the core is in error: ${broken}`, { index });
 }
 
-function wrongRoot(size: number, type: string): Untruth {
+function wrongRoot(size: number, type: string): AuditFailure {
   const message = `the root of these ${size} entries is not the one that the hub signed: entries were changed, moved or left out`;
-  return new Untruth('wrong-root', message, { index: size - 1, type });
+  return new AuditFailure('wrong-root', message, { index: size - 1, type });
 }
 
 function readEvent(bytes: Uint8Array, index: number, bad: boolean): LoggedEvent {
@@ -186,7 +186,7 @@ function readEvent(bytes: Uint8Array, index: number, bad: boolean): LoggedEvent 
     return decodeEvent(bytes, { verify_signature: false });
   } catch (error) {
     if (!(error instanceof ProtocolError)) throw error;
-    throw new Untruth('bad-event', error.message, { index, reason: error.code, ...typeOf(bytes) });
+    throw new AuditFailure('bad-event', error.message, { index, reason: error.code, ...typeOf(bytes) });
   }
 }
 

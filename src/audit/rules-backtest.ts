@@ -7,7 +7,7 @@ import type { NetworkState, RunState } from '../core/state.ts';
 import { firstIssue } from '../errors.ts';
 import { equalHashes } from '../ledger/merkle.ts';
 import { LookupError } from './errors.ts';
-import { type PublicLog, Untruth } from './public-log.ts';
+import { AuditFailure, type PublicLog } from './public-log.ts';
 import { chooseRunIn, replayWithPool } from './shares.ts';
 
 /** What an account was paid in all rounds that were merged, and would have been paid. Forfeits are left out on both sides. */
@@ -44,7 +44,7 @@ export function readRules(present: Rules, text: string): Rules {
   throw new LookupError('bad-rules', `rules: ${parsed.error ? firstIssue(parsed.error) : 'expected an object'}`);
 }
 
-/** The rules that are in force in the run whose id begins with `wanted`. Throws LookupError, Untruth, PublicLogError. */
+/** The rules that are in force in the run whose id begins with `wanted`. Throws LookupError, AuditFailure, PublicLogError. */
 export async function rulesOf(
   log: PublicLog,
   wanted: string,
@@ -55,7 +55,7 @@ export async function rulesOf(
 
 /**
  * Pays every merged round of a run again. What rules cannot undo stays as it was: who judged whom, and which work was merged.
- * Throws LookupError, Untruth, PublicLogError.
+ * Throws LookupError, AuditFailure, PublicLogError.
  */
 export async function backtestRules(
   log: PublicLog,
@@ -91,7 +91,7 @@ export async function backtestRules(
     },
   });
   if (!equalHashes(first.root, second.root)) {
-    throw new Untruth('wrong-root', `${log.where} is another log than a moment ago`, {
+    throw new AuditFailure('wrong-root', `${log.where} is another log than a moment ago`, {
       index: second.state.events - 1,
     });
   }

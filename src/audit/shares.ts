@@ -53,7 +53,7 @@ export interface Holdings {
   readonly warning: string | null;
 }
 
-/** Replays a log with as many threads as it is worth. Throws Untruth, PublicLogError. */
+/** Replays a log with as many threads as it is worth. Throws AuditFailure, PublicLogError. */
 export async function replayWithPool(log: PublicLog, options: Omit<ReplayOptions, 'pool'> = {}): Promise<Replay> {
   const pool = await openAuditPool(log.where, threadsFor(log.size));
   try {
@@ -63,7 +63,7 @@ export async function replayWithPool(log: PublicLog, options: Omit<ReplayOptions
   }
 }
 
-/** The shares of the run whose id begins with `wanted`. Throws LookupError, Untruth, PublicLogError. */
+/** The shares of the run whose id begins with `wanted`. Throws LookupError, AuditFailure, PublicLogError. */
 export async function holdingsOf(log: PublicLog, wanted: string, now_ms = Date.now()): Promise<Holdings> {
   const { state } = await replayWithPool(log);
   const run = chooseRunIn(state, wanted);

@@ -4,7 +4,7 @@ import { leafHash } from '../ledger/merkle.ts';
 import { decodeEntryBundle } from '../ledger/tiles.ts';
 import { areSignedByAuthor } from '../protocol/envelope.ts';
 import { createModelChecker, type ModelReport, type ModelTask } from './models.ts';
-import { type PublicBlobs, PublicLogError, Untruth } from './public-log.ts';
+import { AuditFailure, type PublicBlobs, PublicLogError } from './public-log.ts';
 
 /** A page of the log: the signature of every event in it, and the leaf hashes. Whoever replays opens the events themselves. */
 export interface PageTask {
@@ -27,13 +27,13 @@ export type AuditTask = PageTask | ModelTask;
 export type AuditReply =
   | { readonly page: PageReport }
   | { readonly model: ModelReport }
-  | { readonly untruth: PlainError }
+  | { readonly failure: PlainError }
   | { readonly problem: PlainError };
 
 interface PlainError {
   readonly code: string;
   readonly message: string;
-  readonly details: Untruth['details'];
+  readonly details: AuditFailure['details'];
 }
 
 /** Does tasks one after the other. The log's blobs are read only for model tasks. */
@@ -47,18 +47,18 @@ export function auditHandler(
     try {
       return { model: await models.check(task) };
     } catch (error) {
-      if (error instanceof Untruth) return { untruth: plain(error) };
+      if (error instanceof AuditFailure) return { failure: plain(error) };
       if (error instanceof PublicLogError) return { problem: plain(error) };
       throw error;
     }
   };
 }
 
-/** Throws Untruth or PublicLogError for a reply that says so. */
-export function raise(reply: AuditReply): Exclude<AuditReply, { untruth: PlainError } | { problem: PlainError }> {
-  if ('untruth' in reply) {
-    const { code, message, details } = reply.untruth;
-    throw new Untruth(code as Untruth['code'], message, details);
+/** Throws AuditFailure or PublicLogError for a reply that says so. */
+export function raise(reply: AuditReply): Exclude<AuditReply, { failure: PlainError } | { problem: PlainError }> {
+  if ('failure' in reply) {
+    const { code, message, details } = reply.failure;
+    throw new AuditFailure(code as AuditFailure['code'], message, details);
   }
   if ('problem' in reply) {
     const { code, message, details } = reply.problem;
@@ -67,7 +67,7 @@ export function raise(reply: AuditReply): Exclude<AuditReply, { untruth: PlainEr
   return reply;
 }
 
-function plain({ code, message, details }: Untruth | PublicLogError): PlainError {
+function plain({ code, message, details }: AuditFailure | PublicLogError): PlainError {
   return { code, message, details };
 }
 

@@ -1,7 +1,7 @@
 // The Merkle tree of a log computed anew from its entries, with every tile on the way (RFC 6962; C2SP tlog-tiles).
 import { equalHashes, HASH_BYTES, rootAt } from '../ledger/merkle.ts';
 import { nodesFromTiles, TILE_WIDTH, TileNodes } from '../ledger/tiles.ts';
-import { Untruth } from './public-log.ts';
+import { AuditFailure } from './public-log.ts';
 
 /** The lowest tiles that are kept with all their nodes: what authors have seen is seldom older, and each takes some 50 KB. */
 const RECENT_TILES = 32;
@@ -55,7 +55,7 @@ export class TreeCheck {
 
   /**
    * The root of the first `size` entries, at most as many as there are. A tile of the lowest level that is not held any more is asked for,
-   * and must be the one that was computed; null where it cannot be had. Throws Untruth `wrong-tile`.
+   * and must be the one that was computed; null where it cannot be had. Throws AuditFailure `wrong-tile`.
    */
   async rootOf(size: number, lowest: (index: number) => Promise<Uint8Array | null>): Promise<Uint8Array | null> {
     // Of the lowest level only the tile that the size cuts is needed.
@@ -68,7 +68,7 @@ export class TreeCheck {
       const above = this.#held(1, Math.floor(index / TILE_WIDTH))!.node(0, index % TILE_WIDTH);
       if (!cut || !equalHashes(cut.root, above)) {
         const message = `tile ${index} of level 0 has other hashes`;
-        throw new Untruth('wrong-tile', message, { index: index * TILE_WIDTH, level: 0 });
+        throw new AuditFailure('wrong-tile', message, { index: index * TILE_WIDTH, level: 0 });
       }
     }
     return rootAt(

@@ -129,7 +129,7 @@ type Found = { -readonly [Field in keyof Explanation]: Explanation[Field] } & {
 
 /**
  * Explains the submission whose event id begins with `wanted`, from the log alone.
- * Throws LookupError `no-such-submission`, Untruth, PublicLogError.
+ * Throws LookupError `no-such-submission`, AuditFailure, PublicLogError.
  */
 export async function explainSubmission(log: PublicLog, wanted: string, now_ms = Date.now()): Promise<Explanation> {
   let found: Found | null = null;

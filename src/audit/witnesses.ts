@@ -3,7 +3,7 @@ import { openCheckpoint, verifyCosignature } from '../ledger/checkpoint.ts';
 import { LedgerError } from '../ledger/errors.ts';
 import { originOf, witnessOf } from '../ledger/key-names.ts';
 import { MAX_NOTE_BYTES, parseNote } from '../ledger/signed-note.ts';
-import { Untruth } from './public-log.ts';
+import { AuditFailure } from './public-log.ts';
 
 /** A head with the witnesses whose cosignatures under it are right. */
 export interface Cosigned {
@@ -15,7 +15,7 @@ export interface Cosigned {
   readonly unknown: readonly string[];
 }
 
-/** Opens what a hub serves as its cosigned head. Throws Untruth `bad-checkpoint`. */
+/** Opens what a hub serves as its cosigned head. Throws AuditFailure `bad-checkpoint`. */
 export function openCosigned(note: string, hub: string): Cosigned {
   const origin = originOf(hub);
   try {
@@ -29,6 +29,6 @@ export function openCosigned(note: string, hub: string): Cosigned {
     return { size, root, note, witnesses, unknown: names.filter((name) => !witnessOf(name)) };
   } catch (error) {
     if (!(error instanceof LedgerError)) throw error;
-    throw new Untruth('bad-checkpoint', `the head that the hub serves as cosigned: ${error.message}`);
+    throw new AuditFailure('bad-checkpoint', `the head that the hub serves as cosigned: ${error.message}`);
   }
 }

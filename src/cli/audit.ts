@@ -6,7 +6,7 @@ import { isAddress, openPublicLog } from '#public-log-open';
 import type { AuditReport } from '../audit/audit.ts';
 import { audit } from '../audit/local-audit.ts';
 import { localTestimony } from '../audit/local-testimony.ts';
-import { type PublicLog, Untruth } from '../audit/public-log.ts';
+import { AuditFailure, type PublicLog } from '../audit/public-log.ts';
 import { formatDuration } from '../protocol/duration.ts';
 import { homeFolder } from './folders.ts';
 import { fullId, gameFileOption, integer, jsonOption, logPlace } from './options.ts';
@@ -74,9 +74,9 @@ It ends with 0 when everything is as the log says, with 1 at the first thing tha
         if (failed) process.exitCode = 1;
       } catch (error) {
         progress.clear();
-        if (!(error instanceof Untruth)) throw error;
+        if (!(error instanceof AuditFailure)) throw error;
         const { code, message, details } = error;
-        say(describeUntruth(error, place), {
+        say(describeAuditFailure(error, place), {
           type: 'audit',
           verdict: 'untrue',
           where: place,
@@ -165,7 +165,7 @@ function seenByOthers({ witnesses, heads, clocks, departures }: AuditReport): [s
   return rows;
 }
 
-function describeUntruth({ code, message, details }: Untruth, place: string): string {
+function describeAuditFailure({ code, message, details }: AuditFailure, place: string): string {
   const { index, type, author, blob } = details;
   const at = index === undefined ? [] : [`event ${index}${type ? ` (${type}${author ? ` by ${author}` : ''})` : ''}`];
   const where = [...at, ...(blob ? [`blob ${blob}`] : [])].join(', ') || 'the checkpoint';

@@ -142,7 +142,7 @@ export interface MadeCertificate {
 
 /**
  * The certificate of a holder, checked before it is returned, as the text of its file.
- * Throws OwnershipError `unknown-run`, `not-stated`, `not-a-holder`, `bad-log`, PublicLogError, Untruth.
+ * Throws OwnershipError `unknown-run`, `not-stated`, `not-a-holder`, `bad-log`, PublicLogError, AuditFailure.
  */
 export async function makeCertificate(where: string, options: CertificateOptions): Promise<MadeCertificate> {
   const { holder } = options;

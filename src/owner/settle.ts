@@ -74,7 +74,7 @@ export interface Settlement extends Settleable {
  * What a run's holders may be paid elsewhere, by the signed head of a log.
  * @param where the address of a hub, or its folder
  * @param wanted the beginning of the run's id; not needed where the log has one run
- * Throws OwnershipError `nothing-to-settle`, `unknown-run`, `bad-log`, PublicLogError, Untruth.
+ * Throws OwnershipError `nothing-to-settle`, `unknown-run`, `bad-log`, PublicLogError, AuditFailure.
  */
 export async function settlementOf(
   where: string,

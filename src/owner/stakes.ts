@@ -38,7 +38,7 @@ export interface Stakes {
   readonly devices: readonly StakedDevice[];
 }
 
-/** A holder's shares and stakes in the run whose id begins with `wanted`. Throws LookupError, Untruth, PublicLogError. */
+/** A holder's shares and stakes in the run whose id begins with `wanted`. Throws LookupError, AuditFailure, PublicLogError. */
 export async function stakesOf(log: PublicLog, wanted: string, account: string): Promise<Stakes> {
   const { state } = await replayWithPool(log);
   const run = chooseRunIn(state, wanted);

@@ -196,7 +196,7 @@ export async function publicLogOf(log: TransparencyLog, cosigned: string | null 
   };
 }
 
-/** Audits a log without its models. Throws Untruth. */
+/** Audits a log without its models. Throws AuditFailure. */
 export async function auditOf(log: PublicLog, options: AuditOptions = {}): Promise<AuditReport> {
   return auditWith(inlinePool(log), log, { models: false, now_ms: START_MS + 86_400_000_000, ...options });
 }

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { decodeEntryBundle, TILE_WIDTH } from '../../ledger/tiles.ts';
 import { sha256Hex } from '../../protocol/hash.ts';
-import { type PublicLog, PublicLogError, Untruth } from '../public-log.ts';
+import { AuditFailure, type PublicLog, PublicLogError } from '../public-log.ts';
 
 export interface PublicLogUnderTest {
   /** Opens a log of more than a tile's entries; `hub` is who should have signed it. */
@@ -55,7 +55,10 @@ export function publicLogCompliance(kind: string, lying: () => PublicLogUnderTes
 
   test(`${kind}: another hub's log is not taken for it, and where there is none it says so`, async () => {
     const { open, openNothing } = lying();
-    await assert.rejects(open('f'.repeat(64)), (error) => error instanceof Untruth && error.code === 'bad-checkpoint');
+    await assert.rejects(
+      open('f'.repeat(64)),
+      (error) => error instanceof AuditFailure && error.code === 'bad-checkpoint',
+    );
     await assert.rejects(openNothing(), (error) => error instanceof PublicLogError && error.code === 'not-a-log');
   });
 }

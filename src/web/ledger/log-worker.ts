@@ -4,7 +4,7 @@ import { openAuditPool, threadsFor } from '#audit-threads';
 import { openPublicLog } from '#public-log-open';
 import { auditWith } from '../../audit/audit.ts';
 import type { KnownHead } from '../../audit/heads.ts';
-import { type PublicLog, Untruth } from '../../audit/public-log.ts';
+import { AuditFailure, type PublicLog } from '../../audit/public-log.ts';
 import { holdingsOf } from '../../audit/shares.ts';
 import { explainSubmission } from '../../audit/why.ts';
 import { sentencesOf } from '../../audit/why-sentences.ts';
@@ -59,7 +59,7 @@ function newsOf(error: unknown): LogNews {
   }
   const { index } = error.details;
   const at = typeof index === 'number' ? index : null;
-  if (error instanceof Untruth) return { kind: 'untrue', code: error.code, message: error.message, index: at };
+  if (error instanceof AuditFailure) return { kind: 'untrue', code: error.code, message: error.message, index: at };
   return { kind: 'problem', message: error.message };
 }
 
