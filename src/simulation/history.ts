@@ -1,9 +1,9 @@
 // One simulated history: a world with its devices and people, and a seeded plan of faults.
 import type { Identity } from '../protocol/identity.ts';
 import { seededRandom } from '../protocol/random.ts';
+import { end, flap, moveShares, ownRun, pause, replay, resumeHalted } from './actors.ts';
 import type { Bug } from './bugs.ts';
 import { Line } from './network.ts';
-import { end, flap, moveShares, ownRun, pause, replay, resumeHalted } from './people.ts';
 import { FAULTS_WITHIN_MS, type Fault, type PeerPlan, type Plan } from './plan.ts';
 import { SimulatedPeer } from './simulated-peer.ts';
 import { type Outcome, type Staging, World } from './world.ts';
