@@ -8,7 +8,7 @@ import { createInterface } from 'node:readline';
 import type { TestContext } from 'node:test';
 import { schemaOf } from '../src/cli/json-objects.ts';
 import { firstIssue } from '../src/errors.ts';
-import { observeHub } from '../src/peer/observer.ts';
+import { observeHub } from '../src/peer/hub-observer.ts';
 import type { RunStatus } from '../src/protocol/messages.ts';
 import type { CommandAsked, CommandSaid } from './commands-process.ts';
 

@@ -8,7 +8,7 @@ import { exportRun, type TakenModel } from '../owner/export-model.ts';
 import { createRun } from '../owner/owner.ts';
 import { trainingFor } from '../owner/run-settings.ts';
 import { fetchStatus } from '../peer/find-run.ts';
-import { observeHub } from '../peer/observer.ts';
+import { observeHub } from '../peer/hub-observer.ts';
 import { fired } from '../protocol/clock.ts';
 import { sha256Hex, utf8 } from '../protocol/hash.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';

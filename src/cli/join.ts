@@ -5,7 +5,7 @@ import { Command, Option } from 'commander';
 import type { PeerRole } from '../core/events/peer-joined.ts';
 import { CORE_LIMITS } from '../core/limits.ts';
 import { gamesOf } from '../games/game-file.ts';
-import { lookAtRun, type Onlooker } from '../owner/onlooker.ts';
+import { observeRun, type RunObserver } from '../owner/run-observer.ts';
 import { transferTeller } from '../peer/blobs.ts';
 import { lateWords } from '../peer/late-words.ts';
 import { joinRun } from '../peer/peer.ts';
@@ -104,13 +104,13 @@ Ctrl-C hands in what is done and leaves; a second Ctrl-C leaves at once.`,
       const runtime = await (flags.runtime === 'wasm'
         ? createWasmRuntime({ threads })
         : createNativeRuntime({ threads, alone }));
-      let looking: Onlooker | null = null;
+      let observer: RunObserver | null = null;
       try {
-        looking = adversary?.waits ? await lookAtRun(url, flags.run) : null;
+        observer = adversary?.waits ? await observeRun(url, flags.run) : null;
         const own = flags.name ?? hostname().slice(0, 50);
         const name = adversary ? `ADVERSARY ${adversary.name}: ${own}`.slice(0, CORE_LIMITS.name_characters) : own;
         const { run, role, duty } = flags;
-        const view = () => looking?.view() ?? null;
+        const view = () => observer?.view() ?? null;
         const disguise = adversary
           ? (await import('../simulation/adversaries/disguise.ts')).disguiseOf(adversary, flags.friend, view)
           : undefined;
@@ -123,7 +123,7 @@ Ctrl-C hands in what is done and leaves; a second Ctrl-C leaves at once.`,
         const goodbye = ended === 'finished' ? 'The run is finished. Thank you.' : 'Left the run. Thank you.';
         output.say(goodbye, { type: 'ended', reason: ended });
       } finally {
-        looking?.close();
+        observer?.close();
         await runtime.close();
         release();
       }

@@ -16,9 +16,9 @@ import type { RunView } from '../protocol/messages.ts';
 import { PeerError } from '../protocol/peer-errors.ts';
 import type { Runtime } from '../tensor/runtime.ts';
 import { OwnerError } from './errors.ts';
-import { lookAtRun } from './onlooker.ts';
 import { sendEvent } from './owner.ts';
 import { isFitToReveal, type Plant, plantedGame, plantPledge, plantReveal } from './planted-work.ts';
+import { observeRun } from './run-observer.ts';
 
 export interface PlantOptions
   extends Pick<JoinOptions, 'url' | 'run' | 'name' | 'folder' | 'runtime' | 'signal' | 'onNews' | 'loadGame'> {
@@ -42,13 +42,13 @@ export async function plantInRun(options: PlantOptions): Promise<PlantOutcome> {
   const { url, name, folder, runtime, owner, signal, loadGame, onNews } = options;
   const done = new AbortController();
   let planting: Planting | null = null;
-  const looking = await lookAtRun(url, options.run, (view) => planting?.see(view));
+  const observer = await observeRun(url, options.run, (view) => planting?.see(view));
   try {
-    const { run, owner: expected } = looking.run;
+    const { run, owner: expected } = observer.run;
     if (expected !== owner.id) {
       throw new OwnerError('not-the-owner', `only the owner ${expected} can plant in run ${run}, got ${owner.id}`);
     }
-    if (looking.run.phase === 'finished') {
+    if (observer.run.phase === 'finished') {
       const refusal = { refusal: 'wrong-phase' };
       throw new PeerError('refused', `run ${run.slice(0, 12)} is finished: nothing is judged any more`, refusal);
     }
@@ -62,7 +62,7 @@ export async function plantInRun(options: PlantOptions): Promise<PlantOutcome> {
     });
     return await own.outcome();
   } finally {
-    looking.close();
+    observer.close();
   }
 }
 

@@ -25,7 +25,7 @@ import { PeerError } from '../protocol/peer-errors.ts';
 import { exampleStatus, exampleView } from '../protocol/testing/example-views.ts';
 import type { Runtime } from '../tensor/runtime.ts';
 import { connectToHub, type HubConnection } from './connection.ts';
-import { observeHub } from './observer.ts';
+import { observeHub } from './hub-observer.ts';
 import { joinRun } from './peer.ts';
 import type { PeerNews } from './role.ts';
 import { webSockets } from './web-sockets.ts';

@@ -7,7 +7,7 @@ import { type Child, startChild } from '../../cli/children.ts';
 import { isPageStale, PAGE_FOLDER } from '../../cli/page.ts';
 import { createRun } from '../../owner/owner.ts';
 import { type Essentials, trainingFor } from '../../owner/run-settings.ts';
-import { observeHub } from '../../peer/observer.ts';
+import { observeHub } from '../../peer/hub-observer.ts';
 import { createIdentity } from '../../protocol/identity.ts';
 import type { RunStatus } from '../../protocol/messages.ts';
 import { readTexts } from '../../training/corpus.ts';

@@ -14,7 +14,7 @@ const RETRY_MS = 500;
 /** What a hub gets to answer the goodbye, so that one that does not cannot hold up the end of a program. */
 const GOODBYE_MS = 1000;
 
-export interface Observer {
+export interface HubObserver {
   close(): void;
 }
 
@@ -23,7 +23,7 @@ export function observeHub(
   url: string,
   onStatus: (runs: readonly RunStatus[]) => void,
   onAway: () => void = () => {},
-): Observer {
+): HubObserver {
   let socket: WebSocket;
   let closed = false;
   let retry: NodeJS.Timeout | undefined;

@@ -1,4 +1,4 @@
-// Looking at a run as its validators see it, without taking part: hubs tell workers nothing of what others hand in, but whoever says
+// Observes a run as its validators see it, without taking part: hubs tell workers nothing of what others hand in, but whoever says
 // hello as a validator is told, and a key costs nothing.
 
 import { connectToHub } from '../peer/connection.ts';
@@ -7,19 +7,19 @@ import { webSockets } from '../peer/web-sockets.ts';
 import { createIdentity } from '../protocol/identity.ts';
 import type { RunStatus, RunView } from '../protocol/messages.ts';
 
-export interface Onlooker {
+export interface RunObserver {
   readonly run: RunStatus;
   /** The newest view. */
   view(): RunView | null;
   close(): void;
 }
 
-/** Looks on until it is closed. Throws PeerError hub-unreachable, not-a-hub, no-such-run. */
-export async function lookAtRun(
+/** Observes until it is closed. Throws PeerError hub-unreachable, not-a-hub, no-such-run. */
+export async function observeRun(
   url: string,
   wanted: string | undefined,
   onView: (view: RunView) => void = () => {},
-): Promise<Onlooker> {
+): Promise<RunObserver> {
   const { hub, view: run } = await findRun(url, wanted);
   let newest: RunView | null = null;
   const connection = connectToHub({
