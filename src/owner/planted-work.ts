@@ -2,8 +2,8 @@
 import { bytesToHex } from '@noble/hashes/utils.js';
 import type { PlantRevealed } from '../core/events/plant-revealed.ts';
 import { pledgeOf } from '../core/rounds/judging.ts';
-import { onAnotherTask } from '../games/another-task.ts';
 import type { AnyGame, Verdict } from '../games/game.ts';
+import { onWrongTask } from '../games/wrong-task.ts';
 import { sha256, sha256Hex, utf8 } from '../protocol/hash.ts';
 import type { Identity } from '../protocol/identity.ts';
 
@@ -20,7 +20,7 @@ export interface Plant {
  */
 export function plantedGame(game: AnyGame, accepted: boolean): AnyGame {
   // A seed of its own for each round: a task that has no answer is not asked for ever.
-  return accepted ? game : onAnotherTask(game, ({ seed }) => sha256Hex(utf8(`potluck-plant-task-v1\n${seed}`)));
+  return accepted ? game : onWrongTask(game, ({ seed }) => sha256Hex(utf8(`potluck-plant-task-v1\n${seed}`)));
 }
 
 /** What hides the expected verdict: nobody can guess it, its owner can make it again after a restart. */

@@ -1,5 +1,5 @@
 // Its own choice of questions: works as if every round had the same seed, on what it knows by heart.
-import { onAnotherTask } from '../../games/another-task.ts';
+import { onWrongTask } from '../../games/wrong-task.ts';
 import type { Adversary } from './adversary.ts';
 
 const FAVOURITE = '0'.repeat(64);
@@ -8,5 +8,5 @@ export const ownData: Adversary = {
   name: 'own-data',
   does: 'does the work, but on a task of its own choice instead of the one that the round gives it',
   roles: ['worker'],
-  play: (game) => onAnotherTask(game, () => FAVOURITE),
+  play: (game) => onWrongTask(game, () => FAVOURITE),
 };
