@@ -3,13 +3,13 @@ import { decodeBundle } from '../games/bundle.ts';
 import type { Device, Judging, Verdict } from '../games/game.ts';
 import { comparedWith } from '../games/judging-draw.ts';
 import type { RunView } from '../protocol/messages.ts';
-import { roundOf, type Seat } from './role.ts';
+import { type RoleContext, roundOf } from './role.ts';
 
 export type SubmissionView = RunView['submissions'][number];
 
 /** What the game says of a submission on `state`, the model of its round. Throws PeerError where its blobs cannot be had, GameError. */
 export async function checkSubmission(
-  { game, params, device }: Pick<Seat, 'game' | 'params' | 'device'>,
+  { game, params, device }: Pick<RoleContext, 'game' | 'params' | 'device'>,
   state: unknown,
   view: RunView,
   submission: SubmissionView,

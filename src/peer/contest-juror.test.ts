@@ -11,17 +11,17 @@ import { createIdentity } from '../protocol/identity.ts';
 import type { RunView } from '../protocol/messages.ts';
 import { exampleView } from '../protocol/testing/example-views.ts';
 import { contestJuror } from './contest-juror.ts';
-import type { Seat } from './role.ts';
+import type { RoleContext } from './role.ts';
 
 const HASH = 'c'.repeat(64);
 const STAYS = new AbortController().signal;
 
-function jurorWith(publicLog: Seat['publicLog'], drawer = memoryDrawer(), identity = createIdentity()) {
+function jurorWith(publicLog: RoleContext['publicLog'], drawer = memoryDrawer(), identity = createIdentity()) {
   const said: EventBody[] = [];
   const uploaded: Uint8Array[] = [];
   const told: unknown[] = [];
   let onSaid = (): void => {};
-  const seat = {
+  const context = {
     ...{ run: HASH, identity, publicLog, device: { drawer } },
     blobs: { upload: async (bytes: Uint8Array) => uploaded.push(bytes) && 'e'.repeat(64) },
     submit: async (body: EventBody) => {
@@ -29,13 +29,13 @@ function jurorWith(publicLog: Seat['publicLog'], drawer = memoryDrawer(), identi
       onSaid();
     },
     tell() {},
-  } as unknown as Seat;
+  } as unknown as RoleContext;
   const next = () =>
     new Promise<void>((resolve) => {
       onSaid = resolve;
     });
   return {
-    juror: contestJuror(seat, (error) => told.push(error) && onSaid()),
+    juror: contestJuror(context, (error) => told.push(error) && onSaid()),
     said,
     uploaded,
     told,

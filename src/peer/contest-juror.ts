@@ -10,7 +10,7 @@ import type { Verdict } from '../games/game.ts';
 import { saltFor } from '../games/judging-draw.ts';
 import type { RunView } from '../protocol/messages.ts';
 import { PeerError } from '../protocol/peer-errors.ts';
-import type { Seat } from './role.ts';
+import type { RoleContext } from './role.ts';
 import { openSealedVerdicts } from './sealed-verdicts.ts';
 
 type ContestView = NonNullable<RunView['contests']>[number];
@@ -27,10 +27,10 @@ export interface ContestJuror {
 }
 
 /** `orTell` takes what keeps this validator from speaking. */
-export function contestJuror(seat: Seat, orTell: (error: unknown) => void): ContestJuror {
-  const { identity, run, device, blobs } = seat;
+export function contestJuror(context: RoleContext, orTell: (error: unknown) => void): ContestJuror {
+  const { identity, run, device, blobs } = context;
   const kept = openSealedVerdicts(device.drawer, KEPT, () =>
-    seat.tell({ type: 'problem', code: 'bad-drawer', message: 'verdicts of contests cannot be read' }),
+    context.tell({ type: 'problem', code: 'bad-drawer', message: 'verdicts of contests cannot be read' }),
   );
   /** Contests that were judged here, or are being judged. */
   const begun = new Set<string>();
@@ -50,11 +50,11 @@ export function contestJuror(seat: Seat, orTell: (error: unknown) => void): Cont
   };
 
   const repeat = async ({ submission }: ContestView): Promise<Verdict> => {
-    if (!seat.publicLog) return cannot('this device cannot read the whole log');
-    const log = await seat.publicLog();
+    if (!context.publicLog) return cannot('this device cannot read the whole log');
+    const log = await context.publicLog();
     try {
       const { rounds } = await recheckSubmission(log, submission, {
-        ...{ runtime: device.runtime, loadGame: async () => seat.game, most_rounds: MOST_CHAIN_ROUNDS },
+        ...{ runtime: device.runtime, loadGame: async () => context.game, most_rounds: MOST_CHAIN_ROUNDS },
         onRound: untilIdle,
       });
       return rounds.at(-1)!.verdict;
@@ -79,9 +79,9 @@ export function contestJuror(seat: Seat, orTell: (error: unknown) => void): Cont
     };
     await kept.put(verdict);
     const seal = sealOf(identity.id, verdict);
-    await seat.submit({ type: 'verdict.sealed', version: 1, run, submission, contest, seal });
+    await context.submit({ type: 'verdict.sealed', version: 1, run, submission, contest, seal });
     const { accepted, code } = found;
-    seat.tell({ type: 'judged', round: contested.round, submission, accepted, code });
+    context.tell({ type: 'judged', round: contested.round, submission, accepted, code });
   };
 
   return {
@@ -95,7 +95,7 @@ export function contestJuror(seat: Seat, orTell: (error: unknown) => void): Cont
       for (const { submission, sealed, showing } of own) {
         if (!showing || !sealed.includes(identity.id)) continue;
         const verdict = await kept.get(submission);
-        if (verdict) await seat.submit(verdict).catch(orTell);
+        if (verdict) await context.submit(verdict).catch(orTell);
       }
       const next = own.find((one) => !one.showing && !one.sealed.includes(identity.id) && !begun.has(keyOf(one)));
       if (!next || judging) return;

@@ -6,7 +6,7 @@ import { memoryDrawer } from '../games/memory-drawer.ts';
 import { systemClock } from '../protocol/clock.ts';
 import { createIdentity } from '../protocol/identity.ts';
 import { exampleView } from '../protocol/testing/example-views.ts';
-import type { Seat } from './role.ts';
+import type { RoleContext } from './role.ts';
 import { workerRole } from './worker.ts';
 
 const HASH = 'a'.repeat(64);
@@ -32,10 +32,10 @@ async function workerAtWork(follow = async (): Promise<unknown> => null, drawer 
   const submitted: string[] = [];
   const states: string[] = [];
   const leaving = new AbortController();
-  const seat = {
+  const context = {
     ...{ run: HASH, identity: await createIdentity(), game, params: null, clock: systemClock },
     device: { drawer, progress: async () => {} } as unknown as Device,
-    blobs: { upload: async () => HASH } as unknown as Seat['blobs'],
+    blobs: { upload: async () => HASH } as unknown as RoleContext['blobs'],
     model: { follow },
     submit: async ({ type }: { type: string }) => {
       submitted.push(type);
@@ -45,9 +45,9 @@ async function workerAtWork(follow = async (): Promise<unknown> => null, drawer 
     heldUp: () => {},
     progress: ({ state }: { state: string }) => states.push(state),
     sample: () => {},
-  } as unknown as Seat;
+  } as unknown as RoleContext;
   const view = exampleView({ run: HASH, phase: 'working', model: HASH, remaining_ms: 60_000 });
-  const role = workerRole(seat);
+  const role = workerRole(context);
   const acting = role.act(view, leaving.signal);
   return {
     acting,

@@ -7,7 +7,7 @@ import type { Obstacle, RunView } from '../protocol/messages.ts';
 import { exampleView } from '../protocol/testing/example-views.ts';
 import type { Runtime } from '../tensor/runtime.ts';
 import { obstacleOf, obstacleTeller, roundWatcher } from './obstacles.ts';
-import type { Seat } from './role.ts';
+import type { RoleContext } from './role.ts';
 import { workerRole } from './worker.ts';
 
 describe('what a view says', () => {
@@ -101,7 +101,7 @@ function worker(rested?: () => Promise<void>) {
     progress: async () => {},
     ...(rested && { rested }),
   };
-  const seat: Seat = {
+  const context: RoleContext = {
     ...{ run: 'r', identity: createIdentity(), game, params: {}, device, clock },
     blobs: { fetch: fetchBlob, upload: async () => 'a'.repeat(64), has: async () => false, renew() {}, close() {} },
     model: {
@@ -116,7 +116,7 @@ function worker(rested?: () => Promise<void>) {
     heldUp: (obstacle) => void heldUp.push(obstacle),
     sample() {},
   };
-  return { role: workerRole(seat), heldUp, step, model, clock, deadline };
+  return { role: workerRole(context), heldUp, step, model, clock, deadline };
 }
 
 const settled = () => new Promise((resolve) => setImmediate(resolve));

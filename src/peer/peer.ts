@@ -23,7 +23,7 @@ import { certificatesIn } from './device-certificates.ts';
 import { findRun } from './find-run.ts';
 import { checkMemory } from './memory.ts';
 import { dutyCycle } from './policy.ts';
-import type { PeerNews, Seat } from './role.ts';
+import type { PeerNews, RoleContext } from './role.ts';
 import { takePart } from './session.ts';
 import { webSockets } from './web-sockets.ts';
 
@@ -57,8 +57,8 @@ export interface JoinOptions {
   readonly loadGame?: LoadGame;
   /** For adversaries, which are started on purpose: the game as this device plays it. */
   readonly disguise?: (game: AnyGame, situation: Situation) => AnyGame;
-  /** For planted work, see Seat. */
-  readonly pledge?: Seat['pledge'];
+  /** For planted work, see RoleContext. */
+  readonly pledge?: RoleContext['pledge'];
 }
 
 /** Resolves when the run is finished or the owner's signal has been followed. Throws PeerError, GameError, ProtocolError. */

@@ -1,4 +1,4 @@
-// What a role has at hand, what it does with it, and what a peer tells its owner.
+// The context in which a role acts, what it does with it, and what a peer tells its owner.
 
 import type { PublicLog } from '../audit/public-log.ts';
 import type { EventBody } from '../core/events.ts';
@@ -41,7 +41,7 @@ export type PeerNews =
   | { readonly type: 'problem'; readonly code: string; readonly message: string };
 
 /** What a role has at hand. */
-export interface Seat {
+export interface RoleContext {
   readonly run: string;
   readonly identity: Identity;
   readonly game: AnyGame;

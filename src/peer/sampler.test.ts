@@ -6,12 +6,12 @@ import type { AnyGame, Written } from '../games/game.ts';
 import type { Clock } from '../protocol/clock.ts';
 import { FromPeerSchema, type Sample } from '../protocol/messages.ts';
 import { exampleView } from '../protocol/testing/example-views.ts';
-import type { PeerNews, Seat } from './role.ts';
+import type { PeerNews, RoleContext } from './role.ts';
 import { openSampler } from './sampler.ts';
 
 const ME = 'b'.repeat(64);
 
-/** A seat whose game writes as the test says, on a clock that only the test moves. */
+/** A context whose game writes as the test says, on a clock that only the test moves. */
 function seated(sample: (signal: AbortSignal) => Promise<Written | null>) {
   const told: Omit<Sample, 'type'>[] = [];
   const news: PeerNews[] = [];
@@ -25,13 +25,13 @@ function seated(sample: (signal: AbortSignal) => Promise<Written | null>) {
     },
     clearTimeout: (ring: () => void) => timers.delete(ring),
   } as unknown as Clock;
-  const seat = {
+  const context = {
     ...{ clock, identity: { id: ME }, params: {}, device: {} },
     game: { sample: (_p: unknown, _s: unknown, _d: unknown, signal: AbortSignal) => sample(signal) } as AnyGame,
     sample: (message: Omit<Sample, 'type'>) => told.push(message),
     tell: (one: PeerNews) => news.push(one),
-  } as unknown as Seat;
-  return { sampler: openSampler(seat), told, news, time, timers };
+  } as unknown as RoleContext;
+  return { sampler: openSampler(context), told, news, time, timers };
 }
 
 const view = exampleView();

@@ -1,7 +1,7 @@
 // A validator lets the model that it has just measured write a little, so that people see it learn: never at the cost of judging.
 import { CodedError } from '../errors.ts';
 import type { RunView } from '../protocol/messages.ts';
-import type { Seat } from './role.ts';
+import type { RoleContext } from './role.ts';
 
 const LIMITS = {
   write_ms: 2000, // what was written by then is shown
@@ -17,8 +17,8 @@ export interface Sampler {
   glance(view: RunView): void;
 }
 
-export function openSampler(seat: Seat): Sampler {
-  const { game, params, device, clock, identity } = seat;
+export function openSampler(context: RoleContext): Sampler {
+  const { game, params, device, clock, identity } = context;
   let stop = new AbortController();
   /** Before this it would take more than its part of the time. */
   let next_ms = Number.NEGATIVE_INFINITY;
@@ -34,10 +34,10 @@ export function openSampler(seat: Seat): Sampler {
         if (!written?.text) return;
         const { prompt, text } = written;
         const model = view.model;
-        seat.sample({ model, prompt: cut(prompt, LIMITS.prompt), text: cut(text, LIMITS.text) });
+        context.sample({ model, prompt: cut(prompt, LIMITS.prompt), text: cut(text, LIMITS.text) });
       } catch (error) {
         if (!(error instanceof CodedError)) throw error;
-        seat.tell({ type: 'problem', code: error.code, message: `no sample of the model: ${error.message}` });
+        context.tell({ type: 'problem', code: error.code, message: `no sample of the model: ${error.message}` });
       } finally {
         clock.clearTimeout(timer);
         next_ms = begun_ms + (clock.elapsed_ms() - begun_ms) / LIMITS.part;

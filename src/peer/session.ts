@@ -13,7 +13,7 @@ import type { PeerBlobs } from './blobs.ts';
 import { connectToHub, type HubConnection, type Transport } from './connection.ts';
 import { LEAVING_LIMITS, untilLeft } from './leaving.ts';
 import { followModel } from './model.ts';
-import type { PeerNews, Role, Seat } from './role.ts';
+import type { PeerNews, Role, RoleContext } from './role.ts';
 import { planAfterActing, planAfterBinding, planAfterJoining, planSession } from './session-plan.ts';
 import { openStatus, type Status } from './status.ts';
 import { submitEvent } from './submitting.ts';
@@ -40,10 +40,10 @@ export interface SessionOptions {
   /** What this device has seen of the hub's log; without it nothing is compared. */
   readonly heads?: HeadKeeper;
   /** Done once, before this peer announces itself, so that nothing is ever earned for the wrong account. */
-  readonly bind?: (submit: Seat['submit']) => Promise<unknown>;
-  /** See Seat. */
-  readonly pledge?: Seat['pledge'];
-  readonly publicLog?: Seat['publicLog'];
+  readonly bind?: (submit: RoleContext['submit']) => Promise<unknown>;
+  /** See RoleContext. */
+  readonly pledge?: RoleContext['pledge'];
+  readonly publicLog?: RoleContext['publicLog'];
   /** Fires when the owner wants the device back: what is done is handed in, then the peer leaves. */
   readonly signal: AbortSignal;
   readonly onNews?: (news: PeerNews) => void;
@@ -79,7 +79,7 @@ class Session {
     this.#clock = transport.clock;
     const tell = (news: PeerNews): void => this.#tell(news);
     this.#status = openStatus(role, this.#clock, (progress) => this.#connection.progress(progress), tell);
-    const seat: Seat = {
+    const context: RoleContext = {
       run,
       identity,
       game,
@@ -96,7 +96,7 @@ class Session {
       heldUp: this.#status.heldUp,
       sample: (sample) => this.#connection.sample(sample),
     };
-    this.#role = role === 'worker' ? workerRole(seat) : validatorRole(seat);
+    this.#role = role === 'worker' ? workerRole(context) : validatorRole(context);
     // A signal that comes while a role waits must wake it, and a view must too.
     signal.addEventListener('abort', () => this.#wake(), { once: true });
     options.heads?.onFork((fork) => this.#end(fork));

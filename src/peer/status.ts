@@ -3,11 +3,11 @@ import type { PeerRole } from '../core/events/peer-joined.ts';
 import type { Clock } from '../protocol/clock.ts';
 import type { Obstacle, Progress, RunView } from '../protocol/messages.ts';
 import { obstacleOf, obstacleTeller } from './obstacles.ts';
-import type { PeerNews, Seat } from './role.ts';
+import type { PeerNews, RoleContext } from './role.ts';
 
 type Doing = Omit<Progress, 'type'>;
 
-export interface Status extends Pick<Seat, 'progress' | 'heldUp'> {
+export interface Status extends Pick<RoleContext, 'progress' | 'heldUp'> {
   /** The newest view; null: what the last one said holds no more. */
   saw(view: RunView | null): void;
   /** Whether the log knows that this peer is here: only then a view's word on who is here counts it in. */

@@ -14,7 +14,7 @@ import { checkSubmission, type SubmissionView } from './check-submission.ts';
 import { type ContestJuror, contestJuror } from './contest-juror.ts';
 import { lateWords } from './late-words.ts';
 import { openRatings, type Ratings } from './ratings.ts';
-import { type Role, roundKey, type Seat } from './role.ts';
+import { type Role, type RoleContext, roundKey } from './role.ts';
 import { openSampler, type Sampler } from './sampler.ts';
 import { openSealedVerdicts, type SealedVerdicts } from './sealed-verdicts.ts';
 import { instanceOf, isToEvaluate, type Judgement, nextToJudge, toShow } from './validator-plan.ts';
@@ -22,13 +22,13 @@ import { instanceOf, isToEvaluate, type Judgement, nextToJudge, toShow } from '.
 /** Verdicts that were sealed and not shown yet, across a restart. */
 const KEPT = 'sealed-verdicts';
 
-export function validatorRole(seat: Seat): Role {
-  return new Validator(seat);
+export function validatorRole(context: RoleContext): Role {
+  return new Validator(context);
 }
 
 /** What validator-plan.ts decides is done here. */
 class Validator implements Role {
-  readonly #seat: Seat;
+  readonly #context: RoleContext;
   readonly #kept: SealedVerdicts;
   readonly #juror: ContestJuror;
   readonly #sampler: Sampler;
@@ -45,15 +45,15 @@ class Validator implements Role {
   /** Who has handed in for a round, as far as this validator was told. */
   #handedIn: { readonly round: number; readonly workers: ReadonlySet<string> } | null = null;
 
-  constructor(seat: Seat) {
-    this.#seat = seat;
+  constructor(context: RoleContext) {
+    this.#context = context;
     // Who hands in first waits for a verdict: what judging needs is loaded before. Where that fails, the first check fails, and says so.
-    seat.game.prepare?.(seat.params, seat.device).catch(() => {});
+    context.game.prepare?.(context.params, context.device).catch(() => {});
     const message = 'sealed verdicts cannot be read; they are judged anew';
-    const onUnreadable = (): void => seat.tell({ type: 'problem', code: 'bad-drawer', message });
-    this.#kept = openSealedVerdicts(seat.device.drawer, KEPT, onUnreadable);
-    this.#juror = contestJuror(seat, (error) => this.#orTell(error));
-    this.#sampler = openSampler(seat);
+    const onUnreadable = (): void => context.tell({ type: 'problem', code: 'bad-drawer', message });
+    this.#kept = openSealedVerdicts(context.device.drawer, KEPT, onUnreadable);
+    this.#juror = contestJuror(context, (error) => this.#orTell(error));
+    this.#sampler = openSampler(context);
   }
 
   glance(view: RunView): void {
@@ -66,7 +66,7 @@ class Validator implements Role {
   drop(): void {}
 
   async act(view: RunView, leaving: AbortSignal): Promise<void> {
-    const { identity, clock } = this.#seat;
+    const { identity, clock } = this.#context;
     if (roundKey(view) !== this.#round) await this.#beginRound(view);
     const begun_ms = clock.elapsed_ms();
     const next = (): Judgement | null =>
@@ -84,7 +84,7 @@ class Validator implements Role {
     await this.#show(toShow(view, identity.id)).catch(orTell);
     await this.#juror.act(view, leaving);
     if (isToEvaluate(view, this.#evaluated)) await this.#evaluate(view);
-    this.#seat.progress({ state: 'waiting', round: view.round, steps: 0, loss: 0, tokens_per_second: 0 });
+    this.#context.progress({ state: 'waiting', round: view.round, steps: 0, loss: 0, tokens_per_second: 0 });
   }
 
   async #beginRound(view: RunView): Promise<void> {
@@ -97,11 +97,11 @@ class Validator implements Role {
   }
 
   async #judge(view: RunView, { submission, time_ms }: Judgement): Promise<void> {
-    const { identity, run } = this.#seat;
+    const { identity, run } = this.#context;
     const { id, worker, steps, appealed } = submission;
     const { round } = view;
-    this.#seat.progress({ state: 'judging', round, steps, loss: 0, tokens_per_second: 0 });
-    const state = await this.#seat.model.follow(view);
+    this.#context.progress({ state: 'judging', round, steps, loss: 0, tokens_per_second: 0 });
+    const state = await this.#context.model.follow(view);
     const ratings = await this.#ratingsHere();
     const finding = await this.#find(state, view, submission, time_ms);
     const verdict = await this.#write(view, submission, finding, ratings);
@@ -111,16 +111,16 @@ class Validator implements Role {
     if (measured && !appealed) await ratings.measured(round, measured);
     const seal = sealOf(identity.id, verdict);
     const instance = instanceFields(submission);
-    await this.#seat.submit({ type: 'verdict.sealed', version: 1, run, submission: id, ...instance, seal });
+    await this.#context.submit({ type: 'verdict.sealed', version: 1, run, submission: id, ...instance, seal });
     const { accepted, code } = finding;
-    this.#seat.tell({ type: 'judged', round, submission: id, accepted, code });
+    this.#context.tell({ type: 'judged', round, submission: id, accepted, code });
   }
 
   async #find(state: unknown, view: RunView, submission: SubmissionView, time_ms: number): Promise<Verdict> {
     const { id } = submission;
-    const duty = dutyOf({ ...view, ...submission, draw: view.draw! }, this.#seat.identity.id);
+    const duty = dutyOf({ ...view, ...submission, draw: view.draw! }, this.#context.identity.id);
     const finding =
-      this.#repeated.get(id) ?? (await checkSubmission(this.#seat, state, view, submission, { ...duty, time_ms }));
+      this.#repeated.get(id) ?? (await checkSubmission(this.#context, state, view, submission, { ...duty, time_ms }));
     if (duty.repeat_permille === 1000) this.#repeated.set(id, finding);
     return finding;
   }
@@ -132,7 +132,7 @@ class Validator implements Role {
     { evidence, ...found }: Verdict,
     ratings: Ratings,
   ): Promise<VerdictGiven> {
-    const { identity, blobs, run } = this.#seat;
+    const { identity, blobs, run } = this.#context;
     const { id, worker, appealed } = submission;
     const standing_permille = ratings.standing(worker);
     const rating = { ...ratings.records.get(worker), standing_permille, counts_permille: rating_permille };
@@ -153,19 +153,19 @@ class Validator implements Role {
   async #show(submissions: readonly string[]): Promise<void> {
     for (const id of submissions) {
       const verdict = await this.#kept.get(id);
-      if (verdict) await this.#seat.submit(verdict);
+      if (verdict) await this.#context.submit(verdict);
     }
   }
 
   async #evaluate(view: RunView): Promise<void> {
-    const { game, params, device, run } = this.#seat;
+    const { game, params, device, run } = this.#context;
     const { model, round: merged_rounds } = view;
     this.#evaluated = model;
-    const state = await this.#seat.model.follow(view);
-    this.#seat.progress({ state: 'evaluating', round: merged_rounds, steps: 0, loss: 0, tokens_per_second: 0 });
+    const state = await this.#context.model.follow(view);
+    this.#context.progress({ state: 'evaluating', round: merged_rounds, steps: 0, loss: 0, tokens_per_second: 0 });
     const { loss_micro, tokens } = await game.evaluate(params, state, device);
-    await this.#seat.submit({ type: 'model.evaluated', version: 1, run, merged_rounds, model, loss_micro, tokens });
-    this.#seat.tell({ type: 'evaluated', merged_rounds, loss: loss_micro / 1e6 });
+    await this.#context.submit({ type: 'model.evaluated', version: 1, run, merged_rounds, model, loss_micro, tokens });
+    this.#context.tell({ type: 'evaluated', merged_rounds, loss: loss_micro / 1e6 });
     await this.#sampler.write(view, state);
   }
 
@@ -173,11 +173,11 @@ class Validator implements Role {
   #orTell(error: unknown): void {
     if (!(error instanceof CodedError)) throw error;
     const message = lateWords(error.details.refusal, this.#handedIn?.round ?? 0) ?? error.message;
-    this.#seat.tell({ type: 'problem', code: error.code, message });
+    this.#context.tell({ type: 'problem', code: error.code, message });
   }
 
   #ratingsHere(): Promise<Ratings> {
-    this.#ratings ??= openRatings(this.#seat.device.drawer);
+    this.#ratings ??= openRatings(this.#context.device.drawer);
     return this.#ratings;
   }
 }

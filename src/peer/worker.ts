@@ -10,7 +10,7 @@ import { type FirstWork, watchFirstWork } from './first-work.ts';
 import { lateWords } from './late-words.ts';
 import { unlessEmptyHanded } from './leaving.ts';
 import { type RoundWatch, roundWatcher } from './obstacles.ts';
-import { type Role, roundKey, roundOf, type Seat } from './role.ts';
+import { type Role, type RoleContext, roundKey, roundOf } from './role.ts';
 import { openStepping, type Stepping, type StepReport } from './stepping.ts';
 import {
   FIRST_RESERVE_MS,
@@ -37,13 +37,13 @@ interface Work {
   begun: boolean;
 }
 
-export function workerRole(seat: Seat): Role {
-  return new Worker(seat);
+export function workerRole(context: RoleContext): Role {
+  return new Worker(context);
 }
 
 /** What worker-plan.ts decides is done here. */
 class Worker implements Role {
-  readonly #seat: Seat;
+  readonly #context: RoleContext;
   readonly #stepping: Stepping;
   readonly #written: () => Promise<void>;
   readonly #watchRound: (view: RunView) => RoundWatch;
@@ -57,14 +57,14 @@ class Worker implements Role {
   #reserve_ms: number = FIRST_RESERVE_MS;
   #opened: Promise<FirstWork> | null = null;
 
-  constructor(seat: Seat) {
-    const { drawer, written } = writeBehind(seat.device.drawer);
-    this.#seat = seat;
+  constructor(context: RoleContext) {
+    const { drawer, written } = writeBehind(context.device.drawer);
+    this.#context = context;
     this.#written = written;
-    this.#stepping = openStepping({ ...seat.device, drawer }, seat.clock);
-    this.#watchRound = roundWatcher(seat.clock.elapsed_ms);
+    this.#stepping = openStepping({ ...context.device, drawer }, context.clock);
+    this.#watchRound = roundWatcher(context.clock.elapsed_ms);
     // Loading takes about as long as joining does, and needs nothing of it. Where it fails, the first round fails, and says so.
-    seat.game.prepare?.(seat.params, this.#stepping.device).catch(() => {});
+    context.game.prepare?.(context.params, this.#stepping.device).catch(() => {});
   }
 
   async act(view: RunView, leaving: AbortSignal): Promise<void> {
@@ -90,7 +90,7 @@ class Worker implements Role {
   }
 
   glance(view: RunView): void {
-    const { clock } = this.#seat;
+    const { clock } = this.#context;
     if (view.phase === 'working' && roundKey(view) !== this.#heard.key) {
       this.#heard = { key: roundKey(view), seen_ms: Math.max(0, Math.floor(clock.now_ms())) };
     }
@@ -124,7 +124,7 @@ class Worker implements Role {
       const tooSlow = work.watch?.missed() ?? null;
       const stopped = signal.aborted;
       const next = planAfterWork({ claim, counts, rested, stopped, leaving: leaving.aborted, tooSlow });
-      if (next?.do === 'tell') this.#seat.heldUp(next.why);
+      if (next?.do === 'tell') this.#context.heldUp(next.why);
       if (next?.do !== 'hand-in') return;
       work.begun = true;
       await this.#handIn(view, next.claim);
@@ -140,7 +140,7 @@ class Worker implements Role {
     work: Work,
     signal: AbortSignal,
   ): Promise<{ readonly claim: Claim | null; readonly rested: boolean }> {
-    const { game, params, identity, clock } = this.#seat;
+    const { game, params, identity, clock } = this.#context;
     const { device } = this.#stepping;
     const received_ms = clock.elapsed_ms();
     this.#tellIdle('catching up', view); // what it did in the round before is not what it is at, though the model may be the same
@@ -151,7 +151,7 @@ class Worker implements Role {
       const task = game.task(params, roundOf(view), identity.id, state);
       const first = await this.#firstWork();
       if (!signal.aborted && (await this.#restsThrough(work, signal))) return { claim: null, rested: true };
-      const tell = progressTeller(this.#seat, view);
+      const tell = progressTeller(this.#context, view);
       work.round.begun();
       this.#stepping.begin(signal, (report) => {
         work.round.step();
@@ -177,15 +177,15 @@ class Worker implements Role {
   }
 
   async #handIn(view: RunView, claim: Claim): Promise<void> {
-    const { blobs, identity, clock, pledge, run } = this.#seat;
+    const { blobs, identity, clock, pledge, run } = this.#context;
     const finished_ms = this.#stepping.finished_ms();
     const { steps, tokens, loss_micro } = claim;
     const { round } = view;
     const size_bytes = claim.work.length;
-    this.#seat.progress({ state: 'sending', round, steps, loss: loss_micro / 1e6, tokens_per_second: 0 });
+    this.#context.progress({ state: 'sending', round, steps, loss: loss_micro / 1e6, tokens_per_second: 0 });
     try {
       const work = await blobs.upload(claim.work);
-      const receipt = await this.#seat.submit({
+      const receipt = await this.#context.submit({
         type: 'work.submitted',
         version: 1,
         run,
@@ -202,14 +202,14 @@ class Worker implements Role {
       });
       this.#reserve_ms = nextReserve(this.#reserve_ms, clock.elapsed_ms() - finished_ms);
       await (await this.#firstWork()).handedIn();
-      this.#seat.heldUp(null);
+      this.#context.heldUp(null);
       const { event_id: submission, index } = receipt;
-      this.#seat.tell({ type: 'accepted', round, submission, index, steps, tokens, size_bytes });
+      this.#context.tell({ type: 'accepted', round, submission, index, steps, tokens, size_bytes });
     } catch (error) {
       if (!(error instanceof PeerError)) throw error;
       if (error.code === 'refused') this.#reserve_ms *= 2;
       const code = typeof error.details.refusal === 'string' ? error.details.refusal : error.code;
-      this.#seat.tell({ type: 'refused', round, code, message: lateWords(code, round) ?? error.message });
+      this.#context.tell({ type: 'refused', round, code, message: lateWords(code, round) ?? error.message });
     }
   }
 
@@ -220,22 +220,22 @@ class Worker implements Role {
     this.drop();
     if (view.phase === 'paused' || view.phase === 'finished') return;
     if (this.#work) this.#work.watch = watch; // when the step is done, it is known how long one takes
-    if (why) this.#seat.heldUp(why);
+    if (why) this.#context.heldUp(why);
   }
 
   async #follow(view: RunView): Promise<unknown> {
-    const state = await this.#seat.model.follow(view);
+    const state = await this.#context.model.follow(view);
     this.#followed = view.model;
     return state;
   }
 
   #firstWork(): Promise<FirstWork> {
-    this.#opened ??= watchFirstWork(this.#stepping.device, this.#seat.clock);
+    this.#opened ??= watchFirstWork(this.#stepping.device, this.#context.clock);
     return this.#opened;
   }
 
   #tellIdle(state: 'waiting' | 'catching up', { round }: RunView): void {
-    this.#seat.progress({ state, round, steps: 0, loss: 0, tokens_per_second: 0 });
+    this.#context.progress({ state, round, steps: 0, loss: 0, tokens_per_second: 0 });
   }
 }
 
@@ -245,8 +245,8 @@ async function ordinaryPledge(identity: Identity, work: string): Promise<string>
 }
 
 /** Tells the hub and the owner a few times a second how the round goes. */
-function progressTeller(seat: Seat, view: RunView): (report: StepReport) => void {
-  const { clock } = seat;
+function progressTeller(context: RoleContext, view: RunView): (report: StepReport) => void {
+  const { clock } = context;
   const started_ms = clock.elapsed_ms();
   let told_ms = 0;
   return ({ steps, loss, tokens }) => {
@@ -254,6 +254,6 @@ function progressTeller(seat: Seat, view: RunView): (report: StepReport) => void
     if (now_ms - told_ms < PROGRESS_EVERY_MS) return;
     told_ms = now_ms;
     const tokens_per_second = (tokens / (now_ms - started_ms)) * 1000;
-    seat.progress({ state: 'training', round: view.round, steps, loss, tokens_per_second });
+    context.progress({ state: 'training', round: view.round, steps, loss, tokens_per_second });
   };
 }
