@@ -132,7 +132,7 @@ describe('a worker', () => {
     model.arrives();
     await settled();
     clock.now = 6500;
-    role.glance(round(0, { attempt: 1 }));
+    role.onView(round(0, { attempt: 1 }));
     clock.now = 14_000;
     await step.report();
     step.done(claim);
@@ -154,7 +154,7 @@ describe('a worker', () => {
     void role.act(round(4), never);
     await settled();
     clock.now = 7000;
-    role.glance(round(5));
+    role.onView(round(5));
     assert.match(
       heldUp[0]!.message,
       /round 4 went by while its model was fetched .*: 7\.0 s so far, a round has 6\.0 s/,
@@ -167,7 +167,7 @@ describe('a worker', () => {
     model.arrives();
     await settled();
     clock.now = 6500;
-    role.glance(round(0, { phase: 'paused', attempt: 1 }));
+    role.onView(round(0, { phase: 'paused', attempt: 1 }));
     step.done(null);
     await acting;
     assert.deepEqual(heldUp, []);

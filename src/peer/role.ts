@@ -66,7 +66,7 @@ export interface RoleContext {
 /** A role acts on views; it is given only the newest one, after it has finished with the one before. */
 export interface Role {
   /** Called for every view as it arrives, to interrupt work that no longer counts. */
-  glance(view: RunView): void;
+  onView(view: RunView): void;
   /** Another device has this one's place: what is under way does not count. */
   drop(): void;
   /** Called with the newest view. `leaving` fires when the owner wants the device back. */

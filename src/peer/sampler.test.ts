@@ -54,8 +54,8 @@ test('it is given up when its time is over, and when there is work to judge; wha
   time.now_ms += 1_000_000;
   const interrupted = sampler.write(view, null);
   const due = { judges: [ME], sealed: [] } as unknown as (typeof view.submissions)[number];
-  sampler.glance({ ...view, submissions: [{ ...due, judges: ['c'.repeat(64)] }] }); // not for this one
-  sampler.glance({ ...view, submissions: [due] });
+  sampler.onView({ ...view, submissions: [{ ...due, judges: ['c'.repeat(64)] }] }); // not for this one
+  sampler.onView({ ...view, submissions: [due] });
   await interrupted;
   assert.deepEqual(
     told.map(({ text }) => text),

@@ -14,7 +14,7 @@ export interface Sampler {
   /** Writes with the model of a view, and tells the hub; resolves also when there is nothing to tell. */
   write(view: RunView, state: unknown): Promise<void>;
   /** Ends what is being written when there is work to judge. */
-  glance(view: RunView): void;
+  onView(view: RunView): void;
 }
 
 export function openSampler(context: RoleContext): Sampler {
@@ -43,7 +43,7 @@ export function openSampler(context: RoleContext): Sampler {
         next_ms = begun_ms + (clock.elapsed_ms() - begun_ms) / LIMITS.part;
       }
     },
-    glance({ phase, submissions }) {
+    onView({ phase, submissions }) {
       const due = submissions.some(
         ({ judges, sealed }) => judges.includes(identity.id) && !sealed.includes(identity.id),
       );

@@ -157,7 +157,7 @@ class Session {
     this.#newest = view;
     this.#status.saw(view);
     this.#options.onView?.(view);
-    this.#role.glance(view);
+    this.#role.onView(view);
     this.#status.tellObstacle();
     this.#wake();
   }

@@ -56,9 +56,9 @@ class Validator implements Role {
     this.#sampler = openSampler(context);
   }
 
-  glance(view: RunView): void {
+  onView(view: RunView): void {
     this.#newest = view;
-    this.#sampler.glance(view);
+    this.#sampler.onView(view);
     if (view.submissions.length === 0) return;
     this.#handedIn = { round: view.round, workers: new Set(view.submissions.map(({ worker }) => worker)) };
   }

@@ -89,7 +89,7 @@ class Worker implements Role {
     );
   }
 
-  glance(view: RunView): void {
+  onView(view: RunView): void {
     const { clock } = this.#context;
     if (view.phase === 'working' && roundKey(view) !== this.#heard.key) {
       this.#heard = { key: roundKey(view), seen_ms: Math.max(0, Math.floor(clock.now_ms())) };
