@@ -3,7 +3,7 @@ import { roundSeed } from '../core/events/round-opened.ts';
 import { openDraw } from '../core/rounds/panel.ts';
 import { sessionOf } from '../core/rounds/presence.ts';
 import type { ArenaNetwork } from './arena-network.ts';
-import { type ArenaDevice, identityOf } from './arena-seats.ts';
+import { type ArenaDevice, identityOf } from './arena-participants.ts';
 
 export class ArenaComings {
   readonly #arena: ArenaNetwork;
@@ -14,19 +14,20 @@ export class ArenaComings {
   }
 
   async begin(): Promise<void> {
-    const { run, seats, options } = this.#arena;
+    const { run, participants, options } = this.#arena;
     for (const device of options.devices) {
       const { present, keys } = device.adversary ?? {};
       // What the rules give a validator is its first key's: another would have none.
       const another = keys !== undefined && device.stake === undefined;
       const away = present?.(run.round) === false;
-      const own = seats.filter((seat) => seat.device === device);
+      const own = participants.filter((participant) => participant.device === device);
       const here = own.filter(({ identity }) => sessionOf(run, identity.id).present);
-      if (another || away) for (const seat of here) await this.#arena.leave(seat);
+      if (another || away) for (const participant of here) await this.#arena.leave(participant);
       if (away) continue;
       if (another) {
-        for (const seat of this.#arena.seatsFor(device, this.#bestOf(device, keys))) await this.#arena.join(seat);
-      } else if (present && here.length === 0) for (const seat of own) await this.#arena.join(seat);
+        for (const participant of this.#arena.participantsFor(device, this.#bestOf(device, keys)))
+          await this.#arena.join(participant);
+      } else if (present && here.length === 0) for (const participant of own) await this.#arena.join(participant);
     }
   }
 

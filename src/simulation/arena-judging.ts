@@ -7,7 +7,7 @@ import type { Judging, Verdict } from '../games/game.ts';
 import { comparedWith } from '../games/judging-draw.ts';
 import { judgedWork, ratedWeight } from '../games/rated-weight.ts';
 import type { ArenaNetwork } from './arena-network.ts';
-import { type ArenaSeat, countFate } from './arena-seats.ts';
+import { countFate, type Participant } from './arena-participants.ts';
 import { verdictEvent } from './arena-verdict.ts';
 
 export class ArenaJudging {
@@ -22,41 +22,43 @@ export class ArenaJudging {
   }
 
   /** Every judge seals what it finds, in the order of the log; what is sealed is shown later. */
-  async judge(): Promise<{ readonly seat: ArenaSeat; readonly verdict: VerdictGiven }[]> {
-    const found: { seat: ArenaSeat; verdict: VerdictGiven }[] = [];
+  async judge(): Promise<{ readonly participant: Participant; readonly verdict: VerdictGiven }[]> {
+    const found: { participant: Participant; verdict: VerdictGiven }[] = [];
     const bill = { work_ms: 0, check_ms: 0 };
     this.checking.push(bill);
     for (const [own, submission] of [...this.#arena.run.submissions.values()].entries()) {
       bill.work_ms += this.#arena.work_ms.get(submission.id)!;
       // What nobody disputes is judged once.
       for (const judge of submission.judges.filter((id) => !submission.seals.has(id))) {
-        const seat = this.#arena.seats.find(({ identity }) => identity.id === judge)!;
-        const before_ms = seat.cost.cpu_ms;
-        const verdict = await this.#arena.call(seat, 'check', () => this.verdictOf(seat, submission, own));
-        if (seat.device.adversary === null) bill.check_ms += seat.cost.cpu_ms - before_ms;
+        const participant = this.#arena.participants.find(({ identity }) => identity.id === judge)!;
+        const before_ms = participant.cost.cpu_ms;
+        const verdict = await this.#arena.call(participant, 'check', () =>
+          this.verdictOf(participant, submission, own),
+        );
+        if (participant.device.adversary === null) bill.check_ms += participant.cost.cpu_ms - before_ms;
         if (!verdict) continue;
-        const { refused } = await this.#arena.send(seat.identity, {
+        const { refused } = await this.#arena.send(participant.identity, {
           ...{ type: 'verdict.sealed', version: 1, run: this.#arena.run.id, submission: submission.id },
           ...(submission.first && { appeal: true }),
           seal: sealOf(judge, verdict),
         });
-        if (refused) countFate(seat, `seal refused: ${refused}`);
-        else found.push({ seat, verdict });
+        if (refused) countFate(participant, `seal refused: ${refused}`);
+        else found.push({ participant, verdict });
       }
     }
     return found;
   }
 
-  async verdictOf(seat: ArenaSeat, submission: Submission, own: number): Promise<VerdictGiven> {
+  async verdictOf(participant: Participant, submission: Submission, own: number): Promise<VerdictGiven> {
     const { worker, body } = submission;
     const { run } = this.#arena;
-    const duty = dutyOf(repeatableOf(run, submission), seat.identity.id);
-    const found = await this.findingOf(seat, submission, own, duty);
-    const ratings = await seat.ratings;
+    const duty = dutyOf(repeatableOf(run, submission), participant.identity.id);
+    const found = await this.findingOf(participant, submission, own, duty);
+    const ratings = await participant.ratings;
     const measured = judgedWork(worker, body, found);
     if (measured) await ratings.measured(run.round, measured);
-    const author = this.#arena.seats.find(({ identity }) => identity.id === worker)!;
-    if (seat.device.adversary === null) {
+    const author = this.#arena.participants.find(({ identity }) => identity.id === worker)!;
+    if (participant.device.adversary === null) {
       countFate(author, found.code);
       if (author.device.adversary === null) {
         this.honest.judged++;
@@ -66,11 +68,11 @@ export class ArenaJudging {
     const evidence = this.#arena.put(new TextEncoder().encode(JSON.stringify(found.evidence)));
     const { rating_permille = 0 } = run.rules;
     const weight = found.accepted ? ratedWeight(found.weight, rating_permille, ratings.standing(worker)) : 0;
-    return verdictEvent(run, submission, seat.identity, { ...found, weight }, evidence);
+    return verdictEvent(run, submission, participant.identity, { ...found, weight }, evidence);
   }
 
   /** What a device's own game says of a submission, with what judges know; `own` is its place in the log of the round. */
-  async findingOf(seat: ArenaSeat, submission: Submission, own: number, duty: Duty): Promise<Verdict> {
+  async findingOf(participant: Participant, submission: Submission, own: number, duty: Duty): Promise<Verdict> {
     const { id, worker } = submission;
     const { run, blobs, merged_before } = this.#arena;
     const submissions = [...run.submissions.values()].map(({ body }) => blobs.get(body.work)!);
@@ -78,9 +80,9 @@ export class ArenaJudging {
       ...{ runtime: run.peers.get(worker)!.runtime, ...duty, time_ms: Number.POSITIVE_INFINITY },
       earlier: async () => comparedWith(merged_before, submissions, own),
     };
-    const task = seat.game.task(this.#arena.options.params, this.#arena.roundNow(), worker, this.#arena.present);
+    const task = participant.game.task(this.#arena.options.params, this.#arena.roundNow(), worker, this.#arena.present);
     const { work, steps, tokens, loss_micro } = this.#arena.claims.get(id)!;
-    return seat.game.check(task, { work, steps, tokens, loss_micro }, seat.lent, judging);
+    return participant.game.check(task, { work, steps, tokens, loss_micro }, participant.lent, judging);
   }
 
   /** What everybody can read once verdicts are shown. */
@@ -95,6 +97,7 @@ export class ArenaJudging {
 
   /** When the round is merged: what was measured in it is rated. */
   async end(): Promise<void> {
-    for (const { ratings } of this.#arena.seats) await (await ratings).opened(this.#arena.run.round, this.handed_in);
+    for (const { ratings } of this.#arena.participants)
+      await (await ratings).opened(this.#arena.run.round, this.handed_in);
   }
 }

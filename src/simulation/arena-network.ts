@@ -1,4 +1,4 @@
-// What the parts of an arena share: the log and the blobs, the seats at it, and how a device's game is called.
+// What the parts of an arena share: the log and the blobs, the participants, and how a device's game is called.
 import { decodeEvent } from '../core/codec.ts';
 import type { EventBody, LoggedEvent } from '../core/events.ts';
 import { core } from '../core/reduce.ts';
@@ -16,13 +16,13 @@ import type { DrawingIdentity, Identity } from '../protocol/identity.ts';
 import { type Random, seededRandom } from '../protocol/random.ts';
 import {
   type ArenaDevice,
-  type ArenaSeat,
   charged,
   countFate,
   identityOf,
-  seatsOf,
+  type Participant,
+  participantsOf,
   type Table,
-} from './arena-seats.ts';
+} from './arena-participants.ts';
 import { SimulationError } from './errors.ts';
 
 export interface ArenaOptions {
@@ -58,7 +58,7 @@ export class ArenaNetwork {
   readonly random: Random;
   readonly state: NetworkState;
   readonly blobs: Map<string, Uint8Array>;
-  readonly seats: ArenaSeat[] = [];
+  readonly participants: Participant[] = [];
   readonly claims = new Map<string, Claim>();
   readonly work_ms = new Map<string, number>();
   /** Of the round before, by worker. */
@@ -117,7 +117,7 @@ export class ArenaNetwork {
     this.run = this.state.runs.get(id)!;
   }
 
-  seatsFor(device: ArenaDevice, place = device.place): ArenaSeat[] {
+  participantsFor(device: ArenaDevice, place = device.place): Participant[] {
     const { game, params, seed } = this.options;
     const table: Table = {
       ...{ game, params, seed },
@@ -130,7 +130,7 @@ export class ArenaNetwork {
       shown: (judge) => this.shownTo(judge),
       friends: () => this.friendsOf(device),
     };
-    return seatsOf(device, table, place);
+    return participantsOf(device, table, place);
   }
 
   /** By worker, what the first other judge said of it in the round before. */
@@ -145,21 +145,21 @@ export class ArenaNetwork {
 
   /** All keys of those that conspire with a device, its own among them. */
   friendsOf({ adversary }: ArenaDevice): ReadonlySet<string> {
-    const friends = this.seats.filter(({ device }) => adversary !== null && device.adversary === adversary);
+    const friends = this.participants.filter(({ device }) => adversary !== null && device.adversary === adversary);
     return new Set(friends.map(({ identity }) => identity.id));
   }
 
-  async join(seat: ArenaSeat): Promise<void> {
-    const { role, name, runtime } = seat.device;
-    const { session } = sessionOf(this.run, seat.identity.id);
-    const { refused } = await this.send(seat.identity, {
+  async join(participant: Participant): Promise<void> {
+    const { role, name, runtime } = participant.device;
+    const { session } = sessionOf(this.run, participant.identity.id);
+    const { refused } = await this.send(participant.identity, {
       ...{ type: 'peer.joined', version: 1, run: this.run.id, session, role, name, runtime: runtime.class },
     });
-    if (!this.seats.includes(seat)) this.seats.push(seat);
-    if (refused) countFate(seat, `not let in: ${refused}`);
+    if (!this.participants.includes(participant)) this.participants.push(participant);
+    if (refused) countFate(participant, `not let in: ${refused}`);
   }
 
-  async leave({ identity }: ArenaSeat): Promise<void> {
+  async leave({ identity }: Participant): Promise<void> {
     const { session } = sessionOf(this.run, identity.id);
     await this.must(identity, {
       ...{ type: 'peer.left', version: 1, run: this.run.id, peer: identity.id, session, reason: 'goodbye' },
@@ -171,15 +171,15 @@ export class ArenaNetwork {
     return { run: id, number: round, rounds: spec.rounds, seed, draw, last: recent.at(-1)?.bundle ?? null };
   }
 
-  async call<T>(seat: ArenaSeat, what: string, work: () => Promise<T>): Promise<T | null> {
-    this.options.watch?.({ what, who: seat.device.name });
+  async call<T>(participant: Participant, what: string, work: () => Promise<T>): Promise<T | null> {
+    this.options.watch?.({ what, who: participant.device.name });
     try {
       // A device loads what it needs while it joins: that is no part of what work or a check takes.
-      seat.prepared ??= seat.game.prepare?.(this.options.params, seat.lent) ?? Promise.resolve();
-      await seat.prepared;
-      return await charged(seat.cost, seat.device, work);
+      participant.prepared ??= participant.game.prepare?.(this.options.params, participant.lent) ?? Promise.resolve();
+      await participant.prepared;
+      return await charged(participant.cost, participant.device, work);
     } catch (error) {
-      this.broke(seat, error);
+      this.broke(participant, error);
       return null;
     } finally {
       this.options.watch?.(null);
@@ -187,13 +187,17 @@ export class ArenaNetwork {
   }
 
   /** A device whose game breaks has nothing to show; the round goes on without it. */
-  broke(seat: ArenaSeat, error: unknown, fate?: string): void {
+  broke(participant: Participant, error: unknown, fate?: string): void {
     if (!(error instanceof CodedError)) throw error;
     const broken = error instanceof GameError && BROKEN.includes(error.code);
     if (broken && this.options.ends_when_broken) {
-      throw new GameError(error.code, `${error.message} (${seat.device.name}, round ${this.run.round})`, error.details);
+      throw new GameError(
+        error.code,
+        `${error.message} (${participant.device.name}, round ${this.run.round})`,
+        error.details,
+      );
     }
-    countFate(seat, broken ? error.code : (fate ?? error.code));
-    seat.problem ??= error.message;
+    countFate(participant, broken ? error.code : (fate ?? error.code));
+    participant.problem ??= error.message;
   }
 }

@@ -3,7 +3,7 @@ import { isFitToReveal, type Plant, plantedGame, plantPledge, plantReveal } from
 import type { Adversary } from './adversaries/adversary.ts';
 import type { ArenaJudging } from './arena-judging.ts';
 import type { ArenaNetwork } from './arena-network.ts';
-import type { ArenaSeat } from './arena-seats.ts';
+import type { Participant } from './arena-participants.ts';
 
 const planter: Adversary = {
   ...{ name: 'planter', does: "hands in bad work in the name of the run's owner", roles: ['worker'] },
@@ -14,7 +14,7 @@ export class ArenaPlanting {
   readonly #arena: ArenaNetwork;
   readonly #judging: ArenaJudging;
   #planters = 0;
-  #seat: ArenaSeat | null = null;
+  #participant: Participant | null = null;
   #plant: Plant | null = null;
   /** The submission, where it is fit to be revealed. */
   #fit: string | null = null;
@@ -29,15 +29,15 @@ export class ArenaPlanting {
     if (!this.#isDue()) return;
     const { devices } = this.#arena.options;
     const name = `newcomer ${this.#planters++}`;
-    const [seat] = this.#arena.seatsFor({
+    const [participant] = this.#arena.participantsFor({
       name,
       place: name,
       role: 'worker',
       adversary: planter,
       runtime: devices[0].runtime,
     });
-    await this.#arena.join(seat);
-    this.#seat = seat;
+    await this.#arena.join(participant);
+    this.#participant = participant;
   }
 
   #isDue(): boolean {
@@ -48,9 +48,9 @@ export class ArenaPlanting {
     return drawn || this.#arena.run.round === rounds - 1;
   }
 
-  /** The pledge for what a seat hands in, where it is planted. */
-  async pledge(seat: ArenaSeat, work: string): Promise<string | null> {
-    if (seat !== this.#seat) return null;
+  /** The pledge for what a participant hands in, where it is planted. */
+  async pledge(participant: Participant, work: string): Promise<string | null> {
+    if (participant !== this.#participant) return null;
     this.#plant = { run: this.#arena.run.id, work, accepted: false };
     return plantPledge(this.#arena.owner, this.#plant);
   }
@@ -58,13 +58,13 @@ export class ArenaPlanting {
   /** When the verdicts are in: the owner's own check. */
   async look(): Promise<void> {
     const { run, options } = this.#arena;
-    if (!this.#seat || !this.#plant) return;
-    const { seat, plant } = { seat: this.#seat, plant: this.#plant };
+    if (!this.#participant || !this.#plant) return;
+    const { participant, plant } = { participant: this.#participant, plant: this.#plant };
     const all = [...run.submissions.values()];
-    const own = all.findIndex(({ worker }) => worker === seat.identity.id);
+    const own = all.findIndex(({ worker }) => worker === participant.identity.id);
     if (own < 0) return;
-    const looking = { ...seat, game: options.game };
-    const found = await this.#arena.call(seat, 'check', () =>
+    const looking = { ...participant, game: options.game };
+    const found = await this.#arena.call(participant, 'check', () =>
       this.#judging.findingOf(looking, all[own], own, { repeat_permille: 1000, place: 0 }),
     );
     if (isFitToReveal(plant, [found])) this.#fit = all[own].id;
@@ -73,9 +73,9 @@ export class ArenaPlanting {
   /** After the merge: what is fit is revealed, and the newcomer leaves. */
   async end(): Promise<void> {
     const { owner } = this.#arena;
-    if (!this.#seat) return;
+    if (!this.#participant) return;
     if (this.#fit) await this.#arena.must(owner, await plantReveal(owner, this.#plant!, this.#fit));
-    await this.#arena.leave(this.#seat);
-    this.#seat = this.#plant = this.#fit = null;
+    await this.#arena.leave(this.#participant);
+    this.#participant = this.#plant = this.#fit = null;
   }
 }

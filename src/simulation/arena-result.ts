@@ -1,7 +1,7 @@
 // What an arena tells: who got what for which cost, what became of the game's state, what honest judges said of honest work.
 import type { RunState } from '../core/state.ts';
 import type { Runtime } from '../tensor/runtime.ts';
-import { type ArenaDevice, type ArenaSeat, HANDED_IN } from './arena-seats.ts';
+import { type ArenaDevice, HANDED_IN, type Participant } from './arena-participants.ts';
 
 /** What came of an arena. */
 export interface ArenaResult {
@@ -40,25 +40,27 @@ export interface DeviceResult {
 }
 
 /** A device's account at the end, over all its identities. */
-export function resultOf(run: RunState, device: ArenaDevice, everybody: readonly ArenaSeat[]): DeviceResult {
+export function resultOf(run: RunState, device: ArenaDevice, everybody: readonly Participant[]): DeviceResult {
   const { name, role, adversary, runtime, stake = 1 } = device;
-  const seats = everybody.filter((seat) => seat.device === device);
-  const sum = (of: (seat: ArenaSeat) => number): number => seats.reduce((all, seat) => all + of(seat), 0);
+  const participants = everybody.filter((participant) => participant.device === device);
+  const sum = (of: (participant: Participant) => number): number =>
+    participants.reduce((all, participant) => all + of(participant), 0);
   // Who was not let in is nobody there.
-  const peer = (seat: ArenaSeat) => run.peers.get(seat.identity.id);
+  const peer = (participant: Participant) => run.peers.get(participant.identity.id);
   const fates = new Map<string, number>();
-  for (const seat of seats) for (const [fate, n] of seat.fates) fates.set(fate, (fates.get(fate) ?? 0) + n);
+  for (const participant of participants)
+    for (const [fate, n] of participant.fates) fates.set(fate, (fates.get(fate) ?? 0) + n);
   fates.delete(HANDED_IN);
   return {
     ...{ name, role, adversary: adversary?.name ?? null, runtime: runtime.class, stake },
-    keys: seats.length,
-    shares: sum((seat) => run.shares.get(seat.identity.id) ?? 0),
-    forfeited: sum((seat) => peer(seat)?.forfeited_shares ?? 0),
-    submitted: sum((seat) => seat.fates.get(HANDED_IN) ?? 0),
-    merged: sum((seat) => peer(seat)?.merged_submissions ?? 0),
+    keys: participants.length,
+    shares: sum((participant) => run.shares.get(participant.identity.id) ?? 0),
+    forfeited: sum((participant) => peer(participant)?.forfeited_shares ?? 0),
+    submitted: sum((participant) => participant.fates.get(HANDED_IN) ?? 0),
+    merged: sum((participant) => peer(participant)?.merged_submissions ?? 0),
     units: sum(({ cost }) => cost.units),
     cpu_ms: sum(({ cost }) => cost.cpu_ms),
     fates: Object.fromEntries(fates),
-    problem: seats.find(({ problem }) => problem !== null)?.problem ?? null,
+    problem: participants.find(({ problem }) => problem !== null)?.problem ?? null,
   };
 }

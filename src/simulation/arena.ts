@@ -12,9 +12,9 @@ import { sha256Hex } from '../protocol/hash.ts';
 import { ArenaComings } from './arena-comings.ts';
 import { ArenaJudging } from './arena-judging.ts';
 import { ArenaNetwork, type ArenaOptions } from './arena-network.ts';
+import { countFate, HANDED_IN, type Participant } from './arena-participants.ts';
 import { ArenaPlanting } from './arena-planting.ts';
 import { type ArenaResult, resultOf } from './arena-result.ts';
-import { type ArenaSeat, countFate, HANDED_IN } from './arena-seats.ts';
 import { bounded } from './arena-verdict.ts';
 import { SimulationError } from './errors.ts';
 
@@ -34,8 +34,8 @@ class Arena extends ArenaNetwork {
   async play(): Promise<ArenaResult> {
     const { rounds, devices } = this.options;
     await this.create();
-    for (const device of devices) for (const seat of this.seatsFor(device)) await this.join(seat);
-    for (const { identity, device } of this.seats) if (device.record) this.trust(identity.id, device.record);
+    for (const device of devices) for (const participant of this.participantsFor(device)) await this.join(participant);
+    for (const { identity, device } of this.participants) if (device.record) this.trust(identity.id, device.record);
     const losses_micro = [await this.evaluate()];
     while (this.run.round < rounds && this.run.attempt < 3) {
       const { round } = this.run;
@@ -45,7 +45,7 @@ class Arena extends ArenaNetwork {
       this.options.onRound?.(round, losses_micro.at(-1)!);
     }
     return {
-      devices: devices.map((device) => resultOf(this.run, device, this.seats)),
+      devices: devices.map((device) => resultOf(this.run, device, this.participants)),
       losses_micro,
       honest: this.judging.honest,
       checking: this.judging.checking,
@@ -72,7 +72,7 @@ class Arena extends ArenaNetwork {
       ...{ type: 'round.opened', version: 1, run: run.id, round: run.round, attempt: run.attempt },
     });
     this.claims.clear();
-    for (const seat of this.inOrder()) await this.work(seat);
+    for (const participant of this.inOrder()) await this.work(participant);
     // Whoever handed nothing in is late: the round ends without it, at its deadline and the grace.
     if (run.phase === 'working') await this.tick(run.deadline_ms);
     while (run.phase === 'judging' && run.draw === null) await this.draw();
@@ -80,9 +80,9 @@ class Arena extends ArenaNetwork {
     while (run.phase === 'judging') {
       const verdicts = await this.judging.judge();
       while (run.phase === 'judging') await this.tick(this.nextDeadline());
-      for (const { seat, verdict } of verdicts) {
-        const { refused } = await this.send(seat.identity, verdict);
-        if (refused) countFate(seat, `verdict refused: ${refused}`);
+      for (const { participant, verdict } of verdicts) {
+        const { refused } = await this.send(participant.identity, verdict);
+        if (refused) countFate(participant, `verdict refused: ${refused}`);
       }
       while (run.phase === 'revealing') await this.tick(this.nextDeadline());
     }
@@ -107,29 +107,29 @@ class Arena extends ArenaNetwork {
   }
 
   /** Honest devices in an order that the seed shuffles; after them whoever waits to see what others hand in. */
-  inOrder(): ArenaSeat[] {
-    const workers = this.seats.filter(({ device, identity }) => {
+  inOrder(): Participant[] {
+    const workers = this.participants.filter(({ device, identity }) => {
       return device.role === 'worker' && this.run.peers.get(identity.id)?.present;
     });
-    const drawn = workers.map((seat) => ({
-      seat,
-      late: seat.device.adversary?.waits ?? false,
+    const drawn = workers.map((participant) => ({
+      participant,
+      late: participant.device.adversary?.waits ?? false,
       at: this.random.uint32(),
     }));
     drawn.sort((a, b) => (a.late !== b.late ? (a.late ? 1 : -1) : a.at - b.at));
-    return drawn.map(({ seat }) => seat);
+    return drawn.map(({ participant }) => participant);
   }
 
-  async work(seat: ArenaSeat): Promise<void> {
+  async work(participant: Participant): Promise<void> {
     const { game, params } = this.options;
-    const { identity, cost } = seat;
+    const { identity, cost } = participant;
     const before_ms = cost.cpu_ms;
-    const claim = await this.call(seat, 'perform', () => {
+    const claim = await this.call(participant, 'perform', () => {
       const most_tokens = mostTokens(this.run, identity.id);
       const round = { ...this.roundNow(), ...(most_tokens !== null && { most_tokens }) };
-      const task = seat.game.task(params, round, identity.id, this.present);
-      seat.time.up = new AbortController();
-      return seat.game.perform(task, seat.lent, seat.time.up.signal);
+      const task = participant.game.task(params, round, identity.id, this.present);
+      participant.time.up = new AbortController();
+      return participant.game.perform(task, participant.lent, participant.time.up.signal);
     });
     if (!claim) return;
     const size_bytes = claim.work.length;
@@ -142,20 +142,20 @@ class Arena extends ArenaNetwork {
       }
       game.checkForm(params, claim.work);
     } catch (error) {
-      return this.broke(seat, error, 'the hub refuses its form');
+      return this.broke(participant, error, 'the hub refuses its form');
     }
     const { round, attempt, model: base, id: run } = this.run;
     const { steps, tokens, loss_micro } = claim;
     const work = this.put(claim.work);
-    const pledge = (await this.planting.pledge(seat, work)) ?? sha256Hex(claim.work);
+    const pledge = (await this.planting.pledge(participant, work)) ?? sha256Hex(claim.work);
     const { event, refused } = await this.send(identity, {
       ...{ type: 'work.submitted', version: 1, run, round, attempt, base, work, size_bytes },
       ...{ steps, tokens, loss_micro: bounded(loss_micro), pledge },
     });
-    if (refused) return countFate(seat, `the hub refuses it: ${refused}`);
+    if (refused) return countFate(participant, `the hub refuses it: ${refused}`);
     this.claims.set(event.id, claim);
     this.work_ms.set(event.id, cost.cpu_ms - before_ms);
-    countFate(seat, HANDED_IN);
+    countFate(participant, HANDED_IN);
   }
 
   /** What the hub does when the verdicts are in. */
@@ -188,7 +188,7 @@ class Arena extends ArenaNetwork {
   async evaluate(): Promise<number> {
     const { game, params, devices, watch } = this.options;
     watch?.({ what: 'evaluate', who: 'validator' });
-    const judge = this.seats.find(({ device }) => device.role === 'validator' && device.adversary === null);
+    const judge = this.participants.find(({ device }) => device.role === 'validator' && device.adversary === null);
     if (!judge)
       throw new SimulationError('bad-options', `expected an honest validator among ${devices.length} devices`);
     const { loss_micro } = await game.evaluate(params, this.present, judge.lent);

@@ -4,7 +4,7 @@ import type { PeerRole } from '../core/events/peer-joined.ts';
 import type { Rules } from '../core/rules.ts';
 import type { Runtime } from '../tensor/runtime.ts';
 import type { Adversary } from './adversaries/adversary.ts';
-import type { ArenaDevice } from './arena-seats.ts';
+import type { ArenaDevice } from './arena-participants.ts';
 
 /** Who takes part. Devices of a role in numbers; `share` of them lie. */
 export interface Crowd {
@@ -47,7 +47,7 @@ export function crowdOf(
   adversaries: readonly Adversary[],
   runtimeOf: (role: PeerRole, index: number) => Runtime,
 ): ArenaDevice[] {
-  const seats = (role: PeerRole, count: number): ArenaDevice[] => {
+  const participants = (role: PeerRole, count: number): ArenaDevice[] => {
     const playing = adversaries.filter(({ roles }) => roles.includes(role));
     const staked = role === 'validator' && lying_stake !== undefined;
     const liars = liarsAmong(count, staked ? lying_stake / 1000 : share);
@@ -70,5 +70,5 @@ export function crowdOf(
         : Array.from({ length: liars }, (_, i) => device(honest + i, playing[i % playing.length]))),
     ];
   };
-  return [...seats('worker', workers), ...seats('validator', validators)];
+  return [...participants('worker', workers), ...participants('validator', validators)];
 }

@@ -36,7 +36,7 @@ export interface Cost {
 }
 
 /** One identity of a device at the table. */
-export interface ArenaSeat {
+export interface Participant {
   readonly device: ArenaDevice;
   readonly identity: Identity;
   readonly lent: Device;
@@ -54,7 +54,7 @@ export interface ArenaSeat {
   problem: string | null;
 }
 
-/** What a seat is told of the run. */
+/** What a participant is told of the run. */
 export interface Table {
   readonly game: AnyGame;
   readonly params: unknown;
@@ -68,8 +68,8 @@ export interface Table {
 export const identityOf = (seed: string, name: string): DrawingIdentity =>
   identityFromSecret(sha256(new TextEncoder().encode(`potluck-arena\n${seed}\n${name}`)));
 
-/** The seats of one device: as many as its adversary has names, whose keys follow from `place`. */
-export function seatsOf(device: ArenaDevice, table: Table, place: string): ArenaSeat[] {
+/** The participants of one device: as many as its adversary has names, whose keys follow from `place`. */
+export function participantsOf(device: ArenaDevice, table: Table, place: string): Participant[] {
   const { adversary } = device;
   const family = new Map<string, Claim>();
   return Array.from({ length: adversary?.identities ?? 1 }, (_, i) => {
@@ -82,7 +82,7 @@ export function seatsOf(device: ArenaDevice, table: Table, place: string): Arena
     });
     const counted = countChecks(table.game, cost);
     const random: Random = seededRandom('arena adversary', table.seed, place, i);
-    const seat: ArenaSeat = {
+    const participant: Participant = {
       ...{ device, identity, lent, cost, time, ratings: openRatings(lent.drawer) },
       game: adversary
         ? adversary.play(counted, {
@@ -98,7 +98,7 @@ export function seatsOf(device: ArenaDevice, table: Table, place: string): Arena
       problem: null,
       prepared: null,
     };
-    return seat;
+    return participant;
   });
 }
 
@@ -148,6 +148,6 @@ export async function charged<T>(cost: Cost, { runtime }: ArenaDevice, work: () 
   }
 }
 
-export function countFate(seat: ArenaSeat, fate: string): void {
-  seat.fates.set(fate, (seat.fates.get(fate) ?? 0) + 1);
+export function countFate(participant: Participant, fate: string): void {
+  participant.fates.set(fate, (participant.fates.get(fate) ?? 0) + 1);
 }
