@@ -83,8 +83,10 @@ export interface Measured {
 
 // What a device keeps loaded between rounds hangs on its Device, so that it goes when the device goes.
 interface Loaded {
-  /** Takes a worker's steps, or a judge's that repeats them; its moments are those of the last ones. */
+  /** Takes a worker's steps, or a judge's that repeats them. */
   trainer?: Promise<Trainer>;
+  /** What a referee repeats loosely with: the moments that the last long repetition left. */
+  moments?: OptimiserState;
   /** What workers carry whose rounds were repeated, by the hash that they gave it, with the round that left it. */
   readonly followed: Map<string, Followed>;
   evaluator?: Promise<Evaluator>;
@@ -109,7 +111,7 @@ export function loadedOf(device: Device): Loaded {
   return entry;
 }
 
-type LoadedOnce = Omit<Loaded, 'shards' | 'followed' | 'updates' | 'jumps' | 'unassigned'>;
+type LoadedOnce = Pick<Loaded, 'trainer' | 'evaluator' | 'manifest'>;
 
 /** What a device holds, loaded when it is first asked for. A failure is not remembered: the next who asks tries again. */
 function once<Name extends keyof LoadedOnce>(
@@ -196,24 +198,29 @@ function forgetOldest(kept: Map<string, unknown>, each_bytes: number, limit_byte
   }
 }
 
-/** Steps that a referee's moments need before they say what a worker's do: ten times the memory of the first one. */
+/** Steps that moments need before they say what a worker's do: ten times the memory of the first one. */
 const WARM_STEPS = 30;
 
-/**
- * A referee's moments; where it has last repeated nothing, or a work so short that its moments say little, they first learn something, on data
- * that nobody was assigned.
- */
+/** The moments of the last repetition that was long enough to say what a worker's are; null: there was none. */
+export const learntMoments = (device: Device): OptimiserState | null => loadedOf(device).moments ?? null;
+
+/** Remembers what a repetition left, unless it was so short that its moments say little. */
+export function learnMoments(device: Device, moments: OptimiserState): void {
+  if (moments.steps >= WARM_STEPS) loadedOf(device).moments = moments;
+}
+
+/** A referee that has learnt no moments yet learns some, on data that nobody was assigned. */
 export async function warmUp(
   referee: Trainer,
   device: Device,
   { params, round, weights }: PretrainTask,
 ): Promise<OptimiserState> {
-  const known = await referee.optimiserState();
-  if (known.steps >= WARM_STEPS) return known;
   await referee.setWeights(weights);
   const data = await openData(device, params, round, 'warming up', VALIDATOR_DATA);
   for (let step = 0; step < WARM_STEPS; step++) {
     await referee.step(await data.batch(step), learningRateAt(params, round, step));
   }
-  return referee.optimiserState();
+  const moments = await referee.optimiserState();
+  learnMoments(device, moments);
+  return moments;
 }

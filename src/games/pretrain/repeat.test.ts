@@ -10,7 +10,7 @@ import type { Claim, Device } from '../game.ts';
 import { game } from '../pretrain.ts';
 import { mergeState } from '../state.ts';
 import { judging, type PretrainExample, pretrainExample, round, withUpdate } from '../testing/example-pretrain.ts';
-import { trainerOf, warmUp } from './device.ts';
+import { learntMoments } from './device.ts';
 import type { PretrainParams } from './params.ts';
 import { decodeWork, encodeWork } from './work.ts';
 
@@ -62,14 +62,48 @@ function withLosses(claim: Claim, losses: ArrayLike<number>): Claim {
 }
 const merge = (state: Weights, { work }: Claim) => mergeState(game, params, state, [{ work, weight: 20 }]);
 
-test('a referee whose moments are those of a short work learns more before it judges by them', async () => {
-  const on = example.device();
-  const referee = await trainerOf(on, params);
-  await referee.setWeights(weights);
-  await referee.setOptimiserState({ ...(await referee.optimiserState()), steps: 2 });
-  const warm = await warmUp(referee, on, game.task(params, round(0), 'ada', weights));
-  assert.ok(warm.steps >= 30, `${warm.steps}`);
-  assert.equal((await warmUp(referee, on, game.task(params, round(1), 'ada', weights))).steps, warm.steps);
+describe('what a judge repeats loosely with', () => {
+  test('is what its last long repetition left: a short one takes nothing from it', async () => {
+    const [ada, judge] = [example.device(), example.device()];
+    let state = weights;
+    let last: string | null = null;
+    for (const learnt of [undefined, 40]) {
+      const number: number = last === null ? 0 : 1;
+      const { task, claim } = await workOf(number, state, last, ada);
+      assert.equal((await game.check(task, claim, judge, judging)).code, 'ok');
+      assert.equal(learntMoments(judge)?.steps, learnt, 'of twenty steps each');
+      state = merge(state, claim);
+      last = example.bundleOf(claim);
+    }
+    const bob = game.task(
+      params,
+      { ...round(2, { last }), most_tokens: 2 * params.batch * params.context },
+      'bob',
+      state,
+    );
+    const short = (await game.perform(bob, example.device(), running))!;
+    const { code, evidence } = await game.check(bob, short, judge, judging);
+    assert.deepEqual([code, (evidence.repeated as { steps: number }).steps], ['ok', 2]);
+    assert.equal(learntMoments(judge)?.steps, 40);
+  });
+
+  test('is zero before that, and then what these steps left, or more of them where they were few', async () => {
+    const ada = example.device();
+    const first = await workOf(0, weights, null, ada);
+    const { task, claim } = await workOf(1, merge(weights, first.claim), example.bundleOf(first.claim), ada);
+    const judge = example.device();
+    const attemptsOf = async (handed_in: Claim) => {
+      const { evidence } = await game.check(task, handed_in, judge, judging);
+      const { repeated } = z
+        .object({ repeated: z.object({ attempts: z.array(z.object({ moments: z.string() })) }) })
+        .parse(evidence);
+      return repeated.attempts.map(({ moments }) => moments);
+    };
+    const lie = halfInvented(claim, 0.05);
+    assert.deepEqual(await attemptsOf(lie), ['zero', 'learnt']);
+    assert.ok(learntMoments(judge)!.steps >= 30, 'twenty are few');
+    assert.deepEqual(await attemptsOf(lie), ['learnt', 'zero']);
+  });
 });
 
 describe('re-execution', () => {

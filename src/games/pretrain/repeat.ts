@@ -15,7 +15,7 @@ import {
 } from '../../training/tolerances.ts';
 import type { Device, Judging } from '../game.ts';
 import { AFRESH, afresh, type Carried } from './carried.ts';
-import { follow, followedOf, stepsOf, trainerOf, warmUp } from './device.ts';
+import { follow, followedOf, learnMoments, learntMoments, stepsOf, trainerOf, warmUp } from './device.ts';
 import { mean } from './losses.ts';
 import type { PretrainTask } from './params.ts';
 import { shaken, steadySteps } from './rounding.ts';
@@ -91,6 +91,7 @@ export async function repeatExactly(repeated: Repeated, { carried, limits }: Kno
   // What was sent counts, not what should have been: so followers stay near for as long as they follow.
   const error = feedbackAfter(specs, delta, carried.error, update, params.sparse);
   const left = { moments: await referee.optimiserState(), error };
+  learnMoments(device, left.moments);
   follow(device, task, bytesToHex(work.end), { carried: left, apart: distance });
   return { refusal: null, fraud: false, evidence: { ...evidence, update: distance } };
 }
@@ -123,28 +124,31 @@ const MOMENTS_PART = 0.75;
 const DIVERGED: Repetition = { refusal: 'diverged', fraud: false, evidence: { steps: 0 } };
 
 /**
- * The same steps with moments that are not the worker's: like the referee's, or zero where the worker began not long ago. It is refused
- * when it is like neither. `gain`: what the update takes off the loss of the worker's data.
+ * The same steps with moments that are not the worker's: those that this judge has learnt, or zero where the worker began not long ago. Where
+ * it has learnt none, zero comes first: what such steps leave is the second guess. Work is refused when it is like neither.
+ * `gain`: what the update takes off the loss of the worker's data.
  */
 export async function repeatLoosely(repeated: Repeated, gain: number): Promise<Repetition> {
   const { task, specs, work, update, device, judging } = repeated;
   const referee = await trainerOf(device, task.params);
-  const own = await warmUp(referee, device, task);
   const zero = afresh(specs).moments;
   const plan = await planOf(repeated);
   const steps = work.losses.length;
   const rates = work.losses.slice(0, plan.steps).reduce((sum, _, step) => sum + plan.learning_rate(step), 0);
   const tolerance = toleranceOf(judging.runtime, device.runtime.class, { steps, rates, gain });
-  const attempt = async (moments: "like the referee's" | 'zero') => {
-    const trained = await trainAgain(repeated, referee, moments === 'zero' ? zero : own, plan);
+  const attempt = async (name: 'learnt' | 'zero', moments: OptimiserState) => {
+    const trained = await trainAgain(repeated, referee, moments, plan);
     if (trained === null) return null;
     const { losses, delta } = trained;
     const distance = traceDistance(work.losses, losses);
-    return { moments, steps: losses.length, losses, delta, distance, agreement: agreementOf(specs, update, delta) };
+    const agreement = agreementOf(specs, update, delta);
+    return { moments: name, steps: losses.length, losses, delta, distance, agreement };
   };
   type Attempt = NonNullable<Awaited<ReturnType<typeof attempt>>>;
-  const first = await attempt("like the referee's");
+  const learnt = learntMoments(device);
+  const first = await (learnt ? attempt('learnt', learnt) : attempt('zero', zero));
   if (first === null) return DIVERGED;
+  learnMoments(device, await referee.optimiserState());
   const usual = besideLoss(tolerance.mean_loss, mean(first.losses)) + TRACE_RESOLUTION;
   let allowed = usual;
   let jumps = besideLoss(tolerance.jumps, mean(first.losses)) + TRACE_RESOLUTION;
@@ -159,23 +163,24 @@ export async function repeatLoosely(repeated: Repeated, gain: number): Promise<R
   });
   if (holds(first)) return { refusal: null, fraud: false, evidence: evidenceOf([first]) };
 
-  const second = await attempt('zero');
+  // A referee that knew no moments has learnt some from these steps, unless they were few.
+  const own = learnt ? null : (learntMoments(device) ?? (await warmUp(referee, device, task)));
+  const second = await (own ? attempt('learnt', own) : attempt('zero', zero));
   if (second === null) return DIVERGED;
   // How much moments matter in this very work shows in how far the two repetitions are from each other.
   const between = traceDistance(first.losses, second.losses);
   allowed += MOMENTS_PART * between.mean;
   jumps += MOMENTS_PART * between.jumps;
   const attempts = [first, second];
-  const held = attempts.some(holds);
-  const twin = held ? null : await shakenAgain(repeated, referee, zero);
-  await referee.setOptimiserState(own);
-  if (held) return { refusal: null, fraud: false, evidence: evidenceOf(attempts) };
-  const steady = steadySteps(second.losses, twin, usual);
+  if (attempts.some(holds)) return { refusal: null, fraud: false, evidence: evidenceOf(attempts) };
+  const again = learnt ? second : first;
+  const twin = await shakenAgain(repeated, referee, zero);
+  const steady = steadySteps(again.losses, twin, usual);
   const evidence = { ...evidenceOf(attempts), steady };
   if (attempts.some(({ losses, distance }) => fits(losses, distance))) {
     const same =
-      twin && agreementOf(specs, compressUpdate(specs, twin.delta, new Map(), task.params.sparse), second.delta);
-    return { refusal: 'other-update', fraud: steady === second.steps && same! >= STEADY_AGREEMENT, evidence };
+      twin && agreementOf(specs, compressUpdate(specs, twin.delta, new Map(), task.params.sparse), again.delta);
+    return { refusal: 'other-update', fraud: steady === again.steps && same! >= STEADY_AGREEMENT, evidence };
   }
   const far = attempts.every(({ losses }) => {
     const same = losses.slice(0, steady);
