@@ -17,7 +17,7 @@ const RECORDED = join(import.meta.dirname, '..', '..', 'test', 'fixtures', 'rule
 const SEEDS = [1, 2, 4, 17];
 const EVENTS = 250;
 
-const PINNED = { version: 2, state: '4fb27bcbda9d88b2 e7705ddea26883df 29f515a2361e404e 885bde7639ff02b3' };
+const PINNED = { version: 3, state: '4fb27bcbda9d88b2 e7705ddea26883df 29f515a2361e404e f1af8533209d6791' };
 
 async function record(): Promise<void> {
   const cast = await openCast();

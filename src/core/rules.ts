@@ -26,7 +26,7 @@ export const RulesSchema = z.strictObject({
   reexecute_permille: permille,
   /** How many submissions of a device without a record are always repeated, by each of their judges. */
   probation: count.max(CORE_LIMITS.probation),
-  /** How many tokens a worker without a record may claim in a round that somebody can judge; without it, any number. */
+  /** How many tokens a worker without a record may claim in a round that somebody can judge (first-work.ts); without it, any number. */
   first_tokens: z.int().min(1).optional(),
   /** How much of what a verdict vouches for, in thousandths, may follow its judge's rating of the worker; without it nothing does. */
   rating_permille: permille.optional(),

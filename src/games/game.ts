@@ -16,7 +16,7 @@ export interface Round {
   readonly draw: string | null;
   /** The blob with the work that was merged last (bundle.ts); null before the first merge. */
   readonly last: string | null;
-  /** How many tokens its worker may claim, where it has no record yet; for those who judge, and for all others, there is no such bound. */
+  /** How many tokens its worker may claim, while it has little to lose yet; for those who judge, and for all others, there is no such bound. */
   readonly most_tokens?: number;
 }
 

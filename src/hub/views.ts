@@ -39,8 +39,8 @@ const shared = (run: RunState, time: TimeLeft) => ({
 });
 
 /**
- * What a peer needs to take part. Only validators are told of the others' submissions, and only workers without a record of the
- * `most_tokens` that they may claim.
+ * What a peer needs to take part. Only validators are told of the others' submissions, and only workers who have little to lose yet
+ * of the `most_tokens` that they may claim.
  */
 export function runView(
   run: RunState,

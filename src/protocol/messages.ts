@@ -103,7 +103,7 @@ export const RunViewSchema = z.object({
   draw: z.string().max(64).nullable(),
   /** How often at least, in thousandths, a judge repeats the work of a worker with the best record. */
   reexecute_permille: count,
-  /** To a worker without a record: how many tokens it may claim in the open round. */
+  /** To a worker that has little to lose yet: how many tokens it may claim in the open round. */
   most_tokens: count.optional(),
   /** How many submissions of a newcomer all of its judges repeat. */
   probation: count,

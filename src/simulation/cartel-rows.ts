@@ -141,7 +141,7 @@ export const CARTEL_ROWS: readonly CartelRow[] = [
   row('lazy judges', { validator: conduct.lazy, worker: fabricates }, WORKERS),
   row('bribed judges', { validator: conduct.bribed, worker: fabricates }, WORKERS),
   row('false alarms in turn', { validator: conduct.criesWolfInTurn }, 0),
-  ...[1, 2, 5, 10].map((every) =>
+  ...[1, 2, 3, 5, 10].map((every) =>
     row(
       every === 1 ? 'sleepers' : `sleepers, one lie in ${every}`,
       { validator: conduct.bribed, worker: sleeps(HONEST_ROUNDS, every) },

@@ -9,8 +9,8 @@ import { slightlyWrong } from './judged-tally.ts';
 import type { PeerPlan } from './plan.ts';
 import type { TallyTask } from './tally-game.ts';
 
-/** Of 30 steps; as long as a tenth of them. */
-const [WHOLE, FIRST] = [30, 3];
+/** Of 30 steps a tenth, and as many more as were merged before. */
+const [FIRST, SECOND, THIRD, FOURTH, WHOLE] = [3, 6, 12, 24, 30];
 /** The round in which a liar hands in what is wrong. */
 const LIES_IN = 1;
 
@@ -28,7 +28,7 @@ describe('in a run of thirty steps', () => {
         return lies ? { ...claim, work: slightlyWrong(claim.work) } : claim;
       },
     });
-    const world: History = new History(planOfRoster({ ...devices, named: true }, 4, 1), null, {
+    const world: History = new History(planOfRoster({ ...devices, named: true }, 6, 1), null, {
       ...{ limits: CONNECTION_LIMITS, snapshot_every: 100_000, watched: false, playedBy },
       onEvent({ author, body }) {
         if (body.type !== 'work.submitted') return;
@@ -39,11 +39,11 @@ describe('in a run of thirty steps', () => {
     assert.equal((await world.play()).violation, null);
   });
 
-  test('a newcomer does a tenth of them, and then all', () => {
-    assert.deepEqual(steps.honest, [FIRST, WHOLE, WHOLE, WHOLE]);
+  test('a newcomer does a tenth of them, then each time twice as many, and then all', () => {
+    assert.deepEqual(steps.honest, [FIRST, SECOND, THIRD, FOURTH, WHOLE, WHOLE]);
   });
 
-  test('whose work was refused does a tenth of them again', () => {
-    assert.deepEqual(steps.liar, [FIRST, WHOLE, FIRST, WHOLE]);
+  test('who was found to lie begins again', () => {
+    assert.deepEqual(steps.liar, [FIRST, SECOND, FIRST, SECOND, THIRD, FOURTH]);
   });
 });

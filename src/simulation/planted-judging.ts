@@ -278,9 +278,9 @@ export const APPEALS: readonly PlantedFault[] = [
 export const DUTIES: readonly PlantedFault[] = [
   {
     name: 'a-bond-of-what-is-free',
-    file: 'core/rounds/reexecution.ts',
-    find: '(isWithheld(run, round) ? sum + merged : sum)',
-    replace: 'sum + merged',
+    file: 'core/shares/balances.ts',
+    find: '(isWithheld(run, round) ? sum + tokens : sum)',
+    replace: 'sum + tokens',
     by: 'rules',
     seed: 8,
     unit: ['core/rounds/reexecution.test.ts', 'a bond is what may still be lost'],
@@ -289,7 +289,7 @@ export const DUTIES: readonly PlantedFault[] = [
     name: 'short-work-is-a-bond-for-long-work',
     file: 'core/rounds/reexecution.ts',
     find: 'BigInt(Math.max(1, tokens))',
-    replace: 'BigInt(Math.max(1, earned.at(-1)?.tokens ?? 1))',
+    replace: 'BigInt(Math.max(1, run.withheld.get(worker)?.at(-1)?.tokens ?? 1))',
     by: 'rules',
     seed: 19,
     unit: ['core/rounds/reexecution.test.ts', 'a bond is what may still be lost'],

@@ -231,10 +231,18 @@ const MERGING: readonly RuleFault[] = [
   {
     name: 'a-first-work-bounded-for-everybody',
     file: 'core/rounds/first-work.ts',
-    find: 'lacksRecord(peer, run.rules) ? run.first_tokens : null',
-    replace: 'run.first_tokens !== null ? run.first_tokens : null',
-    seed: 2,
-    unit: ['core/rounds/first-work.test.ts', 'with a record, unlike whoever comes now'],
+    find: 'first_tokens + withheldTokens(run, worker)',
+    replace: 'first_tokens',
+    seed: 9,
+    unit: ['core/rounds/first-work.test.ts', 'as much more as it can lose'],
+  },
+  {
+    name: 'a-second-work-of-any-length',
+    file: 'core/rounds/first-work.ts',
+    find: 'rules.withheld_rounds > 0 ? first_tokens + withheldTokens(run, worker) : null',
+    replace: 'null',
+    seed: 19,
+    unit: ['core/rounds/first-work.test.ts', 'as much more as it can lose'],
   },
   {
     name: 'rules-a-round-late',

@@ -62,6 +62,6 @@ function refusalOfWork(run: RunState, { author, body }: Logged<WorkSubmitted>): 
   if (run.peers.get(author)!.handed_in) return refuse('already-submitted', `${author} has handed in for this round`);
   const most = mostTokens(run, author);
   if (most === null || body.tokens <= most) return null;
-  const expected = `${author} has no record in this run yet: expected a first work of at most ${most} tokens`;
+  const expected = `${author} has little to lose in this run yet: expected work of at most ${most} tokens`;
   return refuse('first-work-too-long', `${expected}, got ${body.tokens}`);
 }

@@ -88,6 +88,29 @@ describe('a worker without a record may claim', () => {
     h.happen(ALICE, works({ tokens: BOUND }));
   });
 
+  test('as much more as it can lose', () => {
+    const first = 10;
+    begin({ first_tokens: first, withheld_rounds: 3 });
+    const claims = { [ALICE]: 5, [BOB]: 10 } as Record<string, number>;
+    const both = (): (number | null)[] => [most(ALICE), most(BOB)];
+    const round = (): void => {
+      const ids = new Map([ALICE, BOB].map((worker) => [h.happen(worker, works({ tokens: claims[worker] })), worker]));
+      h.judgeAll((_judge, id) => ({ accepted: true, weight: claims[ids.get(id)!] }));
+      h.merge();
+      h.openNext();
+    };
+    round();
+    assert.deepEqual(both(), [first + 5, first + 10]);
+    h.refused('first-work-too-long', ALICE, works({ tokens: first + 6 }));
+    h.refused('first-work-too-long', BOB, works({ tokens: first + 11 }));
+    claims[BOB] = 20;
+    round();
+    assert.deepEqual(both(), [first + 10, first + 30], 'a whole round of ten first works with the fifth claim');
+    claims[ALICE] = 1;
+    round();
+    assert.deepEqual(both(), [first + 6, first + 40], 'what is no longer withheld cannot be lost');
+  });
+
   test('so little for as long as the rules call it new', () => {
     begin({ probation: 2 });
     for (const bound of [BOUND, BOUND, null]) {
@@ -146,14 +169,14 @@ test('what a worker may claim does not change while a round is open: neither wit
     ...{ type: 'rules.proposed', version: 1, run: RUN, proposal: 0, from_round: h.run.round + 1 },
     rules: rulesWith({ first_tokens: 1, probation: 9, withheld_rounds: 8 }),
   });
-  assert.equal(most(accused), null);
+  assert.equal(most(accused), 2 * BOUND);
   playRound();
   h.openNext();
   assert.equal(most(accused), 1, 'the new rules hold from the next round on');
   assert.equal(lacksRecord({ consecutive_valid: 0 }, { probation: 0 }), true);
 });
 
-test('drawn histories come to both sides of the bound', async () => {
+test('drawn histories come to both sides of each bound', async () => {
   const cast = await openCast();
   const seen = new Map<string, number>();
   for (let seed = 1; seed <= 20; seed++) {
@@ -162,18 +185,21 @@ test('drawn histories come to both sides of the bound', async () => {
     for (let i = 0; i < 300; i++) {
       const event = next();
       const run = event.body.type === 'work.submitted' ? state.runs.get(event.body.run) : undefined;
-      const bound = run?.first_tokens ?? null;
-      const isBound = run !== undefined && mostTokens(run, event.author) !== null;
+      const first = run?.first_tokens ?? null;
+      const bound = run && mostTokens(run, event.author);
       const refusal = apply(state, event);
-      if (event.body.type !== 'work.submitted' || bound === null) continue;
+      if (event.body.type !== 'work.submitted' || first === null) continue;
       if (refusal && refusal.code !== 'first-work-too-long') continue;
-      const what = `${isBound ? 'new' : 'known'}, ${event.body.tokens > bound ? 'more' : 'as much'}: ${refusal?.code ?? 'taken'}`;
+      const who = bound === null ? 'free' : bound === first ? 'new' : 'grown';
+      const much = event.body.tokens > (bound ?? Number.POSITIVE_INFINITY) ? 'more' : 'as much';
+      const what = `${who}, ${much}: ${refusal?.code ?? 'taken'}`;
       seen.set(what, (seen.get(what) ?? 0) + 1);
     }
   }
   const sides = [
-    'known, as much: taken',
-    'known, more: taken',
+    'free, as much: taken',
+    'grown, as much: taken',
+    'grown, more: first-work-too-long',
     'new, as much: taken',
     'new, more: first-work-too-long',
   ];

@@ -1,4 +1,6 @@
-// What a worker without a record may claim: everybody repeats all of its work, and the whole run waits for that, so its first work is short.
+// What a worker may claim before there is much that it could lose: many repeat its work, and the whole run waits for that, so its first work is
+// short, and each further one as long as what it has earned and could lose.
+import { withheldTokens } from '../shares/balances.ts';
 import type { Rules } from '../rules.ts';
 import type { PeerState, RunState } from '../state.ts';
 
@@ -14,10 +16,16 @@ export function boundFirstWork(run: RunState): void {
 }
 
 /**
- * How many tokens somebody may claim in the open round; null: any number. Records change in merges only, as rules do, so what a worker
- * is told when the round opens, or when it joins, still holds when it hands in.
+ * How many tokens somebody may claim in the open round; null: any number. That is a first work without a record, and with one as much as the
+ * worker can lose and a first work more: so a claim at most doubles all that it has earned, and a lie on a small bond is short, whoever is found
+ * how often. Where the rules withhold nothing there is no bond that could grow.
+ * Records and bonds of workers change in merges only, as rules do, so what a worker is told when the round opens, or when it joins, still holds
+ * when it hands in.
  */
 export function mostTokens(run: RunState, worker: string): number | null {
+  const { first_tokens, rules } = run;
+  if (first_tokens === null) return null;
   const peer = run.peers.get(worker);
-  return !peer || lacksRecord(peer, run.rules) ? run.first_tokens : null;
+  if (!peer || lacksRecord(peer, rules)) return first_tokens;
+  return rules.withheld_rounds > 0 ? first_tokens + withheldTokens(run, worker) : null;
 }

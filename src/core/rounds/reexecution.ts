@@ -1,5 +1,5 @@
 // How often work is repeated, and by how many judges: as often as it takes that a lie costs its worker more than it brings.
-import { isWithheld } from '../shares/balances.ts';
+import { withheldTokens } from '../shares/balances.ts';
 import type { RunState } from '../state.ts';
 import { lacksRecord } from './first-work.ts';
 
@@ -22,9 +22,7 @@ const MOST_BOND_PERMILLE = 1_000_000;
 
 /** A worker's bond beside a claim of so many tokens: its merged tokens whose pay is withheld, whatever the pay of their rounds was. */
 export function bondPermille(run: RunState, worker: string, tokens: number): number {
-  const earned = run.withheld.get(worker) ?? [];
-  const bond = earned.reduce((sum, { round, tokens: merged }) => (isWithheld(run, round) ? sum + merged : sum), 0);
-  const permille = (BigInt(bond) * 1000n) / BigInt(Math.max(1, tokens));
+  const permille = (BigInt(withheldTokens(run, worker)) * 1000n) / BigInt(Math.max(1, tokens));
   return permille < MOST_BOND_PERMILLE ? Number(permille) : MOST_BOND_PERMILLE;
 }
 

@@ -20,6 +20,10 @@ export const isWithheld = (run: RunState, round: number): boolean => round + run
 export const hasWithheld = (run: RunState, device: string): boolean =>
   (run.withheld.get(device) ?? []).some(({ round }) => isWithheld(run, round));
 
+/** The merged tokens whose pay a device can still lose. */
+export const withheldTokens = (run: RunState, device: string): number =>
+  (run.withheld.get(device) ?? []).reduce((sum, { round, tokens }) => (isWithheld(run, round) ? sum + tokens : sum), 0);
+
 /** What an account has behind validators. */
 export function lockedShares(run: RunState, account: string): number {
   return run.locks.reduce((sum, lock) => (lock.account === account ? sum + lock.shares : sum), 0);

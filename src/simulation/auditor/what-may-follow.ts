@@ -14,7 +14,7 @@ import { accountOf, type Books, present, type RunBook } from './books.ts';
 import { balance, isBacked, mayNotLock, mayNotRelease, payable } from './what-is-at-stake.ts';
 import { acceptedWork, stakeOf } from './who-is-accepted.ts';
 import { mayNotContest, mayNotSealContest, mayNotShowContest } from './who-is-contested.ts';
-import { isNew, mayNotDraw, mayNotSeal, mayNotShow } from './who-judges.ts';
+import { mayClaim, mayNotDraw, mayNotSeal, mayNotShow } from './who-judges.ts';
 
 const UNFINISHED_RUNS_OF_ALL = 64;
 const UNFINISHED_RUNS = 8;
@@ -161,8 +161,8 @@ function mayNotFollowInRun(books: Books, run: RunBook, author: string, body: InR
         [body.base !== run.model, 'on another model'],
         [[...run.works.values()].some(({ worker }) => worker === author), 'handed in already'],
         [
-          run.first_tokens !== null && isNew(run, author) && body.tokens > run.first_tokens,
-          'too much without a record',
+          run.first_tokens !== null && body.tokens > (mayClaim(run, author, run.first_tokens) ?? body.tokens),
+          'too much for so little to lose',
         ],
       );
     case 'round.drawn':

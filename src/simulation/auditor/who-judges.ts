@@ -176,6 +176,18 @@ export function isNew(run: RunBook, worker: string): boolean {
   return good === 0 || good < run.rules.probation;
 }
 
+/** The tokens of a worker that it has been paid for and may still lose that pay. */
+function atStake(run: RunBook, worker: string): bigint {
+  const lost = (run.earnings.get(worker) ?? []).filter(({ round }) => mayBeLost(run, round));
+  return lost.reduce((sum, earning) => sum + BigInt(earning.tokens), 0n);
+}
+
+/** A first work, and whatever is at stake besides; anything where nothing ever is. */
+export function mayClaim(run: RunBook, worker: string, first: number): bigint | null {
+  if (isNew(run, worker)) return BigInt(first);
+  return run.rules.withheld_rounds === 0 ? null : BigInt(first) + atStake(run, worker);
+}
+
 /**
  * Whether a judge repeats all of a worker's steps. Everybody does while the worker has no record. Then a lie must be found with 1 / (1 + bond),
  * the bond in submissions like this one; a third of the judges lie, so one finds 18 of 27 lies, two find 24, three 26.
@@ -183,9 +195,7 @@ export function isNew(run: RunBook, worker: string): boolean {
 export function repeats(run: RunBook, work: Work, judges: readonly string[], judge: string): boolean {
   const { worker, body } = work;
   if (isNew(run, worker)) return true;
-  const lost = (run.earnings.get(worker) ?? []).filter(({ round }) => mayBeLost(run, round));
-  const tokens = lost.reduce((sum, earning) => sum + BigInt(earning.tokens), 0n);
-  const bond = (tokens * 1000n) / BigInt(Math.max(1, body.tokens));
+  const bond = (atStake(run, worker) * 1000n) / BigInt(Math.max(1, body.tokens));
   const found = ceiling(27_000n * 1000n, 1000n + (bond < 1_000_000n ? bond : 1_000_000n));
   if (found > 26_000n) return true;
   const [surely, of, per] =
