@@ -110,7 +110,7 @@ export async function recheckSubmission(log: PublicLog, wanted: string, options:
     const { steps, tokens, loss_micro } = body;
     const claim = { work: await fetchBlob(body.work), steps, tokens, loss_micro };
     const verdict = await game.check(task, claim, device, {
-      ...{ runtime: handed.runtime, repeat_permille: 1000, place: 0, time_ms: Number.POSITIVE_INFINITY },
+      ...{ runtime: handed.runtime, repeat_permille: 1000, looks: true, place: 0, time_ms: Number.POSITIVE_INFINITY },
       earlier: () => earlierThan(handed, fetchBlob),
     });
     rounds.push({ round: body.round, submission: id, verdict });

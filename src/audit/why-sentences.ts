@@ -99,9 +99,9 @@ function judged({ verdicts, work }: Explanation): string[] {
   });
 }
 
-/** Work may be refused before anything is measured: its zeros are no losses then. */
+/** Who refuses work before anything is measured, or is not to look at it, measures nothing: its zeros are no losses then. */
 function measured({ score_micro, loss_before_micro: before, loss_after_micro: after }: VerdictGiven): string {
-  if (before === 0 && after === 0) return 'before it measured what the work does to the loss';
+  if (before === 0 && after === 0) return 'without measuring what the work does to the loss';
   const change = `${micro(Math.abs(before - after))} ${before >= after ? 'down' : 'up'}`;
   return `with a score of ${micro(score_micro)}: as it tried the work, the loss went from ${micro(before)} to ${micro(after)} with it, ${change}`;
 }

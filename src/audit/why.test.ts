@@ -210,7 +210,7 @@ test('a verdict on work that was refused before its loss was measured names no l
     sentencesOf({ ...OPEN, verdicts: [{ index: 3, validator: id(8), name: 'vera', verdict: given, stake }] }).join(
       '\n',
     );
-  assert.match(sentence(verdict), /refused it[^.]*, before it measured what the work does to the loss \(event 3\)/);
+  assert.match(sentence(verdict), /refused it[^.]*, without measuring what the work does to the loss \(event 3\)/);
   assert.doesNotMatch(sentence(verdict), /0\.000000/);
   assert.match(sentence({ ...verdict, loss_before_micro: 2_000_000 }), /went from 2\.000000 to 0\.000000/);
 });

@@ -209,7 +209,7 @@ async function play(params: PretrainParams, runtimes: readonly Runtime[], rounds
             ['a drawn place', claim],
             ['half invented, a drawn place in it', invented],
           ] as const) {
-            const duty = { repeat_permille: 0, place: LOOKED_AT * (0.5 + ((number * 7 + i) % 10) / 20) };
+            const duty = { repeat_permille: 0, looks: true, place: LOOKED_AT * (0.5 + ((number * 7 + i) % 10) / 20) };
             judged.push(measured(name, number, await at(by.name, handed_in, device, duty)));
           }
         }
@@ -229,7 +229,7 @@ async function play(params: PretrainParams, runtimes: readonly Runtime[], rounds
 }
 
 /** What a judge does that repeats everything. */
-const ALL_OF_IT: Duty = { repeat_permille: 1000, place: 0 };
+const ALL_OF_IT: Duty = { repeat_permille: 1000, looks: true, place: 0 };
 /** Below this part of all places a judge looks at a drawn step and the next. */
 const LOOKED_AT = 0.667;
 

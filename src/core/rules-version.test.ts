@@ -17,7 +17,7 @@ const RECORDED = join(import.meta.dirname, '..', '..', 'test', 'fixtures', 'rule
 const SEEDS = [1, 2, 4, 17];
 const EVENTS = 250;
 
-const PINNED = { version: 3, state: '4fb27bcbda9d88b2 e7705ddea26883df 29f515a2361e404e f1af8533209d6791' };
+const PINNED = { version: 4, state: 'e429c8392d6d6147 e7705ddea26883df b183cc512a070390 f1af8533209d6791' };
 
 async function record(): Promise<void> {
   const cast = await openCast();

@@ -44,6 +44,9 @@ export interface PeerState {
   warned_until: number;
 }
 
+/** What a judge can know of work by its duty: its form alone, what a look or a repeated beginning shows, all of it. */
+export type Known = 'form' | 'looks' | 'all';
+
 export interface Submission {
   readonly id: string;
   readonly worker: string;
@@ -52,8 +55,8 @@ export interface Submission {
   judges: string[];
   /** What the first judges said, where it is judged again by the whole jury. */
   first: Map<string, VerdictGiven> | null;
-  /** By first judge, whether it was to repeat all of it: when it was seated, and still when it sealed. In an appeal, of those who have sealed. */
-  duties: Map<string, boolean>;
+  /** By first judge, what it was to know: when it was seated, and still when it sealed. In an appeal, of those who have sealed. */
+  duties: Map<string, Known>;
   /** By validator, in the order of the log. */
   seals: Map<string, string>;
   verdicts: Map<string, VerdictGiven>;

@@ -53,6 +53,11 @@ export interface Judging {
    * is in (`dutyOf`). One judge who finds something is enough: what it does not accept all judges repeat.
    */
   readonly repeat_permille: number;
+  /**
+   * Whether this judge looks at the work, where a game can do so without repeating it and it costs something: one of the judges does. Who neither
+   * looks nor repeats sees to its form, and to what tells nothing of what the work does.
+   */
+  readonly looks: boolean;
   /** From 0 to below 1, drawn for this judge: where a game that looks at a part of the work looks. Whoever did the work could not know it. */
   readonly place: number;
   /** How long judging may take; a check that repeats work stops early rather than come too late. */

@@ -12,10 +12,11 @@ import { encodeTrace } from '../training/loss-trace.ts';
 import { decodeShard } from '../training/shards.ts';
 import { compressUpdate, decodeUpdate, encodeUpdate } from '../training/sparse.ts';
 import { encodeBundle } from './bundle.ts';
-import type { Claim } from './game.ts';
+import type { Claim, Judging } from './game.ts';
 import { catchUp, type History } from './history.ts';
 import { decodeWork } from './pretrain/work.ts';
 import { game } from './pretrain.ts';
+import { judgedWork } from './rated-weight.ts';
 import { hashOfState, keepState, mergeState } from './state.ts';
 import { judging, type PretrainExample, pretrainExample, round, withUpdate } from './testing/example-pretrain.ts';
 
@@ -110,6 +111,46 @@ describe('check', () => {
     const claim = await work('ada');
     const { accepted, fraud, code } = await verdict(claim, 'bob');
     assert.deepEqual([accepted, fraud, code], [false, true, 'not-on-its-data']);
+  });
+
+  describe('by a judge that is not to look', () => {
+    const unlooked = { ...judging, looks: false, repeat_permille: 0 };
+    const check = (claim: Claim, peer: string, duty: Judging) =>
+      game.check(game.task(example.params, round(0), peer, example.weights), claim, example.device(), duty);
+
+    test('sees to the form and measures nothing, which rates nobody', async () => {
+      const claim = await work('ada');
+      // Whoever looks, or repeats, finds it made up.
+      const found = await check(claim, 'bob', unlooked);
+      assert.deepEqual(
+        [found.code, found.evidence.looked, found.score_micro, found.loss_before_micro],
+        ['ok', false, 0, 0],
+      );
+      assert.equal(judgedWork('bob', claim, found), null);
+      const codes = [{ steps: 21 }, { tokens: 1 }, { loss_micro: 1 }, { work: claim.work.slice(0, 70) }].map(
+        async (more) => (await check({ ...claim, ...more }, 'ada', unlooked)).code,
+      );
+      assert.deepEqual(await Promise.all(codes), [
+        ...['too-many-steps', 'tokens-do-not-follow-from-steps', 'loss-does-not-follow', 'bad-work'],
+      ]);
+    });
+
+    test('is repeated where that is drawn: exactly without a look, loosely with what a look measures', async () => {
+      const claim = await work('ada');
+      const repeats = { ...unlooked, repeat_permille: 1000 };
+      assert.equal((await check(claim, 'bob', repeats)).code, 'other-losses');
+      const { code, evidence } = await check(claim, 'ada', repeats);
+      assert.deepEqual([code, evidence.looked, evidence.gain], ['ok', false, undefined]);
+      assert.ok(evidence.repeated);
+      const ada = example.device();
+      const first = await work('ada', undefined, ada);
+      const weights = mergeState(game, example.params, example.weights, [{ work: first.work, weight: 20 }]);
+      const task = game.task(example.params, round(1, { last: example.bundleOf(first) }), 'ada', weights);
+      const next = (await game.perform(task, ada, running))!;
+      const loose = await game.check(task, next, example.device(), repeats);
+      assert.deepEqual([loose.code, loose.evidence.looked], ['ok', true]);
+      assert.ok(loose.evidence.gain && judgedWork('ada', next, loose));
+    });
   });
 
   test('gives a verdict on any bytes, and never an exception', async () => {

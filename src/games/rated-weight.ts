@@ -28,11 +28,11 @@ export function ratedWeight(weight: number, rating_permille: number, standing_pe
 const GainSchema = z.object({ gain: z.object({ assigned: z.number(), random: z.number() }) });
 
 /**
- * What a verdict says of verified work, to be rated; null for work that was not accepted. A game without a `gain` in its evidence
+ * What a verdict says of verified work, to be rated; null for work that was not accepted, or that its judge was not to look at. A game without a `gain` in its evidence
  * is rated by its score. Work on another model than the shared one never gets into the log, so everybody is in step.
  */
 export function judgedWork(id: string, { steps }: Pick<Claim, 'steps'>, verdict: Verdict): JudgedWork | null {
-  if (!verdict.accepted) return null;
+  if (!verdict.accepted || verdict.evidence.looked === false) return null;
   const { score_micro, loss_before_micro, evidence } = verdict;
   const measured = GainSchema.safeParse(evidence);
   if (!measured.success) {

@@ -155,20 +155,20 @@ class Planting {
   /** The owner's own checks, with what judges know, at the places that each of them looks at; null where one cannot be made. */
   async #check({ view, submission, state }: Seen): Promise<(Verdict | null)[]> {
     const { params, fetchBlob } = this.#situation!;
-    // A judge that had no reason to repeat it is not to be blamed for what only a repetition shows.
+    // A judge is not to be blamed for what only those find who repeat it, or look elsewhere; who was to see its form alone is not tried.
     const work = { ...view, ...submission, draw: view.draw! };
-    const duties = submission.judges.map((judge) => dutyOf(work, judge));
-    const repeat_permille = Math.min(1000, ...duties.map((duty) => duty.repeat_permille));
+    const duties = submission.judges
+      .map((judge) => dutyOf(work, judge))
+      .filter(({ looks, repeat_permille }) => looks || repeat_permille > 0);
     // Who repeats all of it sees all places.
-    const places = repeat_permille === 1000 ? [0] : duties.map((duty) => duty.place);
+    const repeated = duties.every(({ repeat_permille }) => repeat_permille === 1000);
+    const tried = repeated ? [{ repeat_permille: 1000, looks: true, place: 0 }] : duties;
     const findings: (Verdict | null)[] = [];
-    for (const [runtime, place] of this.#options.referees.flatMap((each) =>
-      places.map((one) => [each, one] as const),
-    )) {
+    for (const [runtime, duty] of this.#options.referees.flatMap((each) => tried.map((one) => [each, one] as const))) {
       const device: Device = { runtime, fetchBlob, drawer: memoryDrawer(), progress: async () => {} };
       try {
         const judge = { game: this.#game!, params, device };
-        const judging = { repeat_permille, place, time_ms: view.judging_ms };
+        const judging = { ...duty, time_ms: view.judging_ms };
         findings.push(await checkSubmission(judge, await state, view, submission, judging));
       } catch (error) {
         if (!(error instanceof CodedError)) throw error;

@@ -13,7 +13,7 @@ export async function checkSubmission(
   state: unknown,
   view: RunView,
   submission: SubmissionView,
-  judging: Pick<Judging, 'repeat_permille' | 'place' | 'time_ms'>,
+  judging: Pick<Judging, 'repeat_permille' | 'looks' | 'place' | 'time_ms'>,
 ): Promise<Verdict> {
   const task = game.task(params, roundOf(view), submission.worker, state);
   const work = await device.fetchBlob(submission.work);

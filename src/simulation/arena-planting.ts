@@ -65,7 +65,7 @@ export class ArenaPlanting {
     if (own < 0) return;
     const looking = { ...participant, game: options.game };
     const found = await this.#arena.call(participant, 'check', () =>
-      this.#judging.findingOf(looking, all[own], own, { repeat_permille: 1000, place: 0 }),
+      this.#judging.findingOf(looking, all[own], own, { repeat_permille: 1000, looks: true, place: 0 }),
     );
     if (isFitToReveal(plant, [found])) this.#fit = all[own].id;
   }

@@ -1,5 +1,6 @@
-// The tally game with the costs of pre-training's checks: a look takes two steps and finds work that is made up; repeating takes
-// as many steps as the draw says, or as there is time for, and finds what is a little wrong as well; of work that is made up it ends sooner.
+// The tally game with the costs of pre-training's checks: a look takes two steps and finds work that is made up, and who is not to look finds
+// nothing; repeating takes as many steps as the draw says, or as there is time for, and finds what is a little wrong as well; of work that is made
+// up it ends sooner.
 import type { AnyGame } from '../games/game.ts';
 import { type TallyTask, workOf } from './tally-game.ts';
 
@@ -18,9 +19,10 @@ export function judgedAsTraining(game: AnyGame, step_ms: number): AnyGame {
         (work) => Buffer.compare(claim.work, work) === 0,
       );
       const repeated = isRight || isSlightlyWrong ? asked : asked * MADE_UP_PART;
-      const steps = Math.max(LOOK_STEPS, Math.min(repeated, judging.time_ms / step_ms));
+      const least = judging.looks ? LOOK_STEPS : 0;
+      const steps = Math.max(least, Math.min(repeated, judging.time_ms / step_ms));
       for (let i = 1; i < steps; i++) await device.progress({ steps: i, loss: 0, tokens: 0 });
-      const looksRight = asked === 0 && isSlightlyWrong;
+      const looksRight = asked === 0 && (isSlightlyWrong || !judging.looks);
       return game.check(task, looksRight ? { ...claim, work: right } : claim, device, judging);
     },
   };

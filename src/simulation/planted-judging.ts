@@ -202,7 +202,7 @@ export const APPEALS: readonly PlantedFault[] = [
   {
     name: 'looking-away-is-free',
     file: 'core/rounds/appeal.ts',
-    find: " if (found === 'fraud' && accepted && duties.get(id)) wrong.add(id);",
+    find: " if (found === 'fraud' && accepted && duties.get(id) === 'all') wrong.add(id);",
     replace: '',
     by: 'rules',
     seed: 4,
@@ -210,7 +210,7 @@ export const APPEALS: readonly PlantedFault[] = [
   {
     name: 'who-could-not-know-is-suspended',
     file: 'core/rounds/appeal.ts',
-    find: 'accepted && duties.get(id))',
+    find: "accepted && duties.get(id) === 'all')",
     replace: 'accepted)',
     by: 'rules',
     seed: 20,
@@ -226,8 +226,8 @@ export const APPEALS: readonly PlantedFault[] = [
   {
     name: 'a-duty-that-came-later-counts',
     file: 'core/rounds/panel.ts',
-    find: 'duties.get(judge)! && mustRepeatAll(run, submission, judge)',
-    replace: 'mustRepeatAll(run, submission, judge)',
+    find: 'lesser(duties.get(judge)!, knownBy(run, submission, judge))',
+    replace: 'knownBy(run, submission, judge)',
     // A judge goes while another one checks, and makes it the next in the order.
     by: null,
     unit: ['core/rounds/appeal.test.ts', 'costs nobody who was to repeat it only because'],
@@ -276,6 +276,24 @@ export const APPEALS: readonly PlantedFault[] = [
 ];
 
 export const DUTIES: readonly PlantedFault[] = [
+  {
+    name: 'the-judge-that-repeats-looks',
+    file: 'core/rounds/panel.ts',
+    find: 'inDrawnOrder(work, judges).at(-1) === judge',
+    replace: 'inDrawnOrder(work, judges)[0] === judge',
+    by: 'rules',
+    seed: 7,
+    unit: ['core/rounds/panel.test.ts', 'one judge looks'],
+  },
+  {
+    name: 'who-was-not-to-look-is-tried',
+    file: 'core/rounds/judging.ts',
+    find: "first !== null || duties.get(judge) !== 'form'",
+    replace: 'true',
+    by: 'rules',
+    seed: 24,
+    unit: ['core/rounds/panel.test.ts', 'a plant tries who was to look at it'],
+  },
   {
     name: 'a-bond-of-what-is-free',
     file: 'core/shares/balances.ts',

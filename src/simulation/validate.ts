@@ -249,7 +249,14 @@ async function judge(options: Playing, before: Before, peer: string, claim: Clai
   await game.prepare?.(params, device);
   const round = roundOf(before.number, before.last, hashOf(`draw ${before.number}`));
   const judging: Judging = {
-    ...{ runtime: runtime.class, repeat_permille: 1000, place: 0.5, time_ms: call_ms, earlier: async () => [] },
+    ...{
+      runtime: runtime.class,
+      repeat_permille: 1000,
+      looks: true,
+      place: 0.5,
+      time_ms: call_ms,
+      earlier: async () => [],
+    },
   };
   return game.check(game.task(params, round, peer, before.state), claim, device, judging);
 }

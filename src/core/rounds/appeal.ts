@@ -22,7 +22,7 @@ function isDisputed(run: RunState, submission: Submission): boolean {
   const accepting = [...verdicts.values()].filter(({ accepted }) => accepted).length;
   if (accepting === verdicts.size) return false;
   if (accepting === 0 && verdicts.size > 1 && !hasBond(run, submission.worker)) return false;
-  return !here.every((id) => verdicts.has(id) && duties.get(id));
+  return !here.every((id) => verdicts.has(id) && duties.get(id) === 'all');
 }
 
 /** Whether a worker has anything to lose: without it, being refused by all of its first judges costs it nothing. */
@@ -66,7 +66,7 @@ export function settleAppeals(state: NetworkState, run: RunState): void {
     for (const [id, { accepted }] of first) {
       // Who was not to repeat all of it could not know.
       if (found === 'accepted' && !accepted) wrong.add(id);
-      if (found === 'fraud' && accepted && duties.get(id)) wrong.add(id);
+      if (found === 'fraud' && accepted && duties.get(id) === 'all') wrong.add(id);
     }
     for (const [id, { accepted, fraud }] of verdicts) {
       if ((found === 'accepted' && fraud) || (found === 'fraud' && accepted)) wrong.add(id);

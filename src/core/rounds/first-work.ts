@@ -1,7 +1,8 @@
 // What a worker may claim before there is much that it could lose: many repeat its work, and the whole run waits for that, so its first work is
 // short, and each further one as long as what it has earned and could lose.
-import { withheldTokens } from '../shares/balances.ts';
+
 import type { Rules } from '../rules.ts';
+import { withheldTokens } from '../shares/balances.ts';
 import type { PeerState, RunState } from '../state.ts';
 
 /** Whether a worker has so short a record, of merged submissions since the last one that was refused, that everybody repeats its work. */

@@ -159,13 +159,13 @@ export function acceptedSubmissions(
     .sort((a, b) => (a.submission.id < b.submission.id ? -1 : 1));
 }
 
-/** Remembers who said what of the round that is being merged, for plants that are revealed after it. */
+/** Remembers who said what of the round that is being merged, for plants that are revealed after it; whoever was to know the form alone is not tried. */
 export function rememberVerdicts(run: RunState): void {
   run.last_judged = new Map(
-    [...run.submissions.values()].map(({ id, body, verdicts }) => [
-      id,
-      { pledge: body.pledge, verdicts: new Map([...verdicts].map(([judge, { accepted }]) => [judge, accepted])) },
-    ]),
+    [...run.submissions.values()].map(({ id, body, first, duties, verdicts }) => {
+      const tried = [...verdicts].filter(([judge]) => first !== null || duties.get(judge) !== 'form');
+      return [id, { pledge: body.pledge, verdicts: new Map(tried.map(([judge, { accepted }]) => [judge, accepted])) }];
+    }),
   );
 }
 

@@ -16,13 +16,15 @@ import {
   joined,
   left,
   name,
+  OWNER,
   RUN,
   TOKENS,
   tick,
   VERA,
   work,
 } from '../testing/example-history.ts';
-import { dutyOf, openDraw } from './panel.ts';
+import { pledgeOf } from './judging.ts';
+import { dutyOf, openDraw, repeatableOf } from './panel.ts';
 
 const key = (n: number): string => sha256Hex(Uint8Array.of(n, 7));
 const VALIDATORS = Array.from({ length: 10 }, (_, i) => key(i)).sort();
@@ -204,6 +206,18 @@ describe('who repeats what', () => {
     }
   });
 
+  test('one judge looks, any of them, and never the one that alone repeats', () => {
+    const duties = draws.map((draw) => judges.map((id) => dutyOf({ ...veteran, draw }, id)));
+    assert.ok(duties.every((each) => each.filter(({ looks }) => looks).length === 1));
+    assert.ok(duties.flat().every(({ looks, repeat_permille }) => !looks || repeat_permille === 0));
+    for (const place of judges.keys()) {
+      const part = duties.filter((each) => each[place].looks).length / duties.length;
+      assert.ok(part > 0.3 && part < 0.37, `${part}`);
+    }
+    assert.ok(dutyOf({ ...veteran, judges: judges.slice(1, 2), draw: draws[0] }, judges[1]).looks, 'a lone judge');
+    assert.ok(!dutyOf({ ...veteran, draw: draws[0] }, VALIDATORS[4]).looks, 'who is no judge');
+  });
+
   test('who is no judge repeats nothing; places are drawn for each judge', () => {
     const draw = draws[0];
     const certain = { ...veteran, reexecute_permille: 999, draw };
@@ -214,6 +228,43 @@ describe('who repeats what', () => {
     const middle = places.reduce((sum, place) => sum + place, 0) / places.length;
     assert.ok(Math.abs(middle - 0.5) < 0.02);
   });
+});
+
+test('a plant tries who was to look at it, or to repeat of it, and not who was to see its form alone', () => {
+  begin({ probation: 1, reexecute_permille: 0, withheld_rounds: 20 });
+  handIn();
+  h.judgeAll();
+  h.merge();
+  for (const appealed of [false, true]) {
+    h.openNext();
+    const { round, model: base } = h.run;
+    const pledge = pledgeOf(OWNER, name('9'), false);
+    const planted = h.happen(ALICE, work({ round, base, pledge }));
+    const other = h.happen(BOB, work({ round, base }));
+    h.draw();
+    const duties = new Map(judgesOf(planted).map((id) => [id, dutyOf(repeatableOf(h.run, submission(planted)), id)]));
+    const [finder] = judgesOf(planted);
+    h.judgeAll((judge, id) => ({
+      accepted: !(appealed && id === planted && judge === finder && !submission(id).first),
+    }));
+    const said = [...submission(planted).verdicts.keys()];
+    assert.equal(submission(planted).first !== null, appealed);
+    assert.ok(submission(other).verdicts.size > 0);
+    const before = new Map(said.map((id) => [id, h.run.peers.get(id)!.plants_wrong]));
+    h.merge();
+    h.happen(OWNER, {
+      type: 'plant.revealed',
+      version: 1,
+      run: RUN,
+      submission: planted,
+      salt: name('9'),
+      accepted: false,
+    });
+    const wrong = said.filter((id) => h.run.peers.get(id)!.plants_wrong > before.get(id)!);
+    const tried = said.filter((id) => appealed || duties.get(id)!.looks || duties.get(id)!.repeat_permille > 0);
+    assert.deepEqual(wrong, tried);
+    assert.ok(appealed ? wrong.length > 3 : wrong.length > 0 && wrong.length < 3, `${wrong.length} of ${said.length}`);
+  }
 });
 
 test('a proof that is none draws nobody', () => {

@@ -9,7 +9,7 @@ import { encodeStrict } from '../../protocol/strict-cbor-encode.ts';
 import type { RoundDrawn } from '../events/round-drawn.ts';
 import { CORE_LIMITS } from '../limits.ts';
 import { type Refusal, refuse } from '../refusal.ts';
-import type { NetworkState, RunState, Submission } from '../state.ts';
+import type { Known, NetworkState, RunState, Submission } from '../state.ts';
 import { accountOf } from '../state.ts';
 import { countOwed } from './attendance.ts';
 import { eligibleHere, heardHere, noteSilent } from './eligible.ts';
@@ -137,6 +137,8 @@ export interface Repeatable extends Standing, RepeatRules {
 export interface Duty {
   /** How much of the work it repeats, in thousandths from its beginning; 0: nothing. */
   readonly repeat_permille: number;
+  /** Whether it looks at the work, where looking costs something: one of the judges does, drawn like everything else. */
+  readonly looks: boolean;
   /** From 0 to below 1: a place in the work that nobody knew before, another one for each judge. */
   readonly place: number;
 }
@@ -144,11 +146,16 @@ export interface Duty {
 /**
  * What a judge has to do for a submission: what is appealed, and a newcomer's first, everybody repeats; of other work the first in an order
  * that is drawn, as often as the worker's bond asks for. In half of the cases in which one is enough it repeats a beginning whose length is
- * drawn: whoever does a part of the steps gains only the rest, which such beginnings find as often as it is large.
+ * drawn: whoever does a part of the steps gains only the rest, which such beginnings find as often as it is large. The last in that order looks:
+ * another one than repeats, where there is another, so that no friend of a worker keeps both from it.
  */
 export function dutyOf(work: Repeatable, judge: string): Duty {
-  const { draw, worker } = work;
-  return { repeat_permille: repeatedPermille(work, judge), place: drawn('place', draw, worker, judge) / 2 ** 32 };
+  const { draw, worker, judges } = work;
+  return {
+    repeat_permille: repeatedPermille(work, judge),
+    looks: inDrawnOrder(work, judges).at(-1) === judge,
+    place: drawn('place', draw, worker, judge) / 2 ** 32,
+  };
 }
 
 function repeatedPermille(work: Repeatable, judge: string): number {
@@ -217,17 +224,23 @@ export function reseatJudges(state: NetworkState, run: RunState, silent: boolean
  */
 function noteDuties(run: RunState, submission: Submission): void {
   const { judges, duties } = submission;
-  for (const id of judges) if (!duties.has(id)) duties.set(id, mustRepeatAll(run, submission, id));
+  for (const id of judges) if (!duties.has(id)) duties.set(id, knownBy(run, submission, id));
 }
 
-const mustRepeatAll = (run: RunState, submission: Submission, judge: string): boolean =>
-  dutyOf(repeatableOf(run, submission), judge).repeat_permille === 1000;
+function knownBy(run: RunState, submission: Submission, judge: string): Known {
+  const { repeat_permille, looks } = dutyOf(repeatableOf(run, submission), judge);
+  if (repeat_permille === 1000) return 'all';
+  return looks || repeat_permille > 0 ? 'looks' : 'form';
+}
+
+const ORDER: readonly Known[] = ['form', 'looks', 'all'];
+const lesser = (a: Known, b: Known): Known => (ORDER.indexOf(a) < ORDER.indexOf(b) ? a : b);
 
 /** A judge seals a verdict. */
 export function noteSeal(run: RunState, submission: Submission, judge: string, seal: string): void {
   const { first, duties, seals } = submission;
   seals.set(judge, seal);
-  if (first === null) duties.set(judge, duties.get(judge)! && mustRepeatAll(run, submission, judge));
+  if (first === null) duties.set(judge, lesser(duties.get(judge)!, knownBy(run, submission, judge)));
 }
 
 /** Judges who are here and owe something of what is being judged. */

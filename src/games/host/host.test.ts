@@ -54,7 +54,7 @@ const deviceWith = (more: Partial<Device> = {}): Device => ({
   ...more,
 });
 const judging: Judging = {
-  ...{ runtime: 'wasm', repeat_permille: 0, place: 0, time_ms: 1000 },
+  ...{ runtime: 'wasm', repeat_permille: 0, looks: true, place: 0, time_ms: 1000 },
   earlier: async () => [Uint8Array.of(1)],
 };
 

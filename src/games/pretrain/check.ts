@@ -1,5 +1,5 @@
-// How a validator judges a pre-training submission, cheapest first: form, sameness with earlier work, what it does to the loss,
-// and for a sample that follows the worker's record, the worker's inner steps again (Gauntlet, arXiv 2505.21684; BOINC).
+// How a validator judges a pre-training submission, cheapest first: its form; where it was drawn to look, sameness with earlier work and what the
+// work does to the loss; where it was drawn to repeat, the worker's inner steps again (Gauntlet, arXiv 2505.21684; BOINC).
 
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { CodedError } from '../../errors.ts';
@@ -47,7 +47,7 @@ interface Case extends Repeated {
 }
 
 export async function checkWork(task: PretrainTask, claim: Claim, device: Device, judging: Judging): Promise<Verdict> {
-  const evidence = {
+  const evidence: Record<string, unknown> = {
     game: 'pretrain',
     steps: claim.steps,
     runtime: judging.runtime,
@@ -56,15 +56,15 @@ export async function checkWork(task: PretrainTask, claim: Claim, device: Device
   const numbers: Numbers = { score_micro: 0, loss_before_micro: 0, loss_after_micro: 0 };
   try {
     const specs = parameterSpecs(task.params.model);
-    const judged: Case = { task, specs, ...openClaim(task, claim, device), device, judging, evidence, numbers };
-    await checkStart(judged);
-    await compareWithEarlier(judged);
-    const { assigned: gain, harmful, strange_permille } = await measureLosses(judged);
-    const repeat_permille = Math.max(judging.repeat_permille, strange_permille);
-    const start = repeat_permille > 0 ? knownStart(judged) : null;
-    // Work that is the very work that was asked for is not refused for what came of it.
-    if (harmful && (start === null || repeat_permille < 1000)) throw new Refused('harmful', false);
-    if (repeat_permille > 0) await repeat({ ...judged, judging: { ...judging, repeat_permille } }, start, gain);
+    const work = openClaim(task, claim);
+    const opened = { task, specs, work, device, judging, evidence, numbers };
+    await checkStart(opened);
+    const start = judging.repeat_permille > 0 ? knownStart(opened) : null;
+    // A loose repetition goes by what the work gains; an exact one says more than a look does.
+    evidence.looked = judging.looks || (judging.repeat_permille > 0 && start === null);
+    if (evidence.looked || judging.repeat_permille > 0) {
+      await checkContent({ ...opened, update: openUpdate(task, claim, device) }, start);
+    }
     return { accepted: true, fraud: false, code: 'ok', weight: claim.tokens, ...numbers, evidence };
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
@@ -73,20 +73,36 @@ export async function checkWork(task: PretrainTask, claim: Claim, device: Device
   }
 }
 
-/** Form: what honest software never gets wrong. */
-function openClaim(
-  { params }: PretrainTask,
-  claim: Claim,
-  device: Device,
-): { work: PretrainWork; update: SparseUpdate } {
+/** What the work is and does, as far as this judge is to know it. */
+async function checkContent(judged: Case, start: KnownStart | null): Promise<void> {
+  const { judging, evidence } = judged;
+  if (!evidence.looked) return repeat(judged, start, 0);
+  await compareWithEarlier(judged);
+  const { assigned: gain, harmful, strange_permille } = await measureLosses(judged);
+  const repeat_permille = Math.max(judging.repeat_permille, strange_permille);
+  const from = start ?? (repeat_permille > 0 ? knownStart(judged) : null);
+  // Work that is the very work that was asked for is not refused for what came of it.
+  if (harmful && (from === null || repeat_permille < 1000)) throw new Refused('harmful', false);
+  if (repeat_permille > 0) await repeat({ ...judged, judging: { ...judging, repeat_permille } }, from, gain);
+}
+
+/** Form: what honest software never gets wrong. The update, whose form the hub has seen to, is read by whoever needs what is in it. */
+function openClaim({ params }: PretrainTask, claim: Claim): PretrainWork {
   const { steps, tokens, loss_micro } = claim;
   if (steps > params.inner_steps) throw new Refused('too-many-steps', true);
   if (tokens !== steps * params.batch * params.context) throw new Refused('tokens-do-not-follow-from-steps', true);
+  const work = orRefused(() => decodeWork(claim.work));
+  if (work.losses.length !== steps) throw new Refused('trace-does-not-follow-from-steps', true);
+  if (!lossFollows(work.losses, loss_micro / 1e6)) throw new Refused('loss-does-not-follow', true);
+  return work;
+}
+
+const openUpdate = ({ params }: PretrainTask, { work }: Claim, device: Device): SparseUpdate =>
+  orRefused(() => updateOf(device, params, work));
+
+function orRefused<T>(read: () => T): T {
   try {
-    const work = decodeWork(claim.work);
-    if (work.losses.length !== steps) throw new Refused('trace-does-not-follow-from-steps', true);
-    if (!lossFollows(work.losses, loss_micro / 1e6)) throw new Refused('loss-does-not-follow', true);
-    return { work, update: updateOf(device, params, claim.work) };
+    return read();
   } catch (error) {
     if (error instanceof CodedError) throw new Refused(error.code, true);
     throw error;
@@ -101,7 +117,7 @@ function lossFollows(losses: PretrainWork['losses'], claimed: number): boolean {
 }
 
 /** It must begin afresh, or with what work of the last round leaves: anything else could not be checked by anybody. */
-async function checkStart({ task, work, device }: Case): Promise<void> {
+async function checkStart({ task, work, device }: Omit<Case, 'update'>): Promise<void> {
   const start = bytesToHex(work.start);
   if (start === bytesToHex(AFRESH) || (await statesLeft(device, task.round)).has(start)) return;
   throw new Refused('unknown-start', false);

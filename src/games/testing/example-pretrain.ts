@@ -86,10 +86,11 @@ export const round = (
   ...{ run: 'r', number, rounds: 10, seed, draw, last },
 });
 
-/** Of a judge that repeats everything. */
+/** Of a judge that looks and repeats everything. */
 export const judging: Judging = {
   runtime: 'native-cpu',
   repeat_permille: 1000,
+  looks: true,
   place: 0,
   time_ms: 60_000,
   earlier: async () => [],

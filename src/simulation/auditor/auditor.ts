@@ -5,7 +5,7 @@ import type { RoundMerged } from '../../core/events/round-merged.ts';
 import type { RunCreated } from '../../core/events/run-created.ts';
 import type { EventBody, LoggedEvent } from '../../core/events.ts';
 import { seededRandom } from '../../protocol/random.ts';
-import { accountOf, type Books, newPeer, openBooks, openRun, present, type RunBook } from './books.ts';
+import { accountOf, type Books, newPeer, openBooks, openRun, present, type RunBook, type Work } from './books.ts';
 import { countStakes, earn, forfeit, giveBack, lock, payable, release } from './what-is-at-stake.ts';
 import { certificateIn, mayNotFollow } from './what-may-follow.ts';
 import { endWork, goOn, tick } from './when.ts';
@@ -238,11 +238,10 @@ function merge(books: Books, run: RunBook, { bundle, model, checkpoint }: RoundM
     if (decision === 'fraud') noteFraud(books, run, work, valid, forfeit(run, peer));
   }
   if (bundle !== null) settleContests(books, run);
-  const said = (verdicts: ReadonlyMap<string, { accepted: boolean }>) =>
-    new Map([...verdicts].map(([judge, { accepted }]) => [judge, accepted]));
-  run.last = new Map(
-    [...run.works.values()].map((work) => [work.id, { pledge: work.body.pledge, said: said(work.verdicts) }]),
-  );
+  // Whose word can be tried by a plant: not of who was to see the form alone.
+  const said = ({ first, knew, verdicts }: Work) =>
+    new Map([...verdicts].flatMap(([id, { accepted }]) => (first || knew.get(id) !== 'form' ? [[id, accepted]] : [])));
+  run.last = new Map([...run.works.values()].map((work) => [work.id, { pledge: work.body.pledge, said: said(work) }]));
   run.works.clear();
   if (bundle === null) {
     run.idle_rounds++;

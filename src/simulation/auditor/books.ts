@@ -40,7 +40,7 @@ export interface Work {
   /** What the first judges said, where it is judged again. */
   first: Map<string, VerdictGiven> | null;
   /** By first judge who has sealed, whether it was to repeat all of it, when it came to judge and when it sealed; before, when it came. */
-  knew: Map<string, boolean>;
+  knew: Map<string, 'form' | 'looks' | 'all'>;
   seals: Map<string, string>;
   verdicts: Map<string, VerdictGiven>;
 }

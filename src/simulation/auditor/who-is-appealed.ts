@@ -21,7 +21,7 @@ function isDisputed(run: RunBook, work: Work): boolean {
   const unknown = run.peers.get(work.worker)!.valid === 0 && !bond;
   if (unknown && said.length > 1 && said.every(({ accepted }) => !accepted)) return false;
   // Where everybody who may judge has repeated the work, nobody knows better.
-  return here.some((id) => !work.verdicts.has(id) || !work.knew.get(id));
+  return here.some((id) => !work.verdicts.has(id) || work.knew.get(id) !== 'all');
 }
 
 /** Whether there is anything to judge again; it begins. */
@@ -47,7 +47,7 @@ export function settleAppeals(books: Books, run: RunBook): void {
     const truth = decide(books, run, work);
     if (truth !== 'accepted' && truth !== 'fraud') continue;
     for (const [judge, { accepted }] of work.first) {
-      const knew = accepted ? work.knew.get(judge)! : true;
+      const knew = !accepted || work.knew.get(judge) === 'all';
       if (accepted !== (truth === 'accepted') && knew) contradicted.add(judge);
     }
     for (const [judge, { accepted, fraud }] of work.verdicts) {

@@ -119,15 +119,16 @@ export function draw(books: Books, run: RunBook, body: RoundDrawn): void {
   }
 }
 
-/** Who comes to judge is told what it is to repeat. */
+/** Who comes to judge is told what it is to do. */
 function seated(run: RunBook, work: Work): void {
   if (work.first) return;
-  for (const id of work.judges) work.knew.set(id, work.knew.get(id) ?? repeats(run, work, work.judges, id));
+  for (const id of work.judges) work.knew.set(id, work.knew.get(id) ?? mayKnow(run, work, id));
 }
 
 export function seal(run: RunBook, work: Work, judge: string, sealed: string): void {
   work.seals.set(judge, sealed);
-  if (!work.first && !repeats(run, work, work.judges, judge)) work.knew.set(judge, false);
+  const [before, now] = [work.knew.get(judge), mayKnow(run, work, judge)];
+  if (!work.first && before !== now) work.knew.set(judge, [before, now].includes('form') ? 'form' : 'looks');
 }
 
 const notSilent = (run: RunBook): string[] => eligibleHere(run).filter((id) => !run.silent.includes(id));
@@ -188,26 +189,37 @@ export function mayClaim(run: RunBook, worker: string, first: number): bigint | 
   return run.rules.withheld_rounds === 0 ? null : BigInt(first) + atStake(run, worker);
 }
 
+/** Of all judges of a work one looks at it, and some repeat it or a beginning; the others see its form. */
+function mayKnow(run: RunBook, work: Work, judge: string): 'form' | 'looks' | 'all' {
+  if (repeats(run, work, work.judges, judge)) return 'all';
+  const order = inLots(run, work.worker, work.judges);
+  return repeated(run, work, work.judges, judge) || order.indexOf(judge) === order.length - 1 ? 'looks' : 'form';
+}
+
+const inLots = (run: RunBook, worker: string, judges: readonly string[]): string[] =>
+  judges.toSorted((a, b) => lot(run, 'order', worker, a) - lot(run, 'order', worker, b) || (a < b ? -1 : 1));
+
 /**
  * Whether a judge repeats all of a worker's steps. Everybody does while the worker has no record. Then a lie must be found with 1 / (1 + bond),
  * the bond in submissions like this one; a third of the judges lie, so one finds 18 of 27 lies, two find 24, three 26.
  */
-export function repeats(run: RunBook, work: Work, judges: readonly string[], judge: string): boolean {
+export const repeats = (run: RunBook, work: Work, judges: readonly string[], judge: string): boolean =>
+  repeated(run, work, judges, judge) === 'all';
+
+function repeated(run: RunBook, work: Work, judges: readonly string[], judge: string): 'all' | 'some' | null {
   const { worker, body } = work;
-  if (isNew(run, worker)) return true;
+  if (isNew(run, worker)) return 'all';
   const bond = (atStake(run, worker) * 1000n) / BigInt(Math.max(1, body.tokens));
   const found = ceiling(27_000n * 1000n, 1000n + (bond < 1_000_000n ? bond : 1_000_000n));
-  if (found > 26_000n) return true;
+  if (found > 26_000n) return 'all';
   const [surely, of, per] =
     found <= 18_000n ? [0n, found, 18n] : found <= 24_000n ? [1n, found - 18_000n, 6n] : [2n, found - 24_000n, 2n];
   const wanted = Math.max(1, run.rules.reexecute_permille, Number(surely * 1000n + ceiling(of, per)));
-  const order = judges.toSorted(
-    (a, b) => lot(run, 'order', worker, a) - lot(run, 'order', worker, b) || (a < b ? -1 : 1),
-  );
-  const drawn = (lot(run, 'repeat', worker) % 1000) + 1000 * order.indexOf(judge);
-  if (!judges.includes(judge) || drawn >= wanted) return false;
+  const drawn = (lot(run, 'repeat', worker) % 1000) + 1000 * inLots(run, worker, judges).indexOf(judge);
+  if (!judges.includes(judge) || drawn >= wanted) return null;
   // Where one is enough, half of them repeat a beginning only.
-  return wanted >= 1000 || lot(run, 'whole', worker) % 2 === 0 || lot(run, 'part', worker) % 1000 === 999;
+  const whole = wanted >= 1000 || lot(run, 'whole', worker) % 2 === 0 || lot(run, 'part', worker) % 1000 === 999;
+  return whole ? 'all' : 'some';
 }
 
 const ceiling = (a: bigint, b: bigint): bigint => (a + b - 1n) / b;
