@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import type { LoggedEvent } from '../core/events.ts';
 import { RULES_VERSION } from '../core/reduce.ts';
 import type { LoadGame } from '../games/registry.ts';
+import type { BlobStore } from '../ledger/blob-store.ts';
 import { openFolderBlobStore } from '../ledger/folder-blob-store.ts';
 import type { LogStore } from '../ledger/log-store.ts';
 import { openSqliteLogStore } from '../ledger/sqlite-log-store.ts';
@@ -31,6 +32,7 @@ import type { Rates } from './rate-limits.ts';
 import { openRunPolicy, type WhoCreatesRuns } from './run-policy.ts';
 import { openSnapshots } from './snapshots.ts';
 import { listen, serverOf, stopListening } from './sockets.ts';
+import { openStateHost } from './state-host.ts';
 import { takeUpgrades } from './upgrades.ts';
 
 /** Of the sockets that a hub may have, those that may be peers'. */
@@ -103,6 +105,11 @@ export async function openHub(options: HubOptions): Promise<Hub> {
   }
 }
 
+async function openEmpty(folder: string): Promise<BlobStore> {
+  await rm(folder, { recursive: true, force: true });
+  return openFolderBlobStore(folder);
+}
+
 /** The hub on an open log, which it closes when it is closed itself. */
 async function startHub(
   options: HubOptions,
@@ -119,9 +126,8 @@ async function startHub(
   const every_events = options.snapshot_every_events;
   const onProblem = (error: HubError): void => options.onError?.(error, 'a snapshot of the state');
   const blobs = await openFolderBlobStore(join(folder, 'blobs'));
-  const present_folder = join(folder, 'present');
-  await rm(present_folder, { recursive: true, force: true });
-  const present = await openFolderBlobStore(present_folder);
+  const present = await openEmpty(join(folder, 'present'));
+  const states = openStateHost();
   const place = await openMeetingPlace({
     identity,
     log,
@@ -129,6 +135,7 @@ async function startHub(
       openSnapshots({ store, log, identity, beside, rules: RULES_VERSION, every_events, onProblem }),
     blobs,
     present,
+    states,
     clock: { ...systemClock, uptime_ms: () => uptime() * 1000 },
     randomBytes,
     limits,
@@ -179,6 +186,7 @@ async function startHub(
     try {
       await place.close();
     } finally {
+      states.close();
       await stopListening(server);
       upgrades.close();
       await store.close();

@@ -30,6 +30,7 @@ import { openRunPolicy, type RunPolicy } from './run-policy.ts';
 import { problemsOf } from './run-problems.ts';
 import type { Sequencer } from './sequencer.ts';
 import type { Keepsake, Snapshots } from './snapshots.ts';
+import type { StateHost } from './state-host.ts';
 import { openKept } from './statuses.ts';
 import { openSweeps } from './sweep.ts';
 import { isKnownKey, type UnnamedBlobs, unnamedBlobs } from './unnamed-blobs.ts';
@@ -41,6 +42,8 @@ export interface MeetingPlaceOptions {
   readonly blobs: BlobStore;
   /** Where the present states of runs are kept between checkpoints; in memory, if nothing is said. It begins empty. */
   readonly present?: BlobStore;
+  /** Where games of this build check and merge; here, if nothing is said. */
+  readonly states?: StateHost;
   readonly clock: Clock;
   readonly randomBytes: (length: number) => Uint8Array;
   readonly limits: ConnectionLimits;
@@ -88,7 +91,7 @@ export async function openMeetingPlace(options: MeetingPlaceOptions): Promise<Me
   const isKnown = (id: string): boolean => isKnownKey(state, id);
   const unnamed = unnamedBlobs(isKnown);
   const put = (bytes: Uint8Array) => unnamed.holding([sha256Hex(bytes)], () => blobs.put(bytes));
-  const models = openModels({ ...blobs, put }, options.present ?? createMemoryBlobStore(), options.loadGame);
+  const models = openModels({ ...blobs, put }, options.present ?? createMemoryBlobStore(), options);
   const rates = openRateLimits(clock, options.rates);
   const policy = options.runs ?? openRunPolicy('anybody', new Set());
   const onTickError = (error: unknown): void => onError(error, 'the clock of empty runs');

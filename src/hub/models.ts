@@ -5,25 +5,15 @@ import { acceptedSubmissions } from '../core/rounds/judging.ts';
 import { isCheckpoint } from '../core/rounds/merging.ts';
 import type { NetworkState, RunState } from '../core/state.ts';
 import { decodeBundle, encodeBundle } from '../games/bundle.ts';
-import type { AcceptedWork, AnyGame } from '../games/game.ts';
+import type { AcceptedWork } from '../games/game.ts';
 import { mustBe, wayTo } from '../games/history.ts';
 import { checkParamsSize, decodeParams } from '../games/params.ts';
-import { type LoadGame, loadGame } from '../games/registry.ts';
-import { checkState, mergeKept } from '../games/state.ts';
+import { isOfThisBuild, type LoadGame, loadGame } from '../games/registry.ts';
+import type { PutBlob } from '../games/state.ts';
 import type { BlobStore } from '../ledger/blob-store.ts';
 import { HubError } from './errors.ts';
-
-/** A game and the blob of its settings, as a run names them. */
-export interface GameSpec {
-  readonly game: string;
-  readonly params: string;
-}
-
-/** A run's game with its settings. */
-export interface OpenGame {
-  readonly game: AnyGame;
-  readonly params: unknown;
-}
+import type { StateHost } from './state-host.ts';
+import { carryOut, type GameSpec, type OpenGame, type Order } from './state-work.ts';
 
 export interface Models {
   /** The game of a run that is in the log, or that wants to be. Throws GameError, HubError missing-blob. */
@@ -38,9 +28,14 @@ export interface Models {
 
 /**
  * `present` keeps each run's newest state beside the blobs, for as long as it is the newest and no checkpoint: no state is held in memory.
- * What is in it when this opens belongs to nobody.
+ * What is in it when this opens belongs to nobody. Work for games of this build is done by the thread of `states`, beside the event loop; where there is
+ * none, and for games from elsewhere, it is done here.
  */
-export function openModels(blobs: BlobStore, present: BlobStore, load: LoadGame = loadGame): Models {
+export function openModels(
+  blobs: BlobStore,
+  present: BlobStore,
+  { loadGame: load = loadGame, states: host }: { readonly loadGame?: LoadGame; readonly states?: StateHost } = {},
+): Models {
   const games = new Map<string, Promise<OpenGame>>();
   /** By run: the state that was made last, and its blobs in `present`. */
   const states = new Map<string, { readonly hash: string; readonly blobs: ReadonlySet<string> }>();
@@ -81,9 +76,14 @@ export function openModels(blobs: BlobStore, present: BlobStore, load: LoadGame 
     for (const hash of hashes) if (!used.has(hash)) await present.delete(hash);
   };
 
+  const order = async (spec: GameSpec, what: Order, put: PutBlob): Promise<string | null> => {
+    const open = await game(spec);
+    const isOurs = host && isOfThisBuild(spec.game) && open.game === (await loadGame(spec.game));
+    return isOurs ? host.carryOut(spec, what, { fetch, put }) : carryOut(open, what, { fetch, put });
+  };
+
   /** The state after more work, stored here or, where it is a checkpoint, with the blobs. */
   const step = async (run: RunState, before: string, works: readonly AcceptedWork[], checkpoint: boolean) => {
-    const { game: loaded, params } = await game(run.spec);
     const made = new Set<string>();
     const put = async (bytes: Uint8Array): Promise<string> => {
       const hash = await (checkpoint ? blobs : present).put(bytes);
@@ -91,7 +91,7 @@ export function openModels(blobs: BlobStore, present: BlobStore, load: LoadGame 
       return hash;
     };
     try {
-      const hash = await mergeKept(loaded, params, before, works, { fetch, put });
+      const hash = (await order(run.spec, { kind: 'merge', before, works }, put))!;
       await keep(run.id, hash, made);
       return hash;
     } catch (error) {
@@ -135,12 +135,10 @@ export function openModels(blobs: BlobStore, present: BlobStore, load: LoadGame 
   return {
     game,
     async checkForm(spec, work) {
-      const { game: loaded, params } = await game(spec);
-      loaded.checkForm(params, work);
+      await order(spec, { kind: 'form', work }, blobs.put);
     },
     async checkFirst(spec, model) {
-      const { game: loaded, params } = await game(spec);
-      await checkState(loaded, params, model, need);
+      await order(spec, { kind: 'state', hash: model }, blobs.put);
     },
     merge(network, run) {
       const merged = merging.then(() => mergeNow(network, run));

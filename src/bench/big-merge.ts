@@ -1,0 +1,274 @@
+// A hub that merges a large model: how long others wait for /health meanwhile, and how much memory it takes.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { request } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { parseArgs } from 'node:util';
+import type { EventBody } from '../core/events.ts';
+import { exampleRules } from '../core/testing/example-events.ts';
+import { AFRESH } from '../games/pretrain/carried.ts';
+import { type PretrainParams, parameterCount } from '../games/pretrain/params.ts';
+import { encodeWork } from '../games/pretrain/work.ts';
+import { game, PretrainParamsSchema } from '../games/pretrain.ts';
+import { openFolderBlobStore } from '../ledger/folder-blob-store.ts';
+import { modelTensors } from '../model/checkpoint.ts';
+import { parameterSpecs } from '../model/config.ts';
+import { writeParts } from '../model/parts.ts';
+import { encodeModelManifest } from '../model/tensor-manifest.ts';
+import { signEvent } from '../protocol/envelope.ts';
+import { createIdentity, type Identity } from '../protocol/identity.ts';
+import { RunViewSchema } from '../protocol/messages.ts';
+import { seededRandom } from '../protocol/random.ts';
+import { sizeOf } from '../tensor/shape.ts';
+import { encodeUpdate, type SparseUpdate } from '../training/sparse.ts';
+import { chunkStart, tilingOf } from '../training/sparse-tiles.ts';
+import { BenchError } from './errors.ts';
+import { table, writeJson } from './report.ts';
+
+const HELP = `npm run bench big-merge [-- OPTIONS]
+
+  --parameters N   of the model, in millions (default 250)
+  --workers N      that hand in (default 4)
+  --rounds N       (default 1)
+  --json FILE      the measurements as JSON; "-" for standard output instead of the table
+
+A hub in a process of its own takes in a model and made-up work of every worker, and merges. Another process asks for /health fifty times a
+second, one question after the other's answer: from the first piece of work to the merge. Memory is the most that the hub's process had.`;
+
+const ASK_EVERY_MS = 20;
+const POLL_MS = 200;
+const LAYERS = 17;
+
+interface Measured {
+  readonly parameters: number;
+  readonly workers: number;
+  /** Until every worker has its receipt, and from there to the end of the merge, a round. */
+  readonly taken_in_s: number;
+  readonly merged_s: number;
+  readonly health_ms: { readonly median: number; readonly p99: number; readonly most: number; readonly asked: number };
+  readonly most_memory_bytes: number;
+}
+
+/** Measures and prints. Throws BenchError `usage` for options it does not know. */
+export async function run(args: string[]): Promise<void> {
+  const options = optionsOf(args);
+  if (options === null) return console.log(HELP);
+  const measured = await measure(options);
+  if (options.json !== null) writeJson(options.json, measured);
+  if (options.json === '-') return;
+  const { median, p99, most, asked } = measured.health_ms;
+  console.log(
+    table(
+      [`a hub merges ${(measured.parameters / 1e6).toFixed(1)} million parameters of ${measured.workers} workers`, ''],
+      [
+        [`/health, of ${asked} answers: median`, `${median.toFixed(1)} ms`],
+        ['99 of 100 within', `${p99.toFixed(1)} ms`],
+        ['slowest', `${most.toFixed(1)} ms`],
+        ['work taken in, a round', `${measured.taken_in_s.toFixed(1)} s`],
+        ['judged by nobody (1 s) and merged, a round', `${measured.merged_s.toFixed(1)} s`],
+        ['most memory', `${(measured.most_memory_bytes / 1e9).toFixed(2)} GB`],
+      ],
+    ),
+  );
+}
+
+async function measure({ parameters, workers, rounds }: Options): Promise<Measured> {
+  const folder = await mkdtemp(join(tmpdir(), 'potluck-big-merge-'));
+  const params = paramsFor(parameters);
+  const specs = parameterSpecs(params.model);
+  let hub: ChildProcess | null = null;
+  try {
+    const blobs = await openFolderBlobStore(join(folder, 'blobs'));
+    const tensors = modelTensors(params.model);
+    const model = await blobs.put(encodeModelManifest(await writeParts(tensors, madeUp(tensors), blobs.put)));
+    const works: Uint8Array[] = [];
+    for (let worker = 0; worker < workers; worker++) works.push(madeUpWork(params, worker));
+    const named = { model, params: await blobs.put(new TextEncoder().encode(JSON.stringify(params))) };
+    const sent = await Promise.all(works.map((work) => blobs.put(work)));
+    hub = spawn(process.execPath, [join(import.meta.dirname, 'big-merge-hub.ts'), folder], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    const lines = createInterface({ input: hub.stdout! })[Symbol.asyncIterator]();
+    const { url } = JSON.parse((await lines.next()).value as string) as { url: string };
+    const peers = works.map(() => createIdentity());
+    const id = await begin(url, named, peers, rounds);
+    const waits: number[] = [];
+    let [taken_in_ms, merged_ms] = [0, 0];
+    for (let round = 0; round < rounds; round++) {
+      const open = await untilView(url, id, (view) => view.round === round && view.phase === 'working');
+      const asking = new AbortController();
+      const asked = askHealth(url, waits, asking.signal);
+      const started = performance.now();
+      const body = {
+        type: 'work.submitted',
+        version: 1,
+        run: id,
+        round,
+        attempt: open.attempt,
+        base: open.model,
+      } as const;
+      const claim = { steps: 1, tokens: 1, loss_micro: 1, pledge: '0'.repeat(64) };
+      const handIn = (peer: Identity, i: number) =>
+        send(url, peer, { ...body, ...claim, work: sent[i], size_bytes: works[i].length });
+      await Promise.all(peers.map(handIn));
+      const taken = performance.now();
+      await untilView(url, id, (view) => view.round === round + 1);
+      taken_in_ms += taken - started;
+      merged_ms += performance.now() - taken;
+      asking.abort();
+      await asked;
+    }
+    hub.stdin!.write('end\n');
+    const { most_kb } = JSON.parse((await lines.next()).value as string) as { most_kb: number };
+    await once(hub, 'exit');
+    hub = null;
+    waits.sort((a, b) => a - b);
+    const share = (part: number): number => waits[Math.min(waits.length - 1, Math.floor(part * waits.length))];
+    return {
+      ...{ parameters: parameterCount(specs), workers },
+      ...{ taken_in_s: taken_in_ms / 1000 / rounds, merged_s: merged_ms / 1000 / rounds },
+      health_ms: { median: share(0.5), p99: share(0.99), most: waits.at(-1)!, asked: waits.length },
+      most_memory_bytes: most_kb * 1024,
+    };
+  } finally {
+    hub?.kill('SIGKILL');
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** A Llama of the usual proportions: about 240 weights for each square of its width. */
+function paramsFor(parameters: number): PretrainParams {
+  const hidden_size = Math.max(16, Math.round(Math.sqrt(parameters / 240) / 16) * 16);
+  const model = {
+    ...{ vocab_size: 32 * hidden_size, hidden_size, intermediate_size: Math.round(2.75 * hidden_size) },
+    ...{ num_hidden_layers: LAYERS, num_attention_heads: 4, tie_word_embeddings: true },
+  };
+  return PretrainParamsSchema.parse({
+    ...{ model, dataset: '0'.repeat(64), batch: 1, context: 16, inner_steps: 1 },
+    ...{ learning_rate: 0.1, min_learning_rate: 0.1, warmup_steps: 0 },
+  });
+}
+
+function* madeUp(tensors: readonly { readonly shape: readonly number[] }[]): Generator<Float32Array> {
+  for (const { shape } of tensors) {
+    const values = new Float32Array(sizeOf(shape));
+    for (let i = 0; i < values.length; i++) values[i] = (Math.imul(i + 1, 0x9e3779b1) >>> 8) * 2 ** -29 - 2 ** -6;
+    yield values;
+  }
+}
+
+/** Work as large as honest work: as many values kept of each tile, anywhere in it. */
+function madeUpWork(params: PretrainParams, worker: number): Uint8Array {
+  const specs = parameterSpecs(params.model);
+  const random = seededRandom('bench big-merge', worker);
+  const update: SparseUpdate = new Map(
+    specs.map((spec) => {
+      const tiling = tilingOf(spec, params.sparse.kept_per_tile);
+      const { chunks, kept, chunk_size, tile_columns, columns } = tiling;
+      const indices = new Uint32Array(chunks * kept);
+      const step = Math.floor(chunk_size / kept);
+      for (let at = 0; at < indices.length; at++) {
+        const inside = (at % kept) * step + random.below(step);
+        const [row, column] = [Math.floor(inside / tile_columns), inside % tile_columns];
+        indices[at] = chunkStart(tiling, Math.floor(at / kept)) + row * columns + column;
+      }
+      const codes = Uint8Array.from(indices, (_, i) => (i < 2 ? 1 + i : 1 + random.below(2)));
+      return [spec.name, { indices, codes, table: Float32Array.of(0, -(2 ** -10), 2 ** -10, 0) }];
+    }),
+  );
+  return encodeWork({ start: AFRESH, end: AFRESH, losses: [1], update: encodeUpdate(specs, update, params.sparse) });
+}
+
+/** A run in which every worker has its place. Resolves with its id. */
+async function begin(
+  url: string,
+  named: { readonly model: string; readonly params: string },
+  peers: readonly Identity[],
+  rounds: number,
+): Promise<string> {
+  const id = await send(url, createIdentity(), {
+    ...{ type: 'run.created', version: 1, name: 'big-merge', game: game.name, ...named, created_ms: 0 },
+    // Checkpoints are larger writes than states between them; the last model is one.
+    ...{ rounds: rounds + 1, checkpoint_every: 1000, round_ms: 3_600_000, judging_ms: 1000, min_workers: peers.length },
+    rules: exampleRules({
+      ...{ shares_per_round: 1000, halving_rounds: 0 },
+      ...{ owner_permille: 0, workers_permille: 500, validators_permille: 500 },
+    }),
+  });
+  const joined = {
+    type: 'peer.joined',
+    version: 1,
+    run: id,
+    session: 0,
+    role: 'worker',
+    runtime: 'native-cpu',
+  } as const;
+  for (const [i, peer] of peers.entries()) await send(url, peer, { ...joined, name: `worker ${i}` });
+  return id;
+}
+
+async function send(url: string, author: Identity, body: EventBody): Promise<string> {
+  const event = (await signEvent(author, body)) as Uint8Array<ArrayBuffer>;
+  const answer = await fetch(`${url}/events`, { method: 'POST', body: event, signal: AbortSignal.timeout(3_600_000) });
+  const said = (await answer.json()) as { event?: string };
+  if (said.event) return said.event;
+  throw new BenchError('engine-failed', `${body.type}: the hub answered ${answer.status} ${JSON.stringify(said)}`);
+}
+
+async function untilView(url: string, run: string, holds: (view: ReturnType<typeof RunViewSchema.parse>) => boolean) {
+  for (;;) {
+    const view = RunViewSchema.parse(await (await fetch(`${url}/runs/${run}`)).json());
+    if (holds(view)) return view;
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+}
+
+/** Asks until it is stopped, each time after the answer before; how long each took. */
+async function askHealth(url: string, waits: number[], stop: AbortSignal): Promise<void> {
+  while (!stop.aborted) {
+    const asked = performance.now();
+    await new Promise<void>((resolve, reject) => {
+      const sent = request(`${url}/health`, (answer) => {
+        answer.resume();
+        answer.on('end', resolve);
+      });
+      sent.on('error', reject);
+      sent.end();
+    });
+    const waited = performance.now() - asked;
+    waits.push(waited);
+    await new Promise((resolve) => setTimeout(resolve, Math.max(0, ASK_EVERY_MS - waited)));
+  }
+}
+
+interface Options {
+  readonly parameters: number;
+  readonly workers: number;
+  readonly rounds: number;
+  readonly json: string | null;
+}
+
+function optionsOf(args: string[]): Options | null {
+  try {
+    const { values } = parseArgs({
+      args,
+      options: {
+        ...{ parameters: { type: 'string' }, workers: { type: 'string' }, rounds: { type: 'string' } },
+        ...{ json: { type: 'string' }, help: { type: 'boolean', short: 'h' } },
+      },
+    });
+    if (values.help) return null;
+    const number = (name: 'parameters' | 'workers' | 'rounds', otherwise: number): number => {
+      const value = Number(values[name] ?? otherwise);
+      if (value > 0 && (name === 'parameters' || Number.isInteger(value))) return value;
+      throw new Error(`--${name}: expected a number above 0, got ${values[name]}`);
+    };
+    const [workers, rounds] = [number('workers', 4), number('rounds', 1)];
+    return { parameters: 1e6 * number('parameters', 250), workers, rounds, json: values.json ?? null };
+  } catch (error) {
+    throw new BenchError('usage', (error as Error).message);
+  }
+}

@@ -1,0 +1,37 @@
+// What a hub computes with games' states and work, as orders that can be carried out in another thread: nothing here reads a disk or a clock.
+import type { AcceptedWork, AnyGame } from '../games/game.ts';
+import { checkState, type FetchBlob, mergeKept, type PutBlob } from '../games/state.ts';
+
+/** A game and the blob of its settings, as a run names them. */
+export interface GameSpec {
+  readonly game: string;
+  readonly params: string;
+}
+
+/** A run's game with its settings. */
+export interface OpenGame {
+  readonly game: AnyGame;
+  readonly params: unknown;
+}
+
+export type Order =
+  /** Whether work has the form that the game demands: throws the game's own error where it has not. */
+  | { readonly kind: 'form'; readonly work: Uint8Array }
+  /** Reads a state, all of it. */
+  | { readonly kind: 'state'; readonly hash: string }
+  /** Merges work into a state; answers with the hash of the state after. */
+  | { readonly kind: 'merge'; readonly before: string; readonly works: readonly AcceptedWork[] };
+
+/** Where states are read from and put. */
+export interface StateBlobs {
+  readonly fetch: FetchBlob;
+  readonly put: PutBlob;
+}
+
+/** Carries out an order; resolves with a hash where it makes a state, else with null. Throws as the game does, and as the blobs do. */
+export async function carryOut({ game, params }: OpenGame, order: Order, blobs: StateBlobs): Promise<string | null> {
+  if (order.kind === 'merge') return mergeKept(game, params, order.before, order.works, blobs);
+  if (order.kind === 'form') await game.checkForm(params, order.work);
+  else await checkState(game, params, order.hash, blobs.fetch);
+  return null;
+}
