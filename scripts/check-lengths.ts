@@ -9,7 +9,7 @@ const ROOMS = ['hub', 'peer', 'audit', 'owner'];
 const MOST_LINES = { file: 400, function: 90 } as const;
 
 /** What is still longer: this list only gets shorter. */
-const STILL_LONG = ['hub/log-writer.ts: openWriter', 'hub/models.ts: openModels'];
+const STILL_LONG = ['hub/models.ts: openModels'];
 
 const problems: string[] = [];
 

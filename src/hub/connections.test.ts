@@ -7,6 +7,7 @@ import { created, History, OWNER, RUN } from '../core/testing/example-history.ts
 import type { Receipt } from '../ledger/receipt.ts';
 import type { Channel, ChannelListener } from '../protocol/channel.ts';
 import { type Clock, systemClock } from '../protocol/clock.ts';
+import { sha256Hex } from '../protocol/hash.ts';
 import { createIdentity } from '../protocol/identity.ts';
 import {
   decodeFromHub,
@@ -28,7 +29,7 @@ import { openKept } from './statuses.ts';
 const HUB = 'a'.repeat(64);
 
 function openHub(
-  submit: () => Promise<never> | Promise<{ id: string; receipt: Receipt }>,
+  submit: (event: Uint8Array) => Promise<{ id: string; receipt: Receipt }>,
   setTimeout: Clock['setTimeout'] = () => undefined,
 ) {
   let now_ms = 0;
@@ -93,7 +94,7 @@ function openHub(
   return { connections, connect, observer, move, failures, state };
 }
 
-const taken = async () => ({ id: HUB, receipt: {} as Receipt });
+const taken = async (event: Uint8Array) => ({ id: sha256Hex(event), receipt: {} as Receipt });
 const raw = (message: object): Uint8Array => new Uint8Array(new Encoder({ useRecords: false }).encode(message));
 
 describe('a connection', () => {
@@ -172,6 +173,14 @@ describe('a connection', () => {
     assert.ok(peer.channel.open);
     assert.deepEqual(hub.failures, []);
   });
+});
+
+test('nobody is answered with the receipt of another event: the connection ends and the operator hears of it', async () => {
+  const hub = openHub(async () => ({ id: HUB, receipt: {} as Receipt }));
+  const peer = await hub.observer();
+  await peer.say({ type: 'event', event: Uint8Array.of(1) });
+  assert.deepEqual([peer.end.code, peer.heard.some(({ type }) => type === 'accepted')], [1011, false]);
+  assert.match(String(hub.failures), /nobody gets a receipt for what somebody else has sent/);
 });
 
 test('who joins without a connection is taken for gone, unless the hub itself cannot be reached by anybody', () => {

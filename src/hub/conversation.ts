@@ -1,6 +1,6 @@
 // What is said over a connection: a hello, then events, which are answered with a receipt or a refusal, and talk that is in no log.
 import type { NetworkState, RunState } from '../core/state.ts';
-import { CodedError } from '../errors.ts';
+import { assert, CodedError } from '../errors.ts';
 import type { Receipt } from '../ledger/receipt.ts';
 import { ProtocolError } from '../protocol/errors.ts';
 import { sha256Hex } from '../protocol/hash.ts';
@@ -54,6 +54,7 @@ export function openConversations(hub: ConversationServices, listener: Conversat
       event = sha256Hex(message.event);
       hub.rates.take('event_address', connection.address);
       const { id, receipt } = await hub.submit(message.event, connection.address);
+      assert(id === event, 'nobody gets a receipt for what somebody else has sent');
       connection.tell({ type: 'accepted', event: id, receipt });
     } catch (error) {
       if (!(error instanceof CodedError)) throw error;

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { after, before, describe, test } from 'node:test';
+import { decodeEvent } from '../core/codec.ts';
 import type { EventBody } from '../core/events.ts';
 import { core, type StateMachine } from '../core/reduce.ts';
 import { CodedError } from '../errors.ts';
@@ -165,6 +166,26 @@ describe('the sequencer', () => {
         error instanceof HubError && error.code === 'bad-folder' && /event 1 .* cannot follow/.test(error.message),
     );
     assert.throws(() => openSequencer(log, createIdentity()), { code: 'bad-folder', message: /event 0/ });
+  });
+
+  test('takes in the bytes whose signature was verified, and no others', async () => {
+    const identity = createIdentity();
+    const sequencer = openSequencer(createMemoryLogStore(), identity);
+    const [first, second] = await Promise.all([1, 2].map((time_ms) => signEvent(identity, tick(time_ms))));
+    await assert.rejects(sequencer.submit(first, decodeEvent(second)), /the bytes whose signature was verified/);
+    assert.equal(sequencer.state.events, 0);
+    assert.equal((await sequencer.submit(first, decodeEvent(first))).index, 0);
+  });
+
+  test('ends, and answers nobody, when the log has put an event elsewhere than the state took it in', async () => {
+    const identity = createIdentity();
+    const log = createMemoryLogStore();
+    const astray = { ...log, append: async (entries: readonly Uint8Array[]) => (await log.append(entries)) + 1 };
+    const sequencer = openSequencer(Object.defineProperty(astray, 'size', { get: () => log.size }), identity);
+    const heard: number[] = [];
+    sequencer.onEvent((_, index) => heard.push(index));
+    await assert.rejects(sequencer.write(tick(1)), /in the order in which the state took them in/);
+    assert.deepEqual([heard, sequencer.standing], [[], 'log-failed']);
   });
 
   test('takes nothing more after the log has failed, and what was acknowledged stands', async () => {

@@ -2,6 +2,7 @@
 import { decodeEvent } from '../core/codec.ts';
 import { blobsNamedBy, type LoggedEvent } from '../core/events.ts';
 import type { StateMachine } from '../core/reduce.ts';
+import { assert } from '../errors.ts';
 import type { BlobStore } from '../ledger/blob-store.ts';
 import type { Receipt } from '../ledger/receipt.ts';
 import type { TransparencyLog } from '../ledger/transparency-log.ts';
@@ -44,6 +45,11 @@ export function openIntake(options: IntakeOptions): Intake {
   const { sequencer, log, unnamed, policy, abandoned } = options;
   const { state } = sequencer;
 
+  const answerOf = async (id: string, index: number): Promise<Accepted> => {
+    const receipt = await log.receipt(index);
+    assert(receipt.index === index, 'a receipt is for the entry that it was asked for');
+    return { id, index, receipt };
+  };
   const takeIn = async (bytes: Uint8Array, address: string | null): Promise<Accepted> => {
     const event = decodeEvent(bytes);
     const isRun = event.body.type === 'run.created';
@@ -58,9 +64,9 @@ export function openIntake(options: IntakeOptions): Intake {
       if (isRun) await abandoned.makeRoom(event.author, address);
       mustHavePlace(); // others may have come while its blobs were read
       if (isRun) policy.created(event.id, address, state);
-      return sequencer.submit(bytes);
+      return sequencer.submit(bytes, event);
     });
-    return { id: event.id, index, receipt: await log.receipt(index) };
+    return answerOf(event.id, index);
   };
 
   return async (bytes, address) => {
@@ -73,7 +79,7 @@ export function openIntake(options: IntakeOptions): Intake {
       const id = sha256Hex(bytes);
       const index = sequencer.indexOf(id);
       if (error.code !== 'refused' || index === undefined) throw error;
-      return { id, index, receipt: await log.receipt(index) };
+      return answerOf(id, index);
     }
   };
 }

@@ -82,12 +82,12 @@ export function openWriter(log: EventLog, clock: Clock, written: (applied: Appli
     const first = await log.append(batch.map(({ bytes }) => bytes));
     if (current() === 'log-failed') return; // given up meanwhile: whoever waited has been told
     turn(null, null);
-    queue.splice(0, batch.length);
     for (const [offset, applied] of batch.entries()) {
       written(applied, first + offset);
       waiting_bytes -= applied.bytes.length;
       applied.resolve(first + offset);
     }
+    queue.splice(0, batch.length); // where something has thrown they are rejected, and the log is given up
   };
 
   const writeAll = async (): Promise<void> => {

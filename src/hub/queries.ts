@@ -2,6 +2,7 @@
 import { nextAddressChange } from '../core/shares/addresses.ts';
 import { balanceOf } from '../core/shares/balances.ts';
 import type { NetworkState } from '../core/state.ts';
+import { assert } from '../errors.ts';
 import type { AccountView, HolderView, RunView } from '../protocol/messages.ts';
 import type { AbandonedRuns } from './abandoned-runs.ts';
 import type { RunPolicy } from './run-policy.ts';
@@ -40,6 +41,7 @@ export function openQueries({ hub, state, time, policy, abandoned }: QueryOption
       const run = state.runs.get(id);
       if (!run) return null;
       const { held, withheld } = balanceOf(run, account);
+      assert(held + withheld <= run.emitted_shares, 'nobody holds more than was ever emitted');
       return { run: id, account, merged_rounds: run.round, shares: held, withheld, emitted: run.emitted_shares };
     },
   };

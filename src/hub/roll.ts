@@ -1,5 +1,6 @@
 // Who is connected, found by run, by key and by role: what an event costs must not grow with everybody else who is here.
 import type { PeerRole } from '../core/events/peer-joined.ts';
+import { assert } from '../errors.ts';
 import { openTally } from './tally.ts';
 
 /** What a connection says that it is, once it has. */
@@ -40,6 +41,7 @@ export function openRoll<C extends OnRoll>(): Roll<C> {
       counts.add('unnamed', 1);
     },
     enter(connection) {
+      assert(all.has(connection) && connection.role !== null, 'who enters has come, and has said what it is');
       counts.add('unnamed', -1);
       counts.add(connection.role!, 1);
       for (const name of shelvesOf(connection)) {

@@ -3,6 +3,7 @@ import type { PeerRole } from '../core/events/peer-joined.ts';
 import type { LoggedEvent } from '../core/events.ts';
 import { mostTokens } from '../core/rounds/first-work.ts';
 import type { NetworkState, RunState } from '../core/state.ts';
+import { assert } from '../errors.ts';
 import type { Clock, Timer } from '../protocol/clock.ts';
 import { encodeMessage } from '../protocol/messages.ts';
 import type { Connection } from './connection.ts';
@@ -72,7 +73,9 @@ export function openRunNews({ clock, time, soon_ms, inRun }: RunNewsOptions): Ru
   /** Frames of a run as it is now: packed once for all who are told the same. */
   const framesOf = (run: RunState): ((to: Connection) => Uint8Array) => {
     const frames = new Map<string, Uint8Array>();
-    return ({ role, peer }) => {
+    return ({ role, peer, run: of }) => {
+      assert(of === run.id, 'a peer hears of the run that it takes part in');
+      assert(role === 'worker' || role === 'validator', "others' work is shown to nobody but validators");
       const most_tokens = role === 'worker' ? mostTokens(run, peer!) : null;
       const key = `${role} ${most_tokens}`;
       const view = () => runView(run, time, role === 'validator', most_tokens);

@@ -4,6 +4,7 @@ import type { EventBody, LoggedEvent } from '../core/events.ts';
 import { brokenState, brokenStep, stepOf } from '../core/invariants.ts';
 import { core, type StateMachine } from '../core/reduce.ts';
 import { initialState, type NetworkState } from '../core/state.ts';
+import { assert } from '../errors.ts';
 import { type Clock, systemClock } from '../protocol/clock.ts';
 import { eventId, signEvent } from '../protocol/envelope.ts';
 import { ProtocolError } from '../protocol/errors.ts';
@@ -31,8 +32,9 @@ export interface Sequencer {
    * Accepts a signed event from anybody. Resolves when it is durable.
    * Throws ProtocolError for wrong bytes, HubError `refused` when the core says no, and where `standing` is not `taking` a HubError with
    * its code or `overloaded`; the state is then untouched. Throws `log-failed`, for good, where the core has made a mistake.
+   * @param decoded the event in these bytes, where somebody has verified its signature already
    */
-  submit(bytes: Uint8Array): Promise<Written>;
+  submit(bytes: Uint8Array, decoded?: LoggedEvent): Promise<Written>;
   /** Signs a body as the hub and submits it; while the disk is full it waits for room. A function is asked for the body after the wait. */
   write(body: EventBody | (() => EventBody)): Promise<Written>;
   readonly standing: Standing;
@@ -68,16 +70,21 @@ export function openSequencer(log: EventLog, identity: Identity, options: Sequen
   const broken = brokenState(state);
   if (broken) throw new HubError('bad-folder', `the state that follows from the log cannot be: ${broken}`);
   const listeners: EventListener[] = [];
+  let durable = state.events;
   const writer = openWriter(log, options.clock ?? systemClock, ({ event, snapshot }, index) => {
+    // Where this does not hold the writer gives up, and nobody gets a receipt for another event.
+    assert(index === durable, 'events become durable in the order in which the state took them in');
+    durable++;
     remember(event.id, index);
     for (const listener of listeners) listener(event, index);
     if (snapshot) snapshots?.keep(snapshot);
   });
 
   // Events are applied at once and appended in the same order; the answers wait for durability.
-  const submit = async (bytes: Uint8Array): Promise<Written> => {
+  const submit = async (bytes: Uint8Array, decoded?: LoggedEvent): Promise<Written> => {
     writer.mustTake();
-    const event = decodeEvent(bytes);
+    assert(!decoded || decoded.id === eventId(bytes), 'the log gets the bytes whose signature was verified');
+    const event = decoded ?? decodeEvent(bytes);
     const before = stepOf(state, event);
     const refusal = machine.apply(state, event);
     if (refusal) throw new HubError('refused', refusal.message, { refusal: refusal.code });

@@ -1,6 +1,7 @@
 // Blobs that were uploaded but that no event names yet: how much of them a key, an address and all strangers may keep here.
 import { isLasting } from '../core/rounds/forgetting.ts';
 import type { NetworkState } from '../core/state.ts';
+import { assert } from '../errors.ts';
 import { WIRE_LIMITS } from '../protocol/messages.ts';
 import { type BlobHolds, openBlobHolds } from './blob-holds.ts';
 import { HubError } from './errors.ts';
@@ -99,6 +100,7 @@ export function unnamedBlobs(isKnown: (peer: string) => boolean = () => false): 
       let arrived_bytes = 0;
       return {
         grow(size_bytes) {
+          assert(size_bytes >= 0, 'what arrives does not shrink');
           mustFit(counts, size_bytes);
           change(counts, size_bytes);
           arrived_bytes += size_bytes;
