@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { openBlobFolder } from '#blob-folder';
 import { Misbehaviour } from '../audit/continuation.ts';
 import { openHubLog } from '../audit/public-log-http.ts';
-import { HEADS_FOLDER, openHeads } from '../audit/seen-heads.ts';
+import { HEADS_FOLDER } from '../audit/seen-heads.ts';
 import type { PeerRole } from '../core/events/peer-joined.ts';
 import { openDrawer } from '../games/folder-drawer.ts';
 import type { AnyGame } from '../games/game.ts';
@@ -11,20 +11,19 @@ import { decodeParams } from '../games/params.ts';
 import { type LoadGame, loadGame } from '../games/registry.ts';
 import { openReceipts } from '../ledger/receipts.ts';
 import { writeWhole } from '../ledger/whole-file.ts';
-import { fired, systemClock } from '../protocol/clock.ts';
+import { fired } from '../protocol/clock.ts';
 import type { Identity } from '../protocol/identity.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
 import { openLine } from '../protocol/line.ts';
 import type { RunView } from '../protocol/messages.ts';
 import type { Runtime } from '../tensor/runtime.ts';
 import { openPeerBlobs } from './blobs.ts';
-import { bindDevice } from './device-binding.ts';
 import { certificatesIn } from './device-certificates.ts';
 import { findRun } from './find-run.ts';
+import { joinFound } from './join-found.ts';
 import { checkMemory } from './memory.ts';
 import { dutyCycle } from './policy.ts';
 import type { PeerNews, RoleContext } from './role.ts';
-import { takePart } from './session.ts';
 import { webSockets } from './web-sockets.ts';
 
 /** What a device knows that plays a game in its own way. */
@@ -72,11 +71,6 @@ export async function joinRun(options: JoinOptions): Promise<'finished' | 'left'
   });
   const line = openLine();
   try {
-    const heads = await openHeads({
-      ...{ hub, clock: systemClock, log: () => openHubLog(url, hub, line) },
-      drawer: openDrawer(join(folder, HEADS_FOLDER)),
-      onProblem: (code, message) => onNews?.({ type: 'problem', code, message }),
-    });
     const game = await (options.loadGame ?? loadGame)(view.game);
     const settings = await Promise.race([blobs.fetch(view.params), fired(signal)]);
     if (!settings) return 'left';
@@ -85,33 +79,23 @@ export async function joinRun(options: JoinOptions): Promise<'finished' | 'left'
     let newest: RunView | null = null;
     const situation: Situation = { role, peer: identity.id, params, view: () => newest, fetchBlob: blobs.fetch };
     const own = join(folder, 'runs', view.run);
-    return await takePart({
-      run: view.run,
-      run_name: view.name,
-      hub,
+    const problem = (code: string) => (message: string) => onNews?.({ type: 'problem', code, message });
+    const publicLog = () => openHubLog(url, hub, line);
+    return await joinFound({
+      found: { hub, view },
       role,
       name,
       identity,
+      owner: owner ? { identity: owner, certificates: certificatesIn(folder) } : null,
       game: options.disguise?.(game, situation) ?? game,
       params,
-      device: {
-        runtime,
-        fetchBlob: blobs.fetch,
-        drawer: openDrawer(own, (message) => onNews?.({ type: 'problem', code: 'disk-full', message })),
-        ...dutyCycle(options.duty),
-      },
+      device: { runtime, drawer: openDrawer(own, problem('disk-full')), ...dutyCycle(options.duty) },
       transport: webSockets(url),
       blobs,
-      heads,
-      receipts: openReceipts(own, (message) => onNews?.({ type: 'problem', code: 'receipt-cut', message })),
-      bind: owner
-        ? (submit) => {
-            const certificates = certificatesIn(folder);
-            return bindDevice({ owner, device: identity.id, hub, certificates, now_ms: systemClock.now_ms(), submit });
-          }
-        : undefined,
+      heads: { drawer: openDrawer(join(folder, HEADS_FOLDER)), log: publicLog },
+      receipts: openReceipts(own, problem('receipt-cut')),
       pledge: options.pledge,
-      publicLog: () => openHubLog(url, hub, line),
+      publicLog,
       signal,
       onNews,
       onView: (seen) => {

@@ -1,15 +1,15 @@
 // A tab's part in a run, inside its Worker: keys, runtime, the peer's own session, pauses, and the state that the page shows.
+import { openHubLog } from '../../audit/public-log-http.ts';
 import { CodedError } from '../../errors.ts';
 import type { Drawer } from '../../games/drawer.ts';
 import { GameError } from '../../games/errors.ts';
-import type { AnyGame, Device } from '../../games/game.ts';
+import type { AnyGame } from '../../games/game.ts';
 import { decodeParams } from '../../games/params.ts';
 import { loadGame } from '../../games/registry.ts';
 import { openPeerBlobs, type PeerBlobs, type Transfer } from '../../peer/blobs.ts';
-import { bindDevice } from '../../peer/device-binding.ts';
 import { findRun } from '../../peer/find-run.ts';
+import { joinFound } from '../../peer/join-found.ts';
 import type { PeerNews } from '../../peer/role.ts';
-import { takePart } from '../../peer/session.ts';
 import { fired, sleep, systemClock } from '../../protocol/clock.ts';
 import type { Identity } from '../../protocol/identity.ts';
 import type { RunStatus } from '../../protocol/messages.ts';
@@ -22,7 +22,7 @@ import { openDeviceKey, openOwnerKey } from './keys.ts';
 import type { StartMessage, Surroundings } from './messages.ts';
 import { type Pace, watchPace } from './pace.ts';
 import { type ChosenRuntime, chooseRuntime, type StartedWasm, startWasm } from './runtime-choice.ts';
-import { openTabHeads } from './seen-heads.ts';
+import { headsDrawer } from './seen-heads.ts';
 import { type ContributionState, FIRST_STATE, type HandedIn, holdsWork, isOver, type Phase } from './state.ts';
 import { openTabStore, type TabStore } from './store.ts';
 import { inTurn } from './turns.ts';
@@ -258,30 +258,21 @@ async function oneStretch(
 ): Promise<boolean> {
   const { url, role, name } = start;
   set({ phase: 'connecting' });
-  // A fresh device each time: what games have loaded hangs on it, and the drawer has what they must not forget.
-  const device: Device = {
-    ...{ runtime, fetchBlob: blobs.fetch, drawer },
-    progress: (report) => unlessAborted(signal, pace.progress(report)),
-  };
   const tell = newsReader(set, view.run, verdicts);
-  const result = await takePart({
-    run: view.run,
-    run_name: view.name,
-    hub,
+  const result = await joinFound({
+    found: { hub, view },
     role,
     name,
     identity,
+    owner: { identity: owner, certificates: openTabCertificates(store, identity.id) },
     game,
     params,
-    device,
+    // A fresh device each time: what games have loaded hangs on it, and the drawer has what they must not forget.
+    device: { runtime, drawer, progress: (report) => unlessAborted(signal, pace.progress(report)) },
     transport: browserSockets(url),
     blobs,
     receipts: openTabReceipts(store, view.run),
-    heads: await openTabHeads(store, url, hub, (code, message) => set({ problem: { code, message } })),
-    bind: (submit) => {
-      const certificates = openTabCertificates(store, identity.id);
-      return bindDevice({ owner, device: identity.id, hub, certificates, now_ms: systemClock.now_ms(), submit });
-    },
+    heads: { drawer: headsDrawer(store), log: () => openHubLog(url, hub) },
     signal,
     onNews: tell,
   });

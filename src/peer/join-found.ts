@@ -1,0 +1,46 @@
+// A device joins the run that it has found, wherever it is: a process with a folder, a tab with the browser's storage. Here is what both do.
+import { openHeads } from '../audit/seen-heads.ts';
+import type { Drawer } from '../games/drawer.ts';
+import type { Device } from '../games/game.ts';
+import type { RunStatus } from '../protocol/messages.ts';
+import { bindDevice, type CertificateStore } from './device-binding.ts';
+import { type SessionOptions, takePart } from './session.ts';
+
+/** What a device brings along; the rest follows from the run. */
+export interface Joining extends Omit<SessionOptions, 'run' | 'run_name' | 'hub' | 'device' | 'heads' | 'bind'> {
+  /** The hub's id, and the run as it was found there. */
+  readonly found: { readonly hub: string; readonly view: RunStatus };
+  readonly device: Pick<Device, 'runtime' | 'drawer' | 'progress' | 'rested'>;
+  /** Where the heads of hubs' logs are kept that this device has seen, and how it opens this hub's log to compare them. */
+  readonly heads: { readonly drawer: Drawer; readonly log: Parameters<typeof openHeads>[0]['log'] };
+  /** Whoever this device earns for, and where it keeps the certificate that says so; null: it earns for its own key. */
+  readonly owner: { readonly identity: SessionOptions['identity']; readonly certificates: CertificateStore } | null;
+}
+
+/** Resolves when the run is finished or the owner's signal has been followed. Throws Misbehaviour, and what takePart throws. */
+export async function joinFound({ found, owner, ...joining }: Joining): Promise<'finished' | 'left'> {
+  const { hub, view } = found;
+  const { clock } = joining.transport;
+  const { id: device } = joining.identity;
+  const heads = await openHeads({
+    hub,
+    clock,
+    ...joining.heads,
+    onProblem: (code, message) => joining.onNews?.({ type: 'problem', code, message }),
+  });
+  return takePart({
+    ...joining,
+    run: view.run,
+    run_name: view.name,
+    hub,
+    device: { ...joining.device, fetchBlob: joining.blobs.fetch },
+    heads,
+    bind:
+      owner === null
+        ? undefined
+        : (submit) => {
+            const { identity, certificates } = owner;
+            return bindDevice({ owner: identity, device, hub, certificates, now_ms: clock.now_ms(), submit });
+          },
+  });
+}
