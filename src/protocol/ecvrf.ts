@@ -3,12 +3,11 @@
 import type { ed25519 } from '@noble/curves/ed25519.js';
 import { sha512 } from '@noble/hashes/sha2.js';
 import { bytesToHex, concatBytes } from '@noble/hashes/utils.js';
-import { ed25519Curve } from '#curve25519';
+import { ed25519Curve, sumOfMultiples } from '#curve25519';
 
 type Point = InstanceType<typeof ed25519.Point>;
 
 const SUITE = 0x03;
-const COFACTOR = 8n;
 /** Of the points that signatures use. */
 const ORDER = 2n ** 252n + 27742317777372353535851937790883648493n;
 const POINT_BYTES = 32;
@@ -32,7 +31,7 @@ const hash = (domain: number, ...parts: readonly Uint8Array[]): Uint8Array => {
 function encodeToCurve(publicKey: Uint8Array, input: Uint8Array): Point {
   for (let counter = 0; counter < CANDIDATES; counter++) {
     const point = pointOf(hash(0x01, publicKey, input, Uint8Array.of(counter)).subarray(0, POINT_BYTES));
-    const cleared = point?.multiplyUnsafe(COFACTOR);
+    const cleared = point?.clearCofactor();
     if (cleared && !cleared.is0()) return cleared;
   }
   throw new Error('unreachable: no candidate is a point');
@@ -55,10 +54,11 @@ function challengeOf(...points: readonly Point[]): bigint {
 
 /** Section 5.2: the output of a proof that is known to hold. Throws where the bytes are none. */
 export function vrfOutput(proof: Uint8Array): Uint8Array {
-  return outputOf(ed25519Curve().Point.fromBytes(proof.subarray(0, POINT_BYTES), false));
+  const known = outputs.get(bytesToHex(proof));
+  return known?.slice() ?? outputOf(ed25519Curve().Point.fromBytes(proof.subarray(0, POINT_BYTES), false));
 }
 
-const outputOf = (gamma: Point): Uint8Array => hash(0x03, gamma.multiplyUnsafe(COFACTOR).toBytes());
+const outputOf = (gamma: Point): Uint8Array => hash(0x03, gamma.clearCofactor().toBytes());
 
 /** Sections 5.1 and 5.4.2.2: the proof (80 bytes) of the output for an input, by the 32 bytes of an Ed25519 secret seed. */
 export function proveVrf(secret: Uint8Array, input: Uint8Array): Uint8Array {
@@ -74,31 +74,47 @@ export function proveVrf(secret: Uint8Array, input: Uint8Array): Uint8Array {
   return proof;
 }
 
-/** What came out for the keys, proofs and inputs that were looked at last: who asks whether an event may follow, and then applies it, asks twice. */
+/** What was looked at last: who asks whether an event may follow, and then applies it, asks twice, and one hub's key comes with every round. */
 const recalled = new Map<string, Uint8Array | null>();
+/** The outputs of proofs that were verified. */
+const outputs = new Map<string, Uint8Array>();
+/** Keys that may be verified with; null for those that may not. */
+const keys = new Map<string, Point | null>();
 const RECALLED = 64;
+
+function recall<T>(map: Map<string, T>, name: string, compute: () => T): T {
+  let value = map.get(name);
+  if (value !== undefined) return value;
+  value = compute();
+  if (map.size === RECALLED) map.delete(map.keys().next().value!);
+  map.set(name, value);
+  return value;
+}
 
 /** Section 5.3: the output (64 bytes) that a proof proves for a key and an input; null where it proves none. Never throws. */
 export function verifyVrf(publicKey: Uint8Array, input: Uint8Array, proof: Uint8Array): Uint8Array | null {
   if (publicKey.length !== POINT_BYTES || proof.length !== PROOF_BYTES) return null;
   const asked = bytesToHex(concatBytes(publicKey, proof, input));
-  const known = recalled.get(asked);
-  if (known !== undefined) return known?.slice() ?? null;
-  const output = verified(publicKey, input, proof);
-  if (recalled.size === RECALLED) recalled.delete(recalled.keys().next().value!);
-  recalled.set(asked, output);
+  const output = recall(recalled, asked, () => verified(publicKey, input, proof));
+  if (output) recall(outputs, bytesToHex(proof), () => output);
   return output?.slice() ?? null;
 }
 
 function verified(publicKey: Uint8Array, input: Uint8Array, proof: Uint8Array): Uint8Array | null {
-  const key = pointOf(publicKey);
+  const key = recall(keys, bytesToHex(publicKey), () => keyOf(publicKey));
   const gamma = pointOf(proof.subarray(0, POINT_BYTES));
   const c = numberOf(proof.subarray(POINT_BYTES, POINT_BYTES + CHALLENGE_BYTES));
   const s = numberOf(proof.subarray(POINT_BYTES + CHALLENGE_BYTES));
-  // Section 5.4.5: a key of small order would have one output for all.
-  if (!key || !gamma || key.isSmallOrder() || s >= ORDER) return null;
+  if (!key || !gamma || s >= ORDER) return null;
   const h = encodeToCurve(publicKey, input);
+  // The base point has a table of its multiples, which is faster than a walk that it would share.
   const u = ed25519Curve().Point.BASE.multiplyUnsafe(s).subtract(key.multiplyUnsafe(c));
-  const v = h.multiplyUnsafe(s).subtract(gamma.multiplyUnsafe(c));
+  const v = sumOfMultiples([h, gamma.negate()], [s, c]);
   return challengeOf(key, h, gamma, u, v) === c ? outputOf(gamma) : null;
+}
+
+/** Section 5.4.5: a key of small order would have one output for all. */
+function keyOf(publicKey: Uint8Array): Point | null {
+  const key = pointOf(publicKey);
+  return key?.isSmallOrder() ? null : key;
 }

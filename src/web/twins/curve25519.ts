@@ -1,4 +1,10 @@
 // What browsers get in place of protocol/curve25519.ts: the arithmetic is theirs from the start, because WebCrypto signs nothing at once.
+import { mulAddUnsafe } from '@noble/curves/abstract/curve.js';
 import { ed25519 } from '@noble/curves/ed25519.js';
 
+type Point = InstanceType<typeof ed25519.Point>;
+
 export const ed25519Curve = (): typeof ed25519 => ed25519;
+
+export const sumOfMultiples = (points: Point[], numbers: bigint[]): Point =>
+  mulAddUnsafe(ed25519.Point, points, numbers);
