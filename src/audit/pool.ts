@@ -18,7 +18,7 @@ export function inlinePool(blobs: PublicBlobs, loadGame?: LoadGame): AuditPool {
     threads: 1,
     run(task) {
       const reply = tail.then(() => handle(task));
-      tail = reply.catch(() => {});
+      tail = reply.catch(() => {}); // whoever asked for it hears
       return reply;
     },
     close: async () => {},

@@ -115,6 +115,7 @@ export async function openHeads(options: HeadOptions): Promise<HeadKeeper> {
     if (fork) return;
     fork = found;
     const { before, now, consistency_proof } = found.proof;
+    // Where it cannot be written the drawer says so; who takes part is told of it in any case.
     const evidence = { before, now, consistency_proof: consistency_proof && [...consistency_proof] };
     looking = looking.then(() => write({ message: found.message, ...evidence })).catch(() => {});
     tell(found);
@@ -159,7 +160,7 @@ export async function openHeads(options: HeadOptions): Promise<HeadKeeper> {
       }
       if (!looks.begun()) {
         looks.begin();
-        looking = keep(head).catch(() => {});
+        looking = keep(head).catch(() => {}); // the drawer says so, and the next look keeps it
       }
       if (!newest || head.size > newest.size) newest = head;
       lookWhenDue();

@@ -108,7 +108,7 @@ async function follow(
       output.say(`could not look: ${error.message}`, { type: 'problem', code: error.code, message: error.message });
     }
     if (flags.once || stopped.aborted) return;
-    await sleep(flags.every * 1000, undefined, { signal: stopped }).catch(() => {});
+    await sleep(flags.every * 1000, undefined, { signal: stopped }).catch(() => {}); // it rejects when it is stopped
     if (stopped.aborted) return;
   }
 }
@@ -139,7 +139,7 @@ function oneAfterTheOther(): WitnessServerOptions['inTurn'] {
   let last: Promise<unknown> = Promise.resolve();
   return (work) => {
     const done = last.then(work);
-    last = done.catch(() => {});
+    last = done.catch(() => {}); // whoever asked for it hears
     return done;
   };
 }

@@ -51,7 +51,7 @@ export function openAbandonedRuns(
     },
     makeRoom(author, address) {
       const made = making.then(() => endOne(author, address));
-      making = made.catch(() => {});
+      making = made.catch(() => {}); // whoever asked for it hears
       return made;
     },
   };

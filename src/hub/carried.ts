@@ -21,7 +21,7 @@ export function carriedBy(
   const transfer = transfers.begin({ address, onEnd: cut });
   const over = (): void => {
     transfer.done();
-    reading.return?.().catch(() => {});
+    reading.return?.().catch(() => {}); // nobody reads on
   };
   return new ReadableStream(
     {

@@ -142,7 +142,7 @@ export function openModels(
     },
     merge(network, run) {
       const merged = merging.then(() => mergeNow(network, run));
-      merging = merged.catch(() => {});
+      merging = merged.catch(() => {}); // whoever asked for it hears
       return merged;
     },
   };

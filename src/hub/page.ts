@@ -115,7 +115,7 @@ export function servePage(app: Hono, page: PageOptions | null, transfers: Transf
       transfers,
       addressOfAsker(c),
       piecesOf(path),
-      () => {},
+      () => {}, // files may be read at any pace
       () => cutOff(c),
     );
   /** A file of the build, packed for whoever takes that; null where there is none. */

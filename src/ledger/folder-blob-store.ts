@@ -78,7 +78,7 @@ export async function openFolderBlobStore(
   /** What fails leaves nothing behind. */
   const orNothing = async <T>(staged: StagedFile, step: () => Promise<T>): Promise<T> =>
     usable(dir, step).catch(async (error) => {
-      await staged.discard().catch(() => {});
+      await staged.discard().catch(() => {}); // the first error says more
       throw error;
     });
 

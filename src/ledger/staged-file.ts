@@ -49,7 +49,7 @@ export class StagedFile {
     this.#waiting = [];
     if (this.#file === null) return;
     await this.#close();
-    await unlink(this.#path).catch(() => {});
+    await unlink(this.#path).catch(() => {}); // what is left is removed at the next start
   }
 
   async #flush(): Promise<void> {

@@ -22,7 +22,7 @@ export async function writeWhole(
     await rename(aside, path);
     if (durable) await syncFolder(folder);
   } catch (error) {
-    await rm(aside, { force: true }).catch(() => {});
+    await rm(aside, { force: true }).catch(() => {}); // the first error says more
     throw error;
   }
 }
@@ -42,7 +42,7 @@ export async function makeDurably(folder: string): Promise<void> {
 export async function removeLeftovers(folder: string): Promise<void> {
   for (const name of await readdir(folder).catch(() => [])) {
     const pid = Number(/^\..+\.(\d+)$/.exec(name)?.[1] ?? 0);
-    if (pid > 0 && !isRunning(pid)) await rm(join(folder, name), { force: true }).catch(() => {});
+    if (pid > 0 && !isRunning(pid)) await rm(join(folder, name), { force: true }).catch(() => {}); // at the next start, then
   }
 }
 

@@ -18,7 +18,7 @@ export function followModel(game: AnyGame, params: unknown, blobs: Pick<PeerBlob
         held = await catchUp(game, params, view, held, blobs.fetch);
         return held.state;
       });
-      queue = result.catch(() => {});
+      queue = result.catch(() => {}); // whoever asked for it hears
       return result;
     },
   };

@@ -92,7 +92,7 @@ export async function joinRun(options: JoinOptions): Promise<'finished' | 'left'
       device: { runtime, drawer: openDrawer(own, problem('disk-full')), ...dutyCycle(options.duty) },
       transport: webSockets(url),
       blobs,
-      heads: { drawer: openDrawer(join(folder, HEADS_FOLDER)), log: publicLog },
+      heads: { drawer: openDrawer(join(folder, HEADS_FOLDER), problem('disk-full')), log: publicLog },
       receipts: openReceipts(own, problem('receipt-cut')),
       pledge: options.pledge,
       publicLog,

@@ -106,7 +106,7 @@ export async function relockIdentityFile(
       if (!('secret' in written)) await openSecret(identity.id, written, passphrase!);
       await rename(aside, path);
     } finally {
-      await unlink(aside).catch(() => {});
+      await unlink(aside).catch(() => {}); // it has its right name by now
     }
     return identity;
   });
@@ -139,7 +139,7 @@ export async function createIdentityFile(path: string, secret: Uint8Array): Prom
     try {
       return await publish(aside, path);
     } finally {
-      await unlink(aside).catch(() => {});
+      await unlink(aside).catch(() => {}); // it has its right name by now
     }
   });
 }

@@ -196,7 +196,7 @@ async function readInto(
     if (into.total_bytes === null || into.size_bytes === into.total_bytes) return;
     throw new TypeError(`the answer ended after ${into.size_bytes} of ${into.total_bytes} bytes`);
   }
-  await response.body?.cancel().catch(() => {});
+  await response.body?.cancel().catch(() => {}); // it has broken off already
   if (!response.ok) return; // enough of it
   throw new PeerError('bad-blob', `${new URL(response.url).pathname}: expected at most ${max_bytes} bytes, more came`, {
     max_bytes,

@@ -152,7 +152,7 @@ export const BUGS: readonly Bug[] = [
               session: peer.joins - 1,
               reason: 'hub restarted',
             } as const;
-            if (peer.present) place.sequencer.write(body).catch(() => {});
+            if (peer.present) place.sequencer.write(body).catch(() => {}); // the core may refuse it: that is no fault
           }
         }
       }, FORGETTING_MS);

@@ -98,7 +98,7 @@ function inTurn<T, R>(list: readonly T[], at_once: number, work: (item: T) => Pr
     // Each waits for the one that is so many places before it; one that failed is told when its turn comes.
     const before = begun[i - at_once]?.catch(() => {});
     const result = before ? before.then(() => work(item)) : work(item);
-    result.catch(() => {});
+    result.catch(() => {}); // heard when its turn comes
     begun.push(result);
   }
   return begun;

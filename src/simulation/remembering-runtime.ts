@@ -102,7 +102,7 @@ class SharedProgram {
   /** Waits for its turn. */
   use<T>(work: (program: Program) => Promise<T>): Promise<T> {
     const result = this.#turn.then(() => work(this.#program));
-    this.#turn = result.catch(() => {});
+    this.#turn = result.catch(() => {}); // whoever asked for it hears
     return result;
   }
 }
@@ -206,7 +206,7 @@ class RememberingProgram implements Program {
   async #inTurn<T>(call: () => Promise<T>): Promise<T> {
     if (this.#closed || this.#memory.closed) throw closed();
     const result = this.#turn.then(call);
-    this.#turn = result.catch(() => {});
+    this.#turn = result.catch(() => {}); // whoever asked for it hears
     this.#memory.idle = Promise.all([this.#memory.idle, this.#turn]);
     return result;
   }

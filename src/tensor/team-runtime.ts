@@ -163,7 +163,7 @@ class StagedProgram implements Program {
     if (this.#closed !== null) return Promise.reject(new TensorError('closed', `${call}: the program is closed`));
     this.#waiting++;
     const result = this.#queue.then(task).finally(() => this.#waiting--);
-    this.#queue = result.catch(() => {});
+    this.#queue = result.catch(() => {}); // whoever asked for it hears
     return result;
   }
 }

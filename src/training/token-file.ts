@@ -55,7 +55,7 @@ export async function fileTokens(folder: string, token_bytes: 1 | 2 | 4): Promis
     },
     async close() {
       await file.close();
-      if (!unlinked) await unlink(path).catch(() => {});
+      if (!unlinked) await unlink(path).catch(() => {}); // what is left of it in the cache does no harm
     },
   };
 }

@@ -22,7 +22,7 @@ async function* piecesOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uin
   try {
     for (let part = await reader.read(); !part.done; part = await reader.read()) yield part.value;
   } finally {
-    await reader.cancel().catch(() => {});
+    await reader.cancel().catch(() => {}); // the stream has failed or ended already
   }
 }
 

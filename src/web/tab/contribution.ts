@@ -175,7 +175,7 @@ async function work(turn: Turn, store: TabStore): Promise<boolean> {
   } finally {
     await wasm.then(
       ({ runtime }) => runtime.close(),
-      () => {},
+      () => {}, // whoever waits for the runtime has heard why there is none
     );
   }
 }

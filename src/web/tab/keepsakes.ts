@@ -86,6 +86,7 @@ export function openTabCertificates(store: TabStore, device: string): Certificat
       const opened = openCertificate(kept.data.bytes, device);
       return 'code' in opened ? null : { ...kept.data, ...opened };
     },
+    // One that is not kept is made anew at the next visit.
     keep: (hub, bytes) => store.put('certificates', device, { hub, bytes }).catch(() => {}),
   };
 }
