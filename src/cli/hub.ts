@@ -5,7 +5,7 @@ import type { LoggedEvent } from '../core/events.ts';
 import { gamesOf } from '../games/game-file.ts';
 import { parseWitness, type WitnessAddress } from '../hub/ask-witness.ts';
 import type { ConditionChange } from '../hub/condition.ts';
-import { openHub } from '../hub/hub.ts';
+import { type HubOptions, openHub } from '../hub/hub.ts';
 import { fired } from '../protocol/clock.ts';
 import { nameOf } from '../protocol/shown-name.ts';
 import { potluckHere } from './called-as.ts';
@@ -23,7 +23,7 @@ import {
   namedAccounts,
   publicUrl,
 } from './options.ts';
-import { openOutput } from './output.ts';
+import { type Output, openOutput } from './output.ts';
 import { keepPageBuilt, PAGE_FOLDER } from './page.ts';
 
 interface HubFlags {
@@ -102,65 +102,77 @@ Examples:
   $ potluck hub --public https://potluck.example.org --owners owners.txt
   $ potluck hub --json --log-level error`,
     )
-    .action(async (options: HubFlags) => {
-      const output = openOutput(options.json);
-      const folder = options.folder ?? join(homeFolder(), 'hub');
-      if (options.usage) return sayUsage(folder, output);
-      const log = (level: LogLevel, text: string, value: JsonObject): void => {
-        if (LOG_LEVELS.indexOf(level) <= LOG_LEVELS.indexOf(options.logLevel)) output.say(text, value);
-      };
-      const stopped = untilStopped();
-      const failed = new AbortController();
-      const hub = await openHub({
-        ...{ folder, host: options.host, port: options.port },
-        loadGame: await gamesOf(options.gameFile, options.gameSeconds * 1000),
-        page: options.page ? { folder: PAGE_FOLDER } : undefined,
-        public_url: options.public,
-        proxies: options.trustedProxy.length > 0 ? options.trustedProxy : undefined,
-        metrics_public: options.metricsPublic,
-        owners: options.owners,
-        runs: options.openRuns ? 'limited' : options.owners ? 'named' : undefined,
-        witnesses: options.witness,
-        floor_bytes: options.keepFree === undefined ? undefined : options.keepFree * 1e6,
-        onEvent: (event, index) => {
-          const level = event.body.type === 'tick' ? 'debug' : 'info';
-          log(level, describe(event), { type: 'event', level, index, ...event });
-        },
-        onError: (error, where) => {
-          const message = messageOf(error);
-          log('error', `problem in ${where}: ${message}`, { type: 'problem', level: 'error', where, message });
-        },
-        onCondition: (condition, error) => {
-          const message = error === null ? null : messageOf(error);
-          log('error', describeCondition(condition, message), {
-            type: 'condition',
-            level: 'error',
-            ...condition,
-            message,
-          });
-          if (condition.state === 'log-failed') failed.abort(error);
-        },
-      });
-      let stopBuilding = (): void => {};
-      try {
-        output.say(
-          `The hub listens on ${hub.url} and keeps everything in ${folder}.\n` +
-            (options.page ? `Open ${options.public ?? hub.url} in a browser to watch.\n` : '') +
-            `Start a run:  ${potluckHere()} run create --hub ${hub.url} --data FILE_OR_FOLDER\n` +
-            `The key of its log, for witnesses and monitors:  ${hub.verifier_key}\n` +
-            'Ctrl-C stops it; nothing is lost.',
-          { type: 'listening', url: hub.url, hub: hub.id, folder, verifier_key: hub.verifier_key },
-        );
-        if (options.page) stopBuilding = keepPageBuilt(output);
-        await fired(AbortSignal.any([stopped, failed.signal]));
-      } finally {
-        // Whatever went wrong, what listens must not keep the command alive.
-        stopBuilding();
-        await hub.close();
-      }
-      if (failed.signal.aborted) throw failed.signal.reason;
-      output.say('The hub has stopped.', { type: 'stopped' });
-    });
+    .action(runHub);
+}
+
+/** Runs a hub until it is stopped, or its log fails. */
+async function runHub(options: HubFlags): Promise<void> {
+  const output = openOutput(options.json);
+  const folder = options.folder ?? join(homeFolder(), 'hub');
+  if (options.usage) return sayUsage(folder, output);
+  const stopped = untilStopped();
+  const failed = new AbortController();
+  const hub = await openHub({
+    folder,
+    host: options.host,
+    port: options.port,
+    loadGame: await gamesOf(options.gameFile, options.gameSeconds * 1000),
+    page: options.page ? { folder: PAGE_FOLDER } : undefined,
+    public_url: options.public,
+    proxies: options.trustedProxy.length > 0 ? options.trustedProxy : undefined,
+    metrics_public: options.metricsPublic,
+    owners: options.owners,
+    runs: options.openRuns ? 'limited' : options.owners ? 'named' : undefined,
+    witnesses: options.witness,
+    floor_bytes: options.keepFree === undefined ? undefined : options.keepFree * 1e6,
+    ...whatHubSays(output, options.logLevel, (error) => failed.abort(error)),
+  });
+  let stopBuilding = (): void => {};
+  try {
+    output.say(
+      `The hub listens on ${hub.url} and keeps everything in ${folder}.\n` +
+        (options.page ? `Open ${options.public ?? hub.url} in a browser to watch.\n` : '') +
+        `Start a run:  ${potluckHere()} run create --hub ${hub.url} --data FILE_OR_FOLDER\n` +
+        `The key of its log, for witnesses and monitors:  ${hub.verifier_key}\n` +
+        'Ctrl-C stops it; nothing is lost.',
+      { type: 'listening', url: hub.url, hub: hub.id, folder, verifier_key: hub.verifier_key },
+    );
+    if (options.page) stopBuilding = keepPageBuilt(output);
+    await fired(AbortSignal.any([stopped, failed.signal]));
+  } finally {
+    // Whatever went wrong, what listens must not keep the command alive.
+    stopBuilding();
+    await hub.close();
+  }
+  if (failed.signal.aborted) throw failed.signal.reason;
+  output.say('The hub has stopped.', { type: 'stopped' });
+}
+
+/** Listeners that print what a hub says, up to a level. */
+function whatHubSays(
+  output: Output,
+  most: LogLevel,
+  onFailed: (error: unknown) => void,
+): Pick<HubOptions, 'onEvent' | 'onError' | 'onCondition'> {
+  const log = (level: LogLevel, text: string, value: JsonObject): void => {
+    if (LOG_LEVELS.indexOf(level) <= LOG_LEVELS.indexOf(most)) output.say(text, value);
+  };
+  return {
+    onEvent(event, index) {
+      const level = event.body.type === 'tick' ? 'debug' : 'info';
+      log(level, describe(event), { type: 'event', level, index, ...event });
+    },
+    onError(error, where) {
+      const message = messageOf(error);
+      log('error', `problem in ${where}: ${message}`, { type: 'problem', level: 'error', where, message });
+    },
+    onCondition(condition, error) {
+      const message = error === null ? null : messageOf(error);
+      const value = { type: 'condition', level: 'error', ...condition, message } as const;
+      log('error', describeCondition(condition, message), value);
+      if (condition.state === 'log-failed') onFailed(error);
+    },
+  };
 }
 
 /** A witness on the command line, or one clear line. */

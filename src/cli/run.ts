@@ -137,111 +137,112 @@ Examples:
 
 An owner has at most ${CORE_LIMITS.unfinished_runs_per_owner} unfinished runs on a hub. What can be learned from: docs/data.md.`,
     )
-    .action(async (flags: CreateFlags, command: Command) => {
+    .action((flags: CreateFlags, command: Command) => {
       checkCreateFlags(flags, (name) => command.getOptionValueSource(name) === 'cli');
       checkJudges(flags);
       const output = openOutput(flags.json);
-      if (flags.game !== 'pretrain') return createOther(flags, output);
-      const { data } = flags;
-      if (data.length === 0) throw new CliError('bad-argument', 'expected --data PATH: text to learn from');
-      const origin = flags.fromRun ? await ancestorOf(flags.hub, flags.fromRun, join(homeFolder(), 'cache')) : null;
-      const started = flags.from ? await importModel(flags.from, MOST_MODEL_BYTES) : origin;
-      if (started) checkContext(flags.context, started.config, flags.from ? `--from ${flags.from}` : '--from-run');
-      const tokenizer = flags.tokenizer
-        ? await loadTokenizer(flags.tokenizer)
-        : started
-          ? (started.tokenizer ?? missingTokenizer(`${flags.from}`))
-          : byteTokenizer();
-      if (started) checkTokenizer(tokenizer, started.config, `${flags.from ?? flags.fromRun}`, flags.tokenizer);
-      mustExist(flags.validation === undefined ? data : [...data, flags.validation]);
-      const model = started?.config ?? {
-        hidden_size: flags.width,
-        intermediate_size: flags.feedForward ?? Math.round(flags.width * 2.75),
-        num_hidden_layers: flags.layers,
-        num_attention_heads: flags.heads,
-        num_key_value_heads: flags.kvHeads ?? flags.heads,
-        max_position_embeddings: flags.context,
-        tie_word_embeddings: flags.tied,
-      };
-      const { rounds, steps, batch, context, minWorkers: min_workers } = flags;
-      // A dry run makes no key.
-      const owner = flags.dryRun ? null : await loadOrCreateIdentity(ownerKeyFile());
-      const { training, schedule } = withRules(
-        flags,
-        trainingFor({
-          ...{ rounds, steps, batch, context, min_workers, validators: owner ? validatorsOf(flags, owner.id) : [] },
-          round_seconds: flags.roundSeconds,
-          learning_rate: flags.learningRate,
-          merge_rule: flags.merge,
-        }),
-      );
-      const folder = join(homeFolder(), 'cache');
-      const reading = readingOf(flags, output);
-      const plan = { ...reading.texts, tokenizer, model, training, openTokens: openTokensIn(folder) };
-      const onProgress = (what: string) => output.say(`${what} …`, { type: 'creating', what });
-      if (!owner) {
-        const prepared = await prepareRun({ ...plan, onProgress });
-        const { lines, value } = reading.summary(prepared, flags);
-        await prepared.dataset.close();
-        return output.say([...lines, 'Nothing was sent: this was a dry run.'].join('\n'), {
-          type: 'planned',
-          ...value,
-        });
-      }
-      let summary: SummaryValue | undefined;
-      const run = await createRun(flags.hub, owner, folder, {
-        ...plan,
-        name: flags.name,
-        weights: started && 'weights' in started ? started.weights : undefined,
-        ancestor: origin
-          ? {
-              run: origin.run,
-              merged_rounds: origin.merged_rounds,
-              model: origin.model,
-              royalty_permille: flags.royaltyPermille,
-            }
-          : undefined,
-        seed: flags.seed,
-        schedule: flags.keep === 'recent' ? { ...schedule, keep: 'recent' } : schedule,
-        onProgress(what) {
-          reading.progress.end();
-          onProgress(what);
-        },
-        onPrepared(prepared) {
-          const { lines, value } = reading.summary(prepared, flags);
-          summary = value;
-          if (!output.json) output.say(lines.join('\n'), { type: 'planned', ...value });
-        },
-        onUpload: (done, total) => reading.progress.at('sending', done, total),
-      }).finally(() => reading.progress.end());
-      sayCreated(output, run, flags.hub, whoseValidator(schedule.rules, owner.id), summary);
+      return flags.game === 'pretrain' ? createPretrain(flags, output) : createOther(flags, output);
     });
+}
+
+/** A run that learns from text, which is tokenised here. A dry run makes no key and sends nothing. */
+async function createPretrain(flags: CreateFlags, output: Output): Promise<void> {
+  const { data, validation } = flags;
+  if (data.length === 0) throw new CliError('bad-argument', 'expected --data PATH: text to learn from');
+  const { origin, weights, tokenizer, model } = await startingPoint(flags);
+  mustExist(validation === undefined ? data : [...data, validation]);
+  const owner = flags.dryRun ? null : await loadOrCreateIdentity(ownerKeyFile());
+  const { training, schedule } = trainingOf(flags, owner ? validatorsOf(flags, owner.id) : []);
+  const folder = join(homeFolder(), 'cache');
+  const reading = readingOf(flags, output);
+  const plan = { ...reading.texts, tokenizer, model, training, openTokens: openTokensIn(folder) };
+  const onProgress = (what: string) => output.say(`${what} …`, { type: 'creating', what });
+  if (!owner) {
+    const prepared = await prepareRun({ ...plan, onProgress });
+    const { lines, value } = reading.summary(prepared, flags);
+    await prepared.dataset.close();
+    const text = [...lines, 'Nothing was sent: this was a dry run.'].join('\n');
+    return output.say(text, { type: 'planned', ...value });
+  }
+  let summary: SummaryValue | undefined;
+  const run = await createRun(flags.hub, owner, folder, {
+    ...plan,
+    name: flags.name,
+    weights,
+    ancestor: origin && {
+      run: origin.run,
+      merged_rounds: origin.merged_rounds,
+      model: origin.model,
+      royalty_permille: flags.royaltyPermille,
+    },
+    seed: flags.seed,
+    schedule,
+    onProgress(what) {
+      reading.progress.end();
+      onProgress(what);
+    },
+    onPrepared(prepared) {
+      const { lines, value } = reading.summary(prepared, flags);
+      summary = value;
+      if (!output.json) output.say(lines.join('\n'), { type: 'planned', ...value });
+    },
+    onUpload: (done, total) => reading.progress.at('sending', done, total),
+  }).finally(() => reading.progress.end());
+  sayCreated(output, run, flags.hub, whoseValidator(schedule.rules, owner.id), summary);
+}
+
+/** The model and the tokenizer that a run begins with: another run's, those of a folder, or new ones as the flags say. */
+async function startingPoint(flags: CreateFlags) {
+  const { from, fromRun, context } = flags;
+  const origin = fromRun ? await ancestorOf(flags.hub, fromRun, join(homeFolder(), 'cache')) : undefined;
+  const imported = from ? await importModel(from, MOST_MODEL_BYTES) : undefined;
+  const started = imported ?? origin;
+  if (started) checkContext(context, started.config, from ? `--from ${from}` : '--from-run');
+  const tokenizer = flags.tokenizer
+    ? await loadTokenizer(flags.tokenizer)
+    : started
+      ? (started.tokenizer ?? missingTokenizer(`${from}`))
+      : byteTokenizer();
+  if (started) checkTokenizer(tokenizer, started.config, `${from ?? fromRun}`, flags.tokenizer);
+  const model = started?.config ?? {
+    hidden_size: flags.width,
+    intermediate_size: flags.feedForward ?? Math.round(flags.width * 2.75),
+    num_hidden_layers: flags.layers,
+    num_attention_heads: flags.heads,
+    num_key_value_heads: flags.kvHeads ?? flags.heads,
+    max_position_embeddings: context,
+    tie_word_embeddings: flags.tied,
+  };
+  return { origin, weights: imported?.weights, tokenizer, model };
+}
+
+/** How rounds go, by the flags. */
+function trainingOf(flags: CreateFlags, validators: readonly string[]): ReturnType<typeof trainingFor> {
+  const { rounds, steps, batch, context, minWorkers: min_workers, learningRate: learning_rate } = flags;
+  const { training, schedule } = withRules(
+    flags,
+    trainingFor({
+      rounds,
+      steps,
+      batch,
+      context,
+      min_workers,
+      validators,
+      round_seconds: flags.roundSeconds,
+      learning_rate,
+      merge_rule: flags.merge,
+    }),
+  );
+  return { training, schedule: flags.keep === 'recent' ? { ...schedule, keep: 'recent' } : schedule };
 }
 
 /** A run of another game: no text, no model but what the game itself begins with. */
 async function createOther(flags: CreateFlags, output: Output): Promise<void> {
-  const {
-    game: word,
-    name,
-    rounds,
-    steps,
-    batch,
-    context,
-    minWorkers: min_workers,
-    learningRate: learning_rate,
-  } = flags;
-  const game = isGameFile(word) ? await loadGameFile(word) : await loadGame(word);
+  const game = isGameFile(flags.game) ? await loadGameFile(flags.game) : await loadGame(flags.game);
   const identity = await loadOrCreateIdentity(ownerKeyFile());
-  const validators = validatorsOf(flags, identity.id);
-  const { schedule } = withRules(
-    flags,
-    trainingFor({
-      ...{ rounds, steps, batch, context, min_workers, learning_rate, validators, round_seconds: flags.roundSeconds },
-    }),
-  );
+  const { schedule } = trainingOf(flags, validatorsOf(flags, identity.id));
   const settings = flags.params ? readSettings(flags.params) : {};
-  const kept = flags.keep === 'recent' ? ({ ...schedule, keep: 'recent' } as const) : schedule;
-  const options = { name, game, settings, schedule: kept };
+  const options = { name: flags.name, game, settings, schedule };
   const run = await createGameRun(flags.hub, identity, join(homeFolder(), 'cache'), options);
   sayCreated(output, run, flags.hub, whoseValidator(schedule.rules, identity.id));
 }
