@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import type { LoggedEvent } from '../core/events.ts';
 import { LedgerError } from '../ledger/errors.ts';
+import { MAX_BATCH_ENTRIES } from '../ledger/journal.ts';
 import { createMemoryLogStore } from '../ledger/replica.ts';
 import type { Clock } from '../protocol/clock.ts';
 import { openWriter } from './log-writer.ts';
@@ -65,4 +66,40 @@ test('a disk that is full now and then: the log holds what was appended, in its 
     ),
     { numRuns: 100 },
   );
+});
+
+test('more than one call of the log takes is written in several, in order', async () => {
+  const store = createMemoryLogStore();
+  const calls: number[] = [];
+  const log = {
+    get size() {
+      return store.size;
+    },
+    read: store.read,
+    append(entries: readonly Uint8Array[]) {
+      calls.push(entries.length);
+      return store.append(entries);
+    },
+  };
+  const writer = openWriter(log, hasty, () => {});
+  const count = MAX_BATCH_ENTRIES + 3;
+  const answers = Array.from({ length: count }, (_, i) => writer.append(applied(i % 256)));
+  assert.deepEqual(
+    await Promise.all(answers),
+    answers.map((_, i) => i),
+  );
+  assert.deepEqual(calls, [1, MAX_BATCH_ENTRIES, 2]);
+});
+
+test('what was given up stays so, also when a write that was under way then succeeds', async () => {
+  const store = createMemoryLogStore();
+  let heard = 0;
+  const writer = openWriter(store, hasty, () => heard++);
+  const under = assert.rejects(writer.append(applied(1)), /the core is wrong/);
+  writer.giveUp(new Error('the core is wrong'));
+  await under;
+  await writer.close();
+  assert.equal(store.size, 1, 'it was written all the same');
+  assert.equal(writer.standing, 'log-failed');
+  assert.equal(heard, 0);
 });

@@ -102,7 +102,7 @@ function prepare(db: DatabaseSync, path: string): void {
   db.exec('COMMIT');
 }
 
-/** Format 1 had entries and no batches: they become the fewest that hold them. A million entries take about a second, once. */
+/** Format 1 had entries and no batches: they become the fewest that hold them. One pass over their lengths, once. */
 function divideIntoBatches(db: DatabaseSync): void {
   db.exec('ALTER TABLE entries ADD COLUMN batch INTEGER; ALTER TABLE entries ADD COLUMN prev BLOB');
   const firsts: number[] = [];
