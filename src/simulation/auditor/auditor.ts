@@ -79,117 +79,125 @@ const MOVES_BALANCES: readonly EventBody['type'][] = [
   ...(['stake.locked', 'stake.released', 'payout.settled'] as const),
 ];
 
-function followInRun(books: Books, run: RunBook, event: LoggedEvent, body: InRun): void {
-  const { id, author } = event;
-  switch (body.type) {
-    case 'run.paused':
-    case 'run.ended':
-      run.closing = body.type === 'run.paused' ? 'paused' : 'ended';
-      if (body.version === 2 && isOpen(run)) {
-        if (run.phase === 'working') endWork(run);
-        return;
+/** Where an event meets the books. */
+interface At {
+  readonly books: Books;
+  readonly run: RunBook;
+  readonly id: string;
+  readonly author: string;
+}
+
+function followInRun(books: Books, run: RunBook, { id, author }: LoggedEvent, body: InRun): void {
+  const follow = FOLLOWS[body.type] as (at: At, body: InRun) => void;
+  follow({ books, run, id, author }, body);
+}
+
+/** What becomes of a run's book with each event. */
+const FOLLOWS: { readonly [Type in InRun['type']]: (at: At, body: Extract<InRun, { type: Type }>) => void } = {
+  'run.paused': stopRun,
+  'run.ended': stopRun,
+  'run.resumed'({ run }) {
+    Object.assign(run, { phase: 'gathering', idle_rounds: 0, opens_ms: 0, losses: new Map() });
+  },
+  'run.halted'({ run }) {
+    run.phase = 'paused';
+    run.attempt++;
+  },
+  'peer.joined'({ books, run, author }, { role }) {
+    const peer = run.peers.get(author) ?? newPeer(author);
+    run.peers.set(author, Object.assign(peer, { role, present: true, joins: peer.joins + 1 }));
+    Object.assign(run, { opens_ms: 0, empty_ms: 0 });
+    if (role === 'validator') appointAgain(books, run, false);
+  },
+  'peer.left'({ books, run }, body) {
+    const peer = run.peers.get(body.peer)!;
+    peer.present = false;
+    if (peer.role !== 'validator') return;
+    peer.openings = 0;
+    appointAgain(books, run, false);
+  },
+  'round.opened'({ books, run }) {
+    const { time_ms } = books;
+    Object.assign(run, { phase: 'working', opened_ms: time_ms, deadline_ms: time_ms + run.spec.round_ms });
+    const random = seededRandom('round', run.id, run.round, run.attempt, run.model);
+    run.seed = Array.from({ length: 8 }, () => random.uint32().toString(16).padStart(8, '0')).join('');
+    Object.assign(run, { draw: null, replaced: false, silent: [], appeals: false });
+    countStakes(run);
+    for (const judge of present(run, 'validator')) run.peers.get(judge)!.openings++;
+    seat(books, run);
+    run.first_tokens = (run.eligible.length > 0 && run.rules.first_tokens) || null;
+  },
+  'work.submitted'({ run, id, author }, body) {
+    const given = { judges: [], first: null, knew: new Map(), seals: new Map(), verdicts: new Map() };
+    run.works.set(id, { id, worker: author, body, ...given });
+  },
+  'round.drawn'({ books, run }, body) {
+    draw(books, run, body);
+    seatJuries(books, run);
+  },
+  'verdict.contested'({ run, author }, body) {
+    contest(run, author, body);
+  },
+  'verdict.sealed'({ run, author }, body) {
+    run.peers.get(author)!.judged = true;
+    if (body.contest !== undefined) run.contests.get(body.submission)!.seals.set(author, body.seal);
+    else seal(run, run.works.get(body.submission)!, author, body.seal);
+  },
+  'verdict.given'({ run, author }, body) {
+    if (body.contest !== undefined) run.contests.get(body.submission)!.verdicts.set(author, body);
+    else run.works.get(body.submission)!.verdicts.set(author, body);
+  },
+  'plant.revealed'({ run }, body) {
+    for (const [judge, said] of run.last.get(body.submission)!.said) {
+      const peer = run.peers.get(judge)!;
+      if (said === body.accepted) peer.plants_right++;
+      else {
+        peer.plants_wrong++;
+        forfeit(run, peer);
       }
-      run.works.clear();
-      run.attempt++;
-      closeRound(run);
-      return;
-    case 'run.resumed':
-      Object.assign(run, { phase: 'gathering', idle_rounds: 0, opens_ms: 0, losses: new Map() });
-      return;
-    case 'run.halted':
-      run.phase = 'paused';
-      run.attempt++;
-      return;
-    case 'peer.joined': {
-      const peer = run.peers.get(author) ?? newPeer(author);
-      run.peers.set(author, Object.assign(peer, { role: body.role, present: true, joins: peer.joins + 1 }));
-      Object.assign(run, { opens_ms: 0, empty_ms: 0 });
-      if (body.role === 'validator') appointAgain(books, run, false);
-      return;
     }
-    case 'peer.left': {
-      const peer = run.peers.get(body.peer)!;
-      peer.present = false;
-      if (peer.role === 'validator') {
-        peer.openings = 0;
-        appointAgain(books, run, false);
-      }
-      return;
+    run.last.delete(body.submission);
+  },
+  'rules.proposed'({ run }, body) {
+    run.proposals++;
+    run.pending = { from_round: body.from_round, rules: body.rules };
+  },
+  'model.evaluated'({ run, author }, body) {
+    run.peers.get(author)!.measured = body.merged_rounds;
+    measured(run, author, body.loss_micro);
+  },
+  'round.merged'({ books, run }, body) {
+    merge(books, run, body);
+  },
+  'shares.stated'({ run }) {
+    run.stated_rounds = run.round;
+    const shares = new Map([...run.shares].filter(([, held]) => held > 0));
+    if (run.whole_rounds === run.round) run.stated = { merged_rounds: run.round, model: run.model, shares };
+  },
+  'stake.locked'({ run, author }, body) {
+    lock(run, author, body);
+  },
+  'stake.released'({ run, author }, body) {
+    release(run, author, body);
+  },
+  'payout.settled'({ books, run }) {
+    for (const [account, shares] of payable(books, run)) {
+      if (shares > 0) run.settled.set(account, (run.settled.get(account) ?? 0) + shares);
     }
-    case 'round.opened': {
-      const { time_ms } = books;
-      Object.assign(run, { phase: 'working', opened_ms: time_ms, deadline_ms: time_ms + run.spec.round_ms });
-      const random = seededRandom('round', run.id, run.round, run.attempt, run.model);
-      run.seed = Array.from({ length: 8 }, () => random.uint32().toString(16).padStart(8, '0')).join('');
-      Object.assign(run, { draw: null, replaced: false, silent: [], appeals: false });
-      countStakes(run);
-      for (const judge of present(run, 'validator')) run.peers.get(judge)!.openings++;
-      seat(books, run);
-      run.first_tokens = (run.eligible.length > 0 && run.rules.first_tokens) || null;
-      return;
-    }
-    case 'work.submitted': {
-      const given = { judges: [], first: null, knew: new Map(), seals: new Map(), verdicts: new Map() };
-      run.works.set(id, { id, worker: author, body, ...given });
-      return;
-    }
-    case 'round.drawn':
-      draw(books, run, body);
-      seatJuries(books, run);
-      return;
-    case 'verdict.contested':
-      contest(run, author, body);
-      return;
-    case 'verdict.sealed':
-      run.peers.get(author)!.judged = true;
-      if (body.contest !== undefined) run.contests.get(body.submission)!.seals.set(author, body.seal);
-      else seal(run, run.works.get(body.submission)!, author, body.seal);
-      return;
-    case 'verdict.given':
-      if (body.contest !== undefined) run.contests.get(body.submission)!.verdicts.set(author, body);
-      else run.works.get(body.submission)!.verdicts.set(author, body);
-      return;
-    case 'plant.revealed':
-      for (const [judge, said] of run.last.get(body.submission)!.said) {
-        const peer = run.peers.get(judge)!;
-        if (said === body.accepted) peer.plants_right++;
-        else {
-          peer.plants_wrong++;
-          forfeit(run, peer);
-        }
-      }
-      run.last.delete(body.submission);
-      return;
-    case 'rules.proposed':
-      run.proposals++;
-      run.pending = { from_round: body.from_round, rules: body.rules };
-      return;
-    case 'model.evaluated':
-      run.peers.get(author)!.measured = body.merged_rounds;
-      measured(run, author, body.loss_micro);
-      return;
-    case 'round.merged':
-      merge(books, run, body);
-      return;
-    case 'shares.stated': {
-      run.stated_rounds = run.round;
-      const shares = new Map([...run.shares].filter(([, held]) => held > 0));
-      if (run.whole_rounds === run.round) run.stated = { merged_rounds: run.round, model: run.model, shares };
-      return;
-    }
-    case 'stake.locked':
-      lock(run, author, body);
-      return;
-    case 'stake.released':
-      release(run, author, body);
-      return;
-    case 'payout.settled':
-      for (const [account, shares] of payable(books, run)) {
-        if (shares > 0) run.settled.set(account, (run.settled.get(account) ?? 0) + shares);
-      }
-      run.settlements++;
-      return;
+    run.settlements++;
+  },
+};
+
+/** A pause or an end: at once, or when the round that is open has been judged and merged. */
+function stopRun({ run }: At, body: Extract<InRun, { type: 'run.paused' | 'run.ended' }>): void {
+  run.closing = body.type === 'run.paused' ? 'paused' : 'ended';
+  if (body.version === 2 && isOpen(run)) {
+    if (run.phase === 'working') endWork(run);
+    return;
   }
+  run.works.clear();
+  run.attempt++;
+  closeRound(run);
 }
 
 const isOpen = ({ phase }: RunBook): boolean => ['working', 'judging', 'revealing', 'merging'].includes(phase);

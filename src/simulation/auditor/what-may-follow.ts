@@ -23,8 +23,7 @@ const RULE_PROPOSALS = 1000;
 const WORSE_MODELS = 4;
 
 /** Rules as pairs of what must not be and why; the first that is counts. */
-const firstOf = (...rules: readonly (readonly [broken: boolean, why: string])[]): string | null =>
-  rules.find(([broken]) => broken)?.[1] ?? null;
+const firstOf = (...rules: readonly Rule[]): string | null => rules.find(([broken]) => broken)?.[1] ?? null;
 
 export function mayNotFollow(books: Books, event: LoggedEvent): string | null {
   const { author, body } = event;
@@ -112,102 +111,138 @@ type InRun = Exclude<
   { type: 'tick' | 'device.bound' | 'device.revoked' | 'account.address' | 'run.created' }
 >;
 
+type Rule = readonly [broken: boolean, why: string];
+
+/** Where an event asks to follow. */
+interface At {
+  readonly books: Books;
+  readonly run: RunBook;
+  readonly author: string;
+  /** The author, where it has ever taken part. */
+  readonly peer: ReturnType<RunBook['peers']['get']>;
+  readonly notTheHub: Rule;
+  readonly notTheOwner: Rule;
+}
+
 function mayNotFollowInRun(books: Books, run: RunBook, author: string, body: InRun): string | null {
-  const peer = run.peers.get(author);
+  const why = IN_RUN[body.type] as (at: At, body: InRun) => string | null;
   const notTheHub = [author !== books.hub, 'not the hub'] as const;
   const notTheOwner = [author !== run.owner, 'not the owner'] as const;
-  const another = ({ round, attempt }: { round: number; attempt: number }) =>
-    [round !== run.round || attempt !== run.attempt, 'another round'] as const;
-  switch (body.type) {
-    case 'run.paused':
-    case 'run.ended':
-    case 'run.resumed':
-      if (author === books.hub && body.type === 'run.ended' && isAbandoned(books, run))
-        return firstOf(...wordRules(run, body), another(body));
-      return firstOf(notTheOwner, ...wordRules(run, body), another(body));
-    case 'run.halted':
-      return firstOf(notTheHub, [!lossRises(run), 'the loss does not rise'], another(body));
-    case 'peer.joined': {
-      const stake = stakeOf(run, accountOf(books, author));
-      return firstOf(
-        [peer?.present === true, 'here already'],
-        [body.role === 'validator' && stake === 0 && !isBacked(run, author), 'the rules give it no stake'],
-        [body.session !== (peer?.joins ?? 0), 'not its next session'],
-      );
-    }
-    case 'peer.left': {
-      const known = run.peers.get(body.peer);
-      return firstOf(
-        [author !== body.peer && author !== books.hub, 'by somebody else'],
-        [!known?.present, 'not here'],
-        [known !== undefined && body.session !== known.joins - 1, 'another session'],
-      );
-    }
-    case 'round.opened': {
-      const needed = run.round === 0 && run.attempt === 0 ? run.spec.min_workers : 1;
-      return firstOf(
-        notTheHub,
-        [run.phase !== 'gathering', 'not between rounds'],
-        another(body),
-        [statementIsDue(run), 'shares must be stated first'],
-        [present(run, 'worker').length < needed, 'too few workers'],
-      );
-    }
-    case 'work.submitted':
-      return firstOf(
-        [peer?.role !== 'worker', 'no worker'],
-        [run.phase !== 'working' && !(run.phase === 'judging' && run.draw === null), `work while ${run.phase}`],
-        another(body),
-        [body.base !== run.model, 'on another model'],
-        [[...run.works.values()].some(({ worker }) => worker === author), 'handed in already'],
-        [
-          run.first_tokens !== null && body.tokens > (mayClaim(run, author, run.first_tokens) ?? body.tokens),
-          'too much for so little to lose',
-        ],
-      );
-    case 'round.drawn':
-      return firstOf(notTheHub, another(body)) ?? mayNotDraw(books, run, body);
-    case 'verdict.sealed':
-      return body.contest === undefined ? mayNotSeal(run, author, body) : mayNotSealContest(run, author, body);
-    case 'verdict.given':
-      return body.contest === undefined ? mayNotShow(run, author, body) : mayNotShowContest(run, author, body);
-    case 'verdict.contested':
-      return mayNotContest(run, author, body);
-    case 'plant.revealed': {
-      const pledge = sha256Hex(encodeStrict(['potluck-plant-v1', author, body.salt, body.accepted]));
-      return firstOf(notTheOwner, [run.last.get(body.submission)?.pledge !== pledge, 'not what was pledged']);
-    }
-    case 'rules.proposed':
-      return firstOf(
-        notTheOwner,
-        [run.phase === 'finished', 'the run is finished'],
-        [body.proposal !== run.proposals || run.proposals >= RULE_PROPOSALS, 'not the next proposal'],
-        [body.from_round < run.round + run.rules.notice_rounds, 'too soon'],
-      );
-    case 'model.evaluated':
-      return firstOf(
-        [peer?.role !== 'validator', 'no validator'],
-        [body.model !== run.model || body.merged_rounds !== run.round, 'another model'],
-        [peer?.measured === run.round, 'measured already'],
-      );
-    case 'round.merged':
-      return firstOf(notTheHub, another(body), ...mergeRules(books, run, body));
-    case 'shares.stated':
-      return firstOf(notTheHub, [!statementIsDue(run), 'no statement is due'], [!isTrue(run, body), 'not the truth']);
-    case 'stake.locked':
-      return mayNotLock(books, run, author, body);
-    case 'stake.released':
-      return mayNotRelease(run, author, body);
-    case 'payout.settled': {
-      const total = [...payable(books, run).values()].reduce((sum, shares) => sum + shares, 0);
-      return firstOf(
-        notTheOwner,
-        [body.settlement !== run.settlements, 'not the next settlement'],
-        [body.log_size < run.balances_since || body.log_size > books.events, 'of another log'],
-        [total === 0 || body.total !== total, 'not what is free'],
-      );
-    }
-  }
+  return why({ books, run, author, peer: run.peers.get(author), notTheHub, notTheOwner }, body);
+}
+
+const another = (run: RunBook, { round, attempt }: { readonly round: number; readonly attempt: number }): Rule => [
+  round !== run.round || attempt !== run.attempt,
+  'another round',
+];
+
+/** Why an event may not follow, by its kind. */
+const IN_RUN: { readonly [Type in InRun['type']]: (at: At, body: Extract<InRun, { type: Type }>) => string | null } = {
+  'run.paused': mayNotStop,
+  'run.ended': mayNotStop,
+  'run.resumed': mayNotStop,
+  'run.halted'({ run, notTheHub }, body) {
+    return firstOf(notTheHub, [!lossRises(run), 'the loss does not rise'], another(run, body));
+  },
+  'peer.joined'({ books, run, author, peer }, body) {
+    const stake = stakeOf(run, accountOf(books, author));
+    return firstOf(
+      [peer?.present === true, 'here already'],
+      [body.role === 'validator' && stake === 0 && !isBacked(run, author), 'the rules give it no stake'],
+      [body.session !== (peer?.joins ?? 0), 'not its next session'],
+    );
+  },
+  'peer.left'({ books, run, author }, body) {
+    const known = run.peers.get(body.peer);
+    return firstOf(
+      [author !== body.peer && author !== books.hub, 'by somebody else'],
+      [!known?.present, 'not here'],
+      [known !== undefined && body.session !== known.joins - 1, 'another session'],
+    );
+  },
+  'round.opened'({ run, notTheHub }, body) {
+    const needed = run.round === 0 && run.attempt === 0 ? run.spec.min_workers : 1;
+    return firstOf(
+      notTheHub,
+      [run.phase !== 'gathering', 'not between rounds'],
+      another(run, body),
+      [statementIsDue(run), 'shares must be stated first'],
+      [present(run, 'worker').length < needed, 'too few workers'],
+    );
+  },
+  'work.submitted'({ run, author, peer }, body) {
+    return firstOf(
+      [peer?.role !== 'worker', 'no worker'],
+      [run.phase !== 'working' && !(run.phase === 'judging' && run.draw === null), `work while ${run.phase}`],
+      another(run, body),
+      [body.base !== run.model, 'on another model'],
+      [[...run.works.values()].some(({ worker }) => worker === author), 'handed in already'],
+      [
+        run.first_tokens !== null && body.tokens > (mayClaim(run, author, run.first_tokens) ?? body.tokens),
+        'too much for so little to lose',
+      ],
+    );
+  },
+  'round.drawn'({ books, run, notTheHub }, body) {
+    return firstOf(notTheHub, another(run, body)) ?? mayNotDraw(books, run, body);
+  },
+  'verdict.sealed'({ run, author }, body) {
+    return body.contest === undefined ? mayNotSeal(run, author, body) : mayNotSealContest(run, author, body);
+  },
+  'verdict.given'({ run, author }, body) {
+    return body.contest === undefined ? mayNotShow(run, author, body) : mayNotShowContest(run, author, body);
+  },
+  'verdict.contested'({ run, author }, body) {
+    return mayNotContest(run, author, body);
+  },
+  'plant.revealed'({ run, author, notTheOwner }, body) {
+    const pledge = sha256Hex(encodeStrict(['potluck-plant-v1', author, body.salt, body.accepted]));
+    return firstOf(notTheOwner, [run.last.get(body.submission)?.pledge !== pledge, 'not what was pledged']);
+  },
+  'rules.proposed'({ run, notTheOwner }, body) {
+    return firstOf(
+      notTheOwner,
+      [run.phase === 'finished', 'the run is finished'],
+      [body.proposal !== run.proposals || run.proposals >= RULE_PROPOSALS, 'not the next proposal'],
+      [body.from_round < run.round + run.rules.notice_rounds, 'too soon'],
+    );
+  },
+  'model.evaluated'({ run, peer }, body) {
+    return firstOf(
+      [peer?.role !== 'validator', 'no validator'],
+      [body.model !== run.model || body.merged_rounds !== run.round, 'another model'],
+      [peer?.measured === run.round, 'measured already'],
+    );
+  },
+  'round.merged'({ books, run, notTheHub }, body) {
+    return firstOf(notTheHub, another(run, body), ...mergeRules(books, run, body));
+  },
+  'shares.stated'({ run, notTheHub }, body) {
+    return firstOf(notTheHub, [!statementIsDue(run), 'no statement is due'], [!isTrue(run, body), 'not the truth']);
+  },
+  'stake.locked'({ books, run, author }, body) {
+    return mayNotLock(books, run, author, body);
+  },
+  'stake.released'({ run, author }, body) {
+    return mayNotRelease(run, author, body);
+  },
+  'payout.settled'({ books, run, notTheOwner }, body) {
+    const total = [...payable(books, run).values()].reduce((sum, shares) => sum + shares, 0);
+    return firstOf(
+      notTheOwner,
+      [body.settlement !== run.settlements, 'not the next settlement'],
+      [body.log_size < run.balances_since || body.log_size > books.events, 'of another log'],
+      [total === 0 || body.total !== total, 'not what is free'],
+    );
+  },
+};
+
+function mayNotStop(
+  { books, run, author, notTheOwner }: At,
+  body: Extract<InRun, { type: 'run.paused' | 'run.ended' | 'run.resumed' }>,
+): string | null {
+  const byTheHub = author === books.hub && body.type === 'run.ended' && isAbandoned(books, run);
+  return firstOf(...(byTheHub ? [] : [notTheOwner]), ...wordRules(run, body), another(run, body));
 }
 
 /** Nobody was here for an hour, or for three days where something is merged: the hub may end it. */
