@@ -2,6 +2,7 @@
 // the worker's losses and its update are from what it finds. A validator that has followed the worker has its state too and finds the
 // same update but for rounding; one that has not goes by moments of its own, which describe the same model and data.
 import type { ParameterSpec, Weights } from '../model/config.ts';
+import { sizeOf } from '../tensor/shape.ts';
 import type { SparseTensor, SparseUpdate } from './sparse.ts';
 
 /**
@@ -79,14 +80,14 @@ export function updateDistance(specs: readonly ParameterSpec[], update: SparseUp
 export function overlapOf(specs: readonly ParameterSpec[], update: SparseUpdate, other: SparseUpdate): number {
   let same = 0;
   let all = 0;
-  for (const { name } of specs) {
+  for (const { name, shape } of specs) {
     const a = update.get(name)!;
     const b = other.get(name)!;
-    const values = valuesOf(b);
-    for (let i = 0; i < a.indices.length; i++) {
-      const other_value = values.get(a.indices[i]);
-      if (other_value !== undefined && Math.sign(other_value) === Math.sign(a.table[a.codes[i]])) same++;
-    }
+    // Of each value of the weight: its sign, and 0 where the other has kept none. A judge compares many; a Map takes several times as long.
+    const signs = new Int8Array(sizeOf(shape));
+    const [signs_a, signs_b] = [a, b].map(({ table }) => Array.from(table, (value) => (value < 0 ? -1 : 1)));
+    for (let i = 0; i < b.indices.length; i++) signs[b.indices[i]] = signs_b[b.codes[i]];
+    for (let i = 0; i < a.indices.length; i++) if (signs[a.indices[i]] === signs_a[a.codes[i]]) same++;
     all += a.indices.length;
   }
   return all > 0 ? same / all : 0;
