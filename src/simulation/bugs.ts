@@ -126,7 +126,7 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: 'old-model-accepted',
-    seed: 5,
+    seed: 6,
     machine: lenient(['wrong-round', 'wrong-model'], (state, event) => {
       const { body } = event;
       if (body.type !== 'work.submitted') return core.apply(state, event);

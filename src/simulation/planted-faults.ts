@@ -38,7 +38,7 @@ const NETWORK: readonly PlantedFault[] = [
     find: 'if (claim && counts) return',
     replace: 'if (claim && counts && !stopped) return',
     by: 'world',
-    seed: 2,
+    seed: 8,
   },
   {
     name: 'sealed-verdict-not-on-disk',
