@@ -43,14 +43,14 @@ export function keepAsking(witness: WitnessAddress, options: AskingOptions): { c
   const closing = new AbortController();
   let timer: Timer;
   let cosigned = 0;
-  let told = false;
+  let isReported = false;
   const ask = async (): Promise<void> => {
     try {
       cosigned = await askWitness(witness, cosigned, options, closing.signal);
-      told = false;
+      isReported = false;
     } catch (error) {
-      if (!told && !closing.signal.aborted) onError(error, `asking the witness ${witness.key.name}`);
-      told = true;
+      if (!isReported && !closing.signal.aborted) onError(error, `asking the witness ${witness.key.name}`);
+      isReported = true;
     }
     if (!closing.signal.aborted) timer = clock.setTimeout(() => void ask(), ASK_EVERY_MS);
   };

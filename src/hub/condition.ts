@@ -21,7 +21,7 @@ export interface Condition<State extends HubState = HubState> {
   readonly reason: string | null;
 }
 
-/** What is told: beginning and ending are told by whoever begins and ends. */
+/** What is announced: beginning and ending are announced by whoever begins and ends. */
 export type ConditionChange = Condition<Exclude<HubState, 'opening' | 'closing'>>;
 
 export interface DiskSpace {
@@ -61,7 +61,7 @@ export function watchCondition(options: ConditionOptions): WatchedCondition {
   const { sequencer, stage, clock, onChange } = options;
   let space: DiskSpace | null = null;
   let looked_ms = Number.NEGATIVE_INFINITY;
-  let told: HubState = 'ready';
+  let lastAnnounced: HubState = 'ready';
   let timer: Timer;
   let closed = false;
 
@@ -83,8 +83,8 @@ export function watchCondition(options: ConditionOptions): WatchedCondition {
   const tell = (error: unknown): Condition => {
     const condition = present();
     const { state, reason } = condition;
-    if (state === 'opening' || state === 'closing' || state === told) return condition;
-    told = state;
+    if (state === 'opening' || state === 'closing' || state === lastAnnounced) return condition;
+    lastAnnounced = state;
     onChange({ state, reason }, error);
     return condition;
   };

@@ -51,12 +51,12 @@ export function openFailedMerges(elapsed_ms: () => number): FailedMerges {
         ? `the run stands still; the merge is tried again in ${RETRY_BROKEN_MS / 60_000} minutes, and when the hub is started again with a mended game; its owner can end it: potluck run end ${run.id.slice(0, 12)} --drop`
         : `it is tried again every ${RETRY_MS / 1000} seconds`;
       const problem = `the merge of round ${run.round} failed: ${why}; ${consequence}`;
-      const told = of(run)?.problem === problem;
+      const isReported = of(run)?.problem === problem;
       all.set(run.id, {
         ...{ merge: mergeOf(run), problem },
         again_ms: elapsed_ms() + (broken ? RETRY_BROKEN_MS : RETRY_MS),
       });
-      if (told) return null;
+      if (isReported) return null;
       return error instanceof CodedError
         ? new CodedError(error.code, problem, error.details)
         : new Error(problem, { cause: error });

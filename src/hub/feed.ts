@@ -27,12 +27,12 @@ export interface FeedSource {
 }
 
 export function openFeed(source: FeedSource): Feed {
-  /** What was last told of each peer, by run. */
-  const told = new Map<string, Map<string, PeerView>>();
+  /** Each peer as it was sent last, by run. */
+  const lastSent = new Map<string, Map<string, PeerView>>();
 
   const changedPeers = ({ run, peers }: RunStatus): PeerView[] => {
-    const before = told.get(run) ?? new Map<string, PeerView>();
-    told.set(run, before);
+    const before = lastSent.get(run) ?? new Map<string, PeerView>();
+    lastSent.set(run, before);
     const changed = peers.filter((peer) => !sameView(before.get(peer.id), peer));
     for (const peer of changed) before.set(peer.id, peer);
     if (before.size > peers.length) {
@@ -80,7 +80,7 @@ export function openFeed(source: FeedSource): Feed {
       if (last?.of === statuses) return last.snapshot;
       // Whoever gets this must hear of a peer that is again as it was when the others were told last.
       for (const { run, peers } of statuses) {
-        const before = told.get(run);
+        const before = lastSent.get(run);
         for (const peer of peers) if (!sameView(before?.get(peer.id), peer)) before?.delete(peer.id);
       }
       const history = statuses.map(({ run }) => source.histories.of(run));

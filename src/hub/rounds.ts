@@ -68,7 +68,7 @@ export function driveRounds(options: RoundsOptions): Rounds {
     const done = await act(step, run, { ...options, tick }).then(
       () => true,
       (error) => {
-        if (!closed) tell(error, run);
+        if (!closed) report(error, run);
         return false;
       },
     );
@@ -77,9 +77,9 @@ export function driveRounds(options: RoundsOptions): Rounds {
     else schedule();
   };
 
-  const tell = (error: unknown, run: RunState): void => {
-    const told = run.phase === 'merging' ? failedMerges.failed(run, error) : error;
-    if (told) options.onError(told, run);
+  const report = (error: unknown, run: RunState): void => {
+    const unreported = run.phase === 'merging' ? failedMerges.failed(run, error) : error;
+    if (unreported) options.onError(unreported, run);
   };
 
   const schedule = (): void => {
