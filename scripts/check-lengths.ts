@@ -24,9 +24,9 @@ for (const file of globSync(`{${ROOMS.join()}}/**/*.ts`, { cwd: SRC })) {
     /([\w#$]+)\s*[:=]\s*(?:async\s*)?$/.exec(source.slice(0, offset))?.[1] ?? 'a function';
   const look = ({ start, end, id }: { start: number; end: number; id?: { name: string } | null }): void => {
     const length = lineAt(end) - lineAt(start) + 1;
-    const name = `${file}: ${id?.name ?? nameBefore(start)}`;
-    if (length <= MOST_LINES.function || STILL_LONG.includes(name)) return;
-    problems.push(`${name} (line ${lineAt(start)}): at most ${MOST_LINES.function} lines a function, got ${length}`);
+    const name = id?.name ?? nameBefore(start);
+    if (length <= MOST_LINES.function || STILL_LONG.includes(`${file}: ${name}`)) return;
+    problems.push(`${file}:${lineAt(start)}: ${name} has ${length} lines, at most ${MOST_LINES.function} a function`);
   };
   const { program, errors } = parseSync(file, source);
   for (const { message } of errors) problems.push(`${file}: ${message}`);

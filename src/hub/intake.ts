@@ -85,7 +85,7 @@ export function openIntake(options: IntakeOptions): Intake {
 }
 
 /** What an event costs its sender beside the one that every event costs its key. */
-function ratesOf({ author, body }: LoggedEvent, address: string | null): [RateName, string | null][] {
+export function ratesOf({ author, body }: LoggedEvent, address: string | null): [RateName, string | null][] {
   if (body.type === 'run.created') return [['run_address', address]];
   if (body.type !== 'peer.joined') return [];
   return [

@@ -11,6 +11,7 @@ import {
   merged,
   OWNER,
   RUN,
+  seal,
   tick,
   VERA,
   work,
@@ -24,15 +25,16 @@ function story(tell: (history: History) => void): History {
 }
 /** Until the log's time is that, where it goes by the last tick. */
 const untilOf =
-  ({ state }: History) =>
+  ({ state }: History, passed_ms = 0) =>
   (time_ms: number): number =>
-    Math.max(0, time_ms - state.time_ms);
+    Math.max(0, time_ms - state.time_ms - passed_ms);
 const stepOf = (history: History, merge_waits = false) =>
   planStep(history.run, { time_ms: history.state.time_ms, until_ms: untilOf(history) }, merge_waits);
-const wakeUpsOf = (history: History, retry_ms: number | null = null) =>
+/** @param passed_ms since the last tick */
+const wakeUpsOf = (history: History, retry_ms: number | null = null, passed_ms = 0) =>
   planWakeUps(
     [...history.state.runs.values()],
-    { time_ms: history.state.time_ms, until_ms: untilOf(history) },
+    { time_ms: history.state.time_ms, until_ms: untilOf(history, passed_ms) },
     retry_ms,
   );
 
@@ -61,6 +63,30 @@ const judging = story((h) => {
   h.openRound();
   for (const who of [ALICE, BOB]) h.happen(who, work());
   h.draw();
+});
+const timed = story((h) => {
+  h.openRound();
+  for (const who of [ALICE, BOB]) h.happen(who, work());
+  h.draw();
+  for (const time_ms of [1100, 1300]) h.happen(HUB, tick(time_ms)); // timed at the first, and the grace is over at the second
+});
+const drawnAfterGrace = story((h) => {
+  h.openRound();
+  h.happen(ALICE, work());
+  for (const time_ms of [2000, 2200]) h.happen(HUB, tick(time_ms));
+  h.draw();
+});
+/** Vera has sealed what she says of both works, and not shown it. */
+const sealed = (h: History): void => {
+  h.openRound();
+  const ids = [ALICE, BOB].map((who) => h.happen(who, work()));
+  h.draw();
+  for (const id of ids) h.happen(VERA, seal(VERA, id));
+};
+const revealing = story(sealed);
+const timedRevealing = story((h) => {
+  sealed(h);
+  h.happen(HUB, tick(1100));
 });
 const merging = story((h) => {
   h.openRound();
@@ -121,9 +147,16 @@ describe('the next look and the next tick', () => {
     ['never at once for ever', wakeUpsOf(merging, -3), { look_ms: 1, tick_ms: null }],
     ['a tick at the deadline of the work', wakeUpsOf(working), { look_ms: null, tick_ms: 1000 }],
     ['judging is timed from the next tick', wakeUpsOf(judging), { look_ms: null, tick_ms: 1 }],
+    ['also where the grace was timed', wakeUpsOf(drawnAfterGrace), { look_ms: null, tick_ms: 1 }],
     ['a tick soon while the grace of who is late goes on', wakeUpsOf(late), { look_ms: null, tick_ms: 100 }],
     ['at least every so often', wakeUpsOf(long), { look_ms: null, tick_ms: TICK_EVERY_MS }],
     ['a look when a fruitless round may open again', wakeUpsOf(fruitless), { look_ms: 2000, tick_ms: null }],
+    ['no look for a round that may open now', wakeUpsOf(ready), { look_ms: null, tick_ms: null }],
+    ['a tick at the deadline of judging', wakeUpsOf(timed), { look_ms: null, tick_ms: 200 }],
+    ['showing verdicts is timed from the next tick', wakeUpsOf(revealing), { look_ms: null, tick_ms: 1 }],
+    ['a tick at its deadline', wakeUpsOf(timedRevealing), { look_ms: null, tick_ms: 200 }],
+    ['counted from the last tick, however late it is', wakeUpsOf(long, null, 3000), { look_ms: null, tick_ms: 2000 }],
+    ['and when it is overdue, at once', wakeUpsOf(long, null, 9000), { look_ms: null, tick_ms: 1 }],
     ['the earlier of two looks', wakeUpsOf(fruitless, 700), { look_ms: 700, tick_ms: null }],
   ];
   for (const [name, got, expected] of cases) test(name, () => assert.deepEqual(got, expected));

@@ -1,6 +1,7 @@
 // Whom a change of a run concerns: a case a line, and what a watcher makes of a history.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import type { RunState } from '../core/state.ts';
 import {
   ALICE,
   BOB,
@@ -15,7 +16,7 @@ import {
   VERA,
   work,
 } from '../core/testing/example-history.ts';
-import { audienceOf, watchRuns } from './run-news.ts';
+import { audienceOf, outlineOf, watchRuns } from './run-news.ts';
 
 describe('whom a change of a run concerns', () => {
   const was = { stage: 'working 3', seats: 'nobody' };
@@ -32,6 +33,21 @@ describe('whom a change of a run concerns', () => {
     ['nobody, when only time has passed', audienceOf(was, was, false), null],
   ];
   for (const [name, got, expected] of cases) test(name, () => assert.equal(got, expected));
+});
+
+test('what every peer acts on', () => {
+  const run = {
+    phase: 'working',
+    round: 1,
+    attempt: 0,
+    model: 'a',
+    draw: null,
+    replaced: false,
+  } as Partial<RunState> as RunState;
+  const stages: Partial<RunState>[] = [{}, { phase: 'judging' }, { round: 2 }, { attempt: 1 }, { model: 'b' }];
+  assert.equal(new Set(stages.map((more) => outlineOf({ ...run, ...more }).stage)).size, stages.length);
+  const seats: Partial<RunState>[] = [{}, { draw: 'c' }, { replaced: true }];
+  assert.equal(new Set(seats.map((more) => outlineOf({ ...run, ...more }).seats)).size, seats.length);
 });
 
 test('what a watcher tells of a round', () => {
