@@ -74,7 +74,7 @@ test("a merge that throws stops its own run, a check that throws or answers nons
   assert.equal(await hub.ended, 0);
 });
 
-test('a loop that never gives way ends its process, which says why; the hub goes on without it, and from its log with a mended game', async (t) => {
+test('a loop that never gives way ends its own thread, which is said: the process and the other runs go on', async (t) => {
   const net = network(t);
   const check = broken(net, 'loop-check', 'async check() { await null; for (;;); }');
   const form = broken(net, 'loop-form', 'checkForm() { for (;;); }');
@@ -83,31 +83,29 @@ test('a loop that never gives way ends its process, which says why; the hub goes
   const validator = net.join(url, 'judge', '--run', judged, '--game-seconds', '1', ...files(check), ...judge);
   await untilStatus(url, judged, ({ peers }) => peers.some(({ role, present }) => role === 'validator' && present));
   net.join(url, 'worker c', '--run', judged, ...files(check));
-  assert.equal(await validator.ended, 'SIGKILL');
-  assert.match(
-    validator.stderr(),
-    /^potluck: game "loop-check": check has not given way for 1 s .*: this process ends\n$/,
-  );
+  const late = await validator.line(({ code }) => code === 'game-late');
+  const ended = 'has not given way for 1 s; its thread is ended, and what it was at is not done';
+  assert.match(String(late.message), new RegExp(`^loop-check: check.*: ${ended}$`));
   await untilStatus(url, judged, ({ round }) => round >= 2);
 
-  net.join(url, 'worker f', '--run', formed, ...files(form));
-  assert.equal(await hub.ended, 'SIGKILL');
-  assert.match(
-    hub.stderr(),
-    /^potluck: game "loop-form": checkForm has not given way for 1 s .*: this process ends\n$/,
-  );
-  const mended = broken(net, 'loop-form', 'prepare: undefined');
-  await net.hub(Number(new URL(url).port), '--no-page', ...files(check, mended));
+  const worker = net.join(url, 'worker f', '--run', formed, ...files(form));
+  const refused = await worker.line(({ type }) => type === 'refused');
+  assert.match(String(refused.message), new RegExp(`loop-form: checkForm: ${ended}`));
   const { round } = await untilStatus(url, judged, () => true);
   await untilStatus(url, judged, (status) => status.round > round);
-  await untilStatus(url, formed, (status) => status.round >= 1);
+  assert.equal((await untilStatus(url, formed, () => true)).round, 0);
+  for (const process of [hub, validator]) {
+    process.process.kill('SIGTERM');
+    assert.equal(await process.ended, 0);
+    assert.equal(process.stderr(), '');
+  }
 });
 
 test('a file that loops or waits for ever when it is loaded is told in one line', async (t) => {
   const net = network(t);
   // What never comes is noticed at once, on a busy machine after the thread has started.
   for (const [text, seconds, message] of [
-    ['for (;;);', '3', /loading: expected an answer within 3000 ms$/],
+    ['for (;;);', '3', /loading: has not given way for 5 s$/],
     ['await new Promise(() => {});', '300', /loading: it awaits what never comes/],
   ] as const) {
     const path = join(net.folder, 'top.ts');

@@ -179,10 +179,10 @@ export async function withoutLastWorkOf({ entries, hub, run, folder }: Finished,
   assert.equal(open.phase, 'merging');
   const accepted = acceptedSubmissions(state, open).map(({ submission }) => submission);
   const game = await loadGame('pretrain');
-  const params = decodeParams(game, blobOf(folder, open.spec.params));
+  const params = await decodeParams(game, blobOf(folder, open.spec.params));
   const works = accepted.map(({ body }) => ({ work: blobOf(folder, body.work), weight: body.steps }));
   const fetch = async (hash: string): Promise<Uint8Array> => blobOf(folder, hash);
-  const next = mergeState(game, params, await readState(game, params, open.model, fetch), works);
+  const next = await mergeState(game, params, await readState(game, params, open.model, fetch), works);
   const blobs = [encodeBundle(works)];
   const model = await keepState(game, params, next, async (bytes) => {
     blobs.push(bytes);

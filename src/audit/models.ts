@@ -1,8 +1,8 @@
 // Every model version computed anew from the work that the log names: the same merge as the hub's, compared by hash.
 import { CodedError } from '../errors.ts';
 import { decodeBundle, encodeBundle } from '../games/bundle.ts';
-import { GameError } from '../games/errors.ts';
-import type { AnyGame } from '../games/game.ts';
+import { GameError, type GameErrorCode } from '../games/errors.ts';
+import type { AcceptedWork, AnyGame } from '../games/game.ts';
 import { decodeParams } from '../games/params.ts';
 import type { LoadGame } from '../games/registry.ts';
 import { hashOfState, mergeState, partsNamedIn, readState } from '../games/state.ts';
@@ -145,7 +145,7 @@ class BlobModelChecker implements ModelChecker {
     if (task.checkpoint && !kept) report.absent.push({ hash: model, index });
     const why = whyUnchecked(task, { hasGame: open !== null, hasWork: works !== null, present: present?.hash ?? null });
     if (why === null) {
-      checkSizes(open!, task.works, works!);
+      await checkSizes(open!, task.works, works!);
       models.present = await mergeHonestly(open!, present!.state, task, works!);
       report.models++;
       report.works += works!.length;
@@ -193,8 +193,8 @@ class BlobModelChecker implements ModelChecker {
     for (const named of task.works) {
       const bytes = open && (await this.#fetchNamed(named.work, named.index, report));
       if (open && bytes) {
-        checkSizes(open, [named], [bytes]);
-        checkForm(open, named, bytes);
+        await checkSizes(open, [named], [bytes]);
+        await checkForm(open, named, bytes);
         report.works++;
         continue;
       }
@@ -236,7 +236,10 @@ class BlobModelChecker implements ModelChecker {
         blob: params,
       });
     }
-    return orAuditFailure('bad-run', { index, blob: params }, () => ({ game, params: decodeParams(game, bytes) }));
+    return orAuditFailure('bad-run', { index, blob: params }, async () => ({
+      game,
+      params: await decodeParams(game, bytes),
+    }));
   }
 
   /** A blob that the event at `index` names; one that is not kept is reported. */
@@ -274,7 +277,7 @@ export function worksOfMerge(
     return [...own];
   }
   if (!bundled) return null;
-  const pieces = orAuditFailure('wrong-bundle', { index, blob: bundle }, () => decodeBundle(bundled));
+  const pieces = readBundle({ index, blob: bundle }, bundled);
   if (pieces.length !== works.length) throw wrong(`expected ${works.length} submissions in it, got ${pieces.length}`);
   pieces.forEach(({ work, weight }, i) => {
     const named = works[i];
@@ -282,6 +285,14 @@ export function worksOfMerge(
     throw wrong(`piece ${i} is not the work of submission ${named.event} with its weight ${named.weight}`);
   });
   return pieces.map(({ work }) => work);
+}
+
+function readBundle(details: { index: number; blob: string }, bytes: Uint8Array): AcceptedWork[] {
+  try {
+    return decodeBundle(bytes);
+  } catch (error) {
+    throw auditFailureOf('wrong-bundle', details, error);
+  }
 }
 
 /**
@@ -313,11 +324,11 @@ async function mergeHonestly(open: OpenGame, parent: unknown, task: MergeTask, w
   const accepted = works.map((work, i) => ({ work, weight: task.works[i].weight }));
   let state: unknown;
   try {
-    state = mergeState(open.game, open.params, parent, accepted);
+    state = await mergeState(open.game, open.params, parent, accepted);
   } catch (error) {
     if (!(error instanceof CodedError)) throw error;
     // Whose work is it that cannot be merged?
-    for (const [i, work] of works.entries()) checkForm(open, task.works[i], work);
+    for (const [i, work] of works.entries()) await checkForm(open, task.works[i], work);
     throw new AuditFailure('wrong-model', `round ${task.round}: its work cannot be merged: ${error.message}`, {
       index: task.index,
     });
@@ -330,8 +341,8 @@ async function mergeHonestly(open: OpenGame, parent: unknown, task: MergeTask, w
   return { hash, state };
 }
 
-function checkSizes(open: OpenGame, named: readonly NamedWork[], works: readonly Uint8Array[]): void {
-  const { max_bytes } = open.game.sizes(open.params);
+async function checkSizes(open: OpenGame, named: readonly NamedWork[], works: readonly Uint8Array[]): Promise<void> {
+  const { max_bytes } = await open.game.sizes(open.params);
   named.forEach(({ index, work, size_bytes }, i) => {
     if (works[i].length === size_bytes && size_bytes <= max_bytes) return;
     const message = `work ${work}: the event says ${size_bytes} bytes of at most ${max_bytes}, the blob has ${works[i].length}`;
@@ -339,21 +350,29 @@ function checkSizes(open: OpenGame, named: readonly NamedWork[], works: readonly
   });
 }
 
-function checkForm(open: OpenGame, { index, work }: NamedWork, bytes: Uint8Array): void {
-  orAuditFailure('bad-work', { index, blob: work }, () => open.game.checkForm(open.params, bytes));
+async function checkForm(open: OpenGame, { index, work }: NamedWork, bytes: Uint8Array): Promise<void> {
+  await orAuditFailure('bad-work', { index, blob: work }, () => open.game.checkForm(open.params, bytes));
 }
 
 /** Runs a step on bytes that somebody else wrote: its typed errors are untruths of the log. */
-function orAuditFailure<T>(code: AuditFailure['code'], details: { index: number; blob: string }, step: () => T): T {
+async function orAuditFailure<T>(
+  code: AuditFailure['code'],
+  details: { index: number; blob: string },
+  step: () => T | Promise<T>,
+): Promise<T> {
   try {
-    return step();
+    return await step();
   } catch (error) {
     throw auditFailureOf(code, details, error);
   }
 }
 
+/** What a game from a file does of itself: nobody has lied. */
+const NOT_THE_LOGS: readonly GameErrorCode[] = ['game-late', 'game-ended', 'game-threw'];
+
 /** A typed error over bytes that somebody else wrote is an untruth of the log; every other one is ours. */
 function auditFailureOf(code: AuditFailure['code'], details: { index: number; blob: string }, error: unknown): unknown {
+  if (error instanceof GameError && NOT_THE_LOGS.includes(error.code)) return error;
   return error instanceof CodedError
     ? new AuditFailure(code, `blob ${details.blob}: ${error.message}`, details)
     : error;

@@ -86,7 +86,7 @@ export async function recheckSubmission(log: PublicLog, wanted: string, options:
   const story = await storyOf(log, explained);
   const fetchBlob = (hash: string) => blobOf(log, hash);
   const game = await options.loadGame(story.game);
-  const params = decodeParams(game, await fetchBlob(story.params));
+  const params = await decodeParams(game, await fetchBlob(story.params));
   const { runtime } = options;
   const device: Device = { runtime, fetchBlob, drawer: memoryDrawer(), progress: async () => {} };
   const chain = await chainOf(game, story, explained, fetchBlob, options.most_rounds ?? Number.POSITIVE_INFINITY);
@@ -106,7 +106,7 @@ export async function recheckSubmission(log: PublicLog, wanted: string, options:
         last: handed.last,
       },
     };
-    const task = game.task(params, round, explained.worker, held.state);
+    const task = await game.task(params, round, explained.worker, held.state);
     const { steps, tokens, loss_micro } = body;
     const claim = { work: await fetchBlob(body.work), steps, tokens, loss_micro };
     const verdict = await game.check(task, claim, device, {
@@ -175,7 +175,7 @@ async function chainOf(
   for (;;) {
     const [first] = chain;
     const before = handed.find(({ merged, body }) => merged && body.round === first.body.round - 1);
-    if (!before || !game.goesOn?.(await fetchBlob(first.body.work))) return chain;
+    if (!before || !(await game.goesOn?.(await fetchBlob(first.body.work)))) return chain;
     chain.unshift(before);
     if (chain.length > most_rounds) {
       throw new LookupError('chain-too-long', `its worker began afresh more than ${most_rounds} rounds before`);

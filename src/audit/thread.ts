@@ -6,7 +6,7 @@ import { gamesOf } from '../games/game-file.ts';
 import { type AuditTask, auditHandler } from './tasks.ts';
 
 const { where, game_files } = workerData as ThreadData;
-const handle = auditHandler(openPublicBlobs(where), await gamesOf(game_files));
+const handle = auditHandler(openPublicBlobs(where), await gamesOf({ files: game_files }));
 
 parentPort?.on('message', async (task: AuditTask) => {
   parentPort?.postMessage(await handle(task));

@@ -19,7 +19,7 @@ export async function openAuditPool(
   threads: number,
   game_files: readonly string[] = [],
 ): Promise<AuditPool> {
-  const loadGame = await gamesOf(game_files); // also where threads load them: what is wrong with a file is told at once
+  const loadGame = await gamesOf({ files: game_files }); // also where threads load them: what is wrong with a file is told at once
   return threads === 0 ? inlinePool(openPublicBlobs(where), loadGame) : threadPool({ where, game_files }, threads);
 }
 

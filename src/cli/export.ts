@@ -40,7 +40,14 @@ Examples:
       const onTransfer = transferTeller((sentence, transfer) =>
         output.say(sentence, { type: 'transfer', ...transfer }),
       );
-      const found = await exportState(options.hub, run, cache, dir, await gamesOf(options.gameFile), onTransfer);
+      const found = await exportState(
+        options.hub,
+        run,
+        cache,
+        dir,
+        await gamesOf({ files: options.gameFile }),
+        onTransfer,
+      );
       if (found) {
         output.say(
           `The state of ${found.game} after ${found.merged_rounds} rounds is in ${found.file}: its hash is the one in the log.`,

@@ -3,9 +3,8 @@ import { writeFileSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import { Command } from 'commander';
 import { GAME_NAME } from '../games/game-form.ts';
-import { askGameThread } from '../simulation/game-thread.ts';
 import type { Check } from '../simulation/validate.ts';
-import type { Validated, ValidateJob } from '../simulation/validate-thread.ts';
+import { type ValidateJob, validateInThread } from '../simulation/validate-job.ts';
 import { potluckHere } from './called-as.ts';
 import { startOfGame } from './game-start.ts';
 import { decimal, jsonOption, readSettings } from './options.ts';
@@ -88,8 +87,7 @@ a part does not do what is expected of it.`,
         else failures++;
         output.say(lineOf(check), { type: 'game-check', ...check });
       };
-      const file = new URL('../simulation/validate-thread.ts', import.meta.url);
-      const name = await askGameThread<Validated, Check>({ file, job, call_ms: job.call_ms, onPart });
+      const name = await validateInThread(job, onPart);
       const found = failures === 0 ? 'keeps all' : `breaks ${failures}, keeps ${kept}`;
       output.say(`${name} ${found} of the promises that were looked at.`, {
         ...{ type: 'validated', game: name, kept, broken: failures },

@@ -116,7 +116,7 @@ async function runHub(options: HubFlags): Promise<void> {
     folder,
     host: options.host,
     port: options.port,
-    loadGame: await gamesOf(options.gameFile, options.gameSeconds * 1000),
+    loadGame: await gamesOf({ files: options.gameFile, blocked_ms: options.gameSeconds * 1000 }),
     page: options.page ? { folder: PAGE_FOLDER } : undefined,
     public_url: options.public,
     proxies: options.trustedProxy.length > 0 ? options.trustedProxy : undefined,

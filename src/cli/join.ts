@@ -1,5 +1,6 @@
 // `potluck join URL`: this device takes part in a run until its owner wants it back.
 import { hostname } from 'node:os';
+import { join } from 'node:path';
 import { styleText } from 'node:util';
 import { Command, Option } from 'commander';
 import type { PeerRole } from '../core/events/peer-joined.ts';
@@ -16,7 +17,7 @@ import type { Adversary } from '../simulation/adversaries/adversary.ts';
 import { createNativeRuntime, isNativeHere } from '../tensor/native-runtime.ts';
 import { createWasmRuntime } from '../tensor/wasm-runtime.ts';
 import { potluckHere } from './called-as.ts';
-import { ownerKeyFile, peerFolder } from './folders.ts';
+import { homeFolder, ownerKeyFile, peerFolder } from './folders.ts';
 import { CHILD_MARK, untilStopped } from './lifetime.ts';
 import {
   A_RUN,
@@ -24,6 +25,7 @@ import {
   decimal,
   deviceName,
   gameFileOption,
+  gameHashOption,
   gameSecondsOption,
   hubUrl,
   integer,
@@ -45,6 +47,7 @@ interface JoinFlags {
   alone: boolean;
   duty: number;
   gameFile: string[];
+  game: string[];
   gameSeconds: number;
   adversary?: string;
   friend: string[];
@@ -71,6 +74,7 @@ export function joinCommand(): Command {
     )
     .option('--duty <part>', 'part of the time to compute, from 0.01 to 1', decimal(0.01, 1), 1)
     .addOption(gameFileOption())
+    .addOption(gameHashOption())
     .addOption(gameSecondsOption())
     .option(
       '--adversary <name>',
@@ -114,7 +118,10 @@ Ctrl-C hands in what is done and leaves; a second Ctrl-C leaves at once.`,
         const disguise = adversary
           ? (await import('../simulation/adversaries/disguise.ts')).disguiseOf(adversary, flags.friend, view)
           : undefined;
-        const loadGame = await gamesOf(flags.gameFile, flags.gameSeconds * 1000);
+        const loadGame = await gamesOf({
+          ...{ files: flags.gameFile, blocked_ms: flags.gameSeconds * 1000 },
+          ...{ hashes: flags.game, folder: join(homeFolder(), 'games') },
+        });
         const owner = await loadOrCreateIdentity(flags.owner ?? ownerKeyFile());
         const tell = newsTeller(flags.json, url, output.say);
         const ended = await joinRun({
@@ -164,9 +171,9 @@ function newsTeller(json: boolean, url: string, say: Output['say']): (news: Peer
 
 /** What can be done about something, from the command line. */
 function adviceOn(code: string, url: string): string {
-  const join = `npx potluck join ${url}`;
-  if (code === 'no-validator') return `; start one, here or elsewhere: ${join} --role validator`;
-  if (code === 'key-in-use') return `; give each device a folder of its own: ${join} --folder ANOTHER`;
+  const again = `npx potluck join ${url}`;
+  if (code === 'no-validator') return `; start one, here or elsewhere: ${again} --role validator`;
+  if (code === 'key-in-use') return `; give each device a folder of its own: ${again} --folder ANOTHER`;
   return '';
 }
 

@@ -415,6 +415,11 @@ export const JSON_OBJECTS = {
     weaknesses: z.array(z.string()),
   }),
   proposed: object('rules propose --sign: announced', { run: id, from_round: count, event: id }),
+  'game-file': object('run create: whether others can run the game by its hash; `why` not', {
+    run: id,
+    game_file: id.nullable(),
+    why: z.string().nullable(),
+  }),
   'game-written': object('game new: the file of a game that works', { game: z.string(), file: path }),
   'game-check': object('game validate: a promise of a part of the game; `got` is null where it is kept', {
     part: z.string(),

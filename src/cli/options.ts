@@ -7,7 +7,7 @@ import { PeerJoinedSchema } from '../core/events/peer-joined.ts';
 import { RunCreatedSchema } from '../core/events/run-created.ts';
 import { CORE_LIMITS } from '../core/limits.ts';
 import { firstIssue } from '../errors.ts';
-import { BLOCKED_MS } from '../games/watchdog.ts';
+import { BLOCKED_MS } from '../games/host/outside.ts';
 import { isPeerId } from '../protocol/identity.ts';
 import { FEWEST_DIGITS } from '../protocol/run-handle.ts';
 import { CliError } from './output.ts';
@@ -156,9 +156,15 @@ export const gameFileOption = () =>
     .default([])
     .argParser((path: string, before: string[]) => [...before, path]);
 
+/** The same by hash: what a run offers runs here only where its file has been read, or whoever wrote it is trusted. */
+export const gameHashOption = () =>
+  new Option('--game <hash>', "the hash of a game's file that the run offers, which you trust; may be given again")
+    .default([])
+    .argParser((hash: string, before: string[]) => [...before, fullId(hash)]);
+
 /** For games in one piece that take longer; what computes elsewhere holds nothing up. */
 export const gameSecondsOption = () =>
-  new Option('--game-seconds <s>', 'how long such a game may hold up this process before it is ended')
+  new Option('--game-seconds <s>', 'how long such a game may hold up its thread in one piece before that is ended')
     .default(BLOCKED_MS / 1000)
     .argParser(decimal(1, 3600));
 

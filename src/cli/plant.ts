@@ -79,7 +79,7 @@ CPU and on WASM and with what judges know, say what they should have said. Ends 
       const output = openOutput(flags.json);
       const signal = untilStopped();
       const owner = await loadOrCreateIdentity(flags.owner ?? ownerKeyFile());
-      const loadGame = await gamesOf(flags.gameFile);
+      const loadGame = await gamesOf({ files: flags.gameFile });
       const { threads } = flags;
       const runtimes = { native: await createNativeRuntime({ threads }), wasm: await createWasmRuntime({ threads }) };
       const [runtime, referees] = [runtimes[flags.runtime], Object.values(runtimes)];

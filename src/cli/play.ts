@@ -1,6 +1,6 @@
 // `potluck play GAME`: sets a crowd of liars on a game before anybody launches it, and says whether lying pays.
 import { Command, Option } from 'commander';
-import { isGameFile, nameOfGameFile } from '../games/game-file.ts';
+import { isGameFile, loadGameFile } from '../games/game-file.ts';
 import { loadGame } from '../games/registry.ts';
 import { formatDuration } from '../protocol/duration.ts';
 import { ADVERSARIES, adversariesOf, adversaryNamed } from '../simulation/adversaries/registry.ts';
@@ -72,9 +72,7 @@ cost, pay and gain (pay for cost) are those of an honest device times so much. E
     .action(async (game: string, flags: PlayFlags) => {
       const output = openOutput(flags.json);
       const rounds = flags.quick ? QUICK_ROUNDS : flags.rounds;
-      const name = isGameFile(game)
-        ? await nameOfGameFile(game, flags.callSeconds * 1000)
-        : (await loadGame(game)).name;
+      const { name } = isGameFile(game) ? await loadGameFile(game, flags.callSeconds * 1000) : await loadGame(game);
       const adversaries = flags.adversaries?.split(',').map(adversaryNamed) ?? adversariesOf(name);
       const unfit = adversaries.find(({ games }) => games && !games.includes(name));
       if (unfit) throw new CliError('bad-argument', `${unfit.name} has to know the game; it plays ${unfit.games}`);

@@ -79,7 +79,7 @@ export async function repeatedHere(
   try {
     const onRound = (round: number, done: number, all: number): void =>
       progress.draw(() => `repeating round ${round} (${done + 1} of ${all})`);
-    return await recheckSubmission(log, submission, { runtime, loadGame: await gamesOf(gameFile), onRound });
+    return await recheckSubmission(log, submission, { runtime, loadGame: await gamesOf({ files: gameFile }), onRound });
   } finally {
     progress.clear();
     await runtime.close();

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import { CORE_LIMITS } from '../core/limits.ts';
 import { isGameFile, loadGameFile } from '../games/game-file.ts';
+import { gameText } from '../games/game-text.ts';
 import { loadGame } from '../games/registry.ts';
 import { importModel } from '../model/checkpoint-folder.ts';
 import { MOST_MODEL_BYTES } from '../model/tensor-manifest.ts';
@@ -10,6 +11,7 @@ import { byteTokenizer } from '../model/tokenizer.ts';
 import { ancestorOf } from '../owner/export-model.ts';
 import { createGameRun, createRun, prepareRun } from '../owner/owner.ts';
 import { trainingFor } from '../owner/run-settings.ts';
+import { sha256Hex } from '../protocol/hash.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
 import { MERGE_RULES, type MergeRule } from '../training/sparse.ts';
 import { potluckHere } from './called-as.ts';
@@ -238,13 +240,29 @@ function trainingOf(flags: CreateFlags, validators: readonly string[]): ReturnTy
 
 /** A run of another game: no text, no model but what the game itself begins with. */
 async function createOther(flags: CreateFlags, output: Output): Promise<void> {
-  const game = isGameFile(flags.game) ? await loadGameFile(flags.game) : await loadGame(flags.game);
+  const isFile = isGameFile(flags.game);
+  const game = isFile ? await loadGameFile(flags.game) : await loadGame(flags.game);
+  const sent = isFile ? gameText(flags.game) : null;
   const identity = await loadOrCreateIdentity(ownerKeyFile());
   const { schedule } = trainingOf(flags, validatorsOf(flags, identity.id));
   const settings = flags.params ? readSettings(flags.params) : {};
-  const options = { name: flags.name, game, settings, schedule };
+  const file = sent && 'text' in sent ? { file: sent.text } : {};
+  const options = { name: flags.name, game, settings, schedule, ...file };
   const run = await createGameRun(flags.hub, identity, join(homeFolder(), 'cache'), options);
   sayCreated(output, run, flags.hub, whoseValidator(schedule.rules, identity.id));
+  if (sent) sayFile(output, run, sent);
+}
+
+/** What becomes of a game's file: in whose hands it can run. */
+function sayFile(output: Output, run: string, sent: ReturnType<typeof gameText>): void {
+  if ('why' in sent) {
+    const text = `Whoever takes part needs the game's file and names it, --game-file: ${sent.why}.`;
+    output.say(text, { type: 'game-file', run, game_file: null, why: sent.why });
+    return;
+  }
+  const game_file = sha256Hex(sent.text);
+  const text = `The game's file is on the hub: a tab runs it in a sandbox when its owner agrees, and others name its hash:\n  ${potluckHere()} join … --game ${game_file}`;
+  output.say(text, { type: 'game-file', run, game_file, why: null });
 }
 
 function sayCreated(output: Output, run: string, hub: string, whose: string, summary?: SummaryValue): void {

@@ -16,13 +16,13 @@ test('a worker takes all steps, or as many as are no more than it may claim', ()
   assert.equal(allowed(1), 1, 'one at least: that it is too much is for the hub to say');
 });
 
-test('the rules of a run say what its game says, unless its owner has said it; of a game that says nothing they say nothing', () => {
+test('the rules of a run say what its game says, unless its owner has said it; of a game that says nothing they say nothing', async () => {
   const rules = exampleRules({
     ...{ shares_per_round: 1, halving_rounds: 0 },
     ...{ owner_permille: 0, workers_permille: 500, validators_permille: 500 },
   });
   const game = { firstTokens: (steps: number) => 10 * steps } as AnyGame;
-  assert.equal(withFirstWork(rules, game, 7).first_tokens, 70);
-  assert.equal(withFirstWork({ ...rules, first_tokens: 5 }, game, 7).first_tokens, 5);
-  assert.equal('first_tokens' in withFirstWork(rules, {} as AnyGame, 7), false);
+  assert.equal((await withFirstWork(rules, game, 7)).first_tokens, 70);
+  assert.equal((await withFirstWork({ ...rules, first_tokens: 5 }, game, 7)).first_tokens, 5);
+  assert.equal('first_tokens' in (await withFirstWork(rules, {} as AnyGame, 7)), false);
 });

@@ -16,5 +16,5 @@ export function stepsAllowed(steps: number, tokens_per_step: number, { most_toke
 }
 
 /** A run's rules with what its game says of a first work, where its owner has not said otherwise. */
-export const withFirstWork = (rules: Rules, game: AnyGame, params: unknown): Rules =>
-  game.firstTokens ? { first_tokens: game.firstTokens(params), ...rules } : rules;
+export const withFirstWork = async (rules: Rules, game: AnyGame, params: unknown): Promise<Rules> =>
+  game.firstTokens ? { first_tokens: await game.firstTokens(params), ...rules } : rules;

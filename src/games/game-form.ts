@@ -7,6 +7,9 @@ import type { Game } from './game.ts';
 /** What games are called, in runs and in files. */
 export const GAME_NAME = /^[a-z][a-z0-9-]{0,39}$/;
 
+/** A game's file that travels: many times what a game needs that imports everything large from here. */
+export const GAME_FILE_BYTES = 1 << 18;
+
 const method = z.custom<(...values: never[]) => unknown>((value) => typeof value === 'function', 'expected a function');
 const GameFileSchema = z.object({
   game: z.looseObject({

@@ -163,7 +163,18 @@ export type TensorGame<Params, Task> = AnyStateGame<Params, Task, Weights> & Ten
 // biome-ignore lint/suspicious/noExplicitAny: the registry holds games of every type; each one checks its own params
 type Any = any;
 type TensorsOf = AnyStateGame<Any, Any, Any> & TensorState<Any>;
-/** A game whose types are nobody's business outside its own file. */
-export type AnyGame = Game<Any, Any, Any> | TensorsOf;
 
-export const hasTensors = (game: AnyGame): game is TensorsOf => 'tensors' in game;
+/** The same game in a thread of its own (host/): its pure parts take a while, too. */
+type Hosted<G> = {
+  readonly [Part in keyof G]: NonNullable<G[Part]> extends (...given: infer Given) => infer Answer
+    ? ((...given: Given) => Answer | Promise<Awaited<Answer>>) | Extract<G[Part], undefined>
+    : G[Part];
+};
+
+/** Settings are read where the game is. */
+type Readable<G> = Omit<G, 'params'> & { readonly params: Pick<z.ZodType, 'safeParseAsync'> };
+
+/** A game as its users call it, here or hosted elsewhere. Its types are nobody's business outside its own file. */
+export type AnyGame = Readable<Hosted<Game<Any, Any, Any>>> | Readable<TensorsOf>;
+
+export const hasTensors = (game: AnyGame): game is Readable<TensorsOf> => 'tensors' in game;

@@ -3,7 +3,6 @@ import { z } from 'zod';
 import { CodedError } from '../errors.ts';
 import { GameError } from './errors.ts';
 import { type AnyGame, hasTensors } from './game.ts';
-import type { Watch } from './watchdog.ts';
 
 /** How long a game may take before it is given up. Work that listens to its signal is asked to stop first. */
 export interface GuardLimits {
@@ -42,10 +41,10 @@ const SizesSchema = z.object({ max_bytes: bytes, dense_bytes: bytes, memory_byte
 
 /**
  * The same game, which answers well formed and in time or throws a GameError game-threw, game-nonsense or game-late. Errors that
- * the device raises (CodedError: a blob that cannot be had) pass. A loop that never gives way stops the thread that it runs in;
- * no promise helps there: `potluck play` runs games in a thread that can be ended, elsewhere `watch` is told what is under way.
+ * the device raises (CodedError: a blob that cannot be had) pass. A loop that never gives way stops the thread that it runs in; no promise
+ * helps there: games from files run in a thread that can be ended (host/), and so does `potluck play`.
  */
-export function guardGame(game: AnyGame, limits: Partial<GuardLimits> = {}, watch?: Watch): AnyGame {
+export function guardGame(game: AnyGame, limits: Partial<GuardLimits> = {}): AnyGame {
   const { perform_ms, stop_ms, check_ms } = { ...PATIENT, ...limits };
   const { name } = game;
   const threw = (where: string, error: unknown): never => {
@@ -59,28 +58,30 @@ export function guardGame(game: AnyGame, limits: Partial<GuardLimits> = {}, watc
     const { path, message } = parsed.error.issues[0];
     throw new GameError('game-nonsense', `${name}.${where}: ${path.join('.') || 'answer'}: ${message}`, { where });
   };
-  const now = <T>(where: string, call: () => T): T => {
-    watch?.begins(where);
+  /** What is answered at once stays so: an arena's rounds are one piece, a hosted game's parts are not. */
+  const now = <T, R>(where: string, call: () => T | Promise<T>, then: (answer: T) => R): R | Promise<R> => {
     try {
-      return call();
+      const answer = call();
+      if (!(answer instanceof Promise)) return then(answer);
+      return answer.then(then, (error: unknown) => threw(where, error));
     } catch (error) {
       return threw(where, error);
-    } finally {
-      watch?.ends(where);
     }
   };
   /** A call that is too late is still under way. */
-  const watched = async <T>(where: string, call: () => Promise<T>): Promise<T> => {
-    watch?.begins(where);
+  const caught = async <T>(where: string, call: () => T | Promise<T>): Promise<T> => {
     try {
       return await call();
     } catch (error) {
       return threw(where, error);
-    } finally {
-      watch?.ends(where);
     }
   };
-  const inTime = async <T>(where: string, limit_ms: number, call: () => Promise<T>, stop?: AbortSignal): Promise<T> => {
+  const inTime = async <T>(
+    where: string,
+    limit_ms: number,
+    call: () => T | Promise<T>,
+    stop?: AbortSignal,
+  ): Promise<T> => {
     let timer: NodeJS.Timeout | undefined;
     let onStop = (): void => {};
     const late = new Promise<never>((_, reject) => {
@@ -97,26 +98,26 @@ export function guardGame(game: AnyGame, limits: Partial<GuardLimits> = {}, watc
       else stop?.addEventListener('abort', onStop, { once: true });
     });
     try {
-      return await Promise.race([watched(where, call), late]);
+      return await Promise.race([caught(where, call), late]);
     } finally {
       clearTimeout(timer);
       stop?.removeEventListener('abort', onStop);
     }
   };
 
+  const isAny = (answer: unknown): unknown => answer;
+  const as =
+    <T>(where: string, schema: z.ZodType<T>) =>
+    (answer: unknown): T =>
+      read(where, schema, answer);
   const guarded: Omit<AnyGame, 'merge' | 'encodeState' | 'decodeState' | 'tensors' | 'openMerge'> = {
     name,
     params: game.params,
     firstTokens:
       game.firstTokens &&
-      ((params) =>
-        read(
-          'firstTokens',
-          TokensSchema,
-          now('firstTokens', () => game.firstTokens!(params)),
-        )),
-    first: game.first && ((params) => now('first', () => game.first!(params))),
-    task: (params, round, peer, state) => now('task', () => game.task(params, round, peer, state)),
+      ((params) => now('firstTokens', () => game.firstTokens!(params), as('firstTokens', TokensSchema))),
+    first: game.first && ((params) => now('first', () => game.first!(params), isAny)),
+    task: (params, round, peer, state) => now('task', () => game.task(params, round, peer, state), isAny),
     prepare:
       game.prepare &&
       ((params, device) => inTime('prepare', check_ms, () => game.prepare!(params, device)).then(() => {})),
@@ -135,48 +136,43 @@ export function guardGame(game: AnyGame, limits: Partial<GuardLimits> = {}, watc
       );
     },
     async evaluate(params, state, device) {
-      return read(
-        'evaluate',
-        EvaluationSchema,
-        await inTime('evaluate', check_ms, () => game.evaluate(params, state, device)),
-      );
+      const answer = await inTime('evaluate', check_ms, () => game.evaluate(params, state, device));
+      return read('evaluate', EvaluationSchema, answer);
     },
     sample:
       game.sample &&
-      (async (params, state, device, signal) =>
-        read(
-          'sample',
-          WrittenSchema,
-          await inTime('sample', check_ms, () => game.sample!(params, state, device, signal), signal),
-        )),
-    checkForm: (params, work) => now('checkForm', () => game.checkForm(params, work)),
-    goesOn: game.goesOn && ((work) => now('goesOn', () => game.goesOn!(work)) === true),
-    sizes: (params) =>
-      read(
-        'sizes',
-        SizesSchema,
-        now('sizes', () => game.sizes(params)),
+      (async (params, state, device, signal) => {
+        const answer = await inTime('sample', check_ms, () => game.sample!(params, state, device, signal), signal);
+        return read('sample', WrittenSchema, answer);
+      }),
+    checkForm: (params, work) =>
+      now(
+        'checkForm',
+        () => game.checkForm(params, work),
+        () => {},
       ),
+    goesOn:
+      game.goesOn &&
+      ((work) =>
+        now(
+          'goesOn',
+          () => game.goesOn!(work),
+          (answer) => answer === true,
+        )),
+    sizes: (params) => now('sizes', () => game.sizes(params), as('sizes', SizesSchema)),
   };
   if (hasTensors(game)) {
     return {
       ...guarded,
-      tensors: (params) => now('tensors', () => game.tensors(params)),
-      openMerge(params, accepted) {
-        const merge = now('openMerge', () => game.openMerge(params, accepted));
-        return (spec, before) => now('openMerge', () => merge(spec, before));
-      },
-    };
+      tensors: game.tensors,
+      openMerge: game.openMerge,
+    } as AnyGame;
   }
   return {
     ...guarded,
-    merge: (params, state, accepted) => now('merge', () => game.merge(params, state, accepted)),
+    merge: (params, state, accepted) => now('merge', () => game.merge(params, state, accepted), isAny),
     encodeState: (params, state) =>
-      read(
-        'encodeState',
-        BytesSchema,
-        now('encodeState', () => game.encodeState(params, state)),
-      ),
-    decodeState: (params, bytes) => now('decodeState', () => game.decodeState(params, bytes)),
-  };
+      now('encodeState', () => game.encodeState(params, state), as('encodeState', BytesSchema)),
+    decodeState: (params, bytes) => now('decodeState', () => game.decodeState(params, bytes), isAny),
+  } as AnyGame;
 }

@@ -44,7 +44,7 @@ export async function catchUp(
   if (present?.hash !== from) present = { hash: from, state: await readState(game, params, from, fetchBlob) };
   for (const merged of merges) {
     const works = decodeBundle(await fetchBlob(merged.bundle));
-    const state: unknown = mergeState(game, params, present.state, works);
+    const state: unknown = await mergeState(game, params, present.state, works);
     present = { hash: await hashOfState(game, params, state), state };
     mustBe(merged, present.hash);
   }

@@ -13,7 +13,7 @@ export function checkParamsSize(size_bytes: number): void {
 }
 
 /** A run's settings from their blob. Throws GameError bad-params with the first thing that is wrong. */
-export function decodeParams(game: AnyGame, bytes: Uint8Array): unknown {
+export async function decodeParams(game: Pick<AnyGame, 'name' | 'params'>, bytes: Uint8Array): Promise<unknown> {
   checkParamsSize(bytes.length);
   let json: unknown;
   try {
@@ -21,7 +21,7 @@ export function decodeParams(game: AnyGame, bytes: Uint8Array): unknown {
   } catch {
     throw new GameError('bad-params', `${game.name} params: expected JSON, got ${bytes.length} bytes that are none`);
   }
-  const parsed = game.params.safeParse(json);
+  const parsed = await game.params.safeParseAsync(json);
   if (parsed.success) return parsed.data;
   throw new GameError('bad-params', `${game.name} params: ${firstIssue(parsed.error)}`);
 }

@@ -63,7 +63,7 @@ describe('settings', () => {
 
   test('are read, and what is wrong with them is named', async () => {
     const game = await loadGame('pretrain');
-    assert.equal((decodeParams(game, text(good)) as typeof good).batch, 1);
+    assert.equal(((await decodeParams(game, text(good))) as typeof good).batch, 1);
     const bad: [unknown, RegExp][] = [
       ['{', /expected JSON, got 1 bytes that are none/],
       ['null', /params: Invalid input: expected object/],
@@ -75,26 +75,26 @@ describe('settings', () => {
       [{ ...good, sparse: { kept_per_tile: 0 } }, /sparse\.kept_per_tile/],
     ];
     for (const [value, message] of bad) {
-      assert.throws(
+      await assert.rejects(
         () => decodeParams(game, text(value)),
         (error) => error instanceof GameError && error.code === 'bad-params' && message.test(error.message),
       );
     }
-    assert.throws(() => decodeParams(game, Uint8Array.of(0xff, 0xfe)), { code: 'bad-params' });
+    await assert.rejects(() => decodeParams(game, Uint8Array.of(0xff, 0xfe)), { code: 'bad-params' });
   });
 
   test('of any JSON are settings or a GameError', async () => {
     const game = await loadGame('pretrain');
-    fc.assert(
-      fc.property(
+    await fc.assert(
+      fc.asyncProperty(
         fc.oneof(
           fc.json().map(text),
           fc.object().map((more) => text({ ...good, ...more })),
           fc.uint8Array(),
         ),
-        (bytes) => {
+        async (bytes) => {
           try {
-            decodeParams(game, bytes);
+            await decodeParams(game, bytes);
           } catch (error) {
             assert.ok(error instanceof GameError && error.code === 'bad-params');
           }

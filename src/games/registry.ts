@@ -14,11 +14,18 @@ const FILES: Readonly<Record<Name, () => Promise<{ readonly game: AnyGame }>>> =
   pretrain: () => import('./pretrain.ts'),
 };
 
-/** Finds a game by its name. Throws GameError unknown-game. */
-export type LoadGame = (name: string) => Promise<AnyGame>;
+/** The file that a run offers of its game, and where it can be had. */
+export interface GameFile {
+  readonly hash: string;
+  readonly fetch: (hash: string) => Promise<Uint8Array>;
+}
+
+/** Finds a game by its name, or in the file that a run offers, where the device's owner has agreed to that. Throws GameError unknown-game. */
+export type LoadGame = (name: string, file?: GameFile) => Promise<AnyGame>;
 
 /** Loads a game. Throws GameError unknown-game. */
-export async function loadGame(name: string): Promise<AnyGame> {
+export async function loadGame(name: string, file?: GameFile): Promise<AnyGame> {
   if (isOfThisBuild(name)) return (await FILES[name]()).game;
-  throw new GameError('unknown-game', `this build has no game "${name}": its file is needed (--game-file)`);
+  const offer = file ? `; the run offers one: read it, then --game ${file.hash} runs it with your rights` : '';
+  throw new GameError('unknown-game', `this build has no game "${name}": its file is needed (--game-file)${offer}`);
 }

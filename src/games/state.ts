@@ -11,7 +11,7 @@ import {
 } from '../model/tensor-manifest.ts';
 import { sha256Beside } from '../protocol/hash.ts';
 import { shapeText } from '../tensor/shape.ts';
-import { type AcceptedWork, type AnyGame, hasTensors } from './game.ts';
+import { type AcceptedWork, type AnyGame, hasTensors, type TensorGame } from './game.ts';
 
 /** Stores a blob; resolves with its SHA-256. */
 export type PutBlob = (bytes: Uint8Array) => Promise<string>;
@@ -31,7 +31,7 @@ export const hashOfState = (game: AnyGame, params: unknown, state: unknown): Pro
 
 /** The state of a hash. Throws what `fetch` throws, and ModelError, GameError or the game's own error for blobs that are no such state. */
 export async function readState(game: AnyGame, params: unknown, hash: string, fetch: FetchBlob): Promise<unknown> {
-  if (!hasTensors(game)) return game.decodeState(params, await fetch(hash));
+  if (!hasTensors(game)) return await game.decodeState(params, await fetch(hash));
   const specs = game.tensors(params);
   const state = new Map<string, Float32Array>();
   for await (const values of readTensors(specs, hash, fetch)) state.set(specs[state.size].name, values);
@@ -53,17 +53,31 @@ export async function checkState(game: AnyGame, params: unknown, hash: string, f
   else for await (const _ of readTensors(game.tensors(params), hash, fetch));
 }
 
+type Tensors<Params> = Pick<TensorGame<Params, unknown>, 'tensors' | 'openMerge'>;
+
 /** The state after a round, in memory of its own. Throws for work that cannot be merged. */
+export function mergeState<Params>(
+  game: Tensors<Params>,
+  params: Params,
+  state: Weights,
+  accepted: readonly AcceptedWork[],
+): Weights;
 export function mergeState<State>(
   game: AnyGame,
   params: unknown,
   state: State,
   accepted: readonly AcceptedWork[],
-): State {
-  if (!hasTensors(game)) return game.merge(params, state, accepted);
+): State | Promise<State>;
+export function mergeState(
+  game: AnyGame | Tensors<unknown>,
+  params: unknown,
+  state: unknown,
+  accepted: readonly AcceptedWork[],
+): unknown {
+  if (!('tensors' in game)) return game.merge(params, state, accepted);
   const specs = game.tensors(params);
   const merge = game.openMerge(params, accepted);
-  return new Map(specs.map((spec) => [spec.name, merge(spec, (state as Weights).get(spec.name)!)])) as State;
+  return new Map(specs.map((spec) => [spec.name, merge(spec, (state as Weights).get(spec.name)!)]));
 }
 
 /** The same from blobs to blobs: resolves with the hash of the state after. Memory never holds more than one tensor and the work. */

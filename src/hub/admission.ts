@@ -37,13 +37,13 @@ export async function admit(
 async function admitRun(body: RunCreated, models: Models): Promise<void> {
   const { game, params } = await models.game(body);
   await models.checkFirst(body, body.model);
-  game.sizes(params); // what the hub asks of every run whenever it starts must not fail then
+  await game.sizes(params); // what the hub asks of every run whenever it starts must not fail then
 }
 
 async function admitWork(body: WorkSubmitted, state: NetworkState, blobs: BlobStore, models: Models): Promise<void> {
   const { spec } = state.runs.get(body.run)!;
   const { game, params } = await models.game(spec);
-  const { max_bytes } = game.sizes(params);
+  const { max_bytes } = await game.sizes(params);
   if (body.size_bytes > max_bytes) {
     throw new HubError('wrong-size', `work: at most ${max_bytes} bytes, got ${body.size_bytes}`, { max_bytes });
   }

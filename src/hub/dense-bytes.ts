@@ -13,7 +13,7 @@ export function openDenseBytes(models: Pick<Models, 'game'>): DenseBytes {
   return {
     async learn(run) {
       const { game, params } = await models.game(run.spec);
-      sizes.set(run.id, game.sizes(params).dense_bytes);
+      sizes.set(run.id, (await game.sizes(params)).dense_bytes);
     },
     of: (run) => run.submissions_total * (sizes.get(run.id) ?? 0),
   };

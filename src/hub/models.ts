@@ -53,7 +53,7 @@ export function openModels(
       open = (async () => {
         checkParamsSize((await blobs.sizeOf(spec.params)) ?? 0);
         const loaded = await load(spec.game);
-        return { game: loaded, params: decodeParams(loaded, await need(spec.params)) };
+        return { game: loaded, params: await decodeParams(loaded, await need(spec.params)) };
       })();
       open.catch(() => games.delete(key));
       games.set(key, open);

@@ -27,6 +27,7 @@ const shared = (run: RunState, time: TimeLeft) => ({
   run: run.id,
   name: run.spec.name,
   game: run.spec.game,
+  ...(run.spec.game_file && { game_file: run.spec.game_file }),
   params: run.spec.params,
   phase: run.phase,
   round: run.round,

@@ -73,7 +73,7 @@ async function openPretrainRun(url: string, wanted: string | undefined, folder: 
   if (view.game !== 'pretrain')
     throw new PeerError('no-such-run', `run ${view.run} trains no model: it plays ${view.game}`);
   const game = await loadGame(view.game);
-  const params = PretrainParamsSchema.parse(decodeParams(game, await blobs.fetch(view.params)));
+  const params = PretrainParamsSchema.parse(await decodeParams(game, await blobs.fetch(view.params)));
   const manifest = decodeManifest(await blobs.fetch(params.dataset));
   const json = new TextDecoder().decode(await blobs.fetch(manifest.tokenizer));
   return { view, game, params, blobs, tokenizer: tokenizerFromJson(json) };
@@ -112,11 +112,11 @@ export async function exportState(
   const { view, blobs } = await openRun(url, wanted, folder, onTransfer);
   const game = await loadGame(view.game);
   if (hasTensors(game)) return null;
-  const params = decodeParams(game, await blobs.fetch(view.params));
+  const params = await decodeParams(game, await blobs.fetch(view.params));
   const held = await catchUp(game, params, view, null, blobs.fetch);
   const file = join(target, 'state.bin');
   await mkdir(target, { recursive: true });
-  await writeFile(file, game.encodeState(params, held.state));
+  await writeFile(file, await game.encodeState(params, held.state));
   return { run: view.run, game: view.game, state: held.hash, merged_rounds: view.round, file };
 }
 

@@ -106,7 +106,7 @@ export async function createRun(url: string, identity: Identity, folder: string,
     model: ancestor?.model ?? (await keepState(game, prepared.params, weights(), blobs.upload)),
     ...(ancestor && { ancestor }),
     ...options.schedule,
-    rules: withFirstWork(options.schedule.rules, game, prepared.params),
+    rules: await withFirstWork(options.schedule.rules, game, prepared.params),
     created_ms: Date.now(),
   });
   return sendEvent(url, event);
@@ -118,6 +118,8 @@ export interface NewGameRun extends Pick<NewRun, 'schedule'> {
   readonly game: AnyGame;
   /** The game's settings; what is missing has its default. */
   readonly settings: unknown;
+  /** The game's file, for whoever agrees to its hash (games/game-text.ts). */
+  readonly file?: Uint8Array;
 }
 
 /** Creates a run of any game that has a `first` state. Throws PeerError, GameError bad-params. */
@@ -125,18 +127,19 @@ export async function createGameRun(
   url: string,
   identity: Identity,
   folder: string,
-  { name, game, settings, schedule }: NewGameRun,
+  { name, game, settings, file, schedule }: NewGameRun,
 ): Promise<string> {
-  const params = decodeParams(game, new TextEncoder().encode(JSON.stringify(settings)));
+  const params = await decodeParams(game, new TextEncoder().encode(JSON.stringify(settings)));
   if (!game.first) throw new GameError('bad-params', `${game.name} does not say how it begins: it has no "first"`);
   const hub = await hubWithRoom(url, identity);
   const blobs = openPeerBlobs({ url, hub, identity, cache: openBlobFolder(folder) });
   const event = await signEvent(identity, {
     ...{ type: 'run.created', version: 1, name, game: game.name, created_ms: Date.now() },
     params: await blobs.upload(new TextEncoder().encode(JSON.stringify(params))),
-    model: await keepState(game, params, game.first(params), blobs.upload),
+    ...(file && { game_file: await blobs.upload(file) }),
+    model: await keepState(game, params, await game.first(params), blobs.upload),
     ...schedule,
-    rules: withFirstWork(schedule.rules, game, params),
+    rules: await withFirstWork(schedule.rules, game, params),
   });
   return sendEvent(url, event);
 }
@@ -172,7 +175,10 @@ function requireWindows(manifest: DatasetManifest, context: number): void {
 async function checkedParams({ model, tokenizer, training }: RunPlan): Promise<PretrainParams> {
   const { vocab_size } = tokenizer;
   const draft = { ...training, model: { vocab_size, ...model }, dataset: '0'.repeat(64) };
-  return decodeParams(await loadGame('pretrain'), new TextEncoder().encode(JSON.stringify(draft))) as PretrainParams;
+  return (await decodeParams(
+    await loadGame('pretrain'),
+    new TextEncoder().encode(JSON.stringify(draft)),
+  )) as PretrainParams;
 }
 
 /** Says on a hub where what an owner holds is to be settled. Throws PeerError refused, hub-unreachable, not-a-hub. */

@@ -102,7 +102,7 @@ class Planting {
     this.#situation = situation;
     return {
       ...game,
-      task: (...given) => ({ honest: game.task(...given), planted: planted.task(...given) }),
+      task: async (...given) => ({ honest: await game.task(...given), planted: await planted.task(...given) }),
       perform: async ({ honest, planted: other }, device, signal): Promise<Claim | null> => {
         // The next round waits for this worker: what is planted must be revealed before it is merged.
         await Promise.race([this.#settled?.promise, fired(signal)]);

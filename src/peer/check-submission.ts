@@ -15,7 +15,7 @@ export async function checkSubmission(
   submission: SubmissionView,
   judging: Pick<Judging, 'repeat_permille' | 'looks' | 'place' | 'time_ms'>,
 ): Promise<Verdict> {
-  const task = game.task(params, roundOf(view), submission.worker, state);
+  const task = await game.task(params, roundOf(view), submission.worker, state);
   const work = await device.fetchBlob(submission.work);
   const { steps, tokens, loss_micro, runtime } = submission;
   return game.check(task, { work, steps, tokens, loss_micro }, device, {

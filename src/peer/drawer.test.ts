@@ -118,7 +118,7 @@ describe('a pre-training worker that is started again', () => {
     const before = device(folder);
     const running = new AbortController().signal;
     const first = (await game.perform(game.task(params, round(0), 'worker', weights), before, running))!;
-    const merged = mergeState(game, params, weights, [{ work: first.work, weight: 1 }]);
+    const merged = await mergeState(game, params, weights, [{ work: first.work, weight: 1 }]);
     const next = game.task(params, round(1, { last: example.bundleOf(first) }), 'worker', merged);
     return decodeWork((await game.perform(next, await between(folder, before), running))!.work);
   };

@@ -15,19 +15,19 @@ const params = (batch: number): PretrainParams =>
     ...{ learning_rate: 0.001, min_learning_rate: 0.001, warmup_steps: 0 },
   });
 
-test('what training takes grows with the weights and with the batch, and is compared with what is free', () => {
+test('what training takes grows with the weights and with the batch, and is compared with what is free', async () => {
   const { dense_bytes, memory_bytes } = game.sizes(params(16));
   const step_bytes = 4 * 16 * 256 * (4 * (4 * 256 + 2 * 704 + 4 * 256) + 256);
   assert.equal(memory_bytes, 8 * dense_bytes + step_bytes);
-  checkMemory(game, params(16), memory_bytes);
-  assert.throws(() => checkMemory(game, params(16), 200e6), {
+  await checkMemory(game, params(16), memory_bytes);
+  await assert.rejects(() => checkMemory(game, params(16), 200e6), {
     code: 'too-little-memory',
     message:
       'the work of this run takes at least 0.34 GB of memory (for training: weights, gradients, moments, activations), and 0.20 GB are free on this device',
   });
-  assert.throws(() => checkMemory(game, params(160), memory_bytes), { code: 'too-little-memory' });
+  await assert.rejects(() => checkMemory(game, params(160), memory_bytes), { code: 'too-little-memory' });
 });
 
-test('a game that says nothing of memory is tried', () => {
-  checkMemory(addition, {}, 0);
+test('a game that says nothing of memory is tried', async () => {
+  await checkMemory(addition, {}, 0);
 });

@@ -3,8 +3,8 @@ import type { AnyGame } from '../games/game.ts';
 import { PeerError } from '../protocol/peer-errors.ts';
 
 /** Throws PeerError `too-little-memory`. A game that does not say what its work takes is tried. */
-export function checkMemory(game: AnyGame, params: unknown, available_bytes: number): void {
-  const { memory_bytes: needed_bytes = 0 } = game.sizes(params);
+export async function checkMemory(game: AnyGame, params: unknown, available_bytes: number): Promise<void> {
+  const { memory_bytes: needed_bytes = 0 } = await game.sizes(params);
   if (needed_bytes <= available_bytes) return;
   throw new PeerError(
     'too-little-memory',

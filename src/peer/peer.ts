@@ -71,11 +71,14 @@ export async function joinRun(options: JoinOptions): Promise<'finished' | 'left'
   });
   const line = openLine();
   try {
-    const game = await (options.loadGame ?? loadGame)(view.game);
+    const game = await (options.loadGame ?? loadGame)(
+      view.game,
+      view.game_file ? { hash: view.game_file, fetch: blobs.fetch } : undefined,
+    );
     const settings = await Promise.race([blobs.fetch(view.params), fired(signal)]);
     if (!settings) return 'left';
-    const params = decodeParams(game, settings);
-    checkMemory(game, params, process.availableMemory());
+    const params = await decodeParams(game, settings);
+    await checkMemory(game, params, process.availableMemory());
     let newest: RunView | null = null;
     const situation: Situation = { role, peer: identity.id, params, view: () => newest, fetchBlob: blobs.fetch };
     const own = join(folder, 'runs', view.run);

@@ -148,7 +148,7 @@ class Worker implements Role {
     const left_ms = view.remaining_ms - (clock.elapsed_ms() - received_ms);
     const deadline = clock.setTimeout(() => work.stop.abort(), workingTime(left_ms, this.#reserve_ms));
     try {
-      const task = game.task(params, roundOf(view), identity.id, state);
+      const task = await game.task(params, roundOf(view), identity.id, state);
       const first = await this.#firstWork();
       if (!signal.aborted && (await this.#restsThrough(work, signal))) return { claim: null, rested: true };
       const tell = progressTeller(this.#context, view);

@@ -41,6 +41,8 @@ export const RunViewSchema = z.object({
   run: hash,
   name: z.string().max(200),
   game: z.string().max(40),
+  /** A blob with the game's file; missing where the game is of every build, or its owner has kept the file. */
+  game_file: hash.optional(),
   params: hash,
   phase: z.enum(['gathering', 'working', 'judging', 'revealing', 'merging', 'paused', 'finished']),
   round: count,

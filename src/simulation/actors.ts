@@ -58,7 +58,7 @@ export async function ownRun(world: World): Promise<void> {
     judging_ms: plan.run.judging_ms,
     min_workers: plan.run.min_workers,
     checkpoint_every: plan.run.checkpoint_every,
-    rules: withFirstWork(
+    rules: await withFirstWork(
       {
         ...(plan.run.rules ?? judgedQuickly(plan.run)),
         validators: named.map((peer) => ({ account: peer.identity.id, stake: peer.plan.stake! })),

@@ -80,7 +80,12 @@ export class ArenaJudging {
       ...{ runtime: run.peers.get(worker)!.runtime, ...duty, time_ms: Number.POSITIVE_INFINITY },
       earlier: async () => comparedWith(merged_before, submissions, own),
     };
-    const task = participant.game.task(this.#arena.options.params, this.#arena.roundNow(), worker, this.#arena.present);
+    const task = await participant.game.task(
+      this.#arena.options.params,
+      this.#arena.roundNow(),
+      worker,
+      this.#arena.present,
+    );
     const { work, steps, tokens, loss_micro } = this.#arena.claims.get(id)!;
     return participant.game.check(task, { work, steps, tokens, loss_micro }, participant.lent, judging);
   }

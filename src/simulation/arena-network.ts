@@ -106,7 +106,7 @@ export class ArenaNetwork {
     const validators = devices.flatMap(({ place, stake }) =>
       stake === undefined ? [] : [{ account: identityOf(seed, place).id, stake }],
     );
-    const rules = { ...withFirstWork(this.options.rules, game, params), validators };
+    const rules = { ...(await withFirstWork(this.options.rules, game, params)), validators };
     await this.tick(1);
     const { id } = await this.must(this.owner, {
       ...{ type: 'run.created', version: 1, name: 'arena', game: game.name, rounds, rules, created_ms: 0 },

@@ -124,23 +124,21 @@ class Arena extends ArenaNetwork {
     const { game, params } = this.options;
     const { identity, cost } = participant;
     const before_ms = cost.cpu_ms;
-    const claim = await this.call(participant, 'perform', () => {
+    const claim = await this.call(participant, 'perform', async () => {
       const most_tokens = mostTokens(this.run, identity.id);
       const round = { ...this.roundNow(), ...(most_tokens !== null && { most_tokens }) };
-      const task = participant.game.task(params, round, identity.id, this.present);
+      const task = await participant.game.task(params, round, identity.id, this.present);
       participant.time.up = new AbortController();
       return participant.game.perform(task, participant.lent, participant.time.up.signal);
     });
     if (!claim) return;
     const size_bytes = claim.work.length;
     try {
-      if (size_bytes > game.sizes(params).max_bytes) {
-        throw new SimulationError(
-          'bad-options',
-          `work: expected at most ${game.sizes(params).max_bytes} bytes, got ${size_bytes}`,
-        );
+      const { max_bytes } = await game.sizes(params);
+      if (size_bytes > max_bytes) {
+        throw new SimulationError('bad-options', `work: expected at most ${max_bytes} bytes, got ${size_bytes}`);
       }
-      game.checkForm(params, claim.work);
+      await game.checkForm(params, claim.work);
     } catch (error) {
       return this.broke(participant, error, 'the hub refuses its form');
     }
@@ -171,7 +169,7 @@ class Arena extends ArenaNetwork {
     let bundle: string | null = null;
     if (works.length > 0) {
       watch?.({ what: 'merge', who: 'hub' });
-      this.present = mergeState(game, params, this.present, works);
+      this.present = await mergeState(game, params, this.present, works);
       model = await hashOfState(game, params, this.present);
       watch?.(null);
       bundle = this.put(encodeBundle(works));

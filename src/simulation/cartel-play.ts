@@ -25,7 +25,7 @@ export async function playCartel(
 ): Promise<Played> {
   const playedBy = (peer: Inhabitant, tally: AnyGame): AnyGame => {
     const game = judgedAsTraining(tally, peer.plan.step_ms);
-    return isLiar(peer.plan) ? { ...game, ...conspiracy[peer.plan.role]?.(game, peer, conspirators) } : game;
+    return isLiar(peer.plan) ? Object.assign({}, game, conspiracy[peer.plan.role]?.(game, peer, conspirators)) : game;
   };
   const onEvent = (event: LoggedEvent): void => {
     watch.saw(event, world.time.now_ms);

@@ -1,7 +1,7 @@
 // What a game needs before it can be tried: settings and a first state; for pre-training also a small model and a little text.
 
 import type { AnyGame } from '../games/game.ts';
-import { isGameFile, loadGameFile } from '../games/game-file.ts';
+import { isGameFile, readGameFile } from '../games/game-file.ts';
 import { type GuardLimits, guardGame } from '../games/guard.ts';
 import { decodeParams } from '../games/params.ts';
 import { PretrainParamsSchema } from '../games/pretrain/params.ts';
@@ -43,15 +43,15 @@ const SMALL = {
  */
 export async function setUpGame(word: string, settings: unknown, limits: Partial<GuardLimits>): Promise<GameSetup> {
   if (word === 'pretrain') return setUpPretrain(SMALL, someText(), byteTokenizer(), limits);
-  const game = isGameFile(word) ? await loadGameFile(word, limits) : guardGame(await loadGame(word), limits);
-  const params = decodeParams(game, utf8(JSON.stringify(settings ?? {})));
+  const game = guardGame(isGameFile(word) ? await readGameFile(word) : await loadGame(word), limits);
+  const params = await decodeParams(game, utf8(JSON.stringify(settings ?? {})));
   if (!game.first) {
     throw new SimulationError(
       'bad-options',
       `${game.name} has no "first": a game that is tried must say how it begins`,
     );
   }
-  return { game, params, first: game.first(params), blobs: new Map() };
+  return { game, params, first: await game.first(params), blobs: new Map() };
 }
 
 /** Pre-training on a text. */

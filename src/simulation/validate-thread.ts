@@ -5,21 +5,9 @@ import { type FromThread, LOADING } from './game-thread.ts';
 import { lazyRuntime } from './lazy-runtime.ts';
 import { setUpGame } from './play-setup.ts';
 import { type Check, validateGame } from './validate.ts';
+import type { ValidateJob } from './validate-job.ts';
 
-/** What is validated. */
-export interface ValidateJob {
-  /** A game's name, or the path of a file that exports one. */
-  readonly game: string;
-  /** The game's settings; null: its defaults. */
-  readonly settings: unknown;
-  /** How long one call of the game may take. */
-  readonly call_ms: number;
-}
-
-/** The name of the game, when all of its promises have been told. */
-export type Validated = string;
-
-const tell = (message: FromThread<Validated, Check>): void => parentPort!.postMessage(message);
+const tell = (message: FromThread<string, Check>): void => parentPort!.postMessage(message);
 
 async function validate({ game, settings, call_ms }: ValidateJob): Promise<void> {
   const runtime = lazyRuntime();

@@ -5,9 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
-import { askGameThread } from './game-thread.ts';
 import type { Check } from './validate.ts';
-import type { ValidateJob } from './validate-thread.ts';
+import { validateInThread } from './validate-job.ts';
 
 const CHAIN = join(import.meta.dirname, '..', 'games', 'addition-chain.ts');
 const folder = mkdtempSync(join(tmpdir(), 'potluck-validate-'));
@@ -15,9 +14,7 @@ after(() => rmSync(folder, { recursive: true, force: true }));
 
 async function validate(game: string, call_ms = 30_000): Promise<Check[]> {
   const checks: Check[] = [];
-  const job: ValidateJob = { game, settings: null, call_ms };
-  const file = new URL('./validate-thread.ts', import.meta.url);
-  await askGameThread<string, Check>({ file, job, call_ms, onPart: (check) => checks.push(check) });
+  await validateInThread({ game, settings: null, call_ms }, (check) => checks.push(check));
   return checks;
 }
 

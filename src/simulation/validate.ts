@@ -75,10 +75,14 @@ const wordsOf = (error: unknown): string =>
 async function settings(promise: Hold, { game, params }: GameSetup): Promise<boolean> {
   const written = utf8(JSON.stringify(params));
   const same = await promise('params', 'the same settings when they are written as JSON and read again', async () =>
-    isDeepStrictEqual(decodeParams(game, written), params) ? null : JSON.stringify(decodeParams(game, written)),
+    isDeepStrictEqual(await decodeParams(game, written), params)
+      ? null
+      : JSON.stringify(await decodeParams(game, written)),
   );
   const sized = await promise('sizes', 'the same sizes whenever it is asked, as whole numbers', async () =>
-    isDeepStrictEqual(game.sizes(params), game.sizes(params)) ? null : JSON.stringify(game.sizes(params)),
+    isDeepStrictEqual(await game.sizes(params), await game.sizes(params))
+      ? null
+      : JSON.stringify(await game.sizes(params)),
   );
   return same && sized;
 }
@@ -87,7 +91,7 @@ async function settings(promise: Hold, { game, params }: GameSetup): Promise<boo
 async function states(promise: Hold, { game, params, first }: GameSetup): Promise<boolean> {
   const begun = await promise('first', 'the same first state whenever it is asked', async () => {
     if (!game.first) return null; // brought by the run's owner
-    return sameState(await hashOfState(game, params, first), await hashOfState(game, params, game.first(params)));
+    return sameState(await hashOfState(game, params, first), await hashOfState(game, params, await game.first(params)));
   });
   return begun && (await survives(promise, { game, params }, first, 'the first state'));
 }
@@ -145,8 +149,8 @@ async function playRound(options: Playing, before: Before): Promise<Omit<Before,
     'merge',
     'the same next state from the same work, and the state before unchanged',
     async () => {
-      state = mergeState(game, params, before.state, works);
-      const again = mergeState(game, params, await parent.read(), works);
+      state = await mergeState(game, params, before.state, works);
+      const again = await mergeState(game, params, await parent.read(), works);
       return (
         sameState(await hashOfState(game, params, state), await hashOfState(game, params, again)) ??
         sameState(parent.hash, await hashOfState(game, params, before.state))
@@ -173,10 +177,11 @@ async function playRound(options: Playing, before: Before): Promise<Omit<Before,
 const tasks = (promise: Hold, { game, params }: Played, { number, last, state }: Before): Promise<boolean> =>
   promise('task', 'the same task twice, and another one for another peer or seed', async () => {
     const round = roundOf(number, last, null);
-    const task = game.task(params, round, ADA, state);
-    if (!isDeepStrictEqual(task, game.task(params, round, ADA, state))) return 'another task when it is derived again';
-    if (isDeepStrictEqual(task, game.task(params, round, BOB, state))) return 'the same task for another peer';
-    const other = game.task(params, { ...round, seed: hashOf('another seed') }, ADA, state);
+    const task = await game.task(params, round, ADA, state);
+    if (!isDeepStrictEqual(task, await game.task(params, round, ADA, state)))
+      return 'another task when it is derived again';
+    if (isDeepStrictEqual(task, await game.task(params, round, BOB, state))) return 'the same task for another peer';
+    const other = await game.task(params, { ...round, seed: hashOf('another seed') }, ADA, state);
     return isDeepStrictEqual(task, other) ? 'the same task for another seed' : null;
   });
 
@@ -211,9 +216,9 @@ async function taken(options: Playing, before: Before, peer: string, claim: Clai
   const { promise, setup } = options;
   const { game, params } = setup;
   const formed = await promise('checkForm', 'to take the honest work, of at most max_bytes', async () => {
-    const { max_bytes } = game.sizes(params);
-    game.checkForm(params, claim.work);
-    game.goesOn?.(claim.work);
+    const { max_bytes } = await game.sizes(params);
+    await game.checkForm(params, claim.work);
+    await game.goesOn?.(claim.work);
     return claim.work.length <= max_bytes ? null : `work of ${claim.work.length} bytes where max_bytes is ${max_bytes}`;
   });
   const judged = await promise('check', 'to accept the honest work, of its own task only', async () => {
@@ -229,9 +234,9 @@ async function perform(options: Playing, before: Before, peer: string, signal: A
   const { game, params } = options.setup;
   const device = deviceFor(options, stop);
   await game.prepare?.(params, device);
-  const most_tokens = before.number === 0 ? game.firstTokens?.(params) : undefined;
+  const most_tokens = before.number === 0 ? await game.firstTokens?.(params) : undefined;
   const round = { ...roundOf(before.number, before.last, null), ...(most_tokens !== undefined && { most_tokens }) };
-  const claim = await game.perform(game.task(params, round, peer, before.state), device, signal);
+  const claim = await game.perform(await game.task(params, round, peer, before.state), device, signal);
   if (claim && most_tokens !== undefined && claim.tokens > most_tokens) {
     throw new CodedError(
       'too-many-tokens',
@@ -258,7 +263,7 @@ async function judge(options: Playing, before: Before, peer: string, claim: Clai
       earlier: async () => [],
     },
   };
-  return game.check(game.task(params, round, peer, before.state), claim, device, judging);
+  return game.check(await game.task(params, round, peer, before.state), claim, device, judging);
 }
 
 async function refusalOf(options: Playing, before: Before, peer: string, claim: Claim): Promise<string | null> {
@@ -275,7 +280,7 @@ async function whenStopped(options: Playing, before: Before): Promise<void> {
       if (when === 'before it begins') stop.abort();
       const claim = await perform(options, before, ADA, stop.signal, () => stop.abort());
       if (!claim) return null;
-      setup.game.checkForm(setup.params, claim.work);
+      await setup.game.checkForm(setup.params, claim.work);
       return refusalOf(options, before, ADA, claim);
     });
   }
@@ -298,7 +303,7 @@ async function garbage(options: Playing, before: Before, honest: Claim): Promise
     let refused = false;
     const typed = await promise('checkForm', `${what} taken, or refused with a CodedError`, async () => {
       try {
-        game.checkForm(params, bytes);
+        await game.checkForm(params, bytes);
       } catch (error) {
         refused = true;
         if (!(error instanceof CodedError) || error.code === 'game-threw') return wordsOf(error);

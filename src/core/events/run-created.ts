@@ -31,6 +31,8 @@ export const RunCreatedSchema = z.strictObject({
   name,
   game: oneLine(40),
   params: hash,
+  /** A blob with the game's file as JavaScript that imports `potluck/game` alone: whoever agrees to this hash can run it. */
+  game_file: hash.optional(),
   model: hash,
   rounds: z.int().min(1).max(CORE_LIMITS.rounds),
   round_ms: duration_ms,
@@ -49,7 +51,7 @@ export type RunCreated = z.infer<typeof RunCreatedSchema>;
 
 export const runCreated = networkEvent(RunCreatedSchema, {
   about: 'run',
-  blobs: ({ params, model }) => [params, model],
+  blobs: ({ params, game_file, model }) => [params, ...(game_file ? [game_file] : []), model],
   words: ({ name, rounds, game }, who, say) =>
     `${who} started the run “${say.quoted(name)}”: ${say.count(rounds, 'round')} of “${game}”`,
   refusalOf: refusalOfRun,

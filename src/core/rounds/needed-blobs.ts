@@ -5,6 +5,7 @@ import type { RunState } from '../state.ts';
 export function neededBlobs(run: RunState): [string, string][] {
   return [
     ['the settings', run.spec.params],
+    ...(run.spec.game_file ? [['the game', run.spec.game_file] satisfies [string, string]] : []),
     ['the last checkpoint', run.checkpoint.model],
     ...run.recent.map(({ round, bundle }): [string, string] => [`the work of round ${round}`, bundle]),
     ...[...run.submissions.values()].map(({ id, body }): [string, string] => [`submission ${id}`, body.work]),

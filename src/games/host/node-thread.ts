@@ -1,21 +1,13 @@
 // A thread of Node in which a designer's game runs, from its file. It can be ended from outside whatever the game does.
-import { registerHooks } from 'node:module';
 import { isMainThread, parentPort, workerData } from 'node:worker_threads';
 import { CodedError } from '../../errors.ts';
 import { readGameFile } from '../game-file.ts';
 import { serveGame } from './inside.ts';
 import type { FromGame, ToGame } from './wire.ts';
 
-/** A game's file may be anywhere: what it imports is this program's. */
-const ENTRY = new URL('../entry.ts', import.meta.url).href;
-
 const post = (message: FromGame): void => parentPort!.postMessage(message);
 
 function begin(path: string): void {
-  registerHooks({
-    resolve: (specifier, context, next) =>
-      specifier === 'potluck/game' ? { url: ENTRY, shortCircuit: true } : next(specifier, context),
-  });
   // Not awaited: Node would warn on stderr of this file where the game's awaits what never comes.
   void readGameFile(path).then(
     (game) => {

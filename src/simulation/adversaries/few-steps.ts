@@ -15,7 +15,7 @@ export const fewSteps: Adversary = {
         if (task.round.most_tokens !== undefined) most = 2;
         const claim = await workFor(Math.ceil(most / 2), game, task, device, signal);
         if (!claim) return null;
-        const whole = forgerOf(game, params, task.round).whole(claim, random);
+        const whole = await forgerOf(game, params, task.round).whole(claim, random);
         if (whole.steps > claim.steps) {
           most = whole.steps;
           return whole;

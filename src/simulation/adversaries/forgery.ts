@@ -9,21 +9,21 @@ import { withDeeds, workFor } from './task.ts';
 
 export interface Forger {
   /** Whether the hub takes work of this form. */
-  fits(work: Uint8Array): boolean;
+  fits(work: Uint8Array): Promise<boolean>;
   /** A little work claimed as the most that the settings and the round allow. */
-  whole(sample: Claim, random: Random): Claim;
+  whole(sample: Claim, random: Random): Claim | Promise<Claim>;
   /** Work that nobody did. */
-  noise(sample: Claim, random: Random): Claim;
+  noise(sample: Claim, random: Random): Claim | Promise<Claim>;
   /** Work that says nothing. */
-  zeros(sample: Claim, random: Random): Claim;
+  zeros(sample: Claim, random: Random): Claim | Promise<Claim>;
   /** Somebody's work, a little changed. */
-  blurred(claim: Claim, random: Random): Claim;
+  blurred(claim: Claim, random: Random): Claim | Promise<Claim>;
 }
 
 export function forgerOf(game: AnyGame, params: unknown, round: Round): Forger {
-  const fits = (work: Uint8Array): boolean => {
+  const fits = async (work: Uint8Array): Promise<boolean> => {
     try {
-      game.checkForm(params, work);
+      await game.checkForm(params, work);
       return true;
     } catch {
       return false;
@@ -36,7 +36,7 @@ export function forgerOf(game: AnyGame, params: unknown, round: Round): Forger {
 export const madeUp = (
   game: AnyGame,
   { params, random }: AdversaryContext,
-  make: (forger: Forger, sample: Claim, random: Random) => Claim,
+  make: (forger: Forger, sample: Claim, random: Random) => Claim | Promise<Claim>,
 ): AnyGame =>
   withDeeds(game, {
     async perform(task, device, signal) {
@@ -49,7 +49,7 @@ export const madeUp = (
 export const takenOver = (
   game: AnyGame,
   { seen, random }: AdversaryContext,
-  change: (claim: Claim, round: Round) => Claim,
+  change: (claim: Claim, round: Round) => Claim | Promise<Claim>,
 ): AnyGame =>
   withDeeds(game, {
     async perform({ round }, _device, signal) {
@@ -72,9 +72,9 @@ const TRIALS = 64;
 
 function byteForger(fits: Forger['fits']): Omit<Forger, 'fits'> {
   /** The first that has the right form; else the last, which the hub will not take. */
-  const firstThatFits = (claim: Claim, make: () => Uint8Array): Claim => {
+  const firstThatFits = async (claim: Claim, make: () => Uint8Array): Promise<Claim> => {
     let work = make();
-    for (let trial = 1; trial < TRIALS && !fits(work); trial++) work = make();
+    for (let trial = 1; trial < TRIALS && !(await fits(work)); trial++) work = make();
     return { ...claim, work };
   };
   return {

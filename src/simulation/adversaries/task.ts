@@ -18,8 +18,8 @@ export interface Deeds {
 export function withDeeds(game: AnyGame, { perform, check }: Deeds): AnyGame {
   return {
     ...game,
-    task: (params, round, worker, state): OpenTask => ({
-      inner: game.task(params, round, worker, state),
+    task: async (params, round, worker, state): Promise<OpenTask> => ({
+      inner: await game.task(params, round, worker, state),
       round,
       worker,
       state,

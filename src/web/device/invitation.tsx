@@ -18,7 +18,9 @@ export function Invitation({ overview, again }: { overview: RunOverview; again: 
   const [name, setName] = useState(deviceName);
   const [starting, setStarting] = useState(false);
   const [problem, setProblem] = useState('');
-  const { run, game, phase } = overview;
+  const [agreed, setAgreed] = useState(false);
+  const { run, game, game_file, phase } = overview;
+  const isStrangers = !isOfThisBuild(game);
   const called = nameOf(overview.name);
   const size_bytes = useDownloadBytes();
   const reluctant = useReluctance();
@@ -33,7 +35,7 @@ export function Invitation({ overview, again }: { overview: RunOverview; again: 
       </p>
     );
   }
-  if (!isOfThisBuild(game)) {
+  if (isStrangers && !game_file) {
     return (
       <p class="note">
         A tab cannot take part in “{called}”: {gameNotHere(nameOf(game), location.origin)}
@@ -46,13 +48,13 @@ export function Invitation({ overview, again }: { overview: RunOverview; again: 
     setProblem('');
     rememberName(name);
     try {
-      const agreed = {
-        run,
+      const work = {
+        ...{ run, ...(isStrangers && { game_file }) },
         name: name.trim() || deviceName(),
         although: reluctant.filter((reason) => reason !== 'owner'),
       };
-      await begin(run, agreed);
-      noteWork(agreed);
+      await begin(run, work);
+      noteWork(work);
     } catch {
       setProblem('What computes could not be fetched. The hub may be away, or serve a newer page: reload this one.');
     } finally {
@@ -79,6 +81,25 @@ export function Invitation({ overview, again }: { overview: RunOverview; again: 
         Name of this device, as others see it
         <input value={name} maxLength={NAME_CHARACTERS} onInput={(event) => setName(event.currentTarget.value)} />
       </label>
+      {isStrangers && game_file && (
+        <p class="note">
+          {nameOf(game)} is a game that somebody else has written, and no part of this page. Its{' '}
+          <a href={`/blobs/${game_file}`} target="_blank" rel="noreferrer">
+            file
+          </a>{' '}
+          runs in a sandbox: it reaches no key, nothing that this browser has kept, nothing of this page and no network,
+          and it is ended when it loops.
+          <label class="choice">
+            <input
+              type="checkbox"
+              required
+              checked={agreed}
+              onChange={(event) => setAgreed(event.currentTarget.checked)}
+            />{' '}
+            Run the file {game_file.slice(0, 12)} in this tab
+          </label>
+        </p>
+      )}
       {reluctant.length > 0 && (
         <p class="note">
           {capital(reluctant.map((reason) => PAUSES[reason]).join(' and '))}. Nothing is fetched unless you press the
@@ -86,7 +107,7 @@ export function Invitation({ overview, again }: { overview: RunOverview; again: 
         </p>
       )}
       <p class="actions">
-        <button type="submit" class="primary large" disabled={starting}>
+        <button type="submit" class="primary large" disabled={starting || (isStrangers && !agreed)}>
           {reluctant.length > 0 ? 'Contribute from this tab all the same' : 'Contribute from this tab'}
         </button>
       </p>

@@ -96,7 +96,7 @@ async function openRun(run: string, { game: name, params: hash }: Source, { blob
   const threads = mayUseThreads() ? Math.min(MOST_THREADS, navigator.hardwareConcurrency) : 1;
   const runtime = await createWebWasmRuntime({ files: WASM_FILES, threads });
   const game = await loadGame(name);
-  const params = decodeParams(game, await blobs.fetch(hash)) as PretrainParams; // as the game's own schema has found it
+  const params = (await decodeParams(game, await blobs.fetch(hash))) as PretrainParams; // as the game's own schema has found it
   const manifest = decodeManifest(await blobs.fetch(params.dataset));
   const tokenizer = tokenizerFromJson(new TextDecoder().decode(await blobs.fetch(manifest.tokenizer)));
   return { run, runtime, threads, game, params, tokenizer };

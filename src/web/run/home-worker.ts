@@ -30,7 +30,7 @@ async function prepare({ url, run }: HomeOrder): Promise<void> {
     cache: openTabBlobs(await openTabStore(), Date.now),
   });
   const game = await loadGame(view.game);
-  const params = decodeParams(game, await blobs.fetch(view.params)) as PretrainParams; // as the game's own schema has found it
+  const params = (await decodeParams(game, await blobs.fetch(view.params))) as PretrainParams; // as the game's own schema has found it
   say({ kind: 'progress', what: 'Fetching the tokenizer' });
   const manifest = decodeManifest(await blobs.fetch(params.dataset));
   const tokenizer = tokenizerFromJson(new TextDecoder().decode(await blobs.fetch(manifest.tokenizer)));

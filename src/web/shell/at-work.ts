@@ -28,8 +28,11 @@ atWork.subscribe(() => {
 export const isOver = (state: ContributionState): boolean => isOverPhase(state.phase);
 
 /** Starts to take part; what computes is fetched only now. Rejects when the code cannot be had. */
-export async function begin(run: string, options: Pick<ContributionOptions, 'name' | 'although'>): Promise<void> {
+export async function begin(
+  run: string,
+  options: Pick<ContributionOptions, 'name' | 'although' | 'game_file'>,
+): Promise<void> {
   const { startContributing } = await import('../tab/api.ts');
-  const contribution = startContributing({ name: options.name, although: options.although, url: location.origin, run });
+  const contribution = startContributing({ ...options, url: location.origin, run });
   contribution.subscribe((state) => atWork.set({ contribution, run, state }));
 }

@@ -7,6 +7,8 @@ const AgreedSchema = z.object({
   run: z.string(),
   name: z.string(),
   although: z.array(z.enum(['battery-low', 'metered', 'hours', 'not-charging'])),
+  /** The game's file that may run here; another one of the same run may not. */
+  game_file: z.string().optional(),
   left_ms: z.number(),
 });
 /** What its owner has agreed to. */
@@ -64,7 +66,8 @@ export async function goOn(): Promise<void> {
   const agreed = read(stores()[0]);
   if (!agreed) return;
   try {
-    await begin(agreed.run, { name: agreed.name, although: agreed.although });
+    const { run, name, although, game_file } = agreed;
+    await begin(run, { name, although, game_file });
     noteWork(agreed);
   } catch {
     // what computes cannot be had now: its button is there

@@ -1,5 +1,6 @@
 // Taking part from a web page: starts the tab's Worker, tells it what only the page can see, and hands out its state.
 import type { PeerRole } from '../../core/events/peer-joined.ts';
+import { openSandbox, type Sandbox } from '../sandbox/frame.ts';
 import { readLimits } from './limits.ts';
 import type { FromTab, ToTab } from './messages.ts';
 import { type ContributionState, FIRST_STATE, holdsWork, isOver, type PauseReason } from './state.ts';
@@ -18,6 +19,8 @@ export interface ContributionOptions {
   readonly runtime?: 'auto' | 'wasm' | 'webgpu';
   /** Threads of the WASM runtime. Default: what the device has, less one for everything else. */
   readonly threads?: number;
+  /** The hash of a game's file that the owner has agreed to run in a sandbox. */
+  readonly game_file?: string;
   /** Reasons to pause that the owner has seen and overruled before. */
   readonly although?: readonly PauseReason[];
   /** Fires when the owner wants the device back; the same as stop(). */
@@ -47,7 +50,7 @@ const STOP_MS = {
 
 /** Starts to take part. Never throws: what goes wrong is in the state. One contribution a browser works at a time. */
 export function startContributing(options: ContributionOptions): Contribution {
-  const { url, run, name, role = 'worker', runtime = 'auto', threads, although = [], signal } = options;
+  const { url, run, name, role = 'worker', runtime = 'auto', threads, although = [], game_file, signal } = options;
   let state = FIRST_STATE;
   const subscribers = new Set<(state: ContributionState) => void>();
   let end = () => {};
@@ -62,17 +65,24 @@ export function startContributing(options: ContributionOptions): Contribution {
     state = next;
     for (const subscriber of subscribers) subscriber(state);
   };
+  const sandboxes = new Map<number, Sandbox>();
   let stopping: Promise<void> | undefined;
   const finish = (): void => {
     if (!isOver(state.phase)) show({ ...state, phase: 'stopped', tokens_per_second: 0 });
     worker.onmessage = null; // what it said before its end is no news any more
     worker.terminate();
+    for (const sandbox of sandboxes.values()) sandbox.end();
     surroundings.close();
     signal?.removeEventListener('abort', stop);
     end();
   };
   worker.onmessage = ({ data }: MessageEvent<FromTab>) => {
     if (data.type === 'ended') finish();
+    else if (data.type === 'open-sandbox') sandboxes.set(data.sandbox, openSandbox(data.port));
+    else if (data.type === 'end-sandbox') {
+      sandboxes.get(data.sandbox)?.end();
+      sandboxes.delete(data.sandbox);
+    }
     // What it was about to say when it was told to stop does not take the stop back.
     else if (!stopping || isOver(data.state.phase) || data.state.phase === 'handing-in') show(data.state);
     else show({ ...data.state, phase: 'stopping', tokens_per_second: 0 });
@@ -91,6 +101,7 @@ export function startContributing(options: ContributionOptions): Contribution {
     role,
     runtime,
     threads: threads ?? readLimits().threads ?? undefined,
+    game_file,
   });
   const surroundings = watchSurroundings((now) => tell({ type: 'surroundings', ...now }), although);
 

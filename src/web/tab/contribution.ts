@@ -2,10 +2,9 @@
 import { openHubLog } from '../../audit/public-log-http.ts';
 import { CodedError } from '../../errors.ts';
 import type { Drawer } from '../../games/drawer.ts';
-import { GameError } from '../../games/errors.ts';
 import type { AnyGame } from '../../games/game.ts';
+import type { HostedGame } from '../../games/host/outside.ts';
 import { decodeParams } from '../../games/params.ts';
-import { loadGame } from '../../games/registry.ts';
 import { openPeerBlobs, type PeerBlobs, type Transfer } from '../../peer/blobs.ts';
 import { findRun } from '../../peer/find-run.ts';
 import { joinFound } from '../../peer/join-found.ts';
@@ -13,9 +12,10 @@ import type { PeerNews } from '../../peer/role.ts';
 import { fired, sleep, systemClock } from '../../protocol/clock.ts';
 import type { Identity } from '../../protocol/identity.ts';
 import type { RunStatus } from '../../protocol/messages.ts';
+import type { AskPage } from '../sandbox/sandbox-port.ts';
 import { browserSockets } from './browser-sockets.ts';
 import { fetchWasm } from './fetch-wasm.ts';
-import { gameNotHere } from './game-not-here.ts';
+import { gameOf, TabError } from './game-of.ts';
 import { keepWork, readWorks } from './history.ts';
 import { openTabBlobs, openTabCertificates, openTabDrawer, openTabReceipts } from './keepsakes.ts';
 import { openDeviceKey, openOwnerKey } from './keys.ts';
@@ -46,7 +46,11 @@ export interface TabAtWork {
 }
 
 /** Takes part until the run is over, the owner says stop, or it fails for good. `onState` hears every change. */
-export function contribute(start: StartMessage, onState: (state: ContributionState) => void): TabAtWork {
+export function contribute(
+  start: StartMessage,
+  askPage: AskPage,
+  onState: (state: ContributionState) => void,
+): TabAtWork {
   let state = FIRST_STATE;
   const stopping = new AbortController();
   /** Aborted when the tab must not work for now; another one takes its place when it may again. */
@@ -77,7 +81,7 @@ export function contribute(start: StartMessage, onState: (state: ContributionSta
 
   const ended = (async () => {
     try {
-      const finished = await takeTurns({ start, set, pace, stop: stopping.signal, mayWork });
+      const finished = await takeTurns({ start, askPage, set, pace, stop: stopping.signal, mayWork });
       set({ phase: finished ? 'finished' : 'stopped', tokens_per_second: 0 });
     } catch (error) {
       const code = error instanceof CodedError ? error.code : 'unexpected';
@@ -130,6 +134,7 @@ export function contribute(start: StartMessage, onState: (state: ContributionSta
 
 interface Turn {
   readonly start: StartMessage;
+  readonly askPage: AskPage;
   readonly set: (change: Partial<ContributionState>) => void;
   readonly pace: Pace;
   readonly stop: AbortSignal;
@@ -203,12 +208,14 @@ async function workWith(turn: Turn, store: TabStore, wasm: Promise<StartedWasm>)
   });
   const verdicts = await followWorks(store, { url, hub, run: view.run }, (handed_in) => set({ handed_in }));
   let chosen: ChosenRuntime | null = null;
+  let hosted: HostedGame | null = null;
   try {
-    const game = await gameOf(view.game, url);
+    hosted = await gameOf(turn, view, blobs.fetch);
+    const { game } = hosted;
     const settings = await untilThere(turn, () => Promise.race([blobs.fetch(view.params), fired(stop)]));
     if (!settings) return false;
-    const params = decodeParams(game, settings);
-    checkMemory(game, params);
+    const params = await decodeParams(game, settings);
+    await checkMemory(game, params);
     chosen = await chooseRuntime({ wanted: start.runtime, wasm: await wasm, game, params });
     set({ runtime: chosen.about });
     performance.mark('runtime');
@@ -223,6 +230,7 @@ async function workWith(turn: Turn, store: TabStore, wasm: Promise<StartedWasm>)
       if (await oneStretch(turn, store, workplace, chosen, signal)) return true;
     }
   } finally {
+    hosted?.close();
     blobs.close();
     await chosen?.runtime.close();
   }
@@ -357,26 +365,9 @@ async function untilThere<T>({ set, stop }: Turn, ask: () => Promise<T>): Promis
   return null;
 }
 
-/** A game that a person has made on their own machine is not in the page. Throws TabError. */
-async function gameOf(name: string, url: string): Promise<AnyGame> {
-  try {
-    return await loadGame(name);
-  } catch (error) {
-    if (!(error instanceof GameError)) throw error;
-    throw new TabError('game-not-here', gameNotHere(name, url), { game: name });
-  }
-}
-
-export type TabErrorCode =
-  /** The run plays a game that is not of this build. */
-  | 'game-not-here'
-  /** The run's model needs more memory than this device may lend. */
-  | 'too-large-for-this-device';
-export class TabError extends CodedError<TabErrorCode> {}
-
 /** Takes only work that fits. Browsers say how much memory a device has only roughly, and some not at all. Throws TabError. */
-function checkMemory(game: AnyGame, params: unknown): void {
-  const { dense_bytes, memory_bytes = 0 } = game.sizes(params);
+async function checkMemory(game: AnyGame, params: unknown): Promise<void> {
+  const { dense_bytes, memory_bytes = 0 } = await game.sizes(params);
   const needed_bytes = Math.max(memory_bytes, LIMITS.bytes_a_dense_byte * dense_bytes);
   const { deviceMemory } = navigator as { readonly deviceMemory?: number };
   const device_bytes = deviceMemory ? deviceMemory * 2 ** 30 * LIMITS.memory_part : LIMITS.wasm_bytes;

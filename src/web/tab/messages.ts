@@ -10,6 +10,8 @@ export interface StartMessage {
   readonly role: PeerRole;
   readonly runtime: 'auto' | 'wasm' | 'webgpu';
   readonly threads?: number;
+  /** The hash of a game's file that the owner has agreed to run in a sandbox. */
+  readonly game_file?: string;
 }
 
 /** What only the page can see of the device. */
@@ -24,4 +26,9 @@ export interface Surroundings {
 
 export type ToTab = StartMessage | ({ readonly type: 'surroundings' } & Surroundings) | { readonly type: 'stop' };
 
-export type FromTab = { readonly type: 'state'; readonly state: ContributionState } | { readonly type: 'ended' };
+export type FromTab =
+  | { readonly type: 'state'; readonly state: ContributionState }
+  | { readonly type: 'ended' }
+  /** A sandbox is wanted at the other end of this port: only the page can open one. */
+  | { readonly type: 'open-sandbox'; readonly sandbox: number; readonly port: MessagePort }
+  | { readonly type: 'end-sandbox'; readonly sandbox: number };

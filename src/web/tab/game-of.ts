@@ -1,0 +1,41 @@
+// The game of a run, for a tab: one of this build, or a file that the owner has agreed to by its hash, in a sandbox.
+import { CodedError } from '../../errors.ts';
+import { GAME_FILE_BYTES } from '../../games/game-form.ts';
+import { guardGame } from '../../games/guard.ts';
+import { type HostedGame, hostGame } from '../../games/host/outside.ts';
+import { isOfThisBuild, loadGame } from '../../games/registry.ts';
+import type { RunStatus } from '../../protocol/messages.ts';
+import { type AskPage, sandboxWith } from '../sandbox/sandbox-port.ts';
+import { gameNotHere } from './game-not-here.ts';
+import type { StartMessage } from './messages.ts';
+
+export type TabErrorCode =
+  /** The run plays a game that is not of this build, and no file of it that the owner has agreed to. */
+  | 'game-not-here'
+  /** The run's model needs more memory than this device may lend. */
+  | 'too-large-for-this-device';
+export class TabError extends CodedError<TabErrorCode> {}
+
+/** Throws TabError game-not-here, GameError for a file that is no game, and what `fetchBlob` throws. */
+export async function gameOf(
+  { start, askPage }: { readonly start: StartMessage; readonly askPage: AskPage },
+  view: Pick<RunStatus, 'game' | 'game_file'>,
+  fetchBlob: (hash: string) => Promise<Uint8Array>,
+): Promise<HostedGame> {
+  if (isOfThisBuild(view.game)) return { game: await loadGame(view.game), close: () => {} };
+  const details = { game: view.game };
+  if (!view.game_file || view.game_file !== start.game_file) {
+    throw new TabError('game-not-here', gameNotHere(view.game, start.url), details);
+  }
+  const bytes = await fetchBlob(view.game_file);
+  if (bytes.length > GAME_FILE_BYTES) {
+    const message = `the game's file: expected at most ${GAME_FILE_BYTES} bytes, got ${bytes.length}`;
+    throw new TabError('game-not-here', message, details);
+  }
+  const text = new TextDecoder().decode(bytes);
+  const word = `the file of "${view.game}"`;
+  const hosted = await hostGame({ open: () => sandboxWith(text, askPage), word, lends_compute: false });
+  if (hosted.game.name === view.game) return { ...hosted, game: guardGame(hosted.game) };
+  hosted.close();
+  throw new TabError('game-not-here', `${word} is of another game, "${hosted.game.name}"`, details);
+}

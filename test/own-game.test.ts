@@ -1,0 +1,117 @@
+// The game of docs/writing-a-game.md, word for word: what `game new` writes, valid, sound against liars, and played by a worker that names
+// its hash and by a tab whose owner has agreed to it.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { startOfGame } from '../src/cli/game-start.ts';
+import type { RunStatus } from '../src/protocol/messages.ts';
+import { type Network, network, untilStatus } from './network.ts';
+import { checkAccessibility, pageBrowser } from './page-browser.ts';
+import { skip } from './tab-browser.ts';
+
+const ROOT = join(import.meta.dirname, '..');
+const MOST_LINES = 60;
+const [, GAME] = /^```ts\n(.*?)^```$/ms.exec(readFileSync(join(ROOT, 'docs', 'writing-a-game.md'), 'utf8'))!;
+
+/** The game of the document in a file, a hub that knows it, and a run of it with a validator. */
+async function runOfIt(net: Network, ...hubFlags: string[]) {
+  const file = join(net.folder, 'zero-bits.ts');
+  writeFileSync(file, GAME);
+  const { url } = await net.hub(0, '--game-file', file, ...hubFlags);
+  const create = net.start(
+    'run',
+    'create',
+    '--hub',
+    url,
+    '--game',
+    file,
+    '--rounds',
+    '3',
+    '--round-seconds',
+    '8',
+    '--json',
+  );
+  const { run } = await create.line(({ type }) => type === 'created');
+  const { game_file } = await create.line(({ type }) => type === 'game-file');
+  net.join(url, 'judge', '--role', 'validator', '--game', String(game_file));
+  await untilStatus(url, String(run), ({ peers }) =>
+    peers.some(({ role, present }) => role === 'validator' && present),
+  );
+  return { url, run: String(run), game_file: String(game_file) };
+}
+
+const creditOf = ({ peers }: RunStatus, role: 'worker' | 'validator'): number =>
+  peers.filter((peer) => peer.role === role).reduce((sum, { credit_tokens }) => sum + credit_tokens, 0);
+
+test('the document’s game is short, imports potluck/game alone, and is what `game new` writes', (t) => {
+  const { folder } = network(t);
+  assert.ok(GAME.trimEnd().split('\n').length <= MOST_LINES);
+  assert.deepEqual(
+    [...GAME.matchAll(/from '(.*)'/g)].map(([, name]) => name),
+    ['potluck/game'],
+  );
+  assert.equal(GAME, startOfGame('zero-bits'));
+  const potluck = (...words: string[]): string =>
+    execFileSync(process.execPath, [join(ROOT, 'bin', 'potluck.js'), ...words], { cwd: folder, encoding: 'utf8' });
+  potluck('game', 'new', 'zero-bits');
+  assert.equal(readFileSync(join(folder, 'zero-bits.ts'), 'utf8'), GAME);
+  assert.throws(() => potluck('game', 'new', 'zero-bits'), /is there already/);
+  assert.throws(() => potluck('game', 'new', '../zero'), /expected a name such as/);
+});
+
+test('it is valid, and no liar that needs no accomplice earns by it', async (t) => {
+  const net = network(t);
+  const file = join(net.folder, 'zero-bits.ts');
+  writeFileSync(file, GAME);
+  const validated = net.start('game', 'validate', file, '--json');
+  const { broken } = await validated.line(({ type }) => type === 'validated');
+  assert.equal(broken, 0);
+  assert.equal(await validated.ended, 0);
+  const liars = ['--adversaries', 'copier,boast,noise,zeros,lazy', '--rounds', '3'];
+  const played = net.start('play', file, '--json', ...liars);
+  assert.deepEqual((await played.line(({ type }) => type === 'verdict')).exploits, []);
+  assert.equal(await played.ended, 0);
+  const spoiled = join(net.folder, 'spoiled.ts');
+  writeFileSync(spoiled, GAME.replace('bits > 0 && 2 ** bits === tokens', 'bits > 99'));
+  const refused = net.start('game', 'validate', spoiled, '--json');
+  const { part, got } = await refused.line(({ type, got }) => type === 'game-check' && got !== null);
+  assert.deepEqual([part, got], ['check', 'refused (not-what-it-says)']);
+  assert.equal(await refused.ended, 1);
+});
+
+test('a worker plays it by its hash, and not without', async (t) => {
+  const net = network(t);
+  const { url, run, game_file } = await runOfIt(net, '--no-page');
+  const stranger = net.join(url, 'stranger', '--run', run);
+  const { error } = await stranger.line((line) => 'error' in line);
+  assert.match(JSON.stringify(error), new RegExp(`no game .*zero-bits.*--game ${game_file} runs it with your rights`));
+  assert.equal(await stranger.ended, 1);
+  const worker = net.join(url, 'ada', '--run', run, '--game', game_file);
+  const done = await untilStatus(url, run, ({ phase }) => phase === 'finished');
+  assert.ok(creditOf(done, 'worker') > 0);
+  assert.equal(await worker.ended, 0);
+  const audit = net.start('audit', url, '--json', '--game-file', join(net.folder, 'zero-bits.ts'));
+  const { verdict, models } = await audit.line(() => true);
+  assert.deepEqual([verdict, models], ['true', { recomputed: 3, submissions: 3 }]);
+});
+
+describe('in a tab', { skip, concurrency: false }, () => {
+  const browser = pageBrowser();
+
+  test('it is played in a sandbox once its owner has agreed to its hash, and not before', async (t) => {
+    const net = network(t);
+    const { url, run, game_file } = await runOfIt(net);
+    const page = await browser.open(t);
+    await page.goto(`${url}/r/${run}/device`);
+    const start = page.getByRole('button', { name: 'Contribute from this tab' });
+    await page.getByText('is a game that somebody else has written').waitFor();
+    assert.equal(await start.isDisabled(), true);
+    await checkAccessibility(page, 'a game of a stranger');
+    await page.getByLabel(`Run the file ${game_file.slice(0, 12)} in this tab`).check();
+    await start.click();
+    const done = await untilStatus(url, run, (status) => creditOf(status, 'worker') > 0 || status.phase === 'finished');
+    assert.ok(creditOf(done, 'worker') > 0);
+  });
+});
