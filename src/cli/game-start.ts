@@ -4,7 +4,7 @@
 export const startOfGame = (
   name: string,
 ): string => `// ${name}: find a number whose hash begins with many zero bits. Long to find, at once to check.
-import { CodedError, type Game, type Round, sha256, z } from 'potluck/game';
+import { CodedError, type Game, gameOf, type Round, sha256, z } from 'potluck/game';
 
 // Change this first: the settings that a run's owner may give.
 const ParamsSchema = z.strictObject({ tries: z.int().min(1).max(1_000_000).default(3000) });
@@ -20,40 +20,45 @@ const zeroBits = ({ round, peer }: Task, number: number): number => {
   return Math.clz32(new DataView(hash.buffer).getUint32(0));
 };
 
-export const game: Game<Params, Task, State> = {
+export const game = gameOf<Game<Params, Task, State>>({
   name: '${name}',
-  params: ParamsSchema,
-  first: () => 0,
-  // What is asked: derived from the round's seed and the peer, so that nobody picks their own question or uses another's answer.
-  task: (params, round, peer) => ({ params, round, peer }),
-  // How it is done. It reports each piece of work, and hands in what it has when it is stopped.
-  async perform(task, device, signal) {
-    let best = { number: 0, bits: 0 };
-    for (let number = 1; number <= task.params.tries && !signal.aborted; number++) {
-      const bits = zeroBits(task, number);
-      if (bits > best.bits) best = { number, bits };
-      await device.progress({ steps: number, loss: -best.bits, tokens: number });
-    }
-    if (best.bits === 0) return null;
-    return { work: utf8.encode(String(best.number)), steps: 1, tokens: 2 ** best.bits, loss_micro: -best.bits };
+  // Pure: the same in, the same bytes out, on every machine.
+  rules: {
+    params: ParamsSchema,
+    first: () => 0,
+    // What is asked. It follows from the round's seed and the peer: nobody picks a question, or uses another's answer.
+    task: (params, round, peer) => ({ params, round, peer }),
+    // What the network keeps of the work that judges accepted.
+    merge: (_params, state, accepted) => state + accepted.length,
+    encodeState: (_params, state) => utf8.encode(String(state)),
+    decodeState: (_params, bytes) => read(bytes),
+    // What a hub refuses at once.
+    checkForm(_params, work) {
+      if (!/^[1-9]\\d{0,8}$/.test(new TextDecoder().decode(work))) throw new CodedError('bad-form', 'expected a number');
+    },
+    sizes: () => ({ max_bytes: 9, dense_bytes: 9 }),
   },
-  // What it is worth: nothing that a worker says of itself may decide about it. A bit more takes twice the work.
-  async check(task, { work, steps, tokens }) {
-    const bits = zeroBits(task, read(work));
-    const accepted = bits > 0 && 2 ** bits === tokens && steps === 1;
-    const numbers = { score_micro: bits, loss_before_micro: 0, loss_after_micro: -bits, evidence: { bits } };
-    if (!accepted) return { ...numbers, accepted, fraud: true, code: 'not-what-it-says', weight: 0 };
-    return { ...numbers, accepted, fraud: false, code: 'ok', weight: tokens };
+  work: {
+    // How it is done. It reports each piece of work, and hands in what it has when it is stopped.
+    async perform(task, device, signal) {
+      let best = { number: 0, bits: 0 };
+      for (let number = 1; number <= task.params.tries && !signal.aborted; number++) {
+        const bits = zeroBits(task, number);
+        if (bits > best.bits) best = { number, bits };
+        await device.progress({ steps: number, loss: -best.bits, tokens: number });
+      }
+      if (best.bits === 0) return null;
+      return { work: utf8.encode(String(best.number)), steps: 1, tokens: 2 ** best.bits, loss_micro: -best.bits };
+    },
+    // What it is worth: nothing that a worker says of itself decides about it. A bit more takes twice the work.
+    async check(task, { work, steps, tokens }) {
+      const bits = zeroBits(task, read(work));
+      const accepted = bits > 0 && 2 ** bits === tokens && steps === 1;
+      const numbers = { score_micro: bits, loss_before_micro: 0, loss_after_micro: -bits, evidence: { bits } };
+      if (!accepted) return { ...numbers, accepted, fraud: true, code: 'not-what-it-says', weight: 0 };
+      return { ...numbers, accepted, fraud: false, code: 'ok', weight: tokens };
+    },
   },
-  evaluate: async (_params, state) => ({ loss_micro: -state, tokens: 1 }),
-  // What the network keeps of the work that judges accepted: pure, the same bytes on every machine.
-  merge: (_params, state, accepted) => state + accepted.length,
-  encodeState: (_params, state) => utf8.encode(String(state)),
-  decodeState: (_params, bytes) => read(bytes),
-  // What a hub refuses at once.
-  checkForm(_params, work) {
-    if (!/^[1-9]\\d{0,8}$/.test(new TextDecoder().decode(work))) throw new CodedError('bad-form', 'expected a number');
-  },
-  sizes: () => ({ max_bytes: 9, dense_bytes: 9 }),
-};
+  shows: { evaluate: async (_params, state) => ({ loss_micro: -state, tokens: 1 }) },
+});
 `;

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { CodedError } from '../errors.ts';
 import { type Random, seededRandom } from '../protocol/random.ts';
 import type { Game, Round, Verdict } from './game.ts';
+import { gameOf } from './parts.ts';
 
 const ParamsSchema = z.strictObject({
   /** How large the numbers are. */
@@ -48,51 +49,57 @@ function flawOf(chain: readonly number[], n: number): string | null {
   return chain.every((value, at) => at === 0 || isSum(value, at)) ? null : 'no-sum';
 }
 
-export const game: Game<Params, Task, State> = {
+export const game = gameOf<Game<Params, Task, State>>({
   name: 'addition-chain',
-  params: ParamsSchema,
-  first: () => [],
-  task(params, round, peer) {
-    const low = 2 ** (params.bits - 1);
-    return { params, round, peer, n: low + 1 + 2 * seededRandom('chain', round.seed, peer).below(low / 2) };
+  rules: {
+    params: ParamsSchema,
+    first: () => [],
+    task(params, round, peer) {
+      const low = 2 ** (params.bits - 1);
+      return { params, round, peer, n: low + 1 + 2 * seededRandom('chain', round.seed, peer).below(low / 2) };
+    },
+    merge(_params, state, accepted) {
+      const best = new Map(state);
+      for (const chain of accepted.map(({ work }) => decode(ChainSchema, work))) {
+        const n = chain.at(-1)!;
+        best.set(n, Math.min(best.get(n) ?? 64, chain.length - 1));
+      }
+      return [...best].slice(-1000);
+    },
+    encodeState: (_params, state) => encode(state),
+    decodeState: (_params, bytes) => decode(StateSchema, bytes),
+    checkForm: (_params, work) => void decode(ChainSchema, work),
+    sizes: () => ({ max_bytes: 1024, dense_bytes: 1024 }),
   },
-  async perform({ params, round, peer, n }, device, signal) {
-    const random = seededRandom('tries', round.seed, peer);
-    let best: number[] | null = null;
-    for (let steps = 1; steps <= params.tries && !signal.aborted; steps++) {
-      const chain = tryChain(n, random);
-      if (!best || chain.length < best.length) best = chain;
-      await device.progress({ steps, loss: best.length - 1 - atLeast(n), tokens: 1 });
-    }
-    const saved = best ? byBinary(n) - (best.length - 1) : 0;
-    return saved > 0 ? { work: encode(best), steps: 1, tokens: saved, loss_micro: best!.length * 1e6 } : null;
+  work: {
+    async perform({ params, round, peer, n }, device, signal) {
+      const random = seededRandom('tries', round.seed, peer);
+      let best: number[] | null = null;
+      for (let steps = 1; steps <= params.tries && !signal.aborted; steps++) {
+        const chain = tryChain(n, random);
+        if (!best || chain.length < best.length) best = chain;
+        await device.progress({ steps, loss: best.length - 1 - atLeast(n), tokens: 1 });
+      }
+      const saved = best ? byBinary(n) - (best.length - 1) : 0;
+      return saved > 0 ? { work: encode(best), steps: 1, tokens: saved, loss_micro: best!.length * 1e6 } : null;
+    },
+    async check({ n }, { work, steps, tokens }): Promise<Verdict> {
+      const chain = decode(ChainSchema, work);
+      const saved = byBinary(n) - (chain.length - 1);
+      const flaw =
+        flawOf(chain, n) ?? (saved < 1 ? 'no-better' : tokens !== saved || steps !== 1 ? 'not-what-it-says' : null);
+      const numbers = { loss_before_micro: byBinary(n) * 1e6, loss_after_micro: (chain.length - 1) * 1e6 };
+      const verdict = { ...numbers, score_micro: saved * 1e6, evidence: { n, chain } };
+      return flaw
+        ? { ...verdict, accepted: false, fraud: flaw !== 'no-better', code: flaw, weight: 0 }
+        : { ...verdict, accepted: true, fraud: false, code: 'ok', weight: saved };
+    },
   },
-  async check({ n }, { work, steps, tokens }): Promise<Verdict> {
-    const chain = decode(ChainSchema, work);
-    const saved = byBinary(n) - (chain.length - 1);
-    const flaw =
-      flawOf(chain, n) ?? (saved < 1 ? 'no-better' : tokens !== saved || steps !== 1 ? 'not-what-it-says' : null);
-    const numbers = { loss_before_micro: byBinary(n) * 1e6, loss_after_micro: (chain.length - 1) * 1e6 };
-    const verdict = { ...numbers, score_micro: saved * 1e6, evidence: { n, chain } };
-    return flaw
-      ? { ...verdict, accepted: false, fraud: flaw !== 'no-better', code: flaw, weight: 0 }
-      : { ...verdict, accepted: true, fraud: false, code: 'ok', weight: saved };
+  shows: {
+    async evaluate({ bits }, state) {
+      const excess = state.map(([n, length]) => length - atLeast(n));
+      const mean = excess.reduce((sum, value) => sum + value, 0) / Math.max(1, excess.length);
+      return { loss_micro: Math.round((excess.length > 0 ? mean : bits) * 1e6), tokens: 1 };
+    },
   },
-  async evaluate({ bits }, state) {
-    const excess = state.map(([n, length]) => length - atLeast(n));
-    const mean = excess.reduce((sum, value) => sum + value, 0) / Math.max(1, excess.length);
-    return { loss_micro: Math.round((excess.length > 0 ? mean : bits) * 1e6), tokens: 1 };
-  },
-  merge(_params, state, accepted) {
-    const best = new Map(state);
-    for (const chain of accepted.map(({ work }) => decode(ChainSchema, work))) {
-      const n = chain.at(-1)!;
-      best.set(n, Math.min(best.get(n) ?? 64, chain.length - 1));
-    }
-    return [...best].slice(-1000);
-  },
-  encodeState: (_params, state) => encode(state),
-  decodeState: (_params, bytes) => decode(StateSchema, bytes),
-  checkForm: (_params, work) => void decode(ChainSchema, work),
-  sizes: () => ({ max_bytes: 1024, dense_bytes: 1024 }),
-};
+});

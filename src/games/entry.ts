@@ -4,3 +4,5 @@ export { CodedError } from '../errors.ts';
 export { sha256, sha256Hex } from '../protocol/hash.ts';
 export { type Random, seededRandom } from '../protocol/random.ts';
 export type { AcceptedWork, Claim, Device, Game, Judging, Round, Verdict, Written } from './game.ts';
+export type { Capability } from './needs.ts';
+export { gameOf } from './parts.ts';

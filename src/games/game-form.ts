@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { firstIssue } from '../errors.ts';
 import { GameError } from './errors.ts';
 import type { Game } from './game.ts';
+import { CAPABILITIES, type Capability } from './needs.ts';
 
 /** What games are called, in runs and in files. */
 export const GAME_NAME = /^[a-z][a-z0-9-]{0,39}$/;
@@ -14,6 +15,7 @@ const method = z.custom<(...values: never[]) => unknown>((value) => typeof value
 const GameFileSchema = z.object({
   game: z.looseObject({
     name: z.string().regex(GAME_NAME, 'expected a name such as addition-chain'),
+    needs: z.array(z.enum(Object.keys(CAPABILITIES) as Capability[])).optional(),
     params: z.custom<z.ZodType>(
       (value) => typeof (value as z.ZodType | null)?.safeParse === 'function',
       'expected a zod schema',

@@ -4,6 +4,7 @@ import type { Weights } from '../model/config.ts';
 import type { TensorSpec } from '../model/tensor-manifest.ts';
 import type { Runtime } from '../tensor/runtime.ts';
 import type { Drawer } from './drawer.ts';
+import type { Capability } from './needs.ts';
 
 /** The round that a task belongs to: everything a task may be derived from. */
 export interface Round {
@@ -97,6 +98,8 @@ export interface AcceptedWork {
 /** What every game has, over a state (for pre-training: the model). Params come from the run owner, as JSON. */
 interface AnyStateGame<Params, Task, State> {
   readonly name: string;
+  /** What it asks of a device beside blobs and a store (needs.ts). */
+  readonly needs?: readonly Capability[] | undefined;
   readonly params: z.ZodType<Params>;
   /** The state before the first round, in games whose settings say enough; in others a run's owner brings it. */
   first?(params: Params): State;

@@ -112,6 +112,7 @@ export function guardGame(game: AnyGame, limits: Partial<GuardLimits> = {}): Any
       read(where, schema, answer);
   const guarded: Omit<AnyGame, 'merge' | 'encodeState' | 'decodeState' | 'tensors' | 'openMerge'> = {
     name,
+    needs: game.needs,
     params: game.params,
     firstTokens:
       game.firstTokens &&

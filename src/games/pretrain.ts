@@ -10,6 +10,7 @@ import { meanLoss } from '../training/trainer.ts';
 import { GameError } from './errors.ts';
 import { firstSteps, stepsAllowed } from './first-work.ts';
 import type { Claim, Device, TensorGame } from './game.ts';
+import { gameOf } from './parts.ts';
 import { AFRESH, keepCarried, startOf } from './pretrain/carried.ts';
 import { checkWork } from './pretrain/check.ts';
 import { evaluatorOf, manifestOf, stepsOf, trainerOf, validationWindows } from './pretrain/device.ts';
@@ -24,42 +25,49 @@ import {
 import { writeSample } from './pretrain/sample.ts';
 import { decodeWork, encodeWork, workOverhead } from './pretrain/work.ts';
 
-export const game: TensorGame<PretrainParams, PretrainTask> = {
+export const game = gameOf<TensorGame<PretrainParams, PretrainTask>>({
   name: 'pretrain',
-  params: PretrainParamsSchema,
-  firstTokens: ({ inner_steps, batch, context }) => firstSteps(inner_steps) * batch * context,
-  task: (params, round, peer, weights) => ({ params, round, peer, weights }),
-  async prepare(params, device) {
-    await Promise.all([trainerOf(device, params), manifestOf(device, params)]);
+  needs: ['compute'],
+  rules: {
+    params: PretrainParamsSchema,
+    task: (params, round, peer, weights) => ({ params, round, peer, weights }),
+    firstTokens: ({ inner_steps, batch, context }) => firstSteps(inner_steps) * batch * context,
+    tensors: ({ model }) => modelTensors(model),
+    openMerge(params, accepted) {
+      const specs = parameterSpecs(params.model);
+      const updates = accepted.map(({ work, weight }) => ({
+        update: decodeUpdate(specs, decodeWork(work).update, params.sparse),
+        weight,
+      }));
+      return openMerge(specs, updates, params.sparse);
+    },
+    checkForm(params, work) {
+      const { losses, update } = decodeWork(work);
+      if (losses.length > params.inner_steps) {
+        throw new GameError('bad-work', `work: at most ${params.inner_steps} steps, got ${losses.length}`);
+      }
+      decodeUpdate(parameterSpecs(params.model), update, params.sparse);
+    },
+    goesOn: (work) => bytesToHex(decodeWork(work).start) !== bytesToHex(AFRESH),
+    sizes(params) {
+      const specs = parameterSpecs(params.model);
+      const max_bytes = maxUpdateBytes(specs, params.sparse) + workOverhead(params.inner_steps);
+      const dense_bytes = 4 * parameterCount(specs);
+      return { max_bytes, dense_bytes, memory_bytes: leastMemory(params, dense_bytes) };
+    },
   },
-  perform,
-  check: checkWork,
-  evaluate,
-  sample: writeSample,
-  tensors: ({ model }) => modelTensors(model),
-  openMerge(params, accepted) {
-    const specs = parameterSpecs(params.model);
-    const updates = accepted.map(({ work, weight }) => ({
-      update: decodeUpdate(specs, decodeWork(work).update, params.sparse),
-      weight,
-    }));
-    return openMerge(specs, updates, params.sparse);
+  work: {
+    async prepare(params, device) {
+      await Promise.all([trainerOf(device, params), manifestOf(device, params)]);
+    },
+    perform,
+    check: checkWork,
   },
-  checkForm(params, work) {
-    const { losses, update } = decodeWork(work);
-    if (losses.length > params.inner_steps) {
-      throw new GameError('bad-work', `work: at most ${params.inner_steps} steps, got ${losses.length}`);
-    }
-    decodeUpdate(parameterSpecs(params.model), update, params.sparse);
+  shows: {
+    evaluate,
+    sample: writeSample,
   },
-  goesOn: (work) => bytesToHex(decodeWork(work).start) !== bytesToHex(AFRESH),
-  sizes(params) {
-    const specs = parameterSpecs(params.model);
-    const max_bytes = maxUpdateBytes(specs, params.sparse) + workOverhead(params.inner_steps);
-    const dense_bytes = 4 * parameterCount(specs);
-    return { max_bytes, dense_bytes, memory_bytes: leastMemory(params, dense_bytes) };
-  },
-};
+});
 
 async function perform(task: PretrainTask, device: Device, signal: AbortSignal): Promise<Claim | null> {
   const { params, round } = task;

@@ -7,6 +7,7 @@ import { HEADS_FOLDER } from '../audit/seen-heads.ts';
 import type { PeerRole } from '../core/events/peer-joined.ts';
 import { openDrawer } from '../games/folder-drawer.ts';
 import type { AnyGame } from '../games/game.ts';
+import { type Capability, checkNeeds } from '../games/needs.ts';
 import { decodeParams } from '../games/params.ts';
 import { type LoadGame, loadGame } from '../games/registry.ts';
 import { openReceipts } from '../ledger/receipts.ts';
@@ -60,6 +61,9 @@ export interface JoinOptions {
   readonly pledge?: RoleContext['pledge'];
 }
 
+/** What a peer in a process of its own lends to games. */
+const LENDS: readonly Capability[] = ['blobs', 'store', 'compute'];
+
 /** Resolves when the run is finished or the owner's signal has been followed. Throws PeerError, GameError, ProtocolError. */
 export async function joinRun(options: JoinOptions): Promise<'finished' | 'left'> {
   const { url, folder, role, name, runtime, owner, signal, onNews } = options;
@@ -75,6 +79,7 @@ export async function joinRun(options: JoinOptions): Promise<'finished' | 'left'
       view.game,
       view.game_file ? { hash: view.game_file, fetch: blobs.fetch } : undefined,
     );
+    checkNeeds(game, LENDS, 'this device');
     const settings = await Promise.race([blobs.fetch(view.params), fired(signal)]);
     if (!settings) return 'left';
     const params = await decodeParams(game, settings);

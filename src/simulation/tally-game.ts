@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { CodedError } from '../errors.ts';
 import { firstSteps, stepsAllowed } from '../games/first-work.ts';
 import type { AcceptedWork, Device, Game, Round, Verdict } from '../games/game.ts';
+import { gameOf } from '../games/parts.ts';
 import { sha256 } from '../protocol/hash.ts';
 
 export const TallyParamsSchema = z.strictObject({
@@ -62,66 +63,72 @@ function mergeWork(_params: TallyParams, state: Tally, accepted: readonly Accept
 }
 
 /** The game that simulated runs play. */
-export const tally: Game<TallyParams, TallyTask, Tally> = {
+export const tally = gameOf<Game<TallyParams, TallyTask, Tally>>({
   name: 'tally',
-  params: TallyParamsSchema,
-  firstTokens: ({ steps, tokens_per_step }) => firstSteps(steps) * tokens_per_step,
-  task: (params, round, peer, state) => ({ params, round, peer, state }),
-  async perform(task, device, signal) {
-    const { params } = task;
-    const most = stepsAllowed(params.steps, params.tokens_per_step, task.round);
-    let steps = 0;
-    while (steps < most && !signal.aborted) {
-      steps++;
-      await device.progress({ steps, loss: 1 / steps, tokens: steps * params.tokens_per_step });
-    }
-    if (steps === 0) return null;
-    await device.drawer.put('last', uint32(task.round.number));
-    return { work: workOf(task, steps), steps, tokens: steps * params.tokens_per_step, loss_micro: toldLoss(task) };
+  rules: {
+    params: TallyParamsSchema,
+    task: (params, round, peer, state) => ({ params, round, peer, state }),
+    firstTokens: ({ steps, tokens_per_step }) => firstSteps(steps) * tokens_per_step,
+    merge: mergeWork,
+    encodeState(_params, { count, digest }) {
+      const bytes = new Uint8Array(STATE_BYTES);
+      bytes.set(uint32(count));
+      bytes.set(digest, 4);
+      return bytes;
+    },
+    decodeState(_params, bytes) {
+      if (bytes.length !== STATE_BYTES) {
+        throw new CodedError('bad-state', `a tally has ${STATE_BYTES} bytes, got ${bytes.length}`);
+      }
+      return { count: new DataView(bytes.buffer, bytes.byteOffset).getUint32(0), digest: bytes.slice(4) };
+    },
+    checkForm(_params, work) {
+      if (work.length !== WORK_BYTES) {
+        throw new CodedError('bad-form', `work has ${WORK_BYTES} bytes, got ${work.length}`);
+      }
+    },
+    sizes: () => ({ max_bytes: WORK_BYTES, dense_bytes: 4 * STATE_BYTES }),
   },
-  async check(task, claim, device) {
-    await device.progress({ steps: 1, loss: 0, tokens: 0 });
-    const right =
-      claim.steps <= task.params.steps &&
-      claim.tokens === claim.steps * task.params.tokens_per_step &&
-      claim.loss_micro === toldLoss(task) &&
-      Buffer.compare(workOf(task, claim.steps), claim.work) === 0;
-    const verdict: Verdict = {
-      accepted: right,
-      fraud: !right,
-      weight: right ? claim.tokens : 0,
-      code: right ? 'ok' : 'wrong-work',
-      score_micro: right ? claim.steps : 0,
-      loss_before_micro: 1,
-      loss_after_micro: 1,
-      evidence: {},
-    };
-    return verdict;
+  work: {
+    async perform(task, device, signal) {
+      const { params } = task;
+      const most = stepsAllowed(params.steps, params.tokens_per_step, task.round);
+      let steps = 0;
+      while (steps < most && !signal.aborted) {
+        steps++;
+        await device.progress({ steps, loss: 1 / steps, tokens: steps * params.tokens_per_step });
+      }
+      if (steps === 0) return null;
+      await device.drawer.put('last', uint32(task.round.number));
+      return { work: workOf(task, steps), steps, tokens: steps * params.tokens_per_step, loss_micro: toldLoss(task) };
+    },
+    async check(task, claim, device) {
+      await device.progress({ steps: 1, loss: 0, tokens: 0 });
+      const right =
+        claim.steps <= task.params.steps &&
+        claim.tokens === claim.steps * task.params.tokens_per_step &&
+        claim.loss_micro === toldLoss(task) &&
+        Buffer.compare(workOf(task, claim.steps), claim.work) === 0;
+      const verdict: Verdict = {
+        accepted: right,
+        fraud: !right,
+        weight: right ? claim.tokens : 0,
+        code: right ? 'ok' : 'wrong-work',
+        score_micro: right ? claim.steps : 0,
+        loss_before_micro: 1,
+        loss_after_micro: 1,
+        evidence: {},
+      };
+      return verdict;
+    },
   },
-  async evaluate({ diverges }, state, device: Device) {
-    await device.progress({ steps: 1, loss: 0, tokens: 0 });
-    return { loss_micro: 1_000_000 + state.count * (diverges ? 400_000 : -1), tokens: 1 };
+  shows: {
+    async evaluate({ diverges }, state, device: Device) {
+      await device.progress({ steps: 1, loss: 0, tokens: 0 });
+      return { loss_micro: 1_000_000 + state.count * (diverges ? 400_000 : -1), tokens: 1 };
+    },
   },
-  merge: mergeWork,
-  encodeState(_params, { count, digest }) {
-    const bytes = new Uint8Array(STATE_BYTES);
-    bytes.set(uint32(count));
-    bytes.set(digest, 4);
-    return bytes;
-  },
-  decodeState(_params, bytes) {
-    if (bytes.length !== STATE_BYTES) {
-      throw new CodedError('bad-state', `a tally has ${STATE_BYTES} bytes, got ${bytes.length}`);
-    }
-    return { count: new DataView(bytes.buffer, bytes.byteOffset).getUint32(0), digest: bytes.slice(4) };
-  },
-  checkForm(_params, work) {
-    if (work.length !== WORK_BYTES) {
-      throw new CodedError('bad-form', `work has ${WORK_BYTES} bytes, got ${work.length}`);
-    }
-  },
-  sizes: () => ({ max_bytes: WORK_BYTES, dense_bytes: 4 * STATE_BYTES }),
-};
+});
 
 /** The state before the first round. */
 export const emptyTally: Tally = { count: 0, digest: new Uint8Array(32) };

@@ -120,6 +120,7 @@ export function serveGame(game: FileGame, post: (message: FromGame) => void): (m
   post({
     type: 'ready',
     name: game.name,
+    needs: [...(game.needs ?? [])],
     parts: Object.keys(PARTS).filter((part) => part in game && game[part as never]),
   });
   return (message) => {

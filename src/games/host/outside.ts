@@ -1,6 +1,7 @@
 // The program's side of a host: a game that runs elsewhere, called as if it were here. Where it loops or dies only its own calls fail, and it begins afresh.
 import { GameError } from '../errors.ts';
 import type { AnyGame, Device, Judging } from '../game.ts';
+import type { Capability } from '../needs.ts';
 import type { DeviceOverThere } from './inside.ts';
 import { type Lent, lendTo } from './lend.ts';
 import {
@@ -70,10 +71,11 @@ export interface HostedGame {
 /** Begins a game elsewhere. Throws GameError bad-game-file where it is none, game-late where it is not there in time. */
 export async function hostGame(options: HostOptions): Promise<HostedGame> {
   const host = new Host(options);
-  const { name, parts } = await host.started();
+  const { name, needs, parts } = await host.started();
   const call = (part: Called, values: readonly unknown[]): Promise<never> => host.call(part, values) as Promise<never>;
   const game = {
     name,
+    needs,
     params: {
       safeParseAsync: async (value: unknown) => {
         try {
@@ -91,6 +93,7 @@ export async function hostGame(options: HostOptions): Promise<HostedGame> {
 
 interface Ready {
   readonly name: string;
+  readonly needs: readonly Capability[];
   readonly parts: readonly Part[];
 }
 
@@ -251,7 +254,7 @@ class Host {
     } else if (heard.type === 'ready') {
       this.#name = heard.name;
       const parts = heard.parts.filter((part): part is Part => Object.hasOwn(PARTS, part));
-      this.#done(LOADING)?.answered({ name: heard.name, parts });
+      this.#done(LOADING)?.answered({ name: heard.name, needs: heard.needs, parts });
     } else this.end(heard.message);
   }
 

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { CodedError, type ErrorDetails } from '../../errors.ts';
 import { HASH_FORM } from '../../protocol/hash.ts';
+import { CAPABILITIES, type Capability } from '../needs.ts';
 
 /**
  * How a value crosses. `value` is copied. `held` (a state or a task) stays in the game's thread, and the host holds a number for it.
@@ -51,11 +52,12 @@ export type ToGame =
   | { readonly type: 'not-given'; readonly ask: number; readonly failure: Failure }
   | { readonly type: 'ping' };
 
+const NeedsSchema = z.array(z.enum(Object.keys(CAPABILITIES) as Capability[]));
 const count = z.int().min(0);
 const asked = z.string().max(40);
 /** From the game, which nobody trusts. `of`: the device that is asked, or for `earlier` the call. */
 export const FromGameSchema = z.discriminatedUnion('type', [
-  z.object({ type: z.literal('ready'), name: z.string(), parts: z.array(z.string()) }),
+  z.object({ type: z.literal('ready'), name: z.string(), needs: NeedsSchema, parts: z.array(z.string()) }),
   z.object({ type: z.literal('no-game'), message: z.string() }),
   z.object({ type: z.literal('answer'), call: count, value: z.unknown() }),
   z.object({ type: z.literal('failed'), call: count, failure: FailureSchema }),

@@ -3,6 +3,7 @@ import { CodedError } from '../../errors.ts';
 import { GAME_FILE_BYTES } from '../../games/game-form.ts';
 import { guardGame } from '../../games/guard.ts';
 import { type HostedGame, hostGame } from '../../games/host/outside.ts';
+import { type Capability, checkNeeds } from '../../games/needs.ts';
 import { isOfThisBuild, loadGame } from '../../games/registry.ts';
 import type { RunStatus } from '../../protocol/messages.ts';
 import { type AskPage, sandboxWith } from '../sandbox/sandbox-port.ts';
@@ -15,6 +16,9 @@ export type TabErrorCode =
   /** The run's model needs more memory than this device may lend. */
   | 'too-large-for-this-device';
 export class TabError extends CodedError<TabErrorCode> {}
+
+/** What a tab lends to games that are not of this build. */
+const STRANGERS_HAVE: readonly Capability[] = ['blobs', 'store'];
 
 /** Throws TabError game-not-here, GameError for a file that is no game, and what `fetchBlob` throws. */
 export async function gameOf(
@@ -35,6 +39,7 @@ export async function gameOf(
   const text = new TextDecoder().decode(bytes);
   const word = `the file of "${view.game}"`;
   const hosted = await hostGame({ open: () => sandboxWith(text, askPage), word, lends_compute: false });
+  checkNeeds(hosted.game, STRANGERS_HAVE, 'a tab that runs a file in a sandbox');
   if (hosted.game.name === view.game) return { ...hosted, game: guardGame(hosted.game) };
   hosted.close();
   throw new TabError('game-not-here', `${word} is of another game, "${hosted.game.name}"`, details);

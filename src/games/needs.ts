@@ -1,0 +1,25 @@
+// What a game needs of a device, and the sentence that says what a device cannot do.
+import { GameError } from './errors.ts';
+
+/** What a device may lend. Every device has `blobs` and `store`. */
+export const CAPABILITIES = {
+  blobs: 'fetches blobs by their hash',
+  store: 'keeps a little between rounds',
+  compute: 'computes graphs',
+  generate: 'lets a model write',
+  run: 'runs programs in a sandbox',
+  channel: 'talks to other devices',
+} as const;
+export type Capability = keyof typeof CAPABILITIES;
+
+/** Throws GameError bad-device with one sentence. @param what the device, as its owner knows it */
+export function checkNeeds(
+  { name, needs = [] }: { readonly name: string; readonly needs?: readonly Capability[] | undefined },
+  lends: readonly Capability[],
+  what: string,
+): void {
+  const missing = needs.filter((need) => !lends.includes(need));
+  if (missing.length === 0) return;
+  const words = missing.map((need) => `${CAPABILITIES[need]} (${need})`).join(' and ');
+  throw new GameError('bad-device', `${name} needs a device that ${words}, and ${what} does not`, { missing });
+}
