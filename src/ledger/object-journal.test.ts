@@ -21,7 +21,7 @@ let opened = 0;
 journalCompliance('objects of a store that fails', () => {
   const objects = new Map<string, Uint8Array>();
   const random = seededRandom('a store that fails', opened++);
-  return () => openObjectJournal(memoryObjects(objects, { random, wait, percent: 30 }), { wait });
+  return () => openObjectJournal(memoryObjects(objects, { random, wait, percent: 30, longest_ms: 40 }), { wait });
 });
 
 const batch: Batch = { ...EMPTY_JOURNAL, entries: [Uint8Array.of(1), Uint8Array.of(2, 3)] };

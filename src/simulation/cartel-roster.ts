@@ -56,7 +56,7 @@ export function planOfRoster(roster: Roster, rounds: number, seed: number): Plan
       ...ghosts,
     ],
     faults: [],
-    ...{ commit_ms: 4, commit_jitter_ms: 4 },
+    ...{ commit_ms: 4, commit_jitter_ms: 4, has_journal: false },
     run: {
       ...{ rounds, round_ms: schedule.round_ms, judging_ms: schedule.judging_ms, min_workers: schedule.min_workers },
       ...{ checkpoint_every: schedule.checkpoint_every, steps: STEPS, tokens_per_step: 12 * 64, diverges: false },

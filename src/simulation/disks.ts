@@ -3,6 +3,8 @@ import type { Drawer } from '../games/drawer.ts';
 import type { BlobStore } from '../ledger/blob-store.ts';
 import { createMemoryBlobStore, inMemory } from '../ledger/blob-store.ts';
 import { LedgerError } from '../ledger/errors.ts';
+import { decodeBatch } from '../ledger/journal.ts';
+import { createMemoryLocalLog } from '../ledger/local-log.ts';
 import {
   checkEntries,
   checkRange,
@@ -13,6 +15,9 @@ import {
   SNAPSHOTS_KEPT,
   type Snapshot,
 } from '../ledger/log-store.ts';
+import { openObjectJournal } from '../ledger/object-journal.ts';
+import { openReplica } from '../ledger/replica.ts';
+import { type KeptObjects, memoryObjects } from '../ledger/testing/memory-objects.ts';
 import type { Random } from '../protocol/random.ts';
 import type { Process } from './virtual-time.ts';
 
@@ -31,6 +36,10 @@ export interface DiskFaults {
   /** What does not fit is refused, but its beginning is kept. */
   readonly keeps_part?: boolean;
 }
+
+/** Of a hundred requests to a journal, how many fail in some way, and how long the way there takes at most. */
+const LOST_PERCENT = 10;
+const REQUEST_MS = 4;
 
 interface Waiting {
   readonly entries: readonly Uint8Array[];
@@ -52,6 +61,9 @@ export class HubDisk {
   most_waiting = 0;
   #snapshots: Snapshot[] = [];
   #derived = new Map<string, Uint8Array>();
+  #copy = createMemoryLocalLog();
+  /** The journal's objects: whatever is created is durable at once. */
+  readonly #objects: KeptObjects;
   readonly #random: Random;
   readonly #faults: DiskFaults;
   #crash: (() => void)[] = [];
@@ -60,6 +72,15 @@ export class HubDisk {
     this.#random = random;
     this.speed = speed;
     this.#faults = faults;
+    const objects = new Map<string, Uint8Array>();
+    this.#objects = {
+      has: (name) => objects.has(name),
+      get: (name) => objects.get(name),
+      set: (name, bytes) => {
+        this.entries.push(...decodeBatch(bytes).entries);
+        return objects.set(name, bytes);
+      },
+    };
   }
 
   /** The process that had the disk open is gone: of what it was writing, a part of the beginning is there, or nothing. */
@@ -151,6 +172,27 @@ export class HubDisk {
       getDerived: (key) => (derivedWaiting.get(key) ?? derived.get(key))?.slice() ?? null,
       async close() {
         closed = true;
+      },
+    };
+  }
+
+  /** The log of a hub whose journal is elsewhere: requests and answers get lost, and what the hub's machine keeps is a copy, which may be lost. */
+  async openReplica(process: Process): Promise<LogStore> {
+    const wait = (ms: number): Promise<void> => process.wait(ms);
+    const faults = { random: this.#random, wait, percent: LOST_PERCENT, longest_ms: REQUEST_MS };
+    const journal = openObjectJournal(memoryObjects(this.#objects, faults), { wait });
+    if (this.#random.below(3) === 0) this.#copy = createMemoryLocalLog();
+    const copy = this.#copy;
+    const store = await openReplica(copy, journal, { soon: (run) => void process.after(0, run) });
+    const close = async (): Promise<void> => {
+      await store.close();
+      this.#copy = createMemoryLocalLog();
+    };
+    return {
+      ...store,
+      close,
+      get size() {
+        return store.size;
       },
     };
   }

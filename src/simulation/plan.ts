@@ -93,6 +93,7 @@ export interface Plan {
   readonly faults: readonly Fault[];
   readonly commit_ms: number;
   readonly commit_jitter_ms: number;
+  readonly has_journal: boolean;
 }
 
 const KINDS: readonly FaultKind[] = [
@@ -154,9 +155,12 @@ function clockFaults(seed: number): Fault[] {
   });
 }
 
+/** In one history of seven the hub's log is the copy of a journal of objects elsewhere, which loses requests and answers. */
+const hasJournal = (seed: number): boolean => seed % 7 === 6;
+
 /** In one history of six there is no room on the hub's disk for a while. */
 function fullDiskOf(seed: number): Fault[] {
-  if (seed % 6 !== 5) return [];
+  if (seed % 6 !== 5 || hasJournal(seed)) return [];
   const random = seededRandom('simulated full disk', seed);
   const duration_ms = oneOf(random, [300, 2000, 7000, 17_000]);
   return [{ kind: 'full-disk', at_ms: random.below(FAULTS_WITHIN_MS), duration_ms, peer: 0, by_ms: 0 }];
@@ -194,6 +198,7 @@ export function planOf(seed: number): Plan {
     faults,
     commit_ms: oneOf(random, [1, 4, 20]),
     commit_jitter_ms: oneOf(random, [0, 5, 40]),
+    has_journal: hasJournal(seed),
     run: {
       rounds: between(random, 2, 5) + (diverges ? DIVERGING_ROUNDS : 0),
       diverges,

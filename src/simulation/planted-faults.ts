@@ -86,7 +86,8 @@ const NETWORK: readonly PlantedFault[] = [
     file: 'ledger/replica.ts',
     find: '    await journal.append(batch);\n',
     replace: '    journal.append(batch).catch(() => {});\n',
-    by: null,
+    by: 'world',
+    seed: 6,
     unit: ['ledger/replica.test.ts', 'who is fenced writes nothing more'],
   },
   {
@@ -94,7 +95,8 @@ const NETWORK: readonly PlantedFault[] = [
     file: 'ledger/object-journal.ts',
     find: '        if (there && equalHashes(there, bytes)) return;\n',
     replace: '',
-    by: null,
+    by: 'world',
+    seed: 6,
     unit: ['ledger/object-journal.test.ts', 'a batch that is there already is no failure'],
   },
   {

@@ -7,13 +7,14 @@ export interface ObjectFaults {
   wait(ms: number): Promise<void>;
   /** Of a hundred calls, how many fail in some way. */
   readonly percent: number;
+  /** The longest time that the way to the store and back take, each; what is late comes within ten of them. */
+  readonly longest_ms: number;
 }
 
-/** The longest time that a call takes, and after which one that is late arrives. */
-const LONGEST_MS = 40;
+/** What is there: several handles, each with faults of its own, may share it. */
+export type KeptObjects = Pick<Map<string, Uint8Array>, 'has' | 'get' | 'set'>;
 
-/** @param objects what is there: several handles with faults of their own may share it */
-export function memoryObjects(objects: Map<string, Uint8Array>, faults?: ObjectFaults): CreateOnlyObjects {
+export function memoryObjects(objects: KeptObjects, faults?: ObjectFaults): CreateOnlyObjects {
   const create = (name: string, bytes: Uint8Array): 'created' | 'exists' => {
     if (objects.has(name)) return 'exists';
     objects.set(name, bytes.slice());
@@ -22,25 +23,25 @@ export function memoryObjects(objects: Map<string, Uint8Array>, faults?: ObjectF
   const get = (name: string): Uint8Array | null => objects.get(name)?.slice() ?? null;
   if (!faults) return { create: async (name, bytes) => create(name, bytes), get: async (name) => get(name) };
 
-  const { random, wait, percent } = faults;
+  const { random, wait, percent, longest_ms } = faults;
   const fails = (): boolean => random.below(100) < percent;
   const failure = (what: string): Error => new Error(`planted: ${what}`);
   return {
     async create(name, bytes) {
       const sent = bytes.slice();
-      await wait(random.below(LONGEST_MS));
+      await wait(random.below(longest_ms));
       if (fails()) {
         const kind = random.below(3);
         if (kind === 1) create(name, sent);
-        if (kind === 2) void wait(random.below(10 * LONGEST_MS)).then(() => create(name, sent));
+        if (kind === 2) void wait(random.below(10 * longest_ms)).then(() => create(name, sent));
         throw failure(['refused for a moment', 'the answer is lost', 'it is late'][kind]);
       }
       const answer = create(name, sent);
-      await wait(random.below(LONGEST_MS));
+      await wait(random.below(longest_ms));
       return answer;
     },
     async get(name) {
-      await wait(random.below(LONGEST_MS));
+      await wait(random.below(longest_ms));
       if (fails()) throw failure('no answer');
       return get(name);
     },
