@@ -16,8 +16,8 @@ import { createIdentity } from '../protocol/identity.ts';
 import { handClock } from '../protocol/testing/hand-clock.ts';
 import { type AbandonedRuns, openAbandonedRuns } from './abandoned-runs.ts';
 import { CONNECTION_LIMITS } from './connection.ts';
+import { openHubCore } from './hub-core.ts';
 import { openLogClock } from './log-clock.ts';
-import { openMeetingPlace } from './meeting-place.ts';
 import { openRunPolicy, type RunPolicy, STRANGERS_RUNS } from './run-policy.ts';
 
 const HOUR_MS = 3_600_000;
@@ -114,14 +114,14 @@ test('a hub ends it when the next is created, and says in the log that it did', 
   const [blobs, hubs_clock] = [createMemoryBlobStore(), handClock(1_000_000)];
   const game = { name: 'none', params: z.strictObject({}), checkForm() {}, decodeState: () => 0 } as unknown as AnyGame;
   const events: string[] = [];
-  const place = await openMeetingPlace({
+  const hubCore = await openHubCore({
     ...{ identity, blobs, clock: hubs_clock, randomBytes, runs: openRunPolicy('limited', new Set()) },
     limits: CONNECTION_LIMITS,
     log: openTransparencyLog(createMemoryLogStore(), identity),
     loadGame: async () => ({ ...game, sizes: () => ({ max_bytes: 9, dense_bytes: 9 }) }),
     onEvent: ({ author, body }) => void (author === identity.id && events.push(body.type)),
   });
-  place.begin();
+  hubCore.begin();
   const create = async (name: string): Promise<string> => {
     const settings = { name, game: 'none', rounds: 9, created_ms: 0, checkpoint_every: 9, min_workers: 1 } as const;
     const content = {
@@ -129,14 +129,14 @@ test('a hub ends it when the next is created, and says in the log that it did', 
       ...{ round_ms: 1000, judging_ms: 1000, rules: exampleRules(EMISSION) },
     };
     const bytes = await signEvent(owner, { type: 'run.created', version: 1, ...settings, ...content });
-    return (await hubs_clock.run(place.services.submit(bytes, FROM))).id;
+    return (await hubs_clock.run(hubCore.services.submit(bytes, FROM))).id;
   };
   const first = await create('0');
   for (let i = 1; i < STRANGERS_RUNS.of_account; i++) await create(`${i}`);
   await assert.rejects(create('one more'), { code: 'refused' });
   await hubs_clock.pass(2 * HOUR_MS);
   await create('one more');
-  assert.equal(place.sequencer.state.runs.get(first)!.phase, 'finished');
+  assert.equal(hubCore.sequencer.state.runs.get(first)!.phase, 'finished');
   assert.deepEqual(events, ['tick', 'tick', 'run.ended']);
-  await hubs_clock.run(place.close());
+  await hubs_clock.run(hubCore.close());
 });

@@ -15,7 +15,7 @@ import { sha256Hex } from '../protocol/hash.ts';
 import { createIdentity, type Identity } from '../protocol/identity.ts';
 import { handClock } from '../protocol/testing/hand-clock.ts';
 import { CONNECTION_LIMITS } from './connection.ts';
-import { openMeetingPlace } from './meeting-place.ts';
+import { openHubCore } from './hub-core.ts';
 
 const HOUR_MS = 3_600_000;
 const utf8 = new TextEncoder();
@@ -32,14 +32,14 @@ const sum: Game<unknown, null, number> = {
 };
 
 /** A hub on which anybody may do anything; `broken` is a game whose merge is the test's. */
-async function openPlace(merge: (typeof sum)['merge'], blobs: BlobStore = createMemoryBlobStore()) {
+async function openWith(merge: (typeof sum)['merge'], blobs: BlobStore = createMemoryBlobStore()) {
   const clock = handClock(1_000_000);
   const { pass } = clock;
   const identity = createIdentity();
   const events: string[] = [];
   const problems: string[] = [];
   const broken = guardGame({ ...sum, name: 'broken', merge });
-  const place = await openMeetingPlace({
+  const hubCore = await openHubCore({
     ...{ identity, blobs, clock, randomBytes },
     // Its workers send their events without a connection.
     limits: { ...CONNECTION_LIMITS, lost_after_ms: Number.MAX_SAFE_INTEGER },
@@ -48,10 +48,10 @@ async function openPlace(merge: (typeof sum)['merge'], blobs: BlobStore = create
     onEvent: ({ body }) => events.push(body.type),
     onError: (error, where) => problems.push(`${where}: ${(error as Error).message}`),
   });
-  place.begin();
-  const { state } = place.sequencer;
+  hubCore.begin();
+  const { state } = hubCore.sequencer;
   const send = async (author: Identity, body: EventBody): Promise<string> => {
-    const { id } = await place.services.submit(await signEvent(author, body), null);
+    const { id } = await hubCore.services.submit(await signEvent(author, body), null);
     await pass(0);
     return id;
   };
@@ -84,19 +84,19 @@ async function openPlace(merge: (typeof sum)['merge'], blobs: BlobStore = create
     const leave = () =>
       send(worker, { type: 'peer.left', version: 1, run, peer: worker.id, session: 0, reason: 'goodbye' });
     const comeBack = () => join(1);
-    const status = () => place.services.statuses.fresh().find((one) => one.run === run)!;
+    const status = () => hubCore.services.statuses.fresh().find((one) => one.run === run)!;
     const end = () => {
       const { round, attempt } = state.runs.get(run)!;
       return send(owner, { type: 'run.ended', version: 1, run, round, attempt });
     };
     return { handIn, leave, comeBack, end, status };
   };
-  return { place, pass, events, problems, start };
+  return { hubCore, pass, events, problems, start };
 }
 
 test('a game whose merge throws stops its own run: told once, no tick, no try but one in an hour; the others go on', async () => {
   let tries = 0;
-  const { place, pass, events, problems, start } = await openPlace(() => {
+  const { hubCore, pass, events, problems, start } = await openWith(() => {
     tries++;
     throw new TypeError('boom');
   });
@@ -127,7 +127,7 @@ test('a game whose merge throws stops its own run: told once, no tick, no try bu
   await broken.end();
   await pass(HOUR_MS + 1000);
   assert.deepEqual([broken.status().phase, broken.status().problem, tries], ['finished', null, 2]);
-  await place.close();
+  await hubCore.close();
 });
 
 test('a merge for want of a blob is tried again every few seconds, told once, and goes on when the blob is there', async () => {
@@ -140,7 +140,7 @@ test('a merge for want of a blob is tried again every few seconds, told once, an
     asked.push(hash);
     return asked.length === 1 ? bytes : null; // there when it is handed in, gone when it is merged
   };
-  const { place, pass, events, problems, start } = await openPlace(sum.merge, { ...blobs, get });
+  const { hubCore, pass, events, problems, start } = await openWith(sum.merge, { ...blobs, get });
   const run = await start('broken');
   await run.handIn('abc');
   assert.equal(run.status().phase, 'merging');
@@ -151,5 +151,5 @@ test('a merge for want of a blob is tried again every few seconds, told once, an
   lost = false;
   await pass(5000);
   assert.deepEqual([run.status().round, run.status().problem], [1, null]);
-  await place.close();
+  await hubCore.close();
 });

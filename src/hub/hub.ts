@@ -1,4 +1,4 @@
-// A hub: one folder, one port. Gives a meeting place its disk, its sockets and HTTP.
+// A hub: one folder, one port. Gives the hub's core its disk, its sockets and HTTP.
 import { randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
@@ -23,8 +23,8 @@ import { CONNECTION_LIMITS, type ConnectionLimits } from './connection.ts';
 import { descriptorsHere } from './descriptors.ts';
 import { HubError } from './errors.ts';
 import { httpApp } from './http.ts';
+import { openHubCore } from './hub-core.ts';
 import { logKey } from './log-routes.ts';
-import { openMeetingPlace } from './meeting-place.ts';
 import { type Metrics, openMetrics } from './metrics.ts';
 import { openOrigins } from './origins.ts';
 import type { PageOptions } from './page.ts';
@@ -128,7 +128,7 @@ async function startHub(
   const blobs = await openFolderBlobStore(join(folder, 'blobs'));
   const present = await openEmpty(join(folder, 'present'));
   const states = openStateHost();
-  const place = await openMeetingPlace({
+  const hubCore = await openHubCore({
     identity,
     log,
     snapshots: (beside) =>
@@ -149,18 +149,18 @@ async function startHub(
     floor_bytes: options.floor_bytes,
     onRefused: metrics.refused,
   });
-  const { connections } = place;
-  const { state } = place.sequencer;
+  const { connections } = hubCore;
+  const { state } = hubCore.sequencer;
   metrics.watch({ state, blobs, now_ms: systemClock.elapsed_ms, roles: connections.roles });
   const app = httpApp(
-    place.services,
-    place.unnamed,
+    hubCore.services,
+    hubCore.unnamed,
     metrics,
     { addressOf, origins, metrics_public: options.metrics_public ?? false },
     options.page ? { ...options.page, public_url } : null,
   );
   const server = serverOf(app, limits.silence_ms, descriptors.sockets);
-  const { rates } = place.services;
+  const { rates } = hubCore.services;
   const upgrades = takeUpgrades(server, {
     // However many peers connect, others can still ask.
     most_connections: Math.min(limits.connections, Math.ceil(descriptors.sockets * CONNECTED_SHARE)),
@@ -170,12 +170,12 @@ async function startHub(
   try {
     url = await listen(server, host, port);
   } catch (error) {
-    await place.close();
+    await hubCore.close();
     throw error;
   }
-  place.begin();
+  hubCore.begin();
   const onAskError = (error: unknown, where: string): void => options.onError?.(error, where);
-  const { cosignatures } = place.services;
+  const { cosignatures } = hubCore.services;
   const asked = (options.witnesses ?? []).map((witness) =>
     keepAsking(witness, { log, cosignatures, clock: systemClock, onError: onAskError }),
   );
@@ -184,7 +184,7 @@ async function startHub(
   const close = async (): Promise<void> => {
     for (const asking of asked) asking.close();
     try {
-      await place.close();
+      await hubCore.close();
     } finally {
       states.close();
       await stopListening(server);

@@ -15,23 +15,23 @@ import { uploadChallenge } from '../protocol/messages.ts';
 import { openAskers } from './askers.ts';
 import { CONNECTION_LIMITS } from './connection.ts';
 import { httpApp } from './http.ts';
-import { type MeetingPlaceOptions, openMeetingPlace } from './meeting-place.ts';
+import { type HubCoreOptions, openHubCore } from './hub-core.ts';
 import { openMetrics } from './metrics.ts';
 import { openOrigins } from './origins.ts';
 
-async function openOn(store: LogStore, more: Partial<MeetingPlaceOptions> = {}) {
+async function openOn(store: LogStore, more: Partial<HubCoreOptions> = {}) {
   const identity = await createIdentity();
   const log = openTransparencyLog(store, identity);
   const blobs = createMemoryBlobStore();
   const told: string[] = [];
-  const place = await openMeetingPlace({
+  const hubCore = await openHubCore({
     ...{ identity, log, blobs, randomBytes, clock: systemClock, limits: CONNECTION_LIMITS },
     onCondition: ({ state }) => told.push(state),
     ...more,
   });
   const origins = openOrigins({ host: '127.0.0.1', public_url: null });
   const access = { addressOf: openAskers(), origins, metrics_public: false };
-  const app = httpApp(place.services, place.unnamed, openMetrics(), access);
+  const app = httpApp(hubCore.services, hubCore.unnamed, openMetrics(), access);
   const ask = async (path: string) => {
     const response = await app.request(path, {}, ON_LOOPBACK);
     return { status: response.status, body: (await response.json()) as Record<string, unknown> };
@@ -47,7 +47,7 @@ async function openOn(store: LogStore, more: Partial<MeetingPlaceOptions> = {}) 
     const response = await app.request(`/blobs/${hash}`, { method: 'PUT', headers, body }, ON_LOOPBACK);
     return { status: response.status, body: (await response.json()) as { error?: { code: string; message: string } } };
   };
-  return { place, ask, upload, told, ready: () => ask('/ready') };
+  return { hubCore, ask, upload, told, ready: () => ask('/ready') };
 }
 
 /** What the server hands in beside a request. */
@@ -60,11 +60,11 @@ const is = (state: string, reason?: string) => ({
 const tick = (time_ms: number) => ({ type: 'tick', version: 1, time_ms }) as const;
 
 test('opening, ready, closing', async () => {
-  const { place, ask, ready } = await openOn(createMemoryLogStore());
+  const { hubCore, ask, ready } = await openOn(createMemoryLogStore());
   assert.deepEqual(await ready(), is('opening', 'this hub is starting'));
-  place.begin();
+  hubCore.begin();
   assert.deepEqual(await ready(), is('ready'));
-  const closed = place.close();
+  const closed = hubCore.close();
   assert.deepEqual(await ready(), is('closing', 'this hub is going down'));
   assert.equal((await ask('/health')).status, 200, 'it lives as long as it answers');
   await closed;
@@ -90,18 +90,18 @@ function diskLog(code: 'disk-full' | 'write-failed' = 'disk-full') {
 
 test('a full disk: said everywhere, nothing is lost, and it goes on by itself', async () => {
   const { disk, store } = diskLog();
-  const { place, ask, ready, told } = await openOn(store);
-  place.begin();
-  await place.sequencer.write(tick(1));
+  const { hubCore, ask, ready, told } = await openOn(store);
+  hubCore.begin();
+  await hubCore.sequencer.write(tick(1));
   disk.full = true;
-  const waiting = [place.sequencer.write(tick(2)), place.sequencer.write(tick(3))];
+  const waiting = [hubCore.sequencer.write(tick(2)), hubCore.sequencer.write(tick(3))];
   await until(() => told.length > 0);
   const reason = "this hub's disk is full: it takes nothing until there is room";
   assert.deepEqual(await ready(), is('disk-full', reason));
   const health = await ask('/health');
   assert.deepEqual([health.status, health.body.ok, health.body.reason], [503, 'no', reason]);
-  await assert.rejects(() => place.sequencer.submit(new Uint8Array(9)), { code: 'disk-full' });
-  const later = place.sequencer.write(tick(4));
+  await assert.rejects(() => hubCore.sequencer.submit(new Uint8Array(9)), { code: 'disk-full' });
+  const later = hubCore.sequencer.write(tick(4));
   await until(() => disk.tries > 2);
   assert.equal(disk.memory.size, 1);
   disk.full = false;
@@ -112,40 +112,40 @@ test('a full disk: said everywhere, nothing is lost, and it goes on by itself', 
   assert.deepEqual(await ready(), is('ready'));
   assert.deepEqual(told, ['disk-full', 'ready'], 'once each');
   assert.equal(disk.memory.size, 4);
-  await place.close();
+  await hubCore.close();
 });
 
 test('a hub with a full disk can be closed, and what it could not write is refused', async () => {
   const { disk, store } = diskLog();
-  const { place, told } = await openOn(store);
-  place.begin();
+  const { hubCore, told } = await openOn(store);
+  hubCore.begin();
   disk.full = true;
-  const waiting = place.sequencer.write(tick(1));
+  const waiting = hubCore.sequencer.write(tick(1));
   await until(() => told.length > 0);
-  const [lost] = await Promise.allSettled([waiting, place.close()]);
+  const [lost] = await Promise.allSettled([waiting, hubCore.close()]);
   assert.equal(lost.status, 'rejected');
   assert.equal(disk.memory.size, 0);
 });
 
 test('a log that fails for another reason: the hub says that it ends', async () => {
   const { disk, store } = diskLog('write-failed');
-  const { place, ready, told } = await openOn(store);
-  place.begin();
+  const { hubCore, ready, told } = await openOn(store);
+  hubCore.begin();
   disk.full = true;
-  await assert.rejects(() => place.sequencer.write(tick(1)), { code: 'write-failed' });
+  await assert.rejects(() => hubCore.sequencer.write(tick(1)), { code: 'write-failed' });
   disk.full = false;
-  await assert.rejects(() => place.sequencer.write(tick(1)), { code: 'log-failed' });
+  await assert.rejects(() => hubCore.sequencer.write(tick(1)), { code: 'log-failed' });
   assert.deepEqual(await ready(), is('log-failed', 'this hub cannot write its log any more'));
   assert.deepEqual(told, ['log-failed']);
-  await place.close();
+  await hubCore.close();
 });
 
 test('below the floor of free space uploads are refused before a byte is held; events are not', async () => {
   let free_bytes = 50_000;
   const space = async () => ({ free_bytes, total_bytes: 1_000_000 });
   const { disk, store } = diskLog();
-  const { place, ask, ready, upload, told } = await openOn(store, { space });
-  place.begin();
+  const { hubCore, ask, ready, upload, told } = await openOn(store, { space });
+  hubCore.begin();
   assert.equal((await upload(new Uint8Array(1000))).status, 201);
   const large = await upload(new Uint8Array(40_000));
   assert.equal(large.status, 507);
@@ -159,12 +159,12 @@ test('below the floor of free space uploads are refused before a byte is held; e
   assert.equal((await ask('/health')).status, 503);
   const small = await upload(new Uint8Array(10));
   assert.deepEqual([small.status, small.body.error?.code], [507, 'disk-full']);
-  assert.equal((await place.sequencer.write(tick(1))).index, 0);
+  assert.equal((await hubCore.sequencer.write(tick(1))).index, 0);
   assert.equal(disk.memory.size, 1);
   free_bytes = 30_000;
   await until(async () => (await ready()).body.state === 'ready');
   assert.deepEqual(told, ['disk-low', 'ready']);
-  await place.close();
+  await hubCore.close();
 });
 
 async function until(holds: () => boolean | Promise<boolean>): Promise<void> {

@@ -17,8 +17,8 @@ import { signEvent } from '../protocol/envelope.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import { createIdentity } from '../protocol/identity.ts';
 import { CONNECTION_LIMITS } from './connection.ts';
+import { openHubCore } from './hub-core.ts';
 import type { EventLog } from './log-writer.ts';
-import { openMeetingPlace } from './meeting-place.ts';
 import { CROWDED_GRACE_MS, GRACE_MS, namedThrough, openSweeps, STRANGERS_GRACE_MS, sweepUnnamed } from './sweep.ts';
 import { unnamedBlobs } from './unnamed-blobs.ts';
 
@@ -275,17 +275,17 @@ test('a hub sweeps by itself, and goes on', async (t) => {
   const identity = createIdentity();
   const log = openTransparencyLog(createMemoryLogStore(), identity);
   const problems: unknown[] = [];
-  const place = await openMeetingPlace({
+  const hubCore = await openHubCore({
     ...{ identity, log, blobs, randomBytes, clock, limits: CONNECTION_LIMITS },
     onError: (error) => problems.push(error),
   });
   const forgotten = await blobs.put(new Uint8Array([1, 2, 3]));
-  place.begin();
+  hubCore.begin();
   clock.ahead_ms = GRACE_MS + 60_000;
   later.find(({ delay_ms }) => delay_ms === 600_000)!.run();
   while (await blobs.has(forgotten)) await new Promise((resolve) => setImmediate(resolve));
   assert.equal(later.filter(({ delay_ms }) => delay_ms === 86_400_000).length, 1, 'the next one is a day later');
-  await place.close();
+  await hubCore.close();
   assert.deepEqual(problems, []);
   assert.equal(sha256Hex(new Uint8Array([1, 2, 3])), forgotten);
 });

@@ -4,7 +4,7 @@ import { core, type StateMachine } from '../core/reduce.ts';
 import type { NetworkState } from '../core/state.ts';
 import type { AcceptedWork, AnyGame } from '../games/game.ts';
 import { mergeState } from '../games/state.ts';
-import type { MeetingPlace } from '../hub/meeting-place.ts';
+import type { HubCore } from '../hub/hub-core.ts';
 import type { Clock } from '../protocol/clock.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import type { DiskFaults, HubDisk } from './disks.ts';
@@ -24,7 +24,7 @@ export interface Bug {
   /** The clock that the hub goes by. */
   clock?(clock: Clock): Clock;
   /** Meddles with an open hub. */
-  place?(place: MeetingPlace, clock: Clock): void;
+  place?(place: HubCore, clock: Clock): void;
 }
 
 /** The core with something done after every event that it takes. */

@@ -4,7 +4,7 @@ import type { RunState } from '../core/state.ts';
 import { CodedError } from '../errors.ts';
 import type { AnyGame } from '../games/game.ts';
 import { CONNECTION_LIMITS, type ConnectionLimits } from '../hub/connection.ts';
-import { type MeetingPlace, openMeetingPlace } from '../hub/meeting-place.ts';
+import { type HubCore, openHubCore } from '../hub/hub-core.ts';
 import { openSnapshots } from '../hub/snapshots.ts';
 import { CompactTree, leafHash } from '../ledger/merkle.ts';
 import { verifyReceipt } from '../ledger/receipt.ts';
@@ -87,7 +87,7 @@ export abstract class World {
   readonly peers: Inhabitant[] = [];
   readonly #lies: FalseReceipts;
   run = '';
-  hub: (Doorman & { readonly place: MeetingPlace }) | null = null;
+  hub: (Doorman & { readonly place: HubCore }) | null = null;
   protected readonly planned: readonly { readonly plan: PeerPlan; readonly identity: Identity }[];
   protected readonly random: Random;
   protected hubProcess: Process | null = null;
@@ -184,7 +184,7 @@ export abstract class World {
         onProblem,
       };
       const clock = this.bug?.clock?.(process.clock) ?? process.clock;
-      const place = await openMeetingPlace({
+      const place = await openHubCore({
         identity,
         log,
         snapshots: (beside) => openSnapshots({ ...snapshots, beside }),

@@ -36,7 +36,7 @@ import { openSweeps } from './sweep.ts';
 import { isKnownKey, type UnnamedBlobs, unnamedBlobs } from './unnamed-blobs.ts';
 import { type PeerTelemetry, runStatuses } from './views.ts';
 
-export interface MeetingPlaceOptions {
+export interface HubCoreOptions {
   readonly identity: DrawingIdentity;
   readonly log: TransparencyLog;
   readonly blobs: BlobStore;
@@ -69,7 +69,7 @@ export interface MeetingPlaceOptions {
   readonly snapshots?: (beside: Keepsake) => Snapshots;
 }
 
-export interface MeetingPlace {
+export interface HubCore {
   readonly sequencer: Sequencer;
   readonly connections: Connections;
   /** What is served over HTTP. */
@@ -82,7 +82,7 @@ export interface MeetingPlace {
 }
 
 /** Replays the log, from a snapshot where there is one, and opens everything on it. Throws HubError bad-folder, GameError. */
-export async function openMeetingPlace(options: MeetingPlaceOptions): Promise<MeetingPlace> {
+export async function openHubCore(options: HubCoreOptions): Promise<HubCore> {
   const { identity, log, blobs, clock, machine = core } = options;
   const onError = options.onError ? withoutKnown(options.onError) : () => {};
   const { sequencer, histories, workers, samples } = openReplica({ ...options, machine });
