@@ -14,7 +14,7 @@ const SIZE = 40 * TILE_WIDTH + 77;
 test('the root of every size that was, and tiles that are not held any more are asked for and believed only by their hash', async () => {
   const log = openTransparencyLog(createMemoryLogStore(), createIdentity());
   const entries = Array.from({ length: SIZE }, (_, i) => new TextEncoder().encode(`entry ${i}`));
-  await log.append(entries);
+  for (let at = 0; at < SIZE; at += 10_000) await log.append(entries.slice(at, at + 10_000));
   const tree = new TreeCheck();
   for (const entry of entries) tree.push(leafHash(entry));
   const asked: number[] = [];
