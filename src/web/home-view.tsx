@@ -2,7 +2,7 @@
 
 import { broughtBy } from './run/brought.ts';
 import { RunView } from './run/run-view.tsx';
-import { told } from './run/sentence.ts';
+import { describeRun } from './run/sentence.ts';
 import { EmptyTable, TableBar } from './run/table.tsx';
 import { phaseWord } from './run/words.ts';
 import { CopyBox } from './shell/copy-box.tsx';
@@ -42,7 +42,7 @@ function RunLink({ run: { overview, peers } }: { run: LiveRun }) {
         <span class="name">{nameOf(overview.name)}</span>
         <span class={`phase ${overview.phase}`}>{phaseWord(overview)}</span>
       </span>
-      <span>{told(overview, peers.values()).sentence}</span>
+      <span>{describeRun(overview, peers.values()).sentence}</span>
       <TableBar brought={broughtBy(peers.values(), null)} />
       <small>
         {formatWhole(overview.round)} of {formatWhole(overview.rounds)} rounds merged

@@ -40,5 +40,5 @@ export type FromModel =
       readonly seconds: number;
       readonly stopped: boolean;
     }
-  /** In a sentence. The model that was in hand stays there. */
+  /** In a sentence. The model that was loaded stays there. */
   | { readonly kind: 'failed'; readonly message: string };

@@ -3,7 +3,7 @@ import { useEffect } from 'preact/hooks';
 import { nameOf } from '../shell/format.ts';
 import type { ViewProps } from '../shell/live.ts';
 import { useStore } from '../shell/store.ts';
-import { opensOffline, sessionOf, stop, write } from './model-in-hand.ts';
+import { opensOffline, sessionOf, stop, write } from './loaded-model.ts';
 import './play.css';
 import type { WriteOrder } from './play-messages.ts';
 import { isBusy, orderOf, type PlaySession } from './session.ts';

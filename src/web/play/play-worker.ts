@@ -102,7 +102,7 @@ async function openRun(run: string, { game: name, params: hash }: Source, { blob
   return { run, runtime, threads, game, params, tokenizer };
 }
 
-/** Takes the model that a source leads to, unless it is in hand. */
+/** Takes the model that a source leads to, unless it is loaded. */
 async function take(run: string, source: Source): Promise<void> {
   keeper ??= await openKeeper();
   opened ??= await openRun(run, source, keeper);
@@ -137,7 +137,7 @@ function keep(run: string, source: Source, { hash, state }: HeldState, open: Ope
   return keepModel(store, cache, run, { game, params, model: hash, merged_rounds }, blobs);
 }
 
-/** Makes sure that a model is in hand: the present one, or where the hub is away the one that is in hand or kept. */
+/** Makes sure that a model is loaded: the present one, or where the hub is away the one that is loaded or kept. */
 async function present(run: string, ask_hub: boolean): Promise<void> {
   let problem = new PlayError('hub-away', 'The hub is away, and this browser has kept no model of this run.');
   if (ask_hub) {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { GenerateProgress } from '../../model/generate.ts';
 import type { ModelInHand } from './play-messages.ts';
-import { asked, dropped, heard, NEW_SESSION, orderOf, type PlaySession, sentencesOf } from './session.ts';
+import { afterMessage, asked, dropped, NEW_SESSION, orderOf, type PlaySession, sentencesOf } from './session.ts';
 
 const model: ModelInHand = {
   hash: 'a'.repeat(64),
@@ -23,10 +23,11 @@ const progress = (written_tokens: number, more: Partial<GenerateProgress> = {}):
 });
 
 const ask = (session: PlaySession) => asked(session, orderOf(session));
-const begun = (session: PlaySession) => heard(session, { kind: 'begun', model, read_as: null });
-const piece = (session: PlaySession, text: string) => heard(session, { kind: 'piece', text, progress: progress(1) });
+const begun = (session: PlaySession) => afterMessage(session, { kind: 'begun', model, read_as: null });
+const piece = (session: PlaySession, text: string) =>
+  afterMessage(session, { kind: 'piece', text, progress: progress(1) });
 const done = (session: PlaySession, stopped = false) =>
-  heard(session, { kind: 'done', progress: progress(10), seconds: 2, stopped });
+  afterMessage(session, { kind: 'done', progress: progress(10), seconds: 2, stopped });
 
 test('a text keeps the prompt that it was written from, whatever is typed after it', () => {
   const written = done(piece(begun(ask(NEW_SESSION)), 'cat'));
@@ -56,9 +57,9 @@ test('another text forgets none, and has another seed; the seed that somebody ha
 });
 
 test('a text without a word is not remembered when it fails, one with some is, as broken off', () => {
-  const empty = heard(begun(ask(NEW_SESSION)), { kind: 'failed', message: 'No memory.' });
+  const empty = afterMessage(begun(ask(NEW_SESSION)), { kind: 'failed', message: 'No memory.' });
   assert.deepEqual([empty.texts.length, empty.phase, empty.problem], [0, 'ready', 'No memory.']);
-  const some = heard(piece(begun(ask(NEW_SESSION)), 'cat'), { kind: 'failed', message: 'No memory.' });
+  const some = afterMessage(piece(begun(ask(NEW_SESSION)), 'cat'), { kind: 'failed', message: 'No memory.' });
   assert.deepEqual([some.texts[0].text, some.texts[0].state], ['cat', 'failed']);
   assert.deepEqual(sentencesOf(some.texts[0]), ['It broke off after 1 token.']);
 });

@@ -1,4 +1,4 @@
-// What Play remembers of a run while the page is open: the settings, the model in hand, and the texts that it has written.
+// What Play remembers of a run while the page is open: the settings, the loaded model, and the texts that it has written.
 import type { GenerateProgress } from '../../model/generate.ts';
 import type { FromModel, ModelInHand, WriteOrder } from './play-messages.ts';
 
@@ -26,7 +26,7 @@ export interface PlaySession {
   readonly seed: number;
   /** Write the newest text again with each new model. */
   readonly again: boolean;
-  /** `asleep`: nothing is in hand. */
+  /** `asleep`: no model is loaded. */
   readonly phase: 'asleep' | 'loading' | 'writing' | 'ready';
   readonly loading: string;
   readonly model: ModelInHand | null;
@@ -84,8 +84,8 @@ export function asked(session: PlaySession, order: WriteOrder): PlaySession {
   };
 }
 
-/** What the Worker has said. */
-export function heard(session: PlaySession, message: FromModel): PlaySession {
+/** The session after a message of the Worker. */
+export function afterMessage(session: PlaySession, message: FromModel): PlaySession {
   switch (message.kind) {
     case 'loading':
       return { ...session, phase: 'loading', loading: message.what };

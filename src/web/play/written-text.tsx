@@ -79,7 +79,7 @@ export function AboutModel(props: { session: PlaySession; model: ModelInHand; ne
   const { tokens_per_second: speed } = session;
   return (
     <p class="fine">
-      The model in hand is <code>{short(model.hash)}</code> after {rounds(model.merged_rounds)}:{' '}
+      The loaded model is <code>{short(model.hash)}</code> after {rounds(model.merged_rounds)}:{' '}
       {formatCount(model.parameters)} parameters in {model.layers} {model.layers === 1 ? 'layer' : 'layers'},{' '}
       {model.context} tokens of context, on {model.threads} {model.threads === 1 ? 'thread' : 'threads'}
       {speed !== null && `, ${speed.toFixed(0)} tokens a second here`}.

@@ -14,7 +14,7 @@ import { PeerList } from './peer-list.tsx';
 import { RoundBox } from './round-box.tsx';
 import './run.css';
 import { SampleBox } from './sample-box.tsx';
-import { told } from './sentence.ts';
+import { describeRun } from './sentence.ts';
 import { Table } from './table.tsx';
 import { phaseWord } from './words.ts';
 
@@ -69,7 +69,7 @@ const cameToNothing = ({ phase, round }: RunOverview): boolean => phase === 'fin
 function Opening(props: { run: LiveRun; brought: Brought; yours: boolean; connection: Live['connection'] }) {
   const { run, brought, yours, connection } = props;
   const { overview } = run;
-  const { sentence, next, action } = told(overview, run.peers.values());
+  const { sentence, next, action } = describeRun(overview, run.peers.values());
   return (
     <>
       <div class="opening">

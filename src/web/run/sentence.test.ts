@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { PeerView } from '../../protocol/messages.ts';
 import { exampleOverview } from '../../protocol/testing/example-views.ts';
-import { told } from './sentence.ts';
+import { describeRun } from './sentence.ts';
 
 const worker = (present: boolean, merged_submissions = 1): PeerView => ({
   ...{ id: 'a', name: 'ada', role: 'worker', runtime: 'wasm', present, credit_tokens: 1, progress: null },
@@ -11,7 +11,7 @@ const worker = (present: boolean, merged_submissions = 1): PeerView => ({
 });
 const validator: PeerView = { ...worker(true, 0), role: 'validator' };
 const of = (more: Parameters<typeof exampleOverview>[0], ...peers: PeerView[]) =>
-  told(exampleOverview({ rounds: 60, ...more }), peers);
+  describeRun(exampleOverview({ rounds: 60, ...more }), peers);
 
 test('a run that lives says who teaches what, and how much it has read', () => {
   const { sentence, action } = of(

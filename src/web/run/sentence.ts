@@ -2,7 +2,7 @@
 import type { PeerView, RunOverview } from '../../protocol/messages.ts';
 import { formatCount, formatDuration, formatWhole, nameOf } from '../shell/format.ts';
 
-export interface Told {
+export interface RunSentence {
   readonly sentence: string;
   /** What follows from it for whoever reads; null where nothing does. */
   readonly next: string | null;
@@ -11,7 +11,7 @@ export interface Told {
 }
 
 /** Speaks of a run that lives, waits, is paused, or is over, each as what it is. */
-export function told(run: RunOverview, peers: Iterable<PeerView>): Told {
+export function describeRun(run: RunOverview, peers: Iterable<PeerView>): RunSentence {
   const all = [...peers];
   const workers = all.filter(({ role }) => role === 'worker');
   const here = workers.filter(({ present }) => present).length;
@@ -74,7 +74,7 @@ function trouble(run: RunOverview): string | null {
   return `The loss is higher than at first, ${loss.toFixed(3)} instead of ${first.toFixed(3)}: the model gets worse. Its owner can end the run and start another with a lower learning rate.`;
 }
 
-function over({ round, rounds, merged_tokens }: RunOverview, gave: number, learns: boolean): Told {
+function over({ round, rounds, merged_tokens }: RunOverview, gave: number, learns: boolean): RunSentence {
   if (round === 0) {
     const next = 'No round was merged, so there is no trained model to play with or to take home.';
     return { sentence: 'Ended by its owner before anything was learned.', next, action: 'start' };

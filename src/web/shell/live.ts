@@ -93,7 +93,7 @@ export function openLive(address: string): LiveLink {
   const send = (message: FromPeer): void => {
     if (socket?.readyState === WebSocket.OPEN) socket.send(encodeMessage(message) as Uint8Array<ArrayBuffer>);
   };
-  const heard = (): void => {
+  const waitAgain = (): void => {
     clearTimeout(silence);
     silence = setTimeout(() => away('it has gone silent'), LIMITS.silence_ms);
   };
@@ -129,10 +129,10 @@ export function openLive(address: string): LiveLink {
     const current = new WebSocket(address);
     current.binaryType = 'arraybuffer';
     socket = current;
-    heard();
+    waitAgain();
     current.onmessage = ({ data }) => {
       if (socket !== current) return;
-      heard();
+      waitAgain();
       try {
         if (!(data instanceof ArrayBuffer)) throw new ProtocolError('malformed', 'expected a binary frame');
         onFrame(new Uint8Array(data));

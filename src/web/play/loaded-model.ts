@@ -2,7 +2,7 @@
 import { keepOffline } from '../offline/keep-offline.ts';
 import { createStore, type Store } from '../shell/store.ts';
 import type { FromModel, ToModel, WriteOrder } from './play-messages.ts';
-import { asked, dropped, heard, NEW_SESSION, type PlaySession } from './session.ts';
+import { afterMessage, asked, dropped, NEW_SESSION, type PlaySession } from './session.ts';
 
 const sessions = new Map<string, Store<PlaySession>>();
 
@@ -22,7 +22,7 @@ export function sessionOf(run: string): Store<PlaySession> {
   return session;
 }
 
-/** Writes with the present model of a run, which is fetched now where it is not in hand. */
+/** Writes with the present model of a run, which is fetched now where it is not loaded. */
 export function write(run: string, order: WriteOrder, ask_hub: boolean): void {
   if (hand?.run !== run) {
     drop();
@@ -56,7 +56,7 @@ function wake(run: string): Worker {
   const worker = new Worker(new URL('./play-worker.ts', import.meta.url), { type: 'module' });
   const session = sessionOf(run);
   worker.onmessage = ({ data }: MessageEvent<FromModel>) => {
-    session.set(heard(session.get(), data));
+    session.set(afterMessage(session.get(), data));
     // What a page without the hub consists of is here by now: keeping it fetches nothing anew.
     if (data.kind === 'done' && data.progress.written_tokens > 0) void keepPage();
   };
