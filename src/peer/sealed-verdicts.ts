@@ -1,4 +1,5 @@
-// Verdicts that a judge has sealed and not shown yet, on its disk: a sealed verdict that cannot be shown after a restart earns nothing.
+// Commit and reveal: verdicts that a judge has committed to and not revealed yet, on its disk, because one that cannot be revealed after a
+// restart earns nothing. They are called sealed, as the log's events have it.
 import { z } from 'zod';
 import { type VerdictGiven, VerdictGivenSchema } from '../core/events/verdict-given.ts';
 import type { Drawer } from '../games/drawer.ts';

@@ -1,10 +1,10 @@
-// What a validator judges next and for how long, what it shows, and when it measures a model.
+// What a validator judges next and for how long, what it reveals, and when it measures a model.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { RunView } from '../protocol/messages.ts';
 import { exampleView } from '../protocol/testing/example-views.ts';
 import type { SubmissionView } from './check-submission.ts';
-import { instanceOf, isToEvaluate, type JudgeKnows, nextToJudge, toShow } from './validator-plan.ts';
+import { instanceOf, isToEvaluate, type JudgeKnows, nextToJudge, toReveal } from './validator-plan.ts';
 
 const SELF = 'a'.repeat(64);
 const OTHER = 'b'.repeat(64);
@@ -54,8 +54,8 @@ test('a verdict is shown while verdicts are: what it has sealed and not shown', 
     submission('two', { sealed: [SELF] }),
     submission('three', { sealed: [SELF], shown: [SELF] }),
   ];
-  assert.deepEqual(toShow(exampleView({ phase: 'revealing', submissions: works }), SELF), ['two']);
-  assert.deepEqual(toShow(exampleView({ phase: 'judging', submissions: works }), SELF), []);
+  assert.deepEqual(toReveal(exampleView({ phase: 'revealing', submissions: works }), SELF), ['two']);
+  assert.deepEqual(toReveal(exampleView({ phase: 'judging', submissions: works }), SELF), []);
 });
 
 test('a model is measured once, and never while a round waits for verdicts', () => {

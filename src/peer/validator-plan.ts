@@ -51,8 +51,8 @@ function judgingTimeLeft({ remaining_ms, judging_ms }: RunView, { appealed }: Su
   return first_ms > 0 && !appealed ? first_ms : left_ms;
 }
 
-/** @returns the submissions whose sealed verdict of this validator is to be shown now */
-export function toShow({ phase, submissions }: RunView, self: string): string[] {
+/** @returns the submissions whose sealed verdict of this validator is to be revealed now */
+export function toReveal({ phase, submissions }: RunView, self: string): string[] {
   if (phase !== 'revealing') return [];
   return submissions.filter(({ sealed, shown }) => sealed.includes(self) && !shown.includes(self)).map(({ id }) => id);
 }

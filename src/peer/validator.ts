@@ -1,5 +1,5 @@
-// The validator's role: judges the submissions that it was drawn for, seals each verdict, shows them when all are sealed, and
-// measures each new model on the held-out data.
+// The validator's role: judges the submissions that it was drawn for, commits to each verdict (the log says: seals it), reveals them when
+// all are sealed, and measures each new model on the held-out data.
 import { bytesToHex } from '@noble/hashes/utils.js';
 import type { VerdictGiven } from '../core/events/verdict-given.ts';
 import { sealOf } from '../core/rounds/judging.ts';
@@ -17,7 +17,7 @@ import { openRatings, type Ratings } from './ratings.ts';
 import { type Role, type RoleContext, roundKey } from './role.ts';
 import { openSampler, type Sampler } from './sampler.ts';
 import { openSealedVerdicts, type SealedVerdicts } from './sealed-verdicts.ts';
-import { instanceOf, isToEvaluate, type Judgement, nextToJudge, toShow } from './validator-plan.ts';
+import { instanceOf, isToEvaluate, type Judgement, nextToJudge, toReveal } from './validator-plan.ts';
 
 /** Verdicts that were sealed and not shown yet, across a restart. */
 const KEPT = 'sealed-verdicts';
@@ -81,7 +81,7 @@ class Validator implements Role {
       this.#judged.add(instanceOf(work.submission));
       await this.#judge(view, work).catch(orTell);
     }
-    await this.#show(toShow(view, identity.id)).catch(orTell);
+    await this.#reveal(toReveal(view, identity.id)).catch(orTell);
     await this.#juror.act(view, leaving);
     if (isToEvaluate(view, this.#evaluated)) await this.#evaluate(view);
     this.#context.progress({ state: 'waiting', round: view.round, steps: 0, loss: 0, tokens_per_second: 0 });
@@ -125,7 +125,7 @@ class Validator implements Role {
     return finding;
   }
 
-  /** The verdict as it will be shown, its evidence published. */
+  /** The verdict as it will be revealed, its evidence published. */
   async #write(
     { rating_permille }: RunView,
     submission: SubmissionView,
@@ -150,7 +150,7 @@ class Validator implements Role {
     };
   }
 
-  async #show(submissions: readonly string[]): Promise<void> {
+  async #reveal(submissions: readonly string[]): Promise<void> {
     for (const id of submissions) {
       const verdict = await this.#kept.get(id);
       if (verdict) await this.#context.submit(verdict);

@@ -17,7 +17,7 @@ export type ToModel =
   | { readonly kind: 'stop' };
 
 /** The model that writes. */
-export interface ModelInHand {
+export interface LoadedModel {
   readonly hash: string;
   readonly merged_rounds: number;
   readonly parameters: number;
@@ -32,7 +32,7 @@ export interface ModelInHand {
 export type FromModel =
   | { readonly kind: 'loading'; readonly what: string }
   /** `read_as`: the prompt as the model's tokenizer reads it, where that is something else. */
-  | { readonly kind: 'begun'; readonly model: ModelInHand; readonly read_as: string | null }
+  | { readonly kind: 'begun'; readonly model: LoadedModel; readonly read_as: string | null }
   | { readonly kind: 'piece'; readonly text: string; readonly progress: GenerateProgress }
   | {
       readonly kind: 'done';

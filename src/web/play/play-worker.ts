@@ -20,11 +20,11 @@ import { PeerError } from '../../protocol/peer-errors.ts';
 import type { Runtime } from '../../tensor/runtime.ts';
 import { createWebWasmRuntime, mayUseThreads } from '../../tensor/web-runtime.ts';
 import { decodeManifest } from '../../training/shards.ts';
-import { openTabBlobs } from '../tab/keepsakes.ts';
 import { WASM_FILES } from '../tab/ort-files.ts';
 import { openTabStore, type TabStore } from '../tab/store.ts';
+import { openTabBlobs } from '../tab/tab-storage.ts';
 import { type KeptModel, keepModel, keptModel } from './kept-model.ts';
-import type { FromModel, ModelInHand, ToModel, WriteOrder } from './play-messages.ts';
+import type { FromModel, LoadedModel, ToModel, WriteOrder } from './play-messages.ts';
 import { readAs, unreadable } from './read-as.ts';
 
 /** One row of a small model is soon computed: more threads only wait for each other. */
@@ -59,7 +59,7 @@ const say = (message: FromModel): void => postMessage(message);
 let keeper: Keeper | null = null;
 let opened: OpenRun | null = null;
 let held: HeldState | null = null;
-let hand: { readonly decoder: Decoder; readonly model: ModelInHand } | null = null;
+let hand: { readonly decoder: Decoder; readonly model: LoadedModel } | null = null;
 let writing: AbortController | null = null;
 
 /** What is being fetched, in words. */

@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { GenerateProgress } from '../../model/generate.ts';
-import type { ModelInHand } from './play-messages.ts';
+import type { LoadedModel } from './play-messages.ts';
 import { afterMessage, asked, dropped, NEW_SESSION, orderOf, type PlaySession, sentencesOf } from './session.ts';
 
-const model: ModelInHand = {
+const model: LoadedModel = {
   hash: 'a'.repeat(64),
   merged_rounds: 3,
   parameters: 1000,

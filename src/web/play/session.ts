@@ -1,6 +1,6 @@
 // What Play remembers of a run while the page is open: the settings, the loaded model, and the texts that it has written.
 import type { GenerateProgress } from '../../model/generate.ts';
-import type { FromModel, ModelInHand, WriteOrder } from './play-messages.ts';
+import type { FromModel, LoadedModel, WriteOrder } from './play-messages.ts';
 
 /** Texts that are remembered. */
 const REMEMBERED = 20;
@@ -11,7 +11,7 @@ export interface WrittenText {
   readonly order: WriteOrder;
   readonly text: string;
   /** null until the model is there. */
-  readonly model: ModelInHand | null;
+  readonly model: LoadedModel | null;
   readonly read_as: string | null;
   readonly progress: GenerateProgress | null;
   readonly state: 'waiting' | 'writing' | 'written' | 'stopped' | 'failed';
@@ -29,7 +29,7 @@ export interface PlaySession {
   /** `asleep`: no model is loaded. */
   readonly phase: 'asleep' | 'loading' | 'writing' | 'ready';
   readonly loading: string;
-  readonly model: ModelInHand | null;
+  readonly model: LoadedModel | null;
   readonly tokens_per_second: number | null;
   readonly problem: string;
   /** Newest first. */

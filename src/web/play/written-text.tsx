@@ -1,7 +1,7 @@
 // What a model has written, with the beginning, the settings and the model that it came from.
 import { useState } from 'preact/hooks';
 import { formatCount, short } from '../shell/format.ts';
-import type { ModelInHand } from './play-messages.ts';
+import type { LoadedModel } from './play-messages.ts';
 import { type PlaySession, sentencesOf, type WrittenText } from './session.ts';
 
 export function NewestText(props: { text: WrittenText; busy: boolean; onContinue: (prompt: string) => void }) {
@@ -74,7 +74,7 @@ export function EarlierTexts({ texts }: { texts: readonly WrittenText[] }) {
   );
 }
 
-export function AboutModel(props: { session: PlaySession; model: ModelInHand; newest: string | null; here: boolean }) {
+export function AboutModel(props: { session: PlaySession; model: LoadedModel; newest: string | null; here: boolean }) {
   const { session, model, newest, here } = props;
   const { tokens_per_second: speed } = session;
   return (

@@ -15,8 +15,8 @@ import { askHub, fetchStatus } from '../../peer/find-run.ts';
 import { createIdentity } from '../../protocol/identity.ts';
 import { RunViewSchema } from '../../protocol/messages.ts';
 import { decodeManifest } from '../../training/shards.ts';
-import { openTabBlobs } from '../tab/keepsakes.ts';
 import { openTabStore } from '../tab/store.ts';
+import { openTabBlobs } from '../tab/tab-storage.ts';
 import type { HomeFile, HomeNews, HomeOrder } from './owner-messages.ts';
 
 const say = (news: HomeNews): void => postMessage(news);

@@ -17,7 +17,6 @@ import { browserSockets } from './browser-sockets.ts';
 import { fetchWasm } from './fetch-wasm.ts';
 import { gameOf, TabError } from './game-of.ts';
 import { keepWork, readWorks } from './history.ts';
-import { openTabBlobs, openTabCertificates, openTabDrawer, openTabReceipts } from './keepsakes.ts';
 import { openDeviceKey, openOwnerKey } from './keys.ts';
 import type { StartMessage, Surroundings } from './messages.ts';
 import { type Pace, watchPace } from './pace.ts';
@@ -25,6 +24,7 @@ import { type ChosenRuntime, chooseRuntime, type StartedWasm, startWasm } from '
 import { headsDrawer } from './seen-heads.ts';
 import { type ContributionState, FIRST_STATE, type HandedIn, holdsWork, isOver, type Phase } from './state.ts';
 import { openTabStore, type TabStore } from './store.ts';
+import { openTabBlobs, openTabCertificates, openTabDrawer, openTabReceipts } from './tab-storage.ts';
 import { inTurn } from './turns.ts';
 import { readVerdicts, type VerdictReader } from './verdicts.ts';
 

@@ -2,8 +2,8 @@
 
 import { readKeptHeads } from '../../audit/seen-heads.ts';
 import type { Drawer } from '../../games/drawer.ts';
-import { openTabDrawer } from './keepsakes.ts';
 import type { TabStore } from './store.ts';
+import { openTabDrawer } from './tab-storage.ts';
 
 /** Where drawers have a run's id. What cannot be kept is compared as long as the tab is open. */
 export const headsDrawer = (store: TabStore): Drawer => openTabDrawer(store, 'heads', () => {});

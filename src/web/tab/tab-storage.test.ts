@@ -4,8 +4,8 @@ import { test } from 'node:test';
 import { drawerCompliance } from '../../games/testing/drawer-compliance.ts';
 import { type Kept, receiptsCompliance } from '../../ledger/testing/receipts-compliance.ts';
 import { blobCacheCompliance } from '../../peer/testing/blob-cache-compliance.ts';
-import { openTabBlobs, openTabDrawer, openTabReceipts } from './keepsakes.ts';
 import { inDatabase, openTabStore, type Table, type TabStore } from './store.ts';
+import { openTabBlobs, openTabDrawer, openTabReceipts } from './tab-storage.ts';
 
 /** A database's table as the tab's store has it: changes are committed in their order, a turn after they were made. */
 function lateStore(committed: Map<string, unknown>): { store: TabStore; cut(): void } {
