@@ -231,7 +231,7 @@ async function askHealth(url: string, waits: number[], stop: AbortSignal): Promi
   while (!stop.aborted) {
     const asked = performance.now();
     await new Promise<void>((resolve, reject) => {
-      const sent = request(`${url}/health`, (answer) => {
+      const sent = request(`${url}/health`, { agent: false }, (answer) => {
         answer.resume();
         answer.on('end', resolve);
       });

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { openDrawer } from '../games/folder-drawer.ts';
 import type { Device } from '../games/game.ts';
-import { AFRESH, decodeCarried } from '../games/pretrain/carried.ts';
+import { AFRESH, keptCarried } from '../games/pretrain/carried.ts';
 import { decodeWork, type PretrainWork } from '../games/pretrain/work.ts';
 import { game } from '../games/pretrain.ts';
 import { mergeState } from '../games/state.ts';
@@ -16,7 +16,6 @@ import { type PretrainExample, pretrainExample, round } from '../games/testing/e
 import { watchedFolder } from '../ledger/testing/power-cut.ts';
 import { writeWhole } from '../ledger/whole-file.ts';
 import { parameterSpecs } from '../model/config.ts';
-import { sha256 } from '../protocol/hash.ts';
 import { PeerError } from '../protocol/peer-errors.ts';
 import { untilLeft } from './leaving.ts';
 
@@ -127,11 +126,10 @@ describe('a pre-training worker that is started again', () => {
     const uninterrupted = await secondRound('uninterrupted', async (_, before) => before);
     const restarted = await secondRound('restarted', async (folder) => device(folder));
     assert.deepEqual(restarted, uninterrupted);
-    const kept = await openDrawer(join(root, 'restarted')).get('carried.1');
-    assert.deepEqual(sha256(kept!), restarted.end);
-    const carried = decodeCarried(parameterSpecs(example.params.model), kept!);
-    assert.equal(carried?.moments.steps, 40);
-    assert.ok([...carried.error.values()].some((values) => values.some((value) => value !== 0)));
+    const kept = await keptCarried(parameterSpecs(example.params.model), device(join(root, 'restarted')), 1);
+    assert.deepEqual(kept?.hash, restarted.end);
+    assert.equal(kept.carried.moments.steps, 40);
+    assert.ok([...kept.carried.error.values()].some((values) => values.some((value) => value !== 0)));
   });
 
   test('begins afresh, and says so, where what it carried is damaged, gone or not its own', async () => {
@@ -148,9 +146,10 @@ describe('a pre-training worker that is started again', () => {
       // It was killed after it had handed in, before this was written: there is what a round before has left.
       older: (file) => cpSync(join(root, 'whole', 'carried.1'), file),
     };
-    for (const [how, change] of Object.entries(spoil)) {
-      const { start, end } = await secondRound(how, async (folder) => {
-        change(join(folder, 'carried.0'));
+    const spoilt = Object.keys(spoil).map((how) => [how, 'carried.0'] as const);
+    for (const [how, name] of [...spoilt, ['gone', 'carried.0.0'], ['damaged', 'carried.0.0']] as const) {
+      const { start, end } = await secondRound(`${how} ${name}`, async (folder) => {
+        spoil[how](join(folder, name));
         return device(folder);
       });
       assert.deepEqual(start, AFRESH, how);

@@ -2,8 +2,11 @@
 // left after the round before, if its work of that round was merged, and otherwise afresh: so whoever repeats its rounds from its
 // first one has the same state, and a state that is shown later is proven by the hash in its work.
 import { bytesToHex } from '@noble/hashes/utils.js';
+import { CodedError } from '../../errors.ts';
 import type { ParameterSpec, Weights } from '../../model/config.ts';
-import { decodeSafetensors, encodeSafetensors } from '../../model/safetensors.ts';
+import { ModelError } from '../../model/errors.ts';
+import { readParts, writeParts } from '../../model/parts.ts';
+import { decodeModelManifest, encodeModelManifest, type TensorSpec } from '../../model/tensor-manifest.ts';
 import { sha256Beside } from '../../protocol/hash.ts';
 import { sizeOf } from '../../tensor/shape.ts';
 import type { OptimiserState } from '../../training/inner.ts';
@@ -32,34 +35,18 @@ export function afresh(specs: readonly ParameterSpec[]): Carried {
 
 const GROUPS = ['first.', 'second.', 'error.'] as const;
 
-/** As a safetensors file; its SHA-256 is the state's hash. */
-export function encodeCarried(specs: readonly ParameterSpec[], { moments, error }: Carried): Uint8Array {
-  const group = (prefix: string, values: Weights) =>
-    specs.map(({ name, shape }) => ({ name: `${prefix}${name}`, shape, data: values.get(name)! }));
-  return encodeSafetensors([
-    // A whole number as a tensor beside the others; float32 holds every integer up to 2^24.
-    { name: 'steps', shape: [1], data: Float32Array.of(moments.steps) },
-    ...group('first.', moments.first),
-    ...group('second.', moments.second),
-    ...group('error.', error),
-  ]);
-}
+/** A state's tensors: how many steps were taken, then three for each weight. */
+const tensorsOf = (specs: readonly ParameterSpec[]): TensorSpec[] => [
+  // A whole number as a tensor beside the others; float32 holds every integer up to 2^24.
+  { name: 'steps', dtype: 'f32', shape: [1] },
+  ...GROUPS.flatMap((prefix) =>
+    specs.map(({ name, shape }) => ({ name: prefix + name, dtype: 'f32' as const, shape })),
+  ),
+];
 
-/** Reads what encodeCarried wrote; null where it is anything else. */
-export function decodeCarried(specs: readonly ParameterSpec[], bytes: Uint8Array): Carried | null {
-  try {
-    const tensors = decodeSafetensors(bytes);
-    const [first, second, error] = GROUPS.map(
-      (prefix) => new Map(specs.map(({ name }) => [name, tensors.get(`${prefix}${name}`)!.data])),
-    );
-    const whole = [first, second, error].every((values) =>
-      specs.every(({ name, shape }) => values.get(name)!.length === sizeOf(shape)),
-    );
-    const steps = tensors.get('steps')!.data[0];
-    return whole && Number.isSafeInteger(steps) && steps >= 0 ? { moments: { steps, first, second }, error } : null;
-  } catch {
-    return null;
-  }
+function* valuesOf(specs: readonly ParameterSpec[], { moments, error }: Carried): Generator<Float32Array> {
+  yield Float32Array.of(moments.steps);
+  for (const values of [moments.first, moments.second, error]) for (const { name } of specs) yield values.get(name)!;
 }
 
 /** The hashes of the states that the work merged last leaves: whoever begins a round begins with its own one of these, or afresh. */
@@ -70,26 +57,65 @@ export async function statesLeft(device: Device, { last }: Round): Promise<Set<s
 
 /** Two are kept: a round that is tried again begins where it began before. */
 const slotOf = (round: number): string => `carried.${round % 2}`;
+const partOf = (slot: string, part: number): string => `${slot}.${part}`;
 
-/** Keeps what a worker has after a round; its hash. */
+/** Keeps what a worker has after a round, part by part; the hash of its manifest. The arrays are not to be changed afterwards. */
 export async function keepCarried(
   specs: readonly ParameterSpec[],
-  { drawer }: Device,
+  { drawer }: Pick<Device, 'drawer'>,
   round: number,
   carried: Carried,
 ): Promise<Uint8Array> {
-  const bytes = encodeCarried(specs, carried);
-  await drawer.put(slotOf(round), bytes);
-  return sha256Beside(bytes);
+  const slot = slotOf(round);
+  let parts = 0;
+  const put = async (bytes: Uint8Array): Promise<string> => {
+    await drawer.put(partOf(slot, parts++), bytes);
+    return bytesToHex(await sha256Beside(bytes));
+  };
+  const manifest = encodeModelManifest(await writeParts(tensorsOf(specs), valuesOf(specs, carried), put));
+  await drawer.put(slot, manifest);
+  return sha256Beside(manifest);
+}
+
+/** What was kept after a round; null where nothing was, or it is damaged. `wanted` says by the hash whether it is to be read at all. */
+export async function keptCarried(
+  specs: readonly ParameterSpec[],
+  { drawer }: Pick<Device, 'drawer'>,
+  round: number,
+  wanted: (hash: string) => Promise<boolean> = async () => true,
+): Promise<Start | null> {
+  const slot = slotOf(round);
+  const bytes = await drawer.get(slot);
+  const hash = bytes && (await sha256Beside(bytes));
+  if (!hash || !(await wanted(bytesToHex(hash)))) return null;
+  try {
+    const manifest = decodeModelManifest(bytes);
+    const fetch = async (part: string): Promise<Uint8Array> => {
+      const found = await drawer.get(partOf(slot, manifest.parts.indexOf(part)));
+      if (found && bytesToHex(await sha256Beside(found)) === part) return found;
+      throw new ModelError('wrong-parts', `part ${part} of what was carried is gone or damaged`);
+    };
+    const tensors: Float32Array[] = [];
+    for await (const values of readParts(manifest, fetch)) tensors.push(values);
+    return { hash, carried: carriedFrom(specs, tensors) };
+  } catch (error) {
+    if (error instanceof CodedError) return null;
+    throw error;
+  }
+}
+
+/** What the tensors of a state say. Its hash says that a worker of this run wrote them, so they are of these shapes. */
+function carriedFrom(specs: readonly ParameterSpec[], [steps, ...values]: readonly Float32Array[]): Carried {
+  const [first, second, error] = GROUPS.map(
+    (_, group) => new Map(specs.map(({ name }, i) => [name, values[group * specs.length + i]])),
+  );
+  return { moments: { steps: steps[0], first, second }, error };
 }
 
 /** What a worker begins a round with. A drawer that is empty or damaged means afresh, never an error. */
 export async function startOf(specs: readonly ParameterSpec[], device: Device, round: Round): Promise<Start> {
-  const bytes = await device.drawer.get(slotOf(round.number + 1));
-  const hash = bytes && (await sha256Beside(bytes));
-  const left = hash && (await statesLeft(device, round)).has(bytesToHex(hash));
-  const carried = left && decodeCarried(specs, bytes);
-  return carried ? { hash, carried } : { hash: AFRESH, carried: afresh(specs) };
+  const isLeft = async (hash: string): Promise<boolean> => (await statesLeft(device, round)).has(hash);
+  return (await keptCarried(specs, device, round.number + 1, isLeft)) ?? { hash: AFRESH, carried: afresh(specs) };
 }
 
 function zeros(specs: readonly ParameterSpec[]): Map<string, Float32Array> {
