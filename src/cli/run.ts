@@ -6,13 +6,13 @@ import { isGameFile, loadGameFile } from '../games/game-file.ts';
 import { gameText } from '../games/game-text.ts';
 import { loadGame } from '../games/registry.ts';
 import { importModel } from '../model/checkpoint-folder.ts';
-import { MOST_MODEL_BYTES } from '../model/tensor-manifest.ts';
 import { byteTokenizer } from '../model/tokenizer.ts';
 import { ancestorOf } from '../owner/export-model.ts';
 import { createGameRun, createRun, prepareRun } from '../owner/owner.ts';
 import { trainingFor } from '../owner/run-settings.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
+import { WIRE_LIMITS } from '../protocol/messages.ts';
 import { MERGE_RULES, type MergeRule } from '../training/sparse.ts';
 import { potluckHere } from './called-as.ts';
 import { homeFolder, ownerKeyFile } from './folders.ts';
@@ -197,7 +197,7 @@ async function createPretrain(flags: CreateFlags, output: Output): Promise<void>
 async function startingPoint(flags: CreateFlags) {
   const { from, fromRun, context } = flags;
   const origin = fromRun ? await ancestorOf(flags.hub, fromRun, join(homeFolder(), 'cache')) : undefined;
-  const imported = from ? await importModel(from, MOST_MODEL_BYTES) : undefined;
+  const imported = from ? await importModel(from, WIRE_LIMITS.model_bytes) : undefined;
   const started = imported ?? origin;
   if (started) checkContext(context, started.config, from ? `--from ${from}` : '--from-run');
   const tokenizer = flags.tokenizer

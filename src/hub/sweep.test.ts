@@ -12,6 +12,7 @@ import type { BlobStore } from '../ledger/blob-store.ts';
 import { openFolderBlobStore } from '../ledger/folder-blob-store.ts';
 import { createMemoryLogStore } from '../ledger/replica.ts';
 import { openTransparencyLog } from '../ledger/transparency-log.ts';
+import { encodeModelManifest, PART_BYTES } from '../model/tensor-manifest.ts';
 import type { Clock } from '../protocol/clock.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import { sha256Hex } from '../protocol/hash.ts';
@@ -20,7 +21,7 @@ import { CONNECTION_LIMITS } from './connection.ts';
 import { openHubCore } from './hub-core.ts';
 import type { EventLog } from './log-writer.ts';
 import { CROWDED_GRACE_MS, GRACE_MS, namedThrough, openSweeps, STRANGERS_GRACE_MS, sweepUnnamed } from './sweep.ts';
-import { unnamedBlobs } from './unnamed-blobs.ts';
+import { UNNAMED_BYTES, unnamedBlobs } from './unnamed-blobs.ts';
 
 /** Time that is ahead of the files' by as much as a test says; what is set for later happens when the test lets it. */
 function clockAhead() {
@@ -90,7 +91,7 @@ test('an upload that nothing names is deleted after the grace time, not before, 
   const hash = await put('never named');
   const { clock } = clockAhead();
   const unnamed = unnamedBlobs(() => true);
-  unnamed.add(peer, hash, 2 ** 31);
+  unnamed.add(peer, hash, UNNAMED_BYTES.key);
   assert.throws(() => unnamed.mustFit(peer, 1), { code: 'too-much' });
   const options = { blobs, ...(await logOf()), unnamed, clock, time: RIGHT, onError };
   clock.ahead_ms = GRACE_MS - 60_000;
@@ -98,7 +99,7 @@ test('an upload that nothing names is deleted after the grace time, not before, 
   clock.ahead_ms = GRACE_MS + 60_000;
   assert.deepEqual(await sweepUnnamed(options), [hash]);
   assert.equal(await blobs.has(hash), false);
-  unnamed.mustFit(peer, 2 ** 31);
+  unnamed.mustFit(peer, UNNAMED_BYTES.key);
 });
 
 test('what strangers bring waits for a shorter time, and shorter still where they have left each other no room', async (t) => {
@@ -142,19 +143,19 @@ test('strangers who have brought as much as they may together are told when to c
 test('what is on its way in counts as it comes, and no more when it is over', () => {
   const unnamed = unnamedBlobs();
   const arriving = unnamed.arriving(peer);
-  arriving.grow(2 ** 31);
+  arriving.grow(UNNAMED_BYTES.key);
   assert.throws(() => arriving.grow(1), { code: 'too-much' });
   assert.throws(() => unnamed.mustFit(peer, 1), { code: 'too-much' });
   arriving.end();
   arriving.end();
-  unnamed.mustFit(peer, 2 ** 31);
-  assert.throws(() => unnamed.mustFit(peer, 2 ** 31 + 1), { code: 'too-much' });
+  unnamed.mustFit(peer, UNNAMED_BYTES.key);
+  assert.throws(() => unnamed.mustFit(peer, UNNAMED_BYTES.key + 1), { code: 'too-much' });
 });
 
-test('one address may have no more than two keys may, however many it has', () => {
+test('one address has its bound, however many keys it has', () => {
   const unnamed = unnamedBlobs(() => true);
   const at = (key: number, address: string | null) => ({ peer: `${key}`, address });
-  for (let key = 0; key < 4; key++) unnamed.add(at(key, '192.0.2.1'), `${key}`, 2 ** 30);
+  for (let key = 0; key < 4; key++) unnamed.add(at(key, '192.0.2.1'), `${key}`, UNNAMED_BYTES.address / 4);
   assert.throws(() => unnamed.mustFit(at(5, '192.0.2.1'), 1), { code: 'too-much' });
   unnamed.mustFit(at(5, '192.0.2.2'), 1);
   unnamed.mustFit(at(5, null), 1);
@@ -169,12 +170,12 @@ test('what a run names through its settings counts against nobody any more: the 
   const params = await put(JSON.stringify({ dataset: manifest }));
   const hoarded = await put('of nothing');
   const unnamed = unnamedBlobs();
-  for (const hash of [...pieces, manifest, params]) unnamed.add(owner, hash, 2 ** 29);
+  for (const hash of [...pieces, manifest, params]) unnamed.add(owner, hash, UNNAMED_BYTES.key / 4);
   assert.throws(() => unnamed.mustFit(owner, 1), { code: 'too-much' });
   const { length: before } = [...unnamed.of('owner')];
   for (const hash of await namedThrough(blobs, [params], unnamed.of('owner'))) unnamed.named(hash);
   assert.deepEqual([before, [...unnamed.of('owner')]], [4, [params]]);
-  unnamed.add(owner, hoarded, 2 ** 31);
+  unnamed.add(owner, hoarded, UNNAMED_BYTES.key);
   assert.throws(() => unnamed.mustFit(owner, 1), { code: 'too-much' }, 'what no run names counts as before');
 });
 
@@ -288,4 +289,19 @@ test('a hub sweeps by itself, and goes on', async (t) => {
   await hubCore.close();
   assert.deepEqual(problems, []);
   assert.equal(sha256Hex(new Uint8Array([1, 2, 3])), forgotten);
+});
+
+test('the parts of every checkpoint that the log names stay, however old it is; a part that none names goes', async (t) => {
+  const { blobs, put } = await folder(t);
+  const { clock } = clockAhead();
+  const parts = [await put('first part'), await put('second part')];
+  const tensors = [{ name: 'weight', dtype: 'i8' as const, shape: [PART_BYTES + 1] }];
+  const model = await blobs.put(encodeModelManifest({ tensors, parts }));
+  const lost = await put('a part of nothing');
+  const bundle = await put('bundle');
+  const log = await logOf(merged(bundle, model, true), merged(bundle, 'd'.repeat(64), false));
+  clock.ahead_ms = GRACE_MS + 60_000;
+  const options = { blobs, ...log, unnamed: unnamedBlobs(), clock, time: RIGHT, onError };
+  assert.deepEqual(await sweepUnnamed(options), [lost]);
+  for (const part of parts) assert.ok(await blobs.has(part));
 });

@@ -9,8 +9,8 @@ import { openTally } from './tally.ts';
 
 /** What may have been uploaded, or be on its way in, without any accepted event naming it. */
 export const UNNAMED_BYTES = {
-  key: 2 * WIRE_LIMITS.blob_bytes, // a few models; more is hoarding
-  address: 4 * WIRE_LIMITS.blob_bytes, // several who bring a run's text from one house
+  key: WIRE_LIMITS.model_bytes + WIRE_LIMITS.blob_bytes, // the largest first model, and text to learn from; more is hoarding
+  address: 2 * WIRE_LIMITS.model_bytes, // several who bring a run's text from one house
   strangers: 8 * WIRE_LIMITS.blob_bytes, // all keys together that neither take part in a run nor own one
 } as const;
 

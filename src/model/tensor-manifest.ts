@@ -18,7 +18,7 @@ const MOST_TENSORS = 100_000;
 const MOST_RANK = 8;
 const MOST_NAME_CHARACTERS = 256;
 /** What safetensors files may have here as well; its manifest has 4,096 hashes. */
-export const MOST_MODEL_BYTES = 64 * 2 ** 30;
+const MOST_MODEL_BYTES = 64 * 2 ** 30;
 const VERSION = 1;
 const HASH_BYTES = 32;
 

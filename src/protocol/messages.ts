@@ -28,6 +28,7 @@ export const WIRE_LIMITS = {
   from_peer_bytes: 70_000, // a peer sends nothing larger than one event, and its frame takes 40 bytes
   from_peer_fields: 32, // of all lists and maps in it together; the largest message of a peer has 12
   blob_bytes: 1 << 30, // a round's work of 60,000 workers on a small model, or of 200 on one of 300M parameters; models come in parts
+  model_bytes: 4 * 2 ** 30, // what one key may bring of a run's first model, in parts: a billion float32 parameters
   event_bytes: 65_535, // C2SP tlog-tiles: entries carry a 16-bit length
   rounds_between_checkpoints: 1000, // the longest way from a checkpoint to the present model
 } as const;

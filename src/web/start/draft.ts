@@ -132,7 +132,7 @@ function problemOfModel(shape: Shape): { field: NumberField; message: string } |
       message: `There is no such model: ${message}.`,
     };
   }
-  const most = WIRE_LIMITS.blob_bytes / 4;
+  const most = WIRE_LIMITS.model_bytes / 4;
   const parameters = parametersOf(config);
   if (parameters <= most) return null;
   const [asked, limit] = [parameters, most].map((count) => Math.round(count / 1e6).toLocaleString('en-US'));

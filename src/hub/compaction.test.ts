@@ -1,0 +1,50 @@
+// A checkpoint that nobody needs goes with its parts; a part that a kept model has as well stays.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { LoggedEvent } from '../core/events.ts';
+import type { NetworkState, RunState } from '../core/state.ts';
+import { createMemoryBlobStore } from '../ledger/blob-store.ts';
+import { encodeModelManifest, PART_BYTES } from '../model/tensor-manifest.ts';
+import { openCompaction } from './compaction.ts';
+
+test('an old checkpoint is deleted with those of its parts that no first model and no last checkpoint has', async () => {
+  const blobs = createMemoryBlobStore();
+  const put = (text: string): Promise<string> => blobs.put(new TextEncoder().encode(text));
+  const modelOf = async (...texts: string[]) => {
+    const parts = await Promise.all(texts.map(put));
+    const tensors = [{ name: 'weight', dtype: 'i8' as const, shape: [parts.length * PART_BYTES] }];
+    return { parts, model: await blobs.put(encodeModelManifest({ tensors, parts })) };
+  };
+  const first = await modelOf('frozen', 'begun');
+  const models = [await modelOf('frozen', 'one'), await modelOf('frozen', 'two'), await modelOf('frozen', 'three')];
+  const spec = { params: await put('{}'), model: first.model, keep: 'recent' };
+  const run = { id: 'r', spec, checkpoint: { model: first.model }, recent: [], submissions: new Map() };
+  const other = {
+    ...run,
+    id: 'o',
+    spec: { ...spec, keep: 'all' },
+    checkpoint: { model: (await modelOf('one', 'x')).model },
+  };
+  const runs = new Map<string, RunState>([run, other].map((each) => [each.id, each as unknown as RunState]));
+  const failed = (error: unknown): void => assert.fail(String(error));
+  const compact = openCompaction({ runs } as unknown as NetworkState, blobs, failed);
+  for (const { model } of models) {
+    run.checkpoint = { model };
+    compact({
+      body: { type: 'round.merged', run: 'r', bundle: null, checkpoint: true, model },
+    } as unknown as LoggedEvent);
+    for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve));
+  }
+  const [one, two, three] = models;
+  const [frozen, part_one] = one.parts;
+  assert.ok(!(await blobs.has(one.model)), 'what went out of use at the merge before');
+  assert.ok(await blobs.has(part_one), "the other run's checkpoint has it");
+  for (const hash of [frozen, two.model, two.parts[1], three.model, three.parts[1], first.model, ...first.parts]) {
+    assert.ok(await blobs.has(hash), hash);
+  }
+  run.checkpoint = { model: (await modelOf('frozen', 'four')).model };
+  compact({ body: { type: 'round.merged', run: 'r', bundle: null, checkpoint: false } } as unknown as LoggedEvent);
+  for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve));
+  assert.ok(!(await blobs.has(two.model)) && !(await blobs.has(two.parts[1])));
+  assert.ok(await blobs.has(frozen));
+});
