@@ -4,8 +4,8 @@ import { openHub } from '../hub/hub.ts';
 
 const hub = await openHub({
   ...{ folder: process.argv[2], host: '127.0.0.1', port: 0 },
-  // Its workers send their events without a connection.
-  limits: { lost_after_ms: 2 ** 31 - 1 },
+  // Its workers send their events over HTTP, without a connection, and wait for as long as it takes.
+  limits: { lost_after_ms: 2 ** 31 - 1, silence_ms: 2 ** 31 - 1 },
   onError: (error, where) => console.error(`${where}: ${error}`),
 });
 console.log(JSON.stringify({ url: hub.url }));

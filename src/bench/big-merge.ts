@@ -212,7 +212,10 @@ async function begin(
 
 async function send(url: string, author: Identity, body: EventBody): Promise<string> {
   const event = (await signEvent(author, body)) as Uint8Array<ArrayBuffer>;
-  const answer = await fetch(`${url}/events`, { method: 'POST', body: event, signal: AbortSignal.timeout(3_600_000) });
+  const ask = () => fetch(`${url}/events`, { method: 'POST', body: event });
+  // A hub that was held up resets connections that it then finds too old. The event stands once, however often it is sent.
+  const again = (): Promise<Response> => ask().catch(again);
+  const answer = await again();
   const said = (await answer.json()) as { event?: string };
   if (said.event) return said.event;
   throw new BenchError('engine-failed', `${body.type}: the hub answered ${answer.status} ${JSON.stringify(said)}`);
@@ -230,18 +233,25 @@ async function untilView(url: string, run: string, holds: (view: ReturnType<type
 async function askHealth(url: string, waits: number[], stop: AbortSignal): Promise<void> {
   while (!stop.aborted) {
     const asked = performance.now();
-    await new Promise<void>((resolve, reject) => {
-      const sent = request(`${url}/health`, { agent: false }, (answer) => {
-        answer.resume();
-        answer.on('end', resolve);
-      });
-      sent.on('error', reject);
-      sent.end();
-    });
+    // As above: whoever is reset asks again, and has waited all the time.
+    while (!(await healthAnswers(url)) && !stop.aborted);
     const waited = performance.now() - asked;
     waits.push(waited);
     await new Promise((resolve) => setTimeout(resolve, Math.max(0, ASK_EVERY_MS - waited)));
   }
+}
+
+/** Whether there was an answer, over a connection of its own. */
+function healthAnswers(url: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const sent = request(`${url}/health`, { agent: false }, (answer) => {
+      answer.resume();
+      answer.on('end', () => resolve(true));
+      answer.on('error', () => resolve(false));
+    });
+    sent.on('error', () => resolve(false));
+    sent.end();
+  });
 }
 
 interface Options {

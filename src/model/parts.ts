@@ -4,8 +4,8 @@ import { decodeValues, encodeValues } from './dtypes.ts';
 import { ModelError } from './errors.ts';
 import { type ModelManifest, type Part, partsOf, type TensorSpec } from './tensor-manifest.ts';
 
-/** Parts that are fetched or stored at the same time: enough to fill a line whose answers take long, and 64 MiB of memory. */
-const PARTS_AT_ONCE = 4;
+/** Parts that are fetched or stored at the same time: the next one comes while one is read. More would be memory, and a hub hashes each on its event loop. */
+const PARTS_AT_ONCE = 2;
 
 /**
  * Stores tensors as parts; resolves with their manifest. `tensors` are the values of each of `specs`, in order. What `put` gets may be
