@@ -139,7 +139,7 @@ function logOver(
 
 /** Calls in the order in which they came, within what may wait. */
 function waitingCalls() {
-  let calls: Waiting[] = [];
+  const calls: Waiting[] = [];
   let entries = 0;
   let bytes = 0;
   return {
@@ -158,18 +158,17 @@ function waitingCalls() {
     },
     /** Takes the oldest calls, as many as fit into a batch; each by itself does (checkEntries). */
     next(): readonly Waiting[] {
-      let [taken, takenEntries, takenBytes] = [0, 0, 0];
-      for (const call of calls) {
-        if (taken > 0 && !fitsInBatch(takenEntries + call.entries.length, takenBytes + call.bytes)) break;
-        taken++;
-        takenEntries += call.entries.length;
-        takenBytes += call.bytes;
+      let taken = calls.length;
+      let [left, leftBytes] = [entries, bytes];
+      // Nearly always all of them fit.
+      while (taken > 1 && !fitsInBatch(left, leftBytes)) {
+        taken--;
+        left -= calls[taken].entries.length;
+        leftBytes -= calls[taken].bytes;
       }
-      entries -= takenEntries;
-      bytes -= takenBytes;
-      const next = taken === calls.length ? calls : calls.slice(0, taken);
-      calls = taken === calls.length ? [] : calls.slice(taken);
-      return next;
+      entries -= left;
+      bytes -= leftBytes;
+      return calls.splice(0, taken);
     },
   };
 }
