@@ -73,6 +73,11 @@ test('it is valid, and no liar that needs no accomplice earns by it', async (t) 
   const played = net.start('play', file, '--json', ...liars);
   assert.deepEqual((await played.line(({ type }) => type === 'verdict')).exploits, []);
   assert.equal(await played.ended, 0);
+  const trusting = join(net.folder, 'trusting.ts');
+  writeFileSync(trusting, GAME.replace(' && 2 ** bits === tokens && steps === 1', ''));
+  const holed = net.start('play', trusting, '--json', '--quick', '--adversaries', 'boast');
+  assert.match(JSON.stringify(await holed.line(({ type }) => type === 'verdict')), /EXPLOIT: boast \(worker\) earns/);
+  assert.equal(await holed.ended, 3);
   const spoiled = join(net.folder, 'spoiled.ts');
   writeFileSync(spoiled, GAME.replace('bits > 0 && 2 ** bits === tokens', 'bits > 99'));
   const refused = net.start('game', 'validate', spoiled, '--json');
