@@ -60,7 +60,7 @@ const settings = (change: object = {}): Uint8Array =>
 
 function viewOf(params: Uint8Array): RunView {
   const hash = model.id;
-  const checkpoint = { merged_rounds: 0, model: hash };
+  const checkpoint = { merged_rounds: 0, model: hash, rest: null };
   const times = { remaining_ms: 60_000, judging_ms: 60_000 };
   return exampleView({
     ...{ run: RUN, name: 'a trap', params: sha256Hex(params), seed: RUN, model: hash, checkpoint },

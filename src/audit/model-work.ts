@@ -6,14 +6,8 @@ import { acceptedSubmissions } from '../core/rounds/judging.ts';
 import { neededBlobs } from '../core/rounds/needed-blobs.ts';
 import { givesUpRound } from '../core/rounds/run-life.ts';
 import type { NetworkState, RunState } from '../core/state.ts';
-import {
-  type EvidenceTask,
-  emptyReport,
-  type MergeTask,
-  type ModelReport,
-  type ModelTask,
-  type NamedWork,
-} from './models.ts';
+import { emptyReport, type ModelReport } from './model-report.ts';
+import type { EvidenceTask, MergeTask, ModelTask, NamedWork } from './models.ts';
 import type { AuditPool } from './pool.ts';
 import { AuditFailure } from './public-log.ts';
 import { raise } from './tasks.ts';
@@ -64,7 +58,7 @@ export class ModelAudit {
     const others = [...run.submissions.keys()].filter((id) => !merged.has(id));
     if (others.length > 0) this.#tasks.push({ task: this.#forms(run, others, index), run: null });
     if (body.type !== 'round.merged' || body.bundle === null) return;
-    const { bundle, model, checkpoint, round } = body;
+    const { bundle, model, checkpoint, round, step = null, rest = null } = body;
     const works = this.#named(
       run,
       accepted.map(({ id }) => id),
@@ -79,6 +73,8 @@ export class ModelAudit {
       bundle,
       model,
       checkpoint,
+      step,
+      rest,
     };
     this.#tasks.push({ task: merge, run: run.id });
   }
@@ -92,7 +88,7 @@ export class ModelAudit {
     for (const { task, run } of this.#tasks) this.#start(task, run);
     this.#tasks = [];
     if (body.type === 'round.merged' && body.checkpoint && this.#pool.threads > 1) {
-      this.#beginAt(body.run, state.runs.get(body.run)!.spec, body.model, index);
+      this.#beginAt(body.run, state.runs.get(body.run)!.spec, body, index);
     }
     if (body.type === 'verdict.given') this.#evidence.push({ index, evidence: body.evidence });
     if (this.#evidence.length >= EVIDENCE_A_TASK) this.#checkEvidence();
@@ -147,13 +143,18 @@ export class ModelAudit {
 
   #begin(run: string, body: RunCreated, index: number): void {
     this.#submitted.set(run, new Map());
-    this.#beginAt(run, body, body.model, index);
+    this.#beginAt(run, body, body, index);
   }
 
   /** What follows a model that is kept can be computed beside what leads to it, which has to arrive at the same hash. */
-  #beginAt(run: string, { game, params }: Pick<RunCreated, 'game' | 'params'>, model: string, index: number): void {
+  #beginAt(
+    run: string,
+    { game, params }: Pick<RunCreated, 'game' | 'params'>,
+    { model, rest = null }: { readonly model: string; readonly rest?: string | null | undefined },
+    index: number,
+  ): void {
     this.#seats.set(run, this.#next_seat++);
-    this.#start({ kind: 'run', run, index, game, params, model }, run);
+    this.#start({ kind: 'run', run, index, game, params, model, rest }, run);
   }
 
   #checkEvidence(): void {

@@ -3,10 +3,12 @@ import { CodedError } from '../errors.ts';
 import { decodeBundle, encodeBundle } from '../games/bundle.ts';
 import { GameError, type GameErrorCode } from '../games/errors.ts';
 import type { AcceptedWork, AnyGame } from '../games/game.ts';
+import { type HeldState, HistoryError, mergeAgain } from '../games/history.ts';
 import { decodeParams } from '../games/params.ts';
 import type { LoadGame } from '../games/registry.ts';
-import { hashOfState, mergeState, partsNamedIn, readState } from '../games/state.ts';
+import { hashOfState, partsNamedIn, readState } from '../games/state.ts';
 import { sha256Hex } from '../protocol/hash.ts';
+import { emptyReport, type ModelReport } from './model-report.ts';
 import { AuditFailure, type PublicBlobs, PublicLogError } from './public-log.ts';
 
 /** A run begins: its settings and its first model are read. */
@@ -18,6 +20,8 @@ export interface RunTask {
   readonly game: string;
   readonly params: string;
   readonly model: string;
+  /** What steps had left out until then; null: nothing. */
+  readonly rest: string | null;
 }
 
 /** Work as its event describes it. */
@@ -40,6 +44,8 @@ export interface MergeTask {
   readonly bundle: string;
   readonly model: string;
   readonly checkpoint: boolean;
+  readonly step: string | null;
+  readonly rest: string | null;
 }
 
 /** Work that was not merged: only its form can be checked. */
@@ -59,23 +65,6 @@ export interface EvidenceTask {
 
 export type ModelTask = RunTask | MergeTask | WorkTask | EvidenceTask;
 
-/** What a task has checked, and what it could not. */
-export interface ModelReport {
-  models: number;
-  works: number;
-  /** Model versions that could not be computed, with the reason of the first. */
-  unchecked_models: number;
-  unchecked_works: number;
-  /** Submissions that were not merged and whose work is not kept: nobody can judge them again. */
-  gone: string[];
-  /** Verdicts whose evidence is kept and right, and those whose evidence is not kept. */
-  evidence: number;
-  unchecked_evidence: number;
-  reason: string | null;
-  /** Blobs that are not kept, with the index of the event that needs them. */
-  absent: { readonly hash: string; readonly index: number }[];
-}
-
 interface OpenGame {
   readonly game: AnyGame;
   readonly params: unknown;
@@ -84,7 +73,7 @@ interface OpenGame {
 interface RunModels {
   readonly open: OpenGame | null;
   /** The present model; null when the way to it is lost. */
-  present: { readonly hash: string; readonly state: unknown } | null;
+  present: HeldState | null;
 }
 
 export interface ModelChecker {
@@ -127,9 +116,8 @@ class BlobModelChecker implements ModelChecker {
       report.reason = `this build has no game "${task.game}": its file is needed (potluck audit --game-file)`;
       return;
     }
-    models.present = await this.#readModel('bad-run', open, model, index);
+    models.present = await this.#readWhole('bad-run', open, task, report);
     if (models.present) return;
-    report.absent.push({ hash: model, index });
     report.reason = `model ${model}, which later ones were made from, is not kept`;
   }
 
@@ -141,12 +129,18 @@ class BlobModelChecker implements ModelChecker {
     for (const { work, index: at } of task.works) own.push(await this.#fetchNamed(work, at, report));
     const works = worksOfMerge(task, own, await this.#fetchNamed(bundle, index, report));
     // The checkpoint is read even where it is not needed to go on: a hub that serves wrong bytes under its name is found.
-    const kept = task.checkpoint && (await this.#isKept(task));
-    if (task.checkpoint && !kept) report.absent.push({ hash: model, index });
+    const whole = task.checkpoint ? [model, ...(task.rest === null ? [] : [task.rest])] : [];
+    let kept = task.checkpoint;
+    for (const hash of whole) {
+      if (await this.#isKept(hash, index)) continue;
+      kept = false;
+      report.absent.push({ hash, index });
+    }
+    if (task.step !== null) await this.#fetchNamed(task.step, index, report);
     const why = whyUnchecked(task, { hasGame: open !== null, hasWork: works !== null, present: present?.hash ?? null });
     if (why === null) {
       await checkSizes(open!, task.works, works!);
-      models.present = await mergeHonestly(open!, present!.state, task, works!);
+      models.present = await mergeHonestly(open!, present!, task, works!);
       report.models++;
       report.works += works!.length;
       return;
@@ -155,16 +149,30 @@ class BlobModelChecker implements ModelChecker {
     report.unchecked_works += task.works.length;
     report.reason = `round ${task.round} (event ${index}): ${why}`;
     // Bytes of the right hash are the model that the log names, however it came about: from here on merges can be checked again.
-    if (open) models.present = kept ? await this.#readModel('wrong-model', open, model, index) : null;
+    if (open) models.present = kept ? await this.#readWhole('wrong-model', open, task, report) : null;
+  }
+
+  /** A model that is kept whole, with what its steps have left out; null, and reported, where a blob of them is not kept. */
+  async #readWhole(
+    code: AuditFailure['code'],
+    open: OpenGame,
+    { model, rest, index }: Pick<RunTask, 'model' | 'rest' | 'index'>,
+    report: ModelReport,
+  ): Promise<HeldState | null> {
+    const state = await this.#readState(code, open, model, index);
+    if (!state) report.absent.push({ hash: model, index });
+    const left = rest === null ? null : await this.#readState(code, open, rest, index);
+    if (rest !== null && !left) report.absent.push({ hash: rest, index });
+    return state && (rest === null || left) ? { hash: model, state: state.value, rest: left?.value ?? null } : null;
   }
 
   /** A state that an event names; null where one of its blobs is not kept. Whatever else is wrong with it is an untruth. */
-  async #readModel(
+  async #readState(
     code: AuditFailure['code'],
     { game, params }: OpenGame,
     model: string,
     index: number,
-  ): Promise<RunModels['present']> {
+  ): Promise<{ readonly value: unknown } | null> {
     let kept = true;
     const fetch = async (hash: string): Promise<Uint8Array> => {
       const bytes = await this.#fetchAt(hash, index);
@@ -172,7 +180,7 @@ class BlobModelChecker implements ModelChecker {
       return bytes ?? new Uint8Array(0);
     };
     try {
-      return { hash: model, state: await readState(game, params, model, fetch) };
+      return { value: await readState(game, params, model, fetch) };
     } catch (error) {
       if (!kept) return null;
       // What was said while a blob was fetched is of the log already.
@@ -182,8 +190,8 @@ class BlobModelChecker implements ModelChecker {
   }
 
   /** Whether all blobs of a checkpoint are kept, and are what their names say. */
-  async #isKept({ model, index }: MergeTask): Promise<boolean> {
-    const bytes = await this.#fetchAt(model, index);
+  async #isKept(state: string, index: number): Promise<boolean> {
+    const bytes = await this.#fetchAt(state, index);
     for (const part of bytes ? partsNamedIn(bytes) : []) if (!(await this.#fetchAt(part, index))) return false;
     return bytes !== null;
   }
@@ -308,37 +316,39 @@ export function whyUnchecked(
   return at.present === parent ? null : 'the model before is not known';
 }
 
-export const emptyReport = (): ModelReport => ({
-  models: 0,
-  works: 0,
-  unchecked_models: 0,
-  unchecked_works: 0,
-  gone: [],
-  evidence: 0,
-  unchecked_evidence: 0,
-  reason: null,
-  absent: [],
-});
-
-async function mergeHonestly(open: OpenGame, parent: unknown, task: MergeTask, works: readonly Uint8Array[]) {
+async function mergeHonestly(
+  open: OpenGame,
+  before: HeldState,
+  task: MergeTask,
+  works: readonly Uint8Array[],
+): Promise<HeldState> {
+  const { game, params } = open;
   const accepted = works.map((work, i) => ({ work, weight: task.works[i].weight }));
-  let state: unknown;
+  let next: Pick<HeldState, 'state' | 'rest'>;
   try {
-    state = await mergeState(open.game, open.params, parent, accepted);
+    next = await mergeAgain(game, params, before, task, accepted);
   } catch (error) {
     if (!(error instanceof CodedError)) throw error;
+    if (error instanceof HistoryError) {
+      throw new AuditFailure('wrong-step', error.message, { index: task.index, ...(task.step && { blob: task.step }) });
+    }
     // Whose work is it that cannot be merged?
     for (const [i, work] of works.entries()) await checkForm(open, task.works[i], work);
     throw new AuditFailure('wrong-model', `round ${task.round}: its work cannot be merged: ${error.message}`, {
       index: task.index,
     });
   }
-  const hash = await hashOfState(open.game, open.params, state);
+  const hash = await hashOfState(game, params, next.state);
   if (hash !== task.model) {
     const message = `round ${task.round}: the log says model ${task.model}, its work gives ${hash}`;
     throw new AuditFailure('wrong-model', message, { index: task.index, blob: task.model, found: hash });
   }
-  return { hash, state };
+  const rest = task.rest && (await hashOfState(game, params, next.rest));
+  if (rest !== task.rest) {
+    const message = `round ${task.round}: the log says that steps have left out ${task.rest}, its work leaves out ${rest}`;
+    throw new AuditFailure('wrong-step', message, { index: task.index, blob: task.rest!, found: rest! });
+  }
+  return { hash, ...next };
 }
 
 async function checkSizes(open: OpenGame, named: readonly NamedWork[], works: readonly Uint8Array[]): Promise<void> {

@@ -55,6 +55,8 @@ export type AuditFailureCode =
   | 'wrong-bundle'
   /** The accepted work does not give the model that the log says. */
   | 'wrong-model'
+  /** The accepted work does not give the step that the log says, or leaves something else out of it. */
+  | 'wrong-step'
   /** The hub tells visitors something else than its log. */
   | 'wrong-status';
 export class AuditFailure extends CodedError<AuditFailureCode> {}

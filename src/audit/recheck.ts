@@ -10,7 +10,6 @@ import { comparedWith } from '../games/judging-draw.ts';
 import { memoryDrawer } from '../games/memory-drawer.ts';
 import { decodeParams } from '../games/params.ts';
 import type { LoadGame } from '../games/registry.ts';
-import { readState } from '../games/state.ts';
 import { PeerError } from '../protocol/peer-errors.ts';
 import type { Runtime } from '../tensor/runtime.ts';
 import { LookupError } from './errors.ts';
@@ -91,7 +90,7 @@ export async function recheckSubmission(log: PublicLog, wanted: string, options:
   const device: Device = { runtime, fetchBlob, drawer: memoryDrawer(), progress: async () => {} };
   const chain = await chainOf(game, story, explained, fetchBlob, options.most_rounds ?? Number.POSITIVE_INFINITY);
   const rounds: Rechecked[] = [];
-  let held: HeldState = { hash: story.first, state: await readState(game, params, story.first, fetchBlob) };
+  let held: HeldState | null = null;
   for (const handed of chain) {
     const { body, id } = handed;
     await options.onRound?.(body.round, rounds.length, chain.length);
@@ -135,8 +134,8 @@ async function storyOf(log: PublicLog, { run: id, worker, submission }: Explanat
       if (!story || done) return;
       if (body.type !== 'round.merged' || body.run !== id) return;
       for (const handed of story.handed) handed.merged ||= body.accepted.includes(handed.id);
-      const { bundle, model } = body;
-      if (bundle) story.merges.push({ round: body.round, parent: runIn(state, id).model, bundle, model });
+      const { round, bundle, step = null, model } = body;
+      if (bundle) story.merges.push({ round, parent: runIn(state, id).model, bundle, step, model });
     },
     after({ id: event, author, body }, _index, state) {
       if (body.type === 'run.created' && event === id) {
@@ -186,7 +185,7 @@ async function chainOf(
 /** The way from the run's first model to one of its later ones. */
 function historyTo({ first, merges }: RunStory, model: string): History {
   const at = merges.findIndex((merge) => merge.model === model);
-  return { model, checkpoint: { model: first }, recent: merges.slice(0, at + 1) };
+  return { model, checkpoint: { model: first, rest: null }, recent: merges.slice(0, at + 1) };
 }
 
 /** What a judge compares it with: the work merged last, and what stood before it in its round. */

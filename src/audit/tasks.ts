@@ -3,7 +3,8 @@ import { type LoadGame, loadGame as loadGameOfThisBuild } from '../games/registr
 import { leafHash } from '../ledger/merkle.ts';
 import { decodeEntryBundle } from '../ledger/tiles.ts';
 import { areSignedByAuthor } from '../protocol/envelope.ts';
-import { createModelChecker, type ModelReport, type ModelTask } from './models.ts';
+import type { ModelReport } from './model-report.ts';
+import { createModelChecker, type ModelTask } from './models.ts';
 import { AuditFailure, type PublicBlobs, PublicLogError } from './public-log.ts';
 
 /** A page of the log: the signature of every event in it, and the leaf hashes. Whoever replays opens the events themselves. */

@@ -14,7 +14,7 @@ import {
 import { initialWeights } from '../model/init.ts';
 import { seededRandom } from '../protocol/random.ts';
 import type { Runtime } from '../tensor/runtime.ts';
-import { type Exchange, type Learned, mergeSent, sendUpdates, type Text, trainAlone } from '../training/alone.ts';
+import { type Exchange, type Learned, sendUpdates, sharedMerge, type Text, trainAlone } from '../training/alone.ts';
 import { learningRate, type Schedule } from '../training/schedule.ts';
 import { decodeUpdate, SparseOptionsSchema, type SparseUpdate } from '../training/sparse.ts';
 import { createEvaluator, meanLoss } from '../training/trainer.ts';
@@ -79,6 +79,8 @@ export interface TrialResult {
   readonly rounds: number;
   /** What one worker sends in the whole run, as really encoded. */
   readonly sent_bytes: number;
+  /** What one worker downloads of merges in the whole run, as really encoded: steps, or everybody's updates. */
+  readonly fetched_bytes: number;
   /** Dense float32 of as many rounds. */
   readonly dense_bytes: number;
   /** Loss on a tenth of the validation windows along the way. */
@@ -125,8 +127,8 @@ export async function runTrial(
 
   let weights = firstWeights(model, specs, trial);
   let averaged = weights;
-  const sent = { bytes: 0 };
-  const exchange = exchangeOf(trial, specs, rounds, sent);
+  const traffic = { up_bytes: 0, down_bytes: 0 };
+  const exchange = exchangeOf(trial, specs, rounds, traffic);
   const curve: { step: number; loss: number }[] = [];
   let round = 0;
   let step = 0;
@@ -147,46 +149,51 @@ export async function runTrial(
     validation_loss,
     averaged_loss,
     rounds: rounds.length,
-    sent_bytes: Math.round(sent.bytes),
+    sent_bytes: Math.round(traffic.up_bytes),
+    fetched_bytes: Math.round(traffic.down_bytes),
     dense_bytes: 4 * parameterCount(specs) * rounds.length,
     curve,
     seconds: Math.round((performance.now() - started) / 1000),
   };
 }
 
-/** What the workers of a trial do between rounds; counts in `sent` the bytes that one of them sends. */
+/** What the workers of a trial do between rounds; counts in `traffic` the bytes that one of them sends and downloads. */
 function exchangeOf(
   trial: Trial,
   specs: readonly ParameterSpec[],
   rounds: readonly number[],
-  sent: { bytes: number },
+  traffic: { up_bytes: number; down_bytes: number },
 ): Exchange {
   const liars = Array.from({ length: trial.liars?.count ?? 0 }, () => ({ error: new Map<string, Float32Array>() }));
+  const share = sharedMerge(specs, trial.sparse);
   let velocity: Weights | null = null;
 
   async function merge(weights: Weights, learned: readonly Learned[], round: number): Promise<Weights> {
     if (trial.exchange === 'none') return learned[0].worker.trainer.weights();
-    const share = rounds.length > 1 ? round / (rounds.length - 1) : 0;
+    const done = rounds.length > 1 ? round / (rounds.length - 1) : 0;
     const sparse = {
       ...trial.sparse,
-      kept_per_tile: Math.round(trial.sparse.kept_per_tile * (1 + (trial.density_end - 1) * share)),
-      outer_step: trial.sparse.outer_step * (1 + (trial.outer_end - 1) * share),
+      kept_per_tile: Math.round(trial.sparse.kept_per_tile * (1 + (trial.density_end - 1) * done)),
+      outer_step: trial.sparse.outer_step * (1 + (trial.outer_end - 1) * done),
     };
     const deltas = learned.map(({ delta }) => delta);
     let next: Weights;
     if (trial.exchange === 'dense') {
-      sent.bytes += 4 * parameterCount(specs);
+      traffic.up_bytes += 4 * parameterCount(specs);
+      traffic.down_bytes += 4 * parameterCount(specs);
       next = deltas.reduce((sum, delta) => combine(sum, delta, -sparse.outer_step / deltas.length), weights);
     } else {
       const updates = sendUpdates(specs, learned, sparse);
       // As they are handed in: with the hashes of the worker's states and its losses.
-      for (const bytes of updates) sent.bytes += (bytes.length + workOverhead(rounds[round])) / updates.length;
+      for (const bytes of updates) traffic.up_bytes += (bytes.length + workOverhead(rounds[round])) / updates.length;
       if (trial.liars) {
         const made_up = lies(trial.liars.attack, liars.length, specs, deltas, `${trial.seed} ${round}`);
         const lied = made_up.map((delta, k) => ({ delta, worker: liars[k] }));
         updates.push(...sendUpdates(specs, lied, sparse));
       }
-      next = mergeSent(specs, weights, updates, sparse);
+      const shared = share(weights, updates, sparse);
+      traffic.down_bytes += shared.down_bytes;
+      next = shared.weights;
       if (trial.feedback === 'merged') {
         const applied = combine(weights, next, -1);
         learned.forEach(({ worker }, k) => {

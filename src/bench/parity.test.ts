@@ -46,6 +46,8 @@ test('four workers that train apart learn, with far fewer bytes than dense diffe
     assert.equal(dense.sent_bytes, dense.dense_bytes);
     // What surrounds an update weighs more, the smaller the model.
     assert.ok(sparse.sent_bytes < sparse.dense_bytes / 50);
+    assert.equal(dense.fetched_bytes, dense.dense_bytes);
+    assert.ok(sparse.fetched_bytes < sparse.dense_bytes / 30, `${sparse.fetched_bytes} of ${sparse.dense_bytes}`);
     assert.ok(Number.isFinite(sparse.averaged_loss));
     assert.equal(dense.averaged_loss, null);
   } finally {
@@ -78,6 +80,7 @@ test('the plot holds every point and both reference lines; random figures never 
       averaged_loss: null,
       rounds: 67,
       sent_bytes: 1 + random.below(2 ** 31),
+      fetched_bytes: 1 + random.below(2 ** 31),
       dense_bytes: 2 ** 31,
       curve: [],
       seconds: 1,

@@ -117,11 +117,10 @@ export function keyOf(trial: TrialInput, corpus: Corpus): string {
   const { train, validation } = corpus;
   const text = sha256Hex(new Uint8Array(train.buffer, train.byteOffset, train.byteLength + validation.byteLength));
   const { sparse, ...settings } = TrialSchema.parse(trial);
-  // Trials from before there was a choice of rules keep their key.
-  const { merge_rule, ...plain } = sparse;
-  const acting = { none: null, dense: sparse.outer_step, sparse: merge_rule === 'mean' ? plain : sparse }[
-    settings.exchange
-  ];
+  // Trials from before there was a choice of rules, or a step, keep their key.
+  const { merge_rule, step, ...plain } = sparse;
+  const since = { ...(merge_rule !== 'mean' && { merge_rule }), ...(step !== null && { step }) };
+  const acting = { none: null, dense: sparse.outer_step, sparse: { ...plain, ...since } }[settings.exchange];
   return sha256Hex(utf8(JSON.stringify([settings, acting, text])));
 }
 
@@ -164,15 +163,30 @@ export async function run(args: string[]): Promise<void> {
 }
 
 function frontierTable(measured: readonly Measured[]): string {
-  const headings = ['trial', 'validation loss', 'averaged', 'rounds', 'sent by a worker', 'against dense', 'seconds'];
+  const headings = [
+    'trial',
+    'validation loss',
+    'averaged',
+    'rounds',
+    'sent by a worker',
+    'against dense',
+    'downloaded',
+    'against dense',
+    'seconds',
+  ];
   const rows = measured.map((result) => [
     result.name,
     result.validation_loss.toFixed(4),
     result.averaged_loss?.toFixed(4) ?? '–',
     result.sent_bytes > 0 ? String(result.rounds) : '–',
-    result.sent_bytes > 0 ? `${(result.sent_bytes / 1e6).toFixed(2)} MB` : '–',
-    result.sent_bytes > 0 ? `${(result.dense_bytes / result.sent_bytes).toFixed(1)}×` : '–',
+    ...besideDense(result.sent_bytes, result),
+    ...besideDense(result.fetched_bytes, result),
     String(result.seconds),
   ]);
   return table(headings, rows);
+}
+
+/** Bytes, and how many times fewer they are than dense ones. */
+function besideDense(bytes: number | undefined, { dense_bytes }: Measured): string[] {
+  return bytes ? [`${(bytes / 1e6).toFixed(2)} MB`, `${(dense_bytes / bytes).toFixed(1)}×`] : ['–', '–'];
 }

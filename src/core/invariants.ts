@@ -92,6 +92,7 @@ function* modelProblems({ recent, round, model, checkpoint }: RunState): Problem
     const from = round - recent.length;
     if (merged.round !== from + i) yield `the history has round ${merged.round} in place of ${from + i}`;
     const follows = recent[i + 1]?.parent ?? model;
+    if (i > 0 && merged.step === null && recent[i - 1].step !== null) yield `round ${merged.round} has no step`;
     if (merged.model !== follows) yield `round ${merged.round} led to ${short(merged.model)}, not ${short(follows)}`;
   }
   if (checkpoint.merged_rounds < round - recent.length) yield 'the history does not reach back to the checkpoint';
@@ -109,6 +110,9 @@ function* peerProblems(run: RunState): Problems {
     if (!counts.every(isCount)) yield `${short(id)} has counts ${counts.join(', ')}`;
     if (peer.joins === 0) yield `${short(id)} never joined`;
     if (consecutive_valid > merged_submissions) yield `${short(id)} is trusted for work that was not merged`;
+    const { merged_round } = peer;
+    if (merged_round !== null && (merged_submissions === 0 || merged_round >= run.round))
+      yield `${short(id)} has ${merged_submissions} merged submissions, the last of round ${merged_round}`;
     if ((peer.evaluated_rounds ?? 0) > run.round) yield `${short(id)} has measured a model that is not there yet`;
   }
   const { leaves, least_session, next_session } = run.forgetting;

@@ -102,6 +102,8 @@ describe('what must not happen', () => {
     h.refused('wrong-merge', HUB, merged([...ids, name('9')]));
     h.refused('wrong-merge', HUB, merged(ids, { bundle: null }));
     h.refused('wrong-merge', HUB, merged(ids, { checkpoint: true }));
+    h.refused('wrong-merge', HUB, merged(ids, { rest: name('4') }));
+    h.refused('wrong-merge', HUB, merged(ids, { step: name('5'), rest: name('4') }));
     h.happen(HUB, merged(ids));
   });
 

@@ -14,10 +14,10 @@ import { drawEvents } from './testing/drawn-events.ts';
 
 const RECORDED = join(import.meta.dirname, '..', '..', 'test', 'fixtures', 'rules-history.cbor.gz');
 /** Drawn histories that together have every kind of event. `POTLUCK_RECORD_RULES=1 node --test src/core/rules-version.test.ts` draws them anew. */
-const SEEDS = [1, 2, 4, 17];
+const SEEDS = [1, 2, 4, 13];
 const EVENTS = 250;
 
-const PINNED = { version: 4, state: 'e429c8392d6d6147 e7705ddea26883df b183cc512a070390 f1af8533209d6791' };
+const PINNED = { version: 5, state: '3dfd9423d14ec9db 54c985efa970f4ab fd99ded8b3f5057c 6b62bb2dd6826497' };
 
 async function record(): Promise<void> {
   const cast = await openCast();

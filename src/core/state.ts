@@ -23,6 +23,8 @@ export interface PeerState {
   /** Tokens of work that were verified and merged. */
   credit_tokens: number;
   merged_submissions: number;
+  /** The last round in whose model its work is; null: in none. */
+  merged_round: number | null;
   refused_submissions: number;
   /** Whether it has ever sealed a verdict. */
   judged: boolean;
@@ -121,7 +123,10 @@ export interface MergedRound {
   readonly round: number;
   /** The model before. */
   readonly parent: string;
+  /** The accepted work: the evidence. */
   readonly bundle: string;
+  /** What leads there without it; null where everybody merges. */
+  readonly step: string | null;
   readonly model: string;
 }
 
@@ -221,8 +226,8 @@ export interface RunState {
   reveal_deadline_ms: number;
   /** Hash of the present model. */
   model: string;
-  /** The last model that is kept whole, and how many rounds are in it. */
-  checkpoint: { merged_rounds: number; model: string };
+  /** The last model that is kept whole, how many rounds are in it, and what their steps have left out (null: nothing). */
+  checkpoint: { merged_rounds: number; model: string; rest: string | null };
   /** The merged rounds since the checkpoint before the last, oldest first: nobody who followed needs a whole model. */
   recent: MergedRound[];
   /** Submissions of the open round, by event id, in the order of the log. */

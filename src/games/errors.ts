@@ -6,6 +6,8 @@ export type GameErrorCode =
   | 'bad-params'
   | 'bad-bundle'
   | 'bad-work'
+  /** A step in a game that has none. */
+  | 'bad-step'
   | 'bad-measurement'
   /** Training that left the finite numbers: the run's settings are too wild, nobody's work is at fault. */
   | 'diverged'

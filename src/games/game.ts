@@ -17,6 +17,8 @@ export interface Round {
   readonly draw: string | null;
   /** The blob with the work that was merged last (bundle.ts); null before the first merge. */
   readonly last: string | null;
+  /** For who works: the blob with its own work in the last merge; null: none of it is there. Missing: to be looked for in `last`. */
+  readonly own?: string | null;
   /** How many tokens its worker may claim, while it has little to lose yet; for those who judge, and for all others, there is no such bound. */
   readonly most_tokens?: number;
 }
@@ -138,10 +140,26 @@ interface AnyStateGame<Params, Task, State> {
   };
 }
 
+/** A round's work as everybody downloads it. */
+export interface Cut<State> {
+  /** Leads from the state before to the next one. */
+  readonly step: Uint8Array;
+  /** What it leaves out, in the form of a state: the next cut begins with it. */
+  readonly rest: State;
+}
+
 /** The state of a game that fits into one blob. */
 interface WholeState<Params, State> {
   /** What the network keeps of a round. Throws for work that cannot be merged (a validator would have refused it). */
   merge(params: Params, state: State, accepted: readonly AcceptedWork[]): State;
+  /**
+   * Where a round's work is too much for everybody to download: what everybody downloads instead, with which `follow` finds the next state in
+   * place of `merge`. Throws what `merge` throws. `rest`: what the steps before have left out, null at first. null: these settings want no
+   * steps. For games of this build: a game from a file is merged by everybody.
+   */
+  cut?(params: Params, rest: State | null, accepted: readonly AcceptedWork[]): Cut<State> | null;
+  /** The state after a step; belongs to `cut`. Throws a CodedError for bytes that `cut` cannot have made. */
+  follow?(params: Params, state: State, step: Uint8Array): State;
   /** The state as canonical bytes, whose SHA-256 is the state's hash in the log, and back. */
   encodeState(params: Params, state: State): Uint8Array;
   decodeState(params: Params, bytes: Uint8Array): State;
@@ -153,6 +171,17 @@ interface TensorState<Params> {
   tensors(params: Params): readonly TensorSpec[];
   /** Reads a round's work, once. Throws for work that cannot be merged, as `merge` of other games does. */
   openMerge(params: Params, accepted: readonly AcceptedWork[]): MergeTensor;
+  /** As `cut` and `follow` of other games. */
+  openCut?(params: Params, accepted: readonly AcceptedWork[]): CutTensors | null;
+  openFollow?(params: Params, step: Uint8Array): MergeTensor;
+}
+
+/** A step that is cut tensor by tensor, in order. */
+export interface CutTensors {
+  /** What is left out of a tensor now, in new memory; `rest`: what was left out before, undefined: nothing. */
+  tensor(spec: TensorSpec, rest: Float32Array | undefined): Float32Array;
+  /** When every tensor is cut. */
+  step(): Uint8Array;
 }
 
 /** What becomes of a tensor, in new memory; called once for each, in order. */

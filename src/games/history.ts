@@ -1,36 +1,46 @@
 // From a model that is at hand to the one that the log names: the merges between them, each proved by its hash.
+import { bytesToHex } from '@noble/hashes/utils.js';
 import { CodedError } from '../errors.ts';
+import { sha256Beside } from '../protocol/hash.ts';
 import { decodeBundle } from './bundle.ts';
-import type { AnyGame } from './game.ts';
-import { hashOfState, mergeState, readState } from './state.ts';
+import type { AcceptedWork, AnyGame } from './game.ts';
+import { cutState, followState, hashOfState, mergeState, readState } from './state.ts';
 
 export type HistoryErrorCode =
   /** No list of merges leads to the model. */
   | 'no-way'
-  /** The work of a round does not give the model that the log says. */
-  | 'wrong-model';
+  /** The step of a round, or its work, does not give the model that the log says. */
+  | 'wrong-model'
+  /** The work of a round gives another step than the log says. */
+  | 'wrong-step';
 export class HistoryError extends CodedError<HistoryErrorCode> {}
 
 /** A state with the hash that the log knows it by. */
 export interface HeldState {
   readonly hash: string;
   readonly state: unknown;
+  /** What steps have left out until there; null: nothing, or this device follows steps and does not know. */
+  readonly rest: unknown;
 }
 
 export interface History {
   readonly model: string;
-  readonly checkpoint: { readonly model: string };
+  readonly checkpoint: { readonly model: string; readonly rest: string | null };
   readonly recent: readonly {
     readonly round: number;
     readonly parent: string;
     readonly bundle: string;
+    readonly step: string | null;
     readonly model: string;
   }[];
 }
 
+/** How a state is brought on: 'follow' takes the steps as they are, 'merge' makes them anew from all work and compares. */
+export type Way = 'follow' | 'merge';
+
 /**
- * Brings a state to `history.model`: on from what is held where the recent merges pass through it, else from the checkpoint.
- * Throws HistoryError, what `fetchBlob` throws, and what the game throws for damaged work.
+ * Brings a state to `history.model`: on from what is held where the recent merges pass through it, else from the checkpoint. What is held must
+ * have come the same way. Throws HistoryError, what `fetchBlob` throws, and what the game throws for damaged work or steps.
  */
 export async function catchUp(
   game: AnyGame,
@@ -38,17 +48,43 @@ export async function catchUp(
   history: History,
   held: HeldState | null,
   fetchBlob: (hash: string) => Promise<Uint8Array>,
+  way: Way = 'follow',
 ): Promise<HeldState> {
   const { from, merges } = wayTo(history, held?.hash ?? null);
-  let present = held;
-  if (present?.hash !== from) present = { hash: from, state: await readState(game, params, from, fetchBlob) };
+  let present: HeldState | null = held;
+  if (present?.hash !== from) {
+    const read = (hash: string) => readState(game, params, hash, fetchBlob);
+    const left = way === 'merge' ? restAt(history, from) : null;
+    present = { hash: from, state: await read(from), rest: left === null ? null : await read(left) };
+  }
   for (const merged of merges) {
-    const works = decodeBundle(await fetchBlob(merged.bundle));
-    const state: unknown = await mergeState(game, params, present.state, works);
-    present = { hash: await hashOfState(game, params, state), state };
-    mustBe(merged, present.hash);
+    const follows = way === 'follow' && merged.step !== null;
+    const next: Pick<HeldState, 'state' | 'rest'> = follows
+      ? { state: await followState<unknown>(game, params, present.state, await fetchBlob(merged.step!)), rest: null }
+      : await mergeAgain(game, params, present, merged, decodeBundle(await fetchBlob(merged.bundle)));
+    present = { hash: await hashOfState(game, params, next.state), ...next };
+    mustBe(merged, present.hash, follows ? 'step' : 'work');
   }
   return present;
+}
+
+/** What steps had left out at the checkpoint, which is where a way begins that nothing held is on. */
+export const restAt = ({ checkpoint }: Pick<History, 'checkpoint'>, from: string): string | null =>
+  from === checkpoint.model ? checkpoint.rest : null;
+
+/** A merge from all of its work, as the hub has made it. Throws HistoryError `wrong-step`, and what the game throws. */
+export async function mergeAgain(
+  game: AnyGame,
+  params: unknown,
+  { state, rest }: Pick<HeldState, 'state' | 'rest'>,
+  { round, step }: { readonly round: number; readonly step: string | null },
+  works: readonly AcceptedWork[],
+): Promise<Pick<HeldState, 'state' | 'rest'>> {
+  // Merged by everybody, as in logs from before there were steps.
+  if (step === null) return { state: await mergeState(game, params, state, works), rest: null };
+  const cut = await cutState(game, params, rest, works);
+  mustBeStep({ round, step }, cut && bytesToHex(await sha256Beside(cut.step)));
+  return { state: await followState(game, params, state, cut!.step), rest: cut!.rest };
 }
 
 /** The merges to `history.model`: from the model that is held, where it is one of those on the way, else from the checkpoint. Throws HistoryError `no-way`. */
@@ -65,8 +101,21 @@ export function wayTo(history: History, held: string | null): { from: string; me
   throw new HistoryError('no-way', `expected merges up to model ${model}, the list ends at ${end}`);
 }
 
-/** Throws HistoryError `wrong-model` where the work of a round gives another model than the log says. */
-export function mustBe({ round, model }: { readonly round: number; readonly model: string }, found: string): void {
+/** Throws HistoryError `wrong-model` where the work of a round, or its step, gives another model than the log says. */
+export function mustBe(
+  { round, model }: { readonly round: number; readonly model: string },
+  found: string,
+  from: 'work' | 'step' = 'work',
+): void {
   if (found === model) return;
-  throw new HistoryError('wrong-model', `round ${round}: the log says ${model}, its work gives ${found}`);
+  throw new HistoryError('wrong-model', `round ${round}: the log says ${model}, its ${from} gives ${found}`);
+}
+
+/** Throws HistoryError `wrong-step` where the work of a round gives another step than the log says. */
+export function mustBeStep(
+  { round, step }: { readonly round: number; readonly step: string | null },
+  found: string | null,
+): void {
+  if (found === step) return;
+  throw new HistoryError('wrong-step', `round ${round}: the log says step ${step}, its work gives ${found ?? 'none'}`);
 }

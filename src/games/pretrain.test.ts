@@ -6,18 +6,18 @@ import { acceptedSubmissions } from '../core/rounds/judging.ts';
 import type { NetworkState, RunState, Submission } from '../core/state.ts';
 import { parameterSpecs, type Weights } from '../model/config.ts';
 import { sha256Hex } from '../protocol/hash.ts';
-import { type Exchange, mergeSent, sendUpdates, type Text, trainAlone } from '../training/alone.ts';
+import { type Exchange, sendUpdates, sharedMerge, type Text, trainAlone } from '../training/alone.ts';
 import { assignedBatches } from '../training/assignment.ts';
 import { encodeTrace } from '../training/loss-trace.ts';
 import { decodeShard } from '../training/shards.ts';
 import { compressUpdate, decodeUpdate, encodeUpdate } from '../training/sparse.ts';
 import { encodeBundle } from './bundle.ts';
-import type { Claim, Judging } from './game.ts';
-import { catchUp, type History } from './history.ts';
+import type { AcceptedWork, Claim, Judging } from './game.ts';
+import { catchUp, type HeldState, type History, type Way } from './history.ts';
 import { decodeWork } from './pretrain/work.ts';
 import { game } from './pretrain.ts';
 import { judgedWork } from './rated-weight.ts';
-import { hashOfState, keepState, mergeState } from './state.ts';
+import { cutKept, cutState, followState, hashOfState, keepState, mergeState, partsNamedIn } from './state.ts';
 import { judging, type PretrainExample, pretrainExample, round, withUpdate } from './testing/example-pretrain.ts';
 
 const running = new AbortController().signal;
@@ -232,13 +232,14 @@ describe('perform', () => {
     const shardOf = async (hash: string) => decodeShard(blobs.get(hash)!, manifest);
     const text: Text = (_, number) =>
       assignedBatches(manifest, { ...params, seed: `worker:${'ab'[number].repeat(64)}`, worker: 'ada' }, shardOf);
+    const merge = sharedMerge(specs, params.sparse);
     const seen: Exchange = {
       async merge(before, learned, number) {
         const { losses, update } = decodeWork(claims[number].work);
         assert.deepEqual(encodeTrace([...learned[0].losses]), encodeTrace([...losses]));
         const sent = sendUpdates(specs, learned, params.sparse);
         assert.deepEqual(sent, [update]);
-        return mergeSent(specs, before, sent, params.sparse);
+        return merge(before, sent).weights;
       },
     };
     for (const exchange of [seen, undefined]) {
@@ -341,38 +342,80 @@ describe('merge', () => {
     });
   });
 
-  test('is what a latecomer does too: by the checkpoint or from any model on the way', async () => {
-    const states = [example.weights];
+  test('is what a latecomer does too: by the checkpoint or from any model on the way, by steps or by all work', async () => {
+    const { params, blobs } = example;
+    const keep = (bytes: Uint8Array): string => {
+      blobs.set(sha256Hex(bytes), bytes);
+      return sha256Hex(bytes);
+    };
+    const hashOf = (state: Weights) => keepState(game, params, state, async (bytes) => keep(bytes));
+    const rounds: { readonly state: Weights; readonly rest: Weights | null }[] = [
+      { state: example.weights, rest: null },
+    ];
     const recent: History['recent'][number][] = [];
     for (let number = 0; number < 3; number++) {
-      const parent = states.at(-1)!;
-      const task = game.task(example.params, round(number), 'ada', parent);
-      const works = [{ work: (await game.perform(task, example.device(), running))!.work, weight: 20 }];
-      const next = mergeState(game, example.params, parent, works);
-      const bundle = encodeBundle(works);
-      example.blobs.set(sha256Hex(bundle), bundle);
-      const hashOf = (state: Weights) => hashOfState(game, example.params, state);
-      recent.push({
-        ...{ round: number, parent: await hashOf(parent), bundle: sha256Hex(bundle), model: await hashOf(next) },
-      });
-      states.push(next);
+      const before = rounds.at(-1)!;
+      const works: AcceptedWork[] = [];
+      for (const peer of ['ada', 'bob', 'eve']) {
+        const task = game.task(params, round(number), peer, before.state);
+        works.push({ work: (await game.perform(task, example.device(), running))!.work, weight: 20 });
+      }
+      const cut = (await cutState(game, params, before.rest, works))!;
+      const state = await followState(game, params, before.state, cut.step);
+      const [bundle, step] = [keep(encodeBundle(works)), keep(cut.step)];
+      const [parent, model] = [await hashOf(before.state), await hashOf(state)];
+      // From blobs to blobs it is the same.
+      const left = before.rest && (await hashOf(before.rest));
+      const kept = { fetch: async (hash: string) => blobs.get(hash)!, put: async (bytes: Uint8Array) => keep(bytes) };
+      const made = await cutKept(game, params, { model: parent, rest: left }, works, kept);
+      assert.deepEqual(made, { model, rest: await hashOf(cut.rest), step: cut.step });
+      recent.push({ round: number, parent, bundle, step, model });
+      rounds.push({ state, rest: cut.rest });
     }
-    const first = await keepState(game, example.params, example.weights, async (bytes) => {
-      example.blobs.set(sha256Hex(bytes), bytes);
-      return sha256Hex(bytes);
-    });
-    const history = { model: recent[2].model, checkpoint: { model: first }, recent };
-    const fetch = async (hash: string) => example.blobs.get(hash)!;
-    const catching = (held: Parameters<typeof catchUp>[3], list = history) =>
-      catchUp(game, example.params, list, held, fetch);
+    const checkpoint = { model: await hashOf(example.weights), rest: null };
+    const parts = (hash: string) => partsNamedIn(blobs.get(hash)!);
+    const history: History = { model: recent[2].model, checkpoint, recent };
+    const fetched: string[] = [];
+    const fetch = async (hash: string) => {
+      fetched.push(hash);
+      return blobs.get(hash)!;
+    };
+    const catching = (held: HeldState | null, list: History = history, way: Way = 'follow') => {
+      fetched.length = 0;
+      return catchUp(game, params, list, held, fetch, way);
+    };
     const late = await catching(null);
     assert.equal(late.hash, history.model);
-    const half = await catching({ hash: recent[0].model, state: states[1] });
+    assert.deepEqual(fetched, [checkpoint.model, ...parts(checkpoint.model), ...recent.map(({ step }) => step)]);
+    const merged = await catching(null, history, 'merge');
+    assert.deepEqual(fetched, [checkpoint.model, ...parts(checkpoint.model), ...recent.map(({ bundle }) => bundle)]);
+    const { state, rest } = rounds[3];
+    assert.deepEqual(merged, { hash: history.model, state, rest });
+    assert.ok([...rest!.values()].some((values) => values.some((value) => value !== 0)));
+
+    const half = await catching({ hash: recent[0].model, ...rounds[1] });
     assert.deepEqual(half.state, late.state);
-    const stranger = await catching({ hash: 'e'.repeat(64), state: states[2] });
+    const stranger = await catching({ hash: 'e'.repeat(64), ...rounds[2] });
     assert.deepEqual(stranger.state, late.state);
+    // From a model that is kept whole, all work gives the same only with what the steps before have left out.
+    const later = { model: recent[1].model, rest: await hashOf(rounds[2].rest!) };
+    const from = { ...history, checkpoint: later, recent: recent.slice(2) };
+    assert.deepEqual(await catching(null, from, 'merge'), merged);
+    const whole = [later.model, later.rest].flatMap((hash) => [hash, ...parts(hash)]);
+    assert.deepEqual(fetched, [...whole, recent[2].bundle]);
+    assert.equal((await catching(null, from)).hash, history.model);
+    const forgotten = { ...from, checkpoint: { ...later, rest: null } };
+    await assert.rejects(() => catching(null, forgotten, 'merge'), { code: 'wrong-step' });
+
     const lie = { ...history, recent: [recent[0], { ...recent[1], model: 'd'.repeat(64) }, recent[2]] };
-    await assert.rejects(() => catching(null, lie), { code: 'wrong-model' });
+    const elsewhere = { ...history, recent: [{ ...recent[0], step: recent[1].step }, ...recent.slice(1)] };
+    for (const list of [lie, elsewhere]) {
+      await assert.rejects(() => catching(null, list), { code: 'wrong-model', message: /its step gives/ });
+    }
+    await assert.rejects(() => catching(null, elsewhere, 'merge'), { code: 'wrong-step' });
+    // A log from before there were steps, in which everybody merges.
+    const plain = recent.map((merge) => ({ ...merge, step: null }));
+    await assert.rejects(() => catching(null, { ...history, recent: plain }), { message: /its work gives/ });
     const swapped = { ...history, recent: [recent[1], recent[0], recent[2]] };
     await assert.rejects(() => catching(null, swapped), { code: 'wrong-model' });
     await assert.rejects(() => catching(null, { ...history, recent: recent.slice(0, 2) }), { code: 'no-way' });

@@ -4,12 +4,13 @@ import { modelTensors } from '../model/checkpoint.ts';
 import { parameterSpecs, type Weights } from '../model/config.ts';
 import { batchFrom } from '../training/assignment.ts';
 import { type Batch, trainSteps } from '../training/inner.ts';
-import { openMerge } from '../training/outer.ts';
+import { openMerge, type WeightedUpdate } from '../training/outer.ts';
 import { compressUpdate, decodeUpdate, encodeUpdate, maxUpdateBytes } from '../training/sparse.ts';
+import { openCut, openFollow } from '../training/steps.ts';
 import { meanLoss } from '../training/trainer.ts';
 import { GameError } from './errors.ts';
 import { firstSteps, stepsAllowed } from './first-work.ts';
-import type { Claim, Device, TensorGame } from './game.ts';
+import type { AcceptedWork, Claim, Device, TensorGame } from './game.ts';
 import { gameOf } from './parts.ts';
 import { AFRESH, keepCarried, startOf } from './pretrain/carried.ts';
 import { checkWork } from './pretrain/check.ts';
@@ -33,14 +34,16 @@ export const game = gameOf<TensorGame<PretrainParams, PretrainTask>>({
     task: (params, round, peer, weights) => ({ params, round, peer, weights }),
     firstTokens: ({ inner_steps, batch, context }) => firstSteps(inner_steps) * batch * context,
     tensors: ({ model }) => modelTensors(model),
-    openMerge(params, accepted) {
+    openMerge: (params, accepted) =>
+      openMerge(parameterSpecs(params.model), updatesOf(params, accepted), params.sparse),
+    openCut(params, accepted) {
       const specs = parameterSpecs(params.model);
-      const updates = accepted.map(({ work, weight }) => ({
-        update: decodeUpdate(specs, decodeWork(work).update, params.sparse),
-        weight,
-      }));
-      return openMerge(specs, updates, params.sparse);
+      if (params.sparse.step === null) return null;
+      const cut = openCut(specs, updatesOf(params, accepted), params.sparse);
+      const known = new Map(specs.map((spec) => [spec.name, spec]));
+      return { tensor: ({ name }, rest) => cut.tensor(known.get(name)!, rest), step: cut.step };
     },
+    openFollow: (params, step) => openFollow(parameterSpecs(params.model), step, params.sparse),
     checkForm(params, work) {
       const { losses, update } = decodeWork(work);
       if (losses.length > params.inner_steps) {
@@ -68,6 +71,11 @@ export const game = gameOf<TensorGame<PretrainParams, PretrainTask>>({
     sample: writeSample,
   },
 });
+
+function updatesOf({ model, sparse }: PretrainParams, accepted: readonly AcceptedWork[]): WeightedUpdate[] {
+  const specs = parameterSpecs(model);
+  return accepted.map(({ work, weight }) => ({ update: decodeUpdate(specs, decodeWork(work).update, sparse), weight }));
+}
 
 async function perform(task: PretrainTask, device: Device, signal: AbortSignal): Promise<Claim | null> {
   const { params, round } = task;

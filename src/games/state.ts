@@ -11,7 +11,8 @@ import {
 } from '../model/tensor-manifest.ts';
 import { sha256Beside } from '../protocol/hash.ts';
 import { shapeText } from '../tensor/shape.ts';
-import { type AcceptedWork, type AnyGame, hasTensors, type TensorGame } from './game.ts';
+import { GameError } from './errors.ts';
+import { type AcceptedWork, type AnyGame, type Cut, hasTensors, type MergeTensor, type TensorGame } from './game.ts';
 
 /** Stores a blob; resolves with its SHA-256. */
 export type PutBlob = (bytes: Uint8Array) => Promise<string>;
@@ -80,7 +81,96 @@ export function mergeState(
   return new Map(specs.map((spec) => [spec.name, merge(spec, (state as Weights).get(spec.name)!)]));
 }
 
-/** The same from blobs to blobs: resolves with the hash of the state after. Memory never holds more than one tensor and the work. */
+/** The state after a step, in memory of its own. Throws what the game throws for bytes that are no step. */
+export async function followState<State>(
+  game: AnyGame,
+  params: unknown,
+  state: State,
+  step: Uint8Array,
+): Promise<State> {
+  if (!hasTensors(game)) return orNoSteps(game, game.follow)(params, state, step);
+  const follow = orNoSteps(game, game.openFollow)(params, step);
+  return new Map(
+    game.tensors(params).map((spec) => [spec.name, follow(spec, (state as Weights).get(spec.name)!)]),
+  ) as State;
+}
+
+/**
+ * A round's work as a step, with what it leaves out; `rest`: what the steps before have left out. null: the game, or its settings, have no
+ * steps, and everybody merges. Throws for work that cannot be merged.
+ */
+export async function cutState<State>(
+  game: AnyGame,
+  params: unknown,
+  rest: State | null,
+  accepted: readonly AcceptedWork[],
+): Promise<Cut<State> | null> {
+  if (!hasTensors(game)) return (await game.cut?.(params, rest, accepted)) ?? null;
+  const cut = game.openCut?.(params, accepted);
+  if (!cut) return null;
+  const left = new Map(
+    game.tensors(params).map((spec) => [spec.name, cut.tensor(spec, (rest as Weights | null)?.get(spec.name))]),
+  );
+  return { step: cut.step(), rest: left as State };
+}
+
+/** A state as a hash names it, and what the steps before have left out; null: nothing. */
+export interface KeptState {
+  readonly model: string;
+  readonly rest: string | null;
+}
+
+/**
+ * cutState and followState from blobs to blobs: resolves with the step, and the hashes of the state after it and of what it leaves out. null: no
+ * steps here. Memory never holds more than one tensor and the work.
+ */
+export async function cutKept(
+  game: AnyGame,
+  params: unknown,
+  before: KeptState,
+  accepted: readonly AcceptedWork[],
+  blobs: { readonly fetch: FetchBlob; readonly put: PutBlob },
+): Promise<(KeptState & { readonly step: Uint8Array }) | null> {
+  const { fetch, put } = blobs;
+  if (!hasTensors(game)) {
+    const rest = before.rest === null ? null : await readState(game, params, before.rest, fetch);
+    const cut = await cutState(game, params, rest, accepted);
+    if (!cut) return null;
+    const state = await followState(game, params, await readState(game, params, before.model, fetch), cut.step);
+    const model = await keepState(game, params, state, put);
+    return { model, rest: await keepState(game, params, cut.rest, put), step: cut.step };
+  }
+  const cut = game.openCut?.(params, accepted);
+  if (!cut) return null;
+  const specs = game.tensors(params);
+  const left = async function* (): AsyncGenerator<Float32Array> {
+    if (before.rest === null) for (const spec of specs) yield cut.tensor(spec, undefined);
+    else yield* eachTensor(specs, before.rest, fetch, cut.tensor);
+  };
+  const rest = await keepTensors(specs, left(), put);
+  const step = cut.step();
+  const follow = orNoSteps(game, game.openFollow)(params, step);
+  return { model: await keepTensors(specs, eachTensor(specs, before.model, fetch, follow), put), rest, step };
+}
+
+/** Throws GameError bad-step for a game that has no steps. */
+function orNoSteps<Follow>({ name }: AnyGame, follow: Follow | undefined): Follow {
+  if (follow !== undefined) return follow;
+  throw new GameError('bad-step', `expected a round to be merged: the game "${name}" has no steps`);
+}
+
+/** What becomes of each tensor of a kept state. */
+async function* eachTensor(
+  specs: readonly TensorSpec[],
+  hash: string,
+  fetch: FetchBlob,
+  become: MergeTensor,
+): AsyncGenerator<Float32Array> {
+  let at = 0;
+  for await (const values of readTensors(specs, hash, fetch)) yield become(specs[at++], values);
+}
+
+/** mergeState from blobs to blobs: resolves with the hash of the state after. Memory never holds more than one tensor and the work. */
 export async function mergeKept(
   game: AnyGame,
   params: unknown,
@@ -93,12 +183,8 @@ export async function mergeKept(
     return keepState(game, params, await game.merge(params, state, accepted), blobs.put);
   }
   const specs = game.tensors(params);
-  const merge = game.openMerge(params, accepted);
-  const merged = async function* (): AsyncGenerator<Float32Array> {
-    let at = 0;
-    for await (const values of readTensors(specs, before, blobs.fetch)) yield merge(specs[at++], values);
-  };
-  return keepTensors(specs, merged(), blobs.put);
+  const merged = eachTensor(specs, before, blobs.fetch, game.openMerge(params, accepted));
+  return keepTensors(specs, merged, blobs.put);
 }
 
 /** The blobs that a state's own blob names: none where it is not a manifest. */

@@ -28,7 +28,11 @@ export function openCompaction(
     retired.set(run.id, without(before, now));
     inUse.set(run.id, now);
     const runs = [...state.runs.values()];
-    const models = runs.flatMap(({ spec, checkpoint }) => [spec.model, checkpoint.model]);
+    const models = runs.flatMap(({ spec, checkpoint: { model, rest } }) => [
+      spec.model,
+      model,
+      ...(rest ? [rest] : []),
+    ]);
     const kept = new Set([...models, ...runs.flatMap((other) => [...hashesNeeded(other)])]);
     deleteAll([...without(due, kept)], models, kept).catch(onError);
   };

@@ -6,14 +6,15 @@ import { isCheckpoint } from '../core/rounds/merging.ts';
 import type { NetworkState, RunState } from '../core/state.ts';
 import { decodeBundle, encodeBundle } from '../games/bundle.ts';
 import type { AcceptedWork } from '../games/game.ts';
-import { mustBe, wayTo } from '../games/history.ts';
+import { mustBe, mustBeStep, restAt, wayTo } from '../games/history.ts';
 import { checkParamsSize, decodeParams } from '../games/params.ts';
 import { isOfThisBuild, type LoadGame, loadGame } from '../games/registry.ts';
-import type { PutBlob } from '../games/state.ts';
+import type { KeptState, PutBlob } from '../games/state.ts';
 import type { BlobStore } from '../ledger/blob-store.ts';
+import { sha256Hex } from '../protocol/hash.ts';
 import { HubError } from './errors.ts';
 import type { StateHost } from './state-host.ts';
-import { carryOut, type GameSpec, type OpenGame, type Order } from './state-work.ts';
+import { carryOut, type GameSpec, type Made, type OpenGame, type Order } from './state-work.ts';
 
 export interface Models {
   /** The game of a run that is in the log, or that wants to be. Throws GameError, HubError missing-blob. */
@@ -38,7 +39,7 @@ export function openModels(
 ): Models {
   const games = new Map<string, Promise<OpenGame>>();
   /** By run: the state that was made last, and its blobs in `present`. */
-  const states = new Map<string, { readonly hash: string; readonly blobs: ReadonlySet<string> }>();
+  const states = new Map<string, KeptState & { readonly blobs: ReadonlySet<string> }>();
 
   const need = async (hash: string): Promise<Uint8Array> => {
     const bytes = await blobs.get(hash);
@@ -64,9 +65,9 @@ export function openModels(
   const fetch = async (hash: string): Promise<Uint8Array> => (await present.get(hash)) ?? need(hash);
 
   /** Makes a state known as the newest of its run, and forgets the one before. */
-  const keep = async (run: string, hash: string, made: ReadonlySet<string>): Promise<void> => {
+  const keep = async (run: string, { model, rest }: KeptState, made: ReadonlySet<string>): Promise<void> => {
     const before = states.get(run)?.blobs ?? new Set();
-    states.set(run, { hash, blobs: made });
+    states.set(run, { model, rest, blobs: made });
     await drop(before);
   };
 
@@ -76,14 +77,22 @@ export function openModels(
     for (const hash of hashes) if (!used.has(hash)) await present.delete(hash);
   };
 
-  const order = async (spec: GameSpec, what: Order, put: PutBlob): Promise<string | null> => {
+  const order = async (spec: GameSpec, what: Order, put: PutBlob): Promise<Made | null> => {
     const open = await game(spec);
     const isOurs = host && isOfThisBuild(spec.game) && open.game === (await loadGame(spec.game));
     return isOurs ? host.carryOut(spec, what, { fetch, put }) : carryOut(open, what, { fetch, put });
   };
 
-  /** The state after more work, stored here or, where it is a checkpoint, with the blobs. */
-  const step = async (run: RunState, before: string, works: readonly AcceptedWork[], checkpoint: boolean) => {
+  /**
+   * The state after more work and what its step leaves out, stored here or, where it is a checkpoint, with the blobs. `steps`: whether to cut
+   * the work to a step, in games that have some.
+   */
+  const advance = async (
+    run: RunState,
+    before: KeptState,
+    works: readonly AcceptedWork[],
+    { checkpoint, steps }: { readonly checkpoint: boolean; readonly steps: boolean },
+  ): Promise<Made> => {
     const made = new Set<string>();
     const put = async (bytes: Uint8Array): Promise<string> => {
       const hash = await (checkpoint ? blobs : present).put(bytes);
@@ -91,9 +100,9 @@ export function openModels(
       return hash;
     };
     try {
-      const hash = (await order(run.spec, { kind: 'merge', before, works }, put))!;
-      await keep(run.id, hash, made);
-      return hash;
+      const made_state = (await order(run.spec, { kind: 'merge', before, works, steps }, put))!;
+      await keep(run.id, made_state, made);
+      return made_state;
     } catch (error) {
       await drop(made);
       throw error;
@@ -101,13 +110,18 @@ export function openModels(
   };
 
   /** Makes the run's present state, unless it is there: after a start, from the last checkpoint. */
-  const catchUp = async (run: RunState): Promise<void> => {
-    const { merges, from } = wayTo(run, states.get(run.id)?.hash ?? null);
-    let hash = from;
+  const catchUp = async (run: RunState): Promise<KeptState> => {
+    const known = states.get(run.id);
+    const { merges, from } = wayTo(run, known?.model ?? null);
+    let present: KeptState = known?.model === from ? known : { model: from, rest: restAt(run, from) };
     for (const merged of merges) {
-      hash = await step(run, hash, decodeBundle(await need(merged.bundle)), false);
-      mustBe(merged, hash);
+      const works = decodeBundle(await need(merged.bundle));
+      const next = await advance(run, present, works, { checkpoint: false, steps: merged.step !== null });
+      mustBeStep(merged, next.step && sha256Hex(next.step));
+      mustBe(merged, next.model);
+      present = next;
     }
+    return present;
   };
 
   const mergeNow = async (network: NetworkState, run: RunState): Promise<RoundMerged> => {
@@ -121,13 +135,17 @@ export function openModels(
       accepted: accepted.map(({ id }) => id),
     };
     if (accepted.length === 0) return { ...base, model: run.model, bundle: null, checkpoint: false };
-    await catchUp(run);
+    const before = await catchUp(run);
     const works: AcceptedWork[] = await Promise.all(
       accepted.map(async ({ body }) => ({ work: await need(body.work), weight: body.steps })),
     );
     const bundle = await blobs.put(encodeBundle(works));
     const checkpoint = isCheckpoint(run, { bundle });
-    return { ...base, model: await step(run, run.model, works, checkpoint), bundle, checkpoint };
+    const next = await advance(run, before, works, { checkpoint, steps: true });
+    const merge = { ...base, model: next.model, bundle, checkpoint };
+    if (next.step === null) return merge;
+    const step = await blobs.put(next.step);
+    return checkpoint && next.rest !== null ? { ...merge, step, rest: next.rest } : { ...merge, step };
   };
 
   /** One after the other: a part that two runs have in common must not be dropped by one while the other makes it. */

@@ -1,13 +1,12 @@
 // What peers are told of their runs: at once what they must act on, and together, a moment later, what can wait.
 import type { PeerRole } from '../core/events/peer-joined.ts';
 import type { LoggedEvent } from '../core/events.ts';
-import { mostTokens } from '../core/rounds/first-work.ts';
 import type { NetworkState, RunState } from '../core/state.ts';
 import { assert } from '../errors.ts';
 import type { Clock, Timer } from '../protocol/clock.ts';
 import { encodeMessage } from '../protocol/messages.ts';
 import type { Connection } from './connection.ts';
-import { runView, type TimeLeft } from './views.ts';
+import { ownView, runView, type TimeLeft } from './views.ts';
 
 /** Who is told that a run changed: all of its peers or its validators at once, or its validators soon, with what comes until then. */
 export type Audience = 'all' | 'validators' | 'validators-soon';
@@ -76,9 +75,9 @@ export function openRunNews({ clock, time, soon_ms, inRun }: RunNewsOptions): Ru
     return ({ role, peer, run: of }) => {
       assert(of === run.id, 'a peer hears of the run that it takes part in');
       assert(role === 'worker' || role === 'validator', "others' work is shown to nobody but validators");
-      const most_tokens = role === 'worker' ? mostTokens(run, peer!) : null;
-      const key = `${role} ${most_tokens}`;
-      const view = () => runView(run, time, role === 'validator', most_tokens);
+      const own = role === 'worker' ? ownView(run, peer!) : {};
+      const key = `${role} ${JSON.stringify(own)}`;
+      const view = () => runView(run, time, role === 'validator', own);
       const frame = frames.get(key) ?? encodeMessage({ type: 'run', view: view() });
       frames.set(key, frame);
       return frame;

@@ -1,7 +1,7 @@
 // The hub's side of its thread for states: orders go there, its questions for blobs are answered here, and errors come back as they were thrown.
 import { Worker } from 'node:worker_threads';
 import { errorOf, type Failure, failureOf } from '../games/host/wire.ts';
-import type { GameSpec, Order, StateBlobs } from './state-work.ts';
+import type { GameSpec, Made, Order, StateBlobs } from './state-work.ts';
 
 export type ToStates =
   | { readonly type: 'order'; readonly order: number; readonly spec: GameSpec; readonly what: Order }
@@ -9,7 +9,7 @@ export type ToStates =
   | { readonly type: 'not-given'; readonly ask: number; readonly failure: Failure };
 
 export type FromStates =
-  | { readonly type: 'done'; readonly order: number; readonly made: string | null }
+  | { readonly type: 'done'; readonly order: number; readonly made: Made | null }
   | { readonly type: 'failed'; readonly order: number; readonly failure: Failure }
   | {
       readonly type: 'ask';
@@ -21,14 +21,14 @@ export type FromStates =
 
 export interface StateHost {
   /** As carryOut of state-work.ts, for a game of this build. Throws what the game throws as CodedError, and what the blobs throw as it is. */
-  carryOut(spec: GameSpec, what: Order, blobs: StateBlobs): Promise<string | null>;
+  carryOut(spec: GameSpec, what: Order, blobs: StateBlobs): Promise<Made | null>;
   /** Ends the thread: what is under way fails. */
   close(): void;
 }
 
 interface Given {
   readonly blobs: StateBlobs;
-  readonly done: (made: string | null) => void;
+  readonly done: (made: Made | null) => void;
   readonly failed: (error: Error) => void;
   /** What its questions failed with, by their numbers: the thread knows only the words of it. */
   readonly errors: Map<number, Error>;

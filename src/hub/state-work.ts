@@ -1,6 +1,6 @@
 // What a hub computes with games' states and work, as orders that can be carried out in another thread: nothing here reads a disk or a clock.
 import type { AcceptedWork, AnyGame } from '../games/game.ts';
-import { checkState, type FetchBlob, mergeKept, type PutBlob } from '../games/state.ts';
+import { checkState, cutKept, type FetchBlob, type KeptState, mergeKept, type PutBlob } from '../games/state.ts';
 
 /** A game and the blob of its settings, as a run names them. */
 export interface GameSpec {
@@ -19,8 +19,16 @@ export type Order =
   | { readonly kind: 'form'; readonly work: Uint8Array }
   /** Reads a state, all of it. */
   | { readonly kind: 'state'; readonly hash: string }
-  /** Merges work into a state; answers with the hash of the state after. */
-  | { readonly kind: 'merge'; readonly before: string; readonly works: readonly AcceptedWork[] };
+  /** Merges work into a state, where `steps` says so and the game has some by a step. */
+  | {
+      readonly kind: 'merge';
+      readonly before: KeptState;
+      readonly works: readonly AcceptedWork[];
+      readonly steps: boolean;
+    };
+
+/** A state that was made, and the step to it; null: everybody merges. */
+export type Made = KeptState & { readonly step: Uint8Array | null };
 
 /** Where states are read from and put. */
 export interface StateBlobs {
@@ -28,9 +36,13 @@ export interface StateBlobs {
   readonly put: PutBlob;
 }
 
-/** Carries out an order; resolves with a hash where it makes a state, else with null. Throws as the game does, and as the blobs do. */
-export async function carryOut({ game, params }: OpenGame, order: Order, blobs: StateBlobs): Promise<string | null> {
-  if (order.kind === 'merge') return mergeKept(game, params, order.before, order.works, blobs);
+/** Carries out an order; resolves with the state where it makes one, else with null. Throws as the game does, and as the blobs do. */
+export async function carryOut({ game, params }: OpenGame, order: Order, blobs: StateBlobs): Promise<Made | null> {
+  if (order.kind === 'merge') {
+    const { before, works, steps } = order;
+    const cut = steps ? await cutKept(game, params, before, works, blobs) : null;
+    return cut ?? { model: await mergeKept(game, params, before.model, works, blobs), rest: null, step: null };
+  }
   if (order.kind === 'form') await game.checkForm(params, order.work);
   else await checkState(game, params, order.hash, blobs.fetch);
   return null;

@@ -1,13 +1,15 @@
 // Models are merged from blobs to blobs, in a thread or here: the same hash, nothing left behind, and errors come back as what they were.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import type { RoundMerged } from '../core/events/round-merged.ts';
 import type { NetworkState, RunState, Submission } from '../core/state.ts';
 import { decodeBundle } from '../games/bundle.ts';
-import type { AcceptedWork, Claim } from '../games/game.ts';
+import type { AcceptedWork, Claim, Cut } from '../games/game.ts';
 import { game } from '../games/pretrain.ts';
-import { hashOfState, keepState, mergeState, readState } from '../games/state.ts';
+import { cutState, followState, hashOfState, keepState, readState } from '../games/state.ts';
 import { type PretrainExample, pretrainExample, round } from '../games/testing/example-pretrain.ts';
 import { type BlobStore, createMemoryBlobStore } from '../ledger/blob-store.ts';
+import type { Weights } from '../model/config.ts';
 import { decodeModelManifest } from '../model/tensor-manifest.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import { HubError } from './errors.ts';
@@ -52,16 +54,16 @@ async function begun() {
   }
   const run = {
     ...{ id: 'r', round: 0, attempt: 0, model: spec.model, spec, submissions, eligible: [], rules: { validators: [] } },
-    ...{ checkpoint: { merged_rounds: 0, model: spec.model }, recent: [] as RunState['recent'] },
+    ...{ checkpoint: { merged_rounds: 0, model: spec.model, rest: null }, recent: [] as RunState['recent'] },
   };
   return { blobs, run: run as unknown as RunState };
 }
 
 /** Takes a merge as the core does. */
-function follow(run: RunState, merged: { bundle: string | null; model: string; checkpoint: boolean }): void {
-  run.recent.push({ round: run.round++, parent: run.model, bundle: merged.bundle!, model: merged.model });
-  run.model = merged.model;
-  if (merged.checkpoint) run.checkpoint = { merged_rounds: run.round, model: merged.model };
+function follow(run: RunState, { bundle, step, rest, model, checkpoint }: RoundMerged): void {
+  run.recent.push({ round: run.round++, parent: run.model, bundle: bundle!, step: step ?? null, model });
+  run.model = model;
+  if (checkpoint) run.checkpoint = { merged_rounds: run.round, model, rest: rest ?? null };
 }
 
 describe('a merge', () => {
@@ -74,17 +76,24 @@ describe('a merge', () => {
       const present = createMemoryBlobStore();
       const models = openModels(blobs, present, options);
       let state = example.weights;
+      let rest: Weights | null = null;
       for (let number = 0; number < 3; number++) {
         const merged = await models.merge({} as NetworkState, run);
         const works: AcceptedWork[] = decodeBundle((await blobs.get(merged.bundle!))!);
-        state = mergeState(game, example.params, state, works);
+        const cut: Cut<Weights> = (await cutState(game, example.params, rest, works))!;
+        state = await followState(game, example.params, state, cut.step);
+        rest = cut.rest;
+        assert.equal(merged.step, sha256Hex(cut.step));
+        const left = await hashOfState(game, example.params, rest);
+        assert.equal(merged.rest, merged.checkpoint ? left : undefined);
         assert.equal(merged.model, await hashOfState(game, example.params, state));
         assert.equal(merged.checkpoint, number === 2);
         const kept = merged.checkpoint ? blobs : present;
         const fetch = async (hash: string): Promise<Uint8Array> => (await kept.get(hash))!;
         assert.deepEqual(await readState(game, example.params, merged.model, fetch), state);
         const { parts } = decodeModelManifest(await fetch(merged.model));
-        assert.deepEqual(await namesIn(present), merged.checkpoint ? [] : [merged.model, ...parts].sort());
+        const all = new Set([merged.model, ...parts, left, ...decodeModelManifest(await fetch(left)).parts]);
+        assert.deepEqual(await namesIn(present), merged.checkpoint ? [] : [...all].sort());
         follow(run, merged);
       }
     });
@@ -102,6 +111,9 @@ describe('a merge', () => {
     const present = createMemoryBlobStore();
     const lied = openModels(blobs, present, { states }).merge({} as NetworkState, run);
     await assert.rejects(lied, { code: 'wrong-model' });
+    run.recent[0] = { ...run.recent[0], step: 'd'.repeat(64) };
+    const stepped = openModels(blobs, createMemoryBlobStore()).merge({} as NetworkState, run);
+    await assert.rejects(stepped, { code: 'wrong-step' });
   });
 
   test('that fails leaves nothing, says why, and succeeds when it is tried again', async () => {

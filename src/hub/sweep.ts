@@ -142,7 +142,8 @@ async function leaveOutLog({ log, clock }: SweepOptions, old: Set<string>, signa
       // The hub has verified every signature before it wrote the event.
       const { body } = decodeEvent(bytes, { verify_signature: false });
       for (const hash of blobsNamedBy(body)) old.delete(hash);
-      if (body.type === 'round.merged' && body.checkpoint) models.push(body.model);
+      if (body.type !== 'round.merged' || !body.checkpoint) continue;
+      models.push(body.model, ...(body.rest ? [body.rest] : []));
     }
     await sleep(clock, 0);
   }

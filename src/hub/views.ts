@@ -1,5 +1,6 @@
 // The core's state as peers and people get to see it.
 import { isShown } from '../core/rounds/contest.ts';
+import { mostTokens } from '../core/rounds/first-work.ts';
 import { bondPermille } from '../core/rounds/reexecution.ts';
 import { type NetworkState, type RunState, workersNeeded } from '../core/state.ts';
 import type { PeerView, Progress, RunStatus, RunView } from '../protocol/messages.ts';
@@ -39,15 +40,24 @@ const shared = (run: RunState, time: TimeLeft) => ({
   model: run.model,
 });
 
+/** What a worker is told of itself: whether its own work is in the last merge, and how many tokens it may claim while it has little to lose. */
+export function ownView(run: RunState, worker: string): Pick<RunView, 'most_tokens' | 'merged'> {
+  const most_tokens = mostTokens(run, worker);
+  const merged_round = run.peers.get(worker)?.merged_round ?? null;
+  return {
+    merged: merged_round !== null && merged_round === run.round - 1,
+    ...(most_tokens !== null && { most_tokens }),
+  };
+}
+
 /**
- * What a peer needs to take part. Only validators are told of the others' submissions, and only workers who have little to lose yet
- * of the `most_tokens` that they may claim.
+ * What a peer needs to take part. Only validators are told of the others' submissions; `own` is what a worker is told of itself.
  */
 export function runView(
   run: RunState,
   time: TimeLeft,
   withSubmissions: boolean,
-  most_tokens: number | null = null,
+  own: Pick<RunView, 'most_tokens' | 'merged'> = {},
 ): RunView {
   return {
     ...shared(run, time),
@@ -78,7 +88,7 @@ export function runView(
       : [],
     contests: withSubmissions ? contestsOf(run) : [],
     draw: run.draw,
-    ...(most_tokens !== null && { most_tokens }),
+    ...own,
     reexecute_permille: run.rules.reexecute_permille,
     probation: run.rules.probation,
     rating_permille: run.rules.rating_permille ?? 0,

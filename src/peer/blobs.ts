@@ -93,6 +93,8 @@ export function openPeerBlobs(options: {
       const watch = watchTransfer('up', hash, options.onTransfer);
       await sendBlob(line, `${url}/blobs/${hash}`, bytes, headers, watch);
       watch.done();
+      // A worker looks at its own work again, one round later.
+      await cache.put(hash, bytes).catch(() => {});
       return hash;
     },
     async has(hash) {

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, beforeEach, describe, test } from 'node:test';
 import { type WebSocket, WebSocketServer } from 'ws';
-import { LlamaConfigSchema } from '../model/config.ts';
+import { LlamaConfigSchema, parameterSpecs } from '../model/config.ts';
 import { initialWeights } from '../model/init.ts';
 import { modelBlobs } from '../model/testing/model-blobs.ts';
 import { signEvent } from '../protocol/envelope.ts';
@@ -24,6 +24,8 @@ import {
 import { PeerError } from '../protocol/peer-errors.ts';
 import { exampleStatus, exampleView } from '../protocol/testing/example-views.ts';
 import type { Runtime } from '../tensor/runtime.ts';
+import { SparseOptionsSchema } from '../training/sparse.ts';
+import { openCut } from '../training/steps.ts';
 import { connectToHub, type HubConnection } from './connection.ts';
 import { observeHub } from './hub-observer.ts';
 import { joinRun } from './peer.ts';
@@ -261,8 +263,15 @@ const params = new TextEncoder().encode(
 
 function view(): RunView {
   const hash = model.id;
-  const checkpoint = { merged_rounds: 0, model: hash };
+  const checkpoint = { merged_rounds: 0, model: hash, rest: null };
   return exampleView({ run: RUN, name: 'a trap', params: sha256Hex(params), seed: RUN, model: hash, checkpoint });
+}
+
+/** One merge away from the model that is kept whole. */
+function viewOfMerge(merge: Partial<RunView['recent'][number]>): RunView {
+  const next = 'd'.repeat(64);
+  const recent = [{ round: 0, parent: model.id, bundle: RUN, step: null, model: next, ...merge }];
+  return { ...view(), recent, model: next };
 }
 
 describe('a worker', () => {
@@ -328,13 +337,29 @@ describe('a worker', () => {
 
   test('that is given merges whose bundle is garbage', async () => {
     const garbage = Uint8Array.of(1, 2, 3);
-    const recent = [{ round: 0, parent: model.id, bundle: sha256Hex(garbage), model: 'd'.repeat(64) }];
-    const problem = await problemWith({ ...view(), recent, model: 'd'.repeat(64) }, [
+    const problem = await problemWith(viewOfMerge({ bundle: sha256Hex(garbage) }), [
       params,
       ...model.blobs.values(),
       garbage,
     ]);
     assert.equal(problem.code, 'bad-bundle');
+  });
+
+  test('that is given a step that is garbage, or one that leads elsewhere than the log says', async () => {
+    const garbage = Uint8Array.of(0, 2, 3);
+    const cut = await problemWith(viewOfMerge({ step: sha256Hex(garbage) }), [
+      params,
+      ...model.blobs.values(),
+      garbage,
+    ]);
+    assert.equal(cut.code, 'truncated');
+    const specs = parameterSpecs(config);
+    const cutting = openCut(specs, [], SparseOptionsSchema.parse({}));
+    for (const spec of specs) cutting.tensor(spec, undefined);
+    const step = cutting.step();
+    const wrong = await problemWith(viewOfMerge({ step: sha256Hex(step) }), [params, ...model.blobs.values(), step]);
+    assert.equal(wrong.code, 'wrong-model');
+    assert.match(wrong.message, /round 0: the log says d{64}, its step gives [0-9a-f]{64}/);
   });
 
   test('that is given settings of no game', async () => {

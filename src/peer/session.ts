@@ -87,7 +87,7 @@ class Session {
       device,
       clock: this.#clock,
       blobs,
-      model: followModel(game, params, blobs),
+      model: followModel(game, params, blobs, role === 'validator' ? 'merge' : 'follow'),
       pledge: options.pledge,
       publicLog: options.publicLog,
       submit: (body) => this.#submit(body),

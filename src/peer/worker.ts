@@ -7,6 +7,7 @@ import type { Identity } from '../protocol/identity.ts';
 import type { RunView } from '../protocol/messages.ts';
 import { PeerError } from '../protocol/peer-errors.ts';
 import { type FirstWork, watchFirstWork } from './first-work.ts';
+import { keepHandedIn, ownMerged } from './handed-in.ts';
 import { lateWords } from './late-words.ts';
 import { unlessEmptyHanded } from './leaving.ts';
 import { type RoundWatch, roundWatcher } from './obstacles.ts';
@@ -148,7 +149,8 @@ class Worker implements Role {
     const left_ms = view.remaining_ms - (clock.elapsed_ms() - received_ms);
     const deadline = clock.setTimeout(() => work.stop.abort(), workingTime(left_ms, this.#reserve_ms));
     try {
-      const task = await game.task(params, roundOf(view), identity.id, state);
+      const round = { ...roundOf(view), own: await ownMerged(device.drawer, view) };
+      const task = await game.task(params, round, identity.id, state);
       const first = await this.#firstWork();
       if (!signal.aborted && (await this.#restsThrough(work, signal))) return { claim: null, rested: true };
       const tell = progressTeller(this.#context, view);
@@ -202,6 +204,7 @@ class Worker implements Role {
       });
       this.#reserve_ms = nextReserve(this.#reserve_ms, clock.elapsed_ms() - finished_ms);
       await (await this.#firstWork()).handedIn();
+      await keepHandedIn(this.#stepping.device.drawer, { round, work });
       this.#context.heldUp(null);
       const { event_id: submission, index } = receipt;
       this.#context.tell({ type: 'accepted', round, submission, index, steps, tokens, size_bytes });

@@ -33,8 +33,8 @@ const view: RunView = {
   remaining_ms: 4000,
   judging_ms: 1000,
   model: HASH,
-  checkpoint: { merged_rounds: 0, model: HASH },
-  recent: [{ round: 0, parent: HASH, bundle: HASH, model: HASH }],
+  checkpoint: { merged_rounds: 0, model: HASH, rest: null },
+  recent: [{ round: 0, parent: HASH, bundle: HASH, step: HASH, model: HASH }],
   submissions: [
     {
       ...{

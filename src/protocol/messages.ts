@@ -9,9 +9,9 @@ import { count, hash, role } from './schemas.ts';
  * The version of this protocol: of the messages, and of the events in them, which either side refuses where it does not know them. It rises
  * with each change that the other side must know. A peer of another version is told so and sent away.
  * 2: draws, appeals and contests; heads of the log in events. 3: rules that bound a first work, and views that say so. 4: a model's hash
- * is that of its manifest.
+ * is that of its manifest. 5: steps.
  */
-export const PROTOCOL_VERSION = 4;
+export const PROTOCOL_VERSION = 5;
 
 /** What is wrong where hub and peer are of different versions, in words: who is older, and what that side can do. */
 export function otherVersion(versions: { readonly hub: number; readonly peer: number }): string {
@@ -56,9 +56,9 @@ export const RunViewSchema = z.object({
   judging_ms: count,
   model: hash,
   /** The last model that is kept whole, and the merges since the one before it, oldest first. */
-  checkpoint: z.object({ merged_rounds: count, model: hash }),
+  checkpoint: z.object({ merged_rounds: count, model: hash, rest: hash.nullable() }),
   recent: z
-    .array(z.object({ round: count, parent: hash, bundle: hash, model: hash }))
+    .array(z.object({ round: count, parent: hash, bundle: hash, step: hash.nullable(), model: hash }))
     .max(2 * WIRE_LIMITS.rounds_between_checkpoints),
   /** Who is here, as far as the log knows, and how many workers the next round waits for. */
   seats: z.object({ workers: count, workers_needed: count, validators: count }).optional(),
@@ -106,6 +106,8 @@ export const RunViewSchema = z.object({
   draw: z.string().max(64).nullable(),
   /** How often at least, in thousandths, a judge repeats the work of a worker with the best record. */
   reexecute_permille: count,
+  /** To a worker: whether its own work is in the last merge. */
+  merged: z.boolean().optional(),
   /** To a worker that has little to lose yet: how many tokens it may claim in the open round. */
   most_tokens: count.optional(),
   /** How many submissions of a newcomer all of its judges repeat. */
@@ -192,6 +194,7 @@ export const RunStatusSchema = RunViewSchema.omit({
   draw: true,
   reexecute_permille: true,
   most_tokens: true,
+  merged: true,
   probation: true,
   rating_permille: true,
   seats: true,

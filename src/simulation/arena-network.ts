@@ -65,6 +65,8 @@ export class ArenaNetwork {
   readonly last_verdicts = new Map<string, ReadonlyMap<string, string>>();
   merged_before: Uint8Array[] = [];
   present: unknown;
+  /** What its steps have left out. */
+  rest: unknown = null;
   run!: RunState;
 
   constructor(options: ArenaOptions) {

@@ -7,7 +7,7 @@ import { awaitsDraw, roundDrawn } from '../core/rounds/panel.ts';
 import { mayStateShares, statementOf } from '../core/shares/share-table.ts';
 import { encodeBundle } from '../games/bundle.ts';
 import type { AcceptedWork } from '../games/game.ts';
-import { hashOfState, mergeState } from '../games/state.ts';
+import { cutState, followState, hashOfState, keepState, mergeState } from '../games/state.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import { ArenaComings } from './arena-comings.ts';
 import { ArenaJudging } from './arena-judging.ts';
@@ -167,9 +167,14 @@ class Arena extends ArenaNetwork {
     }));
     let { model } = run;
     let bundle: string | null = null;
+    let named: { step?: string; rest?: string } = {};
     if (works.length > 0) {
       watch?.({ what: 'merge', who: 'hub' });
-      this.present = await mergeState(game, params, this.present, works);
+      const cut = await cutState(game, params, this.rest, works);
+      if (cut) this.present = await followState(game, params, this.present, cut.step);
+      else this.present = await mergeState(game, params, this.present, works);
+      this.rest = cut?.rest ?? null;
+      if (cut) named = { step: this.put(cut.step) };
       model = await hashOfState(game, params, this.present);
       watch?.(null);
       bundle = this.put(encodeBundle(works));
@@ -177,8 +182,10 @@ class Arena extends ArenaNetwork {
     }
     const { round, attempt, id } = run;
     const checkpoint = isCheckpoint(run, { bundle });
+    if (checkpoint && named.step)
+      named.rest = await keepState(game, params, this.rest, async (bytes) => this.put(bytes));
     await this.must(this.hub, {
-      ...{ type: 'round.merged', version: 1, run: id, round, attempt, model, bundle, checkpoint },
+      ...{ type: 'round.merged', version: 1, run: id, round, attempt, model, bundle, checkpoint, ...named },
       accepted: accepted.map((submission) => submission.id),
     });
   }

@@ -3,7 +3,7 @@
 import { core, type StateMachine } from '../core/reduce.ts';
 import type { NetworkState } from '../core/state.ts';
 import type { AcceptedWork, AnyGame } from '../games/game.ts';
-import { mergeState } from '../games/state.ts';
+import { cutState, mergeState } from '../games/state.ts';
 import type { HubCore } from '../hub/hub-core.ts';
 import type { Clock } from '../protocol/clock.ts';
 import { sha256Hex } from '../protocol/hash.ts';
@@ -49,6 +49,12 @@ const lenient = (codes: readonly string[], take: StateMachine['apply']): StateMa
   },
 });
 
+/** Work as it came to the hub, in place of the order of the log's list. */
+function inArrivalOrder(disk: HubDisk, accepted: readonly AcceptedWork[]): AcceptedWork[] {
+  const arrival = ({ work }: AcceptedWork): number => disk.arrivals.get(sha256Hex(work)) ?? 0;
+  return [...accepted].sort((a, b) => arrival(a) - arrival(b));
+}
+
 const FORGETTING_MS = 3000;
 
 /** Every planted fault, by its name. */
@@ -79,15 +85,31 @@ export const BUGS: readonly Bug[] = [
     seed: 3,
     game: (game, disk) => ({
       ...game,
-      merge(params: unknown, state: unknown, accepted: readonly AcceptedWork[]) {
-        const arrival = (work: Uint8Array): number => disk.arrivals.get(sha256Hex(work)) ?? 0;
-        return mergeState(
-          game,
-          params,
-          state,
-          [...accepted].sort((a, b) => arrival(a.work) - arrival(b.work)),
-        );
+      merge: (params: unknown, state: unknown, accepted: readonly AcceptedWork[]) =>
+        mergeState(game, params, state, inArrivalOrder(disk, accepted)),
+      cut: (params: unknown, rest: unknown, accepted: readonly AcceptedWork[]) =>
+        cutState(game, params, rest, inArrivalOrder(disk, accepted)),
+    }),
+  },
+  {
+    // The model follows from the step, and the step from nothing.
+    name: 'step-of-other-work',
+    seed: 1,
+    game: (game) => ({
+      ...game,
+      async cut(params: unknown, rest: unknown, accepted: readonly AcceptedWork[]) {
+        const cut = await cutState(game, params, rest, accepted);
+        return cut && { ...cut, step: cut.step.map((byte) => byte ^ 1) };
       },
+    }),
+  },
+  {
+    name: 'what-steps-left-out-is-lost',
+    seed: 1,
+    game: (game) => ({
+      ...game,
+      cut: (params: unknown, _rest: unknown, accepted: readonly AcceptedWork[]) =>
+        cutState<unknown>(game, params, null, accepted),
     }),
   },
   {

@@ -59,7 +59,13 @@ export function planOfRoster(roster: Roster, rounds: number, seed: number): Plan
     ...{ commit_ms: 4, commit_jitter_ms: 4, has_journal: false },
     run: {
       ...{ rounds, round_ms: schedule.round_ms, judging_ms: schedule.judging_ms, min_workers: schedule.min_workers },
-      ...{ checkpoint_every: schedule.checkpoint_every, steps: STEPS, tokens_per_step: 12 * 64, diverges: false },
+      ...{
+        checkpoint_every: schedule.checkpoint_every,
+        steps: STEPS,
+        tokens_per_step: 12 * 64,
+        diverges: false,
+        plain: false,
+      },
       ...emission,
       rules,
       ...{ keeps_recent: true, moves_shares: false, ended_at_ms: null },

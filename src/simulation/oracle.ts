@@ -1,7 +1,8 @@
 // What must hold after every event: reads the hub's disk and its live state from outside, and remembers what everybody was promised.
 
 import { decodeEvent } from '../core/codec.ts';
-import type { LoggedEvent } from '../core/events.ts';
+import type { RoundMerged } from '../core/events/round-merged.ts';
+import { blobsNamedBy, type LoggedEvent } from '../core/events.ts';
 import { brokenState } from '../core/invariants.ts';
 import { core } from '../core/reduce.ts';
 import { acceptedSubmissions } from '../core/rounds/judging.ts';
@@ -13,6 +14,7 @@ import { initialState, type NetworkState, type RunState } from '../core/state.ts
 import { encodeState, stateHash } from '../core/state-bytes.ts';
 import { decodeBundle } from '../games/bundle.ts';
 import type { AcceptedWork } from '../games/game.ts';
+import { cutState, followState, mergeState } from '../games/state.ts';
 import { eventId } from '../protocol/envelope.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import { Auditor } from './auditor/auditor.ts';
@@ -53,7 +55,7 @@ export class Oracle {
   readonly #submitted = new Set<string>();
   readonly #judged = new Set<string>();
   /** The model after each number of merged rounds, computed here from the work alone. */
-  readonly #models: { readonly hash: string; readonly state: Tally }[] = [];
+  readonly #models: { readonly hash: string; readonly state: Tally; readonly rest: unknown }[] = [];
   #blobsNeeded: string[] = [];
   #stage = '';
   #alive_ms = 0;
@@ -81,7 +83,7 @@ export class Oracle {
     this.#disk = disk;
     this.#params = params;
     const bytes = tally.encodeState(params, emptyTally);
-    this.#models.push({ hash: sha256Hex(bytes), state: emptyTally });
+    this.#models.push({ hash: sha256Hex(bytes), state: emptyTally, rest: null });
   }
 
   /** Somebody got a receipt that is valid. */
@@ -255,7 +257,7 @@ export class Oracle {
       }
     }
     if (body.type === 'round.merged') {
-      await this.#keep([body.bundle, body.checkpoint ? body.model : null].filter((hash) => hash !== null));
+      await this.#keep(blobsNamedBy(body));
       await this.#checkMerge(this.state.runs.get(body.run)!, body, id);
     }
   }
@@ -266,11 +268,7 @@ export class Oracle {
   }
 
   /** The merge as the log's own verdicts demand it, in order of id, and what it pays. */
-  async #checkMerge(
-    run: RunState,
-    body: { round: number; accepted: string[]; model: string; bundle: string | null },
-    id: string,
-  ): Promise<void> {
+  async #checkMerge(run: RunState, body: RoundMerged, id: string): Promise<void> {
     if (body.bundle === null) return;
     const works: AcceptedWork[] = [];
     for (const submission of [...body.accepted].sort()) {
@@ -281,10 +279,21 @@ export class Oracle {
     const same =
       bundle.length === works.length && bundle.every(({ work }, i) => Buffer.compare(work, works[i].work) === 0);
     if (!same) violated(`round ${body.round}: the bundle is not the accepted work in order of id`);
-    const state = tally.merge(this.#params, this.#models[body.round].state, works);
+    const before = this.#models[body.round];
+    const cut = await cutState<unknown>(tally, this.#params, before.rest, works);
+    const state = cut
+      ? await followState(tally, this.#params, before.state, cut.step)
+      : await mergeState(tally, this.#params, before.state, works);
+    const rest = cut?.rest ?? null;
+    const made = cut ? sha256Hex(cut.step) : undefined;
+    if (made !== body.step) violated(`round ${body.round}: the accepted work gives step ${made}, not ${body.step}`);
+    if (body.rest) {
+      const left = sha256Hex(tally.encodeState(this.#params, rest as Tally));
+      if (left !== body.rest) violated(`round ${body.round}: its steps left out ${left}, not ${body.rest}`);
+    }
     const hash = sha256Hex(tally.encodeState(this.#params, state));
     if (hash !== body.model) violated(`round ${body.round}: the accepted work gives model ${hash}, not ${body.model}`);
-    this.#models[body.round + 1] = { hash, state };
+    this.#models[body.round + 1] = { hash, state, rest };
     const paid = new Set<string>();
     for (const { submission } of acceptedSubmissions(this.state, run)) {
       if (paid.has(submission.worker)) violated(`round ${body.round} pays ${submission.worker.slice(0, 8)} twice`);

@@ -30,6 +30,8 @@ export interface RunPlan {
   readonly tokens_per_step: number;
   /** Whether its loss only rises. */
   readonly diverges: boolean;
+  /** Whether everybody merges, without steps. */
+  readonly plain: boolean;
   readonly shares_per_round: number;
   readonly halving_rounds: number;
   readonly owner_permille: number;
@@ -202,6 +204,7 @@ export function planOf(seed: number): Plan {
     run: {
       rounds: between(random, 2, 5) + (diverges ? DIVERGING_ROUNDS : 0),
       diverges,
+      plain: seed % 4 === 0,
       round_ms: oneOf(random, [1500, 3000, 6000, 6000, 40_000]),
       judging_ms: oneOf(random, [2500, 4000]),
       min_workers: between(random, 1, Math.min(2, workers)),

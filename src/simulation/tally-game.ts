@@ -12,6 +12,8 @@ export const TallyParamsSchema = z.strictObject({
   tokens_per_step: z.int().min(1).max(10_000),
   /** Whether each model is worse than the one before. */
   diverges: z.boolean().optional(),
+  /** Whether everybody merges, as in games whose rounds are small. */
+  plain: z.boolean().optional(),
 });
 export type TallyParams = z.infer<typeof TallyParamsSchema>;
 
@@ -56,6 +58,9 @@ export const lossOf = ({ round, peer }: TallyTask): number =>
 
 export const toldLoss = (task: TallyTask): number => Math.min(MOST_TOLD_MICRO, lossOf(task));
 
+/** A step is a few bytes of what follows from all work and from what the steps before have left out. */
+const STEP_BYTES = 16;
+
 function mergeWork(_params: TallyParams, state: Tally, accepted: readonly AcceptedWork[]): Tally {
   let { digest } = state;
   for (const { work, weight } of accepted) digest = sha256(digest, uint32(weight), work);
@@ -70,6 +75,17 @@ export const tally = gameOf<Game<TallyParams, TallyTask, Tally>>({
     task: (params, round, peer, state) => ({ params, round, peer, state }),
     firstTokens: ({ steps, tokens_per_step }) => firstSteps(steps) * tokens_per_step,
     merge: mergeWork,
+    cut(params, rest, accepted) {
+      if (params.plain) return null;
+      const whole = mergeWork(params, rest ?? emptyTally, accepted);
+      return { step: whole.digest.slice(0, STEP_BYTES), rest: whole };
+    },
+    follow(_params, { count, digest }, step) {
+      if (step.length !== STEP_BYTES) {
+        throw new CodedError('bad-step', `a step has ${STEP_BYTES} bytes, got ${step.length}`);
+      }
+      return { count: count + 1, digest: sha256(digest, step) };
+    },
     encodeState(_params, { count, digest }) {
       const bytes = new Uint8Array(STATE_BYTES);
       bytes.set(uint32(count));

@@ -109,8 +109,8 @@ export abstract class World {
     this.random = seededRandom('simulated world', seed);
     this.owner = identityFromSecret(secretOf(seed, 'owner'));
     this.hubIdentity = identityFromSecret(secretOf(seed, 'hub'));
-    const { steps, tokens_per_step, diverges } = plan.run;
-    this.params = { steps, tokens_per_step, diverges };
+    const { steps, tokens_per_step, diverges, plain } = plan.run;
+    this.params = { steps, tokens_per_step, diverges, plain };
     const speed = { commit_ms: plan.commit_ms, jitter_ms: plan.commit_jitter_ms };
     this.disk = new HubDisk(seededRandom('simulated disk', seed), speed, bug?.disk ?? {});
     this.planned = plan.peers.map((peer) => ({ plan: peer, identity: identityFromSecret(secretOf(seed, peer.name)) }));
@@ -144,7 +144,16 @@ export abstract class World {
     if (
       !coded ||
       error instanceof SimulationError ||
-      ['wrong-model', 'no-way', 'bad-bundle', 'log-corrupt', 'missing-blob', 'bad-snapshot'].includes(error.code)
+      [
+        'wrong-model',
+        'wrong-step',
+        'no-way',
+        'bad-bundle',
+        'bad-step',
+        'log-corrupt',
+        'missing-blob',
+        'bad-snapshot',
+      ].includes(error.code)
     ) {
       this.fail(`${where}: ${text}`);
     }
@@ -158,7 +167,7 @@ export abstract class World {
     // Who was told a lie is to say so.
     const event = code === 'bad-receipt' && /event ([0-9a-f]{64})/.exec(message)?.[1];
     if (event && this.#lies.has(event)) return;
-    if (['wrong-model', 'no-way', 'bad-blob', 'bad-receipt', 'bad-bundle'].includes(code)) {
+    if (['wrong-model', 'wrong-step', 'no-way', 'bad-blob', 'bad-receipt', 'bad-bundle', 'bad-step'].includes(code)) {
       this.fail(`${name}: ${code}: ${message}`);
     }
   }

@@ -7,6 +7,7 @@ import { type Batch, type Trained, type Trainer, trainSteps } from './inner.ts';
 import { mergeUpdates } from './outer.ts';
 import { learningRate, type Schedule } from './schedule.ts';
 import { compressUpdate, decodeUpdate, encodeUpdate, type SparseOptions } from './sparse.ts';
+import { openCut, openFollow } from './steps.ts';
 import { createTrainer, type TrainerOptions } from './trainer.ts';
 
 /** What is trained, by how many, and for how long. */
@@ -87,10 +88,11 @@ export async function* trainAlone(
   }
 }
 
-/** A run's own: everybody sends a sparse update, and the next model is the same for all. */
+/** A run's own: everybody sends a sparse update, everybody follows the step that is cut from them. */
 function sparseExchange({ model, sparse }: Training): Exchange {
   const specs = parameterSpecs(model);
-  return { merge: async (weights, learned) => mergeSent(specs, weights, sendUpdates(specs, learned, sparse), sparse) };
+  const merge = sharedMerge(specs, sparse);
+  return { merge: async (weights, learned) => merge(weights, sendUpdates(specs, learned, sparse)).weights };
 }
 
 /** What each worker sends of what it has learned: the largest values. What they leave out stays in its error feedback. */
@@ -104,13 +106,29 @@ export function sendUpdates(
   );
 }
 
-/** The outer step. All have taken as many steps, so each counts as much. */
-export function mergeSent(
+/** What a round's updates come to, and the bytes that each worker downloads of it. */
+export interface Shared {
+  readonly weights: Weights;
+  readonly down_bytes: number;
+}
+
+/** The outer step, round after round. All have taken as many inner steps, so each counts as much. */
+export function sharedMerge(
   specs: readonly ParameterSpec[],
-  weights: Weights,
-  sent: readonly Uint8Array[],
-  sparse: SparseOptions,
-): Weights {
-  const updates = sent.map((bytes) => ({ update: decodeUpdate(specs, bytes, sparse), weight: 1 }));
-  return mergeUpdates(specs, weights, updates, sparse);
+  options: SparseOptions,
+): (weights: Weights, sent: readonly Uint8Array[], now?: SparseOptions) => Shared {
+  let rest: Weights = new Map();
+  return (weights, sent, now = options) => {
+    const updates = sent.map((bytes) => ({ update: decodeUpdate(specs, bytes, now), weight: 1 }));
+    if (now.step === null) {
+      const down_bytes = sent.reduce((sum, { length }) => sum + length, 0);
+      return { weights: mergeUpdates(specs, weights, updates, now), down_bytes };
+    }
+    const cut = openCut(specs, updates, now);
+    rest = new Map(specs.map((spec) => [spec.name, cut.tensor(spec, rest.get(spec.name))]));
+    const step = cut.step();
+    const follow = openFollow(specs, step, now);
+    const next = new Map(specs.map((spec) => [spec.name, follow(spec, weights.get(spec.name))]));
+    return { weights: next, down_bytes: step.length };
+  };
 }

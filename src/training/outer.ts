@@ -46,18 +46,69 @@ export function openMerge(
   updates: readonly WeightedUpdate[],
   options: SparseOptions,
 ): (spec: Pick<ParameterSpec, 'name' | 'shape'>, before: Float32Array | undefined) => Float32Array {
+  const eachMean = openMeans(specs, updates, options);
+  return (spec, before) => {
+    const after = stepFrom(spec, before);
+    eachMean(spec, (i, mean) => takeStep(spec.name, after, i, mean, options));
+    return after;
+  };
+}
+
+/** What the workers say of each value together, tensor by tensor; 0 where nobody said anything. Throws as mergeUpdates. */
+export function openAggregate(
+  specs: readonly ParameterSpec[],
+  updates: readonly WeightedUpdate[],
+  options: SparseOptions,
+): (spec: ParameterSpec) => Float32Array {
+  const eachMean = openMeans(specs, updates, options);
+  return (spec) => {
+    const values = new Float32Array(sizeOf(spec.shape));
+    eachMean(spec, (i, mean) => {
+      values[i] = mean;
+    });
+    return values;
+  };
+}
+
+/** A tensor's weights, to be changed. Throws TrainingError 'wrong-shape'. */
+export function stepFrom(
+  { name, shape }: Pick<ParameterSpec, 'name' | 'shape'>,
+  before: Float32Array | undefined,
+): Float32Array {
+  const size = sizeOf(shape);
+  if (before?.length === size) return before.slice();
+  const message = `merge: ${name}: expected ${size} weights, got ${before?.length ?? 0}`;
+  throw new TrainingError('wrong-shape', message, { name });
+}
+
+/** One weight ← itself − outer_step · change. Throws TrainingError 'not-finite'. */
+export function takeStep(
+  name: string,
+  weights: Float32Array,
+  at: number,
+  change: number,
+  { outer_step }: Pick<SparseOptions, 'outer_step'>,
+): void {
+  weights[at] -= outer_step * change;
+  if (!Number.isFinite(weights[at])) {
+    throw new TrainingError('not-finite', `merge: ${name}: weight ${at} would become ${weights[at]}`, { name, at });
+  }
+}
+
+type EachMean = (spec: Pick<ParameterSpec, 'name' | 'shape'>, told: (at: number, mean: number) => void) => void;
+
+/** Tells, tensor by tensor, the mean of each value that somebody sent. */
+function openMeans(
+  specs: readonly ParameterSpec[],
+  updates: readonly WeightedUpdate[],
+  options: SparseOptions,
+): EachMean {
   checkUpdates(specs, updates);
   const heard = options.merge_rule === 'agreement' ? agreeingUpdates(specs, updates) : updates;
   const total_weight = heard.reduce((sum, { weight }) => sum + weight, 0);
-  return ({ name, shape }, before) => {
-    const size = sizeOf(shape);
-    if (before?.length !== size) {
-      throw new TrainingError('wrong-shape', `merge: ${name}: expected ${size} weights, got ${before?.length ?? 0}`, {
-        name,
-      });
-    }
+  return ({ name, shape }, told) => {
     const tensors = heard.map(({ update }) => update.get(name)!);
-    return stepTensor(name, before, tensors, heard, total_weight, options);
+    meansOfTensor(sizeOf(shape), tensors, heard, total_weight, options, told);
   };
 }
 
@@ -84,23 +135,22 @@ function checkUpdates(specs: readonly ParameterSpec[], updates: readonly Weighte
   }
 }
 
-function stepTensor(
-  name: string,
-  before: Float32Array,
+function meansOfTensor(
+  size: number,
   tensors: readonly SparseTensor[],
   updates: readonly WeightedUpdate[],
   total_weight: number,
-  options: SparseOptions,
-): Float32Array {
-  const after = before.slice();
+  { absent_share }: SparseOptions,
+  told: (at: number, mean: number) => void,
+): void {
   const norms = tensors.map(normOf);
   const median_norm = median(norms);
   const scales = norms.map((norm) => (norm > median_norm ? median_norm / norm : 1));
-  const block = Math.max(BLOCK_VALUES, Math.ceil(after.length / MOST_BLOCKS));
-  const sums = new Float64Array(Math.min(block, after.length));
+  const block = Math.max(BLOCK_VALUES, Math.ceil(size / MOST_BLOCKS));
+  const sums = new Float64Array(Math.min(block, size));
   const senders = new Float64Array(sums.length);
-  for (let start = 0; start < after.length; start += block) {
-    const values = Math.min(block, after.length - start);
+  for (let start = 0; start < size; start += block) {
+    const values = Math.min(block, size - start);
     sums.fill(0);
     senders.fill(0);
     tensors.forEach(({ indices, codes, table }, k) => {
@@ -114,15 +164,9 @@ function stepTensor(
     });
     for (let at = 0; at < values; at++) {
       if (senders[at] === 0) continue;
-      const counted = senders[at] + options.absent_share * (total_weight - senders[at]);
-      const i = start + at;
-      after[i] = before[i] - options.outer_step * (sums[at] / counted);
-      if (!Number.isFinite(after[i])) {
-        throw new TrainingError('not-finite', `merge: ${name}: weight ${i} would become ${after[i]}`, { name, at: i });
-      }
+      told(start + at, sums[at] / (senders[at] + absent_share * (total_weight - senders[at])));
     }
   }
-  return after;
 }
 
 /** The Euclidean norm of the kept values. */

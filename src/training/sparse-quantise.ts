@@ -58,30 +58,75 @@ function kthLargest(values: Float32Array, k: number): number {
   return values[target];
 }
 
+/** How kept values become codes: see `quantise`. */
+export const QUANTISERS = ['ladder', 'sign', 'levels'] as const;
+export type Quantiser = (typeof QUANTISERS)[number];
+
 /**
  * Gives every kept value its code, and every code its value: the mean of what it stands for.
- * 'ladder' cuts at even steps around the mean; 'sign' keeps the sign and one magnitude for the whole tensor.
+ * 'ladder' cuts at even steps around the mean; 'sign' keeps the sign and one magnitude for the whole tensor, and zeros as zeros;
+ * 'levels' keeps the sign and one of two magnitudes.
  */
-export function quantise(values: Float32Array, indices: Uint32Array, quantiser: 'ladder' | 'sign') {
+export function quantise(values: Float32Array, indices: Uint32Array, quantiser: Quantiser) {
   const codes = new Uint8Array(indices.length);
   const table = new Float32Array(TABLE_SIZE);
   if (quantiser === 'ladder') ladderCodes(values, indices, codes);
-  else for (let i = 0; i < indices.length; i++) codes[i] = values[indices[i]] < 0 ? 1 : 2;
+  else if (quantiser === 'levels') levelCodes(values, indices, codes);
+  else for (let i = 0; i < indices.length; i++) codes[i] = SIGN_CODES[1 + Math.sign(values[indices[i]])];
   const sums = new Float64Array(TABLE_SIZE);
   const counts = new Uint32Array(TABLE_SIZE);
   for (let i = 0; i < indices.length; i++) {
     sums[codes[i]] += values[indices[i]];
     counts[codes[i]]++;
   }
-  if (quantiser === 'sign') {
-    const magnitude = (sums[2] - sums[1]) / (counts[1] + counts[2]);
-    if (counts[1] > 0) table[1] = coarse(-magnitude);
-    if (counts[2] > 0) table[2] = coarse(magnitude);
-  } else {
+  if (quantiser === 'ladder') {
     for (let code = 0; code < TABLE_SIZE; code++) if (counts[code] > 0) table[code] = coarse(sums[code] / counts[code]);
+    return { codes, table };
+  }
+  // One magnitude for both signs.
+  for (const [minus, plus] of quantiser === 'sign'
+    ? [[1, 2]]
+    : [
+        [1, 2],
+        [0, 3],
+      ]) {
+    const magnitude = (sums[plus] - sums[minus]) / (counts[minus] + counts[plus]);
+    if (counts[minus] > 0) table[minus] = coarse(-magnitude);
+    if (counts[plus] > 0) table[plus] = coarse(magnitude);
   }
   return { codes, table };
 }
+
+/** Rounds of Lloyd's algorithm: from the third on the border hardly moves. */
+const LLOYD_ROUNDS = 4;
+
+/** Codes 1 and 2 for the small values, 0 and 3 for the large; the border lies half-way between the two means (Lloyd, 1957). */
+function levelCodes(values: Float32Array, indices: Uint32Array, codes: Uint8Array): void {
+  let border = 0;
+  for (const index of indices) border += Math.abs(values[index]);
+  border /= indices.length;
+  for (let round = 0; round < LLOYD_ROUNDS; round++) {
+    const sums = [0, 0];
+    const counts = [0, 0];
+    for (const index of indices) {
+      const magnitude = Math.abs(values[index]);
+      const large = magnitude > border ? 1 : 0;
+      sums[large] += magnitude;
+      counts[large]++;
+    }
+    if (counts[0] === 0 || counts[1] === 0) break;
+    border = (sums[0] / counts[0] + sums[1] / counts[1]) / 2;
+  }
+  for (let i = 0; i < indices.length; i++) {
+    const value = values[indices[i]];
+    const large = Math.abs(value) > border;
+    if (value < 0) codes[i] = large ? 0 : 1;
+    else codes[i] = large ? 3 : 2;
+  }
+}
+
+/** The codes of −, 0 and +. */
+const SIGN_CODES = [1, 0, 2] as const;
 
 /** Steps of the ladder: the span of six standard deviations in four steps; code 2 is centred on the mean. */
 const LADDER_SPAN = 6;

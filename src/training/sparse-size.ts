@@ -3,8 +3,8 @@ import type { ParameterSpec } from '../model/config.ts';
 import type { SparseOptions } from './sparse.ts';
 import { tilingOf } from './sparse-tiles.ts';
 
-/** The bits that a code of a kept value takes: a sign, or one of four steps that are not equally frequent. */
-const CODE_BITS = { sign: 1, ladder: 1.9 } as const;
+/** The bits that a code of a kept value takes: a sign, or one of four values that are not equally frequent. */
+const CODE_BITS = { sign: 1, ladder: 1.9, levels: 1.9 } as const;
 
 /** The bits that tell which of two things it is, of which one has this probability. */
 function entropy_bits(probability: number): number {

@@ -36,8 +36,12 @@ function keptOf(chunk_size: number, kept_per_tile: number): number {
   return Math.min(chunk_size, Math.max(2, 2 * pairs));
 }
 
+/** Values kept of a full tile: of every weight as many, or by weight. */
+export type Density = number | ReadonlyMap<string, number>;
+
 /** The tiling of one weight. Dimensions before the last are taken together as rows. */
-export function tilingOf(spec: ParameterSpec, kept_per_tile: number): Tiling {
+export function tilingOf(spec: ParameterSpec, density: Density): Tiling {
+  const kept_per_tile = typeof density === 'number' ? density : density.get(spec.name)!;
   const columns = spec.shape.at(-1) ?? 1;
   const rows = spec.shape.slice(0, -1).reduce((a, b) => a * b, 1);
   const tile_rows = tileSide(rows);
@@ -59,4 +63,22 @@ export function chunkStart(tiling: Tiling, chunk: number): number {
   const across = tiling.columns / tiling.tile_columns;
   const down = Math.floor(chunk / across);
   return down * tiling.tile_rows * tiling.columns + (chunk % across) * tiling.tile_columns;
+}
+
+/** The least density, in values of a full tile, at which no chunk of a weight must drop one of the values that `isSaid` names. */
+export function leastDensity(spec: ParameterSpec, isSaid: (index: number) => boolean): number {
+  const tiling = tilingOf(spec, TILE_VALUES);
+  const { chunk_size, chunks, tile_rows, tile_columns, columns } = tiling;
+  let most = 0;
+  for (let chunk = 0; chunk < chunks; chunk++) {
+    const start = chunkStart(tiling, chunk);
+    let said = 0;
+    for (let row = 0; row < tile_rows; row++) {
+      for (let column = 0; column < tile_columns; column++) if (isSaid(start + row * columns + column)) said++;
+    }
+    most = Math.max(most, said);
+  }
+  // The other way round of `keptOf`: with p pairs at (p − 1/2) · 2 · TILE_VALUES / chunk_size and above.
+  const pairs = Math.ceil(most / 2);
+  return pairs <= 1 ? 2 : Math.min(TILE_VALUES, Math.ceil(((pairs - 0.5) * 2 * TILE_VALUES) / chunk_size));
 }

@@ -5,8 +5,8 @@ import type { ParameterSpec, Weights } from '../model/config.ts';
 import { type BitCoder, BitDecoder, BitEncoder } from './entropy.ts';
 import { AdaptiveNumber, codeEven, codePositions, codePositionsEvenly, positionBits } from './entropy-models.ts';
 import { TrainingError } from './errors.ts';
-import { isCoarse, keepLargest, quantise, TABLE_SIZE } from './sparse-quantise.ts';
-import { chunkStart, TILE_VALUES, type Tiling, tilingOf } from './sparse-tiles.ts';
+import { isCoarse, keepLargest, QUANTISERS, quantise, TABLE_SIZE } from './sparse-quantise.ts';
+import { chunkStart, type Density, TILE_VALUES, type Tiling, tilingOf } from './sparse-tiles.ts';
 
 /** Whose updates are merged: see `merge_rule`. */
 export const MERGE_RULES = ['mean', 'agreement'] as const;
@@ -24,9 +24,9 @@ export const SparseOptionsSchema = z.strictObject({
   error_decay: z.number().min(0).max(1).default(0.95),
   /**
    * How kept values become codes: 'ladder' cuts at even steps of 1.5 standard deviations around the mean (the field's 2-bit
-   * quantiser); 'sign' keeps the sign and one magnitude for the whole tensor.
+   * quantiser); 'sign' keeps the sign and one magnitude for the whole tensor, 'levels' the sign and one of two magnitudes.
    */
-  quantiser: z.enum(['ladder', 'sign']).default('sign'),
+  quantiser: z.enum(QUANTISERS).default('sign'),
   /** The factor of the merged update when it is taken from the weights (outer learning rate). */
   outer_step: z.number().positive().max(16).default(1.5),
   /**
@@ -39,8 +39,25 @@ export const SparseOptionsSchema = z.strictObject({
    * workers nobody vouches for.
    */
   merge_rule: z.enum(MERGE_RULES).default('mean'),
+  /**
+   * How the merged update is cut again, so that what everybody downloads does not grow with the workers (steps.ts); null: everybody
+   * downloads all accepted updates and merges for itself. What is cut off waits for the next rounds.
+   */
+  step: z
+    .strictObject({
+      /** The most values kept of each full tile; a round in which fewer were sent keeps fewer. */
+      kept_per_tile: z.int().min(2).max(TILE_VALUES).default(256),
+      quantiser: z.enum(QUANTISERS).default('levels'),
+      /** The share of what was cut off that counts in the next round. */
+      error_decay: z.number().min(0).max(1).default(0.9),
+    })
+    .nullable()
+    .prefault({}),
 });
 export type SparseOptions = z.infer<typeof SparseOptionsSchema>;
+
+/** What the codec needs to know: of an update all weights have one density, of a step (steps.ts) each has its own. */
+export type CodecOptions = Pick<SparseOptions, 'error_decay' | 'quantiser'> & { readonly kept_per_tile: Density };
 
 /** The kept values of one weight. */
 export interface SparseTensor {
@@ -67,18 +84,23 @@ export function compressUpdate(
   error: Map<string, Float32Array>,
   options: SparseOptions,
 ): SparseUpdate {
-  const update = new Map<string, SparseTensor>();
-  const rest = new Map<string, Float32Array>();
-  for (const spec of specs) {
-    const tiling = tilingOf(spec, options.kept_per_tile);
-    const wanted = accumulate(spec.name, tiling, delta.get(spec.name), error.get(spec.name), options.error_decay);
-    const indices = keepLargest(tiling, wanted);
-    const tensor = { indices, ...quantise(wanted, indices, options.quantiser) };
-    rest.set(spec.name, withoutSent(wanted, tensor));
-    update.set(spec.name, tensor);
-  }
-  for (const [name, values] of rest) error.set(name, values);
-  return update;
+  const tensors = specs.map((spec) => compressTensor(spec, delta.get(spec.name), error.get(spec.name), options));
+  for (const [i, { name }] of specs.entries()) error.set(name, tensors[i].rest);
+  return new Map(specs.map(({ name }, i) => [name, tensors[i].tensor]));
+}
+
+/** The same for one weight; `rest` is what the receiver will not see. */
+export function compressTensor(
+  spec: ParameterSpec,
+  delta: Float32Array | undefined,
+  error: Float32Array | undefined,
+  { kept_per_tile, error_decay, quantiser }: Pick<CodecOptions, 'kept_per_tile' | 'error_decay' | 'quantiser'>,
+): { readonly tensor: SparseTensor; readonly rest: Float32Array } {
+  const tiling = tilingOf(spec, kept_per_tile);
+  const wanted = accumulate(spec.name, tiling, delta, error, error_decay);
+  const indices = keepLargest(tiling, wanted);
+  const tensor = { indices, ...quantise(wanted, indices, quantiser) };
+  return { tensor, rest: withoutSent(wanted, tensor) };
 }
 
 /**
@@ -161,7 +183,7 @@ const FRACTION_BITS = 7;
 const CODER_SLACK_BYTES = 16;
 
 /** The most bytes that an update of this model may have: what method 0 needs. */
-export function maxUpdateBytes(specs: readonly ParameterSpec[], options: SparseOptions): number {
+export function maxUpdateBytes(specs: readonly ParameterSpec[], options: CodecOptions): number {
   let bits = 0;
   for (const spec of specs) {
     const { chunks, kept, chunk_size } = tilingOf(spec, options.kept_per_tile);
@@ -175,11 +197,7 @@ export function maxUpdateBytes(specs: readonly ParameterSpec[], options: SparseO
  * Throws TrainingError 'wrong-shape', 'wrong-count', 'bad-index', 'bad-code', 'not-finite' or 'not-canonical' for an update
  * that compressUpdate cannot have made.
  */
-export function encodeUpdate(
-  specs: readonly ParameterSpec[],
-  update: SparseUpdate,
-  options: SparseOptions,
-): Uint8Array {
+export function encodeUpdate(specs: readonly ParameterSpec[], update: SparseUpdate, options: CodecOptions): Uint8Array {
   checkUpdate(specs, update, options);
   const adaptive = adaptiveBody(specs, update, options);
   const method = adaptive ? METHOD_ADAPTIVE : METHOD_EVEN;
@@ -198,7 +216,7 @@ export function encodeUpdate(
  * Throws TrainingError: 'too-large', 'truncated', 'trailing-bytes', 'bad-magic', 'unknown-version', 'wrong-count' (made with other
  * options or for another model), 'bad-index', 'bad-code', 'not-finite', 'not-canonical' (an update has only one encoding).
  */
-export function decodeUpdate(specs: readonly ParameterSpec[], bytes: Uint8Array, options: SparseOptions): SparseUpdate {
+export function decodeUpdate(specs: readonly ParameterSpec[], bytes: Uint8Array, options: CodecOptions): SparseUpdate {
   const method = checkHeader(specs, bytes, options);
   const coder = new BitDecoder(bytes.subarray(HEADER_BYTES));
   const tensors = specs.map((spec): [string, SparseTensor] => {
@@ -219,7 +237,7 @@ export function decodeUpdate(specs: readonly ParameterSpec[], bytes: Uint8Array,
   return update;
 }
 
-function checkHeader(specs: readonly ParameterSpec[], bytes: Uint8Array, options: SparseOptions): number {
+function checkHeader(specs: readonly ParameterSpec[], bytes: Uint8Array, options: CodecOptions): number {
   const limit = maxUpdateBytes(specs, options);
   if (bytes.length > limit) {
     const size_bytes = bytes.length;
@@ -255,11 +273,7 @@ function checkHeader(specs: readonly ParameterSpec[], bytes: Uint8Array, options
 }
 
 /** Null where method 0 is the update's encoding. */
-function adaptiveBody(
-  specs: readonly ParameterSpec[],
-  update: SparseUpdate,
-  options: SparseOptions,
-): Uint8Array | null {
+function adaptiveBody(specs: readonly ParameterSpec[], update: SparseUpdate, options: CodecOptions): Uint8Array | null {
   const body = encodeBody(specs, update, options, METHOD_ADAPTIVE);
   return body.length <= maxUpdateBytes(specs, options) - HEADER_BYTES ? body : null;
 }
@@ -267,7 +281,7 @@ function adaptiveBody(
 function encodeBody(
   specs: readonly ParameterSpec[],
   update: SparseUpdate,
-  options: SparseOptions,
+  options: CodecOptions,
   method: number,
 ): Uint8Array {
   const encoder = new BitEncoder();
@@ -283,7 +297,7 @@ function codeTensors(
   coder: BitCoder,
   specs: readonly ParameterSpec[],
   update: SparseUpdate,
-  options: SparseOptions,
+  options: CodecOptions,
   method: number,
   reading_them: boolean,
 ): boolean {
@@ -323,7 +337,7 @@ function usedOf(codes: Uint8Array): number {
 }
 
 /** Values that an update keeps in all. */
-function keptValues(specs: readonly ParameterSpec[], options: SparseOptions): number {
+function keptValues(specs: readonly ParameterSpec[], options: CodecOptions): number {
   return specs.reduce((sum, spec) => {
     const { chunks, kept } = tilingOf(spec, options.kept_per_tile);
     return sum + chunks * kept;
@@ -331,7 +345,7 @@ function keptValues(specs: readonly ParameterSpec[], options: SparseOptions): nu
 }
 
 /** Everything that must hold of an update before it is encoded or believed. */
-function checkUpdate(specs: readonly ParameterSpec[], update: SparseUpdate, options: SparseOptions): void {
+function checkUpdate(specs: readonly ParameterSpec[], update: SparseUpdate, options: CodecOptions): void {
   if (update.size !== specs.length) {
     throw new TrainingError('wrong-shape', `update: expected ${specs.length} weights, got ${update.size}`);
   }

@@ -19,6 +19,10 @@ export const RoundMergedSchema = z.strictObject({
   bundle: hash.nullable(),
   /** Whether `model` itself is kept as a blob. */
   checkpoint: z.boolean(),
+  /** In games that cut steps: what makes `model` from the model before, as a blob; who follows needs nothing else. */
+  step: hash.optional(),
+  /** With a step and a checkpoint: what steps have left out until here, as a blob; the next merge begins with it. */
+  rest: hash.optional(),
 });
 export type RoundMerged = z.infer<typeof RoundMergedSchema>;
 
@@ -26,7 +30,8 @@ export const roundMerged = runEvent(RoundMergedSchema, {
   by_hub: 'a merge is signed',
   about: 'model',
   changes_balances: true,
-  blobs: ({ bundle, checkpoint, model }) => [bundle, checkpoint ? model : null].filter((hash) => hash !== null),
+  blobs: ({ bundle, step, checkpoint, model, rest }) =>
+    [bundle, step, checkpoint ? model : null, rest].filter((hash) => typeof hash === 'string'),
   words: ({ bundle, round, accepted, model }, _who, say) =>
     bundle === null
       ? `round ${round} brought nothing that could be merged`

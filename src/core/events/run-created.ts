@@ -98,7 +98,7 @@ function newRun(
     judging_deadline_ms: 0,
     reveal_deadline_ms: 0,
     model: spec.model,
-    checkpoint: { merged_rounds: 0, model: spec.model },
+    checkpoint: { merged_rounds: 0, model: spec.model, rest: null },
     recent: [],
     submissions: new Map(),
     peers: new Map(),

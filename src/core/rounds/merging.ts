@@ -37,8 +37,20 @@ export function refusalOfMerge(state: NetworkState, run: RunState, body: RoundMe
       `a checkpoint is kept after every ${run.spec.checkpoint_every} merged rounds and the last`,
     );
   }
+  if (
+    (empty && body.step !== undefined) ||
+    (body.rest !== undefined) !== (body.checkpoint && body.step !== undefined)
+  ) {
+    return refuse('wrong-merge', 'a step needs work, and what steps left out is named with every checkpoint of a step');
+  }
+  if (!empty && body.step === undefined && hasSteps(run)) {
+    return refuse('wrong-merge', 'a run that has steps goes on by steps: expected one');
+  }
   return null;
 }
+
+/** Whether the last merge was a step: then so is every later one. */
+const hasSteps = ({ recent }: RunState): boolean => (recent.at(-1)?.step ?? null) !== null;
 
 /** Whether this merge's model must be kept as a whole blob. */
 export function isCheckpoint(run: RunState, merge: Pick<RoundMerged, 'bundle'>): boolean {
@@ -62,6 +74,7 @@ export function applyMerge(state: NetworkState, run: RunState, body: RoundMerged
       continue;
     }
     peer.merged_submissions++;
+    peer.merged_round = run.round;
     run.merged_tokens += submission.body.tokens;
     if (!verified) continue;
     const account = accountOf(state, submission.worker);
@@ -81,14 +94,15 @@ export function applyMerge(state: NetworkState, run: RunState, body: RoundMerged
     return;
   }
   run.idle = notIdle();
-  run.recent.push({ round: run.round, parent: run.model, bundle: body.bundle, model: body.model });
+  const { bundle, step = null, model } = body;
+  run.recent.push({ round: run.round, parent: run.model, bundle, step, model });
   run.round++;
   run.attempt = 0;
-  run.model = body.model;
+  run.model = model;
   if (body.checkpoint) {
     const { merged_rounds } = run.checkpoint;
     run.recent = run.recent.filter((merged) => merged.round >= merged_rounds);
-    run.checkpoint = { merged_rounds: run.round, model: body.model };
+    run.checkpoint = { merged_rounds: run.round, model, rest: body.rest ?? null };
   }
   enactRules(run);
   run.phase = run.round === run.spec.rounds ? 'finished' : 'gathering';

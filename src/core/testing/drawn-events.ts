@@ -346,10 +346,18 @@ const SAYINGS = {
     return [author, { type: 'verdict.contested', ...inRun(scene), submission, contest: contests }];
   },
   merge: (scene: Scene): Said => {
-    const { cast, state, run, fresh } = scene;
+    const { cast, state, run, fresh, below } = scene;
     const accepted = acceptedSubmissions(state, run).map(({ submission }) => submission.id);
     const [bundle, model] = accepted.length > 0 ? [fresh, fresh] : [null, run.model];
-    const made = { accepted, model, bundle, checkpoint: isCheckpoint(run, { bundle }) };
+    const checkpoint = isCheckpoint(run, { bundle });
+    // Now and then against the rules: a step from nothing, one that is missing, what is left out of nothing.
+    const stepped =
+      below(8) === 0 ? below(2) === 0 : bundle !== null && (run.recent.at(-1)?.step ?? run.round % 2) !== 0;
+    const named = {
+      ...(stepped && { step: fresh }),
+      ...((stepped && checkpoint) !== (below(16) === 0) && { rest: fresh }),
+    };
+    const made = { accepted, model, bundle, checkpoint, ...named };
     return [cast.hub, { type: 'round.merged', ...inRun(scene), ...now(scene), ...made }];
   },
   state: ({ cast, run }: Scene): Said => [cast.hub, statementOf(run)],

@@ -50,9 +50,12 @@ function* valuesOf(specs: readonly ParameterSpec[], { moments, error }: Carried)
 }
 
 /** The hashes of the states that the work merged last leaves: whoever begins a round begins with its own one of these, or afresh. */
-export async function statesLeft(device: Device, { last }: Round): Promise<Set<string>> {
-  const merged = last === null ? [] : decodeBundle(await device.fetchBlob(last));
-  return new Set(merged.map(({ work }) => bytesToHex(decodeWork(work).end)));
+export async function statesLeft({ fetchBlob }: Device, { last, own }: Round): Promise<Set<string>> {
+  let merged: Uint8Array[] = [];
+  // A worker looks at its own work alone: what it downloads must not grow with the workers.
+  if (own !== undefined) merged = own === null ? [] : [await fetchBlob(own)];
+  else if (last !== null) merged = decodeBundle(await fetchBlob(last)).map(({ work }) => work);
+  return new Set(merged.map((work) => bytesToHex(decodeWork(work).end)));
 }
 
 /** Two are kept: a round that is tried again begins where it began before. */

@@ -21,7 +21,7 @@ const shared = {
 /** What a peer is told. */
 export const exampleView = (more: Partial<RunView> = {}): RunView => ({
   ...shared,
-  checkpoint: { merged_rounds: 0, model: HASH },
+  checkpoint: { merged_rounds: 0, model: HASH, rest: null },
   recent: [],
   submissions: [],
   draw: null,

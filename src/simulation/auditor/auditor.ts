@@ -219,7 +219,7 @@ function measured(run: RunBook, validator: string, loss: number): void {
   run.losses.set(validator, { lowest, worse: worse ? before.worse + 1 : 0, round: run.round });
 }
 
-function merge(books: Books, run: RunBook, { bundle, model, checkpoint }: RoundMerged): void {
+function merge(books: Books, run: RunBook, { bundle, model, checkpoint, step, rest }: RoundMerged): void {
   const { merged, credited } = acceptedWork(books, run);
   if (bundle !== null) pay(books, run);
   settleAppeals(books, run);
@@ -229,6 +229,7 @@ function merge(books: Books, run: RunBook, { bundle, model, checkpoint }: RoundM
     const { tokens } = work.body;
     if (merged.includes(work)) {
       peer.merged++;
+      peer.merged_in = run.round;
       run.merged_tokens += tokens;
       if (!credited.includes(work)) continue;
       const account = accountOf(books, work.worker);
@@ -261,7 +262,8 @@ function merge(books: Books, run: RunBook, { bundle, model, checkpoint }: RoundM
     return;
   }
   Object.assign(run, { idle_rounds: 0, opens_ms: 0, round: run.round + 1, attempt: 0, model });
-  if (checkpoint) run.whole_rounds = run.round;
+  run.step = step ?? null;
+  if (checkpoint) Object.assign(run, { whole_rounds: run.round, rest: rest ?? null });
   if (run.pending && run.round >= run.pending.from_round) {
     run.rules = run.pending.rules;
     run.pending = null;

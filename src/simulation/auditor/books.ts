@@ -17,6 +17,8 @@ export interface Peer {
   measured: number | null;
   credit_tokens: number;
   merged: number;
+  /** The last round that its work is in. */
+  merged_in: number | null;
   refused: number;
   /** Merged submissions since the last that was refused. */
   valid: number;
@@ -153,6 +155,9 @@ export interface RunBook {
   bonds: Map<string, Map<string, number>>;
   /** How many rounds are in the model that is kept whole, and how many are stated. */
   whole_rounds: number;
+  /** The step of the last merge, and what steps had left out at the last model that is kept whole. */
+  step: string | null;
+  rest: string | null;
   stated_rounds: number;
   stated: { readonly merged_rounds: number; readonly model: string; readonly shares: Map<string, number> } | null;
   /** Who held how much of the model that this run started from. */
@@ -214,6 +219,7 @@ export function openRun(
     },
     ...{ earnings: new Map(), locks: [], staked: new Map(), stake_changes: new Map(), settled: new Map() },
     ...{ settlements: 0, balances_since: size, bonds: new Map(), whole_rounds: 0, stated_rounds: 0, stated: null },
+    ...{ step: null, rest: null },
     royalty,
   };
 }
@@ -228,6 +234,7 @@ export const newPeer = (id: string): Peer => ({
     measured: null,
     credit_tokens: 0,
     merged: 0,
+    merged_in: null,
     refused: 0,
   },
   ...{ valid: 0, plants_right: 0, plants_wrong: 0, forfeited: 0 },

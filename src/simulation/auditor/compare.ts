@@ -45,6 +45,7 @@ function asKept(run: RunState): Record<string, unknown> {
       attendance: run.attendance,
     },
     ...{ balances_since: run.balances_since, whole_rounds: run.checkpoint.merged_rounds, stated: run.stated },
+    steps: [run.recent.at(-1)?.step ?? null, run.checkpoint.rest],
     ...{ stated_rounds: run.stated_rounds, promised: run.emitted_shares, merged_tokens: run.merged_tokens },
     seats: [run.eligible, run.first_tokens, run.draw, run.replaced, run.silent, run.appeals],
     losses: [...run.losses].map(([id, { lowest_micro, worse_models, round }]) => [
@@ -66,7 +67,7 @@ function asKept(run: RunState): Record<string, unknown> {
     ]),
     peers: [...run.peers.values()].map((peer) => [
       ...[peer.id, peer.role, peer.present, peer.joins, peer.evaluated_rounds, peer.credit_tokens],
-      ...[peer.merged_submissions, peer.refused_submissions, peer.consecutive_valid],
+      ...[peer.merged_submissions, peer.merged_round, peer.refused_submissions, peer.consecutive_valid],
       ...[peer.plants_right, peer.plants_wrong, peer.forfeited_shares],
       ...[peer.openings, peer.strikes, peer.struck_round, peer.suspended_until, peer.warned_until],
     ]),
@@ -92,6 +93,7 @@ function asAudited(run: RunBook): Record<string, unknown> {
     ...{ phase, closing, round, attempt, model, seed, opened_ms, deadline_ms, rules, proposals, settlements },
     ...{ grace_ms, judging_ms, reveal_ms, pending, balances_since, whole_rounds, stated, stated_rounds },
     ...{ idle: [run.idle_rounds, run.opens_ms, run.empty_ms], attendance: attendance(run), promised, merged_tokens },
+    steps: [run.step, run.rest],
     seats: [run.eligible, run.first_tokens, run.draw, run.replaced, run.silent, run.appeals],
     losses: [...run.losses].map(([id, { lowest, worse, round }]) => [id, lowest, worse, round]),
     works: [...run.works.values()].map((work) => [
@@ -107,7 +109,8 @@ function asAudited(run: RunBook): Record<string, unknown> {
     ]),
     peers: [...run.peers.values()].map((peer) => [
       ...[peer.id, peer.role, peer.present, peer.joins, peer.measured, peer.credit_tokens],
-      ...[peer.merged, peer.refused, peer.valid, peer.plants_right, peer.plants_wrong, peer.forfeited],
+      ...[peer.merged, peer.merged_in, peer.refused, peer.valid],
+      ...[peer.plants_right, peer.plants_wrong, peer.forfeited],
       ...[peer.openings, peer.strikes, peer.struck_round, peer.suspended_until, peer.warned_until],
     ]),
     last: [...run.last].map(([id, { pledge, said }]) => [id, pledge, [...said]]),

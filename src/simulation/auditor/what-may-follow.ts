@@ -261,7 +261,7 @@ function wordRules(run: RunBook, body: Extract<EventBody, { type: 'run.paused' |
   ] as const;
 }
 
-function mergeRules(books: Books, run: RunBook, { accepted, bundle, model, checkpoint }: RoundMerged) {
+function mergeRules(books: Books, run: RunBook, { accepted, bundle, model, checkpoint, step, rest }: RoundMerged) {
   const { merged } = acceptedWork(books, run);
   const empty = merged.length === 0;
   const kept = (run.round + 1) % run.spec.checkpoint_every === 0 || run.round + 1 === run.spec.rounds;
@@ -271,6 +271,9 @@ function mergeRules(books: Books, run: RunBook, { accepted, bundle, model, check
     [empty !== (bundle === null), 'a bundle of nothing, or none of something'],
     [empty && model !== run.model, 'another model from nothing'],
     [checkpoint !== (!empty && kept), 'kept whole at another round'],
+    [empty && step !== undefined, 'a step from nothing'],
+    [!empty && run.step !== null && step === undefined, 'no step after steps'],
+    [(rest !== undefined) !== (step !== undefined && checkpoint), 'what is left out, elsewhere than at a kept step'],
   ] as const;
 }
 

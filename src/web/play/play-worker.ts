@@ -156,7 +156,7 @@ async function present(run: string, ask_hub: boolean): Promise<void> {
   const kept = await keptModel(keeper.store, run);
   if (!kept) throw problem;
   try {
-    await take(run, { ...kept, checkpoint: kept, recent: [] });
+    await take(run, { ...kept, checkpoint: { ...kept, rest: null }, recent: [] });
   } catch (error) {
     // Part of it had to make room for something newer.
     if (error instanceof PeerError && error.code === 'hub-unreachable') throw problem;

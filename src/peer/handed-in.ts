@@ -1,0 +1,26 @@
+// What a worker has handed in last, kept beside its state: with the hub's word that it was merged, the next round can go on from it.
+import { z } from 'zod';
+import type { Drawer } from '../games/drawer.ts';
+import { utf8 } from '../protocol/hash.ts';
+import type { RunView } from '../protocol/messages.ts';
+import { count, hash } from '../protocol/schemas.ts';
+
+const KEPT = 'handed-in';
+const HandedInSchema = z.object({ round: count, work: hash });
+type HandedIn = z.infer<typeof HandedInSchema>;
+
+/** Remembers work that the hub has a place for in the log. */
+export const keepHandedIn = (drawer: Drawer, handed: HandedIn): Promise<void> =>
+  drawer.put(KEPT, utf8(JSON.stringify(handed)));
+
+/** The blob with this worker's own work in the last merge; null: none of it is there, or the device does not remember it. */
+export async function ownMerged(drawer: Drawer, { merged, round }: RunView): Promise<string | null> {
+  const bytes = merged ? await drawer.get(KEPT) : null;
+  if (!bytes) return null;
+  try {
+    const handed = HandedInSchema.parse(JSON.parse(new TextDecoder().decode(bytes)));
+    return handed.round === round - 1 ? handed.work : null;
+  } catch {
+    return null; // damaged is as good as forgotten
+  }
+}
