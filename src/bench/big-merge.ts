@@ -223,8 +223,10 @@ async function send(url: string, author: Identity, body: EventBody): Promise<str
 
 async function untilView(url: string, run: string, holds: (view: ReturnType<typeof RunViewSchema.parse>) => boolean) {
   for (;;) {
-    const view = RunViewSchema.parse(await (await fetch(`${url}/runs/${run}`)).json());
-    if (holds(view)) return view;
+    // As above: a hub that was held up may reset this.
+    const answer = await fetch(`${url}/runs/${run}`).catch(() => null);
+    const view = answer && RunViewSchema.parse(await answer.json());
+    if (view && holds(view)) return view;
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
 }
