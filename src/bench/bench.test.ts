@@ -5,7 +5,8 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { median, spread, table } from './report.ts';
+import { median } from '../training/statistics.ts';
+import { spread, table } from './report.ts';
 
 function bench(...args: string[]) {
   return spawnSync(process.execPath, [join(import.meta.dirname, 'main.ts'), ...args], {

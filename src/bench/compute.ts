@@ -2,10 +2,11 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { median } from '../training/statistics.ts';
 import { EngineProcess, type Measured } from './compute-child.ts';
 import { WORKLOADS, type Workload } from './compute-workload.ts';
 import { BenchError } from './errors.ts';
-import { median, spread, table, writeJson } from './report.ts';
+import { spread, table, writeJson } from './report.ts';
 
 const HELP = `npm run bench compute [-- OPTIONS]
 

@@ -2,8 +2,9 @@
 import { parseArgs } from 'node:util';
 import { consensusOfRound, type RoundBonds } from '../core/shares/consensus.ts';
 import { seededRandom } from '../protocol/random.ts';
+import { median } from '../training/statistics.ts';
 import { BenchError } from './errors.ts';
-import { median, table, writeJson } from './report.ts';
+import { table, writeJson } from './report.ts';
 
 const HELP = `npm run bench consensus [-- OPTIONS]
 

@@ -12,8 +12,9 @@ import { openTransparencyLog, type TransparencyLog } from '../ledger/transparenc
 import { portableEd25519 } from '../protocol/ed25519.ts';
 import { openEvent, signEvent } from '../protocol/envelope.ts';
 import { createIdentity } from '../protocol/identity.ts';
+import { median } from '../training/statistics.ts';
 import { BenchError } from './errors.ts';
-import { median, table, writeJson } from './report.ts';
+import { table, writeJson } from './report.ts';
 
 const HELP = `npm run bench ledger [-- OPTIONS]
 

@@ -1,5 +1,6 @@
 // The page and the tab in headless Chromium on a real hub: first contribution, weight, scrolling, speed, a kill, a mixed run; each beside its target.
 import { parseArgs } from 'node:util';
+import { median } from '../training/statistics.ts';
 import { CHROMIUM, launch, NO_GPU } from './chromium.ts';
 import { BenchError } from './errors.ts';
 import { measureAudit } from './page/audit.ts';
@@ -13,7 +14,7 @@ import { measureTraining } from './page/training.ts';
 import { measureCommand, measureVisit, medianTimeline } from './page/visit.ts';
 import { measureWalk } from './page/walk.ts';
 import { measureWeight } from './page/weight.ts';
-import { median, table, writeJson } from './report.ts';
+import { table, writeJson } from './report.ts';
 
 const PARTS = ['visit', 'weight', 'walk', 'stop', 'scroll', 'killed', 'audit', 'ledger', 'training'] as const;
 type Part = (typeof PARTS)[number];

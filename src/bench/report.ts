@@ -1,12 +1,6 @@
 // How benches show what they measured: a table for people, JSON for programs, and the statistics of both.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-
-/** The middle value; the mean of the two middle ones of an even number. NaN of none. */
-export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const half = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
-}
+import { mean } from '../training/statistics.ts';
 
 /** Half of the distance between the quartiles: how far a typical round is from the median. */
 export function spread(values: readonly number[]): number {
@@ -31,12 +25,12 @@ export interface Interval {
 /** The mean of values with its interval; of one value, no interval (0). */
 export function interval95(values: readonly number[]): Interval {
   const n = values.length;
-  const mean = values.reduce((sum, value) => sum + value, 0) / n;
-  if (n < 2) return { mean, half: 0 };
-  const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (n - 1);
+  const centre = mean(values);
+  if (n < 2) return { mean: centre, half: 0 };
+  const variance = values.reduce((sum, value) => sum + (value - centre) ** 2, 0) / (n - 1);
   // Beyond the table: a little wider than it is.
   const t = T95[Math.min(n - 1, T95.length) - 1];
-  return { mean, half: t * Math.sqrt(variance / n) };
+  return { mean: centre, half: t * Math.sqrt(variance / n) };
 }
 
 /** Rows under their headings, in columns; the first column to the left, the others to the right. */

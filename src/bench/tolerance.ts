@@ -21,8 +21,9 @@ import { readTexts } from '../training/corpus.ts';
 import { defaultCorpus } from '../training/corpus-default.ts';
 import { buildDataset } from '../training/dataset.ts';
 import { encodeManifest } from '../training/shards.ts';
+import { median } from '../training/statistics.ts';
 import { BenchError } from './errors.ts';
-import { median, table, writeJson } from './report.ts';
+import { table, writeJson } from './report.ts';
 
 const HELP = `npm run bench tolerance [-- OPTIONS]
 

@@ -1,7 +1,8 @@
 // Bytes up and down for each worker and round, counted on the wire, against what dense float32 would send.
 import { parseArgs } from 'node:util';
+import { median } from '../training/statistics.ts';
 import { BenchError } from './errors.ts';
-import { median, table, writeJson } from './report.ts';
+import { table, writeJson } from './report.ts';
 import { startSwarm } from './swarm.ts';
 
 const HELP = `npm run bench traffic [-- OPTIONS]

@@ -8,8 +8,9 @@ import { seededRandom } from '../protocol/random.ts';
 import { sizeOf } from '../tensor/shape.ts';
 import { mergeUpdates } from '../training/outer.ts';
 import { compressUpdate, decodeUpdate, encodeUpdate, SparseOptionsSchema } from '../training/sparse.ts';
+import { median } from '../training/statistics.ts';
 import { BenchError } from './errors.ts';
-import { median, table, writeJson } from './report.ts';
+import { table, writeJson } from './report.ts';
 
 const HELP = `npm run bench updates [-- OPTIONS]
 

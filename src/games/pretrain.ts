@@ -6,6 +6,7 @@ import { batchFrom } from '../training/assignment.ts';
 import { type Batch, trainSteps } from '../training/inner.ts';
 import { openMerge, type WeightedUpdate } from '../training/outer.ts';
 import { compressUpdate, decodeUpdate, encodeUpdate, maxUpdateBytes } from '../training/sparse.ts';
+import { mean } from '../training/statistics.ts';
 import { openCut, openFollow } from '../training/steps.ts';
 import { meanLoss } from '../training/trainer.ts';
 import { GameError } from './errors.ts';
@@ -15,7 +16,7 @@ import { gameOf } from './parts.ts';
 import { AFRESH, keepCarried, startOf } from './pretrain/carried.ts';
 import { checkWork } from './pretrain/check.ts';
 import { evaluatorOf, manifestOf, stepsOf, trainerOf, validationWindows } from './pretrain/device.ts';
-import { mean, toldMicro } from './pretrain/losses.ts';
+import { toldMicro } from './pretrain/losses.ts';
 import {
   leastMemory,
   type PretrainParams,

@@ -1,5 +1,7 @@
 // What arenas say about a strategy: what it costs, what it earns, what it does to the result, and whether it pays to lie.
+
 import type { PeerRole } from '../core/events/peer-joined.ts';
+import { mean } from '../training/statistics.ts';
 import type { Adversary } from './adversaries/adversary.ts';
 import type { ArenaResult, DeviceResult } from './arena-result.ts';
 import { SimulationError } from './errors.ts';
@@ -34,8 +36,6 @@ const PRESENCE = 0.01;
 const LUCK = 1.1;
 
 const gainOf = (cost: number, pay: number): number => pay / ((cost + PRESENCE) / (1 + PRESENCE));
-
-const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
 
 const sharesByStake = (devices: readonly DeviceResult[]): number =>
   mean(devices.map(({ shares, stake }) => shares / stake));

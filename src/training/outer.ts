@@ -5,6 +5,7 @@ import { sizeOf } from '../tensor/shape.ts';
 import { TrainingError } from './errors.ts';
 import { agreeingUpdates } from './robust.ts';
 import type { SparseOptions, SparseTensor, SparseUpdate } from './sparse.ts';
+import { median } from './statistics.ts';
 
 /** One accepted update. `weight` is a positive integer: the verified inner steps or tokens behind it. */
 export interface WeightedUpdate {
@@ -174,11 +175,4 @@ function normOf({ codes, table }: SparseTensor): number {
   let squares = 0;
   for (const code of codes) squares += table[code] * table[code];
   return Math.sqrt(squares);
-}
-
-/** The middle value; of an even number, the mean of the two in the middle. */
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }

@@ -5,7 +5,7 @@ import { fetchStatus } from '../../peer/find-run.ts';
 import { webSockets } from '../../peer/web-sockets.ts';
 import { signEvent } from '../../protocol/envelope.ts';
 import { createIdentity } from '../../protocol/identity.ts';
-import { median } from '../report.ts';
+import { median } from '../../training/statistics.ts';
 import { INNER_STEPS, type PageNetwork } from './network.ts';
 
 export interface Smoothness {

@@ -1,9 +1,10 @@
 // WASM in a tab against WASM in Node: config (a) of `bench compute`, the same steps, taking turns.
 import { join } from 'node:path';
+import { median } from '../../training/statistics.ts';
 import { servePageOf } from '../built-page.ts';
 import { launch, NO_GPU } from '../chromium.ts';
 import { EngineProcess } from '../compute-child.ts';
-import { median, spread } from '../report.ts';
+import { spread } from '../report.ts';
 import type { page as tabPage } from '../tab-page/main.ts';
 
 const BENCH = join(import.meta.dirname, '..');

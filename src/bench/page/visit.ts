@@ -1,8 +1,8 @@
 // From opening the link to the first accepted contribution: a person's way, with an empty browser, and where the time goes.
 import type { Browser, Page } from 'playwright-core';
 import type { Child } from '../../cli/children.ts';
+import { median } from '../../training/statistics.ts';
 import { WORKLOADS } from '../compute-workload.ts';
-import { median } from '../report.ts';
 import { INNER_STEPS, type PageNetwork } from './network.ts';
 
 /** Nothing here takes as long, on whatever machine. */

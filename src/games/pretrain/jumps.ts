@@ -1,8 +1,8 @@
 // Whether the losses that a worker tells jump from batch to batch as the round's model says they do. What steps teach changes neighbouring
 // batches nearly alike, so a jump is how much harder the one is than the other, and whoever has not computed it cannot know it.
 import { asTraced } from '../../training/loss-trace.ts';
+import { mean } from '../../training/statistics.ts';
 import { besideLoss } from '../../training/tolerances.ts';
-import { mean } from './losses.ts';
 
 /** Honest jumps differ from the model's by about so much (nats), and this many times what a step takes off the loss (`npm run bench tolerance`). */
 const EXPECTED = { nats: 0.0075, of_fall: 1.5 } as const;
@@ -40,7 +40,7 @@ export async function lookAtJumps(
   lossOf: (step: number) => Promise<number>,
   seen: number[],
 ): Promise<Looked> {
-  const usual = Math.max(LEAST_USUAL, seen.length < FEW ? 1 : median(seen));
+  const usual = Math.max(LEAST_USUAL, seen.length < FEW ? 1 : upperMedian(seen));
   const first = [await lossOf(step), await lossOf(step + 1)];
   const expected = besideLoss(EXPECTED.nats + EXPECTED.of_fall * fallOf(told), first[0]);
   const jumps = distances(told, step, first);
@@ -71,6 +71,7 @@ function fallOf(losses: ArrayLike<number>): number {
   return Math.abs(mean(all.slice(0, quarter)) - mean(all.slice(-quarter))) / Math.max(1, all.length - quarter);
 }
 
-function median(values: readonly number[]): number {
+/** Of an even number, the larger of the two in the middle: a judge that has seen few looks takes more for usual. */
+function upperMedian(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[values.length >> 1];
 }

@@ -1,9 +1,11 @@
 // What an update does to the loss, on the worker's own data and on data that nobody was assigned, at a small step: along a direction that
 // learns, a small step does good however long the whole one is (Gauntlet, arXiv 2505.21684).
+
 import type { ParameterSpec, Weights } from '../../model/config.ts';
 import type { Batch } from '../../training/inner.ts';
 import { mergeUpdates } from '../../training/outer.ts';
 import type { SparseUpdate } from '../../training/sparse.ts';
+import { mean } from '../../training/statistics.ts';
 import { besideLoss } from '../../training/tolerances.ts';
 import type { Device } from '../game.ts';
 import { evaluatorOf, loadedOf, type Measured, openData, VALIDATOR_DATA, WORKER_DATA } from './device.ts';
@@ -112,9 +114,6 @@ const LARGEST_TOLD = 1e5;
 
 /** A loss as it stands in an event, in millionths of a nat. */
 export const toldMicro = (loss: number): number => Math.round((loss <= LARGEST_TOLD ? loss : LARGEST_TOLD) * 1e6);
-
-export const mean = (values: readonly number[]): number =>
-  values.reduce((sum, value) => sum + value, 0) / values.length;
 
 function interval(differences: readonly number[]): { readonly mean: number; readonly standard_error: number } {
   const centre = mean(differences);

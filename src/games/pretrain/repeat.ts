@@ -6,6 +6,7 @@ import { type InnerSteps, type OptimiserState, type Trained, type Trainer, train
 import { asTraced, LARGEST_TRACED, TRACE_RESOLUTION } from '../../training/loss-trace.ts';
 import { agreementOf, type TraceDistance, traceDistance, updateDistance } from '../../training/re-execution.ts';
 import { compressUpdate, feedbackAfter, type SparseUpdate } from '../../training/sparse.ts';
+import { mean } from '../../training/statistics.ts';
 import {
   amongFew,
   besideLoss,
@@ -16,7 +17,6 @@ import {
 import type { Device, Judging } from '../game.ts';
 import { AFRESH, afresh, type Carried } from './carried.ts';
 import { follow, followedOf, learnMoments, learntMoments, stepsOf, trainerOf, warmUp } from './device.ts';
-import { mean } from './losses.ts';
 import type { PretrainTask } from './params.ts';
 import { shaken, steadySteps } from './rounding.ts';
 import type { PretrainWork } from './work.ts';
