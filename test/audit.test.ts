@@ -226,6 +226,17 @@ test('audit, shares and why of a real run', async (t) => {
     const other = await signedEntry(hub, { ...merged, bundle: sha256Hex(new Uint8Array(9)) });
     await isUntrue((await forged(replace(lastMerge, other))).folder, 'wrong-bundle', { index: lastMerge });
   });
+  await t.test('a merge that names another step than its work gives, or something else as left out', async () => {
+    const nothing = sha256Hex(new Uint8Array(9));
+    assert.ok(merged.step, 'the run merges by steps');
+    const step = await signedEntry(hub, { ...merged, step: nothing });
+    await isUntrue((await forged(replace(lastMerge, step))).folder, 'wrong-step', { index: lastMerge, blob: nothing });
+    const whole = indexOfType(entries, 'round.merged', -1);
+    const body = bodyOf(entries[whole], 'round.merged');
+    assert.ok(body.checkpoint && body.rest, 'the last merge is kept whole, with what its steps have left out');
+    const rest = await signedEntry(hub, { ...body, rest: nothing });
+    await isUntrue((await forged(replace(whole, rest))).folder, 'wrong-step', { index: whole, blob: nothing });
+  });
   await t.test('a share given to somebody else in the statement of the holders', async () => {
     const stated = indexOfType(entries, 'shares.stated', -1);
     const body = bodyOf(entries[stated], 'shares.stated');

@@ -13,9 +13,10 @@ import { initialState, type NetworkState } from '../src/core/state.ts';
 import { drawnBy } from '../src/core/testing/example-draw.ts';
 import { exampleRules, sealFor } from '../src/core/testing/example-events.ts';
 import { encodeBundle } from '../src/games/bundle.ts';
+import { catchUp } from '../src/games/history.ts';
 import { decodeParams } from '../src/games/params.ts';
 import { loadGame } from '../src/games/registry.ts';
-import { keepState, mergeState, readState } from '../src/games/state.ts';
+import { cutState, followState, keepState } from '../src/games/state.ts';
 import { byteTokenizer } from '../src/model/tokenizer.ts';
 import { createRun } from '../src/owner/owner.ts';
 import { sha256Hex } from '../src/protocol/hash.ts';
@@ -182,15 +183,20 @@ export async function withoutLastWorkOf({ entries, hub, run, folder }: Finished,
   const params = await decodeParams(game, blobOf(folder, open.spec.params));
   const works = accepted.map(({ body }) => ({ work: blobOf(folder, body.work), weight: body.steps }));
   const fetch = async (hash: string): Promise<Uint8Array> => blobOf(folder, hash);
-  const next = await mergeState(game, params, await readState(game, params, open.model, fetch), works);
-  const blobs = [encodeBundle(works)];
-  const model = await keepState(game, params, next, async (bytes) => {
+  const before = await catchUp(game, params, open, null, fetch, 'merge');
+  const cut = await cutState(game, params, before.rest, works);
+  assert.ok(cut, 'the run merges by steps');
+  const blobs = [encodeBundle(works), cut.step];
+  const put = async (bytes: Uint8Array): Promise<string> => {
     blobs.push(bytes);
     return sha256Hex(bytes);
-  });
+  };
+  const model = await keepState(game, params, await followState(game, params, before.state, cut.step), put);
+  const rest = await keepState(game, params, cut.rest, put);
   const { round, attempt } = open;
-  const bundle = sha256Hex(blobs[0]);
-  const body = { type: 'round.merged', version: 1, run, round, attempt, model, bundle, checkpoint: true } as const;
+  const [bundle, step] = blobs.map((bytes) => sha256Hex(bytes));
+  const names = { model, bundle, step, rest };
+  const body = { type: 'round.merged', version: 1, run, round, attempt, ...names, checkpoint: true } as const;
   await add(await signedEntry(hub, { ...body, accepted: accepted.map((submission) => submission.id) }));
   await add(await signedEntry(hub, statementOf(open)));
   for (const entry of entries.slice(lastMerge)) if (entry.event.body.type === 'peer.left') await add(entry);

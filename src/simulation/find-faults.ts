@@ -5,7 +5,7 @@ import { PLANTED_FAULTS } from './planted-faults.ts';
 import type { PlantedFault } from './planted-rules.ts';
 
 /** Histories are played until one fails, at most so many: of rules alone they cost a fifth of those of a network. */
-const MOST_SEEDS = { rules: 200, world: 40 } as const;
+const MOST_SEEDS = { rules: 400, world: 40 } as const;
 
 export type AnyFault = PlantedFault | Bug;
 export const ALL_FAULTS: readonly AnyFault[] = [...PLANTED_FAULTS, ...BUGS];

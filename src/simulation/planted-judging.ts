@@ -213,7 +213,7 @@ export const APPEALS: readonly PlantedFault[] = [
     find: "accepted && duties.get(id) === 'all')",
     replace: 'accepted)',
     by: 'rules',
-    seed: 20,
+    seed: 369,
   },
   {
     name: 'who-kept-its-first-verdict-is-paid',
