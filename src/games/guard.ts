@@ -110,7 +110,10 @@ export function guardGame(game: AnyGame, limits: Partial<GuardLimits> = {}): Any
     <T>(where: string, schema: z.ZodType<T>) =>
     (answer: unknown): T =>
       read(where, schema, answer);
-  const guarded: Omit<AnyGame, 'merge' | 'encodeState' | 'decodeState' | 'tensors' | 'openMerge'> = {
+  const guarded: Omit<
+    AnyGame,
+    'merge' | 'encodeState' | 'decodeState' | 'tensors' | 'openMerge' | 'openCut' | 'openFollow' | 'cut' | 'follow'
+  > = {
     name,
     needs: game.needs,
     params: game.params,
@@ -167,11 +170,15 @@ export function guardGame(game: AnyGame, limits: Partial<GuardLimits> = {}): Any
       ...guarded,
       tensors: game.tensors,
       openMerge: game.openMerge,
+      openCut: game.openCut,
+      openFollow: game.openFollow,
     } as AnyGame;
   }
   return {
     ...guarded,
     merge: (params, state, accepted) => now('merge', () => game.merge(params, state, accepted), isAny),
+    cut: game.cut && ((params, rest, accepted) => now('cut', () => game.cut!(params, rest, accepted), isAny)),
+    follow: game.follow && ((params, state, step) => now('follow', () => game.follow!(params, state, step), isAny)),
     encodeState: (params, state) =>
       now('encodeState', () => game.encodeState(params, state), as('encodeState', BytesSchema)),
     decodeState: (params, bytes) => now('decodeState', () => game.decodeState(params, bytes), isAny),
