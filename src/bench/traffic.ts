@@ -88,7 +88,7 @@ export async function run(args: string[]): Promise<void> {
         row('dense float32', dense_bytes),
         row('the update itself', update_bytes),
         row('everything up, on the wire', up_bytes),
-        row(`everything down (${options.workers - 1} others' updates, data, news)`, down_bytes),
+        row(`everything down (the step, data, news), ${options.workers - 1} others`, down_bytes),
         row('first round, up', result.first_round_up_bytes),
         row('first round, down (the model itself)', result.first_round_down_bytes),
       ],
