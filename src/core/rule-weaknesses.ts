@@ -1,5 +1,5 @@
 // What rules leave open, said before their owner signs them: the arithmetic of docs/security.md, "The arithmetic of repeating work".
-import { repeatersPermille } from './rounds/reexecution.ts';
+import { repeatersPermille } from './rounds/re-execution.ts';
 import type { Rules } from './rules.ts';
 
 /** A record with which nobody is new any more, whatever the rules. */

@@ -1,7 +1,7 @@
 // The core's state as peers and people get to see it.
 import { isShown } from '../core/rounds/contest.ts';
 import { mostTokens } from '../core/rounds/first-work.ts';
-import { bondPermille } from '../core/rounds/reexecution.ts';
+import { bondPermille } from '../core/rounds/re-execution.ts';
 import { type NetworkState, type RunState, workersNeeded } from '../core/state.ts';
 import type { PeerView, Progress, RunStatus, RunView } from '../protocol/messages.ts';
 import type { LogClock } from './log-clock.ts';

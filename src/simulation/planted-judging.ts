@@ -301,16 +301,16 @@ export const DUTIES: readonly PlantedFault[] = [
     replace: 'sum + tokens',
     by: 'rules',
     seed: 8,
-    unit: ['core/rounds/reexecution.test.ts', 'a bond is what may still be lost'],
+    unit: ['core/rounds/re-execution.test.ts', 'a bond is what may still be lost'],
   },
   {
     name: 'short-work-is-a-bond-for-long-work',
-    file: 'core/rounds/reexecution.ts',
+    file: 'core/rounds/re-execution.ts',
     find: 'BigInt(Math.max(1, tokens))',
     replace: 'BigInt(Math.max(1, run.withheld.get(worker)?.at(-1)?.tokens ?? 1))',
     by: 'rules',
     seed: 19,
-    unit: ['core/rounds/reexecution.test.ts', 'a bond is what may still be lost'],
+    unit: ['core/rounds/re-execution.test.ts', 'a bond is what may still be lost'],
   },
   {
     name: 'a-bond-of-judging',
@@ -322,12 +322,12 @@ export const DUTIES: readonly PlantedFault[] = [
   },
   {
     name: 'friends-are-not-reckoned-with',
-    file: 'core/rounds/reexecution.ts',
+    file: 'core/rounds/re-execution.ts',
     find: 'const FOUND_BY = [18_000, 6_000, 2_000];',
     replace: 'const FOUND_BY = [27_000];',
     by: 'rules',
     seed: 8,
-    unit: ['core/rounds/reexecution.test.ts', 'so that a lie never pays'],
+    unit: ['core/rounds/re-execution.test.ts', 'so that a lie never pays'],
   },
   {
     name: 'a-record-of-none-is-enough',
@@ -336,7 +336,7 @@ export const DUTIES: readonly PlantedFault[] = [
     replace: 'consecutive_valid < probation;',
     by: 'rules',
     seed: 63,
-    unit: ['core/rounds/reexecution.test.ts', 'all for a newcomer'],
+    unit: ['core/rounds/re-execution.test.ts', 'all for a newcomer'],
   },
   {
     name: 'the-second-repeats-as-the-first',

@@ -13,7 +13,7 @@ import type { Known, NetworkState, RunState, Submission } from '../state.ts';
 import { accountOf } from '../state.ts';
 import { countOwed } from './attendance.ts';
 import { eligibleHere, heardHere, noteSilent } from './eligible.ts';
-import { bondPermille, type RepeatRules, repeatersPermille, type Standing } from './reexecution.ts';
+import { bondPermille, type RepeatRules, repeatersPermille, type Standing } from './re-execution.ts';
 import { verdictStakes } from './verdict-stakes.ts';
 
 /** What a hub writes when the work of a round is in; `prove` is its key's function, as of RFC 9381. */

@@ -3,7 +3,7 @@ import type { Adversary } from './adversary.ts';
 import { forgerOf } from './forgery.ts';
 import { withDeeds, workFor } from './task.ts';
 
-/** So much may be lost then that one judge repeats in one of seven cases (core/rounds/reexecution.ts). */
+/** So much may be lost then that one judge repeats in one of seven cases (core/rounds/re-execution.ts). */
 const HONEST_ROUNDS = 10;
 
 export const sleeper: Adversary = {

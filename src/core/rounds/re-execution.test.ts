@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import type { RunState } from '../state.ts';
-import { bondPermille, repeatersPermille } from './reexecution.ts';
+import { bondPermille, repeatersPermille } from './re-execution.ts';
 
 const RULES = { probation: 1, reexecute_permille: 50 };
 const repeaters = (bond_permille: number, rules = RULES, consecutive_valid = 1000) =>
