@@ -46,7 +46,7 @@ export const SparseOptionsSchema = z.strictObject({
   step: z
     .strictObject({
       /** The most values kept of each full tile; a round in which fewer were sent keeps fewer. */
-      kept_per_tile: z.int().min(2).max(TILE_VALUES).default(256),
+      kept_per_tile: z.int().min(2).max(TILE_VALUES).default(288),
       quantiser: z.enum(QUANTISERS).default('levels'),
       /** The share of what was cut off that counts in the next round. */
       error_decay: z.number().min(0).max(1).default(0.9),
