@@ -1,8 +1,10 @@
 // Planted work with real processes: a validator that does not look is caught by bad work that only the owner knows of, and anybody can
 // read in the log what it lost and why; judges who look lose nothing, neither by bad work nor by good.
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { exampleRules } from '../src/core/testing/example-events.ts';
 import { hubHere } from './hub-here.ts';
 import { network, type Potluck, untilStatus } from './network.ts';
 
@@ -16,14 +18,21 @@ interface Why {
   readonly plant: { readonly right: readonly { readonly name: string }[]; readonly wrong: readonly { name: string }[] };
 }
 
+const PARTS = { owner_permille: 100, workers_permille: 700, validators_permille: 200 };
+const EMISSION = { shares_per_round: 1_000_000, halving_rounds: 0, ...PARTS };
+
 const planted = (planter: Potluck) => planter.line(({ type }) => type === 'planted');
 
 test('a lazy validator is caught by planted work, and shares and why say so in plain words', async (t) => {
   const net = network(t);
   const { url } = await hubHere(t);
-  const game = ['--game', 'addition-chain', '--rounds', '8', '--round-seconds', '5', '--min-workers', '3'];
+  // One of two judges repeats and the other looks, whatever is drawn: who sees the form of a work alone is not tried by it.
+  const rules = join(net.folder, 'rules.json');
+  writeFileSync(rules, JSON.stringify(exampleRules(EMISSION, { reexecute_permille: 1000, withheld_rounds: 8 })));
+  const rounds = ['--rounds', '8', '--round-seconds', '5', '--min-workers', '3'];
+  const game = ['--game', 'addition-chain', ...rounds, '--rules', rules];
   const { run } = await net
-    .ask('run', 'create', '--hub', url, ...game, '--open', '--json')
+    .ask('run', 'create', '--hub', url, ...game, '--json')
     .line(({ type }) => type === 'created');
   const own = (name: string) => ['--owner', join(net.folder, `${name}.key`)];
   const judge = (name: string, ...more: string[]) => net.join(url, name, '--role', 'validator', ...own(name), ...more);
