@@ -14,7 +14,7 @@ import type { BlobStore } from '../ledger/blob-store.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import { HubError } from './errors.ts';
 import type { StateHost } from './state-host.ts';
-import { carryOut, type GameSpec, type Made, type OpenGame, type Order } from './state-work.ts';
+import { carryOut, type GameSpec, type Made, type OpenGame, type Order, openedOnce } from './state-work.ts';
 
 export interface Models {
   /** The game of a run that is in the log, or that wants to be. Throws GameError, HubError missing-blob. */
@@ -37,7 +37,7 @@ export function openModels(
   present: BlobStore,
   { loadGame: load = loadGame, states: host }: { readonly loadGame?: LoadGame; readonly states?: StateHost } = {},
 ): Models {
-  const games = new Map<string, Promise<OpenGame>>();
+  const opened = openedOnce();
   /** By run: the state that was made last, and its blobs in `present`. */
   const states = new Map<string, KeptState & { readonly blobs: ReadonlySet<string> }>();
 
@@ -47,20 +47,12 @@ export function openModels(
     return bytes;
   };
 
-  const game = (spec: GameSpec): Promise<OpenGame> => {
-    const key = `${spec.game}:${spec.params}`;
-    let open = games.get(key);
-    if (!open) {
-      open = (async () => {
-        checkParamsSize((await blobs.sizeOf(spec.params)) ?? 0);
-        const loaded = await load(spec.game);
-        return { game: loaded, params: await decodeParams(loaded, await need(spec.params)) };
-      })();
-      open.catch(() => games.delete(key));
-      games.set(key, open);
-    }
-    return open;
-  };
+  const game = (spec: GameSpec): Promise<OpenGame> =>
+    opened(spec, async () => {
+      checkParamsSize((await blobs.sizeOf(spec.params)) ?? 0);
+      const loaded = await load(spec.game);
+      return { game: loaded, params: await decodeParams(loaded, await need(spec.params)) };
+    });
 
   const fetch = async (hash: string): Promise<Uint8Array> => (await present.get(hash)) ?? need(hash);
 
@@ -100,9 +92,9 @@ export function openModels(
       return hash;
     };
     try {
-      const made_state = (await order(run.spec, { kind: 'merge', before, works, steps }, put))!;
-      await keep(run.id, made_state, made);
-      return made_state;
+      const next = (await order(run.spec, { kind: 'merge', before, works, steps }, put))!;
+      await keep(run.id, next, made);
+      return next;
     } catch (error) {
       await drop(made);
       throw error;

@@ -14,6 +14,26 @@ export interface OpenGame {
   readonly params: unknown;
 }
 
+/**
+ * Games with their settings, each opened once by what is given first; one that failed is opened again.
+ * @param most how many are held: the one that was opened first goes
+ */
+export function openedOnce(
+  most = Number.POSITIVE_INFINITY,
+): (spec: GameSpec, open: () => Promise<OpenGame>) => Promise<OpenGame> {
+  const games = new Map<string, Promise<OpenGame>>();
+  return (spec, open) => {
+    const key = `${spec.game}:${spec.params}`;
+    const known = games.get(key);
+    if (known) return known;
+    const opened = open();
+    opened.catch(() => games.delete(key)); // whoever waits for it hears why
+    games.set(key, opened);
+    if (games.size > most) games.delete(games.keys().next().value!);
+    return opened;
+  };
+}
+
 export type Order =
   /** Whether work has the form that the game demands: throws the game's own error where it has not. */
   | { readonly kind: 'form'; readonly work: Uint8Array }

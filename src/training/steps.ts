@@ -19,8 +19,7 @@ const DENSITY_BYTES = 2;
 
 /** The most bytes that a step of this model may have. */
 export function maxStepBytes(specs: readonly ParameterSpec[], options: SparseOptions): number {
-  const { kept_per_tile } = stepOptions(options);
-  return DENSITY_BYTES * specs.length + maxUpdateBytes(specs, { ...stepOptions(options), kept_per_tile });
+  return DENSITY_BYTES * specs.length + maxUpdateBytes(specs, stepOptions(options));
 }
 
 /** A step while it is cut. */

@@ -4,16 +4,8 @@ import type { Program, Runtime } from '../../tensor/runtime.ts';
 import { GameError } from '../errors.ts';
 import type { Device, Judging } from '../game.ts';
 import type { FileGame } from '../game-form.ts';
-import {
-  type Asked,
-  type Called,
-  errorOf,
-  type Failure,
-  type FromGame,
-  failureOf,
-  PARTS,
-  type ToGame,
-} from './wire.ts';
+import { openAsks } from './asks.ts';
+import { type Asked, type Called, type FromGame, PARTS, type ToGame } from './wire.ts';
 
 /** What a device is, as data: the host has the rest. */
 export interface DeviceOverThere {
@@ -28,15 +20,10 @@ export function serveGame(game: FileGame, post: (message: FromGame) => void): (m
   const held = new Map<number, unknown>();
   const devices = new Map<number, Device>();
   const stops = new Map<number, AbortController>();
-  const asks = new Map<number, { readonly given: (value: never) => void; readonly failed: (error: Error) => void }>();
-  const from = new WeakMap<Error, number>();
-  let numbers = 0;
+  const asks = openAsks();
 
   const ask = <T>(of: number, what: Asked, ...values: readonly unknown[]): Promise<T> =>
-    new Promise((given, failed) => {
-      asks.set(++numbers, { given, failed });
-      post({ type: 'ask', of, ask: numbers, what, values: [...values] });
-    });
+    asks.ask((number) => post({ type: 'ask', of, ask: number, what, values: [...values] }));
 
   const runtimeFor = (of: number, kind: Runtime['class']): Runtime => ({
     class: kind,
@@ -107,10 +94,7 @@ export function serveGame(game: FileGame, post: (message: FromGame) => void): (m
 
   const begin = (call: number, part: Called, values: readonly unknown[]): void => {
     stops.set(call, new AbortController());
-    const failed = (error: unknown): void => {
-      const told: Failure = failureOf(error, error instanceof Error ? (from.get(error) ?? null) : null);
-      post({ type: 'failed', call, failure: told });
-    };
+    const failed = (error: unknown): void => post({ type: 'failed', call, failure: asks.failureOf(error) });
     void run(call, part, values)
       .then((value) => post({ type: 'answer', call, value })) // a value that cannot be copied fails here
       .catch(failed)
@@ -132,14 +116,9 @@ export function serveGame(game: FileGame, post: (message: FromGame) => void): (m
       case 'drop':
         return void held.delete(message.held);
       case 'given':
-        asks.get(message.ask)?.given(message.value as never);
-        return void asks.delete(message.ask);
-      case 'not-given': {
-        const error = errorOf(message.failure);
-        from.set(error, message.ask);
-        asks.get(message.ask)?.failed(error);
-        return void asks.delete(message.ask);
-      }
+        return asks.given(message.ask, message.value);
+      case 'not-given':
+        return asks.notGiven(message.ask, message.failure);
       case 'ping':
         return post({ type: 'pong' });
     }
