@@ -3,7 +3,7 @@
 /** Plain data that travels with an error: it can be logged, sent over the wire and compared in tests. */
 export type ErrorDetails = Readonly<Record<string, string | number | boolean | null | readonly (string | number)[]>>;
 
-/** What a schema found wrong first, after where that is: "model.hidden_size: expected …". */
+/** The first issue that a schema found, with its place: "model.hidden_size: expected …". */
 export function firstIssue({ issues }: SchemaError): string {
   const [{ path, message }] = issues;
   return path.length > 0 ? `${path.join('.')}: ${message}` : message;
@@ -13,7 +13,7 @@ interface SchemaError {
   readonly issues: readonly { readonly path: readonly PropertyKey[]; readonly message: string }[];
 }
 
-/** What an error is made of: its code, its sentence, and the details that go with this code. */
+/** An error's code, its sentence, and the details that belong to this code. */
 type ErrorParts<Code extends string, Known> = {
   [C in Code]: C extends keyof Known
     ? [code: C, message: string, details: Known[C] & ErrorDetails]
@@ -23,7 +23,7 @@ type ErrorParts<Code extends string, Known> = {
 /**
  * The base of every error that Potluck raises on purpose.
  * Each room declares its own codes as a union of string literals: `class TensorError extends CodedError<TensorErrorCode> {}`.
- * `Known` are the details that others read, by code: whoever raises such a code must give them, and `is` tells that they are there.
+ * `Known` types the details of some codes: whoever raises such a code must give them, and `is` narrows to them.
  */
 export class CodedError<Code extends string = string, Known extends object = object> extends Error {
   readonly code: Code;
@@ -36,19 +36,19 @@ export class CodedError<Code extends string = string, Known extends object = obj
     this.details = details ?? {};
   }
 
-  /** Whether it has this code, and so these details. */
+  /** Whether the error has this code, and so the details of this code. */
   is<C extends keyof Known & string>(code: C): this is { readonly code: C; readonly details: Known[C] } {
     return (this.code as string) === code;
   }
 }
 
-/** Whether the system refused something: a full disk, a folder that may not be written. That is for the device's owner to mend. */
+/** Whether the operating system refused something: a full disk, a folder without write permission. The device's owner can fix that. */
 export function isSystemError(error: unknown): error is Error & { readonly code: unknown } {
   return error instanceof Error && 'syscall' in error && 'code' in error;
 }
 
 /**
- * Stops where something that must hold does not: a mistake of this program, whoever asked for what, so the error has no code.
+ * Stops where something that must hold does not. That is a bug in this program, not bad input, so the error has no code.
  * @param what what should have held, in words
  */
 export function assert(holds: boolean, what: string): asserts holds {

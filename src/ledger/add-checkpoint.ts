@@ -1,10 +1,10 @@
-// What a log and a witness say to each other (c2sp.org/tlog-witness, section "add-checkpoint"): the request, its answers, and the witness's rules.
+// The add-checkpoint exchange between a log and a witness (c2sp.org/tlog-witness): the request, the answers, and the witness's rules.
 import { type Checkpoint, openCheckpoint } from './checkpoint.ts';
 import { LedgerError } from './errors.ts';
 import { equalHashes, HASH_BYTES, verifyConsistency } from './merkle.ts';
 import { fromBase64, MAX_NOTE_BYTES, type NoteKey, parseNote, toBase64 } from './signed-note.ts';
 
-/** The answer to a request whose old size is not the witness's: the size that is, in decimal. */
+/** The media type of an answer that states the witness's own size, in decimal, because the request's old size is another. */
 export const SIZE_TYPE = 'text/x.tlog.size';
 const MAX_PROOF_LINES = 63;
 export const MAX_REQUEST_BYTES = MAX_NOTE_BYTES + 4096;
@@ -34,18 +34,18 @@ export function parseAddCheckpoint(text: string): AddCheckpoint {
   );
 }
 
-/** What a witness answers instead of a cosignature. */
+/** The answer of a witness that does not cosign. */
 export interface Refusal {
   readonly status: 400 | 403 | 404 | 409 | 422;
-  /** The size of the latest checkpoint that it cosigned, where the request's is another. */
+  /** The size of the latest checkpoint that it cosigned, where the request's old size is another. */
   readonly size: number | null;
   readonly message: string;
 }
 
 /**
  * Whether a witness may cosign the checkpoint of a request: the checks of the specification, in its order.
- * @param logs the logs that it knows, each by its origin and key
- * @param latestOf the latest checkpoint that it cosigned for an origin; null: none
+ * @param logs the logs that the witness knows, each by its origin and key
+ * @param latestOf the latest checkpoint that it cosigned for an origin; null where there is none
  */
 export async function judgeCheckpoint(
   { old_size, proof, note }: AddCheckpoint,

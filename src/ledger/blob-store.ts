@@ -1,4 +1,4 @@
-// Bulk by content: bytes are stored and found under their SHA-256, so a name can never mean two things.
+// Content-addressed storage: bytes are stored and found under their SHA-256, so one name always means the same bytes.
 import { concatBytes } from '@noble/hashes/utils.js';
 import { HASH_FORM, sha256Hex } from '../protocol/hash.ts';
 import { LedgerError } from './errors.ts';
@@ -7,45 +7,45 @@ import { LedgerError } from './errors.ts';
 export interface BlobStore {
   /** Keeps bytes and returns their SHA-256. Durable when resolved. Throws LedgerError `blob-too-large`, `disk-full`, `store-unusable`. */
   put(bytes: Uint8Array): Promise<string>;
-  /** Whether a blob of that name is there (its bytes are not read). */
+  /** Whether a blob of that name exists (without reading its bytes). */
   has(hash: string): Promise<boolean>;
-  /** Begins a blob whose bytes come piece by piece: it takes memory that does not grow with them. */
+  /** Starts a blob whose bytes arrive in pieces; memory use does not grow with its size. */
   draft(): BlobDraft;
-  /** The bytes, verified against the name; null where there are none. Throws LedgerError `blob-corrupt` and never returns wrong bytes. */
+  /** The bytes, verified against the name; null where there is no such blob. Throws LedgerError `blob-corrupt` instead of returning wrong bytes. */
   get(hash: string): Promise<Uint8Array | null>;
   /**
-   * The bytes [from, to) piece by piece, in memory that does not grow with them; null where there is no such blob. What is damaged is never
-   * handed over to its end: LedgerError `blob-corrupt` is thrown at the call, or in place of the last piece of a whole blob.
-   * What is read is given back when the iteration ends, also early.
+   * The bytes [from, to) in pieces; memory use does not grow with the size. null where there is no such blob. A damaged blob is never
+   * delivered completely: LedgerError `blob-corrupt` is thrown at the call, or in place of the last piece of a whole blob.
+   * Ending the iteration, also early, releases the file.
    */
   stream(hash: string, from?: number, to?: number): Promise<AsyncIterable<Uint8Array> | null>;
   /** The size in bytes; null where there is no such blob. */
   sizeOf(hash: string): Promise<number | null>;
-  /** When its bytes were last put (also when they were there already), in ms since 1970; null where there is no such blob. */
+  /** When its bytes were last put, in ms since 1970, counting a put of bytes that were there already; null where there is no such blob. */
   putAt(hash: string): Promise<number | null>;
   /** Removes a blob; false where there was none. */
   delete(hash: string): Promise<boolean>;
-  /** Every name, in ascending order. Blobs put or deleted meanwhile may or may not be seen. */
+  /** Every name, in ascending order. Blobs put or deleted during the iteration may or may not appear. */
   list(): AsyncIterable<string>;
 }
 
-/** A blob that is being written. Nobody else sees it until it is kept; a process that dies leaves nothing of it. */
+/** A blob that is being written. It becomes visible with `keep`; a process that dies leaves nothing of it. */
 export interface BlobDraft {
   readonly size_bytes: number;
   /** The SHA-256 of what has been written so far. */
   readonly hash: string;
-  /** One call after the other. Throws LedgerError `blob-too-large`, `disk-full`, `store-unusable`. */
+  /** Wait for each call before the next. Throws LedgerError `blob-too-large`, `disk-full`, `store-unusable`. */
   write(bytes: Uint8Array): Promise<void>;
-  /** Stores it under its hash; durable when resolved. `known`: the store had it. The same errors as `write`. */
+  /** Stores the blob under its hash; durable when resolved. `known`: the store had it already. Throws as `write` does. */
   keep(): Promise<{ readonly known: boolean }>;
-  /** Drops it. Also after `keep`, and twice. */
+  /** Discards the draft. Allowed after `keep`, and more than once. */
   discard(): Promise<void>;
 }
 
-/** One gibibyte: half of what Node reads into one buffer, and far above a shard or a sparse update. */
+/** One gibibyte: half of what Node can read into one buffer, and far larger than a shard or a sparse update. */
 export const DEFAULT_MAX_BLOB_BYTES = 2 ** 30;
 
-/** Throws LedgerError `bad-hash` unless the text is 64 lower-case hexadecimal digits. No other text ever becomes part of a path. */
+/** Throws LedgerError `bad-hash` unless the text is 64 lower-case hexadecimal digits. This keeps any other text out of file paths. */
 export function checkBlobHash(hash: string): void {
   if (typeof hash !== 'string' || !HASH_FORM.test(hash)) {
     throw new LedgerError(
@@ -83,7 +83,7 @@ export function createMemoryBlobStore(
   const put = async (bytes: Uint8Array): Promise<string> => {
     checkBlobSize(bytes.length, limit);
     const hash = sha256Hex(bytes);
-    // Copied both ways, so that no caller can change what is stored.
+    // Copied on the way in and out, so that no caller can change what is stored.
     if (!blobs.has(hash)) blobs.set(hash, new Uint8Array(bytes));
     put_ms.set(hash, now_ms());
     return hash;

@@ -16,9 +16,9 @@ import {
   toBase64,
 } from './signed-note.ts';
 
-/** The head of a log: what its tree is at a size. */
+/** The head of a log: the root of its tree at a size. */
 export interface Checkpoint {
-  /** Which log: it is also the name of the log's key. */
+  /** The log's origin, which is also the name of the log's key. */
   readonly origin: string;
   readonly size: number;
   /** RFC 6962 root of the first `size` entries (32 bytes). */
@@ -28,11 +28,11 @@ export interface Checkpoint {
 const COSIGNATURE_HEADER = 'cosignature/v1';
 const TIMESTAMP_BYTES = 8;
 
-/** Signs a checkpoint as the log. Throws LedgerError `malformed` for an origin that is no key name, or a size or root that is none. */
+/** Signs a checkpoint as the log. Throws LedgerError `malformed` for an origin that cannot name a key, or an impossible size or root. */
 export async function signCheckpoint(log: Identity, checkpoint: Checkpoint): Promise<string> {
   checkKeyName(checkpoint.origin);
   if (checkpoint.origin === COSIGNATURE_HEADER) {
-    // The signed text would start like a witness's.
+    // The signed text would begin like a witness's cosignature.
     throw new LedgerError('malformed', `a log may not have the origin ${COSIGNATURE_HEADER}`);
   }
   const text = checkpointText(checkpoint);
@@ -42,8 +42,8 @@ export async function signCheckpoint(log: Identity, checkpoint: Checkpoint): Pro
 }
 
 /**
- * Opens a checkpoint that a log has signed, ignoring other signatures. Without `origin`, that of the note is taken: enough where
- * a log is known by its key alone.
+ * Opens a checkpoint that a log has signed; other signatures are ignored. Without `origin`, the note's own origin is taken, which is
+ * enough for a caller that knows the log by its key alone.
  * Throws LedgerError `malformed`, `bad-signature` (none by this key under this origin, or a false one).
  */
 export function openCheckpoint(note: string, log: { readonly id: string; readonly origin?: string }): Checkpoint {
@@ -60,29 +60,29 @@ export function openCheckpoint(note: string, log: { readonly id: string; readonl
   return checkpoint;
 }
 
-/** The parts of a checkpoint that a log has signed, from which `assembleCheckpoint` makes the same note again. */
+/** The parts of a checkpoint that a log has signed; `assembleCheckpoint` makes the same note from them. */
 export interface SignedParts {
   readonly size: number;
   readonly root: Uint8Array;
   readonly signature: Uint8Array;
 }
 
-/** Takes a checkpoint apart that was opened before. Throws LedgerError `malformed`, `bad-signature`. */
+/** Splits a checkpoint into its parts. Throws LedgerError `malformed`, `bad-signature`. */
 export function takeApart(note: string, log: NoteKey): SignedParts {
   const { size, root } = openCheckpoint(note, { id: log.id, origin: log.name });
   const [{ signature }] = signaturesBy(parseNote(note), log, NOTE_ED25519);
   return { size, root, signature };
 }
 
-/** The note of such parts; whether the log has signed it, `openCheckpoint` says. Throws LedgerError `malformed`. */
+/** The note made of such parts. It verifies nothing; `openCheckpoint` does. Throws LedgerError `malformed`. */
 export function assembleCheckpoint({ size, root, signature }: SignedParts, log: NoteKey): string {
   const text = checkpointText({ origin: log.name, size, root });
   return `${text}\n${signatureLine({ name: log.name, key_id: noteKeyId(log, NOTE_ED25519), signature })}`;
 }
 
 /**
- * Adds a witness's cosignature: that at `time_s` this is the largest consistent tree it has seen. The caller has opened the checkpoint
- * and verified its consistency with the last one that it cosigned.
+ * Adds a witness's cosignature, which says: at `time_s` this is the largest consistent tree that the witness has seen. The caller has
+ * opened the checkpoint and verified its consistency with the last one that the witness cosigned.
  * @param time_s seconds since 1970
  * @returns the note with one more signature line
  */
@@ -124,8 +124,8 @@ export function verifyCosignature(
 }
 
 /**
- * Whether two checkpoints, both signed by one log, contradict each other by themselves: one size, two roots. Such a pair convinces
- * anybody who has the log's key. (Different sizes contradict each other when no consistency proof between them exists.)
+ * Whether two checkpoints signed by one log contradict each other directly: same size, different roots. Such a pair convinces anybody
+ * who has the log's key. (Checkpoints of different sizes contradict each other when no consistency proof between them exists.)
  * Throws LedgerError when either was not signed by the log.
  */
 export function isEquivocation(
@@ -171,10 +171,10 @@ function checkpointText({ origin, size, root }: Checkpoint): string {
   return `${origin}\n${size}\n${toBase64(root)}\n`;
 }
 
-/** Reads the text of a checkpoint; extension lines are allowed, covered by the signature, and mean nothing here. */
+/** Parses the text of a checkpoint. Extension lines are allowed and covered by the signature; this code ignores them. */
 function parseCheckpointText(text: string): Checkpoint {
   const [origin, size, root, ...rest] = text.split('\n');
-  // The text ends with a newline, so the last piece is empty and every other line must not be.
+  // The text ends with a newline, so the last piece is empty; no other line may be.
   const extensions = rest.slice(0, -1);
   const rootBytes = root === undefined ? null : fromBase64(root);
   const wellFormed = rest.at(-1) === '' && origin !== '' && extensions.every((line) => line !== '');

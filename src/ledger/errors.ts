@@ -1,4 +1,4 @@
-// What can go wrong with the public log and its stores: one code for each.
+// The errors of the public log and its stores, one code for each kind.
 import { CodedError } from '../errors.ts';
 
 export type LedgerErrorCode =
@@ -12,7 +12,7 @@ export type LedgerErrorCode =
   | 'store-unusable'
   /** Another process (or another store in this one) has the log open. */
   | 'log-locked'
-  /** The log file is damaged, or is no log of Potluck's. */
+  /** The log file is damaged, or is not a Potluck log. */
   | 'log-corrupt'
   /** The log file was written by another version. */
   | 'log-unknown-version'
@@ -22,34 +22,34 @@ export type LedgerErrorCode =
   | 'bad-entry'
   /** One call appends more than fits into a batch. */
   | 'too-many'
-  /** An index or size beyond the log. */
+  /** An index or size is beyond the end of the log. */
   | 'out-of-range'
-  /** More waits to be written than the queue may hold. Try again later. */
+  /** The queue of entries to be written is full. Try again later. */
   | 'overloaded'
-  /** There is no room on the disk; nothing of the call was kept, and it may be made again. */
+  /** The disk is full; nothing of the call was kept, and the call may be repeated. */
   | 'disk-full'
-  /** Writing failed, and what is on the disk is uncertain until it is opened anew. */
+  /** Writing failed, and the state of the disk is unknown until the log is opened anew. */
   | 'write-failed'
-  /** Another writer has written this log since: whoever hears it writes no more. */
+  /** Another writer has written this log since; this one must not write any more. */
   | 'fenced'
-  /** The journal gave no answer to any of several tries. */
+  /** The journal did not answer any of several attempts. */
   | 'journal-unreachable'
   /** The store is closed. */
   | 'closed'
-  /** A checkpoint, note, cosignature, tile path or receipt is not in its format. */
+  /** A checkpoint, note, cosignature, tile path or receipt does not have its format. */
   | 'malformed'
   /** A checkpoint carries no valid signature of the expected key. */
   | 'bad-signature'
-  /** A proof does not prove what it should. */
+  /** A proof does not prove its claim. */
   | 'bad-proof';
 
-/** Raised by src/ledger; `code` says what went wrong. Only `overloaded` and `disk-full` are worth repeating. */
+/** The error of src/ledger; `code` says what went wrong. Only after `overloaded` and `disk-full` does a retry make sense. */
 export class LedgerError extends CodedError<LedgerErrorCode> {}
 
-/** A disk without room, a quota that is used up. */
+/** A full disk, or a used-up quota. */
 const NO_ROOM = ['ENOSPC', 'EDQUOT'];
 
-/** What the system's refusal of a read or a write means. */
+/** The LedgerError code for a system error of a read or write. */
 export function codeOfSystemError(error: unknown): 'disk-full' | 'store-unusable' {
   return NO_ROOM.includes((error as NodeJS.ErrnoException).code ?? '') ? 'disk-full' : 'store-unusable';
 }

@@ -1,4 +1,4 @@
-// Blobs in a folder: DIR/ab/cd/abcd…, each written aside, synced, then renamed into place, so a crash leaves all of a blob or nothing.
+// Blobs in a folder: DIR/ab/cd/abcd…, each written aside, synced, then renamed into place, so a crash leaves a whole blob or none.
 import { createHash, randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, readFile, stat, unlink, utimes } from 'node:fs/promises';
@@ -10,14 +10,14 @@ import { codeOfSystemError, LedgerError } from './errors.ts';
 import { StagedFile } from './staged-file.ts';
 import { piecesOf, verifiedFiles } from './verified-files.ts';
 
-/** Where blobs are written before they get their name. */
+/** The staging folder, where blobs are written before they get their name. */
 const STAGING = 'staging';
-/** Marks this process's files in the staging folder: a process id alone may be used again. */
+/** Marks this process's files in the staging folder; a process id alone may be reused. */
 const THIS_PROCESS = randomBytes(6).toString('hex');
 const FAN_OUT = /^[0-9a-f]{2}$/;
 
 /**
- * Opens (or makes) a blob folder and removes what crashed writers left behind.
+ * Opens (or makes) a blob folder and removes what crashed writers left in it.
  * Several processes may use one folder at once. Throws LedgerError `store-unusable`.
  */
 export async function openFolderBlobStore(
@@ -31,7 +31,7 @@ export async function openFolderBlobStore(
     await removeLeftovers(staging);
   });
 
-  /** Folders whose own entry in their parent this process has made durable. */
+  /** Folders whose own name in their parent folder this process has made durable. */
   const durableFolders = new Set<string>();
   /** Two puts of the same bytes at once share one write. */
   const underWay = new Map<string, Promise<unknown>>();
@@ -54,7 +54,7 @@ export async function openFolderBlobStore(
     return folder;
   }
 
-  /** Durable under its name when resolved; whether it was there already. One of the same name that is damaged is replaced. */
+  /** Stores a file under its name, durable when resolved; returns whether it was there already. A damaged file of that name is replaced. */
   async function settle(hash: string, staged: StagedFile): Promise<{ known: boolean }> {
     const folder = await makeFolder(hash);
     const path = pathOf(hash);
@@ -67,7 +67,7 @@ export async function openFolderBlobStore(
       await staged.nameIt(path);
     }
     await verified.written(hash, path);
-    // Also of one that was there: whoever wrote it may have died before its name was durable.
+    // Also for a file that was there already: its writer may have died before the name was durable.
     await syncFolder(folder);
     return { known };
   }
@@ -75,7 +75,7 @@ export async function openFolderBlobStore(
   const stage = (): StagedFile =>
     new StagedFile(join(staging, `${process.pid}-${THIS_PROCESS}-${randomBytes(8).toString('hex')}`));
 
-  /** What fails leaves nothing behind. */
+  /** Runs a step that writes; if it fails, nothing of it stays. */
   const orNothing = async <T>(staged: StagedFile, step: () => Promise<T>): Promise<T> =>
     usable(dir, step).catch(async (error) => {
       await staged.discard().catch(() => {}); // the first error says more
@@ -128,7 +128,7 @@ export async function openFolderBlobStore(
       if (bytes === null) return null;
       const found = sha256Hex(bytes);
       if (found !== hash) throw corrupt(hash, found);
-      // A plain Uint8Array over memory of its own.
+      // A copy as plain Uint8Array, with its own memory.
       return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     },
     async stream(hash, from = 0, to = Number.POSITIVE_INFINITY) {
@@ -171,7 +171,7 @@ const corrupt = (hash: string, found: string | null): LedgerError =>
     },
   );
 
-/** A whole file, hashed while it is read: its last piece is held back until the hash fits, whatever was found before. Throws `blob-corrupt`. */
+/** A whole file, hashed while it is read. The last piece is held back until the hash is known to fit. Throws `blob-corrupt`. */
 async function* checkedPieces(
   path: string,
   hash: string,
@@ -204,7 +204,7 @@ async function fanOut(dir: string): Promise<string[]> {
   return (await readdir(dir)).filter((name) => FAN_OUT.test(name)).sort();
 }
 
-/** Makes the names in a folder durable. Windows has no such call, and its file systems journal names themselves. */
+/** Makes the names in a folder durable. Windows has no such call; its file systems journal names themselves. */
 export async function syncFolder(dir: string): Promise<void> {
   if (process.platform === 'win32') return;
   let folder: FileHandle | undefined;
@@ -216,7 +216,7 @@ export async function syncFolder(dir: string): Promise<void> {
   }
 }
 
-/** Removes files of writers that are gone. A living process's are left: it may be about to rename them. */
+/** Removes the files of dead writers. Files of a living process stay, because it may be about to rename them. */
 async function removeLeftovers(staging: string): Promise<void> {
   for (const name of await readdir(staging)) {
     const [pid, token] = name.split('-');

@@ -1,21 +1,21 @@
-// What makes a log durable: batches of entries, each created once under its number and never changed (decision 0024).
+// A journal makes a log durable: batches of entries, each created once under its number and never changed (decision 0024).
 //
-// Creating a batch is fence and durability in one request: of two writers that create the same number one wins, and the other learns it.
-// A batch names the hash of the one before, so that the batches of a journal are one chain whoever wrote them.
+// Creating a batch gives fencing and durability in one request: of two writers that create the same number one succeeds, and the other
+// learns that it lost. Each batch names the hash of the one before, so the batches form one chain, whoever wrote them.
 import { sha256 } from '../protocol/hash.ts';
 import { LedgerError } from './errors.ts';
 import { equalHashes, HASH_BYTES } from './merkle.ts';
 import { decodeEntryBundle, encodeEntryBundle } from './tiles.ts';
 
-/** The place of a batch, and where a log ends: the place of the next. */
+/** The position of a batch. For the end of a log it is the position of the next batch. */
 export interface BatchPlace {
   /** 0 for the first batch of a journal. */
   readonly number: number;
-  /** The index in the log of its first entry: how many entries there are before it. */
+  /** The index in the log of its first entry, which is the number of entries before it. */
   readonly first: number;
 }
 
-/** Where a journal ends: what the next batch must name. */
+/** The end of a journal: what the next batch must name. */
 export interface JournalEnd extends BatchPlace {
   /** The hash of the batch before (hashOfBatch); 32 zero bytes before the first. */
   readonly prev: Uint8Array;
@@ -29,38 +29,39 @@ export interface Batch extends JournalEnd {
 /** A durable sequence of batches. Every implementation passes testing/journal-compliance.ts. */
 export interface Journal {
   /**
-   * Creates a batch; resolves once it is durable, also where it was there already with the same bytes (an answer was lost). Throws LedgerError
-   * `fenced`: another batch has this number, or the one before is not the one that this names; somebody else writes, and who hears it
-   * writes no more. `disk-full`: nothing is kept, the call may be made again. `write-failed`: nobody knows until the journal is read.
+   * Creates a batch. Resolves once it is durable, also where the same bytes were there already (an earlier answer was lost). Throws
+   * LedgerError `fenced` where another batch has this number or the one before is not the one that this names: another process writes the
+   * log, and the caller must stop writing. `disk-full`: nothing was kept, the call may be repeated. `write-failed`: the outcome is unknown
+   * until the journal is read.
    */
   append(batch: Batch): Promise<void>;
   /**
-   * The batches from `number` on, in order, as far as there are any when it is asked for the next. Throws LedgerError `log-corrupt` where
-   * one cannot be read or does not follow from the one before, `journal-unreachable`.
+   * The batches from `number` on, in order, up to the end at the time of each request. Throws LedgerError `log-corrupt` where a batch
+   * cannot be read or does not follow from the one before, and `journal-unreachable`.
    */
   read(number: number): AsyncIterable<Batch>;
 }
 
-/** A batch waits for the one before, and what comes meanwhile is the next: its size bounds how long that takes, and what a reader holds. */
+/** The next batch waits until this one is written, so the limits bound that wait, and the memory of a reader. */
 export const MAX_BATCH_ENTRIES = 10_000;
 export const MAX_BATCH_BYTES = 4 * 2 ** 20;
 
 export const EMPTY_JOURNAL: JournalEnd = { number: 0, first: 0, prev: new Uint8Array(HASH_BYTES) };
 
-/** Where a journal ends after this batch. */
+/** The end of a journal after this batch. */
 export function endAfter(batch: Batch): JournalEnd {
   return { number: batch.number + 1, first: batch.first + batch.entries.length, prev: hashOfBatch(batch) };
 }
 
-/** Whether two ends are of the same journal at the same length. */
+/** Whether two ends are the same position in the same journal. */
 export function sameEnd(a: JournalEnd, b: JournalEnd): boolean {
   return a.number === b.number && a.first === b.first && equalHashes(a.prev, b.prev);
 }
 
-/** Throws LedgerError `log-corrupt` unless this batch is the one that a journal with this end goes on with. */
+/** Throws LedgerError `log-corrupt` unless this batch follows directly on this end of a journal. */
 export function mustFollow(end: JournalEnd, batch: Batch): void {
   if (sameEnd(end, batch)) return;
-  const message = `batch ${batch.number} (first entry ${batch.first}) does not follow from the batch before, after which ${end.number} comes with ${end.first}`;
+  const message = `batch ${batch.number} (first entry ${batch.first}) does not follow from the batch before, which calls for batch ${end.number} (first entry ${end.first})`;
   throw new LedgerError('log-corrupt', message, { number: batch.number });
 }
 
@@ -68,13 +69,13 @@ export function hashOfBatch(batch: Batch): Uint8Array {
   return sha256(encodeBatch(batch));
 }
 
-/** "PtB" and the version of this form. */
+/** "PtB" and the version of the encoding. */
 const MAGIC = 0x50744201;
 const HEADER_BYTES = 4 + 8 + 8 + 4 + HASH_BYTES;
-/** A bundle has two bytes of length before each entry. */
+/** A bundle has a length of two bytes before each entry. */
 const MAX_ENCODED_BYTES = HEADER_BYTES + MAX_BATCH_BYTES + 2 * MAX_BATCH_ENTRIES;
 
-/** The one form of a batch in bytes: magic, number, index of the first entry, count, hash of the batch before, entries as in a C2SP bundle. */
+/** The canonical bytes of a batch: magic, number, index of the first entry, count, hash of the batch before, entries as in a C2SP bundle. */
 export function encodeBatch(batch: Batch): Uint8Array {
   const bytes = encodeEntryBundle(batch.entries, HEADER_BYTES);
   const view = new DataView(bytes.buffer);
@@ -86,13 +87,13 @@ export function encodeBatch(batch: Batch): Uint8Array {
   return bytes;
 }
 
-/** Throws LedgerError `malformed` for bytes that encodeBatch has not written. */
+/** Decodes a batch. Throws LedgerError `malformed` for bytes that encodeBatch did not write. */
 export function decodeBatch(bytes: Uint8Array): Batch {
   if (bytes.length <= HEADER_BYTES || bytes.length > MAX_ENCODED_BYTES) {
     throw malformed(`expected ${HEADER_BYTES} to ${MAX_ENCODED_BYTES} bytes, got ${bytes.length}`);
   }
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  if (view.getUint32(0) !== MAGIC) throw malformed(`expected it to begin with 0x${MAGIC.toString(16)}`);
+  if (view.getUint32(0) !== MAGIC) throw malformed(`expected the first four bytes to be 0x${MAGIC.toString(16)}`);
   const [number, first] = [Number(view.getBigUint64(4)), Number(view.getBigUint64(12))];
   const count = view.getUint32(20);
   if (!Number.isSafeInteger(number) || !Number.isSafeInteger(first) || count === 0 || count > MAX_BATCH_ENTRIES) {
@@ -103,18 +104,18 @@ export function decodeBatch(bytes: Uint8Array): Batch {
   return { number, first, prev: bytes.slice(24, HEADER_BYTES), entries };
 }
 
-/** Whether so many entries of so many bytes together fit into one batch. */
+/** Whether this many entries of this total size fit into one batch. */
 export function fitsInBatch(entries: number, bytes: number): boolean {
   return entries <= MAX_BATCH_ENTRIES && bytes <= MAX_BATCH_BYTES;
 }
 
-/** The error of a writer that is none any more. */
+/** The error of a writer that may not write any more. */
 export function fenced(batch: Batch, why: string): LedgerError {
-  const message = `batch ${batch.number} cannot be written: ${why}; somebody else writes this log`;
+  const message = `batch ${batch.number} cannot be written: ${why}; another process writes this log`;
   return new LedgerError('fenced', message, { number: batch.number });
 }
 
-/** Whether two batches are the same to the byte. */
+/** Whether two batches have the same bytes. */
 export function sameBatch(a: Batch, b: Batch): boolean {
   return equalHashes(hashOfBatch(a), hashOfBatch(b));
 }

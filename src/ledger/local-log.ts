@@ -1,4 +1,4 @@
-// What a log keeps on its own machine, to be read at once: its batches so far, snapshots, and what can be computed again.
+// What a log keeps on its own machine, for synchronous reads: its batches, snapshots, and derived data that can be computed again.
 import { LedgerError } from './errors.ts';
 import {
   type Batch,
@@ -14,29 +14,29 @@ import {
 } from './journal.ts';
 import { checkRange, checkSnapshotSize, closedError, type LogStore, SNAPSHOTS_KEPT } from './log-store.ts';
 
-/** A batch as it is kept: with the hash of the batch before where a journal elsewhere has it; a log that is by itself hashes no batch. */
+/** A batch in the local log. `prev` is there only in the copy of a journal; a log of its own computes no hashes of batches. */
 export interface KeptBatch extends BatchPlace {
   readonly prev: Uint8Array | null;
   readonly entries: readonly Uint8Array[];
 }
 
-/** The parts of a LogStore that need no journal, and the batches themselves. */
+/** The parts of a LogStore that need no journal, and the batches. */
 export interface LocalLog extends Pick<LogStore, 'read' | 'putSnapshot' | 'snapshots' | 'putDerived' | 'getDerived'> {
-  /** What is kept reaches up to here. */
+  /** The end of what is kept. */
   readonly end: BatchPlace;
   /**
-   * Keeps the batch that comes next, and what putDerived was given since; on return both are as durable as this implementation ever makes
-   * them. Throws LedgerError `disk-full` (nothing of it is kept), `write-failed`, `closed`.
+   * Keeps the next batch, and what putDerived was given since the last one. On return both are as durable as this implementation makes
+   * them. Throws LedgerError `disk-full` (nothing of the batch is kept), `write-failed`, `closed`.
    */
   take(batch: KeptBatch): void;
   /** The batches from `number` on. Throws LedgerError `log-corrupt` where one is damaged, `closed`. */
   batches(number: number): Iterable<KeptBatch>;
-  /** Keeps what putDerived was given, and releases what is held. Once only. */
+  /** Writes what putDerived was given, and releases the files. Call it once. */
   close(): void;
 }
 
 /**
- * The batches that are kept from `number` on, as a journal has them. Where no hashes are kept, every batch before is hashed.
+ * The batches kept from `number` on, in a journal's form. Where hashes are not kept, all batches before are hashed first.
  * Throws LedgerError `log-corrupt` where one does not follow from the one before.
  */
 export function* batchesOf(local: LocalLog, number: number): Generator<Batch> {
@@ -51,14 +51,14 @@ export function* batchesOf(local: LocalLog, number: number): Generator<Batch> {
   }
 }
 
-/** Where a local log ends, as a journal has it. Throws as batchesOf does. */
+/** The end of a local log, in a journal's form. Throws as batchesOf does. */
 export function journalEndOf(local: LocalLog): JournalEnd {
   let end = EMPTY_JOURNAL;
   for (const batch of batchesOf(local, Math.max(0, local.end.number - 1))) end = endAfter(batch);
   return end;
 }
 
-/** A local log that is durable by itself, as the journal that it is; also where its log is written at the same time. */
+/** Presents a durable local log as a journal of its own; the log may be written at the same time. */
 export function ownJournal(local: LocalLog): Journal {
   let end = journalEndOf(local);
   return {
@@ -73,7 +73,10 @@ export function ownJournal(local: LocalLog): Journal {
         if (sameBatch(there, batch)) return;
         throw fenced(batch, 'another batch has this number');
       }
-      throw fenced(batch, `the log ends before batch ${end.number}, and not with the batch that this one names`);
+      throw fenced(
+        batch,
+        `the log's next batch is ${end.number}, and the batch before it is not the one that this batch names`,
+      );
     },
     async *read(number) {
       yield* batchesOf(local, number);
@@ -81,17 +84,17 @@ export function ownJournal(local: LocalLog): Journal {
   };
 }
 
-/** A copy of a journal is written by that journal alone. Throws LedgerError `store-unusable`. */
+/** The copy of a journal is written only with batches of that journal. Throws LedgerError `store-unusable`. */
 export function mustBeOwn(local: LocalLog): void {
   const [last] = local.batches(local.end.number - 1);
   if (last?.prev)
     throw new LedgerError(
       'store-unusable',
-      'this log is the copy of a journal elsewhere, and nothing is written to it without that',
+      'this log is the copy of a journal elsewhere, and can only be written through that journal',
     );
 }
 
-/** For tests and the simulator: same order and limits, as durable as the object. */
+/** In memory, for tests and the simulator: the same order and limits, lost with the object. */
 export function createMemoryLocalLog(): LocalLog {
   const entries: Uint8Array[] = [];
   const batches: Omit<KeptBatch, 'entries'>[] = [];

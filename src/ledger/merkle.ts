@@ -1,6 +1,6 @@
 // The Merkle tree of RFC 6962, section 2.1: hashes, roots, inclusion and consistency proofs, and their verification (RFC 9162, 2.1.3–2.1.4).
 //
-// Sizes are integers up to 2^53 - 1, so halving is division: JavaScript's shifts stop at 32 bits.
+// Sizes are integers up to 2^53 - 1. Halving them is done by division, because JavaScript's shifts stop at 32 bits.
 import { sha256 } from '../protocol/hash.ts';
 
 export const HASH_BYTES = 32;
@@ -28,7 +28,7 @@ export function nodeHash(left: Uint8Array, right: Uint8Array): Uint8Array {
 /** Reads the hash of a complete subtree: that of the entries [index * 2^height, (index + 1) * 2^height). */
 export type NodeReader = (height: number, index: number) => Uint8Array;
 
-/** A tree that only grows and knows its root: one hash for each set bit of its size, whatever the number of entries. */
+/** A tree that only grows and knows its root. It holds one hash for each set bit of its size, however many entries there are. */
 export class CompactTree {
   #size = 0;
   /** Roots of the complete subtrees that the entries fall into, largest first. */
@@ -54,7 +54,7 @@ export class CompactTree {
   }
 }
 
-/** Reads the complete subtrees over leaf hashes that are at hand, each computed once. */
+/** Reads complete subtrees over leaf hashes in memory, and computes each only once. */
 export function nodesOfLeaves(leaves: readonly Uint8Array[]): NodeReader {
   const levels: (readonly Uint8Array[])[] = [leaves];
   return (height, index) => {
@@ -111,7 +111,7 @@ export function consistencyProof(from: number, to: number, node: NodeReader): Ui
 
 /**
  * Whether a proof shows that the entry with this leaf hash has `index` in the tree of `size` entries with this root (RFC 9162, 2.1.3.2).
- * The size is not bound by the proof itself: take it, like the root, from a signed checkpoint.
+ * The proof does not bind the size: take it, like the root, from a signed checkpoint.
  */
 export function verifyInclusion(
   leaf: Uint8Array,
@@ -183,7 +183,7 @@ export function verifyConsistency(
   return last === 0 && equalHashes(oldHash, fromRoot) && equalHashes(newHash, toRoot);
 }
 
-/** Whether two byte strings are the same. Hashes are public, so the time it takes may tell. */
+/** Whether two byte strings are equal. Hashes are public, so the comparison need not take constant time. */
 export function equalHashes(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false;
   for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
@@ -198,7 +198,7 @@ function subtreeRoot(start: number, end: number, node: NodeReader): Uint8Array {
   return nodeHash(node(Math.round(Math.log2(split)), start / split), subtreeRoot(start + split, end, node));
 }
 
-/** The largest power of two below n (for n = 1: 1). Exact, as it only doubles. */
+/** The largest power of two below n (for n = 1: 1). Exact, because it only doubles. */
 function splitPoint(n: number): number {
   let power = 1;
   while (power * 2 < n) power *= 2;

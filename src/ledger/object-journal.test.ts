@@ -38,7 +38,7 @@ test('a store that is gone for long: a write is uncertain, a read has failed, an
       waited_ms += ms;
     },
   });
-  await assert.rejects(journal.append(batch), { code: 'write-failed', message: /in 9 tries: no route/ });
+  await assert.rejects(journal.append(batch), { code: 'write-failed', message: /in 9 attempts: no route/ });
   assert.equal(waited_ms, 10_000);
   await assert.rejects(journal.append({ ...endAfter(batch), entries: batch.entries }), { code: 'journal-unreachable' });
   await assert.rejects(journal.read(0)[Symbol.asyncIterator]().next(), { code: 'journal-unreachable' });

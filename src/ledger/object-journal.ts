@@ -1,7 +1,7 @@
-// A journal of objects that are created once: what any store gives that answers "there already" to a second creation (S3: If-None-Match: *).
+// A journal of objects that are created once, on any store that answers "already exists" to a second creation (S3: If-None-Match: *).
 //
-// Such a store may fail, answer late, or do what it was asked and lose the answer. What is there decides: a creation without an answer is
-// made again with the same bytes, and where the name is taken by then, the object is read and compared.
+// Such a store may fail, answer late, or do what it was asked and lose the answer. So a creation without an answer is repeated with the
+// same bytes, and where the name is taken by then, the object is read and compared.
 import { LedgerError } from './errors.ts';
 import {
   type Batch,
@@ -17,11 +17,11 @@ import {
 } from './journal.ts';
 import { equalHashes } from './merkle.ts';
 
-/** Objects under names, created once and never changed. Both calls settle, sooner or later; a rejection says nothing about what is there. */
+/** Objects under names, created once and never changed. Both calls settle, sooner or later; a rejection says nothing about the outcome. */
 export interface CreateOnlyObjects {
-  /** Resolves once the object is durable, or with `exists` where another call has created one of this name. */
+  /** Resolves once the object is durable, or to `exists` where another call has created an object of this name. */
   create(name: string, bytes: Uint8Array): Promise<'created' | 'exists'>;
-  /** null where there is none. What was created is there for everybody at once. */
+  /** null where there is no such object. A created object is visible to everybody at once. */
   get(name: string): Promise<Uint8Array | null>;
 }
 
@@ -29,18 +29,18 @@ export interface ObjectJournalOptions {
   readonly wait?: (ms: number) => Promise<void>;
 }
 
-/** Waits between tries, ten seconds in all: a writer that cannot write for that long is none, and others should be heard. */
+/** Waits between attempts, ten seconds in all. A writer that cannot write for that long gives up, so that another can take over. */
 const RETRY_WAITS_MS = [50, 100, 200, 400, 800, 1_600, 3_200, 3_650];
-/** Names in the order of their numbers, for whoever lists them: sixteen digits hold 2^53. */
+/** Names that sort in the order of their numbers: sixteen digits hold 2^53. */
 const nameOf = (number: number): string => `batch/${String(number).padStart(16, '0')}`;
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 export function openObjectJournal(objects: CreateOnlyObjects, options: ObjectJournalOptions = {}): Journal {
   const wait = options.wait ?? sleep;
-  /** The end of the journal as this handle knows it: its own last batch, or the last one that it has read. */
+  /** The end of the journal as this handle knows it: after its own last batch, or the last one that it read. */
   let known: JournalEnd = EMPTY_JOURNAL;
 
-  /** Tries until there is an answer. Throws LedgerError with this code where there is none in all that time, and whatever `ask` throws as one. */
+  /** Repeats `ask` until it answers. Throws LedgerError with this code where it never does; a LedgerError of `ask` is passed on. */
   const ask = async <T>(code: 'write-failed' | 'journal-unreachable', what: () => Promise<T>): Promise<T> => {
     for (let tries = 0; ; tries++) {
       try {
@@ -49,7 +49,10 @@ export function openObjectJournal(objects: CreateOnlyObjects, options: ObjectJou
         if (error instanceof LedgerError) throw error;
         if (tries < RETRY_WAITS_MS.length) await wait(RETRY_WAITS_MS[tries]);
         else
-          throw new LedgerError(code, `no answer from the journal in ${tries + 1} tries: ${(error as Error).message}`);
+          throw new LedgerError(
+            code,
+            `no answer from the journal in ${tries + 1} attempts: ${(error as Error).message}`,
+          );
       }
     }
   };
@@ -65,13 +68,14 @@ export function openObjectJournal(objects: CreateOnlyObjects, options: ObjectJou
     }
   };
 
-  /** An object is created under any free name: that it goes on with the journal is for its writer to see. */
+  /** The store creates an object under any free name, so the writer itself must check that the batch follows on the journal's end. */
   const mustGoOn = async (batch: Batch): Promise<void> => {
     if (known.number !== batch.number) {
       const before = batch.number > 0 ? await ask('journal-unreachable', () => batchAt(batch.number - 1)) : null;
       known = before ? endAfter(before) : EMPTY_JOURNAL;
     }
-    if (!sameEnd(known, batch)) throw fenced(batch, 'the journal has not the batch before it that this one names');
+    if (!sameEnd(known, batch))
+      throw fenced(batch, 'the batch before it in the journal is not the one that this batch names');
   };
 
   return {
@@ -82,7 +86,7 @@ export function openObjectJournal(objects: CreateOnlyObjects, options: ObjectJou
       await ask('write-failed', async () => {
         if ((await objects.create(name, bytes)) === 'created') return;
         const there = await objects.get(name);
-        // An answer that was lost said that this batch was created.
+        // The bytes are the same: an earlier attempt had created the batch, and its answer was lost.
         if (there && equalHashes(there, bytes)) return;
         if (there) throw fenced(batch, 'another batch has this number');
         throw new Error(`${name} exists and cannot be read`);

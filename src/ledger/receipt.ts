@@ -1,4 +1,4 @@
-// A receipt: what a hub answers to an accepted event, so that leaving the event out later can be proven to anybody.
+// A receipt is a hub's answer to an accepted event. If the hub leaves the event out of the log later, the receipt proves it to anybody.
 import { z } from 'zod';
 import { eventId } from '../protocol/envelope.ts';
 import { count, hash } from '../protocol/schemas.ts';
@@ -27,7 +27,7 @@ export interface VerifiedReceipt {
   readonly root: Uint8Array;
 }
 
-/** Writes a receipt from its parts. */
+/** Assembles a receipt from its parts. */
 export function makeReceipt(parts: {
   readonly entry: Uint8Array;
   readonly index: number;
@@ -44,7 +44,7 @@ export function makeReceipt(parts: {
 }
 
 /**
- * Checks a receipt with nothing but the event and the hub's id: its checkpoint is signed by the hub, and contains the event at its index.
+ * Checks a receipt with nothing but the event and the hub's id: the hub has signed its checkpoint, which contains the event at its index.
  * @param receipt anything; what is not a receipt is refused
  * @param hub the hub's peer id, and its log's origin where that is known
  * Throws LedgerError `malformed`, `bad-signature`, `bad-proof`.

@@ -1,4 +1,4 @@
-// The receipts of everything that this peer handed in: with them it can prove to anybody that the hub had taken it.
+// The receipts for everything that this peer submitted. With them it can prove to anybody that the hub accepted it.
 import { appendFile, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { syncFolder } from './folder-blob-store.ts';
@@ -6,13 +6,13 @@ import type { Receipt } from './receipt.ts';
 import { makeDurably } from './whole-file.ts';
 
 export interface Receipts {
-  /** Resolves when it is durable: with it this peer can prove that its work was taken, also after a power cut. */
+  /** Resolves once the receipt is durable, so that it survives a power cut. */
   keep(event: Uint8Array, receipt: Receipt): Promise<void>;
 }
 
 /**
- * The receipts of one run, in its folder: receipts.jsonl, one JSON object a line. A last line that a crash has cut short is set aside, in receipts.damaged, so
- * that nothing is written behind it; `onDamage` hears of it.
+ * The receipts of one run, in its folder: receipts.jsonl, one JSON object a line. If a crash has cut the last line short, that line is
+ * moved to receipts.damaged, so that nothing is appended to it, and `onDamage` is called.
  */
 export function openReceipts(folder: string, onDamage: (notice: string) => void = () => {}): Receipts {
   const file = join(folder, 'receipts.jsonl');
@@ -33,14 +33,14 @@ export function openReceipts(folder: string, onDamage: (notice: string) => void 
         await ready;
         await appendFile(file, `${line}\n`, { flush: true });
       } catch (error) {
-        ready = undefined; // half of a line may be there
+        ready = undefined; // the file may end with half a line
         throw new Error(`${file} could not be written: ${(error as Error).message}`);
       }
     },
   };
 }
 
-/** Makes a file end at the end of a line; returns what was cut off, null where nothing had to be. */
+/** Makes a file end at the end of a line; returns what was cut off, null where nothing was. */
 async function cutDamagedLine(path: string): Promise<string | null> {
   const file = await open(path, 'a+');
   try {
@@ -65,7 +65,7 @@ const NEWLINE = 10;
 /** Longer than any line: an event has at most 64 KiB, in base64, and a receipt a few. */
 const TAIL_BYTES = 1 << 20;
 
-/** Whether a line without its end is all there: a crash may have come just between. */
+/** Whether a last line without its newline is complete: the crash may have come just before the newline. */
 export function isWhole(line: string): boolean {
   try {
     JSON.parse(line);

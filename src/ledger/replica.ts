@@ -1,15 +1,15 @@
-// A log over a journal: calls are gathered into batches, one at a time is written, and this machine keeps a copy from which all is read.
+// A log over a journal: calls are gathered into batches, which are written one at a time. All reads use this machine's copy.
 import { LedgerError } from './errors.ts';
 import { type Batch, endAfter, fitsInBatch, type Journal, type JournalEnd, mustFollow, sameEnd } from './journal.ts';
 import { createMemoryLocalLog, journalEndOf, type LocalLog, mustBeOwn } from './local-log.ts';
 import { checkEntries, closedError, type LogStore, MAX_WAITING_BYTES, MAX_WAITING_ENTRIES } from './log-store.ts';
 
 export interface ReplicaOptions {
-  /** Runs something after everything that happens in this moment, so that its calls share a batch. */
+  /** Runs a callback after everything else of this turn of the event loop, so that calls of one turn share a batch. */
   readonly soon?: (run: () => void) => void;
 }
 
-/** A call of `append` that is not answered yet. */
+/** A call of `append` that waits for its answer. */
 interface Waiting {
   readonly entries: readonly Uint8Array[];
   readonly bytes: number;
@@ -18,8 +18,8 @@ interface Waiting {
 }
 
 /**
- * Opens the log of a journal: reads what this machine lacks of it, and then writes to it as long as nobody else does. Throws LedgerError
- * `log-rewritten` where this machine keeps what the journal does not have, and what journal and local log throw.
+ * Opens the log of a journal: reads the batches that this machine lacks, and then writes, as long as no other process does. Throws
+ * LedgerError `log-rewritten` where this machine keeps entries that the journal does not have, and what journal and local log throw.
  */
 export async function openReplica(local: LocalLog, journal: Journal, options?: ReplicaOptions): Promise<LogStore> {
   let end = await catchUp(local, journal);
@@ -32,7 +32,7 @@ export async function openReplica(local: LocalLog, journal: Journal, options?: R
   return logOver(local, write, options);
 }
 
-/** Keeps a batch that others can read by now. Throws LedgerError `write-failed`, whatever stands in the way: that nothing is kept would be wrong. */
+/** Keeps a batch that is in the journal. Every error becomes `write-failed`, because others may read the batch already. */
 function keep(local: LocalLog, batch: Batch): void {
   try {
     local.take(batch);
@@ -42,7 +42,7 @@ function keep(local: LocalLog, batch: Batch): void {
   }
 }
 
-/** A log that is its own journal. Throws LedgerError `store-unusable` where it is the copy of another. */
+/** A log that is its own journal. Throws LedgerError `store-unusable` where the file is the copy of another journal. */
 export function openOwnLog(local: LocalLog, options?: ReplicaOptions): LogStore {
   mustBeOwn(local);
   return logOver(local, async (entries) => local.take({ ...local.end, prev: null, entries }), options);
@@ -53,11 +53,11 @@ export function createMemoryLogStore(): LogStore {
   return openOwnLog(createMemoryLocalLog());
 }
 
-/** Takes in every batch that the journal has and this machine has not; resolves with where both end. */
+/** Copies every batch that the journal has and this machine lacks; resolves to the end of both. */
 async function catchUp(local: LocalLog, journal: Journal): Promise<JournalEnd> {
   const kept = journalEndOf(local);
   let end: JournalEnd | null = kept.number === 0 ? kept : null;
-  // From the last batch that is kept here: if the journal has another one, or none, this is no copy of it.
+  // Starts at the last batch kept here: if the journal has another one there, or none, this is not a copy of it.
   for await (const batch of journal.read(Math.max(0, kept.number - 1))) {
     if (end) {
       mustFollow(end, batch);
@@ -70,7 +70,7 @@ async function catchUp(local: LocalLog, journal: Journal): Promise<JournalEnd> {
   throw new LedgerError('log-rewritten', message, { size: kept.first });
 }
 
-/** @param write makes entries durable and keeps them; what it throws, but for `disk-full`, is for good */
+/** @param write makes entries durable and keeps them; every error of it except `disk-full` ends this log's writing */
 function logOver(
   local: LocalLog,
   write: (entries: readonly Uint8Array[]) => Promise<void>,
@@ -82,7 +82,7 @@ function logOver(
   let busy = false;
   let closed = false;
   let idle: (() => void) | null = null;
-  /** Set by a write of which nobody knows whether it is there, and by another writer: then nothing may follow. */
+  /** Set after a write with unknown outcome, and by another writer: nothing may be written any more. */
   let broken: unknown = null;
 
   const writeNext = (): void => {
@@ -107,7 +107,7 @@ function logOver(
     else write(entries).then(written, failed);
   };
 
-  /** What comes now, and whatever else does in this moment, is the next batch. */
+  /** The next batch: all calls that have come by the end of this turn of the event loop. */
   const goOn = (): void => {
     busy = waiting.count > 0;
     if (busy) soon(writeNext);
@@ -137,7 +137,7 @@ function logOver(
   };
 }
 
-/** Calls in the order in which they came, within what may wait. */
+/** Waiting calls in order of arrival, up to the limit. */
 function waitingCalls() {
   const calls: Waiting[] = [];
   let entries = 0;
@@ -156,11 +156,11 @@ function waitingCalls() {
       bytes += call.bytes;
       calls.push(call);
     },
-    /** Takes the oldest calls, as many as fit into a batch; each by itself does (checkEntries). */
+    /** Takes as many of the oldest calls as fit into a batch; each call fits by itself (checkEntries). */
     next(): readonly Waiting[] {
       let taken = calls.length;
       let [left, leftBytes] = [entries, bytes];
-      // Nearly always all of them fit.
+      // The usual case: all of them fit.
       while (taken > 1 && !fitsInBatch(left, leftBytes)) {
         taken--;
         left -= calls[taken].entries.length;

@@ -3,12 +3,12 @@ import { sha256, utf8 } from '../protocol/hash.ts';
 import { publicKeyOf } from '../protocol/identity.ts';
 import { LedgerError } from './errors.ts';
 
-/** The signature types that Potluck makes and reads; lines of other types are ignored, as the specification demands. */
+/** The signature types that Potluck writes and reads; lines of other types are ignored, as the specification demands. */
 export const NOTE_ED25519 = 0x01;
 export const NOTE_COSIGNATURE_V1 = 0x04;
 export type NoteSignatureType = typeof NOTE_ED25519 | typeof NOTE_COSIGNATURE_V1;
 
-/** A key that is known under a name. `id` is a peer id: the Ed25519 public key in hexadecimal. */
+/** A public key with its name. `id` is a peer id: the Ed25519 public key in hexadecimal. */
 export interface NoteKey {
   readonly name: string;
   readonly id: string;
@@ -16,18 +16,18 @@ export interface NoteKey {
 
 export interface NoteSignature {
   readonly name: string;
-  /** Four bytes that, with the name, tell keys apart; no proof of anything. */
+  /** Four bytes that help to find a key with this name; they prove nothing. */
   readonly key_id: Uint8Array;
   readonly signature: Uint8Array;
 }
 
 export interface SignedNote {
-  /** With its final newline: exactly what is signed. */
+  /** The signed text, with its final newline. */
   readonly text: string;
   readonly signatures: readonly NoteSignature[];
 }
 
-/** A checkpoint has some 200 bytes and each signature line about as many; post-quantum ones of others may have 5,000. */
+/** A checkpoint has some 200 bytes, each signature line about as many; post-quantum signatures of other parties may have 5,000. */
 export const MAX_NOTE_BYTES = 131_072;
 /** The specification asks for at least 16. */
 export const MAX_NOTE_SIGNATURES = 64;
@@ -39,13 +39,13 @@ export function noteKeyId(key: NoteKey, type: NoteSignatureType): Uint8Array {
   return sha256(utf8(`${key.name}\n`), Uint8Array.of(type), publicKeyOf(key.id)).slice(0, KEY_ID_BYTES);
 }
 
-/** A key as others configure it: <name>+<key id in hexadecimal>+<base64 of type and public key>. */
+/** A verifier key, as other programs configure it: <name>+<key hash in hexadecimal>+<base64 of type and public key>. */
 export function verifierKey(key: NoteKey, type: NoteSignatureType): string {
   const keyId = Array.from(noteKeyId(key, type), (byte) => byte.toString(16).padStart(2, '0')).join('');
   return `${key.name}+${keyId}+${toBase64(Uint8Array.from([type, ...publicKeyOf(key.id)]))}`;
 }
 
-/** The key and its type in what verifierKey writes. Throws LedgerError `malformed` for anything else, a key hash that does not fit included. */
+/** Parses a verifier key. Throws LedgerError `malformed` for anything else, including a key hash that does not fit. */
 export function parseVerifierKey(text: string): { readonly key: NoteKey; readonly type: NoteSignatureType } {
   const [, name, , encoded] = /^([^+]+)\+([0-9a-f]{8})\+(.+)$/.exec(text) ?? [];
   const bytes = encoded === undefined ? null : fromBase64(encoded);
@@ -75,7 +75,7 @@ export function signatureLine(signature: NoteSignature): string {
   return `\u2014 ${signature.name} ${toBase64(Uint8Array.from([...signature.key_id, ...signature.signature]))}\n`;
 }
 
-/** Reads a note. Nothing in it may be believed before a signature has been verified. Throws LedgerError `malformed`. */
+/** Parses a note. Do not believe anything in it before verifying a signature. Throws LedgerError `malformed`. */
 export function parseNote(note: string): SignedNote {
   if (note.length > MAX_NOTE_BYTES) throw malformed(`expected at most ${MAX_NOTE_BYTES} bytes, got ${note.length}`);
   // Control characters other than the newline are forbidden.
@@ -90,7 +90,7 @@ export function parseNote(note: string): SignedNote {
   return { text: note.slice(0, blank + 1), signatures: lines.map(parseSignatureLine) };
 }
 
-/** The signatures of a note that claim to be by a key: same name, same key id. */
+/** The signatures of a note that claim to be made with a key: same name, same key hash. */
 export function signaturesBy(note: SignedNote, key: NoteKey, type: NoteSignatureType): NoteSignature[] {
   const keyId = noteKeyId(key, type);
   return note.signatures.filter(
@@ -116,7 +116,7 @@ export function toBase64(bytes: Uint8Array): string {
 export function fromBase64(text: string): Uint8Array | null {
   try {
     const bytes = Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
-    // atob also takes white space, missing padding and stray bits; the one right spelling is that which comes out again.
+    // atob also accepts white space, missing padding and stray bits, so the text is compared with its canonical encoding.
     return toBase64(bytes) === text ? bytes : null;
   } catch {
     return null;

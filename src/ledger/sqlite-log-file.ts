@@ -7,10 +7,10 @@ import { fitsInBatch } from './journal.ts';
 
 /** "PtLk" in ASCII: tells this file from any other SQLite database. */
 export const APPLICATION_ID = 0x50744c6b;
-/** 2: the first entry of each batch says so. Who only reads entries reads 1 as well. */
+/** Version 2 marks the first entry of each batch. Code that only reads entries can read version 1 as well. */
 export const FORMAT_VERSION = 2;
 
-// Only the first entry of a batch has its number, and its `prev` where the log is the copy of a journal: a commit writes no page for them.
+// Only the first entry of a batch has `batch`, and `prev` in the copy of a journal, so a commit writes no extra page for batches.
 const SCHEMA = `
   CREATE TABLE entries (idx INTEGER PRIMARY KEY, bytes BLOB NOT NULL, batch INTEGER, prev BLOB) STRICT;
   CREATE TABLE snapshots (
@@ -26,21 +26,21 @@ const SQLITE_BUSY = 5;
 const SQLITE_CORRUPT = 11;
 const SQLITE_FULL = 13;
 const SQLITE_NOTADB = 26;
-/** What `PRAGMA synchronous` answers for FULL: a commit has reached the disk when it is told. */
+/** The value of `PRAGMA synchronous` for FULL: a commit returns only after it has reached the disk. */
 const SYNCHRONOUS_FULL = 2;
 
 export interface LogFile {
   readonly path: string;
   readonly db: DatabaseSync;
-  /** All of `work` is on the disk when this returns, or nothing. Throws LedgerError `disk-full`; `write-failed`, and from then on always. */
+  /** When this returns, all of `work` is on the disk, or nothing. Throws LedgerError `disk-full`; `write-failed`, and then at every later call. */
   transaction(work: () => void): void;
-  /** Throws LedgerError `log-corrupt` or `store-unusable` where SQLite throws. */
+  /** Turns SQLite's errors into LedgerError `log-corrupt` or `store-unusable`. */
   query<T>(read: () => T): T;
 }
 
 /**
- * Opens (or makes) a log file, in the present format, and takes it for this process until it is closed or the process's death, however sudden.
- * Throws LedgerError `log-locked` (with the path) when another holds it, `log-corrupt`, `log-unknown-version`, `store-unusable`.
+ * Opens (or makes) a log file and upgrades it to the present format. This process holds it until it closes it or dies, however suddenly.
+ * Throws LedgerError `log-locked` (with the path) when another process holds it, `log-corrupt`, `log-unknown-version`, `store-unusable`.
  */
 export function openLogFile(path: string): LogFile {
   let db: DatabaseSync | undefined;
@@ -66,18 +66,18 @@ export function openLogFile(path: string): LogFile {
   };
 }
 
-/** Makes an empty file where there is none: SQLite gives what it keeps beside a file the same mode. */
+/** Makes an empty file, private to this user, where there is none: SQLite gives its companion files the same mode. */
 function makePrivate(path: string): void {
   try {
     closeSync(openSync(path, 'wx', PRIVATE_FILE));
   } catch (error) {
-    // One that is there is not opened here: closing it would end the locks that this process may hold on it.
+    // An existing file is not opened here: closing it would release the locks that this process may hold on it.
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
   }
 }
 
 function prepare(db: DatabaseSync, path: string): void {
-  // EXCLUSIVE before the first access: the file is locked by the system's own file locks, which no crash leaves behind.
+  // EXCLUSIVE before the first access: the operating system's file locks end with the process, so a crash leaves no lock behind.
   db.exec('PRAGMA locking_mode = EXCLUSIVE');
   db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
   mustBeDurable(db, path);
@@ -102,7 +102,7 @@ function prepare(db: DatabaseSync, path: string): void {
   db.exec('COMMIT');
 }
 
-/** Format 1 had entries and no batches: they become the fewest that hold them. One pass over their lengths, once. */
+/** Format 1 had entries without batches: this groups them into as few batches as possible, in one pass over their lengths. */
 function divideIntoBatches(db: DatabaseSync): void {
   db.exec('ALTER TABLE entries ADD COLUMN batch INTEGER; ALTER TABLE entries ADD COLUMN prev BLOB');
   const firsts: number[] = [];
@@ -122,7 +122,7 @@ function divideIntoBatches(db: DatabaseSync): void {
 }
 
 function transactionsOf(db: DatabaseSync, path: string): LogFile['transaction'] {
-  /** Set by a write that failed for another reason than a full disk: what is on the disk is then uncertain until it is opened anew. */
+  /** Set by a write that failed for another reason than a full disk: the state of the disk is unknown until the log is opened anew. */
   let broken: LedgerError | null = null;
   return (work) => {
     if (broken) throw broken;
@@ -140,7 +140,7 @@ function transactionsOf(db: DatabaseSync, path: string): LogFile['transaction'] 
   };
 }
 
-/** Takes back what a failed transaction has written; false where that fails too. */
+/** Rolls back a failed transaction; false where that fails too. */
 function rollBack(db: DatabaseSync): boolean {
   try {
     if (db.isTransaction) db.exec('ROLLBACK');
@@ -155,8 +155,8 @@ function pragma(db: DatabaseSync, name: string): number | string {
 }
 
 /**
- * SQLite answers a setting that it cannot follow with silence, and then an acknowledged event may be gone after a power cut.
- * Throws LedgerError `store-unusable` with what is set and what should be.
+ * SQLite silently ignores a setting that it cannot apply, and then a power cut could lose an acknowledged event.
+ * Throws LedgerError `store-unusable` with the actual and the expected settings.
  */
 export function mustBeDurable(db: DatabaseSync, path: string): void {
   const found = { journal_mode: pragma(db, 'journal_mode'), synchronous: pragma(db, 'synchronous') };
@@ -178,7 +178,7 @@ function openError(error: unknown, path: string): LedgerError {
       return new LedgerError('log-locked', `${path} is in use by another process`, { path });
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
-      return new LedgerError('log-corrupt', `${path} is damaged or no log: ${(error as Error).message}`, { path });
+      return new LedgerError('log-corrupt', `${path} is damaged or not a log: ${(error as Error).message}`, { path });
     default:
       return new LedgerError('store-unusable', `${path} cannot be opened: ${(error as Error).message}`, { path });
   }

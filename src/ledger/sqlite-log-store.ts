@@ -1,4 +1,4 @@
-// A log on this machine as one SQLite file: by itself (it is its own journal), or as the copy of a journal elsewhere.
+// A log on this machine in one SQLite file: either its own journal, or the copy of a journal elsewhere.
 import { sha256 } from '../protocol/hash.ts';
 import { LedgerError } from './errors.ts';
 import { type BatchPlace, EMPTY_JOURNAL } from './journal.ts';
@@ -7,7 +7,7 @@ import { checkRange, checkSnapshotSize, closedError, type LogStore, SNAPSHOTS_KE
 import { openOwnLog } from './replica.ts';
 import { type LogFile, openLogFile } from './sqlite-log-file.ts';
 
-/** The log of a file. Throws as openLogFile does. */
+/** The log in a file. Throws as openLogFile does. */
 export function openSqliteLogStore(path: string): LogStore {
   const local = openSqliteLocalLog(path);
   try {
@@ -18,7 +18,7 @@ export function openSqliteLogStore(path: string): LogStore {
   }
 }
 
-/** A file as local log: what it takes is on the disk on return. Throws as openLogFile does. */
+/** The file as a local log, where what was kept is on the disk on return. Throws as openLogFile does. */
 export function openSqliteLocalLog(path: string): LocalLog {
   const file = openLogFile(path);
   try {
@@ -120,7 +120,7 @@ function localLog(file: LogFile): LocalLog {
       try {
         if (derivedWaiting.size > 0) file.transaction(writeDerived);
       } catch (error) {
-        // What can be computed again is not worth more.
+        // Derived bytes can be computed again, so a failure to write them does no harm.
         if (!(error instanceof LedgerError)) throw error;
       }
       db.close();
@@ -135,24 +135,24 @@ interface Row {
   readonly prev: Uint8Array | null;
 }
 
-/** Rows read at once, so that no cursor stays open while somebody thinks about a batch. */
+/** How many rows are read at once, so that no cursor stays open while the reader works on a batch. */
 const PAGE = 1_000;
 
 interface BatchReader {
-  /** Where the last batch ends. */
+  /** The end after the last batch. */
   end(): BatchPlace;
-  /** The batches from `number` on, of those before `end`. */
+  /** The batches from `number` on that lie before `end`. */
   from(number: number, end: BatchPlace): Iterable<KeptBatch>;
 }
 
-/** Reads entries as the batches that they came in. Throws LedgerError `log-corrupt` where one is missing. */
+/** Groups entries into the batches in which they were written. Throws LedgerError `log-corrupt` where one is missing. */
 function batchesOf({ db, path, query }: LogFile): BatchReader {
   const selectRows = db.prepare('SELECT idx, bytes, batch, prev FROM entries WHERE idx >= ? ORDER BY idx LIMIT ?');
   const selectLast = db.prepare('SELECT max(idx) AS idx FROM entries');
   const selectFirst = db.prepare(
     'SELECT idx, batch FROM entries WHERE idx <= ? AND batch IS NOT NULL ORDER BY idx DESC LIMIT 1',
   );
-  /** The first entry of the batch that an entry is in, and the batch's number. */
+  /** The number of the batch that holds an entry, and its first entry. */
   const firstBefore = (idx: number) =>
     query(() => selectFirst.get(idx)) as { readonly idx: number; readonly batch: number } | undefined;
 
@@ -183,7 +183,7 @@ function batchesOf({ db, path, query }: LogFile): BatchReader {
     },
     *from(number, end) {
       if (number >= end.number) return;
-      // Most often the last one is asked for; else the last entry of the batch is searched for.
+      // Usually the last batch is asked for; otherwise the last entry of the batch is searched for.
       let [low, high] = [number === end.number - 1 ? end.first - 1 : 0, end.first - 1];
       while (low < high) {
         const middle = Math.ceil((low + high) / 2);

@@ -1,12 +1,12 @@
-// A file that is written piece by piece and hashed meanwhile, before it gets its name: the first bytes wait in memory, the rest are on the disk.
+// A file that is written in pieces and hashed on the way, before it gets its name. The first bytes wait in memory, the rest go to disk.
 import { createHash, type Hash } from 'node:crypto';
 import { type FileHandle, open, rename, unlink } from 'node:fs/promises';
 import { PRIVATE_FILE } from '../protocol/private-files.ts';
 
-/** Below this no file is opened: what trickles or is small holds no descriptor. */
+/** Below this size no file is opened, so small and slow uploads hold no file descriptor. */
 const IN_MEMORY_BYTES = 64 << 10;
 
-/** Throws what the file system throws. One call after the other. */
+/** Wait for each call before the next. Throws the file system's errors. */
 export class StagedFile {
   size_bytes = 0;
   readonly #path: string;
@@ -49,7 +49,7 @@ export class StagedFile {
     this.#waiting = [];
     if (this.#file === null) return;
     await this.#close();
-    await unlink(this.#path).catch(() => {}); // what is left is removed at the next start
+    await unlink(this.#path).catch(() => {}); // the next start removes what is left
   }
 
   async #flush(): Promise<void> {
@@ -60,9 +60,9 @@ export class StagedFile {
     for (const bytes of waiting) await this.#file.writeFile(bytes);
   }
 
-  /** What was written before it was dropped is gone, and the hash would not tell. */
+  /** Writing to a dropped file would lose the first part, and the hash would not reveal it. */
   #mustGoOn(): void {
-    if (this.#dropped) throw new Error('a file that was dropped is not written on');
+    if (this.#dropped) throw new Error('a dropped file cannot be written to');
   }
 
   async #close(): Promise<void> {

@@ -1,14 +1,14 @@
-// Computing with the nodes of a tree whose tiles lie elsewhere: those that turn out to be needed are fetched, a handful whatever the size.
+// Computes over a tree whose tiles lie elsewhere, and fetches only the tiles that the computation reads: a handful, however large the tree.
 import type { NodeReader } from './merkle.ts';
 import { nodesFromTiles, TILE_WIDTH, type TileNodes, tilePath } from './tiles.ts';
 
-/** Gives a tile of so many hashes. What it throws ends the computation. */
+/** Fetches a tile of so many hashes. An error of it ends the computation. */
 export type TileSource = (level: number, index: number, width: number) => Promise<TileNodes>;
 
 class Missing extends Error {}
 
 /**
- * Runs a computation over the tree of `size` entries, again for every tile that it turns out to lack.
+ * Runs a computation over the tree of `size` entries, and runs it again after fetching each tile that it lacked.
  * Throws what `source` and `compute` throw.
  */
 export async function withTiles<T>(size: number, source: TileSource, compute: (node: NodeReader) => T): Promise<T> {

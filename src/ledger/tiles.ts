@@ -8,7 +8,7 @@ export const TILE_HEIGHT = 8;
 /** The specification's limit of <L>. Sizes below 2^53 need levels 0 to 6. */
 const MAX_LEVEL = 63;
 
-/** Which tile or bundle a path names. `width` is TILE_WIDTH for a full one. */
+/** The tile or bundle that a path names. `width` is TILE_WIDTH for a full one. */
 export type TileAddress =
   | { readonly kind: 'tile'; readonly level: number; readonly index: number; readonly width: number }
   | { readonly kind: 'entries'; readonly index: number; readonly width: number };
@@ -23,7 +23,7 @@ export function entriesPath(index: number, width = TILE_WIDTH): string {
   return `tile/entries/${indexPath(index)}${partialSuffix(width)}`;
 }
 
-/** Reads a path that tilePath or entriesPath may have written. Throws LedgerError `malformed` for every other text. */
+/** Parses a path that tilePath or entriesPath writes. Throws LedgerError `malformed` for every other text. */
 export function parseTilePath(path: string): TileAddress {
   const refuse = () =>
     new LedgerError(
@@ -43,7 +43,7 @@ export function parseTilePath(path: string): TileAddress {
   return { kind: 'tile', level, index, width };
 }
 
-/** The tiles of a tree: for each level how many full ones, and the width of the partial one after them (0: none). */
+/** The tiles of a tree: for each level the number of full ones, and the width of the partial one after them (0: none). */
 export function tilesOfTree(
   size: number,
 ): { readonly level: number; readonly full: number; readonly partial_width: number }[] {
@@ -54,7 +54,7 @@ export function tilesOfTree(
   return levels;
 }
 
-/** A bundle: each entry after its length as 16 bits, most significant byte first; before them so many bytes for what the caller puts there. */
+/** Encodes a bundle: before each entry its length as 16 bits, most significant byte first; at the start `bytes_before` bytes for the caller. */
 export function encodeEntryBundle(entries: readonly Uint8Array[], bytes_before = 0): Uint8Array {
   let size = bytes_before;
   for (const entry of entries) size += 2 + entry.length;
@@ -69,7 +69,7 @@ export function encodeEntryBundle(entries: readonly Uint8Array[], bytes_before =
   return bundle;
 }
 
-/** The entries of a bundle (views into it). Throws LedgerError `malformed` unless there are exactly `count`, and nothing else. */
+/** The entries of a bundle (views into it). Throws LedgerError `malformed` unless there are exactly `count` and nothing else. */
 export function decodeEntryBundle(bundle: Uint8Array, count: number): Uint8Array[] {
   const entries: Uint8Array[] = [];
   let at = 0;
@@ -95,7 +95,7 @@ export class TileNodes {
   /** Row h holds the nodes of height h: one for each 2^h hashes. */
   readonly #rows: Uint8Array[][] = Array.from({ length: TILE_HEIGHT + 1 }, () => []);
 
-  /** From a tile's bytes; a part of a tile is fine. */
+  /** From a tile's bytes, also of a partial tile. */
   static fromBytes(tile: Uint8Array): TileNodes {
     const nodes = new TileNodes();
     for (let at = 0; at < tile.length; at += HASH_BYTES) nodes.push(tile.slice(at, at + HASH_BYTES));
@@ -107,7 +107,7 @@ export class TileNodes {
     return this.#rows[0].length;
   }
 
-  /** Adds the next hash. Not beyond TILE_WIDTH. */
+  /** Adds the next hash, up to TILE_WIDTH. */
   push(hash: Uint8Array): void {
     let node = hash;
     for (let height = 0; ; height++) {
@@ -140,8 +140,8 @@ export class TileNodes {
 }
 
 /**
- * Reads any complete subtree from tiles, wherever they come from: a log's own store, or another's `/log/`.
- * @param tile gives a tile with at least `width` hashes. Worth a cache: one proof asks for a tile several times.
+ * Reads any complete subtree from tiles, of the log's own store or of another log's `/log/`.
+ * @param tile gives a tile with at least `width` hashes. A cache pays off, because one proof asks for a tile several times.
  */
 export function nodesFromTiles(tile: (level: number, index: number, width: number) => TileNodes): NodeReader {
   return (height, index) => {
@@ -154,7 +154,7 @@ export function nodesFromTiles(tile: (level: number, index: number, width: numbe
   };
 }
 
-/** Groups of three digits, all but the last marked by an x: 1234067 is x001/x234/067. */
+/** The index in groups of three digits, an x before all but the last: 1234067 is x001/x234/067. */
 function indexPath(index: number): string {
   const digits = String(index);
   const groups = digits.padStart(Math.ceil(digits.length / 3) * 3, '0').match(/\d{3}/g)!;

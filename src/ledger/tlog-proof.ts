@@ -1,4 +1,4 @@
-// C2SP transparency log proofs (c2sp.org/tlog-proof@v1, section "Format"): that an entry is in a log, in one text that is checked offline.
+// C2SP transparency log proofs (c2sp.org/tlog-proof@v1, section "Format"): one text that proves offline that an entry is in a log.
 import { openCheckpoint } from './checkpoint.ts';
 import { LedgerError } from './errors.ts';
 import { HASH_BYTES, leafHash, MAX_PROOF_HASHES, verifyInclusion } from './merkle.ts';
@@ -11,11 +11,11 @@ export const MAX_PROOF_TEXT_BYTES = MAX_NOTE_BYTES + MAX_EXTRA_TEXT_BYTES + 65_5
 
 export interface TlogProof {
   readonly index: number;
-  /** From the leaf's sibling up to the child of the root. */
+  /** The sibling hashes, from the leaf's sibling up to a child of the root. */
   readonly proof: readonly Uint8Array[];
   /** The checkpoint with its signatures, as it stands in the proof. */
   readonly note: string;
-  /** What whoever made the proof has added; it proves nothing by itself. A hub adds the entry. */
+  /** Extra data of the proof's maker; it proves nothing by itself. A hub puts the entry here. */
   readonly extra?: Uint8Array;
 }
 
@@ -25,7 +25,7 @@ export function writeTlogProof({ index, proof, note, extra }: TlogProof): string
   return `${[FIRST_LINE, ...added, `index ${index}`, ...proof.map(toBase64)].join('\n')}\n\n${note}`;
 }
 
-/** Reads a proof; nothing in it may be believed before it is verified, the extra data never. Throws LedgerError `malformed`. */
+/** Parses a proof. Do not believe anything in it before verifying it, and never the extra data. Throws LedgerError `malformed`. */
 export function parseTlogProof(text: string): TlogProof {
   if (text.length > MAX_PROOF_TEXT_BYTES) throw malformed(`at most ${MAX_PROOF_TEXT_BYTES} bytes, got ${text.length}`);
   const blank = text.indexOf('\n\n');
@@ -45,7 +45,7 @@ export function parseTlogProof(text: string): TlogProof {
 }
 
 /**
- * Checks that the log with this key has put its name to a tree that holds the entry.
+ * Checks that the log with this key has signed a tree that contains the entry.
  * Throws LedgerError `malformed`, `bad-signature`, `bad-proof`.
  */
 export function verifyTlogProof(

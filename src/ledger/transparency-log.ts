@@ -1,4 +1,4 @@
-// A log that cannot be rewritten unseen: a LogStore, the Merkle tree over it kept as tiles, and checkpoints signed by the log's key.
+// A log whose rewriting would be noticed: a LogStore, the Merkle tree over it in tiles, and checkpoints signed by the log's key.
 import type { Identity } from '../protocol/identity.ts';
 import { openCheckpoint, signCheckpoint } from './checkpoint.ts';
 import { LedgerError } from './errors.ts';
@@ -23,15 +23,15 @@ export interface SignedCheckpoint {
   readonly root: Uint8Array;
 }
 
-/** Full tiles kept ready with all their nodes, some 30 KiB each. A proof in a log of a million entries needs three. */
+/** How many full tiles stay in memory with all their nodes, some 30 KiB each. A proof in a log of a million entries needs three. */
 const TILE_CACHE_LIMIT = 64;
 const LAST_CHECKPOINT = 'checkpoint';
-/** Entries read and hashed at once while checking the whole log, before others get their turn. */
+/** How many entries are hashed in one turn of the event loop when the whole log is checked. */
 const AUDIT_PAGE = 2_048;
 
 /**
- * Opens the log over a store. The store must be written through this log only, and stays the caller's to close.
- * @param options.origin the log's name in its checkpoints; by default `potluck/` and the id of its key, which moves with the log.
+ * Opens the log over a store. The store must be written through this log only. The caller closes it.
+ * @param options.origin the log's name in its checkpoints; by default `potluck/` and the id of its key, so that it moves with the key.
  * Throws LedgerError `log-rewritten` when the entries are not those of the last checkpoint signed, `bad-signature` when another key or
  * origin signed that, `log-corrupt`.
  */
@@ -49,9 +49,9 @@ export class TransparencyLog {
   readonly #store: LogStore;
   readonly #identity: Identity;
   #size = 0;
-  /** For each level the hashes after the last full tile: fewer than 256 for each of a handful of levels, whatever the size. */
+  /** For each level the hashes after the last full tile: fewer than 256 for each of a few levels. */
   readonly #edge: TileNodes[] = [];
-  /** Full tiles that were used lately, the latest last. */
+  /** Recently used full tiles, the latest last. */
   readonly #cache = new Map<string, TileNodes>();
   readonly #node: NodeReader = nodesFromTiles((level, index, width) => this.#tile(level, index, width));
   #latest: { readonly size: number; readonly checkpoint: Promise<SignedCheckpoint> } | null = null;
@@ -78,11 +78,11 @@ export class TransparencyLog {
   async append(entries: readonly Uint8Array[]): Promise<number> {
     const leaves = entries.map(leafHash);
     const first = await this.#store.append(entries);
-    // Calls resolve in the order of their indices, so the tree grows in order.
+    // Append calls resolve in the order of their indices, so the tree grows in order.
     if (leaves.length > 0 && first !== this.#size) {
       throw new LedgerError(
         'log-rewritten',
-        `expected the next entry to have index ${this.#size}, got ${first}: somebody else writes`,
+        `expected the next entry to have index ${this.#size}, got ${first}: something else writes to this store`,
       );
     }
     for (const leaf of leaves) this.#addLeaf(leaf);
@@ -102,36 +102,36 @@ export class TransparencyLog {
   }
 
   /**
-   * Signs the log's present head: the same note as long as nothing is appended. It is remembered with the next commit, and a log that
-   * no longer fits it does not open.
+   * Signs the log's current head. The note stays the same until something is appended. The note is stored with the next commit; a log
+   * whose entries do not fit the stored note does not open.
    */
   async checkpoint(): Promise<SignedCheckpoint> {
     const size = this.#size;
     if (this.#latest?.size === size) return this.#latest.checkpoint;
     const checkpoint = this.#sign(size);
     this.#latest = { size, checkpoint };
-    // A failed signature is no head: the next call tries again.
+    // A failed signature is not cached: the next call tries again.
     checkpoint.catch(() => {
       if (this.#latest?.checkpoint === checkpoint) this.#latest = null;
     });
     return checkpoint;
   }
 
-  /** The hashes that show that entry `index` is in the tree of `size` entries. Throws LedgerError `out-of-range`. */
+  /** The inclusion proof of entry `index` in the tree of `size` entries. Throws LedgerError `out-of-range`. */
   inclusionProof(index: number, size: number): Uint8Array[] {
     this.#checkSize(size, this.#size);
     this.#checkSize(index, size - 1);
     return inclusionProof(index, size, this.#node);
   }
 
-  /** The hashes that show that the tree of `from` entries is a prefix of that of `to`. Throws LedgerError `out-of-range`. */
+  /** The consistency proof from the tree of `from` entries to that of `to`. Throws LedgerError `out-of-range`. */
   consistencyProof(from: number, to: number): Uint8Array[] {
     this.#checkSize(to, this.#size);
     this.#checkSize(from, to);
     return consistencyProof(from, to, this.#node);
   }
 
-  /** What the log answers to whoever submitted entry `index`: proof that a signed head contains it. */
+  /** The receipt for entry `index`: proof that a signed head contains it. */
   async receipt(index: number): Promise<Receipt> {
     const { note, size } = await this.checkpoint();
     const proof = this.inclusionProof(index, size);
@@ -150,7 +150,7 @@ export class TransparencyLog {
   }
 
   /**
-   * Hashes every entry again and compares with the tree, giving others their turn between pages.
+   * Hashes every entry again and compares with the tree; yields to other tasks between pages.
    * Throws LedgerError `log-corrupt` with the index of the first entry, or the tile, that is not what was appended.
    */
   async verifyAll(): Promise<void> {
@@ -159,7 +159,7 @@ export class TransparencyLog {
       this.read(from, Math.min(size, from + AUDIT_PAGE));
       await new Promise((resolve) => setTimeout(resolve, 0));
     }
-    // Entries match level 0; now each full tile must have its root in the level above.
+    // The entries match level 0. Now the root of each full tile must be in the level above.
     for (const { level, full } of tilesOfTree(size)) {
       for (let index = 0; index < full; index++) {
         const root = TileNodes.fromBytes(this.#tile(level, index, TILE_WIDTH).toBytes()).root;
@@ -167,7 +167,7 @@ export class TransparencyLog {
         if (!equalHashes(root, above)) {
           throw new LedgerError(
             'log-corrupt',
-            `tile ${index} of level ${level} has not the root that the level above holds`,
+            `tile ${index} of level ${level} does not have the root that the level above holds`,
             {
               level,
               index,
@@ -211,14 +211,14 @@ export class TransparencyLog {
     if (this.#cache.size > TILE_CACHE_LIMIT) this.#cache.delete(this.#cache.keys().next().value!);
   }
 
-  /** How many hashes a tile has at the present size. */
+  /** How many hashes a tile has at the current size. */
   #width(level: number, index: number): number {
     if (!Number.isSafeInteger(index) || index < 0 || !Number.isInteger(level) || level < 0) return 0;
     const hashes = Math.floor(this.#size / TILE_WIDTH ** level);
     return Math.max(0, Math.min(TILE_WIDTH, hashes - index * TILE_WIDTH));
   }
 
-  /** A tile as it is now, with at least `width` hashes. */
+  /** A tile at the current size, with at least `width` hashes. */
   #tile(level: number, index: number, width: number): TileNodes {
     const available = this.#width(level, index);
     if (width > available) {
@@ -237,7 +237,7 @@ export class TransparencyLog {
     return tile;
   }
 
-  /** The kept bytes of a full tile: its hashes and its root. One that a crash has lost is computed again from what is below it. */
+  /** The stored bytes of a full tile: its hashes and its root. A tile lost in a crash is computed again from the level below. */
   #kept(level: number, index: number): Uint8Array {
     const kept = this.#store.getDerived(tileKey(level, index));
     if (kept?.length === (TILE_WIDTH + 1) * HASH_BYTES) return kept;
@@ -253,7 +253,7 @@ export class TransparencyLog {
     return Array.from({ length: to - from }, (_, i) => this.#kept(level - 1, from + i).slice(TILE_WIDTH * HASH_BYTES));
   }
 
-  /** Rebuilds the edge of the tree, and checks that the log is still the one that this key last signed. */
+  /** Rebuilds the right edge of the tree, and checks that the log continues the head that this key last signed. */
   #restore(): void {
     this.#size = this.#store.size;
     for (const { level, full, partial_width } of tilesOfTree(this.#size)) {
@@ -267,7 +267,7 @@ export class TransparencyLog {
     if (signed.size > this.#size || !equalHashes(this.rootAt(signed.size), signed.root)) {
       throw new LedgerError(
         'log-rewritten',
-        `the log has ${this.#size} entries that are not a continuation of the ${signed.size} signed before`,
+        `the log has ${this.#size} entries that do not continue the ${signed.size} entries signed before`,
         { size: this.#size, signed_size: signed.size },
       );
     }

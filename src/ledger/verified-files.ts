@@ -1,24 +1,24 @@
-// Which files hold the bytes that their names promise: each is read through once, and again when it has changed or was not looked at for a day.
+// Which files hold the bytes that their names promise. Each is read completely once, and again after it changed or after a day.
 import { createHash } from 'node:crypto';
 import { type FileHandle, open, stat } from 'node:fs/promises';
 
-/** What is read at a time. Hashing it takes less than a tenth of a millisecond, between which everything else goes on. */
+/** How much is read at once: hashing it takes less than a tenth of a millisecond, so other tasks are not held up. */
 export const PIECE_BYTES = 64 << 10;
-/** A disk that damages a file by itself changes neither its time nor its size. */
+/** A failing disk can damage a file without changing its time or size. */
 const LOOK_AGAIN_MS = 24 * 3_600_000;
-/** Names remembered, some 200 bytes each. */
+/** How many names are remembered, some 200 bytes each. */
 const REMEMBERED = 100_000;
 
 export interface VerifiedFiles {
   /** Whether the file at `path` holds bytes of the hash; null where there is no file. Throws what the file system throws. */
   holds(hash: string, path: string): Promise<boolean | null>;
-  /** The file at `path` was just written with bytes of that hash. */
+  /** Call this when the file at `path` was just written with bytes of that hash. */
   written(hash: string, path: string): Promise<void>;
-  /** It is to be read again before it is believed. */
+  /** The file must be read again before it is believed. */
   forget(hash: string): void;
 }
 
-/** How a file was when it was read through. */
+/** The state of a file when it was last read completely. */
 interface Seen {
   readonly as: string;
   readonly at_ms: number;
@@ -69,7 +69,7 @@ export function verifiedFiles(now_ms: () => number = () => performance.now()): V
   };
 }
 
-/** The bytes [from, to) of a file, piece by piece: one descriptor, which is given back when the iteration ends. */
+/** The bytes [from, to) of a file in pieces, through one descriptor that is closed when the iteration ends. */
 export async function* piecesOf(
   path: string,
   from = 0,
@@ -89,7 +89,7 @@ export async function* piecesOf(
   }
 }
 
-/** What tells one state of a file from another; null where there is none. */
+/** A text that differs between two states of a file; null where there is no file. */
 async function looks(path: string): Promise<string | null> {
   const info = await stat(path).catch(nullIfMissing);
   return info?.isFile() ? `${info.ino} ${info.size} ${info.mtimeMs}` : null;

@@ -1,13 +1,13 @@
-// Files that are whole or not there: written aside, then renamed. What a writer leaves aside is removed, by itself or by the next one.
+// Files that are either whole or absent: written aside, then renamed. Leftovers are removed by the writer itself or by the next one.
 import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { PRIVATE_FOLDER } from '../protocol/private-files.ts';
 import { syncFolder } from './folder-blob-store.ts';
 
-/** Tells apart what this process writes at the same time. */
+/** Distinguishes files that this process writes at the same time. */
 let writers = 0;
 
-/** Writes a file whole; when that fails, nothing of it stays. `durable`: once it resolves, the power may go. */
+/** Writes a file whole; if that fails, nothing of it stays. `durable`: it survives a power cut once the call resolves. */
 export async function writeWhole(
   path: string,
   data: Uint8Array | readonly Uint8Array[],
@@ -27,7 +27,7 @@ export async function writeWhole(
   }
 }
 
-/** Makes a folder, with those that it lies in, and their names durable. What is put into it needs its own `syncFolder`. */
+/** Makes a folder and its parents, with durable names. Files put into it need their own `syncFolder`. */
 export async function makeDurably(folder: string): Promise<void> {
   const made = await mkdir(folder, { recursive: true, mode: PRIVATE_FOLDER });
   if (made === undefined) return;
@@ -38,11 +38,11 @@ export async function makeDurably(folder: string): Promise<void> {
   }
 }
 
-/** Removes what writers that were killed have left aside in a folder. */
+/** Removes files that killed writers have left aside in a folder. */
 export async function removeLeftovers(folder: string): Promise<void> {
   for (const name of await readdir(folder).catch(() => [])) {
     const pid = Number(/^\..+\.(\d+)$/.exec(name)?.[1] ?? 0);
-    if (pid > 0 && !isRunning(pid)) await rm(join(folder, name), { force: true }).catch(() => {}); // at the next start, then
+    if (pid > 0 && !isRunning(pid)) await rm(join(folder, name), { force: true }).catch(() => {}); // the next start tries again
   }
 }
 

@@ -1,7 +1,7 @@
-// A look over the bytes of a message before anything is built from them: plain CBOR data (RFC 8949), shallow, whole, and no more.
+// Checks the bytes of a message before any object is built from them: they must be one item of plain, shallow CBOR (RFC 8949).
 import { ProtocolError } from './errors.ts';
 
-/** Deeper nesting than any message has: a status holds runs, which hold peers, which hold progress. */
+/** No message nests deeper: a status holds runs, which hold peers, which hold progress. */
 export const MESSAGE_DEPTH = 12;
 
 // Major types, RFC 8949 section 3.1.
@@ -12,9 +12,9 @@ const SIMPLE = 7;
 
 /**
  * Checks that the bytes are exactly one CBOR item made of numbers, bytes, texts, lists, maps with text keys, true, false, null and
- * undefined. It builds nothing: a declared length costs nothing before its bytes are there, and tags, by which a decoder can be made
- * to build other things (shared structures, cycles, regular expressions), are refused.
- * @param most_items how many entries all lists and maps may have together: what a decoder builds of them costs far more than their bytes
+ * undefined. It builds nothing, so a declared length allocates nothing before its bytes are there. It refuses tags, because a tag can
+ * make a decoder build other things (shared structures, cycles, regular expressions).
+ * @param most_items how many entries all lists and maps may have together: decoded, an entry takes far more memory than its bytes
  * Throws ProtocolError `malformed`.
  */
 export function checkCborForm(data: Uint8Array, most_items = Number.POSITIVE_INFINITY): void {
@@ -28,7 +28,7 @@ export function checkCborForm(data: Uint8Array, most_items = Number.POSITIVE_INF
     return start;
   };
 
-  /** The number in a head. Lengths of 2^32 and more are always longer than the message. */
+  /** The number in an item's head. A length of 2^32 or more is always longer than the message. */
   const argument = (info: number): number => {
     if (info < 24) return info;
     if (info > 27) throw malformed('definite lengths', info === 31 ? 'an indefinite one' : `reserved head ${info}`);
@@ -60,7 +60,7 @@ export function checkCborForm(data: Uint8Array, most_items = Number.POSITIVE_INF
     }
     items += value;
     if (items > most_items) throw malformed(`at most ${most_items} fields`, `${items}`);
-    // Every item takes a byte, so a false promise ends with the bytes.
+    // Every item takes at least one byte, so a count that promises too many items fails at the end of the bytes.
     for (let i = 0; i < value; i++) {
       if (major === MAP) key();
       item(depth + 1);

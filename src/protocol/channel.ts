@@ -1,36 +1,36 @@
-// What hub and peers need of a WebSocket, and no more: real ones in use, simulated ones in the simulator.
+// What hub and peers need of a WebSocket, and no more: `ws` implements it in production, the simulator has an implementation of its own.
 import type { RawData, WebSocket } from 'ws';
 
-/** Whoever has a channel gives it one listener, at once. */
+/** Whoever has a channel sets its one listener at once, before the first call can come. */
 export interface ChannelListener {
-  /** Only at the end that asked for the channel. */
+  /** The channel is open. Called only at the end that asked for it. */
   onOpen?(): void;
-  /** null: a text frame, which nobody here understands. */
+  /** A frame came; null stands for a text frame, which Potluck does not use. */
   onMessage(frame: Uint8Array | null): void;
-  /** A ping or the answer to one: somebody is there. */
+  /** A ping or a pong came: the other end is alive. */
   onAlive(): void;
-  /** Something came that is no frame; the close is under way. */
+  /** Something came that is not a valid frame; the channel is closing. */
   onError(): void;
-  /** The last call. `reason` may be empty. */
+  /** The channel is closed; no call follows. `reason` may be empty. */
   onClose(reason: string): void;
 }
 
-/** Frames arrive whole, once and in their order, until the channel breaks; then nobody knows how many of the last ones did. */
+/** Frames arrive whole, once and in order until the channel breaks. After a break nobody knows how many of the last frames arrived. */
 export interface Channel {
   readonly open: boolean;
-  /** Whether the last call to the listener was made. */
+  /** Whether `onClose` has been called. */
   readonly closed: boolean;
-  /** What was sent and has not left this machine. */
+  /** Bytes that were sent and have not left this machine yet. */
   readonly queued_bytes: number;
   listen(listener: ChannelListener): void;
   /** Without effect unless the channel is open. */
   send(frame: Uint8Array): void;
   ping(): void;
-  /** Asks the other end to close as well. RFC 6455, section 7.4: what the codes mean. */
+  /** Asks the other end to close as well. RFC 6455, section 7.4, has the meaning of the codes. */
   close(code?: number, reason?: string): void;
-  /** Reads nothing more, where reading costs something: for who is told to go and does not stop talking. */
+  /** Stops reading, where reading costs something: for a peer that was told to go and does not stop sending. */
   deafen?(): void;
-  /** Gone at once, without asking. */
+  /** Ends the connection at once, without a closing handshake. */
   terminate(): void;
 }
 
@@ -54,7 +54,7 @@ export function webSocketChannel(socket: WebSocket): Channel {
       socket.on('pong', () => listener.onAlive());
       socket.on('error', (error: NodeJS.ErrnoException) => {
         why = error.message || String(error.code ?? '');
-        listener.onError(); // 'close' follows
+        listener.onError(); // the event 'close' follows
       });
       socket.on('close', (_code, reason) => listener.onClose(reason.toString() || why));
     },

@@ -1,18 +1,18 @@
-// Time as hub and peers know it: handed in, so that the simulator can run them on a clock of its own.
+// Time for hub and peers. It is handed in, so that the simulator can run them on a virtual clock.
 import { formatDuration } from './duration.ts';
 
-/** What `setTimeout` gives back; only good for `clearTimeout`. */
+/** The handle that `setTimeout` returns; only good for `clearTimeout`. */
 export type Timer = unknown;
 
 export interface Clock {
-  /** Milliseconds since 1970, as this machine believes; people and administrators move it. */
+  /** Milliseconds since 1970, by this machine's wall clock, which people and administrators may set. */
   now_ms(): number;
-  /** Milliseconds since some moment; only ever forwards. For measuring how long something took. */
+  /** Milliseconds since some moment; it never goes back. For measuring how long something took. */
   elapsed_ms(): number;
-  /** Milliseconds since the machine started, those in which it slept among them; where it is not known, no sleep is noticed. */
+  /** Milliseconds since the machine started, including time asleep. On a machine that does not tell, the caller notices no sleep. */
   uptime_ms?(): number;
   setTimeout(run: () => void, delay_ms: number): Timer;
-  /** Harmless for a timer that has fired, and for none. */
+  /** Does nothing for a timer that has fired, and for undefined. */
   clearTimeout(timer: Timer): void;
 }
 
@@ -35,10 +35,10 @@ export function fired(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
 }
 
-/** What the clocks of computers that set theirs at all are apart by, with room. */
+/** The clocks of computers that set their clock automatically differ by less than this. */
 export const CLOCK_TOLERANCE_MS = 5 * 60_000;
 
-/** What somebody who reads a log should know of its hub's clock; null where it is not ahead of the reader's. */
+/** A warning for the reader of a log whose hub's clock is ahead of the reader's; null where it is not. */
 export function clockAhead(log_ms: number, now_ms: number): string | null {
   const ahead_ms = log_ms - now_ms;
   if (ahead_ms <= CLOCK_TOLERANCE_MS) return null;

@@ -1,4 +1,4 @@
-// The arithmetic behind Ed25519 in plain TypeScript, for who cannot do without: Node does, and loads it when it is first asked for.
+// The arithmetic behind Ed25519 in plain TypeScript. Node has its own and loads this one only when something first asks for it.
 // Browsers get src/web/twins/curve25519.ts in its place.
 import { createRequire } from 'node:module';
 
@@ -16,7 +16,7 @@ export function ed25519Curve(): Ed25519Module['ed25519'] {
   return loaded.ed25519;
 }
 
-/** The sum of points, each times a number from 0 to below the order of the curve: one walk for all. Not for secret numbers. */
+/** The sum of points, each times a number in [0, order of the curve), computed in one pass. Not for secret numbers: it is not constant-time. */
 export function sumOfMultiples(points: Point[], numbers: bigint[]): Point {
   multiples ??= require('@noble/curves/abstract/curve.js') as CurveModule;
   return multiples.mulAddUnsafe(ed25519Curve().Point, points, numbers);

@@ -1,18 +1,18 @@
-// Many Ed25519 signatures at once: by node:crypto in Node, in browsers by WebCrypto, which works on all cores and many times as fast as
-// plain TypeScript, but only where it keeps to the rule of ed25519.ts.
+// Verifies many Ed25519 signatures at once: with node:crypto in Node, with WebCrypto in browsers. WebCrypto uses all cores and is many times
+// as fast as plain TypeScript, but it is used only where it follows the rule of ed25519.ts.
 //
-// The Web Cryptography API leaves room as RFC 8032 does. So its yes counts only after it has refused a signature that is valid with the
-// cofactor and not without; and its no, of which an honest log has none, is looked at again in plain TypeScript.
+// The Web Cryptography API leaves room for interpretation, as RFC 8032 does. So its "valid" counts only after it has refused a signature
+// that is valid only with the cofactor. Its "invalid", which an honest log never causes, is checked again in plain TypeScript.
 import { fastEd25519, isAdmissible, PUBLIC_KEY_BYTES, portableEd25519, SIGNATURE_BYTES } from './ed25519.ts';
 import { ONLY_WITH_COFACTOR, type SignedBytes, VALID } from './ed25519-vectors.ts';
 
-/** The answer of `verifyWithKey` for each. Never rejects. */
+/** The answer of `verifyWithKey` for each signature. Never rejects. */
 export type VerifyMany = (signed: readonly SignedBytes[]) => Promise<boolean[]>;
 
-/** Imported keys are kept; more peers than this import again. */
+/** Imported keys are cached; with more peers than this, keys are imported again. */
 const KEY_CACHE_LIMIT = 4096;
 
-/** By a WebCrypto, or in plain TypeScript where it cannot or may not be used (a page over plain http has none). */
+/** Verifies by WebCrypto, or in plain TypeScript where WebCrypto is missing or breaks the rule (a page over plain http has none). */
 export function webVerifier(subtle: SubtleCrypto | undefined): VerifyMany {
   const keys = new Map<string, Promise<CryptoKey>>();
   const keyOf = (publicKey: Uint8Array): Promise<CryptoKey> => {
@@ -53,7 +53,7 @@ export function webVerifier(subtle: SubtleCrypto | undefined): VerifyMany {
   };
 }
 
-/** The fastest way of this machine. */
+/** The fastest implementation on this machine. */
 export const verifyMany: VerifyMany =
   fastEd25519 === portableEd25519
     ? webVerifier(globalThis.crypto?.subtle)

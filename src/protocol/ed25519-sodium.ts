@@ -1,13 +1,13 @@
-// Ed25519 verification by libsodium, twice as fast as OpenSSL's, where it is installed and keeps to the rule of ed25519.ts.
+// Ed25519 verification by libsodium, twice as fast as OpenSSL's. Used where libsodium is installed and follows the rule of ed25519.ts.
 import { ONLY_WITH_COFACTOR, type SignedBytes, VALID } from './ed25519-vectors.ts';
 
-/** libsodium's answer. Only its yes counts: it refuses a little more than the rule does. */
+/** libsodium's answer. Only "valid" counts: libsodium refuses some signatures that the rule accepts. */
 export type SodiumVerify = (signed: SignedBytes) => boolean;
 
-/** As sodium-native has it: `(signature, message, publicKey)`. */
+/** The signature of sodium-native's function: `(signature, message, publicKey)`. */
 type Detached = (signature: Uint8Array, message: Uint8Array, publicKey: Uint8Array) => boolean;
 
-/** A verifier of sodium-native's, if it refuses what is valid with the cofactor only, as some versions of libsodium do not. */
+/** sodium-native's verifier; null if it accepts a signature that is valid only with the cofactor, as some versions of libsodium do. */
 export function trustedSodium(sodium: unknown): SodiumVerify | null {
   const detached = (sodium as { crypto_sign_verify_detached?: Detached } | null)?.crypto_sign_verify_detached;
   if (typeof detached !== 'function') return null;
@@ -19,9 +19,9 @@ export function trustedSodium(sodium: unknown): SodiumVerify | null {
   }
 }
 
-/** The native library of this machine, or null: a browser, a platform without a binary, an installation that leaves it out. */
+/** This machine's native library; null in a browser, on a platform without a binary, and where the optional package is not installed. */
 export function loadSodium(): SodiumVerify | null {
-  // By way of createRequire, so that nothing of it comes into the page, and because an import could not be waited for here.
+  // Through createRequire: a static import would put it into the page, and this function cannot wait for a dynamic one.
   const createRequire = globalThis.process?.getBuiltinModule?.('node:module')?.createRequire;
   if (!createRequire) return null;
   try {

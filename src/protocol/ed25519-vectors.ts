@@ -1,4 +1,4 @@
-// Two signatures that tell whether a verifier keeps to the rule of ed25519.ts: one is valid, one only for those who multiply by the cofactor.
+// Two signatures that show whether a verifier follows the rule of ed25519.ts: one is valid, one is valid only with the cofactor.
 import { hexToBytes } from '@noble/hashes/utils.js';
 
 export interface SignedBytes {
@@ -7,7 +7,7 @@ export interface SignedBytes {
   readonly signature: Uint8Array;
 }
 
-/** RFC 8032, section 7.1, TEST 2: whoever has no Ed25519 fails here. */
+/** RFC 8032, section 7.1, TEST 2: a platform without Ed25519 fails here. */
 export const VALID: SignedBytes = {
   publicKey: hexToBytes('3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c'),
   message: Uint8Array.of(0x72),
@@ -16,7 +16,7 @@ export const VALID: SignedBytes = {
   ),
 };
 
-/** Valid only with the cofactor: its R is 987654321·B and a point of order 8, over an empty message (ed25519-many.test.ts makes it). */
+/** Valid only with the cofactor: its R is 987654321·B plus a point of order 8, over an empty message (ed25519-many.test.ts makes it). */
 export const ONLY_WITH_COFACTOR: SignedBytes = {
   publicKey: hexToBytes('17ffad8068dc0de9935d36636f3ad1b5de6de3413b12388e453b05f2a4c1d3db'),
   message: new Uint8Array(),

@@ -1,12 +1,12 @@
 // Ed25519 (RFC 8032) with one exact rule of acceptance on every machine: libsodium and node:crypto in Node, @noble/curves elsewhere.
 //
-// RFC 8032 leaves room for verifiers to disagree, and two that disagree would replay one log into two states. The rule here:
+// RFC 8032 lets verifiers disagree, and two that disagree would replay one log into two states. The rule here:
 //   1. S < L, so a signature cannot be altered into a second valid one (section 5.1.7, step 1);
 //   2. the key A is canonical (y < p), and neither A nor the commitment R is of small order: with such a key one signature would be
-//      valid for many messages, and such an R, which nobody gets who follows the RFC, is refused by some verifiers (WebCrypto, OpenSSL
-//      from 3.5) and not by others;
+//      valid for many messages; such an R never comes from a signer that follows the RFC, and some verifiers (WebCrypto, OpenSSL from
+//      3.5) refuse it while others accept it;
 //   3. the equation without cofactor, on bytes: encode([S]B - [k]A) equals R, k = SHA-512(R || A || M) mod L.
-// OpenSSL checks 1 and 3, libsodium a little more (so only its yes counts); noble checks 3 with the cofactor, so the portable path
+// OpenSSL checks 1 and 3. libsodium checks a little more, so only its "valid" counts. noble checks 3 with the cofactor, so the portable path
 // computes 3 itself. Rules 1 and 2 are checked here for all.
 import { bytesToNumberLE } from '@noble/curves/utils.js';
 import { sha512 } from '@noble/hashes/sha2.js';
@@ -17,7 +17,7 @@ export const SECRET_BYTES = 32;
 export const PUBLIC_KEY_BYTES = 32;
 export const SIGNATURE_BYTES = 64;
 
-/** One implementation of the primitive. Lengths are the caller's duty. */
+/** One implementation of the primitive. The caller checks lengths. */
 export interface Ed25519 {
   /** The public key (32 bytes) of a secret seed (32 bytes). */
   publicKey(secret: Uint8Array): Uint8Array;
@@ -42,14 +42,14 @@ const SMALL_ORDER_Y: ReadonlySet<bigint> = new Set([
 
 /** Rule 1, and the part of rule 2 that needs no curve arithmetic. */
 export function isAdmissible(publicKey: Uint8Array, signature: Uint8Array): boolean {
-  // A scalar of 32 bytes whose top byte is below 0x10 is below L (L > 2^252): the common case needs no big integers.
+  // A scalar of 32 bytes whose top byte is below 0x10 is below L (L > 2^252), so the common case needs no big integers.
   const scalarFits = signature[63] < 0x10 || bytesToNumberLE(signature.subarray(32)) < L;
   return scalarFits && !isSmall(signature) && isAdmissibleKey(publicKey);
 }
 
 const yOf = (point: Uint8Array): bigint => bytesToNumberLE(point) & ((1n << 255n) - 1n);
 
-/** The first bytes of all points of small order: one look tells almost every point that is none. */
+/** The first bytes of all points of small order: almost every other point is told apart by its first byte. */
 const SMALL_ORDER_FIRST_BYTES: ReadonlySet<number> = new Set([...SMALL_ORDER_Y].map((y) => Number(y & 0xffn)));
 
 function isAdmissibleKey(publicKey: Uint8Array): boolean {
@@ -59,7 +59,7 @@ function isAdmissibleKey(publicKey: Uint8Array): boolean {
   return y < P && !SMALL_ORDER_Y.has(y);
 }
 
-/** Whether a signature's R is a point of small order. One that is not canonical equals no encoded point, so rule 3 refuses it. */
+/** Whether a signature's R is a point of small order. A non-canonical R equals no encoded point, so rule 3 refuses it. */
 function isSmall(signature: Uint8Array): boolean {
   return SMALL_ORDER_FIRST_BYTES.has(signature[0]) && SMALL_ORDER_Y.has(yOf(signature.subarray(0, 32)));
 }
@@ -96,12 +96,12 @@ const PKCS8_PREFIX = Uint8Array.from([
   0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
 ]);
 
-/** Imported keys are kept, because importing costs a third of a verification. More peers than this simply import again. */
+/** Imported keys are cached, because importing takes a third of a verification. With more peers than this, keys are imported again. */
 const KEY_CACHE_LIMIT = 16_384;
 
 /**
- * By node:crypto; with a libsodium its yes is taken first, and what it does not take is asked of node:crypto. `loadSodium` is called at the
- * first verification: most commands verify nothing.
+ * By node:crypto. Where libsodium is installed, its "valid" is final, and what it refuses is checked by node:crypto. `loadSodium` is called
+ * at the first verification, because most commands verify nothing.
  */
 export function nodeEd25519(crypto: typeof import('node:crypto'), loadSodium: () => SodiumVerify | null): Ed25519 {
   type Key = ReturnType<typeof crypto.createPublicKey>;

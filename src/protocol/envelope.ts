@@ -1,4 +1,4 @@
-// A signed event: deterministic DAG-CBOR [1, author, body, signature], where one event has exactly one encoding.
+// A signed event: deterministic DAG-CBOR [1, author, body, signature]. Each event has exactly one encoding.
 import { verifyMany } from './ed25519-many.ts';
 import { ProtocolError } from './errors.ts';
 import { sha256Hex, utf8 } from './hash.ts';
@@ -15,11 +15,11 @@ export interface EventBody {
   readonly [field: string]: EventValue;
 }
 
-/** An event whose encoding, and unless skipped whose signature, has been checked. Its body has the right shape, but no schema yet. */
+/** A decoded event. Its encoding has been checked, and its signature unless that was skipped; its body is not yet checked against a schema. */
 export interface OpenedEvent {
-  /** SHA-256 of the event's bytes, hexadecimal: its name everywhere. */
+  /** The event's id: SHA-256 of its bytes, hexadecimal. */
   readonly id: string;
-  /** The peer id of whoever signed it. */
+  /** The peer id of the signer. */
   readonly author: string;
   readonly body: EventBody;
 }
@@ -28,7 +28,7 @@ export interface OpenedEvent {
 export const MAX_EVENT_BYTES = 65_535;
 
 const ENVELOPE_VERSION = 1;
-/** A NUL byte cannot stand in a C2SP signed note, so no signature of an event is ever one of a checkpoint, or the reverse. */
+/** A C2SP signed note cannot contain a NUL byte, so a signature of an event is never also one of a checkpoint. */
 const SIGNING_PREFIX = utf8('potluck-event-v1\0');
 
 // The envelope around the body has a fixed form (RFC 8949, section 3), so it is written and read byte by byte.
@@ -76,8 +76,8 @@ export function openEvent(bytes: Uint8Array, options: { readonly verify_signatur
 }
 
 /**
- * Whether each of these carries its author's signature: the costly part of openEvent alone, for whoever opens many. It says nothing
- * about the bodies, which must be opened as well. False for bytes that are no event; never rejects.
+ * Whether each event carries its author's signature. This is the costly part of openEvent, for a caller that opens many events. It says
+ * nothing about the bodies, which must be opened as well. False for bytes that are not an event; never rejects.
  */
 export async function areSignedByAuthor(events: readonly Uint8Array[]): Promise<boolean[]> {
   const answers = new Array<boolean>(events.length).fill(false);
@@ -97,7 +97,7 @@ export async function areSignedByAuthor(events: readonly Uint8Array[]): Promise<
   return answers;
 }
 
-/** The name of an event: SHA-256 of its bytes, hexadecimal. */
+/** The id of an event: SHA-256 of its bytes, hexadecimal. */
 export function eventId(bytes: Uint8Array): string {
   return sha256Hex(bytes);
 }
@@ -122,7 +122,7 @@ function splitEnvelope(bytes: Uint8Array): { author: Uint8Array; encodedBody: Ui
   }
   if (bytes[0] !== ARRAY_OF_4) throw malformed(`expected a CBOR array of 4, got first byte ${bytes[0]}`);
   if (bytes[1] !== ENVELOPE_VERSION) {
-    // 0..23 is any other version as one byte of CBOR; the rest is no version at all.
+    // A byte in 0..23 is another version, encoded in CBOR; any other byte is not a version.
     if (bytes[1] > 23) throw malformed(`expected a version, got byte ${bytes[1]}`);
     throw new ProtocolError('unknown-version', `event envelope: expected version ${ENVELOPE_VERSION}, got ${bytes[1]}`);
   }
@@ -156,7 +156,7 @@ function decodeBody(encoded: Uint8Array): EventBody {
   return body;
 }
 
-/** What every body has whatever its type: the type, and the version of its schema. */
+/** The two fields of every body: its type, and the version of that type's schema. */
 function checkHead(body: unknown): asserts body is EventBody {
   if (!isPlainObject(body) || typeof body.type !== 'string' || body.type === '') {
     throw new ProtocolError('malformed', 'event body: expected a map with a non-empty text "type"');

@@ -6,28 +6,28 @@ export type ProtocolErrorCode =
   | 'bad-id'
   /** A secret key is not a 32-byte seed. */
   | 'bad-secret'
-  /** The identity file cannot be read as what it should hold. */
+  /** The identity file does not contain a valid identity. */
   | 'identity-file-corrupt'
-  /** The identity file can be read by others than its owner. */
+  /** Other users can read the identity file. */
   | 'identity-file-permissions'
   /** The identity file could not be read or written. */
   | 'identity-file-unreadable'
-  /** The identity file is under a passphrase, and nobody is there to ask for it. */
+  /** The identity file is encrypted with a passphrase, and there is no terminal to ask for it. */
   | 'identity-locked'
-  /** The passphrase is not the one of the identity file. */
+  /** The passphrase does not decrypt the identity file. */
   | 'wrong-passphrase'
   /** An event or message is larger than the limit. */
   | 'too-large'
-  /** Bytes that are not what their format demands. */
+  /** The bytes do not have the form that their format demands. */
   | 'malformed'
-  /** The bytes decode, but are not the one encoding that the value has. */
+  /** The bytes decode, but are not the canonical encoding of the value. */
   | 'not-canonical'
-  /** The envelope or message is of a version that this build does not speak. */
+  /** This build does not know the version of the envelope or message. */
   | 'unknown-version'
-  /** A body holds a value that signed events may not hold (a fraction, a link, undefined, ...). */
+  /** A body holds a value that signed events must not hold (a fraction, a link, undefined, ...). */
   | 'forbidden-value'
   /** The signature is not the author's. */
   | 'bad-signature';
 
-/** Raised by src/protocol; `code` says which rule was broken. */
+/** The error of src/protocol; `code` names the rule that was broken. */
 export class ProtocolError extends CodedError<ProtocolErrorCode> {}

@@ -1,4 +1,4 @@
-// SHA-256 as every room uses it: node:crypto where there is one, @noble/hashes elsewhere; the same bytes either way.
+// SHA-256 for every room: node:crypto in Node, @noble/hashes elsewhere, with the same result.
 import { sha256 as nobleSha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex } from '@noble/hashes/utils.js';
 
@@ -7,7 +7,7 @@ const nodeCrypto = globalThis.process?.getBuiltinModule?.('node:crypto');
 /** The SHA-256 digest of the concatenation of some byte strings (32 bytes). */
 export function sha256(...parts: readonly Uint8Array[]): Uint8Array {
   if (nodeCrypto) {
-    // One call without a Buffer from the pool takes a third of the time: what a Merkle tree of many small hashes feels.
+    // One call, without a Buffer from the pool, takes a third of the time, which counts for a Merkle tree of many small hashes.
     if (parts.length === 1) return latin1Bytes(nodeCrypto.hash('sha256', parts[0], 'binary'));
     const hash = nodeCrypto.createHash('sha256');
     for (const part of parts) hash.update(part);
@@ -19,8 +19,8 @@ export function sha256(...parts: readonly Uint8Array[]): Uint8Array {
 }
 
 /**
- * The same digest of megabytes, in a browser computed beside this thread and several times as fast, where WebCrypto is to be had
- * (secure contexts). The bytes must not change meanwhile.
+ * The same digest for megabytes. A browser with WebCrypto (secure contexts only) computes it off this thread and several times as fast.
+ * The bytes must not change meanwhile.
  */
 export async function sha256Beside(bytes: Uint8Array): Promise<Uint8Array> {
   const subtle = nodeCrypto ? undefined : globalThis.crypto?.subtle;
@@ -34,15 +34,15 @@ function latin1Bytes(text: string): Uint8Array {
   return bytes;
 }
 
-/** SHA-256 as 64 lower-case hexadecimal digits: the name of a blob. */
+/** SHA-256 as 64 lower-case hexadecimal digits; a blob is named by it. */
 export function sha256Hex(...parts: readonly Uint8Array[]): string {
   if (nodeCrypto && parts.length === 1) return nodeCrypto.hash('sha256', parts[0], 'hex');
   return bytesToHex(sha256(...parts));
 }
 
-/** What sha256Hex gives, and an id: 32 bytes in hexadecimal. */
+/** The form of a SHA-256 and of an id: 32 bytes in hexadecimal. */
 export const HASH_FORM = /^[0-9a-f]{64}$/;
 
 const encoder = new TextEncoder();
-/** Text as what is hashed or signed of it. */
+/** Text as the UTF-8 bytes that are hashed or signed. */
 export const utf8 = (text: string): Uint8Array<ArrayBuffer> => encoder.encode(text);

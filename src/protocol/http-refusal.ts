@@ -1,4 +1,4 @@
-// What an answer over HTTP says that is no success: the hub's own words, or those of something between.
+// Turns an unsuccessful HTTP answer into an error, whether the hub gave it or a proxy in front of the hub.
 import { z } from 'zod';
 import type { Answer } from './line.ts';
 import { PeerError } from './peer-errors.ts';
@@ -13,7 +13,7 @@ const RefusalSchema = z.object({
   }),
 });
 
-/** What a hub says in JSON instead of an answer; null: it has not said so. Seconds are those after which to ask again. */
+/** The hub's refusal, which comes as JSON; null where the answer is not one. `retry_after_s`: when to ask again. */
 export function wordsOf(json: unknown): { code: string; message: string; retry_after_s: number | null } | null {
   const parsed = RefusalSchema.safeParse(json);
   if (!parsed.success) return null;
@@ -21,7 +21,7 @@ export function wordsOf(json: unknown): { code: string; message: string; retry_a
   return { code, message, retry_after_s: details?.retry_after_s ?? null };
 }
 
-/** The error for an answer that the hub gave, or that a proxy gave in its place: a hub answers in JSON, and with a code. */
+/** The error for an unsuccessful answer. A hub answers in JSON with a code; anything else came from a proxy. */
 export function refusalOf({ status, bytes }: Pick<Answer, 'status' | 'bytes'>, to: string): PeerError {
   const parsed = RefusalSchema.safeParse(parseJson(bytes));
   if (parsed.success) {

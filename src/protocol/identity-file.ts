@@ -12,17 +12,17 @@ import { hash } from './schemas.ts';
 import { openSecret, type ScryptCost, type SealedSecret, SealedSecretSchema, sealSecret } from './sealed-secret.ts';
 
 const OTHERS = 0o077;
-/** The file is about 220 bytes. Anything larger is something else, and is not read into memory. */
+/** The file is about 220 bytes. A much larger file is not an identity file, and is not read into memory. */
 const MAX_FILE_BYTES = 4_096;
 
-/** The id stands beside the secret, so that a person can read it, and a damaged secret is noticed. */
+/** The id stands beside the secret so that a person can read it, and so that a damaged secret is noticed. */
 const identityFileSchema = z.discriminatedUnion('format', [
   z.strictObject({ format: z.literal('potluck-identity-v1'), id: hash, secret: hash }),
   z.strictObject({ format: z.literal('potluck-locked-identity-v1'), id: hash, ...SealedSecretSchema.shape }),
 ]);
 
 /**
- * The identity kept at `path`; on first use one is made there, with mode 0600. Processes that race for the first use all get the same one.
+ * The identity kept at `path`. On first use it is created with mode 0600. Processes that race for the first use all get the same identity.
  * Throws ProtocolError: `identity-file-corrupt`, `identity-file-permissions` (others may read it), `identity-file-unreadable`,
  * `identity-locked`, `wrong-passphrase`.
  */
@@ -54,7 +54,7 @@ export async function readIdentitySecret(path: string): Promise<Uint8Array> {
   }
   const secret = 'secret' in parsed.data ? hexToBytes(parsed.data.secret) : await unlocked(path, parsed.data);
   if (identityFromSecret(secret).id !== parsed.data.id) throw corrupt(path, 'the secret does not belong to the id');
-  // Only now: a file of another kind that others may read is nothing to lock away.
+  // The mode is checked last: if the file is not an identity file, its mode does not matter.
   if (process.platform !== 'win32' && (mode & OTHERS) !== 0) {
     const found = (mode & 0o777).toString(8).padStart(4, '0');
     throw new ProtocolError(
@@ -81,8 +81,8 @@ async function unlocked(path: string, file: SealedSecret & { readonly id: string
 }
 
 /**
- * Puts the key at `path` under a passphrase; null takes the one that it is under away. The file is replaced in one step, after what
- * was written has been read back. Throws as readIdentitySecret does.
+ * Encrypts the key at `path` with a passphrase; null removes the passphrase. The file is replaced in one step, after what was written has
+ * been read back. Throws as readIdentitySecret does.
  */
 export async function relockIdentityFile(
   path: string,
@@ -106,13 +106,13 @@ export async function relockIdentityFile(
       if (!('secret' in written)) await openSecret(identity.id, written, passphrase!);
       await rename(aside, path);
     } finally {
-      await unlink(aside).catch(() => {}); // it has its right name by now
+      await unlink(aside).catch(() => {}); // the rename has already moved it
     }
     return identity;
   });
 }
 
-/** A file of this owner's alone, on disk before it gets its name. */
+/** Writes a file that only this user can read, and flushes it to disk before it gets its final name. */
 async function writeAside(folder: string, text: string): Promise<string> {
   await mkdir(folder, { recursive: true, mode: PRIVATE_FOLDER });
   const aside = join(folder, `.identity-${process.pid}-${randomBytes(8).toString('hex')}`);
@@ -127,7 +127,7 @@ async function writeAside(folder: string, text: string): Promise<string> {
 }
 
 /**
- * Writes a secret to a new file, for importing one. Whole or not at all; a file that is there already is left as it is.
+ * Writes a secret to a new file, for importing it. The file is written whole or not at all, and an existing file is left as it is.
  * @returns whether this call made the file.
  * Throws ProtocolError `bad-secret`, `identity-file-unreadable`.
  */
@@ -139,12 +139,12 @@ export async function createIdentityFile(path: string, secret: Uint8Array): Prom
     try {
       return await publish(aside, path);
     } finally {
-      await unlink(aside).catch(() => {}); // it has its right name by now
+      await unlink(aside).catch(() => {}); // the link has already given it its name
     }
   });
 }
 
-/** Gives the finished file its name unless somebody was faster. A hard link does so in one step, and never replaces anything. */
+/** Gives the finished file its name, unless another process was faster. A hard link does so in one step and never replaces a file. */
 async function publish(aside: string, path: string): Promise<boolean> {
   try {
     await link(aside, path);
@@ -154,7 +154,7 @@ async function publish(aside: string, path: string): Promise<boolean> {
     if (code === 'EEXIST') return false;
     if (code !== 'EPERM' && code !== 'ENOTSUP' && code !== 'EOPNOTSUPP' && code !== 'EACCES') throw error;
   }
-  // No hard links here (FAT, Android): two first uses in the same instant are then told apart only by the look before.
+  // No hard links here (FAT, Android): only the check before tells two first uses at the same instant apart.
   if (await exists(path)) return false;
   await rename(aside, path);
   return true;

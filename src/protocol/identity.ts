@@ -1,11 +1,11 @@
-// Who somebody is: an Ed25519 key pair. A peer's id is its public key, 64 lower-case hexadecimal digits.
+// An identity is an Ed25519 key pair. A peer's id is its public key as 64 lower-case hexadecimal digits.
 import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js';
 import { proveVrf } from './ecvrf.ts';
 import { fastEd25519, SECRET_BYTES, SIGNATURE_BYTES } from './ed25519.ts';
 import { ProtocolError } from './errors.ts';
 import { HASH_FORM } from './hash.ts';
 
-/** Somebody who can sign. The secret itself is not reachable from here; in a tab it may live inside WebCrypto. */
+/** A key that can sign. The secret itself is not reachable from here; in a tab it may live inside WebCrypto. */
 export interface Identity {
   /** The public key as 64 lower-case hexadecimal digits. */
   readonly id: string;
@@ -13,7 +13,7 @@ export interface Identity {
   sign(message: Uint8Array): Promise<Uint8Array>;
 }
 
-/** Somebody whose key also answers as a verifiable random function (ecvrf.ts): a hub draws with it. */
+/** A key that also computes a verifiable random function (ecvrf.ts): the hub draws with it. */
 export interface DrawingIdentity extends Identity {
   /** The 80 bytes that prove the function's output for an input. */
   prove(input: Uint8Array): Uint8Array;
@@ -45,7 +45,7 @@ export function generateSecret(): Uint8Array {
   return globalThis.crypto.getRandomValues(new Uint8Array(SECRET_BYTES));
 }
 
-/** A new identity that lives in memory only. To keep one, make it with identityFromSecret, or loadOrCreateIdentity in Node. */
+/** A new identity in memory only. Use identityFromSecret, or loadOrCreateIdentity in Node, for one that is to be kept. */
 export function createIdentity(): DrawingIdentity {
   return identityFromSecret(generateSecret());
 }
@@ -71,7 +71,7 @@ export function verifySignature(id: string, message: Uint8Array, signature: Uint
   return isPeerId(id) && verifyWithKey(hexToBytes(id), message, signature);
 }
 
-/** As verifySignature, with the 32 bytes of the key at hand. */
+/** As verifySignature, for a caller that has the 32 bytes of the key. */
 export function verifyWithKey(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
   return (
     publicKey.length === 32 && signature.length === SIGNATURE_BYTES && fastEd25519.verify(publicKey, message, signature)

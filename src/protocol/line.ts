@@ -1,31 +1,31 @@
-// A line to a hub, which may be slow, fall silent or break: what has come is kept, and the rest is asked for (RFC 9110, section 14).
+// HTTP requests to a hub that may be slow, fall silent or break off: bytes received are kept, and the rest is requested (RFC 9110, section 14).
 import { concatBytes } from '@noble/hashes/utils.js';
 import { PeerError } from './peer-errors.ts';
 
 export const LINE_LIMITS = {
-  silence_ms: 30_000, // a line that brings no byte in this time is dead; the whole may take as long as it takes
-  attempts: 4, // without a new byte: a hub that restarts is back within the waits between them
+  silence_ms: 30_000, // a request without a byte for this long is dead; the whole body has no time limit
+  attempts: 4, // in a row without a new byte; a hub that restarts is back within the waits between them
   first_wait_ms: 250,
-  longest_wait_ms: 10_000, // also for what a hub may ask for
-  refusal_bytes: 1 << 16, // of an answer that is no success
+  longest_wait_ms: 10_000, // also bounds the wait that a hub asks for
+  refusal_bytes: 1 << 16, // how much of an unsuccessful answer is read
 } as const;
 
-/** What a proxy says when the hub behind it does not answer, and a hub that has too much to do: no word on what was asked. */
+/** A proxy answers so when its hub does not answer, and a hub when it is overloaded: both say nothing about the request itself. */
 const AWAY = [502, 503, 504];
 
 export interface Answer {
   readonly status: number;
   readonly type: string;
   readonly bytes: Uint8Array;
-  /** The bytes come from several answers that were put together. */
+  /** The bytes were put together from several answers. */
   readonly joined: boolean;
 }
 
-/** Why an attempt failed; `silent` when nothing came for too long. */
+/** Why an attempt failed; `silent` when no byte came for too long. */
 export interface Trouble {
   readonly reason: string;
   readonly silent: boolean;
-  /** How often in a row nothing new has come. */
+  /** How many attempts in a row brought nothing new. */
   readonly failures: number;
 }
 
@@ -34,18 +34,18 @@ export interface Asking {
   /** Called for each attempt. */
   readonly init?: () => RequestInit;
   readonly max_bytes: number;
-  /** The bytes at the address never change, so that a broken answer can be gone on from. */
+  /** The bytes at the address never change, so a broken download can be resumed. */
   readonly immutable?: boolean;
   readonly onBytes?: (done_bytes: number, total_bytes: number | null) => void;
   readonly onTrouble?: (trouble: Trouble) => void;
 }
 
 export interface Line {
-  /** The whole answer. Throws PeerError hub-unreachable, and bad-blob for an answer that is too long. */
+  /** The whole answer. Throws PeerError `hub-unreachable`, and `bad-blob` for an answer that is too long. */
   ask(asking: Asking): Promise<Answer>;
-  /** The hub is known to be there: what hangs or waits is tried again at once. */
+  /** The caller knows that the hub is back: requests that hang or wait are tried again at once. */
   renew(): void;
-  /** Ends what is under way. */
+  /** Ends all requests under way. */
   close(): void;
 }
 
@@ -55,7 +55,7 @@ export interface LineOptions {
   readonly attempts?: number;
 }
 
-/** What has come of one body, over all attempts. */
+/** What has been received of one body, over all attempts. */
 interface Received {
   parts: Uint8Array[];
   size_bytes: number;
@@ -71,7 +71,7 @@ export function openLine(options: LineOptions = {}): Line {
   const watches = new Set<Watch>();
   let renewing = new AbortController();
 
-  /** One request with its whole answer: a hub that dies in the middle of a body is a request that failed. */
+  /** One request with its whole answer: if the hub dies in the middle of a body, the request has failed. */
   const attempt = async (asking: Asking, came: Received): Promise<{ answer: Answer; wait_ms: number | null }> => {
     const watch = watchFor(silence_ms, closing.signal);
     watches.add(watch);
@@ -156,7 +156,7 @@ export function megabytes(done_bytes: number, total_bytes: number | null): strin
   return `${total_bytes === null ? '' : `${shown(done_bytes)} of `}${shown(most)} ${name}`;
 }
 
-/** Makes ready for a body: it goes on where the last one broke off, or begins anew where the server has no ranges. */
+/** Prepares for the body of one answer: appends to what was received, or begins anew where the server supports no ranges. */
 function beginBody(response: Response, came: Received): void {
   const { headers, status } = response;
   const range =
@@ -168,12 +168,12 @@ function beginBody(response: Response, came: Received): void {
   }
   Object.assign(came, nothing());
   if (status === 206) throw new TypeError('the answer begins at another byte than it was asked for');
-  // The length of a packed body says nothing of what comes out of it.
+  // Content-Length of a compressed body does not tell the size of its content.
   const length = headers.get('content-encoding') ? '' : (headers.get('content-length') ?? '');
   came.total_bytes = /^\d{1,15}$/.test(length) ? Number(length) : null;
 }
 
-/** Reads a body of at most `max_bytes`: a hostile hub must not fill this device's memory. Throws PeerError bad-blob. */
+/** Reads a body of at most `max_bytes`, so that a hostile hub cannot fill this device's memory. Throws PeerError `bad-blob`. */
 async function readInto(
   into: Received,
   response: Response,
@@ -182,7 +182,7 @@ async function readInto(
 ): Promise<void> {
   const announced_bytes = into.total_bytes ?? Number(response.headers.get('content-length') ?? 0);
   let fits = announced_bytes <= max_bytes || !response.ok;
-  const reader = fits ? response.body?.getReader() : undefined; // a reader, because not every browser can iterate over a stream
+  const reader = fits ? response.body?.getReader() : undefined; // not every browser can iterate over a stream
   for (let part = await reader?.read(); part && !part.done; part = await reader?.read()) {
     heard();
     fits = into.size_bytes + part.value.length <= max_bytes;
@@ -196,8 +196,8 @@ async function readInto(
     if (into.total_bytes === null || into.size_bytes === into.total_bytes) return;
     throw new TypeError(`the answer ended after ${into.size_bytes} of ${into.total_bytes} bytes`);
   }
-  await response.body?.cancel().catch(() => {}); // it has broken off already
-  if (!response.ok) return; // enough of it
+  await response.body?.cancel().catch(() => {}); // it may have broken off already
+  if (!response.ok) return; // the start of a refusal is enough
   throw new PeerError('bad-blob', `${new URL(response.url).pathname}: expected at most ${max_bytes} bytes, more came`, {
     max_bytes,
   });
@@ -210,15 +210,15 @@ interface Watch {
   readonly signal: AbortSignal;
   heard(): void;
   renew(): void;
-  /** Why the request was ended, if it was. */
+  /** Why the request was aborted, if it was. */
   verdict(): Error | null;
   end(): void;
 }
 
-/** A request that was silent for less than this part of the limit, two seconds, is left alone when the line is renewed. */
+/** When requests are renewed, one that was silent for less than this part of the limit (two seconds) is left alone. */
 const HANGS_PART = 1 / 15;
 
-/** Ends a request on which nothing is heard for too long. */
+/** Aborts a request that receives nothing for too long. */
 function watchFor(silence_ms: number, closing: AbortSignal): Watch {
   const ending = new AbortController();
   let heard_ms = performance.now();
@@ -247,14 +247,14 @@ function watchFor(silence_ms: number, closing: AbortSignal): Watch {
   };
 }
 
-/** fetch hides why it failed in `cause`. */
+/** fetch puts the reason of a failure into `cause`. */
 export function reasonOf(error: unknown): string {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
   if (!(cause instanceof Error)) return String(cause);
   return cause.message || ('code' in cause ? String(cause.code) : cause.name);
 }
 
-/** Resolves after a time, at once when one of the signals fires. */
+/** Resolves after a time, or at once when one of the signals fires. */
 function waitUnless(signals: readonly AbortSignal[], delay_ms: number): Promise<void> {
   return new Promise((resolve) => {
     const any = AbortSignal.any([...signals]);

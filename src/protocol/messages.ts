@@ -1,4 +1,4 @@
-// What hub and peers say to each other over one WebSocket: CBOR maps, each checked against its schema on arrival.
+// The messages between hub and peers over one WebSocket: CBOR maps, each checked against its schema on arrival.
 import { Decoder, Encoder } from 'cbor-x';
 import { z } from 'zod';
 import { checkCborForm } from './cbor-form.ts';
@@ -6,43 +6,43 @@ import { ProtocolError } from './errors.ts';
 import { count, hash, role } from './schemas.ts';
 
 /**
- * The version of this protocol: of the messages, and of the events in them, which either side refuses where it does not know them. It rises
- * with each change that the other side must know. A peer of another version is told so and sent away.
+ * The version of this protocol: of the messages and of the events in them. Either side refuses messages and events that it does not know,
+ * so the version rises with each change that the other side must know. A peer of another version is told so and disconnected.
  * 2: draws, appeals and contests; heads of the log in events. 3: rules that bound a first work, and views that say so. 4: a model's hash
  * is that of its manifest. 5: steps.
  */
 export const PROTOCOL_VERSION = 5;
 
-/** What is wrong where hub and peer are of different versions, in words: who is older, and what that side can do. */
+/** Says in words which side has the older version, and what that side can do about it. */
 export function otherVersion(versions: { readonly hub: number; readonly peer: number }): string {
   const older =
     versions.hub < versions.peer
-      ? 'the hub is older, and whoever runs it has to update it'
+      ? 'the hub is older and has to be updated by whoever runs it'
       : 'the peer is older: update Potluck on this device, or load its page again';
   return `the hub speaks protocol ${versions.hub}, the peer speaks ${versions.peer}: ${older}`;
 }
 
 /** Limits of the wire, in one place, each with its reason. */
 export const WIRE_LIMITS = {
-  message_bytes: 1 << 20, // from a hub: a status with thousands of peers stays below 1 MiB
-  from_peer_bytes: 70_000, // a peer sends nothing larger than one event, and its frame takes 40 bytes
-  from_peer_fields: 32, // of all lists and maps in it together; the largest message of a peer has 12
+  message_bytes: 1 << 20, // a hub's status with thousands of peers stays below 1 MiB
+  from_peer_bytes: 70_000, // a peer's largest message is one event plus 40 bytes of frame
+  from_peer_fields: 32, // entries of all lists and maps of a message; a peer's largest message has 12
   blob_bytes: 1 << 30, // a round's work of 60,000 workers on a small model, or of 200 on one of 300M parameters; models come in parts
-  model_bytes: 4 * 2 ** 30, // what one key may bring of a run's first model, in parts: a billion float32 parameters
+  model_bytes: 4 * 2 ** 30, // a run's first model that one key may upload, in parts: a billion float32 parameters
   event_bytes: 65_535, // C2SP tlog-tiles: entries carry a 16-bit length
-  rounds_between_checkpoints: 1000, // the longest way from a checkpoint to the present model
+  rounds_between_checkpoints: 1000, // at most this many merges between a checkpoint and the current model
 } as const;
 
 const bytes = (max: number) =>
   z.custom<Uint8Array>((value) => value instanceof Uint8Array && value.length <= max, `expected at most ${max} bytes`);
 const text = z.string().max(2000);
 
-/** What a peer needs to know of a run to take part: nothing here is to be believed, everything can be checked by hash. */
+/** What a peer needs to know about a run to take part. A peer need not believe any of it: everything can be checked by hash. */
 export const RunViewSchema = z.object({
   run: hash,
   name: z.string().max(200),
   game: z.string().max(40),
-  /** A blob with the game's file; missing where the game is of every build, or its owner has kept the file. */
+  /** A blob with the game's file; missing for a built-in game, and where the run's owner did not publish the file. */
   game_file: hash.optional(),
   params: hash,
   phase: z.enum(['gathering', 'working', 'judging', 'revealing', 'merging', 'paused', 'finished']),
@@ -50,9 +50,9 @@ export const RunViewSchema = z.object({
   rounds: count,
   attempt: count,
   seed: z.string().max(64),
-  /** Time left of the open round (working) or of judging; peers' clocks need not agree with the hub's. */
+  /** Time left of the open round (working) or of judging. It is a duration because peers' clocks need not agree with the hub's. */
   remaining_ms: count,
-  /** How long judging takes, from the end of the work. */
+  /** How long judging may take after the work ends. */
   judging_ms: count,
   model: hash,
   /** The last model that is kept whole, and the merges since the one before it, oldest first. */
@@ -60,40 +60,40 @@ export const RunViewSchema = z.object({
   recent: z
     .array(z.object({ round: count, parent: hash, bundle: hash, step: hash.nullable(), model: hash }))
     .max(2 * WIRE_LIMITS.rounds_between_checkpoints),
-  /** Who is here, as far as the log knows, and how many workers the next round waits for. */
+  /** Who is present according to the log, and how many workers the next round waits for. */
   seats: z.object({ workers: count, workers_needed: count, validators: count }).optional(),
   submissions: z.array(
     z.object({
       id: hash,
       worker: hash,
-      /** What the worker says that it computes with. */
+      /** The runtime that the worker says it computes with. */
       runtime: z.string().max(40),
-      /** The worker's merged submissions since the last one that was refused. */
+      /** How many submissions of the worker were merged since its last refused one. */
       consecutive_valid: count,
-      /** What it may still lose, in thousandths of such a submission. */
+      /** How much the worker can still lose, in thousandths of such a submission. */
       bond_permille: count,
       work: hash,
       size_bytes: count,
       steps: count,
       tokens: count,
       loss_micro: z.int(),
-      /** Its first judges did not all accept it: everybody who may judges it again. */
+      /** Not all of its first judges accepted it, so everybody who may judge judges it again. */
       appealed: z.boolean(),
-      /** The validators who are to judge it, those who have sealed a verdict, and those who have shown it. */
+      /** The validators drawn to judge it, those who have committed (sealed) a verdict, and those who have revealed it. */
       judges: z.array(hash).max(256),
       sealed: z.array(hash).max(256),
       shown: z.array(hash).max(256),
     }),
   ),
-  /** Decisions of earlier rounds that are contested: juries judge them again beside the rounds. */
+  /** Contested decisions of earlier rounds: juries judge them again while rounds go on. */
   contests: z
     .array(
       z.object({
         submission: hash,
         round: count,
-        /** Its number among the contests of this submission, which verdicts carry. */
+        /** The number of this contest among those of the submission; its verdicts carry it. */
         contest: count,
-        /** Whether verdicts are shown now; until then they are sealed. */
+        /** Whether verdicts are revealed now; before that they are committed (sealed). */
         showing: z.boolean(),
         judges: z.array(hash).max(256),
         sealed: z.array(hash).max(256),
@@ -102,26 +102,26 @@ export const RunViewSchema = z.object({
     )
     .max(64)
     .optional(),
-  /** What judges were drawn from; null while work is taken. */
+  /** The input of the draw of judges; null while work is taken. */
   draw: z.string().max(64).nullable(),
-  /** How often at least, in thousandths, a judge repeats the work of a worker with the best record. */
+  /** How often at least, in thousandths, a judge re-executes the work of a worker with the best record. */
   reexecute_permille: count,
-  /** To a worker: whether its own work is in the last merge. */
+  /** For a worker: whether its own work is in the last merge. */
   merged: z.boolean().optional(),
-  /** To a worker that has little to lose yet: how many tokens it may claim in the open round. */
+  /** For a worker that has little to lose yet: how many tokens it may claim in the open round. */
   most_tokens: count.optional(),
-  /** How many submissions of a newcomer all of its judges repeat. */
+  /** How many submissions of a newcomer are re-executed by all of its judges. */
   probation: count,
-  /** How much of what a verdict vouches for, in thousandths, follows its judge's rating of the worker. */
+  /** How much of what a verdict vouches for, in thousandths, depends on its judge's rating of the worker. */
   rating_permille: count.max(1000),
 });
 export type RunView = z.infer<typeof RunViewSchema>;
 
-/** Why a peer achieves nothing for now, in a word and a sentence. */
+/** Why a peer cannot get on at the moment, as a code and a sentence. */
 export const ObstacleSchema = z.object({ code: z.string().max(60), message: z.string().max(400) });
 export type Obstacle = z.infer<typeof ObstacleSchema>;
 
-/** What a worker says of itself while it works; shown to people, never paid by. */
+/** What a worker reports about itself while it works. People see it; pay does not depend on it. */
 export const ProgressSchema = z.object({
   type: z.literal('progress'),
   state: z.enum(['waiting', 'catching up', 'training', 'sending', 'judging', 'evaluating', 'leaving']),
@@ -135,15 +135,15 @@ export type Progress = z.infer<typeof ProgressSchema>;
 
 const SAMPLE = { prompt: z.string().max(400), text: z.string().max(2000) };
 
-/** What a validator lets a model write that it has measured: shown to people with its name, proven by nothing. */
+/** Text that a model wrote on a validator. People see it with the validator's name; nothing proves it. */
 export const SampleSchema = z.strictObject({ type: z.literal('sample'), model: hash, ...SAMPLE });
 export type Sample = z.infer<typeof SampleSchema>;
 
-/** A sample as people see it: by whom, and after how many merges. */
+/** A sample as people see it: who sent it, and after how many merges. */
 export const SampleViewSchema = z.object({ run: hash, by: hash, model: hash, merged_rounds: count, ...SAMPLE });
 export type SampleView = z.infer<typeof SampleViewSchema>;
 
-// What a peer sends is read strictly: a field that this version does not know is refused, not passed over.
+// A peer's messages are parsed strictly: a field that this version does not know is refused, not ignored.
 
 /** From a peer or an observer (who needs no key). `signature` covers the hub's nonce. */
 export const HelloSchema = z.strictObject({
@@ -153,9 +153,9 @@ export const HelloSchema = z.strictObject({
   run: hash.optional(),
   peer: hash.optional(),
   signature: bytes(64).optional(),
-  /** An observer that would rather have `changes` than a whole `status` every time. */
+  /** The observer wants `changes` instead of a whole `status` every time. */
   changes: z.boolean().optional(),
-  /** From a peer that was told `key-in-use`: it takes the place only when no other device with its key has it. */
+  /** From a peer that was told `key-in-use`: it takes over only if no other device with its key has the place. */
   yields: z.boolean().optional(),
 });
 
@@ -164,7 +164,7 @@ export const FromPeerSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('event'), event: bytes(WIRE_LIMITS.event_bytes) }),
   z.strictObject({ ...ProgressSchema.shape, obstacle: z.strictObject(ObstacleSchema.shape).optional() }),
   SampleSchema,
-  /** Whether the hub is there, asked by who cannot hear the WebSocket's own pings: a browser. */
+  /** Asks whether the hub is alive. For browsers, which do not see the WebSocket's own pings. */
   z.strictObject({ type: z.literal('ping') }),
 ]);
 export type FromPeer = z.infer<typeof FromPeerSchema>;
@@ -200,14 +200,14 @@ export const RunStatusSchema = RunViewSchema.omit({
   seats: true,
 }).extend({
   owner: hash,
-  /** The longest time that a round and its judging take, and how many workers the first round waits for. */
+  /** The longest time that a round with its judging takes, and how many workers the first round waits for. */
   round_ms: count,
   min_workers: count,
   peers: z.array(PeerViewSchema),
   submitted: count,
   merged_tokens: count,
   bytes_submitted: count,
-  /** Dense float32 bytes of the same submissions, for comparison. */
+  /** What the same submissions would be as dense float32, in bytes, for comparison. */
   dense_bytes: count,
   tokens_per_second: z.number(),
   validation_loss: z.number().nullable(),
@@ -218,11 +218,11 @@ export const RunStatusSchema = RunViewSchema.omit({
 });
 export type RunStatus = z.infer<typeof RunStatusSchema>;
 
-/** A run without its peers, of whom there may be thousands. */
+/** A run without its peers, because there may be thousands of them. */
 export const RunOverviewSchema = RunStatusSchema.omit({ peers: true });
 export type RunOverview = z.infer<typeof RunOverviewSchema>;
 
-/** Points of a curve, column by column: after so many merged rounds, at that time, with so many tokens merged and bytes sent. */
+/** Points of a curve, column by column: rounds merged, time, tokens merged, bytes sent. */
 export const SeriesSchema = z.object({
   merged_rounds: z.array(count),
   time_ms: z.array(count),
@@ -232,21 +232,21 @@ export const SeriesSchema = z.object({
 });
 export type Series = z.infer<typeof SeriesSchema>;
 
-/** One round's work of one worker, as it said itself: after so many merged rounds, so many steps and tokens. */
+/** One worker's work in one round, as the worker reported it: rounds merged, steps, tokens. */
 export const WorkerPointSchema = z.object({ merged_rounds: count, steps: count, tokens: count, loss_micro: z.int() });
 export type WorkerPoint = z.infer<typeof WorkerPointSchema>;
 
-/** How a run went: what validators measured, and what workers said of their own rounds. Thinned out where there is much of it. */
+/** The course of a run: what validators measured, and what workers reported of their rounds. Thinned out where there is much of it. */
 export const RunHistorySchema = z.object({ run: hash, evaluations: SeriesSchema, rounds: SeriesSchema });
 export type RunHistory = z.infer<typeof RunHistorySchema>;
 
-/** For observers that follow: all runs, and of peers and history what is new. `whole` begins anew; pieces may follow it. */
+/** For observers that follow: all runs, and what is new of peers and history. `whole` starts over; further pieces may follow it. */
 export const ChangesSchema = z.object({
   type: z.literal('changes'),
   whole: z.boolean(),
   now_ms: count,
   events: count,
-  /** Empty in the pieces that follow. */
+  /** Empty in the further pieces. */
   runs: z.array(RunOverviewSchema),
   history: z.array(RunHistorySchema),
   samples: z.array(SampleViewSchema),
@@ -254,18 +254,18 @@ export const ChangesSchema = z.object({
 });
 export type Changes = z.infer<typeof ChangesSchema>;
 
-/** To who said hello. `session` is the one that the peer is in, or that its next `peer.joined` will open. */
+/** The answer to hello. `session` is the peer's current one, or the one that its next `peer.joined` will open. */
 export const WelcomeSchema = z.object({ type: z.literal('welcome'), present: z.boolean(), session: count });
 export type Welcome = z.infer<typeof WelcomeSchema>;
 
-/** An owner as a hub knows it, over HTTP. A lie in it is found out when the event that is built on it is refused. */
+/** An owner as the hub reports it over HTTP. A lie in it comes to light when the event built on it is refused. */
 export const AccountViewSchema = z.object({
   hub: hash,
   account: z.string(),
   address: z.string().max(100).nullable(),
-  /** The number that the owner's next statement of an address must carry. */
+  /** The sequence number that the owner's next `account.address` must carry. */
   next_change: count,
-  /** Why another run of this owner would not be taken now; null: it would. */
+  /** Why the hub would refuse another run of this owner now; null if it would not. */
   run_refusal: z
     .object({ code: z.string().max(60), message: text })
     .nullable()
@@ -273,15 +273,15 @@ export const AccountViewSchema = z.object({
 });
 export type AccountView = z.infer<typeof AccountViewSchema>;
 
-/** What an account holds of a run as the hub counts it, over HTTP: for people to look at. The log proves it. */
+/** What an account holds of a run, as the hub reports it over HTTP. It is for people to look at; the log proves it. */
 export const HolderViewSchema = z.object({
   run: hash,
   account: z.string().max(200),
   merged_rounds: count,
-  /** The sum of what is free, withheld, locked and settled. */
+  /** The sum of free, withheld, locked and settled shares. */
   shares: count,
   withheld: count,
-  /** What the merged rounds have promised to all. */
+  /** The shares that all merged rounds have issued so far. */
   emitted: count,
 });
 export type HolderView = z.infer<typeof HolderViewSchema>;
@@ -299,21 +299,21 @@ export const FromHubSchema = z.discriminatedUnion('type', [
 ]);
 export type FromHub = z.infer<typeof FromHubSchema>;
 
-// Plain CBOR maps: checkCborForm refuses what the decoder could be made to build beyond data.
+// cbor-x decodes plain maps only, because checkCborForm refuses whatever would make it build anything but data.
 const encoder = new Encoder({ useRecords: false, mapsAsObjects: true, tagUint8Array: false });
 const decoder = new Decoder({ useRecords: false, mapsAsObjects: true });
 
-/** A message as the bytes of one WebSocket frame. */
+/** A message encoded as one WebSocket frame. */
 export function encodeMessage(message: FromPeer | FromHub): Uint8Array {
   return new Uint8Array(encoder.encode(message));
 }
 
-/** Reads what a peer sent. Throws ProtocolError: too-large, malformed. */
+/** Decodes a peer's message. Throws ProtocolError: `too-large`, `malformed`. */
 export function decodeFromPeer(frame: Uint8Array): FromPeer {
   return decodeMessage(frame, FromPeerSchema, WIRE_LIMITS.from_peer_bytes, WIRE_LIMITS.from_peer_fields);
 }
 
-/** Reads what a hub sent. Throws ProtocolError: too-large, malformed. */
+/** Decodes a hub's message. Throws ProtocolError: `too-large`, `malformed`. */
 export function decodeFromHub(frame: Uint8Array): FromHub {
   return decodeMessage(frame, FromHubSchema, WIRE_LIMITS.message_bytes, Number.POSITIVE_INFINITY);
 }
@@ -327,7 +327,7 @@ function decodeMessage<T>(frame: Uint8Array, schema: z.ZodType<T>, most_bytes: n
   try {
     value = decoder.decode(frame);
   } catch {
-    throw new ProtocolError('malformed', `message: expected one CBOR map, got ${frame.length} bytes that are none`);
+    throw new ProtocolError('malformed', `message: expected one CBOR map, got ${frame.length} bytes that are not one`);
   }
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
@@ -335,7 +335,7 @@ function decodeMessage<T>(frame: Uint8Array, schema: z.ZodType<T>, most_bytes: n
   throw new ProtocolError('malformed', `message: ${issue.path.join('.') || 'body'}: ${issue.message}`);
 }
 
-/** The bytes a peer signs to prove that the key is its own, bound to this hub and this connection. */
+/** The bytes that a peer signs to prove that it holds its key, bound to this hub and this connection. */
 export function helloChallenge(hub: string, nonce: Uint8Array): Uint8Array {
   const label = new TextEncoder().encode(`potluck-hello-v1\n${hub}\n`);
   const message = new Uint8Array(label.length + nonce.length);
@@ -344,7 +344,7 @@ export function helloChallenge(hub: string, nonce: Uint8Array): Uint8Array {
   return message;
 }
 
-/** The bytes a peer signs to upload a blob: content-addressed, so a repeated request does no harm. */
+/** The bytes that a peer signs to upload a blob. The upload is content-addressed, so a replayed request does no harm. */
 export function uploadChallenge(hub: string, blob: string): Uint8Array {
   return new TextEncoder().encode(`potluck-upload-v1\n${hub}\n${blob}\n`);
 }

@@ -1,4 +1,4 @@
-// How this process comes by the passphrase of a key: there is one person at it, whichever file is read and whoever reads it.
+// Where this process gets the passphrase of a key from. It is one source for the whole process, because one person sits at it.
 
 /** Asks for the passphrase of the key in a file; null where nobody can be asked. */
 export type AskPassphrase = (path: string) => Promise<string | null>;

@@ -1,33 +1,33 @@
-// What stops whoever talks to a hub: the hub is away, is another one, or says no.
+// The errors of whoever talks to a hub: the hub is unreachable, is another one than expected, or refuses.
 import { CodedError } from '../errors.ts';
 
 export type PeerErrorCode =
   /** Nothing answers at the hub's address. */
   | 'hub-unreachable'
-  /** Something answers there, but no Potluck hub. */
+  /** Something answers there, but it is not a Potluck hub. */
   | 'not-a-hub'
   /** Hub and peer speak different versions of the protocol. */
   | 'other-protocol'
-  /** Another hub than before answers at the address. */
+  /** The hub at this address is another one than before. */
   | 'other-hub'
-  /** The hub has no run, or several and none was named. */
+  /** The hub has no run, or several and the caller named none. */
   | 'no-such-run'
   /** The hub refused an event or an upload; `details.refusal` has its code. */
   | 'refused'
-  /** Something between answered in the hub's place; `details.status` says how. */
+  /** A proxy or another program answered in the hub's place; `details.status` has the HTTP status. */
   | 'proxy-answered'
   /** Another device takes part with the same key. */
   | 'key-in-use'
-  /** The hub answered, but not with a proof that the event is in its log. */
+  /** The hub's answer does not prove that the event is in its log. */
   | 'bad-receipt'
-  /** A blob could not be had, or its bytes are not what its hash says. */
+  /** A blob could not be fetched, or its bytes do not have its hash. */
   | 'bad-blob'
-  /** The work of the run does not fit into this device's memory. */
+  /** The run's work does not fit into this device's memory. */
   | 'too-little-memory'
-  /** The connection went away before an answer came. */
+  /** The connection broke before an answer came. */
   | 'disconnected';
 
-/** Details that decide what a peer does next. */
+/** The details that decide what a peer does next. */
 interface PeerErrorDetails {
   readonly refused: { readonly refusal: string };
   readonly 'proxy-answered': { readonly status: number };

@@ -1,4 +1,4 @@
-// What a run's phases are called where people read them: in the page, and on the card of a shared link.
+// The names of a run's phases for people: in the page, and on the card of a shared link.
 import type { RunView } from './messages.ts';
 
 export const PHASE_WORDS: Readonly<Record<RunView['phase'], string>> = {

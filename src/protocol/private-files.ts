@@ -1,4 +1,5 @@
-// Modes of what belongs to one user of a machine: keys, what a private run learns from, what a device holds. Made so, never changed: who widens a folder has a reason.
+// File modes for what belongs to one user of a machine: keys, a private run's data, a device's state. They are set when a file is
+// created and not changed later, because an owner who widens them has a reason.
 
 export const PRIVATE_FOLDER = 0o700;
 export const PRIVATE_FILE = 0o600;

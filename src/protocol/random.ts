@@ -1,7 +1,7 @@
-// Seeded randomness that is the same everywhere: SHA-256 turns a seed into the state of sfc32 (PractRand's small fast counter).
+// Seeded randomness that is the same on every machine: SHA-256 turns a seed into the state of sfc32 (PractRand's small fast counter).
 import { sha256, utf8 } from './hash.ts';
 
-/** A stream of pseudo-random integers; never for keys. */
+/** A stream of pseudo-random integers. Not for keys. */
 export interface Random {
   /** A uniform integer in [0, 2^32). */
   uint32(): number;
@@ -9,7 +9,7 @@ export interface Random {
   below(bound: number): number;
 }
 
-/** A stream that follows from a label and parts alone, on every machine. The label keeps uses apart. */
+/** A stream that follows from a label and parts alone. The label keeps different uses apart. */
 export function seededRandom(label: string, ...parts: readonly (Uint8Array | string | number)[]): Random {
   const pieces = [label, ...parts].map((part) => (part instanceof Uint8Array ? part : utf8(String(part))));
   // Each piece is hashed first, so that ("ab", "c") and ("a", "bc") give different streams.

@@ -1,9 +1,9 @@
-// Which run a person means: by its name, or by the beginning of its id, long enough that a slip of the hand meets none.
+// Resolves the run that a person names: by its name, or by the beginning of its id, which must be long enough to rule out typing errors.
 import { nameOf } from './shown-name.ts';
 
-/** One digit would mean one of sixteen runs: whoever mistypes a number must not join one. */
+/** One digit would match one run in sixteen, so a mistyped number could join a run. */
 export const FEWEST_DIGITS = 4;
-/** More runs than this are no help in one line. */
+/** A longer list of runs would not help in one line. */
 const LISTED = 8;
 
 export interface KnownRun {
@@ -13,8 +13,8 @@ export interface KnownRun {
 }
 
 /**
- * The one run that a word means: of several with that name the one that goes on; without a word the only one that goes on, or the
- * only one there is. Otherwise a sentence that says what was expected and what there is.
+ * The run that a word names. Of several runs with that name it is the one that goes on. Without a word it is the only run that goes on, or
+ * the only run there is. Otherwise a sentence that says what was expected and what there is.
  */
 export function runMeant<R extends KnownRun>(
   runs: readonly R[],
@@ -51,7 +51,7 @@ const begun = <R extends KnownRun>(runs: readonly R[], wanted: string): readonly
 const shown = ({ id, name, finished }: KnownRun): string =>
   `${id.slice(0, 12)} (${nameOf(name)}${finished ? ', finished' : ''})`;
 
-/** The runs that go on, by name; of those that are finished, how many. */
+/** The names of the runs that go on, and how many others are finished. */
 function listed(live: readonly KnownRun[], finished: number): string {
   const more = live.length > LISTED ? [`${live.length - LISTED} more`] : [];
   const over = finished > 0 ? [`${finished} finished`] : [];

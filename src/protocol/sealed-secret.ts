@@ -1,4 +1,4 @@
-// A secret key under a passphrase: scrypt (RFC 7914) makes the key, AES-256-GCM (NIST SP 800-38D) seals the secret and is bound to the id.
+// A secret key encrypted with a passphrase: scrypt (RFC 7914) derives the key, AES-256-GCM (NIST SP 800-38D) encrypts and binds it to the id.
 import { createCipheriv, createDecipheriv, randomBytes, scrypt } from 'node:crypto';
 import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js';
 import { z } from 'zod';
@@ -10,7 +10,7 @@ export interface ScryptCost {
   readonly p: number;
 }
 
-/** 128 MiB and about half a second a guess: what OWASP asks of scrypt. */
+/** 128 MiB and about half a second for each guess: OWASP's recommendation for scrypt. */
 const COST = { n: 1 << 17, r: 8, p: 1 } as const;
 const MAX_MEMORY_BYTES = 256 << 20;
 const SALT_BYTES = 16;
@@ -19,7 +19,7 @@ const TAG_BYTES = 16;
 
 const hex = (bytes: number) => z.string().regex(new RegExp(`^[0-9a-f]{${bytes * 2}}$`));
 
-/** As it is written in a key file. The cost is written too, so that it can grow; a file cannot ask for more than this build gives. */
+/** The form in a key file. The cost is stored too, so that it can grow; a file cannot demand more than this build allows. */
 export const SealedSecretSchema = z.strictObject({
   kdf: z.literal('scrypt'),
   n: z.int().min(2).max(COST.n),
@@ -27,13 +27,13 @@ export const SealedSecretSchema = z.strictObject({
   p: z.int().min(1).max(COST.p),
   salt: hex(SALT_BYTES),
   nonce: hex(NONCE_BYTES),
-  /** The 32 bytes and the tag. */
+  /** The encrypted 32 bytes and the tag. */
   sealed: hex(32 + TAG_BYTES),
 });
 export type SealedSecret = z.infer<typeof SealedSecretSchema>;
 
 function keyOf(passphrase: string, salt: Uint8Array, { n, r, p }: ScryptCost): Promise<Buffer> {
-  // The same words typed on another machine may come in another form of Unicode.
+  // The same passphrase typed on another machine may come in another Unicode normal form.
   const words = passphrase.normalize('NFKC');
   return new Promise((resolve, reject) => {
     scrypt(words, salt, 32, { N: n, r, p, maxmem: MAX_MEMORY_BYTES }, (error, key) =>
@@ -42,7 +42,7 @@ function keyOf(passphrase: string, salt: Uint8Array, { n, r, p }: ScryptCost): P
   });
 }
 
-/** Seals the secret of `id`; `cost` is smaller only in tests. */
+/** Encrypts the secret of `id`; only tests pass a smaller `cost`. */
 export async function sealSecret(
   id: string,
   secret: Uint8Array,
@@ -55,7 +55,7 @@ export async function sealSecret(
   return { kdf: 'scrypt', ...cost, salt: bytesToHex(salt), nonce: bytesToHex(nonce), sealed: bytesToHex(sealed) };
 }
 
-/** Opens it. Throws ProtocolError wrong-passphrase, also where the file was changed: nobody can tell one from the other. */
+/** Decrypts it. Throws ProtocolError `wrong-passphrase`, also for a changed file: the cipher cannot tell one from the other. */
 export async function openSecret(id: string, sealed: SealedSecret, passphrase: string): Promise<Uint8Array> {
   const bytes = hexToBytes(sealed.sealed);
   const key = await keyOf(passphrase, hexToBytes(sealed.salt), sealed);

@@ -1,14 +1,14 @@
 // The encoder beside strict-cbor.ts: deterministic DAG-CBOR (ipld.io/specs/codecs/dag-cbor) of what signed events may hold.
 //
-// It writes what @ipld/dag-cbor writes (tested against it) in half the time: every seal that is opened is encoded again in a replay.
+// It writes what @ipld/dag-cbor writes (a test compares them) in half the time, because a replay encodes every opened seal again.
 import { ProtocolError } from './errors.ts';
 import { utf8 } from './hash.ts';
 import { type EventValue, MAX_DEPTH } from './strict-cbor.ts';
 
-/** Bytes of the buffer that is kept between calls; a larger value gets one of its own. */
+/** Size of the buffer that is kept between calls; a larger value gets its own buffer. */
 const KEPT_BYTES = 64 * 1024;
 const HEAD_BYTES = 9;
-/** Field names whose bytes are kept: more than all schemas have; whoever invents names gets them encoded each time. */
+/** How many encoded field names are cached: more than all schemas have. Further names are encoded each time. */
 const KEPT_NAMES = 1024;
 
 const names = new Map<string, Uint8Array>();
@@ -17,7 +17,7 @@ let data = new Uint8Array(KEPT_BYTES);
 let at = 0;
 
 /**
- * The one encoding of a value, as bytes of its own.
+ * The canonical encoding of a value, in a new array.
  * Throws ProtocolError: `forbidden-value` (fractions, integers beyond 2^53 - 1, lone surrogates, a field "__proto__", anything that is no
  * plain data), `malformed` (nested deeper than MAX_DEPTH).
  */
@@ -98,7 +98,7 @@ function append(bytes: Uint8Array): void {
   at += bytes.length;
 }
 
-/** The bytes of a field's name, kept because the same few names come again and again. */
+/** The bytes of a field's name, cached because the same few names come again and again. */
 function nameBytes(field: string): Uint8Array {
   let bytes = names.get(field);
   if (!bytes) {
@@ -143,7 +143,7 @@ function write(value: EventValue, depth: number): void {
     append(value);
   } else if (Array.isArray(value)) {
     head(0x80, value.length);
-    // An index loop, because holes must be seen as well.
+    // An index loop, because forEach would skip holes, which must be refused.
     for (let i = 0; i < value.length; i++) write(value[i], depth + 1);
   } else if (isPlainObject(value)) {
     map(value, depth);

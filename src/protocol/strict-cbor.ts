@@ -1,10 +1,10 @@
-// A decoder of exactly what signed events may hold: deterministic DAG-CBOR (ipld.io/specs/codecs/dag-cbor) without fractions and links.
+// A decoder of what signed events may hold, and nothing else: deterministic DAG-CBOR (ipld.io/specs/codecs/dag-cbor), no fractions or links.
 //
-// One pass, and it accepts a byte string only when that is the encoding @ipld/dag-cbor gives the decoded value (tested against it):
+// It makes one pass, and accepts bytes only when they are the encoding that @ipld/dag-cbor gives the decoded value (tested against it):
 // shortest integers and lengths, map keys sorted by length and then by byte, no duplicates, well-formed UTF-8, nothing indefinite.
 import { ProtocolError } from './errors.ts';
 
-/** What an event may hold: integers for whatever is owed, and never a fraction, whose rounding two machines may not share. */
+/** What an event may hold. Amounts are integers; fractions are excluded, because two machines might round them differently. */
 export type EventValue =
   | null
   | boolean
@@ -14,7 +14,7 @@ export type EventValue =
   | readonly EventValue[]
   | { readonly [field: string]: EventValue };
 
-/** Deeper nesting is refused, so that no machine's stack decides what is valid. */
+/** The limit makes the format decide what is valid, not the size of a machine's stack. */
 export const MAX_DEPTH = 16;
 
 // Major types, RFC 8949 section 3.1.
@@ -27,7 +27,7 @@ const MAP = 5;
 const TAG = 6;
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-/** Shorter ASCII texts are read faster letter by letter than by a call into the decoder. */
+/** Reading a shorter ASCII text letter by letter is faster than a call into TextDecoder. */
 const SHORT_TEXT_BYTES = 24;
 
 /**
@@ -36,7 +36,7 @@ const SHORT_TEXT_BYTES = 24;
  * `not-canonical` (another encoding of the value is the right one), `forbidden-value` (fractions, links, integers beyond 2^53 - 1).
  */
 export function decodeStrict(bytes: Uint8Array): EventValue {
-  // A plain view: on Node's Buffer, slice would not copy.
+  // A plain view, because `slice` of Node's Buffer does not copy.
   const data = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let at = 0;
 
@@ -106,7 +106,7 @@ export function decodeStrict(bytes: Uint8Array): EventValue {
       if (before >= 0 && !follows(data, start, length, before, beforeLength)) {
         throw new ProtocolError('not-canonical', `field ${JSON.stringify(field)} is repeated or out of order`);
       }
-      // Assigning it would change the object's prototype instead of adding a field.
+      // Assigning this name would change the object's prototype instead of adding a field.
       if (field === '__proto__') throw forbidden('a field may not be named "__proto__"');
       before = start;
       beforeLength = length;
@@ -135,7 +135,7 @@ export function decodeStrict(bytes: Uint8Array): EventValue {
         return text(argument(info));
       case LIST: {
         const count = argument(info);
-        // No array of a promised length is made: each element takes a byte, so `take` ends a false promise.
+        // The list grows by element, never to the declared length: each element takes a byte, so `take` fails for a false length.
         const list: EventValue[] = [];
         for (let n = 0; n < count; n++) list.push(value(depth + 1));
         return list;

@@ -1,4 +1,4 @@
-// What every BlobStore must do, whatever it is made of. Called from the test file of each implementation.
+// Compliance tests for every BlobStore. Each implementation's test file calls them.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
@@ -19,7 +19,7 @@ export async function allOf<T>(items: AsyncIterable<T>): Promise<T[]> {
   return all;
 }
 
-/** @param open makes an empty store that takes blobs of at most 100,000 bytes; the test file removes what it leaves behind */
+/** @param open makes an empty store for blobs of at most 100,000 bytes; the test file removes what it leaves behind */
 export function blobStoreCompliance(name: string, open: () => Promise<BlobStore>): void {
   test(`${name}: what is put is found under its hash, also when empty`, async () => {
     const store = await open();

@@ -1,20 +1,20 @@
-// A journal as a process sees it that is paused, loses answers and dies: around any journal.
+// A wrapper around any journal, as seen by a process that is paused, loses answers and dies.
 import type { Random } from '../../protocol/random.ts';
 import { LedgerError } from '../errors.ts';
 import type { Journal } from '../journal.ts';
 
 export interface FailingProcess {
   readonly journal: Journal;
-  /** From now on nothing is asked of the journal, and no answer of it arrives. */
+  /** From now on the journal gets no calls from this process, and its answers do not arrive. */
   kill(): void;
 }
 
-/** Lets others do something: up to so many turns of the event loop. */
+/** Lets other tasks run: up to so many turns of the event loop. */
 export async function pause(random: Random, turns: number): Promise<void> {
   for (let left = random.below(turns + 1); left > 0; left--) await new Promise((resolve) => setImmediate(resolve));
 }
 
-/** @param percent of a hundred calls of `append`, how many are told that nobody knows whether they succeeded: half of them have */
+/** @param percent how many of a hundred calls of `append` fail with an unknown outcome: half of those have succeeded */
 export function failingProcess(journal: Journal, random: Random, percent: number): FailingProcess {
   let alive = true;
   const mustLive = (): Promise<void> | void => {

@@ -1,4 +1,4 @@
-// What every Journal must do, whatever it is made of. Called from the test file of each implementation.
+// Compliance tests for every Journal. Each implementation's test file calls them.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
@@ -26,7 +26,7 @@ async function entriesOf(journal: Journal): Promise<string[]> {
   return (await all(journal)).flatMap((batch) => batch.entries.map(text));
 }
 
-/** @param open makes an empty journal, and gives handles to it: what one has written every other reads */
+/** @param open makes an empty journal and gives handles to it: what one handle has written, every other reads */
 export function journalCompliance(name: string, open: () => () => Journal): void {
   test(`${name}: batches are read as they were written, from any of them on`, async () => {
     await fc.assert(
@@ -115,7 +115,7 @@ export function journalCompliance(name: string, open: () => () => Journal): void
       assert.equal(new Set(entries).size, entries.length, `seed ${seed}: an entry is there twice`);
       for (const [entry, index] of acknowledged)
         assert.equal(entries[index], entry, `seed ${seed}: it was acknowledged`);
-      // Whoever starts with nothing holds the same.
+      // A new process without a local copy holds the same.
       const fresh = await openReplica(createMemoryLocalLog(), handle());
       assert.deepEqual(fresh.read(0, fresh.size).map(text), entries);
     }
@@ -127,10 +127,10 @@ export function journalCompliance(name: string, open: () => () => Journal): void
 }
 
 const RUNS = 40;
-/** How often a writer starts again in one run. */
+/** How often a writer restarts in one run. */
 const LIVES = 6;
 
-/** A process that starts, writes until it is fenced or loses an answer or dies, and starts again, at times on a machine that has lost its copy. */
+/** A process that starts, writes until it is fenced, loses an answer or dies, and starts again, sometimes on a machine without its copy. */
 async function writeFor(
   writer: string,
   handle: () => Journal,

@@ -1,4 +1,4 @@
-// What every LogStore must do, whatever it is made of. Called from the test file of each implementation.
+// Compliance tests for every LogStore. Each implementation's test file calls them.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
@@ -19,7 +19,7 @@ const entry = (text: string) => new TextEncoder().encode(text);
 
 /**
  * @param open makes an empty log
- * @param reopen closes a log and opens the same again; absent where nothing outlives the process
+ * @param reopen closes a log and opens the same again; undefined for a log that ends with the process
  */
 export function logStoreCompliance(
   name: string,

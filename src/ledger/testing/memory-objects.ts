@@ -1,17 +1,17 @@
-// Objects in memory that fail as S3 does: refused for a moment, created with the answer lost, created long after the caller has given up.
+// Objects in memory that fail as S3 does: a request is refused, its answer is lost, or it takes effect after the caller has given up.
 import type { Random } from '../../protocol/random.ts';
 import type { CreateOnlyObjects } from '../object-journal.ts';
 
 export interface ObjectFaults {
   readonly random: Random;
   wait(ms: number): Promise<void>;
-  /** Of a hundred calls, how many fail in some way. */
+  /** How many of a hundred calls fail in some way. */
   readonly percent: number;
-  /** The longest time that the way to the store and back take, each; what is late comes within ten of them. */
+  /** The longest time that each way, to the store and back, takes; late calls take at most ten times as long. */
   readonly longest_ms: number;
 }
 
-/** What is there: several handles, each with faults of its own, may share it. */
+/** The objects. Several handles may share them, each with its own faults. */
 export type KeptObjects = Pick<Map<string, Uint8Array>, 'has' | 'get' | 'set'>;
 
 export function memoryObjects(objects: KeptObjects, faults?: ObjectFaults): CreateOnlyObjects {

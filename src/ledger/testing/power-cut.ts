@@ -1,5 +1,5 @@
-// What a folder has after a power cut: files that were synced, under names whose folder was synced afterwards, and nothing else. Any file
-// system may have kept more; whoever promises to be durable must not count on it.
+// What a folder holds after a power cut: synced files whose folder was synced after they got their name, and nothing else. A real file
+// system may keep more, but code that promises durability must not rely on it.
 import { mkdir, mkdtemp, open, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
@@ -15,7 +15,7 @@ interface Handle {
 
 const listeners = new Set<(handle: Handle) => Promise<void>>();
 
-/** Every FileHandle of this process tells when it was synced. */
+/** Records when any FileHandle of this process is synced. */
 async function hear(): Promise<void> {
   const handle = await open(import.meta.filename);
   const prototype = Object.getPrototypeOf(handle) as Handle;
@@ -28,11 +28,11 @@ async function hear(): Promise<void> {
 }
 let hearing: Promise<void> | undefined;
 
-/** Watches a folder, which is there already. `cut` copies what would be left of it into another folder, and watches no longer. */
+/** Watches an existing folder. `cut` copies what would survive into another folder, and stops watching. */
 export async function watchedFolder(root: string): Promise<{ cut(): Promise<string> }> {
   hearing ??= hear();
   await hearing;
-  /** What is durable, by inode: bytes of files, and names in folders. */
+  /** What is durable, by inode: the bytes of files, and the names in folders. */
   const files = new Map<bigint, Uint8Array>();
   const folders = new Map<bigint, Map<string, Info>>();
 

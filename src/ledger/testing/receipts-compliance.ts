@@ -1,4 +1,4 @@
-// What every keeper of receipts must do, whatever it is made of. Called from the test file of each implementation.
+// Compliance tests for every store of receipts. Each implementation's test file calls them.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { signEvent } from '../../protocol/envelope.ts';
@@ -13,7 +13,7 @@ export interface Kept {
   readonly receipt: unknown;
 }
 
-/** So many events in a hub's log, each with its receipt. */
+/** This many events in a hub's log, each with its receipt. */
 export async function receiptsOf(hub: Identity, count: number): Promise<{ event: Uint8Array; receipt: Receipt }[]> {
   const log = openTransparencyLog(createMemoryLogStore(), hub);
   const list = [];
@@ -26,9 +26,9 @@ export async function receiptsOf(hub: Identity, count: number): Promise<{ event:
 }
 
 export interface ReceiptsUnderTest {
-  /** New, with nothing kept. */
+  /** A new, empty store. */
   readonly receipts: Receipts;
-  /** Cuts the machine's power; what is there afterwards, in any order. */
+  /** Cuts the machine's power; returns what survived, in any order. */
   powerCut(): Promise<readonly Kept[]>;
 }
 
@@ -39,7 +39,7 @@ export function receiptsCompliance(kind: string, open: () => Promise<ReceiptsUnd
     const all = await receiptsOf(createIdentity(), 5);
     await receipts.keep(all[0].event, all[0].receipt);
     await Promise.all(all.slice(1).map(({ event, receipt }) => receipts.keep(event, receipt)));
-    await receipts.keep(all[0].event, all[0].receipt); // a hub that came back answers again
+    await receipts.keep(all[0].event, all[0].receipt); // a hub that restarted answers again
     const found = await powerCut();
     for (const { event, receipt } of all) {
       const same = found.filter((kept) => Buffer.compare(kept.event, event) === 0);

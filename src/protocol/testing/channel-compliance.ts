@@ -1,9 +1,9 @@
-// What every Channel must do, whatever carries it. Called from the test file of each implementation.
+// Compliance tests for every Channel, whatever carries it. Each implementation's test file calls them.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Channel } from '../channel.ts';
 
-/** A channel with its one listener, which writes down what it hears. */
+/** A channel with a listener that records its calls. */
 interface Recorded {
   readonly channel: Channel;
   readonly heard: string[];
@@ -11,13 +11,13 @@ interface Recorded {
 }
 
 export interface LineUnderTest {
-  /** Asks for a channel to whoever answers; `onAccepted` gets the other end, once, and listens to it at once. */
+  /** Opens a channel to a listening end; `onAccepted` gets that other end once, and must listen to it at once. */
   dial(onAccepted: (channel: Channel) => void): Channel;
-  /** Asks for one where nobody answers. */
+  /** Opens a channel to an address where nobody listens. */
   dialNobody(): Channel;
-  /** From now on nobody reads at the end that was accepted. */
+  /** From now on the accepting end reads nothing. */
   deafen(): void;
-  /** Lets what is under way happen. */
+  /** Lets calls under way happen. */
   pass(): Promise<unknown>;
   close(): Promise<void>;
 }
@@ -40,7 +40,7 @@ function record(channel: Channel): Recorded {
   return recorded;
 }
 
-/** @param open the test closes it */
+/** @param open opens a line; the test closes it */
 export function channelCompliance(kind: string, open: () => Promise<LineUnderTest>): void {
   const withLine = (
     name: string,
@@ -65,7 +65,7 @@ export function channelCompliance(kind: string, open: () => Promise<LineUnderTes
       }),
     );
     assert.deepEqual([dialled.channel.open, dialled.channel.closed], [false, false]);
-    dialled.channel.send(Uint8Array.of(99)); // without effect: it is not open
+    dialled.channel.send(Uint8Array.of(99)); // no effect: it is not open
     assert.equal(dialled.channel.queued_bytes, 0);
     await until(() => dialled.channel.open && accepted !== undefined && dialled.heard.length > 0);
     assert.equal(accepted!.channel.open, true);

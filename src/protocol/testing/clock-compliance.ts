@@ -1,18 +1,18 @@
-// What every Clock must do, whatever its time is. Called from the test file of each implementation.
+// Compliance tests for every Clock, real or virtual. Each implementation's test file calls them.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Clock } from '../clock.ts';
 
 export interface ClockUnderTest {
   readonly clock: Clock;
-  /** Resolves when at least so much of the clock's time has gone by. */
+  /** Resolves when at least that much of the clock's time has passed. */
   pass(duration_ms: number): Promise<unknown>;
 }
 
-/** Node counts a timer's time in whole milliseconds, from the beginning of its turn. */
+/** Node counts a timer in whole milliseconds, from the start of its turn of the event loop. */
 const ROUNDING_MS = 2;
 
-/** @param unit_ms what the clock tells apart safely; for real time long enough for a busy machine */
+/** @param unit_ms the smallest step that the clock reliably tells apart; for real time, long enough for a busy machine */
 export function clockCompliance(kind: string, open: () => ClockUnderTest, unit_ms: number): void {
   test(`${kind}: time only goes forwards, and by as much as passes`, async () => {
     const { clock, pass } = open();
@@ -46,7 +46,7 @@ export function clockCompliance(kind: string, open: () => ClockUnderTest, unit_m
     clock.clearTimeout(never);
     while (happened.length < 4) await pass(unit_ms);
     await pass(2 * unit_ms);
-    // What is set by something that came late comes after what was due by then.
+    // A timer that is set by a late timer fires after those that were due by then.
     assert.deepEqual(
       happened.filter((name) => name !== 'nested'),
       ['first', 'first too', 'third'],

@@ -1,4 +1,4 @@
-// Views of a run for tests, as a hub would send them: only what a test is about has to be said.
+// Example views of a run for tests, as a hub would send them; a test states only the fields that it is about.
 import type { RunOverview, RunStatus, RunView } from '../messages.ts';
 
 const HASH = 'a'.repeat(64);
@@ -18,7 +18,7 @@ const shared = {
   model: HASH,
 } as const;
 
-/** What a peer is told. */
+/** A peer's view. */
 export const exampleView = (more: Partial<RunView> = {}): RunView => ({
   ...shared,
   checkpoint: { merged_rounds: 0, model: HASH, rest: null },
@@ -31,7 +31,7 @@ export const exampleView = (more: Partial<RunView> = {}): RunView => ({
   ...more,
 });
 
-/** What people are told, without the peers. */
+/** The overview for people, without peers. */
 export const exampleOverview = (more: Partial<RunOverview> = {}): RunOverview => ({
   ...shared,
   owner: HASH,
@@ -49,7 +49,7 @@ export const exampleOverview = (more: Partial<RunOverview> = {}): RunOverview =>
   ...more,
 });
 
-/** What people are told. */
+/** The overview for people. */
 export const exampleStatus = (more: Partial<RunStatus> = {}): RunStatus => ({
   ...exampleOverview(),
   peers: [],

@@ -1,16 +1,16 @@
-// A clock for tests: time stands still unless the test moves it.
+// A clock for tests: time stands still until the test moves it.
 import { type Clock, sleep } from '../clock.ts';
 
 export interface HandClock extends Clock {
-  /** Time jumps, as for a process that was frozen: what has become due happens at once, late, in its order. */
+  /** Time jumps, as for a process that was frozen: timers that have become due fire at once, late, and in order. */
   move(by_ms: number): void;
-  /** Time passes from one timer to the next, only while everybody waits, until something has settled. */
+  /** Time passes from one timer to the next, whenever everybody waits, until a promise has settled. */
   run<T>(until: Promise<T>): Promise<T>;
-  /** Time passes by so much. */
+  /** Time passes by this much. */
   pass(duration_ms: number): Promise<void>;
 }
 
-/** Lets what is under way come to rest, where everything is in memory. */
+/** Waits until everything under way has come to rest; only for code that stays in memory. */
 async function settle(): Promise<void> {
   for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
 }
@@ -19,7 +19,7 @@ export function handClock(start_ms = 0): HandClock {
   let now_ms = start_ms;
   const timers = new Set<{ readonly at_ms: number; readonly run: () => void }>();
   const next = () => {
-    const [first, ...others] = timers; // in the order in which they were set: of two at one time the earlier
+    const [first, ...others] = timers; // of two timers for the same time, the one that was set first
     return others.reduce((soonest, timer) => (timer.at_ms < soonest.at_ms ? timer : soonest), first);
   };
   const clock: HandClock = {
@@ -43,7 +43,7 @@ export function handClock(start_ms = 0): HandClock {
       const settled = until.finally(() => {
         over = true;
       });
-      settled.catch(() => {}); // whoever called has it
+      settled.catch(() => {}); // the caller handles the error
       for (;;) {
         await settle();
         const due = next();

@@ -1,11 +1,11 @@
-// A server that takes WebSockets as a hub does, for channel-compliance.ts.
+// A server that accepts WebSockets as a hub does, for channel-compliance.ts.
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { WebSocketServer } from 'ws';
 import { type Channel, webSocketChannel } from '../channel.ts';
 import type { LineUnderTest } from './channel-compliance.ts';
 
-/** @param dial asks for a channel to the hub at an address */
+/** @param dial opens a channel to the hub at an address */
 export async function socketLine(dial: (url: string) => Channel): Promise<LineUnderTest> {
   const server = new WebSocketServer({ host: '127.0.0.1', port: 0 });
   await once(server, 'listening');
