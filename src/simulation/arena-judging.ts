@@ -21,13 +21,17 @@ export class ArenaJudging {
     this.#arena = arena;
   }
 
-  /** Every judge seals what it finds, in the order of the log; what is sealed is shown later. */
+  /** Judging begins: the work of the round is booked, once, however often judges are asked. */
+  begin(): void {
+    const works = [...this.#arena.run.submissions.keys()].map((id) => this.#arena.work_ms.get(id)!);
+    this.checking.push({ work_ms: works.reduce((sum, work_ms) => sum + work_ms, 0), check_ms: 0 });
+  }
+
+  /** Every judge that has not sealed yet seals what it finds, in the order of the log; what is sealed is shown later. */
   async judge(): Promise<{ readonly participant: Participant; readonly verdict: VerdictGiven }[]> {
     const found: { participant: Participant; verdict: VerdictGiven }[] = [];
-    const bill = { work_ms: 0, check_ms: 0 };
-    this.checking.push(bill);
+    const bill = this.checking.at(-1)!;
     for (const [own, submission] of [...this.#arena.run.submissions.values()].entries()) {
-      bill.work_ms += this.#arena.work_ms.get(submission.id)!;
       // What nobody disputes is judged once.
       for (const judge of submission.judges.filter((id) => !submission.seals.has(id))) {
         const participant = this.#arena.participants.find(({ identity }) => identity.id === judge)!;

@@ -73,6 +73,16 @@ describe('an arena', () => {
     }
   });
 
+  test('of ten validators of which three say nothing: others take their places in the round, and all honest work is merged', async () => {
+    for (const name of ['silent', 'ghosts']) {
+      const own = { workers: 6, validators: 10, share: 1 / 3, lying_stake: 320 };
+      const { devices } = await play([adversaryNamed(name)], SEED, game, 4, false, own);
+      for (const { adversary, role, submitted, merged } of devices) {
+        if (role === 'worker' && adversary === null) assert.deepEqual([merged, submitted > 0], [submitted, true], name);
+      }
+    }
+  });
+
   test('whose rules name its validators asks nobody else; an open one does', async () => {
     const stranger = { ...crowdOf(crowd, [], () => runtime).at(-1)!, name: 'stranger', place: 'stranger' };
     for (const open of [false, true]) {

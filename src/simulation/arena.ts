@@ -1,5 +1,6 @@
 // The arena: plays a game with the real core, real work, checks, merges and pay, one device after another and without a network,
 // so that one sees before a launch who would earn what by which means. One seed, one history.
+import { silentFrom_ms } from '../core/rounds/deadlines.ts';
 import { mostTokens } from '../core/rounds/first-work.ts';
 import { acceptedSubmissions } from '../core/rounds/judging.ts';
 import { isCheckpoint } from '../core/rounds/merging.ts';
@@ -76,21 +77,32 @@ class Arena extends ArenaNetwork {
     // Whoever handed nothing in is late: the round ends without it, at its deadline and the grace.
     if (run.phase === 'working') await this.tick(run.deadline_ms);
     while (run.phase === 'judging' && run.draw === null) await this.draw();
+    this.judging.begin();
     // Twice, where what was found first is disputed.
     while (run.phase === 'judging') {
-      const verdicts = await this.judging.judge();
-      while (run.phase === 'judging') await this.tick(this.nextDeadline());
+      const verdicts = await this.judge();
       for (const { participant, verdict } of verdicts) {
         const { refused } = await this.send(participant.identity, verdict);
         if (refused) countFate(participant, `verdict refused: ${refused}`);
       }
-      while (run.phase === 'revealing') await this.tick(this.nextDeadline());
+      while (this.run.phase === 'revealing') await this.tick(this.nextDeadline());
     }
     await this.planting.look();
     this.judging.remember();
     await this.merge();
     await this.judging.end();
     await this.planting.end();
+  }
+
+  /** Judges seal what they find: the first ones, and those who take the places of silent ones when half of the time is over. */
+  async judge(): Promise<Awaited<ReturnType<ArenaJudging['judge']>>> {
+    const isJudging = (): boolean => this.run.phase === 'judging';
+    const verdicts = await this.judging.judge();
+    while (isJudging()) {
+      await this.tick(this.nextDeadline());
+      if (isJudging()) verdicts.push(...(await this.judging.judge()));
+    }
+    return verdicts;
   }
 
   /** Closes the list of work: nobody is late any more. */
@@ -101,8 +113,9 @@ class Arena extends ArenaNetwork {
   }
 
   nextDeadline(): number {
-    const { phase, draw, grace_deadline_ms, judging_deadline_ms, reveal_deadline_ms } = this.run;
-    const judging_ms = draw === null ? grace_deadline_ms : judging_deadline_ms;
+    const { phase, draw, replaced, grace_deadline_ms, judging_deadline_ms, reveal_deadline_ms } = this.run;
+    const seals_ms = replaced ? judging_deadline_ms : silentFrom_ms(this.run);
+    const judging_ms = draw === null ? grace_deadline_ms : seals_ms;
     return Math.max(this.state.time_ms + 1, phase === 'judging' ? judging_ms : reveal_deadline_ms);
   }
 

@@ -56,6 +56,10 @@ export function endWork(run: RunState): void {
 /** The part of the judging time after which judges that keep silent make room for others. */
 export const SILENT_PART = 2;
 
+/** When judges of a drawn round who have sealed nothing make room for others; 0: its judging is not timed yet. */
+export const silentFrom_ms = ({ judging_deadline_ms, spec }: RunState): number =>
+  Math.max(0, judging_deadline_ms - Math.floor(spec.judging_ms / SILENT_PART));
+
 /** Moves a run along where what is in the log is enough: nobody is waited for beyond a deadline. */
 export function advance(state: NetworkState, run: RunState): void {
   const { time_ms } = state;
@@ -66,7 +70,7 @@ export function advance(state: NetworkState, run: RunState): void {
   }
   if (run.phase === 'judging' && run.draw === null && run.eligible.length === 0) seatValidators(state, run);
   if (run.phase === 'judging' && (run.draw !== null || (isListComplete(run, time_ms) && !awaitsDraw(run, time_ms)))) {
-    if (!run.replaced && past(run.judging_deadline_ms - Math.floor(run.spec.judging_ms / SILENT_PART))) {
+    if (!run.replaced && past(silentFrom_ms(run))) {
       reseatJudges(state, run, true);
       countOwed(run);
       run.replaced = true;
