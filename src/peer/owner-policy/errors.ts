@@ -1,0 +1,6 @@
+// What can be wrong with an owner's rules for a device.
+import { CodedError } from '../../errors.ts';
+
+export type OwnerPolicyErrorCode = 'bad-device-settings';
+
+export class OwnerPolicyError extends CodedError<OwnerPolicyErrorCode> {}

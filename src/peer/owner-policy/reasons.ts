@@ -1,0 +1,35 @@
+// Why a device works less or not at all, by its owner's rules: a code for programs, a sentence for people.
+
+/** Every reason, and what it is about in a few words. */
+export const REASONS = {
+  'settings-unreadable': 'the settings of this device cannot be read',
+  'paused-by-owner': 'its owner has paused it',
+  snoozed: 'its owner wants quiet for a while',
+  finishing: 'its owner wants it to finish, then stop',
+  'cannot-tell': 'something that a rule is about cannot be told now',
+  'clock-jumped': 'the clock was set, and rules by the hour wait until it stays',
+  'outside-hours': 'these are not its hours',
+  'price-high': 'electricity costs too much now',
+  'on-battery': 'it runs on battery',
+  'charge-low': 'its charge is low',
+  'battery-hot': 'its battery is hot',
+  'too-hot': 'it is hot',
+  'in-use': 'its owner uses it',
+  'foreign-cpu-load': 'other programs need the processor',
+  'foreign-gpu-load': 'other programs need the graphics processor',
+  'gpu-in-use': 'its owner uses it, and the graphics processor is theirs',
+  'gpu-switched-off': 'its owner keeps this graphics processor out',
+  'memory-low': 'memory is short',
+  'memory-over-limit': 'it takes more memory than its owner allows',
+  'disk-low': 'the disk is nearly full',
+  'metered-network': 'the network is paid by volume',
+  'quiet-hours': 'these are quiet hours',
+} as const;
+
+export type ReasonCode = keyof typeof REASONS;
+
+export interface Reason {
+  readonly code: ReasonCode;
+  /** What was seen, and what the owner has set. */
+  readonly message: string;
+}

@@ -1,0 +1,60 @@
+// What an owner may set: defaults for what is left out, and one sentence for what is unknown, out of bounds or contradicts itself.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { OwnerPolicyError } from './errors.ts';
+import { DEFAULT_SETTINGS, DeviceSettingsSchema, readDeviceSettings } from './settings.ts';
+
+test('who sets nothing lends mains power, and the graphics processor after three minutes', () => {
+  const { on_battery, idle_after_s, gpu, cores_idle, cores_in_use, on_metered } = DEFAULT_SETTINGS;
+  assert.deepEqual(
+    [on_battery, idle_after_s, gpu, cores_idle, cores_in_use, on_metered],
+    [false, 180, 'idle', null, null, false],
+  );
+});
+
+test('every field says what it means', () => {
+  for (const [name, field] of Object.entries(DeviceSettingsSchema.shape))
+    assert.ok((field.meta()?.description ?? '').length > 15, name);
+});
+
+const TARIFF = [{ hours: ['00:00-12:00'], price_per_kwh: 0.2 }];
+for (const [settings, says] of [
+  [{ on_batery: true }, /on_batery/],
+  [{ on_battery: 'yes' }, /^on_battery: .*boolean/],
+  [{ idle_after_s: -1 }, /^idle_after_s: /],
+  [{ gpu: 'sometimes' }, /^gpu: .*"never"\|"idle"\|"always"/],
+  [{ hours: ['at night'] }, /^hours: expected hours such as .*got "at night"/],
+  [{ hours: [] }, /^hours: expected some hours, or null/],
+  [{ quiet_hours: ['7:00-7:00'] }, /^quiet_hours: /],
+  [{ tariff: TARIFF }, /^tariff: expected one price for each hour of the week, got no price for mon 12:00/],
+  [{ tariff: [...TARIFF, { hours: ['11:00-24:00'], price_per_kwh: 1 }] }, /^tariff: .*got 2 prices for mon 11:00/],
+  [{ most_price_per_kwh: 0.3 }, /^most_price_per_kwh: expected a tariff/],
+  [{ cores_idle: 2, cores_in_use: 4 }, /^cores_in_use: expected at most cores_idle, which is 2, got 4/],
+  [{ cores_idle: 0 }, /^cores_idle: expected at least 1/],
+  [{ memory_percent_in_use: 95 }, /^memory_percent_in_use: expected at most memory_percent_idle, which is 90, got 95/],
+  [{ time_zone: 'Mars/Olympus' }, /^time_zone: expected a name such as Europe\/Berlin, got "Mars\/Olympus"/],
+  [[], /object/],
+  [null, /object/],
+] as const) {
+  test(`refused: ${JSON.stringify(settings)}`, () => {
+    assert.throws(
+      () => readDeviceSettings(settings),
+      (error: Error) => {
+        assert.ok(error instanceof OwnerPolicyError && error.code === 'bad-device-settings');
+        assert.match(error.message, says);
+        assert.ok(!error.message.includes('\n'));
+        return true;
+      },
+    );
+  });
+}
+
+test('a zone, hours and a whole tariff are taken', () => {
+  const { hours, tariff, time_zone } = readDeviceSettings({
+    time_zone: 'Europe/Berlin',
+    hours: ['mon-fri 22:00-07:00', 'sat,sun 00:00-24:00'],
+    tariff: [{ hours: ['00:00-24:00'], price_per_kwh: 0.3 }],
+    most_price_per_kwh: 0.25,
+  });
+  assert.deepEqual([hours?.length, tariff?.length, time_zone], [7, 1, 'Europe/Berlin']);
+});

@@ -1,0 +1,173 @@
+// What the owner of a device has set: how much of it Potluck may have, and when. The defaults are what somebody who shares a home with it accepts.
+import { z } from 'zod';
+import { firstIssue } from '../../errors.ts';
+import { OwnerPolicyError } from './errors.ts';
+import { checkTariff, type Price, parseWeekHours, type WeekSpan } from './week-hours.ts';
+
+const percent = z.number().min(0).max(100);
+const cores = z.int().min(0).max(1024);
+const gigabytes = z.number().min(0).max(1e6);
+/** A line of hours; the check gives the sentence, so that the file is refused as a whole. */
+const hours = z.array(z.string().max(60)).max(50).nullable();
+
+/** Field by field: what it means, its bounds and its default. A field that is left out has the default; an unknown one is refused. */
+export const DeviceSettingsSchema = z.strictObject({
+  on_battery: z.boolean().default(false).meta({ description: 'work without mains power' }),
+  least_charge_percent: percent.default(0).meta({ description: 'pause below this charge; on again 5 above it' }),
+  idle_after_s: z.number().min(0).max(86_400).default(180).meta({
+    description: 'without a key or movement for so long, nobody uses the device',
+  }),
+  cores_idle: cores
+    .nullable()
+    .default(null)
+    .meta({ description: 'most cores while nobody uses it; null: all but one' }),
+  cores_in_use: cores
+    .nullable()
+    .default(null)
+    .meta({ description: 'most cores while somebody uses it; null: half of them, 0: pause' }),
+  gpu: z.enum(['never', 'idle', 'always']).default('idle').meta({ description: 'when graphics processors work' }),
+  gpus_off: z
+    .array(z.int().min(0).max(63))
+    .max(64)
+    .default([])
+    .meta({ description: 'numbers of those that never work' }),
+  foreign_cpu_percent_idle: percent.nullable().default(null).meta({
+    description: "pause above this load of others, of all cores, while nobody uses it; null: others' load is no reason",
+  }),
+  foreign_cpu_percent_in_use: percent.nullable().default(25).meta({ description: 'the same while somebody uses it' }),
+  foreign_gpu_percent: percent
+    .nullable()
+    .default(20)
+    .meta({ description: 'a graphics processor rests above this load of others' }),
+  foreign_load_s: z
+    .number()
+    .min(0)
+    .max(3600)
+    .default(5)
+    .meta({ description: "others' load counts when it lasts so long" }),
+  hottest_c: z.number().min(30).max(120).nullable().default(90).meta({
+    description: 'pause above this temperature; on again when it was 5 below it for a minute',
+  }),
+  hottest_battery_c: z.number().min(20).max(80).nullable().default(40).meta({
+    description: 'the same of the battery; on again when it was below it for five minutes',
+  }),
+  memory_percent_in_use: percent
+    .default(50)
+    .meta({ description: 'most memory for Potluck while somebody uses the device' }),
+  memory_percent_idle: percent.default(90).meta({ description: 'the same while nobody does' }),
+  least_free_memory_gb: gigabytes
+    .default(0.25)
+    .meta({ description: 'pause, and give memory back, when less is available' }),
+  least_free_disk_gb: gigabytes.default(2).meta({ description: 'pause when the disk has less' }),
+  on_metered: z.boolean().default(false).meta({ description: 'work over a network that is paid by volume' }),
+  hours: hours.default(null).meta({ description: 'only then, such as ["mon-fri 22:00-07:00"]; null: at any time' }),
+  quiet_hours: hours.default(null).meta({ description: 'no noise then: only quiet_duty of the time' }),
+  quiet_duty: z.number().min(0).max(1).default(0).meta({ description: 'part of the time in quiet hours; 0: pause' }),
+  time_zone: z
+    .string()
+    .max(60)
+    .nullable()
+    .default(null)
+    .meta({ description: "whose hours, such as Europe/Berlin; null: this machine's" }),
+  tariff: z
+    .array(
+      z.strictObject({
+        hours: z.array(z.string().max(60)).min(1).max(50),
+        price_per_kwh: z.number().min(-100).max(100),
+      }),
+    )
+    .max(100)
+    .nullable()
+    .default(null)
+    .meta({ description: 'what electricity costs, one price for each hour of the week' }),
+  most_price_per_kwh: z
+    .number()
+    .min(-100)
+    .max(100)
+    .nullable()
+    .default(null)
+    .meta({ description: 'pause at a higher price' }),
+  duty_idle: z
+    .number()
+    .min(0.01)
+    .max(1)
+    .default(1)
+    .meta({ description: 'part of the time to compute while nobody uses it' }),
+  duty_in_use: z.number().min(0.01).max(1).default(1).meta({ description: 'the same while somebody does' }),
+  keep_memory_s: z
+    .number()
+    .min(0)
+    .max(86_400)
+    .default(30)
+    .meta({ description: 'a pause that lasts longer gives the memory back' }),
+});
+
+/** As it stands in the file. */
+export type DeviceSettingsFile = z.infer<typeof DeviceSettingsSchema>;
+
+/** The same, with hours that can be compared. */
+export interface DeviceSettings extends Omit<DeviceSettingsFile, 'hours' | 'quiet_hours' | 'tariff' | 'time_zone'> {
+  readonly hours: readonly WeekSpan[] | null;
+  readonly quiet_hours: readonly WeekSpan[] | null;
+  readonly tariff: readonly Price[] | null;
+  readonly time_zone: string | undefined;
+}
+
+/** Reads settings from what JSON.parse gave. Throws OwnerPolicyError `bad-device-settings` with one sentence. */
+export function readDeviceSettings(value: unknown): DeviceSettings {
+  const parsed = DeviceSettingsSchema.safeParse(value);
+  if (!parsed.success) throw wrong(firstIssue(parsed.error));
+  const file = parsed.data;
+  const settings = {
+    ...file,
+    hours: spansOf('hours', file.hours),
+    quiet_hours: spansOf('quiet_hours', file.quiet_hours),
+    tariff:
+      file.tariff?.map((price) => ({ spans: spansOf('tariff', price.hours)!, price_per_kwh: price.price_per_kwh })) ??
+      null,
+    time_zone: file.time_zone ?? undefined,
+  };
+  if (settings.tariff) inField('tariff', () => checkTariff(settings.tariff!));
+  checkContradictions(file);
+  return settings;
+}
+
+/** What was never set. */
+export const DEFAULT_SETTINGS: DeviceSettings = readDeviceSettings({});
+
+function checkContradictions(file: DeviceSettingsFile): void {
+  const { cores_idle: idle, cores_in_use: inUse, most_price_per_kwh: price, tariff, time_zone } = file;
+  if (idle === 0) throw wrong('cores_idle: expected at least 1; "potluck device pause" stops a device');
+  if (idle !== null && inUse !== null && inUse > idle) {
+    throw wrong(`cores_in_use: expected at most cores_idle, which is ${idle}, got ${inUse}`);
+  }
+  if (file.memory_percent_in_use > file.memory_percent_idle) {
+    throw wrong(
+      `memory_percent_in_use: expected at most memory_percent_idle, which is ${file.memory_percent_idle}, got ${file.memory_percent_in_use}`,
+    );
+  }
+  if (price !== null && tariff === null)
+    throw wrong('most_price_per_kwh: expected a tariff to compare it with, got none');
+  if (time_zone === null) return;
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: time_zone });
+  } catch {
+    throw wrong(`time_zone: expected a name such as Europe/Berlin, got "${time_zone}"`);
+  }
+}
+
+function spansOf(field: string, lines: readonly string[] | null): WeekSpan[] | null {
+  if (lines === null) return null;
+  if (lines.length === 0) throw wrong(`${field}: expected some hours, or null for no such rule, got an empty list`);
+  return lines.flatMap((line) => inField(field, () => parseWeekHours(line)));
+}
+
+function inField<T>(field: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw wrong(`${field}: ${(error as Error).message}`);
+  }
+}
+
+const wrong = (message: string): OwnerPolicyError => new OwnerPolicyError('bad-device-settings', message);

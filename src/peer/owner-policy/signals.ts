@@ -1,0 +1,46 @@
+// What is seen of a device and of its owner's use of it. Each value is known, or does not exist here, or cannot be told now.
+
+/**
+ * `absent`: there is nothing to see, as the battery of a desktop computer: no rule about it holds anything up.
+ * `unknown`: it is there or may be, but could not be asked: whoever has a rule about it gets the safe choice.
+ */
+export type Signal<T> = { readonly known: T } | { readonly absent: string } | { readonly unknown: string };
+
+export interface Power {
+  readonly on_battery: boolean;
+  /** 0 to 100; null: a battery that does not say. */
+  readonly charge_percent: number | null;
+}
+
+export interface Memory {
+  readonly total_bytes: number;
+  /** What programs can have without anything being swapped out. */
+  readonly available_bytes: number;
+  /** What Potluck itself holds. */
+  readonly own_bytes: number;
+}
+
+export interface Gpu {
+  readonly index: number;
+  /** Of others than Potluck. */
+  readonly foreign_percent: number;
+  readonly temperature_c: number | null;
+}
+
+export interface Signals {
+  readonly power: Signal<Power>;
+  /** Since the owner's last key, button or movement. Absent: nobody sits at this machine, as in a container. */
+  readonly idle_ms: Signal<number>;
+  /** Others' part of all cores, 0 to 100, without what Potluck itself takes. */
+  readonly foreign_cpu_percent: Signal<number>;
+  /** The hottest sensor of processor and board. */
+  readonly temperature_c: Signal<number>;
+  readonly battery_temperature_c: Signal<number>;
+  readonly memory: Signal<Memory>;
+  /** Free on the disk that holds Potluck's files. */
+  readonly disk_free_bytes: Signal<number>;
+  readonly metered: Signal<boolean>;
+  readonly gpus: Signal<readonly Gpu[]>;
+}
+
+export type SignalName = keyof Signals;
