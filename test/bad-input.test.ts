@@ -262,10 +262,7 @@ test('a folder with a damaged event or blob does not open, says which, and is no
     database.prepare('UPDATE entries SET bytes = ? WHERE idx = 1').run(bytes);
     database.close();
   });
-  assert.match(
-    flipped,
-    /^log-rewritten: the log has \d+ entries that are not a continuation of the \d+ signed before$/,
-  );
+  assert.match(flipped, /^log-rewritten: the log has \d+ entries that do not continue the \d+ entries signed before$/);
   const cut = await damage('cut', (folder) => {
     const database = new DatabaseSync(join(folder, 'hub.sqlite'));
     database.exec('DELETE FROM entries WHERE idx > 3');

@@ -1,4 +1,4 @@
-// The way between an event's bytes and what the core understands.
+// Decodes an event's bytes into what the core understands.
 import { openEvent } from '../protocol/envelope.ts';
 import { ProtocolError } from '../protocol/errors.ts';
 import { EventBodySchema, type LoggedEvent } from './events.ts';

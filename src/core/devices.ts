@@ -1,4 +1,4 @@
-// One person, many devices: which owner vouches for a device's key, until when, and what a revoked key may still do (nothing).
+// One person may own many devices: which owner vouches for a device's key, until when, and that a revoked key may do nothing any more.
 import { openEvent } from '../protocol/envelope.ts';
 import { ProtocolError } from '../protocol/errors.ts';
 import type { DeviceBound } from './events/device-bound.ts';
@@ -9,7 +9,7 @@ import type { Refusal } from './refusal.ts';
 import { refuse } from './refusal.ts';
 import type { NetworkState } from './state.ts';
 
-/** Reads an owner's certificate for a device. A Refusal when it is none, or for another device. */
+/** Opens an owner's certificate for a device. Returns a Refusal when it is not one, or is for another device. */
 export function openCertificate(
   certificate: Uint8Array,
   device: string,
@@ -28,7 +28,7 @@ export function openCertificate(
   }
 }
 
-/** Why a key may not write this event any more, if so. One whose certificate has ended may bring a newer one. */
+/** Why a key may not sign this event; null where it may. A device whose certificate has expired may still bring a newer one. */
 export function refusalOfKey(state: NetworkState, { author, body }: LoggedEvent): Refusal | null {
   const device = state.devices.get(author);
   if (!device) return null;
@@ -44,7 +44,7 @@ export function refusalOfKey(state: NetworkState, { author, body }: LoggedEvent)
 
 type DeviceBody = DeviceBound | DeviceRevoked;
 
-/** Whether a device may be bound or revoked by this event. */
+/** Whether this event may bind or revoke a device. */
 export function refusalOfDevice(state: NetworkState, author: string, body: DeviceBody): Refusal | null {
   if (body.type === 'device.revoked') {
     const device = state.devices.get(body.device);
@@ -57,17 +57,17 @@ export function refusalOfDevice(state: NetworkState, author: string, body: Devic
     return refuse('device-expired', `the certificate ended at ${opened.expires_ms}, it is ${state.time_ms}`);
   }
   const known = state.devices.get(author);
-  // A device that earns for one person cannot be carried off to another; a longer certificate of the same owner is fine.
+  // A device that earns for one person cannot be moved to another; a longer certificate of the same owner is fine.
   if (known && known.owner !== opened.owner) return refuse('already-bound', `${author} belongs to ${known.owner}`);
   if (known && known.expires_ms >= opened.expires_ms) return refuse('already-bound', `${author} is bound already`);
-  // Nobody earns for somebody who earns for another: whatever adds up by account would have to follow the chain.
+  // An owner cannot itself be a device: sums by account would have to follow chains of owners.
   if (state.devices.has(opened.owner) || state.owners.has(author) || opened.owner === author) {
-    return refuse('bad-certificate', 'an owner is a key of its own, not a device');
+    return refuse('bad-certificate', 'expected an owner that is not itself a device');
   }
   return null;
 }
 
-/** Binds or revokes; to be called only when `refusalOfDevice` said null. */
+/** Binds or revokes; call it only after `refusalOfDevice` returned null. */
 export function applyDevice(state: NetworkState, author: string, body: DeviceBody): void {
   if (body.type === 'device.revoked') {
     state.devices.get(body.device)!.revoked = true;
@@ -77,7 +77,7 @@ export function applyDevice(state: NetworkState, author: string, body: DeviceBod
   if (!('code' in opened)) bindDevice(state, author, opened);
 }
 
-/** From now on a device earns for an owner. */
+/** From now on the device earns for the owner. */
 export function bindDevice(
   state: NetworkState,
   device: string,

@@ -1,4 +1,4 @@
-// `potluck/core`: the function from a log's events to the state of the network, for who wants to compute it.
+// `potluck/core`: the function from a log's events to the state of the network, for programs that compute it themselves.
 export { decodeEvent } from './codec.ts';
 export { type EventBody, EventBodySchema, type LoggedEvent } from './events.ts';
 export { apply, refusalOf } from './reduce.ts';

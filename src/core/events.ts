@@ -1,4 +1,4 @@
-// The events of the public log: everything that earns or costs somebody something, one file for each kind in events/.
+// The event types of the public log, one file each in events/. Everything that earns or costs somebody something is an event.
 import { z } from 'zod';
 import { accountAddress } from './events/account-address.ts';
 import { deviceBound } from './events/device-bound.ts';
@@ -67,7 +67,7 @@ const byType = new Map<string, NetworkEvent | RunEvent>(
   EventBodySchema.options.map(({ shape }, i) => [shape.type.value, KINDS[i]]),
 );
 
-/** What there is to know of an event of this type. */
+/** The description of an event type: schema, checks, effect, words. */
 export const kindOfEvent = (type: EventBody['type']): NetworkEvent | RunEvent => byType.get(type)!;
 
 /** The blobs that an event names. */

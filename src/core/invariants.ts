@@ -1,5 +1,5 @@
-// What holds after every event, whatever came: shares are conserved, counts are what counting gives, time and rounds only grow.
-// `brokenState` looks at everything; `stepOf` and `brokenStep` at what one event may change, cheaply enough for every event of a hub.
+// What must hold after every event: shares are conserved, counts equal what counting gives, time and rounds only grow.
+// `brokenState` checks everything; `stepOf` and `brokenStep` check what one event may change, fast enough for every event of a hub.
 import { HASH_FORM } from '../protocol/hash.ts';
 import type { PeerRole } from './events/peer-joined.ts';
 import type { EventBody, LoggedEvent } from './events.ts';
@@ -20,7 +20,7 @@ const same = (a: readonly string[], b: readonly string[]): boolean =>
   a.length === b.length && a.every((id, i) => id === b[i]);
 const short = (id: string): string => id.slice(0, 8);
 
-/** The first thing about a state that cannot be, in words; null: everything holds. As much work as the state is large. */
+/** The first invariant that a state breaks, in words; null where all hold. Takes time in proportion to the state. */
 export function brokenState(state: NetworkState): string | null {
   return first(problemsOf(state));
 }
@@ -85,7 +85,7 @@ function* lifeProblems(state: NetworkState, run: RunState): Problems {
     yield 'a model is measured that is not there yet';
 }
 
-/** The history that followers need reaches from the checkpoint before the last to the present model without a gap. */
+/** The history for followers reaches, without a gap, from the checkpoint before the last to the current model. */
 function* modelProblems({ recent, round, model, checkpoint }: RunState): Problems {
   if (checkpoint.merged_rounds > round) yield `a checkpoint of ${checkpoint.merged_rounds} rounds`;
   for (const [i, merged] of recent.entries()) {
@@ -155,7 +155,7 @@ function* judgeProblems(run: RunState, { id, judges, first, duties, seals, verdi
   const told = first === null ? judges : [...first.keys()];
   if (told.some((judge) => !duties.has(judge))) yield `a judge of ${short(id)} was told no duty`;
   if (first !== null && (!run.appeals || first.size === 0)) yield `${short(id)} is appealed by nobody`;
-  // While others are appealed, nobody waits for who has sealed a verdict and not shown it.
+  // During an appeal, nobody waits for a judge that committed (sealed) a verdict and has not revealed it.
   const decided = run.appeals && first === null;
   for (const judge of decided ? [] : seals.keys()) {
     if (!judges.includes(judge)) yield `${short(judge)} sealed and was not drawn`;
@@ -168,7 +168,7 @@ function* judgeProblems(run: RunState, { id, judges, first, duties, seals, verdi
   if (run.phase === 'working' && verdicts.size > 0) yield 'verdicts are shown before the work is over';
 }
 
-/** Counts over present peers are what counting gives. */
+/** Counts over present peers equal what counting gives. */
 function* attendanceProblems(run: RunState): Problems {
   const here = (role: PeerRole): string[] =>
     [...run.peers.values()].filter((peer) => peer.present && peer.role === role).map(({ id }) => id);
@@ -193,7 +193,7 @@ function* attendanceProblems(run: RunState): Problems {
   }
 }
 
-/** Nothing vanishes and nothing appears: what rounds have promised is what everybody holds and what nobody earned. */
+/** Shares are conserved: what rounds have issued is what everybody holds plus what nobody earned. */
 function* shareProblems(run: RunState): Problems {
   const amounts = [...run.shares.values(), run.unearned_shares, run.emitted_shares, run.merged_tokens];
   for (const amount of amounts) if (!isCount(amount)) yield `somebody has ${amount} shares`;
@@ -234,12 +234,12 @@ function* stakeProblems(run: RunState): Problems {
   }
 }
 
-/** What of a state an event is compared with: taken before it is applied. */
+/** The part of a state that an event is compared with, taken before it is applied. */
 export interface Step {
   readonly events: number;
   readonly time_ms: number;
   readonly runs: number;
-  /** Of the run that the event names; null: it names none, or makes it. */
+  /** Of the run that the event names; null where it names none, or creates it. */
   readonly run: StepOfRun | null;
 }
 
@@ -259,7 +259,7 @@ interface StepOfRun {
 const runOf = (state: NetworkState, body: EventBody): RunState | undefined =>
   'run' in body ? state.runs.get(body.run) : undefined;
 
-/** To be called before an event is applied; costs nothing that grows with the state. */
+/** Call it before an event is applied. Its cost does not grow with the state. */
 export function stepOf(state: NetworkState, { body }: LoggedEvent): Step {
   const { events, time_ms, runs } = state;
   const run = runOf(state, body);
@@ -272,8 +272,8 @@ export function stepOf(state: NetworkState, { body }: LoggedEvent): Step {
 }
 
 /**
- * What an event that was applied cannot have done, in words; null: nothing. It looks at the one run that the event names, and
- * at who holds what only after events that move shares: a merge, or a plant that is opened.
+ * What an applied event has changed that it must not, in words; null for nothing. It checks the one run that the event names. It checks
+ * holdings only after events that move shares: a merge, and the reveal of a plant.
  */
 export function brokenStep(before: Step, state: NetworkState, event: LoggedEvent): string | null {
   return first(stepProblems(before, state, event));
@@ -292,7 +292,7 @@ function* stepProblems(before: Step, state: NetworkState, { body }: LoggedEvent)
   for (const problem of runStepProblems(before.run, run, body)) yield `${where}: ${problem}`;
 }
 
-/** Which phase may follow which. */
+/** Which phases may follow each phase. */
 const FOLLOWING: Readonly<Record<Phase, readonly Phase[]>> = {
   gathering: ['working', 'paused', 'finished'],
   working: ['judging', 'revealing', 'merging', 'paused', 'finished'],

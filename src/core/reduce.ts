@@ -1,4 +1,4 @@
-// The one state machine: `refusalOf` says whether an event may follow, `apply` lets it. Total: a wrong event is a refusal, never an exception.
+// The state machine: `refusalOf` says whether an event may follow, `apply` applies it. A wrong event gives a refusal, never an exception.
 
 import { refusalOfKey } from './devices.ts';
 import { kindOfEvent, type LoggedEvent } from './events.ts';
@@ -6,13 +6,13 @@ import { type Refusal, refuse } from './refusal.ts';
 import { advance } from './rounds/deadlines.ts';
 import type { NetworkState } from './state.ts';
 
-/** The state machine as a value: what a hub runs on. */
+/** The state machine as a value, which a hub gets. */
 export interface StateMachine {
   refusalOf(state: NetworkState, event: LoggedEvent): Refusal | null;
   apply(state: NetworkState, event: LoggedEvent): Refusal | null;
 }
 
-/** Checks an event against the state without changing it. null: it may follow. */
+/** Checks an event against the state without changing it; null where it may follow. */
 export function refusalOf(state: NetworkState, event: LoggedEvent): Refusal | null {
   const { body, author } = event;
   const refused = refusalOfKey(state, event);
@@ -27,7 +27,7 @@ export function refusalOf(state: NetworkState, event: LoggedEvent): Refusal | nu
 }
 
 /**
- * Lets an event happen: changes `state` in place when `refusalOf` allows it, else returns the refusal and changes nothing.
+ * Applies an event: changes `state` in place where `refusalOf` allows the event, otherwise returns the refusal and changes nothing.
  * The same events in the same order give the same state on every machine.
  */
 export function apply(state: NetworkState, event: LoggedEvent): Refusal | null {
@@ -48,10 +48,10 @@ export function apply(state: NetworkState, event: LoggedEvent): Refusal | null {
 }
 
 /**
- * Rises when the same log gives another state, or a state has another form (rules-version.test.ts tells): a hub goes on from a snapshot of its
- * own version only.
+ * Rises whenever the same log gives another state, or the state gets another form (rules-version.test.ts notices both). A hub starts from a
+ * snapshot only if it has this version.
  */
 export const RULES_VERSION = 5;
 
-/** The one that everybody runs. */
+/** The state machine that everybody runs. */
 export const core: StateMachine = { refusalOf, apply };

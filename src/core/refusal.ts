@@ -1,4 +1,4 @@
-// Why an event may not follow: the core's typed answer, never an exception.
+// A refusal: why an event may not follow, as a typed value and not an exception.
 
 export type RefusalCode =
   | 'not-the-hub'
@@ -46,7 +46,7 @@ export type RefusalCode =
   | 'device-revoked'
   | 'device-expired';
 
-/** Why an event may not follow: a code and a sentence with what was expected and what came. */
+/** Why an event may not follow: a code, and a sentence with what was expected and what came. */
 export interface Refusal {
   readonly code: RefusalCode;
   readonly message: string;

@@ -1,13 +1,13 @@
-// What rules leave open, said before their owner signs them: the arithmetic of docs/security.md, "The arithmetic of repeating work".
+// Warnings about weak rules, before their owner signs them: the arithmetic of docs/security.md, "The arithmetic of repeating work".
 import { repeatersPermille } from './rounds/re-execution.ts';
 import type { Rules } from './rules.ts';
 
-/** A record with which nobody is new any more, whatever the rules. */
+/** With such a record a worker is not new, whatever the rules. */
 const BEST_RECORD = 1000;
-/** Beyond this part of the work, in thousandths, repeating alone costs more than all checks are meant to. */
+/** If more than this part of the work, in thousandths, is re-executed, that alone costs more than all checks are meant to. */
 const DEAR_PERMILLE = 150;
 
-/** In plain sentences; none where lying never pays and checks cost what they usually do. */
+/** The warnings as plain sentences; none where lying never pays and checks cost what they usually do. */
 export function weaknessesOf({ probation, reexecute_permille, withheld_rounds, judges }: Rules): string[] {
   const best = { consecutive_valid: BEST_RECORD, bond_permille: 1000 * withheld_rounds };
   const repeated = repeatersPermille(best, { probation, reexecute_permille }) ?? 1000 * judges;

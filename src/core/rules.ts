@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { count, hash, permille } from '../protocol/schemas.ts';
 import { CORE_LIMITS } from './limits.ts';
 
-/** The shares that a run promises; shares.ts says how they are divided. */
+/** The shares that a run promises; shares.ts divides them. */
 export const EmissionSchema = z
   .strictObject({
     shares_per_round: count.max(CORE_LIMITS.shares_per_round),
@@ -18,29 +18,26 @@ export const EmissionSchema = z
 
 export const RulesSchema = z.strictObject({
   emission: EmissionSchema,
-  /** How many validators judge each submission, where so many are here. */
+  /** How many validators judge each submission, if so many are present. */
   judges: z.int().min(1).max(CORE_LIMITS.judges),
-  /** What a device earned in so many rounds is lost when it is caught cheating: its bond. */
+  /** The bond: a device caught cheating loses what it earned in this many rounds. */
   withheld_rounds: count.max(CORE_LIMITS.withheld_rounds),
-  /** How often at least, in thousandths, the work of a device with the best record is repeated by each of its judges. */
+  /** At which rate, in thousandths, each judge re-executes the work of a device with the best record, at least. */
   reexecute_permille: permille,
-  /** How many submissions of a device without a record are always repeated, by each of their judges. */
+  /** How many submissions of a device without a record are always re-executed by all of their judges. */
   probation: count.max(CORE_LIMITS.probation),
-  /** How many tokens a worker without a record may claim in a round that somebody can judge (first-work.ts); without it, any number. */
+  /** How many tokens a worker without a record may claim in a round that somebody can judge (first-work.ts); any number where missing. */
   first_tokens: z.int().min(1).optional(),
-  /** How much of what a verdict vouches for, in thousandths, may follow its judge's rating of the worker; without it nothing does. */
+  /** How much of what a verdict vouches for, in thousandths, may depend on its judge's rating of the worker; none where missing. */
   rating_permille: permille.optional(),
   /** How many merged rounds before it takes effect a change must be announced. */
   notice_rounds: z.int().min(1).max(CORE_LIMITS.notice_rounds),
-  /** How many merged rounds locked shares can still be lost after their holder has asked for them; without it the usual number. */
+  /** For how many merged rounds after their release locked shares can still be lost; where missing, the usual number. */
   release_rounds: z.int().min(CORE_LIMITS.release_rounds.min).max(CORE_LIMITS.release_rounds.max).optional(),
-  /** Who may validate and with what stake. Empty: everybody who joins, all with the same. */
+  /** Who may validate, and with what stake. Empty: everybody who joins, all with equal stake. */
   validators: z
     .array(z.strictObject({ account: hash, stake: z.int().min(1).max(CORE_LIMITS.stake) }))
     .max(CORE_LIMITS.validators)
-    .refine(
-      (list) => new Set(list.map(({ account }) => account)).size === list.length,
-      'an account stands there twice',
-    ),
+    .refine((list) => new Set(list.map(({ account }) => account)).size === list.length, 'an account is listed twice'),
 });
 export type Rules = z.infer<typeof RulesSchema>;

@@ -1,20 +1,20 @@
-// A whole state as canonical bytes, and its hash: what a hub keeps to start from, and what two replays compare.
+// A whole state as canonical bytes, and their hash: a hub stores them to start from, and two replays compare them.
 import { decode, encode } from '@ipld/dag-cbor';
 import { sha256Hex } from '../protocol/hash.ts';
 import type { NetworkState } from './state.ts';
 
-/** A Map's name in the bytes: an object with this one key holds its pairs. No object of the state has such a key. */
+/** Marks a Map in the bytes: an object with this one key holds its pairs. No object of the state has such a key. */
 const MAP = 'map of';
 
 /**
- * Deterministic DAG-CBOR. Maps keep their order, which follows from the log as everything else does, so that whoever goes
- * on from the bytes goes on exactly as whoever has replayed the log.
+ * Deterministic DAG-CBOR. Maps keep their insertion order, which follows from the log like everything else, so that a process that starts
+ * from the bytes goes on exactly as one that replayed the log.
  */
 export function encodeState(state: NetworkState): Uint8Array {
   return encode(plain(state));
 }
 
-/** The way back. The bytes must be those of `encodeState` by the same code: nothing but their form is looked at. Throws on others. */
+/** Decodes the bytes, which must come from `encodeState` of the same code: only their form is checked. Throws for other bytes. */
 export function decodeState(bytes: Uint8Array): NetworkState {
   return revived(decode(bytes)) as NetworkState;
 }

@@ -74,8 +74,7 @@ export function openObjectJournal(objects: CreateOnlyObjects, options: ObjectJou
       const before = batch.number > 0 ? await ask('journal-unreachable', () => batchAt(batch.number - 1)) : null;
       known = before ? endAfter(before) : EMPTY_JOURNAL;
     }
-    if (!sameEnd(known, batch))
-      throw fenced(batch, 'the batch before it in the journal is not the one that this batch names');
+    if (!sameEnd(known, batch)) throw fenced(batch, 'the journal has another batch before it');
   };
 
   return {

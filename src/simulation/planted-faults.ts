@@ -102,7 +102,7 @@ const NETWORK: readonly PlantedFault[] = [
   {
     name: 'batch-before-not-compared',
     file: 'ledger/object-journal.ts',
-    find: "    if (!sameEnd(known, batch)) throw fenced(batch, 'the journal has not the batch before it that this one names');\n",
+    find: "    if (!sameEnd(known, batch)) throw fenced(batch, 'the journal has another batch before it');\n",
     replace: '',
     by: null,
     unit: ['ledger/object-journal.test.ts', 'what does not go on with the journal is fenced'],

@@ -1,5 +1,5 @@
-// Dissent goes to a larger jury: what the first judges do not all accept is judged again by everybody who may judge, who repeat the work,
-// and only that takes anything from anybody. Who contradicted what the jury found is suspended, whether it cried wolf or looked away.
+// Appeal: a submission that its first judges did not all accept is judged again by every eligible validator, and each re-executes the work.
+// Only the appeal takes anything from anybody. A validator that contradicted the jury is suspended, for a false alarm as for overlooking.
 
 import { CORE_LIMITS } from '../limits.ts';
 import { hasWithheld } from '../shares/balances.ts';
@@ -10,12 +10,12 @@ import { eligibleHere, heardHere, suspend } from './eligible.ts';
 import { judgementOf } from './judging.ts';
 import { openDraw } from './panel.ts';
 
-/** Whether a submission, whose first verdicts are shown, is to be judged again. */
+/** Whether a submission, whose first verdicts are revealed, must be judged again. */
 function isDisputed(run: RunState, submission: Submission): boolean {
   const { verdicts, first, duties } = submission;
   if (first !== null || verdicts.size === 0) return false;
   const here = eligibleHere(run);
-  // Nobody else is there to ask.
+  // There is no further judge to ask.
   if (new Set([...here, ...verdicts.keys()]).size < 2) return false;
   const seats = Math.min(run.rules.judges, here.length);
   if (verdicts.size * 2 < seats) return true;
@@ -25,12 +25,12 @@ function isDisputed(run: RunState, submission: Submission): boolean {
   return !here.every((id) => verdicts.has(id) && duties.get(id) === 'all');
 }
 
-/** Whether a worker has anything to lose: without it, being refused by all of its first judges costs it nothing. */
+/** Whether a worker has anything to lose. If not, being refused by all of its first judges costs it nothing. */
 function hasBond(run: RunState, worker: string): boolean {
   return run.peers.get(worker)!.consecutive_valid > 0 || hasWithheld(run, worker);
 }
 
-/** Begins the second judging where there is dissent; false: there is none. */
+/** Begins the second judging where the first judges disagree; false where they do not. */
 export function openAppeals(state: NetworkState, run: RunState): boolean {
   const disputed = [...run.submissions.values()].filter((submission) => isDisputed(run, submission));
   if (disputed.length === 0) return false;
@@ -39,7 +39,7 @@ export function openAppeals(state: NetworkState, run: RunState): boolean {
   for (const submission of run.submissions.values()) {
     const { verdicts } = submission;
     if (!disputed.includes(submission)) {
-      // It is decided: nobody is waited for.
+      // The submission is decided, so no judge of it is waited for.
       submission.judges = submission.judges.filter((id) => verdicts.has(id));
       continue;
     }
@@ -56,7 +56,7 @@ export function openAppeals(state: NetworkState, run: RunState): boolean {
   return true;
 }
 
-/** Suspends whoever contradicted a jury in the round that is being merged, once; the round's pay is taken from it. After the payout. */
+/** Suspends each validator that contradicted a jury in the round being merged, and takes its pay of the round. Call it after the payout. */
 export function settleAppeals(state: NetworkState, run: RunState): void {
   const wrong = new Set<string>();
   for (const submission of run.submissions.values()) {
@@ -64,7 +64,7 @@ export function settleAppeals(state: NetworkState, run: RunState): void {
     if (first === null) continue;
     const found = judgementOf(state, run, submission);
     for (const [id, { accepted }] of first) {
-      // Who was not to repeat all of it could not know.
+      // A judge that was not to repeat all of the work could not know.
       if (found === 'accepted' && !accepted) wrong.add(id);
       if (found === 'fraud' && accepted && duties.get(id) === 'all') wrong.add(id);
     }

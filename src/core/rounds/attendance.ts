@@ -1,9 +1,9 @@
-// Who is here and who has answered, counted as it changes: whether a round may go on is asked after every event, also with thousands of peers.
+// Counts of who is present and who has answered, updated on each change: whether a round may go on is asked after every event, with thousands of peers.
 import type { Attendance, PeerState, RunState, Submission } from '../state.ts';
 
 export const nobody = (): Attendance => ({ workers: 0, handed_in: 0, seals_due: 0, verdicts_due: 0 });
 
-/** A peer comes (1) or goes (-1). Its role is the one that it has, or had, while it is here. */
+/** A peer comes (1) or goes (-1). Its role is the one it has, or had, while present. */
 export function countPeer(run: RunState, peer: PeerState, change: 1 | -1): void {
   const { attendance } = run;
   if (peer.role === 'worker') {
@@ -15,7 +15,7 @@ export function countPeer(run: RunState, peer: PeerState, change: 1 | -1): void 
   if (change === 1) run.validators = [...run.validators, peer.id].sort();
 }
 
-/** Counts again what judges owe, after validators came or went. */
+/** Recounts the verdicts that judges owe, after validators came or went. */
 export function countOwed(run: RunState): void {
   run.attendance.seals_due = 0;
   run.attendance.verdicts_due = 0;
@@ -28,25 +28,25 @@ export function countOwed(run: RunState): void {
   }
 }
 
-/** A worker, who may have gone since, has handed in; its judges, who are all here, have not answered. */
+/** A worker (who may be absent by now) has submitted; none of its judges, who are all present, has answered yet. */
 export function countSubmission(run: RunState, worker: PeerState, submission: Submission): void {
   worker.handed_in = true;
   if (worker.present && worker.role === 'worker') run.attendance.handed_in++;
   run.attendance.seals_due += submission.judges.length;
 }
 
-/** A judge, who is here, has sealed its verdict. */
+/** A present judge has committed (sealed) its verdict. */
 export function countSeal(run: RunState): void {
   run.attendance.seals_due--;
   run.attendance.verdicts_due++;
 }
 
-/** A validator, who may have gone since, has shown its verdict. */
+/** A validator (who may be absent by now) has revealed its verdict. */
 export function countVerdict(run: RunState, validator: PeerState): void {
   if (validator.present && validator.role === 'validator') run.attendance.verdicts_due--;
 }
 
-/** The round is over: its submissions are put away. */
+/** The round is over, and its submissions are removed. */
 export function clearSubmissions(run: RunState): void {
   for (const { worker } of run.submissions.values()) run.peers.get(worker)!.handed_in = false;
   run.submissions.clear();

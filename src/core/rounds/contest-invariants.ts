@@ -1,4 +1,4 @@
-// What holds of decisions that may be contested, and of contests, after every event.
+// The invariants of contestable decisions and of contests, checked after every event.
 
 import { CORE_LIMITS } from '../limits.ts';
 import type { DecidedWork, RunState } from '../state.ts';

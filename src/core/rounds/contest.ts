@@ -1,5 +1,5 @@
-// What was decided in an earlier round can be contested for a while: everybody who may judge repeats the work from the log, beside the
-// rounds, and what more than half of their stake finds to have been wrong is taken back. Nobody waits for it.
+// Contests: a decision of an earlier round can be contested for some rounds. Every eligible validator re-executes the work from the log while
+// rounds go on. What more than half of the jury's stake finds wrong is taken back. No round waits for a contest.
 
 import type { VerdictContested } from '../events/verdict-contested.ts';
 import type { VerdictGiven } from '../events/verdict-given.ts';
@@ -16,8 +16,8 @@ import { refusalOfContent, stakesOfVerdicts } from './judging.ts';
 import { dutyOf, openDraw, repeatableOf } from './panel.ts';
 
 /**
- * Within how many merged rounds a decision can be contested; a jury has as many, less one, so that what the work earned is still
- * withheld when it is heard. 0: the rules withhold too little for that, and nothing can be contested.
+ * Within how many merged rounds a decision can be contested. A jury has one round less, so that the work's pay is still withheld when the
+ * jury's decision comes. 0: the rules withhold for too few rounds, and nothing can be contested.
  */
 export function contestRounds({ withheld_rounds }: Rules): number {
   const half = Math.floor(withheld_rounds / 2);
@@ -30,7 +30,8 @@ export function refusalOfContest(run: RunState, author: string, body: VerdictCon
   if (run.phase === 'finished') return refuse('wrong-phase', 'the run is finished: nothing is taken back any more');
   const work = run.decided.get(submission);
   if (!work) {
-    const what = 'only work that was accepted, or called made up to its cost, and not long ago, can be contested';
+    const what =
+      'a decision can be contested for some rounds, if the work was accepted, or was called made up at a cost to its worker';
     return refuse('not-contestable', `${submission} cannot be contested: ${what}`);
   }
   if (contest !== work.contests) return refuse('wrong-contest', `expected contest ${work.contests}, got ${contest}`);
@@ -43,7 +44,7 @@ export function refusalOfContest(run: RunState, author: string, body: VerdictCon
   return refusalOfContester(run, author, work);
 }
 
-/** Who contests has something to lose: a seat, or, where the work is its own, what it has earned since. */
+/** The author of a contest must have something to lose: a seat as validator, or, where the work is its own, earnings since then. */
 function refusalOfContester(run: RunState, author: string, work: DecidedWork): Refusal | null {
   const peer = run.peers.get(author);
   if (peer?.role === 'validator') {
@@ -55,17 +56,17 @@ function refusalOfContester(run: RunState, author: string, work: DecidedWork): R
   }
   return hasWithheld(run, author)
     ? null
-    : refuse('not-enough-shares', `${author} has earned nothing since that it could lose`);
+    : refuse('not-enough-shares', `${author} has earned nothing since then that it could lose`);
 }
 
-/** Opens a contest; to be called only when `refusalOfContest` said null. */
+/** Opens a contest; call it only after `refusalOfContest` returned null. */
 export function openContest(run: RunState, by: string, { submission }: VerdictContested): void {
   run.decided.get(submission)!.contests++;
   const shows_round = run.round + contestRounds(run.rules) - 1;
   run.contests.set(submission, { by, shows_round, judges: [], seals: new Map(), verdicts: new Map() });
 }
 
-/** Judges are drawn: so are the juries of contests that have none. All who have a seat, also who is away now: there is time to come back. */
+/** When judges are drawn, contests without a jury get one: everybody who has a seat, absent validators too, because there is time to return. */
 export function seatJuries(state: NetworkState, run: RunState): void {
   const isAll = run.eligible.length <= CORE_LIMITS.jury;
   for (const [id, contest] of run.contests) {
@@ -75,7 +76,7 @@ export function seatJuries(state: NetworkState, run: RunState): void {
   }
 }
 
-/** Whether a jury's verdicts are to be shown now. */
+/** Whether a jury's verdicts are to be revealed now. */
 export function isShown({ round }: Pick<RunState, 'round'>, { shows_round, judges, seals }: Contest): boolean {
   return round >= shows_round || (judges.length > 0 && judges.every((id) => seals.has(id)));
 }
@@ -109,12 +110,12 @@ function refusalOfJuror(run: RunState, author: string, body: VerdictSealed | Ver
   return refuse('not-assigned', `${author} was not drawn to judge the contested ${submission}`);
 }
 
-/** Remembers accepted work, to be called while records are still those that decided who had to repeat it. */
+/** Remembers accepted work. Call it while the records are still those that decided who had to re-execute it. */
 export function rememberAccepted(run: RunState, submission: Submission, account: string): void {
   const { worker, verdicts } = submission;
   const repeatable = repeatableOf(run, submission);
   const record = repeatable.consecutive_valid;
-  // Who has no record begins afresh, so that each of its judges could repeat it exactly; of others' work an honest judge may not know enough.
+  // Only a worker without a record starts afresh, so that each judge could repeat it exactly; of other work an honest judge may not know enough.
   const couldKnow = (id: string): boolean => record === 0 && dutyOf(repeatable, id).repeat_permille === 1000;
   const said = [...verdicts].filter(([id, { accepted }]) => accepted && couldKnow(id)).map(([id]) => id);
   remember(run, submission, { worker, account, found: 'accepted', said, lost: [], record });
@@ -145,7 +146,7 @@ function remember(
   run.decided.set(id, { ...work, said, round: run.round, tokens: body.tokens, refusals, contests: 0 });
 }
 
-/** A round is merged, or the run is over: what can no longer be contested is forgotten. */
+/** After a merge or the end of the run: forgets decisions that can no longer be contested. */
 export function forgetDecided(run: RunState): void {
   const over = run.phase === 'finished';
   if (over) run.contests.clear();
@@ -156,8 +157,8 @@ export function forgetDecided(run: RunState): void {
 }
 
 /**
- * Decides the contests whose juries have spoken, or whose time is over, in the round that is being merged, when it is paid. Without more
- * than half of all of a jury's stake for either, nothing changes.
+ * Decides, when the round being merged is paid, the contests whose juries have answered or whose time is over. A finding needs more than
+ * half of the whole jury's stake; without one nothing changes.
  */
 export function settleContests(state: NetworkState, run: RunState): void {
   const wrong = new Set<string>();
@@ -185,7 +186,7 @@ export function settleContests(state: NetworkState, run: RunState): void {
   for (const id of wrong) forfeitLast(run, run.peers.get(id)!);
 }
 
-/** What more than half of all of a jury's stake finds, by the verdicts so far; null: neither. */
+/** The finding of more than half of the whole jury's stake, by the verdicts so far; null where there is none. */
 export function foundByJury(
   state: NetworkState,
   run: RunState,
@@ -197,7 +198,7 @@ export function foundByJury(
   return accepted * 2n > seated ? 'accepted' : null;
 }
 
-/** Accepted work was made up: its worker loses what fraud costs, and the credit for it. What was merged stays in the model. */
+/** Accepted work was made up: its worker loses what fraud costs, and its credit for the work. What was merged stays in the model. */
 function takeBack(run: RunState, { worker, account, tokens }: DecidedWork): void {
   const peer = run.peers.get(worker)!;
   peer.consecutive_valid = 0;
@@ -206,7 +207,7 @@ function takeBack(run: RunState, { worker, account, tokens }: DecidedWork): void
   forfeit(run, peer);
 }
 
-/** Honest work was called made up: what it cost comes back, withheld as if it had never been lost. */
+/** Honest work was called made up: its worker gets back what it lost, withheld as if it had never been lost. */
 function giveBack(run: RunState, { worker, lost, record, refusals }: DecidedWork): void {
   const peer = run.peers.get(worker)!;
   for (const { account, shares } of lost) {
@@ -216,6 +217,6 @@ function giveBack(run: RunState, { worker, lost, record, refusals }: DecidedWork
   }
   const earned = [...lost, ...(run.withheld.get(worker) ?? [])].toSorted((a, b) => a.round - b.round);
   if (earned.length > 0) run.withheld.set(worker, earned);
-  // What was refused since ends the record all the same.
+  // A later refusal ends the record all the same.
   if (peer.refused_submissions === refusals) peer.consecutive_valid += record;
 }

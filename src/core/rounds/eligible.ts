@@ -1,20 +1,21 @@
-// Who may judge in a round: a key is free, so a seat is not. It is fixed when the round opens, before anybody can know who will judge what.
+// Who may judge in a round. Keys cost nothing, so seats are limited. They are fixed when the round opens, before anybody can know who will judge what.
 import { CORE_LIMITS } from '../limits.ts';
 import type { NetworkState, PeerState, RunState } from '../state.ts';
 import { accountOf } from '../state.ts';
 import { stakeOf, wholeStake } from './verdict-stakes.ts';
 
-/** In an open run a validator must have been here, without a break, when so many rounds opened before it may judge; its first ones need not. */
+/** In an open run a validator may judge after it was present, without a break, at this many openings of rounds. The first ones need not wait. */
 const SEAT_OPENINGS = 3;
 
-/** A round opens: those who are here have seen one more. */
+/** A round opens: everybody present has seen one more opening. */
 export function countOpening(run: RunState): void {
   for (const id of run.validators) run.peers.get(id)!.openings++;
 }
 
 /**
- * Fixes who may judge in the round that opens; where nobody may, once more when its work is over. In a run that names its validators:
- * those, and whoever has locked shares behind itself. In an open one: whoever was here when there was nobody else, and who has been here for some openings since. Who is suspended waits.
+ * Fixes who may judge in the round that opens; where nobody may, again when its work is over. In a run that names its validators: those,
+ * and everybody behind whom shares are locked. In an open run: everybody present when there was nobody else, and everybody who has been
+ * present for some openings. Suspended validators wait.
  */
 export function seatValidators(state: NetworkState, run: RunState): void {
   const here = run.validators.map((id) => run.peers.get(id)!);
@@ -28,8 +29,8 @@ export function seatValidators(state: NetworkState, run: RunState): void {
 }
 
 /**
- * Who of these is not suspended. A device is free and what it judges with is its account's, so first without all devices of an account
- * of which one is suspended; where those are most of the stake, without the devices themselves.
+ * Removes suspended validators. Devices cost nothing and judge with their account's stake, so at first all devices of an account go if one
+ * of them is suspended. Where those hold most of the stake, only the suspended devices themselves go.
  */
 function withoutSuspended(state: NetworkState, run: RunState, seats: readonly string[]): [string[], string[]] {
   const waiting = [...run.peers.values()].filter(({ suspended_until }) => suspended_until > run.round);
@@ -38,7 +39,7 @@ function withoutSuspended(state: NetworkState, run: RunState, seats: readonly st
   return [seats.filter((id) => !accounts.has(accountOf(state, id))), seats.filter((id) => !devices.has(id))];
 }
 
-/** Suspensions never leave a run to less than half of its stake: whoever holds little would decide alone. */
+/** Suspensions never leave a run with less than half of its stake: otherwise a holder of little stake could decide alone. */
 const isMost = (state: NetworkState, run: RunState, some: readonly string[], all: readonly string[]): boolean =>
   wholeStake(state, run, some).stake * 2n > wholeStake(state, run, all).stake;
 
@@ -48,20 +49,20 @@ function hasSeat(state: NetworkState, run: RunState, { id, openings }: PeerState
   return openings > SEAT_OPENINGS;
 }
 
-/** Those of the eligible who are here now. */
+/** The eligible validators that are present. */
 export const eligibleHere = (run: RunState): string[] => run.eligible.filter((id) => run.validators.includes(id));
 
-/** Those of them who have not kept silent in this round. */
+/** Those of them that have not stayed silent in this round. */
 export const heardHere = (run: RunState): string[] => eligibleHere(run).filter((id) => !run.silent.includes(id));
 
-/** Somebody has kept silent in this round. */
+/** A validator has stayed silent in this round. */
 export function noteSilent(run: RunState, ids: readonly string[]): void {
   run.silent = [...new Set([...run.silent, ...ids])].sort();
 }
 
 /**
- * Who has kept silent in the round that is being merged is warned. If its account was warned already, it is suspended, and keeps its pay:
- * a slow machine is late once in a while.
+ * Warns each validator that stayed silent in the round being merged. If its account was warned already, it is suspended but keeps its pay,
+ * because a slow machine is late once in a while.
  */
 export function settleSilence(state: NetworkState, run: RunState): void {
   if (run.silent.length === 0) return;
@@ -76,11 +77,11 @@ export function settleSilence(state: NetworkState, run: RunState): void {
 }
 
 /**
- * Validators have contradicted what the whole jury found, or kept silent again: their accounts judge no more for some rounds, twice as many
- * each time, until they have not done so for a while.
+ * Suspends the accounts of validators that contradicted the whole jury, or stayed silent again. Each further suspension is twice as long,
+ * until the account has gone without one for a while.
  */
 export function suspend(state: NetworkState, run: RunState, ids: ReadonlySet<string>): void {
-  if (ids.size === 0) return; // as in most rounds: there may be thousands of peers
+  if (ids.size === 0) return; // the usual case: it saves a pass over thousands of peers
   const strikes = new Map<string, number>();
   for (const peer of run.peers.values()) {
     const forgotten = run.round - peer.struck_round > CORE_LIMITS.strike_memory_rounds;

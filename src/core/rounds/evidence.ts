@@ -1,10 +1,10 @@
-// What a verdict's evidence must be for a hub to take the verdict: a published measurement that says of what it is, and whose.
+// What a hub demands of a verdict's evidence: it is a published measurement that names its submission and its validator.
 import { z } from 'zod';
 import { CORE_LIMITS } from '../limits.ts';
 
 const HeadSchema = z.looseObject({ submission: z.string(), validator: z.string() });
 
-/** What is wrong with evidence for a verdict on a submission by a validator; null: nothing. What a game has measured is the game's own. */
+/** What is wrong with the evidence for a validator's verdict on a submission; null for nothing. The measurements themselves are the game's matter. */
 export function flawOfEvidence(bytes: Uint8Array, submission: string, validator: string): string | null {
   if (bytes.length > CORE_LIMITS.evidence_bytes) {
     return `evidence: at most ${CORE_LIMITS.evidence_bytes} bytes, got ${bytes.length}`;
@@ -13,7 +13,7 @@ export function flawOfEvidence(bytes: Uint8Array, submission: string, validator:
   try {
     value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
   } catch {
-    return `evidence: expected JSON, got ${bytes.length} bytes that are none`;
+    return `evidence: expected JSON, got ${bytes.length} bytes that are not JSON`;
   }
   const head = HeadSchema.safeParse(value);
   if (!head.success) return 'evidence: expected an object with the submission and the validator';

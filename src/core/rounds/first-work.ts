@@ -1,27 +1,26 @@
-// What a worker may claim before there is much that it could lose: many repeat its work, and the whole run waits for that, so its first work is
-// short, and each further one as long as what it has earned and could lose.
+// How much a worker may claim while it has little to lose. Many validators re-execute a newcomer's work and the whole run waits for them, so
+// its first work is short, and later work grows with what the worker has earned and could lose.
 
 import type { Rules } from '../rules.ts';
 import { withheldTokens } from '../shares/balances.ts';
 import type { PeerState, RunState } from '../state.ts';
 
-/** Whether a worker has so short a record, of merged submissions since the last one that was refused, that everybody repeats its work. */
+/** Whether a worker's record, its merged submissions since the last refused one, is so short that every judge re-executes its work. */
 export const lacksRecord = (
   { consecutive_valid }: Pick<PeerState, 'consecutive_valid'>,
   { probation }: Pick<Rules, 'probation'>,
 ): boolean => consecutive_valid < Math.max(1, probation);
 
-/** A round opens, and whoever may judge in it is seated: where nobody is, nobody waits for a judge, nor can anybody get a record. */
+/** Called when a round opens and validators are seated: without any, nobody waits for a judge, and nobody can get a record. */
 export function boundFirstWork(run: RunState): void {
   run.first_tokens = run.eligible.length > 0 ? (run.rules.first_tokens ?? null) : null;
 }
 
 /**
- * How many tokens somebody may claim in the open round; null: any number. That is a first work without a record, and with one as much as the
- * worker can lose and a first work more: so a claim at most doubles all that it has earned, and a lie on a small bond is short, whoever is found
- * how often. Where the rules withhold nothing there is no bond that could grow.
- * Records and bonds of workers change in merges only, as rules do, so what a worker is told when the round opens, or when it joins, still holds
- * when it hands in.
+ * How many tokens a worker may claim in the open round; null for any number. Without a record it may claim one first work; with one, a first
+ * work plus as much as it can lose. So a claim at most doubles all that the worker has earned, and a lie on a small bond is short, however
+ * rarely lies are found. Where the rules withhold nothing there is no bond that could grow. Records, bonds and rules change in merges only,
+ * so the bound that a worker hears when the round opens, or when it joins, still holds when it submits.
  */
 export function mostTokens(run: RunState, worker: string): number | null {
   const { first_tokens, rules } = run;

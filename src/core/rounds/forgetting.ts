@@ -1,15 +1,15 @@
-// A key is free, so one that came, did nothing and went leaves no trace in a run: it is forgotten, and blocks nobody.
+// A run forgets keys that came, did nothing and left. Keys cost nothing, so such keys must not block others.
 //
-// Joins are numbered so that each signed join and leave can be used once. Whoever is forgotten and comes again must not begin at 0, or anybody
-// could send its old events once more. So a key that may be one of the forgotten, which a Bloom filter (Bloom 1970) says, begins at a number that
-// none of them has used. It rises in two steps: the number that a key was told stays good while CORE_LIMITS.leaves_until_forgotten others
-// leave, which is longer than a join is under way.
+// Joins are numbered, so that each signed join and leave can be used once. A forgotten key that returns must not start at 0, because anybody
+// could then replay its old events. So a key that a Bloom filter (Bloom 1970) takes for a forgotten one starts at a number that none of the
+// forgotten has used. That number rises in two steps: the number that a key was told stays valid while CORE_LIMITS.leaves_until_forgotten
+// others leave, which takes longer than a join.
 import { CORE_LIMITS } from '../limits.ts';
 import type { Forgetting, PeerState, RunState } from '../state.ts';
 
 export const nobodyForgotten = (): Forgetting => ({ leaves: 0, least_session: 0, next_session: 0, keys: null });
 
-/** Each key sets some bits, whose numbers are digits of its own: with 20,000 keys one newcomer in 30,000 is taken for one of them. */
+/** Each key sets some bits, taken from its own digits. With 20,000 forgotten keys, one newcomer in 30,000 is taken for one of them. */
 const DIGITS = 5;
 const BITS_OF_A_KEY = 4;
 const FILTER_BYTES = 16 ** DIGITS / 8;
@@ -21,7 +21,7 @@ function bitsOf(key: string): { readonly byte: number; readonly mask: number }[]
   });
 }
 
-/** The sessions that the next join of a key that the run does not know may open: for whoever never came, 0. */
+/** The sessions that the next join of a key unknown to the run may open; 0 for a key that never came. */
 export function firstSessions(
   { forgetting }: RunState,
   key: string,
@@ -31,7 +31,7 @@ export function firstSessions(
   return came ? { least: least_session, most: next_session } : { least: 0, most: 0 };
 }
 
-/** Whether a peer has done something that counts: work that was merged, a verdict, a measurement, or shares that it may lose. */
+/** Whether a peer has a record: merged work, a verdict, a measurement, or shares that it may lose. */
 export function hasRecord(run: RunState, peer: PeerState): boolean {
   const { merged_submissions, judged, evaluated_rounds, plants_right, plants_wrong, forfeited_shares } = peer;
   if (merged_submissions > 0 || judged || evaluated_rounds !== null) return true;
@@ -39,23 +39,23 @@ export function hasRecord(run: RunState, peer: PeerState): boolean {
   return run.locks.some(({ device }) => device === peer.id);
 }
 
-/** Whether a peer is more than a free key: it is here, or has a record. */
+/** Whether a peer must be remembered: it is present, or has a record. */
 export const isLasting = (run: RunState, peer: PeerState): boolean => peer.present || hasRecord(run, peer);
 
-/** How many of a run's peers are here or have a record. */
+/** How many of a run's peers are present or have a record. */
 export function countLasting(run: RunState): number {
   let count = 0;
   for (const peer of run.peers.values()) if (isLasting(run, peer)) count++;
   return count;
 }
 
-/** To be called when a peer has left: now and then forgets those who are gone and have no record. */
+/** Call it when a peer has left: from time to time it forgets absent peers without a record. */
 export function noteLeave(run: RunState, peer: PeerState): void {
   const { forgetting } = run;
   if (hasRecord(run, peer) || ++forgetting.leaves < CORE_LIMITS.leaves_until_forgotten) return;
   forgetting.leaves = 0;
   forgetting.least_session = forgetting.next_session;
-  // Who is gone may still have work in the open round, or be named as a judge of some.
+  // An absent peer may still have work in the open round, or be a judge of some.
   const work = [...run.submissions.values()].flatMap(({ worker, judges }) => [worker, ...judges]);
   const named = new Set([...work, ...run.eligible]);
   for (const other of run.peers.values()) {

@@ -1,20 +1,20 @@
-// Rounds that bring nothing: each is opened again after a longer wait, so that a run that nobody can serve does not fill the log.
+// Rounds without accepted work: each is opened again after a longer wait, so that a run that nobody can serve does not fill the log.
 import type { Idle, RunState, Submission } from '../state.ts';
 
-/** The wait before the third opening in a row, in the log's time; the second comes at once, since one round may fail for anybody's reasons. */
+/** The wait before the third opening in a row, in the log's time. The second comes at once, because a single round may fail for many reasons. */
 const FIRST_WAIT_MS = 2000;
-/** Each wait is twice the one before, up to this: a device that could serve the run may join at any time, and then nobody waits. */
+/** Each wait is twice the one before, up to this. When a device joins that could serve the run, the wait ends. */
 const LONGEST_WAIT_MS = 300_000;
 
 export const notIdle = (): Idle => ({ rounds: 0, opens_ms: 0, submissions: 0, code: '' });
 
-/** The wait after so many rounds in a row that brought nothing. */
+/** The wait after so many rounds in a row without accepted work. */
 export function waitAfter(idle_rounds: number): number {
   if (idle_rounds < 2) return 0;
   return Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** Math.min(idle_rounds - 2, 20));
 }
 
-/** A round is over and brought nothing; its submissions are still there. */
+/** A round has ended without accepted work; its submissions are still in the state. */
 export function noteIdle(run: RunState, time_ms: number): void {
   const rounds = run.idle.rounds + 1;
   const submissions = run.submissions.size;

@@ -1,5 +1,5 @@
-// What judges may say and what comes of it: verdicts are sealed before anybody shows one (commit and reveal), and the stake behind them
-// decides. panel.ts says who judges, appeal.ts what happens where they do not agree.
+// Verdicts and their outcome: judges commit (seal) their verdicts before anybody reveals one, and the stake behind the verdicts decides.
+// panel.ts says who judges, appeal.ts what happens where judges disagree.
 import { sha256Hex } from '../../protocol/hash.ts';
 import { encodeStrict } from '../../protocol/strict-cbor-encode.ts';
 import type { PlantRevealed } from '../events/plant-revealed.ts';
@@ -11,17 +11,17 @@ import type { NetworkState, PeerState, RunState, Submission } from '../state.ts'
 import { accountOf } from '../state.ts';
 import { verdictStakes, wholeStake } from './verdict-stakes.ts';
 
-/** What a seal hides: the whole verdict, bound to its author, so that a copy of the seal opens to nothing. */
+/** The commitment (seal) to a whole verdict, bound to its author, so that a copied seal is worthless. */
 export function sealOf(validator: string, verdict: VerdictGiven): string {
   return sha256Hex(encodeStrict(['potluck-verdict-v1', validator, verdict]));
 }
 
-/** The pledge of a planted submission: what validators should say of it, hidden until its owner opens it. */
+/** The pledge of a planted submission: a hash of the right verdict, which its owner reveals later. */
 export function pledgeOf(owner: string, salt: string, accepted: boolean): string {
   return sha256Hex(encodeStrict(['potluck-plant-v1', owner, salt, accepted]));
 }
 
-/** Whether a validator may seal a verdict now. */
+/** Whether a validator may commit (seal) a verdict now. */
 export function refusalOfSeal(run: RunState, author: string, body: VerdictSealed): Refusal | null {
   const known = refusalOfJudge(run, author, body.submission);
   if (known) return known;
@@ -34,7 +34,7 @@ export function refusalOfSeal(run: RunState, author: string, body: VerdictSealed
   return refusalOfInstance(run, body);
 }
 
-/** Whether a validator may show a verdict now: only the one that it sealed. */
+/** Whether a validator may reveal a verdict now: only the one that it committed to. */
 export function refusalOfVerdict(run: RunState, author: string, body: VerdictGiven): Refusal | null {
   const known = refusalOfJudge(run, author, body.submission);
   if (known) return known;
@@ -51,7 +51,7 @@ export function refusalOfVerdict(run: RunState, author: string, body: VerdictGiv
   return refusalOfInstance(run, body) ?? refusalOfContent(author, body, seal, submission.body.tokens);
 }
 
-/** A verdict is the one that was sealed, and says one thing. */
+/** Checks that a verdict is the committed one, and does not contradict itself. */
 export function refusalOfContent(author: string, body: VerdictGiven, seal: string, tokens: number): Refusal | null {
   const found = sealOf(author, body);
   if (found !== seal) return refuse('wrong-seal', `expected the verdict whose seal is ${seal}, got one with ${found}`);
@@ -59,12 +59,12 @@ export function refusalOfContent(author: string, body: VerdictGiven, seal: strin
     return refuse('bad-verdict', `weight: at most the ${tokens} tokens claimed, got ${body.weight}`);
   }
   if (body.accepted !== body.weight > 0 || (body.accepted && body.fraud)) {
-    return refuse('bad-verdict', 'accepted work has a weight and is no fraud; refused work has none');
+    return refuse('bad-verdict', 'accepted work has a weight and is not fraud; refused work has no weight');
   }
   return null;
 }
 
-/** A verdict of the first judging is none of the second. */
+/** A verdict of the first judging does not count in the appeal. */
 function refusalOfInstance(run: RunState, body: VerdictSealed | VerdictGiven): Refusal | null {
   const { submission } = body;
   const appeal = body.appeal ?? false;
@@ -80,7 +80,7 @@ function refusalOfJudge(run: RunState, author: string, id: string): Refusal | nu
   return run.submissions.has(id) ? null : refuse('unknown-submission', `no submission ${id} in the open round`);
 }
 
-/** Whether the owner may say now that a submission was planted. */
+/** Whether the owner may reveal now that a submission was planted. */
 export function refusalOfPlant(run: RunState, author: string, body: PlantRevealed): Refusal | null {
   if (author !== run.owner) return refuse('not-the-owner', `only the owner ${run.owner} may do this, got ${author}`);
   const judged = run.last_judged.get(body.submission);
@@ -96,8 +96,8 @@ export function refusalOfPlant(run: RunState, author: string, body: PlantReveale
 export type Judgement = 'accepted' | 'refused' | 'fraud' | 'none';
 
 /**
- * The stake of all who have a seat, and of it that of those who spoke, accepted or found fraud. Devices of the worker's own account count
- * where they speak: they can leave, and protect nobody by it.
+ * The stake of everybody with a seat, and the parts of it that spoke, accepted, or found fraud. Devices of the worker's own account count
+ * only where they speak: otherwise they could stay away, and protect the worker by that.
  */
 export function stakesOfVerdicts(
   state: NetworkState,
@@ -118,14 +118,14 @@ export function stakesOfVerdicts(
   return sum;
 }
 
-/** Whose stake decides about an appeal, and about fraud in any case: all who have a seat, or the jury that was drawn where those are too many. */
+/** The validators whose stake decides an appeal, and any finding of fraud: all who have a seat, or the drawn jury where those are too many. */
 const seatsOf = ({ eligible }: RunState, { first, judges }: Submission): readonly string[] =>
   first !== null && eligible.length > CORE_LIMITS.jury ? judges : eligible;
 
 /**
- * What the stake behind the verdicts says; a tie refuses. More than half of those who speak decide about work that is not appealed, more
- * than half of the whole jury about what is, and about fraud in any case: whoever keeps silent or is gone counts against it, so that a
- * few who speak while the others still check take nothing from anybody. A jury of which most keep silent has decided nothing.
+ * What the stake behind the verdicts decides; a tie refuses. More than half of those who speak decide about work that is not appealed. More
+ * than half of the whole jury decide an appeal, and any finding of fraud: silent and absent judges count against it, so that a few who speak
+ * while the others still check cannot take anything from anybody. A jury that mostly stays silent has decided nothing.
  */
 export function judgementOf(state: NetworkState, run: RunState, submission: Submission): Judgement {
   const { verdicts, first } = submission;
@@ -138,10 +138,9 @@ export function judgementOf(state: NetworkState, run: RunState, submission: Subm
 
 /**
  * The submissions that the round's merge must take, in canonical order (by event id), with their weights (inner steps).
- * Where a validator gave a verdict in this round, verdicts decide and work without one is left out. Where none did, because
- * none is here or because those who are stay silent, the work is merged but earns nothing: a silent validator delays a run,
- * it does not stop it. Where the rules name validators and one is here, that holds for workers with a record only: who is new might
- * be anybody.
+ * If a validator revealed a verdict in this round, verdicts decide, and work without one is left out. If none did, because no validator is
+ * present or those present stay silent, the work is merged but earns nothing: silent validators delay a run and do not stop it. Where the
+ * rules name validators and one is present, that holds only for workers with a record, because a newcomer might be anybody.
  */
 export function acceptedSubmissions(
   state: NetworkState,
@@ -159,7 +158,7 @@ export function acceptedSubmissions(
     .sort((a, b) => (a.submission.id < b.submission.id ? -1 : 1));
 }
 
-/** Remembers who said what of the round that is being merged, for plants that are revealed after it; whoever was to know the form alone is not tried. */
+/** Remembers the verdicts of the round being merged, for plants revealed after it. A judge that was only to check the form is not tested. */
 export function rememberVerdicts(run: RunState): void {
   run.last_judged = new Map(
     [...run.submissions.values()].map(({ id, body, first, duties, verdicts }) => {
@@ -169,7 +168,7 @@ export function rememberVerdicts(run: RunState): void {
   );
 }
 
-/** Validators who misjudged a planted submission; it is forgotten, so that nobody is punished twice. */
+/** The validators that misjudged a planted submission; it is forgotten, so that nobody is punished twice. */
 export function openPlant(
   run: RunState,
   body: PlantRevealed,

@@ -1,4 +1,4 @@
-// The end of a round: which work the merge must take, and what it changes: the model, the records of peers, pay.
+// The end of a round: which work the merge must take, and how it changes the model, the records of peers and their pay.
 
 import type { RoundMerged } from '../events/round-merged.ts';
 import { type Refusal, refuse } from '../refusal.ts';
@@ -14,7 +14,7 @@ import { noteIdle, notIdle } from './idle-rounds.ts';
 import { acceptedSubmissions, judgementOf, rememberVerdicts } from './judging.ts';
 import { closeRound } from './run-life.ts';
 
-/** Whether this is the merge that follows from the log. */
+/** Whether this is the only merge that follows from the log. */
 export function refusalOfMerge(state: NetworkState, run: RunState, body: RoundMerged): Refusal | null {
   if (run.phase !== 'merging') return refuse('wrong-phase', `a merge follows judging, the run is ${run.phase}`);
   if (body.round !== run.round || body.attempt !== run.attempt) {
@@ -41,29 +41,32 @@ export function refusalOfMerge(state: NetworkState, run: RunState, body: RoundMe
     (empty && body.step !== undefined) ||
     (body.rest !== undefined) !== (body.checkpoint && body.step !== undefined)
   ) {
-    return refuse('wrong-merge', 'a step needs work, and what steps left out is named with every checkpoint of a step');
+    return refuse(
+      'wrong-merge',
+      'a step needs accepted work, and a checkpoint of a step must name what steps left out',
+    );
   }
   if (!empty && body.step === undefined && hasSteps(run)) {
-    return refuse('wrong-merge', 'a run that has steps goes on by steps: expected one');
+    return refuse('wrong-merge', 'a run that has merged by steps must go on so: expected a step');
   }
   return null;
 }
 
-/** Whether the last merge was a step: then so is every later one. */
+/** Whether the last merge was a step; every later one must then be a step too. */
 const hasSteps = ({ recent }: RunState): boolean => (recent.at(-1)?.step ?? null) !== null;
 
-/** Whether this merge's model must be kept as a whole blob. */
+/** Whether this merge's model must be stored as a whole blob. */
 export function isCheckpoint(run: RunState, merge: Pick<RoundMerged, 'bundle'>): boolean {
   if (merge.bundle === null) return false;
   const merged = run.round + 1;
   return merged % run.spec.checkpoint_every === 0 || merged === run.spec.rounds;
 }
 
-/** Merges the open round; to be called only when `refusalOfMerge` said null. */
+/** Merges the open round; call it only after `refusalOfMerge` returned null. */
 export function applyMerge(state: NetworkState, run: RunState, body: RoundMerged): void {
   const accepted = new Map(acceptedSubmissions(state, run).map((entry) => [entry.submission.id, entry.verified]));
   if (body.bundle !== null) applyPayout(state, run);
-  // While records are still those that decided who had to repeat what.
+  // Before the records change, because they decided who had to re-execute what.
   settleAppeals(state, run);
   settleSilence(state, run);
   for (const submission of run.submissions.values()) {
@@ -111,7 +114,7 @@ export function applyMerge(state: NetworkState, run: RunState, body: RoundMerged
   forgetDecided(run);
 }
 
-/** Work that nobody judged says nothing about its worker; refused work ends its record, fraud costs what is withheld. */
+/** Work without a verdict says nothing about its worker. Refused work ends the worker's record; fraud costs what is withheld. */
 function countRefused(state: NetworkState, run: RunState, submission: Submission, peer: PeerState): void {
   peer.refused_submissions++;
   const judgement = judgementOf(state, run, submission);

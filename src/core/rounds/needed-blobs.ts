@@ -1,7 +1,7 @@
-// Which blobs of a run somebody still needs: a joiner, a follower, a validator of the open round. A hub must keep these whatever its owner says.
+// The blobs of a run that a joiner, a follower or a validator of the open round still needs. A hub must keep these whatever the owner says.
 import type { RunState } from '../state.ts';
 
-/** What each is, and its hash. */
+/** What each blob is, and its hash. */
 export function neededBlobs(run: RunState): [string, string][] {
   return [
     ['the settings', run.spec.params],

@@ -1,4 +1,4 @@
-// Who is in a run and who has gone. Joins are counted, so that every join and every leave in the log can be used once.
+// Who is present in a run and who has left. Joins are counted, so that every join and every leave in the log can be used once.
 
 import type { PeerJoined } from '../events/peer-joined.ts';
 import type { PeerLeft } from '../events/peer-left.ts';
@@ -11,7 +11,7 @@ import { countLasting, firstSessions, noteLeave } from './forgetting.ts';
 import { reseatJudges } from './panel.ts';
 import { stakeOf } from './verdict-stakes.ts';
 
-/** Whether a peer is here, and the session that it is in or that its next join will open. */
+/** Whether a peer is present, and the session that it is in or that its next join will open. */
 export function sessionOf(run: RunState, peer: string): { readonly present: boolean; readonly session: number } {
   const known = run.peers.get(peer);
   if (!known) return { present: false, session: firstSessions(run, peer).most };
@@ -55,7 +55,7 @@ export function applyJoin(state: NetworkState, run: RunState, id: string, body: 
   const peer = run.peers.get(id) ?? newPeer(id);
   Object.assign(peer, { role, name, runtime, present: true, joins: session + 1 });
   run.peers.set(id, peer);
-  // Whoever comes may be who was missing.
+  // A missing peer may be the one that joins now.
   run.idle.opens_ms = 0;
   run.empty_since_ms = 0;
   arriveOrLeave(state, run, peer, 1);
@@ -68,7 +68,7 @@ export function applyLeave(state: NetworkState, run: RunState, id: string): void
   noteLeave(run, peer);
 }
 
-/** Who leaves is replaced where it has not judged; who comes back takes a free place; who is new may judge from a later round on. */
+/** A leaving judge without a verdict is replaced; a returning one takes a free place; a new validator may judge from a later round on. */
 function arriveOrLeave(state: NetworkState, run: RunState, peer: PeerState, change: 1 | -1): void {
   countPeer(run, peer, change);
   if (peer.role !== 'validator') return;

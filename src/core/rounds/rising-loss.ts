@@ -1,14 +1,14 @@
-// A run whose loss only rises: the hub halts it, and its owner says how it goes on. Each validator's words are compared with its own
-// earlier ones, and all who measure must see it rise: no single one can halt a run, neither by a high word nor by a low one before.
+// Halting on rising loss: the hub halts a run whose loss only rises, and its owner decides how it goes on. Each validator's losses are compared
+// with its own earlier ones, and all who measure must see the rise, so no single validator can halt a run by a high loss or an earlier low one.
 import type { RunHalted } from '../events/run-halted.ts';
 import { type Refusal, refuse } from '../refusal.ts';
 import type { LossWatch, RunState } from '../state.ts';
 
-/** So many measured models in a row, each worse than the best before by more than a quarter: no wave of a run that learns. */
+/** So many measured models in a row, each a quarter worse than the best before: a run that learns does not fluctuate that much. */
 const WORSE_MODELS = 4;
 const WORSE = { times: 5, of: 4 } as const;
 
-/** A validator has measured the present model; the core takes one word of each. */
+/** A validator has measured the current model; the core accepts one measurement of each validator. */
 export function noteLoss({ losses, round }: RunState, validator: string, loss_micro: number): void {
   const before = losses.get(validator);
   if (before === undefined || loss_micro < before.lowest_micro) {
@@ -21,11 +21,11 @@ export function noteLoss({ losses, round }: RunState, validator: string, loss_mi
   losses.set(validator, { lowest_micro, last_micro: loss_micro, worse_models, round });
 }
 
-/** The words of those who have measured one of the last models. */
+/** The losses of the validators that have measured one of the last models. */
 const ofLate = ({ losses, round }: RunState): LossWatch[] =>
   [...losses.values()].filter((watch) => watch.round >= round - WORSE_MODELS);
 
-/** Whether the hub halts the run before it opens another round. */
+/** Whether the hub may halt the run before it opens another round. */
 export function mayHalt(run: RunState): boolean {
   const measured = ofLate(run);
   return (
@@ -41,14 +41,14 @@ export function refusalOfHalt(run: RunState, { round, attempt }: RunHalted): Ref
   return refuse('wrong-round', `expected round ${run.round} attempt ${run.attempt}, got ${round} attempt ${attempt}`);
 }
 
-/** Pauses the run until its owner resumes it; to be called only when `refusalOfHalt` said null. */
+/** Pauses the run until its owner resumes it; call it only after `refusalOfHalt` returned null. */
 export function applyHalt(run: RunState, { reason }: RunHalted): void {
   run.phase = 'paused';
   run.attempt++;
   run.halted = reason;
 }
 
-/** The last measured loss, and the best, in the words of the validator who measured it last; null: nobody has. */
+/** The last and the best loss, as measured by the validator that measured last; null where nobody has measured. */
 export function lossesOf(run: RunState): Pick<LossWatch, 'lowest_micro' | 'last_micro'> | null {
   return [...run.losses.values()].sort((a, b) => b.round - a.round)[0] ?? null;
 }

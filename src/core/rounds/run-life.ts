@@ -1,4 +1,4 @@
-// What a run's owner may do with it at any time: pause it, let it go on, end it before its rounds are over. What nobody is in any more, its hub may end.
+// What a run's owner may do at any time: pause it, resume it, end it before its rounds are over. An abandoned run may be ended by its hub.
 
 import type { RunEnded } from '../events/run-ended.ts';
 import type { RunPaused } from '../events/run-paused.ts';
@@ -20,10 +20,10 @@ type OwnersWord = RunPaused | RunResumed | RunEnded;
 export const givesUpRound = (body: EventBody): body is RunPaused | RunEnded =>
   (body.type === 'run.paused' || body.type === 'run.ended') && body.version === 1;
 
-/** Between these a round is open. */
+/** A round is open in these phases. */
 const isOpen = ({ phase }: RunState): boolean => ['working', 'judging', 'revealing', 'merging'].includes(phase);
 
-/** Whether this may be said of the run now, by its owner; that it ends, also by the hub where everybody has abandoned it. */
+/** Whether the owner may pause, resume or end the run now. The hub, too, may end a run that everybody has abandoned. */
 export function refusalOfOwnersWord(
   { hub, time_ms }: NetworkState,
   run: RunState,
@@ -39,7 +39,7 @@ export function refusalOfOwnersWord(
     const pausing = run.closing === 'paused' ? `, and is paused when round ${run.round} is merged` : '';
     return refuse('wrong-phase', `expected a paused run, it is ${run.phase}${pausing}`);
   }
-  // Who cannot wait for the merge may still drop the round, and who pauses may still end.
+  // An owner that cannot wait for the merge may still drop the round, and one that pauses may still end the run.
   const said = body.type === 'run.paused' ? run.closing !== null : run.closing === 'ended';
   if (body.type !== 'run.resumed' && body.version === 2 && said) {
     return refuse('wrong-phase', `the run is ${run.closing} already, as soon as round ${run.round} is merged`);
@@ -49,7 +49,7 @@ export function refusalOfOwnersWord(
   return refuse('wrong-round', `expected round ${run.round} attempt ${run.attempt}, got ${got}`);
 }
 
-/** Pauses, resumes or ends; to be called only when `refusalOfOwnersWord` said null. What was merged, and paid for it, stays. */
+/** Pauses, resumes or ends; call it only after `refusalOfOwnersWord` returned null. What was merged and paid stays. */
 export function applyOwnersWord(run: RunState, body: OwnersWord): void {
   if (body.type === 'run.resumed') {
     Object.assign(run, { phase: 'gathering', halted: null, idle: notIdle(), losses: new Map() });
@@ -57,7 +57,7 @@ export function applyOwnersWord(run: RunState, body: OwnersWord): void {
   }
   run.closing = body.type === 'run.paused' ? 'paused' : 'ended';
   if (body.version === 2 && isOpen(run)) {
-    // Workers hear of it, hand in what they have done, and the grace of the judging waits for them.
+    // Workers hear of it and submit what they have done; the grace period of judging waits for them.
     if (run.phase === 'working') endWork(run);
     return;
   }
@@ -66,7 +66,7 @@ export function applyOwnersWord(run: RunState, body: OwnersWord): void {
   closeRound(run);
 }
 
-/** No round is open any more: what the owner has asked for happens now. */
+/** No round is open any more, so what the owner has asked for happens now. */
 export function closeRound(run: RunState): void {
   if (run.closing === null) return;
   if (run.phase !== 'finished') run.phase = run.closing === 'paused' ? 'paused' : 'finished';
@@ -76,10 +76,10 @@ export function closeRound(run: RunState): void {
   forgetDecided(run);
 }
 
-/** Whether somebody with so many unfinished runs may create another. */
+/** Whether an owner with so many unfinished runs may create another. */
 export function refusalOfAnotherRun(unfinished_runs: number): Refusal | null {
   const most = CORE_LIMITS.unfinished_runs_per_owner;
   if (unfinished_runs < most) return null;
-  const todo = 'end one of them first: potluck run end RUN';
+  const todo = 'end one of them first with "potluck run end RUN"';
   return refuse('too-many-runs', `an owner has at most ${most} unfinished runs on a hub; ${todo}`);
 }

@@ -1,29 +1,29 @@
-// What a validator's word weighs in the open round: what the rules give its account, and the shares that were locked behind it.
+// The stake behind a validator's verdict in the open round: what the rules give its account, plus the shares locked behind the device.
 import type { NetworkState, RunState } from '../state.ts';
 import { accountOf } from '../state.ts';
 
-/** The stake that the rules give an account to validate with; 0: it may not. */
+/** The stake that the rules give an account for validating; 0 where it may not validate. */
 export function stakeOf(run: RunState, account: string): number {
   const { validators } = run.rules;
   if (validators.length === 0) return 1;
   return validators.find((entry) => entry.account === account)?.stake ?? 0;
 }
 
-/** What was locked behind a device before the open round opened. */
+/** The shares locked behind a device before the open round opened. */
 export const lockedBehind = (run: RunState, device: string): number => run.staked.get(device) ?? 0;
 
-/** Stakes by the rules are divided among an account's devices; this keeps fractions of the smallest one. */
+/** Stakes by the rules are divided among an account's devices; this factor keeps fractions of the smallest stake. */
 const STAKE_SCALE = 1_000_000n;
-/** What all stakes of a round stay below: `sharesOf` divides them with 64 fractional bits. */
+/** The upper bound of a round's total stake: `sharesOf` divides stakes with 64 fractional bits. */
 const MAX_STAKE = 2n ** 63n;
 
-/** What devices weigh together, and the unit that it is counted in. */
+/** The combined stake of devices, and the unit that it is counted in. */
 export interface WholeStake {
   readonly stake: bigint;
   readonly unit: bigint;
 }
 
-/** What devices weigh when all of them speak: an account's stake by the rules once, and what is locked behind each. */
+/** The combined stake if all devices speak: each account's stake by the rules once, and what is locked behind each device. */
 export function wholeStake(state: NetworkState, run: RunState, devices: readonly string[]): WholeStake {
   const accounts = new Set(devices.map((id) => accountOf(state, id)));
   let sum = devices.reduce((all, id) => all + BigInt(lockedBehind(run, id)), 0n);
@@ -34,8 +34,8 @@ export function wholeStake(state: NetworkState, run: RunState, devices: readonly
 }
 
 /**
- * The stakes of devices that speak together, in a unit that they share: an account's stake by the rules is its own, however many of
- * its devices speak; what it has locked stands behind one of them. `unit`: that of others whom they are compared with.
+ * The stakes of devices that speak together, in a common unit. An account's stake by the rules counts once, however many of its devices
+ * speak; locked shares stand behind one device. `unit`: the unit of others that the stakes are compared with.
  */
 export function verdictStakes(
   state: NetworkState,

@@ -1,4 +1,4 @@
-// What of an account's shares it can dispose of: the rest is withheld, locked behind a validator, or paid out elsewhere.
+// How many of an account's shares it can dispose of. The others are withheld, locked behind a validator, or settled (paid out elsewhere).
 import type { RunState } from '../state.ts';
 
 /** An account's shares of a run, each counted once: `held` is the sum of the others. Whole numbers from 0. */
@@ -6,17 +6,17 @@ export interface ShareBalance {
   readonly held: number;
   /** Paid out elsewhere. */
   readonly settled: number;
-  /** Behind validators, also while it is on its way back. */
+  /** Behind validators, including what is under notice of release. */
   readonly locked: number;
-  /** Earned so lately that it is lost when the device is caught cheating. */
+  /** Earned so recently that it is lost if the device is caught cheating. */
   readonly withheld: number;
   readonly free: number;
 }
 
-/** Whether what was earned in a round can still be lost. */
+/** Whether the shares earned in a round can still be lost. */
 export const isWithheld = (run: RunState, round: number): boolean => round + run.rules.withheld_rounds > run.round;
 
-/** Whether a device has earned anything that it can still lose. */
+/** Whether a device has shares that it can still lose. */
 export const hasWithheld = (run: RunState, device: string): boolean =>
   (run.withheld.get(device) ?? []).some(({ round }) => isWithheld(run, round));
 
@@ -24,12 +24,12 @@ export const hasWithheld = (run: RunState, device: string): boolean =>
 export const withheldTokens = (run: RunState, device: string): number =>
   (run.withheld.get(device) ?? []).reduce((sum, { round, tokens }) => (isWithheld(run, round) ? sum + tokens : sum), 0);
 
-/** What an account has behind validators. */
+/** The shares that an account has locked behind validators. */
 export function lockedShares(run: RunState, account: string): number {
   return run.locks.reduce((sum, lock) => (lock.account === account ? sum + lock.shares : sum), 0);
 }
 
-/** What is left of an account's shares when those that are locked or settled are taken off. */
+/** An account's shares less those that are locked or settled. */
 export function sharesAtHand(run: RunState, account: string): number {
   return (run.shares.get(account) ?? 0) - lockedShares(run, account) - (run.settled.get(account) ?? 0);
 }
@@ -54,12 +54,12 @@ export function allBalances(run: RunState): Map<string, ShareBalance> {
 function balance(run: RunState, account: string, locked: number, recent: number): ShareBalance {
   const held = run.shares.get(account) ?? 0;
   const settled = run.settled.get(account) ?? 0;
-  // Rules that withhold for longer reach back to what was free before, but not to what has been locked or settled since.
+  // Rules that withhold for longer reach back to shares that were free before, but not to those locked or settled since.
   const withheld = Math.min(recent, held - locked - settled);
   return { held, settled, locked, withheld, free: held - settled - locked - withheld };
 }
 
-/** What accounts have earned lately. A finished run withholds nothing. */
+/** What accounts have earned recently, and may still lose. A finished run withholds nothing. */
 function withheldIn(run: RunState, concerns: (account: string) => boolean): Map<string, number> {
   const sums = new Map<string, number>();
   if (run.phase === 'finished') return sums;

@@ -1,39 +1,39 @@
-// What the validators' stake agrees to vouch for of each worker, and what each validator earns by it: Yuma consensus as pay needs it.
-// Consensus, dividends and bonds are those of "Yuma 3" with the field's defaults, to the last bit (testing/yuma-reference.ts).
+// Yuma consensus, as far as pay needs it: which weight of each worker the validators' stake agrees on, and what each validator earns by it.
+// Consensus, dividends and bonds equal those of "Yuma 3" with the field's defaults, to the last bit (testing/yuma-reference.ts).
 import { div, type Fixed, fromU16, mul, normalised, ONE, sharesOf, sum, toU16, U16_MAX } from './fixed-point.ts';
 
-/** A validator and the stake that stands behind what it vouches for. */
+/** A validator and the stake behind its weights. */
 export interface StakedValidator {
   readonly id: string;
   readonly stake: bigint;
 }
 
-/** Bonds between rounds: for each validator its pairs of worker and u16, all sorted by id. Plain data: JSON and CBOR carry it. */
+/** Bonds between rounds: for each validator its pairs of worker and u16, all sorted by id. Plain data, for JSON and CBOR. */
 export type RoundBonds = readonly (readonly [
   validator: string,
   bonds: readonly (readonly [worker: string, bond: number])[],
 ])[];
 
-/** What a round decides, in units of 2^-32. */
+/** The result of a round, in units of 2^-32. */
 export interface RoundConsensus {
-  /** For each worker the largest weight that enough stake reaches, out of a validator's whole row. Less stake than that moves none. */
+  /** For each worker the largest weight, as a part of a validator's row, that enough stake supports. */
   readonly consensus: ReadonlyMap<string, Fixed>;
-  /** For each validator its share of what judging pays: together 1 less rounding, or all 0 where no work has consensus. */
+  /** For each validator its share of the pay for judging: together 1 less rounding, or all 0 where no work has consensus. */
   readonly dividends: ReadonlyMap<string, Fixed>;
   readonly bonds: RoundBonds;
 }
 
-/** κ: so much of the stake must say at least as much. Just less than half, so that an exact half suffices. */
+/** κ: the part of the stake that must give at least a weight. Just less than half, so that an exact half suffices. */
 const KAPPA = BigInt(fromU16(32_767));
-/** α: so much of a bond follows this round's weight; the rest of it stays. */
+/** α: the part of a bond that follows this round's weight; the rest stays from the last round. */
 const FRESH: Fixed = ONE - div(900_000, 1_000_000);
 
 /**
- * One round. `scores` holds for each validator whole numbers for workers, of which only the ratios count; who is missing has 0, and
- * nobody is heard on its own work. `bonds` is what the round before returned; those of or to an id that is not listed are forgotten.
+ * One round. `scores` holds for each validator whole numbers for workers; only their ratios count. A missing worker has 0, and a validator's
+ * score for itself is ignored. `bonds` is what the last round returned; bonds of or to an id that is not listed are forgotten.
  *
- * @param validators those who spoke, in order of id; their stake together is below 2^63
- * @param workers in order of id: who is scored, and whose bonds are still to count
+ * @param validators those who gave weights, in order of id; the sum of their stakes is below 2^63
+ * @param workers in order of id: those who are scored, and those whose bonds still count
  */
 export function consensusOfRound(
   validators: readonly StakedValidator[],
@@ -55,7 +55,7 @@ export function consensusOfRound(
     );
   const consensus = workers.map((_, w) => agreed(w));
 
-  // What exceeds the consensus earns its worker nothing, and its validator no bond.
+  // Weight above the consensus earns its worker nothing, and its validator no bond.
   const clipped = weights.map((row) => row.map((weight, w) => Math.min(weight, consensus[w])));
   const incentives = normalised(workers.map((_, w) => sum(clipped.map((row, v) => mul(active[v], row[w])))));
   const before = new Map(bonds);
@@ -76,7 +76,7 @@ export function consensusOfRound(
   };
 }
 
-/** The largest of the values that so much of the stake reaches: a median weighted by stake. 0 where none does. */
+/** The largest value that enough stake supports: a median weighted by stake. 0 where none does. */
 export function largestReached(
   values: readonly { readonly value: number; readonly stake: bigint }[],
   least: bigint,
@@ -93,7 +93,7 @@ export function largestReached(
 function storedWeights(scores: readonly number[]): number[] {
   const largest = scores.reduce((most, score) => Math.max(most, score), 0);
   if (largest === 0) return scores.map(() => 0);
-  // floor((2 · score · 65535 + largest) / (2 · largest)); below 2^53 a float64's quotient, cut, is exact.
+  // floor((2 · score · 65535 + largest) / (2 · largest)). Below 2^53 the floor of the float64 quotient is exact.
   const fits = largest * (2 * U16_MAX + 1) <= Number.MAX_SAFE_INTEGER;
   return scores.map((score) =>
     fits

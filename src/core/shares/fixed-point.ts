@@ -1,22 +1,22 @@
-// Fixed-point numbers with 32 fractional bits (I32F32) whose every bit is defined: what scores and pay are computed with.
+// Fixed-point numbers with 32 fractional bits (I32F32), for scores and pay: every bit of a result is defined.
 
 /**
- * A fixed-point number: a JavaScript integer that counts units of 2^-32. Every value of the epoch is a share of something or a
- * sum of at most 65,536 shares, hence below 2^48, where a float64 holds all integers: additions and comparisons are exact,
- * and the products and quotients below are exact before they are cut. (BigInt gives the same results, ten times slower.)
+ * A fixed-point number: a JavaScript integer that counts units of 2^-32. Every value in use is a share of something or a sum of at most
+ * 65,536 shares, so it is below 2^48, where a float64 holds all integers. So additions and comparisons are exact, and the products and
+ * quotients below are exact before they are truncated. (BigInt gives the same results, ten times slower.)
  */
 export type Fixed = number;
 
 /** 1 as a fixed-point number. */
 export const ONE: Fixed = 2 ** 32;
 
-/** The largest u16: what a stored share of 1 is. */
+/** The largest u16, which stores a share of 1. */
 export const U16_MAX = 65_535;
 
 const HALF_WORD = 2 ** 16;
 const WORD = 2n ** 32n;
 
-/** floor(a · b) for 0 ≤ a ≤ 2^33 and |b| ≤ 2^36 (units). The halves of `a` are multiplied apart, so that each product is exact. */
+/** floor(a · b) for 0 ≤ a ≤ 2^33 and |b| ≤ 2^36 (units). The two halves of `a` are multiplied separately, so that each product is exact. */
 export function mul(a: Fixed, b: Fixed): Fixed {
   const low = a % HALF_WORD;
   const high = (a - low) / HALF_WORD;
@@ -24,9 +24,9 @@ export function mul(a: Fixed, b: Fixed): Fixed {
 }
 
 /**
- * a / b cut towards zero, for 0 ≤ a ≤ b < 2^53; x / 0 is 0. Also for plain integers: the quotient of two counts is the same.
- * The float64 quotient is the nearest to the true one, and rounding keeps order: only where it is a whole number can it have been
- * rounded up to it, and only then is it compared exactly.
+ * a / b truncated towards zero, for 0 ≤ a ≤ b < 2^53; x / 0 is 0. The quotient of two plain integers is computed the same way.
+ * The float64 quotient is the nearest to the true one, and rounding keeps order. So it can have been rounded up across an integer only
+ * where it is an integer, and only then is it compared exactly.
  */
 export function div(a: number, b: number): Fixed {
   if (b === 0 || a === 0) return 0;
@@ -37,12 +37,12 @@ export function div(a: number, b: number): Fixed {
   return whole - 1;
 }
 
-/** The u16 that stands for a share: floor(x · 65535), at most 65535. */
+/** A share as u16: floor(x · 65535), at most 65535. */
 export function toU16(share: Fixed): number {
   return Math.min(U16_MAX, Math.floor((share * U16_MAX) / ONE));
 }
 
-/** The share that a u16 stands for: x / 65535. */
+/** The share that a u16 stores: x / 65535. */
 export function fromU16(value: number): Fixed {
   return div(value, U16_MAX);
 }
@@ -59,7 +59,7 @@ export function normalised(values: readonly Fixed[]): Fixed[] {
 }
 
 /**
- * Amounts as shares of their sum: divided with 64 fractional bits (I64F64), then cut to 32, as stake is normalised.
+ * Amounts as shares of their sum: divided with 64 fractional bits (I64F64), then truncated to 32, as stake is normalised.
  * Expects amounts from 0 whose sum is below 2^63.
  */
 export function sharesOf(amounts: readonly bigint[]): Fixed[] {

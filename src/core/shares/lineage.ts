@@ -1,10 +1,10 @@
-// A run that starts from another run's model: a set part of what its rounds promise flows to those who held shares of that model.
+// Lineage: a run may start from another run's model; then a fixed part of each round's shares flows to the holders of that model's shares.
 import type { RunCreated } from '../events/run-created.ts';
 import { type Refusal, refuse } from '../refusal.ts';
 import type { Lineage, NetworkState, RunState } from '../state.ts';
 import type { Royalty } from './shares.ts';
 
-/** Why a run may not start from the model that it names: only one whose shares are stated says for certain who made it. */
+/** Why a run may not start from the model that it names. Its shares must be stated, because only that says for certain who made it. */
 export function refusalOfLineage(state: NetworkState, { ancestor, model }: RunCreated): Refusal | null {
   if (!ancestor) return null;
   const run = state.runs.get(ancestor.run);
@@ -20,19 +20,19 @@ export function refusalOfLineage(state: NetworkState, { ancestor, model }: RunCr
   );
 }
 
-/** What a new run owes to its ancestor. To be called only when `refusalOfLineage` said null. */
+/** What a new run owes to its ancestor. Call it only after `refusalOfLineage` returned null. */
 export function lineageOf(state: NetworkState, { ancestor }: RunCreated): Lineage | null {
   if (!ancestor) return null;
   return { ...ancestor, holders: new Map(state.runs.get(ancestor.run)!.stated!.shares) };
 }
 
-/** Remembers who holds what of the model whose shares are being stated. */
+/** Remembers the holders of the model whose shares are being stated. */
 export function rememberHolders(run: RunState): void {
   const shares = new Map([...run.shares].filter(([, held]) => held > 0));
   run.stated = { merged_rounds: run.round, model: run.model, shares };
 }
 
-/** The claims of an ancestor's holders: by the shares stated at the model that this run started from. */
+/** The claims of an ancestor's holders, by the shares stated at the model that this run started from. */
 export function royaltyOf({ lineage }: RunState): Royalty {
   if (!lineage) return { permille: 0, holders: [] };
   const holders = [...lineage.holders].map(([account, weight]) => ({ id: account, account, weight }));

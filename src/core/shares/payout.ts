@@ -1,5 +1,5 @@
-// What a merged round pays: verdicts become weights, Yuma consensus turns weights into parts, whole shares go to accounts by
-// largest remainder, and whoever was caught cheating loses what was withheld.
+// What a merged round pays: verdicts become weights, Yuma consensus turns weights into parts, accounts get whole shares by largest remainder,
+// and devices caught cheating lose what was withheld.
 
 import { acceptedSubmissions } from '../rounds/judging.ts';
 import { verdictStakes } from '../rounds/verdict-stakes.ts';
@@ -11,7 +11,7 @@ import { royaltyOf } from './lineage.ts';
 import { emissionOf, type PayClaim, payRound, type RoundPayout } from './shares.ts';
 import { forfeitStake } from './stake.ts';
 
-/** What the open round pays if it is merged now, and what validators will then have come to expect. */
+/** What the open round pays if it is merged now, and the bonds that validators then have. */
 export interface RoundPay extends RoundPayout {
   readonly workers: readonly PayClaim[];
   readonly validators: readonly PayClaim[];
@@ -19,8 +19,9 @@ export interface RoundPay extends RoundPayout {
 }
 
 /**
- * The weights that a round's verdicts give: for each validator that showed all that it had sealed, also in a first judging, what it vouches for of each
- * worker. Where a validator was not drawn, the middle of those who were stands in, so that it neither pulls nor is paid more.
+ * The weights that a round's verdicts give: for each validator that revealed all verdicts that it sealed (first judging included), the tokens
+ * that it vouches for of each worker. Where a validator was not drawn, the median of those who were stands in, so that it neither pulls
+ * the consensus nor is paid more.
  */
 export function weightsOf(state: NetworkState, run: RunState) {
   const submissions = [...run.submissions.values()];
@@ -42,11 +43,11 @@ export function weightsOf(state: NetworkState, run: RunState) {
       return stake === undefined ? [] : [{ value, stake }];
     });
     const all = given.reduce((sum, { stake }) => sum + stake, 0n);
-    // The largest weight that at least half of the stake reaches.
+    // The largest weight that at least half of the stake supports.
     const middle = largestReached(given, (all + 1n) / 2n);
     for (const id of judges) scores.get(id)!.set(worker, verdicts.get(id)?.weight ?? middle);
   }
-  // Who has a bond is remembered while it fades, also in rounds without its work.
+  // A worker with a bond is listed while the bond fades, also in rounds without its work.
   const bonded = run.bonds.flatMap(([, bonds]) => bonds.map(([worker]) => worker));
   const workers = [...new Set([...submissions.map(({ worker }) => worker), ...bonded])].sort();
   return { validators, workers, scores };
@@ -55,7 +56,7 @@ export function weightsOf(state: NetworkState, run: RunState) {
 /** What the open round pays if it is merged now. */
 export function roundPayout(state: NetworkState, run: RunState): RoundPay {
   const { validators, workers, scores } = weightsOf(state, run);
-  // Workers are paid by the consensus weight itself: an incentive can be lowered by a minority that withholds its weight.
+  // Workers are paid by the consensus weight itself, because a minority that withholds its weights could lower the incentive.
   const { consensus: agreed, dividends, bonds } = consensusOfRound(validators, workers, scores, run.bonds);
   const verified = new Set(
     acceptedSubmissions(state, run)
@@ -72,7 +73,7 @@ export function roundPayout(state: NetworkState, run: RunState): RoundPay {
   return { ...payRound(run.rules.emission, run.round, owner, paid.workers, paid.validators, royalty), ...paid, bonds };
 }
 
-/** Pays the round that is being merged, and takes from whoever was caught in it. To be called before it is put away. */
+/** Pays the round that is being merged, and takes from the devices caught in it. Call it before the round is removed. */
 export function applyPayout(state: NetworkState, run: RunState): void {
   const { payouts, unearned, bonds } = roundPayout(state, run);
   run.emitted_shares += emissionOf(run.rules.emission, run.round);
@@ -90,7 +91,7 @@ export function applyPayout(state: NetworkState, run: RunState): void {
   }
 }
 
-/** Takes from a device what it earned in the last round that paid it, where that is withheld: the shares go back to the run. */
+/** Takes from a device what it earned in the last round that paid it, as far as that is still withheld. The shares go back to the run. */
 export function forfeitLast(run: RunState, peer: PeerState): void {
   const last = run.withheld.get(peer.id)?.at(-1);
   if (!last || !isWithheld(run, last.round)) return;
@@ -98,7 +99,7 @@ export function forfeitLast(run: RunState, peer: PeerState): void {
   take(run, peer, last);
 }
 
-/** What was locked or settled meanwhile, when it was free, cannot be taken twice. */
+/** Shares that were locked or settled while they were free cannot be taken a second time. */
 function take(run: RunState, peer: PeerState, { round, account, shares, tokens }: Withheld): Withheld {
   const lost = Math.min(shares, sharesAtHand(run, account));
   run.shares.set(account, run.shares.get(account)! - lost);
@@ -108,7 +109,7 @@ function take(run: RunState, peer: PeerState, { round, account, shares, tokens }
 }
 
 /**
- * Takes from a device what it earned while it was withheld, and what is locked behind it: the shares go back to the run.
+ * Takes from a device everything that is still withheld, and the shares locked behind it. The shares go back to the run.
  * @returns what was taken, oldest first
  */
 export function forfeit(run: RunState, peer: PeerState): Withheld[] {

@@ -1,7 +1,7 @@
-// What is paid out elsewhere: the free shares of those who have named an address, as the Merkle root that a distributor contract takes.
+// Settlement: the free shares of owners who have named an address, as the Merkle root that a distributor contract takes.
 //
-// Both contracts check a claim (index, account, amount) with OpenZeppelin's MerkleProof: pairs are sorted, then hashed with Keccak-256. They
-// differ in the leaf: MerkleDistributor hashes abi.encodePacked(index, account, amount) once, StandardMerkleTree abi.encode(…) twice.
+// Both supported contracts check a claim (index, account, amount) with OpenZeppelin's MerkleProof: pairs are sorted, then hashed with Keccak-256.
+// They differ in the leaf: MerkleDistributor hashes abi.encodePacked(index, account, amount) once, StandardMerkleTree abi.encode(…) twice.
 import { keccak_256 } from '@noble/hashes/sha3.js';
 import { bytesToHex, concatBytes, hexToBytes } from '@noble/hashes/utils.js';
 import type { PayoutSettled, SettlementFormat } from '../events/payout-settled.ts';
@@ -10,7 +10,7 @@ import type { NetworkState, RunState } from '../state.ts';
 import { addressesOf } from './addresses.ts';
 import { allBalances } from './balances.ts';
 
-/** One leaf. `accounts` are the owners who named this address: what they hold is claimed together. */
+/** One leaf. `accounts` are the owners who named this address; their holdings are claimed together. */
 export interface Balance {
   readonly index: number;
   /** 0x and 40 lower-case hexadecimal digits. */
@@ -21,21 +21,21 @@ export interface Balance {
 
 export interface Settleable {
   readonly balances: readonly Balance[];
-  /** A sum over holders is a BigInt: what is owed stays exact beyond 2^53. */
+  /** A BigInt, so that sums over holders stay exact beyond 2^53. */
   readonly total: bigint;
-  /** Free shares by holder, as far as they go into `balances`. */
+  /** Free shares by holder, as far as they are part of `balances`. */
   readonly shares: ReadonlyMap<string, number>;
-  /** Holders who have named no address: nothing is ever guessed, and what they hold stays theirs in the log. */
+  /** Holders without an address. No address is ever guessed; what they hold stays theirs in the log. */
   readonly unsettled: readonly { readonly account: string; readonly shares: number }[];
 }
 
-/** Who is paid what where, if a run is settled now: what is withheld, locked or settled already is left out. */
+/** What settling a run now would pay to whom: shares that are withheld, locked or settled are left out. */
 export function settleable(state: NetworkState, run: RunState): Settleable {
   const free = new Map([...allBalances(run)].map(([account, balance]) => [account, balance.free]));
   return byAddress(free, addressesOf(state));
 }
 
-/** Free shares by where they go. Whole shares only; settled and unsettled together are what came in. */
+/** Groups free shares by address. Whole shares only; settled and unsettled together equal the input. */
 export function byAddress(free: ReadonlyMap<string, number>, addresses: ReadonlyMap<string, string>): Settleable {
   const leaves = new Map<string, { amount: bigint; accounts: string[] }>();
   const shares = new Map<string, number>();
@@ -71,7 +71,7 @@ const word = (value: number | bigint): Uint8Array => hexToBytes(BigInt(value).to
 /** OpenZeppelin's tree: a complete binary tree in one list, root first. The children of node i are 2i + 1 and 2i + 2. */
 export interface SettlementTree {
   readonly nodes: readonly Uint8Array[];
-  /** Where each balance's leaf stands. */
+  /** The index of each balance's leaf. */
   readonly places: readonly number[];
 }
 
@@ -81,7 +81,7 @@ export function settlementTree(format: SettlementFormat, balances: readonly Bala
   leaves.sort((a, b) => compareHashes(a.hash, b.hash));
   const nodes = new Array<Uint8Array>(2 * leaves.length - 1);
   const places = new Array<number>(leaves.length);
-  // The sorted leaves stand last, reversed.
+  // The sorted leaves come last, in reverse order.
   leaves.forEach(({ i, hash }, rank) => {
     places[i] = nodes.length - 1 - rank;
     nodes[places[i]] = hash;
@@ -93,7 +93,7 @@ export function settlementTree(format: SettlementFormat, balances: readonly Bala
   return { nodes, places };
 }
 
-/** What a contract hashes a leaf with, one after the other, to come to the root. */
+/** The proof of a leaf: what a contract hashes it with, one after the other, to arrive at the root. */
 export function settlementProof({ nodes, places }: SettlementTree, balance: number): Uint8Array[] {
   const proof: Uint8Array[] = [];
   for (let at = places[balance]; at > 0; at = (at - 1) >> 1) proof.push(nodes[at % 2 === 1 ? at + 1 : at - 1]);
@@ -110,8 +110,8 @@ function compareHashes(a: Uint8Array, b: Uint8Array): number {
 }
 
 /**
- * What was computed for a run since its balances last changed. Twenty thousand holders are half a second of hashing: whoever sends
- * one wrong root after the other must not stop a hub with them.
+ * What was computed for a run since its balances last changed. Twenty thousand holders take half a second of hashing, so a sender of many
+ * wrong roots must not make a hub compute it every time.
  */
 const computed = new WeakMap<RunState, { since: number; found: Settleable; roots: Map<SettlementFormat, string> }>();
 
@@ -124,7 +124,7 @@ function computedFor(state: NetworkState, run: RunState) {
   return kept;
 }
 
-/** Whether this is what follows from the log at the size that it names, and still does. */
+/** Whether this settlement follows from the log at the size that it names, and still holds. */
 export function refusalOfSettlement(
   state: NetworkState,
   run: RunState,
@@ -148,7 +148,7 @@ export function refusalOfSettlement(
   return body.root === root ? null : refuse('wrong-settlement', `root: expected ${root}, got ${body.root}`);
 }
 
-/** Takes what was paid out from what is free; to be called only when `refusalOfSettlement` said null. */
+/** Moves what was paid out from free to settled; call it only after `refusalOfSettlement` returned null. */
 export function applySettlement(state: NetworkState, run: RunState): void {
   for (const [account, shares] of computedFor(state, run).found.shares) {
     run.settled.set(account, (run.settled.get(account) ?? 0) + shares);

@@ -1,4 +1,4 @@
-// Who holds what of a run, as one Merkle root (RFC 6962) that the hub states in the log: it makes a holder's part provable without the log.
+// The share table: who holds what of a run, as one Merkle root (RFC 6962) that the hub states in the log, so that a holding can be proven without the log.
 import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js';
 import {
   CompactTree,
@@ -13,21 +13,21 @@ import type { SharesStated } from '../events/shares-stated.ts';
 import { type Refusal, refuse } from '../refusal.ts';
 import type { RunState } from '../state.ts';
 
-/** One holder's line. `tokens` are those of its verified and merged work. */
+/** One holder's row. `tokens` are those of its verified and merged work. */
 export interface ShareRow {
   readonly account: string;
   readonly shares: number;
   readonly tokens: number;
 }
 
-/** Everybody who earned shares or trained verified tokens, in order of account. It changes only when a round is merged. */
+/** Everybody who earned shares or trained verified tokens, in order of account. It changes only with a merge. */
 export function shareTable(run: RunState): ShareRow[] {
   return [...new Set([...run.shares.keys(), ...run.tokens.keys()])]
     .sort()
     .map((account) => ({ account, shares: run.shares.get(account) ?? 0, tokens: run.tokens.get(account) ?? 0 }));
 }
 
-/** What the hub must state about the run's present table, and nothing else. */
+/** The only statement about the run's current table that the core accepts. */
 export function statementOf(run: RunState): SharesStated {
   const table = shareTable(run);
   const tree = new CompactTree();
@@ -47,20 +47,20 @@ export function statementOf(run: RunState): SharesStated {
 }
 
 /**
- * Whether the hub must state the table before the next round opens: a model is kept whole whose holders are not stated yet.
- * So is the last model of a run that ended between two such: what its last rounds paid is to be provable as well.
+ * Whether the hub must state the table before the next round opens: a model is stored whole and its holders are not stated yet. The same
+ * holds for the last model of a run that ended between two such models, so that the pay of its last rounds can be proven too.
  */
 export function mayStateShares(run: RunState): boolean {
   const due = run.checkpoint.merged_rounds === run.round || run.phase === 'finished';
   return due && run.stated_rounds < run.round;
 }
 
-/** Whether a statement by the hub is the true one, and due. */
+/** Whether a statement by the hub is due and true. */
 export function refusalOfStatement(run: RunState, body: SharesStated): Refusal | null {
   if (!mayStateShares(run)) {
     return refuse(
       'wrong-statement',
-      `shares are stated once for each model kept whole and at the end, none is due at ${run.round}`,
+      `shares are stated once for each model stored whole and at the end; no statement is due at round ${run.round}`,
     );
   }
   const expected = statementOf(run);
@@ -72,12 +72,12 @@ export function refusalOfStatement(run: RunState, body: SharesStated): Refusal |
   return null;
 }
 
-/** The hashes from row `index` up to the root of its table. */
+/** The inclusion proof of row `index`. */
 export function rowProof(table: readonly ShareRow[], index: number): Uint8Array[] {
   return inclusionProof(index, table.length, nodesOfLeaves(table.map(rowHash)));
 }
 
-/** Whether a proof shows that a row stands at `index` of the table that was stated. */
+/** Whether a proof shows that a row has this index in the stated table. */
 export function verifyRow(
   stated: Pick<SharesStated, 'accounts' | 'root'>,
   row: ShareRow,
@@ -87,7 +87,7 @@ export function verifyRow(
   return verifyInclusion(rowHash(row), index, stated.accounts, proof, hexToBytes(stated.root));
 }
 
-/** Whether a whole table is the one that was stated. */
+/** Whether a whole table is the stated one. */
 export function verifyTable(stated: Pick<SharesStated, 'accounts' | 'root'>, table: readonly ShareRow[]): boolean {
   const tree = new CompactTree();
   for (const row of table) tree.append(rowHash(row));

@@ -1,20 +1,20 @@
-// How a round's shares are divided: whole numbers only, by largest remainder (Hamilton's method), so that none vanishes or appears.
+// How a round's shares are divided: whole numbers only, by largest remainder (Hamilton's method), so that the sum is exact.
 
-/** Somebody's claim to a part: any whole number from 0. */
+/** A claim to a part: any whole number from 0. */
 export interface Claimant {
   readonly id: string;
   readonly weight: number;
 }
 
-/** A device's claim, and the account that it earns for. No device has two in one part. */
+/** A device's claim, and the account that it earns for. No device appears twice in one part. */
 export interface PayClaim extends Claimant {
   readonly account: string;
 }
 
 /**
  * Divides `total` in proportion to the weights. The parts are whole numbers from 0 and add up to `total` exactly.
- * What rounding leaves over goes to the largest remainders; among equal ones to the smallest id, so that order does not matter.
- * Nobody with a weight: an empty result, and the caller still holds the total.
+ * The remainder of rounding goes to the largest fractions; among equal ones to the smallest id, so that order does not matter.
+ * If nobody has a weight, the result is empty and the caller still holds the total.
  */
 export function divide(total: number, claimants: readonly Claimant[]): Map<string, number> {
   const sum = claimants.reduce((all, { weight }) => all + BigInt(weight), 0n);
@@ -36,7 +36,7 @@ export function divide(total: number, claimants: readonly Claimant[]): Map<strin
   return result;
 }
 
-/** A run's promise of shares: so many a merged round, halved every so many rounds (0: never). */
+/** How many shares a run promises per merged round, halved every so many rounds (0: never). */
 export interface Emission {
   readonly shares_per_round: number;
   readonly halving_rounds: number;
@@ -53,7 +53,7 @@ export function emissionOf(emission: Emission, round: number): number {
   return halvings > 52 ? 0 : Math.floor(emission.shares_per_round / 2 ** halvings);
 }
 
-/** Whose part of a round's shares: `ancestors` are who held the model that the run started from. */
+/** Which part of a round's shares: `ancestors` are the holders of the model that the run started from. */
 export type PayPart = 'ancestors' | 'owner' | 'workers' | 'validators';
 export const PAY_PARTS: readonly PayPart[] = ['ancestors', 'owner', 'workers', 'validators'];
 
@@ -68,18 +68,18 @@ export const NO_ROYALTY: Royalty = { permille: 0, holders: [] };
 export interface Payout {
   readonly part: PayPart;
   readonly id: string;
-  /** Who it is paid to. */
+  /** The account that it is paid to. */
   readonly account: string;
   readonly shares: number;
 }
 
-/** What one merged round pays, and what nobody had earned. */
+/** What one merged round pays, and what nobody earned. */
 export interface RoundPayout {
   readonly payouts: readonly Payout[];
   readonly unearned: number;
 }
 
-/** A round's shares before they are divided among those who earned them: first the ancestors' part, then the rest as the rules say. */
+/** A round's shares before they are divided among individuals: first the ancestors' part, then the rest by the rules. */
 export function partsOf(emission: Emission, round: number, royalty_permille = 0): Record<PayPart, number> {
   const total = emissionOf(emission, round);
   const whole = divide(total, [
@@ -101,8 +101,8 @@ export function partsOf(emission: Emission, round: number, royalty_permille = 0)
 }
 
 /**
- * Pays one round: the ancestors' part to their holders, the owner's part to the owner, the others' among the devices that have a claim, each for its account.
- * A part that nobody earned stays with the run.
+ * Pays one round: the ancestors' part to their holders, the owner's part to the owner, the other parts among the devices with a claim, each
+ * for its account. A part that nobody earned stays with the run.
  */
 export function payRound(
   emission: Emission,

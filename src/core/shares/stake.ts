@@ -1,4 +1,4 @@
-// Shares behind a validator: a holder locks what is free, they count from the next opening of a round, and come back after a notice in which they can still be lost.
+// Stake: a holder locks free shares behind a validator. They count from the next opening of a round on, can be lost, and are free again after a notice period.
 
 import type { StakeLocked } from '../events/stake-locked.ts';
 import type { StakeReleased } from '../events/stake-released.ts';
@@ -8,15 +8,15 @@ import type { NetworkState, PeerState, RunState, StakeLock, Withheld } from '../
 import { accountOf } from '../state.ts';
 import { balanceOf } from './balances.ts';
 
-/** The merged rounds from asking for shares to having them, where a run's rules do not say. */
+/** The usual notice period in merged rounds, for a run whose rules state none. */
 export const releaseRounds = (run: RunState): number => run.rules.release_rounds ?? CORE_LIMITS.release_rounds.usual;
 
-/** The number that an account's next lock or release in a run must carry. */
+/** The sequence number that an account's next lock or release in a run must carry. */
 export const nextStakeChange = (run: RunState, account: string): number => run.stake_changes.get(account) ?? 0;
 
 /** Whether an account may lock these shares now. */
 export function refusalOfLock(state: NetworkState, run: RunState, author: string, body: StakeLocked): Refusal | null {
-  if (run.phase === 'finished') return refuse('wrong-phase', 'the run is finished: nothing is judged any more');
+  if (run.phase === 'finished') return refuse('wrong-phase', 'the run is finished, and nothing is judged any more');
   const change = refusalOfChange(run, author, body.change);
   if (change) return change;
   const { behind, shares } = body;
@@ -30,7 +30,7 @@ export function refusalOfLock(state: NetworkState, run: RunState, author: string
   return refuse('not-enough-shares', `${author} has ${free} free shares, ${shares} are to be locked: ${rest}`);
 }
 
-/** Whether an account may ask for these shares back. */
+/** Whether an account may release these shares. */
 export function refusalOfRelease(run: RunState, author: string, body: StakeReleased): Refusal | null {
   const change = refusalOfChange(run, author, body.change);
   if (change) return change;
@@ -44,14 +44,14 @@ function refusalOfChange(run: RunState, author: string, change: number): Refusal
   return change === expected ? null : refuse('wrong-change', `expected change ${expected}, got ${change}`);
 }
 
-/** Whether shares stand behind a device, or will from the next opening on. */
+/** Whether shares are locked behind a device, or will be from the next opening on. */
 export const isLockedBehind = (run: RunState, device: string): boolean =>
   run.locks.some((lock) => lock.device === device && lock.free_round === null && lock.shares > 0);
 
 const activeLock = (run: RunState, account: string, device: string): StakeLock | undefined =>
   run.locks.find((lock) => lock.account === account && lock.device === device && lock.free_round === null);
 
-/** Locks; to be called only when `refusalOfLock` said null. */
+/** Locks; call it only after `refusalOfLock` returned null. */
 export function applyLock(run: RunState, account: string, { behind: device, shares, change }: StakeLocked): void {
   run.stake_changes.set(account, change + 1);
   const lock = activeLock(run, account, device);
@@ -60,8 +60,8 @@ export function applyLock(run: RunState, account: string, { behind: device, shar
 }
 
 /**
- * Begins the notice; to be called only when `refusalOfRelease` said null. The shares count no more from the next opening of a
- * round, and can be lost until the notice is over: that of verdicts of the open round is not over before plants of it are.
+ * Begins the notice period; call it only after `refusalOfRelease` returned null. From the next opening of a round on the shares do not count
+ * any more. They can be lost until the notice period ends, which is after the plants of the open round are revealed.
  */
 export function applyRelease(run: RunState, account: string, { behind: device, shares, change }: StakeReleased): void {
   run.stake_changes.set(account, change + 1);
@@ -70,14 +70,14 @@ export function applyRelease(run: RunState, account: string, { behind: device, s
   freeStakes(run);
 }
 
-/** Gives back what is due: whose notice is over, and what was asked for in a run that is finished. */
+/** Frees the locked shares whose notice period is over, and in a finished run all that were released. */
 export function freeStakes(run: RunState): void {
   const due = ({ free_round }: StakeLock): boolean =>
     free_round !== null && (free_round <= run.round || run.phase === 'finished');
   run.locks = run.locks.filter((lock) => lock.shares > 0 && !due(lock));
 }
 
-/** Fixes what counts in the round that opens: no lock or release changes the stakes of an open round. */
+/** Fixes the stakes of the round that opens; no lock or release changes the stakes of an open round. */
 export function countStakes(run: RunState): void {
   run.staked = new Map();
   for (const { device, shares, free_round } of run.locks) {
@@ -85,7 +85,7 @@ export function countStakes(run: RunState): void {
   }
 }
 
-/** Takes everything that stands behind a device: the shares go back to the run. Returns it as what was lost in the open round. */
+/** Takes everything that is locked behind a device; the shares go back to the run. Returns them as lost in the open round. */
 export function forfeitStake(run: RunState, peer: PeerState): Withheld[] {
   const lost: Withheld[] = [];
   for (const { account, device, shares } of run.locks) {

@@ -1,25 +1,25 @@
-// Who takes part in drawn histories: keys that really sign, two owners with devices bound to them, devices of nobody's.
+// The participants of generated histories: keys that really sign, two owners with bound devices, and devices without an owner.
 import { signEvent } from '../../protocol/envelope.ts';
 import { type DrawingIdentity, identityFromSecret } from '../../protocol/identity.ts';
 import { seededRandom } from '../../protocol/random.ts';
 
 export interface Cast {
   readonly hub: string;
-  /** The first creates runs. */
+  /** The first one creates runs. */
   readonly owners: readonly string[];
   /** Keys that work and judge; an owner may do so as well. */
   readonly devices: readonly string[];
-  /** Which owner vouches for a device: one that ends soon, and one that lasts. Devices without are nobody's but their own. */
+  /** Which owner vouches for a device: one certificate expires soon, one lasts. The other devices have no owner. */
   readonly certificates: ReadonlyMap<string, readonly Uint8Array[]>;
   /** The hub's key, with which it draws. */
   readonly drawer: DrawingIdentity;
 }
 
-/** A certificate ends after so much of the log's time, in the middle of a history, or never in one. */
+/** A certificate expires after so much of the log's time: in the middle of a history, or never in it. */
 const ENDS_MS = [9000, 10 ** 9] as const;
 const DEVICES = 9;
 const OWNERS = 3;
-/** Whose the first devices are: one owner has more of them than are often drawn to judge. */
+/** The owners of the first devices: one owner has more of them than are often drawn to judge. */
 const OWNED = [0, 1, 1, 1, 2, 2];
 
 const secretOf = (who: string): Uint8Array => {
@@ -27,7 +27,7 @@ const secretOf = (who: string): Uint8Array => {
   return Uint8Array.from({ length: 32 }, () => random.below(256));
 };
 
-/** The same people every time. */
+/** The same participants every time. */
 export async function openCast(): Promise<Cast> {
   const people = (what: string, count: number) => Array.from({ length: count }, (_, i) => secretOf(`${what} ${i}`));
   const [owners, devices, [hub]] = [people('owner', OWNERS), people('device', DEVICES), people('hub', 1)].map(

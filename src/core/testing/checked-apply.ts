@@ -1,4 +1,4 @@
-// The core as tests run it: after every event everything that must hold is looked at.
+// The core as tests run it: all invariants are checked after every event.
 import { AssertionError } from 'node:assert';
 import type { LoggedEvent } from '../events.ts';
 import { brokenState, brokenStep, stepOf } from '../invariants.ts';
@@ -6,7 +6,7 @@ import * as core from '../reduce.ts';
 import type { Refusal } from '../refusal.ts';
 import type { NetworkState } from '../state.ts';
 
-/** As the core's `apply`; throws AssertionError with what does not hold when the event has happened. */
+/** As the core's `apply`; throws AssertionError with the first invariant that the event has broken. */
 export function apply(state: NetworkState, event: LoggedEvent): Refusal | null {
   const before = stepOf(state, event);
   const refusal = core.apply(state, event);

@@ -1,4 +1,4 @@
-// Histories drawn from the state: whatever somebody might say next, mostly what may follow, now and then what may not.
+// Generated histories: events drawn from the state, mostly such as may follow, now and then such as may not.
 import { HASH_FORM, sha256Hex, utf8 } from '../../protocol/hash.ts';
 import { type Random, seededRandom } from '../../protocol/random.ts';
 import type { VerdictGiven } from '../events/verdict-given.ts';
@@ -19,7 +19,7 @@ import type { Cast } from './cast.ts';
 import { drawnBy } from './example-draw.ts';
 import { exampleVerdict } from './example-events.ts';
 
-/** What is drawn, and how often in each phase; what is not named for a phase comes with `always`. */
+/** What is drawn, and how often in each phase; what is not listed for a phase has the frequency under `always`. */
 type What = keyof typeof SAYINGS;
 const ALWAYS: readonly What[] = ['tick', 'join', 'leave', 'device', 'revoke', 'address', 'rules', 'join'];
 const MONEY: readonly What[] = [
@@ -47,7 +47,7 @@ const BY_PHASE: Readonly<Record<Phase, readonly What[]>> = {
   finished: ['state', 'run', 'run'],
 };
 
-/** What must come first where a run could not go on otherwise, or would never be halted; null: nothing must. */
+/** What must come first where a run could otherwise not go on, or would never be halted; null for nothing. */
 function due(run: RunState): What | null {
   if (run.phase !== 'gathering') return null;
   if (mayStateShares(run)) return 'state';
@@ -56,34 +56,34 @@ function due(run: RunState): What | null {
   return run.spec.name === 'diverges' && unmeasured(run).length > 0 ? 'evaluate' : null;
 }
 
-/** Who has not measured the present model; where the loss rises, of those who have seen it rise: all who measure must. */
+/** Those who have not measured the current model; while the loss rises, only those who saw it rise, because all who measure must. */
 const unmeasured = ({ spec, validators, peers, losses, round }: RunState): string[] =>
   validators
     .filter((id) => peers.get(id)!.evaluated_rounds !== round)
     .filter((id) => spec.name !== 'diverges' || losses.size === 0 || losses.has(id));
-/** Of so many things one is something that may not be said. */
+/** One in so many events is one that must be refused. */
 const WRONG_ONE_IN = 9;
-/** Names of models and work; any will do. */
+/** Hashes of models and work; any will do. */
 const SALT = 'a'.repeat(64);
-/** Of so many events one is of a contest, where there is anything to contest. */
+/** One in so many events belongs to a contest, where there is anything to contest. */
 const CONTEST_ONE_IN = 3;
 
-/** Everything that one saying is drawn from. */
+/** Everything that one event is drawn from. */
 interface Scene {
   readonly cast: Cast;
   readonly state: NetworkState;
   readonly run: RunState;
   readonly below: (bound: number) => number;
-  /** A name that nothing else has. */
+  /** A hash that is not used yet. */
   readonly fresh: string;
 }
 type Said = readonly [author: string, body: EventBody] | null;
 
-/** An endless source of events for a state that the caller applies them to; the same seed and answers give the same events. */
+/** An endless source of events for a state that the caller applies them to. The same seed and answers give the same events. */
 export function drawEvents(cast: Cast, state: NetworkState, seed: string | number): () => LoggedEvent {
   const random: Random = seededRandom('drawn events', seed);
   const below = (bound: number): number => random.below(bound);
-  // Of its own, so that histories in which nothing can be contested are the same with it and without.
+  // A random stream of its own, so that contests do not change the rest of a history.
   const contests = seededRandom('drawn contests', seed);
   let serial = 0;
   return () => {
@@ -118,7 +118,7 @@ function drawContest(scene: Scene): Said {
 
 const oneOf = <T>(below: Scene['below'], choices: readonly T[]): T => choices[below(choices.length)];
 
-/** Another author, or one field that is not what it should be. */
+/** Makes an event invalid: another author, or one wrong field. */
 function wrong({ cast, below, fresh }: Scene, [author, body]: NonNullable<Said>): Said {
   if (below(3) === 0) return [oneOf(below, [...cast.devices, ...cast.owners, cast.hub]), body];
   const fields = Object.keys(body).filter((field) => !['type', 'version', 'certificate', 'rules'].includes(field));
@@ -132,7 +132,7 @@ function wrong({ cast, below, fresh }: Scene, [author, body]: NonNullable<Said>)
         : typeof value === 'string' && HASH_FORM.test(value)
           ? oneOf(below, [fresh, SALT, ...cast.devices])
           : value;
-  // What has no form of an event never reaches the core.
+  // Events without a valid form never reach the core.
   const parsed = EventBodySchema.safeParse({ ...body, [field]: other });
   return parsed.success ? [author, parsed.data] : null;
 }
@@ -141,13 +141,13 @@ const inRun = ({ run }: Scene) => ({ version: 1, run: run.id }) as const;
 const now = ({ run }: Scene) => ({ round: run.round, attempt: run.attempt });
 const submissionsOf = ({ run }: Scene): Submission[] => [...run.submissions.values()];
 
-/** Half of all rules bound first works. From a name: what is drawn otherwise stays the same. */
+/** Half of all rules bound first works. Decided by the name, so that everything else is drawn as before. */
 function firstTokens(fresh: string): Pick<Rules, 'first_tokens'> {
   const digit = Number.parseInt(fresh[0], 16);
   return digit < 8 ? { first_tokens: 20 + 10 * digit } : {};
 }
 
-/** What a worker claims of so much: most who have no record keep to the bound. */
+/** How much a worker claims: most workers without a record keep to the bound. */
 function claimOf(run: RunState, worker: string, tokens: number, fresh: string): number {
   const most = mostTokens(run, worker);
   return most === null || Number.parseInt(fresh[1], 16) < 3 ? tokens : 1 + (tokens % most);
@@ -211,7 +211,7 @@ const contestedNow = ({ run }: Scene): Judged[] =>
     return { id, tokens, instance: { contest: contests - 1 }, judges, seals, verdicts };
   });
 
-/** A verdict that somebody owes, sealed: `worth` is what the work is worth, of `verdictsOf`; one judge in five finds something else. */
+/** An owed verdict, committed (sealed): `worth` is what the work is worth (`verdictsOf`); one judge in five finds something else. */
 function sealOne(scene: Scene, judged: readonly Judged[], worthOf: (judged: Judged) => number): Said {
   const { run, below } = scene;
   const owed = judged.flatMap((one) => one.judges.filter((id) => !one.seals.has(id)).map((judge) => ({ judge, one })));
@@ -222,7 +222,7 @@ function sealOne(scene: Scene, judged: readonly Judged[], worthOf: (judged: Judg
   return [judge, { type: 'verdict.sealed', ...inRun(scene), submission, ...instance, seal: sealOf(judge, found) }];
 }
 
-/** A verdict that was sealed, shown. */
+/** A committed verdict, revealed. */
 function showOne({ run, below }: Scene, judged: readonly Judged[]): Said {
   const owed = judged.flatMap((one) =>
     [...one.seals].filter(([judge]) => !one.verdicts.has(judge)).map(([judge, seal]) => ({ judge, seal, one })),
@@ -233,13 +233,13 @@ function showOne({ run, below }: Scene, judged: readonly Judged[]): Said {
   return sealed ? [judge, sealed] : null;
 }
 
-/** What a contested decision was worth: mostly the contrary, else the same, or nobody can say. */
+/** What a contested decision was worth: mostly the contrary, otherwise the same, or nobody can say. */
 const worthOfContested = ({ run }: Scene, { id }: Judged): number => {
   const contrary = run.decided.get(id)!.found === 'accepted' ? 3 : 0;
   return [contrary, contrary, contrary, 3 - contrary, 2][Number.parseInt(id.slice(0, 4), 16) % 5];
 };
 
-/** What a judge finds: mostly what the work is worth, so that most rounds end in agreement; the same every time it is asked. */
+/** What a judge finds: mostly what the work is worth, so that most rounds end in agreement; the same every time. */
 function verdictsOf(judge: string, { id, tokens, instance }: Judged, run: string): VerdictGiven[] {
   const most = exampleVerdict(run, id, tokens, true, instance);
   const half = { ...most, weight: Math.ceil(tokens / 2) };
@@ -262,7 +262,7 @@ const SAYINGS = {
   join: (scene: Scene): Said => {
     const { cast, run, below } = scene;
     const author = oneOf(below, [...cast.devices, ...cast.owners]);
-    // A few change their role; the others keep to one.
+    // A few change their role; the others keep it.
     const role = (cast.devices.indexOf(author) % 2 === 0) === below(12) > 0 ? 'worker' : 'validator';
     const { session } = sessionOf(run, author);
     return [author, { type: 'peer.joined', ...inRun(scene), session, role, name: 'x', runtime: 'y' }];
@@ -325,7 +325,7 @@ const SAYINGS = {
   },
   draw: (scene: Scene): Said => {
     const { cast, state, run, below } = scene;
-    // A proof takes long to make: seldom where it is refused anyway.
+    // Making a proof takes long, so it is seldom made where it is refused anyway.
     if (!awaitsDraw(run, state.time_ms) && below(40) > 0) return null;
     return [cast.hub, drawnBy(cast.drawer, run)];
   },
@@ -350,7 +350,7 @@ const SAYINGS = {
     const accepted = acceptedSubmissions(state, run).map(({ submission }) => submission.id);
     const [bundle, model] = accepted.length > 0 ? [fresh, fresh] : [null, run.model];
     const checkpoint = isCheckpoint(run, { bundle });
-    // Now and then against the rules: a step from nothing, one that is missing, what is left out of nothing.
+    // Now and then against the rules: a step without work, a missing step, a rest without a step.
     const stepped =
       below(8) === 0 ? below(2) === 0 : bundle !== null && (run.recent.at(-1)?.step ?? run.round % 2) !== 0;
     const named = {

@@ -1,4 +1,4 @@
-// A hub with a real key, for tests and benches that make histories by hand: it draws the judges of a round as every hub must.
+// A hub with a real key, for tests and benches with handmade histories: it draws the judges of a round as every hub must.
 import { type DrawingIdentity, identityFromSecret } from '../../protocol/identity.ts';
 import type { RoundDrawn } from '../events/round-drawn.ts';
 import { roundDrawn } from '../rounds/panel.ts';
@@ -6,10 +6,10 @@ import type { RunState } from '../state.ts';
 
 export const EXAMPLE_HUB: DrawingIdentity = identityFromSecret(new Uint8Array(32).fill(1));
 
-/** A proof takes longer than all else in a history made by hand, and the same ones are asked for again and again. */
+/** Making a proof takes longer than everything else in a handmade history, and the same ones are needed again and again. */
 const made = new Map<string, RoundDrawn>();
 
-/** What a hub writes when the work of the open round is in. */
+/** The event with which a hub draws the judges of the open round. */
 export function drawnBy(hub: DrawingIdentity, run: RunState): RoundDrawn {
   const key = `${hub.id} ${run.id} ${run.round} ${run.attempt}`;
   const drawn = made.get(key) ?? roundDrawn(run, hub.prove);

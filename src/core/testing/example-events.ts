@@ -1,10 +1,10 @@
-// Events and rules for tests and benches that make histories by hand: a verdict and the seal that must come before it.
+// Events and rules for tests and benches with handmade histories: a verdict, and the commitment (seal) that must precede it.
 import type { VerdictGiven } from '../events/verdict-given.ts';
 import type { VerdictSealed } from '../events/verdict-sealed.ts';
 import { sealOf } from '../rounds/judging.ts';
 import type { Rules } from '../rules.ts';
 
-/** Plain rules with an emission of one's own. */
+/** Plain rules with the given emission. */
 export function exampleRules(emission: Rules['emission'], more: Partial<Rules> = {}): Rules {
   return {
     emission,
@@ -46,7 +46,7 @@ export function exampleVerdict(
   };
 }
 
-/** What must be in the log before a verdict may be shown. */
+/** The event that must be in the log before a verdict may be revealed. */
 export function sealFor(validator: string, verdict: VerdictGiven): VerdictSealed {
   const { run, submission, appeal, contest } = verdict;
   return {

@@ -1,4 +1,4 @@
-// A history made by hand, for tests of the core: events of one run with a few named people, each of which must happen or be refused.
+// A handmade history for tests of the core: events of one run with a few named participants. Each event must be accepted, or be refused.
 import assert from 'node:assert/strict';
 import type { VerdictGiven } from '../events/verdict-given.ts';
 import type { EventBody, LoggedEvent } from '../events.ts';
@@ -21,12 +21,12 @@ export const BOB = name('b');
 export const VERA = name('e');
 export const RUN = name('f');
 export const FIRST_MODEL = name('5');
-/** What alice and bob say that they trained on. */
+/** The tokens that alice and bob claim. */
 export const TOKENS = 50;
 
 type Body<T extends EventBody['type']> = Extract<EventBody, { type: T }>;
 
-/** Three rounds of 1000 ms with two workers; of 1000 shares a round 180 are the owner's, 410 workers', 410 validators'. */
+/** Three rounds of 1000 ms with two workers. Of 1000 shares a round the owner gets 180, workers 410, validators 410. */
 export const created = (more: Partial<Body<'run.created'>> = {}): EventBody => ({
   ...{ type: 'run.created', version: 1, name: 'test', game: 'pretrain', params: name('2'), model: FIRST_MODEL },
   ...{ rounds: 3, round_ms: 1000, judging_ms: 400, min_workers: 2, checkpoint_every: 2, created_ms: 0 },
@@ -57,7 +57,7 @@ export const work = (more: Partial<Body<'work.submitted'>> = {}): EventBody => (
   ...more,
 });
 export const verdict = (submission: string, accepted = true) => exampleVerdict(RUN, submission, TOKENS, accepted);
-/** What must be in the log before a verdict; the verdict is shown when the run asks for it. */
+/** Commits to (seals) a verdict; the verdict is revealed when the run asks for it. */
 export const seal = (validator: string, submission: string, accepted = true): EventBody =>
   sealFor(validator, verdict(submission, accepted));
 export const merged = (accepted: string[], more: Partial<Body<'round.merged'>> = {}): EventBody => ({
@@ -67,7 +67,7 @@ export const merged = (accepted: string[], more: Partial<Body<'round.merged'>> =
   ...more,
 });
 
-/** A log that begins empty. */
+/** An empty log. */
 export class History {
   readonly state: NetworkState = initialState(HUB);
   #serial = 0;
@@ -76,12 +76,12 @@ export class History {
     return this.state.runs.get(RUN)!;
   }
 
-  /** An event with an id of its own; real ids are hashes, the core only needs them to differ. */
+  /** An event with a new id; real ids are hashes, but the core only needs them to differ. */
   event(author: string, body: EventBody, id?: string): LoggedEvent {
     return { id: id ?? (++this.#serial).toString(16).padStart(64, '0'), author, body };
   }
 
-  /** It must be allowed; returns its id. */
+  /** The event must be accepted; returns its id. */
   happen(author: string, body: EventBody, id?: string): string {
     const made = this.event(author, body, id);
     const refusal = apply(this.state, made);
@@ -89,14 +89,14 @@ export class History {
     return made.id;
   }
 
-  /** It must be refused with this code, and change nothing. */
+  /** The event must be refused with this code, and change nothing. */
   refused(code: RefusalCode, author: string, body: EventBody, id?: string): void {
     const before = stateHash(this.state);
     assert.equal(apply(this.state, this.event(author, body, id))?.code, code);
     assert.equal(stateHash(this.state), before, 'a refused event must leave the state as it was');
   }
 
-  /** A run with two workers and, if wanted, a validator, its first round open at 1000. */
+  /** A run with two workers and, if wanted, a validator; its first round opens at 1000. */
   openRound(validator = true, more: Partial<Body<'run.created'>> = {}): void {
     this.openWith(validator ? [VERA] : [], more);
   }
@@ -116,20 +116,20 @@ export class History {
     if (awaitsDraw(this.run, this.state.time_ms)) this.happen(HUB, drawnBy(EXAMPLE_HUB, this.run));
   }
 
-  /** A validator joins of whom it counts that it has been here for long. */
+  /** A validator joins, and counts as present for long enough to judge. */
   joinLongAgo(id: string): void {
     this.happen(id, joined('validator'));
     this.run.peers.get(id)!.openings = 100;
   }
 
-  /** Vera, or those who are named, seal and show what they say of all that is handed in. */
+  /** Vera, or the named validators, seal and reveal their verdicts on all submissions. */
   judge(ids: readonly string[], judges: readonly string[] = [VERA]): void {
     this.draw();
     for (const judge of judges) for (const id of ids) this.happen(judge, seal(judge, id));
     for (const judge of judges) for (const id of ids) this.happen(judge, verdict(id));
   }
 
-  /** Plays the open round to its merge: alice and bob hand in, vera accepts. The next one is not opened. */
+  /** Plays the open round to its merge: alice and bob submit, vera accepts. The next round is not opened. */
   playRound(judges?: readonly string[]): void {
     const { round, model, spec } = this.run;
     const more = { round, attempt: this.run.attempt, base: model };
@@ -142,7 +142,7 @@ export class History {
     if (checkpoint) this.happen(HUB, statementOf(this.run));
   }
 
-  /** Every judge that is due says what it thinks of a submission, until there is nothing more to judge. */
+  /** Every judge that owes a verdict on a submission gives it, until there is nothing more to judge. */
   judgeAll(
     says: (judge: string, submission: string) => Partial<VerdictGiven> | null = () => ({ accepted: true }),
   ): void {
@@ -167,7 +167,7 @@ export class History {
     }
   }
 
-  /** Merges the open round: what follows from the verdicts. */
+  /** Merges the open round as the verdicts demand. */
   merge(): void {
     const ids = acceptedSubmissions(this.state, this.run).map(({ submission }) => submission.id);
     const { round, attempt, model } = this.run;
@@ -178,7 +178,7 @@ export class History {
     if (mayStateShares(this.run)) this.happen(HUB, statementOf(this.run));
   }
 
-  /** Opens the round that is next. */
+  /** Opens the next round. */
   openNext(): void {
     this.happen(HUB, opened(this.run.round, this.run.attempt));
   }

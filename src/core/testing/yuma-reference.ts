@@ -1,12 +1,12 @@
-// Yuma consensus as Bittensor's subtensor computes it (June 2026), word by word: dense, BigInt, slow. Tests compare with it what pay uses.
+// Yuma consensus as Bittensor's subtensor computes it (June 2026), followed closely: dense, BigInt, slow. Tests compare the code that pays with it.
 
-/** The rules of an epoch. Those in u16 are shares of 65535. */
+/** The rules of an epoch. u16 values are shares of 65535. */
 export interface YumaParameters {
-  /** u16. The share of the active stake that must back a weight: 32767 is half. */
+  /** u16. The share of the active stake that must support a weight: 32767 is half. */
   readonly kappa: number;
   /** Millionths of the old bonds that stay in an epoch; 1 minus it is α. */
   readonly bonds_moving_average: number;
-  /** u16. How much of a weight above the consensus buys no bonds: 65535, none of it does. */
+  /** u16. How much of the weight above the consensus buys no bonds: with 65535, none of it does. */
   readonly bonds_penalty: number;
   /** "Yuma 3" only: an α between lo and hi (u16) for every bond; steepness in hundredths. */
   readonly liquid_alpha: {
@@ -17,17 +17,17 @@ export interface YumaParameters {
   };
   /** Bonds by "Yuma 3" instead of "Yuma 2". */
   readonly yuma3: boolean;
-  /** So many of the largest stakes may judge in the next epoch. */
+  /** This many neurons with the largest stakes may judge in the next epoch. */
   readonly max_validators: number;
-  /** Stake below this counts as none, except the owner's. */
+  /** Stake below this counts as zero, except the owner's. */
   readonly min_stake: bigint | number;
-  /** Always has a permit and may weigh itself; null: nobody. */
+  /** Always has a permit and may weigh itself; null for nobody. */
   readonly owner_uid: number | null;
-  /** Thousandths of a tempo of blocks without weights after which a validator is inactive. */
+  /** After so many thousandths of a tempo of blocks without weights a validator is inactive. */
   readonly activity_cutoff_factor: number;
 }
 
-/** Bittensor's defaults, for a set of neurons without an owner. */
+/** Bittensor's defaults, for neurons without an owner. */
 export const DEFAULT_YUMA_PARAMETERS: YumaParameters = {
   kappa: 32_767,
   bonds_moving_average: 900_000,
@@ -40,11 +40,11 @@ export const DEFAULT_YUMA_PARAMETERS: YumaParameters = {
   activity_cutoff_factor: 13_889,
 };
 
-/** Everything an epoch depends on. Every list has one entry a neuron; its place is its uid. Pairs are of uid and u16. */
+/** The input of an epoch. Every list has one entry per neuron, whose index is its uid. Pairs are of uid and u16. */
 export interface YumaInput {
   readonly stake: readonly (bigint | number)[];
   readonly weights: readonly (readonly (readonly [uid: number, weight: number])[])[];
-  /** The block in which each last set weights, and in which it was registered. */
+  /** The block in which each neuron last set weights, and in which it was registered. */
   readonly last_update: readonly number[];
   readonly registered: readonly number[];
   /** Who may judge in this epoch, and the last epoch's bonds. */
@@ -88,7 +88,7 @@ function median(idx: number[], score: Vector, stake: Vector, minority: bigint, l
   return pivot;
 }
 
-/** One epoch of a well-formed input: u16 shares, bonds, emission, and what is shared before it is cut to u16. */
+/** One epoch of a well-formed input: u16 shares, bonds, emission, and the shares before they are truncated to u16. */
 export function yumaEpoch(input: YumaInput) {
   const { last_update, registered, parameters: p } = input;
   const permits = input.validator_permits.map((permit, i) => permit || i === p.owner_uid);
@@ -140,8 +140,8 @@ export function yumaEpoch(input: YumaInput) {
   const alpha = W - (((BigInt(p.bonds_moving_average) << 64n) / 1_000_000n) >> 32n);
   const ema = (fresh: Matrix, old: Matrix): Matrix =>
     each(fresh, (x, i, j) => mul(alpha, x) + mul(W - alpha, old[i][j]));
-  // Production keeps rows as lists. With liquid alpha an old bond fades where its weight has an entry, be it a written 0, and is gone
-  // at once where it has none. All of the penalty or none of it copies entries; a part of it keeps those above 0.
+  // Production keeps rows as lists. With liquid alpha an old bond fades where its weight has an entry, even a 0, and is gone at once where
+  // it has none. A penalty of all or nothing copies entries; a partial one keeps those above 0.
   const cells = Wb.map((row, i) =>
     row.map((weight, j) => {
       const copied = penalty === 0n || (penalty === W && (C[j] > 0n || weights[i][j] === 0n));
@@ -215,7 +215,7 @@ function yuma3Bonds(
   });
 }
 
-/** e^x by its series, cut to 32 binary digits after the point; x is first held within -20 … 20. */
+/** e^x by its series, cut to 32 binary digits after the point; x is first clamped to -20 … 20. */
 function exp(x: bigint): bigint {
   const held = clamp(x < 0n ? -x : x, 0n, 20n * W) << 96n;
   const one = W << 96n;
