@@ -1,13 +1,15 @@
 // What the hub checks before it asks the core: the blobs that an event names are here and have the form that their game demands.
 
 import type { RunCreated } from '../core/events/run-created.ts';
+import type { VerdictGiven } from '../core/events/verdict-given.ts';
 import type { WorkSubmitted } from '../core/events/work-submitted.ts';
 import { kindOfEvent, type LoggedEvent } from '../core/events.ts';
 import type { StateMachine } from '../core/reduce.ts';
-import { flawOfEvidence } from '../core/rounds/evidence.ts';
+import { flawOfEvidence, flawOfSize } from '../core/rounds/evidence.ts';
 import type { NetworkState } from '../core/state.ts';
 import { CodedError } from '../errors.ts';
 import type { BlobStore } from '../ledger/blob-store.ts';
+import { LedgerError } from '../ledger/errors.ts';
 import { HubError } from './errors.ts';
 import type { Models } from './models.ts';
 
@@ -29,7 +31,7 @@ export async function admit(
   if (body.type === 'run.created') await admitRun(body, models);
   if (body.type === 'work.submitted') await admitWork(body, state, blobs, models);
   if (body.type === 'verdict.given') {
-    const flaw = flawOfEvidence(await need(blobs, body.evidence), body.submission, event.author);
+    const flaw = await flawIn(body, event.author, blobs);
     if (flaw) throw new HubError('bad-evidence', flaw, { submission: body.submission });
   }
 }
@@ -47,20 +49,35 @@ async function admitWork(body: WorkSubmitted, state: NetworkState, blobs: BlobSt
   if (body.size_bytes > max_bytes) {
     throw new HubError('wrong-size', `work: at most ${max_bytes} bytes, got ${body.size_bytes}`, { max_bytes });
   }
-  const work = await need(blobs, body.work);
-  if (work.length !== body.size_bytes) {
-    throw new HubError('wrong-size', `work: the event says ${body.size_bytes} bytes, the blob has ${work.length}`);
+  const size_bytes = await sizeOf(blobs, body.work);
+  if (size_bytes !== body.size_bytes) {
+    throw new HubError('wrong-size', `work: the event says ${body.size_bytes} bytes, the blob has ${size_bytes}`);
   }
   try {
-    await models.checkForm(spec, work);
+    await models.checkForm(spec, body.work);
   } catch (error) {
-    if (!(error instanceof CodedError)) throw error;
+    // What the hub or its disk fails at says nothing about the work.
+    if (!(error instanceof CodedError) || error instanceof HubError || error instanceof LedgerError) throw error;
     throw new HubError('bad-work', error.message, { reason: error.code });
   }
 }
 
-async function need(blobs: BlobStore, hash: string): Promise<Uint8Array> {
-  const bytes = await blobs.get(hash);
-  if (!bytes) throw new HubError('missing-blob', `expected blob ${hash} to be uploaded before it is named`, { hash });
-  return bytes;
+/** What is wrong with a verdict's evidence; what is too large is not read. */
+async function flawIn(
+  { evidence, submission }: VerdictGiven,
+  validator: string,
+  blobs: BlobStore,
+): Promise<string | null> {
+  const flaw = flawOfSize(await sizeOf(blobs, evidence));
+  if (flaw) return flaw;
+  const bytes = await blobs.get(evidence);
+  return bytes ? flawOfEvidence(bytes, submission, validator) : missing(evidence);
+}
+
+async function sizeOf(blobs: BlobStore, hash: string): Promise<number> {
+  return (await blobs.sizeOf(hash)) ?? missing(hash);
+}
+
+function missing(hash: string): never {
+  throw new HubError('missing-blob', `expected blob ${hash} to be uploaded before it is named`, { hash });
 }

@@ -6,7 +6,6 @@ import type { LoadGame } from '../games/registry.ts';
 import { type BlobStore, createMemoryBlobStore } from '../ledger/blob-store.ts';
 import type { TransparencyLog } from '../ledger/transparency-log.ts';
 import type { Clock } from '../protocol/clock.ts';
-import { sha256Hex } from '../protocol/hash.ts';
 import type { DrawingIdentity } from '../protocol/identity.ts';
 import { openAbandonedRuns } from './abandoned-runs.ts';
 import { type ConditionChange, type DiskSpace, watchCondition } from './condition.ts';
@@ -90,8 +89,7 @@ export async function openHubCore(options: HubCoreOptions): Promise<HubCore> {
   const time = openLogClock(state.time_ms, clock);
   const isKnown = (id: string): boolean => isKnownKey(state, id);
   const unnamed = unnamedBlobs(isKnown);
-  const put = (bytes: Uint8Array) => unnamed.holding([sha256Hex(bytes)], () => blobs.put(bytes));
-  const models = openModels({ ...blobs, put }, options.present ?? createMemoryBlobStore(), options);
+  const models = openModels(blobs, options.present ?? createMemoryBlobStore(), { ...options, holds: unnamed });
   const rates = openRateLimits(clock, options.rates);
   const policy = options.runs ?? openRunPolicy('anybody', new Set());
   const onTickError = (error: unknown): void => onError(error, 'the clock of empty runs');

@@ -125,9 +125,10 @@ async function startHub(
   const log = openTransparencyLog(store, identity);
   const every_events = options.snapshot_every_events;
   const onProblem = (error: HubError): void => options.onError?.(error, 'a snapshot of the state');
-  const blobs = await openFolderBlobStore(join(folder, 'blobs'));
-  const present = await openEmpty(join(folder, 'present'));
-  const states = openStateHost();
+  const folders = { named: join(folder, 'blobs'), present: join(folder, 'present') };
+  const blobs = await openFolderBlobStore(folders.named);
+  const present = await openEmpty(folders.present);
+  const states = openStateHost(folders);
   const hubCore = await openHubCore({
     identity,
     log,

@@ -4,116 +4,84 @@ import type { RoundMerged } from '../core/events/round-merged.ts';
 import { acceptedSubmissions } from '../core/rounds/judging.ts';
 import { isCheckpoint } from '../core/rounds/merging.ts';
 import type { NetworkState, RunState } from '../core/state.ts';
-import { decodeBundle, encodeBundle } from '../games/bundle.ts';
-import type { AcceptedWork } from '../games/game.ts';
 import { mustBe, mustBeStep, restAt, wayTo } from '../games/history.ts';
 import { checkParamsSize, decodeParams } from '../games/params.ts';
 import { isOfThisBuild, type LoadGame, loadGame } from '../games/registry.ts';
-import type { KeptState, PutBlob } from '../games/state.ts';
+import type { KeptState } from '../games/state.ts';
 import type { BlobStore } from '../ledger/blob-store.ts';
-import { sha256Hex } from '../protocol/hash.ts';
-import { HubError } from './errors.ts';
+import { type BlobHolds, openBlobHolds } from './blob-holds.ts';
+import { openNewestStates } from './newest-states.ts';
 import type { StateHost } from './state-host.ts';
-import { carryOut, type GameSpec, type Made, type OpenGame, type Order, openedOnce } from './state-work.ts';
+import {
+  carryOut,
+  type GameSpec,
+  type Made,
+  type MergeOrder,
+  type OpenGame,
+  type Order,
+  openedOnce,
+  type Putting,
+  stateBlobs,
+} from './state-work.ts';
 
 export interface Models {
   /** The game of a run that is in the log, or that wants to be. Throws GameError, HubError missing-blob. */
   game(spec: GameSpec): Promise<OpenGame>;
-  /** Throws the game's own error for work that does not have the form that it demands. */
-  checkForm(spec: GameSpec, work: Uint8Array): Promise<void>;
+  /** Throws the game's own error for work that does not have the form that it demands, HubError missing-blob, LedgerError. */
+  checkForm(spec: GameSpec, work: string): Promise<void>;
   /** Reads the first state of a run, all of it. Throws HubError missing-blob, and what is wrong with it. */
   checkFirst(spec: GameSpec, model: string): Promise<void>;
   /** Does a round's merge: the body of the event that the core expects, with its blobs already stored. */
   merge(network: NetworkState, run: RunState): Promise<RoundMerged>;
 }
 
-/**
- * `present` keeps each run's newest state beside the blobs, for as long as it is the newest and no checkpoint: no state is held in memory.
- * What is in it when this opens belongs to nobody. Work for games of this build is done by the thread of `states`, beside the event loop; where there is
- * none, and for games from elsewhere, it is done here.
- */
+export interface ModelsOptions {
+  readonly loadGame?: LoadGame;
+  /** Does the work for games of this build beside the event loop; where there is none, and for games from elsewhere, it is done here. */
+  readonly states?: StateHost;
+  /** Of `blobs`; nobody deletes any, if nothing is said. */
+  readonly holds?: Pick<BlobHolds, 'holding'>;
+}
+
+/** `present` keeps each run's newest state beside the blobs: no state is held in memory. Both are the stores that `states` has. */
 export function openModels(
   blobs: BlobStore,
   present: BlobStore,
-  { loadGame: load = loadGame, states: host }: { readonly loadGame?: LoadGame; readonly states?: StateHost } = {},
+  { loadGame: load = loadGame, states: host, holds = openBlobHolds() }: ModelsOptions = {},
 ): Models {
   const opened = openedOnce();
-  /** By run: the state that was made last, and its blobs in `present`. */
-  const states = new Map<string, KeptState & { readonly blobs: ReadonlySet<string> }>();
-
-  const need = async (hash: string): Promise<Uint8Array> => {
-    const bytes = await blobs.get(hash);
-    if (!bytes) throw new HubError('missing-blob', `expected blob ${hash} to be uploaded before it is named`, { hash });
-    return bytes;
-  };
+  const newest = openNewestStates(present, holds);
+  const here = (putting: Putting) => stateBlobs({ named: blobs, present }, putting);
 
   const game = (spec: GameSpec): Promise<OpenGame> =>
     opened(spec, async () => {
       checkParamsSize((await blobs.sizeOf(spec.params)) ?? 0);
       const loaded = await load(spec.game);
-      return { game: loaded, params: await decodeParams(loaded, await need(spec.params)) };
+      return { game: loaded, params: await decodeParams(loaded, await here(async () => {}).fetch(spec.params)) };
     });
 
-  const fetch = async (hash: string): Promise<Uint8Array> => (await present.get(hash)) ?? need(hash);
-
-  /** Makes a state known as the newest of its run, and forgets the one before. */
-  const keep = async (run: string, { model, rest }: KeptState, made: ReadonlySet<string>): Promise<void> => {
-    const before = states.get(run)?.blobs ?? new Set();
-    states.set(run, { model, rest, blobs: made });
-    await drop(before);
-  };
-
-  /** Deletes what no run's newest state is made of. */
-  const drop = async (hashes: ReadonlySet<string>): Promise<void> => {
-    const used = new Set([...states.values()].flatMap((state) => [...state.blobs]));
-    for (const hash of hashes) if (!used.has(hash)) await present.delete(hash);
-  };
-
-  const order = async (spec: GameSpec, what: Order, put: PutBlob): Promise<Made | null> => {
+  const order = async (spec: GameSpec, what: Order, putting: Putting = async () => {}): Promise<Made | null> => {
     const open = await game(spec);
     const isOurs = host && isOfThisBuild(spec.game) && open.game === (await loadGame(spec.game));
-    return isOurs ? host.carryOut(spec, what, { fetch, put }) : carryOut(open, what, { fetch, put });
+    return isOurs ? host.carryOut(spec, what, putting) : carryOut(open, what, here(putting));
   };
 
-  /**
-   * The state after more work and what its step leaves out, stored here or, where it is a checkpoint, with the blobs. `steps`: whether to cut
-   * the work to a step, in games that have some.
-   */
-  const advance = async (
-    run: RunState,
-    before: KeptState,
-    works: readonly AcceptedWork[],
-    { checkpoint, steps }: { readonly checkpoint: boolean; readonly steps: boolean },
-  ): Promise<Made> => {
-    const made = new Set<string>();
-    const put = async (bytes: Uint8Array): Promise<string> => {
-      const hash = await (checkpoint ? blobs : present).put(bytes);
-      if (!checkpoint) made.add(hash);
-      return hash;
-    };
-    try {
-      const next = (await order(run.spec, { kind: 'merge', before, works, steps }, put))!;
-      await keep(run.id, next, made);
-      return next;
-    } catch (error) {
-      await drop(made);
-      throw error;
-    }
-  };
+  const advance = (run: RunState, what: Omit<MergeOrder, 'kind'>): Promise<Made> =>
+    newest.next(run.id, async (putting) => (await order(run.spec, { kind: 'merge', ...what }, putting))!);
 
   /** Makes the run's present state, unless it is there: after a start, from the last checkpoint. */
   const catchUp = async (run: RunState): Promise<KeptState> => {
-    const known = states.get(run.id);
+    const known = newest.of(run.id);
     const { merges, from } = wayTo(run, known?.model ?? null);
-    let present: KeptState = known?.model === from ? known : { model: from, rest: restAt(run, from) };
+    let before: KeptState = known?.model === from ? known : { model: from, rest: restAt(run, from) };
     for (const merged of merges) {
-      const works = decodeBundle(await need(merged.bundle));
-      const next = await advance(run, present, works, { checkpoint: false, steps: merged.step !== null });
-      mustBeStep(merged, next.step && sha256Hex(next.step));
+      const steps = merged.step !== null;
+      const next = await advance(run, { before, from: merged.bundle, steps, put: 'present' });
+      mustBeStep(merged, next.step);
       mustBe(merged, next.model);
-      present = next;
+      before = next;
     }
-    return present;
+    return before;
   };
 
   const mergeNow = async (network: NetworkState, run: RunState): Promise<RoundMerged> => {
@@ -127,17 +95,16 @@ export function openModels(
       accepted: accepted.map(({ id }) => id),
     };
     if (accepted.length === 0) return { ...base, model: run.model, bundle: null, checkpoint: false };
-    const before = await catchUp(run);
-    const works: AcceptedWork[] = await Promise.all(
-      accepted.map(async ({ body }) => ({ work: await need(body.work), weight: body.steps })),
-    );
-    const bundle = await blobs.put(encodeBundle(works));
-    const checkpoint = isCheckpoint(run, { bundle });
-    const next = await advance(run, before, works, { checkpoint, steps: true });
-    const merge = { ...base, model: next.model, bundle, checkpoint };
-    if (next.step === null) return merge;
-    const step = await blobs.put(next.step);
-    return checkpoint && next.rest !== null ? { ...merge, step, rest: next.rest } : { ...merge, step };
+    const { model: last, rest: left } = await catchUp(run);
+    const from = accepted.map(({ body }) => ({ work: body.work, weight: body.steps }));
+    const checkpoint = isCheckpoint(run, { bundle: '' }); // there is work, so there will be one
+    const put = checkpoint ? 'named' : 'present';
+    const { model, bundle, step, rest } = await advance(run, {
+      ...{ before: { model: last, rest: left }, from, steps: true, put },
+    });
+    const merge = { ...base, model, bundle, checkpoint };
+    if (step === null) return merge;
+    return checkpoint && rest !== null ? { ...merge, step, rest } : { ...merge, step };
   };
 
   /** One after the other: a part that two runs have in common must not be dropped by one while the other makes it. */
@@ -145,10 +112,10 @@ export function openModels(
   return {
     game,
     async checkForm(spec, work) {
-      await order(spec, { kind: 'form', work }, blobs.put);
+      await order(spec, { kind: 'form', work });
     },
     async checkFirst(spec, model) {
-      await order(spec, { kind: 'state', hash: model }, blobs.put);
+      await order(spec, { kind: 'state', hash: model });
     },
     merge(network, run) {
       const merged = merging.then(() => mergeNow(network, run));

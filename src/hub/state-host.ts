@@ -1,41 +1,43 @@
-// The hub's side of its thread for states: orders go there, its questions for blobs are answered here, and errors come back as they were thrown.
+// The hub's side of its thread for states: orders go there, and here it is heard what is about to be put. No byte of a blob crosses.
 import { Worker } from 'node:worker_threads';
-import { errorOf, type Failure, failureOf } from '../games/host/wire.ts';
-import type { GameSpec, Made, Order, StateBlobs } from './state-work.ts';
+import { errorOf, type Failure } from '../games/host/wire.ts';
+import { LedgerError, type LedgerErrorCode } from '../ledger/errors.ts';
+import { HubError } from './errors.ts';
+import type { GameSpec, Made, Order, Place, Putting } from './state-work.ts';
 
 export type ToStates =
   | { readonly type: 'order'; readonly order: number; readonly spec: GameSpec; readonly what: Order }
-  | { readonly type: 'given'; readonly ask: number; readonly value: string | Uint8Array }
-  | { readonly type: 'not-given'; readonly ask: number; readonly failure: Failure };
+  | { readonly type: 'put'; readonly ask: number };
 
 export type FromStates =
   | { readonly type: 'done'; readonly order: number; readonly made: Made | null }
-  | { readonly type: 'failed'; readonly order: number; readonly failure: Failure }
+  | { readonly type: 'failed'; readonly order: number; readonly failure: Failure; readonly of: 'hub' | 'ledger' | null }
   | {
-      readonly type: 'ask';
+      readonly type: 'putting';
       readonly order: number;
       readonly ask: number;
-      readonly fetch?: string;
-      readonly put?: Uint8Array;
+      readonly hash: string;
+      readonly place: Place;
     };
 
+/** The folders of the hub's two blob stores. */
+export type StateFolders = Readonly<Record<Place, string>>;
+
 export interface StateHost {
-  /** As carryOut of state-work.ts, for a game of this build. Throws what the game throws as CodedError, and what the blobs throw as it is. */
-  carryOut(spec: GameSpec, what: Order, blobs: StateBlobs): Promise<Made | null>;
+  /** As carryOut of state-work.ts, for a game of this build. Throws HubError and LedgerError as they were, what the game throws as CodedError. */
+  carryOut(spec: GameSpec, what: Order, putting: Putting): Promise<Made | null>;
   /** Ends the thread: what is under way fails. */
   close(): void;
 }
 
 interface Given {
-  readonly blobs: StateBlobs;
+  readonly putting: Putting;
   readonly done: (made: Made | null) => void;
   readonly failed: (error: Error) => void;
-  /** What its questions failed with, by their numbers: the thread knows only the words of it. */
-  readonly errors: Map<number, Error>;
 }
 
 /** Opens the host; the thread begins with the first order, and with the next one where it has ended. */
-export function openStateHost(): StateHost {
+export function openStateHost(folders: StateFolders): StateHost {
   const orders = new Map<number, Given>();
   let numbers = 0;
   let thread: Worker | null = null;
@@ -46,38 +48,20 @@ export function openStateHost(): StateHost {
     for (const { failed } of orders.values()) failed(why);
     orders.clear();
   };
-  const done = (order: number): Given | undefined => {
-    const given = orders.get(order);
-    orders.delete(order);
-    if (orders.size === 0) thread?.unref();
-    return given;
-  };
-
-  const answer = async (
-    to: Worker,
-    { order, ask, fetch, put }: Extract<FromStates, { type: 'ask' }>,
-  ): Promise<void> => {
-    const given = orders.get(order);
-    if (!given) return;
-    try {
-      const value = fetch === undefined ? await given.blobs.put(put!) : await given.blobs.fetch(fetch);
-      const whole = typeof value !== 'string' && value.length === value.buffer.byteLength;
-      post(to, { type: 'given', ask, value }, whole ? [value.buffer as ArrayBuffer] : []);
-    } catch (thrown) {
-      const error = thrown instanceof Error ? thrown : new Error(String(thrown));
-      given.errors.set(ask, error);
-      post(to, { type: 'not-given', ask, failure: failureOf(error) });
-    }
-  };
 
   const begin = (): Worker => {
-    const begun = new Worker(new URL('./state-thread.ts', import.meta.url));
+    const begun = new Worker(new URL('./state-thread.ts', import.meta.url), { workerData: folders });
     begun.on('message', (message: FromStates) => {
-      if (message.type === 'ask') return void answer(begun, message);
-      const given = done(message.order);
-      if (message.type === 'done') return given?.done(message.made);
-      const { failure } = message;
-      given?.failed((failure.ask === null ? undefined : given.errors.get(failure.ask)) ?? errorOf(failure));
+      const given = orders.get(message.order);
+      if (message.type === 'putting') {
+        const { ask, hash, place } = message;
+        void given?.putting(hash, place).then(() => post(begun, { type: 'put', ask }));
+        return;
+      }
+      orders.delete(message.order);
+      if (orders.size === 0) begun.unref();
+      if (message.type === 'done') given?.done(message.made);
+      else given?.failed(errorFrom(message));
     });
     const gone = (why: Error): void => {
       if (thread === begun) endAll(why);
@@ -88,12 +72,12 @@ export function openStateHost(): StateHost {
   };
 
   return {
-    carryOut: (spec, what, blobs) =>
+    carryOut: (spec, what, putting) =>
       new Promise((done, failed) => {
         if (closed) throw new Error('the hub is closing');
         thread ??= begin();
         thread.ref();
-        orders.set(++numbers, { blobs, done, failed, errors: new Map() });
+        orders.set(++numbers, { putting, done, failed });
         post(thread, { type: 'order', order: numbers, spec, what });
       }),
     close() {
@@ -104,4 +88,13 @@ export function openStateHost(): StateHost {
   };
 }
 
-const post = (to: Worker, message: ToStates, moved: ArrayBuffer[] = []): void => to.postMessage(message, moved);
+const post = (to: Worker, message: ToStates): void => to.postMessage(message);
+
+/** An error of the hub's own, which has one there, or of its store as what it was: others are a game's. */
+function errorFrom({ failure, of }: Extract<FromStates, { type: 'failed' }>): Error {
+  const error = errorOf(failure);
+  if (of === null) return error;
+  const details = failure.details as LedgerError['details'];
+  if (of === 'ledger') return new LedgerError(failure.code as LedgerErrorCode, failure.message, details);
+  return new HubError('missing-blob', failure.message, details);
+}

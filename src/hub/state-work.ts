@@ -1,6 +1,10 @@
-// What a hub computes with games' states and work, as orders that can be carried out in another thread: nothing here reads a disk or a clock.
+// What a hub computes with games' states and work, as orders that name blobs and can be carried out in another thread: nothing here knows a disk or a clock.
+import { decodeBundle, encodeBundle } from '../games/bundle.ts';
 import type { AcceptedWork, AnyGame } from '../games/game.ts';
-import { checkState, cutKept, type FetchBlob, type KeptState, mergeKept, type PutBlob } from '../games/state.ts';
+import { checkState, cutKept, type FetchBlob, type KeptState, mergeKept } from '../games/state.ts';
+import type { BlobStore } from '../ledger/blob-store.ts';
+import { sha256Hex } from '../protocol/hash.ts';
+import { HubError } from './errors.ts';
 
 /** A game and the blob of its settings, as a run names them. */
 export interface GameSpec {
@@ -34,36 +38,88 @@ export function openedOnce(
   };
 }
 
+/** Where a blob is put: with those that the log names, or beside them, where the newest state of each run is. */
+export type Place = 'named' | 'present';
+
 export type Order =
   /** Whether work has the form that the game demands: throws the game's own error where it has not. */
-  | { readonly kind: 'form'; readonly work: Uint8Array }
+  | { readonly kind: 'form'; readonly work: string }
   /** Reads a state, all of it. */
   | { readonly kind: 'state'; readonly hash: string }
-  /** Merges work into a state, where `steps` says so and the game has some by a step. */
-  | {
-      readonly kind: 'merge';
-      readonly before: KeptState;
-      readonly works: readonly AcceptedWork[];
-      readonly steps: boolean;
-    };
+  | MergeOrder;
 
-/** A state that was made, and the step to it; null: everybody merges. */
-export type Made = KeptState & { readonly step: Uint8Array | null };
+/** Merges work into a state. */
+export interface MergeOrder {
+  readonly kind: 'merge';
+  readonly before: KeptState;
+  /** What is merged: work, of which a bundle is made, or a bundle. */
+  readonly from: string | readonly { readonly work: string; readonly weight: number }[];
+  /** Whether by a step, in games that have some. */
+  readonly steps: boolean;
+  readonly put: Place;
+}
 
-/** Where states are read from and put. */
+/** A state that was made, from which bundle, and by which step; null: everybody merges. */
+export type Made = KeptState & { readonly bundle: string; readonly step: string | null };
+
+/** Hears what is about to be put, and where; it is put when this resolves. */
+export type Putting = (hash: string, place: Place) => Promise<void>;
+
 export interface StateBlobs {
   readonly fetch: FetchBlob;
-  readonly put: PutBlob;
+  /** Resolves with the blob's hash. */
+  put(bytes: Uint8Array, place: Place): Promise<string>;
+}
+
+/** The blobs of a hub. `fetch` throws HubError missing-blob, both throw LedgerError. */
+export function stateBlobs(stores: Readonly<Record<Place, BlobStore>>, putting: Putting): StateBlobs {
+  return {
+    async fetch(hash) {
+      const bytes = (await stores.present.get(hash)) ?? (await stores.named.get(hash));
+      if (bytes) return bytes;
+      throw new HubError('missing-blob', `expected blob ${hash} to be uploaded before it is named`, { hash });
+    },
+    async put(bytes, place) {
+      // Hashed once, while it is written.
+      const draft = stores[place].draft();
+      try {
+        await draft.write(bytes);
+        const { hash } = draft;
+        await putting(hash, place);
+        await draft.keep();
+        return hash;
+      } catch (error) {
+        await draft.discard().catch(() => {}); // the first error says more
+        throw error;
+      }
+    },
+  };
 }
 
 /** Carries out an order; resolves with the state where it makes one, else with null. Throws as the game does, and as the blobs do. */
-export async function carryOut({ game, params }: OpenGame, order: Order, blobs: StateBlobs): Promise<Made | null> {
-  if (order.kind === 'merge') {
-    const { before, works, steps } = order;
-    const cut = steps ? await cutKept(game, params, before, works, blobs) : null;
-    return cut ?? { model: await mergeKept(game, params, before.model, works, blobs), rest: null, step: null };
-  }
-  if (order.kind === 'form') await game.checkForm(params, order.work);
+export async function carryOut(open: OpenGame, order: Order, blobs: StateBlobs): Promise<Made | null> {
+  const { game, params } = open;
+  if (order.kind === 'merge') return merge(open, order, blobs);
+  if (order.kind === 'form') await game.checkForm(params, await blobs.fetch(order.work));
   else await checkState(game, params, order.hash, blobs.fetch);
   return null;
+}
+
+async function merge({ game, params }: OpenGame, order: MergeOrder, blobs: StateBlobs): Promise<Made> {
+  const { before, from, steps, put: place } = order;
+  const [works, bundle] = await taken(from, blobs);
+  const state = { fetch: blobs.fetch, put: (bytes: Uint8Array) => blobs.put(bytes, place) };
+  const cut = steps ? await cutKept(game, params, before, works, state) : null;
+  if (!cut) return { model: await mergeKept(game, params, before.model, works, state), rest: null, bundle, step: null };
+  // That of a round that is over is only compared.
+  const step = typeof from === 'string' ? sha256Hex(cut.step) : await blobs.put(cut.step, 'named');
+  return { ...cut, bundle, step };
+}
+
+/** The work, and the hash of its bundle. */
+async function taken(from: MergeOrder['from'], { fetch, put }: StateBlobs): Promise<[AcceptedWork[], string]> {
+  if (typeof from === 'string') return [decodeBundle(await fetch(from)), from];
+  const works: AcceptedWork[] = [];
+  for (const { work, weight } of from) works.push({ work: await fetch(work), weight });
+  return [works, await put(encodeBundle(works), 'named')];
 }

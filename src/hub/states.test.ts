@@ -1,5 +1,9 @@
 // Models are merged from blobs to blobs, in a thread or here: the same hash, nothing left behind, and errors come back as what they were.
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { rename, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { RoundMerged } from '../core/events/round-merged.ts';
 import type { NetworkState, RunState, Submission } from '../core/state.ts';
@@ -9,14 +13,18 @@ import { game } from '../games/pretrain.ts';
 import { cutState, followState, hashOfState, keepState, readState } from '../games/state.ts';
 import { type PretrainExample, pretrainExample, round } from '../games/testing/example-pretrain.ts';
 import { type BlobStore, createMemoryBlobStore } from '../ledger/blob-store.ts';
+import { LedgerError } from '../ledger/errors.ts';
+import { openFolderBlobStore } from '../ledger/folder-blob-store.ts';
 import type { Weights } from '../model/config.ts';
 import { decodeModelManifest } from '../model/tensor-manifest.ts';
 import { sha256Hex } from '../protocol/hash.ts';
+import { openBlobHolds } from './blob-holds.ts';
 import { HubError } from './errors.ts';
 import { openModels } from './models.ts';
-import { openStateHost } from './state-host.ts';
+import { openStateHost, type StateHost } from './state-host.ts';
 
-const states = openStateHost();
+const folder = mkdtempSync(join(tmpdir(), 'potluck-states-'));
+const hosts = new Set<StateHost>();
 let example: PretrainExample;
 const claims: Claim[] = [];
 before(async () => {
@@ -27,9 +35,25 @@ before(async () => {
   }
 });
 after(async () => {
-  states.close();
+  for (const host of hosts) host.close();
   await example.runtime.close();
+  rmSync(folder, { recursive: true, force: true });
 });
+
+/** A hub's two stores, and its thread on the same folders. */
+async function disk() {
+  const at = mkdtempSync(join(folder, 'hub-'));
+  const folders = { named: join(at, 'blobs'), present: join(at, 'present') };
+  const states = openStateHost(folders);
+  hosts.add(states);
+  return {
+    ...{ at, states },
+    blobs: await openFolderBlobStore(folders.named),
+    present: await openFolderBlobStore(folders.present),
+  };
+}
+
+const inMemory = async () => ({ blobs: createMemoryBlobStore(), present: createMemoryBlobStore() });
 
 const namesIn = async (blobs: BlobStore): Promise<string[]> => {
   const names: string[] = [];
@@ -37,9 +61,8 @@ const namesIn = async (blobs: BlobStore): Promise<string[]> => {
   return names;
 };
 
-/** A run that has merged nothing, and the store with what it names. */
-async function begun() {
-  const blobs = createMemoryBlobStore();
+/** A run that has merged nothing; what it names is put into the store. */
+async function begunIn(blobs: BlobStore): Promise<RunState> {
   const spec = {
     ...{ game: 'pretrain', rounds: 9, checkpoint_every: 3, keep: 'all' },
     params: await blobs.put(new TextEncoder().encode(JSON.stringify(example.params))),
@@ -56,7 +79,7 @@ async function begun() {
     ...{ id: 'r', round: 0, attempt: 0, model: spec.model, spec, submissions, eligible: [], rules: { validators: [] } },
     ...{ checkpoint: { merged_rounds: 0, model: spec.model, rest: null }, recent: [] as RunState['recent'] },
   };
-  return { blobs, run: run as unknown as RunState };
+  return run as unknown as RunState;
 }
 
 /** Takes a merge as the core does. */
@@ -67,23 +90,28 @@ function follow(run: RunState, { bundle, step, rest, model, checkpoint }: RoundM
 }
 
 describe('a merge', () => {
-  for (const [where, options] of [
-    ['here', {}],
-    ['in a thread', { states }],
+  for (const [where, open] of [
+    ['here', inMemory],
+    ['in a thread', disk],
   ] as const) {
     test(`${where}, gives what everybody computes; between checkpoints only the newest state is kept, beside the blobs`, async () => {
-      const { blobs, run } = await begun();
-      const present = createMemoryBlobStore();
+      const { blobs, present, ...options } = await open();
+      const run = await begunIn(blobs);
       const models = openModels(blobs, present, options);
       let state = example.weights;
       let rest: Weights | null = null;
       for (let number = 0; number < 3; number++) {
         const merged = await models.merge({} as NetworkState, run);
         const works: AcceptedWork[] = decodeBundle((await blobs.get(merged.bundle!))!);
+        assert.deepEqual(
+          works.map(({ weight }) => weight),
+          claims.map(({ steps }) => steps),
+        );
         const cut: Cut<Weights> = (await cutState(game, example.params, rest, works))!;
         state = await followState(game, example.params, state, cut.step);
         rest = cut.rest;
         assert.equal(merged.step, sha256Hex(cut.step));
+        assert.deepEqual(await blobs.get(merged.step), cut.step);
         const left = await hashOfState(game, example.params, rest);
         assert.equal(merged.rest, merged.checkpoint ? left : undefined);
         assert.equal(merged.model, await hashOfState(game, example.params, state));
@@ -97,18 +125,59 @@ describe('a merge', () => {
         follow(run, merged);
       }
     });
+
+    test(`${where}, keeps what it puts from being deleted, until it is made`, async () => {
+      const { blobs, present, ...options } = await open();
+      const run = await begunIn(blobs);
+      const before = await namesIn(blobs);
+      const holds = openBlobHolds();
+      const held: string[] = [];
+      let over = 0;
+      const holding: typeof holds.holding = (hashes, work) => {
+        held.push(...hashes);
+        return holds.holding(hashes, work).finally(() => over++);
+      };
+      const models = openModels(blobs, present, { ...options, holds: { holding } });
+      for (let number = 0; number < 3; number++) {
+        const merged = await models.merge({} as NetworkState, run);
+        await new Promise(setImmediate);
+        assert.equal(over, held.length);
+        follow(run, merged);
+      }
+      const put = (await namesIn(blobs)).filter((hash) => !before.includes(hash));
+      assert.deepEqual([...new Set(held)].sort(), put);
+    });
   }
 
+  test('in a thread reads no part of a state and no work here, and puts none', async () => {
+    const { blobs, present, states } = await disk();
+    const run = await begunIn(blobs);
+    const read: string[] = [];
+    const nothing = () => assert.fail('put here');
+    const watched = (store: BlobStore): BlobStore => ({
+      ...{ ...store, put: nothing, draft: nothing, stream: nothing },
+      get(hash) {
+        read.push(hash);
+        return store.get(hash);
+      },
+    });
+    const models = openModels(watched(blobs), watched(present), { states });
+    await models.checkFirst(run.spec, run.model);
+    for (const { body } of run.submissions.values()) await models.checkForm(run.spec, body.work);
+    for (let number = 0; number < 3; number++) follow(run, await models.merge({} as NetworkState, run));
+    assert.deepEqual([...new Set(read)], [run.spec.params]);
+  });
+
   test('after a start begins at the checkpoint, and finds a log whose models do not follow from its work', async () => {
-    const { blobs, run } = await begun();
+    const { blobs, present, states } = await disk();
+    const run = await begunIn(blobs);
     const first = openModels(blobs, createMemoryBlobStore());
     follow(run, await first.merge({} as NetworkState, run));
     const going_on = await first.merge({} as NetworkState, run);
-    const again = openModels(blobs, createMemoryBlobStore(), { states });
+    const again = openModels(blobs, present, { states });
     assert.deepEqual(await again.merge({} as NetworkState, run), going_on);
     run.recent[0] = { ...run.recent[0], model: 'd'.repeat(64) };
     run.model = 'd'.repeat(64);
-    const present = createMemoryBlobStore();
     const lied = openModels(blobs, present, { states }).merge({} as NetworkState, run);
     await assert.rejects(lied, { code: 'wrong-model' });
     run.recent[0] = { ...run.recent[0], step: 'd'.repeat(64) };
@@ -117,31 +186,42 @@ describe('a merge', () => {
   });
 
   test('that fails leaves nothing, says why, and succeeds when it is tried again', async () => {
-    const { blobs, run } = await begun();
-    const present = createMemoryBlobStore();
+    const { at, blobs, present, states } = await disk();
+    const run = await begunIn(blobs);
     const [, last] = decodeModelManifest((await blobs.get(run.model))!).parts.concat(run.model);
     const lost = (await blobs.get(last))!;
+    const path = join(at, 'blobs', last.slice(0, 2), last.slice(2, 4), last);
     await blobs.delete(last);
     const models = openModels(blobs, present, { states });
     const failed = models.merge({} as NetworkState, run);
     await assert.rejects(failed, (error) => error instanceof HubError && error.code === 'missing-blob');
     assert.deepEqual(await namesIn(present), []);
+    await writeFile(path, lost.slice().fill(0));
+    const damaged = models.merge({} as NetworkState, run);
+    await assert.rejects(damaged, (error) => error instanceof LedgerError && error.code === 'blob-corrupt');
+    await blobs.delete(last);
     await blobs.put(lost);
-    const full = { ...present, put: () => Promise.reject(new HubError('disk-full', 'no room')) };
-    const without_room = openModels(blobs, full, { states }).merge({} as NetworkState, run);
-    await assert.rejects(without_room, (error) => error instanceof HubError && error.code === 'disk-full');
+    await rename(join(at, 'present'), join(at, 'aside'));
+    await writeFile(join(at, 'present'), 'no folder');
+    const without_room = models.merge({} as NetworkState, run);
+    await assert.rejects(without_room, (error) => error instanceof LedgerError && error.code === 'store-unusable');
+    await rm(join(at, 'present'));
+    await rename(join(at, 'aside'), join(at, 'present'));
     assert.equal((await models.merge({} as NetworkState, run)).checkpoint, false);
   });
 });
 
 describe('the thread', () => {
   test('says what is wrong with the form of work, and with a first state', async () => {
-    const { blobs, run } = await begun();
-    const models = openModels(blobs, createMemoryBlobStore(), { states });
-    await models.checkForm(run.spec, claims[0].work);
-    await assert.rejects(models.checkForm(run.spec, claims[0].work.subarray(1)), { code: 'bad-work' });
-    const cut = claims[0].work.slice(0, -1);
-    await assert.rejects(models.checkForm(run.spec, cut), { name: 'CodedError', code: 'truncated' });
+    const { blobs, present, states } = await disk();
+    const run = await begunIn(blobs);
+    const models = openModels(blobs, present, { states });
+    const formOf = async (work: Uint8Array) => models.checkForm(run.spec, await blobs.put(work));
+    await formOf(claims[0].work);
+    await assert.rejects(formOf(claims[0].work.subarray(1)), { code: 'bad-work' });
+    await assert.rejects(formOf(claims[0].work.slice(0, -1)), { name: 'CodedError', code: 'truncated' });
+    const missing = models.checkForm(run.spec, 'd'.repeat(64));
+    await assert.rejects(missing, (error) => error instanceof HubError && error.code === 'missing-blob');
     await models.checkFirst(run.spec, run.spec.model);
     await assert.rejects(models.checkFirst(run.spec, await blobs.put(Uint8Array.of(1))), { code: 'bad-manifest' });
     const less = new Map([...example.weights].slice(1));
@@ -155,19 +235,20 @@ describe('the thread', () => {
   });
 
   test('is not asked for a game from elsewhere that has the name of one of ours', async () => {
-    const { blobs, run } = await begun();
+    const { blobs, present, states } = await disk();
+    const run = await begunIn(blobs);
     const mine = { ...game, checkForm: () => assert.fail('asked here') };
-    const models = openModels(blobs, createMemoryBlobStore(), { loadGame: async () => mine, states });
-    await assert.rejects(models.checkForm(run.spec, claims[0].work), /asked here/);
+    const models = openModels(blobs, present, { loadGame: async () => mine, states });
+    await assert.rejects(models.checkForm(run.spec, await blobs.put(claims[0].work)), /asked here/);
   });
 
   test('ends with the hub: what is under way fails, and nothing is begun', async () => {
-    const { blobs, run } = await begun();
-    const host = openStateHost();
-    const models = openModels(blobs, createMemoryBlobStore(), { states: host });
+    const { blobs, present, states } = await disk();
+    const run = await begunIn(blobs);
+    const models = openModels(blobs, present, { states });
     const merging = models.merge({} as NetworkState, run);
-    host.close();
+    states.close();
     await assert.rejects(merging, /closing/);
-    await assert.rejects(models.checkForm(run.spec, claims[0].work), /closing/);
+    await assert.rejects(models.checkForm(run.spec, await blobs.put(claims[0].work)), /closing/);
   });
 });

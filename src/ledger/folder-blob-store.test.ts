@@ -6,6 +6,7 @@ import { mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, truncate, utimes
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { Worker } from 'node:worker_threads';
 import { sha256Hex } from '../protocol/hash.ts';
 import { openFolderBlobStore } from './folder-blob-store.ts';
 import { allOf, blobStoreCompliance, rejectsWith } from './testing/blob-store-compliance.ts';
@@ -200,4 +201,18 @@ test('a folder that cannot be one', async () => {
   await rm(dir, { recursive: true });
   await writeFile(dir, '');
   await rejectsWith(store.put(Uint8Array.of(1)), 'store-unusable');
+});
+
+test('a thread that opens the folder leaves what its process is writing', async () => {
+  const dir = newFolder();
+  const store = await openFolderBlobStore(dir);
+  const bytes = new Uint8Array(100_000).fill(7);
+  const draft = store.draft();
+  await draft.write(bytes);
+  assert.equal((await readdir(join(dir, 'staging'))).length, 1);
+  const file = new URL('./folder-blob-store.ts', import.meta.url);
+  const opens = `import('${file}').then((ledger) => ledger.openFolderBlobStore(${JSON.stringify(dir)}))`;
+  assert.deepEqual(await once(new Worker(opens, { eval: true }), 'exit'), [0]);
+  assert.deepEqual(await draft.keep(), { known: false });
+  assert.deepEqual(await store.get(sha256Hex(bytes)), bytes);
 });

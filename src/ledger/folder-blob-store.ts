@@ -3,6 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, readFile, stat, unlink, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
+import { getEnvironmentData, setEnvironmentData } from 'node:worker_threads';
 import { HASH_FORM, sha256Hex } from '../protocol/hash.ts';
 import { PRIVATE_FOLDER } from '../protocol/private-files.ts';
 import { type BlobStore, checkBlobHash, checkBlobSize, DEFAULT_MAX_BLOB_BYTES } from './blob-store.ts';
@@ -12,8 +13,10 @@ import { piecesOf, verifiedFiles } from './verified-files.ts';
 
 /** The staging folder, where blobs are written before they get their name. */
 const STAGING = 'staging';
-/** Marks this process's files in the staging folder; a process id alone may be reused. */
-const THIS_PROCESS = randomBytes(6).toString('hex');
+const TOKEN = 'blob-folder-writer';
+/** Marks this process's files in the staging folder; a process id alone may be reused. Threads started later inherit the mark. */
+const THIS_PROCESS = (getEnvironmentData(TOKEN) as string | undefined) ?? randomBytes(6).toString('hex');
+setEnvironmentData(TOKEN, THIS_PROCESS);
 const FAN_OUT = /^[0-9a-f]{2}$/;
 
 /**

@@ -4,7 +4,7 @@ import { decodeValues, encodeValues } from './dtypes.ts';
 import { ModelError } from './errors.ts';
 import { type ModelManifest, type Part, partsOf, type TensorSpec } from './tensor-manifest.ts';
 
-/** Parts that are fetched or stored at the same time: the next one comes while one is read. More would be memory, and a hub hashes each on its event loop. */
+/** Parts that are fetched or stored at the same time: the next one comes while one is read. More would only be memory. */
 const PARTS_AT_ONCE = 2;
 
 /**

@@ -6,9 +6,8 @@ const HeadSchema = z.looseObject({ submission: z.string(), validator: z.string()
 
 /** What is wrong with the evidence for a validator's verdict on a submission; null for nothing. The measurements themselves are the game's matter. */
 export function flawOfEvidence(bytes: Uint8Array, submission: string, validator: string): string | null {
-  if (bytes.length > CORE_LIMITS.evidence_bytes) {
-    return `evidence: at most ${CORE_LIMITS.evidence_bytes} bytes, got ${bytes.length}`;
-  }
+  const too_large = flawOfSize(bytes.length);
+  if (too_large) return too_large;
   let value: unknown;
   try {
     value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
@@ -21,4 +20,10 @@ export function flawOfEvidence(bytes: Uint8Array, submission: string, validator:
     return `evidence: expected that of ${submission}, got one of another submission`;
   if (head.data.validator !== validator) return `evidence: expected that of ${validator}, got another validator's`;
   return null;
+}
+
+/** What is wrong with evidence of a size, whatever it says; null: nothing. */
+export function flawOfSize(size_bytes: number): string | null {
+  if (size_bytes <= CORE_LIMITS.evidence_bytes) return null;
+  return `evidence: at most ${CORE_LIMITS.evidence_bytes} bytes, got ${size_bytes}`;
 }
