@@ -1,4 +1,4 @@
-// Checks everything that a hub claims: its log event by event, receipts at hand, shares, and from the blobs every model version.
+// The audit: checks everything that a hub claims. The log event by event, given receipts, shares, and, from the blobs, every model version.
 
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { mayStateShares } from '../core/shares/share-table.ts';
@@ -17,11 +17,11 @@ import { replayLog } from './replay.ts';
 import { type Cosigned, openCosigned } from './witnesses.ts';
 
 export interface AuditOptions {
-  /** The receipts that somebody has. */
+  /** Receipts to check the log against. */
   readonly receipts?: ReceiptBook;
   /** Heads of this hub's log that others have seen. */
   readonly heads?: readonly KnownHead[];
-  /** What whoever gathered receipts and heads could not compare, in sentences. */
+  /** What the caller could not read while gathering receipts and heads, in sentences. */
   readonly not_compared?: readonly string[];
   /** Recompute model versions from the blobs (default true). */
   readonly models?: boolean;
@@ -29,7 +29,7 @@ export interface AuditOptions {
   readonly onProgress?: (progress: { events: number; size: number; models: number }) => void;
 }
 
-/** What was checked. Whatever is untrue is thrown instead. */
+/** What was checked. The first untruth is thrown instead. */
 export interface AuditReport {
   readonly hub: string;
   readonly where: string;
@@ -42,31 +42,31 @@ export interface AuditReport {
   readonly tiles: number;
   readonly receipts: number | null;
   readonly runs: number;
-  /** SHA-256 of the state after the last event: whoever replays the same log on whatever machine gets the same. */
+  /** SHA-256 of the state after the last event; every correct replay of the log gives the same. */
   readonly state_hash: string;
   readonly shares: { readonly emitted: number; readonly held: number; readonly unearned: number };
   readonly models: { readonly recomputed: number; readonly submissions: number } | null;
   /** Verdicts whose evidence is kept and has the hash that they name. */
   readonly evidence: number | null;
-  /** What the hub tells visitors was compared with its log. */
+  /** Whether the status that the hub shows visitors was compared with its log. */
   readonly status_compared: boolean;
-  /** Who has cosigned a head of this log, of how many events, and when by their clocks; empty: nobody. */
+  /** Who has cosigned a head of this log, of how many events, and when by their clocks; empty where nobody has. */
   readonly witnesses: readonly { readonly name: string; readonly size: number; readonly time_s: number }[];
   readonly heads: HeadReport;
   readonly clocks: ClockReport;
   readonly departures: DepartureReport;
-  /** What is no untruth and yet worth a look, in sentences. */
+  /** Observations that are not untruths but worth a look, in sentences. */
   readonly warnings: readonly string[];
-  /** What could not be checked, in sentences. Empty: everything was. */
+  /** What could not be checked, in sentences. Empty where everything was. */
   readonly unchecked: readonly string[];
-  /** What nobody can tell from this log, and from what else was at hand, in sentences. */
+  /** What this log, and the other evidence at hand, cannot show, in sentences. */
   readonly cannot_tell: readonly string[];
   readonly seconds: number;
   readonly events_per_second: number;
   readonly threads: number;
 }
 
-/** Audits a log; the pool does the work, and stays open. Throws AuditFailure at the first thing that is not true, PublicLogError where the log cannot be read. */
+/** Audits a log with the threads of a pool, which stays open. Throws AuditFailure at the first untruth, PublicLogError where the log cannot be read. */
 export async function auditWith(pool: AuditPool, log: PublicLog, options: AuditOptions = {}): Promise<AuditReport> {
   const started_ms = performance.now();
   const now_ms = options.now_ms ?? Date.now();
@@ -149,7 +149,7 @@ export async function auditWith(pool: AuditPool, log: PublicLog, options: AuditO
   };
 }
 
-/** The shares of all runs. That they add up was checked with every state that a merge left (replay.ts). */
+/** The shares of all runs. Their sums were checked at every merge (replay.ts). */
 function sumShares(state: NetworkState): { emitted: number; held: number; unearned: number } {
   let [emitted, held, unearned] = [0, 0, 0];
   for (const run of state.runs.values()) {
@@ -160,7 +160,7 @@ function sumShares(state: NetworkState): { emitted: number; held: number; unearn
   return { emitted, held, unearned };
 }
 
-/** Compares what a hub shows with its log, where both speak of the same moment. Throws AuditFailure `wrong-status`. */
+/** Compares what a hub shows with its log, where both are of the same moment. Throws AuditFailure `wrong-status`. */
 function compareStatus(status: unknown, state: NetworkState): boolean {
   const runs = (status as { runs?: unknown } | null)?.runs;
   if (!Array.isArray(runs)) return false;
@@ -170,7 +170,7 @@ function compareStatus(status: unknown, state: NetworkState): boolean {
     const run = parsed.success ? state.runs.get(parsed.data.run) : undefined;
     if (!parsed.success || !run) continue;
     const { round, attempt, model, merged_tokens, peers } = parsed.data;
-    if (round !== run.round || attempt !== run.attempt) continue; // the hub has gone on meanwhile
+    if (round !== run.round || attempt !== run.attempt) continue; // the hub's view is of another moment
     compared = true;
     const differ = (what: string, said: unknown, logged: unknown) => {
       if (said === logged) return;
@@ -185,7 +185,7 @@ function compareStatus(status: unknown, state: NetworkState): boolean {
   return compared;
 }
 
-/** A hub that goes on without stating the shares is refused by the core; one that stopped there may still state them. */
+/** Shares whose statement is due. The core refuses a next round without it, but a hub that stopped here may still state them. */
 function unstatedShares(state: NetworkState): string[] {
   return [...state.runs.values()]
     .filter(mayStateShares)
@@ -195,15 +195,17 @@ function unstatedShares(state: NetworkState): string[] {
 function uncheckedOfLog(log: PublicLog, unsigned_events: number): string[] {
   if (!log.head) return ['the tree: the hub has signed no checkpoint yet'];
   if (unsigned_events === 0) return [];
-  return [`the place of the last ${unsigned_events} events: the hub has not signed a checkpoint over them yet`];
+  return [`the position of the last ${unsigned_events} events: the hub has not signed a checkpoint over them yet`];
 }
 
-/** What a log that nobody outside has seen could hide. */
+/** What a log could hide if nobody outside has seen it. */
 function unwitnessed(log: PublicLog, cosigned: Cosigned | null): string[] {
   const seen = cosigned && cosigned.witnesses.length + cosigned.unknown.length > 0 ? cosigned.size : null;
-  if (seen === null) return ['no witness has cosigned this log: a hub could show others another one'];
+  if (seen === null) return ['no witness has cosigned this log, so the hub could show other people another log'];
   const after = log.size - seen;
-  return after > 0 ? [`no witness has cosigned the last ${after} events: a hub could show others other ones`] : [];
+  return after > 0
+    ? [`no witness has cosigned the last ${after} events, so the hub could show other people other events`]
+    : [];
 }
 
 function treesNotKept({ not_compared }: HeadReport): string[] {
@@ -216,5 +218,5 @@ function falseWords({ false_authors: [first, ...others] }: HeadReport): string[]
     others.length > 0
       ? `${first.slice(0, 12)} and ${others.length} others name heads`
       : `${first.slice(0, 12)} names a head`;
-  return [`${whose} that the hub has not signed: a false word, which says nothing of the hub`];
+  return [`${whose} that the hub has not signed: a false claim, which says nothing about the hub`];
 }

@@ -1,4 +1,4 @@
-// An event of a log with its proof: the bytes as their author signed them, and the hashes up to the root that the hub has signed.
+// An event of a log with its proof: the bytes as their author signed them, and the inclusion proof up to the root that the hub has signed.
 import { z } from 'zod';
 import { decodeEvent } from '../core/codec.ts';
 import type { LoggedEvent } from '../core/events.ts';
@@ -43,7 +43,7 @@ export function proveEvent(bytes: Uint8Array, index: number, size: number, node:
   return { index, event: toBase64(bytes), inclusion_proof: inclusionProof(index, size, node).map(toBase64) };
 }
 
-/** The checkpoint with the hub's signature alone: whatever else was signed below it would be unproven beside the proof. */
+/** The checkpoint with the hub's signature only; the certificate proves no other signature. */
 export function bareCheckpoint(note: string, hub: string): string {
   const parsed = parseNote(note);
   const [signature] = signaturesBy(parsed, { name: originOf(hub), id: hub }, NOTE_ED25519);
@@ -51,7 +51,7 @@ export function bareCheckpoint(note: string, hub: string): string {
   return `${parsed.text}\n${signatureLine(signature)}`;
 }
 
-/** Opens a checkpoint of `hub` that holds its signature and nothing else. Throws OwnershipError `malformed`, `bad-signature`. */
+/** Opens a checkpoint of `hub` that carries its signature and no other. Throws OwnershipError `malformed`, `bad-signature`. */
 export function openBareCheckpoint(note: string, hub: string): ProvenHead {
   try {
     const { size, root } = openCheckpoint(note, { id: hub, origin: originOf(hub) });
@@ -63,11 +63,11 @@ export function openBareCheckpoint(note: string, hub: string): ProvenHead {
       `checkpoint: ${error.message}`,
     );
   }
-  throw new OwnershipError('malformed', 'checkpoint: expected one signature, that of the hub');
+  throw new OwnershipError('malformed', 'checkpoint: expected exactly one signature, that of the hub');
 }
 
 /**
- * Opens an event that stands at its index in the tree that the hub has signed, in its one right form and signed by its author.
+ * Opens an event: checks its position in the tree that the hub has signed, its canonical encoding, and its author's signature.
  * Throws OwnershipError `malformed`, `bad-proof`, `bad-signature`.
  */
 export function openProven(proven: ProvenEvent, head: ProvenHead): LoggedEvent {

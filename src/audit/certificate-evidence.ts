@@ -1,4 +1,4 @@
-// What a holder did, event by event: its submissions with the verdicts on them, its own verdicts, and the merges that decided both.
+// A holder's record as events: its submissions with the verdicts on them, its own verdicts, and the merges that decided both.
 
 import type { RoundMerged } from '../core/events/round-merged.ts';
 import type { VerdictGiven } from '../core/events/verdict-given.ts';
@@ -6,7 +6,7 @@ import type { WorkSubmitted } from '../core/events/work-submitted.ts';
 import type { LoggedEvent } from '../core/events.ts';
 import { OwnershipError } from './ownership-errors.ts';
 
-/** What the evidence proves. `verdicts` are the holder's own, as a validator, that agree with what was decided. */
+/** What the evidence proves. `verdicts` counts the holder's own verdicts, as a validator, that agree with the decision. */
 export interface CountedEvidence {
   readonly submissions: number;
   readonly tokens: number;
@@ -22,8 +22,8 @@ interface Claim {
 }
 
 /**
- * Counts the holder's merged work and right verdicts in opened events, in the order of the log. Every event must have a part in it:
- * the last merge gives the claimed model, each other one decides a submission that is there.
+ * Counts the holder's merged work and right verdicts in opened events, in the order of the log. Every event must contribute:
+ * the last merge gives the claimed model, each other merge decides a submission that is present.
  * Throws OwnershipError `wrong-claim`.
  */
 export function countEvidence(claim: Claim, events: readonly LoggedEvent[]): CountedEvidence {
@@ -40,12 +40,13 @@ export function countEvidence(claim: Claim, events: readonly LoggedEvent[]): Cou
         submissions.set(event.id, { ...event, body });
         break;
       case 'verdict.given':
-        if (!submissions.has(body.submission)) throw wrong(`verdict ${event.id} is on work that is not here`);
+        if (!submissions.has(body.submission))
+          throw wrong(`verdict ${event.id} is on a submission that the certificate does not contain`);
         verdicts.set(body.submission, [...(verdicts.get(body.submission) ?? []), { ...event, body }]);
         break;
       case 'round.merged':
         if (event.author !== claim.hub) throw wrong(`merge ${event.id} is not by the hub ${claim.hub}`);
-        if (body.bundle === null) throw wrong(`merge ${event.id} took nothing and paid nobody`);
+        if (body.bundle === null) throw wrong(`merge ${event.id} accepted nothing and paid nobody`);
         merges.set(`${body.round} ${body.attempt}`, body);
         last = body;
         break;
@@ -65,7 +66,7 @@ export function countEvidence(claim: Claim, events: readonly LoggedEvent[]): Cou
   const used = new Set<RoundMerged>([last]);
   for (const submission of submissions.values()) {
     const merge = merges.get(`${submission.body.round} ${submission.body.attempt}`);
-    if (!merge) throw wrong(`the merge that decided submission ${submission.id} is not here`);
+    if (!merge) throw wrong(`the merge that decided submission ${submission.id} is missing`);
     used.add(merge);
     const accepted = merge.accepted.includes(submission.id);
     const given = verdicts.get(submission.id) ?? [];
@@ -75,14 +76,14 @@ export function countEvidence(claim: Claim, events: readonly LoggedEvent[]): Cou
       if (mine.length === 0) throw wrong(`submission ${submission.id} is neither the holder's work nor judged by it`);
       continue;
     }
-    // Verified: somebody who was drawn vouches for it, and the merge, which follows from all verdicts, took it.
+    // Verified: a validator drawn for it vouches for it, and the merge, which follows from all verdicts, accepted it.
     if (!accepted || !given.some(({ body }) => body.accepted)) {
       throw wrong(`submission ${submission.id} was not verified and merged`);
     }
     count++;
     tokens += submission.body.tokens;
   }
-  if (used.size !== merges.size) throw wrong('a merge is here that decided nothing of the holder');
+  if (used.size !== merges.size) throw wrong('a merge decides no submission and no verdict of the holder');
   return { submissions: count, tokens, verdicts: right };
 }
 

@@ -1,4 +1,4 @@
-// A certificate: who holds how much of which model, in one JSON file that proves itself offline (docs/decisions/0004-certificates.md).
+// A certificate: who holds how much of which model, in one JSON file that can be verified offline (docs/decisions/0004-certificates.md).
 import { z } from 'zod';
 import { openCertificate } from '../core/devices.ts';
 import type { RunCreated } from '../core/events/run-created.ts';
@@ -19,7 +19,7 @@ import {
 import { countEvidence } from './certificate-evidence.ts';
 import { OwnershipError } from './ownership-errors.ts';
 
-/** A certificate of ten thousand events; more is not read. */
+/** Enough for a certificate of ten thousand events; a larger file is not read. */
 const MAX_CERTIFICATE_BYTES = 32 * 2 ** 20;
 
 export const CertificateSchema = z.strictObject({
@@ -37,28 +37,28 @@ export const CertificateSchema = z.strictObject({
     revoked: z.array(hash).max(1000),
   }),
   shares: count,
-  /** All shares that the merged rounds promised, with those that nobody has earned. */
+  /** All shares that the merged rounds issued, including those that nobody earned. */
   total_shares: count,
   tokens: count,
   total_tokens: count,
   /** The holder's row in the table that the hub stated. */
   row: z.strictObject({ index: count, inclusion_proof: ProofSchema }),
-  /** How much of the holder's work is proven event by event, the newest first: the total follows from the statement. */
+  /** How much of the holder's work is proven event by event, the newest first; the total follows from the statement. */
   evidence: z.strictObject({ submissions: count, tokens: count, verdicts: count }),
   checkpoint: NoteSchema,
   events: z.array(ProvenEventSchema).max(30_000),
 });
 export type Certificate = z.infer<typeof CertificateSchema>;
 
-/** The one text of a certificate: another spelling of the same is refused, so that no byte can change unseen. */
+/** The canonical text of a certificate. Any other spelling is refused, so that no byte can change unnoticed. */
 export function certificateText(certificate: Certificate): string {
   return `${JSON.stringify(certificate, null, 2)}\n`;
 }
 
 /**
- * Checks a certificate with nothing but its bytes: form, the hub's signature, the place of every event in the log, every author's
- * signature, and that every field says what the events prove. What it relies on, and on nothing else: that the hub whose id it names
- * cannot state false shares in its public log without every auditor seeing it.
+ * Verifies a certificate with nothing but its bytes: its form, the hub's signature, the position of every event in the log, every author's
+ * signature, and that each field agrees with the events. It assumes one thing only: the hub that it names cannot state false shares in its
+ * public log without every auditor seeing it.
  * Throws OwnershipError `too-large`, `malformed`, `bad-signature`, `bad-proof`, `wrong-claim`.
  */
 export function verifyCertificate(bytes: Uint8Array): Certificate {
@@ -138,13 +138,13 @@ function checkStatement(certificate: Certificate, stated: SharesStated, created:
   if (!verifyRow(stated, row, index, openProof(inclusion_proof, 'row'))) {
     throw new OwnershipError(
       'bad-proof',
-      `the table that the hub stated has not ${row.shares} shares and ${row.tokens} tokens for ${account} at row ${index}`,
+      `the table that the hub stated does not have ${row.shares} shares and ${row.tokens} tokens for ${account} in row ${index}`,
       { account, index },
     );
   }
 }
 
-/** The devices are those that agreed to the holder, and the revoked ones those that the holder disowned. */
+/** The devices are those that agreed to work for the holder, and the revoked ones those that the holder revoked. */
 function checkDevices({ holder }: Certificate, events: readonly LoggedEvent[]): void {
   const bound = new Set<string>();
   const revoked = new Set<string>();

@@ -162,7 +162,7 @@ test('without workers that say when, the owner’s clock and a witness’s are e
   const example = await begun(1, -YEAR_MS);
   await example.openRound();
   const alone = await audited(example);
-  assert.match(alone.warnings[0], /365 days behind the one other clock that the log tells of: one of the two is wrong/);
+  assert.match(alone.warnings[0], /365 days behind the only other clock in the log: one of the two is wrong/);
   const witness = createIdentity();
   const { note } = await example.log.checkpoint();
   const cosigned = await cosignCheckpoint(witness, witnessName(witness.id), note, Math.floor(example.now_ms / 1000));

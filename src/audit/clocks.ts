@@ -1,31 +1,31 @@
-// The hub's clock, which every deadline is measured by, held against the clocks of others: workers, who sign when they saw a round open
-// (`seen_ms`), owners, who sign when they created a run, and witnesses, who sign when they cosigned.
+// Compares the hub's clock, which measures every deadline, with other clocks: workers sign when they saw a round open (`seen_ms`), owners when
+// they created a run, and witnesses when they cosigned.
 //
-// Clocks differ honestly, so no single one says anything of the hub, and what is found is told with its number and accuses nobody:
-// - *Skew.* Each clock gives an interval for how far the hub's was ahead of it: a worker saw a round after it was open and before its work
-//   was in the log. The median over all clocks counts, where it is beyond what clocks that are set at all are apart by.
-// - *Jumps.* A worker sees a round a little after it opens, never before. If the log's time went on much further between two openings than
-//   the clocks of most workers did, the hub's time ran ahead: a round can be ended like that before anybody has worked. Against each of the
-//   worker's last rounds, with a tenth for clocks that are being corrected (hub/log-clock.ts).
+// Honest clocks differ too, so a single clock proves nothing about the hub. Findings are reported as numbers and accuse nobody:
+// - *Skew.* Each clock gives an interval for how far the hub's clock was ahead of it: a worker saw a round after it was open and before its
+//   work was in the log. The median over all clocks is reported where it exceeds the usual difference between clocks that are set.
+// - *Jumps.* A worker sees a round shortly after it opens, never before. If the log's time advanced much further between two openings than
+//   most workers' clocks did, the hub's time ran ahead, and the round could end before anybody worked. Each round is compared with the
+//   worker's last rounds, with a tenth of tolerance for clocks that are being corrected (hub/log-clock.ts).
 import type { LoggedEvent } from '../core/events.ts';
 import type { NetworkState } from '../core/state.ts';
 import { CLOCK_TOLERANCE_MS } from '../protocol/clock.ts';
 import { formatDuration } from '../protocol/duration.ts';
 
-/** Most workers' clocks say that the hub's ran ahead by more than this between two rounds: longer than a view takes to reach anybody. */
+/** A jump: by most workers' clocks the hub's ran ahead by more than this between two rounds. No view takes that long to reach a peer. */
 const JUMP_MS = 10_000;
-/** A log's time may run so much faster while it is corrected. */
+/** How much faster a log's time may run while it is corrected. */
 const DRIFT_PART = 0.1;
-/** Rounds before that a worker's next one is held against: in at least one of them it saw the round at once. */
+/** How many earlier rounds a worker's next one is compared with: it saw at least one of them at once. */
 const ROUNDS_BACK = 4;
-/** Fewer clocks than this decide nothing about a jump. */
+/** With fewer clocks, nothing is concluded about a jump. */
 const LEAST_CLOCKS = 2;
-/** Of each clock so many intervals are kept. */
+/** How many intervals are kept of each clock. */
 const INTERVALS = 64;
-/** Rounds that are named one by one. */
+/** How many rounds are listed one by one. */
 const NAMED = 20;
 
-/** How far ahead of a clock the hub's was: at least and at most. */
+/** How far the hub's clock was ahead of another: at least and at most. */
 interface Interval {
   readonly least_ms: number;
   readonly most_ms: number;
@@ -33,17 +33,17 @@ interface Interval {
 
 interface Worker {
   readonly intervals: Interval[];
-  /** The last rounds that it saw: what the hub's clock said when they opened, less what its own said. */
+  /** The last rounds that this worker saw: the hub's time of the opening less the worker's own time. */
   readonly before: { readonly ahead_ms: number; readonly seen_ms: number }[];
 }
 
 export interface ClockReport {
-  /** Clocks in the log or beside it, and how far ahead of most of them the hub's was; null without any. */
+  /** The number of other clocks in the log or beside it, and how far the hub's was ahead of most of them; null without any. */
   readonly clocks: number;
   readonly ahead_ms: number | null;
   /** How often a round was opened. */
   readonly rounds: number;
-  /** Rounds whose length the clocks of at least two workers confirm, and those before which the hub's clock ran ahead of most. */
+  /** Rounds whose length at least two workers' clocks confirm, and rounds before which the hub's clock ran ahead of most. */
   readonly rounds_compared: number;
   readonly jumps: readonly {
     readonly run: string;
@@ -52,7 +52,7 @@ export interface ClockReport {
     readonly ahead_ms: number;
     readonly clocks: number;
   }[];
-  /** Rounds that ended without any work although workers were here: no clock says how long those were. */
+  /** Rounds without any work although workers were present; no clock says how long those were. */
   readonly rounds_without_work: number;
 }
 
@@ -62,7 +62,7 @@ export class ClockCheck {
   readonly #joined_ms = new Map<string, number>();
   /** Intervals whose end is the next tick. */
   #open: { readonly least_ms: number; readonly clock_ms: number; readonly into: Interval[] }[] = [];
-  /** By run, what the workers of the round say of the time since the round before. */
+  /** By run, what each of the round's workers says about the time since the round before. */
   readonly #rounds = new Map<string, { round: number; index: number; ahead_ms: number[] }>();
   readonly #cosigned: readonly { readonly size: number; readonly time_ms: number }[];
   readonly #jumps: ClockReport['jumps'][number][] = [];
@@ -70,19 +70,19 @@ export class ClockCheck {
   #rounds_compared = 0;
   #without_work = 0;
 
-  /** `cosigned`: when witnesses say that they have seen a head of so many events. */
+  /** `cosigned`: when witnesses say that they saw a head of so many events. */
   constructor(cosigned: readonly { readonly size: number; readonly time_ms: number }[] = []) {
     this.#cosigned = cosigned;
   }
 
-  /** Reads an event with the state that it meets. */
+  /** Takes an event and the state before it. */
   before({ body }: LoggedEvent, state: NetworkState): void {
     if (body.type !== 'round.merged') return;
     const run = state.runs.get(body.run);
     if (run && run.submissions.size === 0 && run.attendance.workers > 0) this.#without_work++;
   }
 
-  /** Reads an event with the state that it has made. */
+  /** Takes an event and the state after it. */
   after({ author, body }: LoggedEvent, index: number, state: NetworkState): void {
     const { time_ms } = state;
     if (body.type === 'tick') this.#tick(body.time_ms);
@@ -148,7 +148,7 @@ export class ClockCheck {
     this.#jumps.push({ run, round, index, ahead_ms: Math.round(ahead_ms), clocks: open.ahead_ms.length });
   }
 
-  /** Somebody's clock said `clock_ms` when the hub's said at least `least_ms`, and before its next tick. */
+  /** Another clock said `clock_ms` when the hub's said at least `least_ms`, and before the hub's next tick. */
   #since(least_ms: number, clock_ms: number, into: Interval[]): void {
     this.#open.push({ least_ms, clock_ms, into });
   }
@@ -161,14 +161,14 @@ export class ClockCheck {
   }
 }
 
-/** What a report of clocks says to people. */
+/** The report in sentences for people. */
 export function clockWarnings({ clocks, ahead_ms, jumps }: ClockReport): string[] {
   const list: string[] = [];
   if (ahead_ms !== null && Math.abs(ahead_ms) > CLOCK_TOLERANCE_MS) {
     const whose =
       clocks === 1
-        ? 'the one other clock that the log tells of: one of the two is'
-        : `most of ${clocks} other clocks that the log tells of: it is`;
+        ? 'the only other clock in the log: one of the two is'
+        : `most of ${clocks} other clocks in the log: it is`;
     list.push(
       `the hub's clock was ${formatDuration(Math.abs(ahead_ms))} ${ahead_ms > 0 ? 'ahead of' : 'behind'} ${whose} wrong`,
     );
@@ -181,12 +181,12 @@ export function clockWarnings({ clocks, ahead_ms, jumps }: ClockReport): string[
   return list;
 }
 
-/** What no clock says, in sentences. */
+/** What no clock shows, in sentences. */
 export function clockGaps({ rounds, rounds_compared, rounds_without_work }: ClockReport): string[] {
   const list: string[] = [];
   const open = rounds - rounds_compared;
   if (open > 0)
-    list.push(`how long ${open} of ${rounds} rounds really took: the clocks of fewer than two workers tell of it`);
+    list.push(`how long ${open} of ${rounds} rounds really took: the clocks of fewer than two workers show it`);
   if (rounds_without_work > 0) {
     const ended = rounds_without_work === 1 ? '1 round ended' : `${rounds_without_work} rounds ended`;
     list.push(
@@ -201,7 +201,7 @@ function keep(into: Interval[], interval: Interval): void {
   if (into.length > INTERVALS) into.shift();
 }
 
-/** The median; of two in the middle the one nearer to nothing. */
+/** The median; of two middle values the one nearer to zero. */
 function middle(list: readonly number[]): number {
   const sorted = [...list].sort((a, b) => a - b);
   const [low, high] = [sorted[(sorted.length - 1) >> 1], sorted[sorted.length >> 1]];

@@ -1,4 +1,4 @@
-// Whether a log's head continues one that its hub has signed before (RFC 9162, section 2.1.4), from the log's own tiles; and the proof where it does not.
+// Whether a log's head continues one that its hub signed before (RFC 9162, section 2.1.4), by the log's own tiles; and the proof where it does not.
 import { consistencyProof, equalHashes, HASH_BYTES, rootAt, verifyConsistency } from '../ledger/merkle.ts';
 import { toBase64 } from '../ledger/signed-note.ts';
 import { TileNodes } from '../ledger/tiles.ts';
@@ -6,26 +6,26 @@ import { type TileSource, withTiles } from '../ledger/tiles-needed.ts';
 import { OwnershipError } from './ownership-errors.ts';
 import type { PublicLog } from './public-log.ts';
 
-/** What is read of a log that is watched. */
+/** What is read of a watched log. */
 export type WitnessedLog = Pick<PublicLog, 'hub' | 'head' | 'tile'>;
 
-/** A head with the hub's signature, and no other, below it. */
+/** A head signed by the hub; the note carries no other signature. */
 export interface BareHead {
   readonly note: string;
   readonly size: number;
   readonly root: Uint8Array;
 }
 
-/** A hub has contradicted itself. `proof` convinces whoever knows the hub's key. */
+/** The hub has contradicted itself. `proof` convinces anybody who knows the hub's key. */
 export class Misbehaviour extends OwnershipError {
   readonly proof: {
     readonly hub: string;
-    /** Both heads, as the hub has signed them: what was seen first, and what is served now. */
+    /** Both heads as the hub signed them: the one seen first, and the one served now. */
     readonly before: string;
     readonly now: string;
     /**
-     * From the newer head's own tiles: hashes that lead to the newer root, and to another root than the older head's at its size. Null
-     * where the two notes speak for themselves.
+     * Hashes from the newer head's own tiles that lead to the newer root, and to another root than the older head's at its size. null where
+     * the two notes alone are the proof.
      */
     readonly consistency_proof: readonly string[] | null;
   };
@@ -37,7 +37,7 @@ export class Misbehaviour extends OwnershipError {
 }
 
 /**
- * Verifies that `now`, the head of `log`, continues `kept`.
+ * Verifies that `now`, the current head of `log`, continues `kept`.
  * Throws Misbehaviour (a fork, or a log that became shorter), OwnershipError `bad-log` (tiles that do not fit the log's own head).
  */
 export async function verifyContinuation(log: WitnessedLog, kept: BareHead, now: BareHead): Promise<void> {
@@ -57,12 +57,12 @@ export async function verifyContinuation(log: WitnessedLog, kept: BareHead, now:
     throw new OwnershipError('bad-log', `the tiles are not those of the ${now.size} entries that the hub has signed`);
   if (verifyConsistency(kept.size, now.size, hashes.proof, kept.root, now.root)) return;
   throw new Misbehaviour(
-    `the first ${kept.size} of ${now.size} entries are not those that the hub has signed before: it has forked`,
+    `the first ${kept.size} of ${now.size} entries are not those that the hub signed before: it has forked`,
     { ...proof, consistency_proof: hashes.proof.map(toBase64) },
   );
 }
 
-/** The tiles of somebody's log. Throws OwnershipError `bad-log` for one that is cut off or not there. */
+/** The tiles of a log. Throws OwnershipError `bad-log` for a tile that is missing or cut off. */
 function tilesOf(log: WitnessedLog): TileSource {
   return async (level, index, width) => {
     const bytes = await log.tile(level, index, width);

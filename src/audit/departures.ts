@@ -1,12 +1,12 @@
-// Peers of whom the hub has said that they had gone: who is said to be away earns nothing, and only the hub knows its connections.
+// Peers that the hub has reported as gone. Such a peer earns nothing, and only the hub knows its connections, so it could lie about them.
 import type { LoggedEvent } from '../core/events.ts';
 import type { NetworkState } from '../core/state.ts';
 
-/** Who comes back so soon, by the log's time, had hardly gone: a peer that notices comes back within seconds. */
+/** A peer that comes back this soon, by the log's time, was hardly gone: one that notices it was dropped comes back within seconds. */
 export const SOON_MS = 30_000;
 
 export interface DepartureReport {
-  /** How often the hub said of a peer that its connection was lost, of how many peers. */
+  /** How often the hub reported a lost connection, and of how many peers. */
   readonly said: number;
   readonly peers: number;
   /** How often such a peer was back within `soon_ms`. */
@@ -20,7 +20,7 @@ export class DepartureCheck {
   #said = 0;
   #soon_back = 0;
 
-  /** Reads an event with the state that it has made. */
+  /** Takes an event and the state after it. */
   after({ author, body }: LoggedEvent, state: NetworkState): void {
     if (body.type === 'peer.joined') {
       const key = `${body.run} ${author}`;
@@ -31,7 +31,7 @@ export class DepartureCheck {
     if (body.type !== 'peer.left' || author !== state.hub || body.reason !== 'connection lost') return;
     this.#said++;
     this.#peers.add(body.peer);
-    // Between rounds the log's clock stands still: how long somebody was away is not known then.
+    // Between rounds the log's clock stands still, so how long a peer was away is not known then.
     const ticking = ['working', 'judging', 'revealing'].includes(state.runs.get(body.run)?.phase ?? '');
     if (ticking) this.#gone_ms.set(`${body.run} ${body.peer}`, state.time_ms);
   }

@@ -1,4 +1,4 @@
-// A .tlog-proof of a hub (c2sp.org/tlog-proof@v1), checked with nothing else at hand: that the hub has put an event into its log, and who has cosigned that.
+// Verifies a .tlog-proof (c2sp.org/tlog-proof@v1) with nothing else at hand: the hub has put an event into its log, and who cosigned that.
 import { decodeEvent } from '../core/codec.ts';
 import type { LoggedEvent } from '../core/events.ts';
 import { LedgerError } from '../ledger/errors.ts';
@@ -24,7 +24,7 @@ export function isEntryProof(bytes: Uint8Array): boolean {
 }
 
 /**
- * Checks a proof. `entry`: the event's bytes, where the proof does not bring them along as its extra data.
+ * Verifies a proof. `entry`: the event's bytes, where the proof does not carry them as its extra data.
  * Throws OwnershipError `malformed`, `bad-signature`, `bad-proof`, `no-entry`.
  */
 export function checkEntryProof(text: string, entry?: Uint8Array): EntryProof {
@@ -34,7 +34,7 @@ export function checkEntryProof(text: string, entry?: Uint8Array): EntryProof {
     if (!bytes) {
       throw new OwnershipError(
         'no-entry',
-        'the proof does not hold its entry: name the file that does, with --entry FILE',
+        'the proof does not contain its entry: name the file that does, with --entry FILE',
       );
     }
     const hub = hubOf(note);
@@ -49,7 +49,7 @@ export function checkEntryProof(text: string, entry?: Uint8Array): EntryProof {
   } catch (error) {
     if (error instanceof LedgerError)
       throw new OwnershipError(OF_LEDGER[error.code] ?? 'malformed', error.message, error.details);
-    // A cosignature that is none, and an entry that is no event: the log holds it, and it says nothing.
+    // The cosignature or the entry is malformed. The log may hold such an entry, but it says nothing.
     if (error instanceof AuditFailure) throw new OwnershipError('bad-signature', error.message, error.details);
     if (error instanceof ProtocolError) {
       const code = error.code === 'bad-signature' ? 'bad-signature' : 'malformed';

@@ -1,4 +1,4 @@
-// `potluck/audit`: a log is opened, recomputed and explained, and nobody is believed.
+// `potluck/audit`: opens a log, recomputes it and explains it, trusting nobody.
 export { openPublicLog } from '#public-log-open';
 export type { AuditReport } from './audit.ts';
 export { type Certificate, verifyCertificate } from './certificate.ts';

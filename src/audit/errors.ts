@@ -1,13 +1,13 @@
-// What stops whoever looks something up in a log, or judges it again.
+// The errors of looking something up in a log, and of judging a submission again.
 import { CodedError } from '../errors.ts';
 
 export type LookupErrorCode =
-  /** Nothing, or more than one thing, in the log has an id that begins like that. */
+  /** No id in the log begins like that, or several do. */
   | 'no-such-run'
   | 'no-such-submission'
-  /** A file that proposes rules does not hold rules. */
+  /** A file with proposed rules does not contain rules. */
   | 'bad-rules'
-  /** A worker's rounds since it began afresh are more than anybody repeats. */
+  /** The worker's rounds since it last started afresh are more than a recheck repeats. */
   | 'chain-too-long';
 
 export class LookupError extends CodedError<LookupErrorCode> {}

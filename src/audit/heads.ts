@@ -1,4 +1,4 @@
-// Heads of the log that others saw: witnesses, peers of this machine, and the authors of events, who sign what they saw (heads.ts). Each must fit the tree.
+// Compares heads that others saw with the log's own tree: heads of witnesses, of this machine's peers, and those that authors sign into their events.
 import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js';
 import type { SeenHead } from '../core/events/fields.ts';
 import type { LoggedEvent } from '../core/events.ts';
@@ -9,7 +9,7 @@ import { equalHashes } from '../ledger/merkle.ts';
 import { AuditFailure } from './public-log.ts';
 import { seenHeadOf } from './seen-heads.ts';
 
-/** A head that the hub has signed for somebody. */
+/** A head that the hub signed, as somebody saw it. */
 export interface KnownHead {
   readonly size: number;
   readonly root: Uint8Array;
@@ -22,15 +22,15 @@ export interface KnownHead {
 export interface HeadReport {
   /** Heads that witnesses and local peers have seen. */
   known: number;
-  /** Events that name a head of this tree, the authors of those, and events whose tree is not kept any more. */
+  /** Events that name a head of this tree, their authors, and events whose tree is not kept any more. */
   named: number;
   authors: number;
   not_compared: number;
-  /** Authors who name a head that the hub has not signed. */
+  /** Authors who name a head that the hub did not sign. */
   false_authors: readonly string[];
 }
 
-/** False words are counted for so many authors; anybody may write some. */
+/** False claims are counted for so many authors, because anybody can make some. */
 const FALSE_AUTHORS = 1000;
 
 interface Named {
@@ -67,7 +67,7 @@ export class HeadCheck {
     };
   }
 
-  /** Compares what others know of the log at this size with its root. Throws AuditFailure `diverged`. */
+  /** Compares the known heads of this size with the log's root. Throws AuditFailure `diverged`. */
   at(size: number, root: () => Uint8Array): void {
     const heads = this.#known.get(size);
     if (!heads) return;
@@ -75,7 +75,7 @@ export class HeadCheck {
     for (const { root, note, from } of heads) if (!equalHashes(root, computed)) throw diverged(size, from, note);
   }
 
-  /** Heads of a longer log than this one. Throws AuditFailure `omitted`. */
+  /** Finds heads of a longer log than this one. Throws AuditFailure `omitted`. */
   beyond(size: number): void {
     const longer = [...this.#known.keys()].filter((other) => other > size).sort((a, b) => a - b)[0];
     if (longer === undefined) return;
@@ -84,20 +84,20 @@ export class HeadCheck {
     throw new AuditFailure('omitted', message, { index: size, signed: note });
   }
 
-  /** Notes the head that an event names. */
+  /** Records the head that an event names. */
   event({ author, body }: LoggedEvent, index: number): void {
     const seen = seenHeadOf(body);
     if (seen) this.#waiting.push({ index, author, type: body.type, seen });
   }
 
-  /** Compares what was noted; `rootOf` gives null where a tree is not kept any more. Throws AuditFailure `diverged`, and what `rootOf` throws. */
+  /** Compares what was recorded; `rootOf` gives null where a tree is not kept any more. Throws AuditFailure `diverged`, and the errors of `rootOf`. */
   async settle(rootOf: (size: number) => Promise<Uint8Array | null>): Promise<void> {
     const waiting = this.#waiting;
     this.#waiting = [];
     let last: { readonly size: number; readonly root: string | null } = { size: -1, root: null };
     for (const { index, author, type, seen } of waiting) {
       const details = { index, type, author };
-      // An author has seen a head before the event is in the log, so none is longer than what comes before it.
+      // An author sees a head before its event is in the log, so no such head is longer than the log before the event.
       if (seen.size > index) {
         const note = this.#signedNote(seen, author);
         if (!note) continue;
@@ -122,7 +122,7 @@ export class HeadCheck {
     }
   }
 
-  /** The note that an event speaks of, where the hub has signed it; else the author's word is false, and no one else's. */
+  /** The note for the head that an event names, if the hub signed it; otherwise the author's claim is false, and only the author's. */
   #signedNote({ size, root, signature }: SeenHead, author: string): string | null {
     const log = { name: originOf(this.#hub), id: this.#hub };
     const note = assembleCheckpoint({ size, root: hexToBytes(root), signature: hexToBytes(signature) }, log);

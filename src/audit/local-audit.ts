@@ -1,4 +1,4 @@
-// An audit on this machine: with as many threads as the log is worth, the receipts of files, and what its own peers have seen of the hub.
+// An audit on this machine: with a number of threads that suits the log, receipts from files, and what this machine's own peers saw of the hub.
 
 import { openAuditPool, threadsFor } from '#audit-threads';
 import { isAddress } from '#public-log-open';
@@ -9,12 +9,12 @@ import { joinBooks, type ReceiptBook, receiptsWithin } from './receipts.ts';
 import { readReceipts } from './receipts-file.ts';
 
 export interface LocalAuditOptions extends Omit<AuditOptions, 'receipts' | 'heads' | 'not_compared'> {
-  /** Where receipts.jsonl is, if somebody has receipts. */
+  /** The path of receipts.jsonl, if the caller has receipts. */
   readonly receipts?: string | readonly string[];
   /** What this machine's peers have seen, gathered before the log was opened. */
   readonly testimony?: Testimony;
   readonly threads?: number;
-  /** Files of games that are not of this build. */
+  /** Files of games that are not built in. */
   readonly game_files?: readonly string[];
 }
 
@@ -33,7 +33,7 @@ export async function audit(log: PublicLog, options: LocalAuditOptions = {}): Pr
   }
 }
 
-/** Nobody has asked for these: what is damaged is told, and a folder may be an older copy of what they speak of. */
+/** These files were not asked for: damage is only reported, because a folder may be an older copy. */
 async function readTestimony(log: PublicLog, testimony: Testimony | undefined, asked: readonly string[]) {
   const books: ReceiptBook[] = [];
   const not_compared = [...(testimony?.not_compared ?? [])];

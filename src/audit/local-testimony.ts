@@ -1,4 +1,4 @@
-// What this machine's own peers and witness have seen of a hub: receipts and heads in their folders, read for an audit and never changed.
+// What this machine's own peers and witness have seen of a hub: receipts and heads in their folders, which an audit reads and never changes.
 import { createReadStream } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -10,19 +10,19 @@ import { HEADS_FOLDER, headOf, readKeptHeads } from './seen-heads.ts';
 import { readKept, witnessFile } from './witness.ts';
 
 const LIMITS = {
-  peers: 256, // as many as one machine makes folders for
-  files: 64, // receipts of the runs that were touched last
+  peers: 256, // more folders than one machine has
+  files: 64, // receipts of the most recently used runs
 } as const;
 
 export interface Testimony {
-  /** Files of receipts that this hub has signed, the newest last. */
+  /** Files with receipts that this hub has signed, the newest last. */
   readonly receipts: readonly string[];
   readonly heads: readonly KnownHead[];
   /** What could not be read, in sentences. */
   readonly not_compared: readonly string[];
 }
 
-/** Gathers it under a person's folder (~/.potluck), from peers/ and witness/. What is not there is no error. */
+/** Gathers it under a person's folder (~/.potluck), from peers/ and witness/. A missing folder is not an error. */
 export async function localTestimony(home: string, hub: string): Promise<Testimony> {
   const heads: KnownHead[] = [];
   const receipts: string[] = [];
@@ -59,13 +59,13 @@ const namesIn = (folder: string): Promise<string[]> =>
     () => [],
   );
 
-/** Whether the first receipt in a file is one of this hub's. */
+/** Whether the first receipt in a file is signed by this hub. */
 async function isOfHub(file: string, hub: string): Promise<boolean> {
   const input = createReadStream(file, { encoding: 'utf8', end: FIRST_LINE_BYTES });
   try {
     for await (const line of createInterface({ input })) return line.includes(`"checkpoint":"potluck/${hub}\\n`);
   } catch {
-    // Not there, or not to be read.
+    // The file is missing or cannot be read.
   } finally {
     input.destroy();
   }

@@ -1,4 +1,4 @@
-// What an audit of models has checked, and what it could not.
+// What an audit of models has checked, and what it could not check.
 
 /** What a task has checked, and what it could not. */
 export interface ModelReport {
@@ -7,7 +7,7 @@ export interface ModelReport {
   /** Model versions that could not be computed, with the reason of the first. */
   unchecked_models: number;
   unchecked_works: number;
-  /** Submissions that were not merged and whose work is not kept: nobody can judge them again. */
+  /** Submissions that were not merged and whose work is not kept, so that nobody can judge them again. */
   gone: string[];
   /** Verdicts whose evidence is kept and right, and those whose evidence is not kept. */
   evidence: number;

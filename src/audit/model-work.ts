@@ -1,4 +1,4 @@
-// What an audit asks of the models: as the events say it, task by task, to the threads that hold them; and what came of it.
+// Turns the events of a log into model tasks for the threads, and collects their results.
 
 import type { RunCreated } from '../core/events/run-created.ts';
 import type { LoggedEvent } from '../core/events.ts';
@@ -12,41 +12,41 @@ import type { AuditPool } from './pool.ts';
 import { AuditFailure } from './public-log.ts';
 import { raise } from './tasks.ts';
 
-/** Model tasks that may wait: a few rounds of the largest run, and no more in memory. */
+/** How many model tasks may wait: a few rounds of the largest run, which bounds memory. */
 const MODEL_TASKS_AHEAD = 32;
-/** Pieces of evidence in one task: small blobs, a round of a large run in a few tasks. */
+/** How much evidence one task checks: blobs are small, so a round of a large run takes a few tasks. */
 const EVIDENCE_A_TASK = 256;
-/** Submissions whose work is gone: so many are remembered, and so many of them named to people. */
+/** How many submissions without their work are remembered, and how many of them are shown to people. */
 const GONE_REMEMBERED = 10_000;
 const GONE_NAMED = 5;
-/** Absent blobs that are remembered by name; a hub that compacts has no use for more. */
+/** How many missing blobs are remembered by name; a hub that deletes old blobs has many. */
 const ABSENT_REMEMBERED = 100_000;
 
-/** Gives the pool what the events say about models, and gathers what comes back. */
+/** Gives the pool what the events say about models, and collects the results. */
 export class ModelAudit {
   readonly report: ModelReport = emptyReport();
   readonly #pool: AuditPool;
   readonly #onModel: () => void;
   readonly #waiting = new Set<Promise<void>>();
-  /** Which thread holds a run's model. */
+  /** The thread that holds a run's model. */
   readonly #seats = new Map<string, number>();
   #next_seat = 0;
-  /** Where the submissions of open rounds stand in the log. */
+  /** The positions of the open rounds' submissions in the log. */
   readonly #submitted = new Map<string, Map<string, number>>();
   /** Blobs that are not kept: by hash, the event that names them. */
   readonly #absent = new Map<string, number>();
   #tasks: { task: ModelTask; run: string | null }[] = [];
-  /** Evidence that verdicts have named and that no task has yet. */
+  /** Evidence that verdicts have named and that is not in a task yet. */
   #evidence: EvidenceTask['named'][number][] = [];
   #failure: unknown = null;
 
-  /** `onModel` hears when the report has grown. */
+  /** `onModel` is called when the report has grown. */
   constructor(pool: AuditPool, onModel: () => void) {
     this.#pool = pool;
     this.#onModel = onModel;
   }
 
-  /** What an event will mean for the models, read from the state that it meets. */
+  /** The task that an event will mean for the models, computed from the state before the event. */
   before({ body }: LoggedEvent, index: number, state: NetworkState): void {
     this.#tasks = [];
     if (body.type !== 'round.merged' && !givesUpRound(body)) return;
@@ -79,7 +79,7 @@ export class ModelAudit {
     this.#tasks.push({ task: merge, run: run.id });
   }
 
-  /** Starts it, now that the core has allowed the event. */
+  /** Starts the task, once the core has accepted the event. */
   async after(event: LoggedEvent, index: number, state: NetworkState): Promise<void> {
     const { body } = event;
     if (body.type === 'run.created') this.#begin(event.id, body, index);
@@ -96,7 +96,7 @@ export class ModelAudit {
     if (this.#failure) throw this.#failure;
   }
 
-  /** The first untruth: a model of an earlier event may turn out wrong while a later event already has. */
+  /** The first untruth. A model of an earlier event may turn out wrong after a later event has. */
   async earliest(found: AuditFailure): Promise<AuditFailure> {
     await Promise.all(this.#waiting);
     const failure = this.#failure;
@@ -104,7 +104,7 @@ export class ModelAudit {
     return Number(failure.details.index) <= Number(found.details.index) ? failure : found;
   }
 
-  /** Waits for all models, then asks what the hub must still be able to serve. Throws AuditFailure, PublicLogError. */
+  /** Waits for all models, then checks which blobs the hub must still be able to serve. Throws AuditFailure, PublicLogError. */
   async finish(state: NetworkState): Promise<void> {
     for (const run of state.runs.values()) {
       const open = [...run.submissions.keys()];
@@ -146,7 +146,7 @@ export class ModelAudit {
     this.#beginAt(run, body, body, index);
   }
 
-  /** What follows a model that is kept can be computed beside what leads to it, which has to arrive at the same hash. */
+  /** What follows a model that is kept can be computed in parallel with what leads to it, which must arrive at the same hash. */
   #beginAt(
     run: string,
     { game, params }: Pick<RunCreated, 'game' | 'params'>,
@@ -183,7 +183,7 @@ export class ModelAudit {
     this.#waiting.add(done);
   }
 
-  /** Keeps the untruth of the earliest event; what is no untruth comes before all of them. */
+  /** Keeps the untruth of the earliest event. An error that is not an untruth comes before all of them. */
   #fail(error: unknown): void {
     const before = this.#failure;
     const indexOf = (failure: AuditFailure) => Number(failure.details.index);

@@ -77,8 +77,8 @@ test('an honest log: every head that its authors name is in its tree, and what n
   assert.deepEqual([clocks.clocks, clocks.ahead_ms, clocks.rounds_compared, clocks.jumps], [4, 0, 2, []]);
   assert.equal(departures.said, 0);
   assert.deepEqual(report.cannot_tell, [
-    'no witness has cosigned this log: a hub could show others another one',
-    'how long 1 of 3 rounds really took: the clocks of fewer than two workers tell of it',
+    'no witness has cosigned this log, so the hub could show other people another log',
+    'how long 1 of 3 rounds really took: the clocks of fewer than two workers show it',
   ]);
 });
 
@@ -161,7 +161,10 @@ test('a head that the hub has never signed is its author’s false word, and say
   for (const word of [lie('b'.repeat(64), seen.size), lie(seen.root, seen.size + 50)]) {
     const { warnings, heads } = await auditOf(await changed([...entries, await signed(liar, { ...join, ...word })]));
     assert.deepEqual([heads.false_authors, heads.named], [[liar.id], 18]);
-    assert.match(warnings[0], /names a head that the hub has not signed: a false word, which says nothing of the hub/);
+    assert.match(
+      warnings[0],
+      /names a head that the hub has not signed: a false claim, which says nothing about the hub/,
+    );
   }
 });
 

@@ -1,4 +1,4 @@
-// A public log read to its signed head and replayed: every signature, every transition and the root are checked on the way.
+// Reads a public log to its signed head and replays it: every signature, every transition and the root are checked on the way.
 
 import { openPublicLog } from '#public-log-open';
 import { decodeEvent } from '../core/codec.ts';
@@ -19,11 +19,11 @@ export type ReplayListener = (event: LoggedEvent, index: number, bytes: Uint8Arr
 
 export interface ReplayedLog {
   readonly hub: string;
-  /** The checkpoint with the hub's signature alone. */
+  /** The checkpoint with the hub's signature only. */
   readonly checkpoint: string;
   readonly size: number;
   readonly state: NetworkState;
-  /** That the hub's clock is ahead of this machine's; null: it is not. */
+  /** A warning that the hub's clock is ahead of this machine's; null where it is not. */
   readonly warning: string | null;
   /** Nodes of the tree, for proofs. */
   readonly node: NodeReader;

@@ -1,16 +1,16 @@
-// Who does the tasks of an audit: the caller itself, or threads; events go to whoever is free, what follows from a kept model always to the thread that holds it.
+// Runs the tasks of an audit in the calling thread or in several. Events go to any free thread; tasks about one model go to the thread that holds it.
 import type { LoadGame } from '../games/registry.ts';
 import type { PublicBlobs } from './public-log.ts';
 import { type AuditReply, type AuditTask, auditHandler } from './tasks.ts';
 
 export interface AuditPool {
   readonly threads: number;
-  /** Does a task on any thread, or on the one of a key. Tasks of one key are done in their order. */
+  /** Runs a task on any thread, or on the thread of a key. Tasks with the same key run in order. */
   run(task: AuditTask, key?: number): Promise<AuditReply>;
   close(): Promise<void>;
 }
 
-/** Everything happens here, in order, which is quickest for a short log. */
+/** Runs everything in this thread, in order, which is fastest for a short log. */
 export function inlinePool(blobs: PublicBlobs, loadGame?: LoadGame): AuditPool {
   const handle = auditHandler(blobs, loadGame);
   let tail: Promise<unknown> = Promise.resolve();
@@ -18,14 +18,14 @@ export function inlinePool(blobs: PublicBlobs, loadGame?: LoadGame): AuditPool {
     threads: 1,
     run(task) {
       const reply = tail.then(() => handle(task));
-      tail = reply.catch(() => {}); // whoever asked for it hears
+      tail = reply.catch(() => {}); // the caller of `run` handles the error
       return reply;
     },
     close: async () => {},
   };
 }
 
-/** A thread of whatever kind: answers each task with one reply, in order. */
+/** A thread, in Node or in a browser: it answers each task with one reply, in order. */
 export interface AuditSeat {
   post(task: AuditTask): void;
   listen(onReply: (reply: AuditReply) => void, onError: (error: Error) => void): void;

@@ -1,4 +1,4 @@
-// A public log in a hub's folder, read from a copy: the hub may run on it, or have been killed, and is not disturbed.
+// Reads a public log from a copy of a hub's folder, so that a running hub is not disturbed. The hub may also have been killed.
 import { closeSync, constants, copyFileSync, mkdtempSync, openSync, readSync, rmSync, statSync } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -19,9 +19,9 @@ import {
   PublicLogError,
 } from './public-log.ts';
 
-/** The WAL begins anew every few thousand commits; between two of those a copy takes well under a second a gigabyte. */
+/** How often copying is tried: the WAL starts anew every few thousand commits, and a copy takes less than a second per gigabyte. */
 const COPY_ATTEMPTS = 20;
-/** The WAL's header (sqlite.org/walformat.html): its salts change whenever it begins anew. */
+/** The WAL's header (sqlite.org/walformat.html): its salts change whenever the WAL starts anew. */
 const WAL_HEADER_BYTES = 32;
 
 /** Opens the log of a hub's folder. Throws PublicLogError, AuditFailure `bad-checkpoint`. */
@@ -38,7 +38,7 @@ export function openFolderLog(folder: string, expected?: string): PublicLog {
   };
   try {
     db = openDatabase(copyDatabase(path, copies), path);
-    // What is open stays readable: not even a killed reader leaves a copy behind. Windows cannot do that.
+    // An open file stays readable after it is deleted, so not even a killed reader leaves a copy behind. Windows cannot do that.
     if (process.platform !== 'win32') rmSync(copies, { recursive: true, force: true });
     return readingLog(db, folder, expected, close);
   } catch (error) {
@@ -47,7 +47,7 @@ export function openFolderLog(folder: string, expected?: string): PublicLog {
   }
 }
 
-/** The blobs in a hub's folder: ab/cd/abcd…, as ledger/folder-blob-store.ts keeps them. Only read, never tidied. */
+/** The blobs in a hub's folder: ab/cd/abcd…, as ledger/folder-blob-store.ts keeps them. Only read, never cleaned up. */
 export function folderBlobs(folder: string): PublicBlobs {
   return {
     async blob(hash) {
@@ -70,13 +70,13 @@ export function folderBlobs(folder: string): PublicBlobs {
 }
 
 /**
- * Copies the database and then its write-ahead log. A running hub moves pages from the second into the first; as long as the second
- * has not begun anew meanwhile, it still holds every page that may be torn in the copy of the first. Its torn end is ignored by SQLite.
+ * Copies the database and then its write-ahead log. A running hub moves pages from the log into the database. As long as the log has not
+ * started anew meanwhile, it still holds every page that may be torn in the copy of the database. SQLite ignores the log's torn end.
  */
 function copyDatabase(path: string, folder: string): string {
   const copy = join(folder, 'copy.sqlite');
   const wal = `${path}-wal`;
-  const cloned = constants.COPYFILE_FICLONE; // costs nothing where the file system shares blocks
+  const cloned = constants.COPYFILE_FICLONE; // a copy without copying, where the file system shares blocks
   for (let attempt = 0; attempt < COPY_ATTEMPTS; attempt++) {
     const before = headerOf(wal);
     copyFileSync(path, copy, cloned);
@@ -97,7 +97,7 @@ function copyDatabase(path: string, folder: string): string {
   });
 }
 
-/** The header of a write-ahead log as text; empty where there is none. */
+/** The header of a write-ahead log as text; empty where there is no WAL. */
 function headerOf(wal: string): string {
   if (!statSync(wal, { throwIfNoEntry: false })?.isFile()) return '';
   const file = openSync(wal, 'r');
@@ -127,7 +127,7 @@ function openDatabase(copy: string, path: string): DatabaseSync {
   } catch (error) {
     if (db?.isOpen) db.close();
     if (error instanceof PublicLogError) throw error;
-    throw new PublicLogError('not-a-log', `${path} is damaged or no log: ${(error as Error).message}`, { path });
+    throw new PublicLogError('not-a-log', `${path} is damaged or not a log: ${(error as Error).message}`, { path });
   }
 }
 
@@ -168,7 +168,7 @@ function readingLog(db: DatabaseSync, folder: string, expected: string | undefin
     size,
     cosigned: null,
     pages,
-    // Full tiles are kept with their root behind them; those at the edge are not kept at all.
+    // Full tiles are stored with their root at the end; partial tiles are not stored.
     async tile(level, index, width) {
       const bytes = width === TILE_WIDTH ? kept(`tile/${level}/${index}`) : null;
       return bytes?.length === (TILE_WIDTH + 1) * HASH_BYTES ? bytes.subarray(0, TILE_WIDTH * HASH_BYTES) : bytes;

@@ -1,4 +1,4 @@
-// A public log over HTTP, as C2SP tlog-tiles (c2sp.org/tlog-tiles) serves it: a checkpoint, bundles of entries, tiles; blobs by hash.
+// Reads a public log over HTTP, as C2SP tlog-tiles (c2sp.org/tlog-tiles) serves it: a checkpoint, bundles of entries, tiles; and blobs by hash.
 import { MAX_ENTRY_BYTES } from '../ledger/log-store.ts';
 import { MAX_NOTE_BYTES } from '../ledger/signed-note.ts';
 import { entriesPath, TILE_WIDTH, tilePath } from '../ledger/tiles.ts';
@@ -16,14 +16,14 @@ import {
 } from './public-log.ts';
 
 const LIMITS = {
-  bundles_ahead: 4, // bundles under way at once: hides the way to the hub without holding much
+  bundles_ahead: 4, // bundles requested at once: hides the network's latency and holds little memory
   status_bytes: 64 << 20, // twenty thousand peers with their names and progress
 } as const;
 
 /** Reads a file of the hub. */
 type Get = (path: string, max_bytes: number) => Promise<Uint8Array | null>;
 
-/** Opens the log that a hub serves at its address; whoever closes `line` ends what is under way. Throws PublicLogError, AuditFailure `bad-checkpoint`. */
+/** Opens the log that a hub serves at its address; closing `line` ends requests under way. Throws PublicLogError, AuditFailure `bad-checkpoint`. */
 export async function openHubLog(where: string, expected?: string, line = openLine()): Promise<PublicLog> {
   const url = where.replace(/\/+$/, '');
   const get: Get = (path, max_bytes) => getBytes(line, `${url}/${path}`, max_bytes);
@@ -90,7 +90,7 @@ async function* pages(get: Get, size: number): AsyncGenerator<LogPage> {
   }
 }
 
-/** The bytes at an address; null for 404. Tries again while the hub is away. Throws PublicLogError. */
+/** The bytes at an address; null for 404. Tries again while the hub is unreachable. Throws PublicLogError. */
 async function getBytes(
   line: Pick<Line, 'ask'>,
   url: string,

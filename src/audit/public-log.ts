@@ -1,41 +1,41 @@
-// Somebody's whole public log, wherever it lies: a hub's address, or a hub's folder on disk. Read in pages, believed in nothing.
+// A hub's whole public log, from its address or its folder. It is read in pages, and nothing in it is trusted.
 import { CodedError } from '../errors.ts';
 import { openCheckpoint } from '../ledger/checkpoint.ts';
 import { LedgerError } from '../ledger/errors.ts';
 import { hubOf, originOf } from '../ledger/key-names.ts';
 import { MAX_NOTE_BYTES } from '../ledger/signed-note.ts';
 
-/** What keeps a log from being read. None of these says that somebody lied. */
+/** What keeps a log from being read. None of these says that anybody lied. */
 export type PublicLogErrorCode =
   /** Nothing answers at the address, or not for long enough. */
   | 'unreachable'
-  /** There is no log of Potluck's at the address or in the folder. */
+  /** There is no Potluck log at the address or in the folder. */
   | 'not-a-log'
   /** The log was written by another version. */
   | 'unknown-version'
   /** A writer kept changing the log while it was copied. */
   | 'log-in-motion'
-  /** The log has no checkpoint yet, and nobody said whose it is. */
+  /** The log has no checkpoint yet, and the caller did not say which hub's it is. */
   | 'no-checkpoint'
-  /** Something is larger than it can rightly be. */
+  /** Something is larger than it may be. */
   | 'too-large'
-  /** A file of receipts holds something that is none of this hub's. */
+  /** A file of receipts holds something that this hub has not signed. */
   | 'bad-receipt'
-  /** This code's own rules lead to a state that cannot be: an error in Potluck, of which nobody is accused. */
+  /** This program's own rules lead to an impossible state: a bug in Potluck, which accuses nobody. */
   | 'broken-state';
 export class PublicLogError extends CodedError<PublicLogErrorCode> {}
 
-/** What is untrue about a log: whoever keeps it lied, or damaged it. `details.index` and `details.blob` say where. */
+/** An untruth in a log: its keeper lied, or damaged it. `details.index` and `details.blob` say where. */
 export type AuditFailureCode =
-  /** The checkpoint is not in its form, not signed by the hub, or by another one than was asked for. */
+  /** The checkpoint is malformed, not signed by the hub, or signed by another hub than the caller expected. */
   | 'bad-checkpoint'
-  /** The entries are not those whose root the hub has signed. */
+  /** The entries do not give the root that the hub has signed. */
   | 'wrong-root'
   /** A bundle of entries is cut off or has the wrong number of them, or an entry is missing. */
   | 'bad-bundle'
-  /** A tile is not the one that follows from the entries. */
+  /** A tile does not follow from the entries. */
   | 'wrong-tile'
-  /** An event is not in its one right form, not signed by its author, or of an unknown kind. */
+  /** An event is not canonical, not signed by its author, or of an unknown type. */
   | 'bad-event'
   /** An event may not follow here: `details.refusal` has the core's code. */
   | 'refused'
@@ -49,19 +49,19 @@ export type AuditFailureCode =
   | 'missing-blob'
   /** A run's game, settings or first model cannot be read. */
   | 'bad-run'
-  /** Work that the hub should never have taken. */
+  /** Work that the hub should have refused. */
   | 'bad-work'
   /** A bundle does not hold the accepted work. */
   | 'wrong-bundle'
-  /** The accepted work does not give the model that the log says. */
+  /** The accepted work does not give the model that the log names. */
   | 'wrong-model'
-  /** The accepted work does not give the step that the log says, or leaves something else out of it. */
+  /** The accepted work does not give the step that the log names, or leaves out something else. */
   | 'wrong-step'
-  /** The hub tells visitors something else than its log. */
+  /** The hub shows visitors something that its log contradicts. */
   | 'wrong-status';
 export class AuditFailure extends CodedError<AuditFailureCode> {}
 
-/** Entries of a log that follow each other, as C2SP tlog-tiles bundles them (ledger/tiles.ts decodes). */
+/** Consecutive entries of a log, as C2SP tlog-tiles bundles them (ledger/tiles.ts decodes). */
 export interface LogPage {
   readonly first: number;
   readonly count: number;
@@ -75,14 +75,14 @@ export interface SignedHead {
   readonly root: Uint8Array;
 }
 
-/** Where the bulk that a log names can be had. */
+/** Access to the blobs that a log names. */
 export interface PublicBlobs {
   /** A blob's bytes, verified; null where it is not kept. Throws AuditFailure `corrupt-blob`, PublicLogError. */
   blob(hash: string): Promise<Uint8Array | null>;
 }
 
 export interface PublicLog extends PublicBlobs {
-  /** The address or folder, as it can be opened again. */
+  /** The address or folder, with which the log can be opened again. */
   readonly where: string;
   /** The id of the hub whose log this is. */
   readonly hub: string;
@@ -90,18 +90,18 @@ export interface PublicLog extends PublicBlobs {
   readonly head: SignedHead | null;
   /** How many entries can be read. In a folder some may be newer than the last signed head. */
   readonly size: number;
-  /** What the hub served as the largest head that a witness has cosigned, asked for before `head`; null: none, or from a folder. */
+  /** The largest cosigned head that the hub served, requested before `head`; null where there is none, and from a folder. */
   readonly cosigned: string | null;
   /** All entries in order. Throws AuditFailure `bad-bundle`, PublicLogError. */
   pages(): AsyncIterable<LogPage>;
-  /** A tile of the tree as it is kept there; null where it is not kept. */
+  /** A tile of the tree as it is stored there; null where it is not. */
   tile(level: number, index: number, width: number): Promise<Uint8Array | null>;
-  /** What the hub tells visitors (its /status); null from a folder. */
+  /** The status that the hub shows visitors (/status); null from a folder. */
   status(): Promise<unknown>;
   close(): void;
 }
 
-/** Verifies a checkpoint. Its origin, potluck/ID, names the key that it must be signed with. Throws AuditFailure `bad-checkpoint`. */
+/** Verifies a checkpoint. Its origin, potluck/ID, names the key that must have signed it. Throws AuditFailure `bad-checkpoint`. */
 export function openHead(
   note: string,
   expected: string | undefined,

@@ -1,4 +1,4 @@
-// Receipts as peers keep them: receipts.jsonl, each line verified by itself.
+// Reads receipts.jsonl, the file in which peers keep receipts, and verifies each line by itself.
 import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
@@ -12,11 +12,11 @@ import { PublicLogError } from './public-log.ts';
 import type { Kept, ReceiptBook } from './receipts.ts';
 
 const LIMITS = {
-  receipts: 1_000_000, // some 200 MB of memory; a peer that handed in more splits its file
-  line_characters: 1 << 20, // an event in base64 and a checkpoint are a tenth of this at most
+  receipts: 1_000_000, // some 200 MB of memory; a larger file has to be split
+  line_characters: 1 << 20, // an event in base64 with a checkpoint is at most a tenth of this
 } as const;
 
-/** Reads receipts.jsonl as peers keep it, and verifies every receipt by itself. Throws PublicLogError `bad-receipt`. */
+/** Reads a file of receipts, and verifies every receipt by itself. Throws PublicLogError `bad-receipt`. */
 export async function readReceipts(file: string, hub: string): Promise<ReceiptBook> {
   const at = new Map<number, Kept[]>();
   const roots = new Map<number, Uint8Array[]>();
@@ -27,7 +27,7 @@ export async function readReceipts(file: string, hub: string): Promise<ReceiptBo
   await opened.catch((error: Error) => {
     throw new PublicLogError('bad-receipt', `the receipts cannot be read: ${error.message}`, { file });
   });
-  // A file that does not end a line ends in one that a crash has cut short: what is lost of it proves nothing against anybody.
+  // If the file does not end with a newline, a crash has cut its last line short. What is left of that line proves nothing.
   const cut = !(await endsWithNewline(file));
   let cut_line: number | null = null;
   for await (const { text, last } of withLast(createInterface({ input, crlfDelay: Infinity }))) {
@@ -48,7 +48,7 @@ export async function readReceipts(file: string, hub: string): Promise<ReceiptBo
       if (!known.some((other) => equalHashes(other, root))) roots.set(size, [...known, root]);
     } catch (error) {
       if (!(error instanceof LedgerError)) throw error;
-      throw bad(`no receipt of hub ${hub}: ${error.message}`);
+      throw bad(`not a receipt of hub ${hub}: ${error.message}`);
     }
   }
   return { count, cut_line, at, roots };
@@ -65,7 +65,7 @@ async function endsWithNewline(file: string): Promise<boolean> {
   }
 }
 
-/** Lines, of which the last one is known as such. */
+/** The lines of a text; the last one is marked as such. */
 async function* withLast(
   lines: AsyncIterable<string>,
 ): AsyncGenerator<{ readonly text: string; readonly last: boolean }> {

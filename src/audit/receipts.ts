@@ -1,4 +1,4 @@
-// Receipts at hand: each is the hub's own signature under "this event is in my log", so an omission or a second history is proven.
+// Receipts to check a log against: in each the hub signed "this event is in my log", so it proves an omission or a second history.
 import { equalHashes } from '../ledger/merkle.ts';
 import { AuditFailure } from './public-log.ts';
 
@@ -8,18 +8,18 @@ export interface Kept {
   readonly line: number;
 }
 
-/** Receipts sorted by what they are compared with. */
+/** Receipts indexed by what they are compared with. */
 export interface ReceiptBook {
   readonly count: number;
-  /** The number of a last line that a crash has cut short, null where there is none. */
+  /** The number of a last line that a crash has cut short; null where there is none. */
   readonly cut_line: number | null;
-  /** By the event's place in the log. */
+  /** By the event's index in the log. */
   readonly at: Map<number, Kept[]>;
   /** The roots that the hub has signed, by the size of the tree. */
   readonly roots: Map<number, Uint8Array[]>;
 }
 
-/** Several books as one. */
+/** Several books merged into one. */
 export function joinBooks(books: readonly ReceiptBook[]): ReceiptBook {
   const at = new Map<number, Kept[]>();
   const roots = new Map<number, Uint8Array[]>();
@@ -35,14 +35,14 @@ export function joinBooks(books: readonly ReceiptBook[]): ReceiptBook {
   };
 }
 
-/** Those of a book that speak of the first `size` events. */
+/** A book's receipts that concern the first `size` events. */
 export function receiptsWithin(book: ReceiptBook, size: number): ReceiptBook {
   const at = new Map([...book.at].filter(([index]) => index < size));
   const count = [...at.values()].reduce((sum, kept) => sum + kept.length, 0);
   return { ...book, count, at, roots: new Map([...book.roots].filter(([other]) => other <= size)) };
 }
 
-/** Compares the event at a place with the receipts for it. Throws AuditFailure `omitted`. */
+/** Compares the event at an index with the receipts for it. Throws AuditFailure `omitted`. */
 export function checkReceiptsAt(book: ReceiptBook, index: number, event: string): void {
   const other = book.at.get(index)?.find((kept) => kept.event !== event);
   if (!other) return;
@@ -60,7 +60,7 @@ export function checkRootsAt(book: ReceiptBook, size: number, root: () => Uint8A
   throw new AuditFailure('diverged', message, { index: size - 1 });
 }
 
-/** Receipts for more than the log has. Throws AuditFailure `omitted`. */
+/** Finds receipts for more events than the log has. Throws AuditFailure `omitted`. */
 export function checkReceiptsBeyond(book: ReceiptBook, size: number): void {
   const beyond = [...book.at.keys()].filter((index) => index >= size).sort((a, b) => a - b)[0];
   if (beyond === undefined) return;

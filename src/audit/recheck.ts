@@ -1,5 +1,5 @@
-// A submission judged again by whoever wants to know, from the public log alone: its worker's rounds are repeated from the last one that
-// it began afresh, so that what the worker had carried with it is known here too. With WASM the bits are the same for everybody.
+// Judges a submission again for anybody, from the public log alone. It repeats the worker's rounds from the last one that started afresh, so
+// that the state the worker carried over is known here too. With WASM the bits are the same for everybody.
 
 import type { WorkSubmitted } from '../core/events/work-submitted.ts';
 import type { NetworkState } from '../core/state.ts';
@@ -29,33 +29,33 @@ export interface Recheck {
   readonly run: string;
   readonly worker: string;
   readonly worker_name: string;
-  /** What the worker says that it computed with, and what it was repeated with. */
+  /** The runtime that the worker says it used, and the one used here. */
   readonly runtime: string;
   readonly by: string;
-  /** The worker's rounds that this one goes on from, and at the end this one. */
+  /** The worker's rounds that this submission continues, ending with its own. */
   readonly rounds: readonly Rechecked[];
   readonly accepted: boolean;
-  /** What the log's judges said. */
+  /** The verdicts of the log's judges. */
   readonly judges: readonly { readonly name: string; readonly accepted: boolean; readonly code: string }[];
-  /** Whether the log decided as this does; null while it has not decided. */
+  /** Whether the log decided the same; null while it has not decided. */
   readonly agrees: boolean | null;
 }
 
-/** A submission of the worker with what its task follows from. */
+/** A submission of the worker, with the inputs of its task. */
 interface Handed {
   readonly id: string;
   readonly body: WorkSubmitted;
   readonly seed: string;
   readonly last: string | null;
   readonly runtime: string;
-  /** The blobs of work that the log had before it in its round. */
+  /** The blobs of work that came before it in its round. */
   readonly before: readonly string[];
-  /** What its judges were drawn from, where they were. */
+  /** The input of the draw of its judges, where they were drawn. */
   draw: string | null;
   merged: boolean;
 }
 
-/** What the log says of a run up to a submission. */
+/** What the log says about a run up to a submission. */
 interface RunStory {
   readonly game: string;
   readonly params: string;
@@ -68,15 +68,15 @@ interface RunStory {
 export interface RecheckOptions {
   readonly runtime: Runtime;
   readonly loadGame: LoadGame;
-  /** A worker that has begun afresh longer ago is not repeated. */
+  /** A longer chain of rounds since the worker started afresh is not repeated. */
   readonly most_rounds?: number;
-  /** Told before each round is repeated, which waits for it. */
+  /** Called before each round is repeated; the round waits for it. */
   readonly onRound?: (round: number, done: number, all: number) => void | Promise<void>;
 }
 
 /**
- * Judges the submission whose event id begins with `wanted` again. What was not merged has no state to go on from, so whoever goes on
- * from it is refused as judges would.
+ * Judges again the submission whose event id begins with `wanted`. A round that was not merged leaves no state to continue from, so a
+ * submission that continues from one is refused, as judges would refuse it.
  * Throws LookupError `no-such-submission`, `chain-too-long`, PeerError `bad-blob` where a blob is not kept any more, GameError, HistoryError, AuditFailure,
  * PublicLogError.
  */
@@ -124,7 +124,7 @@ export async function recheckSubmission(log: PublicLog, wanted: string, options:
   };
 }
 
-/** The second reading: the first has verified every signature, and found whose run and worker it is. */
+/** The second pass over the log. The first has verified every signature, and found the submission's run and worker. */
 async function storyOf(log: PublicLog, { run: id, worker, submission }: Explanation): Promise<RunStory> {
   let story: RunStory | null = null;
   let done = false;
@@ -162,7 +162,7 @@ async function storyOf(log: PublicLog, { run: id, worker, submission }: Explanat
 
 const runIn = (state: NetworkState, id: string) => state.runs.get(id)!;
 
-/** The worker's rounds from the last one that began afresh to the one in question. */
+/** The worker's rounds from the last one that started afresh to the one in question. */
 async function chainOf(
   game: AnyGame,
   { handed }: RunStory,
@@ -177,18 +177,18 @@ async function chainOf(
     if (!before || !(await game.goesOn?.(await fetchBlob(first.body.work)))) return chain;
     chain.unshift(before);
     if (chain.length > most_rounds) {
-      throw new LookupError('chain-too-long', `its worker began afresh more than ${most_rounds} rounds before`);
+      throw new LookupError('chain-too-long', `its worker last started afresh more than ${most_rounds} rounds before`);
     }
   }
 }
 
-/** The way from the run's first model to one of its later ones. */
+/** The model's history from the run's first model to a later one. */
 function historyTo({ first, merges }: RunStory, model: string): History {
   const at = merges.findIndex((merge) => merge.model === model);
   return { model, checkpoint: { model: first, rest: null }, recent: merges.slice(0, at + 1) };
 }
 
-/** What a judge compares it with: the work merged last, and what stood before it in its round. */
+/** What a judge compares it with: the work merged last, and the work before it in its round. */
 async function earlierThan(
   { last, before }: Handed,
   fetchBlob: (hash: string) => Promise<Uint8Array>,
@@ -200,6 +200,8 @@ async function earlierThan(
 async function blobOf(log: PublicLog, hash: string): Promise<Uint8Array> {
   const bytes = await log.blob(hash);
   if (!bytes)
-    throw new PeerError('bad-blob', `blob ${hash} is not kept any more: without it nothing can be repeated`, { hash });
+    throw new PeerError('bad-blob', `blob ${hash} is not kept any more, and without it the work cannot be repeated`, {
+      hash,
+    });
   return bytes;
 }

@@ -1,4 +1,4 @@
-// A log replayed by somebody who believes nothing: tree, form, signatures and every transition, in order, stopping at the first untruth.
+// Replays a log without trusting anybody: checks tree, form, signatures and every transition, in order, and stops at the first untruth.
 import { decodeEvent } from '../core/codec.ts';
 import type { LoggedEvent } from '../core/events.ts';
 import { brokenState } from '../core/invariants.ts';
@@ -16,19 +16,19 @@ import { checkReceiptsAt, checkReceiptsBeyond, checkRootsAt, type ReceiptBook } 
 import { type PageReport, raise } from './tasks.ts';
 import { type ComputedTile, TreeCheck } from './tree.ts';
 
-/** Pages with a thread, and waiting for one: enough that no thread idles, and little memory. */
+/** How many pages each thread has or waits for: enough that no thread is idle, at little memory. */
 const PAGES_A_THREAD = 3;
 
 export interface ReplayOptions {
   readonly pool: AuditPool;
-  /** false: the pool's threads hash and nothing else. For measuring, and where a log with the same root was verified before. */
+  /** false: the pool's threads only hash. For measuring, and for a log whose root was verified before. */
   readonly verify_signatures?: boolean;
   readonly receipts?: ReceiptBook;
   /** Heads of the log that others have seen; those that events name are added. */
   readonly heads?: HeadCheck;
-  /** Called before an event changes the state, with the state that it meets. */
+  /** Called before an event changes the state, with that state. */
   readonly before?: (event: LoggedEvent, index: number, state: NetworkState) => void;
-  /** Called after it has; a promise is waited for, so that whoever listens can hold the replay back. */
+  /** Called after an event has changed the state. A promise is awaited, so that the caller can hold the replay back. */
   readonly after?: (event: LoggedEvent, index: number, state: NetworkState) => Promise<void> | void;
   readonly onProgress?: (events: number, size: number) => void;
 }
@@ -36,13 +36,13 @@ export interface ReplayOptions {
 export interface Replay {
   readonly state: NetworkState;
   readonly root: Uint8Array;
-  /** Tiles that were compared with those that the log keeps. */
+  /** How many tiles were compared with those that the log keeps. */
   readonly tiles: number;
-  /** Events after the last signed head: in the folder, but not yet vouched for by the hub. */
+  /** Events after the last signed head: they are in the folder, but the hub does not vouch for them yet. */
   readonly unsigned_events: number;
 }
 
-/** Throws AuditFailure with `details.index` (the event's place) and `details.type` where there is one; PublicLogError. */
+/** Throws AuditFailure with `details.index` (the event's index) and `details.type`, where there is one; PublicLogError. */
 export async function replayLog(log: PublicLog, options: ReplayOptions): Promise<Replay> {
   const { pool } = options;
   const replay = new Replaying(log, options);
@@ -63,7 +63,7 @@ export async function replayLog(log: PublicLog, options: ReplayOptions): Promise
       if (ahead.length > PAGES_A_THREAD * pool.threads) await applyNext();
     }
   } catch (error) {
-    // A page that cannot be had: an event of the pages before it may be untrue as well, and the first one counts.
+    // The page cannot be read. An event of an earlier page may be untrue as well, and the earliest problem counts.
     if (!(error instanceof AuditFailure) || Number(error.details.index) < (ahead[0]?.page.first ?? 0)) throw error;
     failure = error;
   }
@@ -72,7 +72,7 @@ export async function replayLog(log: PublicLog, options: ReplayOptions): Promise
   return replay.end();
 }
 
-/** A bundle of the wrong form, found before it is given to a thread. */
+/** Finds a bundle of the wrong form before it is given to a thread. */
 function checkBundle({ first, count, bundle }: LogPage): void {
   try {
     decodeEntryBundle(bundle, count);
@@ -122,7 +122,7 @@ class Replaying {
     if (refusal) {
       throw new AuditFailure('refused', refusal.message, { index, type: body.type, author, refusal: refusal.code });
     }
-    // Everything at once costs as much as the state is large: at merges, when shares move, and at the end.
+    // A check of the whole state takes time in proportion to it, so it runs at merges, when shares move, and at the end.
     if (body.type === 'round.merged') mustHold(this.#state, index);
     return after?.(event, index, this.#state);
   }
@@ -137,7 +137,7 @@ class Replaying {
     if (size === head?.size && !equalHashes(this.#tree.root(), head.root)) throw wrongRoot(size, body.type);
   }
 
-  /** A folder may have lost a tile in a crash, and computes it again; one that is kept or served must be right. */
+  /** A folder may have lost a tile in a crash, and computes it again; a tile that is stored or served must be right. */
   async #compareTile({ level, index, width, bytes }: ComputedTile): Promise<void> {
     const kept = await this.#log.tile(level, index, width);
     if (!kept) return;
@@ -168,11 +168,10 @@ class Replaying {
   }
 }
 
-/** What follows from allowed events and cannot be is an error in the core, the auditor's own code: it accuses nobody. */
+/** If accepted events lead to an impossible state, the core, which is this program's own code, has a bug. That accuses nobody. */
 function mustHold(state: NetworkState, index: number): void {
   const broken = brokenState(state);
-  if (broken)
-    throw new PublicLogError('broken-state', `after event ${index} the core is in error: ${broken}`, { index });
+  if (broken) throw new PublicLogError('broken-state', `after event ${index} the core has a bug: ${broken}`, { index });
 }
 
 function wrongRoot(size: number, type: string): AuditFailure {
@@ -182,7 +181,7 @@ function wrongRoot(size: number, type: string): AuditFailure {
 
 function readEvent(bytes: Uint8Array, index: number, bad: boolean): LoggedEvent {
   try {
-    if (bad) openEvent(bytes); // says what a thread has found: its form comes before its signature
+    if (bad) openEvent(bytes); // throws the error of the form, which comes before that of the signature
     return decodeEvent(bytes, { verify_signature: false });
   } catch (error) {
     if (!(error instanceof ProtocolError)) throw error;
@@ -190,7 +189,7 @@ function readEvent(bytes: Uint8Array, index: number, bad: boolean): LoggedEvent 
   }
 }
 
-/** What an event that is wrong otherwise says it is, where even that can be read. */
+/** The type that a malformed event claims, where even that can be read. */
 function typeOf(bytes: Uint8Array): { type?: string } {
   try {
     return { type: openEvent(bytes, { verify_signature: false }).body.type.slice(0, 60) };

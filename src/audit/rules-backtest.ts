@@ -1,4 +1,4 @@
-// What other rules would have paid: every merged round of a run is paid again by them, from the same verdicts in the log.
+// What other rules would have paid: pays every merged round of a run again by them, from the same verdicts in the log.
 
 import { weaknessesOf } from '../core/rule-weaknesses.ts';
 import { type Rules, RulesSchema } from '../core/rules.ts';
@@ -10,7 +10,7 @@ import { LookupError } from './errors.ts';
 import { AuditFailure, type PublicLog } from './public-log.ts';
 import { chooseRunIn, replayWithPool } from './shares.ts';
 
-/** What an account was paid in all rounds that were merged, and would have been paid. Forfeits are left out on both sides. */
+/** What an account was paid in all merged rounds, and what it would have been paid. Forfeited shares are left out on both sides. */
 export interface Backtested {
   readonly account: string;
   readonly paid: number;
@@ -21,17 +21,17 @@ export interface Backtest {
   readonly run: string;
   readonly name: string;
   readonly rounds: number;
-  /** Where the run is now, what the next proposal is called, and the earliest round that new rules can be for. */
+  /** The run's present round, the number of the next proposal, and the earliest round for new rules. */
   readonly round: number;
   readonly proposal: number;
   readonly earliest: number;
   readonly present: Rules;
   readonly accounts: readonly Backtested[];
-  /** What the proposed rules leave open, in sentences. */
+  /** The weaknesses of the proposed rules, in sentences. */
   readonly weaknesses: readonly string[];
 }
 
-/** Reads rules from JSON: whole, or only the fields that differ from the present ones. Throws LookupError `bad-rules`. */
+/** Parses rules from JSON: complete, or only the fields that differ from the present ones. Throws LookupError `bad-rules`. */
 export function readRules(present: Rules, text: string): Rules {
   let given: unknown;
   try {
@@ -54,7 +54,7 @@ export async function rulesOf(
 }
 
 /**
- * Pays every merged round of a run again. What rules cannot undo stays as it was: who judged whom, and which work was merged.
+ * Pays every merged round of a run again. What rules cannot change stays: who judged whom, and which work was merged.
  * Throws LookupError, AuditFailure, PublicLogError.
  */
 export async function backtestRules(
@@ -66,10 +66,10 @@ export async function backtestRules(
   const run = chooseRunIn(first.state, wanted);
   const rules = readRules(run.rules, text);
   const sums = new Map<string, { paid: number; would_be: number }>();
-  /** The bonds that validators would have by now, had the rules been these from the beginning. */
+  /** The bonds that validators would have now, if these rules had held from the beginning. */
   let bonds: RunState['bonds'] = [];
   let rounds = 0;
-  // The same entries, by their root: their signatures have been verified.
+  // A log with the same root has the same entries, whose signatures have been verified.
   const second = await replayWithPool(log, {
     verify_signatures: false,
     before({ body }, _index, state: NetworkState) {
@@ -91,7 +91,7 @@ export async function backtestRules(
     },
   });
   if (!equalHashes(first.root, second.root)) {
-    throw new AuditFailure('wrong-root', `${log.where} is another log than a moment ago`, {
+    throw new AuditFailure('wrong-root', `${log.where} has changed since a moment ago`, {
       index: second.state.events - 1,
     });
   }

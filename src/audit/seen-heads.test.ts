@@ -66,7 +66,7 @@ test('what a receipt alone shows', () => {
   assert.equal(says({ head: head(5) }), null, 'the same log');
   assert.match(says({ head: head(5, 2) })!, /two different logs of 5 entries/);
   assert.equal(says({ named: named(6) }), null, 'the event stands behind what its author saw');
-  assert.match(says({ named: named(7) })!, /signed 7 entries, and then put a new one at 6/);
+  assert.match(says({ named: named(7) })!, /signed 7 entries, and then put a new entry at 6/);
 });
 
 type Keeper = Awaited<ReturnType<typeof openHeads>>;
@@ -163,7 +163,7 @@ test('one size with two roots, and an event that is put before what was there wh
   keeper.saw(await (await logOf(12)).receipt(11), signedAfter);
   assert.equal(last.forks.length, 0, 'right behind what was seen');
   keeper.saw(await twin.receipt(10), signedAfter);
-  assert.match(last.forks[0].message, /put a new one at 10/);
+  assert.match(last.forks[0].message, /put a new entry at 10/);
   const back = desk();
   keeper = await back.open();
   await handIn(keeper, await logOf(10));
@@ -173,7 +173,7 @@ test('one size with two roots, and an event that is put before what was there wh
   keeper.saw(await shorter.receipt(index), undefined);
   assert.equal(back.forks.length, 0, 'an event that names no head may have been there before');
   keeper.saw(await shorter.receipt(index), named);
-  assert.match(back.forks[0].message, /signed 11 entries, and then put a new one at 4: it was rolled back/);
+  assert.match(back.forks[0].message, /signed 11 entries, and then put a new entry at 4: the log was rolled back/);
 });
 
 test('of the heads that were compared the last sixteen are kept', async () => {

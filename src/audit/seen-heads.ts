@@ -1,8 +1,8 @@
-// The heads of a hub's log that a peer saw: each must continue those before it, and the newest goes, signed, into what the peer hands in.
+// The heads of a hub's log that a peer saw. Each must continue those before it, and the peer signs the newest one into its events.
 //
-// A hub carries every message, so it could keep two groups of peers apart and show each a log of its own. What it cannot change is what
-// peers sign: with the head that each of them saw inside (fork consistency, after SUNDR, Li et al., OSDI 2004) two histories can never be
-// put together again, and whoever replays either of them finds an author of the other.
+// A hub carries every message, so it could separate two groups of peers and show each another log. It cannot change what peers sign. Because
+// their events contain the head that each of them saw (fork consistency, after SUNDR, Li et al., OSDI 2004), two separated histories can
+// never be joined again, and anybody who replays one of them finds an author who saw the other.
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { z } from 'zod';
 import type { SeenHead } from '../core/events/fields.ts';
@@ -21,15 +21,15 @@ import { bareCheckpoint } from './certificate-event.ts';
 import { type BareHead, Misbehaviour, verifyContinuation, type WitnessedLog } from './continuation.ts';
 
 const LIMITS = {
-  kept: 16, // the newest proves those before it; the others are for comparing with what others saw
-  check_every_ms: 60_000, // a look at the log costs two or three small files
-  failures_told: 3, // a hub that is restarted or lags misses one or two looks
+  kept: 16, // the newest one proves the others, which are kept to compare with what other peers saw
+  check_every_ms: 60_000, // a check of the log fetches two or three small files
+  failures_told: 3, // a hub that restarts or lags makes one or two checks fail
 } as const;
 
 const NoteSchema = z.string().max(MAX_NOTE_BYTES);
 const KeptSchema = z.strictObject({
   heads: z.array(z.strictObject({ note: NoteSchema, time_ms: z.int() })).max(LIMITS.kept),
-  /** The hub has contradicted itself; both heads are the evidence. */
+  /** The hub has contradicted itself; the two heads are the evidence. */
   fork: z
     .strictObject({
       message: z.string().max(2000),
@@ -41,52 +41,52 @@ const KeptSchema = z.strictObject({
 });
 type Kept = z.infer<typeof KeptSchema>;
 
-/** A head that is kept, and when it was seen, by this device's clock. */
+/** A stored head, and when it was seen by this device's clock. */
 export interface KeptHead extends BareHead {
   readonly time_ms: number;
 }
 
-/** Where a peer's folder has the heads that it saw, a file for each hub. */
+/** The folder in which a peer stores the heads that it saw, one file for each hub. */
 export const HEADS_FOLDER = 'heads';
 
-/** The events that carry the head that their author saw: at every join, with all work and with every verdict. */
+/** The events that carry the head that their author saw: every join, all work and every verdict. */
 const CARRIES_HEAD: readonly EventBody['type'][] = ['peer.joined', 'work.submitted', 'verdict.sealed'];
 
-/** A body with the head that its author saw, where events of its kind carry one. */
+/** A body with the head that its author saw, if events of its type carry one. */
 export function withSeenHead(body: EventBody, seen_head: SeenHead | undefined): EventBody {
   return seen_head && CARRIES_HEAD.includes(body.type) ? ({ ...body, seen_head } as EventBody) : body;
 }
 
-/** The head that a body carries. An event without one may have been in the log for long when it is handed in again. */
+/** The head that a body carries. An event without one may have been in the log for long when it is submitted again. */
 export function seenHeadOf(body: EventBody): SeenHead | undefined {
   return 'seen_head' in body ? body.seen_head : undefined;
 }
 
 export interface HeadKeeper {
-  /** The newest head that the hub has signed for this peer; undefined: none yet. */
+  /** The newest head that the hub has signed for this peer; undefined where there is none yet. */
   newest(): SeenHead | undefined;
   /** Takes the verified receipt of an event; `named`: the head that the event carries. */
   saw(receipt: Receipt, named: SeenHead | undefined): void;
-  /** Hears, once, that the hub has contradicted itself. */
+  /** Called once, when the hub has contradicted itself. */
   onFork(listener: (fork: Misbehaviour) => void): void;
-  /** Resolves when a look at the log that is under way is over, and what it found is kept. */
+  /** Resolves when a check of the log that is under way has ended and its result is stored. */
   idle(): Promise<void>;
-  /** Keeps the newest head as well; it is compared with the log when the hub is met again. */
+  /** Also stores the newest head; it will be compared with the log at the next meeting with this hub. */
   close(): Promise<void>;
 }
 
 export interface HeadOptions {
   readonly hub: string;
-  /** Heads are kept here, by the hub's id. */
+  /** Heads are stored here, by the hub's id. */
   readonly drawer: Drawer;
-  /** Opens the log as anybody gets it who asks without a name. */
+  /** Opens the log as any anonymous reader gets it. */
   readonly log: () => Promise<WitnessedLog>;
   readonly clock: Clock;
-  /** Something keeps heads from being compared. */
+  /** Called when something keeps heads from being compared. */
   readonly onProblem?: (code: 'heads-not-compared', message: string) => void;
 }
 
-/** Opens what is kept of a hub. Throws Misbehaviour where this hub was found to have contradicted itself before. */
+/** Loads the stored heads of a hub. Throws Misbehaviour where this hub was found before to have contradicted itself. */
 export async function openHeads(options: HeadOptions): Promise<HeadKeeper> {
   const { hub, drawer, clock } = options;
   const key = { name: originOf(hub), id: hub };
@@ -97,7 +97,7 @@ export async function openHeads(options: HeadOptions): Promise<HeadKeeper> {
   let fork: Misbehaviour | null = null;
   let tell = (_: Misbehaviour): void => {};
   let looking: Promise<void> = Promise.resolve();
-  // What was kept is compared with the first thing that is heard; where nothing is kept, the first head is taken as it is.
+  // The stored heads are compared with the first head that comes. Without any, the first head is trusted.
   const looks = openLooks(clock, heads.length > 0 ? 0 : null);
 
   const write = (found: Kept['fork']): Promise<void> => {
@@ -115,7 +115,7 @@ export async function openHeads(options: HeadOptions): Promise<HeadKeeper> {
     if (fork) return;
     fork = found;
     const { before, now, consistency_proof } = found.proof;
-    // Where it cannot be written the drawer says so; who takes part is told of it in any case.
+    // If storing fails, the drawer reports it; the participant is told of the misbehaviour in any case.
     const evidence = { before, now, consistency_proof: consistency_proof && [...consistency_proof] };
     looking = looking.then(() => write({ message: found.message, ...evidence })).catch(() => {});
     tell(found);
@@ -160,7 +160,7 @@ export async function openHeads(options: HeadOptions): Promise<HeadKeeper> {
       }
       if (!looks.begun()) {
         looks.begin();
-        looking = keep(head).catch(() => {}); // the drawer says so, and the next look keeps it
+        looking = keep(head).catch(() => {}); // the drawer reports the failure, and the next check stores it
       }
       if (!newest || head.size > newest.size) newest = head;
       lookWhenDue();
@@ -176,7 +176,7 @@ export async function openHeads(options: HeadOptions): Promise<HeadKeeper> {
   };
 }
 
-/** When the log is looked at: one look at a time, and the next `check_every_ms` after one began. @param first_ms until the first; null: not before `begin` */
+/** Schedules checks of the log, one at a time, `check_every_ms` after the last one began. @param first_ms until the first one; null: not before `begin` */
 function openLooks(clock: Clock, first_ms: number | null) {
   let due_ms = first_ms === null ? null : clock.elapsed_ms() + first_ms;
   let busy = false;
@@ -188,9 +188,9 @@ function openLooks(clock: Clock, first_ms: number | null) {
     begin,
     begun: () => due_ms !== null,
     isDue: () => !busy && due_ms !== null && clock.elapsed_ms() >= due_ms,
-    /** How many have failed in a row. */
+    /** How many checks in a row have failed. */
     failures: () => failures,
-    /** Rejects as the look does. */
+    /** Rejects if the check fails. */
     async run(look: () => Promise<void>): Promise<void> {
       busy = true;
       begin();
@@ -207,20 +207,20 @@ function openLooks(clock: Clock, first_ms: number | null) {
   };
 }
 
-/** What a receipt says, and what was known of the hub's log before it came. */
+/** What a receipt shows, and what was known of the hub's log before it came. */
 export interface Heard {
   readonly newest: BareHead;
-  /** The head that the event carries: it was signed before the event was there. */
+  /** The head that the event carries: it was signed before the event was in the log. */
   readonly named: SeenHead | undefined;
-  /** The head that the hub has signed with the receipt, and where the event stands. */
+  /** The head that the hub signed with the receipt, and the event's index. */
   readonly head: BareHead;
   readonly index: number;
 }
 
-/** How a receipt alone shows that the hub has contradicted itself, in words; null: it does not. */
+/** How a receipt by itself proves that the hub contradicted itself, in words; null where it does not. */
 export function contradictionOf({ newest, named, head, index }: Heard): string | null {
   if (named && index < named.size) {
-    return `the hub has signed ${named.size} entries, and then put a new one at ${index}: it was rolled back`;
+    return `the hub has signed ${named.size} entries, and then put a new entry at ${index}: the log was rolled back`;
   }
   if (head.size === newest.size && !equalHashes(head.root, newest.root)) {
     return `the hub has signed two different logs of ${head.size} entries: it has forked`;
@@ -228,20 +228,20 @@ export function contradictionOf({ newest, named, head, index }: Heard): string |
   return null;
 }
 
-/** The head of the log as anybody gets it, where it continues all of `before`. Throws Misbehaviour where it does not, and whatever keeps it from being compared. */
+/** The log's current head, as any reader gets it, if it continues all of `before`. Throws Misbehaviour where it does not, or why it cannot tell. */
 async function headNow(opened: WitnessedLog, hub: string, before: readonly BareHead[]): Promise<BareHead> {
   const log = rememberingTiles(opened);
   if (log.hub !== hub || !log.head) throw new CodedError('other-hub', 'the log there is not the one of this hub');
   const now = { note: bareCheckpoint(log.head.note, hub), size: log.head.size, root: log.head.root };
   for (const head of before) {
-    // A mirror or a cache may lag: only a receipt that is out of order shows that the log itself became shorter.
+    // A mirror or a cache may lag behind: only a receipt that is out of order proves that the log itself became shorter.
     if (head.size > now.size) throw new CodedError('behind', `its log has ${now.size} entries, ${head.size} were seen`);
     await verifyContinuation(log, head, now);
   }
   return now;
 }
 
-/** Several proofs about one tree need the same few tiles. */
+/** A cache of tiles, because several proofs about one tree need the same few. */
 function rememberingTiles(log: WitnessedLog): WitnessedLog {
   const tiles = new Map<string, Promise<Uint8Array | null>>();
   return {
@@ -256,7 +256,7 @@ function rememberingTiles(log: WitnessedLog): WitnessedLog {
   };
 }
 
-/** The heads in a drawer, each with the hub's signature, oldest first. What is damaged is as good as not there. */
+/** The stored heads that carry the hub's signature, oldest first. Damaged ones are treated as missing. */
 export async function readKeptHeads(
   drawer: Drawer,
   hub: string,
@@ -266,7 +266,7 @@ export async function readKeptHeads(
   try {
     value = bytes && JSON.parse(new TextDecoder().decode(bytes));
   } catch {
-    // Not ours.
+    // Not a stored head.
   }
   const parsed = KeptSchema.safeParse(value);
   if (!parsed.success) return { heads: [], fork: null };
@@ -277,7 +277,7 @@ export async function readKeptHeads(
   return { heads, fork: parsed.data.fork };
 }
 
-/** The head in a note, where the hub has signed it. */
+/** The head in a note, if the hub has signed it. */
 export function headOf(note: string, hub: string): BareHead | null {
   try {
     const { size, root } = openCheckpoint(note, { id: hub, origin: originOf(hub) });

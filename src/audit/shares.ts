@@ -1,4 +1,4 @@
-// Who holds what of a run: the log replayed here, every signature checked, and the shares counted.
+// Who holds what of a run: replays the log, checks every signature, and counts the shares.
 
 import { openAuditPool, threadsFor } from '#audit-threads';
 import { allBalances, type ShareBalance } from '../core/shares/balances.ts';
@@ -13,17 +13,17 @@ import { type Replay, type ReplayOptions, replayLog } from './replay.ts';
 /** One account: a key that shares belong to. */
 export interface Holding extends Omit<ShareBalance, 'held'> {
   readonly account: string;
-  /** The sum of what is free, withheld, locked and settled. */
+  /** The sum of free, withheld, locked and settled shares. */
   readonly shares: number;
-  /** The names of what works for it, with their roles. */
+  /** The names and roles of the account's devices. */
   readonly devices: readonly { readonly id: string; readonly name: string; readonly role: string }[];
-  /** Whether it is the run's owner's. */
+  /** Whether the account is the run's owner. */
   readonly owner: boolean;
   /** Whether it held shares of the model that the run started from. */
   readonly ancestor: boolean;
 }
 
-/** A device that was caught: what it had earned lately went back to the run. */
+/** A device that was caught; what it had earned recently went back to the run. */
 export interface Forfeit {
   readonly id: string;
   readonly name: string;
@@ -39,21 +39,21 @@ export interface Holdings {
   readonly phase: Phase;
   readonly merged_rounds: number;
   readonly rounds: number;
-  /** What the merged rounds promised: held + unearned. */
+  /** What the merged rounds issued: held + unearned. */
   readonly emitted: number;
   readonly unearned: number;
   /** What the rounds to come promise. */
   readonly to_come: number;
-  /** What the run started from, and the thousandths of each round that flow to who held it. */
+  /** The run that this one started from, and the thousandths of each round that flow to its holders. */
   readonly lineage: { readonly run: string; readonly merged_rounds: number; readonly royalty_permille: number } | null;
   /** The largest first. */
   readonly holders: readonly Holding[];
   readonly forfeits: readonly Forfeit[];
-  /** That the hub's clock is ahead of the reader's; null: it is not. Nothing else is wrong with such a log. */
+  /** A warning that the hub's clock is ahead of the reader's; null where it is not. Such a log is otherwise valid. */
   readonly warning: string | null;
 }
 
-/** Replays a log with as many threads as it is worth. Throws AuditFailure, PublicLogError. */
+/** Replays a log with a number of threads that suits it. Throws AuditFailure, PublicLogError. */
 export async function replayWithPool(log: PublicLog, options: Omit<ReplayOptions, 'pool'> = {}): Promise<Replay> {
   const pool = await openAuditPool(log.where, threadsFor(log.size));
   try {
@@ -68,7 +68,7 @@ export async function holdingsOf(log: PublicLog, wanted: string, now_ms = Date.n
   const { state } = await replayWithPool(log);
   const run = chooseRunIn(state, wanted);
   let to_come = 0;
-  const last = run.phase === 'finished' ? run.round : run.spec.rounds; // it may have been ended before
+  const last = run.phase === 'finished' ? run.round : run.spec.rounds; // a run may end before its rounds are over
   for (let round = run.round; round < last; round++) to_come += emissionOf(run.rules.emission, round);
   return {
     run: run.id,
@@ -112,7 +112,7 @@ function holdersOf(state: NetworkState, run: RunState): Holding[] {
     .sort((a, b) => b.shares - a.shares || (a.account < b.account ? -1 : 1));
 }
 
-/** The run that a name or the beginning of an id means; a sentence where it means none or several. */
+/** The run that a name or the beginning of an id means; a sentence where it matches none or several. */
 export function loggedRun(state: NetworkState, wanted: string | undefined): RunState | string {
   const runs = [...state.runs.values()].map((run) => {
     return { id: run.id, name: run.spec.name, finished: run.phase === 'finished', run };

@@ -1,4 +1,4 @@
-// What an audit's threads do: verify the signatures of a page of events, or check a model version. The same code runs in a thread and without one.
+// The tasks of an audit's threads: verifying the signatures of a page of events, or a model version. The same code runs with and without threads.
 import { type LoadGame, loadGame as loadGameOfThisBuild } from '../games/registry.ts';
 import { leafHash } from '../ledger/merkle.ts';
 import { decodeEntryBundle } from '../ledger/tiles.ts';
@@ -7,7 +7,7 @@ import type { ModelReport } from './model-report.ts';
 import { createModelChecker, type ModelTask } from './models.ts';
 import { AuditFailure, type PublicBlobs, PublicLogError } from './public-log.ts';
 
-/** A page of the log: the signature of every event in it, and the leaf hashes. Whoever replays opens the events themselves. */
+/** A page of the log, for its signatures and leaf hashes. The replay itself opens the events. */
 export interface PageTask {
   readonly kind: 'page';
   readonly bundle: Uint8Array;
@@ -16,15 +16,15 @@ export interface PageTask {
 }
 
 export interface PageReport {
-  /** The place in the page of the first event without its author's signature; -1: all have it. */
+  /** The index in the page of the first event without its author's signature; -1 where all have one. */
   readonly bad: number;
-  /** The leaf hashes of the events before `bad`, one after the other. */
+  /** The leaf hashes of the events before `bad`, concatenated. */
   readonly leaves: Uint8Array;
 }
 
 export type AuditTask = PageTask | ModelTask;
 
-/** A result that can travel between threads, where error classes cannot. */
+/** A result that can travel between threads, which error classes cannot. */
 export type AuditReply =
   | { readonly page: PageReport }
   | { readonly model: ModelReport }
@@ -55,7 +55,7 @@ export function auditHandler(
   };
 }
 
-/** Throws AuditFailure or PublicLogError for a reply that says so. */
+/** Throws the AuditFailure or PublicLogError that a reply carries. */
 export function raise(reply: AuditReply): Exclude<AuditReply, { failure: PlainError } | { problem: PlainError }> {
   if ('failure' in reply) {
     const { code, message, details } = reply.failure;

@@ -1,29 +1,29 @@
-// The threads of an audit in Node. src/web/twins/audit-threads.ts is the same for browsers.
+// The threads of an audit in Node. src/web/twins/audit-threads.ts has those of browsers.
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { openPublicBlobs } from '#public-log-open';
 import { gamesOf } from '../games/game-file.ts';
 import { type AuditPool, inlinePool, poolOf } from './pool.ts';
 
-/** Below this a thread takes longer to start than the events to check. */
+/** For fewer events, starting a thread takes longer than checking them. */
 const EVENTS_WORTH_A_THREAD = 1500;
 
-/** The threads that a log is worth, unless somebody says how many. */
+/** The number of threads for a log, unless the caller chooses one. */
 export function threadsFor(events: number, wanted?: number): number {
   return wanted ?? (events < EVENTS_WORTH_A_THREAD ? 0 : availableParallelism());
 }
 
-/** `game_files`: games that are not of this build. 0 threads: everything happens here, in order, which is quickest for a short log. */
+/** `game_files`: games that are not built in. 0 threads: everything runs here, in order, which is fastest for a short log. */
 export async function openAuditPool(
   where: string,
   threads: number,
   game_files: readonly string[] = [],
 ): Promise<AuditPool> {
-  const loadGame = await gamesOf({ files: game_files }); // also where threads load them: what is wrong with a file is told at once
+  const loadGame = await gamesOf({ files: game_files }); // also where threads load them, so that a bad file is reported at once
   return threads === 0 ? inlinePool(openPublicBlobs(where), loadGame) : threadPool({ where, game_files }, threads);
 }
 
-/** What a thread is told when it starts. */
+/** The data that a thread starts with. */
 export interface ThreadData {
   readonly where: string;
   readonly game_files: readonly string[];

@@ -1,12 +1,12 @@
-// The Merkle tree of a log computed anew from its entries, with every tile on the way (RFC 6962; C2SP tlog-tiles).
+// Computes the Merkle tree of a log from its entries, with every tile on the way (RFC 6962; C2SP tlog-tiles).
 import { equalHashes, HASH_BYTES, rootAt } from '../ledger/merkle.ts';
 import { nodesFromTiles, TILE_WIDTH, TileNodes } from '../ledger/tiles.ts';
 import { AuditFailure } from './public-log.ts';
 
-/** The lowest tiles that are kept with all their nodes: what authors have seen is seldom older, and each takes some 50 KB. */
+/** How many of the lowest tiles are kept with all their nodes: heads that authors have seen are seldom older, and a tile takes some 50 KB. */
 const RECENT_TILES = 32;
 
-/** A tile that is complete as far as the entries go. */
+/** A tile, complete as far as the entries go. */
 export interface ComputedTile {
   readonly level: number;
   readonly index: number;
@@ -14,7 +14,7 @@ export interface ComputedTile {
   readonly bytes: Uint8Array;
 }
 
-/** Grows by leaf hashes; holds the last of the lowest tiles, and those above them, which are one in 256. */
+/** Grows by leaf hashes. Holds the last of the lowest tiles, and all tiles above them, which are one in 256. */
 export class TreeCheck {
   #size = 0;
   readonly #edge: TileNodes[] = [];
@@ -54,11 +54,11 @@ export class TreeCheck {
   }
 
   /**
-   * The root of the first `size` entries, at most as many as there are. A tile of the lowest level that is not held any more is asked for,
-   * and must be the one that was computed; null where it cannot be had. Throws AuditFailure `wrong-tile`.
+   * The root of the first `size` entries, up to the present size. A tile of the lowest level that is not held any more is requested from the
+   * caller and must equal the computed one; null where the caller does not have it. Throws AuditFailure `wrong-tile`.
    */
   async rootOf(size: number, lowest: (index: number) => Promise<Uint8Array | null>): Promise<Uint8Array | null> {
-    // Of the lowest level only the tile that the size cuts is needed.
+    // Of the lowest level only the tile that `size` cuts through is needed.
     const index = Math.floor(size / TILE_WIDTH);
     let cut = size % TILE_WIDTH === 0 ? undefined : this.#held(0, index);
     if (size % TILE_WIDTH !== 0 && !cut) {
@@ -83,14 +83,14 @@ export class TreeCheck {
     return atEdge ? this.#edge[level] : this.#kept[level]?.get(index);
   }
 
-  /** The full tiles since the last call. */
+  /** The tiles that became full since the last call. */
   takeFull(): ComputedTile[] {
     const full = this.#full;
     this.#full = [];
     return full;
   }
 
-  /** The tiles at the edge that are not full. */
+  /** The partial tiles at the right edge. */
   partial(): ComputedTile[] {
     return this.#edge.flatMap((tile, level) => {
       const index = Math.floor(this.#size / TILE_WIDTH ** (level + 1));

@@ -1,4 +1,4 @@
-// An explanation in plain sentences, each number beside what it comes from.
+// An explanation of a submission's pay in plain sentences, each number beside its origin.
 import type { VerdictGiven } from '../core/events/verdict-given.ts';
 import { nameOf } from '../protocol/shown-name.ts';
 import type { DividedPart, Explanation, Loss, RoundArithmetic } from './why.ts';
@@ -25,7 +25,7 @@ export function sentencesOf(why: Explanation): string[] {
 
 const warned = ({ warning }: Explanation): string[] => (warning ? ['', `Warning: ${warning}.`] : []);
 
-/** What it cost somebody beside what it earned. */
+/** What it cost somebody, beside what it earned. */
 function consequences({ lost, plant }: Explanation): string[] {
   const lines: string[] = [];
   if (lost) {
@@ -49,7 +49,7 @@ function consequences({ lost, plant }: Explanation): string[] {
   return lines;
 }
 
-/** What was said against the decision afterwards, and what came of it. */
+/** The contests of the decision, and their outcome. */
 function contested({ contests, worker_name }: Explanation): string[] {
   return contests.flatMap(({ index, by, name, verdicts, ended, found, taken_back, shares }) => {
     const words = verdicts.map(({ name: judge, validator, verdict }) => {
@@ -72,7 +72,7 @@ function contested({ contests, worker_name }: Explanation): string[] {
 }
 
 function whatWasLost({ shares, locked }: Loss): string {
-  const earned = `lost the ${number(shares - locked)} shares that it had earned lately`;
+  const earned = `lost the ${number(shares - locked)} shares that it had earned recently`;
   return locked > 0 ? `${earned} and the ${number(locked)} that were locked behind it` : earned;
 }
 
@@ -93,17 +93,17 @@ function judged({ verdicts, work }: Explanation): string[] {
       : refused;
     const behind =
       stake.locked > 0
-        ? ` Behind its word stands a stake of ${number(stake.by_rules + stake.locked)}: ${number(stake.by_rules)} by the rules, ${number(stake.locked)} in locked shares.`
+        ? ` Behind its verdict stands a stake of ${number(stake.by_rules + stake.locked)}: ${number(stake.by_rules)} by the rules, ${number(stake.locked)} in locked shares.`
         : '';
     return `${nameOf(name)} (${short(validator)}) ${said}, "${verdict.code}", ${measured(verdict)} (event ${index}).${behind}`;
   });
 }
 
-/** Who refuses work before anything is measured, or is not to look at it, measures nothing: its zeros are no losses then. */
+/** A judge that refuses before measuring, or has no duty to look, measures nothing; its zeros are then not losses. */
 function measured({ score_micro, loss_before_micro: before, loss_after_micro: after }: VerdictGiven): string {
   if (before === 0 && after === 0) return 'without measuring what the work does to the loss';
   const change = `${micro(Math.abs(before - after))} ${before >= after ? 'down' : 'up'}`;
-  return `with a score of ${micro(score_micro)}: as it tried the work, the loss went from ${micro(before)} to ${micro(after)} with it, ${change}`;
+  return `with a score of ${micro(score_micro)}: when it tried the work, the loss went from ${micro(before)} to ${micro(after)} with it, ${change}`;
 }
 
 function decided({ decision, submission, verdicts, work, merged_steps }: Explanation): string[] {
@@ -124,7 +124,7 @@ function decided({ decision, submission, verdicts, work, merged_steps }: Explana
         ];
       }
       return [
-        `${votes}, and more than half must: it was not merged (event ${decision.index}).`,
+        `${votes}, but more than half is needed: it was not merged (event ${decision.index}).`,
         `Whoever doubts that can judge it again: potluck recheck ${submission.slice(0, 16)}`,
       ];
     case 'paused':
@@ -137,7 +137,7 @@ function decided({ decision, submission, verdicts, work, merged_steps }: Explana
   }
 }
 
-/** Where verdicts weigh differently, counting them says little. */
+/** Where the weights of verdicts differ, counting verdicts says little. */
 function stakeOfYes(verdicts: Explanation['verdicts']): string {
   const weights = verdicts.map(({ verdict, stake }) => ({ ...verdict, weight: stake.by_rules + stake.locked }));
   if (new Set(weights.map(({ weight }) => weight)).size < 2) return '';

@@ -191,10 +191,10 @@ test('the sentences say what stood behind verdicts, where it decided', () => {
     return sentencesOf({ ...OPEN, verdicts, decision: refused }).join('\n');
   };
   assert.doesNotMatch(text(0), /stake/);
-  assert.match(text(0, 4), /1 of 2 verdicts accept it, with 1 of a stake of 5, and more than half must/);
+  assert.match(text(0, 4), /1 of 2 verdicts accept it, with 1 of a stake of 5, but more than half is needed/);
   assert.match(
     text(1234),
-    /v1 .* refused it.*Behind its word stands a stake of 1,235: 1 by the rules, 1,234 in locked shares\.[\s\S]*with 1 of a stake of 1,236, and more than half must/,
+    /v1 .* refused it.*Behind its verdict stands a stake of 1,235: 1 by the rules, 1,234 in locked shares\.[\s\S]*with 1 of a stake of 1,236, but more than half is needed/,
   );
 });
 
@@ -243,7 +243,7 @@ test('the sentences say why nothing was earned', () => {
   const staked = { ...plant, wrong: [{ ...wrong[0], locked: 50 }] };
   assert.match(
     text({ plant: staked }),
-    /lost the 6 shares that it had earned lately and the 50 that were locked behind/,
+    /lost the 6 shares that it had earned recently and the 50 that were locked behind/,
   );
   assert.match(text({ plant: { ...plant, accepted: true } }), /good work, which judges must accept[\s\S]*refused it/);
 });

@@ -1,4 +1,4 @@
-// Why a submission earned what it earned: found in the log, replayed here, every number with the one that it comes from.
+// Explains why a submission earned what it earned: replays the log, and gives every number with its origin.
 
 import type { VerdictGiven } from '../core/events/verdict-given.ts';
 import type { WorkSubmitted } from '../core/events/work-submitted.ts';
@@ -18,12 +18,12 @@ import { replayWithPool } from './shares.ts';
 
 /** One claim to a part of a round's shares, and how it was rounded. */
 export interface Claim extends PayClaim {
-  /** The submission or the validator that it comes from. */
+  /** The submission or the validator that the claim comes from. */
   readonly from: string;
-  /** floor(part · weight / all weights), and what is left of that division. */
+  /** floor(part · weight / all weights), and the remainder of that division. */
   readonly whole: number;
   readonly remainder: number;
-  /** Whether it got one of the shares that rounding down had left. */
+  /** Whether it got one of the shares that rounding down left over. */
   readonly extra: boolean;
   readonly shares: number;
 }
@@ -47,7 +47,7 @@ export interface RoundArithmetic {
 }
 
 export type Decision =
-  /** In the model. `verified`: validators said so; without any it is merged but earns nothing. */
+  /** In the model. `verified`: validators accepted it; without their verdicts it is merged but earns nothing. */
   | { readonly kind: 'merged'; readonly index: number; readonly model: string; readonly verified: boolean }
   | { readonly kind: 'refused'; readonly index: number; readonly model: string }
   /** The owner paused or ended the run while the round was open. */
@@ -55,7 +55,7 @@ export type Decision =
   /** The log ends before the round does. */
   | { readonly kind: 'open'; readonly phase: Phase };
 
-/** What a peer lost of what it had earned lately. */
+/** What a peer lost of its recent earnings. */
 export interface Loss {
   readonly peer: string;
   readonly name: string;
@@ -65,25 +65,25 @@ export interface Loss {
   readonly locked: number;
 }
 
-/** The owner's word, after the round, that it had planted the submission, and what that meant for its judges. */
+/** The owner's statement after the round that it had planted the submission, and what that meant for its judges. */
 export interface RevealedPlant {
   readonly index: number;
-  /** What judges should have said. */
+  /** The right verdict. */
   readonly accepted: boolean;
   readonly right: readonly { readonly peer: string; readonly name: string }[];
   readonly wrong: readonly Loss[];
 }
 
-/** A contest of what was decided, and what its jury said. */
+/** A contest of the decision, and the verdicts of its jury. */
 export interface ContestTold {
   /** The event that opened it, and who signed it. */
   readonly index: number;
   readonly by: string;
   readonly name: string;
   verdicts: readonly { readonly validator: string; readonly name: string; readonly verdict: VerdictGiven }[];
-  /** The merge that ended it; null: it is open. */
+  /** The merge that ended it; null while it is open. */
   ended: number | null;
-  /** What more than half of the jury's stake found; null: neither, or it is open. */
+  /** The finding of more than half of the jury's stake; null for no finding, and while it is open. */
   found: 'accepted' | 'fraud' | null;
   taken_back: boolean;
   /** What its worker lost by it, or got back. */
@@ -104,7 +104,7 @@ export interface Explanation {
     readonly validator: string;
     readonly name: string;
     readonly verdict: VerdictGiven;
-    /** What its word weighs: by the rules, and in shares that were locked behind it before the round opened. */
+    /** The stake behind its verdict: by the rules, and in shares that were locked behind it before the round opened. */
     readonly stake: { readonly by_rules: number; readonly locked: number };
   }[];
   readonly decision: Decision;
@@ -113,13 +113,13 @@ export interface Explanation {
   readonly round: RoundArithmetic | null;
   /** What the submission earned. */
   readonly shares: number;
-  /** What its account held in the run after the round; null while it is open. */
+  /** What its account held in the run after the round; null while the round is open. */
   readonly held_after: number | null;
-  /** What its worker lost of what it had earned before, because this was made up; null where it was not. */
+  /** What its worker lost of earlier earnings because this work was made up; null where it was not. */
   readonly lost: Loss | null;
   readonly plant: RevealedPlant | null;
   readonly contests: readonly ContestTold[];
-  /** That the hub's clock is ahead of the reader's; null: it is not. */
+  /** A warning that the hub's clock is ahead of the reader's; null where it is not. */
   readonly warning: string | null;
 }
 
@@ -133,7 +133,7 @@ type Found = { -readonly [Field in keyof Explanation]: Explanation[Field] } & {
  */
 export async function explainSubmission(log: PublicLog, wanted: string, now_ms = Date.now()): Promise<Explanation> {
   let found: Found | null = null;
-  /** What a merge, a pause or an end decides, until the core has allowed it. */
+  /** The decision of a merge, a pause or an end, before the core has accepted the event. */
   let decided: Partial<Explanation> | null = null;
   let forfeited: ReadonlyMap<string, number> = new Map();
   let heard: HeardContest | null = null;
@@ -208,7 +208,7 @@ function submissionOf(event: LoggedEvent, index: number, state: NetworkState): F
   };
 }
 
-/** Verdicts with what they weigh: an account's stake by the rules is divided among its devices that have spoken. */
+/** Verdicts with their weights: an account's stake by the rules is divided among its devices that have spoken. */
 function weighed(state: NetworkState, run: RunState, verdicts: Found['verdicts']): Found['verdicts'] {
   const accounts = verdicts.map(({ validator }) => accountOf(state, validator));
   return verdicts.map((entry, i) => {
@@ -218,7 +218,7 @@ function weighed(state: NetworkState, run: RunState, verdicts: Found['verdicts']
   });
 }
 
-/** A contest that a merge may end: what its jury finds, and what its worker has lost before. */
+/** A contest that a merge may end: its jury's finding, and what its worker had lost before. */
 interface HeardContest {
   readonly found: ContestTold['found'];
   readonly was: DecidedWork['found'];
@@ -239,7 +239,7 @@ function heardBy(
   return { found: foundByJury(state, run, contest, work), was: work.found, forfeited };
 }
 
-/** The submission's contests as one more event leaves them. */
+/** The submission's contests after one more event. */
 function withContest(
   { contests, run: id, submission, worker }: Found,
   { author: by, body }: LoggedEvent,
@@ -261,25 +261,25 @@ function withContest(
     return [...others, { ...last, verdicts }];
   }
   if (run.contests.has(submission)) return contests;
-  // A run that is over has dropped it, where no merge has decided it.
+  // A run that is over has dropped the submission, unless a merge decided it.
   const { found = null, was = null, forfeited = 0 } = heard ?? {};
   const taken_back = found !== null && found !== was;
   const shares = taken_back ? Math.abs(run.peers.get(worker)!.forfeited_shares - forfeited) : 0;
   return [...others, { ...last, ended: index, found, taken_back, shares }];
 }
 
-/** Those who may lose something by what is being decided; how much is known when it has happened. */
+/** Those who may lose something by the decision; how much is known only after it. */
 function lossesIn(decided: Partial<Explanation> | null): { -readonly [Field in keyof Loss]: Loss[Field] }[] {
   return [...(decided?.plant?.wrong ?? []), ...(decided?.lost ? [decided.lost] : [])];
 }
 
-/** What a peer is about to lose, but for how much in all. */
+/** What a peer is about to lose, except the amount. */
 function lossOf(state: NetworkState, run: RunState, peer: string): Loss {
   const locked = run.locks.reduce((sum, { device, shares }) => (device === peer ? sum + shares : sum), 0);
   return { peer, name: run.peers.get(peer)!.name, account: accountOf(state, peer), shares: 0, locked };
 }
 
-/** What the owner's reveal of the submission says of its judges. */
+/** What the owner's reveal of the submission says about its judges. */
 function plantOf(found: Found, { body }: LoggedEvent, index: number, state: NetworkState): Partial<Explanation> | null {
   if (body.type !== 'plant.revealed' || body.submission !== found.submission) return null;
   const run = state.runs.get(found.run)!;
@@ -292,7 +292,7 @@ function plantOf(found: Found, { body }: LoggedEvent, index: number, state: Netw
   return { plant: { index, accepted, right, wrong } };
 }
 
-/** What an event that ends the submission's round means for it. */
+/** What an event that ends the submission's round means for the submission. */
 function decideOn(found: Found, event: LoggedEvent, index: number, state: NetworkState): Partial<Explanation> | null {
   const { body } = event;
   if ((body.type !== 'round.merged' && !givesUpRound(body)) || body.run !== found.run) return null;
@@ -320,7 +320,7 @@ function decideOn(found: Found, event: LoggedEvent, index: number, state: Networ
   };
 }
 
-/** The division of a round that is about to be merged, step by step, and checked against the core's own. */
+/** The division of a round that is about to be merged, step by step, checked against the core's own. */
 export function arithmeticOf(state: NetworkState, run: RunState): RoundArithmetic {
   const { emission } = run.rules;
   const { workers, validators, payouts, unearned } = roundPayout(state, run);
@@ -349,7 +349,7 @@ export function arithmeticOf(state: NetworkState, run: RunState): RoundArithmeti
   return arithmetic;
 }
 
-/** Hamilton's method with its steps shown; the outcome is the core's `divide`. */
+/** Hamilton's method with its steps shown; the outcome equals the core's `divide`. */
 function dividePart(shares: number, claimants: readonly (PayClaim & { from: string })[]): DividedPart {
   const all_weights = claimants.reduce((sum, { weight }) => sum + weight, 0);
   if (all_weights === 0) return { shares, all_weights, claims: [] };
@@ -368,7 +368,7 @@ function dividePart(shares: number, claimants: readonly (PayClaim & { from: stri
   return { shares, all_weights, claims };
 }
 
-/** What is shown must be what is paid: a difference is a defect of this program. */
+/** What is shown must equal what is paid: a difference is a bug in this program. */
 function checkAgainstCore(shown: RoundArithmetic, payouts: readonly Payout[], run: RunState): void {
   for (const part of PAY_PARTS) {
     const paid = payouts.filter((payout) => payout.part === part && payout.shares > 0);

@@ -1,4 +1,4 @@
-// A witness that logs may ask (c2sp.org/tlog-witness, section "add-checkpoint"): it answers a checkpoint that follows with its cosignature.
+// A witness as a service for logs (c2sp.org/tlog-witness, section "add-checkpoint"): it cosigns each checkpoint that continues the last one.
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import {
   judgeCheckpoint,
@@ -15,29 +15,29 @@ import { sha256Hex, utf8 } from '../protocol/hash.ts';
 import type { Identity } from '../protocol/identity.ts';
 import { readKept, witnessFile, writeDurably } from './witness.ts';
 
-/** A checkpoint comes in one packet; whoever needs longer holds up nobody else. */
+/** A checkpoint comes in one packet, so a slow request is ended and blocks nobody. */
 const REQUEST_MS = 10_000;
 
 export interface WitnessServerOptions {
   readonly witness: Identity;
-  /** Where the latest checkpoint of each log is kept. */
+  /** The folder with the latest checkpoint of each log. */
   readonly folder: string;
   /** The logs that may ask, by origin and key. */
   readonly logs: () => readonly NoteKey[];
-  /** Runs one piece of work after the other: looking at the latest checkpoint and keeping the next one must not cross. */
+  /** Runs tasks one after the other: reading the latest checkpoint and storing the next one must not overlap. */
   readonly inTurn: <T>(work: () => Promise<T>) => Promise<T>;
   readonly now_s: () => number;
   readonly onCosigned: (origin: string, size: number) => void;
   readonly onError: (error: unknown) => void;
 }
 
-/** Where a witness keeps the latest checkpoint of a log; of a hub's the same file as where it follows that hub itself. */
+/** The file with the latest checkpoint of a log. For a hub's log it is also the file used when this witness polls that hub. */
 function fileOf(folder: string, log: NoteKey): string {
   const hub = originOf(log.id) === log.name;
   return witnessFile(folder, hub ? log.id : sha256Hex(utf8(`${log.name}\n${log.id}`)));
 }
 
-/** Judges one request, keeps what it cosigns, and resolves with the signature lines. Throws LedgerError `malformed`. */
+/** Decides one request, stores what it cosigns, and resolves to the signature lines. Throws LedgerError `malformed`. */
 export async function answerAddCheckpoint(
   text: string,
   options: Omit<WitnessServerOptions, 'onError'>,

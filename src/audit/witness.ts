@@ -1,6 +1,6 @@
-// A witness (c2sp.org/tlog-witness): remembers the last head of a log, lets it only grow, and puts its name to what it saw.
+// A witness (c2sp.org/tlog-witness): remembers the last head of a log, checks that the log only grows, and cosigns what it saw.
 //
-// It asks the log for tiles and makes the consistency proof itself, so that a hub needs to offer nothing but its public files.
+// It fetches the log's tiles and makes the consistency proof itself, so a hub needs to offer nothing but its public files.
 import { randomBytes } from 'node:crypto';
 import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -16,14 +16,14 @@ import { OwnershipError } from './ownership-errors.ts';
 
 const SEND_MS = 10_000;
 
-/** The file with the last head that a witness has cosigned, in its folder. */
+/** The file in the witness's folder with the last head that it cosigned. */
 export function witnessFile(folder: string, hub: string): string {
   return join(folder, `${hub}.checkpoint`);
 }
 
 /**
- * Looks at a log once: verifies that it continues what this witness saw last, cosigns its head and keeps that on disk before anybody
- * hears of it. The first head of a log is taken as it is.
+ * Checks a log once: verifies that it continues what this witness saw last, cosigns its head, and stores that on disk before publishing it.
+ * The first head of a log is trusted.
  * @returns the cosigned note, its size, and the size before (null at first sight)
  * Throws Misbehaviour (a fork, or a log that became shorter), OwnershipError `bad-log` (tiles that do not fit the log's own head).
  */
@@ -45,7 +45,7 @@ export async function witnessOnce(
   return { note, size: head.size, before: kept?.size ?? null };
 }
 
-/** The head of a log that a witness cosigned last; null: none. Throws OwnershipError `malformed` where its file is damaged. */
+/** The head of a log that a witness cosigned last; null where there is none. Throws OwnershipError `malformed` for a damaged file. */
 export async function readKept(file: string, log: NoteKey): Promise<(BareHead & Checkpoint) | null> {
   let note: string;
   try {
@@ -60,15 +60,15 @@ export async function readKept(file: string, log: NoteKey): Promise<(BareHead & 
     return { note, size, root, origin };
   } catch (error) {
     if (!(error instanceof LedgerError || error instanceof OwnershipError)) throw error;
-    // To begin anew here would let a hub that can damage this file rewrite its log.
+    // If the witness started afresh here, a hub that can damage this file could rewrite its log.
     throw new OwnershipError(
       'malformed',
-      `${file} is damaged; a witness that has forgotten what it saw must say so: remove it by hand`,
+      `${file} is damaged, so this witness does not know what it cosigned: remove the file by hand to start afresh`,
     );
   }
 }
 
-/** Whole or not at all, and on disk before a signature leaves this machine. */
+/** Writes the file whole or not at all, and durably, before a signature leaves this machine. */
 export async function writeDurably(file: string, text: string): Promise<void> {
   await mkdir(dirname(file), { recursive: true });
   const aside = `${file}.${randomBytes(6).toString('hex')}`;
@@ -86,7 +86,7 @@ export async function writeDurably(file: string, text: string): Promise<void> {
   }
 }
 
-/** Hands a cosigned checkpoint to the hub. False where the hub takes none. Throws OwnershipError `bad-log` when it is unreachable. */
+/** Sends a cosigned checkpoint to the hub. False where the hub accepts none. Throws OwnershipError `bad-log` when it is unreachable. */
 export async function sendCosignature(url: string, note: string): Promise<boolean> {
   try {
     const response = await fetch(new URL('/log/cosignature', url), {

@@ -1,21 +1,21 @@
-// Whether anybody outside has cosigned a log (c2sp.org/tlog-cosignature): without that a hub could show everybody another one.
+// Which witnesses have cosigned a log (c2sp.org/tlog-cosignature). Without any, a hub could show everybody another log.
 import { openCheckpoint, verifyCosignature } from '../ledger/checkpoint.ts';
 import { LedgerError } from '../ledger/errors.ts';
 import { originOf, witnessOf } from '../ledger/key-names.ts';
 import { MAX_NOTE_BYTES, parseNote } from '../ledger/signed-note.ts';
 import { AuditFailure } from './public-log.ts';
 
-/** A head with the witnesses whose cosignatures under it are right. */
+/** A head with the witnesses whose cosignatures under it are valid. */
 export interface Cosigned {
   readonly size: number;
   readonly root: Uint8Array;
   readonly note: string;
   readonly witnesses: readonly { readonly name: string; readonly time_s: number }[];
-  /** Signatures in names that do not tell their key; whoever knows the key can check them. */
+  /** Signatures under names that do not contain their key; only those who know the key can verify them. */
   readonly unknown: readonly string[];
 }
 
-/** Opens what a hub serves as its cosigned head. Throws AuditFailure `bad-checkpoint`. */
+/** Opens the head that a hub serves as cosigned. Throws AuditFailure `bad-checkpoint`. */
 export function openCosigned(note: string, hub: string): Cosigned {
   const origin = originOf(hub);
   try {

@@ -1,4 +1,4 @@
-// Writes a holder's certificate from a log: replays it, keeps what concerns the holder, and proves each kept event against the signed head.
+// Makes a holder's certificate from a log: replays it, keeps what concerns the holder, and proves each kept event against the signed head.
 
 import { type Certificate, certificateText, verifyCertificate } from '../audit/certificate.ts';
 import { proveEvent } from '../audit/certificate-event.ts';
@@ -18,7 +18,7 @@ interface KeptEvent {
   readonly event: LoggedEvent;
 }
 
-/** A decided submission that a holder has made or judged: the submission, its verdicts and its merge. */
+/** A decided submission that the holder made or judged: the submission, its verdicts and its merge. */
 type Decided = readonly KeptEvent[];
 
 /** What a replay keeps of one run for one holder. */
@@ -63,7 +63,7 @@ class Collection {
         this.#openOf(body.run).get(body.submission)?.push(kept);
         return;
       case 'round.merged':
-        // A merge of nothing pays nobody and makes no model.
+        // A merge without work pays nobody and makes no model.
         if (body.bundle !== null) this.#merged(kept, body.run, new Set(body.accepted), state);
         this.#open.delete(body.run);
         return;
@@ -80,13 +80,13 @@ class Collection {
     }
   }
 
-  /** Everything that the certificate of a run rests on. Throws OwnershipError `not-stated`. */
+  /** Everything that the certificate of a run is based on. Throws OwnershipError `not-stated`. */
   of(run: string) {
     const stated = this.#stated.get(run);
     if (!stated) {
       throw new OwnershipError(
         'not-stated',
-        `the hub has not stated the shares of run ${run.slice(0, 12)} yet: it does so for every model that is kept whole`,
+        `the hub has not stated the shares of run ${run.slice(0, 12)} yet: it does so for every model that is stored whole`,
       );
     }
     const needed = [this.#created.get(run)!, stated.kept, stated.merge, ...this.#devices.values()];
@@ -112,7 +112,7 @@ class Collection {
       else if (myVerdicts.length > 0 && !isMine(submission)) found.push([submission, ...myVerdicts, kept]);
     }
     this.#merge.set(run, kept);
-    // A new list each time: a statement keeps the one of its moment.
+    // A new list each time, because a statement keeps the list of its moment.
     if (found.length > 0) {
       this.#decided.set(run, [...(this.#decided.get(run) ?? []), ...found].slice(-this.#limit));
     }
@@ -120,22 +120,22 @@ class Collection {
 }
 
 export interface CertificateOptions {
-  /** The run's id or a beginning of it; not needed where the log has one run. */
+  /** The run's id or the beginning of it; not needed where the log has one run. */
   readonly run?: string;
   /** The account: an owner's id, or that of a device without an owner. */
   readonly holder: string;
-  /** At most so many submissions, made or judged, are proven event by event: the newest. */
+  /** How many submissions, made or judged, are proven event by event at most: the newest ones. */
   readonly evidence: number;
 }
 
-/** A certificate with what it does not say itself. */
+/** A certificate, with facts that it does not contain. */
 export interface MadeCertificate {
   readonly certificate: Certificate;
   /** The text of its file. */
   readonly text: string;
-  /** Rounds that were merged after the model that the certificate is of: what they paid is not in it. */
+  /** Rounds merged after the certificate's model; it does not include their pay. */
   readonly later_rounds: number;
-  /** The hub states who holds what after so many rounds. */
+  /** The hub states the shares after every so many rounds. */
   readonly checkpoint_every: number;
   readonly warning: string | null;
 }
@@ -187,7 +187,7 @@ export async function makeCertificate(where: string, options: CertificateOptions
     events: events.map(({ bytes, index: at }) => proveEvent(bytes, at, log.size, log.node)),
   };
   const text = certificateText(certificate);
-  verifyCertificate(new TextEncoder().encode(text)); // what is handed out has passed the check that others will make
+  verifyCertificate(new TextEncoder().encode(text)); // nobody gets a certificate that a verifier would refuse
   const { warning } = log;
   return {
     certificate,

@@ -1,4 +1,4 @@
-// Contesting a decision: what a recheck contradicts is put before everybody who may judge, by a device of this machine that may do so.
+// Contests a decision that a recheck contradicts: a device of this machine that may do so asks every eligible validator to judge again.
 
 import type { PublicLog } from '../audit/public-log.ts';
 import type { Recheck } from '../audit/recheck.ts';
@@ -15,7 +15,7 @@ export interface PossibleContest {
   readonly by: string;
   readonly decided: 'accepted' | 'fraud';
   readonly round: number;
-  /** The merged rounds after which a jury's verdicts are shown at the latest. */
+  /** The number of merged rounds after which the jury's verdicts are revealed at the latest. */
   readonly shows_round: number;
   readonly merged_rounds: number;
 }

@@ -1,4 +1,4 @@
-// Taking a run's present model home: fetched by hash, proved, and written as other tools read it.
+// Exports a run's current model: fetches it by hash, verifies it, and writes it in the form that other tools read.
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openBlobFolder } from '#blob-folder';
@@ -29,7 +29,7 @@ export interface TakenModel {
   readonly tokenizer: Tokenizer;
 }
 
-/** What a run is started from: another one's last whole model, with what it must have in common with it. */
+/** What a new run takes over from another: its last whole model, and the settings that must be the same. */
 export interface Ancestor {
   readonly run: string;
   readonly merged_rounds: number;
@@ -38,7 +38,7 @@ export interface Ancestor {
   readonly tokenizer: Tokenizer;
 }
 
-/** The last model of a run that is kept whole. Throws PeerError no-such-run where there is none yet, and as takeModel does. */
+/** The last model of a run that is stored whole. Throws PeerError `no-such-run` where there is none yet, and as takeModel does. */
 export async function ancestorOf(url: string, wanted: string, folder: string): Promise<Ancestor> {
   const { view, params, tokenizer } = await openPretrainRun(url, wanted, folder);
   const { merged_rounds, model } = view.checkpoint;
@@ -48,7 +48,7 @@ export async function ancestorOf(url: string, wanted: string, folder: string): P
   return { run: view.run, merged_rounds, model, config: params.model, tokenizer };
 }
 
-/** A run's present model, proved by its hash. `folder` keeps the blobs. Throws PeerError, HistoryError, GameError, ModelError. */
+/** A run's current model, verified by its hash. `folder` keeps the blobs. Throws PeerError, HistoryError, GameError, ModelError. */
 export async function takeModel(
   url: string,
   wanted: string | undefined,
@@ -87,7 +87,7 @@ async function openRun(url: string, wanted: string | undefined, folder: string, 
   return { view: parsed.data, blobs };
 }
 
-/** What a game that trains no model has come to. */
+/** The exported state of a game that trains no model. */
 export interface TakenState {
   readonly run: string;
   readonly game: string;
@@ -98,8 +98,8 @@ export interface TakenState {
 }
 
 /**
- * Writes the present state of a run of any game as its canonical bytes, DIR/state.bin, proved by its hash; null for a run that trains a
- * model: exportRun does that. Throws PeerError, HistoryError, GameError (unknown-game: its file is needed).
+ * Writes the current state of a run of any game as its canonical bytes, DIR/state.bin, verified by its hash; null for a run that trains a
+ * model, for which exportRun is meant. Throws PeerError, HistoryError, GameError (`unknown-game`: the game's file is needed).
  */
 export async function exportState(
   url: string,
@@ -121,8 +121,8 @@ export async function exportState(
 }
 
 /**
- * Writes a taken model as a folder that transformers loads, with the table of shares, the log's checkpoint and a manifest that `signer`
- * signs; resolves with the files. Throws as takeModel and addProvenance do.
+ * Writes a taken model as a folder that transformers can load, with the table of shares, the log's checkpoint and a manifest that `signer`
+ * signs; resolves to the files. Throws as takeModel and addProvenance do.
  */
 export async function exportRun(
   url: string,

@@ -1,4 +1,4 @@
-// What a run's owner does: puts the data and the first model on the hub and signs the event that starts the run.
+// Creates runs for their owner: uploads the data and the first model to the hub, and signs the event that starts the run.
 import { z } from 'zod';
 import { openBlobFolder } from '#blob-folder';
 import type { RunCreated } from '../core/events/run-created.ts';
@@ -23,7 +23,7 @@ import { type DatasetManifest, encodeManifest } from '../training/shards.ts';
 
 /** What a run learns from and what it trains. */
 export interface RunPlan extends TextsToLearn {
-  /** Without vocab_size it has a row for each id of the tokenizer; one that is gone on from may have more. */
+  /** Without vocab_size it gets a row for each id of the tokenizer; a model to continue from may have more rows. */
   readonly model: Omit<LlamaConfigInput, 'vocab_size'> & { readonly vocab_size?: number };
   /** The game's other settings, as PretrainParamsSchema takes them. */
   readonly training: Record<string, unknown>;
@@ -32,7 +32,7 @@ export interface RunPlan extends TextsToLearn {
 
 export interface NewRun extends RunPlan {
   readonly name: string;
-  /** Weights to go on from; without them the model starts from the seed. */
+  /** Weights to start from; without them the model is initialised from the seed. */
   readonly weights?: Weights;
   /** The run whose last stated model this one starts from; the hub has its weights. */
   readonly ancestor?: RunCreated['ancestor'];
@@ -41,19 +41,19 @@ export interface NewRun extends RunPlan {
     RunCreated,
     'rounds' | 'round_ms' | 'judging_ms' | 'min_workers' | 'checkpoint_every' | 'rules' | 'keep'
   >;
-  /** Is told what the run will be when its text has been read, before anything is sent. */
+  /** Called with what the run will be, after its text was read and before anything is sent. */
   readonly onPrepared?: (run: PreparedRun) => void;
   readonly onUpload?: (done_bytes: number, total_bytes: number) => void;
 }
 
-/** A run of which nothing has been sent yet. */
+/** A run that is prepared; nothing of it has been sent yet. */
 export interface PreparedRun {
   readonly params: PretrainParams;
   readonly dataset: PreparedDataset;
 }
 
 /**
- * Everything of a run but what a hub has to do with it. The caller closes the dataset.
+ * Everything of a run that needs no hub. The caller closes the dataset.
  * Throws GameError bad-params for settings that no run can have, before anything is read, and DataError.
  */
 export async function prepareRun(plan: RunPlan): Promise<PreparedRun> {
@@ -69,13 +69,13 @@ export async function prepareRun(plan: RunPlan): Promise<PreparedRun> {
   return { params, dataset };
 }
 
-/** Creates a pre-training run on a hub; resolves with its id when the hub has taken it. Throws PeerError, TrainingError, ModelError. */
+/** Creates a pre-training run on a hub; resolves to its id once the hub has accepted it. Throws PeerError, TrainingError, ModelError. */
 export async function createRun(url: string, identity: Identity, folder: string, options: NewRun): Promise<string> {
   const hub = await hubWithRoom(url, identity);
   const say = options.onProgress ?? (() => {});
   const tell = transferTeller(say);
   let storing = false;
-  // Of the pieces of the text only trouble is told here: how far they are is told of all of them together.
+  // Of single pieces of text only problems are reported; progress is reported for all of them together.
   const onTransfer = (transfer: Transfer): void => {
     if (!storing || transfer.trouble !== null) tell(transfer);
   };
@@ -112,13 +112,13 @@ export async function createRun(url: string, identity: Identity, folder: string,
   return sendEvent(url, event);
 }
 
-/** A run of a game whose settings say how it begins. */
+/** A run of a game whose settings define its first state. */
 export interface NewGameRun extends Pick<NewRun, 'schedule'> {
   readonly name: string;
   readonly game: AnyGame;
   /** The game's settings; what is missing has its default. */
   readonly settings: unknown;
-  /** The game's file, for whoever agrees to its hash (games/game-text.ts). */
+  /** The game's file, for those who agree to run it by its hash (games/game-text.ts). */
   readonly file?: Uint8Array;
 }
 
@@ -144,14 +144,14 @@ export async function createGameRun(
   return sendEvent(url, event);
 }
 
-/** A hub's id, where it would take another run of this owner: reading the text takes long, and is done only then. Throws PeerError. */
+/** The hub's id, if it would accept another run of this owner. Reading the text takes long, so the caller asks first. Throws PeerError. */
 async function hubWithRoom(url: string, { id }: Identity): Promise<string> {
   const { hub, run_refusal } = await accountOn(url, id);
   if (run_refusal) throw new PeerError('refused', run_refusal.message, { refusal: run_refusal.code });
   return hub;
 }
 
-/** What a hub knows of an owner. Throws PeerError hub-unreachable, not-a-hub, refused. */
+/** What a hub knows about an owner. Throws PeerError `hub-unreachable`, `not-a-hub`, `refused`. */
 async function accountOn(url: string, account: string): Promise<AccountView> {
   const { json } = await readHub(url, `/accounts/${account}`);
   const view = AccountViewSchema.safeParse(json);
@@ -159,7 +159,7 @@ async function accountOn(url: string, account: string): Promise<AccountView> {
   return view.data;
 }
 
-/** Both splits must hold at least one window of the context and its last target. */
+/** Each split must hold at least one window of the context, and the target of its last token. */
 function requireWindows(manifest: DatasetManifest, context: number): void {
   for (const split of ['train', 'validation'] as const) {
     const longest = manifest[split].reduce((most, { tokens }) => Math.max(most, tokens), 0);
@@ -171,7 +171,7 @@ function requireWindows(manifest: DatasetManifest, context: number): void {
   }
 }
 
-/** The settings in full, the dataset's name aside. Throws GameError bad-params for settings that no run can have. */
+/** The complete settings, except the dataset's name. Throws GameError `bad-params` for settings that no run can have. */
 async function checkedParams({ model, tokenizer, training }: RunPlan): Promise<PretrainParams> {
   const { vocab_size } = tokenizer;
   const draft = { ...training, model: { vocab_size, ...model }, dataset: '0'.repeat(64) };
@@ -181,7 +181,7 @@ async function checkedParams({ model, tokenizer, training }: RunPlan): Promise<P
   )) as PretrainParams;
 }
 
-/** Says on a hub where what an owner holds is to be settled. Throws PeerError refused, hub-unreachable, not-a-hub. */
+/** Names, on a hub, the address at which an owner's shares are to be settled. Throws PeerError `refused`, `hub-unreachable`, `not-a-hub`. */
 export async function stateAddress(url: string, owner: Identity, address: string): Promise<void> {
   const { hub, next_change: change } = await accountOn(url, owner.id);
   await sendEvent(
@@ -190,7 +190,7 @@ export async function stateAddress(url: string, owner: Identity, address: string
   );
 }
 
-/** How often an event is sent where the hub says that it comes too fast, and how long one wait may be: then a person is told. */
+/** How often an event is sent again when the hub says that it came too fast, and the longest wait; beyond that a person is told. */
 const SENDING = { attempts: 5, longest_wait_s: 30 };
 
 /**

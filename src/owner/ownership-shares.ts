@@ -1,4 +1,4 @@
-// shares.json and log-checkpoint.txt beside an exported model: who made it, from which run, as the hub stated it in its signed log.
+// shares.json and log-checkpoint.txt beside an exported model: who made it, in which run, as the hub stated it in its signed log.
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -27,7 +27,7 @@ export const SharesFileSchema = z.strictObject({
   merged_rounds: count,
   unearned_shares: count,
   accounts: z.array(z.strictObject({ account: hash, shares: count, tokens: count })).max(2 * CORE_LIMITS.peers_per_run),
-  /** The run, and the hub's statement of this very table; null for a model that the hub has stated nothing about. */
+  /** The run, and the hub's statement of this table; null for a model whose shares the hub has not stated. */
   proof: z.strictObject({ created: ProvenEventSchema, stated: ProvenEventSchema }).nullable(),
 });
 export type SharesFile = z.infer<typeof SharesFileSchema>;
@@ -46,7 +46,7 @@ export async function addProvenance(
   return [join(dir, SHARES_FILE), join(dir, CHECKPOINT_FILE), manifest];
 }
 
-/** The table of shares at the moment when a model was made, with the hub's statement where there is one. */
+/** The table of shares when a model was made, with the hub's statement where there is one. */
 async function sharesOfModel(
   where: string,
   { run: id, model }: { readonly run: string; readonly model: string },
@@ -86,15 +86,15 @@ async function sharesOfModel(
   };
 }
 
-/** What a checked folder says. `shares` is null for a folder that another tool signed; `stated` whether the hub vouches for the table. */
+/** What a verified folder shows. `shares` is null for a folder that another tool signed; `stated` whether the hub vouches for the table. */
 export interface CheckedFolder extends VerifiedFolder {
   readonly shares: SharesFile | null;
   readonly stated: boolean;
 }
 
 /**
- * Checks an exported folder with nothing else at hand: the manifest, that the weights are the model that shares.json speaks of, and
- * that the table is the one that the hub stated in the log it has signed.
+ * Verifies an exported folder with nothing else at hand: the manifest, that the weights are the model that shares.json names, and that the
+ * table is the one that the hub stated in its signed log.
  * Throws ModelError (verifyFolder), OwnershipError `malformed`, `bad-proof`, `bad-signature`, `wrong-claim`, `too-large`.
  */
 export async function checkFolder(dir: string): Promise<CheckedFolder> {

@@ -1,4 +1,4 @@
-// Owners and devices on disk: the owner's key, the devices' folders, and the address that an owner is paid at.
+// Owners and devices on disk: the owner's key, the devices' folders, and the owner's address for settlements.
 import { readdir, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { keccak_256 } from '@noble/hashes/sha3.js';
@@ -34,9 +34,9 @@ export async function devicesBelow(folder: string): Promise<DeviceOnDisk[]> {
 }
 
 /**
- * Makes a secret the key at `path`. The same key there already: nothing happens. Another: with `force` it is set aside under its own
- * name, never deleted, because whoever loses it loses what it holds.
- * @returns the key's id, and where the key that was there before lies now
+ * Makes a secret the key at `path`. If the same key is there already, nothing happens. Another key is moved aside under its own name, if
+ * `force` is set; it is never deleted, because its owner would lose what it holds.
+ * @returns the key's id, and the new path of the key that was there before
  * Throws OwnershipError `key-exists`, ProtocolError.
  */
 export async function installKey(
@@ -59,7 +59,7 @@ export async function installKey(
     );
   }
   const aside = join(dirname(path), `replaced-${present.slice(0, 16)}.key`);
-  await rename(path, aside); // as it is: a key under a passphrase stays under it
+  await rename(path, aside); // unchanged: an encrypted key stays encrypted
   await createIdentityFile(path, secret);
   return { id, set_aside: aside };
 }

@@ -1,5 +1,5 @@
-// A run's owner plants work in a live run: takes part as an unknown worker, hands in work whose right verdict it knows, makes sure by
-// its own check that an honest judge could know it too, and opens the pledge when the round is over.
+// Plants work in a live run, for its owner: takes part as an unknown worker, submits work whose right verdict it knows, makes sure by its own
+// check that an honest judge could know it too, and reveals the pledge after the round.
 
 import { dutyOf } from '../core/rounds/panel.ts';
 import { CodedError } from '../errors.ts';
@@ -22,22 +22,22 @@ import { observeRun } from './run-observer.ts';
 
 export interface PlantOptions
   extends Pick<JoinOptions, 'url' | 'run' | 'name' | 'folder' | 'runtime' | 'signal' | 'onNews' | 'loadGame'> {
-  /** The run's owner: only its word opens a pledge. The worker's own key, in `folder`, has nothing to do with it. */
+  /** The run's owner: only its signature reveals a pledge. The worker's own key, in `folder`, is unrelated to it. */
   readonly owner: Identity;
-  /** What judges must say of the planted work. */
+  /** The right verdict on the planted work. */
   readonly accepted: boolean;
-  /** What the owner's own checks compute with: one of each class that judges use, since they differ in the last bits. */
+  /** The runtimes of the owner's own checks: one of each class that judges use, because their results differ in the last bits. */
   readonly referees: readonly Runtime[];
-  /** So many rounds it works honestly before. */
+  /** How many rounds it works honestly before planting. */
   readonly honest_rounds: number;
 }
 
-/** What came of a plant. It is revealed only where the owner's own check says what judges are expected to say. */
+/** The outcome of a plant. It is revealed only where the owner's own check gives the expected verdict. */
 export type PlantOutcome =
   | { readonly revealed: true; readonly submission: string; readonly round: number }
   | { readonly revealed: false; readonly reason: string };
 
-/** Plants one submission. Throws PeerError not-the-owner, refused in a run that is finished, and what joinRun throws. */
+/** Plants one submission. Throws PeerError `not-the-owner`, `refused` in a finished run, and the errors of joinRun. */
 export async function plantInRun(options: PlantOptions): Promise<PlantOutcome> {
   const { url, name, folder, runtime, owner, signal, loadGame, onNews } = options;
   const done = new AbortController();
@@ -80,12 +80,12 @@ class Planting {
   #game: AnyGame | null = null;
   #situation: Situation | null = null;
   #performed = 0;
-  /** What was planted, and the round and attempt that it is in. */
+  /** What was planted, in which round and attempt. */
   #plant: (Plant & { readonly round: number; readonly attempt: number }) | null = null;
   #seen: Seen | null = null;
   #findings: Promise<(Verdict | null)[]> | null = null;
   #concluding = false;
-  /** Resolved when it is known what has come of what was planted. */
+  /** Resolves when the outcome of the plant is known. */
   #settled: PromiseWithResolvers<void> | null = null;
   #outcome: PlantOutcome | null = null;
 
@@ -104,7 +104,7 @@ class Planting {
       ...game,
       task: async (...given) => ({ honest: await game.task(...given), planted: await planted.task(...given) }),
       perform: async ({ honest, planted: other }, device, signal): Promise<Claim | null> => {
-        // The next round waits for this worker: what is planted must be revealed before it is merged.
+        // The next round waits for this worker, because a plant must be revealed before the next merge.
         await Promise.race([this.#settled?.promise, fired(signal)]);
         const due = this.#performed >= this.#options.honest_rounds && !this.#plant && !this.#outcome;
         const view = situation.view()!;
@@ -125,7 +125,7 @@ class Planting {
     return this.#plant?.work === work ? plantPledge(this.#options.owner, this.#plant) : null;
   }
 
-  /** Every view that a validator is sent. */
+  /** Called with every view that a validator gets. */
   see(view: RunView): void {
     const plant = this.#plant;
     if (!plant || this.#concluding) return;
@@ -134,7 +134,7 @@ class Planting {
     });
     if (submission) {
       this.#seen = { view, submission, state: this.#seen?.state ?? this.#stateOf(view) };
-      // By now judges know whether the work is repeated, and so does the owner.
+      // The judges know by now whether the work is re-executed, and so does the owner.
       if (view.phase !== 'working' && view.phase !== 'judging') this.#findings ??= this.#check(this.#seen);
     } else if (view.round !== plant.round || view.attempt !== plant.attempt) {
       this.#concluding = true;
@@ -148,19 +148,19 @@ class Planting {
   #stateOf(view: RunView): Promise<unknown> {
     const { params, fetchBlob } = this.#situation!;
     const state = followModel(this.#game!, params, { fetch: fetchBlob }).follow(view);
-    state.catch(() => {}); // told when it is needed
+    state.catch(() => {}); // its user handles the error
     return state;
   }
 
-  /** The owner's own checks, with what judges know, at the places that each of them looks at; null where one cannot be made. */
+  /** The owner's own checks, with the knowledge of judges, at the places where each of them looks; null where one cannot be made. */
   async #check({ view, submission, state }: Seen): Promise<(Verdict | null)[]> {
     const { params, fetchBlob } = this.#situation!;
-    // A judge is not to be blamed for what only those find who repeat it, or look elsewhere; who was to see its form alone is not tried.
+    // A judge must not be blamed for what only a re-execution or another place would show. A judge that sees only the form is not tested.
     const work = { ...view, ...submission, draw: view.draw! };
     const duties = submission.judges
       .map((judge) => dutyOf(work, judge))
       .filter(({ looks, repeat_permille }) => looks || repeat_permille > 0);
-    // Who repeats all of it sees all places.
+    // A judge that re-executes all of it sees all places.
     const repeated = duties.every(({ repeat_permille }) => repeat_permille === 1000);
     const tried = repeated ? [{ repeat_permille: 1000, looks: true, place: 0 }] : duties;
     const findings: (Verdict | null)[] = [];
@@ -179,7 +179,7 @@ class Planting {
     return findings;
   }
 
-  /** The planted work's round is over. */
+  /** The round of the planted work is over. */
   async #conclude(plant: Plant & { readonly round: number }): Promise<void> {
     const seen = this.#seen;
     if (!seen) return this.#again('it did not reach the log in its round');
@@ -202,7 +202,7 @@ class Planting {
     }
   }
 
-  /** Nothing has come of it: the next work is planted instead. */
+  /** The attempt failed: the next submission is planted instead. */
   #again(reason: string): void {
     this.#options.onNews?.({ type: 'problem', code: 'not-planted', message: `${reason}; planting again` });
     this.#plant = this.#seen = this.#findings = null;
@@ -213,7 +213,7 @@ class Planting {
     this.#onEnd();
   }
 
-  /** When the worker has left. What was planted in a run's last round is still being looked at. */
+  /** Called when the worker has left. A plant in a run's last round is still being checked then. */
   async outcome(): Promise<PlantOutcome> {
     if (this.#plant && !this.#options.signal.aborted) {
       await Promise.race([this.#settled!.promise, fired(AbortSignal.timeout(LAST_LOOK_MS))]);
@@ -222,5 +222,5 @@ class Planting {
   }
 }
 
-/** What the last view and the owner's own check may take when the run is finished. */
+/** How long the last view and the owner's own check may take after the run has finished. */
 const LAST_LOOK_MS = 30_000;

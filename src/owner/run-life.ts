@@ -1,4 +1,4 @@
-// A run's owner pauses, resumes or ends it: an event that names the present attempt, signed again where a round has gone by meanwhile.
+// Pauses, resumes or ends a run for its owner: the event names the current attempt, and is signed again if a round has passed meanwhile.
 
 import type { EventBody } from '../core/events.ts';
 import { findRun } from '../peer/find-run.ts';
@@ -8,26 +8,26 @@ import { PeerError } from '../protocol/peer-errors.ts';
 import { OwnerError } from './errors.ts';
 import { sendEvent } from './owner.ts';
 
-/** Rounds can be as short as a request takes; a hub that has always gone on since is one to tell a person of. */
+/** How often it is signed again. Rounds can be as short as a request takes; after this many tries a person is told. */
 const ATTEMPTS = 5;
 
 /** The phases of an open round. */
 const OPEN = ['working', 'judging', 'revealing', 'merging'];
 
-/** What was said of which run, and where the run was. */
+/** What was done to which run, and the run's phase before. */
 export interface OwnersWordSaid {
   readonly run: string;
   readonly name: string;
   readonly merged_rounds: number;
   readonly rounds: number;
   readonly event: string;
-  /** The round that is judged and merged first; null: none was open, or it was dropped. */
+  /** The round that is judged and merged first; null where none was open, or it was dropped. */
   readonly merges_first: number | null;
 }
 
 /**
- * Says it of the run whose id begins with `wanted`. `drop`: of a pause or an end, that the open round's work is dropped instead of merged first.
- * Throws PeerError no-such-run, not-the-owner, refused (a finished run, one that is paused already or is not), hub-unreachable, not-a-hub.
+ * Signs and sends it for the run whose id begins with `wanted`. `drop`: a pause or an end drops the open round's work instead of merging it first.
+ * Throws PeerError `no-such-run`, `not-the-owner`, `refused` (a finished run, or one that is already, or not, paused), `hub-unreachable`, `not-a-hub`.
  */
 export async function sayOfRun(
   url: string,

@@ -1,5 +1,5 @@
-// Observes a run as its validators see it, without taking part: hubs tell workers nothing of what others hand in, but whoever says
-// hello as a validator is told, and a key costs nothing.
+// Observes a run as its validators see it, without taking part. A hub tells workers nothing about other submissions, but it tells anybody who
+// says hello as a validator, and a key costs nothing.
 
 import { connectToHub } from '../peer/connection.ts';
 import { findRun } from '../peer/find-run.ts';
@@ -14,7 +14,7 @@ export interface RunObserver {
   close(): void;
 }
 
-/** Observes until it is closed. Throws PeerError hub-unreachable, not-a-hub, no-such-run. */
+/** Observes until it is closed. Throws PeerError `hub-unreachable`, `not-a-hub`, `no-such-run`. */
 export async function observeRun(
   url: string,
   wanted: string | undefined,

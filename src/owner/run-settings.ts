@@ -1,4 +1,4 @@
-// What a run is given when its owner says only the essentials: the rest follows, in one place for `run create` and the demo.
+// The settings of a run whose owner states only the essentials: `run create` and the demo take the rest from here.
 import type { Rules } from '../core/rules.ts';
 import type { MergeRule } from '../training/sparse.ts';
 import type { NewRun } from './owner.ts';
@@ -11,17 +11,17 @@ export interface Essentials {
   readonly context: number;
   readonly learning_rate: number;
   readonly min_workers: number;
-  /** Whose updates are merged; without it, all of them. docs/security.md shows what each holds. */
+  /** Which updates are merged; all of them where missing. docs/security.md shows how well each choice resists attacks. */
   readonly merge_rule?: MergeRule;
-  /** The accounts whose validators judge, all with the same stake; without it, whoever stays. */
+  /** The accounts whose validators judge, with equal stake; where missing, any validator that stays long enough. */
   readonly validators?: readonly string[];
 }
 
-/** A whole model is kept this often: a newcomer then has at most as many merges to fetch. */
+/** How often a whole model is stored: a new peer fetches at most as many merges. */
 const CHECKPOINT_EVERY = 10;
-/** Judging a submission takes a few forward passes; this is long for them and short for people. */
+/** Judging a submission takes a few forward passes: this is long for a validator and short for people. */
 const JUDGING_MS = 20_000;
-/** The usual shape of a small run: a twentieth of it warms up, and the rate ends at a tenth. */
+/** The usual schedule of a small run: a twentieth of it is warm-up, and the rate ends at a tenth. */
 const WARMUP_PART = 0.05;
 const LAST_RATE_PART = 0.1;
 
@@ -34,10 +34,10 @@ const EMISSION: Rules['emission'] = {
   validators_permille: 410,
 };
 
-/** What a validator that its owner names stands for: as much as locking what is promised in ten rounds. */
+/** The stake of a validator that its owner names: as much as locking what ten rounds promise. */
 const NAMED_STAKE = 10 * EMISSION.shares_per_round;
 
-/** The rules that a run begins with; its owner may change them with notice. docs/security.md has the arithmetic. */
+/** The rules that a run starts with; its owner may change them with notice. docs/security.md has the arithmetic. */
 const RULES: Rules = {
   emission: EMISSION,
   judges: 3,

@@ -1,4 +1,4 @@
-// The file of a settlement, as the tools around contracts on an EVM chain read it: Uniswap's MerkleDistributor, or OpenZeppelin's StandardMerkleTree.
+// The file of a settlement, in the form that EVM distributor contracts' tools read: Uniswap's MerkleDistributor or OpenZeppelin's StandardMerkleTree.
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { OwnershipError } from '../audit/ownership-errors.ts';
 import { chooseLoggedRun, replayLog } from '../audit/ownership-log.ts';
@@ -51,16 +51,16 @@ export function settlementFile(format: SettlementFormat, balances: readonly Bala
   };
 }
 
-/** How often a settlement is computed anew because balances changed before it was in the log: a round is longer than a replay. */
+/** How often a settlement is computed again because balances changed before it was in the log. A round takes longer than a replay. */
 const RECORD_TRIES = 5;
 
 /** A run's balances after a prefix of the log. */
 export interface Settlement extends Settleable {
-  /** What the run's owner signs when they are paid out; `root` and `total` follow from the log. */
+  /** The fields of the event that the run's owner signs; `root` and `total` follow from the log. */
   readonly statement: Omit<PayoutSettled, 'reference'>;
   readonly model: string;
   readonly merged_rounds: number;
-  /** The sums over all holders, of which `free` is what this settles and what has no address. */
+  /** The sums over all holders; `free` is what this settles plus what has no address. */
   readonly sums: ShareBalance;
   readonly unearned_shares: number;
   readonly hub: string;
@@ -71,7 +71,7 @@ export interface Settlement extends Settleable {
 }
 
 /**
- * What a run's holders may be paid elsewhere, by the signed head of a log.
+ * What a run's holders can be paid elsewhere, computed at the signed head of a log.
  * @param where the address of a hub, or its folder
  * @param wanted the beginning of the run's id; not needed where the log has one run
  * Throws OwnershipError `nothing-to-settle`, `unknown-run`, `bad-log`, PublicLogError, AuditFailure.
@@ -86,7 +86,7 @@ export async function settlementOf(
 }
 
 /**
- * A settlement that is in the log already, computed again from the events that it speaks of: so everybody can make their claim.
+ * A settlement that is in the log already, computed again from the log as it was then, so that everybody can make their claim.
  * Throws OwnershipError `not-settled`, and what `settlementOf` throws.
  */
 export async function recordedSettlement(
@@ -117,7 +117,7 @@ function settlementAt(state: NetworkState, run: RunState, format: SettlementForm
   const file = settlementFile(format, found.balances);
   const { id, model, round: merged_rounds, settlements: settlement, unearned_shares } = run;
   const root = settlementRoot(format, found.balances);
-  // Beyond 2^53 the core takes no statement, for a number in an event is exact or refused; the file has every share all the same.
+  // Beyond 2^53 the core accepts no statement, because a number in an event must be exact; the file contains every share all the same.
   const statement = { run: id, settlement, log_size: state.events, format, root, total: Number(found.total) };
   const sums = { held: 0, settled: 0, locked: 0, withheld: 0, free: 0 };
   for (const balance of allBalances(run).values()) {
@@ -131,9 +131,9 @@ function settlementAt(state: NetworkState, run: RunState, format: SettlementForm
 }
 
 /**
- * States in the log that a settlement is paid out: the next one covers only what has come since. Where balances changed meanwhile
- * it is computed anew.
- * @param keep is given each settlement before it is stated: who has the root in the log must not lose its tree
+ * States in the log that a settlement is paid out; the next one covers only what comes after it. If balances changed meanwhile, it is
+ * computed again.
+ * @param keep is given each settlement before it is stated, because the owner of a stated root must not lose its tree
  * @returns what was stated, and the id of its event
  * Throws what `settlementOf` throws, PeerError.
  */

@@ -1,4 +1,4 @@
-// One holder's shares of a run and what stands behind its validators, replayed from the log, and the next change that it may sign.
+// A holder's shares of a run and the stake behind its validators, replayed from the log, and the next change that the holder may sign.
 
 import type { PublicLog } from '../audit/public-log.ts';
 import { chooseRunIn, replayWithPool } from '../audit/shares.ts';
@@ -18,11 +18,11 @@ export interface StakedDevice {
   readonly present: boolean;
   /** By the rules, for the account. */
   readonly stake_by_rules: number;
-  /** What counts in the open round, or counted in the last. */
+  /** What counts in the open round, or counted in the last one. */
   readonly counting: number;
   /** What counts from the next opening of a round on. */
   readonly locked: number;
-  /** What was asked back: it does not count any more, is lost with the device, and free when so many rounds are merged. */
+  /** What was released: it does not count any more, is lost if the device is caught, and is free when so many rounds are merged. */
   readonly releasing: readonly { readonly shares: number; readonly free_round: number }[];
 }
 
@@ -62,8 +62,8 @@ export async function stakesOf(log: PublicLog, wanted: string, account: string):
 }
 
 /**
- * The event that locks shares behind one of the holder's validators, or asks for them back. What the core would refuse is refused by
- * the hub, with the core's own words.
+ * The event that locks shares behind one of the holder's validators, or releases them. What the core would refuse, the hub refuses with the
+ * core's reason.
  * @param shares how many, or all that are free (to lock) or locked behind the device (to release)
  * @param behind the beginning of the device's id or its name; not needed where there is only one
  * Throws OwnerError `no-such-device`, `nothing-to-move`.

@@ -1,4 +1,4 @@
-// A run's whole log made by hand, for tests of audits: real keys, real signatures and the real core; the heads and times that peers sign are real too.
+// A handmade log of a whole run, for tests of audits: real keys, signatures, heads and times, and the real core.
 import assert from 'node:assert/strict';
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { decodeEvent } from '../../core/codec.ts';
@@ -23,7 +23,7 @@ import { inlinePool } from '../pool.ts';
 import type { PublicLog } from '../public-log.ts';
 import { withSeenHead } from '../seen-heads.ts';
 
-/** An entry with what it says. */
+/** An entry together with its content. */
 export interface Entry {
   readonly bytes: Uint8Array;
   readonly event: LoggedEvent;
@@ -37,11 +37,11 @@ const TOKENS = 50;
 
 export interface Person {
   readonly identity: Identity;
-  /** How far this one's clock is ahead of true time. */
+  /** How far this participant's clock is ahead of true time. */
   skew_ms: number;
 }
 
-/** The people of a run and what they have written, at a true time that tests move. */
+/** The participants of a run and what they have written, at a true time that tests move. */
 export class ExampleLog {
   readonly hub: DrawingIdentity = createIdentity();
   readonly owner: Identity = createIdentity();
@@ -66,7 +66,7 @@ export class ExampleLog {
     return this.state.runs.get(this.run)!;
   }
 
-  /** Signs an event, which must be allowed, appends it, and shows its author the head. @returns its id */
+  /** Signs an event, which must be accepted, appends it, and shows its author the head. @returns its id */
   async add(author: Identity, body: EventBody): Promise<string> {
     const entry = await signed(author, withSeenHead(body, this.#seen.get(author.id)));
     const refusal = apply(this.state, entry.event);
@@ -114,7 +114,7 @@ export class ExampleLog {
     await this.add(this.hub, { type: 'round.opened', version: 1, run: this.run, round, attempt });
   }
 
-  /** Half a minute's work of those who are here, judged and merged. `late_ms`: how late each worker saw the round. */
+  /** Half a minute of work of everybody present, judged and merged. `late_ms`: how late each worker saw the round. */
   async playRound(late_ms: readonly number[] = []): Promise<void> {
     await this.openRound();
     const opened_ms = this.now_ms;
@@ -126,7 +126,7 @@ export class ExampleLog {
     await this.judgeAndMerge(ids);
   }
 
-  /** One piece of work. */
+  /** One submission. */
   async handIn(who: Identity, seen_ms?: number): Promise<string> {
     const { round, attempt, model } = this.open;
     const numbers = { size_bytes: 10, steps: 5, tokens: TOKENS, loss_micro: 1, pledge: WORK };
@@ -170,14 +170,14 @@ export async function headOf(log: TransparencyLog, hub: Identity): Promise<SeenH
   return { size, root: bytesToHex(root), signature: bytesToHex(signature) };
 }
 
-/** A log that holds these entries, under a head that the hub's key has signed over them: what a cheating hub can do. */
+/** A log of these entries under a head that the hub's key has signed: what a cheating hub can make. */
 export async function logOf(hub: Identity, entries: readonly Entry[]): Promise<TransparencyLog> {
   const log = openTransparencyLog(createMemoryLogStore(), hub);
   await log.append(entries.map(({ bytes }) => bytes));
   return log;
 }
 
-/** It as others read it, at an address that nothing answers. */
+/** The log as others read it, at an address where nothing answers. */
 export async function publicLogOf(log: TransparencyLog, cosigned: string | null = null): Promise<PublicLog> {
   const hub = log.origin.slice('potluck/'.length);
   const head = await log.checkpoint();

@@ -1,4 +1,4 @@
-// What every PublicLog must do, wherever the log lies. Called from the test file of each implementation.
+// Compliance tests for every PublicLog, wherever the log lies. Each implementation's test file calls them.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { decodeEntryBundle, TILE_WIDTH } from '../../ledger/tiles.ts';
@@ -6,11 +6,11 @@ import { sha256Hex } from '../../protocol/hash.ts';
 import { AuditFailure, type PublicLog, PublicLogError } from '../public-log.ts';
 
 export interface PublicLogUnderTest {
-  /** Opens a log of more than a tile's entries; `hub` is who should have signed it. */
+  /** Opens a log of more than a tile's entries; `hub` is the expected signer. */
   open(hub?: string): Promise<PublicLog>;
-  /** Opens one where there is none. */
+  /** Opens a location without a log. */
   openNothing(): Promise<PublicLog>;
-  /** What is in it. */
+  /** The log's content. */
   readonly hub: string;
   readonly entries: readonly Uint8Array[];
   readonly first_tile: Uint8Array;
@@ -33,7 +33,7 @@ export function publicLogCompliance(kind: string, lying: () => PublicLogUnderTes
       }
       for await (const { first, count } of log.pages()) {
         assert.deepEqual([first, count], [0, TILE_WIDTH]);
-        break; // whoever has read enough
+        break; // a reader that has read enough
       }
     } finally {
       log.close();
@@ -42,7 +42,7 @@ export function publicLogCompliance(kind: string, lying: () => PublicLogUnderTes
 
   test(`${kind}: tiles and blobs that are kept, and nothing where they are not`, async () => {
     const { open, first_tile, blob } = lying();
-    const log = await open(); // by what its checkpoint says
+    const log = await open(); // the hub's id comes from the checkpoint
     try {
       assert.deepEqual(new Uint8Array((await log.tile(0, 0, TILE_WIDTH))!), first_tile);
       assert.equal(await log.tile(5, 0, TILE_WIDTH), null);
