@@ -415,3 +415,75 @@ test('of several graphics processors each is judged by itself', () => {
   assert.deepEqual(decideIn({ settings: { gpu: 'never' } }).decision.gpus, []);
   assert.deepEqual(decideIn({ settings: { gpu: 'always' }, signals: { idle_ms: { known: 0 } } }).decision.gpus, [0]);
 });
+
+test('limits that were not passed hold nothing up: at the very value it works', () => {
+  const at = (signals: Partial<Signals>, settings = {}): string => decideIn({ signals, settings }).decision.do;
+  assert.equal(at({ battery_temperature_c: { known: 40 } }), 'run');
+  assert.equal(at({}, { tariff: NIGHT_TARIFF, most_price_per_kwh: 0.4 }), 'run');
+  assert.equal(at({}, { cores_idle: 4, cores_in_use: 4 }), 'run');
+});
+
+test('what no rule is about may be unknown', () => {
+  const signals: Partial<Signals> = { temperature_c: { unknown: 'no answer' }, power: { unknown: 'no answer' } };
+  assert.equal(decideIn({ signals, settings: { hottest_c: null, on_battery: true } }).decision.do, 'run');
+});
+
+test('a battery that was hot rests five minutes', () => {
+  const heat = (known: number): Situation => ({ signals: { battery_temperature_c: { known } } });
+  const made = history(
+    {},
+    [41, 40, 40].map((one) => ({ after_ms: 299_999, ...heat(one) })),
+  );
+  assert.deepEqual(
+    made.map((one) => one.do),
+    ['pause', 'pause', 'pause'],
+  );
+  assert.equal(
+    history(
+      {},
+      [41, 40, 40].map((one) => ({ after_ms: 300_000, ...heat(one) })),
+    )[2].do,
+    'run',
+  );
+});
+
+test('the owner who uses the device has other limits than one who does not', () => {
+  const used = { idle_ms: { known: 0 } };
+  const load: Partial<Signals> = { foreign_cpu_percent: { known: 30 } };
+  const settings = { foreign_load_s: 0 };
+  assert.equal(decideIn({ signals: load, settings }).decision.do, 'run');
+  assert.equal(decideIn({ signals: { ...load, ...used }, settings }).decision.reasons[0].code, 'foreign-cpu-load');
+  const memory: Partial<Signals> = { memory: { known: { total_bytes: 8e9, available_bytes: 2e9, own_bytes: 5e9 } } };
+  assert.equal(decideIn({ signals: memory }).decision.do, 'run');
+  assert.equal(decideIn({ signals: { ...memory, ...used } }).decision.reasons[0].code, 'memory-over-limit');
+});
+
+test("others' load that stays just below the limit does not end the pause", () => {
+  const load = (known: number): Situation => ({ signals: { foreign_cpu_percent: { known } } });
+  const made = history(
+    { foreign_cpu_percent_idle: 25, foreign_load_s: 0 },
+    [26, 24, 24, 20, 20].map((one) => ({ after_ms: 10_000, ...load(one) })),
+  );
+  assert.deepEqual(
+    made.map((one) => one.do),
+    ['pause', 'pause', 'pause', 'pause', 'run'],
+  );
+});
+
+test('what was about to end begins anew where nothing was seen for a while', () => {
+  const heat = (temperature_c: Signals['temperature_c']): Situation => ({ signals: { temperature_c } });
+  const seen = [{ known: 91 }, { known: 70 }, { unknown: 'no answer' }, { known: 70 }, { known: 70 }, { known: 70 }];
+  const made = history(
+    {},
+    seen.map((one) => ({ after_ms: 30_000, ...heat(one as Signals['temperature_c']) })),
+  );
+  assert.deepEqual(
+    made.map((one) => one.do),
+    ['pause', 'pause', 'pause', 'pause', 'pause', 'run'],
+  );
+});
+
+test('in quiet hours it never works more than otherwise', () => {
+  const settings = { quiet_hours: ['12:00-13:00'], quiet_duty: 0.25, duty_idle: 0.1 };
+  assert.equal(decideIn({ settings }).decision.duty, 0.1);
+});

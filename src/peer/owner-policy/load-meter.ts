@@ -1,0 +1,35 @@
+// Others' part of the processor: what all cores did, without what Potluck itself took, over half a second.
+import { type Clock, sleep } from '../../protocol/clock.ts';
+import type { Signal } from './signals.ts';
+
+/** Since the machine started: of all cores together, in milliseconds. */
+export interface CpuTimes {
+  readonly busy_ms: number;
+  readonly all_ms: number;
+  /** What Potluck's processes took. */
+  readonly own_ms: number;
+}
+
+/** Shorter, and the system's ticks of 10 ms are too coarse; longer, and the owner waits. */
+const WINDOW_MS = 500;
+
+/** Each reading gives the load since the one that was made half a second before; the first waits so long. */
+export function openLoadMeter(read: () => CpuTimes, clock: Clock): () => Promise<Signal<number>> {
+  const seen: { readonly at_ms: number; readonly times: CpuTimes }[] = [];
+  return async () => {
+    if (seen.length === 0) {
+      seen.push({ at_ms: clock.elapsed_ms(), times: read() });
+      await sleep(clock, WINDOW_MS);
+    }
+    const now = { at_ms: clock.elapsed_ms(), times: read() };
+    seen.push(now);
+    while (seen.length > 1 && now.at_ms - seen[1].at_ms >= WINDOW_MS) seen.shift();
+    const [first] = seen;
+    const all_ms = now.times.all_ms - first.times.all_ms;
+    if (all_ms <= 0) return { unknown: 'the counters of the processor stand still' };
+    // Own processes that ended since are not counted any more: then the difference is too small, never negative.
+    const own_ms = Math.max(0, now.times.own_ms - first.times.own_ms);
+    const foreign_ms = now.times.busy_ms - first.times.busy_ms - own_ms;
+    return { known: Math.min(100, Math.max(0, (100 * foreign_ms) / all_ms)) };
+  };
+}
