@@ -1,10 +1,14 @@
 // The verifiable random function: the examples of RFC 9381, appendix B.3; one output for a key and an input; nothing else passes.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js';
+import { ed25519 } from '@noble/curves/ed25519.js';
+import { bytesToNumberLE, numberToBytesLE } from '@noble/curves/utils.js';
+import { sha512 } from '@noble/hashes/sha2.js';
+import { bytesToHex, concatBytes, hexToBytes } from '@noble/hashes/utils.js';
 import fc from 'fast-check';
-import { PROOF_BYTES, proveVrf, verifyVrf, vrfOutput } from './ecvrf.ts';
+import { PROOF_BYTES, proveVrf, verifiedNatively, verifiedPortably, verifyVrf, vrfOutput } from './ecvrf.ts';
 import { fastEd25519 } from './ed25519.ts';
+import { loadSodiumPoints } from './ed25519-sodium.ts';
 
 /** Examples 16, 17 and 18: secret seed, public key, input, proof, output. */
 const EXAMPLES = [
@@ -30,6 +34,9 @@ const EXAMPLES = [
     '645427e5d00c62a23fb703732fa5d892940935942101e456ecca7bb217c61c452118fec1219202a0edcf038bb6373241578be7217ba85a2687f7a0310b2df19f',
   ],
 ] as const;
+
+const native = loadSodiumPoints();
+const ONE_PATH = { skip: native ? false : 'no sodium-native here' };
 
 test('the examples of the RFC', () => {
   for (const [secret, publicKey, input, proof, output] of EXAMPLES) {
@@ -83,3 +90,71 @@ test('keys of small order, encodings that are not canonical, scalars that are to
   assert.equal(verifyVrf(key, input, Uint8Array.of(...proof.subarray(0, 48), ...hexToBytes('ff'.repeat(32)))), null);
   for (const length of [0, 79, 81]) assert.equal(verifyVrf(key, input, new Uint8Array(length)), null);
 });
+
+test('by libsodium: the examples of the RFC, and no proof with one bit changed', ONE_PATH, () => {
+  for (const [, publicKey, input, proof, output] of EXAMPLES) {
+    const proved = verifiedNatively(native!, hexToBytes(publicKey), hexToBytes(input), hexToBytes(proof));
+    assert.equal(proved && bytesToHex(proved), output);
+  }
+  const [, key, input, proof] = EXAMPLES[2].map(hexToBytes);
+  for (let bit = 0; bit < PROOF_BYTES * 8; bit++) {
+    const changed = Uint8Array.from(proof);
+    changed[bit >> 3] ^= 1 << (bit & 7);
+    assert.equal(verifiedNatively(native!, key, input, changed), null, `bit ${bit}`);
+  }
+});
+
+test('by libsodium and in plain TypeScript the same, for every key and input', ONE_PATH, () => {
+  const bytes = (length: number) => fc.uint8Array({ minLength: length, maxLength: length });
+  fc.assert(
+    fc.property(bytes(32), fc.uint8Array({ maxLength: 80 }), (secret, input) => {
+      const [key, proof] = [fastEd25519.publicKey(secret), proveVrf(secret, input)];
+      const output = verifiedNatively(native!, key, input, proof);
+      assert.ok(output);
+      assert.deepEqual(verifiedPortably(key, input, proof), output);
+      assert.equal(verifiedNatively(native!, key, Uint8Array.of(...input, 0), proof), null);
+    }),
+    { numRuns: 20 },
+  );
+});
+
+test('by libsodium: a scalar of the order and more, which has a smaller one that holds, is no yes', ONE_PATH, () => {
+  const [, key, input, proof] = EXAMPLES[0].map(hexToBytes);
+  const s = bytesToNumberLE(proof.subarray(48)) + ed25519.Point.Fn.ORDER;
+  const larger = concatBytes(proof.subarray(0, 48), numberToBytesLE(s, 32));
+  assert.equal(verifiedNatively(native!, key, input, larger), null);
+  assert.equal(verifyVrf(key, input, larger), null);
+});
+
+test('a Gamma outside of the subgroup that the equations hold for: libsodium does not take it, the answer is the one of browsers', () => {
+  const [secret, key, input, , output] = EXAMPLES[0].map(hexToBytes);
+  const { Point } = ed25519;
+  const { scalar } = ed25519.utils.getExtendedPublicKey(secret);
+  const h = encoded(key, input);
+  // The point of order two: an even challenge makes it vanish from the equation, and the output is cleared of it.
+  const odd = h.multiply(scalar).add(Point.fromAffine({ x: 0n, y: Point.Fp.ORDER - 1n }));
+  for (let k = 1n; ; k++) {
+    const points = [Point.fromBytes(key), h, odd, Point.BASE.multiply(k), h.multiply(k)];
+    const hashed = concatBytes(Uint8Array.of(3, 2), ...points.map((point) => point.toBytes()), Uint8Array.of(0));
+    const c = sha512(hashed).subarray(0, 16);
+    if (c[0] % 2 !== 0) continue;
+    const s = (k + bytesToNumberLE(c) * scalar) % Point.Fn.ORDER;
+    const proof = concatBytes(odd.toBytes(), c, numberToBytesLE(s, 32));
+    assert.deepEqual(verifiedPortably(key, input, proof), output);
+    if (native) assert.equal(verifiedNatively(native, key, input, proof), null);
+    assert.deepEqual(verifyVrf(key, input, proof), output);
+    return;
+  }
+});
+
+/** Section 5.4.1.1, once more. */
+function encoded(key: Uint8Array, input: Uint8Array): InstanceType<typeof ed25519.Point> {
+  for (let counter = 0; ; counter++) {
+    const candidate = sha512(concatBytes(Uint8Array.of(3, 1), key, input, Uint8Array.of(counter, 0))).subarray(0, 32);
+    try {
+      return ed25519.Point.fromBytes(candidate, false).clearCofactor();
+    } catch {
+      // The next one may be a point.
+    }
+  }
+}

@@ -4,6 +4,8 @@ import type { ed25519 } from '@noble/curves/ed25519.js';
 import { sha512 } from '@noble/hashes/sha2.js';
 import { bytesToHex, concatBytes } from '@noble/hashes/utils.js';
 import { ed25519Curve, sumOfMultiples } from '#curve25519';
+import { isOrdinary } from './ed25519.ts';
+import { loadSodiumPoints, type SodiumPoints } from './ed25519-sodium.ts';
 
 type Point = InstanceType<typeof ed25519.Point>;
 
@@ -46,11 +48,11 @@ function pointOf(bytes: Uint8Array): Point | null {
   }
 }
 
-/** Section 5.4.3. */
-function challengeOf(...points: readonly Point[]): bigint {
-  const digest = hash(0x02, ...points.map((point) => point.toBytes()));
-  return numberOf(digest.subarray(0, CHALLENGE_BYTES));
-}
+/** Section 5.4.3, of the points' bytes. */
+const challengeBytes = (...points: readonly Uint8Array[]): Uint8Array =>
+  hash(0x02, ...points).subarray(0, CHALLENGE_BYTES);
+const challengeOf = (...points: readonly Point[]): bigint =>
+  numberOf(challengeBytes(...points.map((point) => point.toBytes())));
 
 /** Section 5.2: the output of a proof that is known to hold. Throws where the bytes are none. */
 export function vrfOutput(proof: Uint8Array): Uint8Array {
@@ -95,12 +97,66 @@ function recall<T>(map: Map<string, T>, name: string, compute: () => T): T {
 export function verifyVrf(publicKey: Uint8Array, input: Uint8Array, proof: Uint8Array): Uint8Array | null {
   if (publicKey.length !== POINT_BYTES || proof.length !== PROOF_BYTES) return null;
   const asked = bytesToHex(concatBytes(publicKey, proof, input));
-  const output = recall(recalled, asked, () => verified(publicKey, input, proof));
+  if (native === undefined) native = loadSodiumPoints();
+  const output = recall(
+    recalled,
+    asked,
+    () => (native && verifiedNatively(native, publicKey, input, proof)) ?? verifiedPortably(publicKey, input, proof),
+  );
   if (output) recall(outputs, bytesToHex(proof), () => output);
   return output?.slice() ?? null;
 }
 
-function verified(publicKey: Uint8Array, input: Uint8Array, proof: Uint8Array): Uint8Array | null {
+/** Loaded at the first verification: most commands verify none. */
+let native: SodiumPoints | null | undefined;
+
+/**
+ * The same by libsodium's points, several times as fast. Only its yes counts: it is asked where neither the scalar nor the encoding of key or Gamma
+ * is odd, and what it does not take, or cannot compute, is looked at again in plain TypeScript.
+ */
+export function verifiedNatively(
+  { add, subtract, multiply, multiplyBase }: SodiumPoints,
+  publicKey: Uint8Array,
+  input: Uint8Array,
+  proof: Uint8Array,
+): Uint8Array | null {
+  const gamma = proof.subarray(0, POINT_BYTES);
+  const c = proof.subarray(POINT_BYTES, POINT_BYTES + CHALLENGE_BYTES);
+  const s = proof.subarray(POINT_BYTES + CHALLENGE_BYTES);
+  if (!isOrdinary(publicKey) || !isOrdinary(gamma) || s[31] >= 0x10) return null;
+  const eightfold = (point: Uint8Array): Uint8Array => {
+    const twofold = add(point, point);
+    const fourfold = add(twofold, twofold);
+    return add(fourfold, fourfold);
+  };
+  const encodeNatively = (): Uint8Array | null => {
+    for (let counter = 0; counter < CANDIDATES; counter++) {
+      const candidate = hash(0x01, publicKey, input, Uint8Array.of(counter)).subarray(0, POINT_BYTES);
+      if (!isOrdinary(candidate)) return null;
+      try {
+        return eightfold(candidate);
+      } catch {
+        // It is no point.
+      }
+    }
+    return null;
+  };
+  try {
+    const h = encodeNatively();
+    if (!h) return null;
+    const challenge = new Uint8Array(32);
+    challenge.set(c);
+    const u = subtract(multiplyBase(s), multiply(challenge, publicKey));
+    const v = subtract(multiply(s, h), multiply(challenge, gamma));
+    const holds = challengeBytes(publicKey, h, gamma, u, v).every((byte, i) => byte === c[i]);
+    return holds ? hash(0x03, eightfold(gamma)) : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Section 5.3 in plain TypeScript: what decides. Lengths are the caller's duty, as above. */
+export function verifiedPortably(publicKey: Uint8Array, input: Uint8Array, proof: Uint8Array): Uint8Array | null {
   const key = recall(keys, bytesToHex(publicKey), () => keyOf(publicKey));
   const gamma = pointOf(proof.subarray(0, POINT_BYTES));
   const c = numberOf(proof.subarray(POINT_BYTES, POINT_BYTES + CHALLENGE_BYTES));

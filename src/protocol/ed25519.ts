@@ -44,7 +44,7 @@ const SMALL_ORDER_Y: ReadonlySet<bigint> = new Set([
 export function isAdmissible(publicKey: Uint8Array, signature: Uint8Array): boolean {
   // A scalar of 32 bytes whose top byte is below 0x10 is below L (L > 2^252), so the common case needs no big integers.
   const scalarFits = signature[63] < 0x10 || bytesToNumberLE(signature.subarray(32)) < L;
-  return scalarFits && !isSmall(signature) && isAdmissibleKey(publicKey);
+  return scalarFits && !isSmall(signature) && isOrdinary(publicKey);
 }
 
 const yOf = (point: Uint8Array): bigint => bytesToNumberLE(point) & ((1n << 255n) - 1n);
@@ -52,10 +52,11 @@ const yOf = (point: Uint8Array): bigint => bytesToNumberLE(point) & ((1n << 255n
 /** The first bytes of all points of small order: almost every other point is told apart by its first byte. */
 const SMALL_ORDER_FIRST_BYTES: ReadonlySet<number> = new Set([...SMALL_ORDER_Y].map((y) => Number(y & 0xffn)));
 
-function isAdmissibleKey(publicKey: Uint8Array): boolean {
+/** Whether 32 bytes are the canonical encoding of a point that is not of small order, if of a point at all. */
+export function isOrdinary(point: Uint8Array): boolean {
   // A y whose top bits are not all set is below p.
-  if ((publicKey[31] & 0x7f) !== 0x7f && !SMALL_ORDER_FIRST_BYTES.has(publicKey[0])) return true;
-  const y = yOf(publicKey);
+  if ((point[31] & 0x7f) !== 0x7f && !SMALL_ORDER_FIRST_BYTES.has(point[0])) return true;
+  const y = yOf(point);
   return y < P && !SMALL_ORDER_Y.has(y);
 }
 

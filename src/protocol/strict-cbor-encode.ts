@@ -8,10 +8,6 @@ import { type EventValue, MAX_DEPTH } from './strict-cbor.ts';
 /** Size of the buffer that is kept between calls; a larger value gets its own buffer. */
 const KEPT_BYTES = 64 * 1024;
 const HEAD_BYTES = 9;
-/** How many encoded field names are cached: more than all schemas have. Further names are encoded each time. */
-const KEPT_NAMES = 1024;
-
-const names = new Map<string, Uint8Array>();
 
 let data = new Uint8Array(KEPT_BYTES);
 let at = 0;
@@ -98,19 +94,19 @@ function append(bytes: Uint8Array): void {
   at += bytes.length;
 }
 
-/** The bytes of a field's name, cached because the same few names come again and again. */
-function nameBytes(field: string): Uint8Array {
-  let bytes = names.get(field);
-  if (!bytes) {
-    bytes = utf8(field);
-    if (names.size < KEPT_NAMES) names.set(field, bytes);
+/** A map's field names in DAG-CBOR's order: shorter first, then by byte. */
+function sorted(fields: string[]): string[] {
+  // All our names are ASCII, where a letter is a byte. An index loop, because this runs for every map.
+  for (const field of fields) {
+    for (let i = 0; i < field.length; i++) {
+      if (field.charCodeAt(i) >= 0x80) return fields.sort(byBytes);
+    }
   }
-  return bytes;
+  return fields.sort((a, b) => a.length - b.length || (a < b ? -1 : 1));
 }
 
-/** DAG-CBOR's order of field names: shorter first, then by byte. */
-function inOrder(a: string, b: string): number {
-  const [left, right] = [nameBytes(a), nameBytes(b)];
+function byBytes(a: string, b: string): number {
+  const [left, right] = [utf8(a), utf8(b)];
   if (left.length !== right.length) return left.length - right.length;
   let i = 0;
   while (i < left.length - 1 && left[i] === right[i]) i++;
@@ -118,7 +114,7 @@ function inOrder(a: string, b: string): number {
 }
 
 function map(value: Readonly<Record<string, EventValue>>, depth: number): void {
-  const fields = Object.keys(value).sort(inOrder);
+  const fields = sorted(Object.keys(value));
   head(0xa0, fields.length);
   for (const field of fields) {
     if (field === '__proto__') throw forbidden('a field may not be named "__proto__"');

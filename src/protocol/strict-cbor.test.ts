@@ -83,6 +83,17 @@ test('what is written is what dag-cbor writes', () => {
   same({ é: 1, ab: 2, b: 3, '\uffee': 4, '\u{10000}': 5, abc: 6, aé: 7 });
 });
 
+test('names of fields: shorter ones first, then by byte, also beyond ASCII', () => {
+  const order = ['b', 'é', 'aa', 'zz', 'ß9', 'aaa', '語', 'zzz', 'b-é'];
+  const sorted = order.toSorted(
+    (a, b) => Buffer.byteLength(a) - Buffer.byteLength(b) || Buffer.compare(Buffer.from(a), Buffer.from(b)),
+  );
+  for (const names of [sorted, sorted.filter((name) => /^[a-z]+$/.test(name))]) {
+    const bytes = encodeStrict(Object.fromEntries(names.toReversed().map((name) => [name, 1])));
+    assert.deepEqual(Object.keys(decodeStrict(bytes) as object), names);
+  }
+});
+
 test('damaged encodings: accepted exactly when dag-cbor would write them so', () => {
   let accepted = 0;
   fc.assert(

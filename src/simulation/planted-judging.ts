@@ -21,8 +21,8 @@ export const JUDGES: readonly PlantedFault[] = [
   {
     name: 'judges-drawn-by-keys',
     file: 'core/rounds/panel.ts',
-    find: 'turn.splice(drawByStake(turn, number()), 1)[0]',
-    replace: 'turn.splice(Number(number() % BigInt(turn.length)), 1)[0]',
+    find: 'turn.splice(drawByStake(turn, number(turn.length)), 1)[0]',
+    replace: 'turn.splice(Number(number(turn.length) % BigInt(turn.length)), 1)[0]',
     by: 'rules',
     seed: 4,
   },
@@ -279,8 +279,8 @@ export const DUTIES: readonly PlantedFault[] = [
   {
     name: 'the-judge-that-repeats-looks',
     file: 'core/rounds/panel.ts',
-    find: 'inDrawnOrder(work, judges).at(-1) === judge',
-    replace: 'inDrawnOrder(work, judges)[0] === judge',
+    find: 'inDrawnOrder(work, work.judges).at(-1) === judge',
+    replace: 'inDrawnOrder(work, work.judges)[0] === judge',
     by: 'rules',
     seed: 7,
     unit: ['core/rounds/panel.test.ts', 'one judge looks'],

@@ -91,14 +91,17 @@ export function openDraw(state: NetworkState, run: RunState, among: readonly str
     const isFree = (id: string): boolean => here.has(id) && !taken.includes(id);
     const found: string[] = [];
     let draws = 0;
-    const number = (): bigint =>
-      BigInt(`0x${sha256Hex(encodeStrict(['potluck-panel-v1', run.draw, worker, draws++]))}`);
+    /** What is drawn next; where there is one choice it is counted, but need not be known. */
+    const number = (choices: number): bigint => {
+      const draw = draws++;
+      return choices === 1 ? 0n : BigInt(`0x${sha256Hex(encodeStrict(['potluck-panel-v1', run.draw, worker, draw]))}`);
+    };
     let turn = [...accounts].filter(([account]) => account !== own).map(([, entry]) => entry);
     while (turn.length > 0 && found.length < count) {
       const next: typeof turn = [];
       while (turn.length > 0 && found.length < count) {
-        const { devices, stake } = turn.splice(drawByStake(turn, number()), 1)[0];
-        const device = devices[Number(number() % BigInt(devices.length))];
+        const { devices, stake } = turn.splice(drawByStake(turn, number(turn.length)), 1)[0];
+        const device = devices[Number(number(devices.length) % BigInt(devices.length))];
         const others = devices.filter((id) => id !== device);
         if (others.length > 0) next.push({ devices: others, stake });
         if (isFree(device)) found.push(device);
@@ -150,13 +153,15 @@ export interface Duty {
  * another one than repeats, where there is another, so that no friend of a worker keeps both from it.
  */
 export function dutyOf(work: Repeatable, judge: string): Duty {
-  const { draw, worker, judges } = work;
+  const { draw, worker } = work;
   return {
     repeat_permille: repeatedPermille(work, judge),
-    looks: inDrawnOrder(work, judges).at(-1) === judge,
+    looks: looksAt(work, judge),
     place: drawn('place', draw, worker, judge) / 2 ** 32,
   };
 }
+
+const looksAt = (work: Repeatable, judge: string): boolean => inDrawnOrder(work, work.judges).at(-1) === judge;
 
 function repeatedPermille(work: Repeatable, judge: string): number {
   const { draw, worker, judges, appealed } = work;
@@ -170,8 +175,8 @@ function repeatedPermille(work: Repeatable, judge: string): number {
 }
 
 function inDrawnOrder({ draw, worker }: Repeatable, judges: readonly string[]): string[] {
-  const place = (judge: string): number => drawn('order', draw, worker, judge);
-  return judges.toSorted((a, b) => place(a) - place(b) || (a < b ? -1 : 1));
+  const places = new Map(judges.map((judge) => [judge, drawn('order', draw, worker, judge)]));
+  return judges.toSorted((a, b) => places.get(a)! - places.get(b)! || (a < b ? -1 : 1));
 }
 
 /** 32 bits that follow from the draw, for one use each. */
@@ -228,9 +233,10 @@ function noteDuties(run: RunState, submission: Submission): void {
 }
 
 function knownBy(run: RunState, submission: Submission, judge: string): Known {
-  const { repeat_permille, looks } = dutyOf(repeatableOf(run, submission), judge);
-  if (repeat_permille === 1000) return 'all';
-  return looks || repeat_permille > 0 ? 'looks' : 'form';
+  const work = repeatableOf(run, submission);
+  const repeated = repeatedPermille(work, judge);
+  if (repeated === 1000) return 'all';
+  return repeated > 0 || looksAt(work, judge) ? 'looks' : 'form';
 }
 
 const ORDER: readonly Known[] = ['form', 'looks', 'all'];
