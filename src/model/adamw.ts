@@ -22,9 +22,9 @@ export function momentNames(parameter: string): { first: string; second: string 
 }
 
 /**
- * The sum of the squares of all elements of gradients in the parameters' order, a scalar. Summed from the head down: ONNX
- * Runtime orders nodes depth first from their consumers, so each weight's gradient is computed as soon as the backward
- * pass can, and what it needs is freed.
+ * The sum of the squares of all elements of gradients in the parameters' order, a scalar. It is summed from the head down: ONNX Runtime
+ * orders nodes depth first from their consumers, so each weight's gradient is computed as early as the backward pass allows, and its
+ * inputs are freed.
  */
 export function sumOfAllSquares(gradients: readonly Value[]): Value {
   return gradients
@@ -33,7 +33,7 @@ export function sumOfAllSquares(gradients: readonly Value[]): Value {
     .reduce((sum, part) => add(sum, part));
 }
 
-/** A parameter as a state of the graph, with the gradient of the loss by it. */
+/** A parameter as a state of the graph, with the gradient of the loss with respect to it. */
 export interface Update {
   readonly spec: ParameterSpec;
   readonly weight: Value;
@@ -41,8 +41,8 @@ export interface Update {
 }
 
 /**
- * Advances parameters and their moments, which become states of the graph; `norm` is that of the gradients of all.
- * Returns the parameters' next values, each made when nothing else of its update is still to be done.
+ * Advances parameters and their moments, which become states of the graph; `norm` is the global norm of all gradients.
+ * Returns the parameters' next values, each computed after everything else of its update.
  * Declares the inputs learning_rate, and bias_correction1 and 2 (1 - βᵗ), each [].
  */
 export function adamw(

@@ -1,4 +1,4 @@
-// A model as the folder that Hugging Face transformers reads and writes: config.json, model.safetensors, tokenizer.json.
+// A model as a folder that Hugging Face transformers reads and writes: config.json, model.safetensors, tokenizer.json.
 import { randomBytes } from 'node:crypto';
 import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -21,7 +21,7 @@ export interface StoredModel {
   readonly tokenizer: Tokenizer | null;
 }
 
-/** Writes a file so that readers see the old one or the new one, never a part, also after a power cut. */
+/** Writes a file so that readers see the old one or the new one and never a part, even after a power cut. */
 async function writeAtomically(path: string, pieces: Iterable<Uint8Array | string>): Promise<void> {
   const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
   try {
@@ -60,7 +60,7 @@ export async function exportModel(
 
 /**
  * Reads a model of the Llama family that transformers (or `exportModel`) has saved: one or several safetensors files in F32,
- * F16 or BF16, tied heads, config.json of transformers 4 or 5, the tokenizer when there is one.
+ * F16 or BF16, tied heads, config.json of transformers 4 or 5, and the tokenizer if there is one.
  * Weights of more than `limit_bytes` in float32 are refused before any is read.
  * Throws ModelError: `missing-file`, `corrupt-file`, `too-large`, `bad-config`, `unsupported`, `wrong-weights`, `bad-tokenizer`.
  */
@@ -76,7 +76,7 @@ export async function importModel(dir: string, limit_bytes?: number): Promise<St
   }
 }
 
-/** The name in the network of the model in a folder, in whatever dtype its files are. Throws ModelError as importModel does. */
+/** The network's name for the model in a folder, whatever dtype its files have. Throws ModelError as importModel does. */
 export async function nameOfFolder(dir: string): Promise<string> {
   const config = await readConfig(dir);
   const hashOf = async (bytes: Uint8Array): Promise<string> => sha256Hex(bytes);
@@ -89,7 +89,7 @@ async function readConfig(dir: string): Promise<LlamaConfig> {
   return configFromJson(stored);
 }
 
-/** As importModel; errors name the file, but not its folder. */
+/** As importModel, except that errors name the file but not its folder. */
 async function readModel(dir: string, limit_bytes?: number): Promise<StoredModel> {
   const config = await readConfig(dir);
   const weights = await readWeights(dir, config, limit_bytes);

@@ -261,7 +261,7 @@ test('what Potluck does not compute or does not know is refused by name', () => 
     ],
     [{ model_type: 'qwen2', use_sliding_window: true }, /use_sliding_window true/],
     [{ model_type: 'qwen2', layer_types: ['full_attention', 'sliding_attention'] }, /layer_types/],
-    [{ logit_scale: 0.5 }, /"logit_scale" is a setting that Potluck does not know/],
+    [{ logit_scale: 0.5 }, /"logit_scale" is an unknown setting/],
     [{ embedding_multiplier: 12 }, /"embedding_multiplier"/],
   ] as const) {
     const expected = { name: 'ModelError', code: 'unsupported', message: says };

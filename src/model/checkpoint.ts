@@ -1,4 +1,4 @@
-// A model's tensors as they are named in the network, and its weights as one safetensors file, written piece by piece.
+// A model's tensors under their names in the network, and its weights as one safetensors file, written piece by piece.
 import { sizeOf } from '../tensor/shape.ts';
 import { type LlamaConfig, parameterSpecs, type Weights } from './config.ts';
 import { encodeValues } from './dtypes.ts';
@@ -14,11 +14,11 @@ const METADATA = { format: 'pt' };
 export const modelTensors = (config: LlamaConfig): TensorSpec[] =>
   parameterSpecs(config).map(({ name, shape }) => ({ name, dtype: 'f32', shape }));
 
-/** What stands before the bytes of the tensors in model.safetensors. */
+/** What precedes the bytes of the tensors in model.safetensors. */
 export const modelFileHeader = (config: LlamaConfig): Uint8Array => safetensorsHeader(parameterSpecs(config), METADATA);
 
 /**
- * The pieces of model.safetensors, to be written one after the other: its header, then each tensor, which may share the memory of the weights.
+ * The pieces of model.safetensors, in order: its header, then each tensor, which may share the memory of the weights.
  * The same weights give the same file. Throws ModelError `wrong-weights` for missing or extra weights, wrong lengths, NaN and infinities.
  */
 export function modelFile(config: LlamaConfig, weights: Weights): Iterable<Uint8Array> {

@@ -1,10 +1,10 @@
-// config.json as transformers 4 and 5 write and read it. A setting that changes the mathematics is computed or refused by name, never dropped.
+// Reads and writes config.json as transformers 4 and 5 do. A setting that changes the mathematics is either computed or refused by name.
 import { z } from 'zod';
 import { firstIssue } from '../errors.ts';
 import { FAMILIES, type Family, type LlamaConfig, LlamaConfigSchema } from './config.ts';
 import { ModelError } from './errors.ts';
 
-/** The class of each family, and what transformers takes for a setting that its config.json does not have. */
+/** The class of each family, and transformers' defaults for settings that its config.json lacks. */
 const CLASSES: Readonly<Record<Family, { readonly architecture: string; readonly defaults: object }>> = {
   llama: { architecture: 'LlamaForCausalLM', defaults: { max_position_embeddings: 2048 } },
   mistral: {
@@ -17,14 +17,14 @@ const CLASSES: Readonly<Record<Family, { readonly architecture: string; readonly
   },
 };
 
-/** Settings that the model is computed by. */
+/** Settings that the model's computation uses. */
 const COMPUTED = [
   ...['model_type', 'vocab_size', 'hidden_size', 'intermediate_size', 'num_hidden_layers', 'num_attention_heads'],
   ...['num_key_value_heads', 'head_dim', 'max_position_embeddings', 'rms_norm_eps', 'rope_theta', 'hidden_act'],
   ...['tie_word_embeddings', 'attention_bias', 'mlp_bias', 'rope_scaling', 'rope_parameters', 'sliding_window'],
 ];
 
-/** Settings that do not change the logits: names, how weights are kept, how text is sampled, what training draws. */
+/** Settings that do not change the logits: names, storage of weights, sampling of text, random numbers in training. */
 const WITHOUT_EFFECT = new Set([
   ...['architectures', '_name_or_path', 'name_or_path', 'transformers_version', 'torch_dtype', 'dtype', '_commit_hash'],
   ...['use_cache', 'initializer_range', 'attention_dropout', 'pretraining_tp', 'max_window_layers', 'is_decoder'],
@@ -42,7 +42,7 @@ const WITHOUT_EFFECT = new Set([
   ...['exponential_decay_length_penalty', 'begin_suppress_tokens'],
 ]);
 
-/** Settings of which we compute one value only, that of a model without them. */
+/** Settings for which only one value is supported: the one of a model without the feature. */
 const ONLY: Readonly<Record<string, (value: unknown) => boolean>> = {
   hidden_act: (value) => value === 'silu',
   use_sliding_window: (value) => value === false,
@@ -72,7 +72,7 @@ const StoredConfigSchema = z.looseObject({
 type StoredConfig = z.infer<typeof StoredConfigSchema>;
 
 /**
- * The configuration in a config.json, whichever version of transformers wrote it.
+ * Parses the configuration in a config.json of any version of transformers.
  * Throws ModelError `unsupported`, naming the setting that Potluck does not compute or does not know, or `bad-config`.
  */
 export function configFromJson(value: unknown): LlamaConfig {
@@ -89,7 +89,7 @@ export function configFromJson(value: unknown): LlamaConfig {
   const values = Object.fromEntries(COMPUTED.filter((key) => stored[key] !== null).map((key) => [key, stored[key]]));
   const defaults = Object.entries(CLASSES[family].defaults).filter(([key]) => stored[key] === undefined);
   const { rope_theta, rope_scaling } = rotation(stored);
-  // Only Mistral has a window here: Qwen2 keeps the length of one that it does not use.
+  // Only Mistral uses a window here: a Qwen2 file states the length of a window that it does not use.
   const sliding_window = family === 'mistral' ? stored.sliding_window : null;
   const config = LlamaConfigSchema.safeParse({
     ...values,
@@ -112,26 +112,26 @@ function checkSettings(stored: StoredConfig, family: Family): void {
   for (const [name, value] of Object.entries(stored)) {
     if (value === null || value === undefined || name === 'quantization_config' || WITHOUT_EFFECT.has(name)) continue;
     if (Object.hasOwn(ONLY, name)) {
-      if (!ONLY[name](value)) throw unsupported(`${name} ${JSON.stringify(value)} is not computed`, { name });
+      if (!ONLY[name](value)) throw unsupported(`${name} ${JSON.stringify(value)} is not supported`, { name });
     } else if (!COMPUTED.includes(name)) {
-      const why = 'is a setting that Potluck does not know, and it may change what the model computes';
+      const why = 'is an unknown setting, which may change what the model computes';
       throw unsupported(`"${name}" ${why}`, { name });
     }
   }
 }
 
-/** The base of RoPE and what is done to its frequencies: `rope_scaling` in transformers 4, `rope_parameters` in 5. */
+/** The base of RoPE and the scaling of its frequencies: `rope_scaling` in transformers 4, `rope_parameters` in 5. */
 function rotation({ rope_theta, rope_scaling, rope_parameters, max_position_embeddings }: StoredConfig) {
   const described = [rope_scaling, rope_parameters].filter((rope) => rope && !isEmpty(rope));
   const [scaling, other] = described.map((rope) => scalingOf(rope!, max_position_embeddings));
   if (other !== undefined && JSON.stringify(other) !== JSON.stringify(scaling)) {
-    throw new ModelError('bad-config', 'config.json: rope_scaling and rope_parameters say different things');
+    throw new ModelError('bad-config', 'config.json: rope_scaling and rope_parameters contradict each other');
   }
   const bases = described.map((rope) => rope?.rope_theta ?? undefined);
   return { rope_theta: bases[0] ?? bases[1] ?? rope_theta ?? undefined, rope_scaling: scaling ?? null };
 }
 
-/** The keys of each type of scaling, in one order. */
+/** The keys of each type of scaling, in a fixed order. */
 const SCALINGS: Readonly<Record<string, readonly string[]>> = {
   default: [],
   linear: ['factor'],
@@ -147,7 +147,7 @@ function scalingOf(rope: Readonly<Record<string, unknown>>, max_position_embeddi
     if (key === 'partial_rotary_factor') return rope[key] !== 1;
     return rope[key] !== null && !known.includes(key);
   });
-  if (unknown) throw unsupported(`"${unknown}" of rope scaling "${rope_type}" is not computed`, { name: unknown });
+  if (unknown) throw unsupported(`"${unknown}" of rope scaling "${rope_type}" is not supported`, { name: unknown });
   if (keys.length === 0) return null;
   const values = keys.map((key) => [key, rope[key]] as const);
   const filled = values.map(([key, value]) =>

@@ -1,17 +1,17 @@
-// The shape of a Llama, Mistral or Qwen2 model, in the names of Hugging Face's config.json (transformers' LlamaConfig and its like).
+// The shape of a Llama, Mistral or Qwen2 model, with the names of Hugging Face's config.json (transformers' LlamaConfig and similar).
 import { z } from 'zod';
 
-const LIMIT_VOCAB = 262_144; // the largest vocabulary in wide use (Gemma); more is a mistake
+const LIMIT_VOCAB = 262_144; // the largest vocabulary in wide use (Gemma's); a larger one is a mistake
 const LIMIT_LAYERS = 256;
 const LIMIT_WIDTH = 65_536;
 const LIMIT_POSITIONS = 1_048_576;
 
-/** Families whose mathematics is Llama's: Mistral adds a window of attention, Qwen2 biases of queries, keys and values. */
+/** Families with Llama's mathematics: Mistral adds a window of attention, Qwen2 biases of queries, keys and values. */
 export const FAMILIES = ['llama', 'mistral', 'qwen2'] as const;
 export type Family = (typeof FAMILIES)[number];
 
 const factor = z.number().positive().max(1e6);
-/** How the frequencies of RoPE are changed for a longer context (transformers' modeling_rope_utils); null where they are not. */
+/** How the frequencies of RoPE are scaled for a longer context (transformers' modeling_rope_utils); null where they are not. */
 const RopeScalingSchema = z.discriminatedUnion('rope_type', [
   z.object({ rope_type: z.literal('linear'), factor }),
   z
@@ -28,7 +28,7 @@ const RopeScalingSchema = z.discriminatedUnion('rope_type', [
 ]);
 export type RopeScaling = z.infer<typeof RopeScalingSchema>;
 
-/** The keys that decide the mathematics; runs that were created before a key existed have its default. */
+/** The keys that decide the mathematics. Runs created before a key existed have its default. */
 export const LlamaConfigSchema = z
   .object({
     model_type: z.enum(FAMILIES).default('llama'),
@@ -44,11 +44,11 @@ export const LlamaConfigSchema = z
     rope_theta: z.number().positive().default(10_000),
     tie_word_embeddings: z.boolean().default(false),
     hidden_act: z.literal('silu').default('silu'),
-    /** Llama only: biases of all four projections of attention; those of Qwen2 follow from its name. */
+    /** Llama only: biases of all four projections of attention. Qwen2's biases follow from the family. */
     attention_bias: z.boolean().default(false),
     mlp_bias: z.boolean().default(false),
     rope_scaling: RopeScalingSchema.nullable().default(null),
-    /** Mistral only: each token sees this many, itself among them; null: all before it. */
+    /** Mistral only: how many tokens each token sees, itself included; null for all before it. */
     sliding_window: z.int().min(1).max(LIMIT_POSITIONS).nullable().default(null),
   })
   .transform((c) => ({
@@ -81,7 +81,7 @@ export interface ParameterSpec {
 /** Every weight by name, float32, in the order of `parameterSpecs`. */
 export type Weights = ReadonlyMap<string, Float32Array>;
 
-/** The parameters of a model in their one canonical order: embedding, layers from the bottom, final norm, head. */
+/** The parameters of a model in their canonical order: embedding, layers from the bottom up, final norm, head. */
 export function parameterSpecs(config: LlamaConfig): ParameterSpec[] {
   const { hidden_size: d, intermediate_size: ff, head_dim } = config;
   const q = config.num_attention_heads * head_dim;

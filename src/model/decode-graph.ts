@@ -1,5 +1,5 @@
-// Generation with a key–value cache as one ONNX graph: a chunk of new tokens attends to itself and to all before it.
-// The cache is a state of the graph, so it stays inside the runtime; positions are an input, so one graph serves every step.
+// Generation with a key–value cache as one ONNX graph: a chunk of new tokens attends to itself and to all tokens before it.
+// The cache is a state of the graph, so it stays inside the runtime. Positions are an input, so one graph serves every step.
 import { Graph, type Value } from '../tensor/graph.ts';
 import { add, cast, equal, less, minimum, softmax, where } from '../tensor/ops.ts';
 import { gatherRows } from '../tensor/ops-index.ts';
@@ -21,11 +21,11 @@ import {
   rotation,
 } from './llama.ts';
 
-/** Added to the scores of positions that are not yet written; exp of it is 0 in float32. */
+/** Added to the scores of positions that are not written yet; exp of it is 0 in float32. */
 const MASKED = -1e30;
 
 export interface DecodeShape {
-  /** New tokens in one run: 1 for a step, more for reading a prompt. */
+  /** New tokens in one run: 1 for a step, more when reading a prompt. */
   readonly chunk: number;
   /** Positions in the cache. */
   readonly capacity: number;
@@ -36,15 +36,15 @@ export function cacheNames(layer: number): { keys: string; values: string } {
   return { keys: `cache/${layer}/keys`, values: `cache/${layer}/values` };
 }
 
-/** Where the chunk's rows stand in the cache, as the values that all layers share. */
+/** The positions of the chunk's rows in the cache, as values that all layers share. */
 interface Placement {
-  /** [capacity, chunk]: 1 where position p is the chunk's row r. A product with it moves rows to their positions, exactly. */
+  /** [capacity, chunk]: 1 where position p is the chunk's row r. Multiplying by it moves rows to their positions, exactly. */
   readonly place: Value;
   /** [capacity, 1], bool: whether the position belongs to the chunk. */
   readonly isNew: Value;
-  /** [chunk, capacity]: 0 where the row may see the position, else MASKED. */
+  /** [chunk, capacity]: 0 where the row may see the position, otherwise MASKED. */
   readonly mask: Value;
-  /** [chunk]: the row of the rotation's table for each row; padding beyond the cache takes the last one. */
+  /** [chunk]: the row of the rotation table for each row; padding beyond the cache takes the last one. */
   readonly angles: Value;
 }
 
@@ -69,19 +69,19 @@ function placement(graph: Graph, { chunk, capacity }: DecodeShape, window: numbe
   const ends = less(along, add(start, chunk));
   return {
     place: cast(equal(along, reshape(positions, [1, chunk])), 'float32'),
-    // ends and not begins, without an operator for bools
+    // `ends` and not `begins`, without a bool operator
     isNew: equal(add(cast(ends, 'int32'), cast(begins, 'int32')), 1),
     mask: unseen ? add(notLater, where(unseen, MASKED, 0)) : notLater,
     angles: minimum(positions, capacity - 1),
   };
 }
 
-/** The cache with the chunk's rows [1, kv_heads, chunk, head_dim] at their positions; all other rows keep their bits. */
+/** The cache with the chunk's rows [1, kv_heads, chunk, head_dim] written to their positions; all other rows keep their bits. */
 function extended(cache: Value, rows: Value, { place, isNew }: Placement): Value {
   return where(isNew, matmul(place, rows), cache);
 }
 
-/** softmax(q · kᵀ + mask) · v over the cache; queries are scaled and rotated, heads of a group share their keys. */
+/** softmax(q · kᵀ + mask) · v over the cache. Queries are scaled and rotated; the heads of a group share their keys. */
 function cachedAttention(q: Value, keys: Value, values: Value, mask: Value): Value {
   const [, heads, chunk, head_dim] = q.shape;
   const [, shared, capacity] = keys.shape;
@@ -93,10 +93,10 @@ function cachedAttention(q: Value, keys: Value, values: Value, mask: Value): Val
 }
 
 /**
- * Inputs: `tokens` int32 [chunk]; `start` int32 [1], the position of the first; `last` int32 [1], the row whose successor is wanted.
+ * Inputs: `tokens` int32 [chunk]; `start` int32 [1], the position of the first; `last` int32 [1], the row whose next token is wanted.
  * States: the parameters and the cache. Output: `logits` [1, vocab_size] of row `last`.
- * Rows after `last` may be padding: what they write lies after every real token and is overwritten before it is seen;
- * what would lie beyond the cache is dropped.
+ * Rows after `last` may be padding: what they write lies after every real token and is overwritten before it is read.
+ * Rows beyond the cache are dropped.
  */
 export function decodeGraph(config: LlamaConfig, shape: DecodeShape): CompiledGraph {
   const { chunk, capacity } = shape;

@@ -1,7 +1,7 @@
-// How the values of a tensor lie at rest, and how they become float32, in which everything is computed. Always little-endian.
+// The stored form of a tensor's values, and their conversion to float32, in which everything is computed. Always little-endian.
 import { ModelError } from './errors.ts';
 
-/** f16 and bf16 are subsets of float32, and so are the integers of i8: nothing is lost on the way to float32. */
+/** f16, bf16 and the integers of i8 are subsets of float32, so the conversion loses nothing. */
 export const DTYPES = ['f32', 'bf16', 'f16', 'i8'] as const;
 export type Dtype = (typeof DTYPES)[number];
 
@@ -12,14 +12,14 @@ export const widthOf = (dtype: Dtype): number => WIDTHS[dtype];
 
 const LITTLE_ENDIAN = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 
-/** A copy of little-endian words in this machine's own byte order, aligned for a typed array. */
+/** A copy of little-endian words in this machine's byte order, aligned for a typed array. */
 function ordered(raw: Uint8Array, word_bytes: number): Uint8Array<ArrayBuffer> {
   const copy = new Uint8Array(raw);
   if (!LITTLE_ENDIAN) for (let i = 0; i < copy.length; i += word_bytes) copy.subarray(i, i + word_bytes).reverse();
   return copy;
 }
 
-/** The values in float32, in memory of their own. The length of `bytes` is a multiple of the dtype's width. */
+/** The values in float32, in newly allocated memory. The length of `bytes` must be a multiple of the dtype's width. */
 export function decodeValues(dtype: Dtype, bytes: Uint8Array): Float32Array {
   if (dtype === 'f32') return new Float32Array(ordered(bytes, 4).buffer);
   if (dtype === 'f16') return Float32Array.from(new Float16Array(ordered(bytes, 2).buffer));
@@ -32,8 +32,8 @@ export function decodeValues(dtype: Dtype, bytes: Uint8Array): Float32Array {
 }
 
 /**
- * The way back. float32 may share its memory with `values`; every other dtype is a copy, and takes only what it can hold exactly.
- * Throws ModelError `wrong-weights` for a value that it cannot.
+ * Encodes float32 values. The result of f32 may share memory with `values`; every other dtype gives a copy, and accepts only values that it
+ * represents exactly. Throws ModelError `wrong-weights` for another value.
  */
 export function encodeValues(dtype: Dtype, values: Float32Array): Uint8Array {
   const raw = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);

@@ -1,21 +1,21 @@
-// What can be wrong with a model, its files or its tokenizer.
+// The errors of a model, its files and its tokenizer.
 import { CodedError } from '../errors.ts';
 
 export type ModelErrorCode =
-  /** The bytes are not what their format says: truncated, overlapping, not UTF-8, not JSON. */
+  /** The bytes do not have their format: truncated, overlapping, not UTF-8, not JSON. */
   | 'corrupt-file'
-  /** A well-formed file that asks for something Potluck does not compute (biases, rope scaling, another architecture). */
+  /** A well-formed file that needs something Potluck does not compute (biases, rope scaling, another architecture). */
   | 'unsupported'
-  /** More than the limits that protect a device. */
+  /** More than the limits that protect a device allow. */
   | 'too-large'
   | 'missing-file'
-  /** The weights are not exactly those that the configuration names, or not finite. */
+  /** The weights are not exactly those that the configuration demands, or are not finite. */
   | 'wrong-weights'
   | 'bad-config'
   | 'bad-tokenizer'
-  /** A manifest is not in its form: a model's, or a folder's signed one, whose files cannot be listed. */
+  /** A manifest is malformed: a model's, or a folder's signed one, including a folder whose files cannot be listed. */
   | 'bad-manifest'
-  /** A model's parts are not those that its tensors fill: too many, too few, of another length. */
+  /** A model's parts do not fit its tensors: too many, too few, or of another length. */
   | 'wrong-parts'
   | 'bad-signature'
   /** Files differ from the signed manifest; `details` names them. */
@@ -23,5 +23,5 @@ export type ModelErrorCode =
   /** A token, position or option outside its range. */
   | 'bad-input';
 
-/** Raised by everything in `model/`. */
+/** The error of `model/`. */
 export class ModelError extends CodedError<ModelErrorCode> {}

@@ -1,4 +1,4 @@
-// The small files of a model's folder as transformers reads them, beside its weights: settings and tokenizer. Pure, for the page too.
+// The small files of a model's folder, as transformers reads them, beside its weights: settings and tokenizer. Pure, so that the page uses it too.
 import type { LlamaConfig } from './config.ts';
 import { configJson } from './config-json.ts';
 import { ModelError } from './errors.ts';
@@ -15,7 +15,7 @@ function tokenizerConfigJson(tokenizer: Tokenizer, model_max_length: number): ob
   };
 }
 
-/** Name and contents, config.json last: who finds it finds the others. Throws ModelError `bad-tokenizer` where its ids exceed the model's vocabulary. */
+/** Names and contents, config.json last, so that whoever finds it finds the others. Throws ModelError `bad-tokenizer` where its ids exceed the vocabulary. */
 export function folderTexts(config: LlamaConfig, tokenizer: Tokenizer): [name: string, contents: string][] {
   if (tokenizer.vocab_size > config.vocab_size) {
     const fact = `the tokenizer has ${tokenizer.vocab_size} ids, the model only ${config.vocab_size}`;

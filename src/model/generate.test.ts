@@ -210,7 +210,7 @@ describe('generate', async () => {
           code: 'bad-input',
           message,
         });
-      await refused('☃', /knows nothing of the prompt/);
+      await refused('☃', /has no token for any of the prompt/);
       await refused('', /the prompt is empty/);
     });
   });

@@ -1,4 +1,4 @@
-// Text from a model: a decoder that holds the cache, sampling by temperature and top-p (arXiv 1904.09751), and streaming.
+// Text from a model: a decoder with a key–value cache, sampling by temperature and top-p (arXiv 1904.09751), and streaming.
 import { type Random, seededRandom } from '../protocol/random.ts';
 import type { Program, Runtime } from '../tensor/runtime.ts';
 import type { LlamaConfig, Weights } from './config.ts';
@@ -6,20 +6,20 @@ import { cacheNames, decodeGraph } from './decode-graph.ts';
 import { ModelError } from './errors.ts';
 import { streamDecoder, type Tokenizer } from './tokenizer.ts';
 
-/** Prompt tokens read in one run. Longer chunks multiply more efficiently, but the last one is padded. */
+/** Prompt tokens per run. Longer chunks multiply more efficiently, but the last one is padded. */
 const PREFILL_CHUNK = 64;
-/** A prompt up to this long is read token by token: loading a second graph would take longer. */
+/** A prompt up to this long is read token by token, because loading a second graph would take longer. */
 const SHORT_PROMPT = 32;
 
-/** A model ready to generate. Holds one sequence; not to be used by two generations at once. */
+/** A model that is ready to generate. It holds one sequence, so two generations must not use it at once. */
 export interface Decoder {
   /** The most tokens of a sequence. */
   readonly capacity: number;
-  /** Appends tokens (at least one) and returns the logits of what follows the last, [vocab_size]. Throws ModelError `bad-input`. */
+  /** Appends at least one token and returns the logits of the next token, [vocab_size]. Throws ModelError `bad-input`. */
   append(tokens: ArrayLike<number>): Promise<Float32Array>;
-  /** How many tokens the sequence has. */
+  /** The number of tokens in the sequence. */
   length(): number;
-  /** Begins a new sequence, or goes back to the first `length` tokens of this one. */
+  /** Truncates the sequence to its first `length` tokens; 0 starts a new one. */
   rewind(length?: number): void;
   close(): Promise<void>;
 }
@@ -60,7 +60,7 @@ export async function openDecoder(
     return logits.data as Float32Array;
   };
 
-  /** Reads a long prompt with a graph of its own, which is closed again: it holds a second copy of the weights. */
+  /** Reads a long prompt with a graph of its own, which is closed afterwards, because it holds a second copy of the weights. */
   const prefill = async (tokens: Int32Array): Promise<Float32Array> => {
     const program = await load(PREFILL_CHUNK);
     try {
@@ -98,7 +98,7 @@ export async function openDecoder(
     },
     rewind(to = 0) {
       if (!Number.isInteger(to) || to < 0 || to > length) {
-        throw new ModelError('bad-input', `decoder: rewind to ${to}, the sequence has ${length} tokens`);
+        throw new ModelError('bad-input', `decoder: rewind to ${to}, but the sequence has ${length} tokens`);
       }
       length = to;
     },
@@ -107,9 +107,9 @@ export async function openDecoder(
 }
 
 export interface SamplingOptions {
-  /** 0 takes the most likely token; 1 the model's own distribution; between, likelier tokens more often. */
+  /** 0 takes the most likely token, 1 the model's own distribution; in between, likelier tokens are drawn more often. */
   readonly temperature?: number;
-  /** Draws only from the likeliest tokens that together have at least this probability, in (0, 1]. */
+  /** Draws only from the likeliest tokens whose joint probability is at least this, in (0, 1]. */
   readonly top_p?: number;
 }
 
@@ -119,17 +119,17 @@ export interface GenerateOptions extends SamplingOptions {
   /** The same seed gives the same text on the same runtime. */
   readonly seed?: string | number;
   readonly signal?: AbortSignal;
-  /** Hears how far it is: when the prompt is read, and after each token. */
+  /** Called with the progress: when the prompt is read, and after each token. */
   readonly onProgress?: (progress: GenerateProgress) => void;
 }
 
 export interface GenerateProgress {
-  /** Tokens of the prompt, a beginning-of-text among them. */
+  /** Tokens of the prompt, including a beginning-of-text token. */
   readonly prompt_tokens: number;
-  /** How many of them the model has read: the last ones, where all are more than it holds. */
+  /** How many of them the model has read: only the last ones, if there are more than it can hold. */
   readonly read_tokens: number;
   readonly written_tokens: number;
-  /** It has ended the text by itself. */
+  /** Whether the model ended the text by itself. */
   readonly end_of_text: boolean;
 }
 
@@ -142,7 +142,7 @@ function largest(values: Float32Array): number {
   return best;
 }
 
-/** Draws a token from logits. Equal logits are ordered by id, so that the draw is the same everywhere. */
+/** Draws a token from logits. Equal logits are ordered by id, so that the draw is the same on every machine. */
 export function sampleToken(
   logits: Float32Array,
   random: Random,
@@ -162,7 +162,7 @@ export function sampleToken(
     left -= odds[order[i]];
     if (left < 0) return order[i];
   }
-  return order[count - 1]; // rounding may leave a crumb
+  return order[count - 1]; // rounding may leave the sum slightly below 1
 }
 
 function checkOptions({ max_tokens, temperature = 1, top_p = 1 }: GenerateOptions): void {
@@ -173,14 +173,14 @@ function checkOptions({ max_tokens, temperature = 1, top_p = 1 }: GenerateOption
   if (!(top_p > 0 && top_p <= 1)) throw bad(`top_p ${top_p}, expected more than 0, at most 1`);
 }
 
-/** Where the decoder is full, this part of its tokens stays: the rest of the room is for what comes. */
+/** When the decoder is full, this part of its tokens stays; the rest of the room is for new tokens. */
 const keptOf = (capacity: number): number => Math.max(1, Math.floor(capacity / 2));
 
 /**
  * Continues a prompt with an open decoder, token by token, as pieces of text that never end within a character.
- * The prompt itself is not repeated. Of a prompt that is longer than the decoder holds the last part is read; where the decoder is
- * full, it goes on from the last half of what it holds. Ends at end-of-text, after `max_tokens`, or when aborted: then it throws
- * the signal's reason. Throws ModelError `bad-input` for options out of range and prompts without a token.
+ * The prompt itself is not repeated. Of a prompt longer than the decoder's capacity the last part is read. When the decoder is full, it
+ * goes on from the last half of its tokens. Ends at end-of-text, after `max_tokens`, or when aborted; then it throws the signal's
+ * reason. Throws ModelError `bad-input` for options out of range and for prompts without a token.
  */
 export async function* generateWith(
   decoder: Decoder,
@@ -202,7 +202,7 @@ export async function* generateWith(
   tell(0, false);
   for (let count = 1; ; count++) {
     signal?.throwIfAborted();
-    // A model may have more rows than its tokenizer has tokens; those rows are never text.
+    // A model may have more rows than its tokenizer has tokens; such a row is never text.
     const possible = logits.subarray(0, tokenizer.vocab_size);
     for (const unused of tokenizer.unused_ids ?? []) possible[unused] = Number.NEGATIVE_INFINITY;
     const id = sampleToken(possible, random, options);
@@ -225,18 +225,18 @@ export async function* generateWith(
   if (rest !== '') yield rest;
 }
 
-/** The ids of a prompt; a sequence begins with the beginning-of-text token where the tokenizer has one. */
+/** The ids of a prompt; a sequence starts with the beginning-of-text token if the tokenizer has one. */
 function promptIds(tokenizer: Tokenizer, prompt: string): number[] {
   const ids = Array.from(tokenizer.encode(prompt));
   if (tokenizer.bos_id !== null && ids[0] !== tokenizer.bos_id) ids.unshift(tokenizer.bos_id);
   if (ids.length > 0) return ids;
-  const fact = prompt === '' ? 'the prompt is empty' : 'the tokenizer knows nothing of the prompt';
-  throw new ModelError('bad-input', `generate: ${fact}, and it has no token that begins a text`);
+  const fact = prompt === '' ? 'the prompt is empty' : 'the tokenizer has no token for any of the prompt';
+  throw new ModelError('bad-input', `generate: ${fact}, and the tokenizer has no beginning-of-text token`);
 }
 
 /**
- * Continues a prompt: opens a decoder as large as this needs, streams the text as `generateWith` does, and closes it.
- * For many generations with one model open a decoder once.
+ * Continues a prompt: opens a decoder of the size needed, streams the text as `generateWith` does, and closes it.
+ * For many generations with one model, open a decoder once.
  */
 export async function* generate(
   runtime: Runtime,

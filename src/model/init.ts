@@ -1,14 +1,14 @@
-// A model's first weights: normal, wider where the model is narrow, the same bits on every machine.
+// A model's initial weights: normally distributed, with a larger deviation in narrow models, the same bits on every machine.
 import { type Random, seededRandom } from '../protocol/random.ts';
 import { sizeOf } from '../tensor/shape.ts';
 import { type LlamaConfig, parameterSpecs, type Weights } from './config.ts';
 
-/** GPT-2's 0.02 at its width of 768, growing as 1/√width up to this: what trained best at widths 64 and 128 (docs/experiments.md). */
+/** GPT-2's 0.02 at its width of 768, growing as 1/√width up to this bound: it trained best at widths 64 and 128 (docs/experiments.md). */
 const LARGEST_DEVIATION = 0.05;
 const VARIANCE_TIMES_WIDTH = 0.32;
-const UNIFORMS = 12; // their sum has variance 1 (Irwin–Hall); logarithms and cosines differ between engines, sums do not
+const UNIFORMS = 12; // the sum of so many has variance 1 (Irwin–Hall); logarithms and cosines differ between engines, sums do not
 
-/** A number from close to the standard normal distribution, by sums of uniform integers only. */
+/** A number from approximately the standard normal distribution, computed from uniform integers by sums only. */
 function normal(random: Random): number {
   let sum = 0;
   for (let i = 0; i < UNIFORMS; i++) sum += random.uint32();
@@ -16,8 +16,8 @@ function normal(random: Random): number {
 }
 
 /**
- * Weights for training from nothing: matrices normal, projections back into the residual stream scaled by
- * 1/√(2 · layers) as in GPT-2, norms 1, biases 0. They follow from config and seed alone.
+ * Initial weights: matrices normal, projections back into the residual stream scaled by 1/√(2 · layers) as in GPT-2,
+ * norms 1, biases 0. They follow from config and seed alone.
  */
 export function initialWeights(config: LlamaConfig, seed: string | number): Weights {
   const deviation = Math.min(LARGEST_DEVIATION, Math.sqrt(VARIANCE_TIMES_WIDTH / config.hidden_size));
@@ -28,7 +28,7 @@ export function initialWeights(config: LlamaConfig, seed: string | number): Weig
     if (!decay) values.fill(name.endsWith('.bias') ? 0 : 1);
     else {
       const scale = /\.(o_proj|down_proj)\.weight$/.test(name) ? residual : deviation;
-      // One stream a parameter: a weight does not depend on what stands before it.
+      // Each parameter has its own random stream, so that a weight does not depend on the parameters before it.
       const random = seededRandom('initial weights', seed, name);
       for (let i = 0; i < values.length; i++) values[i] = normal(random) * scale;
     }

@@ -1,4 +1,4 @@
-// Causal attention with grouped queries (arXiv 2305.13245), in blocks of queries so that the masked half is mostly skipped.
+// Causal attention with grouped queries (arXiv 2305.13245), in blocks of queries, so that most of the masked half is skipped.
 import { TensorError } from '../tensor/errors.ts';
 import { type Graph, shapeError, type Value } from '../tensor/graph.ts';
 import { add, mul, softmax, sub } from '../tensor/ops.ts';
@@ -9,15 +9,15 @@ import { concat, reduceSum, reshape, slice, transposeLast } from '../tensor/ops-
 const MASKED = -1e30;
 
 export interface AttentionOptions {
-  /** Blocks of queries, each of which sees only the keys up to its end. Divides the context. */
+  /** Blocks of queries, each of which sees only the keys up to its end. Must divide the context. */
   readonly query_blocks: number;
-  /** Each query sees this many keys up to its own (arXiv 2004.05150, section 3.1); null: all of them. */
+  /** How many keys each query sees, up to its own (arXiv 2004.05150, section 3.1); null for all. */
   readonly window: number | null;
 }
 
 /**
  * softmax(q · kᵀ + mask) · v for q [batch, heads, context, head_dim], already scaled, and k and v [batch, kv_heads, …].
- * Head h reads key head floor(h · kv_heads / heads). The rule is FlashAttention's: rowsum(dO · O) stands for the
+ * Head h reads key head floor(h · kv_heads / heads). The gradient is FlashAttention's: rowsum(dO · O) replaces the
  * product of the probabilities with their gradients (arXiv 2205.14135, appendix B).
  */
 export function causalAttention(q: Value, k: Value, v: Value, { query_blocks, window }: AttentionOptions): Value {
@@ -26,7 +26,7 @@ export function causalAttention(q: Value, k: Value, v: Value, { query_blocks, wi
   if (q.shape.length !== 4 || heads % shared !== 0 || k.shape.join() !== [batch, shared, context, head_dim].join()) {
     throw shapeError(
       'causalAttention',
-      'queries and keys must be [batch, heads, context, head_dim], heads a multiple',
+      'queries and keys must be [batch, heads, context, head_dim], with the heads of queries a multiple of those of keys',
       q,
       k,
     );
@@ -38,7 +38,7 @@ export function causalAttention(q: Value, k: Value, v: Value, { query_blocks, wi
   const { graph } = q;
   const group = heads / shared;
   const rows = context / query_blocks;
-  // Queries of one group lie below each other, so that they share one product with their keys.
+  // The queries of a group are stacked, so that they share one product with their keys.
   const queryBlock = (x: Value, i: number): Value =>
     reshape(slice(reshape(x, [batch, shared, group, context, head_dim]), 3, i * rows, (i + 1) * rows), [
       batch,
@@ -103,7 +103,7 @@ interface MaskShape {
   readonly window: number | null;
 }
 
-/** [rows, keys]: 0 where the query at `first` + row may see the key, else MASKED. */
+/** [rows, keys]: 0 where the query at `first` + row may see the key, otherwise MASKED. */
 function mask(graph: Graph, { first, rows, keys, window }: MaskShape): Value {
   const data = new Float32Array(rows * keys);
   for (let row = 0; row < rows; row++) {

@@ -1,4 +1,4 @@
-// The head of a language model and its cross-entropy, in chunks of rows: logits of a large vocabulary never exist as a whole.
+// The head of a language model and its cross-entropy, in chunks of rows, so that the logits of a large vocabulary never exist as a whole.
 import { shapeError, type Value } from '../tensor/graph.ts';
 import { add, log, maximum, mul, neg, softmax, sub } from '../tensor/ops.ts';
 import { gatherElements, scatterAdd } from '../tensor/ops-index.ts';
@@ -9,7 +9,7 @@ import { concat, reduceSum, reshape, slice } from '../tensor/ops-shape.ts';
 const LEAST_PROBABILITY = 1e-37;
 export const LARGEST_LOSS = -Math.log(LEAST_PROBABILITY);
 
-/** One chunk's rows, its targets as a column, and the probabilities of every token. */
+/** One chunk: its rows, its targets as a column, and the probabilities of every token. */
 interface Chunk {
   readonly hidden: Value;
   readonly target: Value;
@@ -50,8 +50,8 @@ export function tokenLosses(hidden: Value, head: Value, targets: Value, rows: nu
 }
 
 /**
- * The sum of `tokenLosses` over `count`, with one rule for head and loss: (softmax - one-hot) / count goes straight into
- * the products. With as many as there are rows it is their mean; a micro-batch divides by the rows of the whole batch.
+ * The sum of `tokenLosses` divided by `count`, with one gradient rule for head and loss: (softmax - one-hot) / count goes straight into the
+ * products. If `count` is the number of rows it is their mean; a micro-batch divides by the rows of the whole batch.
  */
 export function meanLoss(hidden: Value, head: Value, targets: Value, rows: number, count = hidden.shape[0]): Value {
   const { graph } = hidden;
@@ -86,8 +86,8 @@ export function meanLoss(hidden: Value, head: Value, targets: Value, rows: numbe
 }
 
 /**
- * -1 for every row, computed from values that must exist first. The loss has then read the probabilities, so that their
- * gradient may take their place in memory; and the chunk before is done with its logits.
+ * -1 for every row, computed from values that must exist first. So the loss has read the probabilities before their gradient takes their
+ * place in memory, and the chunk before is done with its logits.
  */
 function minusOnes(picked: Value, previous: Value | undefined): Value {
   const zero = mul(picked, 0);

@@ -19,15 +19,15 @@ export function parameterStates(graph: Graph, config: LlamaConfig): Parameters {
   return new Map(parameterSpecs(config).map(({ name, shape }) => [name, graph.state(name, shape)]));
 }
 
-/** One parameter by name; the head is the embedding where they are tied. */
+/** One parameter by name; the head is the embedding where the two are tied. */
 export function parameter(parameters: Parameters, name: string): Value {
   const found =
     parameters.get(`${name}.weight`) ?? (name === 'lm_head' ? parameters.get('model.embed_tokens.weight') : null);
-  if (!found) throw new ModelError('wrong-weights', `the parameters do not hold ${name}.weight`, { name });
+  if (!found) throw new ModelError('wrong-weights', `the parameters do not contain ${name}.weight`, { name });
   return found;
 }
 
-/** RMSNorm (arXiv 1910.07467) over the last axis: x / sqrt(mean(x²) + eps) · weight. One rule for the whole of it. */
+/** RMSNorm (arXiv 1910.07467) over the last axis: x / sqrt(mean(x²) + eps) · weight, with one gradient rule for all of it. */
 export function rmsNorm(x: Value, weight: Value, eps: number): Value {
   const { graph } = x;
   const width = x.shape.at(-1)!;
@@ -72,7 +72,7 @@ export function rotary(x: Value, { cosine, sine }: Rotation): Value {
     return mul(concat([high, low], -1), sine);
   };
   const y = graph.untaped(() => add(mul(x, cosine), turn(x)));
-  // A rotation's transpose is the rotation back: the sines change sign.
+  // The transpose of a rotation is the inverse rotation: the sines change sign.
   graph.record([x], [y], ([dy]) => [dy && sub(mul(dy, cosine), turn(dy))]);
   return y;
 }
@@ -95,7 +95,7 @@ export function toHeads(x: Value, batch: number, heads: number): Value {
   return transpose(reshape(x, [batch, rows / batch, heads, width / heads]), [0, 2, 1, 3]);
 }
 
-/** The way back from `toHeads`. */
+/** The inverse of `toHeads`. */
 export function fromHeads(x: Value): Value {
   const [batch, heads, context, head_dim] = x.shape;
   return reshape(transpose(x, [0, 2, 1, 3]), [batch * context, heads * head_dim]);
@@ -116,7 +116,7 @@ export function mlp(x: Value, parameters: Parameters, at: string): Value {
   return project(gatedSilu(project(x, 'gate_proj'), project(x, 'up_proj')), 'down_proj');
 }
 
-/** gate · sigmoid(gate) · up, with one rule for the whole of it. */
+/** gate · sigmoid(gate) · up, with one gradient rule for all of it. */
 export function gatedSilu(gate: Value, up: Value): Value {
   const { graph } = gate;
   const { s, silu, y } = graph.untaped(() => {
@@ -132,15 +132,15 @@ export function gatedSilu(gate: Value, up: Value): Value {
   return y;
 }
 
-/** How training cuts the work of one graph; null fields follow from the sizes. */
+/** How the work of one training graph is divided; null fields follow from the sizes. */
 export interface LlamaOptions {
   /** Attention is computed in this many blocks of queries, each seeing only the keys up to its end. Divides the context. */
   readonly query_blocks?: number;
-  /** A scalar added to the embedded tokens: a zero that another computation ends with, so that this one comes after it. */
+  /** A scalar zero that depends on another computation; it is added to the embedded tokens, so that this computation runs after that one. */
   readonly after?: Value;
 }
 
-/** The last hidden states, normed, of int32 tokens [batch, context]: [batch · context, hidden_size]. */
+/** The last hidden states, after the final norm, of int32 tokens [batch, context]: [batch · context, hidden_size]. */
 export function hiddenStates(
   config: LlamaConfig,
   parameters: Parameters,

@@ -1,6 +1,6 @@
 // A signed list of a model folder's files: the OpenSSF Model Signing format, version 1.0 (github.com/ossf/model-signing-spec), with a bare key.
 //
-// model.sig is a Sigstore bundle in JSON around a DSSE envelope around an in-toto Statement that names every file with its SHA-256.
+// model.sig is a Sigstore bundle in JSON that contains a DSSE envelope with an in-toto Statement, which lists every file with its SHA-256.
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
@@ -16,11 +16,11 @@ const MEDIA_TYPE = 'application/vnd.dev.sigstore.bundle.v0.3+json';
 const PAYLOAD_TYPE = 'application/vnd.in-toto+json';
 const STATEMENT_TYPE = 'https://in-toto.io/Statement/v1';
 const PREDICATE_TYPE = 'https://model_signing/signature/v1.0';
-/** Left out by every signer (section 6.2), at the top of the folder only. */
+/** Every signer leaves these out (section 6.2), at the top of the folder only. */
 const IGNORED = ['.git', '.gitattributes', '.github', '.gitignore'];
-/** A line a file is some 200 bytes; a folder with more files than this is no model. */
+/** A file takes some 200 bytes of it; a folder with more files than fit is not a model. */
 const MAX_MANIFEST_BYTES = 16 * 2 ** 20;
-/** Folders within folders; a link that leads in circles is refused before, because links are. */
+/** How deep folders may be nested. Links are refused, so there are no circles. */
 const MAX_DEPTH = 32;
 
 const base64 = z.base64().min(1);
@@ -53,14 +53,14 @@ const StatementSchema = z.strictObject({
 
 /** What a folder's manifest proves. */
 export interface VerifiedFolder {
-  /** The id of the key that signed; who that is, the reader must know. */
+  /** The id of the signing key; the reader must know whose key it is. */
   readonly signer: string;
   /** Each file with its SHA-256. */
   readonly files: ReadonlyMap<string, string>;
 }
 
 /**
- * Signs all files of a folder, in folders below it too, and writes model.sig beside them.
+ * Signs all files of a folder, including folders in it, and writes model.sig beside them.
  * Throws ModelError `bad-manifest` for a link, for a folder without files and for names that are not plain text.
  */
 export async function signFolder(dir: string, signer: Identity): Promise<string> {
@@ -88,7 +88,7 @@ export async function signFolder(dir: string, signer: Identity): Promise<string>
     dsseEnvelope: {
       payload: Buffer.from(payload).toString('base64'),
       payloadType: PAYLOAD_TYPE,
-      // The specification leaves keyid free; here it is the whole public key, so that a folder can be checked by itself.
+      // The specification leaves keyid free; here it is the whole public key, so that a folder can be verified by itself.
       signatures: [{ sig: Buffer.from(sig).toString('base64'), keyid: signer.id }],
     },
   };
@@ -98,7 +98,7 @@ export async function signFolder(dir: string, signer: Identity): Promise<string>
 }
 
 /**
- * Checks a folder against its model.sig: the signature, and that no file was changed, taken away or added.
+ * Verifies a folder against its model.sig: the signature, and that no file was changed, removed or added.
  * Throws ModelError `missing-file` (no manifest), `bad-manifest`, `bad-signature`, `changed-files` (naming them).
  */
 export async function verifyFolder(dir: string): Promise<VerifiedFolder> {
@@ -123,7 +123,7 @@ export async function verifyFolder(dir: string): Promise<VerifiedFolder> {
   return { signer, files };
 }
 
-/** What a manifest's text says, once its signature is found to be that of the key it names. */
+/** The content of a manifest, after its signature is found to be by the key that it names. */
 export function openManifest(text: string): VerifiedFolder {
   const { verificationMaterial, dsseEnvelope } = parse(BundleSchema, text, 'model.sig');
   const [{ sig, keyid }] = dsseEnvelope.signatures;
@@ -178,7 +178,7 @@ function rootDigest(digests: Iterable<string>): string {
   return sha256Hex(new Uint8Array(Buffer.from([...digests].join(''), 'hex')));
 }
 
-/** DSSE's pre-authentication encoding: what is signed. */
+/** DSSE's pre-authentication encoding: the bytes that are signed. */
 function preAuthentication(payload: Uint8Array): Uint8Array {
   const head = utf8(`DSSEv1 ${PAYLOAD_TYPE.length} ${PAYLOAD_TYPE} ${payload.length} `);
   const message = new Uint8Array(head.length + payload.length);
@@ -214,7 +214,7 @@ async function hashFiles(dir: string): Promise<Map<string, string>> {
   return files;
 }
 
-/** The order of code points, which is that of the bytes of UTF-8. */
+/** The order of code points, which is also that of UTF-8 bytes. */
 function inOrder(a: string, b: string): number {
   return Buffer.compare(Buffer.from(a), Buffer.from(b));
 }

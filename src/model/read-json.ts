@@ -1,12 +1,12 @@
-// The small JSON files beside a model's weights.
+// Reads the small JSON files beside a model's weights.
 import { open } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { ModelError } from './errors.ts';
 
-/** config.json and its like are a few kilobytes; an index of a large model has some hundred, the largest tokenizer.json 33 MB. */
+/** config.json and similar files have a few kilobytes; the index of a large model has some hundred, the largest tokenizer.json 33 MB. */
 const LIMIT_JSON_BYTES = 128 * 2 ** 20;
 
-/** The text of a file, or null where there is none. Throws ModelError `too-large`, `missing-file` (it cannot be read), `corrupt-file`. */
+/** The text of a file; null where there is no file. Throws ModelError `too-large`, `missing-file` (it cannot be read), `corrupt-file`. */
 export async function readText(path: string): Promise<string | null> {
   const name = basename(path);
   let bytes: Uint8Array;
@@ -34,7 +34,7 @@ export async function readText(path: string): Promise<string | null> {
   }
 }
 
-/** The value in a JSON file, or null where there is none. Throws as `readText`, and `corrupt-file` for what is no JSON. */
+/** The value in a JSON file; null where there is no file. Throws as `readText`, and `corrupt-file` for text that is not JSON. */
 export async function readJson(path: string): Promise<unknown> {
   const text = await readText(path);
   if (text === null) return null;

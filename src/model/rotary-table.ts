@@ -1,5 +1,5 @@
-// The angles of rotary position embedding (RoPE, arXiv 2104.09864) as Hugging Face computes them, the same bits everywhere.
-// Engines differ in the last bits of Math.sin, Math.exp and Math.pow; sums and products of doubles do not (IEEE 754).
+// The angles of rotary position embedding (RoPE, arXiv 2104.09864) as Hugging Face computes them, with the same bits on every machine.
+// Engines differ in the last bits of Math.sin, Math.exp and Math.pow, but not in sums and products of doubles (IEEE 754).
 import type { LlamaConfig, RopeScaling } from './config.ts';
 
 const LN2_HIGH = 0.6931471803691238; // ln 2 in two parts (fdlibm): k · LN2_HIGH is exact for small k
@@ -7,7 +7,7 @@ const LN2_LOW = 1.9082149292705877e-10;
 const HALF_PI_HIGH = 1.5707963267341256; // π/2 in three parts of 33 bits (fdlibm, Cody and Waite)
 const HALF_PI_MIDDLE = 6.077100506303966e-11;
 const HALF_PI_LOW = 2.0222662487959506e-21;
-const TERMS = 24; // of each series: the last is below 2^-60 on the reduced range
+const TERMS = 24; // of each series: the last term is below 2^-60 on the reduced range
 
 /** Natural logarithm of a positive double, by halving into [1/√2, √2) and the series of artanh. */
 export function naturalLogarithm(x: number): number {
@@ -55,12 +55,12 @@ export interface RotaryTable {
   readonly sine: Float32Array;
 }
 
-/** What decides the angles of a head. */
+/** What determines the angles of a head. */
 export type RotaryConfig = Pick<LlamaConfig, 'head_dim' | 'rope_theta' | 'rope_scaling'>;
 
 const f32 = Math.fround;
 
-/** The frequencies of the pairs of a head, rounded to float32 exactly where transformers does it. */
+/** The frequencies of the pairs of a head, rounded to float32 exactly where transformers rounds them. */
 export function rotaryFrequencies({ head_dim, rope_theta, rope_scaling }: RotaryConfig): number[] {
   const logTheta = naturalLogarithm(rope_theta);
   return Array.from({ length: head_dim / 2 }, (_, i) => {
@@ -81,7 +81,7 @@ function scaledFrequency(frequency: number, scaling: RopeScaling): number {
   return f32(f32(f32(f32(1 - smooth) * frequency) / f32(scaling.factor)) + f32(smooth * frequency));
 }
 
-/** The table for one head. Angles are rounded to float32 exactly where transformers does it. */
+/** The table for one head. Angles are rounded to float32 exactly where transformers rounds them. */
 export function rotaryTable(positions: number, config: RotaryConfig, scale = 1, first = 0): RotaryTable {
   const { head_dim } = config;
   const cosine = new Float32Array(positions * head_dim);

@@ -1,4 +1,4 @@
-// Finds a key that occurs twice in one object of a JSON text: JSON.parse keeps the last one silently (RFC 8259, section 4).
+// Finds a key that occurs twice in one object of a JSON text, because JSON.parse silently keeps the last one (RFC 8259, section 4).
 
 /** The first repeated key of any object in a text that JSON.parse has accepted, or null. */
 export function duplicateKey(json: string): string | null {

@@ -52,7 +52,7 @@ test('each corruption has its error', () => {
   refused(new Uint8Array(16).fill(255), 'too-large', /header of 18446744073709551615/);
   refused(fileOf(Uint8Array.of(0x7b, 0x22, 0xff, 0x22, 0x7d)), 'corrupt-file', /not UTF-8/);
   refused(fileOf('{"a":'), 'corrupt-file', /not JSON/);
-  refused(fileOf('[]'), 'corrupt-file', /no object/);
+  refused(fileOf('[]'), 'corrupt-file', /not an object/);
   refused(fileOf('{"a":null}'), 'corrupt-file', /lacks a dtype/);
   refused(fileOf(JSON.stringify({ a: entry('I64', [1], [0, 8]) }), eight), 'unsupported', /I64.*expected one of F32/);
   refused(fileOf(JSON.stringify({ a: entry('toString', [1], [0, 8]) }), eight), 'unsupported', /toString/);

@@ -1,18 +1,18 @@
-// The safetensors format of Hugging Face: 8 bytes of header length, a JSON header, then raw little-endian tensors.
-// https://huggingface.co/docs/safetensors — "Format". Ours are float32 and in a given order, so that equal weights are equal bytes.
+// The safetensors format of Hugging Face: 8 bytes of header length, a JSON header, then raw little-endian tensors
+// (https://huggingface.co/docs/safetensors, "Format"). Potluck writes float32 in a fixed order, so that equal weights give equal bytes.
 
 import { type Dtype, decodeValues, encodeValues, widthOf } from './dtypes.ts';
 import { ModelError } from './errors.ts';
 import { duplicateKey } from './safetensors-json.ts';
 
-/** The header limit of the reference implementation: a header beyond it is an attack on the JSON parser. */
+/** The header limit of the reference implementation: a larger header is an attack on the JSON parser. */
 const LIMIT_HEADER_BYTES = 100_000_000;
-/** A model that an ordinary device can hold in float32; also keeps every byte offset far inside 2^53. */
+/** A model that an ordinary device can hold in float32; it also keeps every byte offset far below 2^53. */
 const LIMIT_FILE_BYTES = 64 * 2 ** 30;
 const LIMIT_TENSORS = 100_000;
 const LIMIT_RANK = 8;
 const ALIGNMENT = 8;
-/** The length of the header, before it. */
+/** The length field before the header. */
 export const PREFIX_BYTES = 8;
 const METADATA = '__metadata__';
 
@@ -47,7 +47,7 @@ function elements(name: string, shape: readonly number[]): number {
 
 /**
  * The length prefix and the padded JSON header for float32 tensors laid out back to back in the given order.
- * The same list gives the same bytes everywhere: JSON.stringify writes integers and strings in one way only.
+ * The same list gives the same bytes on every machine, because JSON.stringify writes integers and strings in one way only.
  */
 export function safetensorsHeader(
   tensors: readonly Pick<NamedArray, 'name' | 'shape'>[],
@@ -73,8 +73,8 @@ export function safetensorsHeader(
 }
 
 /**
- * Writes float32 tensors as one safetensors file.
- * Deterministic: the same tensors in the same order are the same bytes on every machine.
+ * Encodes float32 tensors as one safetensors file.
+ * The same tensors in the same order give the same bytes on every machine.
  * Throws ModelError `corrupt-file` when a name repeats or a length differs from its shape.
  */
 export function encodeSafetensors(
@@ -97,7 +97,7 @@ export function encodeSafetensors(
   return file;
 }
 
-/** A tensor of a file: what it is, and where its bytes lie after the header. */
+/** A tensor of a file: its name, dtype and shape, and where its bytes lie after the header. */
 export interface HeaderEntry {
   readonly name: string;
   readonly dtype: Dtype;
@@ -132,7 +132,7 @@ function parseEntry(name: string, value: unknown, data_bytes: number): HeaderEnt
   return { name, dtype: readable, shape, start, end };
 }
 
-/** The length of the header that follows `prefix`, in a file of so many bytes. Throws ModelError `corrupt-file`, `too-large`. */
+/** The length of the header after `prefix`, in a file of so many bytes. Throws ModelError `corrupt-file`, `too-large`. */
 export function headerLength(prefix: Uint8Array, file_bytes: number): number {
   if (prefix.length < PREFIX_BYTES) throw corrupt(`${prefix.length} bytes are too few for a header`);
   if (file_bytes > LIMIT_FILE_BYTES) {
@@ -153,7 +153,7 @@ export function headerLength(prefix: Uint8Array, file_bytes: number): number {
 }
 
 /**
- * The tensors that a header names, in its order, whose bytes cover all `data_bytes` after it, each once.
+ * The tensors that a header lists, in its order. Their bytes must cover all `data_bytes` after it exactly once.
  * Throws ModelError: `corrupt-file` (also for overlapping tensors and bytes that belong to none), `unsupported` (dtype), `too-large`.
  */
 export function parseHeader(bytes: Uint8Array, data_bytes: number): HeaderEntry[] {
@@ -169,7 +169,8 @@ export function parseHeader(bytes: Uint8Array, data_bytes: number): HeaderEntry[
   } catch {
     throw corrupt('the header is not JSON');
   }
-  if (typeof header !== 'object' || header === null || Array.isArray(header)) throw corrupt('the header is no object');
+  if (typeof header !== 'object' || header === null || Array.isArray(header))
+    throw corrupt('the header is not an object');
   const duplicate = duplicateKey(text);
   if (duplicate !== null) throw corrupt(`the key "${duplicate}" occurs twice`, { name: duplicate });
   const named = Object.entries(header).filter(([name]) => name !== METADATA);
@@ -189,7 +190,7 @@ export function parseHeader(bytes: Uint8Array, data_bytes: number): HeaderEntry[
 }
 
 /**
- * Reads a safetensors file; F32, F16 and BF16 become float32. The result is in the order of the header and shares no memory with `bytes`.
+ * Decodes a safetensors file; F32, F16 and BF16 become float32. The result is in the order of the header and shares no memory with `bytes`.
  * Throws ModelError as `headerLength` and `parseHeader` do.
  */
 export function decodeSafetensors(bytes: Uint8Array): Map<string, DecodedArray> {

@@ -1,7 +1,7 @@
 // A model as a manifest: its tensors in order, and the hashes of the parts that hold their bytes. The manifest's own SHA-256 is the model's
-// name in the network, so whoever has the name can fetch and verify part by part, and nobody ever has to hold the whole as one blob.
+// name in the network, so anybody with the name can fetch and verify the model part by part, and nobody must hold it as one blob.
 //
-// Which bytes a part holds follows from the tensors alone: parts cannot overlap, leave gaps or claim another size.
+// Which bytes a part contains follows from the tensors alone, so parts cannot overlap, leave gaps or claim another size.
 import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js';
 import { CodedError } from '../errors.ts';
 import { HASH_FORM } from '../protocol/hash.ts';
@@ -11,18 +11,18 @@ import { sizeOf } from '../tensor/shape.ts';
 import { DTYPES, type Dtype, widthOf } from './dtypes.ts';
 import { ModelError } from './errors.ts';
 
-/** The most bytes of a part: a second on a fast home line, so that little is fetched again where a line breaks. Every dtype's width divides it. */
+/** The most bytes of a part: a second on a fast home line, so that little is fetched again after a broken connection. Every dtype's width divides it. */
 export const PART_BYTES = 16 * 2 ** 20;
 /** More than the largest open models have. */
 const MOST_TENSORS = 100_000;
 const MOST_RANK = 8;
 const MOST_NAME_CHARACTERS = 256;
-/** What safetensors files may have here as well; its manifest has 4,096 hashes. */
+/** The same limit as for safetensors files; such a model's manifest has 4,096 hashes. */
 const MOST_MODEL_BYTES = 64 * 2 ** 30;
 const VERSION = 1;
 const HASH_BYTES = 32;
 
-/** A tensor at rest. */
+/** A stored tensor. */
 export interface TensorSpec {
   readonly name: string;
   readonly dtype: Dtype;
@@ -31,7 +31,7 @@ export interface TensorSpec {
 
 export interface ModelManifest {
   readonly tensors: readonly TensorSpec[];
-  /** The SHA-256 of each part, as many as `partsOf` gives. */
+  /** The SHA-256 of each part; `partsOf` gives their number. */
   readonly parts: readonly string[];
 }
 
@@ -39,7 +39,7 @@ export interface ModelManifest {
 export interface Piece {
   /** Its index among the tensors. */
   readonly tensor: number;
-  /** The first of its values, in the flat tensor, and how many follow. */
+  /** The index of its first value in the flat tensor, and the number of values. */
   readonly from: number;
   readonly values: number;
   readonly size_bytes: number;
@@ -52,8 +52,8 @@ export interface Part {
 }
 
 /**
- * How tensors lie in parts: one that is larger than a part is cut into parts of its own, the last one shorter; smaller ones that follow
- * each other share a part while they fit. So a tensor begins and ends with a part wherever it is large enough to matter.
+ * How tensors are divided into parts: a tensor larger than a part is cut into parts of its own, the last one shorter; consecutive smaller
+ * ones share a part as long as they fit. So every tensor that is large enough to matter begins and ends with a part.
  */
 export function partsOf(tensors: readonly TensorSpec[]): Part[] {
   const parts: { size_bytes: number; pieces: Piece[] }[] = [];
@@ -78,7 +78,7 @@ export function partsOf(tensors: readonly TensorSpec[]): Part[] {
   return parts;
 }
 
-/** The one encoding: deterministic DAG-CBOR {parts, tensors: [[name, dtype, shape], …], version}. Throws as decodeModelManifest does. */
+/** The canonical encoding: deterministic DAG-CBOR {parts, tensors: [[name, dtype, shape], …], version}. Throws as decodeModelManifest does. */
 export function encodeModelManifest({ tensors, parts }: ModelManifest): Uint8Array {
   checkTensors(tensors);
   checkParts(tensors, parts.length);
@@ -92,12 +92,12 @@ export function encodeModelManifest({ tensors, parts }: ModelManifest): Uint8Arr
 }
 
 /**
- * Reads a manifest; its hash is compared by whoever fetched it.
- * Throws ModelError: `bad-manifest` (no deterministic DAG-CBOR of this form, names that repeat, shapes without values), `unsupported`
- * (a version or dtype that is not known), `too-large`, `wrong-parts` (not as many as the tensors fill).
+ * Decodes a manifest; the caller, who fetched it, compares its hash.
+ * Throws ModelError: `bad-manifest` (not deterministic DAG-CBOR of this form, repeated names, shapes without values), `unsupported`
+ * (an unknown version or dtype), `too-large`, `wrong-parts` (another number than the tensors fill).
  */
 export function decodeModelManifest(bytes: Uint8Array): ModelManifest {
-  // A manifest that is no longer than a part is what MOST_MODEL_BYTES and MOST_TENSORS give at the most.
+  // MOST_MODEL_BYTES and MOST_TENSORS bound a manifest to the size of a part.
   if (bytes.length > PART_BYTES) throw tooLarge(`${bytes.length} bytes, at most ${PART_BYTES} are read`);
   const { version, tensors, parts, ...rest } = fieldsOf(bytes);
   if (version !== VERSION) {
@@ -143,7 +143,7 @@ function hashOf(value: EventValue, at: number): string {
   throw bad(`part ${at}: expected a SHA-256 of ${HASH_BYTES} bytes`);
 }
 
-/** Names that are told apart, and shapes with values whose bytes can be counted. */
+/** Checks that names are unique, and that shapes have values whose bytes can be counted. */
 function checkTensors(tensors: readonly TensorSpec[]): void {
   if (tensors.length === 0) throw bad('expected a tensor, got none');
   if (tensors.length > MOST_TENSORS) throw tooLarge(`${tensors.length} tensors, at most ${MOST_TENSORS} are read`);
@@ -160,7 +160,7 @@ function checkTensors(tensors: readonly TensorSpec[]): void {
     for (const size of shape) {
       if (!Number.isSafeInteger(size) || size < 1) throw bad(`"${name}" has the dimension ${size}`);
       values *= size;
-      // Before the next one: no product of two such numbers is rounded.
+      // Checked before the next multiplication, so that no product of two such numbers is rounded.
       if (values > MOST_MODEL_BYTES) break;
     }
     size_bytes += values * widthOf(dtype);

@@ -1,4 +1,4 @@
-// Text to token ids and back: plain bytes by default, or what a Hugging Face tokenizer.json says.
+// Converts text to token ids and back: as plain bytes by default, or as a Hugging Face tokenizer.json says.
 import { z } from 'zod';
 import { firstIssue } from '../errors.ts';
 import { ModelError } from './errors.ts';
@@ -13,17 +13,17 @@ const LIMIT_VOCAB = 262_144;
 export interface Tokenizer {
   /** One more than the largest id. */
   readonly vocab_size: number;
-  /** Ids below that which no token has; none where it is missing. */
+  /** Unused ids below vocab_size; none where the field is missing. */
   readonly unused_ids?: readonly number[];
-  /** What a sequence begins with, or null when the tokenizer has no such token. */
+  /** The beginning-of-text token; null when the tokenizer has none. */
   readonly bos_id: number | null;
-  /** What a document ends with, or null. */
+  /** The end-of-text token; null when the tokenizer has none. */
   readonly eos_id: number | null;
-  /** The ids of a text; adds no token at its beginning or end. Special tokens written out in the text are recognised. */
+  /** The ids of a text, without beginning or end token. Special tokens that are spelled out in the text are recognised. */
   encode(text: string): number[] | Uint32Array;
-  /** The text of ids. Bytes that are not UTF-8 become U+FFFD; special tokens are written out. Throws ModelError `bad-input`. */
+  /** The text of ids. Invalid UTF-8 becomes U+FFFD; special tokens are spelled out. Throws ModelError `bad-input`. */
   decode(ids: ArrayLike<number>): string;
-  /** A token as the vocabulary writes it; what it decodes to where this is missing. */
+  /** A token as the vocabulary spells it; where this is missing, as it decodes. */
   tokenOf?(id: number): string | undefined;
   /** The contents of a Hugging Face tokenizer.json that does the same. */
   readonly json: string;
@@ -41,8 +41,8 @@ function byteTokenizerJson(): string {
 }
 
 /**
- * The contents of a tokenizer.json whose tokens are single pieces of text, with no merges; `parts` is what surrounds its model.
- * The order of the keys is fixed: a dataset is known by the hash of these bytes.
+ * The contents of a tokenizer.json whose tokens are single pieces of text, without merges; `parts` is everything around its model.
+ * The order of the keys is fixed, because the hash of these bytes identifies a dataset.
  */
 export function vocabularyJson(
   vocab: Readonly<Record<string, number>>,
@@ -79,8 +79,8 @@ function checkId(id: number, vocab_size: number): void {
 }
 
 /**
- * The default tokenizer, 257 ids: id 0..255 is the byte of that value in the text's UTF-8, id 256 is `<|endoftext|>`,
- * which both ends a document and begins a sequence (as in GPT-2).
+ * The default tokenizer, 257 ids: ids 0..255 are the bytes of the text's UTF-8, id 256 is `<|endoftext|>`, which both ends a document and
+ * begins a sequence (as in GPT-2).
  */
 export function byteTokenizer(): Tokenizer {
   const encoder = new TextEncoder();
@@ -118,7 +118,7 @@ const SpecialTokenSchema = z.union([z.string(), z.looseObject({ content: z.strin
 const TokenizerConfigSchema = z.looseObject({ bos_token: SpecialTokenSchema, eos_token: SpecialTokenSchema });
 export type TokenizerConfig = z.input<typeof TokenizerConfigSchema>;
 
-/** Names of the end and the beginning in wide use, for a tokenizer.json that comes without its configuration. */
+/** Usual names of the beginning-of-text and end-of-text tokens, for a tokenizer.json that comes without its configuration. */
 const USUAL_EOS = [END_OF_TEXT, '</s>', '<|end_of_text|>', '<|im_end|>', '<eos>'];
 const USUAL_BOS = ['<s>', '<|begin_of_text|>', '<bos>', END_OF_TEXT];
 
@@ -131,7 +131,7 @@ function parse<T>(schema: z.ZodType<T>, value: unknown, file: string): T {
 /**
  * A tokenizer from the contents of a Hugging Face tokenizer.json.
  * `config` is the parsed tokenizer_config.json; without it the usual names of the beginning and the end are looked up.
- * `file` is what errors call it.
+ * `file` is the name for errors.
  * Throws ModelError `bad-tokenizer` (not JSON, not a tokenizer, a special token that does not exist) or `too-large`.
  */
 export function tokenizerFromJson(json: string, config?: TokenizerConfig, file = 'tokenizer.json'): Tokenizer {
@@ -179,7 +179,7 @@ export function tokenizerFromJson(json: string, config?: TokenizerConfig, file =
   };
 }
 
-/** The same, with the file's name before what is wrong with it. */
+/** The same error, with the file's name before its message. */
 function open(value: unknown, file: string): TokenizerPipeline {
   try {
     return openTokenizerJson(value);
@@ -189,20 +189,20 @@ function open(value: unknown, file: string): TokenizerPipeline {
   }
 }
 
-/** Ids kept before the undecoded ones: decoders treat the first token of a text specially (SentencePiece drops its space). */
+/** How many decoded ids are kept before the new ones: decoders treat the first token of a text specially (SentencePiece drops its space). */
 const CONTEXT_IDS = 4;
 
-/** Turns a growing list of ids into text as early as possible, never with half a character at the end. */
+/** Converts a growing list of ids into text as early as possible, never with half a character at the end. */
 export interface StreamDecoder {
-  /** The text that has become certain with these ids; may be empty. */
+  /** The text that these ids complete; may be empty. */
   push(...ids: number[]): string;
-  /** What is left, with U+FFFD for bytes that never became a character. */
+  /** The rest, with U+FFFD for bytes that never became a character. */
   end(): string;
 }
 
 /**
  * Streaming decoding: the pieces together are exactly `tokenizer.decode` of all ids.
- * A character of several tokens shows as U+FFFD until it is whole, so a text's trailing U+FFFD are held back.
+ * A character of several tokens decodes to U+FFFD until it is complete, so trailing U+FFFD are held back.
  */
 export function streamDecoder(tokenizer: Tokenizer): StreamDecoder {
   let window: number[] = [];
@@ -211,7 +211,7 @@ export function streamDecoder(tokenizer: Tokenizer): StreamDecoder {
     const piece = certain.slice(emitted.length);
     emitted = emitted + piece;
     if (text === certain && window.length > 2 * CONTEXT_IDS) {
-      // The window begins anew only where decoding its tail alone gives the same characters.
+      // The window is shortened only where decoding its tail alone gives the same characters.
       const tail = window.slice(-CONTEXT_IDS);
       const tail_text = tokenizer.decode(tail);
       if (tail_text.length > 0 && text.endsWith(tail_text) && !tail_text.includes('\ufffd')) {

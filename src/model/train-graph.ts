@@ -23,7 +23,7 @@ export interface GradientOptions extends LlamaOptions {
   /** Rows of the head computed at once; by default as many as keep their logits near LOGITS_BYTES. */
   readonly loss_rows?: number;
   /**
-   * Sequences that go forward and backward together; their gradients are summed. Divides the batch.
+   * How many sequences go forward and backward together; their gradients are summed. Must divide the batch.
    * By default as many as keep one layer's activations near ACTIVATION_BYTES.
    */
   readonly micro_batch?: number;
@@ -31,11 +31,11 @@ export interface GradientOptions extends LlamaOptions {
 
 export interface TrainGraphOptions extends BatchShape, AdamwOptions, GradientOptions {}
 
-/** Logits of one chunk: small enough for a processor's last cache, large enough for its matrix products. */
+/** The logits of one chunk: small enough for a processor's last-level cache, large enough for efficient matrix products. */
 const LOGITS_BYTES = 8 * 2 ** 20;
-/** One activation of hidden_size for a micro-batch: about a processor's second cache, where products and sums run fastest. */
+/** One activation of hidden_size for a micro-batch: about a processor's second-level cache, where products and sums run fastest. */
 export const ACTIVATION_BYTES = 2 ** 20;
-/** Each micro-batch repeats the model's nodes in the graph: more would cost more to load than they gain. */
+/** Each micro-batch repeats the model's nodes in the graph, so more of them would cost more to load than they gain. */
 const LIMIT_MICRO_BATCHES = 8;
 
 /** The size of one activation of hidden_size for so many sequences. */
@@ -88,7 +88,7 @@ export function gradientGraph(config: LlamaConfig, options: BatchShape & Gradien
   return graph.compile();
 }
 
-/** A weight's gradient, still to be transposed or not. */
+/** A weight's gradient, which may still have to be transposed. */
 export interface Gradient {
   readonly sum: Value;
   readonly transposed: boolean;
@@ -100,8 +100,8 @@ export function inWeightShape({ sum, transposed: turned }: Gradient): Value {
 }
 
 /**
- * The summed loss of these sequences over `count` tokens and its gradients by all parameters, one micro-batch after
- * another. With as many tokens as there are it is their mean; a part of a batch counts the whole of it.
+ * The summed loss of these sequences divided by `count` tokens, and its gradients by all parameters, one micro-batch after another. If
+ * `count` is their number of tokens it is the mean; a part of a batch divides by the tokens of the whole batch.
  */
 export function lossAndGradients(
   config: LlamaConfig,
@@ -142,7 +142,7 @@ export function lossAndGradients(
   return { loss: losses!, gradient: sums!.map((sum, i) => ({ sum, transposed: transposing[i] })) };
 }
 
-/** A scalar zero that can be computed only when all of these values are there: one element of each, times 0. */
+/** A scalar zero that depends on all of these values: one element of each, times 0. */
 function zeroAfter(values: readonly Value[]): Value {
   return values[0].graph.untaped(() => {
     const elements = values.map((value) =>

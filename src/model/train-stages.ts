@@ -1,4 +1,4 @@
-// The training step of train-graph.ts cut into graphs that run at the same time, each on a thread of its own.
+// The training step of train-graph.ts cut into graphs that run in parallel, each on a thread of its own.
 import { TensorError } from '../tensor/errors.ts';
 import { Graph, type Value } from '../tensor/graph.ts';
 import { add, cast, less, mul, sqrt } from '../tensor/ops.ts';
@@ -15,8 +15,8 @@ const sum = (values: readonly Value[]): Value => values.reduce((left, right) => 
 
 /**
  * One training step for up to `width` threads; inputs, outputs and parameter states as in `trainGraph`. First each thread
- * adds up the gradients of its micro-batches, then everybody's for its share of the parameters, then it updates these.
- * The sums have another order than one graph's, so their last bits differ.
+ * adds up the gradients of its micro-batches, then all threads' gradients for its share of the parameters, then it updates these.
+ * The order of summation is not that of one graph, so the last bits differ.
  */
 export function trainStages(config: LlamaConfig, options: BatchShape & AdamwOptions, width: number): StagedGraph {
   const { batch } = options;
@@ -51,7 +51,7 @@ const LOSS = 'loss';
 const gradientOf = (parameter: string): string => `${parameter}/gradient`;
 const inPart = (name: string, part: number): string => `${name}/${part}`;
 
-/** The size of a micro-batch with which the busiest thread has least to do; the largest such within the usual limit. */
+/** The micro-batch size with which the busiest thread has the least work; the largest such size within the usual limit. */
 function stagedMicroBatch(config: LlamaConfig, { batch, context }: BatchShape, width: number): number {
   const sizes = Array.from({ length: batch }, (_, i) => batch - i).filter((size) => batch % size === 0);
   const fitting = sizes.filter((size) => size === 1 || activationBytes(config, size, context) <= ACTIVATION_BYTES);
@@ -59,7 +59,7 @@ function stagedMicroBatch(config: LlamaConfig, { batch, context }: BatchShape, w
   return fitting.reduce((best, size) => (most(size) < most(best) ? size : best));
 }
 
-/** The sequences of a part's micro-batches, which go to the parts in turns. */
+/** The sequences of a part's micro-batches, which the parts take in turns. */
 function runsOf(batch: number, size: number, parts: number, part: number): TensorMap[] {
   const runs: TensorMap[] = [];
   for (let first = part * size; first < batch; first += parts * size) {
@@ -69,14 +69,14 @@ function runsOf(batch: number, size: number, parts: number, part: number): Tenso
   return runs;
 }
 
-/** A parameter, and how the states that sum up its gradient look. */
+/** A parameter, and the shape of the states that sum up its gradient. */
 interface GradientSpec {
   readonly spec: ParameterSpec;
   readonly shape: readonly number[];
   readonly transposed: boolean;
 }
 
-/** Whole parameters to each part, the largest first and always to the part that has least. Each share in canonical order. */
+/** Assigns whole parameters to parts, the largest first, each to the part with the least so far. Each share is in canonical order. */
 function sharesOf(gradients: readonly GradientSpec[], parts: number): GradientSpec[][] {
   const loads = new Array<number>(parts).fill(0);
   const partOf = new Map<GradientSpec, number>();
@@ -117,7 +117,7 @@ function gradientPart(
   return { graph: graph.compile(), gradients };
 }
 
-/** Stage 2. Moves everybody's gradients for these parameters to part 0 → `squares/PART`, the sum of their squares. */
+/** Stage 2. Moves all parts' gradients for these parameters to part 0 → `squares/PART`, the sum of their squares. */
 function sumPart(share: readonly GradientSpec[], parts: number, part: number): CompiledGraph {
   const graph = new Graph();
   const totals = share.map(({ spec, shape }) => {
@@ -156,7 +156,7 @@ function updatePart(share: readonly GradientSpec[], options: AdamwOptions, parts
   return graph.compile();
 }
 
-/** Zeros that are written only when a value is there; zeros also where it is not a number. */
+/** Zeros that are written only after a value is there; zeros also where the value is NaN. */
 function zerosAfter(value: Value, shape: readonly number[]): Value {
   const corner = value.shape.reduce((x, _, axis) => slice(x, axis, 0, 1), value);
   const one = reshape(corner, []);

@@ -1,4 +1,4 @@
-// The weights in a model's folder, read tensor by tensor through file handles: memory holds the result and one piece of a file.
+// Reads the weights in a model's folder tensor by tensor through file handles, so that memory holds the result and one piece of a file.
 import { type FileHandle, open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -13,7 +13,7 @@ import { type HeaderEntry, headerLength, PREFIX_BYTES, parseHeader } from './saf
 
 const ONE_FILE = 'model.safetensors';
 const INDEX_FILE = 'model.safetensors.index.json';
-/** Read at once; divisible by the bytes of every dtype. One call of the system reads less than 2 GiB. */
+/** How much is read at once; every dtype's width divides it. One system call reads less than 2 GiB. */
 const PIECE_BYTES = 16 * 2 ** 20;
 /** transformers splits models of hundreds of gigabytes into some hundred files. */
 const LIMIT_FILES = 1000;
@@ -28,11 +28,11 @@ interface StoredTensor extends HeaderEntry {
 interface OpenFile {
   readonly name: string;
   readonly handle: FileHandle;
-  /** Where the tensors' bytes begin. */
+  /** The offset of the tensors' bytes in the file. */
   readonly data_start: number;
 }
 
-/** All that weightsIn yields, by name. More than `limit_bytes` of float32 are refused before any is read: ModelError `too-large`. */
+/** All that weightsIn yields, by name. If they exceed `limit_bytes` of float32, none is read: ModelError `too-large`. */
 export async function readWeights(
   dir: string,
   config: LlamaConfig,
@@ -41,7 +41,7 @@ export async function readWeights(
   const specs = parameterSpecs(config);
   const size_bytes = specs.reduce((sum, { shape }) => sum + 4 * sizeOf(shape), 0);
   if (size_bytes > limit_bytes) {
-    const fact = `the weights take ${gigabytes(size_bytes)} in float32, at most ${gigabytes(limit_bytes)} are taken`;
+    const fact = `the weights take ${gigabytes(size_bytes)} in float32, at most ${gigabytes(limit_bytes)} are accepted`;
     throw new ModelError('too-large', fact, { size_bytes, limit_bytes });
   }
   const weights = new Map<string, Float32Array>();
@@ -50,7 +50,7 @@ export async function readWeights(
 }
 
 /**
- * The weights that `config` names, of a folder that transformers has saved in one file or several, as float32, in the order of `parameterSpecs`.
+ * The weights that `config` demands, from a folder that transformers has saved in one file or several, as float32, in the order of `parameterSpecs`.
  * Throws ModelError `missing-file`, `corrupt-file`, `unsupported` (a dtype, another format), `too-large`, `wrong-weights`.
  */
 export async function* weightsIn(dir: string, config: LlamaConfig): AsyncGenerator<Float32Array> {
@@ -70,7 +70,7 @@ export async function* weightsIn(dir: string, config: LlamaConfig): AsyncGenerat
 
 const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(2)} GB`;
 
-/** Every tensor of the folder by its name; the files that were opened are in `files`, also when this throws. */
+/** Every tensor of the folder by its name. Opened files are added to `files`, also when this throws. */
 async function openTensors(dir: string, files: OpenFile[]): Promise<Map<string, StoredTensor>> {
   const weight_map = await readIndex(dir);
   const names = weight_map ? [...new Set(Object.values(weight_map))].sort() : [ONE_FILE];
@@ -110,7 +110,7 @@ async function openFile(dir: string, name: string, files: OpenFile[]): Promise<H
   });
 }
 
-/** The same, with the file's name before what is wrong with it. */
+/** The same error, with the file's name before its message. */
 async function inFile<T>(name: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
@@ -124,7 +124,7 @@ const missing = (name: string) => new ModelError('missing-file', `${name} is mis
 const unreadable = (name: string, { code, message }: NodeJS.ErrnoException) =>
   new ModelError('missing-file', `${name} cannot be read: ${code ?? message}`, { name });
 
-/** What people have instead of safetensors: a file that is refused by its name, with what to do about it. */
+/** Files that people have instead of safetensors: each is refused by its name, with advice. */
 const OTHER_FORMATS: readonly { readonly name: RegExp; readonly why: string }[] = [
   {
     name: /^(pytorch_model.*\.bin(\.index\.json)?|consolidated.*\.pth|.*\.(pt|pth|ckpt))$/,
@@ -138,7 +138,7 @@ const OTHER_FORMATS: readonly { readonly name: RegExp; readonly why: string }[] 
     why: 'is an adapter; merge it into its model first (merge_and_unload)',
   },
   { name: /^(consolidated.*|.*)\.safetensors$/, why: `is not the file of that name that transformers reads` },
-  { name: /^(tf_model\.h5|flax_model\.msgpack)$/, why: 'is no safetensors file; let transformers write one' },
+  { name: /^(tf_model\.h5|flax_model\.msgpack)$/, why: 'is not a safetensors file; let transformers write one' },
 ];
 
 async function missingWeights(dir: string): Promise<ModelError> {
@@ -175,10 +175,10 @@ function readTensor({ file, dtype, shape, start, end }: StoredTensor): Promise<F
   });
 }
 
-/** What older versions and other tools store beside the weights, and that follows from the configuration or is not used. */
+/** Tensors that older versions and other tools store beside the weights; they follow from the configuration or are not used. */
 function isLeftOut(config: LlamaConfig, name: string): boolean {
   if (name.endsWith('.rotary_emb.inv_freq')) return true;
-  // A tied head may have been written out; transformers ignores it in favour of the embedding, and so do we.
+  // A file may contain a tied head as well; transformers ignores it in favour of the embedding, and so do we.
   return config.tie_word_embeddings && name === 'lm_head.weight';
 }
 

@@ -1,13 +1,13 @@
-// The typed errors of tensor/: what was wrong with a graph, with a call, or with the runtime itself.
+// The errors of tensor/: what was wrong with a graph, a call, or the runtime itself.
 import { CodedError } from '../errors.ts';
 
 export type TensorErrorCode =
   // A graph under construction.
-  | 'bad-shape' // shapes that an operator cannot take; the message names the operator and every shape
+  | 'bad-shape' // shapes that an operator does not accept; the message names the operator and every shape
   | 'bad-dtype'
   | 'bad-attribute'
   | 'bad-name' // empty, or given twice
-  | 'bad-graph' // values that nobody made, cycles, operators unknown here
+  | 'bad-graph' // values without an origin, cycles, unknown operators
   | 'no-gradient' // an operator, or a path, that cannot be differentiated
   | 'too-large' // beyond a named limit
   // A call to a runtime.
@@ -19,8 +19,8 @@ export type TensorErrorCode =
   // The runtime.
   | 'bad-model' // bytes that ONNX Runtime refuses
   | 'run-failed'
-  | 'runtime-died' // its worker is gone, and the states with it
+  | 'runtime-died' // its worker has ended, and its states are lost
   | 'unavailable'; // this machine cannot run it
 
-/** Every error that tensor/ raises on purpose. */
+/** The error of tensor/. */
 export class TensorError extends CodedError<TensorErrorCode> {}

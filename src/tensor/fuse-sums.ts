@@ -1,9 +1,9 @@
-// Lets a product or a scattered update add to what is there already: Add(x, Gemm(a, b)) becomes Gemm(a, b, x).
+// Fuses additions: Add(x, Gemm(a, b)) becomes Gemm(a, b, x), and a sum with a scattered update becomes one scatter.
 import type { GraphData, GraphNode } from './ir.ts';
 
 /**
- * The same graph with additions folded into the operator that makes one of their operands, where that operand has no
- * other use: Gemm takes the other as its C, ScatterElements(add) over zeros takes it as its data.
+ * The same graph with additions folded into the operator that computes one of their operands, where that operand has no
+ * other use: Gemm takes the other operand as its C, ScatterElements(add) over zeros takes it as its data.
  * `zeros` names the values that are known to be all zero.
  */
 export function fuseSums(graph: GraphData, shapes: ReadonlyMap<string, string>, zeros: ReadonlySet<string>): GraphData {
@@ -22,7 +22,7 @@ export function fuseSums(graph: GraphData, shapes: ReadonlyMap<string, string>, 
   function fused(sum: GraphNode): GraphNode | null {
     const [a, b] = sum.inputs;
     if (shapes.get(a) !== shapes.get(b)) return null;
-    // The later of two products takes the other in: the earlier one may have to be there long before.
+    // The later of two products absorbs the earlier one, which may be needed long before.
     const candidates = [
       [a, b],
       [b, a],

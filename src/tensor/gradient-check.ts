@@ -1,4 +1,4 @@
-// Compares gradients from the graph with finite differences of the same graph on one runtime: the check every rule must pass.
+// Compares gradients from the graph with finite differences of the same graph on one runtime; every gradient rule must pass this check.
 import { gradients } from './gradient.ts';
 import { Graph, type Value } from './graph.ts';
 import { mul } from './ops.ts';
@@ -6,7 +6,7 @@ import { reduceSum } from './ops-shape.ts';
 import type { Runtime, TensorMap } from './runtime.ts';
 import { sizeOf } from './shape.ts';
 
-/** A distance in which most functions here are smooth; large enough that float32's rounding does not drown the difference. */
+/** A step within which most functions here are smooth, and large enough that float32's rounding does not dominate the difference. */
 const STEP = 2 ** -5;
 
 /** A function of float32 inputs, given as values of a graph, and where to differentiate it. */
@@ -30,8 +30,8 @@ export function tensor(shape: readonly number[], seed: number, low = -1, high = 
 
 /**
  * The largest difference between a gradient and its finite difference, over all elements of all inputs, relative to the
- * largest gradient of that input. The scalar that is differentiated is a weighted sum of the case's result, so that a
- * gradient that lands on the wrong element shows.
+ * largest gradient of that input. The differentiated scalar is a weighted sum of the case's result, so that a gradient that
+ * lands on the wrong element shows.
  */
 export async function gradientError(runtime: Runtime, { inputs, build }: GradientCase): Promise<number> {
   const graph = new Graph();
@@ -51,7 +51,7 @@ export async function gradientError(runtime: Runtime, { inputs, build }: Gradien
           inputs.map((x, i) => [`x${i}`, { dtype: 'float32', shape: x.shape, data: i === changed ? data : x.data }]),
         ),
       );
-    // The sum is taken in double precision: only the operator itself rounds to float32.
+    // The sum is in double precision, so that only the operator itself rounds to float32.
     const at = async (input: number, element: number, offset: number): Promise<number> => {
       const data = inputs[input].data.slice();
       data[element] += offset;

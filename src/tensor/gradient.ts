@@ -1,4 +1,4 @@
-// Reverse-mode differentiation: walks the tape backwards once and lets every operator's own rule add nodes.
+// Reverse-mode differentiation: walks the tape backwards once, and each operator's own rule adds nodes.
 import { TensorError } from './errors.ts';
 import type { Value } from './graph.ts';
 import { add } from './ops.ts';
@@ -6,7 +6,7 @@ import { reshape } from './ops-shape.ts';
 import { sizeOf } from './shape.ts';
 
 /**
- * Adds to the graph the gradients of a scalar `loss` by each of `values`, in their order.
+ * Adds to the graph the gradients of a scalar `loss` with respect to each of `values`, in their order.
  * @throws TensorError no-gradient when the loss is not a float32 scalar or does not depend on one of them.
  */
 export function gradients(loss: Value, values: readonly Value[]): Value[] {
@@ -18,19 +18,19 @@ export function gradients(loss: Value, values: readonly Value[]): Value[] {
   }
   const { graph } = loss;
   const tape = graph.tape;
-  // Forward: what depends on the values asked for. Everything else needs no gradient.
+  // Forward: mark what depends on the given values. Everything else needs no gradient.
   const depends = new Set<Value>(values);
   for (const { inputs, outputs } of tape) {
     if (inputs.some((value) => depends.has(value))) for (const output of outputs) depends.add(output);
   }
-  // Contributions are summed only when a gradient is first read, so that one contribution costs no addition.
+  // Contributions are summed only when a gradient is first read, so that a single contribution costs no addition.
   const found = new Map<Value, Value>();
   const give = (value: Value, dy: Value): void => {
     const before = found.get(value);
     found.set(value, before ? add(before, dy) : dy);
   };
   return graph.untaped(() => {
-    found.set(loss, reshape(graph.scalar(1), loss.shape)); // a rule can tell by `graph.scalar(1)` that there is nothing to multiply
+    found.set(loss, reshape(graph.scalar(1), loss.shape)); // rules recognise `graph.scalar(1)` and skip the multiplication
     for (const { inputs, outputs, rule } of tape.toReversed()) {
       const dy = outputs.map((output) => found.get(output) ?? null);
       const wanted = inputs.map((value) => depends.has(value));

@@ -6,14 +6,14 @@ import { encodeOnnx } from './onnx.ts';
 import type { CompiledGraph } from './runtime.ts';
 import { shapeText, sizeOf } from './shape.ts';
 
-/** What flows along an edge of one graph. Made only by a Graph; two values are the same when they are the same object. */
+/** A value of one graph. Only a Graph makes them; two values are the same if they are the same object. */
 export interface Value extends NamedTensor {
   readonly graph: Graph;
 }
 
 /**
- * The gradients of an operator's inputs from those of its outputs (null: that output does not reach the loss).
- * `wanted[i]` is false where nobody asks for input i; the rule may then return null for it.
+ * Computes the gradients of an operator's inputs from those of its outputs (null: that output does not reach the loss).
+ * `wanted[i]` is false where the gradient of input i is not needed; the rule may then return null for it.
  */
 export type GradientRule = (
   dy: readonly (Value | null)[],
@@ -27,7 +27,7 @@ export interface TapeEntry {
   readonly rule: GradientRule;
 }
 
-/** The error of an operator that cannot take these shapes. */
+/** The error of an operator that does not accept these shapes. */
 export function shapeError(op: string, fact: string, ...values: readonly TensorType[]): TensorError {
   const shapes = values.map((value) => shapeText(value.shape));
   return new TensorError('bad-shape', `${op}: ${fact}, got ${shapes.join(' and ')}`, { op, shapes });
@@ -48,26 +48,26 @@ export class Graph {
   #taping = true;
   #count = 0;
 
-  /** What `record` has kept, in the order in which it was computed. */
+  /** The recorded operations, in the order in which they were computed. */
   get tape(): readonly TapeEntry[] {
     return this.#tape;
   }
 
-  /** A value that the caller hands in at every run. */
+  /** A value that the caller passes in at every run. */
   input(name: string, dtype: 'float32' | 'int32', shape: readonly number[]): Value {
     const value = this.#value(this.#claim(name), dtype, shape);
     this.#inputs.push({ name, dtype, shape: value.shape });
     return value;
   }
 
-  /** A float32 value that stays inside the runtime between runs; constant until `advance` gives it a successor. */
+  /** A float32 value that stays inside the runtime between runs; it is constant unless `advance` gives it a next value. */
   state(name: string, shape: readonly number[]): Value {
     const value = this.#value(this.#claim(name), 'float32', shape);
     this.#states.set(name, { value, next: null });
     return value;
   }
 
-  /** Says what a state becomes after a run. */
+  /** Declares the next value of a state after a run. */
   advance(state: Value, next: Value): void {
     const entry = this.#states.get(state.name);
     if (entry?.value !== state)
@@ -110,12 +110,12 @@ export class Graph {
     return this.memoised(`int64 ${numbers.join()}`, () => this.constant('int64', [numbers.length], [...numbers]));
   }
 
-  /** Says that all elements of a value are zero. */
+  /** Declares that all elements of a value are zero. */
   markZero(value: Value): void {
     this.#zeros.add(value.name);
   }
 
-  /** Appends one ONNX operator. Shapes are the caller's word: ops*.ts infer them, nobody else should call this. */
+  /** Appends one ONNX operator. The caller states the shapes; only ops*.ts, which infer them, should call this. */
   node(
     op: string,
     inputs: readonly (Value | null)[],
@@ -133,12 +133,12 @@ export class Graph {
     return values;
   }
 
-  /** Keeps a gradient rule for what was just computed. Inside `untaped` nothing is kept. */
+  /** Records a gradient rule for what was just computed. Inside `untaped` nothing is recorded. */
   record(inputs: readonly Value[], outputs: readonly Value[], rule: GradientRule): void {
     if (this.#taping) this.#tape.push({ inputs, outputs, rule });
   }
 
-  /** Computes without keeping rules: for gradients, and for operations that bring one rule for the whole of it. */
+  /** Computes without recording rules: for gradients, and for operations with one rule for all of it. */
   untaped<T>(compute: () => T): T {
     const before = this.#taping;
     this.#taping = false;
@@ -149,12 +149,12 @@ export class Graph {
     }
   }
 
-  /** The graph as plain data, without nodes and constants that nothing needs. States are inputs and, advanced, outputs. */
+  /** The graph as plain data, without unused nodes and constants. States are inputs and, if advanced, outputs. */
   data(): GraphData {
     const results = new Map<string, Value>(this.#outputs);
     for (const [name, { next }] of this.#states) if (next) results.set(nextName(name), next);
     const nodes = [...this.#nodes];
-    // A result takes its public name where it is made; a value wanted under two names, or not made by a node, is copied.
+    // A result gets its public name where it is computed; a value with two public names, or not made by a node, is copied.
     const renamed = new Map<string, string>();
     const made = new Set(nodes.flatMap((node) => node.outputs));
     for (const [name, value] of results) {
@@ -229,7 +229,7 @@ export class Graph {
     return { graph: this, name, dtype, shape: [...shape] };
   }
 
-  /** The value kept under a key, made when it is first asked for: constants that many layers share. */
+  /** The value cached under a key, made on first use: constants that many layers share. */
   memoised(key: string, make: () => Value): Value {
     const known = this.#memo.get(key);
     if (known) return known;

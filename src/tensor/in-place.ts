@@ -1,26 +1,26 @@
-// Which states of a graph may be overwritten by their next value while the graph runs.
+// Which states of a graph can be overwritten by their next value while the graph runs.
 import type { GraphData, GraphNode } from './ir.ts';
 
-/** Operators whose output ONNX Runtime may lay over its first input's memory: reading the output reads that input. */
+/** Operators whose output ONNX Runtime may place in their first input's memory: reading the output reads that input. */
 const VIEWS: ReadonlySet<string> = new Set(['Reshape', 'Squeeze', 'Unsqueeze', 'Flatten', 'Identity']);
 
 /** Operators that read each element before they write the one in its place; both operands must have the state's shape. */
 const ELEMENTWISE: ReadonlySet<string> = new Set(['Add', 'Sub', 'Mul', 'Div']);
 
-/** Operators that copy this input to their output first, element by element, and then never read it again. */
+/** Operators that first copy this input to their output, element by element, and then never read it again. */
 const COPIED_FIRST: Readonly<Record<string, number>> = { Gemm: 2, ScatterElements: 0 };
 
-/** Whether a node computes the same when its output lies over the value of these names: a state and its views. */
+/** Whether a node computes the same when its output overwrites the value with these names: a state and its views. */
 function mayOverwrite(node: GraphNode, names: ReadonlySet<string>): boolean {
   if (ELEMENTWISE.has(node.op)) return true;
   return node.inputs.every((input, i) => !names.has(input) || i === COPIED_FIRST[node.op]);
 }
 
 /**
- * The names of the states that are safe to update in place: every node that reads the old value is one that the node
- * which makes the new value depends on, so that it has finished in whatever order a runtime chooses. A training step
- * passes for all of its states, because the clipped update waits for the norm of every gradient; a graph that uses the
- * old value beside its update does not, and its state needs a second buffer.
+ * The names of the states that are safe to update in place: the node that makes the new value depends on every node that reads
+ * the old value, so those have finished, whatever order a runtime chooses. All states of a training step qualify, because
+ * the clipped update waits for the norm of every gradient. In a graph that uses the old value beside its update, the state
+ * needs a second buffer.
  */
 export function safeInPlace(
   graph: GraphData,
@@ -35,7 +35,7 @@ export function safeInPlace(
   const outputs = new Set(graph.outputs.map((output) => output.name));
   const stateNames = new Set(states.map((state) => state.name));
 
-  /** All nodes that read the value or a view of it, and their names; null where it leaves the graph, to be read at any time. */
+  /** All nodes that read the value or a view of it, and their names; null where it leaves the graph, so that it may be read at any time. */
   function readersOf(value: string): { found: Set<number>; names: Set<string> } | null {
     const found = new Set<number>();
     const names = new Set<string>();

@@ -1,8 +1,8 @@
-// The graph as plain data, between the builder that makes it and the ONNX encoder that writes it.
+// The graph as plain data: the builder makes it, the ONNX encoder writes it.
 
 export type DType = 'float32' | 'int32' | 'int64' | 'bool';
 
-/** What flows along an edge: every dimension is known when the graph is built. */
+/** A typed value: every dimension is known when the graph is built. */
 export interface TensorType {
   readonly dtype: DType;
   readonly shape: readonly number[];
@@ -17,14 +17,14 @@ export interface Constant extends NamedTensor {
   readonly data: Float32Array | Int32Array | readonly number[];
 }
 
-/** ONNX tells integers, floats and strings apart, so attributes do too. */
+/** ONNX distinguishes integers, floats and strings, so attributes do too. */
 export type Attribute =
   | { readonly kind: 'int'; readonly value: number }
   | { readonly kind: 'ints'; readonly value: readonly number[] }
   | { readonly kind: 'float'; readonly value: number }
   | { readonly kind: 'string'; readonly value: string };
 
-/** One ONNX operator of the default domain; an empty input name is an optional input left out. */
+/** One ONNX operator of the default domain; an empty input name stands for an omitted optional input. */
 export interface GraphNode {
   readonly op: string;
   readonly inputs: readonly string[];
@@ -32,7 +32,7 @@ export interface GraphNode {
   readonly attributes: Readonly<Record<string, Attribute>>;
 }
 
-/** A whole graph: nodes in an order in which every value is made before it is used. */
+/** A whole graph; its nodes are ordered so that every value is made before it is used. */
 export interface GraphData {
   readonly nodes: readonly GraphNode[];
   readonly inputs: readonly NamedTensor[];

@@ -1,4 +1,4 @@
-// The native CPU runtime: onnxruntime-node in worker threads, beside the event loop that talks to the network.
+// The native CPU runtime: onnxruntime-node in worker threads, so that the event loop stays free for the network.
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
@@ -11,19 +11,19 @@ export interface NativeOptions {
   /** 1 … 256; by default all cores. */
   readonly threads?: number;
   /**
-   * Threads that wait for each other inside a graph stay awake. A few per cent faster on a machine that does nothing
-   * else; on a busy one they starve the others and each other. By default they sleep.
+   * Threads inside a graph spin while they wait for each other. That is a few per cent faster on an idle machine; on a busy
+   * one spinning threads starve others and each other. By default they sleep.
    */
   readonly alone?: boolean;
 }
 
-/** Whether there are kernels for this machine: for some platforms there are none, and a package brings those of one. */
+/** Whether there are kernels for this machine: some platforms have none, and a package contains those of one platform. */
 export function isNativeHere({ platform, arch } = process): boolean {
   const library = dirname(createRequire(import.meta.url).resolve('onnxruntime-node/package.json'));
   return existsSync(join(library, 'bin', 'napi-v6', platform, arch, 'onnxruntime_binding.node'));
 }
 
-/** Each member of a team keeps gradients of its own, as large as the model; more threads than this share graphs as well. */
+/** Each member of a team keeps gradients as large as the model, so beyond this number threads share graphs as well. */
 const LIMIT_MEMBERS = 4;
 
 /** Starts a runtime with its own worker threads and ONNX Runtime's CPU kernels. Close it to free them.

@@ -1,4 +1,4 @@
-// Reads back what encodeOnnx writes, strictly: a graph that came over the network is looked at before ONNX Runtime sees it.
+// Decodes what encodeOnnx writes, and nothing else: a graph from the network is checked before ONNX Runtime sees it.
 import { TensorError } from './errors.ts';
 import type { Attribute, Constant, DType, GraphData, GraphNode, NamedTensor } from './ir.ts';
 import { elementCount, IR_VERSION, ONNX_ATTRIBUTE, ONNX_DTYPE, OPSET_VERSION, WIRE } from './onnx.ts';
@@ -10,7 +10,7 @@ function refuse(what: string): never {
   throw new TensorError('bad-model', `ONNX bytes: ${what}`);
 }
 
-/** One field of a protobuf message: its number, and its value as an integer or as bytes (a float as its four). */
+/** One field of a protobuf message: its number, and its value as an integer or as bytes (a float as its four bytes). */
 interface Field {
   readonly number: number;
   readonly integer: number | null;
@@ -200,8 +200,8 @@ function readGraph(bytes: Uint8Array): GraphData {
 }
 
 /**
- * The graph in ONNX bytes, as encodeOnnx wrote it: decodeOnnx(encodeOnnx(g)) equals g. Throws bad-model on everything
- * that encodeOnnx never writes, such as values kept in other files, operators of other domains, functions and subgraphs.
+ * Decodes a graph that encodeOnnx wrote: decodeOnnx(encodeOnnx(g)) equals g. Throws `bad-model` for everything that
+ * encodeOnnx never writes, such as values in other files, operators of other domains, functions and subgraphs.
  */
 export function decodeOnnx(bytes: Uint8Array): GraphData {
   let graph: GraphData | null = null;

@@ -1,10 +1,10 @@
-// Writes a graph as ONNX bytes: the part of onnx.proto3 that the portable graph needs (github.com/onnx/onnx, IR.md), in protobuf's wire format.
+// Encodes a graph as ONNX, in protobuf's wire format: the part of onnx.proto3 that the portable graph needs (github.com/onnx/onnx, IR.md).
 import { TensorError } from './errors.ts';
 import type { Attribute, Constant, DType, GraphData, GraphNode, NamedTensor } from './ir.ts';
 
 /** ONNX 1.16's IR; every ONNX Runtime since 1.18 reads it. */
 export const IR_VERSION = 10;
-/** The operator set that the builder writes for: reductions take their axes as an input, ScatterElements knows `add`. */
+/** The operator set that the builder uses: reductions take their axes as an input, and ScatterElements supports `add`. */
 export const OPSET_VERSION = 21;
 
 /** TensorProto.DataType. */
@@ -23,8 +23,8 @@ const TWO_64 = 1n << 64n;
 const utf8 = new TextEncoder();
 
 /**
- * A number as protobuf's base-128 varint: seven bits a byte, the lowest first. Negative numbers are written as int64
- * does, in two's complement over 64 bits (ten bytes). Throws bad-attribute where the number is not a safe integer.
+ * A number as protobuf's base-128 varint: seven bits a byte, the lowest first. Negative numbers are written as 64-bit two's
+ * complement (ten bytes), as int64 demands. Throws `bad-attribute` where the number is not a safe integer.
  */
 export function encodeVarint(value: number): Uint8Array {
   if (!Number.isSafeInteger(value)) {
@@ -43,7 +43,7 @@ export function encodeVarint(value: number): Uint8Array {
   return Uint8Array.from(bytes);
 }
 
-/** One protobuf message under construction: a list of byte pieces, joined once at the end. */
+/** One protobuf message under construction: a list of byte pieces that are joined once at the end. */
 class Message {
   readonly #pieces: Uint8Array[] = [];
   #length = 0;
@@ -66,7 +66,7 @@ class Message {
     return this.bytes(field, utf8.encode(value));
   }
 
-  /** A nested message; its pieces are taken over, so that a large constant is copied once, at the very end. */
+  /** A nested message; its pieces are taken over, so that a large constant is copied only once, at the very end. */
   message(field: number, value: Message): this {
     this.#tag(field, WIRE.bytes).#push(encodeVarint(value.#length));
     for (const piece of value.#pieces) this.#push(piece);
@@ -77,7 +77,7 @@ class Message {
     if (this.#length > LIMIT_MODEL_BYTES) {
       throw new TensorError(
         'too-large',
-        `ONNX model: at most ${LIMIT_MODEL_BYTES} bytes, got ${this.#length}; hand weights over as states`,
+        `ONNX model: at most ${LIMIT_MODEL_BYTES} bytes, got ${this.#length}; pass weights as states`,
         { limit_bytes: LIMIT_MODEL_BYTES, size_bytes: this.#length },
       );
     }
@@ -194,8 +194,8 @@ export function encodeOnnx(graph: GraphData): Uint8Array {
 }
 
 /**
- * The same model with one more output, put before all others: an empty sequence. Protobuf joins the repeated fields of
- * messages that follow one another, so the model's bytes are only preceded by a few, not written anew.
+ * The same model with one more output before all others: an empty sequence. Protobuf merges the repeated fields of
+ * consecutive messages, so a few bytes in front of the model suffice, and the model need not be encoded again.
  */
 export function withEmptySequenceFirst(onnx: Uint8Array, name: string): Uint8Array {
   const node = new Message().text(2, name).text(4, 'SequenceEmpty'); // output, op_type

@@ -1,4 +1,4 @@
-// An operator's case as one graph whose outputs are the result and every gradient: what runtimes are compared by.
+// An operator's test case as one graph whose outputs are the result and every gradient, to compare runtimes.
 import { gradients } from './gradient.ts';
 import { type GradientCase, noise } from './gradient-check.ts';
 import { Graph } from './graph.ts';
@@ -17,7 +17,7 @@ export function probeOf({ inputs, build }: GradientCase): OperatorProbe {
   const graph = new Graph();
   const values = inputs.map(({ shape }, i) => graph.input(`x${i}`, 'float32', shape));
   const y = build(values, graph);
-  // An input, because gradients of what is linear would be constants, which ONNX Runtime computes once, on the CPU.
+  // The weights of the sum are an input: gradients of linear functions would otherwise be constants, which ONNX Runtime folds on the CPU.
   const weights = graph.input('weights', 'float32', y.shape);
   const loss = reduceSum(mul(y, weights), [...y.shape.keys()]);
   graph.output('y', y);
@@ -40,7 +40,7 @@ export async function runProbe(runtime: Runtime, probe: OperatorProbe): Promise<
   }
 }
 
-/** The largest difference between two runs of a probe, relative to the largest value of the output that it is in. */
+/** The largest difference between two runs of a probe, relative to the largest value of the same output. */
 export function largestDifference(found: Record<string, number[]>, reference: Record<string, number[]>): number {
   let worst = 0;
   for (const [name, values] of Object.entries(reference)) {

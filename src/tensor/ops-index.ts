@@ -1,4 +1,4 @@
-// Operators that read and write by index. Adding goes through ScatterElements: ScatterND(add) loses updates on two threads.
+// Operators that read and write by index. Additions use ScatterElements, because ScatterND(add) loses updates on two threads.
 import { shapeError, type Value } from './graph.ts';
 import { cast, equal } from './ops.ts';
 import { gemm } from './ops-matrix.ts';
@@ -6,8 +6,8 @@ import { axisOf, dtypeError, expand, reshape, zeros } from './ops-shape.ts';
 import { sizeOf } from './shape.ts';
 
 /**
- * A table of up to this many rows gets its gradient by a product with one-hot rows: on a processor about as fast as adding
- * one element after the other, and, unlike atomic additions on a GPU, the same in every run.
+ * For a table of up to this many rows the gradient is a product with one-hot rows. On a CPU that is about as fast as adding
+ * element by element; on a GPU it is, unlike atomic additions, the same in every run.
  */
 const LIMIT_ONE_HOT_ROWS = 1024;
 

@@ -1,4 +1,4 @@
-// Products of matrices: batched MatMul, and Gemm, which transposes and scales for nothing.
+// Matrix products: batched MatMul, and Gemm, which transposes and scales at no extra cost.
 import { shapeError, type Value } from './graph.ts';
 import { dtypeError, reshape, sumTo, transpose, transposeLast } from './ops-shape.ts';
 import { shapeText } from './shape.ts';
@@ -69,17 +69,17 @@ export function gemm(a: Value, b: Value, { transA = false, transB = false, alpha
 }
 
 /**
- * From this width on it pays to transpose a matrix before a product instead of in it: ONNX Runtime's products take about
- * a tenth longer with a transposed first operand, whatever the width of the other.
+ * From this width on it pays to transpose a matrix before a product and not in it: ONNX Runtime's products take about a
+ * tenth longer with a transposed first operand, whatever the width of the other.
  */
 const LEAST_TRANSPOSED_WIDTH = 256;
 
-/** What each result of `transposed` was made from. */
+/** The original of each result of `transposed`. */
 const sources = new WeakMap<Value, Value>();
 
 /**
- * A matrix transposed by a node of its own. It goes by way of three axes, because ONNX Runtime would fold a transposition
- * of two into the product beside it.
+ * A matrix transposed by a node of its own. The node uses three axes, because ONNX Runtime would fold a two-axis
+ * transposition into the adjacent product.
  */
 export function transposed(x: Value): Value {
   const [rows, columns] = x.shape;
@@ -91,14 +91,14 @@ export function transposed(x: Value): Value {
   });
 }
 
-/** What `transposed` made this value from; null where it did not. Sums of many are cheaper before than after. */
+/** The matrix of which `transposed` made this value; null for any other value. Sums of many are cheaper before the transposition than after. */
 export function beforeTransposed(y: Value): Value | null {
   return sources.get(y) ?? null;
 }
 
 /**
  * alpha · Aᵀ · B, the sum of outer products of rows: the gradient of a weight. A transposed first operand is slow, so the
- * narrower of the two is transposed beforehand where it is wide enough; `c` gives the sum so far in what this has returned.
+ * narrower of the two is transposed beforehand where it is wide enough; `c` is the sum so far, in the form that this function returned.
  */
 export function outerSum(a: Value, b: Value, { alpha = 1, c }: { alpha?: number; c?: Value } = {}): Value {
   const [rows, m] = a.shape;

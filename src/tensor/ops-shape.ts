@@ -1,9 +1,9 @@
-// Operators that move or add up elements without changing them: reshape, transpose, join, cut, expand, sum.
+// Operators that rearrange or sum elements: reshape, transpose, join, cut, expand, sum.
 import { TensorError } from './errors.ts';
 import { shapeError, type Value } from './graph.ts';
 import { shapeText, sizeOf } from './shape.ts';
 
-/** An axis counted from the front; negative ones count from the back. */
+/** An axis counted from the front; a negative one counts from the back. */
 export function axisOf(op: string, x: Value, axis: number): number {
   const resolved = axis < 0 ? axis + x.shape.length : axis;
   if (!Number.isInteger(axis) || resolved < 0 || resolved >= x.shape.length) {
@@ -12,7 +12,7 @@ export function axisOf(op: string, x: Value, axis: number): number {
   return resolved;
 }
 
-/** The same elements in another shape of the same size; one dimension may be -1, which follows from the others. */
+/** The same elements in another shape of the same size; one dimension may be -1 and is then inferred. */
 export function reshape(x: Value, shape: readonly number[]): Value {
   const known = shape.reduce((size, dimension) => (dimension === -1 ? size : size * dimension), 1);
   const full = shape.map((dimension) => (dimension === -1 ? sizeOf(x.shape) / known : dimension));
@@ -184,7 +184,7 @@ function reduce(
   return y;
 }
 
-/** Undoes broadcasting: adds up until the shape is `shape` again. */
+/** The inverse of broadcasting: sums until the shape is `shape` again. */
 export function sumTo(x: Value, shape: readonly number[]): Value {
   if (shapeText(x.shape) === shapeText(shape)) return x;
   const offset = x.shape.length - shape.length;
@@ -195,7 +195,7 @@ export function sumTo(x: Value, shape: readonly number[]): Value {
   return reshape(reduceSum(x, axes, true), shape);
 }
 
-/** The error of an operator that wants another element type. */
+/** The error of an operator for a wrong element type. */
 export function dtypeError(op: string, expected: string, x: Value): TensorError {
   return new TensorError('bad-dtype', `${op}: expected ${expected}, got ${x.dtype} ${shapeText(x.shape)}`, { op });
 }

@@ -20,7 +20,7 @@ export function broadcastShape(op: string, a: Value, b: Value): number[] {
 
 type BinaryGradient = (dy: Value, a: Value, b: Value, y: Value) => Value;
 
-/** One elementwise operator of two operands. The derivatives come unreduced: broadcasting is undone here. */
+/** One elementwise operator of two operands. The derivatives come with the broadcast shape; this function undoes the broadcasting. */
 function binary(
   op: string,
   x: Operand,
@@ -94,7 +94,7 @@ export function div(a: Operand, b: Operand): Value {
   );
 }
 
-/** The smaller of two; where both are equal the gradient goes to `b`. */
+/** The smaller of two; where they are equal the gradient goes to `b`. */
 export function minimum(a: Operand, b: Operand): Value {
   return binary(
     'Min',
@@ -105,7 +105,7 @@ export function minimum(a: Operand, b: Operand): Value {
   );
 }
 
-/** The larger of two; where both are equal the gradient goes to `b`. */
+/** The larger of two; where they are equal the gradient goes to `b`. */
 export function maximum(a: Operand, b: Operand): Value {
   return binary(
     'Max',
@@ -126,7 +126,7 @@ export function equal(a: Operand, b: Operand): Value {
   return binary('Equal', a, b, null, null, 'bool');
 }
 
-/** `a` where the condition holds, else `b`; all three broadcast. */
+/** `a` where the condition holds, otherwise `b`; all three broadcast. */
 export function where(condition: Value, a: Operand, b: Operand): Value {
   if (condition.dtype !== 'bool') throw dtypeError('Where', 'a bool condition', condition);
   const { graph } = condition;
@@ -183,7 +183,7 @@ export function sigmoid(x: Value): Value {
   return unary('Sigmoid', x, (dy, y) => mul(dy, mul(y, sub(1, y))));
 }
 
-/** The same numbers in another element type; a gradient passes only from float32 to float32. */
+/** Converts to another element type; a gradient passes only from float32 to float32. */
 export function cast(x: Value, dtype: 'float32' | 'int32'): Value {
   if (x.dtype === dtype) return x;
   const to = { float32: 1, int32: 6 }[dtype]; // TensorProto.DataType of onnx.proto

@@ -1,9 +1,9 @@
-// A Runtime whose sessions live in a worker, because ONNX Runtime's run blocks the thread it is called on.
+// A Runtime whose sessions live in a worker, because ONNX Runtime's run blocks its calling thread.
 import { TensorError } from './errors.ts';
 import type { CompiledGraph, Program, Runtime, TensorData, TensorMap } from './runtime.ts';
 import type { Answer, Call, Request, Response } from './runtime-messages.ts';
 
-/** How the owner reaches its worker; worker_threads and browsers differ only here. */
+/** The owner's end of a worker; worker_threads and browsers differ only here. */
 export interface WorkerPort {
   send(request: Request, transfer: ArrayBuffer[]): void;
   onResponse(handler: (response: Response) => void): void;
@@ -15,10 +15,10 @@ export interface WorkerPort {
   end(): Promise<void>;
 }
 
-/** More than any CPU socket has; beyond it is a mistake. */
+/** More than any CPU socket has; a larger number is a mistake. */
 export const LIMIT_THREADS = 256;
 
-/** How many threads to use; where nobody said, all that there are. Throws bad-argument out of 1 … 256. */
+/** The number of threads to use: by default all. Throws `bad-argument` outside 1 … 256. */
 export function threadCount(threads: number = Math.min(navigator.hardwareConcurrency, LIMIT_THREADS)): number {
   if (!Number.isInteger(threads) || threads < 1 || threads > LIMIT_THREADS) {
     throw new TensorError('bad-argument', `threads: expected an integer in 1 … ${LIMIT_THREADS}, got ${threads}`);
@@ -31,12 +31,12 @@ interface Pending {
   reject(error: TensorError): void;
 }
 
-/** States by name whose arrays lie in SharedArrayBuffers. */
+/** States by name whose arrays are in SharedArrayBuffers. */
 export type SharedStates = ReadonlyMap<string, Float32Array>;
 
-/** A runtime whose programs can keep states in memory that programs of other such runtimes use as well. */
+/** A runtime whose programs can keep states in memory shared with programs of other such runtimes. */
 export interface SharingRuntime extends Runtime {
-  /** Throws bad-graph where one of the shared states cannot be updated in place. */
+  /** Throws `bad-graph` where one of the shared states cannot be updated in place. */
   load(graph: CompiledGraph, shared?: SharedStates): Promise<Program>;
 }
 
@@ -70,13 +70,13 @@ class WorkerRuntime implements SharingRuntime {
     this.#closing ??= (async () => {
       const released = this.call({ method: 'close' });
       this.#ended ??= new TensorError('closed', `the ${this.class} runtime is closed`);
-      await released.catch(() => {}); // a worker that has died needs no farewell
+      await released.catch(() => {}); // a dead worker cannot release anything
       await this.#port.end();
     })();
     return this.#closing;
   }
 
-  /** Sends one call, with the buffers that are handed over, and awaits its answer. */
+  /** Sends one call with its transferred buffers, and awaits the answer. */
   call(call: Call, transfer: ArrayBuffer[] = []): Promise<Answer> {
     if (this.#ended !== null) return Promise.reject(this.#ended);
     return new Promise((resolve, reject) => {
@@ -111,7 +111,7 @@ class WorkerProgram implements Program {
 
   async writeState(values: ReadonlyMap<string, Float32Array>): Promise<void> {
     this.#checkOpen('writeState');
-    // Copied here and handed over: cloning a view would copy the whole buffer behind it, and the caller keeps its own.
+    // The copy is transferred: cloning a view would copy the whole buffer behind it, and the caller keeps its own array.
     const copies = new Map([...values].map(([name, data]) => [name, data.slice()] as const));
     const call = { method: 'writeState', program: this.#program, values: copies } as const;
     await this.#runtime.call(
@@ -142,7 +142,7 @@ class WorkerProgram implements Program {
     this.#closed ??= this.#runtime.call({ method: 'release', program: this.#program }).then(
       () => {},
       (error: TensorError) => {
-        if (error.code !== 'closed' && error.code !== 'runtime-died') throw error; // gone already, which is what was wanted
+        if (error.code !== 'closed' && error.code !== 'runtime-died') throw error; // it is closed already
       },
     );
     return this.#closed;

@@ -1,18 +1,18 @@
-// What a runtime and its worker say to each other; plain data that structured cloning carries.
+// The messages between a runtime and its worker: plain data for structured cloning.
 
 import type { ErrorDetails } from '../errors.ts';
 import type { TensorErrorCode } from './errors.ts';
 import type { CompiledGraph, TensorMap } from './runtime.ts';
 
-/** A call to the worker; `program` is the number that `load` answered. */
+/** A call to the worker; `program` is the number that `load` returned. */
 export type Call =
-  /** `shared`: states in memory that other programs use as well, by name. */
+  /** `shared`: states in memory shared with other programs, by name. */
   | { readonly method: 'load'; readonly graph: CompiledGraph; readonly shared: ReadonlyMap<string, Float32Array> }
   | { readonly method: 'writeState'; readonly program: number; readonly values: ReadonlyMap<string, Float32Array> }
   | { readonly method: 'readState'; readonly program: number; readonly names: readonly string[] }
   | { readonly method: 'run'; readonly program: number; readonly inputs: TensorMap }
   | { readonly method: 'release'; readonly program: number }
-  /** Releases everything; the worker may be ended after the answer. */
+  /** Releases everything; after the answer the worker may be ended. */
   | { readonly method: 'close' };
 
 export interface Request {

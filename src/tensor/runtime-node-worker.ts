@@ -5,7 +5,7 @@ import type { OwnerPort } from './runtime-server.ts';
 
 /** Starts `script` as a worker thread with `workerData`. */
 export function startNodeWorker(script: URL, workerData: unknown): WorkerPort {
-  const worker = new Worker(script, { workerData, execArgv: [] }); // the owner's flags (--test, --eval) are not the worker's
+  const worker = new Worker(script, { workerData, execArgv: [] }); // the worker must not inherit the owner's flags (--test, --eval)
   let failure = 'it ended by itself';
   worker.on('error', (error: Error) => {
     failure = error.message; // 'exit' always follows

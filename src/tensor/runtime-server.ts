@@ -3,13 +3,13 @@ import { TensorError } from './errors.ts';
 import type { Answer, Call, Request, Response } from './runtime-messages.ts';
 import { type OrtModule, SessionProgram, type SessionSettings } from './session-program.ts';
 
-/** How the worker reaches its owner: worker_threads' parentPort or the global scope of a browser's Worker. */
+/** The worker's end: worker_threads' parentPort, or the global scope of a browser's Worker. */
 export interface OwnerPort {
   send(response: Response, transfer: ArrayBuffer[]): void;
   onRequest(handler: (request: Request) => void): void;
 }
 
-/** The buffers of an answer: handed over rather than copied, because nobody here uses them again. */
+/** The buffers of an answer, which are transferred and not copied, because the worker does not use them again. */
 function buffersOf(answer: Answer): ArrayBuffer[] {
   if (answer === null || typeof answer === 'number') return [];
   const arrays =
@@ -17,9 +17,9 @@ function buffersOf(answer: Answer): ArrayBuffer[] {
   return [...new Set(arrays.map((array) => array.buffer as ArrayBuffer))];
 }
 
-/** Serves one runtime until its worker is ended. `ort` is a promise, so that a failure to load it answers every call. */
+/** Serves one runtime until its worker ends. `ort` is a promise, so that a failure to load it answers every call. */
 export function serveRuntime(port: OwnerPort, ort: Promise<OrtModule>, settings: SessionSettings): void {
-  ort.catch(() => {}); // answered below, to whoever asks
+  ort.catch(() => {}); // each call below reports it
   const programs = new Map<number, SessionProgram>();
   let lastProgram = 0;
   let queue: Promise<void> = Promise.resolve();
@@ -61,7 +61,7 @@ export function serveRuntime(port: OwnerPort, ort: Promise<OrtModule>, settings:
     }
   }
 
-  // One queue for all programs: two sessions that run at once only take each other's cores.
+  // One queue for all programs, because two sessions at once would only compete for the cores.
   port.onRequest((request) => {
     queue = queue.then(() => handle(request));
   });

@@ -1,4 +1,4 @@
-// One ONNX Runtime session with its states: what runs inside the worker of every runtime.
+// One ONNX Runtime session with its states, as it runs inside the worker of every runtime.
 import type { InferenceSession, Tensor } from 'onnxruntime-node';
 import { TensorError } from './errors.ts';
 import { safeInPlace } from './in-place.ts';
@@ -6,7 +6,7 @@ import { elementCount, withEmptySequenceFirst } from './onnx.ts';
 import { decodeOnnx } from './onnx-reader.ts';
 import type { CompiledGraph, TensorData, TensorMap } from './runtime.ts';
 
-/** What is used of ONNX Runtime's API; onnxruntime-node and onnxruntime-web share it. */
+/** The part of ONNX Runtime's API in use; onnxruntime-node and onnxruntime-web share it. */
 export interface OrtModule {
   readonly InferenceSession: {
     create(model: Uint8Array, options?: InferenceSession.SessionOptions): Promise<InferenceSession>;
@@ -21,20 +21,20 @@ export interface OrtModule {
 export interface SessionSettings {
   readonly session: InferenceSession.SessionOptions;
   /**
-   * Whether ONNX Runtime writes outputs into buffers it is handed. The native binding does; the WASM build ignores
-   * them and makes new arrays, which then simply become the states.
+   * Whether ONNX Runtime writes outputs into given buffers. The native binding does; the WASM build ignores them and makes
+   * new arrays, which then become the states.
    */
   readonly preallocate: boolean;
-  /** Whether states stay where the kernels run: buffers of the GPU become the next run's inputs without a copy. */
+  /** Whether states stay where the kernels run: GPU buffers become the next run's inputs without a copy. */
   readonly statesOnGpu?: boolean;
 }
 
 /**
- * After a run the native binding (1.30) copies every output into a new JavaScript array, those too that it has just
- * written into the buffers it was handed: for a training step the weights and both moments, every time. It makes these
- * copies in the order of the outputs, and stops with this error at one that is no tensor. So the graph gets an empty
- * sequence as its first output, and that error means that the run is done and every buffer written. A binding that
- * learns to return sequences would make its copies again, and the results would still be right.
+ * After a run the native binding (1.30) copies every output into a new JavaScript array, including those that it has just
+ * written into given buffers: for a training step the weights and both moments, every time. It makes these copies in the
+ * order of the outputs, and stops with this error at one that is not a tensor. So the graph gets an empty sequence as its
+ * first output, and that error means that the run has finished and every buffer is written. If a future binding returns
+ * sequences, it makes its copies again and the results stay right.
  */
 const STOP_COPYING = 'potluck/stop-copying';
 const COPYING_STOPPED = 'Non tensor type is temporarily not supported.';
@@ -43,8 +43,8 @@ const COPYING_STOPPED = 'Non tensor type is temporarily not supported.';
 const RUN_OPTIONS: InferenceSession.RunOptions = { logSeverityLevel: 4 };
 
 /**
- * A state's value now, and a second buffer in which the run makes the next one. `spare` is null where the session
- * updates in place, where it allocates by itself, and where the state is frozen.
+ * A state's current value, and a second buffer for the next one. `spare` is null where the session updates in place,
+ * where it allocates by itself, and where the state is frozen.
  */
 interface State {
   readonly name: string;
@@ -127,8 +127,8 @@ function checkNames(graph: CompiledGraph, inputs: ValueTypes, outputs: ValueType
 }
 
 /**
- * A loaded graph. Calls must not overlap: whoever owns it queues them. States start as zeros.
- * After a run that failed inside ONNX Runtime, states may be partly advanced: write them before going on.
+ * A loaded graph. Calls must not overlap: its owner queues them. States start as zeros.
+ * After a run that failed inside ONNX Runtime, states may be partly advanced: write them before the next run.
  */
 export class SessionProgram {
   readonly #ort: OrtModule;
@@ -173,7 +173,7 @@ export class SessionProgram {
 
   /**
    * Loads the bytes; `shared` are states in memory that others read and write between runs.
-   * Throws bad-model where decodeOnnx or ONNX Runtime refuses them, or what checkNames refuses.
+   * Throws `bad-model` where decodeOnnx or ONNX Runtime refuses them, and the errors of checkNames.
    */
   static async load(
     ort: OrtModule,
@@ -197,7 +197,7 @@ export class SessionProgram {
     }
   }
 
-  /** Takes the arrays over as the new values; the caller must not use them afterwards. All are checked before any is set. */
+  /** Takes over the arrays as the new values; the caller must not use them afterwards. All are checked before any is set. */
   writeState(values: ReadonlyMap<string, Float32Array>): void {
     for (const [name, data] of values) {
       const { length, shape } = this.#state('writeState', name);
@@ -320,11 +320,11 @@ export class SessionProgram {
   }
 }
 
-/** Gives back the GPU's memory of a tensor that nobody needs any more. */
+/** Frees the GPU memory of an unused tensor. */
 function freeOnGpu(tensor: Tensor): void {
   if (tensor.location === 'gpu-buffer') tensor.dispose();
 }
 
 function asTensorData(tensor: Tensor): TensorData {
-  return { dtype: tensor.type, shape: [...tensor.dims], data: tensor.data } as TensorData; // checkNames allowed only these types
+  return { dtype: tensor.type, shape: [...tensor.dims], data: tensor.data } as TensorData; // checkNames allows only these types
 }

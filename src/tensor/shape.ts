@@ -1,4 +1,4 @@
-// Shapes of tensors: how many values one holds, and how messages show it.
+// Shapes of tensors: their number of values, and their form in messages.
 
 /** The number of elements of a shape. */
 export function sizeOf(shape: readonly number[]): number {

@@ -1,5 +1,5 @@
-// Several workers as one runtime: one for whole graphs with all threads, and members that run the graphs of a stage at once.
-// Threads inside one graph wait for each other at every operator, threads with graphs of their own once a stage.
+// Several workers as one runtime: one runs whole graphs with all threads, and members run the graphs of a stage in parallel.
+// Threads inside one graph wait for each other at every operator; threads with graphs of their own wait only once a stage.
 import { TensorError } from './errors.ts';
 import { elementCount } from './onnx.ts';
 import type { CompiledGraph, Program, Runtime, StagedGraph, StagedPart, TensorMap } from './runtime.ts';
@@ -7,7 +7,7 @@ import type { SharedStates, SharingRuntime } from './runtime-client.ts';
 
 const FLOAT_BYTES = Float32Array.BYTES_PER_ELEMENT;
 
-/** A runtime with up to `width` members beside `whole`, which runs ordinary graphs; each is started when it is first needed. */
+/** A runtime with up to `width` members beside `whole`, which runs ordinary graphs. Each member starts on first use. */
 export class TeamRuntime implements Runtime {
   readonly class: Runtime['class'];
   readonly staged: NonNullable<Runtime['staged']>;
@@ -58,7 +58,7 @@ interface LoadedPart extends StagedPart {
 
 const memoryOf = ({ memory }: StagedPart, state: string): string => memory?.get(state) ?? state;
 
-/** Memory for every state, zeros. Throws bad-graph where one part of a stage writes what another uses. */
+/** Memory for every state, zeroed. Throws `bad-graph` where one part of a stage writes what another uses. */
 function sharedStates(stages: StagedGraph['stages']): SharedStates {
   const shared = new Map<string, Float32Array>();
   for (const stage of stages) {
@@ -88,7 +88,7 @@ function sharedStates(stages: StagedGraph['stages']): SharedStates {
   return shared;
 }
 
-/** The loaded graphs of all stages. Its calls queue here, so that nobody touches the states while a run does. */
+/** The loaded graphs of all stages. Calls queue here, so that no call touches the states during a run. */
 class StagedProgram implements Program {
   readonly #stages: readonly (readonly LoadedPart[])[];
   readonly #states: SharedStates;
@@ -114,7 +114,7 @@ class StagedProgram implements Program {
     const write = (entries: Iterable<readonly [string, Float32Array]>): void => {
       for (const [name, data] of entries) this.#state('writeState', name).set(data);
     };
-    // The caller may go on using its arrays: they are copied at once, where nothing is under way to where they belong.
+    // The arrays are copied at once because the caller may go on using them; directly to their place where no run is under way.
     if (this.#waiting === 0 && this.#closed === null) return write(values);
     const copies = [...values].map(([name, data]) => [name, data.slice()] as const);
     await this.#queued('writeState', async () => write(copies));
@@ -133,7 +133,7 @@ class StagedProgram implements Program {
       if (unknown !== undefined) throw new TensorError('unknown-name', `run: there is no input "${unknown}"`);
       let known = inputs;
       for (const stage of this.#stages) {
-        // All have ended before an error is passed on: the next call must find the states at rest.
+        // Wait for all before passing on an error, so that the next call finds the states at rest.
         const ended = await Promise.allSettled(stage.map((part) => runPart(part, known)));
         const failed = ended.find((result) => result.status === 'rejected');
         if (failed) {
@@ -163,21 +163,21 @@ class StagedProgram implements Program {
     if (this.#closed !== null) return Promise.reject(new TensorError('closed', `${call}: the program is closed`));
     this.#waiting++;
     const result = this.#queue.then(task).finally(() => this.#waiting--);
-    this.#queue = result.catch(() => {}); // whoever asked for it hears
+    this.#queue = result.catch(() => {}); // the caller handles the error
     return result;
   }
 }
 
 /** All runs of a part; the outputs are those of the last. */
 async function runPart({ graph, program, runs = [{}] }: LoadedPart, inputs: TensorMap): Promise<TensorMap> {
-  // Sent at once: the member queues them, and need not wait for us in between.
+  // All are sent at once: the member queues them, and need not wait for this side in between.
   const results = runs.map((own) => program.run({ ...chosen(inputs, graph.inputs), ...own }));
   const ended = await Promise.allSettled(results);
   for (const result of ended) if (result.status === 'rejected') throw result.reason;
   return results.at(-1)!;
 }
 
-/** The tensors of these names; one that is missing is left out, for the graph that needs it to name it. */
+/** The tensors of these names. A missing one is left out; the graph that needs it reports it. */
 function chosen(tensors: TensorMap, names: readonly string[]): TensorMap {
   return Object.fromEntries(names.filter((name) => name in tensors).map((name) => [name, tensors[name]]));
 }

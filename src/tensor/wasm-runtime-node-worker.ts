@@ -5,7 +5,7 @@ import { serveRuntime } from './runtime-server.ts';
 import type { OrtModule } from './session-program.ts';
 import { WASM_SETTINGS } from './wasm-settings.ts';
 
-// From wasm-runtime.ts. A schema for it would take longer to load than ours does.
+// From wasm-runtime.ts. Loading a schema library would take longer than everything else here.
 const { threads } = workerData as { readonly threads: number };
 
 async function loadOrt(): Promise<OrtModule> {

@@ -1,4 +1,4 @@
-// The settings of ONNX Runtime's WASM build; the same in Node and in browsers, because its bits must be the same too.
+// The settings of ONNX Runtime's WASM build. Node and browsers share them, because the bits must be the same.
 import type { SessionSettings } from './session-program.ts';
 
 export const WASM_SETTINGS: SessionSettings = {
@@ -6,7 +6,7 @@ export const WASM_SETTINGS: SessionSettings = {
   session: {
     executionProviders: ['wasm'],
     executionMode: 'sequential',
-    enableMemPattern: false, // 4 GiB are all that WASM can address
+    enableMemPattern: false, // WASM can address only 4 GiB
     logSeverityLevel: 4, // errors reach the caller; ONNX Runtime would also print them
   },
 };

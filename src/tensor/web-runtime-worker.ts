@@ -1,4 +1,4 @@
-// The Worker of a runtime in a browser: its first message says which runtime, everything after that is calls.
+// The Worker of a runtime in a browser. Its first message names the runtime; all later ones are calls.
 import { serveRuntime } from './runtime-server.ts';
 import { webOwnerPort } from './runtime-web-worker.ts';
 import type { OrtModule, SessionSettings } from './session-program.ts';

@@ -1,9 +1,9 @@
-// The runtimes of a browser: onnxruntime-web in a Worker, on WASM or on WebGPU. WASM gives the same bits as everywhere else.
+// The runtimes of a browser: onnxruntime-web in a Worker, on WASM or on WebGPU. WASM gives the same bits as on every other machine.
 import type { Runtime } from './runtime.ts';
 import { runtimeOverWorker, threadCount } from './runtime-client.ts';
 import { startWebWorker } from './runtime-web-worker.ts';
 
-/** Where ONNX Runtime's own files lie, on the page's own origin: its loader, and its kernels. */
+/** The location of ONNX Runtime's files, its loader and its kernels, on the page's own origin. */
 export interface OrtFiles {
   readonly mjs: string;
   readonly wasm: string;
@@ -11,9 +11,9 @@ export interface OrtFiles {
 
 export interface WebRuntimeOptions {
   readonly files: OrtFiles;
-  /** 1 … 256; more than one needs shared memory, which only a cross-origin isolated page has. Default: one a core. */
+  /** 1 … 256; more than one needs shared memory, which only a cross-origin isolated page has. Default: one per core. */
   readonly threads?: number;
-  /** 'verbose' has ONNX Runtime print, among much else, where it places each node. */
+  /** 'verbose' makes ONNX Runtime print, among much else, where it places each node. */
   readonly logLevel?: 'fatal' | 'verbose';
 }
 
@@ -23,7 +23,7 @@ export interface WebRuntimeSettings extends WebRuntimeOptions {
   readonly threads: number;
 }
 
-/** Whether WASM may use several threads here. */
+/** Whether WASM can use several threads here. */
 export const mayUseThreads = (): boolean => globalThis.crossOriginIsolated === true;
 
 /** ONNX Runtime's CPU kernels in WASM. Throws bad-argument where `threads` is out of range; a build that cannot be loaded rejects every call. */
@@ -32,13 +32,13 @@ export async function createWebWasmRuntime(options: WebRuntimeOptions): Promise<
   return startRuntime({ ...options, runtime: 'wasm', threads: mayUseThreads() ? threads : 1 });
 }
 
-/** ONNX Runtime's kernels on the GPU; weights and moments stay there between steps. Without an adapter every load is rejected. */
+/** ONNX Runtime's kernels on the GPU; weights and moments stay there between steps. Without a GPU adapter every load is rejected. */
 export async function createWebGpuRuntime(options: WebRuntimeOptions): Promise<Runtime> {
   return startRuntime({ ...options, runtime: 'webgpu', threads: 1 });
 }
 
 function startRuntime(settings: WebRuntimeSettings): Runtime {
-  // Written in one expression, because bundlers look for this pattern.
+  // In one expression, because bundlers recognise this pattern.
   const worker = new Worker(new URL('./web-runtime-worker.ts', import.meta.url), {
     type: 'module',
     name: `potluck ${settings.runtime}`,

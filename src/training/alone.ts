@@ -1,5 +1,5 @@
-// Read this first: how a model is trained. One device plays all workers in turn, without a network, from the parts that a run's workers
-// use; in games/pretrain.ts each is a device of its own, its text is assigned, and others check what it hands in.
+// Read this first: how a model is trained. One device plays all workers in turn, without a network, with the same parts as a run's workers.
+// In games/pretrain.ts each worker is a device of its own, its text is assigned to it, and others check what it submits.
 import { type LlamaConfig, type ParameterSpec, parameterSpecs, type Weights } from '../model/config.ts';
 import type { Runtime } from '../tensor/runtime.ts';
 import { TrainingError } from './errors.ts';
@@ -10,7 +10,7 @@ import { compressUpdate, decodeUpdate, encodeUpdate, type SparseOptions } from '
 import { openCut, openFollow } from './steps.ts';
 import { createTrainer, type TrainerOptions } from './trainer.ts';
 
-/** What is trained, by how many, and for how long. */
+/** What is trained, by how many workers, and for how long. */
 export interface Training extends TrainerOptions {
   readonly model: LlamaConfig;
   readonly workers: number;
@@ -21,32 +21,32 @@ export interface Training extends TrainerOptions {
   readonly sparse: SparseOptions;
 }
 
-/** The batches that a worker learns from in a round, asked for in order. In a run they follow from the round's seed (assignment.ts). */
+/** Gives the batches that a worker learns from in a round, one call per batch. In a run they follow from the round's seed (assignment.ts). */
 export type Text = (worker: number, round: number) => (step: number) => Promise<Batch>;
 
 export interface Worker {
   /** The model on the device; AdamW's moments stay in it from round to round. */
   readonly trainer: Trainer;
-  /** What it has learned and not sent yet, by weight (error feedback). */
+  /** By weight, what the worker has learned and not sent yet (error feedback). */
   readonly error: Map<string, Float32Array>;
 }
 
-/** What a worker's round came to. */
+/** The result of a worker's round. */
 export interface Learned extends Trained {
   readonly worker: Worker;
 }
 
-/** What happens around the inner steps of a round. */
+/** What happens before and after the inner steps of a round. */
 export interface Exchange {
-  /** Makes a worker ready for a round; the weights that it begins with, where they are not the shared ones. */
+  /** Prepares a worker for a round; returns the weights that it starts from, where they are not the shared ones. */
   begin?(worker: Worker, weights: Weights): Promise<Weights>;
-  /** The next model, from the present one and what all workers have learned. */
+  /** The next model, from the current one and what all workers have learned. */
   merge(weights: Weights, learned: readonly Learned[], round: number): Promise<Weights>;
 }
 
 /**
- * Trains from these first weights; yields the model after each round. `exchange`: another than the run's own, to try it.
- * Throws TrainingError 'not-finite' where the loss or the weights leave the finite numbers.
+ * Trains from these first weights; yields the model after each round. `exchange`: another exchange than a run's, for experiments.
+ * Throws TrainingError `not-finite` where the loss or the weights become infinite or NaN.
  */
 export async function* trainAlone(
   runtime: Runtime,
@@ -76,7 +76,8 @@ export async function* trainAlone(
           progress: async () => {},
           more: () => true,
         });
-        if (trained === null) throw new TrainingError('not-finite', `round ${round}: training left the finite numbers`);
+        if (trained === null)
+          throw new TrainingError('not-finite', `round ${round}: the loss or the weights became infinite or NaN`);
         learned.push({ worker, ...trained });
       }
       weights = await exchange.merge(weights, learned, round);
@@ -88,14 +89,14 @@ export async function* trainAlone(
   }
 }
 
-/** A run's own: everybody sends a sparse update, everybody follows the step that is cut from them. */
+/** The exchange of a run: every worker sends a sparse update, and everybody applies the step that is cut from them. */
 function sparseExchange({ model, sparse }: Training): Exchange {
   const specs = parameterSpecs(model);
   const merge = sharedMerge(specs, sparse);
   return { merge: async (weights, learned) => merge(weights, sendUpdates(specs, learned, sparse)).weights };
 }
 
-/** What each worker sends of what it has learned: the largest values. What they leave out stays in its error feedback. */
+/** What each worker sends of what it has learned: the largest values. The rest stays in its error feedback. */
 export function sendUpdates(
   specs: readonly ParameterSpec[],
   learned: readonly { readonly delta: Weights; readonly worker: Pick<Worker, 'error'> }[],
@@ -106,13 +107,13 @@ export function sendUpdates(
   );
 }
 
-/** What a round's updates come to, and the bytes that each worker downloads of it. */
+/** The result of a round's updates, and how many bytes of it each worker downloads. */
 export interface Shared {
   readonly weights: Weights;
   readonly down_bytes: number;
 }
 
-/** The outer step, round after round. All have taken as many inner steps, so each counts as much. */
+/** The outer steps, round after round. All workers have taken the same number of inner steps, so each has the same weight. */
 export function sharedMerge(
   specs: readonly ParameterSpec[],
   options: SparseOptions,

@@ -1,4 +1,4 @@
-// Which text a worker must learn from follows from the round's seed and its id, so nobody chooses their own data (Templar's assignment, arXiv 2505.21684).
+// The text that a worker must learn from follows from the round's seed and the worker's id, so nobody chooses their own data (Templar, arXiv 2505.21684).
 import { type Random, seededRandom } from '../protocol/random.ts';
 import { DataError } from './corpus-errors.ts';
 import type { Batch } from './inner.ts';
@@ -19,7 +19,7 @@ export interface AssignmentOptions {
   readonly worker: string;
   /** Tokens of a sequence. */
   readonly context: number;
-  /** How many shards are drawn; more give more varied text and more to fetch. A shard may be drawn twice. */
+  /** How many shards are drawn: more give more varied text, and more to download. A shard may be drawn twice. */
   readonly shards_per_round: number;
   /** Keeps draws for different uses apart: a validator's random comparison uses another label than the work itself. */
   readonly label?: string;
@@ -83,7 +83,7 @@ export function assignment(manifest: Pick<DatasetManifest, 'train'>, options: As
   };
 }
 
-/** The first index whose value is greater than `target`; `ascending` ends with a greater one. */
+/** The first index whose value is greater than `target`; the last value of `ascending` is greater. */
 function firstAbove(ascending: readonly number[], target: number): number {
   let low = 0;
   let high = ascending.length - 1;

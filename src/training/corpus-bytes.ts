@@ -1,4 +1,4 @@
-// A file's or a pipe's bytes as they are read: decompressed, told apart by what they begin with, in UTF-8 without its mark.
+// The bytes of a file or pipe while they are read: decompressed, their format recognised by the first bytes, in UTF-8 without a byte order mark.
 import { createReadStream } from 'node:fs';
 import { Readable } from 'node:stream';
 import { createBrotliDecompress, createGunzip } from 'node:zlib';
@@ -15,10 +15,10 @@ import {
 import { encodingOf, fromUtf16, peek, withoutMark } from './corpus-text.ts';
 import { CutShort, zstdFrames } from './corpus-zstd.ts';
 
-/** What is read from where a program writes to. */
+/** The input that another program writes to. */
 export const STDIN = '-';
 const READ_BYTES = 256 * 1024;
-/** Enough for every sign of a format; a tar archive's stands last. */
+/** Enough bytes for the signature of every format; that of a tar archive comes last. */
 const PEEKED_BYTES = 4096;
 
 export interface OpenedText {
@@ -26,11 +26,11 @@ export interface OpenedText {
   readonly bytes: AsyncIterable<Uint8Array>;
   readonly utf16: boolean;
   readonly compressed: boolean;
-  /** Ends reading for whoever does not want the bytes. */
+  /** Ends reading, for a caller that does not want the bytes. */
   close(): Promise<void>;
 }
 
-/** What is compressed, as a stream: never more of it in memory than a piece. Throws DataError `bad-record` where it is damaged. */
+/** Decompresses a stream, piece by piece. Throws DataError `bad-record` where it is damaged. */
 async function* decompressed(
   path: string,
   bytes: AsyncIterable<Uint8Array>,
@@ -65,8 +65,8 @@ function rawBytes(path: string): AsyncIterable<Uint8Array> {
 }
 
 /**
- * Opens what a path names. @param onBytes is told how many bytes of the file have been read, for whoever shows progress.
- * Throws DataError `bad-record` for what is no text, and errors of the file system.
+ * Opens a path. @param onBytes is called with the number of bytes of the file that have been read, to show progress.
+ * Throws DataError `bad-record` for input that is not text, and errors of the file system.
  */
 export async function openBytes(path: string, onBytes: (count: number) => void): Promise<OpenedText> {
   const counted = async function* (): AsyncGenerator<Uint8Array> {

@@ -1,4 +1,4 @@
-// The text that is on every device that can run Potluck: the documentation that npm has installed with it, or, in a package, brings along.
+// The default text, which every device that can run Potluck has: the documentation that npm installs with it, or that the package contains.
 import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -7,16 +7,16 @@ import { z } from 'zod';
 import { sha256Hex, utf8 } from '../protocol/hash.ts';
 import { DataError } from './corpus-errors.ts';
 
-/** READMEs, changelogs and guides. A translation (README.ja.md) would have a small model learn eight languages at once. */
+/** READMEs, changelogs and guides. Translations (README.ja.md) are left out: a small model would have to learn eight languages at once. */
 const DOCUMENT = /\.md$/i;
 const TRANSLATION = /\.[a-z]{2}(-[A-Za-z]{2})?\.md$/;
-/** Type declarations carry reference manuals in their comments; @types/node holds that of Node itself. */
+/** Type declarations contain reference manuals in their comments; @types/node contains that of Node itself. */
 const DECLARATIONS = /\.d\.[cm]?ts$/;
 const DOC_COMMENT = /\/\*\*([\s\S]*?)\*\//g;
 /** Shorter comments are mostly tags and single words. */
 const SHORTEST_COMMENT = 200;
 
-/** Where a package has the texts of the checkout that it was packed in, gzipped JSON. */
+/** Where a package keeps the texts of the checkout that it was packed from, as gzipped JSON. */
 export const PACKED = 'default-corpus.json.gz';
 
 /** The nearest node_modules that holds our dependencies. */
@@ -43,13 +43,13 @@ async function* filesBelow(folder: string): AsyncGenerator<string> {
   }
 }
 
-/** Whether npm installs a package on some systems only: leaving it out makes the corpus follow from the lock file alone. */
+/** Whether npm installs a package on some systems only. Without such packages the corpus depends on the lock file alone. */
 async function isPlatformPackage(folder: string): Promise<boolean> {
   try {
     const { os, cpu } = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8'));
     return os !== undefined || cpu !== undefined;
   } catch {
-    return false; // some packages hold damaged package.json files on purpose, as tests of theirs
+    return false; // some packages contain damaged package.json files on purpose, for their tests
   }
 }
 
@@ -58,7 +58,7 @@ const unframed = (comment: string) => comment.replace(/^[ \t]*\*? ?/gm, '').trim
 
 /**
  * The default corpus: about two megabytes of English documentation with code, one document a file.
- * The same for the same lock file on every system; identical texts occur once. Throws DataError `missing-file` without node_modules.
+ * It is the same for the same lock file on every system; identical texts occur once. Throws DataError `missing-file` without node_modules.
  */
 export async function* defaultCorpus(): AsyncGenerator<string> {
   const seen = new Set<string>();

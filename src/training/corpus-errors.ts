@@ -1,19 +1,19 @@
-// What can be wrong with text that somebody wants to train on, and with the shards made of it.
+// The errors of text that somebody wants to train on, and of the shards made of it.
 import { CodedError } from '../errors.ts';
 
 export type DataErrorCode =
   | 'missing-file'
   /** Neither a file nor a folder, or a file that cannot be opened. */
   | 'unreadable-file'
-  /** One record that is not what its format says; the message names the file and the line or row. */
+  /** One record does not have its format; the message names the file and the line or row. */
   | 'bad-record'
   /** A record, a file part or a dataset beyond its limit. */
   | 'too-large'
-  /** The path is there, but holds no text to learn from, or too little. */
+  /** The path exists, but contains no text to learn from, or too little. */
   | 'no-text'
-  /** A manifest or a shard that is not what its format says. */
+  /** A manifest or a shard does not have its format. */
   | 'corrupt-data'
   | 'bad-option';
 
-/** Raised by the corpus readers, the dataset builder and the assignment of data. */
+/** The error of the corpus readers, the dataset builder and the assignment of data. */
 export class DataError extends CodedError<DataErrorCode> {}

@@ -1,4 +1,4 @@
-// Which files of a folder are read, and what is left out and why: links are followed, nothing is read twice.
+// Which files of a folder are read, and which are left out and why. Links are followed, and nothing is read twice.
 import type { Dirent } from 'node:fs';
 import { open, readdir, realpath, stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
@@ -9,13 +9,13 @@ import { kindByName } from './corpus-kinds.ts';
 export interface FoundFile {
   readonly path: string;
   readonly size_bytes: number;
-  /** Whether somebody named it, or a folder that holds it. */
+  /** Whether the caller named it, or a folder that contains it. */
   readonly named: boolean;
-  /** Whether it lies on a disk and can be read at any place, as Parquet must be. */
+  /** Whether it is on a disk and can be read at any position, as Parquet needs. */
   readonly stored: boolean;
 }
 
-/** What was left out: how often for each reason, and one path as an example. */
+/** What was left out: for each reason how often, and one path as an example. */
 export type LeftOut = Map<string, { count: number; readonly example: string }>;
 
 export const READ_ALREADY = 'read already under another name';
@@ -33,7 +33,7 @@ export function leftOutSentence(left_out: LeftOut): string {
   return [...left_out].map(([reason, { count }]) => `${count} ${plural(reason, count)}`).join(', ');
 }
 
-/** Errors of the file system as the sentence that the owner of the files needs. */
+/** Turns an error of the file system into a sentence for the owner of the files. */
 export function fileError(path: string, error: unknown): unknown {
   const code = (error as NodeJS.ErrnoException)?.code;
   if (code === 'ENOENT') return new DataError('missing-file', `${path}: no such file or folder`, { path });
@@ -43,7 +43,7 @@ export function fileError(path: string, error: unknown): unknown {
   return error;
 }
 
-/** A file without an ending may be what a cache keeps under its hash: Parquet says so itself. */
+/** Caches store files under their hash, without an ending; such a file may be Parquet, which its first bytes show. */
 async function isBareParquet(path: string): Promise<boolean> {
   if (extname(path) !== '') return false;
   const file = await open(path);
@@ -55,20 +55,20 @@ async function isBareParquet(path: string): Promise<boolean> {
   }
 }
 
-/** An ending with that of the compression around it: ".csv.gz". */
+/** An ending together with that of the compression: ".csv.gz". */
 const endingOf = (path: string): string => /(?:\.[^./\\]{1,12})?\.[^./\\]+$/.exec(path)?.[0].toLowerCase() ?? '';
 
-/** Finds the files of several paths; what was found once is not given again, under whatever name. */
+/** Finds the files of several paths; each file is returned once, whatever its names. */
 export function openWalk(left_out: LeftOut): { files(path: string): AsyncGenerator<FoundFile> } {
   const seen = new Set<string>();
-  /** Whether this is the first time that a file or folder is met. */
+  /** Whether a file or folder is met for the first time. */
   const claim = (real: string, path: string): boolean => {
     if (seen.has(real)) leaveOut(left_out, READ_ALREADY, path);
     else if (seen.add(real)) return true;
     return false;
   };
 
-  /** In the order of the names' UTF-16 code units, the same on every machine. @param above the folders that this one is in */
+  /** In the order of the names' UTF-16 code units, the same on every machine. @param above the folders that contain this one */
   async function* filesIn(folder: string, above: ReadonlySet<string>): AsyncGenerator<FoundFile> {
     const entries: Dirent[] = await readdir(folder, { withFileTypes: true });
     entries.sort((a, b) => (a.name < b.name ? -1 : 1));
@@ -106,7 +106,7 @@ export function openWalk(left_out: LeftOut): { files(path: string): AsyncGenerat
     if (path === STDIN) return yield { path, size_bytes: 0, named: true, stored: false };
     try {
       const found = await stat(path);
-      // A pipe has no name of its own: what a shell puts in the place of <(…).
+      // A pipe has no name of its own, only what the shell puts in the place of <(…).
       if (found.isFIFO()) return yield { path, size_bytes: 0, named: true, stored: false };
       const real = await realpath(path);
       if (found.isDirectory()) {

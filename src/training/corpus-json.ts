@@ -1,11 +1,11 @@
-// JSON files: an array of records, records one after the other, or JSON lines under another name; read item by item, never as syntax.
+// Reads JSON files item by item, without parsing them as a whole: an array of records, consecutive records, or JSON lines under another name.
 import { DataError } from './corpus-errors.ts';
 import { type Reading, readJsonLines, type TextSource, textOrSkipped } from './corpus-lines.ts';
 import { peek, textPieces } from './corpus-text.ts';
 
-/** One record; a longer one is no document but a whole data set in one value. */
+/** The limit of one record; a longer one is not a document but a whole data set in one value. */
 const LIMIT_ITEM_CHARACTERS = 16 * 2 ** 20;
-/** How much of a file tells which of the three forms it has. */
+/** How much of a file is read to tell which of the three forms it has. */
 const PEEKED_BYTES = 65_536;
 
 const [QUOTE, BACKSLASH, COMMA] = ['"', '\\', ','].map((character) => character.charCodeAt(0));
@@ -13,7 +13,7 @@ const isOpening = (code: number): boolean => code === 0x7b || code === 0x5b;
 const isClosing = (code: number): boolean => code === 0x7d || code === 0x5d;
 const isSpace = (code: number): boolean => code === 32 || (code >= 9 && code <= 13);
 
-/** Which form JSON has by its beginning; null for what is none. */
+/** The form of a JSON file, by its beginning; null where it is not JSON. */
 export function jsonFormOf(head: string): 'array' | 'lines' | 'sequence' | null {
   const text = head.trimStart();
   if (/^\[\s*(?:[{"\][]|$)/.test(text)) return 'array';
@@ -24,12 +24,12 @@ export function jsonFormOf(head: string): 'array' | 'lines' | 'sequence' | null 
     JSON.parse(text.slice(0, line_end));
     return 'lines';
   } catch {
-    // A line that is broken is told with its number; an object over several lines is none.
+    // A broken line is reported with its number, and an object over several lines is not JSON lines.
     return /^\{\s*\n/.test(text) || /^\{[^\n]*[,[{]\s*\n/.test(text) ? 'sequence' : 'lines';
   }
 }
 
-/** Cuts the text of an array, or of values one after the other, into those of its items. */
+/** Cuts the text of an array, or of consecutive values, into its items. */
 async function* itemsOf(
   path: string,
   pieces: AsyncIterable<string>,
@@ -37,7 +37,7 @@ async function* itemsOf(
 ): AsyncGenerator<{ readonly item: number; readonly json: string }> {
   let held = '';
   let item = 1;
-  let depth = in_array ? -1 : 0; // the array's own bracket brings it to 0
+  let depth = in_array ? -1 : 0; // the array's own bracket raises it to 0
   let in_string = false;
   let escaped = false;
   let ended = false;

@@ -178,7 +178,7 @@ describe('JSON', () => {
     await refused(await file('x.json', '[{"text":"a"},{"text":b}]'), /x\.json: item 2 is not JSON/);
     await refused(await file('x.json', '[{"text":"a"},{"text":"b"'), /ends in the middle of item 2/);
     await refused(await file('x.json', '[{"text":"a"}] more'), /expected nothing after its array/);
-    await refused(await file('x.json', '[{"text":"a"},5]'), /item 2 is no JSON object/);
+    await refused(await file('x.json', '[{"text":"a"},5]'), /item 2 is not a JSON object/);
     await refused(await file('x.json', 'plain'), /expected JSON with an array or objects/);
     await refused(await file('x.json', '{"a":1}\n{"text":"b"}'), /line 1 has no text in "text" \(its fields: a\)/);
     await refused(await file('x.json', '[]'), /no text found/, {}, 'no-text');
@@ -199,7 +199,7 @@ describe('JSON', () => {
     assert.deepEqual([report.bad_records, report.first_bad], [4, `${path}: line 2 is not JSON`]);
     await refused(
       path,
-      /line 6 is not UTF-8 text: byte 59 is 0xe9; 3 bad records before it were passed over, as --skip-bad 3 allows/,
+      /line 6 is not UTF-8 text: byte 59 is 0xe9; 3 bad records before it were skipped, as --skip-bad 3 allows/,
       { skip_bad: 3 },
     );
     const array = await file('bad.json', '[{"text":"a"},{"no":1},{"text":"b"}]');
@@ -232,7 +232,7 @@ describe('the text of a record', () => {
     assert.equal(fault({ messages: ['a'] }, 'messages'), 'has no text in "messages": messages is a list, not text');
     assert.equal(fault({ text: { en: 'a' } }), 'has no text in "text": text is an object (its fields: en), not text');
     assert.equal(fault({ text: true }), 'has no text in "text": text is true, not text');
-    assert.equal(fault(['text']), 'is no JSON object');
+    assert.equal(fault(['text']), 'is not a JSON object');
   });
 
   test('is a chat, in the forms of OpenAI and of ShareGPT', () => {

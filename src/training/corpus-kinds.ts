@@ -1,8 +1,8 @@
-// What a file holds, by its name and by what it begins with. Nothing of Node, so that the page tells files apart alike.
+// What kind of text a file contains, by its name and its first bytes. It needs nothing of Node, so that the page uses it too.
 import { jsonFormOf } from './corpus-json.ts';
 import { encodingOf } from './corpus-text.ts';
 
-/** Zstandard's mark, and that of frames to be passed over, whose last digit is free (RFC 8878). */
+/** Zstandard's signature, and that of skippable frames, whose last digit is free (RFC 8878). */
 export const ZSTD_MAGIC = 0xfd2fb528;
 export const SKIPPABLE_MAGIC = 0x184d2a50;
 
@@ -19,10 +19,10 @@ const KINDS: Readonly<Record<string, Kind>> = {
 };
 const COMPRESSED = /\.(gz|gzip|zst|zstd|br)$/i;
 
-/** The endings of what is read in folders, for messages. */
+/** The endings of files that are read in folders, for messages. */
 export const ENDINGS = `${Object.keys(KINDS).join(', ')}, each also as .gz, .zst or .br`;
 
-/** What a file holds by its name; null where that does not say. */
+/** The kind of a file by its name; null where the name does not tell. */
 export function kindByName(path: string): Kind | null {
   const ending = /\.[^./\\]+$/.exec(path.replace(COMPRESSED, ''))?.[0].toLowerCase() ?? '';
   return Object.hasOwn(KINDS, ending) ? KINDS[ending] : null;
@@ -37,13 +37,13 @@ export function compressionOf(path: string, head: Uint8Array): Compression | nul
     const number = new DataView(head.buffer, head.byteOffset).getUint32(0, true);
     if (number === ZSTD_MAGIC || (number & ~0xf) >>> 0 === SKIPPABLE_MAGIC) return 'Zstandard';
   }
-  return /\.br$/i.test(path) && head.length > 0 ? 'Brotli' : null; // Brotli has no sign of its own
+  return /\.br$/i.test(path) && head.length > 0 ? 'Brotli' : null; // Brotli has no signature
 }
 
 const startsWith = (head: Uint8Array, text: string, from = 0): boolean =>
   [...text].every((character, at) => head[from + at] === character.charCodeAt(0));
 
-/** What bytes are that nobody can learn to write from, by what they begin with; null for what may be text. */
+/** Names a format that is not text, by the first bytes; null for what may be text. */
 export function foreignFormat(head: Uint8Array): string | null {
   if (startsWith(head, '%PDF-')) return 'a PDF';
   if (startsWith(head, 'PK\x03\x04')) return 'a zip archive (or an office document)';
@@ -58,7 +58,7 @@ export function foreignFormat(head: Uint8Array): string | null {
   return null;
 }
 
-/** Parquet's own sign, and the first byte of the header that follows it: no text goes on so. */
+/** Parquet's signature, and the first byte of the header after it: no text begins like that. */
 export const isParquet = (head: Uint8Array): boolean => startsWith(head, 'PAR1\x15');
 
 /** Whether a stream without a telling name is JSON or plain text. */

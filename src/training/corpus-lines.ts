@@ -1,30 +1,30 @@
-// Plain text and JSON lines (https://jsonlines.org) out of a stream of UTF-8.
+// Plain text and JSON lines (https://jsonlines.org) from a stream of UTF-8.
 import { DataError } from './corpus-errors.ts';
 import { textOf } from './corpus-record.ts';
 import { byteLines, decodeUtf8, textPieces } from './corpus-text.ts';
 
-/** A text file beyond this many characters comes in parts, cut at the end of a line, so that memory stays bounded. */
+/** A text file longer than this many characters is split into parts at line ends, so that memory stays bounded. */
 const PART_CHARACTERS = 4 * 2 ** 20;
-/** One JSON line; a longer one is no document but a mistake (a whole data set in one array). */
+/** The limit of one JSON line; a longer one is not a document but a mistake (a whole data set in one array). */
 const LIMIT_LINE_BYTES = 16 * 2 ** 20;
 
-/** One file as it is read: its name for people, and its decompressed bytes in UTF-8. */
+/** One file while it is read: its name for people, and its decompressed bytes in UTF-8. */
 export interface TextSource {
   readonly path: string;
   readonly bytes: AsyncIterable<Uint8Array>;
 }
 
-/** What whoever reads wants of each file. */
+/** What the caller of a reader wants of each file. */
 export interface Reading {
   /** The field, column or path that holds the text; without it the usual ones. */
   readonly text_field?: string;
-  /** Takes note of a record that cannot be read. Throws the error where no more of them may be skipped. */
+  /** Records that a record cannot be read. Throws the error where no more of them may be skipped. */
   bad(error: DataError): void;
-  /** Takes note of a chat. */
+  /** Counts a chat. */
   chat(): void;
 }
 
-/** Where to end a part: after its last line, or, in a file without lines, not within a pair of characters. */
+/** Where to end a part: after its last line or, in a file without lines, not within a surrogate pair. */
 function cutAt(text: string): number {
   const line_end = text.lastIndexOf('\n') + 1;
   if (line_end > 0) return line_end;
@@ -45,7 +45,7 @@ export async function* readPlainText({ path, bytes }: TextSource): AsyncGenerato
   if (part !== '') yield part;
 }
 
-/** A record's text, or null for one that has none and one that is skipped. */
+/** A record's text; null for a record without text, and for one that is skipped. */
 export function textOrSkipped(
   record: unknown,
   bad: (fact: string) => DataError,

@@ -1,24 +1,24 @@
-// The worker thread that decodes Parquet files: a damaged one can keep the decoder busy for hours or fill the memory.
+// The worker thread that decodes Parquet files, because a damaged file can keep the decoder busy for hours or fill the memory.
 import { parentPort, workerData } from 'node:worker_threads';
 import { asyncBufferFromFile, parquetMetadataAsync, parquetScan, parquetSchema } from 'hyparquet';
 import { compressors } from 'hyparquet-compressors';
 import { type Found, textOf, USUAL_FIELDS } from './corpus-record.ts';
 
-/** The thread answers each request with one reply, in order; the first request is the opening, without a range. */
+/** The thread answers each request with one reply, in order. The first request opens the file and has no range. */
 export type ParquetRequest = { readonly rowStart: number; readonly rowEnd: number } | null;
 export type ParquetReply =
   | { readonly columns: readonly ParquetColumn[]; readonly ranges: readonly { rowStart: number; rowEnd: number }[] }
   | { readonly values: readonly Found[] }
   | { readonly failure: string };
 export interface ParquetColumn {
-  /** The path to a value as a record has it: the layers that Parquet puts around the elements of a list left out. */
+  /** The path to a value in a record, without the layers that Parquet puts around the elements of a list. */
   readonly name: string;
-  /** The same with those layers, as other tools print it. */
+  /** The same path with those layers, as other tools print it. */
   readonly stored_name: string;
   readonly type: string;
-  /** Whether paths go on inside a value, by names that the schema does not have: a map, or a column of JSON. */
+  /** Whether paths continue inside a value, with names that the schema does not contain: a map, or a column of JSON. */
   readonly open: boolean;
-  /** The uncompressed size of the whole column that it is a part of in its largest row group. */
+  /** The uncompressed size of its whole column in its largest row group. */
   readonly group_bytes: number;
 }
 
@@ -26,12 +26,12 @@ type Tree = ReturnType<typeof parquetSchema>;
 
 const { path, text_field } = workerData as { path: string; text_field: string | undefined };
 const scan = openScan();
-scan.catch(() => {}); // reported with the answer to the first request
+scan.catch(() => {}); // the answer to the first request reports it
 
 async function openScan() {
   const file = await asyncBufferFromFile(path);
   const metadata = await parquetMetadataAsync(file);
-  // Newer writers may say what is a list by the logical type alone; the decoder looks at the older sign.
+  // Newer writers may mark a list by its logical type alone, but the decoder looks at the older converted type.
   for (const element of metadata.schema) {
     const logical = element.logical_type?.type;
     if (!element.converted_type && (logical === 'LIST' || logical === 'MAP')) element.converted_type = logical;
@@ -39,7 +39,7 @@ async function openScan() {
   return { ...(await parquetScan({ file, metadata, compressors })), tree: parquetSchema(metadata) };
 }
 
-/** A list's element without the two layers around it (parquet-format, LogicalTypes, "Lists"). */
+/** The path of a list's element without the two layers around it (parquet-format, LogicalTypes, "Lists"). */
 function elementOf({ element, children }: Tree): Tree | null {
   const [repeated] = children;
   const is_list = element.converted_type === 'LIST' && children.length === 1;
@@ -47,7 +47,7 @@ function elementOf({ element, children }: Tree): Tree | null {
   return repeated.children.length === 1 ? repeated.children[0] : repeated;
 }
 
-/** The values that a column holds, by the names of a record. */
+/** The values that a column contains, by the names of a record. */
 function* leavesOf(tree: Tree, name: string): Generator<{ name: string; tree: Tree; open?: boolean }> {
   const element = elementOf(tree);
   const { converted_type } = tree.element;
@@ -59,7 +59,7 @@ function* leavesOf(tree: Tree, name: string): Generator<{ name: string; tree: Tr
   else for (const child of tree.children) yield* leavesOf(child, `${name}.${child.element.name}`);
 }
 
-/** Every value of the file, and the path to it as a record has it and as it is stored. */
+/** Every value of the file, with its path in a record and its path as stored. */
 const leaves = ({ children }: Tree) => children.flatMap((top) => [...leavesOf(top, top.element.name)]);
 
 async function open(): Promise<ParquetReply> {

@@ -1,4 +1,4 @@
-// Parquet files as Hugging Face stores datasets: one column of texts or chats, read a row group at a time (https://parquet.apache.org/docs/file-format).
+// Reads Parquet files as Hugging Face stores datasets: one column of texts or chats, one row group at a time (https://parquet.apache.org/docs/file-format).
 import { stat } from 'node:fs/promises';
 import { Worker } from 'node:worker_threads';
 import { DataError } from './corpus-errors.ts';
@@ -8,12 +8,12 @@ import { USUAL_FIELDS } from './corpus-record.ts';
 
 /** The text of one row group is in memory at once. Hugging Face writes groups of 1000 rows, a few megabytes. */
 const LIMIT_GROUP_BYTES = 512 * 2 ** 20;
-/** What the decoding thread may take: the largest row group a few times over (strings are UTF-16, buffers are copied). */
+/** The memory of the decoding thread: the largest row group a few times over (strings are UTF-16, buffers are copied). */
 const LIMIT_HEAP_MB = 4096;
-/** A row group of the largest size decodes in some ten seconds; beyond this the file is damaged. */
+/** A row group of the largest size is decoded in some ten seconds; if it takes longer than this, the file is damaged. */
 const GROUP_DEADLINE_MS = 120_000;
 
-/** Asks the thread once and waits for its one reply; when it dies or takes too long, that is the file's fault. */
+/** Sends the thread one request and waits for its one reply. If it dies or takes too long, the file is to blame. */
 function ask(worker: Worker, request: ParquetRequest, deadline_ms: number): Promise<ParquetReply> {
   return new Promise((resolve) => {
     const finish = (reply: ParquetReply) => {
@@ -22,21 +22,21 @@ function ask(worker: Worker, request: ParquetRequest, deadline_ms: number): Prom
       resolve(reply);
     };
     const failed = (error: unknown) => finish({ failure: error instanceof Error ? error.message : String(error) });
-    const ended = () => finish({ failure: 'the decoder ended' });
+    const ended = () => finish({ failure: 'the decoder stopped' });
     const timer = setTimeout(() => finish({ failure: `no result within ${deadline_ms} ms` }), deadline_ms);
     worker.on('message', finish).on('error', failed).on('exit', ended);
     worker.postMessage(request);
   });
 }
 
-/** The columns that hold what is asked for: one by its name or its stored name, or all those within a group of that name. */
+/** The columns that were asked for: one by its name or its stored name, or all columns within a group of that name. */
 function columnsAt(columns: readonly ParquetColumn[], field: string): readonly ParquetColumn[] {
   const exact = columns.filter(({ name, stored_name }) => name === field || stored_name === field);
   if (exact.length > 0) return exact;
   return columns.filter(({ name, open }) => name.startsWith(`${field}.`) || (open && field.startsWith(`${name}.`)));
 }
 
-/** Whether the file has a text where it is looked for; refused is what can be known from the schema alone. */
+/** Whether the file has text where it is looked for; refuses as much as the schema alone shows. */
 function checkColumns(path: string, columns: readonly ParquetColumn[], text_field: string | undefined): void {
   const usual = USUAL_FIELDS.find((field) => columnsAt(columns, field).length > 0) ?? USUAL_FIELDS[0];
   const wanted = columnsAt(columns, text_field ?? usual);
@@ -52,9 +52,9 @@ function checkColumns(path: string, columns: readonly ParquetColumn[], text_fiel
   }
 }
 
-const failureOf = (reply: ParquetReply): string => ('failure' in reply ? reply.failure : 'no answer of the decoder');
+const failureOf = (reply: ParquetReply): string => ('failure' in reply ? reply.failure : 'no answer from the decoder');
 
-/** A good file that this decoder cannot read is not called damaged. */
+/** What is wrong with rows that cannot be decoded. A good file that this decoder cannot read is not called damaged. */
 function verdictOn(failure: string): string {
   if (/unsupported|not supported|unknown codec/i.test(failure))
     return `are stored in a way that is not read here (${failure})`;
@@ -63,9 +63,9 @@ function verdictOn(failure: string): string {
 }
 
 export interface ParquetOptions {
-  /** What the file is called where it is not read under its own name. */
+  /** The name of the file for people, where it is read under another name. */
   readonly name?: string;
-  /** Is told which part of all rows has been read since the last time. */
+  /** Called with the part of all rows that was read since the last call. */
   readonly onRows?: (part: number) => void;
   readonly deadline_ms?: number;
 }
@@ -77,13 +77,13 @@ export async function* readParquet(
   options: ParquetOptions = {},
 ): AsyncGenerator<string> {
   const { name = path, onRows, deadline_ms = GROUP_DEADLINE_MS } = options;
-  await stat(path); // a missing file is told as such, not as a damaged one
+  await stat(path); // so that a missing file is not reported as a damaged one
   const { text_field } = reading;
   const worker = new Worker(new URL('./corpus-parquet-worker.ts', import.meta.url), {
     workerData: { path, text_field },
     resourceLimits: { maxOldGenerationSizeMb: LIMIT_HEAP_MB },
   });
-  // A thread that runs out of memory while it is being ended still says so: without a listener that would end the process.
+  // A thread that runs out of memory while it is being stopped emits an error, which would end the process without a listener.
   worker.on('error', () => {});
   try {
     const opened = await ask(worker, null, deadline_ms);

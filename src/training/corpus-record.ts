@@ -1,15 +1,15 @@
-// The text of one record, whether it came from a JSON line, an array or a row of a table: a field, a path to one, or a chat.
+// The text of one record from a JSON line, an array or a row of a table: a field, a path to a field, or a chat.
 
-/** Where the text is when nobody says: as data sets on Hugging Face have it, then chats by OpenAI's and by ShareGPT's name. */
+/** Where the text usually is: the names in data sets on Hugging Face, then chats under OpenAI's and ShareGPT's names. */
 export const USUAL_FIELDS = ['text', 'messages', 'conversations'];
-/** Names of fields that an error lists. */
+/** How many field names an error lists. */
 const LISTED = 8;
 
-/** A text; nothing, where the field is null or a chat says nothing; or why there is no text, as the end of "line 3 …". */
+/** A text; nothing where the field is null or a chat is empty; or why there is no text, as the end of "line 3 …". */
 export type Found = { readonly text: string; readonly chat: boolean } | { readonly fault: string } | null;
 
 type Fields = Readonly<Record<string, unknown>>;
-/** The names of a record's fields, some of them where there are many. */
+/** The names of a record's fields, or the first of them. */
 const namesIn = (record: Fields): string => Object.keys(record).slice(0, LISTED).join(', ');
 
 const isObject = (value: unknown): value is Fields =>
@@ -17,7 +17,7 @@ const isObject = (value: unknown): value is Fields =>
 
 const ABSENT = Symbol('absent');
 
-/** What stands at a path of names with dots between them; a name may have dots itself, and a list gives what stands in each element. */
+/** The value at a path of names with dots between them. A name may itself contain dots; for a list, the values in each element. */
 function at(value: unknown, path: string): unknown {
   if (value === null) return null;
   if (Array.isArray(value)) {
@@ -35,7 +35,7 @@ function at(value: unknown, path: string): unknown {
   return ABSENT;
 }
 
-/** ShareGPT's names of who speaks, as everybody else calls them. */
+/** ShareGPT's names of speakers, under the usual names. */
 const ROLES: Readonly<Record<string, string>> = {
   human: 'user',
   gpt: 'assistant',
@@ -48,25 +48,25 @@ interface Message {
   readonly content: unknown;
 }
 
-/** One message of a chat, in OpenAI's or ShareGPT's form; null for what is none. */
+/** One message of a chat, in OpenAI's or ShareGPT's form; null where it has neither. */
 function messageOf(value: unknown): Message | null {
   if (!isObject(value)) return null;
   if (Object.hasOwn(value, 'role')) return { role: value.role, content: value.content };
   return Object.hasOwn(value, 'from') ? { role: value.from, content: value.value } : null;
 }
 
-/** What a message says: a text, or a list of parts of which those that are text count. */
+/** The text of a message: a string, or the text parts of a list of parts. */
 function contentOf(content: unknown): string | null {
   if (typeof content === 'string') return content;
-  if (content === null || content === undefined) return ''; // a call of a tool says nothing
+  if (content === null || content === undefined) return ''; // a tool call has no text
   if (!Array.isArray(content)) return null;
   const parts = content.map((part) => (isObject(part) ? part.text : part));
   return parts.filter((part) => typeof part === 'string').join('\n');
 }
 
 /**
- * A chat as text: who speaks, a colon and what was said, with an empty line between two messages. Messages without text are left out.
- * The template is a plain one on purpose: it costs few tokens with every tokenizer.
+ * A chat as text: the speaker, a colon and what was said, with an empty line between messages. Messages without text are left out.
+ * The template is plain on purpose: it costs few tokens with every tokenizer.
  */
 function chatText(messages: readonly Message[]): Found {
   const said: string[] = [];
@@ -79,7 +79,7 @@ function chatText(messages: readonly Message[]): Found {
   return said.length > 0 ? { text: said.join('\n\n'), chat: true } : null;
 }
 
-/** What a value is, in words. */
+/** Describes a value in words. */
 function nameOf(value: unknown): string {
   if (Array.isArray(value)) return 'a list';
   if (isObject(value)) return `an object (its fields: ${namesIn(value)})`;
@@ -88,7 +88,7 @@ function nameOf(value: unknown): string {
   return ArrayBuffer.isView(value) ? 'bytes' : `a ${typeof value}`;
 }
 
-/** A list that some writers wrap: Parquet's older lists come as an object of one field. */
+/** A list; some writers wrap it: Parquet's older lists are objects with one field. */
 function unwrapped(value: unknown): unknown {
   if (!isObject(value)) return value;
   const parts = Object.values(value);
@@ -103,17 +103,17 @@ function textOfValue(value: unknown, field: string): Found {
   if (list.length === 0) return null;
   const messages = list.map(messageOf);
   if (messages.every((message) => message !== null)) return chatText(messages);
-  // A path through a list ends in the texts of its elements.
+  // A path through a list may lead to the texts of its elements.
   if (field.includes('.') && list.every((part) => typeof part === 'string')) {
     return { text: list.join('\n'), chat: false };
   }
   return { fault: `has no text in "${field}": ${field} is a list, not text` };
 }
 
-/** The text of a record, by the field that was asked for, or by the usual ones. */
+/** The text of a record, from the field that was asked for or from the usual ones. */
 export function textOf(record: unknown, field?: string): Found {
   if (typeof record === 'string') return { text: record, chat: false };
-  if (!isObject(record)) return { fault: 'is no JSON object' };
+  if (!isObject(record)) return { fault: 'is not a JSON object' };
   const name = field ?? USUAL_FIELDS.find((usual) => Object.hasOwn(record, usual)) ?? USUAL_FIELDS[0];
   const value = at(record, name);
   if (value !== ABSENT) return textOfValue(value, name);

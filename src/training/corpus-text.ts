@@ -1,14 +1,14 @@
-// Bytes as text, piece by piece: UTF-8, or UTF-16 that says so by its byte order mark. Nothing of Node, so that the page reads files alike.
+// Decodes bytes as text, piece by piece: UTF-8, or UTF-16 with a byte order mark. It needs nothing of Node, so that the page uses it too.
 import { DataError } from './corpus-errors.ts';
 
 interface Peeked {
   readonly head: Uint8Array;
   readonly bytes: AsyncIterable<Uint8Array>;
-  /** Ends the stream for whoever has seen enough. */
+  /** Ends the stream, for a caller that has seen enough. */
   close(): Promise<void>;
 }
 
-/** The first bytes of a stream, at most `count`, and the stream as it was. */
+/** The first bytes of a stream, at most `count`, and the whole stream from its beginning. */
 export async function peek(bytes: AsyncIterable<Uint8Array>, count: number): Promise<Peeked> {
   const source = bytes[Symbol.asyncIterator]();
   const pieces: Uint8Array[] = [];
@@ -41,14 +41,14 @@ export async function peek(bytes: AsyncIterable<Uint8Array>, count: number): Pro
 
 const startsWith = (bytes: Uint8Array, ...start: number[]): boolean => start.every((byte, at) => bytes[at] === byte);
 
-/** How a text is encoded, by its first bytes; null for UTF-8, which needs no mark. */
+/** The encoding of a text by its first bytes; null for UTF-8, which needs no mark. */
 export function encodingOf(head: Uint8Array): 'utf-16le' | 'utf-16be' | 'utf-32' | null {
   if (startsWith(head, 0xff, 0xfe, 0, 0) || startsWith(head, 0, 0, 0xfe, 0xff)) return 'utf-32';
   if (startsWith(head, 0xff, 0xfe)) return 'utf-16le';
   return startsWith(head, 0xfe, 0xff) ? 'utf-16be' : null;
 }
 
-/** A text in UTF-16 as the bytes of its UTF-8. Throws DataError `bad-record` for half a surrogate pair. */
+/** Converts UTF-16 to UTF-8. Throws DataError `bad-record` for half a surrogate pair. */
 export async function* fromUtf16(
   path: string,
   bytes: AsyncIterable<Uint8Array>,
@@ -61,7 +61,7 @@ export async function* fromUtf16(
     try {
       return encoder.encode(decoder.decode(piece, { stream: piece !== undefined }));
     } catch {
-      const fact = `not UTF-16 text, though its byte order mark says so: half a character near byte ${read_bytes}`;
+      const fact = `not UTF-16 text, though its byte order mark says so: a broken character near byte ${read_bytes}`;
       throw new DataError('bad-record', `${path}: ${fact}`, { path, byte: read_bytes });
     }
   };
@@ -72,14 +72,14 @@ export async function* fromUtf16(
   yield decode();
 }
 
-/** How many bytes a character in UTF-8 has by its first byte; 0 for a byte that begins none. */
+/** The length of a UTF-8 character by its first byte; 0 for a byte that cannot be a first one. */
 function lengthOf(first: number): number {
   if (first < 0x80) return 1;
   if (first < 0xc2 || first > 0xf4) return 0;
   return first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
 }
 
-/** Where bytes end with a whole character: what follows is the beginning of one. */
+/** The end of the last whole character; the beginning of another may follow it. */
 export function wholeCharacters(bytes: Uint8Array): number {
   for (let back = 1; back <= Math.min(3, bytes.length); back++) {
     const byte = bytes[bytes.length - back];
@@ -89,7 +89,7 @@ export function wholeCharacters(bytes: Uint8Array): number {
   return bytes.length;
 }
 
-/** The place of the first byte that is no UTF-8 (Unicode 17, table 3-7); the length where all of it is. */
+/** The position of the first byte that is not valid UTF-8 (Unicode 17, table 3-7); the length where all are valid. */
 export function firstInvalid(bytes: Uint8Array): number {
   for (let at = 0; at < bytes.length; ) {
     const first = bytes[at];
@@ -103,7 +103,7 @@ export function firstInvalid(bytes: Uint8Array): number {
   return bytes.length;
 }
 
-/** The text of bytes of whole characters. Throws DataError `bad-record` with the place of the first byte that is no UTF-8. */
+/** Decodes whole characters. Throws DataError `bad-record` with the position of the first byte that is not valid UTF-8. */
 export function decodeUtf8(path: string, bytes: Uint8Array, from_byte: number, where = ''): string {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
@@ -114,7 +114,7 @@ export function decodeUtf8(path: string, bytes: Uint8Array, from_byte: number, w
   }
 }
 
-/** Bytes without the mark that some editors put before UTF-8. */
+/** Removes the byte order mark that some editors put before UTF-8. */
 export async function* withoutMark(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   const { head, bytes: all } = await peek(bytes, 3);
   let skip = startsWith(head, 0xef, 0xbb, 0xbf) ? 3 : 0;
@@ -133,7 +133,7 @@ function joined(a: Uint8Array, b: Uint8Array): Uint8Array {
   return both;
 }
 
-/** A stream of UTF-8 as text, in pieces that end with whole characters. Offsets count the decompressed bytes after the mark. */
+/** Decodes a stream of UTF-8 in pieces of whole characters. Offsets count the decompressed bytes after the mark. */
 export async function* textPieces(path: string, bytes: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
   let held: Uint8Array = new Uint8Array(0);
   let from_byte = 0;
@@ -149,7 +149,7 @@ export async function* textPieces(path: string, bytes: AsyncIterable<Uint8Array>
 
 const LINE_FEED = 10;
 
-/** The lines of a stream as bytes, without their ends. Throws DataError `too-large` for a line beyond the limit. */
+/** The lines of a stream as bytes, without their line ends. Throws DataError `too-large` for a line beyond the limit. */
 export async function* byteLines(
   path: string,
   bytes: AsyncIterable<Uint8Array>,

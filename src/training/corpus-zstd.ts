@@ -1,16 +1,16 @@
-// Zstandard frames one after the other (RFC 8878, 3.1): Node's decompressor ends silently after the first, also where the data is cut short.
+// Consecutive Zstandard frames (RFC 8878, 3.1). Node's own decompressor stops silently after the first one, and where the data is cut short.
 import { Readable } from 'node:stream';
 import { createZstdDecompress } from 'node:zlib';
 import { SKIPPABLE_MAGIC, ZSTD_MAGIC } from './corpus-kinds.ts';
 
-/** The bytes of the dictionary's id and of the content's size, by their flags in the frame's header. */
+/** The bytes of the dictionary id and of the content size, by their flags in the frame's header. */
 const DICTIONARY_BYTES = [0, 1, 2, 4];
 const SIZE_BYTES = [0, 2, 4, 8];
 const RLE_BLOCK = 1;
 
 export class CutShort extends Error {}
 
-/** Takes exact counts of bytes out of a stream; throws CutShort where it ends before. */
+/** Reads exact numbers of bytes from a stream; throws CutShort where it ends too early. */
 function cursor(bytes: AsyncIterable<Uint8Array>) {
   const source = bytes[Symbol.asyncIterator]();
   let held: Buffer = Buffer.alloc(0);
@@ -33,7 +33,7 @@ function cursor(bytes: AsyncIterable<Uint8Array>) {
   };
 }
 
-/** One frame as it stands, piece by piece: where it ends follows from the sizes of its blocks. */
+/** One frame, piece by piece; its end follows from the sizes of its blocks. */
 async function* frame(from: ReturnType<typeof cursor>, magic: Buffer): AsyncGenerator<Buffer> {
   yield magic;
   const descriptor = await from.take(1);
@@ -54,7 +54,7 @@ async function* frame(from: ReturnType<typeof cursor>, magic: Buffer): AsyncGene
   if ((descriptor[0] >> 2) & 1) yield await from.take(4); // the checksum
 }
 
-/** What Zstandard frames hold. Throws CutShort, and the decompressor's error where the data is damaged. */
+/** Decompresses Zstandard frames. Throws CutShort, and the decompressor's error where the data is damaged. */
 export async function* zstdFrames(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   const from = cursor(bytes);
   while (!(await from.atEnd())) {
@@ -66,7 +66,7 @@ export async function* zstdFrames(bytes: AsyncIterable<Uint8Array>): AsyncGenera
       }
       continue;
     }
-    if (number !== ZSTD_MAGIC) throw new Error('bytes that are no Zstandard frame');
+    if (number !== ZSTD_MAGIC) throw new Error('expected a Zstandard frame');
     const pieces = Readable.from(frame(from, magic));
     const decompressor = createZstdDecompress();
     pieces.on('error', (error) => decompressor.destroy(error));

@@ -145,7 +145,7 @@ test('JSON lines of any text come back, wherever the pieces of the file are cut'
 test('a bad JSON line is named with its number', async (t) => {
   for (const [line, says] of [
     ['{"text":', /bad\.jsonl: line 3 is not JSON/],
-    ['["text"]', /line 3 is no JSON object/],
+    ['["text"]', /line 3 is not a JSON object/],
     ['{"content":"x","id":1}', /line 3 has no text in "text" \(its fields: content, id\)/],
     ['{"text":5}', /line 3 has no text in "text": text is a number, not text$/],
     ['{"__proto__":{"text":"x"}}', /line 3 has no text/],

@@ -21,15 +21,15 @@ import { ENDINGS, type Kind, kindByName } from './corpus-kinds.ts';
 import { type Reading, readJsonLines, readPlainText } from './corpus-lines.ts';
 import { readParquet } from './corpus-parquet.ts';
 
-/** A Parquet file out of a pipe or a compressed one is put on the disk first; a larger one is to be unpacked by hand. */
+/** A Parquet file from a pipe or a compressed file is written to disk first; a larger one must be unpacked by hand. */
 const LIMIT_UNPACKED_BYTES = 16 * 2 ** 30;
 
 export interface CorpusOptions {
-  /** The field of a JSON record or the column of a Parquet file that holds the text, or the path to it: "doc.text". Default: the usual ones. */
+  /** The field of a JSON record or the column of a Parquet file with the text, or a path to it: "doc.text". Default: the usual ones. */
   readonly text_field?: string;
-  /** How many records that cannot be read are passed over before one ends everything. Default 0. */
+  /** How many unreadable records are skipped; one more ends the reading. Default 0. */
   readonly skip_bad?: number;
-  /** What is written into while the texts are read. */
+  /** A report that is updated while the texts are read. */
   readonly report?: CorpusReport;
 }
 
@@ -39,11 +39,11 @@ export interface CorpusReport {
   documents: number;
   /** How many of the documents were chats. */
   chats: number;
-  /** The bytes of the files as they lie on the disk, and how many of them have been read; a pipe's are not known before. */
+  /** The size of the files on disk, and how much of it has been read; a pipe's size is not known in advance. */
   total_bytes: number;
   read_bytes: number;
   readonly kinds: Map<string, number>;
-  /** Files whose line ends were those of Windows. */
+  /** Files with the line ends of Windows. */
   crlf_files: number;
   utf16_files: number;
   bad_records: number;
@@ -63,13 +63,13 @@ const KIND_NAMES: Readonly<Record<Kind, string>> = {
   parquet: 'Parquet',
 };
 
-/** How a file is read, in words: what no ending tells is named, for it may not be what its owner means. */
+/** How a file is read, in words. An unknown ending is mentioned, because its owner may have meant something else. */
 function kindName(kind: Kind, path: string): string {
   const ending = extname(path).toLowerCase();
   return kind !== 'text' || kindByName(path) || ending === '' ? KIND_NAMES[kind] : `${ending} as plain text`;
 }
 
-/** Puts a stream into a file for as long as it is read: Parquet is read from its end. */
+/** Copies a stream to a file for as long as it is read, because Parquet is read from its end. */
 async function* readUnpackedParquet(name: string, opened: OpenedText, reading: Reading): AsyncGenerator<string> {
   const folder = await mkdtemp(join(tmpdir(), 'potluck-parquet-'));
   try {
@@ -119,7 +119,7 @@ async function* textsIn(file: FoundFile, report: CorpusReport, reading: Reading)
   }
 }
 
-/** The documents of one file: none empty, each with the line ends of Unix. */
+/** The documents of one file: none is empty, and all have the line ends of Unix. */
 async function* documentsOf(file: FoundFile, report: CorpusReport, reading: Reading): AsyncGenerator<string> {
   let has_crlf = false;
   try {
@@ -136,7 +136,7 @@ async function* documentsOf(file: FoundFile, report: CorpusReport, reading: Read
   }
 }
 
-/** Whether a .json file of a folder is one of records with a text: settings and notes lie beside data, too. */
+/** Whether a .json file in a folder contains records with text: settings and notes often lie beside data. */
 async function holdsTexts({ path }: FoundFile, text_field: string | undefined): Promise<boolean> {
   const refuse = (error: DataError): never => {
     throw error;
@@ -152,12 +152,12 @@ async function holdsTexts({ path }: FoundFile, text_field: string | undefined): 
   }
 }
 
-/** Takes note of bad records, and lets as many pass as were allowed. */
+/** Counts bad records, and skips as many as are allowed. */
 function skipper(report: CorpusReport, allowed: number): Reading['bad'] {
   return (error) => {
     if (report.bad_records >= allowed) {
       if (allowed === 0) throw error;
-      const fact = `${error.message}; ${allowed} bad records before it were passed over, as --skip-bad ${allowed} allows`;
+      const fact = `${error.message}; ${allowed} bad records before it were skipped, as --skip-bad ${allowed} allows`;
       throw new DataError(error.code, fact, error.details);
     }
     report.bad_records++;
@@ -166,9 +166,9 @@ function skipper(report: CorpusReport, allowed: number): Reading['bad'] {
 }
 
 /**
- * The documents of files and folders, one after the other; empty ones are left out, line ends are those of Unix.
+ * The documents of files and folders, one after the other. Empty ones are left out, and line ends are those of Unix.
  * A document is a text file, a record of JSON or a row of a Parquet file; a very large text file comes in several parts.
- * Throws DataError: `missing-file`, `unreadable-file`, `bad-record` (with file and place), `too-large`, `no-text` for a path that gives none.
+ * Throws DataError: `missing-file`, `unreadable-file`, `bad-record` (with file and position), `too-large`, `no-text` for a path without text.
  */
 export async function* readTexts(
   paths: string | readonly string[],
@@ -198,6 +198,6 @@ export async function* readTexts(
 
 function noText(path: string, { left_out }: CorpusReport): DataError {
   const others = left_out.size > 0 ? `; left out: ${leftOutSentence(left_out)}` : '';
-  const fact = `no text found; read are ${ENDINGS} files and folders of them`;
+  const fact = `no text found; Potluck reads ${ENDINGS} files and folders of them`;
   return new DataError('no-text', `${path === STDIN ? 'standard input' : path}: ${fact}${others}`, { path });
 }

@@ -1,4 +1,4 @@
-// Text becomes a dataset: tokenised once, cut into shards whose size follows from how much there is, then stored.
+// Turns text into a dataset: tokenised once, cut into shards whose size follows from the amount of text, then stored.
 import type { Tokenizer } from '../model/tokenizer.ts';
 import { sha256Hex, utf8 } from '../protocol/hash.ts';
 import { DataError } from './corpus-errors.ts';
@@ -14,23 +14,23 @@ import {
 } from './shards.ts';
 import { memoryTokens, type TokenStore } from './token-store.ts';
 
-/** One shard is fetched in a blink also on a slow line (64 KiB of two-byte tokens), and a megabyte of text gives thirty. */
+/** A shard of this size downloads in a moment even on a slow line (64 KiB of two-byte tokens), and a megabyte of text gives thirty. */
 const DEFAULT_SHARD_TOKENS = 32_768;
-/** A corpus smaller than this many default shards gets smaller shards instead of fewer. */
+/** A corpus of fewer default shards than this gets smaller shards, not fewer. */
 const FEWEST_SHARDS = 32;
 const SMALLEST_SHARD_TOKENS = 1024;
-/** A larger corpus gets larger shards instead of more, up to this size of a blob: a hub takes so many at once from one owner, … */
+/** A larger corpus gets larger shards, not more, up to this size of a blob: a hub takes this many at once from one owner, … */
 const MANY_SHARDS = 2000;
-/** … and a worker fetches two a round: more than this would cost a slow line more than the model does. docs/data.md has the figures. */
+/** … and a worker downloads two a round: more would take a slow line longer than the model does. docs/data.md has the figures. */
 const LARGE_SHARD_BYTES = 512 * 1024;
 const DEFAULT_VALIDATION_FRACTION = 0.05;
-/** Uploads under way at once: enough to fill a line that takes 100 ms for an answer. */
+/** Parallel uploads: enough to fill a line with a round-trip time of 100 ms. */
 const IN_FLIGHT = 12;
 
 export interface DatasetOptions {
-  /** Tokens in a shard; the last may have up to half more or fewer. Without it the size follows from the text. */
+  /** Tokens in a shard; the last one may have up to half more or fewer. Without it the size follows from the text. */
   readonly shard_tokens?: number;
-  /** The share of the tokens that is held out, in (0, 0.5]. Default 0.05. */
+  /** The part of the tokens that is held out, in (0, 0.5]. Default 0.05. */
   readonly validation_fraction?: number;
 }
 
@@ -42,24 +42,24 @@ interface Piece {
   readonly count: number;
 }
 
-/** A dataset of which nothing has been stored yet. */
+/** A dataset that is not stored yet. */
 export interface PreparedDataset {
   readonly manifest: DatasetManifest;
   readonly documents: number;
   readonly train_tokens: number;
   readonly validation_tokens: number;
   readonly shard_tokens: number;
-  /** What storing it takes, the tokenizer not counted. */
+  /** The bytes that storing it takes, without the tokenizer. */
   readonly shard_bytes: number;
   readonly pieces: readonly Piece[];
   readonly tokenizer: string;
-  /** Lets go of the tokens. */
+  /** Releases the tokens. */
   close(): Promise<void>;
 }
 
-/** How large shards of a text are that has so many tokens. */
+/** The shard size for a text of so many tokens. */
 export function shardTokensFor(tokens: number, token_bytes: 1 | 2 | 4): number {
-  // At two shards more, so that the rest is no shard of its own: the sizes that datasets have had from the beginning.
+  // Two shards more than the target, so that the rest is not a shard of its own. Existing datasets depend on these sizes.
   if (tokens < (FEWEST_SHARDS + 2) * DEFAULT_SHARD_TOKENS) {
     return Math.max(SMALLEST_SHARD_TOKENS, Math.ceil(tokens / FEWEST_SHARDS));
   }
@@ -82,7 +82,7 @@ function checkOptions({ shard_tokens, validation_fraction }: DatasetOptions): vo
   }
 }
 
-/** Puts the tokens of documents into a store, each followed by the tokenizer's end of text. */
+/** Puts the tokens of documents into a store, each document followed by the tokenizer's end-of-text token. */
 async function tokenise(
   texts: AsyncIterable<string> | Iterable<string>,
   tokenizer: Tokenizer,
@@ -100,7 +100,7 @@ async function tokenise(
   return documents;
 }
 
-/** Collects shards in their order; text that repeats gives the same shard twice, which is never in both splits. */
+/** Collects shards in order. Repeated text gives the same shard twice; such a shard is never in both splits. */
 function collector(token_bytes: 1 | 2 | 4) {
   const train: ShardEntry[] = [];
   const validation: ShardEntry[] = [];
@@ -124,7 +124,7 @@ function collector(token_bytes: 1 | 2 | 4) {
 }
 type Collector = ReturnType<typeof collector>;
 
-/** All tokens of a store as shards of one split; the rest, too short for a shard of its own, joins the last one. */
+/** All tokens of a store as shards of one split; a rest that is too short for a shard joins the last one. */
 async function cutWhole(to: Collector, tokens: TokenStore, size: number, validate: boolean): Promise<void> {
   for (let from = 0; from < tokens.length; ) {
     const left = tokens.length - from;
@@ -134,7 +134,7 @@ async function cutWhole(to: Collector, tokens: TokenStore, size: number, validat
   }
 }
 
-/** The tokens of a store as shards of which every n-th is held out: evenly spread, so that the split stands for the whole text. */
+/** The tokens of a store as shards, every n-th of which is held out, so that the held-out ones represent the whole text. */
 async function cutAndSplit(to: Collector, tokens: TokenStore, size: number, fraction: number): Promise<void> {
   let seen = 0;
   let from = 0;
@@ -150,7 +150,7 @@ async function cutAndSplit(to: Collector, tokens: TokenStore, size: number, frac
     if (rest >= 2) await addNext(rest);
     return;
   }
-  // Too few shards for one to fall to validation: the end of the text is held out, long enough for a few sequences.
+  // With too few shards for every n-th, the end of the text is held out, long enough for a few sequences.
   const wanted = Math.max(SMALLEST_SHARD_TOKENS, to.train.reduce((sum, shard) => sum + shard.tokens, rest) * fraction);
   const held_out = Math.floor(Math.min(rest / 2, wanted));
   if (held_out < 2) {
@@ -159,23 +159,23 @@ async function cutAndSplit(to: Collector, tokens: TokenStore, size: number, frac
   await to.add(tokens, from, rest - held_out, false);
   await to.add(tokens, from + rest - held_out, held_out, true);
   if (to.validation.length === 0) {
-    throw new DataError('no-text', 'dataset: the text only repeats itself; nothing of it can be held out');
+    throw new DataError('no-text', 'dataset: the text only repeats itself, so nothing of it can be held out');
   }
 }
 
 export interface TextsToLearn extends DatasetOptions {
   readonly texts: AsyncIterable<string> | Iterable<string>;
-  /** What is held out instead of a part of the texts. */
+  /** Text that is held out instead of a part of the texts. */
   readonly validation_texts?: AsyncIterable<string> | Iterable<string>;
   readonly tokenizer: Tokenizer;
-  /** Where the tokens wait; by default in memory. */
+  /** Where the tokens are kept meanwhile; by default in memory. */
   readonly openTokens?: (token_bytes: 1 | 2 | 4) => TokenStore | Promise<TokenStore>;
 }
 
 /**
  * Tokenises documents and cuts them into shards; the same texts, tokenizer and options give the same manifest.
- * Documents follow each other with the tokenizer's end-of-text between them; a shard is a contiguous span of that stream.
- * The caller closes what it gets. Throws DataError `no-text`, `bad-option`, `too-large`.
+ * Documents follow each other with the tokenizer's end-of-text token between them; a shard is a contiguous span of that stream.
+ * The caller closes the result. Throws DataError `no-text`, `bad-option`, `too-large`.
  */
 export async function prepareDataset(options: TextsToLearn): Promise<PreparedDataset> {
   checkOptions(options);
@@ -202,7 +202,7 @@ export async function prepareDataset(options: TextsToLearn): Promise<PreparedDat
       await cutWhole(shards, held_out, sizeOf(held_out.length), true);
       await cutWhole(shards, tokens, sizeOf(tokens.length), false);
       const empty = shards.validation.length === 0 ? 'validate on' : shards.train.length === 0 ? 'learn from' : null;
-      if (empty) throw new DataError('no-text', `dataset: nothing to ${empty} that is not in the other text`);
+      if (empty) throw new DataError('no-text', `dataset: the text to ${empty} is contained in the other text`);
     } else await cutAndSplit(shards, tokens, sizeOf(tokens.length), validation_fraction);
     const { train, validation } = shards;
     const { vocab_size, json } = tokenizer;
@@ -227,7 +227,7 @@ export async function prepareDataset(options: TextsToLearn): Promise<PreparedDat
 export interface DatasetStore {
   /** Stores a blob and returns its SHA-256. */
   put(bytes: Uint8Array): Promise<string>;
-  /** Whether a blob is there already: what an upload that was broken off has brought is not sent again. */
+  /** Whether a blob is there already, so that an interrupted upload need not send it again. */
   has?(hash: string): Promise<boolean>;
   onProgress?(done_bytes: number, total_bytes: number): void;
 }
@@ -237,7 +237,7 @@ export async function storeDataset(prepared: PreparedDataset, { put, has, onProg
   const { pieces, shard_bytes, manifest } = prepared;
   let done_bytes = 0;
   let next = 0;
-  // An upload that was broken off has left a beginning: after so many that are not there, nothing is asked for any more.
+  // An interrupted upload has left the first shards. After so many missing ones, none is asked for any more.
   let absent = has ? 0 : IN_FLIGHT;
   const isThere = async (hash: string): Promise<boolean> => {
     if (!has || absent >= IN_FLIGHT) return false;
@@ -265,7 +265,7 @@ export async function storeDataset(prepared: PreparedDataset, { put, has, onProg
   await put(utf8(prepared.tokenizer));
 }
 
-/** Prepares a dataset and stores it; resolves with its manifest. Throws as `prepareDataset` does. */
+/** Prepares a dataset and stores it; resolves to its manifest. Throws as `prepareDataset` does. */
 export async function buildDataset(
   texts: AsyncIterable<string> | Iterable<string>,
   tokenizer: Tokenizer,

@@ -1,5 +1,5 @@
-// What the entropy coder believes about a sparse update: where kept values lie, and which codes they have.
-// One piece of code models both directions, so that encoder and decoder cannot disagree. All arithmetic is float64 + − × ÷ and floor.
+// The probability models of the entropy coder for a sparse update: the positions of kept values, and their codes. The same code models both
+// directions, so that encoder and decoder cannot disagree. All arithmetic is float64 + − × ÷ and floor.
 import { type BitCoder, PROBABILITY_ONE } from './entropy.ts';
 import { TrainingError } from './errors.ts';
 import { chunkStart, type Tiling } from './sparse-tiles.ts';
@@ -13,12 +13,12 @@ export function codeEven(coder: BitCoder, value: number, width: number): number 
   return result;
 }
 
-/** Counts are halved here, so that a model follows what changes along the update. */
+/** Counts are halved at this size, so that a model adapts to changes along the update. */
 const COUNT_LIMIT = 1024;
 
 /**
- * Numbers of `width` bits by a binary tree of adaptive bits: each node counts the zeros and ones seen there,
- * beginning with half of each (Krichevsky and Trofimov, 1981).
+ * Codes numbers of `width` bits with a binary tree of adaptive bits: each node counts the zeros and ones seen there,
+ * starting with half of each (Krichevsky and Trofimov, 1981).
  */
 export class AdaptiveNumber {
   readonly #width: number;
@@ -50,16 +50,16 @@ export class AdaptiveNumber {
   }
 }
 
-/** How many kept values a row or column counts as having had, as expected, before the first was seen. */
+/** With how many kept values, as expected, a row or column is credited before its first one. */
 const PRIOR_COUNT = 3;
-/** Bounds of a position's probability: a model this sure is wrong too dearly. In 1/65536: about 0.0005 and 0.95. */
+/** Bounds of a position's probability, because a more certain model pays too much when it is wrong. In 1/65536: about 0.0005 and 0.95. */
 const LEAST_PROBABILITY = 32;
 const MOST_PROBABILITY = 62_259;
 
 /**
- * The positions of one weight's kept values, chunk by chunk. Kept values gather in certain rows and columns (channels that are
- * learning), so a position's probability is the chunk's remaining share, times how much its row and its column had so far
- * against what was expected. Since every chunk keeps a known number, the last positions cost nothing.
+ * Codes the positions of one weight's kept values, chunk by chunk. Kept values gather in certain rows and columns (channels that are
+ * learning), so a position's probability is the chunk's remaining share, times how many its row and its column had so far
+ * compared with the expected number. Every chunk keeps a known number, so its last positions cost nothing.
  * @param indices the positions when writing, the array to be filled when reading
  */
 export function codePositions(coder: BitCoder, tiling: Tiling, indices: Uint32Array, reading_them: boolean): void {
@@ -105,12 +105,12 @@ export function codePositions(coder: BitCoder, tiling: Tiling, indices: Uint32Ar
   }
 }
 
-/** Bits of a position in a chunk when all are equally likely. */
+/** Bits of a position in a chunk when all positions are equally likely. */
 export function positionBits(chunk_size: number): number {
   return 32 - Math.clz32(chunk_size - 1);
 }
 
-/** Positions without a model: each as its number in the chunk. Throws TrainingError 'bad-index' for one outside it. */
+/** Codes positions without a model: each as its number in the chunk. Throws TrainingError `bad-index` for one outside the chunk. */
 export function codePositionsEvenly(
   coder: BitCoder,
   tiling: Tiling,

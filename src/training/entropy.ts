@@ -1,20 +1,20 @@
-// A binary arithmetic coder in 32-bit integers: two bounds close in on the message, their common leading bytes are written
+// A binary arithmetic coder in 32-bit integers: a lower and an upper bound close in on the message, and their common leading bytes are written
 // (carry-free form after Mahoney's PAQ, "Adaptive Weighing of Context Models for Lossless Data Compression", 2005).
 
 /** Probabilities are 16-bit: a bit is 1 with probability p / 65536, p in 1..65535. */
 export const PROBABILITY_ONE = 65_536;
 
-/** Where between two bounds the border between 1 (below) and 0 (above) lies. Every product stays under 2^48. */
+/** The border between 1 (below) and 0 (above) within the two bounds. Every product stays below 2^48. */
 function split(low: number, high: number, probability: number): number {
   return low + Math.floor(((high - low) * probability) / PROBABILITY_ONE);
 }
 
-/** Whether the leading bytes of both bounds agree, so that the byte is decided. */
+/** Whether the leading bytes of both bounds agree, so that the byte is settled. */
 function settled(low: number, high: number): boolean {
   return (low ^ high) >>> 24 === 0;
 }
 
-/** One direction of coding: an encoder writes the bit it is given; a decoder ignores that bit and returns the one it reads. */
+/** One direction of coding: an encoder writes the given bit and returns it; a decoder ignores it and returns the bit that it reads. */
 export interface BitCoder {
   /** @param probability that the bit is 1, in 1/65536 */
   code(bit: number, probability: number): number;
@@ -39,10 +39,10 @@ export class BitEncoder implements BitCoder {
     return bit;
   }
 
-  /** The finished message: as few bytes as name a value between the bounds, zeros understood behind the end. */
+  /** The finished message: as few bytes as name a value between the bounds. The decoder reads zeros after the end. */
   finish(): Uint8Array {
     if (this.#low > 0) {
-      // One byte does: the bounds' leading bytes differ, so the lower one's plus one, then zeros, lies between them.
+      // One byte suffices: the bounds' leading bytes differ, so the lower one's plus one, followed by zeros, lies between them.
       this.#write((this.#low >>> 24) + 1);
     }
     while (this.#length > 0 && this.#bytes[this.#length - 1] === 0) this.#length--;
@@ -59,7 +59,7 @@ export class BitEncoder implements BitCoder {
   }
 }
 
-/** Reads what a BitEncoder wrote, given the same probabilities. Any bytes decode to something: the caller judges it. */
+/** Reads what a BitEncoder wrote, given the same probabilities. Any bytes decode to something; the caller checks the result. */
 export class BitDecoder implements BitCoder {
   #low = 0;
   #high = 0xffff_ffff;
@@ -86,8 +86,8 @@ export class BitDecoder implements BitCoder {
   }
 
   /**
-   * Whether the bytes are those that an encoder of the bits read so far finishes with. The bytes that were settled are its own by
-   * themselves; what it writes last follows from the lower bound.
+   * Whether the bytes are exactly those with which an encoder of the bits read so far would finish. The settled bytes agree by construction;
+   * the encoder's last bytes follow from the lower bound.
    */
   atEnd(): boolean {
     const settled_bytes = this.#at - 4;
@@ -96,7 +96,7 @@ export class BitDecoder implements BitCoder {
     return length <= settled_bytes && (length === 0 || this.#bytes[length - 1] > 0);
   }
 
-  /** Behind the end come the zeros that `finish` left out. */
+  /** After the end, the zeros that `finish` left out. */
   #next(): number {
     const at = this.#at++;
     return at < this.#bytes.length ? this.#bytes[at] : 0;

@@ -1,16 +1,16 @@
-// The typed errors of training/: one code for each reason for which an update, a bundle or a training call is refused.
+// The errors of training/: one code for each reason to refuse an update, a bundle or a training call.
 import { CodedError } from '../errors.ts';
 
 export type TrainingErrorCode =
-  /** The bytes end before what they announce is complete. */
+  /** The bytes end before the announced content is complete. */
   | 'truncated'
-  /** Bytes are left over behind what was announced. */
+  /** Bytes follow after the announced content. */
   | 'trailing-bytes'
-  /** The bytes do not begin with the mark of their format. */
+  /** The bytes do not begin with the signature of their format. */
   | 'bad-magic'
-  /** The format's version is not one that this build reads. */
+  /** This build does not read this version of the format. */
   | 'unknown-version'
-  /** The bytes decode, but are not the one encoding that their content has. */
+  /** The bytes decode, but are not the canonical encoding of their content. */
   | 'not-canonical'
   /** Larger than the limit that follows from the model and the options. */
   | 'too-large'
@@ -28,8 +28,8 @@ export type TrainingErrorCode =
   | 'bad-weight'
   /** Options that contradict each other or lie outside their range. */
   | 'bad-option'
-  /** The list is not in canonical order, or holds something twice. */
+  /** The list is not in canonical order, or contains something twice. */
   | 'wrong-order';
 
-/** Every error that training/ raises on purpose. */
+/** The error of training/. */
 export class TrainingError extends CodedError<TrainingErrorCode> {}

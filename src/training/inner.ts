@@ -1,4 +1,4 @@
-// Inner training: what one device does between two outer steps, AdamW on its own batches (DiLoCo, arXiv 2311.08105).
+// Inner training: what one device does between two outer steps: AdamW on its own batches (DiLoCo, arXiv 2311.08105).
 import type { Weights } from '../model/config.ts';
 
 /** One batch of sequences: `targets[i]` is the token after `tokens[i]`; both are batch × context, row-major. */
@@ -7,13 +7,13 @@ export interface Batch {
   readonly targets: Int32Array;
 }
 
-/** What one inner step reports: the mean cross-entropy in nats before the step, and the gradient's norm before clipping. */
+/** The result of one inner step: the mean cross-entropy in nats before the step, and the gradient's norm before clipping. */
 export interface StepResult {
   readonly loss: number;
   readonly gradient_norm: number;
 }
 
-/** AdamW's moments and how many steps they have seen; what a worker keeps across a restart. */
+/** AdamW's moments and their number of steps; a worker keeps them across a restart. */
 export interface OptimiserState {
   readonly steps: number;
   readonly first: Weights;
@@ -22,7 +22,7 @@ export interface OptimiserState {
 
 /** A model in training on one device: forward, backward, clipping and AdamW as one graph. */
 export interface Trainer {
-  /** Replaces the weights; the moments stay (a worker keeps its own AdamW state over rounds). */
+  /** Replaces the weights; the moments stay, because a worker keeps its own AdamW state across rounds. */
   setWeights(weights: Weights): Promise<void>;
   weights(): Promise<Weights>;
   step(batch: Batch, learning_rate: number): Promise<StepResult>;
@@ -31,28 +31,28 @@ export interface Trainer {
   close(): Promise<void>;
 }
 
-/** A round's inner steps: what a worker does, and what a validator that repeats its work does again. */
+/** A round's inner steps: a worker takes them, and a validator that re-executes its work takes them again. */
 export interface InnerSteps {
   readonly steps: number;
   batch(step: number): Promise<Batch>;
   learning_rate(step: number): number;
   /** Called after each step, with the number of steps done. */
   progress(steps: number, loss: number): Promise<void>;
-  /** Asked before each step. */
+  /** Asked before each step whether to go on. */
   more(): boolean;
 }
 
-/** What inner steps came to. */
+/** The result of inner steps. */
 export interface Trained {
-  /** Of each step, in nats. These and the weights are finite. */
+  /** The loss of each step, in nats. These and the weights are finite. */
   readonly losses: readonly number[];
   /** Weights before minus weights after. */
   readonly delta: Weights;
 }
 
 /**
- * Trains from `weights`, at most `steps` steps and only while `more` says so. The trainer keeps its moments.
- * null: the loss or the weights left the finite numbers, and what the trainer holds is worth nothing.
+ * Trains from `weights` for at most `steps` steps, as long as `more` returns true. The trainer keeps its moments.
+ * null: the loss or the weights became infinite or NaN, and the trainer's state is useless.
  */
 export async function trainSteps(trainer: Trainer, weights: Weights, plan: InnerSteps): Promise<Trained | null> {
   await trainer.setWeights(weights);

@@ -1,4 +1,4 @@
-// The outer step: one round's updates become the next model, in plain arithmetic whose bits are the same on every machine
+// The outer step: one round's updates become the next model, in plain arithmetic that gives the same bits on every machine
 // (the aggregation of SparseLoCo, arXiv 2508.15706, with weights for workers of different speeds).
 import type { ParameterSpec, Weights } from '../model/config.ts';
 import { sizeOf } from '../tensor/shape.ts';
@@ -15,18 +15,18 @@ export interface WeightedUpdate {
 
 /** A weight above this could make sums of weights inexact in float64. */
 const MAX_WEIGHT = 2 ** 40;
-/** A tensor is merged in blocks, whose sums take 16 bytes a value, but in few: each looks through all updates of the tensor. */
+/** A tensor is merged in blocks. Their sums take 16 bytes a value; but each block scans all updates of the tensor, so blocks are few. */
 const BLOCK_VALUES = 2 ** 20;
 const MOST_BLOCKS = 32;
 
 /**
- * The model after a round: θ ← θ − outer_step · aggregate. Per tensor, every update is first scaled down to the median norm,
- * so that nobody shouts; then each value is the weighted mean over the workers that sent it, the others counting with
- * `absent_share` of their weight as zeros. Under the rule 'agreement' only those updates count that agree with the others
- * (robust.ts); all else is the same. Returns new arrays; the inputs are not changed.
+ * The model after a round: θ ← θ − outer_step · aggregate. For each tensor, every update is first scaled down to the median norm, so that
+ * none dominates. Then each value is the weighted mean over the workers that sent it; the other workers count with `absent_share` of
+ * their weight as zeros. Under the rule 'agreement' only updates that agree with the others count (robust.ts); everything else is the
+ * same. Returns new arrays; the inputs are not changed.
  *
- * The order of `updates` is part of the result, because sums of floating-point numbers depend on it: callers hand them over
- * in the canonical order of the round, that of their submissions' hashes in the `round.merged` event (ascending hexadecimal).
+ * The result depends on the order of `updates`, because sums of floating-point numbers do. Callers pass them in the canonical order of the
+ * round, which is that of the submissions' hashes in the `round.merged` event (ascending hexadecimal).
  * Only + − × ÷, Math.sqrt and rounding to float32 are used, all of which IEEE 754 and ECMAScript define to the last bit.
  *
  * Throws TrainingError 'wrong-shape', 'bad-weight' or 'not-finite' (the step would overflow).
@@ -41,7 +41,7 @@ export function mergeUpdates(
   return new Map(specs.map((spec) => [spec.name, merge(spec, weights.get(spec.name))]));
 }
 
-/** The same, tensor by tensor, for models that nobody holds as a whole: called once for each of `specs`, with the weights before. */
+/** The same, tensor by tensor, for models that nobody holds as a whole: call it once for each of `specs`, with the weights before. */
 export function openMerge(
   specs: readonly ParameterSpec[],
   updates: readonly WeightedUpdate[],
@@ -55,7 +55,7 @@ export function openMerge(
   };
 }
 
-/** What the workers say of each value together, tensor by tensor; 0 where nobody said anything. Throws as mergeUpdates. */
+/** The aggregate of each value, tensor by tensor; 0 where no worker sent one. Throws as mergeUpdates. */
 export function openAggregate(
   specs: readonly ParameterSpec[],
   updates: readonly WeightedUpdate[],
@@ -71,7 +71,7 @@ export function openAggregate(
   };
 }
 
-/** A tensor's weights, to be changed. Throws TrainingError 'wrong-shape'. */
+/** A copy of a tensor's weights. Throws TrainingError `wrong-shape`. */
 export function stepFrom(
   { name, shape }: Pick<ParameterSpec, 'name' | 'shape'>,
   before: Float32Array | undefined,
@@ -98,7 +98,7 @@ export function takeStep(
 
 type EachMean = (spec: Pick<ParameterSpec, 'name' | 'shape'>, told: (at: number, mean: number) => void) => void;
 
-/** Tells, tensor by tensor, the mean of each value that somebody sent. */
+/** Gives, tensor by tensor, the mean of each value that a worker sent. */
 function openMeans(
   specs: readonly ParameterSpec[],
   updates: readonly WeightedUpdate[],
@@ -113,7 +113,7 @@ function openMeans(
   };
 }
 
-/** Weights within their bounds, every tensor there, every index inside it. */
+/** Checks that weights are within their bounds, every tensor is present, and every index is inside its tensor. */
 function checkUpdates(specs: readonly ParameterSpec[], updates: readonly WeightedUpdate[]): void {
   for (const { weight } of updates) {
     if (!Number.isInteger(weight) || weight < 1 || weight > MAX_WEIGHT) {

@@ -1,14 +1,14 @@
-// Re-execution: a validator repeats a worker's inner steps from the same model on the same assigned batches, and measures how far
-// the worker's losses and its update are from what it finds. A validator that has followed the worker has its state too and finds the
-// same update but for rounding; one that has not goes by moments of its own, which describe the same model and data.
+// Re-execution: a validator repeats a worker's inner steps from the same model on the same assigned batches, and measures how far the
+// worker's losses and update are from its own. A validator that has followed the worker has the worker's state too, and finds the same
+// update except for rounding. Any other one uses moments of its own, which describe the same model and data.
 import type { ParameterSpec, Weights } from '../model/config.ts';
 import { sizeOf } from '../tensor/shape.ts';
 import type { SparseTensor, SparseUpdate } from './sparse.ts';
 
 /**
- * How far two traces of losses are apart, in nats: the mean distance, the same of the last half alone, and that of the jumps from each step to
- * the next, in the half of the steps where it is larger. Other moments learn faster or slower, from all batches alike; how hard each batch
- * is, which nobody knows who has not seen what a model says of it, shows in the jumps.
+ * The distance of two loss traces, in nats: the mean distance, the mean distance of the last half, and that of the jumps from each step to
+ * the next, in the half of the steps where it is larger. With other moments a model learns faster or slower, on all batches alike. How hard
+ * each single batch is shows in the jumps, and only somebody who has run the model on it knows that.
  */
 export interface TraceDistance {
   readonly mean: number;
@@ -29,8 +29,8 @@ export function traceDistance(claimed: ArrayLike<number>, found: readonly number
 }
 
 /**
- * The cosine between an update and a repeated difference over the positions that the update keeps, the mean over tensors weighted
- * by their kept values. 1: the same direction; near 0: the update knows nothing of this data.
+ * The cosine between an update and a repeated difference, over the positions that the update keeps; the mean over tensors, weighted
+ * by their kept values. 1: the same direction; near 0: the update contains nothing about this data.
  */
 export function agreementOf(specs: readonly ParameterSpec[], update: SparseUpdate, delta: Weights): number {
   let sum = 0;
@@ -53,8 +53,8 @@ export function agreementOf(specs: readonly ParameterSpec[], update: SparseUpdat
 }
 
 /**
- * How far an update is from another of the same work: the norm of the difference over the norm of the other, the root mean square over
- * tensors weighted by their kept values. 0: the same; about √2 where nothing is in common; it sees signs, places and magnitudes.
+ * The distance of an update from another of the same work: the norm of the difference over the norm of the other, as the root mean square
+ * over tensors, weighted by their kept values. 0: the same; about √2: nothing in common. It reacts to signs, positions and magnitudes.
  */
 export function updateDistance(specs: readonly ParameterSpec[], update: SparseUpdate, other: SparseUpdate): number {
   let sum = 0;
@@ -76,14 +76,14 @@ export function updateDistance(specs: readonly ParameterSpec[], update: SparseUp
   return weight > 0 ? Math.sqrt(sum / weight) : 0;
 }
 
-/** The share of an update's kept values that another has at the same position with the same sign. */
+/** The part of an update's kept values that another one has at the same position with the same sign. */
 export function overlapOf(specs: readonly ParameterSpec[], update: SparseUpdate, other: SparseUpdate): number {
   let same = 0;
   let all = 0;
   for (const { name, shape } of specs) {
     const a = update.get(name)!;
     const b = other.get(name)!;
-    // Of each value of the weight: its sign, and 0 where the other has kept none. A judge compares many; a Map takes several times as long.
+    // The sign of each value of the weight, 0 where the other keeps none. A judge compares many updates, and a Map takes several times as long.
     const signs = new Int8Array(sizeOf(shape));
     const [signs_a, signs_b] = [a, b].map(({ table }) => Array.from(table, (value) => (value < 0 ? -1 : 1)));
     for (let i = 0; i < b.indices.length; i++) signs[b.indices[i]] = signs_b[b.codes[i]];

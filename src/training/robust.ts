@@ -1,4 +1,4 @@
-// Whose update is heard in a merge: those that agree with the others, so that whoever trains against them is left out.
+// The merge rule 'agreement': only updates that agree with the others count, so that a worker who trains against them is left out.
 import type { ParameterSpec } from '../model/config.ts';
 import { sizeOf } from '../tensor/shape.ts';
 import type { SparseUpdate } from './sparse.ts';
@@ -9,19 +9,19 @@ interface Weighted {
   readonly weight: number;
 }
 
-/** Fewer than three cannot outvote anybody. */
+/** Fewer than three updates cannot outvote one of them. */
 const LEAST_UPDATES = 3;
 
-/** Whoever agrees with the others at least this share of what is usual is heard. */
+/** An update counts if its agreement with the others is at least this part of the usual agreement. */
 const SHARE_OF_USUAL = 0.5;
 
 /**
  * The updates, in their order, whose signs agree with those of the others at least half as much as is usual.
  *
- * How much two updates agree is counted over the values that both kept: equal signs less opposite ones. An update's agreement is the
- * median of its agreement with each other one, weighted by the others' weights, so that liars who agree with each other gain
- * nothing while they are fewer; what is usual is the weighted median of that. Where even the usual agreement is not above
- * zero, nothing can be told apart, and all are heard; likewise of two.
+ * The agreement of two updates is counted over the values that both keep: equal signs less opposite ones. An update's agreement is the
+ * median of its agreement with each other one, weighted by the others' weights, so that liars who agree with each other gain nothing
+ * as long as they are fewer. The usual agreement is the weighted median of all. Where it is not above zero, honest and dishonest
+ * updates cannot be told apart, and all count; the same holds for two updates.
  *
  * Counts are integers and comparisons exact: the same on every machine, whatever the order.
  */
@@ -41,13 +41,13 @@ export function agreeingUpdates<T extends Weighted>(
   return updates.filter((_, k) => agreements[k] >= SHARE_OF_USUAL * usual);
 }
 
-/** For each two updates, over all values that both kept: how many signs are equal less how many are opposite. */
+/** For each pair of updates, over all values that both keep: the number of equal signs less that of opposite ones. */
 function pairAgreements(specs: readonly ParameterSpec[], updates: readonly Weighted[]): Float64Array {
   const count = updates.length;
   const pairs = new Float64Array(count * count);
   for (const { name, shape } of specs) {
     const tensors = updates.map(({ update }) => update.get(name)!);
-    // For each position the last sender's entry; each entry knows the one before it at the same position.
+    // For each position the last sender's entry; each entry links to the one before it at the same position.
     const last = new Int32Array(sizeOf(shape)).fill(-1);
     const entries = tensors.reduce((sum, { indices }) => sum + indices.length, 0);
     const before = new Int32Array(entries);

@@ -10,8 +10,8 @@ export interface Schedule {
 }
 
 /**
- * The learning rate of inner step `position` (from 0) of a run. Positions may be fractions, so that a run may also be
- * measured in tokens. A pure function: workers of every speed that agree on the position agree on the rate.
+ * The learning rate of inner step `position` (from 0) of a run. Positions may be fractions, so that a run can also be measured in tokens.
+ * A pure function: workers of different speeds that agree on the position agree on the rate.
  */
 export function learningRate(position: number, schedule: Schedule): number {
   const { total_steps, warmup_steps, learning_rate, min_learning_rate } = schedule;

@@ -135,9 +135,9 @@ test('a text to validate on is held out whole, and what is in both is not learne
   );
   assert.equal(prepared.documents, 1);
   const both = prepareDataset({ ...options, texts: [own], validation_texts: [own] });
-  await assert.rejects(both, { code: 'no-text', message: /nothing to learn from that is not in the other text/ });
+  await assert.rejects(both, { code: 'no-text', message: /the text to learn from is contained in the other text/ });
   await assert.rejects(prepareDataset({ ...options, texts: [own], validation_texts: [] }), {
-    message: /nothing to validate on/,
+    message: /the text to validate on/,
   });
 });
 

@@ -1,4 +1,4 @@
-// A dataset as it is stored: content-addressed shards of tokens, and a manifest that names them and a validation split that nobody trains on.
+// The stored form of a dataset: content-addressed shards of tokens, and a manifest that lists them and a validation split that nobody trains on.
 import { z } from 'zod';
 import { firstIssue } from '../errors.ts';
 import { hash } from '../protocol/schemas.ts';
@@ -47,7 +47,7 @@ export function tokenBytes(vocab_size: number): 1 | 2 | 4 {
   return vocab_size <= 2 ** 16 ? 2 : 4;
 }
 
-/** A shard of tokens that are written as a shard has them: little-endian, `token_bytes` each. */
+/** Encodes a shard from tokens that are already little-endian, with `token_bytes` each. */
 export function encodeShard(tokens: Uint8Array, token_bytes: 1 | 2 | 4): Uint8Array {
   const bytes = new Uint8Array(HEADER_BYTES + tokens.length);
   bytes.set([...MAGIC, VERSION, token_bytes]);
@@ -59,8 +59,8 @@ export function encodeShard(tokens: Uint8Array, token_bytes: 1 | 2 | 4): Uint8Ar
 const corrupt = (fact: string, details = {}) => new DataError('corrupt-data', fact, details);
 
 /**
- * Reads the tokens of a shard. Throws DataError `corrupt-data` when the header, the length or a token does not fit the manifest.
- * That the bytes are the ones that the manifest names is for the caller to check by their hash.
+ * The tokens of a shard. Throws DataError `corrupt-data` when the header, the length or a token does not fit the manifest.
+ * The caller checks the hash of the bytes against the manifest.
  */
 export function decodeShard(
   bytes: Uint8Array,
@@ -89,7 +89,7 @@ export function decodeShard(
   return tokens;
 }
 
-/** The one encoding of a manifest: JSON with the keys in the order of the schema. Throws DataError `corrupt-data`. */
+/** The canonical encoding of a manifest: JSON with the keys in the order of the schema. Throws DataError `corrupt-data`. */
 export function encodeManifest(manifest: DatasetManifest): Uint8Array {
   const parsed = DatasetManifestSchema.safeParse(manifest);
   if (!parsed.success) throw corrupt(`manifest: ${firstIssue(parsed.error)}`);
@@ -100,7 +100,7 @@ export function encodeManifest(manifest: DatasetManifest): Uint8Array {
   return bytes;
 }
 
-/** Reads a manifest; anything but its one encoding is refused. Throws DataError `corrupt-data` or `too-large`. */
+/** Decodes a manifest; any encoding but the canonical one is refused. Throws DataError `corrupt-data` or `too-large`. */
 export function decodeManifest(bytes: Uint8Array): DatasetManifest {
   if (bytes.length > LIMIT_MANIFEST_BYTES) {
     throw new DataError('too-large', `manifest: ${bytes.length} bytes, at most ${LIMIT_MANIFEST_BYTES}`);

@@ -1,5 +1,5 @@
-// Which values of a chunk are kept, and how they become two bits: top-k of the magnitudes, then a four-entry look-up table.
-// Sums run in float64 and in the order of positions, without transcendental functions: the same bits on every machine.
+// Which values of a chunk are kept, and how they become two bits: the k largest magnitudes, coded with a look-up table of four entries.
+// Sums run in float64, in the order of positions, without transcendental functions: the same bits on every machine.
 import { chunkStart, type Tiling } from './sparse-tiles.ts';
 
 /** Entries of a look-up table: a code has two bits. */
@@ -63,7 +63,7 @@ export const QUANTISERS = ['ladder', 'sign', 'levels'] as const;
 export type Quantiser = (typeof QUANTISERS)[number];
 
 /**
- * Gives every kept value its code, and every code its value: the mean of what it stands for.
+ * Gives every kept value its code, and every code its value: the mean of the values that it represents.
  * 'ladder' cuts at even steps around the mean; 'sign' keeps the sign and one magnitude for the whole tensor, and zeros as zeros;
  * 'levels' keeps the sign and one of two magnitudes.
  */
@@ -97,7 +97,7 @@ export function quantise(values: Float32Array, indices: Uint32Array, quantiser: 
   return { codes, table };
 }
 
-/** Rounds of Lloyd's algorithm: from the third on the border hardly moves. */
+/** Iterations of Lloyd's algorithm: after the third the border hardly moves. */
 const LLOYD_ROUNDS = 4;
 
 /** Codes 1 and 2 for the small values, 0 and 3 for the large; the border lies half-way between the two means (Lloyd, 1957). */

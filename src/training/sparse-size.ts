@@ -1,18 +1,18 @@
-// How many bytes an update will have, before there is one: the entropy of what is kept and of its codes.
+// Estimates the size of an update in advance: the entropy of the kept positions and of their codes.
 import type { ParameterSpec } from '../model/config.ts';
 import type { SparseOptions } from './sparse.ts';
 import { tilingOf } from './sparse-tiles.ts';
 
-/** The bits that a code of a kept value takes: a sign, or one of four values that are not equally frequent. */
+/** The bits of a kept value's code: a sign, or one of four values that are not equally frequent. */
 const CODE_BITS = { sign: 1, ladder: 1.9, levels: 1.9 } as const;
 
-/** The bits that tell which of two things it is, of which one has this probability. */
+/** The entropy in bits of a choice between two things, one of which has this probability. */
 function entropy_bits(probability: number): number {
   if (probability <= 0 || probability >= 1) return 0;
   return -probability * Math.log2(probability) - (1 - probability) * Math.log2(1 - probability);
 }
 
-/** About how many bytes a worker sends a round: places that are drawn evenly, which is the most that they can cost. */
+/** About how many bytes a worker sends a round, if positions are spread evenly, which is the most expensive case. */
 export function expectedUpdateBytes(specs: readonly ParameterSpec[], options: SparseOptions): number {
   let bits = 0;
   for (const spec of specs) {

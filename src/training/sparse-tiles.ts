@@ -1,8 +1,8 @@
-// How a weight is cut into chunks: a matrix into tiles, a vector into runs, so that every region of it is heard in every round
+// How a weight is cut into chunks, a matrix into tiles and a vector into runs, so that every region of it is sent in every round
 // (the chunked top-k of DeMo, arXiv 2411.19870, and SparseLoCo, arXiv 2508.15706).
 import type { ParameterSpec } from '../model/config.ts';
 
-/** The longest side of a tile: 64 × 64 values are 4096, the chunk that densities are quoted for. */
+/** The longest side of a tile: 64 × 64 values are 4096, the chunk for which densities are quoted. */
 export const TILE_SIDE = 64;
 /** The number of values in a full tile. */
 export const TILE_VALUES = TILE_SIDE * TILE_SIDE;
@@ -29,17 +29,17 @@ function tileSide(length: number): number {
 
 /**
  * How many values of a chunk are kept: `kept_per_tile` of 4096 in proportion to its size, an even number, at least two
- * (one of each sign), never more than the chunk has.
+ * (one of each sign), and not more than the chunk has.
  */
 function keptOf(chunk_size: number, kept_per_tile: number): number {
   const pairs = Math.round((chunk_size * kept_per_tile) / (2 * TILE_VALUES));
   return Math.min(chunk_size, Math.max(2, 2 * pairs));
 }
 
-/** Values kept of a full tile: of every weight as many, or by weight. */
+/** How many values of a full tile are kept: the same for every weight, or by weight. */
 export type Density = number | ReadonlyMap<string, number>;
 
-/** The tiling of one weight. Dimensions before the last are taken together as rows. */
+/** The tiling of one weight. All dimensions before the last are combined as rows. */
 export function tilingOf(spec: ParameterSpec, density: Density): Tiling {
   const kept_per_tile = typeof density === 'number' ? density : density.get(spec.name)!;
   const columns = spec.shape.at(-1) ?? 1;
@@ -65,7 +65,7 @@ export function chunkStart(tiling: Tiling, chunk: number): number {
   return down * tiling.tile_rows * tiling.columns + (chunk % across) * tiling.tile_columns;
 }
 
-/** The least density, in values of a full tile, at which no chunk of a weight must drop one of the values that `isSaid` names. */
+/** The least density, in values of a full tile, with which no chunk of a weight drops a value that `isSaid` names. */
 export function leastDensity(spec: ParameterSpec, isSaid: (index: number) => boolean): number {
   const tiling = tilingOf(spec, TILE_VALUES);
   const { chunk_size, chunks, tile_rows, tile_columns, columns } = tiling;
@@ -78,7 +78,7 @@ export function leastDensity(spec: ParameterSpec, isSaid: (index: number) => boo
     }
     most = Math.max(most, said);
   }
-  // The other way round of `keptOf`: with p pairs at (p − 1/2) · 2 · TILE_VALUES / chunk_size and above.
+  // The inverse of `keptOf`: it gives p pairs from (p − 1/2) · 2 · TILE_VALUES / chunk_size on.
   const pairs = Math.ceil(most / 2);
   return pairs <= 1 ? 2 : Math.min(TILE_VALUES, Math.ceil(((pairs - 0.5) * 2 * TILE_VALUES) / chunk_size));
 }

@@ -1,5 +1,5 @@
-// The sparse update: what a worker learned in a round, as the largest values of every chunk in two bits each; the rest waits
-// in the worker's error feedback for later rounds (SparseLoCo, arXiv 2508.15706; error feedback: Seide et al. 2014).
+// The sparse update: what a worker learned in a round, as the largest values of every chunk in two bits each. The rest waits in the
+// worker's error feedback for later rounds (SparseLoCo, arXiv 2508.15706; error feedback: Seide et al. 2014).
 import { z } from 'zod';
 import type { ParameterSpec, Weights } from '../model/config.ts';
 import { type BitCoder, BitDecoder, BitEncoder } from './entropy.ts';
@@ -8,7 +8,7 @@ import { TrainingError } from './errors.ts';
 import { isCoarse, keepLargest, QUANTISERS, quantise, TABLE_SIZE } from './sparse-quantise.ts';
 import { chunkStart, type Density, TILE_VALUES, type Tiling, tilingOf } from './sparse-tiles.ts';
 
-/** Whose updates are merged: see `merge_rule`. */
+/** Which updates are merged: see `merge_rule`. */
 export const MERGE_RULES = ['mean', 'agreement'] as const;
 export type MergeRule = (typeof MERGE_RULES)[number];
 
@@ -20,35 +20,35 @@ export type MergeRule = (typeof MERGE_RULES)[number];
 export const SparseOptionsSchema = z.strictObject({
   /** Values kept of each full tile of 64 × 64; smaller chunks keep as many in proportion. */
   kept_per_tile: z.int().min(2).max(TILE_VALUES).default(74),
-  /** The share of what was left unsent that counts in the next round. */
+  /** The part of the unsent values that counts in the next round. */
   error_decay: z.number().min(0).max(1).default(0.95),
   /**
    * How kept values become codes: 'ladder' cuts at even steps of 1.5 standard deviations around the mean (the field's 2-bit
    * quantiser); 'sign' keeps the sign and one magnitude for the whole tensor, 'levels' the sign and one of two magnitudes.
    */
   quantiser: z.enum(QUANTISERS).default('sign'),
-  /** The factor of the merged update when it is taken from the weights (outer learning rate). */
+  /** The factor of the merged update when it is subtracted from the weights (outer learning rate). */
   outer_step: z.number().positive().max(16).default(1.5),
   /**
-   * How much a worker that did not send a value counts in that value's mean: 0 means over its senders alone,
-   * 1 over all workers (as if the others had sent zero).
+   * How much a worker that did not send a value counts in that value's mean: 0 means the mean over its senders alone, 1 over all workers
+   * (as if the others had sent zero).
    */
   absent_share: z.number().min(0).max(1).default(0),
   /**
-   * Whose updates are merged: 'mean', all of them; 'agreement', those whose signs agree with the others' (robust.ts), for a run whose
-   * workers nobody vouches for.
+   * Which updates are merged: 'mean': all; 'agreement': those whose signs agree with the others' (robust.ts), for a run whose workers
+   * nobody vouches for.
    */
   merge_rule: z.enum(MERGE_RULES).default('mean'),
   /**
    * How the merged update is cut again, so that what everybody downloads does not grow with the workers (steps.ts); null: everybody
-   * downloads all accepted updates and merges for itself. What is cut off waits for the next rounds.
+   * downloads all accepted updates and merges them. What is cut off waits for the next rounds.
    */
   step: z
     .strictObject({
-      /** The most values kept of each full tile; a round in which fewer were sent keeps fewer. */
+      /** The most values kept of each full tile; fewer are kept after a round in which fewer were sent. */
       kept_per_tile: z.int().min(2).max(TILE_VALUES).default(288),
       quantiser: z.enum(QUANTISERS).default('levels'),
-      /** The share of what was cut off that counts in the next round. */
+      /** The part of what was cut off that counts in the next round. */
       error_decay: z.number().min(0).max(1).default(0.9),
     })
     .nullable()
@@ -56,7 +56,7 @@ export const SparseOptionsSchema = z.strictObject({
 });
 export type SparseOptions = z.infer<typeof SparseOptionsSchema>;
 
-/** What the codec needs to know: of an update all weights have one density, of a step (steps.ts) each has its own. */
+/** The settings of the codec. All weights of an update have the same density; in a step (steps.ts) each weight has its own. */
 export type CodecOptions = Pick<SparseOptions, 'error_decay' | 'quantiser'> & { readonly kept_per_tile: Density };
 
 /** The kept values of one weight. */
@@ -76,7 +76,7 @@ export type SparseUpdate = ReadonlyMap<string, SparseTensor>;
  * Compresses what a worker learned: e ← decay·e + Δ, keeps the largest of e, and leaves in `error` what the receiver will not see.
  * @param delta weights before minus weights after the inner steps, float32 by name
  * @param error the worker's error feedback by name; a missing tensor counts as zeros. Replaced by the new one on success.
- * Throws TrainingError 'wrong-shape' or 'not-finite' and then leaves `error` as it was.
+ * Throws TrainingError `wrong-shape` or `not-finite`, and then leaves `error` as it was.
  */
 export function compressUpdate(
   specs: readonly ParameterSpec[],
@@ -104,8 +104,8 @@ export function compressTensor(
 }
 
 /**
- * The error feedback of a worker that learned `delta`, had `error` and sent `update`, whatever it sent: what compressUpdate leaves for
- * its own update. Throws as compressUpdate does.
+ * The new error feedback of a worker that learned `delta`, had `error` and sent `update`, for any update: compressUpdate leaves the same
+ * for its own update. Throws as compressUpdate does.
  */
 export function feedbackAfter(
   specs: readonly ParameterSpec[],
@@ -124,7 +124,7 @@ export function feedbackAfter(
   );
 }
 
-/** Takes the values that are sent away, in place. */
+/** Subtracts the values that are sent, in place. */
 function withoutSent(wanted: Float32Array, { indices, codes, table }: SparseTensor): Float32Array {
   for (let i = 0; i < indices.length; i++) wanted[indices[i]] -= table[codes[i]];
   return wanted;
@@ -179,10 +179,10 @@ const CODE_BITS = 2;
 /** A table entry is a bfloat16: sign and exponent, which are alike from weight to weight, then seven bits that are not. */
 const RANGE_BITS = 9;
 const FRACTION_BITS = 7;
-/** The coder's bounds close slightly early at byte borders, and the last byte is a whole one. */
+/** The coder's bounds meet slightly early at byte borders, and the last byte is a whole one. */
 const CODER_SLACK_BYTES = 16;
 
-/** The most bytes that an update of this model may have: what method 0 needs. */
+/** The most bytes of an update of this model, which is the size with method 0. */
 export function maxUpdateBytes(specs: readonly ParameterSpec[], options: CodecOptions): number {
   let bits = 0;
   for (const spec of specs) {
@@ -193,8 +193,8 @@ export function maxUpdateBytes(specs: readonly ParameterSpec[], options: CodecOp
 }
 
 /**
- * An update as bytes, without loss.
- * Throws TrainingError 'wrong-shape', 'wrong-count', 'bad-index', 'bad-code', 'not-finite' or 'not-canonical' for an update
+ * Encodes an update without loss.
+ * Throws TrainingError `wrong-shape`, `wrong-count`, `bad-index`, `bad-code`, `not-finite` or `not-canonical` for an update
  * that compressUpdate cannot have made.
  */
 export function encodeUpdate(specs: readonly ParameterSpec[], update: SparseUpdate, options: CodecOptions): Uint8Array {
@@ -212,9 +212,9 @@ export function encodeUpdate(specs: readonly ParameterSpec[], update: SparseUpda
 }
 
 /**
- * Reads what encodeUpdate wrote. The work and memory follow from the model, never from the bytes.
- * Throws TrainingError: 'too-large', 'truncated', 'trailing-bytes', 'bad-magic', 'unknown-version', 'wrong-count' (made with other
- * options or for another model), 'bad-index', 'bad-code', 'not-finite', 'not-canonical' (an update has only one encoding).
+ * Decodes an update. Work and memory depend on the model, not on the bytes.
+ * Throws TrainingError: `too-large`, `truncated`, `trailing-bytes`, `bad-magic`, `unknown-version`, `wrong-count` (made with other
+ * options or for another model), `bad-index`, `bad-code`, `not-finite`, `not-canonical` (an update has only one encoding).
  */
 export function decodeUpdate(specs: readonly ParameterSpec[], bytes: Uint8Array, options: CodecOptions): SparseUpdate {
   const method = checkHeader(specs, bytes, options);
@@ -230,7 +230,7 @@ export function decodeUpdate(specs: readonly ParameterSpec[], bytes: Uint8Array,
   const update = new Map(tensors);
   const as_used = codeTensors(coder, specs, update, options, method, true);
   checkUpdate(specs, update, options);
-  // Every deviation that the checks above cannot name (bits that mean nothing, cut or altered codes) shows here.
+  // Deviations that the checks above cannot name (meaningless bits, cut or altered codes) show here.
   if (!as_used || !coder.atEnd() || (method === METHOD_EVEN && adaptiveBody(specs, update, options))) {
     throw new TrainingError('not-canonical', 'update: the bytes are not the encoding of what they decode to');
   }
@@ -246,7 +246,8 @@ function checkHeader(specs: readonly ParameterSpec[], bytes: Uint8Array, options
     });
   }
   MAGIC.forEach((byte, i) => {
-    if (i < bytes.length && bytes[i] !== byte) throw new TrainingError('bad-magic', 'update: does not begin with PLSU');
+    if (i < bytes.length && bytes[i] !== byte)
+      throw new TrainingError('bad-magic', 'update: expected it to begin with PLSU');
   });
   if (bytes.length < HEADER_BYTES) {
     throw new TrainingError('truncated', `update: expected a header of ${HEADER_BYTES} bytes, got ${bytes.length}`);
@@ -272,7 +273,7 @@ function checkHeader(specs: readonly ParameterSpec[], bytes: Uint8Array, options
   return bytes[5];
 }
 
-/** Null where method 0 is the update's encoding. */
+/** null where method 0 gives the update's encoding. */
 function adaptiveBody(specs: readonly ParameterSpec[], update: SparseUpdate, options: CodecOptions): Uint8Array | null {
   const body = encodeBody(specs, update, options, METHOD_ADAPTIVE);
   return body.length <= maxUpdateBytes(specs, options) - HEADER_BYTES ? body : null;
@@ -290,8 +291,8 @@ function encodeBody(
 }
 
 /**
- * Both directions: writes the update, or fills its arrays with what is read. False where what was read has values in its tables that no
- * code stands for, or codes without one.
+ * Both directions: writes the update, or fills its arrays while reading. False if the tables read contain values without a code, or lack
+ * the value of a code.
  */
 function codeTensors(
   coder: BitCoder,
@@ -329,14 +330,14 @@ function codeTensors(
   return as_used;
 }
 
-/** Which codes occur, a bit each. */
+/** Which codes occur, one bit each. */
 function usedOf(codes: Uint8Array): number {
   let used = 0;
   for (const code of codes) used |= 1 << code;
   return used;
 }
 
-/** Values that an update keeps in all. */
+/** The number of values that an update keeps. */
 function keptValues(specs: readonly ParameterSpec[], options: CodecOptions): number {
   return specs.reduce((sum, spec) => {
     const { chunks, kept } = tilingOf(spec, options.kept_per_tile);
@@ -344,7 +345,7 @@ function keptValues(specs: readonly ParameterSpec[], options: CodecOptions): num
   }, 0);
 }
 
-/** Everything that must hold of an update before it is encoded or believed. */
+/** Checks everything that must hold of an update before it is encoded or trusted. */
 function checkUpdate(specs: readonly ParameterSpec[], update: SparseUpdate, options: CodecOptions): void {
   if (update.size !== specs.length) {
     throw new TrainingError('wrong-shape', `update: expected ${specs.length} weights, got ${update.size}`);
@@ -376,7 +377,7 @@ function checkUpdate(specs: readonly ParameterSpec[], update: SparseUpdate, opti
   }
 }
 
-/** Every index in its own chunk, ascending. */
+/** Checks that every index is in its own chunk, in ascending order. */
 function checkIndices(name: string, tiling: Tiling, indices: Uint32Array): void {
   const { kept, columns, tile_rows, tile_columns } = tiling;
   for (let at = 0; at < indices.length; at++) {

@@ -1,10 +1,10 @@
-// The middle of some numbers: mean and median, in float64, summed in the order that they come in, so that the bits are the same everywhere.
+// Mean and median in float64, summed in the order of the input, so that the bits are the same on every machine.
 
-/** The sum by the count. NaN of none. */
+/** The arithmetic mean; NaN of an empty list. */
 export const mean = (values: readonly number[]): number =>
   values.reduce((sum, value) => sum + value, 0) / values.length;
 
-/** The middle value; of an even number, the mean of the two in the middle. NaN of none. */
+/** The median; of an even number, the mean of the two middle values. NaN of an empty list. */
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   const middle = sorted.length >> 1;

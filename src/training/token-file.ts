@@ -1,10 +1,10 @@
-// A text's tokens in a file that has no name any more: nothing is left of it, however the process ends.
+// The tokens of a text in an unlinked file: nothing is left of it, however the process ends.
 import { mkdir, open, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PRIVATE_FOLDER } from '../protocol/private-files.ts';
 import { ARRAYS, type TokenStore } from './token-store.ts';
 
-/** What waits in memory before it is written. */
+/** How much waits in memory before it is written. */
 const BUFFERED_TOKENS = 2 ** 20;
 
 /** A store in a file of its own in a folder. Throws errors of the file system. */
@@ -14,7 +14,7 @@ export async function fileTokens(folder: string, token_bytes: 1 | 2 | 4): Promis
   const file = await open(path, 'wx+', 0o600);
   const unlinked = await unlink(path).then(
     () => true,
-    () => false, // some systems keep the name of a file that is open
+    () => false, // some systems cannot unlink an open file
   );
   const buffer = new ARRAYS[token_bytes](BUFFERED_TOKENS);
   let written = 0;
@@ -55,7 +55,7 @@ export async function fileTokens(folder: string, token_bytes: 1 | 2 | 4): Promis
     },
     async close() {
       await file.close();
-      if (!unlinked) await unlink(path).catch(() => {}); // what is left of it in the cache does no harm
+      if (!unlinked) await unlink(path).catch(() => {}); // a file that stays in the cache does no harm
     },
   };
 }

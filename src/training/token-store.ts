@@ -1,20 +1,20 @@
-// A text's tokens, kept until their number is known: how large the shards are follows from it.
+// The tokens of a text, kept until their number is known, because the size of the shards follows from it.
 
-/** Tokens one after the other, to be read again in pieces. */
+/** A list of tokens that can be read again in pieces. */
 export interface TokenStore {
   readonly length: number;
   push(ids: readonly number[] | Uint32Array): void | Promise<void>;
-  /** Some of them as a shard has them: little-endian. */
+  /** Some of the tokens in a shard's form: little-endian. */
   read(from: number, count: number): Promise<Uint8Array>;
   close(): Promise<void>;
 }
 
-/** Arrays in the order of this machine's bytes. ONNX Runtime, without which nobody trains, is built for little-endian machines only. */
+/** Arrays in this machine's byte order. ONNX Runtime, which all training needs, is built for little-endian machines only. */
 export const ARRAYS = { 1: Uint8Array, 2: Uint16Array, 4: Uint32Array } as const;
 
 const FIRST_TOKENS = 65_536;
 
-/** A store in memory, which suits what fits a page. */
+/** A store in memory, for what fits into a page. */
 export function memoryTokens(token_bytes: 1 | 2 | 4): TokenStore {
   let tokens = new ARRAYS[token_bytes](FIRST_TOKENS);
   let length = 0;

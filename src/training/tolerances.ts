@@ -1,10 +1,10 @@
-// How far an honest worker's losses may be from a repetition, for each pair of runtime classes. `npm run bench tolerance` measures
-// what honest workers differ by and what liars do; its table is in docs/security.md, and these bounds lie between the two.
+// How far an honest worker's losses may be from a re-execution, for each pair of runtime classes. `npm run bench tolerance` measures how far
+// honest workers and liars are off; its table is in docs/security.md, and these bounds lie between the two.
 
 export interface Tolerance {
   /** The first loss is one forward pass over the same weights: only rounding may differ (nats). */
   readonly first_loss: number;
-  /** The mean distance of all losses (nats): what rounding grows to, and the validator's moments are not the worker's. */
+  /** The mean distance of all losses (nats): rounding errors grow, and the validator's moments are not the worker's. */
   readonly mean_loss: number;
   /** The mean distance of the jumps from one loss to the next (nats), over half of the steps. */
   readonly jumps: number;
@@ -12,17 +12,17 @@ export interface Tolerance {
   readonly agreement: number;
 }
 
-/** The largest losses that the bounds were measured beside, in nats: those of the first steps with a large vocabulary. */
+/** The largest losses beside which the bounds were measured, in nats: those of the first steps with a large vocabulary. */
 const MEASURED_LOSS = 8;
 
-/** A bound in nats beside a loss of any size: rounding is a part of what it rounds, so beyond what was measured it grows with the loss. */
+/** A bound in nats for a loss of any size. Rounding is relative, so for losses beyond those measured the bound grows with the loss. */
 export const besideLoss = (bound: number, loss: number): number => bound * Math.max(1, loss / MEASURED_LOSS);
 
-/** The bounds of a pair of classes, for a validator that does not know the worker's state. Moments matter the more, the more a round changes the model. */
+/** The bounds of a pair of classes, for a validator without the worker's state. The more a round changes the model, the more the moments matter. */
 interface Bounds extends Tolerance {
-  /** This part of what the update changes of the loss of the worker's own data is added to `mean_loss` … */
+  /** `mean_loss` is raised by this part of the change that the update makes to the loss of the worker's own data … */
   readonly of_gain: number;
-  /** … and this part of the sum of the round's learning rates: about how far Adam moves a weight. */
+  /** … and by this part of the sum of the round's learning rates, which is about how far Adam moves a weight. */
   readonly of_rates: number;
 }
 
@@ -34,7 +34,7 @@ const NEAR: Bounds = {
   of_rates: 0.4,
   agreement: 0.15,
 };
-/** Other classes' kernels: the first loss is still a matter of rounding, also in 16 bits on a GPU. */
+/** Kernels of other classes: the first loss is still only a matter of rounding, even in 16 bits on a GPU. */
 const UNMEASURED: Bounds = {
   first_loss: 0.02,
   mean_loss: 0.02,
@@ -45,17 +45,17 @@ const UNMEASURED: Bounds = {
 };
 
 const MEASURED = ['native-cpu', 'wasm'];
-/** The number of steps that the bound of the agreement is for: over longer rounds directions drift apart with the root of it. */
+/** The number of steps for which the bound of the agreement holds: over longer rounds directions drift apart with the square root. */
 const STEPS = 30;
 
-/** A round's work as its bounds see it: its steps, the sum of their learning rates, and what the update takes off the loss. */
+/** A round's work as its bounds need it: its steps, the sum of their learning rates, and how much the update lowers the loss. */
 export interface Repeatable {
   readonly steps: number;
   readonly rates: number;
   readonly gain: number;
 }
 
-/** The bounds for work done on one runtime class and repeated on another with moments that are not the worker's. */
+/** The bounds for work done on one runtime class and re-executed on another with moments that are not the worker's. */
 export function toleranceOf(worker: string, validator: string, { steps, rates, gain }: Repeatable): Tolerance {
   const bounds = MEASURED.includes(worker) && MEASURED.includes(validator) ? NEAR : UNMEASURED;
   const { first_loss, mean_loss, jumps, of_gain, of_rates, agreement } = bounds;
@@ -67,31 +67,31 @@ export function toleranceOf(worker: string, validator: string, { steps, rates, g
   };
 }
 
-/** A bound of the jumps between so many losses: a mean of few says less. */
+/** The bound of the jumps between so many losses: a mean of few values varies more. */
 export const amongFew = (jumps: number, losses: number): number => jumps * (1 + 2 / Math.sqrt(Math.max(1, losses / 2)));
 
-/** How far work may be from its repetition from the worker's own state, where only rounding differs. */
+/** How far work may be from its re-execution with the worker's own state, where only rounding differs. */
 export interface FollowedTolerance {
   /** The mean distance of all losses, in nats. */
   readonly mean_loss: number;
-  /** The distance of the update from the repeated one (updateDistance). One value in four hundred turned is 0.1. */
+  /** The distance of the update from the repeated one (updateDistance). A flipped sign of one value in four hundred gives 0.1. */
   readonly update: number;
 }
 
 /*
- * On the same kind of processor nothing differs. On another, rounding grows: in `bench tolerance`'s small model not to be seen, in the
- * demo's from nothing over 0.02 and 0.15 to 0.4 within three rounds, some five rounds after the worker began afresh.
+ * On the same kind of processor nothing differs. On another one rounding errors grow: in the small model of `bench tolerance` they cannot
+ * be seen; in the demo they grow from nothing over 0.02 and 0.15 to 0.4 within three rounds, some five rounds after the worker started afresh.
  */
 const FOLLOWED_NEAR: FollowedTolerance = { mean_loss: 0.002, update: 0.1 };
 const FOLLOWED_UNMEASURED: FollowedTolerance = { mean_loss: 0.01, update: 0.2 };
-/** So many times as far may the next round be, at most. */
+/** How many times as far the next round may be off, at most. */
 const GROWTH = 20;
-/** A repetition that may be so far away says nothing any more: one value in twenty-five turned. */
+/** A re-execution that may be off this far says nothing any more: it allows a flipped sign of one value in twenty-five. */
 const LOST = 0.4;
 
 /**
- * The bounds for work done on one runtime class and repeated on another from the same state, when the update of the round before was
- * `apart` from the repeated one; null where too much has added up.
+ * The bounds for work done on one runtime class and re-executed on another from the same state, when the update of the round before was
+ * `apart` from the repeated one; null where the differences have grown too large.
  */
 export function followedTolerance(worker: string, validator: string, apart: number): FollowedTolerance | null {
   const near = MEASURED.includes(worker) && MEASURED.includes(validator) ? FOLLOWED_NEAR : FOLLOWED_UNMEASURED;

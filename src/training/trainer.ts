@@ -1,4 +1,4 @@
-// A model in training, and a model being judged, on a device's runtime: whole steps as one graph each.
+// A model in training, and a model under evaluation, on a device's runtime: each step or evaluation is one graph.
 
 import { type AdamwOptions, momentNames } from '../model/adamw.ts';
 import { type LlamaConfig, parameterSpecs, type Weights } from '../model/config.ts';
@@ -99,7 +99,7 @@ export async function createEvaluator(runtime: Runtime, config: LlamaConfig, sha
   };
 }
 
-/** The mean loss of a model over held-out sequences; of each batch its first `used` rows count, or all. */
+/** The mean loss of a model over held-out sequences; of each batch the first `used` rows count, or all. */
 export async function meanLoss(
   evaluator: Evaluator,
   weights: Weights,
@@ -121,7 +121,7 @@ function scalar(value: number): TensorData {
   return { dtype: 'float32', shape: [], data: Float32Array.of(value) };
 }
 
-/** Refuses weights with a name missing or of another length. */
+/** Refuses weights with a missing name or another length. */
 function checkWeights(config: LlamaConfig, weights: Weights): void {
   for (const { name, shape } of parameterSpecs(config)) {
     const length = weights.get(name)?.length;
@@ -134,7 +134,7 @@ function checkWeights(config: LlamaConfig, weights: Weights): void {
   }
 }
 
-/** A batch as inputs of a graph; refuses another shape, and tokens that the embedding does not have. */
+/** A batch as inputs of a graph; refuses another shape, and tokens outside the embedding. */
 function batchInputs(config: LlamaConfig, { batch, context }: BatchShape, data: Batch): Record<string, TensorData> {
   const inputs: Record<string, TensorData> = {};
   for (const name of ['tokens', 'targets'] as const) {

@@ -5,7 +5,7 @@ import type { LlamaConfig, Weights } from '../config.ts';
 import { writeParts } from '../parts.ts';
 import { encodeModelManifest } from '../tensor-manifest.ts';
 
-/** Its name, and all its blobs by their hashes; `manifest` is the one that has the name. */
+/** The model's name, and all its blobs by their hashes; `manifest` is the blob with the name as its hash. */
 export async function modelBlobs(config: LlamaConfig, weights: Weights) {
   const blobs = new Map<string, Uint8Array>();
   const put = async (bytes: Uint8Array): Promise<string> => {

@@ -1,4 +1,4 @@
-// A tokenizer.json of each kind whose tokens are the words of a text and their beginnings.
+// A tokenizer.json of each kind whose tokens are the words of a text and their prefixes.
 import { BYTE_CHARACTERS, toByteCharacters } from '../tokens/byte-characters.ts';
 
 export const KINDS = ['byte-level BPE', 'Llama 2 BPE', 'Unigram', 'WordPiece'] as const;
@@ -61,7 +61,7 @@ export function tokenizerJson(kind: Kind, words: readonly string[]): string {
 const idsOf = (tokens: readonly string[]): Record<string, number> =>
   Object.fromEntries([...new Set(tokens)].map((token, id) => [token, id]));
 
-/** Words and what they begin with, from two characters on, until there are as many as merges. */
+/** Words and their prefixes of two characters or more, until there are as many as merges. */
 function beginnings(words: readonly string[]): string[] {
   const found = new Set<string>();
   for (const word of words) {

@@ -1,4 +1,4 @@
-// Tokens that are recognised in the text itself, before or after it is normalised (tokenizers/src/tokenizer/added_vocabulary.rs).
+// Added tokens, which are recognised in the text itself, before or after normalization (tokenizers/src/tokenizer/added_vocabulary.rs).
 import { z } from 'zod';
 import { ModelError } from '../errors.ts';
 import { endWithoutSpace, type Normalizer } from './normalizers.ts';
@@ -19,8 +19,8 @@ export type AddedToken = z.infer<typeof AddedTokenSchema>;
 export type Part = { readonly id: number } | { readonly text: string; readonly isFirst: boolean };
 
 /**
- * The ids of added tokens, as Hugging Face gives them out: a token of the model keeps the model's id, another takes the next free one.
- * Throws ModelError `bad-tokenizer` where the file says another id, naming the token and both: the model's rows would be mistaken.
+ * The ids of added tokens, assigned as Hugging Face does: a token of the model keeps the model's id, another takes the next free one.
+ * Throws ModelError `bad-tokenizer` where the file gives another id, because rows of the model would be confused; it names token and ids.
  */
 export function addedIds(tokens: readonly AddedToken[], vocab: ReadonlyMap<string, number>): Map<string, number> {
   const ids = new Map<string, number>();
@@ -39,7 +39,7 @@ export function addedIds(tokens: readonly AddedToken[], vocab: ReadonlyMap<strin
   return ids;
 }
 
-/** Finds the added tokens of one kind in a text, the leftmost and of those the longest. */
+/** Finds the added tokens of one kind in a text, the leftmost first, and of those at one place the longest. */
 function finder(tokens: readonly { readonly content: string; readonly token: AddedToken; readonly id: number }[]) {
   const trie = new Trie();
   for (const [at, { content }] of tokens.entries()) trie.set(content, at);
@@ -63,7 +63,7 @@ function finder(tokens: readonly { readonly content: string; readonly token: Add
       if (token.lstrip) start = Math.max(done, endWithoutSpace(text.slice(0, start)));
       if (token.rstrip) end += /^\p{White_Space}*/u.exec(text.slice(end))![0].length;
       pushText(start);
-      // White space that the match before has taken may have been all of it.
+      // The match before may have taken all of the white space.
       if (end > start) parts.push({ id });
       done = end;
     }
@@ -76,23 +76,23 @@ const WORD = String.raw`[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]`;
 const FIRST_OF_WORD = new RegExp(`^${WORD}`, 'u');
 const LAST_OF_WORD = new RegExp(`${WORD}$`, 'u');
 const startsWithWord = (text: string): boolean => FIRST_OF_WORD.test(text);
-/** Only the last character is looked at, of two units where it is not in the first plane. */
+/** Looks at the last character only, which may have two UTF-16 units. */
 const endsWithWord = (text: string): boolean => LAST_OF_WORD.test(text.slice(-2));
 
-/** Whether normalization leaves something of a text's first character: else what it begins with is not the text's beginning. */
+/** Whether normalization keeps something of a text's first character; if not, what remains is not the beginning of the text. */
 function isKept(text: string, { normalize, countsFromFirst }: Normalizer): boolean {
   return countsFromFirst || normalize(String.fromCodePoint(text.codePointAt(0)!)) !== '';
 }
 
-/** Added tokens as they work: which there are, what each is in a text, and the text that stands for its id. */
+/** Added tokens in use: which there are, where they are in a text, and the text of their ids. */
 export interface AddedTokens {
-  /** Cuts a text at those that are not normalised, then, in what is left and normalised, at the others. */
+  /** Splits a text at the tokens that are matched before normalization, then the normalised rest at the others. */
   split(text: string): Part[];
-  /** What an id is decoded to: the token, normalised where it is looked for so. */
+  /** The text of an id: the token, normalised if it is matched so. */
   readonly texts: ReadonlyMap<number, string>;
 }
 
-/** Throws ModelError `bad-tokenizer` for a token of which normalization leaves nothing: it would be found everywhere. */
+/** Throws ModelError `bad-tokenizer` for a token that normalization leaves empty, because it would match everywhere. */
 export function addedTokens(
   tokens: readonly AddedToken[],
   ids: ReadonlyMap<string, number>,

@@ -1,4 +1,4 @@
-// Byte-pair encoding (arXiv 1508.07909) with the ids of Hugging Face's tokenizers (tokenizers/src/models/bpe), linear in the text where it can be.
+// Byte-pair encoding (arXiv 1508.07909) with the ids of Hugging Face's tokenizers (tokenizers/src/models/bpe), in linear time where possible.
 import { z } from 'zod';
 import { firstIssue } from '../../errors.ts';
 import { ModelError } from '../errors.ts';
@@ -24,7 +24,7 @@ export function bpe(description: unknown): TokenModel {
   const result = BpeSchema.safeParse(description);
   if (!result.success) throw new ModelError('bad-tokenizer', `model: ${firstIssue(result.error)}`);
   const { dropout, merges, unk_token, ignore_merges } = result.data;
-  if (dropout) throw new ModelError('unsupported', `model.dropout ${dropout}: ids that are drawn are not computed`);
+  if (dropout) throw new ModelError('unsupported', `model.dropout ${dropout}: random ids are not supported`);
   const vocab = vocabOf((description as { vocab?: unknown }).vocab);
   const affixes = {
     prefix: result.data.continuing_subword_prefix ?? '',
@@ -58,7 +58,7 @@ export function bpe(description: unknown): TokenModel {
   };
 }
 
-/** The merges by their rank, and the tokens that they make. */
+/** The merges by rank, and the tokens that they make. */
 function mergeTable(
   merges: readonly (string | readonly string[])[],
   vocab: ReadonlyMap<string, number>,
@@ -91,7 +91,7 @@ interface Unknown {
   readonly byte_fallback: boolean;
 }
 
-/** Makes the symbols of a word before any merge: a token for each character, bytes or unk for those that have none. */
+/** Splits a word into symbols before any merge: a token for each character, byte tokens or unk for characters without a token. */
 function symbolizer(
   vocab: ReadonlyMap<string, number>,
   { prefix, suffix }: { readonly prefix: string; readonly suffix: string },
@@ -103,7 +103,7 @@ function symbolizer(
   const symbols = new Symbols();
   return (word) => {
     symbols.clear();
-    let unknown = false; // an unk that is not yet written: more characters may join it
+    let unknown = false; // an unk that is not written yet, because more characters may join it
     for (let at = 0; at < word.length; ) {
       const point = word.codePointAt(at)!;
       const next = at + (point > 0xffff ? 2 : 1);
@@ -131,9 +131,9 @@ function symbolizer(
 }
 
 /**
- * Says where no merge can reach across, so that what stands before and after is encoded apart: between two characters that stand
- * side by side in no token that merges make. Where the vocabulary has words, each begins with such a place, and a text of any length
- * is a text of words. Next to characters without a token nothing is cut, since those may become one unk.
+ * Finds places that no merge can cross, so that the text on both sides can be encoded separately: between two characters that are adjacent
+ * in no token that merges make. Where the vocabulary consists of words, each word begins at such a place, so a long text is encoded as
+ * words. Next to characters without a token nothing is cut, because several of them may become one unk.
  */
 function cutter(
   vocab: ReadonlyMap<string, number>,
@@ -141,7 +141,7 @@ function cutter(
 ): (left: number, right: number) => boolean {
   const known = new Uint8Array(0x10000);
   for (const token of vocab.keys()) if (token.length === 1) known[token.charCodeAt(0)] = 1;
-  // A set that may hold too many pairs, never too few: a pair too many joins what could have been cut.
+  // The set may contain too many pairs, but never too few: an extra pair only keeps text together.
   const together = new Uint8Array(1 << 20);
   for (const token of products) {
     for (let i = 1; i < token.length; i++) together[slot(token.charCodeAt(i - 1), token.charCodeAt(i))] = 1;

@@ -1,6 +1,6 @@
-// GPT-2's printable character for each byte (openai/gpt-2, encoder.py): byte-level vocabularies are written with these.
+// GPT-2's printable character for each byte (openai/gpt-2, encoder.py); byte-level vocabularies use these.
 
-/** Printable Latin-1 bytes stand for themselves, the 68 others for the characters from U+0100 on. */
+/** Printable Latin-1 bytes map to themselves, the 68 others to the characters from U+0100 on. */
 export const BYTE_CHARACTERS: readonly string[] = (() => {
   let next = 0x100;
   return Array.from({ length: 256 }, (_, byte) => {
@@ -12,14 +12,14 @@ export const BYTE_CHARACTERS: readonly string[] = (() => {
 const BYTES = new Map(BYTE_CHARACTERS.map((character, byte) => [character, byte]));
 const encoder = new TextEncoder();
 
-/** The UTF-8 of a text, a printable character for each byte. */
+/** The UTF-8 of a text, with a printable character for each byte. */
 export function toByteCharacters(text: string): string {
   let result = '';
   for (const byte of encoder.encode(text)) result += BYTE_CHARACTERS[byte];
   return result;
 }
 
-/** The bytes that printable characters stand for, or null where one of them stands for none. */
+/** The bytes of printable characters; null where a character has no byte. */
 export function fromByteCharacters(text: string): number[] | null {
   const bytes: number[] = [];
   for (const character of text) {

@@ -1,4 +1,4 @@
-// How the tokens of a tokenizer.json become text again (tokenizers/src/decoders of Hugging Face's tokenizers).
+// The decoders of a tokenizer.json: they turn tokens back into text (tokenizers/src/decoders of Hugging Face's tokenizers).
 import { z } from 'zod';
 import { fromByteCharacters } from './byte-characters.ts';
 import { type Component, ComponentSchema, parsed, unknownType } from './component.ts';
@@ -8,7 +8,7 @@ import { PatternSchema, patternRegExp } from './splitting.ts';
 type Step = (tokens: readonly string[]) => readonly string[];
 
 const encoder = new TextEncoder();
-/** U+FEFF is a character of the text, also at its beginning. */
+/** U+FEFF is kept as a character of the text, also at its beginning. */
 const lossy = new TextDecoder('utf-8', { ignoreBOM: true });
 const strict = new TextDecoder('utf-8', { ignoreBOM: true, fatal: true });
 
@@ -68,7 +68,7 @@ function stepOf(component: Component): Step {
   }
 }
 
-/** Tokens like <0xE2> are bytes; where a run of them is no UTF-8, each becomes U+FFFD. */
+/** Tokens like <0xE2> are bytes; in a run that is not valid UTF-8 each byte becomes U+FFFD. */
 function byteFallback(tokens: readonly string[]): string[] {
   const result: string[] = [];
   let bytes: number[] = [];
@@ -93,7 +93,7 @@ function byteFallback(tokens: readonly string[]): string[] {
   return result;
 }
 
-/** Without up to `start` of a character at the beginning and up to `stop` at the end. */
+/** Removes up to `start` of a character from the beginning and up to `stop` from the end. */
 function stripped(token: string, content: string, start: number, stop: number): string {
   const characters = [...token];
   let from = 0;
@@ -103,7 +103,7 @@ function stripped(token: string, content: string, start: number, stop: number): 
   return characters.slice(from, to).join('');
 }
 
-/** BERT's tidying of spaces. */
+/** BERT's clean-up of spaces. */
 function cleaned(text: string): string {
   return text
     .replaceAll(' .', '.')

@@ -1,9 +1,9 @@
-// The merge loop of byte-pair encoding: the pair of the lowest rank first, the leftmost of them first.
+// The merge loop of byte-pair encoding: it merges the pair of the lowest rank first, and of equal ones the leftmost.
 import type { IdList } from './id-list.ts';
 
 const EMPTY = 0xffff_ffff;
 
-/** From a pair of tokens to the rank of its merge and the token that it makes: open addressing in flat memory. */
+/** Maps a pair of tokens to the rank of its merge and the token that it makes: open addressing in flat memory. */
 export class MergeTable {
   readonly #mask: number;
   readonly #left: Uint32Array;
@@ -20,7 +20,7 @@ export class MergeTable {
     this.#product = new Uint32Array(capacity);
   }
 
-  /** The last merge of a pair counts. */
+  /** If a pair has several merges, the last one counts. */
   set(left: number, right: number, rank: number, product: number): void {
     const at = this.#slot(left, right);
     this.#left[at] = left;
@@ -29,7 +29,7 @@ export class MergeTable {
     this.#product[at] = product;
   }
 
-  /** Where the pair is, or -1. */
+  /** The slot of a pair, or -1. */
   find(left: number, right: number): number {
     const at = this.#slot(left, right);
     return this.#left[at] === EMPTY ? -1 : at;
@@ -52,7 +52,7 @@ export class MergeTable {
   }
 }
 
-/** The symbols of a word, in memory that is used again for the next. */
+/** The symbols of a word, in memory that is reused for the next word. */
 export class Symbols {
   ids = new Uint32Array(256);
   length = 0;
@@ -71,10 +71,10 @@ export class Symbols {
   }
 }
 
-/** Up to this many symbols, looking at all pairs again after each merge takes less than keeping them in a heap. */
+/** Up to this many symbols, scanning all pairs after each merge is faster than keeping them in a heap. */
 const FEW_SYMBOLS = 24;
 
-/** Appends what the merges make of the symbols. */
+/** Appends the tokens that the merges make of the symbols. */
 export function mergeSymbols(symbols: Symbols, table: MergeTable, ids: IdList): void {
   if (symbols.length <= FEW_SYMBOLS) mergeFew(symbols, table);
   else mergeMany(symbols, table);
@@ -109,7 +109,7 @@ function mergeFew(symbols: Symbols, table: MergeTable): void {
   }
 }
 
-/** A linked list of symbols, and a heap of (rank, place) as one double each: ranks and places have at most 26 bits. */
+/** A linked list of symbols, and a heap of (rank, place) packed into doubles: both have at most 26 bits. */
 function mergeMany(symbols: Symbols, table: MergeTable): void {
   const { ids, length } = symbols;
   const next = new Int32Array(length);
@@ -131,7 +131,7 @@ function mergeMany(symbols: Symbols, table: MergeTable): void {
     if (next[at] < 0 || next[at] >= length) continue;
     const right = next[at];
     const found = table.find(ids[at], ids[right]);
-    // Another merge was faster: the pair is no longer this one.
+    // Another merge came first, so the pair has changed.
     if (found < 0 || table.rank(found) * length + at !== key) continue;
     ids[at] = table.product(found);
     next[at] = next[right];
@@ -145,7 +145,7 @@ function mergeMany(symbols: Symbols, table: MergeTable): void {
   symbols.length = count;
 }
 
-/** A binary heap of numbers, the least first. */
+/** A binary heap of numbers, the smallest first. */
 class Heap {
   #keys: Float64Array;
   #size = 0;
@@ -171,7 +171,7 @@ class Heap {
     keys[at] = key;
   }
 
-  /** Takes the least key out; -1 when there is none. */
+  /** Removes the smallest key; -1 when the heap is empty. */
   pop(): number {
     if (this.#size === 0) return -1;
     const keys = this.#keys;

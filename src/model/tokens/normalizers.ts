@@ -1,4 +1,4 @@
-// What a tokenizer.json does to a text before it is cut (tokenizers/src/normalizers of Hugging Face's tokenizers).
+// The normalizers of a tokenizer.json: they change a text before it is split (tokenizers/src/normalizers of Hugging Face's tokenizers).
 import { z } from 'zod';
 import { toByteCharacters } from './byte-characters.ts';
 import { type Component, ComponentSchema, parsed, unknownType } from './component.ts';
@@ -9,7 +9,7 @@ type Normalize = (text: string) => string;
 
 export interface Normalizer {
   readonly normalize: Normalize;
-  /** Whether what it leaves of a text counts as its beginning although the first character went: only sentencepiece's table does so. */
+  /** Whether the result still counts as the text's beginning if its first character was removed; true only for sentencepiece's table. */
   readonly countsFromFirst: boolean;
 }
 
@@ -77,14 +77,14 @@ function step(component: Component): Normalize {
   }
 }
 
-/** Where a text ends without the white space at its end. A regular expression for it would look at every space in the text. */
+/** The end of a text without trailing white space. A regular expression would visit every space in the text. */
 export function endWithoutSpace(text: string): number {
   let end = text.length;
   while (end > 0 && /\p{White_Space}/u.test(text[end - 1])) end--;
   return end;
 }
 
-/** Character by character: a capital sigma at the end of a word has no form of its own here. */
+/** Character by character, because a capital sigma at the end of a word gets no special form here. */
 function lowercase(text: string): string {
   return /Σ/.test(text) ? Array.from(text, (character) => character.toLowerCase()).join('') : text.toLowerCase();
 }
@@ -96,7 +96,7 @@ function nmt(text: string): string {
     .replace(/[\t\n\f\r\u1680\u200b-\u200f\u2028\u2029\u2581\ufeff\ufffd]/g, ' ');
 }
 
-/** The blocks that BERT takes for Chinese. */
+/** The blocks that BERT counts as Chinese. */
 const CHINESE =
   /[\u{4e00}-\u{9fff}\u{3400}-\u{4dbf}\u{20000}-\u{2a6df}\u{2a700}-\u{2b73f}\u{2b740}-\u{2b81f}\u{2b920}-\u{2ceaf}\u{f900}-\u{faff}\u{2f800}-\u{2fa1f}]/gu;
 

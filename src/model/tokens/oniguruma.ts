@@ -1,11 +1,11 @@
-// A regular expression of Oniguruma (doc/RE, Ruby's syntax), which Hugging Face's tokenizers use, as one of JavaScript with the flag v.
-// Elsewhere that flag is not used: a browser that does not know it would read nothing of the whole file.
+// Translates a regular expression of Oniguruma (doc/RE, Ruby's syntax), which Hugging Face's tokenizers use, into JavaScript's with the flag v.
+// Only this file needs that flag: a browser that does not know it could not parse a file with a literal that uses it.
 import { ModelError } from '../errors.ts';
 
-/** Outside a class \w also has the Latin-1 fractions and superscripts, in one it has not. */
+/** Outside a class \w includes the Latin-1 fractions and superscripts; inside one it does not. */
 const IN_CLASS = '\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}';
 const WORD = `[${IN_CLASS}\\xb2\\xb3\\xb9\\xbc-\\xbe]`;
-/** What the shorthands mean in Oniguruma: JavaScript's \s has U+FEFF and lacks U+0085, its \w and \d are ASCII. */
+/** The meaning of the shorthands in Oniguruma: JavaScript's \s includes U+FEFF and lacks U+0085, and its \w and \d are ASCII only. */
 const SETS: Readonly<Record<string, string>> = {
   s: '\\p{White_Space}',
   S: '\\P{White_Space}',
@@ -30,10 +30,10 @@ const POSIX: Readonly<Record<string, string>> = {
   ...{ alpha: '\\p{Alphabetic}', digit: '\\p{Nd}', alnum: '\\p{Alphabetic}\\p{Nd}', space: '\\p{White_Space}' },
   ...{ upper: '\\p{Uppercase}', lower: '\\p{Lowercase}', xdigit: '0-9A-Fa-f', cntrl: '\\p{Cc}' },
 };
-/** Letters outside ASCII that are the same as an ASCII letter where case is ignored: long s, and the sign of kelvin. */
+/** Non-ASCII letters that equal an ASCII letter when case is ignored: the long s, and the kelvin sign. */
 const FOLDED: Readonly<Record<string, string>> = { s: 'ſ', k: '\u212a' };
 
-/** The same matches as Oniguruma's, all of them (flag g). Throws ModelError `unsupported` for what is not translated, by name. */
+/** A regular expression with the same matches as Oniguruma's, all of them (flag g). Throws ModelError `unsupported`, naming what is not translated. */
 export function onigurumaRegExp(source: string): RegExp {
   const translated = new Translation(source).whole();
   try {
@@ -51,7 +51,7 @@ export function literalRegExp(text: string): RegExp {
 const refusal = (source: string, fact: string) =>
   new ModelError('unsupported', `the regular expression ${JSON.stringify(source)} is not translated: ${fact}`);
 
-/** A character that stands for itself. Not every sign may have a backslash before it; all may be written by their number. */
+/** A literal character. Not every character may follow a backslash, but all may be written by their code point. */
 function escaped(character: string): string {
   return /[^0-9A-Za-z\x80-\u{10ffff}]/u.test(character)
     ? `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`
@@ -91,7 +91,7 @@ class Translation {
     return character;
   }
 
-  /** Up to the end or the bracket that closes this group. */
+  /** Up to the end, or to the bracket that closes this group. */
   #alternatives(ignoreCase: boolean): string {
     let result = '';
     let ignored = ignoreCase;
@@ -141,7 +141,7 @@ class Translation {
     return `${open}${inside})`;
   }
 
-  /** JavaScript has no atomic groups; a lookahead is one, and what it has captured follows. */
+  /** JavaScript has no atomic groups; a lookahead acts as one, followed by a reference to what it has captured. */
   #atomically(inside: string): string {
     const name = `a${this.#atomic++}`;
     return `(?:(?=(?<${name}>${inside}))\\k<${name}>)`;
@@ -167,7 +167,7 @@ class Translation {
     }
   }
 
-  /** After a backslash. In a class there are no anchors. */
+  /** After a backslash. There are no anchors inside a class. */
   #escape(ignoreCase: boolean, inClass: boolean): string {
     const character = this.#character();
     if (character === 'p' || character === 'P') return this.#property(character);

@@ -1,4 +1,4 @@
-// How a tokenizer.json cuts a text into the pieces that are encoded apart (tokenizers/src/pre_tokenizers of Hugging Face's tokenizers).
+// The pre-tokenizers of a tokenizer.json: they split a text into pieces that are encoded separately (tokenizers/src/pre_tokenizers).
 import { z } from 'zod';
 import { ModelError } from '../errors.ts';
 import { toByteCharacters } from './byte-characters.ts';
@@ -6,12 +6,12 @@ import { type Component, ComponentSchema, parsed, unknownType } from './componen
 import { onigurumaRegExp } from './oniguruma.ts';
 import { type Behavior, BehaviorSchema, PatternSchema, patternRegExp, piecesOf, spansOf } from './splitting.ts';
 
-/** The pieces of a piece; `isFirst` says that it begins the whole text. */
+/** Splits a piece; `isFirst`: the piece begins the whole text. */
 type Cut = (piece: string, isFirst: boolean) => readonly string[];
 
 export interface PreTokenizer {
   readonly cut: Cut;
-  /** Whether each piece is still to be written with a character for each byte: last of all, so that it can be done once a word. */
+  /** Whether each piece must still be mapped to a character for each byte. This comes last, so that it is done once per word. */
   readonly toBytes: boolean;
 }
 
@@ -20,7 +20,7 @@ const GPT2 = String.raw`'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{
 const PUNCTUATION = String.raw`\p{P}$+<=>\^\x60\|~`;
 
 const ByteLevelSchema = z.looseObject({ add_prefix_space: z.boolean(), use_regex: z.boolean().default(true) });
-/** `add_prefix_space` is the older word; where it says something else than `prepend_scheme`, nobody knows what is meant. */
+/** `add_prefix_space` is the older setting; where it contradicts `prepend_scheme`, the intention is unknown. */
 export const MetaspaceSchema = z
   .looseObject({
     replacement: z.string().refine((text) => [...text].length === 1, { error: 'expected one character' }),
@@ -69,7 +69,7 @@ function inSequence(steps: readonly PreTokenizer[]): PreTokenizer {
   return { cut, toBytes: steps.at(-1)?.toBytes ?? false };
 }
 
-/** Cuts at the characters of a class, each of them a match of its own. */
+/** Splits at the characters of a class, each of them a match of its own. */
 function atCharacters(source: string, behavior: Behavior): Cut {
   const pattern = new RegExp(`[${source}]`, 'gu');
   return (piece) => piecesOf(piece, spansOf(piece, pattern), behavior);

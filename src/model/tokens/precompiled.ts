@@ -1,4 +1,4 @@
-// sentencepiece's precompiled normalization: a double-array trie (Darts) of UTF-8 sequences, and what each becomes (crate spm_precompiled).
+// sentencepiece's precompiled normalization: a double-array trie (Darts) that maps UTF-8 sequences to replacements (crate spm_precompiled).
 import { ModelError } from '../errors.ts';
 
 /** Longer graphemes are looked up character by character. */
@@ -39,7 +39,7 @@ export function precompiled({ precompiled_charsmap }: { readonly precompiled_cha
   };
 }
 
-/** What the shortest entry that the chunk begins with becomes, or null. Bits of a unit: github.com/s-yata/darts-clone. */
+/** The replacement of the shortest entry that begins the chunk, or null. Bits of a unit: github.com/s-yata/darts-clone. */
 function lookUp(units: Uint32Array, texts: Uint8Array, chunk: Uint8Array): string | null {
   let at = offsetOf(units[0]);
   for (const byte of chunk) {

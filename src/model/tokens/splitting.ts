@@ -1,4 +1,4 @@
-// How a text is cut at the matches of a pattern, as NormalizedString::split of Hugging Face's tokenizers does it.
+// Splits a text at the matches of a pattern, as NormalizedString::split of Hugging Face's tokenizers does.
 import { z } from 'zod';
 import { literalRegExp, onigurumaRegExp } from './oniguruma.ts';
 
@@ -24,7 +24,7 @@ export function patternRegExp(pattern: Pattern): RegExp | null {
   return pattern.String === '' ? null : literalRegExp(pattern.String);
 }
 
-/** The whole text as spans: those that the pattern matches, and those between. Single characters match one by one. */
+/** The whole text as spans: those that the pattern matches, and those in between. Single characters match one by one. */
 export function spansOf(text: string, pattern: RegExp | null): Span[] {
   const spans: Span[] = [];
   let done = 0;
@@ -41,7 +41,7 @@ export function spansOf(text: string, pattern: RegExp | null): Span[] {
   return spans;
 }
 
-/** The pieces that are left of a text, without empty ones. */
+/** The remaining pieces of a text, without empty ones. */
 export function piecesOf(text: string, spans: readonly Span[], behavior: Behavior): string[] {
   const pieces = joined(spans, behavior).map(({ start, end }) => text.slice(start, end));
   return pieces.filter((piece) => piece !== '');

@@ -1,4 +1,4 @@
-// What the four models of a tokenizer.json have in common: a vocabulary, and the ids of a piece of text. Words that come again are remembered.
+// What the four models of a tokenizer.json share: a vocabulary, and the ids of a piece of text. The ids of repeated words are cached.
 import { z } from 'zod';
 import { ModelError } from '../errors.ts';
 import type { IdList } from './id-list.ts';
@@ -10,12 +10,12 @@ export interface TokenModel {
   encode(piece: string, ids: IdList): void;
 }
 
-/** Longer pieces are seldom met again. */
+/** Longer pieces seldom occur again, so they are not cached. */
 const LONGEST_REMEMBERED = 64;
-/** Words of a large corpus; with their ids some 20 MB. Then it begins anew: what is frequent is soon back. */
+/** How many words are cached, with their ids some 20 MB. Then the cache is cleared; frequent words are soon back. */
 const MOST_REMEMBERED = 100_000;
 
-/** The same encoding, with the ids of short pieces remembered. */
+/** The same encoding with a cache for the ids of short pieces. */
 export function remembering(encode: (piece: string, ids: IdList) => void): (piece: string, ids: IdList) => void {
   const known = new Map<string, Uint32Array>();
   return (piece, ids) => {
@@ -29,7 +29,7 @@ export function remembering(encode: (piece: string, ids: IdList) => void): (piec
   };
 }
 
-/** The same text in memory of its own: a slice would hold on to the whole document that it was cut from. */
+/** The same text in its own memory: a slice would keep alive the whole document that it was cut from. */
 function copied(text: string): string {
   let copy = '';
   for (let i = 0; i < text.length; i++) copy += String.fromCharCode(text.charCodeAt(i));
@@ -38,7 +38,7 @@ function copied(text: string): string {
 
 const VocabSchema = z.record(z.string(), z.int().min(0));
 
-/** A vocabulary that is written as an object. Throws ModelError `bad-tokenizer`, also where two tokens have one id. */
+/** The vocabulary of an object. Throws ModelError `bad-tokenizer`, also where two tokens have one id. */
 export function vocabOf(value: unknown): Map<string, number> {
   if (!VocabSchema.safeParse(value).success) {
     throw new ModelError('bad-tokenizer', 'model.vocab: expected an object of tokens with their ids');

@@ -1,4 +1,4 @@
-// A Hugging Face tokenizer.json, computed with the ids that the Rust library `tokenizers` gives. What is not computed is refused by name.
+// A Hugging Face tokenizer.json, computed with the ids of the Rust library `tokenizers`. What is not supported is refused by name.
 import { z } from 'zod';
 import { firstIssue } from '../../errors.ts';
 import { ModelError } from '../errors.ts';
@@ -14,7 +14,7 @@ import { remembering, type TokenModel } from './token-model.ts';
 import { unigram } from './unigram.ts';
 import { wordLevel, wordPiece } from './words.ts';
 
-/** Truncation, padding and post-processing are left out: training and generation want the ids of the text, all of them. */
+/** Truncation, padding and post-processing are ignored: training and generation need all ids of the text and no others. */
 const TokenizerJsonSchema = z.looseObject({
   added_tokens: z.array(AddedTokenSchema).nullish(),
   model: z.looseObject({ type: z.string().nullish(), vocab: z.unknown() }),
@@ -23,7 +23,7 @@ const TokenizerJsonSchema = z.looseObject({
   decoder: ComponentSchema.nullish(),
 });
 
-/** What a tokenizer.json does. */
+/** The functions of a tokenizer.json. */
 export interface TokenizerPipeline {
   /** Every token by its id. */
   readonly tokens: ReadonlyMap<number, string>;
@@ -33,7 +33,7 @@ export interface TokenizerPipeline {
   decode(ids: readonly number[]): string;
 }
 
-/** Throws ModelError `bad-tokenizer` or `unsupported`, naming the part. */
+/** Throws ModelError `bad-tokenizer` or `unsupported`, naming the component. */
 export function openTokenizerJson(value: unknown): TokenizerPipeline {
   const result = TokenizerJsonSchema.safeParse(value);
   if (!result.success) throw new ModelError('bad-tokenizer', firstIssue(result.error));
@@ -50,7 +50,7 @@ export function openTokenizerJson(value: unknown): TokenizerPipeline {
     idOf: (token) => ids.get(token) ?? model.vocab.get(token),
     encode(text) {
       const list = new IdList(16 + (text.length >> 1));
-      // Half a surrogate pair is no character: it becomes U+FFFD, as where it is written as UTF-8.
+      // Half a surrogate pair is not a character: it becomes U+FFFD, as in UTF-8.
       for (const part of added.split(text.toWellFormed())) {
         if ('id' in part) list.push(part.id);
         else for (const piece of cut(part.text, part.isFirst)) encodePiece(piece, list);
@@ -76,7 +76,7 @@ function tokenModel(description: { readonly type?: string | null; readonly vocab
   }
 }
 
-/** Old files do not say what their model is. */
+/** Old files do not name the type of their model. */
 function guessedType(description: object): string | null {
   if ('merges' in description) return 'BPE';
   if ('max_input_chars_per_word' in description) return 'WordPiece';

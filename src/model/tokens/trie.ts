@@ -1,15 +1,15 @@
-// A trie over UTF-16 units in flat memory: which entries a text begins with at a place.
+// A trie over UTF-16 units in flat memory: it finds the entries with which a text begins at a position.
 
 const EMPTY = 0;
 
-/** Numbers by text. Children are found by hashing (node, unit); node 0 is the root, so 0 also means "none". */
+/** Maps texts to numbers. Children are found by hashing (node, unit); node 0 is the root, so 0 also means "none". */
 export class Trie {
   #keys = new Float64Array(1024);
   #children = new Uint32Array(1024);
   #values = new Int32Array(1024).fill(-1);
   #nodes = 1;
 
-  /** The last value for a text counts. */
+  /** If a text is added twice, its last value counts. */
   set(text: string, value: number): void {
     let node = 0;
     for (let i = 0; i < text.length; i++)
@@ -34,7 +34,7 @@ export class Trie {
     return this.#values[node];
   }
 
-  /** The longest entry that the text begins with at `start`, and where it ends; null where there is none. */
+  /** The longest entry with which the text begins at `start`, and where it ends; null where there is none. */
   longest(text: string, start: number): { readonly value: number; readonly end: number } | null {
     let found: { value: number; end: number } | null = null;
     for (let at = start, node = 0; at < text.length; at++) {

@@ -1,4 +1,4 @@
-// The unigram language model (arXiv 1804.10959): the pieces of the likeliest segmentation, by Viterbi's algorithm over a trie,
+// The unigram language model (arXiv 1804.10959): the pieces of the most likely segmentation, by Viterbi's algorithm over a trie,
 // with the ids and the order of sums of Hugging Face's tokenizers (tokenizers/src/models/unigram).
 import { z } from 'zod';
 import { firstIssue } from '../../errors.ts';
@@ -17,7 +17,7 @@ const UnigramSchema = z.looseObject({
 const UNKNOWN_PENALTY = 10;
 const encoder = new TextEncoder();
 
-/** Throws ModelError `bad-tokenizer`, also where there is no unk_id: then most texts could not be encoded. */
+/** Throws ModelError `bad-tokenizer`, also without an unk_id, because most texts could then not be encoded. */
 export function unigram(description: unknown): TokenModel {
   const result = UnigramSchema.safeParse(description);
   if (!result.success) throw new ModelError('bad-tokenizer', `model: ${firstIssue(result.error)}`);
@@ -51,7 +51,7 @@ export function unigram(description: unknown): TokenModel {
   };
 }
 
-/** Cuts a text into pieces; characters in a row that have none are one piece. */
+/** Splits a text into pieces; consecutive characters without a piece form one piece. */
 function segmenter(trie: Trie, scores: Float64Array, unk_id: number): (text: string) => string[] {
   const unknown = scores.reduce((least, score) => Math.min(least, score), Number.POSITIVE_INFINITY) - UNKNOWN_PENALTY;
   return (text) => {

@@ -11,7 +11,7 @@ const WordPieceSchema = z.looseObject({
   max_input_chars_per_word: z.int().min(0).default(100),
 });
 
-/** The longest pieces from the left; a word of which a part has none is the unknown token as a whole. */
+/** Takes the longest piece from the left, again and again; a word with a part that has no piece becomes the unknown token. */
 export function wordPiece(description: unknown): TokenModel {
   const result = WordPieceSchema.safeParse(description);
   if (!result.success) throw new ModelError('bad-tokenizer', `model: ${firstIssue(result.error)}`);
@@ -47,10 +47,10 @@ export function wordLevel(description: unknown): TokenModel {
   return { vocab, encode: (word, ids) => ids.push(vocab.get(word) ?? unk_id) };
 }
 
-/** Without it every text that has another word would fail in the middle. */
+/** Required, because otherwise every text with an unknown word would fail in the middle. */
 function workingUnknown(unk_token: string, vocab: ReadonlyMap<string, number>): number {
   const id = vocab.get(unk_token);
   if (id !== undefined) return id;
-  const fact = `model.unk_token ${JSON.stringify(unk_token)} is not in the vocabulary: words that it lacks have no id`;
+  const fact = `model.unk_token ${JSON.stringify(unk_token)} is not in the vocabulary: words outside the vocabulary have no id`;
   throw new ModelError('bad-tokenizer', fact);
 }

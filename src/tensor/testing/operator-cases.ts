@@ -1,4 +1,4 @@
-// Small cases of every operator that training needs: gradient.test.ts checks their gradients, `npm run bench operators` runs them everywhere.
+// Small cases of every operator that training needs: gradient.test.ts checks their gradients, `npm run bench operators` runs them on all runtimes.
 import { type GradientCase, tensor } from '../gradient-check.ts';
 import type { Graph, Value } from '../graph.ts';
 import * as elementwise from '../ops.ts';
@@ -33,13 +33,13 @@ const gemmCase = (transA: boolean, transB: boolean): GradientCase => ({
   build: ([a, b, c]) => gemm(a, b, { transA, transB, alpha: 0.7, c }),
 });
 
-/** A column as a matrix of this width with other numbers in every place. */
+/** A column as a matrix of this width, with different numbers everywhere. */
 const wide = (x: Value, width: number): Value => {
   const { shape, data } = tensor([x.shape[0], width], 5);
   return mul(x, x.graph.constant('float32', shape, data));
 };
 
-/** Cases by the exported function that they are for. */
+/** Cases by the exported function that they test. */
 export const OPERATOR_CASES: Readonly<Record<string, readonly GradientCase[]>> = {
   add: [two([2, 3], [3], add), two([2, 1, 2], [3, 1], add), one([3], (x) => add(x, x))],
   sub: [two([3], [2, 3], elementwise.sub), one([2], (x) => elementwise.sub(1, x))],
@@ -49,7 +49,7 @@ export const OPERATOR_CASES: Readonly<Record<string, readonly GradientCase[]>> =
     one([3], (x) => mul(x, x)),
   ],
   div: [two([2, 3], [3], div, 1), one([3], (x) => div(2, x), 1, 2)],
-  // Steps of the differences stay on one side of the kink.
+  // The difference steps stay on one side of the kink.
   minimum: [one([4], (x, g) => elementwise.minimum(x, g.constant('float32', [4], Float32Array.of(9, -9, 9, -9))))],
   maximum: [one([4], (x, g) => elementwise.maximum(x, g.constant('float32', [4], Float32Array.of(9, -9, 9, -9))))],
   where: [two([2, 3], [3], (a, b) => elementwise.where(less(a.graph.constant('float32', [3], [1, 0, 2]), 1.5), a, b))],
@@ -67,7 +67,7 @@ export const OPERATOR_CASES: Readonly<Record<string, readonly GradientCase[]>> =
   ],
   gemm: [
     ...[false, true].flatMap((a) => [false, true].map((b) => gemmCase(a, b))),
-    // So wide that the weight's gradient transposes one operand beforehand: the narrower, which is the one or the other.
+    // So wide that the weight's gradient transposes one operand beforehand: the narrower one, each of the two in one case.
     ...[300, 257].map((rows) => two([4, 1], [rows, 1], (a, b) => gemm(wide(a, 260), wide(b, 260), { transB: true }))),
   ],
   outerSum: [

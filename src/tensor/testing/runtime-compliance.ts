@@ -1,4 +1,4 @@
-// The compliance suite of every Runtime: what each must do, and must refuse, whatever it computes with.
+// Compliance tests for every Runtime: what each must do and must refuse. Each implementation's test file calls them.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { TensorError, type TensorErrorCode } from '../errors.ts';
@@ -16,7 +16,7 @@ export function accumulator(): CompiledGraph {
     constants: [],
     nodes: [
       { op: 'Mul', inputs: ['x', 'scale'], outputs: ['scaled'], attributes: {} },
-      // Before the sum in this order, and independent of it: a runtime that updates in place without care reads the new total.
+      // Ordered before the sum and independent of it: a careless in-place update would read the new total here.
       { op: 'Add', inputs: ['total', 'scaled'], outputs: ['total_next'], attributes: {} },
       {
         op: 'ReduceSum',
@@ -69,7 +69,7 @@ export function gatherAndMultiply(): CompiledGraph {
 
 const X: TensorData = { dtype: 'float32', shape: [2, 3], data: Float32Array.of(1, 2, 3, 4, 5, 6) };
 
-/** Values with full mantissas, the same on every machine: sums of them show any change in the order of additions. */
+/** Values with full mantissas, the same on every machine: their sums show any change in the order of additions. */
 export function mixedValues(length: number, seed: number): Float32Array {
   let state = seed >>> 0;
   return Float32Array.from({ length }, () => {
