@@ -1,4 +1,4 @@
-// Where the places for strangers' runs are all taken, one that nobody is in any more makes room: the hub ends it, as the core allows.
+// When all places for strangers' runs are taken, the hub ends an abandoned run to make room for another, as the core allows.
 import { abandonedFrom } from '../core/rounds/abandoned.ts';
 import type { RunState } from '../core/state.ts';
 import type { Clock } from '../protocol/clock.ts';
@@ -6,17 +6,17 @@ import { type LogClock, writeTick } from './log-clock.ts';
 import type { RunPolicy } from './run-policy.ts';
 import type { Sequencer } from './sequencer.ts';
 
-/** Whoever was here before the hub was started again has so long to come back. */
+/** After a restart of the hub, peers have this long to come back. */
 const COME_BACK_MS = 3_600_000;
-/** An idle hub writes no ticks; while somebody wants a place it writes one so often, and no more however many ask. */
+/** How often an idle hub, which otherwise writes no ticks, writes one while somebody wants a place, however many ask. */
 const TICK_EVERY_MS = 60_000;
 
 export interface AbandonedRuns {
-  /** What time it is for a run that might be abandoned, in the log's time; 0 while the hub has just been opened. */
+  /** The log's time, for runs that might be abandoned; 0 while the hub has just been opened. */
   now_ms(): number;
-  /** Somebody found no place: from now on it is known since when runs are empty. */
+  /** Somebody found no place: from now on the log shows since when runs are empty. */
   wanted(): void;
-  /** Ends the run that has to go before this author's can be taken, if one has to. */
+  /** Ends the run that must make room for this author's, if one must. */
   makeRoom(author: string, address: string | null): Promise<void>;
 }
 
@@ -36,7 +36,7 @@ export function openAbandonedRuns(
 
   const endOne = async (author: string, address: string | null): Promise<void> => {
     if (!policy.inTheWay(author, address, state, now_ms())) return;
-    await tick(); // the core goes by the log's time, which stands still while nobody is here
+    await tick(); // the core uses the log's time, which stands still while nobody is connected
     const run = policy.inTheWay(author, address, state, state.time_ms);
     if (!run) return;
     const { id, round, attempt } = run;
@@ -51,7 +51,7 @@ export function openAbandonedRuns(
     },
     makeRoom(author, address) {
       const made = making.then(() => endOne(author, address));
-      making = made.catch(() => {}); // whoever asked for it hears
+      making = made.catch(() => {}); // the caller handles the error
       return made;
     },
   };

@@ -1,4 +1,4 @@
-// Peers whose connection is gone: after a while in which they might have come back, the log says that they have left.
+// Peers whose connection is lost: if they do not come back within a while, the hub writes into the log that they have left.
 import type { EventBody } from '../core/events.ts';
 import { sessionOf } from '../core/rounds/presence.ts';
 import type { NetworkState } from '../core/state.ts';
@@ -7,20 +7,20 @@ import type { Clock, Timer } from '../protocol/clock.ts';
 export interface AbsencesOptions {
   readonly state: NetworkState;
   readonly clock: Clock;
-  /** How long a peer may be gone before the log says so. */
+  /** How long a connection may be lost before the hub writes a leave. */
   readonly after_ms: number;
   isHere(run: string, peer: string): boolean;
   write(body: EventBody): Promise<unknown>;
-  /** The log says of a peer that it has left, and it is connected: it came back while that was written, and was told that it is here. */
+  /** The log says that a peer has left, but it is connected: it came back while the leave was written, and was told that it is present. */
   onCrossed(run: string, peer: string): void;
 }
 
 export interface Absences {
-  /** Whose last connection has ended. */
+  /** A peer's last connection has ended. */
   gone(run: string, peer: string): void;
-  /** Whoever has come back in time. */
+  /** A peer has come back in time. */
   back(run: string, peer: string): void;
-  /** Everybody of whom the log says that they are here, after a time in which nobody could be. */
+  /** Starts the wait for every peer that is present by the log, after a time in which nobody could be connected. */
   allGone(): void;
   close(): void;
 }
@@ -39,7 +39,7 @@ export function openAbsences({ state, clock, after_ms, isHere, write, onCrossed 
       () => {
         if (!closed && isHere(run, peer) && !sessionOf(known, peer).present) onCrossed(run, peer);
       },
-      // A leave that crosses with the peer's own goodbye is refused by the core: nothing to do then.
+      // The core refuses a leave that crosses with the peer's own goodbye; nothing is to be done then.
       () => {},
     );
   };

@@ -1,4 +1,4 @@
-// What whoever asks over HTTP hears when something goes wrong: `{error: {code, message, details}}`.
+// Errors as HTTP answers: `{error: {code, message, details}}`.
 import type { HttpBindings } from '@hono/node-server';
 import type { Context, Hono } from 'hono';
 import { CodedError, type ErrorDetails } from '../errors.ts';
@@ -7,17 +7,17 @@ import type { AddressOf } from './askers.ts';
 
 export const problem = (code: string, message: string, details: object = {}) => ({ error: { code, message, details } });
 
-/** What a store says when it cannot serve, whoever asks: worth another try. Its own words name files of this machine. */
+/** Messages for errors of a store, which may pass; the store's own messages contain file names of this machine. */
 const OWN_TROUBLE: Partial<Record<LedgerErrorCode, string>> = {
   'blob-corrupt': 'the blob is damaged on the disk of this hub',
   'log-corrupt': 'a part of the log is damaged on the disk of this hub',
   'store-unusable': "this hub cannot use its disk's folder",
   'disk-full': "this hub's disk is full",
-  'write-failed': 'this hub cannot write its log any more',
+  'write-failed': 'this hub can no longer write its log',
   overloaded: 'this hub has more to write than it may hold; send it again in a moment',
   closed: 'this hub is going down',
 };
-/** Codes of ours that another status than 400 says better. */
+/** HTTP statuses of our codes, where another than 400 is right. */
 const STATUS: Readonly<Record<string, 403 | 421 | 429 | 503 | 507>> = {
   'disk-full': 507,
   'log-failed': 503,
@@ -31,7 +31,7 @@ const STATUS: Readonly<Record<string, 403 | 421 | 429 | 503 | 507>> = {
   'too-slow': 503,
   'too-much': 429,
 };
-/** Answers that tell of the askers, not of the hub: its operator need not hear of each. */
+/** Codes whose cause is the client, not the hub, so that the operator need not be told. */
 const OF_THE_ASKERS = ['busy', 'too-slow'];
 
 export interface Answer {
@@ -40,11 +40,11 @@ export interface Answer {
   /** One sentence, for strangers. */
   readonly message: string;
   readonly details: ErrorDetails;
-  /** Whether the hub's operator should hear of it. */
+  /** Whether the hub's operator should be told. */
   readonly trouble: boolean;
 }
 
-/** An error as strangers get to hear it: whose trouble it is, and nothing about this machine. */
+/** An error as strangers see it: what is wrong, without anything about this machine. */
 export function answerTo(error: unknown): Answer {
   if (!(error instanceof CodedError)) {
     return { status: 500, code: 'hub-failed', message: 'the hub failed at this request', details: {}, trouble: true };
@@ -67,7 +67,7 @@ declare module 'hono' {
 /** Node's own view of a request. */
 export const incomingOf = (c: Context) => (c.env as HttpBindings).incoming;
 
-/** Notes of every request whom it is counted under: to be added before whatever asks. */
+/** Records for every request whom it is counted under; add it before everything that asks for that. */
 export function noteAskers(app: Hono, addressOf: AddressOf): void {
   app.use(async (c, next) => {
     c.set('asker', addressOf(incomingOf(c)));
@@ -75,7 +75,7 @@ export function noteAskers(app: Hono, addressOf: AddressOf): void {
   });
 }
 
-/** Whom a request is counted under; null: a program of this machine, which is not limited. */
+/** The key that a request is counted under; null for a program of this machine, which is not limited. */
 export const addressOfAsker = (c: Context): string | null => c.get('asker');
 
 export const malformedHash = (c: Context) =>

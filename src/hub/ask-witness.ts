@@ -1,4 +1,4 @@
-// The hub's side of c2sp.org/tlog-witness: shows strangers' witnesses every new head of the log and keeps the cosignatures that they answer.
+// The hub's side of c2sp.org/tlog-witness: sends witnesses every new head of the log, and stores the cosignatures that they answer.
 import { SIZE_TYPE, writeAddCheckpoint } from '../ledger/add-checkpoint.ts';
 import { NOTE_COSIGNATURE_V1, type NoteKey, parseVerifierKey } from '../ledger/signed-note.ts';
 import type { TransparencyLog } from '../ledger/transparency-log.ts';
@@ -6,10 +6,10 @@ import type { Clock, Timer } from '../protocol/clock.ts';
 import type { Cosignatures } from './cosignatures.ts';
 import { HubError } from './errors.ts';
 
-/** A log that grows all the time is cosigned as often as this; one that stands still is not asked about. */
+/** How often a growing log is cosigned at most; while the log stands still, no witness is asked. */
 const ASK_EVERY_MS = 15_000;
 const REQUEST_MS = 10_000;
-/** A handful of signature lines; anything more is something else. */
+/** A handful of signature lines; a longer answer is something else. */
 const ANSWER_BYTES = 16_384;
 
 export interface WitnessAddress {
@@ -18,7 +18,7 @@ export interface WitnessAddress {
   readonly url: string;
 }
 
-/** "NAME+HASH+KEY URL": a witness as people pass it on. Throws LedgerError `malformed`, HubError `bad-witness`. */
+/** Parses "NAME+HASH+KEY URL", the usual text form of a witness. Throws LedgerError `malformed`, HubError `bad-witness`. */
 export function parseWitness(text: string): WitnessAddress {
   const [vkey, url, ...rest] = text.trim().split(/\s+/);
   const address = URL.parse(url ?? '');
@@ -37,7 +37,7 @@ export interface AskingOptions {
   readonly onError: (error: unknown, where: string) => void;
 }
 
-/** Asks a witness whenever the log has grown, until it is closed. A failure is told once, until it answers again. */
+/** Asks a witness whenever the log has grown, until it is closed. A failure is reported once, until the witness answers again. */
 export function keepAsking(witness: WitnessAddress, options: AskingOptions): { close(): void } {
   const { clock, onError } = options;
   const closing = new AbortController();
@@ -64,8 +64,8 @@ export function keepAsking(witness: WitnessAddress, options: AskingOptions): { c
 }
 
 /**
- * Shows a witness the present head, once. Resolves with the size that it has cosigned.
- * @param old_size the size that it cosigned last, as far as is known: it says when it is another
+ * Sends a witness the current head, once. Resolves to the size that it has cosigned.
+ * @param old_size the size that it cosigned last, as far as is known; the witness corrects it
  * Throws HubError `bad-witness`, LedgerError `bad-signature`, `malformed`, and what fetch throws.
  */
 export async function askWitness(
@@ -88,7 +88,7 @@ export async function askWitness(
   };
   let { response, text } = await post(old_size);
   const known = response.headers.get('content-type')?.startsWith(SIZE_TYPE) ? Number(text) : Number.NaN;
-  // It has seen another head of this log last, maybe from a hub that forgot. A larger one than ours is for people to look at.
+  // It last saw another head of this log, maybe from a hub that lost its log. If that head is larger than ours, people must look.
   if (response.status === 409 && known !== old_size && known <= size) ({ response, text } = await post(known));
   if (!response.ok) {
     const message = `the witness ${witness.key.name} answered ${response.status}: ${text.trim().slice(0, 200)}`;

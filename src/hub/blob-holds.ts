@@ -1,9 +1,9 @@
-// No blob is deleted while somebody puts it or lets an event name it, and nobody does that with one that is on its way out.
+// Holds on blobs: no blob is deleted while somebody puts it or lets an event name it, and nobody does that while it is being deleted.
 import { assert } from '../errors.ts';
 import { openTally } from './tally.ts';
 
 export interface BlobHolds {
-  /** Does something that puts blobs or lets an event name them: none of them is deleted meanwhile, nor is one on its way out. */
+  /** Runs a step that puts blobs or lets an event name them: meanwhile none of them is deleted, nor being deleted. */
   holding<T>(hashes: readonly string[], work: () => Promise<T>): Promise<T>;
   /** Deletes a blob by `remove`, unless somebody holds it. */
   remove(hash: string, remove: () => Promise<void>): Promise<void>;
@@ -17,7 +17,7 @@ export function openBlobHolds(): BlobHolds {
       for (const hash of hashes) held.add(hash, 1);
       try {
         for (const hash of hashes) await leaving.get(hash)?.catch(() => {}); // whoever deletes it hears
-        for (const hash of hashes) assert(!leaving.has(hash), 'a blob that is held is not on its way out');
+        for (const hash of hashes) assert(!leaving.has(hash), 'a blob that is held is not being deleted');
         return await work();
       } finally {
         for (const hash of hashes) held.add(hash, -1);

@@ -1,4 +1,4 @@
-// Blobs over HTTP: fetched by hash, whole or from where a broken line left off (RFC 9110, section 14); receive-blobs.ts takes them.
+// Serves blobs over HTTP by hash, whole or from an offset (RFC 9110, section 14); receive-blobs.ts takes uploads.
 import type { Context, Hono } from 'hono';
 import { HASH_FORM } from '../protocol/hash.ts';
 import { addressOfAsker, answerTo, malformedHash, problem } from './answers.ts';
@@ -11,12 +11,12 @@ import { receiver } from './receive-blobs.ts';
 import { limitsFor, openTransfers, type Transfers } from './transfers.ts';
 import { openTurns, type Turns } from './turns.ts';
 
-/** Text shards shrink to a third; weights and updates hardly, and large ones would keep a core busy for nothing. */
+/** Text shards shrink to a third; weights and updates hardly shrink, and large ones would only keep a core busy. */
 const PACKED_BYTES = { least: 1024, most: 1 << 20 };
 
 /**
- * What is done at once for all transfers: pieces that are read or written, and large blobs that are made durable. Node has four threads for files,
- * and whoever sends or wants little shall not stand behind everybody who sends or wants much.
+ * How many file operations run at once for all transfers: reads and writes of pieces, and flushing large blobs. Node has four threads for
+ * files, and small requests must not wait behind many large ones.
  */
 const AT_ONCE = { pieces: 8, syncs: 2 };
 
@@ -30,10 +30,10 @@ export function serveBlobs(app: Hono, hub: BlobServices): void {
   app.put('/blobs/:hash', receiver(services));
 }
 
-/** Other bytes on the wire have another strong tag. */
+/** A strong tag must differ where the bytes on the wire differ. */
 const tagOf = (hash: string, packing: Packing | null): string => `"${hash}${packing ? `-${packing}` : ''}"`;
 
-/** A blob never changes under its name, so every answer may be kept for good and gone on with at any byte. */
+/** A blob never changes under its name, so every answer may be cached for good and resumed at any byte. */
 async function send(c: Context, hub: BlobServices & BlobTurns, transfers: Transfers, pack: Packer): Promise<Response> {
   const hash = c.req.param('hash') ?? '';
   if (!HASH_FORM.test(hash)) return malformedHash(c);
@@ -83,7 +83,7 @@ async function send(c: Context, hub: BlobServices & BlobTurns, transfers: Transf
   });
 }
 
-/** How a whole blob goes over the wire, where the reader takes that and it may be worth it. */
+/** The encoding for a whole blob, where the client accepts one and it is worthwhile. */
 function packingOf(size_bytes: number, accepted: string | undefined): Packing | null {
   return size_bytes >= PACKED_BYTES.least && size_bytes <= PACKED_BYTES.most ? packingFor(accepted) : null;
 }

@@ -1,4 +1,4 @@
-// What serving and receiving blobs needs of a hub.
+// What serving and receiving blobs needs from a hub.
 import type { BlobStore } from '../ledger/blob-store.ts';
 import type { Clock } from '../protocol/clock.ts';
 import type { Metrics } from './metrics.ts';
@@ -21,8 +21,8 @@ export interface BlobServices {
   readonly metrics: Metrics;
   /** Whether a key takes part in a run or owns one. */
   isKnown(peer: string): boolean;
-  /** Throws HubError `disk-full` where an upload of this size would not leave enough room. */
+  /** Throws HubError `disk-full` where an upload of this size would not leave enough free space. */
   mustHaveRoom(size_bytes: number, whose: 'known' | 'stranger'): Promise<void>;
-  /** Gets what went wrong here, for the operator. */
+  /** Gets errors of the hub itself, for its operator. */
   onError(error: unknown, where: string): void;
 }

@@ -1,15 +1,15 @@
-// One range of bytes of something that never changes (RFC 9110, sections 13 and 14): what a request asks for, and whether it has it already.
+// One range of bytes of something that never changes (RFC 9110, sections 13 and 14): what a request asks for, and whether the client has it already.
 
 export type RangeAnswer =
-  /** The whole: no range, several, one that is none, or one of another version. */
+  /** The whole: there is no range, or several, or an invalid one, or one of another version. */
   | { readonly kind: 'whole' }
   | { readonly kind: 'part'; readonly from: number; readonly to: number }
   /** Begins after the end: 416. */
   | { readonly kind: 'beyond' };
 
 /**
- * What to send of `size_bytes` bytes with the strong tag `etag`.
- * @param range the Range header; where it is not understood the whole is sent, as section 14.2 allows
+ * Which of `size_bytes` bytes with the strong tag `etag` to send.
+ * @param range the Range header; an invalid one is ignored, as section 14.2 allows
  * @param if_range the If-Range header: a part is sent only of the version that it names (13.1.5); a date never matches
  * @returns a part as [from, to)
  */
@@ -33,7 +33,7 @@ export function rangeOf(
   return { kind: 'part', from: first, to: last === null ? size_bytes : Math.min(size_bytes, last + 1) };
 }
 
-/** Whether If-None-Match names the version with this tag: the asker has it (13.1.2, by weak comparison). */
+/** Whether If-None-Match names the version with this tag, so that the client has it (13.1.2, weak comparison). */
 export function hasAlready(etag: string, if_none_match: string | undefined): boolean {
   if (if_none_match === undefined) return false;
   const tags = if_none_match.split(',').map((tag) => tag.trim().replace(/^W\//, ''));

@@ -1,14 +1,14 @@
-// Bodies that go down piece by piece, as their readers take them, each in a place of its own (transfers.ts).
+// Response bodies that are read piece by piece as their clients take them, each within the limits of transfers.ts.
 import type { HttpBindings } from '@hono/node-server';
 import type { Context } from 'hono';
 import type { Transfers } from './transfers.ts';
 
-/** Ends the connection that an answer goes over. */
+/** Ends the connection of an answer. */
 export const cutOff = (c: Context): void => void (c.env as HttpBindings).outgoing.destroy();
 
 /**
- * A body that reads on only when its reader has taken what was read, and not at all for one that has gone. Where it cannot go on, `cut` ends
- * the connection, so that nobody takes what came for the whole. Throws HubError busy.
+ * A body that is read only as fast as its client takes it, and not at all once the client is gone. Where it cannot continue, `cut` ends the
+ * connection, so that the client does not take the part for the whole. Throws HubError `busy`.
  */
 export function carriedBy(
   transfers: Transfers,
@@ -21,7 +21,7 @@ export function carriedBy(
   const transfer = transfers.begin({ address, onEnd: cut });
   const over = (): void => {
     transfer.done();
-    reading.return?.().catch(() => {}); // nobody reads on
+    reading.return?.().catch(() => {}); // the reading has ended
   };
   return new ReadableStream(
     {

@@ -1,5 +1,5 @@
-// Deletes what nobody can need again of runs whose owners keep only what is recent: work and evidence of rounds that are over,
-// bundles that no follower needs, checkpoints that a later one supersedes. First models and settings stay: others may name them.
+// For runs whose owners keep only recent data, deletes what nobody can need again: work and evidence of past rounds, bundles that no follower
+// needs, superseded checkpoints. First models and settings stay, because other runs may name them.
 import { blobsNamedBy, type LoggedEvent } from '../core/events.ts';
 import { neededBlobs } from '../core/rounds/needed-blobs.ts';
 import type { NetworkState, RunState } from '../core/state.ts';
@@ -8,15 +8,15 @@ import type { BlobStore } from '../ledger/blob-store.ts';
 import { PART_BYTES } from '../model/tensor-manifest.ts';
 
 /**
- * To be called with every event after it is durable. What goes out of use at one merge is deleted at the next, or at the run's end: whoever was
- * told of it can still fetch it meanwhile. A hub that is killed in between forgets to delete that much, never too much.
+ * Call it with every event after it is durable. What becomes unused at one merge is deleted at the next, or at the run's end, so that peers
+ * that were told of it can still fetch it meanwhile. A hub that is killed in between may forget to delete something, never delete too much.
  */
 export function openCompaction(
   state: NetworkState,
   blobs: Pick<BlobStore, 'delete' | 'get' | 'sizeOf'>,
   onError: (error: unknown) => void,
 ): (event: LoggedEvent) => void {
-  /** By run: what was named and not retired yet. */
+  /** By run: what was named and is still in use. */
   const inUse = new Map<string, Set<string>>();
   const retired = new Map<string, Set<string>>();
   for (const run of state.runs.values()) if (run.spec.keep === 'recent') inUse.set(run.id, hashesNeeded(run));
@@ -37,7 +37,7 @@ export function openCompaction(
     deleteAll([...without(due, kept)], models, kept).catch(onError);
   };
 
-  /** A model goes with its parts, but for those that a kept model has as well. */
+  /** A model is deleted with its parts, except those that a kept model shares. */
   const deleteAll = async (hashes: string[], models: readonly string[], kept: Set<string>): Promise<void> => {
     const parts = await Promise.all(hashes.map(partsOf));
     if (parts.some((named) => named.length > 0)) {

@@ -1,27 +1,27 @@
-// How a hub is: whether it takes events and uploads, and if not, why; said once whenever it changes.
+// The hub's condition: whether it takes events and uploads, and if not, why. Each change is reported once.
 import { statfs } from 'node:fs/promises';
 import type { Clock, Timer } from '../protocol/clock.ts';
 import { HubError } from './errors.ts';
 import type { Sequencer } from './sequencer.ts';
 
-/** Kept free for the log and for merges, which are small beside uploads: whatever is smaller. */
+/** Free space reserved for the log and for merges, which are small beside uploads; the smaller of the two counts. */
 const FLOOR = { bytes: 256 << 20, permille: 20 };
-/** How many times the floor keys that neither take part in a run nor own one must leave free: they stop before those who work here do. */
+/** How many times the floor must stay free for keys that neither take part in a run nor own one, so that their uploads stop first. */
 const STRANGERS_LEAVE = 2;
-/** How often the disk is looked at while nobody uploads, and how long a look holds. */
+/** How often the disk is checked while nobody uploads, and how long a check is valid. */
 const LOOK_EVERY_MS = 5000;
 const LOOK_HOLDS_MS = 500;
 
-/** `disk-low`: events are taken, uploads are not. `disk-full`, `log-failed`: nothing is (log-writer.ts). */
+/** `disk-low`: events are taken, uploads are not. `disk-full`, `log-failed`: nothing is taken (log-writer.ts). */
 export type HubState = 'opening' | 'ready' | 'closing' | 'disk-low' | 'disk-full' | 'log-failed';
 
 export interface Condition<State extends HubState = HubState> {
   readonly state: State;
-  /** In words, for anybody: nothing in it tells where the hub keeps what. null: nothing is wrong. */
+  /** A sentence for anybody, without file names of the hub; null where nothing is wrong. */
   readonly reason: string | null;
 }
 
-/** What is announced: beginning and ending are announced by whoever begins and ends. */
+/** The states that are reported here; whoever starts and ends a hub reports that. */
 export type ConditionChange = Condition<Exclude<HubState, 'opening' | 'closing'>>;
 
 export interface DiskSpace {
@@ -29,7 +29,7 @@ export interface DiskSpace {
   readonly total_bytes: number;
 }
 
-/** What a process without special rights may still write to the disk that holds a folder. */
+/** The space that an unprivileged process may still use on the disk that holds a folder. */
 export async function diskSpaceOf(folder: string): Promise<DiskSpace> {
   const { bavail, bsize, blocks } = await statfs(folder);
   return { free_bytes: bavail * bsize, total_bytes: blocks * bsize };
@@ -39,20 +39,20 @@ export interface ConditionOptions {
   readonly sequencer: Pick<Sequencer, 'standing' | 'onStanding'>;
   readonly stage: () => 'opening' | 'ready' | 'closing';
   readonly clock: Clock;
-  /** null: nobody knows, as for a store in memory. */
+  /** null where it is unknown, as for a store in memory. */
   readonly space: (() => Promise<DiskSpace>) | null;
-  /** What stays free of uploads; by default FLOOR. */
+  /** The space that uploads leave free; by default FLOOR. */
   readonly floor_bytes?: number;
-  /** Called at every change after the start. `error`: what the log said, for the hub's own operator. */
+  /** Called at every change after the start. `error`: the log's error, for the hub's operator. */
   readonly onChange: (change: ConditionChange, error: unknown) => void;
 }
 
 export interface WatchedCondition {
-  /** The present one, the disk looked at anew. */
+  /** The current condition, after checking the disk again. */
   look(): Promise<Condition>;
-  /** What was found last. */
+  /** The last known condition. */
   readonly last: Condition;
-  /** Throws HubError `disk-full` unless so many bytes more leave the floor free; a stranger's must leave it free twice. */
+  /** Throws HubError `disk-full` unless so many more bytes leave the floor free; a stranger's must leave several times the floor. */
   mustHaveRoom(size_bytes: number, whose?: 'known' | 'stranger'): Promise<void>;
   close(): void;
 }
@@ -72,7 +72,7 @@ export function watchCondition(options: ConditionOptions): WatchedCondition {
     const now = stage();
     const { standing } = sequencer;
     if (now === 'closing') return { state: 'closing', reason: 'this hub is going down' };
-    if (standing === 'log-failed') return { state: standing, reason: 'this hub cannot write its log any more' };
+    if (standing === 'log-failed') return { state: standing, reason: 'this hub can no longer write its log' };
     if (standing === 'disk-full') {
       return { state: standing, reason: "this hub's disk is full: it takes nothing until there is room" };
     }
@@ -92,7 +92,7 @@ export function watchCondition(options: ConditionOptions): WatchedCondition {
   const look = async (error: unknown = null): Promise<Condition> => {
     if (options.space && clock.elapsed_ms() - looked_ms >= LOOK_HOLDS_MS) {
       looked_ms = clock.elapsed_ms();
-      // A disk that cannot be looked at says so at the next write.
+      // If the disk cannot be checked, the next write fails with the reason.
       space = await options.space().catch(() => null);
     }
     return tell(error);
@@ -105,7 +105,7 @@ export function watchCondition(options: ConditionOptions): WatchedCondition {
   if (options.space) lookAgain();
   sequencer.onStanding((standing, error) => {
     if (standing !== 'taking') return void tell(error);
-    // A write that succeeded says nothing of how much room there is for more.
+    // A successful write does not show how much more space there is.
     looked_ms = Number.NEGATIVE_INFINITY;
     void look(error);
   });

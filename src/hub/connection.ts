@@ -1,4 +1,4 @@
-// One connection of the hub, at the hub's end: what it says that it is, what it is told, how long it is waited for, and how it ends.
+// The hub's end of one connection: its identity, its messages, its timeouts, and its end.
 import type { PeerRole } from '../core/events/peer-joined.ts';
 import type { CodedError } from '../errors.ts';
 import type { Channel } from '../protocol/channel.ts';
@@ -7,18 +7,18 @@ import { encodeMessage, type FromHub } from '../protocol/messages.ts';
 import { answerTo } from './answers.ts';
 import { HubError } from './errors.ts';
 
-/** What one connection, and all together, may take of the hub. */
+/** The limits of one connection and of all together. */
 export const CONNECTION_LIMITS = {
-  connections: 20_000, // twice what a hub on two cores is meant for
-  hello_ms: 10_000, // a connection that does not say who it is by then is closed
-  queued_bytes: 8 << 20, // a peer that does not read is cut off before it fills the hub's memory
-  waiting_messages: 64, // unanswered messages of one connection; more is a flood
-  ping_every_ms: 10_000, // a connection that misses a whole interval is gone
+  connections: 20_000, // twice what a hub on two cores is designed for
+  hello_ms: 10_000, // a connection that has not said hello by then is closed
+  queued_bytes: 8 << 20, // a peer that does not read is disconnected before it fills the hub's memory
+  waiting_messages: 64, // unanswered messages of one connection; more of them are a flood
+  ping_every_ms: 10_000, // a connection without an answer for a whole interval is lost
   status_every_ms: 400, // people do not read faster
-  lost_after_ms: 5000, // how long a peer may be gone before the log says so; a reconnect is quicker
-  news_ms: 200, // what validators need not act on at once is told together: a verdict is news to all of them
-  goodbye_ms: 1000, // what a connection that is being closed gets to read why
-  silence_ms: 60_000, // a request over HTTP on which no byte moves for so long is given up; one that moves may take for ever
+  lost_after_ms: 5000, // how long a peer may be disconnected before the hub writes a leave; reconnecting is quicker
+  news_ms: 200, // validators get news that can wait together, because each verdict is news for all of them
+  goodbye_ms: 1000, // how long a connection that is being closed has to read the reason
+  silence_ms: 60_000, // an HTTP request without a byte for this long is ended; its total time is not limited
 };
 export type ConnectionLimits = typeof CONNECTION_LIMITS;
 
@@ -28,11 +28,11 @@ const CLOSE_REASON_BYTES = 123;
 
 export interface ConnectionOptions {
   readonly channel: Channel;
-  /** Under which its messages are counted. */
+  /** The key under which its messages are counted. */
   readonly number: string;
-  /** Whom its messages are counted under, beside its key; null: nobody. */
+  /** The address that its messages are counted under, beside its key; null for none. */
   readonly address: string | null;
-  /** What its hello must sign. */
+  /** The nonce that its hello must sign. */
   readonly nonce: Uint8Array;
   readonly clock: Clock;
   readonly limits: ConnectionLimits;
@@ -40,11 +40,11 @@ export interface ConnectionOptions {
   onRefused(code: string): void;
 }
 
-/** Who listens to a connection. */
+/** The owner of a connection. */
 export interface ConnectionListener {
-  /** Messages come one after the other, each when the one before has been dealt with. */
+  /** Messages come one at a time, each after the one before has been handled. */
   onMessage(frame: Uint8Array | null): Promise<void>;
-  /** Dealing with a message failed, and the connection ends. */
+  /** Handling a message failed, and the connection ends. */
   onFailure(error: unknown): void;
   /** The last call. */
   onGone(): void;
@@ -55,17 +55,17 @@ export class Connection {
   readonly channel: Channel;
   readonly address: string | null;
   readonly nonce: Uint8Array;
-  /** What it says that it is; null: nothing yet. */
+  /** The role that it stated; null before its hello. */
   role: PeerRole | 'observer' | null = null;
   peer: string | null = null;
   run: string | null = null;
-  /** An observer that gets what changed instead of everything. */
+  /** Whether it is an observer that gets changes instead of everything. */
   follows = false;
 
   readonly #options: ConnectionOptions;
   #alive = true;
   #waiting_messages = 0;
-  /** Fires when it has not said who it is, and once it is being closed, when it has not gone. */
+  /** Fires when it has not said hello in time, and when it has not gone in time after it was closed. */
   #deadline: Timer;
 
   constructor(options: ConnectionOptions) {
@@ -76,7 +76,7 @@ export class Connection {
     this.nonce = options.nonce;
   }
 
-  /** Hears the channel from now on; a connection that does not say who it is within `hello_ms` is sent away. To be called once. */
+  /** Starts listening; a connection that does not say hello within `hello_ms` is closed. Call it once. */
   listen(listener: ConnectionListener): void {
     const { clock, limits } = this.#options;
     this.#deadline = clock.setTimeout(() => {
@@ -89,7 +89,7 @@ export class Connection {
         this.#alive = true;
       },
       onMessage: (frame) => {
-        if (!this.channel.open) return; // already told to go
+        if (!this.channel.open) return; // it is being closed already
         this.#alive = true;
         if (++this.#waiting_messages > limits.waiting_messages) return this.#flooded();
         queue = queue
@@ -102,7 +102,7 @@ export class Connection {
             this.#waiting_messages--;
           });
       },
-      // A frame that is none: PeerSocket has told why, and the close is under way.
+      // An invalid frame: PeerSocket has reported why, and is closing.
       onError: () => this.#endSoon(),
       onClose: () => {
         clock.clearTimeout(this.#deadline);
@@ -122,14 +122,14 @@ export class Connection {
     else this.channel.send(frame);
   }
 
-  /** Asks whether the other end is there; ends the connection when it has not answered since it was asked last. */
+  /** Pings the other end; ends the connection when it has not answered the last ping. */
   ping(): void {
     if (!this.#alive) this.channel.terminate();
     this.#alive = false;
     if (this.channel.open) this.channel.ping();
   }
 
-  /** @param event the hash of the event that is refused; null: something else is */
+  /** @param event the hash of the refused event; null where something else is refused */
   refuse(error: CodedError, event: string | null): void {
     const refusal = error.details.refusal ?? error.details.reason;
     const code = typeof refusal === 'string' ? refusal : error.code;
@@ -137,24 +137,24 @@ export class Connection {
     this.tell({ type: 'refused', event, code, message: answerTo(error).message.slice(0, 2000) });
   }
 
-  /** Tells why, then closes; who does not take part in closing is cut off. */
+  /** Sends the reason, then closes; a peer that does not take part in closing is cut off. */
   sendAway(error: CodedError, event: string | null = null): void {
     if (!this.channel.open) return;
     this.refuse(error, event);
     this.#close(CLOSE.policy, error.code);
   }
 
-  /** Closes without a refusal: a peer that is refused does not come again. */
+  /** Closes without a refusal, because a refused peer does not come again. */
   tryLater(reason: string): void {
     this.#close(CLOSE.try_again_later, reason.slice(0, CLOSE_REASON_BYTES));
   }
 
-  /** Says goodbye: the hub is going down. */
+  /** Says goodbye when the hub shuts down. */
   leave(): void {
     this.#close(CLOSE.going_away, 'the hub is going down');
   }
 
-  /** Reads nothing more of it. */
+  /** Stops reading. */
   deafen(): void {
     this.channel.deafen?.();
   }

@@ -1,4 +1,4 @@
-// The hub's end of every WebSocket: who is connected, who is told what, who is taken for gone.
+// All WebSockets of the hub: who is connected, who is told what, and who counts as gone.
 import type { EventBody } from '../core/events.ts';
 import { sessionOf } from '../core/rounds/presence.ts';
 import type { RunState } from '../core/state.ts';
@@ -15,7 +15,7 @@ import { type Audience, openRunNews } from './run-news.ts';
 import type { Statuses } from './statuses.ts';
 import type { TimeLeft } from './views.ts';
 
-/** What connections need of the hub. */
+/** What connections need from the hub. */
 export interface HubServices extends ConversationServices {
   readonly clock: Clock;
   readonly time: TimeLeft;
@@ -26,39 +26,39 @@ export interface HubServices extends ConversationServices {
   readonly feed: Feed;
   /** Gets the code of every refusal. */
   onRefused(code: string): void;
-  /** Gets what must not happen: an error without a code. */
+  /** Gets unexpected errors, which have no code. */
   onError(error: unknown, where: string): void;
 }
 
 export interface Connections {
-  /** @param address as `addressOf` says; null: without limits by address */
+  /** @param address as `addressOf` gives it; null: without limits by address */
   accept(channel: Channel, address: string | null): void;
-  /** The log says that a peer has come: without a connection it is not here for long. */
+  /** A peer is present by the log; without a connection it is soon written off. */
   joined(run: string, peer: string): void;
   /** Tells everybody concerned that a run changed. */
   runChanged(run: RunState, whom: Audience): void;
-  /** Sends all peers away, and whoever comes, to try again later; observers stay. `reason` in words, for whoever is sent away. */
+  /** Disconnects all peers, and refuses new ones, with the request to try again later; observers stay. `reason`: a sentence for them. */
   suspend(reason: string): void;
   /** Takes peers again; those that do not come back are written off. */
   resume(): void;
-  /** Writes leaves for peers that the log says are here but that did not come back after a restart. */
+  /** Writes leaves for peers that are present by the log but did not come back after a restart. */
   forgetAbsent(): void;
   readonly count: () => number;
-  /** How many say they are what; `unnamed` are those that have not said. */
+  /** How many connections have each role; `unnamed` are those before hello. */
   roles(): ReadonlyMap<string, number>;
-  /** Says goodbye to everybody; after `goodbye_ms` also to those who do not listen. */
+  /** Says goodbye to everybody, and disconnects after `goodbye_ms` those that do not answer. */
   close(): void;
 }
 
 export function openConnections(hub: HubServices, limits: ConnectionLimits = CONNECTION_LIMITS): Connections {
   const { clock } = hub;
   const roll = openRoll<Connection>();
-  /** Why no peer is taken at present; null: they are. */
+  /** Why no peer is accepted at present; null where they are. */
   let suspended: string | null = null;
   let connections_so_far = 0;
   let closed = false;
 
-  /** Says whether the log knows that a peer is here: one that it does not know joins. */
+  /** Tells a peer whether it is present by the log; if not, it joins. */
   const welcome = (connection: Connection, run: RunState): void =>
     connection.tell({ type: 'welcome', ...sessionOf(run, connection.peer!) });
   const absences = openAbsences({

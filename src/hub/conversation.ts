@@ -1,4 +1,4 @@
-// What is said over a connection: a hello, then events, which are answered with a receipt or a refusal, and talk that is in no log.
+// The messages of a connection: a hello, then events, each answered with a receipt or a refusal, and status messages that are in no log.
 import type { NetworkState, RunState } from '../core/state.ts';
 import { assert, CodedError } from '../errors.ts';
 import type { Receipt } from '../ledger/receipt.ts';
@@ -13,7 +13,7 @@ import type { Roll } from './roll.ts';
 import type { Samples } from './samples.ts';
 import type { PeerTelemetry } from './views.ts';
 
-/** What a conversation needs of the hub. */
+/** What a conversation needs from the hub. */
 export interface ConversationServices {
   readonly id: string;
   readonly state: NetworkState;
@@ -23,19 +23,19 @@ export interface ConversationServices {
   readonly rates: RateLimits;
 }
 
-/** What becomes of what is said. */
+/** What happens with messages. */
 export interface ConversationListener {
   readonly roll: Roll<Connection>;
-  /** Why no peer is taken at present; null: they are. */
+  /** Why no peer is accepted at present; null where they are. */
   suspended(): string | null;
   /** A peer has come, or come back, to a run. */
   onPeer(connection: Connection, run: RunState): void;
   onObserver(connection: Connection): void;
-  /** Something was said that people who look on want to hear. */
+  /** There is news for observers. */
   onTalk(): void;
 }
 
-/** Deals with one message of a connection. Rejects only with what must not happen: an error without a code. */
+/** Handles one message of a connection. Rejects only with unexpected errors, which have no code. */
 export type Hear = (connection: Connection, frame: Uint8Array | null) => Promise<void>;
 
 export function openConversations(hub: ConversationServices, listener: ConversationListener): Hear {
@@ -54,7 +54,7 @@ export function openConversations(hub: ConversationServices, listener: Conversat
       event = sha256Hex(message.event);
       hub.rates.take('event_address', connection.address);
       const { id, receipt } = await hub.submit(message.event, connection.address);
-      assert(id === event, 'nobody gets a receipt for what somebody else has sent');
+      assert(id === event, 'a peer gets receipts only for events that it has sent');
       connection.tell({ type: 'accepted', event: id, receipt });
     } catch (error) {
       if (!(error instanceof CodedError)) throw error;
@@ -99,13 +99,13 @@ function greet(
 
 type Talk = Exclude<FromPeer, { type: 'hello' | 'event' }>;
 
-/** Hears what is in no log: that a peer is there, what it does, what its model writes. Says whether it is news to people who look on. */
+/** Handles what is in no log: pings, progress, samples. Returns whether it is news for observers. */
 function hearTalk({ state, samples, telemetry }: ConversationServices, connection: Connection, message: Talk): boolean {
   const { peer, run } = connection;
   if (message.type === 'ping') connection.tell({ type: 'pong' });
   if (message.type === 'ping' || !peer || !run) return false;
   if (message.type === 'sample') return samples.hear(run, peer, message);
-  // Only who is in the log is remembered: keys cost nothing, and a key a message would fill the memory.
+  // Only peers in the log are remembered: keys cost nothing, and a new key in each message would fill the memory.
   if (!state.runs.get(run)?.peers.has(peer)) return false;
   const { type: _, ...progress } = message;
   const known = telemetry.get(peer);
@@ -115,8 +115,8 @@ function hearTalk({ state, samples, telemetry }: ConversationServices, connectio
 }
 
 /**
- * Closes when too much has been refused, with a code that says why: what cannot be read will not be read the next time either, and who is
- * too fast is to come back later. What the core refuses is part of the game.
+ * Closes after too many refusals, with a code that says why: messages that cannot be parsed will not be parsed next time either, and a peer
+ * that is too fast should come back later. Refusals by the core are normal.
  */
 function endIfHopeless({ rates }: ConversationServices, connection: Connection, { code, message }: CodedError): void {
   const is_fast = code === 'too-fast';
@@ -125,7 +125,7 @@ function endIfHopeless({ rates }: ConversationServices, connection: Connection, 
     rates.take(is_fast ? 'too_fast_connection' : 'malformed_connection', connection.number);
   } catch {
     connection.deafen();
-    if (is_fast) connection.tryLater('too-fast: this hub was asked too much, and too much again; try again later');
+    if (is_fast) connection.tryLater('too-fast: this device sends too many messages; try again later');
     else {
       const why = `too much of what this device says is not understood, the last time: ${message}; another version of potluck may help`;
       connection.sendAway(new HubError('not-understood', why));

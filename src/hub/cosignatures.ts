@@ -1,4 +1,4 @@
-// What witnesses say of this hub's log: their cosignatures, each verified, the latest of each, served beside the checkpoint.
+// The witnesses' cosignatures of this hub's log: each verified, the latest of each witness, served beside the checkpoint.
 import { openCheckpoint, verifyCosignature } from '../ledger/checkpoint.ts';
 import { originOf, witnessOf } from '../ledger/key-names.ts';
 import {
@@ -13,9 +13,9 @@ import {
 } from '../ledger/signed-note.ts';
 import { HubError } from './errors.ts';
 
-/** A note takes 64 signatures; half of them are plenty. */
+/** A note takes 64 signatures; half of them are enough. */
 const WITNESSES = 32;
-/** Of one note that strangers post: a witness brings its own, somebody who collects them a few. Each costs a look at a signature. */
+/** How many are verified of one posted note: a witness brings its own, a collector a few. Each costs a verification. */
 const WITNESSES_A_NOTE = 8;
 /** A witness that has been silent for so long makes room for another. */
 const SILENT_S = 3600;
@@ -28,9 +28,9 @@ interface Cosigned {
 }
 
 export interface Cosignatures {
-  /** Takes the cosignature of a witness that this hub was told to ask, whatever its name. Throws LedgerError malformed, bad-signature. */
+  /** Takes the cosignature of a witness that this hub was told to ask, whatever its name. Throws LedgerError `malformed`, `bad-signature`. */
   addBy(note: string, witness: NoteKey): void;
-  /** Takes the cosignatures of a note; resolves with the witnesses. Throws LedgerError malformed, bad-signature; HubError too-many-witnesses. */
+  /** Takes the cosignatures of a note; resolves to the witnesses. Throws LedgerError `malformed`, `bad-signature`; HubError `too-many-witnesses`. */
   add(note: string): string[];
   /** A checkpoint with every cosignature that it has. */
   join(note: string): string;
@@ -38,11 +38,11 @@ export interface Cosignatures {
   largest(): string | null;
 }
 
-/** Cosignatures of the checkpoints of the hub `id`. They are kept in memory: witnesses come again. */
+/** The cosignatures of hub `id`'s checkpoints. They are kept in memory, because witnesses come again. */
 export function openCosignatures(id: string): Cosignatures {
   const origin = originOf(id);
   const held = new Map<string, Cosigned>();
-  /** This hub's own signature lines of the checkpoints that are held. */
+  /** This hub's own signature lines of the checkpoints with cosignatures. */
   const signed = new Map<string, string>();
 
   const makeRoom = (newcomer: string, time_s: number): void => {
@@ -51,7 +51,7 @@ export function openCosignatures(id: string): Cosignatures {
     if (time_s - last_s < SILENT_S) {
       throw new HubError(
         'too-many-witnesses',
-        `this hub keeps the cosignatures of ${WITNESSES} witnesses, and all are at work`,
+        `this hub keeps the cosignatures of ${WITNESSES} witnesses, and all of them are active`,
       );
     }
     held.delete(oldest);
@@ -63,7 +63,7 @@ export function openCosignatures(id: string): Cosignatures {
       .map(({ line }) => line)
       .join('');
 
-  /** Keeps a verified cosignature, unless a later one is held. */
+  /** Stores a verified cosignature, unless a later one is stored. */
   const keep = (note: SignedNote, size: number, by: NoteKey, line: string): boolean => {
     const { text, signatures } = note;
     const { time_s } = verifyCosignature(note, by);
@@ -82,7 +82,7 @@ export function openCosignatures(id: string): Cosignatures {
   return {
     add(note) {
       const parsed = parseNote(note);
-      // The key is in the name, so that nobody needs to be introduced; other names mean nothing here.
+      // The key is in the name, so no list of witnesses is needed; other names are ignored.
       const by = parsed.signatures.flatMap((signature) => {
         const witness = witnessOf(signature.name);
         return witness && witness !== id ? [{ witness, signature }] : [];

@@ -1,9 +1,9 @@
-// What all the work that a run got would have weighed uncompressed, for people to compare with what was sent.
+// The uncompressed size of all work of a run, to compare with what was sent.
 import type { RunState } from '../core/state.ts';
 import type { Models } from './models.ts';
 
 export interface DenseBytes {
-  /** Asks a run's game how large one piece of its work is. To be awaited before `of` is asked. Throws GameError, HubError `missing-blob`. */
+  /** Asks a run's game how large one uncompressed submission is. Await it before calling `of`. Throws GameError, HubError `missing-blob`. */
   learn(run: RunState): Promise<void>;
   of(run: RunState): number;
 }

@@ -1,10 +1,10 @@
-// How many files and sockets this process may have open at once, and how a hub divides them: some are kept back for its disk, whoever asks.
+// How many files and sockets this process may have open, and how a hub divides them: some are reserved for its disk.
 
-/** More sockets than this nobody needs: twice the peers that a hub on two cores is meant for, and those who look. */
+/** More sockets are never needed: twice the peers that a hub on two cores is designed for, and observers. */
 const MOST_SOCKETS = 25_000;
-/** For the log, the blobs that are read and written, and what the system needs: a quarter, and no fewer than these. */
+/** For the log, the blobs that are read and written, and the system: a quarter, and at least these. */
 const KEPT_BACK = { share: 4, least: 64 };
-/** Where a system does not say, as on Windows, where sockets are no files. */
+/** For a system without such a limit, as Windows, where sockets are not files. */
 const UNSAID = 2 * MOST_SOCKETS;
 
 export interface Descriptors {
@@ -14,7 +14,7 @@ export interface Descriptors {
   readonly files: number;
 }
 
-/** @param limit what a process may have open */
+/** @param limit how many a process may have open */
 export function divided(limit: number): Descriptors {
   const kept = Math.max(KEPT_BACK.least, Math.floor(limit / KEPT_BACK.share));
   return { sockets: Math.max(1, Math.min(MOST_SOCKETS, limit - kept)), files: Math.ceil(kept / 2) };
@@ -22,7 +22,7 @@ export function divided(limit: number): Descriptors {
 
 let ofThisProcess: Descriptors | undefined;
 
-/** Those of this process. Node raises its own limit as far as it may when it starts. */
+/** Those of this process. Node raises its own limit as far as possible when it starts. */
 export function descriptorsHere(): Descriptors {
   ofThisProcess ??= divided(limitHere());
   return ofThisProcess;
@@ -30,7 +30,7 @@ export function descriptorsHere(): Descriptors {
 
 function limitHere(): number {
   if (!process.report) return UNSAID;
-  Object.assign(process.report, { excludeNetwork: true }); // names of interfaces may be asked of a name server
+  Object.assign(process.report, { excludeNetwork: true }); // resolving network names could need a name server
   const { userLimits } = process.report.getReport() as { userLimits?: { open_files?: { soft: number | string } } };
   const soft = userLimits?.open_files?.soft;
   return typeof soft === 'number' ? soft : UNSAID;

@@ -1,29 +1,29 @@
-// Merges that failed: when each is tried again, and what is said of it. Other runs go on meanwhile, and the log's clock stands still.
+// Failed merges: when each is tried again, and what is said about it. Other runs go on meanwhile, and this run's rounds wait.
 import type { RunState } from '../core/state.ts';
 import { CodedError } from '../errors.ts';
 import { LedgerError } from '../ledger/errors.ts';
 import { HubError } from './errors.ts';
 
-/** What a blob that is missing or a disk that is full gets: somebody may mend it at any time, and a try costs little. */
+/** After a missing blob or a full disk: anybody may fix that at any time, and a try costs little. */
 const RETRY_MS = 5000;
-/** A game that broke in its merge is pure, so it breaks again; now and then only because nobody knows what its file reads. */
+/** After an error of the game: its merge is pure, so it most likely fails again. It is still tried, because nobody knows what a game's file does. */
 const RETRY_BROKEN_MS = 3_600_000;
-/** As much of a game's own words as people read. */
+/** How much of a game's own error message people get to read. */
 const MESSAGE_CHARACTERS = 500;
 
 export interface FailedMerges {
-  /** Whether this run's merge has failed and is not to be tried yet. */
+  /** Whether this run's merge has failed and must wait. */
   waits(run: RunState): boolean;
-  /** Notes that it failed; the error to be told, with its code and the consequence in words, or null where it was told already. */
+  /** Records a failure. Returns the error to report, with its code and the consequence in words; null where it was reported already. */
   failed(run: RunState, error: unknown): Error | null;
-  /** What is wrong with a run, for people; null: nothing. */
+  /** What is wrong with a run, for people; null where nothing is. */
   problemOf(run: RunState): string | null;
-  /** When the next of them is to be tried, by the same clock; null: none waits. */
+  /** When the next retry is due, by the same clock; null where none is. */
   nextTry(runs: Iterable<RunState>): number | null;
 }
 
 interface Failed {
-  /** The merge that failed: a run that was paused and goes on begins its round anew. */
+  /** The merge that failed. A run that was paused and resumed starts its round again, and so has another merge. */
   readonly merge: string;
   readonly problem: string;
   readonly again_ms: number;
@@ -31,11 +31,11 @@ interface Failed {
 
 const mergeOf = ({ round, attempt }: RunState): string => `${round}.${attempt}`;
 
-/** Whether the next try will most likely end the same: the game or its work is at fault, not this machine. */
+/** Whether the next try will most likely fail the same way, because the game or its work is at fault and not this machine. */
 const isBroken = (error: unknown): boolean =>
   error instanceof CodedError && !(error instanceof HubError) && !(error instanceof LedgerError);
 
-/** @param elapsed_ms a clock that only goes forwards */
+/** @param elapsed_ms a clock that never goes back */
 export function openFailedMerges(elapsed_ms: () => number): FailedMerges {
   const all = new Map<string, Failed>();
   const of = (run: RunState): Failed | null => {
@@ -48,7 +48,7 @@ export function openFailedMerges(elapsed_ms: () => number): FailedMerges {
       const broken = isBroken(error);
       const why = (error instanceof Error ? error.message : String(error)).slice(0, MESSAGE_CHARACTERS);
       const consequence = broken
-        ? `the run stands still; the merge is tried again in ${RETRY_BROKEN_MS / 60_000} minutes, and when the hub is started again with a mended game; its owner can end it: potluck run end ${run.id.slice(0, 12)} --drop`
+        ? `the run stands still; the merge is tried again in ${RETRY_BROKEN_MS / 60_000} minutes, and when the hub is restarted with a corrected game; its owner can end it: potluck run end ${run.id.slice(0, 12)} --drop`
         : `it is tried again every ${RETRY_MS / 1000} seconds`;
       const problem = `the merge of round ${run.round} failed: ${why}; ${consequence}`;
       const isReported = of(run)?.problem === problem;

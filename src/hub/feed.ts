@@ -1,19 +1,19 @@
-// What observers get who follow a hub for long: everything once, in pieces, then only what changed.
+// What observers get that follow a hub: everything once, in pieces, and then only changes.
 import type { Changes, PeerView, RunStatus } from '../protocol/messages.ts';
 import type { Histories } from './history.ts';
 import type { Samples } from './samples.ts';
 import type { Statuses } from './statuses.ts';
 
-/** Some 300 bytes each: a message of so many stays far below the wire's limit. */
+/** Some 300 bytes each, so that a message of so many stays far below the limit of the wire. */
 const PEERS_A_MESSAGE = 1000;
 
 export interface Feed {
   /**
-   * For somebody who has just come; the same array for whoever comes soon after. What it holds may come again in the next changes; it is the
-   * same then.
+   * For an observer that has just come; the same array is used for those that come soon after. What it contains may also be in the next
+   * changes, with the same values.
    */
   snapshot(): Changes[];
-  /** What changed since the last call, for everybody who is here. */
+  /** What changed since the last call, for all observers. */
   changes(): Changes[];
 }
 
@@ -22,7 +22,7 @@ export interface FeedSource {
   readonly histories: Histories;
   readonly samples: Samples;
   readonly now_ms: () => number;
-  /** How many events the log has. */
+  /** The number of events in the log. */
   readonly events: () => number;
 }
 
@@ -36,7 +36,7 @@ export function openFeed(source: FeedSource): Feed {
     const changed = peers.filter((peer) => !sameView(before.get(peer.id), peer));
     for (const peer of changed) before.set(peer.id, peer);
     if (before.size > peers.length) {
-      // The log's state has forgotten somebody.
+      // The log's state has forgotten a peer.
       const known = new Set(peers.map(({ id }) => id));
       for (const id of before.keys()) if (!known.has(id)) before.delete(id);
     }
@@ -78,7 +78,7 @@ export function openFeed(source: FeedSource): Feed {
     snapshot() {
       const statuses = source.statuses.recent();
       if (last?.of === statuses) return last.snapshot;
-      // Whoever gets this must hear of a peer that is again as it was when the others were told last.
+      // A new observer must also hear of a peer that is again as it was when the others were told last.
       for (const { run, peers } of statuses) {
         const before = lastSent.get(run);
         for (const peer of peers) if (!sameView(before?.get(peer.id), peer)) before?.delete(peer.id);
@@ -97,7 +97,7 @@ export function openFeed(source: FeedSource): Feed {
 
 type Piece = Changes['peers'][number];
 
-/** Pieces side by side in one message while they fit. */
+/** Packs pieces into messages as long as they fit. */
 function pack(pieces: readonly Piece[]): Piece[][] {
   const packed: Piece[][] = [];
   let room = 0;

@@ -1,12 +1,12 @@
-// The document in which a tab runs a stranger's game: an origin of its own that is nobody's, no network, and nothing in it but a Worker.
+// The document in which a tab runs a stranger's game: an opaque origin, no network, and nothing in it but a Worker.
 import { createHash } from 'node:crypto';
 import type { Hono } from 'hono';
 
-/** Where the page finds it (`web/sandbox/frame.ts`). */
+/** The address under which the page loads it (`web/sandbox/frame.ts`). */
 const GAME_FRAME_PATH = '/game-frame';
 
 /**
- * Starts a Worker from the text that the page sends, and hands it the page's port. The game itself comes through that port. A classic
+ * Starts a Worker from the text that the page sends, and passes it the page's port, through which the game itself comes. It is a classic
  * Worker: Chromium 156 never runs a module from a blob of an opaque origin in an isolated page; what it imports may be modules.
  */
 const SCRIPT = `addEventListener('message', ({ data, ports }) => {
@@ -15,8 +15,8 @@ const SCRIPT = `addEventListener('message', ({ data, ports }) => {
 }, { once: true });`;
 
 /**
- * `sandbox` without `allow-same-origin` gives it an opaque origin: no storage, no cookies, no reach into the page. Without `default-src`
- * there is no network, and a Worker from a blob has the policy of who made it. Scripts come from blobs alone, which only it can make.
+ * `sandbox` without `allow-same-origin` gives it an opaque origin: no storage, no cookies, no access to the page. `default-src 'none'`
+ * denies the network, and a Worker from a blob inherits the policy of its creator. Scripts come from blobs only, which only it can make.
  */
 const POLICY = [
   'sandbox allow-scripts',

@@ -1,6 +1,6 @@
-// The letters of the preview cards: five columns of seven dots each, the lowest bit on top, for ASCII from the space to the tilde.
+// The font of the preview cards: five columns of seven dots each, the lowest bit on top, for ASCII from the space to the tilde.
 
-/** Classic matrix printers' letters; g, j, p, q and y use an eighth row. */
+/** The letters of classic matrix printers; g, j, p, q and y use an eighth row. */
 const COLUMNS =
   '0000000000 00005f0000 0007000700 147f147f14 242a7f2a12 2313086462 3649562050 0008070300 001c224100 0041221c00 ' +
   '2a1c7f1c2a 08083e0808 0080703000 0808080808 0000606000 2010080402 3e5149453e 00427f4000 7249494946 2141494d33 ' +
@@ -15,11 +15,11 @@ const COLUMNS =
 const GLYPHS = COLUMNS.split(' ').map((hex) => hex.match(/../g)!.map((pair) => Number.parseInt(pair, 16)));
 const FIRST = 32;
 
-/** Columns of a letter, the gap after it included. */
+/** Columns of a letter, including the gap after it. */
 export const GLYPH_COLUMNS = 6;
 export const GLYPH_ROWS = 8;
 
-/** The dots of a character; null where there is no letter for it. */
+/** The dots of a character; null where the font lacks it. */
 export function dotsOf(character: string): readonly (readonly [column: number, row: number])[] | null {
   const glyph = GLYPHS[character.charCodeAt(0) - FIRST];
   if (!glyph || character.length !== 1) return null;
@@ -28,7 +28,7 @@ export function dotsOf(character: string): readonly (readonly [column: number, r
   );
 }
 
-/** A text in letters that there are: accents go, quotes and dashes become plain; null where something is left that has no letter. */
+/** Text in characters of the font: accents are removed, quotes and dashes simplified; null where a character remains that the font lacks. */
 export function drawable(text: string): string | null {
   const plain = text
     .normalize('NFKD')

@@ -1,4 +1,4 @@
-// Who has come over a connection, and what becomes of them: pure, from their hello and what the hub knows. conversation.ts acts on it.
+// The decision about a new connection: pure, from its hello and what the hub knows. conversation.ts acts on it.
 import type { PeerRole } from '../core/events/peer-joined.ts';
 import type { RunState } from '../core/state.ts';
 import { ProtocolError } from '../protocol/errors.ts';
@@ -8,15 +8,15 @@ import { HubError } from './errors.ts';
 
 export type Hello = Extract<FromPeer, { type: 'hello' }>;
 
-/** Somebody whose hello is in order: an observer, or a key that takes part in a run and has signed for it. */
+/** A connection with a valid hello: an observer, or a key that takes part in a run and has signed for it. */
 export type Guest =
   | { readonly role: 'observer'; readonly follows: boolean }
   | { readonly role: PeerRole; readonly peer: string; readonly run: string; readonly yields: boolean };
 export type Participant = Exclude<Guest, { role: 'observer' }>;
 
 /**
- * Reads a hello. Throws ProtocolError `unknown-version`, `malformed`, `bad-signature`.
- * @param to the hub, the nonce that it gave this connection, and whether that has said hello before
+ * Checks a hello. Throws ProtocolError `unknown-version`, `malformed`, `bad-signature`.
+ * @param to the hub, the nonce that it gave this connection, and whether the connection has said hello before
  */
 export function guestOf(
   hello: Hello,
@@ -35,14 +35,14 @@ export function guestOf(
   return { role, peer, run, yields: hello.yields === true };
 }
 
-/** What becomes of somebody who wants to take part. */
+/** What happens with a peer that wants to take part. */
 export type Entry =
   | { readonly action: 'try-later'; readonly reason: string }
   | { readonly action: 'refuse'; readonly error: HubError }
   | { readonly action: 'enter'; readonly run: RunState };
 
 export interface EntryKnown {
-  /** Why no peer is taken at present; null: they are. */
+  /** Why no peer is accepted at present; null where they are. */
   readonly suspended: string | null;
   readonly run: RunState | undefined;
   /** Whether a connection of the same key is open in the same run. */
@@ -50,8 +50,8 @@ export interface EntryKnown {
 }
 
 /**
- * A key has one connection a run. The newer one is the device that came back, and the older one its ghost, which hears nothing; if the ghost
- * hears that it is replaced, there are two devices with one key, and it gives way: it yields from then on.
+ * A key has one connection per run. Usually the newer one is the device that came back, and the older one is dead and hears nothing. If the
+ * older one does hear that it is replaced, two devices have the same key, and the older one gives way from then on.
  */
 export function planEntry(guest: Participant, { suspended, run, is_here }: EntryKnown): Entry {
   if (suspended !== null) return { action: 'try-later', reason: suspended };

@@ -1,4 +1,4 @@
-// The hub over HTTP: signed events, and what people and scripts ask for; blobs and the log have files of their own.
+// The hub over HTTP: signed events, and what people and scripts ask for. Blobs and the log have files of their own.
 import { Hono, type MiddlewareHandler } from 'hono';
 import type { BlobStore } from '../ledger/blob-store.ts';
 import type { Receipt } from '../ledger/receipt.ts';
@@ -29,7 +29,7 @@ import type { UnnamedBlobs } from './unnamed-blobs.ts';
 import type { PeerTelemetry } from './views.ts';
 import type { WorkerHistories } from './worker-histories.ts';
 
-/** When to ask again what this hub cannot do now. */
+/** Retry-After for what this hub cannot do now. */
 const RETRY_AFTER_S = 5;
 const NO_STORE = { 'cache-control': 'no-store' };
 
@@ -40,28 +40,28 @@ export interface HttpServices {
   readonly log: PublicLog;
   readonly cosignatures: Cosignatures;
   readonly rates: RateLimits;
-  /** @param address whom the sender is counted under */
+  /** @param address the address that the sender is counted under */
   submit(bytes: Uint8Array, address: string | null): Promise<{ id: string; receipt: Receipt }>;
   readonly statuses: Statuses;
   view(run: string): RunView | null;
   readonly samples: Pick<Samples, 'of'>;
-  /** How a run went. */
+  /** The course of a run. */
   history(run: string): RunHistory;
   readonly workers: Pick<WorkerHistories, 'of'>;
   account(id: string, address: string | null): AccountView;
   holder(run: string, account: string): HolderView | null;
-  /** Gets what went wrong here, for the operator. */
+  /** Gets errors of the hub itself, for its operator. */
   onError(error: unknown, where: string): void;
   counts(): { readonly events: number; readonly connections: number };
   condition(): Promise<Condition>;
   readonly clock: Clock;
   /** Whether a key takes part in a run or owns one. */
   isKnown(peer: string): boolean;
-  /** Throws HubError `disk-full` where an upload of this size would not leave enough room. */
+  /** Throws HubError `disk-full` where an upload of this size would not leave enough free space. */
   mustHaveRoom(size_bytes: number, whose: 'known' | 'stranger'): Promise<void>;
 }
 
-/** What of a hub is whose. */
+/** What routes need from a hub. */
 export interface HttpAccess {
   readonly addressOf: AddressOf;
   readonly origins: Origins;
@@ -134,7 +134,7 @@ export function httpApp(
 }
 
 function serveHealth(app: Hono, hub: Pick<HttpServices, 'condition' | 'counts'>): void {
-  // Health: the hub can do its work, or will soon. Ready: it is worth sending somebody here now.
+  // Health: the hub works, or soon will. Ready: it can take clients now.
   app.get('/health', async (c) => {
     const { state, reason } = await hub.condition();
     const fine = state === 'ready' || state === 'opening' || state === 'closing';
@@ -148,14 +148,14 @@ function serveHealth(app: Hono, hub: Pick<HttpServices, 'condition' | 'counts'>)
   });
 }
 
-/** What programs ask about one run, or one account. */
+/** Queries about one run, or one account. */
 function serveRuns(app: Hono, hub: Pick<HttpServices, 'view' | 'samples' | 'workers' | 'holder' | 'account'>): void {
   app.get('/runs/:run', (c) => {
     const view = hub.view(c.req.param('run'));
     return view ? c.json(view) : c.json(problem('no-such-run', `no run ${c.req.param('run')} on this hub`), 404);
   });
 
-  // For people who look, and proven by nothing: what validators let the models write, and what a worker said of its own losses.
+  // For people, and proven by nothing: the texts of models from validators, and what a worker said about its own losses.
   app.get('/runs/:run/samples', (c) => c.json({ samples: hub.samples.of(c.req.param('run')) }));
   app.get('/runs/:run/workers/:worker', (c) =>
     c.json({ rounds: hub.workers.of(c.req.param('run'), c.req.param('worker')) }),

@@ -1,4 +1,4 @@
-// What a hub is beside its disk and its port: the log's state, the rounds, the connections and the models, put together on any clock.
+// A hub without its disk and its port: the log's state, the rounds, the connections and the models, assembled on any clock.
 import type { LoggedEvent } from '../core/events.ts';
 import { core, type StateMachine } from '../core/reduce.ts';
 import type { RunState } from '../core/state.ts';
@@ -39,29 +39,29 @@ export interface HubCoreOptions {
   readonly identity: DrawingIdentity;
   readonly log: TransparencyLog;
   readonly blobs: BlobStore;
-  /** Where the present states of runs are kept between checkpoints; in memory, if nothing is said. It begins empty. */
+  /** Where the current states of runs are kept between checkpoints; in memory by default. It starts empty. */
   readonly present?: BlobStore;
-  /** Where games of this build check and merge; here, if nothing is said. */
+  /** Where built-in games check and merge; in this thread by default. */
   readonly states?: StateHost;
   readonly clock: Clock;
   readonly randomBytes: (length: number) => Uint8Array;
   readonly limits: ConnectionLimits;
-  /** What differs from RATES. */
+  /** Overrides of RATES. */
   readonly rates?: Partial<Rates>;
-  /** Who may create runs; anybody, if nothing is said. */
+  /** Who may create runs; by default anybody. */
   readonly runs?: RunPolicy;
   /** Called with every event after it is durable. */
   readonly onEvent?: (event: LoggedEvent, index: number) => void;
   readonly onError?: OnError;
-  /** Called when the hub's disk fills up, has room again, or its log cannot be written. */
+  /** Called when the hub's disk becomes full, has space again, or its log cannot be written. */
   readonly onCondition?: (change: ConditionChange, error: unknown) => void;
-  /** How much room the disk has; without it nobody asks. */
+  /** The free space of the disk; without it, space is not checked. */
   readonly space?: () => Promise<DiskSpace>;
-  /** What stays free of uploads. */
+  /** The space that uploads leave free. */
   readonly floor_bytes?: number;
-  /** Called with the code of everything that is refused over a connection. */
+  /** Called with the code of every refusal over a connection. */
   readonly onRefused?: (code: string) => void;
-  /** For the simulator: other games than this build's, and the core with a planted fault. */
+  /** For the simulator: other games than the built-in ones, and the core with a planted fault. */
   readonly loadGame?: LoadGame;
   readonly machine?: StateMachine;
   /** Without them every start replays the whole log. `beside` is what they keep beside the state. */
@@ -74,13 +74,13 @@ export interface HubCore {
   /** What is served over HTTP. */
   readonly services: HttpServices;
   readonly unnamed: UnnamedBlobs;
-  /** Sets the rounds going. Call it when peers can connect: who was here before has a few seconds to come back. */
+  /** Starts the rounds. Call it when peers can connect: those who were present before have a few seconds to come back. */
   begin(): void;
-  /** Stops taking anything; resolves when what was accepted is durable. */
+  /** Stops taking anything; resolves when everything accepted is durable. */
   close(): Promise<void>;
 }
 
-/** Replays the log, from a snapshot where there is one, and opens everything on it. Throws HubError bad-folder, GameError. */
+/** Replays the log, from a snapshot where there is one, and opens everything on it. Throws HubError `bad-folder`, GameError. */
 export async function openHubCore(options: HubCoreOptions): Promise<HubCore> {
   const { identity, log, blobs, clock, machine = core } = options;
   const onError = options.onError ? withoutKnown(options.onError) : () => {};
@@ -158,7 +158,7 @@ export async function openHubCore(options: HubCoreOptions): Promise<HubCore> {
     async close() {
       stage = 'closing';
       condition.close();
-      // Whatever waits for room on the disk would wait for ever.
+      // Otherwise, what waits for disk space would wait for ever.
       if (sequencer.standing !== 'taking') await sequencer.close();
       await rounds?.close();
       await sweeps?.close();
@@ -170,7 +170,7 @@ export async function openHubCore(options: HubCoreOptions): Promise<HubCore> {
 
 type OnError = (error: unknown, where: string) => void;
 
-/** Leaves out that nothing can be written: that is told once, as the hub's condition, not by everything that would have been written. */
+/** Filters out errors of writing to a full disk: that is reported once, as the hub's condition, and not for each write. */
 const withoutKnown =
   (onError: OnError): OnError =>
   (error, where) => {

@@ -172,7 +172,7 @@ describe('the sequencer', () => {
     const identity = createIdentity();
     const sequencer = openSequencer(createMemoryLogStore(), identity);
     const [first, second] = await Promise.all([1, 2].map((time_ms) => signEvent(identity, tick(time_ms))));
-    await assert.rejects(sequencer.submit(first, decodeEvent(second)), /the bytes whose signature was verified/);
+    await assert.rejects(sequencer.submit(first, decodeEvent(second)), /those whose signature was verified/);
     assert.equal(sequencer.state.events, 0);
     assert.equal((await sequencer.submit(first, decodeEvent(first))).index, 0);
   });

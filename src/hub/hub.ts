@@ -1,4 +1,4 @@
-// A hub: one folder, one port. Gives the hub's core its disk, its sockets and HTTP.
+// A hub with one folder and one port: gives the hub's core its disk, its sockets and HTTP.
 import { randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
@@ -35,43 +35,43 @@ import { listen, serverOf, stopListening } from './sockets.ts';
 import { openStateHost } from './state-host.ts';
 import { takeUpgrades } from './upgrades.ts';
 
-/** Of the sockets that a hub may have, those that may be peers'. */
+/** How many of the hub's sockets may be peers. */
 const CONNECTED_SHARE = 0.8;
 
 export interface HubOptions {
-  /** The hub's folder: its key, its log, its blobs. Made when it is not there. */
+  /** The hub's folder: its key, its log, its blobs. It is made if it does not exist. */
   readonly folder: string;
   readonly host: string;
   /** 0: any free port. */
   readonly port: number;
-  /** The page to be served; without it only what programs need is. */
+  /** The page to serve; without it the hub serves programs only. */
   readonly page?: Pick<PageOptions, 'folder'>;
-  /** How the world sees this hub. One that listens on this machine alone and has not been told serves no page of others. */
+  /** The hub's public URL. A hub that listens on this machine only, and has none, answers no pages of other origins. */
   readonly public_url?: string | null;
-  /** Who may create runs; if nothing is said: anybody on a hub for its own machine, elsewhere strangers within STRANGERS_RUNS. */
+  /** Who may create runs. By default: anybody on a hub for its own machine; otherwise strangers within STRANGERS_RUNS. */
   readonly runs?: WhoCreatesRuns;
-  /** The accounts that may create runs whatever strangers have. */
+  /** The accounts that may create runs regardless of strangers. */
   readonly owners?: readonly string[];
   /** See AskerOptions. */
   readonly proxies?: readonly string[];
-  /** Whether everybody may read /metrics; else only programs of this machine. */
+  /** Whether everybody may read /metrics; otherwise only programs of this machine. */
   readonly metrics_public?: boolean;
-  /** Called with every event after it is durable, for logs. */
+  /** Called with every event after it is durable, for logging. */
   readonly onEvent?: (event: LoggedEvent, index: number) => void;
   readonly onError?: (error: unknown, where: string) => void;
-  /** Called when the hub's disk fills up, has room again, or its log cannot be written: such a hub is to be closed. */
+  /** Called when the hub's disk becomes full, has space again, or its log cannot be written; such a hub must be closed. */
   readonly onCondition?: (change: ConditionChange, error: unknown) => void;
-  /** How much room the disk has; that of the folder's disk, if nothing is said. */
+  /** The free space of the disk; by default that of the folder's disk. */
   readonly space?: () => Promise<DiskSpace>;
-  /** What stays free of uploads, for the log and for merges. */
+  /** The space that uploads leave free for the log and for merges. */
   readonly floor_bytes?: number;
-  /** Strangers' witnesses that are shown every new head of the log. */
+  /** External witnesses that are sent every new head of the log. */
   readonly witnesses?: readonly WitnessAddress[];
-  /** What differs from CONNECTION_LIMITS. */
+  /** Overrides of CONNECTION_LIMITS. */
   readonly limits?: Partial<ConnectionLimits>;
-  /** What differs from RATES. */
+  /** Overrides of RATES. */
   readonly rates?: Partial<Rates>;
-  /** Finds games; those of this build, if nothing is said. */
+  /** Finds games; by default the built-in ones. */
   readonly loadGame?: LoadGame;
   /** For tests: snapshots of the state more often than usual. */
   readonly snapshot_every_events?: number;
@@ -79,14 +79,14 @@ export interface HubOptions {
 
 export interface Hub {
   readonly id: string;
-  /** The key of its log, as witnesses and monitors configure it. */
+  /** The verifier key of its log, as witnesses and monitors configure it. */
   readonly verifier_key: string;
   readonly url: string;
-  /** Stops taking anything, writes what was accepted, frees the port and the folder. */
+  /** Stops taking anything, writes everything accepted, and releases port and folder. */
   close(): Promise<void>;
 }
 
-/** Opens the folder, replays its log and listens. Throws LedgerError (folder in use, damaged), HubError (port-taken, bad-folder). */
+/** Opens the folder, replays its log and listens. Throws LedgerError (folder in use, damaged), HubError (`port-taken`, `bad-folder`). */
 export async function openHub(options: HubOptions): Promise<Hub> {
   const { folder } = options;
   try {
@@ -163,7 +163,7 @@ async function startHub(
   const server = serverOf(app, limits.silence_ms, descriptors.sockets);
   const { rates } = hubCore.services;
   const upgrades = takeUpgrades(server, {
-    // However many peers connect, others can still ask.
+    // However many peers connect, other requests still get a socket.
     most_connections: Math.min(limits.connections, Math.ceil(descriptors.sockets * CONNECTED_SHARE)),
     ...{ addressOf, origins, rates, onRefused: metrics.refused, count: connections.count, accept: connections.accept },
   });

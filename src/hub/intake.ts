@@ -1,4 +1,4 @@
-// How an event from outside comes into the log: what it costs its sender, whether its run has a place, its blobs, the core's word, a receipt.
+// The way of an event from outside into the log: rate limits, a place for its run, its blobs, the core's check, a receipt.
 import { decodeEvent } from '../core/codec.ts';
 import { blobsNamedBy, type LoggedEvent } from '../core/events.ts';
 import type { StateMachine } from '../core/reduce.ts';
@@ -28,7 +28,7 @@ export interface IntakeOptions {
   readonly abandoned: AbandonedRuns;
 }
 
-/** An event that is in the log, and the hub's signed word for it. */
+/** An event in the log, and the hub's signed receipt for it. */
 export interface Accepted {
   readonly id: string;
   readonly index: number;
@@ -37,7 +37,7 @@ export interface Accepted {
 
 /**
  * Accepts a signed event; resolves when it is durable. Throws ProtocolError, HubError, GameError or a game's own error.
- * @param address whom the sender is counted under; null: nobody
+ * @param address the address that the sender is counted under; null for none
  */
 export type Intake = (bytes: Uint8Array, address: string | null) => Promise<Accepted>;
 
@@ -62,7 +62,7 @@ export function openIntake(options: IntakeOptions): Intake {
     const { index } = await unnamed.holding(blobsNamedBy(event.body), async () => {
       await admit(event, state, options.machine, options.blobs, options.models);
       if (isRun) await abandoned.makeRoom(event.author, address);
-      mustHavePlace(); // others may have come while its blobs were read
+      mustHavePlace(); // other runs may have come while its blobs were read
       if (isRun) policy.created(event.id, address, state);
       return sequencer.submit(bytes, event);
     });
@@ -75,7 +75,7 @@ export function openIntake(options: IntakeOptions): Intake {
     } catch (error) {
       if (!(error instanceof HubError)) throw error;
       if (error.details.refusal === 'too-many-runs') abandoned.wanted();
-      // A sender who lost the connection before the answer came asks again: the event stands once, the answer is the same.
+      // A sender whose connection broke before the answer asks again: the event is in the log once, and the answer is the same.
       const id = sha256Hex(bytes);
       const index = sequencer.indexOf(id);
       if (error.code !== 'refused' || index === undefined) throw error;
@@ -84,7 +84,7 @@ export function openIntake(options: IntakeOptions): Intake {
   };
 }
 
-/** What an event costs its sender beside the one that every event costs its key. */
+/** What an event costs its sender, in addition to what every event costs its key. */
 export function ratesOf({ author, body }: LoggedEvent, address: string | null): [RateName, string | null][] {
   if (body.type === 'run.created') return [['run_address', address]];
   if (body.type !== 'peer.joined') return [];

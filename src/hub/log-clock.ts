@@ -1,28 +1,28 @@
-// The time of the log. It goes on by what has really passed, whatever becomes of the machine's clock: deadlines are measured by it.
+// The time of the log, which measures deadlines. It advances by elapsed time, whatever happens to the machine's clock.
 //
-// When a hub starts, the log's time is that of the machine's clock, unless the log is ahead of it already or so far behind that the clock is
-// likelier wrong than the hub was away. From then on only elapsed time moves it. Where it differs from the machine's clock (somebody has set
-// that, or had it wrong before), it runs a tenth slower or faster until they agree: never back, and never by a jump.
+// When a hub starts, the log's time is that of the machine's clock, unless the log is ahead of it already, or so far behind that a wrong clock
+// is more likely than an absent hub. From then on only elapsed time moves it. Where it differs from the machine's clock (because somebody
+// has set the clock), it runs a tenth slower or faster until they agree. It never goes back and never jumps.
 import { CLOCK_TOLERANCE_MS, type Clock } from '../protocol/clock.ts';
 import { formatDuration } from '../protocol/duration.ts';
 import type { Sequencer } from './sequencer.ts';
 
-/** The part by which the log's time runs slower or faster: an hour is made good in ten, and a round is hardly another length. */
+/** By which part the log's time runs slower or faster: it makes up an hour in ten, and rounds hardly change their length. */
 const CORRECTED_PART = 0.1;
-/** A difference that nobody minds. */
+/** A difference that does not matter. */
 const ALIKE_MS = 1000;
-/** A hub that was away for longer has more likely a wrong clock: its log would be ahead for years. */
+/** After a longer gap the clock is more likely wrong than the hub was absent; following it could put the log ahead for years. */
 const MOST_AWAY_MS = 400 * 86_400_000;
-/** A machine's uptime is measured in hundredths of a second: less than this is no sleep. */
+/** A machine's uptime is measured in hundredths of a second, so a smaller difference is not sleep. */
 const LEAST_SLEEP_MS = 5000;
 
 export interface LogClock {
   now_ms(): number;
-  /** Real milliseconds until the log's time is that; 0: it is past. */
+  /** Real milliseconds until the log's time is that; 0 where it is past. */
   until_ms(time_ms: number): number;
   /** How far the log's time is ahead of the machine's clock; negative: behind. */
   ahead_ms(): number;
-  /** When it was opened, by the machine's clock, and how far the log was behind it then: the hub was away, or idle. */
+  /** The opening by the machine's clock, and how far the log was behind it then, because the hub was down or idle. */
   readonly opened: { readonly at_ms: number; readonly away_ms: number };
 }
 
@@ -62,7 +62,7 @@ export function openLogClock(last_ms: number, clock: Clock): LogClock {
   };
 }
 
-/** Writes the log's time into the log; always a later one, so that no tick is the same event as the one before. */
+/** Writes the log's time into the log, later each time, so that no two ticks are the same event. */
 export async function writeTick(
   { state, write }: Pick<Sequencer, 'state' | 'write'>,
   time: Pick<LogClock, 'now_ms'>,
@@ -71,7 +71,7 @@ export async function writeTick(
   await write(() => ({ type: 'tick', version: 1, time_ms: time_ms() }));
 }
 
-/** What is to be said of a log's time that is not the machine's; null: nothing. */
+/** A warning for a log's time that differs from the machine's; null where it does not. */
 export function skewOf(ahead_ms: number): string | null {
   if (Math.abs(ahead_ms) <= CLOCK_TOLERANCE_MS) return null;
   const [where, how] = ahead_ms > 0 ? ['ahead of', 'slower'] : ['behind', 'faster'];

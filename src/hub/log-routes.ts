@@ -20,15 +20,14 @@ export interface PublicLog {
   read(from: number, to: number): Uint8Array[];
 }
 
-/** These files have no tag, so no If-Range names one. */
+/** These files have no tag, so no If-Range can name one. */
 const NO_TAG = '';
 const FOREVER = 'public, max-age=31536000, immutable';
 
 /**
  * Adds the log to an app: /log/key, /log/checkpoint, /log/tile/… and /log/proof/INDEX. Witnesses POST a checkpoint with their cosignature
- * to /log/cosignature; then it is served with it at /log/checkpoint while it is the newest, and at /log/cosigned as the largest one that a
- * witness has seen.
- * `addressOf` says whom a request is counted under.
+ * to /log/cosignature. The hub then serves it with the cosignature at /log/checkpoint while it is the newest, and at /log/cosigned while it
+ * is the largest cosigned one. `addressOf` gives the address that a request is counted under.
  */
 export function serveLog(
   app: Hono,
@@ -66,7 +65,7 @@ export function serveLog(
     }
     const note = await noteWith(index, log, cosignatures);
     const proof = log.inclusionProof(index, logSizeIn(note));
-    // The entry comes along, so that the file alone can be checked.
+    // The proof contains the entry, so that the file alone can be verified.
     const [extra] = log.read(index, index + 1);
     return c.text(writeTlogProof({ index, proof, note, extra }), 200, { 'cache-control': 'no-cache' });
   });
@@ -74,10 +73,10 @@ export function serveLog(
     const bytes = readTile(log, parseTilePath(c.req.path.slice('/log/'.length)));
     if (!bytes) return c.json({ error: { code: 'not-found', message: `the log has no ${c.req.path} yet` } }, 404);
     const headers = { 'content-type': 'application/octet-stream', 'cache-control': FOREVER, 'accept-ranges': 'bytes' };
-    // A partial tile or bundle begins with the bytes of the narrower one: who has that asks for the rest.
+    // A partial tile or bundle begins with the bytes of a narrower one, so a client that has that one asks for the rest only.
     const range = rangeOf(bytes.length, NO_TAG, c.req.header('range'), c.req.header('if-range'));
     if (range.kind !== 'part') {
-      // Entries shrink; hashes do not.
+      // Entries shrink by compression; hashes do not.
       const isBundle = c.req.path.startsWith('/log/tile/entries/');
       const wire = isBundle
         ? await packedFor(pack, c.req.path, bytes, c.req.header('accept-encoding'))
@@ -90,15 +89,15 @@ export function serveLog(
   });
 }
 
-/** The key of a hub's log as others configure it (c2sp.org/signed-note, section "Verifier keys"). */
+/** The verifier key of a hub's log, as other programs configure it (c2sp.org/signed-note, section "Verifier keys"). */
 export function logKey(hub: string): string {
   return verifierKey({ name: originOf(hub), id: hub }, NOTE_ED25519);
 }
 
-/** The size that a checkpoint of our own says. */
+/** The size in one of the hub's own checkpoints. */
 const logSizeIn = (note: string): number => Number(note.split('\n', 2)[1]);
 
-/** A head that holds an entry: one that a witness has seen where there is such, else the newest. */
+/** A head that contains an entry: a cosigned one where there is one, otherwise the newest. */
 async function noteWith(index: number, log: PublicLog, cosignatures: Cosignatures): Promise<string> {
   const seen = cosignatures.largest();
   if (seen !== null && logSizeIn(seen) > index && logSizeIn(seen) <= log.size) return seen;

@@ -1,4 +1,4 @@
-// Writes what the core has let pass, in that order, many events to a commit; where there is no room on the disk it waits and tries again.
+// Writes the events that the core has accepted, in order, many to a commit. If the disk is full, it waits and tries again.
 import type { LoggedEvent } from '../core/events.ts';
 import { LedgerError } from '../ledger/errors.ts';
 import { fitsInBatch } from '../ledger/journal.ts';
@@ -14,12 +14,12 @@ export interface EventLog {
   read(from: number, to: number): Uint8Array[];
 }
 
-/** People who free a full disk look at once whether it helped; a try that fails costs nothing. */
+/** The wait after a full disk: people who free space want to see the effect soon, and a failed try costs nothing. */
 const RETRY_MS = 1000;
 
 /**
- * Whether events are taken. `disk-full`: what was applied waits for room and nothing else is taken, until a write succeeds.
- * `log-failed`: nobody knows what is on the disk before it is opened anew.
+ * Whether events are taken. `disk-full`: applied events wait for space and no others are taken, until a write succeeds.
+ * `log-failed`: the content of the disk is unknown until the log is opened anew.
  */
 export type Standing = 'taking' | 'disk-full' | 'log-failed' | 'closing';
 
@@ -28,7 +28,7 @@ export interface Written {
   readonly index: number;
 }
 
-/** An event that the state already holds. */
+/** An event that the state already contains. */
 interface Applied {
   readonly bytes: Uint8Array;
   readonly event: LoggedEvent;
@@ -43,34 +43,34 @@ interface Waiting extends Applied {
 export interface LogWriter {
   readonly standing: Standing;
   onStanding(listener: (standing: Standing, error: unknown) => void): void;
-  /** Resolves when `standing` changes next. */
+  /** Resolves at the next change of `standing`. */
   changed(): Promise<void>;
-  /** Throws HubError with the standing's code, or `overloaded`. Ask before the state is changed. */
+  /** Throws HubError with the standing's code, or `overloaded`. Call it before the state is changed. */
   mustTake(): void;
-  /** Resolves with the event's index when it is durable. Rejects where it never will be: it is not in the log then. */
+  /** Resolves to the event's index when it is durable. Rejects where it never will be; it is then not in the log. */
   append(applied: Applied): Promise<number>;
-  /** Nothing is written any more, as when the log fails: what waits is rejected with `error`. */
+  /** Stops writing, as when the log fails: waiting events are rejected with `error`. */
   giveUp(error: unknown): void;
-  /** Takes nothing more; resolves when what was taken is durable, or cannot be. */
+  /** Takes nothing more; resolves when everything taken is durable, or cannot be. */
   close(): Promise<void>;
 }
 
 const REFUSALS: Readonly<Record<Exclude<Standing, 'taking'>, string>> = {
   'disk-full': "this hub's disk is full: it takes nothing until there is room; send the event again later",
-  'log-failed': 'this hub cannot write its log any more and ends; send the event again when it is back',
+  'log-failed': 'this hub can no longer write its log and ends; send the event again when it is back',
   closing: 'this hub is going down; send the event again when it is back',
 };
 
-/** @param written called for each event in the order of the log, after it is durable and before whoever appended it hears of it */
+/** @param written called for each event in log order, after it is durable and before the caller of `append` gets its answer */
 export function openWriter(log: EventLog, clock: Clock, written: (applied: Applied, index: number) => void): LogWriter {
-  /** What is not durable yet, in the order of the log; its beginning is being appended. An append that fails for want of room has kept nothing. */
+  /** Events that are not durable yet, in log order; the first ones are being appended. An append that fails for lack of space has kept nothing. */
   let queue: Waiting[] = [];
   let waiting_bytes = 0;
   let writing: Promise<void> | null = null;
   const { current, isClosing, turn, close, ...standing } = openStanding();
   const retry = openRetry(clock);
 
-  /** A state that ran ahead of its log is nobody's: nothing follows any more. */
+  /** A state that is ahead of its log is invalid, so nothing may follow. */
   const giveUp = (error: unknown): void => {
     const lost = queue;
     queue = [];
@@ -80,14 +80,14 @@ export function openWriter(log: EventLog, clock: Clock, written: (applied: Appli
 
   const appendBatch = async (batch: readonly Waiting[]): Promise<void> => {
     const first = await log.append(batch.map(({ bytes }) => bytes));
-    if (current() === 'log-failed') return; // given up meanwhile: whoever waited has been told
+    if (current() === 'log-failed') return; // given up meanwhile, and the waiting callers have been told
     turn(null, null);
     for (const [offset, applied] of batch.entries()) {
       written(applied, first + offset);
       waiting_bytes -= applied.bytes.length;
       applied.resolve(first + offset);
     }
-    queue.splice(0, batch.length); // where something has thrown they are rejected, and the log is given up
+    queue.splice(0, batch.length); // if something throws here, they are rejected and the log is given up
   };
 
   const writeAll = async (): Promise<void> => {
@@ -102,7 +102,7 @@ export function openWriter(log: EventLog, clock: Clock, written: (applied: Appli
         }
       }
     }
-    writing = null; // in the same turn as the last look at the queue: what comes from now on begins anew
+    writing = null; // in the same turn as the last check of the queue, so that a later event starts a new write
   };
 
   return {
@@ -146,7 +146,7 @@ function isDiskFull(error: unknown): boolean {
   return error instanceof LedgerError && error.code === 'disk-full';
 }
 
-/** Whether events are taken, and who wants to hear of it. */
+/** Whether events are taken, and who waits for a change. */
 function openStanding() {
   let trouble: 'disk-full' | 'log-failed' | null = null;
   let closing = false;

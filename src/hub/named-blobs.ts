@@ -1,4 +1,4 @@
-// Keeps the books on blobs as events come to name them: what is named is no upload any more, and what is out of use is deleted.
+// Keeps account of blobs as events name them: a named blob is not an unnamed upload any more, and an unused one is deleted.
 import { blobsNamedBy, type LoggedEvent } from '../core/events.ts';
 import type { NetworkState } from '../core/state.ts';
 import type { BlobStore } from '../ledger/blob-store.ts';
@@ -6,7 +6,7 @@ import { openCompaction } from './compaction.ts';
 import { namedThrough } from './sweep.ts';
 import type { UnnamedBlobs } from './unnamed-blobs.ts';
 
-/** To be called with every event after it is durable. */
+/** Call it with every event after it is durable. */
 export function openNamedBlobs(
   state: NetworkState,
   blobs: BlobStore,
@@ -19,7 +19,7 @@ export function openNamedBlobs(
     for (const hash of blobsNamedBy(body)) unnamed.named(hash);
     compact(event);
     if (body.type !== 'run.created') return;
-    // The pieces of its text and its model are named by no event, but through its settings and its manifest.
+    // No event names the pieces of a run's text and model directly; its settings and its manifest do.
     namedThrough(blobs, [body.params, body.model], unnamed.of(author))
       .then((hashes) => hashes.forEach((hash) => void unnamed.named(hash)))
       .catch((error) => onError(error, 'run.created'));

@@ -1,4 +1,4 @@
-// What people who look on are told: everything when they come, then every so often what changed. Frames are made once, for all of them.
+// What observers are told: everything when they come, then changes from time to time. Frames are encoded once for all of them.
 import type { Clock, Timer } from '../protocol/clock.ts';
 import { encodeMessage } from '../protocol/messages.ts';
 import type { Feed } from './feed.ts';
@@ -6,7 +6,7 @@ import type { Statuses } from './statuses.ts';
 
 /** An observer, as far as it matters here. */
 export interface Observer {
-  /** Gets what changed instead of everything. */
+  /** Gets changes instead of everything. */
   readonly follows: boolean;
 }
 
@@ -20,9 +20,9 @@ export interface ObserversOptions<C> {
 }
 
 export interface Observers<C> {
-  /** Tells somebody who has just come. */
+  /** Tells an observer that has just come. */
   greet(observer: C): void;
-  /** Tells everybody soon. */
+  /** Tells all observers soon. */
   announce(): void;
   close(): void;
 }
@@ -40,7 +40,7 @@ export function openObservers<C extends Observer>(options: ObserversOptions<C>):
     if (observers.length === 0) return;
     const following = observers.some(({ follows }) => follows);
     const changes = following ? feed.changes().map(encodeMessage) : [];
-    // What is told now must not be older than what it was announced for.
+    // What is sent now must not be older than what was announced.
     if (!following) statuses.fresh();
     for (const observer of observers) {
       if (!observer.follows) send(observer, whole());
@@ -63,7 +63,7 @@ export function openObservers<C extends Observer>(options: ObserversOptions<C>):
   };
 }
 
-/** What is made of a source's value, made anew only when the source gives another one. */
+/** A value made from a source's value, made again only when the source gives another one. */
 function once<T, R>(source: () => T, make: (value: T) => R): () => R {
   let last: { readonly value: T; readonly made: R } | undefined;
   return () => {

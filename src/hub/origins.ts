@@ -1,7 +1,7 @@
-// Which web pages may use a hub: one for its own machine answers only pages that it served itself, under a name of this machine.
+// Which web pages may use a hub. A hub for its own machine answers only pages that it served itself, under a name of this machine.
 //
-// Browsers let any page ask any address. What keeps a page from reading the answer is its origin (Fetch standard, section 3.3); a name of
-// its own that it points at this machine later (DNS rebinding) makes the origins equal, and then only the Host header tells (RFC 9110, 7.2).
+// Browsers let any page send requests to any address, and withhold the answer if the origins differ (Fetch standard, section 3.3). A page whose
+// host name later points at this machine (DNS rebinding) has the same origin; then only the Host header reveals it (RFC 9110, 7.2).
 import type { Hono } from 'hono';
 import { incomingOf } from './answers.ts';
 import { isOwnHost } from './askers.ts';
@@ -10,18 +10,18 @@ import { HubError } from './errors.ts';
 export interface OriginOptions {
   /** The address that the hub listens on. */
   readonly host: string;
-  /** How the world sees it; null: nobody has said. */
+  /** The hub's public URL; null where none is set. */
   readonly public_url: string | null;
 }
 
 export interface Origins {
   /** Whether pages of other origins may read what is public: not on a hub for its own machine. */
   readonly open: boolean;
-  /** Throws HubError wrong-host, wrong-origin where this request is not for this hub. */
+  /** Throws HubError `wrong-host`, `wrong-origin` where this request is not for this hub. */
   check(headers: { readonly host?: string; readonly origin?: string }): void;
 }
 
-/** A hub is for its own machine when it listens there and has not been told how the world sees it. */
+/** A hub is for its own machine when it listens there and has no public URL. */
 export function openOrigins({ host: listening, public_url }: OriginOptions): Origins {
   const open = public_url !== null || !isOwnHost(listening);
   return {
@@ -51,7 +51,7 @@ export function checkOrigins(app: Hono, origins: Origins): void {
 const SHOWN_CHARACTERS = 100;
 const shown = (text = 'none'): string => text.slice(0, SHOWN_CHARACTERS);
 
-/** null for what has no host, as `null` is sent by pages of no origin. */
+/** null for text without a host, such as `null`, which pages of an opaque origin send. */
 function hostOf(origin: string): string | null {
   return URL.canParse(origin) ? new URL(origin).host : null;
 }

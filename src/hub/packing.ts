@@ -1,16 +1,16 @@
-// Bytes packed for whoever takes that (RFC 9110, section 12.5.3): Brotli before gzip, only where it is worth it.
+// Compresses bytes for clients that accept it (RFC 9110, section 12.5.3): Brotli before gzip, only where it is worthwhile.
 import { promisify } from 'node:util';
 import { brotliCompress, constants, gzip } from 'node:zlib';
 import { openTurns } from './turns.ts';
 
-/** Smaller ones gain nothing; larger ones would keep a core busy. */
+/** Smaller bodies gain nothing; larger ones would keep a core busy. */
 const PACKED_BYTES = { least: 1024, most: 32 << 20 };
 const WORTH_PACKING = 0.9;
-/** Answers that are kept: those that are asked for now are the newest bundles, and whatever an audit reads comes once. */
+/** Size of the cache: the newest bundles are requested often, while an audit requests each old one once. */
 const KEPT_BYTES = 16 << 20;
-/** Node has four threads for files and for packing. While so many wait for theirs, answers go as they are: nobody's upload stands behind them. */
+/** Node has four threads for files and compression. While so many tasks wait for them, answers are sent uncompressed, so that uploads do not wait. */
 const PACKINGS_THAT_WAIT = 8;
-/** What remembering one takes beside its bytes. */
+/** The overhead of a cached entry beside its bytes. */
 const ENTRY_BYTES = 200;
 
 const packers = {
@@ -19,10 +19,10 @@ const packers = {
 };
 export type Packing = keyof typeof packers;
 
-/** Packs bytes of whatever size. */
+/** Compresses bytes of any size. */
 export const packWith = (packing: Packing, bytes: Uint8Array): Promise<Uint8Array> => packers[packing](bytes);
 
-/** The packing that a reader takes and that packs best; null: none. */
+/** The best compression that a client accepts; null for none. */
 export function packingFor(accept_encoding: string | undefined): Packing | null {
   const taken = new Map<string, number>();
   for (const part of (accept_encoding ?? '').toLowerCase().split(',')) {
@@ -34,7 +34,7 @@ export function packingFor(accept_encoding: string | undefined): Packing | null 
   return takes('br') ? 'br' : takes('gzip') ? 'gzip' : null;
 }
 
-/** Bytes that never change under their name, packed; null where that is not worth it or too much is to be packed. What was packed lately is not packed again, nor twice at once. */
+/** Compresses bytes that never change under their name, with a cache; null where that is not worthwhile or too much is waiting. Parallel calls share the work. */
 export type Packer = (
   name: string,
   packing: Packing,
@@ -42,7 +42,7 @@ export type Packer = (
 ) => Promise<Uint8Array | null>;
 
 export function openPacker(): Packer {
-  /** null: not worth it, which is worth knowing. The one asked for last at the end. */
+  /** null: not worthwhile, which is cached too. The most recently requested one is last. */
   const kept = new Map<string, Uint8Array | null>();
   const packing_now = new Map<string, Promise<Uint8Array | null>>();
   let kept_bytes = 0;
@@ -83,7 +83,7 @@ export function openPacker(): Packer {
   };
 }
 
-/** Bytes as they go over the wire to a reader that takes some packings. */
+/** Bytes in the form that goes over the wire to a client that accepts some compressions. */
 export async function packedFor(
   pack: Packer,
   name: string,

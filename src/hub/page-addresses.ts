@@ -2,9 +2,9 @@
 import type { RunStatus } from '../protocol/messages.ts';
 
 export type Address =
-  /** A view of the page; of this run, where it is about one. */
+  /** A view of the page, of this run where it is about one. */
   | { readonly kind: 'view'; readonly run: RunStatus | null }
-  /** Means a view that has another address. */
+  /** Another address of a view, to which the hub redirects. */
   | { readonly kind: 'elsewhere'; readonly to: string }
   | { readonly kind: 'none' };
 
@@ -14,11 +14,11 @@ const RUN = /^\/r\/([0-9a-f]{4,64})(\/device|\/play)?$/;
 const OF_SOME_RUN = /^\/(device|play)$/;
 const OF_ALL_RUNS = /^\/(r|run|runs|home|index\.html)$/;
 
-/** @param runs in the order in which they were created */
+/** @param runs in order of creation */
 export function addressOfView(path: string, runs: readonly RunStatus[]): Address {
   const bare = path.length > 1 ? path.replace(/\/+$/, '') : path;
   const found = withoutSlash(bare, runs);
-  // Only to what is known to be a view: an address that begins with two slashes would lead to another host.
+  // Only to a known view, because an address that begins with two slashes would lead to another host.
   return found.kind === 'view' && bare !== path ? { kind: 'elsewhere', to: bare } : found;
 }
 
@@ -32,7 +32,7 @@ function withoutSlash(path: string, runs: readonly RunStatus[]): Address {
   }
   const [, beginning, of = ''] = RUN.exec(path) ?? [];
   const meant = beginning === undefined ? [] : runs.filter(({ run }) => run.startsWith(beginning));
-  // A whole id is an address of its own: its run may be on its way here, and the page says when there is none.
+  // A whole id always gets the view: the run may still be on its way here, and the page says when there is none.
   if (meant.length === 0 && beginning?.length === 64) return { kind: 'view', run: null };
   if (meant.length !== 1) return { kind: 'none' };
   const [run] = meant;

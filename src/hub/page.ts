@@ -1,4 +1,4 @@
-// The page over HTTP: the built files as they are, with headers that let them do what they need and nothing else.
+// Serves the page: the built files unchanged, with headers that allow what they need and nothing else.
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Context, Hono } from 'hono';
@@ -11,14 +11,14 @@ import { CARD_PATH, cardOf, escapeHtml } from './page-card.ts';
 import type { Transfers } from './transfers.ts';
 
 export interface PageOptions {
-  /** Where the built page is, or will be. */
+  /** The folder of the built page, which may not be built yet. */
   readonly folder: string;
-  /** How the world sees this hub, for links that are shared; null: as whoever asks does. */
+  /** The hub's public URL, for links that are shared; null: the address that the client used. */
   readonly public_url: string | null;
 }
 
 /**
- * What a document or script of the page may do. `wasm-unsafe-eval` compiles WebAssembly and evaluates no text. There is no inline
+ * What a document or script of the page may do. `wasm-unsafe-eval` compiles WebAssembly but evaluates no text. There is no inline
  * script or style, nothing comes from another host, and nothing can frame the page.
  */
 const CONTENT_SECURITY_POLICY = [
@@ -36,7 +36,7 @@ const CONTENT_SECURITY_POLICY = [
 
 const PAGE_HEADERS = {
   'content-security-policy': CONTENT_SECURITY_POLICY,
-  // Together they isolate the page, which is what browsers ask of whoever wants memory shared between threads.
+  // Together they isolate the page, which browsers demand for memory shared between threads.
   'cross-origin-opener-policy': 'same-origin',
   'cross-origin-embedder-policy': 'require-corp',
   'cross-origin-resource-policy': 'same-origin',
@@ -56,17 +56,17 @@ const TYPES: Readonly<Record<string, string>> = {
 };
 const ASSET = /^[\w.-]+\.(\w+)$/;
 const FOREVER = 'public, max-age=31536000, immutable';
-/** Where a page that is not built yet is asked for again: a build takes a few seconds. */
+/** The address that a waiting document asks for again while the page is being built, which takes a few seconds. */
 const RETRY_S = 3;
-/** What lets the page open when the hub is away: it answers for addresses below its own, so it lies beside the document. */
+/** The service worker lets the page open when the hub is unreachable. It controls addresses below its own, so it is beside the document. */
 const SERVICE_WORKER = '/service-worker.js';
 
-/** What anybody may read from anywhere: the log, its blobs and the state are public, and no answer depends on who asks. */
+/** What anybody may read from any origin: the log, its blobs and the state are public, and no answer depends on who asks. */
 const PUBLIC_PATHS = ['/log/*', '/blobs/*', '/status', '/runs/*', '/accounts/*', '/health', '/ready'];
 
 /**
- * Lets scripts of other pages read what is public: an auditor need not trust the page that this hub serves. Writing stays closed.
- * @param open false: pages of this hub's own origin only
+ * Lets scripts of other pages read what is public, so that an auditor need not trust the page that this hub serves. Writing stays closed.
+ * @param open false: only pages of this hub's own origin
  */
 export function openToReaders(app: Hono, open: boolean): void {
   for (const path of PUBLIC_PATHS) {
@@ -82,14 +82,14 @@ export function openToReaders(app: Hono, open: boolean): void {
   }
 }
 
-/** Adds the page's views to an app, after everything else that has an address there: what is no view either is answered last. */
+/** Adds the page's views to an app. Call it last: it also answers all addresses that nothing else answers. */
 export function serveViews(app: Hono, page: PageOptions | null, statuses: () => RunStatus[]): void {
   app.get('*', async (c) => {
     const { path } = c.req;
     const accepts = c.req.header('accept') ?? '*/*';
     const found = addressOfView(path, statuses());
     if (found.kind === 'elsewhere') return c.redirect(found.to + new URL(c.req.url).search, 302);
-    // Programs get JSON where there is nothing. Robots that draw previews accept anything and get the page, with its card.
+    // Programs get JSON for an unknown address. Robots that draw previews accept anything and get the page, with its card.
     if (found.kind === 'none' && !accepts.includes('text/html')) return c.notFound();
     const origin = page?.public_url ?? new URL(c.req.url).origin;
     const takesPage = accepts.includes('text/html') || accepts.includes('*/*');
@@ -108,17 +108,17 @@ export function serveViews(app: Hono, page: PageOptions | null, statuses: () => 
   });
 }
 
-/** Adds the files of the page to an app; they go down like blobs: a file that is open is a descriptor, and readers who do not read are many. */
+/** Adds the files of the page to an app. They are sent like blobs, because an open file takes a descriptor and slow clients may be many. */
 export function servePage(app: Hono, page: PageOptions | null, transfers: Transfers): void {
   const bodyOf = (c: Context, path: string): ReadableStream =>
     carriedBy(
       transfers,
       addressOfAsker(c),
       piecesOf(path),
-      () => {}, // files may be read at any pace
+      () => {}, // a slow client may take as long as it likes
       () => cutOff(c),
     );
-  /** A file of the build, packed for whoever takes that; null where there is none. */
+  /** A file of the build, compressed for clients that accept it; null where there is none. */
   const sendFile = async (c: Context, path: string, type: string, cache: string): Promise<Response | null> => {
     const gzip = /\bgzip\b/.test(c.req.header('accept-encoding') ?? '');
     const found = (gzip && (await sized(`${path}.gz`))) || (await sized(path));
@@ -142,7 +142,7 @@ export function servePage(app: Hono, page: PageOptions | null, transfers: Transf
       'content-type': TYPES.png,
       'content-length': String(found.size_bytes),
       'cache-control': 'public, max-age=86400', // its name stays the same when it changes
-      'cross-origin-resource-policy': 'cross-origin', // it is made to be shown on other sites
+      'cross-origin-resource-policy': 'cross-origin', // other sites are meant to show it
       'x-content-type-options': 'nosniff',
     };
     if (c.req.method === 'HEAD') return c.body(null, 200, headers);
@@ -155,7 +155,7 @@ export function servePage(app: Hono, page: PageOptions | null, transfers: Transf
     return (page && type && (await sendFile(c, join(page.folder, 'assets', file), type, FOREVER))) || c.notFound();
   });
 
-  // Its name has no hash: browsers ask for it anew, which is how they hear of a new build.
+  // Its name has no hash, so browsers ask for it again each time; that is how they hear of a new build.
   app.get(SERVICE_WORKER, async (c) => {
     const sent = page && (await sendFile(c, join(page.folder, SERVICE_WORKER), TYPES.js, 'no-cache'));
     return sent || c.notFound();
@@ -177,14 +177,14 @@ const forTerminals = (origin: string): string =>
     '',
   ].join('\n');
 
-/** For people, on a hub that has no page to say it. */
+/** The text for people, on a hub without a page. */
 function nothingHere(c: Context): Response | Promise<Response> {
   const html = `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Potluck</title>
 <h1>There is nothing at this address</h1><p><a href="/">To the hub</a></p></html>`;
   return c.html(html, 404, { ...PAGE_HEADERS, 'cache-control': 'no-store' });
 }
 
-/** Everything but the page works without it: it says so, and asks again. */
+/** Everything but the page works while it is not built; this document says so, and asks again. */
 function notBuilt(c: Context, origin: string): Response | Promise<Response> {
   const html = `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <meta http-equiv="refresh" content="${RETRY_S}"><title>Potluck</title>

@@ -1,12 +1,12 @@
-// A WebSocket that says why before it closes: ws itself ends a connection at a frame it will not take, without a word.
+// A WebSocket that sends the reason before it closes: ws itself ends the connection at an invalid frame without one.
 import { WebSocket } from 'ws';
 import { encodeMessage, WIRE_LIMITS } from '../protocol/messages.ts';
 
-/** RFC 6455, section 7.4.1: 1009 is "message too big"; the codes beside it say that a frame is none. */
+/** RFC 6455, section 7.4.1: 1009 means "message too big"; the codes beside it mean an invalid frame. */
 const TOO_BIG = 1009;
 const NOT_A_FRAME = [1002, 1006, 1007];
 
-/** Give this class to a WebSocketServer. */
+/** Pass this class to a WebSocketServer. */
 export class PeerSocket extends WebSocket {
   override close(code?: number, reason?: string | Buffer): void {
     if (this.readyState === WebSocket.OPEN && reason === undefined && code !== undefined) {

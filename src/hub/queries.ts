@@ -1,4 +1,4 @@
-// What programs ask a hub about one run or one account: read from the state, each in one step.
+// Queries about one run or one account, each answered from a single state.
 import { nextAddressChange } from '../core/shares/addresses.ts';
 import { balanceOf } from '../core/shares/balances.ts';
 import type { NetworkState } from '../core/state.ts';
@@ -17,11 +17,11 @@ export interface QueryOptions {
 }
 
 export interface Queries {
-  /** A run as validators see it; null: none has this id. */
+  /** A run as validators see it; null where no run has this id. */
   view(run: string): RunView | null;
-  /** @param address whom the asker is counted under: whether an account may create a run depends on it */
+  /** @param address the address that the client is counted under, because it decides whether an account may create a run */
   account(id: string, address: string | null): AccountView;
-  /** What an account holds of a run; null: none has this id. */
+  /** What an account holds of a run; null where no run has this id. */
   holder(run: string, account: string): HolderView | null;
 }
 
@@ -41,7 +41,7 @@ export function openQueries({ hub, state, time, policy, abandoned }: QueryOption
       const run = state.runs.get(id);
       if (!run) return null;
       const { held, withheld } = balanceOf(run, account);
-      assert(held + withheld <= run.emitted_shares, 'nobody holds more than was ever emitted');
+      assert(held + withheld <= run.emitted_shares, 'an account holds at most what was emitted');
       return { run: id, account, merged_rounds: run.round, shares: held, withheld, emitted: run.emitted_shares };
     },
   };

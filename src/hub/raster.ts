@@ -1,4 +1,4 @@
-// A picture of dots and lines, and its bytes as PNG (w3.org/TR/png-3): all that a preview card needs, without a font or a library.
+// A picture of dots and lines, and its bytes as PNG (w3.org/TR/png-3): as much as a preview card needs, without a font or a library.
 import { promisify } from 'node:util';
 import { crc32, deflate } from 'node:zlib';
 import { dotsOf, GLYPH_COLUMNS } from './glyphs.ts';
@@ -8,14 +8,14 @@ export type Colour = readonly [red: number, green: number, blue: number];
 export interface Raster {
   rectangle(x: number, y: number, width: number, height: number, colour: Colour): void;
   dot(x: number, y: number, radius: number, colour: Colour): void;
-  /** A line through points, as thick as twice the radius, with round joints. */
+  /** A line through points, twice the radius thick, with round joints. */
   line(points: readonly (readonly [number, number])[], radius: number, colour: Colour): void;
-  /** Text whose dots are `pitch` pixels apart, from its upper left corner. Characters without a letter are left out. */
+  /** Text whose dots are `pitch` pixels apart, from its upper left corner. Characters without a glyph are left out. */
   text(x: number, y: number, text: string, pitch: number, colour: Colour): void;
   png(): Promise<Uint8Array>;
 }
 
-/** How much of the space between two dots a dot fills. */
+/** The diameter of a dot in relation to the distance of two dots. */
 const DOT = 0.44;
 
 export function openRaster(width: number, height: number, background: Colour): Raster {
@@ -69,9 +69,9 @@ async function encode(pixels: Uint8Array, width: number, height: number): Promis
   const view = new DataView(header.buffer);
   view.setUint32(0, width);
   view.setUint32(4, height);
-  header.set([8, 2], 8); // eight bits of red, green and blue each
+  header.set([8, 2], 8); // eight bits for each of red, green and blue
   const stride = width * 3;
-  const rows = new Uint8Array(height * (stride + 1)); // each row begins with its filter: none
+  const rows = new Uint8Array(height * (stride + 1)); // each row begins with its filter type: none
   for (let row = 0; row < height; row++)
     rows.set(pixels.subarray(row * stride, (row + 1) * stride), row * (stride + 1) + 1);
   const data = await promisify(deflate)(rows);

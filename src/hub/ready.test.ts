@@ -135,7 +135,7 @@ test('a log that fails for another reason: the hub says that it ends', async () 
   await assert.rejects(() => hubCore.sequencer.write(tick(1)), { code: 'write-failed' });
   disk.full = false;
   await assert.rejects(() => hubCore.sequencer.write(tick(1)), { code: 'log-failed' });
-  assert.deepEqual(await ready(), is('log-failed', 'this hub cannot write its log any more'));
+  assert.deepEqual(await ready(), is('log-failed', 'this hub can no longer write its log'));
   assert.deepEqual(told, ['log-failed']);
   await hubCore.close();
 });

@@ -1,4 +1,4 @@
-// Uploads: signed, streamed to the disk while they are hashed, whole or in parts. What strangers announce takes no room, only what has come.
+// Receives uploads: signed, streamed to disk while they are hashed, whole or in parts. Only bytes that have come take up room, not announced ones.
 import { Readable } from 'node:stream';
 import type { HttpBindings } from '@hono/node-server';
 import { hexToBytes } from '@noble/hashes/utils.js';
@@ -23,23 +23,23 @@ import {
   uploadedPart,
 } from './uploads.ts';
 
-/** Uploads that wait for a place: each holds what Node has taken of it, 64 kB at most. */
+/** How many uploads may wait for a place; each holds what Node has buffered of it, at most 64 kB. */
 const WAITING = { most: 1024, tries: 3, moment_ms: 2000 } as const;
 
-/** An upload that its key has signed and whose size is acceptable. */
+/** An upload with a valid signature and an acceptable size. */
 interface Asked {
   readonly hash: string;
   readonly who: Uploader;
-  /** Whether it takes part in a run or owns one. */
+  /** Whether the uploader takes part in a run or owns one. */
   readonly known: boolean;
   /** null: the whole blob. */
   readonly part: Part | null;
-  /** What the body of this request has. */
+  /** The size of this request's body. */
   readonly announced_bytes: number;
   readonly total_bytes: number;
 }
 
-/** Takes uploads, as many at once as there are places for. */
+/** Takes as many uploads at once as there are places. */
 export function receiver(hub: BlobServices & BlobTurns): (c: Context) => Promise<Response> {
   const { files } = descriptorsHere();
   const transfers = openTransfers(hub.clock, limitsFor(files).up);
@@ -49,7 +49,7 @@ export function receiver(hub: BlobServices & BlobTurns): (c: Context) => Promise
     strangers: openPartialUploads(systemClock, held.strangers),
   };
   let waiting = 0;
-  /** Waits a moment for one where there is none: somebody may be done, and who floods the hub is not answered faster than it likes. */
+  /** Waits a moment for a place where there is none: one may become free, and a flooding client is slowed down. */
   const place = async (asked: Parameters<Transfers['mustHavePlace']>[0]): Promise<void> => {
     for (let tries: number = WAITING.tries; ; tries--) {
       try {
@@ -67,7 +67,7 @@ export function receiver(hub: BlobServices & BlobTurns): (c: Context) => Promise
     hub.rates.take('upload_address', address);
     const announced_bytes = announcedBytes(c, WIRE_LIMITS.blob_bytes);
     if (announced_bytes instanceof Response) return announced_bytes;
-    // Before its signature is looked at, which costs more than all the rest; nobody loses a place to what is not signed.
+    // Checked before the signature, which costs more than everything else; nobody loses a place to an unsigned request.
     const known = hub.isKnown(c.req.header('x-potluck-peer') ?? '');
     await place({ address, extra_places: extraPlaces(announced_bytes, known) });
     const asked = askedOf(c, hub, announced_bytes, known);
@@ -78,7 +78,7 @@ export function receiver(hub: BlobServices & BlobTurns): (c: Context) => Promise
   };
 }
 
-/** What is asked, or the answer to what is no upload. Everything is decided before a byte of the body is read. */
+/** The parsed request, or the answer to an invalid one. Everything is decided before a byte of the body is read. */
 function askedOf(c: Context, hub: BlobServices, announced_bytes: number, known: boolean): Asked | Response {
   const hash = c.req.param('hash') ?? '';
   const peer = c.req.header('x-potluck-peer') ?? '';
@@ -141,12 +141,12 @@ async function receive(
         await hub.turns
           .pieces(() => draft.write(bytes))
           .catch((error) => {
-            claim.end(); // of a draft that could not be written nothing is left
+            claim.end(); // nothing is left of a draft that could not be written
             throw error;
           });
       });
       if (part && part.end < part.total) return c.json({ received_bytes: draft.size_bytes }, 202);
-      // Until it is a blob it counts as arriving, and whoever sends its last part again waits for it.
+      // Until it is a blob it counts as arriving, and a repeated last part waits for it.
       return await keep(c, hub, hash, who, draft).finally(claim.end);
     } finally {
       claim.release();
@@ -161,7 +161,7 @@ const extraPlaces = (announced_bytes: number, known: boolean): number => {
   return known ? EXTRA_PLACES.small_of_present : EXTRA_PLACES.small;
 };
 
-/** A whole blob in one request: when that breaks off, nothing stays. */
+/** A whole blob in one request; if that breaks off, nothing stays. */
 function alone({ draft, arriving }: Upload): Claim {
   let over = false;
   const end = (): void => {
@@ -171,18 +171,18 @@ function alone({ draft, arriving }: Upload): Claim {
   const release = (): void => {
     if (over) return;
     end();
-    draft.discard().catch(() => {}); // a file that cannot be deleted now is at the next start
+    draft.discard().catch(() => {}); // the next start deletes it
   };
   return { draft, arriving, end, release };
 }
 
-/** The request's own stream, which can be left unread without ending the connection; under a server that is not Node's, the web's. */
+/** The request's own stream, which may be left unread without ending the connection; on other servers than Node's, the web stream. */
 function bodyOf(c: Context): Readable {
   const { incoming } = c.env as HttpBindings;
   return incoming instanceof Readable ? incoming : Readable.from(c.req.raw.body ?? []);
 }
 
-/** Hands the body to `take`, piece by piece, and reads on when it is done with one. Throws HubError broke-off, what `take` throws, why the signal fires. */
+/** Passes the body to `take`, piece by piece, at its pace. Throws HubError `broke-off`, the errors of `take`, and the reason of the signal. */
 function readBody(body: Readable, signal: AbortSignal, take: (bytes: Uint8Array) => Promise<void>): Promise<void> {
   return new Promise((resolve, reject) => {
     let taking: Promise<void> = Promise.resolve();
@@ -226,7 +226,7 @@ async function keep(
   const { size_bytes } = draft;
   const keeping = () => hub.unnamed.holding([hash], () => draft.keep());
   const { known } = await (size_bytes > SMALL_UPLOAD_BYTES ? hub.turns.syncs(keeping) : keeping());
-  // What was here already counts against whoever brought it first, or against nobody any more.
+  // A blob that was here already counts against its first uploader, or against nobody any more.
   if (!known) hub.unnamed.add(who, hash, size_bytes);
   const seen = hub.telemetry.get(who.peer);
   if (seen) seen.bytes_up += size_bytes;

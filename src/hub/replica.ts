@@ -1,4 +1,4 @@
-// Everything that follows from the log: its state, and beside it what people are shown of how it came about.
+// Everything that follows from the log: its state, and the histories that people are shown.
 import type { StateMachine } from '../core/reduce.ts';
 import type { TransparencyLog } from '../ledger/transparency-log.ts';
 import type { Clock } from '../protocol/clock.ts';

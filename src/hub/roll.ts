@@ -1,9 +1,9 @@
-// Who is connected, found by run, by key and by role: what an event costs must not grow with everybody else who is here.
+// Indexes connections by run, key and role, so that the cost of an event does not grow with all other connections.
 import type { PeerRole } from '../core/events/peer-joined.ts';
 import { assert } from '../errors.ts';
 import { openTally } from './tally.ts';
 
-/** What a connection says that it is, once it has. */
+/** The identity of a connection, once it has said hello. */
 export interface OnRoll {
   readonly role: PeerRole | 'observer' | null;
   readonly peer: string | null;
@@ -11,19 +11,19 @@ export interface OnRoll {
 }
 
 export interface Roll<C extends OnRoll> {
-  /** Everybody, also who has not said yet what it is. */
+  /** All connections, including those that have not said hello yet. */
   readonly all: ReadonlySet<C>;
   add(connection: C): void;
-  /** Files a connection under what it says that it is. It must not change afterwards. */
+  /** Files a connection under its identity, which must not change afterwards. */
   enter(connection: C): void;
   remove(connection: C): void;
-  /** Whoever takes part in a run in a role. */
+  /** The connections of a run in a role. */
   inRun(run: string, role: PeerRole): Iterable<C>;
-  /** Whoever has come to a run with a key: mostly one. */
+  /** The connections of a key in a run: usually one. */
   withKey(run: string, peer: string): Iterable<C>;
   hasKey(run: string, peer: string): boolean;
   observers(): Iterable<C>;
-  /** How many are what; `unnamed` are those that have not said. */
+  /** The number of connections by role; `unnamed` are those before hello. */
   roles(): ReadonlyMap<string, number>;
 }
 
@@ -41,7 +41,10 @@ export function openRoll<C extends OnRoll>(): Roll<C> {
       counts.add('unnamed', 1);
     },
     enter(connection) {
-      assert(all.has(connection) && connection.role !== null, 'who enters has come, and has said what it is');
+      assert(
+        all.has(connection) && connection.role !== null,
+        'a connection enters after it was added and has stated its role',
+      );
       counts.add('unnamed', -1);
       counts.add(connection.role!, 1);
       for (const name of shelvesOf(connection)) {

@@ -1,4 +1,4 @@
-// What peers are told of their runs: at once what they must act on, and together, a moment later, what can wait.
+// What peers are told about their runs: at once what they must act on; what can wait, together a moment later.
 import type { PeerRole } from '../core/events/peer-joined.ts';
 import type { LoggedEvent } from '../core/events.ts';
 import type { NetworkState, RunState } from '../core/state.ts';
@@ -8,14 +8,14 @@ import { encodeMessage } from '../protocol/messages.ts';
 import type { Connection } from './connection.ts';
 import { ownView, runView, type TimeLeft } from './views.ts';
 
-/** Who is told that a run changed: all of its peers or its validators at once, or its validators soon, with what comes until then. */
+/** Who is told of a change: all peers or all validators at once, or validators soon, together with further changes. */
 export type Audience = 'all' | 'validators' | 'validators-soon';
 
-/** What of a run decides who has to hear of a change. */
+/** The parts of a run that decide who is told of a change. */
 export interface Outline {
   /** What every peer acts on. */
   readonly stage: string;
-  /** Who judges what: a tick gives the places of silent judges to others. */
+  /** Who judges what: a tick may give the places of silent judges to others. */
   readonly seats: string;
 }
 
@@ -25,7 +25,7 @@ export const outlineOf = (run: RunState): Outline => ({
 });
 
 /**
- * A peer hears of a run when what it should do may have changed; a validator of every submission too. null: nobody has to hear.
+ * Whom a change concerns: every peer where it may have to act, a validator also with each submission. null for nobody.
  * @param is_concerned whether the event was about this run; time moves all of them
  */
 export function audienceOf(before: Outline | undefined, now: Outline, is_concerned: boolean): Audience | null {
@@ -34,7 +34,7 @@ export function audienceOf(before: Outline | undefined, now: Outline, is_concern
   return is_concerned ? 'validators-soon' : null;
 }
 
-/** Watches the runs of a state: for each event that it has taken in, which runs have changed for whom. */
+/** Watches the runs of a state: for each accepted event, which runs have changed for whom. */
 export function watchRuns({ runs }: Pick<NetworkState, 'runs'>): (event: LoggedEvent) => [RunState, Audience][] {
   const outlines = new Map<string, Outline>();
   return ({ id, body }) => {
@@ -53,13 +53,13 @@ export function watchRuns({ runs }: Pick<NetworkState, 'runs'>): (event: LoggedE
 export interface RunNewsOptions {
   readonly clock: Clock;
   readonly time: TimeLeft;
-  /** How long news is kept together. */
+  /** How long news is collected. */
   readonly soon_ms: number;
   inRun(run: string, role: PeerRole): Iterable<Connection>;
 }
 
 export interface RunNews {
-  /** Tells one peer of its run as it is now. */
+  /** Tells one peer about its run as it is now. */
   tell(run: RunState, connection: Connection): void;
   announce(run: RunState, audience: Audience): void;
   close(): void;
@@ -69,7 +69,7 @@ export function openRunNews({ clock, time, soon_ms, inRun }: RunNewsOptions): Ru
   /** By run, what is still to be told. */
   const pending = new Map<string, Timer>();
 
-  /** Frames of a run as it is now: packed once for all who are told the same. */
+  /** Frames of a run as it is now, encoded once for all peers that get the same. */
   const framesOf = (run: RunState): ((to: Connection) => Uint8Array) => {
     const frames = new Map<string, Uint8Array>();
     return ({ role, peer, run: of }) => {

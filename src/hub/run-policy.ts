@@ -1,4 +1,4 @@
-// Who may create runs on a hub: the operator's word. A hub that strangers reach takes some runs of theirs, and keeps room for who is named.
+// Who may create runs on a hub, by its operator's decision. A hub that strangers can reach takes some of their runs, and keeps room for named accounts.
 
 import { CORE_LIMITS } from '../core/limits.ts';
 import { abandonedFrom } from '../core/rounds/abandoned.ts';
@@ -6,17 +6,17 @@ import { refusalOfAnotherRun } from '../core/rounds/run-life.ts';
 import { accountOf, type NetworkState, type RunState } from '../core/state.ts';
 import { HubError } from './errors.ts';
 
-/** What strangers may have of a hub that takes their runs. A run that is finished or ended counts nowhere. */
+/** The limits of strangers on a hub that takes their runs. Finished and ended runs do not count. */
 export const STRANGERS_RUNS = {
-  of_account: 4, // half of what somebody who is named may have: a key is free
+  of_account: 4, // half of what a named account may have, because a key costs nothing
   of_address: 8, // a few people at one address
-  together: CORE_LIMITS.runs - 16, // the rest is kept for the named
+  together: CORE_LIMITS.runs - 16, // the rest is reserved for named accounts
 };
 
 /**
- * - `anybody`: whoever reaches the hub; for a hub that serves its own machine.
- * - `limited`: the named as they like, strangers within STRANGERS_RUNS.
- * - `named`: nobody else.
+ * - `anybody`: everybody who reaches the hub; for a hub that serves its own machine.
+ * - `limited`: named accounts without limit, strangers within STRANGERS_RUNS.
+ * - `named`: named accounts only.
  */
 export type WhoCreatesRuns = 'anybody' | 'limited' | 'named';
 
@@ -27,16 +27,16 @@ export interface RunRefusal {
 
 export interface RunPolicy {
   /**
-   * Throws HubError `refused` where a run of this author, from this address, is not to be taken now.
+   * Throws HubError `refused` where a run of this author, from this address, must not be taken now.
    * @param address null: this machine
-   * @param now_ms the log's time: runs that are abandoned by then count nowhere
+   * @param now_ms the log's time; runs that are abandoned by then do not count
    */
   check(author: string, address: string | null, state: NetworkState, now_ms: number): void;
-  /** Why another run of this account would not be taken now; null: it would. */
+  /** Why another run of this account would be refused now; null where it would not. */
   refusal(account: string, address: string | null, state: NetworkState, now_ms: number): RunRefusal | null;
-  /** The abandoned run that has to end before this author's can be taken: that which nobody was in for the longest. */
+  /** The abandoned run that must end before this author's can be taken: the one that has been empty for the longest. */
   inTheWay(author: string, address: string | null, state: NetworkState, now_ms: number): RunState | null;
-  /** Remembers where a run came from; after a restart of the hub nobody knows. */
+  /** Remembers the address that a run came from, until the hub restarts. */
   created(run: string, address: string | null, state: NetworkState): void;
 }
 
@@ -46,7 +46,7 @@ const unfinishedOf = (state: NetworkState): RunState[] =>
 /** @param named the accounts that the operator has named */
 export function openRunPolicy(who: WhoCreatesRuns, named: ReadonlySet<string>): RunPolicy {
   const addresses = new Map<string, string>();
-  /** Why not, and which runs are in the way. */
+  /** The reason, and which runs are in the way. */
   const found = (
     account: string,
     address: string | null,
@@ -58,7 +58,7 @@ export function openRunPolicy(who: WhoCreatesRuns, named: ReadonlySet<string>): 
     // Programs of the hub's own machine are its operator's.
     const free = who === 'anybody' || named.has(account) || (who === 'limited' && address === null);
     if (free) {
-      // The core counts those too that nobody is in.
+      // The core counts empty runs too.
       const refused = refusalOfAnotherRun(unfinishedOf(state).filter((run) => ownerOf(run) === account).length);
       return refused && { ...refused, runs: [] };
     }
@@ -97,7 +97,7 @@ export function openRunPolicy(who: WhoCreatesRuns, named: ReadonlySet<string>): 
     created(run, address, state) {
       if (address !== null) addresses.set(run, address);
       if (addresses.size <= 2 * CORE_LIMITS.runs) return;
-      // Only of runs that go on does anybody ask again, and of them there are no more than that.
+      // The addresses of finished runs are not needed any more, so the number of unfinished runs bounds the memory.
       for (const id of addresses.keys()) {
         if ((state.runs.get(id)?.phase ?? 'finished') === 'finished') addresses.delete(id);
       }

@@ -1,28 +1,28 @@
-// What validators say that a run's models write: passed on to people with the name of who said it, and believed by nobody.
+// Texts that validators say a run's models wrote: passed on to people with the validator's name, and proven by nothing.
 import type { NetworkState } from '../core/state.ts';
 import type { Sample, SampleView } from '../protocol/messages.ts';
 import type { Keepsake } from './snapshots.ts';
 
-/** Of a run, from its first model to its newest: enough stops for a slider, and with 2.4 kB each never more than some 120 kB. */
+/** How many samples of a run are kept, from its first model to its newest: enough for a slider, and at 2.4 kB each at most some 120 kB. */
 const KEPT = 48;
 
 export interface Samples extends Keepsake {
-  /** Takes a sample from a validator that is here, of a model that the run has or had lately; the first one of a model counts. */
+  /** Takes a sample from a present validator, of a current or recent model of the run; the first sample of a model counts. */
   hear(run: string, peer: string, sample: Omit<Sample, 'type'>): boolean;
-  /** Those of a run, oldest first; where there were more, evenly spread over its rounds. */
+  /** The samples of a run, oldest first, evenly spread over its rounds where there were more. */
   of(run: string): readonly SampleView[];
-  /** The newest of every run. */
+  /** The newest sample of every run. */
   all(): SampleView[];
-  /** Those that came since the last call. */
+  /** The samples since the last call. */
   takeFresh(): SampleView[];
 }
 
-/** @param state asked for when it is needed: a hub restores what it kept before its state is there */
+/** @param state called when it is needed, because a hub restores its samples before its state exists */
 export function openSamples(state: () => NetworkState): Samples {
   const kept = new Map<string, SampleView[]>();
   const fresh = new Map<string, SampleView>();
 
-  /** After how many merges the run had a model; null: never, or too long ago. */
+  /** After how many merges the run had this model; null: never, or too long ago. */
   const mergedRounds = (run: string, model: string): number | null => {
     const known = state().runs.get(run);
     if (!known) return null;
@@ -57,7 +57,7 @@ export function openSamples(state: () => NetworkState): Samples {
   };
 }
 
-/** While there are too many, the one goes whose neighbours are nearest to each other; the first and the newest stay. */
+/** While there are too many, drops the one whose neighbours are nearest to each other; the first and the newest stay. */
 function thinned(samples: SampleView[]): SampleView[] {
   if (samples.length <= KEPT) return samples;
   const distance = (i: number): number => samples[i + 1].merged_rounds - samples[i - 1].merged_rounds;

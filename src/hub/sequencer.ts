@@ -1,4 +1,4 @@
-// The hub's one writer: asks the core whether an event may follow, appends it durably, and only then lets anybody know.
+// The hub's only writer: asks the core whether an event may follow, appends it durably, and only then tells anybody.
 import { decodeEvent } from '../core/codec.ts';
 import type { EventBody, LoggedEvent } from '../core/events.ts';
 import { brokenState, brokenStep, stepOf } from '../core/invariants.ts';
@@ -14,7 +14,7 @@ import { type EventLog, openWriter, type Standing, type Written } from './log-wr
 import type { Snapshots } from './snapshots.ts';
 
 export interface SequencerOptions {
-  /** When a write for which there was no room is tried again. */
+  /** When a write that found a full disk is tried again. */
   readonly clock?: Clock;
   /** The core with a planted fault, for the simulator. */
   readonly machine?: StateMachine;
@@ -22,38 +22,38 @@ export interface SequencerOptions {
   readonly snapshots?: Snapshots;
 }
 
-/** What listeners get, in the order of the log, each once, after it is durable. */
+/** What listeners get: each event once, in log order, after it is durable. */
 export type EventListener = (event: LoggedEvent, index: number) => void;
 
 export interface Sequencer {
-  /** The state after every event accepted so far. Only the sequencer changes it. */
+  /** The state after all events accepted so far. Only the sequencer changes it. */
   readonly state: NetworkState;
   /**
    * Accepts a signed event from anybody. Resolves when it is durable.
-   * Throws ProtocolError for wrong bytes, HubError `refused` when the core says no, and where `standing` is not `taking` a HubError with
-   * its code or `overloaded`; the state is then untouched. Throws `log-failed`, for good, where the core has made a mistake.
-   * @param decoded the event in these bytes, where somebody has verified its signature already
+   * Throws ProtocolError for malformed bytes, HubError `refused` when the core refuses, and where `standing` is not `taking` a HubError with
+   * its code or `overloaded`; the state is then unchanged. Throws `log-failed`, for good, where the core has a bug.
+   * @param decoded the decoded event, where the caller has verified its signature already
    */
   submit(bytes: Uint8Array, decoded?: LoggedEvent): Promise<Written>;
-  /** Signs a body as the hub and submits it; while the disk is full it waits for room. A function is asked for the body after the wait. */
+  /** Signs a body as the hub and submits it; while the disk is full it waits. A body given as a function is built after the wait. */
   write(body: EventBody | (() => EventBody)): Promise<Written>;
   readonly standing: Standing;
-  /** Called when a full disk, or a log that failed, changes `standing`; with what the log said. */
+  /** Called when a full disk, or a failed log, changes `standing`; with the log's error. */
   onStanding(listener: (standing: Standing, error: unknown) => void): void;
   onEvent(listener: EventListener): void;
-  /** Where an event of the last REMEMBERED stands in the log, when it is durable. */
+  /** The index of one of the last REMEMBERED events, when it is durable. */
   indexOf(id: string): number | undefined;
   /** Resolves when everything accepted is durable. Later events are refused with HubError `closing`. */
   close(): Promise<void>;
 }
 
 const REPLAY_CHUNK = 4096;
-/** Whoever did not get an answer asks again within seconds: a few rounds of a large run are remembered. */
+/** A client without an answer asks again within seconds, so a few rounds of a large run are remembered. */
 const REMEMBERED = 16_384;
 
 /**
- * Replays the log, from the newest snapshot that fits, and opens it for more. Throws HubError `bad-folder` when the log holds an event
- * that the core does not allow, or leads to a state in which something does not hold (core/invariants.ts).
+ * Replays the log, from the newest valid snapshot, and opens it for writing. Throws HubError `bad-folder` when the log contains an event
+ * that the core refuses, or leads to a state that breaks an invariant (core/invariants.ts).
  */
 export function openSequencer(log: EventLog, identity: Identity, options: SequencerOptions = {}): Sequencer {
   const { machine = core, snapshots } = options;
@@ -72,7 +72,7 @@ export function openSequencer(log: EventLog, identity: Identity, options: Sequen
   const listeners: EventListener[] = [];
   let durable = state.events;
   const writer = openWriter(log, options.clock ?? systemClock, ({ event, snapshot }, index) => {
-    // Where this does not hold the writer gives up, and nobody gets a receipt for another event.
+    // If this does not hold, the writer gives up, so that nobody gets a receipt for another event.
     assert(index === durable, 'events become durable in the order in which the state took them in');
     durable++;
     remember(event.id, index);
@@ -80,17 +80,17 @@ export function openSequencer(log: EventLog, identity: Identity, options: Sequen
     if (snapshot) snapshots?.keep(snapshot);
   });
 
-  // Events are applied at once and appended in the same order; the answers wait for durability.
+  // Events are applied at once and appended in the same order; the answers wait until they are durable.
   const submit = async (bytes: Uint8Array, decoded?: LoggedEvent): Promise<Written> => {
     writer.mustTake();
-    assert(!decoded || decoded.id === eventId(bytes), 'the log gets the bytes whose signature was verified');
+    assert(!decoded || decoded.id === eventId(bytes), 'the bytes for the log are those whose signature was verified');
     const event = decoded ?? decodeEvent(bytes);
     const before = stepOf(state, event);
     const refusal = machine.apply(state, event);
     if (refusal) throw new HubError('refused', refusal.message, { refusal: refusal.code });
     const broken = brokenStep(before, state, event);
     if (broken) {
-      // An error in the core. Nobody is answered and nothing is written: the log stays as sound as it was.
+      // A bug in the core. Nobody is answered and nothing is written, so the log stays as it was.
       const message = `this hub made a mistake at event ${before.events} and ends before it is kept: ${broken}`;
       const error = new HubError('log-failed', message, { index: before.events });
       writer.giveUp(error);
@@ -115,7 +115,7 @@ export function openSequencer(log: EventLog, identity: Identity, options: Sequen
     indexOf: (id) => indices.get(id),
     async close() {
       await writer.close();
-      // A state that ran ahead of a log that failed is nobody's.
+      // A state that is ahead of a failed log is invalid.
       if (state.events === log.size) snapshots?.keep(snapshots.take(state));
       await snapshots?.written();
     },

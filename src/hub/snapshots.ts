@@ -1,4 +1,4 @@
-// The state beside the log, so that a hub that starts again does not replay everything. A snapshot is believed only where everything about it fits.
+// Snapshots of the state beside the log, so that a hub need not replay everything at a start. A snapshot is used only if everything in it fits.
 import { decode, encode } from '@ipld/dag-cbor';
 import { z } from 'zod';
 import type { NetworkState } from '../core/state.ts';
@@ -9,7 +9,7 @@ import { sha256, utf8 } from '../protocol/hash.ts';
 import { type Identity, verifySignature } from '../protocol/identity.ts';
 import { HubError } from './errors.ts';
 
-/** A second's worth of replay: what a hub that was killed does again at most. */
+/** A second's worth of replay, which is how much a killed hub repeats at most. */
 const EVERY_EVENTS = 65_536;
 const NAME = 'state';
 const LABEL = utf8('potluck-snapshot-v2\n');
@@ -19,7 +19,7 @@ interface MeasuredLog {
   rootAt(size: number): Uint8Array;
 }
 
-/** A state as it was after `size` events. */
+/** A state after `size` events. */
 export interface TakenSnapshot {
   readonly size: number;
   readonly state: Uint8Array;
@@ -27,23 +27,23 @@ export interface TakenSnapshot {
 }
 
 export interface Snapshots {
-  /** The state after a prefix of the log, from the newest snapshot that fits; null where none does. */
+  /** The state after a prefix of the log, from the newest valid snapshot; null where there is none. */
   restore(): NetworkState | null;
   isDue(events: number): boolean;
   take(state: NetworkState): TakenSnapshot;
-  /** Writes one whose events are durable. A failure is a warning: the log has everything. */
+  /** Writes a snapshot of durable events. A failure is only a warning, because the log has everything. */
   keep(snapshot: TakenSnapshot): void;
   /** Resolves when everything given to `keep` is on disk. */
   written(): Promise<void>;
 }
 
-/** What else follows from the log and is kept with the state: plain data as DAG-CBOR takes it. */
+/** Further data that follows from the log and is kept with the state: plain data for DAG-CBOR. */
 export interface Keepsake {
   take(): unknown;
   restore(kept: unknown): void;
 }
 
-/** Several as one. */
+/** Combines several into one. */
 export const keptTogether = (keepsakes: readonly Keepsake[]): Keepsake => ({
   take: () => keepsakes.map((keepsake) => keepsake.take()),
   restore(kept) {
@@ -56,7 +56,7 @@ export interface SnapshotOptions {
   readonly log: MeasuredLog;
   readonly identity: Identity;
   readonly beside?: Keepsake;
-  /** The version of the rules that compute states: what others have made is not gone on from. */
+  /** The version of the rules that compute states; snapshots of other versions are not used. */
   readonly rules: number;
   readonly every_events?: number;
   readonly onProblem: (error: HubError) => void;
@@ -126,7 +126,7 @@ export function openSnapshots(options: SnapshotOptions): Snapshots {
 
 const bad = (message: string): HubError => new HubError('bad-snapshot', message);
 
-/** What the hub's key signs: everything but the signature, by its hash. */
+/** The bytes that the hub's key signs: everything but the signature, by its hash. */
 function signed(content: Content): Uint8Array {
   const hash = sha256(encode(content));
   const bytes = new Uint8Array(LABEL.length + hash.length);
@@ -135,7 +135,7 @@ function signed(content: Content): Uint8Array {
   return bytes;
 }
 
-/** The state in a snapshot that belongs to this hub, its log and its rules. Throws HubError bad-snapshot. */
+/** The state in a snapshot that belongs to this hub, its log and its rules. Throws HubError `bad-snapshot`. */
 function fitting(content: Content, size: number, log: MeasuredLog, hub: string, rules: number): NetworkState {
   if (content.size !== size) throw bad(`it says that it is of ${content.size} events`);
   if (content.rules !== rules) throw bad('other rules have made it');

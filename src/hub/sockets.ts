@@ -1,4 +1,4 @@
-// A hub's server and its sockets: when they run out, those that keep quiet make room, so that strangers who hold many stop nobody.
+// A hub's server and its sockets: when sockets run out, quiet ones are closed, so that strangers with many of them cannot block others.
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { createAdaptorServer } from '@hono/node-server';
@@ -6,15 +6,15 @@ import type { Hono } from 'hono';
 import { HubError } from './errors.ts';
 
 const SOCKET_LIMITS = {
-  headers_ms: 10_000, // from the first moment until somebody has said what is wanted
-  look_every_ms: 2000, // Node's own 30 s would let them stay three times as long
+  headers_ms: 10_000, // from the connection until the request's headers are complete
+  look_every_ms: 2000, // with Node's default of 30 s they could stay three times as long
   keep_alive_ms: 5000,
   spare: 16, // sockets that are still being closed
 } as const;
 
 /**
- * A server without a limit on a whole request: Node ends one that takes 300 s, however well it moves, and a large model on a slow line takes
- * longer. What is silent for `silence_ms` is ended, and of more than `most_sockets` the one that has asked for nothing for the longest.
+ * A server without a limit on a whole request: Node's default ends one after 300 s, however well it moves, and a large model on a slow line
+ * takes longer. A request that is silent for `silence_ms` is ended; beyond `most_sockets` the least recently active socket is closed.
  */
 export function serverOf(app: Hono, silence_ms: number, most_sockets: number): Server {
   const server = createAdaptorServer({
@@ -32,10 +32,10 @@ export function serverOf(app: Hono, silence_ms: number, most_sockets: number): S
   return server;
 }
 
-/** Ends the quietest sockets beyond a number. Those that carry a blob have places of their own, WebSockets a number of theirs. */
+/** Closes the quietest sockets beyond a number. Those that carry a blob, and WebSockets, have limits of their own. */
 function makeRoom(server: Server, most_sockets: number): void {
   const all = new Set<Socket>();
-  /** Those that may go; the one that has asked last at the end. */
+  /** The sockets that may be closed; the most recently active one is last. */
   const quiet = new Set<Socket>();
   const stir = (socket: Socket): void => {
     quiet.delete(socket);
@@ -67,10 +67,10 @@ function makeRoom(server: Server, most_sockets: number): void {
   server.prependListener('upgrade', ({ socket }: IncomingMessage) => quiet.delete(socket));
 }
 
-/** Connections that wait to be taken. Where a thousand come at once and there is no room, whoever comes among them tries again only seconds later. */
+/** The length of the accept queue. If a thousand clients come at once and it is full, some of them would retry only seconds later. */
 const BACKLOG = 4096;
 
-/** Resolves with the address, as a URL, when it listens. `port` 0: any free one. Throws HubError `port-taken`, `bad-folder`. */
+/** Resolves to the address, as a URL, when it listens. `port` 0: any free one. Throws HubError `port-taken`, `bad-folder`. */
 export function listen(server: Server, host: string, port: number): Promise<string> {
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
@@ -85,7 +85,7 @@ export function listen(server: Server, host: string, port: number): Promise<stri
   });
 }
 
-/** Ends whatever is still open; resolves when the port is free. */
+/** Closes all remaining connections; resolves when the port is free. */
 export function stopListening(server: Server): Promise<void> {
   return new Promise((resolve) => {
     server.close(() => resolve());

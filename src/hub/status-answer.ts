@@ -1,4 +1,4 @@
-// /status: the state as JSON, written and packed once for everybody who asks meanwhile; whoever has it already is told so (RFC 9110, section 13).
+// /status: the state as JSON, encoded and compressed once for all requests of a moment, with conditional requests (RFC 9110, section 13).
 import type { Context } from 'hono';
 import type { Clock } from '../protocol/clock.ts';
 import { sha256Hex, utf8 } from '../protocol/hash.ts';
@@ -22,7 +22,7 @@ export function statusAnswer(
     const json = utf8(JSON.stringify({ hub, runs: statuses.recent() }));
     return { json, etag: sha256Hex(json).slice(0, 32), packed: new Map() };
   };
-  // Writing it costs more than the state itself.
+  // Encoding it costs more than the state itself.
   const written = openKept(write, clock).recent;
   return async (c) => {
     const { json, etag, packed } = written();
@@ -31,7 +31,7 @@ export function statusAnswer(
       'content-type': 'application/json',
       'cache-control': 'no-cache',
       vary: 'accept-encoding',
-      etag: `"${etag}${packing === null ? '' : `-${packing}`}"`, // other bytes on the wire have another strong tag
+      etag: `"${etag}${packing === null ? '' : `-${packing}`}"`, // a strong tag must differ where the bytes on the wire differ
     };
     if (hasAlready(headers.etag, c.req.header('if-none-match'))) return c.body(null, 304, headers);
     if (packing === null) return c.body(json as Uint8Array<ArrayBuffer>, 200, headers);

@@ -1,19 +1,19 @@
-// The state as people see it, computed once for everybody who asks meanwhile: with thousands of peers it is a tenth of a second of work.
+// The state as people see it, computed once for all requests of a moment, because with thousands of peers it takes a tenth of a second.
 import type { Clock } from '../protocol/clock.ts';
 import type { RunStatus } from '../protocol/messages.ts';
 
-/** An answer is given again for so many times as long as it took to make: whoever asks, one part in so many of a core goes into it. */
+/** An answer is reused for so many times as long as it took to make, so that this part of a core at most is spent on it. */
 const KEPT_TIMES = 20;
-/** However long it took. */
+/** The longest reuse. */
 const KEPT_AT_MOST_MS = 2000;
-/** The least of the last few times counts: on a machine that is busy with other things one may take long for nothing. */
+/** The shortest of the last few times counts, because on a busy machine a single one may be slow. */
 const TIMES_REMEMBERED = 3;
 
-/** What takes time to make, made once for everybody who asks meanwhile. */
+/** Something expensive, made once for all requests of a moment. */
 export interface Kept<T> {
-  /** As it is now. */
+  /** The current value. */
   fresh(): T;
-  /** As it was a moment ago, which is now where it costs next to nothing. The same one for as long as it is the same answer. */
+  /** A recent value, or the current one where making it is cheap. The same object as long as it is the same answer. */
   recent(): T;
 }
 export type Statuses = Kept<RunStatus[]>;

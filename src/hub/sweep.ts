@@ -1,7 +1,7 @@
-// Deletes uploads that no event has come to name: whoever uploads and never says what for shall not fill a hub's disk.
+// Deletes uploads that no event names, so that uploads without a purpose cannot fill a hub's disk.
 //
-// A blob stays when an event names it, when the settings or a kept model of a run name it, or when a blob does that these name: a run's
-// manifest of its text is named by the settings, the pieces of text by the manifest; a model's manifest names its parts.
+// A blob stays when an event names it, when a run's settings or a kept model name it, or when a blob that these name does: a run's
+// settings name the manifest of its text, which names the pieces of text; a model's manifest names its parts.
 
 import { decodeEvent } from '../core/codec.ts';
 import { blobsNamedBy } from '../core/events.ts';
@@ -15,26 +15,26 @@ import type { UnnamedBlobs } from './unnamed-blobs.ts';
 
 const DAY_MS = 86_400_000;
 /**
- * How long an upload waits for its event: the longest round and the longest judging (a day each), and a day in which somebody on a slow
- * line brings a data set before it creates its run.
+ * How long an upload may wait for its event: the longest round and the longest judging (a day each), and a day in which an owner on a
+ * slow line uploads a data set before creating the run.
  */
 export const GRACE_MS = 3 * DAY_MS;
 /**
- * The same for keys that neither take part in a run nor own one: whoever brings the text of a first run has a day, and the hours until somebody
- * looks; when strangers have together brought as much as they may, what takes longer than ten minutes gives way.
+ * The same for keys that neither take part in a run nor own one. The uploader of a first run's text has a day, plus the hours until the
+ * next sweep. When strangers together have uploaded as much as they may, uploads older than ten minutes are deleted.
  */
 export const STRANGERS_GRACE_MS = DAY_MS;
 export const CROWDED_GRACE_MS = 10 * 60_000;
-/** With a clock that is further from the log's time nothing is deleted. */
+/** If the clock is further from the log's time than this, nothing is deleted. */
 const MOST_SKEW_MS = DAY_MS / 2;
-/** The first look comes when a hub that was started again has its peers back. Each that finds something old reads the whole log. */
+/** The first sweep comes when a restarted hub has its peers back. Each one that finds something old reads the whole log. */
 const FIRST_SWEEP_MS = 10 * 60_000;
 const SWEEP_EVERY_MS = DAY_MS;
-/** Between two looks because strangers have left no room. */
+/** The least time between two sweeps because strangers have left no room. */
 const CROWDED_EVERY_MS = 5 * 60_000;
-/** Entries between two turns of the event loop: a few milliseconds. */
+/** Entries per turn of the event loop: a few milliseconds. */
 const PAGE = 256;
-/** Blobs that are searched for names: a manifest of the largest data set. */
+/** The size of blobs that are searched for names: up to a manifest of the largest data set. */
 const SEARCHED_BYTES = 32 << 20;
 const HASH_BYTES = 32;
 
@@ -45,18 +45,18 @@ export interface SweepOptions {
   readonly unnamed: UnnamedBlobs;
   readonly clock: Clock;
   readonly time: Pick<LogClock, 'ahead_ms' | 'opened'>;
-  /** What uploads of strangers get; STRANGERS_GRACE_MS, if nothing is said. */
+  /** The waiting time for strangers' uploads; by default STRANGERS_GRACE_MS. */
   readonly strangers_grace_ms?: number;
   readonly onError: (error: unknown) => void;
 }
 
-/** Sweeps now and then until it is closed. */
+/** Sweeps from time to time until it is closed. */
 export function openSweeps(options: SweepOptions): { close(): Promise<void> } {
   const { clock } = options;
   const closing = new AbortController();
   let sweeping: Promise<unknown> = Promise.resolve();
   let crowdedAt_ms = Number.NEGATIVE_INFINITY;
-  /** One after the other. */
+  /** One sweep after the other. */
   const look = (strangers_grace_ms: number): void => {
     sweeping = sweeping
       .then(() => sweepUnnamed({ ...options, strangers_grace_ms }, closing.signal))
@@ -83,12 +83,12 @@ export function openSweeps(options: SweepOptions): { close(): Promise<void> } {
   };
 }
 
-/** Deletes what was uploaded before the grace time and is named by nothing; resolves with the hashes. Throws LedgerError. */
+/** Deletes uploads that are older than the waiting time and named by nothing; resolves to their hashes. Throws LedgerError. */
 export async function sweepUnnamed(options: SweepOptions, signal?: AbortSignal): Promise<string[]> {
   const { blobs, unnamed, state } = options;
-  // Ages cannot be told by a clock that was set by hours.
+  // Ages cannot be trusted if the clock was set by hours.
   if (Math.abs(options.time.ahead_ms()) > MOST_SKEW_MS) return [];
-  // From here on whatever is named is noted: what the log says is read below, while events go on coming.
+  // From here on newly named blobs are recorded, because events go on coming while the log is read below.
   const watch = unnamed.watch();
   try {
     const { all, old } = await listBlobs(options);
@@ -98,7 +98,7 @@ export async function sweepUnnamed(options: SweepOptions, signal?: AbortSignal):
     if (old.size > 0) for (const hash of await namedThrough(blobs, roots, all)) old.delete(hash);
     const deleted: string[] = [];
     for (const hash of old) {
-      // What a new run's settings name was not looked for: the next sweep does.
+      // The names in a new run's settings were not searched; the next sweep does that.
       if (signal?.aborted || state.runs.size !== runs) break;
       await unnamed.remove(hash, async () => {
         if (watch.named.has(hash) || !(await isOld(options, hash))) return;
@@ -113,7 +113,7 @@ export async function sweepUnnamed(options: SweepOptions, signal?: AbortSignal):
   }
 }
 
-/** By the machine's clock, which may be wrong at a start: what came before it waits longer by as much as the hub seems to have been away. */
+/** By the machine's clock, which may be wrong at a start: older uploads wait longer, by as much as the hub seems to have been down. */
 async function isOld(options: SweepOptions, hash: string): Promise<boolean> {
   const { blobs, clock, unnamed, strangers_grace_ms = STRANGERS_GRACE_MS } = options;
   const { opened } = options.time;
@@ -133,13 +133,13 @@ async function listBlobs(options: SweepOptions): Promise<{ all: Set<string>; old
   return { all, old };
 }
 
-/** Takes out what the events of the log name, a page at a time, so that the hub goes on meanwhile; resolves with the checkpoints among it. */
+/** Removes the blobs that the log's events name, a page at a time, so that the hub goes on meanwhile; resolves to the checkpoints among them. */
 async function leaveOutLog({ log, clock }: SweepOptions, old: Set<string>, signal?: AbortSignal): Promise<string[]> {
   const { size } = log;
   const models: string[] = [];
   for (let from = 0; from < size && !signal?.aborted; from += PAGE) {
     for (const bytes of log.read(from, Math.min(size, from + PAGE))) {
-      // The hub has verified every signature before it wrote the event.
+      // The hub verified every signature before it wrote the event.
       const { body } = decodeEvent(bytes, { verify_signature: false });
       for (const hash of blobsNamedBy(body)) old.delete(hash);
       if (body.type !== 'round.merged' || !body.checkpoint) continue;
@@ -147,11 +147,11 @@ async function leaveOutLog({ log, clock }: SweepOptions, old: Set<string>, signa
     }
     await sleep(clock, 0);
   }
-  if (signal?.aborted) old.clear(); // what was not read may name any of them
+  if (signal?.aborted) old.clear(); // the unread part may name any of them
   return models;
 }
 
-/** Which of the known hashes stand in blobs that events name, and in blobs that stand in those: a run's settings name its manifest, that its text. */
+/** The known hashes that occur in blobs named by events, and in blobs named by those: a run's settings name its manifest, which names its text. */
 export async function namedThrough(
   blobs: BlobStore,
   roots: readonly string[],
@@ -161,7 +161,7 @@ export async function namedThrough(
   return new Set([...first, ...(await referencesIn(blobs, first, known))]);
 }
 
-/** Which of the known hashes stand in some blobs, as text or as bytes, whatever the blobs' form is: a game's settings are its own. */
+/** The known hashes that occur in some blobs, as text or as bytes, whatever the blobs' form, because a game defines its own settings. */
 async function referencesIn(
   blobs: BlobStore,
   hashes: readonly string[],

@@ -12,7 +12,7 @@ test('a tally is what was added, without what is nothing', () => {
       const expected = new Map<string, number>();
       for (const [name, by] of changes) {
         const sum = (expected.get(name) ?? 0) + by;
-        if (sum < 0) assert.throws(() => tally.add(name, by), /nobody takes away more than was added/);
+        if (sum < 0) assert.throws(() => tally.add(name, by), /no more is subtracted than was added/);
         else {
           tally.add(name, by);
           expected.set(name, sum);

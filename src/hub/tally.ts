@@ -1,9 +1,9 @@
-// Sums by name: what comes to nothing is forgotten, and nothing comes to less.
+// Sums by name. A sum of zero is removed, and no sum can be negative.
 import { assert } from '../errors.ts';
 
 export interface Tally {
   of(name: string): number;
-  /** Throws where more is taken away than was there: whoever counts has counted wrong. */
+  /** Throws where more is subtracted than was added, which would be a bug of the caller. */
   add(name: string, change: number): void;
   readonly all: ReadonlyMap<string, number>;
 }
@@ -15,7 +15,7 @@ export function openTally(): Tally {
     of: (name) => all.get(name) ?? 0,
     add(name, change) {
       const sum = (all.get(name) ?? 0) + change;
-      assert(sum >= 0, 'nobody takes away more than was added');
+      assert(sum >= 0, 'no more is subtracted than was added');
       if (sum === 0) all.delete(name);
       else all.set(name, sum);
     },

@@ -1,50 +1,50 @@
-// Bodies that are on their way, up or down: how many at once, how slow one may be, and who makes room when there are too many.
+// Uploads and downloads under way: how many at once, how slow one may be, and which one ends when there are too many.
 //
-// A stranger who holds a place has to keep a rate for it. When all places are taken, whoever asks gets that of the slowest: a line that
-// moves keeps its place, and one that does not costs nobody theirs.
+// A stranger's transfer must keep a minimum rate. When all places are taken, a new transfer gets the place of the slowest one, so a transfer
+// that moves keeps its place, and one that does not blocks nobody.
 import type { Clock, Timer } from '../protocol/clock.ts';
 import { HubError } from './errors.ts';
 import { openTally } from './tally.ts';
 
 export interface TransferLimits {
   readonly places: number;
-  /** More of one key, and of one address, wait. */
+  /** Further transfers of one key, and of one address, wait. */
   readonly per_key: number;
   readonly per_address: number;
-  /** Fewer bytes in a window than this rate means end a transfer. */
+  /** A transfer that moves fewer bytes in a window than this rate is ended. */
   readonly least_bytes_per_s: number;
   readonly window_ms: number;
-  /** A transfer that is younger than this is not judged by its speed. */
+  /** A younger transfer is not judged by its speed. */
   readonly young_ms: number;
 }
 
 /**
- * A place costs a descriptor or two and some 200 kB. Uploads have few places for whoever sends much, more for what is small (a part of an
- * upload is at most 1 MiB), still more for small ones of peers that are at work here.
+ * A place takes a descriptor or two and some 200 kB. There are few places for large uploads, more for small ones (a part of an upload is at
+ * most 1 MiB), and still more for small ones of peers that take part here.
  */
 export const TRANSFER_LIMITS = {
   up: {
     places: 192,
     per_key: 16,
     per_address: 128,
-    least_bytes_per_s: 1000, // peers send parts that pass at 1 kB/s; what has come of a part is kept when it is cut
+    least_bytes_per_s: 1000, // peers send parts small enough for 1 kB/s; the bytes of a part that is cut off are kept
     window_ms: 12_000,
-    young_ms: 3000, // what moves at all has shown it by then
+    young_ms: 3000, // by then a transfer that moves at all has shown it
   },
   down: {
-    places: 768, // a thousand peers that want a round's bundle at once have it in turns
+    places: 768, // a thousand peers that want a round's bundle at once take turns
     per_key: 768,
     per_address: 512,
     least_bytes_per_s: 1000,
-    window_ms: 60_000, // a system takes megabytes at once and then says nothing, however well the line moves
+    window_ms: 60_000, // a system accepts megabytes at once and then nothing for a while, however well the line moves
     young_ms: 1000,
   },
 } satisfies Record<string, TransferLimits>;
-/** Places beside the common ones. */
+/** Places in addition to the common ones. */
 export const EXTRA_PLACES = { small: 64, small_of_present: 128 } as const;
 export const SMALL_UPLOAD_BYTES = 1 << 20;
 
-/** The limits of a process that may have so many blobs open at once: where those are few, so are the places. */
+/** The limits for a process that may have so many blobs open at once: with few, there are few places. */
 export function limitsFor(files: number): Record<keyof typeof TRANSFER_LIMITS | 'page', TransferLimits> {
   const { up, down } = TRANSFER_LIMITS;
   return {
@@ -59,7 +59,7 @@ export interface TransferOptions {
   readonly address: string | null;
   /** Places beside the common ones that this transfer may take. */
   readonly extra_places?: number;
-  /** Ends it: it is too slow, or the slowest where somebody else needs a place. Called once at most. */
+  /** Ends the transfer: it is too slow, or the slowest where another needs a place. Called at most once. */
   onEnd(error: HubError): void;
 }
 
@@ -68,12 +68,12 @@ type PlaceOptions = Pick<TransferOptions, 'key' | 'address' | 'extra_places'>;
 
 export interface Transfer {
   moved(size_bytes: number): void;
-  /** It is over, however. */
+  /** The transfer is over, for whatever reason. */
   done(): void;
 }
 
 export interface Transfers {
-  /** Whether there is a place, or would be one: asked before anything costs time. Throws HubError `busy`. */
+  /** Checks that there is a place, or could be one, before anything costs time. Throws HubError `busy`. */
   mustHavePlace(options: PlaceOptions): void;
   /** Throws HubError `busy` where there is no place. */
   begin(options: TransferOptions): Transfer;
@@ -88,10 +88,10 @@ interface UnderWay {
   window_bytes: number;
 }
 
-/** Made once: a flood gets it thousands of times, and where each came from is known. */
+/** Made once, because a flood gets it thousands of times, and a stack trace of each would be useless. */
 const ALL_YOUNG = new HubError('busy', 'other transfers are under way; try again in a moment');
 const MAKES_ROOM = 'others are waiting, and this transfer is the slowest; go on with it in a moment';
-/** How often the windows are looked at. */
+/** How often the windows are checked. */
 const LOOK_EVERY_MS = 1000;
 
 export function openTransfers(clock: Clock, limits: TransferLimits): Transfers {
@@ -125,7 +125,7 @@ export function openTransfers(clock: Clock, limits: TransferLimits): Transfers {
     if (open.size > 0) timer = clock.setTimeout(look, LOOK_EVERY_MS);
   };
 
-  /** Who has to go for a transfer to begin; null: nobody. Throws where it cannot begin. */
+  /** The transfer that must end for another to begin; null for none. Throws where the other cannot begin. */
   const inTheWay = (options: PlaceOptions): UnderWay | null => {
     for (const { name, most, of } of quotasOf(options, limits)) {
       if (counts.of(name) >= most) throw new HubError('busy', `at most ${most} transfers at once of ${of}`);
@@ -165,7 +165,7 @@ export function openTransfers(clock: Clock, limits: TransferLimits): Transfers {
   };
 }
 
-/** The counts that a transfer goes into, and how many each may have. */
+/** The counts that a transfer adds to, and the limit of each. */
 function quotasOf({ key, address }: PlaceOptions, { per_key, per_address }: TransferLimits) {
   return [
     ...(key ? [{ name: `key ${key}`, most: per_key, of: 'one key' }] : []),
@@ -173,7 +173,7 @@ function quotasOf({ key, address }: PlaceOptions, { per_key, per_address }: Tran
   ];
 }
 
-/** What is to be said of a transfer whose window is over and in which too little has moved; null: nothing. */
+/** The error for a transfer that has moved too little in its last window; null where it has moved enough. */
 function tooSlow(one: UnderWay, now_ms: number, least_bytes_per_s: number): HubError | null {
   const window_ms = now_ms - one.window_from_ms;
   if (one.window_bytes >= (least_bytes_per_s * window_ms) / 1000) return null;

@@ -1,4 +1,4 @@
-// Work that takes turns: at most so many steps at once, the others in the order in which they came, so that many who want much leave room between.
+// Limits parallel work: at most so many steps at once, the others in the order of their calls, so that many large tasks leave room for small ones.
 
 /** Runs a step when it is its turn; resolves and rejects as the step does. */
 export type Turns = <T>(step: () => Promise<T>) => Promise<T>;

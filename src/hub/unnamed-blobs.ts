@@ -1,4 +1,4 @@
-// Blobs that were uploaded but that no event names yet: how much of them a key, an address and all strangers may keep here.
+// Uploaded blobs that no event names yet: how many bytes of them a key, an address and all strangers may keep here.
 import { isLasting } from '../core/rounds/forgetting.ts';
 import type { NetworkState } from '../core/state.ts';
 import { assert } from '../errors.ts';
@@ -7,14 +7,14 @@ import { type BlobHolds, openBlobHolds } from './blob-holds.ts';
 import { HubError } from './errors.ts';
 import { openTally } from './tally.ts';
 
-/** What may have been uploaded, or be on its way in, without any accepted event naming it. */
+/** The limits of what may be uploaded, or arriving, without an accepted event that names it. */
 export const UNNAMED_BYTES = {
-  key: WIRE_LIMITS.model_bytes + WIRE_LIMITS.blob_bytes, // the largest first model, and text to learn from; more is hoarding
-  address: 2 * WIRE_LIMITS.model_bytes, // several who bring a run's text from one house
+  key: WIRE_LIMITS.model_bytes + WIRE_LIMITS.blob_bytes, // the largest first model, and text to learn from; nobody needs more at once
+  address: 2 * WIRE_LIMITS.model_bytes, // several owners in one house that upload a run's text
   strangers: 8 * WIRE_LIMITS.blob_bytes, // all keys together that neither take part in a run nor own one
 } as const;
 
-/** Whether a key is more than free: it owns a run, is in one, or has done something there. One that joined once and left is a stranger. */
+/** Whether a key is known: it owns a run, is in one, or has a record there. A key that joined once and left is a stranger. */
 export function isKnownKey(state: Pick<NetworkState, 'runs'>, id: string): boolean {
   return [...state.runs.values()].some((run) => {
     const peer = run.peers.get(id);
@@ -22,51 +22,51 @@ export function isKnownKey(state: Pick<NetworkState, 'runs'>, id: string): boole
   });
 }
 
-/** Whose bytes. */
+/** The uploader. */
 export interface Uploader {
   readonly peer: string;
-  /** As `addressOf` says; null: not counted by address. */
+  /** As `addressOf` gives it; null: not counted by address. */
   readonly address: string | null;
 }
 
-/** Bytes on their way in: they count as they come, not as they were announced. */
+/** Bytes that are arriving: they count as they come, not as they were announced. */
 export interface Arriving {
   /** Counts more bytes. Throws HubError `too-much` where there is no room for them. */
   grow(size_bytes: number): void;
-  /** They count no more: dropped, or added as a blob. */
+  /** They do not count any more: they were dropped, or became a blob. */
   end(): void;
 }
 
 export interface UnnamedBlobs extends BlobHolds {
-  /** Throws HubError `too-much` unless so many bytes more would fit. */
+  /** Throws HubError `too-much` unless so many more bytes fit. */
   mustFit(who: Uploader, size_bytes: number): void;
   arriving(who: Uploader): Arriving;
   add(who: Uploader, hash: string, size_bytes: number): void;
-  /** What somebody has uploaded that nothing names yet. */
+  /** A blob was uploaded that nothing names yet. */
   of(peer: string): ReadonlySet<string>;
-  /** Whether it was brought by a key that neither takes part in a run nor owns one. */
+  /** Whether a key uploaded it that neither takes part in a run nor owns one. */
   isStrangers(hash: string): boolean;
-  /** Calls a listener when strangers together have brought as much as they may. */
+  /** Calls a listener when strangers together have uploaded as much as they may. */
   onCrowded(listener: () => void): void;
-  /** An event names it, or a blob that one names, or it is gone. */
+  /** An event names it, or a blob that one names; or it was deleted. */
   named(hash: string): void;
-  /** Begins to note what is named, for whoever looks through the log for what is not. */
+  /** Begins to record what is named, for a caller that searches the log for unnamed blobs. */
   watch(): { readonly named: ReadonlySet<string>; end(): void };
 }
 
 const STRANGERS = 'strangers';
-/** When a newcomer may ask again whom others have left no room. */
+/** When a stranger may ask again after other strangers have left no room. */
 const CROWDED_RETRY_S = 60;
 
 /** One of the sums that bytes count towards. */
 interface Count {
   readonly name: string;
   readonly most_bytes: number;
-  /** Whose they are, in words. */
+  /** Whose bytes they are, in words. */
   readonly of: string;
 }
 
-/** @param isKnown whether a key takes part in a run or owns one; nobody does, if nothing is said */
+/** @param isKnown whether a key takes part in a run or owns one; by default no key does */
 export function unnamedBlobs(isKnown: (peer: string) => boolean = () => false): UnnamedBlobs {
   const uploads = new Map<string, { who: Uploader; counts: readonly Count[]; size_bytes: number }>();
   const sums = openTally();
@@ -86,7 +86,7 @@ export function unnamedBlobs(isKnown: (peer: string) => boolean = () => false): 
     const full = counts.find(({ name, most_bytes }) => sums.of(name) + size_bytes > most_bytes);
     if (!full) return;
     const message = `at most ${full.most_bytes} bytes of ${full.of} that no event names yet`;
-    // A key and an address have to wait for their own; what strangers have hoarded together is cleared away soon.
+    // A key or an address must wait until its own are named; what strangers have hoarded together is deleted soon.
     if (full.name !== STRANGERS) throw new HubError('too-much', message);
     for (const listener of crowded) listener();
     throw new HubError('too-much', message, { retry_after_s: CROWDED_RETRY_S });
@@ -100,7 +100,7 @@ export function unnamedBlobs(isKnown: (peer: string) => boolean = () => false): 
       let arrived_bytes = 0;
       return {
         grow(size_bytes) {
-          assert(size_bytes >= 0, 'what arrives does not shrink');
+          assert(size_bytes >= 0, 'the number of arrived bytes does not shrink');
           mustFit(counts, size_bytes);
           change(counts, size_bytes);
           arrived_bytes += size_bytes;

@@ -1,4 +1,4 @@
-// How a request for a WebSocket becomes a connection, or hears why it does not.
+// How a request for a WebSocket becomes a connection, or is refused.
 import type { IncomingMessage, Server } from 'node:http';
 import { WebSocketServer } from 'ws';
 import { type Channel, webSocketChannel } from '../protocol/channel.ts';
@@ -10,7 +10,7 @@ import { PeerSocket } from './peer-socket.ts';
 import type { RateLimits } from './rate-limits.ts';
 
 export interface UpgradeOptions {
-  /** More connections than these are not taken. */
+  /** The most connections that are accepted. */
   readonly most_connections: number;
   readonly count: () => number;
   readonly origins: Origins;
@@ -19,7 +19,7 @@ export interface UpgradeOptions {
   onRefused(code: string): void;
 }
 
-/** What a request hears that gets no WebSocket: a status line, maybe a header; null: it gets one. */
+/** The answer to a request that gets no WebSocket: a status line, maybe a header; null where it gets one. */
 export function refusalOfUpgrade(
   { url, headers }: Pick<IncomingMessage, 'url' | 'headers'>,
   address: string | null,
@@ -39,7 +39,7 @@ export function refusalOfUpgrade(
   }
 }
 
-/** Takes the WebSockets that are asked of a server. Closing it takes no more; those that were taken stay. */
+/** Accepts WebSockets on a server. Closing it accepts no more; open ones stay. */
 export function takeUpgrades(
   server: Server,
   options: UpgradeOptions & { readonly addressOf: AddressOf; accept(channel: Channel, address: string | null): void },
@@ -47,7 +47,7 @@ export function takeUpgrades(
   const sockets = new WebSocketServer({
     noServer: true,
     maxPayload: WIRE_LIMITS.from_peer_bytes,
-    // One message of each connection, then whatever else there is: who sends thousands at once does not stand before everybody.
+    // Handles one message of each connection in turn, so that a flooding connection does not block the others.
     allowSynchronousEvents: false,
     WebSocket: PeerSocket,
   });
@@ -55,7 +55,7 @@ export function takeUpgrades(
     const address = options.addressOf(request);
     const refusal = refusalOfUpgrade(request, address, options);
     if (refusal) {
-      socket.on('error', () => {}); // whoever asked may be gone already
+      socket.on('error', () => {}); // the client may be gone already
       socket.end(`HTTP/1.1 ${refusal}\r\nconnection: close\r\n\r\n`);
       return;
     }

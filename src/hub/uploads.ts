@@ -1,18 +1,18 @@
-// Uploads in parts: a device on a bad line sends a blob piece by piece and goes on where it broke off. What has come lies on the disk.
+// Uploads in parts: a device on a bad line sends a blob piece by piece and resumes where it broke off. The parts are on disk.
 import type { BlobDraft } from '../ledger/blob-store.ts';
 import type { Clock } from '../protocol/clock.ts';
 import { WIRE_LIMITS } from '../protocol/messages.ts';
 import type { Arriving } from './unnamed-blobs.ts';
 
 export const UPLOAD_LIMITS = {
-  held_bytes: 4 * WIRE_LIMITS.blob_bytes, // of unfinished uploads, on the disk; beyond it the one that was quiet for the longest begins anew
-  held: 3000, // unfinished uploads, each with up to 64 kB of memory, or a descriptor
-  kept_ms: 10 * 60_000, // how long one may be quiet
+  held_bytes: 4 * WIRE_LIMITS.blob_bytes, // of unfinished uploads, on disk; beyond it the least recently active one must start over
+  held: 3000, // unfinished uploads, each with up to 64 kB of memory or a descriptor
+  kept_ms: 10 * 60_000, // how long one may be inactive
 } as const;
-/** Strangers leave each other the room that is there, and take none of that of whoever takes part in a run. */
+/** Strangers share their own room, and take none of the room of peers that take part in a run. */
 const HELD_OF_STRANGERS = 500;
 
-/** What may be unfinished in a process that may have so many blobs open at once. */
+/** The limits for a process that may have so many blobs open at once. */
 export function unfinishedLimits(files: number) {
   return {
     known: { ...UPLOAD_LIMITS, held: Math.min(UPLOAD_LIMITS.held, Math.ceil(files / 2)) },
@@ -20,14 +20,14 @@ export function unfinishedLimits(files: number) {
   };
 }
 
-/** Which part of a blob a request brings (RFC 9110, section 14.4); `end` is the byte after it. */
+/** Which part of a blob a request contains (RFC 9110, section 14.4); `end` is the byte after it. */
 export interface Part {
   readonly start: number;
   readonly end: number;
   readonly total: number;
 }
 
-/** The part that a Content-Range header names; null for one that names none. */
+/** The part that a Content-Range header names; null where it names none. */
 export function uploadedPart(header: string): Part | null {
   const found = /^bytes (\d{1,12})-(\d{1,12})\/(\d{1,12})$/.exec(header);
   if (!found) return null;
@@ -35,25 +35,25 @@ export function uploadedPart(header: string): Part | null {
   return start <= last && last < total ? { start, end: last + 1, total } : null;
 }
 
-/** A blob on its way in: what has come, and whom that counts against. */
+/** A blob that is arriving: what has come, and whose bytes they are. */
 export interface Upload {
   readonly draft: BlobDraft;
   readonly arriving: Arriving;
 }
 
-/** The right to go on with an upload. Nobody else has it until it is given back. */
+/** The right to continue an upload. It is exclusive until it is given back. */
 export interface Claim extends Upload {
-  /** What has come stays for the next part. The first of the two calls counts. */
+  /** Gives the claim back; what has come stays for the next part. Of `release` and `end` the first call counts. */
   release(): void;
-  /** The upload is over: nothing of it is remembered. What becomes of the draft is the caller's business. */
+  /** Ends the upload: nothing of it is remembered. The caller decides about the draft. */
   end(): void;
 }
 
 export interface PartialUploads {
   /**
-   * The upload `id` (whose, of what) that a part goes on with, or the bytes that have come where it does not go on there. Where another
-   * request is at it, that one is ended: a device that comes back is not waited for twice.
-   * @param onTaken the claim is wanted by a later request; end it soon
+   * Claims the upload `id` (uploader and blob) that a part continues, or returns how many bytes have come where the part does not continue
+   * there. Another request that holds the claim is ended, because a device that reconnects must not wait for its old request.
+   * @param onTaken a later request wants the claim; give it back soon
    */
   claim(
     id: string,
@@ -66,7 +66,7 @@ export interface PartialUploads {
 interface Unfinished extends Upload {
   readonly total: number;
   touched_ms: number;
-  /** Who is at it. */
+  /** The holder of the claim. */
   held: { readonly onTaken: () => void; readonly over: Promise<void> } | null;
 }
 
@@ -74,7 +74,7 @@ export function openPartialUploads(
   clock: Clock,
   limits: { readonly held_bytes: number; readonly held: number; readonly kept_ms: number } = UPLOAD_LIMITS,
 ): PartialUploads {
-  /** The one touched last at the end. */
+  /** The most recently touched one is last. */
   const unfinished = new Map<string, Unfinished>();
 
   const forget = (id: string): void => {
@@ -82,10 +82,10 @@ export function openPartialUploads(
     if (!upload) return;
     unfinished.delete(id);
     upload.arriving.end();
-    upload.draft.discard().catch(() => {}); // a file that cannot be deleted now is at the next start
+    upload.draft.discard().catch(() => {}); // the next start deletes it
   };
 
-  /** Forgets what was quiet for long, and the quietest while there is too much. */
+  /** Drops uploads that were inactive for too long, and the least recently active ones while there are too many. */
   const makeRoom = (): void => {
     let held_bytes = 0;
     for (const { draft } of unfinished.values()) held_bytes += draft.size_bytes;

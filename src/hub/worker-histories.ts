@@ -1,4 +1,4 @@
-// How each worker's own loss went over the rounds that it was part of, for people who open its row: rebuilt from the log or kept with a snapshot.
+// The course of each worker's own loss, for people who open its row: rebuilt from the log or kept with a snapshot.
 
 import type { WorkSubmitted } from '../core/events/work-submitted.ts';
 import type { LoggedEvent } from '../core/events.ts';
@@ -8,14 +8,14 @@ import type { WorkerPoint } from '../protocol/messages.ts';
 import type { Keepsake } from './snapshots.ts';
 
 const LIMITS = {
-  points: 64, // of a worker: a row is a few hundred pixels wide
-  workers: 4096, // of a run: with all their points some 20 MB; who comes later has no curve here, and all its events in the log
+  points: 64, // per worker: a row is a few hundred pixels wide
+  workers: 4096, // per run: with all their points some 20 MB; later workers have no curve here, but all their events are in the log
 } as const;
 
 export interface WorkerHistories extends Keepsake {
-  /** The same machine; what it lets pass is remembered, in a replay too. */
+  /** The state machine, with the history of what it accepts, in a replay too. */
   watched(machine: StateMachine): StateMachine;
-  /** What a worker said of its merged work, oldest first; where there is much, every second point goes. */
+  /** What a worker reported with its merged work, oldest first; of many points, every second one is dropped. */
   of(run: string, worker: string): readonly WorkerPoint[];
 }
 
