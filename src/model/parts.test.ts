@@ -1,6 +1,8 @@
 // Tensors go into parts and come back with every bit, whatever the dtype and however they are cut, and a wrong part is found.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { sha256Hex } from '../protocol/hash.ts';
 import { sizeOf } from '../tensor/shape.ts';
@@ -133,4 +135,44 @@ test('what a store or a line throws is what is heard', async () => {
   await assert.rejects(writeParts(specs, [new Float32Array(6 * PART_BYTES)], full), /full/);
   const manifest = { tensors: specs, parts: Array(6).fill('f'.repeat(64)) };
   await assert.rejects(all(readParts(manifest, () => Promise.reject(new Error('away')))), /away/);
+});
+
+test('a part that was read is given back: memory holds a few, however long the model is', async () => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const specs = Array.from(
+    { length: 8 },
+    (_, i): TensorSpec => ({ name: `${i}`, dtype: 'f32', shape: [PART_BYTES / 4] }),
+  );
+  const fetched: WeakRef<ArrayBuffer>[] = [];
+  const fetch = async (): Promise<Uint8Array> => {
+    const { buffer } = new Uint8Array(PART_BYTES);
+    fetched.push(new WeakRef(buffer));
+    return new Uint8Array(buffer);
+  };
+  let read = 0;
+  for await (const _ of readParts({ tensors: specs, parts: specs.map(() => 'a'.repeat(64)) }, fetch)) {
+    read++;
+    await new Promise((resolve) => setImmediate(resolve)); // a WeakRef holds its target until the turn ends
+    collect();
+    const held = fetched.filter((part) => part.deref() !== undefined).length;
+    assert.ok(held <= 2, `${held} parts held after ${read}`);
+  }
+  assert.equal(read, specs.length);
+});
+
+test('where a put fails, the others have ended when the error comes', async () => {
+  const specs = ['a', 'b'].map((name): TensorSpec => ({ name, dtype: 'i8', shape: [PART_BYTES] }));
+  const ended: number[] = [];
+  let begun = 0;
+  const put = async (): Promise<string> => {
+    const number = begun++;
+    if (number === 0) throw new Error('no room');
+    await new Promise((resolve) => setImmediate(resolve));
+    ended.push(number);
+    return '';
+  };
+  const tensors = specs.map(() => new Float32Array(PART_BYTES));
+  await assert.rejects(writeParts(specs, tensors, put), /no room/);
+  assert.deepEqual([begun, ended], [2, [1]]);
 });

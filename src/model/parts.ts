@@ -9,17 +9,31 @@ const PARTS_AT_ONCE = 2;
 
 /**
  * Stores tensors as parts; resolves with their manifest. `tensors` are the values of each of `specs`, in order. What `put` gets may be
- * memory of the tensor: it is not changed while this runs. Throws what `put` throws, ModelError `wrong-weights` (a tensor of another
- * length, values that its dtype cannot hold).
+ * memory of the tensor: it is not changed while this runs. No `put` is under way when this ends, also where it fails.
+ * Throws what `put` throws, ModelError `wrong-weights` (a tensor of another length, values that its dtype cannot hold).
  */
 export async function writeParts(
   specs: readonly TensorSpec[],
   tensors: Iterable<Float32Array> | AsyncIterable<Float32Array>,
   put: (part: Uint8Array) => Promise<string>,
 ): Promise<ModelManifest> {
+  const pending = new Set<Promise<unknown>>();
+  try {
+    return { tensors: specs, parts: await Promise.all(await putParts(specs, tensors, put, pending)) };
+  } finally {
+    await Promise.allSettled(pending);
+  }
+}
+
+/** @param pending gets the puts that are under way */
+async function putParts(
+  specs: readonly TensorSpec[],
+  tensors: Iterable<Float32Array> | AsyncIterable<Float32Array>,
+  put: (part: Uint8Array) => Promise<string>,
+  pending: Set<Promise<unknown>>,
+): Promise<Promise<string>[]> {
   const layout = partsOf(specs);
   const hashes: Promise<string>[] = [];
-  const pending = new Set<Promise<unknown>>();
   const store = async (part: Uint8Array): Promise<void> => {
     const stored = put(part);
     stored.catch(() => {}); // it is heard below, where all are waited for
@@ -56,7 +70,7 @@ export async function writeParts(
     at++;
   }
   if (at !== specs.length) throw new ModelError('wrong-weights', `parts: expected ${specs.length} tensors, got ${at}`);
-  return { tensors: specs, parts: await Promise.all(hashes) };
+  return hashes;
 }
 
 /**
@@ -68,19 +82,17 @@ export async function* readParts(
   fetch: (hash: string) => Promise<Uint8Array>,
 ): AsyncGenerator<Float32Array> {
   const layout = partsOf(tensors);
+  // Parts on their way, the next one first. One that is taken out is held by nothing but the tensor that is made of it.
   const coming: Promise<Uint8Array>[] = [];
-  const fetched = (index: number): Promise<Uint8Array> => {
-    while (coming.length < Math.min(parts.length, index + PARTS_AT_ONCE)) {
-      const part = fetch(parts[coming.length]);
-      part.catch(() => {}); // whoever comes to it hears of it
-      coming.push(part);
-    }
-    return coming[index];
-  };
+  let asked = 0;
   let values: Float32Array | null = null;
   for (const [index, part] of layout.entries()) {
-    const bytes = await fetched(index);
-    coming[index] = Promise.resolve(bytes.subarray(0, 0)); // not held any longer than it is read
+    while (asked < parts.length && coming.length < PARTS_AT_ONCE) {
+      const fetched = fetch(parts[asked++]);
+      fetched.catch(() => {}); // the turn that awaits it hears the error
+      coming.push(fetched);
+    }
+    const bytes = await coming.shift()!;
     checkLength(part, bytes, parts[index]);
     let offset = 0;
     for (const { tensor, from, values: count, size_bytes } of part.pieces) {
