@@ -1,4 +1,6 @@
 // One row of `bench adversaries`: an arena of real training in which some lie, and what its columns are.
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import type { AnyGame } from '../games/game.ts';
 import type { Tokenizer } from '../model/tokenizer.ts';
 import type { Adversary } from '../simulation/adversaries/adversary.ts';
@@ -58,6 +60,9 @@ export function setUpRows({ model, rounds, steps, merge }: RowOptions, text: str
   return setUpPretrain(settings, [text], characters(text), {});
 }
 
+setFlagsFromString('--expose-gc');
+const collectGarbage: () => void = runInNewContext('gc');
+
 /** Plays a row once. The first runtime is the validators', and every second worker's; all rows may share them, and what they remember. */
 export async function playRow(
   { rounds, steps, crowd, checks, slow, native, rating }: RowOptions,
@@ -80,6 +85,7 @@ export async function playRow(
     }),
     ...{ rounds, seed, rules: { ...ARENA_RULES, rating_permille: rating } },
     plant_every: checks === 'on' ? 3 : 0,
+    collectGarbage,
     onRound: (round, loss_micro) =>
       console.error(
         `${name}, ${seed}: round ${round + 1} of ${rounds}, validation loss ${(loss_micro / 1e6).toFixed(3)}`,
@@ -115,6 +121,7 @@ export interface Measures {
   readonly refused: number;
   readonly kept: number;
   readonly checking: number;
+  readonly planted: number;
   readonly skew: number;
   readonly slow: number | null;
   readonly reports: readonly StrategyReport[];
@@ -127,6 +134,7 @@ export function measuresOf(name: string, result: ArenaResult, honest: ArenaResul
       result.devices.some((device) => device.adversary === adversary.name && device.role === role),
     ),
   );
+  const work_ms = sum(result.checking.map((round) => round.work_ms));
   return {
     loss: result.losses_micro.at(-1)! / 1e6,
     damage: damageOf(result, honest),
@@ -134,7 +142,8 @@ export function measuresOf(name: string, result: ArenaResult, honest: ArenaResul
     caught: caughtOf(result),
     refused: refusedOf(result),
     kept: keptOf(result),
-    checking: sum(result.checking.map(({ check_ms }) => check_ms)) / sum(result.checking.map(({ work_ms }) => work_ms)),
+    checking: sum(result.checking.map(({ check_ms }) => check_ms)) / work_ms,
+    planted: sum(result.checking.map(({ planted_ms }) => planted_ms)) / work_ms,
     skew: skewOf(result, honest),
     slow: slowPay(result),
     reports,

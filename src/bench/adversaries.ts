@@ -57,7 +57,10 @@ device computes that another has computed before is recalled, and booked at what
   liars caught       the part of the lying workers of whose work something was refused; --rounds says by when
   honest refused     the part of what honest workers handed in that was not merged
   honest kept        the part of what honest workers were paid that was not taken from them again
-  checking / work    processor time of the honest judges' checks, of that of the work that they checked`;
+  checking / work    processor time of the honest judges' checks, of that of the work that they checked
+  of plants          the same of their checks of what the run's owner plants, in one round of three; no part of the column before
+
+What garbage the bench itself has made is collected before each of these is timed.`;
 
 interface Options extends RowOptions {
   readonly data: string;
@@ -93,7 +96,7 @@ export async function run(args: string[]): Promise<void> {
           'honest refused',
           'honest kept',
         ],
-        ...['checking / work', ...(slow ? ["slow devices' pay for a step"] : [])],
+        ...['checking / work', 'of plants', ...(slow ? ["slow devices' pay for a step"] : [])],
       ],
       rows.map(({ name, roles, measures }) => [
         `${name}${roles ? ` (${roles})` : ''}`,
@@ -108,6 +111,7 @@ export async function run(args: string[]): Promise<void> {
         shown(measures, ({ refused }) => refused),
         shown(measures, ({ kept }) => kept),
         shown(measures, ({ checking }) => checking),
+        shown(measures, ({ planted }) => planted),
         ...(slow ? [shown(measures, (own) => own.slow)] : []),
       ]),
     ),

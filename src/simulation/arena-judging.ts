@@ -14,17 +14,18 @@ export class ArenaJudging {
   readonly #arena: ArenaNetwork;
   /** Verdicts by judges who play by the rules, on work by workers who do. */
   readonly honest = { judged: 0, refused: 0 };
-  readonly checking: { work_ms: number; check_ms: number }[] = [];
+  readonly checking: { work_ms: number; check_ms: number; planted_ms: number }[] = [];
   handed_in: ReadonlySet<string> = new Set();
 
   constructor(arena: ArenaNetwork) {
     this.#arena = arena;
   }
 
-  /** Judging begins: the work of the round is booked, once, however often judges are asked. */
+  /** Judging begins: the work of the round is booked, once, however often judges are asked; what the owner has planted is none of it. */
   begin(): void {
-    const works = [...this.#arena.run.submissions.keys()].map((id) => this.#arena.work_ms.get(id)!);
-    this.checking.push({ work_ms: works.reduce((sum, work_ms) => sum + work_ms, 0), check_ms: 0 });
+    const works = [...this.#arena.run.submissions.values()].filter(({ worker }) => worker !== this.#arena.planter);
+    const work_ms = works.reduce((sum, { id }) => sum + this.#arena.work_ms.get(id)!, 0);
+    this.checking.push({ work_ms, check_ms: 0, planted_ms: 0 });
   }
 
   /** Every judge that has not sealed yet seals what it finds, in the order of the log; what is sealed is shown later. */
@@ -32,6 +33,7 @@ export class ArenaJudging {
     const found: { participant: Participant; verdict: VerdictGiven }[] = [];
     const bill = this.checking.at(-1)!;
     for (const [own, submission] of [...this.#arena.run.submissions.values()].entries()) {
+      const isPlanted = submission.worker === this.#arena.planter;
       // What nobody disputes is judged once.
       for (const judge of submission.judges.filter((id) => !submission.seals.has(id))) {
         const participant = this.#arena.participants.find(({ identity }) => identity.id === judge)!;
@@ -39,7 +41,9 @@ export class ArenaJudging {
         const verdict = await this.#arena.call(participant, 'check', () =>
           this.verdictOf(participant, submission, own),
         );
-        if (participant.device.adversary === null) bill.check_ms += participant.cost.cpu_ms - before_ms;
+        if (participant.device.adversary === null) {
+          bill[isPlanted ? 'planted_ms' : 'check_ms'] += participant.cost.cpu_ms - before_ms;
+        }
         if (!verdict) continue;
         const { refused } = await this.#arena.send(participant.identity, {
           ...{ type: 'verdict.sealed', version: 1, run: this.#arena.run.id, submission: submission.id },

@@ -38,6 +38,8 @@ export interface ArenaOptions {
   readonly rules: Rules;
   /** In about one round of so many, and always in the last, the run's owner plants bad work; 0: never. */
   readonly plant_every: number;
+  /** Called before each call of a game: a device pays for the garbage that it makes, not for what the arena has left. */
+  readonly collectGarbage?: () => void;
   /** Told before and after each call of the game: whoever watches can end a loop that never gives way. */
   readonly watch?: (call: { readonly what: string; readonly who: string } | null) => void;
   readonly onRound?: (round: number, loss_micro: number) => void;
@@ -63,6 +65,8 @@ export class ArenaNetwork {
   readonly work_ms = new Map<string, number>();
   /** Of the round before, by worker. */
   readonly last_verdicts = new Map<string, ReadonlyMap<string, string>>();
+  /** In whose name work is planted in the open round. */
+  planter: string | null = null;
   merged_before: Uint8Array[] = [];
   present: unknown;
   /** What its steps have left out. */
@@ -179,6 +183,7 @@ export class ArenaNetwork {
       // A device loads what it needs while it joins: that is no part of what work or a check takes.
       participant.prepared ??= participant.game.prepare?.(this.options.params, participant.lent) ?? Promise.resolve();
       await participant.prepared;
+      this.options.collectGarbage?.();
       return await charged(participant.cost, participant.device, work);
     } catch (error) {
       this.broke(participant, error);

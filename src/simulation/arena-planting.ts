@@ -38,6 +38,7 @@ export class ArenaPlanting {
     });
     await this.#arena.join(participant);
     this.#participant = participant;
+    this.#arena.planter = participant.identity.id;
   }
 
   #isDue(): boolean {
@@ -76,6 +77,6 @@ export class ArenaPlanting {
     if (!this.#participant) return;
     if (this.#fit) await this.#arena.must(owner, await plantReveal(owner, this.#plant!, this.#fit));
     await this.#arena.leave(this.#participant);
-    this.#participant = this.#plant = this.#fit = null;
+    this.#participant = this.#plant = this.#fit = this.#arena.planter = null;
   }
 }

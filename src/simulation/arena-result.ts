@@ -10,8 +10,8 @@ export interface ArenaResult {
   readonly losses_micro: readonly number[];
   /** Verdicts by judges who play by the rules, on work by workers who do. */
   readonly honest: { readonly judged: number; readonly refused: number };
-  /** Processor time of checks by judges who play by the rules, and of the work that they checked. By round. */
-  readonly checking: readonly { readonly work_ms: number; readonly check_ms: number }[];
+  /** Processor time of checks by judges who play by the rules, and of the work that they checked; apart, of their checks of planted work. By round. */
+  readonly checking: readonly { readonly work_ms: number; readonly check_ms: number; readonly planted_ms: number }[];
   readonly events: number;
   /** The hash of the last state. */
   readonly model: string;

@@ -50,6 +50,10 @@ describe('an arena', () => {
     assert.ok(honest.judged > 0);
     assert.equal(losses_micro.length, 1 + 3);
     assert.equal(checking.length, 3);
+    assert.ok(checking.every(({ work_ms, check_ms }) => work_ms > 0 && check_ms > 0));
+    // In the last round something is planted, always.
+    assert.ok(checking.at(-1)!.planted_ms > 0);
+    assert.ok(checking.some(({ planted_ms }) => planted_ms === 0));
     assert.ok(losses_micro.at(-1)! < losses_micro[0]);
     assert.ok(devices.reduce((sum, { shares }) => sum + shares, 0) <= 3_000_000);
   });
