@@ -51,8 +51,8 @@ describe('a look at jumps', () => {
       if (looked.strange) strange++;
       assert.equal(new Set(asked).size, asked.length);
       if (looked.jumps.length === 1) continue;
-      assert.equal(looked.jumps.length, 3);
-      assert.ok(looked.from <= step && step + 1 <= looked.from + 3 && looked.from + 3 < STEPS);
+      assert.equal(looked.jumps.length, 5);
+      assert.ok(looked.from <= step && step + 1 <= looked.from + 5 && looked.from + 5 < STEPS);
     }
     assert.ok(strange >= 70, `${strange} of 100`);
   });
@@ -61,12 +61,41 @@ describe('a look at jumps', () => {
     const seen: number[] = [];
     const strange: boolean[] = [];
     for (let seed = 0; seed < 60; seed++) {
-      const { model, honest } = traces(seed, 0.06);
+      const { model, honest } = traces(seed, 0.1);
       strange.push((await lookAtJumps(honest, seed % (STEPS - 1), counted(model).lossOf, seen)).strange);
     }
     assert.equal(seen.length, 16);
     assert.ok(strange.slice(0, 6).some((one) => one));
     assert.ok(strange.slice(20).filter((one) => one).length <= 2);
+  });
+
+  test('far away are jumps that follow the model’s twice as far as others', async () => {
+    // Expected of them is 0.0135.
+    const model = Array.from({ length: STEPS }, (_, step) => 3 + 0.04 * (step % 2));
+    const strangeAt = async (times: number): Promise<boolean> => {
+      const told = model.map((loss, step) => 3 - 0.004 * step + times * (loss - 3));
+      return (await lookAtJumps(told, 4, counted(model).lossOf, [])).strange;
+    };
+    for (const [times, strange] of [
+      [-0.2, true],
+      [0, true],
+      [0.2, true],
+      [0.4, false],
+      [1, false],
+      [2, false],
+      [3, true],
+    ] as const) {
+      assert.equal(await strangeAt(times), strange, `${times} times`);
+    }
+  });
+
+  test('honest jumps that are twice as far as usual are strange less often than one in ten', async () => {
+    let strange = 0;
+    for (let seed = 0; seed < 100; seed++) {
+      const { model, honest } = traces(seed, 0.045);
+      if ((await lookAtJumps(honest, seed % (STEPS - 1), counted(model).lossOf, [])).strange) strange++;
+    }
+    assert.ok(strange < 10, `${strange} of 100`);
   });
 
   test('a third of liars does not teach a judge that lies are usual', async () => {

@@ -8,11 +8,14 @@ import { besideLoss } from '../../training/tolerances.ts';
 const EXPECTED = { nats: 0.0075, of_fall: 1.5 } as const;
 /**
  * How many times farther than usual the first jump must be before a judge looks at its neighbours, and all of them before the steps are
- * repeated. Honest workers learn from one batch more than from another while a model learns fast: at 2 a sixth of them are looked at again.
+ * repeated: less where they are told as if nothing were known of the batches, more where they follow the model's. Honest workers learn from
+ * one batch more than from another while a model learns fast: at 2 a fifth of them are looked at again.
  */
-const TIMES_USUAL = { again: 2, strange: 3 } as const;
+const TIMES_USUAL = { again: 2, unlike: 2, strange: 4 } as const;
 /** Jumps that are looked at where the first one is far away. */
-const NEIGHBOURS = 3;
+const NEIGHBOURS = 5;
+/** Jumps follow the model's where they have at least this part of them: computed ones about all, invented ones none. */
+const FOLLOWED_PART = 0.35;
 /** The looks by which a judge knows what is usual, and how few of them say nothing. */
 const REMEMBERED = 16;
 const FEW = 6;
@@ -23,7 +26,9 @@ export interface Looked {
   /** The first step looked at, and the distances of the jumps from there (nats). */
   readonly from: number;
   readonly jumps: readonly number[];
-  /** A root mean square beyond this is strange. */
+  /** The part of the model's jumps that is in those told; null where no more than one was looked at. */
+  readonly followed: number | null;
+  /** A root mean square of the distances beyond this is strange. */
   readonly limit: number;
   readonly strange: boolean;
 }
@@ -43,25 +48,39 @@ export async function lookAtJumps(
   const usual = Math.max(LEAST_USUAL, seen.length < FEW ? 1 : upperMedian(seen));
   const first = [await lossOf(step), await lossOf(step + 1)];
   const expected = besideLoss(EXPECTED.nats + EXPECTED.of_fall * fallOf(told), first[0]);
-  const jumps = distances(told, step, first);
+  const { distances: jumps } = compare(told, step, first);
   seen.push(jumps[0] / expected);
   if (seen.length > REMEMBERED) seen.shift();
-  const limit = TIMES_USUAL.strange * usual * expected;
-  if (jumps[0] <= TIMES_USUAL.again * usual * expected) return { from: step, jumps, limit, strange: false };
+  const usually = usual * expected;
+  if (jumps[0] <= TIMES_USUAL.again * usually) {
+    return { from: step, jumps, followed: null, limit: TIMES_USUAL.strange * usually, strange: false };
+  }
   const from = Math.max(0, Math.min(step, told.length - 1 - NEIGHBOURS));
   const losses: number[] = [];
   for (let at = from; at <= Math.min(from + NEIGHBOURS, told.length - 1); at++) {
     losses.push(at === step || at === step + 1 ? first[at - step] : await lossOf(at));
   }
-  const all = distances(told, from, losses);
-  return { from, jumps: all, limit, strange: Math.sqrt(mean(all.map((jump) => jump ** 2))) > limit };
+  const { distances, followed } = compare(told, from, losses);
+  const limit = (followed < FOLLOWED_PART ? TIMES_USUAL.unlike : TIMES_USUAL.strange) * usually;
+  return {
+    ...{ from, jumps: distances, followed, limit },
+    strange: Math.sqrt(mean(distances.map((jump) => jump ** 2))) > limit,
+  };
 }
 
-/** How far the jumps told are from those found, of neighbouring steps from the first one on. */
-function distances(told: ArrayLike<number>, from: number, found: readonly number[]): number[] {
-  return found
+/**
+ * How far the jumps told are from those found, of neighbouring steps from the first one on; and the part of those found that is in those told,
+ * by least squares. What honest steps add to a jump has nothing to do with how hard its batches are; whoever invents losses knows nothing of that.
+ */
+function compare(told: ArrayLike<number>, from: number, found: readonly number[]) {
+  const jumps = found
     .slice(1)
-    .map((loss, i) => Math.abs(told[from + i + 1] - told[from + i] - (asTraced(loss) - asTraced(found[i]))));
+    .map((loss, i) => ({ told: told[from + i + 1] - told[from + i], found: asTraced(loss) - asTraced(found[i]) }));
+  const sum = (of: (jump: (typeof jumps)[number]) => number): number => jumps.reduce((all, jump) => all + of(jump), 0);
+  return {
+    distances: jumps.map((jump) => Math.abs(jump.told - jump.found)),
+    followed: sum((jump) => jump.told * jump.found) / (sum((jump) => jump.found ** 2) || 1),
+  };
 }
 
 /** What a step takes off the loss, by the worker's own word: between the first quarter of its steps and the last. */
