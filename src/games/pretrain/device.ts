@@ -7,7 +7,7 @@ import { type DatasetManifest, decodeManifest, decodeShard, type ShardTokens } f
 import { decodeUpdate, type SparseUpdate } from '../../training/sparse.ts';
 import { createEvaluator, createTrainer, type Evaluator } from '../../training/trainer.ts';
 import type { Device, Round } from '../game.ts';
-import type { Carried } from './carried.ts';
+import { afresh, type Carried } from './carried.ts';
 import { learningRateAt, type PretrainParams, type PretrainTask, parameterCount } from './params.ts';
 import { decodeWork } from './work.ts';
 
@@ -198,29 +198,36 @@ function forgetOldest(kept: Map<string, unknown>, each_bytes: number, limit_byte
   }
 }
 
-/** Steps that moments need before they say what a worker's do: ten times the memory of the first one. */
-const WARM_STEPS = 30;
+/**
+ * Steps after which newer moments take the place of older ones, and after which moments say what a worker's do: with 15 all of the whole
+ * works that were tried were repeated within the bounds, with 8 a third of them, with none no work at all (docs/experiments.md).
+ */
+const LEARNT_STEPS = { enough: 30, least: 15 } as const;
 
-/** The moments of the last repetition that was long enough to say what a worker's are; null: there was none. */
-export const learntMoments = (device: Device): OptimiserState | null => loadedOf(device).moments ?? null;
-
-/** Remembers what a repetition left, unless it was so short that its moments say little. */
+/** Remembers what a repetition left, unless it was so short that its moments say little, or less than those that are known. */
 export function learnMoments(device: Device, moments: OptimiserState): void {
-  if (moments.steps >= WARM_STEPS) loadedOf(device).moments = moments;
+  const entry = loadedOf(device);
+  if (moments.steps >= Math.min(LEARNT_STEPS.enough, entry.moments?.steps ?? 0)) entry.moments = moments;
 }
 
-/** A referee that has learnt no moments yet learns some, on data that nobody was assigned. */
-export async function warmUp(
+/**
+ * Moments to repeat work of so many steps with that is not known to begin afresh: those that this device has learnt, and where they have seen
+ * fewer steps than the work, more of them on data that nobody was assigned. Short work is that of a worker that has not taken many either.
+ */
+export async function momentsFor(
+  steps: number,
   referee: Trainer,
   device: Device,
   { params, round, weights }: PretrainTask,
 ): Promise<OptimiserState> {
+  const learnt = loadedOf(device).moments ?? afresh(parameterSpecs(params.model)).moments;
+  const wanted = Math.min(LEARNT_STEPS.least, steps);
+  if (learnt.steps >= wanted) return learnt;
+  await referee.setOptimiserState(learnt);
   await referee.setWeights(weights);
   const data = await openData(device, params, round, 'warming up', VALIDATOR_DATA);
-  for (let step = 0; step < WARM_STEPS; step++) {
+  for (let step = 0; step < wanted - learnt.steps; step++) {
     await referee.step(await data.batch(step), learningRateAt(params, round, step));
   }
-  const moments = await referee.optimiserState();
-  learnMoments(device, moments);
-  return moments;
+  return referee.optimiserState();
 }

@@ -10,8 +10,8 @@ import type { Claim, Device } from '../game.ts';
 import { game } from '../pretrain.ts';
 import { mergeState } from '../state.ts';
 import { judging, type PretrainExample, pretrainExample, round, withUpdate } from '../testing/example-pretrain.ts';
-import { learntMoments } from './device.ts';
-import type { PretrainParams } from './params.ts';
+import { loadedOf } from './device.ts';
+import type { PretrainParams, PretrainTask } from './params.ts';
 import { decodeWork, encodeWork } from './work.ts';
 
 let example: PretrainExample;
@@ -63,48 +63,60 @@ function withLosses(claim: Claim, losses: ArrayLike<number>): Claim {
 const merge = (state: Weights, { work }: Claim) => mergeState(game, params, state, [{ work, weight: 20 }]);
 
 describe('what a judge repeats loosely with', () => {
-  test('is what its last long repetition left: a short one takes nothing from it', async () => {
+  test('is what its longest repetition left: a short one takes nothing from it', async () => {
     const [ada, judge] = [example.device(), example.device()];
     let state = weights;
     let last: string | null = null;
-    for (const learnt of [undefined, 40]) {
-      const number: number = last === null ? 0 : 1;
+    for (const number of [0, 1]) {
       const { task, claim } = await workOf(number, state, last, ada);
       assert.equal((await game.check(task, claim, judge, judging)).code, 'ok');
-      assert.equal(learntMoments(judge)?.steps, learnt, 'of twenty steps each');
+      assert.equal(learntSteps(judge), 20 * (number + 1));
       state = merge(state, claim);
       last = example.bundleOf(claim);
     }
-    const bob = game.task(
-      params,
-      { ...round(2, { last }), most_tokens: 2 * params.batch * params.context },
-      'bob',
-      state,
-    );
+    const bob = taskOf(2, 2, last, 'bob', state);
     const short = (await game.perform(bob, example.device(), running))!;
     const { code, evidence } = await game.check(bob, short, judge, judging);
     assert.deepEqual([code, (evidence.repeated as { steps: number }).steps], ['ok', 2]);
-    assert.equal(learntMoments(judge)?.steps, 40);
+    assert.equal(learntSteps(judge), 40);
   });
 
-  test('is zero before that, and then what these steps left, or more of them where they were few', async () => {
+  test('is what steps before it leave where nothing has been learnt: as many as the work has, and fifteen at most', async () => {
+    for (const [most_steps, before] of [
+      [2, 2],
+      [20, 15],
+    ]) {
+      const [ada, judge] = [example.device(), example.device()];
+      const first = taskOf(most_steps, 0, null, 'ada', weights);
+      const begun = (await game.perform(first, ada, running))!;
+      const next = taskOf(most_steps, 1, example.bundleOf(begun), 'ada', merge(weights, begun));
+      const claim = (await game.perform(next, ada, running))!;
+      assert.equal(claim.steps, most_steps);
+      assert.equal((await attemptsOf(judge, next, claim))[0], 'learnt');
+      assert.equal(learntSteps(judge), before + most_steps);
+    }
+  });
+
+  test('is zero where the work is not like that', async () => {
     const ada = example.device();
     const first = await workOf(0, weights, null, ada);
     const { task, claim } = await workOf(1, merge(weights, first.claim), example.bundleOf(first.claim), ada);
-    const judge = example.device();
-    const attemptsOf = async (handed_in: Claim) => {
-      const { evidence } = await game.check(task, handed_in, judge, judging);
-      const { repeated } = z
-        .object({ repeated: z.object({ attempts: z.array(z.object({ moments: z.string() })) }) })
-        .parse(evidence);
-      return repeated.attempts.map(({ moments }) => moments);
-    };
-    const lie = halfInvented(claim, 0.05);
-    assert.deepEqual(await attemptsOf(lie), ['zero', 'learnt']);
-    assert.ok(learntMoments(judge)!.steps >= 30, 'twenty are few');
-    assert.deepEqual(await attemptsOf(lie), ['learnt', 'zero']);
+    assert.deepEqual(await attemptsOf(example.device(), task, halfInvented(claim, 0.05)), ['learnt', 'zero']);
   });
 });
+
+const learntSteps = (judge: Device): number | undefined => loadedOf(judge).moments?.steps;
+
+/** A task of no more than so many steps. */
+const taskOf = (steps: number, number: number, last: string | null, peer: string, state: Weights) =>
+  game.task(params, { ...round(number, { last }), most_tokens: steps * params.batch * params.context }, peer, state);
+
+/** The moments with which a judge repeated work. */
+async function attemptsOf(judge: Device, task: PretrainTask, claim: Claim): Promise<string[]> {
+  const { evidence } = await game.check(task, claim, judge, judging);
+  const { attempts } = z.object({ attempts: z.array(z.object({ moments: z.string() })) }).parse(evidence.repeated);
+  return attempts.map(({ moments }) => moments);
+}
 
 describe('re-execution', () => {
   test('finds steps that were claimed and not done', async () => {

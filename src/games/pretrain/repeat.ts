@@ -16,7 +16,7 @@ import {
 } from '../../training/tolerances.ts';
 import type { Device, Judging } from '../game.ts';
 import { AFRESH, afresh, type Carried } from './carried.ts';
-import { follow, followedOf, learnMoments, learntMoments, stepsOf, trainerOf, warmUp } from './device.ts';
+import { follow, followedOf, learnMoments, momentsFor, stepsOf, trainerOf } from './device.ts';
 import type { PretrainTask } from './params.ts';
 import { shaken, steadySteps } from './rounding.ts';
 import type { PretrainWork } from './work.ts';
@@ -124,8 +124,8 @@ const MOMENTS_PART = 0.75;
 const DIVERGED: Repetition = { refusal: 'diverged', fraud: false, evidence: { steps: 0 } };
 
 /**
- * The same steps with moments that are not the worker's: those that this judge has learnt, or zero where the worker began not long ago. Where
- * it has learnt none, zero comes first: what such steps leave is the second guess. Work is refused when it is like neither.
+ * The same steps with moments that are not the worker's: those that this judge has learnt, and where the work is not like that, zero, as of a
+ * worker that began not long ago. A judge that has learnt too little takes a few steps first. Work is refused when it is like neither.
  * `gain`: what the update takes off the loss of the worker's data.
  */
 export async function repeatLoosely(repeated: Repeated, gain: number): Promise<Repetition> {
@@ -145,8 +145,7 @@ export async function repeatLoosely(repeated: Repeated, gain: number): Promise<R
     return { moments: name, steps: losses.length, losses, delta, distance, agreement };
   };
   type Attempt = NonNullable<Awaited<ReturnType<typeof attempt>>>;
-  const learnt = learntMoments(device);
-  const first = await (learnt ? attempt('learnt', learnt) : attempt('zero', zero));
+  const first = await attempt('learnt', await momentsFor(steps, referee, device, task));
   if (first === null) return DIVERGED;
   learnMoments(device, await referee.optimiserState());
   const usual = besideLoss(tolerance.mean_loss, mean(first.losses)) + TRACE_RESOLUTION;
@@ -163,9 +162,7 @@ export async function repeatLoosely(repeated: Repeated, gain: number): Promise<R
   });
   if (holds(first)) return { refusal: null, fraud: false, evidence: evidenceOf([first]) };
 
-  // A referee that knew no moments has learnt some from these steps, unless they were few.
-  const own = learnt ? null : (learntMoments(device) ?? (await warmUp(referee, device, task)));
-  const second = await (own ? attempt('learnt', own) : attempt('zero', zero));
+  const second = await attempt('zero', zero);
   if (second === null) return DIVERGED;
   // How much moments matter in this very work shows in how far the two repetitions are from each other.
   const between = traceDistance(first.losses, second.losses);
@@ -173,14 +170,13 @@ export async function repeatLoosely(repeated: Repeated, gain: number): Promise<R
   jumps += MOMENTS_PART * between.jumps;
   const attempts = [first, second];
   if (attempts.some(holds)) return { refusal: null, fraud: false, evidence: evidenceOf(attempts) };
-  const again = learnt ? second : first;
   const twin = await shakenAgain(repeated, referee, zero);
-  const steady = steadySteps(again.losses, twin, usual);
+  const steady = steadySteps(second.losses, twin, usual);
   const evidence = { ...evidenceOf(attempts), steady };
   if (attempts.some(({ losses, distance }) => fits(losses, distance))) {
     const same =
-      twin && agreementOf(specs, compressUpdate(specs, twin.delta, new Map(), task.params.sparse), again.delta);
-    return { refusal: 'other-update', fraud: steady === again.steps && same! >= STEADY_AGREEMENT, evidence };
+      twin && agreementOf(specs, compressUpdate(specs, twin.delta, new Map(), task.params.sparse), second.delta);
+    return { refusal: 'other-update', fraud: steady === second.steps && same! >= STEADY_AGREEMENT, evidence };
   }
   const far = attempts.every(({ losses }) => {
     const same = losses.slice(0, steady);
