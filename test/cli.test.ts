@@ -48,6 +48,13 @@ const WORDS = [
   'game validate',
   'play',
   'join',
+  'device',
+  'device show',
+  'device set',
+  'device pause',
+  'device finish',
+  'device resume',
+  'device snooze',
   'status',
   'export',
   'id',
@@ -155,11 +162,11 @@ describe('what is wrong', () => {
     const text = join(net.folder, 'text.txt');
     await failures(net, [
       [['status', nobody], 'hub-unreachable', /no hub answers at http:\/\/127\.0\.0\.1:\d+: .*ECONNREFUSED/],
-      [['join', nobody], 'hub-unreachable', /no hub answers at/],
+      [['join', nobody, '--alone'], 'hub-unreachable', /no hub answers at/],
       [['run', 'create', '--hub', nobody, '--data', text], 'hub-unreachable', /no hub answers at/],
       [['export', 'abc', join(net.folder, 'out'), '--hub', nobody], 'hub-unreachable', /no hub answers at/],
       [['status', other], 'not-a-hub', /expected a Potluck hub at/],
-      [['join', other], 'not-a-hub', /expected a Potluck hub at/],
+      [['join', other, '--alone'], 'not-a-hub', /expected a Potluck hub at/],
       [['run', 'create', '--hub', other, '--data', text], 'not-a-hub', /expected a Potluck hub at/],
     ]);
     assert.ok(!existsSync(join(net.folder, 'out')));
@@ -208,7 +215,11 @@ describe('what is wrong', () => {
         'bad-params',
         /hidden_size must be at least num_attention_heads/,
       ],
-      [['join', url], 'no-such-run', /expected a run, by its name or the beginning of its id; the hub has none/],
+      [
+        ['join', url, '--alone'],
+        'no-such-run',
+        /expected a run, by its name or the beginning of its id; the hub has none/,
+      ],
       [
         ['export', 'abc', join(net.folder, 'out'), '--hub', url],
         'no-such-run',
@@ -232,7 +243,7 @@ describe('what is wrong', () => {
     writeFileSync(join(readable, 'identity.key'), readFileSync(join(net.folder, 'ada', 'identity.key')));
     chmodSync(join(readable, 'identity.key'), 0o644);
     const file = join(net.folder, 'text.txt');
-    const join_ = (folder: string): string[] => ['join', url, '--folder', folder];
+    const join_ = (folder: string): string[] => ['join', url, '--alone', '--folder', folder];
     const badHub = join(net.folder, 'bad-hub');
     mkdirSync(badHub);
     writeFileSync(join(badHub, 'hub.sqlite'), 'x'.repeat(4096));
@@ -312,7 +323,7 @@ test('what join prints of a submission is enough to ask why; nothing is planted 
   const id = await net.createRun(url, '--rounds', '1', '--steps', '2', '--round-seconds', '20');
   const vera = net.join(url, 'vera', '--role', 'validator');
   await vera.line((line) => line.type === 'joined');
-  const ada = net.start('join', url, '--name', 'ada', '--folder', join(net.folder, 'ada'));
+  const ada = net.start('join', url, '--name', 'ada', '--alone', '--folder', join(net.folder, 'ada'));
   assert.deepEqual([await ada.ended, await vera.ended], [0, 0]);
   const [, shown] =
     /handed in 2 steps in .*, submission ([0-9a-f]{12})\n.*npx potluck why \1 --hub http/.exec(ada.stdout()) ?? [];

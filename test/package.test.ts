@@ -58,11 +58,15 @@ test('joins a hub and hands in work that is merged', async (t) => {
   const hub = await hubHere(t);
   const run = await tinyRun(hub.url, { rounds: 1, steps: 2 });
   const command = join(installed, 'bin', 'potluck.js');
-  const child = spawn(process.execPath, [command, 'join', hub.url, '--run', run, '--threads', '1', '--json'], {
-    cwd: home,
-    env: { ...process.env, POTLUCK_HOME: join(home, 'keys') },
-    stdio: ['ignore', 'ignore', 'inherit'],
-  });
+  const child = spawn(
+    process.execPath,
+    [command, 'join', hub.url, '--run', run, '--threads', '1', '--alone', '--json'],
+    {
+      cwd: home,
+      env: { ...process.env, POTLUCK_HOME: join(home, 'keys') },
+      stdio: ['ignore', 'ignore', 'inherit'],
+    },
+  );
   const gone = new Promise((resolve) => child.once('exit', resolve));
   t.after(() => child.kill('SIGKILL'));
   await untilStatus(hub.url, run, ({ round }) => round === 1);

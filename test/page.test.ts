@@ -50,7 +50,7 @@ describe('the page', { skip, concurrency: false }, () => {
     await page.locator('.sample', { hasText: /Written by validator vera/ }).waitFor();
     const sample = page.locator('.sample .text');
     const before = await sample.textContent();
-    const ada = net.start('join', url, '--name', HOSTILE, '--folder', `${net.folder}/ada`, '--json');
+    const ada = net.start('join', url, '--name', HOSTILE, '--folder', `${net.folder}/ada`, '--alone', '--json');
     await page.locator('.peer-row', { hasText: HOSTILE }).waitFor();
     await untilStatus(url, run, (status) => status.round >= 2);
     await page.locator('.canvas .ink-model').waitFor();

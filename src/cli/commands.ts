@@ -24,6 +24,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'Lend this device to a run: train, or check what others trained.',
     load: async () => (await import('./join.ts')).joinCommand(),
   },
+  device: {
+    summary: 'Set when and how much this machine works, pause it, and see why it does not.',
+    load: async () => (await import('./device.ts')).deviceCommand(),
+  },
   status: {
     summary: 'Show the runs of a hub and who takes part.',
     load: async () => (await import('./status.ts')).statusCommand(),

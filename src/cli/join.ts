@@ -1,27 +1,19 @@
-// `potluck join URL`: this device takes part in a run until its owner wants it back.
-import { hostname } from 'node:os';
-import { join } from 'node:path';
-import { styleText } from 'node:util';
+// `potluck join URL`: this device takes part in a run, within its owner's rules, until its owner wants it back.
+import { mkdirSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { Command, Option } from 'commander';
-import type { PeerRole } from '../core/events/peer-joined.ts';
-import { CORE_LIMITS } from '../core/limits.ts';
-import { gamesOf } from '../games/game-file.ts';
-import { observeRun, type RunObserver } from '../owner/run-observer.ts';
-import { transferTeller } from '../peer/blobs.ts';
-import { lateWords } from '../peer/late-words.ts';
-import { joinRun } from '../peer/peer.ts';
-import type { PeerNews } from '../peer/role.ts';
-import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
-import { nameOf } from '../protocol/shown-name.ts';
-import type { Adversary } from '../simulation/adversaries/adversary.ts';
-import { createNativeRuntime, isNativeHere } from '../tensor/native-runtime.ts';
-import { createWasmRuntime } from '../tensor/wasm-runtime.ts';
-import { potluckHere } from './called-as.ts';
-import { homeFolder, ownerKeyFile, peerFolder } from './folders.ts';
+import type { Decision } from '../peer/owner-policy/decide.ts';
+import { type Keeper, openKeeper } from '../peer/owner-policy/keeper.ts';
+import { openProbeHere } from '../peer/owner-policy/probe.ts';
+import { fired, systemClock } from '../protocol/clock.ts';
+import { PRIVATE_FOLDER } from '../protocol/private-files.ts';
+import { isNativeHere } from '../tensor/native-runtime.ts';
+import { forgetWorker, openRules, writeWorker } from './device-files.ts';
+import { homeFolder } from './folders.ts';
+import { keptProcesses } from './kept-process.ts';
 import { CHILD_MARK, untilStopped } from './lifetime.ts';
 import {
   A_RUN,
-  DEFAULT_HUB,
   decimal,
   deviceName,
   gameFileOption,
@@ -33,10 +25,9 @@ import {
   runHandle,
   runtimeOption,
 } from './options.ts';
-import { CliError, formatBytes, formatCount, type Output, openOutput } from './output.ts';
-import { yieldToOthers } from './priority.ts';
+import { openOutput } from './output.ts';
 
-interface JoinFlags {
+export interface JoinFlags {
   run?: string;
   role: 'worker' | 'validator';
   name?: string;
@@ -69,7 +60,7 @@ export function joinCommand(): Command {
     .option('--threads <n>', 'threads to compute with', integer(1, 256), 1)
     .option(
       '--alone',
-      'nothing else needs this machine: its priority is not lowered, and waiting threads stay awake (matters with more than four)',
+      'nothing else needs this machine: the rules of "potluck device" do not count, its priority is not lowered, and waiting threads stay awake',
       false,
     )
     .option('--duty <part>', 'part of the time to compute, from 0.01 to 1', decimal(0.01, 1), 1)
@@ -93,122 +84,49 @@ Examples:
 Ctrl-C hands in what is done and leaves; a second Ctrl-C leaves at once.`,
     )
     .action(async (url: string, flags: JoinFlags) => {
-      const output = openOutput(flags.json);
-      if (!flags.alone && !process.env[CHILD_MARK]) yieldToOthers();
-      const signal = untilStopped();
-      const adversary = flags.adversary === undefined ? null : await adversaryFor(flags.adversary, flags.role);
-      if (adversary) {
-        output.say(
-          styleText(['red', 'bold'], `THIS DEVICE IS AN ADVERSARY (${adversary.name}): it ${adversary.does}.`),
-          { type: 'adversary', name: adversary.name, does: adversary.does },
-        );
-      }
-      const { folder, release } = peerFolder(flags.folder, flags.role);
-      const { threads, alone } = flags;
-      const runtime = await (flags.runtime === 'wasm'
-        ? createWasmRuntime({ threads })
-        : createNativeRuntime({ threads, alone }));
-      let observer: RunObserver | null = null;
-      try {
-        observer = adversary?.waits ? await observeRun(url, flags.run) : null;
-        const own = flags.name ?? hostname().slice(0, 50);
-        const name = adversary ? `ADVERSARY ${adversary.name}: ${own}`.slice(0, CORE_LIMITS.name_characters) : own;
-        const { run, role, duty } = flags;
-        const view = () => observer?.view() ?? null;
-        const disguise = adversary
-          ? (await import('../simulation/adversaries/disguise.ts')).disguiseOf(adversary, flags.friend, view)
-          : undefined;
-        const loadGame = await gamesOf({
-          ...{ files: flags.gameFile, blocked_ms: flags.gameSeconds * 1000 },
-          ...{ hashes: flags.game, folder: join(homeFolder(), 'games') },
-        });
-        const owner = await loadOrCreateIdentity(flags.owner ?? ownerKeyFile());
-        const tell = newsTeller(flags.json, url, output.say);
-        const ended = await joinRun({
-          ...{ url, run, role, name, folder, owner, runtime, duty, signal, onNews: tell, loadGame, disguise },
-        });
-        const goodbye = ended === 'finished' ? 'The run is finished. Thank you.' : 'Left the run. Thank you.';
-        output.say(goodbye, { type: 'ended', reason: ended });
-      } finally {
-        observer?.close();
-        await runtime.close();
-        release();
-      }
+      if (flags.alone || process.env[CHILD_MARK]) await (await import('./join-work.ts')).joinHere(url, flags);
+      else process.exitCode = await joinByRules(url, flags);
     });
 }
 
-/** Throws SimulationError bad-options for a name that is none, CliError bad-argument where it plays another role. */
-async function adversaryFor(name: string, role: PeerRole): Promise<Adversary> {
-  const { adversaryNamed } = await import('../simulation/adversaries/registry.ts'); // thirty files, which few need
-  const adversary = adversaryNamed(name);
-  if (adversary.roles.includes(role)) return adversary;
-  throw new CliError('bad-argument', `${name} takes part as ${adversary.roles.join(' or ')}, not as ${role}`);
-}
-
-/** Turns a peer's news into lines; progress is shown to people only when what they see would change. */
-function newsTeller(json: boolean, url: string, say: Output['say']): (news: PeerNews) => void {
-  let lastState = '';
-  let lastAway = '';
-  let hinted = false;
-  const tellTransfer = transferTeller((sentence, transfer) => say(sentence, { type: 'transfer', ...transfer }));
-  return (news) => {
-    if (news.type === 'transfer') return tellTransfer(news);
-    if (news.type === 'away' && !json) {
-      // A hub that stays away is looked for every few seconds; why it is away is said once.
-      if (news.reason === lastAway) return;
-      lastAway = news.reason;
-    } else if (news.type !== 'progress') lastAway = '';
-    if (news.type === 'progress' && !json) {
-      const { state, round } = news.progress;
-      if (state === 'waiting' || state === 'catching up' || `${state} ${round}` === lastState) return;
-      lastState = `${state} ${round}`;
-    }
-    const first = 'submission' in news && !hinted;
-    hinted ||= first;
-    say(first ? `${describe(news, url)}\n${hintOf(news.submission, url)}` : describe(news, url), news);
+/** Keeps a process that takes part, by the rules of its owner. @returns its exit code */
+async function joinByRules(url: string, { role, json, threads, duty }: JoinFlags): Promise<number> {
+  const output = openOutput(json);
+  const stopped = untilStopped();
+  const home = homeFolder();
+  mkdirSync(home, { recursive: true, mode: PRIVATE_FOLDER });
+  const { start, use } = keptProcesses(process.argv.slice(2));
+  let keeper: Keeper | null = null;
+  const place = { clock: systemClock, own_pids: use.pids, own: use, folder: home };
+  const probe = openProbeHere(place, () => keeper?.look());
+  let said: Decision['do'] = 'run';
+  const onDecision = (decision: Decision): void => {
+    const { do: what, duty: part, reasons } = decision;
+    output.say(wordsOf(decision, said), { type: 'policy', do: what, duty: part, reasons });
+    said = what;
+    writeWorker({ pid: process.pid, url, role, do: what, duty: part, reasons: [...reasons], since_ms: Date.now() });
   };
-}
-
-/** What can be done about something, from the command line. */
-function adviceOn(code: string, url: string): string {
-  const again = `npx potluck join ${url}`;
-  if (code === 'no-validator') return `; start one, here or elsewhere: ${again} --role validator`;
-  if (code === 'key-in-use') return `; give each device a folder of its own: ${again} --folder ANOTHER`;
-  return '';
-}
-
-/** Said once: what can be asked about a submission. */
-function hintOf(submission: string, url: string): string {
-  const hub = url === DEFAULT_HUB ? '' : ` --hub ${url}`;
-  return `  what came of it, and why: ${potluckHere()} why ${submission.slice(0, 12)}${hub}`;
-}
-
-function describe(news: PeerNews, url: string): string {
-  switch (news.type) {
-    case 'joined':
-      return `Joined run ${news.run.slice(0, 12)} (${nameOf(news.run_name)}) as ${news.peer.slice(0, 12)}.`;
-    case 'progress': {
-      const { state, round, tokens_per_second } = news.progress;
-      const speed = state === 'training' ? `, ${formatCount(tokens_per_second)} tokens/s` : '';
-      return `round ${round}: ${state}${speed}`;
-    }
-    case 'accepted':
-      return `round ${news.round}: handed in ${news.steps} steps in ${formatBytes(news.size_bytes)}, submission ${news.submission.slice(0, 12)}`;
-    case 'refused':
-      if (news.code === 'key-in-use') return `round ${news.round}: the work was not handed in: ${news.message}`;
-      if (lateWords(news.code, news.round)) return news.message;
-      return `round ${news.round}: the hub refused the work (${news.code}): ${news.message}`;
-    case 'judged':
-      return `round ${news.round}: judged submission ${news.submission.slice(0, 12)}: ${news.accepted ? 'accepted' : `refused, ${news.code}`}`;
-    case 'evaluated':
-      return `validation loss after ${news.merged_rounds} rounds: ${news.loss.toFixed(4)}`;
-    case 'away':
-      return `the hub is away (${news.reason}); trying again`;
-    case 'obstacle':
-      return news.obstacle ? `${news.obstacle.message}${adviceOn(news.obstacle.code, url)}` : '';
-    case 'transfer':
-      return ''; // said by transferTeller
-    case 'problem':
-      return `problem (${news.code}): ${news.message}${adviceOn(news.code, url)}`;
+  try {
+    await probe.ready;
+    keeper = openKeeper({
+      ...{ clock: systemClock, cores: availableParallelism(), threads, duty, start, onDecision },
+      ...{ signals: probe.now, ...openRules() },
+    });
+    const { ended } = keeper;
+    keeper.look();
+    void fired(stopped).then(() => keeper?.leave());
+    return await ended;
+  } finally {
+    probe.close();
+    forgetWorker(process.pid);
   }
+}
+
+/** What people read of a decision; nothing where a device simply works. */
+function wordsOf({ do: what, duty, reasons }: Decision, before: Decision['do']): string {
+  const why = reasons.map(({ code, message }) => `${message} (${code})`).join('; ');
+  if (what === 'pause') return `paused: ${why}`;
+  if (what === 'slow-down')
+    return `slower, ${duty < 1 ? `${Math.round(duty * 100)}% of the time` : 'with fewer cores'}: ${why}`;
+  return before === 'run' ? '' : 'nothing holds it up any more: it goes on';
 }

@@ -1,6 +1,8 @@
 // What commands print with --json: one object a line, each by its `type`. docs/json.md is written from these schemas.
 import { z } from 'zod';
+import { REASONS } from '../peer/owner-policy/reasons.ts';
 import { RunStatusSchema } from '../protocol/messages.ts';
+import { DeviceWorkerSchema } from './device-files.ts';
 
 const id = z.string().meta({ description: 'an id: 64 hexadecimal digits' });
 const count = z.int();
@@ -20,6 +22,7 @@ const listed_run = z.strictObject({
   workers: count,
   validators: count,
 });
+const reason = z.strictObject({ code: z.enum(Object.keys(REASONS) as [keyof typeof REASONS]), message: z.string() });
 const obstacle = z.strictObject({ code: z.string(), message: z.string() });
 /** What a reader should know though nothing is untrue: that the hub's clock is ahead of theirs. */
 const warning = z.string().nullable();
@@ -133,6 +136,20 @@ export const JSON_OBJECTS = {
     event: id.optional(),
     merges_first: count.nullable().optional(),
   }),
+  policy: object("join: what the owner's rules allow the device now, and why not more", {
+    do: z.enum(['run', 'slow-down', 'pause']),
+    duty: z.number(),
+    reasons: z.array(reason),
+  }),
+  // The devices of a machine.
+  device: object('device show: what is set on this machine, and what its devices do', {
+    settings: nested,
+    orders: nested,
+    workers: z.array(DeviceWorkerSchema),
+    problem: z.string().nullable(),
+  }),
+  device_set: object('device set: a setting was changed', { name: z.string(), value: z.unknown() }),
+  device_orders: object('device pause, finish, resume, snooze: what devices here are to do', { orders: nested }),
   // A hub.
   listening: object('hub: peers can come', { url: z.string(), hub: id, folder: path, verifier_key: z.string() }),
   event: object('hub: an event is in the log at `index`', {
@@ -177,7 +194,11 @@ export const JSON_OBJECTS = {
     ...z.strictObject(run_summary).partial().shape, // of pre-training
   }),
   runs: object('run list: the runs of a hub', { hub: id, url: z.string(), runs: z.array(listed_run) }),
-  status: object('status: the runs of a hub and who takes part', { hub: id, runs: z.array(RunStatusSchema) }),
+  status: object('status: the runs of a hub and who takes part', {
+    hub: id,
+    runs: z.array(RunStatusSchema),
+    devices: z.array(DeviceWorkerSchema),
+  }),
   paused: object('run pause: the run is paused, or will be when round `merges_first` is merged', owners_word),
   resumed: object('run resume', owners_word),
   exported: object('export: the model, or the state of another game, is in the folder', {

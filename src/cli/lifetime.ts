@@ -2,6 +2,8 @@
 
 /** Set for the processes that `potluck demo` starts: without the parent there is nobody to work for. */
 export const CHILD_MARK = 'POTLUCK_CHILD';
+/** Its value for a process that `potluck join` keeps within the rules of the device's owner. */
+export const KEPT = 'kept';
 
 const LIMITS = {
   same_keypress_ms: 1000, // one Ctrl-C arrives several times: from the terminal, from npm, from a wrapper

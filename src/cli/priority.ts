@@ -4,10 +4,10 @@ import { constants, setPriority } from 'node:os';
 
 /** On Linux a priority belongs to a thread: those that are there already are lowered one by one, later ones inherit it. */
 export function yieldToOthers(): void {
-  const { PRIORITY_BELOW_NORMAL } = constants.priority;
+  const { PRIORITY_LOW } = constants.priority;
   try {
     const threads = process.platform === 'linux' ? readdirSync('/proc/self/task').map(Number) : [process.pid];
-    for (const thread of threads) setPriority(thread, PRIORITY_BELOW_NORMAL);
+    for (const thread of threads) setPriority(thread, PRIORITY_LOW);
   } catch {
     // A system that does not allow it, or a thread that has ended: the work goes on as it is.
   }

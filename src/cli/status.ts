@@ -4,6 +4,8 @@ import { chooseRun, fetchStatus } from '../peer/find-run.ts';
 import type { RunStatus } from '../protocol/messages.ts';
 import { nameOf } from '../protocol/shown-name.ts';
 import { potluckHere } from './called-as.ts';
+import { workerLine } from './device.ts';
+import { readWorkers } from './device-files.ts';
 import { A_RUN, DEFAULT_HUB, hubUrl, isHubUrl, jsonOption, runHandle } from './options.ts';
 import { formatBytes, formatCount, openOutput } from './output.ts';
 
@@ -29,7 +31,14 @@ Examples:
       const { hub, runs } = await fetchStatus(url);
       const shown = wanted === undefined ? runs : [chooseRun(runs, wanted)];
       const whole = flags.all || wanted !== undefined;
-      openOutput(flags.json).say(describe(url, shown, whole), { type: 'status', hub, runs: liveFirst(shown) });
+      const devices = readWorkers();
+      const here = devices.map((device) => `\n\non this machine: ${workerLine(device)}`).join('');
+      openOutput(flags.json).say(describe(url, shown, whole) + here, {
+        type: 'status',
+        hub,
+        runs: liveFirst(shown),
+        devices,
+      });
     });
 }
 

@@ -37,6 +37,8 @@ export interface Device {
   progress(report: { readonly steps: number; readonly loss: number; readonly tokens: number }): Promise<void>;
   /** Resolves when the owner's policy lets the device begin to work; where it is missing, that is always. */
   rested?(): Promise<void>;
+  /** How long, in all, the owner's rules have kept the device from working: time in which nobody is slow. Missing: 0. */
+  away_ms?(): number;
 }
 
 /** What a worker claims to have done, with the work itself. Integers only: they go into a signed event. */

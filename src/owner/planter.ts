@@ -8,6 +8,7 @@ import { memoryDrawer } from '../games/memory-drawer.ts';
 import { checkSubmission, type SubmissionView } from '../peer/check-submission.ts';
 import { followModel } from '../peer/model.ts';
 import { type JoinOptions, joinRun, type Situation } from '../peer/peer.ts';
+import { openThrottle } from '../peer/policy.ts';
 import { fired } from '../protocol/clock.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import { sha256Hex } from '../protocol/hash.ts';
@@ -55,7 +56,7 @@ export async function plantInRun(options: PlantOptions): Promise<PlantOutcome> {
     const own = new Planting(options, run, () => done.abort());
     planting = own;
     await joinRun({
-      ...{ url, run, runtime, name, folder, loadGame, role: 'worker', duty: 1, onNews },
+      ...{ url, run, runtime, name, folder, loadGame, role: 'worker', throttle: openThrottle(1), onNews },
       signal: AbortSignal.any([signal, done.signal]),
       disguise: (game, situation) => own.play(game, situation),
       pledge: (work) => own.pledge(work),

@@ -29,6 +29,7 @@ import { openCut } from '../training/steps.ts';
 import { connectToHub, type HubConnection } from './connection.ts';
 import { observeHub } from './hub-observer.ts';
 import { joinRun } from './peer.ts';
+import { openThrottle } from './policy.ts';
 import type { PeerNews } from './role.ts';
 import { webSockets } from './web-sockets.ts';
 
@@ -309,7 +310,14 @@ describe('a worker', () => {
     };
     const leaving = new AbortController();
     const problems: PeerNews[] = [];
-    const options = { url, role: 'worker', name: 'w', runtime, duty: 1, signal: leaving.signal } as const;
+    const options = {
+      url,
+      role: 'worker',
+      name: 'w',
+      runtime,
+      throttle: openThrottle(1),
+      signal: leaving.signal,
+    } as const;
     const ended = await joinRun({
       ...options,
       folder: mkdtempSync(join(root, 'worker-')),

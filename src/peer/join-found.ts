@@ -10,7 +10,7 @@ import { type SessionOptions, takePart } from './session.ts';
 export interface Joining extends Omit<SessionOptions, 'run' | 'run_name' | 'hub' | 'device' | 'heads' | 'bind'> {
   /** The hub's id, and the run as it was found there. */
   readonly found: { readonly hub: string; readonly view: RunStatus };
-  readonly device: Pick<Device, 'runtime' | 'drawer' | 'progress' | 'rested'>;
+  readonly device: Pick<Device, 'runtime' | 'drawer' | 'progress' | 'rested' | 'away_ms'>;
   /** Where the heads of hubs' logs are kept that this device has seen, and how it opens this hub's log to compare them. */
   readonly heads: { readonly drawer: Drawer; readonly log: Parameters<typeof openHeads>[0]['log'] };
   /** Whoever this device earns for, and where it keeps the certificate that says so; null: it earns for its own key. */

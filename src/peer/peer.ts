@@ -23,7 +23,7 @@ import { certificatesIn } from './device-certificates.ts';
 import { findRun } from './find-run.ts';
 import { joinFound } from './join-found.ts';
 import { checkMemory } from './memory.ts';
-import { dutyCycle } from './policy.ts';
+import type { Throttle } from './policy.ts';
 import type { PeerNews, RoleContext } from './role.ts';
 import { webSockets } from './web-sockets.ts';
 
@@ -48,8 +48,8 @@ export interface JoinOptions {
   /** Whoever this device earns for; without one it earns for its own key. */
   readonly owner?: Identity;
   readonly runtime: Runtime;
-  /** The part of the time that the device may compute, above 0 up to 1. */
-  readonly duty: number;
+  /** How much of the time the device may compute, as its owner's rules have it from moment to moment. */
+  readonly throttle: Throttle;
   /** Fires when the owner wants the device back: what is done is handed in, then the peer leaves. */
   readonly signal: AbortSignal;
   readonly onNews?: (news: PeerNews) => void;
@@ -97,7 +97,7 @@ export async function joinRun(options: JoinOptions): Promise<'finished' | 'left'
       owner: owner ? { identity: owner, certificates: certificatesIn(folder) } : null,
       game: options.disguise?.(game, situation) ?? game,
       params,
-      device: { runtime, drawer: openDrawer(own, problem('disk-full')), ...dutyCycle(options.duty) },
+      device: { runtime, drawer: openDrawer(own, problem('disk-full')), ...options.throttle },
       transport: webSockets(url),
       blobs,
       heads: { drawer: openDrawer(join(folder, HEADS_FOLDER), problem('disk-full')), log: publicLog },

@@ -24,24 +24,50 @@ export function openRest(clock: Clock): Rest {
   };
 }
 
+/** What holds a device back between units of work, and is changed while it works. */
+export interface Throttle extends Required<Pick<Device, 'progress' | 'rested' | 'away_ms'>> {
+  /** From now on it may compute this part of the time, above 0 up to 1. Ends a halt. */
+  go(duty: number): void;
+  /** No unit of work begins until `go`. What is under way is not ended here: whoever must have it ended stops the process. */
+  halt(): void;
+}
+
 /**
  * Makes a device rest after each unit of work so that it computes only a part of the time: at 0.1, nine times as long as it worked. A
- * rest that is broken off, because a round ends, is owed: the next work begins when it is paid.
+ * rest that is broken off, because a round ends, is owed: the next work begins when it is paid. Time in a halt is neither work nor owed.
  */
-export function dutyCycle(duty: number, clock: Clock = systemClock): Pick<Device, 'progress' | 'rested'> {
-  if (duty >= 1) return { progress: async () => {} };
+export function openThrottle(duty: number, clock: Clock = systemClock): Throttle {
   const rest = openRest(clock);
-  let resumed_ms = clock.elapsed_ms();
+  let part = duty;
+  let halts_ms = 0;
+  let halted: { readonly since_ms: number; readonly over: Promise<void>; readonly end: () => void } | null = null;
+  const away_ms = (): number => halts_ms + (halted ? clock.elapsed_ms() - halted.since_ms : 0);
+  const awake_ms = (): number => clock.elapsed_ms() - away_ms();
+  let resumed_ms = awake_ms();
   const rested = async (): Promise<void> => {
-    await rest.paid();
-    resumed_ms = clock.elapsed_ms();
+    do {
+      await halted?.over;
+      await rest.paid();
+    } while (halted);
+    resumed_ms = awake_ms();
   };
   return {
     async progress() {
-      rest.owe((clock.elapsed_ms() - resumed_ms) * (1 / duty - 1));
-      resumed_ms = clock.elapsed_ms();
+      rest.owe((awake_ms() - resumed_ms) * (1 / part - 1));
+      resumed_ms = awake_ms();
       await rested();
     },
     rested,
+    away_ms,
+    go(now) {
+      part = now;
+      halts_ms = away_ms();
+      halted?.end();
+      halted = null;
+    },
+    halt() {
+      const { promise: over, resolve: end } = Promise.withResolvers<void>();
+      halted ??= { since_ms: clock.elapsed_ms(), over, end };
+    },
   };
 }

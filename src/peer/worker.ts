@@ -48,6 +48,8 @@ class Worker implements Role {
   readonly #stepping: Stepping;
   readonly #written: () => Promise<void>;
   readonly #watchRound: (view: RunView) => RoundWatch;
+  /** Elapsed time without that in which the owner's rules kept the device from working. */
+  readonly #awake_ms: () => number;
   /** The round that was handed in or given up, so that a view of it does not start it again. */
   #done = '';
   #work: Work | null = null;
@@ -63,7 +65,9 @@ class Worker implements Role {
     this.#context = context;
     this.#written = written;
     this.#stepping = openStepping({ ...context.device, drawer }, context.clock);
-    this.#watchRound = roundWatcher(context.clock.elapsed_ms);
+    const { clock, device } = context;
+    this.#awake_ms = () => clock.elapsed_ms() - (device.away_ms?.() ?? 0);
+    this.#watchRound = roundWatcher(this.#awake_ms);
     // Loading takes about as long as joining does, and needs nothing of it. Where it fails, the first round fails, and says so.
     context.game.prepare?.(context.params, this.#stepping.device).catch(() => {});
   }
@@ -180,7 +184,7 @@ class Worker implements Role {
 
   async #handIn(view: RunView, claim: Claim): Promise<void> {
     const { blobs, identity, clock, pledge, run } = this.#context;
-    const finished_ms = this.#stepping.finished_ms();
+    const worked_ms = this.#awake_ms() - (clock.elapsed_ms() - this.#stepping.finished_ms());
     const { steps, tokens, loss_micro } = claim;
     const { round } = view;
     const size_bytes = claim.work.length;
@@ -202,7 +206,7 @@ class Worker implements Role {
         pledge: (await pledge?.(work)) ?? (await ordinaryPledge(identity, work)),
         ...(this.#heard.key === roundKey(view) ? { seen_ms: this.#heard.seen_ms } : {}),
       });
-      this.#reserve_ms = nextReserve(this.#reserve_ms, clock.elapsed_ms() - finished_ms);
+      this.#reserve_ms = nextReserve(this.#reserve_ms, this.#awake_ms() - worked_ms);
       await (await this.#firstWork()).handedIn();
       await keepHandedIn(this.#stepping.device.drawer, { round, work });
       this.#context.heldUp(null);

@@ -67,6 +67,7 @@ export interface Unreadable {
 const LIMITS = {
   clock_jump_ms: 120_000, // no clock that is kept right is moved so far at once; a machine that slept is
   clock_settles_ms: 60_000,
+  keep_memory_ms: 30_000, // where what is set cannot be read
 } as const;
 
 /** Pauses that begin at an hour, or that the owner asked for in peace. */
@@ -89,7 +90,7 @@ export function decide(
   const clock = { now_ms, elapsed_ms };
   if ('unreadable' in settings) {
     const reasons: Reason[] = [{ code: 'settings-unreadable', message: settings.unreadable }];
-    return { decision: paused(reasons, 0), memory: { ...memory, clock } };
+    return { decision: paused(reasons, LIMITS.keep_memory_ms), memory: { ...memory, clock } };
   }
   const held = carriedOver(memory.held);
   const look: Look = { signals, settings, elapsed_ms, before: memory.held, held, pauses: ordered(orders) };

@@ -1,0 +1,178 @@
+// The files by which a machine's owner rules its devices: read anew when they change, refused as a whole, and a snooze that no clock moves.
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { DEFAULT_SETTINGS } from '../peer/owner-policy/settings.ts';
+import { handClock } from '../protocol/testing/hand-clock.ts';
+import { deviceCommand } from './device.ts';
+import {
+  type DeviceWorker,
+  forgetWorker,
+  openRules,
+  readSettingsFile,
+  readWorkers,
+  settingsFile,
+  writeOrdersFile,
+  writeWorker,
+} from './device-files.ts';
+
+function ownHome(t: TestContext): void {
+  const folder = mkdtempSync(join(tmpdir(), 'potluck-device-'));
+  const before = process.env.POTLUCK_HOME;
+  process.env.POTLUCK_HOME = folder;
+  t.after(() => {
+    if (before === undefined) delete process.env.POTLUCK_HOME;
+    else process.env.POTLUCK_HOME = before;
+    rmSync(folder, { recursive: true, force: true });
+  });
+}
+
+function writeSettings(text: string): void {
+  mkdirSync(dirname(settingsFile()), { recursive: true });
+  writeFileSync(settingsFile(), text);
+}
+
+/** Runs `potluck device …` here, in silence. @returns what it prints */
+async function device(t: TestContext, ...words: string[]): Promise<string> {
+  let said = '';
+  const { write } = process.stdout;
+  const mocked = t.mock.method(process.stdout, 'write', (chunk: string | Uint8Array, ...rest: unknown[]) => {
+    if (typeof chunk !== 'string')
+      return (write as (...all: unknown[]) => boolean).call(process.stdout, chunk, ...rest);
+    said += chunk; // the test runner's own reports are bytes
+    return true;
+  });
+  try {
+    const command = deviceCommand();
+    for (const part of [command, ...command.commands]) part.exitOverride().configureOutput({ outputError: () => {} });
+    await command.parseAsync(words, { from: 'user' });
+  } finally {
+    mocked.mock.restore();
+  }
+  return said;
+}
+
+test('without files everything has its default; a change is seen, and what cannot be read is one sentence', (t) => {
+  ownHome(t);
+  const { settings } = openRules();
+  assert.deepEqual(settings(), DEFAULT_SETTINGS);
+  writeSettings('{ "on_battery": true }');
+  assert.deepEqual(settings(), { ...DEFAULT_SETTINGS, on_battery: true });
+  for (const [text, says] of [
+    ['{ "on_battery": tru', /settings\.json: expected JSON/],
+    ['[]', /settings\.json: .*object/],
+    ['{ "on_batery": true }', /settings\.json: .*on_batery/],
+    ['{ "most_price_per_kwh": 0.3 }', /expected a tariff/],
+  ] as const) {
+    writeSettings(text);
+    const { unreadable } = settings() as { unreadable: string };
+    assert.match(unreadable, says);
+    assert.deepEqual(settings(), { unreadable });
+  }
+  writeSettings('{}');
+  assert.deepEqual(settings(), DEFAULT_SETTINGS);
+  rmSync(settingsFile());
+  assert.deepEqual(settings(), DEFAULT_SETTINGS);
+  mkdirSync(settingsFile());
+  assert.match((settings() as { unreadable: string }).unreadable, /settings\.json: EISDIR/);
+});
+
+test('orders that cannot be read pause a device as well', async (t) => {
+  ownHome(t);
+  const { settings, orders } = openRules();
+  await writeOrdersFile({ paused: true, finish: false, snooze_until_ms: null });
+  assert.deepEqual(orders(), { paused: true, finish: false, snooze_left_ms: 0 });
+  writeFileSync(join(dirname(settingsFile()), 'orders.json'), '{ "pause": true }');
+  assert.match((settings() as { unreadable: string }).unreadable, /orders\.json: .*pause/);
+});
+
+test('a snooze lasts as long as it was meant to, whatever the clock is set to meanwhile', async (t) => {
+  ownHome(t);
+  const clock = handClock(Date.UTC(2026, 0, 1));
+  let moved_ms = 0;
+  const { orders } = openRules({ ...clock, now_ms: () => clock.now_ms() + moved_ms });
+  const left = (): number => orders().snooze_left_ms;
+  await writeOrdersFile({ paused: false, finish: false, snooze_until_ms: clock.now_ms() + 60_000 });
+  assert.equal(left(), 60_000);
+  clock.move(20_000);
+  assert.equal(left(), 40_000);
+  for (const far_ms of [7_200_000, -7_200_000]) {
+    moved_ms = far_ms;
+    assert.equal(left(), 40_000);
+  }
+  clock.move(40_000);
+  assert.equal(left(), 0);
+  await writeOrdersFile({ paused: false, finish: false, snooze_until_ms: clock.now_ms() + 1e12 }); // set under another clock
+  assert.equal(left(), 24 * 3_600_000);
+});
+
+test('set writes what holds together and leaves the file alone otherwise', async (t) => {
+  ownHome(t);
+  await device(t, 'set', 'hours', 'mon-fri 22:00-07:00;', 'sat,sun 00:00-24:00');
+  await device(t, 'set', 'cores_in_use', '0');
+  assert.deepEqual(readSettingsFile(), { hours: ['mon-fri 22:00-07:00', 'sat,sun 00:00-24:00'], cores_in_use: 0 });
+  const before = readFileSync(settingsFile(), 'utf8');
+  for (const [words, says] of [
+    [['cores', '3'], /expected one of on_battery, .*got cores/],
+    [['toString', '3'], /got toString/],
+    [['on_battery', 'yes'], /on_battery/],
+    [['hours', 'at night'], /hours: expected hours such as/],
+    [['most_price_per_kwh', '0.2'], /expected a tariff/],
+  ] as const) {
+    await assert.rejects(device(t, 'set', ...words), says);
+  }
+  assert.equal(readFileSync(settingsFile(), 'utf8'), before);
+  assert.match(await device(t, 'set', 'hours', 'default'), /^hours is null now: only then/);
+  assert.deepEqual(readSettingsFile(), { cores_in_use: 0 });
+  if (process.platform !== 'win32') assert.equal(statSync(dirname(settingsFile())).mode & 0o77, 0);
+});
+
+test('show tells what is set, what was ordered and what is wrong', async (t) => {
+  ownHome(t);
+  await device(t, 'set', 'gpu', 'never');
+  await device(t, 'snooze', '30');
+  const shown = await device(t, 'show');
+  assert.match(shown, /^No device takes part.*\nYou want quiet for another (30 min|29 min 59 s)\./);
+  assert.match(shown, /\n\* gpu +"never" /);
+  assert.match(shown, /\n {2}on_battery +false /);
+  writeSettings('{ "on_batery": true }');
+  assert.match(await device(t, 'show'), /cannot be used, so that devices pause: .*on_batery/);
+  writeSettings('{');
+  await assert.rejects(device(t, 'show'), /settings\.json: expected JSON/);
+});
+
+test('each order replaces the one before', async (t) => {
+  ownHome(t);
+  const { orders } = openRules();
+  await device(t, 'pause');
+  assert.equal(orders().paused, true);
+  await device(t, 'finish');
+  assert.deepEqual(orders(), { paused: false, finish: true, snooze_left_ms: 0 });
+  await device(t, 'snooze', '0.5');
+  assert.ok(orders().snooze_left_ms > 20_000 && !orders().finish);
+  await device(t, 'resume');
+  assert.deepEqual(orders(), { paused: false, finish: false, snooze_left_ms: 0 });
+  await assert.rejects(device(t, 'snooze', '1441'), /expected a number from 0\.01 to 1440/);
+});
+
+test('of devices that were killed nothing stays, and a file that is being written is passed over', (t) => {
+  ownHome(t);
+  assert.deepEqual(readWorkers(), []);
+  const worker: DeviceWorker = {
+    ...{ pid: process.pid, url: 'http://hub', role: 'worker', do: 'pause', duty: 0, since_ms: 1 },
+    reasons: [{ code: 'in-use', message: 'its owner used it 2 s ago' }],
+  };
+  const { pid: gone } = spawnSync(process.execPath, ['-e', '']);
+  writeWorker({ ...worker, pid: gone });
+  writeWorker(worker);
+  assert.deepEqual(readWorkers(), [worker]);
+  const folder = join(dirname(settingsFile()), 'workers');
+  assert.deepEqual(readdirSync(folder), [`${process.pid}.json`]);
+  writeFileSync(join(folder, `${process.pid}.json`), '{"pid":');
+  assert.deepEqual(readWorkers(), []);
+  forgetWorker(process.pid);
+  assert.deepEqual(readdirSync(folder), []);
+});

@@ -1,0 +1,153 @@
+// What `potluck join` does in the process that works: takes part in a run until its owner wants the device back.
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { styleText } from 'node:util';
+import type { PeerRole } from '../core/events/peer-joined.ts';
+import { CORE_LIMITS } from '../core/limits.ts';
+import { gamesOf } from '../games/game-file.ts';
+import { observeRun, type RunObserver } from '../owner/run-observer.ts';
+import { transferTeller } from '../peer/blobs.ts';
+import { lateWords } from '../peer/late-words.ts';
+import { joinRun } from '../peer/peer.ts';
+import { openThrottle } from '../peer/policy.ts';
+import type { PeerNews } from '../peer/role.ts';
+import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
+import { nameOf } from '../protocol/shown-name.ts';
+import type { Adversary } from '../simulation/adversaries/adversary.ts';
+import { createNativeRuntime } from '../tensor/native-runtime.ts';
+import { createWasmRuntime } from '../tensor/wasm-runtime.ts';
+import { potluckHere } from './called-as.ts';
+import { homeFolder, ownerKeyFile, peerFolder } from './folders.ts';
+import type { JoinFlags } from './join.ts';
+import { obeyKeeper } from './kept-process.ts';
+import { CHILD_MARK, KEPT, untilStopped } from './lifetime.ts';
+import { DEFAULT_HUB } from './options.ts';
+import { CliError, formatBytes, formatCount, type Output, openOutput } from './output.ts';
+import { yieldToOthers } from './priority.ts';
+
+/** Takes part; resolves when the run is over or the owner wants the device back. */
+export async function joinHere(url: string, flags: JoinFlags): Promise<void> {
+  const output = openOutput(flags.json);
+  const mark = process.env[CHILD_MARK];
+  if (!flags.alone && (!mark || mark === KEPT)) yieldToOthers();
+  const wanted = new AbortController();
+  const signal = AbortSignal.any([untilStopped(), wanted.signal]);
+  const throttle = openThrottle(flags.duty);
+  const tellKeeper = mark === KEPT ? obeyKeeper(throttle, () => wanted.abort()) : null;
+  const adversary = flags.adversary === undefined ? null : await adversaryFor(flags.adversary, flags.role);
+  if (adversary) {
+    output.say(styleText(['red', 'bold'], `THIS DEVICE IS AN ADVERSARY (${adversary.name}): it ${adversary.does}.`), {
+      type: 'adversary',
+      name: adversary.name,
+      does: adversary.does,
+    });
+  }
+  const { folder, release } = peerFolder(flags.folder, flags.role);
+  const { threads, alone } = flags;
+  const runtime = await (flags.runtime === 'wasm'
+    ? createWasmRuntime({ threads })
+    : createNativeRuntime({ threads, alone }));
+  let observer: RunObserver | null = null;
+  try {
+    observer = adversary?.waits ? await observeRun(url, flags.run) : null;
+    const own = flags.name ?? hostname().slice(0, 50);
+    const name = adversary ? `ADVERSARY ${adversary.name}: ${own}`.slice(0, CORE_LIMITS.name_characters) : own;
+    const { run, role } = flags;
+    const view = () => observer?.view() ?? null;
+    const disguise = adversary
+      ? (await import('../simulation/adversaries/disguise.ts')).disguiseOf(adversary, flags.friend, view)
+      : undefined;
+    const loadGame = await gamesOf({
+      ...{ files: flags.gameFile, blocked_ms: flags.gameSeconds * 1000 },
+      ...{ hashes: flags.game, folder: join(homeFolder(), 'games') },
+    });
+    const owner = await loadOrCreateIdentity(flags.owner ?? ownerKeyFile());
+    const tell = newsTeller(flags.json, url, output.say);
+    const ended = await joinRun({
+      ...{ url, run, role, name, folder, owner, runtime, throttle, signal, onNews: tell, loadGame, disguise },
+    });
+    const goodbye = ended === 'finished' ? 'The run is finished. Thank you.' : 'Left the run. Thank you.';
+    tellKeeper?.(ended);
+    output.say(goodbye, { type: 'ended', reason: ended });
+  } finally {
+    observer?.close();
+    await runtime.close();
+    release();
+  }
+}
+
+/** Throws SimulationError bad-options for a name that is none, CliError bad-argument where it plays another role. */
+async function adversaryFor(name: string, role: PeerRole): Promise<Adversary> {
+  const { adversaryNamed } = await import('../simulation/adversaries/registry.ts'); // thirty files, which few need
+  const adversary = adversaryNamed(name);
+  if (adversary.roles.includes(role)) return adversary;
+  throw new CliError('bad-argument', `${name} takes part as ${adversary.roles.join(' or ')}, not as ${role}`);
+}
+
+/** Turns a peer's news into lines; progress is shown to people only when what they see would change. */
+function newsTeller(json: boolean, url: string, say: Output['say']): (news: PeerNews) => void {
+  let lastState = '';
+  let lastAway = '';
+  let hinted = false;
+  const tellTransfer = transferTeller((sentence, transfer) => say(sentence, { type: 'transfer', ...transfer }));
+  return (news) => {
+    if (news.type === 'transfer') return tellTransfer(news);
+    if (news.type === 'away' && !json) {
+      // A hub that stays away is looked for every few seconds; why it is away is said once.
+      if (news.reason === lastAway) return;
+      lastAway = news.reason;
+    } else if (news.type !== 'progress') lastAway = '';
+    if (news.type === 'progress' && !json) {
+      const { state, round } = news.progress;
+      if (state === 'waiting' || state === 'catching up' || `${state} ${round}` === lastState) return;
+      lastState = `${state} ${round}`;
+    }
+    const first = 'submission' in news && !hinted;
+    hinted ||= first;
+    say(first ? `${describe(news, url)}\n${hintOf(news.submission, url)}` : describe(news, url), news);
+  };
+}
+
+/** What can be done about something, from the command line. */
+function adviceOn(code: string, url: string): string {
+  const again = `npx potluck join ${url}`;
+  if (code === 'no-validator') return `; start one, here or elsewhere: ${again} --role validator`;
+  if (code === 'key-in-use') return `; give each device a folder of its own: ${again} --folder ANOTHER`;
+  return '';
+}
+
+/** Said once: what can be asked about a submission. */
+function hintOf(submission: string, url: string): string {
+  const hub = url === DEFAULT_HUB ? '' : ` --hub ${url}`;
+  return `  what came of it, and why: ${potluckHere()} why ${submission.slice(0, 12)}${hub}`;
+}
+
+function describe(news: PeerNews, url: string): string {
+  switch (news.type) {
+    case 'joined':
+      return `Joined run ${news.run.slice(0, 12)} (${nameOf(news.run_name)}) as ${news.peer.slice(0, 12)}.`;
+    case 'progress': {
+      const { state, round, tokens_per_second } = news.progress;
+      const speed = state === 'training' ? `, ${formatCount(tokens_per_second)} tokens/s` : '';
+      return `round ${round}: ${state}${speed}`;
+    }
+    case 'accepted':
+      return `round ${news.round}: handed in ${news.steps} steps in ${formatBytes(news.size_bytes)}, submission ${news.submission.slice(0, 12)}`;
+    case 'refused':
+      if (news.code === 'key-in-use') return `round ${news.round}: the work was not handed in: ${news.message}`;
+      if (lateWords(news.code, news.round)) return news.message;
+      return `round ${news.round}: the hub refused the work (${news.code}): ${news.message}`;
+    case 'judged':
+      return `round ${news.round}: judged submission ${news.submission.slice(0, 12)}: ${news.accepted ? 'accepted' : `refused, ${news.code}`}`;
+    case 'evaluated':
+      return `validation loss after ${news.merged_rounds} rounds: ${news.loss.toFixed(4)}`;
+    case 'away':
+      return `the hub is away (${news.reason}); trying again`;
+    case 'obstacle':
+      return news.obstacle ? `${news.obstacle.message}${adviceOn(news.obstacle.code, url)}` : '';
+    case 'transfer':
+      return ''; // said by transferTeller
+    case 'problem':
+      return `problem (${news.code}): ${news.message}${adviceOn(news.code, url)}`;
+  }
+}

@@ -1,0 +1,193 @@
+// A process within its owner's rules: started, slowed, stopped at once, ended for its memory, and begun again.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { handClock } from '../../protocol/testing/hand-clock.ts';
+import type { Orders, Unreadable } from './decide.ts';
+import { KEEPER_LIMITS, type Kept, openKeeper } from './keeper.ts';
+import { type DeviceSettings, readDeviceSettings } from './settings.ts';
+import type { Signals } from './signals.ts';
+import { CALM, NO_ORDERS } from './testing/calm.ts';
+
+const USED: Partial<Signals> = { idle_ms: { known: 0 } };
+
+/** A keeper whose processes only write down what they are told. */
+function kept(settings: object = {}, at: { threads?: number; duty?: number; cores?: number } = {}) {
+  const clock = handClock(Date.UTC(2026, 0, 1));
+  const world = {
+    signals: CALM as Signals,
+    settings: readDeviceSettings({ time_zone: 'UTC', ...settings }) as DeviceSettings | Unreadable,
+    orders: NO_ORDERS as Orders,
+  };
+  const heard: string[] = [];
+  const decisions: string[] = [];
+  let end = (_: { finished: boolean; code: number }): void => {};
+  const start = (): Kept => {
+    heard.push('start');
+    const { promise: ended, resolve } = Promise.withResolvers<{ finished: boolean; code: number }>();
+    end = resolve;
+    return {
+      go: (duty) => heard.push(`go ${duty}`),
+      stop: () => heard.push('stop'),
+      leave: () => heard.push('leave'),
+      kill: () => {
+        heard.push('kill');
+        resolve({ finished: false, code: 137 });
+      },
+      ended,
+    };
+  };
+  const keeper = openKeeper({
+    ...{ clock, cores: 8, threads: 1, duty: 1, ...at, start },
+    ...{ signals: () => world.signals, settings: () => world.settings, orders: () => world.orders },
+    onDecision: ({ do: what, reasons }) => decisions.push([what, ...reasons.map(({ code }) => code)].join(' ')),
+  });
+  /** What was said to processes since the last call. */
+  const said = (): string[] => heard.splice(0);
+  const see = (signals: Partial<Signals>): string[] => {
+    world.signals = { ...CALM, ...signals };
+    keeper.look();
+    return said();
+  };
+  keeper.look();
+  return { clock, world, keeper, said, see, decisions, end: (finished: boolean, code = 0) => end({ finished, code }) };
+}
+
+test('on a calm device it starts and works', () => {
+  const { said, see, decisions } = kept();
+  assert.deepEqual(said(), ['start', 'go 1']);
+  assert.deepEqual(see({}), []); // said once
+  assert.deepEqual(decisions, ['run']);
+});
+
+test('it is not even started while a rule forbids it, and started when that is over', () => {
+  const { said, world, keeper, decisions } = kept({ least_free_disk_gb: 1000 });
+  assert.deepEqual([said(), decisions], [[], ['pause disk-low']]);
+  world.settings = readDeviceSettings({});
+  keeper.look();
+  assert.deepEqual(said(), ['start', 'go 1']);
+});
+
+test('it stops within the call that sees the owner, and goes on when the owner has gone', () => {
+  const { said, see, decisions } = kept({ cores_in_use: 0 });
+  said();
+  assert.deepEqual(see(USED), ['stop']);
+  assert.deepEqual(see(USED), []);
+  assert.deepEqual(see({}), ['go 1']);
+  assert.deepEqual(decisions, ['run', 'pause in-use', 'run']);
+});
+
+test('half of the cores is half of the time of as many threads, of the part that was asked for', () => {
+  const parts = (threads: number, duty: number): string[] => {
+    const { said, see } = kept({}, { threads, duty });
+    return [...said().slice(1), ...see(USED)];
+  };
+  assert.deepEqual(parts(7, 1), ['go 1', `go ${4 / 7}`]);
+  assert.deepEqual(parts(8, 0.5), ['go 0.4375', 'go 0.25']);
+  assert.deepEqual(parts(1, 1), ['go 1']);
+});
+
+test('after half a minute of a pause the memory is given back, and the process begins anew later', async () => {
+  const { said, see, clock } = kept({ cores_in_use: 0, keep_memory_s: 30 });
+  said();
+  assert.deepEqual(see(USED), ['stop']);
+  await clock.pass(29_000);
+  assert.deepEqual(said(), []);
+  await clock.pass(1500);
+  assert.deepEqual(said(), ['kill']);
+  await clock.pass(60_000);
+  assert.deepEqual(said(), []);
+  assert.deepEqual(see({}), ['start', 'go 1']);
+});
+
+test('where memory is short it is given back at once', () => {
+  const { said, see } = kept();
+  said();
+  const memory = { memory: { known: { total_bytes: 8e9, available_bytes: 1e8, own_bytes: 1e9 } } };
+  assert.deepEqual(see(memory), ['stop', 'kill']);
+});
+
+test('before a pause that was to be foreseen it hands in; then it is gone, and comes back', async () => {
+  const { said, world, keeper, end, clock } = kept();
+  said();
+  world.orders = { ...NO_ORDERS, finish: true };
+  keeper.look();
+  assert.deepEqual(said(), ['leave']);
+  end(false);
+  await clock.pass(10_000);
+  assert.deepEqual(said(), []);
+  world.orders = NO_ORDERS;
+  keeper.look();
+  assert.deepEqual(said(), ['start', 'go 1']);
+});
+
+test('who takes too long to hand in is ended, and one whose owner comes meanwhile is stopped', async () => {
+  const slow = kept();
+  slow.world.orders = { ...NO_ORDERS, finish: true };
+  slow.keeper.look();
+  await slow.clock.pass(KEEPER_LIMITS.leave_ms - 1000);
+  assert.deepEqual(slow.said(), ['start', 'go 1', 'leave']);
+  await slow.clock.pass(2000);
+  assert.deepEqual(slow.said(), ['kill']);
+  const seen = kept({ cores_in_use: 0 });
+  seen.world.orders = { ...NO_ORDERS, finish: true };
+  seen.keeper.look();
+  seen.said();
+  assert.deepEqual(seen.see(USED), ['stop']);
+});
+
+test('one that is still handing in when the rules allow work again is left to it, and then begins anew', async () => {
+  const { said, world, keeper, end, clock } = kept();
+  world.orders = { ...NO_ORDERS, finish: true };
+  keeper.look();
+  world.orders = NO_ORDERS;
+  keeper.look();
+  said();
+  end(false);
+  await clock.pass(1000);
+  assert.deepEqual(said(), ['start', 'go 1']);
+});
+
+test('it ends with the run, with a failure, and by its owner: also out of a pause', async () => {
+  const finished = kept();
+  finished.end(true);
+  assert.equal(await finished.keeper.ended, 0);
+  const failed = kept();
+  failed.end(false, 70);
+  assert.equal(await failed.keeper.ended, 70);
+  const over = kept(); // the run ended while it handed in
+  over.world.orders = { ...NO_ORDERS, finish: true };
+  over.keeper.look();
+  over.end(true);
+  assert.equal(await over.keeper.ended, 0);
+  const stopped = kept({ cores_in_use: 0 });
+  stopped.see(USED);
+  stopped.keeper.leave();
+  stopped.keeper.leave();
+  assert.deepEqual(stopped.said(), ['go 1', 'leave']);
+  stopped.end(false);
+  assert.equal(await stopped.keeper.ended, 0);
+  const none = kept({ least_free_disk_gb: 1000 });
+  none.keeper.leave();
+  assert.equal(await none.keeper.ended, 0);
+});
+
+test('settings that cannot be read stop it, and mended ones let it go on', () => {
+  const { said, world, keeper, decisions } = kept();
+  said();
+  const { settings } = world;
+  world.settings = { unreadable: 'settings.json is no JSON' };
+  keeper.look();
+  assert.deepEqual(said(), ['stop']);
+  world.settings = settings;
+  keeper.look();
+  assert.deepEqual(said(), ['go 1']);
+  assert.deepEqual(decisions, ['run', 'pause settings-unreadable', 'run']);
+});
+
+test('settings and orders are looked at again without being asked to', async () => {
+  const { said, world, clock } = kept();
+  said();
+  world.orders = { ...NO_ORDERS, paused: true };
+  await clock.pass(KEEPER_LIMITS.look_every_ms);
+  assert.deepEqual(said(), ['stop']);
+});
