@@ -69,7 +69,7 @@ test('who came late, or whose round somebody else has ended, is not called slow'
 });
 
 /** A worker on a clock of its own, whose steps and model arrive when the test says so. */
-function worker(rested?: () => Promise<void>) {
+function worker(rested?: () => Promise<void>, away_ms?: () => number) {
   const heldUp: (Obstacle | null)[] = [];
   const step = { done: (_: Claim | null) => {}, report: async () => {} };
   const model = { arrives: () => {} };
@@ -100,6 +100,7 @@ function worker(rested?: () => Promise<void>) {
     drawer,
     progress: async () => {},
     ...(rested && { rested }),
+    ...(away_ms && { away_ms }),
   };
   const context: RoleContext = {
     ...{ run: 'r', identity: createIdentity(), game, params: {}, device, clock },
@@ -207,5 +208,23 @@ describe('a worker', () => {
       heldUp.map((obstacle) => obstacle?.code),
       ['resting'],
     );
+  });
+
+  test('whose owner’s rules kept it from working for most of the round is not called slow', async () => {
+    const said = async (away_ms: number): Promise<unknown[]> => {
+      let away = 0;
+      const { role, heldUp, step, model, clock } = worker(undefined, () => away);
+      const acting = role.act(round(0), never);
+      model.arrives();
+      await settled();
+      clock.now = 6500;
+      away = away_ms;
+      role.onView(round(0, { attempt: 1 }));
+      step.done(null);
+      await acting;
+      return heldUp.map((obstacle) => obstacle?.code);
+    };
+    assert.deepEqual(await said(0), ['too-slow', 'too-slow']);
+    assert.deepEqual(await said(4000), []);
   });
 });
