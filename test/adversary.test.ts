@@ -135,7 +135,7 @@ test('an adversary that is none, or that plays another role, is refused in one l
     ['nobody', 'bad-options'],
     ['lazy', 'bad-argument'],
   ]) {
-    const potluck = net.ask('join', 'http://127.0.0.1:1', '--adversary', name, '--json');
+    const potluck = net.ask('join', 'http://127.0.0.1:1', '--alone', '--adversary', name, '--json');
     const { error } = (await potluck.line((line) => 'error' in line)) as { error: { code: string } };
     assert.equal(error.code, code);
     assert.equal(await potluck.ended, 1);
