@@ -9,7 +9,6 @@ import { DEFAULT_SETTINGS } from '../peer/owner-policy/settings.ts';
 import { handClock } from '../protocol/testing/hand-clock.ts';
 import { deviceCommand } from './device.ts';
 import {
-  type DeviceWorker,
   forgetWorker,
   openRules,
   readSettingsFile,
@@ -18,6 +17,7 @@ import {
   writeOrdersFile,
   writeWorker,
 } from './device-files.ts';
+import type { DeviceWorker } from './device-worker.ts';
 
 function ownHome(t: TestContext): void {
   const folder = mkdtempSync(join(tmpdir(), 'potluck-device-'));

@@ -5,10 +5,10 @@ import { z } from 'zod';
 import { firstIssue } from '../errors.ts';
 import { writeWhole } from '../ledger/whole-file.ts';
 import type { Orders, Unreadable } from '../peer/owner-policy/decide.ts';
-import { REASONS } from '../peer/owner-policy/reasons.ts';
 import { DEFAULT_SETTINGS, type DeviceSettings, readDeviceSettings } from '../peer/owner-policy/settings.ts';
 import { type Clock, systemClock } from '../protocol/clock.ts';
 import { PRIVATE_FILE, PRIVATE_FOLDER } from '../protocol/private-files.ts';
+import { type DeviceWorker, DeviceWorkerSchema } from './device-worker.ts';
 import { homeFolder } from './folders.ts';
 import { CliError } from './output.ts';
 
@@ -21,21 +21,6 @@ const OrdersSchema = z.strictObject({
   snooze_until_ms: z.int().nullable().default(null),
 });
 export type OrdersFile = z.infer<typeof OrdersSchema>;
-
-const ReasonSchema = z.object({ code: z.enum(Object.keys(REASONS) as [keyof typeof REASONS]), message: z.string() });
-
-/** What one process that takes part says of itself. */
-export const DeviceWorkerSchema = z.object({
-  pid: z.int().min(1),
-  url: z.string(),
-  role: z.string(),
-  do: z.enum(['run', 'slow-down', 'pause']),
-  /** Part of the time that it may compute now, 0 in a pause. */
-  duty: z.number(),
-  reasons: z.array(ReasonSchema),
-  since_ms: z.int(),
-});
-export type DeviceWorker = z.infer<typeof DeviceWorkerSchema>;
 
 const folder = (): string => join(homeFolder(), 'device');
 export const settingsFile = (): string => join(folder(), 'settings.json');

@@ -4,7 +4,6 @@ import type { DeviceSettingsFile } from '../peer/owner-policy/settings.ts';
 import { DeviceSettingsSchema, readDeviceSettings } from '../peer/owner-policy/settings.ts';
 import { formatDuration } from '../protocol/duration.ts';
 import {
-  type DeviceWorker,
   MOST_SNOOZE_MINUTES,
   type OrdersFile,
   readOrdersFile,
@@ -14,6 +13,7 @@ import {
   writeOrdersFile,
   writeSettingsFile,
 } from './device-files.ts';
+import type { DeviceWorker } from './device-worker.ts';
 import { decimal, jsonOption } from './options.ts';
 import { CliError, openOutput } from './output.ts';
 

@@ -18,12 +18,29 @@ import { createNativeRuntime } from '../tensor/native-runtime.ts';
 import { createWasmRuntime } from '../tensor/wasm-runtime.ts';
 import { potluckHere } from './called-as.ts';
 import { homeFolder, ownerKeyFile, peerFolder } from './folders.ts';
-import type { JoinFlags } from './join.ts';
 import { obeyKeeper } from './kept-process.ts';
 import { CHILD_MARK, KEPT, untilStopped } from './lifetime.ts';
 import { DEFAULT_HUB } from './options.ts';
 import { CliError, formatBytes, formatCount, type Output, openOutput } from './output.ts';
 import { yieldToOthers } from './priority.ts';
+
+export interface JoinFlags {
+  run?: string;
+  role: 'worker' | 'validator';
+  name?: string;
+  folder?: string;
+  owner?: string;
+  runtime: 'native' | 'wasm';
+  threads: number;
+  alone: boolean;
+  duty: number;
+  gameFile: string[];
+  game: string[];
+  gameSeconds: number;
+  adversary?: string;
+  friend: string[];
+  json: boolean;
+}
 
 /** Takes part; resolves when the run is over or the owner wants the device back. */
 export async function joinHere(url: string, flags: JoinFlags): Promise<void> {

@@ -10,6 +10,7 @@ import { PRIVATE_FOLDER } from '../protocol/private-files.ts';
 import { isNativeHere } from '../tensor/native-runtime.ts';
 import { forgetWorker, openRules, writeWorker } from './device-files.ts';
 import { homeFolder } from './folders.ts';
+import type { JoinFlags } from './join-work.ts';
 import { keptProcesses } from './kept-process.ts';
 import { CHILD_MARK, untilStopped } from './lifetime.ts';
 import {
@@ -26,24 +27,6 @@ import {
   runtimeOption,
 } from './options.ts';
 import { openOutput } from './output.ts';
-
-export interface JoinFlags {
-  run?: string;
-  role: 'worker' | 'validator';
-  name?: string;
-  folder?: string;
-  owner?: string;
-  runtime: 'native' | 'wasm';
-  threads: number;
-  alone: boolean;
-  duty: number;
-  gameFile: string[];
-  game: string[];
-  gameSeconds: number;
-  adversary?: string;
-  friend: string[];
-  json: boolean;
-}
 
 export function joinCommand(): Command {
   return new Command('join')

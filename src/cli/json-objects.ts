@@ -1,8 +1,7 @@
 // What commands print with --json: one object a line, each by its `type`. docs/json.md is written from these schemas.
 import { z } from 'zod';
-import { REASONS } from '../peer/owner-policy/reasons.ts';
 import { RunStatusSchema } from '../protocol/messages.ts';
-import { DeviceWorkerSchema } from './device-files.ts';
+import { DeviceWorkerSchema, ReasonSchema } from './device-worker.ts';
 
 const id = z.string().meta({ description: 'an id: 64 hexadecimal digits' });
 const count = z.int();
@@ -22,7 +21,6 @@ const listed_run = z.strictObject({
   workers: count,
   validators: count,
 });
-const reason = z.strictObject({ code: z.enum(Object.keys(REASONS) as [keyof typeof REASONS]), message: z.string() });
 const obstacle = z.strictObject({ code: z.string(), message: z.string() });
 /** What a reader should know though nothing is untrue: that the hub's clock is ahead of theirs. */
 const warning = z.string().nullable();
@@ -139,7 +137,7 @@ export const JSON_OBJECTS = {
   policy: object("join: what the owner's rules allow the device now, and why not more", {
     do: z.enum(['run', 'slow-down', 'pause']),
     duty: z.number(),
-    reasons: z.array(reason),
+    reasons: z.array(ReasonSchema),
   }),
   // The devices of a machine.
   device: object('device show: what is set on this machine, and what its devices do', {

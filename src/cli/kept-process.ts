@@ -31,8 +31,11 @@ export interface KeptUse extends OwnUse {
   pids(): number[];
 }
 
-/** Starts processes with the words of this command; one at a time. */
-export function keptProcesses(words: readonly string[]): { start(): Kept; readonly use: KeptUse } {
+/** Starts `potluck WORDS`, one process at a time. `output`: where what it says goes. */
+export function keptProcesses(
+  words: readonly string[],
+  output: 'inherit' | 'ignore' = 'inherit',
+): { start(): Kept; readonly use: KeptUse } {
   let child: ChildProcess | null = null;
   let told = { cpu_ms: 0, rss_bytes: 0 };
   const use: KeptUse = {
@@ -47,7 +50,7 @@ export function keptProcesses(words: readonly string[]): { start(): Kept; readon
   const start = (): Kept => {
     told = { cpu_ms: 0, rss_bytes: 0 };
     child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', POTLUCK, ...words], {
-      stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
+      stdio: ['inherit', output, output, 'ipc'],
       env: { ...process.env, [CHILD_MARK]: KEPT },
     });
     return keptBy(child, (use_) => {
