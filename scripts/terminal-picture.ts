@@ -66,8 +66,8 @@ for await (const text of createInterface({ input: demo.stdout })) {
   const line = JSON.parse(text);
   if (line.type !== 'round') continue;
   const status = RunStatusSchema.parse(line);
-  if (status.validation_loss !== null)
-    losses.push({ merged_rounds: status.evaluated_rounds!, loss: status.validation_loss });
+  if (status.metrics[0].last !== null)
+    losses.push({ merged_rounds: status.evaluated_rounds!, loss: status.metrics[0].last });
   const { run, time_left_ms } = pace(status, performance.now());
   const training = status.peers.filter((peer) => peer.progress?.state === 'training').length;
   if (picture || status.round < (ROUNDS * 2) / 3 || training < 2) continue;

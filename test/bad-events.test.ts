@@ -1,7 +1,9 @@
 // Events that may not follow, or are none: each is refused by name, over WebSocket and HTTP, and leaves no trace in the log.
+
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { EventBody } from '../src/core/events.ts';
+import { EXAMPLE_WORDS } from '../src/core/testing/example-events.ts';
 import { trainingFor } from '../src/owner/run-settings.ts';
 import { encodeBody, signEvent } from '../src/protocol/envelope.ts';
 import { sha256Hex } from '../src/protocol/hash.ts';
@@ -48,11 +50,10 @@ async function signRaw(
 describe('events', () => {
   const evaluated = {
     type: 'model.evaluated',
-    version: 1,
+    version: 2,
     merged_rounds: 0,
     model: firstModel,
-    loss_micro: 5,
-    tokens: 1,
+    measured: { loss_micro: 5 },
   };
   const encoded = (more: Record<string, unknown>) =>
     encodeBody({ ...evaluated, run: net.gathering, ...more } as EventBody);
@@ -76,7 +77,7 @@ describe('events', () => {
       /signature/,
     ],
     ['of an unknown type', () => signRaw(net.vera, encoded({ type: 'coin.minted' })), 'malformed', /type/],
-    ['of an unknown version', () => signRaw(net.vera, encoded({ version: 2 })), 'malformed', /version/],
+    ['of an unknown version', () => signRaw(net.vera, encoded({ version: 1 })), 'malformed', /version/],
     [
       'of an unknown envelope',
       () => signRaw(net.vera, encoded({}), (event) => event.set([7], 1)),
@@ -87,7 +88,7 @@ describe('events', () => {
     ['with a field too many', () => signRaw(net.vera, encoded({ note: 'hi' })), 'malformed', /note/],
     [
       'with a field missing',
-      () => signRaw(net.vera, encodeBody({ type: 'model.evaluated', version: 1, run: net.gathering })),
+      () => signRaw(net.vera, encodeBody({ type: 'model.evaluated', version: 2, run: net.gathering })),
       'malformed',
       /merged_rounds/,
     ],
@@ -148,7 +149,15 @@ describe('events', () => {
     ],
   ];
   const { schedule } = trainingFor({ ...ESSENTIALS, min_workers: 1 });
-  const base = { type: 'run.created', version: 1, name: 'r', game: 'pretrain', params: 'e'.repeat(64), created_ms: 0 };
+  const base = {
+    type: 'run.created',
+    version: 2,
+    ...EXAMPLE_WORDS,
+    name: 'r',
+    game: 'pretrain',
+    params: 'e'.repeat(64),
+    created_ms: 0,
+  };
   const runWith = (more: Record<string, unknown>): EventBody =>
     ({ ...base, ...schedule, model: firstModel, ...more }) as EventBody;
 

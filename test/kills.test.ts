@@ -14,7 +14,7 @@ import { decodeEvent } from '../src/core/codec.ts';
 import type { EventBody, LoggedEvent } from '../src/core/events.ts';
 import { apply } from '../src/core/reduce.ts';
 import { initialState, type NetworkState } from '../src/core/state.ts';
-import { exampleRules } from '../src/core/testing/example-events.ts';
+import { EXAMPLE_WORDS, exampleRules } from '../src/core/testing/example-events.ts';
 import { openDrawer } from '../src/games/folder-drawer.ts';
 import { type Receipt, verifyReceipt } from '../src/ledger/receipt.ts';
 import { decodeEntryBundle } from '../src/ledger/tiles.ts';
@@ -141,7 +141,15 @@ async function createRun(url: string, hub: string, folder: string): Promise<stri
   const blobs = openPeerBlobs({ url, hub, identity: owner, cache: openBlobFolder(join(folder, 'owner')) });
   const times = { rounds: 1_000_000, round_ms: 1000, judging_ms: 400, min_workers: 1, checkpoint_every: 3 };
   const body: EventBody = {
-    ...{ type: 'run.created', version: 1, name: 'killed', game: 'tally', rules: exampleRules(EMISSION), created_ms: 0 },
+    ...{
+      type: 'run.created',
+      version: 2,
+      ...EXAMPLE_WORDS,
+      name: 'killed',
+      game: 'tally',
+      rules: exampleRules(EMISSION),
+      created_ms: 0,
+    },
     params: await blobs.upload(new TextEncoder().encode(JSON.stringify(PARAMS))),
     model: await blobs.upload(tally.encodeState(PARAMS, emptyTally)),
     ...times,

@@ -96,6 +96,13 @@ test('a worker plays it by its hash, and not without', async (t) => {
   const worker = net.join(url, 'ada', '--run', run, '--game', game_file);
   const done = await untilStatus(url, run, ({ phase }) => phase === 'finished');
   assert.ok(creditOf(done, 'worker') > 0);
+  assert.deepEqual([done.unit, done.metrics.length], ['hashes', 1]);
+  const [{ first, last, ...metric }] = done.metrics;
+  assert.deepEqual(metric, { name: 'kept', words: 'numbers kept', unit: 'numbers', better: 'higher' });
+  assert.ok(first !== null && last !== null && first < last, `${first} → ${last}`);
+  const status = net.start('status', url, '--all');
+  assert.equal(await status.ended, 0);
+  assert.match(status.stdout(), /numbers kept 3\n {2}[\d,]+ hashes merged/);
   assert.equal(await worker.ended, 0);
   const audit = net.start('audit', url, '--json', '--game-file', join(net.folder, 'zero-bits.ts'));
   const { verdict, models } = await audit.line(() => true);
@@ -118,5 +125,10 @@ describe('in a tab', { skip, concurrency: false }, () => {
     await start.click();
     const done = await untilStatus(url, run, (status) => creditOf(status, 'worker') > 0 || status.phase === 'finished');
     assert.ok(creditOf(done, 'worker') > 0);
+    await page.goto(`${url}/r/${run}`);
+    await page.getByRole('heading', { name: 'Numbers kept' }).waitFor();
+    await page.getByText('numbers; higher is better').waitFor();
+    const words = await page.locator('main').innerText();
+    assert.doesNotMatch(words, /loss|token/i, 'words of pre-training for a game that has none of it');
   });
 });

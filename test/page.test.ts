@@ -263,7 +263,7 @@ describe('the page', { skip, concurrency: false }, () => {
         time_ms: rounds.map((round) => 1e12 + round * 1000),
         tokens: rounds.map((round) => round * 1000),
         bytes: rounds.map((round) => round * 10),
-        loss_micro: rounds.map((round) => Math.round(2e6 + 4e6 / (1 + round))),
+        value: rounds.map((round) => 2 + 4 / (1 + round)),
       };
     };
     const history = (run: string, from: number, count: number) => ({
@@ -396,8 +396,8 @@ const RUN = exampleOverview({
   bytes_submitted: 1_000_000,
   dense_bytes: 200_000_000,
   tokens_per_second: 1_000_000,
-  validation_loss: 2.5,
-  first_validation_loss: 5.5,
+  unit: 'tokens',
+  metrics: [{ name: 'loss_micro', words: 'validation loss', unit: 'nats', better: 'lower', first: 5.5, last: 2.5 }],
   evaluated_rounds: 3,
 });
 

@@ -23,8 +23,8 @@ test('two workers and a validator train a run to its end, and its model goes hom
   assert.deepEqual(await Promise.all(peers.map((peer) => peer.ended)), [0, 0, 0]);
   const status = await untilStatus(url, run, (s) => s.phase === 'finished' && s.evaluated_rounds === 4);
   assert.ok(
-    status.validation_loss! < status.first_validation_loss! - 0.1,
-    `${status.first_validation_loss} → ${status.validation_loss}`,
+    status.metrics[0].last! < status.metrics[0].first! - 0.1,
+    `${status.metrics[0].first} → ${status.metrics[0].last}`,
   );
   // The rules of a created run bound a first work, the hub says so, and the worker keeps to it: two steps, later all eight.
   const [first, ...later] = peers[1].lines.filter((line) => line.type === 'accepted').map(({ steps }) => Number(steps));

@@ -13,7 +13,7 @@ import { CORE_LIMITS } from '../src/core/limits.ts';
 import { apply } from '../src/core/reduce.ts';
 import { initialState } from '../src/core/state.ts';
 import { drawnBy } from '../src/core/testing/example-draw.ts';
-import { exampleRules, exampleVerdict, sealFor } from '../src/core/testing/example-events.ts';
+import { EXAMPLE_WORDS, exampleRules, exampleVerdict, sealFor } from '../src/core/testing/example-events.ts';
 import { loadGame } from '../src/games/registry.ts';
 import { openSqliteLogStore } from '../src/ledger/sqlite-log-store.ts';
 import { openTransparencyLog } from '../src/ledger/transparency-log.ts';
@@ -58,7 +58,7 @@ test('paused, its devices wait; resumed, they go on; ended, they leave, and ever
   const run = await net.createRun(url, '--rounds', '500', ...training);
   const [ada, vera] = [net.join(url, 'ada'), net.join(url, 'vera', '--role', 'validator')];
   const about = [run.slice(0, 10), '--hub', url];
-  await untilStatus(url, run, (s) => s.round >= 1 && s.validation_loss !== null);
+  await untilStatus(url, run, (s) => s.round >= 1 && s.metrics[0].last !== null);
   const owner = await loadIdentity(join(net.folder, 'home', 'owner.key'));
   const says = (word: Parameters<typeof sayOfRun>[3], who = owner) => sayOfRun(url, who, run.slice(0, 10), word);
   await assert.rejects(says('run.resumed'), { code: 'refused', message: /expected a paused run, it is \w+/ });
@@ -144,7 +144,16 @@ test('whoever had handed in when the run ended is told so, and the audit knows w
   const blob = 'b'.repeat(64);
   const emission = { shares_per_round: 1000, halving_rounds: 0, owner_permille: 200, workers_permille: 400 };
   const run = await say(owner, {
-    ...{ type: 'run.created', version: 1, name: 'ended', game: 'tally', params: blob, model: blob, rounds: 5 },
+    ...{
+      type: 'run.created',
+      version: 2,
+      ...EXAMPLE_WORDS,
+      name: 'ended',
+      game: 'tally',
+      params: blob,
+      model: blob,
+      rounds: 5,
+    },
     ...{ round_ms: 60_000, judging_ms: 60_000, min_workers: 1, checkpoint_every: 5, created_ms: 1 },
     rules: exampleRules({ ...emission, validators_permille: 400 }),
   });

@@ -7,7 +7,8 @@ import { type Scope, skip, tabNetwork } from './tab-browser.ts';
 const gameThat = (reach: string): string => `import { z, CodedError } from 'potluck/game';
 const reach = async () => { ${reach} };
 export const game = {
-  name: 'hostile', params: z.object({}), first: () => 1, task: () => 1, perform: async () => null, check: async () => null,
+  name: 'hostile', unit: 'pieces', metrics: [{ name: 'none', words: 'nothing', unit: 'pieces', better: 'lower' }],
+  params: z.object({}), first: () => 1, task: () => 1, perform: async () => null, check: async () => null,
   evaluate: async () => null, merge: () => 1, encodeState: () => new Uint8Array(), decodeState: () => 1, checkForm() {},
   async sizes() { return { got: await reach().then((value) => String(value), (error) => 'refused: ' + error.name + ': ' + error.message) }; },
 };`;

@@ -11,7 +11,7 @@ import { apply } from '../src/core/reduce.ts';
 import { settleable, settlementRoot } from '../src/core/shares/settlement.ts';
 import { initialState, type NetworkState } from '../src/core/state.ts';
 import { drawnBy } from '../src/core/testing/example-draw.ts';
-import { exampleRules, exampleVerdict, sealFor } from '../src/core/testing/example-events.ts';
+import { EXAMPLE_WORDS, exampleRules, exampleVerdict, sealFor } from '../src/core/testing/example-events.ts';
 import { openHub } from '../src/hub/hub.ts';
 import { openFolderBlobStore } from '../src/ledger/folder-blob-store.ts';
 import { openSqliteLogStore } from '../src/ledger/sqlite-log-store.ts';
@@ -71,7 +71,16 @@ async function played(net: Network): Promise<Played> {
   const chair = { identity: hub };
   const model = (round: number): string => sha256Hex(new Uint8Array([round]));
   const run = await say(owner, {
-    ...{ type: 'run.created', version: 1, name: 'staked', game: 'tally', params, model: model(0), rounds: 5 },
+    ...{
+      type: 'run.created',
+      version: 2,
+      ...EXAMPLE_WORDS,
+      name: 'staked',
+      game: 'tally',
+      params,
+      model: model(0),
+      rounds: 5,
+    },
     ...{ round_ms: 60_000, judging_ms: 60_000, min_workers: 2, checkpoint_every: 5, created_ms: 1 },
     rules: exampleRules(EMISSION, { release_rounds: 2, withheld_rounds: 1 }),
   });

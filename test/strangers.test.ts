@@ -1,4 +1,5 @@
 // Strangers at a real hub: ghosts that join and hold no connection, runs and connections that nobody wants, requests that two servers would read in two ways, secrets that nobody gets.
+
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
@@ -9,6 +10,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { WebSocket } from 'ws';
 import type { LoggedEvent } from '../src/core/events.ts';
+import { EXAMPLE_WORDS } from '../src/core/testing/example-events.ts';
 import { trainingFor } from '../src/owner/run-settings.ts';
 import { signEvent } from '../src/protocol/envelope.ts';
 import { sha256Hex } from '../src/protocol/hash.ts';
@@ -51,7 +53,14 @@ test('a hub that the world sees takes four runs of a key, so many of an address,
   const sizes = { rounds: 9, round_seconds: 60, steps: 2, batch: 2, context: 8, learning_rate: 0.01 };
   const { schedule } = trainingFor({ ...sizes, min_workers: 1 });
   const create = async (owner: Identity, address: string): Promise<number> => {
-    const what = { type: 'run.created', version: 1, name: 'spam', game: 'pretrain', created_ms: Date.now() } as const;
+    const what = {
+      type: 'run.created',
+      version: 2,
+      ...EXAMPLE_WORDS,
+      name: 'spam',
+      game: 'pretrain',
+      created_ms: Date.now(),
+    } as const;
     return post(hub.url, await signEvent(owner, { ...what, params, model, ...schedule }), address);
   };
   const [key, other] = [createIdentity(), createIdentity()];

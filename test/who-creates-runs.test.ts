@@ -1,9 +1,11 @@
 // Who may create runs on a hub that names its owners: everybody else hears why, and before anything is read or sent.
+
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { EXAMPLE_WORDS } from '../src/core/testing/example-events.ts';
 import { openHub } from '../src/hub/hub.ts';
 import { byteTokenizer } from '../src/model/tokenizer.ts';
 import { createRun, sendEvent } from '../src/owner/owner.ts';
@@ -66,7 +68,15 @@ test('who may not hears it from `run create` before anything is read or sent, an
     [[run, named.id]],
   );
   const { schedule } = plan;
-  const body = { type: 'run.created', version: 1, name: 'x', game: 'pretrain', created_ms: 0, ...schedule } as const;
+  const body = {
+    type: 'run.created',
+    version: 2,
+    ...EXAMPLE_WORDS,
+    name: 'x',
+    game: 'pretrain',
+    created_ms: 0,
+    ...schedule,
+  } as const;
   const event = await signEvent(stranger, { ...body, params: runs[0].params, model: runs[0].model });
   await assert.rejects(sendEvent(hub.url, event), refusal);
   await sendEvent(hub.url, await signEvent(named, { ...body, params: runs[0].params, model: runs[0].model }));

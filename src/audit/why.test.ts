@@ -9,7 +9,7 @@ import { apply } from '../core/reduce.ts';
 import { roundPayout } from '../core/shares/payout.ts';
 import { initialState, type NetworkState, type RunState } from '../core/state.ts';
 import { drawnBy, EXAMPLE_HUB } from '../core/testing/example-draw.ts';
-import { exampleRules, exampleVerdict, sealFor } from '../core/testing/example-events.ts';
+import { EXAMPLE_WORDS, exampleRules, exampleVerdict, sealFor } from '../core/testing/example-events.ts';
 import { arithmeticOf, type Explanation } from './why.ts';
 import { sentencesOf } from './why-sentences.ts';
 
@@ -59,7 +59,8 @@ function roundOf({ shares, split, tokens, verdicts, owned }: Case): { state: Net
     OWNER,
     {
       type: 'run.created',
-      version: 1,
+      version: 2,
+      ...EXAMPLE_WORDS,
       name: 'x',
       game: 'pretrain',
       params: MODEL,

@@ -136,7 +136,7 @@ export function measuresOf(name: string, result: ArenaResult, honest: ArenaResul
   );
   const work_ms = sum(result.checking.map((round) => round.work_ms));
   return {
-    loss: result.losses_micro.at(-1)! / 1e6,
+    loss: result.measured.at(-1)! / 1e6,
     damage: damageOf(result, honest),
     pays: reports.map(({ pay }) => pay),
     caught: caughtOf(result),

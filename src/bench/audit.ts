@@ -14,7 +14,7 @@ import { apply } from '../core/reduce.ts';
 import { statementOf } from '../core/shares/share-table.ts';
 import { initialState, type NetworkState } from '../core/state.ts';
 import { drawnBy } from '../core/testing/example-draw.ts';
-import { exampleRules, exampleVerdict, sealFor } from '../core/testing/example-events.ts';
+import { EXAMPLE_WORDS, exampleRules, exampleVerdict, sealFor } from '../core/testing/example-events.ts';
 import { openSequencer } from '../hub/sequencer.ts';
 import { openSqliteLogStore } from '../ledger/sqlite-log-store.ts';
 import { openTransparencyLog } from '../ledger/transparency-log.ts';
@@ -169,7 +169,8 @@ async function* history(hub: DrawingIdentity, workerCount: number, signed: boole
   const owner = createIdentity();
   const created = await write(owner, {
     type: 'run.created',
-    version: 1,
+    version: 2,
+    ...EXAMPLE_WORDS,
     name: 'bench',
     game: 'pretrain',
     params: sha256Hex(Uint8Array.of(1)),

@@ -190,7 +190,16 @@ async function begin(
   rounds: number,
 ): Promise<string> {
   const id = await send(url, createIdentity(), {
-    ...{ type: 'run.created', version: 1, name: 'big-merge', game: game.name, ...named, created_ms: 0 },
+    ...{
+      type: 'run.created',
+      version: 2,
+      unit: game.unit,
+      metrics: [...game.metrics],
+      name: 'big-merge',
+      game: game.name,
+      ...named,
+      created_ms: 0,
+    },
     // Checkpoints are larger writes than states between them; the last model is one.
     ...{ rounds: rounds + 1, checkpoint_every: 1000, round_ms: 3_600_000, judging_ms: 1000, min_workers: peers.length },
     rules: exampleRules({

@@ -96,7 +96,7 @@ async function train(options: Options, rounds: number, churn: boolean): Promise<
       rounds: status.rounds,
       kills,
       verified_tokens: status.peers.reduce((sum, peer) => sum + peer.credit_tokens, 0),
-      loss: status.validation_loss!,
+      loss: status.metrics[0].last!,
       seconds: (performance.now() - started_ms) / 1000,
       tokens_per_step: swarm.tokens_per_step,
     };

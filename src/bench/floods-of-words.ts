@@ -1,6 +1,8 @@
 // Floods of words: keys that join and go, runs that nobody wants, frames of junk, connections that say nothing, readers who ask for everything.
+
 import { Encoder } from 'cbor-x';
 import type { WebSocket } from 'ws';
+import { EXAMPLE_WORDS } from '../core/testing/example-events.ts';
 import { trainingFor } from '../owner/run-settings.ts';
 import { fetchStatus } from '../peer/find-run.ts';
 import { createIdentity } from '../protocol/identity.ts';
@@ -36,7 +38,14 @@ export const FLOODS_OF_WORDS: readonly Flood[] = [
         const owner = createIdentity();
         const address = `198.18.${(keys >> 8) & 255}.${keys++ & 255}`;
         for (let i = 0; i < 8 && !signal.aborted; i++) {
-          const what = { type: 'run.created', version: 1, name: `spam ${i}`, game: 'pretrain', created_ms: 0 } as const;
+          const what = {
+            type: 'run.created',
+            version: 2,
+            ...EXAMPLE_WORDS,
+            name: `spam ${i}`,
+            game: 'pretrain',
+            created_ms: 0,
+          } as const;
           if (await taken(target, owner, { ...what, params, model, ...schedule }, address)) made++;
           else refused++;
         }

@@ -72,7 +72,7 @@ export async function run(args: string[]): Promise<void> {
     down_ratio: dense_bytes / down_bytes,
     first_round_up_bytes: median(first.map((entry) => entry.up_bytes)),
     first_round_down_bytes: median(first.map((entry) => entry.down_bytes)),
-    validation_loss: status.validation_loss,
+    validation_loss: status.metrics[0].last,
   };
   if (options.json) writeJson(options.json, { ...result, traffic });
   if (options.json === '-') return;

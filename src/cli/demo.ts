@@ -329,21 +329,20 @@ function lineARound(output: Output): Screen['show'] {
 }
 
 function noteLoss(losses: LossPoint[], status: RunStatus): void {
-  const { first_validation_loss, validation_loss, evaluated_rounds } = status;
-  if (validation_loss === null || evaluated_rounds === null) return;
+  const { metrics, evaluated_rounds } = status;
+  const [{ first, last }] = metrics;
+  if (last === null || evaluated_rounds === null) return;
   // Started again in the middle, the first measurement comes from the log.
-  if (losses.length === 0 && first_validation_loss !== null)
-    losses.push({ merged_rounds: 0, loss: first_validation_loss });
-  if (losses.at(-1)!.merged_rounds < evaluated_rounds)
-    losses.push({ merged_rounds: evaluated_rounds, loss: validation_loss });
+  if (losses.length === 0 && first !== null) losses.push({ merged_rounds: 0, loss: first });
+  if (losses.at(-1)!.merged_rounds < evaluated_rounds) losses.push({ merged_rounds: evaluated_rounds, loss: last });
 }
 
 /** A round as one line, where the output is a file or a pipe. */
 function plainLine(status: RunStatus): string {
-  const { round, rounds, validation_loss, tokens_per_second, bytes_submitted, dense_bytes } = status;
+  const { round, rounds, metrics, tokens_per_second, bytes_submitted, dense_bytes } = status;
   const worked = status.peers.filter((peer) => peer.role === 'worker' && peer.credit_tokens > 0).length;
   const ratio = bytes_submitted > 0 ? `, ${(dense_bytes / bytes_submitted).toFixed(0)}x less than dense` : '';
-  return `round ${round} of ${rounds}: loss ${validation_loss?.toFixed(3)}, ${worked} workers, ${formatCount(tokens_per_second)} tokens/s, ${formatBytes(bytes_submitted)} sent${ratio}`;
+  return `round ${round} of ${rounds}: loss ${metrics[0].last?.toFixed(3)}, ${worked} workers, ${formatCount(tokens_per_second)} tokens/s, ${formatBytes(bytes_submitted)} sent${ratio}`;
 }
 
 async function writeSample(taken: TakenModel): Promise<string> {

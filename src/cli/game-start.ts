@@ -10,8 +10,7 @@ import { CodedError, type Game, gameOf, type Round, sha256, z } from 'potluck/ga
 const ParamsSchema = z.strictObject({ tries: z.int().min(1).max(1_000_000).default(3000) });
 type Params = z.infer<typeof ParamsSchema>;
 type Task = { readonly params: Params; readonly round: Round; readonly peer: string };
-/** How many numbers the network has kept. */
-type State = number;
+type State = number; // how many numbers the network has kept
 
 const utf8 = new TextEncoder();
 const read = (bytes: Uint8Array): number => Number(new TextDecoder().decode(bytes));
@@ -25,6 +24,7 @@ export const game = gameOf<Game<Params, Task, State>>({
   // Pure: the same in, the same bytes out, on every machine.
   rules: {
     params: ParamsSchema,
+    unit: 'hashes', // what work is counted and paid in
     first: () => 0,
     // What is asked. It follows from the round's seed and the peer: nobody picks a question, or uses another's answer.
     task: (params, round, peer) => ({ params, round, peer }),
@@ -32,8 +32,7 @@ export const game = gameOf<Game<Params, Task, State>>({
     merge: (_params, state, accepted) => state + accepted.length,
     encodeState: (_params, state) => utf8.encode(String(state)),
     decodeState: (_params, bytes) => read(bytes),
-    // What a hub refuses at once.
-    checkForm(_params, work) {
+    checkForm(_params, work) { // what a hub refuses at once
       if (!/^[1-9]\\d{0,8}$/.test(new TextDecoder().decode(work))) throw new CodedError('bad-form', 'expected a number');
     },
     sizes: () => ({ max_bytes: 9, dense_bytes: 9 }),
@@ -55,10 +54,13 @@ export const game = gameOf<Game<Params, Task, State>>({
       const bits = zeroBits(task, read(work));
       const accepted = bits > 0 && 2 ** bits === tokens && steps === 1;
       const numbers = { score_micro: bits, loss_before_micro: 0, loss_after_micro: -bits, evidence: { bits } };
-      if (!accepted) return { ...numbers, accepted, fraud: true, code: 'not-what-it-says', weight: 0 };
-      return { ...numbers, accepted, fraud: false, code: 'ok', weight: tokens };
+      const found = accepted ? { code: 'ok', weight: tokens } : { code: 'not-what-it-says', weight: 0 };
+      return { ...numbers, ...found, accepted, fraud: !accepted };
     },
   },
-  shows: { evaluate: async (_params, state) => ({ loss_micro: -state, tokens: 1 }) },
+  shows: {
+    metrics: [{ name: 'kept', words: 'numbers kept', unit: 'numbers', better: 'higher' }],
+    evaluate: async (_params, state) => ({ kept: state }), // an integer for each metric, for people
+  },
 });
 `;

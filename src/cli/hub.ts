@@ -7,6 +7,7 @@ import { parseWitness, type WitnessAddress } from '../hub/ask-witness.ts';
 import type { ConditionChange } from '../hub/condition.ts';
 import { type HubOptions, openHub } from '../hub/hub.ts';
 import { fired } from '../protocol/clock.ts';
+import { measuresText } from '../protocol/measures.ts';
 import { nameOf } from '../protocol/shown-name.ts';
 import { potluckHere } from './called-as.ts';
 import { homeFolder } from './folders.ts';
@@ -212,7 +213,7 @@ function describe({ id, author, body }: LoggedEvent): string {
     case 'verdict.given':
       return `run ${short(body.run)}: ${short(body.submission)} ${body.accepted ? 'accepted' : `refused: ${body.code}`}`;
     case 'model.evaluated':
-      return `run ${short(body.run)}: validation loss ${(body.loss_micro / 1e6).toFixed(4)} after ${body.merged_rounds} rounds`;
+      return `run ${short(body.run)}: ${measuresText(body.measured)} after ${body.merged_rounds} rounds`;
     case 'round.merged':
       return `run ${short(body.run)}: round ${body.round} merged ${body.accepted.length} updates into ${short(body.model)}`;
     default:

@@ -12,6 +12,7 @@ import { joinRun } from '../peer/peer.ts';
 import { openThrottle } from '../peer/policy.ts';
 import type { PeerNews } from '../peer/role.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
+import { measuresText } from '../protocol/measures.ts';
 import { nameOf } from '../protocol/shown-name.ts';
 import type { Adversary } from '../simulation/adversaries/adversary.ts';
 import { createNativeRuntime } from '../tensor/native-runtime.ts';
@@ -157,7 +158,7 @@ function describe(news: PeerNews, url: string): string {
     case 'judged':
       return `round ${news.round}: judged submission ${news.submission.slice(0, 12)}: ${news.accepted ? 'accepted' : `refused, ${news.code}`}`;
     case 'evaluated':
-      return `validation loss after ${news.merged_rounds} rounds: ${news.loss.toFixed(4)}`;
+      return `measured after ${news.merged_rounds} rounds: ${measuresText(news.measured)}`;
     case 'away':
       return `the hub is away (${news.reason}); trying again`;
     case 'obstacle':

@@ -17,7 +17,7 @@ const listed_run = z.strictObject({
   phase: z.string(),
   merged_rounds: count,
   rounds: count,
-  validation_loss: z.number().nullable(),
+  metrics: RunStatusSchema.shape.metrics,
   workers: count,
   validators: count,
 });
@@ -104,9 +104,9 @@ export const JSON_OBJECTS = {
   }),
   refused: object('join: the hub did not take a submission', { round: count, code: z.string(), message: z.string() }),
   judged: object('join --role validator: a verdict was given', { round: count, submission: id, ...verdict_code }),
-  evaluated: object('join --role validator: the validation loss was measured', {
+  evaluated: object('join --role validator: the model was measured, an integer for each metric', {
     merged_rounds: count,
-    loss: z.number(),
+    measured: z.record(z.string(), count),
   }),
   obstacle: object('join: why the device achieves nothing for now; null when that is over', {
     obstacle: obstacle.nullable(),
@@ -447,7 +447,7 @@ export const JSON_OBJECTS = {
   }),
   validated: object('game validate: how many promises are kept', { game: z.string(), kept: count, broken: count }),
   playing: object('play: what will be tried', { game: z.string(), adversaries: z.array(z.string()) }),
-  honest: object('play: the arena of honest devices has ended', { losses_micro: z.array(z.number()) }),
+  honest: object('play: the arena of honest devices has ended', { measured: z.array(z.number()) }),
   strategy: object('play: one way of lying was tried', {
     adversary: z.string(),
     role,

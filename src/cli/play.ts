@@ -97,8 +97,7 @@ cost, pay and gain (pay for cost) are those of an honest device times so much. E
           progress.clear();
           progress.draw(() => `${done} of ${all} strategies tried, about ${formatDuration(time_left_ms)} left`);
         },
-        onHonest: ({ losses_micro }) =>
-          say(row(['honest', '', '1.00', '1.00', '1.00', '']), { type: 'honest', losses_micro }),
+        onHonest: ({ measured }) => say(row(['honest', '', '1.00', '1.00', '1.00', '']), { type: 'honest', measured }),
         onReport: (report) => say(lineOf(report), { type: 'strategy', ...report }),
       }).finally(progress.clear);
       for (const { name: who, honest_rounds = 0 } of untried) {

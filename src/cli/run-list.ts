@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import { fetchStatus } from '../peer/find-run.ts';
 import { loadIdentity } from '../protocol/identity-file.ts';
+import { metricText } from '../protocol/measures.ts';
 import type { RunStatus } from '../protocol/messages.ts';
 import { nameOf } from '../protocol/shown-name.ts';
 import { ownerKeyFile } from './folders.ts';
@@ -43,7 +44,7 @@ export function listCommand(): Command {
         ...{ type: 'runs', hub, url: flags.hub },
         runs: runs.map((run) => ({
           ...{ run: run.run, name: run.name, owner: run.owner, game: run.game, phase: run.phase },
-          ...{ merged_rounds: run.round, rounds: run.rounds, validation_loss: run.validation_loss },
+          ...{ merged_rounds: run.round, rounds: run.rounds, metrics: run.metrics },
           ...{ workers: here(run, 'worker'), validators: here(run, 'validator') },
         })),
       });
@@ -54,7 +55,6 @@ const here = (run: RunStatus, wanted: 'worker' | 'validator'): number =>
   run.peers.filter(({ present, role }) => present && role === wanted).length;
 
 function rowOf(run: RunStatus): string {
-  const loss = run.validation_loss === null ? '' : `loss ${run.validation_loss.toFixed(3)}`;
   const [workers, validators] = [here(run, 'worker'), here(run, 'validator')];
   const devices = `${workers} + ${validators} here`;
   const rounds = `${formatCount(run.round)}/${formatCount(run.rounds)}`;
@@ -63,7 +63,7 @@ function rowOf(run: RunStatus): string {
     run.phase.padEnd(9),
     rounds.padStart(11),
     devices.padStart(12),
-    loss.padStart(11),
+    metricText(run.metrics[0]).padStart(21),
     nameOf(run.name),
   ]
     .join('  ')

@@ -1,7 +1,8 @@
 // `potluck status`: what a hub's runs and peers are doing; those that go on first.
 import { Command } from 'commander';
 import { chooseRun, fetchStatus } from '../peer/find-run.ts';
-import type { RunStatus } from '../protocol/messages.ts';
+import { metricText } from '../protocol/measures.ts';
+import type { MetricView, RunStatus } from '../protocol/messages.ts';
 import { nameOf } from '../protocol/shown-name.ts';
 import { potluckHere } from './called-as.ts';
 import { workerLine } from './device.ts';
@@ -59,21 +60,27 @@ export function describe(url: string, runs: readonly RunStatus[], all: boolean):
   return blocks.join('\n\n');
 }
 
+const measuredWords = (metric: MetricView): string =>
+  nameOf(
+    metric.last === null
+      ? `${metric.words} not measured yet`
+      : metricText(metric) + (metric.words.includes(metric.unit) ? '' : ` ${metric.unit}`),
+  );
+
 /** A run in a few lines. */
 function describeRun(url: string, run: RunStatus): string {
-  const loss = run.validation_loss === null ? 'not measured yet' : run.validation_loss.toFixed(4);
   const smaller =
     run.bytes_submitted > 0 ? ` (${(run.dense_bytes / run.bytes_submitted).toFixed(0)}x less than dense)` : '';
   const lines = [
     `run ${run.run.slice(0, 12)}  ${nameOf(run.name)}`,
-    `  ${run.phase}, round ${run.round} of ${run.rounds}, validation loss ${loss}`,
-    `  ${formatCount(run.merged_tokens)} tokens merged, ${formatBytes(run.bytes_submitted)} sent${smaller}`,
+    [`  ${run.phase}, round ${run.round} of ${run.rounds}`, ...run.metrics.map(measuredWords)].join(', '),
+    `  ${formatCount(run.merged_tokens)} ${nameOf(run.unit)} merged, ${formatBytes(run.bytes_submitted)} sent${smaller}`,
   ];
   if (run.problem) lines.push(`  problem: ${nameOf(run.problem)}`);
   if (lacksValidator(run)) lines.push(`  ${noValidator(url, run.run)}`);
   for (const peer of run.peers) {
     const doing = peer.present ? (peer.progress?.state ?? 'here') : 'away';
-    const credit = peer.role === 'worker' ? `, ${formatCount(peer.credit_tokens)} tokens credited` : '';
+    const credit = peer.role === 'worker' ? `, ${formatCount(peer.credit_tokens)} ${nameOf(run.unit)} credited` : '';
     lines.push(`  ${peer.id.slice(0, 8)}  ${peer.role.padEnd(9)}  ${nameOf(peer.name)}  ${doing}${credit}`);
   }
   return lines.join('\n');

@@ -22,6 +22,7 @@ export const CORE_LIMITS = {
   validators: 256, // named one by one in an event of at most 64 KiB
   stake: 1e12, // multiplied by the number of validators it is still a safe integer
   score_micro: 1e12, // a million nats in either direction; a verdict beyond that makes no sense
+  measure: 1e15, // of a metric, in either direction: five times of it are still exact
   evidence_bytes: 256 * 1024, // a round's losses step by step and a few measurements, with room for other people's games
   release_rounds: { min: 2, usual: 10, max: 1000 }, // one to be judged in, one in which its plants are revealed … as withheld_rounds
   reference_characters: 200, // a transaction's hash, an address and a few words

@@ -20,6 +20,7 @@ export type RefusalCode =
   | 'unknown-submission'
   | 'already-judged'
   | 'already-evaluated'
+  | 'wrong-metrics'
   | 'no-stake'
   | 'not-assigned'
   | 'not-sealed'

@@ -14,10 +14,10 @@ import { drawEvents } from './testing/drawn-events.ts';
 
 const RECORDED = join(import.meta.dirname, '..', '..', 'test', 'fixtures', 'rules-history.cbor.gz');
 /** Drawn histories that together have every kind of event. `POTLUCK_RECORD_RULES=1 node --test src/core/rules-version.test.ts` draws them anew. */
-const SEEDS = [1, 2, 4, 13];
+const SEEDS = [6, 33, 41, 48];
 const EVENTS = 250;
 
-const PINNED = { version: 5, state: '3dfd9423d14ec9db 54c985efa970f4ab fd99ded8b3f5057c 6b62bb2dd6826497' };
+const PINNED = { version: 6, state: 'b3e3ed02b9f642cd aa8b77e4df3f5bbe 1e80a86fffe75205 be144b47a0aacc77' };
 
 async function record(): Promise<void> {
   const cast = await openCast();

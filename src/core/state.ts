@@ -1,5 +1,6 @@
 // The state of the network after a prefix of the log: plain data, integers only, and only what the log implies.
 
+import type { Measured } from './events/model-evaluated.ts';
 import type { PeerRole } from './events/peer-joined.ts';
 import type { RunCreated } from './events/run-created.ts';
 import type { RunHalted } from './events/run-halted.ts';
@@ -173,13 +174,18 @@ export interface Idle {
   code: string;
 }
 
-/** What one validator has measured since the run began or was resumed, in millionths of a nat. */
-export interface LossWatch {
-  lowest_micro: number;
-  last_micro: number;
+/** What one validator has measured by the run's first metric since the run began or was resumed. */
+export interface ModelWatch {
+  best: number;
+  last: number;
   worse_models: number;
   /** The round of its last measurement. */
   round: number;
+}
+
+interface Evaluation {
+  readonly merged_rounds: number;
+  readonly measured: Measured;
 }
 
 export interface RunState {
@@ -198,7 +204,7 @@ export interface RunState {
   halted: RunHalted['reason'] | null;
   idle: Idle;
   /** By validator, what it has measured. */
-  losses: Map<string, LossWatch>;
+  watches: Map<string, ModelWatch>;
   /** The round that is open or will open next, from 0. It advances only with a merge of accepted work. */
   round: number;
   attempt: number;
@@ -274,9 +280,9 @@ export interface RunState {
   merged_tokens: number;
   submissions_total: number;
   bytes_submitted: number;
-  /** A validator's last evaluation of a model, in millionths of a nat. */
-  evaluation: { merged_rounds: number; loss_micro: number } | null;
-  first_evaluation: { merged_rounds: number; loss_micro: number } | null;
+  /** A validator's last evaluation of a model. */
+  evaluation: Evaluation | null;
+  first_evaluation: Evaluation | null;
 }
 
 /** A device that an owner has vouched for. */

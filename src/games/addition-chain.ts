@@ -53,6 +53,7 @@ export const game = gameOf<Game<Params, Task, State>>({
   name: 'addition-chain',
   rules: {
     params: ParamsSchema,
+    unit: 'additions saved',
     first: () => [],
     task(params, round, peer) {
       const low = 2 ** (params.bits - 1);
@@ -96,10 +97,11 @@ export const game = gameOf<Game<Params, Task, State>>({
     },
   },
   shows: {
+    metrics: [{ name: 'excess_micro', words: 'mean excess', unit: 'additions', better: 'lower' }],
     async evaluate({ bits }, state) {
       const excess = state.map(([n, length]) => length - atLeast(n));
       const mean = excess.reduce((sum, value) => sum + value, 0) / Math.max(1, excess.length);
-      return { loss_micro: Math.round((excess.length > 0 ? mean : bits) * 1e6), tokens: 1 };
+      return { excess_micro: Math.round((excess.length > 0 ? mean : bits) * 1e6) };
     },
   },
 });

@@ -1,6 +1,7 @@
 // What a module must export to be a game, wherever it comes from.
 import { z } from 'zod';
 import { firstIssue } from '../errors.ts';
+import { MetricsSchema, UnitSchema } from '../protocol/measures.ts';
 import { GameError } from './errors.ts';
 import type { Game } from './game.ts';
 import { CAPABILITIES, type Capability } from './needs.ts';
@@ -16,6 +17,8 @@ const GameFileSchema = z.object({
   game: z.looseObject({
     name: z.string().regex(GAME_NAME, 'expected a name such as addition-chain'),
     needs: z.array(z.enum(Object.keys(CAPABILITIES) as Capability[])).optional(),
+    unit: UnitSchema,
+    metrics: MetricsSchema,
     params: z.custom<z.ZodType>(
       (value) => typeof (value as z.ZodType | null)?.safeParse === 'function',
       'expected a zod schema',

@@ -2,6 +2,7 @@
 import type { z } from 'zod';
 import type { Weights } from '../model/config.ts';
 import type { TensorSpec } from '../model/tensor-manifest.ts';
+import type { Metric } from '../protocol/measures.ts';
 import type { Runtime } from '../tensor/runtime.ts';
 import type { Drawer } from './drawer.ts';
 import type { Capability } from './needs.ts';
@@ -105,6 +106,10 @@ interface AnyStateGame<Params, Task, State> {
   /** What it asks of a device beside blobs and a store (needs.ts). */
   readonly needs?: readonly Capability[] | undefined;
   readonly params: z.ZodType<Params>;
+  /** What work is counted and paid in, in the plural: what a claim's `tokens` are. */
+  readonly unit: string;
+  /** What `evaluate` measures of a state; by the first a run is judged. */
+  readonly metrics: readonly Metric[];
   /** The state before the first round, in games whose settings say enough; in others a run's owner brings it. */
   first?(params: Params): State;
   /** The task of one peer in one round: derived, so that nobody picks their own questions. */
@@ -120,8 +125,8 @@ interface AnyStateGame<Params, Task, State> {
   perform(task: Task, device: Device, signal: AbortSignal): Promise<Claim | null>;
   /** On a validator. Never throws for bad work: that is a verdict. */
   check(task: Task, claim: Claim, device: Device, judging: Judging): Promise<Verdict>;
-  /** On a validator: how good the present state is (a loss in millionths of a nat), on data that nobody trains on. */
-  evaluate(params: Params, state: State, device: Device): Promise<{ loss_micro: number; tokens: number }>;
+  /** On a validator: how good the present state is, on data that nobody trains on: an integer for each metric, by its name. */
+  evaluate(params: Params, state: State, device: Device): Promise<Readonly<Record<string, number>>>;
   /** On a validator, in games whose states can write: a little text, for people to see how it learns. When `signal` fires it returns what it has. */
   sample?(params: Params, state: State, device: Device, signal: AbortSignal): Promise<Written | null>;
   /** Cheap form check on the hub before a submission is taken. Throws a CodedError that says what is wrong. */

@@ -32,7 +32,6 @@ const VerdictSchema = z.object({
   loss_after_micro: micro,
   evidence: z.record(z.string(), z.unknown()),
 });
-const EvaluationSchema = z.object({ loss_micro: micro, tokens: z.int().min(1) });
 const WrittenSchema = z.object({ prompt: z.string(), text: z.string() }).nullable();
 const BytesSchema = z.instanceof(Uint8Array);
 const bytes = z.int().min(1);
@@ -105,6 +104,7 @@ export function guardGame(game: AnyGame, limits: Partial<GuardLimits> = {}): Any
     }
   };
 
+  const measured = z.strictObject(Object.fromEntries(game.metrics.map((metric) => [metric.name, z.int()])));
   const isAny = (answer: unknown): unknown => answer;
   const as =
     <T>(where: string, schema: z.ZodType<T>) =>
@@ -115,7 +115,7 @@ export function guardGame(game: AnyGame, limits: Partial<GuardLimits> = {}): Any
     'merge' | 'encodeState' | 'decodeState' | 'tensors' | 'openMerge' | 'openCut' | 'openFollow' | 'cut' | 'follow'
   > = {
     name,
-    needs: game.needs,
+    ...{ needs: game.needs, unit: game.unit, metrics: game.metrics },
     params: game.params,
     firstTokens:
       game.firstTokens &&
@@ -141,7 +141,7 @@ export function guardGame(game: AnyGame, limits: Partial<GuardLimits> = {}): Any
     },
     async evaluate(params, state, device) {
       const answer = await inTime('evaluate', check_ms, () => game.evaluate(params, state, device));
-      return read('evaluate', EvaluationSchema, answer);
+      return read('evaluate', measured, answer);
     },
     sample:
       game.sample &&

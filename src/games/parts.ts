@@ -3,7 +3,7 @@ import type { Game, TensorGame } from './game.ts';
 import type { Capability } from './needs.ts';
 
 type WorkPart = 'prepare' | 'perform' | 'check';
-type ShownPart = 'evaluate' | 'sample';
+type ShownPart = 'metrics' | 'evaluate' | 'sample';
 
 /** The parts of a game of some kind. */
 export interface GameParts<G> {
@@ -14,7 +14,7 @@ export interface GameParts<G> {
   readonly rules: Omit<G, 'name' | 'needs' | WorkPart | ShownPart>;
   /** On a device: how work is done, and what a judge finds in it. */
   readonly work: Pick<G, WorkPart & keyof G>;
-  /** For people: how good the state is, and what it writes. */
+  /** For people: what the state is measured by, how good it is, and what it writes. */
   readonly shows: Pick<G, ShownPart & keyof G>;
 }
 

@@ -263,8 +263,8 @@ describe('perform', () => {
     );
     assert.ok([...on.fetched].filter((hash) => train.has(hash)).length >= 2);
     const validator = example.device();
-    const { tokens } = await game.evaluate(example.params, example.weights, validator);
-    assert.ok(tokens > 0);
+    const { loss_micro } = await game.evaluate(example.params, example.weights, validator);
+    assert.ok(loss_micro > 0);
     assert.deepEqual(
       [...validator.fetched].filter((hash) => train.has(hash)),
       [],

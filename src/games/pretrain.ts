@@ -32,6 +32,7 @@ export const game = gameOf<TensorGame<PretrainParams, PretrainTask>>({
   needs: ['compute'],
   rules: {
     params: PretrainParamsSchema,
+    unit: 'tokens',
     task: (params, round, peer, weights) => ({ params, round, peer, weights }),
     firstTokens: ({ inner_steps, batch, context }) => firstSteps(inner_steps) * batch * context,
     tensors: ({ model }) => modelTensors(model),
@@ -68,6 +69,7 @@ export const game = gameOf<TensorGame<PretrainParams, PretrainTask>>({
     check: checkWork,
   },
   shows: {
+    metrics: [{ name: 'loss_micro', words: 'validation loss', unit: 'nats', better: 'lower' }],
     evaluate,
     sample: writeSample,
   },
@@ -118,7 +120,7 @@ async function evaluate(params: PretrainParams, weights: Weights, device: Device
     held_out.push({ batch: batchFrom(windows.slice(start, start + params.batch), params.context) });
   }
   const loss = await meanLoss(evaluator, weights, held_out);
-  return { loss_micro: toldMicro(loss), tokens: windows.length * params.context };
+  return { loss_micro: toldMicro(loss) };
 }
 
 export { type PretrainParams, PretrainParamsSchema } from './pretrain/params.ts';

@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { beforeEach, test } from 'node:test';
 import { z } from 'zod';
 import type { EventBody } from '../core/events.ts';
-import { exampleRules } from '../core/testing/example-events.ts';
+import { EXAMPLE_WORDS, exampleRules } from '../core/testing/example-events.ts';
 import { created, History, HUB, joined, left } from '../core/testing/example-history.ts';
 import type { AnyGame } from '../games/game.ts';
 import { createMemoryBlobStore } from '../ledger/blob-store.ts';
@@ -112,7 +112,8 @@ const EMISSION = {
 test('a hub ends it when the next is created, and says in the log that it did', async () => {
   const [identity, owner] = [createIdentity(), createIdentity()];
   const [blobs, hubs_clock] = [createMemoryBlobStore(), handClock(1_000_000)];
-  const game = { name: 'none', params: z.strictObject({}), checkForm() {}, decodeState: () => 0 } as unknown as AnyGame;
+  const form = { params: z.strictObject({}), checkForm() {}, decodeState: () => 0 };
+  const game = { name: 'none', ...EXAMPLE_WORDS, ...form } as unknown as AnyGame;
   const events: string[] = [];
   const hubCore = await openHubCore({
     ...{ identity, blobs, clock: hubs_clock, randomBytes, runs: openRunPolicy('limited', new Set()) },
@@ -128,7 +129,13 @@ test('a hub ends it when the next is created, and says in the log that it did', 
       ...{ params: await blobs.put(Buffer.from('{}')), model: await blobs.put(Buffer.from('0')) },
       ...{ round_ms: 1000, judging_ms: 1000, rules: exampleRules(EMISSION) },
     };
-    const bytes = await signEvent(owner, { type: 'run.created', version: 1, ...settings, ...content });
+    const bytes = await signEvent(owner, {
+      type: 'run.created',
+      version: 2,
+      ...EXAMPLE_WORDS,
+      ...settings,
+      ...content,
+    });
     return (await hubs_clock.run(hubCore.services.submit(bytes, FROM))).id;
   };
   const first = await create('0');

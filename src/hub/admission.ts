@@ -1,5 +1,6 @@
 // What the hub checks before it asks the core: the blobs that an event names are here and have the form that their game demands.
 
+import { isDeepStrictEqual } from 'node:util';
 import type { RunCreated } from '../core/events/run-created.ts';
 import type { VerdictGiven } from '../core/events/verdict-given.ts';
 import type { WorkSubmitted } from '../core/events/work-submitted.ts';
@@ -38,6 +39,9 @@ export async function admit(
 
 async function admitRun(body: RunCreated, models: Models): Promise<void> {
   const { game, params } = await models.game(body);
+  if (!isDeepStrictEqual([body.unit, body.metrics], [game.unit, [...game.metrics]])) {
+    throw new HubError('other-words', `the run names another unit or other metrics than its game ${body.game}`);
+  }
   await models.checkFirst(body, body.model);
   await game.sizes(params); // what the hub asks of every run whenever it starts must not fail then
 }

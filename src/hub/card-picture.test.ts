@@ -19,11 +19,11 @@ const runOf = (more: Partial<RunStatus> = {}) =>
     rounds: 9,
     phase: 'working',
     peers: [],
-    validation_loss: null,
+    metrics: [{ name: 'loss_micro', words: 'validation loss', unit: 'nats', better: 'lower', first: null, last: null }],
     ...more,
   }) as unknown as RunStatus;
 const historyOf = (losses: number[]) =>
-  ({ run: id, evaluations: { tokens: losses.map((_, i) => i * 100), loss_micro: losses } }) as unknown as RunHistory;
+  ({ run: id, evaluations: { tokens: losses.map((_, i) => i * 100), value: losses } }) as unknown as RunHistory;
 
 /** The pixels of a PNG whose chunks are all whole. */
 function pixelsOf(png: Uint8Array): Buffer {

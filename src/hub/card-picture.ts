@@ -1,4 +1,5 @@
-// The picture on a run's preview card: its name, how far it is, how its loss fell, and what its model wrote last.
+// The picture on a run's preview card: its name, how far it is, how it got better, and what its model wrote last.
+import { metricText } from '../protocol/measures.ts';
 import type { RunHistory, RunStatus } from '../protocol/messages.ts';
 import { PHASE_WORDS } from '../protocol/phase-words.ts';
 import { drawable, GLYPH_COLUMNS } from './glyphs.ts';
@@ -53,11 +54,11 @@ export function drawCard({ run, history, sample }: CardSubject): Promise<Uint8Ar
 
 function factsOf(run: RunStatus): string {
   const here = run.peers.filter((peer) => peer.present).length;
-  const loss = run.validation_loss === null ? '' : `, loss ${run.validation_loss.toFixed(3)}`;
-  return `round ${run.round} of ${run.rounds}, ${PHASE_WORDS[run.phase]}, ${here === 1 ? '1 device' : `${here} devices`}${loss}`;
+  const measured = metricText(run.metrics[0]);
+  return `round ${run.round} of ${run.rounds}, ${PHASE_WORDS[run.phase]}, ${here === 1 ? '1 device' : `${here} devices`}${measured && `, ${measured}`}`;
 }
 
-/** Validation loss by tokens; where nobody has measured it yet, a line on which it will be drawn. */
+/** The run's first metric by work; where nobody has measured it yet, a line on which it will be drawn. */
 function drawCurve(raster: Raster, { evaluations }: RunHistory, right: number): void {
   raster.line(
     [
@@ -68,16 +69,16 @@ function drawCurve(raster: Raster, { evaluations }: RunHistory, right: number): 
     RULE,
   );
   const points = evaluations.tokens.flatMap((tokens, i) => {
-    const loss = evaluations.loss_micro[i];
-    return loss === null ? [] : [{ tokens, loss }];
+    const value = evaluations.value[i];
+    return value === null ? [] : [{ tokens, value }];
   });
   if (points.length === 0) return;
-  const losses = points.map(({ loss }) => loss);
-  const [least, most] = [Math.min(...losses), Math.max(...losses)];
+  const values = points.map(({ value }) => value);
+  const [least, most] = [Math.min(...values), Math.max(...values)];
   const last = points.at(-1)!.tokens || 1;
-  const place = ({ tokens, loss }: { tokens: number; loss: number }): [number, number] => [
+  const place = ({ tokens, value }: { tokens: number; value: number }): [number, number] => [
     MARGIN + 8 + (tokens / last) * (right - MARGIN - 40),
-    CURVE.top + ((most - loss) / (most - least || 1)) * (CURVE.bottom - CURVE.top - 30),
+    CURVE.top + ((most - value) / (most - least || 1)) * (CURVE.bottom - CURVE.top - 30),
   ];
   const line = points.map(place);
   raster.line(line, 3.5, GREEN);

@@ -34,7 +34,7 @@ export function serveCards(
   const kept = new Map<string, Kept>();
   const pictureOf = (run: RunStatus): Promise<Uint8Array> => {
     const sample = hub.samples.of(run.run).at(-1);
-    const shows = [run.phase, run.round, run.validation_loss, sample?.merged_rounds].join(' ');
+    const shows = [run.phase, run.round, run.metrics[0].last, sample?.merged_rounds].join(' ');
     let found = kept.get(run.run);
     if (!found || (found.shows !== shows && now_ms() - found.drawn_ms > KEPT_MS)) {
       const subject = { run, history: hub.history(run.run), sample: sample ? sample.prompt + sample.text : null };

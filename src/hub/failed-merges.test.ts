@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 import { z } from 'zod';
 import type { EventBody } from '../core/events.ts';
-import { exampleRules } from '../core/testing/example-events.ts';
+import { EXAMPLE_WORDS, exampleRules } from '../core/testing/example-events.ts';
 import type { Game } from '../games/game.ts';
 import { guardGame } from '../games/guard.ts';
 import { type BlobStore, createMemoryBlobStore } from '../ledger/blob-store.ts';
@@ -24,7 +24,8 @@ const utf8 = new TextEncoder();
 const sum: Game<unknown, null, number> = {
   ...{ name: 'sum', params: z.strictObject({}), task: () => null },
   ...{ perform: async () => null, check: () => Promise.reject(new Error('nobody judges here')) },
-  evaluate: async () => ({ loss_micro: 0, tokens: 1 }),
+  ...EXAMPLE_WORDS,
+  evaluate: async () => ({ loss_micro: 0 }),
   merge: (_, state: number, accepted) => accepted.reduce((all, { work }) => all + work.length, state),
   encodeState: (_, state: number) => utf8.encode(String(state)),
   decodeState: (_, bytes) => Number(new TextDecoder().decode(bytes)),
@@ -59,7 +60,16 @@ async function openWith(merge: (typeof sum)['merge'], blobs: BlobStore = createM
   const start = async (game: string) => {
     const [owner, worker] = [createIdentity(), createIdentity()];
     const run = await send(owner, {
-      ...{ type: 'run.created', version: 1, name: game, game, rounds: 9, created_ms: 0, checkpoint_every: 100 },
+      ...{
+        type: 'run.created',
+        version: 2,
+        ...EXAMPLE_WORDS,
+        name: game,
+        game,
+        rounds: 9,
+        created_ms: 0,
+        checkpoint_every: 100,
+      },
       ...{ params: await blobs.put(utf8.encode('{}')), model: await blobs.put(utf8.encode('0')) },
       ...{ round_ms: 60_000, judging_ms: 1000, min_workers: 1 },
       rules: exampleRules({

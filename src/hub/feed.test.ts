@@ -6,6 +6,7 @@ import { decode, encode } from '@ipld/dag-cbor';
 import type { LoggedEvent } from '../core/events.ts';
 import type { StateMachine } from '../core/reduce.ts';
 import { initialState, type NetworkState, type RunState } from '../core/state.ts';
+import { EXAMPLE_WORDS } from '../core/testing/example-events.ts';
 import { type Changes, decodeFromHub, encodeMessage, type PeerView, type RunStatus } from '../protocol/messages.ts';
 import { exampleStatus } from '../protocol/testing/example-views.ts';
 import { openFeed } from './feed.ts';
@@ -138,6 +139,7 @@ describe('history', () => {
     const run = {
       id: RUN,
       round: 0,
+      spec: EXAMPLE_WORDS,
       merged_tokens: 0,
       bytes_submitted: 0,
       submissions: new Map(),
@@ -155,19 +157,19 @@ describe('history', () => {
       run.merged_tokens += 400;
       state.time_ms += 1000;
       apply({ type: 'round.merged', run: RUN, accepted: ['x', 'y'], bundle: HASH });
-      apply({ type: 'model.evaluated', run: RUN, loss_micro: 4_000_000 - round });
+      apply({ type: 'model.evaluated', run: RUN, measured: { loss_micro: 4_000_000 - round } });
     }
     return { histories, apply, run };
   }
 
   test('has the loss of the merged work by tokens, and the last measurement of each model', () => {
     const { histories, apply, run } = play(2);
-    apply({ type: 'model.evaluated', run: RUN, loss_micro: 5 });
+    apply({ type: 'model.evaluated', run: RUN, measured: { loss_micro: 5 } });
     apply({ type: 'round.merged', run: RUN, accepted: [], bundle: null }); // nothing was merged: no point
     const { rounds, evaluations } = histories.of(RUN);
-    assert.deepEqual(rounds.loss_micro, [2_500_000, 2_500_000]);
+    assert.deepEqual(rounds.value, [2.5, 2.5]);
     assert.deepEqual(rounds.tokens, [400, 800]);
-    assert.deepEqual(evaluations.loss_micro, [4_000_000, 5]);
+    assert.deepEqual(evaluations.value, [4, 5e-6]);
     assert.deepEqual(evaluations.merged_rounds, [1, 2]);
     assert.deepEqual(histories.takeFresh(), [histories.of(RUN)]);
     assert.deepEqual(histories.takeFresh(), []);
@@ -176,8 +178,8 @@ describe('history', () => {
     assert.deepEqual(restored.of(RUN), histories.of(RUN));
     assert.deepEqual(restored.takeFresh(), []);
     run.round = 3;
-    apply({ type: 'model.evaluated', run: RUN, loss_micro: 4 });
-    assert.deepEqual(histories.takeFresh()[0].evaluations.loss_micro, [4]);
+    apply({ type: 'model.evaluated', run: RUN, measured: { loss_micro: 4 } });
+    assert.deepEqual(histories.takeFresh()[0].evaluations.value, [4e-6]);
   });
 
   test('stays small for any number of rounds, with its first and last point', () => {

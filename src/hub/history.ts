@@ -1,7 +1,8 @@
-// How a run went, for people who look: validation losses and merged rounds as columns of numbers, thinned out, rebuilt from the log or kept with a snapshot.
+// How a run went, for people who look: what was measured and merged rounds as columns of numbers, thinned out, rebuilt from the log or kept with a snapshot.
 import type { LoggedEvent } from '../core/events.ts';
 import type { StateMachine } from '../core/reduce.ts';
 import type { NetworkState, RunState } from '../core/state.ts';
+import { inUnit } from '../protocol/measures.ts';
 import type { RunHistory, Series } from '../protocol/messages.ts';
 import type { Keepsake } from './snapshots.ts';
 
@@ -13,8 +14,8 @@ interface Point {
   readonly time_ms: number;
   readonly tokens: number;
   readonly bytes: number;
-  /** null: nobody who trained this round said. */
-  readonly loss_micro: number | null;
+  /** By the run's first metric, in its unit; null: nobody who worked in this round said. */
+  readonly value: number | null;
 }
 
 interface Curve {
@@ -43,28 +44,29 @@ export function openHistories(): Histories {
     return curves;
   };
 
-  const note = (state: NetworkState, { body }: LoggedEvent, loss_micro: number | null): void => {
+  const note = (state: NetworkState, { body }: LoggedEvent, mean: number | null): void => {
     if (body.type !== 'model.evaluated' && body.type !== 'round.merged') return;
     const run = state.runs.get(body.run)!;
     const { evaluations, rounds } = curvesOf(run.id);
-    const at = (micro: number | null): Point => ({
+    const { name } = run.spec.metrics[0];
+    const at = (value: number | null): Point => ({
       merged_rounds: run.round,
       time_ms: state.time_ms,
       tokens: run.merged_tokens,
       bytes: run.bytes_submitted,
-      loss_micro: micro,
+      value: value === null ? null : inUnit(name, value),
     });
-    if (body.type === 'model.evaluated') add(evaluations, at(body.loss_micro));
-    else if (body.bundle !== null) add(rounds, at(loss_micro));
+    if (body.type === 'model.evaluated') add(evaluations, at(body.measured[name]));
+    else if (body.bundle !== null) add(rounds, at(mean));
   };
 
   return {
     watched: (machine) => ({
       refusalOf: machine.refusalOf,
       apply(state, event) {
-        const loss_micro = meanLoss(state, event);
+        const mean = meanOfWorkers(state, event);
         const refusal = machine.apply(state, event);
-        if (!refusal) note(state, event, loss_micro);
+        if (!refusal) note(state, event, mean);
         return refusal;
       },
     }),
@@ -91,10 +93,10 @@ export function openHistories(): Histories {
   };
 }
 
-/** The workers' own mean loss in the round that is about to be merged, each by its tokens. */
-function meanLoss(state: NetworkState, { body }: LoggedEvent): number | null {
+/** What workers say themselves by the run's first metric in the round that is about to be merged: the mean, each by its tokens. */
+function meanOfWorkers(state: NetworkState, { body }: LoggedEvent): number | null {
   const run: RunState | undefined = body.type === 'round.merged' ? state.runs.get(body.run) : undefined;
-  if (!run || body.type !== 'round.merged') return null;
+  if (!run || body.type !== 'round.merged' || run.spec.metrics[0].name !== 'loss_micro') return null;
   let [sum, tokens] = [0, 0];
   for (const id of body.accepted) {
     const work = run.submissions.get(id)?.body;
@@ -128,6 +130,6 @@ function columns(points: readonly Point[]): Series {
     time_ms: points.map((point) => point.time_ms),
     tokens: points.map((point) => point.tokens),
     bytes: points.map((point) => point.bytes),
-    loss_micro: points.map((point) => point.loss_micro),
+    value: points.map((point) => point.value),
   };
 }

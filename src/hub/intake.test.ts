@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { core } from '../core/reduce.ts';
 import { initialState } from '../core/state.ts';
+import { EXAMPLE_WORDS } from '../core/testing/example-events.ts';
 import { created, joined, tick } from '../core/testing/example-history.ts';
 import type { BlobStore } from '../ledger/blob-store.ts';
 import type { Receipt } from '../ledger/receipt.ts';
@@ -48,7 +49,7 @@ describe('a run', () => {
       machine: { ...core, refusalOf: () => null },
       blobs: {} as BlobStore,
       models: {
-        game: async () => ({ game: { sizes() {} } }),
+        game: async () => ({ game: { ...EXAMPLE_WORDS, sizes() {} } }),
         checkFirst: async () => meanwhile(now),
       } as unknown as Models,
       unnamed: unnamedBlobs(),
@@ -67,6 +68,19 @@ describe('a run', () => {
     });
     return { now, said, send: async (bytes: Uint8Array) => intake(bytes, '192.0.2.1') };
   };
+
+  test('is refused where it names another unit or other metrics than its game', async () => {
+    const { said, send } = scene();
+    const [metric] = EXAMPLE_WORDS.metrics;
+    for (const more of [
+      { unit: 'hashes' },
+      { metrics: [{ ...metric, better: 'higher' as const }] },
+      { metrics: [metric, { ...metric, name: 'other' }] },
+    ]) {
+      await assert.rejects(send(await signEvent(author, created(more))), { code: 'other-words' });
+    }
+    assert.ok(!said.includes('written'));
+  });
 
   test('comes in where there is a place', async () => {
     const { said, send } = scene();

@@ -4,6 +4,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 import type { NetworkState } from '../core/state.ts';
 import type { BlobStore } from '../ledger/blob-store.ts';
 import type { LogStore } from '../ledger/log-store.ts';
+import { inUnit } from '../protocol/measures.ts';
 import { incomingOf } from './answers.ts';
 import { comesFromHere } from './askers.ts';
 import { HubError } from './errors.ts';
@@ -112,6 +113,21 @@ function addGauges(registers: Registry[], { state, blobs, roles, now_ms }: Watch
     registers,
     collect() {
       setAll(this, 'phase', tally([...state.runs.values()].map((run) => run.phase)));
+    },
+  });
+  new Gauge({
+    name: 'potluck_run_measured',
+    help: 'What validators measured last of each run that goes on, by the metrics of its game.',
+    labelNames: ['run', 'metric', 'unit', 'better'],
+    registers,
+    collect() {
+      this.reset();
+      for (const { id, phase, spec, evaluation } of state.runs.values()) {
+        if (phase === 'finished' || !evaluation) continue;
+        for (const { name, words, unit, better } of spec.metrics) {
+          this.set({ run: id, metric: words, unit, better }, inUnit(name, evaluation.measured[name]));
+        }
+      }
     },
   });
   new Gauge({

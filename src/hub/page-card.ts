@@ -1,4 +1,6 @@
 // What a shared link shows before it is opened (ogp.me): a run's name and how far it is, as meta tags.
+
+import { metricText } from '../protocol/measures.ts';
 import type { RunStatus } from '../protocol/messages.ts';
 import { PHASE_WORDS } from '../protocol/phase-words.ts';
 
@@ -32,7 +34,10 @@ export function cardOf(origin: string, run: RunStatus | null): string {
     ['og:image:type', 'image/png'],
     ['og:image:width', '1200'],
     ['og:image:height', '630'],
-    ['og:image:alt', run ? `The loss of ${run.name} as it falls, and what its model wrote last.` : HUB_ALT],
+    [
+      'og:image:alt',
+      run ? `${run.metrics[0].words} of ${run.name}, round by round, and what its model wrote last.` : HUB_ALT,
+    ],
     ['twitter:card', 'summary_large_image'],
     ['og:url', run ? `${origin}/r/${run.run}` : `${origin}/`],
   ];
@@ -43,7 +48,8 @@ export function cardOf(origin: string, run: RunStatus | null): string {
 
 function describe(run: RunStatus): string {
   const here = run.peers.filter((peer) => peer.present).length;
-  const loss = run.validation_loss === null ? '' : `, validation loss ${run.validation_loss.toFixed(3)}`;
+  const text = metricText(run.metrics[0]);
+  const measured = text && `, ${text}`;
   const devices = here === 1 ? '1 device' : `${here} devices`;
-  return `A model in training on devices that people already own: round ${run.round} of ${run.rounds} (${PHASE_WORDS[run.phase]}), ${devices} here${loss}. Open it to watch, or to lend yours.`;
+  return `A model in training on devices that people already own: round ${run.round} of ${run.rounds} (${PHASE_WORDS[run.phase]}), ${devices} here${measured}. Open it to watch, or to lend yours.`;
 }

@@ -237,7 +237,8 @@ test('anybody may read what is public from any page of a hub that the world sees
 
 test("a card holds a stranger's name as text", () => {
   const name = `"><script>alert('1')</script>&`;
-  const run = { run: 'a'.repeat(64), name, phase: 'working', round: 2, rounds: 9, peers: [], validation_loss: 2.5 };
+  const metrics = [{ name: 'loss_micro', words: 'validation loss', last: 2.5 }];
+  const run = { run: 'a'.repeat(64), name, phase: 'working', round: 2, rounds: 9, peers: [], metrics };
   const card = cardOf('http://hub.example', run as unknown as Parameters<typeof cardOf>[1]);
   assert.ok(card.includes(escapeHtml(name)));
   assert.doesNotMatch(card, /<script/);

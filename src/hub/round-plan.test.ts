@@ -119,7 +119,7 @@ const fruitless = story((h) => {
 const rising = story((h) => {
   h.openRound();
   h.playRound();
-  h.run.losses.set(VERA, { lowest_micro: 1, last_micro: 9, worse_models: 4, round: h.run.round });
+  h.run.watches.set(VERA, { best: 1, last: 9, worse_models: 4, round: h.run.round });
 });
 
 describe('the next step for a run', () => {
@@ -134,7 +134,7 @@ describe('the next step for a run', () => {
     ['does not merge while a failed merge waits', stepOf(merging, true), null],
     ['states who holds a model that is kept whole, before the next round', stepOf(checkpoint), 'state-shares'],
     ['goes on when that is stated', stepOf(stated), 'open-round'],
-    ['halts a run whose loss only rises', stepOf(rising), 'halt'],
+    ['halts a run whose models only get worse', stepOf(rising), 'halt'],
     ['opens no round again that has brought nothing, before its time', stepOf(fruitless), null],
   ];
   for (const [name, got, expected] of cases) test(name, () => assert.equal(got, expected));

@@ -1,6 +1,6 @@
 // What a hub does next for a run, and when it looks again: pure, from the core's state and what the hub knows beside it. rounds.ts acts on it.
 import { awaitsDraw } from '../core/rounds/panel.ts';
-import { mayHalt } from '../core/rounds/rising-loss.ts';
+import { mayHalt } from '../core/rounds/worse-models.ts';
 import { mayStateShares } from '../core/shares/share-table.ts';
 import { mayOpenRound, type RunState } from '../core/state.ts';
 

@@ -124,7 +124,7 @@ async function act(step: Step, run: RunState, hub: RoundsOptions & { tick(): Pro
       await sequencer.write(statementOf(run));
       return;
     case 'halt':
-      await sequencer.write({ type: 'run.halted', version: 1, run: id, round, attempt, reason: 'loss-rises' });
+      await sequencer.write({ type: 'run.halted', version: 2, run: id, round, attempt, reason: 'models-get-worse' });
       hub.onError(new HubError('run-halted', runProblem(run, hub.time) ?? ''), run);
       return;
     case 'open-round':

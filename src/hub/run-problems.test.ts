@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
 import type { EventBody } from '../core/events.ts';
-import { mayHalt } from '../core/rounds/rising-loss.ts';
+import { mayHalt } from '../core/rounds/worse-models.ts';
 import {
   ALICE,
   BOB,
@@ -63,15 +63,15 @@ test('work that is refused again and again: said with what the verdicts say', ()
 
 test('a loss that only rises: who has paused the run, the figures, and what its owner can do; not after it', () => {
   for (const loss of [5.56, 9.2, 25, 24, 85]) {
-    h.happen(VERA, { ...evaluated(h.run.round, h.run.model), loss_micro: loss * 1e6 } as EventBody);
+    h.happen(VERA, { ...evaluated(h.run.round, h.run.model), measured: { loss_micro: loss * 1e6 } } as EventBody);
     h.playRound();
     if (!mayHalt(h.run)) h.openNext();
   }
   const place = { version: 1, run: RUN, round: h.run.round } as const;
-  h.happen(HUB, { type: 'run.halted', ...place, attempt: h.run.attempt, reason: 'loss-rises' });
+  h.happen(HUB, { type: 'run.halted', ...place, version: 2, attempt: h.run.attempt, reason: 'models-get-worse' });
   assert.match(
     problem()!,
-    /the hub has paused the run .* worse instead of better: its validation loss was 5\.56 at best and is 85\.00 now, .*run end \w{12}.*run resume \w{12}/,
+    /the hub has paused the run .* worse instead of better: its validation loss was 5\.560 at best and is 85\.000 now, .*run end \w{12}.*run resume \w{12}/,
   );
   h.happen(OWNER, { type: 'run.resumed', ...place, attempt: h.run.attempt });
   assert.equal(problem(), null);

@@ -1,23 +1,25 @@
 // What keeps a run from getting on, in words for its owner and everybody who looks: read from the core's state, so that a restart forgets nothing.
-import { lossesOf } from '../core/rounds/rising-loss.ts';
+import { watchOf } from '../core/rounds/worse-models.ts';
 import type { RunState } from '../core/state.ts';
 import { formatDuration } from '../protocol/duration.ts';
+import { inUnit, valueText } from '../protocol/measures.ts';
 import type { Condition } from './condition.ts';
 import { type LogClock, skewOf } from './log-clock.ts';
 
 /** Fewer rounds in a row that bring nothing are no news: a device may have left, a line may have broken. */
 const IDLE_ROUNDS = 3;
 
-const nats = (loss_micro: number | null): string => ((loss_micro ?? 0) / 1e6).toFixed(2);
-
 /** null: nothing keeps it. */
 export function runProblem(run: RunState, time: Pick<LogClock, 'until_ms'>): string | null {
   if (run.phase === 'finished') return null;
   const id = run.id.slice(0, 12);
-  if (run.halted === 'loss-rises') {
-    const { lowest_micro, last_micro } = lossesOf(run) ?? { lowest_micro: null, last_micro: null };
-    const now_micro = run.evaluation?.loss_micro ?? last_micro;
-    return `the hub has paused the run because it gets worse instead of better: its validation loss was ${nats(lowest_micro)} at best and is ${nats(now_micro)} now, so the learning rate may be too high; its owner can end it (potluck run end ${id}) or let it go on (potluck run resume ${id})`;
+  if (run.halted === 'models-get-worse') {
+    const [{ name, words }] = run.spec.metrics;
+    const { best, last } = watchOf(run) ?? { best: 0, last: 0 };
+    const [then, now] = [best, run.evaluation?.measured[name] ?? last].map((value) =>
+      valueText(name, inUnit(name, value)),
+    );
+    return `the hub has paused the run because it gets worse instead of better: its ${words} was ${then} at best and is ${now} now${run.spec.game === 'pretrain' ? ', so the learning rate may be too high' : ''}; its owner can end it (potluck run end ${id}) or let it go on (potluck run resume ${id})`;
   }
   const { rounds, submissions, code, opens_ms } = run.idle;
   if (rounds < IDLE_ROUNDS || run.phase === 'paused') return null;

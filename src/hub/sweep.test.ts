@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { EventBody } from '../core/events.ts';
 import type { NetworkState } from '../core/state.ts';
-import { exampleRules } from '../core/testing/example-events.ts';
+import { EXAMPLE_WORDS, exampleRules } from '../core/testing/example-events.ts';
 import type { BlobStore } from '../ledger/blob-store.ts';
 import { openFolderBlobStore } from '../ledger/folder-blob-store.ts';
 import { createMemoryLogStore } from '../ledger/replica.ts';
@@ -53,7 +53,17 @@ const peer = { peer: 'peer', address: null };
 const owner = { peer: 'owner', address: null };
 const any = 'a'.repeat(64);
 const created = (params: string, model: string): EventBody => ({
-  ...{ type: 'run.created', version: 1, name: 'x', game: 'g', params, model, rounds: 9, created_ms: 0 },
+  ...{
+    type: 'run.created',
+    version: 2,
+    ...EXAMPLE_WORDS,
+    name: 'x',
+    game: 'g',
+    params,
+    model,
+    rounds: 9,
+    created_ms: 0,
+  },
   ...{ round_ms: 1000, judging_ms: 1000, min_workers: 1, checkpoint_every: 1 },
   rules: exampleRules({
     ...{ shares_per_round: 1, halving_rounds: 0 },

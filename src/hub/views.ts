@@ -3,6 +3,7 @@ import { isShown } from '../core/rounds/contest.ts';
 import { mostTokens } from '../core/rounds/first-work.ts';
 import { bondPermille } from '../core/rounds/re-execution.ts';
 import { type NetworkState, type RunState, workersNeeded } from '../core/state.ts';
+import { inUnit } from '../protocol/measures.ts';
 import type { PeerView, Progress, RunStatus, RunView } from '../protocol/messages.ts';
 import type { LogClock } from './log-clock.ts';
 
@@ -126,7 +127,6 @@ export function runStatuses(
     });
     const training = peers.filter((peer) => peer.progress?.state === 'training');
     const submitted = run.submissions.size;
-    const micro = (value: number | undefined) => (value === undefined ? null : value / 1e6);
     return {
       ...shared(run, time),
       owner: run.owner,
@@ -138,13 +138,22 @@ export function runStatuses(
       bytes_submitted: run.bytes_submitted,
       dense_bytes: denseBytes(run),
       tokens_per_second: training.reduce((sum, peer) => sum + (peer.progress?.tokens_per_second ?? 0), 0),
-      validation_loss: micro(run.evaluation?.loss_micro),
-      first_validation_loss: micro(run.first_evaluation?.loss_micro),
+      unit: run.spec.unit,
+      metrics: metricsOf(run),
       evaluated_rounds: run.evaluation?.merged_rounds ?? null,
       problem: problemOf(run) ?? tooSlow(peers),
     };
   });
 }
+
+/** The run's metrics, as they were measured first and last. */
+const metricsOf = ({ spec, first_evaluation, evaluation }: RunState): RunStatus['metrics'] =>
+  spec.metrics.map((metric) => {
+    const [first, last] = [first_evaluation, evaluation].map((one) =>
+      one ? inUnit(metric.name, one.measured[metric.name]) : null,
+    );
+    return { ...metric, first, last };
+  });
 
 /** A run whose workers all say that its rounds are too short for them stands still; its owner is the one to change that. */
 function tooSlow(peers: readonly PeerView[]): string | null {

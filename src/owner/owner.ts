@@ -98,10 +98,8 @@ export async function createRun(url: string, identity: Identity, folder: string,
   const game = await loadGame('pretrain');
   const weights = (): Weights => options.weights ?? initialWeights(model, options.seed);
   const event = await signEvent(identity, {
-    type: 'run.created',
-    version: 1,
-    name: options.name,
-    game: 'pretrain',
+    ...{ type: 'run.created', version: 2, name: options.name, game: game.name },
+    ...{ unit: game.unit, metrics: [...game.metrics] },
     params: await blobs.upload(params),
     model: ancestor?.model ?? (await keepState(game, prepared.params, weights(), blobs.upload)),
     ...(ancestor && { ancestor }),
@@ -134,7 +132,8 @@ export async function createGameRun(
   const hub = await hubWithRoom(url, identity);
   const blobs = openPeerBlobs({ url, hub, identity, cache: openBlobFolder(folder) });
   const event = await signEvent(identity, {
-    ...{ type: 'run.created', version: 1, name, game: game.name, created_ms: Date.now() },
+    ...{ type: 'run.created', version: 2, name, game: game.name, created_ms: Date.now() },
+    ...{ unit: game.unit, metrics: [...game.metrics] },
     params: await blobs.upload(new TextEncoder().encode(JSON.stringify(params))),
     ...(file && { game_file: await blobs.upload(file) }),
     model: await keepState(game, params, await game.first(params), blobs.upload),

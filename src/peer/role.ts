@@ -33,7 +33,11 @@ export type PeerNews =
       readonly accepted: boolean;
       readonly code: string;
     }
-  | { readonly type: 'evaluated'; readonly merged_rounds: number; readonly loss: number }
+  | {
+      readonly type: 'evaluated';
+      readonly merged_rounds: number;
+      readonly measured: Readonly<Record<string, number>>;
+    }
   | { readonly type: 'away'; readonly reason: string }
   | ({ readonly type: 'transfer' } & Transfer)
   /** Why nothing is achieved for now; null: nothing is in the way any more. */

@@ -163,9 +163,9 @@ class Validator implements Role {
     this.#evaluated = model;
     const state = await this.#context.model.follow(view);
     this.#context.progress({ state: 'evaluating', round: merged_rounds, steps: 0, loss: 0, tokens_per_second: 0 });
-    const { loss_micro, tokens } = await game.evaluate(params, state, device);
-    await this.#context.submit({ type: 'model.evaluated', version: 1, run, merged_rounds, model, loss_micro, tokens });
-    this.#context.tell({ type: 'evaluated', merged_rounds, loss: loss_micro / 1e6 });
+    const measured = await game.evaluate(params, state, device);
+    await this.#context.submit({ type: 'model.evaluated', version: 2, run, merged_rounds, model, measured });
+    this.#context.tell({ type: 'evaluated', merged_rounds, measured });
     await this.#sampler.write(view, state);
   }
 

@@ -98,8 +98,8 @@ const status: RunStatus = {
   bytes_submitted: 77,
   dense_bytes: 7777,
   tokens_per_second: 0.25,
-  validation_loss: null,
-  first_validation_loss: 5.5,
+  unit: 'tokens',
+  metrics: [{ name: 'loss_micro', words: 'validation loss', unit: 'nats', better: 'lower', first: 5.5, last: null }],
   evaluated_rounds: 0,
   problem: null,
 };

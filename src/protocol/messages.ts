@@ -9,9 +9,9 @@ import { count, hash, role } from './schemas.ts';
  * The version of this protocol: of the messages and of the events in them. Either side refuses messages and events that it does not know,
  * so the version rises with each change that the other side must know. A peer of another version is told so and disconnected.
  * 2: draws, appeals and contests; heads of the log in events. 3: rules that bound a first work, and views that say so. 4: a model's hash
- * is that of its manifest. 5: steps.
+ * is that of its manifest. 5: steps. 6: metrics in the game's words.
  */
-export const PROTOCOL_VERSION = 5;
+export const PROTOCOL_VERSION = 6;
 
 /** Says in words which side has the older version, and what that side can do about it. */
 export function otherVersion(versions: { readonly hub: number; readonly peer: number }): string {
@@ -185,6 +185,15 @@ export const PeerViewSchema = z.object({
 });
 export type PeerView = z.infer<typeof PeerViewSchema>;
 
+/** A metric with what was measured of the first model and of the last one that was measured, in its unit; null: nobody has. */
+const MetricViewSchema = z.object({
+  ...{ name: z.string().max(40), words: z.string().max(40), unit: z.string().max(40) },
+  better: z.enum(['lower', 'higher']),
+  first: z.number().nullable(),
+  last: z.number().nullable(),
+});
+export type MetricView = z.infer<typeof MetricViewSchema>;
+
 /** A run as people see it. */
 export const RunStatusSchema = RunViewSchema.omit({
   recent: true,
@@ -210,8 +219,9 @@ export const RunStatusSchema = RunViewSchema.omit({
   /** What the same submissions would be as dense float32, in bytes, for comparison. */
   dense_bytes: count,
   tokens_per_second: z.number(),
-  validation_loss: z.number().nullable(),
-  first_validation_loss: z.number().nullable(),
+  /** What its work is counted in, and what its models are measured by, in the game's words. */
+  unit: z.string().max(40),
+  metrics: z.array(MetricViewSchema).min(1).max(8),
   evaluated_rounds: count.nullable(),
   /** What keeps the run from going on, in words. */
   problem: text.nullable(),
@@ -222,13 +232,13 @@ export type RunStatus = z.infer<typeof RunStatusSchema>;
 export const RunOverviewSchema = RunStatusSchema.omit({ peers: true });
 export type RunOverview = z.infer<typeof RunOverviewSchema>;
 
-/** Points of a curve, column by column: rounds merged, time, tokens merged, bytes sent. */
+/** Points of a curve, column by column: rounds merged, time, work merged, bytes sent, and the value of the run's first metric, in its unit. */
 export const SeriesSchema = z.object({
   merged_rounds: z.array(count),
   time_ms: z.array(count),
   tokens: z.array(count),
   bytes: z.array(count),
-  loss_micro: z.array(z.int().nullable()),
+  value: z.array(z.number().nullable()),
 });
 export type Series = z.infer<typeof SeriesSchema>;
 

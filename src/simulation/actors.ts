@@ -7,6 +7,7 @@ import { balanceOf } from '../core/shares/balances.ts';
 import { settleable, settlementRoot } from '../core/shares/settlement.ts';
 import { nextStakeChange } from '../core/shares/stake.ts';
 import type { NetworkState, RunState } from '../core/state.ts';
+import { EXAMPLE_WORDS } from '../core/testing/example-events.ts';
 import { CodedError } from '../errors.ts';
 import { withFirstWork } from '../games/first-work.ts';
 import { signEvent } from '../protocol/envelope.ts';
@@ -48,7 +49,8 @@ export async function ownRun(world: World): Promise<void> {
   const named = world.peers.filter((peer) => peer.plan.stake !== undefined);
   const body: EventBody = {
     type: 'run.created',
-    version: 1,
+    version: 2,
+    ...EXAMPLE_WORDS,
     name: `seed ${plan.seed}`,
     game: 'tally',
     params: '',

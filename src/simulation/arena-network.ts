@@ -42,7 +42,7 @@ export interface ArenaOptions {
   readonly collectGarbage?: () => void;
   /** Told before and after each call of the game: whoever watches can end a loop that never gives way. */
   readonly watch?: (call: { readonly what: string; readonly who: string } | null) => void;
-  readonly onRound?: (round: number, loss_micro: number) => void;
+  readonly onRound?: (round: number, measured: number) => void;
   /** Whether a game that throws, answers nonsense or is late ends the play with its error: where all are honest, nobody else is at fault. */
   readonly ends_when_broken?: boolean;
 }
@@ -115,7 +115,17 @@ export class ArenaNetwork {
     const rules = { ...(await withFirstWork(this.options.rules, game, params)), validators };
     await this.tick(1);
     const { id } = await this.must(this.owner, {
-      ...{ type: 'run.created', version: 1, name: 'arena', game: game.name, rounds, rules, created_ms: 0 },
+      ...{
+        type: 'run.created',
+        version: 2,
+        unit: game.unit,
+        metrics: [...game.metrics],
+        name: 'arena',
+        game: game.name,
+        rounds,
+        rules,
+        created_ms: 0,
+      },
       params: this.put(utf8(JSON.stringify(params))),
       model: await keepState(game, params, first, async (bytes) => this.put(bytes)),
       ...{ round_ms: ROUND_MS, judging_ms: ROUND_MS, min_workers: 1, checkpoint_every: 1000 },

@@ -1,5 +1,6 @@
 // What an arena tells: who got what for which cost, what became of the game's state, what honest judges said of honest work.
 import type { RunState } from '../core/state.ts';
+import type { Metric } from '../protocol/measures.ts';
 import type { Runtime } from '../tensor/runtime.ts';
 import { type ArenaDevice, HANDED_IN, type Participant } from './arena-participants.ts';
 
@@ -7,7 +8,8 @@ import { type ArenaDevice, HANDED_IN, type Participant } from './arena-participa
 export interface ArenaResult {
   readonly devices: readonly DeviceResult[];
   /** The game's own measure of its state, before the first round and after each. */
-  readonly losses_micro: readonly number[];
+  readonly measured: readonly number[];
+  readonly better: Metric['better'];
   /** Verdicts by judges who play by the rules, on work by workers who do. */
   readonly honest: { readonly judged: number; readonly refused: number };
   /** Processor time of checks by judges who play by the rules, and of the work that they checked; apart, of their checks of planted work. By round. */

@@ -37,17 +37,17 @@ class Arena extends ArenaNetwork {
     await this.create();
     for (const device of devices) for (const participant of this.participantsFor(device)) await this.join(participant);
     for (const { identity, device } of this.participants) if (device.record) this.trust(identity.id, device.record);
-    const losses_micro = [await this.evaluate()];
+    const measured = [await this.evaluate()];
     while (this.run.round < rounds && this.run.attempt < 3) {
       const { round } = this.run;
       await this.playRound();
       if (this.run.round === round) continue;
-      losses_micro.push(await this.evaluate());
-      this.options.onRound?.(round, losses_micro.at(-1)!);
+      measured.push(await this.evaluate());
+      this.options.onRound?.(round, measured.at(-1)!);
     }
     return {
       devices: devices.map((device) => resultOf(this.run, device, this.participants)),
-      losses_micro,
+      ...{ measured, better: this.options.game.metrics[0].better },
       honest: this.judging.honest,
       checking: this.judging.checking,
       events: this.state.events,
@@ -209,8 +209,8 @@ class Arena extends ArenaNetwork {
     const judge = this.participants.find(({ device }) => device.role === 'validator' && device.adversary === null);
     if (!judge)
       throw new SimulationError('bad-options', `expected an honest validator among ${devices.length} devices`);
-    const { loss_micro } = await game.evaluate(params, this.present, judge.lent);
+    const measured = await game.evaluate(params, this.present, judge.lent);
     watch?.(null);
-    return loss_micro;
+    return measured[game.metrics[0].name];
   }
 }

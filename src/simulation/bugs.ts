@@ -198,11 +198,11 @@ export const BUGS: readonly Bug[] = [
     }),
   },
   {
-    name: 'rising-loss-unheeded',
+    name: 'worse-models-unheeded',
     seed: 19,
     machine: afterwards((state, { body }) => {
       if (body.type !== 'round.merged') return;
-      for (const watch of state.runs.get(body.run)!.losses.values()) watch.worse_models = 0;
+      for (const watch of state.runs.get(body.run)!.watches.values()) watch.worse_models = 0;
     }),
   },
   {

@@ -7,8 +7,8 @@ import { brokenState } from '../core/invariants.ts';
 import { core } from '../core/reduce.ts';
 import { acceptedSubmissions } from '../core/rounds/judging.ts';
 import { neededBlobs } from '../core/rounds/needed-blobs.ts';
-import { mayHalt } from '../core/rounds/rising-loss.ts';
 import { givesUpRound } from '../core/rounds/run-life.ts';
+import { mayHalt } from '../core/rounds/worse-models.ts';
 import { emissionOf } from '../core/shares/shares.ts';
 import { initialState, type NetworkState, type RunState } from '../core/state.ts';
 import { encodeState, stateHash } from '../core/state-bytes.ts';
@@ -231,7 +231,7 @@ export class Oracle {
       const run = this.state.runs.get(body.run)!;
       const early_ms = run.idle.opens_ms - this.state.time_ms;
       if (early_ms > 0) violated(`event ${index}: a round that brought nothing is opened ${early_ms} ms early`);
-      if (mayHalt(run)) violated(`event ${index}: a round is opened though the loss only rises`);
+      if (mayHalt(run)) violated(`event ${index}: a round is opened though its models only get worse`);
     }
     if (body.type === 'run.halted' && !this.#params.diverges) violated(`event ${index}: a run that learns is halted`);
     if (body.type === 'run.created') await this.#keep([body.params, body.model]);

@@ -252,6 +252,22 @@ const MERGING: readonly RuleFault[] = [
     seed: 2,
     unit: ['core/rounds/judging.test.ts', 'rules change with notice, for later rounds only'],
   },
+  {
+    name: 'less-is-always-better',
+    file: 'core/rounds/worse-models.ts',
+    find: "better === 'lower' ? value < before.best : value > before.best",
+    replace: 'value < before.best',
+    seed: 1,
+    unit: ['core/rounds/worse-models.test.ts', 'a run by a metric of which more is better'],
+  },
+  {
+    name: 'measured-by-other-metrics',
+    file: 'core/events/model-evaluated.ts',
+    find: 'if (got.join() !== names.join()) {',
+    replace: 'if (got[0] === undefined) {',
+    seed: 2,
+    unit: ['core/rounds/worse-models.test.ts', 'what is measured has a number for each metric of the run'],
+  },
 ];
 
 const STAKE: readonly RuleFault[] = [

@@ -63,10 +63,11 @@ function problemAmong({ devices }: ArenaResult): string {
   return found ? `; ${found.name}: ${found.problem}` : '';
 }
 
-/** How much worse a result is: losses may be negative or 0 in games of other people. */
+/** How much worse a result is by the game's first metric, which may be negative or 0. */
 export function damageOf(result: ArenaResult, honest: ArenaResult): number {
-  const wanted = honest.losses_micro.at(-1)!;
-  return (result.losses_micro.at(-1)! - wanted) / Math.max(1, Math.abs(wanted));
+  const wanted = honest.measured.at(-1)!;
+  const more = (result.measured.at(-1)! - wanted) / Math.max(1, Math.abs(wanted));
+  return honest.better === 'lower' ? more : -more;
 }
 
 const honestSum = (result: ArenaResult, of: (device: DeviceResult) => number): number =>

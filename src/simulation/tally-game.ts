@@ -72,6 +72,7 @@ export const tally = gameOf<Game<TallyParams, TallyTask, Tally>>({
   name: 'tally',
   rules: {
     params: TallyParamsSchema,
+    unit: 'tokens',
     task: (params, round, peer, state) => ({ params, round, peer, state }),
     firstTokens: ({ steps, tokens_per_step }) => firstSteps(steps) * tokens_per_step,
     merge: mergeWork,
@@ -139,9 +140,10 @@ export const tally = gameOf<Game<TallyParams, TallyTask, Tally>>({
     },
   },
   shows: {
+    metrics: [{ name: 'loss_micro', words: 'validation loss', unit: 'nats', better: 'lower' }],
     async evaluate({ diverges }, state, device: Device) {
       await device.progress({ steps: 1, loss: 0, tokens: 0 });
-      return { loss_micro: 1_000_000 + state.count * (diverges ? 400_000 : -1), tokens: 1 };
+      return { loss_micro: 1_000_000 + state.count * (diverges ? 400_000 : -1) };
     },
   },
 });

@@ -97,7 +97,8 @@ describe('a promise that is broken is named by its part and what came', () => {
     ],
     ['lossy', 'decodeState: () => []', 'encodeState', /instead of/],
     ['dated', 'encodeState: () => new TextEncoder().encode(String(calls++))', 'first', /instead of/],
-    ['no-measure', 'evaluate: async () => ({ loss_micro: 0.5, tokens: 1 })', 'evaluate', /game-nonsense/],
+    ['other-measure', 'evaluate: async () => ({ loss_micro: 1 })', 'evaluate', /game-nonsense/],
+    ['no-measure', 'evaluate: async () => ({ excess_micro: 0.5 })', 'evaluate', /game-nonsense/],
   ];
   for (const [name, change, part, got] of cases) {
     test(name, async () => {

@@ -158,7 +158,7 @@ async function playRound(options: Playing, before: Before): Promise<Omit<Before,
     },
   );
   if (!merged || !(await survives(promise, setup, state, 'a merged state'))) return null;
-  await promise('evaluate', 'a loss of the merged state in whole millionths', async () => {
+  await promise('evaluate', 'of the merged state, a whole number for each metric', async () => {
     await game.evaluate(params, state, deviceFor(options));
     return null;
   });

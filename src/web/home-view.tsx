@@ -1,5 +1,6 @@
 // What the hub's own address shows: its one run, a choice where there are several, or how to begin where there is none.
 
+import { metricText } from '../protocol/measures.ts';
 import { broughtBy } from './run/brought.ts';
 import { RunView } from './run/run-view.tsx';
 import { describeRun } from './run/sentence.ts';
@@ -35,7 +36,7 @@ export function HomeView(props: ViewProps) {
 }
 
 function RunLink({ run: { overview, peers } }: { run: LiveRun }) {
-  const loss = overview.validation_loss;
+  const measured = metricText(overview.metrics[0]);
   return (
     <Link to={{ view: 'run', run: overview.run }}>
       <span class="headline">
@@ -46,7 +47,7 @@ function RunLink({ run: { overview, peers } }: { run: LiveRun }) {
       <TableBar brought={broughtBy(peers.values(), null)} />
       <small>
         {formatWhole(overview.round)} of {formatWhole(overview.rounds)} rounds merged
-        {loss !== null && `, validation loss ${loss.toFixed(3)}`}
+        {measured && `, ${nameOf(measured)}`}
       </small>
     </Link>
   );

@@ -10,7 +10,7 @@ import { awaitsDraw } from '../../core/rounds/panel.ts';
 import { mayStateShares, statementOf } from '../../core/shares/share-table.ts';
 import { initialState, type NetworkState, type RunState } from '../../core/state.ts';
 import { drawnBy } from '../../core/testing/example-draw.ts';
-import { exampleRules, exampleVerdict, sealFor } from '../../core/testing/example-events.ts';
+import { EXAMPLE_WORDS, exampleRules, exampleVerdict, sealFor } from '../../core/testing/example-events.ts';
 import { takeApart } from '../../ledger/checkpoint.ts';
 import { originOf } from '../../ledger/key-names.ts';
 import { createMemoryLogStore } from '../../ledger/replica.ts';
@@ -89,7 +89,8 @@ export class ExampleLog {
     this.run = await this.add(this.owner, {
       ...{
         type: 'run.created',
-        version: 1,
+        version: 2,
+        ...EXAMPLE_WORDS,
         name: 'x',
         game: 'pretrain',
         params: SETTINGS,

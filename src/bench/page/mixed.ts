@@ -47,7 +47,7 @@ export async function train(
     for (const [i, context] of contexts.entries()) {
       await contribute(await context.newPage(), `${network.url}/r/${run}`, `tab-${i}`);
     }
-    const { validation_loss, merged_tokens, peers } = await network.until(
+    const { metrics, merged_tokens, peers } = await network.until(
       run,
       ({ phase, evaluated_rounds }) => phase === 'finished' && evaluated_rounds === rounds,
     );
@@ -55,7 +55,7 @@ export async function train(
       node_workers,
       tabs,
       rounds,
-      validation_loss: validation_loss!,
+      validation_loss: metrics[0].last!,
       verified_tokens: merged_tokens,
       refused: peers.reduce((sum, { refused_submissions }) => sum + refused_submissions, 0),
       seconds: (performance.now() - started_ms) / 1000,

@@ -91,8 +91,7 @@ async function idleValidator(network: PageNetwork, run: string): Promise<Child> 
   const validator = network.join(run, 'validator', '--role', 'validator', '--threads', '2'); // both cores: the worker is idle by then
   await network.until(
     run,
-    ({ validation_loss, peers }) =>
-      validation_loss !== null && peers.every(({ progress }) => progress?.state === 'waiting'),
+    ({ metrics, peers }) => metrics[0].last !== null && peers.every(({ progress }) => progress?.state === 'waiting'),
   );
   return validator;
 }

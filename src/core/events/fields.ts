@@ -1,27 +1,17 @@
 // The fields that events of several kinds have in common, as schemas.
 import { z } from 'zod';
-import { count, hash } from '../../protocol/schemas.ts';
+import { count, hash, oneLine } from '../../protocol/schemas.ts';
 import { CORE_LIMITS } from '../limits.ts';
 
-/**
- * Text that stands in lists and terminals: no control characters, no line breaks, none of the marks that turn the direction
- * of writing (Unicode TR 9), with which a name could pass for another or rewrite what stands around it.
- */
-export const oneLine = (max_characters: number) =>
-  z
-    .string()
-    .min(1)
-    .max(max_characters)
-    .regex(
-      /^[^\p{Cc}\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]*$/u,
-      'expected text without control characters and marks of direction',
-    );
 export const name = oneLine(CORE_LIMITS.name_characters);
 export const micro = z.int().min(-CORE_LIMITS.score_micro).max(CORE_LIMITS.score_micro);
+/** A value of a metric: a double has it exactly, also five times of it. */
+export const measure = z.int().min(-CORE_LIMITS.measure).max(CORE_LIMITS.measure);
 export const time_ms = count;
 export const duration_ms = z.int().min(CORE_LIMITS.round_ms.min).max(CORE_LIMITS.round_ms.max);
 
 export const v1 = { version: z.literal(1) };
+export const v2 = { version: z.literal(2) };
 
 /**
  * A head of this log that the hub had signed for the author before, with the signature of the checkpoint (ledger/checkpoint.ts).

@@ -23,6 +23,8 @@ export interface Say {
   whole(value: number): string;
   bytes(size_bytes: number): string;
   loss(loss_micro: number): string;
+  /** Named numbers (protocol/measures.ts). */
+  measures(numbers: Readonly<Record<string, number>>): string;
   short(hash: string): string;
   runtime(runtime: string): string;
   time(time_ms: number): string;

@@ -1,34 +1,38 @@
-// A validator measures the present model on the held-out data.
+// A validator measures the present model by the run's metrics.
 import { z } from 'zod';
+import { measureName } from '../../protocol/measures.ts';
 import { count, hash } from '../../protocol/schemas.ts';
 import { type Refusal, refuse } from '../refusal.ts';
-import { noteLoss } from '../rounds/rising-loss.ts';
+import { noteMeasured } from '../rounds/worse-models.ts';
 import type { RunState } from '../state.ts';
-import { micro, v1 } from './fields.ts';
+import { measure, v2 } from './fields.ts';
 import { type Logged, runEvent } from './kind.ts';
 
-/** By a validator, once a model: the present model's loss on the held-out data. */
+/** By name of the metric, in integers. */
+const MeasuredSchema = z.record(measureName, measure);
+export type Measured = z.infer<typeof MeasuredSchema>;
+
+/** By a validator, once a model: what it measured of the present model, a number for each of the run's metrics. */
 export const ModelEvaluatedSchema = z.strictObject({
   type: z.literal('model.evaluated'),
-  ...v1,
+  ...v2,
   run: hash,
   merged_rounds: count,
   model: hash,
-  loss_micro: micro,
-  tokens: z.int().min(1),
+  measured: MeasuredSchema,
 });
 export type ModelEvaluated = z.infer<typeof ModelEvaluatedSchema>;
 
 export const modelEvaluated = runEvent(ModelEvaluatedSchema, {
   about: 'model',
-  words: ({ loss_micro, merged_rounds }, who, say) =>
-    `${who} measured a validation loss of ${say.loss(loss_micro)} after ${say.count(merged_rounds, 'round')}`,
+  words: ({ measured, merged_rounds }, who, say) =>
+    `${who} measured the model after ${say.count(merged_rounds, 'round')}: ${say.measures(measured)}`,
   refusalOf: (_state, run, event) => refusalOfEvaluation(run, event),
-  apply(_state, run, { author, body: { merged_rounds, loss_micro } }) {
+  apply(_state, run, { author, body: { merged_rounds, measured } }) {
     run.peers.get(author)!.evaluated_rounds = merged_rounds;
-    run.evaluation = { merged_rounds, loss_micro };
+    run.evaluation = { merged_rounds, measured };
     run.first_evaluation ??= run.evaluation;
-    noteLoss(run, author, loss_micro);
+    noteMeasured(run, author, measured);
   },
 });
 
@@ -38,6 +42,11 @@ function refusalOfEvaluation(run: RunState, { author, body }: Logged<ModelEvalua
   if (body.model !== run.model || body.merged_rounds !== run.round) {
     const got = `${body.model} after ${body.merged_rounds}`;
     return refuse('wrong-model', `expected the present model ${run.model} after ${run.round} rounds, got ${got}`);
+  }
+  const names = run.spec.metrics.map(({ name }) => name).sort();
+  const got = Object.keys(body.measured).sort();
+  if (got.join() !== names.join()) {
+    return refuse('wrong-metrics', `expected the run's metrics, ${names.join(', ')}; got ${got.join(', ')}`);
   }
   if (peer.evaluated_rounds !== run.round) return null;
   return refuse('already-evaluated', `${author} has evaluated the model after ${run.round} rounds`);

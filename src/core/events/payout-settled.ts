@@ -1,9 +1,9 @@
 // The owner pays out elsewhere what holders may claim.
 import { z } from 'zod';
-import { count, hash } from '../../protocol/schemas.ts';
+import { count, hash, oneLine } from '../../protocol/schemas.ts';
 import { CORE_LIMITS } from '../limits.ts';
 import { applySettlement, refusalOfSettlement } from '../shares/settlement.ts';
-import { oneLine, v1 } from './fields.ts';
+import { v1 } from './fields.ts';
 import { runEvent } from './kind.ts';
 
 /** How balances become a Merkle tree for a contract elsewhere (settlement.ts). */

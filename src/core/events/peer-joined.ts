@@ -1,8 +1,8 @@
 // A peer is here.
 import { z } from 'zod';
-import { count, hash, role } from '../../protocol/schemas.ts';
+import { count, hash, oneLine, role } from '../../protocol/schemas.ts';
 import { applyJoin, refusalOfJoin } from '../rounds/presence.ts';
-import { name, oneLine, SeenHeadSchema, v1 } from './fields.ts';
+import { name, SeenHeadSchema, v1 } from './fields.ts';
 import { runEvent } from './kind.ts';
 
 /**

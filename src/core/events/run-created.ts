@@ -1,6 +1,7 @@
 // A run begins: its game, its first model, its rules.
 import { z } from 'zod';
-import { hash, permille } from '../../protocol/schemas.ts';
+import { MetricsSchema, UnitSchema } from '../../protocol/measures.ts';
+import { hash, oneLine, permille } from '../../protocol/schemas.ts';
 import { CORE_LIMITS } from '../limits.ts';
 import { type Refusal, refuse } from '../refusal.ts';
 import { nobody } from '../rounds/attendance.ts';
@@ -10,7 +11,7 @@ import { refusalOfAnotherRun } from '../rounds/run-life.ts';
 import { RulesSchema } from '../rules.ts';
 import { lineageOf, refusalOfLineage } from '../shares/lineage.ts';
 import { accountOf, type Lineage, type NetworkState, type RunState } from '../state.ts';
-import { duration_ms, name, oneLine, time_ms, v1 } from './fields.ts';
+import { duration_ms, name, time_ms, v2 } from './fields.ts';
 import { type Logged, networkEvent } from './kind.ts';
 
 /**
@@ -27,9 +28,12 @@ const AncestorSchema = z.strictObject({
 /** By the run's owner. The event's id is the run's id. `params` and `model` name blobs: the game's settings and the first model. */
 export const RunCreatedSchema = z.strictObject({
   type: z.literal('run.created'),
-  ...v1,
+  ...v2,
   name,
   game: oneLine(40),
+  /** The game's words: what work is counted and paid in, and what its states are measured by. */
+  unit: UnitSchema,
+  metrics: MetricsSchema,
   params: hash,
   /** A blob with the game's file as JavaScript that imports `potluck/game` alone: whoever agrees to this hash can run it. */
   game_file: hash.optional(),
@@ -87,7 +91,7 @@ function newRun(
     closing: null,
     halted: null,
     idle: notIdle(),
-    losses: new Map(),
+    watches: new Map(),
     round: 0,
     attempt: 0,
     seed: '',

@@ -1,10 +1,10 @@
 // A validator shows what it had sealed.
 import { z } from 'zod';
-import { count, hash } from '../../protocol/schemas.ts';
+import { count, hash, oneLine } from '../../protocol/schemas.ts';
 import { countVerdict } from '../rounds/attendance.ts';
 import { refusalOfJurorsVerdict } from '../rounds/contest.ts';
 import { refusalOfVerdict } from '../rounds/judging.ts';
-import { appeal, contest, micro, oneLine, v1 } from './fields.ts';
+import { appeal, contest, micro, v1 } from './fields.ts';
 import { runEvent } from './kind.ts';
 
 /**

@@ -6,7 +6,7 @@ import type { EventBody } from '../events.ts';
 import { initialState, type NetworkState } from '../state.ts';
 import { apply } from '../testing/checked-apply.ts';
 import { drawnBy, EXAMPLE_HUB } from '../testing/example-draw.ts';
-import { exampleRules, exampleVerdict, sealFor } from '../testing/example-events.ts';
+import { EXAMPLE_WORDS, exampleRules, exampleVerdict, sealFor } from '../testing/example-events.ts';
 import { judgementOf, pledgeOf } from './judging.ts';
 
 const name = (character: string): string => character.repeat(64);
@@ -38,7 +38,7 @@ function opened(
   const times = { rounds: 9, round_ms: 1000, judging_ms: 400, min_workers: 1, checkpoint_every: 9, created_ms: 0 };
   const created = { name: 'x', game: 'pretrain', params: MODEL, model: MODEL, ...times };
   const body: EventBody = {
-    ...{ type: 'run.created', version: 1, ...created },
+    ...{ type: 'run.created', version: 2, ...EXAMPLE_WORDS, ...created },
     rules: exampleRules(EMISSION, { withheld_rounds: 10, ...rules }),
   };
   assert.equal(apply(state, { id: RUN, author: OWNER, body }), null);

@@ -6,7 +6,7 @@ import { RulesSchema } from '../rules.ts';
 import { initialState, type NetworkState, type RunState } from '../state.ts';
 import { apply } from '../testing/checked-apply.ts';
 import { drawnBy, EXAMPLE_HUB } from '../testing/example-draw.ts';
-import { exampleRules, exampleVerdict, sealFor } from '../testing/example-events.ts';
+import { EXAMPLE_WORDS, exampleRules, exampleVerdict, sealFor } from '../testing/example-events.ts';
 
 const name = (character: string): string => character.repeat(64);
 const [HUB, OWNER, RUN] = [EXAMPLE_HUB.id, name('1'), name('f')];
@@ -33,7 +33,16 @@ beforeEach(() => {
   happen(
     OWNER,
     {
-      ...{ type: 'run.created', version: 1, name: 'test', game: 'g', params: name('2'), model: name('5'), rounds: 9 },
+      ...{
+        type: 'run.created',
+        version: 2,
+        ...EXAMPLE_WORDS,
+        name: 'test',
+        game: 'g',
+        params: name('2'),
+        model: name('5'),
+        rounds: 9,
+      },
       ...{ round_ms: 1000, judging_ms: 400, min_workers: 1, checkpoint_every: 9, created_ms: 0 },
       rules: exampleRules(
         {

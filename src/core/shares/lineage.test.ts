@@ -8,7 +8,7 @@ import type { RefusalCode } from '../refusal.ts';
 import { initialState, type NetworkState, type RunState } from '../state.ts';
 import { apply } from '../testing/checked-apply.ts';
 import { drawnBy, EXAMPLE_HUB } from '../testing/example-draw.ts';
-import { exampleRules, exampleVerdict, sealFor } from '../testing/example-events.ts';
+import { EXAMPLE_WORDS, exampleRules, exampleVerdict, sealFor } from '../testing/example-events.ts';
 import { statementOf } from './share-table.ts';
 
 const name = (character: string): string => character.repeat(64);
@@ -19,7 +19,16 @@ const emission = { shares_per_round: 1000, halving_rounds: 0 };
 const parts = { owner_permille: 180, workers_permille: 410, validators_permille: 410 };
 
 const created = (more: Partial<RunCreated> = {}): RunCreated => ({
-  ...{ type: 'run.created', version: 1, name: 'test', game: 'pretrain', params: name('2'), model: MODEL, rounds: 3 },
+  ...{
+    type: 'run.created',
+    version: 2,
+    ...EXAMPLE_WORDS,
+    name: 'test',
+    game: 'pretrain',
+    params: name('2'),
+    model: MODEL,
+    rounds: 3,
+  },
   ...{ round_ms: 1000, judging_ms: 400, min_workers: 1, checkpoint_every: 1, created_ms: 0 },
   rules: exampleRules({ ...emission, ...parts }),
   ...more,

@@ -8,7 +8,7 @@ import { initialState, type NetworkState } from '../state.ts';
 import { stateHash } from '../state-bytes.ts';
 import { apply } from '../testing/checked-apply.ts';
 import { drawnBy, EXAMPLE_HUB } from '../testing/example-draw.ts';
-import { exampleRules, exampleVerdict, sealFor } from '../testing/example-events.ts';
+import { EXAMPLE_WORDS, exampleRules, exampleVerdict, sealFor } from '../testing/example-events.ts';
 import { addressesOf } from './addresses.ts';
 import {
   mayStateShares,
@@ -42,7 +42,8 @@ function play(rounds: number): NetworkState {
     OWNER,
     {
       type: 'run.created',
-      version: 1,
+      version: 2,
+      ...EXAMPLE_WORDS,
       name: 'test',
       game: 'pretrain',
       params: name('2'),

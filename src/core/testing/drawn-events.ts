@@ -8,7 +8,7 @@ import { acceptedSubmissions, pledgeOf, sealOf } from '../rounds/judging.ts';
 import { isCheckpoint } from '../rounds/merging.ts';
 import { awaitsDraw } from '../rounds/panel.ts';
 import { sessionOf } from '../rounds/presence.ts';
-import { mayHalt } from '../rounds/rising-loss.ts';
+import { mayHalt } from '../rounds/worse-models.ts';
 import type { Rules } from '../rules.ts';
 import { balanceOf } from '../shares/balances.ts';
 import { settleable, settlementRoot } from '../shares/settlement.ts';
@@ -17,7 +17,7 @@ import { nextStakeChange } from '../shares/stake.ts';
 import { accountOf, type NetworkState, type Phase, type RunState, type Submission, workersNeeded } from '../state.ts';
 import type { Cast } from './cast.ts';
 import { drawnBy } from './example-draw.ts';
-import { exampleVerdict } from './example-events.ts';
+import { EXAMPLE_WORDS, exampleVerdict } from './example-events.ts';
 
 /** What is drawn, and how often in each phase; what is not listed for a phase has the frequency under `always`. */
 type What = keyof typeof SAYINGS;
@@ -56,11 +56,11 @@ function due(run: RunState): What | null {
   return run.spec.name === 'diverges' && unmeasured(run).length > 0 ? 'evaluate' : null;
 }
 
-/** Those who have not measured the current model; while the loss rises, only those who saw it rise, because all who measure must. */
-const unmeasured = ({ spec, validators, peers, losses, round }: RunState): string[] =>
+/** Those who have not measured the current model; while models get worse, only those who saw it, because all who measure must. */
+const unmeasured = ({ spec, validators, peers, watches, round }: RunState): string[] =>
   validators
     .filter((id) => peers.get(id)!.evaluated_rounds !== round)
-    .filter((id) => spec.name !== 'diverges' || losses.size === 0 || losses.has(id));
+    .filter((id) => spec.name !== 'diverges' || watches.size === 0 || watches.has(id));
 /** One in so many events is one that must be refused. */
 const WRONG_ONE_IN = 9;
 /** Hashes of models and work; any will do. */
@@ -181,7 +181,9 @@ function newRun({ cast, state, below, fresh }: Omit<Scene, 'run'>): EventBody {
     ? { run: id, merged_rounds: stated.merged_rounds, model: stated.model, royalty_permille: oneOf(below, [0, 250]) }
     : null;
   return {
-    ...{ type: 'run.created', version: 1, name: below(3) === 0 ? 'diverges' : 'learns', game: 'any', params: SALT },
+    ...{ type: 'run.created', version: 2, name: below(3) === 0 ? 'diverges' : 'learns', game: 'any', params: SALT },
+    unit: EXAMPLE_WORDS.unit,
+    metrics: [{ ...EXAMPLE_WORDS.metrics[0], better: oneOf(below, ['lower', 'higher']) }],
     ...{ model: ancestor?.model ?? SALT, rounds: 4 + below(9), round_ms: 1000, judging_ms: 400 },
     ...{
       min_workers: 1 + below(2),
@@ -301,7 +303,7 @@ const SAYINGS = {
   },
   halt: (scene: Scene): Said => [
     scene.cast.hub,
-    { type: 'run.halted', ...inRun(scene), ...now(scene), reason: 'loss-rises' },
+    { type: 'run.halted', ...inRun(scene), version: 2, ...now(scene), reason: 'models-get-worse' },
   ],
   open: (scene: Scene): Said => [scene.cast.hub, { type: 'round.opened', ...inRun(scene), ...now(scene) }],
   work: (scene: Scene): Said => {
@@ -380,10 +382,13 @@ const SAYINGS = {
     const { run, below } = scene;
     const measuring = below(4) > 0 ? unmeasured(run) : run.validators;
     if (measuring.length === 0) return null;
-    const grows = run.spec.name === 'diverges' ? 1.6 : 0.9;
-    const loss_micro = Math.floor(1000 * grows ** run.round);
-    const measured = { merged_rounds: run.round, model: run.model, loss_micro, tokens: 1 };
-    return [oneOf(below, measuring), { type: 'model.evaluated', ...inRun(scene), ...measured }];
+    const [{ name, better }] = run.spec.metrics;
+    const worse = run.spec.name === 'diverges' ? 1.6 : 0.9;
+    const value = Math.floor(better === 'lower' ? 1000 * worse ** run.round : 100_000 / worse ** run.round);
+    // Now and then by a metric that the run has not.
+    const measured = { [name]: value, ...(below(12) === 0 && { bits: 1 }) };
+    const about = { merged_rounds: run.round, model: run.model, measured };
+    return [oneOf(below, measuring), { type: 'model.evaluated', ...inRun(scene), version: 2, ...about }];
   },
   lock: (scene: Scene): Said => {
     const { state, run, below } = scene;

@@ -1,8 +1,15 @@
 // Events and rules for tests and benches with handmade histories: a verdict, and the commitment (seal) that must precede it.
+import type { RunCreated } from '../events/run-created.ts';
 import type { VerdictGiven } from '../events/verdict-given.ts';
 import type { VerdictSealed } from '../events/verdict-sealed.ts';
 import { sealOf } from '../rounds/judging.ts';
 import type { Rules } from '../rules.ts';
+
+/** What runs by hand count and measure: as pre-training does. */
+export const EXAMPLE_WORDS: Pick<RunCreated, 'unit' | 'metrics'> = {
+  unit: 'tokens',
+  metrics: [{ name: 'loss_micro', words: 'validation loss', unit: 'nats', better: 'lower' }],
+};
 
 /** Plain rules with the given emission. */
 export function exampleRules(emission: Rules['emission'], more: Partial<Rules> = {}): Rules {

@@ -11,7 +11,7 @@ import { initialState, type NetworkState, type Phase, type RunState } from '../s
 import { stateHash } from '../state-bytes.ts';
 import { apply } from './checked-apply.ts';
 import { drawnBy, EXAMPLE_HUB } from './example-draw.ts';
-import { exampleRules, exampleVerdict, sealFor } from './example-events.ts';
+import { EXAMPLE_WORDS, exampleRules, exampleVerdict, sealFor } from './example-events.ts';
 
 export const name = (character: string): string => character.repeat(64);
 export const HUB = EXAMPLE_HUB.id;
@@ -28,7 +28,15 @@ type Body<T extends EventBody['type']> = Extract<EventBody, { type: T }>;
 
 /** Three rounds of 1000 ms with two workers. Of 1000 shares a round the owner gets 180, workers 410, validators 410. */
 export const created = (more: Partial<Body<'run.created'>> = {}): EventBody => ({
-  ...{ type: 'run.created', version: 1, name: 'test', game: 'pretrain', params: name('2'), model: FIRST_MODEL },
+  ...{
+    type: 'run.created',
+    version: 2,
+    ...EXAMPLE_WORDS,
+    name: 'test',
+    game: 'pretrain',
+    params: name('2'),
+    model: FIRST_MODEL,
+  },
   ...{ rounds: 3, round_ms: 1000, judging_ms: 400, min_workers: 2, checkpoint_every: 2, created_ms: 0 },
   rules: exampleRules({
     ...{ shares_per_round: 1000, halving_rounds: 2 },
@@ -45,7 +53,7 @@ export const left = (
   reason: 'goodbye' | 'connection lost' | 'hub restarted' = 'goodbye',
 ): EventBody => ({ ...{ type: 'peer.left', version: 1, run: RUN, peer, session, reason } });
 export const evaluated = (merged_rounds: number, model: string): EventBody => ({
-  ...{ type: 'model.evaluated', version: 1, run: RUN, merged_rounds, model, loss_micro: 5, tokens: 1 },
+  ...{ type: 'model.evaluated', version: 2, run: RUN, merged_rounds, model, measured: { loss_micro: 5 } },
 });
 export const tick = (time_ms: number): EventBody => ({ type: 'tick', version: 1, time_ms });
 export const opened = (round = 0, attempt = 0): EventBody => ({

@@ -104,7 +104,7 @@ export function serveGame(game: FileGame, post: (message: FromGame) => void): (m
   post({
     type: 'ready',
     name: game.name,
-    needs: [...(game.needs ?? [])],
+    ...{ needs: [...(game.needs ?? [])], unit: game.unit, metrics: [...game.metrics] },
     parts: Object.keys(PARTS).filter((part) => part in game && game[part as never]),
   });
   return (message) => {

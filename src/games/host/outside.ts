@@ -1,4 +1,5 @@
 // The program's side of a host: a game that runs elsewhere, called as if it were here. Where it loops or dies only its own calls fail, and it begins afresh.
+import type { Metric } from '../../protocol/measures.ts';
 import { GameError } from '../errors.ts';
 import type { AnyGame, Device, Judging } from '../game.ts';
 import type { Capability } from '../needs.ts';
@@ -71,11 +72,10 @@ export interface HostedGame {
 /** Begins a game elsewhere. Throws GameError bad-game-file where it is none, game-late where it is not there in time. */
 export async function hostGame(options: HostOptions): Promise<HostedGame> {
   const host = new Host(options);
-  const { name, needs, parts } = await host.started();
+  const { name, needs, unit, metrics, parts } = await host.started();
   const call = (part: Called, values: readonly unknown[]): Promise<never> => host.call(part, values) as Promise<never>;
   const game = {
-    name,
-    needs,
+    ...{ name, needs, unit, metrics },
     params: {
       safeParseAsync: async (value: unknown) => {
         try {
@@ -94,6 +94,8 @@ export async function hostGame(options: HostOptions): Promise<HostedGame> {
 interface Ready {
   readonly name: string;
   readonly needs: readonly Capability[];
+  readonly unit: string;
+  readonly metrics: readonly Metric[];
   readonly parts: readonly Part[];
 }
 
@@ -254,7 +256,8 @@ class Host {
     } else if (heard.type === 'ready') {
       this.#name = heard.name;
       const parts = heard.parts.filter((part): part is Part => Object.hasOwn(PARTS, part));
-      this.#done(LOADING)?.answered({ name: heard.name, needs: heard.needs, parts });
+      const { name, needs, unit, metrics } = heard;
+      this.#done(LOADING)?.answered({ name, needs, unit, metrics, parts } satisfies Ready);
     } else this.end(heard.message);
   }
 

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { CodedError, type ErrorDetails } from '../../errors.ts';
 import { HASH_FORM } from '../../protocol/hash.ts';
+import { MetricsSchema, UnitSchema } from '../../protocol/measures.ts';
 import { CAPABILITIES, type Capability } from '../needs.ts';
 
 /**
@@ -57,7 +58,10 @@ const count = z.int().min(0);
 const asked = z.string().max(40);
 /** From the game, which nobody trusts. `of`: the device that is asked, or for `earlier` the call. */
 export const FromGameSchema = z.discriminatedUnion('type', [
-  z.object({ type: z.literal('ready'), name: z.string(), needs: NeedsSchema, parts: z.array(z.string()) }),
+  z.object({
+    ...{ type: z.literal('ready'), name: z.string(), needs: NeedsSchema, unit: UnitSchema, metrics: MetricsSchema },
+    parts: z.array(z.string()),
+  }),
   z.object({ type: z.literal('no-game'), message: z.string() }),
   z.object({ type: z.literal('answer'), call: count, value: z.unknown() }),
   z.object({ type: z.literal('failed'), call: count, failure: FailureSchema }),

@@ -97,7 +97,7 @@ const FOLLOWS: { readonly [Type in InRun['type']]: (at: At, body: Extract<InRun,
   'run.paused': stopRun,
   'run.ended': stopRun,
   'run.resumed'({ run }) {
-    Object.assign(run, { phase: 'gathering', idle_rounds: 0, opens_ms: 0, losses: new Map() });
+    Object.assign(run, { phase: 'gathering', idle_rounds: 0, opens_ms: 0, watches: new Map() });
   },
   'run.halted'({ run }) {
     run.phase = 'paused';
@@ -164,7 +164,7 @@ const FOLLOWS: { readonly [Type in InRun['type']]: (at: At, body: Extract<InRun,
   },
   'model.evaluated'({ run, author }, body) {
     run.peers.get(author)!.measured = body.merged_rounds;
-    measured(run, author, body.loss_micro);
+    measured(run, author, body.measured);
   },
   'round.merged'({ books, run }, body) {
     merge(books, run, body);
@@ -211,12 +211,18 @@ function closeRound(run: RunBook): void {
   forget(run);
 }
 
-/** Each validator's loss is compared with the lowest that it has told itself. */
-function measured(run: RunBook, validator: string, loss: number): void {
-  const before = run.losses.get(validator);
-  const lowest = Math.min(loss, before?.lowest ?? loss);
-  const worse = before !== undefined && before.lowest > 0 && 4 * loss > 5 * before.lowest;
-  run.losses.set(validator, { lowest, worse: worse ? before.worse + 1 : 0, round: run.round });
+/** What each validator measures by the first metric is compared with the best that it has told itself. */
+function measured(run: RunBook, validator: string, numbers: Readonly<Record<string, number>>): void {
+  const { name, better } = run.spec.metrics[0];
+  const value = numbers[name];
+  const before = run.watches.get(validator);
+  const best =
+    before === undefined ? value : better === 'lower' ? Math.min(value, before.best) : Math.max(value, before.best);
+  const far =
+    before !== undefined &&
+    before.best > 0 &&
+    (better === 'lower' ? 4 * value > 5 * before.best : 5 * value < 4 * before.best);
+  run.watches.set(validator, { best, worse: far ? before.worse + 1 : 0, round: run.round });
 }
 
 function merge(books: Books, run: RunBook, { bundle, model, checkpoint, step, rest }: RoundMerged): void {

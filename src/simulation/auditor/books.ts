@@ -90,8 +90,8 @@ export interface Lock {
   readonly free_round: number | null;
 }
 
-export interface LossSeen {
-  readonly lowest: number;
+export interface ModelsSeen {
+  readonly best: number;
   readonly worse: number;
   readonly round: number;
 }
@@ -129,7 +129,7 @@ export interface RunBook {
   opens_ms: number;
   /** The first tick that found nobody here; 0: somebody is, or came since. */
   empty_ms: number;
-  losses: Map<string, LossSeen>;
+  watches: Map<string, ModelsSeen>;
   works: Map<string, Work>;
   peers: Map<string, Peer>;
   /** Of the round that was merged last: pledges, and who accepted. */
@@ -203,7 +203,7 @@ export function openRun(
       idle_rounds: 0,
       opens_ms: 0,
       empty_ms: 0,
-      losses: new Map(),
+      watches: new Map(),
       works: new Map(),
       peers: new Map(),
     },

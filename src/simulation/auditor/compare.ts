@@ -48,12 +48,7 @@ function asKept(run: RunState): Record<string, unknown> {
     steps: [run.recent.at(-1)?.step ?? null, run.checkpoint.rest],
     ...{ stated_rounds: run.stated_rounds, promised: run.emitted_shares, merged_tokens: run.merged_tokens },
     seats: [run.eligible, run.first_tokens, run.draw, run.replaced, run.silent, run.appeals],
-    losses: [...run.losses].map(([id, { lowest_micro, worse_models, round }]) => [
-      id,
-      lowest_micro,
-      worse_models,
-      round,
-    ]),
+    watches: [...run.watches].map(([id, { best, worse_models, round }]) => [id, best, worse_models, round]),
     works: [...run.submissions.values()].map((work) => [
       ...[
         work.id,
@@ -95,7 +90,7 @@ function asAudited(run: RunBook): Record<string, unknown> {
     ...{ idle: [run.idle_rounds, run.opens_ms, run.empty_ms], attendance: attendance(run), promised, merged_tokens },
     steps: [run.step, run.rest],
     seats: [run.eligible, run.first_tokens, run.draw, run.replaced, run.silent, run.appeals],
-    losses: [...run.losses].map(([id, { lowest, worse, round }]) => [id, lowest, worse, round]),
+    watches: [...run.watches].map(([id, { best, worse, round }]) => [id, best, worse, round]),
     works: [...run.works.values()].map((work) => [
       ...[
         work.id,

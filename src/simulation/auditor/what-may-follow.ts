@@ -100,9 +100,9 @@ function mayNotCreate(books: Books, { id, author }: LoggedEvent, { ancestor, mod
 const statementIsDue = (run: RunBook): boolean =>
   (run.whole_rounds === run.round || run.phase === 'finished') && run.stated_rounds < run.round;
 
-/** Whether all who measured one of the last models saw the loss rise for long. */
-export function lossRises(run: RunBook): boolean {
-  const late = [...run.losses.values()].filter(({ round }) => round >= run.round - WORSE_MODELS);
+/** Whether all who measured one of the last models saw them get worse for long. */
+export function modelsGetWorse(run: RunBook): boolean {
+  const late = [...run.watches.values()].filter(({ round }) => round >= run.round - WORSE_MODELS);
   return run.phase === 'gathering' && late.length > 0 && late.every(({ worse }) => worse >= WORSE_MODELS);
 }
 
@@ -142,7 +142,7 @@ const IN_RUN: { readonly [Type in InRun['type']]: (at: At, body: Extract<InRun, 
   'run.ended': mayNotStop,
   'run.resumed': mayNotStop,
   'run.halted'({ run, notTheHub }, body) {
-    return firstOf(notTheHub, [!lossRises(run), 'the loss does not rise'], another(run, body));
+    return firstOf(notTheHub, [!modelsGetWorse(run), 'the models do not get worse'], another(run, body));
   },
   'peer.joined'({ books, run, author, peer }, body) {
     const stake = stakeOf(run, accountOf(books, author));
@@ -211,6 +211,7 @@ const IN_RUN: { readonly [Type in InRun['type']]: (at: At, body: Extract<InRun, 
     return firstOf(
       [peer?.role !== 'validator', 'no validator'],
       [body.model !== run.model || body.merged_rounds !== run.round, 'another model'],
+      [!sameNames(run, body.measured), 'not by its metrics'],
       [peer?.measured === run.round, 'measured already'],
     );
   },
@@ -236,6 +237,10 @@ const IN_RUN: { readonly [Type in InRun['type']]: (at: At, body: Extract<InRun, 
     );
   },
 };
+
+const sameNames = ({ spec }: RunBook, measured: object): boolean =>
+  Object.keys(measured).length === spec.metrics.length &&
+  spec.metrics.every(({ name }) => Object.hasOwn(measured, name));
 
 function mayNotStop(
   { books, run, author, notTheOwner }: At,

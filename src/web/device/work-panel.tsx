@@ -1,6 +1,6 @@
 // The tab at work: what it does now, how fast, why it does not where it does not, and how to stop it.
 import { type AtWork, isOver } from '../shell/at-work.ts';
-import { capital, formatCount, formatWhole } from '../shell/format.ts';
+import { capital, formatCount, formatWhole, nameOf } from '../shell/format.ts';
 import { StopButton } from '../shell/stop-button.tsx';
 import { isStopping, type PauseReason, sentenceOf, slowdownOf } from '../tab/state.ts';
 import { TransferBar } from './transfer-bar.tsx';
@@ -26,7 +26,7 @@ export function WorkPanel({ work: { contribution, state } }: { work: AtWork }) {
           <dt>Speed</dt>
           <dd class={phase === 'training' ? undefined : 'none'}>
             {phase === 'training' ? formatCount(state.tokens_per_second) : '–'}
-            <small>tokens a second</small>
+            <small>{nameOf(state.run?.unit ?? 'pieces')} a second</small>
           </dd>
         </div>
         <div>

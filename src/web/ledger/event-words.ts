@@ -4,6 +4,7 @@ import type { About } from '../../core/events/kind.ts';
 import { kindOfEvent, type LoggedEvent } from '../../core/events.ts';
 import { openEvent } from '../../protocol/envelope.ts';
 import { ProtocolError } from '../../protocol/errors.ts';
+import { measuresText } from '../../protocol/measures.ts';
 import { countOf, formatBytes, formatLoss, formatWhole, nameOf, runtimeName, short } from '../shell/format.ts';
 
 /** An entry opened as far as it goes. Its signature is not verified: that is done where one looks at it. */
@@ -54,6 +55,7 @@ const SAY = {
   whole: formatWhole,
   bytes: formatBytes,
   loss: formatLoss,
+  measures: measuresText,
   short,
   runtime: runtimeName,
   time: (time_ms: number) => new Date(time_ms).toLocaleString('en-GB'),

@@ -11,7 +11,7 @@ const peer = (id: string, credit_tokens: number, more: Partial<PeerView> = {}): 
 
 test('the parts are the whole, the largest first, and who brought nothing is not among them', () => {
   const { parts, unit, devices } = broughtBy([peer('a', 100), peer('b', 300), peer('c', 0)], null);
-  assert.deepEqual([unit, devices], ['tokens', 2]);
+  assert.deepEqual([unit, devices], ['checked', 2]);
   assert.deepEqual(
     parts.map((part) => [part.peer?.id, part.share]),
     [

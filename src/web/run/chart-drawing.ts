@@ -63,14 +63,14 @@ export function drawingOf(curves: readonly Curve[], looks: Looks, { width, heigh
   const x = looks.zoom ?? wholeOf(curves);
   const calm = smoothing > 0 ? curves.map((curve) => smooth(curve, smoothing)) : curves;
   const inSight = calm.flatMap(({ points }) => points.filter((point) => point.x >= x[0] && point.x <= x[1]));
-  const losses = (inSight.length > 1 ? inSight : calm.flatMap(({ points }) => points)).map(({ loss }) => loss);
-  const y = rangeOf(losses, ignore_outliers, logarithmic);
+  const values = (inSight.length > 1 ? inSight : calm.flatMap(({ points }) => points)).map(({ value }) => value);
+  const y = rangeOf(values, ignore_outliers, logarithmic);
   const toX = (value: number): number => frame.left + positionIn(x, value) * frame.width;
   const toY = (value: number): number => frame.top + (1 - positionIn(y, value, logarithmic)) * frame.height;
   const line = ({ id, ink, dashed, points }: Curve, behind: boolean): Line => ({
     ...{ id, ink, dashed, behind },
     path: points
-      .map((point, i) => `${i === 0 ? 'M' : 'L'}${toX(point.x).toFixed(1)} ${toY(point.loss).toFixed(1)}`)
+      .map((point, i) => `${i === 0 ? 'M' : 'L'}${toX(point.x).toFixed(1)} ${toY(point.value).toFixed(1)}`)
       .join(''),
   });
   const wanted = Math.max(2, Math.floor(frame.width / LABEL.width));

@@ -180,7 +180,7 @@ function Cursor({
         const point = pointAt(curve, at);
         if (!point) return null;
         const cx = frame.left + positionIn(drawing.x, point.x) * frame.width;
-        const cy = frame.top + (1 - positionIn(drawing.y, point.loss, looks.logarithmic)) * frame.height;
+        const cy = frame.top + (1 - positionIn(drawing.y, point.value, looks.logarithmic)) * frame.height;
         return <circle key={curve.id} class={`mark ink-${curve.ink}`} cx={cx} cy={cy} r={4} />;
       })}
     </>
@@ -191,7 +191,7 @@ function Cursor({
 function wordsAt(curves: readonly Curve[], { axis }: Looks, at: number): string {
   const values = curves.flatMap((curve) => {
     const point = pointAt(curve, at);
-    return point ? [`${curve.name.split(',')[0]} ${point.loss.toFixed(4)}`] : [];
+    return point ? [`${curve.name.split(',')[0]} ${point.value.toFixed(4)}`] : [];
   });
   const unit = axis === 'tokens' ? ' tokens' : axis === 'rounds' ? ' rounds' : '';
   return `${spent(at, axis)}${unit}: ${values.join(', ')}`;

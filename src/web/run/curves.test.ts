@@ -5,20 +5,20 @@ import { exampleOverview } from '../../protocol/testing/example-views.ts';
 import type { LiveRun, Point } from '../shell/live.ts';
 import { curvesOf, otherRun, smooth, toCsv, workerCurve } from './curves.ts';
 
-const point = (merged_rounds: number, loss_micro: number | null): Point => ({
+const point = (merged_rounds: number, value: number | null): Point => ({
   merged_rounds,
   time_ms: 1_000_000 + merged_rounds * 2000,
   tokens: merged_rounds * 500,
   bytes: merged_rounds * 10,
-  loss_micro,
+  value,
 });
 const run: LiveRun = {
   overview: exampleOverview(),
   heard_ms: 0,
   peers: new Map(),
   speeds: new Map(),
-  evaluations: [point(0, 5_500_000), point(2, 2_500_000)],
-  rounds: [point(1, 3_000_000), point(2, null), point(3, 2_000_000)],
+  evaluations: [point(0, 5.5), point(2, 2.5)],
+  rounds: [point(1, 3), point(2, null), point(3, 2)],
   samples: [],
   tokens_per_second: 0,
 };
@@ -26,14 +26,14 @@ const run: LiveRun = {
 test('a curve lies over what was spent, and what nobody measured is left out', () => {
   const [workers, model] = curvesOf(run, 'tokens');
   assert.deepEqual(
-    model.points.map(({ x, loss }) => [x, loss]),
+    model.points.map(({ x, value }) => [x, value]),
     [
       [0, 5.5],
       [1000, 2.5],
     ],
   );
   assert.deepEqual(
-    workers.points.map(({ x, loss }) => [x, loss]),
+    workers.points.map(({ x, value }) => [x, value]),
     [
       [500, 3],
       [1500, 2],
@@ -53,7 +53,7 @@ test('a worker’s losses lie where the run was when they were merged', () => {
   const own = [1, 3, 99].map((merged_rounds) => ({ merged_rounds, steps: 1, tokens: 1, loss_micro: 1_500_000 }));
   const { points } = workerCurve(run, 'a', 'ada', own, 'tokens', 3);
   assert.deepEqual(
-    points.map(({ x, loss }) => [x, loss]),
+    points.map(({ x, value }) => [x, value]),
     [
       [500, 1.5],
       [1500, 1.5],
@@ -62,9 +62,9 @@ test('a worker’s losses lie where the run was when they were merged', () => {
 });
 
 test('a clock that was set back draws no loop', () => {
-  const back = { ...run, evaluations: [point(0, 5e6), { ...point(1, 4e6), time_ms: 1 }, point(2, 3e6)] };
+  const back = { ...run, evaluations: [point(0, 5), { ...point(1, 4), time_ms: 1 }, point(2, 3)] };
   assert.deepEqual(
-    curvesOf({ ...back, rounds: [] }, 'time')[1].points.map(({ loss }) => loss),
+    curvesOf({ ...back, rounds: [] }, 'time')[1].points.map(({ value }) => value),
     [5, 3],
   );
 });
@@ -73,7 +73,7 @@ test('CSV has every measured value, never a smoothed one, and no name is a formu
   const csv = toCsv([otherRun(run, '=HYPERLINK("x")', 'time', 1)]);
   assert.equal(
     csv,
-    'curve,merged_rounds,time_ms,tokens,bytes,loss\n' +
+    'curve,merged_rounds,time_ms,tokens,bytes,value\n' +
       '"\'=HYPERLINK(""x"")",0,1000000,0,0,5.5\n"\'=HYPERLINK(""x"")",2,1004000,1000,20,2.5\n',
   );
   const calm = smooth(curvesOf(run, 'tokens')[1], 0.5);
@@ -81,5 +81,5 @@ test('CSV has every measured value, never a smoothed one, and no name is a formu
     calm.points.map(({ tokens }) => tokens),
     [0, 1000],
   );
-  assert.ok(calm.points[1].loss > 2.5);
+  assert.ok(calm.points[1].value > 2.5);
 });

@@ -5,9 +5,9 @@ import { smoothed } from './chart-scales.ts';
 
 export type Axis = 'tokens' | 'time' | 'rounds';
 
-export interface CurvePoint extends Omit<Point, 'loss_micro'> {
+export interface CurvePoint extends Omit<Point, 'value'> {
   readonly x: number;
-  readonly loss: number;
+  readonly value: number;
 }
 
 export interface Curve {
@@ -23,21 +23,21 @@ export interface Curve {
 const beginning = ({ evaluations, rounds }: LiveRun): number =>
   Math.min(...[evaluations[0], rounds[0]].map((point) => point?.time_ms ?? Number.POSITIVE_INFINITY));
 
-const xOf = (point: Omit<Point, 'loss_micro'>, axis: Axis, start_ms: number): number =>
+const xOf = (point: Omit<Point, 'value'>, axis: Axis, start_ms: number): number =>
   axis === 'tokens' ? point.tokens : axis === 'rounds' ? point.merged_rounds : (point.time_ms - start_ms) / 1000;
 
 function pointsOf(series: readonly Point[], axis: Axis, start_ms: number): CurvePoint[] {
   const points: CurvePoint[] = [];
-  for (const { loss_micro, ...point } of series) {
+  for (const { value, ...point } of series) {
     const x = xOf(point, axis, start_ms);
     // A clock that was set back draws no loop: what is not further than the point before is left out.
-    if (loss_micro === null || x < (points.at(-1)?.x ?? Number.NEGATIVE_INFINITY)) continue;
-    points.push({ ...point, x, loss: loss_micro / 1e6 });
+    if (value === null || x < (points.at(-1)?.x ?? Number.NEGATIVE_INFINITY)) continue;
+    points.push({ ...point, x, value });
   }
   return points;
 }
 
-/** The model's loss as validators measured it, and the workers' mean. */
+/** The model by the run's first metric as validators measured it, and the workers' mean. */
 export function curvesOf(run: LiveRun, axis: Axis): Curve[] {
   const start_ms = beginning(run);
   return [
@@ -50,7 +50,8 @@ export function curvesOf(run: LiveRun, axis: Axis): Curve[] {
     },
     {
       id: 'model',
-      name: 'validation, on text that nobody trains on',
+      name:
+        run.overview.game === 'pretrain' ? 'validation, on text that nobody trains on' : 'as validators measured it',
       ink: 'model',
       dashed: false,
       points: pointsOf(run.evaluations, axis, start_ms),
@@ -80,18 +81,18 @@ export function workerCurve(
   const known = new Map(run.rounds.map((point) => [point.merged_rounds, point]));
   const points = rounds.flatMap(({ merged_rounds, loss_micro }) => {
     const at = known.get(merged_rounds); // the hub thins the run's own curve too
-    return at ? [{ ...at, x: xOf(at, axis, start_ms), loss: loss_micro / 1e6 }] : [];
+    return at ? [{ ...at, x: xOf(at, axis, start_ms), value: loss_micro / 1e6 }] : [];
   });
   return { id, name, ink, dashed: false, points };
 }
 
 /** The same curves without noise. */
 export const smooth = (curve: Curve, weight: number): Curve => {
-  const losses = smoothed(
-    curve.points.map(({ loss }) => loss),
+  const values = smoothed(
+    curve.points.map(({ value }) => value),
     weight,
   );
-  return { ...curve, points: curve.points.map((point, i) => ({ ...point, loss: losses[i] })) };
+  return { ...curve, points: curve.points.map((point, i) => ({ ...point, value: values[i] })) };
 };
 
 /** A spreadsheet must not take a stranger's name for a formula. */
@@ -100,9 +101,9 @@ const cell = (text: string): string => `"${(/^[=+\-@\t\r]/.test(text) ? `'${text
 /** One line a point, as it was measured: never smoothed. */
 export function toCsv(curves: readonly Curve[]): string {
   const lines = curves.flatMap(({ name, points }) =>
-    points.map(({ merged_rounds, time_ms, tokens, bytes, loss }) =>
-      [cell(name), merged_rounds, time_ms, tokens, bytes, loss].join(','),
+    points.map(({ merged_rounds, time_ms, tokens, bytes, value }) =>
+      [cell(name), merged_rounds, time_ms, tokens, bytes, value].join(','),
     ),
   );
-  return `${['curve,merged_rounds,time_ms,tokens,bytes,loss', ...lines].join('\n')}\n`;
+  return `${['curve,merged_rounds,time_ms,tokens,bytes,value', ...lines].join('\n')}\n`;
 }

@@ -1,7 +1,7 @@
 // Everybody on a run with what they are doing now. Only the rows in sight are drawn, so that thousands stay smooth.
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { PeerView } from '../../protocol/messages.ts';
-import { formatCount, formatWhole, runtimeName } from '../shell/format.ts';
+import { formatCount, formatWhole, nameOf, runtimeName } from '../shell/format.ts';
 import { LazyView } from '../shell/lazy-view.tsx';
 import type { Live, LiveRun } from '../shell/live.ts';
 import { dishesOf, percent } from './brought.ts';
@@ -174,7 +174,7 @@ function Row(props: {
   const { peer, run, you, dish, open, onOpen } = props;
   const state = doing(peer, run.overview);
   const training = state === 'training';
-  const { merged_tokens } = run.overview;
+  const { merged_tokens, unit } = run.overview;
   const share = peer.role === 'worker' && merged_tokens > 0 ? percent(peer.credit_tokens / merged_tokens) : '';
   return (
     <button type="button" class="peer-row" aria-expanded={open} onClick={onOpen}>
@@ -187,7 +187,9 @@ function Row(props: {
         {peer.role === 'validator' ? `validator, ${state}` : state}
         {training && `, step ${peer.progress!.steps}`}
       </span>
-      <span class="peer-speed">{training ? `${formatCount(peer.progress!.tokens_per_second)} tokens/s` : ''}</span>
+      <span class="peer-speed">
+        {training ? `${formatCount(peer.progress!.tokens_per_second)} ${nameOf(unit)}/s` : ''}
+      </span>
       <span class="peer-share">{share}</span>
       <span class="opens" aria-hidden="true" />
     </button>

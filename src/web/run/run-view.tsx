@@ -1,6 +1,7 @@
 // A run as it happens: in a sentence, in what its model writes, in who brought how much; then figures, curves and devices.
 import { useEffect, useState } from 'preact/hooks';
-import type { RunOverview } from '../../protocol/messages.ts';
+import { valueText } from '../../protocol/measures.ts';
+import type { MetricView, RunOverview } from '../../protocol/messages.ts';
 import { atWork } from '../shell/at-work.ts';
 import { capital, formatBytes, formatCount, formatWhole, nameOf, short } from '../shell/format.ts';
 import { LazyView } from '../shell/lazy-view.tsx';
@@ -9,7 +10,7 @@ import type { Live, LiveRun, ViewProps } from '../shell/live.ts';
 import { useOwnIds } from '../shell/own-ids.ts';
 import { useStore } from '../shell/store.ts';
 import { type Brought, broughtBy } from './brought.ts';
-import { LossChart } from './loss-chart.tsx';
+import { MetricChart } from './metric-chart.tsx';
 import { PeerList } from './peer-list.tsx';
 import { RoundBox } from './round-box.tsx';
 import './run.css';
@@ -39,7 +40,7 @@ export function RunView({ live, run: id }: ViewProps & { run: string }) {
       {!cameToNothing(overview) && (
         <>
           <Figures run={run} />
-          <LossChart run={run} live={live} workers={charted} />
+          <MetricChart run={run} live={live} workers={charted} />
         </>
       )}
       <PeerList
@@ -90,7 +91,7 @@ function Opening(props: { run: LiveRun; brought: Brought; yours: boolean; connec
           {!cameToNothing(overview) && (
             <div>
               <SampleBox run={run} brought={brought} />
-              <Table brought={brought} />
+              <Table brought={brought} words={nameOf(overview.unit)} />
             </div>
           )}
           <p class="actions">
@@ -151,31 +152,28 @@ function Share({ run, connection }: { run: RunOverview; connection: Live['connec
 
 function Figures({ run }: { run: LiveRun }) {
   const { overview, peers } = run;
-  const { validation_loss: loss, first_validation_loss: first, bytes_submitted, dense_bytes } = overview;
+  const { metrics, bytes_submitted, dense_bytes } = overview;
+  const unit = nameOf(overview.unit);
   const here = [...peers.values()].filter((peer) => peer.present).length;
   const ratio = bytes_submitted > 0 && dense_bytes > 0 ? dense_bytes / bytes_submitted : null;
-  if (overview.round === 0 && loss === null && here === 0) return null;
+  if (overview.round === 0 && metrics[0].last === null && here === 0) return null;
   return (
     <dl class="figures">
-      <Figure
-        name="Validation loss"
-        value={loss?.toFixed(3)}
-        note={
-          loss === null || first === null
-            ? 'A validator measures it.'
-            : loss === first
-              ? 'as first measured; lower is better'
-              : `${first.toFixed(3)} at first; lower is better`
-        }
-      />
+      {metrics.map((metric) => (
+        <Measured key={metric.name} metric={metric} />
+      ))}
       {overview.phase !== 'finished' && overview.phase !== 'paused' && (
         <Figure
           name="Speed"
           value={run.tokens_per_second > 0 ? formatCount(run.tokens_per_second) : undefined}
-          note="tokens a second, all devices together"
+          note={`${unit} a second, all devices together`}
         />
       )}
-      <Figure name="Read" value={formatCount(overview.merged_tokens)} note="tokens" />
+      <Figure
+        name={overview.game === 'pretrain' ? 'Read' : 'Done'}
+        value={formatCount(overview.merged_tokens)}
+        note={unit}
+      />
       <Figure
         name="Sent by workers"
         value={bytes_submitted > 0 ? formatBytes(bytes_submitted) : undefined}
@@ -185,6 +183,24 @@ function Figures({ run }: { run: LiveRun }) {
       />
       <Figure name="Devices" value={formatWhole(here)} note={`here now; ${formatWhole(peers.size)} have taken part`} />
     </dl>
+  );
+}
+
+/** A metric in the game's words. */
+function Measured({ metric: { name, words, unit, better, first, last } }: { metric: MetricView }) {
+  const tail = `${nameOf(unit)}; ${better} is better`;
+  return (
+    <Figure
+      name={capital(nameOf(words))}
+      value={last === null ? undefined : valueText(name, last)}
+      note={
+        last === null || first === null
+          ? 'A validator measures it.'
+          : last === first
+            ? `as first measured, in ${tail}`
+            : `${valueText(name, first)} at first, in ${tail}`
+      }
+    />
   );
 }
 

@@ -39,9 +39,14 @@ test('a run that nobody has come to, one that waits for more, and one that every
 test('a round that begins again and again, and a model that gets worse, are told with a way out', () => {
   const state = { phase: 'working', round: 3, round_ms: 20_000 } as const;
   assert.match(of({ ...state, attempt: 4 }, worker(true)).next!, /begun 5 times.*too slow for rounds of 20 s/);
-  const worse = of({ ...state, validation_loss: 7, first_validation_loss: 5.5 }, worker(true));
+  const [metric] = exampleOverview().metrics;
+  const measured = (first: number, last: number, better: 'lower' | 'higher' = 'lower') =>
+    of({ ...state, metrics: [{ ...metric, better, first, last }] }, worker(true));
+  const worse = measured(5.5, 7);
   assert.match(worse.next!, /7\.000 instead of 5\.500.*lower learning rate/);
-  assert.equal(of({ ...state, validation_loss: 2, first_validation_loss: 5.5 }, worker(true)).next, null);
+  assert.equal(measured(5.5, 2).next, null);
+  assert.match(measured(5.5, 2, 'higher').next!, /^Validation loss is lower than at first, 2\.000 instead of 5\.500/);
+  assert.equal(measured(5.5, 7, 'higher').next, null);
 });
 
 test('a paused run asks nobody to work', () => {

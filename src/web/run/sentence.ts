@@ -1,4 +1,5 @@
 // A run in one plain sentence, and in a second one what its reader can do about it.
+import { valueText } from '../../protocol/measures.ts';
 import type { PeerView, RunOverview } from '../../protocol/messages.ts';
 import { formatCount, formatDuration, formatWhole, nameOf } from '../shell/format.ts';
 
@@ -65,13 +66,16 @@ const IDLE_ATTEMPTS = 2;
 
 /** What goes wrong in a run that goes on, with a way out; null where nothing does. */
 function trouble(run: RunOverview): string | null {
-  const { attempt, round_ms, problem, validation_loss: loss, first_validation_loss: first } = run;
+  const { attempt, round_ms, problem } = run;
   if (problem !== null) return null; // the hub itself says what
   if (attempt >= IDLE_ATTEMPTS) {
     return `This round has begun ${many(attempt + 1, 'time')}, because no work came in before it closed. The devices here may be too slow for rounds of ${formatDuration(round_ms)}; a faster one can help.`;
   }
-  if (loss === null || first === null || loss <= first) return null;
-  return `The loss is higher than at first, ${loss.toFixed(3)} instead of ${first.toFixed(3)}: the model gets worse. Its owner can end the run and start another with a lower learning rate.`;
+  const { name, words, better, first, last } = run.metrics[0];
+  if (last === null || first === null || (better === 'lower' ? last <= first : last >= first)) return null;
+  const than = `${better === 'lower' ? 'higher' : 'lower'} than at first, ${valueText(name, last)} instead of ${valueText(name, first)}`;
+  const advice = run.game === 'pretrain' ? ' with a lower learning rate' : '';
+  return `${capital(nameOf(words))} is ${than}: the model gets worse. Its owner can end the run and start another${advice}.`;
 }
 
 function over({ round, rounds, merged_tokens }: RunOverview, gave: number, learns: boolean): RunSentence {

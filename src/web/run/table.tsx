@@ -40,7 +40,8 @@ export function TableBar({ brought: { parts } }: { brought: Brought }) {
   );
 }
 
-export function Table({ brought }: { brought: Brought }) {
+/** @param words what is counted, where it was checked */
+export function Table({ brought, words }: { brought: Brought; words: string }) {
   const { parts, unit } = brought;
   if (parts.length === 0)
     return (
@@ -55,7 +56,7 @@ export function Table({ brought }: { brought: Brought }) {
           <li key={part.peer?.id ?? ''} class={part.you ? 'you' : undefined}>
             <span class={`dish dish-${part.dish}`} />
             <span class="who">{nameOfPart(part)}</span>
-            <span title={unit === 'tokens' ? `${formatCount(part.amount)} tokens` : undefined}>
+            <span title={unit === 'checked' ? `${formatCount(part.amount)} ${words}` : undefined}>
               {percent(part.share)}
             </span>
           </li>

@@ -2,7 +2,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import { z } from 'zod';
 import { type PeerView, type WorkerPoint, WorkerPointSchema } from '../../protocol/messages.ts';
-import { formatBytes, formatCount, formatWhole, runtimeName } from '../shell/format.ts';
+import { formatBytes, formatCount, formatWhole, nameOf, runtimeName } from '../shell/format.ts';
 import type { LiveRun } from '../shell/live.ts';
 import { percent } from './brought.ts';
 import { positionIn, rangeOf } from './chart-scales.ts';
@@ -44,12 +44,13 @@ export function WorkerDetails(props: { peer: PeerView; run: LiveRun; dish: numbe
 function Facts({ peer, run }: { peer: PeerView; run: LiveRun }) {
   const { progress } = peer;
   const { merged_tokens } = run.overview;
+  const unit = nameOf(run.overview.unit);
   const speed = run.speeds.get(peer.id)?.tokens_per_second ?? 0;
   const facts: [string, string | null][] = [
     ['State', doing(peer, run.overview)],
     ['What holds it up', progress?.obstacle?.message ?? null],
     ['Computes with', peer.role === 'worker' ? runtimeName(peer.runtime) : null],
-    ['Speed', speed > 0 ? `${formatCount(speed)} tokens a second` : null],
+    ['Speed', speed > 0 ? `${formatCount(speed)} ${unit} a second` : null],
     [
       'This round',
       progress && progress.state === 'training'
@@ -65,7 +66,7 @@ function Facts({ peer, run }: { peer: PeerView; run: LiveRun }) {
     [
       'Brought',
       peer.role === 'worker'
-        ? `${formatCount(peer.credit_tokens)} checked tokens${merged_tokens > 0 ? `, ${percent(peer.credit_tokens / merged_tokens)} of the run` : ''}`
+        ? `${formatCount(peer.credit_tokens)} checked ${unit}${merged_tokens > 0 ? `, ${percent(peer.credit_tokens / merged_tokens)} of the run` : ''}`
         : 'checks what workers hand in',
     ],
     ['Sent', peer.bytes_up > 0 ? formatBytes(peer.bytes_up) : null],

@@ -28,7 +28,8 @@ export interface Point {
   readonly time_ms: number;
   readonly tokens: number;
   readonly bytes: number;
-  readonly loss_micro: number | null;
+  /** By the run's first metric, in its unit. */
+  readonly value: number | null;
 }
 
 /** A run as far as the page has been told of it. The maps and lists grow in place; `Live.version` says that they have. */
@@ -207,7 +208,7 @@ function append(curve: Point[], series: Series): void {
   series.merged_rounds.forEach((merged_rounds, i) => {
     while (curve.length > 0 && curve.at(-1)!.merged_rounds >= merged_rounds) curve.pop();
     const [time_ms, tokens, bytes] = [series.time_ms[i] ?? 0, series.tokens[i] ?? 0, series.bytes[i] ?? 0];
-    curve.push({ merged_rounds, time_ms, tokens, bytes, loss_micro: series.loss_micro[i] ?? null });
+    curve.push({ merged_rounds, time_ms, tokens, bytes, value: series.value[i] ?? null });
   });
   if (curve.length <= LIMITS.points) return;
   const kept = curve.filter((_, i) => i % 2 === 0 || i === curve.length - 1);

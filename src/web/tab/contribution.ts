@@ -194,7 +194,7 @@ async function workWith(turn: Turn, store: TabStore, wasm: Promise<StartedWasm>)
   const found = await untilThere(turn, () => findRun(url, start.run));
   if (!found) return false;
   const { hub, view } = found;
-  set({ run: { id: view.run, name: view.name }, phase: 'loading' });
+  set({ run: { id: view.run, name: view.name, unit: view.unit }, phase: 'loading' });
   const blobs = openPeerBlobs({
     url,
     hub,

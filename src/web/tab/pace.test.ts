@@ -69,7 +69,8 @@ test('a tab that stood still says for how long, and forgets it after a while', (
 
 test('the state in one line', () => {
   const runtime = { class: 'webgpu', threads: 1, why: '', measured: [] } as const;
-  const training = { ...FIRST_STATE, phase: 'training', tokens_per_second: 3100.4, runtime } as const;
+  const run = { id: 'a', name: 'a run', unit: 'tokens' };
+  const training = { ...FIRST_STATE, run, phase: 'training', tokens_per_second: 3100.4, runtime } as const;
   assert.equal(sentenceOf(training), 'training · 3,100 tokens/s · WebGPU');
   assert.match(sentenceOf({ ...training, phase: 'handing-in' }), /^stopped: nothing computes/);
   const paused = { ...FIRST_STATE, phase: 'paused', pauses: ['battery-low', 'metered'] } as const;

@@ -2,6 +2,7 @@
 
 import type { Transfer } from '../../peer/blobs.ts';
 import type { Obstacle } from '../../protocol/messages.ts';
+import { nameOf } from '../../protocol/shown-name.ts';
 
 /** What the tab is doing, in the order in which it usually happens. */
 export type Phase =
@@ -98,7 +99,8 @@ export interface HandedIn {
 
 export interface ContributionState {
   readonly phase: Phase;
-  readonly run: { readonly id: string; readonly name: string } | null;
+  /** With what its work is counted in. */
+  readonly run: { readonly id: string; readonly name: string; readonly unit: string } | null;
   /** The id of this browser's key, under which it is seen. */
   readonly device: string | null;
   /** The id of the person that the device earns for. */
@@ -187,7 +189,8 @@ export function sentenceOf(state: ContributionState): string {
       return `stopped: ${state.failure?.message ?? 'it failed'}`;
     case 'training': {
       const speed = Math.round(state.tokens_per_second).toLocaleString('en-US');
-      return [phase, `${speed} tokens/s`, runtime && RUNTIMES[runtime.class], ...state.slowdowns.map(slowdownOf)]
+      const unit = nameOf(state.run?.unit ?? 'pieces');
+      return [phase, `${speed} ${unit}/s`, runtime && RUNTIMES[runtime.class], ...state.slowdowns.map(slowdownOf)]
         .filter(Boolean)
         .join(' · ');
     }

@@ -1,8 +1,9 @@
-// Loss against what was spent for it: how it is drawn, what else is drawn beside it, and what can be taken away.
+// The run's first metric against what was spent for it: how it is drawn, what else is drawn beside it, and what can be taken away.
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { z } from 'zod';
+import { valueText } from '../../protocol/measures.ts';
 import { type WorkerPoint, WorkerPointSchema } from '../../protocol/messages.ts';
-import { formatCount, formatDuration, nameOf } from '../shell/format.ts';
+import { capital, formatCount, formatDuration, nameOf } from '../shell/format.ts';
 import type { Live, LiveRun } from '../shell/live.ts';
 import { DISHES, dishesOf } from './brought.ts';
 import type { Looks } from './chart-drawing.ts';
@@ -16,7 +17,7 @@ const AXES: readonly Axis[] = ['tokens', 'time', 'rounds'];
 const FIRST_LOOKS: Looks = { axis: 'tokens', smoothing: 0, logarithmic: false, ignore_outliers: false, zoom: null };
 const WorkerAnswer = z.object({ rounds: z.array(WorkerPointSchema) });
 
-export function LossChart({ run, live, workers }: { run: LiveRun; live: Live; workers: readonly string[] }) {
+export function MetricChart({ run, live, workers }: { run: LiveRun; live: Live; workers: readonly string[] }) {
   const [looks, setLooks] = useState<Looks>(FIRST_LOOKS);
   const [others, setOthers] = useState<ReadonlySet<string>>(new Set());
   const place = useRef<HTMLElement>(null);
@@ -36,13 +37,14 @@ export function LossChart({ run, live, workers }: { run: LiveRun; live: Live; wo
   const shown = useMemo(() => curves.filter(({ points }) => points.length > 0), [curves]);
   const change = (part: Partial<Looks>): void => setLooks((before) => ({ ...before, ...part }));
   const name = nameOf(run.overview.name);
+  const words = nameOf(run.overview.metrics[0].words);
   const enough = shown.some(({ points }) => points.length > 1);
   return (
     <section class="chart" aria-labelledby="chart-title" ref={place}>
       <div class="section-head">
-        <h2 id="chart-title">Loss</h2>
+        <h2 id="chart-title">{capital(words)}</h2>
         {enough && (
-          <fieldset class="chips" aria-label="Loss over">
+          <fieldset class="chips" aria-label={`${capital(words)} over`}>
             {AXES.map((choice) => (
               <button
                 key={choice}
@@ -51,7 +53,7 @@ export function LossChart({ run, live, workers }: { run: LiveRun; live: Live; wo
                 aria-pressed={axis === choice}
                 onClick={() => change({ axis: choice, zoom: null })}
               >
-                over {choice}
+                over {choice === 'tokens' ? nameOf(run.overview.unit) : choice}
               </button>
             ))}
           </fieldset>
@@ -148,7 +150,10 @@ function OtherRuns(props: {
 }) {
   const { run, live, chosen, choose } = props;
   const others = [...live.runs.values()].filter(
-    ({ overview, evaluations }) => overview.run !== run.overview.run && evaluations.length > 1,
+    ({ overview, evaluations }) =>
+      overview.run !== run.overview.run &&
+      evaluations.length > 1 &&
+      overview.metrics[0].name === run.overview.metrics[0].name,
   );
   if (others.length === 0) return null;
   const toggle = (id: string): void => {
@@ -201,7 +206,7 @@ function EmptyChart({ run: { overview, peers, evaluations } }: { run: LiveRun })
       </svg>
       <p>
         {words}
-        {measured?.loss_micro != null && ` Measured so far: ${(measured.loss_micro / 1e6).toFixed(3)}.`}
+        {measured?.value != null && ` Measured so far: ${valueText(overview.metrics[0].name, measured.value)}.`}
       </p>
     </div>
   );
@@ -228,11 +233,12 @@ function useWorkerLosses({ overview: { run, round } }: LiveRun, workers: readonl
 }
 
 /** The curve for who cannot see it. */
-function describe({ evaluations }: LiveRun): string {
+function describe({ overview, evaluations }: LiveRun): string {
+  const [{ name, words }] = overview.metrics;
   const first = evaluations[0];
   const last = evaluations.at(-1);
-  if (!first || !last || first === last) return 'Chart of the loss: no validator has measured twice';
-  const [from, to] = [first, last].map(({ loss_micro }) => ((loss_micro ?? 0) / 1e6).toFixed(3));
-  const used = `${formatCount(last.tokens)} tokens and ${formatDuration(last.time_ms - first.time_ms)}`;
-  return `Chart: validation loss went from ${from} to ${to} over ${used}`;
+  if (!first || !last || first === last) return `Chart of ${nameOf(words)}: no validator has measured twice`;
+  const [from, to] = [first, last].map(({ value }) => valueText(name, value ?? 0));
+  const used = `${formatCount(last.tokens)} ${nameOf(overview.unit)} and ${formatDuration(last.time_ms - first.time_ms)}`;
+  return `Chart: ${nameOf(words)} went from ${from} to ${to} over ${used}`;
 }
