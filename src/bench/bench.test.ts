@@ -45,6 +45,13 @@ describe('npm run bench', () => {
   }
 });
 
+test('a bench whose network cannot begin ends, and the hub that it has started with it', () => {
+  const { status, stderr } = bench('traffic', '--quick', '--data', './no/such/text');
+  assert.equal(typeof status, 'number', 'still running after four minutes');
+  assert.notEqual(status, 0);
+  assert.match(stderr, /no\/such\/text/);
+});
+
 test('bench updates measures every part of an update, as JSON too', () => {
   const { status, stdout, stderr } = bench('updates', '--width', '16', '--json', '-');
   assert.equal(status, 0, stderr);

@@ -60,6 +60,13 @@ export async function startSwarm(options: SwarmOptions): Promise<Swarm> {
   const folder = mkdtempSync(join(tmpdir(), 'potluck-bench-'));
   const children: Child[] = [];
   const closers: (() => void)[] = [];
+  const close = async (): Promise<void> => {
+    const [hub, ...peers] = children;
+    await Promise.all(peers.map((peer) => peer.stop()));
+    await hub.stop();
+    for (const closeOne of closers) closeOne();
+    rmSync(folder, { recursive: true, force: true });
+  };
   const url = await new Promise<string>((resolve, reject) => {
     children.push(
       startChild({
@@ -73,14 +80,16 @@ export async function startSwarm(options: SwarmOptions): Promise<Swarm> {
     );
   });
   const { rounds, round_seconds, steps } = options;
-  const run = await createRun(url, createIdentity(), join(folder, 'owner'), {
-    name: 'bench',
-    texts: options.data ? readTexts(options.data) : defaultCorpus(),
-    tokenizer: byteTokenizer(),
-    model: MODEL,
-    seed: 'bench',
-    ...trainingFor({ ...SHAPE, rounds, round_seconds, steps, min_workers: options.workers }),
-  });
+  const training = trainingFor({ ...SHAPE, rounds, round_seconds, steps, min_workers: options.workers });
+  let run: string;
+  try {
+    const texts = options.data ? readTexts(options.data) : defaultCorpus();
+    const settings = { name: 'bench', texts, tokenizer: byteTokenizer(), model: MODEL, seed: 'bench', ...training };
+    run = await createRun(url, createIdentity(), join(folder, 'owner'), settings);
+  } catch (error) {
+    await close(); // a hub that goes on would keep this process from ending
+    throw error;
+  }
   const join_ = (name: string, address: string, ...more: string[]): Child => {
     const args = ['join', address, '--run', run, '--name', name, '--folder', join(folder, name), ...more];
     return startChild({ args, restart_ms: options.restart_ms, onLine: () => {}, onDeath: () => {} });
@@ -113,13 +122,7 @@ export async function startSwarm(options: SwarmOptions): Promise<Swarm> {
           resolve(status);
         });
       }),
-    async close() {
-      const [hub, ...peers] = children;
-      await Promise.all(peers.map((peer) => peer.stop()));
-      await hub.stop();
-      for (const close of closers) close();
-      rmSync(folder, { recursive: true, force: true });
-    },
+    close,
   };
 }
 
