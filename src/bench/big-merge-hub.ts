@@ -1,6 +1,20 @@
-// The hub of `bench big-merge`, a process of its own: says its address, and when it is told to end, the most memory that it had.
+// The hub of `bench big-merge`, a process of its own: says its address, and when it is told to end, what its event loop and its memory had to bear.
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { resourceUsage, stdin } from 'node:process';
+import { createInterface } from 'node:readline';
 import { openHub } from '../hub/hub.ts';
+
+/** How often the delay is looked at, a part of each look. */
+const RESOLUTION_MS = 2;
+
+export interface HubFigures {
+  readonly most_kb: number;
+  /** How late the event loop was at what was due: 99 of 100 looks, and the latest. */
+  readonly loop_delay_ms: { readonly p99: number; readonly most: number };
+  /** Processor time of the event loop's thread, and of the whole process. */
+  readonly loop_cpu_ms: number;
+  readonly cpu_ms: number;
+}
 
 const hub = await openHub({
   ...{ folder: process.argv[2], host: '127.0.0.1', port: 0 },
@@ -9,8 +23,19 @@ const hub = await openHub({
   onError: (error, where) => console.error(`${where}: ${error}`),
 });
 console.log(JSON.stringify({ url: hub.url }));
-stdin.once('data', async () => {
-  console.log(JSON.stringify({ most_kb: resourceUsage().maxRSS }));
+
+const delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
+const cpu = { loop: process.threadCpuUsage(), all: process.cpuUsage() };
+delay.enable();
+const ms = ({ user, system }: NodeJS.CpuUsage): number => (user + system) / 1000;
+createInterface({ input: stdin }).once('line', async () => {
+  const figures: HubFigures = {
+    most_kb: resourceUsage().maxRSS,
+    loop_delay_ms: { p99: delay.percentile(99) / 1e6, most: delay.max / 1e6 },
+    loop_cpu_ms: ms(process.threadCpuUsage(cpu.loop)),
+    cpu_ms: ms(process.cpuUsage(cpu.all)),
+  };
+  console.log(JSON.stringify(figures));
   await hub.close();
   process.exit();
 });

@@ -15,4 +15,6 @@ test('bench big-merge takes work in, merges it, and was answered meanwhile', asy
   assert.ok(measured.merged_s > 0 && measured.taken_in_s > 0);
   assert.ok(measured.health_ms.asked > 10 && measured.health_ms.median <= measured.health_ms.p99);
   assert.ok(measured.most_memory_bytes > 1e7);
+  assert.ok(measured.loop_delay_ms.p99 > 0 && measured.loop_delay_ms.p99 <= measured.loop_delay_ms.most);
+  assert.ok(measured.loop_cpu_s > 0 && measured.loop_cpu_s < measured.cpu_s);
 });

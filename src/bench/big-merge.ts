@@ -25,6 +25,7 @@ import { seededRandom } from '../protocol/random.ts';
 import { sizeOf } from '../tensor/shape.ts';
 import { encodeUpdate, type SparseUpdate } from '../training/sparse.ts';
 import { chunkStart, tilingOf } from '../training/sparse-tiles.ts';
+import type { HubFigures } from './big-merge-hub.ts';
 import { BenchError } from './errors.ts';
 import { table, writeJson } from './report.ts';
 
@@ -36,7 +37,8 @@ const HELP = `npm run bench big-merge [-- OPTIONS]
   --json FILE      the measurements as JSON; "-" for standard output instead of the table
 
 A hub in a process of its own takes in a model and made-up work of every worker, and merges. Another process asks for /health fifty times a
-second, one question after the other's answer: from the first piece of work to the merge. Memory is the most that the hub's process had.`;
+second, one question after the other's answer: from the first piece of work to the merge. Memory is the most that the hub's process had; how late
+its event loop was, and its processor time, are of the hub's whole life.`;
 
 const ASK_EVERY_MS = 20;
 const POLL_MS = 200;
@@ -50,6 +52,9 @@ interface Measured {
   readonly merged_s: number;
   readonly health_ms: { readonly median: number; readonly p99: number; readonly most: number; readonly asked: number };
   readonly most_memory_bytes: number;
+  readonly loop_delay_ms: HubFigures['loop_delay_ms'];
+  readonly loop_cpu_s: number;
+  readonly cpu_s: number;
 }
 
 /** Measures and prints. Throws BenchError `usage` for options it does not know. */
@@ -69,6 +74,9 @@ export async function run(args: string[]): Promise<void> {
         ['slowest', `${most.toFixed(1)} ms`],
         ['work taken in, a round', `${measured.taken_in_s.toFixed(1)} s`],
         ['judged by nobody (1 s) and merged, a round', `${measured.merged_s.toFixed(1)} s`],
+        ['event loop late, 99 of 100 looks within', `${measured.loop_delay_ms.p99.toFixed(1)} ms`],
+        ['at the most', `${measured.loop_delay_ms.most.toFixed(1)} ms`],
+        ['processor time of its event loop', `${measured.loop_cpu_s.toFixed(1)} s of ${measured.cpu_s.toFixed(1)} s`],
         ['most memory', `${(measured.most_memory_bytes / 1e9).toFixed(2)} GB`],
       ],
     ),
@@ -122,7 +130,9 @@ async function measure({ parameters, workers, rounds }: Options): Promise<Measur
       await asked;
     }
     hub.stdin!.write('end\n');
-    const { most_kb } = JSON.parse((await lines.next()).value as string) as { most_kb: number };
+    const { most_kb, loop_delay_ms, loop_cpu_ms, cpu_ms } = JSON.parse(
+      (await lines.next()).value as string,
+    ) as HubFigures;
     await once(hub, 'exit');
     hub = null;
     waits.sort((a, b) => a - b);
@@ -131,7 +141,7 @@ async function measure({ parameters, workers, rounds }: Options): Promise<Measur
       ...{ parameters: parameterCount(specs), workers },
       ...{ taken_in_s: taken_in_ms / 1000 / rounds, merged_s: merged_ms / 1000 / rounds },
       health_ms: { median: share(0.5), p99: share(0.99), most: waits.at(-1)!, asked: waits.length },
-      most_memory_bytes: most_kb * 1024,
+      ...{ most_memory_bytes: most_kb * 1024, loop_delay_ms, loop_cpu_s: loop_cpu_ms / 1000, cpu_s: cpu_ms / 1000 },
     };
   } finally {
     hub?.kill('SIGKILL');
