@@ -13,7 +13,8 @@ import { originOf, witnessName } from '../ledger/key-names.ts';
 import type { NoteKey } from '../ledger/signed-note.ts';
 import { sha256Hex, utf8 } from '../protocol/hash.ts';
 import type { Identity } from '../protocol/identity.ts';
-import { readKept, witnessFile, writeDurably } from './witness.ts';
+import { writeWhole } from '../protocol/whole-file.ts';
+import { readKept, witnessFile } from './witness.ts';
 
 /** A checkpoint comes in one packet, so a slow request is ended and blocks nobody. */
 const REQUEST_MS = 10_000;
@@ -48,7 +49,7 @@ export async function answerAddCheckpoint(
     const judged = await judgeCheckpoint(request, logs(), (log) => readKept(fileOf(folder, log), log));
     if ('status' in judged) return judged;
     const cosigned = await cosignCheckpoint(witness, witnessName(witness.id), request.note, now_s());
-    await writeDurably(fileOf(folder, judged.log), cosigned);
+    await writeWhole(fileOf(folder, judged.log), cosigned, { durable: true });
     options.onCosigned(judged.log.name, judged.checkpoint.size);
     return cosigned.slice(request.note.length);
   });

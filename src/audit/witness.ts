@@ -1,15 +1,15 @@
 // A witness (c2sp.org/tlog-witness): remembers the last head of a log, checks that the log only grows, and cosigns what it saw.
 //
 // It fetches the log's tiles and makes the consistency proof itself, so a hub needs to offer nothing but its public files.
-import { randomBytes } from 'node:crypto';
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { type Checkpoint, cosignCheckpoint, openCheckpoint } from '../ledger/checkpoint.ts';
 import { LedgerError } from '../ledger/errors.ts';
 import { originOf, witnessName } from '../ledger/key-names.ts';
 import { MAX_NOTE_BYTES, type NoteKey } from '../ledger/signed-note.ts';
 import type { Identity } from '../protocol/identity.ts';
 import { reasonOf } from '../protocol/line.ts';
+import { writeWhole } from '../protocol/whole-file.ts';
 import { bareCheckpoint } from './certificate-event.ts';
 import { type BareHead, verifyContinuation, type WitnessedLog } from './continuation.ts';
 import { OwnershipError } from './ownership-errors.ts';
@@ -41,7 +41,7 @@ export async function witnessOnce(
   const now = bareCheckpoint(head.note, hub);
   if (kept) await verifyContinuation(log, kept, { note: now, size: head.size, root: head.root });
   const note = await cosignCheckpoint(witness, witnessName(witness.id), now, time_s);
-  await writeDurably(file, note);
+  await writeWhole(file, note, { durable: true }); // before a signature leaves this machine
   return { note, size: head.size, before: kept?.size ?? null };
 }
 
@@ -65,24 +65,6 @@ export async function readKept(file: string, log: NoteKey): Promise<(BareHead & 
       'malformed',
       `${file} is damaged, so this witness does not know what it cosigned: remove the file by hand to start afresh`,
     );
-  }
-}
-
-/** Writes the file whole or not at all, and durably, before a signature leaves this machine. */
-export async function writeDurably(file: string, text: string): Promise<void> {
-  await mkdir(dirname(file), { recursive: true });
-  const aside = `${file}.${randomBytes(6).toString('hex')}`;
-  try {
-    const handle = await open(aside, 'wx');
-    try {
-      await handle.writeFile(text);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await rename(aside, file);
-  } finally {
-    await rm(aside, { force: true });
   }
 }
 

@@ -3,11 +3,11 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync }
 import { join } from 'node:path';
 import { z } from 'zod';
 import { firstIssue } from '../errors.ts';
-import { writeWhole } from '../ledger/whole-file.ts';
 import type { Orders, Unreadable } from '../peer/owner-policy/decide.ts';
 import { DEFAULT_SETTINGS, type DeviceSettings, readDeviceSettings } from '../peer/owner-policy/settings.ts';
 import { type Clock, systemClock } from '../protocol/clock.ts';
 import { PRIVATE_FILE, PRIVATE_FOLDER } from '../protocol/private-files.ts';
+import { writeWhole } from '../protocol/whole-file.ts';
 import { type DeviceWorker, DeviceWorkerSchema } from './device-worker.ts';
 import { homeFolder } from './folders.ts';
 import { CliError } from './output.ts';
@@ -116,8 +116,7 @@ function jsonIn(path: string): unknown {
   }
 }
 
-const write = (path: string, value: unknown): Promise<void> =>
-  writeWhole(path, new TextEncoder().encode(`${JSON.stringify(value, null, 2)}\n`));
+const write = (path: string, value: unknown): Promise<void> => writeWhole(path, `${JSON.stringify(value, null, 2)}\n`);
 
 const workerFile = (pid: number): string => join(workersFolder(), `${pid}.json`);
 

@@ -1,9 +1,8 @@
 // What a device keeps for itself between rounds, as files that are whole or not there: each begins with the SHA-256 of the rest.
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { syncFolder } from '../ledger/folder-blob-store.ts';
-import { removeLeftovers, writeWhole } from '../ledger/whole-file.ts';
 import { sha256 } from '../protocol/hash.ts';
+import { removeLeftovers, syncFolder, writeWhole } from '../protocol/whole-file.ts';
 import { type Drawer, drawerOver } from './drawer.ts';
 
 const HASH_BYTES = 32;
@@ -23,7 +22,7 @@ export function openDrawer(folder: string, onLost: (why: string) => void = () =>
       async write(name, bytes) {
         swept ??= removeLeftovers(folder);
         await swept;
-        await writeWhole(join(folder, name), [sha256(bytes), bytes], 'durable');
+        await writeWhole(join(folder, name), [sha256(bytes), bytes], { durable: true });
       },
       async remove(name) {
         await rm(join(folder, name), { force: true });

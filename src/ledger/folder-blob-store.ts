@@ -1,11 +1,11 @@
 // Blobs in a folder: DIR/ab/cd/abcd…, each written aside, synced, then renamed into place, so a crash leaves a whole blob or none.
 import { createHash, randomBytes } from 'node:crypto';
-import { constants } from 'node:fs';
-import { type FileHandle, mkdir, open, readdir, readFile, stat, unlink, utimes } from 'node:fs/promises';
+import { mkdir, readdir, readFile, stat, unlink, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { getEnvironmentData, setEnvironmentData } from 'node:worker_threads';
 import { HASH_FORM, sha256Hex } from '../protocol/hash.ts';
 import { PRIVATE_FOLDER } from '../protocol/private-files.ts';
+import { syncFolder } from '../protocol/whole-file.ts';
 import { type BlobStore, checkBlobHash, checkBlobSize, DEFAULT_MAX_BLOB_BYTES } from './blob-store.ts';
 import { codeOfSystemError, LedgerError } from './errors.ts';
 import { StagedFile } from './staged-file.ts';
@@ -205,18 +205,6 @@ async function infoOfFile(path: string): Promise<{ readonly size: number; readon
 
 async function fanOut(dir: string): Promise<string[]> {
   return (await readdir(dir)).filter((name) => FAN_OUT.test(name)).sort();
-}
-
-/** Makes the names in a folder durable. Windows has no such call; its file systems journal names themselves. */
-export async function syncFolder(dir: string): Promise<void> {
-  if (process.platform === 'win32') return;
-  let folder: FileHandle | undefined;
-  try {
-    folder = await open(dir, constants.O_RDONLY);
-    await folder.sync();
-  } finally {
-    await folder?.close();
-  }
 }
 
 /** Removes the files of dead writers. Files of a living process stay, because it may be about to rename them. */

@@ -1,9 +1,8 @@
 // The receipts for everything that this peer submitted. With them it can prove to anybody that the hub accepted it.
 import { appendFile, open } from 'node:fs/promises';
 import { join } from 'node:path';
-import { syncFolder } from './folder-blob-store.ts';
+import { makeDurably, syncFolder } from '../protocol/whole-file.ts';
 import type { Receipt } from './receipt.ts';
-import { makeDurably } from './whole-file.ts';
 
 export interface Receipts {
   /** Resolves once the receipt is durable, so that it survives a power cut. */

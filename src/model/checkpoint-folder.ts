@@ -1,8 +1,8 @@
 // A model as a folder that Hugging Face transformers reads and writes: config.json, model.safetensors, tokenizer.json.
-import { randomBytes } from 'node:crypto';
-import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sha256Hex } from '../protocol/hash.ts';
+import { writeWhole } from '../protocol/whole-file.ts';
 import { modelFile, modelTensors } from './checkpoint.ts';
 import type { LlamaConfig, Weights } from './config.ts';
 import { configFromJson } from './config-json.ts';
@@ -21,24 +21,6 @@ export interface StoredModel {
   readonly tokenizer: Tokenizer | null;
 }
 
-/** Writes a file so that readers see the old one or the new one and never a part, even after a power cut. */
-async function writeAtomically(path: string, pieces: Iterable<Uint8Array | string>): Promise<void> {
-  const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
-  try {
-    const file = await open(temporary, 'wx');
-    try {
-      for (const piece of pieces) await file.writeFile(piece);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
-  }
-}
-
 /**
  * Writes a model as `transformers` loads it with AutoModelForCausalLM and AutoTokenizer: config.json, generation_config.json,
  * model.safetensors, tokenizer.json and tokenizer_config.json. Each file appears whole or not at all.
@@ -49,12 +31,12 @@ export async function exportModel(
   { config, weights, tokenizer }: { config: LlamaConfig; weights: Weights; tokenizer: Tokenizer },
 ): Promise<string[]> {
   const texts = folderTexts(config, tokenizer);
-  const files: [string, Iterable<Uint8Array | string>][] = [
+  const files: [string, string | Iterable<Uint8Array>][] = [
     ['model.safetensors', modelFile(config, weights)],
-    ...texts.map(([name, text]): [string, string[]] => [name, [text]]),
+    ...texts,
   ];
   await mkdir(dir, { recursive: true });
-  for (const [name, pieces] of files) await writeAtomically(join(dir, name), pieces);
+  for (const [name, pieces] of files) await writeWhole(join(dir, name), pieces, { durable: true });
   return files.map(([name]) => join(dir, name));
 }
 

@@ -1,7 +1,7 @@
 // A peer's blobs in a folder, each a file named by its hash.
 import { readdir, readFile, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
-import { removeLeftovers, writeWhole } from '../ledger/whole-file.ts';
+import { removeLeftovers, writeWhole } from '../protocol/whole-file.ts';
 import type { BlobCache } from './blobs.ts';
 
 /** What a device lends of its disk unless its owner says otherwise. */

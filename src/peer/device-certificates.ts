@@ -1,12 +1,12 @@
 // A device's certificate in its folder: its owner vouches for its key.
-import { randomBytes } from 'node:crypto';
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { openCertificate } from '../core/devices.ts';
 import { fromBase64, toBase64 } from '../ledger/signed-note.ts';
-import { PRIVATE_FOLDER } from '../protocol/private-files.ts';
+import { PRIVATE_FILE } from '../protocol/private-files.ts';
 import { hash } from '../protocol/schemas.ts';
+import { writeWhole } from '../protocol/whole-file.ts';
 import type { CertificateStore, KeptCertificate } from './device-binding.ts';
 
 const CERTIFICATE_FILE = 'device.certificate';
@@ -44,12 +44,5 @@ export function certificatesIn(folder: string): CertificateStore {
 
 async function keepCertificate(folder: string, hub: string, certificate: Uint8Array): Promise<void> {
   const kept = { format: 'potluck-device-certificate-v1', hub, certificate: toBase64(certificate) };
-  await mkdir(folder, { recursive: true, mode: PRIVATE_FOLDER });
-  const aside = join(folder, `.${CERTIFICATE_FILE}-${randomBytes(6).toString('hex')}`);
-  try {
-    await writeFile(aside, `${JSON.stringify(kept, null, 2)}\n`, { mode: 0o600 });
-    await rename(aside, join(folder, CERTIFICATE_FILE));
-  } finally {
-    await rm(aside, { force: true });
-  }
+  await writeWhole(join(folder, CERTIFICATE_FILE), `${JSON.stringify(kept, null, 2)}\n`, { mode: PRIVATE_FILE });
 }

@@ -14,9 +14,9 @@ import { mergeState } from '../games/state.ts';
 import { drawerCompliance } from '../games/testing/drawer-compliance.ts';
 import { type PretrainExample, pretrainExample, round } from '../games/testing/example-pretrain.ts';
 import { watchedFolder } from '../ledger/testing/power-cut.ts';
-import { writeWhole } from '../ledger/whole-file.ts';
 import { parameterSpecs } from '../model/config.ts';
 import { PeerError } from '../protocol/peer-errors.ts';
+import { writeWhole } from '../protocol/whole-file.ts';
 import { untilLeft } from './leaving.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'potluck-drawer-'));

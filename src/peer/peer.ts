@@ -11,12 +11,12 @@ import { type Capability, checkNeeds } from '../games/needs.ts';
 import { decodeParams } from '../games/params.ts';
 import { type LoadGame, loadGame } from '../games/registry.ts';
 import { openReceipts } from '../ledger/receipts.ts';
-import { writeWhole } from '../ledger/whole-file.ts';
 import { fired } from '../protocol/clock.ts';
 import type { Identity } from '../protocol/identity.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
 import { openLine } from '../protocol/line.ts';
 import type { RunView } from '../protocol/messages.ts';
+import { writeWhole } from '../protocol/whole-file.ts';
 import type { Runtime } from '../tensor/runtime.ts';
 import { openPeerBlobs } from './blobs.ts';
 import { certificatesIn } from './device-certificates.ts';
@@ -121,7 +121,7 @@ export async function joinRun(options: JoinOptions): Promise<'finished' | 'left'
 /** Writes down what a hub has signed against itself, for others to see. */
 async function withEvidence({ message, proof }: Misbehaviour, folder: string): Promise<Misbehaviour> {
   const file = join(folder, `misbehaviour-${proof.hub.slice(0, 16)}.json`);
-  await writeWhole(file, new TextEncoder().encode(`${JSON.stringify({ message, ...proof }, null, 2)}\n`));
+  await writeWhole(file, `${JSON.stringify({ message, ...proof }, null, 2)}\n`);
   const forget = join(folder, HEADS_FOLDER, proof.hub);
   const what = `${message}; what it has signed is in ${file}, and this device takes no part there until ${forget} is removed`;
   return new Misbehaviour(what, proof);

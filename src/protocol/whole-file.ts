@@ -1,29 +1,46 @@
 // Files that are either whole or absent: written aside, then renamed. Leftovers are removed by the writer itself or by the next one.
-import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { type FileHandle, mkdir, open, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { PRIVATE_FOLDER } from '../protocol/private-files.ts';
-import { syncFolder } from './folder-blob-store.ts';
+import { threadId } from 'node:worker_threads';
+import { PRIVATE_FOLDER } from './private-files.ts';
 
-/** Distinguishes files that this process writes at the same time. */
+/** Distinguishes files that this thread writes at the same time. */
 let writers = 0;
 
-/** Writes a file whole; if that fails, nothing of it stays. `durable`: it survives a power cut once the call resolves. */
+/**
+ * Writes a file whole; if that fails, nothing of it stays. Folders that are missing are made, for this user alone.
+ * @param options.durable the file survives a power cut once the call resolves
+ * @param options.mode of the file; what Node gives by itself where it is left out
+ */
 export async function writeWhole(
   path: string,
-  data: Uint8Array | readonly Uint8Array[],
-  durable?: 'durable',
+  data: string | Uint8Array | Iterable<string | Uint8Array>,
+  { durable = false, mode }: { readonly durable?: boolean; readonly mode?: number } = {},
 ): Promise<void> {
   const folder = dirname(path);
-  const aside = join(folder, `.${basename(path)}.${++writers}.${process.pid}`);
+  const aside = join(folder, `.${basename(path)}.${threadId}-${++writers}.${process.pid}`);
   try {
     if (durable) await makeDurably(folder);
     else await mkdir(folder, { recursive: true, mode: PRIVATE_FOLDER });
-    await writeFile(aside, data, { flush: durable !== undefined });
+    await writeFile(aside, data, { flush: durable, mode });
     await rename(aside, path);
     if (durable) await syncFolder(folder);
   } catch (error) {
     await rm(aside, { force: true }).catch(() => {}); // the first error says more
     throw error;
+  }
+}
+
+/** Makes the names in a folder durable. Windows has no such call; its file systems journal names themselves. */
+export async function syncFolder(dir: string): Promise<void> {
+  if (process.platform === 'win32') return;
+  let folder: FileHandle | undefined;
+  try {
+    folder = await open(dir, constants.O_RDONLY);
+    await folder.sync();
+  } finally {
+    await folder?.close();
   }
 }
 
