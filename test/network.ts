@@ -58,11 +58,12 @@ export const TEXT = Array.from(
   (_, i) => `Line ${i} of a text that repeats itself, as texts for tests do.`,
 ).join('\n');
 
-export function network(t: TestContext): Network {
+/** `environment`: variables for every process beside those of the test. */
+export function network(t: TestContext, environment: Readonly<Record<string, string>> = {}): Network {
   const folder = mkdtempSync(join(tmpdir(), 'potluck-test-'));
   const text = join(folder, 'text.txt');
   writeFileSync(text, TEXT);
-  const env = { ...process.env, POTLUCK_HOME: join(folder, 'home') };
+  const env = { ...process.env, ...environment, POTLUCK_HOME: join(folder, 'home') };
   const started: Potluck[] = [];
   let commands: CommandsProcess | null = null;
   t.after(async () => {

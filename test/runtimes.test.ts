@@ -10,8 +10,8 @@ test('a native and a WASM worker train one model, and agree on it by hash', asyn
   const run = await tinyRun(url, { rounds: 3, steps: 6, min_workers: 2 });
   const peers = [
     net.join(url, 'native'),
-    net.join(url, 'wasm', '--runtime', 'wasm'),
-    net.join(url, 'vera', '--role', 'validator', '--runtime', 'wasm'),
+    net.join(url, 'wasm', '--device', 'wasm'),
+    net.join(url, 'vera', '--role', 'validator', '--device', 'wasm'),
   ];
   assert.deepEqual(await Promise.all(peers.map((peer) => peer.ended)), [0, 0, 0]);
   const status = await untilStatus(url, run, (s) => s.phase === 'finished' && s.evaluated_rounds === 3);

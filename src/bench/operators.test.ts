@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { OPERATOR_CASES } from '../tensor/operator-cases.ts';
 import { largestDifference, probeOf, runProbe } from '../tensor/operator-probe.ts';
-import { OPERATOR_CASES } from '../tensor/testing/operator-cases.ts';
 import { createWasmRuntime } from '../tensor/wasm-runtime.ts';
 import { placedOnCpu } from './operators.ts';
 

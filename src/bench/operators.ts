@@ -5,11 +5,11 @@ import { parseArgs } from 'node:util';
 import type { Page } from 'playwright-core';
 import { createNativeRuntime } from '../tensor/native-runtime.ts';
 import { decodeOnnx } from '../tensor/onnx-reader.ts';
+import { OPERATOR_CASES } from '../tensor/operator-cases.ts';
 import { largestDifference, probeOf, runProbe } from '../tensor/operator-probe.ts';
 import type { Runtime } from '../tensor/runtime.ts';
-import { OPERATOR_CASES } from '../tensor/testing/operator-cases.ts';
 import { createWasmRuntime } from '../tensor/wasm-runtime.ts';
-import { runSelfTest } from '../web/tab/self-test.ts';
+import { trainASmallModel } from '../training/self-test.ts';
 import { servePageOf } from './built-page.ts';
 import { CHROMIUM, launch, SOFTWARE_GPU } from './chromium.ts';
 import { BenchError } from './errors.ts';
@@ -73,7 +73,7 @@ async function inNode(runtime: Runtime, operator: string): Promise<Outputs[]> {
 }
 
 async function stepInNode(runtime: Runtime): Promise<Outputs[]> {
-  const { losses, gradients } = await runSelfTest(runtime);
+  const { losses, gradients } = await trainASmallModel(runtime);
   return [{ losses: [...losses], ...Object.fromEntries([...gradients].map(([name, data]) => [name, [...data]])) }];
 }
 

@@ -7,6 +7,7 @@ import { CORE_LIMITS } from '../core/limits.ts';
 import { gamesOf } from '../games/game-file.ts';
 import { observeRun, type RunObserver } from '../owner/run-observer.ts';
 import { transferTeller } from '../peer/blobs.ts';
+import type { DeviceWish } from '../peer/choose-runtime.ts';
 import { lateWords } from '../peer/late-words.ts';
 import { joinRun } from '../peer/peer.ts';
 import { openThrottle } from '../peer/policy.ts';
@@ -15,8 +16,6 @@ import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
 import { measuresText } from '../protocol/measures.ts';
 import { nameOf } from '../protocol/shown-name.ts';
 import type { Adversary } from '../simulation/adversaries/adversary.ts';
-import { createNativeRuntime } from '../tensor/native-runtime.ts';
-import { createWasmRuntime } from '../tensor/wasm-runtime.ts';
 import { potluckHere } from './called-as.ts';
 import { homeFolder, ownerKeyFile, peerFolder } from './folders.ts';
 import { obeyKeeper } from './kept-process.ts';
@@ -31,7 +30,7 @@ export interface JoinFlags {
   name?: string;
   folder?: string;
   owner?: string;
-  runtime: 'native' | 'wasm';
+  device: DeviceWish;
   threads: number;
   alone: boolean;
   duty: number;
@@ -61,16 +60,15 @@ export async function joinHere(url: string, flags: JoinFlags): Promise<void> {
     });
   }
   const { folder, release } = peerFolder(flags.folder, flags.role);
-  const { threads, alone } = flags;
-  const runtime = await (flags.runtime === 'wasm'
-    ? createWasmRuntime({ threads })
-    : createNativeRuntime({ threads, alone }));
   let observer: RunObserver | null = null;
   try {
     observer = adversary?.waits ? await observeRun(url, flags.run) : null;
     const own = flags.name ?? hostname().slice(0, 50);
     const name = adversary ? `ADVERSARY ${adversary.name}: ${own}`.slice(0, CORE_LIMITS.name_characters) : own;
-    const { run, role } = flags;
+    const { run, role, threads, alone } = flags;
+    // Judges repeat on a CPU: bounds between CPUs are close, those of GPUs are wide.
+    const wish = flags.device.kind === 'auto' && role === 'validator' ? ({ kind: 'cpu' } as const) : flags.device;
+    const runtime = { wish, threads, alone };
     const view = () => observer?.view() ?? null;
     const disguise = adversary
       ? (await import('../simulation/adversaries/disguise.ts')).disguiseOf(adversary, flags.friend, view)
@@ -89,7 +87,6 @@ export async function joinHere(url: string, flags: JoinFlags): Promise<void> {
     output.say(goodbye, { type: 'ended', reason: ended });
   } finally {
     observer?.close();
-    await runtime.close();
     release();
   }
 }
@@ -140,10 +137,26 @@ function hintOf(submission: string, url: string): string {
   return `  what came of it, and why: ${potluckHere()} why ${submission.slice(0, 12)}${hub}`;
 }
 
+const DEVICE_WORDS: Readonly<Record<string, string>> = {
+  'native-cpu': 'the CPU',
+  wasm: 'the CPU with WASM',
+  webgpu: 'the GPU',
+};
+
+function speedsOf(measured: readonly { readonly class: string; readonly tokens_per_second: number }[]): string {
+  if (measured.length === 0) return '';
+  const each = measured.map(
+    ({ class: name, tokens_per_second }) => `${DEVICE_WORDS[name] ?? name} ${formatCount(tokens_per_second)}`,
+  );
+  return ` Tokens a second: ${each.join(', ')}.`;
+}
+
 function describe(news: PeerNews, url: string): string {
   switch (news.type) {
     case 'joined':
       return `Joined run ${news.run.slice(0, 12)} (${nameOf(news.run_name)}) as ${news.peer.slice(0, 12)}.`;
+    case 'computes':
+      return `Computes on ${DEVICE_WORDS[news.runtime] ?? news.runtime}: ${news.why}.${speedsOf(news.measured)}`;
     case 'progress': {
       const { state, round, tokens_per_second } = news.progress;
       const speed = state === 'training' ? `, ${formatCount(tokens_per_second)} tokens/s` : '';

@@ -7,7 +7,6 @@ import { type Keeper, openKeeper } from '../peer/owner-policy/keeper.ts';
 import { openProbeHere } from '../peer/owner-policy/probe.ts';
 import { fired, systemClock } from '../protocol/clock.ts';
 import { PRIVATE_FOLDER } from '../protocol/private-files.ts';
-import { isNativeHere } from '../tensor/native-runtime.ts';
 import { forgetWorker, openRules, writeWorker } from './device-files.ts';
 import { homeFolder } from './folders.ts';
 import type { JoinFlags } from './join-work.ts';
@@ -17,6 +16,7 @@ import {
   A_RUN,
   decimal,
   deviceName,
+  deviceOption,
   gameFileOption,
   gameHashOption,
   gameSecondsOption,
@@ -24,7 +24,6 @@ import {
   integer,
   jsonOption,
   runHandle,
-  runtimeOption,
 } from './options.ts';
 import { openOutput } from './output.ts';
 
@@ -39,7 +38,7 @@ export function joinCommand(): Command {
       '--owner <file>',
       'the key that this device earns for (default: owner.key under ~/.potluck, made on first use)',
     )
-    .addOption(runtimeOption('what computes', isNativeHere() ? 'native' : 'wasm'))
+    .addOption(deviceOption())
     .option('--threads <n>', 'threads to compute with', integer(1, 256), 1)
     .option(
       '--alone',

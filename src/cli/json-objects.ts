@@ -84,6 +84,11 @@ export const JSON_OBJECTS = {
   // A device that takes part.
   adversary: object('join --adversary: this device lies on purpose', { name: z.string(), does: z.string() }),
   joined: object('join, plant: the hub took this device into the run', { peer: id, run: id, run_name: z.string() }),
+  computes: object('join: what the device computes with, and why; what was timed, where there was a choice', {
+    runtime: z.string(),
+    why: z.string(),
+    measured: z.array(z.strictObject({ class: z.string(), tokens_per_second: z.number() })),
+  }),
   progress: object('join: what the device is doing', {
     progress: z.strictObject({
       state: z.string(),

@@ -8,6 +8,7 @@ import { RunCreatedSchema } from '../core/events/run-created.ts';
 import { CORE_LIMITS } from '../core/limits.ts';
 import { firstIssue } from '../errors.ts';
 import { BLOCKED_MS } from '../games/host/outside.ts';
+import type { DeviceWish } from '../peer/choose-runtime.ts';
 import { isPeerId } from '../protocol/identity.ts';
 import { FEWEST_DIGITS } from '../protocol/run-handle.ts';
 import { CliError } from './output.ts';
@@ -149,6 +150,22 @@ export const jsonOption = () => new Option('--json', 'one JSON object a line, fo
 /** What computes, and what that is good for. */
 export const runtimeOption = (what: string, usual: 'native' | 'wasm') =>
   new Option('--runtime <name>', what).choices(['native', 'wasm']).default(usual);
+
+/** What a device computes with. Throws InvalidArgumentError for words that name nothing. */
+export const deviceOption = () =>
+  new Option(
+    '--device <name>',
+    'what computes: cpu, wasm, auto (a GPU where there is one that computes right and is faster), gpu (of two, gpu:0 the fast one, gpu:1 the one that saves power)',
+  )
+    .default({ kind: 'cpu' } satisfies DeviceWish, 'cpu')
+    .argParser(deviceWish);
+
+function deviceWish(name: string): DeviceWish {
+  if (name === 'auto' || name === 'cpu' || name === 'wasm') return { kind: name };
+  if (name === 'gpu' || name === 'gpu:0') return { kind: 'gpu', adapter: 'high-performance' };
+  if (name === 'gpu:1') return { kind: 'gpu', adapter: 'low-power' };
+  throw new InvalidArgumentError(`expected auto, cpu, wasm, gpu, gpu:0 or gpu:1, got "${name}"`);
+}
 
 /** Games that are not of this build; the name of a game in a run never loads a file by itself. */
 export const gameFileOption = () =>

@@ -19,6 +19,7 @@ import type { RunView } from '../protocol/messages.ts';
 import { writeWhole } from '../protocol/whole-file.ts';
 import type { Runtime } from '../tensor/runtime.ts';
 import { openPeerBlobs } from './blobs.ts';
+import { chooseRuntime, type RuntimeSettings } from './choose-runtime.ts';
 import { certificatesIn } from './device-certificates.ts';
 import { findRun } from './find-run.ts';
 import { joinFound } from './join-found.ts';
@@ -47,7 +48,8 @@ export interface JoinOptions {
   readonly folder: string;
   /** Whoever this device earns for; without one it earns for its own key. */
   readonly owner?: Identity;
-  readonly runtime: Runtime;
+  /** What it computes with: one that is open already, or what is to be chosen for the run's game, and closed at the end. */
+  readonly runtime: Runtime | RuntimeSettings;
   /** How much of the time the device may compute, as its owner's rules have it from moment to moment. */
   readonly throttle: Throttle;
   /** Fires when the owner wants the device back: what is done is handed in, then the peer leaves. */
@@ -66,7 +68,7 @@ const LENDS: readonly Capability[] = ['blobs', 'store', 'compute'];
 
 /** Resolves when the run is finished or the owner's signal has been followed. Throws PeerError, GameError, ProtocolError. */
 export async function joinRun(options: JoinOptions): Promise<'finished' | 'left'> {
-  const { url, folder, role, name, runtime, owner, signal, onNews } = options;
+  const { url, folder, role, name, owner, signal, onNews } = options;
   const identity = await loadOrCreateIdentity(join(folder, 'identity.key'));
   const { hub, view } = await findRun(url, options.run);
   const blobs = openPeerBlobs({
@@ -74,6 +76,7 @@ export async function joinRun(options: JoinOptions): Promise<'finished' | 'left'
     onTransfer: (transfer) => onNews?.({ type: 'transfer', ...transfer }),
   });
   const line = openLine();
+  let opened: Runtime | null = null;
   try {
     const game = await (options.loadGame ?? loadGame)(
       view.game,
@@ -84,6 +87,12 @@ export async function joinRun(options: JoinOptions): Promise<'finished' | 'left'
     if (!settings) return 'left';
     const params = await decodeParams(game, settings);
     await checkMemory(game, params, process.availableMemory());
+    if (!('class' in options.runtime)) {
+      const { runtime, ...why } = await chooseRuntime(options.runtime, game, params);
+      opened = runtime;
+      if (options.runtime.wish.kind !== 'cpu') onNews?.({ type: 'computes', runtime: runtime.class, ...why });
+    }
+    const runtime = opened ?? (options.runtime as Runtime);
     let newest: RunView | null = null;
     const situation: Situation = { role, peer: identity.id, params, view: () => newest, fetchBlob: blobs.fetch };
     const own = join(folder, 'runs', view.run);
@@ -113,6 +122,7 @@ export async function joinRun(options: JoinOptions): Promise<'finished' | 'left'
   } catch (error) {
     throw error instanceof Misbehaviour ? await withEvidence(error, folder) : error;
   } finally {
+    await opened?.close();
     blobs.close();
     line.close();
   }

@@ -8,11 +8,14 @@ import type { Clock } from '../protocol/clock.ts';
 import type { Identity } from '../protocol/identity.ts';
 import type { Obstacle, Progress, RunView, Sample } from '../protocol/messages.ts';
 import type { PeerBlobs, Transfer } from './blobs.ts';
+import type { ChosenRuntime } from './choose-runtime.ts';
 import type { ModelFollower } from './model.ts';
 
 /** What a peer tells its owner. */
 export type PeerNews =
   | { readonly type: 'joined'; readonly peer: string; readonly run: string; readonly run_name: string }
+  /** What this device computes with, why, and what was timed where there was a choice. */
+  | ({ readonly type: 'computes'; readonly runtime: string } & Omit<ChosenRuntime, 'runtime'>)
   | { readonly type: 'progress'; readonly progress: Omit<Progress, 'type'> }
   | {
       readonly type: 'accepted';

@@ -24,6 +24,8 @@ export type PeerErrorCode =
   | 'bad-blob'
   /** The run's work does not fit into this device's memory. */
   | 'too-little-memory'
+  /** A GPU was asked for by name, and there is none that computes right. */
+  | 'no-gpu'
   /** The connection broke before an answer came. */
   | 'disconnected';
 

@@ -6,13 +6,13 @@ import { gradients } from './gradient.ts';
 import { gradientError } from './gradient-check.ts';
 import { Graph, type Value } from './graph.ts';
 import { createNativeRuntime } from './native-runtime.ts';
+import { OPERATOR_CASES, one } from './operator-cases.ts';
 import * as elementwise from './ops.ts';
 import { add, equal, mul } from './ops.ts';
 import * as indexing from './ops-index.ts';
 import * as products from './ops-matrix.ts';
 import * as shapes from './ops-shape.ts';
 import type { Runtime } from './runtime.ts';
-import { OPERATOR_CASES, one } from './testing/operator-cases.ts';
 import { createWasmRuntime } from './wasm-runtime.ts';
 
 /** float32 rounding and the step of the differences together stay well below; a wrong rule is off by far more. */

@@ -2,7 +2,8 @@
 import type { InferenceSession, Tensor } from 'onnxruntime-node';
 import { TensorError } from './errors.ts';
 import { safeInPlace } from './in-place.ts';
-import { elementCount, withEmptySequenceFirst } from './onnx.ts';
+import type { NamedTensor } from './ir.ts';
+import { elementCount, encodeOnnx, withEmptySequenceFirst } from './onnx.ts';
 import { decodeOnnx } from './onnx-reader.ts';
 import type { CompiledGraph, TensorData, TensorMap } from './runtime.ts';
 
@@ -25,8 +26,11 @@ export interface SessionSettings {
    * new arrays, which then become the states.
    */
   readonly preallocate: boolean;
-  /** Whether states stay where the kernels run: GPU buffers become the next run's inputs without a copy. */
-  readonly statesOnGpu?: boolean;
+  /**
+   * Whether states stay where the kernels run: GPU buffers become the next run's inputs without a copy. They are read by the
+   * binding's own download, or, where that ends the process (onnxruntime-node 1.30), by a graph that copies them to the CPU.
+   */
+  readonly statesOnGpu?: 'read-by-download' | 'read-by-graph';
 }
 
 /**
@@ -137,20 +141,23 @@ export class SessionProgram {
   readonly #inputs: ValueTypes;
   readonly #outputs: ValueTypes;
   readonly #states = new Map<string, State>();
-  readonly #preallocate: boolean;
+  readonly #settings: SessionSettings;
+  /** Graphs that copy states off the GPU, by the names of the states. */
+  readonly #copiers = new Map<string, Promise<InferenceSession>>();
 
   private constructor(
     ort: OrtModule,
     session: InferenceSession,
     graph: CompiledGraph,
-    preallocate: boolean,
+    settings: SessionSettings,
     inPlaceStates: ReadonlySet<string>,
     sharedStates: ReadonlyMap<string, Float32Array>,
   ) {
     this.#ort = ort;
     this.#session = session;
     this.#graph = graph;
-    this.#preallocate = preallocate;
+    this.#settings = settings;
+    const { preallocate } = settings;
     this.#inputs = typesOf(session.inputNames, session.inputMetadata);
     this.#outputs = typesOf(session.outputNames, session.outputMetadata);
     this.#outputs.delete(STOP_COPYING);
@@ -190,7 +197,7 @@ export class SessionProgram {
       throw new TensorError('bad-model', `load: ONNX Runtime refused ${graph.onnx.length} bytes: ${errorText(error)}`);
     }
     try {
-      return new SessionProgram(ort, session, graph, settings.preallocate, inPlaceStates, shared);
+      return new SessionProgram(ort, session, graph, settings, inPlaceStates, shared);
     } catch (error) {
       await session.release();
       throw error;
@@ -222,8 +229,31 @@ export class SessionProgram {
   async readState(names: readonly string[]): Promise<Map<string, Float32Array>> {
     const states = names.map((name) => this.#state('readState', name));
     const copies = new Map<string, Float32Array>();
-    for (const { name, current } of states) copies.set(name, ((await current.getData(true)) as Float32Array).slice());
+    const byGraph = states.filter(
+      ({ current }) => current.location === 'gpu-buffer' && this.#settings.statesOnGpu === 'read-by-graph',
+    );
+    const copied = await this.#copyOffGpu(byGraph);
+    for (const { name, current } of states) {
+      const data = copied.get(name) ?? ((await current.getData(true)) as Float32Array).slice();
+      copies.set(name, data);
+    }
     return copies;
+  }
+
+  async #copyOffGpu(states: readonly State[]): Promise<Map<string, Float32Array>> {
+    if (states.length === 0) return new Map();
+    const key = states.map(({ name }) => name).join('\n');
+    const copier =
+      this.#copiers.get(key) ?? this.#ort.InferenceSession.create(copyingGraph(states), this.#settings.session);
+    this.#copiers.set(key, copier);
+    try {
+      const feeds = Object.fromEntries(states.map(({ current }, i) => [`state ${i}`, current]));
+      const results = await (await copier).run(feeds, RUN_OPTIONS);
+      return new Map(states.map(({ name }, i) => [name, results[`copy ${i}`].data as Float32Array]));
+    } catch (error) {
+      this.#copiers.delete(key);
+      throw new TensorError('run-failed', `readState: ${errorText(error)}`);
+    }
   }
 
   /** One run; see Program.run. The arrays in the answer belong to the caller. */
@@ -235,7 +265,7 @@ export class SessionProgram {
       feeds[name] = new this.#ort.Tensor(dtype, data, shape);
     }
     for (const state of this.#states.values()) feeds[state.name] = state.current;
-    const results = await (this.#preallocate ? this.#runIntoBuffers(feeds) : this.#runIntoNewArrays(feeds));
+    const results = await (this.#settings.preallocate ? this.#runIntoBuffers(feeds) : this.#runIntoNewArrays(feeds));
     for (const state of this.#states.values()) {
       if (state.next === null || state.inPlace) continue;
       if (state.spare !== null) state.spare = state.current;
@@ -276,6 +306,8 @@ export class SessionProgram {
   async close(): Promise<void> {
     for (const { current } of this.#states.values()) freeOnGpu(current);
     this.#states.clear();
+    for (const copier of this.#copiers.values()) await (await copier).release();
+    this.#copiers.clear();
     await this.#session.release();
   }
 
@@ -318,6 +350,17 @@ export class SessionProgram {
       }
     }
   }
+}
+
+/** A graph whose outputs are its inputs: run without a wish where they are to be, it brings them to the CPU. */
+function copyingGraph(states: readonly State[]): Uint8Array {
+  const value = (name: string, { shape }: State): NamedTensor => ({ name, dtype: 'float32', shape: [...shape] });
+  return encodeOnnx({
+    inputs: states.map((state, i) => value(`state ${i}`, state)),
+    outputs: states.map((state, i) => value(`copy ${i}`, state)),
+    constants: [],
+    nodes: states.map((_, i) => ({ op: 'Identity', inputs: [`state ${i}`], outputs: [`copy ${i}`], attributes: {} })),
+  });
 }
 
 /** Frees the GPU memory of an unused tensor. */

@@ -7,7 +7,7 @@ import type { WebRuntimeSettings } from './web-runtime.ts';
 
 const WEBGPU_SETTINGS: SessionSettings = {
   preallocate: false,
-  statesOnGpu: true,
+  statesOnGpu: 'read-by-download',
   session: { ...WASM_SETTINGS.session, executionProviders: ['webgpu'] },
 };
 

@@ -2,6 +2,7 @@
 import '../../src/web/tab/no-eval.ts';
 import { hostGame } from '../../src/games/host/outside.ts';
 import { createWebGpuRuntime, createWebWasmRuntime } from '../../src/tensor/web-runtime.ts';
+import { compareSelfTests, runSelfTest } from '../../src/training/self-test.ts';
 import { openSandbox } from '../../src/web/sandbox/frame.ts';
 import { sandboxWith } from '../../src/web/sandbox/sandbox-port.ts';
 import * as api from '../../src/web/tab/api.ts';
@@ -9,7 +10,6 @@ import { coresAreFree } from '../../src/web/tab/free-cores.ts';
 import * as keys from '../../src/web/tab/keys.ts';
 import { readIdentity } from '../../src/web/tab/known-identity.ts';
 import { WASM_FILES, WEBGPU_FILES } from '../../src/web/tab/ort-files.ts';
-import { compareSelfTests, runSelfTest } from '../../src/web/tab/self-test.ts';
 import { trainingBits } from './training-case.ts';
 
 const runtimes = {

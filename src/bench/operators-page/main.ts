@@ -1,11 +1,11 @@
 // The page of `npm run bench operators`: runs one operator's cases on a runtime of the browser.
 import '../../web/tab/no-eval.ts';
+import { OPERATOR_CASES } from '../../tensor/operator-cases.ts';
 import { probeOf, runProbe } from '../../tensor/operator-probe.ts';
 import type { Runtime } from '../../tensor/runtime.ts';
-import { OPERATOR_CASES } from '../../tensor/testing/operator-cases.ts';
 import { createWebGpuRuntime, createWebWasmRuntime } from '../../tensor/web-runtime.ts';
+import { trainASmallModel } from '../../training/self-test.ts';
 import { WASM_FILES, WEBGPU_FILES } from '../../web/tab/ort-files.ts';
-import { runSelfTest } from '../../web/tab/self-test.ts';
 
 const opened: Partial<Record<'wasm' | 'webgpu', Promise<Runtime>>> = {};
 /** WebGPU tells where it places each node; the bench listens. */
@@ -32,7 +32,7 @@ async function runOperator(name: 'wasm' | 'webgpu', operator: string): Promise<R
 /** Losses and gradients of the small training step, in the same form. */
 async function runStep(name: 'wasm' | 'webgpu'): Promise<Record<string, number[]> | string> {
   try {
-    const { losses, gradients } = await runSelfTest(await open(name));
+    const { losses, gradients } = await trainASmallModel(await open(name));
     return { losses: [...losses], ...Object.fromEntries([...gradients].map(([key, data]) => [key, [...data]])) };
   } catch (error) {
     return String(error);

@@ -1,22 +1,17 @@
 // What a tab computes with: the GPU where there is one that computes right and is the faster of the two, WASM otherwise.
-import { CodedError } from '../../errors.ts';
 import type { AnyGame } from '../../games/game.ts';
 import type { PretrainParams } from '../../games/pretrain.ts';
-import { initialWeights } from '../../model/init.ts';
 import { Graph } from '../../tensor/graph.ts';
 import { add } from '../../tensor/ops.ts';
 import type { Runtime } from '../../tensor/runtime.ts';
 import { createWebGpuRuntime, createWebWasmRuntime, mayUseThreads } from '../../tensor/web-runtime.ts';
-import { createTrainer } from '../../training/trainer.ts';
+import { type TrainingStep, tryGpu } from '../../training/runtime-choice.ts';
 import { coresAreFree } from './free-cores.ts';
 import { WASM_FILES, WEBGPU_FILES } from './ort-files.ts';
-import { compareSelfTests, runSelfTest } from './self-test.ts';
 import type { RuntimeState } from './state.ts';
 
 /** Beyond this the threads of one training step only wait for each other. */
 const MOST_THREADS = 8;
-/** Steps that are timed after a first one that only warms up. */
-const TIMED_STEPS = 3;
 
 export interface ChosenRuntime {
   readonly runtime: Runtime;
@@ -71,35 +66,20 @@ export async function chooseRuntime(wish: RuntimeWish): Promise<ChosenRuntime> {
   if (absent) return onWasm(absent);
 
   const gpu = await createWebGpuRuntime({ files: WEBGPU_FILES });
-  const giveUp = async (why: string, measured?: RuntimeState['measured']): Promise<ChosenRuntime> => {
+  const names = { gpu: 'WebGPU', cpu: 'WASM' };
+  const { taken, why, measured } = await tryGpu({
+    ...{ gpu, cpu: wasm, names, asked: wish.wanted === 'webgpu', step: stepOf(wish) },
+  }).catch(async (error) => {
     await gpu.close();
-    return onWasm(why, measured);
-  };
-  let comparison: ReturnType<typeof compareSelfTests>;
-  try {
-    comparison = compareSelfTests(await runSelfTest(gpu), await runSelfTest(wasm));
-  } catch (error) {
-    if (!(error instanceof CodedError)) throw error;
-    if (wish.wanted === 'webgpu') throw error;
-    return giveUp(`WebGPU failed its self-test: ${error.message.slice(0, 200)}`);
-  }
-  const { ok, worst, where } = comparison;
-  const off = worst.toExponential(1);
-  if (!ok) return giveUp(`WebGPU failed its self-test: ${where} is off by ${off}`);
+    throw error;
+  });
+  await (taken ? wasm : gpu).close();
+  return taken ? { runtime: gpu, about: { class: 'webgpu', threads: 1, why, measured } } : onWasm(why, measured);
+}
 
-  const passed = `WebGPU passed its self-test (largest difference ${off})`;
-  if (wish.wanted === 'webgpu') {
-    await wasm.close();
-    return { runtime: gpu, about: { class: 'webgpu', threads: 1, why: passed, measured: [] } };
-  }
-  const measured = [
-    { class: 'webgpu' as const, tokens_per_second: await speedOf(gpu, wish) },
-    { class: 'wasm' as const, tokens_per_second: await speedOf(wasm, wish) },
-  ];
-  const [onGpu, onCpu] = measured.map(({ tokens_per_second }) => tokens_per_second);
-  if (onCpu > onGpu) return giveUp(`${passed}, but WASM is faster here`, measured);
-  await wasm.close();
-  return { runtime: gpu, about: { class: 'webgpu', threads: 1, why: `${passed} and is faster here`, measured } };
+/** What a run trains with; null for games that train nothing. */
+function stepOf({ game, params }: RuntimeWish): TrainingStep | null {
+  return game.name === 'pretrain' ? (params as PretrainParams) : null; // the game has read them
 }
 
 /** One core for everything else, except where there are so few that it would cost half of the speed. */
@@ -115,21 +95,4 @@ async function reasonAgainstGpu(): Promise<string | null> {
   if (!adapter) return 'no GPU that WebGPU can use';
   if (adapter.info.isFallbackAdapter || adapter.info.architecture === 'swiftshader') return 'only a software GPU here';
   return null;
-}
-
-/** Tokens a second of this run's own training step; of games that train nothing, 0. */
-async function speedOf(runtime: Runtime, { game, params }: RuntimeWish): Promise<number> {
-  if (game.name !== 'pretrain') return 0;
-  const { model, batch, context, adamw } = params as PretrainParams; // the game has read them
-  const trainer = await createTrainer(runtime, model, { batch, context, adamw });
-  try {
-    await trainer.setWeights(initialWeights(model, 'speed'));
-    const tokens = new Int32Array(batch * context);
-    await trainer.step({ tokens, targets: tokens }, 0);
-    const started_ms = performance.now();
-    for (let step = 0; step < TIMED_STEPS; step++) await trainer.step({ tokens, targets: tokens }, 0);
-    return (TIMED_STEPS * tokens.length * 1000) / (performance.now() - started_ms);
-  } finally {
-    await trainer.close();
-  }
 }

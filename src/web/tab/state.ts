@@ -73,7 +73,7 @@ export interface RuntimeState {
   /** Why this one and no other, in plain words. */
   readonly why: string;
   /** Measured on a few steps of this run before the work began, where there was a choice. */
-  readonly measured: readonly { readonly class: 'wasm' | 'webgpu'; readonly tokens_per_second: number }[];
+  readonly measured: readonly { readonly class: string; readonly tokens_per_second: number }[];
 }
 
 /** One piece of work that the hub has taken, with what became of it as far as the log tells. */

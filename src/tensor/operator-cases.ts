@@ -1,12 +1,12 @@
-// Small cases of every operator that training needs: gradient.test.ts checks their gradients, `npm run bench operators` runs them on all runtimes.
-import { type GradientCase, tensor } from '../gradient-check.ts';
-import type { Graph, Value } from '../graph.ts';
-import * as elementwise from '../ops.ts';
-import { add, div, less, mul, sigmoid } from '../ops.ts';
-import * as indexing from '../ops-index.ts';
-import * as products from '../ops-matrix.ts';
-import { gemm } from '../ops-matrix.ts';
-import * as shapes from '../ops-shape.ts';
+// Small cases of every operator that training needs: gradient.test.ts checks their gradients, a GPU's self-test and `npm run bench operators` compare runtimes by them.
+import { type GradientCase, tensor } from './gradient-check.ts';
+import type { Graph, Value } from './graph.ts';
+import * as elementwise from './ops.ts';
+import { add, div, less, mul, sigmoid } from './ops.ts';
+import * as indexing from './ops-index.ts';
+import * as products from './ops-matrix.ts';
+import { gemm } from './ops-matrix.ts';
+import * as shapes from './ops-shape.ts';
 
 const column = (graph: Graph, ...rows: number[]): Value =>
   graph.constant('int32', [rows.length], Int32Array.from(rows));
