@@ -207,18 +207,20 @@ const LEARNT_STEPS = { enough: 30, least: 15 } as const;
 /** Remembers what a repetition left, unless it was so short that its moments say little, or less than those that are known. */
 export function learnMoments(device: Device, moments: OptimiserState): void {
   const entry = loadedOf(device);
-  if (moments.steps >= Math.min(LEARNT_STEPS.enough, entry.moments?.steps ?? 0)) entry.moments = moments;
+  if (moments.steps >= Math.min(LEARNT_STEPS.enough, entry.moments?.steps ?? 1)) entry.moments = moments;
 }
 
 /**
  * Moments to repeat work of so many steps with that is not known to begin afresh: those that this device has learnt, and where they have seen
- * fewer steps than the work, more of them on data that nobody was assigned. Short work is that of a worker that has not taken many either.
+ * fewer steps than the work, more of them on data that nobody was assigned, while `more` says so. Short work is that of a worker that has not
+ * taken many either.
  */
 export async function momentsFor(
   steps: number,
   referee: Trainer,
   device: Device,
   { params, round, weights }: PretrainTask,
+  more: () => boolean,
 ): Promise<OptimiserState> {
   const learnt = loadedOf(device).moments ?? afresh(parameterSpecs(params.model)).moments;
   const wanted = Math.min(LEARNT_STEPS.least, steps);
@@ -226,7 +228,7 @@ export async function momentsFor(
   await referee.setOptimiserState(learnt);
   await referee.setWeights(weights);
   const data = await openData(device, params, round, 'warming up', VALIDATOR_DATA);
-  for (let step = 0; step < wanted - learnt.steps; step++) {
+  for (let step = 0; step < wanted - learnt.steps && more(); step++) {
     await referee.step(await data.batch(step), learningRateAt(params, round, step));
   }
   return referee.optimiserState();

@@ -97,6 +97,16 @@ describe('what a judge repeats loosely with', () => {
     }
   });
 
+  test('is nothing where there is no time: then nothing is said against the work', async () => {
+    const ada = example.device();
+    const first = await workOf(0, weights, null, ada);
+    const { task, claim } = await workOf(1, merge(weights, first.claim), example.bundleOf(first.claim), ada);
+    const judge = example.device();
+    const { code, evidence } = await game.check(task, claim, judge, { ...judging, time_ms: 0 });
+    assert.deepEqual([code, learntSteps(judge)], ['ok', undefined]);
+    assert.equal((evidence.repeated as { attempts: { steps: number }[] }).attempts[0].steps, 0);
+  });
+
   test('is zero where the work is not like that', async () => {
     const ada = example.device();
     const first = await workOf(0, weights, null, ada);

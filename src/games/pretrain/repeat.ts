@@ -120,6 +120,9 @@ function untilFar(plan: InnerSteps, { losses }: PretrainWork, { mean_loss }: Fol
 /** The part of the distance between two repetitions with different moments that a worker may be away besides. */
 const MOMENTS_PART = 0.75;
 
+/** The part of the time for judging that may go into moments. */
+const WARMING_PART = 0.3;
+
 /** The repetition itself left the finite numbers: it says nothing of the work, and a merge of such work would be worth nothing. */
 const DIVERGED: Repetition = { refusal: 'diverged', fraud: false, evidence: { steps: 0 } };
 
@@ -145,7 +148,9 @@ export async function repeatLoosely(repeated: Repeated, gain: number): Promise<R
     return { moments: name, steps: losses.length, losses, delta, distance, agreement };
   };
   type Attempt = NonNullable<Awaited<ReturnType<typeof attempt>>>;
-  const first = await attempt('learnt', await momentsFor(steps, referee, device, task));
+  const warming_until_ms = performance.now() + judging.time_ms * WARMING_PART;
+  const own = await momentsFor(steps, referee, device, task, () => performance.now() < warming_until_ms);
+  const first = await attempt('learnt', own);
   if (first === null) return DIVERGED;
   learnMoments(device, await referee.optimiserState());
   const usual = besideLoss(tolerance.mean_loss, mean(first.losses)) + TRACE_RESOLUTION;
@@ -160,7 +165,8 @@ export async function repeatLoosely(repeated: Repeated, gain: number): Promise<R
     ...{ steps, attempts: attempts.map(({ losses: _losses, delta: _delta, ...rest }) => rest) },
     limits: { ...tolerance, mean_loss: allowed, jumps },
   });
-  if (holds(first)) return { refusal: null, fraud: false, evidence: evidenceOf([first]) };
+  // Whoever had no time for a single step has nothing to say against the work.
+  if (first.losses.length === 0 || holds(first)) return { refusal: null, fraud: false, evidence: evidenceOf([first]) };
 
   const second = await attempt('zero', zero);
   if (second === null) return DIVERGED;
