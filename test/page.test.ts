@@ -128,7 +128,7 @@ describe('the page', { skip, concurrency: false }, () => {
       await picture(page, 'ledger');
       await checkAccessibility(page, 'ledger');
       await page.locator('.events a', { hasText: 'handed in 4 steps' }).first().click();
-      await page.getByText('It stands in the log that the hub signed').waitFor();
+      await page.getByText('It is in the log that the hub signed').waitFor();
       assert.equal(await page.locator('.checks .good').count(), 3);
       await page.getByText('The way to the root').click();
       await picture(page, 'event');
@@ -141,7 +141,7 @@ describe('the page', { skip, concurrency: false }, () => {
       await page.getByRole('button', { name: 'Audit everything' }).click();
       const verdict = page.locator('.audit .verdict');
       await verdict.waitFor();
-      assert.match((await verdict.textContent()) ?? '', /All of it is true\..* 4 model versions computed anew/);
+      assert.match((await verdict.textContent()) ?? '', /All of it is true\..* 4 model versions computed again/);
       assert.doesNotMatch((await verdict.textContent()) ?? '', /Not checked/);
       await picture(page, 'audit-true');
     });
@@ -164,7 +164,7 @@ describe('the page', { skip, concurrency: false }, () => {
       );
       await verdict.getByRole('link', { name: 'Open it' }).click();
       await other.getByText('It is not signed by its author').waitFor();
-      await other.getByText('It does not stand where the hub says').waitFor();
+      await other.getByText('It is not where the hub says').waitFor();
       await picture(other, 'audit-untrue');
       await checkAccessibility(other, 'untrue event');
       await other.getByRole('link', { name: 'Before' }).click();

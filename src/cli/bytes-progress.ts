@@ -1,4 +1,4 @@
-// How far reading or sending a text is: a bar in a terminal, now and then a line elsewhere.
+// The progress of reading or sending a text: a bar in a terminal, elsewhere a line from time to time.
 import { formatDuration } from '../protocol/duration.ts';
 import { bar } from './dashboard.ts';
 import { formatBytes, type Output } from './output.ts';
@@ -8,9 +8,9 @@ const EVERY_MS = { json: 1000, plain: 10_000 } as const;
 const BAR_COLUMNS = 24;
 
 export interface BytesProgress {
-  /** So much is done of it; `total_bytes` null where nobody knows how much there is. */
+  /** So many bytes are done; `total_bytes` is null where the total is unknown. */
   at(what: string, done_bytes: number, total_bytes: number | null): void;
-  /** Takes the line away, so that others can be written. */
+  /** Clears the line, so that others can be printed. */
   end(): void;
 }
 

@@ -1,4 +1,4 @@
-// `potluck certificate`: one JSON file that proves which part of a model is whose, offline.
+// `potluck certificate`: one JSON file that proves offline who holds which part of a model.
 import { writeFile } from 'node:fs/promises';
 import { Command } from 'commander';
 import type { Certificate } from '../audit/certificate.ts';
@@ -56,12 +56,12 @@ Examples:
     });
 }
 
-/** That it ends at the model whose shares were stated last. */
+/** Says that the certificate ends at the model whose shares were stated last. */
 function laterRounds({ certificate, later_rounds: later, checkpoint_every }: MadeCertificate): string[] {
   if (later === 0) return [];
   const rounds = later === 1 ? 'The 1 round' : `The ${later} rounds`;
   return [
-    `It is of the model stated last, after round ${certificate.merged_rounds}. ${rounds} merged since are not in it: the hub states who holds what every ${checkpoint_every} rounds and when the run ends.`,
+    `It covers the last model whose shares the hub stated, after round ${certificate.merged_rounds}. It does not cover ${rounds} merged since then: the hub states who holds what every ${checkpoint_every} rounds and when the run ends.`,
   ];
 }
 
@@ -82,7 +82,7 @@ export function describeCertificate(certificate: Certificate): string {
   ].join('\n');
 }
 
-/** A certificate without what proves it. */
+/** A certificate without its proofs. */
 export function summary({ checkpoint: _, events, row: __, ...rest }: Certificate) {
   return { ...rest, events: events.length };
 }

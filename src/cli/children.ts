@@ -1,4 +1,4 @@
-// Other potluck processes that a command starts: each speaks JSON lines, is started again when it dies, and ends with its parent.
+// Other potluck processes that a command starts: each prints JSON lines, is restarted when it dies, and ends with its parent.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -14,15 +14,15 @@ export interface ChildOptions {
   readonly args: readonly string[];
   /** Called with every JSON line. */
   readonly onLine: (line: Record<string, unknown>) => void;
-  /** Called when the child ended without being asked to; `lastWords` is the end of its stderr. */
+  /** Called when the child ended unexpectedly; `lastWords` is the end of its stderr. */
   readonly onDeath: (lastWords: string) => void;
-  /** How long to wait before it is started again; undefined: LIMITS.restart_ms, null: never. */
+  /** How long to wait before it is restarted; undefined: LIMITS.restart_ms, null: never. */
   readonly restart_ms?: number | null;
 }
 
 export interface Child {
   readonly pid: () => number | undefined;
-  /** Asks it to finish, then makes it. Resolves when the process is gone. */
+  /** Asks it to finish, and kills it if it does not. Resolves when the process has ended. */
   stop(): Promise<void>;
 }
 

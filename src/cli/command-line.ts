@@ -1,4 +1,4 @@
-// One command line from its words to its exit code: which command is meant, and how it fails.
+// Runs one command line: finds the command, runs it, and reports its failure.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
@@ -10,7 +10,7 @@ import { refuseRepeats } from './repeats.ts';
 const PACKAGE = join(import.meta.dirname, '..', '..', 'package.json');
 const EXIT_USAGE = 2;
 
-/** Runs a command to its end; whatever goes wrong is said, and sets the exit code of the process. Never rejects. */
+/** Runs a command to its end; an error is reported and sets the exit code of the process. Never rejects. */
 export async function runCommandLine(words: readonly string[]): Promise<void> {
   letReadersLeave(); // of the help, too
   passphrasesFrom(async (path) => (await import('./passphrase.ts')).askPassphrase(path));
@@ -43,21 +43,21 @@ Examples:
 
 Keys and state are kept under ~/.potluck, or in the folder that the variable POTLUCK_HOME names.`,
     );
-  // Only the command that is meant is loaded: loading all of them takes longer than most of them run.
+  // Only the requested command is loaded, because loading all of them takes longer than most of them run.
   const meant = words.find((word, i) => i > 0 || word !== 'help') ?? '';
   if (Object.hasOwn(COMMANDS, meant)) program.addCommand(await loadCommand(meant));
   else for (const [name, { summary }] of Object.entries(COMMANDS)) program.command(name).description(summary);
   return program;
 }
 
-/** Commands, also those inside others, throw instead of printing and exiting. */
+/** Makes commands, and those inside others, throw instead of printing and exiting. */
 function leaveErrorsToUs(command: Command): void {
   command.exitOverride().configureOutput({ outputError: () => {} });
   refuseRepeats(command);
   for (const part of command.commands) leaveErrorsToUs(part);
 }
 
-/** What was wrong with the words on the command line. Help and version end here too. */
+/** Reports what was wrong with the command line. Help and version end here too. */
 function reportUsage({ code, exitCode, message }: CommanderError, json: boolean): number {
   if (exitCode === 0) return 0;
   if (code === 'commander.help') return EXIT_USAGE; // no command was named: the help is printed

@@ -1,4 +1,4 @@
-// `potluck completion`: a script from the commands as they are, so that completing a word starts nothing.
+// `potluck completion`: a shell script made from the commands, so that completing a word starts no process.
 import { Argument, Command, type Option } from 'commander';
 import { jsonOption } from './options.ts';
 import { openOutput } from './output.ts';
@@ -41,7 +41,7 @@ function placesOf(commands: readonly Command[], before: readonly string[] = []):
 const optionsOf = (command: Command): readonly Option[] => command.createHelp().visibleOptions(command);
 const namesOf = (command: Command): string[] => command.commands.map((part) => part.name());
 
-/** What may be written next after the words of a place. */
+/** What may follow the words of a command. */
 const nextWords = ({ command }: Place): string[] => [
   ...namesOf(command),
   ...command.registeredArguments.flatMap(({ argChoices }) => argChoices ?? []),

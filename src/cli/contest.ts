@@ -1,4 +1,4 @@
-// `potluck contest SUBMISSION`: judge a submission again, and where the log decided wrongly have everybody who may judge look at it.
+// `potluck contest SUBMISSION`: judges a submission again, and where the log decided wrongly, asks every eligible validator to judge it.
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { openPublicLog } from '#public-log-open';
@@ -75,8 +75,8 @@ function describe(
 ): string {
   const follows =
     decided === 'accepted'
-      ? 'its worker loses what is withheld, its record and the credit for this work; the model stays as it is'
-      : 'what it cost its worker comes back, and whoever called it made up is suspended';
+      ? 'its worker loses its withheld shares, its record and the credit for this work; the model stays as it is'
+      : 'its worker gets back what it lost, and the validators that called it made up are suspended';
   const rounds = shows_round - merged_rounds + 1;
   const lines = [
     `It was ${decided === 'accepted' ? 'accepted' : 'called made up'} in round ${round}. If more than half of the jury's stake finds otherwise, ${follows}.`,

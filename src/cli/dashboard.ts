@@ -10,24 +10,24 @@ const SPARKS = '▁▂▃▄▅▆▇█';
 const LABEL_COLUMNS = 10;
 const STATE_COLUMNS = 13;
 const LONGEST_NAME = 20;
-/** Narrower than this, what can be spared is left out. */
+/** In a narrower terminal, the less important parts are left out. */
 const ROOMY_COLUMNS = 76;
 
-/** One measured point: validation loss after so many merged rounds. */
+/** One measurement: validation loss after so many merged rounds. */
 export interface LossPoint {
   readonly merged_rounds: number;
   readonly loss: number;
 }
 
-/** What there is to see. */
+/** The input of the picture. */
 export interface Picture {
   readonly run: RunStatus;
   readonly losses: readonly LossPoint[];
   /** How many steps a worker does at most in a round. */
   readonly steps: number;
-  /** Peers that were started, also those that the hub has not heard of yet, in the order to be shown. */
+  /** Peers that were started, including those that the hub does not know yet, in the order of display. */
   readonly expected: readonly string[];
-  /** How long the rest takes at the present pace; null where that is not known yet. */
+  /** How long the rest takes at the current pace; null where that is not known yet. */
   readonly time_left_ms: number | null;
   readonly columns: number;
   readonly rows: number;
@@ -39,7 +39,7 @@ export function bar(part: number, columns: number): string {
   return '█'.repeat(full) + '░'.repeat(columns - full);
 }
 
-/** Values as a row of small columns, the lowest as the lowest; the newest `columns` of them. */
+/** Values as a row of small columns; the newest `columns` of them. */
 export function sparkline(values: readonly number[], columns: number): string {
   const shown = values.slice(-columns);
   const low = Math.min(...shown);
@@ -48,8 +48,8 @@ export function sparkline(values: readonly number[], columns: number): string {
 }
 
 /**
- * Makes the numbers calm: the speed of the last training while nobody trains, and the time that is left at the pace
- * of the rounds seen so far.
+ * Smooths figures: shows the last training speed while nobody trains, and the remaining time at the average pace
+ * of the rounds so far.
  */
 export function paceOf(): (run: RunStatus, now_ms: number) => { run: RunStatus; time_left_ms: number | null } {
   let speed = 0;
@@ -74,7 +74,7 @@ const bold = (text: string): string => styleText('bold', text);
 const label = (text: string): string => dim(text.padEnd(LABEL_COLUMNS));
 const between = (low: number, value: number, high: number): number => Math.max(low, Math.min(high, value));
 
-/** The picture of a run, line by line: none wider than the terminal, never more than fit into it. */
+/** The picture of a run, line by line: none wider than the terminal, and not more lines than fit. */
 export function renderRun(picture: Picture): string[] {
   const { run, columns, rows } = picture;
   const lines = [
@@ -121,7 +121,7 @@ function sentLine({ bytes_submitted, dense_bytes }: RunStatus): string {
   return `${label('sent')}${formatBytes(bytes_submitted)}  ${bold(ratio)} ${dim(`than ${formatBytes(dense_bytes)} of dense float32`)}`;
 }
 
-/** One line a peer: those that were started in their order, then everybody else. */
+/** One line per peer: those that were started in their order, then all others. */
 function peerLines(picture: Picture): string[] {
   const { run, expected } = picture;
   const rankOf = (name: string): number => (expected.includes(name) ? expected.indexOf(name) : expected.length);
@@ -141,7 +141,7 @@ function renderPeer(peer: PeerView | null, credited: number, { run, steps, colum
   if (!peer) return dim('starting');
   const share =
     credited > 0 && peer.role === 'worker' ? `share ${((100 * peer.credit_tokens) / credited).toFixed(0)} %` : '';
-  // Who leaves a finished run has done its part.
+  // A peer that leaves a finished run has done its part.
   if (!peer.present && run.phase === 'finished') return `${'done'.padEnd(STATE_COLUMNS)}${dim(share)}`;
   if (!peer.present) return `${styleText('red', 'away'.padEnd(STATE_COLUMNS))}${dim(share)}`;
   const roomy = columns >= ROOMY_COLUMNS;

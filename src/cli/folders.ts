@@ -1,4 +1,4 @@
-// Where a person's Potluck lives on disk, and the rule that one folder serves one process.
+// A person's Potluck folders, and the rule that one folder serves one process.
 import { existsSync, mkdirSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
@@ -7,12 +7,12 @@ import { CodedError } from '../errors.ts';
 import { PRIVATE_FOLDER } from '../protocol/private-files.ts';
 import { CliError } from './output.ts';
 
-/** ~/.potluck, or what POTLUCK_HOME says; one that is set to nothing says nothing. */
+/** ~/.potluck, or the value of POTLUCK_HOME, unless that is empty. */
 export function homeFolder(): string {
   return process.env.POTLUCK_HOME || join(homeOfUser(), '.potluck');
 }
 
-/** Throws CliError bad-folder for a user of whom the system knows no home: a container's, a service's. */
+/** Throws CliError `bad-folder` for a user without a home directory, as in a container or a service. */
 function homeOfUser(): string {
   let home = '';
   try {
@@ -27,7 +27,7 @@ function homeOfUser(): string {
 const ELSEWHERE = 'say where Potluck keeps its files: POTLUCK_HOME=FOLDER potluck …';
 const NOT_USABLE = /\b(EACCES|EPERM|EROFS|ENOENT|ENOTDIR)\b|unable to open database file/;
 
-/** A failure with a way out, where the user's home cannot be used and nobody has named another folder. */
+/** An error with advice, for a home that cannot be used where no other folder was named. */
 export function withWayOut(error: unknown): unknown {
   if (process.env.POTLUCK_HOME || !(error instanceof Error) || !NOT_USABLE.test(error.message)) return error;
   let home: string;
@@ -43,12 +43,12 @@ export function withWayOut(error: unknown): unknown {
     : Object.assign(new Error(message), { code: (error as NodeJS.ErrnoException).code, syscall: 'open' });
 }
 
-/** The key of the person at this machine: runs are theirs, and what their devices earn. */
+/** The key of the person at this machine: the owner of their runs and of what their devices earn. */
 export function ownerKeyFile(): string {
   return join(homeFolder(), 'owner.key');
 }
 
-/** Makes sure, before any work, that a result can be written to a file. Throws CliError bad-folder. */
+/** Checks, before any work, that a result can be written to a file. Throws CliError `bad-folder`. */
 export function mustBeWritable(file: string): void {
   if (statSync(file, { throwIfNoEntry: false })?.isDirectory()) {
     throw new CliError('bad-folder', `expected a file to write, got the folder ${file}`, { file });
@@ -59,10 +59,10 @@ export function mustBeWritable(file: string): void {
   }
 }
 
-/** What tells that a folder is a hub's, a peer's, a witness's or a person's: nothing else is written there. */
+/** Files that mark a folder as a hub's, a peer's, a witness's or a person's; nothing else is written there. */
 const OURS = ['hub.sqlite', 'identity.key', 'owner.key', 'witness.key', 'lock.sqlite'];
 
-/** Makes sure, before any work, that files can be written into a folder. Throws CliError bad-folder. */
+/** Checks, before any work, that files can be written into a folder. Throws CliError `bad-folder`. */
 export function mustTakeFiles(folder: string): void {
   let there = resolve(folder);
   while (!existsSync(there) && dirname(there) !== there) there = dirname(there);
@@ -81,14 +81,14 @@ export interface LockedFolder {
   release(): void;
 }
 
-/** The locks of this process: a database that nothing refers to would be closed, and its lock be gone. */
+/** The locks of this process, kept here because an unreferenced database is closed and its lock released. */
 const held = new Set<DatabaseSync>();
 const SQLITE_BUSY = 5;
 
 /**
- * Takes a folder for this process; null when another one has it. The lock is the system's own on an empty SQLite file,
- * so that it ends with the process however that ends, and no file left behind can keep anybody out.
- * Throws CliError bad-folder.
+ * Locks a folder for this process; null when another process has it. The lock is the operating system's own, on an empty SQLite file,
+ * so it ends with the process, however that ends, and no leftover file can block anybody.
+ * Throws CliError `bad-folder`.
  */
 export function tryLock(folder: string): LockedFolder | null {
   let database: DatabaseSync | undefined;

@@ -1,4 +1,4 @@
-// `potluck game`: a start for a game of your own, and whether a game keeps to what a run needs of it.
+// `potluck game`: starts a game of your own, and checks that a game does what a run needs of it.
 import { writeFileSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import { Command } from 'commander';
@@ -34,7 +34,7 @@ Both take --json.`,
 
 function newCommand(): Command {
   return new Command('new')
-    .description('Write the file of a small game that works, with what to change in it.')
+    .description('Write the file of a small working game, with notes on what to change.')
     .argument('<name>', 'the name of the game: small letters, digits and dashes')
     .addOption(jsonOption())
     .addHelpText('after', '\nExamples:\n  $ potluck game new zero-bits      writes ./zero-bits.ts')
@@ -98,7 +98,7 @@ a part does not do what is expected of it.`,
 
 const PART_WIDTH = 13;
 
-/** One line, whatever a game says: what it throws may have several. */
+/** One line from a game's error message, which may have several. */
 function lineOf({ part, expected, got }: Check): string {
   const told = got === null ? expected : `expected ${expected}; got ${got.replace(/\s*\n\s*/g, '; ')}`;
   return `${got === null ? 'ok    ' : 'BROKEN'} ${part.padEnd(PART_WIDTH)} ${told}`;

@@ -1,11 +1,11 @@
-// `potluck hub --usage`: what a hub's folder holds and how fast it grows. Only sizes and times of files are read, so a hub may be at work on it.
+// `potluck hub --usage`: the size of a hub's folder and how fast it grows. Only sizes and times of files are read, so the hub may be running.
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { diskSpaceOf } from '../hub/condition.ts';
 import { CliError, formatBytes, formatCount, type Output } from './output.ts';
 
 const DAY_MS = 86_400_000;
-/** The log is a database, with what it has not yet taken over beside it. */
+/** The log is a database with a write-ahead log beside it. */
 const LOG_FILES = ['hub.sqlite', 'hub.sqlite-wal'];
 
 export interface Usage {
@@ -20,7 +20,7 @@ export interface Usage {
   readonly total_bytes: number;
 }
 
-/** Throws CliError bad-folder where no hub is kept. */
+/** Throws CliError `bad-folder` where there is no hub. */
 export async function usageOf(folder: string, now_ms: number): Promise<Usage> {
   const key = await stat(join(folder, 'hub.key')).catch(() => null);
   if (!key) throw new CliError('bad-folder', `no folder of a hub at ${folder}: it has no hub.key`, { folder });
@@ -47,7 +47,7 @@ export async function sayUsage(folder: string, output: Output): Promise<void> {
 
 function describe(folder: string, usage: Usage): string {
   const { log_bytes, age_days, blobs, blob_bytes, last_day_bytes, last_week_bytes, free_bytes, total_bytes } = usage;
-  // A hub of a few hours has no pace by the day.
+  // A hub of a few hours has no meaningful growth per day.
   const ofLog =
     age_days < 1
       ? 'of less than a day'

@@ -1,4 +1,4 @@
-// `potluck id`: the key that a person's devices earn for: shown, carried to another machine, and used to disown a device.
+// `potluck id`: the key that a person's devices earn for: shows it, moves it to another machine, and revokes a device with it.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { styleText } from 'node:util';
@@ -56,7 +56,7 @@ const withKey = (name: string, example = ''): Command =>
 
 const keyFile = (flags: { owner?: string }): string => flags.owner ?? ownerKeyFile();
 
-/** Secrets go where they were asked for; the warning goes to the terminal. */
+/** Secrets are printed where the person asked for them; the warning goes to the terminal. */
 function warn(text: string, json: boolean): void {
   if (!json) process.stderr.write(`${styleText('yellow', text, { stream: process.stderr })}\n`);
 }
@@ -92,7 +92,7 @@ function describe(owner: Identity, file: string, devices: readonly DeviceOnDisk[
   return lines.join('\n');
 }
 
-/** A device renews its certificate by itself when it joins in the last month, or after the end. */
+/** A device renews its certificate itself when it joins in the certificate's last month, or after its end. */
 function untilWords(expires_ms: number): string {
   const day = new Date(expires_ms).toISOString().slice(0, 10);
   if (expires_ms < Date.now()) return `ended on ${day}, renewed at its next join`;
@@ -120,7 +120,7 @@ function exportCommand(): Command {
 
 function importCommand(): Command {
   return withKey('import', './my.key')
-    .description('make a key from a file, or from its words, the key of this machine')
+    .description('make a key, from a file or from its 24 words, the key of this machine')
     .argument('[file]', 'a file that `potluck id export` wrote')
     .option('--phrase [words]', 'the 24 words; without them they are read from standard input')
     .option('--force', 'replace another key that is here; that one is set aside beside it', false)
@@ -144,7 +144,7 @@ function importCommand(): Command {
     );
 }
 
-/** Words given on the command line stay in the shell's history, so standard input is the usual way. */
+/** Words on the command line would stay in the shell's history, so standard input is the usual way. */
 function wordsOf(phrase: string | true): string {
   if (phrase !== true) return phrase;
   if (process.stdin.isTTY) process.stderr.write('The 24 words, then Enter and Ctrl-D:\n');

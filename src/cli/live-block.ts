@@ -1,6 +1,6 @@
-// A block of lines at the end of the terminal that is drawn over itself, and lines that come to stand above it.
+// A block of lines at the end of the terminal that is redrawn in place, and lines that are printed above it.
 
-// ECMA-48 control sequences; ?2026 (synchronised update) is ignored where it is not known.
+// ECMA-48 control sequences; a terminal that does not know ?2026 (synchronised update) ignores it.
 const BEGIN = '\x1b[?2026h';
 const END = '\x1b[?2026l';
 const HIDE_CURSOR = '\x1b[?25l';
@@ -9,7 +9,7 @@ const CLEAR_TO_END_OF_LINE = '\x1b[K';
 const CLEAR_BELOW = '\x1b[J';
 const CLEAR_SCREEN = '\x1b[2J\x1b[H';
 
-/** The part of a terminal that is needed. */
+/** The part of a terminal that this needs. */
 export interface Terminal {
   readonly columns: number;
   readonly rows: number;
@@ -19,9 +19,9 @@ export interface Terminal {
 export interface LiveBlock {
   /** Draws the block; lines must not be wider than the terminal. */
   draw(lines: readonly string[]): void;
-  /** Puts a line above the block, for good. */
+  /** Prints a line above the block, permanently. */
   say(text: string): void;
-  /** Leaves the last picture and goes below it. */
+  /** Leaves the last picture and moves below it. */
   end(): void;
 }
 
@@ -30,7 +30,7 @@ export function liveBlock(terminal: Terminal): LiveBlock {
   let columns = terminal.columns;
   let hidden = false;
 
-  /** Goes to where the block begins. Another width has wrapped the lines, so that nobody knows where that is. */
+  /** Moves to the beginning of the block. If the terminal's width has changed, lines were wrapped and the beginning is unknown. */
   const home = (): string => {
     if (terminal.columns !== columns) {
       columns = terminal.columns;
@@ -39,7 +39,7 @@ export function liveBlock(terminal: Terminal): LiveBlock {
     return shown.length > 0 ? `\x1b[${shown.length}A\r` : '\r';
   };
 
-  /** Lines over lines, nothing is cleared before it is written again: so it does not flicker. */
+  /** Overwrites lines without clearing them first, so that the picture does not flicker. */
   const paint = (above: readonly string[], lines: readonly string[]): void => {
     const text = [...above, ...lines].map((line) => `${line}${CLEAR_TO_END_OF_LINE}\n`).join('');
     terminal.write(`${BEGIN}${hidden ? '' : HIDE_CURSOR}${home()}${text}${CLEAR_BELOW}${END}`);

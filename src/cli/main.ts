@@ -1,4 +1,4 @@
-// The potluck command, started. What it can do is in commands.ts.
+// The entry point of the potluck command; commands.ts lists the commands.
 import { runCommandLine } from './command-line.ts';
 
 await runCommandLine(process.argv.slice(2));

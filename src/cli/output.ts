@@ -1,4 +1,4 @@
-// How commands speak: sentences for people, one JSON object a line with --json, one clear line for an error.
+// The output of commands: sentences for people, one JSON object per line with --json, one clear line for an error.
 import { styleText } from 'node:util';
 import { CodedError, type ErrorDetails } from '../errors.ts';
 import type { JsonObject } from './json-objects.ts';
@@ -6,7 +6,7 @@ import type { JsonObject } from './json-objects.ts';
 export type CliErrorCode = 'bad-argument' | 'missing-file' | 'in-use' | 'bad-folder' | 'child-failed' | 'stopped';
 export class CliError extends CodedError<CliErrorCode> {}
 
-/** Exit codes: 1 for what the user can mend, 70 (EX_SOFTWARE of sysexits.h) for a defect of ours. */
+/** Exit codes: 1 for what the user can fix, 70 (EX_SOFTWARE of sysexits.h) for a bug in this program. */
 const EXIT_DEFECT = 70;
 
 export interface Output {
@@ -15,7 +15,7 @@ export interface Output {
   say(text: string, value: JsonObject): void;
 }
 
-/** Whoever reads may have enough (`potluck status | head -1`): that is no failure. Commands that go on end by untilStopped. */
+/** A reader may close the pipe early (`potluck status | head -1`): that is not a failure. Commands that go on end by untilStopped. */
 export function letReadersLeave(): void {
   if (process.stdout.listenerCount('error') === 0) process.stdout.on('error', () => {});
 }
@@ -30,16 +30,16 @@ export function openOutput(json: boolean): Output {
   };
 }
 
-/** Grows when a field changes its meaning or goes; a field that is added changes nothing for who reads the others. */
+/** Grows when a field changes its meaning or is removed; an additional field does not matter to readers. */
 const JSON_VERSION = 1;
 
 const jsonLine = ({ type, ...value }: JsonObject): string =>
   `${JSON.stringify({ type, version: JSON_VERSION, time_ms: Date.now(), ...value })}\n`;
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: these are the ones that a terminal obeys
+// biome-ignore lint/suspicious/noControlCharactersInRegex: terminals interpret these characters
 const COLOUR_OR_CONTROL = /\x1b\[[0-9;]*m|[\0-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/g;
 
-/** Text without what moves the cursor, clears the screen or turns lines around: names and messages come from strangers. */
+/** Removes control characters from text of strangers: they could move the cursor, clear the screen or reverse lines. */
 export function printable(text: string): string {
   return text.replace(COLOUR_OR_CONTROL, (found) => (found.length > 1 ? found : ''));
 }
@@ -47,7 +47,7 @@ export function printable(text: string): string {
 /** Prints why a command failed and returns the exit code. */
 export function reportFailure(error: unknown, json: boolean): number {
   if (error instanceof CodedError) return reportProblem(error.code, error.message, error.details, json);
-  // What the system refuses (a full disk, a folder that may not be written) is for the user to mend as well.
+  // The user can also fix what the operating system refuses: a full disk, a folder without write permission.
   if (error instanceof Error && 'syscall' in error && 'code' in error) {
     return reportProblem(String(error.code), error.message, {}, json);
   }
@@ -67,7 +67,7 @@ export function reportProblem(code: string, message: string, details: ErrorDetai
   return 1;
 }
 
-/** 12345678 → "12.3 MB": as people read sizes. */
+/** 12345678 → "12.3 MB". */
 export function formatBytes(size_bytes: number): string {
   const units = ['B', 'kB', 'MB', 'GB', 'TB'];
   let value = size_bytes;

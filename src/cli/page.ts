@@ -1,4 +1,4 @@
-// The page's files for a hub: dist/web, built in a checkout when it is not there or older than what it is made of.
+// The page's files for a hub: dist/web, which a checkout builds when it is missing or older than its sources.
 import { spawn } from 'node:child_process';
 import { existsSync, globSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,10 +10,10 @@ const SRC = join(ROOT, 'src');
 const DIST = join(ROOT, 'dist');
 const BUILD = join(SRC, 'web', 'build.ts');
 
-/** Where the built page is, or will be. */
+/** The folder of the built page. */
 export const PAGE_FOLDER = join(DIST, 'web');
 
-/** Whether the page has to be built: there is none, or something that it may be made of is newer. */
+/** Whether the page must be built: it is missing, or one of its possible sources is newer. */
 export function isPageStale(folder = PAGE_FOLDER): boolean {
   const built = statSync(join(folder, 'index.html'), { throwIfNoEntry: false });
   if (!built) return true;
@@ -22,8 +22,8 @@ export function isPageStale(folder = PAGE_FOLDER): boolean {
 }
 
 /**
- * Builds the page where that is needed, in a process of its own, while the hub is up already. A failure, also to begin, is told and
- * stops nothing. Returns what ends the build early.
+ * Builds the page if needed, in a process of its own, while the hub runs already. A failure is reported and stops nothing.
+ * Returns a function that ends the build early.
  */
 export function keepPageBuilt(output: Output, dist = DIST): () => void {
   try {

@@ -1,20 +1,20 @@
-// Passphrases from the variable POTLUCK_PASSPHRASE, or from a person at the terminal, who does not see what is typed.
+// Passphrases from the variable POTLUCK_PASSPHRASE, or typed by a person at the terminal without echo.
 import { createInterface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
 import { CliError } from './output.ts';
 
 const VARIABLE = 'POTLUCK_PASSPHRASE';
-/** With a guess costing half a second, eight characters chosen at random outlast whoever has the file. */
+/** If a guess takes half a second, eight random characters take longer than anybody can try. */
 const FEWEST_CHARACTERS = 8;
 
 const atTerminal = (): boolean => process.stdin.isTTY === true && process.stderr.isTTY === true;
 
-/** For a key that is under a passphrase; null where neither the variable is set nor a person is there. */
+/** The passphrase of an encrypted key; null where the variable is not set and there is no terminal. */
 export async function askPassphrase(path: string): Promise<string | null> {
   return process.env[VARIABLE] ?? (atTerminal() ? hidden(`Passphrase of ${path}: `) : null);
 }
 
-/** A new one, typed twice by a person. Throws CliError bad-argument. */
+/** A new passphrase, typed twice. Throws CliError `bad-argument`. */
 export async function newPassphrase(): Promise<string> {
   const given = process.env[VARIABLE];
   if (given === undefined && !atTerminal()) {

@@ -1,18 +1,18 @@
-// One line on stderr that is drawn over itself while a command works, where a person can see it.
+// One line on stderr that is redrawn while a command works, if a person can see it.
 
-/** People see progress this often; drawing costs more than much of what is counted. */
+/** How often the line is redrawn; drawing costs more than much of what is counted. */
 const DRAW_MS = 100;
 
 export interface ProgressLine {
   /** Whether a person can see it. */
   readonly shown: boolean;
-  /** Shows the line; it is asked for only when it will be drawn. */
+  /** Shows the line; the function for its text is called only when it will be drawn. */
   draw(line: () => string): void;
-  /** Takes the line away, so that something else can be printed. */
+  /** Clears the line, so that something else can be printed. */
   clear(): void;
 }
 
-/** A line that nobody sees where `json` is asked for or stderr is no terminal. */
+/** A line that is invisible with `json`, and where stderr is not a terminal. */
 export function progressLine(json: boolean): ProgressLine {
   const { stderr } = process;
   const shown = stderr.isTTY && !json;

@@ -1,4 +1,4 @@
-// `potluck ratings`: what the validators of this machine have come to think of the workers that they judged.
+// `potluck ratings`: shows how the validators of this machine rate the workers that they judged.
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';

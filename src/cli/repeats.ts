@@ -1,9 +1,9 @@
-// Options that are given twice.
+// Refuses options that are given twice.
 import type { Command } from 'commander';
 
 /**
- * Refuses an option of one value that is given twice: commander would forget the first without a word. Options that collect have a list
- * as their default.
+ * Refuses a single-valued option that is given twice, because commander would silently ignore the first one. Options that collect values
+ * have a list as their default.
  */
 export function refuseRepeats(command: Command): void {
   for (const option of command.options) {

@@ -1,4 +1,4 @@
-// `potluck rules`: the rules of a run as they are, and a change of them, paid out on past rounds before anybody signs it.
+// `potluck rules`: shows a run's rules, or proposes other ones and shows first what they would have paid in past rounds.
 import { readFile } from 'node:fs/promises';
 import { Command } from 'commander';
 import { openPublicLog } from '#public-log-open';

@@ -1,11 +1,11 @@
-// Which flags of `potluck run create` go together: one that would be ignored is refused before any work.
+// Which flags of `potluck run create` go together: a flag that would be ignored is refused before any work.
 import type { LlamaConfig } from '../model/config.ts';
 import type { Tokenizer } from '../model/tokenizer.ts';
 import { CliError } from './output.ts';
 
-/** What a model that is gone on from has already. */
+/** Flags for what an existing model already determines. */
 const OF_A_NEW_MODEL = ['layers', 'width', 'heads', 'kvHeads', 'feedForward', 'tied', 'seed'];
-/** What only pre-training knows; other games take their settings from --params. */
+/** Flags of pre-training only; other games take their settings from --params. */
 const OF_PRETRAIN = [
   ...['data', 'textField', 'skipBad', 'validation', 'dryRun', 'tokenizer', 'from', 'fromRun', 'royaltyPermille'],
   ...['steps', 'context', 'batch', 'learningRate', 'merge', ...OF_A_NEW_MODEL],
@@ -21,7 +21,7 @@ interface DecidingFlags {
 
 /**
  * Refuses flags that contradict each other.
- * @param given whether a flag stands on the command line, by its name in commander
+ * @param given whether a flag was given, by its name in commander
  * Throws CliError bad-argument with both names.
  */
 export function checkCreateFlags(flags: DecidingFlags, given: (name: string) => boolean): void {
@@ -43,7 +43,7 @@ export function checkCreateFlags(flags: DecidingFlags, given: (name: string) => 
   }
 }
 
-/** Heads share the width evenly, as they do for everybody else who reads the model. Throws CliError bad-argument. */
+/** Heads must divide the width evenly, as every other reader of the model expects. Throws CliError `bad-argument`. */
 function checkHeads({ width, heads }: DecidingFlags): void {
   if (width < 2 * heads || width % heads === 0) return; // the model's own check speaks of heads without room
   const below = width - (width % (2 * heads));
@@ -53,7 +53,7 @@ function checkHeads({ width, heads }: DecidingFlags): void {
   );
 }
 
-/** Refuses a context that the model a run goes on from was not made for. Throws CliError bad-argument. */
+/** Refuses a context that the existing model was not made for. Throws CliError `bad-argument`. */
 export function checkContext(context: number, { max_position_embeddings }: LlamaConfig, origin: string): void {
   if (context <= max_position_embeddings) return;
   throw new CliError(
@@ -63,8 +63,8 @@ export function checkContext(context: number, { max_position_embeddings }: Llama
 }
 
 /**
- * Refuses a tokenizer with ids that the model has no rows for; rows without an id are common, since trainers pad the embedding.
- * @param file what --tokenizer named. Throws CliError bad-argument.
+ * Refuses a tokenizer with ids that the model has no rows for. Rows without an id are common, because trainers pad the embedding.
+ * @param file the file that --tokenizer names. Throws CliError `bad-argument`.
  */
 export function checkTokenizer(tokenizer: Tokenizer, { vocab_size }: LlamaConfig, origin: string, file?: string): void {
   if (tokenizer.vocab_size <= vocab_size) return;
@@ -75,7 +75,7 @@ export function checkTokenizer(tokenizer: Tokenizer, { vocab_size }: LlamaConfig
   );
 }
 
-/** A model knows its own tokens only: with other ones its weights mean nothing. Throws CliError missing-file. */
+/** An existing model needs its own tokenizer: with other tokens its weights mean nothing. Throws CliError `missing-file`. */
 export function missingTokenizer(from: string): never {
   throw new CliError(
     'missing-file',

@@ -1,4 +1,4 @@
-// Who judges a run and by which rules, as `potluck run create` is told: by default validators of the key that creates it.
+// Who judges a run and by which rules, from the flags of `potluck run create`: by default the validators of the creating key.
 import { type Command, InvalidArgumentError } from 'commander';
 import { type Rules, RulesSchema } from '../core/rules.ts';
 import { firstIssue } from '../errors.ts';
@@ -16,7 +16,7 @@ export interface JudgesFlags {
 export function judgesOptions(command: Command): Command {
   return command
     .option('--validator <account...>', 'whose validators judge (default: those of your own key)', accounts)
-    .option('--open', 'whoever stays may judge: for people who trust each other', false)
+    .option('--open', 'any validator that stays may judge: for people who trust each other', false)
     .option('--rules <file>', 'all rules of judging and pay as JSON, as "potluck rules show" prints them');
 }
 
@@ -27,19 +27,19 @@ function accounts(text: string, before: string[] = []): string[] {
   return [...before, text];
 }
 
-/** Refuses what contradicts itself. Throws CliError bad-argument. */
+/** Refuses contradictory flags. Throws CliError `bad-argument`. */
 export function checkJudges({ validator, open, rules }: JudgesFlags): void {
   const given = [validator && '--validator', open && '--open', rules !== undefined && '--rules'].filter(Boolean);
   if (given.length > 1)
     throw new CliError('bad-argument', `expected ${given.join(' or ')}, not both: each says who judges`);
 }
 
-/** The accounts that judge; none: whoever stays. */
+/** The accounts that judge; none: any validator that stays. */
 export function validatorsOf({ open, validator }: JudgesFlags, owner: string): string[] {
   return open ? [] : [...new Set(validator ?? [owner])];
 }
 
-/** What a run will be, with the rules of a file where one is named. Throws CliError missing-file, bad-argument. */
+/** The settings of a run, with the rules of a file if one is named. Throws CliError `missing-file`, `bad-argument`. */
 export function withRules<T extends { readonly schedule: { readonly rules: Rules } }>(flags: JudgesFlags, made: T): T {
   if (flags.rules === undefined) return made;
   const parsed = RulesSchema.safeParse(readSettings(flags.rules));

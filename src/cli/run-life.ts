@@ -1,4 +1,4 @@
-// `potluck run pause`, `resume` and `end`: what a run's owner does with it while it goes on.
+// `potluck run pause`, `resume` and `end`: what a run's owner can do while it goes on.
 import { Command } from 'commander';
 import { type OwnersWordSaid, sayOfRun } from '../owner/run-life.ts';
 import { loadIdentity } from '../protocol/identity-file.ts';
@@ -86,7 +86,7 @@ Examples:
         });
       }
     });
-  // A resumed run has nothing to drop.
+  // A resumed run has no open round whose work could be dropped.
   if (verb === 'resume') return command;
   return command.option('--drop', 'drop the work of the open round instead of merging it first');
 }

@@ -1,4 +1,4 @@
-// What a run will be, told before anything is sent: what was read and left out, tokens, model, how often the text is gone through.
+// What a run will be, shown before anything is sent: what was read and left out, tokens, model, and how often the text is used.
 
 import { parameterCount } from '../games/pretrain/params.ts';
 import { parameterSpecs } from '../model/config.ts';
@@ -19,10 +19,10 @@ export type SummaryValue = ReturnType<typeof planned>;
 
 const things = (count: number, thing: string): string => `${formatCount(count)} ${thing}${count === 1 ? '' : 's'}`;
 
-/** Numbers below ten with two digits after the point, others whole. */
+/** Numbers below ten with two decimals, others whole. */
 const times = (value: number): string => (value < 10 ? value.toFixed(2) : formatCount(value));
 
-/** @param held_out what was read of a text that is held out as a whole, if one was named */
+/** @param held_out what was read of a separate validation text, if one was named */
 export function summaryOf(
   report: CorpusReport,
   held_out: CorpusReport | null,
@@ -68,7 +68,7 @@ function kindsOf({ files, kinds }: CorpusReport): string {
   return `${things(files, 'file')} (${list})`;
 }
 
-/** Everything that happened to the texts on their way in; what did not happen is not told. */
+/** Everything noteworthy about reading the texts; only what happened is mentioned. */
 export function* linesOfTexts(report: CorpusReport, held_out: CorpusReport | null = null): Generator<string> {
   const chats = report.chats === 0 ? '' : `, ${things(report.chats, 'chat')} among them`;
   yield `Read ${kindsOf(report)}: ${things(report.documents, 'document')}${chats}.`;

@@ -1,4 +1,4 @@
-// `potluck run`: describe a run, and it starts as soon as workers come; what its owner does with it later is in run-life.ts.
+// `potluck run`: creates a run, which starts when workers come; run-life.ts has what its owner does with it later.
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import { CORE_LIMITS } from '../core/limits.ts';
@@ -118,7 +118,10 @@ function createCommand(): Command {
         .default('everything'),
     )
     .addOption(
-      new Option('--merge <rule>', 'whose updates are merged: agreement leaves out who does not agree with the others')
+      new Option(
+        '--merge <rule>',
+        'which updates are merged: agreement leaves out those that do not agree with the others',
+      )
         .choices(MERGE_RULES)
         .default('mean'),
     )
@@ -193,7 +196,7 @@ async function createPretrain(flags: CreateFlags, output: Output): Promise<void>
   sayCreated(output, run, flags.hub, whoseValidator(schedule.rules, owner.id), summary);
 }
 
-/** The model and the tokenizer that a run begins with: another run's, those of a folder, or new ones as the flags say. */
+/** The model and the tokenizer that a run starts with: another run's, those of a folder, or new ones as the flags say. */
 async function startingPoint(flags: CreateFlags) {
   const { from, fromRun, context } = flags;
   const origin = fromRun ? await ancestorOf(flags.hub, fromRun, join(homeFolder(), 'cache')) : undefined;
@@ -218,7 +221,7 @@ async function startingPoint(flags: CreateFlags) {
   return { origin, weights: imported?.weights, tokenizer, model };
 }
 
-/** How rounds go, by the flags. */
+/** The timing of rounds, from the flags. */
 function trainingOf(flags: CreateFlags, validators: readonly string[]): ReturnType<typeof trainingFor> {
   const { rounds, steps, batch, context, minWorkers: min_workers, learningRate: learning_rate } = flags;
   const { training, schedule } = withRules(
@@ -238,7 +241,7 @@ function trainingOf(flags: CreateFlags, validators: readonly string[]): ReturnTy
   return { training, schedule: flags.keep === 'recent' ? { ...schedule, keep: 'recent' } : schedule };
 }
 
-/** A run of another game: no text, no model but what the game itself begins with. */
+/** A run of another game: no text, and no model except the game's own first state. */
 async function createOther(flags: CreateFlags, output: Output): Promise<void> {
   const isFile = isGameFile(flags.game);
   const game = isFile ? await loadGameFile(flags.game) : await loadGame(flags.game);
@@ -253,7 +256,7 @@ async function createOther(flags: CreateFlags, output: Output): Promise<void> {
   if (sent) sayFile(output, run, sent);
 }
 
-/** What becomes of a game's file: in whose hands it can run. */
+/** Says where a game's file can run. */
 function sayFile(output: Output, run: string, sent: ReturnType<typeof gameText>): void {
   if ('why' in sent) {
     const text = `Whoever takes part needs the game's file and names it, --game-file: ${sent.why}.`;

@@ -1,4 +1,4 @@
-// `potluck settle`: the balances of a run as a Merkle tree, so that a contract elsewhere can pay them out, and the word in the log that it did.
+// `potluck settle`: a run's balances as a Merkle tree, which a contract elsewhere can pay out, and the statement in the log that it did.
 import { writeFile } from 'node:fs/promises';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { PayoutSettledSchema, SETTLEMENT_FORMATS, type SettlementFormat } from '../core/events/payout-settled.ts';
@@ -33,7 +33,7 @@ export function settleCommand(): Command {
     )
     .option('--out <file>', 'where to write it (default: settlement-RUN.json)')
     .option('--record', "as the run's owner, state in the log that this is paid out: nobody is paid it again", false)
-    .option('--reference <text>', 'with --record: where it is paid, in your words', referenceText)
+    .option('--reference <text>', 'with --record: where it is paid, as free text', referenceText)
     .option('--recorded <n>', 'write settlement n of the log again, counted from 0', integer(0, LAST_SETTLEMENT))
     .option('--owner <file>', "the key of the run's owner (default: owner.key under ~/.potluck)")
     .addOption(jsonOption())
@@ -102,7 +102,7 @@ function checkFlags({ record, recorded, reference, hub }: SettleFlags): void {
   if (recorded !== undefined && (record || reference !== undefined)) {
     throw new CliError(
       'bad-argument',
-      '--recorded reads what is in the log; it goes with neither --record nor --reference',
+      '--recorded reads what is in the log; it cannot be combined with --record or --reference',
     );
   }
   if (reference !== undefined && !record) throw new CliError('bad-argument', '--reference goes with --record');

@@ -1,4 +1,4 @@
-// `potluck shares RUN`: who holds what of a run, recomputed here from the public log.
+// `potluck shares RUN`: shows who holds what of a run, recomputed here from the public log.
 import { Command } from 'commander';
 import { openPublicLog } from '#public-log-open';
 import { type Forfeit, type Holding, type Holdings, holdingsOf } from '../audit/shares.ts';

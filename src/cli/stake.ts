@@ -1,4 +1,4 @@
-// `potluck stake`: a holder puts its shares behind its validator's word, asks for them back, and sees what stands where.
+// `potluck stake`: a holder locks shares behind its validator, releases them, and sees what is locked where.
 import { Command } from 'commander';
 import { openPublicLog } from '#public-log-open';
 import { sendEvent } from '../owner/owner.ts';

@@ -1,4 +1,4 @@
-// How many columns of a terminal a text takes: colours take none, East Asian characters and emoji two (Unicode, UAX 11).
+// How many terminal columns a text takes: colour codes take none, East Asian characters and emoji two (Unicode, UAX 11).
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: that is how a terminal's colours begin
 const COLOUR = /\x1b\[[0-9;]*m/y;
@@ -26,19 +26,19 @@ function columnsOfCharacter(character: string): number {
   return NO_COLUMN.test(character) ? 0 : TWO_COLUMNS.test(character) ? 2 : 1;
 }
 
-/** The columns that a text takes. */
+/** The number of columns that a text takes. */
 export function columnsOf(text: string): number {
   let columns = 0;
   for (const piece of piecesOf(text)) columns += piece.columns;
   return columns;
 }
 
-/** A text with spaces up to `columns`. */
+/** Pads a text with spaces to `columns`. */
 export function padTo(text: string, columns: number): string {
   return text + ' '.repeat(Math.max(0, columns - columnsOf(text)));
 }
 
-/** Cuts a text at `columns`; colours after the cut are kept, so that none goes on into the next line. */
+/** Cuts a text at `columns`. Colour codes after the cut are kept, so that no colour continues into the next line. */
 export function clip(text: string, columns: number): string {
   let used = 0;
   let result = '';
@@ -49,7 +49,7 @@ export function clip(text: string, columns: number): string {
   return result;
 }
 
-/** A text as lines of at most `columns`, broken between words where there are some. */
+/** Wraps a text into lines of at most `columns`, between words where possible. */
 export function wrap(text: string, columns: number): string[] {
   return text.split('\n').flatMap((line) => {
     const lines = [''];

@@ -1,4 +1,4 @@
-// The text that a person names on the command line: where it is, for `run create` and the demo.
+// The text that a person names on the command line, for `run create` and the demo.
 import { existsSync } from 'node:fs';
 import { Option } from 'commander';
 import type { PreparedRun } from '../owner/owner.ts';
@@ -16,7 +16,7 @@ export const dataOption = (what: string) =>
     .default([])
     .argParser((path: string, before: readonly string[]) => [...before, path]);
 
-/** Whether text is where it was said to be, asked before anything else is done. Throws CliError missing-file. */
+/** Checks that the named text exists, before anything else is done. Throws CliError `missing-file`. */
 export function mustExist(paths: readonly string[]): void {
   const missing = paths.find((path) => path !== STDIN && !existsSync(path));
   if (missing !== undefined) throw new CliError('missing-file', `no file or folder at ${missing}`);
@@ -29,7 +29,7 @@ interface TextFlags {
   readonly skipBad: number;
 }
 
-/** The texts of a run that is to be created, how far reading them is, and what is to be said of them. */
+/** The texts of a run to be created, the progress of reading them, and remarks on them. */
 export function readingOf(flags: TextFlags, output: Output) {
   const { textField: text_field, skipBad: skip_bad } = flags;
   const progress = openBytesProgress(output);
@@ -55,7 +55,7 @@ interface RunFlags {
   readonly minWorkers: number;
 }
 
-/** Texts, while it is shown how far they have been read. */
+/** Texts, with a progress display while they are read. */
 async function* watched(
   texts: AsyncIterable<string>,
   report: CorpusReport,
@@ -67,7 +67,7 @@ async function* watched(
   }
 }
 
-/** Tokens wait in a file: a text may be larger than the memory. */
+/** Tokens are kept in a file, because a text may be larger than the memory. */
 export const openTokensIn =
   (folder: string) =>
   (token_bytes: 1 | 2 | 4): Promise<TokenStore> =>

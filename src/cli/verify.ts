@@ -1,4 +1,4 @@
-// `potluck verify FILE|DIR`: check a certificate, a proof of an event, or an exported model's folder, with nothing else at hand.
+// `potluck verify FILE|DIR`: verifies a certificate, a proof of an event, or an exported model's folder, with nothing else at hand.
 import { readFile, stat } from 'node:fs/promises';
 import { styleText } from 'node:util';
 import { Command } from 'commander';
@@ -89,7 +89,7 @@ It ends with 0 when everything is proven, with 1 at the first thing that is not,
 const TRUST =
   '\nThe file proves what this hub has signed. Make sure that it is the hub you mean: potluck verify --hub-id ID';
 
-/** Certificates are the largest files that are read whole. */
+/** Certificates are the largest files that are read completely. */
 const MAX_FILE_BYTES = 64 << 20;
 
 /** Throws CliError missing-file, bad-file; OwnershipError too-large. */
@@ -122,7 +122,7 @@ function mustBe(what: string, found: string, wanted: string | undefined): void {
 
 function describeFolder({ signer, files, shares, stated }: CheckedFolder, path: string): string {
   const lines = [`${path} has the ${files.size} files that ${signer} signed, unchanged`];
-  if (!shares) return [...lines, 'nothing here tells who made the model: there is no shares.json'].join('\n');
+  if (!shares) return [...lines, 'nothing here says who made the model: there is no shares.json'].join('\n');
   const total = shares.accounts.reduce((sum, row) => sum + row.shares, shares.unearned_shares);
   lines.push(
     `model    ${shares.model}, after ${shares.merged_rounds} merged rounds`,

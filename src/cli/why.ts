@@ -1,4 +1,4 @@
-// `potluck why SUBMISSION`: what was handed in, what was said about it, and the arithmetic from there to its shares.
+// `potluck why SUBMISSION`: shows what was submitted, the verdicts on it, and the arithmetic from there to its shares.
 import { Command } from 'commander';
 import { openPublicLog } from '#public-log-open';
 import { explainSubmission } from '../audit/why.ts';

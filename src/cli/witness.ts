@@ -1,4 +1,4 @@
-// `potluck witness URL`: watch a hub's log grow, and catch it when it does anything else.
+// `potluck witness URL`: watches a hub's log grow, and reports it if it does anything else.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -79,7 +79,7 @@ It ends with 1 when the log is not a continuation of what this witness has seen,
     });
 }
 
-/** Looks at a hub's log until it is told to stop, once with --once. Throws Misbehaviour. */
+/** Checks a hub's log until it is told to stop; only once with --once. Throws Misbehaviour. */
 async function follow(
   url: string,
   folder: string,
@@ -134,7 +134,7 @@ async function look(
   return log.hub;
 }
 
-/** Runs what it is given one after the other. */
+/** Runs tasks one after the other. */
 function oneAfterTheOther(): WitnessServerOptions['inTurn'] {
   let last: Promise<unknown> = Promise.resolve();
   return (work) => {
@@ -144,7 +144,7 @@ function oneAfterTheOther(): WitnessServerOptions['inTurn'] {
   };
 }
 
-/** Lets logs ask; resolves when they can. */
+/** Lets logs ask this witness; resolves when they can. */
 async function listen(
   port: number,
   host: string,
@@ -183,12 +183,12 @@ function logKeyOf(text: string): NoteKey {
     const { key, type } = parseVerifierKey(text);
     if (type === NOTE_ED25519) return key;
   } catch {
-    // Told below.
+    // Reported below.
   }
   throw new InvalidArgumentError('expected the key of a log: NAME+HASH+KEY, as a hub serves it at /log/key.');
 }
 
-/** Shows the proof and keeps it: nobody else may have seen what this witness saw. */
+/** Shows the proof and stores it, because nobody else may have seen what this witness saw. */
 function convict({ message, proof }: Misbehaviour, folder: string, output: Output): void {
   mkdirSync(folder, { recursive: true });
   const file = join(folder, `misbehaviour-${proof.hub.slice(0, 16)}-${Date.now()}.json`);

@@ -75,8 +75,8 @@ test('a device whose clock is a year behind is not bound, and told by how much; 
   await assert.rejects(bindDevice({ ...options, now_ms: 100 * DAY_MS }), {
     code: 'wrong-clock',
     message:
-      "this device's clock says 1970-04-11 00:00 UTC, the hub's log 1972-09-27 00:00, 900 days later: what its owner signs by this clock " +
-      'has ended, and nothing would be earned for anybody; set the clock and join again',
+      "this device's clock says 1970-04-11 00:00 UTC, the hub's log 1972-09-27 00:00, 900 days later: what its owner signs with this clock " +
+      'has already expired, and nobody would earn anything; set the clock and join again',
   });
   assert.equal(accountOf(log.state, device.id), device.id, 'nothing was bound');
   assert.equal(await bindDevice({ ...options, now_ms: 1000 * DAY_MS }), true);

@@ -1,4 +1,4 @@
-// What a peer does about each message of its hub: decided here from what is known, done by connection.ts.
+// The decision about each message of the hub: made here from what is known; connection.ts acts on it.
 import type { FromHub, RunView, Welcome } from '../protocol/messages.ts';
 import { otherVersion, PROTOCOL_VERSION } from '../protocol/messages.ts';
 import { PeerError } from '../protocol/peer-errors.ts';
@@ -22,12 +22,12 @@ export type HubAction =
   | { readonly do: 'give-way' }
   | { readonly do: 'end'; readonly error: PeerError };
 
-/** @returns what to do about a message; null: nothing, for a peer that takes part in a run. */
+/** @returns what to do about a message; null for nothing, or for a message that the session handles */
 export function planAnswer(message: FromHub, { hub, run, greeted }: Known): HubAction | null {
   switch (message.type) {
     case 'challenge':
       if (message.protocol !== PROTOCOL_VERSION) return { do: 'end', error: otherProtocol(message.protocol) };
-      // Signing for another hub would let this one log in there in this peer's name.
+      // A signature for another hub would let this one log in there under this peer's name.
       if (message.hub !== hub) return { do: 'end', error: otherHub(hub, message.hub) };
       return { do: 'prove-key', nonce: message.nonce };
     case 'welcome':
@@ -48,7 +48,7 @@ function planRefusal(
   greeted: boolean,
 ): HubAction | null {
   const error = new PeerError('refused', message, { refusal: code });
-  // A hub that says "too fast" of a connection closes that, and then it is tried again as any other.
+  // "too fast" about the connection itself closes it; the peer then reconnects as usual.
   if (code === 'too-fast') return event === null ? null : { do: 'send-later', event };
   if (event !== null) return { do: 'reject', event, error };
   if (code === 'key-in-use') return { do: 'give-way' };

@@ -1,13 +1,13 @@
-// A peer's blobs in a folder, each a file named by its hash.
+// A cache of blobs in a folder, each in a file named by its hash.
 import { readdir, readFile, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { removeLeftovers, writeWhole } from '../protocol/whole-file.ts';
 import type { BlobCache } from './blobs.ts';
 
-/** What a device lends of its disk unless its owner says otherwise. */
+/** How much disk a device lends, unless its owner says otherwise. */
 const CACHE_BYTES = 2 ** 32;
 
-/** The cache in `folder`/blobs; what was not used for the longest time goes first when it is full. */
+/** The cache in `folder`/blobs; when it is full, the least recently used blob goes first. */
 export function openBlobFolder(folder: string, limit_bytes: number = CACHE_BYTES, now_ms = Date.now): BlobCache {
   const cache = join(folder, 'blobs');
   let swept: Promise<void> | undefined;
@@ -31,7 +31,7 @@ export function openBlobFolder(folder: string, limit_bytes: number = CACHE_BYTES
   };
 }
 
-/** Forgets the blobs that were not used for the longest time when the folder grows over its limit. */
+/** Deletes the least recently used blobs when the folder exceeds its limit. */
 async function trim(cache: string, limit_bytes: number): Promise<void> {
   const names = (await readdir(cache)).filter((name) => !name.startsWith('.'));
   const files = await Promise.all(names.map(async (name) => ({ name, ...(await statOf(join(cache, name))) })));

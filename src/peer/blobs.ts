@@ -1,4 +1,4 @@
-// A peer's blobs: fetched over HTTP, believed only when their hash is right, kept in a cache so that nothing is fetched twice.
+// Fetches and uploads a peer's blobs over HTTP: verifies every hash, and caches blobs so that none is fetched twice.
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { sha256Beside, sha256Hex } from '../protocol/hash.ts';
 import { refusalOf } from '../protocol/http-refusal.ts';
@@ -8,34 +8,34 @@ import { uploadChallenge, WIRE_LIMITS } from '../protocol/messages.ts';
 import { PeerError } from '../protocol/peer-errors.ts';
 import { sendBlob, type TransferWatch } from './upload.ts';
 
-/** Told after a second, then once a second: what takes no longer concerns nobody. */
+/** Progress is reported after a second, and then once a second: quicker transfers are not worth a report. */
 const TOLD_EVERY_MS = 1000;
 
-/** How a transfer goes that takes more than a moment. */
+/** The progress of a transfer that takes more than a moment. */
 export interface Transfer {
   readonly direction: 'down' | 'up';
   readonly hash: string;
   readonly done_bytes: number;
-  /** null while the hub has not said how long the blob is. */
+  /** null while the blob's length is not known. */
   readonly total_bytes: number | null;
-  /** Why it stands still, while it is being tried again; null while it goes on. */
+  /** Why the transfer is being retried; null while it goes on. */
   readonly trouble: string | null;
 }
 
 export interface PeerBlobs {
-  /** A blob's bytes. Throws PeerError bad-blob, hub-unreachable. */
+  /** A blob's bytes. Throws PeerError `bad-blob`, `hub-unreachable`. */
   fetch(hash: string): Promise<Uint8Array>;
-  /** Uploads; resolves when the hub has it on disk. Throws PeerError refused, proxy-answered, hub-unreachable. */
+  /** Uploads; resolves when the hub has it on disk. Throws PeerError `refused`, `proxy-answered`, `hub-unreachable`. */
   upload(bytes: Uint8Array): Promise<string>;
-  /** Whether the hub says at once that it has a blob; none of it is fetched. */
+  /** Whether the hub says that it has a blob; none of it is fetched. */
   has(hash: string): Promise<boolean>;
-  /** The hub is known to be there: what hangs or waits is tried again at once, from where it broke off. */
+  /** The caller knows that the hub is back: requests that hang or wait resume at once. */
   renew(): void;
-  /** Ends what is under way: it throws hub-unreachable. */
+  /** Ends transfers under way; they throw `hub-unreachable`. */
   close(): void;
 }
 
-/** Where a device keeps blobs: a convenience. What comes out is checked, and what cannot be kept is fetched again. */
+/** Where a device caches blobs. Every blob is verified on reading, and one that cannot be stored is fetched again. */
 export interface BlobCache {
   get(hash: string): Promise<Uint8Array | null>;
   put(hash: string, bytes: Uint8Array): Promise<void>;
@@ -46,13 +46,13 @@ export function openPeerBlobs(options: {
   readonly hub: string;
   readonly identity: Identity;
   readonly cache: BlobCache;
-  /** Hears how long transfers go, and what holds them up. */
+  /** Called with the progress of transfers. */
   readonly onTransfer?: (transfer: Transfer) => void;
-  /** Goes on trying until it is closed, for a device that takes part: the run goes on, too. */
+  /** Retry until closed, for a device that takes part, because the run goes on too. */
   readonly patient?: boolean;
-  /** The wait after the first failure; each next one is twice as long. */
+  /** The wait after the first failure; it doubles with each further one. */
   readonly first_wait_ms?: number;
-  /** How long a line may be silent. */
+  /** How long a request may be silent. */
   readonly silence_ms?: number;
 }): PeerBlobs {
   const { url, hub, identity, cache, patient, first_wait_ms, silence_ms } = options;
@@ -65,7 +65,7 @@ export function openPeerBlobs(options: {
 
   const fromCache = async (hash: string): Promise<Uint8Array | null> => {
     const bytes = await cache.get(hash).catch(() => null);
-    return bytes && bytesToHex(await sha256Beside(bytes)) === hash ? bytes : null; // what is damaged is fetched again
+    return bytes && bytesToHex(await sha256Beside(bytes)) === hash ? bytes : null; // a damaged blob is fetched again
   };
 
   const load = async (hash: string): Promise<Uint8Array> => {
@@ -93,7 +93,7 @@ export function openPeerBlobs(options: {
       const watch = watchTransfer('up', hash, options.onTransfer);
       await sendBlob(line, `${url}/blobs/${hash}`, bytes, headers, watch);
       watch.done();
-      // A worker looks at its own work again, one round later.
+      // A worker reads its own work again, one round later.
       await cache.put(hash, bytes).catch(() => {});
       return hash;
     },
@@ -131,12 +131,12 @@ async function fetchBlob(
       watch.done();
       return bytes;
     }
-    if (answer.joined) continue; // pieces of different things: once more, as a whole
+    if (answer.joined) continue; // the pieces did not belong together: fetch it again in one piece
     throw new PeerError('bad-blob', `expected bytes whose SHA-256 is ${hash}, got ${found}`, { hash, found });
   }
 }
 
-/** Tells of a transfer once in a while, of trouble that lasts, and of the end of one that it has told of. */
+/** Reports progress from time to time, trouble that lasts, and the end of a transfer that was reported. */
 function watchTransfer(
   direction: Transfer['direction'],
   hash: string,
@@ -156,7 +156,7 @@ function watchTransfer(
       if (performance.now() - told_ms >= TOLD_EVERY_MS) tell(null);
     },
     trouble({ reason, silent, failures }) {
-      // A connection that was kept too long ends when it is used again, and the next one goes on: no news.
+      // A kept-alive connection may have been closed by the other end, and the next one works: not worth a report.
       if (silent || failures > 1) tell(reason);
     },
     done() {
@@ -168,7 +168,7 @@ function watchTransfer(
 const SAID_EVERY_MS = 10_000;
 const SAME_TROUBLE_EVERY_MS = 60_000;
 
-/** Says what people want to read of transfers: every ten seconds how far they are, and what holds them up. */
+/** Turns reports into sentences for people: every ten seconds the progress, and what is wrong. */
 export function transferTeller(say: (sentence: string, transfer: Transfer) => void): (transfer: Transfer) => void {
   let said = { hash: '', trouble: null as string | null, at_ms: performance.now(), done: false };
   return (transfer) => {

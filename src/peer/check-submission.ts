@@ -1,4 +1,4 @@
-// One check of one submission, with what every judge of it knows: its task, its work, what was committed before it.
+// Checks one submission with what every judge knows about it: its task, its work, and the work before it.
 import { decodeBundle } from '../games/bundle.ts';
 import type { Device, Judging, Verdict } from '../games/game.ts';
 import { comparedWith } from '../games/judging-draw.ts';
@@ -7,7 +7,7 @@ import { type RoleContext, roundOf } from './role.ts';
 
 export type SubmissionView = RunView['submissions'][number];
 
-/** What the game says of a submission on `state`, the model of its round. Throws PeerError where its blobs cannot be had, GameError. */
+/** The game's verdict on a submission; `state` is the model of its round. Throws PeerError where its blobs cannot be fetched, GameError. */
 export async function checkSubmission(
   { game, params, device }: Pick<RoleContext, 'game' | 'params' | 'device'>,
   state: unknown,
@@ -24,7 +24,7 @@ export async function checkSubmission(
   });
 }
 
-/** Work that was in the log before a submission: of the last merged round, then of this one. */
+/** The work in the log before a submission: that of the last merged round, then that of this round. */
 async function earlierWork({ fetchBlob }: Device, view: RunView, submission: SubmissionView): Promise<Uint8Array[]> {
   const last = view.recent.at(-1);
   const before = last ? decodeBundle(await fetchBlob(last.bundle)) : [];

@@ -1,4 +1,4 @@
-// A peer's end of the WebSocket: proves its key, comes back by itself when the hub was away, pairs events with their answers.
+// A peer's end of the WebSocket: proves its key, reconnects after a failure, and pairs events with their answers.
 import type { Receipt } from '../ledger/receipt.ts';
 import type { Channel } from '../protocol/channel.ts';
 import type { Clock, Timer } from '../protocol/clock.ts';
@@ -22,32 +22,32 @@ import { openUnanswered, type Unanswered } from './unanswered.ts';
 const LIMITS = {
   silence_ms: 30_000, // the hub pings every ten seconds
   ask_every_ms: 10_000, // as often as the hub pings
-  goodbye_ms: 1000, // what a hub gets to answer the goodbye, so that one that does not cannot hold up the end of a program
+  goodbye_ms: 1000, // how long the hub may take to answer the goodbye, so that it cannot hold up the end of a program
 } as const;
 
 export interface HubConnection {
   /**
-   * Sends a signed event and waits for the hub's answer, over reconnections too; resolves with the receipt, checked.
-   * Throws PeerError refused, bad-receipt, disconnected (after close).
+   * Sends a signed event and waits for the hub's answer, across reconnections; resolves to the verified receipt.
+   * Throws PeerError `refused`, `bad-receipt`, `disconnected` (after close).
    */
   submit(event: Uint8Array): Promise<Receipt>;
-  /** Tells what this peer is doing; lost when the hub is away. */
+  /** Reports what this peer is doing; the report is lost while the hub is unreachable. */
   progress(message: Omit<Extract<FromPeer, { type: 'progress' }>, 'type'>): void;
-  /** Tells what a model writes; lost as well. */
+  /** Sends text of a model; lost likewise. */
   sample(message: Omit<Sample, 'type'>): void;
   close(): void;
 }
 
-/** Where a connection comes from. */
+/** How connections are made. */
 export interface Transport {
-  /** Opens a channel to the hub; one that cannot be had closes. */
+  /** Opens a channel to the hub; if that fails, the channel closes. */
   dial(): Channel;
   readonly clock: Clock;
-  /** Uniform in [0, 1): spreads out who comes back when. */
+  /** Uniform in [0, 1): spreads reconnections over time. */
   random(): number;
-  /** Whether the hub answers over HTTP, for a device whose connections do not open; where it is missing, nobody knows. */
+  /** Whether the hub answers over HTTP, for a device whose connections do not open; where it is missing, this is unknown. */
   readonly answersHttp?: () => Promise<boolean>;
-  /** A browser answers the hub's pings without a word to the page: there the peer has to ask whether the hub is there. */
+  /** A browser answers the hub's pings without telling the page, so there the peer has to ask whether the hub is alive. */
   readonly asks?: boolean;
 }
 
@@ -58,16 +58,16 @@ export interface ConnectionOptions {
   readonly run: string;
   readonly role: 'worker' | 'validator';
   readonly identity: Identity;
-  /** After every (re)connection; it says whether the log knows that this peer is here. */
+  /** Called after every (re)connection; it says whether this peer is present by the log. */
   readonly onWelcome: (welcome: Welcome) => void;
   readonly onRun: (view: RunView) => void;
-  /** The connection is gone for now; it is being tried again. */
+  /** The connection is lost for now; the peer is reconnecting. */
   readonly onAway: (reason: string) => void;
-  /** The hub answers over HTTP, and yet no connection opens, time and again. */
+  /** The hub answers over HTTP, but no connection opens, again and again. */
   readonly onBlocked?: (reason: string) => void;
-  /** Another device has come with the same key and has this one's place; whether it is free again is asked after a while. */
+  /** Another device with the same key has taken this one's place; after a while this one asks whether it is free again. */
   readonly onYield?: (wait_ms: number) => void;
-  /** The hub sends this peer away for good. */
+  /** The hub refuses this peer for good. */
   readonly onFatal: (error: PeerError) => void;
 }
 
@@ -75,13 +75,13 @@ export function connectToHub(options: ConnectionOptions): HubConnection {
   return new Connection(options);
 }
 
-/** What answer-hub.ts and redial.ts decide is done here, on one channel after the other. */
+/** Acts on the decisions of answer-hub.ts and redial.ts, on one channel after the other. */
 class Connection implements HubConnection {
   readonly #options: ConnectionOptions;
   readonly #clock: Clock;
   readonly #unanswered: Unanswered;
   #channel: Channel | undefined;
-  /** The hub has welcomed this peer on the present channel. */
+  /** The hub has welcomed this peer on the current channel. */
   #greeted = false;
   #closed = false;
   #tries: Tries = FIRST_TRY;
@@ -138,7 +138,7 @@ class Connection implements HubConnection {
         if (!frame) return;
         this.#onFrame(frame).catch((error) => {
           if (!(error instanceof ProtocolError)) throw error;
-          channel.terminate(); // a hub that talks nonsense is treated as one that is away
+          channel.terminate(); // a hub that sends invalid messages is treated as unreachable
         });
       },
       onError() {},
@@ -195,7 +195,7 @@ class Connection implements HubConnection {
     this.#unanswered.sendAll();
   }
 
-  /** Gives way to another device with this key. What this one has sent is not its business any more. */
+  /** Gives way to another device with this key, and drops all unanswered events. */
   #giveWay(): void {
     const first = this.#tries.yield_ms === 0;
     this.#tries = onGiveWay(this.#tries);
@@ -203,7 +203,7 @@ class Connection implements HubConnection {
     this.#unanswered.rejectAll(new PeerError('key-in-use', 'another device takes part with the key of this one'));
   }
 
-  /** Asks again and again whether the hub is there, where its pings are answered without a word to this peer. */
+  /** Asks the hub regularly whether it is alive, where this peer does not see the hub's pings. */
   #ask(): void {
     this.#clock.clearTimeout(this.#question);
     if (!this.#options.transport.asks || this.#closed) return;
@@ -224,7 +224,7 @@ class Connection implements HubConnection {
         this.#tries = onHttp(this.#tries, answers);
       });
     }
-    // Jitter keeps a thousand peers from coming back in the same instant.
+    // Jitter keeps a thousand peers from reconnecting at the same moment.
     this.#retry = this.#clock.setTimeout(() => this.#dial(), wait_ms * (0.5 + transport.random()));
   }
 

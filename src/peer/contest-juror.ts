@@ -1,5 +1,5 @@
-// A validator in the jury of a contest: repeats the contested work from the public log, beside the rounds, seals what it finds, and shows it
-// when all are sealed or the time is over. What it cannot repeat it accuses nobody of.
+// A validator in the jury of a contest: re-executes the contested work from the public log while rounds go on, commits to (seals) its verdict,
+// and reveals it when all are committed or the time is over. If it cannot re-execute the work, it accuses nobody.
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { PublicLogError } from '../audit/public-log.ts';
 import { recheckSubmission } from '../audit/recheck.ts';
@@ -15,18 +15,18 @@ import { openSealedVerdicts } from './sealed-verdicts.ts';
 
 type ContestView = NonNullable<RunView['contests']>[number];
 
-/** A jury has at most 19 rounds: so many of a worker's are repeated in that time by a machine that is twice as fast as the worker's. */
+/** A jury has at most 19 rounds; in that time a machine twice as fast as the worker's repeats so many of the worker's rounds. */
 export const MOST_CHAIN_ROUNDS = 40;
 
 const KEPT = 'contest-verdicts';
 const CANNOT_REPEAT = 'cannot-repeat';
 
 export interface ContestJuror {
-  /** To be called with every view that the validator acts on; does not wait for the repetition. */
+  /** Call it with every view that the validator acts on; it does not wait for the re-execution. */
   act(view: RunView, leaving: AbortSignal): Promise<void>;
 }
 
-/** `orTell` takes what keeps this validator from speaking. */
+/** `orTell` reports what keeps this validator from answering. */
 export function contestJuror(context: RoleContext, orTell: (error: unknown) => void): ContestJuror {
   const { identity, run, device, blobs } = context;
   const kept = openSealedVerdicts(device.drawer, KEPT, () =>
@@ -39,7 +39,7 @@ export function contestJuror(context: RoleContext, orTell: (error: unknown) => v
   let over = (): boolean => false;
   let moved = (): void => {};
 
-  /** Resolves when no round is being judged: whoever works now waits for its verdicts, a contest has time. */
+  /** Resolves when no round is being judged: the round's workers wait for its verdicts, while a contest has time. */
   const untilIdle = async (): Promise<void> => {
     while (newest && !over() && ['judging', 'revealing', 'merging'].includes(newest.phase)) {
       await new Promise<void>((resolve) => {
@@ -59,7 +59,7 @@ export function contestJuror(context: RoleContext, orTell: (error: unknown) => v
       });
       return rounds.at(-1)!.verdict;
     } catch (error) {
-      // A hub that does not answer may do so later; everything else stays as it is.
+      // An unreachable hub may come back; all other obstacles stay.
       if (!(error instanceof CodedError) || error instanceof Left || isPassing(error)) throw error;
       return cannot(`${error.code}: ${error.message}`);
     } finally {
@@ -115,7 +115,7 @@ export function contestJuror(context: RoleContext, orTell: (error: unknown) => v
   };
 }
 
-/** The validator leaves, or the run is over, in the middle of a repetition. */
+/** The validator leaves, or the run ends, during a re-execution. */
 class Left extends PeerError {
   constructor() {
     super('disconnected', 'the validator has left');

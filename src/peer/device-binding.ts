@@ -1,4 +1,4 @@
-// Devices of one owner: the owner's key vouches for a device's key, the log learns it, and what the device earns is the owner's.
+// Binds devices to one owner: the owner's key certifies a device's key, the log records it, and what the device earns is the owner's.
 
 import { OwnershipError } from '../audit/ownership-errors.ts';
 import type { EventBody } from '../core/events.ts';
@@ -7,11 +7,11 @@ import type { Identity } from '../protocol/identity.ts';
 import { PeerError } from '../protocol/peer-errors.ts';
 
 const DAY_MS = 86_400_000;
-/** How long an owner vouches for a device, and how long before the end it does so again. */
+/** How long a certificate is valid, and how long before its end it is renewed. */
 const CERTIFIED_MS = 365 * DAY_MS;
 export const RENEWED_MS = 30 * DAY_MS;
 
-/** A device's certificate as the device keeps it. */
+/** A device's certificate as the device stores it. */
 export interface KeptCertificate {
   readonly hub: string;
   readonly owner: string;
@@ -19,17 +19,17 @@ export interface KeptCertificate {
   readonly bytes: Uint8Array;
 }
 
-/** Where a device keeps its certificate. */
+/** Where a device stores its certificate. */
 export interface CertificateStore {
-  /** null where there is none that is valid for this device. */
+  /** null where there is no valid certificate for this device. */
   read(device: string): Promise<KeptCertificate | null>;
   keep(hub: string, certificate: Uint8Array): Promise<void>;
 }
 
 /**
- * Lets the log know that a device works for an owner, once: a certificate that is kept and lasts is sent again unchanged, and the
- * log takes nothing twice.
- * @param submit sends a signed body as the device. It throws PeerError `refused` where the hub says no.
+ * Records in the log, once, that a device works for an owner. A stored certificate that lasts is sent again unchanged; the log takes
+ * nothing twice.
+ * @param submit sends a signed body as the device. It throws PeerError `refused` where the hub refuses.
  * @returns whether the log learnt something new
  * Throws OwnershipError `bound-to-another`, `wrong-clock`, PeerError.
  */
@@ -52,7 +52,7 @@ export async function bindDevice(options: {
   } catch (error) {
     if (!(error instanceof PeerError)) throw error;
     if (error.details.refusal === 'device-expired') {
-      // By the log's time the one that was kept has ended, whatever this device's clock says: another one.
+      // The stored certificate has expired by the log's time, whatever this device's clock says: make another one.
       if (same) return bindDevice({ ...options, certificates: { ...certificates, read: async () => null } });
       throw wrongClock(now_ms, error.message);
     }
@@ -69,7 +69,7 @@ export async function bindDevice(options: {
   return true;
 }
 
-/** The log's time, which a refusal gives, is at least a year ahead: nobody earns anything by work that is signed at such a time. */
+/** Whether the log's time, which a refusal states, is at least a year ahead: work signed with this device's time would earn nothing. */
 function wrongClock(now_ms: number, refusal: string): OwnershipError {
   const log_ms = Number(/it is (\d{1,15})$/.exec(refusal)?.[1] ?? now_ms + CERTIFIED_MS);
   const [here, there] = [now_ms, log_ms].map((time_ms) =>
@@ -78,8 +78,8 @@ function wrongClock(now_ms: number, refusal: string): OwnershipError {
   const days = Math.round((log_ms - now_ms) / DAY_MS);
   return new OwnershipError(
     'wrong-clock',
-    `this device's clock says ${here} UTC, the hub's log ${there}, ${days} days later: what its owner signs by this clock has ended, and ` +
-      'nothing would be earned for anybody; set the clock and join again',
+    `this device's clock says ${here} UTC, the hub's log ${there}, ${days} days later: what its owner signs with this clock ` +
+      'has already expired, and nobody would earn anything; set the clock and join again',
     { clock_ms: now_ms, log_ms },
   );
 }

@@ -1,4 +1,4 @@
-// Which run a peer means: asks the hub for its runs and picks the one that was named, or the only one that goes on.
+// Finds the run that a peer is to join: asks the hub for its runs, and picks the one that was named or the only one that goes on.
 
 import { z } from 'zod';
 import { parseJson, wordsOf } from '../protocol/http-refusal.ts';
@@ -9,15 +9,15 @@ import { runMeant } from '../protocol/run-handle.ts';
 import { hash } from '../protocol/schemas.ts';
 
 const StatusSchema = z.object({ hub: hash, runs: z.array(RunStatusSchema) });
-/** Somebody waits for the answer: it may take long, but not be silent. */
+/** Somebody waits for the answer, which may take long as long as bytes come. */
 const SILENCE_MS = 10_000;
 /** A status with twenty thousand peers is a third of this. */
 const ANSWER_BYTES = 32 << 20;
 
-/** How often, and for how long at most, a hub that is asked too fast is given the time that it wants. */
+/** How often, and for how long at most, this waits when the hub says that it is asked too fast. */
 const TOO_FAST = { waits: 4, longest_s: 10 };
 
-/** A hub's id and its runs. Throws PeerError hub-unreachable, not-a-hub, refused. */
+/** A hub's id and its runs. Throws PeerError `hub-unreachable`, `not-a-hub`, `refused`. */
 export async function fetchStatus(url: string): Promise<{ hub: string; runs: RunStatus[] }> {
   const { ok, json } = await readHub(url, '/status');
   const parsed = StatusSchema.safeParse(json);
@@ -27,7 +27,7 @@ export async function fetchStatus(url: string): Promise<{ hub: string; runs: Run
   return parsed.data;
 }
 
-/** As askHub, for what is only read: waits where the hub wants that. Throws PeerError refused, with the hub's words, as well. */
+/** As askHub, for requests that only read: waits if the hub asks for it. Throws PeerError `refused`, with the hub's message, as well. */
 export async function readHub(url: string, path: string) {
   for (let waits = 0; ; waits++) {
     const answer = await askHub(url, path);
@@ -41,7 +41,7 @@ export async function readHub(url: string, path: string) {
   }
 }
 
-/** A hub's answer as JSON, null where it is none. Throws PeerError hub-unreachable, not-a-hub. */
+/** A hub's answer as JSON; null where it is not JSON. Throws PeerError `hub-unreachable`, `not-a-hub`. */
 export async function askHub(
   url: string,
   path: string,
@@ -60,7 +60,7 @@ export async function askHub(
   }
 }
 
-/** Whether a hub is there at all. */
+/** Whether a hub answers at all. */
 export async function answersHttp(url: string): Promise<boolean> {
   return askHub(url, '/health').then(
     ({ ok, json }) => ok && json !== null,
@@ -68,13 +68,13 @@ export async function answersHttp(url: string): Promise<boolean> {
   );
 }
 
-/** The run that a name or the beginning of an id means; without one, the only run that goes on. Throws PeerError no-such-run. */
+/** The run that a name or the beginning of an id means; without one, the only run that goes on. Throws PeerError `no-such-run`. */
 export async function findRun(url: string, wanted?: string): Promise<{ hub: string; view: RunStatus }> {
   const { hub, runs } = await fetchStatus(url);
   return { hub, view: chooseRun(runs, wanted) };
 }
 
-/** As findRun, on a list that is at hand. */
+/** As findRun, on a given list. */
 export function chooseRun(runs: readonly RunStatus[], wanted?: string): RunStatus {
   const known = runs.map((view) => ({ id: view.run, name: view.name, finished: view.phase === 'finished', view }));
   const found = runMeant(known, wanted, 'the hub');

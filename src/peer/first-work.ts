@@ -1,20 +1,20 @@
-// The first work of a device in a run is a short one: its owner soon sees that it counts, and its judges, who repeat it all, are soon done.
+// A device's first work in a run is short, so that its owner soon sees it count, and its judges, who repeat all of it, are soon done.
 import type { Device } from '../games/game.ts';
 import type { Clock } from '../protocol/clock.ts';
 
-/** From the end of the first step on; a first step loads and compiles, however fast the device is. */
+/** Counted from the end of the first step, because that one loads and compiles, on any device. */
 export const FIRST_WORK_MS = 1000;
 
 const KEPT = 'handed-in';
 
 export interface FirstWork {
-  /** Called after each step of a round; true when it has been long enough. */
+  /** Called after each step of a round; true when the work is long enough. */
   enough(steps: number): boolean;
-  /** The hub has taken something. */
+  /** The hub has accepted a submission. */
   handedIn(): Promise<void>;
 }
 
-/** By a drawer of this run, so that a device that comes back is no newcomer. */
+/** Remembered in a drawer of this run, so that a device that comes back is not a newcomer. */
 export async function watchFirstWork({ drawer }: Pick<Device, 'drawer'>, clock: Clock): Promise<FirstWork> {
   let first = (await drawer.get(KEPT)) === null;
   let since_ms = clock.elapsed_ms();

@@ -1,4 +1,4 @@
-// What a worker has handed in last, kept beside its state: with the hub's word that it was merged, the next round can go on from it.
+// The work that a worker submitted last, stored beside its state: if the hub says that it was merged, the next round can continue from it.
 import { z } from 'zod';
 import type { Drawer } from '../games/drawer.ts';
 import { utf8 } from '../protocol/hash.ts';
@@ -9,11 +9,11 @@ const KEPT = 'handed-in';
 const HandedInSchema = z.object({ round: count, work: hash });
 type HandedIn = z.infer<typeof HandedInSchema>;
 
-/** Remembers work that the hub has a place for in the log. */
+/** Remembers work for which the hub has given a receipt. */
 export const keepHandedIn = (drawer: Drawer, handed: HandedIn): Promise<void> =>
   drawer.put(KEPT, utf8(JSON.stringify(handed)));
 
-/** The blob with this worker's own work in the last merge; null: none of it is there, or the device does not remember it. */
+/** The blob with this worker's own work in the last merge; null where none of it is there, or the device does not remember it. */
 export async function ownMerged(drawer: Drawer, { merged, round }: RunView): Promise<string | null> {
   const bytes = merged ? await drawer.get(KEPT) : null;
   if (!bytes) return null;
@@ -21,6 +21,6 @@ export async function ownMerged(drawer: Drawer, { merged, round }: RunView): Pro
     const handed = HandedInSchema.parse(JSON.parse(new TextDecoder().decode(bytes)));
     return handed.round === round - 1 ? handed.work : null;
   } catch {
-    return null; // damaged is as good as forgotten
+    return null; // a damaged record counts as forgotten
   }
 }

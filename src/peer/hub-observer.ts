@@ -1,4 +1,4 @@
-// Somebody who only watches: the hub's status as it changes, without a key, coming back by itself when the hub was away.
+// An observer without a key: follows the hub's status as it changes, and reconnects after a failure.
 import WebSocket from 'ws';
 import { ProtocolError } from '../protocol/errors.ts';
 import {
@@ -11,7 +11,7 @@ import {
 } from '../protocol/messages.ts';
 
 const RETRY_MS = 500;
-/** What a hub gets to answer the goodbye, so that one that does not cannot hold up the end of a program. */
+/** How long the hub may take to answer the goodbye, so that it cannot hold up the end of a program. */
 const GOODBYE_MS = 1000;
 
 export interface HubObserver {
@@ -33,7 +33,7 @@ export function observeHub(
       if (!isBinary) return;
       const message = readOrNull(new Uint8Array(data as Buffer));
       if (!message) {
-        socket.terminate(); // a hub that talks nonsense is treated as one that is away
+        socket.terminate(); // a hub that sends invalid messages is treated as unreachable
         return;
       }
       if (message.type === 'challenge') {

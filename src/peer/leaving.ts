@@ -1,15 +1,15 @@
-// How long a device that its owner wants back still waits for anything: a hub that is away must not hold it.
+// How long a device still waits after its owner wants it back, so that an unreachable hub cannot hold it.
 import { type Clock, systemClock, type Timer } from '../protocol/clock.ts';
 import { PeerError } from '../protocol/peer-errors.ts';
 
-/** Together below the eight seconds after which `potluck demo` ends its children by force. */
+/** Together less than the eight seconds after which `potluck demo` kills its children. */
 export const LEAVING_LIMITS = {
-  answer_ms: 4000, // for the hub's answer to what was handed in
-  act_ms: 5500, // for whatever the role is at: the last steps, packing, sending
+  answer_ms: 4000, // for the hub's answer to a submission
+  act_ms: 5500, // for the role's current work: the last steps, packing, sending
   goodbye_ms: 1500, // for the goodbye
 } as const;
 
-/** Waits for something; once `leaving` fires, only so long. Throws PeerError disconnected, and what the work throws. */
+/** Waits for something, but once `leaving` fires only for a limited time. Throws PeerError `disconnected`, and the errors of the work. */
 export async function untilLeft<T>(
   work: Promise<T>,
   leaving: AbortSignal,
@@ -34,7 +34,7 @@ export async function untilLeft<T>(
   }
 }
 
-/** Waits for work, but not beyond the moment in which `leaving` fires while there is nothing to hand in: then `giveUp` is called instead. */
+/** Waits for work; but if `leaving` fires while there is nothing to submit, `giveUp` is called instead. */
 export async function unlessEmptyHanded(
   work: Promise<void>,
   leaving: AbortSignal,

@@ -1,8 +1,8 @@
-// Whether a device has the memory that a run's work takes: refused before anything is fetched, with both figures.
+// Checks that a device has enough memory for a run's work: if not, it refuses before anything is fetched, and states both figures.
 import type { AnyGame } from '../games/game.ts';
 import { PeerError } from '../protocol/peer-errors.ts';
 
-/** Throws PeerError `too-little-memory`. A game that does not say what its work takes is tried. */
+/** Throws PeerError `too-little-memory`. A game that does not state its need is tried. */
 export async function checkMemory(game: AnyGame, params: unknown, available_bytes: number): Promise<void> {
   const { memory_bytes: needed_bytes = 0 } = await game.sizes(params);
   if (needed_bytes <= available_bytes) return;

@@ -1,14 +1,14 @@
-// A peer's copy of the model, brought up to date with the run one view at a time.
+// A peer's copy of the model, updated one view at a time.
 import type { AnyGame } from '../games/game.ts';
 import { catchUp, type HeldState, type History, type Way } from '../games/history.ts';
 import type { PeerBlobs } from './blobs.ts';
 
 export interface ModelFollower {
-  /** The state whose hash the view names. Throws HistoryError, PeerError (bad-blob, hub-unreachable). */
+  /** The state whose hash the view names. Throws HistoryError, PeerError (`bad-blob`, `hub-unreachable`). */
   follow(view: History): Promise<unknown>;
 }
 
-/** `way`: a validator makes every step anew from the evidence, which it has to fetch anyway; others take the steps as they are. */
+/** `way`: a validator computes every step again from the evidence, which it has to fetch anyway; others apply the steps as they are. */
 export function followModel(
   game: AnyGame,
   params: unknown,
@@ -16,7 +16,7 @@ export function followModel(
   way: Way = 'follow',
 ): ModelFollower {
   let held: HeldState | null = null;
-  // One at a time: two views that come quickly must not race over the same state.
+  // One update at a time: two quick views must not race over the same state.
   let queue: Promise<unknown> = Promise.resolve();
   return {
     follow(view) {
@@ -24,7 +24,7 @@ export function followModel(
         held = await catchUp(game, params, view, held, blobs.fetch, way);
         return held.state;
       });
-      queue = result.catch(() => {}); // whoever asked for it hears
+      queue = result.catch(() => {}); // the caller handles the error
       return result;
     },
   };

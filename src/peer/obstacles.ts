@@ -1,16 +1,16 @@
-// Why a device achieves nothing for now: told to its owner in a sentence, and to the run's owner for as long as it lasts.
+// Why a device cannot get on at the moment: a sentence for its owner, and for the run's owner as long as it lasts.
 import type { PeerRole } from '../core/events/peer-joined.ts';
 import type { Obstacle, RunView } from '../protocol/messages.ts';
 
-/** How much of a round a device must have had before it is called too slow: one that came late has a whole one coming. */
+/** How much of a round a device must have seen before it is called too slow: one that came late gets a whole round next. */
 const WHOLE_PART = 0.7;
-/** A round that ended earlier than this was ended by somebody else; work is broken off before the end, to be handed in. */
+/** A round that ended earlier than this was ended by somebody else: a device stops its own work before the end, to submit it. */
 const CUT_SHORT_PART = 0.5;
-/** The first two sentences about one thing are told, the second being the more exact one; then one after each of these times. */
+/** The first two sentences about one obstacle are reported, the second with better figures; then one after each of these times. */
 const TOLD_AT_ONCE = 2;
 const TOLD_AGAIN_MS = 600_000;
 
-/** What keeps everybody of this role from working, or the work from counting. */
+/** What keeps everybody of this role from working, or keeps the work from counting. */
 export function obstacleOf({ phase, round, seats }: RunView, role: PeerRole): Obstacle | null {
   if (phase === 'paused') return { code: 'run-paused', message: "the run's owner has paused it; it goes on by itself" };
   if (!seats) return null;
@@ -26,16 +26,16 @@ export function obstacleOf({ phase, round, seats }: RunView, role: PeerRole): Ob
   return null;
 }
 
-/** How a round goes on one device. Times are the device's own, since it heard of the round. */
+/** The course of a round on one device. Times are the device's own, since it heard of the round. */
 export interface RoundWatch {
-  /** The model is there, the work begins. */
+  /** The model is there, and the work begins. */
   begun(): void;
   step(): void;
-  /** The round is over, or was opened anew, and this device has not handed in. What kept it from that, if it was the device. */
+  /** The round is over, or was opened again, and this device has not submitted. Returns what kept it from that, if it was the device. */
   missed(): Obstacle | null;
 }
 
-/** Watches rounds on a device; a round's whole length is the longest time that was ever left of one. */
+/** Watches rounds on a device; the length of a round is the longest remaining time that was ever seen. */
 export function roundWatcher(elapsed_ms: () => number): (view: RunView) => RoundWatch {
   let round_ms = 0;
   return ({ round, remaining_ms: left_ms }) => {
@@ -79,7 +79,7 @@ function seconds(time_ms: number): string {
   return `${(time_ms / 1000).toFixed(time_ms < 10_000 ? 1 : 0)} s`;
 }
 
-/** Says what is new of what holds a device up: another thing at once, the same with other numbers after a while, and that it is over. */
+/** Reports changes of an obstacle: another one at once, the same with other figures after a while, and its end. */
 export function obstacleTeller(
   elapsed_ms: () => number,
   tell: (obstacle: Obstacle | null) => void,

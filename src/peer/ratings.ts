@@ -1,4 +1,4 @@
-// A validator's ratings of the workers of a run, kept in its drawer: what it measures in a round counts when the round is merged.
+// A validator's ratings of a run's workers, stored in its drawer: the measurements of a round count once the round is merged.
 import { z } from 'zod';
 import type { Device } from '../games/game.ts';
 import { standingPermille } from '../games/rated-weight.ts';
@@ -11,7 +11,7 @@ import {
 } from '../games/rating.ts';
 
 const KEPT = 'ratings';
-/** The open round's measurements and everybody's record: a run knows at most so many peers (core/limits.ts). */
+/** The open round's measurements and every worker's record: a run has a limited number of peers (core/limits.ts). */
 const KeptSchema = z.object({
   round: z.int(),
   judged: z.array(JudgedWorkSchema),
@@ -20,15 +20,15 @@ const KeptSchema = z.object({
 
 export interface Ratings {
   readonly records: ReadonlyMap<string, RatingRecord>;
-  /** What a verdict may vouch for of a worker's work, in thousandths. */
+  /** How much of a worker's work a verdict may vouch for, in thousandths. */
   standing(worker: string): number;
-  /** Keeps what was measured of a submission of the open round; what an attempt before had measured of the worker is forgotten. */
+  /** Stores the measurement of a submission of the open round, replacing that of an earlier attempt of the worker. */
   measured(round: number, work: JudgedWork): Promise<void>;
-  /** Another round is open: what was measured in one that was merged is rated. `handed_in`: whose work was in it, where that is known. */
+  /** Another round is open: the measurements of a merged round become ratings. `handed_in`: whose work was in it, where that is known. */
   opened(round: number, handed_in: ReadonlySet<string> | null): Promise<void>;
 }
 
-/** Ratings as a drawer has them; what cannot be read is begun anew. */
+/** Ratings as stored in a drawer; unreadable ones are started over. */
 export async function openRatings(drawer: Device['drawer']): Promise<Ratings> {
   const kept = await readRatings(drawer);
   let { round } = kept ?? { round: -1 };
@@ -63,7 +63,7 @@ export async function openRatings(drawer: Device['drawer']): Promise<Ratings> {
   };
 }
 
-/** What a drawer has; null where there is nothing that can be read. */
+/** The content of a drawer; null where there is nothing readable. */
 export async function readRatings(drawer: Device['drawer']): Promise<z.infer<typeof KeptSchema> | null> {
   const bytes = await drawer.get(KEPT);
   try {

@@ -1,26 +1,26 @@
-// A validator lets the model that it has just measured write a little, so that people see it learn: never at the cost of judging.
+// A validator lets the model that it has just measured write a little text, so that people see it learn; judging comes first.
 import { CodedError } from '../errors.ts';
 import type { RunView } from '../protocol/messages.ts';
 import type { RoleContext } from './role.ts';
 
 const LIMITS = {
-  write_ms: 2000, // what was written by then is shown
-  prompt: 400, // characters, as the protocol has it
+  write_ms: 2000, // the text written by then is shown
+  prompt: 400, // characters, the protocol's limit
   text: 2000,
   part: 0.05, // of a validator's time, at most, over a run
 } as const;
 
 export interface Sampler {
-  /** Writes with the model of a view, and tells the hub; resolves also when there is nothing to tell. */
+  /** Writes with the model of a view, and sends it to the hub; resolves also when there is nothing to send. */
   write(view: RunView, state: unknown): Promise<void>;
-  /** Ends what is being written when there is work to judge. */
+  /** Ends writing when there is work to judge. */
   onView(view: RunView): void;
 }
 
 export function openSampler(context: RoleContext): Sampler {
   const { game, params, device, clock, identity } = context;
   let stop = new AbortController();
-  /** Before this it would take more than its part of the time. */
+  /** Earlier than this, writing would take more than its part of the time. */
   let next_ms = Number.NEGATIVE_INFINITY;
 
   return {

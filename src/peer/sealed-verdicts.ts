@@ -1,5 +1,5 @@
-// Commit and reveal: verdicts that a judge has committed to and not revealed yet, on its disk, because one that cannot be revealed after a
-// restart earns nothing. They are called sealed, as the log's events have it.
+// Commit and reveal: a judge's committed verdicts that are not revealed yet, on its disk, because a verdict that cannot be revealed after a
+// restart earns nothing. They are called sealed, as in the log's events.
 import { z } from 'zod';
 import { type VerdictGiven, VerdictGivenSchema } from '../core/events/verdict-given.ts';
 import type { Drawer } from '../games/drawer.ts';
@@ -14,7 +14,7 @@ export interface SealedVerdicts {
   keepOnly(submissions: ReadonlySet<string>): Promise<void>;
 }
 
-/** What is kept under a name of a drawer. What cannot be read is told, and judged anew. */
+/** The content of a drawer under a name. If it cannot be read, that is reported, and the work is judged again. */
 export function openSealedVerdicts(drawer: Drawer, name: string, onUnreadable: () => void): SealedVerdicts {
   let kept: Promise<Map<string, VerdictGiven>> | null = null;
   const load = async (): Promise<Map<string, VerdictGiven>> => {

@@ -1,13 +1,13 @@
-// What a session does next, and what it makes of failures: decided here from what is known, done by session.ts.
+// What a session does next, and how it handles failures: decided here from what is known; session.ts acts on it.
 import { CodedError, isSystemError } from '../errors.ts';
 import type { RunView } from '../protocol/messages.ts';
 import { PeerError } from '../protocol/peer-errors.ts';
 
 /** What a session knows between two actions of its role. */
 export interface SessionKnows {
-  /** The newest view; null while there is none, or another device has this one's place. */
+  /** The newest view; null where there is none, or another device has this one's place. */
   readonly newest: RunView | null;
-  /** The view that the role acted on last; null when it is to act again. */
+  /** The view that the role acted on last; null when it must act again. */
   readonly acted: RunView | null;
   /** The run is finished, and the role has acted on that. */
   readonly finished: boolean;
@@ -30,12 +30,12 @@ export function planSession({ newest, acted, finished, leaving, failure }: Sessi
   return { do: 'act', view: newest };
 }
 
-/** What keeps a device from being bound for now, and not because of whom it works for. */
+/** Refusals that keep a device from being bound for now, and not because of its owner. */
 const NOT_FINAL: readonly string[] = ['disconnected', 'key-in-use', 'bad-receipt'];
 
 /**
- * What follows when a device could not be bound to its owner. Work for another account than the owner's is no work for the owner: rather none.
- * @returns 'throw': nobody has foreseen this error; 'ignore': the connection tells of it itself
+ * What to do when a device could not be bound to its owner. Work for another account is not work for the owner, so then it does none.
+ * @returns 'throw': an unforeseen error; 'ignore': the connection reports the error itself
  */
 export function planAfterBinding(error: unknown): 'throw' | 'tell' | 'end' | 'ignore' {
   if (!(error instanceof CodedError)) return isSystemError(error) ? 'tell' : 'throw';
@@ -44,16 +44,16 @@ export function planAfterBinding(error: unknown): 'throw' | 'tell' | 'end' | 'ig
 }
 
 /**
- * What follows when the hub did not take this peer's word that it is here.
+ * What to do when the hub refused this peer's join.
  * @param outdated another connection has been welcomed since
  */
 export function planAfterJoining(error: unknown, outdated: boolean): 'end' | 'ignore' {
   if (outdated || !(error instanceof PeerError && error.is('refused'))) return 'ignore';
-  // Two connections may cross: that the log already knows this peer, or a later join of it, is what was wanted.
+  // Two connections may cross: if the log knows this peer, or a later join of it, already, the goal is reached.
   return error.details.refusal === 'already-present' ? 'ignore' : 'end';
 }
 
-/** What follows when the role failed to act: 'again' after a while for what may pass, a disk that was full, or a hub that failed at a blob. */
+/** What to do when the role failed: 'again' after a while for a cause that may pass, such as a full disk or a blob that the hub failed to serve. */
 export function planAfterActing(error: unknown): 'throw' | 'tell' | 'again' {
   if (isSystemError(error)) return 'again';
   if (!(error instanceof CodedError)) return 'throw';

@@ -1,4 +1,4 @@
-// A device's part in one run, on any clock and over any transport: a connection, a model, and a role that acts on every change of the run.
+// A device's part in one run, on any clock and transport: a connection, a model, and a role that acts on every change of the run.
 import type { HeadKeeper } from '../audit/seen-heads.ts';
 import type { PeerRole } from '../core/events/peer-joined.ts';
 import type { EventBody } from '../core/events.ts';
@@ -20,7 +20,7 @@ import { submitEvent } from './submitting.ts';
 import { validatorRole } from './validator.ts';
 import { workerRole } from './worker.ts';
 
-/** After this time what has failed for a reason that may pass is begun afresh, while nothing newer is to be done. */
+/** After this time a role that failed for a passing cause acts again, unless something newer is to be done. */
 const AGAIN_MS = 10_000;
 
 export interface SessionOptions {
@@ -39,23 +39,23 @@ export interface SessionOptions {
   readonly receipts: Receipts;
   /** What this device has seen of the hub's log; without it nothing is compared. */
   readonly heads?: HeadKeeper;
-  /** Done once, before this peer announces itself, so that nothing is ever earned for the wrong account. */
+  /** Done once, before this peer joins, so that nothing is ever earned for the wrong account. */
   readonly bind?: (submit: RoleContext['submit']) => Promise<unknown>;
   /** See RoleContext. */
   readonly pledge?: RoleContext['pledge'];
   readonly publicLog?: RoleContext['publicLog'];
-  /** Fires when the owner wants the device back: what is done is handed in, then the peer leaves. */
+  /** Fires when the owner wants the device back: the device submits what is done, then leaves. */
   readonly signal: AbortSignal;
   readonly onNews?: (news: PeerNews) => void;
   readonly onView?: (view: RunView) => void;
 }
 
-/** Resolves when the run is finished or the owner's signal has been followed. Throws PeerError, GameError, ProtocolError. */
+/** Resolves when the run is finished or the owner's signal was followed. Throws PeerError, GameError, ProtocolError. */
 export async function takePart(options: SessionOptions): Promise<'finished' | 'left'> {
   return new Session(options).run();
 }
 
-/** What session-plan.ts decides is done here. */
+/** Acts on the decisions of session-plan.ts. */
 class Session {
   readonly #options: SessionOptions;
   readonly #clock: Clock;
@@ -68,9 +68,9 @@ class Session {
   #failure: CodedError | null = null;
   /** Ends the wait for something new. */
   #wake = (): void => {};
-  /** The device's owner has been asked to vouch for it. */
+  /** The device's owner was asked for a certificate. */
   #bound: Promise<void> | undefined;
-  /** The hub's number of the present connection. */
+  /** The number of the current connection. */
   #number = 0;
 
   constructor(options: SessionOptions) {
@@ -97,7 +97,7 @@ class Session {
       sample: (sample) => this.#connection.sample(sample),
     };
     this.#role = role === 'worker' ? workerRole(context) : validatorRole(context);
-    // A signal that comes while a role waits must wake it, and a view must too.
+    // Both the owner's signal and a view must wake a waiting role.
     signal.addEventListener('abort', () => this.#wake(), { once: true });
     options.heads?.onFork((fork) => this.#end(fork));
     this.#connection = this.#connect();
@@ -212,7 +212,7 @@ class Session {
     }
   }
 
-  /** Tells the log that this peer is here, once it is bound to its owner. */
+  /** Writes this peer's join into the log, once it is bound to its owner. */
   async #announce(welcome: Welcome): Promise<void> {
     const { run, role, name, device } = this.#options;
     const { present, session } = welcome;
@@ -237,7 +237,7 @@ class Session {
     }
   }
 
-  /** Tells the log that this peer leaves; a hub that is away finds out by itself. */
+  /** Writes this peer's leave into the log; an unreachable hub finds out by itself. */
   async #sayGoodbye(): Promise<void> {
     const { run, identity } = this.#options;
     const reason = 'goodbye';
@@ -246,11 +246,11 @@ class Session {
     const late = new Promise<void>((resolve) => {
       timer = this.#clock.setTimeout(resolve, LEAVING_LIMITS.goodbye_ms);
     });
-    await Promise.race([told.catch(() => {}), late]); // whoever is not heard is gone all the same
+    await Promise.race([told.catch(() => {}), late]); // an unheard peer leaves all the same
     this.#clock.clearTimeout(timer);
   }
 
-  /** Ends the session with an error, when the role has done what it is at. */
+  /** Ends the session with an error, after the role's current action. */
   #end(error: CodedError): void {
     this.#failure = error;
     this.#wake();

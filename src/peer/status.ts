@@ -1,4 +1,4 @@
-// What a peer is at, and what holds it up: told to its owner, and to the hub with every progress.
+// A peer's current activity and obstacle: reported to its owner, and to the hub with every progress message.
 import type { PeerRole } from '../core/events/peer-joined.ts';
 import type { Clock } from '../protocol/clock.ts';
 import type { Obstacle, Progress, RunView } from '../protocol/messages.ts';
@@ -8,15 +8,15 @@ import type { PeerNews, RoleContext } from './role.ts';
 type Doing = Omit<Progress, 'type'>;
 
 export interface Status extends Pick<RoleContext, 'progress' | 'heldUp'> {
-  /** The newest view; null: what the last one said holds no more. */
+  /** The newest view; null: the last one is not valid any more. */
   saw(view: RunView | null): void;
-  /** Whether the log knows that this peer is here: only then a view's word on who is here counts it in. */
+  /** Whether this peer is present by the log: only then do a view's counts include it. */
   present(here: boolean): void;
-  /** Tells the owner what is in the way now, as far as that is news. */
+  /** Reports the current obstacle to the owner, if it is new. */
   tellObstacle(): void;
 }
 
-/** @param send tells the hub */
+/** @param send sends it to the hub */
 export function openStatus(
   role: PeerRole,
   clock: Clock,

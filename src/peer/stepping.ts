@@ -1,15 +1,15 @@
-// The device as a worker hands it to its game: every step is heard of, and no rest after one outlasts the round.
+// The device that a worker passes to its game: every step is reported, and no rest after a step outlasts the round.
 import type { Device } from '../games/game.ts';
 import { type Clock, fired } from '../protocol/clock.ts';
 
 export type StepReport = Parameters<Device['progress']>[0];
 
 export interface Stepping {
-  /** One device for all rounds: games keep what they have loaded with it. */
+  /** One device for all rounds, because games cache what they have loaded by it. */
   readonly device: Device;
-  /** A round begins: `onStep` hears its steps, and rests end when `signal` fires. */
+  /** A round begins: `onStep` is called with its steps, and rests end when `signal` fires. */
   begin(signal: AbortSignal, onStep: (report: StepReport) => void): void;
-  /** When the round's last step, or the rest after it, was over; 0 before. By the clock's elapsed time. */
+  /** When the round's last step, or the rest after it, ended; 0 before the first. By the clock's elapsed time. */
   finished_ms(): number;
 }
 

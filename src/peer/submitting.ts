@@ -1,4 +1,4 @@
-// Hands in events: signed, with the head of the log that this peer saw, until the hub's receipt is kept.
+// Submits events: signed, with the head of the log that this peer saw, until the hub's receipt is stored.
 import { type HeadKeeper, seenHeadOf, withSeenHead } from '../audit/seen-heads.ts';
 import type { EventBody } from '../core/events.ts';
 import type { Receipt } from '../ledger/receipt.ts';
@@ -18,19 +18,19 @@ export interface Submitting {
   readonly signal: AbortSignal;
   /** Sends a signed event; see HubConnection. */
   readonly send: (event: Uint8Array) => Promise<Receipt>;
-  /** Has the owner vouch for this device anew; null: nobody does. */
+  /** Renews this device's certificate; null where it has no owner. */
   readonly bindAnew: (() => Promise<void>) | null;
   readonly onNotKept: (error: Error) => void;
 }
 
-/** Resolves with the receipt, checked and kept. Throws PeerError. */
+/** Resolves to the receipt, verified and stored. Throws PeerError. */
 export async function submitEvent(body: EventBody, submitting: Submitting): Promise<Receipt> {
   const { identity, clock, heads, receipts, signal, bindAnew } = submitting;
   const said = withSeenHead(body, heads?.newest());
   const event = await signEvent(identity, said);
   const send = (): Promise<Receipt> => untilLeft(submitting.send(event), signal, LEAVING_LIMITS.answer_ms, clock);
   const receipt = await send().catch(async (error) => {
-    // The certificate has ended while this device was at work: its owner vouches for it anew.
+    // The certificate has expired while this device was at work: its owner renews it.
     const ended = error instanceof PeerError && error.is('refused') && error.details.refusal === 'device-expired';
     if (!ended || body.type === 'device.bound' || !bindAnew) throw error;
     await bindAnew();

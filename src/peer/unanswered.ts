@@ -1,4 +1,4 @@
-// Events that a peer has sent and the hub has not answered yet: kept over reconnections, sent again, believed only with a receipt.
+// Events that a peer has sent and the hub has not answered yet: kept across reconnections, sent again, and done only with a valid receipt.
 import { LedgerError } from '../ledger/errors.ts';
 import { type Receipt, verifyReceipt } from '../ledger/receipt.ts';
 import type { Clock, Timer } from '../protocol/clock.ts';
@@ -6,7 +6,7 @@ import { eventId } from '../protocol/envelope.ts';
 import { PeerError } from '../protocol/peer-errors.ts';
 
 const LIMITS = {
-  too_fast_ms: 1000, // the first wait before an event that came too fast is sent again; each next one is twice as long
+  too_fast_ms: 1000, // the first wait before an event that came too fast is sent again; each further wait is twice as long
   longest_wait_ms: 10_000,
 } as const;
 
@@ -20,14 +20,14 @@ interface Waiting {
 }
 
 export interface Unanswered {
-  /** Sends an event. Resolves with the receipt, checked. Throws PeerError refused, bad-receipt, and what `rejectAll` says. */
+  /** Sends an event. Resolves to the verified receipt. Throws PeerError `refused`, `bad-receipt`, and the error given to `rejectAll`. */
   submit(event: Uint8Array): Promise<Receipt>;
   /** The hub says that an event is in its log. */
   accepted(id: string, receipt: unknown): void;
   reject(id: string, error: PeerError): void;
-  /** "Too fast" is no answer to an event: it is sent again after a while. */
+  /** "Too fast" is not the answer to an event: it is sent again after a while. */
   sendLater(id: string): void;
-  /** After a reconnection; the core takes nothing twice. */
+  /** After a reconnection all are sent again; the core takes nothing twice. */
   sendAll(): void;
   rejectAll(error: PeerError): void;
 }
@@ -38,7 +38,7 @@ export interface UnansweredOptions {
   readonly clock: Clock;
   /** Uniform in [0, 1). */
   readonly random: () => number;
-  /** Sends an event if the hub is there; else it is sent with the next welcome. */
+  /** Sends an event if there is a connection; otherwise it is sent with the next welcome. */
   readonly send: (event: Uint8Array) => void;
 }
 

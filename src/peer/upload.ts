@@ -1,9 +1,9 @@
-// Uploading a blob: in parts, each answered for itself, so that a slow line is no hanging one and a broken one is gone on from.
+// Uploads a blob in parts, each answered separately, so that a slow line is told apart from a dead one, and a broken upload can be resumed.
 import { z } from 'zod';
 import { parseJson, refusalOf } from '../protocol/http-refusal.ts';
 import { type Line, megabytes, type Trouble } from '../protocol/line.ts';
 
-/** Is told how a transfer goes. */
+/** Called with the progress of a transfer. */
 export interface TransferWatch {
   at(done_bytes: number, total_bytes: number | null): void;
   trouble(trouble: Trouble): void;
@@ -11,16 +11,16 @@ export interface TransferWatch {
 }
 
 const PARTS = {
-  least_bytes: 32 << 10, // passes in the time of a silence at 1 kB/s
+  least_bytes: 32 << 10, // at 1 kB/s it takes less time than a silence may last
   first_bytes: 256 << 10,
-  most_bytes: 1 << 20, // what nginx lets pass unless it is told otherwise
+  most_bytes: 1 << 20, // nginx's default limit for a request body
   grows_below_ms: 2000,
-  rounds: 8, // that bring the hub no further, before it is believed that it never will
+  rounds: 8, // without progress, before the upload is given up
 } as const;
 
 const ReceivedSchema = z.object({ received_bytes: z.int().min(0) });
 
-/** Resolves when the hub has all of it. Throws PeerError refused, proxy-answered, hub-unreachable. */
+/** Resolves when the hub has all of it. Throws PeerError `refused`, `proxy-answered`, `hub-unreachable`. */
 export async function sendBlob(
   line: Line,
   url: string,

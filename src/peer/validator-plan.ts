@@ -1,9 +1,9 @@
-// What a validator does next with a view, from what it knows: decided here, done by validator.ts.
+// What a validator does next with a view: decided here from what it knows; validator.ts acts on it.
 import { SILENT_PART } from '../core/rounds/deadlines.ts';
 import type { RunView } from '../protocol/messages.ts';
 import type { SubmissionView } from './check-submission.ts';
 
-/** The part of the time left that checks may take; the rest is for sending. */
+/** The part of the remaining time that checks may take; the rest is for sending. */
 const USED_PART = 0.7;
 
 /** What a validator knows while it acts on a view. */
@@ -13,23 +13,23 @@ export interface JudgeKnows {
   readonly newest: RunView | null;
   /** What it has judged of the open round, by `instanceOf`. */
   readonly judged: ReadonlySet<string>;
-  /** Since it began to act on the view. */
+  /** Milliseconds since it began to act on the view. */
   readonly elapsed_ms: number;
 }
 
-/** A submission as it is judged once: first, or in an appeal. */
+/** A key for judging a submission once: first, or in an appeal. */
 export const instanceOf = ({ id, appealed }: Pick<SubmissionView, 'id' | 'appealed'>): string => `${id} ${appealed}`;
 
 export interface Judgement {
   readonly submission: SubmissionView;
-  /** How long its check may take, so that there is time for the others as well. */
+  /** How long its check may take, so that there is time for the other submissions as well. */
   readonly time_ms: number;
 }
 
-/** @returns the submission to judge next; null: there is none for this validator */
+/** @returns the submission to judge next; null where there is none for this validator */
 export function nextToJudge(view: RunView, { self, newest, judged, elapsed_ms }: JudgeKnows): Judgement | null {
   if (view.phase !== 'judging' || view.draw === null) return null;
-  // Who was too slow has made room, or the round went on.
+  // This validator was too slow and was replaced, or the round went on.
   const given = newest?.submissions.filter(({ judges }) => !judges.includes(self)).map(({ id }) => id) ?? [];
   const waiting = view.submissions.filter(
     (submission) =>
@@ -44,20 +44,20 @@ export function nextToJudge(view: RunView, { self, newest, judged, elapsed_ms }:
   return { submission, time_ms: (left_ms * USED_PART) / waiting.length };
 }
 
-/** What is left for judging, the whole time before it has been timed: until who keeps silent makes room, if it is not over or there is no other. */
+/** The time left for judging (the whole time before it is measured): until silent judges are replaced, unless that is over or nobody could replace them. */
 function judgingTimeLeft({ remaining_ms, judging_ms }: RunView, { appealed }: SubmissionView): number {
   const left_ms = remaining_ms || judging_ms;
   const first_ms = left_ms - Math.floor(judging_ms / SILENT_PART);
   return first_ms > 0 && !appealed ? first_ms : left_ms;
 }
 
-/** @returns the submissions whose sealed verdict of this validator is to be revealed now */
+/** @returns the submissions whose committed (sealed) verdict of this validator must be revealed now */
 export function toReveal({ phase, submissions }: RunView, self: string): string[] {
   if (phase !== 'revealing') return [];
   return submissions.filter(({ sealed, shown }) => sealed.includes(self) && !shown.includes(self)).map(({ id }) => id);
 }
 
-/** Whether to measure the view's model: one that was not measured yet, while no round waits for verdicts. @param evaluated the last that was */
+/** Whether to measure the view's model: it is not measured yet, and no round waits for verdicts. @param evaluated the last measured model */
 export function isToEvaluate({ phase, model }: RunView, evaluated: string): boolean {
   return model !== evaluated && phase !== 'judging' && phase !== 'revealing' && phase !== 'merging';
 }

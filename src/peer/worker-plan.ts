@@ -1,17 +1,17 @@
-// What a worker does next with a round, from what it knows: decided here, done by worker.ts.
+// What a worker does next with a round: decided here from what it knows; worker.ts acts on it.
 import type { Claim } from '../games/game.ts';
 import type { Obstacle, RunView } from '../protocol/messages.ts';
 import { roundKey } from './role.ts';
 
 const LIMITS = {
-  first_reserve_ms: 1000, // time kept free at the end of a round for packing and sending, until it has been measured
+  first_reserve_ms: 1000, // reserved at the end of a round for packing and sending, until that has been measured
   least_reserve_ms: 150,
-  reserve_part: 0.4, // never more than this part of what is left of the round
+  reserve_part: 0.4, // at most this part of what is left of the round
 } as const;
 
 export const CAME_TO_NOTHING: Obstacle = {
   code: 'came-to-nothing',
-  message: 'the work of a round came to nothing, though there was time: in training, the loss left the finite numbers',
+  message: 'the work of a round failed, though there was time: in training, the loss became infinite or NaN',
 };
 
 export const RESTS: Obstacle = {
@@ -20,8 +20,8 @@ export const RESTS: Obstacle = {
 };
 
 /**
- * What to do with a view while nothing is under way.
- * @param done the round that was handed in or given up
+ * What to do with a view while no work is under way.
+ * @param done the round that was submitted or given up
  */
 export function planRound(view: RunView, done: string): 'learn' | 'keep-up' | 'wait' {
   if (view.phase !== 'working') return 'keep-up'; // so that the next round starts at once
@@ -29,19 +29,19 @@ export function planRound(view: RunView, done: string): 'learn' | 'keep-up' | 'w
 }
 
 /**
- * What a view means for the round that is worked on.
+ * What a view means for the round under way.
  * @param key that round; '' when there is none, or it does not count any more
  */
 export function planInterruption(view: RunView, key: string): 'missed' | 'stop' | null {
   if (!key) return null;
-  if (roundKey(view) !== key) return 'missed'; // it is over, or was opened anew
-  return view.phase === 'working' ? null : 'stop'; // what is done is handed in, if it still counts
+  if (roundKey(view) !== key) return 'missed'; // it is over, or was opened again
+  return view.phase === 'working' ? null : 'stop'; // what is done is submitted, if it still counts
 }
 
 /** What is known when the work on a round has ended. */
 export interface Ended {
   readonly claim: Claim | null;
-  /** The round is still the one that was worked on. */
+  /** The round is still the same. */
   readonly counts: boolean;
   /** The device rested instead. */
   readonly rested: boolean;
@@ -49,7 +49,7 @@ export interface Ended {
   readonly stopped: boolean;
   /** The owner wants the device back. */
   readonly leaving: boolean;
-  /** What has made this device too slow for the round, if it was. */
+  /** What made this device too slow for the round, if anything. */
   readonly tooSlow: Obstacle | null;
 }
 
@@ -66,7 +66,7 @@ export function planAfterWork({ claim, counts, rested, stopped, leaving, tooSlow
   return { do: 'tell', why: CAME_TO_NOTHING };
 }
 
-/** The time that a worker keeps free at the end of a round, from the end of training to the hub's answer. */
+/** The time that a worker reserves at the end of a round, from the end of training to the hub's answer. */
 export const FIRST_RESERVE_MS = LIMITS.first_reserve_ms;
 
 /** @returns how long to work, of what is left of the round */
@@ -74,7 +74,7 @@ export function workingTime(left_ms: number, reserve_ms: number): number {
   return Math.max(0, left_ms - Math.min(reserve_ms, left_ms * LIMITS.reserve_part));
 }
 
-/** Quick to grow, slow to shrink: being late costs a whole round. @param took_ms what packing and sending took */
+/** Grows fast and shrinks slowly, because being late costs a whole round. @param took_ms what packing and sending took */
 export function nextReserve(reserve_ms: number, took_ms: number): number {
   return Math.max(LIMITS.least_reserve_ms, took_ms * 1.5, reserve_ms * 0.8);
 }

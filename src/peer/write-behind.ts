@@ -1,15 +1,15 @@
-// A drawer for a worker's game: its round does not wait for a disk, and what a crash takes with it is begun afresh.
+// A drawer for a worker's game whose writes do not wait for the disk, so that a round does not either. What a crash loses is computed again.
 import type { Drawer } from '../games/drawer.ts';
 
 export interface WriteBehind {
-  /** What is put is there at once, for this process; `put` and `delete` do not wait until it is durable. */
+  /** What is put can be read at once in this process; `put` and `delete` do not wait until it is durable. */
   readonly drawer: Drawer;
-  /** Resolves when everything that was put so far is in the drawer behind. */
+  /** Resolves when everything put so far is in the underlying drawer. */
   written(): Promise<void>;
 }
 
 export function writeBehind(behind: Drawer): WriteBehind {
-  /** What is on its way, the newest of each name; null: deleted. */
+  /** Pending writes, the newest of each name; null: deleted. */
   const newest = new Map<string, { readonly bytes: Uint8Array | null }>();
   const underWay = new Set<Promise<void>>();
   const change = (name: string, bytes: Uint8Array | null): void => {

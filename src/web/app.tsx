@@ -1,4 +1,4 @@
-// The frame of every view: who this hub is, where one can go, and whether the hub is there.
+// The frame around every view: the hub's name, the links, and whether the hub is reachable.
 import type { ComponentChildren } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { HomeView } from './home-view.tsx';
@@ -31,7 +31,7 @@ export function App({ live: link }: { live: LiveLink }) {
   const said = useAnnounced(here, title);
   const nav = useRef<HTMLElement>(null);
   useEffect(() => {
-    // Where the links are wider than the window, the one that is open is in sight.
+    // Where the links are wider than the window, the current one is scrolled into view.
     const open = nav.current?.querySelector<HTMLElement>('[aria-current]');
     if (open) nav.current!.scrollLeft = open.offsetLeft - (nav.current!.clientWidth - open.offsetWidth) / 2;
   }, [here, run]);
@@ -82,13 +82,13 @@ export function App({ live: link }: { live: LiveLink }) {
   );
 }
 
-/** Another view: the keyboard is at its beginning, and a screen reader hears which it is. Nothing moves when the page is opened. */
+/** Another view opens: keyboard focus moves to its beginning, and a screen reader announces it. Nothing moves when the page is first opened. */
 function useAnnounced(here: Route, title: string): string {
   const [said, setSaid] = useState('');
   const before = useRef(here);
   useEffect(() => {
     if (before.current === here) return;
-    // From one event of the ledger to the next the keyboard stays on the link.
+    // Between two events of the ledger the focus stays on the link.
     if (before.current.view !== here.view) document.getElementById('main')?.focus({ preventScroll: true });
     before.current = here;
     setSaid(title);
@@ -124,7 +124,7 @@ function viewOf(here: Route, props: ViewProps): ComponentChildren {
   }
 }
 
-/** The run that the links lead to: the one that is shown, or the newest that is not finished. */
+/** The run that the links lead to: the one that is shown, or the newest unfinished one. */
 export function runOf(here: Route, live: Live): string | null {
   if ('run' in here) return here.run;
   const runs = [...live.runs.keys()].reverse();

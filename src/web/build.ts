@@ -1,4 +1,4 @@
-// `npm run build`: the page's files into dist/web. Built beside it and put in its place whole, because a hub may be serving the old ones.
+// `npm run build`: builds the page's files and moves them to dist/web as a whole, because a hub may be serving the old ones.
 import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { build } from 'vite';
@@ -6,7 +6,7 @@ import { viteConfig } from './vite-config.ts';
 
 const TARGET = process.argv[2] ?? join(import.meta.dirname, '..', '..', 'dist', 'web');
 
-// Started by a hub, it ends with the hub.
+// A build that a hub has started ends with the hub.
 process.once('disconnect', () => process.exit(1));
 const fresh = `${TARGET}.${process.pid}.new`;
 const old = `${TARGET}.${process.pid}.old`;

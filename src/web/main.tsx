@@ -1,4 +1,4 @@
-// The page's first script: opens the link to the hub and draws the application.
+// The page's first script: opens the connection to the hub and renders the application.
 import './tab/no-eval.ts';
 import { render } from 'preact';
 import { App } from './app.tsx';

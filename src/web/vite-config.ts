@@ -7,7 +7,7 @@ import type { InlineConfig, Plugin } from 'vite';
 import { offline } from './offline/offline-files.ts';
 
 const WEB = import.meta.dirname;
-/** Below this a gzipped twin saves no packet. */
+/** For a smaller file a gzipped twin saves no packet. */
 const WORTH_PACKING_BYTES = 1024;
 
 /** Without the report on how the bundler spent its time. */
@@ -22,7 +22,7 @@ export function viteConfig(outDir: string): InlineConfig {
     logLevel: 'warn',
     publicDir: false,
     oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
-    // What runs in Node and in browsers asks for `process`; there is none here, and the code behind that question can go.
+    // Code for Node and browsers tests for `process`; browsers have none, so the bundler can drop that branch.
     define: {
       process: 'undefined',
       'globalThis.process': 'undefined',
@@ -35,7 +35,7 @@ export function viteConfig(outDir: string): InlineConfig {
     build: {
       outDir,
       emptyOutDir: true,
-      // One style sheet: one that a view brings along, and that failed to come while the hub was away, is never asked for again.
+      // One style sheet, because one of a view whose download failed would never be requested again.
       cssCodeSplit: false,
       target: 'es2023',
       modulePreload: { polyfill: false },
@@ -50,7 +50,7 @@ export function viteConfig(outDir: string): InlineConfig {
   };
 }
 
-/** The picture of the preview card, under a name that does not change: other sites keep the address. */
+/** The picture of the preview card keeps its name, because other sites store the address. */
 function card(): Plugin {
   return {
     name: 'potluck-card',
@@ -60,7 +60,7 @@ function card(): Plugin {
   };
 }
 
-/** Writes FILE.gz beside every file that shrinks, so that the hub never compresses while somebody waits. */
+/** Writes FILE.gz beside every file that shrinks, so that the hub need not compress on request. */
 function packed(outDir: string): Plugin {
   return {
     name: 'potluck-packed',

@@ -1,4 +1,4 @@
-// What every BlobCache must do, whatever it is made of. Called from the test file of each implementation.
+// Compliance tests for every BlobCache. Each implementation's test file calls them.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { sha256Hex } from '../../protocol/hash.ts';
@@ -7,7 +7,7 @@ import type { BlobCache } from '../blobs.ts';
 const KIB = 1024;
 const blobOf = (fill: number, size_bytes = KIB): Uint8Array => new Uint8Array(size_bytes).fill(fill);
 
-/** @param open makes an empty cache of at most so many bytes, by a clock that the test moves; the test file removes what it leaves behind */
+/** @param open makes an empty cache of at most so many bytes, on a clock that the test moves; the test file removes what it leaves behind */
 export function blobCacheCompliance(
   kind: string,
   open: (limit_bytes: number, now_ms: () => number) => Promise<BlobCache>,

@@ -1,8 +1,8 @@
-// The hub's end of a peer's connection as tests of sessions need it: it welcomes everybody, and answers events as a test says.
+// A hub's end of a peer's connection for tests of sessions: it welcomes everybody, and answers events as the test says.
 import type { Channel, ChannelListener } from '../../protocol/channel.ts';
 import { decodeFromPeer, encodeMessage, type FromHub, PROTOCOL_VERSION } from '../../protocol/messages.ts';
 
-/** @param onEvent gets each signed event, and what says something to the peer */
+/** @param onEvent gets each signed event, and a function that sends a message to the peer */
 export function hubChannel(
   hub: string,
   onEvent: (event: Uint8Array, say: (message: FromHub) => void) => void,

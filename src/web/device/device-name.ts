@@ -1,4 +1,4 @@
-// What this device is called: as its owner said last time, else after its browser and system.
+// The name of this device: the one that its owner chose last time, otherwise its browser and system.
 
 const KEY = 'potluck-device-name';
 
@@ -7,7 +7,7 @@ export function deviceName(): string {
     const kept = localStorage.getItem(KEY);
     if (kept) return kept;
   } catch {
-    // a browser that keeps nothing for this page
+    // a browser that stores nothing for this page
   }
   const { userAgent } = navigator;
   const find = (names: readonly string[]) => names.find((name) => userAgent.includes(name));
@@ -22,6 +22,6 @@ export function rememberName(name: string): void {
   try {
     localStorage.setItem(KEY, name);
   } catch {
-    // it is asked for again next time
+    // the name will be asked for again next time
   }
 }

@@ -1,4 +1,4 @@
-// This device: whether it works, what for, what became of it, and who earns it.
+// This device: whether it works, for which run, with what results, and who earns by it.
 
 import { atWork, isOver } from '../shell/at-work.ts';
 import type { ViewProps } from '../shell/live.ts';

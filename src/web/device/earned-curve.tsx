@@ -1,4 +1,4 @@
-// How many shares a person holds by what the hub says, how that grew, and what a day brings at this pace.
+// A person's shares as the hub reports them, how they grew, and what a day brings at this pace.
 import { useEffect, useState } from 'preact/hooks';
 import { type HolderView, HolderViewSchema } from '../../protocol/messages.ts';
 import { formatDuration, formatWhole } from '../shell/format.ts';
@@ -7,7 +7,7 @@ import { openTabStore } from '../tab/store.ts';
 
 const SIZE = { width: 320, height: 72 } as const;
 
-/** `round`: asked anew whenever another round is merged. */
+/** `round`: asked again whenever another round is merged. */
 export function EarnedCurve({ run, owner, round }: { run: string; owner: string; round: number }) {
   const [curve, setCurve] = useState<readonly EarnedPoint[]>([]);
   const [held, setHeld] = useState<HolderView | null>(null);
@@ -25,7 +25,7 @@ export function EarnedCurve({ run, owner, round }: { run: string; owner: string;
       const after = await keepEarned(store, run, owner, { time_ms: Date.now(), shares, emitted });
       if (wanted) setCurve(after);
     };
-    ask().catch(() => {}); // a hub that is away, or a full storage: what is known stays
+    ask().catch(() => {}); // the hub is unreachable, or the storage is full: keep what is known
     return () => {
       wanted = false;
     };
@@ -51,7 +51,7 @@ export function EarnedCurve({ run, owner, round }: { run: string; owner: string;
       <p class="fine">
         {day
           ? `In the last ${formatDuration(day.over_ms)} it grew at a pace of about ${formatWhole(day.shares)} shares a day. That holds only while this browser works as much, the run goes on, and as many others share it.`
-          : 'What a day brings can be said after ten minutes in which shares came.'}
+          : 'A forecast for a day needs ten minutes in which shares came.'}
       </p>
     </div>
   );
@@ -63,7 +63,7 @@ function Curve({ curve }: { curve: readonly EarnedPoint[] }) {
   const x = ({ time_ms }: EarnedPoint): number =>
     (SIZE.width * (time_ms - from.time_ms)) / Math.max(1, to.time_ms - from.time_ms);
   const y = ({ shares }: EarnedPoint): number => SIZE.height - 2 - ((SIZE.height - 4) * shares) / most;
-  // Shares come at a moment, by a merge: a step, not a slope.
+  // Shares come at one moment, with a merge, so the curve is a step and not a slope.
   const path = curve.map((point, i) => (i === 0 ? `M0 ${y(point)}` : `H${x(point)}V${y(point)}`)).join('');
   const words = `Shares since ${new Date(from.time_ms).toLocaleString('en-GB')}: from ${formatWhole(from.shares)} to ${formatWhole(to.shares)}`;
   return (

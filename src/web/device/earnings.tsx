@@ -1,4 +1,4 @@
-// What the person of this browser holds, counted here from the log, and the certificate that proves it to anybody.
+// What this browser's person holds, counted here from the log, and the certificate that proves it to anybody.
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { askLog } from '../ledger/ask-log.ts';
 import type { LogNews } from '../ledger/log-messages.ts';
@@ -76,7 +76,7 @@ function Held({ news, owner }: { news: Extract<LogNews, { kind: 'holdings' }>; o
   );
 }
 
-/** Gives a text to the person as a file. */
+/** Offers a text as a file to save. */
 function save(text: string, name: string): void {
   const link = document.createElement('a');
   link.href = URL.createObjectURL(new Blob([text], { type: 'application/json' }));

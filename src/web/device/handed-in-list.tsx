@@ -1,4 +1,4 @@
-// The work of this tab, each piece with what became of it in plain words, and on demand the whole reckoning from the log.
+// This tab's submissions, each with its result in plain words, and on request the full calculation from the log.
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { askLog } from '../ledger/ask-log.ts';
 import type { LogNews } from '../ledger/log-messages.ts';
@@ -9,7 +9,7 @@ import type { ContributionState, HandedIn } from '../tab/state.ts';
 import { openTabStore } from '../tab/store.ts';
 import { refusedWords } from './refused-words.ts';
 
-/** The newest pieces; the others are a press away. */
+/** The number of newest submissions that are shown; a button shows the others. */
 const SHOWN = 8;
 
 /** `begun`: whether this tab has worked since it was opened. */
@@ -48,7 +48,7 @@ export function HandedInList(given: { run: string; state: ContributionState; hub
   );
 }
 
-/** What this browser has handed in for a run: what it remembers of other visits, and what it hears now. */
+/** This browser's submissions in a run: those remembered from earlier visits, and those of now. */
 function useRemembered(run: string, now: readonly HandedIn[]): readonly HandedIn[] {
   const [kept, setKept] = useState<readonly HandedIn[]>([]);
   useEffect(() => {
@@ -57,7 +57,7 @@ function useRemembered(run: string, now: readonly HandedIn[]): readonly HandedIn
       .then((store) => readWorks(store, run))
       .then(
         (works) => wanted && setKept(works),
-        () => {}, // a browser that remembers nothing
+        () => {}, // a browser that stores nothing
       );
     return () => {
       wanted = false;
@@ -76,7 +76,7 @@ function Refused({ one }: { one: ContributionState['refused'][number] }) {
   );
 }
 
-/** What became of a piece of work, as one would say it. */
+/** The result of a submission, in a sentence. */
 export function outcomeOf({ outcome, verdicts }: HandedIn): string {
   const yes = verdicts.filter(({ accepted }) => accepted).length;
   const votes =
@@ -91,7 +91,7 @@ export function outcomeOf({ outcome, verdicts }: HandedIn): string {
     case 'dropped':
       return verdicts.length === 0
         ? 'The round was merged without it: nobody had judged it in time.'
-        : `The round was merged without it: accepted${votes}, and more than half must.`;
+        : `The round was merged without it: accepted${votes}, but more than half is needed.`;
     case 'open':
       return verdicts.length === 0
         ? 'Handed in; no verdict is known here yet.'

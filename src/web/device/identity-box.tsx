@@ -1,4 +1,4 @@
-// Who earns what this browser does: 24 words that are the person, to be shown, written down, and carried to another device.
+// Who earns by this browser: 24 words that stand for the person, to be shown, written down, and entered on another device.
 import { useEffect, useState } from 'preact/hooks';
 import { CodedError } from '../../errors.ts';
 import { short } from '../shell/format.ts';
@@ -9,10 +9,10 @@ import { canScan, Scanner } from './scanner.tsx';
 
 const WORDS = 24;
 
-/** What makes and reads keys, fetched when somebody wants to see or bring words. */
+/** The code that makes and reads keys, loaded only when somebody wants to see or enter words. */
 const keys = () => import('../tab/keys.ts');
 
-/** `work`: what the tab at work says of itself; null while it does not work. */
+/** `work`: the state of the working tab; null while it does not work. */
 export function IdentityBox({ work }: { work: ContributionState | null }) {
   const working = work !== null;
   const [kept, setIdentity] = useState<KnownIdentity | null>(null);
@@ -21,7 +21,7 @@ export function IdentityBox({ work }: { work: ContributionState | null }) {
   const [problem, setProblem] = useState('');
   const look = (): void =>
     void readIdentity().then(setIdentity, () => setProblem('The keys of this browser cannot be read.'));
-  // A first contribution makes the keys a moment after it has begun.
+  // A first contribution makes the keys a moment after it begins.
   useEffect(look, [working, work?.owner, work?.device]);
   const identity = work?.owner ? work : kept;
   const reveal = (): void => {
@@ -120,7 +120,7 @@ function ImportForm({ working, onDone }: { working: boolean; onDone: () => void 
     if (words.split(/\s+/).length === WORDS) {
       setWords(words);
       setSaid(`${WORDS} words are read. Press the button to earn for their person.`);
-    } else setSaid(`That code holds no ${WORDS} words.`);
+    } else setSaid(`That code does not contain ${WORDS} words.`);
   };
   const take = (event: Event): void => {
     event.preventDefault();

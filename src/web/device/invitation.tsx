@@ -1,4 +1,4 @@
-// What lending this tab means, and the one button that starts it. Nothing that computes is fetched before.
+// What lending this tab means, and the one button that starts it. No code that computes is downloaded before.
 
 import { useState } from 'preact/hooks';
 import { isOfThisBuild } from '../../games/registry.ts';
@@ -56,7 +56,9 @@ export function Invitation({ overview, again }: { overview: RunOverview; again: 
       await begin(run, work);
       noteWork(work);
     } catch {
-      setProblem('What computes could not be fetched. The hub may be away, or serve a newer page: reload this one.');
+      setProblem(
+        'The code that computes could not be downloaded. The hub may be unreachable, or serve a newer page: reload this one.',
+      );
     } finally {
       setStarting(false);
     }

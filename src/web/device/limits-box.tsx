@@ -1,4 +1,4 @@
-// How much of this device a tab may take, and when: set by its owner, kept in this browser, and in force at once.
+// How much of this device a tab may use, and when: set by its owner, stored in this browser, and effective at once.
 import { useEffect, useState } from 'preact/hooks';
 import { type Limits, readLimits, setLimits, watchLimits } from '../tab/limits.ts';
 import { knowsCharging } from '../tab/surroundings.ts';

@@ -1,4 +1,4 @@
-// The browser's own notices about a run, asked for by a press and never before.
+// The browser's notifications about a run, requested only when the person presses the button.
 import { useState } from 'preact/hooks';
 import { noticedRuns, noticesAllowed, setNoticed } from '../shell/notices.ts';
 

@@ -1,11 +1,11 @@
-// Why a hub has not taken a piece of work, as a contributor should hear it: being late, or cut off, is nobody's fault.
+// Why a hub has refused a submission, in words for a contributor: being late or disconnected is nobody's fault.
 import { lateWords } from '../../peer/late-words.ts';
 import { capital } from '../shell/format.ts';
 
-/** The hub had lost sight of this tab meanwhile. */
+/** The hub had reported this tab as gone meanwhile. */
 const AWAY: ReadonlySet<string> = new Set(['not-present', 'wrong-session', 'disconnected', 'hub-unreachable']);
 
-/** `calm`: there is nothing that this device or its owner did wrong, or could do about it. */
+/** `calm`: this device and its owner did nothing wrong, and can do nothing about it. */
 export function refusedWords(one: { readonly round: number; readonly code: string; readonly message: string }): {
   readonly words: string;
   readonly calm: boolean;

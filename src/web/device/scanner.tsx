@@ -1,4 +1,4 @@
-// Reads a QR code with the camera inside the page, so that the words never pass through a camera app that may keep or send what it reads.
+// Reads a QR code with the camera inside the page, so that the words never pass through a camera app that may store or send them.
 import { useEffect, useRef, useState } from 'preact/hooks';
 
 const LOOK_MS = 250;
@@ -11,7 +11,7 @@ type DetectorClass = new (options: { formats: string[] }) => Detector;
 const detectorClass = (): DetectorClass | undefined =>
   (globalThis as { BarcodeDetector?: DetectorClass }).BarcodeDetector;
 
-/** Whether this browser can read codes and lend its camera; without https it cannot. */
+/** Whether this browser can read QR codes and use its camera; without https it cannot. */
 export const canScan = (): boolean => detectorClass() !== undefined && navigator.mediaDevices !== undefined;
 
 export function Scanner({ onRead, onClose }: { onRead: (text: string) => void; onClose: () => void }) {
@@ -44,7 +44,7 @@ export function Scanner({ onRead, onClose }: { onRead: (text: string) => void; o
   );
 }
 
-/** Resolves with the first code that is read, null when it is closed before. The camera is given back in both cases. */
+/** Resolves to the first code that is read; null when it is closed before. The camera is released in both cases. */
 async function look(video: HTMLVideoElement, closing: AbortSignal): Promise<string | null> {
   const stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: 'environment' } });
   try {

@@ -1,9 +1,9 @@
-// What a tab fetches or sends, how much of it is there, and what holds it up.
+// What a tab is downloading or uploading, how much of it is done, and what is in the way.
 import { formatBytes } from '../shell/format.ts';
 import type { ContributionState } from '../tab/state.ts';
 
 export function TransferBar({ loading, transfer, transfer_of }: ContributionState) {
-  if (loading) return <Bar what="Loading what computes" {...loading} />;
+  if (loading) return <Bar what="Loading the code that computes" {...loading} />;
   if (!transfer) return null;
   const { direction, done_bytes, total_bytes, trouble } = transfer;
   const what = `${direction === 'up' ? 'Sending' : 'Fetching'} ${transfer_of ?? 'a blob'}`;

@@ -1,4 +1,4 @@
-// "Audit everything": the whole log replayed in a Worker of this browser, and what came out, in words.
+// "Audit everything": replays the whole log in a Worker of this browser, and states the result in words.
 
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { AuditReport } from '../../audit/audit.ts';
@@ -80,7 +80,7 @@ export function AuditPanel({ hub, live }: { hub: string; live: Live }) {
   );
 }
 
-/** Model versions that the log has, of games that this page can compute. */
+/** Model versions in the log, of games that this page can compute. */
 function modelsOf({ runs }: Live): number {
   const overviews = [...runs.values()].map(({ overview }) => overview);
   return overviews.reduce((sum, { game, round }) => sum + (isOfThisBuild(game) ? round : 0), 0);
@@ -95,7 +95,7 @@ function AllTrue({ report }: { report: AuditReport }) {
       {runs === 1 ? 'run' : 'runs'}, {formatWhole(shares.held)} shares held and {formatWhole(shares.unearned)} unearned
       of {formatWhole(shares.emitted)} promised
       {models &&
-        `, ${formatWhole(models.recomputed)} model versions computed anew from ${formatWhole(models.submissions)} updates`}
+        `, ${formatWhole(models.recomputed)} model versions computed again from ${formatWhole(models.submissions)} updates`}
       . Checked by this browser in {seconds.toFixed(1)} s ({formatWhole(events_per_second)} events a second
       {threads > 1 && `, ${threads} threads`}).
       {witnesses.length > 0 &&

@@ -1,9 +1,9 @@
-// How far an audit is, and how long it will go on: events and model versions go side by side, the slower one decides.
+// The progress of an audit, and how long it will still take. Events and model versions are checked in parallel; the slower of the two decides.
 
-/** Before this the first figures say little. */
+/** Earlier figures are too uncertain. */
 const FIRST_ESTIMATE = { done: 0.01, elapsed_ms: 1500 } as const;
 
-/** The part that is done, 0 to 1. `models`: how many model versions there are, 0 where none are computed or known. */
+/** The part that is done, 0 to 1. `models`: the number of model versions, 0 where none are computed or known. */
 export function doneOf(
   progress: { readonly events: number; readonly size: number; readonly models: number },
   models: number,
@@ -13,7 +13,7 @@ export function doneOf(
   return Math.min(1, ofEvents, ofModels);
 }
 
-/** null while nothing can be said. */
+/** null while it cannot be estimated. */
 export function timeLeft_ms(done: number, elapsed_ms: number): number | null {
   if (done < FIRST_ESTIMATE.done || elapsed_ms < FIRST_ESTIMATE.elapsed_ms || done >= 1) return null;
   return (elapsed_ms * (1 - done)) / done;

@@ -1,11 +1,11 @@
-// The fields of an event: numbers with their units, times as times, hashes as links.
+// The fields of an event: numbers with units, times as times, hashes as links.
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { HASH_FORM } from '../../protocol/hash.ts';
 import { short } from '../shell/format.ts';
 import { Link } from '../shell/link.tsx';
 import { wordsOf } from './field-words.ts';
 
-/** Fields that name blobs, which anybody may fetch. */
+/** Fields that name blobs, which anybody may download. */
 const BLOBS = new Set(['params', 'model', 'work', 'bundle', 'base', 'evidence']);
 
 export function Fields({ fields }: { fields: Record<string, unknown> }) {

@@ -1,4 +1,4 @@
-// The list of events: newest first, still under the reader's eyes, searched and filtered as its address says.
+// The list of events: newest first, stable while it is read, searched and filtered as its address says.
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { CodedError } from '../../errors.ts';
 import { countOf, formatWhole } from '../shell/format.ts';
@@ -16,7 +16,7 @@ const SHOWN = 100;
 interface ListProps {
   readonly reader: LogReader;
   readonly head: Head;
-  /** Events that the hub has told of and the list does not show yet. */
+  /** Events that the hub has reported and the list does not show yet. */
   readonly fresh: number;
   readonly names: Names;
   readonly follow: boolean;
@@ -102,17 +102,17 @@ export function EventList({ reader, head, fresh, names, follow, onFollow, onRefr
   );
 }
 
-/** The page of the list that follows; the newest one has no place of its own. */
+/** The next page of the list; the newest page has no position in the address. */
 function newerThan(entries: readonly Entry[], size: number): LedgerQuery['at'] {
   const from = (entries[0]?.index ?? size) + 1;
   return from + SHOWN >= size ? null : { from };
 }
 
-/** The address's search part of the list that was shown last. */
+/** The search part of the address of the list that was shown last. */
 let searched = '';
 export const lastSearch = (): string => searched;
 
-/** The query in the address; setting it is a step that Back undoes. */
+/** The query in the address; Back undoes a change of it. */
 function useQuery(): [LedgerQuery, (query: LedgerQuery) => void] {
   const [query, setQuery] = useState(() => parseQuery(location.search));
   useEffect(() => {
@@ -133,13 +133,13 @@ function useQuery(): [LedgerQuery, (query: LedgerQuery) => void] {
 
 interface Finding {
   readonly found: Found | null;
-  /** Where a search that takes a while has come to. */
+  /** The progress of a long search. */
   readonly reached: number | null;
   readonly problem: string | null;
   stop(): void;
 }
 
-/** What the query finds. The last list stays until the next one is there. */
+/** The result of the query. The last list stays until the next one is there. */
 function useFound(reader: LogReader, size: number, query: LedgerQuery, names: Names): Finding {
   const [state, setState] = useState<Omit<Finding, 'stop'>>({ found: null, reached: null, problem: null });
   const searching = useRef<AbortController | null>(null);
@@ -161,7 +161,7 @@ function useFound(reader: LogReader, size: number, query: LedgerQuery, names: Na
       },
     );
     return () => stop.abort(LEFT);
-    // Not `names`: a device that is heard of does not make the list begin anew.
+    // `names` is not a dependency: a newly named device must not restart the list.
   }, [reader, size, formatQuery(query)]);
   return { ...state, stop: () => searching.current?.abort() };
 }
@@ -238,7 +238,7 @@ function Nothing({ size, isSearch }: { size: number; isSearch: boolean }) {
   return <p class="empty-line">{isSearch ? 'No event fits.' : 'Nothing but the hub’s clock is here.'}</p>;
 }
 
-/** What is shown, as a file. */
+/** The list, as a file. */
 function CsvButton({ entries, names }: { entries: readonly Entry[]; names: Names }) {
   const save = (): void => {
     const address = URL.createObjectURL(new Blob([eventsAsCsv(entries, names)], { type: 'text/csv' }));

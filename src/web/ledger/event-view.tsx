@@ -1,4 +1,4 @@
-// One event, opened: what it says, and the proof, made in this browser, that it was signed and stands in the log.
+// One event in detail: its content, and the proof, made in this browser, that it was signed and is in the log.
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { useEffect, useState } from 'preact/hooks';
 import { areSignedByAuthor } from '../../protocol/envelope.ts';
@@ -83,7 +83,7 @@ function Opened({ checked: { entry, signed, inclusion }, names }: { checked: Che
         <span class={`kind ${kindOf(entry)}`}>{kindOf(entry)}</span> {sentenceOf(entry, names)}
       </p>
       <ul class="checks">
-        <Check good={event !== null} title={event ? 'Its form is right' : 'It is not in its one right form'}>
+        <Check good={event !== null} title={event ? 'Its encoding is right' : 'It is not in its canonical encoding'}>
           {event
             ? `${formatWhole(bytes.length)} bytes of deterministic CBOR that say exactly this, decoded here.`
             : problem}
@@ -97,7 +97,7 @@ function Opened({ checked: { entry, signed, inclusion }, names }: { checked: Che
         </Check>
         <Check
           good={inclusion.holds}
-          title={inclusion.holds ? 'It stands in the log that the hub signed' : 'It does not stand where the hub says'}
+          title={inclusion.holds ? 'It is in the log that the hub signed' : 'It is not where the hub says'}
         >
           From its hash, {inclusion.path.length} {inclusion.path.length === 1 ? 'hash' : 'hashes'}{' '}
           {inclusion.holds ? (inclusion.path.length === 1 ? 'leads' : 'lead') : 'should lead, but does not,'} to the
@@ -128,7 +128,7 @@ function Check({ good, title, children }: { good: boolean; title: string; childr
   );
 }
 
-/** The proof itself, for who would like to do it by hand. */
+/** The proof itself, for readers who want to verify it by hand. */
 function Path({ inclusion: { leaf, path, head } }: { inclusion: Inclusion }) {
   return (
     <details>
@@ -153,7 +153,7 @@ function Path({ inclusion: { leaf, path, head } }: { inclusion: Inclusion }) {
   );
 }
 
-/** Leads to the list as it was left. */
+/** A link to the list as it was left. */
 function BackToList() {
   const address = `/ledger${lastSearch()}`;
   return (

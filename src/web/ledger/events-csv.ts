@@ -2,7 +2,7 @@
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { type Entry, fieldsOf, kindOf, type Names, sentenceOf } from './event-words.ts';
 
-/** A spreadsheet computes what begins like this; names come from strangers. */
+/** A spreadsheet evaluates text that begins like this as a formula, and names come from strangers. */
 const FORMULA = /^[=+\-@\t\r]/;
 
 export function eventsAsCsv(entries: readonly Entry[], names: Names): string {

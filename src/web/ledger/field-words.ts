@@ -1,10 +1,10 @@
-// A number of an event with its unit, which is the end of its field's name: deadline_ms, size_bytes, loss_micro.
+// A number of an event with its unit, which is the suffix of its field's name: deadline_ms, size_bytes, loss_micro.
 import { formatBytes, formatDuration, formatWhole } from '../shell/format.ts';
 
-/** Below this a number of milliseconds is a length of time, from here on a moment since 1970: the 9th of September 2001. */
+/** A smaller number of milliseconds is a duration, a larger one a moment since 1970 (the limit is 9 September 2001). */
 const FIRST_MOMENT_MS = 1e12;
 
-/** The number as people read it, and as the event has it where that is something else. */
+/** The number for people, and the event's own number where that differs. */
 export function wordsOf(field: string, value: number): string {
   const words = inUnits(field, value);
   return words === null ? formatWhole(value) : `${words} (${value})`;

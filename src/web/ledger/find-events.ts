@@ -1,19 +1,19 @@
-// Goes through the log bundle by bundle for the events that are wanted, from some place on, until a page of them is full.
+// Searches the log for matching events, bundle by bundle from a position on, until a page of them is full.
 import { TILE_WIDTH } from '../../ledger/tiles.ts';
 import { type Entry, fieldsOf, kindOf, type Names, openEntry, sentenceOf } from './event-words.ts';
 import type { LedgerQuery } from './query.ts';
 
-/** Shorter beginnings of hashes would fit by chance. */
+/** Shorter beginnings of hashes would match by chance. */
 const SHORTEST_HASH = 6;
 
 export interface Found {
   /** Newest first. */
   readonly entries: readonly Entry[];
-  /** Whether the log was gone through to its end in that direction. */
+  /** Whether the search reached the end of the log in that direction. */
   readonly complete: boolean;
 }
 
-/** Whether an event is one that a query asks for. */
+/** Whether an event matches a query. */
 export function matcherOf({ text, kinds }: LedgerQuery, names: Names): (entry: Entry) => boolean {
   const wanted = text.toLowerCase();
   const isHash = new RegExp(`^[0-9a-f]{${SHORTEST_HASH},64}$`).test(wanted);
@@ -30,7 +30,7 @@ export function matcherOf({ text, kinds }: LedgerQuery, names: Names): (entry: E
   };
 }
 
-/** All texts in a body, however deep. */
+/** All texts in a body, at any depth. */
 function textsIn(value: unknown): string[] {
   if (typeof value === 'string') return [value];
   if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return [];
@@ -39,8 +39,8 @@ function textsIn(value: unknown): string[] {
 
 /**
  * @param read entries [from, to) of the log
- * @param onProgress hears which event the search has come to
- * Throws what `read` throws, and the signal's reason.
+ * @param onProgress called with the index of the event that the search has reached
+ * Throws the errors of `read`, and the signal's reason.
  */
 export async function findEvents(
   read: (from: number, to: number) => Promise<Uint8Array[]>,

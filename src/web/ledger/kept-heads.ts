@@ -1,12 +1,12 @@
-// The heads of a hub's log that this browser has seen, over visits: the newest one, and both where two contradict each other.
+// The heads of a hub's log that this browser has seen, across visits: the newest one, and both where two contradict each other.
 import type { HeadMemory } from './log-reader.ts';
 
 const LIMITS = {
-  notes: 4, // the newest, and what contradicts it
+  notes: 4, // the newest one, and one that contradicts it
   characters: 8192, // of a note with the cosignatures that a hub keeps
 } as const;
 
-/** What is kept in the browser's own storage; where that is denied, nothing is. */
+/** The heads in the browser's storage; where that is denied, none are stored. */
 export function keptHeads(hub: string): HeadMemory {
   const key = `potluck-heads ${hub}`;
   return {
@@ -23,7 +23,7 @@ export function keptHeads(hub: string): HeadMemory {
       try {
         localStorage.setItem(key, JSON.stringify(fitting.slice(0, LIMITS.notes)));
       } catch {
-        // Denied or full: this visit still compares what it sees.
+        // Denied or full: this visit still compares the heads that it sees.
       }
     },
   };

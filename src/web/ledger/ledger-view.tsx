@@ -1,4 +1,4 @@
-// The log as far as its reader wants to see it, read and checked in this browser.
+// The log, as far as its reader wants to see it, downloaded and verified in this browser.
 import { useMemo, useState } from 'preact/hooks';
 import { countOf, nameOf, short } from '../shell/format.ts';
 import type { Live, ViewProps } from '../shell/live.ts';
@@ -95,7 +95,7 @@ function HeadLine({ hub, here, state }: { hub: string; here: boolean; state: Hea
   );
 }
 
-/** Names by key, from every run that the page has heard of: a convenience, proven by nothing. */
+/** Names by key, from every run that the page knows: a convenience, proven by nothing. */
 function namesOf({ runs, hub }: Live): Names {
   const names = new Map<string, string>();
   for (const { overview, peers } of runs.values()) {

@@ -1,9 +1,9 @@
-// What the page and the Worker that replays the log for it say to each other.
+// The messages between the page and the Worker that replays the log for it.
 import type { AuditReport } from '../../audit/audit.ts';
 import type { Holdings } from '../../audit/shares.ts';
 
 export type LogOrder =
-  /** Check everything; with `models` also every model version, which needs their blobs. */
+  /** Check everything; with `models` also every model version, which needs the blobs. */
   | { readonly kind: 'audit'; readonly models: boolean }
   /** Why a submission earned what it earned. */
   | { readonly kind: 'why'; readonly submission: string }
@@ -24,6 +24,6 @@ export type LogNews =
   | { readonly kind: 'why'; readonly sentences: readonly string[] }
   | { readonly kind: 'holdings'; readonly holdings: Holdings }
   | { readonly kind: 'certificate'; readonly text: string }
-  /** The log is not true, and where. */
+  /** The log is untrue, and where. */
   | { readonly kind: 'untrue'; readonly code: string; readonly message: string; readonly index: number | null }
   | { readonly kind: 'problem'; readonly message: string };

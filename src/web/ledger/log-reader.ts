@@ -1,4 +1,4 @@
-// The public log as this browser reads it: the hub serves static files, and everything that is believed of them is checked here.
+// The public log as this browser reads it: the hub serves static files, and this code verifies everything that it uses of them.
 import { concatBytes } from '@noble/hashes/utils.js';
 import { CodedError } from '../../errors.ts';
 import { type Checkpoint, openCheckpoint } from '../../ledger/checkpoint.ts';
@@ -8,21 +8,21 @@ import { consistencyProof, inclusionProof, leafHash, verifyConsistency, verifyIn
 import { decodeEntryBundle, entriesPath, TILE_WIDTH, TileNodes, tilePath } from '../../ledger/tiles.ts';
 import { type TileSource, withTiles } from '../../ledger/tiles-needed.ts';
 
-/** Tiles that are kept: the way from an event to the root is at most seven of them. */
+/** How many tiles are cached: the path from an event to the root needs at most seven of them. */
 const TILES_KEPT = 64;
-/** Bundles of entries that are kept: pages of a list, and a search that is gone through again. */
+/** How many bundles of entries are cached: pages of a list, and a repeated search. */
 const BUNDLES_KEPT = 256;
 
-/** The hub, or what lies between, did not give what was asked for. It says nothing about the log. */
+/** The hub, or something in between, did not deliver. That says nothing about the log. */
 export class LogAway extends CodedError<'unreachable'> {}
 
 /** The log's head, whose signature by the hub has been verified. */
 export interface Head extends Checkpoint {
-  /** Heads that this page has seen, each of which was shown to continue the one before it. */
+  /** The number of heads that this page has seen, each of which continues the one before it. */
   readonly seen: number;
 }
 
-/** The way from an event up to the head's root. */
+/** The path from an event up to the head's root. */
 export interface Inclusion {
   readonly leaf: Uint8Array;
   readonly path: readonly Uint8Array[];
@@ -31,27 +31,27 @@ export interface Inclusion {
 }
 
 export interface LogReader {
-  /** The newest head. Throws LedgerError when it is not signed by the hub or rewrites the one before, LogAway. */
+  /** The newest head. Throws LedgerError when it is not signed by the hub or rewrites the one before; LogAway. */
   refresh(): Promise<Head>;
   /** Entries [from, to), at most a few hundred. Throws LedgerError, LogAway. */
   entries(from: number, to: number): Promise<Uint8Array[]>;
-  /** Proves that an entry stands at its place, from tiles that are fetched for it. Throws LedgerError, LogAway. */
+  /** Proves that an entry has its index, by tiles that are downloaded for it. Throws LedgerError, LogAway. */
   prove(entry: Uint8Array, index: number): Promise<Inclusion>;
 }
 
-/** Notes that the hub has signed, kept over visits: each must be continued by the next head. */
+/** Notes that the hub has signed, stored across visits: the next head must continue each of them. */
 export interface HeadMemory {
   read(): readonly string[];
   write(notes: readonly string[]): void;
 }
 
-/** The entries of a bundle as far as they were fetched. */
+/** The entries of a bundle, as far as they were downloaded. */
 interface Bundle {
   readonly entries: readonly Uint8Array[];
   readonly size_bytes: number;
 }
 
-/** Reads the log of a hub at an address. `hub` is its id: no other key's signature counts. */
+/** Reads the log of a hub at an address. `hub` is its id; signatures of other keys do not count. */
 export function openLogReader(
   url: string,
   hub: string,
@@ -65,7 +65,7 @@ export function openLogReader(
   const get = async (path: string, from_byte = 0): Promise<{ bytes: Uint8Array; whole: boolean }> => {
     let response: Response;
     try {
-      // Each new head has new names for what has grown, so keeping those on disk would only fill it.
+      // The growing tiles get new names with each head, so caching them on disk would only fill it.
       const init = from_byte > 0 ? { headers: { range: `bytes=${from_byte}-` }, cache: 'no-store' as const } : {};
       response = await fetchFrom(`${url}/log/${path}`, init);
       if (response.ok) return { bytes: new Uint8Array(await response.arrayBuffer()), whole: response.status !== 206 };
@@ -78,7 +78,7 @@ export function openLogReader(
   const tile = (path: string): Promise<Uint8Array> =>
     remembered(tiles, path, TILES_KEPT, async () => (await get(path)).bytes);
 
-  /** At least the first `count` entries of a bundle; of one that has grown only what is missing is fetched. */
+  /** At least the first `count` entries of a bundle; of one that has grown only the rest is downloaded. */
   const bundle = async (index: number, count: number): Promise<Bundle> => {
     const before = await bundles.get(index)?.catch(() => null);
     if (before && before.entries.length >= count) return before;
@@ -93,14 +93,14 @@ export function openLogReader(
       try {
         return await load(before ?? null);
       } catch (error) {
-        // What was served before does not go with the rest.
+        // The entries that were served before do not fit the new ones.
         if (!before || !(error instanceof LedgerError)) throw error;
         return load(null);
       }
     });
   };
 
-  /** The lowest tiles are the hashes of entries: where those are at hand, nothing is fetched. */
+  /** The lowest tiles are the hashes of entries, so where those are cached, nothing is downloaded. */
   const tileOfEntries: TileSource = async (level, index, width) => {
     if (level > 0 || !bundles.has(index)) return tileOfHub(level, index, width);
     const { entries } = await bundle(index, width);
@@ -110,13 +110,13 @@ export function openLogReader(
     TileNodes.fromBytes(await tile(tilePath(level, index, width)));
 
   const open = (note: string): Checkpoint => openCheckpoint(note, { id: hub, origin: originOf(hub) });
-  /** What earlier visits have seen, until a head has been shown to continue it. */
+  /** The heads of earlier visits, until a head has been shown to continue them. */
   const seenBefore = (): Checkpoint[] =>
     (memory?.read() ?? []).flatMap((note) => {
       try {
         return [open(note)];
       } catch (error) {
-        if (error instanceof LedgerError) return []; // of another version, or damaged
+        if (error instanceof LedgerError) return []; // it is of another version, or damaged
         throw error;
       }
     });
@@ -127,7 +127,7 @@ export function openLogReader(
     try {
       for (const before of head ? [head] : seenBefore()) await mustContinue(before, next);
     } catch (error) {
-      // Both stay: what the hub has signed speaks against it, whatever it shows later.
+      // Both are stored: what the hub has signed is evidence against it, whatever it shows later.
       if (error instanceof LedgerError) memory?.write([...new Set([...memory.read(), note])]);
       throw error;
     }
@@ -145,7 +145,7 @@ export function openLogReader(
       return verifyConsistency(size, next.size, proof, root, next.root);
     };
     if (await continues(tileOfEntries)) return;
-    // The entries at hand were not proved: the hub's own tiles decide, and those are fetched anew.
+    // The cached entries were not proved: the hub's own tiles decide, and those are downloaded again.
     bundles.clear();
     if (await continues(tileOfHub)) return;
     throw new LedgerError('malformed', `the hub has signed two histories of its first ${before.size} events`);
@@ -176,7 +176,7 @@ export function openLogReader(
   };
 }
 
-/** What was asked for before, or is asked for now; at most so many, the oldest go. What fails is asked for again. */
+/** A cache of a limited number of results; the oldest are dropped, and failures are not cached. */
 function remembered<K, V>(map: Map<K, Promise<V>>, key: K, most: number, load: () => Promise<V>): Promise<V> {
   const known = map.get(key);
   if (known) return known;

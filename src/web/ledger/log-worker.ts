@@ -14,9 +14,9 @@ import { headsOfTab } from '../tab/seen-heads.ts';
 import { openTabStore } from '../tab/store.ts';
 import type { LogNews, LogOrder, LogPlace } from './log-messages.ts';
 
-/** The bar moves at most this often. */
+/** The progress bar moves at most this often. */
 const PROGRESS_MS = 100;
-/** Submissions that a certificate proves event by event, as `potluck certificate` does unless told otherwise. */
+/** Submissions that a certificate proves event by event: the default of `potluck certificate`. */
 const EVIDENCE = 100;
 
 async function audit(log: PublicLog, models: boolean, heads: readonly KnownHead[]): Promise<LogNews> {
@@ -44,7 +44,7 @@ async function obey(place: LogPlace, order: LogOrder): Promise<LogNews> {
     const { text } = await makeCertificate(url, { run, holder, evidence: EVIDENCE });
     return { kind: 'certificate', text };
   }
-  const heads = order.kind === 'audit' ? await headsOfTab(await openTabStore(), hub) : []; // before the log is opened
+  const heads = order.kind === 'audit' ? await headsOfTab(await openTabStore(), hub) : []; // read before the log is opened
   const log = await openPublicLog(url, hub);
   if (order.kind === 'audit') return audit(log, order.models, heads);
   if (order.kind === 'why')
@@ -52,7 +52,7 @@ async function obey(place: LogPlace, order: LogOrder): Promise<LogNews> {
   return { kind: 'holdings', holdings: await holdingsOf(log, order.run) };
 }
 
-/** Whatever it is, the person is told: a Worker that only fails leaves its page waiting. */
+/** Every error is reported to the page, because a Worker that only fails would leave it waiting. */
 function newsOf(error: unknown): LogNews {
   if (!(error instanceof CodedError)) {
     return { kind: 'problem', message: error instanceof Error ? error.message : String(error) };

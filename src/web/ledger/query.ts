@@ -1,7 +1,7 @@
-// What the list of events shows, as its address says it: filters, words that are searched for, and where the page of the list begins.
+// The query of the list of events, as in its address: filters, search words, and where the page of the list begins.
 import type { Kind } from './event-words.ts';
 
-/** Kinds that can be chosen, in the order in which they are offered. */
+/** Event types that can be chosen, in the order of the list. */
 export const KINDS = [
   'run',
   'device',
@@ -21,13 +21,13 @@ export interface LedgerQuery {
   readonly text: string;
   /** Empty: everything but the hub's clock. */
   readonly kinds: readonly ChosenKind[];
-  /** Where the page of the list is: before an event, from an event on, or null for the newest. */
+  /** The position of the page of the list: before an event, from an event on, or null for the newest. */
   readonly at: { readonly before: number } | { readonly from: number } | null;
 }
 
 export const EVERYTHING: LedgerQuery = { text: '', kinds: [], at: null };
 
-/** Reads an address's search part. What is no query is left out: addresses are typed by people. */
+/** Parses the search part of an address. Invalid parts are ignored, because people type addresses. */
 export function parseQuery(search: string): LedgerQuery {
   const fields = new URLSearchParams(search);
   const named = (fields.get('kind') ?? '').split(',');
@@ -43,7 +43,7 @@ export function parseQuery(search: string): LedgerQuery {
   };
 }
 
-/** The other way round; empty for everything, newest first. */
+/** The search part for a query; empty for everything, newest first. */
 export function formatQuery({ text, kinds, at }: LedgerQuery): string {
   const fields = new URLSearchParams();
   if (text !== '') fields.set('q', text);
@@ -53,7 +53,7 @@ export function formatQuery({ text, kinds, at }: LedgerQuery): string {
   return search === '' ? '' : `?${search}`;
 }
 
-/** The event that a text names by its number; null where it is something else to search for. */
+/** The event whose number a text is; null where the text is something else to search for. */
 export function numberIn(text: string, size: number): number | null {
   const match = /^#?\s*(\d{1,3}(?:,\d{3})+|\d{1,15})$/.exec(text.trim());
   const number = match ? Number(match[1].replaceAll(',', '')) : -1;

@@ -1,22 +1,22 @@
-// The head of the log as far as somebody wants to see it: asked for once, and again when it is asked to be, or followed by whoever looks on.
+// The head of the log for a view: fetched once, again on request, or regularly for a view that follows the log.
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
 import { CodedError } from '../../errors.ts';
 import type { Live } from '../shell/live.ts';
 import { type Head, LogAway, type LogReader } from './log-reader.ts';
 
-/** Who follows sees what is new this often: each look is a checkpoint of half a kilobyte and the new events. */
+/** How often a following view checks: each check downloads a checkpoint of half a kilobyte and the new events. */
 const FOLLOW_MS = 5000;
 
 export interface HeadState {
   readonly head: Head | null;
-  /** The head is not what it should be: somebody rewrites the log. */
+  /** The head is wrong: somebody rewrites the log. */
   readonly untrue: string | null;
   /** It could not be fetched. */
   readonly away: string | null;
   refresh(): void;
 }
 
-/** `follow`: asks again while the log grows and the page is in sight. `wanted`: an event that must be under the head. */
+/** `follow`: fetches it again while the log grows and the page is visible. `wanted`: an event that the head must include. */
 export function useHead(reader: LogReader, live: Live, follow: boolean, wanted: number | null): HeadState {
   const [state, setState] = useState<Omit<HeadState, 'refresh'>>({ head: null, untrue: null, away: null });
   const asking = useRef(false);

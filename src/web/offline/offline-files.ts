@@ -1,19 +1,19 @@
-// For the build: which of its files the service worker keeps, and writing that into it.
+// For the build: chooses the files that the service worker stores, and writes the list into it.
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Plugin } from 'vite';
 
-/** Beside the document, because it answers only for addresses below its own. */
+/** Beside the document, because it controls only addresses below its own. */
 const SERVICE_WORKER = 'service-worker.js';
 const PLAY_VIEW = 'play/play-view.tsx';
-/** Play computes on WebAssembly: the runtime for GPUs, several times its size, is not kept. */
+/** Play computes on WebAssembly; the runtime for GPUs, several times its size, is not stored. */
 const NOT_KEPT = /asyncify|webgpu/;
 
-/** Names in the manifest of the build, which also lists what a view imports. */
+/** Names in the manifest of the build, which also lists the imports of a view. */
 type Manifest = Readonly<Record<string, { readonly file: string; readonly css?: readonly string[] }>>;
 
-/** The files of the shell and of Play: what the document names, and from Play's view on whatever its files name. */
+/** The files of the shell and of Play: those that the document names, and all that Play's files import. */
 export function offlineFiles(document: string, manifest: Manifest, files: ReadonlyMap<string, string>): string[] {
   const namedIn = (text: string): string[] => [...files.keys()].filter((name) => text.includes(name));
   const shell = namedIn(document);

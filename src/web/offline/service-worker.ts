@@ -1,7 +1,7 @@
-// The service worker: when the hub is away, the page opens from what this browser keeps. It answers with files of the build only; what the
-// hub knows (its log, state and blobs) always comes from the hub.
+// The service worker: when the hub is unreachable, the page opens from this browser's cache. It answers with files of the build only; data of
+// the hub (its log, state and blobs) always comes from the hub.
 
-/** Set by the build (offline/offline-files.ts): what the shell and Play consist of. */
+/** Set by the build (offline/offline-files.ts): the files of the shell and of Play. */
 declare const OFFLINE_BUILD: {
   readonly version: string;
   /** The script that the document begins with. */
@@ -23,12 +23,12 @@ declare const self: {
 };
 
 const CACHE = `potluck-${OFFLINE_BUILD.version}`;
-/** This build, and the one before it: a page of that may still be open. */
+/** This build, and the one before it, because a page of that one may still be open. */
 const BUILDS_KEPT = 2;
 const DOCUMENT = '/';
 /** Addresses whose document is the page; all others are the hub's own. */
 const VIEW = /^\/(?:(?:r|ledger)(?:\/.*)?|start\/?)?$/;
-/** What a proxy answers for a hub that is away. */
+/** Statuses with which a proxy answers for an unreachable hub. */
 const AWAY = new Set([502, 504]);
 
 async function install(): Promise<void> {
@@ -46,7 +46,7 @@ async function forgetOldBuilds(): Promise<void> {
   await Promise.all(builds.slice(0, Math.max(0, builds.length + 1 - BUILDS_KEPT)).map((name) => caches.delete(name)));
 }
 
-/** The hub's document; without the hub the one that is kept. */
+/** The hub's document; without the hub the cached one. */
 async function documentFor(request: Request): Promise<Response> {
   const kept = async () => (await caches.open(CACHE)).match(DOCUMENT);
   try {
@@ -59,7 +59,7 @@ async function documentFor(request: Request): Promise<Response> {
   }
 }
 
-/** A file whose name has its hash: the one that is kept is the right one. */
+/** A file with a hash in its name: the cached one is right. */
 async function fileFor(request: Request): Promise<Response> {
   return (await caches.match(request.url, { ignoreVary: true })) ?? fetch(request);
 }

@@ -1,4 +1,4 @@
-// The newest model that this browser has written with, by run: what Play opens when the hub is away.
+// The newest model that this browser has written with, by run: Play opens it when the hub is unreachable.
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { z } from 'zod';
 import type { BlobCache } from '../../peer/blobs.ts';
@@ -18,13 +18,13 @@ export type KeptModel = z.infer<typeof KeptModelSchema>;
 
 const keyOf = (run: string): string => `play/${run}`;
 
-/** What is kept of a run; null where nothing is. Never rejects. */
+/** The stored model of a run; null where there is none. Never rejects. */
 export async function keptModel(store: TabStore, run: string): Promise<KeptModel | null> {
   const kept = KeptModelSchema.safeParse(await store.get('drawer', keyOf(run)).catch(() => undefined));
   return kept.success ? kept.data : null;
 }
 
-/** Keeps a model with the blobs that `putAll` puts. Resolves with whether it will be there after a reload; never rejects. */
+/** Stores a model with the blobs that `putAll` puts. Resolves to whether it will be there after a reload; never rejects. */
 export async function keepModel(
   store: TabStore,
   blobs: BlobCache,
@@ -41,11 +41,11 @@ export async function keepModel(
       hashes.push(hash);
       return hash;
     });
-    // The last ones may have taken the place of the first: a model larger than what is kept.
+    // The last blobs may have displaced the first ones, if the model is larger than the cache.
     for (const hash of hashes) if ((await store.get('blob_uses', hash)) === undefined) return false;
     await store.put('drawer', keyOf(run), kept);
     return true;
   } catch {
-    return false; // a full disk
+    return false; // the disk is full
   }
 }

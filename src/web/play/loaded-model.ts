@@ -1,4 +1,4 @@
-// The Worker with the model, and what Play remembers of each run: they outlive the view, so that going elsewhere and back forgets nothing.
+// The Worker with the model, and Play's session of each run. Both outlive the view, so that nothing is lost when a person goes elsewhere and back.
 import { keepOffline } from '../offline/keep-offline.ts';
 import { createStore, type Store } from '../shell/store.ts';
 import type { FromModel, ToModel, WriteOrder } from './play-messages.ts';
@@ -9,10 +9,10 @@ const sessions = new Map<string, Store<PlaySession>>();
 /** Whether this page opens without the hub; null until that is known. */
 export const opensOffline = createStore<boolean | null>(null);
 
-/** One model at a time: a second would take its memory. */
+/** One model at a time, because of the memory. */
 let hand: { readonly run: string; readonly worker: Worker } | null = null;
 
-/** What Play remembers of a run. */
+/** Play's session of a run. */
 export function sessionOf(run: string): Store<PlaySession> {
   let session = sessions.get(run);
   if (!session) {
@@ -22,7 +22,7 @@ export function sessionOf(run: string): Store<PlaySession> {
   return session;
 }
 
-/** Writes with the present model of a run, which is fetched now where it is not loaded. */
+/** Writes with a run's current model, which is downloaded first if necessary. */
 export function write(run: string, order: WriteOrder, ask_hub: boolean): void {
   if (hand?.run !== run) {
     drop();
@@ -33,7 +33,7 @@ export function write(run: string, order: WriteOrder, ask_hub: boolean): void {
   tell({ kind: 'write', run, ask_hub, order });
 }
 
-/** Ends what is written; while the model is fetched, the fetching. */
+/** Ends writing, or the download of the model. */
 export function stop(run: string): void {
   if (hand?.run !== run) return;
   if (sessionOf(run).get().phase === 'loading') drop();
@@ -52,18 +52,20 @@ function drop(problem = ''): void {
 }
 
 function wake(run: string): Worker {
-  // Written in one expression, because bundlers look for this pattern.
+  // In one expression, because bundlers recognise this pattern.
   const worker = new Worker(new URL('./play-worker.ts', import.meta.url), { type: 'module' });
   const session = sessionOf(run);
   worker.onmessage = ({ data }: MessageEvent<FromModel>) => {
     session.set(afterMessage(session.get(), data));
-    // What a page without the hub consists of is here by now: keeping it fetches nothing anew.
+    // Everything that a page without the hub needs is here now, so storing it downloads nothing again.
     if (data.kind === 'done' && data.progress.written_tokens > 0) void keepPage();
   };
   worker.onerror = (event) => {
     event.preventDefault();
     if (hand?.worker !== worker) return;
-    drop(`What computes could not be started${event.message ? `: ${event.message}` : ''}. The hub may be away.`);
+    drop(
+      `The code that computes could not be started${event.message ? `: ${event.message}` : ''}. The hub may be away.`,
+    );
   };
   return worker;
 }

@@ -1,7 +1,7 @@
-// What the page and the Worker that holds the model say to each other.
+// The messages between the page and the Worker that holds the model.
 import type { GenerateProgress } from '../../model/generate.ts';
 
-/** A text that is asked for: the same model writes the same text to the same order. */
+/** A request for a text: the same model writes the same text for the same order. */
 export interface WriteOrder {
   readonly prompt: string;
   readonly max_tokens: number;
@@ -11,9 +11,9 @@ export interface WriteOrder {
 }
 
 export type ToModel =
-  /** Writes, after fetching the present model where that is needed. `ask_hub` false: the hub is known to be away. */
+  /** Writes, after downloading the current model if needed. `ask_hub` false: the hub is known to be unreachable. */
   | { readonly kind: 'write'; readonly run: string; readonly ask_hub: boolean; readonly order: WriteOrder }
-  /** Ends what is being written. */
+  /** Ends writing. */
   | { readonly kind: 'stop' };
 
 /** The model that writes. */
@@ -25,13 +25,13 @@ export interface LoadedModel {
   /** Tokens that it sees at once. */
   readonly context: number;
   readonly threads: number;
-  /** This browser keeps it, for a time when the hub is away. */
+  /** This browser has stored it for use without the hub. */
   readonly kept: boolean;
 }
 
 export type FromModel =
   | { readonly kind: 'loading'; readonly what: string }
-  /** `read_as`: the prompt as the model's tokenizer reads it, where that is something else. */
+  /** `read_as`: the prompt as the model's tokenizer reads it, where that differs. */
   | { readonly kind: 'begun'; readonly model: LoadedModel; readonly read_as: string | null }
   | { readonly kind: 'piece'; readonly text: string; readonly progress: GenerateProgress }
   | {
@@ -40,5 +40,5 @@ export type FromModel =
       readonly seconds: number;
       readonly stopped: boolean;
     }
-  /** In a sentence. The model that was loaded stays there. */
+  /** In a sentence. The loaded model stays. */
   | { readonly kind: 'failed'; readonly message: string };

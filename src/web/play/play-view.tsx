@@ -1,4 +1,4 @@
-// Talk to the present model: it is fetched into this browser and writes here, so that it goes on when the hub is away.
+// Write with the current model: it is downloaded into this browser and runs here, so that it works without the hub.
 import { useEffect } from 'preact/hooks';
 import { nameOf } from '../shell/format.ts';
 import type { ViewProps } from '../shell/live.ts';
@@ -21,7 +21,7 @@ export function PlayView({ live, run }: ViewProps & { run: string }) {
   const newest = overview?.model;
   const { again, model, texts, problem } = session;
   const ended = overview?.phase === 'finished';
-  // The same beginning, settings and seed after each round: what changes is the model.
+  // The same beginning, settings and seed after each round, so that only the model changes.
   useEffect(() => {
     if (again && here && texts[0] && model && newest && newest !== model.hash && !isBusy(session))
       begin(texts[0].order);
@@ -49,7 +49,7 @@ export function PlayView({ live, run }: ViewProps & { run: string }) {
         class="prompt"
         onSubmit={(event) => {
           event.preventDefault();
-          // Not the settings that were drawn: a field may have changed in the moment of the press.
+          // The fields are read directly, because one may have changed since the last render.
           const now = store.get();
           if (!isBusy(now)) begin(orderOf(now));
         }}
@@ -90,7 +90,7 @@ export function PlayView({ live, run }: ViewProps & { run: string }) {
 function Settings(props: {
   session: PlaySession;
   change: (part: Partial<PlaySession>) => void;
-  /** No model comes after this one. */
+  /** No newer model will follow this one. */
   ended: boolean;
   onStop: () => void;
 }) {
@@ -164,7 +164,7 @@ function Seldom({ session, change }: { session: PlaySession; change: (part: Part
             step="1"
             value={session.seed}
             onInput={(event) => {
-              // At once: what is drawn anew meanwhile, for news of the hub, would put the old one back.
+              // At once, because a render in between, for news from the hub, would restore the old value.
               const seed = event.currentTarget.valueAsNumber;
               if (isSeed(seed)) change({ seed });
             }}

@@ -1,4 +1,4 @@
-// The Worker that holds the present model and writes with it: fetched by hash, brought up to date before each text, kept for a time without the hub.
+// The Worker that holds the current model and writes with it: downloaded by hash, updated before each text, stored for use without the hub.
 import { parameterCount } from '../../games/pretrain/params.ts';
 import '../tab/no-eval.ts';
 import { CodedError } from '../../errors.ts';
@@ -27,7 +27,7 @@ import { type KeptModel, keepModel, keptModel } from './kept-model.ts';
 import type { FromModel, LoadedModel, ToModel, WriteOrder } from './play-messages.ts';
 import { readAs, unreadable } from './read-as.ts';
 
-/** One row of a small model is soon computed: more threads only wait for each other. */
+/** One row of a small model is computed quickly, so more threads would only wait for each other. */
 const MOST_THREADS = 4;
 /** Keys and values of a longer sequence would take more memory than the model. */
 const MOST_CONTEXT = 2048;
@@ -51,7 +51,7 @@ interface OpenRun {
   readonly tokenizer: Tokenizer;
 }
 
-/** What leads to a model: the hub's word or this browser's own. */
+/** Where a model comes from: the hub's view, or this browser's own record. */
 type Source = Pick<KeptModel, 'game' | 'params' | 'merged_rounds'> & History;
 
 const say = (message: FromModel): void => postMessage(message);
@@ -62,7 +62,7 @@ let held: HeldState | null = null;
 let hand: { readonly decoder: Decoder; readonly model: LoadedModel } | null = null;
 let writing: AbortController | null = null;
 
-/** What is being fetched, in words. */
+/** What is being downloaded, in words. */
 let fetching = '';
 function tellFetching(what: string): void {
   fetching = what;
@@ -96,13 +96,13 @@ async function openRun(run: string, { game: name, params: hash }: Source, { blob
   const threads = mayUseThreads() ? Math.min(MOST_THREADS, navigator.hardwareConcurrency) : 1;
   const runtime = await createWebWasmRuntime({ files: WASM_FILES, threads });
   const game = await loadGame(name);
-  const params = (await decodeParams(game, await blobs.fetch(hash))) as PretrainParams; // as the game's own schema has found it
+  const params = (await decodeParams(game, await blobs.fetch(hash))) as PretrainParams; // the game's own schema has checked it
   const manifest = decodeManifest(await blobs.fetch(params.dataset));
   const tokenizer = tokenizerFromJson(new TextDecoder().decode(await blobs.fetch(manifest.tokenizer)));
   return { run, runtime, threads, game, params, tokenizer };
 }
 
-/** Takes the model that a source leads to, unless it is loaded. */
+/** Loads the model of a source, unless it is loaded already. */
 async function take(run: string, source: Source): Promise<void> {
   keeper ??= await openKeeper();
   opened ??= await openRun(run, source, keeper);
@@ -130,14 +130,14 @@ async function take(run: string, source: Source): Promise<void> {
   hand = { decoder, model };
 }
 
-/** The whole model is kept, not the way to it: that one changes with each round. */
+/** The whole model is stored, not the steps to it, because those change with each round. */
 function keep(run: string, source: Source, { hash, state }: HeldState, open: OpenRun, { store, cache }: Keeper) {
   const { game, params, merged_rounds } = source;
   const blobs = (put: PutBlob) => keepState(open.game, open.params, state, put);
   return keepModel(store, cache, run, { game, params, model: hash, merged_rounds }, blobs);
 }
 
-/** Makes sure that a model is loaded: the present one, or where the hub is away the one that is loaded or kept. */
+/** Loads a model: the current one, or without the hub the one that is loaded or stored. */
 async function present(run: string, ask_hub: boolean): Promise<void> {
   let problem = new PlayError('hub-away', 'The hub is away, and this browser has kept no model of this run.');
   if (ask_hub) {
@@ -188,14 +188,14 @@ async function write(run: string, ask_hub: boolean, order: WriteOrder): Promise<
   say({ kind: 'done', progress, seconds, stopped: stop.signal.aborted });
 }
 
-/** Whatever it is (a hub that sends nonsense, no memory, no code): the person reads a sentence. */
+/** Turns any error (a faulty hub, missing memory, missing code) into a sentence for the person. */
 function sentenceOf(error: unknown): string {
   if (error instanceof PlayError) return error.message;
   const message = error instanceof Error ? error.message : String(error);
   return `The model could not write: ${message.slice(0, 500) || 'nothing more is known'}.`;
 }
 
-/** One thing after the other: the model holds one text at a time. */
+/** One task after the other, because the model holds one sequence at a time. */
 let queue: Promise<void> = Promise.resolve();
 
 addEventListener('message', ({ data }: MessageEvent<ToModel>) => {

@@ -1,10 +1,10 @@
-// What a model's tokenizer makes of the beginning of a text, for the person who has written it.
+// How a model's tokenizer reads the beginning of a text, for the person who has written it.
 import type { Tokenizer } from '../../model/tokenizer.ts';
 
-/** Of a prompt that is read otherwise than it was written: enough to see how. */
+/** How much of a prompt that is read differently is shown. */
 const SHOWN_CHARACTERS = 120;
 
-/** The beginning as the tokenizer reads it, where that is something else; null where it is the same. */
+/** The beginning as the tokenizer reads it, where that differs; null where it is the same. */
 export function readAs(prompt: string, tokenizer: Tokenizer): string | null {
   const read = tokenizer.decode(tokenizer.encode(prompt));
   if (read.trim() === prompt.trim()) return null;

@@ -1,11 +1,11 @@
-// What Play remembers of a run while the page is open: the settings, the loaded model, and the texts that it has written.
+// Play's session while the page is open: the settings, the loaded model, and the texts that it has written.
 import type { GenerateProgress } from '../../model/generate.ts';
 import type { FromModel, LoadedModel, WriteOrder } from './play-messages.ts';
 
-/** Texts that are remembered. */
+/** How many texts are remembered. */
 const REMEMBERED = 20;
 
-/** A text with all that it came from: what is shown beside it stays true when the settings change. */
+/** A text with the settings and the model that it came from, so that what is shown beside it stays true when the settings change. */
 export interface WrittenText {
   readonly number: number;
   readonly order: WriteOrder;
@@ -22,7 +22,7 @@ export interface PlaySession {
   readonly length: number;
   readonly temperature: number;
   readonly top_p: number;
-  /** Of the next text. */
+  /** The seed of the next text. */
   readonly seed: number;
   /** Write the newest text again with each new model. */
   readonly again: boolean;
@@ -53,7 +53,7 @@ export const NEW_SESSION: PlaySession = {
 
 export const isBusy = ({ phase }: PlaySession): boolean => phase === 'loading' || phase === 'writing';
 
-/** What the settings ask for. */
+/** The order that the settings describe. */
 export const orderOf = ({ prompt, length, temperature, top_p, seed }: PlaySession): WriteOrder => ({
   prompt,
   max_tokens: length,
@@ -62,7 +62,7 @@ export const orderOf = ({ prompt, length, temperature, top_p, seed }: PlaySessio
   seed,
 });
 
-/** A text was asked for. The next one has another seed. */
+/** A text was requested. The next one gets another seed. */
 export function asked(session: PlaySession, order: WriteOrder): PlaySession {
   const number = (session.texts[0]?.number ?? 0) + 1;
   const text: WrittenText = {
@@ -111,14 +111,14 @@ export function afterMessage(session: PlaySession, message: FromModel): PlaySess
   }
 }
 
-/** The Worker is gone, and the model with it. */
+/** The Worker has ended, and its model is lost. */
 export const dropped = (session: PlaySession, problem = ''): PlaySession => ({
   ...(isBusy(session) ? ended(session, problem ? 'failed' : 'stopped', problem) : session),
   phase: 'asleep',
   model: null,
 });
 
-/** The text under way has come to nothing more; one without a word is forgotten. */
+/** The unfinished text ends as it is; one without a word is removed. */
 function ended(session: PlaySession, state: 'stopped' | 'failed', problem: string): PlaySession {
   const phase = session.model ? 'ready' : 'asleep';
   const [first, ...others] = session.texts;
@@ -131,7 +131,7 @@ function newest(session: PlaySession, change: Partial<WrittenText>): PlaySession
   return first ? { ...session, texts: [{ ...first, ...change }, ...others] } : session;
 }
 
-/** What came of a text, in sentences; empty while there is nothing to say. */
+/** The state of a text in sentences; empty while there is nothing to say. */
 export function sentencesOf({ state, progress, read_as, model, order }: WrittenText): string[] {
   if (!progress) return [];
   const { prompt_tokens, read_tokens, written_tokens, end_of_text } = progress;

@@ -1,4 +1,4 @@
-// What a model has written, with the beginning, the settings and the model that it came from.
+// A text that a model has written, with the beginning, the settings and the model that it came from.
 import { useState } from 'preact/hooks';
 import { formatCount, short } from '../shell/format.ts';
 import type { LoadedModel } from './play-messages.ts';
@@ -34,7 +34,7 @@ function Quotation({ text: { order, text, state } }: { text: WrittenText }) {
   );
 }
 
-/** What came of it and from what: with these anybody gets the same text. */
+/** How it ended, and its inputs: with them anybody gets the same text. */
 function Origin({ text }: { text: WrittenText }) {
   const { order, model, state } = text;
   return (

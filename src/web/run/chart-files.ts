@@ -1,19 +1,19 @@
-// What somebody takes away from a chart: its values as CSV, or the drawing as PNG, in the colours that are on the screen.
+// What a person can save from a chart: its values as CSV, or the drawing as PNG, in the colours of the screen.
 import { type Drawing, drawingOf, type Looks } from './chart-drawing.ts';
 import { type Curve, toCsv } from './curves.ts';
 
 const PICTURE = { width: 1200, height: 630, title: 64, legend: 30, scale: 2 };
 
-/** A file from this page: the browser keeps it where it keeps what is downloaded. */
+/** A file from this page, saved as a download. */
 export function save(name: string, content: Blob): void {
   const link = document.createElement('a');
   link.href = URL.createObjectURL(content);
   link.download = name;
   link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 60_000); // by then the browser has taken it
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000); // by then the browser has saved it
 }
 
-/** A name of a file out of a stranger's name. */
+/** A file name made from a stranger's name. */
 export const fileName = (name: string, ending: string): string =>
   `${
     name
@@ -25,7 +25,7 @@ export const fileName = (name: string, ending: string): string =>
 export const saveCsv = (name: string, curves: readonly Curve[]): void =>
   save(fileName(`${name}-loss`, 'csv'), new Blob([toCsv(curves)], { type: 'text/csv' }));
 
-/** Draws the same chart once more, with its title and the names of its curves, and saves it. */
+/** Draws the same chart once more, with its title and a legend, and saves it. */
 export function savePicture(name: string, curves: readonly Curve[], looks: Looks, place: Element): void {
   const style = getComputedStyle(place);
   const colour = (ink: Curve['ink']): string =>

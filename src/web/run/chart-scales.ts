@@ -1,14 +1,14 @@
-// The arithmetic of a chart: which ticks an axis has, what is an outlier, how noise is smoothed, and where a value lies. Pure.
+// The arithmetic of a chart: ticks, outliers, smoothing, and the position of values. Pure.
 
-/** From the smallest to the largest value that is shown. */
+/** From the smallest to the largest shown value. */
 export type Range = readonly [from: number, to: number];
 
-/** Steps between labels of an axis of time that people read easily: seconds, minutes, hours, days. */
+/** Steps between labels of a time axis that people read easily: seconds, minutes, hours, days. */
 const SECONDS: readonly number[] = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800].concat(
   [1, 2, 6, 12, 24, 48, 120, 240, 1200].map((hours) => 3600 * hours),
 );
 
-/** Multiples of a round step within a range, about as many as asked for. `whole`: no step is smaller than one. */
+/** Multiples of a round step within a range, about as many as requested. `whole`: no step is smaller than one. */
 export function linearTicks(
   [from, to]: Range,
   wanted: number,
@@ -31,7 +31,7 @@ export function linearTicks(
   return ticks;
 }
 
-/** Ticks of a logarithmic axis: 1, 2 and 5 times powers of ten where they are enough, else as a linear axis has them. */
+/** Ticks of a logarithmic axis: 1, 2 and 5 times powers of ten where they are enough, otherwise as on a linear axis. */
 export function logTicks([from, to]: Range, wanted: number): number[] {
   const ticks: number[] = [];
   for (let power = Math.floor(Math.log10(from)); power <= Math.ceil(Math.log10(to)); power++) {
@@ -43,7 +43,7 @@ export function logTicks([from, to]: Range, wanted: number): number[] {
   return ticks.length >= 3 ? ticks : linearTicks([from, to], wanted);
 }
 
-/** Digits behind the point that tell every tick from the next. */
+/** How many decimals distinguish every tick from the next. */
 export function decimalsOf(ticks: readonly number[]): number {
   for (let digits = 0; digits < 6; digits++) {
     if (ticks.every((tick) => Math.abs(tick - Number(tick.toFixed(digits))) < 1e-9)) return digits;
@@ -51,7 +51,7 @@ export function decimalsOf(ticks: readonly number[]): number {
   return 6;
 }
 
-/** A mean that forgets: each earlier value counts `weight` times as much as the one after it (0: no smoothing). Unbiased from the first value on. */
+/** An exponential moving average: each earlier value counts `weight` times as much as the one after it (0: no smoothing). Bias-corrected. */
 export function smoothed(values: readonly number[], weight: number): number[] {
   let [sum, mass] = [0, 0];
   return values.map((value) => {
@@ -61,7 +61,7 @@ export function smoothed(values: readonly number[], weight: number): number[] {
   });
 }
 
-/** What the values span, with a little air; without the outermost twentieth on both sides where outliers are to be ignored. */
+/** The range of the values, with a small margin; without the outermost twentieth on both sides where outliers are ignored. */
 export function rangeOf(values: readonly number[], ignoreOutliers: boolean, logarithmic: boolean): Range {
   const sorted = values.filter((value) => Number.isFinite(value) && (!logarithmic || value > 0)).sort((a, b) => a - b);
   if (sorted.length === 0) return [1, 2];
@@ -76,20 +76,20 @@ export function rangeOf(values: readonly number[], ignoreOutliers: boolean, loga
   return [from - air, to + air];
 }
 
-/** Where a value lies between the ends of a range: 0 at its beginning, 1 at its end, beyond for what is outside. */
+/** The position of a value in a range: 0 at its beginning, 1 at its end, beyond these for values outside. */
 export function positionIn([from, to]: Range, value: number, logarithmic = false): number {
   if (logarithmic) return Math.log(Math.max(value, 1e-12) / from) / Math.log(to / from);
   return (value - from) / (to - from);
 }
 
-/** Half as much of a range, or twice as much of it but never beyond `whole`, about a point within. */
+/** Half of a range, or twice as much but not beyond `whole`, around a point in it. */
 export function zoomed(range: Range, whole: Range, factor: number, about = (range[0] + range[1]) / 2): Range {
   const from = Math.max(whole[0], about - (about - range[0]) * factor);
   const to = Math.min(whole[1], about + (range[1] - about) * factor);
   return [from, to];
 }
 
-/** The index of the value that is nearest, in values that grow. */
+/** The index of the nearest value, among ascending values. */
 export function nearest(values: readonly number[], to: number): number {
   let [low, high] = [0, values.length - 1];
   while (high - low > 1) {

@@ -1,4 +1,4 @@
-// The Worker that makes a model's folder ready to be taken home: its settings and tokenizer, and its weights.
+// The Worker that prepares a model's folder for download: settings, tokenizer and weights.
 import '../tab/no-eval.ts';
 import { catchUp } from '../../games/history.ts';
 import { decodeParams } from '../../games/params.ts';
@@ -30,7 +30,7 @@ async function prepare({ url, run }: HomeOrder): Promise<void> {
     cache: openTabBlobs(await openTabStore(), Date.now),
   });
   const game = await loadGame(view.game);
-  const params = (await decodeParams(game, await blobs.fetch(view.params))) as PretrainParams; // as the game's own schema has found it
+  const params = (await decodeParams(game, await blobs.fetch(view.params))) as PretrainParams; // the game's own schema has checked it
   say({ kind: 'progress', what: 'Fetching the tokenizer' });
   const manifest = decodeManifest(await blobs.fetch(params.dataset));
   const tokenizer = tokenizerFromJson(new TextDecoder().decode(await blobs.fetch(manifest.tokenizer)));
@@ -45,7 +45,7 @@ async function prepare({ url, run }: HomeOrder): Promise<void> {
   };
   const whole = view.checkpoint.model === view.model;
   say({ kind: 'progress', what: whole ? 'Fetching the model' : `Computing the model of ${view.round} rounds` });
-  // A browser keeps large Blobs on its disk: a model that the hub has whole never lies in this page's memory, however large it is.
+  // A browser keeps large Blobs on its disk, so a model that the hub has whole is never in this page's memory.
   const pieces = [new Blob([modelFileHeader(params.model) as Uint8Array<ArrayBuffer>])];
   for await (const values of whole ? readTensors(specs, view.model, blobs.fetch) : await computed()) {
     pieces.push(new Blob([encodeValues('f32', values) as Uint8Array<ArrayBuffer>]));

@@ -1,4 +1,4 @@
-// What the run's view says to the Workers that sign for the run's owner and that bring the model, and what they answer.
+// The messages between the run's view and its Workers: the one that signs for the run's owner, and the one that fetches the model.
 
 export type OwnersWord = 'run.paused' | 'run.resumed' | 'run.ended';
 
@@ -8,7 +8,7 @@ export interface OwnerOrder {
   readonly word: OwnersWord;
 }
 
-/** `merges_first`: the open round, whose work is merged before what was said takes effect. */
+/** `merges_first`: the open round, whose work is merged before the change takes effect. */
 export type OwnerNews =
   | { readonly kind: 'said'; readonly merges_first: number | null }
   | { readonly kind: 'failed'; readonly message: string };

@@ -1,4 +1,4 @@
-// What the owner of a run does with it, where the owner's key is in this browser: pause, resume, end.
+// What the owner of a run can do with it, where the owner's key is in this browser: pause, resume, end.
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { RunOverview } from '../../protocol/messages.ts';
 import type { OwnerNews, OwnerOrder, OwnersWord } from './owner-messages.ts';
@@ -55,7 +55,7 @@ export function OwnerTools({ run }: { run: RunOverview }) {
   );
 }
 
-/** Says one thing at a time; what comes of it is seen in the run itself. */
+/** One request at a time; its effect shows in the run itself. */
 function useOwnersWord(run: string) {
   const worker = useRef<Worker | null>(null);
   const [busy, setBusy] = useState(false);
@@ -69,7 +69,7 @@ function useOwnersWord(run: string) {
     setProblem(message);
   };
   const tell = (word: OwnersWord): void => {
-    // Written in one expression, because bundlers look for this pattern.
+    // In one expression, because bundlers recognise this pattern.
     const started = new Worker(new URL('./owner-worker.ts', import.meta.url), { type: 'module' });
     worker.current = started;
     setBusy(true);

@@ -1,4 +1,4 @@
-// Where the run is: rounds merged, what the open round is doing, and how long that may still take.
+// The progress of the run: merged rounds, the open round's phase, and how long it may still take.
 import { formatDuration, formatWhole } from '../shell/format.ts';
 import type { LiveRun } from '../shell/live.ts';
 import { useNow } from '../shell/now.ts';
@@ -35,7 +35,7 @@ export function RoundBox({ run }: { run: LiveRun }) {
   );
 }
 
-/** What a round goes through, and where it is. */
+/** The phases of a round, and the current one. */
 function Stages({ run, left_ms }: { run: LiveRun; left_ms: number }) {
   const { overview, peers } = run;
   const { phase, round } = overview;

@@ -1,4 +1,4 @@
-// What the model writes, with a slider through the rounds: it begins the same each time, so that what changes is what it has learned.
+// What the model writes, with a slider through the rounds. The prompt is the same each time, so that the difference is what it has learned.
 import { useEffect, useState } from 'preact/hooks';
 import { z } from 'zod';
 import { type SampleView, SampleViewSchema } from '../../protocol/messages.ts';
@@ -9,7 +9,7 @@ import { readable } from './sample-text.ts';
 import { Braid } from './table.tsx';
 
 const AnswerSchema = z.object({ samples: z.array(SampleViewSchema) });
-/** A sample with more of it than this is hardly one. */
+/** A sample with a larger unreadable part is not shown as text. */
 const MOSTLY = 0.4;
 
 export function SampleBox({ run, brought }: { run: LiveRun; brought: Brought }) {
@@ -54,7 +54,7 @@ export function SampleBox({ run, brought }: { run: LiveRun; brought: Brought }) 
 
 const after = (rounds: number): string => `${formatWhole(rounds)} ${rounds === 1 ? 'round' : 'rounds'}`;
 
-/** The last sample that is not of a later round. */
+/** The last sample up to a round. */
 const indexOfRound = (samples: readonly SampleView[], round: number): number =>
   Math.max(
     0,
@@ -116,7 +116,7 @@ function NothingWritten({ run: { overview, peers } }: { run: LiveRun }) {
   );
 }
 
-/** What is told as it happens, and what was written before this page was open, which is asked for when somebody moves the slider. */
+/** Samples that come as they are made, and earlier ones, which are fetched when somebody moves the slider. */
 function useSamples({ overview: { run }, samples: heard }: LiveRun) {
   const [before, setBefore] = useState<readonly SampleView[]>([]);
   const [asked, setAsked] = useState(false);
@@ -129,7 +129,7 @@ function useSamples({ overview: { run }, samples: heard }: LiveRun) {
     setAsked(true);
     fetch(`/runs/${run}/samples`)
       .then(async (response) => setBefore(AnswerSchema.parse(await response.json()).samples))
-      .catch(() => setAsked(false)); // the hub is away: the next touch asks again
+      .catch(() => setAsked(false)); // the hub is unreachable: the next use of the slider asks again
   };
   const byRound = new Map([...before, ...heard].map((sample) => [sample.merged_rounds, sample]));
   return { samples: [...byRound.values()].sort((a, b) => a.merged_rounds - b.merged_rounds), ask };

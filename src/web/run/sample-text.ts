@@ -1,8 +1,8 @@
-// What a model wrote, as people can read it: a young model of bytes writes mostly bytes that are no text, and a beginning may be cut in mid-word.
+// Makes a model's text readable: a young byte-level model writes mostly bytes that are not text, and a prompt may begin in mid-word.
 import type { SampleView } from '../../protocol/messages.ts';
 import { textOf } from '../shell/format.ts';
 
-/** `unread` stands for so many characters that are none. */
+/** `unread` stands for so many unreadable characters. */
 export interface Piece {
   readonly kind: 'given' | 'written' | 'unread';
   readonly text: string;
@@ -10,11 +10,11 @@ export interface Piece {
 
 export interface ReadableSample {
   readonly pieces: readonly Piece[];
-  /** Of what the model wrote, the part that is no text, from 0 to 1. */
+  /** The unreadable part of what the model wrote, from 0 to 1. */
   readonly unread: number;
 }
 
-/** Longer beginnings than this are no broken word. */
+/** A longer beginning is not a broken word. */
 const FRAGMENT_CHARACTERS = 16;
 
 export function readable({ prompt, text }: Pick<SampleView, 'prompt' | 'text'>): ReadableSample {
@@ -26,7 +26,7 @@ export function readable({ prompt, text }: Pick<SampleView, 'prompt' | 'text'>):
 
 const count = (text: string): number => text.split('\uFFFD').length - 1;
 
-/** A run of characters that are none becomes one piece with as many dots, eight at most. */
+/** A run of unreadable characters becomes one piece with as many dots, at most eight. */
 function piecesOf(text: string, kind: 'given' | 'written'): Piece[] {
   return text
     .split(/(\uFFFD(?:[\s\uFFFD]*\uFFFD)?)/)
@@ -36,7 +36,7 @@ function piecesOf(text: string, kind: 'given' | 'written'): Piece[] {
     );
 }
 
-/** The held-out text is cut anywhere: what is left of a word gives way to three dots. */
+/** The held-out text is cut anywhere, so a broken word at its beginning is replaced by three dots. */
 function withoutFragment(text: string): string {
   const trimmed = text.replace(/^[\s\uFFFD]+/, '');
   if (!/^[\p{Ll}\p{P}]/u.test(trimmed)) return trimmed;

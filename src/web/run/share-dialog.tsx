@@ -1,4 +1,4 @@
-// A run's link to give away: as text to copy, and as a QR code for the phone beside the screen.
+// A run's link to share: as text to copy, and as a QR code for a phone.
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { RunOverview } from '../../protocol/messages.ts';
 import { nameOf } from '../shell/format.ts';
@@ -11,7 +11,7 @@ export function ShareDialog({ run, onClose }: { run: Pick<RunOverview, 'run' | '
   useEffect(() => openModal(dialog.current!), []);
   const link = `${publicOrigin()}/r/${run.run}`;
   const copy = (): void => {
-    // Without a secure connection there is no clipboard to write to; the text is selected instead.
+    // Without a secure connection there is no clipboard; the text is selected instead.
     if (!navigator.clipboard) {
       dialog.current?.querySelector('input')?.select();
       setCopied('The link is selected: copy it with your keyboard.');
@@ -53,7 +53,7 @@ export function ShareDialog({ run, onClose }: { run: Pick<RunOverview, 'run' | '
   );
 }
 
-/** How the world sees this hub: what its owner said with --public, which stands in the page's card. */
+/** The hub's public address, from --public, which the page's card contains. */
 function publicOrigin(): string {
   const card = document.querySelector<HTMLMetaElement>('meta[property="og:url"]')?.content;
   return (card && URL.parse(card)?.origin) || location.origin;

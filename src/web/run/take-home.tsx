@@ -1,4 +1,4 @@
-// Taking a run's present model home: the files that transformers and other tools read, from the page or by the command.
+// Downloads a run's current model: the files that transformers and other tools read, from the page or by a command.
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { RunOverview } from '../../protocol/messages.ts';
 import { CopyBox } from '../shell/copy-box.tsx';
@@ -67,7 +67,7 @@ function useHome(run: string) {
   );
   const prepare = (): void => {
     setNews({ kind: 'progress', what: 'Starting' });
-    // Written in one expression, because bundlers look for this pattern.
+    // In one expression, because bundlers recognise this pattern.
     const started = new Worker(new URL('./home-worker.ts', import.meta.url), { type: 'module' });
     worker.current = started;
     started.onmessage = ({ data }: MessageEvent<HomeNews>) => {

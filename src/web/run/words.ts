@@ -3,15 +3,15 @@ import type { PeerView, RunOverview } from '../../protocol/messages.ts';
 import { PHASE_WORDS } from '../../protocol/phase-words.ts';
 import { nameOf } from '../shell/format.ts';
 
-/** What a device does now; one that left a finished run has done its part. */
+/** What a device is doing; one that left a finished run has done its part. */
 export function doing(peer: PeerView, run: RunOverview): string {
   if (!peer.present) return run.phase === 'finished' ? 'done' : 'away';
   return peer.progress?.state ?? 'waiting';
 }
 
-/** A run's phase in a word; one that its owner ended early did not finish. */
+/** A run's phase in a word; a run that its owner ended early did not finish. */
 export const phaseWord = ({ phase, round, rounds }: RunOverview): string =>
   phase === 'finished' && round < rounds ? 'ended' : PHASE_WORDS[phase];
 
-/** Who is called what: strangers choose their names, so the beginning of the key is shown beside it elsewhere. */
+/** The name of a device. Strangers choose their names, so the beginning of the key is shown beside it elsewhere. */
 export const peerName = (peer: PeerView): string => nameOf(peer.name);

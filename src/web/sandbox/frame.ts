@@ -1,23 +1,23 @@
-// The page's side of a sandbox: a frame without origin, whose Worker speaks through a port and through nothing else.
+// The page's side of a sandbox: a frame with an opaque origin, whose Worker communicates through one port only.
 import insideUrl from './inside.ts?worker&url';
 
-/** As the hub serves it (`hub/game-frame.ts`). */
+/** The address at which the hub serves it (`hub/game-frame.ts`). */
 const FRAME_URL = '/game-frame';
 
-/** What goes through the port first: the text of the game's file. */
+/** The first message through the port: the text of the game's file. */
 export interface ToSandbox {
   readonly text: string;
 }
 
 export interface Sandbox {
-  /** Whatever the game does: its frame goes, and its Worker with it. */
+  /** Removes the frame and ends its Worker, whatever the game does. */
   end(): void;
 }
 
-/** Opens a sandbox whose Worker speaks through the other end of `port`. */
+/** Opens a sandbox whose Worker communicates through the other end of `port`. */
 export function openSandbox(port: MessagePort): Sandbox {
   const frame = document.createElement('iframe');
-  frame.setAttribute('sandbox', 'allow-scripts'); // and not allow-same-origin: its origin is nobody's
+  frame.setAttribute('sandbox', 'allow-scripts'); // without allow-same-origin its origin is opaque
   frame.setAttribute('aria-hidden', 'true');
   frame.tabIndex = -1;
   frame.hidden = true;
@@ -27,7 +27,7 @@ export function openSandbox(port: MessagePort): Sandbox {
     'load',
     () => {
       text.then(
-        // Its origin has no name that could be written here; what is sent is public, but for the port.
+        // An opaque origin cannot be named as a target; the message is public, except for the port.
         (inside) => frame.contentWindow?.postMessage(inside, '*', [port]),
         () => port.close(),
       );

@@ -1,4 +1,4 @@
-// Inside the sandbox: a Worker without origin or network that loads a game's text and serves it through the port that the page has given.
+// Inside the sandbox: a Worker without origin or network that loads a game's text and serves it through the page's port.
 import '../tab/no-eval.ts';
 import { CodedError } from '../../errors.ts';
 import * as entry from '../../games/entry.ts';
@@ -9,13 +9,13 @@ import type { ToSandbox } from './frame.ts';
 
 const asModule = (text: string): string => URL.createObjectURL(new Blob([text], { type: 'text/javascript' }));
 
-/** `potluck/game` as a module of this Worker: a blob that hands out what is here already. */
+/** `potluck/game` as a module of this Worker: a blob that exports what is already loaded here. */
 function ownEntry(): string {
   Object.assign(globalThis, { potluckGame: entry });
   return asModule(`export const { ${Object.keys(entry).join(', ')} } = globalThis.potluckGame;`);
 }
 
-/** Names of modules are found by a page's import map, and a Worker has none. */
+/** Module names are resolved by a page's import map, which a Worker does not have. */
 const ENTRY_IMPORT = /(\bfrom\s*|\bimport\s*)(['"])potluck\/game\2/g;
 
 async function load(text: string, post: (message: FromGame) => void): Promise<(message: ToGame) => void> {

@@ -1,4 +1,4 @@
-// The tab's own contribution: it goes on while its owner looks at other views, so it lives here and not in a view.
+// The tab's own contribution. It goes on while its owner looks at other views, so it lives here and not in a view.
 import type { Contribution, ContributionOptions } from '../tab/api.ts';
 import { type ContributionState, isOver as isOverPhase } from '../tab/state.ts';
 import { createStore } from './store.ts';
@@ -9,10 +9,10 @@ export interface AtWork {
   readonly state: ContributionState;
 }
 
-/** null: this tab has not been asked to work since it was opened. */
+/** null: this tab was not asked to work since it was opened. */
 export const atWork = createStore<AtWork | null>(null);
 
-/** For the title of the tab, which is all that is seen of it while it is hidden: 'Working', 'Paused', or nothing. */
+/** For the tab's title, which is all that is visible of a hidden tab: 'Working', 'Paused', or nothing. */
 export const workWord = createStore('');
 atWork.subscribe(() => {
   const phase = atWork.get()?.state.phase ?? 'stopped';
@@ -27,7 +27,7 @@ atWork.subscribe(() => {
 
 export const isOver = (state: ContributionState): boolean => isOverPhase(state.phase);
 
-/** Starts to take part; what computes is fetched only now. Rejects when the code cannot be had. */
+/** Starts taking part; the code that computes is downloaded only now. Rejects when it cannot be downloaded. */
 export async function begin(
   run: string,
   options: Pick<ContributionOptions, 'name' | 'although' | 'game_file'>,

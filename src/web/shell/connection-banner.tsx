@@ -1,4 +1,4 @@
-// One line that says so when the hub is not there, how old what is shown has become, and what is being done about it.
+// One line when the hub is unreachable: that it is, how old the shown data is, and what is being done about it.
 import { formatDuration } from './format.ts';
 import type { Live } from './live.ts';
 import { useNow } from './now.ts';

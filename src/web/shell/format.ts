@@ -1,6 +1,6 @@
-// Numbers, sizes, times and names as people read them.
+// Numbers, sizes, times and names for people.
 
-/** 1234567 → "1.23M"; small numbers as they are. */
+/** 1234567 → "1.23M"; small numbers unchanged. */
 export function formatCount(value: number): string {
   if (value < 1000) return String(Math.round(value));
   const [unit, letter] = value < 1e6 ? [1e3, 'k'] : value < 1e9 ? [1e6, 'M'] : [1e9, 'G'];
@@ -25,7 +25,7 @@ export { formatDuration } from '../../protocol/duration.ts';
 export const countOf = (value: number, what: string): string =>
   `${formatWhole(value)} ${what}${value === 1 ? '' : 's'}`;
 
-/** A moment of the log: time of day, with the date where it is another day than today. */
+/** A moment of the log: the time of day, with the date if it is not today. */
 export function formatTime(time_ms: number, now_ms = Date.now()): string {
   const date = new Date(time_ms);
   const time = date.toLocaleTimeString('en-GB');
@@ -44,13 +44,13 @@ const RUNTIMES: Readonly<Record<string, string>> = {
   'native-cuda': 'CUDA',
 };
 
-/** A device class as people call it. */
+/** The name of a device class for people. */
 export const runtimeName = (runtime: string): string => RUNTIMES[runtime] ?? runtime;
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: these turn lines around or cannot be seen
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these reverse lines or are invisible
 const INVISIBLE = /[\0-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]/g;
 
-/** A stranger's text of several lines. */
+/** A stranger's text of several lines, without invisible characters. */
 export const textOf = (text: string): string =>
   text
     .split(/\r?\n/)
@@ -61,5 +61,5 @@ export const textOf = (text: string): string =>
 export const nameOf = (text: string): string =>
   text.replace(INVISIBLE, '').replace(/\s+/g, ' ').trim() || 'without a name';
 
-/** A sentence that begins with a capital letter. */
+/** A sentence with a capital letter at its beginning. */
 export const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);

@@ -1,4 +1,4 @@
-// What this tab was at when its page was left without a stop: it goes on by itself after a reload, and is offered after a longer absence.
+// What this tab was doing when its page was left without a stop: it resumes by itself after a reload, and offers to after a longer absence.
 import { z } from 'zod';
 import { isStopping } from '../tab/state.ts';
 import { atWork, begin, isOver } from './at-work.ts';
@@ -7,7 +7,7 @@ const AgreedSchema = z.object({
   run: z.string(),
   name: z.string(),
   although: z.array(z.enum(['battery-low', 'metered', 'hours', 'not-charging'])),
-  /** The game's file that may run here; another one of the same run may not. */
+  /** The game's file that may run here; another file of the same run may not. */
   game_file: z.string().optional(),
   left_ms: z.number(),
 });
@@ -15,15 +15,15 @@ const AgreedSchema = z.object({
 export type Agreed = z.infer<typeof AgreedSchema>;
 
 const KEY = 'potluck-at-work';
-/** How often a tab that works notes that it does. */
+/** How often a working tab records that it works. */
 const NOTE_MS = 10_000;
 
-/** In this tab, which a reload keeps; and in this browser, for whoever comes back another day. */
+/** The record of this tab, which survives a reload; and that of this browser, for another day. */
 const stores = (): Storage[] => {
   try {
     return [sessionStorage, localStorage];
   } catch {
-    return []; // a browser that keeps nothing for this page
+    return []; // a browser that stores nothing for this page
   }
 };
 
@@ -35,12 +35,12 @@ function read(store: Storage | undefined): Agreed | null {
   }
 }
 
-/** What this browser was at when it was last seen, for one who comes back; null after a stop. */
+/** What this browser was doing when it was last seen; null after a stop. */
 export const lastAtWork = (): Agreed | null => read(stores()[1]);
 
 let noted_ms = 0;
 
-/** Notes what goes on, until it is over or its owner has said stop: a reload while the last work is sent takes nothing up again. */
+/** Records work until it is over or its owner has stopped it: a reload while the last work is sent resumes nothing. */
 export function noteWork(agreed: Omit<Agreed, 'left_ms'>): void {
   noted_ms = 0;
   const end = atWork.subscribe(() => {
@@ -55,13 +55,13 @@ export function noteWork(agreed: Omit<Agreed, 'left_ms'>): void {
         for (const store of stores())
           store.setItem(KEY, JSON.stringify({ ...agreed, left_ms: noted_ms } satisfies Agreed));
       } catch {
-        // a full storage: it has to be asked again
+        // The storage is full: the owner will be asked again.
       }
     }
   });
 }
 
-/** After a reload of the same tab: goes on as before, because its owner has said so and has not said stop. */
+/** After a reload of the same tab: resumes, because its owner has agreed and has not stopped it. */
 export async function goOn(): Promise<void> {
   const agreed = read(stores()[0]);
   if (!agreed) return;
@@ -70,6 +70,6 @@ export async function goOn(): Promise<void> {
     await begin(run, { name, although, game_file });
     noteWork(agreed);
   } catch {
-    // what computes cannot be had now: its button is there
+    // The code cannot be downloaded now; the button to start is there.
   }
 }

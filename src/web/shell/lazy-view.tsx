@@ -1,4 +1,4 @@
-// A view whose code is fetched when somebody goes there: loading, shown, or not to be had, because the hub has a newer page by now.
+// A view whose code is downloaded when somebody opens it: loading, shown, or unavailable, because the hub has a newer page meanwhile.
 import type { ComponentType } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import type { Live } from './live.ts';
@@ -6,7 +6,7 @@ import { StopButton } from './stop-button.tsx';
 
 type Loaded<P> = { readonly view: ComponentType<P> } | { readonly error: string } | null;
 
-/** What was loaded once is there at once the next time. */
+/** A view that was loaded once shows at once the next time. */
 const known = new Map<unknown, { readonly view: unknown }>();
 
 export function LazyView<P extends object>(given: {
@@ -33,7 +33,7 @@ export function LazyView<P extends object>(given: {
     };
   }, [load, attempt]);
   const failed = loaded !== null && 'error' in loaded;
-  // While the hub is away the banner says so and tries again; as soon as it is back, so does this.
+  // While the hub is unreachable the banner says so; when it is back, this tries again.
   useEffect(() => {
     if (failed && connection === 'live') setAttempt((before) => before + 1);
   }, [connection]);

@@ -1,4 +1,4 @@
-// A link within the page: a real one, which the browser may open elsewhere, followed here without loading anything.
+// A link within the page: a real link that the browser can open elsewhere, and that is followed here without loading a document.
 import type { ComponentChildren } from 'preact';
 import { goTo, pathOf, type Route } from './route.ts';
 

@@ -1,4 +1,4 @@
-// What the browser's own notices say while the page is out of sight: a run has finished or stands still, this tab has dropped out of it.
+// The browser's notifications while the page is hidden: a run has finished or stands still, or this tab has lost its hub.
 import type { RunOverview } from '../../protocol/messages.ts';
 import type { ContributionState } from '../tab/state.ts';
 import { atWork } from './at-work.ts';
@@ -7,23 +7,23 @@ import type { LiveLink } from './live.ts';
 
 const LIMITS = {
   look_ms: 15_000,
-  away_ms: 120_000, // a hub that is started again is back long before
+  away_ms: 120_000, // a restarting hub is back long before
   stalled_least_ms: 600_000,
   stalled_rounds: 3,
 } as const;
 const KEY = 'potluck-notices';
 
-/** What is known of a run that somebody wants to hear of. */
+/** What is known about a run that somebody wants notifications of. */
 export interface Watched {
   readonly overview: Pick<RunOverview, 'name' | 'phase' | 'round' | 'round_ms' | 'judging_ms'>;
-  /** Since when it is in this round. */
+  /** When it entered this round. */
   readonly since_ms: number;
   readonly work: Pick<ContributionState, 'phase' | 'failure'> | null;
-  /** Since when the tab's work is in this phase. */
+  /** When the tab's work entered this phase. */
   readonly work_since_ms: number;
 }
 
-/** What there is to say of a run now; each kind is said once until it is over. */
+/** The notifications for a run now; each kind is shown once until its cause is over. */
 export function noticesOf(
   { overview, since_ms, work, work_since_ms }: Watched,
   now_ms: number,
@@ -47,12 +47,12 @@ export function noticesOf(
   return notices;
 }
 
-/** Whether this browser has notices, and what its owner has said of them. */
+/** Whether this browser has notifications, and whether its owner allows them. */
 export function noticesAllowed(): NotificationPermission | 'absent' {
   return 'Notification' in globalThis ? Notification.permission : 'absent';
 }
 
-/** The runs that somebody wants to hear of. */
+/** The runs that somebody wants notifications of. */
 export function noticedRuns(): readonly string[] {
   try {
     return (localStorage.getItem(KEY) ?? '').split(' ').filter(Boolean);
@@ -61,19 +61,19 @@ export function noticedRuns(): readonly string[] {
   }
 }
 
-/** Wants to hear of a run, or no longer. Asks the browser's owner where that was never asked. @returns whether there will be notices */
+/** Turns notifications of a run on or off. Asks for permission where that was never done. @returns whether there will be notifications */
 export async function setNoticed(run: string, wanted: boolean): Promise<boolean> {
   const others = noticedRuns().filter((other) => other !== run);
   const may = wanted && (await Notification.requestPermission()) === 'granted';
   try {
     localStorage.setItem(KEY, [...others, ...(may ? [run] : [])].join(' '));
   } catch {
-    return false; // a browser that keeps nothing would not remember it
+    return false; // a browser that stores nothing would not remember it
   }
   return may;
 }
 
-/** Watches the runs that somebody wants to hear of, for as long as the page is open. */
+/** Watches those runs for as long as the page is open. */
 export function watchForNotices(link: LiveLink): void {
   const rounds = new Map<string, { round: number; since_ms: number }>();
   const said = new Map<string, ReadonlySet<string>>();
@@ -93,7 +93,7 @@ export function watchForNotices(link: LiveLink): void {
         { overview, since_ms: present.since_ms, work: state, work_since_ms: work.since_ms },
         now_ms,
       );
-      // What was so when the page was opened, or is in sight, is no news.
+      // What was already so when the page was opened, or is visible, needs no notification.
       const before = said.get(run);
       for (const [kind, words] of notices)
         if (before && !before.has(kind) && document.hidden) void show(`${run} ${kind}`, words);
@@ -108,7 +108,7 @@ export function watchForNotices(link: LiveLink): void {
 async function show(tag: string, body: string): Promise<void> {
   if (noticesAllowed() !== 'granted') return;
   try {
-    // Phones show notices only through a service worker.
+    // Phones show notifications only through a service worker.
     const worker = await navigator.serviceWorker?.getRegistration();
     if (worker?.active) await worker.showNotification('Potluck', { body, tag });
     else new Notification('Potluck', { body, tag });

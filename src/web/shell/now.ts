@@ -1,7 +1,7 @@
-// The time as something that components follow.
+// The current time, for components that follow it.
 import { useEffect, useState } from 'preact/hooks';
 
-/** performance.now(), anew every so many milliseconds. */
+/** performance.now(), updated every so many milliseconds. */
 export function useNow(every_ms: number): number {
   const [now_ms, setNow] = useState(() => performance.now());
   useEffect(() => {

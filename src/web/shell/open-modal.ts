@@ -1,6 +1,6 @@
-// Opens a dialog that a press beside it closes, as Escape does.
+// Opens a dialog that a click outside closes, as Escape does.
 
-/** @returns what undoes it, for an effect */
+/** @returns the clean-up function of the effect */
 export function openModal(dialog: HTMLDialogElement): () => void {
   const onPress = ({ clientX: x, clientY: y, target }: MouseEvent): void => {
     const { left, right, top, bottom } = dialog.getBoundingClientRect();

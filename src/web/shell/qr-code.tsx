@@ -1,4 +1,4 @@
-// A QR code as a drawing: dark squares on white in both colour schemes, because cameras expect it so.
+// A QR code as a drawing: dark squares on white in both colour schemes, because cameras expect that.
 import { encode } from 'uqr';
 
 export function QrCode({ text, label }: { text: string; label: string }) {

@@ -1,4 +1,4 @@
-// Which view an address shows, and going from one to the other without loading the page again.
+// The view of an address, and navigation between views without loading a document.
 import { createStore } from './store.ts';
 
 export type Route =
@@ -38,15 +38,15 @@ export function pathOf(route: Exclude<Route, { view: 'unknown' }>): string {
   }
 }
 
-/** The present route. */
+/** The current route. */
 export const route = createStore<Route>(routeOf(location.pathname));
 
 addEventListener('popstate', () => route.set(routeOf(location.pathname)));
 
-/** Goes to another view. */
+/** Navigates to another view. */
 export function goTo(next: Exclude<Route, { view: 'unknown' }>): void {
   const path = pathOf(next);
   if (path !== location.pathname) history.pushState(null, '', path);
   route.set(next);
-  scrollTo(0, 0); // Back and Forward are the browser's to place
+  scrollTo(0, 0); // for Back and Forward the browser restores the position
 }

@@ -1,7 +1,7 @@
-// How fast devices were when they last trained: a round is trained only for a part of its time, and who waits then is not gone.
+// The last training speed of each device. A round is trained only for a part of its time, so a waiting device keeps its speed.
 import type { PeerView } from '../../protocol/messages.ts';
 
-/** After this long without a measurement a device's speed is no longer known: another program may have taken its cores. */
+/** A speed that was not measured for so long is dropped, because another program may use the device's cores by now. */
 const REMEMBERED_MS = 10 * 60_000;
 
 export interface Speed {
@@ -9,7 +9,7 @@ export interface Speed {
   readonly heard_ms: number;
 }
 
-/** Notes what devices report, and forgets who has left. */
+/** Records the devices' reports, and forgets devices that have left. */
 export function noteSpeeds(speeds: Map<string, Speed>, peers: readonly PeerView[], now_ms: number): void {
   for (const { id, present, progress } of peers) {
     if (!present) speeds.delete(id);
@@ -19,7 +19,7 @@ export function noteSpeeds(speeds: Map<string, Speed>, peers: readonly PeerView[
   }
 }
 
-/** The speeds that still say something. */
+/** The speeds that are still valid. */
 export const knownSpeeds = (speeds: ReadonlyMap<string, Speed>, now_ms: number): number[] =>
   [...speeds.values()]
     .filter(({ heard_ms }) => now_ms - heard_ms < REMEMBERED_MS)

@@ -1,9 +1,9 @@
-// Stops this tab's work from wherever one is: first what is done is handed in; a second press does not wait for that.
+// Stops this tab's work from any view: it first submits what is done; a second press does not wait for that.
 import { isStopping } from '../tab/state.ts';
 import { atWork, isOver } from './at-work.ts';
 import { useStore } from './store.ts';
 
-/** Nothing where this tab does not work. */
+/** Renders nothing where this tab does not work. */
 export function StopButton({ class: style }: { class?: string }) {
   const work = useStore(atWork);
   if (!work || isOver(work.state)) return null;

@@ -1,10 +1,10 @@
-// A value that changes and tells who listens: all the state management that the page has.
+// A value with listeners: the only state management of the page.
 import { useEffect, useState } from 'preact/hooks';
 
 export interface Store<T> {
   get(): T;
   set(value: T): void;
-  /** Returns what ends it. */
+  /** Returns a function that unsubscribes. */
   subscribe(listener: () => void): () => void;
 }
 
@@ -24,7 +24,7 @@ export function createStore<T>(initial: T): Store<T> {
   };
 }
 
-/** The present value of anything that can be read and subscribed to, in a component. */
+/** The current value of a store in a component. */
 export function useStore<T>(store: Pick<Store<T>, 'get' | 'subscribe'>): T {
   const [value, setValue] = useState(() => ({ of: store.get() }));
   useEffect(() => {

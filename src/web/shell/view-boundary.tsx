@@ -1,4 +1,4 @@
-// Around the view that is open: one that fails says so, while the frame goes on and the tab's work can still be stopped.
+// An error boundary around the open view: if the view fails, the frame stays, and the tab's work can still be stopped.
 import { Component, type ComponentChildren } from 'preact';
 import { StopButton } from './stop-button.tsx';
 

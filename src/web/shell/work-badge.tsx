@@ -1,4 +1,4 @@
-// A few words in the frame while this tab works, so that nobody forgets that it does, and a way to stop it from every view.
+// A few words in the frame while this tab works, as a reminder, with a button to stop it from every view.
 import { sentenceOf } from '../tab/state.ts';
 import { atWork, isOver } from './at-work.ts';
 import { Link } from './link.tsx';
@@ -7,7 +7,7 @@ import { StopButton } from './stop-button.tsx';
 import { useStore } from './store.ts';
 import './frame.css';
 
-/** Nothing where the tab does not work, or where its own view is open and says it all. */
+/** Renders nothing where the tab does not work, or where its own view is open. */
 export function WorkBadge({ here }: { here: Route }) {
   const work = useStore(atWork);
   if (!work || isOver(work.state)) return null;

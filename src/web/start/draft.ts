@@ -1,4 +1,4 @@
-// The form as it is typed, word for word, and the plan that follows from it where every field can be one: what cannot, says why.
+// The form as it is typed, and the plan that follows from it if all fields are valid; invalid fields say what is wrong.
 import { LlamaConfigSchema } from '../../model/config.ts';
 import { WIRE_LIMITS } from '../../protocol/messages.ts';
 import { modelOf, type Plan, parametersOf, type Shape, VOCABULARY } from './plan.ts';
@@ -13,7 +13,7 @@ interface Field {
 const whole = (label: string, min: number, max: number): Field => ({ label, min, max, whole: true });
 const decimal = (label: string, min: number, max: number): Field => ({ label, min, max, whole: false });
 
-/** The numbers of a plan, with the limits that `potluck run create` has for them. */
+/** The numbers of a plan, with the limits of `potluck run create`. */
 export const NUMBERS = {
   rounds: whole('Rounds', 1, 1_000_000),
   round_seconds: decimal('Seconds per round, at most', 0.2, 86_400),
@@ -28,31 +28,31 @@ export const NUMBERS = {
 } as const satisfies Readonly<Record<string, Field>>;
 export type NumberField = keyof typeof NUMBERS;
 
-/** The form: numbers as their field holds them, which may be nothing at all while somebody types. */
+/** The form: numbers as their fields hold them, so they may be incomplete while somebody types. */
 export type Draft = Readonly<Record<NumberField, string>> &
   Readonly<Pick<Plan, 'name' | 'text' | 'tied' | 'seed' | 'merge_rule'>>;
 
 export type Size = 'small' | 'medium' | 'large';
 const SHAPE_FIELDS = ['layers', 'width', 'heads', 'context'] as const;
 
-/** Shapes that `potluck run create` would call by its flags; the first is its own default. */
+/** Model sizes; `potluck run create` sets them by flags, and the first is its default. */
 export const SIZES: Readonly<Record<Size, Omit<Shape, 'tied'>>> = {
   small: { layers: 4, width: 128, heads: 4, context: 64 },
   medium: { layers: 6, width: 256, heads: 8, context: 128 },
   large: { layers: 8, width: 512, heads: 8, context: 256 },
 };
 
-/** What a size fills in. */
+/** The fields that a size fills in. */
 export function fieldsOf(size: Size): Pick<Draft, (typeof SHAPE_FIELDS)[number]> {
   const { layers, width, heads, context } = SIZES[size];
   return { layers: String(layers), width: String(width), heads: String(heads), context: String(context) };
 }
 
-/** Whether the form has the shape of a size. */
+/** Whether the form has exactly the shape of a size. */
 export const hasSize = (draft: Draft, size: Size): boolean =>
   SHAPE_FIELDS.every((field) => Number(draft[field]) === SIZES[size][field]);
 
-/** What the form holds at first: the command's own defaults. */
+/** The initial form: the defaults of the command. */
 export const FIRST_DRAFT: Draft = {
   name: '',
   text: '',
@@ -68,14 +68,14 @@ export const FIRST_DRAFT: Draft = {
   merge_rule: 'mean',
 };
 
-/** What a field is called. */
+/** The label of a field. */
 export const labelOf = (field: keyof Draft): string =>
   field in NUMBERS ? NUMBERS[field as NumberField].label : 'Name';
 
-/** What is wrong, by field, in the order in which the form has them. */
+/** What is wrong, by field, in the order of the form. */
 export type Problems = ReadonlyMap<keyof Draft, string>;
 
-/** The plan of a form, or what keeps it from being one. A name and a text may still be missing: `missingIn` says so. */
+/** The plan of a form, or what is wrong with it. A name and a text may still be missing: `missingIn` says so. */
 export function planOf(draft: Draft): { readonly plan: Plan | null; readonly problems: Problems } {
   const problems = new Map<keyof Draft, string>();
   if (draft.name !== '' && draft.name.trim() === '') problems.set('name', 'Expected a name, not only blanks.');
@@ -94,7 +94,7 @@ export function planOf(draft: Draft): { readonly plan: Plan | null; readonly pro
   return { plan: measurable ? plan : null, problems };
 }
 
-/** What a plan still lacks before it can be sent; null when it is whole. */
+/** What a plan still lacks before it can be sent; null when it is complete. */
 export function missingIn({ name, text }: Plan): string | null {
   if (name === '') return 'It needs a name.';
   return text === '' ? 'It needs a text to learn from.' : null;
@@ -107,7 +107,7 @@ function problemOf(typed: string, { min, max, whole }: Field): string | null {
   return `Expected a ${whole ? 'whole ' : ''}number from ${min.toLocaleString('en-US', { maximumFractionDigits: 8 })} to ${max.toLocaleString('en-US')}.`;
 }
 
-/** What numbers that fit each alone cannot be together. */
+/** Numbers that are valid each but not together. */
 function problemOfModel(shape: Shape): { field: NumberField; message: string } | null {
   const most_heads = Math.floor(shape.width / 2);
   if (shape.heads > most_heads) {

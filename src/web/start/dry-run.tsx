@@ -2,7 +2,7 @@
 import { formatCount, formatDuration, formatWhole } from '../shell/format.ts';
 import { forecast, type Plan, type Working } from './plan.ts';
 
-/** `plan` is null where a number of the form cannot be one; `waiting` workers are here and have not trained yet. */
+/** `plan` is null while a number of the form is invalid; `waiting` workers are present and have not trained yet. */
 export function DryRun(props: { plan: Plan | null; devices: readonly Working[]; waiting: number }) {
   const { plan, devices, waiting } = props;
   return (

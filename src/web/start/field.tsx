@@ -1,4 +1,4 @@
-// One line of the form with what is wrong with it, said beside the label and not in it: the name of a field stays what it is.
+// One line of the form with its error beside the label, and not in it, so that the field's accessible name does not change.
 
 export function Field(props: {
   id: string;
@@ -7,7 +7,7 @@ export function Field(props: {
   problem: string | undefined;
   onText: (text: string) => void;
   maxLength?: number;
-  /** Where the field is one for numbers. */
+  /** For fields with numbers. */
   numbers?: { readonly min: number; readonly max: number; readonly step: number | 'any' };
 }) {
   const { id, label, value, problem, onText, maxLength, numbers } = props;

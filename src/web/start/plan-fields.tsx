@@ -1,4 +1,4 @@
-// The numbers of a plan: those that everybody should look at, and the rest, which the command calls by its flags, folded away.
+// The numbers of a plan: the important ones, and, folded away, those that the command sets by flags.
 import { type Draft, fieldsOf, hasSize, NUMBERS, type NumberField, type Problems, SIZES, type Size } from './draft.ts';
 import { Field } from './field.tsx';
 import type { Plan } from './plan.ts';
@@ -8,7 +8,7 @@ const RUN: readonly NumberField[] = ['rounds', 'round_seconds', 'steps', 'min_wo
 const MORE: readonly NumberField[] = ['layers', 'width', 'heads', 'context', 'batch', 'learning_rate'];
 const MERGE_RULES: Readonly<Record<Plan['merge_rule'], string>> = {
   mean: 'every update counts',
-  agreement: 'only updates that agree with the others, for workers nobody vouches for',
+  agreement: 'only updates that agree with the others count; for workers that nobody vouches for',
 };
 
 interface Fields {

@@ -1,8 +1,8 @@
-// What somebody plans before a run begins, and what can be said of it before anything is sent: size, text, time.
+// A planned run, and a forecast before anything is sent: size, text, time.
 import { type LlamaConfigInput, LlamaConfigSchema, parameterSpecs } from '../../model/config.ts';
 import type { SparseOptions } from '../../training/sparse.ts';
 
-/** What a run is to be. */
+/** The settings of a run. */
 export interface Plan {
   readonly name: string;
   readonly text: string;
@@ -18,7 +18,7 @@ export interface Plan {
   readonly batch: number;
   readonly learning_rate: number;
   readonly min_workers: number;
-  /** Of the first weights. */
+  /** Seed of the initial weights. */
   readonly seed: string;
   readonly merge_rule: SparseOptions['merge_rule'];
 }
@@ -26,10 +26,10 @@ export interface Plan {
 /** The model of a plan. */
 export type Shape = Pick<Plan, 'layers' | 'width' | 'heads' | 'context' | 'tied'>;
 
-/** Bytes are the tokens of runs that are begun in a browser, with one more for the end of a text. */
+/** Runs that are created in a browser use bytes as tokens, plus one token for the end of a text. */
 export const VOCABULARY = 257;
 
-/** The model as `potluck run create` would take it from its flags. */
+/** The model as `potluck run create` would make it from its flags. */
 export function modelOf({ layers, width, heads, context, tied }: Shape): Omit<LlamaConfigInput, 'vocab_size'> {
   return {
     hidden_size: width,
@@ -42,7 +42,7 @@ export function modelOf({ layers, width, heads, context, tied }: Shape): Omit<Ll
   };
 }
 
-/** How many numbers a model has. Throws ZodError for a model that there cannot be. */
+/** The number of a model's parameters. Throws ZodError for an impossible model. */
 export function parametersOf(config: LlamaConfigInput): number {
   return parameterSpecs(LlamaConfigSchema.parse(config)).reduce(
     (sum, { shape: dimensions }) => sum + dimensions.reduce((product, size) => product * size, 1),
@@ -50,7 +50,7 @@ export function parametersOf(config: LlamaConfigInput): number {
   );
 }
 
-/** A device at work somewhere on this hub: its speed, and the size of the model that it trains. */
+/** A device that works on this hub: its speed, and the size of the model that it trains. */
 export interface Working {
   readonly tokens_per_second: number;
   readonly parameters: number;
@@ -60,17 +60,17 @@ export interface Forecast {
   readonly parameters: number;
   /** Tokens that one device learns from in a round that it finishes. */
   readonly tokens_a_round: number;
-  /** The longest that it can take, judging not counted: every round runs to its deadline. */
+  /** The longest possible time without judging: every round runs to its deadline. */
   readonly most_ms: number;
-  /** With the devices at work now; null where there are none to measure by. */
+  /** With the devices at work now; null where there are none. */
   readonly expected_ms: number | null;
-  /** Steps that the slowest of them gets done before the deadline, at most those asked for. */
+  /** Steps that the slowest of them finishes before the deadline, at most the requested ones. */
   readonly slowest_steps: number | null;
 }
 
 /**
- * What a plan means. A step's work grows with the number of parameters, so a device that trains p of them at v tokens a second
- * trains q of them at v · p / q: right within a small factor, which is what a forecast is good for.
+ * The forecast of a plan. A step's work is proportional to the number of parameters, so a device that trains p of them at v tokens a second
+ * trains q of them at v · p / q. That is right within a small factor, which is enough for a forecast.
  */
 export function forecast(plan: Plan, devices: readonly Working[]): Forecast {
   const parameters = parametersOf({ ...modelOf(plan), vocab_size: VOCABULARY });
@@ -80,7 +80,7 @@ export function forecast(plan: Plan, devices: readonly Working[]): Forecast {
   const speeds = devices.map((device) => (device.tokens_per_second * device.parameters) / parameters);
   const slowest = Math.min(...speeds);
   const measured = speeds.length > 0 && slowest > 0;
-  // A round ends when everybody has handed in, or at its deadline.
+  // A round ends when all workers have submitted, or at its deadline.
   const needed_ms = measured ? (1000 * tokens_a_round) / slowest : round_ms;
   return {
     parameters,

@@ -1,4 +1,4 @@
-// The text of files that somebody picks in the page: the command's own readers, but for Parquet and Zstandard, which browsers cannot read.
+// The text of files that somebody picks in the page, read with the command's own code, except Parquet and Zstandard, which browsers cannot read.
 
 import { DataError } from '../../training/corpus-errors.ts';
 import { readJson } from '../../training/corpus-json.ts';
@@ -16,7 +16,7 @@ const READING: Reading = {
   chat() {},
 };
 
-/** A stream for `for await`, which not every browser has for its own. */
+/** A stream for `for await`, because not every browser supports that on streams. */
 async function* piecesOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
   const reader = stream.getReader();
   try {
@@ -48,7 +48,7 @@ async function* documentsOf(file: File): AsyncGenerator<string> {
   else yield* readPlainText(source);
 }
 
-/** The documents of files as one text; null where they have more than `limit_bytes`. Throws DataError, which says what is wrong with which file. */
+/** The documents of files as one text; null where they exceed `limit_bytes`. Throws DataError, which says what is wrong with which file. */
 export async function readFiles(files: readonly File[], limit_bytes: number): Promise<string | null> {
   let text = '';
   for (const file of files) {

@@ -1,4 +1,4 @@
-// What the page and the Worker that starts a run say to each other.
+// The messages between the page and the Worker that creates a run.
 import type { Plan } from './plan.ts';
 
 export interface StartOrder {

@@ -1,4 +1,4 @@
-// Start a run: what `potluck run create` takes, in a form, with what it would mean before anything is sent.
+// Start a run: the settings of `potluck run create` in a form, with a forecast before anything is sent.
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { IdentityBox } from '../device/identity-box.tsx';
 import { ShareDialog } from '../run/share-dialog.tsx';
@@ -20,7 +20,7 @@ export function StartView({ live }: ViewProps) {
   const { plan, problems } = useMemo(() => planOf(draft), [draft]);
   const change = (part: Partial<Draft>): void => {
     setDraft((before) => ({ ...before, ...part }));
-    if (news?.kind === 'failed') forget(); // what was wrong may be mended
+    if (news?.kind === 'failed') forget(); // the person may have fixed the cause
   };
   if (news?.kind === 'created')
     return <Created run={news.run} name={draft.name} min_workers={Number(draft.min_workers)} />;
@@ -118,14 +118,14 @@ function Created({ run, name, min_workers }: { run: string; name: string; min_wo
   );
 }
 
-/** The Worker that starts a run, and what it last said. It ends with the view. */
+/** The Worker that creates a run, and its last message. It ends with the view. */
 function useStarter() {
   const [news, setNews] = useState<StartNews | null>(null);
   const worker = useRef<Worker | null>(null);
   useEffect(() => () => worker.current?.terminate(), []);
   const send = (plan: Plan): void => {
     setNews({ kind: 'progress', what: 'starting' });
-    // Written in one expression, because bundlers look for this pattern.
+    // In one expression, because bundlers recognise this pattern.
     const started = new Worker(new URL('./start-worker.ts', import.meta.url), { type: 'module' });
     worker.current = started;
     started.onmessage = ({ data }: MessageEvent<StartNews>) => {

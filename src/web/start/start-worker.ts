@@ -1,4 +1,4 @@
-// The Worker that starts a run: tokenises the text, uploads it with the first model, and signs as the person of this browser.
+// The Worker that creates a run: tokenises the text, uploads it with the first model, and signs as the person of this browser.
 import '../tab/no-eval.ts';
 import { byteTokenizer } from '../../model/tokenizer.ts';
 import { createRun } from '../../owner/owner.ts';

@@ -1,11 +1,11 @@
-// The text to learn from, out of files or pasted. What is longer than a box can bear is shown by its beginning and kept whole.
+// The text to learn from, from files or pasted. Of a long text only the beginning is shown, but all of it is used.
 import { useRef, useState } from 'preact/hooks';
 import { formatWhole } from '../shell/format.ts';
 
-/** More belongs into files, which the command reads piece by piece. */
+/** A larger text should be given as files to the command, which reads them piece by piece. */
 const TEXT_BYTES = 16 << 20;
 const TOO_LONG = `At most ${TEXT_BYTES >> 20} MB fit here; the command potluck run create takes any amount.`;
-/** A box of more characters makes typing slow. */
+/** With more characters in the box, typing becomes slow. */
 const EDITED_CHARACTERS = 50_000;
 const SHOWN_CHARACTERS = 5000;
 
@@ -13,7 +13,7 @@ export function TextInput({ text, onText }: { text: string; onText: (text: strin
   const [problem, setProblem] = useState('');
   const picker = useRef<HTMLInputElement>(null);
   const take = (next: string): void => {
-    // A byte for every character at least; what is counted exactly is what files hold.
+    // A character takes at least one byte; the exact size is known only of files.
     const fits = next.length <= TEXT_BYTES;
     setProblem(fits ? '' : TOO_LONG);
     onText(fits ? next : text);
@@ -56,7 +56,7 @@ export function TextInput({ text, onText }: { text: string; onText: (text: strin
           onInput={(event) => {
             const box = event.currentTarget;
             take(box.value);
-            if (box.value.length > TEXT_BYTES) box.value = text; // not taken, so not shown either
+            if (box.value.length > TEXT_BYTES) box.value = text; // refused, so the box shows the old text
           }}
         />
       </label>

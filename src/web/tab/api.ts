@@ -1,4 +1,4 @@
-// Taking part from a web page: starts the tab's Worker, tells it what only the page can see, and hands out its state.
+// Takes part from a web page: starts the tab's Worker, tells it what only the page can see, and publishes its state.
 import type { PeerRole } from '../../core/events/peer-joined.ts';
 import { openSandbox, type Sandbox } from '../sandbox/frame.ts';
 import { readLimits } from './limits.ts';
@@ -9,32 +9,32 @@ import { watchSurroundings } from './surroundings.ts';
 export interface ContributionOptions {
   /** The hub's address; usually location.origin. */
   readonly url: string;
-  /** The run's id or a beginning of it; not needed where the hub has one run that is not finished. */
+  /** The run's id or the beginning of it; not needed where the hub has one unfinished run. */
   readonly run?: string;
-  /** How others see this device. */
+  /** The device's name for others. */
   readonly name: string;
   /** Default: worker. */
   readonly role?: PeerRole;
-  /** Default 'auto': the GPU where it computes right and is faster, WASM otherwise. */
+  /** Default 'auto': the GPU where it computes right and is faster, otherwise WASM. */
   readonly runtime?: 'auto' | 'wasm' | 'webgpu';
-  /** Threads of the WASM runtime. Default: what the device has, less one for everything else. */
+  /** Threads of the WASM runtime. Default: the device's cores less one. */
   readonly threads?: number;
   /** The hash of a game's file that the owner has agreed to run in a sandbox. */
   readonly game_file?: string;
-  /** Reasons to pause that the owner has seen and overruled before. */
+  /** Reasons to pause that the owner has overruled before. */
   readonly although?: readonly PauseReason[];
   /** Fires when the owner wants the device back; the same as stop(). */
   readonly signal?: AbortSignal;
 }
 
-/** A tab at work. */
+/** A tab that takes part. */
 export interface Contribution {
   readonly state: ContributionState;
   /** Calls back after every change until the returned function is called. */
   subscribe(onState: (state: ContributionState) => void): () => void;
-  /** Hands in what is done, leaves the run and frees everything. Resolves when nothing computes any more. */
+  /** Submits what is done, leaves the run and frees everything. Resolves when nothing computes any more. */
   stop(): Promise<void>;
-  /** Stops now: what is not handed in yet is lost. */
+  /** Stops now: work that is not submitted yet is lost. */
   drop(): void;
   pause(): void;
   resume(): void;
@@ -42,13 +42,13 @@ export interface Contribution {
   overrule(reason: PauseReason): void;
 }
 
-/** A Worker that does not answer a stop in this time is ended. */
+/** How long a Worker may take to stop before it is terminated. */
 const STOP_MS = {
   holding: 9000, // the last step, packing, sending; the peer's own limits are shorter
-  empty: 300, // a goodbye: there is nothing to hand in
+  empty: 300, // only a goodbye: there is nothing to submit
 } as const;
 
-/** Starts to take part. Never throws: what goes wrong is in the state. One contribution a browser works at a time. */
+/** Starts taking part. Never throws: errors are in the state. Only one tab of a browser works at a time. */
 export function startContributing(options: ContributionOptions): Contribution {
   const { url, run, name, role = 'worker', runtime = 'auto', threads, although = [], game_file, signal } = options;
   let state = FIRST_STATE;
@@ -58,7 +58,7 @@ export function startContributing(options: ContributionOptions): Contribution {
     end = resolve;
   });
 
-  // Written in one expression, because bundlers look for this pattern.
+  // In one expression, because bundlers recognise this pattern.
   const worker = new Worker(new URL('./worker.ts', import.meta.url), { type: 'module', name: 'potluck tab' });
   const tell = (message: ToTab): void => worker.postMessage(message);
   const show = (next: ContributionState): void => {
@@ -69,7 +69,7 @@ export function startContributing(options: ContributionOptions): Contribution {
   let stopping: Promise<void> | undefined;
   const finish = (): void => {
     if (!isOver(state.phase)) show({ ...state, phase: 'stopped', tokens_per_second: 0 });
-    worker.onmessage = null; // what it said before its end is no news any more
+    worker.onmessage = null; // its late messages do not matter any more
     worker.terminate();
     for (const sandbox of sandboxes.values()) sandbox.end();
     surroundings.close();
@@ -83,7 +83,7 @@ export function startContributing(options: ContributionOptions): Contribution {
       sandboxes.get(data.sandbox)?.end();
       sandboxes.delete(data.sandbox);
     }
-    // What it was about to say when it was told to stop does not take the stop back.
+    // A late message of the Worker must not undo the stop.
     else if (!stopping || isOver(data.state.phase) || data.state.phase === 'handing-in') show(data.state);
     else show({ ...data.state, phase: 'stopping', tokens_per_second: 0 });
   };

@@ -1,11 +1,11 @@
-// The browser's WebSocket as the channel that a peer talks over.
+// The browser's WebSocket as a peer's channel.
 import type { Transport } from '../../peer/connection.ts';
 import { answersHttp } from '../../peer/find-run.ts';
 import type { Channel, ChannelListener } from '../../protocol/channel.ts';
 import { systemClock } from '../../protocol/clock.ts';
 import { WIRE_LIMITS } from '../../protocol/messages.ts';
 
-/** WebSockets to the hub at an address. Browsers keep the hub's pings to themselves, so the peer asks. */
+/** WebSockets to the hub at an address. Browsers answer the hub's pings silently, so the peer itself asks. */
 export function browserSockets(url: string): Transport {
   const target = `${url.replace(/^http/, 'ws')}/ws`;
   return {
@@ -29,7 +29,7 @@ function browserChannel(target: string): Channel {
     listener?.onClose(reason);
   };
   const terminate = (): void => {
-    // A browser has no way to hang up at once: it goes on closing, and nobody listens any more.
+    // A browser cannot end a connection at once: it goes on closing, with no listener any more.
     socket.close();
     queueMicrotask(() => onClose('cut off'));
   };
@@ -46,7 +46,7 @@ function browserChannel(target: string): Channel {
     listen(given) {
       listener = given;
       socket.onopen = () => !closed && given.onOpen?.();
-      socket.onerror = () => !closed && given.onError(); // 'close' follows and says it
+      socket.onerror = () => !closed && given.onError(); // the event 'close' follows
       socket.onclose = ({ reason }) => onClose(reason);
       socket.onmessage = ({ data }: MessageEvent<unknown>) => {
         if (closed) return;
@@ -58,8 +58,8 @@ function browserChannel(target: string): Channel {
     send(frame) {
       if (!closed && socket.readyState === WebSocket.OPEN) socket.send(frame as Uint8Array<ArrayBuffer>);
     },
-    ping() {}, // the peer's own question does it
-    close: (_code, reason) => socket.close(1000, reason), // a browser may only say "normal"
+    ping() {}, // the peer's own question takes its place
+    close: (_code, reason) => socket.close(1000, reason), // a browser may only send the code for "normal"
     terminate,
   };
 }

@@ -1,17 +1,17 @@
-// Fetches what WASM needs before it is started, so that whoever waits sees how much has come; the runtime then finds it in the browser's cache.
+// Downloads the files of WASM before it starts, so that the progress can be shown; the runtime then finds them in the browser's cache.
 import { downloadBytes, WASM_FILES } from './ort-files.ts';
 
-/** Of the file as it is, without packing: what is counted while it comes. */
+/** The uncompressed size of the file, because that is what is counted while it comes. */
 
 const TOLD_EVERY_MS = 200;
 
-/** How much has come, as bytes over the wire; the share of it is exact. */
+/** The progress, as bytes over the wire; the ratio is exact. */
 export interface Loading {
   readonly done_bytes: number;
   readonly total_bytes: number;
 }
 
-/** Never rejects: what cannot be fetched fails again, with its reason, where it is started. */
+/** Never rejects: a failed download fails again, with its reason, when the runtime starts. */
 export async function fetchWasm(tell: (loading: Loading | null) => void): Promise<void> {
   try {
     const [response, total_bytes] = await Promise.all([fetch(WASM_FILES.wasm), downloadBytes([WASM_FILES.wasm])]);
@@ -25,7 +25,7 @@ export async function fetchWasm(tell: (loading: Loading | null) => void): Promis
       tell({ done_bytes: Math.round((total_bytes * Math.min(come_bytes, WASM_BYTES)) / WASM_BYTES), total_bytes });
     }
   } catch {
-    // said where it is started
+    // The start of the runtime reports it.
   } finally {
     tell(null);
   }

@@ -1,7 +1,7 @@
 // The other thread of free-cores.ts: gives the turn back whenever it gets it.
 import { TURN } from './free-cores-turn.ts';
 
-/** Whoever started this may be gone: it must not spin for ever. */
+/** The starting thread may have ended, so this one must not spin for ever. */
 const MOST_MS = 2000;
 
 globalThis.onmessage = ({ data: turn }: MessageEvent<Int32Array>) => {

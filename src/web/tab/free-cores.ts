@@ -1,20 +1,20 @@
-// Whether two threads that wait for each other get two cores at the same time. ONNX Runtime's threads spin while they wait: on a device
-// that is busy with other things they burn what cores they get, and a training step on two threads takes twice as long as on one.
+// Whether two threads that wait for each other get two cores at the same time. ONNX Runtime's threads spin while they wait: on a busy device
+// they waste the cores that they get, and a training step on two threads takes twice as long as on one.
 import { TURN } from './free-cores-turn.ts';
 
 const LIMITS = {
-  looks: 12, // a browser that starts a page is busy with that for a third of a second
+  looks: 12, // a browser that opens a page is busy for a third of a second
   between_ms: 25,
-  in_a_row: 3, // on a busy device two threads may be lucky once
-  look_ms: 20, // several turns of a scheduler: where others want the cores, one of the two threads loses its own meanwhile
-  stall_ms: 0.2, // handing over takes less than a thousandth of that where both threads run
-  stalled_part: 0.3, // of a look: beside as many busy programs as there are cores it is half and more, on a free machine that others share a few hundredths
-  start_ms: 1000, // a helper that is not there by then is an answer as well
+  in_a_row: 3, // on a busy device two threads may run in parallel once by luck
+  look_ms: 20, // several turns of a scheduler: if others want the cores, one of the two threads loses its core meanwhile
+  stall_ms: 0.2, // where both threads run, passing the turn takes less than a thousandth of this
+  stalled_part: 0.3, // of a look: half and more beside as many busy programs as cores, a few hundredths on an idle machine
+  start_ms: 1000, // a helper that has not started by then also means a busy device
 } as const;
 
-/** Whether several threads are worth their while here and now. Takes up to half a second where they are not. */
+/** Whether several threads are worthwhile here and now. Takes up to half a second where they are not. */
 export async function coresAreFree(): Promise<boolean> {
-  // Written in one expression, because bundlers look for this pattern.
+  // In one expression, because bundlers recognise this pattern.
   const helper = new Worker(new URL('./free-cores-helper.ts', import.meta.url), {
     type: 'module',
     name: 'potluck probe',
@@ -43,7 +43,7 @@ export async function coresAreFree(): Promise<boolean> {
   }
 }
 
-/** The part of a few milliseconds in which two threads wait for each other in vain. Blocks this one for that time. */
+/** The part of a few milliseconds in which two threads wait for each other in vain. Blocks this thread for that time. */
 function stalledPart(turn: Int32Array): number {
   const from_ms = performance.now();
   let passed_ms = from_ms;

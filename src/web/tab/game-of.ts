@@ -1,4 +1,4 @@
-// The game of a run, for a tab: one of this build, or a file that the owner has agreed to by its hash, in a sandbox.
+// The game of a run, for a tab: a built-in one, or in a sandbox a file whose hash the owner has agreed to.
 import { CodedError } from '../../errors.ts';
 import { GAME_FILE_BYTES } from '../../games/game-form.ts';
 import { guardGame } from '../../games/guard.ts';
@@ -11,16 +11,16 @@ import { gameNotHere } from './game-not-here.ts';
 import type { StartMessage } from './messages.ts';
 
 export type TabErrorCode =
-  /** The run plays a game that is not of this build, and no file of it that the owner has agreed to. */
+  /** The game is not built in, and the owner has agreed to no file of it. */
   | 'game-not-here'
   /** The run's model needs more memory than this device may lend. */
   | 'too-large-for-this-device';
 export class TabError extends CodedError<TabErrorCode> {}
 
-/** What a tab lends to games that are not of this build. */
+/** What a tab lends to games that are not built in. */
 const STRANGERS_HAVE: readonly Capability[] = ['blobs', 'store'];
 
-/** Throws TabError game-not-here, GameError for a file that is no game, and what `fetchBlob` throws. */
+/** Throws TabError `game-not-here`, GameError for a file that is not a game, and the errors of `fetchBlob`. */
 export async function gameOf(
   { start, askPage }: { readonly start: StartMessage; readonly askPage: AskPage },
   view: Pick<RunStatus, 'game' | 'game_file'>,

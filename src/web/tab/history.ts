@@ -1,11 +1,11 @@
-// What this browser remembers of its contribution: each piece of work with what became of it, and how its shares grew.
+// What this browser remembers of its contribution: each submission with its result, and how its shares grew.
 import { z } from 'zod';
 import type { HandedIn } from './state.ts';
 import type { TabStore } from './store.ts';
 
 const LIMITS = {
-  works: 200, // of a run; the log has them all
-  points: 400, // of a curve: beyond that every second one goes
+  works: 200, // per run; the log has all of them
+  points: 400, // per curve: beyond this every second point is dropped
 } as const;
 
 const WorkSchema = z.object({
@@ -19,16 +19,16 @@ const WorkSchema = z.object({
 const PointSchema = z.object({ time_ms: z.number(), shares: z.number(), emitted: z.number() });
 const CurveSchema = z.array(PointSchema);
 
-/** How many shares its person held at a time, as the hub said. */
+/** How many shares its person held at a time, as the hub reported. */
 export type EarnedPoint = z.infer<typeof PointSchema>;
 
-/** Keys sort as numbers do. */
+/** Padded so that keys sort as numbers do. */
 const keyOf = ({ run, index }: HandedIn): string => `${run}/${String(index).padStart(15, '0')}`;
 
 /** May reject: a full disk. */
 export const keepWork = (store: TabStore, work: HandedIn): Promise<void> => store.put('works', keyOf(work), work);
 
-/** The last works of a run, oldest first; those beyond what is kept are forgotten. */
+/** The last submissions of a run, oldest first; older ones are deleted. */
 export async function readWorks(store: TabStore, run: string): Promise<HandedIn[]> {
   const all = (await store.entries('works'))
     .filter(([key]) => key.startsWith(`${run}/`))
@@ -41,7 +41,7 @@ export async function readEarned(store: TabStore, run: string, account: string):
   return CurveSchema.safeParse(await store.get('earned', `${run}/${account}`)).data ?? [];
 }
 
-/** Adds a point to the curve of a person's shares, and resolves with the curve. Of equal ones the first and the last stay. */
+/** Adds a point to the curve of a person's shares, and resolves to the curve. Of equal values the first and the last stay. */
 export async function keepEarned(
   store: TabStore,
   run: string,
@@ -59,7 +59,7 @@ export function withPoint(curve: readonly EarnedPoint[], point: EarnedPoint): Ea
   return next.length <= LIMITS.points ? next : next.filter((_, i) => i % 2 === 0 || i === next.length - 1);
 }
 
-/** What a day brings at the pace of the last day; null while there is too little to say. */
+/** What a day brings at the pace of the last day; null while there is too little data. */
 export function perDay(
   curve: readonly EarnedPoint[],
   now_ms: number,
@@ -72,5 +72,5 @@ export function perDay(
 }
 
 const DAY_MS = 86_400_000;
-/** From less nobody should reckon a day. */
+/** A forecast needs at least this much time. */
 const LEAST_MS = 600_000;

@@ -8,10 +8,10 @@ import { openTabStore, type TabStore } from './store.ts';
 
 const { device: DEVICE, owner: OWNER } = KEY_NAMES;
 
-/** Without https there is not even the class. */
+/** Without https even the class is missing. */
 const isCryptoKey = (value: unknown): boolean => typeof CryptoKey !== 'undefined' && value instanceof CryptoKey;
 
-/** As kept: inside WebCrypto, where no script can read it, or as a seed where WebCrypto has no Ed25519 (or the page no https). */
+/** The stored form: inside WebCrypto, where no script can read it, or a seed where WebCrypto has no Ed25519 (or the page no https). */
 const DeviceKeySchema = z.union([
   z.object({ id: z.string(), private_key: z.custom<CryptoKey>(isCryptoKey) }),
   z.object({ id: z.string(), secret: z.instanceof(Uint8Array) }),
@@ -44,11 +44,11 @@ export async function openDeviceKey(store: TabStore): Promise<Identity> {
   };
 }
 
-/** What is kept already wins: another tab may have been quicker. What cannot be kept is used for as long as the tab lives. */
+/** A stored key wins, because another tab may have been faster. A key that cannot be stored is used for as long as the tab lives. */
 async function keepNew(store: TabStore, fresh: DeviceKey): Promise<DeviceKey> {
   const kept = DeviceKeySchema.safeParse(await store.putIfAbsent('keys', DEVICE, fresh).catch(() => fresh));
   if (kept.success) return kept.data;
-  await store.put('keys', DEVICE, fresh); // what lay there was no key
+  await store.put('keys', DEVICE, fresh); // the stored value was not a key
   return fresh;
 }
 
@@ -68,14 +68,14 @@ export async function openOwnerKey(store: TabStore): Promise<Identity> {
   return identityFromSecret(await ownerSecret(store));
 }
 
-/** For the page: the 24 words of the person's key (made where there is none). Whoever reads them is that person: as text, or as a QR code of it. */
+/** For the page: the 24 words of the person's key, which is made if missing. Anybody who reads them, also as a QR code, is that person. */
 export async function exportIdentity(): Promise<{ readonly owner: string; readonly phrase: string }> {
   const secret = await ownerSecret(await openTabStore());
   return { owner: identityFromSecret(secret).id, phrase: phraseOf(secret) };
 }
 
 /**
- * For the page, while nothing contributes: this browser works for the person of these 24 words from now on. It gets a new device
+ * For the page, while nothing contributes: from now on this browser works for the person of these 24 words. It gets a new device
  * key, because a device belongs to one person for good.
  * @returns the person's id. Throws OwnershipError `bad-phrase`, never quoting the words.
  */
@@ -85,7 +85,7 @@ export async function importIdentity(phrase: string): Promise<string> {
   const store = await openTabStore();
   const present = OwnerKeySchema.safeParse(await store.get('keys', OWNER));
   if (present.success && present.data.id === id) return id;
-  // Set aside and never deleted: whoever loses a key loses what it holds.
+  // The old keys are moved aside and never deleted, because their owner would lose what they hold.
   if (present.success) await store.put('keys', `replaced-${present.data.id}`, present.data);
   await store.put('keys', OWNER, { id, secret });
   await store.delete('keys', DEVICE);

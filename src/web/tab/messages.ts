@@ -1,4 +1,4 @@
-// What the page and the tab's Worker say to each other; plain data that structured cloning carries.
+// The messages between the page and the tab's Worker: plain data for structured cloning.
 import type { PeerRole } from '../../core/events/peer-joined.ts';
 import type { ContributionState, PauseReason } from './state.ts';
 
@@ -20,7 +20,7 @@ export interface Surroundings {
   readonly pauses: readonly PauseReason[];
   /** How late the page's own timers are, measured. */
   readonly lag_ms: number;
-  /** Part of the time that may be worked, in hundredths. */
+  /** The part of the time that may be worked, in hundredths. */
   readonly duty_percent: number;
 }
 
@@ -29,6 +29,6 @@ export type ToTab = StartMessage | ({ readonly type: 'surroundings' } & Surround
 export type FromTab =
   | { readonly type: 'state'; readonly state: ContributionState }
   | { readonly type: 'ended' }
-  /** A sandbox is wanted at the other end of this port: only the page can open one. */
+  /** Asks for a sandbox at the other end of this port, because only the page can open one. */
   | { readonly type: 'open-sandbox'; readonly sandbox: number; readonly port: MessagePort }
   | { readonly type: 'end-sandbox'; readonly sandbox: number };

@@ -1,4 +1,4 @@
-// Imported before anything that makes a schema: zod would compile its checks, which the page's Content-Security-Policy forbids.
+// Imported before any schema is made: zod would compile its checks, which the page's Content-Security-Policy forbids.
 import { z } from 'zod';
 
 z.config({ jitless: true });

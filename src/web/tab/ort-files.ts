@@ -1,4 +1,4 @@
-// ONNX Runtime's own files as the page's build serves them. Only addresses: nothing is fetched before somebody has consented.
+// The addresses of ONNX Runtime's files in the page's build. Nothing is downloaded before somebody has consented.
 import asyncifyMjs from 'onnxruntime-web/ort-wasm-simd-threaded.asyncify.mjs?url';
 import asyncifyWasm from 'onnxruntime-web/ort-wasm-simd-threaded.asyncify.wasm?url';
 import wasmMjs from 'onnxruntime-web/ort-wasm-simd-threaded.mjs?url';
@@ -12,7 +12,7 @@ export const WASM_FILES: OrtFiles = { mjs: absolute(wasmMjs), wasm: absolute(was
 /** For the runtime on WebGPU. */
 export const WEBGPU_FILES: OrtFiles = { mjs: absolute(asyncifyMjs), wasm: absolute(asyncifyWasm) };
 
-/** Files as bytes over the wire: asked of the hub, because that depends on how it packs them. null where it does not say. */
+/** The size over the wire, which depends on the hub's compression, so the hub is asked; null where it does not say. */
 export async function downloadBytes(addresses: readonly string[]): Promise<number | null> {
   const sizes = await Promise.all(
     addresses.map(async (address) => {

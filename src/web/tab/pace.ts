@@ -1,4 +1,4 @@
-// How fast a tab works, measured step by step, and what slows it: a hidden tab, a busy page, a browser that froze it.
+// How fast a tab works, measured step by step, and what slows it down: a hidden tab, a busy page, a browser that froze it.
 import { openRest } from '../../peer/policy.ts';
 import type { Clock } from '../../protocol/clock.ts';
 import type { Surroundings } from './messages.ts';
@@ -6,35 +6,35 @@ import type { Slowdown } from './state.ts';
 
 const LIMITS = {
   window_ms: 2000, // speeds are measured over at least this long
-  memory: 0.7, // of the old speed in the new one
-  throttled_below: 0.7, // of the speed in sight: smaller differences happen by themselves
+  memory: 0.7, // weight of the old speed in the new one
+  throttled_below: 0.7, // of the speed while visible: smaller differences are normal
   busy_above_ms: 200, // a page that answers this late feels broken
   busy_until_ms: 80,
-  busy_duty: 0.5, // what a busy page is left of the time
+  busy_duty: 0.5, // the part of the time that a tab with a busy page works
   heartbeat_ms: 1000,
-  frozen_after_ms: 10_000, // no timer of a Worker is this late unless the whole tab stood still
+  frozen_after_ms: 10_000, // a Worker's timer is this late only if the whole tab was frozen
   frozen_shown_ms: 60_000,
 } as const;
 
 export interface Pace {
   /** Tell it what the page sees. */
   look(now: Surroundings): void;
-  /** Give this as a device's `progress`: it measures, and rests where the page is busy. */
+  /** Use this as a device's `progress`: it measures, and rests while the page is busy. */
   progress(report: { readonly steps: number; readonly tokens: number }): Promise<void>;
   readonly slowdowns: readonly Slowdown[];
   close(): void;
 }
 
-/** Measures on a clock; calls `onChange` when what slows the tab has changed. */
+/** Measures on a clock; calls `onChange` when the cause of a slowdown has changed. */
 export function watchPace(clock: Clock, onChange: () => void): Pace {
   let hidden = false;
   let lag_ms = 0;
   let busy = false;
   const rest = openRest(clock);
-  /** Of the time, as the owner has set it. */
+  /** The part of the time, as the owner has set it. */
   let duty = 1;
   let frozen: { readonly frozen_ms: number; readonly at_ms: number } | null = null;
-  /** Tokens a second, as it is remembered from when the tab was in sight, and of now when it is not. */
+  /** Tokens a second, as remembered from when the tab was visible, and as measured while it is hidden. */
   let inSight = 0;
   let outOfSight = 0;
   let window = { from_ms: clock.elapsed_ms(), tokens: 0 };
@@ -88,7 +88,7 @@ export function watchPace(clock: Clock, onChange: () => void): Pace {
     },
     async progress({ steps, tokens }) {
       const now_ms = clock.elapsed_ms();
-      // The first report of a round counts from nothing, and what lay before it was no training.
+      // The first report of a round starts the count, because the time before it was not training.
       if (steps <= last.steps) {
         last = { steps: 0, tokens: 0, resumed_ms: now_ms };
         window = { from_ms: now_ms, tokens: 0 };

@@ -1,31 +1,31 @@
-// What a tab keeps: tables in IndexedDB, or in memory where the browser keeps nothing for this page.
+// The tab's storage: tables in IndexedDB, or in memory where the browser stores nothing for this page.
 
 const TABLES = ['keys', 'certificates', 'drawer', 'receipts', 'blobs', 'blob_uses', 'works', 'earned'] as const;
 export type Table = (typeof TABLES)[number];
 
-/** What is lost with the power when it was written a moment before: the hub and the log have it. Everything else is on disk first. */
+/** Tables whose last writes may be lost in a power cut, because the hub and the log have the data. All others are flushed to disk. */
 const CAN_BE_HAD_AGAIN: readonly Table[] = ['blobs', 'blob_uses', 'works', 'earned'];
 
 const DATABASE = 'potluck';
-/** One more whenever a table is added. */
+/** Rises whenever a table is added. */
 const VERSION = 2;
-/** A browser that does not even say no in this time keeps nothing for us. */
+/** A browser that does not answer within this time stores nothing for the page. */
 const OPEN_MS = 5000;
 
-/** Values by key; whatever structured cloning carries. Each call is one transaction: whole, or not at all. */
+/** Values by key, of any structured-cloneable type. Each call is one transaction: it takes effect completely or not at all. */
 export interface TabStore {
-  /** Whether everything is gone when the tab closes. */
+  /** Whether everything is lost when the tab closes. */
   readonly temporary: boolean;
   get(table: Table, key: string): Promise<unknown>;
   /** May reject: a full disk. */
   put(table: Table, key: string, value: unknown): Promise<void>;
-  /** Keeps the value unless there is one; resolves with the one that is there. Two tabs that race agree. */
+  /** Stores the value unless there is one; resolves to the stored one. Two tabs that race get the same. */
   putIfAbsent(table: Table, key: string, value: unknown): Promise<unknown>;
   delete(table: Table, key: string): Promise<void>;
   entries(table: Table): Promise<[key: string, value: unknown][]>;
 }
 
-/** Opens what this browser keeps for this page; in memory where storage is denied. Never rejects. */
+/** Opens this page's storage; in memory where storage is denied. Never rejects. */
 export async function openTabStore(): Promise<TabStore> {
   try {
     return inDatabase(await openDatabase());
@@ -45,13 +45,13 @@ function openDatabase(): Promise<IDBDatabase> {
     opening.onerror = () => reject(opening.error);
     opening.onsuccess = () => {
       clearTimeout(timer);
-      opening.result.onversionchange = () => opening.result.close(); // a newer page wants it otherwise
+      opening.result.onversionchange = () => opening.result.close(); // a newer page wants to upgrade it
       resolve(opening.result);
     };
   });
 }
 
-/** Browsers often leave the reason empty: a full disk has only a name. */
+/** Browsers often leave the message empty: a full disk has only a name. */
 function inWords(error: DOMException | null): Error {
   if (error?.name === 'QuotaExceededError') return new Error("this browser's storage is full");
   return error?.message ? error : new Error(`this browser could not store it (${error?.name ?? 'aborted'})`);
@@ -59,7 +59,7 @@ function inWords(error: DOMException | null): Error {
 
 /** Tables in an open database. */
 export function inDatabase(database: IDBDatabase): TabStore {
-  /** One transaction; resolves with what `use` left in its request when it is complete. */
+  /** Runs one transaction; resolves to the result of `use`'s request when it is complete. */
   const transact = <T>(table: Table, mode: IDBTransactionMode, use: (store: IDBObjectStore) => { result: T }) =>
     new Promise<T>((resolve, reject) => {
       const durability = CAN_BE_HAD_AGAIN.includes(table) ? 'relaxed' : 'strict';

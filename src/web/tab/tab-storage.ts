@@ -1,4 +1,4 @@
-// What a tab keeps between rounds and visits: blobs within a budget, the game's drawer, receipts, the device's certificate.
+// What a tab stores between rounds and visits: blobs within a budget, the game's drawer, receipts, the device's certificate.
 import { z } from 'zod';
 import { openCertificate } from '../../core/devices.ts';
 import { type Drawer, drawerOver } from '../../games/drawer.ts';
@@ -7,14 +7,14 @@ import type { BlobCache } from '../../peer/blobs.ts';
 import type { CertificateStore } from '../../peer/device-binding.ts';
 import type { TabStore } from './store.ts';
 
-/** What the tab takes of the device's disk for blobs, and never more than this part of what the browser allows. */
+/** The tab's share of the device's disk for blobs, and at most this part of the browser's quota. */
 const CACHE_BYTES = 256 << 20;
 const CACHE_PART = 0.25;
 
 const UseSchema = z.object({ size_bytes: z.number(), used_ms: z.number() });
 const KeptCertificateSchema = z.object({ hub: z.string(), bytes: z.instanceof(Uint8Array) });
 
-/** Blobs by hash; what was not used for the longest time goes first. */
+/** Blobs by hash; the least recently used go first. */
 export function openTabBlobs(store: TabStore, now_ms: () => number, limit_bytes = cacheBudget): BlobCache {
   const use = (hash: string, size_bytes: number) =>
     store.put('blob_uses', hash, { size_bytes, used_ms: now_ms() } satisfies z.infer<typeof UseSchema>);
@@ -57,7 +57,7 @@ async function makeRoom(store: TabStore, left_bytes: number): Promise<void> {
   }
 }
 
-/** The drawer of one run. `onLost` hears why something cannot be written, once until something can be again. */
+/** The drawer of one run. `onLost` is called with the reason when writing fails, once until it succeeds again. */
 export function openTabDrawer(store: TabStore, run: string, onLost: (why: Error) => void): Drawer {
   return drawerOver(
     {
@@ -72,7 +72,7 @@ export function openTabDrawer(store: TabStore, run: string, onLost: (why: Error)
   );
 }
 
-/** The receipts of one run: with them anybody can be shown what the hub had taken. */
+/** The receipts of one run, which prove to anybody what the hub had accepted. */
 export function openTabReceipts(store: TabStore, run: string): Receipts {
   return { keep: (event, receipt) => store.put('receipts', `${run}/${receipt.event_id}`, { event, receipt }) };
 }
@@ -86,7 +86,7 @@ export function openTabCertificates(store: TabStore, device: string): Certificat
       const opened = openCertificate(kept.data.bytes, device);
       return 'code' in opened ? null : { ...kept.data, ...opened };
     },
-    // One that is not kept is made anew at the next visit.
+    // A certificate that could not be stored is made again at the next visit.
     keep: (hub, bytes) => store.put('certificates', device, { hub, bytes }).catch(() => {}),
   };
 }

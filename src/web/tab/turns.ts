@@ -1,16 +1,16 @@
-// One tab of a browser works at a time: they share a key, and the hub keeps one connection a key.
+// Only one tab of a browser works at a time, because they share a key, and the hub keeps one connection per key.
 import { sleep, systemClock } from '../../protocol/clock.ts';
 
 /** The lock's and the channel's name. */
 const NAME = 'potluck-contribution';
 const LIMITS = {
-  answer_ms: 300, // tabs of one browser answer each other in a few milliseconds, busy ones in some more
+  answer_ms: 300, // tabs of one browser answer each other within milliseconds, busy ones somewhat later
   ask_every_ms: 1000,
 } as const;
 
 /**
- * Does the work when no other tab is at work, and waits for that where one is; `onElsewhere` hears of it.
- * The end of a tab is the end of its turn, however it ends. Resolves with null when `stop` fires before the turn has come.
+ * Does the work when no other tab works, and waits for the other's end where one does; `onElsewhere` is called then.
+ * A tab's turn ends with the tab, however that ends. Resolves to null when `stop` fires before the turn has come.
  */
 export function inTurn<T>(stop: AbortSignal, onElsewhere: () => void, work: () => Promise<T>): Promise<T | null> {
   // Without https a browser has no locks.
@@ -27,7 +27,7 @@ async function underLock<T>(stop: AbortSignal, onElsewhere: () => void, work: ()
   }
 }
 
-/** Two tabs that ask in the same third of a second may both begin; then the hub keeps the later one. */
+/** Two tabs that ask within the same third of a second may both begin; the hub then keeps the later one. */
 async function byAsking<T>(stop: AbortSignal, onElsewhere: () => void, work: () => Promise<T>): Promise<T | null> {
   const channel = new BroadcastChannel(NAME);
   const somebodyElse = (): Promise<boolean> =>

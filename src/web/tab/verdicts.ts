@@ -1,4 +1,4 @@
-// What became of handed-in work: read from the public log, from the work's own place in it onwards, every event with its signature.
+// The results of submitted work, read from the public log, from the work's own index onwards, every event with its signature.
 
 import { openHead } from '../../audit/public-log.ts';
 import { decodeEvent } from '../../core/codec.ts';
@@ -13,16 +13,16 @@ import type { HandedIn } from './state.ts';
 const SILENCE_MS = 10_000;
 
 export interface VerdictReader {
-  /** Work that was handed in, to be followed until its round is merged. */
+  /** Submitted work to follow until its round is merged. */
   add(work: HandedIn): void;
-  /** Reads what the log has learnt since; calls at the same time share one reading. Never rejects: the next look tries again. */
+  /** Reads the new part of the log; parallel calls share one reading. Never rejects: the next call tries again. */
   look(): Promise<void>;
   readonly works: readonly HandedIn[];
 }
 
 /**
- * Follows works on the log that a hub signs. `onChange` hears when something is known that was not.
- * @param earlier works of other visits, of which it was not known yet what became of them
+ * Follows submissions in the log that a hub signs. `onChange` is called when something new is known.
+ * @param earlier submissions of other visits without a known result
  */
 export function readVerdicts(
   url: string,
@@ -47,7 +47,7 @@ export function readVerdicts(
       const fresh = entries.slice(next - first);
       const signed = await areSignedByAuthor(fresh);
       for (const [i, entry] of fresh.entries()) {
-        if (!signed[i]) return; // a log that does not hold: the auditor is the one to accuse
+        if (!signed[i]) return; // the log is invalid; accusing the hub is the auditor's task
         works = works.map((work) => afterEvent(work, entry, hub));
       }
       next = first + count;
@@ -65,7 +65,7 @@ export function readVerdicts(
     look() {
       reading ??= read()
         .catch((error) => {
-          // A hub that is away, or whose log is of another form.
+          // The hub is unreachable, or its log has another form.
           if (!(error instanceof CodedError || error instanceof TypeError || error instanceof DOMException))
             throw error;
         })
@@ -80,10 +80,10 @@ export function readVerdicts(
   };
 }
 
-/** A work as one more event leaves it. What is no event of ours, or not signed by who may say so, changes nothing. */
+/** A submission after one more event. Invalid events, and those signed by the wrong author, change nothing. */
 function afterEvent(work: HandedIn, entry: Uint8Array, hub: string): HandedIn {
   if (work.outcome !== 'open') return work;
-  const { author, body } = decodeEvent(entry, { verify_signature: false }); // that was done with the others'
+  const { author, body } = decodeEvent(entry, { verify_signature: false }); // the signatures were verified together
   if (body.type === 'verdict.given' && body.submission === work.submission) {
     const { accepted, code, score_micro } = body;
     const others = work.verdicts.filter(({ validator }) => validator !== author); // an event may be read twice

@@ -1,4 +1,4 @@
-// The tab's Worker: takes part in a run beside the page, and reports to it.
+// The tab's Worker: takes part in a run off the page's thread, and reports to the page.
 import './no-eval.ts';
 import type { AskPage } from '../sandbox/sandbox-port.ts';
 import { contribute, type TabAtWork } from './contribution.ts';

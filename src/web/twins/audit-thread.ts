@@ -7,7 +7,7 @@ const handle = auditHandler(hubBlobs(self.name));
 
 addEventListener('message', ({ data }: MessageEvent<AuditTask>) => {
   handle(data).then(postMessage, (error: unknown) => {
-    // A rejection would stay in this Worker, and the audit would wait for ever: only what is thrown reaches whoever started it.
+    // A rejection would stay in this Worker, and the audit would wait for ever: only a thrown error reaches the page.
     setTimeout(() => {
       throw error;
     });

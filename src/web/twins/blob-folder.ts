@@ -1,4 +1,4 @@
-// In a browser: a run's owner keeps no blobs, the hub has them.
+// In a browser a run's owner stores no blobs; the hub has them.
 import type * as InNode from '../../peer/blob-folder.ts';
 
 export const openBlobFolder: typeof InNode.openBlobFolder = () => ({

@@ -1,4 +1,4 @@
-// What browsers get in place of protocol/curve25519.ts: the arithmetic is theirs from the start, because WebCrypto signs nothing at once.
+// Replaces protocol/curve25519.ts in browsers, which need the arithmetic from the start, because WebCrypto cannot sign synchronously.
 import { mulAddUnsafe } from '@noble/curves/abstract/curve.js';
 import { ed25519 } from '@noble/curves/ed25519.js';
 

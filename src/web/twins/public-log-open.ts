@@ -1,4 +1,4 @@
-// In a browser: a log is always at an address, there are no folders.
+// In a browser a log always has an address; there are no folders.
 
 import { hubBlobs, openHubLog } from '../../audit/public-log-http.ts';
 import type * as InNode from '../../audit/public-log-open.ts';
