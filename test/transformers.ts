@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { exportModel, importModel } from '../src/model/checkpoint-folder.ts';
 import { type LlamaConfigInput, LlamaConfigSchema, parameterSpecs, type Weights } from '../src/model/config.ts';
-import { type DecodedArray, decodeSafetensors } from '../src/model/safetensors.ts';
+import { type DecodedArray, decodeSafetensors } from '../src/model/testing/safetensors-file.ts';
 import { byteTokenizer } from '../src/model/tokenizer.ts';
 import { logitsGraph } from '../src/model/train-graph.ts';
 import { seededRandom } from '../src/protocol/random.ts';

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { sha256 } from '../protocol/hash.ts';
 import { identityFromSecret, verifySignature } from '../protocol/identity.ts';
-import { cosignCheckpoint, isEquivocation, openCheckpoint, signCheckpoint, verifyCosignature } from './checkpoint.ts';
+import { cosignCheckpoint, openCheckpoint, signCheckpoint, verifyCosignature } from './checkpoint.ts';
 import { LedgerError } from './errors.ts';
 import {
   fromBase64,
@@ -17,6 +17,7 @@ import {
   toBase64,
   verifierKey,
 } from './signed-note.ts';
+import { isEquivocation } from './testing/equivocation.ts';
 import { throwsWith } from './testing/log-store-compliance.ts';
 
 const hub = identityFromSecret(new Uint8Array(32).fill(1));

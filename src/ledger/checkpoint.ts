@@ -1,7 +1,7 @@
 // C2SP checkpoints (c2sp.org/tlog-checkpoint), signed with Ed25519 by the log, and cosigned by witnesses (c2sp.org/tlog-cosignature, v1).
 import { type Identity, verifySignature } from '../protocol/identity.ts';
 import { LedgerError } from './errors.ts';
-import { equalHashes, HASH_BYTES } from './merkle.ts';
+import { HASH_BYTES } from './merkle.ts';
 import {
   checkKeyName,
   fromBase64,
@@ -121,20 +121,6 @@ export function verifyCosignature(
     throw new LedgerError('malformed', `cosignature: a time of ${latest} s is beyond what is sensible`);
   }
   return { checkpoint, time_s: Number(latest) };
-}
-
-/**
- * Whether two checkpoints signed by one log contradict each other directly: same size, different roots. Such a pair convinces anybody
- * who has the log's key. (Checkpoints of different sizes contradict each other when no consistency proof between them exists.)
- * Throws LedgerError when either was not signed by the log.
- */
-export function isEquivocation(
-  noteA: string,
-  noteB: string,
-  log: { readonly id: string; readonly origin?: string },
-): boolean {
-  const [a, b] = [openCheckpoint(noteA, log), openCheckpoint(noteB, log)];
-  return a.origin === b.origin && a.size === b.size && !equalHashes(a.root, b.root);
 }
 
 function requireSignatures(

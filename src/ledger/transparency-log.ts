@@ -26,9 +26,6 @@ export interface SignedCheckpoint {
 /** How many full tiles stay in memory with all their nodes, some 30 KiB each. A proof in a log of a million entries needs three. */
 const TILE_CACHE_LIMIT = 64;
 const LAST_CHECKPOINT = 'checkpoint';
-/** How many entries are hashed in one turn of the event loop when the whole log is checked. */
-const AUDIT_PAGE = 2_048;
-
 /**
  * Opens the log over a store. The store must be written through this log only. The caller closes it.
  * @param options.origin the log's name in its checkpoints; by default `potluck/` and the id of its key, so that it moves with the key.
@@ -147,35 +144,6 @@ export class TransparencyLog {
   entryBundle(index: number, width = TILE_WIDTH): Uint8Array | null {
     if (!(width >= 1 && width <= this.#width(0, index))) return null;
     return encodeEntryBundle(this.#store.read(index * TILE_WIDTH, index * TILE_WIDTH + width));
-  }
-
-  /**
-   * Hashes every entry again and compares with the tree; yields to other tasks between pages.
-   * Throws LedgerError `log-corrupt` with the index of the first entry, or the tile, that is not what was appended.
-   */
-  async verifyAll(): Promise<void> {
-    const size = this.#size;
-    for (let from = 0; from < size; from += AUDIT_PAGE) {
-      this.read(from, Math.min(size, from + AUDIT_PAGE));
-      await new Promise((resolve) => setTimeout(resolve, 0));
-    }
-    // The entries match level 0. Now the root of each full tile must be in the level above.
-    for (const { level, full } of tilesOfTree(size)) {
-      for (let index = 0; index < full; index++) {
-        const root = TileNodes.fromBytes(this.#tile(level, index, TILE_WIDTH).toBytes()).root;
-        const above = this.#tile(level + 1, Math.floor(index / TILE_WIDTH), 1).node(0, index % TILE_WIDTH);
-        if (!equalHashes(root, above)) {
-          throw new LedgerError(
-            'log-corrupt',
-            `tile ${index} of level ${level} does not have the root that the level above holds`,
-            {
-              level,
-              index,
-            },
-          );
-        }
-      }
-    }
   }
 
   async #sign(size: number): Promise<SignedCheckpoint> {

@@ -12,8 +12,8 @@ import { modelFile } from './checkpoint.ts';
 import { exportModel, importModel, nameOfFolder } from './checkpoint-folder.ts';
 import { type LlamaConfig, type LlamaConfigInput, LlamaConfigSchema, parameterSpecs, type Weights } from './config.ts';
 import { configFromJson } from './config-json.ts';
-import { encodeSafetensors } from './safetensors.ts';
 import { modelBlobs } from './testing/model-blobs.ts';
+import { encodeSafetensors } from './testing/safetensors-file.ts';
 import { byteTokenizer, tokenizerFromJson } from './tokenizer.ts';
 
 const shape = {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { ModelError, type ModelErrorCode } from './errors.ts';
-import { decodeSafetensors, encodeSafetensors } from './safetensors.ts';
+import { decodeSafetensors, encodeSafetensors } from './testing/safetensors-file.ts';
 
 /** A file from any header text and any data, also from wrong ones. */
 function fileOf(header: string | Uint8Array, data: Uint8Array = new Uint8Array()): Uint8Array {

@@ -1,7 +1,7 @@
 // The safetensors format of Hugging Face: 8 bytes of header length, a JSON header, then raw little-endian tensors
 // (https://huggingface.co/docs/safetensors, "Format"). Potluck writes float32 in a fixed order, so that equal weights give equal bytes.
 
-import { type Dtype, decodeValues, encodeValues, widthOf } from './dtypes.ts';
+import { type Dtype, widthOf } from './dtypes.ts';
 import { ModelError } from './errors.ts';
 import { duplicateKey } from './safetensors-json.ts';
 
@@ -15,17 +15,6 @@ const ALIGNMENT = 8;
 /** The length field before the header. */
 export const PREFIX_BYTES = 8;
 const METADATA = '__metadata__';
-
-export interface NamedArray {
-  readonly name: string;
-  readonly shape: readonly number[];
-  readonly data: Float32Array;
-}
-
-export interface DecodedArray {
-  readonly shape: readonly number[];
-  readonly data: Float32Array;
-}
 
 /** The readable dtypes: F16 and BF16 are subsets of float32, so nothing is lost. */
 const READABLE: Readonly<Record<string, Dtype>> = { F32: 'f32', F16: 'f16', BF16: 'bf16' };
@@ -50,7 +39,7 @@ function elements(name: string, shape: readonly number[]): number {
  * The same list gives the same bytes on every machine, because JSON.stringify writes integers and strings in one way only.
  */
 export function safetensorsHeader(
-  tensors: readonly Pick<NamedArray, 'name' | 'shape'>[],
+  tensors: readonly { readonly name: string; readonly shape: readonly number[] }[],
   metadata: Readonly<Record<string, string>> = {},
 ): Uint8Array {
   const parts: string[] = [];
@@ -70,31 +59,6 @@ export function safetensorsHeader(
   new DataView(header.buffer).setBigUint64(0, BigInt(padded), true);
   header.set(json, PREFIX_BYTES);
   return header;
-}
-
-/**
- * Encodes float32 tensors as one safetensors file.
- * The same tensors in the same order give the same bytes on every machine.
- * Throws ModelError `corrupt-file` when a name repeats or a length differs from its shape.
- */
-export function encodeSafetensors(
-  tensors: readonly NamedArray[],
-  metadata: Readonly<Record<string, string>> = {},
-): Uint8Array {
-  const header = safetensorsHeader(tensors, metadata);
-  const size_bytes = tensors.reduce((sum, { data }) => sum + data.byteLength, header.length);
-  if (size_bytes > LIMIT_FILE_BYTES) throw new ModelError('too-large', `safetensors: ${size_bytes} bytes in one file`);
-  const file = new Uint8Array(size_bytes);
-  file.set(header);
-  let offset = header.length;
-  for (const { name, shape, data } of tensors) {
-    if (data.length !== elements(name, shape)) {
-      throw corrupt(`"${name}" has ${data.length} values for the shape [${shape.join(', ')}]`, { name });
-    }
-    file.set(encodeValues('f32', data), offset);
-    offset += data.byteLength;
-  }
-  return file;
 }
 
 /** A tensor of a file: its name, dtype and shape, and where its bytes lie after the header. */
@@ -187,20 +151,4 @@ export function parseHeader(bytes: Uint8Array, data_bytes: number): HeaderEntry[
   }
   if (covered !== data_bytes) throw corrupt(`the tensors cover ${covered} of ${data_bytes} data bytes`);
   return entries;
-}
-
-/**
- * Decodes a safetensors file; F32, F16 and BF16 become float32. The result is in the order of the header and shares no memory with `bytes`.
- * Throws ModelError as `headerLength` and `parseHeader` do.
- */
-export function decodeSafetensors(bytes: Uint8Array): Map<string, DecodedArray> {
-  const data_start = PREFIX_BYTES + headerLength(bytes.subarray(0, PREFIX_BYTES), bytes.length);
-  const data = bytes.subarray(data_start);
-  const entries = parseHeader(bytes.subarray(PREFIX_BYTES, data_start), data.length);
-  return new Map(
-    entries.map(({ name, dtype, shape, start, end }) => [
-      name,
-      { shape, data: decodeValues(dtype, data.subarray(start, end)) },
-    ]),
-  );
 }
