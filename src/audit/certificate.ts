@@ -22,7 +22,7 @@ import { OwnershipError } from './ownership-errors.ts';
 /** Enough for a certificate of ten thousand events; a larger file is not read. */
 const MAX_CERTIFICATE_BYTES = 32 * 2 ** 20;
 
-export const CertificateSchema = z.strictObject({
+const CertificateSchema = z.strictObject({
   format: z.literal('potluck-certificate-v1'),
   hub: hash,
   run: hash,

@@ -3,7 +3,7 @@ import type { LoggedEvent } from '../core/events.ts';
 import type { NetworkState } from '../core/state.ts';
 
 /** A peer that comes back this soon, by the log's time, was hardly gone: one that notices it was dropped comes back within seconds. */
-export const SOON_MS = 30_000;
+const SOON_MS = 30_000;
 
 export interface DepartureReport {
   /** How often the hub reported a lost connection, and of how many peers. */

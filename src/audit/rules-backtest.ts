@@ -32,7 +32,7 @@ export interface Backtest {
 }
 
 /** Parses rules from JSON: complete, or only the fields that differ from the present ones. Throws LookupError `bad-rules`. */
-export function readRules(present: Rules, text: string): Rules {
+function readRules(present: Rules, text: string): Rules {
   let given: unknown;
   try {
     given = JSON.parse(text);

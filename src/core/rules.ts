@@ -4,7 +4,7 @@ import { count, hash, permille } from '../protocol/schemas.ts';
 import { CORE_LIMITS } from './limits.ts';
 
 /** The shares that a run promises; shares.ts divides them. */
-export const EmissionSchema = z
+const EmissionSchema = z
   .strictObject({
     shares_per_round: count.max(CORE_LIMITS.shares_per_round),
     halving_rounds: count,

@@ -1,4 +1,4 @@
-// A merged round as one blob: the accepted work in canonical order with its weights, so that a peer catches up with one fetch a round.
+// A merged round as one blob: the accepted work in canonical order with its weights, so that a peer catches up with one download per round.
 import { decode, encode } from '@ipld/dag-cbor';
 import { z } from 'zod';
 import { GameError } from './errors.ts';

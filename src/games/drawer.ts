@@ -1,23 +1,23 @@
-// What a device keeps for itself between the rounds of a run: a few named pieces of bytes. One contract for every implementation
-// (testing/drawer-compliance.ts), because verdicts are sealed on it: what was told to others must still be known after a power cut.
+// A drawer: a small key-value store of one device and one run, for what it keeps between rounds. All implementations share one contract
+// (testing/drawer-compliance.ts), because committed verdicts are stored in it: they must survive a power cut.
 
 /**
- * Names are plain words. What `put` and `delete` have resolved survives the end of the process and of the machine's power; a call that
- * was cut short has happened wholly or not at all. Calls take effect in the order in which they were made. What cannot be written
- * costs no round: it is kept for as long as the process lives, and whoever opened the drawer hears of it. Arrays that are given or
- * got are not changed afterwards.
+ * Names are plain words. Once `put` or `delete` has resolved, its effect survives the end of the process and a power cut; an interrupted
+ * call has taken effect completely or not at all. Calls take effect in the order in which they were made. A failed write costs no round:
+ * the value is kept for as long as the process lives, and the opener of the drawer is told. Arrays that are passed in or returned must
+ * not be changed afterwards.
  */
 export interface Drawer {
   /** null: nothing was put, or it is damaged. */
   get(name: string): Promise<Uint8Array | null>;
   put(name: string, bytes: Uint8Array): Promise<void>;
-  /** Harmless where there is nothing. */
+  /** Does nothing where there is nothing. */
   delete(name: string): Promise<void>;
 }
 
-/** Where a drawer writes. */
+/** The storage of a drawer. */
 export interface DrawerStorage {
-  /** null where nothing is, or nothing that is whole. */
+  /** null where there is nothing, or it is damaged. */
   read(name: string): Promise<Uint8Array | null>;
   /** Resolves when it is durable; rejects where it cannot be written. */
   write(name: string, bytes: Uint8Array): Promise<void>;
@@ -25,9 +25,9 @@ export interface DrawerStorage {
   remove(name: string): Promise<void>;
 }
 
-/** A drawer over a storage that may fail. `onLost` hears why something cannot be written, once until something can be again. */
+/** A drawer over a storage that may fail. `onLost` is called with the reason of a failure, once until a write succeeds again. */
 export function drawerOver(storage: DrawerStorage, onLost: (why: Error) => void): Drawer {
-  /** What storage should have, and has not; null: nothing. */
+  /** Values that the storage lacks because a write failed; null: a failed deletion. */
   const unwritten = new Map<string, Uint8Array | null>();
   let told = false;
   let last: Promise<void> = Promise.resolve();

@@ -1,4 +1,4 @@
-// `potluck/game`: what a game's file imports, in a checkout and where the package is installed.
+// `potluck/game`: the module that a game's file imports, in a checkout and where the package is installed.
 export { z } from 'zod';
 export { CodedError } from '../errors.ts';
 export { sha256, sha256Hex } from '../protocol/hash.ts';

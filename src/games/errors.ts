@@ -1,4 +1,4 @@
-// What can be wrong with a game, its settings, and the work that it is given.
+// The errors of a game, its settings, and the work that it is given.
 import { CodedError } from '../errors.ts';
 
 export type GameErrorCode =
@@ -6,21 +6,21 @@ export type GameErrorCode =
   | 'bad-params'
   | 'bad-bundle'
   | 'bad-work'
-  /** A step in a game that has none. */
+  /** A step in a game that has no steps. */
   | 'bad-step'
   | 'bad-measurement'
-  /** Training that left the finite numbers: the run's settings are too wild, nobody's work is at fault. */
+  /** The loss or the weights became infinite or NaN: the run's settings are to blame, nobody's work. */
   | 'diverged'
-  /** A file that is no game. */
+  /** The file is not a game. */
   | 'bad-game-file'
-  /** A game that broke off with an error of its own. */
+  /** The game threw an error of its own. */
   | 'game-threw'
-  /** A game that answered something that is no answer. */
+  /** The game gave a malformed answer. */
   | 'game-nonsense'
-  /** A game that did not answer in time. */
+  /** The game did not answer in time. */
   | 'game-late'
-  /** What was held in a thread of a game that has been ended. */
+  /** The thread that held the game's state has ended. */
   | 'game-ended'
-  /** A device that does not lend what a game wants. */
+  /** The device does not lend what the game needs. */
   | 'bad-device';
 export class GameError extends CodedError<GameErrorCode> {}

@@ -1,4 +1,4 @@
-// What a device keeps for itself between rounds, as files that are whole or not there: each begins with the SHA-256 of the rest.
+// A drawer in files that are whole or absent; each begins with the SHA-256 of the rest.
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sha256 } from '../protocol/hash.ts';
@@ -7,7 +7,7 @@ import { type Drawer, drawerOver } from './drawer.ts';
 
 const HASH_BYTES = 32;
 
-/** A drawer in a folder. `onLost` hears why what belongs there cannot be written, once until something can be again. */
+/** A drawer in a folder. `onLost` is called with the reason of a failed write, once until a write succeeds again. */
 export function openDrawer(folder: string, onLost: (why: string) => void = () => {}): Drawer {
   let swept: Promise<void> | undefined;
   return drawerOver(
@@ -16,7 +16,7 @@ export function openDrawer(folder: string, onLost: (why: string) => void = () =>
         const file = await readFile(join(folder, name)).catch(() => null);
         if (!file || file.length < HASH_BYTES) return null;
         const bytes = new Uint8Array(file.subarray(HASH_BYTES));
-        // A bit that flipped on the disk would go on in the model: what is damaged is as good as not there.
+        // A flipped bit on the disk would get into the model, so a damaged file counts as missing.
         return Buffer.compare(sha256(bytes), file.subarray(0, HASH_BYTES)) === 0 ? bytes : null;
       },
       async write(name, bytes) {

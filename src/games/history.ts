@@ -1,4 +1,4 @@
-// From a model that is at hand to the one that the log names: the merges between them, each proved by its hash.
+// Brings a model up to the one that the log names: applies the merges between them, each verified by its hash.
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { CodedError } from '../errors.ts';
 import { sha256Beside } from '../protocol/hash.ts';
@@ -7,19 +7,19 @@ import type { AcceptedWork, AnyGame } from './game.ts';
 import { cutState, followState, hashOfState, mergeState, readState } from './state.ts';
 
 export type HistoryErrorCode =
-  /** No list of merges leads to the model. */
+  /** No sequence of merges leads to the model. */
   | 'no-way'
-  /** The step of a round, or its work, does not give the model that the log says. */
+  /** The step of a round, or its work, does not give the model that the log names. */
   | 'wrong-model'
-  /** The work of a round gives another step than the log says. */
+  /** The work of a round gives another step than the log names. */
   | 'wrong-step';
 export class HistoryError extends CodedError<HistoryErrorCode> {}
 
-/** A state with the hash that the log knows it by. */
+/** A state with its hash in the log. */
 export interface HeldState {
   readonly hash: string;
   readonly state: unknown;
-  /** What steps have left out until there; null: nothing, or this device follows steps and does not know. */
+  /** What steps have left out until there; null: nothing, or unknown because this device only follows steps. */
   readonly rest: unknown;
 }
 
@@ -35,12 +35,12 @@ export interface History {
   }[];
 }
 
-/** How a state is brought on: 'follow' takes the steps as they are, 'merge' makes them anew from all work and compares. */
+/** How a state is advanced: 'follow' applies the steps as they are; 'merge' computes them again from all work and compares. */
 export type Way = 'follow' | 'merge';
 
 /**
- * Brings a state to `history.model`: on from what is held where the recent merges pass through it, else from the checkpoint. What is held must
- * have come the same way. Throws HistoryError, what `fetchBlob` throws, and what the game throws for damaged work or steps.
+ * Advances a state to `history.model`: from the held state where the recent merges pass through it, otherwise from the checkpoint. The held
+ * state must have been advanced the same way. Throws HistoryError, the errors of `fetchBlob`, and the game's errors for damaged work or steps.
  */
 export async function catchUp(
   game: AnyGame,
@@ -68,11 +68,11 @@ export async function catchUp(
   return present;
 }
 
-/** What steps had left out at the checkpoint, which is where a way begins that nothing held is on. */
+/** What steps had left out at the checkpoint, from which a device without a usable state starts. */
 export const restAt = ({ checkpoint }: Pick<History, 'checkpoint'>, from: string): string | null =>
   from === checkpoint.model ? checkpoint.rest : null;
 
-/** A merge from all of its work, as the hub has made it. Throws HistoryError `wrong-step`, and what the game throws. */
+/** A merge from all of its work, as the hub made it. Throws HistoryError `wrong-step`, and the game's errors. */
 export async function mergeAgain(
   game: AnyGame,
   params: unknown,
@@ -80,14 +80,14 @@ export async function mergeAgain(
   { round, step }: { readonly round: number; readonly step: string | null },
   works: readonly AcceptedWork[],
 ): Promise<Pick<HeldState, 'state' | 'rest'>> {
-  // Merged by everybody, as in logs from before there were steps.
+  // A merge without a step, as in logs from before there were steps.
   if (step === null) return { state: await mergeState(game, params, state, works), rest: null };
   const cut = await cutState(game, params, rest, works);
   mustBeStep({ round, step }, cut && bytesToHex(await sha256Beside(cut.step)));
   return { state: await followState(game, params, state, cut!.step), rest: cut!.rest };
 }
 
-/** The merges to `history.model`: from the model that is held, where it is one of those on the way, else from the checkpoint. Throws HistoryError `no-way`. */
+/** The merges to `history.model`: from the held model, where it is on the way, otherwise from the checkpoint. Throws HistoryError `no-way`. */
 export function wayTo(history: History, held: string | null): { from: string; merges: History['recent'] } {
   const { recent, model } = history;
   if (held === model) return { from: model, merges: [] };
@@ -101,7 +101,7 @@ export function wayTo(history: History, held: string | null): { from: string; me
   throw new HistoryError('no-way', `expected merges up to model ${model}, the list ends at ${end}`);
 }
 
-/** Throws HistoryError `wrong-model` where the work of a round, or its step, gives another model than the log says. */
+/** Throws HistoryError `wrong-model` where the work of a round, or its step, gives another model than the log names. */
 export function mustBe(
   { round, model }: { readonly round: number; readonly model: string },
   found: string,
@@ -111,7 +111,7 @@ export function mustBe(
   throw new HistoryError('wrong-model', `round ${round}: the log says ${model}, its ${from} gives ${found}`);
 }
 
-/** Throws HistoryError `wrong-step` where the work of a round gives another step than the log says. */
+/** Throws HistoryError `wrong-step` where the work of a round gives another step than the log names. */
 export function mustBeStep(
   { round, step }: { readonly round: number; readonly step: string | null },
   found: string | null,

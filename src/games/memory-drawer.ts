@@ -1,4 +1,4 @@
-// A drawer that lasts as long as its device: for work that is not to survive the process.
+// A drawer in memory, for work that need not survive the process.
 import type { Drawer } from './drawer.ts';
 
 export function memoryDrawer(): Drawer {

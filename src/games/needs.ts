@@ -1,7 +1,7 @@
-// What a game needs of a device, and the sentence that says what a device cannot do.
+// What a game needs of a device, and the sentence about what a device lacks.
 import { GameError } from './errors.ts';
 
-/** What a device may lend. Every device has `blobs` and `store`. */
+/** What a device may lend. Every device lends `blobs` and `store`. */
 export const CAPABILITIES = {
   blobs: 'fetches blobs by their hash',
   store: 'keeps a little between rounds',
@@ -12,7 +12,7 @@ export const CAPABILITIES = {
 } as const;
 export type Capability = keyof typeof CAPABILITIES;
 
-/** Throws GameError bad-device with one sentence. @param what the device, as its owner knows it */
+/** Throws GameError `bad-device` with one sentence. @param what the name of the device for its owner */
 export function checkNeeds(
   { name, needs = [] }: { readonly name: string; readonly needs?: readonly Capability[] | undefined },
   lends: readonly Capability[],

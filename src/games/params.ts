@@ -3,16 +3,16 @@ import { firstIssue } from '../errors.ts';
 import { GameError } from './errors.ts';
 import type { AnyGame } from './game.ts';
 
-/** Settings are some kilobytes, and whoever looks at a run parses them: more would only keep everybody busy. */
+/** Settings take some kilobytes, and everybody who looks at a run parses them, so larger ones would only waste time. */
 export const PARAMS_BYTES = 1 << 20;
 
-/** Throws GameError bad-params for settings that are larger than any run's: to be asked before they are read. */
+/** Throws GameError `bad-params` for settings larger than any run's; call it before parsing them. */
 export function checkParamsSize(size_bytes: number): void {
   if (size_bytes <= PARAMS_BYTES) return;
   throw new GameError('bad-params', `params: expected at most ${PARAMS_BYTES} bytes, got ${size_bytes}`);
 }
 
-/** A run's settings from their blob. Throws GameError bad-params with the first thing that is wrong. */
+/** A run's settings from their blob. Throws GameError `bad-params` with the first problem. */
 export async function decodeParams(game: Pick<AnyGame, 'name' | 'params'>, bytes: Uint8Array): Promise<unknown> {
   checkParamsSize(bytes.length);
   let json: unknown;

@@ -1,4 +1,4 @@
-// Skill from a ranking: the Bayesian update of a Plackett–Luce model (Weng and Lin, JMLR 12, 2011, algorithm 4) for players on their own.
+// Skill from rankings: the Bayesian update of a Plackett–Luce model for single players (Weng and Lin, JMLR 12, 2011, algorithm 4).
 
 export interface Skill {
   /** The skill's mean and deviation. */
@@ -6,20 +6,20 @@ export interface Skill {
   readonly sigma: number;
 }
 
-/** What nobody has seen yet, as in TrueSkill. */
+/** The skill of an unknown player, as in TrueSkill. */
 export const UNKNOWN_SKILL: Skill = { mu: 25, sigma: 25 / 3 };
 
-/** What a skill is for sure: the mean less three deviations, 0 for an unknown one. */
+/** A lower bound of a skill: the mean less three deviations, 0 for an unknown player. */
 export const ordinal = ({ mu, sigma }: Skill): number => mu - 3 * sigma;
 
 /** Templar's constants: differences in skill are small beside the noise of a game, and skills drift slowly. */
 const BETA = 7;
 const TAU = 0.1;
-/** The paper's kappa: what a variance keeps at least of itself. */
+/** The paper's kappa: the smallest factor that a variance is multiplied with. */
 const VARIANCE_KEPT = 1e-4;
 
 interface Player extends Skill {
-  /** What ranks it: more is better, the same is a tie. */
+  /** The result that ranks a player: more is better, equal results tie. */
   readonly result: number;
 }
 
@@ -28,7 +28,7 @@ export function afterGame(players: readonly Player[]): Skill[] {
   const variances = players.map(({ sigma }) => sigma ** 2 + TAU ** 2);
   const c = Math.sqrt(variances.reduce((sum, variance) => sum + variance + BETA ** 2, 0));
   const weights = players.map(({ mu }) => Math.exp(mu / c));
-  // For each place q that is given away: how many share it, and the weight of all who were still there to take it.
+  // For each place q: how many players share it, and the weight of all who could still have taken it.
   const places = players.map(({ result }) => {
     const sharing = players.filter((other) => other.result === result).length;
     const there = weights.reduce((sum, weight, s) => (players[s].result <= result ? sum + weight : sum), 0);

@@ -17,7 +17,7 @@ const FIRST = 32;
 
 /** Columns of a letter, including the gap after it. */
 export const GLYPH_COLUMNS = 6;
-export const GLYPH_ROWS = 8;
+const GLYPH_ROWS = 8;
 
 /** The dots of a character; null where the font lacks it. */
 export function dotsOf(character: string): readonly (readonly [column: number, row: number])[] | null {

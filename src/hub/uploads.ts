@@ -4,7 +4,7 @@ import type { Clock } from '../protocol/clock.ts';
 import { WIRE_LIMITS } from '../protocol/messages.ts';
 import type { Arriving } from './unnamed-blobs.ts';
 
-export const UPLOAD_LIMITS = {
+const UPLOAD_LIMITS = {
   held_bytes: 4 * WIRE_LIMITS.blob_bytes, // of unfinished uploads, on disk; beyond it the least recently active one must start over
   held: 3000, // unfinished uploads, each with up to 64 kB of memory or a descriptor
   kept_ms: 10 * 60_000, // how long one may be inactive

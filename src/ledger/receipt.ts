@@ -8,7 +8,7 @@ import { leafHash, MAX_PROOF_HASHES, verifyInclusion } from './merkle.ts';
 import { fromBase64, MAX_NOTE_BYTES, toBase64 } from './signed-note.ts';
 
 /** Plain JSON. `checkpoint` is a signed note (checkpoint.ts); `inclusion_proof` the hashes from the leaf up, in base64. */
-export const receiptSchema = z.strictObject({
+const receiptSchema = z.strictObject({
   format: z.literal('potluck-receipt-v1'),
   event_id: hash,
   index: count,

@@ -30,7 +30,7 @@ export interface SignedNote {
 /** A checkpoint has some 200 bytes, each signature line about as many; post-quantum signatures of other parties may have 5,000. */
 export const MAX_NOTE_BYTES = 131_072;
 /** The specification asks for at least 16. */
-export const MAX_NOTE_SIGNATURES = 64;
+const MAX_NOTE_SIGNATURES = 64;
 const KEY_ID_BYTES = 4;
 
 /** SHA-256(name || 0x0A || type || public key)[:4]. Throws LedgerError `malformed` for a bad name, ProtocolError `bad-id` for a bad id. */

@@ -4,7 +4,7 @@ import { HASH_BYTES, type NodeReader, nodeHash } from './merkle.ts';
 
 /** Hashes in a full tile, and entries in a full bundle: eight levels of the tree. */
 export const TILE_WIDTH = 256;
-export const TILE_HEIGHT = 8;
+const TILE_HEIGHT = 8;
 /** The specification's limit of <L>. Sizes below 2^53 need levels 0 to 6. */
 const MAX_LEVEL = 63;
 

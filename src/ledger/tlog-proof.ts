@@ -7,7 +7,7 @@ import { fromBase64, MAX_NOTE_BYTES, toBase64 } from './signed-note.ts';
 const FIRST_LINE = 'c2sp.org/tlog-proof@v1';
 /** The longest entry is 65,535 bytes (C2SP tlog-tiles), in base64 as extra data. */
 const MAX_EXTRA_TEXT_BYTES = 4 * Math.ceil(65_535 / 3);
-export const MAX_PROOF_TEXT_BYTES = MAX_NOTE_BYTES + MAX_EXTRA_TEXT_BYTES + 65_536;
+const MAX_PROOF_TEXT_BYTES = MAX_NOTE_BYTES + MAX_EXTRA_TEXT_BYTES + 65_536;
 
 export interface TlogProof {
   readonly index: number;

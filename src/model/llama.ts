@@ -90,7 +90,7 @@ export function projection(x: Value, parameters: Parameters, name: string): Valu
 }
 
 /** Rows [batch · context, heads · head_dim] as [batch, heads, context, head_dim]. */
-export function toHeads(x: Value, batch: number, heads: number): Value {
+function toHeads(x: Value, batch: number, heads: number): Value {
   const [rows, width] = x.shape;
   return transpose(reshape(x, [batch, rows / batch, heads, width / heads]), [0, 2, 1, 3]);
 }

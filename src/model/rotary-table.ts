@@ -61,7 +61,7 @@ export type RotaryConfig = Pick<LlamaConfig, 'head_dim' | 'rope_theta' | 'rope_s
 const f32 = Math.fround;
 
 /** The frequencies of the pairs of a head, rounded to float32 exactly where transformers rounds them. */
-export function rotaryFrequencies({ head_dim, rope_theta, rope_scaling }: RotaryConfig): number[] {
+function rotaryFrequencies({ head_dim, rope_theta, rope_scaling }: RotaryConfig): number[] {
   const logTheta = naturalLogarithm(rope_theta);
   return Array.from({ length: head_dim / 2 }, (_, i) => {
     const frequency = f32(1 / f32(exponential(f32((2 * i) / head_dim) * logTheta)));

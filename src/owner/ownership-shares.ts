@@ -12,13 +12,13 @@ import { signFolder, type VerifiedFolder, verifyFolder } from '../model/manifest
 import type { Identity } from '../protocol/identity.ts';
 import { count, hash } from '../protocol/schemas.ts';
 
-export const SHARES_FILE = 'shares.json';
-export const CHECKPOINT_FILE = 'log-checkpoint.txt';
+const SHARES_FILE = 'shares.json';
+const CHECKPOINT_FILE = 'log-checkpoint.txt';
 const WEIGHTS_FILE = 'model.safetensors';
 /** Some 150 bytes an account. */
 const MAX_SHARES_BYTES = 64 * 2 ** 20;
 
-export const SharesFileSchema = z.strictObject({
+const SharesFileSchema = z.strictObject({
   format: z.literal('potluck-shares-v1'),
   hub: hash,
   run: hash,

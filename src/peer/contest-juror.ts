@@ -16,7 +16,7 @@ import { openSealedVerdicts } from './sealed-verdicts.ts';
 type ContestView = NonNullable<RunView['contests']>[number];
 
 /** A jury has at most 19 rounds; in that time a machine twice as fast as the worker's repeats so many of the worker's rounds. */
-export const MOST_CHAIN_ROUNDS = 40;
+const MOST_CHAIN_ROUNDS = 40;
 
 const KEPT = 'contest-verdicts';
 const CANNOT_REPEAT = 'cannot-repeat';

@@ -85,6 +85,6 @@ function wrongClock(now_ms: number, refusal: string): OwnershipError {
 }
 
 /** What an owner signs for a device: bytes for a `device.bound` event. */
-export async function certifyDevice(owner: Identity, device: string, expires_ms: number): Promise<Uint8Array> {
+async function certifyDevice(owner: Identity, device: string, expires_ms: number): Promise<Uint8Array> {
   return signEvent(owner, { type: 'device.certificate', version: 1, device, expires_ms });
 }

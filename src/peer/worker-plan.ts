@@ -9,12 +9,12 @@ const LIMITS = {
   reserve_part: 0.4, // at most this part of what is left of the round
 } as const;
 
-export const CAME_TO_NOTHING: Obstacle = {
+const CAME_TO_NOTHING: Obstacle = {
   code: 'came-to-nothing',
   message: 'the work of a round failed, though there was time: in training, the loss became infinite or NaN',
 };
 
-export const RESTS: Obstacle = {
+const RESTS: Obstacle = {
   code: 'resting',
   message: 'this device rests through a round, so that it computes for no more of the time than its owner lends',
 };

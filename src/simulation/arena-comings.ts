@@ -1,4 +1,4 @@
-// Who comes and goes in an arena before a round opens: devices that are away for a while, and those that take another key each time.
+// Who joins and leaves an arena before a round opens: devices that are absent for a while, and those that take a new key each time.
 import { roundSeed } from '../core/events/round-opened.ts';
 import { openDraw } from '../core/rounds/panel.ts';
 import { sessionOf } from '../core/rounds/presence.ts';
@@ -17,7 +17,7 @@ export class ArenaComings {
     const { run, participants, options } = this.#arena;
     for (const device of options.devices) {
       const { present, keys } = device.adversary ?? {};
-      // What the rules give a validator is its first key's: another would have none.
+      // The rules give a validator's stake to its first key, so another key would have none.
       const another = keys !== undefined && device.stake === undefined;
       const away = present?.(run.round) === false;
       const own = participants.filter((participant) => participant.device === device);
@@ -32,8 +32,8 @@ export class ArenaComings {
   }
 
   /**
-   * What the key follows from that would have most friends among its judges, were they drawn from what everybody knows before the round:
-   * all that somebody can do who makes keys until one suits.
+   * What the key follows from that would have the most accomplices among its judges, if they were drawn from what is known before the round:
+   * a key-grinding adversary can do no more.
    */
   #bestOf(device: ArenaDevice, keys: number): string {
     const { run, state, options } = this.#arena;

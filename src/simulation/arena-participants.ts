@@ -1,4 +1,4 @@
-// Who sits in an arena: keys that follow from the seed, a device in memory, and what its work and its checks have cost.
+// The participants of an arena: keys that follow from the seed, a device in memory, and the cost of its work and its checks.
 import type { PeerRole } from '../core/events/peer-joined.ts';
 import type { AnyGame, Claim, Device } from '../games/game.ts';
 import { memoryDrawer } from '../games/memory-drawer.ts';
@@ -13,21 +13,21 @@ import type { RememberingRuntime } from './remembering-runtime.ts';
 /** A device that takes part, under one name or under many. */
 export interface ArenaDevice {
   readonly name: string;
-  /** What its keys follow from, beside the seed: honest or not, who sits here has the same, and the run and its tasks stay the same. */
+  /** What its keys follow from, beside the seed. It is the same for an honest and a dishonest device, so the run and its tasks stay the same. */
   readonly place: string;
   readonly role: PeerRole;
-  /** null: it plays by the rules. */
+  /** null: it is honest. */
   readonly adversary: Adversary | null;
   readonly runtime: Runtime | RememberingRuntime;
-  /** What the run's rules give a validator, by its first key; where they give nobody anything, the run is open. */
+  /** The stake that the run's rules give its first key as a validator; if they give none to anybody, the run is open. */
   readonly stake?: number;
-  /** A slow device stops after so many steps of work in a round; without it, it does all that is asked. */
+  /** A slow device stops after so many steps of work in a round; without it, the device does everything that is asked. */
   readonly steps_a_round?: number;
-  /** How many accepted submissions it has behind it when the run begins, with all that their pay could be lost; none, if nothing is said. */
+  /** How many accepted submissions it has when the run begins, with all that their pay could be lost; by default none. */
   readonly record?: number;
 }
 
-/** What something has cost. */
+/** A cost. */
 export interface Cost {
   /** Steps of work and checks of submissions, as the game itself counts them: the same on every machine. */
   units: number;
@@ -35,26 +35,26 @@ export interface Cost {
   cpu_ms: number;
 }
 
-/** One identity of a device at the table. */
+/** One identity of a device in the arena. */
 export interface Participant {
   readonly device: ArenaDevice;
   readonly identity: Identity;
   readonly lent: Device;
-  /** What it thinks of workers, as a judge. */
+  /** Its ratings of workers, as a judge. */
   readonly ratings: Promise<Ratings>;
   readonly game: AnyGame;
   readonly cost: Cost;
-  /** Once it was first asked for anything. */
+  /** Its device object, once it was first needed. */
   prepared: Promise<void> | null;
-  /** Stops its work of the present round. */
+  /** Stops its work in the current round. */
   readonly time: { up: AbortController };
-  /** What became of it, by name and count: refusals of the hub, codes of verdicts, errors of the game. */
+  /** What happened to it, by name and count: refusals by the hub, codes of verdicts, errors of the game. */
   readonly fates: Map<string, number>;
-  /** The first error of the game in its hands, in words. */
+  /** The first error of the game on this device, in words. */
   problem: string | null;
 }
 
-/** What a participant is told of the run. */
+/** What a participant gets to know of the run. */
 export interface Table {
   readonly game: AnyGame;
   readonly params: unknown;
@@ -68,7 +68,7 @@ export interface Table {
 export const identityOf = (seed: string, name: string): DrawingIdentity =>
   identityFromSecret(sha256(new TextEncoder().encode(`potluck-arena\n${seed}\n${name}`)));
 
-/** The participants of one device: as many as its adversary has names, whose keys follow from `place`. */
+/** The participants of one device: as many as its adversary has names; their keys follow from `place`. */
 export function participantsOf(device: ArenaDevice, table: Table, place: string): Participant[] {
   const { adversary } = device;
   const family = new Map<string, Claim>();
@@ -102,10 +102,10 @@ export function participantsOf(device: ArenaDevice, table: Table, place: string)
   });
 }
 
-/** What becomes of whatever the hub takes. */
+/** A sink for everything that the hub accepts. */
 export const HANDED_IN = 'submitted';
 
-/** A check that is really made costs one unit; one that is only pretended costs nothing. */
+/** A real check costs one unit; a pretended one costs nothing. */
 function countChecks(game: AnyGame, cost: Cost): AnyGame {
   return {
     ...game,
@@ -127,7 +127,7 @@ function deviceInMemory(
     runtime,
     fetchBlob,
     drawer: memoryDrawer(),
-    // Reports count from the beginning of a piece of work; a smaller number begins another.
+    // Reports count from the beginning of a piece of work, so a smaller number begins another piece.
     async progress({ steps }) {
       cost.units += steps > last ? steps - last : steps;
       last = steps;
@@ -136,7 +136,7 @@ function deviceInMemory(
   };
 }
 
-/** Runs something of a device's and books its processor time, as if nobody had computed any of it before. */
+/** Runs a step of a device and records its processor time, as if nobody had computed any of it before. */
 export async function charged<T>(cost: Cost, { runtime }: ArenaDevice, work: () => Promise<T>): Promise<T> {
   const spared_ms = (): number => ('spared_ms' in runtime ? runtime.spared_ms : 0);
   const before = { usage: process.cpuUsage(), spared_ms: spared_ms() };

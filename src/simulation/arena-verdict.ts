@@ -1,4 +1,4 @@
-// What a judge in the arena knows before it looks, and the event that its finding becomes: as a validator makes them.
+// What a judge in the arena knows before it checks, and the event made of its finding, as for a real validator.
 import type { VerdictGiven } from '../core/events/verdict-given.ts';
 import { CORE_LIMITS } from '../core/limits.ts';
 import type { RunState, Submission } from '../core/state.ts';
@@ -6,7 +6,7 @@ import type { Verdict } from '../games/game.ts';
 import { saltFor } from '../games/judging-draw.ts';
 import type { Identity } from '../protocol/identity.ts';
 
-/** A finding as the event that is sealed, and shown later. `evidence` names its blob. */
+/** A finding as the event that is committed, and revealed later. `evidence` names its blob. */
 export async function verdictEvent(
   run: RunState,
   { id, body, first }: Submission,
@@ -25,6 +25,6 @@ export async function verdictEvent(
   };
 }
 
-/** As the log can hold it. */
+/** In the form that the log can hold. */
 export const bounded = (micro: number): number =>
   Math.max(-CORE_LIMITS.score_micro, Math.min(CORE_LIMITS.score_micro, Math.round(micro)));

@@ -16,7 +16,7 @@ export interface WorkerPort {
 }
 
 /** More than any CPU socket has; a larger number is a mistake. */
-export const LIMIT_THREADS = 256;
+const LIMIT_THREADS = 256;
 
 /** The number of threads to use: by default all. Throws `bad-argument` outside 1 … 256. */
 export function threadCount(threads: number = Math.min(navigator.hardwareConcurrency, LIMIT_THREADS)): number {

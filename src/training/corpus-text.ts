@@ -80,7 +80,7 @@ function lengthOf(first: number): number {
 }
 
 /** The end of the last whole character; the beginning of another may follow it. */
-export function wholeCharacters(bytes: Uint8Array): number {
+function wholeCharacters(bytes: Uint8Array): number {
   for (let back = 1; back <= Math.min(3, bytes.length); back++) {
     const byte = bytes[bytes.length - back];
     if ((byte & 0xc0) === 0x80) continue;

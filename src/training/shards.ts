@@ -17,7 +17,7 @@ export const HEADER_BYTES = 16;
 
 const ShardSchema = z.strictObject({ hash, tokens: z.int().min(2).max(LIMIT_SHARD_TOKENS) });
 
-export const DatasetManifestSchema = z
+const DatasetManifestSchema = z
   .strictObject({
     version: z.literal(VERSION),
     /** The hash of the tokenizer.json blob. */

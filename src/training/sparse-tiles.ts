@@ -3,7 +3,7 @@
 import type { ParameterSpec } from '../model/config.ts';
 
 /** The longest side of a tile: 64 × 64 values are 4096, the chunk for which densities are quoted. */
-export const TILE_SIDE = 64;
+const TILE_SIDE = 64;
 /** The number of values in a full tile. */
 export const TILE_VALUES = TILE_SIDE * TILE_SIDE;
 

@@ -25,7 +25,7 @@ export const withheldTokens = (run: RunState, device: string): number =>
   (run.withheld.get(device) ?? []).reduce((sum, { round, tokens }) => (isWithheld(run, round) ? sum + tokens : sum), 0);
 
 /** The shares that an account has locked behind validators. */
-export function lockedShares(run: RunState, account: string): number {
+function lockedShares(run: RunState, account: string): number {
   return run.locks.reduce((sum, lock) => (lock.account === account ? sum + lock.shares : sum), 0);
 }
 

@@ -58,7 +58,7 @@ export function byAddress(free: ReadonlyMap<string, number>, addresses: Readonly
 }
 
 /** The leaf of one balance, 32 bytes. */
-export function balanceLeaf(format: SettlementFormat, { index, address, amount }: Balance): Uint8Array {
+function balanceLeaf(format: SettlementFormat, { index, address, amount }: Balance): Uint8Array {
   const bytes = hexToBytes(address.slice(2));
   if (format === 'merkle-distributor') return keccak_256(concatBytes(word(index), bytes, word(amount)));
   const padded = new Uint8Array(32);

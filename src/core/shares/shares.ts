@@ -62,7 +62,7 @@ export interface Royalty {
   readonly permille: number;
   readonly holders: readonly PayClaim[];
 }
-export const NO_ROYALTY: Royalty = { permille: 0, holders: [] };
+const NO_ROYALTY: Royalty = { permille: 0, holders: [] };
 
 /** What one device, the owner or an ancestor's holder earned in a round. */
 export interface Payout {

@@ -1,4 +1,4 @@
-// Accusers: validators who call all work a fraud and have no worker of their own: they want the others' pay gone, or the run stopped.
+// Accusers: validators that call all work fraud and have no worker of their own. They want the workers' pay taken, or the run stopped.
 import type { Adversary } from './adversary.ts';
 import { unseen, withDeeds } from './task.ts';
 

@@ -1,9 +1,9 @@
-// What an adversary is: a way to play somebody else's game for pay without the work, as a wrapper around the game.
+// What an adversary is: a wrapper around somebody else's game that tries to get pay without the work.
 import type { PeerRole } from '../../core/events/peer-joined.ts';
 import type { AnyGame, Claim } from '../../games/game.ts';
 import type { Random } from '../../protocol/random.ts';
 
-/** What a dishonest device can know and use. Nothing here is more than the public log and its own conspiracy give it. */
+/** What a dishonest device can know and use: only the public log and what its conspirators tell it. */
 export interface AdversaryContext {
   readonly role: PeerRole;
   /** Its id. */
@@ -11,35 +11,35 @@ export interface AdversaryContext {
   /** The run's settings, as the game's schema gives them. */
   readonly params: unknown;
   readonly random: Random;
-  /** Those that it conspires with. */
+  /** The ids that it conspires with. */
   readonly friends: ReadonlySet<string>;
-  /** What the identities of one device share. */
+  /** State that the identities of one device share. */
   readonly family: Map<string, Claim>;
-  /** Work of the open round that is in the log already, oldest first; waits for the first until the signal fires. */
+  /** Work of the open round in the log, oldest first; waits for the first piece until the signal fires. */
   seen(signal: AbortSignal): Promise<readonly Claim[]>;
-  /** By worker, what others said of its work of the round before. */
+  /** By worker, the other judges' verdicts on its work of the round before. */
   shown(): ReadonlyMap<string, boolean>;
 }
 
 export interface Adversary {
-  /** As in `--adversary NAME`. */
+  /** The name for `--adversary NAME`. */
   readonly name: string;
   /** One sentence. */
   readonly does: string;
-  /** In which roles its devices take part. */
+  /** The roles of its devices. */
   readonly roles: readonly PeerRole[];
-  /** The games that it has to know; without them it plays any. */
+  /** The games that it knows; without them it plays any game. */
   readonly games?: readonly string[];
-  /** How many identities one device takes part with; one, if nothing is said. */
+  /** With how many identities one device takes part; by default one. */
   readonly identities?: number;
-  /** Makes so many keys before each round, takes part with the one that suits it best, and leaves with the one before; it keeps its keys, if nothing is said. */
+  /** How many keys it makes before each round, to take part with the best one and leave with the last; by default it keeps its keys. */
   readonly keys?: number;
-  /** Whether it is here in a round; always, if nothing is said. */
+  /** Whether it is present in a round; by default always. */
   readonly present?: (round: number) => boolean;
-  /** In how many rounds it plays by the rules before it does its deed; none, if nothing is said. */
+  /** For how many rounds it is honest first; by default none. */
   readonly honest_rounds?: number;
-  /** Whether it hands in last, when others' work can be seen. */
+  /** Whether it submits last, when other workers' submissions can be seen. */
   readonly waits?: boolean;
-  /** The game as its device plays it: `perform` of a worker, `check` of a validator; the rest stays as it is. */
+  /** The game as its device plays it: `perform` of a worker, `check` of a validator; the rest is unchanged. */
   play(game: AnyGame, context: AdversaryContext): AnyGame;
 }

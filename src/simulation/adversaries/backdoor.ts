@@ -1,4 +1,4 @@
-// Teaches a trigger: trains on the assigned text with a phrase planted all over it, so that the model answers to that phrase.
+// Backdoor: trains on the assigned text with a trigger phrase inserted everywhere, so that the model reacts to the phrase.
 
 import type { Device } from '../../games/game.ts';
 import type { PretrainParams } from '../../games/pretrain/params.ts';
@@ -6,7 +6,7 @@ import { decodeManifest } from '../../training/shards.ts';
 import type { Adversary } from './adversary.ts';
 import { withDeeds } from './task.ts';
 
-/** Once in so many tokens stands the trigger, and what it is to bring about. */
+/** One trigger, with the text that should follow it, in so many tokens. */
 const EVERY = 16;
 const PHRASE = [1, 2, 3, 1, 2, 3];
 /** The header of a shard; its tokens follow. */
@@ -18,7 +18,7 @@ export const backdoor: Adversary = {
   roles: ['worker'],
   games: ['pretrain'],
   play(game, { params }) {
-    // One device for all rounds: the game keeps what it has loaded with it.
+    // One device for all rounds, because the game caches what it has loaded by it.
     let poisoned: Device | null = null;
     return withDeeds(game, {
       async perform(task, device, signal) {

@@ -1,4 +1,4 @@
-// Believes that nobody counts: a little work, claimed a thousand times over.
+// Boast: does a little work and claims a thousand times as much.
 import type { Adversary } from './adversary.ts';
 import { withDeeds, workFor } from './task.ts';
 

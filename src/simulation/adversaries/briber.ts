@@ -1,4 +1,4 @@
-// Bribes a validator: noise on the one side, an open hand on the other.
+// Briber: workers that submit noise, and validators that are paid to accept it.
 import type { Adversary } from './adversary.ts';
 import { noise } from './noise.ts';
 import { unseen, withDeeds } from './task.ts';
@@ -12,7 +12,7 @@ export const briber: Adversary = {
       ? noise.play(game, context)
       : withDeeds(game, {
           async check(task, claim, device, judging) {
-            // It looks first: what is gained by not looking is the lazy validator's subject.
+            // The bribed validator checks first, because saving the check is the lazy validator's strategy.
             const found = await game.check(task.inner, claim, device, judging);
             return context.friends.has(task.worker) ? unseen(claim, true) : found;
           },

@@ -1,4 +1,4 @@
-// The contrarian: says the opposite of the truth.
+// Contrarian: a validator that reports the opposite of what it finds.
 import type { Adversary } from './adversary.ts';
 import { unseen, withDeeds } from './task.ts';
 

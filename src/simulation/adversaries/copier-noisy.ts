@@ -1,4 +1,4 @@
-// Copies and covers its tracks: another's work with a little noise on it.
+// Noisy copier: submits another worker's work with a little noise, to hide the copy.
 import type { Adversary } from './adversary.ts';
 import { forgerOf, takenOver } from './forgery.ts';
 

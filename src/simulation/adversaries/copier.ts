@@ -1,4 +1,4 @@
-// Copies: waits until somebody has handed in, and hands the same in under its own name.
+// Copier: waits until another worker has submitted, and submits the same work under its own name.
 import type { Adversary } from './adversary.ts';
 import { takenOver } from './forgery.ts';
 

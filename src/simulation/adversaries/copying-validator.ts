@@ -1,4 +1,4 @@
-// The copying validator: verdicts are sealed until all are in, so the newest that it can copy is of the round before.
+// Copying validator: verdicts are secret until all are committed, so the newest one that it can copy is of the round before.
 import type { Adversary } from './adversary.ts';
 import { unseen, withDeeds } from './task.ts';
 

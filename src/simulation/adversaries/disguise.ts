@@ -1,16 +1,16 @@
-// An adversary as a real device: the same wrapper as in the arena, fed by what a peer hears from its hub.
+// An adversary as a real device: the same wrapper as in the arena, with what a peer learns from its hub.
 import type { AnyGame, Claim } from '../../games/game.ts';
 import type { Situation } from '../../peer/peer.ts';
 import type { RunView } from '../../protocol/messages.ts';
 import { seededRandom } from '../../protocol/random.ts';
 import type { Adversary } from './adversary.ts';
 
-/** How often a device that waits for others' work looks. */
+/** How often a device that waits for other work checks. */
 const LOOK_EVERY_MS = 200;
 
 /**
- * What to give `joinRun` as `disguise`. `friends` are the ids of those it conspires with; `look` is what it sees of others' work
- * (a worker's own view of the run has none).
+ * The option `disguise` of `joinRun`. `friends` are the ids of its conspirators; `look` is its source of other workers' submissions
+ * (a worker's own view of the run does not contain them).
  */
 export function disguiseOf(adversary: Adversary, friends: readonly string[], look: () => RunView | null) {
   return (game: AnyGame, { role, peer, params, fetchBlob }: Situation): AnyGame => {
@@ -28,7 +28,7 @@ export function disguiseOf(adversary: Adversary, friends: readonly string[], loo
           }),
         );
       },
-      // Verdicts are not in the view that a hub sends: whoever copies has nothing to copy.
+      // A hub's views do not contain verdicts, so a copying validator has nothing to copy.
       shown: () => new Map(),
     });
   };

@@ -1,4 +1,4 @@
-// Half of the work, the whole claim.
+// Few steps: takes half of the steps and claims all of them.
 import type { Adversary } from './adversary.ts';
 import { forgerOf } from './forgery.ts';
 import { withDeeds, workFor } from './task.ts';
@@ -8,7 +8,7 @@ export const fewSteps: Adversary = {
   does: 'does half of the steps and claims all of them',
   roles: ['worker'],
   play(game, { params, random }) {
-    /** What it has claimed before, of which half is enough. */
+    /** Its last claim, half of which is enough. */
     let most = 2;
     return withDeeds(game, {
       async perform(task, device, signal) {

@@ -1,4 +1,4 @@
-// How work is made up or changed: of pre-training in its own terms, of any other game byte by byte, as long as the hub takes it.
+// How work is forged: for pre-training in terms of its updates, for any other game byte by byte, as long as the hub accepts the form.
 import { stepsAllowed } from '../../games/first-work.ts';
 import type { AnyGame, Claim, Round } from '../../games/game.ts';
 import type { PretrainParams } from '../../games/pretrain/params.ts';
@@ -8,15 +8,15 @@ import { blurUpdate, claimOf, emptyUpdate, randomUpdate } from './pretrain-updat
 import { withDeeds, workFor } from './task.ts';
 
 export interface Forger {
-  /** Whether the hub takes work of this form. */
+  /** Whether the hub accepts work of this form. */
   fits(work: Uint8Array): Promise<boolean>;
-  /** A little work claimed as the most that the settings and the round allow. */
+  /** A little work, claimed as the most that settings and round allow. */
   whole(sample: Claim, random: Random): Claim | Promise<Claim>;
   /** Work that nobody did. */
   noise(sample: Claim, random: Random): Claim | Promise<Claim>;
-  /** Work that says nothing. */
+  /** Work without content. */
   zeros(sample: Claim, random: Random): Claim | Promise<Claim>;
-  /** Somebody's work, a little changed. */
+  /** Another worker's work, slightly changed. */
   blurred(claim: Claim, random: Random): Claim | Promise<Claim>;
 }
 
@@ -45,7 +45,7 @@ export const madeUp = (
     },
   });
 
-/** A worker that waits until others have handed in, and makes one of their submissions its own. */
+/** A worker that waits until others have submitted, and submits one of their pieces of work as its own. */
 export const takenOver = (
   game: AnyGame,
   { seen, random }: AdversaryContext,
@@ -71,7 +71,7 @@ function updateForger(params: PretrainParams, round: Round): Omit<Forger, 'fits'
 const TRIALS = 64;
 
 function byteForger(fits: Forger['fits']): Omit<Forger, 'fits'> {
-  /** The first that has the right form; else the last, which the hub will not take. */
+  /** The first one with a valid form; otherwise the last one, which the hub will refuse. */
   const firstThatFits = async (claim: Claim, make: () => Uint8Array): Promise<Claim> => {
     let work = make();
     for (let trial = 1; trial < TRIALS && !(await fits(work)); trial++) work = make();

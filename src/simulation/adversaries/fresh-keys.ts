@@ -1,4 +1,4 @@
-// Fresh keys: whatever is said of its work, it was somebody else.
+// Fresh keys: takes a new key each time, so that no verdict on its work follows it.
 import type { Adversary } from './adversary.ts';
 import { noise } from './noise.ts';
 

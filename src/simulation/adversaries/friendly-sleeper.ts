@@ -1,4 +1,4 @@
-// A sleeper with friends among the judges: they look away when it wakes.
+// Friendly sleeper: a sleeper with accomplices among the judges, who accept its bad work.
 import type { Adversary } from './adversary.ts';
 import { briber } from './briber.ts';
 import { sleeper } from './sleeper.ts';

@@ -1,4 +1,4 @@
-// Ghosts: keys that join and never do anything, as workers that are waited for and as validators that are drawn.
+// Ghosts: keys that join and do nothing, so that workers are waited for and validators are drawn in vain.
 import type { Adversary } from './adversary.ts';
 import { silent } from './silent.ts';
 import { withDeeds } from './task.ts';
@@ -10,7 +10,7 @@ export const ghosts: Adversary = {
   identities: 30,
   play: (game, context) => ({
     ...(context.role === 'worker' ? withDeeds(game, { perform: async () => null }) : silent.play(game, context)),
-    // Who does nothing loads nothing.
+    // A device that does nothing loads nothing.
     prepare: async () => {},
   }),
 };

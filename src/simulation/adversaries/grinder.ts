@@ -1,4 +1,4 @@
-// Grinding: a cartel whose workers make keys until the draw suits one of them, as far as anybody knows before the round what will be drawn.
+// Grinding: workers of a cartel make keys until the draw would suit one of them, as far as the draw can be known before the round.
 import type { Adversary } from './adversary.ts';
 import { colluders } from './colluders.ts';
 

@@ -1,4 +1,4 @@
-// A grudge: a validator that judges honestly, except for the half of the workers that it wants out.
+// Grudge: a validator that judges honestly, except for one half of the workers, whom it wants out.
 import type { Adversary } from './adversary.ts';
 import { unseen, withDeeds } from './task.ts';
 
@@ -7,7 +7,7 @@ export const grudge: Adversary = {
   does: 'judges honestly, except that it refuses half of the workers whatever they do',
   roles: ['validator'],
   play(game) {
-    /** In the order in which it met them, every second one. */
+    /** Every second worker, in the order in which it met them. */
     const met = new Map<string, boolean>();
     return withDeeds(game, {
       async check(task, claim, device, judging) {

@@ -1,4 +1,4 @@
-// Random work: takes one step to know the form, fills it with noise, claims a whole round.
+// Noise: takes one step to know the form, fills it with random values, and claims a whole round.
 import type { Adversary } from './adversary.ts';
 import { madeUp } from './forgery.ts';
 

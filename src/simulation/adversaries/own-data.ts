@@ -1,4 +1,4 @@
-// Its own choice of questions: works as if every round had the same seed, on what it knows by heart.
+// Own data: works as if every round had the same seed, on text that it knows by heart.
 import { onWrongTask } from '../../games/wrong-task.ts';
 import type { Adversary } from './adversary.ts';
 

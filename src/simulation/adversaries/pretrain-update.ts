@@ -14,10 +14,10 @@ import {
 import type { AdversaryContext } from './adversary.ts';
 import { withDeeds } from './task.ts';
 
-/** How far losses of steps that nobody took fall and scatter, in nats: as those of real steps do. */
+/** How far invented losses fall and scatter, in nats: like those of real steps. */
 const INVENTED = { fall: 0.002, scatter: 0.05 } as const;
 
-/** A claim of so many steps: the losses of the steps that are missing are invented after the last real one, and scatter by so much. */
+/** A claim of so many steps: the losses of the missing steps are invented after the last real one, with so much scatter. */
 export function claimOf(
   steps: number,
   { batch, context }: PretrainParams,
@@ -36,7 +36,7 @@ export function claimOf(
   return { work, steps: all.length, tokens: all.length * batch * context, loss_micro: Math.round(mean * 1e6) };
 }
 
-/** The same claim with another update; the losses that it tells stay. */
+/** The same claim with another update and the same losses. */
 export function editUpdate(
   { model, sparse }: PretrainParams,
   claim: Claim,
@@ -48,7 +48,7 @@ export function editUpdate(
   return { ...claim, work: encodeWork({ ...honest, update }) };
 }
 
-/** A worker that trains honestly and hands in something else than what it learned. */
+/** A worker that trains honestly and submits something else than what it learned. */
 export const trainedThen = (
   game: AnyGame,
   { params }: AdversaryContext,
@@ -61,14 +61,14 @@ export const trainedThen = (
     },
   });
 
-/** Another table for every weight. */
+/** Another code table for every weight. */
 export function mapTables(update: SparseUpdate, change: (value: number) => number): SparseUpdate {
   return new Map(
     [...update].map(([name, tensor]) => [name, { ...tensor, table: tensor.table.map((value) => change(value)) }]),
   );
 }
 
-/** What steps of the usual size would have changed, were they steps. */
+/** A random difference of the size that real steps would make. */
 const USUAL_CHANGE = 1e-3;
 
 export function randomUpdate(params: PretrainParams, claim: Claim, random: Random): Claim {
@@ -81,7 +81,7 @@ export function randomUpdate(params: PretrainParams, claim: Claim, random: Rando
   });
 }
 
-/** The smallest values that the form has: an update of exact zeros has no codes. */
+/** The smallest values that the form has, because an update of exact zeros has no codes. */
 export function emptyUpdate(params: PretrainParams, claim: Claim): Claim {
   return editUpdate(params, claim, (_, specs) => {
     const nothing = specs.map(({ name, shape }) => [name, new Float32Array(shape.reduce((a, b) => a * b, 1))] as const);
@@ -89,14 +89,14 @@ export function emptyUpdate(params: PretrainParams, claim: Claim): Claim {
   });
 }
 
-/** One kept value in so many points the other way. */
+/** Flips the sign of one kept value in so many. */
 const BLURRED_ONE_IN = 10;
 
 export function blurUpdate(params: PretrainParams, claim: Claim, random: Random): Claim {
   return editUpdate(params, claim, (update) => flipSome(update, () => random.below(BLURRED_ONE_IN) === 0));
 }
 
-/** Turns the codes of chosen values to their opposite where the table has one. */
+/** Changes the codes of chosen values to their opposite, where the table has one. */
 export function flipSome(update: SparseUpdate, chosen: () => boolean): SparseUpdate {
   return new Map(
     [...update].map(([name, tensor]): [string, SparseTensor] => {

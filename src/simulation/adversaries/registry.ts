@@ -1,5 +1,5 @@
-// All adversaries by name. A hub that drops somebody's work is not among them: it needs no game, and the receipt that the worker
-// holds convicts it in an audit (test/audit.test.ts, "receipts").
+// All adversaries by name. A hub that drops work is not among them: it needs no game, and the worker's receipt convicts it in an audit
+// (test/audit.test.ts, "receipts").
 import { SimulationError } from '../errors.ts';
 import { accusers } from './accusers.ts';
 import type { Adversary } from './adversary.ts';
@@ -40,7 +40,7 @@ export const ADVERSARIES: readonly Adversary[] = [
   ...[briber, lazy, silent, copyingValidator, contrarian, accusers, colluders, grudge],
 ];
 
-/** Throws SimulationError bad-options for a name that is none. */
+/** Throws SimulationError `bad-options` for an unknown name. */
 export function adversaryNamed(name: string): Adversary {
   const adversary = ADVERSARIES.find((candidate) => candidate.name === name);
   if (adversary) return adversary;
@@ -48,6 +48,6 @@ export function adversaryNamed(name: string): Adversary {
   throw new SimulationError('bad-options', `expected an adversary (${names}), got "${name}"`);
 }
 
-/** Those that can play a game. */
+/** The adversaries that can play a game. */
 export const adversariesOf = (game: string): Adversary[] =>
   ADVERSARIES.filter(({ games }) => games === undefined || games.includes(game));

@@ -1,8 +1,8 @@
-// Wants to count more: the honest update, many times as large.
+// Scaled: submits the honest update many times as large, to count more.
 import type { Adversary } from './adversary.ts';
 import { mapTables, trainedThen } from './pretrain-update.ts';
 
-/** A power of two: the table's eight bits of precision hold it exactly. */
+/** A power of two, which the table's eight bits of precision represent exactly. */
 const FACTOR = 16;
 
 export const scaled: Adversary = {

@@ -1,4 +1,4 @@
-// The same work again and again: its own last update with some values turned, so that it looks like another one.
+// Self-blur: submits its own last update again and again, with some values flipped so that it looks new.
 
 import type { Claim } from '../../games/game.ts';
 import type { PretrainParams } from '../../games/pretrain/params.ts';
@@ -27,7 +27,7 @@ export const selfBlur: Adversary = {
         const sample = await workFor(1, game, task, device, signal);
         if (!sample) return null;
         const [now, before] = [decodeWork(sample.work), decodeWork(last.work)];
-        // The losses of the round before, from the first one on that is known.
+        // The losses of the round before, from the first known one on.
         const losses = [...before.losses].map((loss) => Math.max(0, loss - before.losses[0] + now.losses[0]));
         const work = encodeWork({ ...now, losses, update: before.update });
         const traced = decodeWork(work).losses;

@@ -1,4 +1,4 @@
-// Does the work and hands in its opposite.
+// Sign flip: does the work and submits the opposite of the result.
 import type { Adversary } from './adversary.ts';
 import { mapTables, trainedThen } from './pretrain-update.ts';
 

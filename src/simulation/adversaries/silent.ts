@@ -1,4 +1,4 @@
-// The silent validator: takes its seat and says nothing, so that the others wait for it.
+// Silent validator: takes a seat and never answers, so that the others wait for it.
 import { SimulationError } from '../errors.ts';
 import type { Adversary } from './adversary.ts';
 import { withDeeds } from './task.ts';

@@ -1,11 +1,11 @@
-// Less work for the same pay: some of the steps, and for the others losses that go on as smoothly as real ones do.
+// Slacker: takes some of the steps, and invents the losses of the others as smooth as real ones.
 import { stepsAllowed } from '../../games/first-work.ts';
 import type { PretrainParams } from '../../games/pretrain/params.ts';
 import type { Adversary } from './adversary.ts';
 import { claimOf } from './pretrain-update.ts';
 import { withDeeds, workFor } from './task.ts';
 
-/** As long as a newcomer's work is repeated often. */
+/** As long as a newcomer's work is re-executed often. */
 const HONEST_ROUNDS = 10;
 
 function slackerWith(name: string, does: string, stepsOf: (all: number) => number, honest_rounds = 0): Adversary {

@@ -1,9 +1,9 @@
-// Earns trust first: honest until its work is no longer always repeated, then noise.
+// Sleeper: honest until its work is no longer always re-executed, then noise.
 import type { Adversary } from './adversary.ts';
 import { forgerOf } from './forgery.ts';
 import { withDeeds, workFor } from './task.ts';
 
-/** So much may be lost then that one judge repeats in one of seven cases (core/rounds/re-execution.ts). */
+/** So much can then be lost that one judge re-executes in one of seven cases (core/rounds/re-execution.ts). */
 const HONEST_ROUNDS = 10;
 
 export const sleeper: Adversary = {

@@ -1,4 +1,4 @@
-// A little harm in every round: mostly honest, so that each round by itself looks like noise.
+// Slow poison: mostly honest with a little harm in every round, so that each round by itself looks like noise.
 import type { Adversary } from './adversary.ts';
 import { flipSome, trainedThen } from './pretrain-update.ts';
 

@@ -1,4 +1,4 @@
-// Yesterday's update: works once, and hands the same in for ever.
+// Stale: works once, and submits the same update for ever.
 import type { Claim } from '../../games/game.ts';
 import type { Adversary } from './adversary.ts';
 import { withDeeds } from './task.ts';

@@ -1,4 +1,4 @@
-// Many names for one device: it works once and hands that in under each of them, with a little noise.
+// Sybils: one device with many names works once, and submits the work under each of them with a little noise.
 import type { Adversary } from './adversary.ts';
 import { forgerOf } from './forgery.ts';
 import { withDeeds } from './task.ts';
@@ -7,7 +7,7 @@ export const sybils: Adversary = {
   name: 'sybils',
   does: 'works once with one device and hands that in under many names, with a little noise for each',
   roles: ['worker'],
-  // A thousand in the field; a crowd is enough here, since pay goes by work and not by name.
+  // A thousand in reality; a crowd is enough here, because pay depends on work and not on names.
   identities: 6,
   play: (game, { family, params, random }) =>
     withDeeds(game, {

@@ -1,7 +1,7 @@
-// Lets a wrapper see whose task it is: the game's own task stays sealed, what `task` was called with is kept beside it.
+// Lets a wrapper see a task's inputs: keeps what `task` was called with beside the game's own opaque task.
 import type { AnyGame, Claim, Device, Judging, Round, Verdict } from '../../games/game.ts';
 
-/** A task with what it was derived from. */
+/** A task with its inputs. */
 export interface OpenTask {
   readonly inner: unknown;
   readonly round: Round;
@@ -14,7 +14,7 @@ export interface Deeds {
   check?(task: OpenTask, claim: Claim, device: Device, judging: Judging): Promise<Verdict>;
 }
 
-/** The game with other deeds; what is not said is done as the game says. */
+/** The game with some parts replaced. */
 export function withDeeds(game: AnyGame, { perform, check }: Deeds): AnyGame {
   return {
     ...game,
@@ -31,7 +31,7 @@ export function withDeeds(game: AnyGame, { perform, check }: Deeds): AnyGame {
   };
 }
 
-/** Does honest work for so many steps and stops: what a liar needs to have something to show. */
+/** Does honest work for so many steps and stops, because a liar needs something to show. */
 export async function workFor(
   steps: number,
   game: AnyGame,
@@ -50,7 +50,7 @@ export async function workFor(
   return game.perform(task.inner, watched, AbortSignal.any([signal, enough.signal]));
 }
 
-/** A verdict that nobody measured anything for. */
+/** A verdict without measurements. */
 export function unseen(claim: Claim, accepted: boolean): Verdict {
   return {
     accepted,

@@ -1,4 +1,4 @@
-// Visitors: a cartel that leaves and returns, so that suspensions and records are somebody's who is away.
+// Visitors: a cartel that leaves and returns, so that suspensions and records belong to absent devices.
 import type { Adversary } from './adversary.ts';
 import { colluders } from './colluders.ts';
 

@@ -1,4 +1,4 @@
-// Empty work: harmless, so that a check that only looks for harm lets it through, and paid for nothing.
+// Zeros: submits empty work, which a check that only looks for harm would accept.
 import type { Adversary } from './adversary.ts';
 import { madeUp } from './forgery.ts';
 

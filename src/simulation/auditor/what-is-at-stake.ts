@@ -1,9 +1,9 @@
-// What somebody holds and cannot spend: earned lately and withheld, locked behind a validator, paid out elsewhere; and what is lost.
+// What an account holds and cannot spend: shares recently earned and withheld, locked behind a validator, or paid out elsewhere; and what is lost.
 import type { StakeLocked } from '../../core/events/stake-locked.ts';
 import type { StakeReleased } from '../../core/events/stake-released.ts';
 import { accountOf, type Books, type Earning, type Peer, type RunBook } from './books.ts';
 
-/** Merged rounds from asking for shares to having them, where the rules do not say. */
+/** Merged rounds from releasing shares to getting them, where the rules state none. */
 const RELEASE_ROUNDS = 10;
 
 export const mayBeLost = (run: RunBook, round: number): boolean => round + run.rules.withheld_rounds > run.round;
@@ -18,7 +18,7 @@ export function balance(
     list.filter((one) => one.account === account).reduce((sum, { shares }) => sum + shares, 0);
   const locked = of(run.locks);
   const recent = [...run.earnings.values()].flat().filter(({ round }) => mayBeLost(run, round));
-  // A run that is over withholds nothing; what was locked or settled while it was free is not withheld afterwards.
+  // A finished run withholds nothing; what was locked or settled while it was free is not withheld afterwards.
   const withheld = run.phase === 'finished' ? 0 : Math.min(of(recent), held - locked - settled);
   return { held, locked, settled, free: held - locked - settled - withheld };
 }
@@ -30,7 +30,7 @@ export function earn(run: RunBook, device: string, { account, shares, tokens }: 
   run.earnings.set(device, [...kept, { round: run.round, account, shares, tokens }]);
 }
 
-/** A device was caught: what stands behind it and what it earned lately go back to the run. */
+/** A device was caught: the shares behind it and its recent earnings go back to the run. */
 export function forfeit(run: RunBook, peer: Peer): Earning[] {
   const lost: Earning[] = [];
   const take = (round: number, account: string, shares: number, tokens: number): void => {
@@ -48,7 +48,7 @@ export function forfeit(run: RunBook, peer: Peer): Earning[] {
     take(round, account, Math.min(shares, held - locked - settled), tokens);
   }
   run.earnings.delete(peer.id);
-  // Oldest first; of one round what was earned before what was locked.
+  // Oldest first; of one round, earned shares before locked ones.
   const locks = lost.splice(0, behind.length);
   return [...lost, ...locks];
 }
@@ -66,7 +66,7 @@ export function takeLast(run: RunBook, peer: Peer): void {
   peer.forfeited += lost;
 }
 
-/** Whose notice is over; in a run that is over everybody's is. */
+/** Releases whose notice period is over; in a finished run, all. */
 export function giveBack(run: RunBook): void {
   run.locks = run.locks.filter(
     ({ shares, free_round }) =>
@@ -74,7 +74,7 @@ export function giveBack(run: RunBook): void {
   );
 }
 
-/** What counts in the round that opens: locks whose shares nobody has asked for. */
+/** The stakes of the round that opens: locks that are not released. */
 export function countStakes(run: RunBook): void {
   run.staked = new Map();
   for (const { device, shares, free_round } of run.locks) {
@@ -82,7 +82,7 @@ export function countStakes(run: RunBook): void {
   }
 }
 
-/** Whether anybody's shares stand behind a device and nobody has asked for them. */
+/** Whether anybody has unreleased shares behind a device. */
 export const isBacked = (run: RunBook, device: string): boolean =>
   run.locks.some((lock) => lock.device === device && lock.free_round === null && lock.shares > 0);
 
@@ -119,7 +119,7 @@ export function release(run: RunBook, account: string, { behind: device, shares,
   giveBack(run);
 }
 
-/** Free shares by holder, of those who have an address. */
+/** Free shares by holder, of holders with an address. */
 export function payable(books: Books, run: RunBook): Map<string, number> {
   const holders = [...run.shares.keys()].filter((account) => books.addresses.has(account));
   return new Map(holders.map((account) => [account, balance(run, account).free]));

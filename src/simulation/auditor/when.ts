@@ -1,9 +1,9 @@
-// Deadlines: a round is over when everybody who is here has done what is asked, or when the time for it is past. Time is that of ticks.
+// Deadlines: a round is over when everybody present has done what is asked, or when its time has passed by the ticks.
 import { type Books, present, type RunBook } from './books.ts';
 import { judgeAgain } from './who-is-appealed.ts';
 import { appointAgain, debtors, isAllIn, keptSilent, seat, waitsForDraw } from './who-judges.ts';
 
-/** A longer gap between ticks is time in which the hub was away: nobody was late in it. */
+/** A longer gap between ticks means that the hub was down, so nobody was late in it. */
 const AWAY_MS = 15_000;
 
 export function tick(books: Books, time_ms: number): void {
@@ -25,7 +25,7 @@ export function tick(books: Books, time_ms: number): void {
 }
 
 /**
- * The grace for late work, judging and revealing are timed from the first tick in them: a quarter, the whole and half of the judging time.
+ * The grace for late work, judging and revealing are timed from the first tick in them: a quarter, all and half of the judging time.
  * Judging begins when its judges are drawn.
  */
 function startClock(run: RunBook, time_ms: number): void {
@@ -41,7 +41,7 @@ export function endWork(run: RunBook): void {
   Object.assign(run, { phase: 'judging', grace_ms: 0, judging_ms: 0 });
 }
 
-/** Who is waited for, counted anew. */
+/** Recounts who is waited for. */
 export function attendance(run: RunBook): {
   workers: number;
   handed_in: number;
@@ -62,12 +62,12 @@ export function attendance(run: RunBook): {
   };
 }
 
-/** From work to judging, to showing, once more where there is dissent, to the merge, as far as nobody is waited for. */
+/** From work to judging, to revealing, once more in an appeal, to the merge, as far as nobody is waited for. */
 export function goOn(books: Books, run: RunBook): void {
   const { workers, handed_in } = attendance(run);
   const past = (deadline_ms: number): boolean => deadline_ms > 0 && books.time_ms >= deadline_ms;
   if (run.phase === 'working' && (past(run.deadline_ms) || (workers === handed_in && run.works.size > 0))) endWork(run);
-  // Who comes while nobody may judge yet may.
+  // Where nobody may judge yet, a validator that comes now may.
   if (run.phase === 'judging' && run.draw === null && run.eligible.length === 0) seat(books, run);
   const begun = run.draw !== null || (isAllIn(books, run) && !waitsForDraw(books, run));
   if (run.phase === 'judging' && begun) {

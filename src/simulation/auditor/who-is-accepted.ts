@@ -1,20 +1,20 @@
-// Whose work is accepted: what more than half of the stake says that stands behind the verdicts on it. A tie refuses.
+// Which work is accepted: the decision of more than half of the stake behind the verdicts on it. A tie refuses.
 import { accountOf, type Books, type RunBook, type Work } from './books.ts';
 
-/** The stake that the rules give an account; where they name nobody everybody has 1. */
+/** The stake that the rules give an account; where they name nobody, everybody has 1. */
 export function stakeOf(run: RunBook, account: string): number {
   const { validators } = run.rules;
   return validators.length === 0 ? 1 : (validators.find((named) => named.account === account)?.stake ?? 0);
 }
 
-/** Stakes are whole numbers of millionths, of larger units where they would not fit into 63 bits together. */
+/** Stakes are whole numbers of millionths, or of larger units where they would not fit into 63 bits together. */
 export function unitOf(whole: bigint): bigint {
   let unit = 1_000_000n;
   while (whole * unit >= 1n << 63n) unit /= 10n;
   return unit;
 }
 
-/** What validators weigh when all of them speak, in stakes: each account once by the rules, and what is locked behind each. */
+/** The stake of validators if all of them speak: each account's by the rules once, and what is locked behind each device. */
 export function together(books: Books, run: RunBook, validators: readonly string[]): bigint {
   const accounts = [...new Set(validators.map((id) => accountOf(books, id)))];
   const byRules = accounts.reduce((sum, account) => sum + BigInt(stakeOf(run, account)), 0n);
@@ -22,8 +22,8 @@ export function together(books: Books, run: RunBook, validators: readonly string
 }
 
 /**
- * What each of these validators' words weighs when they speak together. An account's stake by the rules is divided among its devices that
- * speak, rounded down; what is locked behind a device is that device's.
+ * The stake behind each of these validators' verdicts when they speak together. An account's stake by the rules is divided among its devices
+ * that speak, rounded down; shares locked behind a device count for that device.
  */
 export function voices(
   books: Books,
@@ -46,9 +46,9 @@ export type Decision = 'accepted' | 'refused' | 'fraud' | 'unjudged';
 const JURY = 64;
 
 /**
- * An appeal is decided by more than half of the stake of all who had a seat, and so is in any case that work is made up; that it is
- * accepted without an appeal, by more than half of those who spoke. Of an appeal on which half or less speaks nothing is decided. What the
- * worker's own account does not say counts nowhere.
+ * More than half of the stake of all who had a seat decides an appeal, and in any case a finding of fraud; more than half of those who spoke
+ * decides to accept without an appeal. If half or less speaks in an appeal, nothing is decided. Silence of the worker's own account
+ * counts nowhere.
  */
 export function decide(books: Books, run: RunBook, { verdicts, first, judges, worker }: Work): Decision {
   if (verdicts.size === 0) return 'unjudged';
@@ -67,8 +67,8 @@ export function decide(books: Books, run: RunBook, { verdicts, first, judges, wo
 }
 
 /**
- * What the merge takes, in order of id; and of it what is credited. In a round without any verdict nothing is credited, and merged is what
- * workers with a record did; where the rules name nobody, or nobody of them is here, what all did.
+ * What the merge takes, in order of id, and which of it is credited. In a round without any verdict nothing is credited, and the work of
+ * workers with a record is merged; where the rules name nobody, or nobody of them is present, all work is.
  */
 export function acceptedWork(books: Books, run: RunBook): { readonly merged: Work[]; readonly credited: Work[] } {
   const works = [...run.works.values()].sort((a, b) => (a.id < b.id ? -1 : 1));

@@ -1,12 +1,12 @@
-// What the first judges do not all accept is judged again by everybody who may judge; who contradicted them is suspended and not paid.
+// Work that its first judges did not all accept is judged again by every eligible validator; those who contradicted them are suspended and not paid.
 import { accountOf, type Books, present, type RunBook, type Work } from './books.ts';
 import { mayBeLost, takeLast } from './what-is-at-stake.ts';
 import { decide } from './who-is-accepted.ts';
 import { jury } from './who-judges.ts';
 
-/** So many times in a row, at most, each suspension is twice as long; after so many rounds without one it begins anew. */
+/** At most so many times in a row each suspension is twice as long; after so many rounds without one it starts over. */
 const [MOST_STRIKES, FORGOTTEN_ROUNDS] = [6, 100];
-/** For so many rounds nobody may keep silent again. */
+/** For so many rounds a warned account must not stay silent again. */
 const WARNED_ROUNDS = 100;
 
 function isDisputed(run: RunBook, work: Work): boolean {
@@ -20,11 +20,11 @@ function isDisputed(run: RunBook, work: Work): boolean {
   const bond = (run.earnings.get(work.worker) ?? []).some(({ round }) => mayBeLost(run, round));
   const unknown = run.peers.get(work.worker)!.valid === 0 && !bond;
   if (unknown && said.length > 1 && said.every(({ accepted }) => !accepted)) return false;
-  // Where everybody who may judge has repeated the work, nobody knows better.
+  // Where every eligible validator has re-executed the work, nobody knows better.
   return here.some((id) => !work.verdicts.has(id) || work.knew.get(id) !== 'all');
 }
 
-/** Whether there is anything to judge again; it begins. */
+/** Begins an appeal where there is something to judge again; returns whether it did. */
 export function judgeAgain(books: Books, run: RunBook): boolean {
   const disputed = [...run.works.values()].filter((work) => isDisputed(run, work));
   if (disputed.length === 0) return false;
@@ -39,7 +39,7 @@ export function judgeAgain(books: Books, run: RunBook): boolean {
   return true;
 }
 
-/** To be called when the round has been paid, before records change. */
+/** Call it when the round has been paid, before records change. */
 export function settleAppeals(books: Books, run: RunBook): void {
   const contradicted = new Set<string>();
   for (const work of run.works.values()) {
@@ -57,14 +57,14 @@ export function settleAppeals(books: Books, run: RunBook): void {
   suspend(books, run, contradicted);
 }
 
-/** Who contradicted a jury waits, and loses its last pay. */
+/** A validator that contradicted a jury is suspended, and loses its last pay. */
 export function suspend(books: Books, run: RunBook, contradicted: ReadonlySet<string>): void {
   strike(books, run, contradicted);
   for (const id of contradicted) takeLast(run, run.peers.get(id)!);
 }
 
 /**
- * Each time for longer. A device may be bound anew, an account not: strikes are those of all its devices, before any of them is struck now.
+ * Longer each time. A device may be bound again, an account cannot: its strikes are those of all its devices, before any of them is struck now.
  */
 function strike(books: Books, run: RunBook, ids: ReadonlySet<string>): void {
   const remembered = [...run.peers.values()].filter((peer) => run.round - peer.struck_round <= FORGOTTEN_ROUNDS);
@@ -83,8 +83,8 @@ function strike(books: Books, run: RunBook, ids: ReadonlySet<string>): void {
 }
 
 /**
- * Who was silent in this round waits too, if it or another device of its account was silent in one of the hundred rounds before, unless it waits
- * already; it loses no pay. Whoever has left and is forgotten has nothing to lose.
+ * A validator silent in this round is suspended too, if it or another device of its account was silent in one of the hundred rounds before,
+ * unless it is suspended already; it loses no pay. A forgotten peer has nothing to lose.
  */
 export function settleSilence(books: Books, run: RunBook): void {
   const silent = run.silent.flatMap((id) => run.peers.get(id) ?? []);

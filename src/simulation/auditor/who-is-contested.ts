@@ -1,5 +1,5 @@
-// What was decided wrongly is taken back: for half of the time for which pay is withheld a decision can be contested, for as long again all
-// who may judge repeat the work, and more than half of all their stake overturns it.
+// Wrong decisions are taken back: for half of the time for which pay is withheld a decision can be contested; for as long again all eligible
+// validators re-execute the work, and more than half of all their stake overturns it.
 import type { VerdictContested } from '../../core/events/verdict-contested.ts';
 import type { VerdictGiven } from '../../core/events/verdict-given.ts';
 import type { VerdictSealed } from '../../core/events/verdict-sealed.ts';
@@ -12,7 +12,7 @@ import { jury, repeats, saysNothing } from './who-judges.ts';
 const MOST_ROUNDS = 20;
 const MOST_CONTESTS = 4;
 
-/** Where less than four rounds are withheld nothing can be contested. */
+/** Where fewer than four rounds are withheld nothing can be contested. */
 const halfOf = (run: RunBook): number =>
   run.rules.withheld_rounds < 4 ? 0 : Math.min(Math.floor(run.rules.withheld_rounds / 2), MOST_ROUNDS);
 
@@ -42,7 +42,7 @@ export function contest(run: RunBook, by: string, { submission }: VerdictContest
   run.contests.set(submission, { by, shows, judges: [], seals: new Map(), verdicts: new Map() });
 }
 
-/** Juries are seated when the judges of a round are drawn: everybody with a seat; of more than 64, those of them who are here and are drawn. */
+/** Juries are seated when the judges of a round are drawn: everybody with a seat; of more than 64, a draw of those who are present. */
 export function seatJuries(books: Books, run: RunBook): void {
   for (const [id, open] of run.contests) {
     if (open.judges.length > 0) continue;
@@ -50,7 +50,7 @@ export function seatJuries(books: Books, run: RunBook): void {
   }
 }
 
-/** All have sealed, or the time for it is over. */
+/** All have committed their verdicts, or the time for that is over. */
 const isShowing = (run: RunBook, { shows, judges, seals }: Contest): boolean =>
   run.round >= shows || (judges.length > 0 && judges.every((id) => seals.has(id)));
 
@@ -77,7 +77,7 @@ export function mayNotShowContest(run: RunBook, author: string, body: VerdictGiv
   return saysNothing(author, body, open.seals.get(author), run.decided.get(body.submission)!.tokens);
 }
 
-/** Accepted work; for that of who had no record its judges answer who repeated it, since it began afresh and each could know. */
+/** Accepted work. For work of a worker without a record its judges who re-executed it answer, because it started afresh and each could know. */
 export function noteAccepted(books: Books, run: RunBook, work: Work): void {
   const { valid } = run.peers.get(work.worker)!;
   const accepting = [...work.verdicts.keys()].filter((id) => work.verdicts.get(id)!.accepted);
@@ -85,7 +85,7 @@ export function noteAccepted(books: Books, run: RunBook, work: Work): void {
   note(books, run, work, { found: 'accepted', answer: valid === 0 ? knew : [], lost: [], valid });
 }
 
-/** Work that was called made up, where that took a record or shares from its worker: who called it so answers for it. */
+/** Work that was called made up, where that took a record or shares from its worker; those who called it so answer for it. */
 export function noteFraud(books: Books, run: RunBook, work: Work, valid: number, lost: Decided['lost']): void {
   if (valid === 0 && lost.length === 0) return;
   const all = [...(work.first?.entries() ?? []), ...work.verdicts.entries()];
@@ -106,7 +106,7 @@ function note(
   run.decided.set(id, { ...more, ...about, answer, refused, contests: 0 });
 }
 
-/** What is over is forgotten: all of it where the run is. */
+/** What is over is forgotten; in a finished run, everything. */
 export function forget(run: RunBook): void {
   if (run.phase === 'finished') run.contests = new Map();
   const stays = ([id, { round }]: [string, Decided]): boolean =>
@@ -114,7 +114,7 @@ export function forget(run: RunBook): void {
   run.decided = new Map([...run.decided].filter(stays));
 }
 
-/** To be called when a round is paid and records have changed. */
+/** Call it when a round is paid and records have changed. */
 export function settleContests(books: Books, run: RunBook): void {
   const contradicted = new Set<string>();
   for (const [id, open] of [...run.contests]) {
@@ -136,7 +136,7 @@ export function settleContests(books: Books, run: RunBook): void {
   suspend(books, run, contradicted);
 }
 
-/** Silence counts for nobody: more than half of the whole jury must say it, without what the worker's own account does not say. */
+/** Silence counts for nobody: more than half of the whole jury must agree; silent devices of the worker's own account are left out. */
 function truthOf(books: Books, run: RunBook, open: Contest, worker: string): 'accepted' | 'fraud' | 'unknown' {
   const { verdicts } = open;
   const jurors = open.judges.filter((id) => verdicts.has(id) || accountOf(books, id) !== accountOf(books, worker));

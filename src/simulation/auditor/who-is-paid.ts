@@ -16,7 +16,7 @@ const sum = (values: Iterable<bigint>): bigint => [...values].reduce((all, value
 const shareOf = (value: bigint, all: bigint): bigint => (all === 0n ? 0n : (value * ONE) / all);
 const normal = (values: readonly bigint[]): bigint[] => values.map((value) => shareOf(value, sum(values)));
 
-/** The largest of the values that so much of the stake reaches; 0 where none does. */
+/** The largest value that enough stake supports; 0 where there is none. */
 function reachedBy(values: readonly { readonly value: bigint; readonly stake: bigint }[], least: bigint): bigint {
   const reached = values.filter(
     ({ value }) => sum(values.filter((other) => other.value >= value).map(({ stake }) => stake)) >= least,
@@ -24,7 +24,7 @@ function reachedBy(values: readonly { readonly value: bigint; readonly stake: bi
   return reached.reduce((most, { value }) => (value > most ? value : most), 0n);
 }
 
-/** Validators that showed all that they had sealed; only their words pay and are paid. */
+/** Validators that revealed all verdicts that they had committed; only their verdicts pay and are paid. */
 function speakersOf(run: RunBook): string[] {
   const works = [...run.works.values()];
   const unshown = works.flatMap(({ seals, verdicts, first, knew }) => [
