@@ -17,6 +17,7 @@ import type { Receipt } from '../ledger/receipt.ts';
 import { MAX_NOTE_BYTES } from '../ledger/signed-note.ts';
 import { tilePath } from '../ledger/tiles.ts';
 import type { Clock } from '../protocol/clock.ts';
+import { utf8 } from '../protocol/hash.ts';
 import { bareCheckpoint } from './certificate-event.ts';
 import { type BareHead, Misbehaviour, verifyContinuation, type WitnessedLog } from './continuation.ts';
 
@@ -102,7 +103,7 @@ export async function openHeads(options: HeadOptions): Promise<HeadKeeper> {
 
   const write = (found: Kept['fork']): Promise<void> => {
     const list = heads.map(({ note, time_ms }) => ({ note, time_ms: Math.floor(time_ms) }));
-    return drawer.put(hub, new TextEncoder().encode(JSON.stringify({ heads: list, fork: found } satisfies Kept)));
+    return drawer.put(hub, utf8(JSON.stringify({ heads: list, fork: found } satisfies Kept)));
   };
 
   const keep = async (head: BareHead): Promise<void> => {

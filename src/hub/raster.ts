@@ -1,6 +1,7 @@
 // A picture of dots and lines, and its bytes as PNG (w3.org/TR/png-3): as much as a preview card needs, without a font or a library.
 import { promisify } from 'node:util';
 import { crc32, deflate } from 'node:zlib';
+import { utf8 } from '../protocol/hash.ts';
 import { dotsOf, GLYPH_COLUMNS } from './glyphs.ts';
 
 export type Colour = readonly [red: number, green: number, blue: number];
@@ -82,7 +83,7 @@ function chunk(type: string, data: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(12 + data.length);
   const view = new DataView(bytes.buffer);
   view.setUint32(0, data.length);
-  bytes.set(new TextEncoder().encode(type), 4);
+  bytes.set(utf8(type), 4);
   bytes.set(data, 8);
   view.setUint32(8 + data.length, crc32(bytes.subarray(4, 8 + data.length)));
   return bytes;

@@ -1,4 +1,5 @@
 // C2SP checkpoints (c2sp.org/tlog-checkpoint), signed with Ed25519 by the log, and cosigned by witnesses (c2sp.org/tlog-cosignature, v1).
+import { utf8 } from '../protocol/hash.ts';
 import { type Identity, verifySignature } from '../protocol/identity.ts';
 import { LedgerError } from './errors.ts';
 import { HASH_BYTES } from './merkle.ts';
@@ -37,7 +38,7 @@ export async function signCheckpoint(log: Identity, checkpoint: Checkpoint): Pro
   }
   const text = checkpointText(checkpoint);
   const key = { name: checkpoint.origin, id: log.id };
-  const signature = await log.sign(new TextEncoder().encode(text));
+  const signature = await log.sign(utf8(text));
   return `${text}\n${signatureLine({ name: key.name, key_id: noteKeyId(key, NOTE_ED25519), signature })}`;
 }
 
@@ -94,7 +95,7 @@ export async function cosignCheckpoint(witness: Identity, name: string, note: st
   }
   const signature = new Uint8Array(TIMESTAMP_BYTES + 64);
   new DataView(signature.buffer).setBigUint64(0, BigInt(time_s));
-  signature.set(await witness.sign(new TextEncoder().encode(cosignedMessage(text, BigInt(time_s)))), TIMESTAMP_BYTES);
+  signature.set(await witness.sign(utf8(cosignedMessage(text, BigInt(time_s)))), TIMESTAMP_BYTES);
   const key_id = noteKeyId({ name, id: witness.id }, NOTE_COSIGNATURE_V1);
   return note + signatureLine({ name, key_id, signature });
 }
@@ -134,7 +135,7 @@ function requireSignatures(
     throw new LedgerError('bad-signature', `the checkpoint of ${origin} has no signature by ${key.name} (${key.id})`);
   for (const { signature } of found) {
     const signed = signedBy(signature);
-    if (!signed || !verifySignature(key.id, new TextEncoder().encode(signed.message), signed.signature)) {
+    if (!signed || !verifySignature(key.id, utf8(signed.message), signed.signature)) {
       throw new LedgerError(
         'bad-signature',
         `the checkpoint of ${origin} has a false signature in the name of ${key.name}`,

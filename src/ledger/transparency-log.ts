@@ -1,4 +1,5 @@
 // A log whose rewriting would be noticed: a LogStore, the Merkle tree over it in tiles, and checkpoints signed by the log's key.
+import { utf8 } from '../protocol/hash.ts';
 import type { Identity } from '../protocol/identity.ts';
 import { openCheckpoint, signCheckpoint } from './checkpoint.ts';
 import { LedgerError } from './errors.ts';
@@ -149,7 +150,7 @@ export class TransparencyLog {
   async #sign(size: number): Promise<SignedCheckpoint> {
     const root = this.rootAt(size);
     const note = await signCheckpoint(this.#identity, { origin: this.origin, size, root });
-    this.#store.putDerived(LAST_CHECKPOINT, new TextEncoder().encode(note));
+    this.#store.putDerived(LAST_CHECKPOINT, utf8(note));
     return { note, size, root };
   }
 

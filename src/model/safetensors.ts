@@ -1,6 +1,6 @@
 // The safetensors format of Hugging Face: 8 bytes of header length, a JSON header, then raw little-endian tensors
 // (https://huggingface.co/docs/safetensors, "Format"). Potluck writes float32 in a fixed order, so that equal weights give equal bytes.
-
+import { utf8 } from '../protocol/hash.ts';
 import { type Dtype, widthOf } from './dtypes.ts';
 import { ModelError } from './errors.ts';
 import { duplicateKey } from './safetensors-json.ts';
@@ -53,7 +53,7 @@ export function safetensorsHeader(
     parts.push(`${JSON.stringify(name)}:${JSON.stringify({ dtype: 'F32', shape, data_offsets: [offset, end] })}`);
     offset = end;
   }
-  const json = new TextEncoder().encode(`{${parts.join(',')}}`);
+  const json = utf8(`{${parts.join(',')}}`);
   const padded = Math.ceil(json.length / ALIGNMENT) * ALIGNMENT;
   const header = new Uint8Array(PREFIX_BYTES + padded).fill(0x20);
   new DataView(header.buffer).setBigUint64(0, BigInt(padded), true);

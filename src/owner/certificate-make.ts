@@ -1,5 +1,4 @@
 // Makes a holder's certificate from a log: replays it, keeps what concerns the holder, and proves each kept event against the signed head.
-
 import { type Certificate, certificateText, verifyCertificate } from '../audit/certificate.ts';
 import { proveEvent } from '../audit/certificate-event.ts';
 import { countEvidence } from '../audit/certificate-evidence.ts';
@@ -11,6 +10,7 @@ import { givesUpRound } from '../core/rounds/run-life.ts';
 import { rowProof, type ShareRow, shareTable } from '../core/shares/share-table.ts';
 import { accountOf, type NetworkState } from '../core/state.ts';
 import { toBase64 } from '../ledger/signed-note.ts';
+import { utf8 } from '../protocol/hash.ts';
 
 interface KeptEvent {
   readonly index: number;
@@ -187,7 +187,7 @@ export async function makeCertificate(where: string, options: CertificateOptions
     events: events.map(({ bytes, index: at }) => proveEvent(bytes, at, log.size, log.node)),
   };
   const text = certificateText(certificate);
-  verifyCertificate(new TextEncoder().encode(text)); // nobody gets a certificate that a verifier would refuse
+  verifyCertificate(utf8(text)); // nobody gets a certificate that a verifier would refuse
   const { warning } = log;
   return {
     certificate,

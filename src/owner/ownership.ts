@@ -7,6 +7,7 @@ import { OwnershipError } from '../audit/ownership-errors.ts';
 import type { KeptCertificate } from '../peer/device-binding.ts';
 import { readDeviceCertificate } from '../peer/device-certificates.ts';
 import { ProtocolError } from '../protocol/errors.ts';
+import { utf8 } from '../protocol/hash.ts';
 import { identityFromSecret } from '../protocol/identity.ts';
 import { createIdentityFile, loadIdentity, readIdentitySecret } from '../protocol/identity-file.ts';
 
@@ -83,6 +84,6 @@ export function normaliseAddress(text: string): string {
 /** An address with the checksum of EIP-55 in its capitals. */
 export function checksummedAddress(lower: string): string {
   const digits = lower.slice(2);
-  const hash = bytesToHex(keccak_256(new TextEncoder().encode(digits)));
+  const hash = bytesToHex(keccak_256(utf8(digits)));
   return `0x${Array.from(digits, (digit, i) => (Number.parseInt(hash[i], 16) >= 8 ? digit.toUpperCase() : digit)).join('')}`;
 }

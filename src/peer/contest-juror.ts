@@ -8,6 +8,7 @@ import { sealOf } from '../core/rounds/judging.ts';
 import { CodedError } from '../errors.ts';
 import type { Verdict } from '../games/game.ts';
 import { saltFor } from '../games/judging-draw.ts';
+import { utf8 } from '../protocol/hash.ts';
 import type { RunView } from '../protocol/messages.ts';
 import { PeerError } from '../protocol/peer-errors.ts';
 import type { RoleContext } from './role.ts';
@@ -75,7 +76,7 @@ export function contestJuror(context: RoleContext, orTell: (error: unknown) => v
       ...{ type: 'verdict.given', version: 1, run, submission, contest },
       salt: bytesToHex(await saltFor(identity, submission, `contest ${contest}`)),
       ...found,
-      evidence: await blobs.upload(new TextEncoder().encode(`${JSON.stringify(published, null, 1)}\n`)),
+      evidence: await blobs.upload(utf8(`${JSON.stringify(published, null, 1)}\n`)),
     };
     await kept.put(verdict);
     const seal = sealOf(identity.id, verdict);

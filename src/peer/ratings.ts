@@ -9,6 +9,7 @@ import {
   RatingRecordSchema,
   rateRound,
 } from '../games/rating.ts';
+import { utf8 } from '../protocol/hash.ts';
 
 const KEPT = 'ratings';
 /** The open round's measurements and every worker's record: a run has a limited number of peers (core/limits.ts). */
@@ -34,8 +35,7 @@ export async function openRatings(drawer: Device['drawer']): Promise<Ratings> {
   let { round } = kept ?? { round: -1 };
   let judged: JudgedWork[] = kept?.judged ?? [];
   let records: ReadonlyMap<string, RatingRecord> = new Map(kept?.records);
-  const keep = (): Promise<void> =>
-    drawer.put(KEPT, new TextEncoder().encode(JSON.stringify({ round, judged, records: [...records] })));
+  const keep = (): Promise<void> => drawer.put(KEPT, utf8(JSON.stringify({ round, judged, records: [...records] })));
   const opened: Ratings['opened'] = async (next, handed_in) => {
     if (next === round) return;
     const was_open = round >= 0 && next > round;

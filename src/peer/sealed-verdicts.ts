@@ -3,6 +3,7 @@
 import { z } from 'zod';
 import { type VerdictGiven, VerdictGivenSchema } from '../core/events/verdict-given.ts';
 import type { Drawer } from '../games/drawer.ts';
+import { utf8 } from '../protocol/hash.ts';
 
 const KeptSchema = z.array(VerdictGivenSchema).max(100_000);
 
@@ -32,7 +33,7 @@ export function openSealedVerdicts(drawer: Drawer, name: string, onUnreadable: (
     return kept;
   };
   const write = (verdicts: Map<string, VerdictGiven>): Promise<void> =>
-    drawer.put(name, new TextEncoder().encode(JSON.stringify([...verdicts.values()])));
+    drawer.put(name, utf8(JSON.stringify([...verdicts.values()])));
   return {
     get: async (submission) => (await loaded()).get(submission),
     async put(verdict) {

@@ -6,6 +6,7 @@ import type { Submission } from '../core/state.ts';
 import type { Judging, Verdict } from '../games/game.ts';
 import { comparedWith } from '../games/judging-draw.ts';
 import { judgedWork, ratedWeight } from '../games/rated-weight.ts';
+import { utf8 } from '../protocol/hash.ts';
 import type { ArenaNetwork } from './arena-network.ts';
 import { countFate, type Participant } from './arena-participants.ts';
 import { verdictEvent } from './arena-verdict.ts';
@@ -73,7 +74,7 @@ export class ArenaJudging {
         if (!found.accepted) this.honest.refused++;
       }
     }
-    const evidence = this.#arena.put(new TextEncoder().encode(JSON.stringify(found.evidence)));
+    const evidence = this.#arena.put(utf8(JSON.stringify(found.evidence)));
     const { rating_permille = 0 } = run.rules;
     const weight = found.accepted ? ratedWeight(found.weight, rating_permille, ratings.standing(worker)) : 0;
     return verdictEvent(run, submission, participant.identity, { ...found, weight }, evidence);

@@ -3,7 +3,7 @@ import type { PeerRole } from '../core/events/peer-joined.ts';
 import type { AnyGame, Claim, Device } from '../games/game.ts';
 import { memoryDrawer } from '../games/memory-drawer.ts';
 import { openRatings, type Ratings } from '../peer/ratings.ts';
-import { sha256 } from '../protocol/hash.ts';
+import { sha256, utf8 } from '../protocol/hash.ts';
 import { type DrawingIdentity, type Identity, identityFromSecret } from '../protocol/identity.ts';
 import { type Random, seededRandom } from '../protocol/random.ts';
 import type { Runtime } from '../tensor/runtime.ts';
@@ -66,7 +66,7 @@ export interface Table {
 }
 
 export const identityOf = (seed: string, name: string): DrawingIdentity =>
-  identityFromSecret(sha256(new TextEncoder().encode(`potluck-arena\n${seed}\n${name}`)));
+  identityFromSecret(sha256(utf8(`potluck-arena\n${seed}\n${name}`)));
 
 /** The participants of one device: as many as its adversary has names; their keys follow from `place`. */
 export function participantsOf(device: ArenaDevice, table: Table, place: string): Participant[] {

@@ -1,6 +1,7 @@
 // The stored form of a dataset: content-addressed shards of tokens, and a manifest that lists them and a validation split that nobody trains on.
 import { z } from 'zod';
 import { firstIssue } from '../errors.ts';
+import { utf8 } from '../protocol/hash.ts';
 import { hash } from '../protocol/schemas.ts';
 import { DataError } from './corpus-errors.ts';
 
@@ -93,7 +94,7 @@ export function decodeShard(
 export function encodeManifest(manifest: DatasetManifest): Uint8Array {
   const parsed = DatasetManifestSchema.safeParse(manifest);
   if (!parsed.success) throw corrupt(`manifest: ${firstIssue(parsed.error)}`);
-  const bytes = new TextEncoder().encode(JSON.stringify(parsed.data));
+  const bytes = utf8(JSON.stringify(parsed.data));
   if (bytes.length > LIMIT_MANIFEST_BYTES) {
     throw new DataError('too-large', `manifest: ${bytes.length} bytes, at most ${LIMIT_MANIFEST_BYTES}`);
   }
