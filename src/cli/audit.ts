@@ -1,4 +1,4 @@
-// `potluck audit`: recomputes everything that a hub claims, and says on one page what was checked.
+// `potluck audit`: recompute everything that a hub claims, and say in one page what was checked.
 import { resolve } from 'node:path';
 import { styleText } from 'node:util';
 import { Command } from 'commander';
@@ -57,7 +57,7 @@ It ends with 0 when everything is as the log says, with 1 at the first thing tha
       try {
         log = await openPublicLog(place, flags.hubId);
         const testimony = flags.local ? await localTestimony(homeFolder(), log.hub) : undefined;
-        // Read before the log, because what a working peer sees meanwhile would be newer than the log that is read.
+        // What a peer at work sees meanwhile must not be longer than the log that is read.
         if (testimony && isAddress(place)) log = await openPublicLog(place, log.hub);
         const { receipts, models: asked, threads } = flags;
         const onProgress = ({ events, size, models }: { events: number; size: number; models: number }): void =>
@@ -91,7 +91,7 @@ It ends with 0 when everything is as the log says, with 1 at the first thing tha
     });
 }
 
-/** The result of an audit that found nothing untrue. */
+/** The verdict of an audit that found nothing untrue. */
 function describeReport(report: AuditReport, failed: boolean): string {
   const { events, signed_size, tiles, receipts, shares, models, evidence } = report;
   const rows: [string, string][] = [
@@ -116,7 +116,7 @@ function describeReport(report: AuditReport, failed: boolean): string {
   if (models) {
     rows.push([
       'models',
-      `${count(models.recomputed, 'version')} merged again from the blobs, bit for bit the same; ${count(models.submissions, 'submission')} in their form`,
+      `${count(models.recomputed, 'version')} merged anew from the blobs, bit for bit the same; ${count(models.submissions, 'submission')} in their form`,
     ]);
   }
   if (evidence) rows.push(['evidence', `that of ${count(evidence, 'verdict')} is kept, as it was named`]);

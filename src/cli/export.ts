@@ -1,4 +1,4 @@
-// `potluck export RUN DIR`: writes a run's model as files that other tools read.
+// `potluck export RUN DIR`: a run's model, in the files that other tools read.
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { gamesOf } from '../games/game-file.ts';

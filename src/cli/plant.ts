@@ -1,4 +1,4 @@
-// `potluck plant RUN`: plants work with a known verdict in a run, for its owner, and reveals it after the round.
+// `potluck plant RUN`: a run's owner plants work with a known verdict among the others', and opens it when the round is over.
 import { randomInt, randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
@@ -35,11 +35,11 @@ interface PlantFlags {
   json: boolean;
 }
 
-/** None of the plants could be revealed. */
+/** Nothing that was planted could be revealed. */
 const EXIT_NOTHING_REVEALED = 3;
-/** By default the planting worker is honest for a random number of rounds below this, so that nobody can foresee when it plants. */
+/** Without a word about it, the planting worker is honest for a number of rounds below this: nobody can foresee when it turns. */
 const HONEST_ROUNDS = 4;
-/** A host name would reveal its owner. */
+/** A host's name would tell whose it is. */
 const USUAL_NAMES = ['laptop', 'desktop', 'workstation', 'mini', 'home', 'office', 'studio', 'spare'];
 
 export function plantCommand(): Command {

@@ -1,4 +1,4 @@
-// `potluck recheck SUBMISSION`: judges a submission again, for anybody, and compares with the log's judges.
+// `potluck recheck SUBMISSION`: judge a submission again, whoever you are, and compare with what the log's judges said.
 import { styleText } from 'node:util';
 import { Command } from 'commander';
 import { openPublicLog } from '#public-log-open';
@@ -29,10 +29,10 @@ export interface RecheckFlags {
   json: boolean;
 }
 
-/** The log has decided otherwise than this recheck. */
+/** The log has decided otherwise than what comes out here. */
 const EXIT_DISPUTED = 1;
 
-/** The options of a command that repeats work, added after its own. */
+/** The options of a command that repeats work, after its own. */
 export function addRecheckOptions(command: Command): Command {
   return command
     .addOption(runtimeOption('what repeats the steps; wasm gives the same bits on every machine', 'wasm'))
@@ -68,7 +68,7 @@ It ends with 0 where the log has decided as it comes out here, or not yet, and w
     });
 }
 
-/** Judges a submission again as the flags say, and shows the progress. */
+/** Judges a submission again as the flags say, and shows how far that is. */
 export async function repeatedHere(
   log: PublicLog,
   submission: string,
@@ -109,7 +109,7 @@ export function describeRecheck({
       ? 'Nobody has judged it in the log.'
       : `In the log: ${judges.map(({ name, accepted: yes, code }) => `${nameOf(name)} ${yes ? 'accepts' : 'refuses'} it (${code})`).join(', ')}.`,
   ];
-  const own_word = accepted ? 'It is the work that was asked for.' : `It must be refused: ${own.verdict.code}.`;
+  const own_word = accepted ? 'It is the work that was asked for.' : `It is not to be accepted: ${own.verdict.code}.`;
   const verdict =
     agrees === null
       ? `${own_word} The log has not decided yet.`

@@ -1,9 +1,9 @@
-// How much of this device a tab may use, and when: set by its owner, stored in this browser.
+// How much of this device a tab may take, and when: what its owner has set, kept in this browser.
 
 export interface Limits {
-  /** The part of the time that the tab works, in hundredths: after each step it rests accordingly. */
+  /** Part of the time that is worked, in hundredths: after each step the tab rests for the rest. */
   readonly duty_percent: number;
-  /** null: as many as suit the device. */
+  /** null: as many as the device is good for. */
   readonly threads: number | null;
   /** From this hour of the day to that one, by this device's clock; null: at any time. */
   readonly hours: { readonly from: number; readonly to: number } | null;
@@ -16,7 +16,7 @@ const KEY = 'potluck-limits';
 const listeners = new Set<() => void>();
 let known: Limits | null = null;
 
-/** The current limits. Invalid or missing: no limits. */
+/** What is set now. Strange or missing: no limits. */
 export function readLimits(): Limits {
   known ??= parse(keptText());
   return known;
@@ -27,12 +27,12 @@ export function setLimits(limits: Limits): void {
   try {
     localStorage.setItem(KEY, JSON.stringify(limits));
   } catch {
-    // It holds for this visit.
+    // it holds for this visit
   }
   for (const listener of listeners) listener();
 }
 
-/** Calls back after changes here and in other tabs of this browser. Returns a function that ends that. */
+/** Hears of changes here and in other tabs of this browser. Returns what ends it. */
 export function watchLimits(listener: () => void): () => void {
   const elsewhere = ({ key }: StorageEvent): void => {
     if (key !== KEY) return;
@@ -47,7 +47,7 @@ export function watchLimits(listener: () => void): () => void {
   };
 }
 
-/** Whether an hour of the day is within the limits; from 22 to 6 spans midnight, from 8 to 8 is the whole day. */
+/** Whether an hour of the day is within; from 22 to 6 goes over midnight, from 8 to 8 is the whole day. */
 export function isWithin({ from, to }: { readonly from: number; readonly to: number }, hour: number): boolean {
   return from < to ? hour >= from && hour < to : hour >= from || hour < to;
 }

@@ -1,19 +1,19 @@
-// What a page can see of its device: visibility, battery, kind of connection, and how late its own timers are.
+// What a page can see of the device it runs on: whether it is in sight, battery, kind of connection, and how late its own timers are.
 import { isWithin, readLimits, watchLimits } from './limits.ts';
 import type { Surroundings } from './messages.ts';
 import type { PauseReason } from './state.ts';
 
-/** Whether this browser tells if the device is charging. */
+/** Whether this browser says if the device charges. */
 export const knowsCharging = (): boolean => 'getBattery' in navigator;
 
 const LIMITS = {
-  battery_low: 0.2, // below this the owner needs the rest
-  battery_enough: 0.25, // above the lower limit, so that one percent does not toggle it
+  battery_low: 0.2, // below it the owner needs the rest
+  battery_enough: 0.25, // above low, so that one percent does not switch to and fro
   look_every_ms: 500,
-  lag_memory: 0.8, // weight of the old lag in the new one: a single delay is forgotten within seconds
+  lag_memory: 0.8, // of the old lag in the new one: a single hiccup is forgotten within seconds
 } as const;
 
-/** The parts of the Battery Status API and the Network Information API in use; not every browser has them. */
+/** The parts of the Battery Status API and the Network Information API that are used; not every browser has them. */
 interface Battery extends EventTarget {
   readonly charging: boolean;
   readonly level: number;
@@ -27,7 +27,7 @@ type DeviceNavigator = Navigator & { getBattery?(): Promise<Battery>; readonly c
 export interface SurroundingsWatch {
   /** The owner's own pause. */
   setPaused(paused: boolean): void;
-  /** The owner overrules reasons to pause: a low battery, a metered connection. */
+  /** The owner says: work although the battery is low, or the connection metered. */
   overrule(reason: PauseReason): void;
   close(): void;
 }
@@ -92,7 +92,7 @@ export function watchSurroundings(
       for (const event of ['chargingchange', 'levelchange']) battery.addEventListener(event, look, { signal });
       look();
     })
-    .catch(() => {}); // a browser that does not tell counts as charging
+    .catch(() => {}); // a browser that does not say is taken to have power
 
   document.addEventListener('visibilitychange', tell, { signal });
   lookAtLimits();
@@ -102,7 +102,7 @@ export function watchSurroundings(
   const timer = setInterval(() => {
     const late_ms = Math.max(0, performance.now() - expected_ms);
     expected_ms = performance.now() + LIMITS.look_every_ms;
-    // Browsers slow down the timers of hidden pages on purpose, which says nothing about the device.
+    // Browsers slow the timers of hidden pages down on purpose: that says nothing about the device.
     lag_ms = document.visibilityState === 'hidden' ? 0 : LIMITS.lag_memory * lag_ms + (1 - LIMITS.lag_memory) * late_ms;
     lookAtLimits();
     tell();
