@@ -104,9 +104,23 @@ test('a worker plays it by its hash, and not without', async (t) => {
   assert.equal(await status.ended, 0);
   assert.match(status.stdout(), /numbers kept 3\n {2}[\d,]+ hashes merged/);
   assert.equal(await worker.ended, 0);
-  const audit = net.start('audit', url, '--json', '--game-file', join(net.folder, 'zero-bits.ts'));
-  const { verdict, models } = await audit.line(() => true);
-  assert.deepEqual([verdict, models], ['true', { recomputed: 3, submissions: 3 }]);
+  // What a run offers is run by audits, too, only where it is named by its hash.
+  const unread = net.start('audit', url, '--json');
+  assert.match(JSON.stringify(await unread.line(() => true)), new RegExp(`its file is needed .*--game ${game_file}`));
+  for (const threads of [[], ['--threads', '2']]) {
+    const audit = net.start('audit', url, '--json', '--game', game_file, ...threads);
+    const { verdict, models } = await audit.line(() => true);
+    assert.deepEqual([verdict, models], ['true', { recomputed: 3, submissions: 3 }]);
+  }
+  const [work] = worker.lines.filter(({ type }) => type === 'accepted');
+  const recheck = net.start('recheck', String(work.submission), '--hub', url, '--json', '--game', game_file);
+  assert.equal((await recheck.line(({ type }) => type === 'recheck')).agrees, true);
+  const taken = join(net.folder, 'taken');
+  const exported = net.start('export', run, taken, '--hub', url, '--json', '--game', game_file);
+  await exported.line(({ type }) => type === 'exported');
+  assert.equal(readFileSync(join(taken, 'state.bin'), 'utf8'), '3');
+  const refused = net.start('export', run, taken, '--hub', url, '--json');
+  assert.match(JSON.stringify(await refused.line((line) => 'error' in line)), /unknown-game/);
 });
 
 describe('in a tab', { skip, concurrency: false }, () => {

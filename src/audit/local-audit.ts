@@ -2,6 +2,7 @@
 
 import { openAuditPool, threadsFor } from '#audit-threads';
 import { isAddress } from '#public-log-open';
+import type { AgreedGames } from '../games/game-file.ts';
 import { type AuditOptions, type AuditReport, auditWith } from './audit.ts';
 import type { Testimony } from './local-testimony.ts';
 import { type PublicLog, PublicLogError } from './public-log.ts';
@@ -14,8 +15,8 @@ export interface LocalAuditOptions extends Omit<AuditOptions, 'receipts' | 'head
   /** What this machine's peers have seen, gathered before the log was opened. */
   readonly testimony?: Testimony;
   readonly threads?: number;
-  /** Files of games that are not built in. */
-  readonly game_files?: readonly string[];
+  /** Games that are not built in. */
+  readonly games?: AgreedGames;
 }
 
 /** Audits a log. Throws AuditFailure at the first thing that is not true, PublicLogError where the log or the receipts cannot be read, GameError bad-game-file. */
@@ -24,7 +25,7 @@ export async function audit(log: PublicLog, options: LocalAuditOptions = {}): Pr
   const books = await Promise.all(asked.map((file) => readReceipts(file, log.hub)));
   const found = await readTestimony(log, options.testimony, asked);
   const receipts = books.length + found.books.length > 0 ? joinBooks([...books, ...found.books]) : undefined;
-  const pool = await openAuditPool(log.where, threadsFor(log.size, options.threads), options.game_files);
+  const pool = await openAuditPool(log.where, threadsFor(log.size, options.threads), options.games);
   try {
     const { heads, not_compared } = found;
     return await auditWith(pool, log, { ...options, receipts, heads, not_compared });

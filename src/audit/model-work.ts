@@ -149,12 +149,12 @@ export class ModelAudit {
   /** What follows a model that is kept can be computed in parallel with what leads to it, which must arrive at the same hash. */
   #beginAt(
     run: string,
-    { game, params }: Pick<RunCreated, 'game' | 'params'>,
+    { game, game_file, params }: Pick<RunCreated, 'game' | 'game_file' | 'params'>,
     { model, rest = null }: { readonly model: string; readonly rest?: string | null | undefined },
     index: number,
   ): void {
     this.#seats.set(run, this.#next_seat++);
-    this.#start({ kind: 'run', run, index, game, params, model, rest }, run);
+    this.#start({ kind: 'run', run, index, game, game_file, params, model, rest }, run);
   }
 
   #checkEvidence(): void {
@@ -164,7 +164,8 @@ export class ModelAudit {
   }
 
   #forms(run: RunState, ids: readonly string[], index: number): ModelTask {
-    return { kind: 'work', index, game: run.spec.game, params: run.spec.params, works: this.#named(run, ids) };
+    const { game, game_file, params } = run.spec;
+    return { kind: 'work', index, game, game_file, params, works: this.#named(run, ids) };
   }
 
   #named(run: RunState, ids: readonly string[]): NamedWork[] {

@@ -5,7 +5,7 @@ import { GameError, type GameErrorCode } from '../games/errors.ts';
 import type { AcceptedWork, AnyGame } from '../games/game.ts';
 import { type HeldState, HistoryError, mergeAgain } from '../games/history.ts';
 import { decodeParams } from '../games/params.ts';
-import type { LoadGame } from '../games/registry.ts';
+import { type LoadGame, offerOf } from '../games/registry.ts';
 import { hashOfState, partsNamedIn, readState } from '../games/state.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import { emptyReport, type ModelReport } from './model-report.ts';
@@ -18,6 +18,7 @@ export interface RunTask {
   /** Where the event stands in the log that this follows from. */
   readonly index: number;
   readonly game: string;
+  readonly game_file?: string | undefined;
   readonly params: string;
   readonly model: string;
   /** What steps had left out until then; null: nothing. */
@@ -53,6 +54,7 @@ export interface WorkTask {
   readonly kind: 'work';
   readonly index: number;
   readonly game: string;
+  readonly game_file?: string | undefined;
   readonly params: string;
   readonly works: readonly NamedWork[];
 }
@@ -109,11 +111,12 @@ class BlobModelChecker implements ModelChecker {
   async #beginRun(task: RunTask, report: ModelReport): Promise<void> {
     const { run, index, model } = task;
     this.#runs.set(run, { open: null, present: null }); // what later tasks find when this one throws
-    const open = await this.#openGame(task.game, task.params, index);
+    const open = await this.#openGame(task, index);
     const models: RunModels = { open, present: null };
     this.#runs.set(run, models);
     if (!open) {
-      report.reason = `this build has no game "${task.game}": its file is needed (potluck audit --game-file)`;
+      const offer = task.game_file ? `, or the run's by its hash: --game ${task.game_file}` : '';
+      report.reason = `this build has no game "${task.game}": its file is needed (potluck audit --game-file${offer})`;
       return;
     }
     models.present = await this.#readWhole('bad-run', open, task, report);
@@ -197,7 +200,7 @@ class BlobModelChecker implements ModelChecker {
   }
 
   async #checkForms(task: WorkTask, report: ModelReport): Promise<void> {
-    const open = await this.#openGame(task.game, task.params, task.index);
+    const open = await this.#openGame(task, task.index);
     for (const named of task.works) {
       const bytes = open && (await this.#fetchNamed(named.work, named.index, report));
       if (open && bytes) {
@@ -219,20 +222,21 @@ class BlobModelChecker implements ModelChecker {
   }
 
   /** A game with its settings; null when this build has no such game. */
-  #openGame(name: string, params: string, index: number): Promise<OpenGame | null> {
-    const key = `${name}:${params}`;
+  #openGame(task: RunTask | WorkTask, index: number): Promise<OpenGame | null> {
+    const key = `${task.game}:${task.game_file}:${task.params}`;
     let open = this.#games.get(key);
     if (!open) {
-      open = this.#readGame(name, params, index);
+      open = this.#readGame(task, index);
       this.#games.set(key, open);
     }
     return open;
   }
 
-  async #readGame(name: string, params: string, index: number): Promise<OpenGame | null> {
+  async #readGame({ game: name, game_file, params }: RunTask | WorkTask, index: number): Promise<OpenGame | null> {
     let game: AnyGame;
     try {
-      game = await this.#loadGame(name);
+      const file = offerOf(game_file, (hash) => this.#offered(hash));
+      game = await this.#loadGame(name, file);
     } catch (error) {
       if (error instanceof GameError) return null;
       throw error;
@@ -248,6 +252,12 @@ class BlobModelChecker implements ModelChecker {
       game,
       params: await decodeParams(game, bytes),
     }));
+  }
+
+  async #offered(hash: string): Promise<Uint8Array> {
+    const bytes = await this.#blobs.blob(hash);
+    if (bytes) return bytes;
+    throw new GameError('bad-game-file', `the game's file, blob ${hash}, is not kept`);
   }
 
   /** A blob that the event at `index` names; one that is not kept is reported. */

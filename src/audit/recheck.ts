@@ -9,7 +9,7 @@ import { catchUp, type HeldState, type History } from '../games/history.ts';
 import { comparedWith } from '../games/judging-draw.ts';
 import { memoryDrawer } from '../games/memory-drawer.ts';
 import { decodeParams } from '../games/params.ts';
-import type { LoadGame } from '../games/registry.ts';
+import { type LoadGame, offerOf } from '../games/registry.ts';
 import { PeerError } from '../protocol/peer-errors.ts';
 import type { Runtime } from '../tensor/runtime.ts';
 import { LookupError } from './errors.ts';
@@ -58,6 +58,7 @@ interface Handed {
 /** What the log says about a run up to a submission. */
 interface RunStory {
   readonly game: string;
+  readonly game_file: string | undefined;
   readonly params: string;
   readonly first: string;
   readonly rounds: number;
@@ -84,7 +85,7 @@ export async function recheckSubmission(log: PublicLog, wanted: string, options:
   const explained = await explainSubmission(log, wanted);
   const story = await storyOf(log, explained);
   const fetchBlob = (hash: string) => blobOf(log, hash);
-  const game = await options.loadGame(story.game);
+  const game = await options.loadGame(story.game, offerOf(story.game_file, fetchBlob));
   const params = await decodeParams(game, await fetchBlob(story.params));
   const { runtime } = options;
   const device: Device = { runtime, fetchBlob, drawer: memoryDrawer(), progress: async () => {} };
@@ -139,8 +140,8 @@ async function storyOf(log: PublicLog, { run: id, worker, submission }: Explanat
     },
     after({ id: event, author, body }, _index, state) {
       if (body.type === 'run.created' && event === id) {
-        const { game, params, model: first, rounds } = body;
-        story = { game, params, first, rounds, merges: [], handed: [] };
+        const { game, game_file, params, model: first, rounds } = body;
+        story = { game, game_file, params, first, rounds, merges: [], handed: [] };
       }
       const run = runIn(state, id);
       if (story && body.type === 'round.drawn' && body.run === id) {

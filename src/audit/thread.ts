@@ -5,8 +5,8 @@ import { openPublicBlobs } from '#public-log-open';
 import { gamesOf } from '../games/game-file.ts';
 import { type AuditTask, auditHandler } from './tasks.ts';
 
-const { where, game_files } = workerData as ThreadData;
-const handle = auditHandler(openPublicBlobs(where), await gamesOf({ files: game_files }));
+const { where, games } = workerData as ThreadData;
+const handle = auditHandler(openPublicBlobs(where), await gamesOf(games));
 
 parentPort?.on('message', async (task: AuditTask) => {
   parentPort?.postMessage(await handle(task));

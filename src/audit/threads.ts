@@ -2,7 +2,7 @@
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { openPublicBlobs } from '#public-log-open';
-import { gamesOf } from '../games/game-file.ts';
+import { type AgreedGames, gamesOf } from '../games/game-file.ts';
 import { type AuditPool, inlinePool, poolOf } from './pool.ts';
 
 /** For fewer events, starting a thread takes longer than checking them. */
@@ -13,20 +13,20 @@ export function threadsFor(events: number, wanted?: number): number {
   return wanted ?? (events < EVENTS_WORTH_A_THREAD ? 0 : availableParallelism());
 }
 
-/** `game_files`: games that are not built in. 0 threads: everything runs here, in order, which is fastest for a short log. */
+/** `games`: games that are not built in. 0 threads: everything runs here, in order, which is fastest for a short log. */
 export async function openAuditPool(
   where: string,
   threads: number,
-  game_files: readonly string[] = [],
+  games: AgreedGames = { files: [] },
 ): Promise<AuditPool> {
-  const loadGame = await gamesOf({ files: game_files }); // also where threads load them, so that a bad file is reported at once
-  return threads === 0 ? inlinePool(openPublicBlobs(where), loadGame) : threadPool({ where, game_files }, threads);
+  const loadGame = await gamesOf(games); // also where threads load them, so that a bad file is reported at once
+  return threads === 0 ? inlinePool(openPublicBlobs(where), loadGame) : threadPool({ where, games }, threads);
 }
 
 /** The data that a thread starts with. */
 export interface ThreadData {
   readonly where: string;
-  readonly game_files: readonly string[];
+  readonly games: AgreedGames;
 }
 
 function threadPool(workerData: ThreadData, threads: number): AuditPool {

@@ -8,19 +8,19 @@ import { audit } from '../audit/local-audit.ts';
 import { localTestimony } from '../audit/local-testimony.ts';
 import { AuditFailure, type PublicLog } from '../audit/public-log.ts';
 import { formatDuration } from '../protocol/duration.ts';
+import { agreedGames, type GameFlags } from './agreed-games.ts';
 import { homeFolder } from './folders.ts';
-import { fullId, gameFileOption, integer, jsonOption, logPlace } from './options.ts';
+import { fullId, gameFileOption, gameHashOption, integer, jsonOption, logPlace } from './options.ts';
 import { formatCount, openOutput } from './output.ts';
 import { progressLine } from './progress-line.ts';
 
-interface AuditFlags {
+interface AuditFlags extends GameFlags {
   receipts: string[];
   local: boolean;
   models: boolean;
   hubId?: string;
   strict: boolean;
   threads?: number;
-  gameFile: string[];
   json: boolean;
 }
 
@@ -39,6 +39,7 @@ export function auditCommand(): Command {
     .option('--strict', 'fail also when something cannot be checked any more', false)
     .option('--threads <n>', 'threads to check with (default: one a core)', integer(1, 256))
     .addOption(gameFileOption())
+    .addOption(gameHashOption())
     .addOption(jsonOption())
     .addHelpText(
       'after',
@@ -66,7 +67,7 @@ It ends with 0 when everything is as the log says, with 1 at the first thing tha
           );
         const report = await audit(log, {
           ...{ receipts, testimony, models: asked, threads, onProgress },
-          game_files: flags.gameFile,
+          games: agreedGames(flags),
         });
         progress.clear();
         const failed = flags.strict && report.unchecked.length > 0;

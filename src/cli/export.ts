@@ -5,14 +5,14 @@ import { gamesOf } from '../games/game-file.ts';
 import { exportRun, exportState } from '../owner/export-model.ts';
 import { transferTeller } from '../peer/blobs.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
+import { agreedGames, type GameFlags } from './agreed-games.ts';
 import { homeFolder, mustTakeFiles, ownerKeyFile } from './folders.ts';
-import { A_RUN, DEFAULT_HUB, gameFileOption, hubUrl, jsonOption, runHandle } from './options.ts';
+import { A_RUN, DEFAULT_HUB, gameFileOption, gameHashOption, hubUrl, jsonOption, runHandle } from './options.ts';
 import { openOutput } from './output.ts';
 
-interface ExportFlags {
+interface ExportFlags extends GameFlags {
   hub: string;
   owner?: string;
-  gameFile: string[];
   json: boolean;
 }
 
@@ -23,6 +23,7 @@ export function exportCommand(): Command {
     .option('--hub <url>', 'the address of the hub', hubUrl, DEFAULT_HUB)
     .option('--owner <file>', 'the key to sign the manifest with, instead of the one under ~/.potluck')
     .addOption(gameFileOption())
+    .addOption(gameHashOption())
     .addOption(jsonOption())
     .addHelpText(
       'after',
@@ -40,14 +41,7 @@ Examples:
       const onTransfer = transferTeller((sentence, transfer) =>
         output.say(sentence, { type: 'transfer', ...transfer }),
       );
-      const found = await exportState(
-        options.hub,
-        run,
-        cache,
-        dir,
-        await gamesOf({ files: options.gameFile }),
-        onTransfer,
-      );
+      const found = await exportState(options.hub, run, cache, dir, await gamesOf(agreedGames(options)), onTransfer);
       if (found) {
         output.say(
           `The state of ${found.game} after ${found.merged_rounds} rounds is in ${found.file}: its hash is the one in the log.`,

@@ -1,6 +1,5 @@
 // What `potluck join` does in the process that works: takes part in a run until its owner wants the device back.
 import { hostname } from 'node:os';
-import { join } from 'node:path';
 import { styleText } from 'node:util';
 import type { PeerRole } from '../core/events/peer-joined.ts';
 import { CORE_LIMITS } from '../core/limits.ts';
@@ -16,15 +15,16 @@ import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
 import { measuresText } from '../protocol/measures.ts';
 import { nameOf } from '../protocol/shown-name.ts';
 import type { Adversary } from '../simulation/adversaries/adversary.ts';
+import { agreedGames, type GameFlags } from './agreed-games.ts';
 import { potluckHere } from './called-as.ts';
-import { homeFolder, ownerKeyFile, peerFolder } from './folders.ts';
+import { ownerKeyFile, peerFolder } from './folders.ts';
 import { obeyKeeper } from './kept-process.ts';
 import { CHILD_MARK, KEPT, untilStopped } from './lifetime.ts';
 import { DEFAULT_HUB } from './options.ts';
 import { CliError, formatBytes, formatCount, type Output, openOutput } from './output.ts';
 import { yieldToOthers } from './priority.ts';
 
-export interface JoinFlags {
+export interface JoinFlags extends GameFlags {
   run?: string;
   role: 'worker' | 'validator';
   name?: string;
@@ -34,8 +34,6 @@ export interface JoinFlags {
   threads: number;
   alone: boolean;
   duty: number;
-  gameFile: string[];
-  game: string[];
   gameSeconds: number;
   adversary?: string;
   friend: string[];
@@ -74,8 +72,7 @@ export async function joinHere(url: string, flags: JoinFlags): Promise<void> {
       ? (await import('../simulation/adversaries/disguise.ts')).disguiseOf(adversary, flags.friend, view)
       : undefined;
     const loadGame = await gamesOf({
-      ...{ files: flags.gameFile, blocked_ms: flags.gameSeconds * 1000 },
-      ...{ hashes: flags.game, folder: join(homeFolder(), 'games') },
+      ...{ ...agreedGames(flags), blocked_ms: flags.gameSeconds * 1000 },
     });
     const owner = await loadOrCreateIdentity(flags.owner ?? ownerKeyFile());
     const tell = newsTeller(flags.json, url, output.say);

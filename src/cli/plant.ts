@@ -7,6 +7,7 @@ import { plantInRun } from '../owner/planter.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
 import { createNativeRuntime, isNativeHere } from '../tensor/native-runtime.ts';
 import { createWasmRuntime } from '../tensor/wasm-runtime.ts';
+import { agreedGames, type GameFlags } from './agreed-games.ts';
 import { homeFolder, ownerKeyFile } from './folders.ts';
 import { untilStopped } from './lifetime.ts';
 import {
@@ -14,6 +15,7 @@ import {
   DEFAULT_HUB,
   deviceName,
   gameFileOption,
+  gameHashOption,
   hubUrl,
   integer,
   jsonOption,
@@ -22,7 +24,7 @@ import {
 } from './options.ts';
 import { openOutput } from './output.ts';
 
-interface PlantFlags {
+interface PlantFlags extends GameFlags {
   hub: string;
   work: 'bad' | 'good' | 'either';
   plants: number;
@@ -31,7 +33,6 @@ interface PlantFlags {
   owner?: string;
   runtime: 'native' | 'wasm';
   threads: number;
-  gameFile: string[];
   json: boolean;
 }
 
@@ -62,6 +63,7 @@ export function plantCommand(): Command {
     .addOption(runtimeOption('what computes', isNativeHere() ? 'native' : 'wasm'))
     .option('--threads <n>', 'threads to compute with', integer(1, 256), 1)
     .addOption(gameFileOption())
+    .addOption(gameHashOption())
     .addOption(jsonOption())
     .addHelpText(
       'after',
@@ -79,7 +81,7 @@ CPU and on WASM and with what judges know, say what they should have said. Ends 
       const output = openOutput(flags.json);
       const signal = untilStopped();
       const owner = await loadOrCreateIdentity(flags.owner ?? ownerKeyFile());
-      const loadGame = await gamesOf({ files: flags.gameFile });
+      const loadGame = await gamesOf(agreedGames(flags));
       const { threads } = flags;
       const runtimes = { native: await createNativeRuntime({ threads }), wasm: await createWasmRuntime({ threads }) };
       const [runtime, referees] = [runtimes[flags.runtime], Object.values(runtimes)];

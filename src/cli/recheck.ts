@@ -8,9 +8,11 @@ import { gamesOf } from '../games/game-file.ts';
 import { nameOf } from '../protocol/shown-name.ts';
 import { createNativeRuntime } from '../tensor/native-runtime.ts';
 import { createWasmRuntime } from '../tensor/wasm-runtime.ts';
+import { agreedGames, type GameFlags } from './agreed-games.ts';
 import {
   DEFAULT_HUB,
   gameFileOption,
+  gameHashOption,
   idBeginning,
   integer,
   jsonOption,
@@ -21,11 +23,10 @@ import {
 import { openOutput } from './output.ts';
 import { progressLine } from './progress-line.ts';
 
-export interface RecheckFlags {
+export interface RecheckFlags extends GameFlags {
   hub: string;
   runtime: 'native' | 'wasm';
   threads: number;
-  gameFile: string[];
   json: boolean;
 }
 
@@ -38,6 +39,7 @@ export function addRecheckOptions(command: Command): Command {
     .addOption(runtimeOption('what repeats the steps; wasm gives the same bits on every machine', 'wasm'))
     .option('--threads <n>', 'threads to compute with', integer(1, 256), 1)
     .addOption(gameFileOption())
+    .addOption(gameHashOption())
     .addOption(jsonOption());
 }
 
@@ -72,14 +74,14 @@ It ends with 0 where the log has decided as it comes out here, or not yet, and w
 export async function repeatedHere(
   log: PublicLog,
   submission: string,
-  { runtime: name, threads, gameFile, json }: Omit<RecheckFlags, 'hub'>,
+  { runtime: name, threads, json, ...games }: Omit<RecheckFlags, 'hub'>,
 ): Promise<Recheck> {
   const progress = progressLine(json);
   const runtime = await (name === 'wasm' ? createWasmRuntime({ threads }) : createNativeRuntime({ threads }));
   try {
     const onRound = (round: number, done: number, all: number): void =>
       progress.draw(() => `repeating round ${round} (${done + 1} of ${all})`);
-    return await recheckSubmission(log, submission, { runtime, loadGame: await gamesOf({ files: gameFile }), onRound });
+    return await recheckSubmission(log, submission, { runtime, loadGame: await gamesOf(agreedGames(games)), onRound });
   } finally {
     progress.clear();
     await runtime.close();

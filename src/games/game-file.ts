@@ -1,8 +1,10 @@
 // A designer's own game, from a file that somebody names on purpose, by its path or by its hash: a hub's runs can never name one.
-import { mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { registerHooks } from 'node:module';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { sha256Hex } from '../protocol/hash.ts';
+import { writeWhole } from '../protocol/whole-file.ts';
 import { GameError } from './errors.ts';
 import type { AnyGame } from './game.ts';
 import { type FileGame, GAME_FILE_BYTES, gameIn } from './game-form.ts';
@@ -71,8 +73,9 @@ export async function gamesOf({ files, hashes = [], folder = '', blocked_ms }: A
     if (bytes.length > GAME_FILE_BYTES) {
       throw new GameError('bad-game-file', `${hash}: expected at most ${GAME_FILE_BYTES} bytes, got ${bytes.length}`);
     }
-    mkdirSync(folder, { recursive: true });
-    writeFileSync(path, bytes);
+    if (sha256Hex(bytes) !== hash)
+      throw new GameError('bad-game-file', `${hash}: got other bytes, ${sha256Hex(bytes)}`);
+    await writeWhole(path, bytes); // threads of an audit write the same file
     const game = await loadGameFile(path, blocked_ms);
     if (game.name === name) return game;
     throw new GameError('bad-game-file', `${path}: expected the game "${name}", got "${game.name}"`);

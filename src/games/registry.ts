@@ -20,6 +20,10 @@ export interface GameFile {
   readonly fetch: (hash: string) => Promise<Uint8Array>;
 }
 
+/** The file that a run offers, if it offers one. */
+export const offerOf = (hash: string | undefined, fetch: GameFile['fetch']): GameFile | undefined =>
+  hash === undefined ? undefined : { hash, fetch };
+
 /** Finds a game by its name, or in the file that a run offers, where the device's owner has agreed to that. Throws GameError unknown-game. */
 export type LoadGame = (name: string, file?: GameFile) => Promise<AnyGame>;
 

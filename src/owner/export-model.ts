@@ -6,7 +6,7 @@ import { hasTensors } from '../games/game.ts';
 import { catchUp } from '../games/history.ts';
 import { decodeParams } from '../games/params.ts';
 import { PretrainParamsSchema } from '../games/pretrain.ts';
-import { type LoadGame, loadGame } from '../games/registry.ts';
+import { type LoadGame, loadGame, offerOf } from '../games/registry.ts';
 import { exportModel } from '../model/checkpoint-folder.ts';
 import type { LlamaConfig, Weights } from '../model/config.ts';
 import { type Tokenizer, tokenizerFromJson } from '../model/tokenizer.ts';
@@ -110,7 +110,7 @@ export async function exportState(
   onTransfer?: OnTransfer,
 ): Promise<TakenState | null> {
   const { view, blobs } = await openRun(url, wanted, folder, onTransfer);
-  const game = await loadGame(view.game);
+  const game = await loadGame(view.game, offerOf(view.game_file, blobs.fetch));
   if (hasTensors(game)) return null;
   const params = await decodeParams(game, await blobs.fetch(view.params));
   const held = await catchUp(game, params, view, null, blobs.fetch);

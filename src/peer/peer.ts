@@ -9,7 +9,7 @@ import { openDrawer } from '../games/folder-drawer.ts';
 import type { AnyGame } from '../games/game.ts';
 import { type Capability, checkNeeds } from '../games/needs.ts';
 import { decodeParams } from '../games/params.ts';
-import { type LoadGame, loadGame } from '../games/registry.ts';
+import { type LoadGame, loadGame, offerOf } from '../games/registry.ts';
 import { openReceipts } from '../ledger/receipts.ts';
 import { fired } from '../protocol/clock.ts';
 import type { Identity } from '../protocol/identity.ts';
@@ -78,10 +78,7 @@ export async function joinRun(options: JoinOptions): Promise<'finished' | 'left'
   const line = openLine();
   let opened: Runtime | null = null;
   try {
-    const game = await (options.loadGame ?? loadGame)(
-      view.game,
-      view.game_file ? { hash: view.game_file, fetch: blobs.fetch } : undefined,
-    );
+    const game = await (options.loadGame ?? loadGame)(view.game, offerOf(view.game_file, blobs.fetch));
     checkNeeds(game, LENDS, 'this device');
     const settings = await Promise.race([blobs.fetch(view.params), fired(signal)]);
     if (!settings) return 'left';
