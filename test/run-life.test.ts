@@ -123,7 +123,7 @@ test('an owner with too many unfinished runs is told so before the text is read,
   const runs: string[] = [];
   for (let i = 0; i < CORE_LIMITS.unfinished_runs_per_owner; i++) runs.push(await create(`run ${i}`));
   const message = await refused(net, 'run', 'create', '--hub', url, '--data', join(net.folder, 'text.txt'));
-  assert.match(message, /at most 8 unfinished runs on a hub; end one of them first: potluck run end RUN$/);
+  assert.match(message, /at most 8 unfinished runs on a hub; end one of them first with "potluck run end RUN"$/);
   await assert.rejects(create('one more'), { code: 'refused', details: { refusal: 'too-many-runs' } });
   await said(net, 'run', 'end', runs[3].slice(0, 16), '--hub', url);
   await create('one more');
