@@ -45,10 +45,19 @@ function statOf(pid: number): string[] | null {
   }
 }
 
-const childrenOf = (pid: number): number[] =>
+/** Processes of potluck that one has started: a probe's commands are its children, too. */
+const keptBy = (pid: number): number[] =>
   readdirSync('/proc')
     .map(Number)
-    .filter((one) => one > 0 && statOf(one)?.[1] === String(pid));
+    .filter((one) => one > 0 && statOf(one)?.[1] === String(pid) && isPotluck(one));
+
+function isPotluck(pid: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('potluck.js');
+  } catch {
+    return false;
+  }
+}
 
 async function until(what: string, holds: () => boolean): Promise<void> {
   for (const end = performance.now() + 60_000; !holds(); ) {
@@ -78,7 +87,7 @@ test('a device stops where it is at its owner’s word, says why everywhere, and
   await owner.says('pause');
   await paused('paused-by-owner');
   if (process.platform === 'linux') {
-    const [kept] = childrenOf(ada.process.pid!);
+    const [kept] = keptBy(ada.process.pid!);
     await until('it stands still', () => statOf(kept)?.[0] === 'T');
     assert.deepEqual(statOf(kept)?.[16], '19'); // the lowest priority
   }
@@ -106,11 +115,11 @@ test('a longer pause gives the memory back, and the device joins anew', {
   skip: process.platform !== 'linux',
 }, async (t) => {
   const { owner, ada, paused } = await joined(t, { ...ANYWHERE, keep_memory_s: 0.5 });
-  const [kept] = childrenOf(ada.process.pid!);
+  const [kept] = keptBy(ada.process.pid!);
   await owner.says('snooze', '60');
   await paused('snoozed');
   await until('its process has ended', () => statOf(kept) === null);
-  assert.deepEqual(childrenOf(ada.process.pid!), []);
+  assert.deepEqual(keptBy(ada.process.pid!), []);
   const rss_kb = Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${ada.process.pid}/status`, 'utf8'))?.[1]);
   assert.ok(rss_kb > 20_000 && rss_kb < 150_000, `${rss_kb} kB`);
   await owner.says('resume');

@@ -35,6 +35,8 @@ describe('npm run bench', () => {
     ['compute', '--threads', '1,x'],
     ['compute', '--python', './no/such/python'],
     ['compute', '--compile'],
+    ['pauses', '--tries', '0'],
+    ['pauses', '--seconds', 'x'],
   ]) {
     test(`refuses: bench ${args.join(' ')}`, () => {
       const { status, stdout, stderr } = bench(...args);

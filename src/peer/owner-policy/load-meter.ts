@@ -1,4 +1,4 @@
-// Others' part of the processor: what all cores did, without what Potluck itself took, over half a second.
+// Others' part of the processor: what all cores did, without what Potluck itself took, over a third of a second.
 import { type Clock, sleep } from '../../protocol/clock.ts';
 import type { Signal } from './signals.ts';
 
@@ -11,9 +11,9 @@ export interface CpuTimes {
 }
 
 /** Shorter, and the system's ticks of 10 ms are too coarse; longer, and the owner waits. */
-const WINDOW_MS = 500;
+const WINDOW_MS = 300;
 
-/** Each reading gives the load since the one that was made half a second before; the first waits so long. */
+/** Each reading gives the load since the one that was made so long before; the first waits so long. */
 export function openLoadMeter(read: () => CpuTimes, clock: Clock): () => Promise<Signal<number>> {
   const seen: { readonly at_ms: number; readonly times: CpuTimes }[] = [];
   return async () => {

@@ -9,7 +9,7 @@ import { within } from './sources.ts';
 
 /** How often each is asked: what must be heard within a second often, what costs more or changes slowly seldom. */
 const EVERY_MS = {
-  load: 400,
+  load: 250,
   activity: 400,
   memory: 1000,
   power: 2000,

@@ -1,7 +1,10 @@
 // What an owner may set: defaults for what is left out, and one sentence for what is unknown, out of bounds or contradicts itself.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { OwnerPolicyError } from './errors.ts';
+import { REASONS } from './reasons.ts';
 import { DEFAULT_SETTINGS, DeviceSettingsSchema, readDeviceSettings } from './settings.ts';
 
 test('who sets nothing lends mains power, and the graphics processor after three minutes', () => {
@@ -57,4 +60,14 @@ test('a zone, hours and a whole tariff are taken', () => {
     most_price_per_kwh: 0.25,
   });
   assert.deepEqual([hours?.length, tariff?.length, time_zone], [7, 1, 'Europe/Berlin']);
+});
+
+test('docs/devices.md lists every setting with its default and meaning, and every reason', () => {
+  const page = readFileSync(join(import.meta.dirname, '..', '..', '..', 'docs', 'devices.md'), 'utf8');
+  const defaults: Readonly<Record<string, unknown>> = DeviceSettingsSchema.parse({});
+  for (const [name, field] of Object.entries(DeviceSettingsSchema.shape)) {
+    const row = `| \`${name}\` | ${JSON.stringify(defaults[name])} | ${field.meta()?.description} |`;
+    assert.ok(page.includes(row), row);
+  }
+  for (const [code, words] of Object.entries(REASONS)) assert.ok(page.includes(`| \`${code}\` | ${words} |`), code);
 });

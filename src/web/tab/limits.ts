@@ -47,11 +47,6 @@ export function watchLimits(listener: () => void): () => void {
   };
 }
 
-/** Whether an hour of the day is within; from 22 to 6 goes over midnight, from 8 to 8 is the whole day. */
-export function isWithin({ from, to }: { readonly from: number; readonly to: number }, hour: number): boolean {
-  return from < to ? hour >= from && hour < to : hour >= from || hour < to;
-}
-
 function keptText(): string {
   try {
     return localStorage.getItem(KEY) ?? '';

@@ -1,0 +1,332 @@
+// How soon a device is its owner's again: tries with a fake key press and with real foreign load, and what the rules themselves cost.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { constants, setPriority, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { startChild } from '../cli/children.ts';
+import { keptProcesses } from '../cli/kept-process.ts';
+import type { Decision } from '../peer/owner-policy/decide.ts';
+import { type Keeper, openKeeper } from '../peer/owner-policy/keeper.ts';
+import { openProbeHere } from '../peer/owner-policy/probe.ts';
+import { readDeviceSettings } from '../peer/owner-policy/settings.ts';
+import type { Signals } from '../peer/owner-policy/signals.ts';
+import { sleep, systemClock } from '../protocol/clock.ts';
+import { median } from '../training/statistics.ts';
+import { BenchError } from './errors.ts';
+import { table, writeJson } from './report.ts';
+
+const HELP = `npm run bench pauses [-- OPTIONS]   (Linux)
+
+  --tries N      how often the owner returns, in each way, 1 to 1000 (default 100)
+  --seconds N    how long the cost of the rules is measured, 5 to 600 (default 30)
+  --only-load    count the load of the bench's own busy process alone: for a machine on which others are never quiet
+  --json FILE    the measurements as JSON; "-" for standard output instead of the table
+
+Starts a hub, a run of a model whose steps take long, and a worker that is kept by its owner's rules. In each try the worker computes, then the
+owner returns: by a key press that a fake probe reports at once, or by a process that takes a whole core, which the real probe has to see. From one
+second after that on, for a second, the worker may take at most 2% of a core. Then: what the process that keeps it takes while it works, and what both hold
+when its memory was given back.`;
+
+const TICK_MS = 10;
+const PROMISE = { within_ms: 1000, looked_at_ms: 1000, most_part: 0.02, held_bytes: 150e6, cost_part: 0.005 } as const;
+
+/** Nothing of the machine holds the worker up but what a try is about. */
+const ANYWHERE = {
+  ...{
+    on_battery: true,
+    on_metered: true,
+    hottest_c: null,
+    hottest_battery_c: null,
+    least_free_memory_gb: 0,
+    least_free_disk_gb: 0,
+  },
+  ...{
+    memory_percent_in_use: 90,
+    foreign_cpu_percent_in_use: null,
+    cores_in_use: 0,
+    foreign_load_s: 0,
+    keep_memory_s: 3600,
+  },
+} as const;
+
+interface Tries {
+  readonly way: string;
+  readonly tries: number;
+  readonly kept: number;
+  readonly median_part: number;
+  readonly worst_part: number;
+}
+
+/** Measures and prints. Throws BenchError `usage` for options it does not know, `bound-broken` where a promise is not kept. */
+export async function run(args: string[]): Promise<void> {
+  const options = optionsOf(args);
+  if (options === null) return console.log(HELP);
+  const folder = mkdtempSync(join(tmpdir(), 'potluck-bench-pauses-'));
+  process.env.POTLUCK_HOME = join(folder, 'home');
+  const hub = await startHub(folder);
+  try {
+    const words = await joinWords(folder, hub.url);
+    const rows = [await byKey(words, options.tries), await byLoad(words, options.tries, options.only_load)];
+    const cost = await costOf(words, folder, options.seconds);
+    if (options.json !== '-') print(rows, cost);
+    if (options.json !== null) writeJson(options.json, { rows, ...cost });
+    const broken = rows.find(({ kept, tries }) => kept < tries);
+    if (broken)
+      throw new BenchError('bound-broken', `${broken.way}: ${broken.kept} of ${broken.tries} tries kept the promise`);
+  } finally {
+    await hub.stop();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function optionsOf(args: string[]) {
+  let values: { tries?: string; seconds?: string; json?: string; help?: boolean; 'only-load'?: boolean };
+  try {
+    const string = { type: 'string' } as const;
+    const flag = { type: 'boolean' } as const;
+    ({ values } = parseArgs({
+      args,
+      options: { tries: string, seconds: string, json: string, 'only-load': flag, help: { ...flag, short: 'h' } },
+    }));
+  } catch (error) {
+    throw new BenchError('usage', `pauses: ${(error as Error).message.split('\n', 1)[0]}`);
+  }
+  if (values.help) return null;
+  const [tries, seconds] = [Number(values.tries ?? 100), Number(values.seconds ?? 30)];
+  if (!Number.isInteger(tries) || tries < 1 || tries > 1000)
+    throw new BenchError('usage', `--tries: expected a whole number from 1 to 1000, got "${values.tries}"`);
+  if (!(seconds >= 5 && seconds <= 600))
+    throw new BenchError('usage', `--seconds: expected a number from 5 to 600, got "${values.seconds}"`);
+  if (process.platform !== 'linux')
+    throw new BenchError('usage', 'pauses: expected Linux, whose /proc tells what a process takes');
+  return { tries, seconds, json: values.json ?? null, only_load: values['only-load'] ?? false };
+}
+
+async function startHub(folder: string): Promise<{ readonly url: string; stop(): Promise<void> }> {
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  const child = startChild({
+    args: ['hub', '--port', '0', '--folder', join(folder, 'hub'), '--no-page', '--log-level', 'error'],
+    restart_ms: null,
+    onLine: (line) => {
+      if (line.type === 'listening') resolve(String(line.url));
+    },
+    onDeath: (lastWords) => reject(new BenchError('engine-failed', `the hub ended: ${lastWords}`)),
+  });
+  return { url: await promise, stop: () => child.stop() };
+}
+
+/** Creates a run in which a step takes a few hundred milliseconds, and gives the words that join it. */
+async function joinWords(folder: string, url: string): Promise<string[]> {
+  const text = join(folder, 'text.txt');
+  writeFileSync(text, Array.from({ length: 20_000 }, (_, i) => `line ${i} of a text`).join('\n'));
+  const shape = '--layers 4 --width 256 --heads 4 --feed-forward 768 --context 128 --batch 16'.split(' ');
+  const created = Promise.withResolvers<void>();
+  startChild({
+    args: [
+      'run',
+      'create',
+      '--hub',
+      url,
+      '--data',
+      text,
+      ...shape,
+      '--rounds',
+      '10000',
+      '--round-seconds',
+      '600',
+      '--steps',
+      '100000',
+      '--open',
+    ],
+    restart_ms: null,
+    onLine: (line) => {
+      if (line.type === 'created') created.resolve();
+    },
+    onDeath: (lastWords) => created.reject(new BenchError('engine-failed', `run create: ${lastWords}`)),
+  });
+  await created.promise;
+  return ['join', url, '--folder', join(folder, 'worker'), '--json'];
+}
+
+/** What a process has taken since it started, all threads together; nothing where there is none. */
+function cpuOf(pid: number): number {
+  if (pid === 0) return 0;
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    .replace(/^.*\) /s, '')
+    .split(' ');
+  return (Number(fields[11]) + Number(fields[12])) * TICK_MS;
+}
+
+/** Part of a core that a process takes during some time from now on. */
+async function partOver(pid: number, time_ms: number): Promise<number> {
+  const [cpu_ms, at_ms] = [cpuOf(pid), performance.now()];
+  await sleep(systemClock, time_ms);
+  return (cpuOf(pid) - cpu_ms) / (performance.now() - at_ms);
+}
+
+/** A worker that computes, within the rules of this process. */
+function keepHere(words: readonly string[], settings: object, signals: () => Signals) {
+  // At the usual priority: on a busy machine the lowest gets so little that standing still would not differ from it.
+  const { start, use } = keptProcesses([...words, '--alone'], 'ignore');
+  const decisions: Decision['do'][] = [];
+  const set = readDeviceSettings({ ...ANYWHERE, ...settings });
+  const keeper = openKeeper({
+    ...{ clock: systemClock, cores: 4, threads: 1, duty: 1, signals, start },
+    ...{ settings: () => set, orders: () => ({ paused: false, finish: false, snooze_left_ms: 0 }) },
+    onDecision: (decision) => decisions.push(decision.do),
+  });
+  const worker = (): number => use.pids()[1] ?? 0;
+  return { keeper, use, worker, doing: () => decisions.at(-1) };
+}
+
+/** Resolves when the worker takes more than a little. */
+async function untilItWorks(worker: () => number, more_than = 0.1): Promise<void> {
+  for (const end = performance.now() + 120_000; ; ) {
+    if ((await partOver(worker(), 200)) > more_than) return;
+    if (performance.now() > end) throw new BenchError('engine-failed', 'the worker does not compute');
+  }
+}
+
+function rowOf(way: string, parts: readonly number[]): Tries {
+  const kept = parts.filter((part) => part <= PROMISE.most_part).length;
+  return { way, tries: parts.length, kept, median_part: median(parts), worst_part: Math.max(...parts) };
+}
+
+async function byKey(words: readonly string[], tries: number): Promise<Tries> {
+  const absent = { absent: 'fake' };
+  const rest: Signals = {
+    power: absent,
+    idle_ms: absent,
+    foreign_cpu_percent: absent,
+    temperature_c: absent,
+    battery_temperature_c: absent,
+    memory: absent,
+    disk_free_bytes: absent,
+    metered: absent,
+    gpus: absent,
+  };
+  let idle_ms = 1e9;
+  const { keeper, worker } = keepHere(words, {}, () => ({ ...rest, idle_ms: { known: idle_ms } }));
+  keeper.look();
+  const parts: number[] = [];
+  for (let i = 0; i < tries; i++) {
+    await untilItWorks(worker);
+    idle_ms = 0;
+    keeper.look();
+    await sleep(systemClock, PROMISE.within_ms);
+    parts.push(await partOver(worker(), PROMISE.looked_at_ms));
+    idle_ms = 1e9;
+    keeper.look();
+  }
+  await leave(keeper);
+  return rowOf('a key is pressed', parts);
+}
+
+async function byLoad(words: readonly string[], tries: number, only_load: boolean): Promise<Tries> {
+  const settings = { foreign_cpu_percent_idle: only_load ? 10 : 25 };
+  let busy: ChildProcess | null = null;
+  const others = (): number[] =>
+    readdirSync('/proc')
+      .map(Number)
+      .filter((pid) => pid > 0 && pid !== busy?.pid);
+  let kept: ReturnType<typeof keepHere> | null = null;
+  const place = { clock: systemClock, own: { cpu_ms: () => 0, rss_bytes: () => 0 }, folder: tmpdir() };
+  const probe = openProbeHere({ ...place, own_pids: () => (only_load ? others() : kept!.use.pids()) }, () =>
+    kept?.keeper.look(),
+  );
+  kept = keepHere(words, settings, () => ({
+    ...probe.now(),
+    idle_ms: { absent: 'nobody is looked for in these tries' },
+  }));
+  const { keeper, worker } = kept;
+  await probe.ready;
+  keeper.look();
+  const parts: number[] = [];
+  for (let i = 0; i < tries; i++) {
+    await untilItWorks(worker);
+    busy = spawn(process.execPath, ['-e', "console.log('on'); for (;;);"], { stdio: ['ignore', 'pipe', 'ignore'] });
+    if (only_load) raise(busy.pid!);
+    await once(busy.stdout!, 'data');
+    await sleep(systemClock, PROMISE.within_ms);
+    parts.push(await partOver(worker(), PROMISE.looked_at_ms));
+    busy.kill('SIGKILL');
+  }
+  probe.close();
+  await leave(keeper);
+  return rowOf('a process takes a core', parts);
+}
+
+/** So that it gets its core on a machine that is busy already; who may not do that has a process that gets less. */
+function raise(pid: number): void {
+  try {
+    setPriority(pid, constants.priority.PRIORITY_HIGH);
+  } catch {
+    // The try is a harder one then.
+  }
+}
+
+async function leave(keeper: Keeper): Promise<void> {
+  keeper.leave();
+  await keeper.ended;
+}
+
+const rssOf = (pid: number): number =>
+  Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) * 1024;
+
+/** A real `potluck join`: what it takes beside the process that works, and what is held in a longer pause. */
+async function costOf(
+  words: readonly string[],
+  folder: string,
+  seconds: number,
+): Promise<{ cost_part: number; held_bytes: number }> {
+  const device = join(folder, 'home', 'device');
+  mkdirSync(device, { recursive: true });
+  writeFileSync(join(device, 'settings.json'), JSON.stringify({ ...ANYWHERE, cores_in_use: 1, keep_memory_s: 1 }));
+  const bin = join(import.meta.dirname, '..', '..', 'bin', 'potluck.js');
+  const joined = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', bin, ...words], { stdio: 'ignore' });
+  const keeper = joined.pid!;
+  const kept = (): number[] =>
+    readdirSync('/proc')
+      .map(Number)
+      .filter((pid) => pid > 0 && isKeptBy(keeper, pid));
+  while (kept().length === 0) await sleep(systemClock, 100);
+  await untilItWorks(() => kept()[0] ?? 0, 0); // at the lowest priority, as it comes
+  const cost_part = await partOver(keeper, seconds * 1000);
+  writeFileSync(join(device, 'orders.json'), '{ "paused": true }');
+  while (kept().length > 0) await sleep(systemClock, 100);
+  const held_bytes = rssOf(keeper);
+  joined.kill('SIGTERM');
+  await new Promise((resolve) => joined.once('exit', resolve));
+  return { cost_part, held_bytes };
+}
+
+/** Whether a process is the one that works: a probe's commands are children of the same parent, too. */
+function isKeptBy(keeper: number, pid: number): boolean {
+  try {
+    const [, parent] = readFileSync(`/proc/${pid}/stat`, 'utf8')
+      .replace(/^.*\) /s, '')
+      .split(' ');
+    return Number(parent) === keeper && readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('potluck.js');
+  } catch {
+    return false; // it has just ended
+  }
+}
+
+const percent = (part: number): string => `${(100 * part).toFixed(2)}%`;
+
+function print(rows: readonly Tries[], { cost_part, held_bytes }: { cost_part: number; held_bytes: number }): void {
+  const cells = rows.map(({ way, tries, kept, median_part, worst_part }) => [
+    way,
+    `${kept} of ${tries}`,
+    percent(median_part),
+    percent(worst_part),
+  ]);
+  console.log(
+    table(['the owner returns', `<= ${percent(PROMISE.most_part)} after 1 s`, 'median of a core', 'worst'], cells),
+  );
+  console.log(
+    `\nThe keeping process takes ${percent(cost_part)} of a core (promised: ${percent(PROMISE.cost_part)}); in a longer pause ${(held_bytes / 1e6).toFixed(0)} MB are held (promised: ${PROMISE.held_bytes / 1e6} MB).`,
+  );
+}
