@@ -1,6 +1,4 @@
 // One row of `bench adversaries`: an arena of real training in which some lie, and what its columns are.
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import type { AnyGame } from '../games/game.ts';
 import type { Tokenizer } from '../model/tokenizer.ts';
 import type { Adversary } from '../simulation/adversaries/adversary.ts';
@@ -60,9 +58,6 @@ export function setUpRows({ model, rounds, steps, merge }: RowOptions, text: str
   return setUpPretrain(settings, [text], characters(text), {});
 }
 
-setFlagsFromString('--expose-gc');
-const collectGarbage: () => void = runInNewContext('gc');
-
 /** Plays a row once. The first runtime is the validators', and every second worker's; all rows may share them, and what they remember. */
 export async function playRow(
   { rounds, steps, crowd, checks, slow, native, rating }: RowOptions,
@@ -85,7 +80,6 @@ export async function playRow(
     }),
     ...{ rounds, seed, rules: { ...ARENA_RULES, rating_permille: rating } },
     plant_every: checks === 'on' ? 3 : 0,
-    collectGarbage,
     onRound: (round, loss_micro) =>
       console.error(
         `${name}, ${seed}: round ${round + 1} of ${rounds}, validation loss ${(loss_micro / 1e6).toFixed(3)}`,

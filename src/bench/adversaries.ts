@@ -58,9 +58,7 @@ device computes that another has computed before is recalled, and booked at what
   honest refused     the part of what honest workers handed in that was not merged
   honest kept        the part of what honest workers were paid that was not taken from them again
   checking / work    processor time of the honest judges' checks, of that of the work that they checked
-  of plants          the same of their checks of what the run's owner plants, in one round of three; no part of the column before
-
-What garbage the bench itself has made is collected before each of these is timed.`;
+  of plants          the same of their checks of what the run's owner plants, in one round of three; no part of the column before`;
 
 interface Options extends RowOptions {
   readonly data: string;

@@ -38,8 +38,6 @@ export interface ArenaOptions {
   readonly rules: Rules;
   /** In about one round of so many, and always in the last, the run's owner plants bad work; 0: never. */
   readonly plant_every: number;
-  /** Called before each call of a game: a device pays for the garbage that it makes, not for what the arena has left. */
-  readonly collectGarbage?: () => void;
   /** Told before and after each call of the game: whoever watches can end a loop that never gives way. */
   readonly watch?: (call: { readonly what: string; readonly who: string } | null) => void;
   readonly onRound?: (round: number, measured: number) => void;
@@ -193,7 +191,6 @@ export class ArenaNetwork {
       // A device loads what it needs while it joins: that is no part of what work or a check takes.
       participant.prepared ??= participant.game.prepare?.(this.options.params, participant.lent) ?? Promise.resolve();
       await participant.prepared;
-      this.options.collectGarbage?.();
       return await charged(participant.cost, participant.device, work);
     } catch (error) {
       this.broke(participant, error);

@@ -199,8 +199,8 @@ function forgetOldest(kept: Map<string, unknown>, each_bytes: number, limit_byte
 }
 
 /**
- * Steps after which newer moments take the place of older ones, and after which moments say what a worker's do: with 15 all of the whole
- * works that were tried were repeated within the bounds, with 8 a third of them, with none no work at all (docs/experiments.md).
+ * Steps after which newer moments take the place of older ones, and after which moments say what a worker's do: eight
+ * were too few for whole works, and from zero no work that goes on was within the bounds (docs/experiments.md).
  */
 const LEARNT_STEPS = { enough: 30, least: 15 } as const;
 
