@@ -1,6 +1,6 @@
-// When a command ends: at the first Ctrl-C or SIGTERM politely, at the second at once; a child ends with its parent.
+// When a command ends: gracefully at the first Ctrl-C or SIGTERM, at once at the second; a child process ends with its parent.
 
-/** Set for the processes that `potluck demo` starts: without the parent there is nobody to work for. */
+/** Set for the processes that `potluck demo` starts: without the parent they have nobody to work for. */
 export const CHILD_MARK = 'POTLUCK_CHILD';
 /** Its value for a process that `potluck join` keeps within the rules of the device's owner. */
 export const KEPT = 'kept';
@@ -29,7 +29,7 @@ export function untilStopped(): AbortSignal {
       controller.abort();
       setTimeout(() => process.exit(1), LIMITS.orphan_ms).unref();
     };
-    // The parent may be gone already, before anybody could listen.
+    // The parent may be gone already.
     if (process.connected) process.on('disconnect', orphaned);
     else orphaned();
     process.channel?.unref();

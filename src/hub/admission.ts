@@ -1,4 +1,4 @@
-// What the hub checks before it asks the core: the blobs that an event names are here and have the form that their game demands.
+// What the hub checks before it asks the core: the blobs that an event names are uploaded and have the form that their game demands.
 
 import { isDeepStrictEqual } from 'node:util';
 import type { RunCreated } from '../core/events/run-created.ts';
@@ -14,7 +14,7 @@ import { LedgerError } from '../ledger/errors.ts';
 import { HubError } from './errors.ts';
 import type { Models } from './models.ts';
 
-/** Checks an event from outside, its signature aside. Throws HubError, GameError or the game's own error. */
+/** Checks an event from outside, except its signature. Throws HubError, GameError or the game's own error. */
 export async function admit(
   event: LoggedEvent,
   state: NetworkState,
@@ -26,7 +26,7 @@ export async function admit(
   if (kindOfEvent(body.type).by_hub) {
     throw new HubError('not-yours', `${body.type} is written by the hub, it cannot be sent in`, { type: body.type });
   }
-  // The core's cheap answer first: blobs are read only for events that could follow.
+  // The core's check comes first, because it is cheap: blobs are read only for events that could follow.
   const refusal = machine.refusalOf(state, event);
   if (refusal) throw new HubError('refused', refusal.message, { refusal: refusal.code });
   if (body.type === 'run.created') await admitRun(body, models);
@@ -43,7 +43,7 @@ async function admitRun(body: RunCreated, models: Models): Promise<void> {
     throw new HubError('other-words', `the run names another unit or other metrics than its game ${body.game}`);
   }
   await models.checkFirst(body, body.model);
-  await game.sizes(params); // what the hub asks of every run whenever it starts must not fail then
+  await game.sizes(params); // the hub calls this for every run whenever it starts, so it must not fail then
 }
 
 async function admitWork(body: WorkSubmitted, state: NetworkState, blobs: BlobStore, models: Models): Promise<void> {

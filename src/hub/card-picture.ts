@@ -5,7 +5,7 @@ import { PHASE_WORDS } from '../protocol/phase-words.ts';
 import { drawable, GLYPH_COLUMNS } from './glyphs.ts';
 import { type Colour, openRaster, type Raster } from './raster.ts';
 
-/** What the sites that show such cards ask for. */
+/** The size that sites with such cards ask for. */
 export const CARD_SIZE = { width: 1200, height: 630 };
 const MARGIN = 64;
 const PAPER: Colour = [251, 250, 246];
@@ -13,7 +13,7 @@ const INK: Colour = [29, 31, 30];
 const FAINT: Colour = [93, 98, 95];
 const GREEN: Colour = [11, 125, 92];
 const RULE: Colour = [226, 224, 214];
-/** Pixels from dot to dot. */
+/** Pixels between dots. */
 const PITCH = { name: 9, long_name: 7, facts: 3.5, sample: 3 };
 const NAME = { top: 52, lines: 2, leading: 9 };
 const SAMPLE = { x: 700, lines: 9, leading_px: 32 };
@@ -23,7 +23,7 @@ const CURVE = { top: 286, bottom: 546, right: 640 };
 export interface CardSubject {
   readonly run: RunStatus;
   readonly history: RunHistory;
-  /** The newest sample; null: none yet. */
+  /** The newest sample; null where there is none yet. */
   readonly sample: string | null;
 }
 
@@ -32,7 +32,7 @@ export function drawCard({ run, history, sample }: CardSubject): Promise<Uint8Ar
   raster.rectangle(0, CARD_SIZE.height - 24, CARD_SIZE.width, 24, GREEN);
   const letters = (width: number, pitch: number) => Math.floor(width / (GLYPH_COLUMNS * pitch));
   const across = CARD_SIZE.width - 2 * MARGIN;
-  // A name in letters that are not drawn here stands in the card's title all the same.
+  // A name whose letters cannot be drawn here is still in the card's title.
   const name = drawable(run.name) ?? `run ${run.run.slice(0, 12)}`;
   const fits = name.length <= letters(across, PITCH.name);
   const pitch = fits ? PITCH.name : PITCH.long_name;
@@ -85,7 +85,7 @@ function drawCurve(raster: Raster, { evaluations }: RunHistory, right: number): 
   raster.dot(...line.at(-1)!, 11, GREEN);
 }
 
-/** Text in lines of so many characters, broken between words where that is possible; what does not fit ends in three dots. */
+/** Wraps text into lines of so many characters, between words where possible; text that does not fit ends in three dots. */
 export function wrapped(text: string, width: number, lines: number): string[] {
   const rows: string[] = [];
   let rest = text;

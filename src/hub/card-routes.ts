@@ -1,13 +1,13 @@
-// The picture of a run's preview card, drawn when somebody asks and kept for those who ask next.
+// Serves the picture of a run's preview card: drawn on request and cached.
 import type { Context, Hono } from 'hono';
 import type { RunHistory, RunStatus } from '../protocol/messages.ts';
 import { drawCard } from './card-picture.ts';
 import type { RateLimits } from './rate-limits.ts';
 import type { Samples } from './samples.ts';
 
-/** A picture costs some 0.1 s of a core: one that is out of date is shown on for so long before it is drawn anew. */
+/** Drawing takes some 0.1 s of a core, so an outdated picture is served for this long before it is drawn again. */
 const KEPT_MS = 30_000;
-/** Some 25 kB each; the one that was asked for longest ago goes. */
+/** Some 25 kB each; the least recently requested one is dropped. */
 const PICTURES = 64;
 
 export interface CardServices {
@@ -18,13 +18,13 @@ export interface CardServices {
 }
 
 interface Kept {
-  /** What of the run the picture shows. */
+  /** The state of the run that the picture shows. */
   readonly shows: string;
   readonly drawn_ms: number;
   readonly picture: Promise<Uint8Array>;
 }
 
-/** Adds /r/RUN/card.png to an app. @param now_ms a clock that only goes forwards */
+/** Adds /r/RUN/card.png to an app. @param now_ms a clock that never goes back */
 export function serveCards(
   app: Hono,
   hub: CardServices,
@@ -52,7 +52,7 @@ export function serveCards(
     return c.body((await pictureOf(run)) as Uint8Array<ArrayBuffer>, 200, {
       'content-type': 'image/png',
       'cache-control': 'public, max-age=60',
-      'cross-origin-resource-policy': 'cross-origin', // it is made to be shown on other sites
+      'cross-origin-resource-policy': 'cross-origin', // other sites are meant to show it
       'x-content-type-options': 'nosniff',
     });
   });

@@ -6,7 +6,7 @@ import { inUnit } from '../protocol/measures.ts';
 import type { RunHistory, Series } from '../protocol/messages.ts';
 import type { Keepsake } from './snapshots.ts';
 
-/** A chart is some thousand pixels wide: beyond this every second point goes. */
+/** A chart is some thousand pixels wide, so beyond this every second point is dropped. */
 const POINTS = 1024;
 
 interface Point {
@@ -20,16 +20,16 @@ interface Point {
 
 interface Curve {
   readonly points: Point[];
-  /** Those since somebody last took them. */
+  /** The points since they were last taken. */
   fresh: Point[];
 }
 
 export interface Histories extends Keepsake {
-  /** The same machine; what it lets pass is remembered, in a replay too. */
+  /** The state machine, with the history of what it accepts, in a replay too. */
   watched(machine: StateMachine): StateMachine;
-  /** Everything that is remembered of a run. */
+  /** Everything that is kept of a run. */
   of(run: string): RunHistory;
-  /** What came since the last call, of every run that has something new. */
+  /** What is new since the last call, for every run that has something new. */
   takeFresh(): RunHistory[];
 }
 
@@ -107,7 +107,7 @@ function meanOfWorkers(state: NetworkState, { body }: LoggedEvent): number | nul
   return tokens === 0 ? null : Math.round(sum / tokens);
 }
 
-/** A later point of the same round takes the place of the one before: two validators may measure one model. */
+/** A later point of the same round replaces the one before, because two validators may measure one model. */
 function add(curve: Curve, point: Point): void {
   for (const list of [curve.points, curve.fresh]) {
     if (list.at(-1)?.merged_rounds === point.merged_rounds) list.pop();
@@ -116,7 +116,7 @@ function add(curve: Curve, point: Point): void {
   }
 }
 
-/** Every second point goes; the first and the last stay. */
+/** Drops every second point; the first and the last stay. */
 function thin(points: Point[]): void {
   const last = points.at(-1)!;
   const kept = points.filter((_, i) => i % 2 === 0);

@@ -1,4 +1,4 @@
-// What a hub tells whoever watches over it: counts and durations in Prometheus' text format, at /metrics.
+// Metrics for monitoring a hub: counts and durations in Prometheus' text format, at /metrics.
 import type { Hono } from 'hono';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { NetworkState } from '../core/state.ts';
@@ -9,12 +9,12 @@ import { incomingOf } from './answers.ts';
 import { comesFromHere } from './askers.ts';
 import { HubError } from './errors.ts';
 
-/** A commit takes milliseconds on a healthy disk; what takes seconds is in trouble. */
+/** A commit takes milliseconds on a healthy disk and seconds on a failing one. */
 const APPEND_BUCKETS_S = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
-/** Counting blobs reads every folder of the store: often enough for a curve over days. */
+/** Counting blobs reads every folder of the store, so it is done only often enough for a curve over days. */
 const COUNT_BLOBS_EVERY_MS = 60_000;
 
-/** What the gauges look at. */
+/** What the gauges read. */
 export interface Watched {
   readonly state: NetworkState;
   readonly blobs: BlobStore;
@@ -25,7 +25,7 @@ export interface Watched {
 export interface Metrics {
   /** Counts a refusal, over HTTP or a WebSocket. `code` is one of ours, never a stranger's text. */
   refused(code: string): void;
-  /** Counts bytes of blobs that came up to the hub or went down from it, as they went over the wire. */
+  /** Counts bytes of blobs, uploaded or downloaded, as they went over the wire. */
   carried(direction: 'up' | 'down', size_bytes: number): void;
   /** The same store, with the time of every append measured. */
   timed(store: LogStore): LogStore;
@@ -35,7 +35,7 @@ export interface Metrics {
   text(): Promise<string>;
 }
 
-/** Metrics of one hub. Those of the process are shared by all hubs in it. */
+/** Metrics of one hub. All hubs of a process share the process's own metrics. */
 export function openMetrics(): Metrics {
   const registers = [new Registry()];
   const refusals = new Counter({
@@ -68,7 +68,7 @@ export function openMetrics(): Metrics {
       async append(entries) {
         const done = appends.startTimer();
         const first = await store.append(entries);
-        done(); // a failure is no duration: it ends the hub's writing and shows in /ready
+        done(); // a failure is not counted as a duration: it ends the hub's writing and shows in /ready
         return first;
       },
     }),
@@ -78,7 +78,7 @@ export function openMetrics(): Metrics {
 }
 
 let processRegister: Registry | undefined;
-/** Memory, processor, event loop: their probes are per process, so a second hub in it must not add them again. */
+/** Memory, processor, event loop: these probes are per process, so a second hub in it must not add them again. */
 function ofTheProcess(): Registry {
   if (!processRegister) {
     processRegister = new Registry();
@@ -87,7 +87,7 @@ function ofTheProcess(): Registry {
   return processRegister;
 }
 
-/** Gauges read what they show when they are asked, so nothing has to be kept in step with the state. */
+/** Gauges read their values when they are asked for, so they cannot get out of step with the state. */
 function addGauges(registers: Registry[], { state, blobs, roles, now_ms }: Watched): void {
   new Gauge({
     name: 'potluck_log_events',
@@ -160,14 +160,14 @@ function setAll<Label extends string>(gauge: Gauge<Label>, label: Label, counts:
   for (const [value, count] of counts) gauge.set({ [label]: value } as Record<Label, string>, count);
 }
 
-/** How often each value comes. */
+/** How often each value occurs. */
 export function tally(values: readonly string[]): Map<string, number> {
   const counts = new Map<string, number>();
   for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
   return counts;
 }
 
-/** Counts every refusal that is answered by what is added to an app after it. */
+/** Counts every refusal of what is added to an app after it. */
 export function countRefusals(app: Hono, metrics: Metrics): void {
   app.use(async (c, next) => {
     await next();

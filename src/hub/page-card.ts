@@ -1,15 +1,15 @@
-// What a shared link shows before it is opened (ogp.me): a run's name and how far it is, as meta tags.
+// The preview of a shared link (ogp.me): a run's name and progress, as meta tags.
 
 import { metricText } from '../protocol/measures.ts';
 import type { RunStatus } from '../protocol/messages.ts';
 import { PHASE_WORDS } from '../protocol/phase-words.ts';
 
-/** Where the picture of a hub's card is; scripts/card-picture.ts makes it. Those of runs are drawn (card-routes.ts). */
+/** The picture of a hub's card, made by scripts/card-picture.ts. Those of runs are drawn on request (card-routes.ts). */
 export const CARD_PATH = '/card.png';
 
 const HUB_ALT = 'A steaming pot, and the words: Potluck, devices that people already own train a model together.';
 
-/** Text as it may stand in HTML, between tags and in quoted attributes. Names come from strangers. */
+/** Escapes text for HTML, between tags and in quoted attributes. Names come from strangers. */
 export function escapeHtml(text: string): string {
   const entities: Readonly<Record<string, string>> = {
     '&': '&amp;',
@@ -21,7 +21,7 @@ export function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (character) => entities[character]);
 }
 
-/** The meta tags of a run, or of a hub. `origin` without a slash at its end. */
+/** The meta tags of a run, or of a hub. `origin` has no slash at its end. */
 export function cardOf(origin: string, run: RunStatus | null): string {
   const title = run ? `${run.name} · Potluck` : 'Potluck: devices that people already own train a model together';
   const tags: [string, string][] = [
@@ -29,7 +29,7 @@ export function cardOf(origin: string, run: RunStatus | null): string {
     ['og:site_name', 'Potluck'],
     ['og:title', title],
     ['og:description', run ? describe(run) : 'Watch it learn, lend a device, and check every number for yourself.'],
-    // Sites keep a picture by its address: a later round has another.
+    // Sites cache a picture by its address, so each round has another address.
     ['og:image', run ? `${origin}/r/${run.run}/card.png?after=${run.round}` : `${origin}${CARD_PATH}`],
     ['og:image:type', 'image/png'],
     ['og:image:width', '1200'],

@@ -1,4 +1,4 @@
-// Moves every run along: opens rounds, lets the clock tick, does the merges. What comes next is decided by round-plan.ts and the core; this acts.
+// Moves every run along: opens rounds, writes ticks, merges. round-plan.ts and the core decide what comes next; this file acts.
 import { roundDrawn } from '../core/rounds/panel.ts';
 import { statementOf } from '../core/shares/share-table.ts';
 import { mayOpenRound, type RunState } from '../core/state.ts';
@@ -13,7 +13,7 @@ import { runProblem } from './run-problems.ts';
 import type { Sequencer } from './sequencer.ts';
 
 export interface Rounds {
-  /** What keeps a run from going on; null: nothing. */
+  /** What keeps a run from going on; null for nothing. */
   problemOf(run: RunState): string | null;
   /** Stops the clock; a merge under way is finished. */
   close(): Promise<void>;
@@ -22,18 +22,18 @@ export interface Rounds {
 export interface RoundsOptions {
   readonly sequencer: Sequencer;
   readonly models: Models;
-  /** The hub's own: judges are drawn with it. */
+  /** The hub's own identity, with which judges are drawn. */
   readonly identity: DrawingIdentity;
   readonly clock: Clock;
   readonly time: LogClock;
   readonly onError: (error: unknown, run: RunState) => void;
-  /** Told once when the log's time begins to differ from the machine's clock. */
+  /** Called once when the log's time begins to differ from the machine's clock. */
   readonly onSkew: (error: HubError) => void;
 }
 
 /**
- * Drives the runs of a sequencer. `onError` gets what goes wrong with one, once; a run whose merge fails stays in its phase
- * and is tried again later (failed-merges.ts), the others go on.
+ * Drives the runs of a sequencer. `onError` gets each problem of a run once. A run whose merge fails stays in its phase
+ * and is tried again later (failed-merges.ts); the others go on.
  */
 export function driveRounds(options: RoundsOptions): Rounds {
   const { sequencer, clock, time } = options;
@@ -106,10 +106,10 @@ export function driveRounds(options: RoundsOptions): Rounds {
   };
 }
 
-/** Does what was planned for a run. Rejects with whatever goes wrong with it. */
+/** Does what was planned for a run. Rejects with any error of it. */
 async function act(step: Step, run: RunState, hub: RoundsOptions & { tick(): Promise<void> }): Promise<void> {
   const { sequencer } = hub;
-  // Whenever something was awaited, its owner may have paused or ended the run: that is another attempt.
+  // During each await the owner may have paused or ended the run, which makes it another attempt.
   const { id, round, attempt } = run;
   switch (step) {
     case 'merge': {

@@ -1,4 +1,4 @@
-// What keeps a run from getting on, in words for its owner and everybody who looks: read from the core's state, so that a restart forgets nothing.
+// What keeps a run from getting on, in words for people: read from the core's state, so that a restart loses nothing.
 import { watchOf } from '../core/rounds/worse-models.ts';
 import type { RunState } from '../core/state.ts';
 import { formatDuration } from '../protocol/duration.ts';
@@ -6,10 +6,10 @@ import { inUnit, valueText } from '../protocol/measures.ts';
 import type { Condition } from './condition.ts';
 import { type LogClock, skewOf } from './log-clock.ts';
 
-/** Fewer rounds in a row that bring nothing are no news: a device may have left, a line may have broken. */
+/** Fewer rounds in a row without accepted work are not worth mentioning: a device may have left, a connection may have broken. */
 const IDLE_ROUNDS = 3;
 
-/** null: nothing keeps it. */
+/** null where nothing keeps it. */
 export function runProblem(run: RunState, time: Pick<LogClock, 'until_ms'>): string | null {
   if (run.phase === 'finished') return null;
   const id = run.id.slice(0, 12);
@@ -34,7 +34,7 @@ export function runProblem(run: RunState, time: Pick<LogClock, 'until_ms'>): str
   return `round ${run.round} has brought nothing ${times}: nobody handed anything in within its ${length}, so the devices here may be too slow for it${again}`;
 }
 
-/** Everything that keeps a run from going on, for people: what is wrong with the hub, with the run, with the clock; null: nothing. */
+/** Everything that keeps a run from going on, for people: problems of the hub, of the run, of the clock; null where there are none. */
 export function problemsOf(run: RunState, hub: Condition, own: string | null, ahead_ms: number): string | null {
   const of_hub = hub.state === 'ready' || hub.state === 'opening' ? null : hub.reason;
   const skew = run.phase === 'finished' ? null : skewOf(ahead_ms);

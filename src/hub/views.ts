@@ -1,4 +1,4 @@
-// The core's state as peers and people get to see it.
+// The core's state as peers and people see it.
 import { isShown } from '../core/rounds/contest.ts';
 import { mostTokens } from '../core/rounds/first-work.ts';
 import { bondPermille } from '../core/rounds/re-execution.ts';
@@ -7,17 +7,17 @@ import { inUnit } from '../protocol/measures.ts';
 import type { PeerView, Progress, RunStatus, RunView } from '../protocol/messages.ts';
 import type { LogClock } from './log-clock.ts';
 
-/** What the hub knows of a peer beside the log: shown, never paid by. */
+/** What the hub knows about a peer beside the log: shown to people, irrelevant for pay. */
 export interface PeerTelemetry {
   progress: Omit<Progress, 'type'> | null;
   bytes_up: number;
   bytes_down: number;
 }
 
-/** What measures the time left: the log's clock, by which the core measures deadlines too. */
+/** Measures the time left, by the log's clock, which the core uses for deadlines too. */
 export type TimeLeft = Pick<LogClock, 'until_ms'>;
 
-/** Time left of whatever the run is doing. */
+/** The time left of the run's current phase. */
 function remainingMs(run: RunState, time: TimeLeft): number {
   if (run.phase === 'working') return Math.round(time.until_ms(run.deadline_ms));
   if (run.phase === 'revealing') return Math.round(time.until_ms(run.reveal_deadline_ms));
@@ -41,7 +41,7 @@ const shared = (run: RunState, time: TimeLeft) => ({
   model: run.model,
 });
 
-/** What a worker is told of itself: whether its own work is in the last merge, and how many tokens it may claim while it has little to lose. */
+/** What a worker is told about itself: whether its work is in the last merge, and how many tokens it may claim while it has little to lose. */
 export function ownView(run: RunState, worker: string): Pick<RunView, 'most_tokens' | 'merged'> {
   const most_tokens = mostTokens(run, worker);
   const merged_round = run.peers.get(worker)?.merged_round ?? null;
@@ -52,7 +52,7 @@ export function ownView(run: RunState, worker: string): Pick<RunView, 'most_toke
 }
 
 /**
- * What a peer needs to take part. Only validators are told of the others' submissions; `own` is what a worker is told of itself.
+ * What a peer needs to take part. Only validators are told about other submissions; `own` is what a worker is told about itself.
  */
 export function runView(
   run: RunState,
@@ -155,7 +155,7 @@ const metricsOf = ({ spec, first_evaluation, evaluation }: RunState): RunStatus[
     return { ...metric, first, last };
   });
 
-/** A run whose workers all say that its rounds are too short for them stands still; its owner is the one to change that. */
+/** A run whose workers all report that its rounds are too short for them stands still; only its owner can change that. */
 function tooSlow(peers: readonly PeerView[]): string | null {
   const workers = peers.filter(({ present, role }) => present && role === 'worker');
   const slow = workers.filter(({ progress }) => progress?.obstacle?.code === 'too-slow');

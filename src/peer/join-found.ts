@@ -1,4 +1,4 @@
-// A device joins the run that it has found, wherever it is: a process with a folder, a tab with the browser's storage. Here is what both do.
+// Joins the run that a device has found: the common part of a process with a folder and a tab with the browser's storage.
 import { openHeads } from '../audit/seen-heads.ts';
 import type { Drawer } from '../games/drawer.ts';
 import type { Device } from '../games/game.ts';
@@ -6,18 +6,18 @@ import type { RunStatus } from '../protocol/messages.ts';
 import { bindDevice, type CertificateStore } from './device-binding.ts';
 import { type SessionOptions, takePart } from './session.ts';
 
-/** What a device brings along; the rest follows from the run. */
+/** What a device contributes; everything else follows from the run. */
 export interface Joining extends Omit<SessionOptions, 'run' | 'run_name' | 'hub' | 'device' | 'heads' | 'bind'> {
   /** The hub's id, and the run as it was found there. */
   readonly found: { readonly hub: string; readonly view: RunStatus };
   readonly device: Pick<Device, 'runtime' | 'drawer' | 'progress' | 'rested' | 'away_ms'>;
-  /** Where the heads of hubs' logs are kept that this device has seen, and how it opens this hub's log to compare them. */
+  /** Where the seen heads of hubs' logs are stored, and how this hub's log is opened to compare them. */
   readonly heads: { readonly drawer: Drawer; readonly log: Parameters<typeof openHeads>[0]['log'] };
-  /** Whoever this device earns for, and where it keeps the certificate that says so; null: it earns for its own key. */
+  /** The owner that this device earns for, and where it stores the certificate; null: it earns for its own key. */
   readonly owner: { readonly identity: SessionOptions['identity']; readonly certificates: CertificateStore } | null;
 }
 
-/** Resolves when the run is finished or the owner's signal has been followed. Throws Misbehaviour, and what takePart throws. */
+/** Resolves when the run is finished or the owner's signal was followed. Throws Misbehaviour, and the errors of takePart. */
 export async function joinFound({ found, owner, ...joining }: Joining): Promise<'finished' | 'left'> {
   const { hub, view } = found;
   const { clock } = joining.transport;

@@ -1,4 +1,4 @@
-// A device that joins a run: finds it on the hub, opens its folder, takes part until the run or its owner's patience ends.
+// A device that joins a run as a process: finds it on the hub, opens its folder, and takes part until the run ends or its owner stops it.
 import { join } from 'node:path';
 import { openBlobFolder } from '#blob-folder';
 import { Misbehaviour } from '../audit/continuation.ts';
@@ -28,7 +28,7 @@ import type { Throttle } from './policy.ts';
 import type { PeerNews, RoleContext } from './role.ts';
 import { webSockets } from './web-sockets.ts';
 
-/** What a device knows that plays a game in its own way. */
+/** What a device that plays a game in its own way knows. */
 export interface Situation {
   readonly role: PeerRole;
   readonly peer: string;
@@ -40,22 +40,22 @@ export interface Situation {
 
 export interface JoinOptions {
   readonly url: string;
-  /** The run's id or a beginning of it; not needed where the hub has one run that is not finished. */
+  /** The run's id or the beginning of it; not needed where the hub has one unfinished run. */
   readonly run?: string;
   readonly role: PeerRole;
   readonly name: string;
-  /** Where this peer's key, blobs and drawer live. One process a folder. */
+  /** This peer's folder, with its key, blobs and drawer. One process per folder. */
   readonly folder: string;
-  /** Whoever this device earns for; without one it earns for its own key. */
+  /** The owner that this device earns for; without one it earns for its own key. */
   readonly owner?: Identity;
   /** What it computes with: one that is open already, or what is to be chosen for the run's game, and closed at the end. */
   readonly runtime: Runtime | RuntimeSettings;
   /** How much of the time the device may compute, as its owner's rules have it from moment to moment. */
   readonly throttle: Throttle;
-  /** Fires when the owner wants the device back: what is done is handed in, then the peer leaves. */
+  /** Fires when the owner wants the device back: the device submits what is done, then leaves. */
   readonly signal: AbortSignal;
   readonly onNews?: (news: PeerNews) => void;
-  /** Finds the run's game; this build's, if nothing is said. */
+  /** Finds the run's game; by default a built-in one. */
   readonly loadGame?: LoadGame;
   /** For adversaries, which are started on purpose: the game as this device plays it. */
   readonly disguise?: (game: AnyGame, situation: Situation) => AnyGame;
@@ -66,7 +66,7 @@ export interface JoinOptions {
 /** What a peer in a process of its own lends to games. */
 const LENDS: readonly Capability[] = ['blobs', 'store', 'compute'];
 
-/** Resolves when the run is finished or the owner's signal has been followed. Throws PeerError, GameError, ProtocolError. */
+/** Resolves when the run is finished or the owner's signal was followed. Throws PeerError, GameError, ProtocolError. */
 export async function joinRun(options: JoinOptions): Promise<'finished' | 'left'> {
   const { url, folder, role, name, owner, signal, onNews } = options;
   const identity = await loadOrCreateIdentity(join(folder, 'identity.key'));
@@ -125,7 +125,7 @@ export async function joinRun(options: JoinOptions): Promise<'finished' | 'left'
   }
 }
 
-/** Writes down what a hub has signed against itself, for others to see. */
+/** Writes down the two statements with which a hub has contradicted itself, for others to see. */
 async function withEvidence({ message, proof }: Misbehaviour, folder: string): Promise<Misbehaviour> {
   const file = join(folder, `misbehaviour-${proof.hub.slice(0, 16)}.json`);
   await writeWhole(file, `${JSON.stringify({ message, ...proof }, null, 2)}\n`);

@@ -1,11 +1,11 @@
-// The owner comes first: how much of the time a device may compute.
+// The owner's limit on how much of the time a device may compute.
 import type { Device } from '../games/game.ts';
 import { type Clock, sleep, systemClock } from '../protocol/clock.ts';
 
-/** Rest that is owed, and is paid by time in which the device does not work. */
+/** Rest that is owed; time in which the device does not work pays it. */
 export interface Rest {
   owe(time_ms: number): void;
-  /** Resolves when all of it is paid. Whoever cannot wait so long goes on owing what is left. */
+  /** Resolves when all of it is paid. A caller that cannot wait so long still owes the rest of it. */
   paid(): Promise<void>;
 }
 

@@ -1,4 +1,4 @@
-// The context in which a role acts, what it does with it, and what a peer tells its owner.
+// The context of a role, a role's methods, and what a peer reports to its owner.
 
 import type { PublicLog } from '../audit/public-log.ts';
 import type { EventBody } from '../core/events.ts';
@@ -11,7 +11,7 @@ import type { PeerBlobs, Transfer } from './blobs.ts';
 import type { ChosenRuntime } from './choose-runtime.ts';
 import type { ModelFollower } from './model.ts';
 
-/** What a peer tells its owner. */
+/** What a peer reports to its owner. */
 export type PeerNews =
   | { readonly type: 'joined'; readonly peer: string; readonly run: string; readonly run_name: string }
   /** What this device computes with, why, and what was timed where there was a choice. */
@@ -20,7 +20,7 @@ export type PeerNews =
   | {
       readonly type: 'accepted';
       readonly round: number;
-      /** The event's id and its place in the log. */
+      /** The event's id and its index in the log. */
       readonly submission: string;
       readonly index: number;
       readonly steps: number;
@@ -43,11 +43,11 @@ export type PeerNews =
     }
   | { readonly type: 'away'; readonly reason: string }
   | ({ readonly type: 'transfer' } & Transfer)
-  /** Why nothing is achieved for now; null: nothing is in the way any more. */
+  /** Why the device cannot get on; null when nothing is in the way any more. */
   | { readonly type: 'obstacle'; readonly obstacle: Obstacle | null }
   | { readonly type: 'problem'; readonly code: string; readonly message: string };
 
-/** What a role has at hand. */
+/** What a role works with. */
 export interface RoleContext {
   readonly run: string;
   readonly identity: Identity;
@@ -57,36 +57,36 @@ export interface RoleContext {
   readonly clock: Clock;
   readonly blobs: PeerBlobs;
   readonly model: ModelFollower;
-  /** The pledge of work that is handed in, by the work's hash; an ordinary one opens to nothing. */
+  /** The pledge for submitted work, by the work's hash; an ordinary pledge is random. */
   readonly pledge?: (work: string) => Promise<string | null>;
-  /** The hub's public log, to repeat what is contested; without it this device abstains. */
+  /** The hub's public log, for re-executing contested work; without it this device abstains. */
   readonly publicLog?: () => Promise<PublicLog>;
   submit(body: EventBody): Promise<Receipt>;
   tell(news: PeerNews): void;
   progress(progress: Omit<Progress, 'type'>): void;
-  /** What keeps this device from achieving anything; null when it is over. */
+  /** Reports what keeps this device from getting on; null when it is over. */
   heldUp(obstacle: Obstacle | null): void;
-  /** Tells the hub what a model writes. */
+  /** Sends the hub text that a model wrote. */
   sample(sample: Omit<Sample, 'type'>): void;
 }
 
-/** A role acts on views; it is given only the newest one, after it has finished with the one before. */
+/** A role acts on views. It gets only the newest one, after it has finished with the one before. */
 export interface Role {
-  /** Called for every view as it arrives, to interrupt work that no longer counts. */
+  /** Called for every view as it arrives, to interrupt work that does not count any more. */
   onView(view: RunView): void;
-  /** Another device has this one's place: what is under way does not count. */
+  /** Another device has this one's place: the current work does not count. */
   drop(): void;
   /** Called with the newest view. `leaving` fires when the owner wants the device back. */
   act(view: RunView, leaving: AbortSignal): Promise<void>;
 }
 
-/** The round that a view speaks of, as games know it. */
+/** A view's round in the form that games use. */
 export function roundOf(view: RunView): Round {
   const { run, round: number, rounds, seed, draw, most_tokens } = view;
   const last = view.recent.at(-1)?.bundle ?? null;
   return { run, number, rounds, seed, draw, last, ...(most_tokens !== undefined && { most_tokens }) };
 }
 
-/** Tells rounds apart: one that was opened anew, or is on another model, is another one. */
+/** A key that distinguishes rounds: a round that was opened again, or is on another model, is another round. */
 export const roundKey = (view: Pick<RunView, 'round' | 'attempt' | 'model'>): string =>
   `${view.round}.${view.attempt}.${view.model}`;

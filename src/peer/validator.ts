@@ -1,5 +1,5 @@
-// The validator's role: judges the submissions that it was drawn for, commits to each verdict (the log says: seals it), reveals them when
-// all are sealed, and measures each new model on the held-out data.
+// The validator's role: judges the submissions that it was drawn for, commits to each verdict (in the log: seals it), reveals the verdicts when
+// all are committed, and measures each new model on the held-out data.
 import { bytesToHex } from '@noble/hashes/utils.js';
 import type { VerdictGiven } from '../core/events/verdict-given.ts';
 import { sealOf } from '../core/rounds/judging.ts';
@@ -19,14 +19,14 @@ import { openSampler, type Sampler } from './sampler.ts';
 import { openSealedVerdicts, type SealedVerdicts } from './sealed-verdicts.ts';
 import { instanceOf, isToEvaluate, type Judgement, nextToJudge, toReveal } from './validator-plan.ts';
 
-/** Verdicts that were sealed and not shown yet, across a restart. */
+/** Verdicts that were committed (sealed) and not revealed yet, kept across a restart. */
 const KEPT = 'sealed-verdicts';
 
 export function validatorRole(context: RoleContext): Role {
   return new Validator(context);
 }
 
-/** What validator-plan.ts decides is done here. */
+/** Acts on the decisions of validator-plan.ts. */
 class Validator implements Role {
   readonly #context: RoleContext;
   readonly #kept: SealedVerdicts;
@@ -36,18 +36,18 @@ class Validator implements Role {
   /** The open round, and its submissions that were judged, first and in an appeal. */
   #round = '';
   readonly #judged = new Set<string>();
-  /** What this validator found by repeating all of somebody's work of this round: an appeal need not repeat it again. */
+  /** What this validator found by re-executing all of a worker's work of this round: in an appeal it need not do so again. */
   readonly #repeated = new Map<string, Verdict>();
-  /** The model that it has measured last. */
+  /** The last model that it measured. */
   #evaluated = '';
-  /** What this validator was told last, also while it judges. */
+  /** The newest view, also while it judges. */
   #newest: RunView | null = null;
-  /** Who has handed in for a round, as far as this validator was told. */
+  /** Who has submitted in a round, as far as this validator knows. */
   #handedIn: { readonly round: number; readonly workers: ReadonlySet<string> } | null = null;
 
   constructor(context: RoleContext) {
     this.#context = context;
-    // Who hands in first waits for a verdict: what judging needs is loaded before. Where that fails, the first check fails, and says so.
+    // The first submission waits for a verdict, so what judging needs is loaded in advance. If that fails, the first check fails and reports it.
     context.game.prepare?.(context.params, context.device).catch(() => {});
     const message = 'sealed verdicts cannot be read; they are judged anew';
     const onUnreadable = (): void => context.tell({ type: 'problem', code: 'bad-drawer', message });
@@ -105,7 +105,7 @@ class Validator implements Role {
     const ratings = await this.#ratingsHere();
     const finding = await this.#find(state, view, submission, time_ms);
     const verdict = await this.#write(view, submission, finding, ratings);
-    // On disk before anybody hears of it: a sealed verdict that cannot be shown earns nothing.
+    // On disk before it is sent: a committed verdict that cannot be revealed earns nothing.
     await this.#kept.put(verdict);
     const measured = judgedWork(worker, submission, finding);
     if (measured && !appealed) await ratings.measured(round, measured);
@@ -125,7 +125,7 @@ class Validator implements Role {
     return finding;
   }
 
-  /** The verdict as it will be revealed, its evidence published. */
+  /** The verdict as it will be revealed, with its evidence published. */
   async #write(
     { rating_permille }: RunView,
     submission: SubmissionView,
@@ -169,7 +169,7 @@ class Validator implements Role {
     await this.#sampler.write(view, state);
   }
 
-  /** A verdict that comes too late, or work that cannot be fetched: the others still want their verdict. */
+  /** A verdict came too late, or work could not be fetched: go on with the other submissions. */
   #orTell(error: unknown): void {
     if (!(error instanceof CodedError)) throw error;
     const message = lateWords(error.details.refusal, this.#handedIn?.round ?? 0) ?? error.message;

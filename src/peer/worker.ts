@@ -1,4 +1,4 @@
-// The worker's role: learns for as long as the round or its owner allows, hands in what it has, never waits for anybody.
+// The worker's role: trains for as long as the round and its owner allow, submits what it has, and never waits for other workers.
 import { bytesToHex } from '@noble/hashes/utils.js';
 import type { Claim } from '../games/game.ts';
 import { fired } from '../protocol/clock.ts';
@@ -23,18 +23,18 @@ import {
 } from './worker-plan.ts';
 import { writeBehind } from './write-behind.ts';
 
-/** The hub and the owner hear of steps only so often. */
+/** The least time between two progress reports to hub and owner. */
 const PROGRESS_EVERY_MS = 300;
 
-/** The round that a worker is at. */
+/** The round that a worker works on. */
 interface Work {
   /** '' once it does not count any more. */
   key: string;
   readonly stop: AbortController;
   readonly round: RoundWatch;
-  /** The same where the device may be called too slow. */
+  /** The same, while the device may be called too slow. */
   watch: RoundWatch | null;
-  /** There is something to hand in. */
+  /** There is something to submit. */
   begun: boolean;
 }
 
@@ -42,7 +42,7 @@ export function workerRole(context: RoleContext): Role {
   return new Worker(context);
 }
 
-/** What worker-plan.ts decides is done here. */
+/** Acts on the decisions of worker-plan.ts. */
 class Worker implements Role {
   readonly #context: RoleContext;
   readonly #stepping: Stepping;
@@ -50,12 +50,12 @@ class Worker implements Role {
   readonly #watchRound: (view: RunView) => RoundWatch;
   /** Elapsed time without that in which the owner's rules kept the device from working. */
   readonly #awake_ms: () => number;
-  /** The round that was handed in or given up, so that a view of it does not start it again. */
+  /** The round that was submitted or given up, so that a view of it does not start it again. */
   #done = '';
   #work: Work | null = null;
-  /** The round that this worker heard of last, and when. */
+  /** The newest round that this worker heard of, and when. */
   #heard = { key: '', seen_ms: 0 };
-  /** The model that is at hand. */
+  /** The current model, where it is loaded. */
   #followed = '';
   #reserve_ms: number = FIRST_RESERVE_MS;
   #opened: Promise<FirstWork> | null = null;
@@ -68,7 +68,7 @@ class Worker implements Role {
     const { clock, device } = context;
     this.#awake_ms = () => clock.elapsed_ms() - (device.away_ms?.() ?? 0);
     this.#watchRound = roundWatcher(this.#awake_ms);
-    // Loading takes about as long as joining does, and needs nothing of it. Where it fails, the first round fails, and says so.
+    // Loading takes about as long as joining, and needs nothing from it. If it fails, the first round fails and reports it.
     context.game.prepare?.(context.params, this.#stepping.device).catch(() => {});
   }
 
@@ -104,7 +104,7 @@ class Worker implements Role {
     if (interruption === 'stop') this.#work?.stop.abort();
   }
 
-  /** What is under way does not count any more. */
+  /** The current work does not count any more. */
   drop(): void {
     if (!this.#work) return;
     this.#work.key = '';
@@ -139,7 +139,7 @@ class Worker implements Role {
     }
   }
 
-  /** Trains until the round's time is over. @returns what there is to hand in, and whether the device rested instead */
+  /** Trains until the round's time is over. @returns what there is to submit, and whether the device rested instead */
   async #train(
     view: RunView,
     work: Work,
@@ -148,7 +148,7 @@ class Worker implements Role {
     const { game, params, identity, clock } = this.#context;
     const { device } = this.#stepping;
     const received_ms = clock.elapsed_ms();
-    this.#tellIdle('catching up', view); // what it did in the round before is not what it is at, though the model may be the same
+    this.#tellIdle('catching up', view); // the last round's activity is over, even if the model is the same
     const state = await this.#follow(view);
     const left_ms = view.remaining_ms - (clock.elapsed_ms() - received_ms);
     const deadline = clock.setTimeout(() => work.stop.abort(), workingTime(left_ms, this.#reserve_ms));
@@ -171,12 +171,12 @@ class Worker implements Role {
     }
   }
 
-  /** Pays the rest that is owed, for as long as the round allows. @returns whether that was all of it */
+  /** Pays the owed rest, as far as the round allows. @returns whether that was all of it */
   async #restsThrough(work: Work, signal: AbortSignal): Promise<boolean> {
     const { device } = this.#stepping;
     if (!device.rested) return false;
     const { watch } = work;
-    work.watch = null; // who rests is not slow
+    work.watch = null; // a resting device is not slow
     await Promise.race([device.rested(), fired(signal)]);
     work.watch = watch;
     return signal.aborted;
@@ -220,13 +220,13 @@ class Worker implements Role {
     }
   }
 
-  /** The round is over, and this device has not handed in. */
+  /** The round is over, and this device has not submitted. */
   #missed(view: RunView): void {
     const watch = this.#work?.watch ?? null;
     const why = watch?.missed();
     this.drop();
     if (view.phase === 'paused' || view.phase === 'finished') return;
-    if (this.#work) this.#work.watch = watch; // when the step is done, it is known how long one takes
+    if (this.#work) this.#work.watch = watch; // after the step it is known how long one takes
     if (why) this.#context.heldUp(why);
   }
 
@@ -246,12 +246,12 @@ class Worker implements Role {
   }
 }
 
-/** A hash like that of planted work, so that nobody can tell them apart. */
+/** A random hash that looks like a real pledge, so that planted work cannot be told apart. */
 async function ordinaryPledge(identity: Identity, work: string): Promise<string> {
   return bytesToHex(sha256(await identity.sign(utf8(`potluck-pledge-v1\n${work}`))));
 }
 
-/** Tells the hub and the owner a few times a second how the round goes. */
+/** Reports the round's progress to hub and owner a few times a second. */
 function progressTeller(context: RoleContext, view: RunView): (report: StepReport) => void {
   const { clock } = context;
   const started_ms = clock.elapsed_ms();

@@ -1,4 +1,4 @@
-// What the hub's own address shows: its one run, a choice where there are several, or how to begin where there is none.
+// The view at the hub's own address: its one run, a choice of several, or how to start the first.
 
 import { metricText } from '../protocol/measures.ts';
 import { broughtBy } from './run/brought.ts';
