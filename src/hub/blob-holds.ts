@@ -5,7 +5,7 @@ import { openTally } from './tally.ts';
 export interface BlobHolds {
   /** Runs a step that puts blobs or lets an event name them: meanwhile none of them is deleted, nor being deleted. */
   holding<T>(hashes: readonly string[], work: () => Promise<T>): Promise<T>;
-  /** Deletes a blob by `remove`, unless somebody holds it. */
+  /** Deletes a blob by `remove`, unless somebody holds it; where somebody else deletes it just now, it waits for that. */
   remove(hash: string, remove: () => Promise<void>): Promise<void>;
 }
 
@@ -24,8 +24,9 @@ export function openBlobHolds(): BlobHolds {
       }
     },
     async remove(hash, remove) {
+      const gone = leaving.get(hash);
+      if (gone) return gone;
       if (held.of(hash) > 0) return;
-      assert(!leaving.has(hash), 'a blob is deleted by one at a time');
       const removed = remove().finally(() => leaving.delete(hash));
       leaving.set(hash, removed);
       await removed;

@@ -6,6 +6,7 @@ import type { NetworkState, RunState } from '../core/state.ts';
 import { partsNamedIn } from '../games/state.ts';
 import type { BlobStore } from '../ledger/blob-store.ts';
 import { PART_BYTES } from '../model/tensor-manifest.ts';
+import type { BlobHolds } from './blob-holds.ts';
 
 /**
  * Call it with every event after it is durable. What becomes unused at one merge is deleted at the next, or at the run's end, so that peers
@@ -14,6 +15,7 @@ import { PART_BYTES } from '../model/tensor-manifest.ts';
 export function openCompaction(
   state: NetworkState,
   blobs: Pick<BlobStore, 'delete' | 'get' | 'sizeOf'>,
+  holds: Pick<BlobHolds, 'remove'>,
   onError: (error: unknown) => void,
 ): (event: LoggedEvent) => void {
   /** By run: what was named and is still in use. */
@@ -27,23 +29,39 @@ export function openCompaction(
     const due = retired.get(run.id) ?? new Set();
     retired.set(run.id, without(before, now));
     inUse.set(run.id, now);
+    deleteAll([...due]).catch(onError);
+  };
+
+  /** What runs need now, by hash, but for the parts of models. */
+  const keptNow = (): { readonly models: Set<string>; readonly kept: Set<string> } => {
     const runs = [...state.runs.values()];
     const models = runs.flatMap(({ spec, checkpoint: { model, rest } }) => [
       spec.model,
       model,
       ...(rest ? [rest] : []),
     ]);
-    const kept = new Set([...models, ...runs.flatMap((other) => [...hashesNeeded(other)])]);
-    deleteAll([...without(due, kept)], models, kept).catch(onError);
+    return { models: new Set(models), kept: new Set([...models, ...runs.flatMap((run) => [...hashesNeeded(run)])]) };
   };
 
-  /** A model is deleted with its parts, except those that a kept model shares. */
-  const deleteAll = async (hashes: string[], models: readonly string[], kept: Set<string>): Promise<void> => {
-    const parts = await Promise.all(hashes.map(partsOf));
-    if (parts.some((named) => named.length > 0)) {
-      for (const model of new Set(models)) for (const part of await partsOf(model)) kept.add(part);
+  /**
+   * A model is deleted with its parts, except those that a kept model shares. Each is looked at when its turn comes: meanwhile
+   * another run may have made a checkpoint that shares it.
+   */
+  const deleteAll = async (hashes: readonly string[]): Promise<void> => {
+    const parts = (await Promise.all(hashes.map(partsOf))).flat();
+    const shared = new Map<string, readonly string[]>();
+    const isNeeded = async (hash: string): Promise<boolean> => {
+      const { models, kept } = keptNow();
+      if (kept.has(hash)) return true;
+      if (parts.length === 0) return false;
+      for (const model of models) if (!shared.has(model)) shared.set(model, await partsOf(model));
+      return [...models].some((model) => shared.get(model)!.includes(hash));
+    };
+    for (const hash of new Set([...hashes, ...parts])) {
+      await holds.remove(hash, async () => {
+        if (!(await isNeeded(hash))) await blobs.delete(hash);
+      });
     }
-    for (const hash of new Set([...hashes, ...parts.flat()])) if (!kept.has(hash)) await blobs.delete(hash);
   };
   const partsOf = async (hash: string): Promise<readonly string[]> => {
     const size_bytes = (await blobs.sizeOf(hash)) ?? 0;

@@ -13,7 +13,7 @@ export function openNamedBlobs(
   unnamed: UnnamedBlobs,
   onError: (error: unknown, where: string) => void,
 ): (event: LoggedEvent) => void {
-  const compact = openCompaction(state, blobs, (error) => onError(error, 'deleting a blob'));
+  const compact = openCompaction(state, blobs, unnamed, (error) => onError(error, 'deleting a blob'));
   return (event) => {
     const { body, author } = event;
     for (const hash of blobsNamedBy(body)) unnamed.named(hash);
