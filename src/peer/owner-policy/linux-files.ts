@@ -35,6 +35,16 @@ export function textNow({ root }: Pick<LinuxPlace, 'root'>, path: string): strin
   }
 }
 
+/** Potluck's processes and all that they have started, such as one that talks to a GPU. See proc_pid_children(5); kernels may lack it. */
+export function ownProcesses(place: Pick<LinuxPlace, 'root' | 'own_pids'>): number[] {
+  const found = [...place.own_pids()];
+  for (const pid of found) {
+    const children = textNow(place, `proc/${pid}/task/${pid}/children`)?.match(/\d+/g) ?? [];
+    found.push(...children.map(Number).filter((child) => !found.includes(child)));
+  }
+  return found;
+}
+
 /** When a file was read last, in milliseconds since 1970; null where it is not there. */
 export function atimeNow({ root }: Pick<LinuxPlace, 'root'>, path: string): number | null {
   return statSync(join(root, path), { throwIfNoEntry: false })?.atimeMs ?? null;
