@@ -1,6 +1,6 @@
 // The files by which a machine's owner rules its devices: read anew when they change, refused as a whole, and a snooze that no clock moves.
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -11,6 +11,7 @@ import { deviceCommand } from './device.ts';
 import {
   forgetWorker,
   openRules,
+  pidsHere,
   readSettingsFile,
   readWorkers,
   settingsFile,
@@ -156,6 +157,20 @@ test('each order replaces the one before', async (t) => {
   await device(t, 'resume');
   assert.deepEqual(orders(), { paused: false, finish: false, snooze_left_ms: 0 });
   await assert.rejects(device(t, 'snooze', '1441'), /expected a number from 0\.01 to 1440/);
+});
+
+test('what another device of this user takes is no load of others', (t) => {
+  ownHome(t);
+  const clock = handClock(0);
+  const other = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'ignore' });
+  t.after(() => other.kill('SIGKILL'));
+  const pids = pidsHere(() => [7, 8], clock);
+  assert.deepEqual(pids(), [7, 8]);
+  const worker = { url: 'http://hub', role: 'validator', duty: 1, since_ms: 1, reasons: [] };
+  writeWorker({ ...worker, do: 'run', pid: other.pid! });
+  assert.deepEqual(pids(), [7, 8], 'the folder is not read each time');
+  clock.move(2000);
+  assert.deepEqual(pids(), [7, 8, other.pid]);
 });
 
 test('of devices that were killed nothing stays, and a file that is being written is passed over', (t) => {

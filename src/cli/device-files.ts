@@ -151,6 +151,25 @@ export function readWorkers(): DeviceWorker[] {
   });
 }
 
+/** How long the list of those that keep devices here is good, in milliseconds. */
+const KEEPERS_FOR_MS = 2000;
+
+/**
+ * Own processes, and those that keep other devices here: what a second device takes is no load of others, or two that were started
+ * from two terminals would stop each other.
+ */
+export function pidsHere(own: () => readonly number[], clock: Clock = systemClock): () => number[] {
+  let keepers: number[] = [];
+  let read_ms = Number.NEGATIVE_INFINITY;
+  return () => {
+    if (clock.elapsed_ms() - read_ms >= KEEPERS_FOR_MS) {
+      keepers = readWorkers().map(({ pid }) => pid);
+      read_ms = clock.elapsed_ms();
+    }
+    return [...new Set([...own(), ...keepers])];
+  };
+}
+
 function isRunning(pid: number): boolean {
   try {
     process.kill(pid, 0);

@@ -7,7 +7,7 @@ import { type Keeper, openKeeper } from '../peer/owner-policy/keeper.ts';
 import { openProbeHere } from '../peer/owner-policy/probe.ts';
 import { fired, systemClock } from '../protocol/clock.ts';
 import { PRIVATE_FOLDER } from '../protocol/private-files.ts';
-import { forgetWorker, openRules, writeWorker } from './device-files.ts';
+import { forgetWorker, openRules, pidsHere, writeWorker } from './device-files.ts';
 import { homeFolder } from './folders.ts';
 import type { JoinFlags } from './join-work.ts';
 import { keptProcesses } from './kept-process.ts';
@@ -79,7 +79,7 @@ async function joinByRules(url: string, { role, json, threads, duty }: JoinFlags
   mkdirSync(home, { recursive: true, mode: PRIVATE_FOLDER });
   const { start, use } = keptProcesses(process.argv.slice(2));
   let keeper: Keeper | null = null;
-  const place = { clock: systemClock, own_pids: use.pids, own: use, folder: home };
+  const place = { clock: systemClock, own_pids: pidsHere(use.pids), own: use, folder: home };
   const probe = openProbeHere(place, () => keeper?.look());
   let said: Decision['do'] = 'run';
   const onDecision = (decision: Decision): void => {
