@@ -77,7 +77,12 @@ describe('events', () => {
       /signature/,
     ],
     ['of an unknown type', () => signRaw(net.vera, encoded({ type: 'coin.minted' })), 'malformed', /type/],
-    ['of an unknown version', () => signRaw(net.vera, encoded({ version: 1 })), 'malformed', /version/],
+    [
+      'of an older version',
+      () => signRaw(net.vera, encoded({ version: 1 })),
+      'unknown-version',
+      /^an older Potluck wrote this model\.evaluated: its version is 1, and this Potluck knows 2$/,
+    ],
     [
       'of an unknown envelope',
       () => signRaw(net.vera, encoded({}), (event) => event.set([7], 1)),

@@ -185,6 +185,11 @@ function readEvent(bytes: Uint8Array, index: number, bad: boolean): LoggedEvent 
     return decodeEvent(bytes, { verify_signature: false });
   } catch (error) {
     if (!(error instanceof ProtocolError)) throw error;
+    if (error.code === 'unknown-version' && 'type' in error.details) {
+      throw new PublicLogError('unknown-version', `event ${index}: ${error.message}; that one can audit this log`, {
+        index,
+      });
+    }
     throw new AuditFailure('bad-event', error.message, { index, reason: error.code, ...typeOf(bytes) });
   }
 }

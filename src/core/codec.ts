@@ -1,14 +1,23 @@
 // Decodes an event's bytes into what the core understands.
 import { openEvent } from '../protocol/envelope.ts';
 import { ProtocolError } from '../protocol/errors.ts';
-import { EventBodySchema, type LoggedEvent } from './events.ts';
+import { EventBodySchema, type LoggedEvent, versionsOf } from './events.ts';
 
 /**
  * Opens signed bytes and checks the body against its schema.
- * Throws ProtocolError for a wrong form, signature, or a type or version that this code does not know.
+ * Throws ProtocolError for a wrong form or signature, for a type that this code does not know, and `unknown-version`.
  */
 export function decodeEvent(bytes: Uint8Array, options?: { readonly verify_signature?: boolean }): LoggedEvent {
   const { id, author, body } = openEvent(bytes, options);
+  const versions = versionsOf(body.type);
+  if (versions && !versions.includes(body.version)) {
+    const older = body.version < Math.min(...versions);
+    throw new ProtocolError(
+      'unknown-version',
+      `${older ? 'an older' : 'a newer'} Potluck wrote this ${body.type}: its version is ${body.version}, and this Potluck knows ${versions.join(' and ')}`,
+      { type: body.type, version: body.version },
+    );
+  }
   const parsed = EventBodySchema.safeParse(body);
   if (!parsed.success) {
     const issue = parsed.error.issues[0];

@@ -70,5 +70,12 @@ const byType = new Map<string, NetworkEvent | RunEvent>(
 /** The description of an event type: schema, checks, effect, words. */
 export const kindOfEvent = (type: EventBody['type']): NetworkEvent | RunEvent => byType.get(type)!;
 
+const versions = new Map<string, readonly number[]>(
+  EventBodySchema.options.map(({ shape }) => [shape.type.value, [...shape.version.values]]),
+);
+
+/** The versions of an event type that this build knows; undefined: it does not know the type. */
+export const versionsOf = (type: string): readonly number[] | undefined => versions.get(type);
+
 /** The blobs that an event names. */
 export const blobsNamedBy = (body: EventBody): readonly string[] => kindOfEvent(body.type).blobs?.(body) ?? [];

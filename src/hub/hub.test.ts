@@ -166,6 +166,13 @@ describe('the sequencer', () => {
         error instanceof HubError && error.code === 'bad-folder' && /event 1 .* cannot follow/.test(error.message),
     );
     assert.throws(() => openSequencer(log, createIdentity()), { code: 'bad-folder', message: /event 0/ });
+    const [damaged, older] = [createMemoryLogStore(), createMemoryLogStore()];
+    await damaged.append([new Uint8Array(9)]);
+    assert.throws(() => openSequencer(damaged, identity), { code: 'bad-folder', message: /^event 0 of the log is damaged/ });
+    await older.append([await signEvent(identity, { type: 'model.evaluated', version: 1 } as never)]);
+    const begin =
+      /^event 0 .*an older Potluck wrote this model\.evaluated.*; start the one that wrote this log, or begin/;
+    assert.throws(() => openSequencer(older, identity), { code: 'bad-folder', message: begin });
   });
 
   test('takes in the bytes whose signature was verified, and no others', async () => {

@@ -159,6 +159,10 @@ function readEvent(bytes: Uint8Array, index: number): LoggedEvent {
     return decodeEvent(bytes, { verify_signature: false });
   } catch (error) {
     if (!(error instanceof ProtocolError)) throw error;
-    throw new HubError('bad-folder', `event ${index} of the log is damaged: ${error.message}`, { index });
+    const what =
+      error.code === 'unknown-version'
+        ? `cannot be read: ${error.message}; start the one that wrote this log, or begin in another folder`
+        : `is damaged: ${error.message}`;
+    throw new HubError('bad-folder', `event ${index} of the log ${what}`, { index });
   }
 }
