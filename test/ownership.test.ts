@@ -124,7 +124,7 @@ test('a finished run: everybody proves what is theirs, and nobody what is not', 
     writeFileSync(join(empty, 'c.json'), text.replace('"shares": 1845000', '"shares": 1845001'));
     const wrong = verify('--json');
     assert.equal(wrong.status, 1);
-    assert.match(JSON.parse(wrong.stdout).error.message, /has not 1845001 shares/);
+    assert.match(JSON.parse(wrong.stdout).error.message, /does not have 1845001 shares/);
   });
 
   await t.test('a certificate with any field or byte changed is refused with a reason', () => {

@@ -168,7 +168,10 @@ describe('the sequencer', () => {
     assert.throws(() => openSequencer(log, createIdentity()), { code: 'bad-folder', message: /event 0/ });
     const [damaged, older] = [createMemoryLogStore(), createMemoryLogStore()];
     await damaged.append([new Uint8Array(9)]);
-    assert.throws(() => openSequencer(damaged, identity), { code: 'bad-folder', message: /^event 0 of the log is damaged/ });
+    assert.throws(() => openSequencer(damaged, identity), {
+      code: 'bad-folder',
+      message: /^event 0 of the log is damaged/,
+    });
     await older.append([await signEvent(identity, { type: 'model.evaluated', version: 1 } as never)]);
     const begin =
       /^event 0 .*an older Potluck wrote this model\.evaluated.*; start the one that wrote this log, or begin/;
