@@ -1,6 +1,7 @@
 // What the owner of a device has set: how much of it Potluck may have, and when. The defaults are what somebody who shares a home with it accepts.
 import { z } from 'zod';
 import { firstIssue } from '../../errors.ts';
+import { DEFAULTS } from './default-settings.ts';
 import { OwnerPolicyError } from './errors.ts';
 import { checkTariff, type Price, parseWeekHours, type WeekSpan } from './week-hours.ts';
 
@@ -12,62 +13,81 @@ const hours = z.array(z.string().max(60)).max(50).nullable();
 
 /** Field by field: what it means, its bounds and its default. A field that is left out has the default; an unknown one is refused. */
 export const DeviceSettingsSchema = z.strictObject({
-  on_battery: z.boolean().default(false).meta({ description: 'work without mains power' }),
-  least_charge_percent: percent.default(0).meta({ description: 'pause below this charge; on again 5 above it' }),
-  idle_after_s: z.number().min(0).max(86_400).default(180).meta({
+  on_battery: z.boolean().default(DEFAULTS.on_battery).meta({ description: 'work without mains power' }),
+  least_charge_percent: percent
+    .default(DEFAULTS.least_charge_percent)
+    .meta({ description: 'pause below this charge; on again 5 above it' }),
+  idle_after_s: z.number().min(0).max(86_400).default(DEFAULTS.idle_after_s).meta({
     description: 'without a key or movement for so long, nobody uses the device',
   }),
   cores_idle: cores
     .nullable()
-    .default(null)
+    .default(DEFAULTS.cores_idle)
     .meta({ description: 'most cores while nobody uses it; null: all but one' }),
   cores_in_use: cores
     .nullable()
-    .default(null)
+    .default(DEFAULTS.cores_in_use)
     .meta({ description: 'most cores while somebody uses it; null: half of them, 0: pause' }),
-  gpu: z.enum(['never', 'idle', 'always']).default('idle').meta({ description: 'when graphics processors work' }),
+  gpu: z.enum(['never', 'idle', 'always']).default(DEFAULTS.gpu).meta({ description: 'when graphics processors work' }),
   gpus_off: z
     .array(z.int().min(0).max(63))
     .max(64)
-    .default([])
+    .default(DEFAULTS.gpus_off)
     .meta({ description: 'numbers of those that never work' }),
-  foreign_cpu_percent_idle: percent.nullable().default(null).meta({
+  foreign_cpu_percent_idle: percent.nullable().default(DEFAULTS.foreign_cpu_percent_idle).meta({
     description: "pause above this load of others, of all cores, while nobody uses it; null: others' load is no reason",
   }),
-  foreign_cpu_percent_in_use: percent.nullable().default(25).meta({ description: 'the same while somebody uses it' }),
+  foreign_cpu_percent_in_use: percent
+    .nullable()
+    .default(DEFAULTS.foreign_cpu_percent_in_use)
+    .meta({ description: 'the same while somebody uses it' }),
   foreign_gpu_percent: percent
     .nullable()
-    .default(20)
+    .default(DEFAULTS.foreign_gpu_percent)
     .meta({ description: 'a graphics processor rests above this load of others' }),
   foreign_load_s: z
     .number()
     .min(0)
     .max(3600)
-    .default(5)
+    .default(DEFAULTS.foreign_load_s)
     .meta({ description: "others' load counts when it lasts so long" }),
-  hottest_c: z.number().min(30).max(120).nullable().default(90).meta({
+  hottest_c: z.number().min(30).max(120).nullable().default(DEFAULTS.hottest_c).meta({
     description: 'pause above this temperature; on again when it was 5 below it for a minute',
   }),
-  hottest_battery_c: z.number().min(20).max(80).nullable().default(40).meta({
+  hottest_battery_c: z.number().min(20).max(80).nullable().default(DEFAULTS.hottest_battery_c).meta({
     description: 'the same of the battery; on again when it was below it for five minutes',
   }),
   memory_percent_in_use: percent
-    .default(50)
+    .default(DEFAULTS.memory_percent_in_use)
     .meta({ description: 'most memory for Potluck while somebody uses the device' }),
-  memory_percent_idle: percent.default(90).meta({ description: 'the same while nobody does' }),
+  memory_percent_idle: percent
+    .default(DEFAULTS.memory_percent_idle)
+    .meta({ description: 'the same while nobody does' }),
   least_free_memory_gb: gigabytes
-    .default(0.25)
+    .default(DEFAULTS.least_free_memory_gb)
     .meta({ description: 'pause, and give memory back, when less is available' }),
-  least_free_disk_gb: gigabytes.default(2).meta({ description: 'pause when the disk has less' }),
-  on_metered: z.boolean().default(false).meta({ description: 'work over a network that is paid by volume' }),
-  hours: hours.default(null).meta({ description: 'only then, such as ["mon-fri 22:00-07:00"]; null: at any time' }),
-  quiet_hours: hours.default(null).meta({ description: 'no noise then: only quiet_duty of the time' }),
-  quiet_duty: z.number().min(0).max(1).default(0).meta({ description: 'part of the time in quiet hours; 0: pause' }),
+  least_free_disk_gb: gigabytes
+    .default(DEFAULTS.least_free_disk_gb)
+    .meta({ description: 'pause when the disk has less' }),
+  on_metered: z
+    .boolean()
+    .default(DEFAULTS.on_metered)
+    .meta({ description: 'work over a network that is paid by volume' }),
+  hours: hours
+    .default(DEFAULTS.hours)
+    .meta({ description: 'only then, such as ["mon-fri 22:00-07:00"]; null: at any time' }),
+  quiet_hours: hours.default(DEFAULTS.quiet_hours).meta({ description: 'no noise then: only quiet_duty of the time' }),
+  quiet_duty: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(DEFAULTS.quiet_duty)
+    .meta({ description: 'part of the time in quiet hours; 0: pause' }),
   time_zone: z
     .string()
     .max(60)
     .nullable()
-    .default(null)
+    .default(DEFAULTS.time_zone)
     .meta({ description: "whose hours, such as Europe/Berlin; null: this machine's" }),
   tariff: z
     .array(
@@ -78,27 +98,32 @@ export const DeviceSettingsSchema = z.strictObject({
     )
     .max(100)
     .nullable()
-    .default(null)
+    .default(DEFAULTS.tariff)
     .meta({ description: 'what electricity costs, one price for each hour of the week' }),
   most_price_per_kwh: z
     .number()
     .min(-100)
     .max(100)
     .nullable()
-    .default(null)
+    .default(DEFAULTS.most_price_per_kwh)
     .meta({ description: 'pause at a higher price' }),
   duty_idle: z
     .number()
     .min(0.01)
     .max(1)
-    .default(1)
+    .default(DEFAULTS.duty_idle)
     .meta({ description: 'part of the time to compute while nobody uses it' }),
-  duty_in_use: z.number().min(0.01).max(1).default(1).meta({ description: 'the same while somebody does' }),
+  duty_in_use: z
+    .number()
+    .min(0.01)
+    .max(1)
+    .default(DEFAULTS.duty_in_use)
+    .meta({ description: 'the same while somebody does' }),
   keep_memory_s: z
     .number()
     .min(0)
     .max(86_400)
-    .default(30)
+    .default(DEFAULTS.keep_memory_s)
     .meta({ description: 'a pause that lasts longer gives the memory back' }),
 });
 

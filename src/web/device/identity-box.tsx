@@ -2,7 +2,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import { CodedError } from '../../errors.ts';
 import { short } from '../shell/format.ts';
-import { QrCode } from '../shell/qr-code.tsx';
+import { QrCodeLater } from '../shell/qr-code-later.tsx';
 import { type KnownIdentity, readIdentity } from '../tab/known-identity.ts';
 import type { ContributionState } from '../tab/state.ts';
 import { canScan, Scanner } from './scanner.tsx';
@@ -95,7 +95,11 @@ export function IdentityBox({ work }: { work: ContributionState | null }) {
           </ol>
           <details>
             <summary>As a code for the scanner of this page</summary>
-            <QrCode text={phrase} label="QR code of your 24 words" />
+            <QrCodeLater
+              text={phrase}
+              label="QR code of your 24 words"
+              otherwise="The code could not be fetched from the hub. The words above say the same."
+            />
           </details>
           <p class="actions">
             <button type="button" onClick={() => setPhrase(null)}>

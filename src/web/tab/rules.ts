@@ -1,7 +1,8 @@
 // A tab by the same rules as a process (peer/owner-policy/): what its page sees and what its owner has set, as that function takes it.
 import { decide, type PolicyMemory } from '../../peer/owner-policy/decide.ts';
+import { DEFAULTS } from '../../peer/owner-policy/default-settings.ts';
 import type { ReasonCode } from '../../peer/owner-policy/reasons.ts';
-import { DEFAULT_SETTINGS, type DeviceSettings } from '../../peer/owner-policy/settings.ts';
+import type { DeviceSettings } from '../../peer/owner-policy/settings.ts';
 import type { Signals } from '../../peer/owner-policy/signals.ts';
 import { parseWeekHours } from '../../peer/owner-policy/week-hours.ts';
 import type { Limits } from './limits.ts';
@@ -65,7 +66,8 @@ function settingsOf({ hours, only_charging }: Limits): DeviceSettings {
   const two = (hour: number): string => String(hour).padStart(2, '0');
   const some = hours && hours.from !== hours.to; // from 8 to 8 is the whole day
   return {
-    ...DEFAULT_SETTINGS,
+    ...DEFAULTS,
+    time_zone: undefined,
     on_battery: !only_charging,
     least_charge_percent: LEAST_CHARGE_PERCENT,
     hours: some ? parseWeekHours(`${two(hours.from)}:00-${two(hours.to)}:00`) : null,
