@@ -117,13 +117,14 @@ class CommandsProcess {
   readonly #child: ChildProcess;
   readonly #over: Promise<number | NodeJS.Signals>;
   readonly #asked: ReturnType<typeof listen>[] = [];
+  /** What the process has said of itself. */
+  #own = '';
 
   constructor(env: NodeJS.ProcessEnv) {
     this.#child = fork(COMMANDS, [], { env, execArgv: ['--disable-warning=ExperimentalWarning'], silent: true });
     this.#child.stdout!.resume(); // all that commands say comes as messages
-    let own = '';
     this.#child.stderr!.on('data', (chunk: Buffer) => {
-      own += chunk;
+      this.#own += chunk;
     });
     const rests: string[] = [];
     this.#child.on('message', ({ id, stdout, stderr, code }: CommandSaid) => {
@@ -140,7 +141,7 @@ class CommandsProcess {
     this.#over = new Promise((resolve) => {
       this.#child.on('exit', (code, signal) => {
         for (const { err, end } of this.#asked) {
-          err(own);
+          err(this.#own);
           end(signal ?? code ?? -1);
         }
         resolve(signal ?? code ?? -1);
@@ -149,6 +150,8 @@ class CommandsProcess {
   }
 
   ask(args: readonly string[]): Told {
+    // Nobody would answer, and the test would wait for ever.
+    assert.ok(this.#child.connected, `the process of many commands has ended: ${this.#own}`);
     const heard = listen(args);
     const asked: CommandAsked = { id: this.#asked.push(heard) - 1, words: args };
     this.#child.send(asked);
