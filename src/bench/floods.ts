@@ -4,13 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Worker } from 'node:worker_threads';
-import { startChild } from '../cli/children.ts';
 import { BenchError } from './errors.ts';
 import { BEGUN, type Counts, type Flood, type Target } from './flood.ts';
 import { BOUNDS, type Felt, type HonestPeople, honestPeople } from './flood-honest.ts';
 import { FLOODS_OF_BYTES } from './floods-of-bytes.ts';
 import { FLOODS_OF_QUESTIONS } from './floods-of-questions.ts';
 import { FLOODS_OF_WORDS } from './floods-of-words.ts';
+import { startHub } from './hub-process.ts';
 import { readLines, table, writeJson } from './report.ts';
 
 /** Nobody floods: what the machine itself costs. */
@@ -114,7 +114,7 @@ function optionsOf(args: string[]): Options | null {
 /** One flood on a hub of its own. */
 async function flooded(flood: Flood, seconds: number): Promise<Row> {
   const folder = mkdtempSync(join(tmpdir(), 'potluck-bench-floods-'));
-  const hub = await startHub(folder, flood.is_public ?? false);
+  const hub = await floodedHub(folder, flood.is_public ?? false);
   try {
     const { counts, people, failed } = await during(flood, hub, seconds);
     const felt = people.felt();
@@ -165,18 +165,10 @@ interface FloodedHub {
   stop(): Promise<void>;
 }
 
-async function startHub(folder: string, is_public: boolean): Promise<FloodedHub> {
-  const { promise, resolve, reject } = Promise.withResolvers<Target>();
+async function floodedHub(folder: string, is_public: boolean): Promise<FloodedHub> {
   const seen = is_public ? ['--public', 'http://hub.example'] : [];
-  const child = startChild({
-    args: ['hub', '--port', '0', '--folder', join(folder, 'hub'), '--no-page', '--log-level', 'error', ...seen],
-    restart_ms: null,
-    onLine: (line) => {
-      if (line.type === 'listening') resolve({ url: String(line.url), hub: String(line.hub), is_public });
-    },
-    onDeath: (lastWords) => reject(new BenchError('engine-failed', `the hub ended: ${lastWords}`)),
-  });
-  return { target: await promise, pid: child.pid()!, stop: () => child.stop() };
+  const { child, listening } = startHub(folder, '--no-page', '--log-level', 'error', ...seen);
+  return { target: { ...(await listening), is_public }, pid: child.pid()!, stop: () => child.stop() };
 }
 
 /** Which bounds what was felt breaks. */

@@ -15,6 +15,7 @@ import type { Signals } from '../peer/owner-policy/signals.ts';
 import { sleep, systemClock } from '../protocol/clock.ts';
 import { median } from '../training/statistics.ts';
 import { BenchError } from './errors.ts';
+import { startHub } from './hub-process.ts';
 import { table, writeJson } from './report.ts';
 
 const HELP = `npm run bench pauses [-- OPTIONS]   (Linux)
@@ -65,9 +66,10 @@ export async function run(args: string[]): Promise<void> {
   if (options === null) return console.log(HELP);
   const folder = mkdtempSync(join(tmpdir(), 'potluck-bench-pauses-'));
   process.env.POTLUCK_HOME = join(folder, 'home');
-  const hub = await startHub(folder);
+  const hub = startHub(folder, '--no-page', '--log-level', 'error');
   try {
-    const words = await joinWords(folder, hub.url);
+    const { url } = await hub.listening;
+    const words = await joinWords(folder, url);
     const rows = [await byKey(words, options.tries), await byLoad(words, options.tries, options.only_load)];
     const cost = await costOf(words, folder, options.seconds);
     if (options.json !== '-') print(rows, cost);
@@ -76,7 +78,7 @@ export async function run(args: string[]): Promise<void> {
     if (broken)
       throw new BenchError('bound-broken', `${broken.way}: ${broken.kept} of ${broken.tries} tries kept the promise`);
   } finally {
-    await hub.stop();
+    await hub.child.stop();
     rmSync(folder, { recursive: true, force: true });
   }
 }
@@ -102,19 +104,6 @@ function optionsOf(args: string[]) {
   if (process.platform !== 'linux')
     throw new BenchError('usage', 'pauses: expected Linux, whose /proc tells what a process takes');
   return { tries, seconds, json: values.json ?? null, only_load: values['only-load'] ?? false };
-}
-
-async function startHub(folder: string): Promise<{ readonly url: string; stop(): Promise<void> }> {
-  const { promise, resolve, reject } = Promise.withResolvers<string>();
-  const child = startChild({
-    args: ['hub', '--port', '0', '--folder', join(folder, 'hub'), '--no-page', '--log-level', 'error'],
-    restart_ms: null,
-    onLine: (line) => {
-      if (line.type === 'listening') resolve(String(line.url));
-    },
-    onDeath: (lastWords) => reject(new BenchError('engine-failed', `the hub ended: ${lastWords}`)),
-  });
-  return { url: await promise, stop: () => child.stop() };
 }
 
 /** Creates a run in which a step takes a few hundred milliseconds, and gives the words that join it. */

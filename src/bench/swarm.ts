@@ -12,7 +12,7 @@ import { createIdentity } from '../protocol/identity.ts';
 import type { RunStatus } from '../protocol/messages.ts';
 import { readTexts } from '../training/corpus.ts';
 import { defaultCorpus } from '../training/corpus-default.ts';
-import { BenchError } from './errors.ts';
+import { startHub } from './hub-process.ts';
 
 /** Config (a) of `bench compute`, on bytes. */
 const MODEL = {
@@ -67,18 +67,9 @@ export async function startSwarm(options: SwarmOptions): Promise<Swarm> {
     for (const closeOne of closers) closeOne();
     rmSync(folder, { recursive: true, force: true });
   };
-  const url = await new Promise<string>((resolve, reject) => {
-    children.push(
-      startChild({
-        args: ['hub', '--port', '0', '--folder', join(folder, 'hub')],
-        restart_ms: null,
-        onLine: (line) => {
-          if (line.type === 'listening') resolve(String(line.url));
-        },
-        onDeath: (lastWords) => reject(new BenchError('engine-failed', `the hub ended: ${lastWords}`)),
-      }),
-    );
-  });
+  const { child, listening } = startHub(folder);
+  children.push(child);
+  const { url } = await listening;
   const { rounds, round_seconds, steps } = options;
   const training = trainingFor({ ...SHAPE, rounds, round_seconds, steps, min_workers: options.workers });
   let run: string;

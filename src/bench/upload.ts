@@ -6,9 +6,9 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { parseArgs } from 'node:util';
-import { startChild } from '../cli/children.ts';
 import { seededRandom } from '../protocol/random.ts';
 import { BenchError } from './errors.ts';
+import { startHub } from './hub-process.ts';
 import { table, writeJson } from './report.ts';
 
 const HELP = `npm run bench upload [-- OPTIONS]
@@ -44,16 +44,16 @@ export async function run(args: string[]): Promise<void> {
     return;
   }
   const folder = mkdtempSync(join(tmpdir(), 'potluck-bench-upload-'));
-  const hub = startHub(folder);
+  const hub = startHub(folder, '--no-page', '--log-level', 'error');
   try {
     const data = options.data ?? join(folder, 'generated.txt');
     if (!options.data) await pipeline(Readable.from(generated(options.mb * 1e6)), createWriteStream(data));
-    const url = await hub.url;
+    const { url } = await hub.listening;
     const rows = [await create('first', url, data, folder), await create('again, nothing is sent', url, data, folder)];
     if (options.json !== '-') print(rows);
     if (options.json !== null) writeJson(options.json, rows);
   } finally {
-    await hub.stop();
+    await hub.child.stop();
     rmSync(folder, { recursive: true, force: true });
   }
 }
@@ -91,19 +91,6 @@ function* generated(size_bytes: number): Generator<string> {
     left -= block.length;
     yield block;
   }
-}
-
-function startHub(folder: string): { readonly url: Promise<string>; stop(): Promise<void> } {
-  const { promise, resolve, reject } = Promise.withResolvers<string>();
-  const child = startChild({
-    args: ['hub', '--port', '0', '--folder', join(folder, 'hub'), '--no-page', '--log-level', 'error'],
-    restart_ms: null,
-    onLine: (line) => {
-      if (line.type === 'listening') resolve(String(line.url));
-    },
-    onDeath: (lastWords) => reject(new BenchError('engine-failed', `the hub ended: ${lastWords}`)),
-  });
-  return { url: promise, stop: () => child.stop() };
 }
 
 /** Creates a run and resolves with what the command used. */

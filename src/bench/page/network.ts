@@ -15,6 +15,7 @@ import { defaultCorpus } from '../../training/corpus-default.ts';
 import { characterTokenizer } from '../characters.ts';
 import { WORKLOADS } from '../compute-workload.ts';
 import { BenchError } from '../errors.ts';
+import { startHub } from '../hub-process.ts';
 
 /** What `potluck run create` takes where nothing else is said. */
 export const LEARNING_RATE = 1e-3;
@@ -48,17 +49,8 @@ export async function startPageNetwork(data: string | null): Promise<PageNetwork
   }
   const folder = mkdtempSync(join(tmpdir(), 'potluck-bench-'));
   const peers: Child[] = [];
-  let hub: Child | undefined;
-  const url = await new Promise<string>((resolve, reject) => {
-    hub = startChild({
-      args: ['hub', '--port', '0', '--folder', join(folder, 'hub'), '--log-level', 'error'],
-      restart_ms: null,
-      onLine: (line) => {
-        if (line.type === 'listening') resolve(String(line.url));
-      },
-      onDeath: (lastWords) => reject(new BenchError('engine-failed', `the hub ended: ${lastWords}`)),
-    });
-  });
+  const { child: hub, listening } = startHub(folder, '--log-level', 'error');
+  const { url } = await listening;
   const { layers, heads, width, feed_forward, context, batch } = WORKLOADS.small;
   return {
     url,
@@ -98,7 +90,7 @@ export async function startPageNetwork(data: string | null): Promise<PageNetwork
       }),
     async close() {
       await Promise.all(peers.map((peer) => peer.stop()));
-      await hub?.stop();
+      await hub.stop();
       rmSync(folder, { recursive: true, force: true });
     },
   };
