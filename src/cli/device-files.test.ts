@@ -20,7 +20,7 @@ import {
 } from './device-files.ts';
 import type { DeviceWorker } from './device-worker.ts';
 
-function ownHome(t: TestContext): void {
+function ownHome(t: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'potluck-device-'));
   const before = process.env.POTLUCK_HOME;
   process.env.POTLUCK_HOME = folder;
@@ -29,6 +29,7 @@ function ownHome(t: TestContext): void {
     else process.env.POTLUCK_HOME = before;
     rmSync(folder, { recursive: true, force: true });
   });
+  return folder;
 }
 
 function writeSettings(text: string): void {
@@ -159,18 +160,26 @@ test('each order replaces the one before', async (t) => {
   await assert.rejects(device(t, 'snooze', '1441'), /expected a number from 0\.01 to 1440/);
 });
 
-test('what another device of this user takes is no load of others', (t) => {
-  ownHome(t);
+test('what another device of this user takes is no load of others, nor what it has started', (t) => {
+  const root = ownHome(t);
   const clock = handClock(0);
   const other = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'ignore' });
   t.after(() => other.kill('SIGKILL'));
-  const pids = pidsHere(() => [7, 8], clock);
-  assert.deepEqual(pids(), [7, 8]);
+  const started = (pid: number, children: string): void => {
+    const task = join(root, 'proc', `${pid}`, 'task', `${pid}`);
+    mkdirSync(task, { recursive: true });
+    writeFileSync(join(task, 'children'), children);
+  };
+  started(8, '9 10 ');
+  started(9, '11 7 ');
+  const pids = pidsHere(() => [7, 8], clock, root);
+  assert.deepEqual(pids(), [7, 8, 9, 10, 11]);
   const worker = { url: 'http://hub', role: 'validator', duty: 1, since_ms: 1, reasons: [] };
   writeWorker({ ...worker, do: 'run', pid: other.pid! });
-  assert.deepEqual(pids(), [7, 8], 'the folder is not read each time');
+  started(other.pid!, '12');
+  assert.deepEqual(pids(), [7, 8, 9, 10, 11], 'the folder is not read each time');
   clock.move(2000);
-  assert.deepEqual(pids(), [7, 8, other.pid]);
+  assert.deepEqual(new Set(pids()), new Set([7, 8, 9, 10, 11, 12, other.pid]));
 });
 
 test('of devices that were killed nothing stays, and a file that is being written is passed over', (t) => {

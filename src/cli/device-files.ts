@@ -4,10 +4,11 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { firstIssue } from '../errors.ts';
 import type { Orders, Unreadable } from '../peer/owner-policy/decide.ts';
+import { withDescendants } from '../peer/owner-policy/linux-files.ts';
 import { DEFAULT_SETTINGS, type DeviceSettings, readDeviceSettings } from '../peer/owner-policy/settings.ts';
 import { type Clock, systemClock } from '../protocol/clock.ts';
 import { PRIVATE_FILE, PRIVATE_FOLDER } from '../protocol/private-files.ts';
-import { writeWhole } from '../protocol/whole-file.ts';
+import { isRunning, writeWhole } from '../protocol/whole-file.ts';
 import { type DeviceWorker, DeviceWorkerSchema } from './device-worker.ts';
 import { homeFolder } from './folders.ts';
 import { CliError } from './output.ts';
@@ -151,30 +152,21 @@ export function readWorkers(): DeviceWorker[] {
   });
 }
 
-/** How long the list of those that keep devices here is good, in milliseconds. */
-const KEEPERS_FOR_MS = 2000;
+/** How long the list of other processes is good, in milliseconds. */
+const OTHERS_FOR_MS = 2000;
 
 /**
- * Own processes, and those that keep other devices here: what a second device takes is no load of others, or two that were started
- * from two terminals would stop each other.
+ * Own processes, those that keep other devices here, and what all of them have started: what a second device takes, or the process of a
+ * GPU, is no load of others. Two devices that were started from two terminals would stop each other. @param root another than / in tests
  */
-export function pidsHere(own: () => readonly number[], clock: Clock = systemClock): () => number[] {
-  let keepers: number[] = [];
+export function pidsHere(own: () => readonly number[], clock: Clock = systemClock, root = '/'): () => number[] {
+  let others: number[] = [];
   let read_ms = Number.NEGATIVE_INFINITY;
   return () => {
-    if (clock.elapsed_ms() - read_ms >= KEEPERS_FOR_MS) {
-      keepers = readWorkers().map(({ pid }) => pid);
+    if (clock.elapsed_ms() - read_ms >= OTHERS_FOR_MS) {
+      others = withDescendants({ root }, [...own(), ...readWorkers().map(({ pid }) => pid)]);
       read_ms = clock.elapsed_ms();
     }
-    return [...new Set([...own(), ...keepers])];
+    return [...new Set([...own(), ...others])];
   };
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
 }

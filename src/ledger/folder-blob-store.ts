@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { getEnvironmentData, setEnvironmentData } from 'node:worker_threads';
 import { HASH_FORM, sha256Hex } from '../protocol/hash.ts';
 import { PRIVATE_FOLDER } from '../protocol/private-files.ts';
-import { syncFolder } from '../protocol/whole-file.ts';
+import { isRunning, syncFolder } from '../protocol/whole-file.ts';
 import { type BlobStore, checkBlobHash, checkBlobSize, DEFAULT_MAX_BLOB_BYTES } from './blob-store.ts';
 import { codeOfSystemError, LedgerError } from './errors.ts';
 import { StagedFile } from './staged-file.ts';
@@ -213,16 +213,6 @@ async function removeLeftovers(staging: string): Promise<void> {
     const [pid, token] = name.split('-');
     const alive = Number(pid) === process.pid ? token === THIS_PROCESS : isRunning(Number(pid));
     if (!alive) await unlink(join(staging, name)).catch(nullIfMissing);
-  }
-}
-
-function isRunning(pid: number): boolean {
-  if (!Number.isSafeInteger(pid) || pid <= 0) return false;
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }
 

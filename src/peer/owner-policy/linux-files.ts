@@ -35,9 +35,12 @@ export function textNow({ root }: Pick<LinuxPlace, 'root'>, path: string): strin
   }
 }
 
-/** Potluck's processes and all that they have started, such as one that talks to a GPU. See proc_pid_children(5); kernels may lack it. */
-export function ownProcesses(place: Pick<LinuxPlace, 'root' | 'own_pids'>): number[] {
-  const found = [...place.own_pids()];
+/**
+ * Processes with all that they have started, such as one that talks to a GPU. See proc_pid_children(5); where a system has no such file,
+ * the processes as they are.
+ */
+export function withDescendants(place: Pick<LinuxPlace, 'root'>, pids: readonly number[]): number[] {
+  const found = [...pids];
   for (const pid of found) {
     const children = textNow(place, `proc/${pid}/task/${pid}/children`)?.match(/\d+/g) ?? [];
     found.push(...children.map(Number).filter((child) => !found.includes(child)));

@@ -1,7 +1,7 @@
 // What Linux tells of a device: /proc and /sys (proc(5), sysfs-class-power, sysfs-class-thermal), terminals, and a few commands where they are there.
 import { statfs } from 'node:fs/promises';
 import { linuxActivity } from './linux-activity.ts';
-import { type LinuxPlace, namesIn, ownProcesses, textNow, textOf } from './linux-files.ts';
+import { type LinuxPlace, namesIn, textNow, textOf } from './linux-files.ts';
 import { type CpuTimes, openLoadMeter } from './load-meter.ts';
 import type { Gpu, Power, Signal, Signals } from './signals.ts';
 import type { Run, Said, Source } from './sources.ts';
@@ -74,7 +74,7 @@ function cpuTimes(place: LinuxPlace): CpuTimes {
   const busy = user + nice + system + irq + softirq;
   if (!Number.isFinite(busy + idle + iowait)) throw new Error('/proc/stat is not as expected');
   let own = 0;
-  for (const pid of ownProcesses(place)) {
+  for (const pid of place.own_pids()) {
     const fields =
       textNow(place, `proc/${pid}/stat`)
         ?.replace(/^.*\) /s, '')
@@ -187,7 +187,7 @@ function memoryOf(place: LinuxPlace): Signals['memory'] {
     available_bytes = Math.min(available_bytes, Math.max(0, total_bytes - Number(current) + cached));
   }
   let own_bytes = 0;
-  for (const pid of ownProcesses(place))
+  for (const pid of place.own_pids())
     own_bytes += Number(/^VmRSS:\s+(\d+) kB/m.exec(textNow(place, `proc/${pid}/status`) ?? '')?.[1] ?? 0) * 1024;
   return { known: { total_bytes, available_bytes, own_bytes } };
 }
