@@ -1,5 +1,6 @@
 // `potluck device`: what the owner of this machine lends of it, and why its devices pause, changed while they work.
 import { Command } from 'commander';
+import { DEFAULTS } from '../peer/owner-policy/default-settings.ts';
 import type { DeviceSettingsFile } from '../peer/owner-policy/settings.ts';
 import { DeviceSettingsSchema, readDeviceSettings } from '../peer/owner-policy/settings.ts';
 import { formatDuration } from '../protocol/duration.ts';
@@ -75,7 +76,7 @@ function showCommand(): Command {
 
 function show(json: boolean): void {
   const set = readSettingsFile();
-  const settings = { ...DeviceSettingsSchema.parse({}), ...set } as DeviceSettingsFile;
+  const settings = { ...DEFAULTS, ...set } as DeviceSettingsFile;
   const orders = readOrdersFile();
   const workers = readWorkers();
   let problem: string | null = null;
@@ -141,7 +142,7 @@ Examples:
       if (text === 'default') delete settings[name];
       else settings[name] = valueIn(name, text);
       await writeSettingsFile(settings);
-      const value = settings[name] ?? DeviceSettingsSchema.parse({})[name as keyof DeviceSettingsFile];
+      const value = settings[name] ?? DEFAULTS[name as keyof DeviceSettingsFile];
       openOutput(json).say(`${name} is ${JSON.stringify(value)} now: ${meaningOf(name)}.`, {
         type: 'device_set',
         name,
