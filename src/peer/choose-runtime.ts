@@ -1,7 +1,7 @@
 // What a device with a process of its own computes with: the GPU where there is one that computes right and is the faster, its CPU otherwise.
 import { existsSync, readdirSync } from 'node:fs';
 import type { AnyGame } from '../games/game.ts';
-import { PretrainParamsSchema } from '../games/pretrain/params.ts';
+import { trainingStepOf } from '../games/pretrain/training-step.ts';
 import { PeerError } from '../protocol/peer-errors.ts';
 import { createGpuRuntime, type GpuAdapter, hasGpuProvider } from '../tensor/gpu-runtime.ts';
 import { createNativeRuntime, isNativeHere } from '../tensor/native-runtime.ts';
@@ -58,18 +58,16 @@ export async function chooseRuntime(settings: RuntimeSettings, game: AnyGame, pa
     await cpu.close();
     throw new PeerError('no-gpu', `expected a GPU to compute with, got none: ${absent}`);
   }
-  const gpu = createGpuRuntime({
-    adapter: wish.kind === 'gpu' ? wish.adapter : 'high-performance',
-    environment: settings.environment,
-  });
   const asked = wish.kind === 'gpu';
+  const adapter = asked ? wish.adapter : 'high-performance';
+  const gpu = createGpuRuntime({ adapter, environment: settings.environment });
   const verdict = await withinTime(settings.trial_ms ?? (asked ? ASKED_TRIAL_MS : TRIAL_MS), () =>
     tryGpu({
       gpu,
       cpu,
       names: { gpu: 'the GPU', cpu: 'the CPU' },
-      asked: false,
-      step: asked ? null : stepOf(game, params),
+      asked: false, // whatever keeps it from computing is told below
+      step: asked ? null : trainingStepOf(game, params),
     }),
   );
   if (verdict.taken) {
@@ -83,11 +81,6 @@ export async function chooseRuntime(settings: RuntimeSettings, game: AnyGame, pa
     'no-gpu',
     `expected a GPU that computes right, got: ${verdict.why}; without --device gpu the CPU computes`,
   );
-}
-
-/** What a run trains with; null for games that train nothing. */
-function stepOf(game: AnyGame, params: unknown) {
-  return game.name === 'pretrain' ? PretrainParamsSchema.parse(params) : null;
 }
 
 /** Why the GPU is not even tried; null where it is. A driver without a device would only cost time. */

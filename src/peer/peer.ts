@@ -84,12 +84,13 @@ export async function joinRun(options: JoinOptions): Promise<'finished' | 'left'
     if (!settings) return 'left';
     const params = await decodeParams(game, settings);
     await checkMemory(game, params, process.availableMemory());
-    if (!('class' in options.runtime)) {
-      const { runtime, ...why } = await chooseRuntime(options.runtime, game, params);
-      opened = runtime;
-      if (options.runtime.wish.kind !== 'cpu') onNews?.({ type: 'computes', runtime: runtime.class, ...why });
+    let { runtime } = options;
+    if (!('class' in runtime)) {
+      const { wish } = runtime;
+      const { runtime: chosen, ...why } = await chooseRuntime(runtime, game, params);
+      runtime = opened = chosen;
+      if (wish.kind !== 'cpu') onNews?.({ type: 'computes', runtime: chosen.class, ...why });
     }
-    const runtime = opened ?? (options.runtime as Runtime);
     let newest: RunView | null = null;
     const situation: Situation = { role, peer: identity.id, params, view: () => newest, fetchBlob: blobs.fetch };
     const own = join(folder, 'runs', view.run);

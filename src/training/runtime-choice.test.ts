@@ -123,3 +123,18 @@ test('a GPU that cannot run it is passed over, with the reason; asked for by nam
   assert.match((await tried(broken)).why, /^the GPU failed its self-test: the driver crashed$/);
   await assert.rejects(tried(broken, { asked: true }), { code: 'runtime-died' });
 });
+
+test('a GPU that passes and then crashes at the run’s own step is passed over as well', async () => {
+  // The run's model is smaller than any of the self-test's: its states are told by their size.
+  const crashing: Runtime = {
+    class: 'webgpu',
+    load: (graph) =>
+      graph.states.some(({ shape }) => shape.join() === '16,8')
+        ? Promise.reject(new TensorError('runtime-died', 'out of memory'))
+        : cpu.load(graph),
+    close: async () => {},
+  };
+  const { taken, why } = await tried(crashing);
+  assert.equal(taken, false);
+  assert.match(why, /^the GPU failed its self-test: out of memory$/);
+});

@@ -40,17 +40,20 @@ export interface GpuVerdict {
   readonly measured: readonly { readonly class: Runtime['class']; readonly tokens_per_second: number }[];
 }
 
-/** Tries a GPU. Throws TensorError where it was asked for by name and cannot run the self-test at all. */
-export async function tryGpu({ gpu, cpu, names, asked, step }: GpuTrial): Promise<GpuVerdict> {
-  const refused = (why: string, measured: GpuVerdict['measured'] = []): GpuVerdict => ({ taken: false, why, measured });
-  let comparison: ReturnType<typeof compareSelfTests>;
+/** Tries a GPU. Throws TensorError where it was asked for by name and cannot compute at all. */
+export async function tryGpu(trial: GpuTrial): Promise<GpuVerdict> {
   try {
-    comparison = compareSelfTests(await runSelfTest(gpu), await runSelfTest(cpu));
+    return await tried(trial);
   } catch (error) {
-    if (!(error instanceof CodedError) || asked) throw error;
-    return refused(`${names.gpu} failed its self-test: ${error.message.slice(0, REASON_CHARACTERS)}`);
+    if (!(error instanceof CodedError) || trial.asked) throw error;
+    return refused(`${trial.names.gpu} failed its self-test: ${error.message.slice(0, REASON_CHARACTERS)}`);
   }
-  const { ok, worst, where } = comparison;
+}
+
+const refused = (why: string, measured: GpuVerdict['measured'] = []): GpuVerdict => ({ taken: false, why, measured });
+
+async function tried({ gpu, cpu, names, asked, step }: GpuTrial): Promise<GpuVerdict> {
+  const { ok, worst, where } = compareSelfTests(await runSelfTest(gpu), await runSelfTest(cpu));
   const off = worst.toExponential(1);
   if (!ok) return refused(`${names.gpu} failed its self-test: ${where} is off by ${off}`);
   const passed = `${names.gpu} passed its self-test (largest difference ${off})`;

@@ -1,11 +1,11 @@
 // What a tab computes with: the GPU where there is one that computes right and is the faster of the two, WASM otherwise.
 import type { AnyGame } from '../../games/game.ts';
-import type { PretrainParams } from '../../games/pretrain.ts';
+import { trainingStepOf } from '../../games/pretrain/training-step.ts';
 import { Graph } from '../../tensor/graph.ts';
 import { add } from '../../tensor/ops.ts';
 import type { Runtime } from '../../tensor/runtime.ts';
 import { createWebGpuRuntime, createWebWasmRuntime, mayUseThreads } from '../../tensor/web-runtime.ts';
-import { type TrainingStep, tryGpu } from '../../training/runtime-choice.ts';
+import { tryGpu } from '../../training/runtime-choice.ts';
 import { coresAreFree } from './free-cores.ts';
 import { WASM_FILES, WEBGPU_FILES } from './ort-files.ts';
 import type { RuntimeState } from './state.ts';
@@ -68,18 +68,13 @@ export async function chooseRuntime(wish: RuntimeWish): Promise<ChosenRuntime> {
   const gpu = await createWebGpuRuntime({ files: WEBGPU_FILES });
   const names = { gpu: 'WebGPU', cpu: 'WASM' };
   const { taken, why, measured } = await tryGpu({
-    ...{ gpu, cpu: wasm, names, asked: wish.wanted === 'webgpu', step: stepOf(wish) },
+    ...{ gpu, cpu: wasm, names, asked: wish.wanted === 'webgpu', step: trainingStepOf(wish.game, wish.params) },
   }).catch(async (error) => {
     await gpu.close();
     throw error;
   });
   await (taken ? wasm : gpu).close();
   return taken ? { runtime: gpu, about: { class: 'webgpu', threads: 1, why, measured } } : onWasm(why, measured);
-}
-
-/** What a run trains with; null for games that train nothing. */
-function stepOf({ game, params }: RuntimeWish): TrainingStep | null {
-  return game.name === 'pretrain' ? (params as PretrainParams) : null; // the game has read them
 }
 
 /** One core for everything else, except where there are so few that it would cost half of the speed. */
