@@ -8,7 +8,8 @@ import { encodeModelManifest, PART_BYTES } from '../model/tensor-manifest.ts';
 import { openBlobHolds } from './blob-holds.ts';
 import { openCompaction } from './compaction.ts';
 
-test('an old checkpoint is deleted with those of its parts that no first model and no last checkpoint has', async () => {
+/** Blobs, and models of parts that have these texts. */
+function storeOfModels() {
   const blobs = createMemoryBlobStore();
   const put = (text: string): Promise<string> => blobs.put(new TextEncoder().encode(text));
   const modelOf = async (...texts: string[]) => {
@@ -16,6 +17,11 @@ test('an old checkpoint is deleted with those of its parts that no first model a
     const tensors = [{ name: 'weight', dtype: 'i8' as const, shape: [parts.length * PART_BYTES] }];
     return { parts, model: await blobs.put(encodeModelManifest({ tensors, parts })) };
   };
+  return { blobs, put, modelOf };
+}
+
+test('an old checkpoint is deleted with those of its parts that no first model and no last checkpoint has', async () => {
+  const { blobs, put, modelOf } = storeOfModels();
   const first = await modelOf('frozen', 'begun');
   const models = [await modelOf('frozen', 'one'), await modelOf('frozen', 'two'), await modelOf('frozen', 'three')];
   const spec = { params: await put('{}'), model: first.model, keep: 'recent' };
@@ -52,13 +58,7 @@ test('an old checkpoint is deleted with those of its parts that no first model a
 
 for (const when of ['while it is put', 'while others are deleted'] as const) {
   test(`a part that another run's new checkpoint shares stays: ${when}`, async () => {
-    const inner = createMemoryBlobStore();
-    const put = (text: string): Promise<string> => inner.put(new TextEncoder().encode(text));
-    const modelOf = async (...texts: string[]) => {
-      const parts = await Promise.all(texts.map(put));
-      const tensors = [{ name: 'weight', dtype: 'i8' as const, shape: [parts.length * PART_BYTES] }];
-      return { parts, model: await inner.put(encodeModelManifest({ tensors, parts })) };
-    };
+    const { blobs: inner, put, modelOf } = storeOfModels();
     const first = await modelOf('begun');
     const spec = { params: await put('{}'), model: first.model, keep: 'recent' };
     const run = { id: 'r', spec, checkpoint: { model: first.model }, recent: [], submissions: new Map() };

@@ -8,7 +8,7 @@ import type { RefusalCode } from '../refusal.ts';
 import { initialState, type NetworkState, type RunState } from '../state.ts';
 import { apply } from '../testing/checked-apply.ts';
 import { drawnBy, EXAMPLE_HUB } from '../testing/example-draw.ts';
-import { EXAMPLE_WORDS, exampleRules, exampleVerdict, sealFor } from '../testing/example-events.ts';
+import { EXAMPLE_RUN, exampleRules, exampleVerdict, sealFor } from '../testing/example-events.ts';
 import { statementOf } from './share-table.ts';
 
 const name = (character: string): string => character.repeat(64);
@@ -20,11 +20,7 @@ const parts = { owner_permille: 180, workers_permille: 410, validators_permille:
 
 const created = (more: Partial<RunCreated> = {}): RunCreated => ({
   ...{
-    type: 'run.created',
-    version: 2,
-    ...EXAMPLE_WORDS,
-    name: 'test',
-    game: 'pretrain',
+    ...EXAMPLE_RUN,
     params: name('2'),
     model: MODEL,
     rounds: 3,

@@ -8,7 +8,7 @@ import { initialState, type NetworkState } from '../state.ts';
 import { stateHash } from '../state-bytes.ts';
 import { apply } from '../testing/checked-apply.ts';
 import { drawnBy, EXAMPLE_HUB } from '../testing/example-draw.ts';
-import { EXAMPLE_WORDS, exampleRules, exampleVerdict, sealFor } from '../testing/example-events.ts';
+import { EXAMPLE_RUN, exampleRules, exampleVerdict, sealFor } from '../testing/example-events.ts';
 import { addressesOf } from './addresses.ts';
 import {
   mayStateShares,
@@ -41,11 +41,7 @@ function play(rounds: number): NetworkState {
     state,
     OWNER,
     {
-      type: 'run.created',
-      version: 2,
-      ...EXAMPLE_WORDS,
-      name: 'test',
-      game: 'pretrain',
+      ...EXAMPLE_RUN,
       params: name('2'),
       model: name('5'),
       rounds: 2,

@@ -11,6 +11,15 @@ export const EXAMPLE_WORDS: Pick<RunCreated, 'unit' | 'metrics'> = {
   metrics: [{ name: 'loss_micro', words: 'validation loss', unit: 'nats', better: 'lower' }],
 };
 
+/** How the creation of a run by hand begins. */
+export const EXAMPLE_RUN = {
+  type: 'run.created',
+  version: 2,
+  ...EXAMPLE_WORDS,
+  name: 'test',
+  game: 'pretrain',
+} as const;
+
 /** Plain rules with the given emission. */
 export function exampleRules(emission: Rules['emission'], more: Partial<Rules> = {}): Rules {
   return {

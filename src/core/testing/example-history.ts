@@ -11,7 +11,7 @@ import { initialState, type NetworkState, type Phase, type RunState } from '../s
 import { stateHash } from '../state-bytes.ts';
 import { apply } from './checked-apply.ts';
 import { drawnBy, EXAMPLE_HUB } from './example-draw.ts';
-import { EXAMPLE_WORDS, exampleRules, exampleVerdict, sealFor } from './example-events.ts';
+import { EXAMPLE_RUN, exampleRules, exampleVerdict, sealFor } from './example-events.ts';
 
 export const name = (character: string): string => character.repeat(64);
 export const HUB = EXAMPLE_HUB.id;
@@ -29,11 +29,7 @@ type Body<T extends EventBody['type']> = Extract<EventBody, { type: T }>;
 /** Three rounds of 1000 ms with two workers. Of 1000 shares a round the owner gets 180, workers 410, validators 410. */
 export const created = (more: Partial<Body<'run.created'>> = {}): EventBody => ({
   ...{
-    type: 'run.created',
-    version: 2,
-    ...EXAMPLE_WORDS,
-    name: 'test',
-    game: 'pretrain',
+    ...EXAMPLE_RUN,
     params: name('2'),
     model: FIRST_MODEL,
   },
