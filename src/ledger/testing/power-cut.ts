@@ -13,6 +13,12 @@ interface Handle {
   stat(options: { bigint: true }): Promise<Info>;
 }
 
+/** Others rename and delete files between the list of a folder and the look at one of them. */
+function nullIfGone(error: NodeJS.ErrnoException): null {
+  if (error.code === 'ENOENT') return null;
+  throw error;
+}
+
 const listeners = new Set<(handle: Handle) => Promise<void>>();
 
 /** Records when any FileHandle of this process is synced. */
@@ -38,7 +44,10 @@ export async function watchedFolder(root: string): Promise<{ cut(): Promise<stri
 
   const infosIn = async (folder: string): Promise<Map<string, Info>> => {
     const infos = new Map<string, Info>();
-    for (const name of await readdir(folder)) infos.set(name, await stat(join(folder, name), { bigint: true }));
+    for (const name of await readdir(folder)) {
+      const info = await stat(join(folder, name), { bigint: true }).catch(nullIfGone);
+      if (info !== null) infos.set(name, info);
+    }
     return infos;
   };
   const pathOf = async (path: string, info: Info, wanted: bigint): Promise<string | null> => {
