@@ -195,6 +195,7 @@ async function byKey(words: readonly string[], tries: number): Promise<Tries> {
     disk_free_bytes: absent,
     metered: absent,
     gpus: absent,
+    worth: absent,
   };
   let idle_ms = 1e9;
   const { keeper, worker } = keepHere(words, {}, () => ({ ...rest, idle_ms: { known: idle_ms } }));

@@ -47,6 +47,10 @@ const NIGHT_TARIFF = [
 const gpu = (foreign_percent: number, temperature_c = 40): Partial<Signals> => ({
   gpus: { known: [{ index: 0, foreign_percent, temperature_c }] },
 });
+const GATE = { tariff: NIGHT_TARIFF, value_per_share: 0.01, only_if_worth: true };
+const worth = (earns_micro: number | null, costs_micro: number): Partial<Signals> => ({
+  worth: { known: { earns_micro, costs_micro, message: 'what it earns beside what it costs' } },
+});
 
 /** The least that brings each reason about; the type demands every one. */
 const SITUATIONS: Readonly<Record<Exclude<ReasonCode, 'settings-unreadable'>, Situation>> = {
@@ -60,6 +64,7 @@ const SITUATIONS: Readonly<Record<Exclude<ReasonCode, 'settings-unreadable'>, Si
   },
   'outside-hours': { settings: { hours: ['22:00-07:00'] } },
   'price-high': { settings: { tariff: NIGHT_TARIFF, most_price_per_kwh: 0.3 } },
+  'not-worth-it': { signals: worth(10_100, 10_000), settings: GATE },
   'on-battery': { signals: { power: { known: { on_battery: true, charge_percent: 99 } } } },
   'charge-low': { settings: { least_charge_percent: 90 } },
   'battery-hot': { signals: { battery_temperature_c: { known: 41 } } },
@@ -145,6 +150,14 @@ const drawnSignals: fc.Arbitrary<Signals> = fc.record({
       { maxLength: 3 },
     ),
   ),
+  worth: signal(
+    'worth',
+    fc.record({
+      earns_micro: fc.option(fc.integer({ min: 0, max: 50_000 })),
+      costs_micro: fc.integer({ min: -20_000, max: 50_000 }),
+      message: fc.constant('what it earns beside what it costs'),
+    }),
+  ),
 });
 const drawnSettings: fc.Arbitrary<DeviceSettings> = fc
   .record(
@@ -159,13 +172,19 @@ const drawnSettings: fc.Arbitrary<DeviceSettings> = fc
       quiet_hours: fc.constantFrom(null, ['12:30-13:00']),
       quiet_duty: fc.constantFrom(0, 0.25),
       tariff: fc.constantFrom(null, NIGHT_TARIFF),
+      only_if_worth: fc.constantFrom(false, false, false, true),
       gpus_off: fc.constantFrom([], [1]),
       on_metered: fc.boolean(),
       duty_in_use: fc.constantFrom(0.5, 1),
     },
     { requiredKeys: [] },
   )
-  .map((drawn) => readDeviceSettings({ time_zone: 'UTC', ...drawn, most_price_per_kwh: drawn.tariff ? 0.3 : null }));
+  .map(({ tariff = null, only_if_worth, ...drawn }) =>
+    readDeviceSettings({
+      ...{ time_zone: 'UTC', ...drawn, tariff, most_price_per_kwh: tariff ? 0.3 : null },
+      ...(only_if_worth && tariff ? GATE : {}),
+    }),
+  );
 const drawnOrders: fc.Arbitrary<Orders> = fc.record({
   paused: fc.constantFrom(false, false, false, true),
   finish: fc.constantFrom(false, false, false, true),
@@ -203,7 +222,7 @@ describe('whatever is seen, set and said', () => {
           memory = JSON.parse(JSON.stringify(next)); // it may be kept in a file
         }
       }),
-      { numRuns: 300, seed: 13 },
+      { numRuns: 500, seed: 13 },
     );
     assert.deepEqual([...reached].sort(), Object.keys(SITUATIONS).sort());
   });
@@ -235,6 +254,7 @@ function checkDoubt(decision: Decision, signals: Signals, settings: DeviceSettin
     disk_free_bytes: true,
     metered: !settings.on_metered,
     gpus: false, // they rest, the processor works
+    worth: settings.only_if_worth,
   };
   for (const [name, one] of Object.entries(signals)) {
     if (!('unknown' in one)) continue;
@@ -385,7 +405,7 @@ test('after a jump of the clock, and after sleep, rules by the hour wait a minut
 
 test('what was to be foreseen is handed in first, what comes suddenly is not', () => {
   const handsIn = (situation: Situation): boolean => decideIn(situation).decision.hand_in;
-  for (const code of ['finishing', 'outside-hours', 'price-high', 'quiet-hours'] as const)
+  for (const code of ['finishing', 'outside-hours', 'price-high', 'not-worth-it', 'quiet-hours'] as const)
     assert.ok(handsIn(SITUATIONS[code]), code);
   for (const code of ['paused-by-owner', 'snoozed', 'on-battery', 'memory-low'] as const)
     assert.ok(!handsIn(SITUATIONS[code]), code);
@@ -421,6 +441,37 @@ test('limits that were not passed hold nothing up: at the very value it works', 
   assert.equal(at({ battery_temperature_c: { known: 40 } }), 'run');
   assert.equal(at({}, { tariff: NIGHT_TARIFF, most_price_per_kwh: 0.4 }), 'run');
   assert.equal(at({}, { cores_idle: 4, cores_in_use: 4 }), 'run');
+});
+
+test('it works where that is worth it, and does not flap where it hardly is', () => {
+  const made = history(GATE, [
+    { after_ms: 1000, signals: worth(10_200, 10_000) }, // enough, on the way down
+    { after_ms: 1000, signals: worth(10_199, 10_000) },
+    { after_ms: 60_000, signals: worth(10_999, 10_000) }, // not clearly more
+    { after_ms: 1000, signals: worth(11_000, 10_000) },
+    { after_ms: 59_999, signals: worth(11_000, 10_000) },
+    { after_ms: 1, signals: worth(11_000, 10_000) },
+    { after_ms: 1, signals: worth(10_200, 10_000) },
+    { after_ms: 1, signals: { worth: { unknown: 'nobody has said what it takes' } } },
+    { after_ms: 1, signals: worth(10_200, 10_000) },
+  ]);
+  assert.deepEqual(
+    made.map((one) => one.do),
+    ['run', 'pause', 'pause', 'pause', 'pause', 'run', 'run', 'pause', 'run'],
+  );
+  const at = (signals: Partial<Signals>, settings: object = GATE): string =>
+    decideIn({ signals, settings }).decision.do;
+  assert.equal(at(worth(null, 10_000)), 'run'); // it is to find out
+  assert.equal(at(worth(0, -5000)), 'run'); // who uses electricity is paid for it
+  assert.equal(at(worth(0, 0)), 'run');
+  assert.equal(at(worth(0, 1)), 'pause');
+  assert.equal(at(worth(0, 10_000), { ...GATE, only_if_worth: false }), 'run');
+});
+
+test('a price that is in no table holds up whoever has a most', () => {
+  const settings = { tariff_days: [{ day: '2026-11-24', prices: Array(24).fill(0.1) }], most_price_per_kwh: 0.3 };
+  const { reasons } = decideIn({ settings }).decision;
+  assert.deepEqual(reasons, [{ code: 'cannot-tell', message: 'what a kWh costs at wed 12:00 is not in the tariff' }]);
 });
 
 test('what no rule is about may be unknown', () => {

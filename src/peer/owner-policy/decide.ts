@@ -12,11 +12,13 @@ import {
   lookAtNetwork,
   lookAtPower,
   lookAtSpace,
+  lookAtWorth,
 } from './look-at-device.ts';
 import type { Reason, ReasonCode } from './reasons.ts';
 import type { DeviceSettings } from './settings.ts';
 import type { Signals } from './signals.ts';
-import { clockWords, isInside, minuteOfWeek, priceAt } from './week-hours.ts';
+import { priceAt } from './tariff.ts';
+import { clockWords, isInside, minuteOfWeek } from './week-hours.ts';
 
 /** What the owner has said beside the settings. */
 export interface Orders {
@@ -71,7 +73,7 @@ const LIMITS = {
 } as const;
 
 /** Pauses that begin at an hour, or that the owner asked for in peace. */
-const FORESEEN: readonly ReasonCode[] = ['finishing', 'outside-hours', 'price-high', 'quiet-hours'];
+const FORESEEN: readonly ReasonCode[] = ['finishing', 'outside-hours', 'price-high', 'not-worth-it', 'quiet-hours'];
 /** Pauses after which memory is wanted at once. */
 const WANT_MEMORY: readonly ReasonCode[] = ['memory-low', 'memory-over-limit'];
 
@@ -97,6 +99,7 @@ export function decide(
   const clock_settles_ms = clockSettles(memory, clock);
   const slower: Reason[] = [];
   const quiet = lookAtHours(look, now_ms, clock_settles_ms, slower);
+  lookAtWorth(look);
   lookAtPower(look);
   lookAtHeat(look);
   lookAtNetwork(look);
@@ -171,8 +174,8 @@ function lookAtHours(
   settles_ms: number,
   slower: Reason[],
 ): boolean {
-  const { hours, quiet_hours, quiet_duty, tariff, most_price_per_kwh: most, time_zone } = settings;
-  if (!hours && !quiet_hours && (!tariff || most === null)) return false;
+  const { hours, quiet_hours, quiet_duty, most_price_per_kwh: most, only_if_worth, time_zone } = settings;
+  if (!hours && !quiet_hours && most === null && !only_if_worth) return false;
   if (elapsed_ms < settles_ms) {
     const left = formatDuration(settles_ms - elapsed_ms);
     pauses.push({
@@ -184,8 +187,10 @@ function lookAtHours(
   const now = clockWords(minute);
   if (hours && !isInside(hours, minute))
     pauses.push({ code: 'outside-hours', message: `${now} is not among the hours that are set` });
-  const price = tariff && most !== null ? priceAt(tariff, minute) : null;
-  if (price !== null && price > most!) {
+  const price = most === null ? null : priceAt(settings, now_ms);
+  if (most !== null && price === null)
+    pauses.push({ code: 'cannot-tell', message: `what a kWh costs at ${now} is not in the tariff` });
+  if (most !== null && price !== null && price > most) {
     pauses.push({ code: 'price-high', message: `a kWh costs ${price} at ${now}, at most ${most} is set` });
   }
   const quiet = quiet_hours !== null && isInside(quiet_hours, minute);

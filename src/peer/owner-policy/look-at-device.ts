@@ -1,4 +1,4 @@
-// The rules about the device itself: power, heat, network, room, memory, and the load of others.
+// The rules about the device itself: power, heat, network, room, memory, the load of others, and whether it is worth it.
 import type { Latch } from './hysteresis.ts';
 import { cannotTell, inForce, type Look, seen } from './look.ts';
 import type { Reason, ReasonCode } from './reasons.ts';
@@ -13,6 +13,9 @@ const LIMITS = {
   memory_back_for_ms: 300_000, // what filled the memory is likely to come again
   memory_back_factor: 2,
   disk_back_factor: 1.25,
+  worth_factor: 1.02, // what is earned is an estimate: nobody works for what it may cost
+  worth_again_factor: 1.1,
+  worth_again_ms: 60_000,
 } as const;
 
 export function lookAtPower(look: Look): void {
@@ -94,6 +97,17 @@ export function lookAtSpace(look: Look): void {
       message: `the disk has ${gigabytes(free_bytes)} left, and ${gigabytes(least_bytes)} are to stay free`,
     });
   }
+}
+
+/** Where nobody knows yet what work earns, the device may find out; where it cannot be told, it pauses. */
+export function lookAtWorth(look: Look): void {
+  const worth = seen(look, 'worth', look.signals.worth, look.settings.only_if_worth);
+  if (!worth || !look.settings.only_if_worth) return;
+  const { earns_micro: earns, costs_micro: costs, message } = worth;
+  const enough = (factor: number): boolean => earns === null || (costs > 0 ? earns >= costs * factor : earns >= costs);
+  const latched = { on: !enough(LIMITS.worth_factor), off: enough(LIMITS.worth_again_factor) };
+  if (inForce(look, 'worth', { ...latched, on_after_ms: 0, off_after_ms: LIMITS.worth_again_ms }))
+    look.pauses.push({ code: 'not-worth-it', message });
 }
 
 export function lookAtMemory(look: Look, inUse: boolean): void {

@@ -37,6 +37,7 @@ const SIGNAL_WORDS: Readonly<Record<SignalName, string>> = {
   disk_free_bytes: 'how much of the disk is free',
   metered: 'whether the network is paid by volume',
   gpus: 'what its graphics processors do',
+  worth: 'whether its work is worth what it costs',
 };
 
 export const cannotTell = (name: SignalName, why: string): Reason => ({

@@ -10,6 +10,7 @@ export const REASONS = {
   'clock-jumped': 'the clock was set, and rules by the hour wait until it stays',
   'outside-hours': 'these are not its hours',
   'price-high': 'electricity costs too much now',
+  'not-worth-it': 'its work earns less than it costs now',
   'on-battery': 'it runs on battery',
   'charge-low': 'its charge is low',
   'battery-hot': 'its battery is hot',

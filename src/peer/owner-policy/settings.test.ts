@@ -20,6 +20,8 @@ test('every field says what it means', () => {
     assert.ok((field.meta()?.description ?? '').length > 15, name);
 });
 
+const BERLIN = { time_zone: 'Europe/Berlin' };
+const day = (name: string, hours: number) => [{ day: name, prices: Array<number>(hours).fill(0.3) }];
 const TARIFF = [{ hours: ['00:00-12:00'], price_per_kwh: 0.2 }];
 for (const [settings, says] of [
   [{ on_batery: true }, /on_batery/],
@@ -32,6 +34,17 @@ for (const [settings, says] of [
   [{ tariff: TARIFF }, /^tariff: expected one price for each hour of the week, got no price for mon 12:00/],
   [{ tariff: [...TARIFF, { hours: ['11:00-24:00'], price_per_kwh: 1 }] }, /^tariff: .*got 2 prices for mon 11:00/],
   [{ most_price_per_kwh: 0.3 }, /^most_price_per_kwh: expected a tariff/],
+  [{ only_if_worth: true }, /^only_if_worth: expected value_per_share or value_per_million_units .*got neither/],
+  [{ only_if_worth: true, value_per_share: 1 }, /^only_if_worth: expected a tariff/],
+  [{ value_per_share: 1, value_per_million_units: 1 }, /^value_per_share: .*got both/],
+  [{ watts_idle: 50, watts_busy: 40 }, /^watts_busy: expected at least watts_idle, which is 50, got 40/],
+  [{ tariff_days: day('2026-02-29', 24) }, /^tariff_days: expected a day such as 2026-11-29, got "2026-02-29"/],
+  [{ tariff_days: [...day('2026-03-01', 24), ...day('2026-03-01', 24)] }, /^tariff_days: .*got 2026-03-01 twice/],
+  [{ ...BERLIN, tariff_days: day('2026-03-28', 23) }, /^tariff_days: expected 24 prices for 2026-03-28, one .*got 23/],
+  [{ ...BERLIN, tariff_days: day('2026-03-29', 24) }, /expected 23 prices for 2026-03-29, on which the clocks are set/],
+  [{ ...BERLIN, tariff_days: day('2026-10-25', 24) }, /expected 25 prices for 2026-10-25/],
+  [{ currency: 'EURO' }, /^currency: expected the three letters of a currency, such as EUR, got "EURO"/],
+  [{ currency: 'EUR', tariff_days: [{ ...day('2026-03-28', 24)[0], currency: 'USD' }] }, /got EUR and USD: nothing/],
   [{ cores_idle: 2, cores_in_use: 4 }, /^cores_in_use: expected at most cores_idle, which is 2, got 4/],
   [{ cores_idle: 0 }, /^cores_idle: expected at least 1/],
   [{ memory_percent_in_use: 95 }, /^memory_percent_in_use: expected at most memory_percent_idle, which is 90, got 95/],

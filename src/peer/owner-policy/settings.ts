@@ -3,10 +3,15 @@ import { z } from 'zod';
 import { firstIssue } from '../../errors.ts';
 import { DEFAULTS } from './default-settings.ts';
 import { OwnerPolicyError } from './errors.ts';
-import { checkTariff, type Price, parseWeekHours, type WeekSpan } from './week-hours.ts';
+import { checkTariff, oneCurrency, readTariffDays, type Tariff } from './tariff.ts';
+import { parseWeekHours, type WeekSpan } from './week-hours.ts';
 
 const percent = z.number().min(0).max(100);
 const cores = z.int().min(0).max(1024);
+const money = z.number().min(-100).max(100);
+const watts = z.number().min(0).max(10_000).nullable();
+/** Checked with the others: they must be in one. */
+const currency = z.string().max(20);
 const gigabytes = z.number().min(0).max(1e6);
 /** A line of hours; the check gives the sentence, so that the file is refused as a whole. */
 const hours = z.array(z.string().max(60)).max(50).nullable();
@@ -93,20 +98,58 @@ export const DeviceSettingsSchema = z.strictObject({
     .array(
       z.strictObject({
         hours: z.array(z.string().max(60)).min(1).max(50),
-        price_per_kwh: z.number().min(-100).max(100),
+        price_per_kwh: money,
+        currency: currency.optional(),
       }),
     )
     .max(100)
     .nullable()
     .default(DEFAULTS.tariff)
     .meta({ description: 'what electricity costs, one price for each hour of the week' }),
-  most_price_per_kwh: z
-    .number()
-    .min(-100)
-    .max(100)
+  tariff_days: z
+    .array(z.strictObject({ day: z.string().max(20), prices: z.array(money).max(30), currency: currency.optional() }))
+    .max(400)
+    .nullable()
+    .default(DEFAULTS.tariff_days)
+    .meta({ description: 'days with other prices, one for each hour of the day' }),
+  currency: currency
+    .nullable()
+    .default(DEFAULTS.currency)
+    .meta({ description: 'what prices and values are in, such as EUR' }),
+  most_price_per_kwh: money
     .nullable()
     .default(DEFAULTS.most_price_per_kwh)
     .meta({ description: 'pause at a higher price' }),
+  only_if_worth: z
+    .boolean()
+    .default(DEFAULTS.only_if_worth)
+    .meta({ description: 'work only where that earns more than it costs' }),
+  value_per_share: z
+    .number()
+    .min(0)
+    .max(1e6)
+    .nullable()
+    .default(DEFAULTS.value_per_share)
+    .meta({ description: 'what a share is worth to you' }),
+  value_per_million_units: z
+    .number()
+    .min(0)
+    .max(1e6)
+    .nullable()
+    .default(DEFAULTS.value_per_million_units)
+    .meta({ description: 'or: what a million units of verified work are, such as tokens' }),
+  watts_idle: watts
+    .default(DEFAULTS.watts_idle)
+    .meta({ description: 'what it takes without work, where nothing measures it' }),
+  watts_busy: watts
+    .default(DEFAULTS.watts_busy)
+    .meta({ description: 'what it takes with all cores at work, where nothing measures it' }),
+  wear_per_hour: z
+    .number()
+    .min(0)
+    .max(100)
+    .default(DEFAULTS.wear_per_hour)
+    .meta({ description: 'what an hour of work costs beside electricity' }),
   duty_idle: z
     .number()
     .min(0.01)
@@ -131,11 +174,9 @@ export const DeviceSettingsSchema = z.strictObject({
 export type DeviceSettingsFile = z.infer<typeof DeviceSettingsSchema>;
 
 /** The same, with hours that can be compared. */
-export interface DeviceSettings extends Omit<DeviceSettingsFile, 'hours' | 'quiet_hours' | 'tariff' | 'time_zone'> {
+export interface DeviceSettings extends Omit<DeviceSettingsFile, 'hours' | 'quiet_hours' | keyof Tariff>, Tariff {
   readonly hours: readonly WeekSpan[] | null;
   readonly quiet_hours: readonly WeekSpan[] | null;
-  readonly tariff: readonly Price[] | null;
-  readonly time_zone: string | undefined;
 }
 
 /** Reads settings from what JSON.parse gave. Throws OwnerPolicyError `bad-device-settings` with one sentence. */
@@ -143,6 +184,9 @@ export function readDeviceSettings(value: unknown): DeviceSettings {
   const parsed = DeviceSettingsSchema.safeParse(value);
   if (!parsed.success) throw wrong(firstIssue(parsed.error));
   const file = parsed.data;
+  checkContradictions(file);
+  const time_zone = file.time_zone ?? undefined;
+  const priced = [...(file.tariff ?? []), ...(file.tariff_days ?? [])];
   const settings = {
     ...file,
     hours: spansOf('hours', file.hours),
@@ -150,10 +194,16 @@ export function readDeviceSettings(value: unknown): DeviceSettings {
     tariff:
       file.tariff?.map((price) => ({ spans: spansOf('tariff', price.hours)!, price_per_kwh: price.price_per_kwh })) ??
       null,
-    time_zone: file.time_zone ?? undefined,
+    tariff_days: file.tariff_days && inField('tariff_days', () => readTariffDays(file.tariff_days!, time_zone)),
+    currency: inField('currency', () =>
+      oneCurrency(
+        file.currency,
+        priced.map((one) => one.currency),
+      ),
+    ),
+    time_zone,
   };
   if (settings.tariff) inField('tariff', () => checkTariff(settings.tariff!));
-  checkContradictions(file);
   return settings;
 }
 
@@ -161,7 +211,7 @@ export function readDeviceSettings(value: unknown): DeviceSettings {
 export const DEFAULT_SETTINGS: DeviceSettings = readDeviceSettings({});
 
 function checkContradictions(file: DeviceSettingsFile): void {
-  const { cores_idle: idle, cores_in_use: inUse, most_price_per_kwh: price, tariff, time_zone } = file;
+  const { cores_idle: idle, cores_in_use: inUse, time_zone } = file;
   if (idle === 0) throw wrong('cores_idle: expected at least 1; "potluck device pause" stops a device');
   if (idle !== null && inUse !== null && inUse > idle) {
     throw wrong(`cores_in_use: expected at most cores_idle, which is ${idle}, got ${inUse}`);
@@ -171,14 +221,30 @@ function checkContradictions(file: DeviceSettingsFile): void {
       `memory_percent_in_use: expected at most memory_percent_idle, which is ${file.memory_percent_idle}, got ${file.memory_percent_in_use}`,
     );
   }
-  if (price !== null && tariff === null)
-    throw wrong('most_price_per_kwh: expected a tariff to compare it with, got none');
+  checkMoney(file);
   if (time_zone === null) return;
   try {
     new Intl.DateTimeFormat('en', { timeZone: time_zone });
   } catch {
     throw wrong(`time_zone: expected a name such as Europe/Berlin, got "${time_zone}"`);
   }
+}
+
+function checkMoney(file: DeviceSettingsFile): void {
+  const { value_per_share: share, value_per_million_units: units, watts_idle: idle, watts_busy: busy } = file;
+  const priced = file.tariff !== null || file.tariff_days !== null;
+  if (file.most_price_per_kwh !== null && !priced)
+    throw wrong('most_price_per_kwh: expected a tariff to compare it with, got none');
+  if (share !== null && units !== null)
+    throw wrong('value_per_share: expected it or value_per_million_units, whichever you mean, got both');
+  if (idle !== null && busy !== null && busy < idle)
+    throw wrong(`watts_busy: expected at least watts_idle, which is ${idle}, got ${busy}`);
+  if (!file.only_if_worth) return;
+  if (share === null && units === null)
+    throw wrong(
+      'only_if_worth: expected value_per_share or value_per_million_units to compare costs with, got neither',
+    );
+  if (!priced) throw wrong('only_if_worth: expected a tariff to know costs by, got none');
 }
 
 function spansOf(field: string, lines: readonly string[] | null): WeekSpan[] | null {

@@ -27,6 +27,15 @@ export interface Gpu {
   readonly temperature_c: number | null;
 }
 
+/** What an hour of work earns and costs now, in millionths of the owner's currency. */
+export interface Worth {
+  /** null: nobody knows yet, and the device is to find out. */
+  readonly earns_micro: number | null;
+  readonly costs_micro: number;
+  /** The same in words. */
+  readonly message: string;
+}
+
 export interface Signals {
   readonly power: Signal<Power>;
   /** Since the owner's last key, button or movement. Absent: nobody sits at this machine, as in a container. */
@@ -41,6 +50,7 @@ export interface Signals {
   readonly disk_free_bytes: Signal<number>;
   readonly metered: Signal<boolean>;
   readonly gpus: Signal<readonly Gpu[]>;
+  readonly worth: Signal<Worth>;
 }
 
 export type SignalName = keyof Signals;

@@ -30,6 +30,7 @@ const NAMES: Readonly<Record<SignalName, true>> = {
   disk_free_bytes: true,
   metered: true,
   gpus: true,
+  worth: true,
 };
 
 /** Asks all sources for as long as it is open; `onNews` hears of each answer. A signal that no source tells is absent. */

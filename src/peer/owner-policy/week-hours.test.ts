@@ -1,8 +1,8 @@
-// Hours of the week: as people write them, over midnight and Sunday, in time zones with summer time, and tariffs without a gap.
+// Hours of the week: as people write them, over midnight and Sunday and in time zones with summer time.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { checkTariff, clockWords, isInside, minuteOfWeek, parseWeekHours, priceAt } from './week-hours.ts';
+import { clockWords, isInside, minuteOfWeek, parseWeekHours } from './week-hours.ts';
 
 const DAY = 24 * 60;
 const at = (day: number, hour: number, minute = 0): number => day * DAY + hour * 60 + minute;
@@ -75,22 +75,4 @@ test('the clock on the wall is that of the zone, in summer and in winter', () =>
     ['2026-10-25T00:30:00Z', '2026-10-25T01:30:00Z'].map((when) => words(when, 'Europe/Berlin')),
     ['sun 02:30', 'sun 02:30'],
   );
-});
-
-test('a tariff has one price at each minute, or says where it has none or two', () => {
-  const price = (price_per_kwh: number, ...lines: string[]) => ({
-    price_per_kwh,
-    spans: lines.flatMap(parseWeekHours),
-  });
-  const whole = [price(0.1, '22:00-06:00'), price(0.3, 'mon-fri 06:00-22:00'), price(-0.05, 'sat,sun 06:00-22:00')];
-  checkTariff(whole);
-  assert.deepEqual(
-    [at(0, 3), at(0, 12), at(6, 12)].map((minute) => priceAt(whole, minute)),
-    [0.1, 0.3, -0.05],
-  );
-  assert.throws(() => checkTariff(whole.slice(0, 2)), /got no price for sat 06:00/);
-  assert.throws(() => checkTariff([...whole, price(0.5, 'thu 12:00-13:00')]), /got 2 prices for thu 12:00/);
-  assert.throws(() => checkTariff([price(0.1, 'mon-sat 00:00-24:00')]), /got no price for sun 00:00/);
-  assert.throws(() => checkTariff([price(0.1, '00:01-24:00')]), /got no price for mon 00:00/);
-  assert.throws(() => checkTariff([]), /got no price for mon 00:00/);
 });

@@ -4,7 +4,7 @@ import { OwnerPolicyError } from './errors.ts';
 
 const DAYS = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'] as const;
 const DAY_MINUTES = 24 * 60;
-const WEEK_MINUTES = 7 * DAY_MINUTES;
+export const WEEK_MINUTES = 7 * DAY_MINUTES;
 
 /** From a minute of the week (0: Monday, 00:00) to another one, which is not in it; the second is larger, at most 10,080. */
 export interface WeekSpan {
@@ -71,32 +71,6 @@ function formatFor(timeZone: string | undefined): Intl.DateTimeFormat {
     formats.set(timeZone, format);
   }
   return format;
-}
-
-/** What electricity costs during some hours, in any currency: it is compared with a price in the same one. */
-export interface Price {
-  readonly spans: readonly WeekSpan[];
-  readonly price_per_kwh: number;
-}
-
-export const priceAt = (tariff: readonly Price[], minute: number): number | null =>
-  tariff.find(({ spans }) => isInside(spans, minute))?.price_per_kwh ?? null;
-
-/**
- * A tariff has one price at each minute of the week.
- * Throws OwnerPolicyError `bad-device-settings`, which names the first gap, or the first time with two prices.
- */
-export function checkTariff(tariff: readonly Price[]): void {
-  const edges = new Set([
-    0,
-    ...tariff.flatMap(({ spans }) => spans.flatMap(({ from, to }) => [from, to % WEEK_MINUTES])),
-  ]);
-  for (const minute of [...edges].sort((a, b) => a - b)) {
-    const prices = tariff.filter(({ spans }) => isInside(spans, minute));
-    if (prices.length === 1) continue;
-    const found = prices.length === 0 ? 'no price' : `${prices.length} prices`;
-    throw wrong(`expected one price for each hour of the week, got ${found} for ${clockWords(minute)}`);
-  }
 }
 
 /** 1500 → "tue 01:00". */

@@ -59,6 +59,7 @@ function signalsOf({ battery, metered }: TabSees): Signals {
     disk_free_bytes: absent,
     metered: { known: metered },
     gpus: absent,
+    worth: absent,
   };
 }
 
