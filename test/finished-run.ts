@@ -184,7 +184,7 @@ export async function withoutLastWorkOf({ entries, hub, run, folder }: Finished,
   const works = accepted.map(({ body }) => ({ work: blobOf(folder, body.work), weight: body.steps }));
   const fetch = async (hash: string): Promise<Uint8Array> => blobOf(folder, hash);
   const before = await catchUp(game, params, open, null, fetch, 'merge');
-  const cut = await cutState(game, params, before.rest, works);
+  const cut = await cutState(game, params, before, works);
   assert.ok(cut, 'the run merges by steps');
   const blobs = [encodeBundle(works), cut.step];
   const put = async (bytes: Uint8Array): Promise<string> => {
@@ -192,7 +192,7 @@ export async function withoutLastWorkOf({ entries, hub, run, folder }: Finished,
     return sha256Hex(bytes);
   };
   const model = await keepState(game, params, await followState(game, params, before.state, cut.step), put);
-  const rest = await keepState(game, params, cut.rest, put);
+  const rest = await keepState(game, params, cut.rest, put, 'rest');
   const { round, attempt } = open;
   const [bundle, step] = blobs.map((bytes) => sha256Hex(bytes));
   const names = { model, bundle, step, rest };

@@ -60,7 +60,9 @@ function* changes(value: unknown): Generator<unknown> {
 test('a finished run: everybody proves what is theirs, and nobody what is not', async (t) => {
   const net = network(t);
   const { url } = await net.hub();
-  const run = await net.createRun(url, '--rounds', '3', '--steps', '6', '--round-seconds', '20', '--min-workers', '2');
+  const run = await net.createRun(
+    ...[url, '--rounds', '3', '--steps', '6', '--round-seconds', '20', '--min-workers', '2', '--weights', 'bf16'],
+  );
   const [adas, bobs] = ['ada.key', 'bob.key'].map((name) => join(net.folder, name));
   const peers = [
     net.join(url, 'laptop', '--owner', adas),

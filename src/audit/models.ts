@@ -6,7 +6,7 @@ import type { AcceptedWork, AnyGame } from '../games/game.ts';
 import { type HeldState, HistoryError, mergeAgain } from '../games/history.ts';
 import { decodeParams } from '../games/params.ts';
 import { type LoadGame, offerOf } from '../games/registry.ts';
-import { hashOfState, partsNamedIn, readState } from '../games/state.ts';
+import { hashOfState, type Kept, partsNamedIn, readState } from '../games/state.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import { emptyReport, type ModelReport } from './model-report.ts';
 import { AuditFailure, type PublicBlobs, PublicLogError } from './public-log.ts';
@@ -162,9 +162,9 @@ class BlobModelChecker implements ModelChecker {
     { model, rest, index }: Pick<RunTask, 'model' | 'rest' | 'index'>,
     report: ModelReport,
   ): Promise<HeldState | null> {
-    const state = await this.#readState(code, open, model, index);
+    const state = await this.#readState(code, open, model, index, 'state');
     if (!state) report.absent.push({ hash: model, index });
-    const left = rest === null ? null : await this.#readState(code, open, rest, index);
+    const left = rest === null ? null : await this.#readState(code, open, rest, index, 'rest');
     if (rest !== null && !left) report.absent.push({ hash: rest, index });
     return state && (rest === null || left) ? { hash: model, state: state.value, rest: left?.value ?? null } : null;
   }
@@ -175,6 +175,7 @@ class BlobModelChecker implements ModelChecker {
     { game, params }: OpenGame,
     model: string,
     index: number,
+    as: Kept,
   ): Promise<{ readonly value: unknown } | null> {
     let kept = true;
     const fetch = async (hash: string): Promise<Uint8Array> => {
@@ -183,7 +184,7 @@ class BlobModelChecker implements ModelChecker {
       return bytes ?? new Uint8Array(0);
     };
     try {
-      return { value: await readState(game, params, model, fetch) };
+      return { value: await readState(game, params, model, fetch, as) };
     } catch (error) {
       if (!kept) return null;
       // What was said while a blob was fetched is of the log already.
@@ -353,7 +354,7 @@ async function mergeHonestly(
     const message = `round ${task.round}: the log says model ${task.model}, its work gives ${hash}`;
     throw new AuditFailure('wrong-model', message, { index: task.index, blob: task.model, found: hash });
   }
-  const rest = task.rest && (await hashOfState(game, params, next.rest));
+  const rest = task.rest && (await hashOfState(game, params, next.rest, 'rest'));
   if (rest !== task.rest) {
     const message = `round ${task.round}: the log says that steps have left out ${task.rest}, its work leaves out ${rest}`;
     throw new AuditFailure('wrong-step', message, { index: task.index, blob: task.rest!, found: rest! });

@@ -90,7 +90,7 @@ async function measure({ parameters, workers, rounds }: Options): Promise<Measur
   let hub: ChildProcess | null = null;
   try {
     const blobs = await openFolderBlobStore(join(folder, 'blobs'));
-    const tensors = modelTensors(params.model);
+    const tensors = modelTensors(params.model, 'f32');
     const model = await blobs.put(encodeModelManifest(await writeParts(tensors, madeUp(tensors), blobs.put)));
     const works: Uint8Array[] = [];
     for (let worker = 0; worker < workers; worker++) works.push(madeUpWork(params, worker));

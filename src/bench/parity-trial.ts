@@ -11,6 +11,7 @@ import {
   parameterSpecs,
   type Weights,
 } from '../model/config.ts';
+import { roundedWeights } from '../model/dtypes.ts';
 import { initialWeights } from '../model/init.ts';
 import { seededRandom } from '../protocol/random.ts';
 import type { Runtime } from '../tensor/runtime.ts';
@@ -257,12 +258,13 @@ export function roundLengths(trial: Trial, schedule: Schedule): number[] {
 /** The project's first weights, changed as the trial wants them. */
 function firstWeights(config: LlamaConfig, specs: readonly ParameterSpec[], trial: Trial): Weights {
   const first = initialWeights(config, trial.seed);
-  return new Map(
+  const scaled: Weights = new Map(
     specs.map(({ name, decay }) => {
       const values = first.get(name)!;
       return [name, decay ? values.map((value) => value * trial.initial_scale) : values];
     }),
   );
+  return roundedWeights(trial.sparse.weights, scaled);
 }
 
 /** a + factor · b. */

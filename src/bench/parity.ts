@@ -117,9 +117,13 @@ export function keyOf(trial: TrialInput, corpus: Corpus): string {
   const { train, validation } = corpus;
   const text = sha256Hex(new Uint8Array(train.buffer, train.byteOffset, train.byteLength + validation.byteLength));
   const { sparse, ...settings } = TrialSchema.parse(trial);
-  // Trials from before there was a choice of rules, or a step, keep their key.
-  const { merge_rule, step, ...plain } = sparse;
-  const since = { ...(merge_rule !== 'mean' && { merge_rule }), ...(step !== null && { step }) };
+  // Trials from before there was a choice of rules, a step, or of weights, keep their key.
+  const { merge_rule, step, weights, ...plain } = sparse;
+  const since = {
+    ...(merge_rule !== 'mean' && { merge_rule }),
+    ...(step !== null && { step }),
+    ...(weights !== 'f32' && { weights }),
+  };
   const acting = { none: null, dense: sparse.outer_step, sparse: { ...plain, ...since } }[settings.exchange];
   return sha256Hex(utf8(JSON.stringify([settings, acting, text])));
 }

@@ -63,7 +63,7 @@ async function measure(width: number): Promise<{ parameters: number; costs: Reco
       updates.map((update) => ({ update, weight: 1 })),
       sparse,
     );
-  const tensors = modelTensors(model);
+  const tensors = modelTensors(model, 'f32');
   const named = () =>
     writeParts(
       tensors,

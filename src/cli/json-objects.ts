@@ -1,5 +1,6 @@
 // What commands print with --json: one object a line, each by its `type`. docs/json.md is written from these schemas.
 import { z } from 'zod';
+import { ROUNDED_DTYPES } from '../model/dtypes.ts';
 import { RunStatusSchema } from '../protocol/messages.ts';
 import { DeviceWorkerSchema, ReasonSchema } from './device-worker.ts';
 
@@ -46,6 +47,7 @@ const run_summary = {
   shards: count,
   dataset: id,
   parameters: count,
+  weights: z.enum(ROUNDED_DTYPES),
   tokens_per_worker: count,
   epochs_per_worker: z.number(),
   update_bytes: count,

@@ -8,7 +8,7 @@ const OF_A_NEW_MODEL = ['layers', 'width', 'heads', 'kvHeads', 'feedForward', 't
 /** Flags of pre-training only; other games take their settings from --params. */
 const OF_PRETRAIN = [
   ...['data', 'textField', 'skipBad', 'validation', 'dryRun', 'tokenizer', 'from', 'fromRun', 'royaltyPermille'],
-  ...['steps', 'context', 'batch', 'learningRate', 'merge', ...OF_A_NEW_MODEL],
+  ...['steps', 'context', 'batch', 'learningRate', 'merge', 'weights', ...OF_A_NEW_MODEL],
 ];
 
 interface DecidingFlags {
@@ -38,6 +38,9 @@ export function checkCreateFlags(flags: DecidingFlags, given: (name: string) => 
   const origin = from ? '--from' : fromRun ? '--from-run' : null;
   if (origin && ignored) throw contradiction(ignored, origin, 'the model that the run goes on from has its own');
   if (!origin) checkHeads(flags);
+  if (fromRun && given('weights')) {
+    throw contradiction('weights', '--from-run', 'the model that the run goes on from is kept in its own');
+  }
   if (given('royaltyPermille') && !fromRun) {
     throw new CliError('bad-argument', '--royalty-permille goes with --from-run: nobody else is owed a royalty');
   }

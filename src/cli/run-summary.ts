@@ -55,6 +55,7 @@ function planned(
     shards: manifest.train.length + manifest.validation.length,
     dataset: sha256Hex(encodeManifest(manifest)),
     parameters: parameterCount(specs),
+    weights: params.sparse.weights,
     tokens_per_worker,
     epochs_per_worker: tokens_per_worker / train_tokens,
     update_bytes: expectedUpdateBytes(specs, params.sparse),
@@ -87,10 +88,11 @@ export function* linesOfTexts(report: CorpusReport, held_out: CorpusReport | nul
 
 function* linesOfRun(value: SummaryValue, rounds: number, min_workers: number): Generator<string> {
   const { train_tokens, validation_tokens, shards, parameters, update_bytes } = value;
-  const { tokens_per_worker, epochs_per_worker } = value;
+  const { tokens_per_worker, epochs_per_worker, weights } = value;
+  const kept = weights === 'f32' ? '' : `, kept and sent in ${weights}`;
   const held_out = `${formatCount(validation_tokens)} to validate on`;
   yield `${things(train_tokens + validation_tokens, 'token')}: ${formatCount(train_tokens)} to learn from, ${held_out}, in ${things(shards, 'piece')}.`;
-  yield `The model has ${formatCount(parameters)} parameters; a worker sends about ${formatBytes(update_bytes)} a round.`;
+  yield `The model has ${formatCount(parameters)} parameters${kept}; a worker sends about ${formatBytes(update_bytes)} a round.`;
   const all =
     min_workers > 1 ? `, ${formatCount(min_workers)} workers ${times(min_workers * epochs_per_worker)} times` : '';
   yield `A worker that does all its steps learns from ${things(tokens_per_worker, 'token')} in ${things(rounds, 'round')}: the text ${times(epochs_per_worker)} times${all}.`;

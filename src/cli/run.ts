@@ -6,6 +6,7 @@ import { isGameFile, loadGameFile } from '../games/game-file.ts';
 import { gameText } from '../games/game-text.ts';
 import { loadGame } from '../games/registry.ts';
 import { importModel } from '../model/checkpoint-folder.ts';
+import { ROUNDED_DTYPES, type RoundedDtype } from '../model/dtypes.ts';
 import { byteTokenizer } from '../model/tokenizer.ts';
 import { ancestorOf } from '../owner/export-model.ts';
 import { createGameRun, createRun, prepareRun } from '../owner/owner.ts';
@@ -54,6 +55,7 @@ interface CreateFlags extends JudgesFlags {
   royaltyPermille: number;
   keep: 'everything' | 'recent';
   merge: MergeRule;
+  weights?: RoundedDtype;
   minWorkers: number;
   seed: string;
   json: boolean;
@@ -125,6 +127,12 @@ function createCommand(): Command {
         .choices(MERGE_RULES)
         .default('mean'),
     )
+    .addOption(
+      new Option(
+        '--weights <type>',
+        'what the model is kept and sent in: bf16 and f16 are half the bytes (training itself is f32; default: f32)',
+      ).choices(ROUNDED_DTYPES),
+    )
     .option('--min-workers <n>', 'workers to wait for before the first round', integer(1, 1000), 1)
     .option('--seed <text>', 'seed of the first weights', 'potluck')
     .addOption(jsonOption())
@@ -154,10 +162,10 @@ An owner has at most ${CORE_LIMITS.unfinished_runs_per_owner} unfinished runs on
 async function createPretrain(flags: CreateFlags, output: Output): Promise<void> {
   const { data, validation } = flags;
   if (data.length === 0) throw new CliError('bad-argument', 'expected --data PATH: text to learn from');
-  const { origin, weights, tokenizer, model } = await startingPoint(flags);
+  const { origin, weights, tokenizer, model, dtype } = await startingPoint(flags);
   mustExist(validation === undefined ? data : [...data, validation]);
   const owner = flags.dryRun ? null : await loadOrCreateIdentity(ownerKeyFile());
-  const { training, schedule } = trainingOf(flags, owner ? validatorsOf(flags, owner.id) : []);
+  const { training, schedule } = trainingOf({ ...flags, weights: dtype }, owner ? validatorsOf(flags, owner.id) : []);
   const folder = join(homeFolder(), 'cache');
   const reading = readingOf(flags, output);
   const plan = { ...reading.texts, tokenizer, model, training, openTokens: openTokensIn(folder) };
@@ -218,7 +226,7 @@ async function startingPoint(flags: CreateFlags) {
     max_position_embeddings: context,
     tie_word_embeddings: flags.tied,
   };
-  return { origin, weights: imported?.weights, tokenizer, model };
+  return { origin, weights: imported?.weights, tokenizer, model, dtype: origin ? origin.dtype : flags.weights };
 }
 
 /** The timing of rounds, from the flags. */
@@ -236,6 +244,7 @@ function trainingOf(flags: CreateFlags, validators: readonly string[]): ReturnTy
       round_seconds: flags.roundSeconds,
       learning_rate,
       merge_rule: flags.merge,
+      weights: flags.weights,
     }),
   );
   return { training, schedule: flags.keep === 'recent' ? { ...schedule, keep: 'recent' } : schedule };

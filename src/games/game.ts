@@ -185,8 +185,11 @@ interface TensorState<Params> {
 
 /** A step that is cut tensor by tensor, in order. */
 export interface CutTensors {
-  /** What is left out of a tensor now, in new memory; `rest`: what was left out before, undefined: nothing. */
-  tensor(spec: TensorSpec, rest: Float32Array | undefined): Float32Array;
+  /**
+   * What is left out of a tensor now, in new memory; `rest`: what was left out before, undefined: nothing. `before`: the tensor before the
+   * step, undefined where every tensor is float32: nothing is rounded then.
+   */
+  tensor(spec: TensorSpec, rest: Float32Array | undefined, before: Float32Array | undefined): Float32Array;
   /** When every tensor is cut. */
   step(): Uint8Array;
 }

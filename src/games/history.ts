@@ -4,7 +4,7 @@ import { CodedError } from '../errors.ts';
 import { sha256Beside } from '../protocol/hash.ts';
 import { decodeBundle } from './bundle.ts';
 import type { AcceptedWork, AnyGame } from './game.ts';
-import { cutState, followState, hashOfState, mergeState, readState } from './state.ts';
+import { cutState, followState, hashOfState, type Kept, mergeState, readState } from './state.ts';
 
 export type HistoryErrorCode =
   /** No sequence of merges leads to the model. */
@@ -53,9 +53,9 @@ export async function catchUp(
   const { from, merges } = wayTo(history, held?.hash ?? null);
   let present: HeldState | null = held;
   if (present?.hash !== from) {
-    const read = (hash: string) => readState(game, params, hash, fetchBlob);
+    const read = (hash: string, kept?: Kept) => readState(game, params, hash, fetchBlob, kept);
     const left = way === 'merge' ? restAt(history, from) : null;
-    present = { hash: from, state: await read(from), rest: left === null ? null : await read(left) };
+    present = { hash: from, state: await read(from), rest: left === null ? null : await read(left, 'rest') };
   }
   for (const merged of merges) {
     const follows = way === 'follow' && merged.step !== null;
@@ -76,15 +76,15 @@ export const restAt = ({ checkpoint }: Pick<History, 'checkpoint'>, from: string
 export async function mergeAgain(
   game: AnyGame,
   params: unknown,
-  { state, rest }: Pick<HeldState, 'state' | 'rest'>,
+  before: Pick<HeldState, 'state' | 'rest'>,
   { round, step }: { readonly round: number; readonly step: string | null },
   works: readonly AcceptedWork[],
 ): Promise<Pick<HeldState, 'state' | 'rest'>> {
   // A merge without a step, as in logs from before there were steps.
-  if (step === null) return { state: await mergeState(game, params, state, works), rest: null };
-  const cut = await cutState(game, params, rest, works);
+  if (step === null) return { state: await mergeState(game, params, before.state, works), rest: null };
+  const cut = await cutState(game, params, before, works);
   mustBeStep({ round, step }, cut && bytesToHex(await sha256Beside(cut.step)));
-  return { state: await followState(game, params, state, cut!.step), rest: cut!.rest };
+  return { state: await followState(game, params, before.state, cut!.step), rest: cut!.rest };
 }
 
 /** The merges to `history.model`: from the held model, where it is on the way, otherwise from the checkpoint. Throws HistoryError `no-way`. */

@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import { acceptedSubmissions } from '../core/rounds/judging.ts';
 import type { NetworkState, RunState, Submission } from '../core/state.ts';
 import { parameterSpecs, type Weights } from '../model/config.ts';
+import { type RoundedDtype, roundedWeights } from '../model/dtypes.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import { type Exchange, sendUpdates, sharedMerge, type Text, trainAlone } from '../training/alone.ts';
 import { assignedBatches } from '../training/assignment.ts';
@@ -17,7 +18,16 @@ import { catchUp, type HeldState, type History, type Way } from './history.ts';
 import { decodeWork } from './pretrain/work.ts';
 import { game } from './pretrain.ts';
 import { judgedWork } from './rated-weight.ts';
-import { cutKept, cutState, followState, hashOfState, keepState, mergeState, partsNamedIn } from './state.ts';
+import {
+  cutKept,
+  cutState,
+  followState,
+  hashOfState,
+  type Kept,
+  keepState,
+  mergeState,
+  partsNamedIn,
+} from './state.ts';
 import { judging, type PretrainExample, pretrainExample, round, withUpdate } from './testing/example-pretrain.ts';
 
 const running = new AbortController().signal;
@@ -342,16 +352,16 @@ describe('merge', () => {
     });
   });
 
-  test('is what a latecomer does too: by the checkpoint or from any model on the way, by steps or by all work', async () => {
-    const { params, blobs } = example;
+  const latecomer = async (weights: RoundedDtype): Promise<number> => {
+    const { blobs } = example;
+    const params = { ...example.params, sparse: { ...example.params.sparse, weights } };
+    const first = roundedWeights(weights, example.weights);
     const keep = (bytes: Uint8Array): string => {
       blobs.set(sha256Hex(bytes), bytes);
       return sha256Hex(bytes);
     };
-    const hashOf = (state: Weights) => keepState(game, params, state, async (bytes) => keep(bytes));
-    const rounds: { readonly state: Weights; readonly rest: Weights | null }[] = [
-      { state: example.weights, rest: null },
-    ];
+    const hashOf = (state: Weights, kept?: Kept) => keepState(game, params, state, async (bytes) => keep(bytes), kept);
+    const rounds: { readonly state: Weights; readonly rest: Weights | null }[] = [{ state: first, rest: null }];
     const recent: History['recent'][number][] = [];
     for (let number = 0; number < 3; number++) {
       const before = rounds.at(-1)!;
@@ -360,19 +370,19 @@ describe('merge', () => {
         const task = game.task(params, round(number), peer, before.state);
         works.push({ work: (await game.perform(task, example.device(), running))!.work, weight: 20 });
       }
-      const cut = (await cutState(game, params, before.rest, works))!;
+      const cut = (await cutState(game, params, before, works))!;
       const state = await followState(game, params, before.state, cut.step);
       const [bundle, step] = [keep(encodeBundle(works)), keep(cut.step)];
       const [parent, model] = [await hashOf(before.state), await hashOf(state)];
       // From blobs to blobs it is the same.
-      const left = before.rest && (await hashOf(before.rest));
+      const left = before.rest && (await hashOf(before.rest, 'rest'));
       const kept = { fetch: async (hash: string) => blobs.get(hash)!, put: async (bytes: Uint8Array) => keep(bytes) };
       const made = await cutKept(game, params, { model: parent, rest: left }, works, kept);
-      assert.deepEqual(made, { model, rest: await hashOf(cut.rest), step: cut.step });
+      assert.deepEqual(made, { model, rest: await hashOf(cut.rest, 'rest'), step: cut.step });
       recent.push({ round: number, parent, bundle, step, model });
       rounds.push({ state, rest: cut.rest });
     }
-    const checkpoint = { model: await hashOf(example.weights), rest: null };
+    const checkpoint = { model: await hashOf(first), rest: null };
     const parts = (hash: string) => partsNamedIn(blobs.get(hash)!);
     const history: History = { model: recent[2].model, checkpoint, recent };
     const fetched: string[] = [];
@@ -398,7 +408,7 @@ describe('merge', () => {
     const stranger = await catching({ hash: 'e'.repeat(64), ...rounds[2] });
     assert.deepEqual(stranger.state, late.state);
     // From a model that is kept whole, all work gives the same only with what the steps before have left out.
-    const later = { model: recent[1].model, rest: await hashOf(rounds[2].rest!) };
+    const later = { model: recent[1].model, rest: await hashOf(rounds[2].rest!, 'rest') };
     const from = { ...history, checkpoint: later, recent: recent.slice(2) };
     assert.deepEqual(await catching(null, from, 'merge'), merged);
     const whole = [later.model, later.rest].flatMap((hash) => [hash, ...parts(hash)]);
@@ -419,6 +429,12 @@ describe('merge', () => {
     const swapped = { ...history, recent: [recent[1], recent[0], recent[2]] };
     await assert.rejects(() => catching(null, swapped), { code: 'wrong-model' });
     await assert.rejects(() => catching(null, { ...history, recent: recent.slice(0, 2) }), { code: 'no-way' });
+    return parts(checkpoint.model).reduce((sum, hash) => sum + blobs.get(hash)!.length, 0);
+  };
+
+  test('is what a latecomer does too: by the checkpoint or from any model on the way, by steps or by all work', async () => {
+    const whole_bytes = await latecomer('f32');
+    assert.equal(await latecomer('bf16'), whole_bytes / 2);
   });
 });
 

@@ -35,7 +35,7 @@ export const game = gameOf<TensorGame<PretrainParams, PretrainTask>>({
     unit: 'tokens',
     task: (params, round, peer, weights) => ({ params, round, peer, weights }),
     firstTokens: ({ inner_steps, batch, context }) => firstSteps(inner_steps) * batch * context,
-    tensors: ({ model }) => modelTensors(model),
+    tensors: ({ model, sparse }) => modelTensors(model, sparse.weights),
     openMerge: (params, accepted) =>
       openMerge(parameterSpecs(params.model), updatesOf(params, accepted), params.sparse),
     openCut(params, accepted) {
@@ -43,7 +43,7 @@ export const game = gameOf<TensorGame<PretrainParams, PretrainTask>>({
       if (params.sparse.step === null) return null;
       const cut = openCut(specs, updatesOf(params, accepted), params.sparse);
       const known = new Map(specs.map((spec) => [spec.name, spec]));
-      return { tensor: ({ name }, rest) => cut.tensor(known.get(name)!, rest), step: cut.step };
+      return { tensor: ({ name }, rest, before) => cut.tensor(known.get(name)!, rest, before), step: cut.step };
     },
     openFollow: (params, step) => openFollow(parameterSpecs(params.model), step, params.sparse),
     checkForm(params, work) {

@@ -84,13 +84,15 @@ test('a first model may lie there in half the bytes; what a merge makes of it is
 
 test('tensors that are not the game’s are refused by name, whichever it is', async () => {
   const { blobs, fetch } = smallStore();
-  const refused = async (specs: readonly TensorSpec[], message: RegExp): Promise<void> => {
+  const refused = async (specs: readonly TensorSpec[], message: RegExp, game = adds): Promise<void> => {
     const values = specs.map(({ shape }) => new Float32Array(shape.reduce((a, b) => a * b)));
     const hash = await blobs.put(encodeModelManifest(await writeParts(specs, values, blobs.put)));
-    await assert.rejects(readState(adds, null, hash, fetch), { code: 'wrong-weights', message });
+    await assert.rejects(readState(game, null, hash, fetch), { code: 'wrong-weights', message });
   };
   await refused(SPECS.slice(0, 2), /tensor 2 is missing, expected "learned"/);
   await refused([...SPECS, { name: 'more', dtype: 'i8', shape: [1] }], /"more" is no weight/);
+  const halves = { ...adds, tensors: () => SPECS.map((spec) => ({ ...spec, dtype: 'bf16' })) } as unknown as AnyGame;
+  await refused(SPECS, /"frozen" is f32, expected bf16/, halves);
   await refused([SPECS[1], SPECS[0], SPECS[2]], /tensor 0 is "small", expected "frozen"/);
   await refused([SPECS[0], { ...SPECS[1], shape: [4] }, SPECS[2]], /"small" has the shape \[4\], expected \[3\]/);
   await assert.rejects(hashOfState(adds, null, new Map()), { code: 'wrong-weights', message: /"frozen" is missing/ });

@@ -19,21 +19,39 @@ export type PutBlob = (bytes: Uint8Array) => Promise<string>;
 /** A blob by its hash, verified. */
 export type FetchBlob = (hash: string) => Promise<Uint8Array>;
 
+/** What is kept of a run: its state, or what its steps have left out, which is as large and always float32. */
+export type Kept = 'state' | 'rest';
+
+const specsOf = (game: Pick<TensorGame<unknown, unknown>, 'tensors'>, params: unknown, kept: Kept): TensorSpec[] =>
+  game.tensors(params).map((spec) => (kept === 'rest' ? { ...spec, dtype: 'f32' } : spec));
+
 /** Stores a state; resolves with its hash, which is that of the blob that was put last. Throws what `put` throws, ModelError, GameError. */
-export async function keepState(game: AnyGame, params: unknown, state: unknown, put: PutBlob): Promise<string> {
+export async function keepState(
+  game: AnyGame,
+  params: unknown,
+  state: unknown,
+  put: PutBlob,
+  kept: Kept = 'state',
+): Promise<string> {
   if (!hasTensors(game)) return put(await game.encodeState(params, state));
-  const specs = game.tensors(params);
+  const specs = specsOf(game, params, kept);
   return keepTensors(specs, valuesOf(specs, state as Weights), put);
 }
 
 /** A state's hash in the log. */
-export const hashOfState = (game: AnyGame, params: unknown, state: unknown): Promise<string> =>
-  keepState(game, params, state, async (bytes) => bytesToHex(await sha256Beside(bytes)));
+export const hashOfState = (game: AnyGame, params: unknown, state: unknown, kept?: Kept): Promise<string> =>
+  keepState(game, params, state, async (bytes) => bytesToHex(await sha256Beside(bytes)), kept);
 
 /** The state of a hash. Throws what `fetch` throws, and ModelError, GameError or the game's own error for blobs that are no such state. */
-export async function readState(game: AnyGame, params: unknown, hash: string, fetch: FetchBlob): Promise<unknown> {
+export async function readState(
+  game: AnyGame,
+  params: unknown,
+  hash: string,
+  fetch: FetchBlob,
+  kept: Kept = 'state',
+): Promise<unknown> {
   if (!hasTensors(game)) return await game.decodeState(params, await fetch(hash));
-  const specs = game.tensors(params);
+  const specs = specsOf(game, params, kept);
   const state = new Map<string, Float32Array>();
   for await (const values of readTensors(specs, hash, fetch)) state.set(specs[state.size].name, values);
   return state;
@@ -96,22 +114,22 @@ export async function followState<State>(
 }
 
 /**
- * A round's work as a step, with what it leaves out; `rest`: what the steps before have left out. null: the game, or its settings, have no
- * steps, and everybody merges. Throws for work that cannot be merged.
+ * A round's work as a step, with what it leaves out; `rest`: what the steps before have left out, `state`: what the step goes on from. null: the
+ * game, or its settings, have no steps, and everybody merges. Throws for work that cannot be merged.
  */
 export async function cutState<State>(
   game: AnyGame,
   params: unknown,
-  rest: State | null,
+  { state, rest }: { readonly state: State; readonly rest: State | null },
   accepted: readonly AcceptedWork[],
 ): Promise<Cut<State> | null> {
   if (!hasTensors(game)) return (await game.cut?.(params, rest, accepted)) ?? null;
   const cut = game.openCut?.(params, accepted);
   if (!cut) return null;
-  const left = new Map(
-    game.tensors(params).map((spec) => [spec.name, cut.tensor(spec, (rest as Weights | null)?.get(spec.name))]),
-  );
-  return { step: cut.step(), rest: left as State };
+  const [before, left] = [state as Weights, rest as Weights | null];
+  const leave = (spec: TensorSpec) => cut.tensor(spec, left?.get(spec.name), before.get(spec.name));
+  const now = new Map(game.tensors(params).map((spec) => [spec.name, leave(spec)]));
+  return { step: cut.step(), rest: now as State };
 }
 
 /** A state as a hash names it, and what the steps before have left out; null: nothing. */
@@ -134,24 +152,30 @@ export async function cutKept(
   const { fetch, put } = blobs;
   if (!hasTensors(game)) {
     const rest = before.rest === null ? null : await readState(game, params, before.rest, fetch);
-    const cut = await cutState(game, params, rest, accepted);
+    const state = await readState(game, params, before.model, fetch);
+    const cut = await cutState(game, params, { state, rest }, accepted);
     if (!cut) return null;
-    const state = await followState(game, params, await readState(game, params, before.model, fetch), cut.step);
-    const model = await keepState(game, params, state, put);
+    const model = await keepState(game, params, await followState(game, params, state, cut.step), put);
     return { model, rest: await keepState(game, params, cut.rest, put), step: cut.step };
   }
   const cut = game.openCut?.(params, accepted);
   if (!cut) return null;
   const specs = game.tensors(params);
+  const whole = specsOf(game, params, 'rest');
+  const rests = before.rest === null ? null : readTensors(whole, before.rest, fetch);
+  // The model is read for what rounding takes from it; where nothing is rounded, not at all.
+  const models = specs.every(({ dtype }) => dtype === 'f32') ? null : readTensors(specs, before.model, fetch);
   const left = async function* (): AsyncGenerator<Float32Array> {
-    if (before.rest === null) for (const spec of specs) yield cut.tensor(spec, undefined);
-    else yield* eachTensor(specs, before.rest, fetch, cut.tensor);
+    for (const spec of specs) yield cut.tensor(spec, await next(rests), await next(models));
   };
-  const rest = await keepTensors(specs, left(), put);
+  const rest = await keepTensors(whole, left(), put);
   const step = cut.step();
   const follow = orNoSteps(game, game.openFollow)(params, step);
   return { model: await keepTensors(specs, eachTensor(specs, before.model, fetch, follow), put), rest, step };
 }
+
+const next = async (tensors: AsyncGenerator<Float32Array> | null): Promise<Float32Array | undefined> =>
+  (await tensors?.next())?.value;
 
 /** Throws GameError bad-step for a game that has no steps. */
 function orNoSteps<Follow>({ name }: AnyGame, follow: Follow | undefined): Follow {
@@ -213,12 +237,15 @@ function* valuesOf(specs: readonly TensorSpec[], state: Weights): Generator<Floa
   }
 }
 
-/** A manifest of exactly these tensors; they may lie there in another dtype, from which float32 follows. */
+/** A manifest of exactly these tensors; what is computed in float32 may lie there in another dtype, from which it follows. */
 function manifestOf(specs: readonly TensorSpec[], bytes: Uint8Array): ModelManifest {
   const manifest = decodeModelManifest(bytes);
-  specs.forEach(({ name, shape }, i) => {
+  specs.forEach(({ name, dtype, shape }, i) => {
     const found = manifest.tensors[i];
-    if (found?.name === name && found.shape.join() === shape.join()) return;
+    if (found?.name === name && found.shape.join() === shape.join()) {
+      if (dtype === 'f32' || dtype === found.dtype) return;
+      throw new ModelError('wrong-weights', `"${name}" is ${found.dtype}, expected ${dtype}`, { name });
+    }
     const fact =
       found?.name === name
         ? `"${name}" has the shape ${shapeText(found.shape)}, expected ${shapeText(shape)}`

@@ -107,12 +107,12 @@ describe('a merge', () => {
           works.map(({ weight }) => weight),
           claims.map(({ steps }) => steps),
         );
-        const cut: Cut<Weights> = (await cutState(game, example.params, rest, works))!;
+        const cut: Cut<Weights> = (await cutState(game, example.params, { state, rest }, works))!;
         state = await followState(game, example.params, state, cut.step);
         rest = cut.rest;
         assert.equal(merged.step, sha256Hex(cut.step));
         assert.deepEqual(await blobs.get(merged.step), cut.step);
-        const left = await hashOfState(game, example.params, rest);
+        const left = await hashOfState(game, example.params, rest, 'rest');
         assert.equal(merged.rest, merged.checkpoint ? left : undefined);
         assert.equal(merged.model, await hashOfState(game, example.params, state));
         assert.equal(merged.checkpoint, number === 2);

@@ -5,7 +5,8 @@ import { sha256Hex } from '../protocol/hash.ts';
 import { writeWhole } from '../protocol/whole-file.ts';
 import { modelFile, modelTensors } from './checkpoint.ts';
 import type { LlamaConfig, Weights } from './config.ts';
-import { configFromJson } from './config-json.ts';
+import { configFromJson, dtypeFromJson } from './config-json.ts';
+import type { RoundedDtype } from './dtypes.ts';
 import { ModelError } from './errors.ts';
 import { folderTexts } from './folder-texts.ts';
 import { writeParts } from './parts.ts';
@@ -24,15 +25,16 @@ export interface StoredModel {
 /**
  * Writes a model as `transformers` loads it with AutoModelForCausalLM and AutoTokenizer: config.json, generation_config.json,
  * model.safetensors, tokenizer.json and tokenizer_config.json. Each file appears whole or not at all.
- * Returns the paths. Throws ModelError `wrong-weights`, or `bad-tokenizer` when its ids exceed the model's vocabulary.
+ * Returns the paths. Throws ModelError `wrong-weights` (also for weights that `dtype` cannot hold), or `bad-tokenizer` when its ids exceed the model's vocabulary.
  */
 export async function exportModel(
   dir: string,
-  { config, weights, tokenizer }: { config: LlamaConfig; weights: Weights; tokenizer: Tokenizer },
+  model: { config: LlamaConfig; weights: Weights; tokenizer: Tokenizer; dtype?: RoundedDtype },
 ): Promise<string[]> {
-  const texts = folderTexts(config, tokenizer);
+  const { config, weights, tokenizer, dtype } = model;
+  const texts = folderTexts(config, tokenizer, dtype);
   const files: [string, string | Iterable<Uint8Array>][] = [
-    ['model.safetensors', modelFile(config, weights)],
+    ['model.safetensors', modelFile(config, weights, dtype)],
     ...texts,
   ];
   await mkdir(dir, { recursive: true });
@@ -58,22 +60,27 @@ export async function importModel(dir: string, limit_bytes?: number): Promise<St
   }
 }
 
-/** The network's name for the model in a folder, whatever dtype its files have. Throws ModelError as importModel does. */
+/**
+ * The network's name for the model in a folder, in the dtype that its config.json states, whatever its files have. Throws ModelError as
+ * importModel does.
+ */
 export async function nameOfFolder(dir: string): Promise<string> {
-  const config = await readConfig(dir);
+  const stored = await readConfig(dir);
+  const config = configFromJson(stored);
+  const tensors = modelTensors(config, dtypeFromJson(stored));
   const hashOf = async (bytes: Uint8Array): Promise<string> => sha256Hex(bytes);
-  return hashOf(encodeModelManifest(await writeParts(modelTensors(config), weightsIn(dir, config), hashOf)));
+  return hashOf(encodeModelManifest(await writeParts(tensors, weightsIn(dir, config), hashOf)));
 }
 
-async function readConfig(dir: string): Promise<LlamaConfig> {
+async function readConfig(dir: string): Promise<unknown> {
   const stored = await readJson(join(dir, 'config.json'));
   if (stored === null) throw new ModelError('missing-file', 'config.json is missing', { name: 'config.json' });
-  return configFromJson(stored);
+  return stored;
 }
 
 /** As importModel, except that errors name the file but not its folder. */
 async function readModel(dir: string, limit_bytes?: number): Promise<StoredModel> {
-  const config = await readConfig(dir);
+  const config = configFromJson(await readConfig(dir));
   const weights = await readWeights(dir, config, limit_bytes);
   const json = await readText(join(dir, 'tokenizer.json'));
   if (json === null) return { config, weights, tokenizer: null };

@@ -8,10 +8,13 @@ import { type TestContext, test } from 'node:test';
 import { concatBytes } from '@noble/hashes/utils.js';
 import { sha256Hex } from '../protocol/hash.ts';
 import { seededRandom } from '../protocol/random.ts';
-import { modelFile } from './checkpoint.ts';
+import { modelFile, modelTensors } from './checkpoint.ts';
 import { exportModel, importModel, nameOfFolder } from './checkpoint-folder.ts';
 import { type LlamaConfig, type LlamaConfigInput, LlamaConfigSchema, parameterSpecs, type Weights } from './config.ts';
 import { configFromJson } from './config-json.ts';
+import { roundedWeights } from './dtypes.ts';
+import { writeParts } from './parts.ts';
+import { encodeModelManifest } from './tensor-manifest.ts';
 import { modelBlobs } from './testing/model-blobs.ts';
 import { encodeSafetensors } from './testing/safetensors-file.ts';
 import { byteTokenizer, tokenizerFromJson } from './tokenizer.ts';
@@ -86,6 +89,34 @@ test('an exported folder comes back whole, its name is that of its manifest, and
     assert.deepEqual(back.config, llama);
     assert.deepEqual(back.weights, model.weights);
     assert.equal(back.tokenizer?.json, model.tokenizer.json);
+  }
+});
+
+test('a model that is kept in half the bytes is exported in them, and has its name by what config.json states', async (t) => {
+  for (const [dtype, stated] of [
+    ['bf16', 'bfloat16'],
+    ['f16', 'float16'],
+  ] as const) {
+    const dir = await folder(t);
+    const weights = roundedWeights(dtype, someWeights(config));
+    await exportModel(dir, { config, weights, dtype, tokenizer: byteTokenizer() });
+    assert.equal(JSON.parse(await readFile(join(dir, 'config.json'), 'utf8')).torch_dtype, stated);
+    const file = await readFile(join(dir, 'model.safetensors'));
+    assert.ok(file.includes(`"dtype":"${dtype.toUpperCase()}"`));
+    const [half, whole] = ([dtype, 'f32'] as const).map((of) => [...modelFile(config, weights, of)].slice(1));
+    const size = (pieces: readonly Uint8Array[]) => pieces.reduce((sum, { length }) => sum + length, 0);
+    assert.equal(size(half), size(whole) / 2);
+    assert.deepEqual((await importModel(dir)).weights, weights);
+    const hashOf = async (bytes: Uint8Array) => sha256Hex(bytes);
+    const manifest = await writeParts(modelTensors(config, dtype), weights.values(), hashOf);
+    assert.equal(await nameOfFolder(dir), sha256Hex(encodeModelManifest(manifest)));
+    await assert.rejects(
+      exportModel(dir, { config, weights: someWeights(config), dtype, tokenizer: byteTokenizer() }),
+      {
+        code: 'wrong-weights',
+        message: /cannot hold/,
+      },
+    );
   }
 });
 

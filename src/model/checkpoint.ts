@@ -1,7 +1,7 @@
 // A model's tensors under their names in the network, and its weights as one safetensors file, written piece by piece.
 import { sizeOf } from '../tensor/shape.ts';
 import { type LlamaConfig, parameterSpecs, type Weights } from './config.ts';
-import { encodeValues } from './dtypes.ts';
+import { encodeValues, type RoundedDtype } from './dtypes.ts';
 import { ModelError } from './errors.ts';
 import { checkFinite } from './parts.ts';
 import { safetensorsHeader } from './safetensors.ts';
@@ -10,18 +10,20 @@ import type { TensorSpec } from './tensor-manifest.ts';
 /** transformers refuses a safetensors file that does not say which framework laid out its tensors. */
 const METADATA = { format: 'pt' };
 
-/** The weights of a model as its manifest lists them: float32, in the order of `parameterSpecs`. */
-export const modelTensors = (config: LlamaConfig): TensorSpec[] =>
-  parameterSpecs(config).map(({ name, shape }) => ({ name, dtype: 'f32', shape }));
+/** The weights of a model as its manifest lists them, in the order of `parameterSpecs`. */
+export const modelTensors = (config: LlamaConfig, dtype: RoundedDtype): TensorSpec[] =>
+  parameterSpecs(config).map(({ name, shape }) => ({ name, dtype, shape }));
 
 /** What precedes the bytes of the tensors in model.safetensors. */
-export const modelFileHeader = (config: LlamaConfig): Uint8Array => safetensorsHeader(parameterSpecs(config), METADATA);
+export const modelFileHeader = (config: LlamaConfig, dtype: RoundedDtype): Uint8Array =>
+  safetensorsHeader(modelTensors(config, dtype), METADATA);
 
 /**
  * The pieces of model.safetensors, in order: its header, then each tensor, which may share the memory of the weights.
- * The same weights give the same file. Throws ModelError `wrong-weights` for missing or extra weights, wrong lengths, NaN and infinities.
+ * The same weights give the same file. Throws ModelError `wrong-weights` for missing or extra weights, wrong lengths, NaN and infinities,
+ * values that the dtype cannot hold.
  */
-export function modelFile(config: LlamaConfig, weights: Weights): Iterable<Uint8Array> {
+export function modelFile(config: LlamaConfig, weights: Weights, dtype: RoundedDtype = 'f32'): Iterable<Uint8Array> {
   const specs = parameterSpecs(config);
   const names = new Set(specs.map(({ name }) => name));
   for (const name of weights.keys()) {
@@ -35,5 +37,5 @@ export function modelFile(config: LlamaConfig, weights: Weights): Iterable<Uint8
     }
     checkFinite(name, data);
   }
-  return [modelFileHeader(config), ...specs.map(({ name }) => encodeValues('f32', weights.get(name)!))];
+  return [modelFileHeader(config, dtype), ...specs.map(({ name }) => encodeValues(dtype, weights.get(name)!))];
 }

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { firstIssue } from '../errors.ts';
 import { FAMILIES, type Family, type LlamaConfig, LlamaConfigSchema } from './config.ts';
+import type { RoundedDtype } from './dtypes.ts';
 import { ModelError } from './errors.ts';
 
 /** The class of each family, and transformers' defaults for settings that its config.json lacks. */
@@ -156,8 +157,22 @@ function scalingOf(rope: Readonly<Record<string, unknown>>, max_position_embeddi
   return { rope_type, ...Object.fromEntries(filled) };
 }
 
+const TORCH_DTYPES: Readonly<Record<RoundedDtype, string>> = { f32: 'float32', bf16: 'bfloat16', f16: 'float16' };
+
+/** What config.json says that the weights are kept in; f32 where it says nothing, or something else. */
+export function dtypeFromJson(value: unknown): RoundedDtype {
+  const { dtype, torch_dtype } = (value ?? {}) as { readonly dtype?: unknown; readonly torch_dtype?: unknown };
+  const [found = 'f32'] = (['bf16', 'f16'] as const).filter((name) => TORCH_DTYPES[name] === (dtype ?? torch_dtype));
+  return found;
+}
+
 /** config.json for transformers 4 and 5: `torch_dtype`, `rope_theta` and `rope_scaling` for 4, `dtype` and `rope_parameters` for 5. */
-export function configJson(config: LlamaConfig, bos_id: number | null, eos_id: number | null): object {
+export function configJson(
+  config: LlamaConfig,
+  bos_id: number | null,
+  eos_id: number | null,
+  weights: RoundedDtype,
+): object {
   const { attention_bias, mlp_bias, sliding_window, rope_theta, rope_scaling, ...shape } = config;
   const own: Readonly<Record<Family, object>> = {
     llama: { attention_bias, mlp_bias },
@@ -173,8 +188,8 @@ export function configJson(config: LlamaConfig, bos_id: number | null, eos_id: n
     rope_parameters: { rope_theta, rope_type: 'default', ...rope_scaling },
     bos_token_id: bos_id,
     eos_token_id: eos_id,
-    dtype: 'float32',
-    torch_dtype: 'float32',
+    dtype: TORCH_DTYPES[weights],
+    torch_dtype: TORCH_DTYPES[weights],
     use_cache: true,
   };
 }

@@ -1,4 +1,5 @@
 // The stored form of a tensor's values, and their conversion to float32, in which everything is computed. Always little-endian.
+import type { Weights } from './config.ts';
 import { ModelError } from './errors.ts';
 
 /** f16, bf16 and the integers of i8 are subsets of float32, so the conversion loses nothing. */
@@ -9,6 +10,38 @@ const WIDTHS: Readonly<Record<Dtype, number>> = { f32: 4, bf16: 2, f16: 2, i8: 1
 
 /** Bytes of one value. */
 export const widthOf = (dtype: Dtype): number => WIDTHS[dtype];
+
+/** What a run may keep its model in: each merge is rounded to it. */
+export const ROUNDED_DTYPES = ['f32', 'bf16', 'f16'] as const;
+export type RoundedDtype = (typeof ROUNDED_DTYPES)[number];
+
+/** The largest finite numbers: what is beyond them becomes them. */
+const LARGEST_HALF = 65_504;
+const LARGEST_BFLOAT_WORD = 0x7f7f_0000;
+
+const scratch = new Float32Array(1);
+const scratchWord = new Uint32Array(scratch.buffer);
+
+/**
+ * The nearest number that a dtype holds to a finite float32, of two the even one: the same on every machine, by integers (bf16) or as
+ * ECMAScript says to the last bit (f16).
+ */
+export function rounded(dtype: RoundedDtype, value: number): number {
+  if (dtype === 'f32') return value;
+  if (dtype === 'f16') return Math.f16round(Math.max(-LARGEST_HALF, Math.min(LARGEST_HALF, value)));
+  scratch[0] = value;
+  const word = scratchWord[0];
+  const magnitude = word & 0x7fff_ffff;
+  const nearest = (magnitude + 0x7fff + ((magnitude >>> 16) & 1)) & 0xffff_0000;
+  scratchWord[0] = ((word & 0x8000_0000) | Math.min(nearest >>> 0, LARGEST_BFLOAT_WORD)) >>> 0;
+  return scratch[0];
+}
+
+/** A model as a run keeps it from its beginning; the same arrays where that is float32. */
+export function roundedWeights(dtype: RoundedDtype, weights: Weights): Weights {
+  if (dtype === 'f32') return weights;
+  return new Map(Array.from(weights, ([name, values]) => [name, values.map((value) => rounded(dtype, value))]));
+}
 
 const LITTLE_ENDIAN = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 

@@ -1,6 +1,7 @@
 // The small files of a model's folder, as transformers reads them, beside its weights: settings and tokenizer. Pure, so that the page uses it too.
 import type { LlamaConfig } from './config.ts';
 import { configJson } from './config-json.ts';
+import type { RoundedDtype } from './dtypes.ts';
 import { ModelError } from './errors.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
@@ -16,7 +17,11 @@ function tokenizerConfigJson(tokenizer: Tokenizer, model_max_length: number): ob
 }
 
 /** Names and contents, config.json last, so that whoever finds it finds the others. Throws ModelError `bad-tokenizer` where its ids exceed the vocabulary. */
-export function folderTexts(config: LlamaConfig, tokenizer: Tokenizer): [name: string, contents: string][] {
+export function folderTexts(
+  config: LlamaConfig,
+  tokenizer: Tokenizer,
+  weights: RoundedDtype = 'f32',
+): [name: string, contents: string][] {
   if (tokenizer.vocab_size > config.vocab_size) {
     const fact = `the tokenizer has ${tokenizer.vocab_size} ids, the model only ${config.vocab_size}`;
     throw new ModelError('bad-tokenizer', fact);
@@ -27,6 +32,6 @@ export function folderTexts(config: LlamaConfig, tokenizer: Tokenizer): [name: s
     ['tokenizer.json', tokenizer.json],
     ['tokenizer_config.json', json(tokenizerConfigJson(tokenizer, config.max_position_embeddings))],
     ['generation_config.json', json({ bos_token_id: bos_id, eos_token_id: eos_id })],
-    ['config.json', json(configJson(config, bos_id, eos_id))],
+    ['config.json', json(configJson(config, bos_id, eos_id, weights))],
   ];
 }

@@ -1,5 +1,5 @@
 // The safetensors format of Hugging Face: 8 bytes of header length, a JSON header, then raw little-endian tensors
-// (https://huggingface.co/docs/safetensors, "Format"). Potluck writes float32 in a fixed order, so that equal weights give equal bytes.
+// (https://huggingface.co/docs/safetensors, "Format"). Potluck writes in a fixed order, so that equal weights give equal bytes.
 import { utf8 } from '../protocol/hash.ts';
 import { type Dtype, widthOf } from './dtypes.ts';
 import { ModelError } from './errors.ts';
@@ -35,22 +35,27 @@ function elements(name: string, shape: readonly number[]): number {
 }
 
 /**
- * The length prefix and the padded JSON header for float32 tensors laid out back to back in the given order.
+ * The length prefix and the padded JSON header for tensors laid out back to back in the given order.
  * The same list gives the same bytes on every machine, because JSON.stringify writes integers and strings in one way only.
  */
 export function safetensorsHeader(
-  tensors: readonly { readonly name: string; readonly shape: readonly number[] }[],
+  tensors: readonly {
+    readonly name: string;
+    readonly dtype: Dtype;
+    readonly shape: readonly number[];
+  }[],
   metadata: Readonly<Record<string, string>> = {},
 ): Uint8Array {
   const parts: string[] = [];
   const seen = new Set<string>([METADATA]);
   if (Object.keys(metadata).length > 0) parts.push(`${JSON.stringify(METADATA)}:${JSON.stringify(metadata)}`);
   let offset = 0;
-  for (const { name, shape } of tensors) {
+  for (const { name, dtype, shape } of tensors) {
     if (seen.has(name)) throw corrupt(`the name "${name}" is used twice or reserved`, { name });
     seen.add(name);
-    const end = offset + elements(name, shape) * 4;
-    parts.push(`${JSON.stringify(name)}:${JSON.stringify({ dtype: 'F32', shape, data_offsets: [offset, end] })}`);
+    const end = offset + elements(name, shape) * widthOf(dtype);
+    const entry = { dtype: dtype.toUpperCase(), shape, data_offsets: [offset, end] };
+    parts.push(`${JSON.stringify(name)}:${JSON.stringify(entry)}`);
     offset = end;
   }
   const json = utf8(`{${parts.join(',')}}`);

@@ -9,6 +9,7 @@ import { PretrainParamsSchema } from '../games/pretrain.ts';
 import { type LoadGame, loadGame, offerOf } from '../games/registry.ts';
 import { exportModel } from '../model/checkpoint-folder.ts';
 import type { LlamaConfig, Weights } from '../model/config.ts';
+import type { RoundedDtype } from '../model/dtypes.ts';
 import { type Tokenizer, tokenizerFromJson } from '../model/tokenizer.ts';
 import { openPeerBlobs, type Transfer } from '../peer/blobs.ts';
 import { askHub, findRun } from '../peer/find-run.ts';
@@ -26,6 +27,8 @@ export interface TakenModel {
   readonly merged_rounds: number;
   readonly config: LlamaConfig;
   readonly weights: Weights;
+  /** What the run keeps its weights in, and so the files that are written. */
+  readonly dtype: RoundedDtype;
   readonly tokenizer: Tokenizer;
 }
 
@@ -35,6 +38,7 @@ export interface Ancestor {
   readonly merged_rounds: number;
   readonly model: string;
   readonly config: LlamaConfig;
+  readonly dtype: RoundedDtype;
   readonly tokenizer: Tokenizer;
 }
 
@@ -45,7 +49,8 @@ export async function ancestorOf(url: string, wanted: string, folder: string): P
   if (merged_rounds === 0) {
     throw new PeerError('no-such-run', `run ${view.run} keeps no model yet: it has merged ${view.round} rounds`);
   }
-  return { run: view.run, merged_rounds, model, config: params.model, tokenizer };
+  const { model: config, sparse } = params;
+  return { run: view.run, merged_rounds, model, config, dtype: sparse.weights, tokenizer };
 }
 
 /** A run's current model, verified by its hash. `folder` keeps the blobs. Throws PeerError, HistoryError, GameError, ModelError. */
@@ -63,6 +68,7 @@ export async function takeModel(
     merged_rounds: view.round,
     config: params.model,
     weights: held.state as Weights,
+    dtype: params.sparse.weights,
     tokenizer,
   };
 }

@@ -10,6 +10,7 @@ import type { PretrainParams } from '../games/pretrain.ts';
 import { loadGame } from '../games/registry.ts';
 import { keepState } from '../games/state.ts';
 import type { LlamaConfigInput, Weights } from '../model/config.ts';
+import { roundedWeights } from '../model/dtypes.ts';
 import { initialWeights } from '../model/init.ts';
 import { openPeerBlobs, type Transfer, transferTeller } from '../peer/blobs.ts';
 import { askHub, readHub } from '../peer/find-run.ts';
@@ -96,7 +97,8 @@ export async function createRun(url: string, identity: Identity, folder: string,
   const { ancestor } = options;
   if (!ancestor) say('uploading the first model');
   const game = await loadGame('pretrain');
-  const weights = (): Weights => options.weights ?? initialWeights(model, options.seed);
+  const weights = (): Weights =>
+    roundedWeights(prepared.params.sparse.weights, options.weights ?? initialWeights(model, options.seed));
   const event = await signEvent(identity, {
     ...{ type: 'run.created', version: 2, name: options.name, game: game.name },
     ...{ unit: game.unit, metrics: [...game.metrics] },

@@ -1,5 +1,6 @@
 // The settings of a run whose owner states only the essentials: `run create` and the demo take the rest from here.
 import type { Rules } from '../core/rules.ts';
+import type { RoundedDtype } from '../model/dtypes.ts';
 import type { MergeRule } from '../training/sparse.ts';
 import type { NewRun } from './owner.ts';
 
@@ -13,6 +14,8 @@ export interface Essentials {
   readonly min_workers: number;
   /** Which updates are merged; all of them where missing. docs/security.md shows how well each choice resists attacks. */
   readonly merge_rule?: MergeRule;
+  /** What the model is kept and sent in; float32 where missing. */
+  readonly weights?: RoundedDtype;
   /** The accounts whose validators judge, with equal stake; where missing, any validator that stays long enough. */
   readonly validators?: readonly string[];
 }
@@ -49,7 +52,7 @@ const RULES: Rules = {
 };
 
 export function trainingFor(essentials: Essentials): Pick<NewRun, 'training' | 'schedule'> {
-  const { rounds, round_seconds, steps, batch, context, learning_rate, min_workers, merge_rule } = essentials;
+  const { rounds, round_seconds, steps, batch, context, learning_rate, min_workers, merge_rule, weights } = essentials;
   return {
     training: {
       batch,
@@ -58,7 +61,7 @@ export function trainingFor(essentials: Essentials): Pick<NewRun, 'training' | '
       learning_rate,
       min_learning_rate: learning_rate * LAST_RATE_PART,
       warmup_steps: Math.ceil(rounds * steps * WARMUP_PART),
-      ...(merge_rule && { sparse: { merge_rule } }),
+      sparse: { ...(merge_rule && { merge_rule }), ...(weights && { weights }) },
     },
     schedule: {
       rounds,

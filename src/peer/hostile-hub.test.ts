@@ -110,11 +110,13 @@ describe('a connection', () => {
     });
 
   test('to a hub of another protocol', async () => {
-    onSocket = (socket) => say(socket, challenge({ protocol: 7 }));
+    onSocket = (socket) => say(socket, challenge({ protocol: PROTOCOL_VERSION + 1 }));
     assert.ok(
       code(
         'other-protocol',
-        new RegExp(`the hub speaks protocol 7, the peer speaks ${PROTOCOL_VERSION}: the peer is older: update`),
+        new RegExp(
+          `the hub speaks protocol ${PROTOCOL_VERSION + 1}, the peer speaks ${PROTOCOL_VERSION}: the peer is older: update`,
+        ),
       )(await connect()),
     );
   });
@@ -363,7 +365,7 @@ describe('a worker', () => {
     assert.equal(cut.code, 'truncated');
     const specs = parameterSpecs(config);
     const cutting = openCut(specs, [], SparseOptionsSchema.parse({}));
-    for (const spec of specs) cutting.tensor(spec, undefined);
+    for (const spec of specs) cutting.tensor(spec, undefined, undefined);
     const step = cutting.step();
     const wrong = await problemWith(viewOfMerge({ step: sha256Hex(step) }), [params, ...model.blobs.values(), step]);
     assert.equal(wrong.code, 'wrong-model');

@@ -9,9 +9,9 @@ import { count, hash, role } from './schemas.ts';
  * The version of this protocol: of the messages and of the events in them. Either side refuses messages and events that it does not know,
  * so the version rises with each change that the other side must know. A peer of another version is told so and disconnected.
  * 2: draws, appeals and contests; heads of the log in events. 3: rules that bound a first work, and views that say so. 4: a model's hash
- * is that of its manifest. 5: steps. 6: metrics in the game's words.
+ * is that of its manifest. 5: steps. 6: metrics in the game's words. 7: models in bf16 and f16.
  */
-export const PROTOCOL_VERSION = 6;
+export const PROTOCOL_VERSION = 7;
 
 /** Says in words which side has the older version, and what that side can do about it. */
 export function otherVersion(versions: { readonly hub: number; readonly peer: number }): string {

@@ -183,7 +183,7 @@ class Arena extends ArenaNetwork {
     let named: { step?: string; rest?: string } = {};
     if (works.length > 0) {
       watch?.({ what: 'merge', who: 'hub' });
-      const cut = await cutState(game, params, this.rest, works);
+      const cut = await cutState(game, params, { state: this.present, rest: this.rest }, works);
       if (cut) this.present = await followState(game, params, this.present, cut.step);
       else this.present = await mergeState(game, params, this.present, works);
       this.rest = cut?.rest ?? null;
@@ -196,7 +196,7 @@ class Arena extends ArenaNetwork {
     const { round, attempt, id } = run;
     const checkpoint = isCheckpoint(run, { bundle });
     if (checkpoint && named.step)
-      named.rest = await keepState(game, params, this.rest, async (bytes) => this.put(bytes));
+      named.rest = await keepState(game, params, this.rest, async (bytes) => this.put(bytes), 'rest');
     await this.must(this.hub, {
       ...{ type: 'round.merged', version: 1, run: id, round, attempt, model, bundle, checkpoint, ...named },
       accepted: accepted.map((submission) => submission.id),

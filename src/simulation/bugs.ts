@@ -88,7 +88,7 @@ export const BUGS: readonly Bug[] = [
       merge: (params: unknown, state: unknown, accepted: readonly AcceptedWork[]) =>
         mergeState(game, params, state, inArrivalOrder(disk, accepted)),
       cut: (params: unknown, rest: unknown, accepted: readonly AcceptedWork[]) =>
-        cutState(game, params, rest, inArrivalOrder(disk, accepted)),
+        cutState(game, params, { state: null, rest }, inArrivalOrder(disk, accepted)),
     }),
   },
   {
@@ -98,7 +98,7 @@ export const BUGS: readonly Bug[] = [
     game: (game) => ({
       ...game,
       async cut(params: unknown, rest: unknown, accepted: readonly AcceptedWork[]) {
-        const cut = await cutState(game, params, rest, accepted);
+        const cut = await cutState(game, params, { state: null, rest }, accepted);
         return cut && { ...cut, step: cut.step.map((byte) => byte ^ 1) };
       },
     }),
@@ -109,7 +109,7 @@ export const BUGS: readonly Bug[] = [
     game: (game) => ({
       ...game,
       cut: (params: unknown, _rest: unknown, accepted: readonly AcceptedWork[]) =>
-        cutState<unknown>(game, params, null, accepted),
+        cutState<unknown>(game, params, { state: null, rest: null }, accepted),
     }),
   },
   {

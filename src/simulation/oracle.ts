@@ -280,7 +280,7 @@ export class Oracle {
       bundle.length === works.length && bundle.every(({ work }, i) => Buffer.compare(work, works[i].work) === 0);
     if (!same) violated(`round ${body.round}: the bundle is not the accepted work in order of id`);
     const before = this.#models[body.round];
-    const cut = await cutState<unknown>(tally, this.#params, before.rest, works);
+    const cut = await cutState<unknown>(tally, this.#params, before, works);
     const state = cut
       ? await followState(tally, this.#params, before.state, cut.step)
       : await mergeState(tally, this.#params, before.state, works);

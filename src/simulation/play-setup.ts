@@ -6,6 +6,7 @@ import { type GuardLimits, guardGame } from '../games/guard.ts';
 import { decodeParams } from '../games/params.ts';
 import { PretrainParamsSchema } from '../games/pretrain/params.ts';
 import { loadGame } from '../games/registry.ts';
+import { roundedWeights } from '../model/dtypes.ts';
 import { initialWeights } from '../model/init.ts';
 import { byteTokenizer, type Tokenizer } from '../model/tokenizer.ts';
 import { sha256Hex, utf8 } from '../protocol/hash.ts';
@@ -71,7 +72,7 @@ export async function setUpPretrain(
   const model = { ...settings.model, vocab_size: tokenizer.vocab_size };
   const params = PretrainParamsSchema.parse({ ...settings, model, dataset });
   const game = guardGame(await loadGame('pretrain'), limits);
-  return { game, params, first: initialWeights(params.model, 'arena'), blobs };
+  return { game, params, first: roundedWeights(params.sparse.weights, initialWeights(params.model, 'arena')), blobs };
 }
 
 async function* someText(): AsyncGenerator<string> {

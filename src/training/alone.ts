@@ -126,7 +126,7 @@ export function sharedMerge(
       return { weights: mergeUpdates(specs, weights, updates, now), down_bytes };
     }
     const cut = openCut(specs, updates, now);
-    rest = new Map(specs.map((spec) => [spec.name, cut.tensor(spec, rest.get(spec.name))]));
+    rest = new Map(specs.map((spec) => [spec.name, cut.tensor(spec, rest.get(spec.name), weights.get(spec.name))]));
     const step = cut.step();
     const follow = openFollow(specs, step, now);
     const next = new Map(specs.map((spec) => [spec.name, follow(spec, weights.get(spec.name))]));

@@ -1,6 +1,7 @@
 // The outer step: one round's updates become the next model, in plain arithmetic that gives the same bits on every machine
 // (the aggregation of SparseLoCo, arXiv 2508.15706, with weights for workers of different speeds).
 import type { ParameterSpec, Weights } from '../model/config.ts';
+import { rounded } from '../model/dtypes.ts';
 import { sizeOf } from '../tensor/shape.ts';
 import { TrainingError } from './errors.ts';
 import { agreeingUpdates } from './robust.ts';
@@ -82,18 +83,23 @@ export function stepFrom(
   throw new TrainingError('wrong-shape', message, { name });
 }
 
-/** One weight ← itself − outer_step · change. Throws TrainingError 'not-finite'. */
+/**
+ * One weight ← itself − outer_step · change, rounded to what the run keeps. Returns what rounding has added to it.
+ * Throws TrainingError 'not-finite'.
+ */
 export function takeStep(
   name: string,
   weights: Float32Array,
   at: number,
   change: number,
-  { outer_step }: Pick<SparseOptions, 'outer_step'>,
-): void {
-  weights[at] -= outer_step * change;
-  if (!Number.isFinite(weights[at])) {
-    throw new TrainingError('not-finite', `merge: ${name}: weight ${at} would become ${weights[at]}`, { name, at });
+  { outer_step, weights: dtype }: Pick<SparseOptions, 'outer_step' | 'weights'>,
+): number {
+  const exact = Math.fround(weights[at] - outer_step * change);
+  if (!Number.isFinite(exact)) {
+    throw new TrainingError('not-finite', `merge: ${name}: weight ${at} would become ${exact}`, { name, at });
   }
+  weights[at] = rounded(dtype, exact);
+  return weights[at] - exact;
 }
 
 type EachMean = (spec: Pick<ParameterSpec, 'name' | 'shape'>, told: (at: number, mean: number) => void) => void;

@@ -2,6 +2,7 @@
 // worker's error feedback for later rounds (SparseLoCo, arXiv 2508.15706; error feedback: Seide et al. 2014).
 import { z } from 'zod';
 import type { ParameterSpec, Weights } from '../model/config.ts';
+import { ROUNDED_DTYPES } from '../model/dtypes.ts';
 import { type BitCoder, BitDecoder, BitEncoder } from './entropy.ts';
 import { AdaptiveNumber, codeEven, codePositions, codePositionsEvenly, positionBits } from './entropy-models.ts';
 import { TrainingError } from './errors.ts';
@@ -17,43 +18,53 @@ export type MergeRule = (typeof MERGE_RULES)[number];
  * `bench parity` found at 215 times fewer bytes than dense float32 (docs/experiments.md, "Training apart"); the field's own
  * constants are kept_per_tile 64, quantiser 'ladder' and outer_step 1.
  */
-export const SparseOptionsSchema = z.strictObject({
-  /** Values kept of each full tile of 64 × 64; smaller chunks keep as many in proportion. */
-  kept_per_tile: z.int().min(2).max(TILE_VALUES).default(74),
-  /** The part of the unsent values that counts in the next round. */
-  error_decay: z.number().min(0).max(1).default(0.95),
-  /**
-   * How kept values become codes: 'ladder' cuts at even steps of 1.5 standard deviations around the mean (the field's 2-bit
-   * quantiser); 'sign' keeps the sign and one magnitude for the whole tensor, 'levels' the sign and one of two magnitudes.
-   */
-  quantiser: z.enum(QUANTISERS).default('sign'),
-  /** The factor of the merged update when it is subtracted from the weights (outer learning rate). */
-  outer_step: z.number().positive().max(16).default(1.5),
-  /**
-   * How much a worker that did not send a value counts in that value's mean: 0 means the mean over its senders alone, 1 over all workers
-   * (as if the others had sent zero).
-   */
-  absent_share: z.number().min(0).max(1).default(0),
-  /**
-   * Which updates are merged: 'mean': all; 'agreement': those whose signs agree with the others' (robust.ts), for a run whose workers
-   * nobody vouches for.
-   */
-  merge_rule: z.enum(MERGE_RULES).default('mean'),
-  /**
-   * How the merged update is cut again, so that what everybody downloads does not grow with the workers (steps.ts); null: everybody
-   * downloads all accepted updates and merges them. What is cut off waits for the next rounds.
-   */
-  step: z
-    .strictObject({
-      /** The most values kept of each full tile; fewer are kept after a round in which fewer were sent. */
-      kept_per_tile: z.int().min(2).max(TILE_VALUES).default(288),
-      quantiser: z.enum(QUANTISERS).default('levels'),
-      /** The part of what was cut off that counts in the next round. */
-      error_decay: z.number().min(0).max(1).default(0.9),
-    })
-    .nullable()
-    .prefault({}),
-});
+export const SparseOptionsSchema = z
+  .strictObject({
+    /** Values kept of each full tile of 64 × 64; smaller chunks keep as many in proportion. */
+    kept_per_tile: z.int().min(2).max(TILE_VALUES).default(74),
+    /** The part of the unsent values that counts in the next round. */
+    error_decay: z.number().min(0).max(1).default(0.95),
+    /**
+     * How kept values become codes: 'ladder' cuts at even steps of 1.5 standard deviations around the mean (the field's 2-bit
+     * quantiser); 'sign' keeps the sign and one magnitude for the whole tensor, 'levels' the sign and one of two magnitudes.
+     */
+    quantiser: z.enum(QUANTISERS).default('sign'),
+    /** The factor of the merged update when it is subtracted from the weights (outer learning rate). */
+    outer_step: z.number().positive().max(16).default(1.5),
+    /**
+     * How much a worker that did not send a value counts in that value's mean: 0 means the mean over its senders alone, 1 over all workers
+     * (as if the others had sent zero).
+     */
+    absent_share: z.number().min(0).max(1).default(0),
+    /**
+     * Which updates are merged: 'mean': all; 'agreement': those whose signs agree with the others' (robust.ts), for a run whose workers
+     * nobody vouches for.
+     */
+    merge_rule: z.enum(MERGE_RULES).default('mean'),
+    /**
+     * How the merged update is cut again, so that what everybody downloads does not grow with the workers (steps.ts); null: everybody
+     * downloads all accepted updates and merges them. What is cut off waits for the next rounds.
+     */
+    step: z
+      .strictObject({
+        /** The most values kept of each full tile; fewer are kept after a round in which fewer were sent. */
+        kept_per_tile: z.int().min(2).max(TILE_VALUES).default(288),
+        quantiser: z.enum(QUANTISERS).default('levels'),
+        /** The part of what was cut off that counts in the next round. */
+        error_decay: z.number().min(0).max(1).default(0.9),
+      })
+      .nullable()
+      .prefault({}),
+    /**
+     * What the model is kept and sent in: every merge is rounded to it. Training itself is float32. What rounding takes from a step waits with
+     * what the step leaves out (steps.ts), so narrower weights than float32 need one.
+     */
+    weights: z.enum(ROUNDED_DTYPES).default('f32'),
+  })
+  .refine(({ weights, step }) => weights === 'f32' || step !== null, {
+    error: 'weights narrower than f32 need a step: what rounding takes from it waits there for the next one',
+    path: ['weights'],
+  });
 export type SparseOptions = z.infer<typeof SparseOptionsSchema>;
 
 /** The settings of the codec. All weights of an update have the same density; in a step (steps.ts) each weight has its own. */

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { ParameterSpec, Weights } from '../model/config.ts';
+import { roundedWeights } from '../model/dtypes.ts';
 import { seededRandom } from '../protocol/random.ts';
 import { TrainingError } from './errors.ts';
 import { mergeUpdates, openAggregate, type WeightedUpdate } from './outer.ts';
@@ -34,9 +35,10 @@ const updatesOf = (seed: string, workers: number, of = options): WeightedUpdate[
     weight: 1 + k,
   }));
 
-function cutStep(updates: readonly WeightedUpdate[], rest: Weights, run: SparseOptions) {
+function cutStep(updates: readonly WeightedUpdate[], rest: Weights, run: SparseOptions, before: Weights = none) {
   const cut = openCut(specs, updates, run);
-  const left: Weights = new Map(specs.map((spec) => [spec.name, cut.tensor(spec, rest.get(spec.name))]));
+  const leave = ({ name }: ParameterSpec, at: number) => cut.tensor(specs[at], rest.get(name), before.get(name));
+  const left: Weights = new Map(specs.map((spec, at) => [spec.name, leave(spec, at)]));
   return { step: cut.step(), rest: left };
 }
 
@@ -89,6 +91,33 @@ test('what was left out is forgotten by the decay, and the rest that is handed i
   assert.deepEqual(cutStep(next, rest, forgetful), cutStep(next, none, forgetful));
   assert.notDeepEqual(cutStep(next, rest, options).step, cutStep(next, none, options).step);
   assert.deepEqual(rest, before);
+});
+
+test('what rounding takes from a step is left out by it, so nothing is lost on the way to narrower weights', () => {
+  for (const dtype of ['bf16', 'f16'] as const) {
+    const run = optionsOf({ error_decay: 1 }, { weights: dtype, outer_step: 1.5 });
+    let state = roundedWeights(dtype, weights);
+    let rest = none;
+    const exact = new Map(Array.from(state, ([name, values]) => [name, Float64Array.from(values)]));
+    for (let round = 0; round < 12; round++) {
+      const updates = updatesOf(`rounding ${round}`, 3);
+      const aggregate = openAggregate(specs, updates, run);
+      for (const spec of specs) {
+        for (const [i, value] of aggregate(spec).entries()) exact.get(spec.name)![i] -= 1.5 * value;
+      }
+      const cut = cutStep(updates, rest, run, state);
+      state = followStep(state, cut.step, run);
+      rest = cut.rest;
+      assert.deepEqual(roundedWeights(dtype, state), state, 'every weight is one that the run keeps');
+    }
+    for (const [name, values] of state) {
+      const owed = Float64Array.from(values, (value, i) => value - 1.5 * rest.get(name)![i]);
+      const apart = Math.max(...owed.map((value, i) => Math.abs(value - exact.get(name)![i])));
+      assert.ok(apart < 2e-6, `${dtype} ${name}: ${apart}`);
+    }
+  }
+  assert.throws(() => optionsOf(undefined, { weights: 'bf16', step: null }), /need a step/);
+  assert.throws(() => cutStep(updatesOf('one', 1), none, optionsOf({}, { weights: 'f16' })), { code: 'wrong-shape' });
 });
 
 test('a step does not grow with the workers', () => {

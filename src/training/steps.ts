@@ -27,9 +27,10 @@ export interface Cut {
   /**
    * Cuts one weight's values; to be called once for each of the model's weights, in order.
    * @param rest what the steps before have left out of it; undefined: nothing. Not changed.
+   * @param before the weight's values before the step; they count only where the run rounds them
    * @returns what is left out now. Throws TrainingError 'wrong-shape', or 'not-finite' where sums leave the finite numbers.
    */
-  tensor(spec: ParameterSpec, rest: Float32Array | undefined): Float32Array;
+  tensor(spec: ParameterSpec, rest: Float32Array | undefined, before: Float32Array | undefined): Float32Array;
   /** The bytes, when every weight is cut. */
   step(): Uint8Array;
 }
@@ -45,7 +46,7 @@ export function openCut(
   const kept = new Map<string, SparseTensor>();
   const densities = new Map<string, number>();
   return {
-    tensor(spec, rest) {
+    tensor(spec, rest, before) {
       const values = aggregate(spec);
       const isSaid = (i: number) => values[i] !== 0 || (rest !== undefined && cut.error_decay * rest[i] !== 0);
       // Where little was said, few values say it all.
@@ -53,6 +54,7 @@ export function openCut(
       const made = compressTensor(spec, values, rest, { ...cut, kept_per_tile: density });
       densities.set(spec.name, density);
       kept.set(spec.name, made.tensor);
+      if (options.weights !== 'f32') keepRounding(spec, before, made, options);
       return made.rest;
     },
     step() {
@@ -96,6 +98,21 @@ export function openFollow(
     for (let i = 0; i < indices.length; i++) takeStep(spec.name, after, indices[i], table[codes[i]], options);
     return after;
   };
+}
+
+/** What rounding will take from a step goes into what the step leaves out: a change below half a digit is not lost, it waits until it is one. */
+function keepRounding(
+  spec: ParameterSpec,
+  before: Float32Array | undefined,
+  { tensor, rest }: ReturnType<typeof compressTensor>,
+  options: SparseOptions,
+): void {
+  const { indices, codes, table } = tensor;
+  const after = stepFrom(spec, before);
+  for (let i = 0; i < indices.length; i++) {
+    const added = takeStep(spec.name, after, indices[i], table[codes[i]], options);
+    rest[indices[i]] += added / options.outer_step;
+  }
 }
 
 /** How a step is cut. Throws where a run's settings want none. */

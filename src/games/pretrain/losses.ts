@@ -4,7 +4,7 @@
 import type { ParameterSpec, Weights } from '../../model/config.ts';
 import type { Batch } from '../../training/inner.ts';
 import { mergeUpdates } from '../../training/outer.ts';
-import type { SparseUpdate } from '../../training/sparse.ts';
+import type { SparseOptions, SparseUpdate } from '../../training/sparse.ts';
 import { mean } from '../../training/statistics.ts';
 import { besideLoss } from '../../training/tolerances.ts';
 import type { Device } from '../game.ts';
@@ -29,10 +29,14 @@ export interface LossChange {
   readonly harmful: boolean;
 }
 
-/** The model after a part of the step that the update alone would be. Throws TrainingError where it leaves the finite numbers. */
+/** The model after a part of the step that the update alone would be, in float32: rounding would swallow most of it. Throws TrainingError where it leaves the finite numbers. */
 export function smallStep(specs: readonly ParameterSpec[], task: PretrainTask, update: SparseUpdate): Weights {
   const { weights, params } = task;
-  const sparse = { ...params.sparse, outer_step: params.sparse.outer_step * SMALL_STEP };
+  const sparse: SparseOptions = {
+    ...params.sparse,
+    outer_step: params.sparse.outer_step * SMALL_STEP,
+    weights: 'f32',
+  };
   return mergeUpdates(specs, weights, [{ update, weight: 1 }], sparse);
 }
 

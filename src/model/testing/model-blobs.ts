@@ -13,7 +13,7 @@ export async function modelBlobs(config: LlamaConfig, weights: Weights) {
     blobs.set(hash, bytes.slice());
     return hash;
   };
-  const values = modelTensors(config).map(({ name }) => weights.get(name)!);
-  const manifest = encodeModelManifest(await writeParts(modelTensors(config), values, put));
+  const values = modelTensors(config, 'f32').map(({ name }) => weights.get(name)!);
+  const manifest = encodeModelManifest(await writeParts(modelTensors(config, 'f32'), values, put));
   return { id: await put(manifest), manifest, blobs };
 }

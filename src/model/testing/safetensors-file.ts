@@ -24,7 +24,10 @@ export function encodeSafetensors(
   tensors: readonly NamedArray[],
   metadata: Readonly<Record<string, string>> = {},
 ): Uint8Array {
-  const header = safetensorsHeader(tensors, metadata);
+  const header = safetensorsHeader(
+    tensors.map((tensor) => ({ ...tensor, dtype: 'f32' as const })),
+    metadata,
+  );
   const size_bytes = tensors.reduce((sum, { data }) => sum + data.byteLength, header.length);
   const file = new Uint8Array(size_bytes);
   file.set(header);

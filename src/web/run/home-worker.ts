@@ -34,11 +34,12 @@ async function prepare({ url, run }: HomeOrder): Promise<void> {
   say({ kind: 'progress', what: 'Fetching the tokenizer' });
   const manifest = decodeManifest(await blobs.fetch(params.dataset));
   const tokenizer = tokenizerFromJson(new TextDecoder().decode(await blobs.fetch(manifest.tokenizer)));
-  const files: HomeFile[] = folderTexts(params.model, tokenizer).map(([name, text]) => ({
+  const dtype = params.sparse.weights;
+  const files: HomeFile[] = folderTexts(params.model, tokenizer, dtype).map(([name, text]) => ({
     name,
     content: new Blob([text]),
   }));
-  const specs = modelTensors(params.model);
+  const specs = modelTensors(params.model, dtype);
   const computed = async (): Promise<Iterable<Float32Array>> => {
     const { state } = await catchUp(game, params, view, null, blobs.fetch);
     return (state as Weights).values();
@@ -46,9 +47,9 @@ async function prepare({ url, run }: HomeOrder): Promise<void> {
   const whole = view.checkpoint.model === view.model;
   say({ kind: 'progress', what: whole ? 'Fetching the model' : `Computing the model of ${view.round} rounds` });
   // A browser keeps large Blobs on its disk, so a model that the hub has whole is never in this page's memory.
-  const pieces = [new Blob([modelFileHeader(params.model) as Uint8Array<ArrayBuffer>])];
+  const pieces = [new Blob([modelFileHeader(params.model, dtype) as Uint8Array<ArrayBuffer>])];
   for await (const values of whole ? readTensors(specs, view.model, blobs.fetch) : await computed()) {
-    pieces.push(new Blob([encodeValues('f32', values) as Uint8Array<ArrayBuffer>]));
+    pieces.push(new Blob([encodeValues(dtype, values) as Uint8Array<ArrayBuffer>]));
   }
   files.push({ name: 'model.safetensors', content: new Blob(pieces) });
   say({ kind: 'ready', files, model: view.model, merged_rounds: view.round });
