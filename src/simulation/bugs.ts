@@ -12,8 +12,6 @@ import { lossOf, type TallyTask, tally } from './tally-game.ts';
 
 export interface Bug {
   readonly name: string;
-  /** The first seed that found it, tried first. */
-  readonly seed?: number;
   readonly disk?: DiskFaults;
   /** The hub's core. */
   readonly machine?: StateMachine;
@@ -59,12 +57,11 @@ const FORGETTING_MS = 3000;
 
 /** Every planted fault, by its name. */
 export const BUGS: readonly Bug[] = [
-  { name: 'acknowledged-before-durable', seed: 1, disk: { early_log: true } },
-  { name: 'blob-lost-on-restart', seed: 1, disk: { early_blobs: true } },
-  { name: 'part-kept-on-a-full-disk', seed: 5, disk: { keeps_part: true } },
+  { name: 'acknowledged-before-durable', disk: { early_log: true } },
+  { name: 'blob-lost-on-restart', disk: { early_blobs: true } },
+  { name: 'part-kept-on-a-full-disk', disk: { keeps_part: true } },
   {
     name: 'payout-rounded-twice',
-    seed: 1,
     machine: afterwards((state, { body }) => {
       if (body.type !== 'round.merged') return;
       const { shares } = state.runs.get(body.run)!;
@@ -73,7 +70,6 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: 'stake-freed-without-notice',
-    seed: 3,
     machine: afterwards((state, { body }) => {
       if (body.type !== 'stake.released') return;
       const run = state.runs.get(body.run)!;
@@ -82,7 +78,6 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: 'merge-in-arrival-order',
-    seed: 3,
     game: (game, disk) => ({
       ...game,
       merge: (params: unknown, state: unknown, accepted: readonly AcceptedWork[]) =>
@@ -94,7 +89,6 @@ export const BUGS: readonly Bug[] = [
   {
     // The model follows from the step, and the step from nothing.
     name: 'step-of-other-work',
-    seed: 1,
     game: (game) => ({
       ...game,
       async cut(params: unknown, rest: unknown, accepted: readonly AcceptedWork[]) {
@@ -105,7 +99,6 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: 'what-steps-left-out-is-lost',
-    seed: 1,
     game: (game) => ({
       ...game,
       cut: (params: unknown, _rest: unknown, accepted: readonly AcceptedWork[]) =>
@@ -114,7 +107,6 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: 'cut-off-loss-judged',
-    seed: 2,
     judges: {
       ...tally,
       // A loss that was cut off on its way, compared with one that was not.
@@ -127,7 +119,6 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: 'verdict-counted-twice',
-    seed: 30,
     machine: lenient(['already-judged'], (state, event) => {
       const { body, author } = event;
       if (body.type !== 'verdict.given') return null;
@@ -138,7 +129,6 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: 'deadline-ignores-grace',
-    seed: 7,
     machine: afterwards((state, { body }) => {
       if (body.type !== 'tick') return;
       for (const run of state.runs.values()) {
@@ -148,7 +138,6 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: 'old-model-accepted',
-    seed: 6,
     machine: lenient(['wrong-round', 'wrong-model'], (state, event) => {
       const { body } = event;
       if (body.type !== 'work.submitted') return core.apply(state, event);
@@ -159,7 +148,6 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: 'present-peer-forgotten',
-    seed: 15,
     place(place, clock) {
       // After a restart the hub takes everybody for gone, also those who came back in time.
       if (place.sequencer.state.events === 0) return;
@@ -192,14 +180,12 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: 'empty-rounds-opened-at-once',
-    seed: 9,
     machine: afterwards((state, { body }) => {
       if (body.type === 'round.merged' && body.bundle === null) state.runs.get(body.run)!.idle.opens_ms = 0;
     }),
   },
   {
     name: 'worse-models-unheeded',
-    seed: 19,
     machine: afterwards((state, { body }) => {
       if (body.type !== 'round.merged') return;
       for (const watch of state.runs.get(body.run)!.watches.values()) watch.worse_models = 0;
@@ -207,7 +193,6 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: 'pause-drops-what-is-in',
-    seed: 37,
     machine: {
       refusalOf: core.refusalOf,
       apply(state, event) {
@@ -219,12 +204,10 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: 'deadlines-by-the-clock-on-the-wall',
-    seed: 16,
     clock: (clock) => ({ ...clock, elapsed_ms: clock.now_ms }),
   },
   {
     name: 'clock-put-off-by-events',
-    seed: 1,
     machine: afterwards((state, { body }) => {
       // A deadline that moves with whatever happens is none.
       if (body.type === 'tick' || !('run' in body)) return;

@@ -1,5 +1,8 @@
 // Plants a fault and plays histories until one fails: the seed that found it, and what it found.
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { BUGS, type Bug } from './bugs.ts';
+import seeds from './fault-seeds.json' with { type: 'json' };
 import { importWith } from './plant.ts';
 import { PLANTED_FAULTS } from './planted-faults.ts';
 import type { PlantedFault } from './planted-rules.ts';
@@ -9,6 +12,16 @@ const MOST_SEEDS = { rules: 400, world: 40 } as const;
 
 export type AnyFault = PlantedFault | Bug;
 export const ALL_FAULTS: readonly AnyFault[] = [...PLANTED_FAULTS, ...BUGS];
+
+/** The seed that has found a fault of that name: tried first, since other rules draw other histories and then it may find nothing. */
+const KNOWN_SEEDS: Readonly<Record<string, number | undefined>> = seeds;
+export const knownSeed = ({ name }: AnyFault): number | null => KNOWN_SEEDS[name] ?? null;
+
+/** Writes which seed has found which fault, for the next who plants them. */
+export function recordSeeds(found: ReadonlyMap<string, number>): void {
+  const byName = Object.fromEntries([...found].sort(([a], [b]) => (a < b ? -1 : 1)));
+  writeFileSync(join(import.meta.dirname, 'fault-seeds.json'), `${JSON.stringify(byName, null, 2)}\n`);
+}
 
 const isSource = (fault: AnyFault): fault is PlantedFault => 'file' in fault;
 
@@ -28,7 +41,7 @@ export async function findFault(fault: AnyFault, hinted = false): Promise<Found 
   const by = isSource(fault) && fault.by === 'rules' ? 'rules' : 'world';
   const play = await historyWith(fault, by);
   const from1 = Array.from({ length: MOST_SEEDS[by] }, (_, i) => i + 1);
-  for (const seed of hinted && fault.seed ? [fault.seed, ...from1] : from1) {
+  for (const seed of hinted ? [knownSeed(fault) ?? [], ...from1].flat() : from1) {
     const violation = await play(seed);
     if (violation) return { seeds: seed, violation };
   }

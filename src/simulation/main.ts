@@ -3,7 +3,7 @@ import { Command, InvalidArgumentError } from 'commander';
 import { BUGS, type Bug } from './bugs.ts';
 import { playDrawn } from './drawn-history.ts';
 import { SimulationError } from './errors.ts';
-import { ALL_FAULTS, findFault } from './find-faults.ts';
+import { ALL_FAULTS, findFault, recordSeeds } from './find-faults.ts';
 import { killedByUnit } from './killed-by-unit.ts';
 import { type Plan, planOf } from './plan.ts';
 import { play, shrink } from './shrink.ts';
@@ -26,6 +26,7 @@ interface Options {
   readonly seed?: number;
   readonly bug?: string;
   readonly bugs?: boolean;
+  readonly record?: boolean;
   readonly unit?: boolean;
   readonly json?: boolean;
   readonly trace?: boolean;
@@ -50,8 +51,10 @@ function describePlan({ seed, peers, run, faults }: Plan): string {
 /** Plants every fault, one after the other. @returns whether each was found */
 async function findAll(options: Options): Promise<boolean> {
   let missed = 0;
+  const foundBy = new Map<string, number>();
   for (const fault of ALL_FAULTS) {
-    const byHistory = await findFault(fault);
+    const byHistory = await findFault(fault, options.record);
+    if (byHistory?.seeds) foundBy.set(fault.name, byHistory.seeds);
     const byUnit = options.unit || byHistory === null ? killedByUnit(fault) : null;
     const found = byHistory?.seeds !== null && byUnit?.killed !== false;
     if (!found) missed++;
@@ -64,6 +67,7 @@ async function findAll(options: Options): Promise<boolean> {
     const line = [seeds, unit, byHistory?.violation?.slice(0, VIOLATION_SHOWN)].filter(Boolean).join('; ');
     console.log(`${fault.name.padEnd(NAME_COLUMN)} ${line}`);
   }
+  if (options.record) recordSeeds(foundBy);
   if (!options.json) console.log(`${ALL_FAULTS.length} planted faults, ${missed} not found`);
   return missed === 0;
 }
@@ -143,6 +147,10 @@ const program = new Command('simulate')
   .option('--seed <seed>', 'only this one', whole)
   .option('--bug <name>', `with a planted fault: ${BUGS.map(({ name }) => name).join(', ')}`)
   .option('--bugs', 'plants every fault that is known, and says which seed finds it')
+  .option(
+    '--record',
+    'with --bugs: begins with the seed that found a fault last, and writes down which one did this time',
+  )
   .option('--unit', 'with --bugs: also whether the unit test that is named for a fault of the rules fails with it')
   .option('--trace', 'print what happened in the last history')
   .option('--json', 'one line of JSON')

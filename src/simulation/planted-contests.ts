@@ -8,7 +8,6 @@ export const CONTESTS: readonly PlantedFault[] = [
     find: 'round + rounds < run.round && !run.contests.has(id)',
     replace: 'round + rounds + 1 < run.round && !run.contests.has(id)',
     by: 'rules',
-    seed: 2,
   },
   {
     name: 'heard-when-nothing-is-withheld',
@@ -16,7 +15,6 @@ export const CONTESTS: readonly PlantedFault[] = [
     find: 'run.round + contestRounds(run.rules) - 1;',
     replace: 'run.round + contestRounds(run.rules);',
     by: 'rules',
-    seed: 2,
   },
   {
     name: 'who-speaks-decides-a-contest',
@@ -24,7 +22,6 @@ export const CONTESTS: readonly PlantedFault[] = [
     find: 'stakesOfVerdicts(state, run, judges, { worker, verdicts })',
     replace: 'stakesOfVerdicts(state, run, [...verdicts.keys()], { worker, verdicts })',
     by: 'rules',
-    seed: 9,
   },
   {
     name: 'contesting-is-free',
@@ -32,7 +29,6 @@ export const CONTESTS: readonly PlantedFault[] = [
     find: '      wrong.add(by);\n',
     replace: '',
     by: 'rules',
-    seed: 44,
   },
   {
     name: 'suspended-judges-contest',
@@ -40,7 +36,6 @@ export const CONTESTS: readonly PlantedFault[] = [
     find: ' && peer.suspended_until <= run.round;',
     replace: ';',
     by: 'rules',
-    seed: 11,
   },
   {
     name: 'workers-contest-their-own-acceptance',
@@ -48,7 +43,6 @@ export const CONTESTS: readonly PlantedFault[] = [
     find: "author !== work.worker || work.found !== 'fraud'",
     replace: 'author !== work.worker',
     by: 'rules',
-    seed: 2,
   },
   {
     name: 'contested-with-nothing-to-lose',
@@ -56,7 +50,6 @@ export const CONTESTS: readonly PlantedFault[] = [
     find: '.some(({ round }) => isWithheld(run, round));',
     replace: '.every(({ round }) => isWithheld(run, round));',
     by: 'rules',
-    seed: 3,
   },
   {
     name: 'verdicts-of-an-earlier-contest',
@@ -72,7 +65,6 @@ export const CONTESTS: readonly PlantedFault[] = [
     find: 'judges.every((id) => seals.has(id)));',
     replace: 'judges.some((id) => seals.has(id)));',
     by: 'rules',
-    seed: 3,
   },
   {
     name: 'judges-of-veterans-answer-for-them',
@@ -80,7 +72,6 @@ export const CONTESTS: readonly PlantedFault[] = [
     find: 'record === 0 && dutyOf',
     replace: 'dutyOf',
     by: 'rules',
-    seed: 2,
   },
   {
     name: 'credit-for-made-up-work-stays',
@@ -88,7 +79,6 @@ export const CONTESTS: readonly PlantedFault[] = [
     find: '  peer.credit_tokens -= tokens;\n  run.tokens.set(account, run.tokens.get(account)! - tokens);\n',
     replace: '',
     by: 'rules',
-    seed: 2,
   },
   {
     name: 'what-is-given-back-is-free',
@@ -96,7 +86,6 @@ export const CONTESTS: readonly PlantedFault[] = [
     find: '  if (earned.length > 0) run.withheld.set(worker, earned);\n',
     replace: '',
     by: 'rules',
-    seed: 13,
   },
   {
     name: 'given-back-from-nowhere',
@@ -104,7 +93,6 @@ export const CONTESTS: readonly PlantedFault[] = [
     find: '    run.unearned_shares -= shares;\n',
     replace: '',
     by: 'rules',
-    seed: 13,
   },
   {
     name: 'trusted-again-after-another-refusal',

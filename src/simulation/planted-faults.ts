@@ -46,7 +46,6 @@ const NETWORK: readonly PlantedFault[] = [
     find: 'for (const { event } of waiting.values()) send(event);',
     replace: '',
     by: 'world',
-    seed: 9,
     unit: ['peer/hostile-hub.test.ts', 'sends again what was not answered, and believes only a receipt'],
   },
   {
@@ -55,7 +54,6 @@ const NETWORK: readonly PlantedFault[] = [
     find: 'if (claim && counts) return',
     replace: 'if (claim && counts && !stopped) return',
     by: 'world',
-    seed: 8,
   },
   {
     name: 'sealed-verdict-not-on-disk',
@@ -63,7 +61,6 @@ const NETWORK: readonly PlantedFault[] = [
     find: '      verdicts.set(verdict.submission, verdict);\n      await write(verdicts);\n',
     replace: '      verdicts.set(verdict.submission, verdict);\n',
     by: 'world',
-    seed: 1,
   },
   {
     name: 'receipts-not-verified',
@@ -71,7 +68,6 @@ const NETWORK: readonly PlantedFault[] = [
     find: '      verifyReceipt(receipt, asked.event, hub);\n',
     replace: '',
     by: 'world',
-    seed: 4,
     unit: ['peer/hostile-hub.test.ts', 'sends again what was not answered, and believes only a receipt'],
   },
   {
@@ -80,7 +76,6 @@ const NETWORK: readonly PlantedFault[] = [
     find: 'forEachEntry(log, state.events, log.size, (bytes, index) => {',
     replace: 'forEachEntry(log, state.events && state.events + 1, log.size, (bytes, index) => {',
     by: 'world',
-    seed: 3,
   },
   {
     name: 'answered-before-the-commit',
@@ -88,7 +83,6 @@ const NETWORK: readonly PlantedFault[] = [
     find: 'const first = await log.append(batch.map(({ bytes }) => bytes));',
     replace: 'const first = log.size; log.append(batch.map(({ bytes }) => bytes)).catch(() => {});',
     by: 'world',
-    seed: 1,
   },
   {
     name: 'commits-not-synced',
@@ -104,7 +98,6 @@ const NETWORK: readonly PlantedFault[] = [
     find: '    await journal.append(batch);\n',
     replace: '    journal.append(batch).catch(() => {});\n',
     by: 'world',
-    seed: 6,
     unit: ['ledger/replica.test.ts', 'who is fenced writes nothing more'],
   },
   {
@@ -113,7 +106,6 @@ const NETWORK: readonly PlantedFault[] = [
     find: '        if (there && equalHashes(there, bytes)) return;\n',
     replace: '',
     by: 'world',
-    seed: 6,
     unit: ['ledger/object-journal.test.ts', 'a batch that is there already is no failure'],
   },
   {

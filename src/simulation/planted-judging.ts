@@ -8,7 +8,6 @@ export const JUDGES: readonly PlantedFault[] = [
     find: '.filter(([account]) => account !== own)',
     replace: '',
     by: 'rules',
-    seed: 1,
   },
   {
     name: 'second-devices-judge-as-first',
@@ -16,7 +15,6 @@ export const JUDGES: readonly PlantedFault[] = [
     find: 'if (others.length > 0) next.push(',
     replace: 'if (others.length > 0) turn.push(',
     by: 'rules',
-    seed: 26,
   },
   {
     name: 'judges-drawn-by-keys',
@@ -24,7 +22,6 @@ export const JUDGES: readonly PlantedFault[] = [
     find: 'turn.splice(drawByStake(turn, number(turn.length)), 1)[0]',
     replace: 'turn.splice(Number(number(turn.length) % BigInt(turn.length)), 1)[0]',
     by: 'rules',
-    seed: 4,
   },
   {
     name: 'draw-that-nobody-proved',
@@ -41,7 +38,6 @@ export const JUDGES: readonly PlantedFault[] = [
     find: '): boolean => run.draw === null;',
     replace: '): boolean => run.phase !== null;',
     by: 'rules',
-    seed: 1,
   },
   {
     name: 'drawn-while-work-comes',
@@ -49,7 +45,6 @@ export const JUDGES: readonly PlantedFault[] = [
     find: "if (!isListComplete(run, state.time_ms)) return refuse('too-soon', 'somebody may still hand in');\n",
     replace: '',
     by: 'rules',
-    seed: 7,
   },
   {
     name: 'judges-replaced-who-have-sealed',
@@ -57,7 +52,6 @@ export const JUDGES: readonly PlantedFault[] = [
     find: 'judges.filter((id) => seals.has(id) || run.validators.includes(id));',
     replace: 'judges.filter((id) => run.validators.includes(id));',
     by: 'rules',
-    seed: 7,
   },
   {
     name: 'decided-work-gets-other-judges',
@@ -65,7 +59,6 @@ export const JUDGES: readonly PlantedFault[] = [
     find: '    if (run.appeals && first === null) continue;\n',
     replace: '',
     by: 'rules',
-    seed: 62,
   },
   {
     name: 'silent-judges-replaced-again-and-again',
@@ -73,7 +66,6 @@ export const JUDGES: readonly PlantedFault[] = [
     find: '      run.replaced = true;\n',
     replace: '',
     by: 'rules',
-    seed: 5,
   },
   {
     name: 'a-seat-one-opening-early',
@@ -81,7 +73,6 @@ export const JUDGES: readonly PlantedFault[] = [
     find: 'return openings > SEAT_OPENINGS;',
     replace: 'return openings >= SEAT_OPENINGS;',
     by: 'rules',
-    seed: 1,
   },
   {
     name: 'a-seat-survives-leaving',
@@ -89,7 +80,6 @@ export const JUDGES: readonly PlantedFault[] = [
     find: '  if (change === -1) peer.openings = 0;\n',
     replace: '',
     by: 'rules',
-    seed: 1,
   },
   {
     name: 'suspended-judges-judge',
@@ -97,7 +87,6 @@ export const JUDGES: readonly PlantedFault[] = [
     find: 'suspended_until > run.round);',
     replace: 'suspended_until < 0);',
     by: 'rules',
-    seed: 4,
   },
   {
     name: 'another-device-of-the-suspended-judges',
@@ -105,7 +94,6 @@ export const JUDGES: readonly PlantedFault[] = [
     find: 'const accounts = new Set(waiting.map(({ id }) => accountOf(state, id)));',
     replace: 'const accounts = devices;',
     by: 'rules',
-    seed: 27,
   },
   {
     name: 'suspensions-leave-it-to-a-few',
@@ -113,7 +101,6 @@ export const JUDGES: readonly PlantedFault[] = [
     find: '.find((free) => isMost(state, run, free, seats))',
     replace: '.find((free) => free.length > 0)',
     by: 'rules',
-    seed: 16,
   },
   {
     name: 'another-device-begins-without-strikes',
@@ -130,7 +117,6 @@ export const JUDGES: readonly PlantedFault[] = [
     find: 'run.round + 1 + 2 ** peer.strikes;',
     replace: 'run.round + 1 + 2;',
     by: 'rules',
-    seed: 50,
   },
 ];
 
@@ -141,7 +127,6 @@ export const APPEALS: readonly PlantedFault[] = [
     find: 'if (accepting === verdicts.size) return false;',
     replace: 'if (accepting * 2 > verdicts.size) return false;',
     by: 'rules',
-    seed: 11,
   },
   {
     name: 'one-friend-is-enough',
@@ -149,7 +134,6 @@ export const APPEALS: readonly PlantedFault[] = [
     find: '  if (verdicts.size * 2 < seats) return true;\n',
     replace: '',
     by: 'rules',
-    seed: 26,
   },
   {
     name: 'a-record-is-refused-without-appeal',
@@ -157,7 +141,6 @@ export const APPEALS: readonly PlantedFault[] = [
     find: ' && !hasBond(run, submission.worker)) return false;',
     replace: ') return false;',
     by: 'rules',
-    seed: 24,
   },
   {
     name: 'first-judges-call-fraud',
@@ -165,7 +148,6 @@ export const APPEALS: readonly PlantedFault[] = [
     find: 'fraud * 2n > seated',
     replace: 'fraud * 2n > spoken',
     by: 'rules',
-    seed: 27,
   },
   {
     name: 'jurors-who-speak-decide-alone',
@@ -173,7 +155,6 @@ export const APPEALS: readonly PlantedFault[] = [
     find: '(first === null ? spoken : seated)',
     replace: 'spoken',
     by: 'rules',
-    seed: 11,
   },
   {
     name: 'a-jury-of-a-few',
@@ -181,7 +162,6 @@ export const APPEALS: readonly PlantedFault[] = [
     find: "  if (first !== null && spoken * 2n <= seated) return 'none';\n",
     replace: '',
     by: 'rules',
-    seed: 10,
   },
   {
     name: 'own-account-protects-by-silence',
@@ -189,7 +169,6 @@ export const APPEALS: readonly PlantedFault[] = [
     find: 'seats.filter((id) => verdicts.has(id) || accountOf(state, id) !== own)',
     replace: 'seats.filter(() => own !== null)',
     by: 'rules',
-    seed: 81,
   },
   {
     name: 'crying-wolf-is-free',
@@ -197,7 +176,6 @@ export const APPEALS: readonly PlantedFault[] = [
     find: "      if (found === 'accepted' && !accepted) wrong.add(id);\n",
     replace: '',
     by: 'rules',
-    seed: 11,
   },
   {
     name: 'looking-away-is-free',
@@ -205,7 +183,6 @@ export const APPEALS: readonly PlantedFault[] = [
     find: " if (found === 'fraud' && accepted && duties.get(id) === 'all') wrong.add(id);",
     replace: '',
     by: 'rules',
-    seed: 4,
   },
   {
     name: 'who-could-not-know-is-suspended',
@@ -213,7 +190,6 @@ export const APPEALS: readonly PlantedFault[] = [
     find: "accepted && duties.get(id) === 'all')",
     replace: 'accepted)',
     by: 'rules',
-    seed: 369,
   },
   {
     name: 'who-kept-its-first-verdict-is-paid',
@@ -221,7 +197,6 @@ export const APPEALS: readonly PlantedFault[] = [
     find: 'first?.has(id) === false',
     replace: 'first?.has(id) === null',
     by: 'rules',
-    seed: 7,
   },
   {
     name: 'a-duty-that-came-later-counts',
@@ -238,7 +213,6 @@ export const APPEALS: readonly PlantedFault[] = [
     find: '  settleAppeals(state, run);\n',
     replace: '',
     by: 'rules',
-    seed: 4,
   },
   {
     name: 'suspended-and-paid',
@@ -246,7 +220,6 @@ export const APPEALS: readonly PlantedFault[] = [
     find: '  for (const id of wrong) forfeitLast(run, run.peers.get(id)!);\n',
     replace: '',
     by: 'rules',
-    seed: 11,
   },
   {
     name: 'last-pay-taken-when-it-was-free',
@@ -254,7 +227,6 @@ export const APPEALS: readonly PlantedFault[] = [
     find: 'if (!last || !isWithheld(run, last.round)) return;',
     replace: 'if (!last) return;',
     by: 'rules',
-    seed: 3,
   },
   {
     name: 'unjudged-strangers-merged',
@@ -262,7 +234,6 @@ export const APPEALS: readonly PlantedFault[] = [
     find: '(unguarded || run.peers.get(worker)!.consecutive_valid > 0)',
     replace: 'run.peers.has(worker)',
     by: 'rules',
-    seed: 52,
   },
   {
     name: 'verdicts-of-the-first-judging-in-an-appeal',
@@ -282,7 +253,6 @@ export const DUTIES: readonly PlantedFault[] = [
     find: 'inDrawnOrder(work, work.judges).at(-1) === judge',
     replace: 'inDrawnOrder(work, work.judges)[0] === judge',
     by: 'rules',
-    seed: 7,
     unit: ['core/rounds/panel.test.ts', 'one judge looks'],
   },
   {
@@ -291,7 +261,6 @@ export const DUTIES: readonly PlantedFault[] = [
     find: "first !== null || duties.get(judge) !== 'form'",
     replace: 'true',
     by: 'rules',
-    seed: 24,
     unit: ['core/rounds/panel.test.ts', 'a plant tries who was to look at it'],
   },
   {
@@ -300,7 +269,6 @@ export const DUTIES: readonly PlantedFault[] = [
     find: '(isWithheld(run, round) ? sum + tokens : sum)',
     replace: 'sum + tokens',
     by: 'rules',
-    seed: 8,
     unit: ['core/rounds/re-execution.test.ts', 'a bond is what may still be lost'],
   },
   {
@@ -309,7 +277,6 @@ export const DUTIES: readonly PlantedFault[] = [
     find: 'BigInt(Math.max(1, tokens))',
     replace: 'BigInt(Math.max(1, run.withheld.get(worker)?.at(-1)?.tokens ?? 1))',
     by: 'rules',
-    seed: 19,
     unit: ['core/rounds/re-execution.test.ts', 'a bond is what may still be lost'],
   },
   {
@@ -318,7 +285,6 @@ export const DUTIES: readonly PlantedFault[] = [
     find: "tokens: part === 'workers' ? tokens.get(id)! : 0",
     replace: 'tokens: tokens.get(id) ?? 1',
     by: 'rules',
-    seed: 1,
   },
   {
     name: 'friends-are-not-reckoned-with',
@@ -326,7 +292,6 @@ export const DUTIES: readonly PlantedFault[] = [
     find: 'const FOUND_BY = [18_000, 6_000, 2_000];',
     replace: 'const FOUND_BY = [27_000];',
     by: 'rules',
-    seed: 8,
     unit: ['core/rounds/re-execution.test.ts', 'so that a lie never pays'],
   },
   {
@@ -335,7 +300,6 @@ export const DUTIES: readonly PlantedFault[] = [
     find: 'consecutive_valid < Math.max(1, probation);',
     replace: 'consecutive_valid < probation;',
     by: 'rules',
-    seed: 63,
     unit: ['core/rounds/re-execution.test.ts', 'all for a newcomer'],
   },
   {
@@ -344,7 +308,6 @@ export const DUTIES: readonly PlantedFault[] = [
     find: 'number + 1000 * place >= repeaters',
     replace: 'number >= repeaters',
     by: 'rules',
-    seed: 7,
     unit: ['core/rounds/panel.test.ts', 'one judge of other work'],
   },
   {
@@ -353,7 +316,6 @@ export const DUTIES: readonly PlantedFault[] = [
     find: "if (repeaters >= 1000 || drawn('whole', draw, worker) % 2 === 0) return 1000;",
     replace: 'return 1000;',
     by: 'rules',
-    seed: 24,
     unit: ['core/rounds/panel.test.ts', 'one judge of other work'],
   },
   {
@@ -362,7 +324,6 @@ export const DUTIES: readonly PlantedFault[] = [
     find: "if (repeaters >= 1000 || drawn('whole'",
     replace: "if (drawn('whole'",
     by: 'rules',
-    seed: 19,
     unit: ['core/rounds/panel.test.ts', 'where one is not enough'],
   },
   {

@@ -2,13 +2,11 @@
 import type { SourceFault } from './plant.ts';
 
 export interface RuleFault extends SourceFault {
-  /** The first seed that found it, tried first. */
-  readonly seed?: number;
   /** The test that must fail with it: a file under src/ and the beginning of the test's name. */
   readonly unit: readonly [file: string, name: string];
 }
 
-export interface PlantedFault extends SourceFault, Pick<RuleFault, 'seed'>, Partial<Pick<RuleFault, 'unit'>> {
+export interface PlantedFault extends SourceFault, Partial<Pick<RuleFault, 'unit'>> {
   /** What must find it: `rules` histories drawn from the state, a `world` of hub and peers; null where only a test of its room can. */
   readonly by: 'rules' | 'world' | null;
 }
@@ -19,7 +17,6 @@ const JUDGING: readonly RuleFault[] = [
     file: 'core/rounds/judging.ts',
     find: 'if (accepted * 2n > (',
     replace: 'if (accepted * 2n >= (',
-    seed: 3,
     unit: ['core/shares/stake.test.ts', 'that was locked before a round opened decides in it'],
   },
   {
@@ -27,7 +24,6 @@ const JUDGING: readonly RuleFault[] = [
     file: 'core/rounds/judging.ts',
     find: 'return fraud * 2n > seated',
     replace: 'return fraud * 2n >= seated',
-    seed: 8,
     unit: ['core/shares/who-is-paid.test.ts', 'about whether refused work is made up convict nobody'],
   },
   {
@@ -35,7 +31,6 @@ const JUDGING: readonly RuleFault[] = [
     file: 'core/rounds/judging.ts',
     find: 'if (body.weight > tokens) {',
     replace: 'if (body.weight > tokens * 2) {',
-    seed: 2,
     unit: ['core/shares/who-is-paid.test.ts', 'vouches for no more than was claimed'],
   },
   {
@@ -43,7 +38,6 @@ const JUDGING: readonly RuleFault[] = [
     file: 'core/rounds/judging.ts',
     find: 'if (found !== seal)',
     replace: 'if (found.length !== seal.length)',
-    seed: 1,
     unit: ['core/reduce-refusals.test.ts', 'verdicts by workers, twice, or of nothing'],
   },
   {
@@ -51,7 +45,6 @@ const JUDGING: readonly RuleFault[] = [
     file: 'core/rounds/judging.ts',
     find: '  run.last_judged.delete(body.submission);\n',
     replace: '',
-    seed: 1,
     unit: ['core/rounds/judging.test.ts', 'a planted submission takes from who misjudged it'],
   },
   {
@@ -59,7 +52,6 @@ const JUDGING: readonly RuleFault[] = [
     file: 'core/rounds/judging.ts',
     find: "verified: judgement === 'accepted' }",
     replace: 'verified: true }',
-    seed: 1,
     unit: ['core/reduce.test.ts', 'merges unjudged work without credit where no validator is here'],
   },
   {
@@ -67,7 +59,6 @@ const JUDGING: readonly RuleFault[] = [
     file: 'core/rounds/verdict-stakes.ts',
     find: '* unit) / ofAccount.get(account)!',
     replace: '* unit) / 1n',
-    seed: 5,
     unit: ['core/rounds/judging.test.ts', 'an account has the say that the rules give it'],
   },
 ];
@@ -78,7 +69,6 @@ const PAY: readonly RuleFault[] = [
     file: 'core/shares/payout.ts',
     find: 'claims(agreed).filter(({ id }) => verified.has(id))',
     replace: 'claims(agreed)',
-    seed: 3,
     unit: ['core/shares/who-is-paid.test.ts', 'refuse: half of the stake is not enough'],
   },
   {
@@ -86,7 +76,6 @@ const PAY: readonly RuleFault[] = [
     file: 'core/shares/payout.ts',
     find: 'claims(agreed).filter(({ id }) => verified.has(id))',
     replace: 'claims(agreed).filter(({ id }) => verified.has(id)).map((claim) => ({ ...claim, weight: 1 }))',
-    seed: 1,
     unit: ['core/shares/fair-pay.test.ts', 'who has a tenth of the speed'],
   },
   {
@@ -94,7 +83,6 @@ const PAY: readonly RuleFault[] = [
     file: 'core/shares/payout.ts',
     find: '    .filter((id) => !unshown.has(id))\n',
     replace: '',
-    seed: 2,
     unit: ['core/shares/who-is-paid.test.ts', 'that shows only some of what it has sealed is paid nothing'],
   },
   {
@@ -102,7 +90,6 @@ const PAY: readonly RuleFault[] = [
     file: 'core/shares/payout.ts',
     find: 'verdicts.get(id)?.weight ?? middle',
     replace: 'verdicts.get(id)?.weight ?? 0',
-    seed: 3,
     unit: ['core/shares/who-is-paid.test.ts', 'that was not drawn is as if it had said'],
   },
   {
@@ -110,7 +97,6 @@ const PAY: readonly RuleFault[] = [
     file: 'core/shares/payout.ts',
     find: 'largestReached(given, (all + 1n) / 2n)',
     replace: 'largestReached(given, all / 2n + 1n)',
-    seed: 62,
     unit: ['core/shares/who-is-paid.test.ts', 'that was not drawn is as if it had said'],
   },
   {
@@ -118,7 +104,6 @@ const PAY: readonly RuleFault[] = [
     file: 'core/shares/payout.ts',
     find: 'const lost = Math.min(shares, sharesAtHand(run, account));',
     replace: 'const lost = shares;',
-    seed: 64,
     unit: ['core/shares/settlement.test.ts', 'what was paid out cannot be lost any more'],
   },
   {
@@ -126,7 +111,6 @@ const PAY: readonly RuleFault[] = [
     file: 'core/shares/shares.ts',
     find: '(a.remainder > b.remainder ? -1 : 1)',
     replace: '(a.remainder > b.remainder ? 1 : -1)',
-    seed: 1,
     unit: ['core/shares/lineage.test.ts', 'what flows is divided by the shares as they were stated'],
   },
   {
@@ -134,7 +118,6 @@ const PAY: readonly RuleFault[] = [
     file: 'core/shares/shares.ts',
     find: 'Math.floor(round / emission.halving_rounds)',
     replace: 'Math.floor(Math.max(0, round - 1) / emission.halving_rounds)',
-    seed: 2,
     unit: ['core/shares/shares.test.ts', 'the emission halves on time and ends at nothing'],
   },
   {
@@ -142,7 +125,6 @@ const PAY: readonly RuleFault[] = [
     file: 'core/shares/shares.ts',
     find: "ancestors: whole.get('ancestors') ?? 0,",
     replace: 'ancestors: Math.floor((emissionOf(emission, round) * royalty_permille) / 1001),',
-    seed: 34,
     unit: ['core/shares/shares.test.ts', 'a round pays its whole emission or keeps what nobody earned'],
   },
   {
@@ -150,7 +132,6 @@ const PAY: readonly RuleFault[] = [
     file: 'core/shares/consensus.ts',
     find: 'incentives[w]))), active[v])',
     replace: 'incentives[w]))), ONE)',
-    seed: 26,
     unit: ['core/shares/consensus.test.ts', 'validators that agree: workers have consensus by their scores'],
   },
   {
@@ -158,7 +139,6 @@ const PAY: readonly RuleFault[] = [
     file: 'core/shares/consensus.ts',
     find: 'mul(FRESH, weight) + mul(ONE - FRESH, ',
     replace: 'mul(FRESH, weight) + mul(ONE, ',
-    seed: 1,
     unit: ['core/shares/consensus.test.ts', 'fade by a tenth in a round'],
   },
   {
@@ -166,7 +146,6 @@ const PAY: readonly RuleFault[] = [
     file: 'core/shares/consensus.ts',
     find: 'const KAPPA = BigInt(fromU16(32_767));',
     replace: 'const KAPPA = 1n;',
-    seed: 22,
     unit: ['core/shares/consensus.test.ts', 'an exact half of the stake suffices'],
   },
 ];
@@ -177,7 +156,6 @@ const MERGING: readonly RuleFault[] = [
     file: 'core/rounds/merging.ts',
     find: 'record, forfeit(run, peer));',
     replace: 'record, []);',
-    seed: 2,
     unit: ['core/rounds/judging.test.ts', 'stake decides, fraud costs what is withheld'],
   },
   {
@@ -185,7 +163,6 @@ const MERGING: readonly RuleFault[] = [
     file: 'core/rounds/merging.ts',
     find: "if (judgement === 'refused' || judgement === 'fraud') peer.consecutive_valid = 0;",
     replace: "if (judgement === 'fraud') peer.consecutive_valid = 0;",
-    seed: 1,
     unit: ['core/shares/who-is-paid.test.ts', 'about whether refused work is made up convict nobody'],
   },
   {
@@ -193,7 +170,6 @@ const MERGING: readonly RuleFault[] = [
     file: 'core/rounds/merging.ts',
     find: '  rememberVerdicts(run);\n  clearSubmissions(run);\n',
     replace: '  clearSubmissions(run);\n  rememberVerdicts(run);\n',
-    seed: 1,
     unit: ['core/rounds/judging.test.ts', 'a planted submission takes from who misjudged it'],
   },
   {
@@ -201,7 +177,6 @@ const MERGING: readonly RuleFault[] = [
     file: 'core/events/plant-revealed.ts',
     find: '      peer.plants_wrong++;\n      forfeit(run, peer);\n',
     replace: '      peer.plants_wrong++;\n',
-    seed: 2,
     unit: ['core/rounds/judging.test.ts', 'a planted submission takes from who misjudged it'],
   },
   {
@@ -209,7 +184,6 @@ const MERGING: readonly RuleFault[] = [
     file: 'core/events/work-submitted.ts',
     find: 'if (run.peers.get(author)!.handed_in)',
     replace: 'if (false)',
-    seed: 1,
     unit: ['core/reduce-refusals.test.ts', 'work by strangers, twice, of another round or on another model'],
   },
   {
@@ -217,7 +191,6 @@ const MERGING: readonly RuleFault[] = [
     file: 'core/events/work-submitted.ts',
     find: 'if (most === null || body.tokens <= most) return null;',
     replace: 'if (most !== null) return null;',
-    seed: 1,
     unit: ['core/rounds/first-work.test.ts', 'as much as the rules say'],
   },
   {
@@ -225,7 +198,6 @@ const MERGING: readonly RuleFault[] = [
     file: 'core/rounds/first-work.ts',
     find: 'run.eligible.length > 0 ? (run.rules.first_tokens ?? null) : null',
     replace: '(run.rules.first_tokens ?? null)',
-    seed: 7,
     unit: ['core/rounds/first-work.test.ts', 'where nobody could judge'],
   },
   {
@@ -233,7 +205,6 @@ const MERGING: readonly RuleFault[] = [
     file: 'core/rounds/first-work.ts',
     find: 'first_tokens + withheldTokens(run, worker)',
     replace: 'first_tokens',
-    seed: 9,
     unit: ['core/rounds/first-work.test.ts', 'as much more as it can lose'],
   },
   {
@@ -241,7 +212,6 @@ const MERGING: readonly RuleFault[] = [
     file: 'core/rounds/first-work.ts',
     find: 'rules.withheld_rounds > 0 ? first_tokens + withheldTokens(run, worker) : null',
     replace: 'null',
-    seed: 19,
     unit: ['core/rounds/first-work.test.ts', 'as much more as it can lose'],
   },
   {
@@ -249,7 +219,6 @@ const MERGING: readonly RuleFault[] = [
     file: 'core/rule-changes.ts',
     find: 'run.round < run.pending_rules.from_round',
     replace: 'run.round <= run.pending_rules.from_round',
-    seed: 2,
     unit: ['core/rounds/judging.test.ts', 'rules change with notice, for later rounds only'],
   },
   {
@@ -257,7 +226,6 @@ const MERGING: readonly RuleFault[] = [
     file: 'core/rounds/worse-models.ts',
     find: "better === 'lower' ? value < before.best : value > before.best",
     replace: 'value < before.best',
-    seed: 1,
     unit: ['core/rounds/worse-models.test.ts', 'a run by a metric of which more is better'],
   },
   {
@@ -265,7 +233,6 @@ const MERGING: readonly RuleFault[] = [
     file: 'core/events/model-evaluated.ts',
     find: 'if (got.join() !== names.join()) {',
     replace: 'if (got[0] === undefined) {',
-    seed: 2,
     unit: ['core/rounds/worse-models.test.ts', 'what is measured has a number for each metric of the run'],
   },
 ];
@@ -276,7 +243,6 @@ const STAKE: readonly RuleFault[] = [
     file: 'core/shares/stake.ts',
     find: 'if (free_round === null) run.staked.set(',
     replace: 'run.staked.set(',
-    seed: 2,
     unit: ['core/shares/stake.test.ts', 'that is asked back in a round still counts in it'],
   },
   {
@@ -284,7 +250,6 @@ const STAKE: readonly RuleFault[] = [
     file: 'core/shares/stake.ts',
     find: 'free_round: run.round + releaseRounds(run) });',
     replace: 'free_round: run.round + releaseRounds(run) - 1 });',
-    seed: 2,
     unit: ['core/shares/stake.test.ts', 'takes effect after the notice, once'],
   },
   {
@@ -292,7 +257,6 @@ const STAKE: readonly RuleFault[] = [
     file: 'core/shares/stake.ts',
     find: '(free_round <= run.round ||',
     replace: '(free_round < run.round ||',
-    seed: 9,
     unit: ['core/shares/stake.test.ts', 'takes effect after the notice, once'],
   },
   {
@@ -300,7 +264,6 @@ const STAKE: readonly RuleFault[] = [
     file: 'core/shares/stake.ts',
     find: 'if (shares <= free) return null;',
     replace: 'if (shares <= free + withheld) return null;',
-    seed: 3,
     unit: ['core/shares/stake.test.ts', 'what was earned so lately that it is withheld'],
   },
   {
@@ -308,7 +271,6 @@ const STAKE: readonly RuleFault[] = [
     file: 'core/shares/balances.ts',
     find: 'round + run.rules.withheld_rounds > run.round;',
     replace: 'round + run.rules.withheld_rounds >= run.round;',
-    seed: 3,
     unit: ['core/shares/stake.test.ts', 'a misjudged plant takes what is locked and what is withheld'],
   },
   {
@@ -316,7 +278,6 @@ const STAKE: readonly RuleFault[] = [
     file: 'core/shares/settlement.ts',
     find: 'run.settled.set(account, (run.settled.get(account) ?? 0) + shares);',
     replace: 'run.settled.set(account, shares);',
-    seed: 2,
     unit: ['core/shares/settlement.test.ts', 'takes what is free of those who have an address'],
   },
 ];
@@ -327,7 +288,6 @@ const TIME: readonly RuleFault[] = [
     file: 'core/rounds/deadlines.ts',
     find: 'time_ms >= run.deadline_ms ||',
     replace: 'time_ms > run.deadline_ms ||',
-    seed: 1,
     unit: ['core/reduce.test.ts', 'waits for nobody: at the deadline it is judged'],
   },
   {
@@ -335,7 +295,6 @@ const TIME: readonly RuleFault[] = [
     file: 'core/rounds/deadlines.ts',
     find: 'run.grace_deadline_ms += away_ms;',
     replace: 'run.grace_deadline_ms += 0;',
-    seed: 2,
     unit: ['core/shares/who-is-paid.test.ts', 'a hub that was away while late work was waited for'],
   },
   {
@@ -343,7 +302,6 @@ const TIME: readonly RuleFault[] = [
     file: 'core/rounds/deadlines.ts',
     find: '|| past(run.reveal_deadline_ms))',
     replace: ')',
-    seed: 2,
     unit: ['core/shares/who-is-paid.test.ts', 'that shows only some of what it has sealed is paid nothing'],
   },
   {
@@ -351,7 +309,6 @@ const TIME: readonly RuleFault[] = [
     file: 'core/rounds/presence.ts',
     find: '  countOwed(run);\n',
     replace: '  if (change === 1) countOwed(run);\n',
-    seed: 7,
     unit: ['core/shares/who-is-paid.test.ts', 'as a judge owes nothing any more'],
   },
   {
@@ -359,7 +316,6 @@ const TIME: readonly RuleFault[] = [
     file: 'core/rounds/attendance.ts',
     find: "if (worker.present && worker.role === 'worker') run.attendance.handed_in++;",
     replace: 'run.attendance.handed_in++;',
-    seed: 1,
     unit: ['core/shares/who-is-paid.test.ts', 'as a worker and hands in all the same'],
   },
 ];
