@@ -104,6 +104,9 @@ export async function writeSettingsFile(settings: Record<string, unknown>): Prom
   return read;
 }
 
+/** The runs that are set. Throws CliError bad-argument, OwnerPolicyError bad-device-settings. */
+export const runsSet = (): DeviceSettings['runs'] => readDeviceSettings(readSettingsFile()).runs;
+
 export const readOrdersFile = (): OrdersFile => parseOrders(jsonIn(ordersFile()) ?? {});
 export const writeOrdersFile = (orders: OrdersFile): Promise<void> => write(ordersFile(), orders);
 

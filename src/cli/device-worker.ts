@@ -7,6 +7,17 @@ export const ReasonSchema = z.strictObject({
   message: z.string(),
 });
 
+/** A run that a process takes part in. */
+export const RunHereSchema = z.object({
+  url: z.string(),
+  run: z.string(),
+  name: z.string(),
+  /** Its part of the time, as it was asked for, and what it had of all that was computed lately. */
+  share: z.number(),
+  had: z.number(),
+});
+export type RunHere = z.infer<typeof RunHereSchema>;
+
 /** What one process that takes part says of itself. */
 export const DeviceWorkerSchema = z.object({
   pid: z.int().min(1),
@@ -17,5 +28,6 @@ export const DeviceWorkerSchema = z.object({
   duty: z.number(),
   reasons: z.array(ReasonSchema),
   since_ms: z.int(),
+  runs: z.array(RunHereSchema).optional(),
 });
 export type DeviceWorker = z.infer<typeof DeviceWorkerSchema>;

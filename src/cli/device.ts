@@ -4,6 +4,7 @@ import { DEFAULTS } from '../peer/owner-policy/default-settings.ts';
 import type { DeviceSettingsFile } from '../peer/owner-policy/settings.ts';
 import { DeviceSettingsSchema, readDeviceSettings } from '../peer/owner-policy/settings.ts';
 import { formatDuration } from '../protocol/duration.ts';
+import { nameOf } from '../protocol/shown-name.ts';
 import {
   MOST_SNOOZE_MINUTES,
   type OrdersFile,
@@ -14,7 +15,7 @@ import {
   writeOrdersFile,
   writeSettingsFile,
 } from './device-files.ts';
-import type { DeviceWorker } from './device-worker.ts';
+import type { DeviceWorker, RunHere } from './device-worker.ts';
 import { decimal, jsonOption } from './options.ts';
 import { CliError, openOutput } from './output.ts';
 
@@ -103,10 +104,16 @@ const meaningOf = (name: string): string => fields().get(name)?.meta()?.descript
 const fields = () => new Map(Object.entries(DeviceSettingsSchema.shape));
 
 /** One process in a line: what it does, for how long, and why. */
-export function workerLine({ pid, role, url, do: what, duty, reasons, since_ms }: DeviceWorker): string {
+export function workerLine({ pid, role, url, do: what, duty, reasons, since_ms, runs = [] }: DeviceWorker): string {
   const doing = { run: 'works', 'slow-down': `works ${Math.round(duty * 100)}% of the time`, pause: 'is paused' }[what];
   const why = reasons.map(({ code, message }) => `\n    ${code}: ${message}`).join('');
-  return `${role} for ${url} (process ${pid}) ${doing}, for ${formatDuration(Date.now() - since_ms)}${why}`;
+  return `${role} for ${url} (process ${pid}) ${doing}, for ${formatDuration(Date.now() - since_ms)}${why}${runs.map(runLine).join('')}`;
+}
+
+function runLine({ url, run, name, share, had }: RunHere, _: number, all: readonly RunHere[]): string {
+  const percent = (part: number): string => `${Math.round(part * 100)}%`;
+  const time = all.length > 1 ? `: ${percent(share)} of the time, had ${percent(had)}` : '';
+  return `\n    run ${run.slice(0, 12)} (${nameOf(name)}) of ${url}${time}`;
 }
 
 function ordersLines({ paused, finish, snooze_until_ms }: OrdersFile): string[] {

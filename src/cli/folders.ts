@@ -111,16 +111,32 @@ export function tryLock(folder: string): LockedFolder | null {
 
 const PEERS_A_MACHINE = 256;
 
-/** A peer's folder: the one that was named, or the first free one of this machine's peers. */
-export function peerFolder(named: string | undefined, role: string): LockedFolder {
+const peersHere = (role: string): string[] =>
+  Array.from({ length: PEERS_A_MACHINE }, (_, i) => join(homeFolder(), 'peers', i === 0 ? role : `${role}-${i + 1}`));
+
+/** Where a peer keeps what it was given for its work in a run. */
+const receiptsIn = (folder: string, run: string): string => join(folder, 'runs', run, 'receipts.jsonl');
+
+/** A peer's folder: the one that was named, or the first free one of this machine's peers; of these, one that has worked in the run before. */
+export function peerFolder(named: string | undefined, role: string, run?: string): LockedFolder {
   if (named) {
     const locked = tryLock(named);
     if (locked) return locked;
     throw new CliError('in-use', `another potluck process works in ${named}; give this one its own --folder`);
   }
-  for (let i = 1; i <= PEERS_A_MACHINE; i++) {
-    const locked = tryLock(join(homeFolder(), 'peers', i === 1 ? role : `${role}-${i}`));
+  const all = peersHere(role);
+  const known = run === undefined ? [] : all.filter((folder) => existsSync(receiptsIn(folder, run)));
+  for (const folder of [...known, ...all]) {
+    const locked = tryLock(folder);
     if (locked) return locked;
   }
   throw new CliError('in-use', `${PEERS_A_MACHINE} ${role}s already work on this machine`);
+}
+
+/** When a peer of this machine handed in something in a run last, in milliseconds since 1970; null: never. */
+export function lastWorked_ms(named: string | undefined, role: string, run: string): number | null {
+  const times_ms = (named ? [named] : peersHere(role)).map(
+    (folder) => statSync(receiptsIn(folder, run), { throwIfNoEntry: false })?.mtimeMs ?? 0,
+  );
+  return Math.max(...times_ms) || null;
 }

@@ -17,15 +17,18 @@ import { nameOf } from '../protocol/shown-name.ts';
 import type { Adversary } from '../simulation/adversaries/adversary.ts';
 import { agreedGames, type GameFlags } from './agreed-games.ts';
 import { potluckHere } from './called-as.ts';
-import { ownerKeyFile, peerFolder } from './folders.ts';
+import { runsSet } from './device-files.ts';
+import { ownerKeyFile } from './folders.ts';
+import { takePart } from './join-runs.ts';
+import type { JsonObject } from './json-objects.ts';
 import { obeyKeeper } from './kept-process.ts';
 import { CHILD_MARK, KEPT, untilStopped } from './lifetime.ts';
 import { DEFAULT_HUB } from './options.ts';
 import { CliError, formatBytes, formatCount, type Output, openOutput } from './output.ts';
 import { yieldToOthers } from './priority.ts';
+import { type RunFlags, type RunWish, wishesOf } from './run-wishes.ts';
 
-export interface JoinFlags extends GameFlags {
-  run?: string;
+export interface JoinFlags extends GameFlags, RunFlags {
   role: 'worker' | 'validator';
   name?: string;
   folder?: string;
@@ -41,14 +44,14 @@ export interface JoinFlags extends GameFlags {
 }
 
 /** Takes part; resolves when the run is over or the owner wants the device back. */
-export async function joinHere(url: string, flags: JoinFlags): Promise<void> {
+export async function joinHere(url: string | undefined, flags: JoinFlags): Promise<void> {
   const output = openOutput(flags.json);
   const mark = process.env[CHILD_MARK];
   if (!flags.alone && (!mark || mark === KEPT)) yieldToOthers();
   const wanted = new AbortController();
   const signal = AbortSignal.any([untilStopped(), wanted.signal]);
   const throttle = openThrottle(flags.duty);
-  const tellKeeper = mark === KEPT ? obeyKeeper(throttle, () => wanted.abort()) : null;
+  const keeper = mark === KEPT ? obeyKeeper(throttle, () => wanted.abort()) : null;
   const adversary = flags.adversary === undefined ? null : await adversaryFor(flags.adversary, flags.role);
   if (adversary) {
     output.say(styleText(['red', 'bold'], `THIS DEVICE IS AN ADVERSARY (${adversary.name}): it ${adversary.does}.`), {
@@ -57,13 +60,16 @@ export async function joinHere(url: string, flags: JoinFlags): Promise<void> {
       does: adversary.does,
     });
   }
-  const { folder, release } = peerFolder(flags.folder, flags.role);
+  const wishes = wishesOf(url, flags, url === undefined ? runsSet() : null);
+  const [{ url: hub, run: only }] = wishes;
+  if (adversary && (wishes.length > 1 || only === null))
+    throw new CliError('bad-argument', '--adversary goes with one run');
   let observer: RunObserver | null = null;
   try {
-    observer = adversary?.waits ? await observeRun(url, flags.run) : null;
+    observer = adversary?.waits ? await observeRun(hub, only ?? undefined) : null;
     const own = flags.name ?? hostname().slice(0, 50);
     const name = adversary ? `ADVERSARY ${adversary.name}: ${own}`.slice(0, CORE_LIMITS.name_characters) : own;
-    const { run, role, threads, alone } = flags;
+    const { role, threads, alone } = flags;
     // Judges repeat on a CPU: bounds between CPUs are close, those of GPUs are wide.
     const wish = flags.device.kind === 'auto' && role === 'validator' ? ({ kind: 'cpu' } as const) : flags.device;
     const runtime = { wish, threads, alone };
@@ -75,16 +81,19 @@ export async function joinHere(url: string, flags: JoinFlags): Promise<void> {
       ...{ ...agreedGames(flags), blocked_ms: flags.gameSeconds * 1000 },
     });
     const owner = await loadOrCreateIdentity(flags.owner ?? ownerKeyFile());
-    const tell = newsTeller(flags.json, url, output.say);
-    const ended = await joinRun({
-      ...{ url, run, role, name, folder, owner, runtime, throttle, signal, onNews: tell, loadGame, disguise },
+    const ended = await takePart({
+      ...{ wishes, role, folder: flags.folder, owner: owner.id, throttle, signal, loadGame },
+      teller: (wish, isOneOfSeveral) => newsTeller(flags.json, wish, isOneOfSeveral, output.say),
+      onEnd: (run) =>
+        output.say(`Run ${run.slice(0, 12)} is finished. On to the next.`, { type: 'ended', reason: 'finished', run }),
+      onRuns: (runs) => keeper?.runs(runs),
+      join: (part) => joinRun({ ...{ role, name, owner, runtime, disguise }, ...part }),
     });
     const goodbye = ended === 'finished' ? 'The run is finished. Thank you.' : 'Left the run. Thank you.';
-    tellKeeper?.(ended);
+    keeper?.over(ended);
     output.say(goodbye, { type: 'ended', reason: ended });
   } finally {
     observer?.close();
-    release();
   }
 }
 
@@ -97,12 +106,24 @@ async function adversaryFor(name: string, role: PeerRole): Promise<Adversary> {
 }
 
 /** Turns a peer's news into lines; progress is shown to people only when what they see would change. */
-function newsTeller(json: boolean, url: string, say: Output['say']): (news: PeerNews) => void {
+function newsTeller(
+  json: boolean,
+  { url, run: wanted }: RunWish,
+  isOneOfSeveral: boolean,
+  tell: Output['say'],
+): (news: PeerNews) => void {
+  let run: string | null = null;
+  let name = wanted ?? url;
+  const say: Output['say'] = (text, value) => {
+    const line = text !== '' && isOneOfSeveral ? `${name}: ${text}` : text;
+    tell(line, run === null ? value : ({ ...value, run } as JsonObject));
+  };
   let lastState = '';
   let lastAway = '';
   let hinted = false;
   const tellTransfer = transferTeller((sentence, transfer) => say(sentence, { type: 'transfer', ...transfer }));
   return (news) => {
+    if (news.type === 'joined') [run, name] = [news.run, nameOf(news.run_name)];
     if (news.type === 'transfer') return tellTransfer(news);
     if (news.type === 'away' && !json) {
       // A hub that stays away is looked for every few seconds; why it is away is said once.

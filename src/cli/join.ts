@@ -7,13 +7,14 @@ import { type Keeper, openKeeper } from '../peer/owner-policy/keeper.ts';
 import { openProbeHere } from '../peer/owner-policy/probe.ts';
 import { fired, systemClock } from '../protocol/clock.ts';
 import { PRIVATE_FOLDER } from '../protocol/private-files.ts';
-import { forgetWorker, openRules, pidsHere, writeWorker } from './device-files.ts';
+import { forgetWorker, openRules, pidsHere, runsSet, writeWorker } from './device-files.ts';
+import type { DeviceWorker, RunHere } from './device-worker.ts';
 import { homeFolder } from './folders.ts';
+
 import type { JoinFlags } from './join-work.ts';
 import { keptProcesses } from './kept-process.ts';
 import { CHILD_MARK, untilStopped } from './lifetime.ts';
 import {
-  A_RUN,
   decimal,
   deviceName,
   deviceOption,
@@ -23,14 +24,16 @@ import {
   hubUrl,
   integer,
   jsonOption,
-  runHandle,
+  runsOption,
 } from './options.ts';
 import { openOutput } from './output.ts';
+import { wishesOf } from './run-wishes.ts';
 
 export function joinCommand(): Command {
   return new Command('join')
-    .argument('<url>', 'the address of the hub', hubUrl)
-    .option('--run <run>', `${A_RUN} (needed when several go on)`, runHandle)
+    .argument('[url]', 'the address of the hub (default: what "potluck device set runs" names)', hubUrl)
+    .addOption(runsOption())
+    .option('--any-run', 'whichever run is open and fits this device; when one ends, the next', false)
     .addOption(new Option('--role <role>', 'what to do').choices(['worker', 'validator']).default('worker'))
     .option('--name <name>', 'how others see this device (default: its host name)', deviceName)
     .option('--folder <dir>', "where this peer's key and its state are kept (default: under ~/.potluck/peers)")
@@ -62,22 +65,32 @@ Examples:
   $ potluck join http://hub.example:7700
   $ potluck join localhost:7700 --role validator
   $ potluck join localhost:7700 --duty 0.25 --name "old laptop"    a quarter of the time
+  $ potluck join localhost:7700 --any-run                          goes on to the next run when one ends
+  $ potluck join localhost:7700 --run poems=70 --run plays=30      two runs, each for its part of the time
 
 Ctrl-C hands in what is done and leaves; a second Ctrl-C leaves at once.`,
     )
-    .action(async (url: string, flags: JoinFlags) => {
+    .action(async (url: string | undefined, flags: JoinFlags) => {
       if (flags.alone || process.env[CHILD_MARK]) await (await import('./join-work.ts')).joinHere(url, flags);
       else process.exitCode = await joinByRules(url, flags);
     });
 }
 
 /** Keeps a process that takes part, by the rules of its owner. @returns its exit code */
-async function joinByRules(url: string, { role, json, threads, duty }: JoinFlags): Promise<number> {
+async function joinByRules(url: string | undefined, flags: JoinFlags): Promise<number> {
+  const { role, json, threads, duty } = flags;
   const output = openOutput(json);
   const stopped = untilStopped();
+  const { url: hub } = wishesOf(url, flags, runsSet())[0];
   const home = homeFolder();
   mkdirSync(home, { recursive: true, mode: PRIVATE_FOLDER });
-  const { start, use } = keptProcesses(process.argv.slice(2));
+  let runs: RunHere[] = [];
+  let worker: DeviceWorker | null = null;
+  const onRuns = (now: RunHere[]): void => {
+    runs = now;
+    if (worker) writeWorker({ ...worker, runs });
+  };
+  const { start, use } = keptProcesses(process.argv.slice(2), 'inherit', onRuns);
   let keeper: Keeper | null = null;
   const place = { clock: systemClock, own_pids: pidsHere(use.pids), own: use, folder: home };
   const probe = openProbeHere(place, () => keeper?.look());
@@ -86,7 +99,17 @@ async function joinByRules(url: string, { role, json, threads, duty }: JoinFlags
     const { do: what, duty: part, reasons } = decision;
     output.say(wordsOf(decision, said), { type: 'policy', do: what, duty: part, reasons });
     said = what;
-    writeWorker({ pid: process.pid, url, role, do: what, duty: part, reasons: [...reasons], since_ms: Date.now() });
+    worker = {
+      pid: process.pid,
+      url: hub,
+      role,
+      do: what,
+      duty: part,
+      reasons: [...reasons],
+      since_ms: Date.now(),
+      runs,
+    };
+    writeWorker(worker);
   };
   try {
     await probe.ready;

@@ -22,6 +22,8 @@ const listed_run = z.strictObject({
   workers: count,
   validators: count,
 });
+/** Of a device that takes part: which run it is about, once it has joined one. */
+const of_run = { run: id.optional() };
 const obstacle = z.strictObject({ code: z.string(), message: z.string() });
 /** What a reader should know though nothing is untrue: that the hub's clock is ahead of theirs. */
 const warning = z.string().nullable();
@@ -87,11 +89,13 @@ export const JSON_OBJECTS = {
   adversary: object('join --adversary: this device lies on purpose', { name: z.string(), does: z.string() }),
   joined: object('join, plant: the hub took this device into the run', { peer: id, run: id, run_name: z.string() }),
   computes: object('join: what the device computes with, and why; what was timed, where there was a choice', {
+    ...of_run,
     runtime: z.string(),
     why: z.string(),
     measured: z.array(z.strictObject({ class: z.string(), tokens_per_second: z.number() })),
   }),
   progress: object('join: what the device is doing', {
+    ...of_run,
     progress: z.strictObject({
       state: z.string(),
       round: count,
@@ -102,6 +106,7 @@ export const JSON_OBJECTS = {
     }),
   }),
   accepted: object('join, plant: the hub has put a submission into its log, at `index`', {
+    ...of_run,
     round: count,
     submission: id,
     index: count,
@@ -109,17 +114,30 @@ export const JSON_OBJECTS = {
     tokens: count,
     size_bytes: count,
   }),
-  refused: object('join: the hub did not take a submission', { round: count, code: z.string(), message: z.string() }),
-  judged: object('join --role validator: a verdict was given', { round: count, submission: id, ...verdict_code }),
+  refused: object('join: the hub did not take a submission', {
+    ...of_run,
+    round: count,
+    code: z.string(),
+    message: z.string(),
+  }),
+  judged: object('join --role validator: a verdict was given', {
+    ...of_run,
+    round: count,
+    submission: id,
+    ...verdict_code,
+  }),
   evaluated: object('join --role validator: the model was measured, an integer for each metric', {
+    ...of_run,
     merged_rounds: count,
     measured: z.record(z.string(), count),
   }),
   obstacle: object('join: why the device achieves nothing for now; null when that is over', {
+    ...of_run,
     obstacle: obstacle.nullable(),
   }),
-  away: object('join: the hub does not answer; the device goes on trying', { reason: z.string() }),
+  away: object('join: the hub does not answer; the device goes on trying', { ...of_run, reason: z.string() }),
   transfer: object('join, export, run create: how much of a blob has been sent or received', {
+    ...of_run,
     direction: z.enum(['down', 'up']),
     hash: id,
     done_bytes: count,
@@ -127,6 +145,7 @@ export const JSON_OBJECTS = {
     trouble: z.string().nullable(),
   }),
   problem: object('join, hub, witness: something went wrong, and the command goes on', {
+    ...of_run,
     code: z.string().optional(),
     where: z.string().optional(),
     message: z.string(),

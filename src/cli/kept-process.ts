@@ -5,6 +5,7 @@ import { z } from 'zod';
 import type { Kept } from '../peer/owner-policy/keeper.ts';
 import type { OwnUse } from '../peer/owner-policy/own-use.ts';
 import type { Throttle } from '../peer/policy.ts';
+import { type RunHere, RunHereSchema } from './device-worker.ts';
 import { CHILD_MARK, KEPT } from './lifetime.ts';
 
 const POTLUCK = join(import.meta.dirname, '..', '..', 'bin', 'potluck.js');
@@ -23,6 +24,7 @@ type ToKept = z.infer<typeof ToKeptSchema>;
 const FromKeptSchema = z.union([
   z.object({ over: z.enum(['finished', 'left']) }),
   z.object({ cpu_ms: z.number().min(0), rss_bytes: z.number().min(0) }),
+  z.object({ runs: z.array(RunHereSchema) }),
 ]);
 type FromKept = z.infer<typeof FromKeptSchema>;
 
@@ -31,10 +33,11 @@ export interface KeptUse extends OwnUse {
   pids(): number[];
 }
 
-/** Starts `potluck WORDS`, one process at a time. `output`: where what it says goes. */
+/** Starts `potluck WORDS`, one process at a time. `output`: where what it says goes. `onRuns`: hears which runs it takes part in. */
 export function keptProcesses(
   words: readonly string[],
   output: 'inherit' | 'ignore' = 'inherit',
+  onRuns: (runs: RunHere[]) => void = () => {},
 ): { start(): Kept; readonly use: KeptUse } {
   let child: ChildProcess | null = null;
   let told = { cpu_ms: 0, rss_bytes: 0 };
@@ -53,14 +56,19 @@ export function keptProcesses(
       stdio: ['inherit', output, output, 'ipc'],
       env: { ...process.env, [CHILD_MARK]: KEPT },
     });
-    return keptBy(child, (use_) => {
-      told = use_;
-    });
+    const onUse = (now: typeof told): void => {
+      told = now;
+    };
+    return keptBy(child, onUse, onRuns);
   };
   return { start, use };
 }
 
-function keptBy(child: ChildProcess, onUse: (use: { cpu_ms: number; rss_bytes: number }) => void): Kept {
+function keptBy(
+  child: ChildProcess,
+  onUse: (use: { cpu_ms: number; rss_bytes: number }) => void,
+  onRuns: (runs: RunHere[]) => void,
+): Kept {
   let finished = false;
   let halting: NodeJS.Timeout | undefined;
   const canStop = process.platform !== 'win32';
@@ -71,6 +79,7 @@ function keptBy(child: ChildProcess, onUse: (use: { cpu_ms: number; rss_bytes: n
     const { data } = FromKeptSchema.safeParse(message);
     if (!data) return;
     if ('over' in data) finished = data.over === 'finished';
+    else if ('runs' in data) onRuns(data.runs);
     else onUse(data);
   });
   const { promise: ended, resolve } = Promise.withResolvers<{ finished: boolean; code: number }>();
@@ -79,6 +88,7 @@ function keptBy(child: ChildProcess, onUse: (use: { cpu_ms: number; rss_bytes: n
   child.on('exit', async (code) => {
     clearTimeout(halting);
     await silent;
+    onRuns([]);
     resolve({ finished, code: code ?? 1 });
   });
   child.on('error', () => resolve({ finished: false, code: 1 })); // it could not even be started
@@ -99,8 +109,14 @@ function keptBy(child: ChildProcess, onUse: (use: { cpu_ms: number; rss_bytes: n
   };
 }
 
-/** On the other side: does what the keeper says. @returns what tells it how the work ended */
-export function obeyKeeper(throttle: Throttle, leave: () => void): (over: 'finished' | 'left') => void {
+/** What the kept process tells its keeper. */
+export interface TellKeeper {
+  over(how: 'finished' | 'left'): void;
+  runs(runs: readonly RunHere[]): void;
+}
+
+/** On the other side: does what the keeper says, and tells it what happens. */
+export function obeyKeeper(throttle: Throttle, leave: () => void): TellKeeper {
   const say = (words: FromKept): void => {
     if (process.connected) process.send!(words);
   };
@@ -119,5 +135,5 @@ export function obeyKeeper(throttle: Throttle, leave: () => void): (over: 'finis
     };
     setInterval(tell, LIMITS.use_every_ms).unref();
   }
-  return (over) => say({ over });
+  return { over: (over) => say({ over }), runs: (runs) => say({ runs: [...runs] }) };
 }

@@ -121,6 +121,15 @@ export function runHandle(text: string): string {
   return text;
 }
 
+/** The runs that a device works for. */
+export const runsOption = () =>
+  new Option(
+    '--run <run>',
+    `${A_RUN} (needed when several go on); again for others, each with its share: --run poems=70`,
+  )
+    .default([])
+    .argParser((run: string, before: string[]) => [...before, runHandle(run)]);
+
 /** For --help. */
 export const A_RUN = `a run's name, or at least ${FEWEST_DIGITS} digits of its id`;
 

@@ -36,4 +36,5 @@ export const DEFAULTS = {
   duty_idle: 1,
   duty_in_use: 1,
   keep_memory_s: 30,
+  runs: null,
 };

@@ -168,6 +168,22 @@ export const DeviceSettingsSchema = z.strictObject({
     .max(86_400)
     .default(DEFAULTS.keep_memory_s)
     .meta({ description: 'a pause that lasts longer gives the memory back' }),
+  runs: z
+    .array(
+      z.strictObject({
+        hub: z.url({ protocol: /^https?$/ }).max(200),
+        run: z.string().min(1).max(200).nullable().default(null),
+        share: z.number().min(1).max(100).default(1),
+      }),
+    )
+    .min(1)
+    .max(16)
+    .nullable()
+    .default(DEFAULTS.runs)
+    .meta({
+      description:
+        'what a "potluck join" without an address works for, each for its share; a run of null: any that is open',
+    }),
 });
 
 /** As it stands in the file. */
