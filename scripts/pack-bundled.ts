@@ -23,6 +23,10 @@ const BUNDLED: readonly Bundled[] = [
   },
   { name: 'onnxruntime-web', takes: (file) => [`dist/ort.node.min.mjs`, `dist/${WASM}.mjs`].includes(file) },
   {
+    name: '@jitl/quickjs-wasmfile-release-sync',
+    takes: (file) => /^(LICENSE|dist\/(index|ffi|emscripten-module)\.mjs|.*\.wasm)$/.test(file),
+  },
+  {
     name: 'sodium-native',
     takes: (file, platform) => !file.startsWith('prebuilds/') || file.startsWith(`prebuilds/${platform}/`),
   },

@@ -9,6 +9,7 @@ import { catchUp, type HeldState, type History } from '../games/history.ts';
 import { comparedWith } from '../games/judging-draw.ts';
 import { memoryDrawer } from '../games/memory-drawer.ts';
 import { decodeParams } from '../games/params.ts';
+import { runProgram } from '../games/programs/node-programs.ts';
 import { type LoadGame, offerOf } from '../games/registry.ts';
 import { PeerError } from '../protocol/peer-errors.ts';
 import type { Runtime } from '../tensor/runtime.ts';
@@ -88,7 +89,7 @@ export async function recheckSubmission(log: PublicLog, wanted: string, options:
   const game = await options.loadGame(story.game, offerOf(story.game_file, fetchBlob));
   const params = await decodeParams(game, await fetchBlob(story.params));
   const { runtime } = options;
-  const device: Device = { runtime, fetchBlob, drawer: memoryDrawer(), progress: async () => {} };
+  const device: Device = { runtime, fetchBlob, drawer: memoryDrawer(), run: runProgram, progress: async () => {} };
   const chain = await chainOf(game, story, explained, fetchBlob, options.most_rounds ?? Number.POSITIVE_INFINITY);
   const rounds: Rechecked[] = [];
   let held: HeldState | null = null;

@@ -6,3 +6,4 @@ export { type Random, seededRandom } from '../protocol/random.ts';
 export type { AcceptedWork, Claim, Device, Game, Judging, Round, Verdict, Written } from './game.ts';
 export type { Capability } from './needs.ts';
 export { gameOf } from './parts.ts';
+export type { ProgramLimits, ProgramResult } from './programs/program.ts';

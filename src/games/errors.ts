@@ -21,6 +21,8 @@ export type GameErrorCode =
   | 'game-late'
   /** The thread that held the game's state has ended. */
   | 'game-ended'
+  /** This device could not run a program to its end: that says nothing about the program. */
+  | 'could-not-run'
   /** The device does not lend what the game needs. */
   | 'bad-device';
 export class GameError extends CodedError<GameErrorCode> {}

@@ -6,6 +6,7 @@ import type { Metric } from '../protocol/measures.ts';
 import type { Runtime } from '../tensor/runtime.ts';
 import type { Drawer } from './drawer.ts';
 import type { Capability } from './needs.ts';
+import type { RunProgram } from './programs/program.ts';
 
 /** The round that a task belongs to: everything a task may be derived from. */
 export interface Round {
@@ -24,7 +25,7 @@ export interface Round {
   readonly most_tokens?: number;
 }
 
-/** What a device lends to a game: something to compute with, blobs by hash, a small drawer that survives a restart. */
+/** What a device lends to a game (needs.ts): something to compute with, blobs by hash, a small drawer that survives a restart, a sandbox. */
 export interface Device {
   readonly runtime: Runtime;
   /** A blob's bytes, verified against its hash. Rejects when it cannot be had. */
@@ -34,6 +35,8 @@ export interface Device {
    * `perform` has put is durable when the round's work has been handed in, and gone where the process ends before.
    */
   readonly drawer: Drawer;
+  /** For games that need it: runs a program that nobody trusts. */
+  readonly run?: RunProgram;
   /** Called after each unit of work. The owner's policy may make it wait: that is how a device is throttled. */
   progress(report: { readonly steps: number; readonly loss: number; readonly tokens: number }): Promise<void>;
   /** Resolves when the owner's policy lets the device begin to work; where it is missing, that is always. */

@@ -5,6 +5,7 @@ import { dutyOf } from '../core/rounds/panel.ts';
 import { CodedError } from '../errors.ts';
 import type { AnyGame, Claim, Device, Verdict } from '../games/game.ts';
 import { memoryDrawer } from '../games/memory-drawer.ts';
+import { runProgram } from '../games/programs/node-programs.ts';
 import { checkSubmission, type SubmissionView } from '../peer/check-submission.ts';
 import { followModel } from '../peer/model.ts';
 import { type JoinOptions, joinRun, type Situation } from '../peer/peer.ts';
@@ -166,7 +167,7 @@ class Planting {
     const tried = repeated ? [{ repeat_permille: 1000, looks: true, place: 0 }] : duties;
     const findings: (Verdict | null)[] = [];
     for (const [runtime, duty] of this.#options.referees.flatMap((each) => tried.map((one) => [each, one] as const))) {
-      const device: Device = { runtime, fetchBlob, drawer: memoryDrawer(), progress: async () => {} };
+      const device: Device = { runtime, fetchBlob, drawer: memoryDrawer(), run: runProgram, progress: async () => {} };
       try {
         const judge = { game: this.#game!, params, device };
         const judging = { ...duty, time_ms: view.judging_ms };

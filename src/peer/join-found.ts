@@ -10,7 +10,7 @@ import { type SessionOptions, takePart } from './session.ts';
 export interface Joining extends Omit<SessionOptions, 'run' | 'run_name' | 'hub' | 'device' | 'heads' | 'bind'> {
   /** The hub's id, and the run as it was found there. */
   readonly found: { readonly hub: string; readonly view: RunStatus };
-  readonly device: Pick<Device, 'runtime' | 'drawer' | 'progress' | 'rested' | 'away_ms'>;
+  readonly device: Pick<Device, 'runtime' | 'run' | 'drawer' | 'progress' | 'rested' | 'away_ms'>;
   /** Where the seen heads of hubs' logs are stored, and how this hub's log is opened to compare them. */
   readonly heads: { readonly drawer: Drawer; readonly log: Parameters<typeof openHeads>[0]['log'] };
   /** The owner that this device earns for, and where it stores the certificate; null: it earns for its own key. */

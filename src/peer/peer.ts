@@ -9,6 +9,7 @@ import { openDrawer } from '../games/folder-drawer.ts';
 import type { AnyGame } from '../games/game.ts';
 import { type Capability, checkNeeds } from '../games/needs.ts';
 import { decodeParams } from '../games/params.ts';
+import { runProgram } from '../games/programs/node-programs.ts';
 import { type LoadGame, loadGame, offerOf } from '../games/registry.ts';
 import { openReceipts } from '../ledger/receipts.ts';
 import { fired } from '../protocol/clock.ts';
@@ -64,7 +65,7 @@ export interface JoinOptions {
 }
 
 /** What a peer in a process of its own lends to games. */
-const LENDS: readonly Capability[] = ['blobs', 'store', 'compute'];
+const LENDS: readonly Capability[] = ['blobs', 'store', 'compute', 'run'];
 
 /** Resolves when the run is finished or the owner's signal was followed. Throws PeerError, GameError, ProtocolError. */
 export async function joinRun(options: JoinOptions): Promise<'finished' | 'left'> {
@@ -104,7 +105,7 @@ export async function joinRun(options: JoinOptions): Promise<'finished' | 'left'
       owner: owner ? { identity: owner, certificates: certificatesIn(folder) } : null,
       game: options.disguise?.(game, situation) ?? game,
       params,
-      device: { runtime, drawer: openDrawer(own, problem('disk-full')), ...options.throttle },
+      device: { runtime, drawer: openDrawer(own, problem('disk-full')), run: runProgram, ...options.throttle },
       transport: webSockets(url),
       blobs,
       heads: { drawer: openDrawer(join(folder, HEADS_FOLDER), problem('disk-full')), log: publicLog },

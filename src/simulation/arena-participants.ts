@@ -1,7 +1,9 @@
 // The participants of an arena: keys that follow from the seed, a device in memory, and the cost of its work and its checks.
+
 import type { PeerRole } from '../core/events/peer-joined.ts';
 import type { AnyGame, Claim, Device } from '../games/game.ts';
 import { memoryDrawer } from '../games/memory-drawer.ts';
+import { runProgram } from '../games/programs/node-programs.ts';
 import { openRatings, type Ratings } from '../peer/ratings.ts';
 import { sha256, utf8 } from '../protocol/hash.ts';
 import { type DrawingIdentity, type Identity, identityFromSecret } from '../protocol/identity.ts';
@@ -127,6 +129,7 @@ function deviceInMemory(
     runtime,
     fetchBlob,
     drawer: memoryDrawer(),
+    run: runProgram,
     // Reports count from the beginning of a piece of work, so a smaller number begins another piece.
     async progress({ steps }) {
       cost.units += steps > last ? steps - last : steps;

@@ -1,10 +1,12 @@
 // A game against its own honest answer, before any liar plays it (an idea of `verifiers`: every task runs its gold answer through its own grader).
+
 import { isDeepStrictEqual } from 'node:util';
 import { CodedError } from '../errors.ts';
 import { encodeBundle } from '../games/bundle.ts';
 import type { AnyGame, Claim, Device, Judging, Round } from '../games/game.ts';
 import { memoryDrawer } from '../games/memory-drawer.ts';
 import { decodeParams } from '../games/params.ts';
+import { runProgram } from '../games/programs/node-programs.ts';
 import { hashOfState, keepState, mergeState, readState } from '../games/state.ts';
 import { sha256Hex, utf8 } from '../protocol/hash.ts';
 import { seededRandom } from '../protocol/random.ts';
@@ -194,6 +196,7 @@ const deviceFor = ({ setup, runtime }: Validating, onProgress = (): void => {}):
     throw new CodedError('missing-blob', `no blob ${hash}: a game is validated with the blobs of its settings only`);
   },
   drawer: memoryDrawer(),
+  run: runProgram,
   progress: async () => onProgress(),
 });
 

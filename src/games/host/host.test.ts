@@ -97,16 +97,18 @@ describe('what a game asks of its device', () => {
         const program = await device.runtime.load({});
         return {
           kept: await device.drawer.get('mine'), other: await device.drawer.get('sealed'), blob: await device.fetchBlob('a'.repeat(64)),
-          earlier: await judging.earlier(), ran: await program.run({ x: 1 }), same: device === globalThis.before, before: (globalThis.before = device, 1),
+          earlier: await judging.earlier(), doubled: await device.run('(x) => 2 * x', 21, { steps: 9 }), ran: await program.run({ x: 1 }), same: device === globalThis.before, before: (globalThis.before = device, 1),
         };
       }`,
     );
-    const device = deviceWith();
+    const run: Device['run'] = async (...asked) => ({ kind: 'value', value: asked, steps: 1 });
+    const device = deviceWith({ run });
     await device.drawer.put('sealed', Uint8Array.of(1));
     const task = await there.task(params, round, 'p', await there.first!(params));
     const ask = async (): Promise<unknown> => there.check(task, {} as never, device, judging);
     const answers = { kept: Uint8Array.of(7), other: null, blob: new TextEncoder().encode('a'.repeat(64)) };
-    const rest = { earlier: [Uint8Array.of(1)], ran: { x: 1 }, before: 1 };
+    const doubled = { kind: 'value', value: ['(x) => 2 * x', 21, { steps: 9 }], steps: 1 };
+    const rest = { doubled, earlier: [Uint8Array.of(1)], ran: { x: 1 }, before: 1 };
     assert.deepEqual(await ask(), { ...answers, ...rest, same: false });
     assert.deepEqual(await ask(), { ...answers, ...rest, same: true }, 'games hang on a device what they have loaded');
     assert.deepEqual(await device.drawer.get('game-mine'), Uint8Array.of(7));

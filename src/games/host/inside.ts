@@ -13,6 +13,7 @@ export interface DeviceOverThere {
   readonly runtime: Runtime['class'];
   readonly lends_compute: boolean;
   readonly rests: boolean;
+  readonly runs: boolean;
 }
 
 /** Serves a game: to be called once, with where messages go. @returns where they come in */
@@ -57,6 +58,7 @@ export function serveGame(game: FileGame, post: (message: FromGame) => void): (m
         delete: (name) => ask(of, 'delete', name),
       },
       progress: ({ steps, loss, tokens }) => ask(of, 'progress', { steps, loss, tokens }),
+      ...(over.runs && { run: (program, input, limits) => ask(of, 'run', program, input, limits) }),
       ...(over.rests && { rested: () => ask<void>(of, 'rested') }),
     };
     devices.set(of, device);

@@ -54,6 +54,10 @@ export function lendTo(device: Device, lends_compute: boolean): Lent {
       names.delete(name);
       return device.drawer.delete(keptAs(name));
     },
+    async run([program, input, limits]: [string, unknown, object?]) {
+      if (!device.run) throw nonsense('run: this device runs no programs');
+      return device.run(program, input, limits);
+    },
     async load([graph]: [object]) {
       if (!lends_compute) throw nonsense('load: this device lends it no compute');
       if (programs.size >= LIMITS.programs) throw nonsense(`load: at most ${LIMITS.programs} programs at once`);

@@ -187,7 +187,8 @@ class Host {
       this.#numbers.set(device, number);
       this.#lent.set(number, lendTo(device, lends_compute));
     }
-    return { device: number, runtime: device.runtime.class, lends_compute, rests: device.rested !== undefined };
+    const [rests, runs] = [device.rested !== undefined, device.run !== undefined];
+    return { device: number, runtime: device.runtime.class, lends_compute, rests, runs };
   }
 
   #under(number: number, call: Call): void {

@@ -81,7 +81,7 @@ export interface GamePort {
   end(): void;
 }
 
-/** What a device is asked for, by what a game calls. `compute` is asked for only of a device that lends it. */
+/** What a device is asked for, by what a game calls. */
 export const ASKS = {
   progress: z.tuple([z.object({ steps: z.number(), loss: z.number(), tokens: z.number() })]),
   rested: z.tuple([]),
@@ -90,6 +90,7 @@ export const ASKS = {
   get: z.tuple([z.string().regex(/^[a-z0-9-]{1,40}$/)]),
   put: z.tuple([z.string().regex(/^[a-z0-9-]{1,40}$/), z.instanceof(Uint8Array)]),
   delete: z.tuple([z.string().regex(/^[a-z0-9-]{1,40}$/)]),
+  run: z.tuple([z.string(), z.unknown(), z.looseObject({}).optional()]),
   load: z.tuple([z.custom<object>((graph) => typeof graph === 'object' && graph !== null)]),
   program: z.tuple([count, z.enum(['writeState', 'readState', 'run', 'close']), z.unknown()]),
 } as const;
