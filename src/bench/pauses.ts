@@ -162,7 +162,7 @@ function keepHere(words: readonly string[], settings: object, signals: () => Sig
   const decisions: Decision['do'][] = [];
   const set = readDeviceSettings({ ...ANYWHERE, ...settings });
   const keeper = openKeeper({
-    ...{ clock: systemClock, cores: 4, threads: 1, duty: 1, signals, start },
+    ...{ clock: systemClock, cores: 4, threads: 1, duty: 1, gpu: null, signals, start },
     ...{ settings: () => set, orders: () => ({ paused: false, finish: false, snooze_left_ms: 0 }) },
     onDecision: (decision) => decisions.push(decision.do),
   });

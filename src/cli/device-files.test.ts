@@ -174,7 +174,7 @@ test('what another device of this user takes is no load of others, nor what it h
   started(9, '11 7 ');
   const pids = pidsHere(() => [7, 8], clock, root);
   assert.deepEqual(pids(), [7, 8, 9, 10, 11]);
-  const worker = { url: 'http://hub', role: 'validator', duty: 1, since_ms: 1, reasons: [] };
+  const worker = { url: 'http://hub', role: 'validator', duty: 1, since_ms: 1, reasons: [], gpu_reasons: [] };
   writeWorker({ ...worker, do: 'run', pid: other.pid! });
   started(other.pid!, '12');
   assert.deepEqual(pids(), [7, 8, 9, 10, 11], 'the folder is not read each time');
@@ -186,7 +186,7 @@ test('of devices that were killed nothing stays, and a file that is being writte
   ownHome(t);
   assert.deepEqual(readWorkers(), []);
   const worker: DeviceWorker = {
-    ...{ pid: process.pid, url: 'http://hub', role: 'worker', do: 'pause', duty: 0, since_ms: 1 },
+    ...{ pid: process.pid, url: 'http://hub', role: 'worker', do: 'pause', duty: 0, since_ms: 1, gpu_reasons: [] },
     reasons: [{ code: 'in-use', message: 'its owner used it 2 s ago' }],
   };
   const { pid: gone } = spawnSync(process.execPath, ['-e', '']);

@@ -27,6 +27,8 @@ export const DeviceWorkerSchema = z.object({
   /** Part of the time that it may compute now, 0 in a pause. */
   duty: z.number(),
   reasons: z.array(ReasonSchema),
+  /** Why its graphics processor rests; empty where it may work, or none is wanted. */
+  gpu_reasons: z.array(ReasonSchema),
   since_ms: z.int(),
   runs: z.array(RunHereSchema).optional(),
 });

@@ -104,9 +104,10 @@ const meaningOf = (name: string): string => fields().get(name)?.meta()?.descript
 const fields = () => new Map(Object.entries(DeviceSettingsSchema.shape));
 
 /** One process in a line: what it does, for how long, and why. */
-export function workerLine({ pid, role, url, do: what, duty, reasons, since_ms, runs = [] }: DeviceWorker): string {
+export function workerLine(worker: DeviceWorker): string {
+  const { pid, role, url, do: what, duty, reasons, gpu_reasons, since_ms, runs = [] } = worker;
   const doing = { run: 'works', 'slow-down': `works ${Math.round(duty * 100)}% of the time`, pause: 'is paused' }[what];
-  const why = reasons.map(({ code, message }) => `\n    ${code}: ${message}`).join('');
+  const why = [...reasons, ...gpu_reasons].map(({ code, message }) => `\n    ${code}: ${message}`).join('');
   return `${role} for ${url} (process ${pid}) ${doing}, for ${formatDuration(Date.now() - since_ms)}${why}${runs.map(runLine).join('')}`;
 }
 

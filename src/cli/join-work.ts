@@ -21,6 +21,7 @@ import { runsSet } from './device-files.ts';
 import { ownerKeyFile } from './folders.ts';
 import { takePart } from './join-runs.ts';
 import type { JsonObject } from './json-objects.ts';
+import { openGpuUse } from './kept-gpu.ts';
 import { obeyKeeper } from './kept-process.ts';
 import { CHILD_MARK, KEPT, untilStopped } from './lifetime.ts';
 import { DEFAULT_HUB } from './options.ts';
@@ -51,7 +52,12 @@ export async function joinHere(url: string | undefined, flags: JoinFlags): Promi
   const wanted = new AbortController();
   const signal = AbortSignal.any([untilStopped(), wanted.signal]);
   const throttle = openThrottle(flags.duty);
-  const keeper = mark === KEPT ? obeyKeeper(throttle, () => wanted.abort()) : null;
+  let afterWork = false;
+  const leave = (when: 'now' | 'after-work'): void => {
+    if (when === 'now') wanted.abort();
+    else afterWork = true;
+  };
+  const keeper = mark === KEPT ? obeyKeeper(throttle, leave) : null;
   const adversary = flags.adversary === undefined ? null : await adversaryFor(flags.adversary, flags.role);
   if (adversary) {
     output.say(styleText(['red', 'bold'], `THIS DEVICE IS AN ADVERSARY (${adversary.name}): it ${adversary.does}.`), {
@@ -69,10 +75,9 @@ export async function joinHere(url: string | undefined, flags: JoinFlags): Promi
     observer = adversary?.waits ? await observeRun(hub, only ?? undefined) : null;
     const own = flags.name ?? hostname().slice(0, 50);
     const name = adversary ? `ADVERSARY ${adversary.name}: ${own}`.slice(0, CORE_LIMITS.name_characters) : own;
-    const { role, threads, alone } = flags;
-    // Judges repeat on a CPU: bounds between CPUs are close, those of GPUs are wide.
-    const wish = flags.device.kind === 'auto' && role === 'validator' ? ({ kind: 'cpu' } as const) : flags.device;
-    const runtime = { wish, threads, alone };
+    const { role, device: wish, threads, alone } = flags;
+    const gpu = keeper && openGpuUse(keeper, wanted);
+    const runtime = { wish, threads, alone, ...gpu?.runtime };
     const view = () => observer?.view() ?? null;
     const disguise = adversary
       ? (await import('../simulation/adversaries/disguise.ts')).disguiseOf(adversary, flags.friend, view)
@@ -83,7 +88,13 @@ export async function joinHere(url: string | undefined, flags: JoinFlags): Promi
     const owner = await loadOrCreateIdentity(flags.owner ?? ownerKeyFile());
     const ended = await takePart({
       ...{ wishes, role, folder: flags.folder, owner: owner.id, throttle, signal, loadGame },
-      teller: (wish, isOneOfSeveral) => newsTeller(flags.json, wish, isOneOfSeveral, output.say),
+      teller: (wish, isOneOfSeveral) => {
+        const tell = newsTeller(flags.json, wish, isOneOfSeveral, output.say);
+        return (news) => {
+          if (!gpu?.hear(news)) tell(news);
+          if (afterWork && hasHandedIn(news)) wanted.abort();
+        };
+      },
       onEnd: (run) =>
         output.say(`Run ${run.slice(0, 12)} is finished. On to the next.`, { type: 'ended', reason: 'finished', run }),
       onRuns: (runs) => keeper?.runs(runs),
@@ -96,6 +107,12 @@ export async function joinHere(url: string | undefined, flags: JoinFlags): Promi
     observer?.close();
   }
 }
+
+/** Whether there is nothing at hand that would be lost. */
+const hasHandedIn = (news: PeerNews): boolean =>
+  news.type === 'accepted' ||
+  news.type === 'refused' ||
+  (news.type === 'progress' && news.progress.state === 'waiting');
 
 /** Throws SimulationError bad-options for a name that is none, CliError bad-argument where it plays another role. */
 async function adversaryFor(name: string, role: PeerRole): Promise<Adversary> {

@@ -5,12 +5,13 @@ import { Command, Option } from 'commander';
 import type { Decision } from '../peer/owner-policy/decide.ts';
 import { type Keeper, openKeeper } from '../peer/owner-policy/keeper.ts';
 import { openProbeHere } from '../peer/owner-policy/probe.ts';
+import { wordsFor } from '../peer/owner-policy/reasons.ts';
 import { fired, systemClock } from '../protocol/clock.ts';
 import { PRIVATE_FOLDER } from '../protocol/private-files.ts';
+import { reasonAgainstGpu } from '../tensor/gpu-runtime.ts';
 import { forgetWorker, openRules, pidsHere, runsSet, writeWorker } from './device-files.ts';
 import type { DeviceWorker, RunHere } from './device-worker.ts';
 import { homeFolder } from './folders.ts';
-
 import type { JoinFlags } from './join-work.ts';
 import { keptProcesses } from './kept-process.ts';
 import { CHILD_MARK, untilStopped } from './lifetime.ts';
@@ -71,6 +72,8 @@ Examples:
 Ctrl-C hands in what is done and leaves; a second Ctrl-C leaves at once.`,
     )
     .action(async (url: string | undefined, flags: JoinFlags) => {
+      // Judges repeat on a CPU: bounds between CPUs are close, those of GPUs are wide.
+      if (flags.role === 'validator' && flags.device.kind === 'auto') flags.device = { kind: 'cpu' };
       if (flags.alone || process.env[CHILD_MARK]) await (await import('./join-work.ts')).joinHere(url, flags);
       else process.exitCode = await joinByRules(url, flags);
     });
@@ -78,7 +81,7 @@ Ctrl-C hands in what is done and leaves; a second Ctrl-C leaves at once.`,
 
 /** Keeps a process that takes part, by the rules of its owner. @returns its exit code */
 async function joinByRules(url: string | undefined, flags: JoinFlags): Promise<number> {
-  const { role, json, threads, duty } = flags;
+  const { role, json, threads, duty, device } = flags;
   const output = openOutput(json);
   const stopped = untilStopped();
   const { url: hub } = wishesOf(url, flags, runsSet())[0];
@@ -92,30 +95,25 @@ async function joinByRules(url: string | undefined, flags: JoinFlags): Promise<n
   };
   const { start, use } = keptProcesses(process.argv.slice(2), 'inherit', onRuns);
   let keeper: Keeper | null = null;
-  const place = { clock: systemClock, own_pids: pidsHere(use.pids), own: use, folder: home };
+  // Where nothing is there to compute on, the process that works says so.
+  const wanted = device.kind === 'gpu' || (device.kind === 'auto' && reasonAgainstGpu(false) === null);
+  const gpu_pids = wanted ? { gpu_pids: use.gpu_pids } : {};
+  const place = { clock: systemClock, own_pids: pidsHere(use.pids), own: use, folder: home, ...gpu_pids };
   const probe = openProbeHere(place, () => keeper?.look());
-  let said: Decision['do'] = 'run';
+  let said: Pick<Decision, 'do' | 'gpu_reasons'> = { do: 'run', gpu_reasons: [] };
   const onDecision = (decision: Decision): void => {
-    const { do: what, duty: part, reasons } = decision;
-    output.say(wordsOf(decision, said), { type: 'policy', do: what, duty: part, reasons });
-    said = what;
-    worker = {
-      pid: process.pid,
-      url: hub,
-      role,
-      do: what,
-      duty: part,
-      reasons: [...reasons],
-      since_ms: Date.now(),
-      runs,
-    };
+    const { do: what, duty: part } = decision;
+    const why = { reasons: [...decision.reasons], gpu_reasons: [...decision.gpu_reasons] };
+    output.say(wordsOf(decision, said), { type: 'policy', do: what, duty: part, ...why });
+    said = decision;
+    worker = { pid: process.pid, url: hub, role, do: what, duty: part, ...why, since_ms: Date.now(), runs };
     writeWorker(worker);
   };
   try {
     await probe.ready;
     keeper = openKeeper({
       ...{ clock: systemClock, cores: availableParallelism(), threads, duty, start, onDecision },
-      ...{ signals: probe.now, ...openRules() },
+      ...{ signals: probe.now, ...openRules(), gpu: wanted ? 'any' : null },
     });
     const { ended } = keeper;
     keeper.look();
@@ -128,10 +126,19 @@ async function joinByRules(url: string | undefined, flags: JoinFlags): Promise<n
 }
 
 /** What people read of a decision; nothing where a device simply works. */
-function wordsOf({ do: what, duty, reasons }: Decision, before: Decision['do']): string {
-  const why = reasons.map(({ code, message }) => `${message} (${code})`).join('; ');
-  if (what === 'pause') return `paused: ${why}`;
-  if (what === 'slow-down')
-    return `slower, ${duty < 1 ? `${Math.round(duty * 100)}% of the time` : 'with fewer cores'}: ${why}`;
+function wordsOf(decision: Decision, before: Pick<Decision, 'do' | 'gpu_reasons'>): string {
+  const lines = [deviceWords(decision, before.do)];
+  const { gpu_reasons } = decision;
+  if (gpu_reasons.length > 0) lines.push(`the GPU rests: ${wordsFor(gpu_reasons)}`);
+  else if (before.gpu_reasons.length > 0) lines.push('nothing holds the GPU up any more');
+  return lines.filter((line) => line !== '').join('\n');
+}
+
+function deviceWords({ do: what, duty, reasons }: Decision, before: Decision['do']): string {
+  if (what === 'pause') return `paused: ${wordsFor(reasons)}`;
+  if (what === 'slow-down') {
+    const how = duty < 1 ? `${Math.round(duty * 100)}% of the time` : 'with fewer cores';
+    return `slower, ${how}: ${wordsFor(reasons)}`;
+  }
   return before === 'run' ? '' : 'nothing holds it up any more: it goes on';
 }

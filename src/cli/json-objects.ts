@@ -164,6 +164,7 @@ export const JSON_OBJECTS = {
     do: z.enum(['run', 'slow-down', 'pause']),
     duty: z.number(),
     reasons: z.array(ReasonSchema),
+    gpu_reasons: z.array(ReasonSchema),
   }),
   // The devices of a machine.
   device: object('device show: what is set on this machine, and what its devices do', {

@@ -12,12 +12,13 @@ const POTLUCK = join(import.meta.dirname, '..', '..', 'bin', 'potluck.js');
 const LIMITS = {
   notice_ms: 80, // what the process gets to note that it is stopped: time in which it stands still is no work
   use_every_ms: 500,
+  free_gpu_ms: 700, // what the last step on a graphics processor gets before it is ended: its owner has it back within a second
 } as const;
 
 const ToKeptSchema = z.union([
-  z.object({ go: z.number().positive().max(1) }),
+  z.object({ go: z.number().positive().max(1), gpu_rests: z.string().nullable() }),
   z.object({ halt: z.literal(true) }),
-  z.object({ leave: z.literal(true) }),
+  z.object({ leave: z.enum(['now', 'after-work']) }),
 ]);
 type ToKept = z.infer<typeof ToKeptSchema>;
 
@@ -25,52 +26,85 @@ const FromKeptSchema = z.union([
   z.object({ over: z.enum(['finished', 'left']) }),
   z.object({ cpu_ms: z.number().min(0), rss_bytes: z.number().min(0) }),
   z.object({ runs: z.array(RunHereSchema) }),
+  /** Those that talk to graphics processors now; none where it has chosen another processor. */
+  z.object({ gpu_pids: z.array(z.int().min(1)) }),
+  z.object({ gpu_failed: z.string() }),
 ]);
 type FromKept = z.infer<typeof FromKeptSchema>;
 
 /** What the processes that were started have told of themselves, with this one. */
 export interface KeptUse extends OwnUse {
   pids(): number[];
+  /** Those of them that talk to graphics processors. */
+  gpu_pids(): readonly number[];
 }
 
-/** Starts `potluck WORDS`, one process at a time. `output`: where what it says goes. `onRuns`: hears which runs it takes part in. */
+/** A kept process and those that it has started for itself. */
+interface Told {
+  cpu_ms: number;
+  rss_bytes: number;
+  gpu_pids: number[];
+}
+
+/**
+ * Starts `potluck WORDS`, one process at a time. `output`: where what it says goes. `onRuns`: hears which runs it takes part in.
+ * `script`: another program in tests.
+ */
 export function keptProcesses(
   words: readonly string[],
   output: 'inherit' | 'ignore' = 'inherit',
   onRuns: (runs: RunHere[]) => void = () => {},
+  script: string = POTLUCK,
 ): { start(): Kept; readonly use: KeptUse } {
   let child: ChildProcess | null = null;
-  let told = { cpu_ms: 0, rss_bytes: 0 };
+  let told: Told = { cpu_ms: 0, rss_bytes: 0, gpu_pids: [] };
   const use: KeptUse = {
-    pids: () => (child?.pid === undefined ? [process.pid] : [process.pid, child.pid]),
+    pids: () => [process.pid, ...(child?.pid === undefined ? [] : [child.pid]), ...told.gpu_pids],
+    gpu_pids: () => told.gpu_pids,
     cpu_ms: () => {
       const { user, system } = process.cpuUsage();
       return told.cpu_ms + (user + system) / 1000;
     },
     rss_bytes: () => told.rss_bytes + process.memoryUsage.rss(),
   };
-  process.on('exit', () => child?.kill('SIGKILL')); // one that stands still does not hear that it is alone
+  process.on('exit', () => {
+    // One that stands still does not hear that it is alone.
+    child?.kill('SIGKILL');
+    for (const pid of told.gpu_pids) signalTo(pid, 'SIGKILL');
+  });
   const start = (): Kept => {
-    told = { cpu_ms: 0, rss_bytes: 0 };
-    child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', POTLUCK, ...words], {
+    told = { cpu_ms: 0, rss_bytes: 0, gpu_pids: [] };
+    child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', script, ...words], {
       stdio: ['inherit', output, output, 'ipc'],
       env: { ...process.env, [CHILD_MARK]: KEPT },
     });
-    const onUse = (now: typeof told): void => {
-      told = now;
-    };
-    return keptBy(child, onUse, onRuns);
+    return keptBy(child, told, onRuns);
   };
   return { start, use };
 }
 
-function keptBy(
-  child: ChildProcess,
-  onUse: (use: { cpu_ms: number; rss_bytes: number }) => void,
-  onRuns: (runs: RunHere[]) => void,
-): Kept {
+/** Signals a process that may have ended meanwhile. */
+function signalTo(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // It has ended.
+  }
+}
+
+/** @param told where it is kept what the process tells of itself */
+function keptBy(child: ChildProcess, told: Told, onRuns: (runs: RunHere[]) => void): Kept {
   let finished = false;
+  let gpu: ReturnType<Kept['gpu']> = 'maybe';
   let halting: NodeJS.Timeout | undefined;
+  const all = (signal: NodeJS.Signals): void => {
+    child.kill(signal);
+    for (const pid of told.gpu_pids) signalTo(pid, signal);
+  };
+  const endGpu = (): void => {
+    for (const pid of told.gpu_pids) signalTo(pid, 'SIGKILL');
+    told.gpu_pids = [];
+  };
   const canStop = process.platform !== 'win32';
   const say = (words: ToKept): void => {
     if (child.connected) child.send(words, () => {}); // one that is gone is heard of by its end
@@ -80,31 +114,43 @@ function keptBy(
     if (!data) return;
     if ('over' in data) finished = data.over === 'finished';
     else if ('runs' in data) onRuns(data.runs);
-    else onUse(data);
+    else if ('gpu_failed' in data) gpu = { failed: data.gpu_failed };
+    else {
+      Object.assign(told, data);
+      if ('gpu_pids' in data && typeof gpu === 'string') gpu = data.gpu_pids.length > 0 ? 'maybe' : 'none';
+    }
   });
   const { promise: ended, resolve } = Promise.withResolvers<{ finished: boolean; code: number }>();
   // Its last words may come after its end.
   const silent = new Promise((quiet) => child.once('disconnect', quiet));
   child.on('exit', async (code) => {
     clearTimeout(halting);
+    endGpu(); // it ends by itself as well, but not while it stands still
     await silent;
     onRuns([]);
     resolve({ finished, code: code ?? 1 });
   });
   child.on('error', () => resolve({ finished: false, code: 1 })); // it could not even be started
   return {
-    go(duty) {
+    go(duty, gpu_rests) {
       clearTimeout(halting);
-      if (canStop) child.kill('SIGCONT');
-      say({ go: duty });
+      if (canStop) all('SIGCONT');
+      say({ go: duty, gpu_rests });
     },
     stop() {
       say({ halt: true });
-      if (canStop) halting = setTimeout(() => child.kill('SIGSTOP'), LIMITS.notice_ms);
-      else child.kill('SIGKILL');
+      if (canStop) halting = setTimeout(() => all('SIGSTOP'), LIMITS.notice_ms);
+      else all('SIGKILL');
     },
-    leave: () => say({ leave: true }),
-    kill: () => void child.kill('SIGKILL'),
+    leave: () => say({ leave: 'now' }),
+    freeGpu() {
+      if (canStop) all('SIGCONT');
+      say({ leave: 'now' });
+      halting = setTimeout(endGpu, LIMITS.free_gpu_ms);
+    },
+    leaveAfterWork: () => say({ leave: 'after-work' }),
+    gpu: () => gpu,
+    kill: () => all('SIGKILL'),
     ended,
   };
 }
@@ -113,19 +159,30 @@ function keptBy(
 export interface TellKeeper {
   over(how: 'finished' | 'left'): void;
   runs(runs: readonly RunHere[]): void;
+  gpuProcesses(pids: readonly number[]): void;
+  /** A graphics processor has failed in the middle of the work: it is not to be tried again. */
+  gpuFailed(why: string): void;
+  /** Why no graphics processor may be used now; null: one may. */
+  gpuRests(): Promise<string | null>;
 }
 
 /** On the other side: does what the keeper says, and tells it what happens. */
-export function obeyKeeper(throttle: Throttle, leave: () => void): TellKeeper {
+export function obeyKeeper(throttle: Throttle, leave: (when: 'now' | 'after-work') => void): TellKeeper {
+  let gpu_rests: string | null = null;
+  const begun = Promise.withResolvers<void>();
   const say = (words: FromKept): void => {
     if (process.connected) process.send!(words);
   };
   process.on('message', (message) => {
     const { data } = ToKeptSchema.safeParse(message);
     if (!data) return;
-    if ('go' in data) throttle.go(data.go);
-    else if ('halt' in data) throttle.halt();
-    else leave();
+    if ('go' in data) {
+      gpu_rests = data.gpu_rests;
+      begun.resolve();
+      throttle.go(data.go);
+    }
+    if ('halt' in data) throttle.halt();
+    if ('leave' in data) leave(data.leave);
   });
   process.channel?.unref(); // to listen alone keeps no process alive
   if (process.platform !== 'linux') {
@@ -135,5 +192,14 @@ export function obeyKeeper(throttle: Throttle, leave: () => void): TellKeeper {
     };
     setInterval(tell, LIMITS.use_every_ms).unref();
   }
-  return { over: (over) => say({ over }), runs: (runs) => say({ runs: [...runs] }) };
+  return {
+    over: (over) => say({ over }),
+    runs: (runs) => say({ runs: [...runs] }),
+    gpuProcesses: (pids) => say({ gpu_pids: [...pids] }),
+    gpuFailed: (gpu_failed) => say({ gpu_failed }),
+    gpuRests: async () => {
+      await begun.promise;
+      return gpu_rests;
+    },
+  };
 }

@@ -166,7 +166,7 @@ export const deviceOption = () =>
     '--device <name>',
     'what computes: cpu, wasm, auto (a GPU where there is one that computes right and is faster), gpu (of two, gpu:0 the fast one, gpu:1 the one that saves power)',
   )
-    .default({ kind: 'cpu' } satisfies DeviceWish, 'cpu')
+    .default({ kind: 'auto' } satisfies DeviceWish, 'auto')
     .argParser(deviceWish);
 
 function deviceWish(name: string): DeviceWish {

@@ -1,9 +1,9 @@
 // What a device with a process of its own computes with: the GPU where there is one that computes right and is the faster, its CPU otherwise.
-import { existsSync, readdirSync } from 'node:fs';
 import type { AnyGame } from '../games/game.ts';
 import { trainingStepOf } from '../games/pretrain/training-step.ts';
+import { fired } from '../protocol/clock.ts';
 import { PeerError } from '../protocol/peer-errors.ts';
-import { createGpuRuntime, type GpuAdapter, hasGpuProvider } from '../tensor/gpu-runtime.ts';
+import { createGpuRuntime, type GpuAdapter, reasonAgainstGpu } from '../tensor/gpu-runtime.ts';
 import { createNativeRuntime, isNativeHere } from '../tensor/native-runtime.ts';
 import type { Runtime } from '../tensor/runtime.ts';
 import { createWasmRuntime } from '../tensor/wasm-runtime.ts';
@@ -24,6 +24,10 @@ export interface RuntimeSettings {
   readonly environment?: Readonly<Record<string, string>>;
   /** How long a GPU may take to show that it computes right; a driver that hangs is given up then. */
   readonly trial_ms?: number;
+  /** Why the owner's rules allow no GPU now; left out, or null, where they do. */
+  readonly gpuRests?: () => Promise<string | null>;
+  /** Hears which process talks to the GPU. */
+  readonly onGpuProcess?: (pid: number) => void;
 }
 
 export interface ChosenRuntime {
@@ -41,8 +45,14 @@ const ASKED_TRIAL_MS = 900_000;
 /**
  * Opens a runtime for a run. The caller closes it. Throws PeerError `no-gpu` where a GPU was asked for by name and there is none that
  * computes right.
+ * @returns null where `signal` fired before there was one
  */
-export async function chooseRuntime(settings: RuntimeSettings, game: AnyGame, params: unknown): Promise<ChosenRuntime> {
+export async function chooseRuntime(
+  settings: RuntimeSettings,
+  game: AnyGame,
+  params: unknown,
+  signal: AbortSignal = new AbortController().signal,
+): Promise<ChosenRuntime | null> {
   const { wish, threads, alone } = settings;
   if (wish.kind === 'wasm') return { runtime: await createWasmRuntime({ threads }), why: 'asked for', measured: [] };
   const cpu = await (isNativeHere() ? createNativeRuntime({ threads, alone }) : createWasmRuntime({ threads }));
@@ -52,16 +62,18 @@ export async function chooseRuntime(settings: RuntimeSettings, game: AnyGame, pa
     measured,
   });
   if (wish.kind === 'cpu') return onCpu('asked for');
-  const absent = reasonAgainstGpu(wish);
+  const asked = wish.kind === 'gpu';
+  const absent = reasonAgainstGpu(asked);
   if (absent !== null) {
-    if (wish.kind === 'auto') return onCpu(absent);
+    if (!asked) return onCpu(absent);
     await cpu.close();
     throw new PeerError('no-gpu', `expected a GPU to compute with, got none: ${absent}`);
   }
-  const asked = wish.kind === 'gpu';
-  const adapter = asked ? wish.adapter : 'high-performance';
-  const gpu = createGpuRuntime({ adapter, environment: settings.environment });
-  const verdict = await withinTime(settings.trial_ms ?? (asked ? ASKED_TRIAL_MS : TRIAL_MS), () =>
+  const rests = await settings.gpuRests?.();
+  if (rests) return onCpu(rests);
+  const { environment, onGpuProcess: onStart } = settings;
+  const gpu = createGpuRuntime({ adapter: asked ? wish.adapter : 'high-performance', environment, onStart });
+  const verdict = await withinTime(settings.trial_ms ?? (asked ? ASKED_TRIAL_MS : TRIAL_MS), signal, () =>
     tryGpu({
       gpu,
       cpu,
@@ -70,6 +82,10 @@ export async function chooseRuntime(settings: RuntimeSettings, game: AnyGame, pa
       step: asked ? null : trainingStepOf(game, params),
     }),
   );
+  if (verdict === null) {
+    await Promise.all([gpu.close(), cpu.close()]);
+    return null;
+  }
   if (verdict.taken) {
     await cpu.close();
     return { runtime: gpu, why: verdict.why, measured: verdict.measured };
@@ -83,24 +99,12 @@ export async function chooseRuntime(settings: RuntimeSettings, game: AnyGame, pa
   );
 }
 
-/** Why the GPU is not even tried; null where it is. A driver without a device would only cost time. */
-function reasonAgainstGpu({ kind }: DeviceWish): string | null {
-  if (!hasGpuProvider()) return 'ONNX Runtime brings no GPU kernels for this platform';
-  if (kind === 'auto' && process.platform === 'linux' && !hasLinuxGpu()) return 'no GPU here';
-  return null;
-}
-
-/** Whether the kernel shows a GPU: a render node of its own drivers, or NVIDIA's devices. */
-function hasLinuxGpu(): boolean {
-  if (existsSync('/dev/nvidia0')) return true;
-  try {
-    return readdirSync('/dev/dri').some((name) => name.startsWith('renderD'));
-  } catch {
-    return false;
-  }
-}
-
-async function withinTime(trial_ms: number, trial: () => Promise<GpuVerdict>): Promise<GpuVerdict> {
+/** @returns null where `signal` fired first */
+async function withinTime(
+  trial_ms: number,
+  signal: AbortSignal,
+  trial: () => Promise<GpuVerdict>,
+): Promise<GpuVerdict | null> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<GpuVerdict>((resolve) => {
     const why = `the GPU did not finish its self-test within ${Math.round(trial_ms / 1000)} s`;
@@ -109,7 +113,7 @@ async function withinTime(trial_ms: number, trial: () => Promise<GpuVerdict>): P
   const tried = trial();
   tried.catch(() => {}); // after its time nobody waits for it
   try {
-    return await Promise.race([tried, late]);
+    return await Promise.race([tried, late, fired(signal).then(() => null)]);
   } finally {
     clearTimeout(timer);
   }

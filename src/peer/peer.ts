@@ -88,7 +88,9 @@ export async function joinRun(options: JoinOptions): Promise<'finished' | 'left'
     let { runtime } = options;
     if (!('class' in runtime)) {
       const { wish } = runtime;
-      const { runtime: chosen, ...why } = await chooseRuntime(runtime, game, params);
+      const choice = await chooseRuntime(runtime, game, params, signal);
+      if (choice === null) return 'left';
+      const { runtime: chosen, ...why } = choice;
       runtime = opened = chosen;
       if (wish.kind !== 'cpu') onNews?.({ type: 'computes', runtime: chosen.class, ...why });
     }

@@ -13,6 +13,7 @@ export function startNodeProcess(
   script: URL,
   settings: unknown,
   environment: Readonly<Record<string, string>> = {},
+  onStart: (pid: number) => void = () => {},
 ): WorkerPort {
   const child = fork(fileURLToPath(script), [JSON.stringify(settings)], {
     execArgv: ['--disable-warning=ExperimentalWarning'], // the owner's flags (--test, --eval) are not the child's
@@ -20,6 +21,7 @@ export function startNodeProcess(
     serialization: 'advanced', // typed arrays
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   });
+  if (child.pid !== undefined) onStart(child.pid);
   const lastWords = keepLastWords(child);
   let failure = '';
   child.on('error', (error) => {
@@ -46,6 +48,7 @@ export function startNodeProcess(
       child.channel?.[change]();
       (child.stderr as unknown as { ref(): void; unref(): void } | null)?.[change]();
     },
+    endFreesAll: true,
     end: async () => {
       if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
       const ended = once(child, 'exit');

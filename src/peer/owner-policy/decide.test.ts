@@ -44,7 +44,7 @@ const NIGHT_TARIFF = [
   { hours: ['22:00-06:00'], price_per_kwh: 0.1 },
   { hours: ['06:00-22:00'], price_per_kwh: 0.4 },
 ];
-const gpu = (foreign_percent: number, temperature_c = 40): Partial<Signals> => ({
+const gpu = (foreign_percent: number | null, temperature_c = 40): Partial<Signals> => ({
   gpus: { known: [{ index: 0, foreign_percent, temperature_c }] },
 });
 const GATE = { tariff: NIGHT_TARIFF, value_per_share: 0.01, only_if_worth: true };
@@ -272,6 +272,22 @@ test('what is not there holds nothing up: a container runs', () => {
   assert.deepEqual([decision.do, decision.cores, decision.reasons], ['run', 7, []]);
 });
 
+test('for a graphics processor that no command tells of the rules about its owner hold, also in a pause', () => {
+  const unseen: Partial<Signals> = { gpus: { absent: 'no nvidia-smi' } };
+  const codes = (situation: Situation): ReasonCode[] =>
+    decideIn({ ...situation, signals: { ...unseen, ...situation.signals } }).decision.gpu_reasons.map(
+      ({ code }) => code,
+    );
+  const used: Partial<Signals> = { idle_ms: { known: 0 } };
+  assert.deepEqual(codes({}), []);
+  assert.deepEqual(codes({ signals: used }), ['gpu-in-use']);
+  assert.deepEqual(codes({ signals: used, settings: { gpu: 'always' } }), []);
+  assert.deepEqual(codes({ signals: used, settings: { cores_in_use: 0 } }), ['gpu-in-use']);
+  assert.deepEqual(codes({ settings: { gpus_off: [0] } }), ['gpu-switched-off']);
+  const quiet = { quiet_hours: ['mon-fri 11:00-13:00'], quiet_duty: 0.5 };
+  assert.deepEqual(codes({ settings: quiet }), ['quiet-hours']);
+});
+
 test('in use, it takes half of the cores by default, and none where that is set; on one core it goes on', () => {
   const signals: Partial<Signals> = { idle_ms: { known: 0 } };
   const { decision } = decideIn({ signals });
@@ -433,6 +449,12 @@ test('of several graphics processors each is judged by itself', () => {
     ['gpu-switched-off', 'foreign-gpu-load', 'too-hot'],
   );
   assert.deepEqual(decideIn({ settings: { gpu: 'never' } }).decision.gpus, []);
+  const unheard = decideIn({ signals: gpu(null), settings: { foreign_load_s: 0 } }).decision;
+  assert.deepEqual(
+    [unheard.gpus, unheard.gpu_reasons],
+    [[0], []],
+    'load that nobody can tell from its own holds nothing up',
+  );
   assert.deepEqual(decideIn({ settings: { gpu: 'always' }, signals: { idle_ms: { known: 0 } } }).decision.gpus, [0]);
 });
 

@@ -92,7 +92,7 @@ export function decide(
   const clock = { now_ms, elapsed_ms };
   if ('unreadable' in settings) {
     const reasons: Reason[] = [{ code: 'settings-unreadable', message: settings.unreadable }];
-    return { decision: paused(reasons, LIMITS.keep_memory_ms), memory: { ...memory, clock } };
+    return { decision: paused(reasons, [], LIMITS.keep_memory_ms), memory: { ...memory, clock } };
   }
   const held = carriedOver(memory.held);
   const look: Look = { signals, settings, elapsed_ms, before: memory.held, held, pauses: ordered(orders) };
@@ -107,14 +107,17 @@ export function decide(
   const inUse = lookAtOwner(look);
   lookAtMemory(look, inUse.now);
   lookAtLoad(look, inUse.now);
-  const gpu = lookAtGpus(look, inUse.now);
+  const gpu = lookAtGpus(look, inUse.now, quiet);
   const share = shareOf(settings, inUse.now, moment.cores);
   if (share.cores === 0) look.pauses.push(...inUse.reasons);
   else if (share.cores < shareOf(settings, false, moment.cores).cores || share.duty < settings.duty_idle) {
     slower.unshift(...inUse.reasons);
   }
   const next = { held, clock, clock_settles_ms };
-  if (look.pauses.length > 0) return { decision: paused(look.pauses, settings.keep_memory_s * 1000), memory: next };
+  if (look.pauses.length > 0) {
+    const keep_memory_ms = settings.keep_memory_s * 1000;
+    return { decision: paused(look.pauses, gpu.gpu_reasons, keep_memory_ms), memory: next };
+  }
   const decision: Decision = {
     do: slower.length > 0 ? 'slow-down' : 'run',
     reasons: slower,
@@ -127,7 +130,7 @@ export function decide(
   return { decision, memory: next };
 }
 
-function paused(reasons: readonly Reason[], keep_memory_ms: number): Decision {
+function paused(reasons: readonly Reason[], gpu_reasons: readonly Reason[], keep_memory_ms: number): Decision {
   const codes = reasons.map(({ code }) => code);
   return {
     do: 'pause',
@@ -135,7 +138,7 @@ function paused(reasons: readonly Reason[], keep_memory_ms: number): Decision {
     cores: 0,
     duty: 0,
     gpus: [],
-    gpu_reasons: [],
+    gpu_reasons,
     hand_in: codes.every((code) => FORESEEN.includes(code)),
     keep_memory_ms: codes.some((code) => WANT_MEMORY.includes(code)) ? 0 : keep_memory_ms,
   };
@@ -201,7 +204,7 @@ function lookAtHours(
       message: `${now} is in the quiet hours: ${rest}`,
     });
   }
-  return quiet;
+  return quiet && quiet_duty > 0;
 }
 
 /** Whether somebody uses the device; in doubt somebody does. */

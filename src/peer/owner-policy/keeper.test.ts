@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { handClock } from '../../protocol/testing/hand-clock.ts';
 import type { Orders, Unreadable } from './decide.ts';
-import { KEEPER_LIMITS, type Kept, openKeeper } from './keeper.ts';
+import { KEEPER_LIMITS, type KeeperOptions, type Kept, openKeeper } from './keeper.ts';
 import { type DeviceSettings, readDeviceSettings } from './settings.ts';
 import type { Signals } from './signals.ts';
 import { CALM, NO_ORDERS } from './testing/calm.ts';
@@ -11,7 +11,7 @@ import { CALM, NO_ORDERS } from './testing/calm.ts';
 const USED: Partial<Signals> = { idle_ms: { known: 0 } };
 
 /** A keeper whose processes only write down what they are told. */
-function kept(settings: object = {}, at: { threads?: number; duty?: number; cores?: number } = {}) {
+function kept(settings: object = {}, at: Partial<Pick<KeeperOptions, 'threads' | 'duty' | 'cores' | 'gpu'>> = {}) {
   const clock = handClock(Date.UTC(2026, 0, 1));
   const world = {
     signals: CALM as Signals,
@@ -21,14 +21,18 @@ function kept(settings: object = {}, at: { threads?: number; duty?: number; core
   const heard: string[] = [];
   const decisions: string[] = [];
   let end = (_: { finished: boolean; code: number }): void => {};
+  let gpu: ReturnType<Kept['gpu']> = 'maybe';
   const start = (): Kept => {
     heard.push('start');
     const { promise: ended, resolve } = Promise.withResolvers<{ finished: boolean; code: number }>();
     end = resolve;
     return {
-      go: (duty) => heard.push(`go ${duty}`),
+      go: (duty, gpu_rests) => heard.push(gpu_rests === null ? `go ${duty}` : `go ${duty}: ${gpu_rests}`),
       stop: () => heard.push('stop'),
       leave: () => heard.push('leave'),
+      freeGpu: () => heard.push('free GPU'),
+      leaveAfterWork: () => heard.push('leave after work'),
+      gpu: () => gpu,
       kill: () => {
         heard.push('kill');
         resolve({ finished: false, code: 137 });
@@ -37,9 +41,10 @@ function kept(settings: object = {}, at: { threads?: number; duty?: number; core
     };
   };
   const keeper = openKeeper({
-    ...{ clock, cores: 8, threads: 1, duty: 1, ...at, start },
+    ...{ clock, cores: 8, threads: 1, duty: 1, gpu: null, ...at, start },
     ...{ signals: () => world.signals, settings: () => world.settings, orders: () => world.orders },
-    onDecision: ({ do: what, reasons }) => decisions.push([what, ...reasons.map(({ code }) => code)].join(' ')),
+    onDecision: ({ do: what, reasons, gpu_reasons }) =>
+      decisions.push([what, ...[...reasons, ...gpu_reasons].map(({ code }) => code)].join(' ')),
   });
   /** What was said to processes since the last call. */
   const said = (): string[] => heard.splice(0);
@@ -49,7 +54,13 @@ function kept(settings: object = {}, at: { threads?: number; duty?: number; core
     return said();
   };
   keeper.look();
-  return { clock, world, keeper, said, see, decisions, end: (finished: boolean, code = 0) => end({ finished, code }) };
+  return {
+    ...{ clock, world, keeper, said, see, decisions },
+    end: (finished: boolean, code = 0) => end({ finished, code }),
+    tellGpu: (told: typeof gpu) => {
+      gpu = told;
+    },
+  };
 }
 
 test('on a calm device it starts and works', () => {
@@ -190,4 +201,96 @@ test('settings and orders are looked at again without being asked to', async () 
   world.orders = { ...NO_ORDERS, paused: true };
   await clock.pass(KEEPER_LIMITS.look_every_ms);
   assert.deepEqual(said(), ['stop']);
+});
+
+const rests = (why: string): RegExp => new RegExp(`^go 1: the GPU rests: .*\\(${why}\\)$`);
+
+test('on a graphics processor it makes room for its owner, goes on without, and comes back after the work at hand', async () => {
+  const { said, see, end, clock, decisions } = kept({}, { gpu: 'any' });
+  assert.deepEqual(said(), ['start', 'go 1']);
+  assert.deepEqual(see(USED), ['free GPU']);
+  assert.deepEqual(see(USED), []);
+  end(false);
+  await clock.pass(0);
+  const [start, go, ...more] = said();
+  assert.match(go, rests('gpu-in-use'));
+  assert.deepEqual([start, more], ['start', []]);
+  assert.deepEqual(see({}), ['leave after work', 'go 1']);
+  assert.deepEqual(see({}), []);
+  end(false);
+  await clock.pass(0);
+  assert.deepEqual(said(), ['start', 'go 1']);
+  assert.deepEqual(decisions, ['run', 'slow-down in-use gpu-in-use', 'run']);
+});
+
+test('others’ load, heat, hours without noise and its owner’s word take a graphics processor away as well', () => {
+  const card = (foreign_percent: number, temperature_c = 40): Partial<Signals> => ({
+    gpus: { known: [{ index: 0, foreign_percent, temperature_c }] },
+  });
+  for (const [settings, signals] of [
+    [{ foreign_load_s: 0 }, card(50)],
+    [{}, card(0, 95)],
+    [{}, { gpus: { unknown: 'nvidia-smi did not answer' } }],
+  ] as const) {
+    const { said, see } = kept(settings, { gpu: 'any' });
+    said();
+    assert.deepEqual(see(signals), ['free GPU'], JSON.stringify(signals));
+  }
+  for (const settings of [{ gpus_off: [0] }, { gpu: 'never' }, { quiet_hours: ['00:00-24:00'], quiet_duty: 0.5 }]) {
+    const { said, world, keeper } = kept({}, { gpu: 'any' });
+    said();
+    world.settings = readDeviceSettings({ time_zone: 'UTC', ...settings });
+    keeper.look();
+    assert.deepEqual(said(), ['free GPU'], JSON.stringify(settings));
+  }
+});
+
+test('a pause that leaves the graphics processor to its owner ends what holds its memory, another one keeps it', () => {
+  const { said, see } = kept({ cores_in_use: 0 }, { gpu: 'any' });
+  said();
+  assert.deepEqual(see(USED), ['stop', 'kill']);
+  const snoozed = kept({}, { gpu: 'any' });
+  snoozed.said();
+  snoozed.world.orders = { ...NO_ORDERS, paused: true };
+  snoozed.keeper.look();
+  assert.deepEqual(snoozed.said(), ['stop']);
+  assert.deepEqual(snoozed.see(USED), ['kill']);
+  const foreseen = kept({}, { gpu: 'any' });
+  foreseen.said();
+  foreseen.world.orders = { ...NO_ORDERS, finish: true };
+  assert.deepEqual(foreseen.see(USED), ['free GPU']);
+});
+
+test('of several the one that it computes on counts', () => {
+  const cards = (busy: number): Partial<Signals> => ({
+    gpus: { known: [0, 1].map((index) => ({ index, foreign_percent: index === busy ? 90 : 0, temperature_c: 40 })) },
+  });
+  const second = kept({ foreign_load_s: 0 }, { gpu: 1 });
+  second.said();
+  assert.deepEqual(second.see(cards(0)), []);
+  assert.deepEqual(second.decisions, ['run']);
+  assert.deepEqual(second.see(cards(1)), ['free GPU']);
+  const any = kept({ foreign_load_s: 0 }, { gpu: 'any' });
+  any.said();
+  assert.deepEqual(any.see(cards(1)), ['free GPU']);
+});
+
+test('what has chosen the CPU is not disturbed for a graphics processor, and hears nothing of it', () => {
+  const { said, see, tellGpu, decisions } = kept({}, { gpu: 'any' });
+  said();
+  tellGpu('none');
+  const [go, ...more] = see(USED); // for what it may come to choose later
+  assert.match(go, rests('gpu-in-use'));
+  assert.deepEqual([more, see({})], [[], ['go 1']]);
+  assert.deepEqual(decisions, ['run', 'slow-down in-use', 'run']);
+});
+
+test('one whose graphics processor fails goes on without it, and does not try it again', async () => {
+  const { said, see, end, tellGpu, clock } = kept({}, { gpu: 'any' });
+  said();
+  tellGpu({ failed: 'the GPU failed: the driver crashed' });
+  end(false, 0);
+  await clock.pass(0);
+  assert.deepEqual(said(), ['start', 'go 1: the GPU failed: the driver crashed']);
+  assert.deepEqual([see(USED), see({})], [[], []]);
 });

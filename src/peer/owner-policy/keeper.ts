@@ -2,17 +2,24 @@
 // A process of its own, because nothing else stops at once whatever it is at, and gives all of its memory back.
 import type { Clock } from '../../protocol/clock.ts';
 import { type Decision, decide, NO_MEMORY, type Orders, type PolicyMemory, type Unreadable } from './decide.ts';
+import { wordsFor } from './reasons.ts';
 import type { DeviceSettings } from './settings.ts';
 import type { Signals } from './signals.ts';
 
 /** A process that takes part in a run. */
 export interface Kept {
-  /** Works from now on, or goes on, at this part of the time. */
-  go(duty: number): void;
+  /** Works from now on, or goes on, at this part of the time. `gpu_rests`: why it may use no graphics processor; null: it may. */
+  go(duty: number, gpu_rests: string | null): void;
   /** Stands still wherever it is, at once, until `go`. */
   stop(): void;
   /** Hands in what is done, then ends. */
   leave(): void;
+  /** The same, and the graphics processor is free within a second, whether that was enough to hand in or not. */
+  freeGpu(): void;
+  /** Ends when the work at hand is handed in, to begin anew on something else. */
+  leaveAfterWork(): void;
+  /** Whether it computes on a graphics processor, or may yet come to; a sentence where one has failed it. */
+  gpu(): 'maybe' | 'none' | { readonly failed: string };
   /** Ends at once. */
   kill(): void;
   /** How it ended. `finished`: the run is over. A code that is not 0: by a failure that it has told. */
@@ -25,6 +32,8 @@ export interface KeeperOptions {
   /** The threads that the process computes with, and the part of the time that its owner asked for when it was started. */
   readonly threads: number;
   readonly duty: number;
+  /** The graphics processor that it may compute on where the rules allow it: its number, or any that the driver chooses; null: none. */
+  readonly gpu: number | 'any' | null;
   signals(): Signals;
   settings(): DeviceSettings | Unreadable;
   orders(): Orders;
@@ -52,6 +61,12 @@ interface Started {
   kind: 'working' | 'stopped' | 'leaving';
   since_ms: number;
   duty: number;
+  /** As it was told last. */
+  gpu_rests: string | null;
+  /** It was started with leave to use a graphics processor. */
+  readonly with_gpu: boolean;
+  /** It ends after the work at hand, to begin anew with a graphics processor. */
+  changes: boolean;
 }
 
 export function openKeeper(options: KeeperOptions): Keeper {
@@ -67,9 +82,13 @@ class RuleKeeper implements Keeper {
   #memory: PolicyMemory = NO_MEMORY;
   #told = '';
   #process: Started | null = null;
+  #gpu: KeeperOptions['gpu'];
+  /** Why its graphics processor is not tried again. */
+  #gpuFailed: string | null = null;
 
   constructor(options: KeeperOptions) {
     this.#options = options;
+    this.#gpu = options.gpu;
     this.ended = new Promise((resolve) => {
       this.#end = (code) => {
         this.#over = true;
@@ -83,22 +102,28 @@ class RuleKeeper implements Keeper {
     if (this.#over || this.#leaving) return;
     const { signals, settings, orders, clock, cores } = this.#options;
     const moment = { now_ms: clock.now_ms(), elapsed_ms: clock.elapsed_ms(), cores };
-    const { decision, memory } = decide(signals(), settings(), orders(), moment, this.#memory);
+    const { decision: decided, memory } = decide(signals(), settings(), orders(), moment, this.#memory);
     this.#memory = memory;
+    this.#hearOfGpu();
+    const decision = this.#gpu === null || this.#gpuMay(decided) ? { ...decided, gpu_reasons: [] } : decided;
     // Acted on before it is told: telling may take longer.
     if (decision.do === 'pause') this.#pause(decision);
     else this.#work(decision);
-    const news = JSON.stringify([decision.do, decision.cores, decision.duty, decision.reasons.map(({ code }) => code)]);
+    // Of a graphics processor that it does not use nothing is told.
+    const told =
+      this.#process?.kept.gpu() === 'none' && this.#process.with_gpu ? { ...decision, gpu_reasons: [] } : decision;
+    const codes = [told.reasons, told.gpu_reasons].map((reasons) => reasons.map(({ code }) => code));
+    const news = JSON.stringify([told.do, told.cores, told.duty, codes]);
     if (news === this.#told) return;
     this.#told = news;
-    this.#options.onDecision(decision);
+    this.#options.onDecision(told);
   }
 
   leave(): void {
     if (this.#leaving) return;
     this.#leaving = true;
     const now = this.#process;
-    if (now?.kind === 'stopped') now.kept.go(now.duty);
+    if (now?.kind === 'stopped') now.kept.go(now.duty, now.gpu_rests);
     if (now) now.kept.leave();
     else this.#end(0);
   }
@@ -117,20 +142,35 @@ class RuleKeeper implements Keeper {
     const now = this.#process;
     // One that hands in and leaves comes back when it has.
     if (now?.kind === 'leaving') return;
-    if (now?.kind === 'working' && now.duty === part) return;
-    const next = now ?? this.#start();
+    if (now && this.#onForbiddenGpu(decision)) {
+      this.#become(now, 'leaving');
+      now.kept.freeGpu();
+      return;
+    }
+    if (now && !now.with_gpu && !now.changes && this.#gpu !== null && decision.gpu_reasons.length === 0) {
+      now.changes = true;
+      now.kept.leaveAfterWork();
+    }
+    const rests = this.#whyGpuRests(decision);
+    if (now?.kind === 'working' && now.duty === part && (now.gpu_rests === null) === (rests === null)) return;
+    const next = now ?? this.#start(rests);
     this.#become(next, 'working');
     next.duty = part;
-    next.kept.go(part);
+    next.gpu_rests = rests;
+    next.kept.go(part, rests);
   }
 
-  #pause({ hand_in, keep_memory_ms }: Decision): void {
+  #pause(decision: Decision): void {
     const now = this.#process;
     if (!now) return;
+    const { hand_in } = decision;
+    const forbidden = this.#onForbiddenGpu(decision);
+    const keep_memory_ms = forbidden ? 0 : decision.keep_memory_ms;
     const lasted_ms = this.#options.clock.elapsed_ms() - now.since_ms;
     if (now.kind === 'working' && hand_in) {
       this.#become(now, 'leaving');
-      now.kept.leave();
+      if (forbidden) now.kept.freeGpu();
+      else now.kept.leave();
     } else if (now.kind === 'working' || (now.kind === 'leaving' && !hand_in)) {
       this.#become(now, 'stopped');
       now.kept.stop();
@@ -138,18 +178,43 @@ class RuleKeeper implements Keeper {
     } else if (lasted_ms >= (now.kind === 'leaving' ? KEEPER_LIMITS.leave_ms : keep_memory_ms)) now.kept.kill();
   }
 
+  /** Whether what may be on a graphics processor now has to leave it. */
+  #onForbiddenGpu({ gpu_reasons }: Decision): boolean {
+    const now = this.#process;
+    return !!now?.with_gpu && gpu_reasons.length > 0 && now.kept.gpu() === 'maybe';
+  }
+
+  #gpuMay({ gpus, gpu_reasons }: Decision): boolean {
+    return gpu_reasons.length === 0 || (typeof this.#gpu === 'number' && gpus.includes(this.#gpu));
+  }
+
+  #whyGpuRests({ gpu_reasons }: Decision): string | null {
+    return this.#gpuFailed ?? (gpu_reasons.length > 0 ? `the GPU rests: ${wordsFor(gpu_reasons)}` : null);
+  }
+
+  #hearOfGpu(): void {
+    const gpu = this.#process?.kept.gpu();
+    if (typeof gpu !== 'object') return;
+    this.#gpu = null;
+    this.#gpuFailed = gpu.failed;
+  }
+
   #become(now: Started, kind: Started['kind']): void {
     now.kind = kind;
     now.since_ms = this.#options.clock.elapsed_ms();
   }
 
-  #start(): Started {
+  #start(gpu_rests: string | null): Started {
     const { start, clock } = this.#options;
     const kept = start();
-    const started: Started = { kept, kind: 'working', since_ms: clock.elapsed_ms(), duty: 0 };
+    const with_gpu = this.#gpu !== null && gpu_rests === null;
+    const since_ms = clock.elapsed_ms();
+    const started: Started = { kept, kind: 'working', since_ms, duty: 0, gpu_rests, with_gpu, changes: false };
     this.#process = started;
     void kept.ended.then(({ finished, code }) => {
-      const expected = started.kind !== 'working';
+      this.#hearOfGpu();
+      const failed = with_gpu && typeof kept.gpu() === 'object';
+      const expected = started.kind !== 'working' || started.changes || failed;
       this.#process = null;
       if (this.#leaving || finished || !expected) this.#end(code);
       else this.look();

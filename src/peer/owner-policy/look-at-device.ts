@@ -3,6 +3,7 @@ import type { Latch } from './hysteresis.ts';
 import { cannotTell, inForce, type Look, seen } from './look.ts';
 import type { Reason, ReasonCode } from './reasons.ts';
 import type { DeviceSettings } from './settings.ts';
+import type { Gpu } from './signals.ts';
 
 const LIMITS = {
   charge_margin_percent: 5, // so that one percent does not switch to and fro
@@ -158,19 +159,23 @@ const loadLatch = (load: number, most: number, { foreign_load_s }: DeviceSetting
 });
 
 export interface GpuShare {
-  /** The graphics processors that may work, and why others may not. */
+  /** The graphics processors that may work, by number; none in a pause. */
   readonly gpus: readonly number[];
+  /** Why others may not, also in a pause. Empty: each may, also one that nobody has told of. */
   readonly gpu_reasons: readonly Reason[];
 }
 
-export function lookAtGpus(look: Look, inUse: boolean): GpuShare {
+/** What no command tells of may be there all the same, as on a Mac: rules about its owner and about hours hold for it. */
+const UNSEEN: Gpu = { index: 0, foreign_percent: null, temperature_c: null };
+
+export function lookAtGpus(look: Look, inUse: boolean, quiet: boolean): GpuShare {
   const { settings, signals } = look;
   const { gpu: when, gpus_off, foreign_gpu_percent: most, hottest_c } = settings;
-  if ('absent' in signals.gpus) return { gpus: [], gpu_reasons: [] };
   if ('unknown' in signals.gpus) return { gpus: [], gpu_reasons: [cannotTell('gpus', signals.gpus.unknown)] };
   const gpu_reasons: Reason[] = [];
-  const gpus = signals.gpus.known.filter(({ index, foreign_percent, temperature_c }) => {
-    const busy = most !== null && inForce(look, `gpu-${index}`, loadLatch(foreign_percent, most, settings));
+  const all = 'known' in signals.gpus ? signals.gpus.known : [UNSEEN];
+  const gpus = all.filter(({ index, foreign_percent: load, temperature_c }) => {
+    const busy = most !== null && load !== null && inForce(look, `gpu-${index}`, loadLatch(load, most, settings));
     const hot =
       temperature_c !== null &&
       hottest_c !== null &&
@@ -182,8 +187,8 @@ export function lookAtGpus(look: Look, inUse: boolean): GpuShare {
     };
     if (when === 'never' || gpus_off.includes(index)) return why('gpu-switched-off', 'switched off by its owner');
     if (when === 'idle' && inUse) return why('gpu-in-use', 'left to the owner, who uses the device or may');
-    if (busy)
-      return why('foreign-gpu-load', `other programs take ${Math.round(foreign_percent)}%, at most ${most}% is set`);
+    if (quiet) return why('quiet-hours', 'its fans are heard, and these are quiet hours');
+    if (busy) return why('foreign-gpu-load', `other programs take ${Math.round(load)}%, at most ${most}% is set`);
     if (hot) return why('too-hot', `it has ${Math.round(temperature_c)} °C, at most ${hottest_c} °C is set`);
     return true;
   });

@@ -8,7 +8,7 @@ import { systemClock } from '../../protocol/clock.ts';
 import { handClock } from '../../protocol/testing/hand-clock.ts';
 import { idleOfDesktop, idleOfSeat } from './linux-activity.ts';
 import { openProbeHere } from './probe.ts';
-import { gpusOf, linuxSources, meteredOf } from './probe-linux.ts';
+import { linuxSources, meteredOf } from './probe-linux.ts';
 import type { SignalName, Signals } from './signals.ts';
 import type { Run } from './sources.ts';
 import { type FakeRoot, fakeRoot, LAPTOP } from './testing/fake-root.ts';
@@ -227,21 +227,6 @@ test('a network that is connected and paid by volume, as NetworkManager says it'
   assert.deepEqual(meteredOf({ failed: 'nmcli did not answer within 2.5 s' }), {
     unknown: 'nmcli did not answer within 2.5 s',
   });
-});
-
-test('graphics processors as nvidia-smi lists them', () => {
-  const card = (index: number, foreign_percent: number, temperature_c: number | null) => ({
-    index,
-    foreign_percent,
-    temperature_c,
-  });
-  assert.deepEqual(gpusOf({ text: '0, 97, 71\n1, 0, [N/A]\n' }), { known: [card(0, 97, 71), card(1, 0, null)] });
-  assert.deepEqual(gpusOf({ missing: true }), { absent: 'no nvidia-smi' });
-  assert.deepEqual(gpusOf({ failed: 'nvidia-smi: Failed to initialize NVML' }), {
-    unknown: 'nvidia-smi: Failed to initialize NVML',
-  });
-  for (const text of ['No devices were found', '0, [N/A], 50', '0, 101, 50', ''])
-    assert.match(JSON.stringify(gpusOf({ text })), /unknown/, text);
 });
 
 /** A process that takes a whole core. */

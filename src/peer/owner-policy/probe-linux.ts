@@ -3,8 +3,8 @@ import { statfs } from 'node:fs/promises';
 import { linuxActivity } from './linux-activity.ts';
 import { type LinuxPlace, namesIn, textNow, textOf } from './linux-files.ts';
 import { type CpuTimes, openLoadMeter } from './load-meter.ts';
-import type { Gpu, Power, Signal, Signals } from './signals.ts';
-import type { Run, Said, Source } from './sources.ts';
+import type { Power, Signal, Signals } from './signals.ts';
+import type { Said, Source } from './sources.ts';
 import { within } from './sources.ts';
 
 /** How often each is asked: what must be heard within a second often, what costs more or changes slowly seldom. */
@@ -14,7 +14,6 @@ const EVERY_MS = {
   memory: 1000,
   power: 2000,
   heat: 5000,
-  gpus: 5000,
   disk: 10_000,
   network: 30_000,
 } as const;
@@ -45,7 +44,6 @@ export function linuxSources(place: LinuxPlace): Source[] {
       every_ms: EVERY_MS.network,
       read: async () => ({ metered: meteredOf(await run('nmcli', ...NMCLI)) }),
     },
-    gpuSource(run),
   ];
 }
 
@@ -56,12 +54,6 @@ export const diskSource = (folder: string): Source => ({
     const { bavail, bsize } = await statfs(folder);
     return { disk_free_bytes: { known: bavail * bsize } };
   },
-});
-
-export const gpuSource = (run: Run): Source => ({
-  tells: ['gpus'],
-  every_ms: EVERY_MS.gpus,
-  read: async () => ({ gpus: gpusOf(await run('nvidia-smi', ...NVIDIA_SMI)) }),
 });
 
 /** The first line of /proc/stat, and fields 14 and 15 of /proc/PID/stat. Time that a host took from a guest is nobody's here. */
@@ -203,20 +195,4 @@ export function meteredOf(said: Said): Signal<boolean> {
   return {
     known: devices.some((device) => /^GENERAL\.STATE:100\b/m.test(device) && /^GENERAL\.METERED:yes/m.test(device)),
   };
-}
-
-const NVIDIA_SMI = ['--query-gpu=index,utilization.gpu,temperature.gpu', '--format=csv,noheader,nounits'];
-
-/** All of a card's load counts as others': no runtime of Node uses one yet. */
-export function gpusOf(said: Said): Signals['gpus'] {
-  if ('missing' in said) return { absent: 'no nvidia-smi' };
-  if ('failed' in said) return { unknown: said.failed };
-  const gpus: Gpu[] = [];
-  for (const line of said.text.trim().split('\n')) {
-    const [index, load, heat] = line.split(',').map((word) => Number(word.trim()));
-    const right = Number.isInteger(index) && index >= 0 && load >= 0 && load <= 100;
-    if (!right) return { unknown: `nvidia-smi said "${line.slice(0, 80)}"` };
-    gpus.push({ index, foreign_percent: load, temperature_c: heat > -20 && heat < 150 ? heat : null });
-  }
-  return { known: gpus };
 }

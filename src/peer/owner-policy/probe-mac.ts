@@ -4,7 +4,7 @@ import { totalmem } from 'node:os';
 import type { Clock } from '../../protocol/clock.ts';
 import { openLoadMeter } from './load-meter.ts';
 import { nodeCpuTimes, type OwnUse } from './own-use.ts';
-import { diskSource, gpuSource } from './probe-linux.ts';
+import { diskSource } from './probe-linux.ts';
 import type { Memory, Power, Signal } from './signals.ts';
 import type { Run, Said, Source } from './sources.ts';
 
@@ -41,7 +41,6 @@ export function macSources(place: {
       read: async () => ({ memory: memoryOfMac(await run('vm_stat'), totalmem(), own.rss_bytes()) }),
     },
     diskSource(folder),
-    gpuSource(run),
   ];
 }
 

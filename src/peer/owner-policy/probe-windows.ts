@@ -6,9 +6,9 @@ import { z } from 'zod';
 import type { Clock } from '../../protocol/clock.ts';
 import { openLoadMeter } from './load-meter.ts';
 import { nodeCpuTimes, type OwnUse } from './own-use.ts';
-import { diskSource, gpuSource } from './probe-linux.ts';
+import { diskSource } from './probe-linux.ts';
 import type { Signals } from './signals.ts';
-import type { Run, Source } from './sources.ts';
+import type { Source } from './sources.ts';
 
 const EVERY_MS = { load: 250, line: 500, old: 3500, again: 30_000 } as const;
 
@@ -66,13 +66,12 @@ export function signalsOfWindows(
 }
 
 export function windowsSources(place: {
-  readonly run: Run;
   readonly clock: Clock;
   readonly own: OwnUse;
   readonly folder: string;
   readonly total_bytes: number;
 }): { readonly sources: Source[]; close(): void } {
-  const { run, clock, own, folder, total_bytes } = place;
+  const { clock, own, folder, total_bytes } = place;
   const load = openLoadMeter(() => nodeCpuTimes(own), clock);
   const shell = openShell(clock);
   const told: Source = {
@@ -85,7 +84,7 @@ export function windowsSources(place: {
     every_ms: EVERY_MS.load,
     read: async () => ({ foreign_cpu_percent: await load() }),
   };
-  return { sources: [loadSource, told, diskSource(folder), gpuSource(run)], close: shell.close };
+  return { sources: [loadSource, told, diskSource(folder)], close: shell.close };
 }
 
 /** The PowerShell that prints lines; one that ended is started again after a while. */

@@ -3,6 +3,7 @@ import { cpus, totalmem } from 'node:os';
 import type { Clock } from '../../protocol/clock.ts';
 import { openLoadMeter } from './load-meter.ts';
 import { nodeCpuTimes, type OwnUse } from './own-use.ts';
+import { gpuSource } from './probe-gpu.ts';
 import { diskSource, linuxSources } from './probe-linux.ts';
 import { macSources } from './probe-mac.ts';
 import { windowsSources } from './probe-windows.ts';
@@ -14,35 +15,37 @@ export interface ProbePlace {
   readonly own_pids: () => readonly number[];
   /** The same where they tell of themselves. */
   readonly own: OwnUse;
+  /** Which processes of this device talk to graphics processors; left out where none may, and none is asked about. */
+  readonly gpu_pids?: () => readonly number[];
   /** The folder whose disk must not fill up. */
   readonly folder: string;
 }
 
 export function openProbeHere(place: ProbePlace, onNews: () => void): Probe {
-  const { clock, own, own_pids, folder } = place;
-  if (process.platform === 'linux')
-    return openProbe(linuxSources({ root: '/', run: runCommand, clock, own_pids, folder }), clock, onNews);
-  if (process.platform === 'darwin')
-    return openProbe(macSources({ run: runCommand, clock, own, folder }), clock, onNews);
-  if (process.platform === 'win32') {
-    const { sources, close } = windowsSources({ run: runCommand, clock, own, folder, total_bytes: totalmem() });
-    const probe = openProbe(sources, clock, onNews);
-    return {
-      ...probe,
-      close() {
-        probe.close();
-        close();
-      },
-    };
-  }
-  return openProbe(elsewhereSources(place), clock, onNews);
+  const { clock, own_pids, gpu_pids } = place;
+  const { sources, close } = sourcesHere(place);
+  const gpus = gpu_pids ? [gpuSource(runCommand, { own_pids, gpu_pids })] : [];
+  const probe = openProbe([...sources, ...gpus], clock, onNews);
+  return {
+    ...probe,
+    close() {
+      probe.close();
+      close?.();
+    },
+  };
 }
 
-function elsewhereSources({ clock, own, folder }: ProbePlace): Source[] {
-  if (cpus().length === 0) return [diskSource(folder)];
+function sourcesHere({ clock, own, own_pids, folder }: ProbePlace): { readonly sources: Source[]; close?(): void } {
+  const run = runCommand;
+  if (process.platform === 'linux') return { sources: linuxSources({ root: '/', run, clock, own_pids, folder }) };
+  if (process.platform === 'darwin') return { sources: macSources({ run, clock, own, folder }) };
+  if (process.platform === 'win32') return windowsSources({ clock, own, folder, total_bytes: totalmem() });
+  if (cpus().length === 0) return { sources: [diskSource(folder)] };
   const load = openLoadMeter(() => nodeCpuTimes(own), clock);
-  return [
-    diskSource(folder),
-    { tells: ['foreign_cpu_percent'], every_ms: 250, read: async () => ({ foreign_cpu_percent: await load() }) },
-  ];
+  const loadSource: Source = {
+    tells: ['foreign_cpu_percent'],
+    every_ms: 250,
+    read: async () => ({ foreign_cpu_percent: await load() }),
+  };
+  return { sources: [diskSource(folder), loadSource] };
 }

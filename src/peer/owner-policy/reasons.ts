@@ -34,3 +34,7 @@ export interface Reason {
   /** What was seen, and what the owner has set. */
   readonly message: string;
 }
+
+/** Sentences with their codes, in one line. */
+export const wordsFor = (reasons: readonly Reason[]): string =>
+  reasons.map(({ code, message }) => `${message} (${code})`).join('; ');

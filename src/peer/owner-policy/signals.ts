@@ -22,8 +22,8 @@ export interface Memory {
 
 export interface Gpu {
   readonly index: number;
-  /** Of others than Potluck. */
-  readonly foreign_percent: number;
+  /** Of others than Potluck; null: not told, as on a card where Potluck's own load cannot be told from theirs. */
+  readonly foreign_percent: number | null;
   readonly temperature_c: number | null;
 }
 
