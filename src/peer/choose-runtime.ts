@@ -83,14 +83,14 @@ export async function chooseRuntime(
     }),
   );
   if (verdict === null) {
-    await Promise.all([gpu.close(), cpu.close()]);
+    await Promise.all([gpu.end(), cpu.close()]);
     return null;
   }
   if (verdict.taken) {
     await cpu.close();
     return { runtime: gpu, why: verdict.why, measured: verdict.measured };
   }
-  await gpu.close();
+  await gpu.end();
   if (!asked) return onCpu(verdict.why, verdict.measured);
   await cpu.close();
   throw new PeerError(

@@ -16,6 +16,11 @@ export interface GpuOptions {
   readonly onStart?: (pid: number) => void;
 }
 
+export interface GpuRuntime extends Runtime {
+  /** Ends its process at once, whatever it is at: a driver that hangs answers no `close`. */
+  end(): Promise<void>;
+}
+
 /** Platforms for which onnxruntime-node 1.30 brings the provider. */
 const BUNDLED: ReadonlySet<string> = new Set(['linux-x64', 'win32-x64', 'win32-arm64', 'darwin-arm64']);
 
@@ -43,7 +48,8 @@ function hasLinuxGpu(): boolean {
  * Starts a runtime whose weights and moments stay on the GPU between runs. Its calls are rejected with runtime-died where
  * the driver ended the child process, which is also what happens without an adapter.
  */
-export function createGpuRuntime({ adapter = 'high-performance', environment, onStart }: GpuOptions = {}): Runtime {
+export function createGpuRuntime({ adapter = 'high-performance', environment, onStart }: GpuOptions = {}): GpuRuntime {
   const script = new URL('./gpu-runtime-process.ts', import.meta.url);
-  return runtimeOverWorker('webgpu', startNodeProcess(script, { adapter }, environment, onStart));
+  const port = startNodeProcess(script, { adapter }, environment, onStart);
+  return Object.assign(runtimeOverWorker('webgpu', port), { end: port.end });
 }

@@ -13,8 +13,6 @@ export interface WorkerPort {
   setBusy(busy: boolean): void;
   /** Ends the worker; resolves when it is gone. */
   end(): Promise<void>;
-  /** Its end frees all that it holds, so that one that hangs need not be asked to. */
-  readonly endFreesAll?: true;
 }
 
 /** More than any CPU socket has; a larger number is a mistake. */
@@ -70,7 +68,7 @@ class WorkerRuntime implements SharingRuntime {
 
   close(): Promise<void> {
     this.#closing ??= (async () => {
-      const released = this.#port.endFreesAll ? Promise.resolve() : this.call({ method: 'close' });
+      const released = this.call({ method: 'close' });
       this.#ended ??= new TensorError('closed', `the ${this.class} runtime is closed`);
       await released.catch(() => {}); // a dead worker cannot release anything
       await this.#port.end();

@@ -48,7 +48,6 @@ export function startNodeProcess(
       child.channel?.[change]();
       (child.stderr as unknown as { ref(): void; unref(): void } | null)?.[change]();
     },
-    endFreesAll: true,
     end: async () => {
       if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
       const ended = once(child, 'exit');
