@@ -28,7 +28,7 @@ const stateOf = (pid: number): string => readFileSync(`/proc/${pid}/stat`, 'utf8
 async function started(t: TestContext, ...words: string[]) {
   const { start, use } = keptProcesses(words, 'ignore', () => {}, SCRIPT);
   const kept = start();
-  kept.go(1, null);
+  kept.go(1, 'the GPU rests: a test');
   t.after(async () => {
     kept.kill();
     await kept.ended;
