@@ -1,6 +1,8 @@
 // A stranger's game in a tab: it runs in a sandbox that reaches neither keys nor storage nor the page nor any network, and is ended when it loops.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { runProgram } from '../src/games/programs/node-programs.ts';
+import { PROGRAM_CASES } from '../src/games/programs/testing/program-cases.ts';
 import { type Scope, skip, tabNetwork } from './tab-browser.ts';
 
 /** A game whose `sizes` answers with what `reach` finds; the page prints it. */
@@ -95,5 +97,26 @@ describe('a game in the sandbox of a tab', { skip, concurrency: false }, () => {
   test('that is none says what it lacks', async () => {
     assert.match(await inSandbox('export const game = 3;'), /the game's file: game: /);
     assert.match(await inSandbox('export {'), /SyntaxError|the game's file/);
+  });
+
+  test('has programs run for it, which end as they do in Node, to the last step and bit', async () => {
+    const page = await net.browser.newPage();
+    await page.goto(net.hub.url);
+    const given = PROGRAM_CASES.map(({ program, input, limits }) => ({
+      program,
+      input: JSON.stringify(input ?? null),
+      limits,
+    }));
+    const here = JSON.parse(
+      await page.evaluate(
+        (cases) =>
+          (globalThis as Scope).potluck.endsOf(cases.map((each) => ({ ...each, input: JSON.parse(each.input) }))),
+        given,
+      ),
+    );
+    for (const [i, { what, program, input = null, limits }] of PROGRAM_CASES.entries()) {
+      assert.equal(JSON.stringify(here[i]), JSON.stringify(await runProgram(program, input, limits)), what);
+    }
+    await page.close();
   });
 });

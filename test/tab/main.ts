@@ -1,6 +1,8 @@
 // What the tests of the tab call in the page: the tab's own functions, and its runtimes by themselves.
 import '../../src/web/tab/no-eval.ts';
 import { hostGame } from '../../src/games/host/outside.ts';
+import type { ProgramResult } from '../../src/games/programs/program.ts';
+import type { ProgramCase } from '../../src/games/programs/testing/program-cases.ts';
 import { createWebGpuRuntime, createWebWasmRuntime } from '../../src/tensor/web-runtime.ts';
 import { compareSelfTests, runSelfTest } from '../../src/training/self-test.ts';
 import { openSandbox } from '../../src/web/sandbox/frame.ts';
@@ -10,6 +12,7 @@ import { coresAreFree } from '../../src/web/tab/free-cores.ts';
 import * as keys from '../../src/web/tab/keys.ts';
 import { readIdentity } from '../../src/web/tab/known-identity.ts';
 import { WASM_FILES, WEBGPU_FILES } from '../../src/web/tab/ort-files.ts';
+import { openTabPrograms } from '../../src/web/tab/programs.ts';
 import { trainingBits } from './training-case.ts';
 
 const runtimes = {
@@ -50,5 +53,14 @@ async function inSandbox(text: string, part: 'sizes' | 'first', blocked_ms: numb
   }
 }
 
-export const page = { ...api, ...keys, readIdentity, bitsOnWasm, coresAreFree, gpuAgainstWasm, inSandbox };
+/** How programs end here, as JSON: what passes to the test loses a key named __proto__ otherwise. */
+async function endsOf(cases: readonly Pick<ProgramCase, 'program' | 'input' | 'limits'>[]): Promise<string> {
+  const { run, close } = openTabPrograms();
+  const ends: ProgramResult[] = [];
+  for (const { program, input = null, limits } of cases) ends.push(await run(program, input, limits));
+  close();
+  return JSON.stringify(ends);
+}
+
+export const page = { ...api, ...keys, readIdentity, bitsOnWasm, coresAreFree, endsOf, gpuAgainstWasm, inSandbox };
 Object.assign(globalThis, { potluck: page });

@@ -5,6 +5,7 @@ import type { Drawer } from '../../games/drawer.ts';
 import type { AnyGame } from '../../games/game.ts';
 import type { HostedGame } from '../../games/host/outside.ts';
 import { decodeParams } from '../../games/params.ts';
+import type { RunProgram } from '../../games/programs/program.ts';
 import { openPeerBlobs, type PeerBlobs, type Transfer } from '../../peer/blobs.ts';
 import { findRun } from '../../peer/find-run.ts';
 import { joinFound } from '../../peer/join-found.ts';
@@ -20,6 +21,7 @@ import { keepWork, readWorks } from './history.ts';
 import { openDeviceKey, openOwnerKey } from './keys.ts';
 import type { StartMessage, Surroundings } from './messages.ts';
 import { type Pace, watchPace } from './pace.ts';
+import { openTabPrograms } from './programs.ts';
 import { type ChosenRuntime, chooseRuntime, type StartedWasm, startWasm } from './runtime-choice.ts';
 import { headsDrawer } from './seen-heads.ts';
 import { type ContributionState, FIRST_STATE, type HandedIn, holdsWork, isOver, type Phase } from './state.ts';
@@ -165,6 +167,7 @@ interface Workplace {
   readonly game: AnyGame;
   readonly params: unknown;
   readonly drawer: Drawer;
+  readonly run: RunProgram;
   readonly blobs: PeerBlobs;
   readonly verdicts: VerdictReader;
 }
@@ -209,6 +212,7 @@ async function workWith(turn: Turn, store: TabStore, wasm: Promise<StartedWasm>)
   const verdicts = await followWorks(store, { url, hub, run: view.run }, (handed_in) => set({ handed_in }));
   let chosen: ChosenRuntime | null = null;
   let hosted: HostedGame | null = null;
+  const programs = openTabPrograms();
   try {
     hosted = await gameOf(turn, view, blobs.fetch);
     const { game } = hosted;
@@ -223,7 +227,7 @@ async function workWith(turn: Turn, store: TabStore, wasm: Promise<StartedWasm>)
       const message = `${why}: what it has learned is kept only until the tab closes`;
       set({ problem: { code: 'drawer-not-kept', message } });
     });
-    const workplace = { identity, owner, hub, view, game, params, drawer, blobs, verdicts };
+    const workplace = { identity, owner, hub, view, game, params, drawer, run: programs.run, blobs, verdicts };
     for (;;) {
       const signal = await turn.mayWork(true);
       if (stop.aborted) return false;
@@ -231,6 +235,7 @@ async function workWith(turn: Turn, store: TabStore, wasm: Promise<StartedWasm>)
     }
   } finally {
     hosted?.close();
+    programs.close();
     blobs.close();
     await chosen?.runtime.close();
   }
@@ -260,7 +265,7 @@ async function followWorks(
 async function oneStretch(
   { start, set, pace }: Turn,
   store: TabStore,
-  { identity, owner, hub, view, game, params, drawer, blobs, verdicts }: Workplace,
+  { identity, owner, hub, view, game, params, drawer, run, blobs, verdicts }: Workplace,
   { runtime }: ChosenRuntime,
   signal: AbortSignal,
 ): Promise<boolean> {
@@ -276,7 +281,7 @@ async function oneStretch(
     game,
     params,
     // A fresh device each time: what games have loaded hangs on it, and the drawer has what they must not forget.
-    device: { runtime, drawer, progress: (report) => unlessAborted(signal, pace.progress(report)) },
+    device: { runtime, drawer, run, progress: (report) => unlessAborted(signal, pace.progress(report)) },
     transport: browserSockets(url),
     blobs,
     receipts: openTabReceipts(store, view.run),

@@ -18,7 +18,7 @@ export type TabErrorCode =
 export class TabError extends CodedError<TabErrorCode> {}
 
 /** What a tab lends to games that are not built in. */
-const STRANGERS_HAVE: readonly Capability[] = ['blobs', 'store'];
+const STRANGERS_HAVE: readonly Capability[] = ['blobs', 'store', 'run'];
 
 /** Throws TabError `game-not-here`, GameError for a file that is not a game, and the errors of `fetchBlob`. */
 export async function gameOf(
