@@ -4,7 +4,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { run } from './adversaries.ts';
+import * as adversaries from './adversaries.ts';
+import { runBench } from './bench.ts';
 import { interval95 } from './report.ts';
 
 let folder = '';
@@ -27,7 +28,7 @@ const SMALL = ['--model', 'tiny', '--rounds', '1', '--steps', '2', '--validators
 test('plays each row with each seed against the honest run of that seed, and keeps what is finished', async () => {
   const [results, json] = [join(folder, 'results.jsonl'), join(folder, 'rows.json')];
   const bench = async (seeds: string) => {
-    await run([
+    await runBench('adversaries', adversaries, [
       '--data',
       data,
       ...SMALL,
@@ -78,6 +79,11 @@ test('an interval is that of Student', () => {
 
 test('refuses a stake that an open run does not have', async () => {
   const open = ['--data', data, '--open', '--lying-stake', '320'];
-  await assert.rejects(() => run(open), { code: 'usage', message: /in an open run all validators have the same/ });
-  await assert.rejects(() => run(['--data', data, '--lying', '1000']), { message: /from 1 to 999, got 1000/ });
+  await assert.rejects(() => runBench('adversaries', adversaries, open), {
+    code: 'usage',
+    message: /in an open run all validators have the same/,
+  });
+  await assert.rejects(() => runBench('adversaries', adversaries, ['--data', data, '--lying', '1000']), {
+    message: /from 1 to 999, got "1000"/,
+  });
 });

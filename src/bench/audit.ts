@@ -1,9 +1,8 @@
 // Auditing: events checked a second with signatures, on one core and on all, and the replay of a long log without them.
 
-import { mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
-import { availableParallelism, tmpdir } from 'node:os';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { openAuditPool } from '#audit-threads';
 import { openPublicLog } from '#public-log-open';
 import { replayLog } from '../audit/replay.ts';
@@ -21,42 +20,35 @@ import { openTransparencyLog } from '../ledger/transparency-log.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import { sha256Hex, utf8 } from '../protocol/hash.ts';
 import { createIdentity, type DrawingIdentity, type Identity, verifySignature } from '../protocol/identity.ts';
+import { folder as folderOption, type Report, type Values, whole } from './bench.ts';
 import { BenchError } from './errors.ts';
-import { table, writeJson } from './report.ts';
+import { type Rate, rateOf, table, wholeNumber } from './report.ts';
 
-const HELP = `npm run bench audit [-- OPTIONS]
+export const options = {
+  events: whole('the length of the log that is replayed without signatures', {
+    ...{ from: 1000, to: 10_000_000, usual: 1_000_000, quick: 20_000 },
+  }),
+  signed: whole('the length of the log that is audited with signatures', {
+    ...{ from: 1000, to: 10_000_000, usual: 60_000, quick: 3000 },
+  }),
+  workers: whole('workers in each round; two validators judge each submission', { from: 1, to: 10_000, usual: 32 }),
+  dir: folderOption('where the logs are made and removed again'),
+};
 
-  --events N    the length of the log that is replayed without signatures (default 1000000)
-  --signed N    the length of the log that is audited with signatures (default 60000)
-  --workers N   workers in each round of these logs (default 32; two validators judge each submission)
-  --dir FOLDER  where the logs are made, and removed again (default the system's folder for temporary files)
-  --json FILE   the measurements as JSON; "-" for standard output instead of the table
-  --quick       20000 and 3000 events: shows that the bench works
-
-The logs hold rounds as they happen: ticks, submissions, verdicts, merges, statements of shares; every event follows from
-the ones before by the real core. "with signatures" is all that potluck audit checks of events and tree; models are not
-part of it. Rates per s of CPU are of all threads together: what one core does when nobody else is there.`;
+export const notes = `The logs hold rounds as they happen: ticks, submissions, verdicts, merges, statements of shares. The real core accepts every event.
+"with signatures" is all that potluck audit checks of events and tree, without the models. Rates per s of CPU count all threads
+together: they are the rates of one core that does nothing else.`;
 
 const VALIDATORS = 2;
 const CHECKPOINT_EVERY = 10;
 const APPEND_PAGE = 500;
 
-interface Measured {
-  readonly what: string;
+interface Measured extends Rate {
   readonly events: number;
   readonly seconds: number;
-  readonly per_s: number;
-  readonly per_cpu_s: number;
 }
 
-/** Measures and prints. Throws BenchError `usage` for options it does not know. */
-export async function run(args: string[]): Promise<void> {
-  const options = optionsOf(args);
-  if (options === null) {
-    console.log(HELP);
-    return;
-  }
-  const { events, signed, workers, dir, json } = options;
+export async function run({ events, signed, workers, dir }: Values<typeof options>): Promise<Report> {
   const folder = mkdtempSync(join(dir, 'potluck-bench-audit-'));
   try {
     const measured: Measured[] = [];
@@ -65,69 +57,18 @@ export async function run(args: string[]): Promise<void> {
     measured.push(await verifications(signed));
     for (const threads of [0, availableParallelism()]) {
       const what = threads === 0 ? 'audited with signatures, one thread' : `the same, ${threads} threads`;
-      measured.push(await rateOf(what, signed, () => auditEvents(short, threads, true)));
+      measured.push(await timed(what, signed, () => auditEvents(short, threads, true)));
     }
     rmSync(short, { recursive: true });
 
     const long = join(folder, 'long');
     const hub = await makeLog(long, events, workers, false);
-    measured.push(await rateOf('replayed without signatures, as a hub starts', events, () => startHub(long, hub)));
-    measured.push(await rateOf('audited without signatures', events, () => auditEvents(long, 0, false)));
-    const data = { workers, measured };
-    if (json !== '-') print(workers, measured);
-    if (json !== null) writeJson(json, data);
+    measured.push(await timed('replayed without signatures, as a hub starts', events, () => startHub(long, hub)));
+    measured.push(await timed('audited without signatures', events, () => auditEvents(long, 0, false)));
+    return { data: { workers, measured }, text: textOf(workers, measured) };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
-}
-
-function optionsOf(
-  args: string[],
-): { events: number; signed: number; workers: number; dir: string; json: string | null } | null {
-  const text = { type: 'string' } as const;
-  const flag = { type: 'boolean' } as const;
-  let values: {
-    events?: string;
-    signed?: string;
-    workers?: string;
-    dir?: string;
-    json?: string;
-    quick?: boolean;
-    help?: boolean;
-  };
-  try {
-    ({ values } = parseArgs({
-      args,
-      options: {
-        events: text,
-        signed: text,
-        workers: text,
-        dir: text,
-        json: text,
-        quick: flag,
-        help: { ...flag, short: 'h' },
-      },
-    }));
-  } catch (error) {
-    throw new BenchError('usage', `audit: ${(error as Error).message.split('\n', 1)[0]}`);
-  }
-  if (values.help) return null;
-  const whole = (name: string, given: string | undefined, fallback: number, min: number, max: number): number => {
-    const value = Number(given ?? fallback);
-    if (Number.isInteger(value) && value >= min && value <= max) return value;
-    throw new BenchError('usage', `--${name}: expected a whole number from ${min} to ${max}, got "${given}"`);
-  };
-  const dir = values.dir ?? tmpdir();
-  if (!statSync(dir, { throwIfNoEntry: false })?.isDirectory()) {
-    throw new BenchError('usage', `--dir: expected a folder, got "${dir}"`);
-  }
-  return {
-    events: whole('events', values.events, values.quick ? 20_000 : 1_000_000, 1000, 10_000_000),
-    signed: whole('signed', values.signed, values.quick ? 3000 : 60_000, 1000, 10_000_000),
-    workers: whole('workers', values.workers, 32, 1, 10_000),
-    dir,
-    json: values.json ?? null,
-  };
 }
 
 /** Somebody whose signatures cost nothing and are none. */
@@ -279,7 +220,7 @@ async function verifications(count: number): Promise<Measured> {
   const identity = createIdentity();
   const message = new Uint8Array(250);
   const signature = await identity.sign(message);
-  return rateOf('signatures verified, and nothing else', count, async () => {
+  return timed('signatures verified, and nothing else', count, async () => {
     for (let i = 0; i < count; i++) verifySignature(identity.id, message, signature);
   });
 }
@@ -290,24 +231,15 @@ async function startHub(folder: string, hub: Identity): Promise<void> {
   await store.close();
 }
 
-async function rateOf(what: string, events: number, work: () => Promise<void>): Promise<Measured> {
-  const cpu = process.cpuUsage();
-  const start = performance.now();
-  await work();
-  const seconds = (performance.now() - start) / 1000;
-  const { user, system } = process.cpuUsage(cpu);
-  return { what, events, seconds, per_s: events / seconds, per_cpu_s: events / ((user + system) / 1e6) };
+async function timed(what: string, events: number, work: () => Promise<void>): Promise<Measured> {
+  const rate = await rateOf(what, events, work);
+  return { ...rate, events, seconds: events / rate.per_s };
 }
 
-function print(workers: number, measured: readonly Measured[]): void {
-  const whole = (value: number) => Math.round(value).toLocaleString('en-US');
-  console.log(`rounds of ${workers} workers and ${VALIDATORS} validators\n`);
+function textOf(workers: number, measured: readonly Measured[]): string {
   const rows = measured.map(({ what, events, seconds, per_s, per_cpu_s }) => [
-    what,
-    whole(events),
-    seconds.toFixed(1),
-    whole(per_s),
-    whole(per_cpu_s),
+    ...[what, wholeNumber(events), seconds.toFixed(1), wholeNumber(per_s), wholeNumber(per_cpu_s)],
   ]);
-  console.log(table(['what', 'events', 'seconds', 'per s', 'per s of CPU'], rows));
+  const heading = `rounds of ${workers} workers and ${VALIDATORS} validators`;
+  return `${heading}\n\n${table(['what', 'events', 'seconds', 'per s', 'per s of CPU'], rows)}`;
 }

@@ -6,7 +6,6 @@ import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { parseArgs } from 'node:util';
 import type { EventBody } from '../core/events.ts';
 import { exampleRules } from '../core/testing/example-events.ts';
 import { AFRESH } from '../games/pretrain/carried.ts';
@@ -25,20 +24,20 @@ import { seededRandom } from '../protocol/random.ts';
 import { sizeOf } from '../tensor/shape.ts';
 import { encodeUpdate, type SparseUpdate } from '../training/sparse.ts';
 import { chunkStart, tilingOf } from '../training/sparse-tiles.ts';
+import { decimal, type Report, type Values, whole } from './bench.ts';
 import type { HubFigures } from './big-merge-hub.ts';
 import { BenchError } from './errors.ts';
-import { table, writeJson } from './report.ts';
+import { table } from './report.ts';
 
-const HELP = `npm run bench big-merge [-- OPTIONS]
+export const options = {
+  parameters: decimal('of the model, in millions', { from: 0.01, to: 10_000, usual: 250 }),
+  workers: whole('workers that hand in', { from: 1, to: 1000, usual: 4 }),
+  rounds: whole('rounds of the run', { from: 1, to: 1000, usual: 1 }),
+};
 
-  --parameters N   of the model, in millions (default 250)
-  --workers N      that hand in (default 4)
-  --rounds N       (default 1)
-  --json FILE      the measurements as JSON; "-" for standard output instead of the table
-
-A hub in a process of its own takes in a model and made-up work of every worker, and merges. Another process asks for /health fifty times a
-second, one question after the other's answer: from the first piece of work to the merge. Memory is the most that the hub's process had; how late
-its event loop was, and its processor time, are of the hub's whole life.`;
+export const notes = `A hub in a process of its own receives a model and made-up work of every worker, and merges. Another process asks for /health fifty
+times a second, each time after the answer before, from the first piece of work to the merge. Memory is the most that the hub's
+process held. The delay of its event loop and its processor time are those of its whole life.`;
 
 const ASK_EVERY_MS = 20;
 const POLL_MS = 200;
@@ -57,33 +56,27 @@ interface Measured {
   readonly cpu_s: number;
 }
 
-/** Measures and prints. Throws BenchError `usage` for options it does not know. */
-export async function run(args: string[]): Promise<void> {
-  const options = optionsOf(args);
-  if (options === null) return console.log(HELP);
-  const measured = await measure(options);
-  if (options.json !== null) writeJson(options.json, measured);
-  if (options.json === '-') return;
+export async function run({ parameters, workers, rounds }: Values<typeof options>): Promise<Report> {
+  const measured = await measure(parameters * 1e6, workers, rounds);
   const { median, p99, most, asked } = measured.health_ms;
-  console.log(
-    table(
-      [`a hub merges ${(measured.parameters / 1e6).toFixed(1)} million parameters of ${measured.workers} workers`, ''],
-      [
-        [`/health, of ${asked} answers: median`, `${median.toFixed(1)} ms`],
-        ['99 of 100 within', `${p99.toFixed(1)} ms`],
-        ['slowest', `${most.toFixed(1)} ms`],
-        ['work taken in, a round', `${measured.taken_in_s.toFixed(1)} s`],
-        ['judged by nobody (1 s) and merged, a round', `${measured.merged_s.toFixed(1)} s`],
-        ['event loop late, 99 of 100 looks within', `${measured.loop_delay_ms.p99.toFixed(1)} ms`],
-        ['at the most', `${measured.loop_delay_ms.most.toFixed(1)} ms`],
-        ['processor time of its event loop', `${measured.loop_cpu_s.toFixed(1)} s of ${measured.cpu_s.toFixed(1)} s`],
-        ['most memory', `${(measured.most_memory_bytes / 1e9).toFixed(2)} GB`],
-      ],
-    ),
+  const text = table(
+    [`a hub merges ${(measured.parameters / 1e6).toFixed(1)} million parameters of ${workers} workers`, ''],
+    [
+      [`/health, of ${asked} answers: median`, `${median.toFixed(1)} ms`],
+      ['99 of 100 within', `${p99.toFixed(1)} ms`],
+      ['slowest', `${most.toFixed(1)} ms`],
+      ['work received, a round', `${measured.taken_in_s.toFixed(1)} s`],
+      ['judged by nobody (1 s) and merged, a round', `${measured.merged_s.toFixed(1)} s`],
+      ['delay of the event loop, 99 of 100 within', `${measured.loop_delay_ms.p99.toFixed(1)} ms`],
+      ['longest', `${measured.loop_delay_ms.most.toFixed(1)} ms`],
+      ['processor time of its event loop', `${measured.loop_cpu_s.toFixed(1)} s of ${measured.cpu_s.toFixed(1)} s`],
+      ['most memory', `${(measured.most_memory_bytes / 1e9).toFixed(2)} GB`],
+    ],
   );
+  return { data: measured, text };
 }
 
-async function measure({ parameters, workers, rounds }: Options): Promise<Measured> {
+async function measure(parameters: number, workers: number, rounds: number): Promise<Measured> {
   const folder = await mkdtemp(join(tmpdir(), 'potluck-big-merge-'));
   const params = paramsFor(parameters);
   const specs = parameterSpecs(params.model);
@@ -273,33 +266,4 @@ function healthAnswers(url: string): Promise<boolean> {
     sent.on('error', () => resolve(false));
     sent.end();
   });
-}
-
-interface Options {
-  readonly parameters: number;
-  readonly workers: number;
-  readonly rounds: number;
-  readonly json: string | null;
-}
-
-function optionsOf(args: string[]): Options | null {
-  try {
-    const { values } = parseArgs({
-      args,
-      options: {
-        ...{ parameters: { type: 'string' }, workers: { type: 'string' }, rounds: { type: 'string' } },
-        ...{ json: { type: 'string' }, help: { type: 'boolean', short: 'h' } },
-      },
-    });
-    if (values.help) return null;
-    const number = (name: 'parameters' | 'workers' | 'rounds', otherwise: number): number => {
-      const value = Number(values[name] ?? otherwise);
-      if (value > 0 && (name === 'parameters' || Number.isInteger(value))) return value;
-      throw new Error(`--${name}: expected a number above 0, got ${values[name]}`);
-    };
-    const [workers, rounds] = [number('workers', 4), number('rounds', 1)];
-    return { parameters: 1e6 * number('parameters', 250), workers, rounds, json: values.json ?? null };
-  } catch (error) {
-    throw new BenchError('usage', (error as Error).message);
-  }
 }

@@ -1,124 +1,66 @@
 // Cartels of validators and liars against the real hub and peers on virtual time: liars' pay, honest work refused, what a round takes.
-import { appendFileSync } from 'node:fs';
-import { parseArgs } from 'node:util';
 import { playCartel } from '../simulation/cartel-play.ts';
 import { CARTEL_ROWS, type CartelRow, NOBODY, NOBODY_OPEN, rosterOf } from '../simulation/cartel-rows.ts';
 import type { Played } from '../simulation/cartel-watch.ts';
+import { list, oneOf, optional, type Report, text, type Values, whole } from './bench.ts';
 import { BOUNDS, type Figures, figuresOf, missed } from './cartels-figures.ts';
 import { BenchError } from './errors.ts';
-import { type Interval, readLines, table, writeJson } from './report.ts';
+import { type Interval, keptResults, table } from './report.ts';
 
-const HELP = `npm run bench cartels [-- OPTIONS]
+const plain = (name: string): string => name.replaceAll(',', '');
+const ROW_NAMES = CARTEL_ROWS.map(({ name }) => plain(name));
 
-  --rounds N           (default 200)
-  --seeds N            histories of each row, from seed 1 (default 3)
-  --validators LIST    divided by commas (default 10,30)
-  --only LIST          rows, divided by commas: ${CARTEL_ROWS.map(({ name }) => name.replaceAll(',', '')).join(', ')}
-  --results FILE       keeps each finished history as a line of JSON and skips those it finds there
-  --json FILE          the results as JSON; "-" for standard output instead of the table
+export const options = {
+  rounds: whole('rounds of each history', { from: 1, to: 100_000, usual: 200 }),
+  seeds: whole('histories of each row, from seed 1', { from: 1, to: 100_000, usual: 3 }),
+  validators: list(whole('numbers of validators', { from: 4, to: 256, usual: 10 }), '10,30'),
+  only: optional(list(oneOf('rows, otherwise all', [...ROW_NAMES, 'none'], 'none'))),
+  results: text('keeps each finished history as a line of JSON, and skips the histories that it finds there', 'FILE'),
+};
 
-Each history is a run with the times and rules that \`run create\` gives: seven honest workers and the liars, 30 % of the validators lie, and
-where the rules name them they hold 32 % of the stake. Ends with 1 where a bound is missed, on average over the seeds; none holds
-where ghosts are most of an open run.`;
+export const notes = `Each history is a run with the times and rules that \`run create\` gives: seven honest workers and the liars. 30 % of the validators lie, and
+if the rules name the validators, the liars hold 32 % of the stake. Fails if a bound is missed on average over the seeds. No bound holds
+in an open run of which ghosts are the larger part.`;
 
-interface Options {
-  readonly rounds: number;
-  readonly seeds: number;
-  readonly validators: readonly number[];
-  readonly rows: readonly CartelRow[];
-  readonly results: string | null;
-  readonly json: string | null;
-}
-
-/** Plays and prints. Throws BenchError usage. */
-export async function run(args: string[]): Promise<void> {
-  const options = optionsOf(args);
-  if (!options) return console.log(HELP);
-  const kept = readLines<{ readonly key: string; readonly played: Played }>(options.results);
-  const known = new Map(kept.map(({ key, played }) => [key, played]));
-  const play = async (row: CartelRow, validators: number): Promise<Played[]> => {
+export async function run({ rounds, seeds, validators, only, results }: Values<typeof options>): Promise<Report> {
+  const rows = CARTEL_ROWS.filter(({ name }) => (only ?? ROW_NAMES).includes(plain(name)));
+  const kept = keptResults<{ readonly played: Played }>(results);
+  const play = async (row: CartelRow, count: number): Promise<Played[]> => {
     const histories: Played[] = [];
-    for (let seed = 1; seed <= options.seeds; seed++) {
-      const key = [row.name, validators, options.rounds, seed].join('; ');
-      let played = known.get(key);
-      if (!played) {
-        played = await playCartel(rosterOf(row, validators), options.rounds, seed, row.conspire());
-        known.set(key, played);
-        if (options.results) appendFileSync(options.results, `${JSON.stringify({ key, played })}\n`);
+    for (let seed = 1; seed <= seeds; seed++) {
+      const key = [row.name, count, rounds, seed].join('; ');
+      const { played } = await kept(key, async () => {
+        const played = await playCartel(rosterOf(row, count), rounds, seed, row.conspire());
         console.error(`${key}: ${(played.round_ms / 1000).toFixed(1)} s a round`);
-      }
+        return { played };
+      });
       histories.push(played);
     }
     return histories;
   };
   const figures: Figures[] = [];
-  for (const validators of options.validators) {
-    for (const row of [NOBODY, NOBODY_OPEN, ...options.rows]) {
+  for (const count of validators) {
+    for (const row of [NOBODY, NOBODY_OPEN, ...rows]) {
       const base = row.named ? NOBODY : NOBODY_OPEN;
-      const needed = [NOBODY, ...options.rows].some(({ named }) => named === row.named);
-      if (needed)
-        figures.push(figuresOf(row.name, validators, await play(row, validators), await play(base, validators)));
+      const needed = [NOBODY, ...rows].some(({ named }) => named === row.named);
+      if (needed) figures.push(figuresOf(row.name, count, await play(row, count), await play(base, count)));
     }
   }
-  if (options.json) writeJson(options.json, { rounds: options.rounds, seeds: options.seeds, bounds: BOUNDS, figures });
-  if (options.json !== '-') print(figures);
   const unbounded = CARTEL_ROWS.filter(({ ghosts = 0 }) => ghosts > 0).map(({ name }) => name);
   const bounded = figures.filter(({ row }) => !unbounded.includes(row));
   const bad = bounded.flatMap((of) => missed(of).map((what) => `${of.row}, ${of.validators} validators: ${what}`));
-  for (const line of bad) console.error(`bound missed: ${line}`);
-  if (bad.length > 0) process.exitCode = 1;
+  const failure = bad.length > 0 ? new BenchError('bound-broken', `bounds missed: ${bad.join('; ')}`) : null;
+  return { data: { rounds, seeds, bounds: BOUNDS, figures }, text: textOf(figures), failure };
 }
 
-function print(figures: readonly Figures[]): void {
+function textOf(figures: readonly Figures[]): string {
   const shown = ({ mean, half }: Interval, digits = 1): string =>
     Number.isNaN(mean) ? '–' : `${mean.toFixed(digits)} ± ${half.toFixed(digits)}`;
   const percent = (of: Interval): string => shown({ mean: of.mean * 100, half: of.half * 100 });
-  const headings = [
-    '',
-    'validators',
-    's a round',
-    'times',
-    'pay for lies, %',
-    'honest refused, %',
-    'honest pay kept, %',
-    'appeals, %',
-  ];
+  const parts = ['pay for lies, %', 'honest refused, %', 'honest pay kept, %', 'appeals, %'];
   const rows = figures.map((of) => [
     ...[of.row, String(of.validators), shown(of.seconds), shown(of.times, 2), percent(of.pay_for_lies)],
     ...[percent(of.refused), percent(of.kept), percent(of.appealed)],
   ]);
-  console.log(table(headings, rows));
-}
-
-function optionsOf(args: string[]): Options | null {
-  const text = { type: 'string' } as const;
-  let values: Record<string, string | boolean | undefined>;
-  try {
-    const options = { rounds: text, seeds: text, validators: text, only: text, results: text, json: text };
-    ({ values } = parseArgs({ args, options: { ...options, help: { type: 'boolean' } } }));
-  } catch (error) {
-    throw new BenchError('usage', (error as Error).message);
-  }
-  if (values.help) return null;
-  const given = (name: string): string | undefined => values[name] as string | undefined;
-  const whole = (name: string, value: string, least: number): number => {
-    if (Number.isSafeInteger(Number(value)) && Number(value) >= least) return Number(value);
-    throw new BenchError('usage', `--${name}: expected a whole number from ${least}, got ${value}`);
-  };
-  const plain = (name: string): string => name.replaceAll(',', '');
-  const named = (name: string): CartelRow => {
-    const found = CARTEL_ROWS.find((row) => plain(row.name) === plain(name).trim());
-    if (found) return found;
-    throw new BenchError(
-      'usage',
-      `--only: expected ${CARTEL_ROWS.map((row) => plain(row.name)).join(', ')}; got ${name}`,
-    );
-  };
-  return {
-    rounds: whole('rounds', given('rounds') ?? '200', 1),
-    seeds: whole('seeds', given('seeds') ?? '3', 1),
-    validators: (given('validators') ?? '10,30').split(',').map((count) => whole('validators', count, 4)),
-    rows: given('only') === 'none' ? [] : (given('only')?.split(',').map(named) ?? CARTEL_ROWS),
-    ...{ results: given('results') ?? null, json: given('json') ?? null },
-  };
+  return table(['', 'validators', 's a round', 'times', ...parts], rows);
 }

@@ -1,28 +1,12 @@
 // One training step's time, tokens a second and peak memory: native, WASM and, with --python, PyTorch, interleaved.
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { median } from '../training/statistics.ts';
+import { flag, list, oneOf, type Report, text, type Values, whole } from './bench.ts';
 import { EngineProcess, type Measured } from './compute-child.ts';
 import { WORKLOADS, type Workload } from './compute-workload.ts';
 import { BenchError } from './errors.ts';
-import { spread, table, writeJson } from './report.ts';
-
-const HELP = `npm run bench compute [-- OPTIONS]
-
-  --sizes LIST     of small, medium, tiny (default small,medium)
-  --threads LIST   (default 1,2)
-  --engines LIST   of native, wasm, native-alone (waiting threads stay awake) (default native,wasm)
-  --python PATH    a Python with torch: PyTorch eager beside them, to which ratios are given
-  --compile        torch.compile too (needs a C++ compiler)
-  --rounds N       turns of each engine, one after another (default 9)
-  --json FILE      the measurements as JSON; "-" for standard output instead of the table
-  --quick          the tiny model, two rounds: shows that the bench works
-
-Every engine is a process of its own that runs some steps and is idle while the others do. A ratio compares the
-medians of one round, because whatever slows a machine down slows down a whole round; given are the median of the
-ratios and half of their interquartile range. More than 1 means faster than PyTorch eager.
-Other work on the machine spoils figures with as many threads as cores.`;
+import { spread, table } from './report.ts';
 
 /** The steps of one turn take about this long: enough to have a median, short enough to meet the same conditions. */
 const TURN_MS = 2000;
@@ -31,17 +15,23 @@ const LIMIT_TURN_STEPS = 40;
 const WARM_UP_STEPS = 3;
 
 const TORCH = 'torch';
-const ENGINES = ['native', 'wasm', 'native-alone'];
-const DEFAULT_ENGINES = 'native,wasm';
 
-interface Options {
-  readonly sizes: readonly string[];
-  readonly threads: readonly number[];
-  readonly engines: readonly string[];
-  readonly python: string | null;
-  readonly rounds: number;
-  readonly json: string | null;
-}
+export const options = {
+  sizes: list(oneOf('the model', ['small', 'medium', 'tiny'], 'small'), 'small,medium', 'tiny'),
+  threads: list(whole('number of threads', { from: 1, to: 1000, usual: 1 }), '1,2', '1'),
+  engines: list(
+    oneOf('native-alone keeps waiting threads awake', ['native', 'wasm', 'native-alone'], 'native'),
+    'native,wasm',
+  ),
+  python: text('a Python with torch: also measures PyTorch eager, to which ratios are given', 'PATH'),
+  compile: flag('torch.compile too (needs a C++ compiler)'),
+  rounds: whole('turns of each engine, one after another', { from: 1, to: 1000, usual: 9, quick: 2 }),
+};
+
+export const notes = `Every engine is a process of its own that runs some steps and is idle while the others run theirs. A ratio compares the medians of one
+round, because whatever slows a machine down slows down a whole round. Shown are the median of the ratios and half of their
+interquartile range. More than 1 means faster than PyTorch eager. If other work runs on the machine, figures with as many threads as
+cores are wrong.`;
 
 /** One engine on one model and number of threads. `ratio` is null without PyTorch beside it. */
 interface Result {
@@ -60,64 +50,6 @@ interface Result {
   readonly loss: number;
 }
 
-function listOf(option: string, text: string, known: readonly string[]): string[] {
-  const list = text.split(',');
-  for (const name of list) {
-    if (!known.includes(name)) throw new BenchError('usage', `--${option}: "${name}" is none of ${known.join(', ')}`);
-  }
-  return list;
-}
-
-function wholeNumber(option: string, text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1 || value > 1000) {
-    throw new BenchError('usage', `--${option}: expected a whole number from 1 to 1000, got "${text}"`);
-  }
-  return value;
-}
-
-/** The options, or null where help was asked for. */
-function optionsOf(args: string[]): Options | null {
-  let values: Record<string, string | boolean | undefined>;
-  try {
-    ({ values } = parseArgs({
-      args,
-      options: {
-        sizes: { type: 'string' },
-        threads: { type: 'string' },
-        engines: { type: 'string' },
-        python: { type: 'string' },
-        rounds: { type: 'string' },
-        json: { type: 'string' },
-        compile: { type: 'boolean' },
-        quick: { type: 'boolean' },
-        help: { type: 'boolean', short: 'h' },
-      },
-    }));
-  } catch (error) {
-    throw new BenchError('usage', `compute: ${(error as Error).message}`);
-  }
-  if (values.help) return null;
-  const text = (name: string, otherwise: string) => (values[name] as string | undefined) ?? otherwise;
-  const python = text('python', '');
-  if (python.includes('/') && !existsSync(python)) throw new BenchError('usage', `--python: there is no ${python}`);
-  if (values.compile && python === '') throw new BenchError('usage', '--compile needs --python PATH');
-  return {
-    sizes: listOf('sizes', text('sizes', values.quick ? 'tiny' : 'small,medium'), Object.keys(WORKLOADS)),
-    threads: text('threads', values.quick ? '1' : '1,2')
-      .split(',')
-      .map((count) => wholeNumber('threads', count)),
-    engines: [
-      ...listOf('engines', text('engines', DEFAULT_ENGINES), ENGINES),
-      ...(python === '' ? [] : [TORCH]),
-      ...(values.compile ? ['torch-compile'] : []),
-    ],
-    python: python === '' ? null : python,
-    rounds: wholeNumber('rounds', text('rounds', values.quick ? '2' : '9')),
-    json: (values.json as string | undefined) ?? null,
-  };
-}
-
 function startEngine(engine: string, size: string, threads: number, python: string | null): Promise<EngineProcess> {
   if (engine.startsWith(TORCH)) {
     const script = join(import.meta.dirname, 'compute-torch.py');
@@ -130,17 +62,22 @@ function startEngine(engine: string, size: string, threads: number, python: stri
 }
 
 /** All turns of all engines on one model and number of threads; the order changes from round to round. */
-async function measure(size: string, threads: number, options: Options): Promise<Result[]> {
+async function measure(
+  size: string,
+  threads: number,
+  names: readonly string[],
+  { python, rounds }: Values<typeof options>,
+): Promise<Result[]> {
   const engines: EngineProcess[] = [];
   try {
-    for (const engine of options.engines) engines.push(await startEngine(engine, size, threads, options.python));
+    for (const name of names) engines.push(await startEngine(name, size, threads, python));
     const stepsPerTurn = new Map<EngineProcess, number>();
     for (const engine of engines) {
       const { times_ms } = await engine.run(WARM_UP_STEPS);
       stepsPerTurn.set(engine, Math.min(LIMIT_TURN_STEPS, Math.ceil(TURN_MS / times_ms.at(-1)!)));
     }
     const turns = new Map<EngineProcess, Measured[]>(engines.map((engine) => [engine, []]));
-    for (let round = 0; round < options.rounds; round++) {
+    for (let round = 0; round < rounds; round++) {
       for (let i = 0; i < engines.length; i++) {
         const engine = engines[(i + round) % engines.length];
         await engine.run(1); // back into the caches that the others have used
@@ -197,21 +134,19 @@ function rowOf(result: Result): string[] {
   ];
 }
 
-/** `bench compute`; see HELP. */
-export async function run(args: string[]): Promise<void> {
-  const options = optionsOf(args);
-  if (options === null) {
-    console.log(HELP);
-    return;
-  }
+export async function run(values: Values<typeof options>): Promise<Report> {
+  const { sizes, threads, engines, python, compile } = values;
+  if (python?.includes('/') && !existsSync(python)) throw new BenchError('usage', `--python: there is no ${python}`);
+  if (compile && python === null) throw new BenchError('usage', '--compile needs --python PATH');
+  const all = [...engines, ...(python === null ? [] : [TORCH]), ...(compile ? ['torch-compile'] : [])];
   const results: Result[] = [];
-  for (const size of options.sizes) {
-    for (const threads of options.threads) results.push(...(await measure(size, threads, options)));
+  for (const size of sizes) {
+    for (const count of threads) results.push(...(await measure(size, count, all, values)));
   }
-  if (options.json !== '-') {
-    const headings = ['training step', 'ms', 'tokens/s', 'speed / PyTorch eager', 'peak MiB', 'memory / PyTorch'];
-    console.log(table(headings, results.map(rowOf)));
-    for (const about of new Set(results.map((result) => `${result.engine}: ${result.about}`))) console.log(about);
-  }
-  if (options.json !== null) writeJson(options.json, { bench: 'compute', workloads: WORKLOADS, results });
+  const headings = ['training step', 'ms', 'tokens/s', 'speed / PyTorch eager', 'peak MiB', 'memory / PyTorch'];
+  const abouts = new Set(results.map((result) => `${result.engine}: ${result.about}`));
+  return {
+    data: { bench: 'compute', workloads: WORKLOADS, results },
+    text: [table(headings, results.map(rowOf)), ...abouts].join('\n'),
+  };
 }

@@ -1,12 +1,14 @@
 // bench floods refuses nonsense before it starts anything, and says which bound what was felt breaks.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { runBench } from './bench.ts';
 import type { Felt } from './flood-honest.ts';
-import { brokenBounds, FLOODS, run } from './floods.ts';
+import * as floods from './floods.ts';
+import { brokenBounds, FLOODS } from './floods.ts';
 
 test('refuses options it does not know', async () => {
   for (const args of [['--fast'], ['--seconds', '0'], ['--seconds', 'many'], ['--only', 'no-such-flood']]) {
-    await assert.rejects(run(args), { name: 'BenchError', code: 'usage' });
+    await assert.rejects(runBench('floods', floods, args), { name: 'BenchError', code: 'usage' });
   }
 });
 

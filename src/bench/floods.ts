@@ -1,9 +1,9 @@
 // A hub that strangers flood: what honest people feel of it, one flood after the other, against the bounds that must hold.
-import { appendFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { Worker } from 'node:worker_threads';
+import { decimal, list, oneOf, optional, type Report, text, type Values } from './bench.ts';
 import { BenchError } from './errors.ts';
 import { BEGUN, type Counts, type Flood, type Target } from './flood.ts';
 import { BOUNDS, type Felt, type HonestPeople, honestPeople } from './flood-honest.ts';
@@ -11,7 +11,7 @@ import { FLOODS_OF_BYTES } from './floods-of-bytes.ts';
 import { FLOODS_OF_QUESTIONS } from './floods-of-questions.ts';
 import { FLOODS_OF_WORDS } from './floods-of-words.ts';
 import { startHub } from './hub-process.ts';
-import { readLines, table, writeJson } from './report.ts';
+import { keptResults, table } from './report.ts';
 
 /** Nobody floods: what the machine itself costs. */
 const QUIET: Flood = {
@@ -22,18 +22,19 @@ const QUIET: Flood = {
 /** Every flood. Another one is one more row here. */
 export const FLOODS: readonly Flood[] = [QUIET, ...FLOODS_OF_BYTES, ...FLOODS_OF_WORDS, ...FLOODS_OF_QUESTIONS];
 
-const HELP = `npm run bench floods [-- OPTIONS]
+const NAMES = FLOODS.map(({ name }) => name);
 
-  --seconds N     how long each flood lasts (default 60)
-  --only A,B      these floods: ${FLOODS.map(({ name }) => name).join(', ')}
-  --results FILE  keeps each finished flood as a line of JSON and skips those it finds there
-  --json FILE     the measurements as JSON; "-" for standard output instead of the table
+export const options = {
+  seconds: decimal('how long each flood lasts', { from: 1, to: 3600, usual: 60 }),
+  only: optional(list(oneOf('floods, otherwise all', NAMES, QUIET.name))),
+  results: text('keeps each finished flood as a line of JSON, and skips the floods that it finds there', 'FILE'),
+};
 
-Each flood gets a hub of its own, a process with everything as it is by default, and comes from this machine, which has no limit by address;
-but where programs of this machine may do what strangers may not (fill-runs), the hub is a public one behind a proxy, and everybody has an address.
-Beside it somebody asks for /health ten times a second and somebody uploads 1 kB three times a second, each time by a new connection.
-Fails unless /health answers within ${BOUNDS.health_p99_ms} ms and uploads within ${BOUNDS.upload_p99_ms} ms (99 of 100), no upload is refused, the hub's memory stays below
-${BOUNDS.memory_mb} MB, and all is well again ${BOUNDS.normal_s} s after the flood.`;
+export const notes = `Each flood gets a hub of its own, a process with its default settings, and comes from this machine, which has no limit by address. But if
+programs of this machine may do what strangers may not (fill-runs), the hub is a public one behind a proxy, and everybody has an address.
+Meanwhile one client asks for /health ten times a second and one uploads 1 kB three times a second, each time by a new connection.
+Fails unless /health answers within ${BOUNDS.health_p99_ms} ms and uploads within ${BOUNDS.upload_p99_ms} ms (99 of 100), no upload is refused, the hub's memory stays
+below ${BOUNDS.memory_mb} MB, and everything is as before ${BOUNDS.normal_s} s after the flood.`;
 
 interface Row extends Felt {
   readonly flood: string;
@@ -46,70 +47,20 @@ interface Row extends Felt {
   readonly broken: readonly string[];
 }
 
-/** Measures and prints. Throws BenchError `usage` for options it does not know, `bound-broken` when a flood is felt too much. */
-export async function run(args: string[]): Promise<void> {
-  const options = optionsOf(args);
-  if (options === null) {
-    console.log(HELP);
-    return;
-  }
-  const known = readResults(options);
+export async function run({ seconds, only, results }: Values<typeof options>): Promise<Report> {
+  const kept = keptResults<Row>(results);
   const rows: Row[] = [];
-  for (const flood of options.floods) {
-    let row = known.find((one) => one.flood === flood.name);
-    if (!row) {
-      row = await flooded(flood, options.seconds);
-      if (options.results !== null) appendFileSync(options.results, `${JSON.stringify(row)}\n`);
-    }
+  for (const name of only ?? NAMES) {
+    const row = await kept(`${name}, ${seconds} s`, () => flooded(floodNamed(name), seconds));
+    console.error(`${name}: ${row.broken.join(', ') || 'all bounds hold'}`);
     rows.push(row);
-    if (options.json !== '-') console.error(`${flood.name}: ${rows.at(-1)!.broken.join(', ') || 'all bounds hold'}`);
   }
-  if (options.json !== '-') print(rows);
-  if (options.json !== null) writeJson(options.json, { bounds: BOUNDS, rows });
-  const broken = rows.filter((row) => row.broken.length > 0);
-  if (broken.length > 0) {
-    const named = broken.map((row) => `${row.flood} (${row.broken.join(', ')})`).join('; ');
-    throw new BenchError('bound-broken', `floods that are felt too much: ${named}`);
-  }
+  const broken = rows.filter((row) => row.broken.length > 0).map((row) => `${row.flood} (${row.broken.join(', ')})`);
+  const failure = broken.length > 0 ? new BenchError('bound-broken', `bounds broken by: ${broken.join('; ')}`) : null;
+  return { data: { bounds: BOUNDS, rows }, text: textOf(rows), failure };
 }
 
-/** Throws BenchError usage for a name that is none. */
-export function floodNamed(name: string): Flood {
-  const found = FLOODS.find((flood) => flood.name === name);
-  if (found) return found;
-  const known = FLOODS.map((flood) => flood.name).join(', ');
-  throw new BenchError('usage', `floods: there is no flood "${name}"; there are: ${known}`);
-}
-
-interface Options {
-  readonly seconds: number;
-  readonly floods: readonly Flood[];
-  readonly results: string | null;
-  readonly json: string | null;
-}
-
-/** The floods that were measured before, as long as is wanted now. */
-function readResults({ results, seconds }: Options): Row[] {
-  return readLines<Row>(results).filter((row) => row.seconds === seconds);
-}
-
-function optionsOf(args: string[]): Options | null {
-  let values: { seconds?: string; only?: string; results?: string; json?: string; help?: boolean };
-  try {
-    const string = { type: 'string' } as const;
-    const help = { type: 'boolean', short: 'h' } as const;
-    ({ values } = parseArgs({ args, options: { seconds: string, only: string, results: string, json: string, help } }));
-  } catch (error) {
-    throw new BenchError('usage', `floods: ${(error as Error).message.split('\n', 1)[0]}`);
-  }
-  if (values.help) return null;
-  const seconds = Number(values.seconds ?? 60);
-  if (!(seconds >= 1 && seconds <= 3600)) {
-    throw new BenchError('usage', `--seconds: expected a number from 1 to 3600, got "${values.seconds}"`);
-  }
-  const { only, results = null, json = null } = values;
-  return { seconds, floods: only?.split(',').map(floodNamed) ?? FLOODS, results, json };
-}
+export const floodNamed = (name: string): Flood => FLOODS.find((flood) => flood.name === name)!;
 
 /** One flood on a hub of its own. */
 async function flooded(flood: Flood, seconds: number): Promise<Row> {
@@ -185,7 +136,7 @@ export function brokenBounds(felt: Felt, normal_s: number): string[] {
   return broken;
 }
 
-function print(rows: readonly Row[]): void {
+function textOf(rows: readonly Row[]): string {
   const ms = (value: number): string => `${value.toFixed(0)} ms`;
   const cells = rows.map(({ what, health, uploads, memory_mb, processor, normal_s, counts }) => [
     ...[what, ms(health.p50_ms), ms(health.p99_ms), ms(uploads.p50_ms), ms(uploads.p99_ms)],
@@ -196,17 +147,6 @@ function print(rows: readonly Row[]): void {
       .map(([name, count]) => `${count.toLocaleString('en-US')} ${name}`)
       .join(', '),
   ]);
-  const headings = [
-    'flood',
-    'health p50',
-    'p99',
-    'upload p50',
-    'p99',
-    'refused',
-    'memory',
-    'processor',
-    'normal after',
-    'the strangers',
-  ];
-  console.log(table(headings, cells));
+  const felt = ['health p50', 'p99', 'upload p50', 'p99', 'refused', 'memory', 'processor', 'normal after'];
+  return table(['flood', ...felt, 'the strangers'], cells);
 }

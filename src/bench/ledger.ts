@@ -1,8 +1,6 @@
 // The public log: acknowledged appends, verification of signed events, checkpoints and proofs, replay, and memory as the log grows.
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import type { LogStore } from '../ledger/log-store.ts';
@@ -13,32 +11,25 @@ import { portableEd25519 } from '../protocol/ed25519.ts';
 import { openEvent, signEvent } from '../protocol/envelope.ts';
 import { createIdentity } from '../protocol/identity.ts';
 import { median } from '../training/statistics.ts';
-import { BenchError } from './errors.ts';
-import { table, writeJson } from './report.ts';
+import { folder as folderOption, type Report, type Values, whole } from './bench.ts';
+import { type Rate, rateOf, table, wholeNumber } from './report.ts';
 
-const HELP = `npm run bench ledger [-- OPTIONS]
+export const options = {
+  events: whole('the length to which the log grows', {
+    ...{ from: 10_000, to: 10_000_000, usual: 1_000_000, quick: 20_000 },
+  }),
+  dir: folderOption('where the log is made and removed again'),
+};
 
-  --events N    the length to which the log grows, 10000 to 10000000 (default 1000000)
-  --dir FOLDER  where the log is made, and removed again (default the system's folder for temporary files)
-  --json FILE   the measurements as JSON; "-" for standard output instead of the table
-  --quick       20000 events: shows that the bench works
-
-One process, one thread. Entries are signed submissions of some 280 bytes by 64 peers. An append counts when its
-promise has resolved: the entry is then on the disk (SQLite, WAL, synchronous FULL) and in the Merkle tree.
-Rates are of wall time; beside them stands what they would be if the process had had a core to itself (CPU time),
-which is the figure to compare between machines that are busy with something else.`;
+export const notes = `One process, one thread. Entries are signed submissions of some 280 bytes by 64 peers. An append counts when its promise has
+resolved: the entry is then on the disk (SQLite, WAL, synchronous FULL) and in the Merkle tree. Rates are of wall time; beside them
+stand the rates that the process would reach with a core to itself (CPU time). Compare those between machines that do other work.`;
 
 const PEERS = 64;
 /** Different events to sign once; the log does not mind that they return. */
 const DISTINCT_EVENTS = 2_048;
 const APPENDS_IN_FLIGHT = [1, 16, 256] as const;
 const PROOF_TRIALS = 101;
-
-interface Rate {
-  readonly what: string;
-  readonly per_s: number;
-  readonly per_cpu_s: number;
-}
 
 /** What is measured at one length of the log. */
 interface Stage {
@@ -53,55 +44,17 @@ interface Stage {
   readonly reopen_ms: number;
 }
 
-/** Measures and prints. Throws BenchError `usage` for options it does not know. */
-export async function run(args: string[]): Promise<void> {
-  const options = optionsOf(args);
-  if (options === null) {
-    console.log(HELP);
-    return;
-  }
-  const folder = mkdtempSync(join(options.dir, 'potluck-bench-ledger-'));
+export async function run({ events: length, dir }: Values<typeof options>): Promise<Report> {
+  const folder = mkdtempSync(join(dir, 'potluck-bench-ledger-'));
   try {
     const events = await makeEvents();
-    const rates = [
-      ...(await measureVerification(events)),
-      ...(await measureAppends(folder, events, options.events / 20)),
-    ];
-    const { stages, replay } = await measureGrowth(join(folder, 'growing.sqlite'), events, options.events);
+    const rates = [...(await measureVerification(events)), ...(await measureAppends(folder, events, length / 20))];
+    const { stages, replay } = await measureGrowth(join(folder, 'growing.sqlite'), events, length);
     const data = { event_bytes: median(events.map((event) => event.length)), rates: [...rates, replay], stages };
-    if (options.json !== '-') print(data.event_bytes, data.rates, stages);
-    if (options.json !== null) writeJson(options.json, data);
+    return { data, text: textOf(data.event_bytes, data.rates, stages) };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
-}
-
-function optionsOf(args: string[]): { events: number; dir: string; json: string | null } | null {
-  let values: { events?: string; dir?: string; json?: string; quick?: boolean; help?: boolean };
-  try {
-    ({ values } = parseArgs({
-      args,
-      options: {
-        events: { type: 'string' },
-        dir: { type: 'string' },
-        json: { type: 'string' },
-        quick: { type: 'boolean' },
-        help: { type: 'boolean', short: 'h' },
-      },
-    }));
-  } catch (error) {
-    throw new BenchError('usage', `ledger: ${(error as Error).message.split('\n', 1)[0]}`);
-  }
-  if (values.help) return null;
-  const events = values.quick ? 20_000 : Number(values.events ?? 1_000_000);
-  if (!Number.isInteger(events) || events < 10_000 || events > 10_000_000) {
-    throw new BenchError('usage', `--events: expected a whole number from 10000 to 10000000, got "${values.events}"`);
-  }
-  const dir = values.dir ?? tmpdir();
-  if (!statSync(dir, { throwIfNoEntry: false })?.isDirectory()) {
-    throw new BenchError('usage', `--dir: expected a folder, got "${dir}"`);
-  }
-  return { events, dir, json: values.json ?? null };
 }
 
 async function makeEvents(): Promise<Uint8Array[]> {
@@ -119,14 +72,6 @@ async function makeEvents(): Promise<Uint8Array[]> {
       }),
     ),
   );
-}
-
-/** Times `count` steps, which may be made in one call. */
-async function rateOf(what: string, count: number, work: () => unknown): Promise<Rate> {
-  const [start, cpu] = [performance.now(), process.cpuUsage()];
-  await work();
-  const { user, system } = process.cpuUsage(cpu);
-  return { what, per_s: (count / (performance.now() - start)) * 1000, per_cpu_s: (count / (user + system)) * 1e6 };
 }
 
 async function measureVerification(events: readonly Uint8Array[]): Promise<Rate[]> {
@@ -261,39 +206,19 @@ function measureMemory(path: string) {
   return { heap_bytes: heapUsed, rss_bytes: rss, file_bytes: statSync(path).size };
 }
 
-function print(eventBytes: number, rates: readonly Rate[], stages: readonly Stage[]): void {
-  const whole = (value: number) => Math.round(value).toLocaleString('en-US');
+function textOf(event_bytes: number, rates: readonly Rate[], stages: readonly Stage[]): string {
   const mebibytes = (bytes: number) => (bytes / 2 ** 20).toFixed(1);
-  console.log(`events of ${eventBytes} bytes\n`);
-  console.log(
-    table(
-      ['what', 'per s', 'per s of CPU'],
-      rates.map(({ what, per_s, per_cpu_s }) => [what, whole(per_s), whole(per_cpu_s)]),
-    ),
-  );
-  console.log();
-  console.log(
-    table(
-      [
-        'events in the log',
-        'checkpoint + proof ms',
-        'worst',
-        'consistency ms',
-        'reopen ms',
-        'heap MiB',
-        'RSS MiB',
-        'file MiB',
-      ],
-      stages.map((stage) => [
-        whole(stage.events),
-        stage.checkpoint_and_proof_ms.toFixed(2),
-        stage.checkpoint_and_proof_worst_ms.toFixed(2),
-        stage.consistency_proof_ms.toFixed(2),
-        stage.reopen_ms.toFixed(0),
-        mebibytes(stage.heap_bytes),
-        mebibytes(stage.rss_bytes),
-        mebibytes(stage.file_bytes),
-      ]),
-    ),
-  );
+  const speeds = rates.map(({ what, per_s, per_cpu_s }) => [what, wholeNumber(per_s), wholeNumber(per_cpu_s)]);
+  const sizes = stages.map((stage) => [
+    ...[wholeNumber(stage.events), stage.checkpoint_and_proof_ms.toFixed(2)],
+    ...[stage.checkpoint_and_proof_worst_ms.toFixed(2), stage.consistency_proof_ms.toFixed(2)],
+    ...[stage.reopen_ms.toFixed(0), mebibytes(stage.heap_bytes), mebibytes(stage.rss_bytes)],
+    mebibytes(stage.file_bytes),
+  ]);
+  const times = ['checkpoint + proof ms', 'worst', 'consistency ms', 'reopen ms'];
+  return [
+    `events of ${event_bytes} bytes`,
+    table(['what', 'per s', 'per s of CPU'], speeds),
+    table(['events in the log', ...times, 'heap MiB', 'RSS MiB', 'file MiB'], sizes),
+  ].join('\n\n');
 }

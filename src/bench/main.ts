@@ -1,17 +1,12 @@
-// `npm run bench NAME [-- OPTIONS]`: finds the bench by its name and runs it. A bench is src/bench/NAME.ts with an exported `run`.
+// `npm run bench NAME [-- OPTIONS]`: finds the bench by its name and runs it. The file of a bench is src/bench/NAME.ts (see bench.ts).
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { CodedError } from '../errors.ts';
+import { runBench } from './bench.ts';
 import { BenchError } from './errors.ts';
 
-/** What the file of a bench exports. */
-interface Bench {
-  /** Measures and prints; throws a BenchError `usage` for options it does not know. */
-  run(args: string[]): Promise<void>;
-}
-
-/** Every bench by name, with what the first line of its file says. Nothing is imported: the files are only looked at. */
+/** Every bench by name, with what the first line of its file says. Imports none of them. */
 function findBenches(): Map<string, string> {
   const benches = new Map<string, string>();
   for (const file of readdirSync(import.meta.dirname).sort()) {
@@ -39,14 +34,13 @@ async function main(args: string[]): Promise<void> {
   if (!benches.has(name)) {
     throw new BenchError('usage', `there is no bench "${name}"; there are: ${[...benches.keys()].join(', ')}`);
   }
-  const bench: Bench = await import(pathToFileURL(join(import.meta.dirname, `${name}.ts`)).href);
-  await bench.run(rest);
+  await runBench(name, await import(pathToFileURL(join(import.meta.dirname, `${name}.ts`)).href), rest);
 }
 
 try {
   await main(process.argv.slice(2));
 } catch (error) {
-  // What was raised on purpose is one clear line; anything else is a mistake of ours and shows where.
+  // An error of ours becomes one clear line; any other error is a bug, and its stack shows where.
   console.error(error instanceof CodedError ? `bench: ${error.message}` : error);
   process.exitCode = error instanceof BenchError && error.code === 'usage' ? 2 : 1;
 }

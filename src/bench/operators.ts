@@ -1,7 +1,6 @@
 // Every operator that training needs, its result and its gradients, on each runtime: who agrees, and what falls back to the CPU on WebGPU.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import type { Page } from 'playwright-core';
 import { createNativeRuntime } from '../tensor/native-runtime.ts';
 import { decodeOnnx } from '../tensor/onnx-reader.ts';
@@ -10,15 +9,14 @@ import { largestDifference, probeOf, runProbe } from '../tensor/operator-probe.t
 import type { Runtime } from '../tensor/runtime.ts';
 import { createWasmRuntime } from '../tensor/wasm-runtime.ts';
 import { trainASmallModel } from '../training/self-test.ts';
+import { flag, type Report, type Values } from './bench.ts';
 import { servePageOf } from './built-page.ts';
 import { CHROMIUM, launch, SOFTWARE_GPU } from './chromium.ts';
 import { BenchError } from './errors.ts';
 import type { page as operatorsPage } from './operators-page/main.ts';
-import { table, writeJson } from './report.ts';
+import { table } from './report.ts';
 
-const USAGE = `npm run bench operators [-- --write] [--json FILE]
-  --write      also writes docs/operators.md
-  --json FILE  the same as JSON`;
+export const options = { write: flag('also writes docs/operators.md') };
 const DOCUMENT = join(import.meta.dirname, '..', '..', 'docs', 'operators.md');
 /** Sums in another order differ by less; a wrong kernel by much more. */
 const TOLERANCE = 1e-4;
@@ -158,18 +156,7 @@ ${rows
 `;
 }
 
-export async function run(args: string[]): Promise<void> {
-  let values: { write?: boolean; json?: string; help?: boolean };
-  try {
-    const options = { write: { type: 'boolean' }, json: { type: 'string' }, help: { type: 'boolean' } } as const;
-    ({ values } = parseArgs({ args, options }));
-  } catch (error) {
-    throw new BenchError('usage', `${(error as Error).message}\n${USAGE}`);
-  }
-  if (values.help) {
-    console.log(USAGE);
-    return;
-  }
+export async function run({ write }: Values<typeof options>): Promise<Report> {
   if (!CHROMIUM)
     throw new BenchError('usage', 'operators are compared in Chromium too: install the package "chromium"');
   const server = await servePageOf(join(import.meta.dirname, 'operators-page'));
@@ -178,16 +165,14 @@ export async function run(args: string[]): Promise<void> {
     const page = await browser.newPage();
     await page.goto(`${server.hub.url}/start`);
     const rows = await measure(page);
-    console.log(table(HEADINGS, rows.map(cellsOf)));
-    if (values.json) writeJson(values.json, { chromium: browser.version(), tolerance: TOLERANCE, rows });
-    if (values.write) writeFileSync(DOCUMENT, documentOf(rows, browser.version()));
+    if (write) writeFileSync(DOCUMENT, documentOf(rows, browser.version()));
     const wrong = rows.filter((row) => [row.wasm_in_node, row.wasm_in_chromium, row.webgpu].some(isWrong));
-    if (wrong.length > 0) {
-      throw new BenchError(
-        'wrong-result',
-        `wrong on some runtime: ${wrong.map(({ operator }) => operator).join(', ')}`,
-      );
-    }
+    const names = wrong.map(({ operator }) => operator).join(', ');
+    return {
+      data: { chromium: browser.version(), tolerance: TOLERANCE, rows },
+      text: table(HEADINGS, rows.map(cellsOf)),
+      failure: names ? new BenchError('wrong-result', `wrong on some runtime: ${names}`) : null,
+    };
   } finally {
     await browser.close();
     await server.close();

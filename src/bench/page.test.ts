@@ -4,10 +4,11 @@ import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { tokenizerFromJson } from '../model/tokenizer.ts';
+import { runBench } from './bench.ts';
 import { CHARACTERS, characterTokenizer, inCharacters } from './characters.ts';
 import { CHROMIUM } from './chromium.ts';
 import { BenchError } from './errors.ts';
-import { run } from './page.ts';
+import * as page from './page.ts';
 
 const skip = !CHROMIUM && !process.env.CI ? 'no Chromium on this machine (CI must have one)' : false;
 test('the page is light, what computes comes with consent, and the second time from the cache', { skip }, () => {
@@ -28,7 +29,10 @@ test('the page is light, what computes comes with consent, and the second time f
 for (const args of [['--only', 'everything'], ['--visits', '0'], ['--mixed', '--steps', 'many'], ['--fast']]) {
   // How the command says so: bench.test.ts.
   test(`refuses: ${args.join(' ')}`, async () => {
-    await assert.rejects(run(args), (error) => error instanceof BenchError && error.code === 'usage');
+    await assert.rejects(
+      runBench('page', page, args),
+      (error) => error instanceof BenchError && error.code === 'usage',
+    );
   });
 }
 

@@ -1,6 +1,6 @@
 // The page and the tab in headless Chromium on a real hub: first contribution, weight, scrolling, speed, a kill, a mixed run; each beside its target.
-import { parseArgs } from 'node:util';
 import { median } from '../training/statistics.ts';
+import { flag, list, oneOf, optional, type Report, text, type Values, whole } from './bench.ts';
 import { CHROMIUM, launch, NO_GPU } from './chromium.ts';
 import { BenchError } from './errors.ts';
 import { measureAudit } from './page/audit.ts';
@@ -14,28 +14,29 @@ import { measureTraining } from './page/training.ts';
 import { measureCommand, measureVisit, medianTimeline } from './page/visit.ts';
 import { measureWalk } from './page/walk.ts';
 import { measureWeight } from './page/weight.ts';
-import { table, writeJson } from './report.ts';
+import { table } from './report.ts';
 
 const PARTS = ['visit', 'weight', 'walk', 'stop', 'scroll', 'killed', 'audit', 'ledger', 'training'] as const;
 type Part = (typeof PARTS)[number];
 
-const HELP = `npm run bench page [-- OPTIONS]
+const count = (about: string, usual: number) => whole(about, { from: 1, to: 100_000, usual });
 
-  --only LIST       of ${PARTS.join(', ')} (default: all of them)
-  --visits N        visits with an empty browser, to the first accepted work (default 3)
-  --peers N         simulated devices on the list that is scrolled (default 1000)
-  --threads N       of WASM, in the tab and in Node (default 2)
-  --training-rounds N   interleaved rounds of ten steps each (default 8)
-  --mixed           instead of these (with --only: besides) two Node workers and two tabs against four Node workers
-  --steps N         inner steps of each worker in the mixed run (default 600; bench parity has 2000)
-  --inner-steps N   of a round (default 30)
-  --data PATH       text to learn from (default: the documentation that npm installed); with Tiny Shakespeare and
-                    --steps 2000 the mixed run has the text, length and rates of the sparse-30 of bench parity
-  --json FILE       the measurements as JSON; "-" for standard output instead of the table
+export const options = {
+  only: optional(list(oneOf('what to measure; otherwise everything', PARTS, 'visit'))),
+  visits: count('visits with an empty browser, to the first accepted work', 3),
+  peers: count('simulated devices on the list that is scrolled', 1000),
+  threads: count('threads of WASM, in the tab and in Node', 2),
+  training_rounds: count('interleaved rounds of ten steps each', 8),
+  mixed: flag('instead (with --only: also) compares two Node workers and two tabs with four Node workers'),
+  steps: count('inner steps of each worker in the mixed run; bench parity has 2000', 600),
+  inner_steps: count('inner steps of a round in the mixed run', 30),
+  data: text('text to learn from; otherwise the documentation that npm installed', 'PATH'),
+};
 
-The hub, validators and workers are processes, the browser is headless Chromium without a GPU. The model is config (a) of
-bench compute, a round has 30 steps as potluck run create gives it; the first work of a device is a short one (peer/first-work.ts).
-"Accepted" means: a validator has trained the steps again and its verdict is in the log.`;
+export const notes = `With Tiny Shakespeare and --steps 2000 the mixed run has the text, length and rates of the sparse-30 of bench parity. The hub, validators
+and workers are processes, the browser is headless Chromium without a GPU. The model is config (a) of bench compute; a round has 30
+steps as potluck run create gives it; the first work of a device is a short one (peer/first-work.ts). "Accepted" means: a validator has
+trained the steps again and its verdict is in the log.`;
 
 interface Figure {
   readonly what: string;
@@ -44,87 +45,56 @@ interface Figure {
   readonly reached: boolean | null;
 }
 
-interface Report {
+interface Measured {
   readonly figures: Figure[];
   readonly data: Record<string, unknown>;
 }
 
-/** Measures and prints. Throws BenchError usage. */
-export async function run(args: string[]): Promise<void> {
-  const options = parse(args);
-  if (!options) return console.log(HELP);
+export async function run(given: Values<typeof options>): Promise<Report> {
   if (!CHROMIUM) throw new BenchError('usage', 'bench page needs Chromium: install the package "chromium"');
-  const report: Report = { figures: [], data: {} };
-  const network = await startPageNetwork(options.data);
+  const { visits, peers, threads, training_rounds, mixed, steps, inner_steps } = given;
+  const report: Measured = { figures: [], data: {} };
+  const network = await startPageNetwork(given.data);
   const browser = await launch(NO_GPU);
-  const tell = (what: string) => console.error(`bench page: ${what} …`);
+  const measure: Readonly<Record<Part | 'mixed', () => Promise<void>>> = {
+    async visit() {
+      await reportVisits(report, visits, (visit) => measureVisit(network, browser, visit));
+      await reportCommand(report, visits, (visit) => measureCommand(network, visit));
+    },
+    weight: async () => reportWeight(report, await measureWeight(network)),
+    walk: async () => reportWalk(report, await measureWalk(network, browser)),
+    stop: async () => reportStop(report, await measureStop(network, browser)),
+    scroll: async () => reportScrolling(report, await measureScrolling(network, browser, peers)),
+    killed: async () => reportKill(report, await measureKill(network, browser)),
+    audit: async () => reportAudit(report, await measureAudit(network, browser)),
+    ledger: async () => reportLedger(report, await measureLedger(network, browser)),
+    training: async () => reportTraining(report, await measureTraining(threads, training_rounds)),
+    async mixed() {
+      const [both, node] = [await trained(2, 2), await trained(4, 0)];
+      reportMixed(report, both, node);
+    },
+  };
+  const trained = (workers: number, tabs: number) =>
+    train(network, browser, { steps, inner_steps }, [workers, tabs] as const);
   try {
-    if (options.only.includes('visit')) {
-      tell(`${options.visits} visits`);
-      await reportVisits(report, options.visits, (visit) => measureVisit(network, browser, visit));
-      tell(`the same by the command, ${options.visits} times`);
-      await reportCommand(report, options.visits, (visit) => measureCommand(network, visit));
-    }
-    if (options.only.includes('weight')) {
-      tell('weight of the page');
-      reportWeight(report, await measureWeight(network));
-    }
-    if (options.only.includes('walk')) {
-      tell('every view to every view');
-      reportWalk(report, await measureWalk(network, browser));
-    }
-    if (options.only.includes('stop')) {
-      tell('a tab that is stopped');
-      reportStop(report, await measureStop(network, browser));
-    }
-    if (options.only.includes('scroll')) {
-      tell(`a list of ${options.peers} devices`);
-      reportScrolling(report, await measureScrolling(network, browser, options.peers));
-    }
-    if (options.only.includes('killed')) {
-      tell('a tab that is killed');
-      reportKill(report, await measureKill(network, browser));
-    }
-    if (options.only.includes('audit')) {
-      tell('an audit in the page');
-      reportAudit(report, await measureAudit(network, browser));
-    }
-    if (options.only.includes('ledger')) {
-      tell('a ledger that is left open');
-      reportLedger(report, await measureLedger(network, browser));
-    }
-    if (options.only.includes('training')) {
-      tell('WASM in the tab and in Node');
-      reportTraining(report, await measureTraining(options.threads, options.training_rounds));
-    }
-    if (options.mixed) {
-      const { steps, inner_steps } = options;
-      const seats = { mixed: [2, 2], node: [4, 0] } as const;
-      tell('two Node workers and two tabs');
-      const mixed = await train(network, browser, { steps, inner_steps }, seats.mixed);
-      tell('four Node workers');
-      reportMixed(report, mixed, await train(network, browser, { steps, inner_steps }, seats.node));
+    for (const part of [...(given.only ?? (mixed ? [] : PARTS)), ...(mixed ? (['mixed'] as const) : [])]) {
+      console.error(`bench page: ${part} …`);
+      await measure[part]();
     }
   } finally {
     await browser.close();
     await network.close();
   }
   const { figures, data } = report;
-  if (options.json) writeJson(options.json, { figures, ...data });
-  if (options.json === '-') return;
   const rows = figures.map(({ what, measured, target, reached }) => [
-    what,
-    measured,
-    target,
-    reached === null ? '' : reached ? 'yes' : 'NO',
+    ...[what, measured, target, reached === null ? '' : reached ? 'yes' : 'NO'],
   ]);
-  console.log(
-    table(['headless Chromium without a GPU, config (a) of bench compute', 'measured', 'target', 'reached'], rows),
-  );
+  const headings = ['headless Chromium without a GPU, config (a) of bench compute', 'measured', 'target', 'reached'];
+  return { data: { figures, ...data }, text: table(headings, rows) };
 }
 
 /** Adds a figure; `reached` null where there is no target. */
-function add(report: Report, what: string, measured: string, target = '', reached: boolean | null = null): void {
+function add(report: Measured, what: string, measured: string, target = '', reached: boolean | null = null): void {
   report.figures.push({ what, measured, target, reached });
 }
 
@@ -138,7 +108,7 @@ async function oneAfterTheOther<T>(count: number, measure: (visit: number) => Pr
 }
 
 async function reportVisits(
-  report: Report,
+  report: Measured,
   count: number,
   measure: (visit: number) => ReturnType<typeof measureVisit>,
 ): Promise<void> {
@@ -153,7 +123,7 @@ async function reportVisits(
 }
 
 async function reportCommand(
-  report: Report,
+  report: Measured,
   count: number,
   measure: (visit: number) => ReturnType<typeof measureCommand>,
 ): Promise<void> {
@@ -164,7 +134,7 @@ async function reportCommand(
   add(report, '  steps of that work', String(median(joined.map((one) => one.steps))));
 }
 
-function reportWeight(report: Report, weight: Awaited<ReturnType<typeof measureWeight>>): void {
+function reportWeight(report: Measured, weight: Awaited<ReturnType<typeof measureWeight>>): void {
   report.data.weight = weight;
   const { before_bytes, before_files, computing_before_consent: computing } = weight;
   const light = before_bytes <= 100_000;
@@ -186,7 +156,7 @@ function reportWeight(report: Report, weight: Awaited<ReturnType<typeof measureW
   add(report, '  of it WebAssembly', kilobytes(again), '0, it is cached', once > 0 && again === 0);
 }
 
-function reportWalk(report: Report, walk: Awaited<ReturnType<typeof measureWalk>>): void {
+function reportWalk(report: Measured, walk: Awaited<ReturnType<typeof measureWalk>>): void {
   report.data.walk = walk;
   for (const { working, ways, dead, errors } of walk) {
     const what = `page errors on ${ways} ways from view to view${working ? ', while the tab works' : ''}`;
@@ -195,7 +165,7 @@ function reportWalk(report: Report, walk: Awaited<ReturnType<typeof measureWalk>
   }
 }
 
-function reportStop(report: Report, stops: Awaited<ReturnType<typeof measureStop>>): void {
+function reportStop(report: Measured, stops: Awaited<ReturnType<typeof measureStop>>): void {
   report.data.stop = stops;
   for (const { pressed_while, took_ms, ended_ms, step_ms, said } of stops) {
     const most_ms = pressed_while === 'stopping' ? 100 : step_ms + 500;
@@ -207,7 +177,7 @@ function reportStop(report: Report, stops: Awaited<ReturnType<typeof measureStop
   }
 }
 
-function reportScrolling(report: Report, smooth: Awaited<ReturnType<typeof measureScrolling>>): void {
+function reportScrolling(report: Measured, smooth: Awaited<ReturnType<typeof measureScrolling>>): void {
   report.data.scrolling = smooth;
   const { peers, frames_per_second: fps, longest_frame_ms } = smooth;
   add(report, `frames a second while a list of ${peers} devices is scrolled`, fps.toFixed(1), '≥ 50', fps >= 50);
@@ -215,7 +185,7 @@ function reportScrolling(report: Report, smooth: Awaited<ReturnType<typeof measu
   add(report, '  longest frame', `${longest_frame_ms.toFixed(0)} ms`);
 }
 
-function reportKill(report: Report, killed: Awaited<ReturnType<typeof measureKill>>): void {
+function reportKill(report: Measured, killed: Awaited<ReturnType<typeof measureKill>>): void {
   report.data.killed = killed;
   const { handed_in, credited, steps_lost, round } = killed;
   const kept = credited === handed_in && killed.credited_tokens === killed.handed_in_tokens && killed.refused === 0;
@@ -237,7 +207,7 @@ function reportKill(report: Report, killed: Awaited<ReturnType<typeof measureKil
   );
 }
 
-function reportAudit(report: Report, audited: Awaited<ReturnType<typeof measureAudit>>): void {
+function reportAudit(report: Measured, audited: Awaited<ReturnType<typeof measureAudit>>): void {
   report.data.audit = audited;
   const { events, seconds: took_s, events_per_second, models, with_models_seconds } = audited;
   add(report, `an audit of ${events} events in the page, without the models`, seconds(took_s));
@@ -245,7 +215,7 @@ function reportAudit(report: Report, audited: Awaited<ReturnType<typeof measureA
   add(report, `  the same with ${models} model versions`, seconds(with_models_seconds));
 }
 
-function reportLedger(report: Report, cost: Awaited<ReturnType<typeof measureLedger>>): void {
+function reportLedger(report: Measured, cost: Awaited<ReturnType<typeof measureLedger>>): void {
   report.data.ledger = cost;
   const tell = (what: string, open: OpenLedger, most_bytes: number): void => {
     const { log_bytes_per_hour: log, socket_bytes_per_hour: socket, events_per_hour: events } = open;
@@ -259,7 +229,7 @@ function reportLedger(report: Report, cost: Awaited<ReturnType<typeof measureLed
   tell('a run at work, followed', cost.followed, 5e6);
 }
 
-function reportTraining(report: Report, speed: Awaited<ReturnType<typeof measureTraining>>): void {
+function reportTraining(report: Measured, speed: Awaited<ReturnType<typeof measureTraining>>): void {
   report.data.training = speed;
   const { threads, tab_ms, node_ms, ratio, spread, same_loss } = speed;
   add(
@@ -273,7 +243,7 @@ function reportTraining(report: Report, speed: Awaited<ReturnType<typeof measure
 }
 
 function reportMixed(
-  report: Report,
+  report: Measured,
   mixed: Awaited<ReturnType<typeof train>>,
   node: Awaited<ReturnType<typeof train>>,
 ): void {
@@ -287,67 +257,4 @@ function reportMixed(
   );
   add(report, '  the same with four in Node', node.validation_loss.toFixed(4));
   add(report, '  difference', `${(100 * difference).toFixed(2)} %`, 'within 1 %', Math.abs(difference) <= 0.01);
-}
-
-interface Options {
-  readonly only: readonly Part[];
-  readonly visits: number;
-  readonly peers: number;
-  readonly threads: number;
-  readonly training_rounds: number;
-  readonly mixed: boolean;
-  readonly steps: number;
-  readonly inner_steps: number;
-  readonly data: string | null;
-  readonly json: string | null;
-}
-
-function parse(args: string[]): Options | null {
-  let values: ReturnType<typeof parseFlags>;
-  try {
-    values = parseFlags(args);
-  } catch (error) {
-    throw new BenchError('usage', `bench page: ${(error as Error).message}`);
-  }
-  if (values.help) return null;
-  const count = (
-    name: 'visits' | 'peers' | 'threads' | 'training-rounds' | 'steps' | 'inner-steps',
-    usual: number,
-  ): number => {
-    const value = Number(values[name] ?? usual);
-    if (Number.isInteger(value) && value >= 1 && value <= 100_000) return value;
-    throw new BenchError('usage', `--${name}: expected a whole number from 1 to 100000, got "${values[name]}"`);
-  };
-  const only = values.only?.split(',') ?? (values.mixed ? [] : PARTS);
-  for (const part of only) {
-    if (PARTS.includes(part as Part)) continue;
-    throw new BenchError('usage', `--only: "${part}" is none of ${PARTS.join(', ')}`);
-  }
-  return {
-    only: only as Part[],
-    visits: count('visits', 3),
-    peers: count('peers', 1000),
-    threads: count('threads', 2),
-    training_rounds: count('training-rounds', 8),
-    mixed: values.mixed,
-    steps: count('steps', 600),
-    inner_steps: count('inner-steps', 30),
-    data: values.data ?? null,
-    json: values.json ?? null,
-  };
-}
-
-function parseFlags(args: string[]) {
-  const text = { type: 'string' } as const;
-  const flag = { type: 'boolean', default: false } as const;
-  const counts = {
-    visits: text,
-    peers: text,
-    threads: text,
-    'training-rounds': text,
-    steps: text,
-    'inner-steps': text,
-  };
-  return parseArgs({ args, options: { only: text, ...counts, mixed: flag, data: text, json: text, help: flag } })
-    .values;
 }

@@ -28,13 +28,14 @@ const MODELS = {
   pilot: { layers: 2, heads: 4, width: 64, feed_forward: 176, context: 64 },
   tiny: { layers: 1, heads: 2, width: 16, feed_forward: 32, context: 16 },
 } as const;
+export const MODEL_NAMES = Object.keys(MODELS) as (keyof typeof MODELS)[];
 
 const ADAMW = { beta1: 0.9, beta2: 0.99, epsilon: 1e-8, weight_decay: 0.1, clip: 1 };
 const RATES = { warmup_steps: 100, learning_rate: 1e-3, min_learning_rate: 1e-4 };
 
 /** What is tried. The knobs below `sparse` are ideas under test: none is part of a run's settings unless it earned its place. */
 export const TrialSchema = z.strictObject({
-  model: z.enum(['small', 'pilot', 'tiny']).default('small'),
+  model: z.enum(MODEL_NAMES).default('small'),
   steps: z.int().min(1).max(100_000).default(2000),
   batch: z.int().min(1).max(4096).default(12),
   seed: z.int().default(0),

@@ -6,8 +6,9 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { seededRandom } from '../protocol/random.ts';
 import { createNativeRuntime } from '../tensor/native-runtime.ts';
+import { runBench } from './bench.ts';
 import { BenchError } from './errors.ts';
-import { run } from './parity.ts';
+import * as parity from './parity.ts';
 import { readCorpus, windowBatches } from './parity-data.ts';
 import { plot } from './parity-plot.ts';
 import { type Measured, roundLengths, runTrial, TrialSchema } from './parity-trial.ts';
@@ -96,9 +97,9 @@ test('the plot holds every point and both reference lines; random figures never 
 test('a missing text and unknown options are one clear line', async () => {
   const usage = (error: unknown) =>
     error instanceof BenchError && error.code === 'usage' && !error.message.includes('\n');
-  await assert.rejects(run(['--data', join(folder, 'none.txt')]), usage);
-  await assert.rejects(run(['--data', file, '--only', 'dense-7']), usage);
-  await assert.rejects(run(['--data', file, '--try', '{']), usage);
-  await assert.rejects(run(['--data', file, '--try', '{"inner_steps":0}']), usage);
-  await assert.rejects(run(['--data', file, '--nonsense']), usage);
+  await assert.rejects(runBench('parity', parity, ['--data', join(folder, 'none.txt')]), usage);
+  await assert.rejects(runBench('parity', parity, ['--data', file, '--only', 'dense-7']), usage);
+  await assert.rejects(runBench('parity', parity, ['--data', file, '--try', '{']), usage);
+  await assert.rejects(runBench('parity', parity, ['--data', file, '--try', '{"inner_steps":0}']), usage);
+  await assert.rejects(runBench('parity', parity, ['--data', file, '--nonsense']), usage);
 });

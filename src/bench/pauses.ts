@@ -4,7 +4,6 @@ import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { constants, setPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { startChild } from '../cli/children.ts';
 import { keptProcesses } from '../cli/kept-process.ts';
 import type { Decision } from '../peer/owner-policy/decide.ts';
@@ -14,21 +13,23 @@ import { readDeviceSettings } from '../peer/owner-policy/settings.ts';
 import type { Signals } from '../peer/owner-policy/signals.ts';
 import { sleep, systemClock } from '../protocol/clock.ts';
 import { median } from '../training/statistics.ts';
+import { decimal, flag, type Report, type Values, whole } from './bench.ts';
 import { BenchError } from './errors.ts';
 import { startHub } from './hub-process.ts';
-import { table, writeJson } from './report.ts';
+import { table } from './report.ts';
 
-const HELP = `npm run bench pauses [-- OPTIONS]   (Linux)
+export const options = {
+  tries: whole('how often the owner returns, in each way', { from: 1, to: 1000, usual: 100 }),
+  seconds: decimal('how long the cost of the rules is measured', { from: 5, to: 600, usual: 30 }),
+  only_load: flag(
+    'count only the load of the busy process of this bench: for a machine on which others are never quiet',
+  ),
+};
 
-  --tries N      how often the owner returns, in each way, 1 to 1000 (default 100)
-  --seconds N    how long the cost of the rules is measured, 5 to 600 (default 30)
-  --only-load    count the load of the bench's own busy process alone: for a machine on which others are never quiet
-  --json FILE    the measurements as JSON; "-" for standard output instead of the table
-
-Starts a hub, a run of a model whose steps take long, and a worker that is kept by its owner's rules. In each try the worker computes, then the
-owner returns: by a key press that a fake probe reports at once, or by a process that takes a whole core, which the real probe has to see. From one
-second after that on, for a second, the worker may take at most 2% of a core. Then: what the process that keeps it takes while it works, and what both hold
-when its memory was given back.`;
+export const notes = `Linux only. Starts a hub, a run of a model whose steps take long, and a worker under its owner's rules. In each try the worker computes, then
+the owner returns: a fake probe reports a key press at once, or a process takes a whole core, which the real probe has to see. During the
+second after the first one, the worker may take at most 2% of a core. The bench then measures what the process takes that keeps the
+worker, and the memory that both hold after the worker's memory was given back.`;
 
 const TICK_MS = 10;
 const PROMISE = { within_ms: 1000, looked_at_ms: 1000, most_part: 0.02, held_bytes: 150e6, cost_part: 0.005 } as const;
@@ -60,75 +61,37 @@ interface Tries {
   readonly worst_part: number;
 }
 
-/** Measures and prints. Throws BenchError `usage` for options it does not know, `bound-broken` where a promise is not kept. */
-export async function run(args: string[]): Promise<void> {
-  const options = optionsOf(args);
-  if (options === null) return console.log(HELP);
+export async function run({ tries, seconds, only_load }: Values<typeof options>): Promise<Report> {
+  if (process.platform !== 'linux')
+    throw new BenchError('usage', 'pauses: expected Linux, whose /proc tells what a process takes');
   const folder = mkdtempSync(join(tmpdir(), 'potluck-bench-pauses-'));
   process.env.POTLUCK_HOME = join(folder, 'home');
   const hub = startHub(folder, '--no-page', '--log-level', 'error');
   try {
     const { url } = await hub.listening;
     const words = await joinWords(folder, url);
-    const rows = [await byKey(words, options.tries), await byLoad(words, options.tries, options.only_load)];
-    const cost = await costOf(words, folder, options.seconds);
-    if (options.json !== '-') print(rows, cost);
-    if (options.json !== null) writeJson(options.json, { rows, ...cost });
-    const broken = rows.find(({ kept, tries }) => kept < tries);
-    if (broken)
-      throw new BenchError('bound-broken', `${broken.way}: ${broken.kept} of ${broken.tries} tries kept the promise`);
+    const rows = [await byKey(words, tries), await byLoad(words, tries, only_load)];
+    const cost = await costOf(words, folder, seconds);
+    const broken = rows.find((row) => row.kept < row.tries);
+    const failure =
+      broken &&
+      new BenchError('bound-broken', `${broken.way}: ${broken.kept} of ${broken.tries} tries kept the promise`);
+    return { data: { rows, ...cost }, text: textOf(rows, cost), failure };
   } finally {
     await hub.child.stop();
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-function optionsOf(args: string[]) {
-  let values: { tries?: string; seconds?: string; json?: string; help?: boolean; 'only-load'?: boolean };
-  try {
-    const string = { type: 'string' } as const;
-    const flag = { type: 'boolean' } as const;
-    ({ values } = parseArgs({
-      args,
-      options: { tries: string, seconds: string, json: string, 'only-load': flag, help: { ...flag, short: 'h' } },
-    }));
-  } catch (error) {
-    throw new BenchError('usage', `pauses: ${(error as Error).message.split('\n', 1)[0]}`);
-  }
-  if (values.help) return null;
-  const [tries, seconds] = [Number(values.tries ?? 100), Number(values.seconds ?? 30)];
-  if (!Number.isInteger(tries) || tries < 1 || tries > 1000)
-    throw new BenchError('usage', `--tries: expected a whole number from 1 to 1000, got "${values.tries}"`);
-  if (!(seconds >= 5 && seconds <= 600))
-    throw new BenchError('usage', `--seconds: expected a number from 5 to 600, got "${values.seconds}"`);
-  if (process.platform !== 'linux')
-    throw new BenchError('usage', 'pauses: expected Linux, whose /proc tells what a process takes');
-  return { tries, seconds, json: values.json ?? null, only_load: values['only-load'] ?? false };
-}
-
 /** Creates a run in which a step takes a few hundred milliseconds, and gives the words that join it. */
 async function joinWords(folder: string, url: string): Promise<string[]> {
   const text = join(folder, 'text.txt');
   writeFileSync(text, Array.from({ length: 20_000 }, (_, i) => `line ${i} of a text`).join('\n'));
-  const shape = '--layers 4 --width 256 --heads 4 --feed-forward 768 --context 128 --batch 16'.split(' ');
+  const model = '--layers 4 --width 256 --heads 4 --feed-forward 768 --context 128 --batch 16';
+  const shape = `${model} --rounds 10000 --round-seconds 600 --steps 100000 --open`.split(' ');
   const created = Promise.withResolvers<void>();
   startChild({
-    args: [
-      'run',
-      'create',
-      '--hub',
-      url,
-      '--data',
-      text,
-      ...shape,
-      '--rounds',
-      '10000',
-      '--round-seconds',
-      '600',
-      '--steps',
-      '100000',
-      '--open',
-    ],
+    args: ['run', 'create', '--hub', url, '--data', text, ...shape],
     restart_ms: null,
     onLine: (line) => {
       if (line.type === 'created') created.resolve();
@@ -186,16 +149,8 @@ function rowOf(way: string, parts: readonly number[]): Tries {
 async function byKey(words: readonly string[], tries: number): Promise<Tries> {
   const absent = { absent: 'fake' };
   const rest: Signals = {
-    power: absent,
-    idle_ms: absent,
-    foreign_cpu_percent: absent,
-    temperature_c: absent,
-    battery_temperature_c: absent,
-    memory: absent,
-    disk_free_bytes: absent,
-    metered: absent,
-    gpus: absent,
-    worth: absent,
+    ...{ power: absent, idle_ms: absent, foreign_cpu_percent: absent, temperature_c: absent, metered: absent },
+    ...{ battery_temperature_c: absent, memory: absent, disk_free_bytes: absent, gpus: absent, worth: absent },
   };
   let idle_ms = 1e9;
   const { keeper, worker } = keepHere(words, {}, () => ({ ...rest, idle_ms: { known: idle_ms } }));
@@ -306,17 +261,12 @@ function isKeptBy(keeper: number, pid: number): boolean {
 
 const percent = (part: number): string => `${(100 * part).toFixed(2)}%`;
 
-function print(rows: readonly Tries[], { cost_part, held_bytes }: { cost_part: number; held_bytes: number }): void {
+function textOf(rows: readonly Tries[], { cost_part, held_bytes }: { cost_part: number; held_bytes: number }): string {
   const cells = rows.map(({ way, tries, kept, median_part, worst_part }) => [
-    way,
-    `${kept} of ${tries}`,
-    percent(median_part),
-    percent(worst_part),
+    ...[way, `${kept} of ${tries}`, percent(median_part), percent(worst_part)],
   ]);
-  console.log(
-    table(['the owner returns', `<= ${percent(PROMISE.most_part)} after 1 s`, 'median of a core', 'worst'], cells),
-  );
-  console.log(
-    `\nThe keeping process takes ${percent(cost_part)} of a core (promised: ${percent(PROMISE.cost_part)}); in a longer pause ${(held_bytes / 1e6).toFixed(0)} MB are held (promised: ${PROMISE.held_bytes / 1e6} MB).`,
-  );
+  const headings = ['the owner returns', `<= ${percent(PROMISE.most_part)} after 1 s`, 'median of a core', 'worst'];
+  const cost = `takes ${percent(cost_part)} of a core (promised: ${percent(PROMISE.cost_part)})`;
+  const held = `hold ${(held_bytes / 1e6).toFixed(0)} MB in a longer pause (promised: ${PROMISE.held_bytes / 1e6} MB)`;
+  return `${table(headings, cells)}\n\nThe process that keeps the worker ${cost}; both ${held}.`;
 }

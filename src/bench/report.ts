@@ -1,5 +1,6 @@
 // How benches show what they measured: a table for people, JSON for programs, and the statistics of both.
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { mean } from '../training/statistics.ts';
 
 /** Half of the distance between the quartiles: how far a typical round is from the median. */
@@ -48,11 +49,51 @@ export function writeJson(target: string, data: unknown): void {
   else writeFileSync(target, text);
 }
 
-/** What was kept of earlier measurements, a line of JSON each; nothing where there is no such file. `T` is what this bench wrote. */
-export function readLines<T>(path: string | null): T[] {
-  if (path === null || !existsSync(path)) return [];
-  return readFileSync(path, 'utf8')
-    .split('\n')
-    .filter(Boolean)
-    .map((line) => JSON.parse(line) as T);
+/**
+ * The finished parts of a long measurement, each a line of JSON in a file, so that an interrupted bench does not repeat them.
+ * The function that it returns measures what is not in the file yet. With `path` null nothing is kept.
+ */
+export function keptResults<T extends object>(
+  path: string | null,
+): (key: string, measure: () => Promise<T>) => Promise<T> {
+  const lines = path !== null && existsSync(path) ? readFileSync(path, 'utf8').split('\n').filter(Boolean) : [];
+  const parsed = lines.map((line) => JSON.parse(line) as T & { readonly key: string });
+  const known = new Map<string, T>(parsed.map((line) => [line.key, line]));
+  return async (key, measure) => {
+    const kept = known.get(key);
+    if (kept) return kept;
+    const result = await measure();
+    known.set(key, result);
+    if (path !== null) {
+      mkdirSync(dirname(path), { recursive: true });
+      appendFileSync(path, `${JSON.stringify({ key, ...result })}\n`);
+    }
+    return result;
+  };
 }
+
+/** The processor time of a step, of all the process's threads together, so that other work on the machine does not count. */
+export async function cpuSecondsOf(step: () => unknown): Promise<number> {
+  const before = process.cpuUsage();
+  await step();
+  const { user, system } = process.cpuUsage(before);
+  return (user + system) / 1e6;
+}
+
+/** How often something happens in a second. */
+export interface Rate {
+  readonly what: string;
+  readonly per_s: number;
+  /** The rate if the process had had a processor core to itself. */
+  readonly per_cpu_s: number;
+}
+
+/** Times `count` steps, which may be made in one call. */
+export async function rateOf(what: string, count: number, work: () => unknown): Promise<Rate> {
+  const start_ms = performance.now();
+  const cpu_s = await cpuSecondsOf(work);
+  return { what, per_s: (count / (performance.now() - start_ms)) * 1000, per_cpu_s: count / cpu_s };
+}
+
+/** A whole number with its thousands divided. */
+export const wholeNumber = (value: number): string => Math.round(value).toLocaleString('en-US');

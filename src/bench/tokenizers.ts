@@ -3,21 +3,20 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { KINDS, tokenizerJson } from '../model/testing/vocabulary.ts';
 import { type Tokenizer, tokenizerFromJson } from '../model/tokenizer.ts';
 import { type Random, seededRandom } from '../protocol/random.ts';
+import { decimal, type Report, text, type Values } from './bench.ts';
 import { BenchError } from './errors.ts';
-import { table, writeJson } from './report.ts';
+import { cpuSecondsOf, table } from './report.ts';
 
-const HELP = `npm run bench tokenizers [-- OPTIONS]
+export const options = {
+  mb: decimal('megabytes of text', { from: 0.001, to: 1000, usual: 4 }),
+  python: text("a Python with Hugging Face's tokenizers, to measure them as well on one thread", 'PATH'),
+};
 
-  --mb N           megabytes of text (default 4)
-  --python PATH    a Python with Hugging Face's tokenizers, measured beside it on one thread
-  --json FILE      the results as JSON; "-" for standard output instead of the table
-
-The text is of words that are drawn by Zipf's law from 60,000, with capitals, digits and signs; "without spaces" is the same without its spaces.
-Vocabularies have some 20,000 tokens made of its words. Documents have about 10,000 characters. Time is that of the processor: busy neighbours do not count.`;
+export const notes = `The text is of words that are drawn by Zipf's law from 60,000, with capitals, digits and signs; "without spaces" is the same text without its
+spaces. Vocabularies have some 20,000 tokens made of its words. Documents have about 10,000 characters. Time is processor time.`;
 
 const DOCUMENT_CHARACTERS = 10_000;
 
@@ -29,23 +28,17 @@ interface Measured {
   readonly rust_mb_per_cpu_second: number | null;
 }
 
-/** Measures and prints. Throws BenchError `usage` for options it does not know. */
-export async function run(args: string[]): Promise<void> {
-  const options = optionsOf(args);
-  if (options === null) {
-    console.log(HELP);
-    return;
-  }
+export async function run({ mb, python }: Values<typeof options>): Promise<Report> {
   const words = someWords(seededRandom('bench tokenizers', 'words'));
-  const texts = { words: someText(words, options.mb * 1e6), 'without spaces': '' };
+  const texts = { words: someText(words, mb * 1e6), 'without spaces': '' };
   texts['without spaces'] = texts.words.replaceAll(' ', '');
   const measured: Measured[] = [];
   for (const kind of KINDS) {
     const json = tokenizerJson(kind, words);
     const tokenizer = tokenizerFromJson(json);
     for (const [name, text] of Object.entries(texts)) {
-      const { tokens, seconds } = encodeAll(tokenizer, text);
-      const rust = options.python ? rustSeconds(options.python, json, text, tokens) : null;
+      const { tokens, seconds } = await encodeAll(tokenizer, text);
+      const rust = python ? rustSeconds(python, json, text, tokens) : null;
       measured.push({
         ...{ kind, text: name, tokens },
         mb_per_cpu_second: text.length / 1e6 / seconds,
@@ -53,28 +46,11 @@ export async function run(args: string[]): Promise<void> {
       });
     }
   }
-  if (options.json !== null) writeJson(options.json, measured);
-  if (options.json === '-') return;
   const rows = measured.map(({ kind, text, tokens, mb_per_cpu_second, rust_mb_per_cpu_second: rust }) => [
     ...[`${kind}, ${text}`, String(tokens), mb_per_cpu_second.toFixed(1)],
     rust === null ? '–' : `${rust.toFixed(1)} (${(mb_per_cpu_second / rust).toFixed(2)}×)`,
   ]);
-  console.log(table(['tokenizer and text', 'tokens', 'MB a CPU second', 'Rust library'], rows));
-}
-
-function optionsOf(args: string[]) {
-  let values: { mb?: string; python?: string; json?: string; help?: boolean };
-  try {
-    const string = { type: 'string' } as const;
-    const known = { mb: string, python: string, json: string, help: { type: 'boolean' } } as const;
-    ({ values } = parseArgs({ args, options: known }));
-  } catch (error) {
-    throw new BenchError('usage', error instanceof Error ? error.message : String(error));
-  }
-  if (values.help) return null;
-  const mb = Number(values.mb ?? 4);
-  if (!(mb > 0 && mb <= 1000)) throw new BenchError('usage', `--mb: expected a number up to 1000, got ${values.mb}`);
-  return { mb, python: values.python ?? null, json: values.json ?? null };
+  return { data: measured, text: table(['tokenizer and text', 'tokens', 'MB a CPU second', 'Rust library'], rows) };
 }
 
 /** Distinct words of syllables, the frequent ones short. */
@@ -122,12 +98,13 @@ function documents(text: string): string[] {
   );
 }
 
-function encodeAll(tokenizer: Tokenizer, text: string): { tokens: number; seconds: number } {
+async function encodeAll(tokenizer: Tokenizer, text: string): Promise<{ tokens: number; seconds: number }> {
   const parts = documents(text);
-  const before = process.cpuUsage();
-  const tokens = parts.reduce((sum, part) => sum + tokenizer.encode(part).length, 0);
-  const { user, system } = process.cpuUsage(before);
-  return { tokens, seconds: (user + system) / 1e6 };
+  let tokens = 0;
+  const seconds = await cpuSecondsOf(() => {
+    for (const part of parts) tokens += tokenizer.encode(part).length;
+  });
+  return { tokens, seconds };
 }
 
 const PYTHON = `

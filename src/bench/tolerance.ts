@@ -1,5 +1,4 @@
 // How far honest work is from its repetition on another kind of runtime, and how far lies are: the figures behind training/tolerances.ts.
-import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import type { Duty } from '../core/rounds/panel.ts';
 import { encodeBundle } from '../games/bundle.ts';
@@ -22,26 +21,33 @@ import { defaultCorpus } from '../training/corpus-default.ts';
 import { buildDataset } from '../training/dataset.ts';
 import { encodeManifest } from '../training/shards.ts';
 import { median } from '../training/statistics.ts';
+import { decimal, type Report, text, type Values, whole } from './bench.ts';
 import { BenchError } from './errors.ts';
-import { table, writeJson } from './report.ts';
+import { table } from './report.ts';
 
-const HELP = `npm run bench tolerance [-- OPTIONS]
+export const options = {
+  data: text('text to learn from; otherwise the documentation that npm installed', 'PATH'),
+  rounds: whole('rounds of a run with one worker of each class, merged round by round', {
+    from: 1,
+    to: 10_000,
+    usual: 12,
+  }),
+  steps: whole('inner steps of a round', { from: 1, to: 10_000, usual: 30 }),
+  width: whole('of the model with two layers', { from: 1, to: 10_000, usual: 64 }),
+  rate: decimal('the peak learning rate', { from: 1e-9, to: 1, usual: 1e-3 }),
+};
 
-  --data PATH      text to learn from (default: the documentation that npm installed)
-  --rounds N       rounds of a run with one worker of each class, merged as it goes (default 12)
-  --steps N        inner steps of a round (default 30)
-  --width N        of the model with two layers (default 64)
-  --rate X         the peak learning rate (default 0.001)
-  --json FILE      the measurements as JSON; "-" for standard output instead of the table
+export const notes = `Four validators judge every worker's work: of each class one that has followed the worker from its first round, and one that came a round
+late and does not know the worker's state. Rows of work that is not honest:
 
-Every worker's work is judged by a validator of each class that has followed it from its first round, and by one that came a round
-late and does not know the worker's state. "another's data": the same work handed in under another name; "one in 20 turned": the
-same work with every twentieth value of the update turned round, judged by who follows. Columns: how many were judged, how many
-refused; the greatest distance of the first loss; the least, median and greatest of the losses' mean distance and of the update's
-distance (by followers); the greatest mean distance of losses as part of what was allowed, the distance of the jumps from loss to loss, and the
-least agreement (by latecomers); "half invented": the losses of the second half only continue those of the first; "a drawn place": by judges who
-repeat nothing but what looks strange there;
-the greatest overlap with earlier work.`;
+  another's data     the same work handed in under another name
+  one in 20 turned   the same work with every twentieth value of the update reversed, judged by followers
+  half invented      the losses of the second half only continue those of the first
+  a drawn place      judges repeat nothing but what looks strange at the drawn place
+
+Columns: how many were judged and how many refused; the greatest distance of the first loss; the least, median and greatest distance of
+the losses' mean and, by followers, of the update; the greatest mean distance of losses as a part of the allowed distance; the distance
+of the jumps from loss to loss; the least agreement, by latecomers; the greatest overlap with earlier work.`;
 
 const EvidenceSchema = z.object({
   overlap: z.number().optional(),
@@ -73,45 +79,7 @@ interface Judged {
   readonly overlap: number | null;
 }
 
-interface Options {
-  readonly data: string | null;
-  readonly rounds: number;
-  readonly steps: number;
-  readonly width: number;
-  readonly rate: number;
-  readonly json: string | null;
-}
-
-function optionsOf(args: string[]): Options | null {
-  const text = { type: 'string' } as const;
-  try {
-    const { values } = parseArgs({
-      args,
-      options: {
-        data: text,
-        rounds: text,
-        steps: text,
-        width: text,
-        rate: text,
-        json: text,
-        help: { type: 'boolean', short: 'h' },
-      },
-    });
-    if (values.help) return null;
-    const whole = (name: 'rounds' | 'steps' | 'width', otherwise: number): number => {
-      const value = Number(values[name] ?? otherwise);
-      if (Number.isInteger(value) && value >= 1 && value <= 10_000) return value;
-      throw new BenchError('usage', `--${name}: expected a whole number from 1 to 10000, got ${values[name]}`);
-    };
-    const sizes = { rounds: whole('rounds', 12), steps: whole('steps', 30), width: whole('width', 64) };
-    const rate = Number(values.rate ?? 1e-3);
-    if (!(rate > 0 && rate <= 1)) throw new BenchError('usage', `--rate: expected 0 < rate <= 1, got ${values.rate}`);
-    return { rate, data: values.data ?? null, json: values.json ?? null, ...sizes };
-  } catch (error) {
-    if (error instanceof BenchError) throw error;
-    throw new BenchError('usage', (error as Error).message);
-  }
-}
+type Given = Values<typeof options>;
 
 const blobs = new Map<string, Uint8Array>();
 const put = async (bytes: Uint8Array): Promise<string> => {
@@ -129,7 +97,7 @@ function deviceOn(runtime: Runtime): Device {
   };
 }
 
-async function settingsOf({ data, rounds, steps, width, rate }: Options): Promise<PretrainParams> {
+async function settingsOf({ data, rounds, steps, width, rate }: Given): Promise<PretrainParams> {
   const tokenizer = byteTokenizer();
   const manifest = await buildDataset(data === null ? defaultCorpus() : readTexts(data), tokenizer, put);
   return PretrainParamsSchema.parse({
@@ -151,19 +119,12 @@ async function settingsOf({ data, rounds, steps, width, rate }: Options): Promis
   });
 }
 
-/** Measures and prints. */
-export async function run(args: string[]): Promise<void> {
-  const options = optionsOf(args);
-  if (options === null) {
-    console.log(HELP);
-    return;
-  }
-  const params = await settingsOf(options);
+export async function run(given: Given): Promise<Report> {
+  const params = await settingsOf(given);
   const runtimes = [await createNativeRuntime({ threads: 1 }), await createWasmRuntime({ threads: 1 })];
   try {
-    const judged = await play(params, runtimes, options.rounds);
-    if (options.json !== null) writeJson(options.json, judged);
-    if (options.json !== '-') console.log(tableOf(judged));
+    const judged = await play(params, runtimes, given.rounds);
+    return { data: judged, text: tableOf(judged) };
   } finally {
     await Promise.all(runtimes.map((runtime) => runtime.close()));
   }

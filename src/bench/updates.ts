@@ -1,5 +1,4 @@
 // What an update costs beside the training, a million parameters: writing and reading it, merging four, and the model that comes of it.
-import { parseArgs } from 'node:util';
 import { modelTensors } from '../model/checkpoint.ts';
 import { LlamaConfigSchema, parameterSpecs } from '../model/config.ts';
 import { writeParts } from '../model/parts.ts';
@@ -9,30 +8,29 @@ import { sizeOf } from '../tensor/shape.ts';
 import { mergeUpdates } from '../training/outer.ts';
 import { compressUpdate, decodeUpdate, encodeUpdate, SparseOptionsSchema } from '../training/sparse.ts';
 import { median } from '../training/statistics.ts';
+import { type Report, type Values, whole } from './bench.ts';
 import { BenchError } from './errors.ts';
-import { table, writeJson } from './report.ts';
+import { cpuSecondsOf, table } from './report.ts';
 
-const HELP = `npm run bench updates [-- OPTIONS]
+export const options = {
+  width: whole('of a model with four layers, a multiple of 16; 256 gives 3.3 million parameters', {
+    ...{ from: 16, to: 4096, usual: 256 },
+  }),
+};
 
-  --width N     of a model with four layers (default 256: 3.3 million parameters)
-  --json FILE   the measurements as JSON; "-" for standard output instead of the table
-
-Updates of four workers, whose kept values gather in certain rows and columns as those of trained models do. Milliseconds of processor time of
-all the process's threads for a million parameters, so that other work does not count: medians of seven, after three that warm up.`;
+export const notes = `Updates of four workers, whose kept values gather in certain rows and columns as those of trained models do. Milliseconds of processor
+time of all the process's threads for a million parameters: medians of seven, after three that warm up.`;
 
 const TIMES = 7;
 const WARM_UP = 3;
 const WORKERS = 4;
 
-/** Measures and prints. Throws BenchError `usage` for options it does not know. */
-export async function run(args: string[]): Promise<void> {
-  const options = optionsOf(args);
-  if (options === null) return console.log(HELP);
-  const { parameters, costs } = await measure(options.width);
-  if (options.json !== null) writeJson(options.json, { parameters, costs });
-  if (options.json === '-') return;
+export async function run({ width }: Values<typeof options>): Promise<Report> {
+  if (width % 16 !== 0) throw new BenchError('usage', `--width: expected a multiple of 16, got ${width}`);
+  const { parameters, costs } = await measure(width);
   const rows = Object.entries(costs).map(([what, milliseconds]) => [what, milliseconds.toFixed(1)]);
-  console.log(table([`of ${(parameters / 1e6).toFixed(1)} million parameters`, 'ms a million'], rows));
+  const text = table([`of ${(parameters / 1e6).toFixed(1)} million parameters`, 'ms a million'], rows);
+  return { data: { parameters, costs }, text };
 }
 
 async function measure(width: number): Promise<{ parameters: number; costs: Record<string, number> }> {
@@ -86,28 +84,6 @@ async function measure(width: number): Promise<{ parameters: number; costs: Reco
 /** The median milliseconds of processor time. */
 async function timeOf(work: () => unknown): Promise<number> {
   const times: number[] = [];
-  while (times.length < WARM_UP + TIMES) {
-    const before = process.cpuUsage();
-    await work();
-    const { user, system } = process.cpuUsage(before);
-    times.push((user + system) / 1000);
-  }
+  while (times.length < WARM_UP + TIMES) times.push(1000 * (await cpuSecondsOf(work)));
   return median(times.slice(WARM_UP));
-}
-
-function optionsOf(args: string[]): { readonly width: number; readonly json: string | null } | null {
-  try {
-    const { values } = parseArgs({
-      args,
-      options: { width: { type: 'string' }, json: { type: 'string' }, help: { type: 'boolean', short: 'h' } },
-    });
-    if (values.help) return null;
-    const width = Number(values.width ?? 256);
-    if (!Number.isInteger(width) || width < 16 || width > 4096 || width % 16 !== 0) {
-      throw new Error(`--width: expected a multiple of 16 from 16 to 4096, got ${values.width}`);
-    }
-    return { width, json: values.json ?? null };
-  } catch (error) {
-    throw new BenchError('usage', (error as Error).message);
-  }
 }

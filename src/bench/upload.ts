@@ -5,21 +5,20 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { parseArgs } from 'node:util';
 import { seededRandom } from '../protocol/random.ts';
+import { type Report, text, type Values, whole } from './bench.ts';
 import { BenchError } from './errors.ts';
 import { startHub } from './hub-process.ts';
-import { table, writeJson } from './report.ts';
+import { table } from './report.ts';
 
-const HELP = `npm run bench upload [-- OPTIONS]
+export const options = {
+  mb: whole('megabytes of generated text', { from: 1, to: 10_000, usual: 200 }),
+  data: text('a text of your own instead', 'PATH'),
+};
 
-  --mb N       megabytes of generated text, 1 to 10000 (default 200)
-  --data PATH  a text of your own instead
-  --json FILE  the measurements as JSON; "-" for standard output instead of the table
-
-Starts a hub on this machine and \`potluck run create --data TEXT\` with the byte tokenizer, both processes of their own. The processor time
-is that of the command alone, its first and last steps included; the hub's comes on top, on the same cores. The second row creates another
-run of the same text: the hub has all pieces, so that none is sent.`;
+export const notes = `Starts a hub on this machine and \`potluck run create --data TEXT\` with the byte tokenizer, each as a process of its own. The processor time
+is that of the command, its first and last steps included; the hub uses the same cores besides. The second row creates another run of
+the same text: the hub has all pieces, and the command sends none.`;
 
 const MAIN = join(import.meta.dirname, '..', 'cli', 'main.ts');
 /** Writes what a process has used to where POTLUCK_BENCH_USAGE says, as it ends. */
@@ -36,46 +35,22 @@ interface Creating {
   readonly shards: number;
 }
 
-/** Measures and prints. Throws BenchError `usage` for options it does not know. */
-export async function run(args: string[]): Promise<void> {
-  const options = optionsOf(args);
-  if (options === null) {
-    console.log(HELP);
-    return;
+export async function run({ mb, data: own }: Values<typeof options>): Promise<Report> {
+  if (own && !statSync(own, { throwIfNoEntry: false })) {
+    throw new BenchError('usage', `--data: no file or folder at "${own}"`);
   }
   const folder = mkdtempSync(join(tmpdir(), 'potluck-bench-upload-'));
   const hub = startHub(folder, '--no-page', '--log-level', 'error');
   try {
-    const data = options.data ?? join(folder, 'generated.txt');
-    if (!options.data) await pipeline(Readable.from(generated(options.mb * 1e6)), createWriteStream(data));
+    const data = own ?? join(folder, 'generated.txt');
+    if (!own) await pipeline(Readable.from(generated(mb * 1e6)), createWriteStream(data));
     const { url } = await hub.listening;
     const rows = [await create('first', url, data, folder), await create('again, nothing is sent', url, data, folder)];
-    if (options.json !== '-') print(rows);
-    if (options.json !== null) writeJson(options.json, rows);
+    return { data: rows, text: textOf(rows) };
   } finally {
     await hub.child.stop();
     rmSync(folder, { recursive: true, force: true });
   }
-}
-
-function optionsOf(args: string[]): { mb: number; data: string | null; json: string | null } | null {
-  let values: { mb?: string; data?: string; json?: string; help?: boolean };
-  try {
-    const string = { type: 'string' } as const;
-    const help = { type: 'boolean', short: 'h' } as const;
-    ({ values } = parseArgs({ args, options: { mb: string, data: string, json: string, help } }));
-  } catch (error) {
-    throw new BenchError('usage', `upload: ${(error as Error).message.split('\n', 1)[0]}`);
-  }
-  if (values.help) return null;
-  const mb = Number(values.mb ?? 200);
-  if (!Number.isInteger(mb) || mb < 1 || mb > 10_000) {
-    throw new BenchError('usage', `--mb: expected a whole number from 1 to 10000, got "${values.mb}"`);
-  }
-  if (values.data && !statSync(values.data, { throwIfNoEntry: false })) {
-    throw new BenchError('usage', `--data: no file or folder at "${values.data}"`);
-  }
-  return { mb, data: values.data ?? null, json: values.json ?? null };
 }
 
 /** Lines of words that hardly repeat, so that no two pieces are the same. */
@@ -116,10 +91,10 @@ async function create(what: string, url: string, data: string, folder: string): 
   };
 }
 
-function print(rows: readonly Creating[]): void {
+function textOf(rows: readonly Creating[]): string {
   const cells = rows.map(({ what, text_bytes, wall_s, cpu_s, peak_bytes, shards }) => [
     ...[what, `${(text_bytes / 1e6).toFixed(0)} MB`, String(shards), `${wall_s.toFixed(1)} s`, `${cpu_s.toFixed(1)} s`],
     ...[(wall_s / cpu_s).toFixed(2), `${(peak_bytes / 1e6).toFixed(0)} MB`],
   ]);
-  console.log(table(['run create', 'text', 'pieces', 'wall', 'CPU', 'wall/CPU', 'peak memory'], cells));
+  return table(['run create', 'text', 'pieces', 'wall', 'CPU', 'wall/CPU', 'peak memory'], cells);
 }
