@@ -48,8 +48,8 @@ const gpu = (foreign_percent: number | null, temperature_c = 40): Partial<Signal
   gpus: { known: [{ index: 0, foreign_percent, temperature_c }] },
 });
 const GATE = { tariff: NIGHT_TARIFF, value_per_share: 0.01, only_if_worth: true };
-const worth = (earns_micro: number | null, costs_micro: number): Partial<Signals> => ({
-  worth: { known: { earns_micro, costs_micro, message: 'what it earns beside what it costs' } },
+const worth = (earns_micro: number | null, costs_micro: number, at_risk = false): Partial<Signals> => ({
+  worth: { known: { earns_micro, costs_micro, at_risk, message: 'what it earns beside what it costs' } },
 });
 
 /** The least that brings each reason about; the type demands every one. */
@@ -64,7 +64,7 @@ const SITUATIONS: Readonly<Record<Exclude<ReasonCode, 'settings-unreadable'>, Si
   },
   'outside-hours': { settings: { hours: ['22:00-07:00'] } },
   'price-high': { settings: { tariff: NIGHT_TARIFF, most_price_per_kwh: 0.3 } },
-  'not-worth-it': { signals: worth(10_100, 10_000), settings: GATE },
+  'not-worth-it': { signals: worth(9_999, 10_000), settings: GATE },
   'on-battery': { signals: { power: { known: { on_battery: true, charge_percent: 99 } } } },
   'charge-low': { settings: { least_charge_percent: 90 } },
   'battery-hot': { signals: { battery_temperature_c: { known: 41 } } },
@@ -155,6 +155,7 @@ const drawnSignals: fc.Arbitrary<Signals> = fc.record({
     fc.record({
       earns_micro: fc.option(fc.integer({ min: 0, max: 50_000 })),
       costs_micro: fc.integer({ min: -20_000, max: 50_000 }),
+      at_risk: fc.boolean(),
       message: fc.constant('what it earns beside what it costs'),
     }),
   ),
@@ -467,25 +468,27 @@ test('limits that were not passed hold nothing up: at the very value it works', 
 
 test('it works where that is worth it, and does not flap where it hardly is', () => {
   const made = history(GATE, [
-    { after_ms: 1000, signals: worth(10_200, 10_000) }, // enough, on the way down
-    { after_ms: 1000, signals: worth(10_199, 10_000) },
-    { after_ms: 60_000, signals: worth(10_999, 10_000) }, // not clearly more
-    { after_ms: 1000, signals: worth(11_000, 10_000) },
-    { after_ms: 59_999, signals: worth(11_000, 10_000) },
-    { after_ms: 1, signals: worth(11_000, 10_000) },
-    { after_ms: 1, signals: worth(10_200, 10_000) },
+    { after_ms: 1000, signals: worth(10_000, 10_000) }, // enough, on the way down
+    { after_ms: 1000, signals: worth(9999, 10_000) },
+    { after_ms: 60_000, signals: worth(10_299, 10_000) }, // not clearly more
+    { after_ms: 1000, signals: worth(10_300, 10_000) },
+    { after_ms: 59_999, signals: worth(10_300, 10_000) },
+    { after_ms: 1, signals: worth(10_300, 10_000) },
+    { after_ms: 1, signals: worth(10_000, 10_000) },
     { after_ms: 1, signals: { worth: { unknown: 'nobody has said what it takes' } } },
-    { after_ms: 1, signals: worth(10_200, 10_000) },
+    { after_ms: 1, signals: worth(10_000, 10_000) },
+    { after_ms: 1, signals: worth(10_800, 10_000, true) },
+    { after_ms: 1, signals: worth(10_799, 10_000, true) }, // the day could end below zero
+    { after_ms: 1, signals: worth(11_099, 10_000, true) },
+    { after_ms: 60_000, signals: worth(11_100, 10_000, true) },
+    { after_ms: 60_000, signals: worth(11_100, 10_000, true) },
   ]);
-  assert.deepEqual(
-    made.map((one) => one.do),
-    ['run', 'pause', 'pause', 'pause', 'pause', 'run', 'run', 'pause', 'run'],
-  );
+  assert.equal(made.map((one) => one.do[0]).join(''), 'rpppprrprrpppr');
   const at = (signals: Partial<Signals>, settings: object = GATE): string =>
     decideIn({ signals, settings }).decision.do;
   assert.equal(at(worth(null, 10_000)), 'run'); // it is to find out
   assert.equal(at(worth(0, -5000)), 'run'); // who uses electricity is paid for it
-  assert.equal(at(worth(0, 0)), 'run');
+  assert.equal(at(worth(0, 0, true)), 'run');
   assert.equal(at(worth(0, 1)), 'pause');
   assert.equal(at(worth(0, 10_000), { ...GATE, only_if_worth: false }), 'run');
 });

@@ -14,8 +14,8 @@ const LIMITS = {
   memory_back_for_ms: 300_000, // what filled the memory is likely to come again
   memory_back_factor: 2,
   disk_back_factor: 1.25,
-  worth_factor: 1.02, // what is earned is an estimate: nobody works for what it may cost
-  worth_again_factor: 1.1,
+  worth_at_risk: 1.08, // what work must promise of its cost while the day could still end below zero
+  worth_margin: 0.03, // what is earned is an estimate that moves a little with every round
   worth_again_ms: 60_000,
 } as const;
 
@@ -104,9 +104,10 @@ export function lookAtSpace(look: Look): void {
 export function lookAtWorth(look: Look): void {
   const worth = seen(look, 'worth', look.signals.worth, look.settings.only_if_worth);
   if (!worth || !look.settings.only_if_worth) return;
-  const { earns_micro: earns, costs_micro: costs, message } = worth;
+  const { earns_micro: earns, costs_micro: costs, at_risk, message } = worth;
+  const least = at_risk ? LIMITS.worth_at_risk : 1;
   const enough = (factor: number): boolean => earns === null || (costs > 0 ? earns >= costs * factor : earns >= costs);
-  const latched = { on: !enough(LIMITS.worth_factor), off: enough(LIMITS.worth_again_factor) };
+  const latched = { on: !enough(least), off: enough(least + LIMITS.worth_margin) };
   if (inForce(look, 'worth', { ...latched, on_after_ms: 0, off_after_ms: LIMITS.worth_again_ms }))
     look.pauses.push({ code: 'not-worth-it', message });
 }

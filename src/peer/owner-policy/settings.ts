@@ -127,7 +127,7 @@ export const DeviceSettingsSchema = z.strictObject({
   value_per_share: z
     .number()
     .min(0)
-    .max(1e6)
+    .max(1000)
     .nullable()
     .default(DEFAULTS.value_per_share)
     .meta({ description: 'what a share is worth to you' }),

@@ -32,6 +32,8 @@ export interface Worth {
   /** null: nobody knows yet, and the device is to find out. */
   readonly earns_micro: number | null;
   readonly costs_micro: number;
+  /** Today's work has not earned enough yet to bear that the estimate is wrong. */
+  readonly at_risk: boolean;
   /** The same in words. */
   readonly message: string;
 }

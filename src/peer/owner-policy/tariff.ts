@@ -33,6 +33,13 @@ export function priceAt({ tariff, tariff_days, time_zone }: Tariff, now_ms: numb
   return tariff.find(({ spans }) => isInside(spans, minute))?.price_per_kwh ?? null;
 }
 
+/** The middle one of the prices of the 24 hours from now on; null where none is known. */
+export function usualPrice(tariff: Tariff, now_ms: number): number | null {
+  const hours = Array.from({ length: 24 }, (_, hour) => priceAt(tariff, now_ms + hour * HOUR_MS));
+  const known = hours.filter((price) => price !== null).sort((a, b) => a - b);
+  return known[Math.floor((known.length - 1) / 2)] ?? null;
+}
+
 /**
  * A table of the week has one price at each of its minutes.
  * Throws OwnerPolicyError `bad-device-settings`, which names the first gap, or the first time with two prices.

@@ -12,7 +12,9 @@ export const CALM: Signals = {
   disk_free_bytes: { known: 100e9 },
   metered: { known: false },
   gpus: { known: [{ index: 0, foreign_percent: 0, temperature_c: 40 }] },
-  worth: { known: { earns_micro: 20_000, costs_micro: 10_000, message: 'it earns twice what it costs' } },
+  worth: {
+    known: { earns_micro: 20_000, costs_micro: 10_000, at_risk: false, message: 'it earns twice what it costs' },
+  },
 };
 
 export const NO_ORDERS: Orders = { paused: false, finish: false, snooze_left_ms: 0 };
