@@ -470,18 +470,18 @@ test('it works where that is worth it, and does not flap where it hardly is', ()
   const made = history(GATE, [
     { after_ms: 1000, signals: worth(10_000, 10_000) }, // enough, on the way down
     { after_ms: 1000, signals: worth(9999, 10_000) },
-    { after_ms: 60_000, signals: worth(10_299, 10_000) }, // not clearly more
-    { after_ms: 1000, signals: worth(10_300, 10_000) },
-    { after_ms: 59_999, signals: worth(10_300, 10_000) },
-    { after_ms: 1, signals: worth(10_300, 10_000) },
+    { after_ms: 60_000, signals: worth(10_199, 10_000) }, // not clearly more
+    { after_ms: 1000, signals: worth(10_201, 10_000) },
+    { after_ms: 59_999, signals: worth(10_201, 10_000) },
+    { after_ms: 1, signals: worth(10_201, 10_000) },
     { after_ms: 1, signals: worth(10_000, 10_000) },
     { after_ms: 1, signals: { worth: { unknown: 'nobody has said what it takes' } } },
     { after_ms: 1, signals: worth(10_000, 10_000) },
-    { after_ms: 1, signals: worth(10_800, 10_000, true) },
-    { after_ms: 1, signals: worth(10_799, 10_000, true) }, // the day could end below zero
+    { after_ms: 1, signals: worth(10_901, 10_000, true) },
+    { after_ms: 1, signals: worth(10_899, 10_000, true) }, // the day could end below zero
     { after_ms: 1, signals: worth(11_099, 10_000, true) },
-    { after_ms: 60_000, signals: worth(11_100, 10_000, true) },
-    { after_ms: 60_000, signals: worth(11_100, 10_000, true) },
+    { after_ms: 60_000, signals: worth(11_101, 10_000, true) },
+    { after_ms: 60_000, signals: worth(11_101, 10_000, true) },
   ]);
   assert.equal(made.map((one) => one.do[0]).join(''), 'rpppprrprrpppr');
   const at = (signals: Partial<Signals>, settings: object = GATE): string =>
