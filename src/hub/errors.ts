@@ -53,6 +53,12 @@ export type HubErrorCode =
   | 'other-words'
   /** A run was paused because its models only get worse. */
   | 'run-halted'
+  /** A letter comes from, or is for, a device that its owner does not vouch for here. */
+  | 'not-bound'
+  /** A letter is no newer than the one that is kept; `details.newest` has that one's number. */
+  | 'old-letter'
+  /** A question for letters is to another hub, or was asked at another time. */
+  | 'wrong-question'
   /** The port is taken. */
   | 'port-taken'
   /** The queue of events to be written is full. */
@@ -66,6 +72,7 @@ export type HubErrorCode =
 
 /** The details that decide what a hub answers. */
 interface HubErrorDetails {
+  readonly 'old-letter': { readonly newest: number };
   readonly refused: { readonly refusal: string };
   readonly 'too-fast': { readonly retry_after_s: number };
 }

@@ -15,6 +15,8 @@ import type { Condition } from './condition.ts';
 import type { Cosignatures } from './cosignatures.ts';
 import { descriptorsHere } from './descriptors.ts';
 import { serveGameFrame } from './game-frame.ts';
+import { serveLetters } from './letter-routes.ts';
+import type { Letters } from './letters.ts';
 import { type PublicLog, serveLog } from './log-routes.ts';
 import { countRefusals, type Metrics, serveMetrics } from './metrics.ts';
 import { checkOrigins, type Origins } from './origins.ts';
@@ -67,6 +69,8 @@ export interface HttpAccess {
   readonly origins: Origins;
   /** Whether everybody may read /metrics, or only programs of this machine. */
   readonly metrics_public: boolean;
+  /** Passes letters on between devices and their owners. */
+  readonly letters: Letters;
 }
 
 /** @param page where the page is, for hubs that serve one */
@@ -112,6 +116,7 @@ export function httpApp(
 
   serveRuns(app, hub);
   serveBlobs(app, { ...hub, unnamed, metrics });
+  serveLetters(app, access.letters, hub.rates, pace);
 
   app.post('/events', async (c) => {
     hub.rates.take('event_address', addressOfAsker(c));

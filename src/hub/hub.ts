@@ -24,6 +24,7 @@ import { descriptorsHere } from './descriptors.ts';
 import { HubError } from './errors.ts';
 import { httpApp } from './http.ts';
 import { openHubCore } from './hub-core.ts';
+import { type LettersOptions, openLetters } from './letters.ts';
 import { logKey } from './log-routes.ts';
 import { type Metrics, openMetrics } from './metrics.ts';
 import { openOrigins } from './origins.ts';
@@ -69,6 +70,8 @@ export interface HubOptions {
   readonly witnesses?: readonly WitnessAddress[];
   /** Overrides of CONNECTION_LIMITS. */
   readonly limits?: Partial<ConnectionLimits>;
+  /** Overrides of LETTER_STORE_LIMITS. */
+  readonly letters?: LettersOptions['limits'];
   /** Overrides of RATES. */
   readonly rates?: Partial<Rates>;
   /** Finds games; by default the built-in ones. */
@@ -153,15 +156,19 @@ async function startHub(
   const { connections } = hubCore;
   const { state } = hubCore.sequencer;
   metrics.watch({ state, blobs, now_ms: systemClock.elapsed_ms, roles: connections.roles });
+  const { rates } = hubCore.services;
+  const letters = openLetters({
+    ...{ path: join(folder, 'letters.sqlite'), hub: identity.id, state, clock: systemClock, rates },
+    limits: options.letters,
+  });
   const app = httpApp(
     hubCore.services,
     hubCore.unnamed,
     metrics,
-    { addressOf, origins, metrics_public: options.metrics_public ?? false },
+    { addressOf, origins, metrics_public: options.metrics_public ?? false, letters },
     options.page ? { ...options.page, public_url } : null,
   );
   const server = serverOf(app, limits.silence_ms, descriptors.sockets);
-  const { rates } = hubCore.services;
   const upgrades = takeUpgrades(server, {
     // However many peers connect, other requests still get a socket.
     most_connections: Math.min(limits.connections, Math.ceil(descriptors.sockets * CONNECTED_SHARE)),
@@ -171,6 +178,7 @@ async function startHub(
   try {
     url = await listen(server, host, port);
   } catch (error) {
+    letters.close();
     await hubCore.close();
     throw error;
   }
@@ -190,6 +198,7 @@ async function startHub(
       states.close();
       await stopListening(server);
       upgrades.close();
+      letters.close();
       await store.close();
     }
   };

@@ -28,6 +28,9 @@ export const RATES = {
   card_address: { burst: 60, per_second: 1 }, // robots of a few sites at once; a cached picture costs nothing, a new one 0.1 s
   read_address: { burst: 5000, per_second: 100 }, // an audit of a million events reads 4,000 bundles; 1,000 devices that come at once ask three times each
   status_address: { burst: 2000, per_second: 50 }, // like connections: each device asks once when it comes, and observers use a WebSocket
+  letter_address: { burst: 5000, per_second: 100 }, // 1,000 devices write every twenty seconds, and their owners ask
+  letter_key: { burst: 100, per_second: 1 }, // a device writes when it pauses and goes on as well; an owner's page asks every few seconds
+  settings_key: { burst: 2000, per_second: 5 }, // an owner that sets something on 1,000 devices, and changes its mind
   cosignature_address: { burst: 60, per_second: 1 }, // a few witnesses at one address, every few seconds; each cosignature has to be verified
 } satisfies Record<string, Rate>;
 export type RateName = keyof typeof RATES;

@@ -16,6 +16,7 @@ import { openAskers } from './askers.ts';
 import { CONNECTION_LIMITS } from './connection.ts';
 import { httpApp } from './http.ts';
 import { type HubCoreOptions, openHubCore } from './hub-core.ts';
+import { openLetters } from './letters.ts';
 import { openMetrics } from './metrics.ts';
 import { openOrigins } from './origins.ts';
 
@@ -30,7 +31,10 @@ async function openOn(store: LogStore, more: Partial<HubCoreOptions> = {}) {
     ...more,
   });
   const origins = openOrigins({ host: '127.0.0.1', public_url: null });
-  const access = { addressOf: openAskers(), origins, metrics_public: false };
+  const { state } = hubCore.sequencer;
+  const { rates } = hubCore.services;
+  const letters = openLetters({ path: ':memory:', hub: identity.id, state, clock: systemClock, rates });
+  const access = { addressOf: openAskers(), origins, metrics_public: false, letters };
   const app = httpApp(hubCore.services, hubCore.unnamed, openMetrics(), access);
   const ask = async (path: string) => {
     const response = await app.request(path, {}, ON_LOOPBACK);

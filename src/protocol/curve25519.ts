@@ -11,9 +11,14 @@ let loaded: Ed25519Module | undefined;
 let multiples: CurveModule | undefined;
 
 /** noble's curve. Building its tables takes as long as starting Node. */
-export function ed25519Curve(): Ed25519Module['ed25519'] {
+export const ed25519Curve = (): Ed25519Module['ed25519'] => load().ed25519;
+
+/** The same curve in Montgomery's form, on which keys are agreed (RFC 7748). */
+export const x25519Curve = (): Ed25519Module['x25519'] => load().x25519;
+
+function load(): Ed25519Module {
   loaded ??= require('@noble/curves/ed25519.js') as Ed25519Module;
-  return loaded.ed25519;
+  return loaded;
 }
 
 /** The sum of points, each times a number in [0, order of the curve), computed in one pass. Not for secret numbers: it is not constant-time. */

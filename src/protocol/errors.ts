@@ -27,7 +27,15 @@ export type ProtocolErrorCode =
   /** A body holds a value that signed events must not hold (a fraction, a link, undefined, ...). */
   | 'forbidden-value'
   /** The signature is not the author's. */
-  | 'bad-signature';
+  | 'bad-signature'
+  /** A sealed box was sealed to another key, or was changed. */
+  | 'not-sealed-to-this-key'
+  /** A letter between a device and its owner comes from, or is for, somebody else. */
+  | 'wrong-sender'
+  /** A letter is no newer than one that came before. */
+  | 'not-newer'
+  /** A letter has expired. */
+  | 'expired';
 
 /** The error of src/protocol; `code` names the rule that was broken. */
 export class ProtocolError extends CodedError<ProtocolErrorCode> {}

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js';
 import { z } from 'zod';
 import { ProtocolError } from './errors.ts';
-import { type DrawingIdentity, generateSecret, identityFromSecret } from './identity.ts';
+import { type DrawingIdentity, generateSecret, identityFromSecret, type OpeningIdentity } from './identity.ts';
 import { passphraseFor } from './passphrase-source.ts';
 import { PRIVATE_FILE, PRIVATE_FOLDER } from './private-files.ts';
 import { hash } from './schemas.ts';
@@ -26,13 +26,13 @@ const identityFileSchema = z.discriminatedUnion('format', [
  * Throws ProtocolError: `identity-file-corrupt`, `identity-file-permissions` (others may read it), `identity-file-unreadable`,
  * `identity-locked`, `wrong-passphrase`.
  */
-export async function loadOrCreateIdentity(path: string): Promise<DrawingIdentity> {
+export async function loadOrCreateIdentity(path: string): Promise<DrawingIdentity & OpeningIdentity> {
   if (!(await exists(path))) await createIdentityFile(path, generateSecret());
   return loadIdentity(path);
 }
 
 /** The identity kept at `path`, which must exist. Throws as loadOrCreateIdentity does. */
-export async function loadIdentity(path: string): Promise<DrawingIdentity> {
+export async function loadIdentity(path: string): Promise<DrawingIdentity & OpeningIdentity> {
   return identityFromSecret(await readIdentitySecret(path));
 }
 

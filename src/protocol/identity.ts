@@ -1,5 +1,6 @@
 // An identity is an Ed25519 key pair. A peer's id is its public key as 64 lower-case hexadecimal digits.
 import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js';
+import { ed25519Curve, x25519Curve } from '#curve25519';
 import { proveVrf } from './ecvrf.ts';
 import { fastEd25519, SECRET_BYTES, SIGNATURE_BYTES } from './ed25519.ts';
 import { ProtocolError } from './errors.ts';
@@ -17,6 +18,12 @@ export interface Identity {
 export interface DrawingIdentity extends Identity {
   /** The 80 bytes that prove the function's output for an input. */
   prove(input: Uint8Array): Uint8Array;
+}
+
+/** A key that also agrees on secrets with others: what is sealed to its id, it opens (sealed-box.ts). */
+export interface OpeningIdentity extends Identity {
+  /** The secret shared with the holder of a point's secret (X25519, RFC 7748). Throws for a point of small order. */
+  agree(point: Uint8Array): Uint8Array;
 }
 
 /** Whether a string has the form of a peer id. It says nothing about the key behind it. */
@@ -46,12 +53,12 @@ export function generateSecret(): Uint8Array {
 }
 
 /** A new identity in memory only. Use identityFromSecret, or loadOrCreateIdentity in Node, for one that is to be kept. */
-export function createIdentity(): DrawingIdentity {
+export function createIdentity(): DrawingIdentity & OpeningIdentity {
   return identityFromSecret(generateSecret());
 }
 
 /** The identity of a 32-byte secret seed (RFC 8032, section 5.1.5). Throws ProtocolError `bad-secret` for another length. */
-export function identityFromSecret(secret: Uint8Array): DrawingIdentity {
+export function identityFromSecret(secret: Uint8Array): DrawingIdentity & OpeningIdentity {
   if (secret.length !== SECRET_BYTES) {
     throw new ProtocolError('bad-secret', `a secret is a seed of ${SECRET_BYTES} bytes, got ${secret.length}`);
   }
@@ -60,6 +67,7 @@ export function identityFromSecret(secret: Uint8Array): DrawingIdentity {
     id: idOfPublicKey(fastEd25519.publicKey(secret)),
     sign: async (message) => sign(message),
     prove: (input) => proveVrf(secret, input),
+    agree: (point) => x25519Curve().getSharedSecret(ed25519Curve().utils.toMontgomerySecret(secret), point),
   };
 }
 
