@@ -1,13 +1,11 @@
 // Runs one command line: finds the command, runs it, and reports its failure.
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { passphrasesFrom } from '../protocol/passphrase-source.ts';
 import { COMMANDS, loadCommand } from './commands.ts';
 import { letReadersLeave, reportFailure, reportProblem } from './output.ts';
 import { refuseRepeats } from './repeats.ts';
+import { POTLUCK_VERSION } from './version.ts';
 
-const PACKAGE = join(import.meta.dirname, '..', '..', 'package.json');
 const EXIT_USAGE = 2;
 
 /** Runs a command to its end; an error is reported and sets the exit code of the process. Never rejects. */
@@ -31,7 +29,7 @@ export async function runCommandLine(words: readonly string[]): Promise<void> {
 async function programFor(words: readonly string[]): Promise<Command> {
   const program = new Command('potluck')
     .description('Train AI models together, on devices that people already own.')
-    .version(JSON.parse(readFileSync(PACKAGE, 'utf8')).version)
+    .version(POTLUCK_VERSION)
     .addHelpText(
       'after',
       `

@@ -28,6 +28,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'Set when and how much this machine works, pause it, and see why it does not.',
     load: async () => (await import('./device.ts')).deviceCommand(),
   },
+  devices: {
+    summary: 'Show all of your devices, wherever they are; set, pause and resume one or all of them.',
+    load: async () => (await import('./devices.ts')).devicesCommand(),
+  },
   status: {
     summary: 'Show the runs of a hub and who takes part.',
     load: async () => (await import('./status.ts')).statusCommand(),

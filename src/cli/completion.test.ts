@@ -24,6 +24,7 @@ test('the version is said without loading any command', () => {
     'cli/main.ts',
     'cli/output.ts',
     'cli/repeats.ts',
+    'cli/version.ts',
     'errors.ts',
     'protocol/passphrase-source.ts',
   ]);

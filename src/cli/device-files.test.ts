@@ -20,6 +20,8 @@ import {
 } from './device-files.ts';
 import type { DeviceWorker } from './device-worker.ts';
 
+const NOWHERE = { folders: [], from_afar: null };
+
 function ownHome(t: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'potluck-device-'));
   const before = process.env.POTLUCK_HOME;
@@ -174,7 +176,15 @@ test('what another device of this user takes is no load of others, nor what it h
   started(9, '11 7 ');
   const pids = pidsHere(() => [7, 8], clock, root);
   assert.deepEqual(pids(), [7, 8, 9, 10, 11]);
-  const worker = { url: 'http://hub', role: 'validator', duty: 1, since_ms: 1, reasons: [], gpu_reasons: [] };
+  const worker = {
+    url: 'http://hub',
+    role: 'validator',
+    duty: 1,
+    since_ms: 1,
+    reasons: [],
+    gpu_reasons: [],
+    ...NOWHERE,
+  };
   writeWorker({ ...worker, do: 'run', pid: other.pid! });
   started(other.pid!, '12');
   assert.deepEqual(pids(), [7, 8, 9, 10, 11], 'the folder is not read each time');
@@ -186,7 +196,16 @@ test('of devices that were killed nothing stays, and a file that is being writte
   ownHome(t);
   assert.deepEqual(readWorkers(), []);
   const worker: DeviceWorker = {
-    ...{ pid: process.pid, url: 'http://hub', role: 'worker', do: 'pause', duty: 0, since_ms: 1, gpu_reasons: [] },
+    ...{
+      pid: process.pid,
+      url: 'http://hub',
+      role: 'worker',
+      do: 'pause',
+      duty: 0,
+      since_ms: 1,
+      gpu_reasons: [],
+      ...NOWHERE,
+    },
     reasons: [{ code: 'in-use', message: 'its owner used it 2 s ago' }],
   };
   const { pid: gone } = spawnSync(process.execPath, ['-e', '']);

@@ -6,6 +6,7 @@ import { firstIssue } from '../errors.ts';
 import type { Orders, Unreadable } from '../peer/owner-policy/decide.ts';
 import { withDescendants } from '../peer/owner-policy/linux-files.ts';
 import { DEFAULT_SETTINGS, type DeviceSettings, readDeviceSettings } from '../peer/owner-policy/settings.ts';
+import type { SettingsByName, SettingsFromAfar } from '../peer/owner-policy/settings-from-afar.ts';
 import { type Clock, systemClock } from '../protocol/clock.ts';
 import { PRIVATE_FILE, PRIVATE_FOLDER } from '../protocol/private-files.ts';
 import { isRunning, writeWhole } from '../protocol/whole-file.ts';
@@ -32,23 +33,54 @@ const workersFolder = (): string => join(folder(), 'workers');
 export interface Rules {
   settings(): DeviceSettings | Unreadable;
   orders(): Orders;
+  /** What is set on this machine, by name; nothing where that cannot be read. */
+  local(): SettingsByName;
 }
 
-export function openRules(clock: Clock = systemClock): Rules {
-  const settings = followed(settingsFile(), DEFAULT_SETTINGS, readDeviceSettings);
+/** @param afar what the device's owner has set from elsewhere, which is laid over what is set here */
+export function openRules(clock: Clock = systemClock, afar: () => SettingsFromAfar | null = () => null): Rules {
+  const file = followed(settingsFile(), {}, settingsByName);
   const said = followed(ordersFile(), NOTHING_SAID, (value) => snoozeFrom(parseOrders(value), clock));
+  const laidOver = openLayers();
   return {
+    local: () => {
+      const set = file();
+      return isUnreadable(set) ? {} : set;
+    },
     settings() {
-      const [set, orders] = [settings(), said()];
-      return isUnreadable(orders) ? orders : set;
+      const [set, orders] = [file(), said()];
+      if (isUnreadable(orders)) return orders;
+      return isUnreadable(set) ? set : laidOver(set, afar());
     },
     orders() {
       const orders = said();
       // What cannot be read pauses the device by `settings`.
       if (isUnreadable(orders)) return { paused: false, finish: false, snooze_left_ms: 0 };
       const { paused, finish, snooze } = orders;
-      return { paused, finish, snooze_left_ms: snooze ? Math.max(0, snooze.until_elapsed_ms - clock.elapsed_ms()) : 0 };
+      return {
+        paused,
+        ...(afar()?.paused && { paused_elsewhere: true }),
+        finish,
+        snooze_left_ms: snooze ? Math.max(0, snooze.until_elapsed_ms - clock.elapsed_ms()) : 0,
+      };
     },
+  };
+}
+
+/** Settings of this machine with those from elsewhere over them; computed anew when one of the two has changed. */
+function openLayers(): (local: SettingsByName, afar: SettingsFromAfar | null) => DeviceSettings | Unreadable {
+  let from: readonly unknown[] = [];
+  let value: DeviceSettings | Unreadable = DEFAULT_SETTINGS;
+  return (local, afar) => {
+    if (from[0] === local && from[1] === afar) return value;
+    from = [local, afar];
+    try {
+      value = readDeviceSettings({ ...local, ...afar?.settings });
+    } catch (error) {
+      const where = afar ? `${settingsFile()} with what was set from elsewhere` : settingsFile();
+      value = { unreadable: `${where}: ${(error as Error).message}` };
+    }
+    return value;
   };
 }
 
@@ -91,10 +123,12 @@ function parseOrders(value: unknown): OrdersFile {
 
 /** What stands in the settings file, as JSON; nothing where there is none. Throws CliError bad-argument. */
 export function readSettingsFile(): Record<string, unknown> {
-  const value = jsonIn(settingsFile());
-  if (value === undefined) return {};
+  return settingsByName(jsonIn(settingsFile()) ?? {}, `${settingsFile()}: `);
+}
+
+function settingsByName(value: unknown, where = ''): Record<string, unknown> {
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
-  throw new CliError('bad-argument', `${settingsFile()}: expected an object`);
+  throw new CliError('bad-argument', `${where}expected an object`);
 }
 
 /** Writes settings that hold together. Throws OwnerPolicyError bad-device-settings, and nothing is changed then. */

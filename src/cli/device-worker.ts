@@ -1,6 +1,7 @@
 // What one process that takes part says of itself to whoever asks on this machine: in its own file, in `potluck device` and in `potluck status`.
 import { z } from 'zod';
 import { REASONS } from '../peer/owner-policy/reasons.ts';
+import { OwnerSettingsSchema } from '../protocol/device-letters.ts';
 
 export const ReasonSchema = z.strictObject({
   code: z.enum(Object.keys(REASONS) as [keyof typeof REASONS]),
@@ -18,6 +19,18 @@ export const RunHereSchema = z.object({
 });
 export type RunHere = z.infer<typeof RunHereSchema>;
 
+/** What a process tells of its work with one device's key: on which hub, in which folder, and what it is at. */
+export const WorkHereSchema = z.object({
+  url: z.string(),
+  folder: z.string(),
+  run: z.string().nullable(),
+  doing: z.string().nullable(),
+  tokens_per_second: z.number().min(0).nullable(),
+  /** This device's work is over, while the process goes on with others. */
+  over: z.boolean(),
+});
+export type WorkHere = z.infer<typeof WorkHereSchema>;
+
 /** What one process that takes part says of itself. */
 export const DeviceWorkerSchema = z.object({
   pid: z.int().min(1),
@@ -31,5 +44,9 @@ export const DeviceWorkerSchema = z.object({
   gpu_reasons: z.array(ReasonSchema),
   since_ms: z.int(),
   runs: z.array(RunHereSchema).optional(),
+  /** The folders of its devices that write to their owner. */
+  folders: z.array(z.string()),
+  /** What its owner's key has set or paused from elsewhere. */
+  from_afar: OwnerSettingsSchema.nullable(),
 });
 export type DeviceWorker = z.infer<typeof DeviceWorkerSchema>;

@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { DEFAULTS } from '../peer/owner-policy/default-settings.ts';
 import type { DeviceSettingsFile } from '../peer/owner-policy/settings.ts';
 import { DeviceSettingsSchema, readDeviceSettings } from '../peer/owner-policy/settings.ts';
+import type { OwnerSettings } from '../protocol/device-letters.ts';
 import { formatDuration } from '../protocol/duration.ts';
 import { nameOf } from '../protocol/shown-name.ts';
 import {
@@ -105,10 +106,17 @@ const fields = () => new Map(Object.entries(DeviceSettingsSchema.shape));
 
 /** One process in a line: what it does, for how long, and why. */
 export function workerLine(worker: DeviceWorker): string {
-  const { pid, role, url, do: what, duty, reasons, gpu_reasons, since_ms, runs = [] } = worker;
+  const { pid, role, url, do: what, duty, reasons, gpu_reasons, since_ms, runs = [], from_afar } = worker;
   const doing = { run: 'works', 'slow-down': `works ${Math.round(duty * 100)}% of the time`, pause: 'is paused' }[what];
   const why = [...reasons, ...gpu_reasons].map(({ code, message }) => `\n    ${code}: ${message}`).join('');
-  return `${role} for ${url} (process ${pid}) ${doing}, for ${formatDuration(Date.now() - since_ms)}${why}${runs.map(runLine).join('')}`;
+  const said = from_afar ? `\n    your key has set from elsewhere: ${wantedWords(from_afar)}` : '';
+  return `${role} for ${url} (process ${pid}) ${doing}, for ${formatDuration(Date.now() - since_ms)}${why}${runs.map(runLine).join('')}${said}`;
+}
+
+/** What an owner wants of a device, in a line. */
+export function wantedWords({ settings, paused }: OwnerSettings): string {
+  const set = Object.entries(settings).map(([name, value]) => `${name} ${JSON.stringify(value)}`);
+  return [...(paused ? ['paused'] : []), ...set].join(', ') || 'nothing';
 }
 
 function runLine({ url, run, name, share, had }: RunHere, _: number, all: readonly RunHere[]): string {
@@ -159,7 +167,8 @@ Examples:
     });
 }
 
-function valueIn(name: string, text: string): unknown {
+/** A setting's value from the words of a command line. */
+export function valueIn(name: string, text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {

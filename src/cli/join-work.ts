@@ -28,6 +28,7 @@ import { DEFAULT_HUB } from './options.ts';
 import { CliError, formatBytes, formatCount, type Output, openOutput } from './output.ts';
 import { yieldToOthers } from './priority.ts';
 import { type RunFlags, type RunWish, wishesOf } from './run-wishes.ts';
+import { tellingWork } from './work-here.ts';
 
 export interface JoinFlags extends GameFlags, RunFlags {
   role: 'worker' | 'validator';
@@ -98,7 +99,10 @@ export async function joinHere(url: string | undefined, flags: JoinFlags): Promi
       onEnd: (run) =>
         output.say(`Run ${run.slice(0, 12)} is finished. On to the next.`, { type: 'ended', reason: 'finished', run }),
       onRuns: (runs) => keeper?.runs(runs),
-      join: (part) => joinRun({ ...{ role, name, owner, runtime, disguise }, ...part }),
+      join: (part) => {
+        const join = (more: typeof part) => joinRun({ ...{ role, name, owner, runtime, disguise }, ...more });
+        return keeper ? tellingWork(part, join, keeper.work) : join(part);
+      },
     });
     const goodbye = ended === 'finished' ? 'The run is finished. Thank you.' : 'Left the run. Thank you.';
     keeper?.over(ended);

@@ -28,6 +28,7 @@ import {
   runsOption,
 } from './options.ts';
 import { openOutput } from './output.ts';
+import { type OwnersLetters, openOwnersLetters } from './owners-letters.ts';
 import { wishesOf } from './run-wishes.ts';
 
 export function joinCommand(): Command {
@@ -88,12 +89,18 @@ async function joinByRules(url: string | undefined, flags: JoinFlags): Promise<n
   const home = homeFolder();
   mkdirSync(home, { recursive: true, mode: PRIVATE_FOLDER });
   let runs: RunHere[] = [];
-  let worker: DeviceWorker | null = null;
-  const onRuns = (now: RunHere[]): void => {
-    runs = now;
-    if (worker) writeWorker({ ...worker, runs });
+  let letters: OwnersLetters | null = null;
+  let worker: Omit<DeviceWorker, 'runs' | 'folders' | 'from_afar'> | null = null;
+  const tell = (): void => {
+    if (worker) writeWorker({ ...worker, runs, ...(letters?.here() ?? { folders: [], from_afar: null }) });
   };
-  const { start, use } = keptProcesses(process.argv.slice(2), 'inherit', onRuns);
+  const { start, use } = keptProcesses(process.argv.slice(2), 'inherit', {
+    onRuns(now) {
+      runs = now;
+      tell();
+    },
+    onWork: (work) => letters?.heard(work),
+  });
   let keeper: Keeper | null = null;
   // Where nothing is there to compute on, the process that works says so.
   const wanted = device.kind === 'gpu' || (device.kind === 'auto' && reasonAgainstGpu(false) === null);
@@ -106,20 +113,28 @@ async function joinByRules(url: string | undefined, flags: JoinFlags): Promise<n
     const why = { reasons: [...decision.reasons], gpu_reasons: [...decision.gpu_reasons] };
     output.say(wordsOf(decision, said), { type: 'policy', do: what, duty: part, ...why });
     said = decision;
-    worker = { pid: process.pid, url: hub, role, do: what, duty: part, ...why, since_ms: Date.now(), runs };
-    writeWorker(worker);
+    worker = { pid: process.pid, url: hub, role, do: what, duty: part, ...why, since_ms: Date.now() };
+    tell();
+    letters?.decided(decision);
   };
   try {
     await probe.ready;
+    const rules = openRules(systemClock, () => letters?.afar() ?? null);
+    const onChange = (): void => {
+      keeper?.look();
+      tell();
+    };
+    letters = await openOwnersLetters({ ...flags, url: hub, signals: probe.now, local: rules.local, onChange });
     keeper = openKeeper({
       ...{ clock: systemClock, cores: availableParallelism(), threads, duty, start, onDecision },
-      ...{ signals: probe.now, ...openRules(), gpu: wanted ? 'any' : null },
+      ...{ signals: probe.now, ...rules, gpu: wanted ? 'any' : null },
     });
     const { ended } = keeper;
     keeper.look();
     void fired(stopped).then(() => keeper?.leave());
     return await ended;
   } finally {
+    await letters?.close();
     probe.close();
     forgetWorker(process.pid);
   }

@@ -1,6 +1,7 @@
 // What commands print with --json: one object a line, each by its `type`. docs/json.md is written from these schemas.
 import { z } from 'zod';
 import { ROUNDED_DTYPES } from '../model/dtypes.ts';
+import { DeviceReportSchema, OwnerSettingsSchema } from '../protocol/device-letters.ts';
 import { RunStatusSchema } from '../protocol/messages.ts';
 import { DeviceWorkerSchema, ReasonSchema } from './device-worker.ts';
 
@@ -57,6 +58,17 @@ const run_summary = {
 
 /** An object's fields besides `type`, `version` and `time_ms`, and who says it when. */
 const object = <T extends z.ZodRawShape>(said: string, fields: T) => z.strictObject(fields).meta({ description: said });
+
+const own_device = z.strictObject({
+  device: id,
+  standing: z.enum(['works', 'slower', 'paused', 'off', 'silent']),
+  revoked: z.boolean(),
+  report: DeviceReportSchema.nullable(),
+  age_ms: count.nullable(),
+  wanted: OwnerSettingsSchema.extend({ sequence: count }).nullable(),
+  taken: z.boolean(),
+  problem: z.string().nullable(),
+});
 
 /** What a run's owner has said; `merges_first`: the open round, which is merged before. */
 const owners_word = {
@@ -175,6 +187,20 @@ export const JSON_OBJECTS = {
   }),
   device_set: object('device set: a setting was changed', { name: z.string(), value: z.unknown() }),
   device_orders: object('device pause, finish, resume, snooze: what devices here are to do', { orders: nested }),
+  devices: object('devices list, show: the devices of your key on a hub, and what each has told you', {
+    hub: z.string(),
+    owner: id,
+    devices: z.array(own_device),
+  }),
+  devices_wanted: object('devices set, pause, resume: what you want of a device from now on', {
+    device: id,
+    name: z.string(),
+    wanted: OwnerSettingsSchema,
+    accepts: z
+      .boolean()
+      .nullable()
+      .meta({ description: 'whether it takes settings from elsewhere; null: it has not told' }),
+  }),
   // A hub.
   listening: object('hub: peers can come', { url: z.string(), hub: id, folder: path, verifier_key: z.string() }),
   event: object('hub: an event is in the log at `index`', {

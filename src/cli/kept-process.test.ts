@@ -26,7 +26,7 @@ const isThere = (pid: number): boolean => {
 const stateOf = (pid: number): string => readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /s, '')[0];
 
 async function started(t: TestContext, ...words: string[]) {
-  const { start, use } = keptProcesses(words, 'ignore', () => {}, SCRIPT);
+  const { start, use } = keptProcesses(words, 'ignore', undefined, SCRIPT);
   const kept = start();
   kept.go(1, 'the GPU rests: a test');
   t.after(async () => {

@@ -5,7 +5,7 @@ import { z } from 'zod';
 import type { Kept } from '../peer/owner-policy/keeper.ts';
 import type { OwnUse } from '../peer/owner-policy/own-use.ts';
 import type { Throttle } from '../peer/policy.ts';
-import { type RunHere, RunHereSchema } from './device-worker.ts';
+import { type RunHere, RunHereSchema, type WorkHere, WorkHereSchema } from './device-worker.ts';
 import { CHILD_MARK, KEPT } from './lifetime.ts';
 
 const POTLUCK = join(import.meta.dirname, '..', '..', 'bin', 'potluck.js');
@@ -26,6 +26,7 @@ const FromKeptSchema = z.union([
   z.object({ over: z.enum(['finished', 'left']) }),
   z.object({ cpu_ms: z.number().min(0), rss_bytes: z.number().min(0) }),
   z.object({ runs: z.array(RunHereSchema) }),
+  z.object({ work: WorkHereSchema }),
   /** Those that talk to graphics processors now; none where it has chosen another processor. */
   z.object({ gpu_pids: z.array(z.int().min(1)) }),
   z.object({ gpu_failed: z.string() }),
@@ -46,14 +47,23 @@ interface Told {
   gpu_pids: number[];
 }
 
+/** What hears of the work of a kept process. */
+export interface KeptListener {
+  /** The runs that it takes part in. */
+  onRuns(runs: RunHere[]): void;
+  /** What one of its devices is at. */
+  onWork(work: WorkHere): void;
+}
+const NOBODY: KeptListener = { onRuns() {}, onWork() {} };
+
 /**
- * Starts `potluck WORDS`, one process at a time. `output`: where what it says goes. `onRuns`: hears which runs it takes part in.
+ * Starts `potluck WORDS`, one process at a time. `output`: where what it says goes.
  * `script`: another program in tests.
  */
 export function keptProcesses(
   words: readonly string[],
   output: 'inherit' | 'ignore' = 'inherit',
-  onRuns: (runs: RunHere[]) => void = () => {},
+  listener: KeptListener = NOBODY,
   script: string = POTLUCK,
 ): { start(): Kept; readonly use: KeptUse } {
   let child: ChildProcess | null = null;
@@ -78,7 +88,7 @@ export function keptProcesses(
       stdio: ['inherit', output, output, 'ipc'],
       env: { ...process.env, [CHILD_MARK]: KEPT },
     });
-    return keptBy(child, told, onRuns);
+    return keptBy(child, told, listener);
   };
   return { start, use };
 }
@@ -93,7 +103,7 @@ function signalTo(pid: number, signal: NodeJS.Signals): void {
 }
 
 /** @param told where it is kept what the process tells of itself */
-function keptBy(child: ChildProcess, told: Told, onRuns: (runs: RunHere[]) => void): Kept {
+function keptBy(child: ChildProcess, told: Told, { onRuns, onWork }: KeptListener): Kept {
   let finished = false;
   let gpu: ReturnType<Kept['gpu']> = 'maybe';
   let halting: NodeJS.Timeout | undefined;
@@ -114,6 +124,7 @@ function keptBy(child: ChildProcess, told: Told, onRuns: (runs: RunHere[]) => vo
     if (!data) return;
     if ('over' in data) finished = data.over === 'finished';
     else if ('runs' in data) onRuns(data.runs);
+    else if ('work' in data) onWork(data.work);
     else if ('gpu_failed' in data) gpu = { failed: data.gpu_failed };
     else {
       Object.assign(told, data);
@@ -159,6 +170,7 @@ function keptBy(child: ChildProcess, told: Told, onRuns: (runs: RunHere[]) => vo
 export interface TellKeeper {
   over(how: 'finished' | 'left'): void;
   runs(runs: readonly RunHere[]): void;
+  work(work: WorkHere): void;
   gpuProcesses(pids: readonly number[]): void;
   /** A graphics processor has failed in the middle of the work: it is not to be tried again. */
   gpuFailed(why: string): void;
@@ -195,6 +207,7 @@ export function obeyKeeper(throttle: Throttle, leave: (when: 'now' | 'after-work
   return {
     over: (over) => say({ over }),
     runs: (runs) => say({ runs: [...runs] }),
+    work: (work) => say({ work }),
     gpuProcesses: (pids) => say({ gpu_pids: [...pids] }),
     gpuFailed: (gpu_failed) => say({ gpu_failed }),
     gpuRests: async () => {

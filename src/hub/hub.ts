@@ -22,8 +22,8 @@ import { type ConditionChange, type DiskSpace, diskSpaceOf } from './condition.t
 import { CONNECTION_LIMITS, type ConnectionLimits } from './connection.ts';
 import { descriptorsHere } from './descriptors.ts';
 import { HubError } from './errors.ts';
-import { httpApp } from './http.ts';
-import { openHubCore } from './hub-core.ts';
+import { type HttpAccess, httpApp } from './http.ts';
+import { type HubCore, openHubCore } from './hub-core.ts';
 import { type LettersOptions, openLetters } from './letters.ts';
 import { logKey } from './log-routes.ts';
 import { type Metrics, openMetrics } from './metrics.ts';
@@ -113,6 +113,23 @@ async function openEmpty(folder: string): Promise<BlobStore> {
   return openFolderBlobStore(folder);
 }
 
+/** What the hub answers over HTTP. */
+function frontOf(
+  options: HubOptions,
+  { services, unnamed, sequencer }: HubCore,
+  metrics: Metrics,
+  who: Pick<HttpAccess, 'addressOf' | 'origins'>,
+) {
+  const { folder, page, public_url = null, metrics_public = false } = options;
+  const { id: hub, rates } = services;
+  const { state } = sequencer;
+  const path = join(folder, 'letters.sqlite');
+  const letters = openLetters({ path, hub, state, clock: systemClock, rates, limits: options.letters });
+  const access = { ...who, metrics_public, letters };
+  const app = httpApp(services, unnamed, metrics, access, page ? { ...page, public_url } : null);
+  return { app, letters };
+}
+
 /** The hub on an open log, which it closes when it is closed itself. */
 async function startHub(
   options: HubOptions,
@@ -157,17 +174,7 @@ async function startHub(
   const { state } = hubCore.sequencer;
   metrics.watch({ state, blobs, now_ms: systemClock.elapsed_ms, roles: connections.roles });
   const { rates } = hubCore.services;
-  const letters = openLetters({
-    ...{ path: join(folder, 'letters.sqlite'), hub: identity.id, state, clock: systemClock, rates },
-    limits: options.letters,
-  });
-  const app = httpApp(
-    hubCore.services,
-    hubCore.unnamed,
-    metrics,
-    { addressOf, origins, metrics_public: options.metrics_public ?? false, letters },
-    options.page ? { ...options.page, public_url } : null,
-  );
+  const { app, letters } = frontOf(options, hubCore, metrics, { addressOf, origins });
   const server = serverOf(app, limits.silence_ms, descriptors.sockets);
   const upgrades = takeUpgrades(server, {
     // However many peers connect, other requests still get a socket.

@@ -22,6 +22,8 @@ export const LETTER_STORE_LIMITS = {
 export interface LettersView {
   readonly hub: string;
   readonly now_ms: number;
+  /** How often devices write at present. */
+  readonly again_ms: number;
   readonly devices: readonly {
     readonly device: string;
     readonly revoked: boolean;
@@ -91,15 +93,17 @@ export function openLetters(options: LettersOptions): Letters {
     store.put(table, { ...letter, received_ms: clock.now_ms() });
     tidy();
   };
+  const again_ms = (): number => {
+    const lately = store.countSince(clock.now_ms() - 10 * limits.again_ms);
+    return Math.round(Math.max(limits.again_ms, (1000 * lately) / limits.reports_per_second));
+  };
   return {
     report(bytes) {
       const { author: device, sequence } = openReportLetter(bytes);
       const owner = mustBeBound(device);
       rates.take('letter_key', device);
       keep('reports', { device, owner, sequence, bytes });
-      const lately = store.countSince(clock.now_ms() - 10 * limits.again_ms);
-      const again_ms = Math.round(Math.max(limits.again_ms, (1000 * lately) / limits.reports_per_second));
-      return { settings: base64(store.get('settings', device)?.bytes), again_ms };
+      return { settings: base64(store.get('settings', device)?.bytes), again_ms: again_ms() };
     },
     settings(bytes) {
       const { author: owner, device, sequence } = openSettingsLetter(bytes);
@@ -120,7 +124,7 @@ export function openLetters(options: LettersOptions): Letters {
       rates.take('letter_key', owner);
       const devices = [...state.devices].filter(([, known]) => known.owner === owner);
       return {
-        ...{ hub, now_ms },
+        ...{ hub, now_ms, again_ms: again_ms() },
         devices: devices.map(([device, { revoked, expires_ms }]) => {
           const report = store.get('reports', device);
           return {

@@ -153,7 +153,7 @@ async function hubWithRoom(url: string, { id }: Identity): Promise<string> {
 }
 
 /** What a hub knows about an owner. Throws PeerError `hub-unreachable`, `not-a-hub`, `refused`. */
-async function accountOn(url: string, account: string): Promise<AccountView> {
+export async function accountOn(url: string, account: string): Promise<AccountView> {
   const { json } = await readHub(url, `/accounts/${account}`);
   const view = AccountViewSchema.safeParse(json);
   if (!view.success) throw new PeerError('not-a-hub', `expected a Potluck hub at ${url}`, { url });

@@ -1,7 +1,7 @@
 // What a device and its owner write to each other by way of a hub that only passes it on: signed by who writes, sealed to who reads.
 // No letter is an event: nothing of it enters the log, or earns or costs anything.
 import { z } from 'zod';
-import { type EventBody, openEvent, signEvent } from './envelope.ts';
+import { openEvent, signEvent } from './envelope.ts';
 import { ProtocolError } from './errors.ts';
 import type { Identity, OpeningIdentity } from './identity.ts';
 import { count, hash, oneLine, role } from './schemas.ts';
@@ -75,24 +75,22 @@ export type ReportLetter = Letter<z.infer<typeof ReportLetterSchema>>;
 export type SettingsLetter = Letter<z.infer<typeof SettingsLetterSchema>>;
 
 /** A device's report, sealed to its owner. Throws ProtocolError `too-large`. */
-export const signReport = (device: Identity, owner: string, report: DeviceReport, sequence: number) =>
-  sign(device, { type: 'device.report', version: 1, sequence, sealed: sealTo(owner, packed(report)) });
+export const signReport = async (device: Identity, owner: string, report: DeviceReport, sequence: number) =>
+  signEvent(device, { type: 'device.report', version: 1, sequence, sealed: sealTo(owner, packed(report)) });
 
 /** An owner's settings for one device. Throws ProtocolError `too-large`. */
-export function signSettings(
+export async function signSettings(
   owner: Identity,
   to: { readonly device: string; readonly sequence: number; readonly expires_ms: number },
   settings: OwnerSettings,
 ): Promise<Uint8Array> {
   const content = packed(settings);
   const [sealed, copy] = [sealTo(to.device, content), sealTo(owner.id, content)];
-  return sign(owner, { type: 'device.settings', version: 1, ...to, sealed, copy });
+  return signEvent(owner, { type: 'device.settings', version: 1, ...to, sealed, copy });
 }
 
 export const signQuestion = (owner: Identity, hub: string, asked_ms: number): Promise<Uint8Array> =>
-  sign(owner, { type: 'device.question', version: 1, hub, asked_ms });
-
-const sign = (author: Identity, body: EventBody): Promise<Uint8Array> => signEvent(author, body);
+  signEvent(owner, { type: 'device.question', version: 1, hub, asked_ms });
 
 export const openReportLetter = (bytes: Uint8Array): ReportLetter => open(bytes, ReportLetterSchema);
 export const openSettingsLetter = (bytes: Uint8Array): SettingsLetter => open(bytes, SettingsLetterSchema);

@@ -23,6 +23,8 @@ import { clockWords, isInside, minuteOfWeek } from './week-hours.ts';
 /** What the owner has said beside the settings. */
 export interface Orders {
   readonly paused: boolean;
+  /** The owner's key has paused it from another device. */
+  readonly paused_elsewhere?: boolean;
   /** Until the work at hand is handed in, then it stops. */
   readonly finish: boolean;
   readonly snooze_left_ms: number;
@@ -144,10 +146,16 @@ function paused(reasons: readonly Reason[], gpu_reasons: readonly Reason[], keep
   };
 }
 
-function ordered({ paused: isPaused, finish, snooze_left_ms }: Orders): Reason[] {
+function ordered({ paused: here, paused_elsewhere: elsewhere, finish, snooze_left_ms }: Orders): Reason[] {
   const reasons: Reason[] = [];
-  if (isPaused)
-    reasons.push({ code: 'paused-by-owner', message: 'paused by its owner; "potluck device resume" goes on' });
+  const message = 'paused by its owner; "potluck device resume" goes on';
+  if (here) reasons.push({ code: 'paused-by-owner', message });
+  else if (elsewhere) {
+    reasons.push({
+      code: 'paused-by-owner',
+      message: 'paused by its owner from elsewhere; "potluck devices resume" goes on',
+    });
+  }
   if (snooze_left_ms > 0) {
     reasons.push({ code: 'snoozed', message: `its owner wants quiet for another ${formatDuration(snooze_left_ms)}` });
   }

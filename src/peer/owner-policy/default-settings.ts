@@ -37,4 +37,6 @@ export const DEFAULTS = {
   duty_in_use: 1,
   keep_memory_s: 30,
   runs: null,
+  report_to_owner: true,
+  accept_remote_settings: true,
 };

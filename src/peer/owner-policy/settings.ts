@@ -184,6 +184,14 @@ export const DeviceSettingsSchema = z.strictObject({
       description:
         'what a "potluck join" without an address works for, each for its share; a run of null: any that is open',
     }),
+  report_to_owner: z
+    .boolean()
+    .default(DEFAULTS.report_to_owner)
+    .meta({ description: 'tell your other devices, sealed to your key, what it does: "potluck devices"' }),
+  accept_remote_settings: z
+    .boolean()
+    .default(DEFAULTS.accept_remote_settings)
+    .meta({ description: 'take what your key has set or paused elsewhere; only where it reports' }),
 });
 
 /** As it stands in the file. */

@@ -1,0 +1,29 @@
+// Tells the keeper what one device of this process is at, from what the device says.
+import type { PeerNews } from '../peer/role.ts';
+import type { WorkHere } from './device-worker.ts';
+import type { RunPart } from './join-runs.ts';
+
+/** Joins a run and tells what the device is at meanwhile. */
+export async function tellingWork(
+  part: RunPart,
+  join: (part: RunPart) => Promise<'finished' | 'left'>,
+  tell: (work: WorkHere) => void,
+): Promise<'finished' | 'left'> {
+  const { url, folder } = part;
+  let work: WorkHere = { url, folder, run: null, doing: null, tokens_per_second: null, over: false };
+  const change = (more: Partial<WorkHere>): void => {
+    work = { ...work, ...more };
+    tell(work);
+  };
+  const onNews = (news: PeerNews): void => {
+    if (news.type === 'joined') change({ run: news.run });
+    if (news.type === 'progress') {
+      const { state, tokens_per_second: speed } = news.progress;
+      change({ doing: state, tokens_per_second: state === 'training' ? speed : null });
+    }
+    part.onNews?.(news);
+  };
+  const how = await join({ ...part, onNews });
+  if (how === 'finished') change({ doing: null, over: true });
+  return how;
+}
