@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline';
 import { z } from 'zod';
 import { BenchError } from './errors.ts';
 
-const Ready = z.object({ about: z.string() });
+const Ready = z.object({ about: z.string(), idle_bytes: z.number().positive() });
 const Measured = z.object({
   times_ms: z.array(z.number().positive()).min(1),
   loss: z.number(),
@@ -17,6 +17,8 @@ export class EngineProcess {
   readonly name: string;
   /** What the engine says it is, once it is ready. */
   about = '';
+  /** What it had in memory before it had a model. */
+  idle_bytes = 0;
   readonly #child: ChildProcess;
   readonly #lines: AsyncIterator<string>;
   readonly #closed: Promise<void>;
@@ -39,8 +41,7 @@ export class EngineProcess {
   /** Starts the command and waits until it is ready for steps. Throws engine-failed with what it wrote to stderr. */
   static async start(name: string, command: string, args: readonly string[]): Promise<EngineProcess> {
     const engine = new EngineProcess(name, spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'] }));
-    engine.about = (await engine.#answer(Ready)).about;
-    return engine;
+    return Object.assign(engine, await engine.#answer(Ready));
   }
 
   async run(steps: number): Promise<Measured> {

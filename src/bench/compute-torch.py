@@ -13,6 +13,20 @@ THREADS = int(sys.argv[2])
 COMPILE = sys.argv[3] == "compile"
 TRIAL_STEPS = 3  # of each way to run AdamW, before the fastest is kept
 
+
+
+def memory_bytes(field):
+    """VmRSS or VmHWM on Linux: getrusage would also count the process that started this one."""
+    try:
+        with open("/proc/self/status") as status:
+            return next(int(line.split()[1]) * 1024 for line in status if line.startswith(field + ":"))
+    except OSError:
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+IDLE_BYTES = memory_bytes("VmRSS")
 torch.set_num_threads(THREADS)
 torch.manual_seed(1)
 
@@ -86,17 +100,6 @@ def batch_of(step):
     return text[:, :-1].contiguous(), text[:, 1:].contiguous()
 
 
-def peak_bytes():
-    """VmHWM on Linux: getrusage would also count the process that started this one."""
-    try:
-        with open("/proc/self/status") as status:
-            return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM:"))
-    except OSError:
-        import resource
-
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-
-
 model = Llama(**WORKLOAD)
 parameters = list(model.parameters())
 loss_of = torch.compile(model) if COMPILE else model
@@ -152,7 +155,7 @@ def answer(value):
     print(json.dumps(value), flush=True)
 
 
-answer({"about": f"PyTorch {torch.__version__} {'compile' if COMPILE else 'eager'}, AdamW {way}"})
+answer({"about": f"PyTorch {torch.__version__} {'compile' if COMPILE else 'eager'}, AdamW {way}", "idle_bytes": IDLE_BYTES})
 for line in sys.stdin:
     results = [train_step(adamw) for _ in range(json.loads(line)["steps"])]
-    answer({"times_ms": [ms for ms, _ in results], "loss": results[-1][1], "peak_bytes": peak_bytes()})
+    answer({"times_ms": [ms for ms, _ in results], "loss": results[-1][1], "peak_bytes": memory_bytes("VmHWM")})

@@ -30,7 +30,8 @@ export const options = {
 
 export const notes = `Every engine is a process of its own that runs some steps and is idle while the others run theirs. A ratio compares the medians of one
 round, because whatever slows a machine down slows down a whole round. Shown are the median of the ratios and half of their
-interquartile range. More than 1 means faster than PyTorch eager. If other work runs on the machine, figures with as many threads as
+interquartile range. More than 1 means faster than PyTorch eager. Memory is the
+most that a process has had; over idle, less what it had before there was a model. If other work runs on the machine, figures with as many threads as
 cores are wrong.`;
 
 /** One engine on one model and number of threads. `ratio` is null without PyTorch beside it. */
@@ -45,7 +46,9 @@ interface Result {
   readonly peak_bytes: number;
   readonly ratio: number | null;
   readonly ratio_spread: number | null;
+  /** Of the processes, and of what they have beyond what they had before there was a model. */
   readonly memory_ratio: number | null;
+  readonly memory_ratio_over_idle: number | null;
   readonly steps: number;
   readonly loss: number;
 }
@@ -58,7 +61,7 @@ function startEngine(engine: string, size: string, threads: number, python: stri
   }
   const script = join(import.meta.dirname, 'compute-engine.ts');
   const args = ['--engine', engine, '--size', size, '--threads', String(threads)];
-  return EngineProcess.start(engine, process.execPath, [script, ...args]);
+  return EngineProcess.start(engine, process.execPath, ['--expose-gc', script, ...args]);
 }
 
 /** All turns of all engines on one model and number of threads; the order changes from round to round. */
@@ -84,10 +87,9 @@ async function measure(
         turns.get(engine)!.push(await engine.run(stepsPerTurn.get(engine)!));
       }
     }
-    const baseline = engines.find((engine) => engine.name === TORCH);
-    return engines.map((engine) =>
-      resultOf(size, threads, engine, turns.get(engine)!, baseline && turns.get(baseline)!),
-    );
+    const torch = engines.find((engine) => engine.name === TORCH);
+    const baseline = torch && { ...torch, turns: turns.get(torch)! };
+    return engines.map((engine) => resultOf(size, threads, engine, turns.get(engine)!, baseline));
   } finally {
     await Promise.all(engines.map((engine) => engine.end()));
   }
@@ -98,11 +100,11 @@ function resultOf(
   threads: number,
   engine: EngineProcess,
   turns: readonly Measured[],
-  baseline: readonly Measured[] | undefined,
+  baseline: { readonly idle_bytes: number; readonly turns: readonly Measured[] } | undefined,
 ): Result {
   const workload: Workload = WORKLOADS[size];
   const times = turns.flatMap((turn) => turn.times_ms);
-  const ratios = baseline?.map((other, round) => median(other.times_ms) / median(turns[round].times_ms));
+  const ratios = baseline?.turns.map((other, round) => median(other.times_ms) / median(turns[round].times_ms));
   const peak = (of: readonly Measured[]) => Math.max(...of.map((turn) => turn.peak_bytes));
   const step_ms = median(times);
   return {
@@ -116,7 +118,10 @@ function resultOf(
     peak_bytes: peak(turns),
     ratio: ratios ? median(ratios) : null,
     ratio_spread: ratios ? spread(ratios) : null,
-    memory_ratio: baseline ? peak(turns) / peak(baseline) : null,
+    memory_ratio: baseline ? peak(turns) / peak(baseline.turns) : null,
+    memory_ratio_over_idle: baseline
+      ? (peak(turns) - engine.idle_bytes) / (peak(baseline.turns) - baseline.idle_bytes)
+      : null,
     steps: times.length,
     loss: turns.at(-1)!.loss,
   };
@@ -131,6 +136,7 @@ function rowOf(result: Result): string[] {
     result.ratio === null ? '–' : `${fixed(result.ratio, 3)} ± ${fixed(result.ratio_spread, 3)}`,
     (result.peak_bytes / 2 ** 20).toFixed(0),
     fixed(result.memory_ratio, 2),
+    fixed(result.memory_ratio_over_idle, 2),
   ];
 }
 
@@ -143,7 +149,8 @@ export async function run(values: Values<typeof options>): Promise<Report> {
   for (const size of sizes) {
     for (const count of threads) results.push(...(await measure(size, count, all, values)));
   }
-  const headings = ['training step', 'ms', 'tokens/s', 'speed / PyTorch eager', 'peak MiB', 'memory / PyTorch'];
+  const beside = ['memory / PyTorch', 'over idle'];
+  const headings = ['training step', 'ms', 'tokens/s', 'speed / PyTorch eager', 'peak MiB', ...beside];
   const abouts = new Set(results.map((result) => `${result.engine}: ${result.about}`));
   return {
     data: { bench: 'compute', workloads: WORKLOADS, results },

@@ -1,9 +1,8 @@
-// The training step of train-graph.ts cut into graphs that run in parallel, each on a thread of its own.
-import { TensorError } from '../tensor/errors.ts';
+// The training step of train-graph.ts cut into graphs that run in parallel, each on a thread of its own, and once for each of its micro-batches.
 import { Graph, type Value } from '../tensor/graph.ts';
 import { add, cast, less, mul, sqrt } from '../tensor/ops.ts';
 import { gatherRows } from '../tensor/ops-index.ts';
-import { expand, reshape, slice } from '../tensor/ops-shape.ts';
+import { concat, expand, reduceSum, reshape, slice } from '../tensor/ops-shape.ts';
 import type { CompiledGraph, StagedGraph, TensorMap } from '../tensor/runtime.ts';
 import { sizeOf } from '../tensor/shape.ts';
 import { type AdamwOptions, adamw, sumOfAllSquares } from './adamw.ts';
@@ -16,18 +15,18 @@ const sum = (values: readonly Value[]): Value => values.reduce((left, right) => 
 /**
  * One training step for up to `width` threads; inputs, outputs and parameter states as in `trainGraph`. First each thread
  * adds up the gradients of its micro-batches, then all threads' gradients for its share of the parameters, then it updates these.
- * The order of summation is not that of one graph, so the last bits differ.
+ * With several threads the order of summation is not that of one graph, so the last bits differ. With one it is: what it gains is memory, because
+ * the graph has one micro-batch and not all, and gradients are summed where they stay. null: the batch is not divided, and one graph does it.
  */
-export function trainStages(config: LlamaConfig, options: BatchShape & AdamwOptions, width: number): StagedGraph {
+export function trainStages(
+  config: LlamaConfig,
+  options: BatchShape & AdamwOptions,
+  width: number,
+): StagedGraph | null {
   const { batch } = options;
   const size = stagedMicroBatch(config, options, width);
+  if (size === batch) return null;
   const parts = Math.min(width, batch / size);
-  if (parts < 2) {
-    throw new TensorError(
-      'bad-argument',
-      `trainStages: expected two sequences and threads or more, got ${batch} and ${width}`,
-    );
-  }
   const { graph, gradients } = gradientPart(config, options, size);
   const shares = sharesOf(gradients, parts);
   const names = [LOSS, ...gradients.map(({ spec }) => gradientOf(spec.name))];
@@ -123,7 +122,7 @@ function sumPart(share: readonly GradientSpec[], parts: number, part: number): C
   const totals = share.map(({ spec, shape }) => {
     const gradients = Array.from({ length: parts }, (_, i) => graph.state(inPart(gradientOf(spec.name), i), shape));
     const total = sum(gradients);
-    graph.advance(gradients[0], total);
+    if (parts > 1) graph.advance(gradients[0], total);
     for (const gradient of gradients.slice(1)) graph.advance(gradient, zerosAfter(total, shape));
     return total;
   });
@@ -148,7 +147,14 @@ function updatePart(share: readonly GradientSpec[], options: AdamwOptions, parts
   });
   if (part === 0) {
     const losses = indices.map((i) => graph.state(inPart(LOSS, i), []));
-    const loss = sum(losses);
+    // A sum of one too is a value of its own, which is there before its state is emptied.
+    const loss = reduceSum(
+      concat(
+        losses.map((share) => reshape(share, [1])),
+        0,
+      ),
+      [0],
+    );
     for (const share of losses) graph.advance(share, zerosAfter(loss, []));
     graph.output('loss', loss);
     graph.output('gradient_norm', norm);

@@ -37,7 +37,6 @@ export async function createNativeRuntime(options: NativeOptions = {}): Promise<
       startNodeWorker(new URL('./native-runtime-worker.ts', import.meta.url), settings),
     );
   };
-  if (threads === 1) return start(1);
   const members = Math.min(threads, LIMIT_MEMBERS);
   return new TeamRuntime('native-cpu', members, {
     whole: () => start(threads),

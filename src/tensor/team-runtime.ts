@@ -1,4 +1,4 @@
-// Several workers as one runtime: one runs whole graphs with all threads, and members run the graphs of a stage in parallel.
+// Several workers as one runtime: one runs whole graphs with all threads, and members run the graphs of a stage in parallel; alone it does both.
 // Threads inside one graph wait for each other at every operator; threads with graphs of their own wait only once a stage.
 import { TensorError } from './errors.ts';
 import { elementCount } from './onnx.ts';
@@ -11,12 +11,16 @@ const FLOAT_BYTES = Float32Array.BYTES_PER_ELEMENT;
 export class TeamRuntime implements Runtime {
   readonly class: Runtime['class'];
   readonly staged: NonNullable<Runtime['staged']>;
-  readonly #start: { whole(): Runtime; member(): SharingRuntime };
+  readonly #start: { whole(): SharingRuntime; member(): SharingRuntime };
   readonly #members: SharingRuntime[] = [];
-  #whole: Runtime | null = null;
+  #whole: SharingRuntime | null = null;
   #closed = false;
 
-  constructor(runtimeClass: Runtime['class'], width: number, start: { whole(): Runtime; member(): SharingRuntime }) {
+  constructor(
+    runtimeClass: Runtime['class'],
+    width: number,
+    start: { whole(): SharingRuntime; member(): SharingRuntime },
+  ) {
     this.class = runtimeClass;
     this.staged = { width, load: (graph) => this.#loadStaged(graph) };
     this.#start = start;
@@ -24,13 +28,17 @@ export class TeamRuntime implements Runtime {
 
   async load(graph: CompiledGraph): Promise<Program> {
     this.#checkOpen();
-    this.#whole ??= this.#start.whole();
-    return this.#whole.load(graph);
+    return this.#wholeRuntime().load(graph);
   }
 
   async close(): Promise<void> {
     this.#closed = true;
     await Promise.all([this.#whole, ...this.#members].map((runtime) => runtime?.close()));
+  }
+
+  #wholeRuntime(): SharingRuntime {
+    this.#whole ??= this.#start.whole();
+    return this.#whole;
   }
 
   #checkOpen(): void {
@@ -41,7 +49,7 @@ export class TeamRuntime implements Runtime {
     this.#checkOpen();
     const shared = sharedStates(graph.stages);
     while (this.#members.length < Math.max(...graph.stages.map((stage) => stage.length))) {
-      this.#members.push(this.#start.member());
+      this.#members.push(this.staged.width === 1 ? this.#wholeRuntime() : this.#start.member());
     }
     const loaded = async (part: StagedPart, member: number): Promise<LoadedPart> => {
       const states = new Map(part.graph.states.map(({ name }) => [name, shared.get(memoryOf(part, name))!] as const));

@@ -1,10 +1,14 @@
 // That a trainer learns, that a restart from its weights and moments changes no bit, and that wrong input is refused unharmed.
 import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
-import { LlamaConfigSchema, type Weights } from '../model/config.ts';
+import { momentNames } from '../model/adamw.ts';
+import { LlamaConfigSchema, parameterSpecs, type Weights } from '../model/config.ts';
 import { initialWeights } from '../model/init.ts';
+import { trainGraph } from '../model/train-graph.ts';
+import { trainStages } from '../model/train-stages.ts';
 import { TensorError, type TensorErrorCode } from '../tensor/errors.ts';
 import { createNativeRuntime } from '../tensor/native-runtime.ts';
+import type { TensorData } from '../tensor/runtime.ts';
 import type { Batch } from './inner.ts';
 import { createEvaluator, createTrainer } from './trainer.ts';
 
@@ -28,6 +32,37 @@ function countingBatch(seed: number, batch = shape.batch): Batch {
   );
   return { tokens, targets: tokens.map((token) => (token + 1) % 20) };
 }
+
+it('takes the micro-batches of a large batch one after another on one thread: every bit as in one graph, and not for a small one', async () => {
+  const wide = LlamaConfigSchema.parse({
+    ...{ vocab_size: 12, hidden_size: 512, intermediate_size: 8, num_hidden_layers: 1, num_attention_heads: 4 },
+    ...{ head_dim: 4, max_position_embeddings: 512 },
+  });
+  const large = { batch: 4, context: 512, ...options.adamw };
+  assert.equal(trainStages(config, { ...shape, ...options.adamw }, 1), null);
+  const runtime = await createNativeRuntime({ threads: 1 });
+  const programs = [
+    await runtime.load(trainGraph(wide, large)),
+    await runtime.staged!.load(trainStages(wide, large, runtime.staged!.width)!),
+  ];
+  const weights = initialWeights(wide, 5);
+  const names = parameterSpecs(wide).flatMap(({ name }) => [name, ...Object.values(momentNames(name))]);
+  const number = (value: number): TensorData => ({ dtype: 'float32', shape: [], data: Float32Array.of(value) });
+  const steps = programs.map(async (program) => {
+    await program.writeState(weights);
+    const results: unknown[] = [];
+    for (const step of [1, 2]) {
+      const data = Int32Array.from({ length: 2048 }, (_, i) => (i * i + step * i) % 12);
+      const tokens: TensorData = { dtype: 'int32', shape: [4, 512], data };
+      const corrections = { bias_correction1: number(1 - 0.9 ** step), bias_correction2: number(1 - 0.99 ** step) };
+      results.push(await program.run({ tokens, targets: tokens, learning_rate: number(1e-3), ...corrections }));
+    }
+    return [results, await program.readState(names)];
+  });
+  const [whole, staged] = await Promise.all(steps);
+  assert.deepEqual(staged, whole);
+  await runtime.close();
+});
 
 for (const threads of [1, 3]) {
   describe(`createTrainer on ${threads} threads`, async () => {

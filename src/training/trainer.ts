@@ -27,9 +27,8 @@ export interface TrainerOptions extends BatchShape {
 export async function createTrainer(runtime: Runtime, config: LlamaConfig, options: TrainerOptions): Promise<Trainer> {
   const { batch, context, adamw } = options;
   const graph = { batch, context, ...adamw };
-  const program = await (runtime.staged && batch > 1
-    ? runtime.staged.load(trainStages(config, graph, runtime.staged.width))
-    : runtime.load(trainGraph(config, graph)));
+  const stages = runtime.staged && trainStages(config, graph, runtime.staged.width);
+  const program = await (stages ? runtime.staged!.load(stages) : runtime.load(trainGraph(config, graph)));
   const specs = parameterSpecs(config);
   const names = specs.map(({ name }) => name);
   const moments = names.map(momentNames);
