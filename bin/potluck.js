@@ -12,6 +12,9 @@ const source = join(root, 'src', 'cli', 'main.ts');
 const main = existsSync(source) ? source : join(root, 'dist', 'cli', 'main.js');
 const bundled = join(root, 'node_modules', '.bin', process.platform === 'win32' ? 'node.cmd' : 'node');
 
+// ONNX Runtime reads it once a process, also where a thread loads it: see src/tensor/no-telemetry.ts.
+process.env.ORT_DISABLE_TELEMETRY = '1';
+
 // The second start need not strip types again, nor need threads and other potluck processes that this one starts: those know of it by its name.
 process.env.NODE_COMPILE_CACHE ??= join(tmpdir(), 'node-compile-cache');
 

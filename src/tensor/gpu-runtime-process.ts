@@ -1,4 +1,5 @@
 // The child process of the GPU runtime.
+import './no-telemetry.ts';
 import { z } from 'zod';
 import { processOwnerPort, settingsOfProcess } from './runtime-node-process.ts';
 import { serveRuntime } from './runtime-server.ts';

@@ -1,6 +1,9 @@
 // Tests of the native runtime: the common suite, the end of its worker, and that nothing is left open.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { TensorError } from './errors.ts';
 import { createNativeRuntime, isNativeHere } from './native-runtime.ts';
@@ -38,7 +41,7 @@ test('a worker that exits without a word is noticed', async () => {
 });
 
 /** Runs a small program in its own process: the only way to see what keeps it alive and how large it grows. */
-function inOwnProcess(body: string) {
+function inOwnProcess(body: string, env: NodeJS.ProcessEnv = process.env) {
   const script = `
     import { createNativeRuntime } from './src/tensor/native-runtime.ts';
     import { encodeOnnx } from './src/tensor/onnx.ts';
@@ -51,9 +54,19 @@ function inOwnProcess(body: string) {
   return spawnSync(process.execPath, ['--input-type=module-typescript', '-e', script], {
     cwd: new URL('../..', import.meta.url),
     encoding: 'utf8',
-    timeout: 240_000,
+    ...{ env, timeout: 240_000 },
   });
 }
+
+test('it keeps no identifier of the device, and tells its maker nothing', (t) => {
+  const home = mkdtempSync(join(tmpdir(), 'potluck-home-'));
+  t.after(() => rmSync(home, { recursive: true }));
+  // Where tests of ONNX Runtime's own or of a CI run it is silent anyway.
+  const env = { PATH: process.env.PATH, HOME: home, XDG_CACHE_HOME: home, TMPDIR: home };
+  const { status, stderr } = inOwnProcess('await runtime.close();', env);
+  assert.equal(status, 0, stderr);
+  assert.deepEqual(readdirSync(home), []);
+});
 
 for (const [what, body] of [
   ['a closed runtime leaves nothing that keeps a process alive', 'await runtime.close();'],

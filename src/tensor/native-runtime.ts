@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import './no-telemetry.ts';
 import type { Runtime } from './runtime.ts';
 import { runtimeOverWorker, type SharingRuntime, threadCount } from './runtime-client.ts';
 import { startNodeWorker } from './runtime-node-worker.ts';
