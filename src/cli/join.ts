@@ -4,6 +4,7 @@ import { availableParallelism } from 'node:os';
 import { Command, Option } from 'commander';
 import type { Decision } from '../peer/owner-policy/decide.ts';
 import { type Keeper, openKeeper } from '../peer/owner-policy/keeper.ts';
+import { foreignLoadMs } from '../peer/owner-policy/load-meter.ts';
 import { openProbeHere } from '../peer/owner-policy/probe.ts';
 import { wordsFor } from '../peer/owner-policy/reasons.ts';
 import { fired, systemClock } from '../protocol/clock.ts';
@@ -105,8 +106,13 @@ async function joinByRules(url: string | undefined, flags: JoinFlags): Promise<n
   // Where nothing is there to compute on, the process that works says so.
   const wanted = device.kind === 'gpu' || (device.kind === 'auto' && reasonAgainstGpu(false) === null);
   const gpu_pids = wanted ? { gpu_pids: use.gpu_pids } : {};
-  const place = { clock: systemClock, own_pids: pidsHere(use.pids), own: use, folder: home, ...gpu_pids };
-  const probe = openProbeHere(place, () => keeper?.look());
+  const rules = openRules();
+  const own = { own_pids: pidsHere(use.pids), own: use, ...gpu_pids };
+  const place = { clock: systemClock, folder: home, ...own, foreign_load_ms: () => foreignLoadMs(rules.settings()) };
+  const probe = openProbeHere(
+    place,
+    once(() => keeper?.look()),
+  );
   let said: Pick<Decision, 'do' | 'gpu_reasons'> = { do: 'run', gpu_reasons: [] };
   const onDecision = (decision: Decision): void => {
     const { do: what, duty: part } = decision;
@@ -138,6 +144,19 @@ async function joinByRules(url: string | undefined, flags: JoinFlags): Promise<n
     probe.close();
     forgetWorker(process.pid);
   }
+}
+
+/** Several sources that answer at the same moment are one reason to look. */
+function once(act: () => void): () => void {
+  let due = false;
+  return () => {
+    if (due) return;
+    due = true;
+    setImmediate(() => {
+      due = false;
+      act();
+    });
+  };
 }
 
 /** What people read of a decision; nothing where a device simply works. */

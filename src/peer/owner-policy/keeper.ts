@@ -5,6 +5,7 @@ import { type Decision, decide, NO_MEMORY, type Orders, type PolicyMemory, type 
 import { wordsFor } from './reasons.ts';
 import type { DeviceSettings } from './settings.ts';
 import type { Signals } from './signals.ts';
+import { tickAt } from './sources.ts';
 
 /** A process that takes part in a run. */
 export interface Kept {
@@ -129,11 +130,13 @@ class RuleKeeper implements Keeper {
   }
 
   #again(): void {
-    this.#options.clock.setTimeout(() => {
+    const { clock } = this.#options;
+    const now_ms = clock.elapsed_ms();
+    clock.setTimeout(() => {
       if (this.#over) return;
       this.look();
       this.#again();
-    }, KEEPER_LIMITS.look_every_ms);
+    }, tickAt(now_ms, KEEPER_LIMITS.look_every_ms) - now_ms);
   }
 
   #work(decision: Decision): void {

@@ -1,6 +1,6 @@
 // When the owner of a Linux device last touched it: terminals' access times, the keyboard controller's interrupts, the desktop, logind.
 // No one of them sees everything: USB keyboards of a desktop only the desktop sees, and the kernel rounds a terminal's times to eight seconds.
-import { atimeNow, type LinuxPlace, namesIn, textNow } from './linux-files.ts';
+import { atimeNow, type LinuxPlace, namesIn, namesNow, textNow } from './linux-files.ts';
 import type { Signal, Signals } from './signals.ts';
 import type { Said } from './sources.ts';
 
@@ -32,7 +32,7 @@ export function linuxActivity(place: LinuxPlace): () => Promise<Pick<Signals, 'i
   return async () => {
     const onScreen = await desktop();
     // The seat's hint comes late, and of desktops that never set it nothing comes at all: it is for where nothing better is.
-    const heard = [await terminals(), keys(), 'known' in onScreen ? onScreen : await seat()];
+    const heard = [terminals(), keys(), 'known' in onScreen ? onScreen : await seat()];
     const known = heard.flatMap((one) => ('known' in one ? [one.known] : []));
     if (known.length > 0) return { idle_ms: { known: Math.max(0, clock.elapsed_ms() - Math.max(...known)) } };
     const hasKeyboard = (await namesIn(place, 'dev', 'input')).some((name) => name.startsWith('event'));
@@ -58,12 +58,12 @@ function seldom({ clock }: LinuxPlace, every_ms: number, ask: () => Promise<Sign
 }
 
 /** Every key that a terminal reads moves its access time. Only that it moves is looked at: the wall clock may be set. */
-function openTerminals(place: LinuxPlace): () => Promise<Heard> {
+function openTerminals(place: LinuxPlace): () => Heard {
   const { clock } = place;
   let newest_ms: number | null = null;
   let touched_ms = Number.NEGATIVE_INFINITY;
-  return async () => {
-    const pts = (await namesIn(place, 'dev', 'pts'))
+  return () => {
+    const pts = namesNow(place, 'dev/pts')
       .filter((name) => /^\d+$/.test(name))
       .map((name) => `dev/pts/${name}`);
     // Of the consoles only one is in front.

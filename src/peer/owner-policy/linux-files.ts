@@ -1,5 +1,5 @@
 // Where a Linux tells of itself: small files below a root, which is another folder in tests.
-import { readFileSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../../protocol/clock.ts';
@@ -12,6 +12,8 @@ export interface LinuxPlace {
   readonly clock: Clock;
   /** Potluck's processes: their load and memory are not the owner's. */
   readonly own_pids: () => readonly number[];
+  /** How long others' load must last to count; null: it counts for nothing. */
+  readonly foreign_load_ms: () => number | null;
   /** The folder whose disk must not fill up. */
   readonly folder: string;
 }
@@ -25,6 +27,15 @@ export async function textOf({ root }: Pick<LinuxPlace, 'root'>, ...path: string
 
 export const namesIn = ({ root }: Pick<LinuxPlace, 'root'>, ...path: string[]): Promise<string[]> =>
   readdir(join(root, ...path)).catch(() => []);
+
+/** For folders that never make a reader wait. */
+export function namesNow({ root }: Pick<LinuxPlace, 'root'>, path: string): string[] {
+  try {
+    return readdirSync(join(root, path));
+  } catch {
+    return [];
+  }
+}
 
 /** For files that never make a reader wait and are read several times a second: a tenth of the cost. null where one is not there. */
 export function textNow({ root }: Pick<LinuxPlace, 'root'>, path: string): string | null {

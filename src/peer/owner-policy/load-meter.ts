@@ -1,5 +1,7 @@
 // Others' part of the processor: what all cores did, without what Potluck itself took, over a third of a second.
 import { type Clock, sleep } from '../../protocol/clock.ts';
+import type { Unreadable } from './decide.ts';
+import type { DeviceSettings } from './settings.ts';
 import type { Signal } from './signals.ts';
 
 /** Since the machine started: of all cores together, in milliseconds. */
@@ -8,6 +10,19 @@ export interface CpuTimes {
   readonly all_ms: number;
   /** What Potluck's processes took. */
   readonly own_ms: number;
+}
+
+/** How long others' load must last to count, by what is set; null: it counts for nothing. */
+export function foreignLoadMs(settings: DeviceSettings | Unreadable): number | null {
+  if ('unreadable' in settings) return null; // the device pauses
+  const { foreign_cpu_percent_idle: idle, foreign_cpu_percent_in_use: inUse, foreign_load_s } = settings;
+  return idle === null && inUse === null ? null : foreign_load_s * 1000;
+}
+
+/** How often others' load is looked at, by how long it must last to count. */
+export function loadEvery(foreign_load_ms: number | null): number {
+  if (foreign_load_ms === null) return 5000;
+  return foreign_load_ms < 1000 ? 250 : 500; // who wants to be obeyed at once is, within a second
 }
 
 /** Shorter, and the system's ticks of 10 ms are too coarse; longer, and the owner waits. */

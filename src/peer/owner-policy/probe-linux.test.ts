@@ -22,7 +22,14 @@ function reader(
   options: { run?: Run; own_pids?: number[]; clock?: typeof systemClock } = {},
 ) {
   const { run = NO_COMMANDS, own_pids = [], clock = systemClock } = options;
-  const sources = linuxSources({ root: fake.root, run, clock, own_pids: () => own_pids, folder: fake.root });
+  const sources = linuxSources({
+    root: fake.root,
+    run,
+    clock,
+    own_pids: () => own_pids,
+    folder: fake.root,
+    foreign_load_ms: () => 0,
+  });
   const source = sources.find(({ tells }) => tells.includes(name))!;
   return async () => (await source.read())[name];
 }

@@ -2,16 +2,15 @@
 import { statfs } from 'node:fs/promises';
 import { linuxActivity } from './linux-activity.ts';
 import { type LinuxPlace, namesIn, textNow, textOf } from './linux-files.ts';
-import { type CpuTimes, openLoadMeter } from './load-meter.ts';
+import { type CpuTimes, loadEvery, openLoadMeter } from './load-meter.ts';
 import type { Power, Signal, Signals } from './signals.ts';
 import type { Said, Source } from './sources.ts';
 import { within } from './sources.ts';
 
 /** How often each is asked: what must be heard within a second often, what costs more or changes slowly seldom. */
 const EVERY_MS = {
-  load: 250,
-  activity: 400,
-  memory: 1000,
+  activity: 500,
+  memory: 2000,
   power: 2000,
   heat: 5000,
   disk: 10_000,
@@ -27,7 +26,7 @@ export function linuxSources(place: LinuxPlace): Source[] {
   return [
     {
       tells: ['foreign_cpu_percent'],
-      every_ms: EVERY_MS.load,
+      every_ms: () => loadEvery(place.foreign_load_ms()),
       read: async () => ({ foreign_cpu_percent: await load() }),
     },
     { tells: ['idle_ms'], every_ms: EVERY_MS.activity, read: linuxActivity(place) },
@@ -170,11 +169,11 @@ function memoryOf(place: LinuxPlace): Signals['memory'] {
   let [total_bytes, available_bytes] = [field('MemTotal'), field('MemAvailable')];
   if (!(total_bytes > 0 && available_bytes >= 0 && available_bytes <= total_bytes))
     return { unknown: '/proc/meminfo is not as expected' };
-  const [most, current, stats] = ['max', 'current', 'stat'].map((file) =>
-    textNow(place, `sys/fs/cgroup/memory.${file}`),
-  );
-  if (most !== null && current !== null && Number(most) < total_bytes) {
-    const cached = Number(/^inactive_file (\d+)/m.exec(stats ?? '')?.[1] ?? 0);
+  const cgroup = (file: string): string | null => textNow(place, `sys/fs/cgroup/memory.${file}`);
+  const most = cgroup('max');
+  const current = most !== null && Number(most) < total_bytes ? cgroup('current') : null;
+  if (current !== null) {
+    const cached = Number(/^inactive_file (\d+)/m.exec(cgroup('stat') ?? '')?.[1] ?? 0);
     total_bytes = Number(most);
     available_bytes = Math.min(available_bytes, Math.max(0, total_bytes - Number(current) + cached));
   }

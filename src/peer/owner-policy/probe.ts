@@ -17,6 +17,8 @@ export interface ProbePlace {
   readonly own: OwnUse;
   /** Which processes of this device talk to graphics processors; left out where none may, and none is asked about. */
   readonly gpu_pids?: () => readonly number[];
+  /** How long others' load must last to count; null: it counts for nothing. Left out: it counts at once. */
+  readonly foreign_load_ms?: () => number | null;
   /** The folder whose disk must not fill up. */
   readonly folder: string;
 }
@@ -35,9 +37,13 @@ export function openProbeHere(place: ProbePlace, onNews: () => void): Probe {
   };
 }
 
-function sourcesHere({ clock, own, own_pids, folder }: ProbePlace): { readonly sources: Source[]; close?(): void } {
+function sourcesHere({ clock, own, own_pids, folder, foreign_load_ms = () => 0 }: ProbePlace): {
+  readonly sources: Source[];
+  close?(): void;
+} {
   const run = runCommand;
-  if (process.platform === 'linux') return { sources: linuxSources({ root: '/', run, clock, own_pids, folder }) };
+  if (process.platform === 'linux')
+    return { sources: linuxSources({ root: '/', run, clock, own_pids, folder, foreign_load_ms }) };
   if (process.platform === 'darwin') return { sources: macSources({ run, clock, own, folder }) };
   if (process.platform === 'win32') return windowsSources({ clock, own, folder, total_bytes: totalmem() });
   if (cpus().length === 0) return { sources: [diskSource(folder)] };

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { type Clock, sleep } from '../../protocol/clock.ts';
 import { handClock } from '../../protocol/testing/hand-clock.ts';
 import type { Signals } from './signals.ts';
-import { openProbe, runCommand, type Source, within } from './sources.ts';
+import { openProbe, runCommand, type Source, tickAt, within } from './sources.ts';
 
 const source = (read: Source['read'], every_ms = 1000): Source => ({ tells: ['metered'], every_ms, read });
 
@@ -102,4 +102,12 @@ test('what cannot be is unknown', () => {
   assert.deepEqual(within(20, -20, 100, 'it'), { known: 20 });
   assert.deepEqual(within(101, -20, 100, 'it'), { unknown: 'it: expected -20 to 100, got 101' });
   assert.deepEqual(within(Number.NaN, -20, 100, 'it'), { unknown: 'it: expected -20 to 100, got NaN' });
+});
+
+test('sources are asked at the same ticks, whenever they were begun and whether a timer comes early or late', () => {
+  assert.deepEqual(
+    [0, 449, 449.6, 499.4, 500, 940, 999, 1000.2].map((begun_ms) => tickAt(begun_ms, 500)),
+    [500, 500, 500, 1000, 1000, 1000, 1500, 1500],
+  );
+  assert.deepEqual([tickAt(499.4, 250), tickAt(500, 250), tickAt(500, 3000)], [750, 750, 3500]);
 });

@@ -6,7 +6,8 @@ import type { Signal, SignalName, Signals } from './signals.ts';
 export interface Source {
   /** What it tells; where it does not answer, these are unknown. */
   readonly tells: readonly SignalName[];
-  readonly every_ms: number;
+  /** A function where it depends on what is set. */
+  readonly every_ms: number | (() => number);
   read(): Promise<Partial<Signals>>;
 }
 
@@ -16,6 +17,17 @@ export interface Probe {
   now(): Signals;
   close(): void;
 }
+
+/** Sources are asked at the same moments: to wake up costs more than most of what is then read. */
+const TICK_MS = 500;
+
+/** The last tick that comes at most so long after a moment. Timers may come a little early. */
+export function tickAt(begun_ms: number, every_ms: number): number {
+  const tick_ms = Math.min(TICK_MS, every_ms);
+  return Math.floor((begun_ms + every_ms + TICK_MS / 10) / tick_ms) * tick_ms;
+}
+
+const everyMs = ({ every_ms }: Source): number => (typeof every_ms === 'number' ? every_ms : every_ms());
 
 /** A source that needs longer hangs; its signals are unknown until it answers. */
 const ANSWER_MS = 3000;
@@ -68,7 +80,7 @@ export function openProbe(sources: readonly Source[], clock: Clock, onNews: () =
       .finally(() => {
         clock.clearTimeout(late);
         if (closed) return;
-        const wait_ms = Math.max(0, source.every_ms - (clock.elapsed_ms() - begun_ms));
+        const wait_ms = Math.max(0, tickAt(begun_ms, everyMs(source)) - clock.elapsed_ms());
         timers.set(
           source,
           clock.setTimeout(() => void ask(source), wait_ms),
