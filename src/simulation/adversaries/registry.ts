@@ -1,36 +1,22 @@
 // All adversaries by name. A hub that drops work is not among them: it needs no game, and the worker's receipt convicts it in an audit
 // (test/audit.test.ts, "receipts").
 import { SimulationError } from '../errors.ts';
-import { accusers } from './accusers.ts';
 import type { Adversary } from './adversary.ts';
-import { backdoor } from './backdoor.ts';
-import { boast } from './boast.ts';
-import { briber } from './briber.ts';
-import { colluders } from './colluders.ts';
-import { contrarian } from './contrarian.ts';
-import { copier } from './copier.ts';
-import { copierNoisy } from './copier-noisy.ts';
-import { copyingValidator } from './copying-validator.ts';
-import { fewSteps } from './few-steps.ts';
-import { freshKeys } from './fresh-keys.ts';
-import { friendlySleeper } from './friendly-sleeper.ts';
-import { ghosts } from './ghosts.ts';
-import { grinder } from './grinder.ts';
-import { grudge } from './grudge.ts';
-import { lazy } from './lazy.ts';
-import { noise } from './noise.ts';
-import { ownData } from './own-data.ts';
-import { scaled } from './scaled.ts';
-import { selfBlur } from './self-blur.ts';
-import { signFlip } from './sign-flip.ts';
-import { silent } from './silent.ts';
-import { slacker, slackerTwo, sleepingSlacker } from './slacker.ts';
-import { sleeper } from './sleeper.ts';
-import { slowPoison } from './slow-poison.ts';
-import { stale } from './stale.ts';
-import { sybils } from './sybils.ts';
-import { visitors } from './visitors.ts';
-import { zeros } from './zeros.ts';
+import { briber, colluders, freshKeys, friendlySleeper, ghosts, grinder, visitors } from './cartels.ts';
+import { copier, copierNoisy, selfBlur, stale, sybils } from './copying-workers.ts';
+import { accusers, contrarian, copyingValidator, grudge, lazy, silent } from './false-judges.ts';
+import { backdoor, scaled, signFlip, slowPoison } from './harmful-workers.ts';
+import {
+  boast,
+  fewSteps,
+  noise,
+  ownData,
+  slacker,
+  slackerTwo,
+  sleeper,
+  sleepingSlacker,
+  zeros,
+} from './idle-workers.ts';
 
 export const ADVERSARIES: readonly Adversary[] = [
   ...[noise, zeros, stale, copier, copierNoisy, ownData, fewSteps, boast, sybils, sleeper],
