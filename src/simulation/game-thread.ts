@@ -1,7 +1,10 @@
-// A thread of its own for a designer's game: it is ended where a call of the game never gives way, and whoever asked hears which.
-import { Worker } from 'node:worker_threads';
+// A thread of its own for a designer's game. If a call of the game never returns, the thread is ended and the error names the call.
+import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
+import { CodedError } from '../errors.ts';
 import { GameError } from '../games/errors.ts';
+import type { Runtime } from '../tensor/runtime.ts';
 import { SimulationError } from './errors.ts';
+import { lazyRuntime } from './lazy-runtime.ts';
 
 /** What such a thread says: which call of the game it begins, that none is under way, a part of what it finds, and how it ends. */
 export type FromThread<Result, Part = never> =
@@ -59,6 +62,23 @@ export function askGameThread<Result, Part = never>(options: GameThread<Part>): 
     clearTimeout(timer);
     await thread.terminate();
   });
+}
+
+/** The thread's side: does its one job, and says what came of it. A coded error is reported; any other error ends the thread. */
+export async function inGameThread<Job, Result, Part = never>(
+  work: (job: Job, tell: (message: FromThread<Result, Part>) => void, runtime: Runtime) => Promise<Result>,
+): Promise<void> {
+  if (isMainThread) return;
+  const tell = (message: FromThread<Result, Part>): void => parentPort!.postMessage(message);
+  const runtime = lazyRuntime();
+  try {
+    tell({ type: 'done', result: await work(workerData as Job, tell, runtime) });
+  } catch (error) {
+    if (!(error instanceof CodedError)) throw error;
+    tell({ type: 'failed', code: error.code, message: error.message });
+  } finally {
+    await runtime.close();
+  }
 }
 
 /** An error of the thread as one of here. */
