@@ -9,7 +9,7 @@ import { type AuditFailureCode, PublicLogError } from '../src/audit/public-log.t
 import type { RoundArithmetic } from '../src/audit/why.ts';
 import { runStatuses } from '../src/hub/views.ts';
 import { signCheckpoint } from '../src/ledger/checkpoint.ts';
-import { createMemoryLogStore } from '../src/ledger/replica.ts';
+import { createMemoryLogStore } from '../src/ledger/testing/memory-log.ts';
 import { openTransparencyLog } from '../src/ledger/transparency-log.ts';
 import { signEvent } from '../src/protocol/envelope.ts';
 import { sha256Hex } from '../src/protocol/hash.ts';

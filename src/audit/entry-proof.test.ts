@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { cosignCheckpoint } from '../ledger/checkpoint.ts';
 import { witnessName } from '../ledger/key-names.ts';
-import { createMemoryLogStore } from '../ledger/replica.ts';
+import { createMemoryLogStore } from '../ledger/testing/memory-log.ts';
 import { writeTlogProof } from '../ledger/tlog-proof.ts';
 import { openTransparencyLog } from '../ledger/transparency-log.ts';
 import { signEvent } from '../protocol/envelope.ts';

@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { memoryDrawer } from '../games/memory-drawer.ts';
 import { assembleCheckpoint, openCheckpoint } from '../ledger/checkpoint.ts';
 import { equalHashes } from '../ledger/merkle.ts';
-import { createMemoryLogStore } from '../ledger/replica.ts';
+import { createMemoryLogStore } from '../ledger/testing/memory-log.ts';
 import { openTransparencyLog, type TransparencyLog } from '../ledger/transparency-log.ts';
 import { systemClock } from '../protocol/clock.ts';
 import { createIdentity } from '../protocol/identity.ts';

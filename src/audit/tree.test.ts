@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { leafHash } from '../ledger/merkle.ts';
-import { createMemoryLogStore } from '../ledger/replica.ts';
+import { createMemoryLogStore } from '../ledger/testing/memory-log.ts';
 import { TILE_WIDTH } from '../ledger/tiles.ts';
 import { openTransparencyLog } from '../ledger/transparency-log.ts';
 import { createIdentity } from '../protocol/identity.ts';

@@ -8,7 +8,7 @@ import { EXAMPLE_WORDS, exampleRules } from '../core/testing/example-events.ts';
 import { created, History, HUB, joined, left } from '../core/testing/example-history.ts';
 import type { AnyGame } from '../games/game.ts';
 import { createMemoryBlobStore } from '../ledger/blob-store.ts';
-import { createMemoryLogStore } from '../ledger/replica.ts';
+import { createMemoryLogStore } from '../ledger/testing/memory-log.ts';
 import { openTransparencyLog } from '../ledger/transparency-log.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import { sha256Hex } from '../protocol/hash.ts';

@@ -8,7 +8,7 @@ import { EXAMPLE_WORDS, exampleRules } from '../core/testing/example-events.ts';
 import type { Game } from '../games/game.ts';
 import { guardGame } from '../games/guard.ts';
 import { type BlobStore, createMemoryBlobStore } from '../ledger/blob-store.ts';
-import { createMemoryLogStore } from '../ledger/replica.ts';
+import { createMemoryLogStore } from '../ledger/testing/memory-log.ts';
 import { openTransparencyLog } from '../ledger/transparency-log.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import { sha256Hex } from '../protocol/hash.ts';

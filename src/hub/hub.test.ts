@@ -10,7 +10,7 @@ import { decodeEvent } from '../core/codec.ts';
 import type { EventBody } from '../core/events.ts';
 import { core, type StateMachine } from '../core/reduce.ts';
 import { CodedError } from '../errors.ts';
-import { createMemoryLogStore } from '../ledger/replica.ts';
+import { createMemoryLogStore } from '../ledger/testing/memory-log.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import { createIdentity } from '../protocol/identity.ts';
 import { HubError } from './errors.ts';

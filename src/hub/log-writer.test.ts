@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import type { LoggedEvent } from '../core/events.ts';
 import { LedgerError } from '../ledger/errors.ts';
 import { MAX_BATCH_ENTRIES } from '../ledger/journal.ts';
-import { createMemoryLogStore } from '../ledger/replica.ts';
+import { createMemoryLogStore } from '../ledger/testing/memory-log.ts';
 import type { Clock } from '../protocol/clock.ts';
 import { openWriter } from './log-writer.ts';
 

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { WebSocket } from 'ws';
-import { createMemoryLogStore } from '../ledger/replica.ts';
+import { createMemoryLogStore } from '../ledger/testing/memory-log.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import { createIdentity } from '../protocol/identity.ts';
 import { decodeFromHub, encodeMessage, PROTOCOL_VERSION, uploadChallenge } from '../protocol/messages.ts';

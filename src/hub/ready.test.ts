@@ -6,7 +6,7 @@ import { bytesToHex } from '@noble/hashes/utils.js';
 import { createMemoryBlobStore } from '../ledger/blob-store.ts';
 import { LedgerError } from '../ledger/errors.ts';
 import type { LogStore } from '../ledger/log-store.ts';
-import { createMemoryLogStore } from '../ledger/replica.ts';
+import { createMemoryLogStore } from '../ledger/testing/memory-log.ts';
 import { openTransparencyLog } from '../ledger/transparency-log.ts';
 import { sleep, systemClock } from '../protocol/clock.ts';
 import { sha256Hex } from '../protocol/hash.ts';

@@ -5,7 +5,7 @@ import type { EventBody } from '../core/events.ts';
 import { core, type StateMachine } from '../core/reduce.ts';
 import { stateHash } from '../core/state-bytes.ts';
 import type { LogStore, Snapshot } from '../ledger/log-store.ts';
-import { createMemoryLogStore } from '../ledger/replica.ts';
+import { createMemoryLogStore } from '../ledger/testing/memory-log.ts';
 import { openTransparencyLog } from '../ledger/transparency-log.ts';
 import { createIdentity, type Identity } from '../protocol/identity.ts';
 import { openSequencer, type Sequencer } from './sequencer.ts';

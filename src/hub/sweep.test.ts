@@ -10,7 +10,7 @@ import type { NetworkState } from '../core/state.ts';
 import { EXAMPLE_WORDS, exampleRules } from '../core/testing/example-events.ts';
 import type { BlobStore } from '../ledger/blob-store.ts';
 import { openFolderBlobStore } from '../ledger/folder-blob-store.ts';
-import { createMemoryLogStore } from '../ledger/replica.ts';
+import { createMemoryLogStore } from '../ledger/testing/memory-log.ts';
 import { openTransparencyLog } from '../ledger/transparency-log.ts';
 import { encodeModelManifest, PART_BYTES } from '../model/tensor-manifest.ts';
 import type { Clock } from '../protocol/clock.ts';

@@ -5,7 +5,7 @@ import { createIdentity } from '../protocol/identity.ts';
 import { judgeCheckpoint, parseAddCheckpoint, writeAddCheckpoint } from './add-checkpoint.ts';
 import { type Checkpoint, openCheckpoint, signCheckpoint } from './checkpoint.ts';
 import { LedgerError } from './errors.ts';
-import { createMemoryLogStore } from './replica.ts';
+import { createMemoryLogStore } from './testing/memory-log.ts';
 import { openTransparencyLog } from './transparency-log.ts';
 
 const origin = 'log.example/one';

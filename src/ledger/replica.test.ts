@@ -3,12 +3,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { LedgerError } from './errors.ts';
 import { type Journal, MAX_BATCH_BYTES, MAX_BATCH_ENTRIES } from './journal.ts';
-import { createMemoryLocalLog, type LocalLog, ownJournal } from './local-log.ts';
+import type { LocalLog } from './local-log.ts';
 import { openObjectJournal } from './object-journal.ts';
-import { createMemoryLogStore, openReplica } from './replica.ts';
+import { openReplica } from './replica.ts';
 import { journalCompliance } from './testing/journal-compliance.ts';
 import { logStoreCompliance } from './testing/log-store-compliance.ts';
+import { createMemoryLocalLog, createMemoryLogStore } from './testing/memory-log.ts';
 import { memoryObjects } from './testing/memory-objects.ts';
+import { ownJournal } from './testing/own-journal.ts';
 
 logStoreCompliance('memory', createMemoryLogStore);
 logStoreCompliance('memory, the copy of a journal', () =>

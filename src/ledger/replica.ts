@@ -1,7 +1,7 @@
 // A log over a journal: calls are gathered into batches, which are written one at a time. All reads use this machine's copy.
 import { LedgerError } from './errors.ts';
 import { type Batch, endAfter, fitsInBatch, type Journal, type JournalEnd, mustFollow, sameEnd } from './journal.ts';
-import { createMemoryLocalLog, journalEndOf, type LocalLog, mustBeOwn } from './local-log.ts';
+import { journalEndOf, type LocalLog, mustBeOwn } from './local-log.ts';
 import { checkEntries, closedError, type LogStore, MAX_WAITING_BYTES, MAX_WAITING_ENTRIES } from './log-store.ts';
 
 export interface ReplicaOptions {
@@ -46,11 +46,6 @@ function keep(local: LocalLog, batch: Batch): void {
 export function openOwnLog(local: LocalLog, options?: ReplicaOptions): LogStore {
   mustBeOwn(local);
   return logOver(local, async (entries) => local.take({ ...local.end, prev: null, entries }), options);
-}
-
-/** A log in memory, for tests and the simulator. */
-export function createMemoryLogStore(): LogStore {
-  return openOwnLog(createMemoryLocalLog());
 }
 
 /** Copies every batch that the journal has and this machine lacks; resolves to the end of both. */

@@ -9,7 +9,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { after, test } from 'node:test';
 import { LedgerError } from './errors.ts';
 import { hashOfBatch, type Journal, MAX_BATCH_BYTES, MAX_BATCH_ENTRIES } from './journal.ts';
-import { batchesOf, ownJournal } from './local-log.ts';
+import { batchesOf } from './local-log.ts';
 import { type LogStore, MAX_WAITING_ENTRIES } from './log-store.ts';
 import { openObjectJournal } from './object-journal.ts';
 import { openReplica } from './replica.ts';
@@ -18,6 +18,7 @@ import { openSqliteLocalLog, openSqliteLogStore } from './sqlite-log-store.ts';
 import { journalCompliance } from './testing/journal-compliance.ts';
 import { logStoreCompliance, throwsWith } from './testing/log-store-compliance.ts';
 import { memoryObjects } from './testing/memory-objects.ts';
+import { ownJournal } from './testing/own-journal.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'potluck-log-'));
 after(() => rmSync(root, { recursive: true, force: true }));

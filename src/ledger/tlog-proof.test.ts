@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createIdentity } from '../protocol/identity.ts';
 import { LedgerError } from './errors.ts';
-import { createMemoryLogStore } from './replica.ts';
+import { createMemoryLogStore } from './testing/memory-log.ts';
 import { parseTlogProof, verifyTlogProof, writeTlogProof } from './tlog-proof.ts';
 import { openTransparencyLog } from './transparency-log.ts';
 

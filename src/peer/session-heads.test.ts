@@ -5,7 +5,7 @@ import { openHeads, seenHeadOf } from '../audit/seen-heads.ts';
 import { decodeEvent } from '../core/codec.ts';
 import type { AnyGame, Device } from '../games/game.ts';
 import { memoryDrawer } from '../games/memory-drawer.ts';
-import { createMemoryLogStore } from '../ledger/replica.ts';
+import { createMemoryLogStore } from '../ledger/testing/memory-log.ts';
 import { openTransparencyLog, type TransparencyLog } from '../ledger/transparency-log.ts';
 import type { Channel } from '../protocol/channel.ts';
 import { systemClock } from '../protocol/clock.ts';

@@ -8,9 +8,9 @@ import type { Runtime } from '../tensor/runtime.ts';
 import type { Adversary } from './adversaries/adversary.ts';
 import { adversariesOf, adversaryNamed } from './adversaries/registry.ts';
 import { playArena } from './arena.ts';
-import { BROKEN } from './broken-games.ts';
 import { ARENA_RULES, type Crowd, crowdOf } from './play-job.ts';
 import { reportOn } from './play-report.ts';
+import { BROKEN } from './testing/broken-games.ts';
 
 const runtime: Runtime = {
   class: 'native-cpu',

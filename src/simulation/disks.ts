@@ -4,7 +4,6 @@ import type { BlobStore } from '../ledger/blob-store.ts';
 import { createMemoryBlobStore, inMemory } from '../ledger/blob-store.ts';
 import { LedgerError } from '../ledger/errors.ts';
 import { decodeBatch } from '../ledger/journal.ts';
-import { createMemoryLocalLog } from '../ledger/local-log.ts';
 import {
   checkEntries,
   checkRange,
@@ -17,6 +16,7 @@ import {
 } from '../ledger/log-store.ts';
 import { openObjectJournal } from '../ledger/object-journal.ts';
 import { openReplica } from '../ledger/replica.ts';
+import { createMemoryLocalLog } from '../ledger/testing/memory-log.ts';
 import { type KeptObjects, memoryObjects } from '../ledger/testing/memory-objects.ts';
 import type { Random } from '../protocol/random.ts';
 import type { Process } from './virtual-time.ts';

@@ -13,7 +13,7 @@ import { drawnBy } from '../../core/testing/example-draw.ts';
 import { EXAMPLE_WORDS, exampleRules, exampleVerdict, sealFor } from '../../core/testing/example-events.ts';
 import { takeApart } from '../../ledger/checkpoint.ts';
 import { originOf } from '../../ledger/key-names.ts';
-import { createMemoryLogStore } from '../../ledger/replica.ts';
+import { createMemoryLogStore } from '../../ledger/testing/memory-log.ts';
 import { TILE_WIDTH } from '../../ledger/tiles.ts';
 import { openTransparencyLog, type TransparencyLog } from '../../ledger/transparency-log.ts';
 import { signEvent } from '../../protocol/envelope.ts';

@@ -5,9 +5,9 @@ import fc from 'fast-check';
 import { type Random, seededRandom } from '../../protocol/random.ts';
 import { LedgerError, type LedgerErrorCode } from '../errors.ts';
 import { type Batch, EMPTY_JOURNAL, endAfter, hashOfBatch, type Journal, type JournalEnd } from '../journal.ts';
-import { createMemoryLocalLog } from '../local-log.ts';
 import { openReplica } from '../replica.ts';
 import { failingProcess, pause } from './failing-process.ts';
+import { createMemoryLocalLog } from './memory-log.ts';
 
 const rejectsWith = (step: Promise<unknown>, code: LedgerErrorCode) =>
   assert.rejects(step, (error) => error instanceof LedgerError && error.code === code);

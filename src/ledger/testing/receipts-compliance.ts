@@ -5,8 +5,8 @@ import { signEvent } from '../../protocol/envelope.ts';
 import { createIdentity, type Identity } from '../../protocol/identity.ts';
 import type { Receipt } from '../receipt.ts';
 import type { Receipts } from '../receipts.ts';
-import { createMemoryLogStore } from '../replica.ts';
 import { openTransparencyLog } from '../transparency-log.ts';
+import { createMemoryLogStore } from './memory-log.ts';
 
 export interface Kept {
   readonly event: Uint8Array;

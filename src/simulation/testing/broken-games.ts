@@ -1,6 +1,6 @@
 // Games that misbehave, for tests: each breaks one promise of the interface, in a round where a game that works would work.
-import { game as chain } from '../games/addition-chain.ts';
-import type { AnyGame } from '../games/game.ts';
+import { game as chain } from '../../games/addition-chain.ts';
+import type { AnyGame } from '../../games/game.ts';
 
 const sound: AnyGame = chain;
 
