@@ -32,6 +32,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'Show all of your devices, wherever they are; set, pause and resume one or all of them.',
     load: async () => (await import('./devices.ts')).devicesCommand(),
   },
+  service: {
+    summary: 'Have this machine lend itself from its start on: install, remove, status, logs.',
+    load: async () => (await import('./service.ts')).serviceCommand(),
+  },
   status: {
     summary: 'Show the runs of a hub and who takes part.',
     load: async () => (await import('./status.ts')).statusCommand(),

@@ -86,7 +86,7 @@ async function joinByRules(url: string | undefined, flags: JoinFlags): Promise<n
   const { role, json, threads, duty, device } = flags;
   const output = openOutput(json);
   const stopped = untilStopped();
-  const { url: hub } = wishesOf(url, flags, runsSet())[0];
+  const { url: hub } = wishesOf(url, flags, url === undefined ? runsSet() : null)[0];
   const home = homeFolder();
   mkdirSync(home, { recursive: true, mode: PRIVATE_FOLDER });
   let runs: RunHere[] = [];

@@ -201,6 +201,28 @@ export const JSON_OBJECTS = {
       .nullable()
       .meta({ description: 'whether it takes settings from elsewhere; null: it has not told' }),
   }),
+  service: object('service status: whether the service of this machine is there and runs; `runs` is what it was told', {
+    installed: z.boolean(),
+    enabled: z.boolean(),
+    running: z.boolean(),
+    pid: count.nullable(),
+    since_ms: count.nullable(),
+    last_exit: z.string().nullable(),
+    restarts: count,
+    runs: z.array(z.string()),
+    devices: z.array(DeviceWorkerSchema),
+  }),
+  service_change: object('service install, remove: what will be written and run, or (`done`) was', {
+    does: z.enum(['install', 'remove', 'nothing']),
+    done: z.boolean(),
+    runs: z.array(z.string()),
+    files: z.array(z.strictObject({ path, text: z.string() })),
+    commands: z.array(z.array(z.string())),
+  }),
+  service_note: object('service install, remove: a command failed that may fail, and what follows', {
+    message: z.string(),
+  }),
+  service_log: object('service logs: a line that the service said', { line: z.string() }),
   // A hub.
   listening: object('hub: peers can come', { url: z.string(), hub: id, folder: path, verifier_key: z.string() }),
   event: object('hub: an event is in the log at `index`', {
