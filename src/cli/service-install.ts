@@ -9,9 +9,12 @@ import { PRIVATE_FILE } from '../protocol/private-files.ts';
 import { writeWhole } from '../protocol/whole-file.ts';
 import { homeFolder } from './folders.ts';
 import { CliError } from './output.ts';
-import { type Command, PLANS, RECORD, type ServicePlan, type ServiceSettings } from './service-plan.ts';
+import { launchdPlan } from './service-launchd.ts';
+import { type Command, RECORD, type ServicePlan, type ServiceSettings } from './service-plan.ts';
 import { bytesOf, findRecord, type ServiceRecord, standingOf } from './service-record.ts';
 import { logFile, stateFile } from './service-run.ts';
+import { systemdPlan } from './service-systemd.ts';
+import { windowsPlan } from './service-windows.ts';
 
 export const POTLUCK = join(import.meta.dirname, '..', '..', 'bin', 'potluck.js');
 /** No command of these takes so long, except to stop a service that hands in what it has done. */
@@ -35,6 +38,11 @@ export async function runCommand({ words: [program, ...args] }: Command): Promis
 export const serviceFolder = (): string => join(homeFolder(), 'service');
 export const recordFile = (): string => join(serviceFolder(), RECORD);
 
+const PLANS: Readonly<Partial<Record<NodeJS.Platform, MakePlan>>> = {
+  linux: systemdPlan,
+  darwin: launchdPlan,
+  win32: windowsPlan,
+};
 export type MakePlan = (settings: ServiceSettings) => ServicePlan;
 
 /** Throws CliError bad-argument where this system's services are not known. */

@@ -1,7 +1,4 @@
 // What makes `potluck join` a service of the system: files to write and commands to run, for each platform a pure function of the settings.
-import { launchdPlan } from './service-launchd.ts';
-import { systemdPlan } from './service-systemd.ts';
-import { windowsPlan } from './service-windows.ts';
 
 export interface ServiceSettings {
   /** The programs that run, by their absolute paths: they stay those that were installed, whatever comes later. */
@@ -56,12 +53,6 @@ export interface Standing {
   readonly last_exit: string | null;
   readonly restarts: number;
 }
-
-export const PLANS: Readonly<Partial<Record<NodeJS.Platform, (settings: ServiceSettings) => ServicePlan>>> = {
-  linux: systemdPlan,
-  darwin: launchdPlan,
-  win32: windowsPlan,
-};
 
 /** The file that says what is installed, and what `potluck service run` runs. */
 export const RECORD = 'service.json';
