@@ -1,9 +1,17 @@
 // A stranger's game in a tab: it runs in a sandbox that reaches neither keys nor storage nor the page nor any network, and is ended when it loops.
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { gameText } from '../src/games/game-text.ts';
+import { threadOfFile } from '../src/games/host/node-host.ts';
+import { hostGame } from '../src/games/host/outside.ts';
 import { runProgram } from '../src/games/programs/node-programs.ts';
 import { PROGRAM_CASES } from '../src/games/programs/testing/program-cases.ts';
+import { createWasmRuntime } from '../src/tensor/wasm-runtime.ts';
+import { playRound } from './tab/play-round.ts';
 import { type Scope, skip, tabNetwork } from './tab-browser.ts';
+
+const EXAMPLES = join(import.meta.dirname, '..', 'examples');
 
 /** A game whose `sizes` answers with what `reach` finds; the page prints it. */
 const gameThat = (reach: string): string => `import { z, CodedError } from 'potluck/game';
@@ -118,5 +126,26 @@ describe('a game in the sandbox of a tab', { skip, concurrency: false }, () => {
       assert.equal(JSON.stringify(here[i]), JSON.stringify(await runProgram(program, input, limits)), what);
     }
     await page.close();
+  });
+
+  test('plays a round as in Node, to the last bit: with programs that it runs, with graphs that it trains', async () => {
+    const runtime = await createWasmRuntime({ threads: 1 });
+    const page = await net.browser.newPage();
+    await page.goto(net.hub.url);
+    for (const [file, reads] of [
+      ['short-program', /"accepted":true/],
+      ['tiny-training', /"accepted":true/],
+    ] as const) {
+      const path = join(EXAMPLES, `${file}.ts`);
+      const hosted = await hostGame({ open: () => threadOfFile(path), word: path });
+      const here = await playRound(hosted.game, runtime, runProgram);
+      hosted.close();
+      assert.match(here, reads);
+      const sent = gameText(path);
+      const text = 'text' in sent ? new TextDecoder().decode(sent.text) : assert.fail(sent.why);
+      assert.equal(await page.evaluate((game) => (globalThis as Scope).potluck.playInSandbox(game), text), here, file);
+    }
+    await page.close();
+    await runtime.close();
   });
 });

@@ -47,7 +47,7 @@ export async function readGameFile(path: string): Promise<FileGame> {
  */
 export async function loadGameFile(path: string, blocked_ms?: number): Promise<AnyGame> {
   if (!statSync(path, { throwIfNoEntry: false })?.isFile()) throw new GameError('bad-game-file', `no file at ${path}`);
-  const { game } = await hostGame({ open: () => threadOfFile(path), word: path, blocked_ms, lends_compute: true });
+  const { game } = await hostGame({ open: () => threadOfFile(path), word: path, blocked_ms });
   return guardGame(game);
 }
 

@@ -52,11 +52,7 @@ class WorkerRuntime implements SharingRuntime {
     this.class = runtimeClass;
     this.#port = port;
     port.onResponse((response) => this.#settle(response));
-    port.onEnd((reason) => {
-      this.#ended ??= new TensorError('runtime-died', `the ${this.class} runtime's worker has ended: ${reason}`);
-      for (const { reject } of this.#pending.values()) reject(this.#ended);
-      this.#pending.clear();
-    });
+    port.onEnd((reason) => this.#end(reason));
     port.setBusy(false);
   }
 
@@ -74,6 +70,18 @@ class WorkerRuntime implements SharingRuntime {
       await this.#port.end();
     })();
     return this.#closing;
+  }
+
+  end(): Promise<void> {
+    this.#end('it was ended');
+    this.#closing ??= this.#port.end();
+    return this.#closing;
+  }
+
+  #end(reason: string): void {
+    this.#ended ??= new TensorError('runtime-died', `the ${this.class} runtime's worker has ended: ${reason}`);
+    for (const { reject } of this.#pending.values()) reject(this.#ended);
+    this.#pending.clear();
   }
 
   /** Sends one call with its transferred buffers, and awaits the answer. */

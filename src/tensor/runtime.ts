@@ -63,4 +63,6 @@ export interface Runtime {
   /** For runtimes that can run several graphs in parallel on states in shared memory, ideally `width` in a stage. */
   readonly staged?: { readonly width: number; load(graph: StagedGraph): Promise<Program> };
   close(): Promise<void>;
+  /** For runtimes that can be ended in the middle of a run: what is under way is rejected. */
+  end?(): Promise<void>;
 }

@@ -13,6 +13,7 @@ import * as keys from '../../src/web/tab/keys.ts';
 import { readIdentity } from '../../src/web/tab/known-identity.ts';
 import { WASM_FILES, WEBGPU_FILES } from '../../src/web/tab/ort-files.ts';
 import { openTabPrograms } from '../../src/web/tab/programs.ts';
+import { playRound } from './play-round.ts';
 import { trainingBits } from './training-case.ts';
 
 const runtimes = {
@@ -43,13 +44,30 @@ async function gpuAgainstWasm(): Promise<ReturnType<typeof compareSelfTests>> {
 /** Hosts a game's text in a sandbox as a contribution does, and calls a part of it. @returns the answer, or the error in words */
 async function inSandbox(text: string, part: 'sizes' | 'first', blocked_ms: number): Promise<string> {
   const openHere = () => sandboxWith(text, (port) => openSandbox(port).end);
-  const hosted = await hostGame({ open: openHere, word: 'a file', blocked_ms, lends_compute: false });
+  const hosted = await hostGame({ open: openHere, word: 'a file', blocked_ms });
   try {
     return JSON.stringify(await (hosted.game[part] as (params: unknown) => unknown)({}));
   } catch (error) {
     return String(error);
   } finally {
     hosted.close();
+  }
+}
+
+/** Plays a round of a game from a file in a sandbox, with what the tab lends. @returns what `playRound` gives */
+async function playInSandbox(text: string): Promise<string> {
+  const openHere = () => sandboxWith(text, (port) => openSandbox(port).end);
+  const [hosted, runtime, programs] = [
+    await hostGame({ open: openHere, word: 'a file' }),
+    await runtimes.wasm(1),
+    openTabPrograms(),
+  ];
+  try {
+    return await playRound(hosted.game, runtime, programs.run);
+  } finally {
+    hosted.close();
+    programs.close();
+    await runtime.end?.();
   }
 }
 
@@ -62,5 +80,15 @@ async function endsOf(cases: readonly Pick<ProgramCase, 'program' | 'input' | 'l
   return JSON.stringify(ends);
 }
 
-export const page = { ...api, ...keys, readIdentity, bitsOnWasm, coresAreFree, endsOf, gpuAgainstWasm, inSandbox };
+export const page = {
+  ...api,
+  ...keys,
+  readIdentity,
+  bitsOnWasm,
+  coresAreFree,
+  endsOf,
+  gpuAgainstWasm,
+  inSandbox,
+  playInSandbox,
+};
 Object.assign(globalThis, { potluck: page });

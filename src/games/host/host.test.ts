@@ -10,6 +10,7 @@ import type { Runtime } from '../../tensor/runtime.ts';
 import { game as chain } from '../addition-chain.ts';
 import type { AnyGame, Device, Judging, Round } from '../game.ts';
 import { memoryDrawer } from '../memory-drawer.ts';
+import { lendTo } from './lend.ts';
 import { threadOfFile } from './node-host.ts';
 import { type HostedGame, hostGame } from './outside.ts';
 
@@ -31,7 +32,7 @@ async function host(name: string, change: string, blocked_ms = 20_000, memory_mb
     `import { CodedError } from 'potluck/game';\nimport { game as sound } from '${pathToFileURL(CHAIN.pathname)}';\nexport const game = { ...sound, name: '${name}', ${change} };\n`,
   );
   const opened = await hostGame({
-    ...{ open: () => threadOfFile(path, memory_mb), word: path, blocked_ms, lends_compute: true },
+    ...{ open: () => threadOfFile(path, memory_mb), word: path, blocked_ms },
   });
   hosted.add(opened);
   return opened.game as WholeGame;
@@ -94,10 +95,10 @@ describe('what a game asks of its device', () => {
       'asks',
       `async check(task, claim, device, judging) {
         await device.drawer.put('mine', Uint8Array.of(7));
-        const program = await device.runtime.load({});
+        const program = await device.runtime.load({ onnx: Uint8Array.of(1), inputs: [], outputs: [], states: [] });
         return {
           kept: await device.drawer.get('mine'), other: await device.drawer.get('sealed'), blob: await device.fetchBlob('a'.repeat(64)),
-          earlier: await judging.earlier(), doubled: await device.run('(x) => 2 * x', 21, { steps: 9 }), ran: await program.run({ x: 1 }), same: device === globalThis.before, before: (globalThis.before = device, 1),
+          earlier: await judging.earlier(), doubled: await device.run('(x) => 2 * x', 21, { steps: 9 }), ran: await program.run({ x: { dtype: 'int32', shape: [1], data: Int32Array.of(1) } }), same: device === globalThis.before, before: (globalThis.before = device, 1),
         };
       }`,
     );
@@ -108,7 +109,12 @@ describe('what a game asks of its device', () => {
     const ask = async (): Promise<unknown> => there.check(task, {} as never, device, judging);
     const answers = { kept: Uint8Array.of(7), other: null, blob: new TextEncoder().encode('a'.repeat(64)) };
     const doubled = { kind: 'value', value: ['(x) => 2 * x', 21, { steps: 9 }], steps: 1 };
-    const rest = { doubled, earlier: [Uint8Array.of(1)], ran: { x: 1 }, before: 1 };
+    const rest = {
+      doubled,
+      earlier: [Uint8Array.of(1)],
+      ran: { x: { dtype: 'int32', shape: [1], data: Int32Array.of(1) } },
+      before: 1,
+    };
     assert.deepEqual(await ask(), { ...answers, ...rest, same: false });
     assert.deepEqual(await ask(), { ...answers, ...rest, same: true }, 'games hang on a device what they have loaded');
     assert.deepEqual(await device.drawer.get('game-mine'), Uint8Array.of(7));
@@ -138,11 +144,44 @@ describe('what a game asks of its device', () => {
         await device.drawer.put('../identity', Uint8Array.of(1)).catch(told);
         await device.drawer.put('big', new Uint8Array((1 << 26) + 1)).catch(told);
         for (let i = 0; i < 17; i++) await device.drawer.put('name' + i, Uint8Array.of(1)).catch(told);
-        for (let i = 0; i < 17; i++) await device.runtime.load({}).catch(told);
+        const graph = { onnx: Uint8Array.of(1), inputs: [], outputs: [], states: [] };
+        for (let i = 0; i < 17; i++) await device.runtime.load(graph).catch(told);
+        for (const wrong of [{}, { ...graph, onnx: new Uint8Array((1 << 26) + 1) }, { ...graph, states: [{ name: 'w', next: null, shape: [1 << 14, (1 << 14) + 1] }] }]) await device.runtime.load(wrong).catch(told);
+        const program = await device.runtime.load(graph).catch(() => null);
         throw new CodedError('said', String(said.length));
       }`,
     );
-    await assert.rejects(async () => there.prepare!(params, deviceWith()), { code: 'said', message: '6' });
+    await assert.rejects(async () => there.prepare!(params, deviceWith()), { code: 'said', message: '9' });
+  });
+
+  test('ends the runtime where a graph takes too long, and reads what it is asked', async () => {
+    let ended = false;
+    const slow: Runtime = {
+      class: 'wasm',
+      load: async () => ({
+        ...{ writeState: async () => {}, readState: async () => new Map(), close: async () => {} },
+        run: () => new Promise(() => {}),
+      }),
+      close: async () => {},
+      end: async () => {
+        ended = true;
+      },
+    };
+    const lent = lendTo(deviceWith({ runtime: slow }), 20);
+    const number = await lent.answer('load', [{ onnx: Uint8Array.of(1), inputs: ['x'], outputs: [], states: [] }]);
+    for (const wrong of [
+      { x: 1 },
+      { x: { dtype: 'float32', shape: [1], data: [1] } },
+      { x: { dtype: 'float32', shape: [-1] } },
+      null,
+    ]) {
+      await assert.rejects(lent.answer('runGraph', [number, wrong]), { code: 'game-nonsense' });
+    }
+    await assert.rejects(lent.answer('runGraph', [5, {}]), { code: 'game-nonsense' });
+    assert.ok(!ended);
+    await assert.rejects(lent.answer('runGraph', [number, {}]), { code: 'game-late' });
+    assert.ok(ended);
+    lent.end();
   });
 
   test('is heard: a signal stops it there', async () => {
@@ -209,25 +248,23 @@ describe('only its own calls fail of a game that', () => {
       const path = join(folder, 'top.ts');
       writeFileSync(path, text);
       const open = () => threadOfFile(path);
-      const loading = hostGame({ open, word: path, blocked_ms: 2000, lends_compute: false });
+      const loading = hostGame({ open, word: path, blocked_ms: 2000 });
       await assert.rejects(loading, { code, message });
     }
   });
 });
 
-test('a game finds no passphrase in its environment, and no compute where none is lent', async () => {
+test('a game finds no passphrase in its environment', async () => {
   process.env.POTLUCK_TEST_SECRET = 'x';
   const path = join(folder, 'curious.ts');
   writeFileSync(
     path,
     `import { CodedError } from 'potluck/game';\nimport { game as sound } from '${pathToFileURL(CHAIN.pathname)}';
 export const game = { ...sound, name: 'curious',
-  sizes() { throw new CodedError('seen', Object.keys(process.env).join()); },
-  prepare: (params, device) => device.runtime.load({}) };\n`,
+  sizes() { throw new CodedError('seen', Object.keys(process.env).join()); } };\n`,
   );
   const open = () => threadOfFile(path);
-  const opened = await hostGame({ open, word: path, lends_compute: false });
+  const opened = await hostGame({ open, word: path });
   hosted.add(opened);
   await assert.rejects(async () => opened.game.sizes(params), { code: 'seen', message: '' });
-  await assert.rejects(async () => opened.game.prepare!(params, deviceWith()), { code: 'bad-device' });
 });

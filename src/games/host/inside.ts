@@ -1,6 +1,6 @@
 // The game's side of a host: in a thread of Node or in a tab's sandbox, it calls the game's parts and asks the host for what the device lends.
 import { firstIssue } from '../../errors.ts';
-import type { Program, Runtime } from '../../tensor/runtime.ts';
+import type { Runtime } from '../../tensor/runtime.ts';
 import { GameError } from '../errors.ts';
 import type { Device, Judging } from '../game.ts';
 import type { FileGame } from '../game-form.ts';
@@ -11,7 +11,6 @@ import { type Asked, type Called, type FromGame, PARTS, type ToGame } from './wi
 export interface DeviceOverThere {
   readonly device: number;
   readonly runtime: Runtime['class'];
-  readonly lends_compute: boolean;
   readonly rests: boolean;
   readonly runs: boolean;
 }
@@ -30,12 +29,11 @@ export function serveGame(game: FileGame, post: (message: FromGame) => void): (m
     class: kind,
     async load(graph) {
       const program = await ask<number>(of, 'load', graph);
-      const on = <T>(method: keyof Program, value?: unknown): Promise<T> => ask(of, 'program', program, method, value);
       return {
-        writeState: (values) => on('writeState', values),
-        readState: (names) => on('readState', [...names]),
-        run: (inputs) => on('run', inputs),
-        close: () => on('close'),
+        writeState: (values) => ask(of, 'writeState', program, values),
+        readState: (names) => ask(of, 'readState', program, [...names]),
+        run: (inputs) => ask(of, 'runGraph', program, inputs),
+        close: () => ask(of, 'close', program),
       };
     },
     close: async () => {}, // it is the device's
@@ -46,11 +44,8 @@ export function serveGame(game: FileGame, post: (message: FromGame) => void): (m
     const { device: of } = over;
     const known = devices.get(of);
     if (known) return known;
-    const none = (): never => {
-      throw new GameError('bad-device', 'this device lends no compute to a game from elsewhere: name it in "needs"');
-    };
     const device: Device = {
-      runtime: over.lends_compute ? runtimeFor(of, over.runtime) : { ...runtimeFor(of, over.runtime), load: none },
+      runtime: runtimeFor(of, over.runtime),
       fetchBlob: (hash) => ask(of, 'fetchBlob', hash),
       drawer: {
         get: (name) => ask(of, 'get', name),

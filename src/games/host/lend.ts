@@ -1,6 +1,6 @@
 // What a device lends to a game that runs elsewhere: each question is read, bounded, and answered in the device's name.
 import { firstIssue } from '../../errors.ts';
-import type { CompiledGraph, Program } from '../../tensor/runtime.ts';
+import type { CompiledGraph, Program, TensorMap } from '../../tensor/runtime.ts';
 import { GameError } from '../errors.ts';
 import type { Device } from '../game.ts';
 import { ASKS, type Asked } from './wire.ts';
@@ -10,6 +10,11 @@ const LIMITS = {
   kept_names: 16,
   kept_bytes: 1 << 26,
   programs: 16,
+  graph_bytes: 1 << 26,
+  /** Of all states of its programs: 1 GiB as float32, which WASM holds twice. */
+  state_values: 1 << 28,
+  /** One run of a graph: what takes longer is cut into several, so that its owner gets the device back between them. */
+  compute_ms: 60_000,
 } as const;
 
 /** Apart from what the peer itself keeps in the same drawer. */
@@ -22,9 +27,9 @@ export interface Lent {
   end(): void;
 }
 
-/** @param lends_compute whether the game may load graphs into the device's runtime */
-export function lendTo(device: Device, lends_compute: boolean): Lent {
-  const programs = new Map<number, Program>();
+/** Lends a device to one game, with which it is used up where a graph takes too long. */
+export function lendTo(device: Device, compute_ms: number = LIMITS.compute_ms): Lent {
+  const programs = new Map<number, { readonly program: Program; readonly values: number }>();
   const names = new Set<string>();
   let loaded = 0;
   const nonsense = (why: string): GameError => new GameError('game-nonsense', `asked its device for nonsense: ${why}`);
@@ -33,6 +38,29 @@ export function lendTo(device: Device, lends_compute: boolean): Lent {
     const parsed = ASKS[what].safeParse([...values]);
     if (parsed.success) return parsed.data as Parameters<(typeof answers)[K]>[0];
     throw nonsense(`${what}: ${firstIssue(parsed.error)}`);
+  }
+
+  function programOf(number: number): Program {
+    const found = programs.get(number);
+    if (found) return found.program;
+    throw nonsense(`program ${number}: it has none of that number`);
+  }
+
+  /** A graph that is under way cannot be stopped, only the runtime ended. */
+  async function inTime<T>(computed: Promise<T>): Promise<T> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => {
+        reject(
+          new GameError(
+            'game-late',
+            `a graph of the game has taken more than ${compute_ms / 1000} s; its runtime is ended`,
+          ),
+        );
+        void device.runtime.end?.();
+      }, compute_ms);
+    });
+    return Promise.race([computed, late]).finally(() => clearTimeout(timer));
   }
 
   const answers = {
@@ -58,17 +86,26 @@ export function lendTo(device: Device, lends_compute: boolean): Lent {
       if (!device.run) throw nonsense('run: this device runs no programs');
       return device.run(program, input, limits);
     },
-    async load([graph]: [object]) {
-      if (!lends_compute) throw nonsense('load: this device lends it no compute');
-      if (programs.size >= LIMITS.programs) throw nonsense(`load: at most ${LIMITS.programs} programs at once`);
-      programs.set(++loaded, await device.runtime.load(graph as CompiledGraph));
-      return loaded;
+    async load([graph]: [CompiledGraph]) {
+      const values = graph.states.reduce((sum, { shape }) => sum + shape.reduce((size, length) => size * length, 1), 0);
+      const held = [...programs.values()].reduce((sum, program) => sum + program.values, values);
+      if (programs.size >= LIMITS.programs || held > LIMITS.state_values || graph.onnx.length > LIMITS.graph_bytes) {
+        const { programs: most, graph_bytes, state_values } = LIMITS;
+        throw nonsense(
+          `load: at most ${most} programs of ${graph_bytes} bytes each, with ${state_values} values in states`,
+        );
+      }
+      const number = ++loaded;
+      programs.set(number, { values, program: await inTime(device.runtime.load(graph)) });
+      return number;
     },
-    async program([number, method, value]: [number, keyof Program, unknown]) {
-      const program = programs.get(number);
-      if (!program) throw nonsense(`program ${number}: it has none of that number`);
-      if (method === 'close') programs.delete(number);
-      return (program[method] as (given: unknown) => Promise<unknown>)(value);
+    writeState: async ([number, values]: [number, Map<string, Float32Array>]) => programOf(number).writeState(values),
+    readState: async ([number, names]: [number, string[]]) => programOf(number).readState(names),
+    runGraph: async ([number, inputs]: [number, TensorMap]) => inTime(programOf(number).run(inputs)),
+    async close([number]: [number]) {
+      const program = programOf(number);
+      programs.delete(number);
+      return program.close();
     },
   };
 
@@ -79,7 +116,7 @@ export function lendTo(device: Device, lends_compute: boolean): Lent {
       return (answers[asked] as (given: unknown) => Promise<unknown>)(read(asked, values));
     },
     end() {
-      for (const program of programs.values()) program.close().catch(() => {}); // its runtime may be closed already
+      for (const { program } of programs.values()) program.close().catch(() => {}); // its runtime may be closed already
       programs.clear();
     },
   };

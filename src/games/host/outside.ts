@@ -59,8 +59,6 @@ export interface HostOptions {
   /** What the game is called until it has said its name, in errors. */
   readonly word: string;
   readonly blocked_ms?: number;
-  /** Whether the game may compute with the device's runtime. */
-  readonly lends_compute: boolean;
 }
 
 export interface HostedGame {
@@ -180,15 +178,14 @@ class Host {
   }
 
   #overThere(device: Device): DeviceOverThere {
-    const { lends_compute } = this.#options;
     let number = this.#numbers.get(device);
     if (number === undefined) {
       number = ++this.#count;
       this.#numbers.set(device, number);
-      this.#lent.set(number, lendTo(device, lends_compute));
+      this.#lent.set(number, lendTo(device));
     }
     const [rests, runs] = [device.rested !== undefined, device.run !== undefined];
-    return { device: number, runtime: device.runtime.class, lends_compute, rests, runs };
+    return { device: number, runtime: device.runtime.class, rests, runs };
   }
 
   #under(number: number, call: Call): void {

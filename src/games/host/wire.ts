@@ -81,6 +81,27 @@ export interface GamePort {
   end(): void;
 }
 
+const name = z.string().min(1).max(200);
+const shape = z
+  .array(
+    z
+      .int()
+      .min(0)
+      .max(2 ** 31),
+  )
+  .max(8);
+const names = z.array(name).max(4096);
+/** As `CompiledGraph` of tensor/runtime.ts. */
+const GraphSchema = z.object({
+  onnx: z.instanceof(Uint8Array<ArrayBuffer>),
+  ...{ inputs: names, outputs: names },
+  states: z.array(z.object({ name, next: name.nullable(), shape })).max(4096),
+});
+const TensorSchema = z.discriminatedUnion('dtype', [
+  z.object({ dtype: z.literal('float32'), shape, data: z.instanceof(Float32Array) }),
+  z.object({ dtype: z.literal('int32'), shape, data: z.instanceof(Int32Array) }),
+]);
+
 /** What a device is asked for, by what a game calls. */
 export const ASKS = {
   progress: z.tuple([z.object({ steps: z.number(), loss: z.number(), tokens: z.number() })]),
@@ -91,8 +112,11 @@ export const ASKS = {
   put: z.tuple([z.string().regex(/^[a-z0-9-]{1,40}$/), z.instanceof(Uint8Array)]),
   delete: z.tuple([z.string().regex(/^[a-z0-9-]{1,40}$/)]),
   run: z.tuple([z.string(), z.unknown(), z.looseObject({}).optional()]),
-  load: z.tuple([z.custom<object>((graph) => typeof graph === 'object' && graph !== null)]),
-  program: z.tuple([count, z.enum(['writeState', 'readState', 'run', 'close']), z.unknown()]),
+  load: z.tuple([GraphSchema]),
+  writeState: z.tuple([count, z.map(name, z.instanceof(Float32Array))]),
+  readState: z.tuple([count, names]),
+  runGraph: z.tuple([count, z.record(name, TensorSchema)]),
+  close: z.tuple([count]),
 } as const;
 export type Asked = keyof typeof ASKS;
 

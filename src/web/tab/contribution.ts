@@ -6,6 +6,7 @@ import type { AnyGame } from '../../games/game.ts';
 import type { HostedGame } from '../../games/host/outside.ts';
 import { decodeParams } from '../../games/params.ts';
 import type { RunProgram } from '../../games/programs/program.ts';
+import { isOfThisBuild } from '../../games/registry.ts';
 import { openPeerBlobs, type PeerBlobs, type Transfer } from '../../peer/blobs.ts';
 import { findRun } from '../../peer/find-run.ts';
 import { joinFound } from '../../peer/join-found.ts';
@@ -220,7 +221,9 @@ async function workWith(turn: Turn, store: TabStore, wasm: Promise<StartedWasm>)
     if (!settings) return false;
     const params = await decodeParams(game, settings);
     await checkMemory(game, params);
-    chosen = await chooseRuntime({ wanted: start.runtime, wasm: await wasm, game, params });
+    // A stranger's graphs are run in WASM alone, not by the drivers of a GPU.
+    const wanted = isOfThisBuild(view.game) ? start.runtime : 'wasm';
+    chosen = await chooseRuntime({ wanted, wasm: await wasm, game, params });
     set({ runtime: chosen.about });
     performance.mark('runtime');
     const drawer = openTabDrawer(store, view.run, ({ message: why }) => {
@@ -237,7 +240,8 @@ async function workWith(turn: Turn, store: TabStore, wasm: Promise<StartedWasm>)
     hosted?.close();
     programs.close();
     blobs.close();
-    await chosen?.runtime.close();
+    // A stranger's graph may be under way for as long as it likes.
+    await (isOfThisBuild(view.game) ? chosen?.runtime.close() : chosen?.runtime.end?.());
   }
 }
 

@@ -18,7 +18,7 @@ export type TabErrorCode =
 export class TabError extends CodedError<TabErrorCode> {}
 
 /** What a tab lends to games that are not built in. */
-const STRANGERS_HAVE: readonly Capability[] = ['blobs', 'store', 'run'];
+const STRANGERS_HAVE: readonly Capability[] = ['blobs', 'store', 'compute', 'run'];
 
 /** Throws TabError `game-not-here`, GameError for a file that is not a game, and the errors of `fetchBlob`. */
 export async function gameOf(
@@ -38,7 +38,7 @@ export async function gameOf(
   }
   const text = new TextDecoder().decode(bytes);
   const word = `the file of "${view.game}"`;
-  const hosted = await hostGame({ open: () => sandboxWith(text, askPage), word, lends_compute: false });
+  const hosted = await hostGame({ open: () => sandboxWith(text, askPage), word });
   checkNeeds(hosted.game, STRANGERS_HAVE, 'a tab that runs a file in a sandbox');
   if (hosted.game.name === view.game) return { ...hosted, game: guardGame(hosted.game) };
   hosted.close();
