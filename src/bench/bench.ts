@@ -89,7 +89,7 @@ export function oneOf<T extends string>(about: string, all: readonly T[], usual:
 /** Several values of one kind, divided by commas. */
 export const list = <T>(of: Option<T>, usual = of.usual, quick = of.quick): Option<T[]> => ({
   ...{ ...of, value: 'LIST', usual, quick },
-  read: (given) => given.split(',').map((one) => of.read(one)),
+  read: (given) => given.split(',').map((one) => of.read(one.trim())),
 });
 
 /** An option that has no value if it is not given. */
