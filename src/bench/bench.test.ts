@@ -1,7 +1,7 @@
 // Tests of the bench command: that it finds its benches, refuses nonsense in one line, and that `compute` measures.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
@@ -22,6 +22,13 @@ describe('npm run bench', () => {
       assert.equal(status, 0);
       assert.match(stdout, /^ {2}compute +One training step/m);
       assert.doesNotMatch(stdout, /compute-engine|main|report/);
+    }
+  });
+
+  test('every file that exports run declares its options', () => {
+    for (const file of readdirSync(import.meta.dirname).filter((name) => /^[a-z-]+\.ts$/.test(name))) {
+      const source = readFileSync(join(import.meta.dirname, file), 'utf8');
+      if (/^export async function run\(/m.test(source)) assert.match(source, /^export const options = \{/m, file);
     }
   });
 

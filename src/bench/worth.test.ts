@@ -1,7 +1,8 @@
 // bench worth: some days of a tariff earn nearly what foresight would have, no day ends below zero, and receipts say the same.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { run } from './worth.ts';
+import { runBench } from './bench.ts';
+import * as worth from './worth.ts';
 import { drawMonth, foresee, live } from './worth-month.ts';
 
 for (const tariff of ['night', 'spiky'] as const) {
@@ -17,6 +18,9 @@ for (const tariff of ['night', 'spiky'] as const) {
 }
 
 test('options that are none are refused', async () => {
-  await assert.rejects(run(['--days', '1']), /--days: expected a whole number from 2 to 31, got "1"/);
-  await assert.rejects(run(['--nonsense']), /worth: /);
+  await assert.rejects(
+    runBench('worth', worth, ['--days', '1']),
+    /--days: expected a whole number from 2 to 31, got "1"/,
+  );
+  await assert.rejects(runBench('worth', worth, ['--nonsense']), /worth: /);
 });
