@@ -58,8 +58,28 @@ export const TEXT = Array.from(
   (_, i) => `Line ${i} of a text that repeats itself, as texts for tests do.`,
 ).join('\n');
 
-/** `environment`: variables for every process beside those of the test. */
-export function network(t: TestContext, environment: Readonly<Record<string, string>> = {}): Network {
+/** Settings of a device that nothing about the machine that runs the tests holds up. */
+export const ANYWHERE = {
+  on_battery: true,
+  on_metered: true,
+  hottest_c: null,
+  hottest_battery_c: null,
+  foreign_cpu_percent_in_use: null,
+  memory_percent_in_use: 90,
+  least_free_memory_gb: 0,
+  least_free_disk_gb: 0,
+  cores_in_use: 1,
+};
+
+/**
+ * `environment`: variables for every process beside those of the test. `within`: a command that runs the command that follows it, such as
+ * in a namespace of its own; it gets the folder of the network as its last word before that.
+ */
+export function network(
+  t: TestContext,
+  environment: Readonly<Record<string, string>> = {},
+  within: readonly string[] = [],
+): Network {
   const folder = mkdtempSync(join(tmpdir(), 'potluck-test-'));
   const text = join(folder, 'text.txt');
   writeFileSync(text, TEXT);
@@ -73,7 +93,7 @@ export function network(t: TestContext, environment: Readonly<Record<string, str
   });
 
   const start: Network['start'] = (...args) => {
-    const potluck = launch(args, env);
+    const potluck = launch(args, env, within.length > 0 ? [...within, folder] : []);
     started.push(potluck);
     return potluck;
   };
@@ -103,8 +123,10 @@ export function network(t: TestContext, environment: Readonly<Record<string, str
   };
 }
 
-function launch(args: readonly string[], env: NodeJS.ProcessEnv): Potluck {
-  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', POTLUCK, ...args], { env });
+function launch(args: readonly string[], env: NodeJS.ProcessEnv, within: readonly string[]): Potluck {
+  const node = [process.execPath, '--disable-warning=ExperimentalWarning', POTLUCK];
+  const [command, ...words] = [...within, ...node, ...args];
+  const child = spawn(command, words, { env, stdio: ['ignore', 'pipe', 'pipe'] });
   const { told, out, err, end } = listen(args);
   child.stderr.on('data', (chunk: Buffer) => err(chunk.toString()));
   createInterface({ input: child.stdout }).on('line', out);

@@ -4,20 +4,7 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { hubHere } from './hub-here.ts';
-import { type Network, network } from './network.ts';
-
-/** Nothing about the machine that runs the tests holds a device up. */
-const ANYWHERE = {
-  on_battery: true,
-  on_metered: true,
-  hottest_c: null,
-  hottest_battery_c: null,
-  foreign_cpu_percent_in_use: null,
-  memory_percent_in_use: 90,
-  least_free_memory_gb: 0,
-  least_free_disk_gb: 0,
-  cores_in_use: 1,
-};
+import { ANYWHERE, type Network, network } from './network.ts';
 
 /** Files of the machine's owner. */
 function ownerOf(net: Network) {

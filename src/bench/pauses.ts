@@ -128,6 +128,9 @@ function keepHere(words: readonly string[], settings: object, signals: () => Sig
     ...{ clock: systemClock, cores: 4, threads: 1, duty: 1, gpu: null, signals, start },
     ...{ settings: () => set, orders: () => ({ paused: false, finish: false, snooze_left_ms: 0 }) },
     onDecision: (decision) => decisions.push(decision.do),
+    onStruck: (signal) => {
+      throw new BenchError('engine-failed', `the system has ended the worker (${signal})`);
+    },
   });
   const worker = (): number => use.pids()[1] ?? 0;
   return { keeper, use, worker, doing: () => decisions.at(-1) };

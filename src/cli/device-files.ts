@@ -1,5 +1,5 @@
 // What the owner of this machine has set and said of its devices, and what these say they do: files in one private folder, read while devices work.
-import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { firstIssue } from '../errors.ts';
@@ -8,7 +8,7 @@ import { withDescendants } from '../peer/owner-policy/linux-files.ts';
 import { DEFAULT_SETTINGS, type DeviceSettings, readDeviceSettings } from '../peer/owner-policy/settings.ts';
 import type { SettingsByName, SettingsFromAfar } from '../peer/owner-policy/settings-from-afar.ts';
 import { type Clock, systemClock } from '../protocol/clock.ts';
-import { PRIVATE_FILE, PRIVATE_FOLDER } from '../protocol/private-files.ts';
+import { makePrivateFolder, PRIVATE_FILE } from '../protocol/private-files.ts';
 import { isRunning, writeWhole } from '../protocol/whole-file.ts';
 import { type DeviceWorker, DeviceWorkerSchema } from './device-worker.ts';
 import { homeFolder } from './folders.ts';
@@ -160,7 +160,7 @@ const workerFile = (pid: number): string => join(workersFolder(), `${pid}.json`)
 
 /** Written in one go, since whoever reads it may come at any time. */
 export function writeWorker(worker: DeviceWorker): void {
-  mkdirSync(workersFolder(), { recursive: true, mode: PRIVATE_FOLDER });
+  makePrivateFolder(workersFolder());
   writeFileSync(workerFile(worker.pid), `${JSON.stringify(worker)}\n`, { mode: PRIVATE_FILE });
 }
 

@@ -1,10 +1,10 @@
 // A person's Potluck folders, and the rule that one folder serves one process.
-import { existsSync, mkdirSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { CodedError } from '../errors.ts';
-import { PRIVATE_FOLDER } from '../protocol/private-files.ts';
+import { makePrivateFolder } from '../protocol/private-files.ts';
 import { CliError } from './output.ts';
 
 /** ~/.potluck, or the value of POTLUCK_HOME, unless that is empty. */
@@ -93,7 +93,7 @@ const SQLITE_BUSY = 5;
 export function tryLock(folder: string): LockedFolder | null {
   let database: DatabaseSync | undefined;
   try {
-    mkdirSync(folder, { recursive: true, mode: PRIVATE_FOLDER });
+    makePrivateFolder(folder);
     database = new DatabaseSync(join(folder, 'lock.sqlite'), { timeout: 0 });
     database.exec('BEGIN EXCLUSIVE');
   } catch (error) {

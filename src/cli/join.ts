@@ -1,5 +1,4 @@
 // `potluck join URL`: this device takes part in a run, within its owner's rules, until its owner wants it back.
-import { mkdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { Command, Option } from 'commander';
 import type { Decision } from '../peer/owner-policy/decide.ts';
@@ -8,7 +7,7 @@ import { foreignLoadMs } from '../peer/owner-policy/load-meter.ts';
 import { openProbeHere } from '../peer/owner-policy/probe.ts';
 import { wordsFor } from '../peer/owner-policy/reasons.ts';
 import { fired, systemClock } from '../protocol/clock.ts';
-import { PRIVATE_FOLDER } from '../protocol/private-files.ts';
+import { makePrivateFolder } from '../protocol/private-files.ts';
 import { reasonAgainstGpu } from '../tensor/gpu-runtime.ts';
 import { forgetWorker, openRules, pidsHere, runsSet, writeWorker } from './device-files.ts';
 import type { DeviceWorker, RunHere } from './device-worker.ts';
@@ -88,12 +87,22 @@ async function joinByRules(url: string | undefined, flags: JoinFlags): Promise<n
   const stopped = untilStopped();
   const { url: hub } = wishesOf(url, flags, url === undefined ? runsSet() : null)[0];
   const home = homeFolder();
-  mkdirSync(home, { recursive: true, mode: PRIVATE_FOLDER });
+  makePrivateFolder(home);
   let runs: RunHere[] = [];
   let letters: OwnersLetters | null = null;
   let worker: Omit<DeviceWorker, 'runs' | 'folders' | 'from_afar'> | null = null;
+  let untold = false;
   const tell = (): void => {
-    if (worker) writeWorker({ ...worker, runs, ...(letters?.here() ?? { folders: [], from_afar: null }) });
+    if (!worker) return;
+    try {
+      writeWorker({ ...worker, runs, ...(letters?.here() ?? { folders: [], from_afar: null }) });
+      untold = false;
+    } catch (error) {
+      // On a full or read-only disk the rules hold as well; once is enough to say it.
+      const message = `"potluck device" cannot show what this device does: ${(error as Error).message}`;
+      if (!untold) output.say(`problem: ${message}`, { type: 'problem', code: 'disk-full', message });
+      untold = true;
+    }
   };
   const { start, use } = keptProcesses(process.argv.slice(2), 'inherit', {
     onRuns(now) {
@@ -123,6 +132,8 @@ async function joinByRules(url: string | undefined, flags: JoinFlags): Promise<n
     tell();
     letters?.decided(decision);
   };
+  const onStruck = (signal: string, again_ms: number | null): void =>
+    output.say(wordsOfStrike(signal, again_ms), { type: 'struck', signal, again_ms });
   try {
     await probe.ready;
     const rules = openRules(systemClock, () => letters?.afar() ?? null);
@@ -132,7 +143,7 @@ async function joinByRules(url: string | undefined, flags: JoinFlags): Promise<n
     };
     letters = await openOwnersLetters({ ...flags, url: hub, signals: probe.now, local: rules.local, onChange });
     keeper = openKeeper({
-      ...{ clock: systemClock, cores: availableParallelism(), threads, duty, start, onDecision },
+      ...{ clock: systemClock, cores: availableParallelism(), threads, duty, start, onDecision, onStruck },
       ...{ signals: probe.now, ...rules, gpu: wanted ? 'any' : null },
     });
     const { ended } = keeper;
@@ -166,6 +177,16 @@ function wordsOf(decision: Decision, before: Pick<Decision, 'do' | 'gpu_reasons'
   if (gpu_reasons.length > 0) lines.push(`the GPU rests: ${wordsFor(gpu_reasons)}`);
   else if (before.gpu_reasons.length > 0) lines.push('nothing holds the GPU up any more');
   return lines.filter((line) => line !== '').join('\n');
+}
+
+function wordsOfStrike(signal: string, again_ms: number | null): string {
+  const why =
+    signal === 'SIGKILL'
+      ? 'the system has ended it (SIGKILL), most often because memory was short'
+      : `it crashed (${signal})`;
+  const what =
+    again_ms === null ? 'this happens again and again, so it stays away' : `it starts again in ${again_ms / 1000} s`;
+  return `${why}: what it had done in this round is lost; ${what}`;
 }
 
 function deviceWords({ do: what, duty, reasons }: Decision, before: Decision['do']): string {

@@ -178,6 +178,13 @@ export const JSON_OBJECTS = {
     reasons: z.array(ReasonSchema),
     gpu_reasons: z.array(ReasonSchema),
   }),
+  struck: object(
+    'join: the system has ended the process that works; `again_ms`: when it starts again, null: it does not',
+    {
+      signal: z.string(),
+      again_ms: count.nullable(),
+    },
+  ),
   // The devices of a machine.
   device: object('device show: what is set on this machine, and what its devices do', {
     settings: nested,

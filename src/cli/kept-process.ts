@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { z } from 'zod';
-import type { Kept } from '../peer/owner-policy/keeper.ts';
+import type { End, Kept } from '../peer/owner-policy/keeper.ts';
 import type { OwnUse } from '../peer/owner-policy/own-use.ts';
 import type { Throttle } from '../peer/policy.ts';
 import { type RunHere, RunHereSchema, type WorkHere, WorkHereSchema } from './device-worker.ts';
@@ -131,15 +131,15 @@ function keptBy(child: ChildProcess, told: Told, { onRuns, onWork }: KeptListene
       if ('gpu_pids' in data && typeof gpu === 'string') gpu = data.gpu_pids.length > 0 ? 'maybe' : 'none';
     }
   });
-  const { promise: ended, resolve } = Promise.withResolvers<{ finished: boolean; code: number }>();
+  const { promise: ended, resolve } = Promise.withResolvers<End>();
   // Its last words may come after its end.
   const silent = new Promise((quiet) => child.once('disconnect', quiet));
-  child.on('exit', async (code) => {
+  child.on('exit', async (code, signal) => {
     clearTimeout(halting);
     endGpu(); // it ends by itself as well, but not while it stands still
     await silent;
     onRuns([]);
-    resolve({ finished, code: code ?? 1 });
+    resolve({ finished, code: code ?? 1, signal });
   });
   child.on('error', () => resolve({ finished: false, code: 1 })); // it could not even be started
   return {

@@ -1,6 +1,5 @@
 // A hub with one folder and one port: gives the hub's core its disk, its sockets and HTTP.
 import { randomBytes } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { uptime } from 'node:os';
 import { join } from 'node:path';
@@ -15,7 +14,7 @@ import { openTransparencyLog } from '../ledger/transparency-log.ts';
 import { systemClock } from '../protocol/clock.ts';
 import type { DrawingIdentity } from '../protocol/identity.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
-import { PRIVATE_FOLDER } from '../protocol/private-files.ts';
+import { makePrivateFolder } from '../protocol/private-files.ts';
 import { keepAsking, type WitnessAddress } from './ask-witness.ts';
 import { openAskers } from './askers.ts';
 import { type ConditionChange, type DiskSpace, diskSpaceOf } from './condition.ts';
@@ -93,7 +92,7 @@ export interface Hub {
 export async function openHub(options: HubOptions): Promise<Hub> {
   const { folder } = options;
   try {
-    mkdirSync(folder, { recursive: true, mode: PRIVATE_FOLDER });
+    makePrivateFolder(folder);
   } catch (error) {
     throw new HubError('bad-folder', `cannot use ${folder}: ${(error as Error).message}`, { folder });
   }

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { handClock } from '../../protocol/testing/hand-clock.ts';
 import type { Orders, Unreadable } from './decide.ts';
-import { KEEPER_LIMITS, type KeeperOptions, type Kept, openKeeper } from './keeper.ts';
+import { type End, KEEPER_LIMITS, type KeeperOptions, type Kept, openKeeper } from './keeper.ts';
 import { type DeviceSettings, readDeviceSettings } from './settings.ts';
 import type { Signals } from './signals.ts';
 import { CALM, NO_ORDERS } from './testing/calm.ts';
@@ -20,11 +20,12 @@ function kept(settings: object = {}, at: Partial<Pick<KeeperOptions, 'threads' |
   };
   const heard: string[] = [];
   const decisions: string[] = [];
-  let end = (_: { finished: boolean; code: number }): void => {};
+  const strikes: (number | null)[] = [];
+  let end = (_: End): void => {};
   let gpu: ReturnType<Kept['gpu']> = 'maybe';
   const start = (): Kept => {
     heard.push('start');
-    const { promise: ended, resolve } = Promise.withResolvers<{ finished: boolean; code: number }>();
+    const { promise: ended, resolve } = Promise.withResolvers<End>();
     end = resolve;
     return {
       go: (duty, gpu_rests) => heard.push(gpu_rests === null ? `go ${duty}` : `go ${duty}: ${gpu_rests}`),
@@ -45,6 +46,7 @@ function kept(settings: object = {}, at: Partial<Pick<KeeperOptions, 'threads' |
     ...{ signals: () => world.signals, settings: () => world.settings, orders: () => world.orders },
     onDecision: ({ do: what, reasons, gpu_reasons }) =>
       decisions.push([what, ...[...reasons, ...gpu_reasons].map(({ code }) => code)].join(' ')),
+    onStruck: (_, again_ms) => strikes.push(again_ms),
   });
   /** What was said to processes since the last call. */
   const said = (): string[] => heard.splice(0);
@@ -56,7 +58,8 @@ function kept(settings: object = {}, at: Partial<Pick<KeeperOptions, 'threads' |
   keeper.look();
   return {
     ...{ clock, world, keeper, said, see, decisions },
-    end: (finished: boolean, code = 0) => end({ finished, code }),
+    strikes,
+    end: (finished: boolean, code = 0, signal: string | null = null) => end({ finished, code, signal }),
     tellGpu: (told: typeof gpu) => {
       gpu = told;
     },
@@ -293,4 +296,39 @@ test('one whose graphics processor fails goes on without it, and does not try it
   await clock.pass(0);
   assert.deepEqual(said(), ['start', 'go 1: the GPU failed: the driver crashed']);
   assert.deepEqual([see(USED), see({})], [[], []]);
+});
+
+test('one that the system ends starts again, later each time, and stays away when that does not help', async () => {
+  const { said, end, clock, strikes, keeper } = kept();
+  said();
+  for (const rest_ms of [5000, 10_000, 20_000, 40_000]) {
+    end(false, 1, 'SIGKILL');
+    await clock.pass(rest_ms - 1000);
+    assert.deepEqual(said(), []);
+    await clock.pass(1500);
+    assert.deepEqual(said(), ['start', 'go 1']);
+  }
+  end(false, 1, 'SIGSEGV');
+  assert.equal(await keeper.ended, 1);
+  assert.deepEqual(strikes, [5000, 10_000, 20_000, 40_000, null]);
+});
+
+test('ten minutes of work make a new row of what the system ends', async () => {
+  const { end, clock, strikes } = kept();
+  for (const worked_ms of [1000, KEEPER_LIMITS.good_ms, 1000]) {
+    await clock.pass(worked_ms);
+    end(false, 1, 'SIGKILL');
+    await clock.pass(30_000);
+  }
+  assert.deepEqual(strikes, [5000, 5000, 10_000]);
+});
+
+test('one that a person ends, or that tells a failure, does not start again', async () => {
+  for (const signal of ['SIGTERM', 'SIGINT', null]) {
+    const { said, end, keeper, strikes } = kept();
+    said();
+    end(false, 1, signal);
+    assert.equal(await keeper.ended, 1);
+    assert.deepEqual([said(), strikes], [[], []]);
+  }
 });

@@ -23,8 +23,15 @@ export interface Kept {
   gpu(): 'maybe' | 'none' | { readonly failed: string };
   /** Ends at once. */
   kill(): void;
-  /** How it ended. `finished`: the run is over. A code that is not 0: by a failure that it has told. */
-  readonly ended: Promise<{ readonly finished: boolean; readonly code: number }>;
+  readonly ended: Promise<End>;
+}
+
+/** How a process ended. `finished`: the run is over. A code that is not 0: by a failure that it has told. */
+export interface End {
+  readonly finished: boolean;
+  readonly code: number;
+  /** The signal that ended it, where it told nothing. */
+  readonly signal?: string | null;
 }
 
 export interface KeeperOptions {
@@ -41,6 +48,8 @@ export interface KeeperOptions {
   start(): Kept;
   /** Hears of each decision that differs from the one before in what is done or why. */
   onDecision(decision: Decision): void;
+  /** Hears that the system has ended the process. `again_ms`: when the next one starts; null: there have been too many. */
+  onStruck(signal: string, again_ms: number | null): void;
 }
 
 export interface Keeper {
@@ -55,7 +64,13 @@ export interface Keeper {
 export const KEEPER_LIMITS = {
   look_every_ms: 500, // settings and orders are files, whose changes nobody tells
   leave_ms: 20_000, // what handing in may take before a pause that was to be foreseen is enforced
+  first_rest_ms: 5000, // after the system has ended it, most often for want of memory; each further time in a row twice as long
+  most_strikes: 5, // in a row: whatever it is, to begin once more mends nothing
+  good_ms: 600_000, // work that lasts so long ends the row
 } as const;
+
+/** Signals by which a system or a crash ends a process, not a person who wants it to end. */
+const STRUCK_BY = ['SIGKILL', 'SIGABRT', 'SIGSEGV', 'SIGBUS', 'SIGILL'];
 
 interface Started {
   readonly kept: Kept;
@@ -86,6 +101,9 @@ class RuleKeeper implements Keeper {
   #gpu: KeeperOptions['gpu'];
   /** Why its graphics processor is not tried again. */
   #gpuFailed: string | null = null;
+  /** How often in a row the system has ended the process, and until when none is started, by the clock's elapsed time. */
+  #strikes = 0;
+  #rests_until_ms = 0;
 
   constructor(options: KeeperOptions) {
     this.#options = options;
@@ -154,6 +172,7 @@ class RuleKeeper implements Keeper {
       now.changes = true;
       now.kept.leaveAfterWork();
     }
+    if (!now && this.#options.clock.elapsed_ms() < this.#rests_until_ms) return;
     const rests = this.#whyGpuRests(decision);
     if (now?.kind === 'working' && now.duty === part && (now.gpu_rests === null) === (rests === null)) return;
     const next = now ?? this.#start(rests);
@@ -214,14 +233,26 @@ class RuleKeeper implements Keeper {
     const since_ms = clock.elapsed_ms();
     const started: Started = { kept, kind: 'working', since_ms, duty: 0, gpu_rests, with_gpu, changes: false };
     this.#process = started;
-    void kept.ended.then(({ finished, code }) => {
+    void kept.ended.then(({ finished, code, signal = null }) => {
       this.#hearOfGpu();
       const failed = with_gpu && typeof kept.gpu() === 'object';
       const expected = started.kind !== 'working' || started.changes || failed;
       this.#process = null;
-      if (this.#leaving || finished || !expected) this.#end(code);
+      const goesOn = expected || this.#mayGoOn(signal, clock.elapsed_ms() - since_ms);
+      if (this.#leaving || finished || !goesOn) this.#end(code);
       else this.look();
     });
     return started;
+  }
+
+  /** Whether another process starts, later, in place of one that was ended after so long. */
+  #mayGoOn(signal: string | null, lasted_ms: number): boolean {
+    if (this.#leaving || signal === null || !STRUCK_BY.includes(signal)) return false;
+    this.#strikes = lasted_ms < KEEPER_LIMITS.good_ms ? this.#strikes + 1 : 1;
+    const again_ms =
+      this.#strikes < KEEPER_LIMITS.most_strikes ? KEEPER_LIMITS.first_rest_ms * 2 ** (this.#strikes - 1) : null;
+    this.#options.onStruck(signal, again_ms);
+    this.#rests_until_ms = this.#options.clock.elapsed_ms() + (again_ms ?? 0);
+    return again_ms !== null;
   }
 }
